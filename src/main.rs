@@ -1,1 +1,5 @@
+#![allow(dead_code)]
+mod domain;
+mod limits;
+mod sys;
 fn main() {}

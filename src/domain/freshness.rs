@@ -1,0 +1,315 @@
+//! How old a value is, and when it stops being news: the one place that decides.
+//!
+//! Age runs on monotonic time from the receipt that first delivered the value. What the
+//! value was already worth at that receipt (its [`Stamp::lag`]) counts only where the source
+//! says its own time and the node's wall clock could be believed. So a wall clock that
+//! jumps makes nothing fresh and nothing stale.
+
+use std::time::Duration;
+
+use super::time::{Moment, Mono, Trust, Wall};
+
+/// When a value was observed and how its age is reckoned.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Stamp {
+    /// The source's own time where it says one, else the receipt's.
+    pub observed: Wall,
+    /// Whether `observed` is the source's own word.
+    pub own_time: bool,
+    origin: Origin,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Origin {
+    /// Delivered in this boot: age goes on from `receipt`, beginning with `lag`.
+    Received { receipt: Moment, lag: Duration },
+    /// Read from the database after a reboot: of unknown age until the clock is trusted.
+    Restored,
+}
+
+impl Stamp {
+    /// A value that a response just delivered. `own` is the source's own time.
+    pub fn received(receipt: Moment, own: Option<Wall>) -> Stamp {
+        let lag = match own {
+            Some(observed) if receipt.trust.is_trusted() => receipt.wall.since(observed),
+            _ => Duration::ZERO,
+        };
+        Stamp {
+            observed: own.unwrap_or(receipt.wall),
+            own_time: own.is_some(),
+            origin: Origin::Received { receipt, lag },
+        }
+    }
+
+    /// A value from the database that an earlier run of this same boot received, already
+    /// `lag` old, at `receipt`: its age goes on.
+    pub fn carried_over(observed: Wall, own_time: bool, receipt: Mono, lag: Duration) -> Stamp {
+        let receipt = Moment {
+            mono: receipt,
+            wall: observed.after(lag),
+            trust: Trust::Trusted,
+        };
+        Stamp {
+            observed,
+            own_time,
+            origin: Origin::Received { receipt, lag },
+        }
+    }
+
+    /// A value from the database of an earlier boot.
+    pub fn restored(observed: Wall, own_time: bool) -> Stamp {
+        Stamp {
+            observed,
+            own_time,
+            origin: Origin::Restored,
+        }
+    }
+
+    /// The value's age; `None` while nobody can know it.
+    pub fn age(&self, now: Moment) -> Option<Duration> {
+        match self.origin {
+            Origin::Received { receipt, lag } => Some(lag + now.mono.since(receipt.mono)),
+            Origin::Restored if now.trust.is_trusted() => Some(now.wall.since(self.observed)),
+            Origin::Restored => None,
+        }
+    }
+
+    /// Whether the value is older than `stale_after`, or of unknown age.
+    pub fn is_stale(&self, stale_after: Duration, now: Moment) -> bool {
+        self.age(now).is_none_or(|age| age > stale_after)
+    }
+
+    /// When a value that is fresh now turns stale if nothing renews it; `None` if it is
+    /// stale already.
+    pub fn turns_stale_at(&self, stale_after: Duration, now: Moment) -> Option<Mono> {
+        let age = self.age(now).filter(|age| *age <= stale_after)?;
+        // One millisecond past the bound, because at the bound it is still fresh.
+        Some(now.mono.after(stale_after - age + Duration::from_millis(1)))
+    }
+
+    /// The monotonic receipt and the lag then, for a later run of the same boot.
+    pub fn receipt(&self) -> Option<(Mono, Duration)> {
+        match self.origin {
+            Origin::Received { receipt, lag } => Some((receipt.mono, lag)),
+            Origin::Restored => None,
+        }
+    }
+
+    /// Corrects what was stamped by a clock that could not be believed, now that it can:
+    /// receipts get the wall time that they really had, restored values their true age.
+    pub fn settle(&mut self, now: Moment) {
+        if !now.trust.is_trusted() {
+            return;
+        }
+        match &mut self.origin {
+            Origin::Received { receipt, lag } if !receipt.trust.is_trusted() => {
+                receipt.wall = now.wall_at(receipt.mono);
+                receipt.trust = Trust::Trusted;
+                if self.own_time {
+                    *lag = receipt.wall.since(self.observed);
+                } else {
+                    self.observed = receipt.wall;
+                }
+            }
+            Origin::Received { .. } => {}
+            Origin::Restored => {
+                self.origin = Origin::Received {
+                    receipt: now,
+                    lag: now.wall.since(self.observed),
+                };
+            }
+        }
+    }
+
+    /// A 304, or the same observation delivered again: with the source's own time nothing
+    /// is renewed; without it, the answer is news that the value still holds.
+    pub fn renew(&mut self, receipt: Moment) {
+        if !self.own_time {
+            *self = Stamp::received(receipt, None);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HOUR: u64 = 3_600_000;
+    const T0: i64 = 1_761_854_400_000;
+
+    fn at(mono_ms: u64, wall_ms: i64, trust: Trust) -> Moment {
+        Moment {
+            mono: Mono(mono_ms),
+            wall: Wall(wall_ms),
+            trust,
+        }
+    }
+
+    fn trusted(ms: u64) -> Moment {
+        at(ms, T0 + ms as i64, Trust::Trusted)
+    }
+
+    /// The time rules as a table: a stamp, a moment, the age in ms that rules then.
+    #[test]
+    fn age_by_the_time_rules() {
+        use Trust::*;
+        let own = |ms: i64| Some(Wall(T0 + ms));
+        let settled = |mut stamp: Stamp, now| {
+            stamp.settle(now);
+            stamp
+        };
+        let renewed = |mut stamp: Stamp, receipt| {
+            stamp.renew(receipt);
+            stamp
+        };
+        let rows: [(&str, Stamp, Moment, Option<u64>); 17] = [
+            (
+                "without a time of its own, age starts at the receipt",
+                Stamp::received(trusted(1_000), None),
+                trusted(6_000),
+                Some(5_000),
+            ),
+            (
+                "with one, the lag at the receipt counts too",
+                Stamp::received(trusted(10_000), own(4_000)),
+                trusted(12_000),
+                Some(8_000),
+            ),
+            (
+                "a source ahead of us is not younger than new",
+                Stamp::received(trusted(1_000), own(9_000)),
+                trusted(2_000),
+                Some(1_000),
+            ),
+            (
+                "under an untrusted clock the lag is not believed",
+                Stamp::received(at(1_000, 0, Untrusted), own(0)),
+                at(3_000, 2_000, Untrusted),
+                Some(2_000),
+            ),
+            (
+                "nor under an unknown one",
+                Stamp::received(at(1_000, T0 + HOUR as i64, Unknown), own(0)),
+                at(3_000, T0, Unknown),
+                Some(2_000),
+            ),
+            (
+                "until the clock is set: then it counts",
+                settled(
+                    Stamp::received(at(1_000, 0, Untrusted), own(-9_000)),
+                    trusted(3_000),
+                ),
+                trusted(3_000),
+                Some(12_000),
+            ),
+            (
+                "a receipt under an untrusted clock keeps its age when the clock is set",
+                settled(
+                    Stamp::received(at(1_000, 0, Untrusted), None),
+                    trusted(3_000),
+                ),
+                trusted(3_000),
+                Some(2_000),
+            ),
+            (
+                "a jump of the wall clock forward by years ages nothing",
+                Stamp::received(trusted(1_000), None),
+                at(2_000, T0 + 100_000 * HOUR as i64, Trusted),
+                Some(1_000),
+            ),
+            (
+                "a jump back renews nothing",
+                Stamp::received(trusted(1_000), own(0)),
+                at(9_000, 0, Trusted),
+                Some(9_000),
+            ),
+            (
+                "a monotonic clock never runs back, but if it did, age stays at the lag",
+                Stamp::received(trusted(5_000), None),
+                trusted(1_000),
+                Some(0),
+            ),
+            (
+                "a 304 renews what has no time of its own",
+                renewed(Stamp::received(trusted(1_000), None), trusted(8_000)),
+                trusted(9_000),
+                Some(1_000),
+            ),
+            (
+                "a 304 renews nothing that has one",
+                renewed(Stamp::received(trusted(1_000), own(1_000)), trusted(8_000)),
+                trusted(9_000),
+                Some(8_000),
+            ),
+            (
+                "restored, the clock untrusted: nobody knows",
+                Stamp::restored(Wall(T0), false),
+                at(1_000, 5_000, Untrusted),
+                None,
+            ),
+            (
+                "restored, the clock unknown: nobody knows",
+                Stamp::restored(Wall(T0), true),
+                at(1_000, T0, Unknown),
+                None,
+            ),
+            (
+                "restored, the clock trusted: the true age",
+                Stamp::restored(Wall(T0), false),
+                trusted(HOUR),
+                Some(HOUR),
+            ),
+            (
+                "restored and settled, a later jump changes nothing",
+                settled(Stamp::restored(Wall(T0), false), trusted(HOUR)),
+                at(HOUR + 1, 0, Trusted),
+                Some(HOUR + 1),
+            ),
+            (
+                "restored within the same boot, age goes on whatever the clock says",
+                Stamp::carried_over(Wall(T0), true, Mono(1_000), Duration::from_secs(3)),
+                at(5_000, 0, Untrusted),
+                Some(7_000),
+            ),
+        ];
+        for (rule, stamp, now, expected_ms) in rows {
+            let age_ms = stamp.age(now).map(super::super::time::millis);
+            assert_eq!(age_ms, expected_ms, "{rule}");
+        }
+    }
+
+    #[test]
+    fn a_clock_that_is_set_stamps_what_came_before() {
+        let mut stamp = Stamp::received(at(1_000, 77, Trust::Untrusted), None);
+        stamp.settle(trusted(3_000));
+        assert_eq!(stamp.observed, Wall(T0 + 1_000));
+        let mut own = Stamp::received(at(1_000, 77, Trust::Untrusted), Some(Wall(T0)));
+        own.settle(trusted(3_000));
+        assert_eq!(
+            own.observed,
+            Wall(T0),
+            "the source's own time stays its own"
+        );
+    }
+
+    #[test]
+    fn stale_past_the_bound_and_not_at_it() {
+        let bound = Duration::from_secs(30);
+        let stamp = Stamp::received(trusted(0), None);
+        assert!(!stamp.is_stale(bound, trusted(30_000)));
+        assert!(stamp.is_stale(bound, trusted(30_001)));
+        assert_eq!(
+            stamp.turns_stale_at(bound, trusted(10_000)),
+            Some(Mono(30_001))
+        );
+        assert_eq!(stamp.turns_stale_at(bound, trusted(30_001)), None);
+        let unknown = Stamp::restored(Wall(T0), false);
+        assert!(unknown.is_stale(bound, at(0, T0, Trust::Unknown)));
+    }
+
+    #[test]
+    fn a_delivered_value_can_be_stale_at_once() {
+        let stamp = Stamp::received(trusted(3 * HOUR), Some(Wall(T0)));
+        assert!(stamp.is_stale(Duration::from_secs(3600), trusted(3 * HOUR)));
+    }
+}

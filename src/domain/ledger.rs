@@ -1,0 +1,402 @@
+//! What every source last said, and what follows from it: the rows to store and the
+//! snapshot to publish.
+//!
+//! Owned by the `ingest` thread, which alone changes it. It decides identity: which
+//! observations are new, which only repeat.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::freshness::Stamp;
+use super::health::SourceHealth;
+use super::merge::{Contribution, Merged, merge};
+use super::plan::{Merge, Plan, Selection};
+use super::reading::{Issue, Observation, Outcome, Reading, Reason, Value};
+use super::snapshot::{Record, Snapshot, Source};
+use super::time::Moment;
+use crate::limits;
+
+/// The state of all sources.
+pub struct Ledger {
+    plan: Arc<Plan>,
+    sources: Vec<SourceLedger>,
+    /// Identity of what was last handed to the store, by key.
+    stored: BTreeMap<Arc<str>, (i64, Value)>,
+}
+
+#[derive(Default)]
+struct SourceLedger {
+    health: SourceHealth,
+    /// In the order in which records are listed.
+    held: Vec<Held>,
+    /// Counts whole answers: what the newest one did not hold is not renewed by a 304.
+    answers: u64,
+    /// Records of this source that the bound on all records leaves out.
+    left_out: usize,
+}
+
+struct Held {
+    key: Arc<str>,
+    value: Value,
+    unit: Option<Arc<str>>,
+    stamp: Stamp,
+    answer: u64,
+}
+
+/// A merged value to be stored: one row of `records`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Row {
+    pub key: Arc<str>,
+    pub value: Value,
+    pub unit: Option<Arc<str>>,
+    /// The source whose observation this is.
+    pub source: Arc<str>,
+    pub stamp: Stamp,
+}
+
+/// A key's newest row, read back from the database at start.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Restored {
+    pub key: Arc<str>,
+    pub value: Value,
+    pub unit: Option<Arc<str>>,
+    pub source: Arc<str>,
+    pub stamp: Stamp,
+}
+
+impl Ledger {
+    pub fn new(plan: Arc<Plan>) -> Ledger {
+        let sources = plan.sources.iter().map(|_| SourceLedger::default());
+        Ledger {
+            sources: sources.collect(),
+            plan,
+            stored: BTreeMap::new(),
+        }
+    }
+
+    /// Takes back what the last run stored. What no source of the plan gives any more is
+    /// not shown; it stays in the database.
+    pub fn restore(&mut self, rows: Vec<Restored>) {
+        for row in rows {
+            let Some(source) = self.giver(&row) else {
+                continue;
+            };
+            self.stored.insert(
+                row.key.clone(),
+                (row.stamp.observed.second(), row.value.clone()),
+            );
+            let held = Held {
+                key: row.key,
+                value: row.value,
+                unit: row.unit,
+                stamp: row.stamp,
+                answer: 0,
+            };
+            self.place(source, held);
+        }
+    }
+
+    /// The source that a restored row belongs to now: the one that stored it, if it still
+    /// selects the key, else the first that does.
+    fn giver(&self, row: &Restored) -> Option<usize> {
+        let selects = |index: &usize| match &self.plan.sources[*index].selection {
+            Selection::AllLeaves { .. } => self.plan.sources[*index].name == row.source,
+            Selection::Picks(picks) => picks.iter().any(|pick| pick.key == row.key),
+        };
+        let mut candidates = (0..self.plan.sources.len()).filter(selects);
+        let first = candidates.clone().next();
+        candidates
+            .find(|index| self.plan.sources[*index].name == row.source)
+            .or(first)
+    }
+
+    /// Takes one observation into account and returns the rows to store.
+    pub fn apply(&mut self, mut observation: Observation) -> Vec<Row> {
+        let index = observation.source;
+        let Some(plan) = self.plan.sources.get(index).cloned() else {
+            return Vec::new();
+        };
+        let mut changed = Vec::new();
+        match &mut observation.outcome {
+            Outcome::Failed { .. } => {}
+            Outcome::Unchanged => {
+                let source = &mut self.sources[index];
+                let answers = source.answers;
+                for held in source.held.iter_mut().filter(|h| h.answer == answers) {
+                    held.stamp.renew(observation.at);
+                }
+            }
+            Outcome::Readings {
+                observed,
+                readings,
+                issues,
+            } => {
+                let stamp = Stamp::received(observation.at, *observed);
+                let source = &mut self.sources[index];
+                source.answers += 1;
+                source.left_out = 0;
+                let answer = source.answers;
+                for reading in std::mem::take(readings) {
+                    if self.is_given_by_another(&reading, index) {
+                        issues.push(duplicate(&reading));
+                        continue;
+                    }
+                    let key = reading.key.clone();
+                    if self.take(index, reading, stamp, answer) {
+                        changed.push(key);
+                    }
+                }
+                let left_out = self.sources[index].left_out;
+                if left_out > 0 {
+                    issues.push(too_many(left_out));
+                }
+            }
+        }
+        self.sources[index].health.record(&observation);
+        changed
+            .into_iter()
+            .filter_map(|key| self.row_to_store(key, &plan.name, observation.at))
+            .collect()
+    }
+
+    /// Whether a source configured before this one gives the key too, and nothing says how
+    /// to merge them.
+    fn is_given_by_another(&self, reading: &Reading, index: usize) -> bool {
+        self.merge_rule(&reading.key).is_none()
+            && self.sources[..index]
+                .iter()
+                .any(|source| source.held.iter().any(|held| held.key == reading.key))
+    }
+
+    fn merge_rule(&self, key: &str) -> Option<Merge> {
+        self.plan.keys.get(key).and_then(|key| key.merge)
+    }
+
+    /// Holds a reading; false if there was no room for it.
+    fn take(&mut self, index: usize, reading: Reading, stamp: Stamp, answer: u64) -> bool {
+        let source = &mut self.sources[index];
+        if let Some(held) = source.held.iter_mut().find(|h| h.key == reading.key) {
+            // The same observation delivered again renews no age.
+            if !(stamp.own_time && held.stamp.own_time && stamp.observed == held.stamp.observed) {
+                held.stamp = stamp;
+            }
+            held.value = reading.value;
+            held.unit = reading.unit;
+            held.answer = answer;
+            return true;
+        }
+        let in_all: usize = self.sources.iter().map(|source| source.held.len()).sum();
+        let source = &mut self.sources[index];
+        if source.held.len() >= limits::RECORDS_PER_SOURCE || in_all >= limits::RECORDS_IN_ALL {
+            source.left_out += 1;
+            return false;
+        }
+        let held = Held {
+            key: reading.key,
+            value: reading.value,
+            unit: reading.unit,
+            stamp,
+            answer,
+        };
+        self.place(index, held);
+        true
+    }
+
+    /// Puts a new key where its source's records are listed: picks in their order, leaves by
+    /// name, so that the order does not depend on when a key first appeared.
+    fn place(&mut self, index: usize, held: Held) {
+        let position_of = |key: &str| match &self.plan.sources[index].selection {
+            Selection::Picks(picks) => picks.iter().position(|pick| &*pick.key == key),
+            Selection::AllLeaves { .. } => None,
+        };
+        let rank = (position_of(&held.key), held.key.clone());
+        let list = &mut self.sources[index].held;
+        let at = list.partition_point(|other| (position_of(&other.key), other.key.clone()) < rank);
+        list.insert(at, held);
+    }
+
+    /// The row that this change of `key` makes, unless it repeats what is stored.
+    fn row_to_store(&mut self, key: Arc<str>, source: &Arc<str>, now: Moment) -> Option<Row> {
+        let givers = self.givers(&key);
+        let (merged, stamp, unit) = self.standing(&key, &givers, now)?;
+        let identity = (stamp.observed.second(), merged.value.clone());
+        if self.stored.get(&key) == Some(&identity) {
+            return None;
+        }
+        self.stored.insert(key.clone(), identity);
+        Some(Row {
+            key,
+            value: merged.value,
+            unit,
+            source: source.clone(),
+            stamp,
+        })
+    }
+
+    /// Positions (source, place in its list) that hold `key`, in the configuration's order.
+    fn givers(&self, key: &str) -> Vec<(usize, usize)> {
+        let mut givers = Vec::new();
+        for (index, source) in self.sources.iter().enumerate() {
+            if let Some(place) = source.held.iter().position(|held| &*held.key == key) {
+                givers.push((index, place));
+            }
+        }
+        givers
+    }
+
+    /// The value that stands for a key, its stamp and unit.
+    fn standing(
+        &self,
+        key: &str,
+        givers: &[(usize, usize)],
+        now: Moment,
+    ) -> Option<(Merged, Stamp, Option<Arc<str>>)> {
+        let held = |giver: usize| {
+            let (index, place) = givers[giver];
+            &self.sources[index].held[place]
+        };
+        let contributions: Vec<Contribution> = givers
+            .iter()
+            .enumerate()
+            .map(|(giver, (index, _))| {
+                let held = held(giver);
+                Contribution {
+                    value: &held.value,
+                    observed: held.stamp.observed,
+                    stale: held.stamp.is_stale(self.stale_after(key, *index), now),
+                }
+            })
+            .collect();
+        let rule = self.merge_rule(key).unwrap_or(Merge::Priority);
+        let merged = merge(rule, &contributions)?;
+        let newest = held(merged.from[0]);
+        let unit = self.plan.keys.get(key).and_then(|key| key.unit.clone());
+        let unit = unit.or_else(|| newest.unit.clone());
+        let stamp = newest.stamp;
+        Some((merged, stamp, unit))
+    }
+
+    fn stale_after(&self, key: &str, source: usize) -> Duration {
+        self.plan
+            .keys
+            .get(key)
+            .and_then(|key| key.stale_after)
+            .unwrap_or(self.plan.sources[source].stale_after)
+    }
+
+    /// Corrects stamps made under a clock that could not be believed, once it can. Returns
+    /// what must change with them: nothing of what was handed to the store, whose rows
+    /// settle by the same rule.
+    pub fn settle(&mut self, now: Moment) {
+        if !now.trust.is_trusted() {
+            return;
+        }
+        for source in &mut self.sources {
+            for held in &mut source.held {
+                let before = held.stamp.observed;
+                held.stamp.settle(now);
+                if held.stamp.observed == before {
+                    continue;
+                }
+                // The row that waits in the store settles alike: its identity moves along.
+                if let Some((second, _)) = self.stored.get_mut(&held.key)
+                    && *second == before.second()
+                {
+                    *second = held.stamp.observed.second();
+                }
+            }
+        }
+    }
+
+    /// The state of everything at `now`.
+    pub fn snapshot(&self, now: Moment, alert: Option<Arc<str>>) -> Snapshot {
+        let mut givers: BTreeMap<&str, Vec<(usize, usize)>> = BTreeMap::new();
+        let mut order: Vec<&Arc<str>> = Vec::new();
+        for (index, source) in self.sources.iter().enumerate() {
+            for (place, held) in source.held.iter().enumerate() {
+                let of_key = givers.entry(&held.key).or_default();
+                if of_key.is_empty() {
+                    order.push(&held.key);
+                }
+                of_key.push((index, place));
+            }
+        }
+        let mut changes_at = None;
+        let mut records = Vec::with_capacity(order.len());
+        for key in order {
+            let givers = &givers[&**key];
+            for (index, place) in givers {
+                let stamp = self.sources[*index].held[*place].stamp;
+                let turns = stamp.turns_stale_at(self.stale_after(key, *index), now);
+                changes_at = changes_at.into_iter().chain(turns).min();
+            }
+            let Some((merged, stamp, unit)) = self.standing(key, givers, now) else {
+                continue;
+            };
+            let stale_after = self.stale_after(key, givers[merged.from[0]].0);
+            let name = |giver: &usize| self.plan.sources[givers[*giver].0].name.clone();
+            records.push(Record {
+                key: key.clone(),
+                stale: stamp.is_stale(stale_after, now),
+                value: merged.value,
+                unit,
+                stamp,
+                stale_after,
+                sources: merged.from.iter().map(name).collect(),
+            });
+        }
+        let sources = self.plan.sources.iter().zip(&self.sources);
+        Snapshot {
+            at: now,
+            records,
+            sources: sources
+                .map(|(plan, source)| Source {
+                    name: plan.name.clone(),
+                    calls: plan.calls.clone(),
+                    summary: plan.summary.clone(),
+                    every: plan.every,
+                    attribution: plan.attribution.clone(),
+                    keys: source.held.len(),
+                    health: source.health.clone(),
+                })
+                .collect(),
+            alert,
+            left_out: self.sources.iter().map(|source| source.left_out).sum(),
+            changes_at,
+        }
+    }
+
+    /// How one source is doing.
+    pub fn health(&self, source: usize) -> Option<&SourceHealth> {
+        self.sources.get(source).map(|source| &source.health)
+    }
+}
+
+fn duplicate(reading: &Reading) -> Issue {
+    Issue {
+        reason: Reason::DuplicateKey,
+        key: Some(reading.key.clone()),
+        pointer: String::new(),
+        expected: format!(
+            "one source for this key, or a [key.{:?}] with merge = …",
+            reading.key
+        ),
+        found: "a source configured before gives it too".to_owned(),
+    }
+}
+
+fn too_many(left_out: usize) -> Issue {
+    Issue {
+        reason: Reason::TooMany,
+        key: None,
+        pointer: String::new(),
+        expected: format!(
+            "at most {} records of a source and {} in all; name those you want in \
+             [source.records]",
+            limits::RECORDS_PER_SOURCE,
+            limits::RECORDS_IN_ALL
+        ),
+        found: format!("{left_out} more"),
+    }
+}

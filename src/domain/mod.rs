@@ -1,0 +1,17 @@
+//! What the node knows and decides, as values and functions.
+//!
+//! Pure: nothing in here reads a clock, does I/O, speaks SQL or HTTP, or starts a
+//! thread. Time, configuration, the previous state and the new observation come in as
+//! arguments; new state and what follows from it come out. Reading order is the order
+//! of the modules below.
+
+pub mod freshness;
+pub mod health;
+pub mod ledger;
+pub mod merge;
+pub mod normalise;
+pub mod plan;
+pub mod reading;
+pub mod schedule;
+pub mod snapshot;
+pub mod time;

@@ -1,0 +1,105 @@
+//! What the configuration asks for, in the domain's terms: the sources, what is read from
+//! each, and how keys are merged. Made once at start, then only read.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::tz::TimeZone;
+
+/// All sources and keys, in the configuration's order.
+#[derive(Debug, Clone, Default)]
+pub struct Plan {
+    pub sources: Vec<SourcePlan>,
+    pub keys: BTreeMap<Arc<str>, KeyPlan>,
+    /// Whether anybody configured this, or it is the built-in example.
+    pub is_example: bool,
+}
+
+#[derive(Debug, Clone)]
+pub struct SourcePlan {
+    pub name: Arc<str>,
+    /// The interval between fetches that go well.
+    pub every: Duration,
+    /// Age past which this source's values are stale.
+    pub stale_after: Duration,
+    pub selection: Selection,
+    /// JSON Pointer to the source's own time.
+    pub observed_at: Option<String>,
+    /// The zone of a time that names none.
+    pub observed_zone: TimeZone,
+    /// JSON Pointer to an object that names the unit of each field.
+    pub units_at: Option<String>,
+    pub numbers: Numbers,
+    /// Credit that the data's licence wants shown.
+    pub attribution: Option<Arc<str>>,
+    /// What is called, without parameters: an operation's id, or "a JSON address".
+    pub calls: Arc<str>,
+    /// The operation's summary from its OpenAPI file.
+    pub summary: Arc<str>,
+}
+
+/// Which leaves of a response become records.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Selection {
+    /// Every numeric or boolean leaf, keyed by its dotted path behind `prefix`.
+    AllLeaves { prefix: String },
+    /// These, in this order.
+    Picks(Vec<Pick>),
+}
+
+/// One record of `[source.records]`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Pick {
+    pub key: Arc<str>,
+    /// RFC 6901 JSON Pointer into the response.
+    pub at: String,
+    pub unit: Option<Arc<str>>,
+    /// Bounds of what is believed, after scaling.
+    pub min: Option<f64>,
+    pub max: Option<f64>,
+    /// Published is `raw × scale + offset`.
+    pub scale: Option<f64>,
+    pub offset: Option<f64>,
+    /// Take a text as it is instead of asking for a number.
+    pub text: bool,
+}
+
+/// Whether `"21.4"` is a number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Numbers {
+    #[default]
+    Strict,
+    Lenient,
+}
+
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct KeyPlan {
+    pub merge: Option<Merge>,
+    pub stale_after: Option<Duration>,
+    pub unit: Option<Arc<str>>,
+}
+
+/// How several sources make one value; only fresh ones count while there is a fresh one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Merge {
+    /// The first configured.
+    Priority,
+    /// The newest observed.
+    Latest,
+    Mean,
+    Median,
+}
+
+impl Merge {
+    pub const ALL: [Merge; 4] = [Merge::Priority, Merge::Latest, Merge::Mean, Merge::Median];
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Merge::Priority => "priority",
+            Merge::Latest => "latest",
+            Merge::Mean => "mean",
+            Merge::Median => "median",
+        }
+    }
+}

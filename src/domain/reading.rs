@@ -1,0 +1,229 @@
+//! Readings: what one fetch of one source says about keys, and what was wrong with it.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::health::Failure;
+use super::time::{Moment, Wall};
+
+/// What a key holds: a finite number or a text. Booleans are 0 and 1.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Value {
+    Number(f64),
+    Text(Arc<str>),
+}
+
+impl Value {
+    pub fn number(&self) -> Option<f64> {
+        match self {
+            Value::Number(number) => Some(*number),
+            Value::Text(_) => None,
+        }
+    }
+
+    pub fn text(&self) -> Option<&str> {
+        match self {
+            Value::Number(_) => None,
+            Value::Text(text) => Some(text),
+        }
+    }
+}
+
+/// Shortest form that reads back as the same number: `21.4`, `1e300`, `21` (not `21.0`).
+impl fmt::Display for Value {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Value::Number(number) => f.write_str(&spell_number(*number)),
+            Value::Text(text) => f.write_str(text),
+        }
+    }
+}
+
+/// A JSON number (RFC 8259) in its shortest form; `null` for what JSON cannot say.
+pub fn spell_number(number: f64) -> String {
+    if !number.is_finite() {
+        return "null".to_owned();
+    }
+    // Rust prints the shortest digits that read back, but never an exponent: past the
+    // range where that stays short, `{:e}` is the shorter spelling.
+    let magnitude = number.abs();
+    if magnitude != 0.0 && !(1e-5..1e16).contains(&magnitude) {
+        format!("{number:e}")
+    } else {
+        format!("{number}")
+    }
+}
+
+/// Rounds a computed number to 12 significant digits, so that arithmetic noise
+/// (`0.30000000000000004`) is not published as if it had been measured.
+pub fn round_computed(number: f64) -> f64 {
+    if number == 0.0 || !number.is_finite() {
+        return number;
+    }
+    format!("{number:.11e}").parse().unwrap_or(number)
+}
+
+/// One key's value, as one source gave it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Reading {
+    pub key: Arc<str>,
+    pub value: Value,
+    pub unit: Option<Arc<str>>,
+}
+
+/// Something in a response that cost one field, or that the source's description did not
+/// promise; never the whole response.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Issue {
+    pub reason: Reason,
+    /// The key that is without a reading for it, where one is concerned.
+    pub key: Option<Arc<str>>,
+    /// RFC 6901 JSON Pointer into the response.
+    pub pointer: String,
+    pub expected: String,
+    /// What stood there, shortened.
+    pub found: String,
+}
+
+/// Why a field gave no reading; the words of `records_rejected_total{reason}`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Reason {
+    /// Nothing at that pointer, or null.
+    Missing,
+    /// Another type than was asked for.
+    WrongType,
+    /// Outside `min` and `max`.
+    OutOfRange,
+    /// A number that cannot be held, or that scaling made infinite.
+    NotFinite,
+    /// More records than the node takes.
+    TooMany,
+    /// A second source gives this key and nothing says how to merge them.
+    DuplicateKey,
+    /// The response is not what the OpenAPI file declares.
+    Drift,
+    /// The source's own time cannot be read.
+    BadTime,
+}
+
+impl Reason {
+    pub const ALL: [Reason; 8] = [
+        Reason::Missing,
+        Reason::WrongType,
+        Reason::OutOfRange,
+        Reason::NotFinite,
+        Reason::TooMany,
+        Reason::DuplicateKey,
+        Reason::Drift,
+        Reason::BadTime,
+    ];
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Reason::Missing => "missing",
+            Reason::WrongType => "wrong_type",
+            Reason::OutOfRange => "out_of_range",
+            Reason::NotFinite => "not_finite",
+            Reason::TooMany => "too_many",
+            Reason::DuplicateKey => "duplicate_key",
+            Reason::Drift => "schema",
+            Reason::BadTime => "bad_time",
+        }
+    }
+
+    /// Whether this cost a reading; drift alone does not.
+    pub fn costs_a_reading(self) -> bool {
+        !matches!(self, Reason::Drift | Reason::BadTime)
+    }
+}
+
+impl fmt::Display for Issue {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let pointer = match self.pointer.as_str() {
+            "" => "the whole response",
+            pointer => pointer,
+        };
+        write!(
+            f,
+            "{}: {pointer}: expected {}, found {}",
+            self.reason.name(),
+            self.expected,
+            self.found
+        )
+    }
+}
+
+/// One attempt to fetch one source: what the fetch thread hands to `ingest`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Observation {
+    /// Index of the source in the plan.
+    pub source: usize,
+    /// When the response was whole, or the attempt had failed.
+    pub at: Moment,
+    /// From the first byte sent (or the first wish to) until `at`.
+    pub duration: Duration,
+    /// Bytes of the body after decompression.
+    pub bytes: u64,
+    pub outcome: Outcome,
+    /// When the thread will try again.
+    pub next_in: Duration,
+}
+
+/// How the attempt ended.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Outcome {
+    /// At least one reading.
+    Readings {
+        /// The source's own time, where it says one.
+        observed: Option<Wall>,
+        readings: Vec<Reading>,
+        issues: Vec<Issue>,
+    },
+    /// 304: what was read last still holds.
+    Unchanged,
+    /// No reading; issues say why where the response came that far.
+    Failed {
+        failure: Failure,
+        issues: Vec<Issue>,
+    },
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_print_shortest_and_read_back() {
+        for (number, expected) in [
+            (21.4, "21.4"),
+            (21.0, "21"),
+            (-0.5, "-0.5"),
+            (0.0, "0"),
+            (1e300, "1e300"),
+            (1.5e-9, "1.5e-9"),
+            (0.1 + 0.2, "0.30000000000000004"),
+            (9_007_199_254_740_992.0, "9007199254740992"),
+            (f64::NAN, "null"),
+            (f64::INFINITY, "null"),
+        ] {
+            let spelled = spell_number(number);
+            assert_eq!(spelled, expected);
+            if number.is_finite() {
+                assert_eq!(spelled.parse::<f64>(), Ok(number));
+                assert!(serde_json::from_str::<serde_json::Number>(&spelled).is_ok());
+            }
+        }
+    }
+
+    #[test]
+    fn computed_numbers_keep_twelve_digits() {
+        assert_eq!(round_computed(0.1 + 0.2), 0.3);
+        assert_eq!(round_computed(33.300_000_000_000_004), 33.3);
+        assert_eq!(
+            round_computed(-1.234_567_890_123_456e-200),
+            -1.234_567_890_12e-200
+        );
+        assert_eq!(round_computed(f64::MAX), 1.797_693_134_86e308);
+    }
+}

@@ -1,0 +1,120 @@
+//! The one value that every view renders: JSON, text, metrics and pages cannot disagree,
+//! because none of them looks at anything else for the data.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::health::{SourceHealth, SourceState};
+use super::reading::{Value, round_computed};
+use super::time::{Moment, Mono, Wall};
+use super::{freshness::Stamp, merge::mean};
+
+/// What the node holds to be true at one moment.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Snapshot {
+    pub at: Moment,
+    /// In the configuration's order.
+    pub records: Vec<Record>,
+    pub sources: Vec<Source>,
+    /// Short ASCII words for a display while an alert is open.
+    pub alert: Option<Arc<str>>,
+    /// Records that were left out because there are too many.
+    pub left_out: usize,
+    /// When staleness changes this snapshot if no observation does before.
+    pub changes_at: Option<Mono>,
+}
+
+/// One key's standing value.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Record {
+    pub key: Arc<str>,
+    pub value: Value,
+    pub unit: Option<Arc<str>>,
+    pub stamp: Stamp,
+    pub stale: bool,
+    pub stale_after: Duration,
+    /// Names of the sources that the value came from.
+    pub sources: Vec<Arc<str>>,
+}
+
+/// One source as it is doing.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Source {
+    pub name: Arc<str>,
+    pub calls: Arc<str>,
+    pub summary: Arc<str>,
+    pub every: Duration,
+    pub attribution: Option<Arc<str>>,
+    /// Keys that it gives now, standing or not.
+    pub keys: usize,
+    pub health: SourceHealth,
+}
+
+/// The node's health in one word (`/status`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Verdict {
+    Pass,
+    /// Something is stale or failing.
+    Warn,
+    /// No record is fresh.
+    Fail,
+}
+
+impl Verdict {
+    pub fn name(self) -> &'static str {
+        match self {
+            Verdict::Pass => "pass",
+            Verdict::Warn => "warn",
+            Verdict::Fail => "fail",
+        }
+    }
+}
+
+impl Snapshot {
+    /// Before anything was ever received.
+    pub fn empty(at: Moment) -> Snapshot {
+        Snapshot {
+            at,
+            records: Vec::new(),
+            sources: Vec::new(),
+            alert: None,
+            left_out: 0,
+            changes_at: None,
+        }
+    }
+
+    pub fn record(&self, key: &str) -> Option<&Record> {
+        self.records.iter().find(|record| &*record.key == key)
+    }
+
+    /// How the data is; trouble of the node itself (storage, clock) is the caller's to add.
+    pub fn verdict(&self) -> Verdict {
+        if !self.records.iter().any(|record| !record.stale) {
+            return Verdict::Fail;
+        }
+        let troubled = self.alert.is_some()
+            || self.records.iter().any(|record| record.stale)
+            || self
+                .sources
+                .iter()
+                .any(|source| source.health.state() == SourceState::Failing);
+        match troubled {
+            true => Verdict::Warn,
+            false => Verdict::Pass,
+        }
+    }
+}
+
+/// When the newest of `records` was observed.
+pub fn newest<'a>(records: impl Iterator<Item = &'a Record>) -> Option<Wall> {
+    records.map(|record| record.stamp.observed).max()
+}
+
+/// The mean of what is numeric and fresh among `records`.
+pub fn average<'a>(records: impl Iterator<Item = &'a Record>) -> Option<f64> {
+    let numbers: Vec<f64> = records
+        .filter(|record| !record.stale)
+        .filter_map(|record| record.value.number())
+        .collect();
+    (!numbers.is_empty()).then(|| round_computed(mean(&numbers)))
+}

@@ -1,0 +1,144 @@
+//! The one door to time.
+//!
+//! Everything that needs an instant is handed a [`Clock`]; tests drive [`ManualClock`].
+//! The system's clock also knows how far the wall clock can be believed.
+
+#[cfg(test)]
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use crate::domain::time::{Moment, Mono, Trust, Wall};
+use crate::limits;
+
+/// Tells the time.
+pub trait Clock: Send + Sync {
+    fn now(&self) -> Moment;
+
+    /// Takes the word of a peer (an HTTP `Date`) on what the wall time is. One that agrees
+    /// with ours vouches for it, for as long as the node runs. Callers leave out loopback
+    /// peers, which share our clock.
+    fn heard_date(&self, peer: Wall);
+}
+
+/// The machine's clocks: `CLOCK_BOOTTIME` and `CLOCK_REALTIME`.
+pub struct SystemClock {
+    /// Set when somebody vouched for the wall clock.
+    vouched: AtomicBool,
+}
+
+impl SystemClock {
+    pub fn new() -> SystemClock {
+        SystemClock {
+            vouched: AtomicBool::new(false),
+        }
+    }
+
+    /// A clock that is trusted without asking, for `demo`.
+    pub fn trusting() -> SystemClock {
+        SystemClock {
+            vouched: AtomicBool::new(true),
+        }
+    }
+}
+
+impl Clock for SystemClock {
+    fn now(&self) -> Moment {
+        let trust = match self.vouched.load(Ordering::Relaxed) {
+            true => Trust::Trusted,
+            false => kernel_trust(),
+        };
+        Moment {
+            mono: Mono(clock_ms(libc::CLOCK_BOOTTIME).try_into().unwrap_or(0)),
+            wall: Wall(clock_ms(libc::CLOCK_REALTIME)),
+            trust,
+        }
+    }
+
+    fn heard_date(&self, peer: Wall) {
+        let ours = Wall(clock_ms(libc::CLOCK_REALTIME));
+        let apart = peer.since(ours).max(ours.since(peer));
+        if apart <= limits::CLOCK_AGREEMENT {
+            self.vouched.store(true, Ordering::Relaxed);
+        }
+    }
+}
+
+fn clock_ms(clock: libc::clockid_t) -> i64 {
+    let mut time = libc::timespec {
+        tv_sec: 0,
+        tv_nsec: 0,
+    };
+    // SAFETY: `time` is a valid place for one timespec, and both clocks exist on every
+    // Linux since 2.6.39; a refusal would leave the zero.
+    unsafe { libc::clock_gettime(clock, &mut time) };
+    // The fields' width differs between targets.
+    #[allow(clippy::useless_conversion)]
+    let (seconds, nanoseconds) = (i64::from(time.tv_sec), i64::from(time.tv_nsec));
+    seconds * 1000 + nanoseconds / 1_000_000
+}
+
+/// What the kernel says about its clock; where it may not be asked (seccomp, containers),
+/// the marker that systemd-timesyncd leaves.
+fn kernel_trust() -> Trust {
+    if std::path::Path::new("/run/systemd/timesync/synchronized").exists() {
+        return Trust::Trusted;
+    }
+    // SAFETY: all-zero is a valid timex, and with `modes` 0 the call only reads.
+    let (state, status) = unsafe {
+        let mut timex: libc::timex = std::mem::zeroed();
+        (libc::adjtimex(&mut timex), timex.status)
+    };
+    match state {
+        -1 => Trust::Unknown,
+        _ if status & libc::STA_UNSYNC != 0 => Trust::Untrusted,
+        _ => Trust::Trusted,
+    }
+}
+
+/// The identity of this boot, by which monotonic times of an earlier run can be told from
+/// those of an earlier boot. Empty where the kernel does not say.
+pub fn boot_id() -> String {
+    std::fs::read_to_string("/proc/sys/kernel/random/boot_id")
+        .map(|id| id.trim().to_owned())
+        .unwrap_or_default()
+}
+
+/// A clock that stands still until a test moves it.
+#[cfg(test)]
+pub struct ManualClock(Mutex<Moment>);
+
+#[cfg(test)]
+impl ManualClock {
+    pub fn new(now: Moment) -> ManualClock {
+        ManualClock(Mutex::new(now))
+    }
+
+    pub fn set(&self, now: Moment) {
+        *self
+            .0
+            .lock()
+            .expect("no test panics while it holds the clock") = now;
+    }
+
+    /// Moves both clocks on.
+    pub fn advance(&self, span: std::time::Duration) {
+        let mut now = self
+            .0
+            .lock()
+            .expect("no test panics while it holds the clock");
+        now.mono = now.mono.after(span);
+        now.wall = now.wall.after(span);
+    }
+}
+
+#[cfg(test)]
+impl Clock for ManualClock {
+    fn now(&self) -> Moment {
+        *self
+            .0
+            .lock()
+            .expect("no test panics while it holds the clock")
+    }
+
+    fn heard_date(&self, _: Wall) {}
+}
