@@ -7,6 +7,7 @@
 
 pub mod freshness;
 pub mod health;
+pub mod history;
 pub mod ledger;
 pub mod merge;
 pub mod normalise;

@@ -2,3 +2,5 @@
 //!
 //! The gate's thread owns every network socket; tiny_http's workers sit behind it. Nothing
 //! here changes what is known: it renders values and reads history.
+
+pub mod answer;
