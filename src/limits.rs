@@ -54,6 +54,10 @@ pub const STACK_BYTES: usize = 512 * 1024;
 /// Observations waiting for `ingest`; a fetcher that finds it full waits, since ingest
 /// never waits for the disk.
 pub const OBSERVATION_QUEUE: usize = 64;
+/// The longest turn of `ingest`: a clock that becomes trusted announces itself to nobody.
+pub const INGEST_PATIENCE: Duration = Duration::from_secs(10);
+/// A loop silent for this long is stuck: `/healthz` says 503.
+pub const STUCK: Duration = Duration::from_secs(60);
 /// The whole stop, from signal to exit, before threads are left behind.
 pub const STOP: Duration = Duration::from_secs(5);
 

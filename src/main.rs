@@ -1,5 +1,7 @@
 #![allow(dead_code)]
+mod config;
 mod domain;
+mod ingest;
 mod limits;
 mod monitor;
 mod sys;

@@ -309,8 +309,8 @@ impl Ledger {
         }
     }
 
-    /// The state of everything at `now`.
-    pub fn snapshot(&self, now: Moment, alert: Option<Arc<str>>) -> Snapshot {
+    /// The state of everything at `now`; alerts are judged from it by `alert`.
+    pub fn snapshot(&self, now: Moment) -> Snapshot {
         let mut givers: BTreeMap<&str, Vec<(usize, usize)>> = BTreeMap::new();
         let mut order: Vec<&Arc<str>> = Vec::new();
         for (index, source) in self.sources.iter().enumerate() {
@@ -361,7 +361,8 @@ impl Ledger {
                     health: source.health.clone(),
                 })
                 .collect(),
-            alert,
+            alerts: Vec::new(),
+            alert: None,
             left_out: self.sources.iter().map(|source| source.left_out).sum(),
             changes_at,
         }
