@@ -1,6 +1,10 @@
 #![allow(dead_code)]
+mod cli;
+mod commands;
 mod config;
 mod domain;
+#[cfg(test)]
+mod golden;
 mod ingest;
 mod limits;
 mod monitor;

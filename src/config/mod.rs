@@ -411,3 +411,6 @@ impl Config {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
