@@ -3,3 +3,4 @@
 //! They run on the main thread, beside a running service or without one.
 
 pub mod operations;
+mod report;

@@ -2,6 +2,7 @@
 
 pub mod beat;
 pub mod clock;
+pub mod log;
 pub mod shutdown;
 pub mod signals;
 pub mod thread;
