@@ -3,6 +3,7 @@
 pub mod beat;
 pub mod clock;
 pub mod log;
+pub mod notify;
 pub mod shutdown;
 pub mod signals;
 pub mod thread;
