@@ -35,7 +35,7 @@ fn header(out: &mut String, apis: &[Api], command: &str) {
          //! how both work stands in `request`, `domain::operation` and `domain::schema`.\n\
          \n\
          // What is compiled in need not be used: a source names what is called.\n\
-         #![allow(dead_code)]\n\
+         #![allow(dead_code, unused_imports)]\n\
          // Generated names and numbers are as the file has them.\n\
          #![allow(clippy::all, clippy::pedantic)]\n\
          \n\
@@ -86,7 +86,6 @@ fn module(out: &mut String, api: &Api) {
 
 fn structure(out: &mut String, operation: &Operation) {
     let name = &operation.type_name;
-    let constant = format!("data::{}", operation.static_name);
     out.push('\n');
     let summary = if operation.summary.is_empty() {
         ""
@@ -120,12 +119,12 @@ fn structure(out: &mut String, operation: &Operation) {
         }
         out.push_str("    }\n");
     }
-    from_arguments(out, operation, &constant);
+    from_arguments(out, operation);
     let _ = write!(
         out,
         "\n    impl Fetch for {name} {{\n        \
              fn operation(&self) -> &'static Operation {{\n            \
-                 &{constant}\n        \
+                 Self::OPERATION\n        \
              }}\n\n        \
              fn values(&self) -> Vec<Option<Argument>> {{\n"
     );
@@ -137,32 +136,29 @@ fn structure(out: &mut String, operation: &Operation) {
     out.push_str("        }\n    }\n");
 }
 
-fn from_arguments(out: &mut String, operation: &Operation, constant: &str) {
+fn from_arguments(out: &mut String, operation: &Operation) {
     let name = &operation.type_name;
+    let constant = "        pub const OPERATION: &'static Operation =";
+    let value = format!("&data::{};", operation.static_name);
+    // What rustfmt does with a line too long.
+    let long = constant.len() + 1 + value.len() > 100;
+    let gap = if long { "\n            " } else { " " };
     let _ = write!(
         out,
-        "\n    impl {name} {{\n        \
+        "\n    impl {name} {{\n\
+         {constant}{gap}{value}\n\n        \
              /// Reads what a source's `params` gives.\n        \
              pub fn from_arguments(arguments: &[(String, Argument)]) -> Result<Self, ArgumentProblem> {{\n"
     );
-    // rustfmt breaks a call after its opening bracket where the line is too long.
-    let line = format!("Given::check(&{constant}, arguments)?;");
     if operation.parameters.is_empty() {
-        let _ = write!(out, "            {line}\n            Ok(Self {{}})\n");
+        out.push_str("            Given::check(Self::OPERATION, arguments)?;\n");
+        out.push_str("            Ok(Self {})\n");
     } else {
-        let long = 12 + "let given = ".len() + line.len() > 100;
-        let _ = if long {
-            writeln!(out, "            let given =\n                {line}")
-        } else {
-            writeln!(out, "            let given = {line}")
-        };
+        out.push_str("            let given = Given::check(Self::OPERATION, arguments)?;\n");
         out.push_str("            Ok(Self {\n");
         for (index, parameter) in operation.parameters.iter().enumerate() {
-            let how = if is_required(parameter) {
-                "required"
-            } else {
-                "optional"
-            };
+            let required = is_required(parameter);
+            let how = if required { "required" } else { "optional" };
             let _ = writeln!(
                 out,
                 "                {}: given.{how}({index})?,",

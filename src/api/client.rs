@@ -6,7 +6,7 @@
 //! how both work stands in `request`, `domain::operation` and `domain::schema`.
 
 // What is compiled in need not be used: a source names what is called.
-#![allow(dead_code)]
+#![allow(dead_code, unused_imports)]
 // Generated names and numbers are as the file has them.
 #![allow(clippy::all, clippy::pedantic)]
 
@@ -56,9 +56,11 @@ pub mod open_meteo {
     }
 
     impl GetForecast {
+        pub const OPERATION: &'static Operation = &data::GET_FORECAST;
+
         /// Reads what a source's `params` gives.
         pub fn from_arguments(arguments: &[(String, Argument)]) -> Result<Self, ArgumentProblem> {
-            let given = Given::check(&data::GET_FORECAST, arguments)?;
+            let given = Given::check(Self::OPERATION, arguments)?;
             Ok(Self {
                 latitude: given.required(0)?,
                 longitude: given.required(1)?,
@@ -82,7 +84,7 @@ pub mod open_meteo {
 
     impl Fetch for GetForecast {
         fn operation(&self) -> &'static Operation {
-            &data::GET_FORECAST
+            Self::OPERATION
         }
 
         fn values(&self) -> Vec<Option<Argument>> {

@@ -17,8 +17,10 @@ use crate::domain::operation::{
 pub struct Call {
     pub operation: &'static Operation,
     /// Checks the arguments and gives what can be called again and again.
-    pub prepare: fn(&[(String, Argument)]) -> Result<Box<dyn Fetch>, ArgumentProblem>,
+    pub prepare: fn(&[(String, Argument)]) -> Prepared,
 }
+
+pub type Prepared = Result<Box<dyn Fetch>, ArgumentProblem>;
 
 /// A GET operation with its arguments; each generated struct is one.
 pub trait Fetch: Send + Sync {
