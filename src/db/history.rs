@@ -407,3 +407,6 @@ impl Buckets {
         self.0.into_iter().filter_map(bucket).collect()
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -10,6 +10,7 @@
 //! [`backup`] and [`salvage`] are for bad days.
 
 pub mod backup;
+pub mod export;
 pub mod history;
 pub mod repository;
 pub mod retention;

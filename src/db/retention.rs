@@ -211,3 +211,6 @@ fn drop_hours(transaction: &Transaction, tiers: &mut Tiers, until: i64) -> rusql
     tiers.hourly_from = end;
     Ok(Step::More)
 }
+
+#[cfg(test)]
+mod tests;
