@@ -1,4 +1,5 @@
 #![allow(dead_code)]
+mod api;
 mod domain;
 mod limits;
 mod monitor;

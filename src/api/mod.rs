@@ -3,7 +3,15 @@
 //! One thread per source, named `fetch-<source>`. Never touches the database, the HTTP
 //! server or another source.
 
-pub mod client;
+mod attribution;
+mod chronicle;
+mod connect;
+#[cfg(test)]
+mod fault_server;
+#[cfg(test)]
+mod faults;
 pub mod fetcher;
-pub mod request;
+mod json;
+pub mod plain;
+mod redirect;
 pub mod transport;
