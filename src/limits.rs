@@ -88,6 +88,8 @@ pub const COMMIT_EVERY: Duration = Duration::from_secs(60);
 pub const ROWS_WAITING: usize = 20_000;
 /// How long readings wait for a clock that can be believed.
 pub const CLOCK_PATIENCE: Duration = Duration::from_secs(600);
+/// Below this much room `check` warns: about a month of 50 readings a minute.
+pub const LOW_DISK_BYTES: u64 = 200_000_000;
 /// How long SQLite waits for another process's lock.
 pub const DATABASE_BUSY: Duration = Duration::from_secs(5);
 /// The longest pause between attempts to use a storage that fails: a card put back is
