@@ -66,6 +66,7 @@ pub struct GateLimits {
     pub head_time: Duration,
     pub idle_time: Duration,
     pub write_time: Duration,
+    pub write_bytes_per_s: usize,
     pub backend_time: Duration,
     pub proof_time: Duration,
     pub linger_time: Duration,
@@ -85,6 +86,7 @@ impl Default for GateLimits {
             head_time: limits::REQUEST_HEAD_TIME,
             idle_time: limits::IDLE_TIME,
             write_time: limits::WRITE_TIME,
+            write_bytes_per_s: limits::WRITE_BYTES_PER_S,
             backend_time: limits::BACKEND_TIME,
             proof_time: limits::PROOF_TIME,
             linger_time: limits::LINGER_TIME,
@@ -178,6 +180,12 @@ pub struct Hall {
 }
 
 impl Hall {
+    /// What an answer of this size has, until the client has taken it.
+    fn write_time(&self, bytes: usize) -> Duration {
+        let seconds = bytes / self.limits.write_bytes_per_s;
+        self.limits.write_time + Duration::from_secs(seconds as u64)
+    }
+
     fn date(&self) -> Option<Rc<str>> {
         self.date.borrow().clone()
     }

@@ -329,7 +329,7 @@ impl Connection {
             (false, Body::Shared(bytes)) => &**bytes,
             (false, Body::Own(bytes)) => bytes.as_slice(),
         };
-        let time = self.hall.limits.write_time;
+        let time = self.hall.write_time(body.len());
         write::send(&self.stream, self.leash(), &head, body, time).await
     }
 

@@ -157,8 +157,7 @@ fn end(head: &mut Vec<u8>, framing: Framing, date: Option<&str>) {
     head.extend_from_slice(b"\r\n");
 }
 
-/// Sends head and body in one write where the socket takes them, within the time that an
-/// answer of this size has.
+/// Sends head and body in one write where the socket takes them, all of it within `time`.
 pub async fn send(
     stream: &Async<TcpStream>,
     leash: &Leash,
@@ -166,12 +165,11 @@ pub async fn send(
     body: &[u8],
     time: Duration,
 ) -> Result<(), Unsent> {
-    let bonus = Duration::from_secs((body.len() / limits::WRITE_BYTES_PER_S) as u64);
     let phase = match leash.phase() {
         Phase::Streaming => Phase::Streaming,
         _ => Phase::Answering,
     };
-    leash.enter(phase, time + bonus);
+    leash.enter(phase, time);
     let (mut head, mut body) = (head, body);
     loop {
         let mut socket = stream.get_ref();
