@@ -5,7 +5,9 @@
 
 mod attribution;
 mod chronicle;
+pub mod client;
 mod connect;
+pub mod demo;
 #[cfg(test)]
 mod fault_server;
 #[cfg(test)]
@@ -14,4 +16,6 @@ pub mod fetcher;
 mod json;
 pub mod plain;
 mod redirect;
+pub mod request;
+mod simulate;
 pub mod transport;
