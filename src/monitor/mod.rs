@@ -4,3 +4,26 @@
 //! here changes what is known: it renders values and reads history.
 
 pub mod answer;
+mod answers;
+#[cfg(test)]
+mod contract;
+mod displays;
+mod entity;
+mod history;
+mod host;
+mod metrics;
+mod problem;
+mod process;
+mod published;
+mod route;
+pub mod snapshot;
+mod status;
+#[cfg(test)]
+mod testing;
+mod web;
+mod words;
+
+pub use answers::{Context, Monitor, RequestCount, Settings};
+pub use entity::{Entity, Tagged};
+pub use problem::refusal;
+pub use published::{Published, Rendered};
