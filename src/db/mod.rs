@@ -15,6 +15,7 @@ pub mod history;
 pub mod repository;
 pub mod retention;
 pub mod rollup;
+pub mod salvage;
 pub mod schema;
 pub mod session;
 pub mod store;
