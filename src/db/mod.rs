@@ -12,6 +12,8 @@
 pub mod backup;
 pub mod export;
 pub mod history;
+#[cfg(test)]
+mod kill;
 pub mod repository;
 pub mod retention;
 pub mod rollup;
