@@ -73,7 +73,7 @@ pub fn parameters<'a>(
     for parameter in &mut found {
         parameter.filled_by_security = filled_by(security, parameter);
     }
-    found.sort_by_key(|it| !(it.required && !it.filled_by_security));
+    found.sort_by_key(|it| !it.required || it.filled_by_security);
     name_fields(&mut found);
     Ok(found)
 }
