@@ -35,7 +35,7 @@ bench: ## speed, memory and size, each beside a baseline of the same run
 
 corpus: ## published OpenAPI files through codegen (CORPUS=directory)
 	@test -f "$(CORPUS)/oracle.json" || { echo "make corpus: no corpus at $(CORPUS): it holds specs/ and oracle.json; say where it is: make corpus CORPUS=directory"; exit 2; }
-	CORPUS="$(abspath $(CORPUS))" $(CARGO) test --locked --package codegen --test corpus -- --nocapture --include-ignored
+	$(CARGO) run --locked --quiet --release --package codegen --example corpus -- "$(CORPUS)"
 
 cross: ## static ARM binaries with Debian's own Rust, run under qemu
 	.ci/cross
