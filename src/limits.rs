@@ -54,6 +54,10 @@ pub const STACK_BYTES: usize = 512 * 1024;
 /// Observations waiting for `ingest`; a fetcher that finds it full waits, since ingest
 /// never waits for the disk.
 pub const OBSERVATION_QUEUE: usize = 64;
+/// The longest turn of `ingest`: a clock that becomes trusted announces itself to nobody.
+pub const INGEST_PATIENCE: Duration = Duration::from_secs(10);
+/// A loop silent for this long is stuck: `/healthz` says 503.
+pub const STUCK: Duration = Duration::from_secs(60);
 /// The whole stop, from signal to exit, before threads are left behind.
 pub const STOP: Duration = Duration::from_secs(5);
 
@@ -69,6 +73,44 @@ pub const ROWS_WAITING: usize = 20_000;
 pub const CLOCK_PATIENCE: Duration = Duration::from_secs(600);
 /// How long SQLite waits for another process's lock.
 pub const DATABASE_BUSY: Duration = Duration::from_secs(5);
+/// The longest pause between attempts to use a storage that fails: a card put back is
+/// noticed within a minute.
+pub const STORAGE_BACK_OFF: Duration = Duration::from_secs(60);
+/// A commit that takes longer is told as trouble: the card blocks.
+pub const SLOW_COMMIT: Duration = Duration::from_secs(20);
+/// How long rows are kept one by one, as hours and (longer) as days.
+pub const RAW_KEPT: Duration = Duration::from_secs(30 * 86_400);
+pub const HOURLY_KEPT: Duration = Duration::from_secs(2 * 365 * 86_400 + 86_400);
+/// Size of the database past which the oldest rows go early.
+pub const DATABASE_BYTES: u64 = 2_000_000_000;
+/// Ids that one step of retention looks at: about 100 pages, 10 ms on a PC, so that nobody
+/// waits long for the connection.
+pub const RETENTION_STEP_IDS: i64 = 5_000;
+/// Steps of retention between two looks at the queue.
+pub const RETENTION_STEPS: usize = 8;
+/// Pages that one step gives back to the file system.
+pub const VACUUM_STEP_PAGES: u32 = 256;
+/// Keys of one hour whose rows are held in memory while that hour is summed up anew: 64
+/// keys at one row a second are 230,000 rows, about 10 MB.
+pub const RECOMPUTED_KEYS: usize = 64;
+/// Pages of the write-ahead log before it is copied into the database: 4 MB. Pages that
+/// change with every commit are then written back once for many commits.
+pub const WAL_PAGES: u32 = 1_000;
+/// SQLite's page cache of one connection, in KiB: the pages that one commit touches are
+/// about 30, a query of a year 200.
+pub const PAGE_CACHE_KIB: u32 = 2_000;
+/// Raw rows that one history query may look at; beyond it the hourly tier answers. A day
+/// of 50 keys at 10 s is 432,000.
+pub const HISTORY_RAW_ROWS: i64 = 500_000;
+/// Rows of the hourly tier that one history query reads; beyond it the daily tier answers.
+pub const HISTORY_HOURS: i64 = 4_400;
+/// Rows held at once by an export, which sorts and corrects within a part of an hour.
+pub const EXPORT_ROWS: i64 = 50_000;
+/// At most one damaged database is set aside in this time; a card that destroys faster
+/// must not be filled with the remains.
+pub const SALVAGE_PAUSE: Duration = Duration::from_secs(3600);
+/// Ids that one step of a salvage tries to read.
+pub const SALVAGE_STEP_IDS: i64 = 2_000;
 /// How far a peer's `Date` may be from ours and still vouch for our clock.
 pub const CLOCK_AGREEMENT: Duration = Duration::from_secs(300);
 

@@ -1,5 +1,12 @@
 #![allow(dead_code)]
+mod api;
+mod cli;
+mod commands;
+mod config;
 mod domain;
+#[cfg(test)]
+mod golden;
+mod ingest;
 mod limits;
 mod monitor;
 mod sys;

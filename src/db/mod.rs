@@ -2,7 +2,21 @@
 //!
 //! The `store` thread alone writes; readers have a connection of their own that cannot
 //! write. Nothing here decides what is worth storing: that is `domain::ledger`.
+//!
+//! In reading order: `schema.sql` (what is kept, column by column) and [`schema`] (its
+//! versions); [`session`] opens the file, or says why not; [`repository`] appends and
+//! restores; [`rollup`] sums up hours and days, [`retention`] lets go of the oldest;
+//! [`store`] is the thread that drives them; [`history`] and [`export`] read the past;
+//! [`backup`] and [`salvage`] are for bad days.
 
+pub mod backup;
+pub mod export;
+pub mod history;
 pub mod repository;
+pub mod retention;
+pub mod rollup;
+pub mod schema;
 pub mod session;
 pub mod store;
+#[cfg(test)]
+pub mod testing;

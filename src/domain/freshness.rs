@@ -25,6 +25,9 @@ enum Origin {
     Received { receipt: Moment, lag: Duration },
     /// Read from the database after a reboot: of unknown age until the clock is trusted.
     Restored,
+    /// Stamped by a clock that nobody vouched for, in an earlier boot: its age can never be
+    /// known.
+    Undatable,
 }
 
 impl Stamp {
@@ -65,12 +68,33 @@ impl Stamp {
         }
     }
 
+    /// A value from the database of an earlier boot whose clock could not be believed: stale
+    /// until a new observation replaces it.
+    pub fn undatable(observed: Wall, own_time: bool) -> Stamp {
+        Stamp {
+            observed,
+            own_time,
+            origin: Origin::Undatable,
+        }
+    }
+
+    /// Whether the wall clock could be believed when the value was received, or has been
+    /// set right since: only then do `observed` (without a time of the source's own) and
+    /// the lag hold.
+    pub fn is_settled(&self) -> bool {
+        match self.origin {
+            Origin::Received { receipt, .. } => receipt.trust.is_trusted(),
+            Origin::Restored => true,
+            Origin::Undatable => false,
+        }
+    }
+
     /// The value's age; `None` while nobody can know it.
     pub fn age(&self, now: Moment) -> Option<Duration> {
         match self.origin {
             Origin::Received { receipt, lag } => Some(lag + now.mono.since(receipt.mono)),
             Origin::Restored if now.trust.is_trusted() => Some(now.wall.since(self.observed)),
-            Origin::Restored => None,
+            Origin::Restored | Origin::Undatable => None,
         }
     }
 
@@ -91,7 +115,7 @@ impl Stamp {
     pub fn receipt(&self) -> Option<(Mono, Duration)> {
         match self.origin {
             Origin::Received { receipt, lag } => Some((receipt.mono, lag)),
-            Origin::Restored => None,
+            Origin::Restored | Origin::Undatable => None,
         }
     }
 
@@ -111,7 +135,7 @@ impl Stamp {
                     self.observed = receipt.wall;
                 }
             }
-            Origin::Received { .. } => {}
+            Origin::Received { .. } | Origin::Undatable => {}
             Origin::Restored => {
                 self.origin = Origin::Received {
                     receipt: now,

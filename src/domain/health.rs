@@ -211,12 +211,16 @@ impl SourceHealth {
 pub struct Storage {
     /// Why nothing can be stored now, in one sentence; `None` when all is well.
     pub trouble: Option<String>,
+    /// What a person should know though storing works: a damaged database was set aside.
+    pub notice: Option<String>,
     /// Rows committed since start.
     pub rows_stored: u64,
     /// Rows that wait for the next commit, the clock or the disk.
     pub rows_waiting: u64,
     /// Rows given up since start because too many waited.
     pub rows_lost: u64,
+    /// Rows refused since start because their hour is no longer kept row by row.
+    pub rows_too_old: u64,
     /// Size of the database with its log.
     pub database_bytes: u64,
     /// Bytes this process wrote to storage since start, by the kernel's account.

@@ -5,14 +5,17 @@
 //! arguments; new state and what follows from it come out. Reading order is the order
 //! of the modules below.
 
+pub mod alert;
 pub mod freshness;
 pub mod health;
 pub mod history;
 pub mod ledger;
 pub mod merge;
 pub mod normalise;
+pub mod operation;
 pub mod plan;
 pub mod reading;
 pub mod schedule;
+pub mod schema;
 pub mod snapshot;
 pub mod time;

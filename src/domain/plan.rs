@@ -103,3 +103,27 @@ impl Merge {
         }
     }
 }
+
+/// A plan of unnamed sources, for tests.
+#[cfg(test)]
+pub fn test_plan(sources: usize, every: Duration) -> Plan {
+    let source = |index| SourcePlan {
+        name: format!("source{index}").into(),
+        every,
+        stale_after: every * 3,
+        selection: Selection::AllLeaves {
+            prefix: String::new(),
+        },
+        observed_at: None,
+        observed_zone: TimeZone::UTC,
+        units_at: None,
+        numbers: Numbers::Strict,
+        attribution: None,
+        calls: "test".into(),
+        summary: "".into(),
+    };
+    Plan {
+        sources: (0..sources).map(source).collect(),
+        ..Plan::default()
+    }
+}

@@ -4,6 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::alert::Alert;
 use super::health::{SourceHealth, SourceState};
 use super::reading::{Value, round_computed};
 use super::time::{Moment, Mono, Wall};
@@ -16,6 +17,8 @@ pub struct Snapshot {
     /// In the configuration's order.
     pub records: Vec<Record>,
     pub sources: Vec<Source>,
+    /// Open alerts.
+    pub alerts: Vec<Alert>,
     /// Short ASCII words for a display while an alert is open.
     pub alert: Option<Arc<str>>,
     /// Records that were left out because there are too many.
@@ -77,6 +80,7 @@ impl Snapshot {
             at,
             records: Vec::new(),
             sources: Vec::new(),
+            alerts: Vec::new(),
             alert: None,
             left_out: 0,
             changes_at: None,

@@ -1,4 +1,9 @@
-//! The machine: clocks, signals, the supervisor. The only doors to them.
+//! The machine: clocks, threads, signals, the supervisor. The only doors to them.
 
+pub mod beat;
 pub mod clock;
+pub mod log;
+pub mod notify;
 pub mod shutdown;
+pub mod signals;
+pub mod thread;

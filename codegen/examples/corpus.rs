@@ -1,0 +1,234 @@
+//! `make corpus`: `cargo run --release -p codegen --example corpus -- DIRECTORY`.
+//!
+//! Generates every file of a corpus, compares with its oracle, type-checks all modules
+//! together in a scratch crate, prints a table. Exit 0 when the bar holds, 1 when not, 2 when
+//! there is no corpus. With `--keep` the scratch crate stays for looking at.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode};
+use std::time::Instant;
+
+use codegen::command::{Arguments, generate};
+use serde_json::Value;
+
+/// Of the oracle's JSON GETs, this much has to be in the table.
+const BAR_PERCENT: f64 = 99.0;
+
+fn main() -> ExitCode {
+    match run() {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::from(1),
+        Err(message) => {
+            eprintln!("corpus: {message}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+struct Row {
+    name: String,
+    gets: usize,
+    oracle_json: usize,
+    in_table: usize,
+    assumed: usize,
+    taken: usize,
+    left_out: usize,
+    seconds: f64,
+}
+
+fn run() -> Result<bool, String> {
+    let directory = std::env::args()
+        .nth(1)
+        .or_else(|| std::env::var("CORPUS").ok());
+    let directory = PathBuf::from(directory.ok_or(
+        "expected the corpus' directory (with specs/, SOURCES.tsv, oracle.json) as argument",
+    )?);
+    let read = |name: &str| {
+        fs::read_to_string(directory.join(name))
+            .map_err(|error| format!("{}: {error}", directory.join(name).display()))
+    };
+    let oracle: Value = serde_json::from_str(&read("oracle.json")?)
+        .map_err(|error| format!("oracle.json: {error}"))?;
+    let sources = read("SOURCES.tsv")?;
+    let scratch = Scratch::new()?;
+    let mut rows: Vec<Row> = Vec::new();
+    let mut reasons: Vec<String> = Vec::new();
+    let mut failures: Vec<String> = Vec::new();
+    for line in sources.lines().skip(1) {
+        let mut fields = line.split('\t');
+        let (Some(name), Some(file)) = (fields.next(), fields.next()) else {
+            continue;
+        };
+        let path = directory.join("specs").join(file);
+        let started = Instant::now();
+        let arguments = Arguments {
+            files: vec![path.display().to_string()],
+            ..Arguments::default()
+        };
+        let generated = match generate(&arguments) {
+            Ok(generated) => generated,
+            Err(failure) => {
+                failures.push(format!("{name}: {failure}"));
+                continue;
+            }
+        };
+        let seconds = started.elapsed().as_secs_f64();
+        let report = &generated.reports[0];
+        let mut row = Row {
+            name: name.to_owned(),
+            gets: report.gets(),
+            oracle_json: 0,
+            in_table: 0,
+            assumed: 0,
+            taken: report.taken.len(),
+            left_out: report.left_out.len(),
+            seconds,
+        };
+        for get in oracle[name]["gets"]
+            .as_array()
+            .map(Vec::as_slice)
+            .unwrap_or(&[])
+        {
+            if get["class"] != "json" {
+                continue;
+            }
+            row.oracle_json += 1;
+            let path = get["path"].as_str().unwrap_or("");
+            let plain = path.split('#').next().unwrap_or("");
+            let same = |it: &str| it == path || it == plain;
+            if let Some(taken) = report.taken.iter().find(|it| same(&it.path)) {
+                row.in_table += 1;
+                row.assumed += usize::from(taken.assumed);
+            } else if let Some(out) = report.left_out.iter().find(|it| same(&it.path)) {
+                reasons.push(format!("{name}: GET {path}: left out: {}", out.reason));
+            } else {
+                failures.push(format!("{name}: GET {path}: neither taken nor left out"));
+            }
+        }
+        rows.push(row);
+        scratch.add(name, &generated.text)?;
+    }
+    print_table(&rows);
+    for line in &reasons {
+        println!("{line}");
+    }
+    let (json, table, assumed) = rows.iter().fold((0, 0, 0), |sum, row| {
+        (
+            sum.0 + row.oracle_json,
+            sum.1 + row.in_table,
+            sum.2 + row.assumed,
+        )
+    });
+    let percent = 100.0 * table as f64 / (json as f64).max(1.0);
+    println!(
+        "{table} of {json} JSON GETs in the table ({percent:.2} %), {assumed} of them assumed \
+         because the corpus lacks their files"
+    );
+    let files = rows.len() + failures.len();
+    let started = Instant::now();
+    let compiled = scratch.check(&rows)?;
+    println!(
+        "{} of {files} files generate; the modules {} together in {:.0} s",
+        rows.len(),
+        if compiled {
+            "type-check"
+        } else {
+            "DO NOT type-check"
+        },
+        started.elapsed().as_secs_f64()
+    );
+    for failure in &failures {
+        println!("FAILED {failure}");
+    }
+    Ok(failures.is_empty() && compiled && percent >= BAR_PERCENT)
+}
+
+fn print_table(rows: &[Row]) {
+    println!(
+        "{:<22} {:>5} {:>6} {:>6} {:>8} {:>6} {:>9} {:>8}",
+        "file", "GETs", "JSON", "taken", "assumed", "table", "left out", "seconds"
+    );
+    for row in rows {
+        println!(
+            "{:<22} {:>5} {:>6} {:>6} {:>8} {:>6} {:>9} {:>8.2}",
+            row.name,
+            row.gets,
+            row.oracle_json,
+            row.in_table,
+            row.assumed,
+            row.taken,
+            row.left_out,
+            row.seconds
+        );
+    }
+}
+
+/// A crate with main-node's runtime and every generated module.
+struct Scratch {
+    root: PathBuf,
+    workspace: PathBuf,
+}
+
+impl Scratch {
+    fn new() -> Result<Scratch, String> {
+        let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+        let root = workspace.join("target").join("corpus");
+        let make = |path: &Path| fs::create_dir_all(path).map_err(|error| error.to_string());
+        make(&root.join("src").join("api"))?;
+        make(&root.join("src").join("domain"))?;
+        for file in ["domain/operation.rs", "domain/schema.rs", "api/request.rs"] {
+            let text = fs::read_to_string(workspace.join("src").join(file))
+                .map_err(|error| format!("src/{file}: {error}"))?;
+            // Their tests have a home of their own and stay there.
+            let text = text.replace("#[cfg(test)]\nmod tests;\n", "");
+            fs::write(root.join("src").join(file), text).map_err(|error| error.to_string())?;
+        }
+        fs::copy(workspace.join("Cargo.lock"), root.join("Cargo.lock"))
+            .map_err(|error| error.to_string())?;
+        let manifest = "[package]\nname = \"corpus\"\nversion = \"0.0.0\"\nedition = \"2024\"\n\n\
+             [workspace]\n\n[dependencies]\nserde_json = { version = \"1\", features = [\"arbitrary_precision\"] }\n\
+             strsim = \"0.11\"\nureq = { version = \"3.5\", default-features = false, features = [\"rustls\", \"gzip\"] }\n";
+        fs::write(root.join("Cargo.toml"), manifest).map_err(|error| error.to_string())?;
+        Ok(Scratch { root, workspace })
+    }
+
+    fn add(&self, name: &str, text: &str) -> Result<(), String> {
+        let path = self
+            .root
+            .join("src")
+            .join("api")
+            .join(format!("{}.rs", module(name)));
+        fs::write(&path, text).map_err(|error| format!("{}: {error}", path.display()))
+    }
+
+    fn check(&self, rows: &[Row]) -> Result<bool, String> {
+        let mut main = "#![deny(warnings)]\n#![allow(dead_code)]\nmod domain {\n    pub mod operation;\n    pub mod schema;\n}\nmod api {\n    pub mod request;\n".to_owned();
+        let mut calls = String::new();
+        for row in rows {
+            let module = module(&row.name);
+            main.push_str(&format!("    pub mod {module};\n"));
+            calls.push_str(&format!(
+                "    println!(\"{{}}\", api::{module}::CALLS.len());\n"
+            ));
+        }
+        main.push_str(&format!("}}\nfn main() {{\n{calls}}}\n"));
+        fs::write(self.root.join("src").join("main.rs"), main)
+            .map_err(|error| error.to_string())?;
+        let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+        let status = Command::new(cargo)
+            .args(["check", "--quiet"])
+            .current_dir(&self.root)
+            .env(
+                "CARGO_TARGET_DIR",
+                self.workspace.join("target").join("corpus-check"),
+            )
+            .status()
+            .map_err(|error| format!("cargo check: {error}"))?;
+        Ok(status.success())
+    }
+}
+
+fn module(name: &str) -> String {
+    format!("spec_{}", codegen::names::snake(name))
+}

@@ -1,0 +1,183 @@
+//! Which responses of an operation are JSON, and their schemas.
+
+use crate::model::{ANY, Answer};
+use crate::node::{Node, Place};
+use crate::report::Report;
+use crate::shapes::{Shapes, Use};
+use crate::spec::Spec;
+
+pub struct Answers {
+    pub accept: String,
+    pub list: Vec<Answer>,
+}
+
+/// A JSON response of which nothing is known.
+pub fn free_form(status: &str) -> Answer {
+    Answer {
+        status: status.to_owned(),
+        media_type: "application/json".to_owned(),
+        schema: ANY,
+    }
+}
+
+/// The JSON success responses, best first; an error where there is none.
+pub fn answers<'a>(
+    spec: &'a Spec,
+    operation: &'a Node,
+    at: Place,
+    shapes: &mut Shapes<'a>,
+    report: &mut Report,
+) -> Result<Answers, String> {
+    let responses = operation.get("responses").map(Node::entries).unwrap_or(&[]);
+    let mut successes: Vec<(String, &'a Node)> = Vec::new();
+    for entry in responses {
+        let status = entry.key.trim().to_ascii_uppercase();
+        if status.len() == 3 && status.starts_with('2') || status == "DEFAULT" {
+            successes.push((
+                if status == "DEFAULT" {
+                    "default".to_owned()
+                } else {
+                    status
+                },
+                &entry.value,
+            ));
+        }
+    }
+    // `default` is the error where a success is named.
+    if successes.iter().any(|(status, _)| status != "default") {
+        successes.retain(|(status, _)| status != "default");
+    }
+    successes.sort_by_key(|(status, _)| (status.ends_with("XX"), status != "200", status.clone()));
+
+    let mut list: Vec<Answer> = Vec::new();
+    let mut others: Vec<String> = Vec::new();
+    let mut unsaid: Option<(String, Place)> = None;
+    for (status, node) in &successes {
+        if matches!(status.as_str(), "204" | "205") {
+            others.push(format!("{status} (no body)"));
+            continue;
+        }
+        let response = match spec.resolve(node) {
+            Ok(response) => response,
+            Err(reason) => {
+                report.note(
+                    spec.place(node.place),
+                    format!("{reason}; any JSON is taken here"),
+                );
+                list.push(free_form(status));
+                continue;
+            }
+        };
+        let media = media_types(spec, operation, response);
+        match best(&media) {
+            Some((media_type, holder)) => {
+                let schema = holder.and_then(|it| it.get("schema"));
+                let hint = operation.text_of("operationId").unwrap_or("response");
+                let schema = match schema {
+                    Some(node) => shapes.shape(node, Use::Response, hint, report),
+                    None => ANY,
+                };
+                let media_type = media_type.to_owned();
+                list.push(Answer {
+                    status: status.clone(),
+                    media_type,
+                    schema,
+                });
+            }
+            None if media.is_empty() => unsaid = unsaid.or(Some((status.clone(), response.place))),
+            None => others.extend(media.iter().map(|(name, _)| (*name).to_owned())),
+        }
+    }
+    if let (true, Some((status, place))) = (list.is_empty() && others.is_empty(), &unsaid) {
+        report.note(
+            spec.place(*place),
+            "the response says nothing of its content; any JSON is taken".to_owned(),
+        );
+        list.push(free_form(status));
+    }
+    if successes.is_empty() && responses.is_empty() {
+        report.note(
+            spec.place(at),
+            "it declares no responses; any JSON is taken".to_owned(),
+        );
+        list.push(free_form("2XX"));
+    }
+    let Some(first) = list.first() else {
+        others.sort();
+        others.dedup();
+        return Err(if others.is_empty() {
+            let statuses: Vec<&str> = responses.iter().map(|it| it.key.as_str()).collect();
+            format!(
+                "it declares no success response, only {}",
+                statuses.join(", ")
+            )
+        } else {
+            format!("its success response is not JSON but {}", others.join(", "))
+        });
+    };
+    // What has no schema asks for what its media type says; `*/*` asks for JSON.
+    let accept = match first.media_type.split(';').next().unwrap_or("").trim() {
+        media if media.contains('*') || !media.contains('/') => "application/json".to_owned(),
+        media => media.to_owned(),
+    };
+    Ok(Answers { accept, list })
+}
+
+/// Each media type with the node that holds its schema.
+fn media_types<'a>(
+    spec: &'a Spec,
+    operation: &'a Node,
+    response: &'a Node,
+) -> Vec<(&'a str, Option<&'a Node>)> {
+    if let Some(content) = response.get("content") {
+        return content
+            .entries()
+            .iter()
+            .map(|entry| (entry.key.as_str(), spec.resolve(&entry.value).ok()))
+            .collect();
+    }
+    // Swagger 2.0: the schema lies in the response, the media types elsewhere.
+    let schema = response.get("schema");
+    let root = spec.root();
+    let produces = operation.get("produces").or_else(|| root.get("produces"));
+    let mut media: Vec<(&str, Option<&Node>)> = produces
+        .map(Node::items)
+        .unwrap_or(&[])
+        .iter()
+        .filter_map(Node::text)
+        .map(|name| (name, schema.map(|_| response)))
+        .collect();
+    let is_file = schema.is_some_and(|it| it.text_of("type") == Some("file"));
+    if is_file {
+        return vec![("a file", None)];
+    }
+    if schema.is_some() && media.is_empty() {
+        media.push(("application/json", Some(response)));
+    }
+    media
+}
+
+/// The JSON media type to ask for.
+fn best<'a>(media: &[(&'a str, Option<&'a Node>)]) -> Option<(&'a str, Option<&'a Node>)> {
+    media
+        .iter()
+        .filter_map(|(name, node)| Some((rank(name)?, *name, *node)))
+        .min_by_key(|(rank, _, _)| *rank)
+        .map(|(_, name, node)| (name, node))
+}
+
+/// How good a media type is; `None` where it is not JSON.
+fn rank(name: &str) -> Option<u8> {
+    let name = name.to_ascii_lowercase();
+    let name = name.split(';').next().unwrap_or("").trim();
+    let subtype = name.split('/').nth(1).unwrap_or(name);
+    match (name, subtype) {
+        ("application/json", _) => Some(0),
+        (_, "json" | "x-json" | "application-json") => Some(1),
+        (_, it) if it.ends_with("+json") => Some(2),
+        ("*/*" | "application/*" | "*", _) => Some(3),
+        // `application/vnd.vendor.json`, but no stream of documents.
+        (_, it) if it.ends_with(".json") && !it.contains("stream") => Some(4),
+        _ => None,
+    }
+}

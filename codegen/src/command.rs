@@ -1,0 +1,271 @@
+//! `cargo codegen`: arguments, the files in and out, what is printed, the exit code.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use argh::FromArgs;
+
+use crate::emit::emit;
+use crate::lower::{lower, wanted_by_file};
+use crate::model::Api;
+use crate::names::{self, Scope};
+use crate::report::Report;
+use crate::spec::{Failure, Spec};
+
+const DEFAULT_FILE: &str = "openapi.yaml";
+const DEFAULT_OUT: &str = "src/api/client.rs";
+
+/// Turns OpenAPI files into src/api/client.rs.
+#[derive(FromArgs, Debug, Default)]
+pub struct Arguments {
+    /// the OpenAPI files (default: openapi.yaml)
+    #[argh(positional)]
+    pub files: Vec<String>,
+
+    /// where the Rust code goes (default: src/api/client.rs)
+    #[argh(option)]
+    pub out: Option<String>,
+
+    /// the operations to keep, by operationId, with commas between; default: those that the
+    /// file's `x-main-node-operations` lists, else all
+    #[argh(option)]
+    pub operations: Option<String>,
+
+    /// print the report as JSON
+    #[argh(switch)]
+    pub json: bool,
+
+    /// write nothing; exit 1 if what is there is not what would be written
+    #[argh(switch)]
+    pub check: bool,
+}
+
+/// What a run ends with.
+#[derive(Debug, Default)]
+pub struct Outcome {
+    /// 0 fine, 1 stale (`--check`), 2 an error.
+    pub code: i32,
+    pub stdout: String,
+    pub stderr: String,
+}
+
+/// What files turn into.
+pub struct Generated {
+    pub text: String,
+    pub reports: Vec<Report>,
+}
+
+/// Runs with arguments as the shell gives them, without the program's name.
+pub fn run(arguments: &[&str]) -> Outcome {
+    match Arguments::from_args(&["cargo codegen"], arguments) {
+        Ok(arguments) => run_with(&arguments),
+        Err(early) => {
+            let wanted = early.status.is_ok();
+            let text = format!("{}\n", early.output.trim_end());
+            if wanted {
+                Outcome {
+                    code: 0,
+                    stdout: text,
+                    stderr: String::new(),
+                }
+            } else {
+                Outcome {
+                    code: 2,
+                    stdout: String::new(),
+                    stderr: text,
+                }
+            }
+        }
+    }
+}
+
+fn run_with(arguments: &Arguments) -> Outcome {
+    match generate(arguments).and_then(|generated| finish(arguments, &generated)) {
+        Ok(outcome) => outcome,
+        Err(failure) => Outcome {
+            code: 2,
+            stdout: String::new(),
+            stderr: format!("error: {failure}\n"),
+        },
+    }
+}
+
+/// Reads the files and makes the code, writing nothing.
+pub fn generate(arguments: &Arguments) -> Result<Generated, Failure> {
+    let default = [DEFAULT_FILE.to_owned()];
+    let files = if arguments.files.is_empty() {
+        &default[..]
+    } else {
+        &arguments.files[..]
+    };
+    let asked: Vec<String> = arguments
+        .operations
+        .iter()
+        .flat_map(|it| it.split(','))
+        .map(|it| it.trim().to_owned())
+        .filter(|it| !it.is_empty())
+        .collect();
+    let mut modules = Scope::without(&["api", "request", "data", "crate", "self", "super"]);
+    let mut apis: Vec<Api> = Vec::new();
+    let mut reports = Vec::new();
+    let specs = files
+        .iter()
+        .map(|file| Spec::load(Path::new(file)))
+        .collect::<Result<Vec<_>, _>>()?;
+    for spec in &specs {
+        let wanted = if asked.is_empty() {
+            wanted_by_file(spec)
+        } else {
+            asked_of(spec, &specs, &asked)
+        };
+        if !asked.is_empty() && wanted.is_empty() && specs.len() > 1 {
+            continue;
+        }
+        let module = modules.unique(module_name(spec));
+        let (api, report) = lower(spec, &module, &wanted)?;
+        if let Some(refused) = report.left_out.first().filter(|_| !wanted.is_empty()) {
+            return Err(Failure(format!(
+                "{}: the operation {:?} is asked for and cannot be taken: {}; \
+                 remove it from the list",
+                refused.place, refused.id, refused.reason
+            )));
+        }
+        apis.push(api);
+        reports.push(report);
+    }
+    Ok(Generated {
+        text: emit(&apis, &command_line(arguments)),
+        reports,
+    })
+}
+
+/// Of several files, each gets the names that it knows; a name that none knows goes to the
+/// first, which says so.
+fn asked_of(spec: &Spec, specs: &[Spec], asked: &[String]) -> Vec<String> {
+    if specs.len() == 1 {
+        return asked.to_vec();
+    }
+    let knows = |spec: &Spec, name: &String| lower(spec, "", std::slice::from_ref(name)).is_ok();
+    let first = specs.first().is_some_and(|it| std::ptr::eq(it, spec));
+    asked
+        .iter()
+        .filter(|name| {
+            knows(spec, name) || (first && !specs.iter().any(|other| knows(other, name)))
+        })
+        .cloned()
+        .collect()
+}
+
+/// `x-main-node-name`, or the file's name, or where that says nothing the API's title.
+fn module_name(spec: &Spec) -> String {
+    const SAY_NOTHING: &[&str] = &[
+        "openapi", "swagger", "api", "api_docs", "spec", "schema", "main", "index", "root", "v1",
+        "v2", "v3",
+    ];
+    if let Some(name) = spec.root().text_of("x-main-node-name") {
+        return names::snake(name);
+    }
+    let path = Path::new(spec.main_file());
+    let stem = path
+        .file_stem()
+        .map(|it| it.to_string_lossy().into_owned())
+        .unwrap_or_default();
+    let stem = names::snake(&stem);
+    if !SAY_NOTHING.contains(&stem.as_str()) {
+        return stem;
+    }
+    let title = spec
+        .root()
+        .get("info")
+        .and_then(|it| it.text_of("title"))
+        .unwrap_or("");
+    if title.trim().is_empty() {
+        stem
+    } else {
+        names::snake(title)
+    }
+}
+
+fn command_line(arguments: &Arguments) -> String {
+    let mut words = vec!["cargo codegen".to_owned()];
+    words.extend(arguments.files.iter().cloned());
+    if let Some(out) = arguments.out.as_ref().filter(|it| *it != DEFAULT_OUT) {
+        words.push(format!("--out {out}"));
+    }
+    words.extend(
+        arguments
+            .operations
+            .iter()
+            .map(|it| format!("--operations {it}")),
+    );
+    // A line break or a backtick would end the comment that this stands in.
+    words
+        .join(" ")
+        .chars()
+        .map(|it| {
+            if it.is_control() || it == '`' {
+                '_'
+            } else {
+                it
+            }
+        })
+        .collect()
+}
+
+fn finish(arguments: &Arguments, generated: &Generated) -> Result<Outcome, Failure> {
+    let out = PathBuf::from(arguments.out.as_deref().unwrap_or(DEFAULT_OUT));
+    let found = fs::read(&out).unwrap_or_default();
+    let fresh = found == generated.text.as_bytes();
+    let mut outcome = Outcome::default();
+    let taken: usize = generated.reports.iter().map(|it| it.taken.len()).sum();
+    let result = if arguments.check && !fresh {
+        outcome.code = 1;
+        let command = command_line(arguments);
+        outcome.stderr = format!(
+            "{}: expected what `{command}` makes, found something else; run `{command}`\n",
+            out.display()
+        );
+        "stale"
+    } else if fresh {
+        "fresh"
+    } else {
+        write(&out, &generated.text)?;
+        "written"
+    };
+    if arguments.json {
+        let files: Vec<_> = generated.reports.iter().map(Report::json).collect();
+        let whole = serde_json::json!({
+            "out": out.display().to_string(), "result": result, "taken": taken, "files": files,
+        });
+        outcome.stdout = format!("{whole:#}\n");
+    } else {
+        for report in &generated.reports {
+            outcome.stdout.push_str(&report.text());
+        }
+        let words = match result {
+            "written" => "is written",
+            "fresh" => "is up to date",
+            _ => "is stale",
+        };
+        outcome.stdout.push_str(&format!(
+            "{} {words}: {taken} operations of {} APIs\n",
+            out.display(),
+            generated.reports.len()
+        ));
+    }
+    Ok(outcome)
+}
+
+/// Never leaves half a file.
+fn write(out: &Path, text: &str) -> Result<(), Failure> {
+    let beside = out.with_extension("rs.new");
+    let written = fs::write(&beside, text).and_then(|()| fs::rename(&beside, out));
+    written.map_err(|error| {
+        let _ = fs::remove_file(&beside);
+        Failure(format!(
+            "{}: expected to write the generated code there, but: {error}; \
+             make the directory, or name another file with --out",
+            out.display()
+        ))
+    })
+}

@@ -1,0 +1,259 @@
+//! JSON to a tree with places. The YAML reader could read most JSON, but not its escaped
+//! surrogate pairs, tabs and long keys, and not 13 MB of it in a second.
+//!
+//! Lenient where that is harmless (comments, a trailing comma, control characters in
+//! strings); bounded in depth.
+
+use crate::node::{Broken, Entry, Kind, MAX_DEPTH, Node, Oddity, Place, join_entries};
+
+pub fn read(text: &str, file: u32, oddities: &mut Vec<Oddity>) -> Result<Node, Broken> {
+    let mut reader = Reader {
+        bytes: text.as_bytes(),
+        text,
+        at: 0,
+        line: 1,
+        line_start: 0,
+        file,
+        oddities,
+    };
+    reader.skip()?;
+    let root = reader.value(0)?;
+    reader.skip()?;
+    if reader.at < reader.bytes.len() {
+        return Err(reader.broken("expected the end of the file after the last bracket"));
+    }
+    Ok(root)
+}
+
+struct Reader<'a> {
+    bytes: &'a [u8],
+    text: &'a str,
+    at: usize,
+    line: u32,
+    line_start: usize,
+    file: u32,
+    oddities: &'a mut Vec<Oddity>,
+}
+
+impl Reader<'_> {
+    fn peek(&self) -> Option<u8> {
+        self.bytes.get(self.at).copied()
+    }
+
+    fn place(&self) -> Place {
+        let before = self.text.get(self.line_start..self.at).unwrap_or("");
+        // Counting characters of a file in one line would be quadratic.
+        let column = if before.len() > 500 {
+            before.len()
+        } else {
+            before.chars().count()
+        };
+        Place {
+            file: self.file,
+            line: self.line,
+            column: u32::try_from(column).unwrap_or(u32::MAX).saturating_add(1),
+        }
+    }
+
+    fn broken(&self, message: &str) -> Broken {
+        let place = self.place();
+        let found = match self
+            .text
+            .get(self.at..)
+            .and_then(|rest| rest.chars().next())
+        {
+            Some(found) => format!("{found:?}"),
+            None => "the end of the file".to_owned(),
+        };
+        Broken {
+            line: place.line,
+            column: place.column,
+            message: format!("{message}, found {found}"),
+        }
+    }
+
+    fn newline(&mut self) {
+        self.line = self.line.saturating_add(1);
+        self.line_start = self.at + 1;
+    }
+
+    /// White space and comments.
+    fn skip(&mut self) -> Result<(), Broken> {
+        loop {
+            match self.peek() {
+                Some(b'\n') => {
+                    self.newline();
+                    self.at += 1;
+                }
+                Some(b' ' | b'\t' | b'\r') => self.at += 1,
+                Some(b'/') if self.bytes.get(self.at + 1) == Some(&b'/') => {
+                    while self.peek().is_some_and(|it| it != b'\n') {
+                        self.at += 1;
+                    }
+                }
+                Some(b'/') if self.bytes.get(self.at + 1) == Some(&b'*') => {
+                    while !self.bytes[self.at..].starts_with(b"*/") {
+                        match self.peek() {
+                            None => return Err(self.broken("expected `*/` to end a comment")),
+                            Some(b'\n') => self.newline(),
+                            Some(_) => {}
+                        }
+                        self.at += 1;
+                    }
+                    self.at += 2;
+                }
+                _ => return Ok(()),
+            }
+        }
+    }
+
+    fn value(&mut self, depth: usize) -> Result<Node, Broken> {
+        if depth > MAX_DEPTH {
+            return Err(self.broken("expected fewer than 200 brackets inside each other"));
+        }
+        let place = self.place();
+        let kind = match self.peek() {
+            Some(b'{') => self.map(depth)?,
+            Some(b'[') => self.list(depth)?,
+            Some(b'"') => Kind::Text(self.string()?),
+            Some(b'-' | b'0'..=b'9') => Kind::Number(self.word().to_owned()),
+            Some(b't' | b'f' | b'n') => match self.word() {
+                "true" => Kind::Bool(true),
+                "false" => Kind::Bool(false),
+                "null" => Kind::Null,
+                _ => return Err(self.broken("expected true, false or null before this")),
+            },
+            _ => return Err(self.broken("expected a value")),
+        };
+        Ok(Node { kind, place })
+    }
+
+    fn word(&mut self) -> &str {
+        let start = self.at;
+        while self
+            .peek()
+            .is_some_and(|it| it.is_ascii_alphanumeric() || matches!(it, b'-' | b'+' | b'.'))
+        {
+            self.at += 1;
+        }
+        self.text.get(start..self.at).unwrap_or("")
+    }
+
+    fn list(&mut self, depth: usize) -> Result<Kind, Broken> {
+        let mut items = Vec::new();
+        self.at += 1;
+        loop {
+            self.skip()?;
+            if self.peek() == Some(b']') {
+                self.at += 1;
+                return Ok(Kind::List(items));
+            }
+            items.push(self.value(depth + 1)?);
+            self.comma_or(b']', "expected `,` or `]`")?;
+        }
+    }
+
+    fn map(&mut self, depth: usize) -> Result<Kind, Broken> {
+        let mut entries = Vec::new();
+        self.at += 1;
+        loop {
+            self.skip()?;
+            let place = self.place();
+            match self.peek() {
+                Some(b'}') => {
+                    self.at += 1;
+                    return Ok(Kind::Map(join_entries(entries, self.oddities)));
+                }
+                Some(b'"') => {}
+                _ => return Err(self.broken("expected a key in double quotes or `}`")),
+            }
+            let key = self.string()?;
+            self.skip()?;
+            if self.peek() != Some(b':') {
+                return Err(self.broken("expected `:` after a key"));
+            }
+            self.at += 1;
+            self.skip()?;
+            let value = self.value(depth + 1)?;
+            entries.push(Entry { key, place, value });
+            self.comma_or(b'}', "expected `,` or `}`")?;
+        }
+    }
+
+    fn comma_or(&mut self, end: u8, message: &str) -> Result<(), Broken> {
+        self.skip()?;
+        match self.peek() {
+            Some(b',') => {
+                self.at += 1;
+                Ok(())
+            }
+            Some(it) if it == end => Ok(()),
+            _ => Err(self.broken(message)),
+        }
+    }
+
+    fn string(&mut self) -> Result<String, Broken> {
+        let mut out = String::new();
+        self.at += 1;
+        let mut start = self.at;
+        loop {
+            match self.peek() {
+                None => return Err(self.broken("expected `\"` to end a text")),
+                Some(b'"') => {
+                    out.push_str(self.text.get(start..self.at).unwrap_or(""));
+                    self.at += 1;
+                    return Ok(out);
+                }
+                Some(b'\\') => {
+                    out.push_str(self.text.get(start..self.at).unwrap_or(""));
+                    self.at += 1;
+                    out.push(self.escape()?);
+                    start = self.at;
+                }
+                Some(byte) => {
+                    if byte == b'\n' {
+                        self.newline();
+                    }
+                    self.at += 1;
+                }
+            }
+        }
+    }
+
+    fn escape(&mut self) -> Result<char, Broken> {
+        let escaped = match self.peek() {
+            Some(b'n') => '\n',
+            Some(b't') => '\t',
+            Some(b'r') => '\r',
+            Some(b'b') => '\u{8}',
+            Some(b'f') => '\u{c}',
+            Some(it @ (b'"' | b'\\' | b'/')) => char::from(it),
+            Some(b'u') => {
+                self.at += 1;
+                let high = self.hex()?;
+                if (0xD800..0xDC00).contains(&high) && self.bytes[self.at..].starts_with(b"\\u") {
+                    self.at += 2;
+                    let low = self.hex()?;
+                    let both = 0x10000 + ((high - 0xD800) << 10) + low.wrapping_sub(0xDC00);
+                    return Ok(char::from_u32(both).unwrap_or('\u{fffd}'));
+                }
+                return Ok(char::from_u32(high).unwrap_or('\u{fffd}'));
+            }
+            _ => return Err(self.broken("expected one of \\n \\t \\\" \\\\ \\/ \\uXXXX")),
+        };
+        self.at += 1;
+        Ok(escaped)
+    }
+
+    fn hex(&mut self) -> Result<u32, Broken> {
+        let digits = self.text.get(self.at..self.at + 4);
+        let digits = digits.filter(|it| it.bytes().all(|it| it.is_ascii_hexdigit()));
+        match digits.and_then(|it| u32::from_str_radix(it, 16).ok()) {
+            Some(value) => {
+                self.at += 4;
+                Ok(value)
+            }
+            None => Err(self.broken("expected four hexadecimal digits after \\u")),
+        }
+    }
+}

@@ -1,0 +1,449 @@
+//! spec → model: the GET operations of a description, each taken or left out with a reason.
+//!
+//! Owns which operations there are and what they are called. One bad node costs at most its
+//! operation.
+
+use std::collections::HashSet;
+
+use crate::model::{Api, Operation, Server, Variable};
+use crate::names::{self, Scope};
+use crate::node::{Kind, Node, Place, shortened};
+use crate::report::{LeftOut, Report, Taken};
+use crate::shapes::{Shapes, sentence};
+use crate::spec::{Failure, Spec};
+use crate::{answers, dedupe, parameters, security};
+
+/// What every generated module uses: no operation may be called so.
+const RESERVED_TYPES: &[&str] = &[
+    "Answer",
+    "Api",
+    "Argument",
+    "ArgumentProblem",
+    "Box",
+    "Call",
+    "Clone",
+    "Debug",
+    "Err",
+    "Fetch",
+    "Given",
+    "Literal",
+    "Location",
+    "None",
+    "Ok",
+    "Operation",
+    "Option",
+    "Parameter",
+    "PartialEq",
+    "Property",
+    "Result",
+    "Rule",
+    "Schema",
+    "SecurityKind",
+    "SecurityScheme",
+    "Self",
+    "Server",
+    "Some",
+    "String",
+    "Style",
+    "Types",
+    "Variable",
+    "Vec",
+];
+const RESERVED_STATICS: &[&str] = &["API", "SERVERS", "OPERATIONS"];
+
+/// A GET as the file has it, before anything of it is judged.
+struct Get<'a> {
+    path: String,
+    /// `None` where its file is missing.
+    operation: Option<&'a Node>,
+    item: &'a Node,
+    place: Place,
+    id: String,
+}
+
+/// Lowers a description. `wanted` prunes to the operations that it names.
+pub fn lower(spec: &Spec, module: &str, wanted: &[String]) -> Result<(Api, Report), Failure> {
+    let root = spec.root();
+    let mut report = Report::new(spec.main_file(), module);
+    for oddity in &spec.oddities {
+        report.note(spec.place(oddity.place), oddity.message.clone());
+    }
+    let mut gets = find_gets(spec, &mut report);
+    name_gets(spec, &mut gets, &mut report);
+    let all = gets.len();
+    let gets = asked_for(spec, gets, wanted)?;
+    report.not_asked_for = all - gets.len();
+
+    let mut shapes = Shapes::new(spec);
+    let mut types = Scope::without(RESERVED_TYPES);
+    let mut statics = Scope::without(RESERVED_STATICS);
+    let mut operations = Vec::new();
+    for get in &gets {
+        let (id, path, place) = (get.id.clone(), get.path.clone(), spec.place(get.place));
+        // Names are given to what is left out too, so that they do not change with it.
+        let type_name = types.unique(names::pascal(&get.id));
+        let static_name = statics.unique(names::shout(&get.id));
+        let lowered = match get.operation {
+            Some(node) => operation(spec, get, node, &mut shapes, &mut report),
+            None => Ok(assumed(spec, get, &mut report)),
+        };
+        match lowered {
+            Ok(mut operation) => {
+                operation.type_name = type_name;
+                operation.static_name = static_name;
+                operations.push(operation);
+                report.taken.push(Taken {
+                    id,
+                    path,
+                    place,
+                    assumed: get.operation.is_none(),
+                });
+            }
+            Err(reason) => report.left_out.push(LeftOut {
+                id,
+                path,
+                place,
+                reason,
+            }),
+        }
+    }
+    let info = root.get("info");
+    let text = |key: &str| {
+        info.and_then(|it| it.text_of(key))
+            .unwrap_or("")
+            .trim()
+            .to_owned()
+    };
+    let mut api = Api {
+        name: module.to_owned(),
+        title: one_line(&text("title"), 100),
+        version: one_line(&text("version"), 40),
+        source_file: spec.main_file().to_owned(),
+        servers: servers(spec, root, &mut report).unwrap_or_default(),
+        operations,
+        schemas: shapes.into_schemas(),
+    };
+    dedupe::dedupe(&mut api);
+    Ok((api, report))
+}
+
+/// What the file itself asks for.
+pub fn wanted_by_file(spec: &Spec) -> Vec<String> {
+    let list = spec
+        .root()
+        .get("x-main-node-operations")
+        .map(Node::items)
+        .unwrap_or(&[]);
+    list.iter()
+        .filter_map(Node::text)
+        .map(str::to_owned)
+        .collect()
+}
+
+pub fn one_line(text: &str, most: usize) -> String {
+    shortened(&text.split_whitespace().collect::<Vec<_>>().join(" "), most)
+}
+
+fn find_gets<'a>(spec: &'a Spec, report: &mut Report) -> Vec<Get<'a>> {
+    let mut gets = Vec::new();
+    for entry in spec.root().get("paths").map(Node::entries).unwrap_or(&[]) {
+        let (path, place) = (entry.key.as_str(), entry.place);
+        if path.starts_with("x-") {
+            continue;
+        }
+        let trimmed = path.trim().split('#').next().unwrap_or("");
+        let slash = if trimmed.starts_with('/') { "" } else { "/" };
+        let path = format!("{slash}{trimmed}");
+        let get = |operation, item, place| Get {
+            path: path.clone(),
+            operation,
+            item,
+            place,
+            id: String::new(),
+        };
+        let item = match spec.resolve(&entry.value) {
+            Ok(item) => item,
+            Err(reason) => {
+                report.note(
+                    spec.place(place),
+                    format!(
+                        "{reason}; put it there to have the parameters and the response of {path}"
+                    ),
+                );
+                gets.push(get(None, &entry.value, place));
+                continue;
+            }
+        };
+        if !item.is_map() {
+            report.note(
+                spec.place(entry.value.place),
+                format!("expected the operations of {path}, found {}", item.words()),
+            );
+            continue;
+        }
+        // What stands beside the `$ref` counts too.
+        for part in [item, &entry.value] {
+            for method in part.entries() {
+                match method.key.to_ascii_lowercase().as_str() {
+                    "get"
+                        if !gets
+                            .iter()
+                            .any(|it: &Get| it.path == path && it.operation.is_some()) =>
+                    {
+                        gets.push(get(Some(&method.value), item, method.place));
+                    }
+                    "post" | "put" | "patch" | "delete" | "head" | "options" | "trace"
+                    | "query"
+                        if std::ptr::eq(part, item) =>
+                    {
+                        report.other_methods += 1
+                    }
+                    _ => {}
+                }
+            }
+            if std::ptr::eq(item, &entry.value) {
+                break;
+            }
+        }
+    }
+    gets
+}
+
+/// operationIds, where they are usable and unique; else a name made of the path.
+fn name_gets(spec: &Spec, gets: &mut [Get<'_>], report: &mut Report) {
+    let said = |get: &Get| -> Option<String> {
+        let text = get.operation?.text_of("operationId")?.trim();
+        let usable = !text.is_empty() && text.len() <= 200 && !text.chars().any(char::is_control);
+        usable.then(|| text.to_owned())
+    };
+    let mut scope = Scope::default();
+    let mut first: HashSet<String> = HashSet::new();
+    // Ids of the file come first: a made-up name must not take one away.
+    for get in gets.iter_mut() {
+        if let Some(id) = said(get)
+            && first.insert(id.clone())
+        {
+            get.id = scope.unique(id);
+        }
+    }
+    for get in gets.iter_mut().filter(|get| get.id.is_empty()) {
+        get.id = scope.unique(name_of_path(&get.path));
+        if let Some(clash) = said(get) {
+            report.note(
+                spec.place(get.place),
+                format!(
+                    "the operationId {clash:?} is used twice; this one is called {:?}",
+                    get.id
+                ),
+            );
+        }
+    }
+}
+
+/// `/stations/{id}/latest.json` → `getStationsByIdLatestJson`.
+fn name_of_path(path: &str) -> String {
+    let mut name = "get".to_owned();
+    for part in path.split(['/', '?', '&']) {
+        let mut rest = part;
+        while let Some((before, after)) = rest.split_once('{') {
+            let (variable, after) = after.split_once('}').unwrap_or((after, ""));
+            if !before.is_empty() {
+                name.push_str(&names::pascal(before));
+            }
+            name.push_str("By");
+            name.push_str(&names::pascal(variable));
+            rest = after;
+        }
+        if !rest.is_empty() {
+            name.push_str(&names::pascal(rest));
+        }
+    }
+    if name == "get" {
+        "getRoot".to_owned()
+    } else {
+        name
+    }
+}
+
+fn asked_for<'a>(
+    spec: &Spec,
+    gets: Vec<Get<'a>>,
+    wanted: &[String],
+) -> Result<Vec<Get<'a>>, Failure> {
+    if wanted.is_empty() {
+        return Ok(gets);
+    }
+    let is = |get: &Get, name: &str| {
+        get.id == name || get.path == name || name.strip_prefix("GET ") == Some(&get.path)
+    };
+    for name in wanted {
+        if !gets.iter().any(|get| is(get, name)) {
+            let near = gets
+                .iter()
+                .map(|get| (strsim::jaro_winkler(name, &get.id), &get.id))
+                .max_by(|a, b| a.0.total_cmp(&b.0))
+                .filter(|(likeness, _)| *likeness > 0.7)
+                .map(|(_, id)| format!("did you mean {id:?}?"))
+                .unwrap_or_else(|| "run codegen without a list to see them all".to_owned());
+            return Err(Failure(format!(
+                "{}: expected a GET operation called {name:?}, found none of its {}; {near}",
+                spec.main_file(),
+                gets.len()
+            )));
+        }
+    }
+    Ok(gets
+        .into_iter()
+        .filter(|get| wanted.iter().any(|name| is(get, name)))
+        .collect())
+}
+
+fn operation<'a>(
+    spec: &'a Spec,
+    get: &Get<'a>,
+    node: &'a Node,
+    shapes: &mut Shapes<'a>,
+    report: &mut Report,
+) -> Result<Operation, String> {
+    let node = spec.resolve(node)?;
+    if !node.is_map() {
+        return Err(format!("expected an operation, found {}", node.words()));
+    }
+    if let Some(body) = node.get("requestBody")
+        && spec.resolve(body).is_ok_and(|it| it.is_true("required"))
+    {
+        return Err("it needs a request body, which a GET of main-node does not send".to_owned());
+    }
+    let security = security::security(spec, node, report)?;
+    let answers = answers::answers(spec, node, get.place, shapes, report)?;
+    let parameters =
+        parameters::parameters(spec, &get.path, get.item, node, &security, shapes, report)?;
+    let own = servers(spec, node, report).or_else(|| servers(spec, get.item, report));
+    let text = |key: &str| node.text_of(key).unwrap_or("");
+    let summary = if text("summary").is_empty() {
+        text("description")
+    } else {
+        text("summary")
+    };
+    Ok(Operation {
+        id: get.id.clone(),
+        type_name: String::new(),
+        static_name: String::new(),
+        summary: sentence(summary, 100),
+        description: one_line(text("description"), 300),
+        path: get.path.clone(),
+        servers: own,
+        parameters,
+        security,
+        accept: answers.accept,
+        answers: answers.list,
+        deprecated: node.is_true("deprecated"),
+    })
+}
+
+/// A path whose file is missing: that it can be got is likely, and asked for by name it may
+/// be tried. Nothing calls it otherwise.
+fn assumed(spec: &Spec, get: &Get, report: &mut Report) -> Operation {
+    Operation {
+        id: get.id.clone(),
+        type_name: String::new(),
+        static_name: String::new(),
+        summary: "(its file was missing when this was generated)".to_owned(),
+        description: String::new(),
+        path: get.path.clone(),
+        servers: None,
+        parameters: parameters::of_template(&get.path),
+        security: security::security(spec, get.item, report).unwrap_or_default(),
+        accept: "application/json".to_owned(),
+        answers: vec![answers::free_form("200")],
+        deprecated: false,
+    }
+}
+
+/// The servers that a node names itself; `None` where it names none.
+fn servers(spec: &Spec, node: &Node, report: &mut Report) -> Option<Vec<Server>> {
+    if let Some(list) = node.get("servers") {
+        let servers: Vec<Server> = list.items().iter().filter_map(server).collect();
+        if servers.len() < list.items().len() || (servers.is_empty() && !list.items().is_empty()) {
+            report.note(
+                spec.place(list.place),
+                "a server without a URL is left out".to_owned(),
+            );
+        }
+        return (!servers.is_empty()).then_some(servers);
+    }
+    let host = node.text_of("host").filter(|it| !it.is_empty());
+    let base = node.text_of("basePath").unwrap_or("");
+    if host.is_none() && base.is_empty() {
+        return None;
+    }
+    let slash = if base.starts_with('/') || base.is_empty() {
+        ""
+    } else {
+        "/"
+    };
+    let Some(host) = host else {
+        return Some(vec![plain_server(format!("{slash}{base}"))]);
+    };
+    let mut schemes: Vec<&str> = node
+        .get("schemes")
+        .map(Node::items)
+        .unwrap_or(&[])
+        .iter()
+        .filter_map(Node::text)
+        .collect();
+    schemes.retain(|it| matches!(*it, "http" | "https"));
+    schemes.sort_by_key(|it| *it != "https");
+    if schemes.is_empty() {
+        schemes.push("https");
+    }
+    Some(
+        schemes
+            .iter()
+            .map(|it| plain_server(format!("{it}://{host}{slash}{base}")))
+            .collect(),
+    )
+}
+
+fn plain_server(url: String) -> Server {
+    Server {
+        url,
+        description: String::new(),
+        variables: Vec::new(),
+    }
+}
+
+fn server(node: &Node) -> Option<Server> {
+    let url = match &node.kind {
+        Kind::Text(url) => url.as_str(),
+        _ => node.text_of("url")?,
+    };
+    let variables = node
+        .get("variables")
+        .map(Node::entries)
+        .unwrap_or(&[])
+        .iter()
+        .map(|entry| {
+            let values: Vec<String> = entry
+                .value
+                .get("enum")
+                .map(Node::items)
+                .unwrap_or(&[])
+                .iter()
+                .filter_map(|it| it.text().map(str::to_owned))
+                .collect();
+            let default = entry.value.text_of("default").map(str::to_owned);
+            Variable {
+                name: entry.key.clone(),
+                default: default
+                    .or_else(|| values.first().cloned())
+                    .unwrap_or_default(),
+                values,
+            }
+        });
+    Some(Server {
+        url: url.trim().to_owned(),
+        description: one_line(node.text_of("description").unwrap_or(""), 100),
+        variables: variables.collect(),
+    })
+}

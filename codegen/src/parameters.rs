@@ -1,0 +1,347 @@
+//! The parameters of an operation: where each goes, how it is written, what it may be.
+
+use std::collections::HashSet;
+
+use crate::lower::one_line;
+use crate::model::{
+    ANY, FieldType, Location, Parameter, Rule, SchemaId, SecurityKind, SecurityScheme, Style, Types,
+};
+use crate::names::{self, Scope};
+use crate::node::Node;
+use crate::report::Report;
+use crate::shapes::{Shapes, Use};
+use crate::spec::Spec;
+
+/// Those of the path and of the operation; the operation's win.
+pub fn parameters<'a>(
+    spec: &'a Spec,
+    path: &str,
+    item: &'a Node,
+    operation: &'a Node,
+    security: &[Vec<SecurityScheme>],
+    shapes: &mut Shapes<'a>,
+    report: &mut Report,
+) -> Result<Vec<Parameter>, String> {
+    let mut found: Vec<Parameter> = Vec::new();
+    let template = template_names(path);
+    for list in [operation.get("parameters"), item.get("parameters")]
+        .into_iter()
+        .flatten()
+    {
+        // `parameters: {limit: {…}}` instead of a list.
+        let nodes = list
+            .items()
+            .iter()
+            .chain(list.entries().iter().map(|it| &it.value));
+        for node in nodes {
+            let at = spec.place(node.place);
+            let parameter = match parameter(spec, node, &template, shapes, report) {
+                Ok(parameter) => parameter,
+                Err(Unfit::Skipped(why)) => {
+                    report.note(at, why);
+                    continue;
+                }
+                Err(Unfit::Needed(why)) => return Err(why),
+            };
+            let same =
+                |it: &Parameter| it.name == parameter.name && it.location == parameter.location;
+            if parameter.location == Location::Path && !template.contains(&parameter.name) {
+                report.note(
+                    at,
+                    format!(
+                        "the path {path} has no {{{}}}; the parameter is left out",
+                        parameter.name
+                    ),
+                );
+            } else if !found.iter().any(same) {
+                found.push(parameter);
+            }
+        }
+    }
+    for name in &template {
+        if !found
+            .iter()
+            .any(|it| it.location == Location::Path && it.name == *name)
+        {
+            report.note(
+                spec.place(operation.place),
+                format!("the path's {{{name}}} is not declared; any text is taken"),
+            );
+            found.push(undeclared(name));
+        }
+    }
+    for parameter in &mut found {
+        parameter.filled_by_security = filled_by(security, parameter);
+    }
+    found.sort_by_key(|it| !(it.required && !it.filled_by_security));
+    name_fields(&mut found);
+    Ok(found)
+}
+
+/// What a path alone says of its parameters.
+pub fn of_template(path: &str) -> Vec<Parameter> {
+    let mut parameters: Vec<Parameter> = template_names(path)
+        .iter()
+        .map(|name| undeclared(name))
+        .collect();
+    name_fields(&mut parameters);
+    parameters
+}
+
+/// The `{names}` of a path, each once.
+pub fn template_names(path: &str) -> Vec<String> {
+    let mut names: Vec<String> = Vec::new();
+    let mut rest = path;
+    while let Some((_, after)) = rest.split_once('{') {
+        let Some((name, after)) = after.split_once('}') else {
+            break;
+        };
+        if !names.iter().any(|it| it == name) {
+            names.push(name.to_owned());
+        }
+        rest = after;
+    }
+    names
+}
+
+fn undeclared(name: &str) -> Parameter {
+    Parameter {
+        argument: String::new(),
+        name: name.to_owned(),
+        field: String::new(),
+        kind: FieldType::Any,
+        location: Location::Path,
+        required: true,
+        filled_by_security: false,
+        style: Style::Simple,
+        explode: false,
+        reserved: false,
+        schema: ANY,
+        description: String::new(),
+    }
+}
+
+fn filled_by(security: &[Vec<SecurityScheme>], parameter: &Parameter) -> bool {
+    let is_header = |name: &str| {
+        parameter.location == Location::Header && parameter.name.eq_ignore_ascii_case(name)
+    };
+    is_header("authorization")
+        || security.iter().flatten().any(|scheme| match &scheme.kind {
+            SecurityKind::ApiKey(Location::Header, name) => is_header(name),
+            SecurityKind::ApiKey(location, name) => {
+                parameter.location == *location && parameter.name == *name
+            }
+            SecurityKind::Basic | SecurityKind::Bearer => false,
+        })
+}
+
+/// Arguments are called as on the wire, unless two places share a name; fields as Rust can.
+fn name_fields(parameters: &mut [Parameter]) {
+    let mut arguments = Scope::default();
+    let mut fields = Scope::default();
+    let mut first: HashSet<String> = HashSet::new();
+    for parameter in parameters.iter() {
+        first.insert(parameter.name.clone());
+    }
+    for at in 0..parameters.len() {
+        let name = parameters[at].name.clone();
+        let shared = parameters[..at].iter().any(|it| it.name == name);
+        let place = match parameters[at].location {
+            Location::Path => "path",
+            Location::Query => "query",
+            Location::Header => "header",
+            Location::Cookie => "cookie",
+        };
+        let argument = if shared {
+            format!("{name}_{place}")
+        } else {
+            name
+        };
+        let mut unique = arguments.unique(argument.clone());
+        while shared && first.contains(&unique) {
+            unique = arguments.unique(argument.clone());
+        }
+        let parameter = &mut parameters[at];
+        parameter.field = names::identifier(&fields.unique(names::snake(&unique)));
+        parameter.argument = unique;
+    }
+}
+
+enum Unfit {
+    /// It can be done without.
+    Skipped(String),
+    Needed(String),
+}
+
+fn parameter<'a>(
+    spec: &'a Spec,
+    node: &'a Node,
+    template: &[String],
+    shapes: &mut Shapes<'a>,
+    report: &mut Report,
+) -> Result<Parameter, Unfit> {
+    let node = spec
+        .resolve(node)
+        .map_err(|reason| Unfit::Skipped(format!("{reason}; the parameter is left out")))?;
+    let Some(name) = node.text_of("name").filter(|it| !it.is_empty()) else {
+        return Err(Unfit::Skipped(format!(
+            "expected a parameter with a name, found {}; it is left out",
+            node.words()
+        )));
+    };
+    let needed = node.is_true("required");
+    let refuse = |why: String| {
+        if needed {
+            Unfit::Needed(why)
+        } else {
+            Unfit::Skipped(format!("{why}; it is left out"))
+        }
+    };
+    let place = node.text_of("in").unwrap_or("").trim().to_ascii_lowercase();
+    let location = match place.as_str() {
+        // `/find?by={x}` with `x` in the query: it stands in the template.
+        _ if template.iter().any(|it| it == name) && place != "header" && place != "cookie" => {
+            Location::Path
+        }
+        "path" => Location::Path,
+        "query" | "querystring" => Location::Query,
+        "header" => Location::Header,
+        "cookie" => Location::Cookie,
+        "body" | "formdata" => {
+            return Err(refuse(format!(
+                "the parameter {name:?} is a request body, which a GET of main-node does not send"
+            )));
+        }
+        other => {
+            return Err(refuse(format!(
+                "expected the parameter {name:?} in path, query, header or cookie, found {other:?}"
+            )));
+        }
+    };
+    let is_header = |it: &str| location == Location::Header && name.eq_ignore_ascii_case(it);
+    if is_header("accept") || is_header("content-type") {
+        return Err(Unfit::Skipped(format!(
+            "the header {name:?} follows from the response; as a parameter it is left out"
+        )));
+    }
+    if location == Location::Header && !name.bytes().all(is_header_byte) {
+        return Err(refuse(format!("expected a header's name, found {name:?}")));
+    }
+    let (content, media) = match node.get("content").map(Node::entries) {
+        Some([entry, ..]) => (spec.resolve(&entry.value).ok(), entry.key.as_str()),
+        _ => (None, ""),
+    };
+    let schema_node = content
+        .and_then(|it| it.get("schema"))
+        .or_else(|| node.get("schema"));
+    // Swagger 2.0: the parameter is its own schema.
+    let schema_node = schema_node
+        .or_else(|| (node.get("type").is_some() || node.get("enum").is_some()).then_some(node));
+    let schema = schema_node.map_or(ANY, |it| shapes.shape(it, Use::Parameter, name, report));
+    let (mut style, mut explode) =
+        style_of(node, location).map_err(|why| refuse(format!("the parameter {name:?} {why}")))?;
+    if place == "querystring" {
+        (style, explode) = (Style::Form, true);
+    } else if media.to_ascii_lowercase().contains("json") {
+        (style, explode) = (Style::Json, false);
+    }
+    let description = node
+        .text_of("description")
+        .or_else(|| schema_node.and_then(|it| it.text_of("description")))
+        .unwrap_or("");
+    Ok(Parameter {
+        argument: String::new(),
+        name: name.to_owned(),
+        field: String::new(),
+        kind: if style == Style::Json {
+            FieldType::Any
+        } else {
+            field_type(shapes, schema)
+        },
+        location,
+        required: needed || location == Location::Path,
+        filled_by_security: false,
+        style,
+        explode,
+        reserved: node.is_true("allowReserved"),
+        schema,
+        description: one_line(description, 160),
+    })
+}
+
+fn is_header_byte(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
+}
+
+fn style_of(node: &Node, location: Location) -> Result<(Style, bool), String> {
+    let default = match location {
+        Location::Path | Location::Header => Style::Simple,
+        Location::Query | Location::Cookie => Style::Form,
+    };
+    if let Some(collection) = node.text_of("collectionFormat") {
+        return Ok(match collection {
+            "csv" => (default, false),
+            "ssv" => (Style::SpaceDelimited, false),
+            "tsv" => (Style::TabDelimited, false),
+            "pipes" => (Style::PipeDelimited, false),
+            "multi" => (default, true),
+            other => return Err(format!("has the unknown collectionFormat {other:?}")),
+        });
+    }
+    let style = match node.text_of("style") {
+        None | Some("") => default,
+        Some("simple") => Style::Simple,
+        Some("label") => Style::Label,
+        Some("matrix") => Style::Matrix,
+        Some("form" | "cookie") => Style::Form,
+        Some("spaceDelimited") => Style::SpaceDelimited,
+        Some("pipeDelimited") => Style::PipeDelimited,
+        Some("deepObject") => Style::DeepObject,
+        Some(other) => return Err(format!("has the unknown style {other:?}")),
+    };
+    // A style that its place does not have is the place's own.
+    let fits = match location {
+        Location::Path => matches!(style, Style::Simple | Style::Label | Style::Matrix),
+        Location::Header => style == Style::Simple,
+        Location::Query => !matches!(style, Style::Simple | Style::Label | Style::Matrix),
+        Location::Cookie => style == Style::Form,
+    };
+    let style = if fits { style } else { default };
+    // Swagger 2.0's lists are joined by commas unless said otherwise.
+    let swagger =
+        node.get("schema").is_none() && node.get("content").is_none() && node.get("type").is_some();
+    let explode = node.get("explode").and_then(Node::boolean);
+    Ok((style, explode.unwrap_or(style == Style::Form && !swagger)))
+}
+
+fn field_type(shapes: &Shapes, id: SchemaId) -> FieldType {
+    let schema = shapes.get(id);
+    let types = schema.types.without(Types::NULLABLE);
+    if schema
+        .rules
+        .iter()
+        .any(|rule| matches!(rule, Rule::Variants(_)))
+    {
+        return FieldType::Any;
+    }
+    match types {
+        Types::NUMBER => FieldType::Number,
+        Types::INTEGER => FieldType::Integer,
+        Types::BOOLEAN => FieldType::Boolean,
+        Types::TEXT => FieldType::Text,
+        Types::LIST => {
+            let items = schema.rules.iter().find_map(|rule| match rule {
+                Rule::Items(items) => Some(*items),
+                _ => None,
+            });
+            match items.map(|it| field_type(shapes, it)) {
+                Some(FieldType::Number) => FieldType::Numbers,
+                Some(FieldType::Integer) => FieldType::Integers,
+                Some(FieldType::Boolean) => FieldType::Booleans,
+                Some(FieldType::Text) => FieldType::Texts,
+                _ => FieldType::Any,
+            }
+        }
+        _ => FieldType::Any,
+    }
+}

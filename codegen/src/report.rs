@@ -1,0 +1,136 @@
+//! What was taken, what was left out and why, for people and for machines.
+//!
+//! Collects and prints; it decides nothing.
+
+use std::collections::HashSet;
+
+use serde_json::{Value, json};
+
+/// What became of one file.
+#[derive(Debug, Default)]
+pub struct Report {
+    pub file: String,
+    pub name: String,
+    pub taken: Vec<Taken>,
+    pub left_out: Vec<LeftOut>,
+    /// GETs that the list of operations does not name.
+    pub not_asked_for: usize,
+    /// POST and the like.
+    pub other_methods: usize,
+    pub notes: Vec<Note>,
+    said: HashSet<(String, String)>,
+}
+
+#[derive(Debug)]
+pub struct Taken {
+    pub id: String,
+    pub path: String,
+    pub place: String,
+    /// Its file is missing: that there is a GET is an assumption.
+    pub assumed: bool,
+}
+
+#[derive(Debug)]
+pub struct LeftOut {
+    pub id: String,
+    pub path: String,
+    pub place: String,
+    pub reason: String,
+}
+
+#[derive(Debug)]
+pub struct Note {
+    pub place: String,
+    pub message: String,
+}
+
+impl Report {
+    pub fn new(file: &str, name: &str) -> Report {
+        Report {
+            file: file.to_owned(),
+            name: name.to_owned(),
+            ..Report::default()
+        }
+    }
+
+    /// Each thing is said once for each place.
+    pub fn note(&mut self, place: String, message: String) {
+        if self.said.insert((place.clone(), message.clone())) {
+            self.notes.push(Note { place, message });
+        }
+    }
+
+    pub fn gets(&self) -> usize {
+        self.taken.len() + self.left_out.len() + self.not_asked_for
+    }
+
+    fn assumed(&self) -> usize {
+        self.taken.iter().filter(|it| it.assumed).count()
+    }
+
+    /// Lines for a person; the summary is the last.
+    pub fn text(&self) -> String {
+        let mut out = String::new();
+        for it in &self.notes {
+            out.push_str(&format!("{}: note: {}\n", it.place, it.message));
+        }
+        for it in &self.taken {
+            let assumed = if it.assumed { " (assumed)" } else { "" };
+            out.push_str(&format!(
+                "{}: taken{assumed}: {} GET {}\n",
+                it.place, it.id, it.path
+            ));
+        }
+        for it in &self.left_out {
+            out.push_str(&format!(
+                "{}: left out: {} GET {}: {}\n",
+                it.place, it.id, it.path, it.reason
+            ));
+        }
+        out.push_str(&self.summary());
+        out.push('\n');
+        out
+    }
+
+    pub fn summary(&self) -> String {
+        let mut parts = vec![format!(
+            "{} of {} GETs taken",
+            self.taken.len(),
+            self.gets()
+        )];
+        for (count, words) in [
+            (
+                self.assumed(),
+                "of them assumed, for their files are missing",
+            ),
+            (self.left_out.len(), "left out"),
+            (self.not_asked_for, "not asked for"),
+            (self.other_methods, "other methods passed over"),
+            (self.notes.len(), "notes"),
+        ] {
+            if count > 0 {
+                parts.push(format!("{count} {words}"));
+            }
+        }
+        format!("{}: {}: {}", self.file, self.name, parts.join(", "))
+    }
+
+    pub fn json(&self) -> Value {
+        json!({
+            "file": self.file,
+            "api": self.name,
+            "gets": self.gets(),
+            "not_asked_for": self.not_asked_for,
+            "other_methods": self.other_methods,
+            "taken": self.taken.iter().map(|it| json!({
+                "id": it.id, "path": it.path, "at": it.place, "assumed": it.assumed,
+            })).collect::<Vec<_>>(),
+            "left_out": self.left_out.iter().map(|it| json!({
+                "id": it.id, "path": it.path, "at": it.place, "reason": it.reason,
+            })).collect::<Vec<_>>(),
+            "notes": self.notes.iter().map(|it| json!({
+                "at": it.place, "message": it.message,
+            })).collect::<Vec<_>>(),
+        })
+    }
+}

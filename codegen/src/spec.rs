@@ -1,0 +1,412 @@
+//! A description as it lies on the disk: its files, read, and references between them.
+//!
+//! Owns which files are read (the named one and what it refers to beside it, never the
+//! network) and where a `$ref` leads. It knows nothing of operations or schemas.
+
+use std::collections::HashMap;
+use std::fs;
+use std::io::Read;
+use std::path::{Component, Path, PathBuf};
+
+use crate::node::{Kind, Node, Oddity, Place};
+use crate::{json, yaml};
+
+/// GitHub's file is 13 MB; nobody's is this.
+const MAX_FILE_BYTES: u64 = 128 * 1024 * 1024;
+/// Files that one description may be spread over.
+const MAX_FILES: usize = 2_000;
+/// A `$ref` that leads to a `$ref` … is followed this far.
+const MAX_HOPS: usize = 64;
+
+/// Why nothing can be generated from a file. Its text is whole: expected, found, what to do.
+#[derive(Debug)]
+pub struct Failure(pub String);
+
+impl std::fmt::Display for Failure {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        out.write_str(&self.0)
+    }
+}
+
+pub struct Spec {
+    files: Vec<File>,
+    by_path: HashMap<PathBuf, Result<u32, String>>,
+    pub oddities: Vec<Oddity>,
+}
+
+struct File {
+    shown: String,
+    directory: PathBuf,
+    root: Node,
+}
+
+impl Spec {
+    pub fn load(path: &Path) -> Result<Spec, Failure> {
+        let bytes = read_file(path).map_err(|reason| {
+            Failure(format!(
+                "{}: expected an OpenAPI file (YAML or JSON), but {reason}; \
+                 check the path, or put your vendor's file there",
+                path.display()
+            ))
+        })?;
+        Spec::from_bytes(path, &bytes)
+    }
+
+    /// What `load` makes of a file with these bytes.
+    pub fn from_bytes(path: &Path, bytes: &[u8]) -> Result<Spec, Failure> {
+        let mut spec = Spec {
+            files: Vec::new(),
+            by_path: HashMap::new(),
+            oddities: Vec::new(),
+        };
+        spec.add(path, bytes).map_err(Failure)?;
+        spec.by_path.insert(clean(path), Ok(0));
+        spec.check()?;
+        spec.load_neighbours();
+        Ok(spec)
+    }
+
+    pub fn root(&self) -> &Node {
+        &self.files[0].root
+    }
+
+    pub fn main_file(&self) -> &str {
+        &self.files[0].shown
+    }
+
+    /// `file:line:column`.
+    pub fn place(&self, place: Place) -> String {
+        let file = self
+            .files
+            .get(place.file as usize)
+            .map_or("?", |file| file.shown.as_str());
+        format!("{file}:{}:{}", place.line, place.column)
+    }
+
+    fn add(&mut self, path: &Path, bytes: &[u8]) -> Result<u32, String> {
+        let number = u32::try_from(self.files.len()).unwrap_or(u32::MAX);
+        let shown = path.display().to_string();
+        let text = decode(bytes, number, &mut self.oddities);
+        let looks_like_json = text.trim_start().starts_with(['{', '[']);
+        let mut oddities = Vec::new();
+        let read = if looks_like_json {
+            json::read(&text, number, &mut oddities).or_else(|broken| {
+                // YAML's flow style looks like JSON too.
+                yaml::read(&text, number, &mut oddities).map_err(|_| broken)
+            })
+        } else {
+            yaml::read(&text, number, &mut oddities)
+        };
+        self.oddities.append(&mut oddities);
+        let root = read.map_err(|broken| {
+            format!("{shown}:{broken}; mend this place, or take the file from its vendor again")
+        })?;
+        let directory = path.parent().map_or_else(PathBuf::new, Path::to_path_buf);
+        self.files.push(File {
+            shown,
+            directory,
+            root,
+        });
+        Ok(number)
+    }
+
+    fn check(&self) -> Result<(), Failure> {
+        let root = self.root();
+        let at = self.place(root.place);
+        if !root.is_map() {
+            return Err(Failure(format!(
+                "{at}: expected an OpenAPI description (an object with `openapi:` or \
+                 `swagger:`, and `paths:`), found {}; is this the right file?",
+                root.words()
+            )));
+        }
+        let version = root
+            .text_of("openapi")
+            .or_else(|| root.text_of("swagger"))
+            .unwrap_or("");
+        if version.starts_with('1') {
+            return Err(Failure(format!(
+                "{at}: expected OpenAPI 3 or Swagger 2.0, found version {version}; \
+                 convert the file to OpenAPI 3 first"
+            )));
+        }
+        match root.entry("paths") {
+            Some(paths) if !paths.value.entries().is_empty() => Ok(()),
+            Some(paths) => Err(Failure(format!(
+                "{}: expected `paths` to hold at least one path, found {}; \
+                 add the paths to fetch from",
+                self.place(paths.place),
+                paths.value.words()
+            ))),
+            None => Err(Failure(format!(
+                "{at}: expected `paths`, found only {}; is this an OpenAPI file?",
+                key_words(root)
+            ))),
+        }
+    }
+
+    /// Reads every file that some `$ref` names, and what those name.
+    fn load_neighbours(&mut self) {
+        let mut next = 0;
+        while next < self.files.len() {
+            let mut wanted = Vec::new();
+            collect_files(&self.files[next].root, &mut wanted);
+            for reference in wanted {
+                let path = clean(&self.files[next].directory.join(percent_decoded(&reference)));
+                if self.by_path.contains_key(&path) {
+                    continue;
+                }
+                let read = if self.files.len() >= MAX_FILES {
+                    Err(format!("it would be file number {MAX_FILES}"))
+                } else {
+                    read_neighbour(&path).and_then(|bytes| self.add(&path, &bytes))
+                };
+                self.by_path.insert(path, read);
+            }
+            next += 1;
+        }
+    }
+
+    /// Follows `$ref`, and `$ref` behind it, to what is meant. A node without is meant itself.
+    pub fn resolve<'a>(&'a self, node: &'a Node) -> Result<&'a Node, String> {
+        let mut node = node;
+        for _ in 0..MAX_HOPS {
+            let Some(reference) = reference_of(node) else {
+                return Ok(node);
+            };
+            node = self.follow(node.place.file, reference)?;
+        }
+        Err("its `$ref` leads in a circle".to_owned())
+    }
+
+    /// One `$ref`, from a file.
+    pub fn follow<'a>(&'a self, from: u32, reference: &str) -> Result<&'a Node, String> {
+        let (file, pointer) = reference.split_once('#').unwrap_or((reference, ""));
+        let file = if file.is_empty() {
+            Ok(from)
+        } else {
+            self.neighbour(from, file)
+        };
+        let file = match file {
+            Ok(file) => file,
+            // `$ref: Pet`, as Swagger 1.2 wrote it.
+            Err(reason) => {
+                let bare = reference
+                    .bytes()
+                    .all(|it| it.is_ascii_alphanumeric() || it == b'_');
+                let named = if bare {
+                    self.named(from, reference)
+                } else {
+                    None
+                };
+                return named.ok_or(reason);
+            }
+        };
+        let root = &self
+            .files
+            .get(file as usize)
+            .ok_or("its file is not known")?
+            .root;
+        if !pointer.is_empty() && !pointer.starts_with('/') {
+            return self
+                .named(file, pointer)
+                .or_else(|| find_anchor(root, pointer))
+                .ok_or_else(|| format!("nothing is called {pointer:?}"));
+        }
+        let mut node = root;
+        for segment in pointer.split('/').skip(1) {
+            let name = percent_decoded(segment)
+                .replace("~1", "/")
+                .replace("~0", "~");
+            node = match &node.kind {
+                Kind::List(items) => name.parse::<usize>().ok().and_then(|at| items.get(at)),
+                _ => node.get(&name).or_else(|| node.get(segment)),
+            }
+            .ok_or_else(|| format!("`{reference}` leads nowhere: there is no {name:?}"))?;
+        }
+        Ok(node)
+    }
+
+    fn named(&self, file: u32, name: &str) -> Option<&Node> {
+        let root = &self.files.get(file as usize)?.root;
+        let schemas = root.get("components").and_then(|it| it.get("schemas"));
+        [schemas, root.get("definitions")]
+            .into_iter()
+            .flatten()
+            .find_map(|it| it.get(name))
+    }
+
+    fn neighbour(&self, from: u32, reference: &str) -> Result<u32, String> {
+        if reference.contains("://") {
+            return Err(format!(
+                "`{reference}` is on the network, where codegen does not go; \
+                 save it beside this file and refer to it there"
+            ));
+        }
+        let directory = &self
+            .files
+            .get(from as usize)
+            .ok_or("its file is not known")?
+            .directory;
+        let path = clean(&directory.join(percent_decoded(reference)));
+        match self.by_path.get(&path) {
+            Some(Ok(file)) => Ok(*file),
+            Some(Err(reason)) => Err(format!("`{reference}` cannot be read: {reason}")),
+            None => Err(format!("`{reference}` was not read")),
+        }
+    }
+}
+
+/// The text of `$ref`, where the node is a reference.
+pub fn reference_of(node: &Node) -> Option<&str> {
+    match &node.get("$ref")?.kind {
+        Kind::Text(reference) => Some(reference.trim()),
+        _ => None,
+    }
+}
+
+fn read_file(path: &Path) -> Result<Vec<u8>, String> {
+    let described = |error: std::io::Error| match error.kind() {
+        std::io::ErrorKind::NotFound => "there is none".to_owned(),
+        std::io::ErrorKind::PermissionDenied => "it may not be read".to_owned(),
+        std::io::ErrorKind::IsADirectory => "it is a directory".to_owned(),
+        _ => format!("reading it failed: {error}"),
+    };
+    let mut bytes = Vec::new();
+    let file = fs::File::open(path).map_err(described)?;
+    file.take(MAX_FILE_BYTES + 1)
+        .read_to_end(&mut bytes)
+        .map_err(described)?;
+    if bytes.len() as u64 > MAX_FILE_BYTES {
+        return Err("it is larger than 128 MB".to_owned());
+    }
+    Ok(bytes)
+}
+
+/// What a `$ref` names has to be a plain file: a pipe or a device could wait for ever.
+fn read_neighbour(path: &Path) -> Result<Vec<u8>, String> {
+    match fs::metadata(path) {
+        Ok(about) if about.is_file() => read_file(path),
+        Ok(_) => Err("it is no plain file".to_owned()),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            Err("there is no such file".to_owned())
+        }
+        Err(error) => Err(error.to_string()),
+    }
+}
+
+fn decode(bytes: &[u8], file: u32, oddities: &mut Vec<Oddity>) -> String {
+    let place = Place {
+        file,
+        line: 1,
+        column: 1,
+    };
+    let utf16 = |bytes: &[u8], one: fn([u8; 2]) -> u16| -> String {
+        let units: Vec<u16> = bytes
+            .chunks_exact(2)
+            .map(|pair| one([pair[0], pair[1]]))
+            .collect();
+        String::from_utf16_lossy(&units)
+    };
+    match bytes {
+        [0xEF, 0xBB, 0xBF, rest @ ..] => String::from_utf8_lossy(rest).into_owned(),
+        [0xFF, 0xFE, rest @ ..] => utf16(rest, u16::from_le_bytes),
+        [0xFE, 0xFF, rest @ ..] => utf16(rest, u16::from_be_bytes),
+        _ => {
+            if std::str::from_utf8(bytes).is_err() {
+                let message = "not all of the file is UTF-8; what is not is shown as `\u{fffd}`";
+                oddities.push(Oddity {
+                    place,
+                    message: message.to_owned(),
+                });
+            }
+            String::from_utf8_lossy(bytes).into_owned()
+        }
+    }
+}
+
+fn collect_files(node: &Node, wanted: &mut Vec<String>) {
+    match &node.kind {
+        Kind::Map(entries) => {
+            if let Some(reference) = reference_of(node) {
+                let file = reference.split('#').next().unwrap_or("");
+                if !file.is_empty() && !file.contains("://") && !file.contains('\0') {
+                    wanted.push(file.to_owned());
+                }
+            }
+            for entry in entries {
+                collect_files(&entry.value, wanted);
+            }
+        }
+        Kind::List(items) => {
+            for item in items {
+                collect_files(item, wanted);
+            }
+        }
+        _ => {}
+    }
+}
+
+fn find_anchor<'a>(node: &'a Node, name: &str) -> Option<&'a Node> {
+    if node.text_of("$anchor") == Some(name) {
+        return Some(node);
+    }
+    match &node.kind {
+        Kind::Map(entries) => entries.iter().find_map(|it| find_anchor(&it.value, name)),
+        Kind::List(items) => items.iter().find_map(|it| find_anchor(it, name)),
+        _ => None,
+    }
+}
+
+/// `a/./b/../c` → `a/c`, without asking the disk.
+fn clean(path: &Path) -> PathBuf {
+    let mut out = PathBuf::new();
+    for part in path.components() {
+        match part {
+            Component::CurDir => {}
+            Component::ParentDir
+                if matches!(out.components().next_back(), Some(Component::Normal(_))) =>
+            {
+                out.pop();
+            }
+            other => out.push(other),
+        }
+    }
+    out
+}
+
+fn percent_decoded(text: &str) -> String {
+    let bytes = text.as_bytes();
+    let mut out = Vec::with_capacity(bytes.len());
+    let mut at = 0;
+    while at < bytes.len() {
+        let hex = (bytes[at] == b'%')
+            .then(|| text.get(at + 1..at + 3))
+            .flatten();
+        match hex.and_then(|hex| u8::from_str_radix(hex, 16).ok()) {
+            Some(byte) => {
+                out.push(byte);
+                at += 3;
+            }
+            None => {
+                out.push(bytes[at]);
+                at += 1;
+            }
+        }
+    }
+    String::from_utf8_lossy(&out).into_owned()
+}
+
+fn key_words(node: &Node) -> String {
+    let keys: Vec<String> = node
+        .entries()
+        .iter()
+        .take(5)
+        .map(|entry| format!("`{}`", entry.key))
+        .collect();
+    if keys.is_empty() {
+        "an empty object".to_owned()
+    } else {
+        keys.join(", ")
+    }
+}

@@ -1,0 +1,287 @@
+//! YAML to a tree with places, from the parser's events, so that nothing a schema-driven
+//! reader would trip on (duplicate keys, `200:`, huge integers) is an error.
+//!
+//! YAML 1.2 rules for scalars: `yes` and `no` are texts. Anchors, aliases and `<<` work,
+//! within a bound on what aliases may multiply to.
+
+use std::collections::HashMap;
+
+use saphyr_parser::{Event, Parser, ScalarStyle, Span};
+
+use crate::node::{
+    Broken, Entry, Kind, MAX_DEPTH, Node, Oddity, Place, join_entries, parse_number, shortened,
+};
+
+/// Nodes that all aliases of a file together may copy ("billion laughs").
+const MAX_COPIED: usize = 1_000_000;
+
+pub fn read(text: &str, file: u32, oddities: &mut Vec<Oddity>) -> Result<Node, Broken> {
+    let mut builder = Builder {
+        file,
+        oddities,
+        open: Vec::new(),
+        root: None,
+        anchors: HashMap::new(),
+        copied: 0,
+    };
+    let mut parser = Parser::new_from_str(text);
+    while let Some(event) = parser.next_event() {
+        let (event, span) = event.map_err(|error| Broken {
+            line: number(error.marker().line()),
+            column: number(error.marker().col() + 1),
+            message: format!("expected YAML, but: {}", error.info()),
+        })?;
+        if !builder.take(event, span)? {
+            break;
+        }
+    }
+    builder.root.ok_or_else(|| Broken {
+        line: 1,
+        column: 1,
+        message: "expected an OpenAPI description, found an empty file".to_owned(),
+    })
+}
+
+fn number(it: usize) -> u32 {
+    u32::try_from(it).unwrap_or(u32::MAX)
+}
+
+struct Builder<'a> {
+    file: u32,
+    oddities: &'a mut Vec<Oddity>,
+    open: Vec<Open>,
+    root: Option<Node>,
+    anchors: HashMap<usize, Node>,
+    copied: usize,
+}
+
+struct Open {
+    place: Place,
+    anchor: usize,
+    what: What,
+}
+
+enum What {
+    List(Vec<Node>),
+    Map(Vec<Entry>, Option<(String, Place)>),
+}
+
+impl Builder<'_> {
+    /// False when the first document has ended: a second one is not ours.
+    fn take(&mut self, event: Event<'_>, span: Span) -> Result<bool, Broken> {
+        let place = Place {
+            file: self.file,
+            line: number(span.start.line()),
+            column: number(span.start.col() + 1),
+        };
+        match event {
+            Event::Scalar(text, style, anchor, tag) => {
+                let as_text =
+                    tag.is_some_and(|tag| tag.is_yaml_core_schema() && tag.suffix == "str");
+                let kind = match style {
+                    ScalarStyle::Plain if !as_text => plain(&text),
+                    _ => Kind::Text(text.into_owned()),
+                };
+                let node = Node { kind, place };
+                if self.wants_key() {
+                    // A key is text, whatever it looks like: `200:`, `yes:`.
+                    self.key(text_of(&node), place);
+                } else {
+                    self.add(node, anchor)?;
+                }
+            }
+            Event::SequenceStart(anchor, _) => self.start(What::List(Vec::new()), place, anchor)?,
+            Event::MappingStart(anchor, _) => {
+                self.start(What::Map(Vec::new(), None), place, anchor)?;
+            }
+            Event::SequenceEnd | Event::MappingEnd => self.end()?,
+            Event::Alias(anchor) => {
+                let mut node = self.anchors.get(&anchor).cloned().unwrap_or(Node {
+                    kind: Kind::Null,
+                    place,
+                });
+                self.copy(&node, place)?;
+                if self.open.len() + depth(&node) > MAX_DEPTH {
+                    node.kind = Kind::Null;
+                }
+                if self.wants_key() {
+                    self.key(text_of(&node), place);
+                } else {
+                    self.add(node, 0)?;
+                }
+            }
+            Event::DocumentEnd => return Ok(false),
+            Event::Nothing | Event::StreamStart | Event::StreamEnd | Event::DocumentStart(_) => {}
+        }
+        Ok(true)
+    }
+
+    fn wants_key(&self) -> bool {
+        matches!(
+            self.open.last(),
+            Some(Open {
+                what: What::Map(_, None),
+                ..
+            })
+        )
+    }
+
+    fn key(&mut self, text: String, place: Place) {
+        if let Some(Open {
+            what: What::Map(_, key),
+            ..
+        }) = self.open.last_mut()
+        {
+            *key = Some((text, place));
+        }
+    }
+
+    fn start(&mut self, what: What, place: Place, anchor: usize) -> Result<(), Broken> {
+        if self.open.len() >= MAX_DEPTH {
+            return Err(Broken {
+                line: place.line,
+                column: place.column,
+                message: "expected fewer than 200 levels inside each other".to_owned(),
+            });
+        }
+        if self.wants_key() {
+            // `? [a, b] : c`: no key that OpenAPI knows; its value is kept out of the way.
+            self.oddities.push(Oddity {
+                place,
+                message: "a list or an object as a key is not understood".to_owned(),
+            });
+        }
+        self.open.push(Open {
+            place,
+            anchor,
+            what,
+        });
+        Ok(())
+    }
+
+    fn end(&mut self) -> Result<(), Broken> {
+        let Some(open) = self.open.pop() else {
+            return Ok(());
+        };
+        let kind = match open.what {
+            What::List(items) => Kind::List(items),
+            What::Map(entries, _) => Kind::Map(join_entries(merged(entries), self.oddities)),
+        };
+        let node = Node {
+            kind,
+            place: open.place,
+        };
+        if self.wants_key() {
+            self.key(shortened(&node.json(), 80), node.place);
+            Ok(())
+        } else {
+            self.add(node, open.anchor)
+        }
+    }
+
+    /// Counts what anchors and aliases copy: a small file may ask for a lot of memory.
+    fn copy(&mut self, node: &Node, place: Place) -> Result<(), Broken> {
+        self.copied = self.copied.saturating_add(count(node));
+        if self.copied <= MAX_COPIED {
+            return Ok(());
+        }
+        Err(Broken {
+            line: place.line,
+            column: place.column,
+            message: "expected aliases (`*name`) that copy at most a million nodes".to_owned(),
+        })
+    }
+
+    fn add(&mut self, node: Node, anchor: usize) -> Result<(), Broken> {
+        if anchor > 0 {
+            self.copy(&node, node.place)?;
+            self.anchors.insert(anchor, node.clone());
+        }
+        match self.open.last_mut() {
+            None => self.root = Some(node),
+            Some(Open {
+                what: What::List(items),
+                ..
+            }) => items.push(node),
+            Some(Open {
+                what: What::Map(entries, key),
+                ..
+            }) => {
+                if let Some((key, place)) = key.take() {
+                    entries.push(Entry {
+                        key,
+                        place,
+                        value: node,
+                    });
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// `<<: *base` puts the entries of `base` in, where the map does not say them itself.
+fn merged(entries: Vec<Entry>) -> Vec<Entry> {
+    if !entries.iter().any(|entry| entry.key == "<<") {
+        return entries;
+    }
+    let (merges, mut own): (Vec<Entry>, Vec<Entry>) =
+        entries.into_iter().partition(|entry| entry.key == "<<");
+    for merge in merges {
+        let maps = match merge.value.kind {
+            Kind::List(items) => items,
+            _ => vec![merge.value],
+        };
+        for map in maps {
+            let Kind::Map(inherited) = map.kind else {
+                continue;
+            };
+            for entry in inherited {
+                if !own.iter().any(|it| it.key == entry.key) {
+                    own.push(entry);
+                }
+            }
+        }
+    }
+    own
+}
+
+fn text_of(node: &Node) -> String {
+    match &node.kind {
+        Kind::Null => String::new(),
+        Kind::List(_) | Kind::Map(_) => shortened(&node.json(), 80),
+        _ => node.text().unwrap_or("").to_owned(),
+    }
+}
+
+/// A scalar without quotes, by YAML 1.2's core schema.
+fn plain(text: &str) -> Kind {
+    match text {
+        "" | "~" | "null" | "Null" | "NULL" => Kind::Null,
+        "true" | "True" | "TRUE" => Kind::Bool(true),
+        "false" | "False" | "FALSE" => Kind::Bool(false),
+        _ if parse_number(text).is_some() => Kind::Number(text.to_owned()),
+        // A number that no f64 holds is one still.
+        _ if text.len() > 20 && text.bytes().all(|it| it.is_ascii_digit()) => {
+            Kind::Number(text.to_owned())
+        }
+        _ => Kind::Text(text.to_owned()),
+    }
+}
+
+fn count(node: &Node) -> usize {
+    match &node.kind {
+        Kind::List(items) => 1 + items.iter().map(count).sum::<usize>(),
+        Kind::Map(entries) => 1 + entries.iter().map(|it| count(&it.value)).sum::<usize>(),
+        _ => 1,
+    }
+}
+
+fn depth(node: &Node) -> usize {
+    let inside = match &node.kind {
+        Kind::List(items) => items.iter().map(depth).max(),
+        Kind::Map(entries) => entries.iter().map(|it| depth(&it.value)).max(),
+        _ => None,
+    };
+    1 + inside.unwrap_or(0)
+}

@@ -1,0 +1,202 @@
+//! The command line, and the commands that are not the service itself.
+//!
+//! Usage errors exit 2 with the usage; argh's own way out would exit 1.
+
+use argh::FromArgs;
+
+/// main-node: polls REST APIs, keeps years of readings, serves displays on the LAN.
+#[derive(FromArgs, Debug)]
+pub struct Arguments {
+    #[argh(switch)]
+    /// print the version
+    pub version: bool,
+    #[argh(option, arg_name = "FILE")]
+    /// the configuration (default: main-node.toml here, then in /etc/main-node)
+    pub config: Option<String>,
+    #[argh(option, arg_name = "ADDR:PORT")]
+    /// where to listen, instead of what the configuration says; commas separate several
+    pub listen: Option<String>,
+    #[argh(option, arg_name = "FILE")]
+    /// the database, instead of what the configuration says
+    pub database: Option<String>,
+    #[argh(subcommand)]
+    pub command: Option<Command>,
+}
+
+#[derive(FromArgs, Debug)]
+#[argh(subcommand)]
+pub enum Command {
+    Serve(Serve),
+    Demo(Demo),
+    Once(Once),
+    Check(Check),
+    Operations(Operations),
+    Backup(Backup),
+    Export(Export),
+}
+
+/// the service: fetch, store, serve (also what happens without a command)
+#[derive(FromArgs, Debug, Default)]
+#[argh(subcommand, name = "serve")]
+pub struct Serve {
+    #[argh(option, arg_name = "FILE")]
+    /// the configuration
+    pub config: Option<String>,
+    #[argh(option, arg_name = "ADDR:PORT")]
+    /// where to listen
+    pub listen: Option<String>,
+    #[argh(option, arg_name = "FILE")]
+    /// the database
+    pub database: Option<String>,
+}
+
+/// the whole system with no network: the compiled-in API is simulated in-process
+#[derive(FromArgs, Debug)]
+#[argh(subcommand, name = "demo")]
+pub struct Demo {
+    #[argh(option, arg_name = "ADDR:PORT")]
+    /// where to listen (default: 127.0.0.1:8000)
+    pub listen: Option<String>,
+    #[argh(option, arg_name = "FILE")]
+    /// keep the data here instead of in a temporary file
+    pub database: Option<String>,
+}
+
+/// fetch every source once, print records and issues, store nothing
+#[derive(FromArgs, Debug)]
+#[argh(subcommand, name = "once")]
+pub struct Once {
+    #[argh(option, arg_name = "FILE")]
+    /// the configuration
+    pub config: Option<String>,
+}
+
+/// print the effective configuration and every problem found
+#[derive(FromArgs, Debug)]
+#[argh(subcommand, name = "check")]
+pub struct Check {
+    #[argh(option, arg_name = "FILE")]
+    /// the configuration
+    pub config: Option<String>,
+    #[argh(option, arg_name = "ADDR:PORT")]
+    /// where the service is to listen
+    pub listen: Option<String>,
+    #[argh(option, arg_name = "FILE")]
+    /// the database of the service
+    pub database: Option<String>,
+    #[argh(switch)]
+    /// fetch each source too
+    pub online: bool,
+}
+
+/// list the compiled-in operations, ready to paste as [[source]]
+#[derive(FromArgs, Debug)]
+#[argh(subcommand, name = "operations")]
+pub struct Operations {
+    #[argh(positional, arg_name = "WORD")]
+    /// only those whose id, path or summary has all these words
+    pub words: Vec<String>,
+}
+
+/// copy the database while the service runs, and verify the copy
+#[derive(FromArgs, Debug)]
+#[argh(subcommand, name = "backup")]
+pub struct Backup {
+    #[argh(positional, arg_name = "FILE")]
+    /// where the copy goes; must not exist
+    pub file: String,
+    #[argh(option, arg_name = "FILE")]
+    /// the configuration
+    pub config: Option<String>,
+    #[argh(option, arg_name = "FILE")]
+    /// the database of the service
+    pub database: Option<String>,
+}
+
+/// print stored records as CSV or JSON lines
+#[derive(FromArgs, Debug)]
+#[argh(subcommand, name = "export")]
+pub struct Export {
+    #[argh(option, arg_name = "KEY")]
+    /// only this key
+    pub key: Option<String>,
+    #[argh(option, arg_name = "TIME")]
+    /// not before: RFC 3339, or -24h
+    pub from: Option<String>,
+    #[argh(option, arg_name = "TIME")]
+    /// before: RFC 3339, or -24h
+    pub to: Option<String>,
+    #[argh(option, default = "String::from(\"csv\")", arg_name = "csv|jsonl")]
+    /// csv (default) or jsonl
+    pub format: String,
+    #[argh(option, arg_name = "FILE")]
+    /// the configuration
+    pub config: Option<String>,
+    #[argh(option, arg_name = "FILE")]
+    /// the database of the service
+    pub database: Option<String>,
+}
+
+/// What the arguments ask for, or what to print instead and the exit status with it.
+pub fn parse(arguments: &[String]) -> Result<Arguments, (String, u8)> {
+    let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let words = match words.as_slice() {
+        // argh knows only the long forms.
+        ["-h"] => vec!["--help"],
+        ["-V"] => vec!["--version"],
+        _ => words,
+    };
+    Arguments::from_args(&["main-node"], &words).map_err(|exit| match exit.status {
+        Ok(()) => (exit.output, 0),
+        Err(()) => (
+            format!(
+                "{}\nRun main-node --help for usage.",
+                exit.output.trim_end()
+            ),
+            2,
+        ),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parsed(line: &str) -> Result<Arguments, (String, u8)> {
+        let words: Vec<String> = line.split_whitespace().map(str::to_owned).collect();
+        parse(&words)
+    }
+
+    #[test]
+    fn every_command_is_known_and_serve_is_the_default() {
+        for line in [
+            "",
+            "--version",
+            "serve --config a.toml --listen 0.0.0.0:1 --database x.db",
+            "--config a.toml serve",
+            "demo --listen 127.0.0.1:0",
+            "once",
+            "check --online",
+            "operations weather",
+            "backup copy.db",
+            "export --key t --from -24h",
+        ] {
+            assert!(parsed(line).is_ok(), "{line}");
+        }
+    }
+
+    #[test]
+    fn wrong_arguments_exit_2_and_help_exits_0() {
+        for (line, status) in [
+            ("--help", 0),
+            ("-h", 0),
+            ("serve --help", 0),
+            ("--prot 1", 2),
+            ("sreve", 2),
+            ("backup", 2),
+        ] {
+            let (text, exit) = parsed(line).expect_err(line);
+            assert_eq!(exit, status, "{line}: {text}");
+        }
+    }
+}

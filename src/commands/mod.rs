@@ -1,0 +1,6 @@
+//! The commands that are not the service: each prints and returns its exit status.
+//!
+//! They run on the main thread, beside a running service or without one.
+
+pub mod operations;
+mod report;

@@ -1,0 +1,266 @@
+//! `main-node operations`: what was compiled in, each operation ready to paste as
+//! `[[source]]`.
+
+use std::fmt::Write;
+
+use crate::domain::operation::{Api, Location, Operation, Parameter, SecurityKind};
+use crate::domain::schema::{Literal, Schema, Types};
+
+/// Leaves of a response that are named, at most.
+const LEAVES: usize = 12;
+/// Words of an enumeration that are named, at most.
+const WORDS: usize = 8;
+
+/// The operations that have all `words` in their id, path or summary.
+pub fn list(apis: &[&'static Api], words: &[String]) -> String {
+    let words: Vec<String> = words.iter().map(|word| word.to_lowercase()).collect();
+    let is_wanted = |operation: &Operation| {
+        let text = format!(
+            "{} {} {} {}",
+            operation.api, operation.id, operation.path, operation.summary
+        );
+        let text = text.to_lowercase();
+        words.iter().all(|word| text.contains(word))
+    };
+    let mut out = String::new();
+    let mut count = 0;
+    for api in apis {
+        let wanted: Vec<_> = api.operations.iter().filter(|it| is_wanted(it)).collect();
+        count += wanted.len();
+        if wanted.is_empty() {
+            continue;
+        }
+        // Writing to a String cannot fail.
+        let _ = writeln!(
+            out,
+            "# {} {} ({}): {} of {} operations\n",
+            api.title,
+            api.version,
+            api.source_file,
+            wanted.len(),
+            api.operations.len()
+        );
+        let several = apis.len() > 1;
+        for operation in wanted {
+            let _ = describe(&mut out, operation, several);
+        }
+    }
+    if count == 0 {
+        let all: usize = apis.iter().map(|api| api.operations.len()).sum();
+        let _ = writeln!(
+            out,
+            "# none of the {all} compiled-in operations has {:?} in its id, path or summary",
+            words.join(" ")
+        );
+    }
+    out
+}
+
+fn describe(out: &mut String, operation: &'static Operation, name_api: bool) -> std::fmt::Result {
+    let summary = operation.summary.trim();
+    let summary = if summary.is_empty() {
+        "(no summary)"
+    } else {
+        summary
+    };
+    let deprecated = if operation.deprecated {
+        " (deprecated)"
+    } else {
+        ""
+    };
+    writeln!(out, "# GET {}: {summary}{deprecated}", operation.path)?;
+    let mut leaves = Vec::new();
+    collect_leaves(operation.response, "", 0, &mut leaves);
+    match leaves.len() {
+        0 => writeln!(
+            out,
+            "# returns: its file names no field; `once` shows what comes"
+        )?,
+        _ => writeln!(out, "# returns: {}", shortened(&leaves, LEAVES))?,
+    }
+    for parameter in operation
+        .parameters
+        .iter()
+        .filter(|it| !it.filled_by_security)
+    {
+        let need = if parameter.required {
+            "required"
+        } else {
+            "optional"
+        };
+        let place = match parameter.location {
+            Location::Query => String::new(),
+            Location::Path => ", in the path".to_owned(),
+            Location::Header => ", a header".to_owned(),
+            Location::Cookie => ", a cookie".to_owned(),
+        };
+        writeln!(
+            out,
+            "#   {}: {}, {need}{place}{}",
+            parameter.argument,
+            describe_values(parameter.schema),
+            brief(parameter.description)
+        )?;
+    }
+    writeln!(out, "[[source]]")?;
+    writeln!(out, "name = {:?}", source_name(operation.id))?;
+    writeln!(out, "operation = {:?}", operation.id)?;
+    if name_api {
+        writeln!(out, "api = {:?}", operation.api)?;
+    }
+    if operation.base_url(None).is_err() {
+        writeln!(
+            out,
+            "base_url = \"http://…\"       # its file names no server"
+        )?;
+    }
+    let required: Vec<String> = operation
+        .parameters
+        .iter()
+        .filter(|it| it.required && !it.filled_by_security)
+        .map(|it| format!("{} = {}", key(it.argument), placeholder(it)))
+        .collect();
+    if !required.is_empty() {
+        writeln!(out, "params = {{ {} }}", required.join(", "))?;
+    }
+    let kinds = operation.security.iter().flat_map(|schemes| schemes.iter());
+    match kinds.map(|scheme| scheme.kind).next() {
+        None => {}
+        Some(SecurityKind::Basic) => {
+            writeln!(
+                out,
+                "auth = {{ user = \"…\", password = \"${{PASSWORD}}\" }}"
+            )?;
+        }
+        Some(SecurityKind::Bearer | SecurityKind::ApiKey(..)) => {
+            writeln!(out, "auth = {{ token = \"${{TOKEN}}\" }}")?;
+        }
+    }
+    writeln!(out, "every = \"5m\"\n")
+}
+
+/// The numeric leaves that a schema declares, as dotted paths.
+fn collect_leaves(schema: &'static Schema, path: &str, depth: usize, leaves: &mut Vec<String>) {
+    // Recursive schemas have no end, and nobody reads past a few.
+    if depth > 5 || leaves.len() > LEAVES {
+        return;
+    }
+    let join = |name: &str| match path {
+        "" => name.to_owned(),
+        _ => format!("{path}.{name}"),
+    };
+    for property in schema.properties() {
+        collect_leaves(property.schema, &join(property.name), depth + 1, leaves);
+    }
+    if let Some(items) = schema.items() {
+        collect_leaves(items, &join("0"), depth + 1, leaves);
+    }
+    for variant in schema.variants() {
+        collect_leaves(variant, path, depth + 1, leaves);
+    }
+    let is_numeric = [Types::NUMBER, Types::INTEGER, Types::BOOLEAN]
+        .iter()
+        .any(|kind| schema.types.has(*kind));
+    if is_numeric && !schema.types.is_any() && !path.is_empty() {
+        leaves.push(path.to_owned());
+    }
+}
+
+fn describe_values(schema: &'static Schema) -> String {
+    let of = match schema.items() {
+        Some(items) => items,
+        None => schema,
+    };
+    let words: Vec<String> = of.literals().iter().map(spell_literal).collect();
+    let list = if schema.items().is_some() {
+        "a list of "
+    } else {
+        ""
+    };
+    match words.is_empty() {
+        true => schema.words(),
+        false => format!("{list}{}", shortened(&words, WORDS)),
+    }
+}
+
+fn shortened(words: &[String], most: usize) -> String {
+    let mut text = words[..words.len().min(most)].join(", ");
+    if words.len() > most {
+        text.push_str(", …");
+    }
+    text
+}
+
+/// The first sentence of a description, on one line.
+fn brief(description: &str) -> String {
+    let line = description.split_whitespace().collect::<Vec<_>>().join(" ");
+    let end = line.find(". ").map_or(line.len(), |at| at + 1);
+    match line[..end].chars().take(120).collect::<String>() {
+        empty if empty.is_empty() => empty,
+        sentence => format!(": {sentence}"),
+    }
+}
+
+fn spell_literal(literal: &Literal) -> String {
+    match literal {
+        Literal::Null => "null".to_owned(),
+        Literal::Boolean(truth) => truth.to_string(),
+        Literal::Number(number) => (*number).to_owned(),
+        Literal::Text(text) => format!("{text:?}"),
+        Literal::Json(json) => (*json).to_owned(),
+    }
+}
+
+/// A value to begin with: the file's example or default, its first word, or a mark of what
+/// belongs there.
+fn placeholder(parameter: &'static Parameter) -> String {
+    let schema = parameter.schema;
+    let given = schema.example().or(schema.default());
+    if let Some(json) = given.and_then(|json| serde_json::from_str(json).ok()) {
+        match json {
+            serde_json::Value::Array(_) | serde_json::Value::Object(_) => {}
+            serde_json::Value::Null => {}
+            // Numbers, booleans and texts are spelled alike in JSON and TOML.
+            scalar => return scalar.to_string(),
+        }
+    }
+    if let Some(items) = schema.items() {
+        let first = items.literals().first().map(spell_literal);
+        return format!("[{}]", first.unwrap_or("\"…\"".to_owned()));
+    }
+    if let Some(first) = schema.literals().first() {
+        return spell_literal(first);
+    }
+    let types = schema.types;
+    if types.has(Types::TEXT) {
+        "\"…\"".to_owned()
+    } else if types.has(Types::BOOLEAN) {
+        "true".to_owned()
+    } else if types.has(Types::NUMBER) || types.has(Types::INTEGER) {
+        let least = schema.minimum().filter(|least| *least > 0.0);
+        least.unwrap_or(0.0).to_string()
+    } else {
+        "\"…\"".to_owned()
+    }
+}
+
+/// A source's name from an operation's id: what stands behind `get`, in lower case.
+fn source_name(id: &str) -> String {
+    let bare = id.strip_prefix("get").filter(|rest| !rest.is_empty());
+    let name: String = bare
+        .unwrap_or(id)
+        .to_lowercase()
+        .chars()
+        .map(|c| if c.is_alphanumeric() { c } else { '-' })
+        .take(40)
+        .collect();
+    name.trim_matches('-').to_owned()
+}
+
+fn key(name: &str) -> String {
+    let is_bare = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-');
+    match name.chars().all(is_bare) && !name.is_empty() {
+        true => name.to_owned(),
+        false => format!("{name:?}"),
+    }
+}

@@ -1,0 +1,209 @@
+//! What fetching gave, for a person: tables, coloured on a terminal, plain when piped.
+
+use std::fmt::Write;
+
+use crate::domain::plan::SourcePlan;
+use crate::domain::reading::{Observation, Outcome};
+use crate::domain::time::millis;
+
+/// Rows of text in columns as wide as they need.
+struct Columns {
+    rows: Vec<Vec<String>>,
+    colour: bool,
+}
+
+const BOLD: &str = "1";
+const RED: &str = "31";
+const GREEN: &str = "32";
+const YELLOW: &str = "33";
+
+/// The result of every source, then its records and its issues.
+pub fn render(results: &[(&SourcePlan, Observation)], colour: bool) -> String {
+    let mut out = String::new();
+    // Writing to a String cannot fail.
+    let _ = write_all(&mut out, results, colour);
+    out
+}
+
+fn write_all(
+    out: &mut String,
+    results: &[(&SourcePlan, Observation)],
+    colour: bool,
+) -> std::fmt::Result {
+    let mut sources = Columns::new(
+        colour,
+        &["SOURCE", "RESULT", "TIME", "BYTES", "READINGS", "ISSUES"],
+    );
+    for (plan, observation) in results {
+        let (result, readings, issues) = match &observation.outcome {
+            Outcome::Readings {
+                readings, issues, ..
+            } => ("ok", readings.len(), issues.len()),
+            Outcome::Unchanged => ("unchanged", 0, 0),
+            Outcome::Failed { failure, issues } => (failure.cause.name(), 0, issues.len()),
+        };
+        sources.rows.push(vec![
+            plan.name.to_string(),
+            result.to_owned(),
+            format!("{} ms", millis(observation.duration)),
+            observation.bytes.to_string(),
+            readings.to_string(),
+            issues.to_string(),
+        ]);
+    }
+    sources.write(out, |column, cell| match (column, cell) {
+        (1, "ok" | "unchanged") => Some(GREEN),
+        (1, _) => Some(RED),
+        (5, "0") => None,
+        (5, _) => Some(YELLOW),
+        _ => None,
+    })?;
+    let mut records = Columns::new(colour, &["SOURCE", "KEY", "VALUE", "UNIT"]);
+    for (plan, observation) in results {
+        if let Outcome::Readings { readings, .. } = &observation.outcome {
+            for reading in readings {
+                records.rows.push(vec![
+                    plan.name.to_string(),
+                    reading.key.to_string(),
+                    reading.value.to_string(),
+                    reading.unit.as_deref().unwrap_or("").to_owned(),
+                ]);
+            }
+        }
+    }
+    if records.rows.len() > 1 {
+        writeln!(out)?;
+        records.write(out, |_, _| None)?;
+    }
+    for (plan, observation) in results {
+        let (failure, issues) = match &observation.outcome {
+            Outcome::Readings { issues, .. } => (None, issues.as_slice()),
+            Outcome::Unchanged => (None, &[] as &[_]),
+            Outcome::Failed { failure, issues } => (Some(failure), issues.as_slice()),
+        };
+        if let Some(failure) = failure {
+            writeln!(out, "\n{}: {failure}", paint(&plan.name, RED, colour))?;
+        } else if !issues.is_empty() {
+            writeln!(out, "\n{}:", paint(&plan.name, YELLOW, colour))?;
+        }
+        for issue in issues {
+            writeln!(out, "  {issue}")?;
+        }
+    }
+    Ok(())
+}
+
+fn paint(text: &str, code: &str, colour: bool) -> String {
+    match colour {
+        true => format!("\x1b[{code}m{text}\x1b[0m"),
+        false => text.to_owned(),
+    }
+}
+
+impl Columns {
+    fn new(colour: bool, heading: &[&str]) -> Columns {
+        let heading = heading.iter().map(|cell| (*cell).to_owned()).collect();
+        Columns {
+            rows: vec![heading],
+            colour,
+        }
+    }
+
+    fn write(
+        &self,
+        out: &mut String,
+        colour_of: impl Fn(usize, &str) -> Option<&'static str>,
+    ) -> std::fmt::Result {
+        let columns = self.rows.first().map_or(0, Vec::len);
+        let width = |column: usize| {
+            let cells = self.rows.iter().map(|row| row[column].chars().count());
+            cells.max().unwrap_or(0)
+        };
+        let widths: Vec<usize> = (0..columns).map(width).collect();
+        for (index, row) in self.rows.iter().enumerate() {
+            let mut line = String::new();
+            for (column, cell) in row.iter().enumerate() {
+                let code = match index {
+                    0 => Some(BOLD),
+                    _ => colour_of(column, cell),
+                };
+                match code {
+                    Some(code) => line.push_str(&paint(cell, code, self.colour)),
+                    None => line.push_str(cell),
+                }
+                if column + 1 < columns {
+                    let blanks = widths[column] + 2 - cell.chars().count();
+                    line.extend(std::iter::repeat_n(' ', blanks));
+                }
+            }
+            writeln!(out, "{}", line.trim_end())?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::health::{Cause, Failure};
+    use crate::domain::plan::test_plan;
+    use crate::domain::reading::{Issue, Reading, Reason, Value};
+    use crate::domain::time::{Moment, Mono, Trust, Wall};
+    use std::time::Duration;
+
+    fn observation(outcome: Outcome) -> Observation {
+        Observation {
+            source: 0,
+            at: Moment {
+                mono: Mono(0),
+                wall: Wall(0),
+                trust: Trust::Trusted,
+            },
+            duration: Duration::from_millis(42),
+            bytes: 321,
+            outcome,
+            next_in: Duration::ZERO,
+        }
+    }
+
+    #[test]
+    fn a_table_for_a_person() {
+        let plan = test_plan(2, Duration::from_secs(60));
+        let good = observation(Outcome::Readings {
+            observed: None,
+            readings: vec![Reading {
+                key: "temperature".into(),
+                value: Value::Number(21.4),
+                unit: Some("°C".into()),
+            }],
+            issues: vec![Issue {
+                reason: Reason::Missing,
+                key: Some("humidity".into()),
+                pointer: "/h".to_owned(),
+                expected: "a number".to_owned(),
+                found: "nothing".to_owned(),
+            }],
+        });
+        let bad = observation(Outcome::Failed {
+            failure: Failure::new(Cause::Dns, "the name meter.local cannot be resolved."),
+            issues: Vec::new(),
+        });
+        let results = [(&plan.sources[0], good), (&plan.sources[1], bad)];
+        let expected = "\
+SOURCE   RESULT  TIME   BYTES  READINGS  ISSUES
+source0  ok      42 ms  321    1         1
+source1  dns     42 ms  321    0         0
+
+SOURCE   KEY          VALUE  UNIT
+source0  temperature  21.4   °C
+
+source0:
+  missing: /h: expected a number, found nothing
+
+source1: dns: the name meter.local cannot be resolved.
+";
+        assert_eq!(render(&results, false), expected);
+        let coloured = render(&results, true);
+        assert!(coloured.contains("\x1b[32mok\x1b[0m"));
+    }
+}

@@ -1,0 +1,268 @@
+//! The effective configuration as TOML, secrets masked: what `check` prints.
+
+use std::fmt::Write;
+
+use super::{Auth, Config, SourceConfig, Target};
+use crate::domain::operation::Argument;
+use crate::domain::plan::{Numbers, Selection};
+use crate::domain::time::spell_duration;
+
+impl Config {
+    /// Everything that is in force, defaults included.
+    pub fn describe(&self) -> String {
+        let mut out = String::new();
+        // Writing to a String cannot fail.
+        let _ = self.write_to(&mut out);
+        out
+    }
+
+    fn write_to(&self, out: &mut String) -> std::fmt::Result {
+        let listen: Vec<String> = self
+            .listen
+            .iter()
+            .map(|it| quoted(&it.to_string()))
+            .collect();
+        writeln!(out, "name = {}", quoted(&self.name))?;
+        writeln!(out, "listen = [{}]", listen.join(", "))?;
+        if !self.hosts.is_empty() {
+            let hosts: Vec<String> = self.hosts.iter().map(|host| quoted(host)).collect();
+            writeln!(out, "hosts = [{}]", hosts.join(", "))?;
+        }
+        if let Some(zone) = self.timezone.iana_name() {
+            writeln!(out, "timezone = {}", quoted(zone))?;
+        }
+        writeln!(
+            out,
+            "database = {}",
+            quoted(&self.database.display().to_string())
+        )?;
+        writeln!(
+            out,
+            "commit_every = \"{}\"",
+            spell_duration(self.commit_every)
+        )?;
+        for source in &self.sources {
+            write_source(out, source)?;
+        }
+        for (name, key) in &self.keys {
+            writeln!(out, "\n[key.{}]", bare_or_quoted(name))?;
+            if let Some(merge) = key.merge {
+                writeln!(out, "merge = \"{}\"", merge.name())?;
+            }
+            if let Some(stale_after) = key.stale_after {
+                writeln!(out, "stale_after = \"{}\"", spell_duration(stale_after))?;
+            }
+            if let Some(unit) = &key.unit {
+                writeln!(out, "unit = {}", quoted(unit))?;
+            }
+        }
+        writeln!(out, "\n[alert]")?;
+        if let Some(span) = self.alert.no_success_for {
+            writeln!(out, "no_success_for = \"{}\"", spell_duration(span))?;
+        }
+        writeln!(out, "failures_in_a_row = {}", self.alert.failures_in_a_row)?;
+        if let Some(mail) = &self.mail {
+            writeln!(out, "\n[mail]")?;
+            writeln!(out, "host = {}", quoted(&mail.host))?;
+            writeln!(out, "port = {}", mail.port)?;
+            writeln!(out, "tls = \"{}\"", mail.tls.name())?;
+            if let Some(user) = &mail.user {
+                writeln!(out, "user = {}", quoted(user))?;
+            }
+            if mail.password.is_some() {
+                writeln!(out, "password = \"***\"")?;
+            }
+            writeln!(out, "from = {}", quoted(&mail.from))?;
+            let to: Vec<String> = mail.to.iter().map(|address| quoted(address)).collect();
+            writeln!(out, "to = [{}]", to.join(", "))?;
+            if let Some(file) = &mail.ca_file {
+                writeln!(out, "ca_file = {}", quoted(&file.display().to_string()))?;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn write_source(out: &mut String, source: &SourceConfig) -> std::fmt::Result {
+    let plan = &source.plan;
+    writeln!(out, "\n[[source]]")?;
+    writeln!(out, "name = {}", quoted(&plan.name))?;
+    match &source.target {
+        Target::Operation {
+            operation,
+            base,
+            arguments,
+        } => {
+            writeln!(out, "operation = {}", quoted(operation.id))?;
+            writeln!(out, "api = {}", quoted(operation.api))?;
+            if let Ok(url) = operation.base_url(base.as_deref()) {
+                writeln!(out, "base_url = {}", quoted(&without_secrets(&url)))?;
+            }
+            if !arguments.is_empty() {
+                let arguments: Vec<String> = arguments
+                    .iter()
+                    .map(|(name, value)| {
+                        let is_secret = operation
+                            .parameters
+                            .iter()
+                            .any(|it| it.argument == name && it.filled_by_security);
+                        let value = if is_secret || sounds_secret(name) {
+                            "\"***\"".to_owned()
+                        } else {
+                            spell(value)
+                        };
+                        format!("{} = {value}", bare_or_quoted(name))
+                    })
+                    .collect();
+                writeln!(out, "params = {{ {} }}", arguments.join(", "))?;
+            }
+        }
+        Target::Url { url, params } => {
+            writeln!(out, "url = {}", quoted(&without_secrets(url)))?;
+            if !params.is_empty() {
+                let params: Vec<String> = params
+                    .iter()
+                    .map(|(name, value)| {
+                        let shown = if sounds_secret(name) { "***" } else { value };
+                        format!("{} = {}", bare_or_quoted(name), quoted(shown))
+                    })
+                    .collect();
+                writeln!(out, "params = {{ {} }}", params.join(", "))?;
+            }
+        }
+    }
+    if !source.headers.is_empty() {
+        // Any header may carry a token; none is shown.
+        let names: Vec<String> = source
+            .headers
+            .iter()
+            .map(|header| format!("{} = \"***\"", bare_or_quoted(&header.name)))
+            .collect();
+        writeln!(out, "headers = {{ {} }}", names.join(", "))?;
+    }
+    match &source.auth {
+        None => {}
+        Some(Auth::Basic { user, .. }) => {
+            writeln!(
+                out,
+                "auth = {{ user = {}, password = \"***\" }}",
+                quoted(user)
+            )?;
+        }
+        Some(Auth::Token(_)) => writeln!(out, "auth = {{ token = \"***\" }}")?,
+    }
+    writeln!(out, "every = \"{}\"", spell_duration(plan.every))?;
+    writeln!(
+        out,
+        "stale_after = \"{}\"",
+        spell_duration(plan.stale_after)
+    )?;
+    writeln!(out, "timeout = \"{}\"", spell_duration(source.timeout))?;
+    writeln!(out, "body_limit = {}", source.body_bytes)?;
+    writeln!(out, "redirects = {}", source.redirects)?;
+    if let Some(file) = &source.ca_file {
+        writeln!(out, "ca_file = {}", quoted(&file.display().to_string()))?;
+    }
+    if let Some(pointer) = &plan.observed_at {
+        writeln!(out, "observed_at = {}", quoted(pointer))?;
+        let zone = plan.observed_zone.iana_name().unwrap_or("UTC");
+        writeln!(out, "observed_zone = {}", quoted(zone))?;
+    }
+    if let Some(pointer) = &plan.units_at {
+        writeln!(out, "units_at = {}", quoted(pointer))?;
+    }
+    if plan.numbers == Numbers::Lenient {
+        writeln!(out, "numbers = \"lenient\"")?;
+    }
+    if let Some(attribution) = &plan.attribution {
+        writeln!(out, "attribution = {}", quoted(attribution))?;
+    }
+    match &plan.selection {
+        Selection::AllLeaves { prefix } => writeln!(out, "prefix = {}", quoted(prefix)),
+        Selection::Picks(picks) => {
+            writeln!(out, "[source.records]")?;
+            for pick in picks {
+                write!(
+                    out,
+                    "{} = {{ at = {}",
+                    bare_or_quoted(&pick.key),
+                    quoted(&pick.at)
+                )?;
+                if let Some(unit) = &pick.unit {
+                    write!(out, ", unit = {}", quoted(unit))?;
+                }
+                let numbers = [
+                    ("min", pick.min),
+                    ("max", pick.max),
+                    ("scale", pick.scale),
+                    ("offset", pick.offset),
+                ];
+                for (name, number) in numbers {
+                    if let Some(number) = number {
+                        write!(out, ", {name} = {number:?}")?;
+                    }
+                }
+                if pick.text {
+                    write!(out, ", text = true")?;
+                }
+                writeln!(out, " }}")?;
+            }
+            Ok(())
+        }
+    }
+}
+
+/// A URL without user-info and query.
+fn without_secrets(url: &str) -> String {
+    let (scheme, rest) = url.split_once("://").unwrap_or(("", url));
+    let (authority, path) = match rest.find(['/', '?']) {
+        Some(at) => rest.split_at(at),
+        None => (rest, ""),
+    };
+    let host = authority.rsplit('@').next().unwrap_or(authority);
+    let (path, query) = match path.split_once('?') {
+        Some((path, _)) => (path, "?***"),
+        None => (path, ""),
+    };
+    format!("{scheme}://{host}{path}{query}")
+}
+
+/// Whether a parameter of this name is likely to hold a secret.
+fn sounds_secret(name: &str) -> bool {
+    let name = name.to_ascii_lowercase();
+    ["key", "token", "secret", "pass", "appid", "auth"]
+        .iter()
+        .any(|word| name.contains(word))
+}
+
+fn spell(argument: &Argument) -> String {
+    match argument {
+        Argument::Text(text) => quoted(text),
+        Argument::Number(number) => format!("{number:?}"),
+        Argument::List(items) => {
+            let items: Vec<String> = items.iter().map(spell).collect();
+            format!("[{}]", items.join(", "))
+        }
+        Argument::Object(fields) => {
+            let fields: Vec<String> = fields
+                .iter()
+                .map(|(name, value)| format!("{} = {}", bare_or_quoted(name), spell(value)))
+                .collect();
+            format!("{{ {} }}", fields.join(", "))
+        }
+        Argument::Integer(_) | Argument::Boolean(_) => argument.scalar_text().unwrap_or_default(),
+    }
+}
+
+/// A TOML basic string; JSON's escapes are a part of TOML's.
+fn quoted(text: &str) -> String {
+    serde_json::Value::from(text).to_string()
+}
+
+fn bare_or_quoted(name: &str) -> String {
+    let is_bare = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-');
+    match !name.is_empty() && name.chars().all(is_bare) {
+        true => name.to_owned(),
+        false => quoted(name),
+    }
+}

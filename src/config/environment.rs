@@ -1,0 +1,94 @@
+//! Where values outside the TOML file come from: the process environment, `.env`, files of
+//! secrets.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use super::reader::Problem;
+
+/// Variables by precedence: the process environment, then `.env`. An empty value means
+/// unset.
+#[derive(Debug, Clone, Default)]
+pub struct Environment {
+    process: BTreeMap<String, String>,
+    dot_env: BTreeMap<String, String>,
+    dot_env_place: String,
+    /// systemd's directory of credentials.
+    credentials: Option<PathBuf>,
+}
+
+impl Environment {
+    /// An environment of the given variables alone.
+    pub fn new(process: impl IntoIterator<Item = (String, String)>) -> Environment {
+        let process: BTreeMap<String, String> = process.into_iter().collect();
+        let credentials = process.get("CREDENTIALS_DIRECTORY").map(PathBuf::from);
+        Environment {
+            process,
+            credentials,
+            ..Environment::default()
+        }
+    }
+
+    /// This process's.
+    pub fn of_process() -> Environment {
+        let texts = std::env::vars_os().filter_map(|(name, value)| {
+            Some((name.into_string().ok()?, value.into_string().ok()?))
+        });
+        Environment::new(texts)
+    }
+
+    /// Adds `.env` of a directory, if there is one.
+    pub fn read_dot_env(&mut self, directory: &Path) -> Result<(), Problem> {
+        let path = directory.join(".env");
+        let place = path.display().to_string();
+        let problem = |message: String| Problem {
+            place: place.clone(),
+            message,
+        };
+        let entries = match dotenvy::from_path_iter(&path) {
+            Ok(entries) => entries,
+            Err(error) if error.not_found() => return Ok(()),
+            Err(error) => return Err(problem(format!("cannot be read: {error}"))),
+        };
+        for entry in entries {
+            // The library's message repeats the line, which may hold a secret.
+            let (name, value) = entry.map_err(|_| {
+                problem(
+                    "a line is not NAME=value; a value with blanks or # wants quotes around it"
+                        .to_owned(),
+                )
+            })?;
+            self.dot_env.insert(name, value);
+        }
+        self.dot_env_place = place;
+        Ok(())
+    }
+
+    /// A variable's value and where it stands.
+    pub fn lookup(&self, name: &str) -> Option<(String, String)> {
+        let filled = |variables: &BTreeMap<String, String>| {
+            variables
+                .get(name)
+                .filter(|value| !value.is_empty())
+                .cloned()
+        };
+        if let Some(value) = filled(&self.process) {
+            return Some((value, format!("the environment variable {name}")));
+        }
+        let value = filled(&self.dot_env)?;
+        Some((value, format!("{name} in {}", self.dot_env_place)))
+    }
+
+    pub fn variable(&self, name: &str) -> Option<String> {
+        self.lookup(name).map(|(value, _)| value)
+    }
+
+    /// A credential that systemd passed: a file named like the variable in lower case.
+    pub fn credential(&self, name: &str) -> Option<(String, String)> {
+        let path = self.credentials.as_ref()?.join(name.to_ascii_lowercase());
+        let text = std::fs::read_to_string(&path).ok()?;
+        let value = text.trim_end_matches(['\n', '\r']).to_owned();
+        let place = format!("the credential {}", name.to_ascii_lowercase());
+        (!value.is_empty()).then_some((value, place))
+    }
+}

@@ -1,0 +1,416 @@
+//! What the owner wants: TOML, environment, `.env` and flags → one typed [`Config`].
+//!
+//! Read once, at start, by `main`; every part is handed its slice. All problems are found
+//! in one run, each with its place and what to change. Nothing here opens the network or
+//! the database.
+
+mod describe;
+pub mod environment;
+mod mail;
+pub mod reader;
+mod source;
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::tz::TimeZone;
+use toml::de::DeTable;
+
+use self::environment::Environment;
+pub use self::mail::{Mail, Tls};
+pub use self::reader::Problem;
+use self::reader::{Item, Reader, Table};
+pub use self::source::{Auth, Header, SourceConfig, Target};
+use crate::domain::alert::Rules;
+use crate::domain::operation::Api;
+use crate::domain::plan::{KeyPlan, Merge, Plan};
+use crate::limits;
+
+/// The effective configuration, whole and valid.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// The file that was read, if there was one.
+    pub file: Option<PathBuf>,
+    /// The node's own name, for `via` and mail.
+    pub name: String,
+    pub listen: Vec<SocketAddr>,
+    /// Further names under which displays ask.
+    pub hosts: Vec<String>,
+    pub timezone: TimeZone,
+    pub database: PathBuf,
+    pub commit_every: Duration,
+    pub sources: Vec<SourceConfig>,
+    pub keys: BTreeMap<Arc<str>, KeyPlan>,
+    pub alert: Rules,
+    pub mail: Option<Mail>,
+}
+
+/// What the command line says about the configuration.
+#[derive(Debug, Clone, Default)]
+pub struct Overrides {
+    pub file: Option<PathBuf>,
+    pub listen: Option<String>,
+    pub database: Option<PathBuf>,
+}
+
+/// A text that is never printed.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret(String);
+
+impl Secret {
+    pub fn new(text: impl Into<String>) -> Secret {
+        Secret(text.into())
+    }
+
+    pub fn reveal(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("***")
+    }
+}
+
+impl fmt::Display for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("***")
+    }
+}
+
+/// What is fetched while nobody has configured anything: DESIGN's Open-Meteo, Berlin.
+const EXAMPLE: &str = include_str!("example.toml");
+
+/// Where the configuration is looked for when no flag names it.
+const PLACES: [&str; 2] = ["main-node.toml", "/etc/main-node/main-node.toml"];
+
+/// Reads the configuration by its precedence: flag, environment, `.env`, credentials, TOML,
+/// default.
+pub fn load(
+    overrides: &Overrides,
+    environment: Environment,
+    apis: &[&'static Api],
+) -> Result<Config, Vec<Problem>> {
+    let file = match &overrides.file {
+        Some(file) => Some(file.clone()),
+        None => PLACES.iter().map(PathBuf::from).find(|path| path.exists()),
+    };
+    let text = match &file {
+        None => EXAMPLE.to_owned(),
+        Some(path) => std::fs::read_to_string(path).map_err(|error| {
+            vec![Problem {
+                place: path.display().to_string(),
+                message: format!("the configuration cannot be read: {error}"),
+            }]
+        })?,
+    };
+    read(&text, file, overrides, environment, apis)
+}
+
+/// The configuration of `demo`: the built-in example, asked often, of a simulated API.
+pub fn demo(
+    api_base: &str,
+    database: PathBuf,
+    overrides: &Overrides,
+    apis: &[&'static Api],
+) -> Result<Config, Vec<Problem>> {
+    let overrides = Overrides {
+        file: None,
+        listen: Some(
+            overrides
+                .listen
+                .clone()
+                .unwrap_or("127.0.0.1:8000".to_owned()),
+        ),
+        database: Some(database),
+    };
+    let environment = Environment::default();
+    let mut config = read(EXAMPLE, None, &overrides, environment, apis)?;
+    for source in &mut config.sources {
+        source.override_base(api_base);
+        source.set_interval(Duration::from_secs(5));
+    }
+    Ok(config)
+}
+
+fn read(
+    text: &str,
+    file: Option<PathBuf>,
+    overrides: &Overrides,
+    mut environment: Environment,
+    apis: &[&'static Api],
+) -> Result<Config, Vec<Problem>> {
+    let directory = file
+        .as_deref()
+        .and_then(Path::parent)
+        .map(Path::to_path_buf)
+        .unwrap_or_default();
+    let dot_env_problem = environment.read_dot_env(&directory).err();
+    let label = match &file {
+        Some(path) => path.display().to_string(),
+        None => "the built-in example".to_owned(),
+    };
+    let reader = Reader::new(label, text, &environment);
+    let (document, errors) = DeTable::parse_recoverable(text);
+    for error in &errors {
+        let span = error.span().unwrap_or(0..0);
+        reader.problem(&span, format!("this is not TOML: {}", error.message()));
+    }
+    let config = match errors.is_empty() {
+        true => {
+            let root = Table::new(&reader, document.get_ref(), 0..0, "the configuration");
+            read_root(root, &reader, file, &directory, overrides, apis)
+        }
+        false => None,
+    };
+    let mut problems = reader.into_problems();
+    problems.extend(dot_env_problem);
+    match config {
+        Some(config) if problems.is_empty() => Ok(config),
+        _ => Err(problems),
+    }
+}
+
+fn read_root(
+    mut root: Table<'_>,
+    reader: &Reader<'_>,
+    file: Option<PathBuf>,
+    directory: &Path,
+    overrides: &Overrides,
+    apis: &[&'static Api],
+) -> Option<Config> {
+    let listen = read_listen(&mut root, reader, overrides);
+    let name = option(&mut root, reader, "name", "MAIN_NODE_NAME")
+        .map_or_else(host_name, |setting| setting.text);
+    let hosts = options(&mut root, reader, "hosts", "MAIN_NODE_HOSTS");
+    let timezone = option(&mut root, reader, "timezone", "MAIN_NODE_TIMEZONE");
+    let timezone = timezone.map_or_else(TimeZone::system, |setting| {
+        read_zone(&setting.text).unwrap_or_else(|message| {
+            setting.problem(reader, &message);
+            TimeZone::UTC
+        })
+    });
+    let database = option(&mut root, reader, "database", "MAIN_NODE_DATABASE");
+    let database = match (&overrides.database, database) {
+        (Some(path), _) => path.clone(),
+        (None, Some(setting)) => directory.join(setting.text),
+        (None, None) => match reader.environment.variable("STATE_DIRECTORY") {
+            Some(state) => Path::new(&state).join("main-node.db"),
+            None => directory.join("main-node.db"),
+        },
+    };
+    let commit_every = option(&mut root, reader, "commit_every", "MAIN_NODE_COMMIT_EVERY");
+    let commit_every = commit_every.map_or(limits::COMMIT_EVERY, |setting| {
+        crate::domain::time::parse_duration(&setting.text).unwrap_or_else(|| {
+            setting.problem(reader, "expected a duration such as \"30s\" or \"1m\"");
+            limits::COMMIT_EVERY
+        })
+    });
+    let sources = source::read_all(&mut root, reader, directory, apis);
+    let keys = read_keys(&mut root);
+    let alert = read_alert(&mut root);
+    let mail = mail::read(&mut root, reader, directory);
+    root.finish();
+    check_shared_keys(reader, &sources, &keys);
+    Some(Config {
+        file,
+        name,
+        listen,
+        hosts: hosts.into_iter().map(|host| host.text).collect(),
+        timezone,
+        database,
+        commit_every,
+        sources: sources.into_iter().map(|(source, _)| source).collect(),
+        keys,
+        alert,
+        mail,
+    })
+}
+
+/// A top-level option's text and where it stands, for messages.
+struct Setting {
+    pub text: String,
+    place: Place,
+}
+
+enum Place {
+    File(std::ops::Range<usize>),
+    Elsewhere(String),
+}
+
+impl Setting {
+    fn problem(&self, reader: &Reader<'_>, message: &str) {
+        let message = format!("{message}, found {:?}", self.text);
+        match &self.place {
+            Place::File(span) => reader.problem(span, message),
+            Place::Elsewhere(place) => reader.problem_at(place, message),
+        }
+    }
+}
+
+/// A top-level option: the environment's word before the file's.
+fn option(
+    root: &mut Table<'_>,
+    reader: &Reader<'_>,
+    key: &'static str,
+    variable: &str,
+) -> Option<Setting> {
+    options(root, reader, key, variable).into_iter().next()
+}
+
+/// A top-level option that may be a list; in a variable, commas separate.
+fn options(
+    root: &mut Table<'_>,
+    reader: &Reader<'_>,
+    key: &'static str,
+    variable: &str,
+) -> Vec<Setting> {
+    let item = root.get(key);
+    if let Some((text, place)) = reader.environment.lookup(variable) {
+        return split_list(&text, &place);
+    }
+    let texts = item.as_ref().map(Item::texts).unwrap_or_default();
+    texts
+        .into_iter()
+        .map(|(text, span)| Setting {
+            text,
+            place: Place::File(span),
+        })
+        .collect()
+}
+
+fn split_list(text: &str, place: &str) -> Vec<Setting> {
+    text.split(',')
+        .map(str::trim)
+        .filter(|part| !part.is_empty())
+        .map(|part| Setting {
+            text: part.to_owned(),
+            place: Place::Elsewhere(place.to_owned()),
+        })
+        .collect()
+}
+
+fn read_listen(
+    root: &mut Table<'_>,
+    reader: &Reader<'_>,
+    overrides: &Overrides,
+) -> Vec<SocketAddr> {
+    let configured = options(root, reader, "listen", "MAIN_NODE_LISTEN");
+    let settings = match &overrides.listen {
+        Some(flag) => split_list(flag, "--listen"),
+        None => configured,
+    };
+    if settings.is_empty() {
+        return vec![([0; 4], 8000).into(), ([0u16; 8], 8000).into()];
+    }
+    let mut addresses = Vec::new();
+    for setting in settings {
+        match setting.text.parse() {
+            Ok(address) => addresses.push(address),
+            Err(_) => setting.problem(
+                reader,
+                "expected an address with a port, such as \"0.0.0.0:8000\" or \"[::]:8000\"",
+            ),
+        }
+    }
+    addresses
+}
+
+fn read_zone(name: &str) -> Result<TimeZone, String> {
+    TimeZone::get(name).map_err(|_| {
+        "expected the name of a time zone that this machine knows, such as \"Europe/Berlin\" \
+         (Debian's package tzdata has them)"
+            .to_owned()
+    })
+}
+
+fn read_keys(root: &mut Table<'_>) -> BTreeMap<Arc<str>, KeyPlan> {
+    let mut keys = BTreeMap::new();
+    for entry in root.get("key").iter().flat_map(Item::entries) {
+        let name = entry.key().to_owned();
+        let Some(mut table) = entry.table(format!("[key.{name}]")) else {
+            continue;
+        };
+        let merges = Merge::ALL.map(|merge| (merge.name(), merge));
+        let plan = KeyPlan {
+            merge: table.get("merge").and_then(|item| item.choice(&merges)),
+            stale_after: table.get("stale_after").and_then(|item| item.duration()),
+            unit: table
+                .get("unit")
+                .and_then(|item| item.text())
+                .map(Into::into),
+        };
+        table.finish();
+        keys.insert(name.into(), plan);
+    }
+    keys
+}
+
+fn read_alert(root: &mut Table<'_>) -> Rules {
+    let mut rules = Rules::default();
+    let Some(mut table) = root.get("alert").and_then(|item| item.table("[alert]")) else {
+        return rules;
+    };
+    if let Some(item) = table.get("no_success_for") {
+        rules.no_success_for = item.duration();
+    }
+    if let Some(item) = table.get("failures_in_a_row") {
+        rules.failures_in_a_row = item.integer(1..=10_000).unwrap_or(rules.failures_in_a_row);
+    }
+    table.finish();
+    rules
+}
+
+/// Two sources that name one key need a word on how to merge them.
+fn check_shared_keys(
+    reader: &Reader<'_>,
+    sources: &[(SourceConfig, Vec<(Arc<str>, std::ops::Range<usize>)>)],
+    keys: &BTreeMap<Arc<str>, KeyPlan>,
+) {
+    let mut first_giver: BTreeMap<&str, &str> = BTreeMap::new();
+    for (source, named) in sources {
+        for (key, span) in named {
+            let giver = *first_giver.entry(key).or_insert(&source.plan.name);
+            let is_merged = keys.get(key).is_some_and(|key| key.merge.is_some());
+            if giver != &*source.plan.name && !is_merged {
+                let message = format!(
+                    "the source {giver:?} gives the key {key:?} too: rename one, or say how to \
+                     merge them with [key.{key}] merge = \"priority\" (or latest, mean, median)"
+                );
+                reader.problem(span, message);
+            }
+        }
+    }
+}
+
+/// The machine's name, as mDNS announces it.
+pub fn host_name() -> String {
+    std::fs::read_to_string("/proc/sys/kernel/hostname")
+        .map(|name| name.trim().to_owned())
+        .ok()
+        .filter(|name| !name.is_empty())
+        .unwrap_or_else(|| "main-node".to_owned())
+}
+
+impl Config {
+    /// The domain's slice.
+    pub fn plan(&self) -> Plan {
+        Plan {
+            sources: self
+                .sources
+                .iter()
+                .map(|source| source.plan.clone())
+                .collect(),
+            keys: self.keys.clone(),
+            is_example: self.file.is_none(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,403 @@
+//! Reading TOML with a memory for places.
+//!
+//! Every value knows its file:line:column; whatever is wrong with it becomes a [`Problem`]
+//! and reading goes on, so that one run finds all of them. A table knows the names it was
+//! asked for, so that what is left over is unknown and its nearest known name can be said.
+
+use std::cell::RefCell;
+use std::fmt;
+use std::ops::Range;
+use std::time::Duration;
+
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
+
+use super::environment::Environment;
+use crate::domain::operation::nearest;
+use crate::domain::time::parse_duration;
+
+/// Something wrong in the configuration: where, and what to do about it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Problem {
+    /// `main-node.toml:12:3`, `.env:2`, or the name of an environment variable.
+    pub place: String,
+    pub message: String,
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.place, self.message)
+    }
+}
+
+/// One configuration file being read.
+pub struct Reader<'a> {
+    pub environment: &'a Environment,
+    file: String,
+    text: &'a str,
+    problems: RefCell<Vec<(usize, Problem)>>,
+}
+
+impl<'a> Reader<'a> {
+    pub fn new(file: String, text: &'a str, environment: &'a Environment) -> Reader<'a> {
+        Reader {
+            environment,
+            file,
+            text,
+            problems: RefCell::new(Vec::new()),
+        }
+    }
+
+    pub fn place(&self, span: &Range<usize>) -> String {
+        let before = &self.text[..floor_char_boundary(self.text, span.start)];
+        let line = before.matches('\n').count() + 1;
+        let column = before.rsplit('\n').next().unwrap_or("").chars().count() + 1;
+        format!("{}:{line}:{column}", self.file)
+    }
+
+    pub fn problem(&self, span: &Range<usize>, message: impl Into<String>) {
+        let problem = Problem {
+            place: self.place(span),
+            message: message.into(),
+        };
+        self.problems.borrow_mut().push((span.start, problem));
+    }
+
+    /// A problem that stands in no file of ours: an environment variable.
+    pub fn problem_at(&self, place: &str, message: impl Into<String>) {
+        let problem = Problem {
+            place: place.to_owned(),
+            message: message.into(),
+        };
+        self.problems.borrow_mut().push((0, problem));
+    }
+
+    /// The problems found, in the order of the file.
+    pub fn into_problems(self) -> Vec<Problem> {
+        let mut problems = self.problems.into_inner();
+        problems.sort_by_key(|(start, _)| *start);
+        problems.into_iter().map(|(_, problem)| problem).collect()
+    }
+
+    /// Replaces `${NAME}` by the variable's value and `$$` by `$`.
+    pub fn expand(&self, text: &str, span: &Range<usize>) -> Option<String> {
+        let mut expanded = String::with_capacity(text.len());
+        let mut rest = text;
+        while let Some(at) = rest.find('$') {
+            expanded.push_str(&rest[..at]);
+            rest = &rest[at + 1..];
+            if let Some(after) = rest.strip_prefix('$') {
+                expanded.push('$');
+                rest = after;
+            } else if let Some((name, after)) =
+                rest.strip_prefix('{').and_then(|rest| rest.split_once('}'))
+            {
+                match self.environment.variable(name) {
+                    Some(value) => expanded.push_str(&value),
+                    None => {
+                        self.problem(
+                            span,
+                            format!(
+                                "the variable {name} is not set: set it in the environment or in \
+                                 .env beside this file, or write $$ for a plain $"
+                            ),
+                        );
+                        return None;
+                    }
+                }
+                rest = after;
+            } else {
+                self.problem(
+                    span,
+                    "a lone $: write ${NAME} for a variable, or $$ for a plain $",
+                );
+                return None;
+            }
+        }
+        expanded.push_str(rest);
+        Some(expanded)
+    }
+}
+
+fn floor_char_boundary(text: &str, mut at: usize) -> usize {
+    at = at.min(text.len());
+    while !text.is_char_boundary(at) {
+        at -= 1;
+    }
+    at
+}
+
+/// A table being read; [`Table::finish`] reports what nobody asked for.
+pub struct Table<'a> {
+    reader: &'a Reader<'a>,
+    table: &'a DeTable<'a>,
+    span: Range<usize>,
+    /// How messages call it: `[[source]] "weather"`.
+    name: String,
+    known: Vec<&'static str>,
+}
+
+impl<'a> Table<'a> {
+    pub fn new(
+        reader: &'a Reader<'a>,
+        table: &'a DeTable<'a>,
+        span: Range<usize>,
+        name: impl Into<String>,
+    ) -> Table<'a> {
+        Table {
+            reader,
+            table,
+            span,
+            name: name.into(),
+            known: Vec::new(),
+        }
+    }
+
+    pub fn rename(&mut self, name: impl Into<String>) {
+        self.name = name.into();
+    }
+
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    pub fn reader(&self) -> &'a Reader<'a> {
+        self.reader
+    }
+
+    /// The value of `key`, which from now on is a known name.
+    pub fn get(&mut self, key: &'static str) -> Option<Item<'a>> {
+        self.known.push(key);
+        let (spanned_key, value) = self.table.get_key_value(key)?;
+        Some(Item {
+            reader: self.reader,
+            key: spanned_key.get_ref().to_string(),
+            key_span: spanned_key.span(),
+            value,
+        })
+    }
+
+    /// Says that something about the table as a whole is wrong.
+    pub fn problem(&self, message: impl Into<String>) {
+        self.reader.problem(&self.span, message);
+    }
+
+    /// Reports every key that was not asked for, with the nearest one that would be known.
+    pub fn finish(self) {
+        for key in self.table.keys() {
+            let name: &str = key.get_ref();
+            if self.known.contains(&name) {
+                continue;
+            }
+            let hint = match nearest(name, self.known.iter().copied()) {
+                Some(nearest) => format!("; did you mean \"{nearest}\"?"),
+                None => format!("; known are: {}", self.known.join(", ")),
+            };
+            let message = format!("unknown option \"{name}\" in {}{hint}", self.name);
+            self.reader.problem(&key.span(), message);
+        }
+    }
+}
+
+/// One value with its key and place.
+#[derive(Clone)]
+pub struct Item<'a> {
+    reader: &'a Reader<'a>,
+    key: String,
+    key_span: Range<usize>,
+    value: &'a Spanned<DeValue<'a>>,
+}
+
+impl<'a> Item<'a> {
+    pub fn key(&self) -> &str {
+        &self.key
+    }
+
+    pub fn span(&self) -> Range<usize> {
+        self.value.span()
+    }
+
+    pub fn key_span(&self) -> Range<usize> {
+        self.key_span.clone()
+    }
+
+    pub fn reader(&self) -> &'a Reader<'a> {
+        self.reader
+    }
+
+    pub fn value(&self) -> &'a DeValue<'a> {
+        self.value.get_ref()
+    }
+
+    /// Says what was expected here, and what was found.
+    pub fn expected(&self, what: &str) {
+        let message = format!("{}: expected {what}, found {}", self.key, self.found());
+        self.reader.problem(&self.span(), message);
+    }
+
+    pub fn problem(&self, message: impl Into<String>) {
+        self.reader.problem(&self.span(), message);
+    }
+
+    fn found(&self) -> String {
+        match self.value.get_ref() {
+            DeValue::String(text) => format!("the text {text:?}"),
+            DeValue::Integer(integer) => format!("the number {integer}"),
+            DeValue::Float(float) => format!("the number {float}"),
+            DeValue::Boolean(truth) => truth.to_string(),
+            DeValue::Datetime(time) => format!("the time {time}"),
+            DeValue::Array(items) => format!("a list of {}", items.len()),
+            DeValue::Table(_) => "a table".to_owned(),
+        }
+    }
+
+    /// A text with its variables filled in.
+    pub fn text(&self) -> Option<String> {
+        self.text_as("a text")
+    }
+
+    pub fn text_as(&self, what: &str) -> Option<String> {
+        match self.value.get_ref() {
+            DeValue::String(text) => self.reader.expand(text, &self.span()),
+            _ => {
+                self.expected(what);
+                None
+            }
+        }
+    }
+
+    /// The text as written, variables and all: what may be shown.
+    pub fn raw_text(&self) -> String {
+        self.value.get_ref().as_str().unwrap_or("").to_owned()
+    }
+
+    pub fn duration(&self) -> Option<Duration> {
+        const WHAT: &str = "a duration such as \"30s\", \"5m\" or \"1h\"";
+        let text = self.text_as(WHAT)?;
+        let duration = parse_duration(&text);
+        if duration.is_none() {
+            self.expected(WHAT);
+        }
+        duration
+    }
+
+    pub fn number(&self) -> Option<f64> {
+        let number = match self.value.get_ref() {
+            DeValue::Integer(integer) => integer.as_str().parse::<f64>().ok(),
+            DeValue::Float(float) => float.as_str().parse::<f64>().ok(),
+            _ => None,
+        };
+        let number = number.filter(|number| number.is_finite());
+        if number.is_none() {
+            self.expected("a number");
+        }
+        number
+    }
+
+    pub fn integer(&self, range: std::ops::RangeInclusive<u64>) -> Option<u64> {
+        let integer = match self.value.get_ref() {
+            DeValue::Integer(integer) => {
+                u64::from_str_radix(integer.as_str(), integer.radix()).ok()
+            }
+            _ => None,
+        };
+        let integer = integer.filter(|integer| range.contains(integer));
+        if integer.is_none() {
+            let (least, most) = range.into_inner();
+            self.expected(&format!("a whole number from {least} to {most}"));
+        }
+        integer
+    }
+
+    pub fn boolean(&self) -> Option<bool> {
+        let truth = self.value.get_ref().as_bool();
+        if truth.is_none() {
+            self.expected("true or false");
+        }
+        truth
+    }
+
+    /// One of the given words.
+    pub fn choice<T: Copy>(&self, choices: &[(&str, T)]) -> Option<T> {
+        let words: Vec<String> = choices.iter().map(|(w, _)| format!("{w:?}")).collect();
+        let what = format!("one of {}", words.join(", "));
+        let text = self.text_as(&what)?;
+        let chosen = choices.iter().find(|(word, _)| *word == text);
+        if chosen.is_none() {
+            self.expected(&what);
+        }
+        chosen.map(|(_, choice)| *choice)
+    }
+
+    /// A text, or a list of texts, each with its place.
+    pub fn texts(&self) -> Vec<(String, Range<usize>)> {
+        match self.value.get_ref() {
+            DeValue::Array(items) => items
+                .iter()
+                .filter_map(|value| {
+                    let item = Item {
+                        value,
+                        ..self.clone()
+                    };
+                    Some((item.text()?, item.span()))
+                })
+                .collect(),
+            _ => self
+                .text_as("a text or a list of texts")
+                .map(|text| (text, self.span()))
+                .into_iter()
+                .collect(),
+        }
+    }
+
+    pub fn table(&self, name: impl Into<String>) -> Option<Table<'a>> {
+        match self.value.get_ref() {
+            DeValue::Table(table) => {
+                let span = self.key_span();
+                Some(Table::new(self.reader, table, span, name))
+            }
+            _ => {
+                self.expected("a table");
+                None
+            }
+        }
+    }
+
+    /// The entries of a table whose keys are free, in the order of the file.
+    pub fn entries(&self) -> Vec<Item<'a>> {
+        let DeValue::Table(table) = self.value.get_ref() else {
+            self.expected("a table");
+            return Vec::new();
+        };
+        let mut entries: Vec<Item> = table
+            .iter()
+            .map(|(key, value)| Item {
+                reader: self.reader,
+                key: key.get_ref().to_string(),
+                key_span: key.span(),
+                value,
+            })
+            .collect();
+        entries.sort_by_key(|entry| entry.key_span.start);
+        entries
+    }
+
+    /// The items of a list of tables (`[[name]]`).
+    pub fn tables(&self) -> Vec<Item<'a>> {
+        match self.value.get_ref() {
+            DeValue::Array(items) => items
+                .iter()
+                .map(|value| Item {
+                    key_span: value.span(),
+                    value,
+                    ..self.clone()
+                })
+                .collect(),
+            _ => {
+                let heading = format!("[[{}]]", self.key);
+                self.expected(&format!("a list of tables, each under a heading {heading}"));
+                Vec::new()
+            }
+        }
+    }
+}

@@ -1,0 +1,604 @@
+//! `[[source]]`: what is fetched, from where, how often, and what is read from it.
+
+use std::collections::BTreeSet;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::tz::TimeZone;
+use toml::de::DeValue;
+
+use super::reader::{Item, Reader, Table};
+use super::{Secret, read_zone};
+use crate::domain::operation::{Api, Argument, Operation, SecurityKind, check_arguments, nearest};
+use crate::domain::plan::{Numbers, Pick, Selection, SourcePlan};
+use crate::limits;
+
+/// One source: the domain's plan for it, and how it is called.
+#[derive(Debug, Clone)]
+pub struct SourceConfig {
+    pub plan: SourcePlan,
+    pub target: Target,
+    pub headers: Vec<Header>,
+    pub auth: Option<Auth>,
+    pub timeout: Duration,
+    pub body_bytes: u64,
+    pub redirects: u32,
+    pub ca_file: Option<PathBuf>,
+    /// Where it stands, for messages of parts that find something wrong with it later.
+    pub place: String,
+}
+
+/// What a source calls.
+#[derive(Debug, Clone)]
+pub enum Target {
+    /// A compiled-in operation; `base` is where, if not where its file says.
+    Operation {
+        operation: &'static Operation,
+        base: Option<String>,
+        arguments: Vec<(String, Argument)>,
+    },
+    /// Any JSON address.
+    Url {
+        url: String,
+        params: Vec<(String, String)>,
+    },
+}
+
+/// A request header of the owner's.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Header {
+    pub name: String,
+    pub value: Secret,
+}
+
+/// The owner's credential; the OpenAPI file says where it goes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Auth {
+    Basic {
+        user: String,
+        password: Secret,
+    },
+    /// A bearer or OAuth 2 token, or an API key.
+    Token(Secret),
+}
+
+const DEFAULT_INTERVAL: Duration = Duration::from_secs(300);
+
+/// A source and the keys that it names, each with its place.
+type Named = (SourceConfig, Vec<(Arc<str>, Range<usize>)>);
+
+pub fn read_all(
+    root: &mut Table<'_>,
+    reader: &Reader<'_>,
+    directory: &Path,
+    apis: &[&'static Api],
+) -> Vec<Named> {
+    let Some(list) = root.get("source") else {
+        root.problem(
+            "nothing to fetch: add a [[source]] with a name and an operation or a url \
+             (`main-node operations` prints ready ones)",
+        );
+        return Vec::new();
+    };
+    let items = list.tables();
+    if items.len() > limits::SOURCES {
+        let most = limits::SOURCES;
+        list.problem(format!(
+            "expected at most {most} sources, found {}",
+            items.len()
+        ));
+    }
+    let mut names = BTreeSet::new();
+    let mut sources = Vec::new();
+    for item in items {
+        let Some(table) = item.table("[[source]]") else {
+            continue;
+        };
+        if let Some((source, keys)) = read_one(table, reader, directory, apis) {
+            if !names.insert(source.plan.name.clone()) {
+                let name = &source.plan.name;
+                item.problem(format!("a second source is named {name:?}: rename one"));
+            }
+            sources.push((source, keys));
+        }
+    }
+    sources
+}
+
+fn read_one(
+    mut table: Table<'_>,
+    reader: &Reader<'_>,
+    directory: &Path,
+    apis: &[&'static Api],
+) -> Option<Named> {
+    let name = read_name(&mut table);
+    if let Some(name) = &name {
+        table.rename(format!("[[source]] {name:?}"));
+    }
+    let target = read_target(&mut table, apis);
+    let every_item = table.get("every");
+    let every = every_item.as_ref().and_then(Item::duration);
+    if let (Some(item), Some(every)) = (&every_item, every)
+        && every < limits::SHORTEST_INTERVAL
+    {
+        item.expected("at least \"1s\"");
+    }
+    let every = every.unwrap_or(DEFAULT_INTERVAL);
+    let duration = |item: Option<Item>| item.and_then(|item| item.duration());
+    let stale_after = duration(table.get("stale_after")).unwrap_or(every * 3);
+    let timeout = duration(table.get("timeout")).unwrap_or(limits::FETCH_TIMEOUT);
+    let body_bytes = table.get("body_limit").and_then(|item| read_bytes(&item));
+    let redirects = table.get("redirects").and_then(|item| item.integer(0..=20));
+    let ca_file = table.get("ca_file").and_then(|item| item.text());
+    let pointer = |item: Option<Item>| item.and_then(|item| read_pointer(&item));
+    let observed_at = pointer(table.get("observed_at"));
+    let units_at = pointer(table.get("units_at"));
+    let observed_zone = table.get("observed_zone").and_then(|item| {
+        let zone = read_zone(&item.text()?);
+        zone.map_err(|message| item.problem(message)).ok()
+    });
+    let numbers = [("strict", Numbers::Strict), ("lenient", Numbers::Lenient)];
+    let numbers = table.get("numbers").and_then(|item| item.choice(&numbers));
+    let attribution = table.get("attribution").and_then(|item| item.text());
+    let headers = table.get("headers").map(|item| read_headers(&item));
+    let auth = table
+        .get("auth")
+        .and_then(|item| read_auth(&item, target.as_ref()));
+    let (selection, keys) = read_selection(&mut table);
+    let place = name.as_deref().unwrap_or("?").to_owned();
+    table.finish();
+    let (name, target) = (name?, target?);
+    let (calls, summary) = match &target {
+        Target::Operation { operation, .. } => (operation.id, operation.summary),
+        Target::Url { .. } => ("a JSON address", ""),
+    };
+    let plan = SourcePlan {
+        name: name.into(),
+        every,
+        stale_after,
+        selection,
+        observed_at,
+        observed_zone: observed_zone.unwrap_or(TimeZone::UTC),
+        units_at,
+        numbers: numbers.unwrap_or_default(),
+        attribution: attribution.map(Into::into),
+        calls: calls.into(),
+        summary: summary.into(),
+    };
+    let source = SourceConfig {
+        plan,
+        target,
+        headers: headers.unwrap_or_default(),
+        auth,
+        timeout,
+        body_bytes: body_bytes.unwrap_or(limits::BODY_BYTES),
+        redirects: redirects.map_or(limits::REDIRECTS, |count| count as u32),
+        ca_file: ca_file.map(|file| directory.join(file)),
+        place: format!("{} ({place})", reader.place(&(0..0))),
+    };
+    Some((source, keys))
+}
+
+fn read_name(table: &mut Table<'_>) -> Option<String> {
+    let Some(item) = table.get("name") else {
+        table.problem("this source has no name: add name = \"…\"");
+        return None;
+    };
+    let name = item.text()?;
+    let is_fit = |c: char| c.is_alphanumeric() || matches!(c, '-' | '_' | '.' | ' ');
+    if name.is_empty() || name.len() > 40 || !name.chars().all(is_fit) {
+        item.expected("a name of 1 to 40 letters, digits, blanks or -_.");
+        return None;
+    }
+    Some(name)
+}
+
+fn read_target(table: &mut Table<'_>, apis: &[&'static Api]) -> Option<Target> {
+    let operation = table.get("operation");
+    let api = table.get("api");
+    let base_url = table.get("base_url");
+    let url = table.get("url");
+    let params = table.get("params");
+    match (operation, url) {
+        (Some(operation), None) => {
+            let found = find_operation(&operation, api.as_ref(), apis)?;
+            let base = base_url.and_then(|item| {
+                let url = read_url(&item)?;
+                Some(url.trim_end_matches('/').to_owned())
+            });
+            let arguments = read_arguments(table, &operation, params.as_ref(), found);
+            if base.is_none()
+                && let Err(message) = found.base_url(None)
+            {
+                operation.problem(message);
+            }
+            Some(Target::Operation {
+                operation: found,
+                base,
+                arguments,
+            })
+        }
+        (None, Some(url)) => {
+            for item in [api, base_url].into_iter().flatten() {
+                let key = item.key();
+                item.problem(format!("`{key}` belongs to an `operation`, not to a `url`"));
+            }
+            let params = params.as_ref().map(read_query).unwrap_or_default();
+            Some(Target::Url {
+                url: read_url(&url)?,
+                params,
+            })
+        }
+        (Some(_), Some(url)) => {
+            url.problem("a source has an `operation` or a `url`, not both: remove one");
+            None
+        }
+        (None, None) => {
+            table.problem(format!(
+                "{} says nothing to fetch: add operation = \"…\" (`main-node operations` lists \
+                 them) or url = \"http://…\"",
+                table.name()
+            ));
+            None
+        }
+    }
+}
+
+fn find_operation(
+    item: &Item<'_>,
+    api: Option<&Item<'_>>,
+    apis: &[&'static Api],
+) -> Option<&'static Operation> {
+    let id = item.text()?;
+    let wanted_api = match api {
+        None => None,
+        Some(api) => {
+            let name = api.text()?;
+            if !apis.iter().any(|known| known.name == name) {
+                let known: Vec<&str> = apis.iter().map(|known| known.name).collect();
+                api.expected(&format!(
+                    "one of the compiled-in APIs: {}",
+                    known.join(", ")
+                ));
+                return None;
+            }
+            Some(name)
+        }
+    };
+    let is_wanted = |known: &&&Api| wanted_api.as_ref().is_none_or(|name| known.name == name);
+    let operations = || apis.iter().filter(is_wanted).flat_map(|api| api.operations);
+    let found: Vec<&&'static Operation> = operations().filter(|known| known.id == id).collect();
+    match found.as_slice() {
+        [one] => Some(**one),
+        [] => {
+            let hint = match nearest(&id, operations().map(|known| known.id)) {
+                Some(near) => format!("did you mean {near:?}?"),
+                None => "`main-node operations` lists what is compiled in".to_owned(),
+            };
+            item.problem(format!("there is no operation {id:?}; {hint}"));
+            None
+        }
+        several => {
+            let names: Vec<&str> = several.iter().map(|known| known.api).collect();
+            item.problem(format!(
+                "several APIs have an operation {id:?}: say which with api = \"…\" ({})",
+                names.join(", ")
+            ));
+            None
+        }
+    }
+}
+
+fn read_arguments(
+    table: &Table<'_>,
+    operation: &Item<'_>,
+    params: Option<&Item<'_>>,
+    found: &'static Operation,
+) -> Vec<(String, Argument)> {
+    let entries = params.map(Item::entries).unwrap_or_default();
+    let arguments: Vec<(String, Argument)> = entries
+        .iter()
+        .filter_map(|entry| Some((entry.key().to_owned(), read_argument(entry, 0)?)))
+        .collect();
+    for problem in check_arguments(found, &arguments) {
+        let entry = entries
+            .iter()
+            .find(|entry| problem.argument.as_deref() == Some(entry.key()));
+        let span = match (entry, params) {
+            (Some(entry), _) => entry.key_span(),
+            (None, Some(params)) => params.key_span(),
+            (None, None) => operation.span(),
+        };
+        table.reader().problem(&span, problem.message);
+    }
+    arguments
+}
+
+fn read_argument(item: &Item<'_>, depth: usize) -> Option<Argument> {
+    if depth > 8 {
+        item.problem(format!(
+            "{}: nested deeper than any parameter is",
+            item.key()
+        ));
+        return None;
+    }
+    Some(match item.value() {
+        DeValue::String(_) => Argument::Text(item.text()?),
+        DeValue::Integer(integer) => match i64::from_str_radix(integer.as_str(), integer.radix()) {
+            Ok(integer) => Argument::Integer(integer),
+            Err(_) => {
+                item.expected("a whole number of at most 64 bits");
+                return None;
+            }
+        },
+        DeValue::Float(_) => Argument::Number(item.number()?),
+        DeValue::Boolean(truth) => Argument::Boolean(*truth),
+        DeValue::Datetime(time) => Argument::Text(time.to_string()),
+        DeValue::Array(_) => Argument::List(
+            item.tables()
+                .iter()
+                .filter_map(|entry| read_argument(entry, depth + 1))
+                .collect(),
+        ),
+        DeValue::Table(_) => Argument::Object(
+            item.entries()
+                .iter()
+                .filter_map(|entry| {
+                    Some((entry.key().to_owned(), read_argument(entry, depth + 1)?))
+                })
+                .collect(),
+        ),
+    })
+}
+
+/// The query of a plain address: scalars, and lists joined by commas.
+fn read_query(params: &Item<'_>) -> Vec<(String, String)> {
+    let mut query = Vec::new();
+    for entry in params.entries() {
+        let text = match read_argument(&entry, 0) {
+            None => continue,
+            Some(Argument::List(items)) => items
+                .iter()
+                .map(Argument::scalar_text)
+                .collect::<Option<Vec<String>>>()
+                .map(|texts| texts.join(",")),
+            Some(argument) => argument.scalar_text(),
+        };
+        match text {
+            Some(text) => query.push((entry.key().to_owned(), text)),
+            None => entry.expected("a text, a number, true or false, or a list of these"),
+        }
+    }
+    query
+}
+
+fn read_url(item: &Item<'_>) -> Option<String> {
+    const WHAT: &str = "an address that begins with http:// or https://";
+    let url = item.text_as(WHAT)?;
+    let scheme_fits = url.starts_with("http://") || url.starts_with("https://");
+    let parsed = url.parse::<ureq::http::Uri>().ok();
+    let has_host = parsed.is_some_and(|uri| uri.host().is_some_and(|host| !host.is_empty()));
+    if !scheme_fits || !has_host {
+        item.expected(WHAT);
+        return None;
+    }
+    Some(url)
+}
+
+fn read_pointer(item: &Item<'_>) -> Option<String> {
+    const WHAT: &str = "a JSON Pointer such as \"/current/temperature\"";
+    let pointer = item.text_as(WHAT)?;
+    if !pointer.is_empty() && !pointer.starts_with('/') {
+        item.expected(WHAT);
+        return None;
+    }
+    Some(pointer)
+}
+
+fn read_bytes(item: &Item<'_>) -> Option<u64> {
+    const WHAT: &str = "a size such as \"512kB\" or \"4MB\", or a number of bytes";
+    if matches!(item.value(), DeValue::Integer(_)) {
+        return item.integer(1..=u64::from(u32::MAX));
+    }
+    let text = item.text_as(WHAT)?;
+    let units = [
+        ("kB", 1_000),
+        ("KiB", 1 << 10),
+        ("MB", 1_000_000),
+        ("MiB", 1 << 20),
+    ];
+    let bytes = units.iter().find_map(|(unit, factor)| {
+        let number: u64 = text.strip_suffix(unit)?.trim().parse().ok()?;
+        number.checked_mul(*factor).filter(|bytes| *bytes > 0)
+    });
+    if bytes.is_none() {
+        item.expected(WHAT);
+    }
+    bytes
+}
+
+fn read_headers(item: &Item<'_>) -> Vec<Header> {
+    let mut headers = Vec::new();
+    for entry in item.entries() {
+        let Some(value) = entry.text() else {
+            continue;
+        };
+        // A control character would begin a header of somebody else's.
+        let name_fits = entry.key().parse::<ureq::http::HeaderName>().is_ok();
+        let value_fits = value.parse::<ureq::http::HeaderValue>().is_ok();
+        if !name_fits || !value_fits {
+            let key = entry.key();
+            entry.problem(format!(
+                "{key:?} or its value is no HTTP header field (RFC 9110)"
+            ));
+            continue;
+        }
+        headers.push(Header {
+            name: entry.key().to_owned(),
+            value: Secret::new(value),
+        });
+    }
+    headers
+}
+
+fn read_auth(item: &Item<'_>, target: Option<&Target>) -> Option<Auth> {
+    let mut table = item.table("auth")?;
+    let mut text = |key| table.get(key).and_then(|item: Item| item.text());
+    let (user, password, token) = (text("user"), text("password"), text("token"));
+    table.finish();
+    let auth = match (user, password, token) {
+        (Some(user), Some(password), None) => Auth::Basic {
+            user,
+            password: Secret::new(password),
+        },
+        (None, None, Some(token)) => Auth::Token(Secret::new(token)),
+        _ => {
+            item.problem("expected { user = …, password = … } or { token = … }");
+            return None;
+        }
+    };
+    if let Some(Target::Operation { operation, .. }) = target
+        && !operation.security.is_empty()
+        && auth.scheme_of(operation).is_none()
+    {
+        let wanted: Vec<&str> = operation
+            .security
+            .iter()
+            .flat_map(|schemes| schemes.iter())
+            .map(|scheme| match scheme.kind {
+                SecurityKind::Basic => "{ user = …, password = … }",
+                SecurityKind::Bearer | SecurityKind::ApiKey(..) => "{ token = … }",
+            })
+            .collect();
+        item.problem(format!(
+            "{} wants another kind of credential: auth = {}",
+            operation.id,
+            wanted.first().unwrap_or(&"nothing")
+        ));
+    }
+    Some(auth)
+}
+
+impl Auth {
+    /// The scheme of the operation's file that this credential fills.
+    pub fn scheme_of(
+        &self,
+        operation: &'static Operation,
+    ) -> Option<&'static crate::domain::operation::SecurityScheme> {
+        let fits = |kind: SecurityKind| match self {
+            Auth::Basic { .. } => kind == SecurityKind::Basic,
+            Auth::Token(_) => kind != SecurityKind::Basic,
+        };
+        let singles = operation
+            .security
+            .iter()
+            .filter(|schemes| schemes.len() == 1);
+        singles
+            .flat_map(|schemes| schemes.iter())
+            .find(|scheme| fits(scheme.kind))
+    }
+}
+
+/// `[source.records]`, or every leaf behind `prefix`.
+fn read_selection(table: &mut Table<'_>) -> (Selection, Vec<(Arc<str>, Range<usize>)>) {
+    let prefix = table.get("prefix");
+    let Some(records) = table.get("records") else {
+        let prefix = prefix.and_then(|item| item.text()).unwrap_or_default();
+        return (Selection::AllLeaves { prefix }, Vec::new());
+    };
+    if let Some(prefix) = prefix {
+        prefix.problem("`prefix` is for sources without [source.records], which name their keys");
+    }
+    let mut picks = Vec::new();
+    let mut keys = Vec::new();
+    for entry in records.entries() {
+        let key: Arc<str> = entry.key().into();
+        if key.is_empty() || key.len() > limits::KEY_BYTES || key.chars().any(char::is_control) {
+            entry.problem(format!(
+                "expected a key of 1 to {} bytes, found {key:?}",
+                limits::KEY_BYTES
+            ));
+            continue;
+        }
+        if let Some(pick) = read_pick(&entry, key.clone()) {
+            picks.push(pick);
+            keys.push((key, entry.key_span()));
+        }
+    }
+    if picks.len() > limits::RECORDS_PER_SOURCE {
+        let most = limits::RECORDS_PER_SOURCE;
+        records.problem(format!(
+            "expected at most {most} records, found {}",
+            picks.len()
+        ));
+    }
+    (Selection::Picks(picks), keys)
+}
+
+fn read_pick(entry: &Item<'_>, key: Arc<str>) -> Option<Pick> {
+    let mut pick = Pick {
+        key,
+        at: String::new(),
+        unit: None,
+        min: None,
+        max: None,
+        scale: None,
+        offset: None,
+        text: false,
+    };
+    if matches!(entry.value(), DeValue::String(_)) {
+        pick.at = read_pointer(entry)?;
+        return Some(pick);
+    }
+    if !matches!(entry.value(), DeValue::Table(_)) {
+        entry.expected("a JSON Pointer, or a table with `at`");
+        return None;
+    }
+    let mut table = entry.table(format!("the record {:?}", entry.key()))?;
+    let at = table.get("at");
+    pick.unit = table
+        .get("unit")
+        .and_then(|item| item.text())
+        .map(Into::into);
+    let mut number = |key| table.get(key).and_then(|item: Item| item.number());
+    (pick.min, pick.max) = (number("min"), number("max"));
+    (pick.scale, pick.offset) = (number("scale"), number("offset"));
+    pick.text = table
+        .get("text")
+        .and_then(|item| item.boolean())
+        .unwrap_or(false);
+    if let (Some(min), Some(max)) = (pick.min, pick.max)
+        && min > max
+    {
+        entry.problem(format!("min = {min} is above max = {max}: swap them"));
+    }
+    match at {
+        Some(at) => pick.at = read_pointer(&at)?,
+        None => {
+            table.problem(format!(
+                "{} does not say where it is read: add at = \"/…\"",
+                table.name()
+            ));
+            return None;
+        }
+    }
+    table.finish();
+    Some(pick)
+}
+
+impl SourceConfig {
+    /// Sends the source elsewhere, as `demo` does.
+    pub fn override_base(&mut self, to: &str) {
+        if let Target::Operation { base, .. } = &mut self.target {
+            *base = Some(to.to_owned());
+        }
+    }
+
+    /// Changes the interval and the staleness that follows from it.
+    pub fn set_interval(&mut self, every: Duration) {
+        self.plan.every = every;
+        self.plan.stale_after = every * 3;
+    }
+}

@@ -1,0 +1,323 @@
+//! Configurations good and bad, and the words for what is wrong.
+
+use super::*;
+use crate::domain::operation::{Location, Operation, Parameter, Style};
+use crate::domain::plan::Selection;
+use crate::domain::schema::{Literal, Property, Rule, Schema, Types};
+
+static LATITUDE: Schema = Schema {
+    types: Types::NUMBER,
+    rules: &[Rule::Minimum(-90.0), Rule::Maximum(90.0)],
+};
+static VARIABLE: Schema = Schema {
+    types: Types::TEXT,
+    rules: &[Rule::Enum(&[
+        Literal::Text("temperature_2m"),
+        Literal::Text("rain"),
+    ])],
+};
+static VARIABLES: Schema = Schema {
+    types: Types::LIST,
+    rules: &[Rule::Items(&VARIABLE)],
+};
+static RESPONSE: Schema = Schema {
+    types: Types::OBJECT,
+    rules: &[Rule::Properties(&[Property {
+        name: "current",
+        required: true,
+        schema: &crate::domain::schema::leaf::OBJECT,
+    }])],
+};
+
+const fn parameter(name: &'static str, required: bool, schema: &'static Schema) -> Parameter {
+    Parameter {
+        argument: name,
+        name,
+        location: Location::Query,
+        required,
+        filled_by_security: false,
+        style: Style::Form,
+        explode: false,
+        reserved: false,
+        schema,
+        description: "",
+    }
+}
+
+static FORECAST: Operation = Operation {
+    api: "open_meteo",
+    id: "getForecast",
+    summary: "A forecast",
+    description: "",
+    path: "/v1/forecast",
+    servers: &[crate::domain::operation::Server {
+        url: "https://api.open-meteo.com",
+        description: "",
+        variables: &[],
+    }],
+    parameters: &[
+        parameter("latitude", true, &LATITUDE),
+        parameter("longitude", true, &crate::domain::schema::leaf::NUMBER),
+        parameter("current", false, &VARIABLES),
+    ],
+    security: &[],
+    accept: "application/json",
+    response: &RESPONSE,
+    answers: &[],
+    deprecated: false,
+};
+
+static API: Api = Api {
+    name: "open_meteo",
+    title: "Open-Meteo",
+    version: "1",
+    source_file: "openapi.yaml",
+    servers: &[],
+    operations: &[&FORECAST],
+};
+
+fn load_text(text: &str, variables: &[(&str, &str)]) -> Result<Config, Vec<Problem>> {
+    let variables = variables
+        .iter()
+        .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+    let file = Some(PathBuf::from("main-node.toml"));
+    let environment = Environment::new(variables);
+    read(text, file, &Overrides::default(), environment, &[&API])
+}
+
+fn problems(text: &str) -> String {
+    match load_text(text, &[]) {
+        Ok(_) => "no problem".to_owned(),
+        Err(problems) => {
+            let lines: Vec<String> = problems.iter().map(Problem::to_string).collect();
+            lines.join("\n")
+        }
+    }
+}
+
+const METER: &str = "[[source]]\nname = \"meter\"\nurl = \"http://meter.local/api\"\n";
+
+#[test]
+fn the_configuration_of_the_design_is_read_as_it_says() {
+    let text = r#"
+listen = ["0.0.0.0:8000", "[::]:8000"]
+database = "/var/lib/main-node/main-node.db"
+
+[[source]]
+name = "weather"
+operation = "getForecast"
+params = { latitude = 52.52, longitude = 13.41, current = ["temperature_2m", "rain"] }
+every = "15m"
+observed_at = "/current/time"
+attribution = "Weather data by Open-Meteo.com, CC BY 4.0"
+[source.records]
+temperature = { at = "/current/temperature_2m", unit = "°C", min = -60, max = 60 }
+humidity = "/current/relative_humidity_2m"
+
+[[source]]
+name = "meter"
+url = "http://meter.local/api/v1/data"
+headers = { Authorization = "Bearer ${METER_TOKEN}" }
+every = "10s"
+
+[key.temperature]
+merge = "priority"
+
+[alert]
+no_success_for = "15m"
+failures_in_a_row = 5
+"#;
+    let config = load_text(text, &[("METER_TOKEN", "hush")]).expect("it is valid");
+    assert_eq!(config.listen.len(), 2);
+    assert_eq!(
+        config.database,
+        PathBuf::from("/var/lib/main-node/main-node.db")
+    );
+    let weather = &config.sources[0];
+    assert_eq!(weather.plan.every, Duration::from_secs(900));
+    assert_eq!(weather.plan.stale_after, Duration::from_secs(2700));
+    let Selection::Picks(picks) = &weather.plan.selection else {
+        panic!("records are named");
+    };
+    let keys: Vec<&str> = picks.iter().map(|pick| &*pick.key).collect();
+    assert_eq!(keys, ["temperature", "humidity"], "in the file's order");
+    let meter = &config.sources[1];
+    assert_eq!(meter.headers[0].value.reveal(), "Bearer hush");
+    assert!(!config.describe().contains("hush"), "{}", config.describe());
+    assert_eq!(config.alert.no_success_for, Some(Duration::from_secs(900)));
+}
+
+#[test]
+fn what_describe_prints_is_a_configuration_that_means_the_same() {
+    let config = load_text(EXAMPLE, &[]).expect_err("other parameters than this table's");
+    assert!(!config.is_empty());
+    let text = format!(
+        "{METER}[source.records]\nzeta = \"/z\"\n\"a b\" = {{ at = \"/a\", scale = 0.1, text = true }}\n"
+    );
+    let first = load_text(&text, &[]).expect("it is valid");
+    let second = load_text(&first.describe(), &[]).expect("what is printed is valid");
+    assert_eq!(first.describe(), second.describe());
+}
+
+/// One golden for the words of every problem: the configuration, then what is said of it.
+#[test]
+fn every_problem_says_where_and_what_to_change() {
+    let cases = [
+        ("not TOML", "listen = \n"),
+        ("unknown option", &format!("{METER}evry = \"5m\"\n")),
+        ("unknown table", &format!("{METER}\n[alrt]\n")),
+        ("nothing to fetch", "listen = \"127.0.0.1:8000\"\n"),
+        (
+            "unknown operation",
+            "[[source]]\nname = \"w\"\noperation = \"getForcast\"\n",
+        ),
+        (
+            "required parameter missing",
+            "[[source]]\nname = \"w\"\noperation = \"getForecast\"\nparams = { latitude = 1 }\n",
+        ),
+        (
+            "unknown parameter",
+            "[[source]]\nname = \"w\"\noperation = \"getForecast\"\nparams = { latitud = 1, latitude = 1, longitude = 2 }\n",
+        ),
+        (
+            "outside its range",
+            "[[source]]\nname = \"w\"\noperation = \"getForecast\"\nparams = { latitude = 99, longitude = 2 }\n",
+        ),
+        (
+            "outside its enum",
+            "[[source]]\nname = \"w\"\noperation = \"getForecast\"\nparams = { latitude = 9, longitude = 2, current = [\"temprature_2m\"] }\n",
+        ),
+        (
+            "unknown API",
+            "[[source]]\nname = \"w\"\napi = \"weather\"\noperation = \"getForecast\"\n",
+        ),
+        (
+            "operation and url",
+            &format!("{METER}operation = \"getForecast\"\n"),
+        ),
+        ("neither", "[[source]]\nname = \"w\"\n"),
+        ("no name", "[[source]]\nurl = \"http://meter.local\"\n"),
+        ("two of one name", &format!("{METER}{METER}")),
+        (
+            "an address that is none",
+            "[[source]]\nname = \"w\"\nurl = \"meter.local\"\n",
+        ),
+        (
+            "a duration that is none",
+            &format!("{METER}every = \"5 minutes\"\n"),
+        ),
+        (
+            "an interval too short",
+            &format!("{METER}every = \"10ms\"\n"),
+        ),
+        (
+            "a missing variable",
+            &format!("{METER}headers = {{ Authorization = \"Bearer ${{NO_SUCH}}\" }}\n"),
+        ),
+        (
+            "a lone dollar",
+            &format!("{METER}attribution = \"5 $ a day\"\n"),
+        ),
+        (
+            "a header that would inject one",
+            &format!("{METER}headers = {{ X = \"a\\r\\nY: b\" }}\n"),
+        ),
+        (
+            "a pointer that is none",
+            &format!("{METER}[source.records]\nt = \"current.t\"\n"),
+        ),
+        (
+            "a record without a place",
+            &format!("{METER}[source.records]\nt = {{ unit = \"V\" }}\n"),
+        ),
+        (
+            "min above max",
+            &format!("{METER}[source.records]\nt = {{ at = \"/t\", min = 9, max = 1 }}\n"),
+        ),
+        (
+            "one key from two sources",
+            &format!(
+                "{METER}[source.records]\nt = \"/t\"\n[[source]]\nname = \"other\"\nurl = \"http://b.local/\"\n[source.records]\nt = \"/t\"\n"
+            ),
+        ),
+        (
+            "a listening address that is none",
+            &format!("listen = \"8000\"\n{METER}"),
+        ),
+        (
+            "a time zone that is none",
+            &format!("timezone = \"Berlin\"\n{METER}"),
+        ),
+        (
+            "a merge that is none",
+            &format!("{METER}[key.t]\nmerge = \"average\"\n"),
+        ),
+        (
+            "mail without a recipient",
+            &format!("{METER}[mail]\nhost = \"smtp.example.org\"\n"),
+        ),
+        (
+            "a mail address that would inject",
+            &format!("{METER}[mail]\nhost = \"smtp.example.org\"\nto = \"a@b> RCPT TO:<c@d\"\n"),
+        ),
+        (
+            "several at once",
+            "lisen = \"x\"\n[[source]]\nname = 5\nurl = 7\nevery = 3\n",
+        ),
+    ];
+    let mut said = String::new();
+    for (name, text) in cases {
+        said += &format!("== {name}\n{}\n", problems(text));
+    }
+    crate::golden::check("config-problems.txt", &said);
+}
+
+#[test]
+fn the_environment_goes_before_the_file_and_empty_means_unset() {
+    let text = format!("listen = \"127.0.0.1:1\"\n{METER}");
+    let port = |variables| load_text(&text, variables).expect("it is valid").listen[0].port();
+    assert_eq!(port(&[]), 1);
+    assert_eq!(port(&[("MAIN_NODE_LISTEN", "127.0.0.1:2, 127.0.0.1:3")]), 2);
+    assert_eq!(port(&[("MAIN_NODE_LISTEN", "")]), 1);
+}
+
+#[test]
+fn mail_comes_from_the_variables_by_their_exact_names() {
+    let variables = [
+        ("SMTP_HOST", "smtp.example.org"),
+        ("SMTP_PORT", "465"),
+        ("SMTP_USER", "me@example.org"),
+        ("SMTP_PASS", "hush"),
+        ("ALERT_EMAIL", "you@example.org, me@example.org"),
+    ];
+    let config = load_text(METER, &variables).expect("it is valid");
+    let mail = config.mail.as_ref().expect("a server is named");
+    assert_eq!(mail.tls, Tls::Implicit);
+    assert_eq!(mail.from, "me@example.org");
+    assert_eq!(mail.to.len(), 2);
+    assert!(!format!("{:?} {}", config, config.describe()).contains("hush"));
+}
+
+#[test]
+fn dot_env_stands_beside_the_file_and_below_the_process() {
+    let directory = crate::golden::scratch("dot-env");
+    std::fs::write(
+        directory.join(".env"),
+        "TOKEN=from-file\nOTHER='two words'\n",
+    )
+    .unwrap();
+    let mut environment = Environment::new([("TOKEN".to_owned(), "from-process".to_owned())]);
+    environment
+        .read_dot_env(&directory)
+        .expect("it is readable");
+    assert_eq!(
+        environment.variable("TOKEN").as_deref(),
+        Some("from-process")
+    );
+    assert_eq!(environment.variable("OTHER").as_deref(), Some("two words"));
+    std::fs::write(directory.join(".env"), "SECRET some thing = 'x\n").unwrap();
+    let problem = Environment::default()
+        .read_dot_env(&directory)
+        .expect_err("not a pair");
+    assert!(!problem.message.contains("some thing"), "{problem}");
+}

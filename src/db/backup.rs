@@ -1,0 +1,154 @@
+//! Copies of the database that can be trusted: made while it is in use, verified before
+//! they get their name.
+//!
+//! Runs on the thread that asks, with a connection of its own; it never holds the writer's.
+
+use std::fmt;
+use std::fs::File;
+use std::path::{Path, PathBuf};
+
+use rusqlite::Connection;
+
+use super::{schema, session};
+
+/// Why there is no backup.
+#[derive(Debug)]
+pub enum BackupError {
+    /// The database to copy cannot be read.
+    Source { path: PathBuf, detail: String },
+    /// Something stands where the backup should.
+    Exists { path: PathBuf },
+    /// The copy cannot be written.
+    Target { path: PathBuf, detail: String },
+    /// The copy was written and is not whole.
+    Damaged { path: PathBuf, detail: String },
+}
+
+impl fmt::Display for BackupError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            BackupError::Source { path, detail } => {
+                write!(
+                    f,
+                    "the database {} cannot be read: {detail}",
+                    path.display()
+                )
+            }
+            BackupError::Exists { path } => write!(
+                f,
+                "{} exists already and is left alone; name a file that does not",
+                path.display()
+            ),
+            BackupError::Target { path, detail } => {
+                write!(
+                    f,
+                    "the backup {} cannot be written: {detail}",
+                    path.display()
+                )
+            }
+            BackupError::Damaged { path, detail } => write!(
+                f,
+                "the backup {} did not pass its check: {detail}\n\
+                 The database itself may be damaged; main-node recovers it at its next start.",
+                path.display()
+            ),
+        }
+    }
+}
+
+impl std::error::Error for BackupError {}
+
+/// What a backup holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Backup {
+    pub records: u64,
+    pub bytes: u64,
+}
+
+/// Copies the database at `database` to the new file `target`, beside a running service.
+pub fn backup(database: &Path, target: &Path) -> Result<Backup, BackupError> {
+    let source = |detail: String| BackupError::Source {
+        path: database.to_owned(),
+        detail,
+    };
+    if !database.is_file() {
+        return Err(source("there is no such file".to_owned()));
+    }
+    let connection =
+        session::open_read_only(database).map_err(|error| source(session::words(&error)))?;
+    match application_id(&connection) {
+        Ok(schema::APPLICATION_ID) => copy(&connection, target),
+        Ok(_) => Err(source("it is not main-node's".to_owned())),
+        Err(error) => Err(source(session::words(&error))),
+    }
+}
+
+/// Copies what `connection` sees. One read transaction, so that a writer beside it neither
+/// waits nor makes the copy begin anew; the copy is compact.
+pub fn copy(connection: &Connection, target: &Path) -> Result<Backup, BackupError> {
+    let written = |detail: String| BackupError::Target {
+        path: target.to_owned(),
+        detail,
+    };
+    if target.exists() {
+        return Err(BackupError::Exists {
+            path: target.to_owned(),
+        });
+    }
+    let unfinished = session::beside(target, ".unfinished");
+    let name = unfinished
+        .to_str()
+        .ok_or_else(|| written("its name is not UTF-8".to_owned()))?;
+    // A directory that is missing shows here, before SQLite words it as "unable to open".
+    File::create(&unfinished).map_err(|error| written(error.to_string()))?;
+    let copied = connection
+        .execute("VACUUM INTO ?1", [name])
+        .map_err(|error| written(session::words(&error)))
+        .and_then(|_| {
+            let synced = File::open(&unfinished).and_then(|file| file.sync_all());
+            synced.map_err(|error| written(error.to_string()))
+        })
+        .and_then(|()| {
+            verify(&unfinished).map_err(|detail| BackupError::Damaged {
+                path: target.to_owned(),
+                detail,
+            })
+        })
+        .and_then(|backup| {
+            std::fs::rename(&unfinished, target)
+                .and_then(|()| session::sync_directory(target))
+                .map_err(|error| written(error.to_string()))?;
+            Ok(backup)
+        });
+    if copied.is_err() {
+        // Ours, and of no use to anybody.
+        let _ = std::fs::remove_file(&unfinished);
+    }
+    copied
+}
+
+/// Reads a backup whole.
+pub fn verify(path: &Path) -> Result<Backup, String> {
+    let inner = || -> rusqlite::Result<Result<Backup, String>> {
+        let connection = session::open_immutable(path)?;
+        if application_id(&connection)? != schema::APPLICATION_ID {
+            return Ok(Err("it is not main-node's".to_owned()));
+        }
+        let verdict: String =
+            connection.query_row("PRAGMA integrity_check(1)", [], |row| row.get(0))?;
+        if verdict != "ok" {
+            return Ok(Err(verdict));
+        }
+        let records: i64 =
+            connection.query_row("SELECT count(*) FROM records", [], |row| row.get(0))?;
+        Ok(Ok(Backup {
+            records: records.unsigned_abs(),
+            bytes: path.metadata().map_or(0, |metadata| metadata.len()),
+        }))
+    };
+    inner().unwrap_or_else(|error| Err(session::words(&error)))
+}
+
+fn application_id(connection: &Connection) -> rusqlite::Result<i32> {
+    connection.pragma_query_value(None, "application_id", |row| row.get(0))
+}

@@ -1,0 +1,111 @@
+//! Exports whole, and what cannot be exported.
+
+use super::*;
+use crate::db::retention::{Retention, Step, step};
+use crate::db::testing::{Directory, T0, database, entries, golden, row, row_of};
+
+fn exported(path: &Path, wish: &Wish, format: Format) -> String {
+    let mut out = Vec::new();
+    export(path, wish, format, &mut out).expect("it is exported");
+    String::from_utf8(out).expect("an export is UTF-8")
+}
+
+/// Two days of what is kept as a day, one as hours, and rows, with all that a row can say.
+fn filled(path: &Path) {
+    let mut database = database(path);
+    let begin = T0.div_euclid(DAY) * DAY;
+    let rows = (0..8).map(|quarter| row("t", begin + quarter * DAY / 2, quarter as f64));
+    database
+        .commit(&entries(rows), i64::MIN)
+        .expect("it is committed");
+    let mut batch = entries([
+        row("t", begin + 3 * DAY + 90, 1.5),
+        row("humidity, inside", begin + 3 * DAY + 60, 45.0),
+        row("t", begin + 3 * DAY + 90, 2.5),
+        row_of(
+            "sky",
+            begin + 3 * DAY + 90,
+            Value::Text(Arc::from("a \"clear\"\nsky")),
+        ),
+    ]);
+    batch[1].untrusted = true;
+    database.commit(&batch, i64::MIN).expect("it is committed");
+    let days = |days: u64| std::time::Duration::from_secs(days * 86_400);
+    let kept = Retention {
+        raw: days(1),
+        hourly: days(2),
+        ..Retention::default()
+    };
+    let now = Wall::from_second(begin + 4 * DAY);
+    while step(&mut database, &kept, now).expect("a step can be taken") == Step::More {}
+}
+
+#[test]
+fn everything_is_exported_oldest_first_and_as_it_holds() {
+    let directory = Directory::new();
+    let path = directory.path("a.db");
+    filled(&path);
+    let csv = exported(&path, &Wish::default(), Format::Csv);
+    golden("tests/golden/db/export.csv", &csv);
+    let json = exported(&path, &Wish::default(), Format::JsonLines);
+    golden("tests/golden/db/export.jsonl", &json);
+    for line in json.lines() {
+        serde_json::from_str::<serde_json::Value>(line).expect("every line is JSON");
+    }
+}
+
+#[test]
+fn keys_and_spans_are_obeyed() {
+    let directory = Directory::new();
+    let path = directory.path("a.db");
+    let rows = (0..100).flat_map(|at| [row("t", T0 + at, at as f64), row("u", T0 + at, 0.0)]);
+    database(&path)
+        .commit(&entries(rows), i64::MIN)
+        .expect("it is committed");
+    let wish = Wish {
+        keys: vec!["t".to_owned()],
+        from: Some(Wall::from_second(T0 + 10)),
+        to: Some(Wall::from_second(T0 + 12)),
+    };
+    assert_eq!(
+        exported(&path, &wish, Format::JsonLines),
+        "{\"timestamp\":\"2025-10-30T20:00:10Z\",\"key\":\"t\",\"value\":10,\"unit\":\"°C\"}\n\
+         {\"timestamp\":\"2025-10-30T20:00:11Z\",\"key\":\"t\",\"value\":11,\"unit\":\"°C\"}\n"
+    );
+    let nothing = Wish {
+        to: Some(Wall::from_second(T0)),
+        ..Wish::default()
+    };
+    assert_eq!(exported(&path, &nothing, Format::JsonLines), "");
+}
+
+#[test]
+fn an_hour_of_very_many_rows_comes_in_parts_and_in_order() {
+    let directory = Directory::new();
+    let path = directory.path("a.db");
+    let names: Vec<String> = (0..40).map(|key| format!("key.{key}")).collect();
+    let rows = (0..HOUR).flat_map(|at| names.iter().map(move |name| row(name, T0 + at, 1.0)));
+    database(&path)
+        .commit(&entries(rows), i64::MIN)
+        .expect("it is committed");
+    let csv = exported(&path, &Wish::default(), Format::Csv);
+    assert_eq!(csv.lines().count(), 40 * 3_600 + 1);
+    let times: Vec<&str> = csv.lines().skip(1).map(|line| &line[..20]).collect();
+    assert!(times.is_sorted());
+}
+
+#[test]
+fn a_key_that_never_was_is_named() {
+    let directory = Directory::new();
+    let path = directory.path("a.db");
+    drop(database(&path));
+    let wish = Wish {
+        keys: vec!["nothing".to_owned()],
+        ..Wish::default()
+    };
+    let error = export(&path, &wish, Format::Csv, &mut Vec::new()).expect_err("it is refused");
+    assert!(
+        error.to_string().contains("no reading of nothing"),
+        "{error}"
+    );
+}

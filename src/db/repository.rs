@@ -1,0 +1,512 @@
+//! The writer's view of the database: appending readings and reading back what they were.
+//!
+//! Owned by the store thread. Decides nothing about when: one call is one transaction, and
+//! after an error the [`Database`] must be dropped and opened anew, because what it keeps
+//! in memory may say more than the disk does.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, params};
+
+use super::rollup::{Changes, DAY, HOUR, read_hour};
+use super::session::{self, FileId, OpenError, Place};
+use crate::domain::freshness::Stamp;
+use crate::domain::ledger::{Restored, Row};
+use crate::domain::reading::Value;
+use crate::domain::time::{Mono, Wall, millis};
+
+/// An open database of ours.
+#[derive(Debug)]
+pub struct Database {
+    path: PathBuf,
+    file: Option<FileId>,
+    connection: Connection,
+    /// This boot, by the kernel's name for it.
+    boot: String,
+    known: Known,
+}
+
+/// What is kept in memory of the database, so that a commit reads little.
+#[derive(Debug, Default)]
+struct Known {
+    keys: HashMap<Arc<str>, Key>,
+    next_id: i64,
+    tiers: Tiers,
+    /// Changes when another connection has committed.
+    data_version: i64,
+    /// Whether `latest` holds receipts of an earlier boot.
+    is_of_earlier_boot: bool,
+}
+
+#[derive(Debug)]
+struct Key {
+    k: i64,
+    unit: Option<Arc<str>>,
+    source: Arc<str>,
+    /// Second and value of the newest row.
+    latest: Option<(i64, Value)>,
+}
+
+/// Where the tiers begin and end.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Tiers {
+    /// The hour before which there are no rows.
+    pub raw_from: i64,
+    /// The hour before which there are no hours.
+    pub hourly_from: i64,
+    /// The day from which on no day is summed up; `None` before the first was.
+    pub daily_until: Option<i64>,
+}
+
+/// A row on its way into the database.
+#[derive(Debug, Clone)]
+pub struct Entry {
+    pub row: Row,
+    /// Whether it was stamped by a clock that could not be believed.
+    pub untrusted: bool,
+}
+
+/// What became of a batch.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Committed {
+    pub stored: u64,
+    /// Said the same of the same second as a row that is there.
+    pub repeated: u64,
+    /// Belonged to hours that are no longer kept row by row.
+    pub too_old: u64,
+}
+
+impl Database {
+    /// Takes over a connection to a database of the current version.
+    pub(super) fn load(
+        connection: Connection,
+        path: &Path,
+        boot: &str,
+    ) -> rusqlite::Result<Database> {
+        let mut database = Database {
+            path: path.to_owned(),
+            file: session::file_id(path),
+            connection,
+            boot: boot.to_owned(),
+            known: Known::default(),
+        };
+        database.known = Known::read(&database.connection, boot)?;
+        Ok(database)
+    }
+
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Whether the path still leads to the file that is open.
+    pub fn is_in_place(&self) -> bool {
+        self.file.is_some() && session::file_id(&self.path) == self.file
+    }
+
+    pub fn tiers(&self) -> Tiers {
+        self.known.tiers
+    }
+
+    pub(super) fn connection(&self) -> &Connection {
+        &self.connection
+    }
+
+    /// The newest row of every key.
+    pub fn restore(&self) -> rusqlite::Result<Vec<Restored>> {
+        restore(&self.connection, &self.boot)
+    }
+
+    /// Stores a batch, its latest values and its hours in one transaction. Rows of hours
+    /// before `oldest_hour`, or before the raw tier, are refused.
+    pub fn commit(&mut self, batch: &[Entry], oldest_hour: i64) -> rusqlite::Result<Committed> {
+        let transaction = self
+            .connection
+            .transaction_with_behavior(TransactionBehavior::Immediate)?;
+        if data_version(&transaction)? != self.known.data_version {
+            self.known = Known::read(&transaction, &self.boot)?;
+        }
+        if self.known.is_of_earlier_boot {
+            transaction.execute("UPDATE latest SET receipt_ms = NULL, lag_ms = NULL", [])?;
+            set_node(&transaction, "boot", &self.boot)?;
+            self.known.is_of_earlier_boot = false;
+        }
+        let oldest_hour = oldest_hour.max(self.known.tiers.raw_from);
+        let committed = append(&transaction, &mut self.known, batch, oldest_hour)?;
+        transaction.commit()?;
+        Ok(committed)
+    }
+
+    /// Changes the database beside the readings, in one transaction: where retention,
+    /// salvage and alerts hook in. `change` may move the tiers.
+    pub fn change<T>(
+        &mut self,
+        change: impl FnOnce(&Transaction, &mut Tiers) -> rusqlite::Result<T>,
+    ) -> rusqlite::Result<T> {
+        let transaction = self
+            .connection
+            .transaction_with_behavior(TransactionBehavior::Immediate)?;
+        let mut tiers = self.known.tiers;
+        let done = change(&transaction, &mut tiers)?;
+        if tiers != self.known.tiers {
+            set_node(&transaction, "raw_from", tiers.raw_from)?;
+            set_node(&transaction, "hourly_from", tiers.hourly_from)?;
+            set_node(&transaction, "daily_until", tiers.daily_until)?;
+        }
+        transaction.commit()?;
+        self.known.tiers = tiers;
+        Ok(done)
+    }
+
+    /// Reads anew what is kept in memory, after something else than readings was written.
+    pub fn reload(&mut self) -> rusqlite::Result<()> {
+        self.known = Known::read(&self.connection, &self.boot)?;
+        Ok(())
+    }
+}
+
+impl Known {
+    fn read(connection: &Connection, boot: &str) -> rusqlite::Result<Known> {
+        let mut statement = connection.prepare(
+            "SELECT key, keys.k, unit, source, second, value, text \
+             FROM keys LEFT JOIN latest ON latest.k = keys.k",
+        )?;
+        let keys = statement.query_map([], |row| {
+            let key: Arc<str> = row.get(0)?;
+            let second: Option<i64> = row.get(4)?;
+            let latest = match (second, read_value(row, 5)?) {
+                (Some(second), Some(value)) => Some((second, value)),
+                _ => None,
+            };
+            let known = Key {
+                k: row.get(1)?,
+                unit: row.get(2)?,
+                source: row.get(3)?,
+                latest,
+            };
+            Ok((key, known))
+        })?;
+        let keys = keys.collect::<rusqlite::Result<_>>()?;
+        // Ids are not used again even where retention has dropped the highest.
+        let last_id: i64 = connection.query_row(
+            "SELECT max(coalesce((SELECT max(id) FROM records), 0), \
+             coalesce((SELECT max(id) FROM latest), 0), \
+             coalesce((SELECT value FROM node WHERE name = 'last_id'), 0))",
+            [],
+            |row| row.get(0),
+        )?;
+        let last_boot: Option<String> = node(connection, "boot")?;
+        Ok(Known {
+            keys,
+            next_id: last_id + 1,
+            tiers: read_tiers(connection)?,
+            data_version: data_version(connection)?,
+            is_of_earlier_boot: last_boot.as_deref() != Some(boot),
+        })
+    }
+
+    /// The number that stands for a row's key, with its unit and source up to date.
+    fn k(&mut self, transaction: &Transaction, row: &Row) -> rusqlite::Result<i64> {
+        if let Some(key) = self.keys.get_mut(&row.key) {
+            if key.unit != row.unit || key.source != row.source {
+                let mut update = transaction
+                    .prepare_cached("UPDATE keys SET unit = ?2, source = ?3 WHERE k = ?1")?;
+                update.execute(params![key.k, row.unit, row.source])?;
+                key.unit = row.unit.clone();
+                key.source = row.source.clone();
+            }
+            return Ok(key.k);
+        }
+        transaction.execute(
+            "INSERT INTO keys (key, unit, source) VALUES (?1, ?2, ?3)",
+            params![row.key, row.unit, row.source],
+        )?;
+        let key = Key {
+            k: transaction.last_insert_rowid(),
+            unit: row.unit.clone(),
+            source: row.source.clone(),
+            latest: None,
+        };
+        let k = key.k;
+        self.keys.insert(row.key.clone(), key);
+        Ok(k)
+    }
+}
+
+/// The rows of a batch by their identities: what is there already, then what was added.
+type Said = HashMap<(i64, i64), Value>;
+
+fn append(
+    transaction: &Transaction,
+    known: &mut Known,
+    batch: &[Entry],
+    oldest_hour: i64,
+) -> rusqlite::Result<Committed> {
+    let mut committed = Committed::default();
+    let mut accepted = Vec::with_capacity(batch.len());
+    for entry in batch {
+        let second = storable(entry.row.stamp.observed).second();
+        if second.div_euclid(HOUR) < oldest_hour {
+            committed.too_old += 1;
+        } else {
+            accepted.push((entry, known.k(transaction, &entry.row)?, second));
+        }
+    }
+    let mut said = said_before(transaction, known, &accepted)?;
+    let mut changes = Changes::default();
+    let mut newest: HashMap<i64, (i64, &Entry, i64)> = HashMap::new();
+    let mut insert = transaction.prepare_cached(
+        "INSERT INTO records (id, timestamp, key, value, meta) VALUES (?1, ?2, ?3, ?4, ?5)",
+    )?;
+    for (entry, k, second) in accepted {
+        let value = &entry.row.value;
+        let earlier = said.insert((k, second), value.clone());
+        if earlier.as_ref() == Some(value) {
+            committed.repeated += 1;
+            continue;
+        }
+        let id = known.next_id;
+        known.next_id += 1;
+        insert.execute(params![
+            id,
+            Wall::from_second(second).to_string(),
+            entry.row.key,
+            value.number(),
+            meta(value, entry.untrusted),
+        ])?;
+        match earlier {
+            None => changes.add(k, second, id, value.number()),
+            Some(_) => changes.correct(k, second, id),
+        }
+        committed.stored += 1;
+        if let Some(key) = known.keys.get_mut(&entry.row.key)
+            && key.latest.as_ref().is_none_or(|(at, _)| *at <= second)
+        {
+            key.latest = Some((second, value.clone()));
+            newest.insert(k, (id, entry, second));
+        }
+    }
+    for (k, (id, entry, second)) in newest {
+        write_latest(transaction, k, id, second, entry)?;
+    }
+    changes.write(transaction, known.tiers.daily_until.unwrap_or(i64::MIN))?;
+    Ok(committed)
+}
+
+/// What the database says of the identities of a batch. Those past the newest row of their
+/// key are new without looking; others are looked for in their hour's rows.
+fn said_before(
+    transaction: &Transaction,
+    known: &Known,
+    accepted: &[(&Entry, i64, i64)],
+) -> rusqlite::Result<Said> {
+    let mut said = Said::new();
+    let mut wanted: HashMap<i64, HashMap<(&str, i64), i64>> = HashMap::new();
+    for (entry, k, second) in accepted {
+        match known.keys.get(&entry.row.key).map(|key| &key.latest) {
+            Some(Some((newest, value))) if newest == second => {
+                said.insert((*k, *second), value.clone());
+            }
+            Some(Some((newest, _))) if newest > second => {
+                let hour = wanted.entry(second.div_euclid(HOUR)).or_default();
+                hour.insert((&entry.row.key, second.rem_euclid(HOUR)), *k);
+            }
+            _ => {}
+        }
+    }
+    let mut rows = transaction.prepare_cached(
+        "SELECT key, timestamp, value, meta FROM records \
+         WHERE id BETWEEN ?1 AND ?2 AND timestamp >= ?3 AND timestamp < ?4 ORDER BY id",
+    )?;
+    for (hour, wanted) in wanted {
+        let mut range: Option<(i64, i64)> = None;
+        for k in wanted.values() {
+            if let Some(there) = read_hour(transaction, hour, *k)? {
+                let (first, last) = range.unwrap_or((there.first_id, there.last_id));
+                range = Some((first.min(there.first_id), last.max(there.last_id)));
+            }
+        }
+        let Some((first, last)) = range else {
+            continue;
+        };
+        let begin = Wall::from_second(hour * HOUR).to_string();
+        let end = Wall::from_second((hour + 1) * HOUR).to_string();
+        let mut rows = rows.query(params![first, last, begin, end])?;
+        while let Some(row) = rows.next()? {
+            let at = super::rollup::second_of_hour(row.get_ref(1)?.as_str()?);
+            let key = row.get_ref(0)?.as_str()?;
+            let Some(k) = wanted.get(&(key, at)) else {
+                continue;
+            };
+            let text: Option<String> = row.get(3)?;
+            if let Some(value) = row_value(row.get(2)?, text.as_deref()) {
+                said.insert((*k, hour * HOUR + at), value);
+            }
+        }
+    }
+    Ok(said)
+}
+
+fn write_latest(
+    transaction: &Transaction,
+    k: i64,
+    id: i64,
+    second: i64,
+    entry: &Entry,
+) -> rusqlite::Result<()> {
+    let stamp = &entry.row.stamp;
+    let receipt = stamp.receipt();
+    // The lag of a source's own time is only known under a clock that could be believed.
+    let lag = receipt
+        .filter(|_| stamp.is_settled() || !stamp.own_time)
+        .map(|(_, lag)| i64::try_from(millis(lag)).unwrap_or(i64::MAX));
+    let mut upsert = transaction.prepare_cached(
+        "INSERT OR REPLACE INTO latest \
+         (k, id, second, value, text, own_time, untrusted, receipt_ms, lag_ms) \
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+    )?;
+    upsert.execute(params![
+        k,
+        id,
+        second,
+        entry.row.value.number(),
+        entry.row.value.text(),
+        stamp.own_time,
+        entry.untrusted,
+        receipt.map(|(mono, _)| i64::try_from(mono.0).unwrap_or(i64::MAX)),
+        lag,
+    ])?;
+    Ok(())
+}
+
+/// The newest row of every key, as far as `connection` shows.
+fn restore(connection: &Connection, boot: &str) -> rusqlite::Result<Vec<Restored>> {
+    let last_boot: Option<String> = node(connection, "boot")?;
+    let is_same_boot = !boot.is_empty() && last_boot.as_deref() == Some(boot);
+    let mut statement = connection.prepare(
+        "SELECT key, unit, source, value, text, second, own_time, untrusted, receipt_ms, lag_ms \
+         FROM latest JOIN keys ON keys.k = latest.k ORDER BY keys.k",
+    )?;
+    let rows = statement.query_map([], |row| {
+        let observed = Wall::from_second(row.get(5)?);
+        let own_time: bool = row.get(6)?;
+        let untrusted: bool = row.get(7)?;
+        let receipt: Option<i64> = row.get(8)?;
+        let lag: Option<i64> = row.get(9)?;
+        let stamp = match (receipt, lag) {
+            (Some(receipt), Some(lag)) if is_same_boot => Stamp::carried_over(
+                observed,
+                own_time,
+                Mono(receipt.unsigned_abs()),
+                Duration::from_millis(lag.unsigned_abs()),
+            ),
+            _ if untrusted => Stamp::undatable(observed, own_time),
+            _ => Stamp::restored(observed, own_time),
+        };
+        Ok(read_value(row, 3)?.map(|value| Restored {
+            key: row.get(0).unwrap_or_else(|_| Arc::from("")),
+            unit: row.get(1).unwrap_or(None),
+            source: row.get(2).unwrap_or_else(|_| Arc::from("")),
+            value,
+            stamp,
+        }))
+    })?;
+    rows.filter_map(Result::transpose).collect()
+}
+
+/// What is known at start: from the database that was opened, or, where it cannot be (a
+/// read-only card), from the file as far as it can be read.
+pub fn last_good(opened: &Result<Database, OpenError>, place: &Place, boot: &str) -> Vec<Restored> {
+    let restored = match opened {
+        Ok(database) => database.restore(),
+        Err(error) if error.is_fatal() => return Vec::new(),
+        Err(_) => session::open_read_only(&place.path)
+            .and_then(|connection| restore(&connection, boot))
+            .or_else(|_| {
+                let connection = session::open_immutable(&place.path)?;
+                restore(&connection, boot)
+            }),
+    };
+    restored.unwrap_or_else(|error| {
+        log::warn!(
+            "{}: nothing of the last run can be shown: {}",
+            place.path.display(),
+            session::words(&error)
+        );
+        Vec::new()
+    })
+}
+
+pub fn read_tiers(connection: &Connection) -> rusqlite::Result<Tiers> {
+    Ok(Tiers {
+        raw_from: node(connection, "raw_from")?.unwrap_or(i64::MIN / DAY),
+        hourly_from: node(connection, "hourly_from")?.unwrap_or(i64::MIN / DAY),
+        daily_until: node(connection, "daily_until")?,
+    })
+}
+
+fn node<T: rusqlite::types::FromSql>(
+    connection: &Connection,
+    name: &str,
+) -> rusqlite::Result<Option<T>> {
+    let mut statement = connection.prepare_cached("SELECT value FROM node WHERE name = ?1")?;
+    let value = statement.query_row([name], |row| row.get::<_, Option<T>>(0));
+    Ok(value.optional()?.flatten())
+}
+
+pub(super) fn set_node(
+    connection: &Connection,
+    name: &str,
+    value: impl rusqlite::ToSql,
+) -> rusqlite::Result<()> {
+    connection.execute(
+        "INSERT OR REPLACE INTO node (name, value) VALUES (?1, ?2)",
+        params![name, value],
+    )?;
+    Ok(())
+}
+
+fn data_version(connection: &Connection) -> rusqlite::Result<i64> {
+    connection.pragma_query_value(None, "data_version", |row| row.get(0))
+}
+
+/// An instant that RFC 3339 can say: others become the nearest that it can.
+fn storable(observed: Wall) -> Wall {
+    const FIRST: i64 = -62_135_596_800_000;
+    const LAST: i64 = 253_402_207_200_000;
+    Wall(observed.0.clamp(FIRST, LAST))
+}
+
+/// What a row says that its key does not.
+fn meta(value: &Value, untrusted: bool) -> Option<String> {
+    let mut meta = serde_json::Map::new();
+    if let Some(text) = value.text() {
+        meta.insert("text".to_owned(), text.into());
+    }
+    if untrusted {
+        meta.insert("clock".to_owned(), "untrusted".into());
+    }
+    (!meta.is_empty()).then(|| serde_json::Value::Object(meta).to_string())
+}
+
+/// A value from two columns: number and text.
+fn read_value(row: &rusqlite::Row, number: usize) -> rusqlite::Result<Option<Value>> {
+    if let Some(text) = row.get::<_, Option<Arc<str>>>(number + 1)? {
+        return Ok(Some(Value::Text(text)));
+    }
+    Ok(row.get::<_, Option<f64>>(number)?.map(Value::Number))
+}
+
+/// The value of a row of `records`.
+pub fn row_value(number: Option<f64>, meta: Option<&str>) -> Option<Value> {
+    if let Some(number) = number {
+        return Some(Value::Number(number));
+    }
+    let meta: serde_json::Value = serde_json::from_str(meta?).ok()?;
+    Some(Value::Text(meta.get("text")?.as_str()?.into()))
+}
+
+#[cfg(test)]
+mod tests;

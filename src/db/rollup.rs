@@ -1,0 +1,339 @@
+//! Hours and days: what is left of many rows when nobody asks for each.
+//!
+//! Called by the store thread within the transaction that stores the rows, so that the
+//! tiers never disagree with what they sum up. New rows are added to their hour; an hour
+//! in which a row was corrected is summed up anew. All of it is in UTC.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use rusqlite::{Connection, OptionalExtension, params};
+
+use crate::domain::time::Wall;
+use crate::limits;
+
+pub const HOUR: i64 = 3_600;
+pub const DAY: i64 = 86_400;
+
+/// Numbers summed up. There is at least one.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Summary {
+    pub count: u64,
+    pub min: f64,
+    pub mean: f64,
+    pub max: f64,
+    pub last: f64,
+    /// When the last was observed; its unit is the caller's.
+    pub last_at: i64,
+}
+
+impl Summary {
+    pub fn of(value: f64, at: i64) -> Summary {
+        Summary {
+            count: 1,
+            min: value,
+            mean: value,
+            max: value,
+            last: value,
+            last_at: at,
+        }
+    }
+
+    /// Takes in another summary. Of two last values of one instant the other's rules.
+    pub fn add(&mut self, other: &Summary) {
+        let count = self.count + other.count;
+        // Weighted, not summed: a sum of huge readings would be infinite.
+        let share = other.count as f64 / count as f64;
+        self.mean = self.mean * (1.0 - share) + other.mean * share;
+        self.count = count;
+        self.min = self.min.min(other.min);
+        self.max = self.max.max(other.max);
+        if other.last_at >= self.last_at {
+            self.last = other.last;
+            self.last_at = other.last_at;
+        }
+    }
+}
+
+/// Adds to what may be nothing yet.
+pub fn add(to: &mut Option<Summary>, summary: &Summary) {
+    match to {
+        Some(present) => present.add(summary),
+        None => *to = Some(*summary),
+    }
+}
+
+/// One key's hour: its numbers, and the ids that its rows lie between.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Hour {
+    pub summary: Option<Summary>,
+    pub first_id: i64,
+    pub last_id: i64,
+}
+
+/// What one transaction changes about the tiers.
+#[derive(Default)]
+pub struct Changes {
+    added: BTreeMap<(i64, i64), Hour>,
+    corrected: BTreeSet<(i64, i64)>,
+}
+
+impl Changes {
+    /// A row of an identity that is new.
+    pub fn add(&mut self, k: i64, second: i64, id: i64, value: Option<f64>) {
+        let hour = second.div_euclid(HOUR);
+        let summary = value.map(|value| Summary::of(value, second.rem_euclid(HOUR)));
+        let added = self.added.entry((hour, k)).or_insert(Hour {
+            summary: None,
+            first_id: id,
+            last_id: id,
+        });
+        added.first_id = added.first_id.min(id);
+        added.last_id = added.last_id.max(id);
+        if let Some(summary) = &summary {
+            add(&mut added.summary, summary);
+        }
+    }
+
+    /// A row that says something else than an earlier one of its identity: its hour cannot
+    /// be added to, it must be summed up anew.
+    pub fn correct(&mut self, k: i64, second: i64, id: i64) {
+        self.add(k, second, id, None);
+        self.corrected.insert((second.div_euclid(HOUR), k));
+    }
+
+    /// Writes the changes. `daily_until` is the day from which on no day is summed up yet.
+    pub fn write(self, connection: &Connection, daily_until: i64) -> rusqlite::Result<()> {
+        for ((hour, k), added) in &self.added {
+            let mut whole = *added;
+            if let Some(present) = read_hour(connection, *hour, *k)? {
+                whole.first_id = whole.first_id.min(present.first_id);
+                whole.last_id = whole.last_id.max(present.last_id);
+                whole.summary = present.summary;
+                if let Some(summary) = &added.summary {
+                    add(&mut whole.summary, summary);
+                }
+            }
+            write_hour(connection, *hour, *k, &whole)?;
+        }
+        let mut corrected: BTreeMap<i64, Vec<i64>> = BTreeMap::new();
+        for (hour, k) in &self.corrected {
+            corrected.entry(*hour).or_default().push(*k);
+        }
+        for (hour, keys) in corrected {
+            for keys in keys.chunks(limits::RECOMPUTED_KEYS) {
+                sum_up_hour(connection, hour, keys)?;
+            }
+        }
+        let days = self
+            .added
+            .keys()
+            .map(|(hour, k)| (hour.div_euclid(DAY / HOUR), *k));
+        for (day, k) in days.collect::<BTreeSet<_>>() {
+            if day < daily_until {
+                sum_up_day(connection, day, Some(k))?;
+            }
+        }
+        Ok(())
+    }
+}
+
+pub fn read_hour(connection: &Connection, hour: i64, k: i64) -> rusqlite::Result<Option<Hour>> {
+    let mut statement = connection.prepare_cached(
+        "SELECT count, min, mean, max, last, last_s, first_id, last_id FROM hourly \
+         WHERE hour = ?1 AND k = ?2",
+    )?;
+    statement
+        .query_row([hour, k], |row| {
+            Ok(Hour {
+                summary: read_summary(row)?,
+                first_id: row.get(6)?,
+                last_id: row.get(7)?,
+            })
+        })
+        .optional()
+}
+
+/// Reads count, min, mean, max, last and when that was from the first six columns.
+pub fn read_summary(row: &rusqlite::Row) -> rusqlite::Result<Option<Summary>> {
+    let count: i64 = row.get(0)?;
+    if count <= 0 {
+        return Ok(None);
+    }
+    Ok(Some(Summary {
+        count: count.unsigned_abs(),
+        min: row.get(1)?,
+        mean: row.get(2)?,
+        max: row.get(3)?,
+        last: row.get(4)?,
+        last_at: row.get(5)?,
+    }))
+}
+
+fn write_hour(connection: &Connection, hour: i64, k: i64, whole: &Hour) -> rusqlite::Result<()> {
+    let mut statement = connection.prepare_cached(
+        "INSERT OR REPLACE INTO hourly \
+         (hour, k, count, min, mean, max, last, last_s, first_id, last_id) \
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
+    )?;
+    let summary = whole.summary;
+    statement.execute(params![
+        hour,
+        k,
+        summary.map_or(0, |s| i64::try_from(s.count).unwrap_or(i64::MAX)),
+        summary.map(|s| s.min),
+        summary.map(|s| s.mean),
+        summary.map(|s| s.max),
+        summary.map(|s| s.last),
+        summary.map(|s| s.last_at),
+        whole.first_id,
+        whole.last_id,
+    ])?;
+    Ok(())
+}
+
+/// Sums an hour of some keys up from its rows.
+pub fn sum_up_hour(connection: &Connection, hour: i64, keys: &[i64]) -> rusqlite::Result<()> {
+    let mut hours: BTreeMap<String, (i64, Hour, BTreeMap<i64, Option<f64>>)> = BTreeMap::new();
+    let mut name = connection.prepare_cached("SELECT key FROM keys WHERE k = ?1")?;
+    for k in keys {
+        if let Some(present) = read_hour(connection, hour, *k)? {
+            let key: String = name.query_row([k], |row| row.get(0))?;
+            hours.insert(key, (*k, present, BTreeMap::new()));
+        }
+    }
+    let first = hours.values().map(|(_, hour, _)| hour.first_id).min();
+    let last = hours.values().map(|(_, hour, _)| hour.last_id).max();
+    let (Some(first), Some(last)) = (first, last) else {
+        return Ok(());
+    };
+    let mut rows = connection.prepare_cached(
+        "SELECT key, timestamp, value FROM records \
+         WHERE id BETWEEN ?1 AND ?2 AND timestamp >= ?3 AND timestamp < ?4 ORDER BY id",
+    )?;
+    let mut rows = rows.query(params![
+        first,
+        last,
+        Wall::from_second(hour * HOUR).to_string(),
+        Wall::from_second((hour + 1) * HOUR).to_string(),
+    ])?;
+    while let Some(row) = rows.next()? {
+        let key = row.get_ref(0)?.as_str()?;
+        if let Some((_, _, seconds)) = hours.get_mut(key) {
+            let at = second_of_hour(row.get_ref(1)?.as_str()?);
+            // Rows come by id: the highest of an identity is the one that stays.
+            seconds.insert(at, row.get(2)?);
+        }
+    }
+    for (k, mut whole, seconds) in hours.into_values() {
+        whole.summary = None;
+        for (at, value) in seconds {
+            if let Some(value) = value {
+                add(&mut whole.summary, &Summary::of(value, at));
+            }
+        }
+        write_hour(connection, hour, k, &whole)?;
+    }
+    Ok(())
+}
+
+/// The seconds of `…:MM:SSZ`.
+pub fn second_of_hour(timestamp: &str) -> i64 {
+    let two = |range: std::ops::Range<usize>| {
+        timestamp
+            .get(range)
+            .and_then(|text| text.parse::<i64>().ok())
+            .unwrap_or(0)
+    };
+    two(14..16) * 60 + two(17..19)
+}
+
+/// Sums a day up from its hours: of one key, or of all that have any.
+pub fn sum_up_day(connection: &Connection, day: i64, k: Option<i64>) -> rusqlite::Result<()> {
+    let mut hours = connection.prepare_cached(
+        "SELECT count, min, mean, max, last, hour * 3600 + last_s, k FROM hourly \
+         WHERE hour >= ?1 AND hour < ?2 AND count > 0 AND (?3 IS NULL OR k = ?3) ORDER BY hour",
+    )?;
+    let mut days: BTreeMap<i64, Option<Summary>> = BTreeMap::new();
+    days.extend(k.map(|k| (k, None)));
+    let per_day = DAY / HOUR;
+    let mut rows = hours.query(params![day * per_day, (day + 1) * per_day, k])?;
+    while let Some(row) = rows.next()? {
+        if let Some(summary) = read_summary(row)? {
+            add(days.entry(row.get(6)?).or_default(), &summary);
+        }
+    }
+    let mut write = connection.prepare_cached(
+        "INSERT OR REPLACE INTO daily (day, k, count, min, mean, max, last) \
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+    )?;
+    let mut clear = connection.prepare_cached("DELETE FROM daily WHERE day = ?1 AND k = ?2")?;
+    for (k, summary) in days {
+        match summary {
+            Some(s) => write.execute(params![
+                day,
+                k,
+                i64::try_from(s.count).unwrap_or(i64::MAX),
+                s.min,
+                s.mean,
+                s.max,
+                s.last
+            ])?,
+            None => clear.execute([day, k])?,
+        };
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn summaries_add_up_in_any_grouping() {
+        let values = [3.0, -1.5, 8.25, 8.25, 0.0];
+        let of = |range: std::ops::Range<usize>| {
+            let mut summary = None;
+            for index in range {
+                add(&mut summary, &Summary::of(values[index], index as i64));
+            }
+            summary
+        };
+        let whole = of(0..5).expect("five values");
+        assert_eq!((whole.count, whole.min, whole.max), (5, -1.5, 8.25));
+        assert!((whole.mean - 3.6).abs() < 1e-12);
+        assert_eq!(whole.last, 0.0);
+        for middle in 1..5 {
+            let mut late = of(middle..5);
+            add(&mut late, &of(0..middle).expect("at least one"));
+            let late = late.expect("five values");
+            assert!((late.mean - whole.mean).abs() < 1e-12);
+            assert_eq!(
+                Summary {
+                    mean: whole.mean,
+                    ..late
+                },
+                whole
+            );
+        }
+    }
+
+    #[test]
+    fn huge_readings_have_a_mean() {
+        let mut summary = Some(Summary::of(f64::MAX, 0));
+        add(&mut summary, &Summary::of(f64::MAX, 1));
+        add(&mut summary, &Summary::of(-f64::MAX, 2));
+        assert!(summary.is_some_and(|s| s.mean.is_finite()));
+    }
+
+    #[test]
+    fn the_second_of_an_hour_is_read_from_the_timestamp() {
+        for (timestamp, expected) in [
+            ("2025-12-31T23:59:59Z", 3_599),
+            ("2025-12-31T23:00:00Z", 0),
+            ("2025-12-31T23:01:07Z", 67),
+            ("broken", 0),
+        ] {
+            assert_eq!(second_of_hour(timestamp), expected);
+        }
+    }
+}

@@ -1,0 +1,275 @@
+//! Stories of the store thread's turns, with a clock that stands until it is moved.
+
+use super::*;
+use crate::db::testing::{Directory, T0, database, place, row, trusted};
+use crate::domain::freshness::Stamp;
+use crate::domain::time::{Trust, Wall};
+use crate::sys::clock::ManualClock;
+
+/// A writer without its thread, and what it shares.
+struct Scene {
+    directory: Directory,
+    shared: Arc<Shared>,
+    writer: Writer,
+    path: PathBuf,
+}
+
+impl Scene {
+    fn new() -> Scene {
+        Scene::with(|_| {})
+    }
+
+    fn with(change: impl FnOnce(&mut StoreSettings)) -> Scene {
+        let directory = Directory::new();
+        let path = directory.path("main-node.db");
+        let mut settings = StoreSettings::new(place(&path), "this-boot".to_owned());
+        change(&mut settings);
+        let opened = session::open(&settings.place, &settings.boot);
+        let shared = Arc::new(Shared::new(settings));
+        Scene {
+            writer: Writer::new(shared.clone(), opened),
+            directory,
+            shared,
+            path,
+        }
+    }
+
+    fn append(&self, rows: Vec<Row>, now: Moment) {
+        self.shared.append(rows, now.mono);
+    }
+
+    fn turn(&mut self, now: Moment) -> Storage {
+        self.writer.turn(now, false);
+        self.shared.status(now.mono)
+    }
+
+    /// Rows in the file, seen from outside.
+    fn stored(&self) -> i64 {
+        session::open_read_only(&self.path)
+            .and_then(|connection| {
+                connection.query_row("SELECT count(*) FROM records", [], |row| row.get(0))
+            })
+            .unwrap_or(0)
+    }
+}
+
+#[test]
+fn rows_of_a_minute_are_committed_together() {
+    let mut scene = Scene::new();
+    for second in [0, 10, 20, 30, 40, 50] {
+        scene.append(vec![row("t", T0 + second, 1.0)], trusted(second));
+        let status = scene.turn(trusted(second));
+        assert_eq!((status.rows_stored, status.trouble), (0, None));
+    }
+    assert_eq!(scene.stored(), 0);
+    let status = scene.turn(trusted(60));
+    assert_eq!((status.rows_stored, status.rows_waiting), (6, 0));
+    assert_eq!(scene.stored(), 6);
+}
+
+#[test]
+fn the_turn_says_when_it_wants_to_come_again() {
+    let mut scene = Scene::new();
+    scene.append(vec![row("t", T0, 1.0)], trusted(5));
+    assert_eq!(scene.writer.turn(trusted(10), false), trusted(65).mono);
+    assert_eq!(scene.writer.turn(trusted(65), false), trusted(125).mono);
+}
+
+#[test]
+fn rows_wait_for_a_clock_that_can_be_believed_and_are_then_stamped_rightly() {
+    let mut scene = Scene::new();
+    let doubtful = |second| Moment {
+        wall: Wall::from_second(77),
+        trust: Trust::Untrusted,
+        ..trusted(second)
+    };
+    let unstamped = Row {
+        stamp: Stamp::received(doubtful(0), None),
+        ..row("ours", T0, 1.0)
+    };
+    scene.append(vec![unstamped, row("own", T0 - 5, 2.0)], doubtful(0));
+    let status = scene.turn(doubtful(60));
+    assert_eq!(status.rows_stored, 1, "a source's own time needs no clock");
+    assert_eq!((status.rows_waiting, status.trouble), (1, None));
+    let status = scene.turn(trusted(120));
+    assert_eq!((status.rows_stored, status.rows_waiting), (2, 0));
+    let restored = database(&scene.path).restore().expect("it can be read");
+    let ours = restored.iter().find(|row| &*row.key == "ours");
+    assert_eq!(
+        ours.map(|row| row.stamp.observed),
+        Some(Wall::from_second(T0)),
+    );
+}
+
+#[test]
+fn patience_with_the_clock_ends() {
+    let mut scene = Scene::new();
+    let doubtful = |second| Moment {
+        wall: Wall::from_second(77 + second),
+        trust: Trust::Unknown,
+        ..trusted(second)
+    };
+    let unstamped = Row {
+        stamp: Stamp::received(doubtful(0), None),
+        ..row("ours", T0, 1.0)
+    };
+    scene.append(vec![unstamped], doubtful(0));
+    for second in [60, 120, 180, 240, 300, 360, 420, 480, 540] {
+        assert_eq!(scene.turn(doubtful(second)).rows_stored, 0);
+    }
+    assert_eq!(scene.turn(doubtful(600)).rows_stored, 1);
+    let meta: String = session::open_read_only(&scene.path)
+        .and_then(|connection| {
+            connection.query_row("SELECT meta FROM records", [], |row| row.get(0))
+        })
+        .expect("the row has a meta");
+    assert_eq!(meta, "{\"clock\":\"untrusted\"}");
+}
+
+#[test]
+fn stopping_commits_all_even_what_waits_for_the_clock() {
+    let directory = Directory::new();
+    let path = directory.path("main-node.db");
+    let doubtful = Moment {
+        trust: Trust::Untrusted,
+        ..trusted(0)
+    };
+    let settings = StoreSettings::new(place(&path), "this-boot".to_owned());
+    let opened = session::open(&settings.place, &settings.boot);
+    let clock = Arc::new(ManualClock::new(doubtful));
+    let store = start(settings, opened, clock).expect("a thread can be started");
+    let unstamped = Row {
+        stamp: Stamp::received(doubtful, None),
+        ..row("ours", T0, 1.0)
+    };
+    store.append(vec![unstamped, row("own", T0, 2.0)]);
+    assert!(store.stop(Duration::from_secs(60)));
+    assert_eq!(store.status().rows_stored, 2);
+    assert!(
+        !session::beside(&path, "-wal").exists(),
+        "the log is taken in"
+    );
+}
+
+#[test]
+fn a_thread_commits_what_is_due() {
+    let directory = Directory::new();
+    let path = directory.path("main-node.db");
+    let mut settings = StoreSettings::new(place(&path), "this-boot".to_owned());
+    settings.commit_every = Duration::ZERO;
+    let opened = session::open(&settings.place, &settings.boot);
+    let clock = Arc::new(ManualClock::new(trusted(0)));
+    let store = start(settings, opened, clock).expect("a thread can be started");
+    store.append(vec![row("t", T0, 1.0)]);
+    while store.status().rows_stored == 0 {
+        std::thread::yield_now();
+    }
+    assert!(store.stop(Duration::from_secs(60)));
+}
+
+/// The one seam where faults are put in: a file size that SQLite may not pass.
+fn fill(scene: &Scene) {
+    let open = lock(&scene.shared.database);
+    let connection = open.as_ref().expect("it is open").connection();
+    connection
+        .pragma_update(None, "max_page_count", 1)
+        .expect("a bound can be set");
+}
+
+fn many(from: i64) -> Vec<Row> {
+    (0..2_000)
+        .map(|at| row("t", T0 + from + at, at as f64))
+        .collect()
+}
+
+#[test]
+fn a_full_card_for_a_moment_costs_nothing() {
+    let mut scene = Scene::new();
+    fill(&scene);
+    scene.append(many(0), trusted(0));
+    let status = scene.turn(trusted(60));
+    let trouble = status.trouble.expect("it is said");
+    assert!(trouble.contains("no room is left on the card"), "{trouble}");
+    assert_eq!((status.rows_stored, status.rows_waiting), (0, 2_000));
+    // The bound was the connection's; the next attempt opens anew.
+    let status = scene.turn(trusted(61));
+    assert_eq!(status.trouble, None);
+    assert_eq!((status.rows_stored, status.rows_lost), (2_000, 0));
+}
+
+#[test]
+fn storage_that_stays_away_costs_the_oldest_rows_and_heals_by_itself() {
+    let mut scene = Scene::with(|settings| settings.rows_waiting = 3_000);
+    let aside = scene.directory.path("aside");
+    // The card is pulled: directory and all.
+    let gone = scene.directory.path("elsewhere");
+    std::fs::create_dir(&gone).expect("a directory can be made");
+    std::fs::rename(&scene.path, &aside).expect("a file can be moved");
+    std::fs::create_dir(&scene.path).expect("something else stands there");
+    let mut seconds = Vec::new();
+    for round in 0..3 {
+        let from = round * 2_000;
+        scene.append(many(from), trusted(from));
+        let status = scene.turn(trusted(from + 60));
+        assert!(status.trouble.is_some());
+        seconds.push(status.rows_waiting);
+    }
+    assert_eq!(seconds, [2_000, 3_000, 3_000]);
+    std::fs::remove_dir(&scene.path).expect("it goes again");
+    std::fs::rename(&aside, &scene.path).expect("the card is back");
+    let status = scene.turn(trusted(6_000));
+    assert_eq!(status.trouble, None);
+    assert_eq!((status.rows_stored, status.rows_lost), (3_000, 3_000));
+    assert_eq!(scene.stored(), 3_000);
+}
+
+#[test]
+fn attempts_come_less_often_while_storage_fails() {
+    let mut scene = Scene::new();
+    lock(&scene.shared.database).take();
+    std::fs::remove_file(&scene.path).expect("it can be removed");
+    std::fs::create_dir(&scene.path).expect("something else stands there");
+    scene.append(vec![row("t", T0, 1.0)], trusted(0));
+    let mut now = trusted(60);
+    let mut waits = Vec::new();
+    for _ in 0..8 {
+        let again = scene.writer.turn(now, false);
+        waits.push(again.since(now.mono).as_secs());
+        let rest = again.since(now.mono);
+        now.mono = now.mono.after(rest);
+        now.wall = now.wall.after(rest);
+    }
+    assert_eq!(waits, [1, 2, 4, 8, 16, 32, 60, 60]);
+    assert_eq!(scene.shared.status(now.mono).rows_waiting, 1);
+}
+
+#[test]
+fn another_file_put_in_place_is_taken_up() {
+    let mut scene = Scene::new();
+    scene.append(vec![row("t", T0, 1.0)], trusted(0));
+    scene.turn(trusted(60));
+    let aside = scene.directory.path("aside.db");
+    std::fs::rename(&scene.path, &aside).expect("a file can be moved");
+    scene.append(vec![row("t", T0 + 60, 1.0)], trusted(60));
+    let status = scene.turn(trusted(120));
+    assert_eq!((status.rows_stored, status.trouble), (2, None));
+    assert_eq!(scene.stored(), 1);
+}
+
+#[test]
+fn a_write_that_does_not_come_back_is_trouble() {
+    let scene = Scene::new();
+    scene.append(vec![row("t", T0, 1.0)], trusted(0));
+    lock(&scene.shared.queue).committing_since = Some(trusted(0).mono);
+    assert_eq!(scene.shared.status(trusted(20).mono).trouble, None);
+    let trouble = scene.shared.status(trusted(90).mono).trouble;
+    assert!(trouble.is_some_and(|trouble| trouble.contains("90 s")));
+}
+
+#[test]
+fn sizes_are_told() {
+    let mut scene = Scene::new();
+    scene.append(many(0), trusted(0));
+    let status = scene.turn(trusted(60));
+    assert!(status.database_bytes > 100_000, "{status:?}");
+}

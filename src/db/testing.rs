@@ -1,0 +1,117 @@
+//! What the tests of the database share: a directory of their own, rows, goldens.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use super::repository::{Database, Entry};
+use super::session::{Place, open};
+use crate::domain::freshness::Stamp;
+use crate::domain::ledger::Row;
+use crate::domain::reading::Value;
+use crate::domain::time::{Moment, Mono, Trust, Wall};
+
+/// A directory that goes with its owner.
+pub struct Directory(PathBuf);
+
+impl Directory {
+    pub fn new() -> Directory {
+        static COUNT: AtomicU64 = AtomicU64::new(0);
+        let count = COUNT.fetch_add(1, Ordering::Relaxed);
+        let name = format!("main-node-db-{}-{count}", std::process::id());
+        let path = std::env::temp_dir().join(name);
+        std::fs::create_dir(&path).expect("a directory of one's own can be made");
+        Directory(path)
+    }
+
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.0.join(name)
+    }
+
+    pub fn names(&self) -> Vec<String> {
+        let entries = std::fs::read_dir(&self.0).expect("the directory can be read");
+        let mut names: Vec<String> = entries
+            .flatten()
+            .map(|entry| entry.file_name().to_string_lossy().into_owned())
+            .collect();
+        names.sort();
+        names
+    }
+}
+
+impl Drop for Directory {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+pub fn place(path: &Path) -> Place {
+    Place {
+        path: path.to_owned(),
+        is_default: false,
+    }
+}
+
+pub fn database(path: &Path) -> Database {
+    open(&place(path), "this-boot").expect("a database can be opened")
+}
+
+/// A moment at which the machine has run for `second` seconds since `T0`, its clock right.
+pub fn trusted(second: i64) -> Moment {
+    Moment {
+        mono: Mono((1_000_000 + second).unsigned_abs() * 1000),
+        wall: Wall::from_second(T0 + second),
+        trust: Trust::Trusted,
+    }
+}
+
+/// 2025-10-30T20:00:00Z.
+pub const T0: i64 = 1_761_854_400;
+
+/// A row whose source says its own time: the second is since 1970.
+pub fn row(key: &str, second: i64, value: f64) -> Row {
+    row_of(key, second, Value::Number(value))
+}
+
+pub fn row_of(key: &str, second: i64, value: Value) -> Row {
+    let observed = Wall::from_second(second);
+    Row {
+        key: Arc::from(key),
+        value,
+        unit: Some(Arc::from("°C")),
+        source: Arc::from("weather"),
+        stamp: Stamp::received(trusted(second - T0), Some(observed)),
+    }
+}
+
+pub fn entries(rows: impl IntoIterator<Item = Row>) -> Vec<Entry> {
+    let entry = |row| Entry {
+        row,
+        untrusted: false,
+    };
+    rows.into_iter().map(entry).collect()
+}
+
+/// Compares with a file of the repository, or rewrites it where `UPDATE_GOLDEN` is set.
+pub fn golden(file: &str, found: &str) {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(file);
+    if std::env::var_os("UPDATE_GOLDEN").is_some() {
+        let directory = path.parent().expect("goldens are in a directory");
+        std::fs::create_dir_all(directory).expect("it can be made");
+        std::fs::write(&path, found).expect("a golden can be written");
+    }
+    let expected = std::fs::read_to_string(&path).unwrap_or_default();
+    assert_eq!(found, expected, "{file}; UPDATE_GOLDEN=1 rewrites it");
+}
+
+/// Numbers that look random and are the same every time.
+pub struct Dice(pub u64);
+
+impl Dice {
+    pub fn below(&mut self, bound: u64) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        self.0 % bound
+    }
+}

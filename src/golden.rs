@@ -1,0 +1,41 @@
+//! Whole outputs held against files in `tests/golden`.
+//!
+//! For tests alone. `UPDATE_GOLDEN=1 cargo test` writes what is; the diff is for review.
+
+use std::path::PathBuf;
+
+/// Holds `found` against the golden file of that name.
+pub fn check(name: &str, found: &str) {
+    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+        .join("tests/golden")
+        .join(name);
+    if std::env::var_os("UPDATE_GOLDEN").is_some() {
+        std::fs::write(&path, found).expect("the golden file can be written");
+        return;
+    }
+    let expected = std::fs::read_to_string(&path).unwrap_or_default();
+    let differs = expected
+        .lines()
+        .zip(found.lines())
+        .position(|(a, b)| a != b);
+    if expected != found {
+        let line = differs.unwrap_or(expected.lines().count().min(found.lines().count()));
+        panic!(
+            "{name} differs from line {}:\nexpected: {:?}\nfound:    {:?}\n\
+             UPDATE_GOLDEN=1 cargo test writes what is.",
+            line + 1,
+            expected.lines().nth(line),
+            found.lines().nth(line)
+        );
+    }
+}
+
+/// An empty directory of this test run's own.
+pub fn scratch(name: &str) -> PathBuf {
+    let unique = format!("main-node-test-{}-{name}", std::process::id());
+    let path = std::env::temp_dir().join(unique);
+    // Left over from an earlier run that had this process id.
+    let _ = std::fs::remove_dir_all(&path);
+    std::fs::create_dir_all(&path).expect("a temporary directory can be made");
+    path
+}

@@ -1,0 +1,217 @@
+//! From observations to what is published and stored.
+//!
+//! One thread, named `ingest`, owns the ledger. It waits for the next observation, but no
+//! longer than until the truth changes by itself: a value turns stale, an alert opens, the
+//! clock becomes trusted. It never waits for the disk, and it decides nothing: `domain` does.
+
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::time::Duration;
+
+use crate::domain::alert::{self, Rules};
+use crate::domain::ledger::{Ledger, Row};
+use crate::domain::plan::Plan;
+use crate::domain::reading::Observation;
+use crate::domain::snapshot::Snapshot;
+use crate::domain::time::{Moment, Mono};
+use crate::limits;
+use crate::sys::beat::Beat;
+use crate::sys::clock::Clock;
+use crate::sys::thread::shielded;
+
+pub struct Ingest {
+    pub plan: Arc<Plan>,
+    pub rules: Rules,
+    pub ledger: Ledger,
+    pub clock: Arc<dyn Clock>,
+    pub beat: Beat,
+    /// Takes rows to be stored; must not block.
+    pub store: Box<dyn Fn(Vec<Row>) + Send>,
+    /// Takes the new truth; must not block.
+    pub publish: Box<dyn Fn(Arc<Snapshot>) + Send>,
+}
+
+impl Ingest {
+    /// Turns until every sender of observations is gone.
+    pub fn run(mut self, observations: &Receiver<Observation>) {
+        let started = self.clock.now().mono;
+        let mut wait = Duration::ZERO;
+        loop {
+            let first = match observations.recv_timeout(wait) {
+                Ok(observation) => Some(observation),
+                Err(RecvTimeoutError::Timeout) => None,
+                Err(RecvTimeoutError::Disconnected) => return,
+            };
+            // Whatever else has come is one change for the displays.
+            let arrived = first.into_iter().chain(observations.try_iter());
+            let arrived: Vec<Observation> = arrived.take(limits::OBSERVATION_QUEUE).collect();
+            wait = shielded("ingest", || self.turn(arrived, started))
+                .unwrap_or(limits::INGEST_PATIENCE);
+            self.beat.turned(self.clock.now().mono);
+        }
+    }
+
+    /// Takes what arrived into account and publishes; returns how long nothing can change.
+    fn turn(&mut self, arrived: Vec<Observation>, started: Mono) -> Duration {
+        let now = self.clock.now();
+        self.ledger.settle(now);
+        for observation in arrived {
+            let rows = self.ledger.apply(observation);
+            (self.store)(rows);
+        }
+        let snapshot = self.judge(now, started);
+        let wait = match snapshot.changes_at {
+            Some(at) => at.since(now.mono).min(limits::INGEST_PATIENCE),
+            None => limits::INGEST_PATIENCE,
+        };
+        (self.publish)(Arc::new(snapshot));
+        wait
+    }
+
+    fn judge(&self, now: Moment, started: Mono) -> Snapshot {
+        let mut snapshot = self.ledger.snapshot(now);
+        let judged = alert::judge(&self.rules, &self.plan, &snapshot, started);
+        snapshot.changes_at = snapshot
+            .changes_at
+            .into_iter()
+            .chain(judged.changes_at)
+            .min();
+        snapshot.alert = alert::for_displays(&judged.open);
+        snapshot.alerts = judged.open;
+        snapshot
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::health::{Cause, Failure};
+    use crate::domain::plan::test_plan;
+    use crate::domain::reading::{Outcome, Reading, Value};
+    use crate::domain::time::{Trust, Wall};
+    use crate::sys::clock::ManualClock;
+    use std::sync::Mutex;
+
+    struct Bench {
+        ingest: Ingest,
+        clock: Arc<ManualClock>,
+        published: Arc<Mutex<Vec<Arc<Snapshot>>>>,
+        stored: Arc<Mutex<Vec<Row>>>,
+    }
+
+    impl Bench {
+        fn new() -> Bench {
+            let plan = Arc::new(test_plan(1, Duration::from_secs(60)));
+            let clock = Arc::new(ManualClock::new(Moment {
+                mono: Mono(1_000),
+                wall: Wall(1_761_854_400_000),
+                trust: Trust::Trusted,
+            }));
+            let published = Arc::new(Mutex::new(Vec::new()));
+            let stored = Arc::new(Mutex::new(Vec::new()));
+            let ingest = Ingest {
+                ledger: Ledger::new(plan.clone()),
+                plan,
+                rules: Rules::default(),
+                clock: clock.clone(),
+                beat: Beat::default(),
+                store: Box::new({
+                    let stored = stored.clone();
+                    move |rows| stored.lock().unwrap().extend(rows)
+                }),
+                publish: Box::new({
+                    let published = published.clone();
+                    move |snapshot| published.lock().unwrap().push(snapshot)
+                }),
+            };
+            Bench {
+                ingest,
+                clock,
+                published,
+                stored,
+            }
+        }
+
+        fn turn(&mut self, outcomes: Vec<Outcome>) -> Duration {
+            let arrived = outcomes.into_iter().map(|outcome| Observation {
+                source: 0,
+                at: self.clock.now(),
+                duration: Duration::from_millis(20),
+                bytes: 10,
+                outcome,
+                next_in: Duration::from_secs(60),
+            });
+            self.ingest.turn(arrived.collect(), Mono(1_000))
+        }
+
+        fn last(&self) -> Arc<Snapshot> {
+            self.published
+                .lock()
+                .unwrap()
+                .last()
+                .expect("published")
+                .clone()
+        }
+    }
+
+    fn reading(value: f64) -> Outcome {
+        Outcome::Readings {
+            observed: None,
+            readings: vec![Reading {
+                key: "t".into(),
+                value: Value::Number(value),
+                unit: None,
+            }],
+            issues: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn an_observation_is_published_and_stored() {
+        let mut bench = Bench::new();
+        bench.turn(vec![reading(21.4)]);
+        assert_eq!(bench.last().records[0].value, Value::Number(21.4));
+        assert_eq!(bench.stored.lock().unwrap().len(), 1);
+    }
+
+    #[test]
+    fn what_arrives_together_is_published_once() {
+        let mut bench = Bench::new();
+        bench.turn(vec![reading(1.0), reading(2.0)]);
+        assert_eq!(bench.published.lock().unwrap().len(), 1);
+        assert_eq!(bench.last().records[0].value, Value::Number(2.0));
+    }
+
+    #[test]
+    fn a_value_turns_stale_without_an_observation_and_the_wait_ends_then() {
+        let mut bench = Bench::new();
+        let wait = bench.turn(vec![reading(21.4)]);
+        assert!(wait <= Duration::from_secs(181));
+        assert!(!bench.last().records[0].stale);
+        bench.clock.advance(Duration::from_millis(180_001));
+        bench.turn(Vec::new());
+        assert!(bench.last().records[0].stale);
+        assert_eq!(
+            bench.last().records[0].value,
+            Value::Number(21.4),
+            "last-good stays"
+        );
+    }
+
+    #[test]
+    fn a_source_that_goes_on_failing_raises_an_alert_and_success_ends_it() {
+        let mut bench = Bench::new();
+        let failed = || Outcome::Failed {
+            failure: Failure::new(Cause::Dns, "the name cannot be resolved."),
+            issues: Vec::new(),
+        };
+        for _ in 0..5 {
+            bench.turn(vec![failed()]);
+            bench.clock.advance(Duration::from_secs(60));
+        }
+        bench.turn(Vec::new());
+        assert_eq!(bench.last().alert.as_deref(), Some("source0: no data"));
+        bench.turn(vec![reading(1.0)]);
+        assert_eq!(bench.last().alert, None);
+    }
+}
