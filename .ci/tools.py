@@ -33,7 +33,6 @@ PYPI = {
 UNPACKED = {
     "promtool": ("prometheus", "usr/bin/promtool", []),
     "prometheus": ("prometheus", "usr/bin/prometheus", []),
-    "alertmanager": ("prometheus-alertmanager", "usr/bin/prometheus-alertmanager", []),
     "netdata": (
         "netdata-core",
         "usr/sbin/netdata",
@@ -64,7 +63,7 @@ def tool(name):
     if name in UNPACKED:
         package, member, links = UNPACKED[name]
         present = shutil.which(name)
-        if present and package != "prometheus-alertmanager":
+        if present:
             return pathlib.Path(present)
         for needed in [package, *links]:
             unpack(needed)

@@ -19,7 +19,7 @@ def glances():
     published = place / "glances.json"
     published.write_bytes(get(api, "/openapi.json", seconds=10).body)
 
-    binary = node_for(published, "glances")
+    binary = node_for([published], "glances")
     sources = glances_sources(binary, place, api)
     agrees_with_this_machine(binary, place, sources)
     code, _ = server.stop(10)
@@ -40,16 +40,16 @@ def start_glances(place):
     return server, address
 
 
-def node_for(published, name, *flags):
-    """A main-node whose generated client is that of `published`, built in a scratch copy."""
+def node_for(files, name):
+    """A main-node whose generated client is that of `files`, built in a scratch copy."""
     scratch = WORK / "scratch" / name
     copy_workspace(scratch)
     before = (ROOT / "src/api/client.rs").read_bytes()
     # The dependencies are the same, so the target directory is too: cargo keeps packages of
     # different paths apart, and only the uplifted binary has to be fetched away.
     environment = clean_environment(CARGO_TARGET_DIR=str(ROOT / "target"))
-    code, out, err = run(["cargo", "codegen", published, *flags], 180, cwd=scratch, env=environment)
-    expect(code == 0, f"cargo codegen takes {published.name} as it is", out + err)
+    code, out, err = run(["cargo", "codegen", *files], 180, cwd=scratch, env=environment)
+    expect(code == 0, f"cargo codegen takes {' and '.join(file.name for file in files)} as published", out + err)
     print("        " + ((out + err).strip().splitlines() or ["(no report)"])[-1])
     code, out, err = run(["cargo", "build", "--locked", "--quiet", "--bin", "main-node"], 300, cwd=scratch, env=environment)
     expect(code == 0, "and main-node compiles with that client", out + err)
