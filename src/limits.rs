@@ -37,8 +37,25 @@ pub const RESOLVE_TIMEOUT: Duration = Duration::from_secs(8);
 pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// Redirects followed in one fetch.
 pub const REDIRECTS: u32 = 5;
-/// Read and write buffer of one connection; ureq's default is 128 KiB each.
+/// Write buffer of one connection, which the longest line of a request has to fit; ureq's
+/// default is 128 KiB. The read buffer takes a whole response head.
 pub const TRANSPORT_BUFFER_BYTES: usize = 16 * 1024;
+/// Each buffer of the socket below TLS, which buffers whole records itself.
+pub const TLS_BUFFER_BYTES: usize = 4 * 1024;
+/// How long an unused connection is kept for the next fetch.
+pub const KEPT_CONNECTION: Duration = Duration::from_secs(90);
+/// How often a wait of the kernel's (lookup, connect) looks whether the node stops.
+pub const STOP_GLANCE: Duration = Duration::from_millis(50);
+/// Values of one JSON body: at about 100 bytes each in memory, 20 MB for the moment of
+/// reading. A body of 4 MiB could hold two million.
+pub const JSON_VALUES: usize = 200_000;
+/// A wall clock before this (2026-01-01) is wrong, since the program is younger:
+/// certificates cannot be judged by it.
+pub const EARLIEST_WALL_S: i64 = 1_767_225_600;
+/// Bytes of an `ETag` or `Last-Modified` that is sent back.
+pub const VALIDATOR_BYTES: usize = 1024;
+/// Failures in a row after which connections are opened anew and nothing kept is trusted.
+pub const FRESH_POOL_AFTER: u64 = 3;
 /// The longest pause between attempts that back-off alone makes.
 pub const BACK_OFF: Duration = Duration::from_secs(15 * 60);
 /// The longest `Retry-After` that is obeyed: a server that says more is asked daily.

@@ -3,6 +3,7 @@ mod api;
 mod cli;
 mod commands;
 mod config;
+mod db;
 mod domain;
 #[cfg(test)]
 mod golden;

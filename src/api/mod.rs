@@ -3,7 +3,17 @@
 //! One thread per source, named `fetch-<source>`. Never touches the database, the HTTP
 //! server or another source.
 
+mod attribution;
+mod chronicle;
 pub mod client;
+mod connect;
+#[cfg(test)]
+mod fault_server;
+#[cfg(test)]
+mod faults;
 pub mod fetcher;
+mod json;
+pub mod plain;
+mod redirect;
 pub mod request;
 pub mod transport;

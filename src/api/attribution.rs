@@ -1,0 +1,439 @@
+//! Every way in which a fetch can fail, to its one cause and one sentence for people.
+//!
+//! Pure. The sentences are made here from what is known to be harmless (host names, sizes,
+//! times, certificate names): a library's own text never passes, since it may hold a URL
+//! with its query.
+
+use std::io;
+use std::time::Duration;
+
+use rustls::CertificateError;
+use ureq::http::StatusCode;
+use ureq::{Error, Timeout};
+
+use super::connect::Plight;
+use crate::domain::health::{Cause, Failure};
+use crate::domain::time::{Moment, Trust, Wall, words};
+use crate::limits;
+
+/// How far the exchange had come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Phase {
+    Head,
+    Body,
+}
+
+/// What the sentences may mention.
+#[derive(Debug, Clone, Copy)]
+pub struct Scene<'a> {
+    /// Host, with its port where that is not the scheme's own.
+    pub host: &'a str,
+    pub phase: Phase,
+    pub timeout: Duration,
+    pub body_limit: u64,
+    pub now: Moment,
+}
+
+/// The cause of an error of ureq's; `None` if the node is stopping.
+pub fn attribute(error: &Error, scene: Scene) -> Option<Failure> {
+    let host = scene.host;
+    let fail = |cause, detail: String| Some(Failure::new(cause, detail));
+    match error {
+        Error::Other(inner) => match inner.downcast_ref::<Plight>() {
+            Some(plight) => attribute_plight(plight, scene),
+            None => fail(
+                Cause::Connect,
+                format!("the connection to {host} failed in a way that nobody foresaw"),
+            ),
+        },
+        Error::Io(error) => Some(attribute_io(error, scene)),
+        Error::Timeout(which) => Some(attribute_timeout(*which, scene)),
+        Error::HostNotFound => fail(Cause::Dns, no_such_host(host)),
+        Error::BodyExceedsLimit(_) => Some(body_too_large(scene)),
+        Error::LargeResponseHeader(..) => fail(
+            Cause::TooLarge,
+            format!(
+                "{host} sent a head of more than {}",
+                size_words(limits::RESPONSE_HEAD_BYTES as u64)
+            ),
+        ),
+        Error::Protocol(error) => Some(attribute_protocol(error, host)),
+        Error::Decompress(..) => fail(
+            Cause::Protocol,
+            format!("the answer of {host} is said to be gzip and cannot be unpacked"),
+        ),
+        Error::Rustls(error) => Some(attribute_tls(error, scene)),
+        Error::Tls(_) | Error::Pem(_) | Error::TlsRequired => fail(
+            Cause::Tls,
+            format!("no secure connection to {host} came about"),
+        ),
+        Error::StatusCode(code) => Some(attribute_status(*code, host, None)),
+        Error::ConnectProxyFailed(_) => fail(
+            Cause::Connect,
+            format!("the proxy does not connect to {host}"),
+        ),
+        Error::InvalidProxyUrl => fail(
+            Cause::Connect,
+            "the configured proxy is not a URL that can be used".to_owned(),
+        ),
+        Error::ConnectionFailed => fail(
+            Cause::Connect,
+            format!("no connection to {host} came about"),
+        ),
+        Error::TooManyRedirects | Error::RedirectFailed => fail(
+            Cause::Redirect,
+            format!("{host} sends the node elsewhere, and it cannot follow"),
+        ),
+        Error::BadUri(_) | Error::Http(_) | Error::RequireHttpsOnly(_) => fail(
+            Cause::Protocol,
+            "no request can be made of this source's address, parameters and headers".to_owned(),
+        ),
+        Error::BodyStalled => fail(Cause::Protocol, broke_off(host)),
+        // The enum may grow with ureq.
+        _ => fail(
+            Cause::Protocol,
+            format!("the exchange with {host} failed in a way that nobody foresaw"),
+        ),
+    }
+}
+
+fn attribute_plight(plight: &Plight, scene: Scene) -> Option<Failure> {
+    let host = scene.host;
+    let failure = match plight {
+        Plight::Stopped => return None,
+        Plight::Lookup(error) => {
+            // Only the text of getaddrinfo tells an unknown name from a silent server;
+            // glibc and musl word it differently.
+            let text = error.to_string();
+            let silent = ["emporary failure", "Try again"];
+            let detail = match silent.iter().any(|part| text.contains(part)) {
+                true => format!(
+                    "no name server says where {host} is; is the network or the router down?"
+                ),
+                false => no_such_host(host),
+            };
+            Failure::new(Cause::Dns, detail)
+        }
+        Plight::LookupTimeout => Failure::new(
+            Cause::Dns,
+            format!("no name server said in time where {host} is"),
+        ),
+        Plight::Connect(error) => attribute_connect(error, host),
+        Plight::ConnectTimeout => Failure::new(
+            Cause::Timeout,
+            format!("{host} did not take a connection in time; is it switched on?"),
+        ),
+    };
+    Some(failure)
+}
+
+fn no_such_host(host: &str) -> String {
+    format!("there is no host named {host}; is the name right?")
+}
+
+fn attribute_connect(error: &io::Error, host: &str) -> Failure {
+    use io::ErrorKind::*;
+    let (cause, detail) = match error.kind() {
+        ConnectionRefused => (
+            Cause::Connect,
+            format!("{host} refuses connections; is the service there running?"),
+        ),
+        HostUnreachable => (
+            Cause::Connect,
+            format!("{host} cannot be reached; is it switched on?"),
+        ),
+        NetworkUnreachable | NetworkDown | AddrNotAvailable => (
+            Cause::Network,
+            format!("there is no way to {host}; is this node's network up?"),
+        ),
+        PermissionDenied => (
+            Cause::Connect,
+            format!("a firewall on this node forbids connections to {host}"),
+        ),
+        ConnectionReset | ConnectionAborted => (Cause::Connect, hung_up(host)),
+        _ => (
+            Cause::Network,
+            format!("this node could not open a connection to {host}"),
+        ),
+    };
+    Failure::new(cause, detail)
+}
+
+fn attribute_io(error: &io::Error, scene: Scene) -> Failure {
+    use io::ErrorKind::*;
+    let host = scene.host;
+    let inner = error.get_ref().and_then(|inner| inner.downcast_ref());
+    if let Some(error) = inner {
+        return attribute_tls(error, scene);
+    }
+    match (scene.phase, error.kind()) {
+        (_, TimedOut | WouldBlock) => attribute_timeout(Timeout::Global, scene),
+        (_, NetworkUnreachable | NetworkDown | HostUnreachable) => attribute_connect(error, host),
+        (Phase::Head, _) => Failure::new(Cause::Connect, hung_up(host)),
+        (Phase::Body, _) => Failure::new(Cause::Protocol, broke_off(host)),
+    }
+}
+
+fn hung_up(host: &str) -> String {
+    format!("{host} closed the connection without an answer")
+}
+
+pub fn broke_off(host: &str) -> String {
+    format!("the answer of {host} broke off in the middle")
+}
+
+fn attribute_timeout(which: Timeout, scene: Scene) -> Failure {
+    let host = scene.host;
+    let detail = match (which, scene.phase) {
+        (Timeout::Resolve, _) => {
+            let detail = format!("no name server said in time where {host} is");
+            return Failure::new(Cause::Dns, detail);
+        }
+        (Timeout::Connect, _) => {
+            format!("{host} did not take a connection in time; is it switched on?")
+        }
+        (_, Phase::Head) => format!("{host} did not answer within {}", span(scene.timeout)),
+        (_, Phase::Body) => format!(
+            "the answer of {host} was not whole within {}",
+            span(scene.timeout)
+        ),
+    };
+    Failure::new(Cause::Timeout, detail)
+}
+
+/// A configured duration; tests use some shorter than a second.
+fn span(duration: Duration) -> String {
+    match duration.as_secs() {
+        0 => format!("{} ms", duration.as_millis()),
+        _ => words(duration),
+    }
+}
+
+pub fn body_too_large(scene: Scene) -> Failure {
+    let limit = size_words(scene.body_limit);
+    Failure::new(
+        Cause::TooLarge,
+        format!("the answer of {} is larger than {limit}", scene.host),
+    )
+}
+
+/// ureq does not export the type of its protocol errors, but shows the variant's name.
+fn attribute_protocol(error: &impl std::fmt::Debug, host: &str) -> Failure {
+    let variant = variant_name(error);
+    let detail = match variant.as_str() {
+        "HttpParseTooManyHeaders" => {
+            let detail = format!("{host} sent more headers than a response may have");
+            return Failure::new(Cause::TooLarge, detail);
+        }
+        "HttpParseFail" | "UnsupportedVersion" | "BadHeader" | "HeadersWith100" => {
+            format!("what {host} sends is not HTTP")
+        }
+        "TooManyContentLengthHeaders" | "BadContentLengthHeader" | "ConflictingBodyHeaders" => {
+            format!("{host} contradicts itself about the length of its answer")
+        }
+        "ChunkLenNotAscii" | "ChunkLenNotANumber" | "ChunkExpectedCrLf" => {
+            format!("the answer of {host} is broken: a chunk without its length")
+        }
+        "NoLocationHeader" | "BadLocationHeader" => {
+            let detail = format!("{host} sends the node elsewhere without saying where");
+            return Failure::new(Cause::Redirect, detail);
+        }
+        "TooManyHostHeaders" | "BadHostHeader" | "BadAuthorizationHeader" | "OutputOverflow" => {
+            "no request can be made of this source's address, parameters and headers".to_owned()
+        }
+        _ => format!("{host} does not keep to HTTP"),
+    };
+    Failure::new(Cause::Protocol, detail)
+}
+
+fn attribute_tls(error: &rustls::Error, scene: Scene) -> Failure {
+    let host = scene.host;
+    let tls = |detail: String| Failure::new(Cause::Tls, detail);
+    match error {
+        rustls::Error::InvalidCertificate(problem) => attribute_certificate(problem, scene),
+        rustls::Error::FailedToGetCurrentTime => clock_is_wrong(scene),
+        rustls::Error::InvalidMessage(_) => tls(format!(
+            "{host} does not speak TLS on that port; is it http:// rather than https://?"
+        )),
+        rustls::Error::PeerIncompatible(_) => tls(format!(
+            "{host} speaks only versions of TLS that are no longer safe"
+        )),
+        rustls::Error::AlertReceived(alert) => tls(format!(
+            "{host} ended the secure handshake: {}",
+            variant_name(alert)
+        )),
+        other => tls(format!(
+            "no secure connection to {host} came about: {}",
+            variant_name(other)
+        )),
+    }
+}
+
+fn attribute_certificate(problem: &CertificateError, scene: Scene) -> Failure {
+    let host = scene.host;
+    let tls = |detail: String| Failure::new(Cause::Tls, detail);
+    match problem {
+        CertificateError::ExpiredContext { not_after, .. } => tls(format!(
+            "the certificate of {host} expired on {}{}",
+            date(*not_after),
+            doubt(scene.now)
+        )),
+        CertificateError::Expired => tls(format!(
+            "the certificate of {host} has expired{}",
+            doubt(scene.now)
+        )),
+        // A clock that nobody has set is the likelier culprit: a Pi wakes up in its past.
+        CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. }
+            if scene.now.trust == Trust::Untrusted =>
+        {
+            clock_is_wrong(scene)
+        }
+        CertificateError::NotValidYetContext { not_before, .. } => tls(format!(
+            "the certificate of {host} is valid from {} on, and it is {} here",
+            date(*not_before),
+            &scene.now.wall.to_string()[..10]
+        )),
+        CertificateError::NotValidYet => tls(format!("the certificate of {host} is not valid yet")),
+        CertificateError::NotValidForName => {
+            tls(format!("the certificate of {host} is for another name"))
+        }
+        CertificateError::NotValidForNameContext { presented, .. } => tls(format!(
+            "the certificate of {host} is for {}",
+            names(presented)
+        )),
+        CertificateError::UnknownIssuer => tls(format!(
+            "nobody whom this node trusts vouches for the certificate of {host}; if it is \
+             your own, name its CA in `ca_file`"
+        )),
+        other if format!("{other:?}").contains("CaUsedAsEndEntity") => tls(format!(
+            "the certificate of {host} is a CA's (CA:TRUE), which no server may use; make \
+             one that says CA:FALSE"
+        )),
+        other => tls(format!(
+            "the certificate of {host} cannot be accepted: {}",
+            variant_name(other)
+        )),
+    }
+}
+
+/// Up to three of the names that a certificate holds: `DnsName("example.org")`.
+fn names(presented: &[String]) -> String {
+    let bare = |name: &String| -> String {
+        let inner = name.split('"').nth(1).unwrap_or(name);
+        inner.chars().filter(|c| !c.is_control()).take(64).collect()
+    };
+    match presented {
+        [] => "no name at all".to_owned(),
+        [..] => {
+            let mut shown: Vec<String> = presented.iter().take(3).map(bare).collect();
+            if presented.len() > 3 {
+                shown.push("others".to_owned());
+            }
+            shown.join(", ")
+        }
+    }
+}
+
+fn date(time: rustls::pki_types::UnixTime) -> String {
+    let second = i64::try_from(time.as_secs()).unwrap_or(i64::MAX);
+    Wall::from_second(second).to_string()[..10].to_owned()
+}
+
+fn doubt(now: Moment) -> String {
+    match now.trust {
+        Trust::Untrusted => format!(
+            ", if this node's clock ({}), which nobody has set, is right",
+            &now.wall.to_string()[..10]
+        ),
+        Trust::Trusted | Trust::Unknown => String::new(),
+    }
+}
+
+/// The clock forbids to judge certificates.
+pub fn clock_is_wrong(scene: Scene) -> Failure {
+    Failure::new(
+        Cause::Clock,
+        format!(
+            "this node's clock says {}, which cannot be right, so the certificate of {} \
+             cannot be judged; the node waits for the time to be set",
+            &scene.now.wall.to_string()[..10],
+            scene.host
+        ),
+    )
+}
+
+/// The name of an enum's variant, without what it carries.
+fn variant_name(value: &impl std::fmt::Debug) -> String {
+    let text = format!("{value:?}");
+    let end = text.find(|c: char| !c.is_ascii_alphanumeric());
+    text[..end.unwrap_or(text.len())].to_owned()
+}
+
+/// A status that brings no reading.
+pub fn attribute_status(code: u16, host: &str, retry_after: Option<Duration>) -> Failure {
+    let reason = StatusCode::from_u16(code)
+        .ok()
+        .and_then(|status| status.canonical_reason())
+        .map_or(String::new(), |reason| format!(" {reason}"));
+    let (cause, detail) = match code {
+        204 | 205 => (
+            Cause::Protocol,
+            format!("{host} answers {code}{reason}: success, and nothing to read"),
+        ),
+        304 => (
+            Cause::Protocol,
+            format!("{host} answers 304 Not Modified, and nothing was read before"),
+        ),
+        100..=299 => (
+            Cause::Protocol,
+            format!("{host} answers {code}{reason}, which no request here asks for"),
+        ),
+        300..=399 => (
+            Cause::Redirect,
+            format!("{host} answers {code}{reason} without saying where to go"),
+        ),
+        401 | 403 => (
+            Cause::HttpStatus,
+            format!("{host} answers {code}{reason}: the credentials are missing or wrong"),
+        ),
+        404 | 410 => (
+            Cause::HttpStatus,
+            format!("{host} answers {code}{reason}: the address or a parameter is wrong"),
+        ),
+        429 => (
+            Cause::RateLimited,
+            match retry_after {
+                Some(wait) => format!("{host} wants to be left alone for {}", words(wait)),
+                None => format!("{host} is asked too often"),
+            },
+        ),
+        400..=499 => (
+            Cause::HttpStatus,
+            format!("{host} answers {code}{reason}: it does not accept the request"),
+        ),
+        _ => {
+            let until = match retry_after {
+                Some(wait) => format!(" and wants to be left alone for {}", words(wait)),
+                None => ": it has trouble of its own".to_owned(),
+            };
+            (
+                Cause::HttpStatus,
+                format!("{host} answers {code}{reason}{until}"),
+            )
+        }
+    };
+    Failure {
+        cause,
+        detail,
+        retry_after,
+    }
+}
+
+/// Bytes for people: `512 bytes`, `32 KiB`, `4 MiB`.
+pub fn size_words(bytes: u64) -> String {
+    match bytes {
+        0..1024 => format!("{bytes} bytes"),
+        1024..1_048_576 => format!("{} KiB", bytes / 1024),
+        _ => format!("{} MiB", bytes / 1_048_576),
+    }
+}

@@ -1,0 +1,166 @@
+//! What the log says of a source's ups and downs: each change once, an unchanged failure
+//! at widening intervals with a count, a source that comes and goes not every time.
+//!
+//! Pure: time comes in, a line goes out.
+
+use std::time::Duration;
+
+use crate::domain::health::{Cause, Failure};
+use crate::domain::time::{Mono, words};
+
+/// Waits between lines about one trouble.
+const INTERVALS: [Duration; 4] = [
+    Duration::from_secs(600),
+    Duration::from_secs(3_600),
+    Duration::from_secs(6 * 3_600),
+    Duration::from_secs(24 * 3_600),
+];
+/// Success for this long ends a trouble.
+const STEADY: Duration = Duration::from_secs(600);
+
+#[derive(Debug, Default)]
+pub struct Chronicle(Option<Trouble>);
+
+#[derive(Debug)]
+struct Trouble {
+    began: Mono,
+    last_failure: Mono,
+    failures: u64,
+    said_causes: Vec<Cause>,
+    next_line: Mono,
+    interval: usize,
+    said_back: bool,
+    recoveries: u64,
+}
+
+impl Chronicle {
+    pub fn failed(&mut self, failure: &Failure, now: Mono) -> Option<String> {
+        if let Some(trouble) = &self.0
+            && trouble.said_back
+            && now.since(trouble.last_failure) >= STEADY
+        {
+            self.0 = None;
+        }
+        let trouble = self.0.get_or_insert(Trouble {
+            began: now,
+            last_failure: now,
+            failures: 0,
+            said_causes: Vec::new(),
+            next_line: now,
+            interval: 0,
+            said_back: false,
+            recoveries: 0,
+        });
+        trouble.failures += 1;
+        trouble.last_failure = now;
+        let is_new = !trouble.said_causes.contains(&failure.cause);
+        if !is_new && now < trouble.next_line {
+            return None;
+        }
+        if !is_new {
+            trouble.interval = (trouble.interval + 1).min(INTERVALS.len() - 1);
+        }
+        trouble.next_line = now.after(INTERVALS[trouble.interval]);
+        trouble.said_back = false;
+        if is_new {
+            trouble.said_causes.push(failure.cause);
+            return Some(failure.to_string());
+        }
+        let how = match trouble.recoveries {
+            0 => "still failing",
+            _ => "failing on and off",
+        };
+        Some(format!(
+            "{how}, {} times in {}: {failure}",
+            trouble.failures,
+            words(now.since(trouble.began))
+        ))
+    }
+
+    pub fn succeeded(&mut self, now: Mono) -> Option<String> {
+        let trouble = self.0.as_mut()?;
+        let is_steady = now.since(trouble.last_failure) >= STEADY;
+        if trouble.said_back {
+            if is_steady {
+                self.0 = None;
+            }
+            return None;
+        }
+        trouble.recoveries += 1;
+        if trouble.recoveries > 1 && !is_steady {
+            return None;
+        }
+        trouble.said_back = true;
+        let times = match trouble.failures {
+            1 => "one failure".to_owned(),
+            many => format!("{many} failures"),
+        };
+        let span = words(now.since(trouble.began));
+        Some(format!("working again after {times} in {span}"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Plays `turns` (seconds, cause or success) and gives the lines with their seconds.
+    fn play(turns: impl Iterator<Item = (u64, Option<Cause>)>) -> Vec<String> {
+        let mut chronicle = Chronicle::default();
+        turns
+            .filter_map(|(second, cause)| {
+                let now = Mono(second * 1000);
+                let line = match cause {
+                    Some(cause) => chronicle.failed(&Failure::new(cause, "…"), now),
+                    None => chronicle.succeeded(now),
+                };
+                line.map(|line| format!("{second}: {line}"))
+            })
+            .collect()
+    }
+
+    #[test]
+    fn an_unchanged_failure_is_said_at_widening_intervals_with_a_count() {
+        let day = (0..86_400).map(|second| (second, Some(Cause::Dns)));
+        let expected = [
+            "0: dns: …",
+            "600: still failing, 601 times in 10 min: dns: …",
+            "4200: still failing, 4201 times in 70 min: dns: …",
+            "25800: still failing, 25801 times in 7 h 10 min: dns: …",
+        ];
+        assert_eq!(play(day), expected);
+    }
+
+    #[test]
+    fn another_cause_and_the_recovery_are_said_once() {
+        let turns = [
+            (0, None),
+            (10, Some(Cause::Dns)),
+            (20, Some(Cause::Connect)),
+            (30, Some(Cause::Dns)),
+            (40, None),
+            (50, None),
+            (2_000, Some(Cause::Dns)),
+        ];
+        let expected = [
+            "10: dns: …",
+            "20: connect: …",
+            "40: working again after 3 failures in 30 s",
+            "2000: dns: …",
+        ];
+        assert_eq!(play(turns.into_iter()), expected);
+    }
+
+    #[test]
+    fn a_source_that_comes_and_goes_does_not_flood_the_log() {
+        let hour = (0..3_600).map(|second| (second, (second % 2 == 0).then_some(Cause::Timeout)));
+        let after = [(3_700, None), (4_300, None)];
+        let expected = [
+            "0: timeout: …",
+            "1: working again after one failure in 1 s",
+            "600: failing on and off, 301 times in 10 min: timeout: …",
+            "4300: working again after 1800 failures in 71 min",
+        ];
+        assert_eq!(play(hour.chain(after)), expected);
+    }
+}

@@ -1,0 +1,306 @@
+//! One source: request, answer, JSON, readings; and the loop of its thread.
+//!
+//! Runs on the thread `fetch-<source>`, which owns the [`Fetcher`]. It hands observations
+//! on and keeps nothing but what makes the next request better (validators, failures in a
+//! row). A source that hangs holds up this thread alone, and the stop interrupts it.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::chronicle::Chronicle;
+use super::json;
+use super::transport::{Canceller, Send, Transport, TransportSettings, Unfetched, Validators};
+use crate::domain::health::{Cause, Failure};
+use crate::domain::normalise::normalise;
+use crate::domain::plan::{Numbers, SourcePlan};
+use crate::domain::reading::{Issue, Observation, Outcome, Reason};
+use crate::domain::schedule;
+use crate::domain::schema::{Judge, Schema};
+use crate::domain::time::Moment;
+use crate::limits;
+use crate::sys::clock::Clock;
+use crate::sys::shutdown::Stopping;
+
+/// A source as the configuration describes it.
+pub struct SourceSettings {
+    /// Its place in the plan.
+    pub index: usize,
+    pub plan: SourcePlan,
+    /// Makes its request: a generated operation with its arguments, or [`super::plain`].
+    pub request: Box<Send>,
+    /// What the answer is declared to be, where anybody declared it.
+    pub schema: Option<&'static Schema>,
+    pub transport: TransportSettings,
+    /// From the start of the thread to the first request.
+    pub first_wait: Duration,
+}
+
+pub struct Fetcher {
+    index: usize,
+    plan: SourcePlan,
+    request: Box<Send>,
+    schema: Option<&'static Schema>,
+    first_wait: Duration,
+    transport: Transport,
+    clock: Arc<dyn Clock>,
+    /// Of the last answer that gave readings: a 304 must never confirm a bad one.
+    validators: Validators,
+    failures_in_a_row: u64,
+    chronicle: Chronicle,
+    /// What the last answer had against its schema, to say it once per change.
+    drift: Vec<Issue>,
+}
+
+/// How one answer came out, before it becomes an observation.
+struct Turn {
+    outcome: Outcome,
+    bytes: u64,
+    retry_after: Option<Duration>,
+}
+
+impl Turn {
+    fn failed(failure: Failure, issues: Vec<Issue>, bytes: u64) -> Turn {
+        Turn {
+            retry_after: failure.retry_after,
+            outcome: Outcome::Failed { failure, issues },
+            bytes,
+        }
+    }
+}
+
+impl Fetcher {
+    /// `Err` says what is wrong with the settings and what to change.
+    pub fn new(settings: SourceSettings, clock: Arc<dyn Clock>) -> Result<Fetcher, String> {
+        Ok(Fetcher {
+            index: settings.index,
+            plan: settings.plan,
+            request: settings.request,
+            schema: settings.schema,
+            first_wait: settings.first_wait,
+            transport: Transport::new(settings.transport)?,
+            clock,
+            validators: Validators::default(),
+            failures_in_a_row: 0,
+            chronicle: Chronicle::default(),
+            drift: Vec::new(),
+        })
+    }
+
+    /// The name of the thread that runs this.
+    pub fn thread_name(&self) -> String {
+        format!("fetch-{}", self.plan.name)
+    }
+
+    /// Whoever stops the node cancels each fetcher, so that the stop need not wait for a
+    /// server.
+    pub fn canceller(&self) -> Canceller {
+        self.transport.canceller()
+    }
+
+    /// The thread: fetches, delivers and waits until the stop.
+    pub fn run(mut self, stopping: &Stopping, mut deliver: impl FnMut(Observation)) {
+        let mut wait = self.first_wait;
+        while !stopping.wait(wait) {
+            match self.fetch_once() {
+                Some(observation) => {
+                    wait = observation.next_in;
+                    self.log(&observation);
+                    deliver(observation);
+                }
+                // Cancelled: the stop is on its way.
+                None => wait = limits::STOP_GLANCE,
+            }
+        }
+    }
+
+    /// One whole fetch; `None` if it was cancelled. It never panics.
+    pub fn fetch_once(&mut self) -> Option<Observation> {
+        let begun = self.clock.now();
+        // A turn changes nothing of the fetcher, so a panic leaves no half-made state.
+        let caught = catch_unwind(AssertUnwindSafe(|| self.turn(begun)));
+        let turn = match caught {
+            Ok(Ok(turn)) => turn,
+            Ok(Err(Unfetched::Stopped)) => return None,
+            Ok(Err(Unfetched::Failed(failure))) => (Turn::failed(failure, Vec::new(), 0), None),
+            Err(_) => {
+                let detail = "the node itself stumbled over this answer; that is a defect of \
+                              main-node, and its log says where";
+                let failure = Failure::new(Cause::Protocol, detail);
+                (Turn::failed(failure, Vec::new(), 0), None)
+            }
+        };
+        let (turn, validators) = turn;
+        match turn.outcome {
+            Outcome::Failed { .. } => {
+                self.failures_in_a_row += 1;
+                self.validators = Validators::default();
+                if self
+                    .failures_in_a_row
+                    .is_multiple_of(limits::FRESH_POOL_AFTER)
+                {
+                    self.transport.renew();
+                }
+            }
+            Outcome::Readings { .. } | Outcome::Unchanged => {
+                self.failures_in_a_row = 0;
+                if let Some(validators) = validators {
+                    self.validators = validators;
+                }
+            }
+        }
+        let at = self.clock.now();
+        let duration = at.mono.since(begun.mono);
+        let wait = schedule::next_wait(
+            self.plan.every,
+            self.failures_in_a_row,
+            turn.retry_after,
+            fastrand::f64(),
+        );
+        Some(Observation {
+            source: self.index,
+            at,
+            duration,
+            bytes: turn.bytes,
+            outcome: turn.outcome,
+            // The interval runs from start to start, an ordered wait from the answer on.
+            next_in: wait.saturating_sub(duration).max(
+                turn.retry_after
+                    .unwrap_or_default()
+                    .min(limits::RETRY_AFTER),
+            ),
+        })
+    }
+
+    /// Fetches and reads; gives the validators to keep if the answer was new and good.
+    fn turn(&self, begun: Moment) -> Result<(Turn, Option<Validators>), Unfetched> {
+        let fetched = self
+            .transport
+            .get(begun, &self.validators, &*self.request)?;
+        if let Some(date) = fetched.date {
+            self.clock.heard_date(date);
+        }
+        let bytes = fetched.body.len() as u64;
+        let retry_after = fetched.retry_after;
+        if fetched.status == 304 {
+            let outcome = Outcome::Unchanged;
+            return Ok((
+                Turn {
+                    outcome,
+                    bytes,
+                    retry_after,
+                },
+                None,
+            ));
+        }
+        let host = fetched.origin.split("://").last().unwrap_or_default();
+        let body = match json::read(&fetched.body, fetched.is_html, host) {
+            Ok(body) => body,
+            Err(failure) => return Ok((Turn::failed(failure, Vec::new(), bytes), None)),
+        };
+        drop(fetched.body);
+        let drift = self.schema.map_or(Vec::new(), |schema| {
+            let judge = Judge {
+                bound: limits::ISSUES_PER_RESPONSE / 2,
+                numbers_as_text: self.plan.numbers == Numbers::Lenient,
+            };
+            judge.judge(schema, &body)
+        });
+        let taken = normalise(&self.plan, &body);
+        let mut issues = taken.issues;
+        issues.truncate(limits::ISSUES_PER_RESPONSE);
+        let room = limits::ISSUES_PER_RESPONSE - issues.len();
+        issues.extend(drift.into_iter().take(room).map(|drift| Issue {
+            reason: Reason::Drift,
+            key: None,
+            pointer: drift.pointer,
+            expected: drift.expected,
+            found: drift.found,
+        }));
+        if taken.readings.is_empty() {
+            let failure = nothing_read(&issues, host);
+            return Ok((Turn::failed(failure, issues, bytes), None));
+        }
+        let outcome = Outcome::Readings {
+            observed: taken.observed,
+            readings: taken.readings,
+            issues,
+        };
+        let turn = Turn {
+            outcome,
+            bytes,
+            retry_after,
+        };
+        Ok((turn, Some(fetched.validators)))
+    }
+
+    fn log(&mut self, observation: &Observation) {
+        let name = &self.plan.name;
+        let now = observation.at.mono;
+        match &observation.outcome {
+            Outcome::Failed { failure, .. } => {
+                if let Some(line) = self.chronicle.failed(failure, now) {
+                    log::warn!("{name}: {line}");
+                }
+            }
+            Outcome::Unchanged => {
+                if let Some(line) = self.chronicle.succeeded(now) {
+                    log::info!("{name}: {line}");
+                }
+            }
+            Outcome::Readings { issues, .. } => {
+                if let Some(line) = self.chronicle.succeeded(now) {
+                    log::info!("{name}: {line}");
+                }
+                let drift: Vec<Issue> = issues
+                    .iter()
+                    .filter(|issue| issue.reason == Reason::Drift)
+                    .cloned()
+                    .collect();
+                let is_new = |issue: &&Issue| {
+                    let same = |old: &Issue| {
+                        (&old.pointer, &old.expected) == (&issue.pointer, &issue.expected)
+                    };
+                    !self.drift.iter().any(same)
+                };
+                let new = drift.iter().filter(is_new).count();
+                if let Some(first) = drift.iter().find(is_new) {
+                    log::warn!("{name}: {first}{}", and_more(new - 1));
+                }
+                self.drift = drift;
+            }
+        }
+    }
+}
+
+fn and_more(count: usize) -> String {
+    match count {
+        0 => String::new(),
+        _ => format!("; and {count} more"),
+    }
+}
+
+/// Why an answer in JSON gave no reading at all.
+fn nothing_read(issues: &[Issue], host: &str) -> Failure {
+    let drift = issues.iter().find(|issue| issue.reason == Reason::Drift);
+    let (cause, first) = match drift {
+        Some(drift) => (Cause::Schema, Some(drift)),
+        None => (Cause::Empty, issues.first()),
+    };
+    let detail = match first {
+        Some(issue) => {
+            let pointer = match issue.pointer.as_str() {
+                "" => "the whole answer",
+                pointer => pointer,
+            };
+            format!(
+                "nothing in the answer of {host} can be read; {pointer}: expected {}, found {}{}",
+                issue.expected,
+                issue.found,
+                and_more(issues.len() - 1)
+            )
+        }
+        None => format!("the answer of {host} holds no number"),
+    };
+    Failure::new(cause, detail)
+}

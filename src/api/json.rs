@@ -1,0 +1,134 @@
+//! The bytes of an answer become a JSON value, or a failure that says what they are.
+//!
+//! Pure. Bounded: a value is only built when it is known to be small enough.
+
+use serde_json::Value as Json;
+
+use crate::domain::health::{Cause, Failure};
+use crate::limits;
+
+/// Reads `body`, which `host` sent, as JSON. `said_html`: its Content-Type says HTML; that
+/// alone is no failure, many a device labels its JSON wrongly.
+pub fn read(body: &[u8], said_html: bool, host: &str) -> Result<Json, Failure> {
+    let fail = |cause, detail: String| Err(Failure::new(cause, detail));
+    // RFC 8259 lets a reader ignore the byte order mark that some servers put in front.
+    let body = body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body);
+    let text = match std::str::from_utf8(body) {
+        Ok(text) => text,
+        Err(error) => {
+            let at = error.valid_up_to();
+            let detail = format!("the answer of {host} is not text in UTF-8 (byte {at})");
+            return fail(Cause::NotJson, detail);
+        }
+    };
+    let begin = text.trim_start();
+    if begin.is_empty() {
+        let detail = format!("the answer of {host} is empty where JSON was expected");
+        return fail(Cause::NotJson, detail);
+    }
+    if begin.starts_with('<') {
+        let what = match said_html || begin.get(..200).unwrap_or(begin).contains("html") {
+            true => "a web page (HTML)",
+            false => "markup (XML or HTML)",
+        };
+        let detail = format!("{host} answers with {what} where JSON was expected");
+        return fail(Cause::NotJson, detail);
+    }
+    if values_at_most(body) > limits::JSON_VALUES {
+        let most = limits::JSON_VALUES;
+        let detail = format!("the answer of {host} holds more than {most} values");
+        return fail(Cause::TooLarge, detail);
+    }
+    serde_json::from_str(text).or_else(|error| {
+        let (line, column) = (error.line(), error.column());
+        let detail = if error.is_eof() {
+            format!("the JSON of {host} ends in the middle (line {line}, column {column})")
+        } else if error.to_string().starts_with("recursion limit") {
+            format!("the JSON of {host} is nested too deeply (line {line}, column {column})")
+        } else {
+            format!("the answer of {host} is not JSON (line {line}, column {column})")
+        };
+        fail(Cause::NotJson, detail)
+    })
+}
+
+/// An upper bound of the values in a JSON text, without building one: each but the first
+/// stands behind a bracket, comma or colon.
+fn values_at_most(body: &[u8]) -> usize {
+    let (mut count, mut in_string, mut escaped) = (1, false, false);
+    for byte in body {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' if in_string => escaped = true,
+            b'"' => in_string = !in_string,
+            b'[' | b'{' | b',' if !in_string => count += 1,
+            _ => {}
+        }
+    }
+    count
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_not_json_is_said_in_words() {
+        for (body, expected) in [
+            (&b"{\"a\": 1}"[..], None),
+            (b"\xef\xbb\xbf[1]", None),
+            (b"  7 ", None),
+            (
+                b"{\"a\": 1",
+                Some("not_json: the JSON of HOST ends in the middle (line 1, column 7)"),
+            ),
+            (
+                b"{\"a\": NaN}",
+                Some("not_json: the answer of HOST is not JSON (line 1, column 7)"),
+            ),
+            (
+                b"{} trailing",
+                Some("not_json: the answer of HOST is not JSON (line 1, column 4)"),
+            ),
+            (
+                b"",
+                Some("not_json: the answer of HOST is empty where JSON was expected"),
+            ),
+            (
+                b"\n<!doctype html><html>",
+                Some("not_json: HOST answers with a web page (HTML) where JSON was expected"),
+            ),
+            (
+                b"<?xml version=\"1.0\"?>",
+                Some("not_json: HOST answers with markup (XML or HTML) where JSON was expected"),
+            ),
+            (
+                b"{\"a\": \"\xff\"}",
+                Some("not_json: the answer of HOST is not text in UTF-8 (byte 7)"),
+            ),
+        ] {
+            let said = read(body, false, "HOST").err().map(|it| it.to_string());
+            assert_eq!(said.as_deref(), expected);
+        }
+    }
+
+    #[test]
+    fn depth_and_number_of_values_are_bounded() {
+        let deep = "[".repeat(100_000);
+        let said = read(deep.as_bytes(), false, "HOST").expect_err("too deep");
+        assert!(said.detail.contains("nested too deeply"), "{said}");
+        let many = format!("[{}1]", "1,".repeat(limits::JSON_VALUES));
+        let said = read(many.as_bytes(), false, "HOST").expect_err("too many");
+        assert_eq!(said.cause, Cause::TooLarge);
+        assert_eq!(values_at_most(br#"{"a,[{\",": [1, 2], "b": {}}"#), 6);
+    }
+
+    #[test]
+    fn numbers_that_no_float_holds_are_still_json() {
+        let digits = format!("[{}]", "9".repeat(200));
+        assert!(read(digits.as_bytes(), false, "HOST").is_ok());
+        assert!(read(b"[1e999]", false, "HOST").is_ok());
+        let private = br#"{"$serde_json::private::Number": "x"}"#;
+        assert!(read(private, false, "HOST").is_err());
+    }
+}

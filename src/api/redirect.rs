@@ -1,0 +1,199 @@
+//! Where a redirect leads, and how addresses are shown to people.
+//!
+//! Pure. Knows which targets are refused; never shows a query or user-info.
+
+use ureq::http::Uri;
+use ureq::http::uri::{Authority, PathAndQuery, Scheme};
+
+pub fn is_redirect(status: u16) -> bool {
+    matches!(status, 301 | 302 | 303 | 307 | 308)
+}
+
+/// The address that `location` means, seen from `here` (RFC 3986, 5.2). `Err` completes
+/// the sentence "HOST sends the node …".
+pub fn target(here: &Uri, location: Option<&[u8]>) -> Result<Uri, String> {
+    let nowhere = || "elsewhere without saying where".to_owned();
+    let text = std::str::from_utf8(location.ok_or_else(nowhere)?)
+        .map_err(|_| nowhere())?
+        .trim();
+    let text = text.split('#').next().unwrap_or_default();
+    if text.is_empty() {
+        return Err(nowhere());
+    }
+    let no_address = |_| "to what is no address".to_owned();
+    let full = if has_scheme(text) {
+        text.to_owned()
+    } else {
+        let scheme = here.scheme_str().unwrap_or("http");
+        let authority = here.authority().map_or("", Authority::as_str);
+        if text.starts_with("//") {
+            format!("{scheme}:{text}")
+        } else {
+            format!("{scheme}://{authority}{}", join(here.path(), text))
+        }
+    };
+    // A scheme and authority alone mean the root.
+    let parts = full.parse::<Uri>().map_err(no_address)?.into_parts();
+    let scheme = parts.scheme.ok_or_else(nowhere)?;
+    let authority = parts.authority.ok_or_else(nowhere)?;
+    if scheme != Scheme::HTTP && scheme != Scheme::HTTPS {
+        return Err("to an address that is neither http nor https".to_owned());
+    }
+    if scheme == Scheme::HTTP && here.scheme() == Some(&Scheme::HTTPS) {
+        return Err("from https to http, where anybody could read along".to_owned());
+    }
+    if authority.as_str().contains('@') {
+        return Err("to an address with a user name in it".to_owned());
+    }
+    if authority.host().is_empty() {
+        return Err(nowhere());
+    }
+    let path = parts
+        .path_and_query
+        .unwrap_or_else(|| PathAndQuery::from_static("/"));
+    Uri::builder()
+        .scheme(scheme)
+        .authority(authority)
+        .path_and_query(path)
+        .build()
+        .map_err(|_| "to what is no address".to_owned())
+}
+
+fn has_scheme(text: &str) -> bool {
+    let Some((scheme, _)) = text.split_once(':') else {
+        return false;
+    };
+    scheme.starts_with(|c: char| c.is_ascii_alphabetic())
+        && scheme
+            .chars()
+            .all(|c| c.is_ascii_alphanumeric() || "+-.".contains(c))
+}
+
+/// Path and query of a reference without scheme and authority.
+fn join(base: &str, reference: &str) -> String {
+    let (path, query) = match reference.split_once('?') {
+        Some((path, query)) => (path, format!("?{query}")),
+        None => (reference, String::new()),
+    };
+    let whole = match path {
+        "" => base.to_owned(),
+        _ if path.starts_with('/') => path.to_owned(),
+        _ => format!("{}/{path}", base.rsplit_once('/').map_or("", |it| it.0)),
+    };
+    let mut kept: Vec<&str> = Vec::new();
+    let segments: Vec<&str> = whole.split('/').skip(1).collect();
+    for (index, segment) in segments.iter().enumerate() {
+        let is_last = index + 1 == segments.len();
+        match *segment {
+            "." | ".." => {
+                if *segment == ".." {
+                    kept.pop();
+                }
+                if is_last {
+                    kept.push("");
+                }
+            }
+            segment => kept.push(segment),
+        }
+    }
+    format!("/{}{query}", kept.join("/"))
+}
+
+pub fn same_origin(one: &Uri, other: &Uri) -> bool {
+    let host = |uri: &Uri| uri.host().map(str::to_ascii_lowercase);
+    one.scheme() == other.scheme() && host(one) == host(other) && port(one) == port(other)
+}
+
+fn port(uri: &Uri) -> u16 {
+    uri.port_u16().unwrap_or(match uri.scheme_str() {
+        Some("https") => 443,
+        _ => 80,
+    })
+}
+
+/// `example.org`, or `meter.local:8080` where the port is not the scheme's own.
+pub fn host_words(uri: &Uri) -> String {
+    let host = uri.host().unwrap_or("this source's host");
+    let own = match uri.scheme_str() {
+        Some("https") => 443,
+        _ => 80,
+    };
+    match uri.port_u16() {
+        Some(port) if port != own => format!("{host}:{port}"),
+        _ => host.to_owned(),
+    }
+}
+
+/// `https://example.org:8443`.
+pub fn origin_words(uri: &Uri) -> String {
+    format!(
+        "{}://{}",
+        uri.scheme_str().unwrap_or("http"),
+        host_words(uri)
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_location_leads_where_rfc_3986_says_or_is_refused() {
+        let here = "https://api.example.org/v1/data/now?key=secret";
+        for (location, expected) in [
+            (
+                "https://other.example/x?y=1",
+                Ok("https://other.example/x?y=1"),
+            ),
+            ("https://other.example", Ok("https://other.example/")),
+            ("//other.example/x", Ok("https://other.example/x")),
+            ("/v2", Ok("https://api.example.org/v2")),
+            ("later", Ok("https://api.example.org/v1/data/later")),
+            (
+                "../b/./c?q=1#part",
+                Ok("https://api.example.org/v1/b/c?q=1"),
+            ),
+            ("../../../..", Ok("https://api.example.org/")),
+            ("?page=2", Ok("https://api.example.org/v1/data/now?page=2")),
+            ("", Err("elsewhere without saying where")),
+            ("#part", Err("elsewhere without saying where")),
+            (
+                "http://api.example.org/v2",
+                Err("from https to http, where anybody could read along"),
+            ),
+            (
+                "ftp://example.org/x",
+                Err("to an address that is neither http nor https"),
+            ),
+            ("file:///etc/passwd", Err("to what is no address")),
+            (
+                "https://user:pass@example.org/",
+                Err("to an address with a user name in it"),
+            ),
+            ("https://exa mple/", Err("to what is no address")),
+        ] {
+            let here: Uri = here.parse().expect("a URL");
+            let found = target(&here, Some(location.as_bytes())).map(|uri| uri.to_string());
+            let expected = expected.map(str::to_owned).map_err(str::to_owned);
+            assert_eq!(found, expected, "{location:?}");
+        }
+        let here: Uri = here.parse().expect("a URL");
+        assert!(target(&here, None).is_err());
+        assert!(target(&here, Some(b"/\xff")).is_err());
+    }
+
+    #[test]
+    fn an_origin_is_scheme_host_and_port() {
+        let uri = |text: &str| text.parse::<Uri>().expect("a URL");
+        for (one, other, same) in [
+            ("http://a/x", "http://A:80/y", true),
+            ("http://a/x", "http://a:8080/x", false),
+            ("http://a/x", "https://a/x", false),
+            ("http://a/x", "http://b/x", false),
+        ] {
+            assert_eq!(same_origin(&uri(one), &uri(other)), same, "{one} {other}");
+        }
+        assert_eq!(host_words(&uri("https://u:p@a:443/x?y")), "a");
+        assert_eq!(origin_words(&uri("http://a:8080/x?y")), "http://a:8080");
+    }
+}

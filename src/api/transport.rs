@@ -1,0 +1,489 @@
+//! One source's way to its API: an HTTP agent with every limit set, redirects, and what a
+//! failure is called.
+//!
+//! Runs on the source's fetch thread; only [`Canceller`] is used from others. It knows
+//! HTTP and nothing of JSON, schemas or readings. Each failure comes out as exactly one
+//! cause with a sentence that holds no query, user-info or secret.
+
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use ureq::config::Config;
+use ureq::http::{HeaderMap, HeaderValue, Request, Response, Uri, header};
+use ureq::middleware::{Middleware, MiddlewareNext};
+use ureq::tls::{Certificate, PemItem, RootCerts, TlsConfig};
+use ureq::unversioned::transport::{ConnectProxyConnector, Connector, RustlsConnector};
+use ureq::{Agent, Body, Error, SendBody};
+
+use super::attribution::{self, Phase, Scene};
+use super::connect::{Line, Names, Sockets};
+use super::redirect;
+use crate::domain::health::{Cause, Failure};
+use crate::domain::time::{Moment, Wall};
+use crate::limits;
+
+/// What a source's configuration says about its requests.
+#[derive(Debug, Clone)]
+pub struct TransportSettings {
+    /// The whole of one fetch, redirects included.
+    pub timeout: Duration,
+    /// Of the body, after decompression.
+    pub body_limit: u64,
+    pub redirects: u32,
+    /// Certificates to trust instead of the built-in ones.
+    pub ca_file: Option<PathBuf>,
+    /// `http://host:port`, used for everything; the environment's proxies are not.
+    pub proxy: Option<String>,
+    pub user_agent: String,
+}
+
+impl Default for TransportSettings {
+    fn default() -> TransportSettings {
+        TransportSettings {
+            timeout: limits::FETCH_TIMEOUT,
+            body_limit: limits::BODY_BYTES,
+            redirects: limits::REDIRECTS,
+            ca_file: None,
+            proxy: None,
+            user_agent: concat!("main-node/", env!("CARGO_PKG_VERSION")).to_owned(),
+        }
+    }
+}
+
+/// Sends the first request of a fetch with the agent it is given; redirects are followed
+/// here.
+pub type Send = dyn Fn(&Agent) -> Result<Response<Body>, Error> + std::marker::Send + Sync;
+
+/// What makes a request conditional: what the server called its last answer.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Validators {
+    pub etag: Option<String>,
+    pub last_modified: Option<String>,
+}
+
+impl Validators {
+    pub fn is_empty(&self) -> bool {
+        self.etag.is_none() && self.last_modified.is_none()
+    }
+}
+
+/// An answer that can be read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fetched {
+    /// 2xx with a body, or 304 if the request was conditional.
+    pub status: u16,
+    /// After decompression.
+    pub body: Vec<u8>,
+    pub validators: Validators,
+    /// The server's clock, unless it is this machine's.
+    pub date: Option<Wall>,
+    /// The origin that answered in the end: `https://example.org`.
+    pub origin: String,
+    pub is_html: bool,
+    /// A wait that the server asked for beside a good answer.
+    pub retry_after: Option<Duration>,
+}
+
+/// Why there is no answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Unfetched {
+    /// The node is stopping; nothing is to be said about the source.
+    Stopped,
+    Failed(Failure),
+}
+
+pub struct Transport {
+    settings: TransportSettings,
+    config: Config,
+    line: Arc<Line>,
+    agent: Arc<Mutex<Agent>>,
+    record: Arc<Mutex<Record>>,
+}
+
+/// Ends what a transport is doing, from another thread and for good.
+#[derive(Clone)]
+pub struct Canceller {
+    line: Arc<Line>,
+    agent: Arc<Mutex<Agent>>,
+}
+
+impl Canceller {
+    pub fn cancel(&self) {
+        self.line.stop();
+        lock(&self.agent).clone().shutdown();
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Transport {
+    /// `Err` says what is wrong with the settings and what to change.
+    pub fn new(settings: TransportSettings) -> Result<Transport, String> {
+        let line = Arc::new(Line::default());
+        let record = Arc::new(Mutex::new(Record::default()));
+        let config = configure(&settings, Recorder(record.clone()))?;
+        let agent = Arc::new(Mutex::new(make_agent(&config, &line)));
+        Ok(Transport {
+            settings,
+            config,
+            line,
+            agent,
+            record,
+        })
+    }
+
+    pub fn canceller(&self) -> Canceller {
+        Canceller {
+            line: self.line.clone(),
+            agent: self.agent.clone(),
+        }
+    }
+
+    /// Forgets every connection. After repeated failures nothing that is kept (a half-dead
+    /// connection, a TLS session) is worth trusting.
+    pub fn renew(&mut self) {
+        let fresh = make_agent(&self.config, &self.line);
+        let old = std::mem::replace(&mut *lock(&self.agent), fresh);
+        old.shutdown();
+        if self.line.is_stopped() {
+            lock(&self.agent).clone().shutdown();
+        }
+    }
+
+    /// One whole fetch: the request that `send` makes, its redirects, the body.
+    pub fn get(
+        &self,
+        now: Moment,
+        validators: &Validators,
+        send: &Send,
+    ) -> Result<Fetched, Unfetched> {
+        let begun = Instant::now();
+        self.line.set_deadline(begun + self.settings.timeout);
+        *lock(&self.record) = Record::begin(now, validators);
+        let agent = lock(&self.agent).clone();
+
+        let mut response = self.once_more_if_closed(now, || send(&agent))?;
+        let mut seen: Vec<Uri> = Vec::new();
+        loop {
+            let here = lock(&self.record).uri.clone().unwrap_or_default();
+            if !redirect::is_redirect(response.status().as_u16()) {
+                return self.take(response, &here, now, validators);
+            }
+            let host = redirect::host_words(&here);
+            let location = response.headers().get(header::LOCATION);
+            let target = redirect::target(&here, location.map(HeaderValue::as_bytes))
+                .map_err(|why| refuse(&host, &why))?;
+            seen.push(here.clone());
+            if seen.contains(&target) {
+                return Err(refuse(&host, "in a circle"));
+            }
+            if seen.len() > self.settings.redirects as usize {
+                let more = format!("on and on, more than {} times", self.settings.redirects);
+                return Err(refuse(&host, &more));
+            }
+            // Its connection is given up rather than its body read.
+            drop(response);
+            let headers = match redirect::same_origin(&here, &target) {
+                true => std::mem::take(&mut lock(&self.record).headers),
+                false => HeaderMap::new(),
+            };
+            response = self.once_more_if_closed(now, || {
+                let mut request = agent.get(target.clone());
+                for (name, value) in &headers {
+                    request = request.header(name, value);
+                }
+                request.call()
+            })?;
+        }
+    }
+
+    /// A server may close a kept connection just when it is used again: that says nothing
+    /// about the server, and is tried once more on a fresh one.
+    fn once_more_if_closed(
+        &self,
+        now: Moment,
+        send: impl Fn() -> Result<Response<Body>, Error>,
+    ) -> Result<Response<Body>, Unfetched> {
+        let connections = self.line.connections();
+        let mut answer = send();
+        if let Err(Error::Io(error)) = &answer {
+            use std::io::ErrorKind::*;
+            let closed = matches!(
+                error.kind(),
+                UnexpectedEof | ConnectionReset | ConnectionAborted | BrokenPipe
+            );
+            if closed && self.line.connections() == connections && !self.line.is_stopped() {
+                answer = send();
+            }
+        }
+        answer.map_err(|error| self.unfetched(&error, Phase::Head, now))
+    }
+
+    /// Judges the status and reads the body.
+    fn take(
+        &self,
+        mut response: Response<Body>,
+        from: &Uri,
+        now: Moment,
+        validators: &Validators,
+    ) -> Result<Fetched, Unfetched> {
+        let host = redirect::host_words(from);
+        let headers = response.headers();
+        let text = |name: header::HeaderName| {
+            let value = headers.get(name).and_then(|value| value.to_str().ok());
+            value.map(|value| value.trim().to_owned())
+        };
+        let date = text(header::DATE).and_then(|date| http_date(&date));
+        let retry_after =
+            text(header::RETRY_AFTER).and_then(|wait| retry_after(&wait, date.unwrap_or(now.wall)));
+        let short = |text: &String| text.len() <= limits::VALIDATOR_BYTES;
+        let mut fetched = Fetched {
+            status: response.status().as_u16(),
+            body: Vec::new(),
+            validators: Validators {
+                etag: text(header::ETAG).filter(short),
+                last_modified: text(header::LAST_MODIFIED).filter(short),
+            },
+            date: date.filter(|_| !self.line.met_loopback()),
+            origin: redirect::origin_words(from),
+            is_html: text(header::CONTENT_TYPE)
+                .is_some_and(|kind| kind.to_ascii_lowercase().starts_with("text/html")),
+            retry_after,
+        };
+        match fetched.status {
+            304 if !validators.is_empty() => return Ok(fetched),
+            200..=203 | 206..=299 => {}
+            code => {
+                let failure = attribution::attribute_status(code, &host, retry_after);
+                return Err(Unfetched::Failed(failure));
+            }
+        }
+        if let Some(coding) = text(header::CONTENT_ENCODING)
+            && !matches!(coding.to_ascii_lowercase().as_str(), "" | "identity")
+        {
+            let detail = format!("{host} packed its answer in a way that was not asked for");
+            return Err(Unfetched::Failed(Failure::new(Cause::Protocol, detail)));
+        }
+        let scene = self.scene(&host, Phase::Body, now);
+        let announced = response.body().content_length();
+        if announced.is_some_and(|bytes| bytes > self.settings.body_limit) {
+            return Err(Unfetched::Failed(attribution::body_too_large(scene)));
+        }
+        let body = response.body_mut().with_config();
+        fetched.body = body
+            .limit(self.settings.body_limit)
+            .read_to_vec()
+            .map_err(|error| self.unfetched(&error, Phase::Body, now))?;
+        // Closing the sockets can look like the end of a body without a length.
+        match self.line.is_stopped() {
+            true => Err(Unfetched::Stopped),
+            false => Ok(fetched),
+        }
+    }
+
+    fn unfetched(&self, error: &Error, phase: Phase, now: Moment) -> Unfetched {
+        let uri = lock(&self.record).uri.clone().unwrap_or_default();
+        let host = redirect::host_words(&uri);
+        let scene = self.scene(&host, phase, now);
+        if self.line.is_stopped() {
+            return Unfetched::Stopped;
+        }
+        if let Error::Other(inner) = error
+            && inner.is::<ClockTooEarly>()
+        {
+            return Unfetched::Failed(attribution::clock_is_wrong(scene));
+        }
+        match attribution::attribute(error, scene) {
+            Some(failure) => Unfetched::Failed(failure),
+            None => Unfetched::Stopped,
+        }
+    }
+
+    fn scene<'a>(&self, host: &'a str, phase: Phase, now: Moment) -> Scene<'a> {
+        Scene {
+            host,
+            phase,
+            timeout: self.settings.timeout,
+            body_limit: self.settings.body_limit,
+            now,
+        }
+    }
+}
+
+fn refuse(host: &str, why: &str) -> Unfetched {
+    let detail = format!("{host} sends the node {why}");
+    Unfetched::Failed(Failure::new(Cause::Redirect, detail))
+}
+
+fn make_agent(config: &Config, line: &Arc<Line>) -> Agent {
+    let connector =
+        ().chain(ConnectProxyConnector::default())
+            .chain(Sockets(line.clone()))
+            .chain(RustlsConnector::default());
+    Agent::with_parts(config.clone(), connector, Names(line.clone()))
+}
+
+fn configure(settings: &TransportSettings, recorder: Recorder) -> Result<Config, String> {
+    let mut tls = TlsConfig::builder();
+    if let Some(file) = &settings.ca_file {
+        tls = tls.root_certs(RootCerts::Specific(Arc::new(read_certificates(file)?)));
+    }
+    let proxy = settings.proxy.as_deref().map(read_proxy).transpose()?;
+    if HeaderValue::from_str(&settings.user_agent).is_err() {
+        return Err("expected a user agent of printable ASCII".to_owned());
+    }
+    Ok(Agent::config_builder()
+        .timeout_global(Some(settings.timeout))
+        .timeout_resolve(Some(limits::RESOLVE_TIMEOUT.min(settings.timeout)))
+        .timeout_connect(Some(limits::CONNECT_TIMEOUT.min(settings.timeout)))
+        .timeout_recv_response(Some(settings.timeout))
+        .http_status_as_error(false)
+        // Followed here: ureq would take custom headers along to another host.
+        .max_redirects(0)
+        .max_redirects_will_error(false)
+        .max_response_header_size(limits::RESPONSE_HEAD_BYTES)
+        // One byte more than a head may have, or ureq waits for room instead of failing.
+        .input_buffer_size(limits::RESPONSE_HEAD_BYTES + 1)
+        .output_buffer_size(limits::TRANSPORT_BUFFER_BYTES)
+        .max_idle_connections(2)
+        .max_idle_connections_per_host(1)
+        .max_idle_age(limits::KEPT_CONNECTION)
+        .user_agent(settings.user_agent.as_str())
+        .proxy(proxy)
+        .tls_config(tls.build())
+        .middleware(recorder)
+        .build())
+}
+
+fn read_proxy(text: &str) -> Result<ureq::Proxy, String> {
+    let wrong = "expected a proxy as http://host:port or https://host:port";
+    if !text.starts_with("http://") && !text.starts_with("https://") {
+        return Err(wrong.to_owned());
+    }
+    ureq::Proxy::new(text).map_err(|_| wrong.to_owned())
+}
+
+/// Every certificate of a PEM file; one that nobody can parse is an error here, since the
+/// TLS library would leave it out in silence.
+fn read_certificates(file: &std::path::Path) -> Result<Vec<Certificate<'static>>, String> {
+    let shown = file.display();
+    let pem = std::fs::read(file).map_err(|error| format!("{shown} cannot be read: {error}"))?;
+    let mut certificates = Vec::new();
+    let mut store = rustls::RootCertStore::empty();
+    for item in ureq::tls::parse_pem(&pem) {
+        let nth = certificates.len() + 1;
+        let broken = || format!("{shown}: certificate {nth} is not a certificate in PEM form");
+        if let PemItem::Certificate(certificate) = item.map_err(|_| broken())? {
+            let der = rustls::pki_types::CertificateDer::from(certificate.der());
+            store.add(der).map_err(|_| broken())?;
+            certificates.push(certificate.to_owned());
+        }
+    }
+    match certificates.is_empty() {
+        true => Err(format!(
+            "{shown} holds no certificate: expected -----BEGIN CERTIFICATE-----"
+        )),
+        false => Ok(certificates),
+    }
+}
+
+/// What the agent's request was, as it went out: generated code makes it, and redirects
+/// and sentences need it.
+#[derive(Debug)]
+struct Record {
+    now: Option<Moment>,
+    validators: Validators,
+    uri: Option<Uri>,
+    headers: HeaderMap,
+}
+
+impl Default for Record {
+    fn default() -> Record {
+        Record {
+            now: None,
+            validators: Validators::default(),
+            uri: None,
+            headers: HeaderMap::new(),
+        }
+    }
+}
+
+impl Record {
+    fn begin(now: Moment, validators: &Validators) -> Record {
+        Record {
+            now: Some(now),
+            validators: validators.clone(),
+            ..Record::default()
+        }
+    }
+}
+
+/// TLS must not begin: certificates cannot be judged by a clock that is surely wrong, and
+/// one before 1970 panics inside the TLS library.
+#[derive(Debug)]
+struct ClockTooEarly;
+
+impl std::fmt::Display for ClockTooEarly {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("the clock is too early")
+    }
+}
+
+impl std::error::Error for ClockTooEarly {}
+
+/// Sees every request on its way out: makes the first one conditional, and notes it.
+struct Recorder(Arc<Mutex<Record>>);
+
+impl Middleware for Recorder {
+    fn handle(
+        &self,
+        mut request: Request<SendBody>,
+        next: MiddlewareNext,
+    ) -> Result<Response<Body>, Error> {
+        {
+            let mut record = lock(&self.0);
+            if record.uri.is_none() {
+                let Validators {
+                    etag,
+                    last_modified,
+                } = std::mem::take(&mut record.validators);
+                let conditions = [
+                    (header::IF_NONE_MATCH, etag),
+                    (header::IF_MODIFIED_SINCE, last_modified),
+                ];
+                for (name, value) in conditions {
+                    if let Some(Ok(value)) = value.as_deref().map(HeaderValue::from_str) {
+                        request.headers_mut().insert(name, value);
+                    }
+                }
+            }
+            record.uri = Some(request.uri().clone());
+            record.headers = request.headers().clone();
+            let too_early = record
+                .now
+                .is_none_or(|now| now.wall.second() < limits::EARLIEST_WALL_S);
+            if too_early && request.uri().scheme_str() == Some("https") {
+                return Err(Error::Other(Box::new(ClockTooEarly)));
+            }
+        }
+        next.handle(request)
+    }
+}
+
+/// `Retry-After`: seconds, or a date beside the server's own `Date`.
+fn retry_after(text: &str, server_now: Wall) -> Option<Duration> {
+    if text.bytes().all(|byte| byte.is_ascii_digit()) {
+        let seconds = text.parse().unwrap_or(u64::MAX);
+        return (!text.is_empty()).then(|| Duration::from_secs(seconds).min(limits::RETRY_AFTER));
+    }
+    http_date(text).map(|until| until.since(server_now).min(limits::RETRY_AFTER))
+}
+
+/// `Sun, 06 Nov 1994 08:49:37 GMT`.
+fn http_date(text: &str) -> Option<Wall> {
+    let zoned = jiff::fmt::rfc2822::parse(text).ok()?;
+    Some(Wall(zoned.timestamp().as_millisecond()))
+}
