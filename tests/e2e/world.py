@@ -240,10 +240,12 @@ class Reply:
         return f"{self.status} {self.headers} {shorten(self.body.decode(errors='replace'))}"
 
 
-def get(address, path, headers=None, method="GET", seconds=5):
+def get(address, path, headers=None, method="GET", seconds=5, source=None):
     """One request on a connection of its own."""
     host, _, port = address.rpartition(":")
-    connection = http.client.HTTPConnection(host, int(port), timeout=seconds)
+    connection = http.client.HTTPConnection(
+        host, int(port), timeout=seconds, source_address=(source, 0) if source else None
+    )
     try:
         connection.request(method, path, headers=headers or {})
         response = connection.getresponse()
