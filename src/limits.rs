@@ -88,6 +88,8 @@ pub const COMMIT_EVERY: Duration = Duration::from_secs(60);
 pub const ROWS_WAITING: usize = 20_000;
 /// How long readings wait for a clock that can be believed.
 pub const CLOCK_PATIENCE: Duration = Duration::from_secs(600);
+/// Below this much room `check` warns: about a month of 50 readings a minute.
+pub const LOW_DISK_BYTES: u64 = 200_000_000;
 /// How long SQLite waits for another process's lock.
 pub const DATABASE_BUSY: Duration = Duration::from_secs(5);
 /// The longest pause between attempts to use a storage that fails: a card put back is
@@ -163,3 +165,54 @@ pub const EVENT_HEARTBEAT: Duration = Duration::from_secs(15);
 pub const DISPLAYS: usize = 64;
 /// Points of one `/history` answer.
 pub const HISTORY_POINTS: usize = 2_000;
+
+// ---- The gate ------------------------------------------------------------------------
+
+/// Descriptors left to the rest of the node (database, fetches, pool) when connections are
+/// capped below `ulimit -n`.
+pub const DESCRIPTORS_KEPT: usize = 64;
+/// Connections waiting in the kernel for the gate to accept them.
+pub const BACKLOG: i32 = 511;
+/// Connections accepted in a row before the others get their turn.
+pub const ACCEPTS_IN_A_ROW: usize = 16;
+/// Pause after an accept that failed for want of descriptors or memory.
+pub const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+/// Pipelined requests of one connection answered in a row before the others get their turn.
+pub const ANSWERS_IN_A_ROW: usize = 8;
+/// Empty line ends forgiven before a request line; old clients send one after a body.
+pub const BLANKS_BEFORE_HEAD: usize = 8;
+/// How long a connection must have been idle before a newcomer may have its place.
+pub const SHED_AFTER: Duration = Duration::from_secs(1);
+/// What a large answer gets beyond `WRITE_TIME`: weak Wi-Fi takes this much a second.
+pub const WRITE_BYTES_PER_S: usize = 32 * 1024;
+/// The kernel's buffer of unsent bytes of one connection (it doubles this); unasked it may
+/// grow to 4 MB each, which no count of ours would see.
+pub const SEND_BUFFER_BYTES: usize = 64 * 1024;
+/// Bytes sent but not acknowledged for this long: the client is gone, and the kernel says so.
+pub const UNACKNOWLEDGED_TIME: Duration = Duration::from_secs(30);
+/// How long what a refused client still sends is read and dropped, so that its kernel does not
+/// answer our last bytes with a reset before it has shown them.
+pub const LINGER_TIME: Duration = Duration::from_secs(2);
+/// How much of it.
+pub const LINGER_BYTES: usize = 256 * 1024;
+/// Answers up to this size are not counted as outstanding: times `CONNECTIONS` they are 1 MiB,
+/// and `/snapshot` and `/healthz` must live on while large answers are refused.
+pub const SMALL_ANSWER_BYTES: usize = 4 * 1024;
+/// Large answers not yet taken by one address: half of `BYTES_OUTSTANDING`, so that one client
+/// cannot use up everybody's.
+pub const BYTES_OUTSTANDING_PER_ADDRESS: usize = BYTES_OUTSTANDING / 2;
+/// How often deadlines are looked at; they are kept to this precision.
+pub const GATE_TICK: Duration = Duration::from_millis(250);
+/// One proof that a new connection to the pool is answered; longer means that its accept loop
+/// has ended.
+pub const PROOF_TIME: Duration = Duration::from_secs(2);
+/// Alert events kept for streams that are busy with an earlier one.
+pub const ALERTS_KEPT: usize = 16;
+/// What an event stream's client waits before it connects again.
+pub const EVENT_RETRY: Duration = Duration::from_secs(5);
+/// Different pairs of route and status counted; two dozen routes have a handful each.
+pub const ROUTE_COUNTERS: usize = 192;
+/// Leftover socket directories of dead runs looked at on one start.
+pub const LEFTOVERS: usize = 64;
+/// Bytes of a Unix socket's path, by the kernel's `sun_path` with its closing zero.
+pub const SOCKET_PATH_BYTES: usize = 107;

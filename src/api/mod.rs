@@ -7,6 +7,7 @@ mod attribution;
 mod chronicle;
 pub mod client;
 mod connect;
+pub mod demo;
 #[cfg(test)]
 mod fault_server;
 #[cfg(test)]
@@ -16,4 +17,5 @@ mod json;
 pub mod plain;
 mod redirect;
 pub mod request;
+mod simulate;
 pub mod transport;

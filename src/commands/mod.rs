@@ -1,6 +1,90 @@
-//! The commands that are not the service: each prints and returns its exit status.
-//!
-//! They run on the main thread, beside a running service or without one.
+//! What each command does. They run on the main thread; each returns its exit status: 0
+//! fine, 1 the thing asked about is bad, 2 wrong arguments or a configuration error.
 
-pub mod operations;
+mod check;
+mod once;
+mod operations;
+mod past;
 mod report;
+mod serve;
+
+use std::fmt::Display;
+use std::path::PathBuf;
+
+use crate::api::client::APIS;
+use crate::cli::{Arguments, Command, Serve};
+use crate::config::environment::Environment;
+use crate::config::{self, Config, Overrides, Problem};
+
+/// Something is wrong with what was asked about.
+const BAD: u8 = 1;
+/// Something is wrong with how it was asked, or with the configuration.
+const WRONG: u8 = 2;
+
+pub fn run(arguments: Arguments) -> u8 {
+    if arguments.version {
+        println!("main-node {}", env!("CARGO_PKG_VERSION"));
+        return 0;
+    }
+    let Arguments {
+        config,
+        listen,
+        database,
+        ..
+    } = arguments;
+    // An option before the command means what it means behind it.
+    let overrides = |own_config: Option<String>,
+                     own_listen: Option<String>,
+                     own_database: Option<String>| Overrides {
+        file: own_config.or(config).map(PathBuf::from),
+        listen: own_listen.or(listen),
+        database: own_database.or(database).map(PathBuf::from),
+    };
+    match arguments
+        .command
+        .unwrap_or(Command::Serve(Serve::default()))
+    {
+        Command::Serve(it) => serve::serve(&overrides(it.config, it.listen, it.database)),
+        Command::Demo(it) => serve::demo(&overrides(None, it.listen, it.database)),
+        Command::Once(it) => once::once(&overrides(it.config, None, None)),
+        Command::Check(it) => {
+            check::check(&overrides(it.config, it.listen, it.database), it.online)
+        }
+        Command::Operations(it) => print_out(&operations::list(APIS, &it.words)),
+        Command::Backup(it) => {
+            let file = PathBuf::from(it.file);
+            past::backup(&overrides(it.config, None, it.database), &file)
+        }
+        Command::Export(it) => {
+            let overrides = overrides(it.config, None, it.database);
+            past::export(&overrides, it.key, it.from, it.to, &it.format)
+        }
+    }
+}
+
+/// The configuration, or its problems printed and the status that goes with them.
+fn configured(overrides: &Overrides) -> Result<Config, u8> {
+    config::load(overrides, Environment::of_process(), APIS).map_err(|problems| {
+        complain(&problems);
+        WRONG
+    })
+}
+
+fn complain(problems: &[Problem]) {
+    for problem in problems {
+        eprintln!("{problem}");
+    }
+}
+
+/// Prints to standard output; a reader that went away (`| head`) is not an error.
+fn print_out(text: &impl Display) -> u8 {
+    use std::io::Write;
+    match write!(std::io::stdout(), "{text}") {
+        Ok(()) => 0,
+        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => 0,
+        Err(error) => {
+            eprintln!("the output cannot be written: {error}");
+            BAD
+        }
+    }
+}

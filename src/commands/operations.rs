@@ -3,8 +3,9 @@
 
 use std::fmt::Write;
 
-use crate::domain::operation::{Api, Location, Operation, Parameter, SecurityKind};
-use crate::domain::schema::{Literal, Schema, Types};
+use crate::config::example::{key, placeholder, source_name, spell_literal};
+use crate::domain::operation::{Api, Location, Operation, SecurityKind};
+use crate::domain::schema::{Schema, Types};
 
 /// Leaves of a response that are named, at most.
 const LEAVES: usize = 12;
@@ -198,69 +199,5 @@ fn brief(description: &str) -> String {
     match line[..end].chars().take(120).collect::<String>() {
         empty if empty.is_empty() => empty,
         sentence => format!(": {sentence}"),
-    }
-}
-
-fn spell_literal(literal: &Literal) -> String {
-    match literal {
-        Literal::Null => "null".to_owned(),
-        Literal::Boolean(truth) => truth.to_string(),
-        Literal::Number(number) => (*number).to_owned(),
-        Literal::Text(text) => format!("{text:?}"),
-        Literal::Json(json) => (*json).to_owned(),
-    }
-}
-
-/// A value to begin with: the file's example or default, its first word, or a mark of what
-/// belongs there.
-fn placeholder(parameter: &'static Parameter) -> String {
-    let schema = parameter.schema;
-    let given = schema.example().or(schema.default());
-    if let Some(json) = given.and_then(|json| serde_json::from_str(json).ok()) {
-        match json {
-            serde_json::Value::Array(_) | serde_json::Value::Object(_) => {}
-            serde_json::Value::Null => {}
-            // Numbers, booleans and texts are spelled alike in JSON and TOML.
-            scalar => return scalar.to_string(),
-        }
-    }
-    if let Some(items) = schema.items() {
-        let first = items.literals().first().map(spell_literal);
-        return format!("[{}]", first.unwrap_or("\"…\"".to_owned()));
-    }
-    if let Some(first) = schema.literals().first() {
-        return spell_literal(first);
-    }
-    let types = schema.types;
-    if types.has(Types::TEXT) {
-        "\"…\"".to_owned()
-    } else if types.has(Types::BOOLEAN) {
-        "true".to_owned()
-    } else if types.has(Types::NUMBER) || types.has(Types::INTEGER) {
-        let least = schema.minimum().filter(|least| *least > 0.0);
-        least.unwrap_or(0.0).to_string()
-    } else {
-        "\"…\"".to_owned()
-    }
-}
-
-/// A source's name from an operation's id: what stands behind `get`, in lower case.
-fn source_name(id: &str) -> String {
-    let bare = id.strip_prefix("get").filter(|rest| !rest.is_empty());
-    let name: String = bare
-        .unwrap_or(id)
-        .to_lowercase()
-        .chars()
-        .map(|c| if c.is_alphanumeric() { c } else { '-' })
-        .take(40)
-        .collect();
-    name.trim_matches('-').to_owned()
-}
-
-fn key(name: &str) -> String {
-    let is_bare = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-');
-    match name.chars().all(is_bare) && !name.is_empty() {
-        true => name.to_owned(),
-        false => format!("{name:?}"),
     }
 }

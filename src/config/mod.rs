@@ -6,6 +6,7 @@
 
 mod describe;
 pub mod environment;
+pub mod example;
 mod mail;
 pub mod reader;
 mod source;
@@ -42,6 +43,8 @@ pub struct Config {
     pub hosts: Vec<String>,
     pub timezone: TimeZone,
     pub database: PathBuf,
+    /// Nobody named the database: it lies where the node puts it unasked.
+    pub database_is_default: bool,
     pub commit_every: Duration,
     pub sources: Vec<SourceConfig>,
     pub keys: BTreeMap<Arc<str>, KeyPlan>,
@@ -83,8 +86,8 @@ impl fmt::Display for Secret {
     }
 }
 
-/// What is fetched while nobody has configured anything: DESIGN's Open-Meteo, Berlin.
-const EXAMPLE: &str = include_str!("example.toml");
+/// How often `demo` asks, so that one sees it move.
+const DEMO_INTERVAL: Duration = Duration::from_secs(5);
 
 /// Where the configuration is looked for when no flag names it.
 const PLACES: [&str; 2] = ["main-node.toml", "/etc/main-node/main-node.toml"];
@@ -101,7 +104,7 @@ pub fn load(
         None => PLACES.iter().map(PathBuf::from).find(|path| path.exists()),
     };
     let text = match &file {
-        None => EXAMPLE.to_owned(),
+        None => example::EXAMPLE.to_owned(),
         Some(path) => std::fs::read_to_string(path).map_err(|error| {
             vec![Problem {
                 place: path.display().to_string(),
@@ -112,29 +115,26 @@ pub fn load(
     read(&text, file, overrides, environment, apis)
 }
 
-/// The configuration of `demo`: the built-in example, asked often, of a simulated API.
+/// The configuration of `demo`: an example for what is compiled in, asked often, of the
+/// simulated API that `base_of` says the address of.
 pub fn demo(
-    api_base: &str,
+    base_of: &dyn Fn(&str) -> String,
     database: PathBuf,
     overrides: &Overrides,
     apis: &[&'static Api],
 ) -> Result<Config, Vec<Problem>> {
+    let listen = overrides.listen.clone();
     let overrides = Overrides {
         file: None,
-        listen: Some(
-            overrides
-                .listen
-                .clone()
-                .unwrap_or("127.0.0.1:8000".to_owned()),
-        ),
+        listen: Some(listen.unwrap_or("127.0.0.1:8000".to_owned())),
         database: Some(database),
     };
-    let environment = Environment::default();
-    let mut config = read(EXAMPLE, None, &overrides, environment, apis)?;
+    let text = example::demo_text(apis);
+    let mut config = read(&text, None, &overrides, Environment::default(), apis)?;
     for source in &mut config.sources {
-        source.override_base(api_base);
-        source.set_interval(Duration::from_secs(5));
+        source.simulate(base_of, DEMO_INTERVAL);
     }
+    config.commit_every = DEMO_INTERVAL;
     Ok(config)
 }
 
@@ -196,6 +196,7 @@ fn read_root(
         })
     });
     let database = option(&mut root, reader, "database", "MAIN_NODE_DATABASE");
+    let database_is_default = overrides.database.is_none() && database.is_none();
     let database = match (&overrides.database, database) {
         (Some(path), _) => path.clone(),
         (None, Some(setting)) => directory.join(setting.text),
@@ -211,7 +212,7 @@ fn read_root(
             limits::COMMIT_EVERY
         })
     });
-    let sources = source::read_all(&mut root, reader, directory, apis);
+    let sources = source::read_all(&mut root, directory, apis);
     let keys = read_keys(&mut root);
     let alert = read_alert(&mut root);
     let mail = mail::read(&mut root, reader, directory);
@@ -224,6 +225,7 @@ fn read_root(
         hosts: hosts.into_iter().map(|host| host.text).collect(),
         timezone,
         database,
+        database_is_default,
         commit_every,
         sources: sources.into_iter().map(|(source, _)| source).collect(),
         keys,

@@ -177,6 +177,11 @@ impl<'a> Table<'a> {
         })
     }
 
+    /// Where the table stands.
+    pub fn place(&self) -> String {
+        self.reader.place(&self.span)
+    }
+
     /// Says that something about the table as a whole is wrong.
     pub fn problem(&self, message: impl Into<String>) {
         self.reader.problem(&self.span, message);

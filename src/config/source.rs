@@ -9,7 +9,7 @@ use std::time::Duration;
 use jiff::tz::TimeZone;
 use toml::de::DeValue;
 
-use super::reader::{Item, Reader, Table};
+use super::reader::{Item, Table};
 use super::{Secret, read_zone};
 use crate::domain::operation::{Api, Argument, Operation, SecurityKind, check_arguments, nearest};
 use crate::domain::plan::{Numbers, Pick, Selection, SourcePlan};
@@ -69,12 +69,7 @@ const DEFAULT_INTERVAL: Duration = Duration::from_secs(300);
 /// A source and the keys that it names, each with its place.
 type Named = (SourceConfig, Vec<(Arc<str>, Range<usize>)>);
 
-pub fn read_all(
-    root: &mut Table<'_>,
-    reader: &Reader<'_>,
-    directory: &Path,
-    apis: &[&'static Api],
-) -> Vec<Named> {
+pub fn read_all(root: &mut Table<'_>, directory: &Path, apis: &[&'static Api]) -> Vec<Named> {
     let Some(list) = root.get("source") else {
         root.problem(
             "nothing to fetch: add a [[source]] with a name and an operation or a url \
@@ -96,7 +91,7 @@ pub fn read_all(
         let Some(table) = item.table("[[source]]") else {
             continue;
         };
-        if let Some((source, keys)) = read_one(table, reader, directory, apis) {
+        if let Some((source, keys)) = read_one(table, directory, apis) {
             if !names.insert(source.plan.name.clone()) {
                 let name = &source.plan.name;
                 item.problem(format!("a second source is named {name:?}: rename one"));
@@ -107,12 +102,7 @@ pub fn read_all(
     sources
 }
 
-fn read_one(
-    mut table: Table<'_>,
-    reader: &Reader<'_>,
-    directory: &Path,
-    apis: &[&'static Api],
-) -> Option<Named> {
+fn read_one(mut table: Table<'_>, directory: &Path, apis: &[&'static Api]) -> Option<Named> {
     let name = read_name(&mut table);
     if let Some(name) = &name {
         table.rename(format!("[[source]] {name:?}"));
@@ -147,7 +137,7 @@ fn read_one(
         .get("auth")
         .and_then(|item| read_auth(&item, target.as_ref()));
     let (selection, keys) = read_selection(&mut table);
-    let place = name.as_deref().unwrap_or("?").to_owned();
+    let place = table.place();
     table.finish();
     let (name, target) = (name?, target?);
     let (calls, summary) = match &target {
@@ -176,7 +166,7 @@ fn read_one(
         body_bytes: body_bytes.unwrap_or(limits::BODY_BYTES),
         redirects: redirects.map_or(limits::REDIRECTS, |count| count as u32),
         ca_file: ca_file.map(|file| directory.join(file)),
-        place: format!("{} ({place})", reader.place(&(0..0))),
+        place,
     };
     Some((source, keys))
 }
@@ -589,15 +579,14 @@ fn read_pick(entry: &Item<'_>, key: Arc<str>) -> Option<Pick> {
 }
 
 impl SourceConfig {
-    /// Sends the source elsewhere, as `demo` does.
-    pub fn override_base(&mut self, to: &str) {
-        if let Target::Operation { base, .. } = &mut self.target {
-            *base = Some(to.to_owned());
+    /// Sends the source to a simulation of its API, and asks it often.
+    pub fn simulate(&mut self, base_of: &dyn Fn(&str) -> String, every: Duration) {
+        if let Target::Operation {
+            operation, base, ..
+        } = &mut self.target
+        {
+            *base = Some(base_of(operation.api));
         }
-    }
-
-    /// Changes the interval and the staleness that follows from it.
-    pub fn set_interval(&mut self, every: Duration) {
         self.plan.every = every;
         self.plan.stale_after = every * 3;
     }

@@ -149,7 +149,7 @@ failures_in_a_row = 5
 
 #[test]
 fn what_describe_prints_is_a_configuration_that_means_the_same() {
-    let config = load_text(EXAMPLE, &[]).expect_err("other parameters than this table's");
+    let config = load_text(example::EXAMPLE, &[]).expect_err("other parameters than this table's");
     assert!(!config.is_empty());
     let text = format!(
         "{METER}[source.records]\nzeta = \"/z\"\n\"a b\" = {{ at = \"/a\", scale = 0.1, text = true }}\n"

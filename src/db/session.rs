@@ -256,7 +256,7 @@ fn tune(connection: &Connection) -> rusqlite::Result<()> {
 
 /// What stands at a path, judged without SQLite.
 #[derive(Debug, PartialEq)]
-enum Found {
+pub enum Found {
     Nothing,
     /// An SQLite file in which nothing was ever made.
     EmptySqlite,
@@ -269,7 +269,7 @@ enum Found {
     },
 }
 
-fn look(path: &Path) -> Result<Found, OpenError> {
+pub fn look(path: &Path) -> Result<Found, OpenError> {
     let unusable = |error: std::io::Error| OpenError::from_io(path, &error);
     let mut file = match File::open(path) {
         Ok(file) => file,

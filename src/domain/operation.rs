@@ -553,4 +553,5 @@ fn scalar_misfit(types: Types, argument: &Argument) -> bool {
 }
 
 #[cfg(test)]
+#[path = "operation/tests.rs"]
 mod tests;

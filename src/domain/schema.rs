@@ -824,4 +824,5 @@ fn shortened(text: &str) -> String {
 }
 
 #[cfg(test)]
+#[path = "schema/tests.rs"]
 mod tests;

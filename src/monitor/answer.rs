@@ -1,6 +1,8 @@
-//! A request as the gate has checked it, and an answer before it is put on a wire.
+//! A request as the gate has checked it, an answer before it is put on a wire, and what the
+//! gate asks of whoever knows what to say.
 //!
-//! Plain values between the gate (which speaks HTTP) and whoever knows what to say.
+//! Plain values and one trait between the gate (which speaks HTTP) and the views (which know
+//! the meaning of a path). No thread of its own; each method says where it runs.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -10,9 +12,11 @@ use std::sync::Arc;
 #[derive(Debug, Clone)]
 pub struct Request {
     pub is_head: bool,
-    /// Origin form, as sent: path and query, percent-encoded.
+    /// Origin form, as sent: path and query, percent-encoded, visible ASCII without `#`.
     pub target: String,
-    /// Names in lower case, in the order sent; values without surrounding blanks.
+    /// Names in lower case, in the order sent; values without surrounding blanks. What only
+    /// concerns one connection (`connection`, `te`, `expect` …) is left out. `host` stands
+    /// here once, at most; where the target was absolute it is the target's.
     pub headers: Vec<(String, String)>,
     pub peer: IpAddr,
 }
@@ -26,6 +30,10 @@ impl Request {
 }
 
 /// What goes back. `Content-Length`, `Date` and `Connection` are the writer's business.
+///
+/// To a HEAD the writer tells the length of `body` and sends none of it. A 304 with a body
+/// tells the length of that representation and sends none of it; with an empty body it tells
+/// no length, as RFC 9110 wants.
 #[derive(Debug, Clone)]
 pub struct Answer {
     pub status: u16,
@@ -33,4 +41,42 @@ pub struct Answer {
     pub headers: Vec<(&'static str, String)>,
     /// Shared, so that many slow readers of one snapshot hold one copy.
     pub body: Arc<[u8]>,
+}
+
+/// How a request is to be served.
+pub enum Way {
+    /// This answer, from memory.
+    Now(Answer),
+    /// By tiny_http's pool: the gate passes the request on and a worker calls
+    /// [`Answerer::cold`].
+    Pool,
+    /// As a stream of events, with these further header fields (CORS, say); the gate writes
+    /// `Content-Type` and `Cache-Control` itself.
+    Events(Vec<(&'static str, String)>),
+}
+
+/// Knows what to say. Node hands one in; the gate and its pool call it.
+pub trait Answerer: Send + Sync + 'static {
+    /// How to serve this request. Runs on the gate's thread, which serves everybody: no disk,
+    /// no lock that a writer holds long, nothing that grows with history. Access rules (`Host`,
+    /// password, allowed networks) are decided here for every way, events among them.
+    fn way(&self, request: &Request) -> Way;
+
+    /// Runs on a worker of the pool; may read history and take its time, within
+    /// `limits::BACKEND_TIME`.
+    fn cold(&self, request: &Request) -> Answer;
+
+    /// The answer to what the gate itself refuses: 400, 405, 408, 413, 414, 417, 431, 500, 503
+    /// or 505. `request` is there where the head could be read well enough. Runs on the gate's
+    /// thread. The gate adds `Allow` and `Retry-After` where they are missing.
+    fn refusal(&self, status: u16, request: Option<&Request>) -> Answer;
+
+    /// The route's name for counters: one of a small fixed set, never the path itself.
+    fn route_name(&self, request: &Request) -> &'static str;
+
+    /// The value of `Date` for the coming moments, where the clock can be believed (RFC 9110
+    /// wants none from a clock that cannot). Asked once a tick, on the gate's thread.
+    fn date(&self) -> Option<String> {
+        None
+    }
 }

@@ -4,3 +4,7 @@
 //! here changes what is known: it renders values and reads history.
 
 pub mod answer;
+pub mod events;
+pub mod gate;
+pub mod server;
+pub mod traffic;

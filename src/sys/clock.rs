@@ -48,14 +48,14 @@ impl Clock for SystemClock {
             false => kernel_trust(),
         };
         Moment {
-            mono: Mono(clock_ms(libc::CLOCK_BOOTTIME).try_into().unwrap_or(0)),
-            wall: Wall(clock_ms(libc::CLOCK_REALTIME)),
+            mono: Mono(clock_ms(ClockId::Boottime).try_into().unwrap_or(0)),
+            wall: Wall(clock_ms(ClockId::Realtime)),
             trust,
         }
     }
 
     fn heard_date(&self, peer: Wall) {
-        let ours = Wall(clock_ms(libc::CLOCK_REALTIME));
+        let ours = Wall(clock_ms(ClockId::Realtime));
         let apart = peer.since(ours).max(ours.since(peer));
         if apart <= limits::CLOCK_AGREEMENT {
             self.vouched.store(true, Ordering::Relaxed);
@@ -63,18 +63,9 @@ impl Clock for SystemClock {
     }
 }
 
-fn clock_ms(clock: libc::clockid_t) -> i64 {
-    let mut time = libc::timespec {
-        tv_sec: 0,
-        tv_nsec: 0,
-    };
-    // SAFETY: `time` is a valid place for one timespec, and both clocks exist on every
-    // Linux since 2.6.39; a refusal would leave the zero.
-    unsafe { libc::clock_gettime(clock, &mut time) };
-    // The fields' width differs between targets.
-    #[allow(clippy::useless_conversion)]
-    let (seconds, nanoseconds) = (i64::from(time.tv_sec), i64::from(time.tv_nsec));
-    seconds * 1000 + nanoseconds / 1_000_000
+fn clock_ms(clock: ClockId) -> i64 {
+    let time = clock_gettime(clock);
+    time.tv_sec.saturating_mul(1000) + time.tv_nsec / 1_000_000
 }
 
 /// What the kernel says about its clock; where it may not be asked (seccomp, containers),

@@ -2,6 +2,7 @@
 
 pub mod beat;
 pub mod clock;
+pub mod disk;
 pub mod log;
 pub mod notify;
 pub mod shutdown;

@@ -4,6 +4,7 @@ use std::io::{self, Read};
 use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
+use std::time::Duration;
 
 use signal_hook::consts::{SIGINT, SIGTERM};
 
@@ -36,5 +37,23 @@ impl Signals {
                 return;
             }
         }
+    }
+
+    /// Blocks for `span` or until a signal; true if one came.
+    pub fn wait_for(&mut self, span: Duration) -> bool {
+        let mut byte = [0];
+        if self.0.set_read_timeout(Some(span)).is_err() {
+            return true;
+        }
+        let came = match self.0.read(&mut byte) {
+            Ok(_) => true,
+            Err(error) => !matches!(
+                error.kind(),
+                io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut | io::ErrorKind::Interrupted
+            ),
+        };
+        // Without a timeout `wait` blocks as it says.
+        let _ = self.0.set_read_timeout(None);
+        came
     }
 }

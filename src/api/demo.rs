@@ -1,0 +1,306 @@
+//! The simulated API behind `main-node demo`: every compiled-in operation, answered over
+//! loopback HTTP with plausible moving values.
+//!
+//! Owns one listener on 127.0.0.1 and the thread `demo-api`. Only this node's own fetchers
+//! talk to it, which is why tiny_http may stand at a socket here. It takes no configuration
+//! and keeps no state: `simulate` makes each answer of the request and the clock.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+
+use serde_json::json;
+use tiny_http::{Header, Method, Request, Response, Server};
+
+use super::simulate::{Arguments, simulate};
+use crate::domain::operation::{Api, Location, Operation};
+use crate::sys::clock::Clock;
+
+pub struct Demo {
+    address: SocketAddr,
+    server: Arc<Server>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Demo {
+    /// Listens on a free port of 127.0.0.1 and answers from then on.
+    pub fn start(apis: &'static [&'static Api], clock: Arc<dyn Clock>) -> io::Result<Demo> {
+        let server = Arc::new(Server::http("127.0.0.1:0").map_err(io::Error::other)?);
+        let address = server
+            .server_addr()
+            .to_ip()
+            .ok_or_else(|| io::Error::other("no address of the demo's API"))?;
+        let listening = server.clone();
+        let thread = std::thread::Builder::new()
+            .name("demo-api".to_owned())
+            .stack_size(crate::limits::STACK_BYTES)
+            .spawn(move || {
+                for request in listening.incoming_requests() {
+                    respond(request, apis, &*clock);
+                }
+            })?;
+        Ok(Demo {
+            address,
+            server,
+            thread: Some(thread),
+        })
+    }
+
+    /// What stands in for the server address of `api` (`Endpoint::base`).
+    pub fn base(&self, api: &str) -> String {
+        format!("http://{}/{api}", self.address)
+    }
+
+    /// Stops listening; the thread ends when the answer in hand is out.
+    pub fn stop(mut self) {
+        self.end();
+    }
+
+    fn end(&mut self) {
+        self.server.unblock();
+        if let Some(thread) = self.thread.take() {
+            // Its panic, if it had one, was printed when it happened.
+            let _ = thread.join();
+        }
+    }
+}
+
+impl Drop for Demo {
+    fn drop(&mut self) {
+        self.end();
+    }
+}
+
+fn respond(request: Request, apis: &[&'static Api], clock: &dyn Clock) {
+    let (status, body) = match request.method() {
+        Method::Get => answer(request.url(), apis, clock),
+        _ => (405, json!({"error": "only GET is simulated"}).to_string()),
+    };
+    let etag = format!("\"{:016x}\"", fingerprint(&body));
+    let known = request
+        .headers()
+        .iter()
+        .any(|header| header.field.equiv("If-None-Match") && header.value.as_str() == etag);
+    let (status, body) = match known && status == 200 {
+        true => (304, String::new()),
+        false => (status, body),
+    };
+    let mut response = Response::from_data(body)
+        .with_status_code(status)
+        .with_chunked_threshold(usize::MAX);
+    for (name, value) in [
+        ("Content-Type", "application/json"),
+        ("ETag", etag.as_str()),
+    ] {
+        if let Ok(header) = Header::from_bytes(name, value) {
+            response.add_header(header);
+        }
+    }
+    // A fetcher that stopped in the middle has gone; there is nobody to tell.
+    let _ = request.respond(response);
+}
+
+/// Status and body for a request target: `/open_meteo/v1/forecast?latitude=…`.
+fn answer(target: &str, apis: &[&'static Api], clock: &dyn Clock) -> (u16, String) {
+    let (path, query) = target.split_once('?').unwrap_or((target, ""));
+    let path: Vec<String> = path.split('/').skip(1).map(decode).collect();
+    let found = apis.iter().find_map(|api| {
+        let (first, rest) = path.split_first()?;
+        if first != api.name {
+            return None;
+        }
+        api.operations.iter().find_map(|operation| {
+            match_path(operation.path, rest).map(|arguments| (*operation, arguments))
+        })
+    });
+    let Some((operation, mut arguments)) = found else {
+        let error = json!({"error": "no operation of the compiled-in APIs has this path"});
+        return (404, error.to_string());
+    };
+    for pair in query.split('&').filter(|pair| !pair.is_empty()) {
+        let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+        add(&mut arguments, &decode(name), value);
+    }
+    if let Some(missing) = missing(operation, &arguments) {
+        let reason = format!("the parameter {missing} is needed");
+        return (400, json!({"error": true, "reason": reason}).to_string());
+    }
+    let body = simulate(operation, &arguments, clock.now().wall);
+    (200, body.to_string())
+}
+
+/// Lists come as `a,b`, as `a&…=b` or with another separator; a plain text with a comma is
+/// in parts too, which does no harm here.
+fn add(arguments: &mut Arguments, name: &str, value: &str) {
+    let value = decode(value);
+    let parts = value.split([',', '|', ' ']).map(str::to_owned);
+    match arguments.iter_mut().find(|(known, _)| known == name) {
+        Some((_, values)) => values.extend(parts),
+        None => arguments.push((name.to_owned(), parts.collect())),
+    }
+}
+
+fn missing(operation: &Operation, arguments: &Arguments) -> Option<&'static str> {
+    let wanted = operation.parameters.iter().filter(|parameter| {
+        parameter.required && parameter.location == Location::Query && !parameter.filled_by_security
+    });
+    let mut names = wanted.map(|parameter| parameter.name);
+    names.find(|name| !arguments.iter().any(|(given, _)| given == name))
+}
+
+/// The arguments that stand in a path, if it is one of `template`: `/stations/{id}.json`.
+fn match_path(template: &str, path: &[String]) -> Option<Arguments> {
+    let template = template.split('?').next().unwrap_or_default();
+    let wanted: Vec<&str> = template.split('/').skip(1).collect();
+    if wanted.len() != path.len() {
+        return None;
+    }
+    let mut arguments = Arguments::new();
+    for (wanted, segment) in wanted.iter().zip(path) {
+        match wanted.split_once('{') {
+            None if wanted == segment => {}
+            None => return None,
+            Some((before, rest)) => {
+                let (name, _) = rest.split_once('}')?;
+                // Of several parameters in one segment only the first is read.
+                let after = rest.rsplit_once('}')?.1;
+                let value = segment.strip_prefix(before)?.strip_suffix(after)?;
+                arguments.push((name.to_owned(), vec![value.to_owned()]));
+            }
+        }
+    }
+    Some(arguments)
+}
+
+fn decode(text: &str) -> String {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes().iter();
+    while let Some(byte) = rest.next() {
+        let hex = |at: usize| {
+            rest.as_slice()
+                .get(at)
+                .and_then(|it| char::from(*it).to_digit(16))
+        };
+        match (byte, hex(0), hex(1)) {
+            (b'%', Some(high), Some(low)) => {
+                bytes.push(u8::try_from(high * 16 + low).unwrap_or(b'?'));
+                rest.nth(1);
+            }
+            (b'+', ..) => bytes.push(b' '),
+            _ => bytes.push(*byte),
+        }
+    }
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
+fn fingerprint(body: &str) -> u64 {
+    use std::hash::{DefaultHasher, Hash, Hasher};
+    let mut hasher = DefaultHasher::new();
+    body.hash(&mut hasher);
+    hasher.finish()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::api::client::{APIS, CALLS};
+    use crate::api::faults::plan;
+    use crate::api::fetcher::{Fetcher, SourceSettings};
+    use crate::api::request::Endpoint;
+    use crate::api::transport::TransportSettings;
+    use crate::domain::operation::Argument;
+    use crate::domain::plan::Selection;
+    use crate::domain::reading::Outcome;
+    use crate::domain::time::{Moment, Mono, Trust, Wall};
+    use crate::sys::clock::ManualClock;
+
+    #[test]
+    fn the_generated_client_fetches_moving_readings_from_the_demo() {
+        let clock = Arc::new(ManualClock::new(Moment {
+            mono: Mono(1_000),
+            wall: Wall(1_795_435_200_000),
+            trust: Trust::Trusted,
+        }));
+        let demo = Demo::start(APIS, clock.clone()).expect("loopback");
+        let call = &CALLS[0];
+        let text = |text: &str| Argument::Text(text.to_owned());
+        let arguments = [
+            ("latitude".to_owned(), Argument::Number(52.52)),
+            ("longitude".to_owned(), Argument::Number(13.41)),
+            (
+                "current".to_owned(),
+                Argument::List(vec![text("temperature_2m"), text("rain")]),
+            ),
+        ];
+        let fetch = (call.prepare)(&arguments).expect("good arguments");
+        let endpoint = Endpoint {
+            base: demo.base(call.operation.api),
+            ..Endpoint::default()
+        };
+        let mut source = plan();
+        source.selection = Selection::AllLeaves {
+            prefix: String::new(),
+        };
+        source.observed_at = Some("/current/time".to_owned());
+        source.units_at = Some("/current_units".to_owned());
+        let settings = SourceSettings {
+            index: 0,
+            plan: source,
+            request: Box::new(move |agent| fetch.call(&endpoint, agent)),
+            schema: Some(call.operation.response),
+            transport: TransportSettings::default(),
+            first_wait: Duration::ZERO,
+        };
+        let mut fetcher = Fetcher::new(settings, clock.clone()).expect("good settings");
+        let mut temperatures = Vec::new();
+        for _ in 0..5 {
+            let observation = fetcher.fetch_once().expect("nobody cancels");
+            let Outcome::Readings {
+                observed,
+                readings,
+                issues,
+            } = observation.outcome
+            else {
+                panic!("{:?}", observation.outcome);
+            };
+            assert_eq!(issues, []);
+            assert_eq!(observed, Some(clock.now().wall));
+            let temperature = readings
+                .iter()
+                .find(|reading| &*reading.key == "current.temperature_2m")
+                .expect("it was asked for");
+            assert_eq!(temperature.unit.as_deref(), Some("°C"));
+            temperatures.push(temperature.value.to_string());
+            clock.advance(Duration::from_secs(120));
+        }
+        temperatures.dedup();
+        assert!(temperatures.len() > 2, "{temperatures:?}");
+        // The clock stands: the same answer again, which a 304 says shorter.
+        fetcher.fetch_once().expect("nobody cancels");
+        let again = fetcher.fetch_once().expect("nobody cancels");
+        assert_eq!(again.outcome, Outcome::Unchanged);
+        demo.stop();
+    }
+
+    #[test]
+    fn paths_and_queries_are_read_as_the_template_says() {
+        let segments = |path: &str| -> Vec<String> { path.split('/').map(decode).collect() };
+        for (template, path, expected) in [
+            ("/v1/x", "v1/x", Some(vec![])),
+            ("/v1/x", "v1/y", None),
+            ("/a/{id}.json", "a/7%2F8.json", Some(vec![("id", "7/8")])),
+            ("/a/{id}", "a", None),
+        ] {
+            let found = match_path(template, &segments(path));
+            let expected = expected.map(|pairs: Vec<(&str, &str)>| -> Arguments {
+                let pair = |(name, value): (&str, &str)| (name.to_owned(), vec![value.to_owned()]);
+                pairs.into_iter().map(pair).collect()
+            });
+            assert_eq!(found, expected, "{template} {path}");
+        }
+        assert_eq!(decode("a+b%20%zz%C3%A4%"), "a b %zzä%");
+    }
+}

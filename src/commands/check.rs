@@ -1,0 +1,250 @@
+//! `main-node check`: the effective configuration and everything that would go wrong with
+//! it on this machine, each with the way out.
+//!
+//! Changes nothing: it runs beside a service and opens its database read-only.
+
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::time::Duration;
+
+use super::{BAD, complain, once};
+use crate::api::client::APIS;
+use crate::config::environment::Environment;
+use crate::config::{self, Config, Overrides};
+use crate::db::session::{self, Found};
+use crate::domain::reading::Outcome;
+use crate::domain::time::Trust;
+use crate::limits;
+use crate::monitor::gate::bind;
+use crate::sys::clock::{Clock, SystemClock};
+use crate::sys::disk;
+
+/// What one look found.
+enum Finding {
+    Fine(String),
+    Problem(String),
+    /// Could not be tried here, and why.
+    NotChecked(String),
+}
+
+use Finding::{Fine, NotChecked, Problem};
+
+pub fn check(overrides: &Overrides, online: bool) -> u8 {
+    let config = match config::load(overrides, Environment::of_process(), APIS) {
+        Ok(config) => config,
+        Err(problems) => {
+            complain(&problems);
+            eprintln!("{} problem(s) found", problems.len());
+            return BAD;
+        }
+    };
+    println!("# The effective configuration, secrets masked.");
+    println!("{}", config.describe());
+    let mut findings = vec![database(&config), room(&config), clock(), secrets(&config)];
+    findings.extend(config.listen.iter().map(|address| port(*address)));
+    findings.push(mail(&config));
+    findings.extend(sources(&config, online));
+    let mut problems = 0;
+    for finding in findings {
+        match finding {
+            Fine(text) => println!("ok: {text}"),
+            NotChecked(text) => println!("NOT CHECKED: {text}"),
+            Problem(text) => {
+                problems += 1;
+                println!("PROBLEM: {text}");
+            }
+        }
+    }
+    println!("{problems} problem(s) found");
+    match problems {
+        0 => 0,
+        _ => BAD,
+    }
+}
+
+fn database(config: &Config) -> Finding {
+    let path = &config.database;
+    match session::look(path) {
+        Err(error) => Problem(error.to_string()),
+        Ok(Found::Nothing) => match directory_is_writable(path) {
+            true => Fine(format!("the database {} will be made", path.display())),
+            false => Problem(format!(
+                "the database {} cannot be made: its directory is not writable for this user; \
+                 give it to the service's user, or name another file with `database = …`",
+                path.display()
+            )),
+        },
+        Ok(Found::Ours | Found::EmptySqlite) => match disk::is_writable(path) {
+            true => Fine(format!("the database {} is ours", path.display())),
+            false => Problem(format!(
+                "the database {} is not writable for this user: give it to the service's user",
+                path.display()
+            )),
+        },
+        Ok(Found::NotSqlite { begins }) => Problem(format!(
+            "expected main-node's database at {}, found a file that begins with {begins}; name \
+             another file with `database = …`",
+            path.display()
+        )),
+        Ok(Found::Foreign { application_id }) => Problem(format!(
+            "expected main-node's database at {}, found another program's SQLite database \
+             (application_id {application_id}); name another file with `database = …`",
+            path.display()
+        )),
+    }
+}
+
+fn directory_is_writable(file: &Path) -> bool {
+    let directory = file.parent().filter(|it| !it.as_os_str().is_empty());
+    disk::is_writable(directory.unwrap_or(Path::new(".")))
+}
+
+fn room(config: &Config) -> Finding {
+    let directory = config
+        .database
+        .parent()
+        .filter(|it| !it.as_os_str().is_empty());
+    let directory = directory.unwrap_or(Path::new("."));
+    match disk::free_bytes(directory) {
+        Err(error) => NotChecked(format!("room on the disk: {error}")),
+        Ok(free) if free < limits::LOW_DISK_BYTES => Problem(format!(
+            "only {} MB are free where the database lies ({}): make room, or use another disk",
+            free / 1_000_000,
+            directory.display()
+        )),
+        Ok(free) => Fine(format!("{} MB are free for the database", free / 1_000_000)),
+    }
+}
+
+fn clock() -> Finding {
+    let now = SystemClock::new().now();
+    match now.trust {
+        Trust::Trusted => Fine("the clock is synchronised".to_owned()),
+        Trust::Untrusted => Problem(format!(
+            "the clock ({}) is not synchronised: readings wait up to 10 minutes for it; \
+             `timedatectl` says what is wrong, `timedatectl set-ntp true` usually mends it",
+            now.wall
+        )),
+        Trust::Unknown => NotChecked(
+            "whether the clock is synchronised: the kernel may not be asked here".to_owned(),
+        ),
+    }
+}
+
+/// A file with secrets that everybody on the machine can read.
+fn secrets(config: &Config) -> Finding {
+    let Some(file) = &config.file else {
+        return Fine("no file holds secrets".to_owned());
+    };
+    let beside = file.with_file_name(".env");
+    let has_secrets = |path: &Path| {
+        let text = std::fs::read_to_string(path)
+            .unwrap_or_default()
+            .to_lowercase();
+        [
+            "password =",
+            "password=",
+            "token =",
+            "token=",
+            "smtp_pass",
+            "authorization",
+        ]
+        .iter()
+        .any(|word| text.contains(word))
+    };
+    let is_open = |path: &Path| {
+        let metadata = std::fs::metadata(path);
+        metadata.is_ok_and(|metadata| metadata.permissions().mode() & 0o004 != 0)
+    };
+    let files = [file.as_path(), beside.as_path()];
+    let open: Vec<String> = files
+        .into_iter()
+        .filter(|path| is_open(path) && has_secrets(path))
+        .map(|path| path.display().to_string())
+        .collect();
+    match open.as_slice() {
+        [] => Fine("no file with secrets is readable for everybody".to_owned()),
+        _ => Problem(format!(
+            "{} may hold secrets and everybody on this machine can read it: chmod o-r {}",
+            open.join(", "),
+            open.join(" ")
+        )),
+    }
+}
+
+fn port(address: SocketAddr) -> Finding {
+    match bind(&[address]) {
+        Ok(_) => Fine(format!("{address} is free")),
+        Err(error) if error.is_in_use() && is_main_node(address) => {
+            Fine(format!("{address} is held by a running main-node"))
+        }
+        Err(error) => Problem(error.to_string()),
+    }
+}
+
+/// Whether what answers there is one of us.
+fn is_main_node(address: SocketAddr) -> bool {
+    const PATIENCE: Duration = Duration::from_secs(2);
+    let mut target = address;
+    if address.ip().is_unspecified() {
+        target.set_ip(match address {
+            SocketAddr::V4(_) => [127, 0, 0, 1].into(),
+            SocketAddr::V6(_) => [0, 0, 0, 0, 0, 0, 0, 1].into(),
+        });
+    }
+    let ask = || -> std::io::Result<String> {
+        let mut stream = TcpStream::connect_timeout(&target, PATIENCE)?;
+        stream.set_read_timeout(Some(PATIENCE))?;
+        let host = target.ip();
+        write!(
+            stream,
+            "GET /openapi.json HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n"
+        )?;
+        let mut begin = vec![0; 1024];
+        let mut length = 0;
+        while length < begin.len() {
+            match stream.read(&mut begin[length..])? {
+                0 => break,
+                count => length += count,
+            }
+        }
+        Ok(String::from_utf8_lossy(&begin[..length]).into_owned())
+    };
+    ask().is_ok_and(|answer| answer.contains("main-node"))
+}
+
+fn mail(config: &Config) -> Finding {
+    match &config.mail {
+        None => Fine("no mail server is named: alerts show on displays and pages".to_owned()),
+        Some(_) => NotChecked(
+            "mail: this version shows alerts on displays and pages and does not send mail yet"
+                .to_owned(),
+        ),
+    }
+}
+
+fn sources(config: &Config, online: bool) -> Vec<Finding> {
+    if !online {
+        return vec![NotChecked(
+            "whether the sources answer: `check --online` fetches each".to_owned(),
+        )];
+    }
+    let observations = match once::fetch_all(config) {
+        Ok(observations) => observations,
+        Err(message) => return vec![Problem(message)],
+    };
+    println!("{}", once::table(&config.plan(), &observations));
+    let findings = observations.iter().map(|observation| {
+        let name = &config.sources[observation.source].plan.name;
+        match &observation.outcome {
+            Outcome::Failed { failure, .. } => Problem(format!("{name}: {failure}")),
+            Outcome::Readings { readings, .. } => {
+                Fine(format!("{name} gives {} readings", readings.len()))
+            }
+            Outcome::Unchanged => Fine(format!("{name} answers")),
+        }
+    });
+    findings.collect()
+}

@@ -1,0 +1,92 @@
+//! `main-node backup` and `main-node export`: what is stored, beside a running service.
+
+use std::io::{BufWriter, ErrorKind};
+use std::path::Path;
+
+use super::{BAD, WRONG, configured};
+use crate::config::Overrides;
+use crate::db::export::{ExportError, Format, Wish};
+use crate::db::{backup as copies, export as exports};
+use crate::domain::time::{Wall, parse_duration};
+use crate::sys::clock::{Clock, SystemClock};
+
+pub fn backup(overrides: &Overrides, target: &Path) -> u8 {
+    let config = match configured(overrides) {
+        Ok(config) => config,
+        Err(status) => return status,
+    };
+    match copies::backup(&config.database, target) {
+        Ok(backup) => {
+            println!(
+                "{}: {} records, {} bytes, verified",
+                target.display(),
+                backup.records,
+                backup.bytes
+            );
+            0
+        }
+        Err(error) => {
+            eprintln!("{error}");
+            BAD
+        }
+    }
+}
+
+pub fn export(
+    overrides: &Overrides,
+    key: Option<String>,
+    from: Option<String>,
+    to: Option<String>,
+    format: &str,
+) -> u8 {
+    let format = match format {
+        "csv" => Format::Csv,
+        "jsonl" => Format::JsonLines,
+        other => {
+            eprintln!("--format: expected csv or jsonl, found {other:?}");
+            return WRONG;
+        }
+    };
+    let now = SystemClock::new().now().wall;
+    let bound = |name: &str, text: Option<String>| match text {
+        None => Ok(None),
+        Some(text) => read_time(&text, now).map(Some).ok_or_else(|| {
+            eprintln!(
+                "--{name}: expected a time such as 2025-10-30T20:00:00Z, or -24h, found {text:?}"
+            );
+            WRONG
+        }),
+    };
+    let (from, to) = match (bound("from", from), bound("to", to)) {
+        (Ok(from), Ok(to)) => (from, to),
+        (Err(status), _) | (_, Err(status)) => return status,
+    };
+    let config = match configured(overrides) {
+        Ok(config) => config,
+        Err(status) => return status,
+    };
+    let wish = Wish {
+        keys: key.into_iter().collect(),
+        from,
+        to,
+    };
+    let mut out = BufWriter::new(std::io::stdout().lock());
+    match exports::export(&config.database, &wish, format, &mut out) {
+        Ok(_) => 0,
+        // The reader has seen enough (`| head`).
+        Err(ExportError::Output(error)) if error.kind() == ErrorKind::BrokenPipe => 0,
+        Err(error) => {
+            eprintln!("{error}");
+            BAD
+        }
+    }
+}
+
+/// RFC 3339, or a duration before now: `-24h`.
+fn read_time(text: &str, now: Wall) -> Option<Wall> {
+    if let Some(span) = text.strip_prefix('-') {
+        return parse_duration(span).map(|span| now.before(span));
+    }
+    let instant: jiff::Timestamp = text.parse().ok()?;
+    Some(Wall(instant.as_millisecond()))
+}

@@ -1,0 +1,180 @@
+//! The service, and the demonstration of it.
+
+use std::io::IsTerminal;
+use std::net::{SocketAddr, TcpListener};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::{BAD, WRONG, complain, configured};
+use crate::api::client::APIS;
+use crate::api::demo::Demo;
+use crate::config::{self, Config, Overrides};
+use crate::monitor::gate::bind;
+use crate::node::Node;
+use crate::sys::clock::{Clock, SystemClock};
+use crate::sys::signals::Signals;
+use crate::sys::{log as logging, notify};
+
+/// Between attempts to get a port that is in use, under a supervisor.
+const PORT_RETRY: Duration = Duration::from_secs(5);
+
+pub fn serve(overrides: &Overrides) -> u8 {
+    logging::init();
+    let config = match configured(overrides) {
+        Ok(config) => config,
+        Err(status) => return status,
+    };
+    if config.file.is_none() {
+        log::warn!(
+            "nothing is configured: fetching the weather of Berlin as an example. Write a \
+             main-node.toml (README, \"Your own API\")"
+        );
+    }
+    run(&config, Arc::new(SystemClock::new()))
+}
+
+/// The whole system with no network. Its data goes when it ends, unless a file is named.
+pub fn demo(overrides: &Overrides) -> u8 {
+    logging::init();
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock::trusting());
+    let simulated = match Demo::start(APIS, clock.clone()) {
+        Ok(simulated) => simulated,
+        Err(error) => {
+            eprintln!("the simulated API cannot be served on 127.0.0.1: {error}");
+            return BAD;
+        }
+    };
+    let kept = match &overrides.database {
+        Some(database) => Ok(Kept::Named(database.clone())),
+        None => Kept::temporary(),
+    };
+    let kept = match kept {
+        Ok(kept) => kept,
+        Err(error) => {
+            eprintln!("no temporary directory for the demo's database: {error}; use --database");
+            return BAD;
+        }
+    };
+    let base = |api: &str| simulated.base(api);
+    let status = match config::demo(&base, kept.database(), overrides, APIS) {
+        Ok(config) => run(&config, clock),
+        Err(problems) => {
+            complain(&problems);
+            WRONG
+        }
+    };
+    simulated.stop();
+    status
+}
+
+fn run(config: &Config, clock: Arc<dyn Clock>) -> u8 {
+    let mut signals = match Signals::register() {
+        Ok(signals) => signals,
+        Err(error) => {
+            eprintln!("signals cannot be received: {error}");
+            return BAD;
+        }
+    };
+    let Some(listeners) = listen(&config.listen, &mut signals) else {
+        return WRONG;
+    };
+    let Some(listeners) = listeners else {
+        return 0;
+    };
+    let node = match Node::start(config, listeners, &clock) {
+        Ok(node) => node,
+        Err(message) => {
+            eprintln!("{message}");
+            return WRONG;
+        }
+    };
+    for address in node.addresses() {
+        log::info!("serving on http://{}/web", shown(*address));
+    }
+    notify::ready();
+    signals.wait();
+    log::info!("stopping: a signal asks for it");
+    match node.stop() {
+        true => 0,
+        false => BAD,
+    }
+}
+
+/// The sockets; `Some(None)` if a signal came first, `None` if there is no way.
+///
+/// A person at a terminal is told at once. Under a supervisor nobody reads along, and what
+/// is in the way (an old instance that is stopping, an address that DHCP has not given yet)
+/// goes by itself.
+fn listen(addresses: &[SocketAddr], signals: &mut Signals) -> Option<Option<Vec<TcpListener>>> {
+    let mut said = String::new();
+    loop {
+        let error = match bind(addresses) {
+            Ok(listeners) => return Some(Some(listeners)),
+            Err(error) => error,
+        };
+        let may_pass = error.is_in_use() || error.is_not_there();
+        if !may_pass || std::io::stderr().is_terminal() {
+            eprintln!("{error}");
+            return None;
+        }
+        let words = error.to_string();
+        if words != said {
+            log::error!("{words}; trying again every {} s", PORT_RETRY.as_secs());
+            notify::status(&words);
+            said = words;
+        }
+        if signals.wait_for(PORT_RETRY) {
+            return Some(None);
+        }
+    }
+}
+
+/// An address as a browser on this machine can use it.
+fn shown(address: SocketAddr) -> SocketAddr {
+    let mut shown = address;
+    if address.ip().is_unspecified() {
+        shown.set_ip(match address {
+            SocketAddr::V4(_) => [127, 0, 0, 1].into(),
+            SocketAddr::V6(_) => [0, 0, 0, 0, 0, 0, 0, 1].into(),
+        });
+    }
+    shown
+}
+
+/// Where the demo keeps its data.
+enum Kept {
+    Named(PathBuf),
+    /// Removed at the end.
+    Temporary(PathBuf),
+}
+
+impl Kept {
+    fn temporary() -> std::io::Result<Kept> {
+        let name = format!("main-node-demo-{}", std::process::id());
+        let directory = std::env::temp_dir().join(name);
+        std::fs::create_dir(&directory)?;
+        Ok(Kept::Temporary(directory))
+    }
+
+    fn database(&self) -> PathBuf {
+        match self {
+            Kept::Named(file) => file.clone(),
+            Kept::Temporary(directory) => directory.join("main-node.db"),
+        }
+    }
+}
+
+impl Drop for Kept {
+    fn drop(&mut self) {
+        if let Kept::Temporary(directory) = self {
+            remove(directory);
+        }
+    }
+}
+
+fn remove(directory: &Path) {
+    if let Err(error) = std::fs::remove_dir_all(directory) {
+        log::warn!("{} is left behind: {error}", directory.display());
+    }
+}

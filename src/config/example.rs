@@ -1,0 +1,119 @@
+//! Configurations that nobody wrote: the built-in example, and one for the demo of whatever
+//! API is compiled in.
+
+use crate::domain::operation::{Api, Operation, Parameter};
+use crate::domain::schema::{Literal, Types};
+
+/// What is fetched while nobody has configured anything: the weather of Berlin.
+pub const EXAMPLE: &str = include_str!("example.toml");
+const EXAMPLE_OPERATION: &str = "getForecast";
+
+/// Sources of a demo of an API that the example is not for.
+const DEMO_SOURCES: usize = 6;
+
+/// The example, where its operation is compiled in; else one source for each of the first
+/// operations that can be called with what their file gives.
+pub fn demo_text(apis: &[&'static Api]) -> String {
+    let operations = || apis.iter().flat_map(|api| api.operations.iter());
+    if operations().any(|it| it.api == "open_meteo" && it.id == EXAMPLE_OPERATION) {
+        return EXAMPLE.to_owned();
+    }
+    let mut text = String::new();
+    for operation in operations()
+        .filter(|it| is_promising(it))
+        .take(DEMO_SOURCES)
+    {
+        let params: Vec<String> = required(operation)
+            .map(|it| format!("{} = {}", key(it.argument), placeholder(it)))
+            .collect();
+        let name = source_name(operation.id);
+        text += &format!(
+            "[[source]]\nname = {name:?}\noperation = {:?}\napi = {:?}\nprefix = \"{name}.\"\n\
+             params = {{ {} }}\n",
+            operation.id,
+            operation.api,
+            params.join(", ")
+        );
+    }
+    text
+}
+
+/// Whether a simulated answer would have something to show.
+fn is_promising(operation: &Operation) -> bool {
+    let response = operation.response;
+    let has_shape = response.types.has(Types::OBJECT) || response.types.has(Types::LIST);
+    has_shape
+        && !response.types.is_any()
+        && required(operation).all(|it| it.schema.variants().is_empty())
+}
+
+fn required(operation: &Operation) -> impl Iterator<Item = &'static Parameter> {
+    let parameters = operation.parameters.iter();
+    parameters.filter(|it| it.required && !it.filled_by_security)
+}
+
+/// A literal as TOML spells it.
+pub fn spell_literal(literal: &Literal) -> String {
+    match literal {
+        Literal::Null => "null".to_owned(),
+        Literal::Boolean(truth) => truth.to_string(),
+        Literal::Number(number) => (*number).to_owned(),
+        Literal::Text(text) => format!("{text:?}"),
+        Literal::Json(json) => (*json).to_owned(),
+    }
+}
+
+/// A value to begin with: the file's example or default, its first word, or a mark of what
+/// belongs there.
+pub fn placeholder(parameter: &'static Parameter) -> String {
+    let schema = parameter.schema;
+    let given = schema.example().or(schema.default());
+    if let Some(json) = given.and_then(|json| serde_json::from_str(json).ok()) {
+        match json {
+            serde_json::Value::Array(_) | serde_json::Value::Object(_) => {}
+            serde_json::Value::Null => {}
+            // Numbers, booleans and texts are spelled alike in JSON and TOML.
+            scalar => return scalar.to_string(),
+        }
+    }
+    if let Some(items) = schema.items() {
+        let first = items.literals().first().map(spell_literal);
+        return format!("[{}]", first.unwrap_or("\"…\"".to_owned()));
+    }
+    if let Some(first) = schema.literals().first() {
+        return spell_literal(first);
+    }
+    let types = schema.types;
+    if types.has(Types::TEXT) {
+        "\"…\"".to_owned()
+    } else if types.has(Types::BOOLEAN) {
+        "true".to_owned()
+    } else if types.has(Types::NUMBER) || types.has(Types::INTEGER) {
+        let least = schema.minimum().filter(|least| *least > 0.0);
+        least.unwrap_or(0.0).to_string()
+    } else {
+        "\"…\"".to_owned()
+    }
+}
+
+/// A source's name from an operation's id: what stands behind `get`, in lower case.
+pub fn source_name(id: &str) -> String {
+    let bare = id.strip_prefix("get").filter(|rest| !rest.is_empty());
+    let name: String = bare
+        .unwrap_or(id)
+        .to_lowercase()
+        .chars()
+        .map(|c| if c.is_alphanumeric() { c } else { '-' })
+        .take(40)
+        .collect();
+    name.trim_matches('-').to_owned()
+}
+
+/// A TOML key, quoted where it has to be.
+pub fn key(name: &str) -> String {
+    let is_bare = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-');
+    match name.chars().all(is_bare) && !name.is_empty() {
+        true => name.to_owned(),
+        false => format!("{name:?}"),
+    }
+}

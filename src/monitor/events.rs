@@ -1,0 +1,403 @@
+//! Event streams: what node announces, to whoever listens on `/events`.
+//!
+//! [`Feed`] is shared by `Arc`: any thread announces, which wakes the gate's thread and waits
+//! for nobody. It keeps the newest snapshot and the last few alerts, once for all listeners;
+//! a listener that is busy gets the newest when it is ready (it has one place pending, never a
+//! queue). The streams themselves are tasks on the gate's thread: a task each, no thread each.
+
+use std::cell::RefCell;
+use std::collections::{BTreeMap, VecDeque};
+use std::future::poll_fn;
+use std::io::Read as _;
+use std::net::TcpStream;
+use std::rc::Rc;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+
+use smol::Async;
+
+use super::gate::leash::{Cut, Leash, Phase};
+use super::gate::write::{self, Outstanding, Unsent};
+use super::traffic::{Abuse, Traffic};
+use crate::limits;
+
+/// Something that listeners shall hear of.
+#[derive(Debug, Clone)]
+pub struct Event {
+    pub kind: EventKind,
+    /// What a listener says when it comes back (`Last-Event-ID`); of a snapshot its ETag.
+    pub id: String,
+    pub data: Arc<[u8]>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum EventKind {
+    /// The exact body of `/snapshot`; a newer one replaces it.
+    Snapshot,
+    /// An alert that opened or closed; the last few are kept for those who are busy.
+    Alert,
+}
+
+/// What was announced, ready to be sent.
+pub struct Feed {
+    state: Mutex<State>,
+    ring: smol::channel::Sender<()>,
+    heard: smol::channel::Receiver<()>,
+}
+
+#[derive(Default)]
+struct State {
+    last: u64,
+    snapshot: Option<Kept>,
+    alerts: VecDeque<Kept>,
+}
+
+#[derive(Clone)]
+struct Kept {
+    number: u64,
+    id: String,
+    frame: Arc<[u8]>,
+}
+
+impl Default for Feed {
+    fn default() -> Feed {
+        Feed::new()
+    }
+}
+
+impl Feed {
+    pub fn new() -> Feed {
+        let (ring, heard) = smol::channel::bounded(1);
+        Feed {
+            state: Mutex::default(),
+            ring,
+            heard,
+        }
+    }
+
+    /// Tells all listeners, soon. Callable from any thread; never waits for one of them.
+    pub fn announce(&self, event: Event) {
+        let frame = frame(&event).into();
+        let mut state = self.state();
+        state.last += 1;
+        let kept = Kept {
+            number: state.last,
+            id: event.id,
+            frame,
+        };
+        match event.kind {
+            EventKind::Snapshot => state.snapshot = Some(kept),
+            EventKind::Alert => {
+                if state.alerts.len() == limits::ALERTS_KEPT {
+                    state.alerts.pop_front();
+                }
+                state.alerts.push_back(kept);
+            }
+        }
+        drop(state);
+        // Full means that the bell is ringing already.
+        let _ = self.ring.try_send(());
+    }
+
+    /// Resolves when something was announced since it last did.
+    pub(super) async fn announced(&self) {
+        // The feed holds a sender itself, so that this channel is never closed.
+        let _ = self.heard.recv().await;
+    }
+
+    /// What a listener that has heard everything up to `heard` has not: in the order of
+    /// announcing, and the number that it has heard then.
+    fn since(&self, heard: u64) -> (Vec<Arc<[u8]>>, u64) {
+        let state = self.state();
+        let mut news: Vec<&Kept> = state.alerts.iter().chain(&state.snapshot).collect();
+        news.retain(|kept| kept.number > heard);
+        news.sort_by_key(|kept| kept.number);
+        (
+            news.iter().map(|kept| kept.frame.clone()).collect(),
+            state.last,
+        )
+    }
+
+    fn has_news(&self, heard: u64) -> bool {
+        self.state().last > heard
+    }
+
+    /// Where a new listener begins: it is greeted with the newest snapshot, unless that is
+    /// what it heard last, and with no old alerts.
+    fn greeting(&self, last_id: Option<&str>) -> (Option<Arc<[u8]>>, u64) {
+        let state = self.state();
+        let greeting = state
+            .snapshot
+            .as_ref()
+            .filter(|kept| Some(kept.id.as_str()) != last_id);
+        (greeting.map(|kept| kept.frame.clone()), state.last)
+    }
+
+    fn state(&self) -> std::sync::MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// An event in the words of the HTML standard's event stream format.
+fn frame(event: &Event) -> Vec<u8> {
+    let name = match event.kind {
+        EventKind::Snapshot => "snapshot",
+        EventKind::Alert => "alert",
+    };
+    let mut frame = Vec::with_capacity(event.data.len() + event.id.len() + 64);
+    frame.extend_from_slice(format!("event: {name}\n").as_bytes());
+    // A line end in an id would begin another field; a zero makes clients ignore it.
+    if !event.id.is_empty() && !event.id.contains(['\n', '\r', '\0']) {
+        frame.extend_from_slice(format!("id: {}\n", event.id).as_bytes());
+    }
+    let data = event.data.strip_suffix(b"\n").unwrap_or(&event.data);
+    for line in data.split(|byte| *byte == b'\n') {
+        frame.extend_from_slice(b"data: ");
+        // A CR alone ends a line too; JSON has none outside of strings, and there escaped.
+        frame.extend(line.iter().filter(|byte| **byte != b'\r'));
+        frame.push(b'\n');
+    }
+    frame.push(b'\n');
+    frame
+}
+
+/// Wakes the listeners, on the gate's thread.
+#[derive(Default)]
+pub(super) struct Hub {
+    wakers: RefCell<BTreeMap<u64, Waker>>,
+    next: std::cell::Cell<u64>,
+}
+
+impl Hub {
+    pub(super) fn wake_all(&self) {
+        let wakers = std::mem::take(&mut *self.wakers.borrow_mut());
+        for waker in wakers.into_values() {
+            waker.wake();
+        }
+    }
+
+    fn place(self: &Rc<Self>) -> HubPlace {
+        let number = self.next.get();
+        self.next.set(number + 1);
+        HubPlace {
+            hub: self.clone(),
+            number,
+        }
+    }
+}
+
+struct HubPlace {
+    hub: Rc<Hub>,
+    number: u64,
+}
+
+impl HubPlace {
+    fn wait(&self, context: &Context<'_>) {
+        let mut wakers = self.hub.wakers.borrow_mut();
+        wakers.insert(self.number, context.waker().clone());
+    }
+}
+
+impl Drop for HubPlace {
+    fn drop(&mut self) {
+        self.hub.wakers.borrow_mut().remove(&self.number);
+    }
+}
+
+/// What a stream needs of the gate.
+pub(super) struct Listener<'a> {
+    pub stream: &'a Async<TcpStream>,
+    pub leash: &'a Leash,
+    pub feed: &'a Feed,
+    pub hub: &'a Rc<Hub>,
+    pub outstanding: &'a Rc<Outstanding>,
+    pub traffic: &'a Traffic,
+    pub write_time: Duration,
+    pub heartbeat: Duration,
+}
+
+impl Listener<'_> {
+    /// Sends the head, greets, and goes on until the client leaves, is too slow, or has to go.
+    pub(super) async fn serve(&self, head: &[u8], last_id: Option<&str>) {
+        let place = self.hub.place();
+        let (greeting, mut heard) = self.feed.greeting(last_id);
+        let retry = format!("retry: {}\n\n", limits::EVENT_RETRY.as_millis());
+        self.leash.enter(Phase::Streaming, self.write_time);
+        if !self.send(head, retry.as_bytes()).await {
+            return;
+        }
+        if let Some(greeting) = greeting {
+            if !self.send_frame(&greeting).await {
+                return;
+            }
+        }
+        loop {
+            self.leash.enter(Phase::Streaming, self.heartbeat);
+            match self.leash.within(self.news(&place, heard)).await {
+                Ok(News::Announced) => {
+                    let (frames, now_heard) = self.feed.since(heard);
+                    heard = now_heard;
+                    for frame in &frames {
+                        if !self.send_frame(frame).await {
+                            return;
+                        }
+                    }
+                }
+                Ok(News::Left) | Err(Cut::Shed) => return,
+                Err(Cut::Late) => {
+                    if !self.send(b"", b":\n\n").await {
+                        return;
+                    }
+                }
+            }
+        }
+    }
+
+    async fn news(&self, place: &HubPlace, heard: u64) -> News {
+        poll_fn(|context| {
+            place.wait(context);
+            if self.feed.has_news(heard) {
+                return Poll::Ready(News::Announced);
+            }
+            // The client has nothing more to say: what it sends is dropped, its end is ours.
+            // Bounded: after a few reads the rest waits for the next turn.
+            for _ in 0..4 {
+                let mut scratch = [0; 512];
+                match self.stream.get_ref().read(&mut scratch) {
+                    Ok(0) => return Poll::Ready(News::Left),
+                    Ok(_) => {}
+                    Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {
+                        match self.stream.poll_readable(context) {
+                            Poll::Ready(Ok(())) => {}
+                            Poll::Ready(Err(_)) => return Poll::Ready(News::Left),
+                            Poll::Pending => return Poll::Pending,
+                        }
+                    }
+                    Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+                    Err(_) => return Poll::Ready(News::Left),
+                }
+            }
+            context.waker().wake_by_ref();
+            Poll::Pending
+        })
+        .await
+    }
+
+    /// False if the stream is to end.
+    async fn send_frame(&self, frame: &Arc<[u8]>) -> bool {
+        let Some(_debt) = self.outstanding.lend(frame) else {
+            self.traffic
+                .refused(Abuse::BytesOutstanding, self.leash.peer);
+            return false;
+        };
+        self.send(b"", frame).await
+    }
+
+    async fn send(&self, head: &[u8], bytes: &[u8]) -> bool {
+        match write::send(self.stream, self.leash, head, bytes, self.write_time).await {
+            Ok(()) => true,
+            Err(Unsent::Cut(Cut::Late)) => {
+                self.traffic.refused(Abuse::SlowListener, self.leash.peer);
+                false
+            }
+            Err(_) => false,
+        }
+    }
+}
+
+enum News {
+    Announced,
+    Left,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn event(kind: EventKind, id: &str, data: &str) -> Event {
+        Event {
+            kind,
+            id: id.to_owned(),
+            data: data.as_bytes().into(),
+        }
+    }
+
+    fn texts(frames: &[Arc<[u8]>]) -> Vec<String> {
+        let text = |frame: &Arc<[u8]>| String::from_utf8_lossy(frame).into_owned();
+        frames.iter().map(text).collect()
+    }
+
+    #[test]
+    fn events_are_framed_as_the_standard_says() {
+        use EventKind::*;
+        let rows = [
+            (
+                event(Snapshot, "\"a1\"", "{\"x\":1}"),
+                "event: snapshot\nid: \"a1\"\ndata: {\"x\":1}\n\n",
+            ),
+            (
+                event(Snapshot, "\"a1\"", "{}\n"),
+                "event: snapshot\nid: \"a1\"\ndata: {}\n\n",
+            ),
+            (
+                event(Alert, "", "a\nb"),
+                "event: alert\ndata: a\ndata: b\n\n",
+            ),
+            (
+                event(Alert, "x\ndata: forged", "a\r\nb"),
+                "event: alert\ndata: a\ndata: b\n\n",
+            ),
+            (event(Alert, "", ""), "event: alert\ndata: \n\n"),
+        ];
+        for (event, expected) in rows {
+            assert_eq!(String::from_utf8_lossy(&frame(&event)), expected);
+        }
+    }
+
+    #[test]
+    fn a_busy_listener_gets_the_newest_snapshot_and_every_alert() {
+        let feed = Feed::new();
+        feed.announce(event(EventKind::Snapshot, "1", "one"));
+        let (greeting, heard) = feed.greeting(None);
+        assert!(greeting.is_some());
+        assert!(!feed.has_news(heard));
+        feed.announce(event(EventKind::Alert, "", "opened"));
+        feed.announce(event(EventKind::Snapshot, "2", "two"));
+        feed.announce(event(EventKind::Snapshot, "3", "three"));
+        feed.announce(event(EventKind::Alert, "", "closed"));
+        assert!(feed.has_news(heard));
+        let (frames, heard) = feed.since(heard);
+        assert_eq!(
+            texts(&frames),
+            [
+                "event: alert\ndata: opened\n\n",
+                "event: snapshot\nid: 3\ndata: three\n\n",
+                "event: alert\ndata: closed\n\n"
+            ]
+        );
+        assert_eq!(feed.since(heard).0.len(), 0);
+    }
+
+    #[test]
+    fn who_comes_back_with_the_newest_id_is_not_greeted_again() {
+        let feed = Feed::new();
+        assert!(feed.greeting(None).0.is_none(), "nothing was announced yet");
+        feed.announce(event(EventKind::Snapshot, "1", "one"));
+        feed.announce(event(EventKind::Alert, "", "old"));
+        assert!(feed.greeting(Some("0")).0.is_some());
+        let (greeting, heard) = feed.greeting(Some("1"));
+        assert!(greeting.is_none());
+        assert!(!feed.has_news(heard));
+    }
+
+    #[test]
+    fn what_is_kept_for_the_busy_is_bounded() {
+        let feed = Feed::new();
+        for number in 0..1000 {
+            feed.announce(event(EventKind::Alert, "", &number.to_string()));
+            feed.announce(event(EventKind::Snapshot, "s", &number.to_string()));
+        }
+        assert_eq!(feed.since(0).0.len(), limits::ALERTS_KEPT + 1);
+    }
+}

@@ -1,0 +1,418 @@
+//! The gate: the only thing of the node that strangers' bytes reach.
+//!
+//! Owns the listening sockets and every connection, on one thread named `gate` (a smol
+//! `LocalExecutor`, a task for each connection). It frames requests strictly, keeps the caps
+//! and deadlines of `limits`, answers from memory what the answerer can answer from memory,
+//! streams events, and hands the rest, cleaned, to tiny_http's pool on a Unix socket. It must
+//! not block: no disk, no database, no name resolution on this thread.
+//!
+//! A panic in one connection ends that connection; one in a loop of the gate restarts the loop.
+
+pub mod backend;
+pub mod connection;
+pub mod head;
+pub mod hop;
+pub mod leash;
+pub mod listen;
+pub mod private_dir;
+pub mod write;
+
+use std::cell::RefCell;
+use std::fs::File;
+use std::io::{self, Read as _, Write as _};
+use std::net::{IpAddr, Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::PathBuf;
+use std::rc::{Rc, Weak};
+use std::sync::Arc;
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use smol::future::FutureExt as _;
+use smol::{Async, LocalExecutor, Timer};
+
+pub use listen::{BindError, bind};
+pub use private_dir::PrivateDir;
+
+use self::backend::Backend;
+use self::leash::{Full, Register};
+use self::write::{Framing, Outstanding, Reply};
+use super::answer::Answerer;
+use super::events::{Feed, Hub};
+use super::server::{Desk, Pool};
+use super::traffic::{Abuse, Traffic};
+use crate::limits;
+
+/// What the gate is made of.
+pub struct Parts {
+    /// From [`bind`].
+    pub listeners: Vec<TcpListener>,
+    pub answerer: Arc<dyn Answerer>,
+    pub feed: Arc<Feed>,
+    pub traffic: Arc<Traffic>,
+    /// Where the private directory of the pool's socket may be made, best first:
+    /// [`PrivateDir::bases`].
+    pub private_bases: Vec<PathBuf>,
+    /// Called on the gate's thread at every tick: the proof, for a watchdog, that it turns.
+    pub beat: Box<dyn Fn() + Send>,
+    pub limits: GateLimits,
+}
+
+/// The bounds that the gate keeps; the default is `limits`'s, tests take shorter ones.
+#[derive(Debug, Clone)]
+pub struct GateLimits {
+    pub connections: usize,
+    pub connections_per_address: usize,
+    pub head_time: Duration,
+    pub idle_time: Duration,
+    pub write_time: Duration,
+    pub write_bytes_per_s: usize,
+    pub backend_time: Duration,
+    pub proof_time: Duration,
+    pub linger_time: Duration,
+    pub bytes_outstanding: usize,
+    pub bytes_outstanding_per_address: usize,
+    pub event_streams: usize,
+    pub heartbeat: Duration,
+    pub shed_after: Duration,
+    pub tick: Duration,
+}
+
+impl Default for GateLimits {
+    fn default() -> GateLimits {
+        GateLimits {
+            connections: limits::CONNECTIONS,
+            connections_per_address: limits::CONNECTIONS_PER_ADDRESS,
+            head_time: limits::REQUEST_HEAD_TIME,
+            idle_time: limits::IDLE_TIME,
+            write_time: limits::WRITE_TIME,
+            write_bytes_per_s: limits::WRITE_BYTES_PER_S,
+            backend_time: limits::BACKEND_TIME,
+            proof_time: limits::PROOF_TIME,
+            linger_time: limits::LINGER_TIME,
+            bytes_outstanding: limits::BYTES_OUTSTANDING,
+            bytes_outstanding_per_address: limits::BYTES_OUTSTANDING_PER_ADDRESS,
+            event_streams: limits::EVENT_STREAMS,
+            heartbeat: limits::EVENT_HEARTBEAT,
+            shed_after: limits::SHED_AFTER,
+            tick: limits::GATE_TICK,
+        }
+    }
+}
+
+/// The running gate. Dropping it stops it at once; [`Gate::stop`] lets answers finish.
+pub struct Gate {
+    addresses: Vec<SocketAddr>,
+    stop: smol::channel::Sender<Instant>,
+    thread: Option<JoinHandle<()>>,
+    pool: Pool,
+}
+
+impl Gate {
+    /// Starts the pool and the gate's thread; requests are answered from now on.
+    pub fn start(parts: Parts) -> io::Result<Gate> {
+        let mut addresses = Vec::with_capacity(parts.listeners.len());
+        for listener in &parts.listeners {
+            addresses.push(listener.local_addr()?);
+        }
+        let directory = PrivateDir::create(&parts.private_bases)?;
+        let pool = Pool::start(parts.answerer.clone(), parts.traffic.clone(), directory)?;
+        let desk = pool.desk();
+        let (stop, stopped) = smol::channel::bounded(1);
+        let thread = thread::Builder::new()
+            .name("gate".to_owned())
+            .stack_size(limits::STACK_BYTES)
+            .spawn(move || run(&parts, &desk, &stopped))?;
+        Ok(Gate {
+            addresses,
+            stop,
+            thread: Some(thread),
+            pool,
+        })
+    }
+
+    /// Where it listens, with the ports that the kernel chose.
+    pub fn addresses(&self) -> &[SocketAddr] {
+        &self.addresses
+    }
+
+    /// Stops accepting, ends event streams and idle connections, lets answers in flight finish,
+    /// then ends the pool and removes its directory: all within `time`. True if nothing was
+    /// left behind.
+    pub fn stop(mut self, time: Duration) -> bool {
+        self.end(time)
+    }
+
+    fn end(&mut self, time: Duration) -> bool {
+        let begun = Instant::now();
+        // The workers' answers are among those in flight, so they end after them.
+        let _ = self.stop.try_send(begun + time.mul_f32(0.8));
+        if let Some(thread) = self.thread.take() {
+            if thread.join().is_err() {
+                log::error!("the gate's thread had panicked");
+            }
+        }
+        self.pool.stop(time.saturating_sub(begun.elapsed()))
+    }
+}
+
+impl Drop for Gate {
+    fn drop(&mut self) {
+        if self.thread.is_some() {
+            self.end(Duration::ZERO);
+        }
+    }
+}
+
+/// What all connections share, on the gate's thread.
+pub struct Hall {
+    answerer: Arc<dyn Answerer>,
+    feed: Arc<Feed>,
+    traffic: Arc<Traffic>,
+    limits: GateLimits,
+    register: Rc<Register>,
+    outstanding: Rc<Outstanding>,
+    backend: Rc<Backend>,
+    hub: Rc<Hub>,
+    date: RefCell<Option<Rc<str>>>,
+    /// Weak, since the tasks that the executor owns hold the hall.
+    executor: Weak<LocalExecutor<'static>>,
+}
+
+impl Hall {
+    /// What an answer of this size has, until the client has taken it.
+    fn write_time(&self, bytes: usize) -> Duration {
+        let seconds = bytes / self.limits.write_bytes_per_s;
+        self.limits.write_time + Duration::from_secs(seconds as u64)
+    }
+
+    fn date(&self) -> Option<Rc<str>> {
+        self.date.borrow().clone()
+    }
+}
+
+/// The gate's thread.
+fn run(parts: &Parts, desk: &Arc<Desk>, stopped: &smol::channel::Receiver<Instant>) {
+    loop {
+        // Every task catches its own panics; this is for those of the loop itself.
+        let turned = catch_unwind(AssertUnwindSafe(|| serve(parts, desk, stopped)));
+        match turned {
+            Ok(Ok(())) => return,
+            Ok(Err(error)) => log::error!("the gate cannot serve: {error}; it tries again"),
+            Err(_) => parts.traffic.panicked("the gate's loop"),
+        }
+        thread::sleep(limits::ACCEPT_PAUSE);
+        if stopped.is_closed() {
+            return;
+        }
+    }
+}
+
+fn serve(
+    parts: &Parts,
+    desk: &Arc<Desk>,
+    stopped: &smol::channel::Receiver<Instant>,
+) -> io::Result<()> {
+    let executor = Rc::new(LocalExecutor::new());
+    let gate_limits = parts.limits.clone();
+    let connections = affordable(gate_limits.connections);
+    let register = Rc::new(Register::new(
+        connections,
+        gate_limits.connections_per_address,
+        parts.traffic.clone(),
+    ));
+    let outstanding = Outstanding::new(
+        gate_limits.bytes_outstanding,
+        gate_limits.bytes_outstanding_per_address,
+        parts.traffic.clone(),
+    );
+    let hall = Rc::new(Hall {
+        answerer: parts.answerer.clone(),
+        feed: parts.feed.clone(),
+        traffic: parts.traffic.clone(),
+        backend: Backend::new(desk.clone(), outstanding.clone(), gate_limits.proof_time),
+        limits: gate_limits,
+        register,
+        outstanding,
+        hub: Rc::default(),
+        date: RefCell::default(),
+        executor: Rc::downgrade(&executor),
+    });
+    let mut accepting = Vec::with_capacity(parts.listeners.len());
+    for listener in &parts.listeners {
+        let listener = Async::new(listener.try_clone()?)?;
+        accepting.push(executor.spawn(accept(listener, hall.clone())));
+    }
+    let announcing = {
+        let hall = hall.clone();
+        executor.spawn(async move {
+            loop {
+                hall.feed.announced().await;
+                hall.hub.wake_all();
+            }
+        })
+    };
+    smol::block_on(executor.run(async {
+        let ticking = tick(&hall, &parts.beat);
+        let stopping = async { stopped.recv().await.unwrap_or_else(|_| Instant::now()) };
+        let deadline = smol::future::or(stopping, ticking).await;
+        drop(accepting);
+        drop(announcing);
+        hall.register.stop();
+        while hall.register.len() > 0 && Instant::now() < deadline {
+            hall.register.look(Instant::now());
+            hall.backend.look(Instant::now());
+            Timer::after(Duration::from_millis(5)).await;
+        }
+    }));
+    Ok(())
+}
+
+/// Looks at every deadline, for ever.
+async fn tick<T>(hall: &Hall, beat: &(dyn Fn() + Send)) -> T {
+    loop {
+        let turned = catch_unwind(AssertUnwindSafe(|| {
+            let now = Instant::now();
+            hall.register.look(now);
+            hall.backend.look(now);
+            *hall.date.borrow_mut() = hall.answerer.date().map(Rc::from);
+            beat();
+        }));
+        if turned.is_err() {
+            hall.traffic.panicked("the gate's tick");
+        }
+        Timer::after(hall.limits.tick).await;
+    }
+}
+
+/// As many connections as descriptors allow beside the rest of the node.
+fn affordable(wanted: usize) -> usize {
+    let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile).current;
+    let limit = limit
+        .and_then(|limit| usize::try_from(limit).ok())
+        .unwrap_or(usize::MAX);
+    // With very few, half of them: better a node that serves little than one that serves none.
+    let most = limit
+        .saturating_sub(limits::DESCRIPTORS_KEPT)
+        .max(limit / 2)
+        .max(1);
+    if most < wanted {
+        log::warn!(
+            "serving at most {most} connections instead of {wanted}: only {limit} file \
+             descriptors are allowed. Raise LimitNOFILE (systemd) or `ulimit -n`"
+        );
+    }
+    wanted.min(most)
+}
+
+/// Takes connections from one listening socket, for ever.
+async fn accept(listener: Async<TcpListener>, hall: Rc<Hall>) {
+    let mut spare = File::open("/dev/null").ok();
+    let mut in_a_row = 0;
+    loop {
+        match listener.read_with(|listener| listener.accept()).await {
+            Ok((stream, address)) => {
+                // A newcomer may have the place of who has been idle for a while.
+                if hall.register.is_full() && hall.register.shed(hall.limits.shed_after) {
+                    smol::future::yield_now().await;
+                }
+                let admitted =
+                    catch_unwind(AssertUnwindSafe(|| admit(stream, address.ip(), &hall)));
+                if admitted.is_err() {
+                    hall.traffic.panicked("accepting a connection");
+                }
+                in_a_row += 1;
+                if in_a_row % limits::ACCEPTS_IN_A_ROW == 0 {
+                    smol::future::yield_now().await;
+                }
+            }
+            Err(error) if is_want(&error) => {
+                // The waiting connection stays in the kernel's queue until somebody made room;
+                // if nobody can, the spare descriptor takes it in to be closed, so that its
+                // client learns at once and the loop does not spin.
+                let shed = hall.register.shed(Duration::ZERO);
+                smol::future::yield_now().await;
+                if !shed && spare.take().is_some() {
+                    if let Ok((stream, address)) = listener.get_ref().accept() {
+                        hall.traffic.refused(Abuse::Descriptors, address.ip());
+                        drop(stream);
+                    }
+                }
+                if spare.is_none() {
+                    spare = File::open("/dev/null").ok();
+                }
+                if !shed {
+                    Timer::after(limits::ACCEPT_PAUSE).await;
+                }
+            }
+            // The client left while it waited; Linux reports other errors of the network here
+            // as well, none of which concerns the next connection.
+            Err(error) => {
+                log::debug!("a connection was lost while it was accepted: {error}");
+                smol::future::yield_now().await;
+            }
+        }
+    }
+}
+
+/// Errors that mean: there is a connection, but nothing to hold it with.
+fn is_want(error: &io::Error) -> bool {
+    matches!(
+        error.raw_os_error(),
+        Some(libc::EMFILE | libc::ENFILE | libc::ENOMEM | libc::ENOBUFS)
+    )
+}
+
+/// Gives a new connection its task, or turns it away.
+fn admit(stream: TcpStream, peer: IpAddr, hall: &Rc<Hall>) {
+    let peer = peer.to_canonical();
+    let lease = match hall.register.enter(peer) {
+        Ok(lease) => lease,
+        Err(full) => {
+            let abuse = match full {
+                Full::InAll => Abuse::Connections,
+                Full::OfOneAddress => Abuse::ConnectionsOfOne,
+            };
+            hall.traffic.refused(abuse, peer);
+            return turn_away(stream, hall);
+        }
+    };
+    let (Some(executor), Ok(stream)) = (hall.executor.upgrade(), Async::new(stream)) else {
+        return;
+    };
+    let served = connection::serve(stream, lease, hall.clone());
+    let traffic = hall.traffic.clone();
+    let caught = async move {
+        if AssertUnwindSafe(served).catch_unwind().await.is_err() {
+            traffic.panicked("a connection");
+        }
+    };
+    executor.spawn(caught).detach();
+}
+
+/// Says 503 as far as that goes without waiting.
+fn turn_away(stream: TcpStream, hall: &Hall) {
+    if stream.set_nonblocking(true).is_err() {
+        return;
+    }
+    let mut reply = Reply::new(hall.answerer.refusal(503, None));
+    reply.ensure("Retry-After", "5");
+    let framing = Framing {
+        is_head: false,
+        version: head::Version::Http11,
+        keep_alive: false,
+    };
+    let mut bytes = write::head(&reply, framing, hall.date().as_deref());
+    bytes.extend_from_slice(reply.body.bytes());
+    let mut socket = &stream;
+    let _ = socket.write(&bytes);
+    let _ = stream.shutdown(Shutdown::Write);
+    // What has come already is taken, so that closing is less likely to reset.
+    let mut scratch = [0; 4096];
+    let _ = socket.read(&mut scratch);
+    hall.traffic.answered("refused", 503);
+}
+
+#[cfg(test)]
+#[path = "gate/gate_tests.rs"]
+mod tests;

@@ -1,0 +1,406 @@
+//! The gate's side of the pool: at most as many connections as there are workers, opened one
+//! at a time, each proved by a request before it is used.
+//!
+//! Owned by the gate's thread. It hands over what the head parser has cleaned and brings back
+//! an answer whose size is counted from the moment it is known. A connection whose answer was
+//! not fully read is closed, and its place stays empty until the worker is free again, so that
+//! a stuck disk cannot pile up work.
+
+use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
+use std::future::poll_fn;
+use std::io;
+use std::net::IpAddr;
+use std::os::unix::net::UnixStream;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::task::{Poll, Waker};
+use std::time::{Duration, Instant};
+
+use smol::Async;
+use smol::io::{AsyncReadExt, AsyncWriteExt};
+
+use super::hop;
+use super::write::{self, Body, Outstanding, Reply};
+use crate::limits;
+use crate::monitor::answer::Request;
+use crate::monitor::server::Desk;
+
+/// Slots that one address may have at once, so that another is never kept waiting by it alone.
+const SLOTS_OF_ONE_ADDRESS: usize = limits::WORKERS - 1;
+
+/// Why there is no answer from the pool.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Trouble {
+    /// It does not answer, or not in HTTP.
+    Silent,
+    /// Its answer does not fit beside those that clients have not taken yet.
+    NoRoom,
+}
+
+pub struct Backend {
+    desk: Arc<Desk>,
+    outstanding: Rc<Outstanding>,
+    slots: RefCell<Vec<Slot>>,
+    waiting: RefCell<VecDeque<Waiting>>,
+    /// Held while a connection is being opened.
+    opening: smol::lock::Mutex<()>,
+    next: Cell<u64>,
+    proof_time: Duration,
+}
+
+enum Slot {
+    Free(Option<Link>),
+    Taken(IpAddr),
+    /// Its request was given up; a worker may still be at it.
+    Abandoned {
+        ticket: u64,
+        since: Instant,
+    },
+}
+
+struct Link {
+    stream: Async<UnixStream>,
+    /// Which of tiny_http's servers it leads to.
+    server: u64,
+}
+
+struct Waiting {
+    number: u64,
+    peer: IpAddr,
+    granted: Option<usize>,
+    waker: Option<Waker>,
+}
+
+impl Backend {
+    pub fn new(desk: Arc<Desk>, outstanding: Rc<Outstanding>, proof_time: Duration) -> Rc<Backend> {
+        Rc::new(Backend {
+            desk,
+            outstanding,
+            slots: RefCell::new((0..limits::WORKERS).map(|_| Slot::Free(None)).collect()),
+            waiting: RefCell::default(),
+            opening: smol::lock::Mutex::new(()),
+            next: Cell::new(1),
+            proof_time,
+        })
+    }
+
+    /// Asks the pool. The caller bounds the time; a call that is dropped gives its place back.
+    pub async fn ask(self: &Rc<Self>, request: &Request) -> Result<Reply, Trouble> {
+        let mut place = self.place(request.peer).await?;
+        // A connection that was closed while it was not used is replaced, once.
+        if let Some(link) = place.link.take() {
+            if link.server == self.desk.number() {
+                match place.exchange(link, request).await {
+                    Err(Failure::Unused) => {}
+                    Err(Failure::Trouble(trouble)) => return Err(trouble),
+                    Ok(reply) => return Ok(reply),
+                }
+            }
+        }
+        let link = self.open().await?;
+        match place.exchange(link, request).await {
+            Err(Failure::Unused) => Err(Trouble::Silent),
+            Err(Failure::Trouble(trouble)) => Err(trouble),
+            Ok(reply) => Ok(reply),
+        }
+    }
+
+    /// Gives places back whose workers are free again. Once a tick.
+    pub fn look(&self, now: Instant) {
+        for (number, slot) in self.slots.borrow_mut().iter_mut().enumerate() {
+            let Slot::Abandoned { ticket, since } = slot else {
+                continue;
+            };
+            // A request that no worker ever saw ends nowhere; an idle worker proves that.
+            let lost = self.desk.idle() > 0
+                && now.saturating_duration_since(*since) >= limits::BACKEND_TIME;
+            if lost || self.desk.has_finished(number, *ticket) {
+                *slot = Slot::Free(None);
+            }
+        }
+        self.grant();
+    }
+
+    /// Waits for a slot, in the order of coming, except that one address never has them all.
+    async fn place(self: &Rc<Self>, peer: IpAddr) -> Result<Place, Trouble> {
+        self.look(Instant::now());
+        let is_abandoned = |slot: &Slot| matches!(slot, Slot::Abandoned { .. });
+        if self.slots.borrow().iter().all(is_abandoned) {
+            return Err(Trouble::Silent);
+        }
+        let number = self.next.get();
+        self.next.set(number + 1);
+        self.waiting.borrow_mut().push_back(Waiting {
+            number,
+            peer,
+            granted: None,
+            waker: None,
+        });
+        // Leaves the queue when this wait is given up.
+        let queued = Queued {
+            backend: self.clone(),
+            number,
+        };
+        self.grant();
+        let slot = poll_fn(|context| {
+            let mut waiting = self.waiting.borrow_mut();
+            let Some(found) = waiting.iter_mut().find(|one| one.number == number) else {
+                return Poll::Ready(None);
+            };
+            if found.granted.is_some() {
+                return Poll::Ready(found.granted.take());
+            }
+            found.waker = Some(context.waker().clone());
+            Poll::Pending
+        })
+        .await;
+        drop(queued);
+        let slot = slot.ok_or(Trouble::Silent)?;
+        let mut slots = self.slots.borrow_mut();
+        let link = match std::mem::replace(&mut slots[slot], Slot::Taken(peer)) {
+            Slot::Free(link) => link,
+            Slot::Taken(_) | Slot::Abandoned { .. } => None,
+        };
+        drop(slots);
+        Ok(Place {
+            backend: self.clone(),
+            slot,
+            link,
+            asked: None,
+        })
+    }
+
+    /// Hands free slots to those who wait.
+    fn grant(&self) {
+        let slots = self.slots.borrow();
+        let mut waiting = self.waiting.borrow_mut();
+        loop {
+            let promised = |slot: usize| waiting.iter().any(|one| one.granted == Some(slot));
+            // One with an open connection first.
+            let free = |open: bool| {
+                (0..slots.len()).find(|slot| {
+                    matches!(&slots[*slot], Slot::Free(link) if link.is_some() == open)
+                        && !promised(*slot)
+                })
+            };
+            let Some(slot) = free(true).or_else(|| free(false)) else {
+                return;
+            };
+            let has = |peer: IpAddr| {
+                let taken = slots
+                    .iter()
+                    .filter(|slot| matches!(slot, Slot::Taken(by) if *by == peer));
+                let granted = waiting
+                    .iter()
+                    .filter(|one| one.granted.is_some() && one.peer == peer);
+                taken.count() + granted.count()
+            };
+            let next = waiting
+                .iter()
+                .position(|one| one.granted.is_none() && has(one.peer) < SLOTS_OF_ONE_ADDRESS);
+            let Some(next) = next.and_then(|at| waiting.get_mut(at)) else {
+                return;
+            };
+            next.granted = Some(slot);
+            if let Some(waker) = next.waker.take() {
+                waker.wake();
+            }
+        }
+    }
+
+    /// A new connection, proved. One at a time: tiny_http's own pool stalls on bursts.
+    async fn open(&self) -> Result<Link, Trouble> {
+        let _one = self.opening.lock().await;
+        let server = self.desk.number();
+        let opened = async {
+            let mut stream = Async::<UnixStream>::connect(self.desk.path()).await?;
+            stream.write_all(&hop::proof()).await?;
+            let answer = read_head(&mut stream).await?;
+            match (answer.status, answer.length) {
+                (200, 0) => Ok(stream),
+                _ => Err(io::Error::other(
+                    "the proof was not answered as it should be",
+                )),
+            }
+        };
+        let patience = async {
+            smol::Timer::after(self.proof_time).await;
+            Err(io::Error::from(io::ErrorKind::TimedOut))
+        };
+        let error = match smol::future::or(opened, patience).await {
+            Ok(stream) => return Ok(Link { stream, server }),
+            Err(error) => error,
+        };
+        log::debug!("a connection to the page workers failed: {error}");
+        // With an idle worker at hand it is tiny_http that is deaf, not the work that is slow.
+        // Want of descriptors is neither; it passes.
+        let is_want = super::is_want(&error);
+        if self.desk.idle() > 0 && !is_want {
+            if let Err(error) = self.desk.replace(server) {
+                log::debug!("{error}");
+            }
+        }
+        Err(Trouble::Silent)
+    }
+}
+
+/// A place in the queue.
+struct Queued {
+    backend: Rc<Backend>,
+    number: u64,
+}
+
+impl Drop for Queued {
+    fn drop(&mut self) {
+        self.backend
+            .waiting
+            .borrow_mut()
+            .retain(|one| one.number != self.number);
+        // It may have been granted a slot that it no longer wants.
+        self.backend.grant();
+    }
+}
+
+/// A slot in use.
+struct Place {
+    backend: Rc<Backend>,
+    slot: usize,
+    link: Option<Link>,
+    /// The ticket of a request whose answer has not been read to its end.
+    asked: Option<u64>,
+}
+
+enum Failure {
+    /// The connection turned out closed before it took or answered anything.
+    Unused,
+    Trouble(Trouble),
+}
+
+impl Place {
+    async fn exchange(&mut self, mut link: Link, request: &Request) -> Result<Reply, Failure> {
+        let backend = self.backend.clone();
+        let ticket = backend.next.get();
+        backend.next.set(ticket + 1);
+        let bytes = hop::write(request, self.slot, ticket);
+        if link.stream.write_all(&bytes).await.is_err() {
+            return Err(Failure::Unused);
+        }
+        self.asked = Some(ticket);
+        let head = match read_head(&mut link.stream).await {
+            Ok(head) => head,
+            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
+                self.asked = None;
+                return Err(Failure::Unused);
+            }
+            Err(error) => {
+                log::debug!("the page workers' answer could not be read: {error}");
+                return Err(Failure::Trouble(Trouble::Silent));
+            }
+        };
+        if head.length > limits::BACKEND_ANSWER_BYTES {
+            return Err(Failure::Trouble(Trouble::NoRoom));
+        }
+        let Some(debt) = backend.outstanding.owe(head.length, request.peer) else {
+            return Err(Failure::Trouble(Trouble::NoRoom));
+        };
+        let mut body = head.begun;
+        let have = body.len().min(head.length);
+        body.resize(head.length, 0);
+        if link.stream.read_exact(&mut body[have..]).await.is_err() {
+            return Err(Failure::Trouble(Trouble::Silent));
+        }
+        self.asked = None;
+        self.link = Some(link);
+        Ok(Reply {
+            status: head.status,
+            fields: head.fields,
+            body: Body::Own(body),
+            debt: Some(debt),
+        })
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let slot = match self.asked {
+            None => Slot::Free(self.link.take()),
+            Some(ticket) => Slot::Abandoned {
+                ticket,
+                since: Instant::now(),
+            },
+        };
+        self.backend.slots.borrow_mut()[self.slot] = slot;
+        self.backend.grant();
+    }
+}
+
+/// The head of an answer of the pool.
+struct PoolHead {
+    status: u16,
+    fields: Vec<u8>,
+    length: usize,
+    /// What of the body came with it.
+    begun: Vec<u8>,
+}
+
+async fn read_head(stream: &mut Async<UnixStream>) -> io::Result<PoolHead> {
+    let mut bytes = vec![0; 2048];
+    let mut filled = 0;
+    loop {
+        if filled == bytes.len() {
+            if filled >= 2 * limits::REQUEST_HEAD_BYTES {
+                return Err(io::Error::other("an answer's head is too long"));
+            }
+            bytes.resize(filled * 2, 0);
+        }
+        let read = stream.read(&mut bytes[filled..]).await?;
+        if read == 0 {
+            // Closed before the first byte: the connection, not the answer, is at fault.
+            let kind = match filled {
+                0 => io::ErrorKind::UnexpectedEof,
+                _ => io::ErrorKind::InvalidData,
+            };
+            return Err(kind.into());
+        }
+        filled += read;
+        if let Some((mut head, used)) = parse(&bytes[..filled])? {
+            bytes.truncate(filled);
+            bytes.drain(..used);
+            head.begun = bytes;
+            return Ok(head);
+        }
+    }
+}
+
+fn parse(bytes: &[u8]) -> io::Result<Option<(PoolHead, usize)>> {
+    let mut fields = [httparse::EMPTY_HEADER; limits::REQUEST_HEADERS];
+    let mut parsed = httparse::Response::new(&mut fields);
+    let used = match parsed.parse(bytes) {
+        Ok(httparse::Status::Complete(used)) => used,
+        Ok(httparse::Status::Partial) => return Ok(None),
+        Err(error) => return Err(io::Error::other(error)),
+    };
+    let mut head = PoolHead {
+        status: parsed.code.unwrap_or(0),
+        fields: Vec::with_capacity(256),
+        length: 0,
+        begun: Vec::new(),
+    };
+    let mut length = None;
+    for header in parsed.headers.iter() {
+        let value = std::str::from_utf8(header.value).map_err(io::Error::other)?;
+        if header.name.eq_ignore_ascii_case("content-length") {
+            length = value.parse().ok();
+        } else if header.name == hop::STATUS {
+            head.status = value.parse().map_err(io::Error::other)?;
+        } else if let Some(name) = header.name.strip_prefix(hop::FIELD) {
+            if !write::is_ours(name) {
+                let value = hop::decode(value).unwrap_or_default();
+                write::field(&mut head.fields, name, &value);
+            }
+        }
+    }
+    head.length = length.ok_or_else(|| io::Error::other("an answer without its length"))?;
+    Ok(Some((head, used)))
+}

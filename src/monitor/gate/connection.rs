@@ -1,0 +1,402 @@
+//! One connection, from its first byte to its last: read a head, have it answered, write the
+//! answer, again. One request in flight, so that answers leave in order and a client that does
+//! not read holds up only itself.
+//!
+//! A task on the gate's thread. It knows no path: the answerer says which way a request goes.
+//! A panic in here ends this connection alone.
+
+use std::future::poll_fn;
+use std::io::{ErrorKind, Read as _};
+use std::net::{Shutdown, TcpStream};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::rc::Rc;
+
+use smol::Async;
+
+use super::Hall;
+use super::backend::Trouble;
+use super::head::{Head, Inbox, Refusal, Version};
+use super::leash::{Cut, Lease, Leash, Phase};
+use super::write::{self, Body, Framing, Reply, Unsent};
+use crate::limits;
+use crate::monitor::answer::{Answer, Request, Way};
+use crate::monitor::events::Listener;
+use crate::monitor::traffic::Abuse;
+
+/// Serves a connection until it ends.
+pub async fn serve(stream: Async<TcpStream>, lease: Lease, hall: Rc<Hall>) {
+    let connection = Connection {
+        stream,
+        lease,
+        hall,
+    };
+    let mut inbox = Inbox::default();
+    match connection.converse(&mut inbox).await {
+        End::Now => {}
+        End::Linger => connection.linger().await,
+    }
+}
+
+struct Connection {
+    stream: Async<TcpStream>,
+    lease: Lease,
+    hall: Rc<Hall>,
+}
+
+/// How a connection ends.
+enum End {
+    /// Nothing unread is left, or nobody is there to mind.
+    Now,
+    /// The client may still be sending: closing at once would make its kernel throw our answer
+    /// away.
+    Linger,
+}
+
+/// What becomes of the connection after an answer.
+enum Then {
+    Next,
+    End(End),
+}
+
+impl Connection {
+    async fn converse(&self, inbox: &mut Inbox) -> End {
+        let leash = self.leash();
+        // From accepting on, the first head has the time of a head.
+        leash.enter(Phase::Head, self.hall.limits.head_time);
+        let mut in_a_row = 0;
+        let mut is_first = true;
+        loop {
+            let head = match inbox.take(leash.peer) {
+                Ok(Some(head)) => head,
+                Ok(None) => match self.more(inbox, is_first).await {
+                    Ok(()) => continue,
+                    Err(Ended::Silently) => return End::Now,
+                    Err(Ended::Refused(refusal)) => return self.refuse(*refusal).await,
+                },
+                Err(refusal) => return self.refuse(refusal).await,
+            };
+            is_first = false;
+            leash.enter(Phase::Answering, self.hall.limits.backend_time);
+            match self.answer(head, inbox).await {
+                Then::Next => {}
+                Then::End(end) => return end,
+            }
+            match inbox.is_empty() {
+                true => {
+                    in_a_row = 0;
+                    leash.enter(Phase::Idle, self.hall.limits.idle_time);
+                }
+                false => {
+                    leash.enter(Phase::Head, self.hall.limits.head_time);
+                    in_a_row += 1;
+                    if in_a_row % limits::ANSWERS_IN_A_ROW == 0 {
+                        smol::future::yield_now().await;
+                    }
+                }
+            }
+        }
+    }
+
+    /// Waits for more bytes of a head.
+    async fn more(&self, inbox: &mut Inbox, is_first: bool) -> Result<(), Ended> {
+        let leash = self.leash();
+        // After an answer the next request is seldom there yet: ask the kernel to tell rather
+        // than to be told no.
+        let mut wait_first = inbox.is_empty() && !is_first;
+        loop {
+            if wait_first {
+                let readable = poll_fn(|context| self.stream.poll_readable(context));
+                match leash.within(readable).await {
+                    Ok(Ok(())) => {}
+                    Ok(Err(_)) | Err(Cut::Shed) => return Err(Ended::Silently),
+                    Err(Cut::Late) if inbox.is_empty() => return Err(Ended::Silently),
+                    Err(Cut::Late) => {
+                        let late = inbox.unfinished(408, Abuse::SlowHead);
+                        return Err(Ended::Refused(Box::new(late)));
+                    }
+                }
+            }
+            match read_some(self.stream.get_ref(), inbox) {
+                Ok(0) if inbox.is_empty() => return Err(Ended::Silently),
+                Ok(0) => {
+                    let truncated = inbox.unfinished(400, Abuse::BadRequest);
+                    return Err(Ended::Refused(Box::new(truncated)));
+                }
+                Ok(_) => {
+                    if leash.phase() == Phase::Idle {
+                        leash.enter(Phase::Head, self.hall.limits.head_time);
+                    }
+                    return Ok(());
+                }
+                Err(error) if error.kind() == ErrorKind::WouldBlock => wait_first = true,
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(_) => return Err(Ended::Silently),
+            }
+        }
+    }
+
+    async fn answer(&self, head: Head, inbox: &Inbox) -> Then {
+        let Head {
+            request,
+            version,
+            keep_alive,
+        } = head;
+        let hall = &*self.hall;
+        let (route, way) = match self.guarded(|| {
+            let route = hall.answerer.route_name(&request);
+            (route, hall.answerer.way(&request))
+        }) {
+            Some(known) => known,
+            None => ("panic", Way::Now(self.refusal(500, Some(&request)))),
+        };
+        let reply = match way {
+            Way::Now(answer) => self.lend(answer, &request),
+            Way::Pool => self.ask_pool(&request).await,
+            Way::Events(fields) => {
+                match self.stream_events(&request, version, route, fields).await {
+                    Some(reply) => reply,
+                    None => return Then::End(End::Linger),
+                }
+            }
+        };
+        let Some(reply) = reply else {
+            return Then::End(End::Now);
+        };
+        let framing = Framing {
+            is_head: request.is_head,
+            version,
+            keep_alive: keep_alive && !hall.register.is_stopping(),
+        };
+        let sent = self.send(&reply, framing).await;
+        self.account(&request, route, &reply, sent.is_ok());
+        match sent {
+            Ok(()) if framing.keep_alive => Then::Next,
+            // Bytes behind a last request are unread bytes.
+            Ok(()) if inbox.is_empty() => Then::End(End::Now),
+            Ok(()) => Then::End(End::Linger),
+            Err(unsent) => {
+                if unsent == Unsent::Cut(Cut::Late) {
+                    hall.traffic.refused(Abuse::SlowReader, request.peer);
+                }
+                Then::End(End::Now)
+            }
+        }
+    }
+
+    /// An answer from memory, if there is room for it beside those not yet taken.
+    fn lend(&self, answer: Answer, request: &Request) -> Option<Reply> {
+        let hall = &*self.hall;
+        let answer = match request.is_head || hall.outstanding.lend(&answer.body).is_some() {
+            true => answer,
+            false => {
+                hall.traffic.refused(Abuse::BytesOutstanding, request.peer);
+                self.refusal(503, Some(request))
+            }
+        };
+        let debt = hall.outstanding.lend(&answer.body);
+        let mut reply = self.dress(answer);
+        reply.debt = debt;
+        Some(reply)
+    }
+
+    /// None if the client has to go before there is an answer.
+    async fn ask_pool(&self, request: &Request) -> Option<Reply> {
+        let hall = &*self.hall;
+        let abuse = match self.leash().within(hall.backend.ask(request)).await {
+            Ok(Ok(mut reply)) => {
+                if reply.status == 503 {
+                    reply.ensure("Retry-After", RETRY_AFTER_S);
+                }
+                return Some(reply);
+            }
+            Ok(Err(Trouble::NoRoom)) => Abuse::BytesOutstanding,
+            Ok(Err(Trouble::Silent)) | Err(Cut::Late) => Abuse::SilentPool,
+            Err(Cut::Shed) => return None,
+        };
+        hall.traffic.refused(abuse, request.peer);
+        Some(self.dress(self.refusal(503, Some(request))))
+    }
+
+    /// Serves a stream to its end (then None), or gives what is to be answered instead.
+    async fn stream_events(
+        &self,
+        request: &Request,
+        version: Version,
+        route: &'static str,
+        fields: Vec<(&'static str, String)>,
+    ) -> Option<Option<Reply>> {
+        let hall = &*self.hall;
+        let Some(_place) = hall.register.stream(hall.limits.event_streams) else {
+            hall.traffic.refused(Abuse::EventStreams, request.peer);
+            return Some(Some(self.dress(self.refusal(503, Some(request)))));
+        };
+        let mut reply = Reply::new(Answer {
+            status: 200,
+            headers: fields,
+            body: Vec::new().into(),
+        });
+        reply.ensure("Content-Type", "text/event-stream");
+        reply.ensure("Cache-Control", "no-store");
+        let framing = Framing {
+            is_head: request.is_head,
+            version,
+            keep_alive: false,
+        };
+        let head = write::endless_head(200, &reply.fields, framing, hall.date().as_deref());
+        hall.traffic.answered(route, 200);
+        if request.is_head {
+            let _ = write::send(
+                &self.stream,
+                self.leash(),
+                &head,
+                b"",
+                hall.limits.write_time,
+            )
+            .await;
+            return None;
+        }
+        let listener = Listener {
+            stream: &self.stream,
+            leash: self.leash(),
+            feed: &hall.feed,
+            hub: &hall.hub,
+            outstanding: &hall.outstanding,
+            traffic: &hall.traffic,
+            write_time: hall.limits.write_time,
+            heartbeat: hall.limits.heartbeat,
+        };
+        listener.serve(&head, request.header("last-event-id")).await;
+        None
+    }
+
+    /// Answers what is no request, once, and ends.
+    async fn refuse(&self, refusal: Refusal) -> End {
+        let hall = &*self.hall;
+        hall.traffic.refused(refusal.abuse, self.leash().peer);
+        let answer = self.refusal(refusal.status, refusal.request.as_ref());
+        let reply = self.dress(answer);
+        let framing = Framing {
+            is_head: refusal.is_head,
+            version: Version::Http11,
+            keep_alive: false,
+        };
+        let sent = self.send(&reply, framing).await;
+        hall.traffic.answered("refused", reply.status);
+        match sent {
+            Ok(()) => End::Linger,
+            Err(_) => End::Now,
+        }
+    }
+
+    fn refusal(&self, status: u16, request: Option<&Request>) -> Answer {
+        let answer = self.guarded(|| self.hall.answerer.refusal(status, request));
+        answer.unwrap_or_else(|| Answer {
+            status,
+            headers: Vec::new(),
+            body: Vec::new().into(),
+        })
+    }
+
+    /// Bytes of an answer from memory, with what HTTP wants beside some statuses.
+    fn dress(&self, answer: Answer) -> Reply {
+        let mut reply = Reply::new(answer);
+        match reply.status {
+            405 => reply.ensure("Allow", "GET, HEAD"),
+            503 => reply.ensure("Retry-After", RETRY_AFTER_S),
+            _ => {}
+        }
+        reply
+    }
+
+    /// Runs the answerer; a panic of it costs this request alone.
+    fn guarded<T>(&self, run: impl FnOnce() -> T) -> Option<T> {
+        match catch_unwind(AssertUnwindSafe(run)) {
+            Ok(value) => Some(value),
+            Err(_) => {
+                self.hall.traffic.panicked("an answer from memory");
+                None
+            }
+        }
+    }
+
+    async fn send(&self, reply: &Reply, framing: Framing) -> Result<(), Unsent> {
+        let head = write::head(reply, framing, self.hall.date().as_deref());
+        let body = match (
+            framing.is_head || reply.status == 304 || reply.status == 204,
+            &reply.body,
+        ) {
+            (true, _) => &[],
+            (false, Body::Shared(bytes)) => &**bytes,
+            (false, Body::Own(bytes)) => bytes.as_slice(),
+        };
+        let time = self.hall.write_time(body.len());
+        write::send(&self.stream, self.leash(), &head, body, time).await
+    }
+
+    fn account(&self, request: &Request, route: &'static str, reply: &Reply, sent: bool) {
+        self.hall.traffic.answered(route, reply.status);
+        if log::log_enabled!(target: "access", log::Level::Debug) {
+            let method = if request.is_head { "HEAD" } else { "GET" };
+            let (peer, target, status) = (request.peer, &request.target, reply.status);
+            let bytes = reply.body.bytes().len();
+            let unsent = if sent { "" } else { " unsent" };
+            log::debug!(target: "access", "{peer} {method} {target} {status} {bytes}{unsent}");
+        }
+    }
+
+    /// Says that we are done and drops what still comes, for a while.
+    async fn linger(&self) {
+        let leash = self.leash();
+        if self.stream.get_ref().shutdown(Shutdown::Write).is_err() {
+            return;
+        }
+        leash.enter(Phase::Lingering, self.hall.limits.linger_time);
+        let mut dropped = 0;
+        while dropped < limits::LINGER_BYTES {
+            match drop_some(self.stream.get_ref()) {
+                Ok(0) => return,
+                Ok(read) => {
+                    dropped += read;
+                    // A fast sender must not have the thread for itself.
+                    smol::future::yield_now().await;
+                }
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                    let readable = poll_fn(|context| self.stream.poll_readable(context));
+                    match leash.within(readable).await {
+                        Ok(Ok(())) => {}
+                        _ => return,
+                    }
+                }
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(_) => return,
+            }
+        }
+    }
+
+    fn leash(&self) -> &Leash {
+        &self.lease.leash
+    }
+}
+
+/// Reads and forgets. Apart, so that no connection's task holds the buffer while it waits.
+fn drop_some(mut stream: &TcpStream) -> std::io::Result<usize> {
+    stream.read(&mut [0; 4096])
+}
+
+/// Reads what an inbox has room for. Apart for the same reason.
+fn read_some(mut stream: &TcpStream, inbox: &mut Inbox) -> std::io::Result<usize> {
+    let mut scratch = [0; limits::REQUEST_HEAD_BYTES];
+    let room = inbox.room();
+    let read = stream.read(&mut scratch[..room])?;
+    inbox.add(&scratch[..read]);
+    Ok(read)
+}
+
+/// Beside a 503: the load that caused it is usually gone after this.
+const RETRY_AFTER_S: &str = "2";
+
+/// Why no head came.
+enum Ended {
+    Silently,
+    Refused(Box<Refusal>),
+}

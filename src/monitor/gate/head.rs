@@ -1,0 +1,367 @@
+//! Bytes into requests: framing, and nothing of meaning.
+//!
+//! Owns the unread bytes of one connection. Pure: no socket, no clock; the connection feeds it
+//! and asks. A head is judged once, when it is whole, so that a client that drips bytes costs
+//! no more than their number.
+
+use std::net::IpAddr;
+
+use crate::limits;
+use crate::monitor::answer::Request;
+use crate::monitor::traffic::Abuse;
+
+/// Header names with this prefix are ours, between gate and pool; from outside they are
+/// dropped.
+pub const PRIVATE: &str = "x-gate-";
+
+/// A request and what its connection needs to know about it.
+#[derive(Debug)]
+pub struct Head {
+    pub request: Request,
+    pub version: Version,
+    /// What the client wants to happen after the answer.
+    pub keep_alive: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Version {
+    Http10,
+    Http11,
+}
+
+/// A head that is not served. Its connection is closed after the answer: where the next
+/// request would begin is unknown.
+#[derive(Debug)]
+pub struct Refusal {
+    pub status: u16,
+    pub abuse: Abuse,
+    /// As far as it could be understood, for an answer in the client's language.
+    pub request: Option<Request>,
+    pub is_head: bool,
+}
+
+/// The bytes of one connection that have not become requests yet: at most one head's worth, so
+/// that a client that pipelines waits for its answers (back-pressure).
+#[derive(Default)]
+pub struct Inbox {
+    bytes: Vec<u8>,
+    /// Where the unread part begins.
+    start: usize,
+    /// How far the unread part was searched for its end.
+    searched: usize,
+    /// Empty line ends dropped before this head.
+    blanks: usize,
+}
+
+impl Inbox {
+    pub fn is_empty(&self) -> bool {
+        self.start == self.bytes.len()
+    }
+
+    /// How much may be added.
+    pub fn room(&self) -> usize {
+        limits::REQUEST_HEAD_BYTES - (self.bytes.len() - self.start)
+    }
+
+    pub fn add(&mut self, bytes: &[u8]) {
+        if self.start > 0 {
+            self.bytes.drain(..self.start);
+            self.start = 0;
+        }
+        self.bytes.extend_from_slice(bytes);
+    }
+
+    /// The next request, if all of its head is there.
+    pub fn take(&mut self, peer: IpAddr) -> Result<Option<Head>, Refusal> {
+        self.drop_blanks()?;
+        let unread = &self.bytes[self.start..];
+        let Some(first) = unread.first() else {
+            self.forget();
+            return Ok(None);
+        };
+        // A TLS greeting, a binary protocol: said at once, not after a deadline.
+        if !first.is_ascii_alphanumeric() {
+            return Err(refusal(400, Abuse::BadRequest, unread));
+        }
+        let Some(end) = end_of_head(unread, self.searched) else {
+            // The last two bytes may be the beginning of an end.
+            self.searched = unread.len().saturating_sub(2);
+            if unread.len() < limits::REQUEST_HEAD_BYTES {
+                return Ok(None);
+            }
+            let status = if unread.contains(&b'\n') { 431 } else { 414 };
+            return Err(refusal(status, Abuse::LargeHead, unread));
+        };
+        let head = parse(&unread[..end], peer)?;
+        self.start += end;
+        self.searched = 0;
+        self.blanks = 0;
+        if self.is_empty() {
+            self.forget();
+        }
+        Ok(Some(head))
+    }
+
+    /// What to answer when no more bytes will come, or not in time.
+    pub fn unfinished(&self, status: u16, abuse: Abuse) -> Refusal {
+        refusal(status, abuse, &self.bytes[self.start..])
+    }
+
+    fn drop_blanks(&mut self) -> Result<(), Refusal> {
+        while let Some(b'\r' | b'\n') = self.bytes.get(self.start) {
+            self.start += 1;
+            self.searched = 0;
+            self.blanks += 1;
+            if self.blanks > limits::BLANKS_BEFORE_HEAD {
+                return Err(refusal(400, Abuse::BadRequest, b""));
+            }
+        }
+        Ok(())
+    }
+
+    /// An idle connection holds next to nothing.
+    fn forget(&mut self) {
+        self.bytes.clear();
+        self.bytes.shrink_to(1024);
+        self.start = 0;
+    }
+}
+
+fn refusal(status: u16, abuse: Abuse, bytes: &[u8]) -> Refusal {
+    Refusal {
+        status,
+        abuse,
+        request: None,
+        is_head: bytes.starts_with(b"HEAD "),
+    }
+}
+
+/// Behind the first empty line. Lines may end in LF alone: RFC 9112 §2.2 allows it, and small
+/// clients do it.
+fn end_of_head(bytes: &[u8], from: usize) -> Option<usize> {
+    let mut at = from;
+    while let Some(found) = bytes[at..].iter().position(|byte| *byte == b'\n') {
+        at += found + 1;
+        match &bytes[at..] {
+            [b'\n', ..] => return Some(at + 1),
+            [b'\r', b'\n', ..] => return Some(at + 2),
+            _ => {}
+        }
+    }
+    None
+}
+
+fn parse(bytes: &[u8], peer: IpAddr) -> Result<Head, Refusal> {
+    let bad = || refusal(400, Abuse::BadRequest, bytes);
+    let mut fields = [httparse::EMPTY_HEADER; limits::REQUEST_HEADERS];
+    let mut parsed = httparse::Request::new(&mut fields);
+    match parsed.parse(bytes) {
+        Ok(httparse::Status::Complete(used)) if used == bytes.len() => {}
+        Err(httparse::Error::TooManyHeaders) => {
+            return Err(refusal(431, Abuse::LargeHead, bytes));
+        }
+        Err(httparse::Error::Version) if names_a_version(bytes) => {
+            return Err(refusal(505, Abuse::Version, bytes));
+        }
+        _ => return Err(bad()),
+    }
+    let (Some(method), Some(target), Some(minor)) = (parsed.method, parsed.path, parsed.version)
+    else {
+        return Err(bad());
+    };
+    let version = match minor {
+        0 => Version::Http10,
+        _ => Version::Http11,
+    };
+    let framing = Framing::of(parsed.headers);
+    if framing.is_broken(version) {
+        return Err(bad());
+    }
+    let mut request = Request {
+        is_head: method == "HEAD",
+        target: String::new(),
+        headers: passed_on(parsed.headers),
+        peer,
+    };
+    let refuse = |status, abuse, request| {
+        Err(Refusal {
+            status,
+            abuse,
+            request: Some(request),
+            is_head: method == "HEAD",
+        })
+    };
+    if method != "GET" && method != "HEAD" {
+        return refuse(405, Abuse::Method, request);
+    }
+    if framing.coded {
+        return refuse(400, Abuse::Body, request);
+    }
+    if framing.length.is_some_and(|length| length > 0) {
+        return refuse(413, Abuse::Body, request);
+    }
+    if framing.unmet_expectation {
+        return refuse(417, Abuse::Expectation, request);
+    }
+    if framing.hosts > 1 || (framing.hosts == 0 && version == Version::Http11) {
+        return refuse(400, Abuse::BadRequest, request);
+    }
+    let Some((authority, origin)) = split_target(target) else {
+        return refuse(400, Abuse::BadRequest, request);
+    };
+    request.target = origin;
+    if let Some(authority) = authority {
+        request.headers.retain(|(name, _)| name != "host");
+        request.headers.push(("host".to_owned(), authority));
+    }
+    if !request.header("host").is_none_or(may_be_host) {
+        return refuse(400, Abuse::BadRequest, request);
+    }
+    let keep_alive = match version {
+        Version::Http10 => framing.says_keep_alive && !framing.says_close,
+        Version::Http11 => !framing.says_close,
+    };
+    Ok(Head {
+        request,
+        version,
+        keep_alive,
+    })
+}
+
+/// Whether the request line ends like one of another HTTP, rather than in nonsense.
+fn names_a_version(bytes: &[u8]) -> bool {
+    let line = bytes.split(|byte| *byte == b'\n').next().unwrap_or(bytes);
+    let line = line.strip_suffix(b"\r").unwrap_or(line);
+    match line.rsplit(|byte| *byte == b' ').next() {
+        Some([b'H', b'T', b'T', b'P', b'/', major, b'.', minor]) => {
+            major.is_ascii_digit() && minor.is_ascii_digit()
+        }
+        _ => false,
+    }
+}
+
+/// What the header fields say about where this request ends and what comes after it.
+#[derive(Default)]
+struct Framing {
+    lengths: usize,
+    length: Option<u64>,
+    bad_length: bool,
+    coded: bool,
+    hosts: usize,
+    says_close: bool,
+    says_keep_alive: bool,
+    unmet_expectation: bool,
+}
+
+impl Framing {
+    fn of(fields: &[httparse::Header<'_>]) -> Framing {
+        let mut framing = Framing::default();
+        for field in fields {
+            let is = |name: &str| field.name.eq_ignore_ascii_case(name);
+            if is("content-length") {
+                framing.lengths += 1;
+                framing.length = length(field.value);
+                framing.bad_length |= framing.length.is_none();
+            } else if is("transfer-encoding") {
+                framing.coded = true;
+            } else if is("host") {
+                framing.hosts += 1;
+            } else if is("connection") {
+                for word in field.value.split(|byte| *byte == b',') {
+                    let word = word.trim_ascii();
+                    framing.says_close |= word.eq_ignore_ascii_case(b"close");
+                    framing.says_keep_alive |= word.eq_ignore_ascii_case(b"keep-alive");
+                }
+            } else if is("expect") {
+                // RFC 9110 §10.1.1: without a body nobody waits for the 100.
+                let met = field
+                    .value
+                    .trim_ascii()
+                    .eq_ignore_ascii_case(b"100-continue");
+                framing.unmet_expectation |= !met;
+            }
+        }
+        framing
+    }
+
+    /// Wrong with any method: two readers could see two different ends (smuggling).
+    fn is_broken(&self, version: Version) -> bool {
+        self.bad_length
+            || self.lengths > 1
+            || (self.coded && self.lengths > 0)
+            || (self.coded && version == Version::Http10)
+    }
+}
+
+/// Digits alone: no sign, no blank inside, no list.
+fn length(value: &[u8]) -> Option<u64> {
+    let digits = value.trim_ascii();
+    if digits.is_empty() || !digits.iter().all(u8::is_ascii_digit) {
+        return None;
+    }
+    std::str::from_utf8(digits).ok()?.parse().ok()
+}
+
+/// The fields that concern the request and not the connection.
+fn passed_on(fields: &[httparse::Header<'_>]) -> Vec<(String, String)> {
+    const OF_THE_CONNECTION: [&str; 11] = [
+        "connection",
+        "keep-alive",
+        "proxy-connection",
+        "te",
+        "trailer",
+        "transfer-encoding",
+        "upgrade",
+        "http2-settings",
+        "expect",
+        "content-length",
+        "proxy-authorization",
+    ];
+    let mut passed = Vec::with_capacity(fields.len());
+    for field in fields {
+        let name = field.name.to_ascii_lowercase();
+        if OF_THE_CONNECTION.contains(&name.as_str()) || name.starts_with(PRIVATE) {
+            continue;
+        }
+        let value = String::from_utf8_lossy(field.value.trim_ascii()).into_owned();
+        passed.push((name, value));
+    }
+    passed
+}
+
+/// The authority, where the target names one, and the target in origin form.
+fn split_target(target: &str) -> Option<(Option<String>, String)> {
+    let visible = |byte: u8| (0x21..=0x7e).contains(&byte) && byte != b'#';
+    if !target.bytes().all(visible) {
+        return None;
+    }
+    if target.starts_with('/') {
+        return Some((None, target.to_owned()));
+    }
+    // Absolute form, as a client sends to a proxy; RFC 9112 §3.2.2 has every server take it.
+    let scheme = target.get(..7)?;
+    if !scheme.eq_ignore_ascii_case("http://") {
+        return None;
+    }
+    let rest = &target[7..];
+    let end = rest.find(['/', '?']).unwrap_or(rest.len());
+    let (authority, path) = rest.split_at(end);
+    if authority.is_empty() {
+        return None;
+    }
+    let path = match path.starts_with('/') {
+        true => path.to_owned(),
+        false => format!("/{path}"),
+    };
+    Some((Some(authority.to_owned()), path))
+}
+
+/// Whether this can be a host with or without a port; which hosts are ours is not decided here.
+fn may_be_host(value: &str) -> bool {
+    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~:[]%!$&'()*+;=".contains(&byte);
+    value.bytes().all(allowed)
+}
+
+#[cfg(test)]
+#[path = "head_tests.rs"]
+mod tests;

@@ -1,0 +1,455 @@
+//! Framing, as tables: what is a request, what is refused with which status, and that no
+//! bytes whatever make the parser panic or answer one bad request twice.
+
+use super::*;
+use std::net::Ipv4Addr;
+use std::time::{Duration, Instant};
+
+const PEER: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
+
+fn take(bytes: &[u8]) -> Result<Option<Head>, Refusal> {
+    let mut inbox = Inbox::default();
+    inbox.add(bytes);
+    inbox.take(PEER)
+}
+
+fn status(bytes: &[u8]) -> u16 {
+    match take(bytes) {
+        Ok(Some(_)) => 200,
+        Ok(None) => 0,
+        Err(refusal) => refusal.status,
+    }
+}
+
+#[test]
+fn good_heads_become_requests() {
+    // Sent; target; host; keep-alive.
+    let rows: &[(&str, &str, Option<&str>, bool)] = &[
+        ("GET / HTTP/1.1\r\nHost: a\r\n\r\n", "/", Some("a"), true),
+        (
+            "GET /x?y=%20 HTTP/1.1\r\nHost: a:8000\r\n\r\n",
+            "/x?y=%20",
+            Some("a:8000"),
+            true,
+        ),
+        ("GET / HTTP/1.1\r\nHost:\r\n\r\n", "/", Some(""), true),
+        (
+            "GET / HTTP/1.1\r\nHost: [::1]:80\r\n\r\n",
+            "/",
+            Some("[::1]:80"),
+            true,
+        ),
+        ("HEAD / HTTP/1.1\r\nHost: a\r\n\r\n", "/", Some("a"), true),
+        ("GET / HTTP/1.0\r\n\r\n", "/", None, false),
+        (
+            "GET / HTTP/1.0\r\nConnection: Keep-Alive\r\n\r\n",
+            "/",
+            None,
+            true,
+        ),
+        (
+            "GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n",
+            "/",
+            Some("a"),
+            false,
+        ),
+        (
+            "GET / HTTP/1.1\r\nHost: a\r\nConnection: x\r\nConnection: y, CLOSE\r\n\r\n",
+            "/",
+            Some("a"),
+            false,
+        ),
+        // Small clients end lines in LF alone.
+        ("GET / HTTP/1.1\nHost: a\n\n", "/", Some("a"), true),
+        ("GET / HTTP/1.1\nHost: a\n\r\n", "/", Some("a"), true),
+        ("GET / HTTP/1.0\n\n", "/", None, false),
+        // An empty line before a request is forgiven.
+        (
+            "\r\nGET / HTTP/1.1\r\nHost: a\r\n\r\n",
+            "/",
+            Some("a"),
+            true,
+        ),
+        // Absolute form: the target's host counts.
+        (
+            "GET http://b:80/p?q HTTP/1.1\r\nHost: a\r\n\r\n",
+            "/p?q",
+            Some("b:80"),
+            true,
+        ),
+        (
+            "GET HTTP://b HTTP/1.1\r\nHost: a\r\n\r\n",
+            "/",
+            Some("b"),
+            true,
+        ),
+        (
+            "GET http://b?q HTTP/1.1\r\nHost: a\r\n\r\n",
+            "/?q",
+            Some("b"),
+            true,
+        ),
+        // No body, said or not.
+        (
+            "GET / HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n",
+            "/",
+            Some("a"),
+            true,
+        ),
+        (
+            "GET / HTTP/1.1\r\nHost: a\r\nExpect: 100-Continue\r\n\r\n",
+            "/",
+            Some("a"),
+            true,
+        ),
+        // Offers of other protocols are not taken up.
+        (
+            "GET / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABkAAQAAP__\r\n\r\n",
+            "/",
+            Some("a"),
+            true,
+        ),
+    ];
+    for (sent, target, host, keep_alive) in rows {
+        let head = match take(sent.as_bytes()) {
+            Ok(Some(head)) => head,
+            other => panic!("{sent:?} gave {other:?}"),
+        };
+        assert_eq!(head.request.target, *target, "{sent:?}");
+        assert_eq!(head.request.header("host"), *host, "{sent:?}");
+        assert_eq!(head.keep_alive, *keep_alive, "{sent:?}");
+        assert_eq!(head.request.is_head, sent.starts_with("HEAD"), "{sent:?}");
+    }
+}
+
+#[test]
+fn bad_heads_are_refused_with_the_right_status() {
+    let head = |fields: &str| format!("GET / HTTP/1.1\r\nHost: a\r\n{fields}\r\n");
+    let many = "X: y\r\n".repeat(limits::REQUEST_HEADERS);
+    let long_value = format!("X: {}\r\n", "y".repeat(limits::REQUEST_HEAD_BYTES));
+    let long_target = format!(
+        "GET /{} HTTP/1.1\r\nHost: a\r\n\r\n",
+        "y".repeat(limits::REQUEST_HEAD_BYTES)
+    );
+    let rows: Vec<(u16, String)> = vec![
+        // No request at all.
+        (400, "\x16\x03\x01\x02\x00\x01\x00\x01\u{fc}\x03\x03".into()),
+        (400, "\r\n".repeat(100)),
+        (400, "GET\r\n\r\n".into()),
+        (400, "GET /\r\n\r\n".into()),
+        (400, "GET  / HTTP/1.1\r\nHost: a\r\n\r\n".into()),
+        (400, "GET / HTTP/1.1 \r\nHost: a\r\n\r\n".into()),
+        (400, "GET / http/1.1\r\nHost: a\r\n\r\n".into()),
+        (400, "GET / HTTX/1.1\r\nHost: a\r\n\r\n".into()),
+        (400, "GET / HTTP/1.1x\r\nHost: a\r\n\r\n".into()),
+        (400, "GET /\u{e4} HTTP/1.1\r\nHost: a\r\n\r\n".into()),
+        (400, "GET /#f HTTP/1.1\r\nHost: a\r\n\r\n".into()),
+        (400, "GET x HTTP/1.1\r\nHost: a\r\n\r\n".into()),
+        (400, "GET * HTTP/1.1\r\nHost: a\r\n\r\n".into()),
+        (400, "GET https://a/ HTTP/1.1\r\nHost: a\r\n\r\n".into()),
+        (400, "GET http:///x HTTP/1.1\r\nHost: a\r\n\r\n".into()),
+        (400, "GET http://u@a/x HTTP/1.1\r\nHost: a\r\n\r\n".into()),
+        (400, "GET /\0 HTTP/1.1\r\nHost: a\r\n\r\n".into()),
+        // Other versions.
+        (505, "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".into()),
+        (505, "GET / HTTP/2.0\r\nHost: a\r\n\r\n".into()),
+        (505, "GET / HTTP/3.0\nHost: a\n\n".into()),
+        (505, "GET / HTTP/0.9\r\n\r\n".into()),
+        // Hosts.
+        (400, "GET / HTTP/1.1\r\n\r\n".into()),
+        (400, "GET / HTTP/1.1\r\nHost: a\r\nHost: a\r\n\r\n".into()),
+        (400, "GET / HTTP/1.0\r\nHost: a\r\nHost: b\r\n\r\n".into()),
+        (400, "GET / HTTP/1.1\r\nHost: a, b\r\n\r\n".into()),
+        (400, "GET / HTTP/1.1\r\nHost: a/b\r\n\r\n".into()),
+        (400, "GET / HTTP/1.1\r\nHost: u@a\r\n\r\n".into()),
+        // Lines.
+        (400, head("X : y\r\n")),
+        (400, head(" X: y\r\n")),
+        (400, head("X: y\r\n z\r\n")),
+        (400, head("X y\r\n")),
+        (400, head(": y\r\n")),
+        (400, head("X: a\0b\r\n")),
+        (400, head("X: a\rb\r\n")),
+        (400, head("X\u{e4}: y\r\n")),
+        // Bodies, and what two readers could read differently.
+        (413, head("Content-Length: 1\r\n")),
+        (413, head("Content-Length: 1000000000000\r\n")),
+        (413, head("Expect: 100-continue\r\nContent-Length: 5\r\n")),
+        (400, head("Content-Length: 0\r\nContent-Length: 0\r\n")),
+        (400, head("Content-Length: 3\r\nContent-Length: 4\r\n")),
+        (400, head("Content-Length: 0, 0\r\n")),
+        (400, head("Content-Length: +0\r\n")),
+        (400, head("Content-Length: -1\r\n")),
+        (400, head("Content-Length: 0x0\r\n")),
+        (400, head("Content-Length: \r\n")),
+        (400, head("Content-Length: 99999999999999999999999\r\n")),
+        (400, head("Transfer-Encoding: chunked\r\n")),
+        (400, head("Transfer-Encoding: identity\r\n")),
+        (
+            400,
+            head("Transfer-Encoding: chunked\r\nContent-Length: 0\r\n"),
+        ),
+        (
+            400,
+            "GET / HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n".into(),
+        ),
+        (
+            400,
+            "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\nContent-Length: 4\r\n\r\n"
+                .into(),
+        ),
+        (417, head("Expect: the-spanish-inquisition\r\n")),
+        // Methods.
+        (
+            405,
+            "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1000000000000\r\n\r\n".into(),
+        ),
+        (
+            405,
+            "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n".into(),
+        ),
+        (405, "OPTIONS * HTTP/1.1\r\nHost: a\r\n\r\n".into()),
+        (405, "CONNECT a:443 HTTP/1.1\r\nHost: a:443\r\n\r\n".into()),
+        (405, "get / HTTP/1.1\r\nHost: a\r\n\r\n".into()),
+        (405, "BREW / HTTP/1.1\r\nHost: a\r\n\r\n".into()),
+        // Sizes.
+        (431, head(&many)),
+        (431, head(&long_value)),
+        (414, long_target),
+        (414, "G".repeat(limits::REQUEST_HEAD_BYTES)),
+    ];
+    for (expected, sent) in rows {
+        let mut sent = sent.into_bytes();
+        sent.truncate(limits::REQUEST_HEAD_BYTES);
+        let shown: String = String::from_utf8_lossy(&sent).chars().take(120).collect();
+        assert_eq!(status(&sent), expected, "{shown:?}");
+    }
+}
+
+#[test]
+fn fields_of_the_connection_and_our_own_private_ones_do_not_get_through() {
+    let sent = "GET / HTTP/1.1\r\nHost: a\r\nTE: a;q=nan, b;q=nan\r\nX-Gate-Peer: 1.2.3.4\r\n\
+                x-gate-proof: 1\r\nConnection: keep-alive\r\nUpgrade: h2c\r\nExpect: 100-continue\r\n\
+                Content-Length: 0\r\nX-Display-Name:  K\u{fc}che \r\n\r\n";
+    let head = take(sent.as_bytes()).expect("good").expect("whole");
+    let expected = [("host", "a"), ("x-display-name", "K\u{fc}che")];
+    let found: Vec<_> = head
+        .request
+        .headers
+        .iter()
+        .map(|(n, v)| (n.as_str(), v.as_str()))
+        .collect();
+    assert_eq!(found, expected);
+}
+
+#[test]
+fn a_refused_head_request_is_known_as_one() {
+    let refused = take(b"HEAD / HTTP/1.1\r\n\r\n").expect_err("no Host");
+    assert!(refused.is_head);
+    let refused = take(b"HEAD broken\r\n\r\n").expect_err("no request");
+    assert!(refused.is_head);
+}
+
+#[test]
+fn a_head_may_come_in_any_pieces() {
+    let sent = b"\r\nGET /a HTTP/1.1\r\nHost: a\r\n\r\nGET /b HTTP/1.1\nHost: a\n\nGET /c HTTP/1.0\r\n\r\n";
+    for size in 1..sent.len() {
+        let mut inbox = Inbox::default();
+        let mut targets = Vec::new();
+        for piece in sent.chunks(size) {
+            inbox.add(piece);
+            while let Some(head) = inbox.take(PEER).expect("good") {
+                targets.push(head.request.target);
+            }
+        }
+        assert_eq!(targets, ["/a", "/b", "/c"], "in pieces of {size}");
+        assert!(inbox.is_empty());
+    }
+}
+
+#[test]
+fn an_inbox_never_holds_more_than_one_head() {
+    let mut inbox = Inbox::default();
+    let request = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n";
+    let many = request.repeat(limits::REQUEST_HEAD_BYTES / request.len());
+    inbox.add(&many);
+    assert!(inbox.room() < request.len());
+    assert!(inbox.take(PEER).expect("good").is_some());
+    assert!(inbox.room() >= request.len());
+    assert!(inbox.bytes.capacity() <= 2 * limits::REQUEST_HEAD_BYTES);
+}
+
+/// A small generator of its own, so that a failure can be repeated from its seed.
+struct Dice(u64);
+
+impl Dice {
+    fn roll(&mut self, sides: usize) -> usize {
+        self.0 = self
+            .0
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
+        ((self.0 >> 33) as usize) % sides
+    }
+}
+
+const SEEDS: [&str; 10] = [
+    "GET / HTTP/1.1\r\nHost: a\r\n\r\n",
+    "HEAD /snapshot?keys=a,b HTTP/1.0\r\nConnection: keep-alive\r\n\r\n",
+    "GET http://b/ HTTP/1.1\nHost: a\n\n",
+    "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\n0123456789",
+    "GET / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+    "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+    "GET / HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\nContent-Length: 1\r\n\r\n",
+    "GET / HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nTE: a;q=nan\r\n\r\n",
+    "OPTIONS * HTTP/1.1\r\nHost: a\r\n\r\n",
+    "GET / HTTP/1.1\r\nHost: [::1]:8000\r\nX-Display-Name: K\u{fc}che\r\n\r\n",
+];
+
+const SPICE: [&[u8]; 18] = [
+    b"\r\n",
+    b"\n",
+    b"\r",
+    b"\0",
+    b" ",
+    b"\t",
+    b":",
+    b"\r\n\r\n",
+    b"\xff",
+    b"HTTP/1.1",
+    b"HTTP/9.9",
+    b"Content-Length: ",
+    b"Transfer-Encoding: chunked\r\n",
+    b"Host: b\r\n",
+    b"\r\n ",
+    b"%",
+    b"http://",
+    b"X-Gate-Peer: 9.9.9.9\r\n",
+];
+
+fn mutated(dice: &mut Dice) -> Vec<u8> {
+    let mut bytes = SEEDS[dice.roll(SEEDS.len())].as_bytes().to_vec();
+    if dice.roll(4) == 0 {
+        bytes.extend_from_slice(SEEDS[dice.roll(SEEDS.len())].as_bytes());
+    }
+    for _ in 0..=dice.roll(4) {
+        let at = dice.roll(bytes.len() + 1);
+        match dice.roll(5) {
+            0 if at < bytes.len() => bytes[at] = dice.roll(256) as u8,
+            1 if at < bytes.len() => {
+                bytes.remove(at);
+            }
+            2 => {
+                let spice = SPICE[dice.roll(SPICE.len())];
+                bytes.splice(at..at, spice.iter().copied());
+            }
+            3 => bytes.truncate(at),
+            _ => {
+                let repeated = bytes[at..]
+                    .iter()
+                    .copied()
+                    .take(dice.roll(40))
+                    .collect::<Vec<_>>();
+                let times = dice.roll(60);
+                bytes.splice(at..at, repeated.repeat(times));
+            }
+        }
+    }
+    bytes
+}
+
+/// For as long as `FUZZ_SECONDS` says, else a second.
+fn fuzz_time() -> Duration {
+    let seconds = std::env::var("FUZZ_SECONDS")
+        .ok()
+        .and_then(|text| text.parse().ok());
+    Duration::from_secs(seconds.unwrap_or(1))
+}
+
+#[test]
+fn no_bytes_make_the_parser_panic_or_go_on_after_a_refusal() {
+    let begun = Instant::now();
+    let mut seed = 0;
+    while begun.elapsed() < fuzz_time() {
+        for _ in 0..256 {
+            seed += 1;
+            let mut dice = Dice(seed);
+            let bytes = mutated(&mut dice);
+            check_any(seed, &bytes, &mut dice);
+        }
+    }
+    assert!(seed > 0);
+}
+
+fn check_any(seed: u64, bytes: &[u8], dice: &mut Dice) {
+    // In one piece, and in random pieces, the same comes out: what is served and what is
+    // refused cannot depend on how a network cuts.
+    let whole = outcome(bytes.chunks(limits::REQUEST_HEAD_BYTES), seed);
+    let mut rest = bytes;
+    let mut pieces = Vec::new();
+    while !rest.is_empty() {
+        let (piece, later) = rest.split_at(1 + dice.roll(rest.len()));
+        pieces.push(piece);
+        rest = later;
+    }
+    assert_eq!(outcome(pieces.into_iter(), seed), whole, "seed {seed}");
+}
+
+/// The targets served, and the status of the refusal that ended it.
+fn outcome<'a>(pieces: impl Iterator<Item = &'a [u8]>, seed: u64) -> (Vec<String>, Option<u16>) {
+    let mut inbox = Inbox::default();
+    let mut targets = Vec::new();
+    for piece in pieces {
+        let mut piece = piece;
+        loop {
+            let now = piece.len().min(inbox.room());
+            inbox.add(&piece[..now]);
+            piece = &piece[now..];
+            match inbox.take(PEER) {
+                Ok(Some(head)) => {
+                    check_clean(&head.request, seed);
+                    targets.push(head.request.target);
+                }
+                Ok(None) if piece.is_empty() => break,
+                Ok(None) => assert!(inbox.room() > 0, "seed {seed}: stuck with a full inbox"),
+                Err(refusal) => return (targets, Some(refusal.status)),
+            }
+        }
+    }
+    (targets, None)
+}
+
+/// What tiny_http and the views may rely on.
+fn check_clean(request: &Request, seed: u64) {
+    let visible = |byte: u8| (0x21..=0x7e).contains(&byte);
+    assert!(
+        request.target.starts_with('/') && request.target.bytes().all(visible),
+        "seed {seed}"
+    );
+    for (name, value) in &request.headers {
+        assert!(
+            name.bytes().all(visible) && !name.starts_with(PRIVATE),
+            "seed {seed}: {name:?}"
+        );
+        assert!(
+            !value.contains(['\r', '\n', '\0']),
+            "seed {seed}: {value:?}"
+        );
+        let of_framing = [
+            "content-length",
+            "transfer-encoding",
+            "te",
+            "expect",
+            "connection",
+            "upgrade",
+        ];
+        assert!(!of_framing.contains(&name.as_str()), "seed {seed}: {name}");
+    }
+    assert!(
+        request
+            .headers
+            .iter()
+            .filter(|(name, _)| name == "host")
+            .count()
+            <= 1
+    );
+}

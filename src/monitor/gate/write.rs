@@ -1,0 +1,491 @@
+//! Answers onto the wire: the head's bytes, one write for head and body, and the count of
+//! what clients have not taken yet.
+//!
+//! Runs on the gate's thread. It decides framing (`Content-Length`, `Connection`, `Date`) and
+//! nothing of an answer's meaning.
+
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
+use std::future::poll_fn;
+use std::io::{self, IoSlice, Write as _};
+use std::net::{IpAddr, TcpStream};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use smol::Async;
+
+use super::head::Version;
+use super::leash::{Cut, Leash, Phase};
+use crate::limits;
+use crate::monitor::answer::Answer;
+use crate::monitor::traffic::Traffic;
+
+/// An answer whose header fields are bytes already.
+pub struct Reply {
+    pub status: u16,
+    /// `Name: value` lines, each with its CR LF.
+    pub fields: Vec<u8>,
+    pub body: Body,
+    /// Held until the client has taken the body.
+    pub debt: Option<Debt>,
+}
+
+/// A body from memory is shared with everybody who is sent it; one of the pool is not.
+pub enum Body {
+    Shared(Arc<[u8]>),
+    Own(Vec<u8>),
+}
+
+impl Body {
+    pub fn bytes(&self) -> &[u8] {
+        match self {
+            Body::Shared(bytes) => bytes,
+            Body::Own(bytes) => bytes,
+        }
+    }
+}
+
+impl Reply {
+    /// A field that would not survive on the wire (a line end in a value) is left out.
+    pub fn new(answer: Answer) -> Reply {
+        let mut fields = Vec::with_capacity(192);
+        for (name, value) in &answer.headers {
+            if is_ours(name) {
+                continue;
+            }
+            field(&mut fields, name, value);
+        }
+        Reply {
+            status: answer.status,
+            fields,
+            body: Body::Shared(answer.body),
+            debt: None,
+        }
+    }
+
+    /// Adds a field unless there is one of that name.
+    pub fn ensure(&mut self, name: &str, value: &str) {
+        let is_it = |line: &[u8]| {
+            line.get(..name.len())
+                .is_some_and(|start| start.eq_ignore_ascii_case(name.as_bytes()))
+                && line.get(name.len()) == Some(&b':')
+        };
+        if !self.fields.split(|byte| *byte == b'\n').any(is_it) {
+            field(&mut self.fields, name, value);
+        }
+    }
+}
+
+/// Whether a field is the writer's alone.
+pub fn is_ours(name: &str) -> bool {
+    const OURS: [&str; 6] = [
+        "content-length",
+        "connection",
+        "date",
+        "keep-alive",
+        "transfer-encoding",
+        "server",
+    ];
+    OURS.iter().any(|ours| name.eq_ignore_ascii_case(ours))
+}
+
+/// Appends one field, if it can stand in a head.
+pub fn field(fields: &mut Vec<u8>, name: &str, value: &str) {
+    let name_fits = !name.is_empty()
+        && name
+            .bytes()
+            .all(|byte| byte.is_ascii_graphic() && byte != b':');
+    let value_fits = value
+        .bytes()
+        .all(|byte| byte == b'\t' || (byte >= b' ' && byte != 0x7f));
+    if !name_fits || !value_fits {
+        log::debug!("left out the header field {name:?}: it cannot stand in a response head");
+        return;
+    }
+    fields.extend_from_slice(name.as_bytes());
+    fields.extend_from_slice(b": ");
+    fields.extend_from_slice(value.as_bytes());
+    fields.extend_from_slice(b"\r\n");
+}
+
+/// How the answer is to be framed.
+#[derive(Clone, Copy)]
+pub struct Framing {
+    pub is_head: bool,
+    pub version: Version,
+    pub keep_alive: bool,
+}
+
+/// The response head.
+pub fn head(reply: &Reply, framing: Framing, date: Option<&str>) -> Vec<u8> {
+    let mut head = Vec::with_capacity(reply.fields.len() + 128);
+    begin(&mut head, reply.status);
+    head.extend_from_slice(&reply.fields);
+    let length = reply.body.bytes().len();
+    // RFC 9110 §8.6: a 204 has none, a 304 only that of the representation it stands for.
+    if reply.status != 204 && !(reply.status == 304 && length == 0) {
+        // Writing to a Vec cannot fail.
+        let _ = write!(head, "Content-Length: {length}\r\n");
+    }
+    end(&mut head, framing, date);
+    head
+}
+
+/// The head of an answer without an end: it ends with its connection.
+pub fn endless_head(status: u16, fields: &[u8], framing: Framing, date: Option<&str>) -> Vec<u8> {
+    let mut head = Vec::with_capacity(fields.len() + 128);
+    begin(&mut head, status);
+    head.extend_from_slice(fields);
+    end(&mut head, framing, date);
+    head
+}
+
+fn begin(head: &mut Vec<u8>, status: u16) {
+    let _ = write!(head, "HTTP/1.1 {status} {}\r\n", reason(status));
+}
+
+fn end(head: &mut Vec<u8>, framing: Framing, date: Option<&str>) {
+    if let Some(date) = date {
+        field(head, "Date", date);
+    }
+    match (framing.keep_alive, framing.version) {
+        (false, _) => head.extend_from_slice(b"Connection: close\r\n"),
+        (true, Version::Http10) => head.extend_from_slice(b"Connection: keep-alive\r\n"),
+        (true, Version::Http11) => {}
+    }
+    head.extend_from_slice(b"\r\n");
+}
+
+/// Sends head and body in one write where the socket takes them, all of it within `time`.
+pub async fn send(
+    stream: &Async<TcpStream>,
+    leash: &Leash,
+    head: &[u8],
+    body: &[u8],
+    time: Duration,
+) -> Result<(), Unsent> {
+    let phase = match leash.phase() {
+        Phase::Streaming => Phase::Streaming,
+        _ => Phase::Answering,
+    };
+    leash.enter(phase, time);
+    let (mut head, mut body) = (head, body);
+    loop {
+        let mut socket = stream.get_ref();
+        let written = socket.write_vectored(&[IoSlice::new(head), IoSlice::new(body)]);
+        match written {
+            Ok(0) => return Err(Unsent::Gone),
+            Ok(written) => {
+                let of_head = written.min(head.len());
+                head = &head[of_head..];
+                body = &body[written - of_head..];
+                if head.is_empty() && body.is_empty() {
+                    return Ok(());
+                }
+            }
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                let writable = poll_fn(|context| stream.poll_writable(context));
+                match leash.within(writable).await {
+                    Ok(Ok(())) => {}
+                    Ok(Err(_)) => return Err(Unsent::Gone),
+                    Err(cut) => return Err(Unsent::Cut(cut)),
+                }
+            }
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(_) => return Err(Unsent::Gone),
+        }
+    }
+}
+
+/// Why an answer did not get through.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unsent {
+    Gone,
+    Cut(Cut),
+}
+
+/// The bytes of large answers that clients have not taken. A shared body counts once, however
+/// many are being sent it; one of the pool counts for itself, from the moment its length is
+/// known. Small answers are not counted: the number of connections bounds them.
+pub struct Outstanding {
+    total: Cell<usize>,
+    in_all: usize,
+    of_one_address: usize,
+    /// By the address of the bytes, which stay where they are while anybody holds them.
+    shared: RefCell<HashMap<usize, usize>>,
+    of_address: RefCell<HashMap<IpAddr, usize>>,
+    traffic: Arc<Traffic>,
+}
+
+impl Outstanding {
+    pub fn new(in_all: usize, of_one_address: usize, traffic: Arc<Traffic>) -> Rc<Outstanding> {
+        Rc::new(Outstanding {
+            total: Cell::new(0),
+            in_all,
+            of_one_address,
+            shared: RefCell::default(),
+            of_address: RefCell::default(),
+            traffic,
+        })
+    }
+
+    /// Counts a shared body in; None if there is no room.
+    pub fn lend(self: &Rc<Self>, body: &Arc<[u8]>) -> Option<Debt> {
+        let bytes = body.len();
+        if bytes <= limits::SMALL_ANSWER_BYTES {
+            return Some(Debt::none(self));
+        }
+        let place = body.as_ptr() as usize;
+        let mut shared = self.shared.borrow_mut();
+        match shared.get_mut(&place) {
+            Some(count) => *count += 1,
+            None => {
+                if self.total.get() + bytes > self.in_all {
+                    return None;
+                }
+                shared.insert(place, 1);
+                self.change(|total| total + bytes);
+            }
+        }
+        Some(Debt {
+            outstanding: self.clone(),
+            kind: DebtKind::Shared {
+                place,
+                bytes,
+                _body: body.clone(),
+            },
+        })
+    }
+
+    /// Counts a body in that only `peer` gets; None if there is no room.
+    pub fn owe(self: &Rc<Self>, bytes: usize, peer: IpAddr) -> Option<Debt> {
+        if bytes <= limits::SMALL_ANSWER_BYTES {
+            return Some(Debt::none(self));
+        }
+        let mut of_address = self.of_address.borrow_mut();
+        let of_one = of_address.get(&peer).copied().unwrap_or(0);
+        if self.total.get() + bytes > self.in_all || of_one + bytes > self.of_one_address {
+            return None;
+        }
+        of_address.insert(peer, of_one + bytes);
+        self.change(|total| total + bytes);
+        Some(Debt {
+            outstanding: self.clone(),
+            kind: DebtKind::Own { peer, bytes },
+        })
+    }
+
+    fn change(&self, by: impl Fn(usize) -> usize) {
+        self.total.set(by(self.total.get()));
+        self.traffic.outstanding(self.total.get());
+    }
+}
+
+/// A body on its way; dropping it counts it out.
+pub struct Debt {
+    outstanding: Rc<Outstanding>,
+    kind: DebtKind,
+}
+
+enum DebtKind {
+    None,
+    Shared {
+        place: usize,
+        bytes: usize,
+        /// Keeps the bytes at their place, so that no other body can be taken for this one.
+        _body: Arc<[u8]>,
+    },
+    Own {
+        peer: IpAddr,
+        bytes: usize,
+    },
+}
+
+impl Debt {
+    fn none(outstanding: &Rc<Outstanding>) -> Debt {
+        Debt {
+            outstanding: outstanding.clone(),
+            kind: DebtKind::None,
+        }
+    }
+}
+
+impl Drop for Debt {
+    fn drop(&mut self) {
+        match &self.kind {
+            DebtKind::None => {}
+            DebtKind::Shared { place, bytes, .. } => {
+                let mut shared = self.outstanding.shared.borrow_mut();
+                if let Some(count) = shared.get_mut(place) {
+                    *count -= 1;
+                    if *count == 0 {
+                        shared.remove(place);
+                        self.outstanding.change(|total| total - bytes);
+                    }
+                }
+            }
+            DebtKind::Own { peer, bytes } => {
+                let mut of_address = self.outstanding.of_address.borrow_mut();
+                if let Some(held) = of_address.get_mut(peer) {
+                    *held -= bytes;
+                    if *held == 0 {
+                        of_address.remove(peer);
+                    }
+                }
+                self.outstanding.change(|total| total - bytes);
+            }
+        }
+    }
+}
+
+fn reason(status: u16) -> &'static str {
+    match status {
+        200 => "OK",
+        204 => "No Content",
+        206 => "Partial Content",
+        301 => "Moved Permanently",
+        302 => "Found",
+        303 => "See Other",
+        304 => "Not Modified",
+        307 => "Temporary Redirect",
+        308 => "Permanent Redirect",
+        400 => "Bad Request",
+        401 => "Unauthorized",
+        403 => "Forbidden",
+        404 => "Not Found",
+        405 => "Method Not Allowed",
+        406 => "Not Acceptable",
+        408 => "Request Timeout",
+        413 => "Content Too Large",
+        414 => "URI Too Long",
+        417 => "Expectation Failed",
+        421 => "Misdirected Request",
+        429 => "Too Many Requests",
+        431 => "Request Header Fields Too Large",
+        500 => "Internal Server Error",
+        503 => "Service Unavailable",
+        505 => "HTTP Version Not Supported",
+        // RFC 9112 §4: the phrase may be empty; the blank before it may not.
+        _ => "",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn answer(status: u16, headers: Vec<(&'static str, String)>, body: &[u8]) -> Answer {
+        Answer {
+            status,
+            headers,
+            body: body.into(),
+        }
+    }
+
+    fn text(reply: &Reply, is_head: bool, version: Version, keep_alive: bool) -> String {
+        let framing = Framing {
+            is_head,
+            version,
+            keep_alive,
+        };
+        String::from_utf8(head(reply, framing, None)).expect("ASCII")
+    }
+
+    #[test]
+    fn heads_are_framed_by_status_version_and_wish() {
+        let plain = Reply::new(answer(
+            200,
+            vec![("Content-Type", "text/plain".into())],
+            b"hello",
+        ));
+        let empty = Reply::new(answer(304, vec![], b""));
+        let stands_for = Reply::new(answer(304, vec![], b"hello"));
+        let none = Reply::new(answer(204, vec![], b""));
+        use Version::*;
+        let rows = [
+            (
+                &plain,
+                Http11,
+                true,
+                "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 5\r\n\r\n",
+            ),
+            (
+                &plain,
+                Http11,
+                false,
+                "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 5\r\nConnection: close\r\n\r\n",
+            ),
+            (
+                &plain,
+                Http10,
+                true,
+                "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 5\r\nConnection: keep-alive\r\n\r\n",
+            ),
+            (&empty, Http11, true, "HTTP/1.1 304 Not Modified\r\n\r\n"),
+            (
+                &stands_for,
+                Http11,
+                true,
+                "HTTP/1.1 304 Not Modified\r\nContent-Length: 5\r\n\r\n",
+            ),
+            (&none, Http11, true, "HTTP/1.1 204 No Content\r\n\r\n"),
+        ];
+        for (reply, version, keep_alive, expected) in rows {
+            assert_eq!(text(reply, false, version, keep_alive), expected);
+        }
+    }
+
+    #[test]
+    fn a_value_cannot_break_out_of_its_line() {
+        let headers = vec![
+            ("X-Broken", "a\r\nSet-Cookie: b".to_owned()),
+            ("Content-Length", "999".to_owned()),
+            ("Server", "secret/1.0".to_owned()),
+            ("X-Fine", "c".to_owned()),
+        ];
+        let reply = Reply::new(answer(200, headers, b""));
+        assert_eq!(reply.fields, b"X-Fine: c\r\n");
+    }
+
+    #[test]
+    fn a_field_is_ensured_once() {
+        let mut reply = Reply::new(answer(405, vec![("Allow", "GET".into())], b""));
+        reply.ensure("allow", "GET, HEAD");
+        reply.ensure("Retry-After", "2");
+        reply.ensure("retry-after", "9");
+        assert_eq!(reply.fields, b"Allow: GET\r\nRetry-After: 2\r\n");
+    }
+
+    #[test]
+    fn a_shared_body_counts_once_and_own_ones_each() {
+        let outstanding = Outstanding::new(100_000, 60_000, Arc::new(Traffic::new()));
+        let peer = IpAddr::from([127, 0, 0, 1]);
+        let other = IpAddr::from([127, 0, 0, 2]);
+        let body: Arc<[u8]> = vec![0; 50_000].into();
+        let first = outstanding.lend(&body);
+        let second = outstanding.lend(&body);
+        assert_eq!(outstanding.total.get(), 50_000);
+        drop(first);
+        assert_eq!(
+            outstanding.total.get(),
+            50_000,
+            "one is still being sent it"
+        );
+        let own = outstanding.owe(40_000, peer);
+        assert!(own.is_some());
+        assert!(
+            outstanding.owe(30_000, peer).is_none(),
+            "one address has its share"
+        );
+        assert!(outstanding.owe(30_000, other).is_none(), "no room in all");
+        assert!(
+            outstanding.owe(1_000, other).is_some(),
+            "a small answer always goes"
+        );
+        drop(second);
+        assert!(outstanding.owe(30_000, other).is_some());
+        drop(own);
+        assert_eq!(outstanding.total.get(), 0);
+    }
+}

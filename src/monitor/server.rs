@@ -1,0 +1,333 @@
+//! tiny_http's server and its worker pool, behind the gate.
+//!
+//! Owns threads `web-1` …, each of which takes one request at a time from tiny_http and asks
+//! the answerer. It listens on a Unix socket in a private directory and sees only what the
+//! gate wrote: clean GETs of HTTP/1.1 without a body. tiny_http must never see anything else:
+//! its faults (`Content-Length`, `TE`, resets, bursts, descriptors) are all within reach of
+//! whoever may write to it.
+//!
+//! A turn that panics is answered 500 and counted. When tiny_http's accept loop has ended (it
+//! does so for good when descriptors run out) the whole server is replaced.
+
+use std::io::{self, Cursor};
+use std::net::{IpAddr, Ipv4Addr};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use super::answer::{Answer, Answerer, Request};
+use super::gate::hop;
+use super::gate::private_dir::PrivateDir;
+use super::traffic::Traffic;
+use crate::limits;
+use crate::sys::shutdown::{Shutdown, Stopping, shutdown};
+
+/// The pool. Dropping it stops it.
+pub struct Pool {
+    desk: Arc<Desk>,
+    workers: Vec<JoinHandle<()>>,
+    shutdown: Shutdown,
+}
+
+/// What the gate's thread and the workers share.
+pub struct Desk {
+    answerer: Arc<dyn Answerer>,
+    traffic: Arc<Traffic>,
+    current: Mutex<Current>,
+    /// By slot of the gate: the last ticket whose answer was given.
+    finished: [AtomicU64; limits::WORKERS],
+    idle: AtomicUsize,
+    stopping: Stopping,
+    // Last: the directory goes after the server that listens in it.
+    directory: PrivateDir,
+}
+
+/// tiny_http's server of the moment; after a replacement there is another.
+struct Current {
+    server: Option<Arc<tiny_http::Server>>,
+    number: u64,
+}
+
+impl Pool {
+    pub fn start(
+        answerer: Arc<dyn Answerer>,
+        traffic: Arc<Traffic>,
+        directory: PrivateDir,
+    ) -> io::Result<Pool> {
+        let (shutdown, stopping) = shutdown();
+        let server = listen(directory.socket(0))?;
+        let desk = Arc::new(Desk {
+            answerer,
+            traffic,
+            current: Mutex::new(Current {
+                server: Some(server),
+                number: 0,
+            }),
+            finished: std::array::from_fn(|_| AtomicU64::new(0)),
+            idle: AtomicUsize::new(0),
+            stopping,
+            directory,
+        });
+        let mut pool = Pool {
+            desk,
+            workers: Vec::with_capacity(limits::WORKERS),
+            shutdown,
+        };
+        for number in 1..=limits::WORKERS {
+            let desk = pool.desk.clone();
+            let worker = thread::Builder::new()
+                .name(format!("web-{number}"))
+                .stack_size(limits::STACK_BYTES)
+                .spawn(move || desk.work())?;
+            pool.workers.push(worker);
+        }
+        Ok(pool)
+    }
+
+    pub fn desk(&self) -> Arc<Desk> {
+        self.desk.clone()
+    }
+
+    /// Ends the workers, waiting for those that are busy at most for `time`. True if all ended.
+    pub fn stop(&mut self, time: Duration) -> bool {
+        self.shutdown.begin();
+        let deadline = Instant::now() + time;
+        let server = self.desk.current().server.take();
+        if let Some(server) = &server {
+            // One call frees one worker.
+            for _ in 0..limits::WORKERS {
+                server.unblock();
+            }
+        }
+        drop(server);
+        while self.workers.iter().any(|worker| !worker.is_finished()) && Instant::now() < deadline {
+            thread::sleep(Duration::from_millis(1));
+        }
+        let (finished, busy): (Vec<_>, Vec<_>) =
+            self.workers.drain(..).partition(JoinHandle::is_finished);
+        for worker in finished {
+            // Its loop catches panics; one that got out was printed by the hook.
+            let _ = worker.join();
+        }
+        if !busy.is_empty() {
+            log::warn!(
+                "{} page workers were still busy and are left behind",
+                busy.len()
+            );
+        }
+        busy.is_empty()
+    }
+}
+
+impl Drop for Pool {
+    fn drop(&mut self) {
+        self.stop(Duration::ZERO);
+    }
+}
+
+fn listen(path: PathBuf) -> io::Result<Arc<tiny_http::Server>> {
+    match tiny_http::Server::http_unix(&path) {
+        Ok(server) => Ok(Arc::new(server)),
+        Err(error) => Err(io::Error::other(format!(
+            "the page workers cannot listen on {}: {error}",
+            path.display()
+        ))),
+    }
+}
+
+impl Desk {
+    /// Where the server of the moment listens.
+    pub fn path(&self) -> PathBuf {
+        self.directory.socket(self.current().number)
+    }
+
+    /// Workers that wait for a request.
+    pub fn idle(&self) -> usize {
+        self.idle.load(Ordering::Acquire)
+    }
+
+    /// Whether the worker that had this ticket has given its answer, to whomever.
+    pub fn has_finished(&self, slot: usize, ticket: u64) -> bool {
+        self.finished[slot].load(Ordering::Acquire) >= ticket
+    }
+
+    /// Replaces the server, if it is still the one of that number.
+    pub fn replace(&self, number: u64) -> io::Result<()> {
+        let mut current = self.current();
+        if current.number != number || self.stopping.is_stopping() {
+            return Ok(());
+        }
+        let next = listen(self.directory.socket(number + 1))?;
+        current.number += 1;
+        let dead = current.server.replace(next);
+        drop(current);
+        let times = self.traffic.pool_restarted();
+        if times.is_power_of_two() {
+            log::warn!(
+                "tiny_http's server no longer took connections and was replaced; {times} times \
+                 so far"
+            );
+        }
+        if let Some(dead) = dead {
+            for _ in 0..limits::WORKERS {
+                dead.unblock();
+            }
+        }
+        Ok(())
+    }
+
+    /// The number of the server of the moment, for [`Desk::replace`].
+    pub fn number(&self) -> u64 {
+        self.current().number
+    }
+
+    fn current(&self) -> std::sync::MutexGuard<'_, Current> {
+        self.current.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The loop of one worker.
+    fn work(&self) {
+        loop {
+            let (server, number) = {
+                let current = self.current();
+                (current.server.clone(), current.number)
+            };
+            let Some(server) = server else {
+                return;
+            };
+            self.idle.fetch_add(1, Ordering::AcqRel);
+            let received = server.recv();
+            self.idle.fetch_sub(1, Ordering::AcqRel);
+            match received {
+                Ok(request) => self.turn(request),
+                Err(_) if self.stopping.is_stopping() => return,
+                // Either this server was replaced and we were called away, or its accept loop
+                // has ended and this is its last word.
+                Err(error) => {
+                    if self.number() != number {
+                        continue;
+                    }
+                    log::debug!("tiny_http: {error}");
+                    if let Err(error) = self.replace(number) {
+                        log::debug!("{error}");
+                        self.stopping.wait(limits::ACCEPT_PAUSE);
+                    }
+                }
+            }
+        }
+    }
+
+    fn turn(&self, asked: tiny_http::Request) {
+        let mut ticket = None;
+        let turned = catch_unwind(AssertUnwindSafe(|| {
+            let Some(call) = understand(&asked) else {
+                // Only somebody who may enter our directory can do this: ourselves by mistake.
+                return respond(asked, plain(400, "the pool is asked by the gate alone\n"));
+            };
+            ticket = call.ticket;
+            let answer = match call.is_proof {
+                true => plain(200, ""),
+                false => self.answer(&call.request),
+            };
+            respond(asked, answer)
+        }));
+        match turned {
+            Ok(Ok(())) => {}
+            // The gate gave this one up and has closed its end.
+            Ok(Err(error)) => log::debug!("an answer came too late for the gate: {error}"),
+            Err(_) => self.traffic.panicked("a page worker"),
+        }
+        if let Some((slot, number)) = ticket {
+            self.finished[slot].fetch_max(number, Ordering::AcqRel);
+        }
+    }
+
+    fn answer(&self, request: &Request) -> Answer {
+        let answer = match catch_unwind(AssertUnwindSafe(|| self.answerer.cold(request))) {
+            Ok(answer) => answer,
+            Err(_) => {
+                self.traffic.panicked("a page worker");
+                return self.answerer.refusal(500, Some(request));
+            }
+        };
+        if answer.body.len() > limits::BACKEND_ANSWER_BYTES {
+            let (bytes, most) = (answer.body.len(), limits::BACKEND_ANSWER_BYTES);
+            log::error!("an answer of {bytes} bytes was withheld: at most {most} are sent at once");
+            return self.answerer.refusal(500, Some(request));
+        }
+        answer
+    }
+}
+
+/// What the gate wrote, read back.
+struct Call {
+    request: Request,
+    ticket: Option<(usize, u64)>,
+    is_proof: bool,
+}
+
+fn understand(asked: &tiny_http::Request) -> Option<Call> {
+    let mut request = Request {
+        is_head: false,
+        target: asked.url().to_owned(),
+        headers: Vec::with_capacity(asked.headers().len()),
+        peer: IpAddr::V4(Ipv4Addr::UNSPECIFIED),
+    };
+    let (mut ticket, mut is_proof, mut has_peer) = (None, false, false);
+    for header in asked.headers() {
+        let name = header.field.as_str().as_str();
+        let value = header.value.as_str();
+        match name {
+            hop::PEER => {
+                request.peer = value.parse().ok()?;
+                has_peer = true;
+            }
+            hop::HEAD => request.is_head = true,
+            hop::PROOF => is_proof = true,
+            hop::TICKET => ticket = Some(hop::read_ticket(value)?),
+            _ => request.headers.push((name.to_owned(), hop::decode(value)?)),
+        }
+    }
+    (is_proof || has_peer).then_some(Call {
+        request,
+        ticket,
+        is_proof,
+    })
+}
+
+/// Always status 200 with a `Content-Length`, whatever the answer's own status, which travels
+/// beside: so tiny_http never drops a body or a length by its own rules.
+fn respond(asked: tiny_http::Request, answer: Answer) -> io::Result<()> {
+    let mut headers = Vec::with_capacity(answer.headers.len() + 1);
+    let status = answer.status.to_string();
+    headers.extend(tiny_http::Header::from_bytes(hop::STATUS, status).ok());
+    for (name, value) in &answer.headers {
+        // Encoded, since tiny_http takes ASCII alone; renamed, since it has its own opinion on
+        // some names.
+        let name = format!("{}{name}", hop::FIELD);
+        match tiny_http::Header::from_bytes(name.as_bytes(), hop::encode(value)) {
+            Ok(header) => headers.push(header),
+            Err(()) => log::debug!("left out a header field that cannot be sent: {name}"),
+        }
+    }
+    let length = answer.body.len();
+    let response = tiny_http::Response::new(
+        tiny_http::StatusCode(200),
+        headers,
+        Cursor::new(answer.body),
+        Some(length),
+        None,
+    );
+    asked.respond(response.with_chunked_threshold(usize::MAX))
+}
+
+fn plain(status: u16, text: &str) -> Answer {
+    Answer {
+        status,
+        headers: vec![("Content-Type", "text/plain; charset=utf-8".to_owned())],
+        body: text.as_bytes().into(),
+    }
+}

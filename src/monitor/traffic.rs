@@ -1,0 +1,342 @@
+//! What came to the gate, counted.
+//!
+//! Owned by node, shared by `Arc`: the gate's thread and the pool's workers count, `/metrics`
+//! and `/status` read. Every set of labels is fixed or capped. Abuse is told in the log once a
+//! kind, then at widening intervals with its count; nothing here writes a line per hit.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use crate::limits;
+
+/// Why a request, a connection or a stream was refused or cut.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Abuse {
+    /// Bytes that are no HTTP/1 head, or a head that contradicts itself.
+    BadRequest,
+    /// A body where none is taken.
+    Body,
+    /// Neither GET nor HEAD.
+    Method,
+    /// A head too long or with too many fields.
+    LargeHead,
+    /// A head that did not end in time.
+    SlowHead,
+    /// An `Expect` that nobody can meet.
+    Expectation,
+    /// A version of HTTP that is not spoken here.
+    Version,
+    /// More connections than the gate keeps.
+    Connections,
+    /// More connections than one address may have.
+    ConnectionsOfOne,
+    /// An idle connection that gave way to another.
+    Shed,
+    /// No file descriptor left for a connection.
+    Descriptors,
+    /// An answer that the client did not take in time.
+    SlowReader,
+    /// More bytes of answers waiting for clients than the gate holds.
+    BytesOutstanding,
+    /// The pool did not answer in time.
+    SilentPool,
+    /// More event streams than the gate keeps.
+    EventStreams,
+    /// An event stream that did not take an event in time.
+    SlowListener,
+}
+
+impl Abuse {
+    pub const ALL: [Abuse; 16] = [
+        Abuse::BadRequest,
+        Abuse::Body,
+        Abuse::Method,
+        Abuse::LargeHead,
+        Abuse::SlowHead,
+        Abuse::Expectation,
+        Abuse::Version,
+        Abuse::Connections,
+        Abuse::ConnectionsOfOne,
+        Abuse::Shed,
+        Abuse::Descriptors,
+        Abuse::SlowReader,
+        Abuse::BytesOutstanding,
+        Abuse::SilentPool,
+        Abuse::EventStreams,
+        Abuse::SlowListener,
+    ];
+
+    /// The word in `/metrics`, `/status` and the log.
+    pub fn word(self) -> &'static str {
+        match self {
+            Abuse::BadRequest => "bad_request",
+            Abuse::Body => "body",
+            Abuse::Method => "method",
+            Abuse::LargeHead => "large_head",
+            Abuse::SlowHead => "slow_head",
+            Abuse::Expectation => "expectation",
+            Abuse::Version => "version",
+            Abuse::Connections => "connections",
+            Abuse::ConnectionsOfOne => "connections_of_one",
+            Abuse::Shed => "shed",
+            Abuse::Descriptors => "descriptors",
+            Abuse::SlowReader => "slow_reader",
+            Abuse::BytesOutstanding => "bytes_outstanding",
+            Abuse::SilentPool => "silent_pool",
+            Abuse::EventStreams => "event_streams",
+            Abuse::SlowListener => "slow_listener",
+        }
+    }
+
+    fn explanation(self) -> &'static str {
+        match self {
+            Abuse::BadRequest => "sent what is not a request; answered 400",
+            Abuse::Body => "sent a body with a request that takes none; answered 413",
+            Abuse::Method => "used a method other than GET and HEAD; answered 405",
+            Abuse::LargeHead => "sent a request head that is too large; answered 431 or 414",
+            Abuse::SlowHead => "did not finish a request head in time; answered 408",
+            Abuse::Expectation => "sent an Expect that cannot be met; answered 417",
+            Abuse::Version => "spoke another version of HTTP; answered 505",
+            Abuse::Connections => "found all connections taken; answered 503",
+            Abuse::ConnectionsOfOne => "has as many connections as one address may; refused more",
+            Abuse::Shed => "was idle and gave its connection to another",
+            Abuse::Descriptors => "came when no file descriptor was left; see LimitNOFILE",
+            Abuse::SlowReader => "did not take its answer in time; cut off",
+            Abuse::BytesOutstanding => {
+                "asked while too many answers wait to be taken; answered 503"
+            }
+            Abuse::SilentPool => "asked for what the page workers did not answer in time; got 503",
+            Abuse::EventStreams => "found all event streams taken; answered 503",
+            Abuse::SlowListener => "did not take an event in time; its stream was ended",
+        }
+    }
+}
+
+/// The counters. All zero at the start of the process.
+pub struct Traffic {
+    requests: Mutex<BTreeMap<(&'static str, u16), u64>>,
+    refused: [Kind; Abuse::ALL.len()],
+    connections: AtomicU64,
+    connections_peak: AtomicU64,
+    connections_accepted: AtomicU64,
+    event_streams: AtomicU64,
+    bytes_outstanding: AtomicU64,
+    panics: AtomicU64,
+    pool_restarts: AtomicU64,
+}
+
+/// The counters at one moment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TrafficSnapshot {
+    /// Answers by route and status, in that order. Route `refused` is what the gate refused
+    /// before it knew a route; `other` is what no longer fitted.
+    pub requests: Vec<((&'static str, u16), u64)>,
+    /// By the word of each [`Abuse`]; those that never happened are there with 0.
+    pub refused: Vec<(&'static str, u64)>,
+    pub connections: u64,
+    pub connections_peak: u64,
+    pub connections_accepted: u64,
+    pub event_streams: u64,
+    /// Bytes of answers that clients have not taken yet, one shared body counted once.
+    pub bytes_outstanding: u64,
+    pub panics: u64,
+    /// How often tiny_http's server had to be replaced.
+    pub pool_restarts: u64,
+}
+
+/// One kind of abuse: how often, and when it was last told.
+#[derive(Default)]
+struct Kind {
+    count: AtomicU64,
+    told: Mutex<Told>,
+}
+
+#[derive(Default)]
+struct Told {
+    times: usize,
+    count: u64,
+    at: Option<Instant>,
+}
+
+/// How long a kind that was told n times stays untold, whatever happens.
+const QUIET: [Duration; 4] = [
+    Duration::from_secs(60),
+    Duration::from_secs(10 * 60),
+    Duration::from_secs(3600),
+    Duration::from_secs(24 * 3600),
+];
+
+impl Default for Traffic {
+    fn default() -> Traffic {
+        Traffic::new()
+    }
+}
+
+impl Traffic {
+    pub fn new() -> Traffic {
+        Traffic {
+            requests: Mutex::new(BTreeMap::new()),
+            refused: std::array::from_fn(|_| Kind::default()),
+            connections: AtomicU64::new(0),
+            connections_peak: AtomicU64::new(0),
+            connections_accepted: AtomicU64::new(0),
+            event_streams: AtomicU64::new(0),
+            bytes_outstanding: AtomicU64::new(0),
+            panics: AtomicU64::new(0),
+            pool_restarts: AtomicU64::new(0),
+        }
+    }
+
+    pub fn snapshot(&self) -> TrafficSnapshot {
+        let requests = self.requests.lock().unwrap_or_else(PoisonError::into_inner);
+        TrafficSnapshot {
+            requests: requests.iter().map(|(key, count)| (*key, *count)).collect(),
+            refused: Abuse::ALL
+                .iter()
+                .map(|abuse| (abuse.word(), self.refusals(*abuse)))
+                .collect(),
+            connections: self.connections.load(Relaxed),
+            connections_peak: self.connections_peak.load(Relaxed),
+            connections_accepted: self.connections_accepted.load(Relaxed),
+            event_streams: self.event_streams.load(Relaxed),
+            bytes_outstanding: self.bytes_outstanding.load(Relaxed),
+            panics: self.panics.load(Relaxed),
+            pool_restarts: self.pool_restarts.load(Relaxed),
+        }
+    }
+
+    pub fn refusals(&self, abuse: Abuse) -> u64 {
+        self.refused[abuse as usize].count.load(Relaxed)
+    }
+
+    pub(in crate::monitor) fn answered(&self, route: &'static str, status: u16) {
+        let mut requests = self.requests.lock().unwrap_or_else(PoisonError::into_inner);
+        let known =
+            requests.len() < limits::ROUTE_COUNTERS || requests.contains_key(&(route, status));
+        let key = if known { (route, status) } else { ("other", 0) };
+        *requests.entry(key).or_insert(0) += 1;
+    }
+
+    /// Counts, and tells the log where this kind has not been told for long enough.
+    pub(in crate::monitor) fn refused(&self, abuse: Abuse, peer: IpAddr) {
+        if let Some(since) = self.refused[abuse as usize].count_one(Instant::now()) {
+            let (word, explanation) = (abuse.word(), abuse.explanation());
+            match since {
+                1 => log::warn!("{word}: {peer} {explanation}"),
+                _ => log::warn!(
+                    "{word}: {since} more since last told; the latest: {peer} {explanation}"
+                ),
+            }
+        }
+    }
+
+    pub(in crate::monitor) fn connected(&self) {
+        self.connections_accepted.fetch_add(1, Relaxed);
+        let open = self.connections.fetch_add(1, Relaxed) + 1;
+        self.connections_peak.fetch_max(open, Relaxed);
+    }
+
+    pub(in crate::monitor) fn disconnected(&self) {
+        self.connections.fetch_sub(1, Relaxed);
+    }
+
+    pub(in crate::monitor) fn stream_opened(&self) {
+        self.event_streams.fetch_add(1, Relaxed);
+    }
+
+    pub(in crate::monitor) fn stream_closed(&self) {
+        self.event_streams.fetch_sub(1, Relaxed);
+    }
+
+    pub(in crate::monitor) fn outstanding(&self, bytes: usize) {
+        self.bytes_outstanding.store(bytes as u64, Relaxed);
+    }
+
+    /// A panic that was caught at the edge of one request.
+    pub(in crate::monitor) fn panicked(&self, place: &str) {
+        let count = self.panics.fetch_add(1, Relaxed) + 1;
+        // The hook has printed the message and its place; this adds what became of it.
+        if count == 1 || count.is_power_of_two() {
+            log::error!(
+                "a panic was caught in {place} and only that request failed; {count} so far. Please report it"
+            );
+        }
+    }
+
+    /// How often, this time included.
+    pub(in crate::monitor) fn pool_restarted(&self) -> u64 {
+        self.pool_restarts.fetch_add(1, Relaxed) + 1
+    }
+}
+
+impl Kind {
+    /// Counts one; Some(how many since last told) if it is to be told now.
+    fn count_one(&self, now: Instant) -> Option<u64> {
+        let count = self.count.fetch_add(1, Relaxed) + 1;
+        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(at) = told.at {
+            let quiet = QUIET[(told.times - 1).min(QUIET.len() - 1)];
+            if now.saturating_duration_since(at) < quiet {
+                return None;
+            }
+        }
+        let since = count - told.count;
+        *told = Told {
+            times: told.times + 1,
+            count,
+            at: Some(now),
+        };
+        Some(since)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_kind_of_abuse_is_told_once_then_at_widening_intervals() {
+        let kind = Kind::default();
+        let start = Instant::now();
+        let at = |seconds| start + Duration::from_secs(seconds);
+        let story = [
+            (0, Some(1)),
+            (1, None),
+            (59, None),
+            (60, Some(3)),
+            (61, None),
+            (60 + 599, None),
+            (60 + 600, Some(3)),
+            (60 + 600 + 3599, None),
+            (60 + 600 + 3600, Some(2)),
+        ];
+        for (seconds, told) in story {
+            assert_eq!(kind.count_one(at(seconds)), told, "at {seconds} s");
+        }
+        assert_eq!(kind.count.load(Relaxed), story.len() as u64);
+    }
+
+    #[test]
+    fn counters_stay_bounded_whatever_the_statuses() {
+        let traffic = Traffic::new();
+        for status in 0..1000 {
+            traffic.answered("route", status);
+        }
+        let snapshot = traffic.snapshot();
+        assert_eq!(snapshot.requests.len(), limits::ROUTE_COUNTERS + 1);
+        let total: u64 = snapshot.requests.iter().map(|(_, count)| count).sum();
+        assert_eq!(total, 1000, "nothing is lost, only its label");
+    }
+
+    #[test]
+    fn every_kind_has_its_own_word_and_place() {
+        let words: std::collections::BTreeSet<_> = Abuse::ALL.iter().map(|a| a.word()).collect();
+        assert_eq!(words.len(), Abuse::ALL.len());
+        for (place, abuse) in Abuse::ALL.iter().enumerate() {
+            assert_eq!(*abuse as usize, place);
+        }
+    }
+}

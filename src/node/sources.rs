@@ -1,0 +1,125 @@
+//! From a configured source to a fetcher: which call, where to, with which credentials.
+
+use std::sync::Arc;
+
+use crate::api::client::CALLS;
+use crate::api::fetcher::{Fetcher, SourceSettings};
+use crate::api::plain;
+use crate::api::request::{Credential, Endpoint};
+use crate::api::transport::{Send, TransportSettings};
+use crate::config::{Auth, Config, SourceConfig, Target};
+use crate::domain::operation::{Argument, Operation};
+use crate::domain::schedule::first_wait;
+use crate::domain::schema::Schema;
+use crate::sys::clock::Clock;
+
+/// A fetcher per source, in the configuration's order. `Err` says which source cannot be
+/// fetched so, and what to change.
+pub fn fetchers(config: &Config, clock: &Arc<dyn Clock>) -> Result<Vec<Fetcher>, String> {
+    let sources = config.sources.iter().enumerate();
+    sources
+        .map(|(index, source)| {
+            fetcher(index, source, clock).map_err(|problem| format!("{}: {problem}", source.place))
+        })
+        .collect()
+}
+
+fn fetcher(index: usize, source: &SourceConfig, clock: &Arc<dyn Clock>) -> Result<Fetcher, String> {
+    let (request, schema) = match &source.target {
+        Target::Operation {
+            operation,
+            base,
+            arguments,
+        } => {
+            let request = operation_request(source, operation, base.as_deref(), arguments)?;
+            (request, Some(operation.response))
+        }
+        Target::Url { url, params } => {
+            let request = plain::request(url, params, &url_headers(source))?;
+            (request, None::<&'static Schema>)
+        }
+    };
+    let settings = SourceSettings {
+        index,
+        plan: source.plan.clone(),
+        request,
+        schema,
+        transport: TransportSettings {
+            timeout: source.timeout,
+            body_limit: source.body_bytes,
+            redirects: source.redirects,
+            ca_file: source.ca_file.clone(),
+            ..TransportSettings::default()
+        },
+        first_wait: first_wait(index),
+    };
+    Fetcher::new(settings, clock.clone())
+}
+
+fn operation_request(
+    source: &SourceConfig,
+    operation: &'static Operation,
+    base: Option<&str>,
+    arguments: &[(String, Argument)],
+) -> Result<Box<Send>, String> {
+    let call = CALLS
+        .iter()
+        .find(|call| std::ptr::eq(call.operation, operation))
+        .ok_or_else(|| format!("the operation {} is not compiled in", operation.id))?;
+    let fetch = (call.prepare)(arguments).map_err(|problem| problem.message)?;
+    let scheme = source
+        .auth
+        .as_ref()
+        .and_then(|auth| auth.scheme_of(operation));
+    let credential = match (&source.auth, scheme) {
+        (None, _) => None,
+        (Some(Auth::Basic { user, password }), None) => Some(Credential::Basic {
+            user: user.clone(),
+            password: password.reveal().to_owned(),
+        }),
+        (Some(Auth::Token(token)), None) => Some(Credential::Bearer {
+            token: token.reveal().to_owned(),
+        }),
+        (Some(Auth::Basic { user, password }), Some(scheme)) => {
+            Some(Credential::fill(scheme, user, password.reveal()))
+        }
+        (Some(Auth::Token(token)), Some(scheme)) => {
+            Some(Credential::fill(scheme, "", token.reveal()))
+        }
+    };
+    let endpoint = Endpoint {
+        base: operation.base_url(base)?,
+        headers: headers(source),
+        credentials: credential.into_iter().collect(),
+    };
+    Ok(Box::new(move |agent| fetch.call(&endpoint, agent)))
+}
+
+fn headers(source: &SourceConfig) -> Vec<(String, String)> {
+    let pairs = source.headers.iter();
+    pairs
+        .map(|header| (header.name.clone(), header.value.reveal().to_owned()))
+        .collect()
+}
+
+/// The headers of a plain address, which no OpenAPI file tells where its credential goes.
+fn url_headers(source: &SourceConfig) -> Vec<(String, String)> {
+    let mut headers = headers(source);
+    match &source.auth {
+        None => {}
+        Some(Auth::Token(token)) => {
+            headers.push((
+                "Authorization".to_owned(),
+                format!("Bearer {}", token.reveal()),
+            ));
+        }
+        Some(Auth::Basic { user, password }) => {
+            let pair = format!("{user}:{}", password.reveal());
+            headers.push((
+                "Authorization".to_owned(),
+                format!("Basic {}", crate::api::request::base64(pair.as_bytes())),
+            ));
+        }
+    }
+    headers
+}

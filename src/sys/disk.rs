@@ -1,0 +1,17 @@
+//! What the file system allows and has room for.
+
+use std::io;
+use std::path::Path;
+
+use rustix::fs::{Access, access, statvfs};
+
+/// Bytes that this user may still write to the file system of `path`.
+pub fn free_bytes(path: &Path) -> io::Result<u64> {
+    let stat = statvfs(path)?;
+    Ok(stat.f_bavail.saturating_mul(stat.f_frsize))
+}
+
+/// Whether this user may write to the file, or into the directory.
+pub fn is_writable(path: &Path) -> bool {
+    access(path, Access::WRITE_OK).is_ok()
+}
