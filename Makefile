@@ -26,8 +26,8 @@ e2e: ## stories from outside: Glances' own API, a browser, promtool (STORIES="de
 lint: ## format, clippy, shell, licences and duplicates
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --locked --workspace --all-targets -- -D warnings
-	for script in .ci/run .ci/pi; do bash -n $$script || exit 1; done
-	python3 -m compileall -q -f .ci tests/e2e tests/bench >/dev/null
+	for script in .ci/run .ci/pi .ci/dist; do bash -n $$script || exit 1; done
+	python3 -c 'import ast, sys; [ast.parse(open(name).read(), name) for name in sys.argv[1:]]' .ci/*.py .ci/cross .ci/supply-chain tests/e2e/*.py tests/e2e/run tests/bench/run
 	.ci/supply-chain
 
 bench: ## speed, memory and size, each beside a baseline of the same run
@@ -43,8 +43,8 @@ cross: ## static ARM binaries with Debian's own Rust, run under qemu
 pi: ## one static binary for a Pi, with rustup or Docker (TARGET=arm-unknown-linux-musleabihf for a Zero)
 	.ci/pi $(TARGET)
 
-dist: ## one archive per built target
-	@echo "make dist: not built yet; make pi leaves the binary in target/"; exit 1
+dist: ## one archive and checksum per target that make pi or make cross built
+	.ci/dist
 
 deploy: ## onto a Pi over SSH
 	@echo "make deploy: not built yet; README says how to copy the binary by hand"; exit 1
