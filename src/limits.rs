@@ -216,3 +216,25 @@ pub const ROUTE_COUNTERS: usize = 192;
 pub const LEFTOVERS: usize = 64;
 /// Bytes of a Unix socket's path, by the kernel's `sun_path` with its closing zero.
 pub const SOCKET_PATH_BYTES: usize = 107;
+/// Bytes that gzip must save before it is used: its own two header fields cost 47.
+pub const GZIP_SAVING: usize = 64;
+/// Segments of a request's path and parameters of its query; no route has more than 4.
+pub const TARGET_PARTS: usize = 16;
+/// What a display that has nothing yet is told to wait before it asks again.
+pub const RETRY_WITHOUT_DATA: Duration = Duration::from_secs(5);
+/// Characters kept of what a display says about itself and of what it asked.
+pub const DISPLAY_CHARS: usize = 64;
+/// Attempts remembered of each source, for its page: a day of half hours.
+pub const RECENT_FETCHES: usize = 48;
+/// Values shown on the overview; the rest is on the sources' pages. 120 tiles are about
+/// 20 kB compressed.
+pub const TILES: usize = 120;
+/// Rows of the table beside a chart.
+pub const CHART_ROWS: usize = 24;
+/// Buckets of a chart: one for each two pixels of a small screen.
+pub const CHART_POINTS: usize = 240;
+/// Buckets of a tile's sparkline.
+pub const SPARKLINE_POINTS: usize = 48;
+/// How long a sparkline is kept before its history is read again: it is 24 h wide and a
+/// pixel or two an hour.
+pub const SPARKLINE_TIME: Duration = Duration::from_secs(120);

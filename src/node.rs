@@ -196,8 +196,8 @@ fn publisher(published: Arc<Published>, feed: Arc<Feed>) -> impl Fn(Arc<Snapshot
         if let Some(entity) = published.publish(snapshot) {
             feed.announce(Event {
                 kind: EventKind::Snapshot,
-                id: entity.etag().to_owned(),
-                data: entity.bytes(),
+                id: entity.plain.etag.clone(),
+                data: entity.plain.body.clone(),
             });
         }
         if alert != alert_before {

@@ -2,12 +2,13 @@
 //!
 //! One vocabulary of causes for `/status`, metrics, mail, log and page: [`Cause`].
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
 use std::time::Duration;
 
 use super::reading::{Observation, Outcome, Reason};
 use super::time::Moment;
+use crate::limits;
 
 /// Why a fetch failed. Every failure has exactly one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -130,6 +131,68 @@ pub struct SourceHealth {
     /// What was wrong with the newest response, bounded by whoever made the observation.
     pub issues: Vec<super::reading::Issue>,
     pub next_in: Duration,
+    /// How long attempts took, since start.
+    pub durations: Durations,
+    /// The newest attempts, oldest first, at most [`limits::RECENT_FETCHES`].
+    pub recent: VecDeque<Fetch>,
+}
+
+/// One attempt in a source's recent past.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Fetch {
+    pub at: Moment,
+    pub duration: Duration,
+    pub end: FetchEnd,
+}
+
+/// How an attempt ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FetchEnd {
+    /// Every field that was asked for.
+    Whole,
+    /// Some fields were not as expected.
+    Partly {
+        issues: usize,
+    },
+    Unchanged,
+    Failed(Cause),
+}
+
+/// A histogram of durations.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Durations {
+    /// Attempts by bucket: each holds what is no longer than its bound and longer than the
+    /// one before; the last, what is longer than all.
+    counts: [u64; Durations::BOUNDS_MS.len() + 1],
+    pub sum: Duration,
+}
+
+impl Durations {
+    /// A LAN device answers in the first two, a healthy API in the middle; the last is the
+    /// usual timeout.
+    pub const BOUNDS_MS: [u64; 9] = [50, 100, 250, 500, 1_000, 2_500, 5_000, 10_000, 30_000];
+
+    pub fn record(&mut self, duration: Duration) {
+        let bucket = Durations::BOUNDS_MS
+            .iter()
+            .position(|bound| duration <= Duration::from_millis(*bound))
+            .unwrap_or(Durations::BOUNDS_MS.len());
+        self.counts[bucket] += 1;
+        self.sum = self.sum.saturating_add(duration);
+    }
+
+    /// Each bound with the number of attempts that took no longer.
+    pub fn cumulative(&self) -> impl Iterator<Item = (u64, u64)> + '_ {
+        let counts = self.counts.iter().scan(0, |sum, count| {
+            *sum += count;
+            Some(*sum)
+        });
+        Durations::BOUNDS_MS.into_iter().zip(counts)
+    }
+
+    pub fn count(&self) -> u64 {
+        self.counts.iter().sum()
+    }
 }
 
 /// What `/status` and the page call the state of a source.
@@ -175,6 +238,7 @@ impl SourceHealth {
         self.last_duration = observation.duration;
         self.last_bytes = observation.bytes;
         self.next_in = observation.next_in;
+        self.durations.record(observation.duration);
         let issues = match &observation.outcome {
             Outcome::Readings { issues, .. } | Outcome::Failed { issues, .. } => issues.as_slice(),
             Outcome::Unchanged => &[],
@@ -182,6 +246,18 @@ impl SourceHealth {
         for issue in issues {
             *self.rejected.entry(issue.reason).or_default() += 1;
         }
+        self.remember(Fetch {
+            at: observation.at,
+            duration: observation.duration,
+            end: match &observation.outcome {
+                Outcome::Readings { issues, .. } if issues.is_empty() => FetchEnd::Whole,
+                Outcome::Readings { issues, .. } => FetchEnd::Partly {
+                    issues: issues.len(),
+                },
+                Outcome::Unchanged => FetchEnd::Unchanged,
+                Outcome::Failed { failure, .. } => FetchEnd::Failed(failure.cause),
+            },
+        });
         match &observation.outcome {
             Outcome::Readings { .. } => {
                 self.issues = issues.to_vec();
@@ -197,6 +273,13 @@ impl SourceHealth {
                 self.last_failure = Some((observation.at, failure.clone()));
             }
         }
+    }
+
+    fn remember(&mut self, fetch: Fetch) {
+        if self.recent.len() >= limits::RECENT_FETCHES {
+            self.recent.pop_front();
+        }
+        self.recent.push_back(fetch);
     }
 
     fn succeeded(&mut self, at: Moment) {
@@ -225,4 +308,44 @@ pub struct Storage {
     pub database_bytes: u64,
     /// Bytes this process wrote to storage since start, by the kernel's account.
     pub written_bytes: u64,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_fall_into_cumulative_buckets() {
+        let mut durations = Durations::default();
+        for ms in [0, 50, 51, 30_000, 30_001, 999_999] {
+            durations.record(Duration::from_millis(ms));
+        }
+        let counts: Vec<u64> = durations.cumulative().map(|(_, count)| count).collect();
+        assert_eq!(counts, [2, 3, 3, 3, 3, 3, 3, 3, 4]);
+        assert_eq!(durations.count(), 6);
+        assert_eq!(durations.sum, Duration::from_millis(1_060_101));
+    }
+
+    #[test]
+    fn the_recent_past_is_bounded() {
+        let now = Moment {
+            mono: crate::domain::time::Mono(1),
+            wall: crate::domain::time::Wall(1),
+            trust: crate::domain::time::Trust::Trusted,
+        };
+        let mut health = SourceHealth::default();
+        for attempt in 0..1_000 {
+            health.record(&Observation {
+                source: 0,
+                at: now,
+                duration: Duration::from_millis(attempt),
+                bytes: 0,
+                outcome: Outcome::Unchanged,
+                next_in: Duration::ZERO,
+            });
+        }
+        assert_eq!(health.recent.len(), limits::RECENT_FETCHES);
+        let newest = health.recent.back().expect("attempts were recorded");
+        assert_eq!(newest.duration, Duration::from_millis(999));
+    }
 }

@@ -3,8 +3,33 @@
 //! The gate's thread owns every network socket; tiny_http's workers sit behind it. Nothing
 //! here changes what is known: it renders values and reads history.
 
+// How an answer gets out.
 pub mod answer;
 pub mod events;
 pub mod gate;
 pub mod server;
 pub mod traffic;
+
+// What an answer says.
+mod answers;
+#[cfg(test)]
+mod contract;
+mod displays;
+mod entity;
+mod front;
+mod history;
+mod host;
+mod metrics;
+mod problem;
+mod process;
+mod published;
+mod route;
+pub mod snapshot;
+mod status;
+#[cfg(test)]
+mod testing;
+mod web;
+mod words;
+
+pub use answers::{Context, Monitor, RequestCount, Settings};
+pub use published::Published;

@@ -7,6 +7,8 @@
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use rustix::time::{ClockId, clock_gettime};
+
 use crate::domain::time::{Moment, Mono, Trust, Wall};
 use crate::limits;
 

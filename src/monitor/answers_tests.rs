@@ -1,0 +1,452 @@
+//! The HTTP contract, request by request.
+
+use super::super::testing::{self, body, golden, header, request};
+use super::*;
+use crate::domain::reading::Value;
+
+fn get(monitor: &Monitor, target: &str) -> Answer {
+    let request = request(target, &[]);
+    monitor
+        .hot(&request)
+        .unwrap_or_else(|| monitor.cold(&request))
+}
+
+#[test]
+fn the_snapshot_has_exactly_this_shape() {
+    let mut scene = testing::healthy();
+    scene.snapshot.records.truncate(2);
+    let answer = get(&scene.clone().monitor(), "/snapshot");
+    assert_eq!(
+        body(&answer),
+        r#"{"timestamp":"2025-10-30T19:59:52Z","records":[{"key":"temperature","value":21.4},{"key":"humidity","value":45.2}],"summary":{"count":2,"avg":33.3}}"#
+    );
+    assert_eq!(header(&answer, "Content-Type"), Some("application/json"));
+    assert_eq!(header(&answer, "Cache-Control"), Some("no-cache"));
+    assert_eq!(header(&answer, "Age"), None);
+    let tag = header(&answer, "ETag").expect("it has a tag");
+    assert!(tag.starts_with('"') && tag.ends_with('"'));
+}
+
+#[test]
+fn what_cannot_be_trusted_says_so_behind_what_was_there_before() {
+    let mut scene = testing::healthy().stale(&["temperature", "humidity", "sky", "power"]);
+    scene.snapshot.alert = Some("weather: no answer for 23 min – däta is old".into());
+    let monitor = scene.monitor();
+    assert_eq!(
+        body(&get(&monitor, "/snapshot")),
+        concat!(
+            r#"{"timestamp":"2025-10-30T19:59:52Z","records":["#,
+            r#"{"key":"temperature","value":21.4,"stale":true},"#,
+            r#"{"key":"humidity","value":45.2,"stale":true},"#,
+            r#"{"key":"sky","value":null,"text":"Cloudy","stale":true},"#,
+            r#"{"key":"power","value":-120,"stale":true}],"#,
+            r#""summary":{"count":4,"avg":null},"stale":true,"alert":"weather: no answer for 23 min  d"}"#
+        )
+    );
+}
+
+#[test]
+fn the_variants_of_the_snapshot() {
+    let monitor = testing::healthy().stale(&["humidity"]).monitor();
+    let mut all = String::new();
+    for target in [
+        "/snapshot",
+        "/snapshot?keys=humidity,temperature",
+        "/snapshot?keys=humidity%2Csky",
+        "/snapshot?keys=humidity&full=1",
+        "/snapshot?format=text",
+        "/snapshot?format=text&keys=sky,humidity",
+        "/snapshot?full=1",
+        "/snapshot?full=0&format=json",
+        "/snapshot/temperature",
+        "/snapshot/sky?full=1",
+        "/snapshot/humidity?format=text",
+    ] {
+        let request = request(target, &[]);
+        let answer = monitor.hot(&request).expect("variants are hot");
+        assert_eq!(answer.status, 200, "{target}");
+        let content_type = header(&answer, "Content-Type").expect("it has one");
+        if content_type == "application/json" {
+            serde_json::from_slice::<serde_json::Value>(&answer.body).expect("it is JSON");
+        }
+        let body = body(&answer);
+        let end = if body.ends_with('\n') { "" } else { "\n" };
+        all += &format!("GET {target}\n{content_type}\n{body}{end}\n");
+    }
+    golden("snapshot.txt", &all);
+}
+
+#[test]
+fn wrong_requests_are_told_how_they_would_be_right() {
+    let monitor = testing::healthy().monitor();
+    let rows = [
+        (
+            "/snapshot?keys=temperatur",
+            404,
+            "There is no record \"temperatur\". Did you mean \"temperature\"?",
+        ),
+        ("/snapshot?keys=", 404, "There is no record \"\"."),
+        ("/snapshot/nothing", 404, "There is no record \"nothing\"."),
+        (
+            "/snapshot?format=xml",
+            400,
+            "`format` is \"xml\"; expected json or text.",
+        ),
+        (
+            "/snapshot?full=yes",
+            400,
+            "`full` is \"yes\"; expected 0 or 1.",
+        ),
+        (
+            "/snapshot?full=1&format=text",
+            400,
+            "`full=1` is JSON; leave out `format=text`.",
+        ),
+        (
+            "/snapshot?pretty=1",
+            400,
+            "/snapshot takes no parameter \"pretty\"; it takes: keys, format, full.",
+        ),
+        (
+            "/status?x",
+            400,
+            "/status takes no parameters, and got \"x\".",
+        ),
+        ("/snapshot?full=1&full=1", 400, "`full` is given twice."),
+        (
+            "/nowhere",
+            404,
+            "There is nothing at \"/nowhere\". /openapi.json lists what there is; /web is for people.",
+        ),
+        (
+            "/snapshot/%zz",
+            400,
+            "A % in the address must be followed by two hexadecimal digits, and all must be UTF-8 then.",
+        ),
+        ("/web/key/nothing", 404, "There is no record \"nothing\"."),
+        (
+            "/web/key/power?span=2h",
+            400,
+            "`span` is \"2h\"; expected 24h, 7d, 30d, 1y or all.",
+        ),
+        ("/web/source/nobody", 404, "There is no source \"nobody\"."),
+        (
+            "/web?fragment=x",
+            404,
+            "This page has no fragment \"x\"; it has: all, state, values, sources, displays.",
+        ),
+        (
+            "/favicon.svg?state=blue",
+            400,
+            "`state` is \"blue\"; expected pass, warn or fail.",
+        ),
+    ];
+    for (target, status, detail) in rows {
+        let answer = get(&monitor, target);
+        assert_eq!(answer.status, status, "{target}");
+        assert_eq!(
+            header(&answer, "Content-Type"),
+            Some("application/problem+json")
+        );
+        let problem: serde_json::Value = serde_json::from_str(body(&answer)).expect("JSON");
+        assert_eq!(problem["detail"], detail);
+        assert_eq!(problem["status"].as_u64(), Some(u64::from(status)));
+        assert_eq!(problem["type"], "about:blank");
+        let page = [("accept", "text/html,*/*;q=0.8")];
+        let browsers = monitor.cold(&request(target, &page));
+        assert_eq!(browsers.status, status);
+        assert_eq!(
+            header(&browsers, "Content-Type"),
+            Some("text/html; charset=utf-8")
+        );
+    }
+}
+
+#[test]
+fn what_is_configured_and_has_no_reading_yet_is_no_unknown_key() {
+    let monitor = testing::healthy().monitor();
+    let answer = get(&monitor, "/snapshot/voltage");
+    assert_eq!(
+        (answer.status, header(&answer, "Retry-After")),
+        (503, Some("5"))
+    );
+    assert_eq!(get(&monitor, "/snapshot?keys=voltage").status, 503);
+    let answer = get(&monitor, "/snapshot?keys=voltage,power");
+    assert!(body(&answer).contains(r#""records":[{"key":"power","value":-120}]"#));
+}
+
+#[test]
+fn without_any_data_ever_displays_are_told_to_come_back() {
+    let monitor = testing::just_started().monitor();
+    for target in [
+        "/snapshot",
+        "/snapshot?keys=anything",
+        "/snapshot/x",
+        "/snapshot?format=text",
+    ] {
+        let answer = get(&monitor, target);
+        assert_eq!(
+            (answer.status, header(&answer, "Retry-After")),
+            (503, Some("5")),
+            "{target}"
+        );
+        let body: serde_json::Value = serde_json::from_str(body(&answer)).expect("JSON");
+        assert_eq!(body["summary"]["count"].as_u64(), Some(0));
+    }
+}
+
+#[test]
+fn tags_hold_until_data_or_staleness_changes() {
+    let published = Published::new(Arc::new(testing::just_started().snapshot));
+    let healthy = testing::healthy();
+    let first = published
+        .publish(Arc::new(healthy.snapshot.clone()))
+        .expect("data came");
+    let failing = healthy
+        .clone()
+        .failing("weather", crate::domain::health::Cause::Dns, 60);
+    assert_eq!(
+        published.publish(Arc::new(failing.snapshot)),
+        None,
+        "health is not in the body"
+    );
+    let stale = healthy.clone().stale(&["power"]);
+    let second = published
+        .publish(Arc::new(stale.snapshot))
+        .expect("staleness is news");
+    assert_ne!(first.plain.etag, second.plain.etag);
+    let back = published
+        .publish(Arc::new(healthy.snapshot))
+        .expect("freshness too");
+    assert_eq!(
+        first.plain.etag, back.plain.etag,
+        "equal bytes have equal tags"
+    );
+}
+
+#[test]
+fn every_variant_has_its_own_tag_and_its_own_304() {
+    let mut scene = testing::healthy();
+    let more: Vec<_> = (0..50)
+        .map(|at| {
+            let mut record = scene.snapshot.records[0].clone();
+            record.key = format!("key.{at}").into();
+            record
+        })
+        .collect();
+    scene.snapshot.records.extend(more);
+    let monitor = scene.monitor();
+    let mut tags = std::collections::BTreeSet::new();
+    for target in [
+        "/snapshot",
+        "/snapshot?format=text",
+        "/snapshot?full=1",
+        "/snapshot?keys=sky",
+        "/snapshot/sky",
+    ] {
+        for coding in ["identity", "gzip"] {
+            let answer = monitor
+                .hot(&request(target, &[("accept-encoding", coding)]))
+                .expect("hot");
+            let tag = header(&answer, "ETag").expect("a tag").to_owned();
+            let is_gzip = header(&answer, "Content-Encoding").is_some();
+            assert_eq!(header(&answer, "Vary").is_some(), !target.contains("sky"));
+            assert_eq!(
+                tags.insert(tag.clone()),
+                coding == "identity" || is_gzip,
+                "{target} {coding}"
+            );
+            let again = [("accept-encoding", coding), ("if-none-match", tag.as_str())];
+            let answer = monitor.hot(&request(target, &again)).expect("hot");
+            assert_eq!((answer.status, answer.body.len()), (304, 0));
+            assert_eq!(header(&answer, "ETag"), Some(tag.as_str()));
+            assert_eq!(header(&answer, "Cache-Control"), Some("no-cache"));
+        }
+    }
+}
+
+#[test]
+fn the_head_of_a_snapshot_is_small() {
+    let answer = get(&testing::healthy().monitor(), "/snapshot");
+    let fields: usize = answer
+        .headers
+        .iter()
+        .map(|(name, value)| name.len() + value.len() + 4)
+        .sum();
+    let rest =
+        "HTTP/1.1 200 OK\r\nContent-Length: 120000\r\nDate: Thu, 30 Oct 2025 20:00:00 GMT\r\n\r\n";
+    assert!(fields + rest.len() <= 256, "{} bytes", fields + rest.len());
+}
+
+#[test]
+fn foreign_names_are_refused_everywhere_and_told_the_option() {
+    let monitor = testing::healthy().monitor();
+    for target in [
+        "/snapshot",
+        "/healthz",
+        "/web",
+        "/status",
+        "/events",
+        "/nowhere",
+    ] {
+        let request = request(target, &[("host", "evil.example:8000")]);
+        let answer = monitor
+            .hot(&request)
+            .unwrap_or_else(|| monitor.cold(&request));
+        assert_eq!(answer.status, 421, "{target}");
+        let problem: serde_json::Value = serde_json::from_str(body(&answer)).expect("JSON");
+        let detail = problem["detail"].as_str().expect("a detail");
+        assert!(detail.ends_with(r#"hosts = ["evil.example"]."#), "{detail}");
+    }
+    assert!(!monitor.is_event_stream(&request("/events", &[("host", "evil.example")])));
+    assert!(monitor.is_event_stream(&request("/events", &[("host", "main-node.local:8000")])));
+    assert!(!monitor.is_event_stream(&request("/events?since=1", &[])));
+}
+
+#[test]
+fn liveness_depends_on_the_node_alone() {
+    let mut scene = testing::just_started().storage_trouble("the disk is full");
+    assert_eq!(get(&scene.clone().monitor(), "/healthz").status, 200);
+    scene.stuck = Some("ingest");
+    let answer = get(&scene.monitor(), "/healthz");
+    assert_eq!(answer.status, 503);
+    assert!(body(&answer).contains("The node is stuck: ingest"));
+}
+
+#[test]
+fn pages_alone_carry_a_policy() {
+    let monitor = testing::healthy().monitor();
+    for (target, is_page) in [
+        ("/web", true),
+        ("/web?fragment=all", true),
+        ("/web/about", true),
+        ("/snapshot", false),
+        ("/status", false),
+        ("/metrics", false),
+        ("/openapi.json", false),
+    ] {
+        let answer = get(&monitor, target);
+        assert_eq!(answer.status, 200);
+        assert_eq!(
+            header(&answer, "X-Content-Type-Options"),
+            Some("nosniff"),
+            "{target}"
+        );
+        let policy = header(&answer, "Content-Security-Policy");
+        assert_eq!(policy.is_some(), is_page, "{target}");
+        assert!(policy.is_none_or(|policy| !policy.contains("unsafe")));
+        assert_eq!(header(&answer, "Referrer-Policy").is_some(), is_page);
+        assert_eq!(header(&answer, "Access-Control-Allow-Origin"), None);
+    }
+    let answer = get(&monitor, "/");
+    assert_eq!(
+        (answer.status, header(&answer, "Location")),
+        (302, Some("/web"))
+    );
+}
+
+#[test]
+fn style_and_script_live_for_ever_under_their_hashed_names() {
+    let monitor = testing::healthy().monitor();
+    let page = get(&monitor, "/web");
+    for (start, content_type) in [
+        ("/web/style/", "text/css; charset=utf-8"),
+        ("/web/script/", "text/javascript; charset=utf-8"),
+    ] {
+        let at = body(&page).find(start).expect("the page names it");
+        let path = body(&page)[at..].split('"').next().expect("it ends");
+        let answer = get(&monitor, path);
+        assert_eq!(answer.status, 200);
+        assert_eq!(header(&answer, "Content-Type"), Some(content_type));
+        assert!(header(&answer, "Cache-Control").is_some_and(|c| c.contains("immutable")));
+        assert_eq!(get(&monitor, &format!("{start}old")).status, 404);
+    }
+    assert!(web::SCRIPT.len() < 3_000);
+}
+
+#[test]
+fn what_is_rendered_is_compressed_when_asked_for() {
+    let monitor = testing::healthy().monitor();
+    for target in [
+        "/web",
+        "/status",
+        "/metrics",
+        "/history?key=power",
+        "/openapi.json",
+    ] {
+        let coded = monitor.cold(&request(target, &[("accept-encoding", "gzip")]));
+        let plain = monitor.cold(&request(target, &[]));
+        assert_eq!(header(&coded, "Content-Encoding"), Some("gzip"), "{target}");
+        assert_eq!(header(&plain, "Content-Encoding"), None);
+        assert!(header(&plain, "Vary").is_some_and(|vary| vary.contains("Accept-Encoding")));
+        assert!(coded.body.len() < plain.body.len());
+    }
+}
+
+#[test]
+fn a_browser_elsewhere_may_read_when_the_owner_says_so() {
+    let mut monitor = testing::healthy().monitor();
+    monitor.context.settings.cors_any = true;
+    for target in ["/snapshot", "/status", "/nowhere"] {
+        let answer = get(&monitor, target);
+        assert_eq!(
+            header(&answer, "Access-Control-Allow-Origin"),
+            Some("*"),
+            "{target}"
+        );
+    }
+}
+
+#[test]
+fn who_polls_is_remembered() {
+    let monitor = testing::healthy().monitor();
+    get(&monitor, "/snapshot?keys=power");
+    get(&monitor, "/snapshot?keys=nothing");
+    get(&monitor, "/status");
+    let displays = monitor.displays.list();
+    assert_eq!(displays.len(), 1);
+    assert_eq!(
+        (displays[0].polls, displays[0].asked.as_str()),
+        (1, "/snapshot?keys=power")
+    );
+}
+
+/// Whatever an API sends as a key, a value or a unit is text on every page.
+#[test]
+fn what_an_api_sends_is_text_everywhere() {
+    const EVIL: &str = "<script>alert(1)</script>\"'><img src=x onerror=alert(1)>";
+    let mut scene = testing::healthy().failing("weather", crate::domain::health::Cause::Dns, 60);
+    for record in &mut scene.snapshot.records {
+        record.key = EVIL.into();
+        record.value = Value::Text(EVIL.into());
+        record.unit = Some(EVIL.into());
+    }
+    for source in &mut scene.snapshot.sources {
+        for issue in &mut source.health.issues {
+            issue.found = EVIL.to_owned();
+            issue.pointer = EVIL.to_owned();
+        }
+        source.attribution = Some(EVIL.into());
+    }
+    let monitor = scene.monitor();
+    let key = route::encode(EVIL);
+    let agent = [("user-agent", EVIL), ("x-display-name", EVIL)];
+    monitor.hot(&request("/snapshot", &agent)).expect("hot");
+    for target in [
+        "/web".to_owned(),
+        format!("/web/key/{key}"),
+        "/web/source/weather".to_owned(),
+        "/web/source/meter".to_owned(),
+        "/web/about".to_owned(),
+        format!("/web/key/x{key}"),
+        format!("/{key}"),
+    ] {
+        let answer = monitor.cold(&request(&target, &[("accept", "text/html")]));
+        let page = body(&answer);
+        assert!(
+            !page.contains("<script>") && !page.contains("<img"),
+            "{target}"
+        );
+        assert!(!page.contains("\"'>"), "{target}");
+    }
+}

@@ -1,0 +1,194 @@
+//! Who polls `/snapshot`, how often, and what they last got.
+//!
+//! In memory and bounded; a short mutex, taken by the gate's thread once a poll and by
+//! whoever renders a page. What a display says about itself is shown, never trusted.
+
+use std::net::IpAddr;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use super::answer::{Answer, Request};
+use crate::domain::time::Moment;
+use crate::limits;
+
+/// One poller: an address and what it calls itself.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Display {
+    pub address: IpAddr,
+    /// `User-Agent`.
+    pub agent: String,
+    /// `X-Display-Name`, `X-Display-Battery`, `X-Display-RSSI`, as sent.
+    pub name: Option<String>,
+    pub battery: Option<String>,
+    pub rssi: Option<String>,
+    pub first: Moment,
+    pub last: Moment,
+    pub polls: u64,
+    /// The time between polls, smoothed; none after the first.
+    pub interval: Option<Duration>,
+    /// The target of the newest poll.
+    pub asked: String,
+    /// The tag of what it last got or was told that it has.
+    pub etag: String,
+}
+
+#[derive(Default)]
+pub struct Displays(Mutex<Vec<Display>>);
+
+impl Displays {
+    /// Takes note of a poll and of what it was answered.
+    pub fn saw(&self, request: &Request, answer: &Answer, now: Moment) {
+        let agent = word(request.header("user-agent").unwrap_or_default());
+        let etag = answer.headers.iter().find(|(name, _)| *name == "ETag");
+        let etag = etag.map(|(_, etag)| etag.as_str()).unwrap_or_default();
+        let mut displays = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = displays
+            .iter_mut()
+            .position(|display| display.address == request.peer && display.agent == agent);
+        let at = known.unwrap_or_else(|| {
+            if displays.len() >= limits::DISPLAYS {
+                let silent = (0..displays.len()).min_by_key(|at| displays[*at].last.mono);
+                displays.swap_remove(silent.unwrap_or(0));
+            }
+            displays.push(Display {
+                address: request.peer,
+                agent,
+                name: None,
+                battery: None,
+                rssi: None,
+                first: now,
+                last: now,
+                polls: 0,
+                interval: None,
+                asked: String::new(),
+                etag: String::new(),
+            });
+            displays.len() - 1
+        });
+        let display = &mut displays[at];
+        if display.polls > 0 {
+            let gap = now.mono.since(display.last.mono);
+            display.interval = Some(match display.interval {
+                // Three parts habit, one part news: one late poll is no new habit.
+                Some(habit) => (habit * 3 + gap) / 4,
+                None => gap,
+            });
+        }
+        display.polls += 1;
+        display.last = now;
+        if display.asked != request.target {
+            display.asked = word(&request.target);
+        }
+        if display.etag != etag {
+            etag.clone_into(&mut display.etag);
+        }
+        for (header, place) in [
+            ("x-display-name", &mut display.name),
+            ("x-display-battery", &mut display.battery),
+            ("x-display-rssi", &mut display.rssi),
+        ] {
+            if let Some(said) = request.header(header) {
+                *place = Some(word(said));
+            }
+        }
+    }
+
+    /// All that are remembered, the newest poll first.
+    pub fn list(&self) -> Vec<Display> {
+        let displays = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut list = displays.clone();
+        drop(displays);
+        list.sort_by_key(|display| std::cmp::Reverse((display.last.mono, display.address)));
+        list
+    }
+
+    pub fn count(&self) -> usize {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).len()
+    }
+}
+
+impl Display {
+    /// Silent for more than three of its own intervals, and for a minute.
+    pub fn is_silent(&self, now: Moment) -> bool {
+        let silence = now.mono.since(self.last.mono);
+        let patience = self.interval.unwrap_or_default().saturating_mul(3);
+        silence > patience.max(Duration::from_secs(60))
+    }
+}
+
+/// What a client said, as far as it is kept: one short line.
+fn word(said: &str) -> String {
+    let mut kept: String = said
+        .chars()
+        .take(limits::DISPLAY_CHARS)
+        .map(|c| if c.is_control() { ' ' } else { c })
+        .collect();
+    if said.chars().nth(limits::DISPLAY_CHARS).is_some() {
+        kept.pop();
+        kept.push('…');
+    }
+    kept
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::{moment, request};
+    use super::*;
+    use std::sync::Arc;
+
+    fn poll(displays: &Displays, address: &str, agent: &str, at_s: u64) {
+        let mut request = request(
+            "/snapshot",
+            &[("user-agent", agent), ("x-display-battery", "80%")],
+        );
+        request.peer = address.parse().expect("an address");
+        let answer = Answer {
+            status: 200,
+            headers: vec![("ETag", "\"1\"".to_owned())],
+            body: Arc::new([]),
+        };
+        displays.saw(&request, &answer, moment(at_s));
+    }
+
+    #[test]
+    fn a_display_is_known_by_its_address_and_agent() {
+        let displays = Displays::default();
+        for at in [0, 10, 20, 31] {
+            poll(&displays, "192.168.0.9", "matrix", at);
+        }
+        poll(&displays, "192.168.0.9", "curl", 31);
+        let list = displays.list();
+        assert_eq!(list.len(), 2);
+        let matrix = list
+            .iter()
+            .find(|display| display.agent == "matrix")
+            .expect("it polled");
+        assert_eq!(matrix.polls, 4);
+        assert_eq!(matrix.interval, Some(Duration::from_millis(10_250)));
+        assert_eq!(matrix.etag, "\"1\"");
+        assert_eq!(matrix.battery.as_deref(), Some("80%"));
+        assert!(!matrix.is_silent(moment(60)));
+        assert!(matrix.is_silent(moment(100)));
+    }
+
+    #[test]
+    fn a_crowd_pushes_out_whoever_is_silent_longest() {
+        let displays = Displays::default();
+        for agent in 0..1_000_u64 {
+            poll(&displays, "10.0.0.1", &format!("agent {agent}"), agent);
+        }
+        let list = displays.list();
+        assert_eq!(list.len(), limits::DISPLAYS);
+        assert_eq!(list[0].agent, "agent 999");
+        assert!(list.iter().all(|display| display.polls == 1));
+    }
+
+    #[test]
+    fn what_a_display_says_is_cut_to_one_short_line() {
+        assert_eq!(word("a\tb"), "a b");
+        assert_eq!(
+            word(&"x".repeat(1_000)).chars().count(),
+            limits::DISPLAY_CHARS
+        );
+    }
+}

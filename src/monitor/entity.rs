@@ -1,0 +1,242 @@
+//! Bytes that are served as they are: their tag, their codings, and the answer 304.
+//!
+//! Values; any thread. Nothing here knows what the bytes mean.
+
+use std::io::Write;
+use std::sync::Arc;
+
+use flate2::Compression;
+use flate2::write::GzEncoder;
+
+use super::answer::{Answer, Request};
+use crate::limits;
+
+/// One variant of a resource.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Entity {
+    pub content_type: &'static str,
+    pub plain: Tagged,
+    /// Where that is worth it.
+    pub gzip: Option<Tagged>,
+}
+
+/// Bytes and the strong ETag made of them.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Tagged {
+    pub etag: String,
+    pub body: Arc<[u8]>,
+}
+
+impl Tagged {
+    pub fn new(body: Vec<u8>) -> Tagged {
+        Tagged {
+            etag: format!("\"{:016x}\"", hash(&body)),
+            body: body.into(),
+        }
+    }
+}
+
+impl Entity {
+    /// With a gzip coding beside it if that saves something.
+    pub fn new(content_type: &'static str, body: Vec<u8>) -> Entity {
+        Entity {
+            content_type,
+            gzip: gzip(&body).map(Tagged::new),
+            plain: Tagged::new(body),
+        }
+    }
+
+    /// As it is, for what is made for one request.
+    pub fn uncompressed(content_type: &'static str, body: Vec<u8>) -> Entity {
+        Entity {
+            content_type,
+            plain: Tagged::new(body),
+            gzip: None,
+        }
+    }
+
+    /// 200, or 304 where the client has these bytes.
+    pub fn answer(&self, request: &Request, cache_control: &str) -> Answer {
+        let coded = self.gzip.as_ref().filter(|_| takes_gzip(request));
+        let chosen = coded.unwrap_or(&self.plain);
+        let mut headers = vec![
+            ("ETag", chosen.etag.clone()),
+            ("Cache-Control", cache_control.to_owned()),
+        ];
+        if self.gzip.is_some() {
+            headers.push(("Vary", "Accept-Encoding".to_owned()));
+        }
+        if has_already(request, &chosen.etag) {
+            return Answer {
+                status: 304,
+                headers,
+                body: Arc::new([]),
+            };
+        }
+        headers.push(("Content-Type", self.content_type.to_owned()));
+        if coded.is_some() {
+            headers.push(("Content-Encoding", "gzip".to_owned()));
+        }
+        headers.push(("X-Content-Type-Options", "nosniff".to_owned()));
+        Answer {
+            status: 200,
+            headers,
+            body: chosen.body.clone(),
+        }
+    }
+}
+
+/// The bytes compressed, if that saves enough to be worth its header fields.
+pub fn gzip(body: &[u8]) -> Option<Vec<u8>> {
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::new(6));
+    encoder.write_all(body).ok()?;
+    let coded = encoder.finish().ok()?;
+    (coded.len() + limits::GZIP_SAVING <= body.len()).then_some(coded)
+}
+
+/// FNV-1a, 64 bits, then mixed: the same in every build, so that a tag outlives an upgrade.
+pub const fn hash(bytes: &[u8]) -> u64 {
+    let mut hash: u64 = 0xcbf2_9ce4_8422_2325;
+    let mut at = 0;
+    while at < bytes.len() {
+        hash = (hash ^ bytes[at] as u64).wrapping_mul(0x100_0000_01b3);
+        at += 1;
+    }
+    hash ^= hash >> 32;
+    hash = hash.wrapping_mul(0xd6e8_feb8_6659_fd93);
+    hash ^ (hash >> 32)
+}
+
+/// Whether `If-None-Match` names this tag, by weak comparison (RFC 9110, 13.1.2).
+pub fn has_already(request: &Request, etag: &str) -> bool {
+    let fields = request
+        .headers
+        .iter()
+        .filter(|(name, _)| name == "if-none-match");
+    fields
+        .map(|(_, value)| value.as_str())
+        .any(|field| names_tag(field, etag))
+}
+
+fn names_tag(field: &str, etag: &str) -> bool {
+    if field.trim() == "*" {
+        return true;
+    }
+    // Our tags hold no comma, so that a list can be split at them; a foreign tag that holds
+    // one falls into parts that equal none of ours.
+    field
+        .split(',')
+        .map(|tag| tag.trim())
+        .any(|tag| tag.strip_prefix("W/").unwrap_or(tag) == etag)
+}
+
+/// Whether gzip is acceptable, and not less so than the bytes as they are.
+pub fn takes_gzip(request: &Request) -> bool {
+    let named = |coding: &str| weight(request, "accept-encoding", |given| given == coding);
+    let gzip = named("gzip")
+        .or_else(|| named("x-gzip"))
+        .or_else(|| named("*"));
+    let identity = named("identity").unwrap_or(0.0);
+    gzip.is_some_and(|gzip| gzip > 0.0 && gzip >= identity)
+}
+
+/// The highest weight that a list field such as `Accept` gives to a member; `None` if it
+/// names none. Members are compared in lower case, without parameters.
+pub fn weight(request: &Request, name: &str, is_meant: impl Fn(&str) -> bool) -> Option<f32> {
+    let fields = request.headers.iter().filter(|(header, _)| header == name);
+    let members = fields.flat_map(|(_, value)| value.split(','));
+    members
+        .filter_map(|member| {
+            let mut parts = member
+                .split(';')
+                .map(|part| part.trim().to_ascii_lowercase());
+            if !is_meant(&parts.next()?) {
+                return None;
+            }
+            let quality = parts.find_map(|part| Some(part.strip_prefix("q=")?.to_owned()));
+            // A weight that cannot be read is no wish.
+            Some(quality.map_or(1.0, |text| {
+                let weight = text.parse::<f32>().unwrap_or(0.0);
+                if weight.is_finite() {
+                    weight.clamp(0.0, 1.0)
+                } else {
+                    0.0
+                }
+            }))
+        })
+        .reduce(f32::max)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::{header, request};
+    use super::*;
+
+    #[test]
+    fn gzip_is_used_when_asked_for_and_worth_it() {
+        let large = Entity::new("text/plain", b"value ".repeat(100));
+        let small = Entity::new("text/plain", b"value".to_vec());
+        for (accepted, expected) in [
+            (None, false),
+            (Some(""), false),
+            (Some("gzip"), true),
+            (Some("GZIP;q=0.5"), true),
+            (Some("deflate, gzip;q=1.0, *;q=0.5"), true),
+            (Some("*"), true),
+            (Some("br"), false),
+            (Some("gzip;q=0"), false),
+            (Some("gzip;q=nan"), false),
+            (Some("gzip;q=0.2, identity"), false),
+            (Some("identity;q=0, gzip;q=0.1"), true),
+            (Some("*;q=0"), false),
+        ] {
+            let headers: Vec<_> = accepted
+                .map(|field| ("accept-encoding", field))
+                .into_iter()
+                .collect();
+            let answer = large.answer(&request("/", &headers), "no-cache");
+            let coding = header(&answer, "Content-Encoding");
+            assert_eq!(coding == Some("gzip"), expected, "{accepted:?}");
+            assert_eq!(header(&answer, "Vary"), Some("Accept-Encoding"));
+            let answer = small.answer(&request("/", &headers), "no-cache");
+            assert_eq!(header(&answer, "Content-Encoding"), None);
+            assert_eq!(header(&answer, "Vary"), None, "nothing was negotiable");
+        }
+    }
+
+    #[test]
+    fn each_coding_has_its_tag_and_304_repeats_it() {
+        let entity = Entity::new("text/plain", b"value ".repeat(100));
+        let gzip = entity.gzip.clone().expect("that is worth coding");
+        assert_ne!(entity.plain.etag, gzip.etag);
+        let plain = entity.plain.etag.as_str();
+        for (field, status) in [
+            (plain.to_owned(), 304),
+            (format!("W/{plain}"), 304),
+            (format!("\"x\", W/\"y\" ,{plain}"), 304),
+            ("*".to_owned(), 304),
+            (gzip.etag.clone(), 200),
+            (plain.trim_matches('"').to_owned(), 200),
+            ("".to_owned(), 200),
+        ] {
+            let answer = entity.answer(&request("/", &[("if-none-match", &field)]), "no-cache");
+            assert_eq!(answer.status, status, "{field}");
+            assert_eq!(header(&answer, "ETag"), Some(plain));
+            assert_eq!(header(&answer, "Cache-Control"), Some("no-cache"));
+            assert_eq!(answer.body.is_empty(), status == 304);
+        }
+        let coded = [
+            ("accept-encoding", "gzip"),
+            ("if-none-match", gzip.etag.as_str()),
+        ];
+        assert_eq!(entity.answer(&request("/", &coded), "no-cache").status, 304);
+    }
+
+    #[test]
+    fn the_hash_is_the_same_in_every_build() {
+        assert_eq!(
+            Tagged::new(b"main-node".to_vec()).etag,
+            "\"1988e97acccd8187\""
+        );
+    }
+}

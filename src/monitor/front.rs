@@ -1,0 +1,35 @@
+//! What the gate asks, answered by [`Monitor`].
+
+use super::answer::{Answer, Answerer, Request, Way};
+use super::{Monitor, problem};
+
+impl Answerer for Monitor {
+    fn way(&self, request: &Request) -> Way {
+        if let Some(answer) = self.hot(request) {
+            return Way::Now(answer);
+        }
+        match self.is_event_stream(request) {
+            // The gate writes the media type and the caching itself.
+            true => Way::Events(
+                self.event_stream_headers()
+                    .into_iter()
+                    .filter(|(name, _)| !matches!(*name, "Content-Type" | "Cache-Control"))
+                    .collect(),
+            ),
+            false => Way::Pool,
+        }
+    }
+
+    fn cold(&self, request: &Request) -> Answer {
+        Monitor::cold(self, request)
+    }
+
+    // Plain problem details for everybody: whoever is refused here has hardly shown who it is.
+    fn refusal(&self, status: u16, _: Option<&Request>) -> Answer {
+        problem::refusal(status).answer()
+    }
+
+    fn route_name(&self, request: &Request) -> &'static str {
+        Monitor::route_name(request)
+    }
+}

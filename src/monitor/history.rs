@@ -1,0 +1,269 @@
+//! `/history`: what is asked for, and how its answer is written.
+//!
+//! Pure; any thread. Reading the database is the context's closure.
+
+use std::fmt::Write;
+
+use serde::Serialize;
+
+use super::route::Target;
+use crate::domain::history::{Bucket, HistoryQuery};
+use crate::domain::reading::spell_number;
+use crate::domain::time::{Wall, parse_duration};
+use crate::limits;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Format {
+    Json,
+    Csv,
+}
+
+/// Points where a client names no number: a chart on a small screen.
+const POINTS: usize = 500;
+
+/// Reads the query; `Err` says what is wrong with it and how it would be right.
+pub fn query(target: &Target, now: Wall) -> Result<(HistoryQuery, Format), String> {
+    let key = target.parameter("key").filter(|key| !key.is_empty());
+    let key = key.ok_or("Say which record: /history?key=temperature.")?;
+    let instant = |name: &str, otherwise: Wall| {
+        match target.parameter(name) {
+        None => Ok(otherwise),
+        Some(text) => instant(text, now).ok_or_else(|| {
+            format!(
+                "`{name}` is {text:?}; expected a time such as 2025-10-30T20:00:00Z or a span before now such as -24h."
+            )
+        }),
+    }
+    };
+    let day = std::time::Duration::from_secs(86_400);
+    let (from, to) = (instant("from", now.before(day))?, instant("to", now)?);
+    if from >= to {
+        return Err(format!("`from` ({from}) must lie before `to` ({to})."));
+    }
+    let points = match target.parameter("points") {
+        None => POINTS,
+        Some(text) => text
+            .parse()
+            .ok()
+            .filter(|points| (1..=limits::HISTORY_POINTS).contains(points))
+            .ok_or_else(|| {
+                let most = limits::HISTORY_POINTS;
+                format!("`points` is {text:?}; expected a whole number from 1 to {most}.")
+            })?,
+    };
+    let format = match target.parameter("format") {
+        None | Some("json") => Format::Json,
+        Some("csv") => Format::Csv,
+        Some(other) => return Err(format!("`format` is {other:?}; expected json or csv.")),
+    };
+    let key = key.into();
+    Ok((
+        HistoryQuery {
+            key,
+            from,
+            to,
+            points,
+        },
+        format,
+    ))
+}
+
+/// RFC 3339, or a span before now with a minus sign.
+fn instant(text: &str, now: Wall) -> Option<Wall> {
+    if let Some(span) = text.strip_prefix('-') {
+        return parse_duration(span).map(|span| now.before(span));
+    }
+    // An unescaped `+` of an offset arrives as a blank.
+    let text = text.replace(' ', "+");
+    let has_time = text
+        .as_bytes()
+        .get(10)
+        .is_some_and(|b| matches!(b, b'T' | b't'));
+    let instant: jiff::Timestamp = has_time.then(|| text.parse().ok())??;
+    Some(Wall(instant.as_millisecond()))
+}
+
+#[derive(Serialize)]
+struct History<'a> {
+    key: &'a str,
+    unit: Option<&'a str>,
+    from: String,
+    to: String,
+    buckets: Vec<BucketStatus>,
+}
+
+#[derive(Serialize)]
+struct BucketStatus {
+    from: String,
+    duration_s: u32,
+    count: u64,
+    min: serde_json::Number,
+    mean: serde_json::Number,
+    max: serde_json::Number,
+    last: serde_json::Number,
+}
+
+pub fn json(query: &HistoryQuery, unit: Option<&str>, buckets: &[Bucket]) -> Vec<u8> {
+    let bucket = |bucket: &Bucket| {
+        // What JSON cannot say never gets into the database; a bucket that holds it anyway
+        // is left out.
+        let number = |number: f64| spell_number(number).parse().ok();
+        Some(BucketStatus {
+            from: bucket.from.to_string(),
+            duration_s: bucket.seconds,
+            count: bucket.count,
+            min: number(bucket.min)?,
+            mean: number(bucket.mean)?,
+            max: number(bucket.max)?,
+            last: number(bucket.last)?,
+        })
+    };
+    let history = History {
+        key: &query.key,
+        unit,
+        from: query.from.to_string(),
+        to: query.to.to_string(),
+        buckets: buckets.iter().filter_map(bucket).collect(),
+    };
+    serde_json::to_vec(&history).unwrap_or_default()
+}
+
+/// RFC 4180, a header line first.
+pub fn csv(buckets: &[Bucket]) -> Vec<u8> {
+    let mut text = String::from("from,duration_s,count,min,mean,max,last\r\n");
+    for bucket in buckets {
+        let [min, mean, max, last] =
+            [bucket.min, bucket.mean, bucket.max, bucket.last].map(spell_number);
+        let (from, seconds, count) = (bucket.from, bucket.seconds, bucket.count);
+        // Writing to a String cannot fail.
+        let _ = write!(
+            text,
+            "{from},{seconds},{count},{min},{mean},{max},{last}\r\n"
+        );
+    }
+    text.into_bytes()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::{self, EIGHT, body, header, request};
+    use super::*;
+
+    #[test]
+    fn instants_are_read_in_both_spellings() {
+        let now = Wall(EIGHT);
+        for (text, expected) in [
+            ("2025-10-30T20:00:00Z", Some(EIGHT)),
+            ("2025-10-30t20:00:00.250z", Some(EIGHT + 250)),
+            ("2025-10-30T21:00:00+01:00", Some(EIGHT)),
+            ("2025-10-30T21:00:00 01:00", Some(EIGHT)),
+            ("-24h", Some(EIGHT - 86_400_000)),
+            ("-1h30m", Some(EIGHT - 5_400_000)),
+            ("-99999999d", Some(EIGHT - 99_999_999 * 86_400_000)),
+            ("24h", None),
+            ("-", None),
+            ("-0s", None),
+            ("2025-10-30", None),
+            ("2025-10-30T20:00:00", None),
+            ("2025-10-30T20:00:00Zjunk", None),
+            ("1761854400", None),
+            ("", None),
+            ("yesterday", None),
+        ] {
+            assert_eq!(instant(text, now), expected.map(Wall), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn a_wrong_query_is_told_how_it_would_be_right() {
+        let monitor = testing::healthy().monitor();
+        for (query, status, detail) in [
+            ("", 400, "Say which record: /history?key=temperature."),
+            ("?key=", 400, "Say which record: /history?key=temperature."),
+            (
+                "?key=temperature&from=noon",
+                400,
+                "`from` is \"noon\"; expected a time such as 2025-10-30T20:00:00Z or a span before now such as -24h.",
+            ),
+            (
+                "?key=temperature&from=-1h&to=-2h",
+                400,
+                "`from` (2025-10-30T19:00:00Z) must lie before `to` (2025-10-30T18:00:00Z).",
+            ),
+            (
+                "?key=temperature&points=0",
+                400,
+                "`points` is \"0\"; expected a whole number from 1 to 2000.",
+            ),
+            (
+                "?key=temperature&points=2001",
+                400,
+                "`points` is \"2001\"; expected a whole number from 1 to 2000.",
+            ),
+            (
+                "?key=temperature&format=xml",
+                400,
+                "`format` is \"xml\"; expected json or csv.",
+            ),
+            (
+                "?key=temperatur&from=-1m",
+                404,
+                "There is no record \"temperatur\". Did you mean \"temperature\"?",
+            ),
+        ] {
+            let answer = monitor.cold(&request(&format!("/history{query}"), &[]));
+            let problem: serde_json::Value = serde_json::from_str(body(&answer)).expect("JSON");
+            assert_eq!(problem["detail"], detail, "{query}");
+            assert_eq!(answer.status, status);
+        }
+    }
+
+    #[test]
+    fn history_is_written_as_json_and_csv() {
+        let monitor = testing::healthy().monitor();
+        let answer = monitor.cold(&request(
+            "/history?key=temperature&from=-90m&points=10",
+            &[],
+        ));
+        assert_eq!(
+            body(&answer),
+            concat!(
+                r#"{"key":"temperature","unit":"°C","from":"2025-10-30T18:30:00Z","to":"2025-10-30T20:00:00Z","buckets":["#,
+                r#"{"from":"2025-10-30T18:30:00Z","duration_s":1800,"count":2,"min":10.9385325411,"mean":11.9385325411,"max":13.4385325411,"last":11.9385325411},"#,
+                r#"{"from":"2025-10-30T19:00:00Z","duration_s":1800,"count":2,"min":11.9294476392,"mean":12.9294476392,"max":14.4294476392,"last":12.9294476392},"#,
+                r#"{"from":"2025-10-30T19:30:00Z","duration_s":1800,"count":2,"min":12.9557904622,"mean":13.9557904622,"max":15.4557904622,"last":13.9557904622}]}"#
+            )
+        );
+        let answer = monitor.cold(&request(
+            "/history?key=temperature&from=-30m&format=csv",
+            &[],
+        ));
+        assert_eq!(
+            header(&answer, "Content-Type"),
+            Some("text/csv; charset=utf-8; header=present")
+        );
+        let mut lines = body(&answer).split("\r\n");
+        assert_eq!(
+            lines.next(),
+            Some("from,duration_s,count,min,mean,max,last")
+        );
+        assert!(
+            lines
+                .next()
+                .is_some_and(|line| line.starts_with("2025-10-30T19:30:00Z,1800,2,"))
+        );
+        assert_eq!((lines.next(), lines.next()), (Some(""), None));
+    }
+
+    #[test]
+    fn history_that_cannot_be_read_is_503_and_says_no_more_than_that() {
+        let mut scene = testing::healthy();
+        scene.history = Err("cannot open /var/lib/x: disk I/O error".to_owned());
+        let answer = scene
+            .monitor()
+            .cold(&request("/history?key=temperature", &[]));
+        assert_eq!(answer.status, 503);
+        assert!(header(&answer, "Retry-After").is_some());
+        assert!(!body(&answer).contains("/var/lib"));
+    }
+}

@@ -1,0 +1,214 @@
+//! The published snapshot with its bytes, rendered once per change.
+//!
+//! `ingest` publishes, every other thread reads. One mutex holds one `Arc`: it is only ever
+//! locked to swap or to clone that, never while rendering.
+
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+
+use nanoserde::SerJson;
+
+use super::entity::Entity;
+use super::snapshot::{self as wire, Number};
+use crate::domain::snapshot::{Record, Snapshot, average, newest};
+
+pub const JSON: &str = "application/json";
+pub const TEXT: &str = "text/plain; charset=utf-8";
+
+/// Where the standing snapshot is found.
+pub struct Published(Mutex<Arc<Rendered>>);
+
+/// A snapshot and the bytes that displays get of it.
+pub struct Rendered {
+    pub snapshot: Arc<Snapshot>,
+    /// `None` until there ever was a record.
+    data: Option<Data>,
+    full: OnceLock<Entity>,
+}
+
+#[derive(Clone)]
+struct Data {
+    json: Arc<Entity>,
+    text: Arc<Entity>,
+}
+
+impl Published {
+    pub fn new(snapshot: Arc<Snapshot>) -> Published {
+        Published(Mutex::new(Arc::new(Rendered::new(snapshot, None))))
+    }
+
+    pub fn current(&self) -> Arc<Rendered> {
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+
+    /// Renders and swaps. Returns the new `/snapshot` body if its bytes changed, which is
+    /// what event streams are told: its tag is their `id`, its plain body their `data`.
+    pub fn publish(&self, snapshot: Arc<Snapshot>) -> Option<Arc<Entity>> {
+        let before = self.current();
+        let rendered = Arc::new(Rendered::new(snapshot, before.data.as_ref()));
+        let after = rendered.json().cloned();
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = rendered;
+        let is_same = |after: &Arc<Entity>| {
+            before
+                .json()
+                .is_some_and(|before| before.plain.etag == after.plain.etag)
+        };
+        after.filter(|after| !is_same(after))
+    }
+}
+
+impl Rendered {
+    fn new(snapshot: Arc<Snapshot>, before: Option<&Data>) -> Rendered {
+        let data = (!snapshot.records.is_empty()).then(|| {
+            let body = json(&snapshot, &all(&snapshot)).into_bytes();
+            match before {
+                // Health changes with every fetch, the bytes often do not.
+                Some(data) if *data.json.plain.body == *body => data.clone(),
+                _ => Data {
+                    json: Arc::new(Entity::new(JSON, body)),
+                    text: Arc::new(Entity::new(TEXT, text(&all(&snapshot)).into_bytes())),
+                },
+            }
+        });
+        Rendered {
+            snapshot,
+            data,
+            full: OnceLock::new(),
+        }
+    }
+
+    /// `/snapshot`; `None` while there is no data.
+    pub fn json(&self) -> Option<&Arc<Entity>> {
+        self.data.as_ref().map(|data| &data.json)
+    }
+
+    /// `/snapshot?format=text`.
+    pub fn text(&self) -> Option<&Arc<Entity>> {
+        self.data.as_ref().map(|data| &data.text)
+    }
+
+    /// `/snapshot?full=1`: rendered when first asked for, since few nodes are followed.
+    pub fn full(&self, node: &str) -> Option<&Entity> {
+        self.data.as_ref()?;
+        Some(self.full.get_or_init(|| {
+            Entity::new(
+                JSON,
+                full(&self.snapshot, &all(&self.snapshot), node).into_bytes(),
+            )
+        }))
+    }
+}
+
+fn all(snapshot: &Snapshot) -> Vec<&Record> {
+    snapshot.records.iter().collect()
+}
+
+/// The body of `/snapshot` for these of its records.
+pub fn json(snapshot: &Snapshot, records: &[&Record]) -> String {
+    wire::Snapshot {
+        timestamp: timestamp(records),
+        records: records.iter().map(|record| wire_record(record)).collect(),
+        summary: summary(records),
+        stale: is_all_stale(records),
+        alert: alert(snapshot),
+    }
+    .serialize_json()
+}
+
+/// The same with `?full=1`.
+pub fn full(snapshot: &Snapshot, records: &[&Record], node: &str) -> String {
+    wire::FullSnapshot {
+        timestamp: timestamp(records),
+        records: records.iter().map(|record| full_record(record)).collect(),
+        summary: summary(records),
+        stale: is_all_stale(records),
+        alert: alert(snapshot),
+        node: node.to_owned(),
+        via: Vec::new(),
+    }
+    .serialize_json()
+}
+
+/// `/snapshot/<key>`.
+pub fn json_record(record: &Record) -> String {
+    wire_record(record).serialize_json()
+}
+
+pub fn full_json_record(record: &Record) -> String {
+    full_record(record).serialize_json()
+}
+
+/// `key value` lines. The first blank ends the key: blanks inside one are escaped.
+pub fn text(records: &[&Record]) -> String {
+    let mut text = String::new();
+    for record in records {
+        for c in record.key.chars() {
+            match c {
+                ' ' => text.push_str("%20"),
+                c => text.push(one_line(c)),
+            }
+        }
+        text.push(' ');
+        text.extend(record.value.to_string().chars().map(one_line));
+        if record.stale {
+            text.push_str(" stale");
+        }
+        text.push('\n');
+    }
+    text
+}
+
+fn one_line(c: char) -> char {
+    if c.is_control() { ' ' } else { c }
+}
+
+fn wire_record(record: &Record) -> wire::Record {
+    wire::Record {
+        key: record.key.to_string(),
+        value: Number(record.value.number()),
+        text: record.value.text().map(str::to_owned),
+        stale: record.stale.then_some(true),
+    }
+}
+
+fn full_record(record: &Record) -> wire::FullRecord {
+    wire::FullRecord {
+        key: record.key.to_string(),
+        value: Number(record.value.number()),
+        text: record.value.text().map(str::to_owned),
+        unit: record.unit.as_ref().map(|unit| unit.to_string()),
+        observed: record.stamp.observed.to_string(),
+        stale: record.stale,
+        sources: record.sources.iter().map(|name| name.to_string()).collect(),
+    }
+}
+
+fn timestamp(records: &[&Record]) -> String {
+    let newest = newest(records.iter().copied());
+    newest.map(|wall| wall.to_string()).unwrap_or_default()
+}
+
+fn summary(records: &[&Record]) -> wire::Summary {
+    wire::Summary {
+        count: u64::try_from(records.len()).unwrap_or(u64::MAX),
+        avg: Number(average(records.iter().copied())),
+    }
+}
+
+fn is_all_stale(records: &[&Record]) -> Option<bool> {
+    records.iter().all(|record| record.stale).then_some(true)
+}
+
+/// At most 32 ASCII characters: what the smallest display can show.
+fn alert(snapshot: &Snapshot) -> Option<String> {
+    let alert = snapshot.alert.as_ref()?;
+    Some(
+        alert
+            .chars()
+            .filter(|c| (' '..='~').contains(c))
+            .take(32)
+            .collect(),
+    )
+}

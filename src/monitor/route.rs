@@ -1,0 +1,346 @@
+//! URL → [`Route`]: one table of all that this server knows.
+//!
+//! Pure; any thread. It decides what a target names, never what the answer is.
+
+use crate::limits;
+
+/// Everything that can be asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Route {
+    Home,
+    Snapshot,
+    SnapshotKey,
+    Status,
+    Healthz,
+    Metrics,
+    History,
+    Events,
+    Overview,
+    Key,
+    Source,
+    About,
+    Style,
+    Script,
+    OpenApi,
+    Robots,
+    Favicon,
+}
+
+/// One row of the table.
+pub struct Row {
+    pub route: Route,
+    /// Path with `{name}` where one segment is variable.
+    pub template: &'static str,
+    /// The word for it in metrics.
+    pub name: &'static str,
+    pub parameters: &'static [&'static str],
+}
+
+#[rustfmt::skip]
+pub const TABLE: [Row; 18] = [
+    row(Route::Snapshot,    "/snapshot",           "snapshot",     &["keys", "format", "full"]),
+    row(Route::SnapshotKey, "/snapshot/{key}",     "snapshot_key", &["format", "full"]),
+    row(Route::Status,      "/status",             "status",       &[]),
+    row(Route::Healthz,     "/healthz",            "healthz",      &[]),
+    row(Route::Metrics,     "/metrics",            "metrics",      &[]),
+    row(Route::History,     "/history",            "history",      &["key", "from", "to", "points", "format"]),
+    row(Route::Events,      "/events",             "events",       &[]),
+    row(Route::Home,        "/",                   "home",         &[]),
+    row(Route::Home,        "/web/",               "home",         &[]),
+    row(Route::Overview,    "/web",                "web",          &["fragment"]),
+    row(Route::Key,         "/web/key/{key}",      "web_key",      &["fragment", "span"]),
+    row(Route::Source,      "/web/source/{name}",  "web_source",   &["fragment"]),
+    row(Route::About,       "/web/about",          "web_about",    &["fragment"]),
+    row(Route::Style,       "/web/style/{file}",   "asset",        &[]),
+    row(Route::Script,      "/web/script/{file}",  "asset",        &[]),
+    row(Route::OpenApi,     "/openapi.json",       "openapi",      &[]),
+    row(Route::Robots,      "/robots.txt",         "robots",       &[]),
+    row(Route::Favicon,     "/favicon.svg",        "favicon",      &["state"]),
+];
+
+const fn row(
+    route: Route,
+    template: &'static str,
+    name: &'static str,
+    parameters: &'static [&'static str],
+) -> Row {
+    Row {
+        route,
+        template,
+        name,
+        parameters,
+    }
+}
+
+/// The word in metrics for what is not in the table.
+pub const UNKNOWN: &str = "unknown";
+
+/// A request's target, understood.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Target {
+    pub route: Route,
+    /// What stands for the `{…}` of the template, decoded; empty where it has none.
+    pub subject: String,
+    parameters: Vec<Parameter>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Parameter {
+    name: &'static str,
+    raw: String,
+    value: String,
+}
+
+/// Why a target names nothing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Misdirected {
+    BadEscape,
+    NotFound,
+    TooManyParts,
+    UnknownParameter {
+        name: String,
+        known: &'static [&'static str],
+    },
+    GivenTwice(&'static str),
+}
+
+impl Target {
+    /// Reads a target in origin form.
+    pub fn read(target: &str) -> Result<Target, Misdirected> {
+        let (path, query) = target.split_once('?').unwrap_or((target, ""));
+        let (row, subject) = find(path)?;
+        let mut parameters: Vec<Parameter> = Vec::new();
+        for pair in query.split('&').filter(|pair| !pair.is_empty()) {
+            if parameters.len() >= limits::TARGET_PARTS {
+                return Err(Misdirected::TooManyParts);
+            }
+            let (name, raw) = pair.split_once('=').unwrap_or((pair, ""));
+            let name = decode(name, true).ok_or(Misdirected::BadEscape)?;
+            let known = row.parameters.iter().find(|known| **known == name);
+            let name = known.ok_or_else(|| Misdirected::UnknownParameter {
+                name,
+                known: row.parameters,
+            })?;
+            if parameters.iter().any(|parameter| parameter.name == *name) {
+                return Err(Misdirected::GivenTwice(name));
+            }
+            parameters.push(Parameter {
+                name,
+                raw: raw.to_owned(),
+                value: decode(raw, true).ok_or(Misdirected::BadEscape)?,
+            });
+        }
+        Ok(Target {
+            route: row.route,
+            subject,
+            parameters,
+        })
+    }
+
+    /// A query parameter, decoded.
+    pub fn parameter(&self, name: &str) -> Option<&str> {
+        let found = self.parameters.iter().find(|given| given.name == name);
+        found.map(|parameter| parameter.value.as_str())
+    }
+
+    /// The members of a comma-separated parameter. A literal comma separates; an escaped one
+    /// belongs to a member, unless `is_member` knows no such member: many clients escape all.
+    pub fn list(&self, name: &str, is_member: impl Fn(&str) -> bool) -> Option<Vec<String>> {
+        let parameter = self.parameters.iter().find(|given| given.name == name)?;
+        let mut members = Vec::new();
+        for raw in parameter.raw.split(',') {
+            // The whole was decoded before, so its parts between commas can be.
+            let member = decode(raw, true).unwrap_or_default();
+            if member.contains(',') && !is_member(&member) {
+                members.extend(member.split(',').map(str::to_owned));
+            } else {
+                members.push(member);
+            }
+        }
+        Some(members)
+    }
+}
+
+/// The metrics' word for a target: of its path alone, so that a wrong query is counted where
+/// it was sent.
+pub fn name_of(target: &str) -> &'static str {
+    let path = target.split_once('?').map_or(target, |(path, _)| path);
+    find(path).map_or(UNKNOWN, |(row, _)| row.name)
+}
+
+fn find(path: &str) -> Result<(&'static Row, String), Misdirected> {
+    let mut segments = Vec::new();
+    for segment in path.split('/') {
+        if segments.len() >= limits::TARGET_PARTS {
+            return Err(Misdirected::NotFound);
+        }
+        segments.push(decode(segment, false).ok_or(Misdirected::BadEscape)?);
+    }
+    TABLE
+        .iter()
+        .find_map(|row| Some((row, matches(row.template, &segments)?)))
+        .ok_or(Misdirected::NotFound)
+}
+
+/// What stands for the variable segment, if the path matches.
+fn matches(template: &str, segments: &[String]) -> Option<String> {
+    let mut subject = String::new();
+    let mut given = segments.iter();
+    for expected in template.split('/') {
+        let given = given.next()?;
+        if expected.starts_with('{') {
+            if given.is_empty() {
+                return None;
+            }
+            subject.clone_from(given);
+        } else if given != expected {
+            return None;
+        }
+    }
+    given.next().is_none().then_some(subject)
+}
+
+/// Percent-decoding; `None` for a bad escape, or what is not UTF-8 then. In a query, `+` is
+/// a blank.
+fn decode(text: &str, in_query: bool) -> Option<String> {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.bytes();
+    while let Some(byte) = rest.next() {
+        bytes.push(match byte {
+            b'%' => {
+                let high = char::from(rest.next()?).to_digit(16)?;
+                let low = char::from(rest.next()?).to_digit(16)?;
+                u8::try_from(high * 16 + low).ok()?
+            }
+            b'+' if in_query => b' ',
+            byte => byte,
+        });
+    }
+    String::from_utf8(bytes).ok()
+}
+
+/// Percent-encoding of one path segment or query value: what is not unreserved is escaped.
+pub fn encode(text: &str) -> String {
+    let mut encoded = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        match byte {
+            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => {
+                encoded.push(char::from(byte));
+            }
+            byte => encoded.push_str(&format!("%{byte:02X}")),
+        }
+    }
+    encoded
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_url_names_a_route_or_says_why_not() {
+        use Misdirected::*;
+        let unknown = |name: &str, known| {
+            Err(UnknownParameter {
+                name: name.to_owned(),
+                known,
+            })
+        };
+        let rows: [(&str, Result<(Route, &str), Misdirected>); 43] = [
+            ("/", Ok((Route::Home, ""))),
+            ("/?", Ok((Route::Home, ""))),
+            ("/web/", Ok((Route::Home, ""))),
+            ("/web", Ok((Route::Overview, ""))),
+            ("/web?fragment=all", Ok((Route::Overview, ""))),
+            ("/web/key/a", Ok((Route::Key, "a"))),
+            ("/web/key/a%2Fb%20c?span=7d", Ok((Route::Key, "a/b c"))),
+            ("/web/source/weather", Ok((Route::Source, "weather"))),
+            ("/web/about", Ok((Route::About, ""))),
+            ("/web/style/1.css", Ok((Route::Style, "1.css"))),
+            ("/web/script/1.js", Ok((Route::Script, "1.js"))),
+            ("/snapshot", Ok((Route::Snapshot, ""))),
+            ("/%73napshot", Ok((Route::Snapshot, ""))),
+            ("/snapshot?keys=a,b&format=text", Ok((Route::Snapshot, ""))),
+            (
+                "/snapshot/current.temp",
+                Ok((Route::SnapshotKey, "current.temp")),
+            ),
+            ("/snapshot/%C3%A4", Ok((Route::SnapshotKey, "ä"))),
+            ("/snapshot/a+b", Ok((Route::SnapshotKey, "a+b"))),
+            ("/status", Ok((Route::Status, ""))),
+            ("/healthz", Ok((Route::Healthz, ""))),
+            ("/metrics", Ok((Route::Metrics, ""))),
+            ("/history?key=a", Ok((Route::History, ""))),
+            ("/events", Ok((Route::Events, ""))),
+            ("/openapi.json", Ok((Route::OpenApi, ""))),
+            ("/robots.txt", Ok((Route::Robots, ""))),
+            ("/favicon.svg?state=warn", Ok((Route::Favicon, ""))),
+            ("/snapshot/", Err(NotFound)),
+            ("/snapshot/a/b", Err(NotFound)),
+            ("//snapshot", Err(NotFound)),
+            ("/Snapshot", Err(NotFound)),
+            ("/web/../snapshot", Err(NotFound)),
+            ("/web/key/", Err(NotFound)),
+            ("/web/key", Err(NotFound)),
+            ("", Err(NotFound)),
+            ("*", Err(NotFound)),
+            ("/{key}", Err(NotFound)),
+            ("/a/a/a/a/a/a/a/a/a/a/a/a/a/a/a/a/a", Err(NotFound)),
+            ("/snapshot/%", Err(BadEscape)),
+            ("/snapshot/%f", Err(BadEscape)),
+            ("/snapshot/%ff", Err(BadEscape)),
+            ("/snapshot/%+1", Err(BadEscape)),
+            ("/snapshot?keys=%zz", Err(BadEscape)),
+            ("/status?verbose=1", unknown("verbose", &[])),
+            ("/snapshot?keys=a&keys=b", Err(GivenTwice("keys"))),
+        ];
+        for (target, expected) in rows {
+            let read = Target::read(target);
+            let found = read
+                .as_ref()
+                .map(|target| (target.route, target.subject.as_str()));
+            assert_eq!(found.map_err(Clone::clone), expected, "{target}");
+        }
+    }
+
+    #[test]
+    fn every_route_is_in_the_table_and_has_a_name() {
+        for row in &TABLE {
+            let example = row
+                .template
+                .replace("{key}", "x")
+                .replace("{name}", "x")
+                .replace("{file}", "x");
+            assert_eq!(
+                Target::read(&example).map(|target| target.route),
+                Ok(row.route)
+            );
+            assert_eq!(name_of(&format!("{example}?nonsense")), row.name);
+        }
+        assert_eq!(name_of("/nowhere"), UNKNOWN);
+    }
+
+    #[test]
+    fn lists_are_split_at_commas_that_were_meant_to_split() {
+        let is_member = |member: &str| member == "x,y";
+        for (query, expected) in [
+            ("keys=a,b", vec!["a", "b"]),
+            ("keys=a%2Cb", vec!["a", "b"]),
+            ("keys=x%2Cy,b", vec!["x,y", "b"]),
+            ("keys=a+b", vec!["a b"]),
+            ("keys=", vec![""]),
+        ] {
+            let target = Target::read(&format!("/snapshot?{query}")).expect("a fine target");
+            let expected: Vec<String> = expected.into_iter().map(str::to_owned).collect();
+            assert_eq!(target.list("keys", is_member), Some(expected), "{query}");
+        }
+    }
+
+    #[test]
+    fn encoding_is_undone_by_decoding() {
+        for text in ["plain", "a/b c+d%e&f=g,h", "°C ä \u{1F600}", "\"<>'"] {
+            assert_eq!(decode(&encode(text), false).as_deref(), Some(text));
+            assert_eq!(decode(&encode(text), true).as_deref(), Some(text));
+        }
+    }
+}

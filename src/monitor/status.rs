@@ -1,0 +1,290 @@
+//! `/status`: the health of everything, for programs and for people who read JSON.
+//!
+//! Rendered on demand by a worker from the published snapshot. Parameter values, locations
+//! and query strings of sources never appear here.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+use super::displays::Display;
+use super::words::{self, State};
+use crate::domain::health::{Cause, Storage};
+use crate::domain::reading::Reason;
+use crate::domain::snapshot::{Snapshot, Source, newest};
+use crate::domain::time::Moment;
+
+/// What `/status` is made of.
+pub struct Facts<'a> {
+    pub state: &'a State,
+    pub snapshot: &'a Snapshot,
+    pub storage: &'a Storage,
+    pub displays: &'a [Display],
+    pub now: Moment,
+    pub started: Moment,
+    pub node: &'a str,
+    pub version: &'a str,
+    pub is_example: bool,
+}
+
+#[derive(Serialize)]
+struct Status<'a> {
+    status: &'static str,
+    summary: &'a str,
+    troubles: &'a [String],
+    node: &'a str,
+    version: &'a str,
+    time: String,
+    started: String,
+    uptime_s: u64,
+    nothing_configured: bool,
+    clock: Clock,
+    records: Records,
+    sources: Vec<SourceStatus<'a>>,
+    storage: StorageStatus,
+    alert: Option<&'a str>,
+    displays: Vec<DisplayStatus<'a>>,
+}
+
+#[derive(Serialize)]
+struct Clock {
+    state: &'static str,
+}
+
+#[derive(Serialize)]
+struct Records {
+    count: usize,
+    fresh: usize,
+    stale: usize,
+    left_out: usize,
+    newest: Option<String>,
+}
+
+#[derive(Serialize)]
+struct SourceStatus<'a> {
+    name: &'a str,
+    state: &'static str,
+    calls: &'a str,
+    attribution: Option<&'a str>,
+    every_s: f64,
+    keys: usize,
+    attempts: u64,
+    failures: BTreeMap<&'static str, u64>,
+    failures_in_a_row: u64,
+    failing_since: Option<String>,
+    last_attempt: Option<String>,
+    last_success: Option<String>,
+    next_attempt: Option<String>,
+    last_duration_s: Option<f64>,
+    last_bytes: Option<u64>,
+    /// The newest failure; it lasts if `state` is `failing`.
+    last_failure: Option<FailureStatus>,
+    rejected: BTreeMap<&'static str, u64>,
+    issues: Vec<IssueStatus<'a>>,
+}
+
+#[derive(Serialize)]
+struct FailureStatus {
+    cause: &'static str,
+    detail: String,
+    at: String,
+    retry_after_s: Option<f64>,
+}
+
+#[derive(Serialize)]
+struct IssueStatus<'a> {
+    reason: &'static str,
+    key: Option<&'a str>,
+    pointer: &'a str,
+    expected: &'a str,
+    found: &'a str,
+}
+
+#[derive(Serialize)]
+struct StorageStatus {
+    trouble: Option<String>,
+    rows_stored: u64,
+    rows_waiting: u64,
+    rows_lost: u64,
+    database_bytes: u64,
+    written_bytes: u64,
+}
+
+#[derive(Serialize)]
+struct DisplayStatus<'a> {
+    address: String,
+    agent: &'a str,
+    name: Option<&'a str>,
+    battery: Option<&'a str>,
+    rssi: Option<&'a str>,
+    asked: &'a str,
+    polls: u64,
+    interval_s: Option<f64>,
+    last_poll: String,
+    last_etag: &'a str,
+    silent: bool,
+}
+
+pub fn render(facts: &Facts) -> Vec<u8> {
+    let Facts {
+        snapshot,
+        storage,
+        now,
+        ..
+    } = *facts;
+    let stale = snapshot
+        .records
+        .iter()
+        .filter(|record| record.stale)
+        .count();
+    let status = Status {
+        status: facts.state.verdict.name(),
+        summary: &facts.state.headline,
+        troubles: &facts.state.further,
+        node: facts.node,
+        version: facts.version,
+        time: now.wall.to_string(),
+        started: words::wall_of(facts.started, now).to_string(),
+        uptime_s: now.mono.since(facts.started.mono).as_secs(),
+        nothing_configured: facts.is_example,
+        clock: Clock {
+            state: now.trust.name(),
+        },
+        records: Records {
+            count: snapshot.records.len(),
+            fresh: snapshot.records.len() - stale,
+            stale,
+            left_out: snapshot.left_out,
+            newest: newest(snapshot.records.iter()).map(|wall| wall.to_string()),
+        },
+        sources: snapshot
+            .sources
+            .iter()
+            .map(|source| of_source(source, now))
+            .collect(),
+        storage: StorageStatus {
+            trouble: storage.trouble.as_deref().map(words::safe),
+            rows_stored: storage.rows_stored,
+            rows_waiting: storage.rows_waiting,
+            rows_lost: storage.rows_lost,
+            database_bytes: storage.database_bytes,
+            written_bytes: storage.written_bytes,
+        },
+        alert: snapshot.alert.as_deref(),
+        displays: facts
+            .displays
+            .iter()
+            .map(|display| of_display(display, now))
+            .collect(),
+    };
+    // Strings and finite numbers always serialise.
+    serde_json::to_vec(&status).unwrap_or_default()
+}
+
+fn of_source(source: &Source, now: Moment) -> SourceStatus<'_> {
+    let health = &source.health;
+    let time = |moment: Moment| words::wall_of(moment, now).to_string();
+    let has_tried = health.last_attempt.is_some();
+    SourceStatus {
+        name: &source.name,
+        state: health.state().name(),
+        calls: &source.calls,
+        attribution: source.attribution.as_deref(),
+        every_s: source.every.as_secs_f64(),
+        keys: source.keys,
+        attempts: health.attempts,
+        failures: counts(&health.failures, Cause::name),
+        failures_in_a_row: health.failures_in_a_row,
+        failing_since: health.failing_since.map(time),
+        last_attempt: health.last_attempt.map(time),
+        last_success: health.last_success.map(time),
+        next_attempt: health
+            .last_attempt
+            .map(|last| words::wall_of(last, now).after(health.next_in).to_string()),
+        last_duration_s: has_tried.then(|| health.last_duration.as_secs_f64()),
+        last_bytes: has_tried.then_some(health.last_bytes),
+        last_failure: health
+            .last_failure
+            .as_ref()
+            .map(|(at, failure)| FailureStatus {
+                cause: failure.cause.name(),
+                detail: words::safe(&failure.detail),
+                at: time(*at),
+                retry_after_s: failure.retry_after.map(|wait| wait.as_secs_f64()),
+            }),
+        rejected: counts(&health.rejected, Reason::name),
+        issues: health
+            .issues
+            .iter()
+            .map(|issue| IssueStatus {
+                reason: issue.reason.name(),
+                key: issue.key.as_deref(),
+                pointer: &issue.pointer,
+                expected: &issue.expected,
+                found: &issue.found,
+            })
+            .collect(),
+    }
+}
+
+fn counts<K: Copy + Ord>(
+    counts: &BTreeMap<K, u64>,
+    name: fn(K) -> &'static str,
+) -> BTreeMap<&'static str, u64> {
+    counts
+        .iter()
+        .map(|(what, count)| (name(*what), *count))
+        .collect()
+}
+
+fn of_display(display: &Display, now: Moment) -> DisplayStatus<'_> {
+    DisplayStatus {
+        address: display.address.to_string(),
+        agent: &display.agent,
+        name: display.name.as_deref(),
+        battery: display.battery.as_deref(),
+        rssi: display.rssi.as_deref(),
+        asked: &display.asked,
+        polls: display.polls,
+        interval_s: display.interval.map(|interval| interval.as_secs_f64()),
+        last_poll: words::wall_of(display.last, now).to_string(),
+        last_etag: &display.etag,
+        silent: display.is_silent(now),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::{self, body, golden, header, request};
+    use crate::domain::health::Cause;
+
+    #[test]
+    fn says_how_everything_is() {
+        let monitor = testing::healthy()
+            .failing("weather", Cause::Dns, 1_380)
+            .stale(&["humidity"])
+            .monitor();
+        monitor
+            .hot(&request("/snapshot", &[("user-agent", "matrix/1")]))
+            .expect("hot");
+        let answer = monitor.cold(&request("/status", &[]));
+        assert_eq!(
+            (answer.status, header(&answer, "Content-Type")),
+            (200, Some("application/json"))
+        );
+        let status: serde_json::Value = serde_json::from_str(body(&answer)).expect("JSON");
+        let pretty = serde_json::to_string_pretty(&status).expect("JSON");
+        golden("status.json", &format!("{pretty}\n"));
+        assert!(body(&answer).starts_with(r#"{"status":"warn","summary":"#));
+    }
+
+    #[test]
+    fn is_200_whatever_is_wrong() {
+        for scene in [testing::just_started(), Default::default()] {
+            let answer = scene.monitor().cold(&request("/status", &[]));
+            assert_eq!(answer.status, 200);
+            let status: serde_json::Value = serde_json::from_str(body(&answer)).expect("JSON");
+            assert_eq!(status["status"], "fail");
+        }
+    }
+}

@@ -1,0 +1,344 @@
+//! What tests of the views share: requests, a house with two sources, goldens.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::answer::{Answer, Request};
+use super::words::{self, State};
+use super::{Context, Monitor, Published, RequestCount, Settings};
+use crate::domain::freshness::Stamp;
+use crate::domain::health::{Cause, Failure, SourceHealth, Storage};
+use crate::domain::history::{Bucket, HistoryQuery};
+use crate::domain::plan::{KeyPlan, Merge, Numbers, Pick, Plan, Selection, SourcePlan};
+use crate::domain::reading::{Issue, Observation, Outcome, Reason, Value};
+use crate::domain::snapshot::{Record, Snapshot, Source};
+use crate::domain::time::{Moment, Mono, Trust, Wall};
+use crate::sys::clock::ManualClock;
+
+/// 2025-10-30T20:00:00Z.
+pub const EIGHT: i64 = 1_761_854_400_000;
+
+/// `seconds` after the machine's start, which was a day before eight.
+pub fn moment(seconds: u64) -> Moment {
+    Moment {
+        mono: Mono(seconds * 1000),
+        wall: Wall(EIGHT - 86_400_000 + i64::try_from(seconds).expect("small") * 1000),
+        trust: Trust::Trusted,
+    }
+}
+
+/// Eight in the evening.
+pub fn now() -> Moment {
+    moment(86_400)
+}
+
+fn before(seconds: u64) -> Moment {
+    moment(86_400 - seconds)
+}
+
+pub fn request(target: &str, headers: &[(&str, &str)]) -> Request {
+    let owned = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
+    Request {
+        is_head: false,
+        target: target.to_owned(),
+        headers: headers.iter().map(owned).collect(),
+        peer: "192.168.0.9".parse().expect("an address"),
+    }
+}
+
+pub fn header<'a>(answer: &'a Answer, name: &str) -> Option<&'a str> {
+    let found = answer.headers.iter().find(|(given, _)| *given == name);
+    found.map(|(_, value)| value.as_str())
+}
+
+pub fn body(answer: &Answer) -> &str {
+    std::str::from_utf8(&answer.body).expect("bodies are UTF-8")
+}
+
+/// Compares with `tests/golden/NAME`; `UPDATE_GOLDEN=1` rewrites it.
+pub fn golden(name: &str, found: &str) {
+    let path: PathBuf = [env!("CARGO_MANIFEST_DIR"), "tests", "golden", name]
+        .iter()
+        .collect();
+    if std::env::var_os("UPDATE_GOLDEN").is_some() {
+        let folder = path.parent().expect("goldens have a folder");
+        std::fs::create_dir_all(folder).expect("the folder can be made");
+        std::fs::write(&path, found).expect("the golden can be written");
+    }
+    let expected = std::fs::read_to_string(&path).unwrap_or_default();
+    assert!(
+        found == expected,
+        "{} is not what is rendered now; UPDATE_GOLDEN=1 rewrites it. Found:\n{found}",
+        path.display()
+    );
+}
+
+/// Everything that views look at.
+#[derive(Clone)]
+pub struct Scene {
+    pub snapshot: Snapshot,
+    pub storage: Storage,
+    pub now: Moment,
+    pub started: Moment,
+    pub plan: Plan,
+    pub is_example: bool,
+    pub stuck: Option<&'static str>,
+    pub history: Result<Vec<Bucket>, String>,
+}
+
+impl Default for Scene {
+    fn default() -> Scene {
+        Scene {
+            snapshot: Snapshot::empty(now()),
+            storage: Storage::default(),
+            now: now(),
+            started: before(7_200),
+            plan: Plan::default(),
+            is_example: false,
+            stuck: None,
+            history: Ok(Vec::new()),
+        }
+    }
+}
+
+impl Scene {
+    pub fn state(&self) -> State {
+        words::state(&self.snapshot, &self.storage, self.now, self.started)
+    }
+
+    pub fn failing(mut self, source: &str, cause: Cause, for_s: u64) -> Scene {
+        let source = self.source(source);
+        let failure = Failure::new(cause, "the name api.example cannot be resolved");
+        if source.health.attempts > 0 {
+            source.health.last_success = Some(before(for_s));
+        }
+        for attempt in 0..3 {
+            source.health.record(&Observation {
+                source: 0,
+                at: before(for_s / (attempt + 1)),
+                duration: Duration::from_millis(120),
+                bytes: 0,
+                outcome: Outcome::Failed {
+                    failure: failure.clone(),
+                    issues: Vec::new(),
+                },
+                next_in: Duration::from_secs(60),
+            });
+        }
+        self
+    }
+
+    pub fn stale(mut self, keys: &[&str]) -> Scene {
+        for record in &mut self.snapshot.records {
+            record.stale |= keys.contains(&&*record.key);
+        }
+        self
+    }
+
+    pub fn storage_trouble(mut self, trouble: &str) -> Scene {
+        self.storage.trouble = Some(trouble.to_owned());
+        self.storage.rows_waiting = 12;
+        self
+    }
+
+    pub fn trust(mut self, trust: Trust) -> Scene {
+        self.now.trust = trust;
+        self
+    }
+
+    pub fn started_ago(mut self, span: Duration) -> Scene {
+        self.started = before(span.as_secs());
+        self
+    }
+
+    fn source(&mut self, name: &str) -> &mut Source {
+        let mut sources = self.snapshot.sources.iter_mut();
+        sources
+            .find(|source| &*source.name == name)
+            .expect("the scene has it")
+    }
+
+    pub fn monitor(self) -> Monitor {
+        let published = Arc::new(Published::new(Arc::new(self.snapshot)));
+        let (storage, history, stuck) = (self.storage, self.history, self.stuck);
+        Monitor::new(Context {
+            published,
+            clock: Arc::new(ManualClock::new(self.now)),
+            plan: Arc::new(self.plan),
+            storage: Box::new(move || storage.clone()),
+            history: Box::new(move |query: &HistoryQuery| {
+                let mut buckets = history.clone()?;
+                buckets.retain(|bucket| bucket.from >= query.from && bucket.from < query.to);
+                Ok(buckets)
+            }),
+            traffic: Box::new(|| {
+                vec![
+                    RequestCount {
+                        route: "snapshot",
+                        status: 200,
+                        count: 12,
+                    },
+                    RequestCount {
+                        route: "snapshot",
+                        status: 304,
+                        count: 3_000,
+                    },
+                ]
+            }),
+            stuck: Box::new(move || stuck),
+            settings: Settings {
+                node_name: "main-node".to_owned(),
+                host_name: "pi".to_owned(),
+                hosts: Vec::new(),
+                timezone: jiff::tz::TimeZone::fixed(jiff::tz::offset(1)),
+                version: "0.1.0",
+                started: self.started,
+                is_example: self.is_example,
+                cors_any: false,
+            },
+        })
+    }
+}
+
+/// Two sources that answered eight seconds ago, four records of all kinds.
+pub fn healthy() -> Scene {
+    let mut scene = just_started();
+    for source in &mut scene.snapshot.sources {
+        for ago in [968, 488, 8] {
+            let is_meter = &*source.name == "meter";
+            let issue = Issue {
+                reason: Reason::OutOfRange,
+                key: Some("voltage".into()),
+                pointer: "/voltage".to_owned(),
+                expected: "from 0 to 500".to_owned(),
+                found: "99999".to_owned(),
+            };
+            source.health.record(&Observation {
+                source: 0,
+                at: before(ago),
+                duration: Duration::from_millis(84),
+                bytes: 512,
+                outcome: Outcome::Readings {
+                    observed: None,
+                    readings: Vec::new(),
+                    issues: if is_meter { vec![issue] } else { Vec::new() },
+                },
+                next_in: source.every,
+            });
+        }
+    }
+    let stamp = Stamp::received(before(8), None);
+    let record = |key: &str, value, unit: Option<&str>, source: &str| Record {
+        key: key.into(),
+        value,
+        unit: unit.map(Into::into),
+        stamp,
+        stale: false,
+        stale_after: Duration::from_secs(2_700),
+        sources: vec![source.into()],
+    };
+    scene.snapshot.records = vec![
+        record("temperature", Value::Number(21.4), Some("°C"), "weather"),
+        record("humidity", Value::Number(45.2), Some("%"), "weather"),
+        record("sky", Value::Text("Cloudy".into()), None, "weather"),
+        record("power", Value::Number(-120.0), Some("W"), "meter"),
+    ];
+    scene.snapshot.records[0].stamp = Stamp::received(before(8), Some(Wall(EIGHT - 300_000)));
+    scene.storage = Storage {
+        rows_stored: 1_234,
+        database_bytes: 4_096_000,
+        written_bytes: 81_920,
+        ..Storage::default()
+    };
+    scene.history = Ok(day_of_buckets());
+    scene
+}
+
+/// The same house before anything was fetched.
+pub fn just_started() -> Scene {
+    let source = |name: &str, calls: &str, summary: &str, credit: Option<&str>| Source {
+        name: name.into(),
+        calls: calls.into(),
+        summary: summary.into(),
+        every: Duration::from_secs(900),
+        attribution: credit.map(Into::into),
+        keys: if name == "weather" { 3 } else { 1 },
+        health: SourceHealth::default(),
+    };
+    let credit = "Weather data by Open-Meteo.com, CC BY 4.0";
+    let mut snapshot = Snapshot::empty(now());
+    snapshot.sources = vec![
+        source(
+            "weather",
+            "getForecast",
+            "The weather at a place",
+            Some(credit),
+        ),
+        source("meter", "a JSON address", "", None),
+    ];
+    Scene {
+        snapshot,
+        plan: plan(),
+        ..Scene::default()
+    }
+}
+
+fn plan() -> Plan {
+    let pick = |key: &str| Pick {
+        key: key.into(),
+        at: format!("/current/{key}"),
+        unit: None,
+        min: None,
+        max: None,
+        scale: None,
+        offset: None,
+        text: key == "sky",
+    };
+    let source = |name: &str, keys: &[&str]| SourcePlan {
+        name: name.into(),
+        every: Duration::from_secs(900),
+        stale_after: Duration::from_secs(2_700),
+        selection: Selection::Picks(keys.iter().map(|key| pick(key)).collect()),
+        observed_at: None,
+        observed_zone: jiff::tz::TimeZone::UTC,
+        units_at: None,
+        numbers: Numbers::Strict,
+        attribution: None,
+        calls: "getForecast".into(),
+        summary: "".into(),
+    };
+    let merged = KeyPlan {
+        merge: Some(Merge::Median),
+        ..KeyPlan::default()
+    };
+    Plan {
+        sources: vec![
+            source("weather", &["temperature", "humidity", "sky"]),
+            source("meter", &["power", "voltage"]),
+        ],
+        keys: BTreeMap::from([("humidity".into(), merged)]),
+        is_example: false,
+    }
+}
+
+/// A day of half hours with a night's gap of two hours.
+fn day_of_buckets() -> Vec<Bucket> {
+    (0..48)
+        .filter(|half_hour| !(12..16).contains(half_hour))
+        .map(|half_hour| {
+            let phase = f64::from(half_hour) / 48.0 * std::f64::consts::TAU;
+            let mean = crate::domain::reading::round_computed(15.0 + 8.0 * phase.sin());
+            Bucket {
+                from: Wall(EIGHT - 86_400_000 + i64::from(half_hour) * 1_800_000),
+                seconds: 1_800,
+                count: 2,
+                min: mean - 1.0,
+                mean,
+                max: mean + 1.5,
+                last: mean,
+            }
+        })
+        .collect()
+}

@@ -1,0 +1,117 @@
+//! About this node: its version, time, storage and machine.
+
+use maud::{Markup, html};
+
+use super::View;
+use super::layout::{self, Page, Part, past};
+use crate::domain::time::{Trust, words};
+use crate::monitor::process;
+use crate::monitor::words::{bytes, local, safe};
+
+pub fn page(view: &View) -> Page {
+    Page {
+        title: "About".to_owned(),
+        parts: vec![
+            layout::state(view, "About"),
+            Part::live("node", node(view)),
+            Part::live("storage", storage(view)),
+            Part::live("machine", machine()),
+            Part::still("links", links()),
+        ],
+    }
+}
+
+fn node(view: &View) -> Markup {
+    let settings = view.settings;
+    let uptime = view.now.mono.since(settings.started.mono);
+    html! {
+        h2 { "Node" }
+        dl {
+            dt { "Name" } dd { (settings.node_name) }
+            dt { "Version" } dd { (settings.version) }
+            dt { "Started" } dd { (past(view, settings.started)) " (runs for " (words(uptime)) ")" }
+            dt { "Time" } dd { (local(view.now.wall, &settings.timezone)) }
+            dt { "Clock" }
+            dd {
+                @match view.now.trust {
+                    Trust::Trusted => "synchronised",
+                    Trust::Untrusted => "not set: nothing has synchronised it since this machine started",
+                    Trust::Unknown => "nobody vouches for it yet",
+                }
+            }
+            dt { "Sources" } dd { (view.snapshot.sources.len()) }
+            dt { "Records" } dd { (view.snapshot.records.len()) }
+        }
+    }
+}
+
+fn storage(view: &View) -> Markup {
+    let storage = view.storage;
+    html! {
+        h2 { "Storage" }
+        dl {
+            dt { "State" }
+            dd { @match &storage.trouble { Some(trouble) => (safe(trouble)), None => "fine" } }
+            dt { "Database" } dd { (bytes(storage.database_bytes)) }
+            dt { "Written since the start" } dd { (bytes(storage.written_bytes)) }
+            dt { "Records stored since the start" } dd { (storage.rows_stored) }
+            dt { "Waiting to be stored" } dd { (storage.rows_waiting) }
+            @if storage.rows_lost > 0 {
+                dt { "Given up, because too many waited" } dd { (storage.rows_lost) }
+            }
+        }
+    }
+}
+
+fn machine() -> Markup {
+    let (process, machine) = (process::process(), process::machine());
+    html! {
+        h2 { "Machine" }
+        dl {
+            @if let Some(resident) = process.resident_bytes {
+                dt { "Memory of this program" } dd { (bytes(resident)) }
+            }
+            @if let Some(cpu) = process.cpu {
+                dt { "Processor time since the start" } dd { (words(cpu)) }
+            }
+            @if let Some(threads) = process.threads { dt { "Threads" } dd { (threads) } }
+            @if let (Some(all), Some(free)) = (machine.memory_bytes, machine.available_bytes) {
+                dt { "Memory of the machine" } dd { (bytes(all)) ", " (bytes(free)) " available" }
+            }
+            @if let Some(celsius) = machine.celsius {
+                dt { "Temperature" } dd { (format!("{celsius:.0} °C")) }
+            }
+        }
+    }
+}
+
+fn links() -> Markup {
+    html! {
+        h2 { "For programs" }
+        ul {
+            li { a href="/snapshot" { "/snapshot" } ": the latest values, for displays" }
+            li { a href="/status" { "/status" } ": the health of everything" }
+            li { a href="/metrics" { "/metrics" } ": for Prometheus" }
+            li { a href="/openapi.json" { "/openapi.json" } ": the description of all this" }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::monitor::testing::{self, body, golden, request};
+
+    #[test]
+    fn tells_about_the_node_and_its_storage() {
+        let monitor = testing::healthy().monitor();
+        let mut all = String::new();
+        // The machine's part differs from machine to machine.
+        for part in ["node", "storage", "links"] {
+            let answer = monitor.cold(&request(&format!("/web/about?fragment={part}"), &[]));
+            all += body(&answer);
+        }
+        golden("about.html", &all);
+        let whole = monitor.cold(&request("/web/about", &[]));
+        assert!(body(&whole).contains("Memory of this program"));
+    }
+}

@@ -1,0 +1,353 @@
+//! A key's page: its chart, its extremes, where it comes from, links to the raw history.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use maud::{Markup, html};
+
+use super::View;
+use super::chart;
+use super::layout::{self, Page, Part, key_name};
+use super::overview::{age, value};
+use crate::domain::history::{Bucket, HistoryQuery};
+use crate::domain::plan::{Merge, Selection};
+use crate::domain::reading::{Value, round_computed};
+use crate::domain::snapshot::Record;
+use crate::domain::time::{Wall, words};
+use crate::limits;
+use crate::monitor::problem::Problem;
+use crate::monitor::route::encode;
+use crate::monitor::words::zoned;
+
+/// How far back a chart looks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Span {
+    name: &'static str,
+    words: &'static str,
+    /// None for all there is.
+    days: Option<u64>,
+}
+
+const SPANS: [Span; 5] = [
+    span("24h", "24 hours", Some(1)),
+    span("7d", "7 days", Some(7)),
+    span("30d", "30 days", Some(30)),
+    span("1y", "year", Some(365)),
+    span("all", "all time", None),
+];
+
+const fn span(name: &'static str, words: &'static str, days: Option<u64>) -> Span {
+    Span { name, words, days }
+}
+
+pub fn page(view: &View, key: &str, span: Option<&str>) -> Result<Page, Problem> {
+    let name = span.unwrap_or("24h");
+    let span = *SPANS.iter().find(|span| span.name == name).ok_or_else(|| {
+        Problem::new(
+            400,
+            format!("`span` is {name:?}; expected 24h, 7d, 30d, 1y or all."),
+        )
+    })?;
+    let record = view.snapshot.record(key);
+    let origins = origins(view, key);
+    if record.is_none() && origins.is_empty() {
+        return Err(Problem::new(404, format!("There is no record {key:?}.")));
+    }
+    Ok(Page {
+        title: key.to_owned(),
+        parts: vec![
+            layout::state(view, key),
+            Part::live("value", now(view, key, record)),
+            Part::live("history", history(view, key, record, span)),
+            Part::live("origin", origin(view, key, record, &origins)),
+        ],
+    })
+}
+
+fn now(view: &View, key: &str, record: Option<&Record>) -> Markup {
+    html! {
+        h1 { (key_name(key)) }
+        @match record {
+            Some(record) => {
+                p class=(if record.stale { "value stale" } else { "value" }) { (value(record)) }
+                p class="age" { (age(view, record)) }
+            }
+            None => p class="quiet" { "No reading of it has come yet." },
+        }
+    }
+}
+
+fn history(view: &View, key: &str, record: Option<&Record>, span: Span) -> Markup {
+    let stale_after = record.map_or(Duration::ZERO, |record| record.stale_after);
+    let unit = record
+        .and_then(|record| record.unit.as_deref())
+        .unwrap_or_default();
+    html! {
+        h2 { "History" }
+        nav class="spans" aria-label="How far back" {
+            @for other in SPANS {
+                a href=(format!("/web/key/{}?span={}", encode(key), other.name))
+                    aria-current=[(other == span).then_some("page")] { (other.name) }
+            }
+        }
+        @match read(view, key, span) {
+            Err(()) => p class="notice" { "The history cannot be read at the moment." },
+            Ok((buckets, ..)) if buckets.is_empty() => {
+                p class="quiet" {
+                    @if record.is_some_and(|record| record.value.text().is_some()) {
+                        "A text has no chart."
+                    } @else {
+                        "Nothing is stored of this time."
+                    }
+                }
+            }
+            Ok((buckets, from, to)) => {
+                (chart::chart(
+                    &buckets, from, to, stale_after, &view.settings.timezone,
+                    &label(key, &buckets, unit, span),
+                ))
+                (extremes(&buckets, record, unit))
+                (table(view, &buckets, span))
+                p {
+                    "The same as " (download(key, span, "csv", "CSV")) " or "
+                    (download(key, span, "json", "JSON")) "."
+                }
+            }
+        }
+    }
+}
+
+/// The buckets of a span and its bounds; for all there is, from the first bucket.
+fn read(view: &View, key: &str, span: Span) -> Result<(Vec<Bucket>, Wall, Wall), ()> {
+    let key: Arc<str> = key.into();
+    let to = view.now.wall.after(Duration::from_secs(1));
+    let ask = |from: Wall, points| {
+        let query = HistoryQuery {
+            key: key.clone(),
+            from,
+            to,
+            points,
+        };
+        (view.history)(&query).map_err(|trouble| log::debug!("history of {key:?}: {trouble}"))
+    };
+    let from = match span.days {
+        Some(days) => to.before(Duration::from_secs(days * 86_400)),
+        None => match ask(Wall(0), limits::HISTORY_POINTS)?.first() {
+            Some(first) => first.from,
+            None => return Ok((Vec::new(), Wall(0), to)),
+        },
+    };
+    let mut buckets = ask(from, limits::CHART_POINTS)?;
+    // Never stored, but a chart must not fall for it.
+    buckets.retain(|b| b.min.is_finite() && b.mean.is_finite() && b.max.is_finite());
+    Ok((buckets, from, to))
+}
+
+/// What the chart shows, for whoever cannot see it.
+fn label(key: &str, buckets: &[Bucket], unit: &str, span: Span) -> String {
+    let (low, _, high) = low_mean_high(buckets);
+    let (low, high) = (Value::Number(low), Value::Number(high));
+    let label = format!("{key}, {}: from {low} to {high} {unit}", span.words);
+    label.trim_end().to_owned()
+}
+
+fn low_mean_high(buckets: &[Bucket]) -> (f64, f64, f64) {
+    let low = buckets
+        .iter()
+        .map(|bucket| bucket.min)
+        .fold(f64::INFINITY, f64::min);
+    let high = buckets
+        .iter()
+        .map(|bucket| bucket.max)
+        .fold(f64::NEG_INFINITY, f64::max);
+    let count: u64 = buckets.iter().map(|bucket| bucket.count).sum();
+    let weight = |bucket: &Bucket| bucket.count as f64 / count.max(1) as f64;
+    let mean = buckets
+        .iter()
+        .map(|bucket| bucket.mean * weight(bucket))
+        .sum();
+    (low, mean, high)
+}
+
+fn extremes(buckets: &[Bucket], record: Option<&Record>, unit: &str) -> Markup {
+    let (low, mean, high) = low_mean_high(buckets);
+    html! {
+        dl class="extremes" {
+            @if let Some(record) = record {
+                dt { "Now" } dd { (value(record)) }
+            }
+            @for (name, number) in [("Lowest", low), ("Mean", mean), ("Highest", high)] {
+                dt { (name) }
+                dd { span class="number" { (short(number)) } " " span class="unit" { (unit) } }
+            }
+        }
+    }
+}
+
+/// A number made by arithmetic, with as many digits as a person reads.
+fn short(number: f64) -> String {
+    let digits = format!("{number:.4e}").parse().unwrap_or(number);
+    Value::Number(round_computed(digits)).to_string()
+}
+
+/// The chart in words: neighbouring buckets taken together.
+fn table(view: &View, buckets: &[Bucket], span: Span) -> Markup {
+    let together = buckets.len().div_ceil(limits::CHART_ROWS).max(1);
+    let format = match span.days {
+        Some(1) => "%a %H:%M",
+        Some(7) => "%a %-d %b %H:%M",
+        _ => "%-d %b %Y",
+    };
+    html! {
+        details {
+            summary { "The chart as a table" }
+            table {
+                thead {
+                    tr {
+                        th scope="col" { "From" }
+                        th scope="col" class="figure" { "Lowest" }
+                        th scope="col" class="figure" { "Mean" }
+                        th scope="col" class="figure" { "Highest" }
+                    }
+                }
+                tbody {
+                    @for group in buckets.chunks(together) {
+                        @let (low, mean, high) = low_mean_high(group);
+                        tr {
+                            th scope="row" {
+                                (zoned(group[0].from, &view.settings.timezone).strftime(format))
+                            }
+                            td data-label="Lowest" class="figure" { (short(low)) }
+                            td data-label="Mean" class="figure" { (short(mean)) }
+                            td data-label="Highest" class="figure" { (short(high)) }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn download(key: &str, span: Span, format: &str, name: &str) -> Markup {
+    let from = match span.days {
+        Some(days) => format!("-{days}d"),
+        None => "1970-01-01T00:00:00Z".to_owned(),
+    };
+    let points = limits::HISTORY_POINTS;
+    let key = encode(key);
+    html! {
+        a href=(format!("/history?key={key}&from={from}&points={points}&format={format}")) { (name) }
+    }
+}
+
+/// Sources of the plan that name the key, with their pointers.
+fn origins<'a>(view: &View<'a>, key: &str) -> Vec<(&'a str, &'a str)> {
+    let pick = |source: &'a crate::domain::plan::SourcePlan| match &source.selection {
+        Selection::Picks(picks) => {
+            let pick = picks.iter().find(|pick| &*pick.key == key)?;
+            Some((&*source.name, pick.at.as_str()))
+        }
+        Selection::AllLeaves { .. } => None,
+    };
+    view.plan.sources.iter().filter_map(pick).collect()
+}
+
+fn origin(view: &View, key: &str, record: Option<&Record>, origins: &[(&str, &str)]) -> Markup {
+    let names = record
+        .map(|record| record.sources.as_slice())
+        .unwrap_or_default();
+    let merge = view.plan.keys.get(key).and_then(|key| key.merge);
+    let issues = view.snapshot.sources.iter().flat_map(|source| {
+        let issues = source.health.issues.iter();
+        let issues = issues.filter(|issue| issue.key.as_deref() == Some(key));
+        issues.map(|issue| (&source.name, issue))
+    });
+    let issues: Vec<_> = issues.collect();
+    html! {
+        h2 { "Where it comes from" }
+        dl {
+            @for name in names {
+                dt { "Source" }
+                dd { a href=(format!("/web/source/{}", encode(name))) { (name) } }
+            }
+            @for (name, pointer) in origins {
+                dt { "Read at" } dd { code { (key_name(pointer)) } " of " (name) }
+            }
+            @if origins.is_empty() {
+                dt { "Read at" } dd { "its path in the response, which is its name" }
+            }
+            @if let Some(merge) = merge { dt { "Merged" } dd { (merged(merge)) } }
+            @if let Some(record) = record {
+                dt { "Time" }
+                dd {
+                    @if record.stamp.own_time { "the source's own" } @else { "when the answer came" }
+                }
+                dt { "Stale after" } dd { (words(record.stale_after)) }
+            }
+        }
+        @if !issues.is_empty() {
+            h2 { "Issues" }
+            ul {
+                @for (name, issue) in issues {
+                    li { (name) ": " (issue) }
+                }
+            }
+        }
+    }
+}
+
+fn merged(merge: Merge) -> &'static str {
+    match merge {
+        Merge::Priority => "the first source that is fresh",
+        Merge::Latest => "the newest of its sources",
+        Merge::Mean => "the mean of its sources",
+        Merge::Median => "the median of its sources",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::monitor::testing::{self, body, golden, request};
+
+    #[test]
+    fn shows_a_day_with_its_gap_and_where_the_value_comes_from() {
+        let monitor = testing::healthy().monitor();
+        let answer = monitor.cold(&request("/web/key/temperature", &[]));
+        golden("key.html", body(&answer));
+    }
+
+    #[test]
+    fn says_in_words_why_there_is_no_chart() {
+        let mut scene = testing::healthy();
+        for (key, history, expected) in [
+            ("sky", Ok(Vec::new()), "A text has no chart."),
+            ("power", Ok(Vec::new()), "Nothing is stored of this time."),
+            (
+                "power",
+                Err("locked".to_owned()),
+                "The history cannot be read at the moment.",
+            ),
+            ("voltage", Ok(Vec::new()), "No reading of it has come yet."),
+        ] {
+            scene.history = history;
+            for span in ["24h", "all"] {
+                let target = format!("/web/key/{key}?span={span}");
+                let answer = scene.clone().monitor().cold(&request(&target, &[]));
+                assert!(
+                    body(&answer).contains(expected),
+                    "{target}: {}",
+                    body(&answer)
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn every_span_has_its_chart() {
+        let monitor = testing::healthy().monitor();
+        for span in ["24h", "7d", "30d", "1y", "all"] {
+            let answer = monitor.cold(&request(&format!("/web/key/power?span={span}"), &[]));
+            assert!(body(&answer).contains("<svg class=\"chart\""), "{span}");
+        }
+    }
+}

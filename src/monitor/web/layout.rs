@@ -1,0 +1,235 @@
+//! What all pages share: head, navigation, the sentence on top, and how parts become a
+//! whole page or a fragment of one.
+
+use maud::{DOCTYPE, Markup, PreEscaped, html};
+
+use super::View;
+use crate::domain::snapshot::Verdict;
+use crate::domain::time::{Moment, Wall};
+use crate::monitor::problem::{Problem, title};
+use crate::monitor::words::{ago, local};
+
+pub const OVERVIEW: &str = "Overview";
+
+/// A page in parts, each an element with its own `id`, so that the script can swap one.
+pub struct Page {
+    /// What the page is about, before the node's name.
+    pub title: String,
+    pub parts: Vec<Part>,
+}
+
+pub struct Part {
+    pub name: &'static str,
+    pub markup: Markup,
+    /// Swapped when something changed; what is large and slow to change is not.
+    pub is_live: bool,
+}
+
+impl Part {
+    /// A part that the script keeps up to date.
+    pub fn live(name: &'static str, inner: Markup) -> Part {
+        Part {
+            name,
+            markup: html! { section id=(name) data-live { (inner) } },
+            is_live: true,
+        }
+    }
+
+    pub fn still(name: &'static str, inner: Markup) -> Part {
+        Part {
+            name,
+            markup: html! { section id=(name) { (inner) } },
+            is_live: false,
+        }
+    }
+}
+
+impl Page {
+    /// One part; `all` is all that the script swaps.
+    pub fn fragment(&self, name: &str) -> Result<Markup, Problem> {
+        let wanted: Vec<&Part> = self
+            .parts
+            .iter()
+            .filter(|part| part.name == name || (name == "all" && part.is_live))
+            .collect();
+        if wanted.is_empty() {
+            let names: Vec<&str> = self.parts.iter().map(|part| part.name).collect();
+            let names = names.join(", ");
+            let detail = format!("This page has no fragment {name:?}; it has: all, {names}.");
+            return Err(Problem::new(404, detail));
+        }
+        Ok(html! { @for part in wanted { (part.markup) } })
+    }
+}
+
+/// The part that every page begins with: the state in one sentence.
+pub fn state(view: &View, page_title: &str) -> Part {
+    let state = view.state;
+    let (word, _) = sign(state.verdict);
+    let title = title_of(view, page_title);
+    Part {
+        name: "state",
+        is_live: true,
+        markup: html! {
+            section id="state" data-live
+                data-title=(title) data-icon=(format!("/favicon.svg?state={}", state.verdict.name()))
+                class=(format!("state {}", state.verdict.name())) {
+                p id="sentence" role="status" {
+                    span class="sign" { (word) } " " (state.headline)
+                }
+                @if !state.further.is_empty() {
+                    ul { @for sentence in &state.further { li { (sentence) } } }
+                }
+                @if view.settings.is_example {
+                    p class="notice" {
+                        "Nothing is configured yet: these are example values of a weather API. \
+                         Write your sources into "
+                        code { "main-node.toml" }
+                        "; "
+                        code { "main-node operations" }
+                        " prints what can be asked, ready to paste."
+                    }
+                }
+            }
+        },
+    }
+}
+
+/// A tab's title says the state too; the overview's in words.
+fn title_of(view: &View, page_title: &str) -> String {
+    let (_, mark) = sign(view.state.verdict);
+    let subject = match page_title {
+        OVERVIEW => &view.state.headline,
+        other => other,
+    };
+    format!("{mark} {subject} – {}", view.settings.node_name)
+}
+
+/// The word and the mark that stand for a verdict where colour cannot.
+fn sign(verdict: Verdict) -> (&'static str, &'static str) {
+    match verdict {
+        Verdict::Pass => ("Fine.", "✓"),
+        Verdict::Warn => ("Look here.", "▲"),
+        Verdict::Fail => ("No fresh data.", "✕"),
+    }
+}
+
+/// A whole document.
+pub fn whole(view: &View, page: &Page) -> Markup {
+    let title = title_of(view, &page.title);
+    let icon = format!("/favicon.svg?state={}", view.state.verdict.name());
+    let credits: Vec<&str> = view
+        .snapshot
+        .sources
+        .iter()
+        .filter_map(|source| source.attribution.as_deref())
+        .collect();
+    html! {
+        (DOCTYPE)
+        html lang="en" {
+            head {
+                (head(&title, &icon))
+                script src=(format!("/web/script/{}", super::script_name())) defer {}
+            }
+            body {
+                a class="skip" href="#main" { "To the content" }
+                header {
+                    a class="name" href="/web" { (view.settings.node_name) }
+                    nav aria-label="Pages" {
+                        (link("/web", "Overview", page.title == OVERVIEW))
+                        (link("/web/about", "About", page.title == "About"))
+                    }
+                }
+                main id="main" {
+                    p id="offline" class="notice" hidden {
+                        "The node does not answer at the moment. What you see is what it said last."
+                    }
+                    @for part in &page.parts { (part.markup) }
+                }
+                footer {
+                    @for credit in credits { p { (credit) } }
+                    p {
+                        "Times are in " (zone_name(view)) ". "
+                        a href="/snapshot" { "Snapshot" } ", "
+                        a href="/status" { "status" } ", "
+                        a href="/metrics" { "metrics" } ", "
+                        a href="/openapi.json" { "API" } "."
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn zone_name(view: &View) -> String {
+    match view.settings.timezone.iana_name() {
+        Some(name) => name.to_owned(),
+        None => local(view.now.wall, &view.settings.timezone)
+            .rsplit(' ')
+            .next()
+            .unwrap_or_default()
+            .to_owned(),
+    }
+}
+
+fn head(title: &str, icon: &str) -> Markup {
+    html! {
+        meta charset="utf-8";
+        meta name="viewport" content="width=device-width, initial-scale=1";
+        meta name="color-scheme" content="light dark";
+        title { (title) }
+        link rel="icon" type="image/svg+xml" href=(icon);
+        link rel="stylesheet" href=(format!("/web/style/{}", super::style_name()));
+    }
+}
+
+fn link(href: &str, text: &str, is_here: bool) -> Markup {
+    html! { a href=(href) aria-current=[is_here.then_some("page")] { (text) } }
+}
+
+/// A page that says what was wrong with a request.
+pub fn complaint(problem: &Problem) -> Markup {
+    let title = title(problem.status);
+    html! {
+        (DOCTYPE)
+        html lang="en" {
+            head { (head(title, "/favicon.svg")) }
+            body {
+                header { a class="name" href="/web" { "main-node" } }
+                main id="main" {
+                    h1 { (title) }
+                    p { (problem.detail) }
+                    p { a href="/web" { "To the overview" } }
+                }
+            }
+        }
+    }
+}
+
+/// An age in words; the exact local time is in its title.
+pub fn when(view: &View, wall: Wall, age: Option<std::time::Duration>) -> Markup {
+    let words = age.map_or_else(|| "age unknown".to_owned(), ago);
+    html! {
+        time datetime=(wall.to_string()) title=(local(wall, &view.settings.timezone)) { (words) }
+    }
+}
+
+/// The same for a moment of this node's past.
+pub fn past(view: &View, past: Moment) -> Markup {
+    let wall = crate::monitor::words::wall_of(past, view.now);
+    when(view, wall, Some(view.now.mono.since(past.mono)))
+}
+
+/// Long dotted keys may break behind their dots.
+pub fn key_name(key: &str) -> Markup {
+    let mut parts = key.split_inclusive(['.', '_', '/']);
+    html! {
+        (parts.next().unwrap_or_default())
+        @for part in parts { wbr; (part) }
+    }
+}
+
+/// Text that is already markup made here.
+pub fn raw(markup: String) -> Markup {
+    PreEscaped(markup)
+}

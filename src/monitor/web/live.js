@@ -1,0 +1,73 @@
+// Keeps the page up to date: when /events says that something changed, and now and then for
+// the ages, it fetches the page's fragments and swaps those that differ. Without it the page
+// is the same, as of when it was loaded.
+'use strict';
+(() => {
+  const note = document.getElementById('offline');
+  let busy = false, again = false, soon = 0, source = null, wait = 1000;
+
+  const swap = (fresh) => {
+    const old = document.getElementById(fresh.id);
+    if (!old || old.isEqualNode(fresh)) return;
+    const open = [...old.querySelectorAll('details')].map((d) => d.open);
+    fresh.querySelectorAll('details').forEach((d, i) => { d.open = open[i]; });
+    const focus = old.contains(document.activeElement) && document.activeElement;
+    const at = focus && [...old.querySelectorAll('a,summary')].indexOf(focus);
+    const said = old.querySelector('[role=status]');
+    const says = fresh.querySelector('[role=status]');
+    if (said && says) {
+      // The sentence stays the same element, so that it is read out when, and only when, it
+      // changes.
+      if (said.textContent !== says.textContent) said.replaceChildren(...says.childNodes);
+      old.className = fresh.className;
+      while (said.nextSibling) said.nextSibling.remove();
+      while (says.nextSibling) old.append(says.nextSibling);
+      document.title = fresh.dataset.title;
+      document.querySelector('link[rel=icon]').href = fresh.dataset.icon;
+    } else {
+      old.replaceWith(fresh);
+      if (at >= 0 && focus) fresh.querySelectorAll('a,summary')[at]?.focus();
+    }
+  };
+
+  const refresh = async () => {
+    if (busy) { again = true; return; }
+    busy = true;
+    again = false;
+    try {
+      const url = new URL(location.href);
+      url.searchParams.set('fragment', 'all');
+      const answer = await fetch(url, { cache: 'no-store' });
+      if (!answer.ok) throw new Error(answer.status);
+      const page = new DOMParser().parseFromString(await answer.text(), 'text/html');
+      page.querySelectorAll('[data-live]').forEach(swap);
+      note.hidden = true;
+    } catch {
+      note.hidden = false;
+    }
+    busy = false;
+    if (again) later();
+  };
+
+  // Many sources answer at about the same time: one refresh for all.
+  const later = () => {
+    clearTimeout(soon);
+    soon = setTimeout(refresh, 300);
+  };
+
+  const listen = () => {
+    source = new EventSource('/events');
+    source.onopen = () => { wait = 1000; later(); };
+    source.addEventListener('snapshot', later);
+    source.addEventListener('alert', later);
+    source.onerror = () => {
+      if (source.readyState !== EventSource.CLOSED) return;
+      setTimeout(listen, wait);
+      wait = Math.min(wait * 2, 60000);
+    };
+  };
+
+  listen();
+  setInterval(() => { if (!document.hidden) refresh(); }, 15000);
+  document.addEventListener('visibilitychange', () => { if (!document.hidden) later(); });
+})();

@@ -1,0 +1,68 @@
+//! The dashboard: plain HTML for people, rendered on demand by a worker.
+//!
+//! Pages are functions from a [`View`] to parts; nothing in here keeps state but the
+//! sparklines read last. Everything that came from an API is text (maud escapes it).
+
+pub mod about;
+pub mod chart;
+pub mod key;
+pub mod layout;
+pub mod overview;
+pub mod source;
+mod sparkline;
+
+use super::Settings;
+use super::answers::History;
+use super::displays::Display;
+use super::entity::hash;
+use super::words::State;
+use crate::domain::health::Storage;
+use crate::domain::plan::Plan;
+use crate::domain::snapshot::Snapshot;
+use crate::domain::time::Moment;
+
+pub use sparkline::Sparklines;
+
+pub const STYLE: &str = include_str!("style.css");
+pub const SCRIPT: &str = include_str!("live.js");
+
+/// Nothing is fetched from elsewhere, nothing inline runs, nobody frames the pages.
+pub const POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; \
+    img-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'none'; \
+    frame-ancestors 'none'";
+
+/// What pages are rendered from.
+pub struct View<'a> {
+    pub state: &'a State,
+    pub snapshot: &'a Snapshot,
+    pub storage: &'a Storage,
+    pub displays: &'a [Display],
+    pub plan: &'a Plan,
+    pub history: &'a History,
+    pub sparklines: &'a Sparklines,
+    pub settings: &'a Settings,
+    pub now: Moment,
+}
+
+/// File names that change with what the files hold, so that browsers may keep them.
+pub fn style_name() -> String {
+    const HASH: u64 = hash(STYLE.as_bytes());
+    format!("{HASH:016x}.css")
+}
+
+pub fn script_name() -> String {
+    const HASH: u64 = hash(SCRIPT.as_bytes());
+    format!("{HASH:016x}.js")
+}
+
+/// A disc with a mark, so that colour is not the only sign.
+pub fn favicon(verdict: &str) -> String {
+    let (colour, mark) = match verdict {
+        "pass" => ("#1a7f4b", "M8 17l5 5 11-12"),
+        "warn" => ("#b45309", "M16 7v11M16 23v2"),
+        _ => ("#c0262d", "M10 10l12 12M22 10L10 22"),
+    };
+    format!(
+        r#"<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 32 32"><circle cx="16" cy="16" r="16" fill="{colour}"/><path d="{mark}" fill="none" stroke="white" stroke-width="4" stroke-linecap="round" stroke-linejoin="round"/></svg>"#
+    )
+}

@@ -1,0 +1,278 @@
+//! The overview: is all well, what are the values, how are the sources, who is looking.
+
+use maud::{Markup, html};
+
+use super::View;
+use super::layout::{self, Page, Part, key_name, past, when};
+use crate::domain::health::SourceState;
+use crate::domain::snapshot::{Record, Source};
+use crate::domain::time::words;
+use crate::limits;
+use crate::monitor::route::encode;
+use crate::monitor::words::{ahead, safe, why};
+
+pub fn page(view: &View) -> Page {
+    Page {
+        title: layout::OVERVIEW.to_owned(),
+        parts: vec![
+            layout::state(view, layout::OVERVIEW),
+            Part::live("values", values(view)),
+            Part::live("sources", sources(view)),
+            Part::live("displays", displays(view)),
+        ],
+    }
+}
+
+fn values(view: &View) -> Markup {
+    let records = &view.snapshot.records;
+    let shown = records.len().min(limits::TILES);
+    html! {
+        h2 { "Values" }
+        @if records.is_empty() {
+            p class="quiet" { "No value has come yet." }
+        } @else {
+            ul class="tiles" { @for record in &records[..shown] { (tile(view, record)) } }
+        }
+        @if shown < records.len() {
+            p class="quiet" {
+                (records.len() - shown) " more values are on the pages of their sources."
+            }
+        }
+    }
+}
+
+fn tile(view: &View, record: &Record) -> Markup {
+    let trend = view.sparklines.of(view, record);
+    html! {
+        li class=(if record.stale { "tile stale" } else { "tile" }) {
+            a href=(format!("/web/key/{}", encode(&record.key))) { (key_name(&record.key)) }
+            p class="value" { (value(record)) @if let Some(trend) = &trend { (trend.arrow()) } }
+            @if let Some(trend) = &trend { (trend.line()) } @else { div class="spark" {} }
+            p class="age" { (age(view, record)) }
+        }
+    }
+}
+
+/// The value with its unit small beside it.
+pub fn value(record: &Record) -> Markup {
+    let is_text = record.value.text().is_some();
+    html! {
+        span class=(if is_text { "text" } else { "number" }) { (record.value) }
+        @if let Some(unit) = &record.unit { " " span class="unit" { (unit) } }
+    }
+}
+
+/// How old the value is, and in words that it is stale.
+pub fn age(view: &View, record: &Record) -> Markup {
+    html! {
+        @if record.stale { strong class="label" { "stale" } " " }
+        (when(view, record.stamp.observed, record.stamp.age(view.now)))
+    }
+}
+
+fn sources(view: &View) -> Markup {
+    html! {
+        h2 { "Sources" }
+        @if view.snapshot.sources.is_empty() {
+            p class="quiet" { "No source is configured." }
+        } @else {
+            table {
+                thead {
+                    tr {
+                        th scope="col" { "Source" }
+                        th scope="col" { "State" }
+                        th scope="col" { "Last success" }
+                        th scope="col" { "Next fetch" }
+                        th scope="col" class="figure" { "Succeeded" }
+                    }
+                }
+                tbody { @for source in &view.snapshot.sources { (source_row(view, source)) } }
+            }
+        }
+    }
+}
+
+fn source_row(view: &View, source: &Source) -> Markup {
+    let health = &source.health;
+    html! {
+        tr {
+            th scope="row" {
+                a href=(format!("/web/source/{}", encode(&source.name))) { (source.name) }
+            }
+            td data-label="State" { (state(source)) }
+            td data-label="Last success" {
+                @match health.last_success {
+                    Some(success) => (past(view, success)),
+                    None => "never",
+                }
+            }
+            td data-label="Next fetch" { (next(view, source)) }
+            td data-label="Succeeded" class="figure" { (rate(source)) }
+        }
+    }
+}
+
+/// The state with its cause in words.
+pub fn state(source: &Source) -> Markup {
+    let health = &source.health;
+    html! {
+        @match health.state() {
+            SourceState::Waiting => span class="badge wait" { "waiting" },
+            SourceState::Up if health.issues.is_empty() => span class="badge pass" { "up" },
+            SourceState::Up => {
+                span class="badge warn" { "up, " (count(health.issues.len(), "issue")) }
+            }
+            SourceState::Failing => {
+                span class="badge fail" { "failing" }
+                @if let Some(failure) = health.current_failure() {
+                    " " span class="why" title=(safe(&failure.detail)) { (why(failure.cause)) }
+                }
+            }
+        }
+    }
+}
+
+/// When it is asked again.
+pub fn next(view: &View, source: &Source) -> Markup {
+    html! {
+        @match source.health.last_attempt {
+            Some(last) => (ahead(last.mono.after(source.health.next_in).since(view.now.mono))),
+            None => "now",
+        }
+    }
+}
+
+/// The share of fetches that succeeded, since the start.
+pub fn rate(source: &Source) -> Markup {
+    let attempts = source.health.attempts;
+    let failures: u64 = source.health.failures.values().sum();
+    let successes = attempts.saturating_sub(failures);
+    html! {
+        @if attempts == 0 { "–" } @else {
+            span title=(format!("{successes} of {attempts} since the start")) {
+                // Never rounded up to a hundred: 99.9 % is not all.
+                (successes * 100 / attempts) " %"
+            }
+        }
+    }
+}
+
+pub fn count(count: usize, what: &str) -> String {
+    match count {
+        1 => format!("1 {what}"),
+        _ => format!("{count} {what}s"),
+    }
+}
+
+fn displays(view: &View) -> Markup {
+    html! {
+        h2 { "Displays" }
+        @if view.displays.is_empty() {
+            p class="quiet" { "Nobody has asked for " code { "/snapshot" } " since the start." }
+        } @else {
+            table {
+                thead {
+                    tr {
+                        th scope="col" { "Display" }
+                        th scope="col" { "Address" }
+                        th scope="col" { "Last poll" }
+                        th scope="col" { "Interval" }
+                        th scope="col" { "Asked for" }
+                    }
+                }
+                tbody {
+                    @for display in view.displays {
+                        tr {
+                            th scope="row" {
+                                @match (&display.name, display.agent.as_str()) {
+                                    (Some(name), _) => (name),
+                                    (None, "") => "unnamed",
+                                    (None, agent) => (agent),
+                                }
+                                @if let Some(battery) = &display.battery {
+                                    " " span class="quiet" { "battery " (battery) }
+                                }
+                                @if let Some(rssi) = &display.rssi {
+                                    " " span class="quiet" { "RSSI " (rssi) }
+                                }
+                            }
+                            td data-label="Address" { (display.address) }
+                            td data-label="Last poll" {
+                                @if display.is_silent(view.now) {
+                                    strong class="label" { "silent" } " "
+                                }
+                                (past(view, display.last))
+                            }
+                            td data-label="Interval" {
+                                @match display.interval {
+                                    Some(interval) => { "every " (words(interval)) },
+                                    None => "once",
+                                }
+                            }
+                            td data-label="Asked for" { code { (display.asked) } }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::domain::health::Cause;
+    use crate::monitor::testing::{self, body, golden, request};
+
+    #[test]
+    fn says_at_first_sight_what_is_wrong_and_since_when() {
+        let monitor = testing::healthy()
+            .failing("weather", Cause::Dns, 1_380)
+            .stale(&["humidity"])
+            .monitor();
+        let display = [("user-agent", "matrix/1"), ("x-display-name", "Kitchen")];
+        monitor.hot(&request("/snapshot", &display)).expect("hot");
+        let answer = monitor.cold(&request("/web", &[]));
+        golden("overview.html", body(&answer));
+    }
+
+    #[test]
+    fn the_built_in_example_says_that_it_is_one() {
+        let mut scene = testing::healthy();
+        scene.is_example = true;
+        let answer = scene.monitor().cold(&request("/web", &[]));
+        assert!(body(&answer).contains("Nothing is configured yet"));
+    }
+
+    #[test]
+    fn a_fragment_is_that_part_of_the_page_alone() {
+        let monitor = testing::healthy().monitor();
+        let page = monitor.cold(&request("/web", &[]));
+        for name in ["state", "values", "sources", "displays"] {
+            let answer = monitor.cold(&request(&format!("/web?fragment={name}"), &[]));
+            let fragment = body(&answer);
+            assert!(
+                fragment.starts_with(&format!("<section id=\"{name}\"")),
+                "{fragment}"
+            );
+            assert!(body(&page).contains(fragment));
+        }
+    }
+
+    #[test]
+    fn two_thousand_values_are_still_a_page_under_30_kb() {
+        let mut scene = testing::healthy();
+        let record = scene.snapshot.records[0].clone();
+        scene.snapshot.records = (0..2_000)
+            .map(|at| {
+                let mut record = record.clone();
+                record.key = format!("current.some_measurement.number_{at}").into();
+                record.value = crate::domain::reading::Value::Number(f64::from(at) * 1.37);
+                record
+            })
+            .collect();
+        let answer = scene
+            .monitor()
+            .cold(&request("/web", &[("accept-encoding", "gzip")]));
+        assert!(answer.body.len() < 30_000, "{} bytes", answer.body.len());
+    }
+}

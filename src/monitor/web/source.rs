@@ -1,0 +1,231 @@
+//! A source's page: how its fetches went, what it gives, what was wrong.
+
+use maud::{Markup, html};
+
+use super::View;
+use super::layout::{self, Page, Part, key_name, past};
+use super::overview::{age, next, rate, state, value};
+use crate::domain::health::{Fetch, FetchEnd};
+use crate::domain::snapshot::Source;
+use crate::domain::time::words;
+use crate::monitor::problem::Problem;
+use crate::monitor::route::encode;
+use crate::monitor::words::{bytes, local, safe, wall_of, why};
+
+pub fn page(view: &View, name: &str) -> Result<Page, Problem> {
+    let source = view
+        .snapshot
+        .sources
+        .iter()
+        .find(|source| &*source.name == name);
+    let source =
+        source.ok_or_else(|| Problem::new(404, format!("There is no source {name:?}.")))?;
+    Ok(Page {
+        title: name.to_owned(),
+        parts: vec![
+            layout::state(view, name),
+            Part::live("source", facts(view, source)),
+            Part::live("fetches", fetches(view, source)),
+            Part::live("issues", issues(source)),
+            Part::live("values", values(view, source)),
+        ],
+    })
+}
+
+fn facts(view: &View, source: &Source) -> Markup {
+    let health = &source.health;
+    html! {
+        h1 { (source.name) }
+        dl {
+            dt { "State" } dd { (state(source)) }
+            @if let Some(failure) = health.current_failure() {
+                dt { "Cause" } dd { code { (failure.cause.name()) } ": " (safe(&failure.detail)) }
+            }
+            @if let Some(since) = health.failing_since {
+                dt { "Failing since" } dd { (past(view, since)) }
+            }
+            dt { "Last success" }
+            dd { @match health.last_success { Some(at) => (past(view, at)), None => "never" } }
+            dt { "Next fetch" } dd { (next(view, source)) }
+            dt { "Interval" } dd { "every " (words(source.every)) }
+            dt { "Succeeded" } dd { (rate(source)) }
+            dt { "Calls" }
+            dd {
+                code { (source.calls) }
+                @if !source.summary.is_empty() { ": " (source.summary) }
+            }
+            @if health.attempts > 0 {
+                dt { "Newest answer" }
+                dd { (bytes(health.last_bytes)) " in " (health.last_duration.as_millis()) " ms" }
+            }
+            @if let Some(attribution) = &source.attribution {
+                dt { "Credit" } dd { (attribution) }
+            }
+        }
+    }
+}
+
+/// A strip of marks, newest on the right, each with its story in the title; and the same as a
+/// table for whoever cannot point at a mark.
+fn fetches(view: &View, source: &Source) -> Markup {
+    let recent = &source.health.recent;
+    html! {
+        h2 { "Recent fetches" }
+        @if recent.is_empty() {
+            p class="quiet" { "None yet." }
+        } @else {
+            ol class="strip" aria-hidden="true" {
+                @for fetch in recent {
+                    li class=(class(fetch.end)) title=(story(view, fetch)) { (mark(fetch.end)) }
+                }
+            }
+            details {
+                summary { "As a table" }
+                table {
+                    thead {
+                        tr {
+                            th scope="col" { "When" }
+                            th scope="col" { "Outcome" }
+                            th scope="col" class="figure" { "Took" }
+                        }
+                    }
+                    tbody {
+                        @for fetch in recent.iter().rev() {
+                            tr {
+                                th scope="row" { (past(view, fetch.at)) }
+                                td data-label="Outcome" { (outcome(fetch.end)) }
+                                td data-label="Took" class="figure" {
+                                    (fetch.duration.as_millis()) " ms"
+                                }
+                            }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn class(end: FetchEnd) -> &'static str {
+    match end {
+        FetchEnd::Whole | FetchEnd::Unchanged => "pass",
+        FetchEnd::Partly { .. } => "warn",
+        FetchEnd::Failed(_) => "fail",
+    }
+}
+
+/// Colour is never the only sign.
+fn mark(end: FetchEnd) -> &'static str {
+    match end {
+        FetchEnd::Whole => "✓",
+        FetchEnd::Unchanged => "=",
+        FetchEnd::Partly { .. } => "▲",
+        FetchEnd::Failed(_) => "✕",
+    }
+}
+
+fn outcome(end: FetchEnd) -> String {
+    match end {
+        FetchEnd::Whole => "fine".to_owned(),
+        FetchEnd::Unchanged => "unchanged (304)".to_owned(),
+        FetchEnd::Partly { issues } => {
+            format!("fine but for {}", super::overview::count(issues, "issue"))
+        }
+        FetchEnd::Failed(cause) => format!("failed ({}): {}", cause.name(), why(cause)),
+    }
+}
+
+fn story(view: &View, fetch: &Fetch) -> String {
+    let at = local(wall_of(fetch.at, view.now), &view.settings.timezone);
+    format!(
+        "{at}, {} ms: {}",
+        fetch.duration.as_millis(),
+        outcome(fetch.end)
+    )
+}
+
+fn issues(source: &Source) -> Markup {
+    let issues = &source.health.issues;
+    html! {
+        h2 { "Issues of the newest response" }
+        @if issues.is_empty() {
+            p class="quiet" { "None." }
+        } @else {
+            table {
+                thead {
+                    tr {
+                        th scope="col" { "Where" }
+                        th scope="col" { "Reason" }
+                        th scope="col" { "Expected" }
+                        th scope="col" { "Found" }
+                    }
+                }
+                tbody {
+                    @for issue in issues {
+                        tr {
+                            th scope="row" { code { (key_name(&issue.pointer)) } }
+                            td data-label="Reason" { code { (issue.reason.name()) } }
+                            td data-label="Expected" { (issue.expected) }
+                            td data-label="Found" { (issue.found) }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn values(view: &View, source: &Source) -> Markup {
+    let records: Vec<_> = view
+        .snapshot
+        .records
+        .iter()
+        .filter(|record| record.sources.contains(&source.name))
+        .collect();
+    html! {
+        h2 { "Values" }
+        @if records.is_empty() {
+            p class="quiet" { "It gives none at the moment." }
+        } @else {
+            table {
+                thead {
+                    tr {
+                        th scope="col" { "Key" }
+                        th scope="col" class="figure" { "Value" }
+                        th scope="col" { "Observed" }
+                    }
+                }
+                tbody {
+                    @for record in records {
+                        tr class=[record.stale.then_some("stale")] {
+                            th scope="row" {
+                                a href=(format!("/web/key/{}", encode(&record.key))) {
+                                    (key_name(&record.key))
+                                }
+                            }
+                            td data-label="Value" class="figure" { (value(record)) }
+                            td data-label="Observed" { (age(view, record)) }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::domain::health::Cause;
+    use crate::monitor::testing::{self, body, golden, request};
+
+    #[test]
+    fn tells_how_fetches_went_and_what_was_wrong() {
+        let monitor = testing::healthy()
+            .failing("weather", Cause::Dns, 1_380)
+            .monitor();
+        let answer = monitor.cold(&request("/web/source/weather", &[]));
+        golden("source_failing.html", body(&answer));
+        let answer = monitor.cold(&request("/web/source/meter", &[]));
+        golden("source_with_issues.html", body(&answer));
+    }
+}

@@ -1,0 +1,187 @@
+//! The last 24 hours of a key as a line of a few pixels, and where it is heading.
+//!
+//! Read from history at most every couple of minutes and kept here, in a mutex that is never
+//! held while reading; workers alone come here.
+
+use std::collections::BTreeMap;
+use std::fmt::Write;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use maud::{Markup, html};
+
+use super::View;
+use super::chart::Scale;
+use crate::domain::history::{Bucket, HistoryQuery};
+use crate::domain::snapshot::Record;
+use crate::domain::time::{Mono, Wall};
+use crate::limits;
+
+/// The sparklines read last, by key.
+#[derive(Default)]
+pub struct Sparklines(Mutex<BTreeMap<Arc<str>, (Mono, Sparkline)>>);
+
+/// One key's last day.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Sparkline {
+    path: String,
+    heading: Heading,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Heading {
+    Up,
+    Level,
+    Down,
+}
+
+const DAY: Duration = Duration::from_secs(86_400);
+
+impl Sparklines {
+    /// The line of a record; none for texts and for what has no history.
+    pub fn of(&self, view: &View, record: &Record) -> Option<Sparkline> {
+        record.value.number()?;
+        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let now = view.now.mono;
+        match kept.get(&record.key) {
+            Some((read, line)) if now.since(*read) < limits::SPARKLINE_TIME => {
+                return Some(line.clone()).filter(|line| !line.path.is_empty());
+            }
+            _ => {}
+        }
+        // What is kept is what is shown: keys that went away go with the rest.
+        if kept.len() >= 2 * limits::TILES {
+            kept.clear();
+        }
+        drop(kept);
+        let query = HistoryQuery {
+            key: record.key.clone(),
+            from: view.now.wall.before(DAY),
+            to: view.now.wall,
+            points: limits::SPARKLINE_POINTS,
+        };
+        let buckets = (view.history)(&query).unwrap_or_default();
+        let line = Sparkline::new(&buckets, query.from, query.to, record.stale_after);
+        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        kept.insert(record.key.clone(), (now, line.clone()));
+        Some(line).filter(|line| !line.path.is_empty())
+    }
+}
+
+impl Sparkline {
+    fn new(buckets: &[Bucket], from: Wall, to: Wall, stale_after: Duration) -> Sparkline {
+        let scale = Scale::new(from, to, buckets, 200.0, 36.0);
+        let mut path = String::new();
+        for run in super::chart::runs(buckets, stale_after) {
+            for (at, bucket) in run.iter().enumerate() {
+                let command = if at == 0 { 'M' } else { 'L' };
+                let (x, y) = (scale.x(bucket.from), scale.y(bucket.mean));
+                // Writing to a String cannot fail.
+                let _ = write!(path, "{command}{x:.0} {y:.1}");
+            }
+            if run.len() == 1 {
+                path.push_str("h0");
+            }
+        }
+        Sparkline {
+            path,
+            heading: heading(buckets),
+        }
+    }
+
+    pub fn line(&self) -> Markup {
+        html! {
+            svg class="spark" viewBox="0 0 200 36" preserveAspectRatio="none" aria-hidden="true" {
+                path d=(self.path) {}
+            }
+        }
+    }
+
+    pub fn arrow(&self) -> Markup {
+        let (mark, words) = match self.heading {
+            Heading::Up => ("↗", "rising"),
+            Heading::Level => ("→", "level"),
+            Heading::Down => ("↘", "falling"),
+        };
+        html! {
+            " " span class="trend" role="img" aria-label=(words) title=(words) { (mark) }
+        }
+    }
+}
+
+/// Where the newest eighth stands to the eighth before it, measured by the day's spread.
+fn heading(buckets: &[Bucket]) -> Heading {
+    let part = (buckets.len() / 8).max(1);
+    let (Some(newest), Some(before)) = (
+        buckets.len().checked_sub(part).map(|at| &buckets[at..]),
+        buckets
+            .len()
+            .checked_sub(2 * part)
+            .map(|at| &buckets[at..at + part]),
+    ) else {
+        return Heading::Level;
+    };
+    let mean = |part: &[Bucket]| part.iter().map(|b| b.mean / part.len() as f64).sum::<f64>();
+    let lowest = buckets.iter().map(|b| b.mean).fold(f64::INFINITY, f64::min);
+    let highest = buckets
+        .iter()
+        .map(|b| b.mean)
+        .fold(f64::NEG_INFINITY, f64::max);
+    let share = (mean(newest) - mean(before)) / (highest - lowest);
+    match share {
+        share if share > 0.05 => Heading::Up,
+        share if share < -0.05 => Heading::Down,
+        _ => Heading::Level,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn bucket(hour: i64, mean: f64) -> Bucket {
+        Bucket {
+            from: Wall(hour * 3_600_000),
+            seconds: 3_600,
+            count: 1,
+            min: mean,
+            mean,
+            max: mean,
+            last: mean,
+        }
+    }
+
+    #[test]
+    fn a_line_says_where_it_is_heading() {
+        let line = |means: &[f64]| -> Vec<Bucket> {
+            means
+                .iter()
+                .enumerate()
+                .map(|(hour, mean)| bucket(hour as i64, *mean))
+                .collect()
+        };
+        for (means, expected) in [
+            (&[][..], Heading::Level),
+            (&[1.0], Heading::Level),
+            (&[1.0, 2.0], Heading::Up),
+            (&[2.0, 1.0], Heading::Down),
+            (&[5.0, 5.0, 5.0], Heading::Level),
+            (&[0.0, 100.0, 50.0, 51.0], Heading::Level),
+        ] {
+            assert_eq!(heading(&line(means)), expected, "{means:?}");
+        }
+    }
+
+    #[test]
+    fn a_gap_in_history_is_a_gap_in_the_line() {
+        let buckets = [bucket(0, 1.0), bucket(1, 2.0), bucket(9, 3.0)];
+        let hour = Duration::from_secs(3_600);
+        let line = Sparkline::new(&buckets, Wall(0), Wall(24 * 3_600_000), hour);
+        assert_eq!(line.path.matches('M').count(), 2);
+        assert!(
+            line.path.ends_with("h0"),
+            "a lone point is a dot: {}",
+            line.path
+        );
+    }
+}

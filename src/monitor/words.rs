@@ -1,0 +1,404 @@
+//! The node's state in words: what is wrong, since when, and why.
+//!
+//! Pure; any thread. `/status` and the pages say the same because both ask here.
+
+use std::time::Duration;
+
+use jiff::tz::TimeZone;
+
+use crate::domain::health::{Cause, SourceState, Storage};
+use crate::domain::snapshot::{Record, Snapshot, Source, Verdict};
+use crate::domain::time::{Moment, Trust, Wall, words};
+use crate::limits;
+
+/// How all is, for a person and for a program.
+#[derive(Debug, Clone, PartialEq)]
+pub struct State {
+    pub verdict: Verdict,
+    /// One sentence.
+    pub headline: String,
+    /// What is wrong besides, a sentence each.
+    pub further: Vec<String>,
+}
+
+/// Judges everything that can be wrong, the worst first.
+pub fn state(snapshot: &Snapshot, storage: &Storage, now: Moment, started: Moment) -> State {
+    let mut troubles = Vec::new();
+    if let Some(alert) = &snapshot.alert {
+        troubles.push(format!("An alert is open: {alert}."));
+    }
+    troubles.extend(failing_sources(snapshot, now));
+    troubles.extend(stale_records(snapshot, now));
+    if let Some(trouble) = &storage.trouble {
+        let waiting = match storage.rows_waiting {
+            0 => String::new(),
+            rows => format!(" {rows} readings wait in memory."),
+        };
+        let trouble = safe(trouble);
+        troubles.push(format!("Readings cannot be stored: {trouble}.{waiting}").replace("..", "."));
+    }
+    troubles.extend(clock(now, started));
+    if snapshot.left_out > 0 {
+        let left_out = snapshot.left_out;
+        troubles.push(format!(
+            "{left_out} values are left out: this node takes {}.",
+            limits::RECORDS_IN_ALL
+        ));
+    }
+    let verdict = match snapshot.verdict() {
+        Verdict::Pass if !troubles.is_empty() => Verdict::Warn,
+        verdict => verdict,
+    };
+    let headline = match verdict {
+        Verdict::Pass => all_is_well(snapshot),
+        _ if troubles.is_empty() => waiting(snapshot),
+        _ => troubles.remove(0),
+    };
+    State {
+        verdict,
+        headline,
+        further: troubles,
+    }
+}
+
+fn all_is_well(snapshot: &Snapshot) -> String {
+    match snapshot.sources.as_slice() {
+        [] => "All values are fresh.".to_owned(),
+        [only] => format!("All is well: {} is fresh.", only.name),
+        [_, _] => "All is well: both sources are fresh.".to_owned(),
+        sources => format!("All {} sources are fresh.", sources.len()),
+    }
+}
+
+fn waiting(snapshot: &Snapshot) -> String {
+    match snapshot.sources.as_slice() {
+        [] => "There are no sources: nothing is configured.".to_owned(),
+        [only] => format!("Waiting for the first answer of {}.", only.name),
+        sources => format!(
+            "Waiting for the first answers of {} sources.",
+            sources.len()
+        ),
+    }
+}
+
+/// One sentence for one, one sentence for all where none answers, else one each.
+fn failing_sources(snapshot: &Snapshot, now: Moment) -> Vec<String> {
+    let is_failing = |source: &&Source| source.health.state() == SourceState::Failing;
+    let failing: Vec<&Source> = snapshot.sources.iter().filter(is_failing).collect();
+    let is_below_http = |source: &&Source| {
+        source
+            .health
+            .current_failure()
+            .is_some_and(|failure| failure.cause.is_below_http())
+    };
+    if failing.len() > 1
+        && failing.len() == snapshot.sources.len()
+        && failing.iter().all(is_below_http)
+    {
+        let since = failing
+            .iter()
+            .filter_map(|source| source.health.failing_since);
+        let longest = since
+            .map(|since| now.mono.since(since.mono))
+            .min()
+            .unwrap_or_default();
+        return vec![format!(
+            "None of the {} sources can be reached for {}: this node's own network seems to be down.",
+            failing.len(),
+            words(longest)
+        )];
+    }
+    let sentence = |source: &&Source| {
+        let why = source
+            .health
+            .current_failure()
+            .map_or("", |failure| why(failure.cause));
+        match silence(source, now) {
+            Some(silence) => format!("{} has not answered for {silence}: {why}.", source.name),
+            None => format!("{} has never answered: {why}.", source.name),
+        }
+    };
+    failing.iter().map(sentence).collect()
+}
+
+/// How long a failing source gives nothing: since its last success, else since its failures
+/// began. `None` for one that never answered at all since the start.
+fn silence(source: &Source, now: Moment) -> Option<String> {
+    let last = source.health.last_success?;
+    Some(words(now.mono.since(last.mono)))
+}
+
+/// What is stale, whether a failing source explains it or not: it is what displays show.
+fn stale_records(snapshot: &Snapshot, now: Moment) -> Option<String> {
+    let stale: Vec<&Record> = snapshot
+        .records
+        .iter()
+        .filter(|record| record.stale)
+        .collect();
+    let first = stale.first()?;
+    let oldest = stale
+        .iter()
+        .filter_map(|record| record.stamp.age(now))
+        .max();
+    let old = |before: &str| match oldest {
+        Some(age) => format!(", {before}{} old", words(age)),
+        None => String::new(),
+    };
+    Some(match (stale.len(), snapshot.records.len()) {
+        (1, _) => format!("{} is stale{}.", first.key, old("")),
+        (count, all) if count == all => {
+            format!("All {count} values are stale{}.", old("the oldest "))
+        }
+        (count, all) => format!("{count} of {all} values are stale{}.", old("the oldest ")),
+    })
+}
+
+fn clock(now: Moment, started: Moment) -> Option<String> {
+    let sentence = match now.trust {
+        Trust::Trusted => return None,
+        Trust::Untrusted => {
+            "The clock of this machine is not set: times may be wrong, and readings wait to be stored."
+        }
+        // Sources vouch for it soon after the start, where they can.
+        Trust::Unknown if now.mono.since(started.mono) <= limits::CLOCK_PATIENCE => return None,
+        Trust::Unknown => "Nobody vouches for the clock of this machine: times may be wrong.",
+    };
+    Some(sentence.to_owned())
+}
+
+/// A cause as the end of a sentence: "weather has not answered for 5 min: …".
+pub fn why(cause: Cause) -> &'static str {
+    match cause {
+        Cause::Clock => "this node's clock is wrong, so that its certificate cannot be judged",
+        Cause::Network => "there is no network",
+        Cause::Dns => "its name cannot be resolved",
+        Cause::Connect => "it takes no connection",
+        Cause::Tls => "no secure connection can be made",
+        Cause::Timeout => "it takes too long",
+        Cause::TooLarge => "its answer is too large",
+        Cause::Protocol => "its answer is broken",
+        Cause::Redirect => "it sends elsewhere, and that cannot be followed",
+        Cause::HttpStatus => "it answers with an error",
+        Cause::RateLimited => "it says that it is asked too often",
+        Cause::NotJson => "its answer is not JSON",
+        Cause::Schema => "its answer is not what its description says",
+        Cause::Empty => "its answer holds nothing that was asked for",
+    }
+}
+
+/// A detail made elsewhere, as it may be shown: one line, and no query string in any URL.
+pub fn safe(detail: &str) -> String {
+    let word = |word: &str| match word
+        .find("://")
+        .and_then(|at| Some(at + word[at..].find(['?', '#'])?))
+    {
+        Some(query) => format!("{}?…", &word[..query]),
+        None => word.to_owned(),
+    };
+    let line: String = detail
+        .chars()
+        .map(|c| if c.is_control() { ' ' } else { c })
+        .collect();
+    let words: Vec<String> = line.split(' ').map(word).collect();
+    words.join(" ")
+}
+
+/// When a moment of the past was, by what is known of the clock now: what was stamped
+/// before the clock was set is put right.
+pub fn wall_of(past: Moment, now: Moment) -> Wall {
+    match past.trust.is_trusted() || !now.trust.is_trusted() {
+        true => past.wall,
+        false => now.wall_at(past.mono),
+    }
+}
+
+/// Local time for a `title`: `2025-10-30 21:00:00 CET`.
+pub fn local(wall: Wall, zone: &TimeZone) -> String {
+    zoned(wall, zone)
+        .strftime("%Y-%m-%d %H:%M:%S %Z")
+        .to_string()
+}
+
+pub fn zoned(wall: Wall, zone: &TimeZone) -> jiff::ZonedDateTime {
+    let instant = jiff::Timestamp::from_millisecond(wall.0).unwrap_or_default();
+    instant.to_zoned_datetime(zone.clone())
+}
+
+/// An age: `now`, `8 s ago`, `5 h ago`; past an hour without the minutes.
+pub fn ago(age: Duration) -> String {
+    match age.as_secs() {
+        0..=1 => "now".to_owned(),
+        7_200..=172_799 => format!("{} h ago", age.as_secs() / 3_600),
+        _ => format!("{} ago", words(age)),
+    }
+}
+
+/// A span of time ahead.
+pub fn ahead(wait: Duration) -> String {
+    match wait.as_secs() {
+        0..=1 => "now".to_owned(),
+        _ => format!("in {}", words(wait)),
+    }
+}
+
+/// Bytes in a unit that suits their size.
+pub fn bytes(count: u64) -> String {
+    let (mut size, mut unit) = (count as f64, "B");
+    for larger in ["kB", "MB", "GB", "TB"] {
+        if size < 1_000.0 {
+            break;
+        }
+        size /= 1_000.0;
+        unit = larger;
+    }
+    match unit {
+        "B" => format!("{count} B"),
+        _ if size < 10.0 => format!("{size:.1} {unit}"),
+        _ => format!("{size:.0} {unit}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::{self, Scene};
+    use super::*;
+
+    /// A story: what happened, the verdict, the sentence.
+    #[test]
+    fn one_sentence_says_whether_all_is_well() {
+        use Verdict::*;
+        let rows: [(&str, Scene, Verdict, &str); 12] = [
+            (
+                "fresh",
+                testing::healthy(),
+                Pass,
+                "All is well: both sources are fresh.",
+            ),
+            (
+                "nothing configured",
+                Scene::default(),
+                Fail,
+                "There are no sources: nothing is configured.",
+            ),
+            (
+                "just started",
+                testing::just_started(),
+                Fail,
+                "Waiting for the first answers of 2 sources.",
+            ),
+            (
+                "a dead source",
+                testing::healthy().failing("weather", Cause::Dns, 1_380),
+                Warn,
+                "weather has not answered for 23 min: its name cannot be resolved.",
+            ),
+            (
+                "never an answer",
+                testing::just_started().failing("weather", Cause::Tls, 60),
+                Fail,
+                "weather has never answered: no secure connection can be made.",
+            ),
+            (
+                "the network is down",
+                testing::healthy()
+                    .failing("weather", Cause::Dns, 600)
+                    .failing("meter", Cause::Timeout, 300),
+                Warn,
+                "None of the 2 sources can be reached for 5 min: this node's own network seems to be down.",
+            ),
+            (
+                "both fail, each in its way",
+                testing::healthy()
+                    .failing("weather", Cause::HttpStatus, 600)
+                    .failing("meter", Cause::Dns, 300),
+                Warn,
+                "weather has not answered for 10 min: it answers with an error.",
+            ),
+            (
+                "one value is stale",
+                testing::healthy().stale(&["humidity"]),
+                Warn,
+                "humidity is stale, 8 s old.",
+            ),
+            (
+                "several are",
+                testing::healthy().stale(&["humidity", "power"]),
+                Warn,
+                "2 of 4 values are stale, the oldest 8 s old.",
+            ),
+            (
+                "all are",
+                testing::healthy().stale(&["temperature", "humidity", "sky", "power"]),
+                Fail,
+                "All 4 values are stale, the oldest 5 min old.",
+            ),
+            (
+                "the disk is full",
+                testing::healthy().storage_trouble("the disk is full"),
+                Warn,
+                "Readings cannot be stored: the disk is full. 12 readings wait in memory.",
+            ),
+            (
+                "the clock is not set",
+                testing::healthy().trust(Trust::Untrusted),
+                Warn,
+                "The clock of this machine is not set: times may be wrong, and readings wait to be stored.",
+            ),
+        ];
+        for (story, scene, verdict, headline) in rows {
+            let state = scene.state();
+            assert_eq!(state.headline, headline, "{story}");
+            assert_eq!(state.verdict, verdict, "{story}");
+        }
+    }
+
+    #[test]
+    fn what_is_wrong_besides_is_said_too() {
+        let scene = testing::healthy()
+            .failing("weather", Cause::Dns, 1_380)
+            .stale(&["temperature", "humidity", "power"])
+            .storage_trouble("the disk is full");
+        let expected = [
+            "3 of 4 values are stale, the oldest 5 min old.",
+            "Readings cannot be stored: the disk is full. 12 readings wait in memory.",
+        ];
+        assert_eq!(scene.state().further, expected);
+    }
+
+    #[test]
+    fn an_unknown_clock_is_trouble_only_when_nobody_vouches_in_time() {
+        let unknown = testing::healthy().trust(Trust::Unknown);
+        assert_eq!(unknown.state().verdict, Verdict::Warn);
+        let young = unknown.started_ago(Duration::from_secs(60));
+        assert_eq!(young.state().verdict, Verdict::Pass);
+    }
+
+    #[test]
+    fn details_are_shown_without_queries_and_on_one_line() {
+        for (detail, expected) in [
+            (
+                "the name api.example cannot be resolved",
+                "the name api.example cannot be resolved",
+            ),
+            (
+                "GET https://a.example/v1?key=secret&x=1 gave 500",
+                "GET https://a.example/v1?… gave 500",
+            ),
+            ("why? nobody knows", "why? nobody knows"),
+            ("a\nb", "a b"),
+        ] {
+            assert_eq!(safe(detail), expected);
+        }
+    }
+
+    #[test]
+    fn sizes_and_ages_in_words() {
+        assert_eq!(bytes(999), "999 B");
+        assert_eq!(bytes(1_500), "1.5 kB");
+        assert_eq!(bytes(36_000_000), "36 MB");
+        assert_eq!(ago(Duration::from_millis(900)), "now");
+        assert_eq!(ago(Duration::from_secs(8)), "8 s ago");
+        assert_eq!(ago(Duration::from_secs(18_720)), "5 h ago");
+        assert_eq!(ahead(Duration::from_secs(300)), "in 5 min");
+    }
+}
