@@ -1,0 +1,191 @@
+#!/usr/bin/env python3
+"""Where the checks get tools that are not Rust's: from Debian and PyPI, into target/tools.
+
+    .ci/tools.py promtool          prints the path of a tool, fetching it first if need be
+    .ci/tools.py --list            what there is
+
+Owns target/tools and nothing else. Debian packages are unpacked there rather than
+installed, so no service starts and no root is needed; only what must sit in the system
+(a browser, Debian's own Rust) is installed, and only by root. What cannot be had raises
+`Missing`, whose text goes behind NOT CHECKED.
+"""
+
+import os
+import pathlib
+import shutil
+import subprocess
+import sys
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+TOOLS = ROOT / "target" / "tools"
+
+# PyPI packages by venv, pinned so that a new release is a commit and not a surprise.
+PYPI = {
+    "cross": ["ziglang==0.17.1", "cargo-zigbuild==0.24.0"],
+    "glances": ["glances[web]==4.5.8"],
+    "jupyter": ["jupyter_server==2.21.1"],
+    "openapi": ["openapi-spec-validator==0.9.0"],
+    "schemathesis": ["schemathesis==4.32.5"],
+    "fastapi": ["fastapi==0.165.0", "uvicorn==0.54.0"],
+}
+
+# Tools unpacked from Debian: the package that holds it, its path, what else it links.
+UNPACKED = {
+    "promtool": ("prometheus", "usr/bin/promtool", []),
+    "prometheus": ("prometheus", "usr/bin/prometheus", []),
+    "netdata": (
+        "netdata-core",
+        "usr/sbin/netdata",
+        ["libmnl0", "libnetfilter-acct1", "libuv1", "libjson-c5", "libcap2"],
+    ),
+    "netdata-swagger": ("netdata-web", "usr/share/netdata/web/netdata-swagger.yaml", []),
+    "qemu-aarch64": ("qemu-user-static", "usr/bin/qemu-aarch64-static", []),
+    "qemu-arm": ("qemu-user-static", "usr/bin/qemu-arm-static", []),
+    "systemd-analyze": ("systemd", "usr/bin/systemd-analyze", ["libsystemd-shared"]),
+    "wrk": ("wrk", "usr/bin/wrk", ["libluajit-5.1-2"]),
+    "nginx": ("nginx", "usr/sbin/nginx", []),
+    "slowhttptest": ("slowhttptest", "usr/bin/slowhttptest", []),
+}
+
+# Tools that Debian must install: the commands to look for, then the packages.
+INSTALLED = {
+    "chromium": (["chromium-headless-shell", "chromium"], ["chromium-headless-shell"]),
+    "debian-rust": (["/usr/bin/rustc"], ["rustc-web", "cargo-web", "rust-web-src"]),
+}
+
+
+class Missing(Exception):
+    """A tool that this machine does not have and could not get."""
+
+
+def tool(name):
+    """The path of a tool."""
+    if name in UNPACKED:
+        package, member, links = UNPACKED[name]
+        present = shutil.which(name)
+        if present:
+            return pathlib.Path(present)
+        for needed in [package, *links]:
+            unpack(needed)
+        found = TOOLS / "debian" / package / member
+        if not found.exists():
+            raise Missing(f"{package} of this Debian holds no {member}")
+        return found
+    if name in INSTALLED:
+        commands, packages = INSTALLED[name]
+        for attempt in (False, True):
+            if attempt:
+                install(packages)
+            for command in commands:
+                if found := shutil.which(command):
+                    return pathlib.Path(found)
+        raise Missing(f"{' '.join(packages)} brought no {commands[0]}")
+    raise Missing(f"no tool is called {name}: .ci/tools.py --list")
+
+
+def environment():
+    """What an unpacked program needs in order to find the libraries unpacked beside it."""
+    libraries = [str(d) for d in (TOOLS / "debian").glob("*/usr/lib/x86_64-linux-gnu")]
+    libraries += [str(d) for d in (TOOLS / "debian").glob("*/usr/lib/x86_64-linux-gnu/systemd")]
+    libraries += [str(d) for d in (TOOLS / "debian").glob("*/lib/x86_64-linux-gnu")]
+    return {**os.environ, "LD_LIBRARY_PATH": ":".join(libraries)}
+
+
+def venv(name):
+    """The bin directory of a virtual environment that holds PYPI[name]."""
+    wanted = "\n".join(PYPI[name])
+    home = TOOLS / "venv" / name
+    marker = home / "holds"
+    if not (marker.exists() and marker.read_text() == wanted):
+        shutil.rmtree(home, ignore_errors=True)
+        said = run([sys.executable, "-m", "venv", str(home)], 120)
+        pip = [str(home / "bin" / "python"), "-m", "pip", "install", "--quiet"]
+        said = run([*pip, "--disable-pip-version-check", *PYPI[name]], 300)
+        if said is not None:
+            raise Missing(f"pip could not install {' '.join(PYPI[name])}: {said}")
+        marker.write_text(wanted)
+    return home / "bin"
+
+
+def unpack(package):
+    home = TOOLS / "debian" / package
+    if home.exists():
+        return
+    if not shutil.which("apt-get"):
+        raise Missing(f"{package} comes from Debian, and this is none")
+    downloads = TOOLS / "downloads" / package
+    for attempt in (False, True):
+        if attempt:
+            update_lists()
+        shutil.rmtree(downloads, ignore_errors=True)
+        downloads.mkdir(parents=True)
+        said = run(["apt-get", *APT, "download", package], 180, cwd=downloads)
+        if archive := next(downloads.glob("*.deb"), None):
+            break
+    else:
+        raise Missing(f"apt-get could not download {package}: {said}")
+    half = home.with_name(f"{package}.part")
+    shutil.rmtree(half, ignore_errors=True)
+    half.parent.mkdir(parents=True, exist_ok=True)
+    if said := run(["dpkg-deb", "-x", str(archive), str(half)], 120):
+        raise Missing(f"{package} could not be unpacked: {said}")
+    half.rename(home)
+    shutil.rmtree(downloads, ignore_errors=True)
+
+
+def install(packages):
+    if not shutil.which("apt-get") or os.geteuid() != 0:
+        raise Missing(f"needs, once: sudo apt-get install {' '.join(packages)}")
+    for attempt in (False, True):
+        if attempt:
+            update_lists()
+        said = run(["apt-get", *APT, "install", "--yes", "--no-install-recommends", *packages], 300)
+        if said is None:
+            return
+    raise Missing(f"apt-get could not install {' '.join(packages)}: {said}")
+
+
+APT = ["--quiet", "-oDPkg::Lock::Timeout=120", "-oAPT::Sandbox::User=root"]
+updated = False
+
+
+def update_lists():
+    global updated
+    if not updated and os.geteuid() == 0:
+        run(["apt-get", *APT, "update"], 120)
+    updated = True
+
+
+def run(command, seconds, cwd=ROOT):
+    """Runs quietly; None when all went well, else the last line of what it said."""
+    env = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
+    try:
+        done = subprocess.run(
+            command, cwd=cwd, env=env, timeout=seconds, text=True,
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+        )
+    except subprocess.TimeoutExpired:
+        return f"no end within {seconds} s"
+    if done.returncode == 0:
+        return None
+    return ([line for line in done.stdout.splitlines() if line.strip()] or ["it said nothing"])[-1]
+
+
+def main(arguments):
+    if arguments == ["--list"]:
+        print("\n".join(sorted([*UNPACKED, *INSTALLED, *(f"venv:{v}" for v in PYPI)])))
+        return 0
+    if len(arguments) != 1:
+        print(__doc__)
+        return 2
+    try:
+        kind, _, name = arguments[0].rpartition(":")
+        print(venv(name) if kind == "venv" else tool(name))
+    except Missing as missing:
+        print(f"NOT CHECKED: {arguments[0]}: {missing}", file=sys.stderr)
+        return 3
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,56 @@
+# The habits of this repository. `make` or `make help` lists them.
+#
+# run and test need Rust, a C compiler (for SQLite) and make. e2e, bench and cross fetch
+# what they need from Debian and PyPI into target/tools; what they could not get they name
+# behind NOT CHECKED.
+
+CARGO  ?= cargo
+CORPUS ?= ../shared/openapi-corpus
+TARGET ?= aarch64-unknown-linux-musl
+
+.DEFAULT_GOAL := help
+.PHONY: help run test e2e lint bench corpus cross pi dist deploy fuzz clean
+
+help: ## this list
+	@sed -n 's/^\([a-z0-9]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | while IFS="$$(printf '\t')" read -r name text; do printf '  make %-7s %s\n' "$$name" "$$text"; done
+
+run: ## the whole system with simulated data, no network: open the printed address
+	$(CARGO) run --locked -- demo
+
+test: ## all tests that need no network
+	$(CARGO) test --locked --workspace
+
+e2e: ## stories from outside: Glances' own API, a browser, promtool (STORIES="demo stop")
+	tests/e2e/run $(STORIES)
+
+lint: ## format, clippy, shell, licences and duplicates
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --locked --workspace --all-targets -- -D warnings
+	for script in .ci/run .ci/pi .ci/dist; do bash -n $$script || exit 1; done
+	python3 -c 'import ast, sys; [ast.parse(open(name).read(), name) for name in sys.argv[1:]]' .ci/*.py .ci/cross .ci/supply-chain tests/e2e/*.py tests/e2e/run tests/bench/run
+	.ci/supply-chain
+
+bench: ## speed, memory and size, each beside a baseline of the same run
+	tests/bench/run
+
+corpus: ## published OpenAPI files through codegen (CORPUS=directory)
+	@test -f "$(CORPUS)/oracle.json" || { echo "make corpus: no corpus at $(CORPUS): it holds specs/ and oracle.json; say where it is: make corpus CORPUS=directory"; exit 2; }
+	$(CARGO) run --locked --quiet --release --package codegen --example corpus -- "$(CORPUS)"
+
+cross: ## static ARM binaries with Debian's own Rust, run under qemu
+	.ci/cross
+
+pi: ## one static binary for a Pi, with rustup or Docker (TARGET=arm-unknown-linux-musleabihf for a Zero)
+	.ci/pi $(TARGET)
+
+dist: ## one archive and checksum per target that make pi or make cross built
+	.ci/dist
+
+deploy: ## onto a Pi over SSH
+	@echo "make deploy: not built yet; README says how to copy the binary by hand"; exit 1
+
+fuzz: ## hostile input, bounded and seeded
+	@echo "make fuzz: not built yet"; exit 1
+
+clean: ## everything built or fetched
+	rm -rf target

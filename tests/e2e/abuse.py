@@ -1,0 +1,64 @@
+"""The gate under attack, with the whole program behind it. The attacks and what must hold
+after each are in gate_abuse.py, which also runs by itself against any loopback node."""
+
+import re
+import sys
+import time
+
+from world import (
+    ROOT, Missing, Program, environment, expect, free_port, get, json_server, main_node, not_checked, room, run,
+    story, tool, until,
+)
+
+MIXED_SECONDS = 20
+
+
+@story(seconds=240)
+def gate_abuse():
+    attacks = ROOT / "tests" / "e2e" / "gate_abuse.py"
+    if not attacks.exists():
+        raise Missing("there is no tests/e2e/gate_abuse.py yet")
+    place, port = room("gate-abuse"), free_port()
+    with json_server(lambda path: {f"key{n}": n / 10 for n in range(50)}) as upstream:
+        file = place / "main-node.toml"
+        file.write_text(
+            f'listen = "127.0.0.1:{port}"\ndatabase = "{place / "main-node.db"}"\n\n'
+            f'[[source]]\nname = "meter"\nurl = "http://127.0.0.1:{upstream}/"\nevery = "2s"\n'
+        )
+        node = Program([main_node(), "serve", "--config", file], place / "log", cwd=place)
+        address = f"127.0.0.1:{port}"
+        until(lambda: get(address, "/snapshot").status == 200, 15, lambda: f"the node answers: {node.said()}")
+        command = [sys.executable, attacks, f"http://{address}", "--pid", node.pid, "--mixed-seconds", MIXED_SECONDS]
+        code, out, err = run(command, 180)
+        for line in out.splitlines():
+            print(f"        {line}")
+        expect(code == 0, "every attack of gate_abuse.py is survived", (code, err))
+        slow_clients(address, node)
+        expect(node.running() and "panicked" not in node.said(), "the node lives, and nothing panicked", node.said())
+        lines = [line for line in node.said().splitlines() if re.search(r"refus|abus|shed|limit|drop", line)]
+        expect(len(lines) < 200, "abuse is told in few lines, not one per hit", len(lines))
+        code, seconds = node.stop()
+        expect(code == 0 and seconds < 5, "SIGTERM still ends it with 0 within 5 s", (code, seconds))
+
+
+def slow_clients(address, node):
+    """Debian's slowhttptest, in its modes, while somebody well-behaved goes on asking."""
+    try:
+        slow = tool("slowhttptest")
+    except Missing as missing:
+        not_checked(f"slowhttptest: {missing}")
+        return
+    for mode, name in (("-H", "slow headers"), ("-B", "slow body"), ("-X", "slow reading")):
+        attack = Program(
+            [slow, mode, "-c", 300, "-r", 200, "-i", 1, "-l", 6, "-u", f"http://{address}/snapshot", "-p", 2],
+            node.log.with_name(f"slow{mode}.log"), env=environment(),
+        )
+        worst, answered = 0.0, 0
+        while attack.running():
+            begin = time.monotonic()
+            # From another address: the attacker may use up its own.
+            reply = get(address, "/snapshot", seconds=5, source="127.0.0.9")
+            worst = max(worst, time.monotonic() - begin)
+            answered += reply.status == 200
+            time.sleep(0.02)
+        expect(answered > 20 and worst < 1, f"{name}: {answered} polls from elsewhere answered, the slowest in {worst * 1000:.0f} ms", attack.said()[-800:])

@@ -1,0 +1,392 @@
+//! Style as a test: the import arrows of the design, files that nobody reaches, marks left
+//! behind, hosts that must not be named.
+//!
+//! It reads the source as text, so it needs no build of the program and sees what a
+//! compiler would let pass.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// Who may know whom. A room that is not listed may know every other: `main` and `node`
+/// build the whole, the commands are its user interface.
+const ARROWS: [(&str, &[&str]); 10] = [
+    // Bounds are constants; the core reads them, and nothing else of the crate.
+    ("domain", &["limits"]),
+    ("limits", &[]),
+    ("sys", &["domain", "limits"]),
+    ("api", &["domain", "limits", "sys"]),
+    ("db", &["domain", "limits", "sys"]),
+    // Not even db: node hands the pages a closure that reads history.
+    ("monitor", &["domain", "limits", "sys"]),
+    ("alerts", &["domain", "limits", "sys"]),
+    ("ingest", &["db", "domain", "limits", "sys"]),
+    // Parsed once, against the table of operations that was compiled in.
+    ("config", &["api", "domain", "limits", "sys"]),
+    ("golden", &[]),
+];
+
+/// Where `async` may stand: the gate's one thread, and mail.
+const ASYNC: [&str; 3] = ["src/monitor/gate", "src/monitor/events", "src/alerts/smtp"];
+
+/// Who may see the whole `Config`; every other part gets its slice.
+const WHOLE_CONFIG: [&str; 4] = ["src/main.rs", "src/node", "src/config", "src/commands"];
+
+#[test]
+fn rooms_know_only_whom_the_design_lets_them_know() {
+    let mut found = Vec::new();
+    for file in rust_files("src") {
+        let room = room_of(&file.path);
+        let Some((_, allowed)) = ARROWS.iter().find(|(name, _)| *name == room) else {
+            continue;
+        };
+        for (line, other) in file.rooms_named() {
+            // The golden files' helper is every test's.
+            let is_known = other == room || other == "golden";
+            if !is_known && !allowed.contains(&other.as_str()) {
+                found.push(format!(
+                    "{}:{line}: {room} must not know {other}; it may know: {}",
+                    file.path,
+                    allowed.join(", ")
+                ));
+            }
+        }
+    }
+    assert_none(found);
+}
+
+#[test]
+fn async_code_lives_in_the_gate_the_events_and_the_mail_alone() {
+    let mut found = Vec::new();
+    for file in rust_files("src") {
+        if ASYNC.iter().any(|place| file.path.starts_with(place)) {
+            continue;
+        }
+        for (line, text) in file.code_lines() {
+            let words = [
+                "async fn",
+                "async move",
+                "async {",
+                "async |",
+                ".await",
+                "block_on",
+            ];
+            if words.iter().any(|word| has_word(text, word)) {
+                found.push(format!("{}:{line}: {}", file.path, text.trim()));
+            }
+        }
+    }
+    assert_none(found);
+}
+
+#[test]
+fn only_main_and_node_see_the_whole_configuration() {
+    let mut found = Vec::new();
+    for file in rust_files("src") {
+        if WHOLE_CONFIG
+            .iter()
+            .any(|place| file.path.starts_with(place))
+        {
+            continue;
+        }
+        for (line, text) in file.code_lines() {
+            if has_word(text, "crate::config::Config") {
+                found.push(format!("{}:{line}: {}", file.path, text.trim()));
+            }
+        }
+    }
+    assert_none(found);
+}
+
+#[test]
+fn every_source_file_is_reached_from_its_crate_root() {
+    let mut found = Vec::new();
+    for (root, directory) in [
+        ("src/main.rs", "src"),
+        ("codegen/src/main.rs", "codegen/src"),
+    ] {
+        let files = rust_files(directory);
+        let texts: BTreeMap<&str, &File> = files.iter().map(|file| (&*file.path, file)).collect();
+        // A crate may be a library that its binary uses.
+        let library = format!("{directory}/lib.rs");
+        let mut waiting = vec![root.to_owned(), library];
+        let mut reached = BTreeSet::new();
+        while let Some(path) = waiting.pop() {
+            let Some(file) = texts.get(path.as_str()) else {
+                continue;
+            };
+            if reached.insert(path) {
+                waiting.extend(file.modules_declared());
+            }
+        }
+        found.extend(
+            files
+                .iter()
+                .filter(|file| !reached.contains(&file.path))
+                .map(|file| format!("{}: no `mod` leads here: declare or delete it", file.path)),
+        );
+    }
+    assert_none(found);
+}
+
+#[test]
+fn every_golden_file_is_somebodys() {
+    let sources: Vec<File> = ["src", "codegen", "tests"]
+        .into_iter()
+        .flat_map(rust_files)
+        .collect();
+    let mut found = Vec::new();
+    for path in files_below("tests/golden") {
+        let name = path.rsplit('/').next().unwrap_or(&path);
+        let stem = name.split('.').next().unwrap_or(name);
+        // A test may name the file, or the stem and add the ending.
+        if !sources
+            .iter()
+            .any(|file| file.text.contains(name) || file.text.contains(&format!("\"{stem}\"")))
+        {
+            found.push(format!("{path}: no test names it"));
+        }
+    }
+    assert_none(found);
+}
+
+#[test]
+fn nothing_is_left_for_later() {
+    // Spelled apart, so that this file does not find itself.
+    let marks = [
+        concat!("TO", "DO"),
+        concat!("FIX", "ME"),
+        concat!("XX", "X"),
+        concat!("HA", "CK"),
+        concat!("todo", "!("),
+        concat!("unimplemented", "!("),
+        concat!("dbg", "!("),
+    ];
+    assert_none(lines_with(&marks));
+}
+
+#[test]
+fn no_package_registry_is_named() {
+    let hosts = [
+        concat!("crates", ".io/api"),
+        concat!("static.", "crates.io"),
+        concat!("pypi", ".org"),
+        concat!("files.", "pythonhosted"),
+        concat!("registry.", "npmjs"),
+        concat!("deb.", "debian.org"),
+    ];
+    assert_none(lines_with(&hosts));
+}
+
+#[test]
+fn every_module_says_what_it_owns() {
+    let found = ["src", "codegen/src"]
+        .into_iter()
+        .flat_map(rust_files)
+        .filter(|file| !file.text.starts_with("//!") && !file.is_generated())
+        // A module of tests is named by what it tests.
+        .filter(|file| !file.path.ends_with("tests.rs") && !file.path.contains("/tests/"))
+        .map(|file| {
+            format!(
+                "{}: begin with `//!`: owner, thread, what it must not do",
+                file.path
+            )
+        })
+        .collect();
+    assert_none(found);
+}
+
+// ---- The tree ------------------------------------------------------------------------
+
+struct File {
+    /// From the root of the repository, with `/`.
+    path: String,
+    text: String,
+}
+
+impl File {
+    fn is_generated(&self) -> bool {
+        self.text
+            .lines()
+            .take(5)
+            .any(|line| line.contains("do not edit"))
+    }
+
+    /// Numbered lines that are code: no comment, and nothing below the file's own tests.
+    fn code_lines(&self) -> impl Iterator<Item = (usize, &str)> {
+        let own_tests = self.text.find("#[cfg(test)]\nmod tests {");
+        let code = &self.text[..own_tests.unwrap_or(self.text.len())];
+        code.lines()
+            .enumerate()
+            .map(|(index, line)| (index + 1, line))
+            .filter(|(_, line)| !line.trim_start().starts_with("//"))
+    }
+
+    /// The rooms that code of this file names: `crate::room…`, `use crate::{a, b}`.
+    fn rooms_named(&self) -> Vec<(usize, String)> {
+        let mut rooms = Vec::new();
+        for (line, text) in self.code_lines() {
+            for after in text.split("crate::").skip(1) {
+                if let Some(list) = after.strip_prefix('{') {
+                    // rustfmt keeps a short list on one line; a long one names a room at
+                    // the beginning of each of its lines, which `use` forms here do not.
+                    let firsts = list
+                        .trim_end_matches(['}', ';'])
+                        .split(',')
+                        .map(|part| first_word(part.trim()));
+                    rooms.extend(
+                        firsts
+                            .filter(|word| !word.is_empty())
+                            .map(|word| (line, word)),
+                    );
+                } else {
+                    rooms.push((line, first_word(after)));
+                }
+            }
+        }
+        rooms.retain(|(_, room)| is_room(room));
+        rooms
+    }
+
+    /// Paths that the `mod` lines of this file lead to; those that exist among both forms.
+    fn modules_declared(&self) -> Vec<String> {
+        let (directory, name) = self.path.rsplit_once('/').unwrap_or((".", &self.path));
+        let stem = name.trim_end_matches(".rs");
+        let home = match stem {
+            "main" | "lib" | "mod" => directory.to_owned(),
+            _ => format!("{directory}/{stem}"),
+        };
+        let mut paths = Vec::new();
+        let mut written = None;
+        for line in self.text.lines() {
+            let line = line.trim();
+            if let Some(path) = line
+                .strip_prefix("#[path = \"")
+                .and_then(|rest| rest.strip_suffix("\"]"))
+            {
+                written = Some(format!("{directory}/{path}"));
+                continue;
+            }
+            let Some(declared) = line.strip_suffix(';') else {
+                continue;
+            };
+            let words: Vec<&str> = declared.split_whitespace().collect();
+            if let [.., "mod", module] = words.as_slice() {
+                match written.take() {
+                    Some(path) => paths.push(path),
+                    None => {
+                        paths.push(format!("{home}/{module}.rs"));
+                        paths.push(format!("{home}/{module}/mod.rs"));
+                    }
+                }
+            }
+        }
+        paths
+    }
+}
+
+fn first_word(text: &str) -> String {
+    text.chars()
+        .take_while(|letter| letter.is_ascii_alphanumeric() || *letter == '_')
+        .collect()
+}
+
+/// Modules of the crate root; macros and items of the root are nobody's room.
+fn is_room(name: &str) -> bool {
+    let source = root().join("src");
+    source.join(format!("{name}.rs")).exists() || source.join(name).is_dir()
+}
+
+/// `src/monitor/web/chart.rs` → `monitor`, `src/ingest.rs` → `ingest`.
+fn room_of(path: &str) -> &str {
+    let below = path.strip_prefix("src/").unwrap_or(path);
+    below
+        .split('/')
+        .next()
+        .unwrap_or(below)
+        .trim_end_matches(".rs")
+}
+
+fn root() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn rust_files(directory: &str) -> Vec<File> {
+    files_below(directory)
+        .into_iter()
+        .filter(|path| path.ends_with(".rs"))
+        .map(|path| {
+            let text = fs::read_to_string(root().join(&path)).expect("a source file is readable");
+            File { path, text }
+        })
+        .collect()
+}
+
+/// Paths of all files, from the root of the repository; without what is built or hidden.
+fn files_below(directory: &str) -> Vec<String> {
+    let mut waiting = vec![root().join(directory)];
+    let mut files = Vec::new();
+    while let Some(directory) = waiting.pop() {
+        let Ok(entries) = fs::read_dir(&directory) else {
+            continue;
+        };
+        for entry in entries.flatten() {
+            let path = entry.path();
+            let name = entry.file_name();
+            if ["target", "dist", ".git", "__pycache__"]
+                .iter()
+                .any(|skipped| name == *skipped)
+            {
+                continue;
+            }
+            if path.is_dir() {
+                waiting.push(path);
+            } else {
+                files.push(relative(&path));
+            }
+        }
+    }
+    files.sort();
+    files
+}
+
+fn relative(path: &Path) -> String {
+    let path = path.strip_prefix(root()).unwrap_or(path);
+    path.to_string_lossy().replace('\\', "/")
+}
+
+/// Every line of a text that we wrote and that has one of `words`.
+fn lines_with(words: &[&str]) -> Vec<String> {
+    let mut found = Vec::new();
+    for path in files_below(".") {
+        if path == "Cargo.lock" {
+            continue;
+        }
+        // What is not text has no lines.
+        let Ok(text) = fs::read_to_string(root().join(&path)) else {
+            continue;
+        };
+        for (index, line) in text.lines().enumerate() {
+            if words.iter().any(|word| has_word(line, word)) {
+                found.push(format!("{path}:{}: {}", index + 1, line.trim()));
+            }
+        }
+    }
+    found
+}
+
+/// Whether `line` has `word` with no letter or digit around it.
+fn has_word(line: &str, word: &str) -> bool {
+    line.match_indices(word).any(|(at, _)| {
+        let before = line[..at].chars().next_back();
+        let after = line[at + word.len()..].chars().next();
+        let is_edge =
+            |letter: Option<char>| !letter.is_some_and(|it| it.is_alphanumeric() || it == '_');
+        (word.starts_with('.') || is_edge(before))
+            && (word.ends_with(['(', '{', '|']) || is_edge(after))
+    })
+}
+
+fn assert_none(found: Vec<String>) {
+    assert!(found.is_empty(), "\n{}\n", found.join("\n"));
+}
