@@ -155,3 +155,5 @@ pub const ROUTE_COUNTERS: usize = 192;
 pub const LEFTOVERS: usize = 64;
 /// Bytes of a Unix socket's path, by the kernel's `sun_path` with its closing zero.
 pub const SOCKET_PATH_BYTES: usize = 107;
+/// What threads that only have to notice the stop get for it, on top of what is left.
+pub const STOP_GRACE: Duration = Duration::from_millis(100);
