@@ -239,3 +239,5 @@ pub const SPARKLINE_POINTS: usize = 48;
 /// How long a sparkline is kept before its history is read again: it is 24 h wide and a
 /// pixel or two an hour.
 pub const SPARKLINE_TIME: Duration = Duration::from_secs(120);
+/// What threads that only have to notice the stop get for it, on top of what is left.
+pub const STOP_GRACE: Duration = Duration::from_millis(100);

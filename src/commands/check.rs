@@ -17,7 +17,7 @@ use crate::db::session::{self, Found};
 use crate::domain::reading::Outcome;
 use crate::domain::time::Trust;
 use crate::limits;
-use crate::monitor::gate::bind;
+use crate::monitor::gate::listen::bind;
 use crate::sys::clock::{Clock, SystemClock};
 use crate::sys::disk;
 
