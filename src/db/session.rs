@@ -240,7 +240,7 @@ pub fn open_immutable(path: &Path) -> rusqlite::Result<Connection> {
 }
 
 /// What the node sets on every connection that writes.
-fn tune(connection: &Connection) -> rusqlite::Result<()> {
+pub(super) fn tune(connection: &Connection) -> rusqlite::Result<()> {
     connection.busy_timeout(limits::DATABASE_BUSY)?;
     // A commit that was reported is on the card, whatever happens to the power then.
     connection.pragma_update(None, "synchronous", "FULL")?;
