@@ -106,6 +106,8 @@ fn bytes_written_per_fetch() {
         };
         keep(&mut database, BEGIN + OLD * 10);
         take_log_in(database.connection());
+        let pragma = database.connection().pragma_update(None, "synchronous", "FULL");
+        pragma.expect("it can be set");
         let mut dice = Dice(9);
         let before = written();
         for first in (0..FETCHES).step_by(coalesced) {
