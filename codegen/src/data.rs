@@ -82,8 +82,9 @@ fn forms(api: &Api) -> Vec<Form> {
             uses[answer.schema] += 1;
         }
     }
+    // (A circle has a way in, so one of it is used twice: writing in place ends.)
     let mut inline: Vec<bool> = (0..api.schemas.len())
-        .map(|id| uses[id] == 1 && !api.schemas[id].named && !leads_to_itself(api, id))
+        .map(|id| uses[id] == 1 && !api.schemas[id].named)
         .collect();
     cut_deep(api, &mut inline);
     let mut reserved = vec!["API".to_owned(), "SERVERS".to_owned()];
@@ -103,30 +104,6 @@ fn forms(api: &Api) -> Vec<Form> {
             }
         })
         .collect()
-}
-
-/// Used once and part of a circle: then the circle is its only user's.
-fn leads_to_itself(api: &Api, id: SchemaId) -> bool {
-    let mut seen = vec![id];
-    let mut next = 0;
-    while next < seen.len() && seen.len() < 2_000 {
-        for child in api.schemas[seen[next]]
-            .rules
-            .iter()
-            .flat_map(Rule::children)
-        {
-            if child == id {
-                return true;
-            }
-            // A circle through what stands on its own is cut there.
-            if !api.schemas[child].named && !seen.contains(&child) {
-                seen.push(child);
-            }
-        }
-        next += 1;
-    }
-    // Too large to know: it stands on its own.
-    seen.len() >= 2_000
 }
 
 fn cut_deep(api: &Api, inline: &mut [bool]) {

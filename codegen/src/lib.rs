@@ -23,4 +23,5 @@ pub mod report;
 pub mod security;
 pub mod shapes;
 pub mod spec;
+pub mod values;
 pub mod yaml;

@@ -1,4 +1,4 @@
-use super::super::schema::{Property, Rule, leaf};
+use super::super::schema::{Literal, Property, Rule, Types, leaf};
 use super::*;
 
 static LATITUDE: Schema = Schema {
