@@ -21,6 +21,7 @@ const RUNTIME: &[&str] = &[
     "domain/operation/check.rs",
     "domain/schema.rs",
     "domain/schema/judge.rs",
+    "domain/schema/pack.rs",
     "api/request.rs",
     "api/request/given.rs",
     "api/request/write.rs",

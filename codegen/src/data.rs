@@ -8,6 +8,7 @@ use crate::model::{
     SecurityScheme, Server, Style, Types,
 };
 use crate::names::{self, Scope};
+use crate::packed::{Lines, raw};
 
 /// What a schema is written as where it is referred to.
 enum Form {
@@ -49,7 +50,13 @@ pub fn data(out: &mut String, api: &Api) {
         "        static SERVERS: &[Server] = {};",
         servers(&api.servers)
     );
-    let writer = Writer { api, forms };
+    let lines = Lines::of(api);
+    let _ = writeln!(
+        out,
+        "\n        static SCHEMAS: Pack = Pack::new({});",
+        raw(&lines.text(api))
+    );
+    let writer = Writer { api, forms, lines };
     for operation in &api.operations {
         writer.operation(out, operation);
     }
@@ -64,22 +71,18 @@ pub fn data(out: &mut String, api: &Api) {
 }
 
 fn forms(api: &Api) -> Vec<Form> {
+    // Only parameters have statics; what responses lead to is packed.
     let mut uses = vec![0_usize; api.schemas.len()];
-    let parts = api.operations.iter().flat_map(|operation| {
-        let answers = operation.answers.iter().map(|it| it.schema);
-        answers.chain(operation.parameters.iter().map(|it| it.schema))
-    });
-    let inner = api
-        .schemas
+    let mut open: Vec<SchemaId> = api
+        .operations
         .iter()
-        .flat_map(|it| it.rules.iter().flat_map(Rule::children));
-    for id in parts.chain(inner) {
+        .flat_map(|it| &it.parameters)
+        .map(|it| it.schema)
+        .collect();
+    while let Some(id) = open.pop() {
         uses[id] += 1;
-    }
-    // What an operation answers is referred to twice.
-    for operation in &api.operations {
-        if let Some(answer) = operation.answers.first() {
-            uses[answer.schema] += 1;
+        if uses[id] == 1 {
+            open.extend(api.schemas[id].rules.iter().flat_map(Rule::children));
         }
     }
     // (A circle has a way in, so one of it is used twice: writing in place ends.)
@@ -87,7 +90,7 @@ fn forms(api: &Api) -> Vec<Form> {
         .map(|id| uses[id] == 1 && !api.schemas[id].named)
         .collect();
     cut_deep(api, &mut inline);
-    let mut reserved = vec!["API".to_owned(), "SERVERS".to_owned()];
+    let mut reserved = vec!["API".to_owned(), "SERVERS".to_owned(), "SCHEMAS".to_owned()];
     reserved.extend(api.operations.iter().map(|it| it.static_name.clone()));
     let reserved: Vec<&str> = reserved.iter().map(String::as_str).collect();
     let mut scope = Scope::without(&reserved);
@@ -95,7 +98,9 @@ fn forms(api: &Api) -> Vec<Form> {
         .iter()
         .enumerate()
         .map(|(id, schema)| {
-            if let Some(leaf) = leaf(schema) {
+            if uses[id] == 0 {
+                Form::Leaf("ANY")
+            } else if let Some(leaf) = leaf(schema) {
                 Form::Leaf(leaf)
             } else if inline[id] {
                 Form::Inline
@@ -141,6 +146,7 @@ fn leaf(schema: &Schema) -> Option<&'static str> {
 struct Writer<'a> {
     api: &'a Api,
     forms: Vec<Form>,
+    lines: Lines,
 }
 
 impl Writer<'_> {
@@ -180,11 +186,7 @@ impl Writer<'_> {
             security(&operation.security),
             text(&operation.accept)
         );
-        self.reference(
-            out,
-            operation.answers.first().map_or(ANY, |it| it.schema),
-            3,
-        );
+        self.packed(out, operation.answers.first().map_or(ANY, |it| it.schema));
         out.push_str(",\n            answers: &[");
         for answer in &operation.answers {
             let _ = write!(
@@ -193,7 +195,7 @@ impl Writer<'_> {
                 text(&answer.status),
                 text(&answer.media_type)
             );
-            self.reference(out, answer.schema, 4);
+            self.packed(out, answer.schema);
             out.push_str(" },");
         }
         let _ = write!(
@@ -222,6 +224,16 @@ impl Writer<'_> {
         );
         self.reference(out, parameter.schema, 5);
         out.push_str(",\n                },");
+    }
+
+    fn packed(&self, out: &mut String, id: SchemaId) {
+        let _ = write!(out, "Link::Packed(&SCHEMAS, {})", self.lines.line(id));
+    }
+
+    fn link(&self, out: &mut String, id: SchemaId, indent: usize) {
+        out.push_str("Link::Static(");
+        self.reference(out, id, indent);
+        out.push(')');
     }
 
     fn reference(&self, out: &mut String, id: SchemaId, indent: usize) {
@@ -304,7 +316,7 @@ impl Writer<'_> {
                         text(&property.name),
                         property.required
                     );
-                    self.reference(out, property.schema, indent + 1);
+                    self.link(out, property.schema, indent + 1);
                     out.push_str(" },");
                 }
                 write!(out, "\n{}])", "    ".repeat(indent))
@@ -324,7 +336,7 @@ impl Writer<'_> {
         indent: usize,
     ) -> std::fmt::Result {
         let _ = write!(out, "{name}(");
-        self.reference(out, id, indent);
+        self.link(out, id, indent);
         write!(out, ")")
     }
 
@@ -338,7 +350,7 @@ impl Writer<'_> {
         let _ = write!(out, "{name}(&[");
         for id in ids {
             let _ = write!(out, "\n{}", "    ".repeat(indent + 1));
-            self.reference(out, *id, indent + 1);
+            self.link(out, *id, indent + 1);
             out.push(',');
         }
         write!(out, "\n{}])", "    ".repeat(indent))

@@ -18,6 +18,7 @@ pub mod lower;
 pub mod model;
 pub mod names;
 pub mod node;
+pub mod packed;
 pub mod parameters;
 pub mod report;
 pub mod security;

@@ -50,7 +50,7 @@ const RESERVED_TYPES: &[&str] = &[
     "Variable",
     "Vec",
 ];
-const RESERVED_STATICS: &[&str] = &["API", "SERVERS", "OPERATIONS"];
+const RESERVED_STATICS: &[&str] = &["API", "SERVERS", "SCHEMAS"];
 
 /// A GET as the file has it, before anything of it is judged.
 struct Get<'a> {

@@ -5,7 +5,7 @@
 
 use serde_json::Value;
 
-use super::schema::Schema;
+use super::schema::{Link, Schema};
 
 #[allow(unused_imports)]
 pub use check::{check_arguments, nearest};
@@ -58,7 +58,7 @@ pub struct Operation {
     /// What to ask for: `application/json`.
     pub accept: &'static str,
     /// The schema of the best success response.
-    pub response: &'static Schema,
+    pub response: Link,
     /// Every JSON success response, most exact first.
     pub answers: &'static [Answer],
     pub deprecated: bool,
@@ -69,7 +69,7 @@ pub struct Answer {
     /// `200`, `2XX` or `default`.
     pub status: &'static str,
     pub media_type: &'static str,
-    pub schema: &'static Schema,
+    pub schema: Link,
 }
 
 #[derive(Debug)]
@@ -169,7 +169,7 @@ impl Operation {
                     .answers
                     .iter()
                     .find(|it| it.status.eq_ignore_ascii_case(wanted));
-                answer.map(|answer| answer.schema)
+                answer.map(|answer| answer.schema.get())
             })
     }
 

@@ -9,8 +9,12 @@ use serde_json::Value;
 #[allow(unused_imports)]
 pub use judge::{Drift, DriftKind, Judge, judge};
 
+pub use pack::{Link, Pack};
+
 #[path = "schema/judge.rs"]
 mod judge;
+#[path = "schema/pack.rs"]
+mod pack;
 
 /// A declared schema. Statics may refer to each other in circles (recursive schemas).
 #[derive(Debug)]
@@ -37,12 +41,12 @@ pub enum Rule {
     /// `additionalProperties: false`.
     Closed,
     /// The schema of properties that are not named.
-    Additional(&'static Schema),
-    Items(&'static Schema),
+    Additional(Link),
+    Items(Link),
     /// The first items of a tuple.
-    Prefix(&'static [&'static Schema]),
+    Prefix(&'static [Link]),
     /// `oneOf` or `anyOf`: at least one fits.
-    Variants(&'static [&'static Schema]),
+    Variants(&'static [Link]),
     /// The property whose text says which variant it is.
     Discriminator(&'static str, &'static [(&'static str, usize)]),
     /// A JSON text.
@@ -67,7 +71,7 @@ pub enum Literal {
 pub struct Property {
     pub name: &'static str,
     pub required: bool,
-    pub schema: &'static Schema,
+    pub schema: Link,
 }
 
 /// A set of JSON types.
@@ -244,14 +248,14 @@ impl Schema {
     pub fn items(&self) -> Option<&'static Schema> {
         self.find(|rule| {
             if let Rule::Items(it) = rule {
-                Some(*it)
+                Some(it.get())
             } else {
                 None
             }
         })
     }
 
-    pub fn prefix(&self) -> &'static [&'static Schema] {
+    pub fn prefix(&self) -> &'static [Link] {
         self.find(|rule| {
             if let Rule::Prefix(it) = rule {
                 Some(*it)
@@ -265,7 +269,7 @@ impl Schema {
     pub fn additional(&self) -> Option<&'static Schema> {
         self.find(|rule| {
             if let Rule::Additional(it) = rule {
-                Some(*it)
+                Some(it.get())
             } else {
                 None
             }
@@ -277,7 +281,7 @@ impl Schema {
     }
 
     /// `oneOf` or `anyOf`; a schema has at most a few such lists, this is the first.
-    pub fn variants(&self) -> &'static [&'static Schema] {
+    pub fn variants(&self) -> &'static [Link] {
         self.find(|rule| {
             if let Rule::Variants(it) = rule {
                 Some(*it)

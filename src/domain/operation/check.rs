@@ -3,7 +3,7 @@
 //! Every message is for a tired person: expected, found, what to change. Nothing is altered.
 
 use super::{Argument, ArgumentProblem, Location, Operation, Parameter, Style};
-use crate::domain::schema::{Literal, Schema, Types};
+use crate::domain::schema::{Link, Literal, Schema, Types};
 
 /// Every problem of these arguments, each with what to change; none means it can be called.
 pub fn check_arguments(
@@ -172,7 +172,7 @@ fn misfit(schema: &'static Schema, argument: &Argument, depth: usize) -> Option<
     if !variants.is_empty() {
         let mut first = None;
         for variant in variants {
-            match misfit(variant, argument, depth + 1) {
+            match misfit(variant.get(), argument, depth + 1) {
                 None => return None,
                 some => first = first.or(some),
             }
@@ -200,7 +200,7 @@ fn misfit(schema: &'static Schema, argument: &Argument, depth: usize) -> Option<
         Argument::List(_) => no(),
         Argument::Object(fields) if types.has(Types::OBJECT) => {
             fields.iter().find_map(|(name, value)| {
-                let property = schema.property(name).map(|it| it.schema);
+                let property = schema.property(name).map(|it| it.schema.get());
                 misfit(property.or(schema.additional())?, value, depth + 1)
             })
         }
@@ -230,7 +230,7 @@ fn misfit(schema: &'static Schema, argument: &Argument, depth: usize) -> Option<
 
 /// Variants of one form, like two enums, share the first one's message.
 fn no_variant(
-    variants: &'static [&'static Schema],
+    variants: &'static [Link],
     argument: &Argument,
     first: Option<Misfit>,
 ) -> Option<Misfit> {
@@ -239,7 +239,7 @@ fn no_variant(
         .find(|it| !scalar_misfit(it.types, argument));
     match whole {
         Some(schema) => Some(Misfit {
-            schema,
+            schema: schema.get(),
             found: argument.clone(),
         }),
         None => first,

@@ -8,7 +8,7 @@ use std::collections::HashSet;
 
 use serde_json::Value;
 
-use super::{Literal, Rule, Schema, Types, literal_words, number};
+use super::{Link, Literal, Rule, Schema, Types, literal_words, number};
 
 /// Deeper than serde_json reads, so only a schema that refers to itself gets here.
 const MAX_DEPTH: usize = 160;
@@ -205,7 +205,7 @@ impl Walk {
         for property in properties {
             match fields.get(property.name) {
                 Some(value) => self.step(property.name, |walk| {
-                    walk.value(property.schema, value, depth + 1);
+                    walk.value(property.schema.get(), value, depth + 1);
                 }),
                 None if property.required => self.step(property.name, |walk| {
                     walk.report(
@@ -243,7 +243,7 @@ impl Walk {
         let prefix = schema.prefix();
         let rest = schema.items();
         for (index, item) in items.iter().enumerate() {
-            let Some(schema) = prefix.get(index).copied().or(rest) else {
+            let Some(schema) = prefix.get(index).map(Link::get).or(rest) else {
                 break;
             };
             let (pointer, pattern) = (self.pointer.len(), self.pattern.len());
@@ -295,7 +295,7 @@ impl Walk {
                     pattern: self.pattern.clone(),
                     seen: HashSet::new(),
                 };
-                trial.value(variant, value, depth + 1);
+                trial.value(variant.get(), value, depth + 1);
                 self.steps = trial.steps;
                 if trial.drifts.is_empty() {
                     fits = true;
@@ -375,7 +375,7 @@ fn same_place(pointer: &str, pattern: &str) -> bool {
 
 fn discriminated(
     schema: &'static Schema,
-    variants: &'static [&'static Schema],
+    variants: &'static [Link],
     value: &Value,
 ) -> Option<&'static Schema> {
     let (property, mapping) = schema.find(|rule| match rule {
@@ -384,10 +384,10 @@ fn discriminated(
     })?;
     let said = value.get(property)?.as_str()?;
     let (_, index) = mapping.iter().find(|(name, _)| *name == said)?;
-    variants.get(*index).copied()
+    variants.get(*index).map(Link::get)
 }
 
-fn variant_words(variants: &[&'static Schema]) -> String {
+fn variant_words(variants: &[Link]) -> String {
     let mut words: Vec<String> = Vec::new();
     for variant in variants {
         let one = variant.words();
