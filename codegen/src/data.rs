@@ -8,6 +8,7 @@ use crate::model::{
     SecurityScheme, Server, Style, Types,
 };
 use crate::names::{self, Scope};
+use crate::packed::{Lines, raw};
 
 /// What a schema is written as where it is referred to.
 enum Form {
@@ -49,7 +50,13 @@ pub fn data(out: &mut String, api: &Api) {
         "        static SERVERS: &[Server] = {};",
         servers(&api.servers)
     );
-    let writer = Writer { api, forms };
+    let lines = Lines::of(api);
+    let _ = writeln!(
+        out,
+        "\n        static SCHEMAS: Pack = Pack::new({});",
+        raw(&lines.text(api))
+    );
+    let writer = Writer { api, forms, lines };
     for operation in &api.operations {
         writer.operation(out, operation);
     }
@@ -64,29 +71,26 @@ pub fn data(out: &mut String, api: &Api) {
 }
 
 fn forms(api: &Api) -> Vec<Form> {
+    // Only parameters have statics; what responses lead to is packed.
     let mut uses = vec![0_usize; api.schemas.len()];
-    let parts = api.operations.iter().flat_map(|operation| {
-        let answers = operation.answers.iter().map(|it| it.schema);
-        answers.chain(operation.parameters.iter().map(|it| it.schema))
-    });
-    let inner = api
-        .schemas
+    let mut open: Vec<SchemaId> = api
+        .operations
         .iter()
-        .flat_map(|it| it.rules.iter().flat_map(Rule::children));
-    for id in parts.chain(inner) {
+        .flat_map(|it| &it.parameters)
+        .map(|it| it.schema)
+        .collect();
+    while let Some(id) = open.pop() {
         uses[id] += 1;
-    }
-    // What an operation answers is referred to twice.
-    for operation in &api.operations {
-        if let Some(answer) = operation.answers.first() {
-            uses[answer.schema] += 1;
+        if uses[id] == 1 {
+            open.extend(api.schemas[id].rules.iter().flat_map(Rule::children));
         }
     }
+    // (A circle has a way in, so one of it is used twice: writing in place ends.)
     let mut inline: Vec<bool> = (0..api.schemas.len())
-        .map(|id| uses[id] == 1 && !api.schemas[id].named && !leads_to_itself(api, id))
+        .map(|id| uses[id] == 1 && !api.schemas[id].named)
         .collect();
     cut_deep(api, &mut inline);
-    let mut reserved = vec!["API".to_owned(), "SERVERS".to_owned()];
+    let mut reserved = vec!["API".to_owned(), "SERVERS".to_owned(), "SCHEMAS".to_owned()];
     reserved.extend(api.operations.iter().map(|it| it.static_name.clone()));
     let reserved: Vec<&str> = reserved.iter().map(String::as_str).collect();
     let mut scope = Scope::without(&reserved);
@@ -94,7 +98,9 @@ fn forms(api: &Api) -> Vec<Form> {
         .iter()
         .enumerate()
         .map(|(id, schema)| {
-            if let Some(leaf) = leaf(schema) {
+            if uses[id] == 0 {
+                Form::Leaf("ANY")
+            } else if let Some(leaf) = leaf(schema) {
                 Form::Leaf(leaf)
             } else if inline[id] {
                 Form::Inline
@@ -103,30 +109,6 @@ fn forms(api: &Api) -> Vec<Form> {
             }
         })
         .collect()
-}
-
-/// Used once and part of a circle: then the circle is its only user's.
-fn leads_to_itself(api: &Api, id: SchemaId) -> bool {
-    let mut seen = vec![id];
-    let mut next = 0;
-    while next < seen.len() && seen.len() < 2_000 {
-        for child in api.schemas[seen[next]]
-            .rules
-            .iter()
-            .flat_map(Rule::children)
-        {
-            if child == id {
-                return true;
-            }
-            // A circle through what stands on its own is cut there.
-            if !api.schemas[child].named && !seen.contains(&child) {
-                seen.push(child);
-            }
-        }
-        next += 1;
-    }
-    // Too large to know: it stands on its own.
-    seen.len() >= 2_000
 }
 
 fn cut_deep(api: &Api, inline: &mut [bool]) {
@@ -164,6 +146,7 @@ fn leaf(schema: &Schema) -> Option<&'static str> {
 struct Writer<'a> {
     api: &'a Api,
     forms: Vec<Form>,
+    lines: Lines,
 }
 
 impl Writer<'_> {
@@ -203,11 +186,7 @@ impl Writer<'_> {
             security(&operation.security),
             text(&operation.accept)
         );
-        self.reference(
-            out,
-            operation.answers.first().map_or(ANY, |it| it.schema),
-            3,
-        );
+        self.packed(out, operation.answers.first().map_or(ANY, |it| it.schema));
         out.push_str(",\n            answers: &[");
         for answer in &operation.answers {
             let _ = write!(
@@ -216,7 +195,7 @@ impl Writer<'_> {
                 text(&answer.status),
                 text(&answer.media_type)
             );
-            self.reference(out, answer.schema, 4);
+            self.packed(out, answer.schema);
             out.push_str(" },");
         }
         let _ = write!(
@@ -245,6 +224,16 @@ impl Writer<'_> {
         );
         self.reference(out, parameter.schema, 5);
         out.push_str(",\n                },");
+    }
+
+    fn packed(&self, out: &mut String, id: SchemaId) {
+        let _ = write!(out, "Link::Packed(&SCHEMAS, {})", self.lines.line(id));
+    }
+
+    fn link(&self, out: &mut String, id: SchemaId, indent: usize) {
+        out.push_str("Link::Static(");
+        self.reference(out, id, indent);
+        out.push(')');
     }
 
     fn reference(&self, out: &mut String, id: SchemaId, indent: usize) {
@@ -327,7 +316,7 @@ impl Writer<'_> {
                         text(&property.name),
                         property.required
                     );
-                    self.reference(out, property.schema, indent + 1);
+                    self.link(out, property.schema, indent + 1);
                     out.push_str(" },");
                 }
                 write!(out, "\n{}])", "    ".repeat(indent))
@@ -347,7 +336,7 @@ impl Writer<'_> {
         indent: usize,
     ) -> std::fmt::Result {
         let _ = write!(out, "{name}(");
-        self.reference(out, id, indent);
+        self.link(out, id, indent);
         write!(out, ")")
     }
 
@@ -361,7 +350,7 @@ impl Writer<'_> {
         let _ = write!(out, "{name}(&[");
         for id in ids {
             let _ = write!(out, "\n{}", "    ".repeat(indent + 1));
-            self.reference(out, *id, indent + 1);
+            self.link(out, *id, indent + 1);
             out.push(',');
         }
         write!(out, "\n{}])", "    ".repeat(indent))

@@ -9,8 +9,9 @@ use crate::model::{Api, Operation, Server, Variable};
 use crate::names::{self, Scope};
 use crate::node::{Kind, Node, Place, shortened};
 use crate::report::{LeftOut, Report, Taken};
-use crate::shapes::{Shapes, sentence};
+use crate::shapes::Shapes;
 use crate::spec::{Failure, Spec};
+use crate::values::sentence;
 use crate::{answers, dedupe, parameters, security};
 
 /// What every generated module uses: no operation may be called so.
@@ -49,7 +50,7 @@ const RESERVED_TYPES: &[&str] = &[
     "Variable",
     "Vec",
 ];
-const RESERVED_STATICS: &[&str] = &["API", "SERVERS", "OPERATIONS"];
+const RESERVED_STATICS: &[&str] = &["API", "SERVERS", "SCHEMAS"];
 
 /// A GET as the file has it, before anything of it is judged.
 struct Get<'a> {

@@ -92,7 +92,7 @@ fn scheme(spec: &Spec, name: &str) -> Result<SecurityScheme, Refusal> {
             )));
         }
     };
-    let description = crate::shapes::sentence(node.text_of("description").unwrap_or(""), 100);
+    let description = crate::values::sentence(node.text_of("description").unwrap_or(""), 100);
     Ok(SecurityScheme {
         name: name.to_owned(),
         kind,

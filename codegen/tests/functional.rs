@@ -270,7 +270,7 @@ fn a_header_cannot_smuggle_another() {
 
 #[test]
 fn the_generated_schema_judges_a_response() {
-    let tree = call("getPlacesById").operation.response;
+    let tree = call("getPlacesById").operation.response.get();
     let value = serde_json::json!({
         "value": 100, "kind": "<", "branches": [{"value": 1}, {"value": "x", "kind": 3}],
         "either": {"is": "Leaf", "size": null},

@@ -132,6 +132,15 @@ fn generate(bytes: &[u8]) -> usize {
     };
     match lower::lower(&spec, "mutilated", &[]) {
         Ok((api, report)) => {
+            // Each line of the packed schemas can be read.
+            for line in codegen::packed::Lines::of(&api)
+                .text(&api)
+                .split('\n')
+                .skip(1)
+            {
+                let read = serde_json::from_str::<serde_json::Value>(line);
+                assert!(read.is_ok_and(|it| it.is_object()), "{line}");
+            }
             emit::emit(&[api], "test").len() + report.text().len() + report.json().to_string().len()
         }
         Err(failure) => failure.to_string().len(),

@@ -125,6 +125,134 @@ pub mod open_meteo {
 
         static SERVERS: &[Server] = &[Server { url: "https://api.open-meteo.com", description: "Free for non-commercial use", variables: &[] }];
 
+        static SCHEMAS: Pack = Pack::new(r#"
+{"t":"object","has":["!latitude",2,"!longitude",3,"elevation",4,"generationtime_ms",5,"!utc_offset_seconds",6,"!timezone",7,"timezone_abbreviation",8,"current_units",9,"current",10,"hourly_units",9,"hourly",11,"daily_units",9,"daily",12]}
+{"t":"number","about":"Of the grid cell's centre, degrees north","min":-90.0,"max":90.0,"example":"52.52"}
+{"t":"number","about":"Of the grid cell's centre, degrees east","min":-180.0,"max":180.0,"example":"13.419998"}
+{"t":"number","about":"Metres above the sea","example":"38"}
+{"t":"number","about":"Time to make the answer, ms","min":0.0,"example":"0.0715"}
+{"t":"integer","about":"Of all times from UTC","min":-43200.0,"max":50400.0,"example":"3600"}
+{"t":"string","example":"\"Europe/Berlin\""}
+{"t":"string","example":"\"GMT+1\""}
+{"t":"object","more":13}
+{"t":"object","has":["!time",14,"!interval",15,"temperature_2m",16,"relative_humidity_2m",17,"dew_point_2m",18,"apparent_temperature",19,"is_day",20,"precipitation",21,"rain",22,"showers",23,"snowfall",24,"snow_depth",25,"weather_code",26,"cloud_cover",27,"cloud_cover_low",28,"cloud_cover_mid",29,"cloud_cover_high",30,"pressure_msl",31,"surface_pressure",32,"visibility",33,"wind_speed_10m",34,"wind_direction_10m",35,"wind_gusts_10m",36,"shortwave_radiation",37,"direct_radiation",38,"diffuse_radiation",39,"direct_normal_irradiance",40,"uv_index",41,"sunshine_duration",42,"cape",43,"et0_fao_evapotranspiration",44,"vapour_pressure_deficit",45]}
+{"t":"object","has":["!time",46,"temperature_2m",47,"relative_humidity_2m",48,"dew_point_2m",49,"apparent_temperature",50,"is_day",51,"precipitation",52,"rain",53,"showers",54,"snowfall",55,"snow_depth",56,"weather_code",57,"cloud_cover",58,"cloud_cover_low",59,"cloud_cover_mid",60,"cloud_cover_high",61,"pressure_msl",62,"surface_pressure",63,"visibility",64,"wind_speed_10m",65,"wind_direction_10m",66,"wind_gusts_10m",67,"shortwave_radiation",68,"direct_radiation",69,"diffuse_radiation",70,"direct_normal_irradiance",71,"uv_index",72,"sunshine_duration",73,"cape",74,"et0_fao_evapotranspiration",75,"vapour_pressure_deficit",76,"precipitation_probability",77,"soil_temperature_0cm",78,"soil_moisture_0_to_1cm",79]}
+{"t":"object","has":["!time",46,"weather_code",80,"temperature_2m_max",81,"temperature_2m_min",82,"temperature_2m_mean",83,"apparent_temperature_max",84,"apparent_temperature_min",85,"sunrise",46,"sunset",46,"daylight_duration",86,"sunshine_duration",87,"uv_index_max",88,"uv_index_clear_sky_max",89,"precipitation_sum",90,"rain_sum",91,"showers_sum",92,"snowfall_sum",93,"precipitation_hours",94,"precipitation_probability_max",95,"wind_speed_10m_max",96,"wind_gusts_10m_max",97,"wind_direction_10m_dominant",98,"shortwave_radiation_sum",99,"et0_fao_evapotranspiration",100]}
+{"t":"string","example":"\"°C\""}
+{"t":"any","any":[101,102]}
+{"t":"integer","about":"Seconds between two values","min":1.0,"example":"900"}
+{"t":"number|null","about":"Air temperature at 2 m, °C","min":-90.0,"max":60.0,"example":"11.4"}
+{"t":"number|null","about":"Relative humidity at 2 m, %","min":0.0,"max":100.0,"example":"71"}
+{"t":"number|null","about":"Dew point at 2 m, °C","min":-100.0,"max":40.0,"example":"6.3"}
+{"t":"number|null","about":"Feels-like temperature, °C","min":-100.0,"max":75.0,"example":"9.2"}
+{"t":"integer|null","about":"1 by day, 0 by night","min":0.0,"max":1.0,"example":"1"}
+{"t":"number|null","about":"Rain, showers and snow of the last step, mm","min":0.0,"example":"0.2"}
+{"t":"number|null","about":"Rain of the last step, mm","min":0.0,"example":"0.1"}
+{"t":"number|null","about":"Showers of the last step, mm","min":0.0,"example":"0.1"}
+{"t":"number|null","about":"Snowfall of the last step, cm","min":0.0,"example":"0"}
+{"t":"number|null","about":"Snow on the ground, m","min":0.0,"example":"0"}
+{"t":"integer|null","about":"WMO weather code","min":0.0,"max":99.0,"example":"3"}
+{"t":"number|null","about":"Cloud cover, %","min":0.0,"max":100.0,"example":"64"}
+{"t":"number|null","about":"Low clouds, %","min":0.0,"max":100.0,"example":"40"}
+{"t":"number|null","about":"Clouds of medium height, %","min":0.0,"max":100.0,"example":"22"}
+{"t":"number|null","about":"High clouds, %","min":0.0,"max":100.0,"example":"31"}
+{"t":"number|null","about":"Air pressure at sea level, hPa","min":850.0,"max":1100.0,"example":"1015.6"}
+{"t":"number|null","about":"Air pressure at the ground, hPa","min":300.0,"max":1100.0,"example":"1011.1"}
+{"t":"number|null","about":"Visibility, m","min":0.0,"example":"24140"}
+{"t":"number|null","about":"Wind speed at 10 m, km/h","min":0.0,"max":500.0,"example":"14.8"}
+{"t":"number|null","about":"Wind direction at 10 m, °","min":0.0,"max":360.0,"example":"235"}
+{"t":"number|null","about":"Gusts at 10 m, km/h","min":0.0,"max":600.0,"example":"29.5"}
+{"t":"number|null","about":"Solar radiation, W/m²","min":0.0,"max":1600.0,"example":"182"}
+{"t":"number|null","about":"Direct solar radiation, W/m²","min":0.0,"max":1600.0,"example":"97"}
+{"t":"number|null","about":"Diffuse solar radiation, W/m²","min":0.0,"max":1600.0,"example":"85"}
+{"t":"number|null","about":"Direct radiation on a surface facing the sun, W/m²","min":0.0,"max":1600.0,"example":"240.5"}
+{"t":"number|null","about":"UV index","min":0.0,"max":25.0,"example":"2.4"}
+{"t":"number|null","about":"Sunshine of the last step, s","min":0.0,"max":3600.0,"example":"1240"}
+{"t":"number|null","about":"Convective available potential energy, J/kg","min":0.0,"example":"120"}
+{"t":"number|null","about":"Reference evapotranspiration, mm","min":0.0,"example":"0.06"}
+{"t":"number|null","about":"Vapour pressure deficit, kPa","min":0.0,"example":"0.41"}
+{"t":"array","items":14}
+{"t":"array","items":16}
+{"t":"array","items":17}
+{"t":"array","items":18}
+{"t":"array","items":19}
+{"t":"array","items":20}
+{"t":"array","items":21}
+{"t":"array","items":22}
+{"t":"array","items":23}
+{"t":"array","items":24}
+{"t":"array","items":25}
+{"t":"array","items":26}
+{"t":"array","items":27}
+{"t":"array","items":28}
+{"t":"array","items":29}
+{"t":"array","items":30}
+{"t":"array","items":31}
+{"t":"array","items":32}
+{"t":"array","items":33}
+{"t":"array","items":34}
+{"t":"array","items":35}
+{"t":"array","items":36}
+{"t":"array","items":37}
+{"t":"array","items":38}
+{"t":"array","items":39}
+{"t":"array","items":40}
+{"t":"array","items":41}
+{"t":"array","items":42}
+{"t":"array","items":43}
+{"t":"array","items":44}
+{"t":"array","items":45}
+{"t":"array","items":103}
+{"t":"array","items":104}
+{"t":"array","items":105}
+{"t":"array","items":106}
+{"t":"array","items":107}
+{"t":"array","items":108}
+{"t":"array","items":109}
+{"t":"array","items":110}
+{"t":"array","items":111}
+{"t":"array","items":112}
+{"t":"array","items":113}
+{"t":"array","items":114}
+{"t":"array","items":115}
+{"t":"array","items":116}
+{"t":"array","items":117}
+{"t":"array","items":118}
+{"t":"array","items":119}
+{"t":"array","items":120}
+{"t":"array","items":121}
+{"t":"array","items":122}
+{"t":"array","items":123}
+{"t":"array","items":124}
+{"t":"array","items":125}
+{"t":"array","items":126}
+{"t":"string","example":"\"2025-10-30T20:00\""}
+{"t":"integer"}
+{"t":"number|null","about":"Chance of precipitation, %","min":0.0,"max":100.0,"example":"35"}
+{"t":"number|null","about":"Temperature of the ground, °C","min":-90.0,"max":80.0,"example":"10.9"}
+{"t":"number|null","about":"Soil moisture, m³/m³","min":0.0,"max":1.0,"example":"0.31"}
+{"t":"integer|null","about":"Worst WMO weather code of the day","min":0.0,"max":99.0,"example":"61"}
+{"t":"number|null","about":"Highest air temperature, °C","min":-90.0,"max":60.0,"example":"14.7"}
+{"t":"number|null","about":"Lowest air temperature, °C","min":-90.0,"max":60.0,"example":"7.1"}
+{"t":"number|null","about":"Mean air temperature, °C","min":-90.0,"max":60.0,"example":"10.6"}
+{"t":"number|null","about":"Highest feels-like temperature, °C","min":-100.0,"max":75.0,"example":"12.3"}
+{"t":"number|null","about":"Lowest feels-like temperature, °C","min":-100.0,"max":75.0,"example":"4.8"}
+{"t":"number|null","about":"Daylight, s","min":0.0,"max":86400.0,"example":"34920"}
+{"t":"number|null","about":"Sunshine, s","min":0.0,"max":86400.0,"example":"15480"}
+{"t":"number|null","about":"Highest UV index","min":0.0,"max":25.0,"example":"2.9"}
+{"t":"number|null","about":"Highest UV index under a clear sky","min":0.0,"max":25.0,"example":"3.4"}
+{"t":"number|null","about":"Precipitation, mm","min":0.0,"example":"2.6"}
+{"t":"number|null","about":"Rain, mm","min":0.0,"example":"1.9"}
+{"t":"number|null","about":"Showers, mm","min":0.0,"example":"0.7"}
+{"t":"number|null","about":"Snowfall, cm","min":0.0,"example":"0"}
+{"t":"number|null","about":"Hours with precipitation","min":0.0,"max":24.0,"example":"4"}
+{"t":"number|null","about":"Highest chance of precipitation, %","min":0.0,"max":100.0,"example":"58"}
+{"t":"number|null","about":"Highest wind speed at 10 m, km/h","min":0.0,"max":500.0,"example":"21.6"}
+{"t":"number|null","about":"Highest gusts at 10 m, km/h","min":0.0,"max":600.0,"example":"43.2"}
+{"t":"number|null","about":"Dominant wind direction, °","min":0.0,"max":360.0,"example":"241"}
+{"t":"number|null","about":"Solar energy, MJ/m²","min":0.0,"max":50.0,"example":"6.4"}
+{"t":"number|null","about":"Reference evapotranspiration, mm","min":0.0,"example":"1.1"}"#);
+
         pub static GET_FORECAST: Operation = Operation {
             api: "open_meteo",
             id: "getForecast",
@@ -156,7 +284,7 @@ pub mod open_meteo {
                     required: false, filled_by_security: false, style: Style::Form, explode: false, reserved: false,
                     description: "Variables to give for now",
                     schema: &Schema { types: Types::LIST, rules: &[
-                        Rule::Items(&CURRENT_VARIABLE),
+                        Rule::Items(Link::Static(&CURRENT_VARIABLE)),
                     ] },
                 },
                 Parameter {
@@ -164,7 +292,7 @@ pub mod open_meteo {
                     required: false, filled_by_security: false, style: Style::Form, explode: false, reserved: false,
                     description: "Variables to give for each hour",
                     schema: &Schema { types: Types::LIST, rules: &[
-                        Rule::Items(&HOURLY_VARIABLE),
+                        Rule::Items(Link::Static(&HOURLY_VARIABLE)),
                     ] },
                 },
                 Parameter {
@@ -172,7 +300,7 @@ pub mod open_meteo {
                     required: false, filled_by_security: false, style: Style::Form, explode: false, reserved: false,
                     description: "Variables to give for each day",
                     schema: &Schema { types: Types::LIST, rules: &[
-                        Rule::Items(&DAILY_VARIABLE),
+                        Rule::Items(Link::Static(&DAILY_VARIABLE)),
                     ] },
                 },
                 Parameter {
@@ -238,326 +366,20 @@ pub mod open_meteo {
             ],
             security: &[],
             accept: "application/json",
-            response: &FORECAST,
+            response: Link::Packed(&SCHEMAS, 1),
             answers: &[
-                Answer { status: "200", media_type: "application/json", schema: &FORECAST },
+                Answer { status: "200", media_type: "application/json", schema: Link::Packed(&SCHEMAS, 1) },
             ],
             deprecated: false,
         };
 
-        static FORECAST: Schema = Schema { types: Types::OBJECT, rules: &[
-            Rule::Properties(&[
-                Property { name: "latitude", required: true, schema: &Schema { types: Types::NUMBER, rules: &[Rule::Description("Of the grid cell's centre, degrees north"), Rule::Minimum(-90.0), Rule::Maximum(90.0), Rule::Example("52.52")] } },
-                Property { name: "longitude", required: true, schema: &Schema { types: Types::NUMBER, rules: &[Rule::Description("Of the grid cell's centre, degrees east"), Rule::Minimum(-180.0), Rule::Maximum(180.0), Rule::Example("13.419998")] } },
-                Property { name: "elevation", required: false, schema: &Schema { types: Types::NUMBER, rules: &[Rule::Description("Metres above the sea"), Rule::Example("38")] } },
-                Property { name: "generationtime_ms", required: false, schema: &Schema { types: Types::NUMBER, rules: &[Rule::Description("Time to make the answer, ms"), Rule::Minimum(0.0), Rule::Example("0.0715")] } },
-                Property { name: "utc_offset_seconds", required: true, schema: &Schema { types: Types::INTEGER, rules: &[Rule::Description("Of all times from UTC"), Rule::Minimum(-43200.0), Rule::Maximum(50400.0), Rule::Example("3600")] } },
-                Property { name: "timezone", required: true, schema: &Schema { types: Types::TEXT, rules: &[Rule::Example("\"Europe/Berlin\"")] } },
-                Property { name: "timezone_abbreviation", required: false, schema: &Schema { types: Types::TEXT, rules: &[Rule::Example("\"GMT+1\"")] } },
-                Property { name: "current_units", required: false, schema: &UNITS },
-                Property { name: "current", required: false, schema: &CURRENT },
-                Property { name: "hourly_units", required: false, schema: &UNITS },
-                Property { name: "hourly", required: false, schema: &HOURLY },
-                Property { name: "daily_units", required: false, schema: &UNITS },
-                Property { name: "daily", required: false, schema: &DAILY },
-            ]),
-        ] };
-
         static PAST_HOURS: Schema = Schema { types: Types::INTEGER, rules: &[Rule::Minimum(0.0)] };
-
-        static UNITS: Schema = Schema { types: Types::OBJECT, rules: &[
-            Rule::Additional(&Schema { types: Types::TEXT, rules: &[Rule::Example("\"°C\"")] }),
-        ] };
-
-        static CURRENT: Schema = Schema { types: Types::OBJECT, rules: &[
-            Rule::Properties(&[
-                Property { name: "time", required: true, schema: &TIME },
-                Property { name: "interval", required: true, schema: &Schema { types: Types::INTEGER, rules: &[Rule::Description("Seconds between two values"), Rule::Minimum(1.0), Rule::Example("900")] } },
-                Property { name: "temperature_2m", required: false, schema: &TEMPERATURE_2M },
-                Property { name: "relative_humidity_2m", required: false, schema: &RELATIVE_HUMIDITY_2M },
-                Property { name: "dew_point_2m", required: false, schema: &DEW_POINT_2M },
-                Property { name: "apparent_temperature", required: false, schema: &APPARENT_TEMPERATURE },
-                Property { name: "is_day", required: false, schema: &IS_DAY },
-                Property { name: "precipitation", required: false, schema: &PRECIPITATION },
-                Property { name: "rain", required: false, schema: &RAIN },
-                Property { name: "showers", required: false, schema: &SHOWERS },
-                Property { name: "snowfall", required: false, schema: &SNOWFALL },
-                Property { name: "snow_depth", required: false, schema: &SNOW_DEPTH },
-                Property { name: "weather_code", required: false, schema: &WEATHER_CODE },
-                Property { name: "cloud_cover", required: false, schema: &CLOUD_COVER },
-                Property { name: "cloud_cover_low", required: false, schema: &CLOUD_COVER_LOW },
-                Property { name: "cloud_cover_mid", required: false, schema: &CLOUD_COVER_MID },
-                Property { name: "cloud_cover_high", required: false, schema: &CLOUD_COVER_HIGH },
-                Property { name: "pressure_msl", required: false, schema: &PRESSURE_MSL },
-                Property { name: "surface_pressure", required: false, schema: &SURFACE_PRESSURE },
-                Property { name: "visibility", required: false, schema: &VISIBILITY },
-                Property { name: "wind_speed_10m", required: false, schema: &WIND_SPEED_10M },
-                Property { name: "wind_direction_10m", required: false, schema: &WIND_DIRECTION_10M },
-                Property { name: "wind_gusts_10m", required: false, schema: &WIND_GUSTS_10M },
-                Property { name: "shortwave_radiation", required: false, schema: &SHORTWAVE_RADIATION },
-                Property { name: "direct_radiation", required: false, schema: &DIRECT_RADIATION },
-                Property { name: "diffuse_radiation", required: false, schema: &DIFFUSE_RADIATION },
-                Property { name: "direct_normal_irradiance", required: false, schema: &DIRECT_NORMAL_IRRADIANCE },
-                Property { name: "uv_index", required: false, schema: &UV_INDEX },
-                Property { name: "sunshine_duration", required: false, schema: &SUNSHINE_DURATION },
-                Property { name: "cape", required: false, schema: &CAPE },
-                Property { name: "et0_fao_evapotranspiration", required: false, schema: &ET0_FAO_EVAPOTRANSPIRATION },
-                Property { name: "vapour_pressure_deficit", required: false, schema: &VAPOUR_PRESSURE_DEFICIT },
-            ]),
-        ] };
-
-        static HOURLY: Schema = Schema { types: Types::OBJECT, rules: &[
-            Rule::Properties(&[
-                Property { name: "time", required: true, schema: &TIME2 },
-                Property { name: "temperature_2m", required: false, schema: &Schema { types: Types::LIST, rules: &[
-                    Rule::Items(&TEMPERATURE_2M),
-                ] } },
-                Property { name: "relative_humidity_2m", required: false, schema: &Schema { types: Types::LIST, rules: &[
-                    Rule::Items(&RELATIVE_HUMIDITY_2M),
-                ] } },
-                Property { name: "dew_point_2m", required: false, schema: &Schema { types: Types::LIST, rules: &[
-                    Rule::Items(&DEW_POINT_2M),
-                ] } },
-                Property { name: "apparent_temperature", required: false, schema: &Schema { types: Types::LIST, rules: &[
-                    Rule::Items(&APPARENT_TEMPERATURE),
-                ] } },
-                Property { name: "is_day", required: false, schema: &Schema { types: Types::LIST, rules: &[
-                    Rule::Items(&IS_DAY),
-                ] } },
-                Property { name: "precipitation", required: false, schema: &Schema { types: Types::LIST, rules: &[
-                    Rule::Items(&PRECIPITATION),
-                ] } },
-                Property { name: "rain", required: false, schema: &Schema { types: Types::LIST, rules: &[
-                    Rule::Items(&RAIN),
-                ] } },
-                Property { name: "showers", required: false, schema: &Schema { types: Types::LIST, rules: &[
-                    Rule::Items(&SHOWERS),
-                ] } },
-                Property { name: "snowfall", required: false, schema: &Schema { types: Types::LIST, rules: &[
-                    Rule::Items(&SNOWFALL),
-                ] } },
-                Property { name: "snow_depth", required: false, schema: &Schema { types: Types::LIST, rules: &[
-                    Rule::Items(&SNOW_DEPTH),
-                ] } },
-                Property { name: "weather_code", required: false, schema: &Schema { types: Types::LIST, rules: &[
-                    Rule::Items(&WEATHER_CODE),
-                ] } },
-                Property { name: "cloud_cover", required: false, schema: &Schema { types: Types::LIST, rules: &[
-                    Rule::Items(&CLOUD_COVER),
-                ] } },
-                Property { name: "cloud_cover_low", required: false, schema: &Schema { types: Types::LIST, rules: &[
-                    Rule::Items(&CLOUD_COVER_LOW),
-                ] } },
-                Property { name: "cloud_cover_mid", required: false, schema: &Schema { types: Types::LIST, rules: &[
-                    Rule::Items(&CLOUD_COVER_MID),
-                ] } },
-                Property { name: "cloud_cover_high", required: false, schema: &Schema { types: Types::LIST, rules: &[
-                    Rule::Items(&CLOUD_COVER_HIGH),
-                ] } },
-                Property { name: "pressure_msl", required: false, schema: &Schema { types: Types::LIST, rules: &[
-                    Rule::Items(&PRESSURE_MSL),
-                ] } },
-                Property { name: "surface_pressure", required: false, schema: &Schema { types: Types::LIST, rules: &[
-                    Rule::Items(&SURFACE_PRESSURE),
-                ] } },
-                Property { name: "visibility", required: false, schema: &Schema { types: Types::LIST, rules: &[
-                    Rule::Items(&VISIBILITY),
-                ] } },
-                Property { name: "wind_speed_10m", required: false, schema: &Schema { types: Types::LIST, rules: &[
-                    Rule::Items(&WIND_SPEED_10M),
-                ] } },
-                Property { name: "wind_direction_10m", required: false, schema: &Schema { types: Types::LIST, rules: &[
-                    Rule::Items(&WIND_DIRECTION_10M),
-                ] } },
-                Property { name: "wind_gusts_10m", required: false, schema: &Schema { types: Types::LIST, rules: &[
-                    Rule::Items(&WIND_GUSTS_10M),
-                ] } },
-                Property { name: "shortwave_radiation", required: false, schema: &Schema { types: Types::LIST, rules: &[
-                    Rule::Items(&SHORTWAVE_RADIATION),
-                ] } },
-                Property { name: "direct_radiation", required: false, schema: &Schema { types: Types::LIST, rules: &[
-                    Rule::Items(&DIRECT_RADIATION),
-                ] } },
-                Property { name: "diffuse_radiation", required: false, schema: &Schema { types: Types::LIST, rules: &[
-                    Rule::Items(&DIFFUSE_RADIATION),
-                ] } },
-                Property { name: "direct_normal_irradiance", required: false, schema: &Schema { types: Types::LIST, rules: &[
-                    Rule::Items(&DIRECT_NORMAL_IRRADIANCE),
-                ] } },
-                Property { name: "uv_index", required: false, schema: &Schema { types: Types::LIST, rules: &[
-                    Rule::Items(&UV_INDEX),
-                ] } },
-                Property { name: "sunshine_duration", required: false, schema: &Schema { types: Types::LIST, rules: &[
-                    Rule::Items(&SUNSHINE_DURATION),
-                ] } },
-                Property { name: "cape", required: false, schema: &Schema { types: Types::LIST, rules: &[
-                    Rule::Items(&CAPE),
-                ] } },
-                Property { name: "et0_fao_evapotranspiration", required: false, schema: &Schema { types: Types::LIST, rules: &[
-                    Rule::Items(&ET0_FAO_EVAPOTRANSPIRATION),
-                ] } },
-                Property { name: "vapour_pressure_deficit", required: false, schema: &Schema { types: Types::LIST, rules: &[
-                    Rule::Items(&VAPOUR_PRESSURE_DEFICIT),
-                ] } },
-                Property { name: "precipitation_probability", required: false, schema: &Schema { types: Types::LIST, rules: &[
-                    Rule::Items(&Schema { types: Types::NUMBER.or(Types::NULL), rules: &[Rule::Description("Chance of precipitation, %"), Rule::Minimum(0.0), Rule::Maximum(100.0), Rule::Example("35")] }),
-                ] } },
-                Property { name: "soil_temperature_0cm", required: false, schema: &Schema { types: Types::LIST, rules: &[
-                    Rule::Items(&Schema { types: Types::NUMBER.or(Types::NULL), rules: &[Rule::Description("Temperature of the ground, °C"), Rule::Minimum(-90.0), Rule::Maximum(80.0), Rule::Example("10.9")] }),
-                ] } },
-                Property { name: "soil_moisture_0_to_1cm", required: false, schema: &Schema { types: Types::LIST, rules: &[
-                    Rule::Items(&Schema { types: Types::NUMBER.or(Types::NULL), rules: &[Rule::Description("Soil moisture, m³/m³"), Rule::Minimum(0.0), Rule::Maximum(1.0), Rule::Example("0.31")] }),
-                ] } },
-            ]),
-        ] };
-
-        static DAILY: Schema = Schema { types: Types::OBJECT, rules: &[
-            Rule::Properties(&[
-                Property { name: "time", required: true, schema: &TIME2 },
-                Property { name: "weather_code", required: false, schema: &Schema { types: Types::LIST, rules: &[
-                    Rule::Items(&Schema { types: Types::INTEGER.or(Types::NULL), rules: &[Rule::Description("Worst WMO weather code of the day"), Rule::Minimum(0.0), Rule::Maximum(99.0), Rule::Example("61")] }),
-                ] } },
-                Property { name: "temperature_2m_max", required: false, schema: &Schema { types: Types::LIST, rules: &[
-                    Rule::Items(&Schema { types: Types::NUMBER.or(Types::NULL), rules: &[Rule::Description("Highest air temperature, °C"), Rule::Minimum(-90.0), Rule::Maximum(60.0), Rule::Example("14.7")] }),
-                ] } },
-                Property { name: "temperature_2m_min", required: false, schema: &Schema { types: Types::LIST, rules: &[
-                    Rule::Items(&Schema { types: Types::NUMBER.or(Types::NULL), rules: &[Rule::Description("Lowest air temperature, °C"), Rule::Minimum(-90.0), Rule::Maximum(60.0), Rule::Example("7.1")] }),
-                ] } },
-                Property { name: "temperature_2m_mean", required: false, schema: &Schema { types: Types::LIST, rules: &[
-                    Rule::Items(&Schema { types: Types::NUMBER.or(Types::NULL), rules: &[Rule::Description("Mean air temperature, °C"), Rule::Minimum(-90.0), Rule::Maximum(60.0), Rule::Example("10.6")] }),
-                ] } },
-                Property { name: "apparent_temperature_max", required: false, schema: &Schema { types: Types::LIST, rules: &[
-                    Rule::Items(&Schema { types: Types::NUMBER.or(Types::NULL), rules: &[Rule::Description("Highest feels-like temperature, °C"), Rule::Minimum(-100.0), Rule::Maximum(75.0), Rule::Example("12.3")] }),
-                ] } },
-                Property { name: "apparent_temperature_min", required: false, schema: &Schema { types: Types::LIST, rules: &[
-                    Rule::Items(&Schema { types: Types::NUMBER.or(Types::NULL), rules: &[Rule::Description("Lowest feels-like temperature, °C"), Rule::Minimum(-100.0), Rule::Maximum(75.0), Rule::Example("4.8")] }),
-                ] } },
-                Property { name: "sunrise", required: false, schema: &TIME2 },
-                Property { name: "sunset", required: false, schema: &TIME2 },
-                Property { name: "daylight_duration", required: false, schema: &Schema { types: Types::LIST, rules: &[
-                    Rule::Items(&Schema { types: Types::NUMBER.or(Types::NULL), rules: &[Rule::Description("Daylight, s"), Rule::Minimum(0.0), Rule::Maximum(86400.0), Rule::Example("34920")] }),
-                ] } },
-                Property { name: "sunshine_duration", required: false, schema: &Schema { types: Types::LIST, rules: &[
-                    Rule::Items(&Schema { types: Types::NUMBER.or(Types::NULL), rules: &[Rule::Description("Sunshine, s"), Rule::Minimum(0.0), Rule::Maximum(86400.0), Rule::Example("15480")] }),
-                ] } },
-                Property { name: "uv_index_max", required: false, schema: &Schema { types: Types::LIST, rules: &[
-                    Rule::Items(&Schema { types: Types::NUMBER.or(Types::NULL), rules: &[Rule::Description("Highest UV index"), Rule::Minimum(0.0), Rule::Maximum(25.0), Rule::Example("2.9")] }),
-                ] } },
-                Property { name: "uv_index_clear_sky_max", required: false, schema: &Schema { types: Types::LIST, rules: &[
-                    Rule::Items(&Schema { types: Types::NUMBER.or(Types::NULL), rules: &[Rule::Description("Highest UV index under a clear sky"), Rule::Minimum(0.0), Rule::Maximum(25.0), Rule::Example("3.4")] }),
-                ] } },
-                Property { name: "precipitation_sum", required: false, schema: &Schema { types: Types::LIST, rules: &[
-                    Rule::Items(&Schema { types: Types::NUMBER.or(Types::NULL), rules: &[Rule::Description("Precipitation, mm"), Rule::Minimum(0.0), Rule::Example("2.6")] }),
-                ] } },
-                Property { name: "rain_sum", required: false, schema: &Schema { types: Types::LIST, rules: &[
-                    Rule::Items(&Schema { types: Types::NUMBER.or(Types::NULL), rules: &[Rule::Description("Rain, mm"), Rule::Minimum(0.0), Rule::Example("1.9")] }),
-                ] } },
-                Property { name: "showers_sum", required: false, schema: &Schema { types: Types::LIST, rules: &[
-                    Rule::Items(&Schema { types: Types::NUMBER.or(Types::NULL), rules: &[Rule::Description("Showers, mm"), Rule::Minimum(0.0), Rule::Example("0.7")] }),
-                ] } },
-                Property { name: "snowfall_sum", required: false, schema: &Schema { types: Types::LIST, rules: &[
-                    Rule::Items(&Schema { types: Types::NUMBER.or(Types::NULL), rules: &[Rule::Description("Snowfall, cm"), Rule::Minimum(0.0), Rule::Example("0")] }),
-                ] } },
-                Property { name: "precipitation_hours", required: false, schema: &Schema { types: Types::LIST, rules: &[
-                    Rule::Items(&Schema { types: Types::NUMBER.or(Types::NULL), rules: &[Rule::Description("Hours with precipitation"), Rule::Minimum(0.0), Rule::Maximum(24.0), Rule::Example("4")] }),
-                ] } },
-                Property { name: "precipitation_probability_max", required: false, schema: &Schema { types: Types::LIST, rules: &[
-                    Rule::Items(&Schema { types: Types::NUMBER.or(Types::NULL), rules: &[Rule::Description("Highest chance of precipitation, %"), Rule::Minimum(0.0), Rule::Maximum(100.0), Rule::Example("58")] }),
-                ] } },
-                Property { name: "wind_speed_10m_max", required: false, schema: &Schema { types: Types::LIST, rules: &[
-                    Rule::Items(&Schema { types: Types::NUMBER.or(Types::NULL), rules: &[Rule::Description("Highest wind speed at 10 m, km/h"), Rule::Minimum(0.0), Rule::Maximum(500.0), Rule::Example("21.6")] }),
-                ] } },
-                Property { name: "wind_gusts_10m_max", required: false, schema: &Schema { types: Types::LIST, rules: &[
-                    Rule::Items(&Schema { types: Types::NUMBER.or(Types::NULL), rules: &[Rule::Description("Highest gusts at 10 m, km/h"), Rule::Minimum(0.0), Rule::Maximum(600.0), Rule::Example("43.2")] }),
-                ] } },
-                Property { name: "wind_direction_10m_dominant", required: false, schema: &Schema { types: Types::LIST, rules: &[
-                    Rule::Items(&Schema { types: Types::NUMBER.or(Types::NULL), rules: &[Rule::Description("Dominant wind direction, °"), Rule::Minimum(0.0), Rule::Maximum(360.0), Rule::Example("241")] }),
-                ] } },
-                Property { name: "shortwave_radiation_sum", required: false, schema: &Schema { types: Types::LIST, rules: &[
-                    Rule::Items(&Schema { types: Types::NUMBER.or(Types::NULL), rules: &[Rule::Description("Solar energy, MJ/m²"), Rule::Minimum(0.0), Rule::Maximum(50.0), Rule::Example("6.4")] }),
-                ] } },
-                Property { name: "et0_fao_evapotranspiration", required: false, schema: &Schema { types: Types::LIST, rules: &[
-                    Rule::Items(&Schema { types: Types::NUMBER.or(Types::NULL), rules: &[Rule::Description("Reference evapotranspiration, mm"), Rule::Minimum(0.0), Rule::Example("1.1")] }),
-                ] } },
-            ]),
-        ] };
 
         static CURRENT_VARIABLE: Schema = Schema { types: Types::TEXT, rules: &[Rule::Enum(&[Literal::Text("temperature_2m"), Literal::Text("relative_humidity_2m"), Literal::Text("dew_point_2m"), Literal::Text("apparent_temperature"), Literal::Text("is_day"), Literal::Text("precipitation"), Literal::Text("rain"), Literal::Text("showers"), Literal::Text("snowfall"), Literal::Text("snow_depth"), Literal::Text("weather_code"), Literal::Text("cloud_cover"), Literal::Text("cloud_cover_low"), Literal::Text("cloud_cover_mid"), Literal::Text("cloud_cover_high"), Literal::Text("pressure_msl"), Literal::Text("surface_pressure"), Literal::Text("visibility"), Literal::Text("wind_speed_10m"), Literal::Text("wind_direction_10m"), Literal::Text("wind_gusts_10m"), Literal::Text("shortwave_radiation"), Literal::Text("direct_radiation"), Literal::Text("diffuse_radiation"), Literal::Text("direct_normal_irradiance"), Literal::Text("uv_index"), Literal::Text("sunshine_duration"), Literal::Text("cape"), Literal::Text("et0_fao_evapotranspiration"), Literal::Text("vapour_pressure_deficit")])] };
 
         static HOURLY_VARIABLE: Schema = Schema { types: Types::TEXT, rules: &[Rule::Enum(&[Literal::Text("temperature_2m"), Literal::Text("relative_humidity_2m"), Literal::Text("dew_point_2m"), Literal::Text("apparent_temperature"), Literal::Text("is_day"), Literal::Text("precipitation"), Literal::Text("rain"), Literal::Text("showers"), Literal::Text("snowfall"), Literal::Text("snow_depth"), Literal::Text("weather_code"), Literal::Text("cloud_cover"), Literal::Text("cloud_cover_low"), Literal::Text("cloud_cover_mid"), Literal::Text("cloud_cover_high"), Literal::Text("pressure_msl"), Literal::Text("surface_pressure"), Literal::Text("visibility"), Literal::Text("wind_speed_10m"), Literal::Text("wind_direction_10m"), Literal::Text("wind_gusts_10m"), Literal::Text("shortwave_radiation"), Literal::Text("direct_radiation"), Literal::Text("diffuse_radiation"), Literal::Text("direct_normal_irradiance"), Literal::Text("uv_index"), Literal::Text("sunshine_duration"), Literal::Text("cape"), Literal::Text("et0_fao_evapotranspiration"), Literal::Text("vapour_pressure_deficit"), Literal::Text("precipitation_probability"), Literal::Text("soil_temperature_0cm"), Literal::Text("soil_moisture_0_to_1cm")])] };
 
         static DAILY_VARIABLE: Schema = Schema { types: Types::TEXT, rules: &[Rule::Enum(&[Literal::Text("weather_code"), Literal::Text("temperature_2m_max"), Literal::Text("temperature_2m_min"), Literal::Text("temperature_2m_mean"), Literal::Text("apparent_temperature_max"), Literal::Text("apparent_temperature_min"), Literal::Text("sunrise"), Literal::Text("sunset"), Literal::Text("daylight_duration"), Literal::Text("sunshine_duration"), Literal::Text("uv_index_max"), Literal::Text("uv_index_clear_sky_max"), Literal::Text("precipitation_sum"), Literal::Text("rain_sum"), Literal::Text("showers_sum"), Literal::Text("snowfall_sum"), Literal::Text("precipitation_hours"), Literal::Text("precipitation_probability_max"), Literal::Text("wind_speed_10m_max"), Literal::Text("wind_gusts_10m_max"), Literal::Text("wind_direction_10m_dominant"), Literal::Text("shortwave_radiation_sum"), Literal::Text("et0_fao_evapotranspiration")])] };
-
-        static TIME: Schema = Schema { types: Types::ANY, rules: &[
-            Rule::Variants(&[
-                &Schema { types: Types::TEXT, rules: &[Rule::Example("\"2025-10-30T20:00\"")] },
-                &leaf::INTEGER,
-            ]),
-        ] };
-
-        static TEMPERATURE_2M: Schema = Schema { types: Types::NUMBER.or(Types::NULL), rules: &[Rule::Description("Air temperature at 2 m, °C"), Rule::Minimum(-90.0), Rule::Maximum(60.0), Rule::Example("11.4")] };
-
-        static RELATIVE_HUMIDITY_2M: Schema = Schema { types: Types::NUMBER.or(Types::NULL), rules: &[Rule::Description("Relative humidity at 2 m, %"), Rule::Minimum(0.0), Rule::Maximum(100.0), Rule::Example("71")] };
-
-        static DEW_POINT_2M: Schema = Schema { types: Types::NUMBER.or(Types::NULL), rules: &[Rule::Description("Dew point at 2 m, °C"), Rule::Minimum(-100.0), Rule::Maximum(40.0), Rule::Example("6.3")] };
-
-        static APPARENT_TEMPERATURE: Schema = Schema { types: Types::NUMBER.or(Types::NULL), rules: &[Rule::Description("Feels-like temperature, °C"), Rule::Minimum(-100.0), Rule::Maximum(75.0), Rule::Example("9.2")] };
-
-        static IS_DAY: Schema = Schema { types: Types::INTEGER.or(Types::NULL), rules: &[Rule::Description("1 by day, 0 by night"), Rule::Minimum(0.0), Rule::Maximum(1.0), Rule::Example("1")] };
-
-        static PRECIPITATION: Schema = Schema { types: Types::NUMBER.or(Types::NULL), rules: &[Rule::Description("Rain, showers and snow of the last step, mm"), Rule::Minimum(0.0), Rule::Example("0.2")] };
-
-        static RAIN: Schema = Schema { types: Types::NUMBER.or(Types::NULL), rules: &[Rule::Description("Rain of the last step, mm"), Rule::Minimum(0.0), Rule::Example("0.1")] };
-
-        static SHOWERS: Schema = Schema { types: Types::NUMBER.or(Types::NULL), rules: &[Rule::Description("Showers of the last step, mm"), Rule::Minimum(0.0), Rule::Example("0.1")] };
-
-        static SNOWFALL: Schema = Schema { types: Types::NUMBER.or(Types::NULL), rules: &[Rule::Description("Snowfall of the last step, cm"), Rule::Minimum(0.0), Rule::Example("0")] };
-
-        static SNOW_DEPTH: Schema = Schema { types: Types::NUMBER.or(Types::NULL), rules: &[Rule::Description("Snow on the ground, m"), Rule::Minimum(0.0), Rule::Example("0")] };
-
-        static WEATHER_CODE: Schema = Schema { types: Types::INTEGER.or(Types::NULL), rules: &[Rule::Description("WMO weather code"), Rule::Minimum(0.0), Rule::Maximum(99.0), Rule::Example("3")] };
-
-        static CLOUD_COVER: Schema = Schema { types: Types::NUMBER.or(Types::NULL), rules: &[Rule::Description("Cloud cover, %"), Rule::Minimum(0.0), Rule::Maximum(100.0), Rule::Example("64")] };
-
-        static CLOUD_COVER_LOW: Schema = Schema { types: Types::NUMBER.or(Types::NULL), rules: &[Rule::Description("Low clouds, %"), Rule::Minimum(0.0), Rule::Maximum(100.0), Rule::Example("40")] };
-
-        static CLOUD_COVER_MID: Schema = Schema { types: Types::NUMBER.or(Types::NULL), rules: &[Rule::Description("Clouds of medium height, %"), Rule::Minimum(0.0), Rule::Maximum(100.0), Rule::Example("22")] };
-
-        static CLOUD_COVER_HIGH: Schema = Schema { types: Types::NUMBER.or(Types::NULL), rules: &[Rule::Description("High clouds, %"), Rule::Minimum(0.0), Rule::Maximum(100.0), Rule::Example("31")] };
-
-        static PRESSURE_MSL: Schema = Schema { types: Types::NUMBER.or(Types::NULL), rules: &[Rule::Description("Air pressure at sea level, hPa"), Rule::Minimum(850.0), Rule::Maximum(1100.0), Rule::Example("1015.6")] };
-
-        static SURFACE_PRESSURE: Schema = Schema { types: Types::NUMBER.or(Types::NULL), rules: &[Rule::Description("Air pressure at the ground, hPa"), Rule::Minimum(300.0), Rule::Maximum(1100.0), Rule::Example("1011.1")] };
-
-        static VISIBILITY: Schema = Schema { types: Types::NUMBER.or(Types::NULL), rules: &[Rule::Description("Visibility, m"), Rule::Minimum(0.0), Rule::Example("24140")] };
-
-        static WIND_SPEED_10M: Schema = Schema { types: Types::NUMBER.or(Types::NULL), rules: &[Rule::Description("Wind speed at 10 m, km/h"), Rule::Minimum(0.0), Rule::Maximum(500.0), Rule::Example("14.8")] };
-
-        static WIND_DIRECTION_10M: Schema = Schema { types: Types::NUMBER.or(Types::NULL), rules: &[Rule::Description("Wind direction at 10 m, °"), Rule::Minimum(0.0), Rule::Maximum(360.0), Rule::Example("235")] };
-
-        static WIND_GUSTS_10M: Schema = Schema { types: Types::NUMBER.or(Types::NULL), rules: &[Rule::Description("Gusts at 10 m, km/h"), Rule::Minimum(0.0), Rule::Maximum(600.0), Rule::Example("29.5")] };
-
-        static SHORTWAVE_RADIATION: Schema = Schema { types: Types::NUMBER.or(Types::NULL), rules: &[Rule::Description("Solar radiation, W/m²"), Rule::Minimum(0.0), Rule::Maximum(1600.0), Rule::Example("182")] };
-
-        static DIRECT_RADIATION: Schema = Schema { types: Types::NUMBER.or(Types::NULL), rules: &[Rule::Description("Direct solar radiation, W/m²"), Rule::Minimum(0.0), Rule::Maximum(1600.0), Rule::Example("97")] };
-
-        static DIFFUSE_RADIATION: Schema = Schema { types: Types::NUMBER.or(Types::NULL), rules: &[Rule::Description("Diffuse solar radiation, W/m²"), Rule::Minimum(0.0), Rule::Maximum(1600.0), Rule::Example("85")] };
-
-        static DIRECT_NORMAL_IRRADIANCE: Schema = Schema { types: Types::NUMBER.or(Types::NULL), rules: &[Rule::Description("Direct radiation on a surface facing the sun, W/m²"), Rule::Minimum(0.0), Rule::Maximum(1600.0), Rule::Example("240.5")] };
-
-        static UV_INDEX: Schema = Schema { types: Types::NUMBER.or(Types::NULL), rules: &[Rule::Description("UV index"), Rule::Minimum(0.0), Rule::Maximum(25.0), Rule::Example("2.4")] };
-
-        static SUNSHINE_DURATION: Schema = Schema { types: Types::NUMBER.or(Types::NULL), rules: &[Rule::Description("Sunshine of the last step, s"), Rule::Minimum(0.0), Rule::Maximum(3600.0), Rule::Example("1240")] };
-
-        static CAPE: Schema = Schema { types: Types::NUMBER.or(Types::NULL), rules: &[Rule::Description("Convective available potential energy, J/kg"), Rule::Minimum(0.0), Rule::Example("120")] };
-
-        static ET0_FAO_EVAPOTRANSPIRATION: Schema = Schema { types: Types::NUMBER.or(Types::NULL), rules: &[Rule::Description("Reference evapotranspiration, mm"), Rule::Minimum(0.0), Rule::Example("0.06")] };
-
-        static VAPOUR_PRESSURE_DEFICIT: Schema = Schema { types: Types::NUMBER.or(Types::NULL), rules: &[Rule::Description("Vapour pressure deficit, kPa"), Rule::Minimum(0.0), Rule::Example("0.41")] };
-
-        static TIME2: Schema = Schema { types: Types::LIST, rules: &[
-            Rule::Items(&TIME),
-        ] };
     }
 }
 

@@ -40,7 +40,7 @@ pub fn simulate(operation: &Operation, arguments: &Arguments, wall: Wall) -> Jso
         zone,
         left: VALUES,
     };
-    simulation.value(operation.response, "", "", 0)
+    simulation.value(operation.response.get(), "", "", 0)
 }
 
 fn find<'a>(arguments: &'a Arguments, name: &str) -> Option<&'a Vec<String>> {
@@ -148,7 +148,7 @@ impl Simulation<'_> {
             let child = format!("{pointer}/{name}");
             let value = match self.units_beside(name, schema) {
                 Some(units) => units,
-                None => self.value(property.schema, &child, name, 0),
+                None => self.value(property.schema.get(), &child, name, 0),
             };
             fields.insert(name.to_owned(), value);
         }
@@ -191,7 +191,7 @@ impl Simulation<'_> {
             if is_left_out {
                 continue;
             }
-            let described = property.schema.items().unwrap_or(property.schema);
+            let described = property.schema.items().unwrap_or(property.schema.get());
             let unit = described
                 .description()
                 .and_then(|text| text.rsplit_once(", "))
@@ -214,7 +214,7 @@ impl Simulation<'_> {
             (0, _) => 1,
             (places, _) => places,
         };
-        let item = |index: usize| schema.prefix().get(index).copied().unwrap_or(items);
+        let item = |index: usize| schema.prefix().get(index).map_or(items, |link| link.get());
         (0..count)
             .map(|index| {
                 // A field of many objects differs between them; a series is one curve.
@@ -423,7 +423,7 @@ mod tests {
             })
             .collect();
         let answer = simulate(operation, &arguments, wall);
-        assert_eq!(judge(operation.response, &answer, 9), [], "{answer}");
+        assert_eq!(judge(operation.response.get(), &answer, 9), [], "{answer}");
         answer
     }
 
@@ -482,14 +482,14 @@ mod tests {
             rules: &[Rule::Properties(&[Property {
                 name: "children",
                 required: true,
-                schema: &CHILDREN,
+                schema: Link::Static(&CHILDREN),
             }])],
         };
         static CHILDREN: Schema = Schema {
             types: Types::LIST,
-            rules: &[Rule::Items(&NODE)],
+            rules: &[Rule::Items(Link::Static(&NODE))],
         };
-        use crate::domain::schema::{Property, Rule};
+        use crate::domain::schema::{Link, Property, Rule};
         static TREE: Operation = Operation {
             api: "trees",
             id: "getTree",
@@ -500,7 +500,7 @@ mod tests {
             parameters: &[],
             security: &[],
             accept: "application/json",
-            response: &NODE,
+            response: Link::Static(&NODE),
             answers: &[],
             deprecated: false,
         };

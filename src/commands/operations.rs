@@ -71,7 +71,7 @@ fn describe(out: &mut String, operation: &'static Operation, name_api: bool) -> 
     };
     writeln!(out, "# GET {}: {summary}{deprecated}", operation.path)?;
     let mut leaves = Vec::new();
-    collect_leaves(operation.response, "", 0, &mut leaves);
+    collect_leaves(operation.response.get(), "", 0, &mut leaves);
     match leaves.len() {
         0 => writeln!(
             out,
@@ -151,13 +151,18 @@ fn collect_leaves(schema: &'static Schema, path: &str, depth: usize, leaves: &mu
         _ => format!("{path}.{name}"),
     };
     for property in schema.properties() {
-        collect_leaves(property.schema, &join(property.name), depth + 1, leaves);
+        collect_leaves(
+            property.schema.get(),
+            &join(property.name),
+            depth + 1,
+            leaves,
+        );
     }
     if let Some(items) = schema.items() {
         collect_leaves(items, &join("0"), depth + 1, leaves);
     }
     for variant in schema.variants() {
-        collect_leaves(variant, path, depth + 1, leaves);
+        collect_leaves(variant.get(), path, depth + 1, leaves);
     }
     let is_numeric = [Types::NUMBER, Types::INTEGER, Types::BOOLEAN]
         .iter()

@@ -196,11 +196,22 @@ fn write_source(out: &mut String, source: &SourceConfig) -> std::fmt::Result {
                     ("max", pick.max),
                     ("scale", pick.scale),
                     ("offset", pick.offset),
+                    ("max_change", pick.max_change),
                 ];
                 for (name, number) in numbers {
                     if let Some(number) = number {
                         write!(out, ", {name} = {number:?}")?;
                     }
+                }
+                if let Some(each) = &pick.each {
+                    write!(out, ", each = {}", quoted(each))?;
+                }
+                if !pick.map.is_empty() {
+                    let pairs = pick.map.iter();
+                    let pairs: Vec<String> = pairs
+                        .map(|(text, number)| format!("{} = {number:?}", bare_or_quoted(text)))
+                        .collect();
+                    write!(out, ", map = {{ {} }}", pairs.join(", "))?;
                 }
                 if pick.text {
                     write!(out, ", text = true")?;

@@ -531,16 +531,7 @@ fn read_selection(table: &mut Table<'_>) -> (Selection, Keys) {
 }
 
 fn read_pick(entry: &Item<'_>, key: Arc<str>) -> Option<Pick> {
-    let mut pick = Pick {
-        key,
-        at: String::new(),
-        unit: None,
-        min: None,
-        max: None,
-        scale: None,
-        offset: None,
-        text: false,
-    };
+    let mut pick = Pick::new(key, "");
     if matches!(entry.value(), DeValue::String(_)) {
         pick.at = read_pointer(entry)?;
         return Some(pick);
@@ -558,10 +549,26 @@ fn read_pick(entry: &Item<'_>, key: Arc<str>) -> Option<Pick> {
     let mut number = |key| table.get(key).and_then(|item: Item| item.number());
     (pick.min, pick.max) = (number("min"), number("max"));
     (pick.scale, pick.offset) = (number("scale"), number("offset"));
+    pick.max_change = number("max_change");
     pick.text = table
         .get("text")
         .and_then(|item| item.boolean())
         .unwrap_or(false);
+    pick.each = table.get("each").and_then(|item| read_pointer(&item));
+    if let Some(map) = table.get("map") {
+        let entries = map.entries();
+        let pairs = entries
+            .iter()
+            .filter_map(|entry| Some((entry.key().to_owned(), entry.number()?)));
+        pick.map = pairs.collect();
+    }
+    if pick.each.is_some() && !pick.key.contains('{') {
+        entry.problem(format!(
+            "with `each` a key wants a mark for what tells the elements apart: \"{}.{{id}}\" for \
+             their field id, \"{}.{{#}}\" for their place",
+            pick.key, pick.key
+        ));
+    }
     if let (Some(min), Some(max)) = (pick.min, pick.max)
         && min > max
     {

@@ -3,7 +3,7 @@
 use super::*;
 use crate::domain::operation::{Location, Operation, Parameter, Style};
 use crate::domain::plan::Selection;
-use crate::domain::schema::{Literal, Property, Rule, Schema, Types};
+use crate::domain::schema::{Link, Literal, Property, Rule, Schema, Types};
 
 static LATITUDE: Schema = Schema {
     types: Types::NUMBER,
@@ -18,14 +18,14 @@ static VARIABLE: Schema = Schema {
 };
 static VARIABLES: Schema = Schema {
     types: Types::LIST,
-    rules: &[Rule::Items(&VARIABLE)],
+    rules: &[Rule::Items(Link::Static(&VARIABLE))],
 };
 static RESPONSE: Schema = Schema {
     types: Types::OBJECT,
     rules: &[Rule::Properties(&[Property {
         name: "current",
         required: true,
-        schema: &crate::domain::schema::leaf::OBJECT,
+        schema: Link::Static(&crate::domain::schema::leaf::OBJECT),
     }])],
 };
 
@@ -62,7 +62,7 @@ static FORECAST: Operation = Operation {
     ],
     security: &[],
     accept: "application/json",
-    response: &RESPONSE,
+    response: Link::Static(&RESPONSE),
     answers: &[],
     deprecated: false,
 };

@@ -106,7 +106,9 @@ fn bytes_written_per_fetch() {
         };
         keep(&mut database, BEGIN + OLD * 10);
         take_log_in(database.connection());
-        let pragma = database.connection().pragma_update(None, "synchronous", "FULL");
+        let pragma = database
+            .connection()
+            .pragma_update(None, "synchronous", "FULL");
         pragma.expect("it can be set");
         let mut dice = Dice(9);
         let before = written();

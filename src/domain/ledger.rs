@@ -102,7 +102,7 @@ impl Ledger {
     fn giver(&self, row: &Restored) -> Option<usize> {
         let selects = |index: &usize| match &self.plan.sources[*index].selection {
             Selection::AllLeaves { .. } => self.plan.sources[*index].name == row.source,
-            Selection::Picks(picks) => picks.iter().any(|pick| pick.key == row.key),
+            Selection::Picks(picks) => picks.iter().any(|pick| pick.gives(&row.key)),
         };
         let mut candidates = (0..self.plan.sources.len()).filter(selects);
         let first = candidates.clone().next();
@@ -207,7 +207,7 @@ impl Ledger {
     /// name, so that the order does not depend on when a key first appeared.
     fn place(&mut self, index: usize, held: Held) {
         let position_of = |key: &str| match &self.plan.sources[index].selection {
-            Selection::Picks(picks) => picks.iter().position(|pick| &*pick.key == key),
+            Selection::Picks(picks) => picks.iter().position(|pick| pick.gives(key)),
             Selection::AllLeaves { .. } => None,
         };
         let rank = (position_of(&held.key), held.key.clone());
@@ -553,16 +553,7 @@ mod tests {
     #[test]
     fn records_stand_in_the_configurations_order() {
         let mut plan = test_plan(2, Duration::from_secs(60));
-        let pick = |key: &str| Pick {
-            key: key.into(),
-            at: format!("/{key}"),
-            unit: None,
-            min: None,
-            max: None,
-            scale: None,
-            offset: None,
-            text: false,
-        };
+        let pick = |key: &str| Pick::new(key, format!("/{key}"));
         plan.sources[1].selection = Selection::Picks(vec![pick("z"), pick("a")]);
         let mut ledger = Ledger::new(Arc::new(plan));
         ledger.apply(observation(1, 0, readings(None, &[("a", 1.0), ("z", 2.0)])));

@@ -74,6 +74,21 @@ pub struct Pick {
 }
 
 impl Pick {
+    /// Whether `key` is this record's, or one of those that its template makes.
+    pub fn gives(&self, key: &str) -> bool {
+        let template = &*self.key;
+        let marks = (template.find('{'), template.rfind('}'));
+        match (&self.each, marks) {
+            (Some(_), (Some(first), Some(last))) if first < last => {
+                let (before, after) = (&template[..first], &template[last + 1..]);
+                key.len() >= before.len() + after.len()
+                    && key.starts_with(before)
+                    && key.ends_with(after)
+            }
+            _ => key == template,
+        }
+    }
+
     /// The number or boolean at `at`, as it stands.
     pub fn new(key: impl Into<Arc<str>>, at: impl Into<String>) -> Pick {
         Pick {

@@ -287,14 +287,8 @@ pub fn just_started() -> Scene {
 
 fn plan() -> Plan {
     let pick = |key: &str| Pick {
-        key: key.into(),
-        at: format!("/current/{key}"),
-        unit: None,
-        min: None,
-        max: None,
-        scale: None,
-        offset: None,
         text: key == "sky",
+        ..Pick::new(key, format!("/current/{key}"))
     };
     let source = |name: &str, keys: &[&str]| SourcePlan {
         name: name.into(),

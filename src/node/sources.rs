@@ -10,7 +10,6 @@ use crate::api::transport::{Send, TransportSettings};
 use crate::config::{Auth, Config, SourceConfig, Target};
 use crate::domain::operation::{Argument, Operation};
 use crate::domain::schedule::first_wait;
-use crate::domain::schema::Schema;
 use crate::sys::clock::Clock;
 
 /// A fetcher per source, in the configuration's order. `Err` says which source cannot be
@@ -32,11 +31,11 @@ fn fetcher(index: usize, source: &SourceConfig, clock: &Arc<dyn Clock>) -> Resul
             arguments,
         } => {
             let request = operation_request(source, operation, base.as_deref(), arguments)?;
-            (request, Some(operation.response))
+            (request, Some(operation.response.get()))
         }
         Target::Url { url, params } => {
             let request = plain::request(url, params, &url_headers(source))?;
-            (request, None::<&'static Schema>)
+            (request, None)
         }
     };
     let settings = SourceSettings {

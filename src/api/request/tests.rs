@@ -1,3 +1,4 @@
+use super::write::encode_but;
 use super::*;
 
 #[test]

@@ -1,4 +1,4 @@
-use super::super::schema::{Property, Rule, leaf};
+use super::super::schema::{Link, Literal, Property, Rule, Types, leaf};
 use super::*;
 
 static LATITUDE: Schema = Schema {
@@ -14,7 +14,7 @@ static UNIT: Schema = Schema {
 };
 static UNITS: Schema = Schema {
     types: Types::LIST,
-    rules: &[Rule::Items(&UNIT)],
+    rules: &[Rule::Items(Link::Static(&UNIT))],
 };
 static DAYS: Schema = Schema {
     types: Types::INTEGER,
@@ -25,12 +25,12 @@ static FILTER: Schema = Schema {
     rules: &[Rule::Properties(&[Property {
         name: "days",
         required: false,
-        schema: &DAYS,
+        schema: Link::Static(&DAYS),
     }])],
 };
 static EITHER: Schema = Schema {
     types: Types::ANY,
-    rules: &[Rule::Variants(&[&DAYS, &UNITS])],
+    rules: &[Rule::Variants(&[Link::Static(&DAYS), Link::Static(&UNITS)])],
 };
 
 const fn parameter(
@@ -84,22 +84,22 @@ static OPERATION: Operation = Operation {
     ],
     security: &[],
     accept: "application/json",
-    response: &leaf::ANY,
+    response: Link::Static(&leaf::ANY),
     answers: &[
         Answer {
             status: "200",
             media_type: "application/json",
-            schema: &LATITUDE,
+            schema: Link::Static(&LATITUDE),
         },
         Answer {
             status: "2XX",
             media_type: "application/json",
-            schema: &DAYS,
+            schema: Link::Static(&DAYS),
         },
         Answer {
             status: "default",
             media_type: "application/json",
-            schema: &UNIT,
+            schema: Link::Static(&UNIT),
         },
     ],
     deprecated: false,

@@ -20,7 +20,7 @@ static LEVEL: Schema = Schema {
 };
 static SERIES: Schema = Schema {
     types: Types::LIST,
-    rules: &[Rule::Items(&leaf::NUMBER)],
+    rules: &[Rule::Items(Link::Static(&leaf::NUMBER))],
 };
 static CLOSED: Schema = Schema {
     types: Types::OBJECT,
@@ -28,14 +28,14 @@ static CLOSED: Schema = Schema {
         Rule::Properties(&[Property {
             name: "a/b",
             required: true,
-            schema: &leaf::INTEGER,
+            schema: Link::Static(&leaf::INTEGER),
         }]),
         Rule::Closed,
     ],
 };
 static MAP: Schema = Schema {
     types: Types::OBJECT,
-    rules: &[Rule::Additional(&leaf::BOOLEAN)],
+    rules: &[Rule::Additional(Link::Static(&leaf::BOOLEAN))],
 };
 static TREE: Schema = Schema {
     types: Types::OBJECT,
@@ -43,12 +43,12 @@ static TREE: Schema = Schema {
         Property {
             name: "value",
             required: true,
-            schema: &leaf::NUMBER,
+            schema: Link::Static(&leaf::NUMBER),
         },
         Property {
             name: "next",
             required: false,
-            schema: &TREE,
+            schema: Link::Static(&TREE),
         },
     ])],
 };
@@ -58,12 +58,12 @@ static CAT: Schema = Schema {
         Property {
             name: "kind",
             required: true,
-            schema: &leaf::TEXT,
+            schema: Link::Static(&leaf::TEXT),
         },
         Property {
             name: "lives",
             required: true,
-            schema: &leaf::INTEGER,
+            schema: Link::Static(&leaf::INTEGER),
         },
     ])],
 };
@@ -72,24 +72,31 @@ static DOG: Schema = Schema {
     rules: &[Rule::Properties(&[Property {
         name: "bark",
         required: true,
-        schema: &leaf::TEXT,
+        schema: Link::Static(&leaf::TEXT),
     }])],
 };
 static PET: Schema = Schema {
     types: Types::ANY,
     rules: &[
-        Rule::Variants(&[&CAT, &DOG]),
+        Rule::Variants(&[Link::Static(&CAT), Link::Static(&DOG)]),
         Rule::Discriminator("kind", &[("cat", 0), ("dog", 1)]),
     ],
 };
 static TEXT_OR_LIST: Schema = Schema {
     types: Types::ANY,
-    rules: &[Rule::Variants(&[&leaf::TEXT, &SERIES])],
+    rules: &[Rule::Variants(&[
+        Link::Static(&leaf::TEXT),
+        Link::Static(&SERIES),
+    ])],
 };
 /// Nothing but itself: a walk that trusts schemas would never end.
 static CIRCLE: Schema = Schema {
     types: Types::ANY,
-    rules: &[Rule::Variants(&[&CIRCLE, &CIRCLE, &CIRCLE])],
+    rules: &[Rule::Variants(&[
+        Link::Static(&CIRCLE),
+        Link::Static(&CIRCLE),
+        Link::Static(&CIRCLE),
+    ])],
 };
 static ALL: Schema = Schema {
     types: Types::OBJECT,
@@ -97,52 +104,52 @@ static ALL: Schema = Schema {
         Property {
             name: "ranged",
             required: false,
-            schema: &RANGED,
+            schema: Link::Static(&RANGED),
         },
         Property {
             name: "kind",
             required: false,
-            schema: &KIND,
+            schema: Link::Static(&KIND),
         },
         Property {
             name: "level",
             required: false,
-            schema: &LEVEL,
+            schema: Link::Static(&LEVEL),
         },
         Property {
             name: "series",
             required: false,
-            schema: &SERIES,
+            schema: Link::Static(&SERIES),
         },
         Property {
             name: "closed",
             required: false,
-            schema: &CLOSED,
+            schema: Link::Static(&CLOSED),
         },
         Property {
             name: "map",
             required: false,
-            schema: &MAP,
+            schema: Link::Static(&MAP),
         },
         Property {
             name: "tree",
             required: false,
-            schema: &TREE,
+            schema: Link::Static(&TREE),
         },
         Property {
             name: "pet",
             required: false,
-            schema: &PET,
+            schema: Link::Static(&PET),
         },
         Property {
             name: "either",
             required: false,
-            schema: &TEXT_OR_LIST,
+            schema: Link::Static(&TEXT_OR_LIST),
         },
         Property {
             name: "flag",
             required: true,
-            schema: &leaf::BOOLEAN,
+            schema: Link::Static(&leaf::BOOLEAN),
         },
     ])],
 };
@@ -327,19 +334,23 @@ impl Dice {
                     Property {
                         name: "next",
                         required: true,
-                        schema: inner,
+                        schema: Link::Static(inner),
                     },
                     Property {
                         name: "",
                         required: false,
-                        schema: &ALL,
+                        schema: Link::Static(&ALL),
                     },
                 ]))),
                 4 => Rule::Closed,
-                5 => Rule::Additional(inner),
-                6 => Rule::Items(inner),
-                7 => Rule::Prefix(Box::leak(Box::new([inner]))),
-                _ => Rule::Variants(Box::leak(Box::new([inner, &PET, inner]))),
+                5 => Rule::Additional(Link::Static(inner)),
+                6 => Rule::Items(Link::Static(inner)),
+                7 => Rule::Prefix(Box::leak(Box::new([Link::Static(inner)]))),
+                _ => Rule::Variants(Box::leak(Box::new([
+                    Link::Static(inner),
+                    Link::Static(&PET),
+                    Link::Static(inner),
+                ]))),
             });
         }
         let types = KINDS[self.roll(10) as usize].or(KINDS[self.roll(10) as usize]);

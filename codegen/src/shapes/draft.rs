@@ -1,0 +1,346 @@
+//! All that several nodes say of one schema, gathered through `$ref` and allOf.
+
+use std::collections::HashMap;
+
+use super::{MAX_GATHER_DEPTH, MAX_VARIANTS, Shapes, address};
+use crate::model::Types;
+use crate::node::{Kind, Node};
+use crate::report::Report;
+use crate::spec::reference_of;
+use crate::values::{is_null_schema, type_of, type_of_value};
+
+/// All that several nodes say of one schema.
+#[derive(Default)]
+pub(super) struct Draft<'a> {
+    pub(super) types: Option<Types>,
+    pub(super) nullable: bool,
+    pub(super) format: Option<String>,
+    pub(super) pattern: Option<String>,
+    pub(super) description: Option<String>,
+    pub(super) example: Option<&'a Node>,
+    pub(super) default: Option<&'a Node>,
+    pub(super) minimum: Option<f64>,
+    pub(super) maximum: Option<f64>,
+    pub(super) above: Option<f64>,
+    pub(super) below: Option<f64>,
+    pub(super) literals: Option<Vec<&'a Node>>,
+    pub(super) properties: Vec<(&'a str, Vec<&'a Node>)>,
+    pub(super) property_index: HashMap<&'a str, usize>,
+    pub(super) required: Vec<&'a str>,
+    pub(super) closed: usize,
+    pub(super) parts: usize,
+    pub(super) patterned: bool,
+    pub(super) additional: Vec<&'a Node>,
+    pub(super) items: Vec<&'a Node>,
+    pub(super) prefix: Vec<&'a Node>,
+    pub(super) variants: Vec<Vec<&'a Node>>,
+    pub(super) discriminator: Option<&'a Node>,
+    pub(super) seen: Vec<usize>,
+}
+
+impl<'a> Shapes<'a> {
+    /// What a pure reference means; one that says more beside `$ref` speaks for itself.
+    pub(super) fn dereferenced(&self, node: &'a Node) -> &'a Node {
+        const SAYS_NOTHING: &[&str] = &[
+            "$ref",
+            "description",
+            "summary",
+            "title",
+            "example",
+            "examples",
+            "deprecated",
+            "readOnly",
+        ];
+        let mut node = node;
+        for _ in 0..MAX_GATHER_DEPTH {
+            let Some(reference) = reference_of(node) else {
+                break;
+            };
+            let silent = |key: &str| SAYS_NOTHING.contains(&key) || key.starts_with("x-");
+            if !node.entries().iter().all(|entry| silent(&entry.key)) {
+                break;
+            }
+            match self.spec.follow(node.place.file, reference) {
+                Ok(target) => node = target,
+                Err(_) => break,
+            }
+        }
+        node
+    }
+
+    pub(super) fn gather(
+        &self,
+        node: &'a Node,
+        draft: &mut Draft<'a>,
+        depth: usize,
+        report: &mut Report,
+    ) {
+        if draft.seen.contains(&address(node)) || draft.seen.len() > 2_000 {
+            return;
+        }
+        draft.seen.push(address(node));
+        let note = |report: &mut Report, message: String| {
+            report.note(self.spec.place(node.place), message);
+        };
+        if depth > MAX_GATHER_DEPTH {
+            note(
+                report,
+                "too many allOf or $ref lie inside each other".to_owned(),
+            );
+            return;
+        }
+        if let Some(reference) = reference_of(node) {
+            match self.spec.follow(node.place.file, reference) {
+                Ok(target) => self.gather(target, draft, depth + 1, report),
+                Err(reason) => note(report, format!("{reason}; anything is taken here")),
+            }
+        }
+        match &node.kind {
+            Kind::Map(_) => self.gather_map(node, draft, depth, report),
+            Kind::Null | Kind::Bool(true) => {}
+            Kind::Bool(false) => draft.types = Some(Types::NONE),
+            Kind::Text(name) => match type_of(name) {
+                Some(types) => draft.narrow(types),
+                None => match self.spec.follow(node.place.file, name) {
+                    Ok(target) if !name.is_empty() => self.gather(target, draft, depth + 1, report),
+                    _ => note(
+                        report,
+                        format!(
+                            "expected a schema, found {}; anything is taken here",
+                            node.words()
+                        ),
+                    ),
+                },
+            },
+            Kind::List(_) | Kind::Number(_) => note(
+                report,
+                format!(
+                    "expected a schema, found {}; anything is taken here",
+                    node.words()
+                ),
+            ),
+        }
+    }
+
+    fn gather_map(&self, node: &'a Node, draft: &mut Draft<'a>, depth: usize, report: &mut Report) {
+        for entry in node.entries() {
+            let value = &entry.value;
+            match entry.key.as_str() {
+                "type" => self.gather_type(value, draft, report),
+                "nullable" | "x-nullable" => {
+                    draft.nullable |= value.boolean().unwrap_or(false);
+                }
+                "format" => draft.format = draft.format.take().or(value.text().map(str::to_owned)),
+                "pattern" => {
+                    draft.pattern = draft.pattern.take().or(value.text().map(str::to_owned));
+                }
+                "description" | "title" => {
+                    let old = draft.description.take();
+                    draft.description = old.or(value.text().map(str::to_owned));
+                }
+                "example" => draft.example = draft.example.or(Some(value)),
+                "examples" => draft.example = draft.example.or(value.items().first()),
+                "default" => draft.default = draft.default.or(Some(value)),
+                "minimum" => draft.minimum = higher(draft.minimum, value.number()),
+                "maximum" => draft.maximum = lower(draft.maximum, value.number()),
+                "exclusiveMinimum" => draft.above = higher(draft.above, value.number()),
+                "exclusiveMaximum" => draft.below = lower(draft.below, value.number()),
+                "enum" if value.is_list() => draft.list(value.items().iter().collect()),
+                "enum" if value.is_map() => {
+                    // `enum: {a: …, b: …}`: the keys are not nodes; say nothing of them.
+                }
+                "const" => draft.list(vec![value]),
+                "properties" => self.gather_properties(value, draft, report),
+                "required" => {
+                    draft
+                        .required
+                        .extend(value.items().iter().filter_map(Node::text));
+                }
+                "additionalProperties" | "unevaluatedProperties" => match &value.kind {
+                    Kind::Bool(false) if entry.key == "additionalProperties" => draft.closed += 1,
+                    Kind::Map(entries) if !entries.is_empty() => draft.additional.push(value),
+                    _ => {}
+                },
+                "patternProperties" => draft.patterned = true,
+                // Before 2020, a list of items was a tuple.
+                "items" if value.is_list() => draft.prefix.extend(value.items()),
+                "items" => draft.items.push(value),
+                "prefixItems" => draft.prefix.extend(value.items()),
+                "discriminator" if value.is_map() => {
+                    draft.discriminator = draft.discriminator.or(Some(value));
+                }
+                "allOf" => {
+                    for part in value.items() {
+                        self.gather(part, draft, depth + 1, report);
+                    }
+                    // A single schema where a list belongs.
+                    if value.is_map() {
+                        self.gather(value, draft, depth + 1, report);
+                    }
+                }
+                "oneOf" | "anyOf" => self.gather_variants(value, draft, depth, report),
+                _ => {}
+            }
+        }
+        // OpenAPI 3.0 says `exclusiveMinimum: true` beside the limit.
+        if node.is_true("exclusiveMinimum") {
+            draft.above = higher(draft.above, node.get("minimum").and_then(Node::number));
+        }
+        if node.is_true("exclusiveMaximum") {
+            draft.below = lower(draft.below, node.get("maximum").and_then(Node::number));
+        }
+    }
+
+    fn gather_type(&self, value: &'a Node, draft: &mut Draft<'a>, report: &mut Report) {
+        let mut types = Types::NONE;
+        let one = std::slice::from_ref(value);
+        for it in if value.is_list() { value.items() } else { one } {
+            let found = if it.is_null() {
+                Some(Types::NULL)
+            } else {
+                it.text().and_then(type_of)
+            };
+            match found {
+                Some(found) => types = types.or(found),
+                None => {
+                    report.note(
+                        self.spec.place(it.place),
+                        format!("expected a type, found {}; any type is taken", it.words()),
+                    );
+                    types = Types::ANY;
+                }
+            }
+        }
+        if types == Types::NONE {
+            return;
+        }
+        if types.has(Types::NULL) && !types.is_any() && types != Types::NULL {
+            draft.nullable = true;
+            types = types.without(Types::NULL);
+        }
+        draft.narrow(types);
+    }
+
+    fn gather_properties(&self, value: &'a Node, draft: &mut Draft<'a>, report: &mut Report) {
+        if !value.is_map() {
+            report.note(
+                self.spec.place(value.place),
+                format!(
+                    "expected properties by name, found {}; none are known",
+                    value.words()
+                ),
+            );
+            return;
+        }
+        draft.parts += 1;
+        for entry in value.entries() {
+            let name = entry.key.as_str();
+            if matches!(
+                entry.value.get("required").map(|it| &it.kind),
+                Some(Kind::Bool(true))
+            ) {
+                draft.required.push(name);
+            }
+            match draft.property_index.get(name) {
+                Some(&at) => draft.properties[at].1.push(&entry.value),
+                None => {
+                    draft.property_index.insert(name, draft.properties.len());
+                    draft.properties.push((name, vec![&entry.value]));
+                }
+            }
+        }
+    }
+
+    fn gather_variants(
+        &self,
+        value: &'a Node,
+        draft: &mut Draft<'a>,
+        depth: usize,
+        report: &mut Report,
+    ) {
+        let mut variants: Vec<&'a Node> = Vec::new();
+        for item in value.items().iter().take(MAX_VARIANTS) {
+            let target = self.dereferenced(item);
+            if is_null_schema(target) {
+                draft.nullable = true;
+            } else if !draft.seen.contains(&address(target)) {
+                // (A variant that is this schema itself, as in "Pet is one of Cat; Cat is all
+                // of Pet and …", says nothing.)
+                variants.push(item);
+            }
+        }
+        match variants.as_slice() {
+            [] => {}
+            [one] => self.gather(one, draft, depth + 1, report),
+            _ => draft.variants.push(variants),
+        }
+    }
+}
+
+impl<'a> Draft<'a> {
+    fn narrow(&mut self, types: Types) {
+        let old = self.types.unwrap_or(Types::ANY);
+        let both = old.and(types);
+        // Two types that exclude each other: either may come.
+        self.types = Some(if both == Types::NONE {
+            old.or(types)
+        } else {
+            both
+        });
+    }
+
+    fn list(&mut self, nodes: Vec<&'a Node>) {
+        if self.literals.is_none() && !nodes.is_empty() {
+            self.literals = Some(nodes);
+        }
+    }
+
+    pub(super) fn types(&self) -> Types {
+        let types = self.types.unwrap_or_else(|| {
+            if let Some(literals) = &self.literals {
+                literals
+                    .iter()
+                    .fold(Types::NONE, |types, node| types.or(type_of_value(node)))
+            } else if !self.variants.is_empty() {
+                Types::ANY
+            } else if !self.properties.is_empty()
+                || !self.additional.is_empty()
+                || !self.required.is_empty()
+                || self.closed > 0
+            {
+                Types::OBJECT
+            } else if !self.items.is_empty() || !self.prefix.is_empty() {
+                Types::LIST
+            } else {
+                Types::ANY
+            }
+        });
+        let null_listed = self
+            .literals
+            .as_ref()
+            .is_some_and(|it| it.iter().any(|node| node.is_null()));
+        match (
+            self.nullable || null_listed,
+            types.is_any(),
+            self.variants.is_empty(),
+        ) {
+            (true, false, true) => types.or(Types::NULL),
+            (true, _, false) => types.or(Types::NULLABLE),
+            _ => types,
+        }
+    }
+}
+
+fn higher(old: Option<f64>, new: Option<f64>) -> Option<f64> {
+    match (old, new) {
+        (Some(old), Some(new)) => Some(old.max(new)),
+        (old, new) => old.or(new),
+    }
+}
+
+fn lower(old: Option<f64>, new: Option<f64>) -> Option<f64> {
+    match (old, new) {
+        (Some(old), Some(new)) => Some(old.min(new)),
+        (old, new) => old.or(new),
+    }
+}

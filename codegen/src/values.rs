@@ -1,0 +1,105 @@
+//! Scalars of a schema: types by name, listed values, examples, first sentences.
+
+use crate::model::{Literal, Types};
+use crate::node::{Kind, Node, json_number, quoted, shortened};
+
+/// Examples longer than this are prose.
+const MAX_EXAMPLE: usize = 32;
+
+pub fn is_null_schema(node: &Node) -> bool {
+    let only_null = |it: &Node| it.is_null() || it.text() == Some("null");
+    if node.get("type").is_some_and(|it| {
+        only_null(it) || (!it.items().is_empty() && it.items().iter().all(only_null))
+    }) {
+        return true;
+    }
+    let listed = node.get("enum").map(Node::items).unwrap_or(&[]);
+    node.get("const").is_some_and(Node::is_null)
+        || (!listed.is_empty() && listed.iter().all(Node::is_null))
+}
+
+pub fn type_of(name: &str) -> Option<Types> {
+    Some(match name.trim().to_ascii_lowercase().as_str() {
+        "null" | "nil" => Types::NULL,
+        "boolean" | "bool" => Types::BOOLEAN,
+        "integer" | "int" | "int32" | "int64" | "long" => Types::INTEGER,
+        "number" | "float" | "double" | "decimal" => Types::NUMBER,
+        "string" | "str" | "text" | "date" | "date-time" | "datetime" | "uuid" => Types::TEXT,
+        "array" | "list" => Types::LIST,
+        "object" | "dict" | "map" => Types::OBJECT,
+        "any" => Types::ANY,
+        _ => return None,
+    })
+}
+
+pub fn type_of_value(node: &Node) -> Types {
+    match &node.kind {
+        Kind::Null => Types::NULL,
+        Kind::Bool(_) => Types::BOOLEAN,
+        Kind::Number(it) if it.bytes().all(|it| it.is_ascii_digit() || it == b'-') => {
+            Types::INTEGER
+        }
+        Kind::Number(_) => Types::NUMBER,
+        Kind::Text(_) => Types::TEXT,
+        Kind::List(_) => Types::LIST,
+        Kind::Map(_) => Types::OBJECT,
+    }
+}
+
+/// A listed value; one that YAML took for another type than the declared is put right.
+pub fn literal(node: &Node, types: Types) -> Literal {
+    let numeric = types.has(Types::NUMBER) || types.has(Types::INTEGER);
+    match &node.kind {
+        Kind::Null if types.without(Types::NULL) == Types::TEXT && !types.has(Types::NULL) => {
+            Literal::Text("null".to_owned())
+        }
+        Kind::Null => Literal::Null,
+        Kind::Bool(it) if types.has(Types::BOOLEAN) || !types.has(Types::TEXT) => {
+            Literal::Boolean(*it)
+        }
+        Kind::Number(it) if numeric || !types.has(Types::TEXT) => match json_number(it) {
+            Some(number) => Literal::Number(number),
+            None => Literal::Text(it.clone()),
+        },
+        Kind::Text(it) if numeric && !types.has(Types::TEXT) => match json_number(it) {
+            Some(number) => Literal::Number(number),
+            None => Literal::Text(it.clone()),
+        },
+        Kind::Bool(_) | Kind::Number(_) | Kind::Text(_) => {
+            Literal::Text(node.text().unwrap_or("").to_owned())
+        }
+        Kind::List(_) | Kind::Map(_) => Literal::Json(node.json()),
+    }
+}
+
+pub fn example(node: &Node, types: Types) -> Option<String> {
+    // `example: {value: 3}` is how examples of parameters look.
+    let node = if types.has(Types::OBJECT) {
+        node
+    } else {
+        node.get("value").unwrap_or(node)
+    };
+    example_of(node, types)
+}
+
+/// A scalar example of the declared type, as JSON.
+pub fn example_of(node: &Node, types: Types) -> Option<String> {
+    let numeric = types.has(Types::NUMBER) || types.has(Types::INTEGER);
+    let json = match &node.kind {
+        Kind::Bool(it) if types.has(Types::BOOLEAN) => it.to_string(),
+        Kind::Number(it) | Kind::Text(it) if numeric && !types.has(Types::TEXT) => json_number(it)?,
+        Kind::Number(it) if numeric => json_number(it)?,
+        Kind::Text(_) | Kind::Number(_) if types.has(Types::TEXT) && !types.is_any() => {
+            quoted(node.text()?)
+        }
+        _ => return None,
+    };
+    (json.len() <= MAX_EXAMPLE).then_some(json)
+}
+
+/// The first sentence of a text, in one line, without markup that nobody renders.
+pub fn sentence(text: &str, most: usize) -> String {
+    let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    let end = line.find(". ").map_or(line.as_str(), |at| &line[..at]);
+    shortened(end.trim_end_matches('.').trim(), most)
+}

@@ -1,0 +1,271 @@
+//! Whether arguments fit an operation, and what to change where they do not.
+//!
+//! Every message is for a tired person: expected, found, what to change. Nothing is altered.
+
+use super::{Argument, ArgumentProblem, Location, Operation, Parameter, Style};
+use crate::domain::schema::{Link, Literal, Schema, Types};
+
+/// Every problem of these arguments, each with what to change; none means it can be called.
+pub fn check_arguments(
+    operation: &Operation,
+    arguments: &[(String, Argument)],
+) -> Vec<ArgumentProblem> {
+    let mut problems = Vec::new();
+    for (position, (name, argument)) in arguments.iter().enumerate() {
+        let problem = match operation.parameters.iter().find(|it| it.argument == name) {
+            None => Some(unknown(operation, name)),
+            Some(_)
+                if arguments[..position]
+                    .iter()
+                    .any(|(earlier, _)| earlier == name) =>
+            {
+                Some(format!(
+                    "`{name}` is given twice to {}; keep one",
+                    operation.id
+                ))
+            }
+            Some(parameter) => unfit(operation, parameter, argument),
+        };
+        problems.extend(problem.map(|message| ArgumentProblem {
+            argument: Some(name.clone()),
+            message,
+        }));
+    }
+    for parameter in operation.parameters {
+        let given = arguments.iter().any(|(name, _)| name == parameter.argument);
+        let needed = parameter.required && !parameter.filled_by_security;
+        if needed && !given && parameter.default().is_none() {
+            problems.push(ArgumentProblem {
+                argument: Some(parameter.argument.to_owned()),
+                message: format!(
+                    "{} needs `{}` ({}) and `params` does not give it; add {} = …",
+                    operation.id,
+                    parameter.argument,
+                    parameter.words(),
+                    key(parameter.argument)
+                ),
+            });
+        }
+    }
+    problems
+}
+
+/// A TOML key: quoted where it has to be.
+fn key(name: &str) -> String {
+    let bare = |it: char| it.is_ascii_alphanumeric() || it == '_' || it == '-';
+    if !name.is_empty() && name.chars().all(bare) {
+        name.to_owned()
+    } else {
+        format!("{name:?}")
+    }
+}
+
+fn unknown(operation: &Operation, name: &str) -> String {
+    let names = operation.parameters.iter().map(|it| it.argument);
+    match nearest(name, names) {
+        Some(near) => format!(
+            "{} has no parameter `{name}`; did you mean `{near}`?",
+            operation.id
+        ),
+        None if operation.parameters.is_empty() => {
+            format!("{} takes no parameters; remove `{name}`", operation.id)
+        }
+        None => {
+            let mut known: Vec<&str> = operation
+                .parameters
+                .iter()
+                .map(|it| it.argument)
+                .take(8)
+                .collect();
+            if operation.parameters.len() > known.len() {
+                known.push("…");
+            }
+            format!(
+                "{} has no parameter `{name}`; it has: {}",
+                operation.id,
+                known.join(", ")
+            )
+        }
+    }
+}
+
+/// The known name that a person most likely meant.
+pub fn nearest<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+    let folded = name.to_lowercase();
+    known
+        .map(|it| (strsim::damerau_levenshtein(&folded, &it.to_lowercase()), it))
+        .filter(|(distance, it)| *distance <= 1 + it.chars().count().min(folded.len()) / 4)
+        .min()
+        .map(|(_, it)| it)
+}
+
+fn unfit(operation: &Operation, parameter: &Parameter, argument: &Argument) -> Option<String> {
+    if parameter.style == Style::Json {
+        return None;
+    }
+    let id = operation.id;
+    let name = parameter.argument;
+    if let Some(text) = argument.scalar_text() {
+        let hint = match parameter.location {
+            Location::Path if text.is_empty() => "may not be empty: it is a part of the path",
+            Location::Path if is_dots(&text) => "may not be `.` or `..`: it is a part of the path",
+            Location::Header | Location::Cookie if text.chars().any(|it| it.is_control()) => {
+                "holds a line break or another control character, which no header can carry"
+            }
+            _ => "",
+        };
+        if !hint.is_empty() {
+            return Some(format!("`{name}` of {id} {hint}; change it in `params`"));
+        }
+    }
+    let unfit = misfit(parameter.schema, argument, 0)?;
+    let near = match &unfit.found {
+        Argument::Text(text) => nearest(text, texts(unfit.schema)),
+        _ => None,
+    };
+    let change = match (near, &unfit.found) {
+        (Some(near), _) => format!("did you mean \"{near}\"?"),
+        (None, Argument::Integer(_) | Argument::Number(_) | Argument::Boolean(_))
+            if unfit.schema.types == Types::TEXT && unfit.schema.literals().is_empty() =>
+        {
+            format!("put it in quotes: \"{}\"", unfit.found.words())
+        }
+        _ => "change it in `params`".to_owned(),
+    };
+    Some(format!(
+        "`{name}` of {id}: expected {}, found {}; {change}",
+        unfit.schema.words(),
+        unfit.found.words()
+    ))
+}
+
+fn is_dots(text: &str) -> bool {
+    text == "." || text == ".."
+}
+
+fn texts(schema: &Schema) -> impl Iterator<Item = &'static str> {
+    schema
+        .literals()
+        .iter()
+        .filter_map(|literal| match literal {
+            Literal::Text(it) => Some(*it),
+            _ => None,
+        })
+}
+
+struct Misfit {
+    schema: &'static Schema,
+    found: Argument,
+}
+
+fn misfit(schema: &'static Schema, argument: &Argument, depth: usize) -> Option<Misfit> {
+    if depth > 32 {
+        return None;
+    }
+    let no = || {
+        Some(Misfit {
+            schema,
+            found: argument.clone(),
+        })
+    };
+    let variants = schema.variants();
+    if !variants.is_empty() {
+        let mut first = None;
+        for variant in variants {
+            match misfit(variant.get(), argument, depth + 1) {
+                None => return None,
+                some => first = first.or(some),
+            }
+        }
+        return if variants.len() == 1 {
+            first
+        } else {
+            no_variant(variants, argument, first)
+        };
+    }
+    let literals = schema.literals();
+    let types = schema.types;
+    match argument {
+        Argument::List(items) if types.has(Types::LIST) => {
+            let of = schema.items()?;
+            items.iter().find_map(|item| misfit(of, item, depth + 1))
+        }
+        // One value for a list of one.
+        _ if types.has(Types::LIST) && !types.is_any() && scalar_misfit(types, argument) => {
+            if matches!(argument, Argument::Object(_)) {
+                return no();
+            }
+            misfit(schema.items()?, argument, depth + 1)
+        }
+        Argument::List(_) => no(),
+        Argument::Object(fields) if types.has(Types::OBJECT) => {
+            fields.iter().find_map(|(name, value)| {
+                let property = schema.property(name).map(|it| it.schema.get());
+                misfit(property.or(schema.additional())?, value, depth + 1)
+            })
+        }
+        Argument::Object(_) => no(),
+        _ if scalar_misfit(types, argument) => no(),
+        _ => {
+            let text = argument.scalar_text()?;
+            let listed = literals.is_empty()
+                || literals.iter().any(|it| match it {
+                    Literal::Text(it) => *it == text,
+                    Literal::Boolean(it) => it.to_string() == text,
+                    Literal::Number(it) => {
+                        *it == text
+                            || it
+                                .parse::<f64>()
+                                .ok()
+                                .is_some_and(|it| Some(it) == parsed(&text))
+                    }
+                    Literal::Null | Literal::Json(_) => false,
+                });
+            let numeric = types.has(Types::NUMBER) || types.has(Types::INTEGER);
+            let outside = numeric && parsed(&text).is_some_and(|it| schema.excludes(it));
+            if listed && !outside { None } else { no() }
+        }
+    }
+}
+
+/// Variants of one form, like two enums, share the first one's message.
+fn no_variant(
+    variants: &'static [Link],
+    argument: &Argument,
+    first: Option<Misfit>,
+) -> Option<Misfit> {
+    let whole = variants
+        .iter()
+        .find(|it| !scalar_misfit(it.types, argument));
+    match whole {
+        Some(schema) => Some(Misfit {
+            schema: schema.get(),
+            found: argument.clone(),
+        }),
+        None => first,
+    }
+}
+
+fn parsed(text: &str) -> Option<f64> {
+    text.trim().parse::<f64>().ok().filter(|it| it.is_finite())
+}
+
+/// Whether no scalar type of these takes the argument. Text that holds a number is taken
+/// for one: it may come from the environment.
+fn scalar_misfit(types: Types, argument: &Argument) -> bool {
+    let number = types.has(Types::NUMBER);
+    let integer = number || types.has(Types::INTEGER);
+    !match argument {
+        Argument::Text(text) => {
+            types.has(Types::TEXT)
+                || (number && parsed(text).is_some())
+                || (integer && text.trim().parse::<i64>().is_ok())
+                || (types.has(Types::BOOLEAN) && matches!(text.as_str(), "true" | "false"))
+        }
+        Argument::Integer(_) => integer,
+        Argument::Number(it) => it.is_finite() && (number || (integer && it.fract() == 0.0)),
+        Argument::Boolean(_) => types.has(Types::BOOLEAN),
+        Argument::List(_) => types.has(Types::LIST),
+        Argument::Object(_) => types.has(Types::OBJECT),
+    }
+}
