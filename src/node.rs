@@ -10,7 +10,6 @@ use std::sync::Arc;
 use std::sync::mpsc::sync_channel;
 use std::time::{Duration, Instant};
 
-use crate::api::fetcher::Fetcher;
 use crate::api::transport::Canceller;
 use crate::config::Config;
 use crate::db::history::Reader;

@@ -181,7 +181,7 @@ impl Scratch {
             let text = fs::read_to_string(workspace.join("src").join(file))
                 .map_err(|error| format!("src/{file}: {error}"))?;
             // Their tests have a home of their own and stay there.
-            let text = text.replace("#[cfg(test)]\nmod tests;\n", "");
+            let text = text.split("\n#[cfg(test)]").next().unwrap_or("");
             fs::write(root.join("src").join(file), text).map_err(|error| error.to_string())?;
         }
         fs::copy(workspace.join("Cargo.lock"), root.join("Cargo.lock"))

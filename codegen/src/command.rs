@@ -61,7 +61,12 @@ pub fn run(arguments: &[&str]) -> Outcome {
         Ok(arguments) => run_with(&arguments),
         Err(early) => {
             let wanted = early.status.is_ok();
-            let text = format!("{}\n", early.output.trim_end());
+            let hint = if wanted {
+                ""
+            } else {
+                "\nRun `cargo codegen --help` to see what there is."
+            };
+            let text = format!("{}{hint}\n", early.output.trim_end());
             if wanted {
                 Outcome {
                     code: 0,
@@ -247,10 +252,14 @@ fn finish(arguments: &Arguments, generated: &Generated) -> Result<Outcome, Failu
             "fresh" => "is up to date",
             _ => "is stale",
         };
+        let count = |count: usize, word: &str| {
+            format!("{count} {word}{}", if count == 1 { "" } else { "s" })
+        };
         outcome.stdout.push_str(&format!(
-            "{} {words}: {taken} operations of {} APIs\n",
+            "{} {words}: {} of {}\n",
             out.display(),
-            generated.reports.len()
+            count(taken, "operation"),
+            count(generated.reports.len(), "API")
         ));
     }
     Ok(outcome)

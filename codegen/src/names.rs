@@ -96,15 +96,14 @@ fn words(text: &str) -> Vec<String> {
         if character.is_ascii_alphanumeric() {
             let before = at.checked_sub(1).map(|at| characters[at]);
             let after = characters.get(at + 1);
+            let lower = |it: Option<&char>| it.is_some_and(char::is_ascii_lowercase);
+            // `IDs`, `URLs` are one word; `HTTPServer` is two.
+            let plural = after == Some(&'s') && !lower(characters.get(at + 2));
             let starts = character.is_ascii_uppercase()
                 && before.is_some_and(|before| {
                     before.is_ascii_lowercase()
                         || before.is_ascii_digit()
-                        || (before.is_ascii_uppercase()
-                            && after.is_some_and(char::is_ascii_lowercase)
-                            // `IDs`, `URLs` are one word.
-                            && !(after == Some(&'s')
-                                && !characters.get(at + 2).is_some_and(char::is_ascii_lowercase)))
+                        || (before.is_ascii_uppercase() && lower(after) && !plural)
                 });
             if starts {
                 push(&mut words, &mut word);

@@ -35,7 +35,7 @@ pub fn parameters<'a>(
             .chain(list.entries().iter().map(|it| &it.value));
         for node in nodes {
             let at = spec.place(node.place);
-            let parameter = match parameter(spec, node, &template, shapes, report) {
+            let parameter = match parameter(spec, node, shapes, report) {
                 Ok(parameter) => parameter,
                 Err(Unfit::Skipped(why)) => {
                     report.note(at, why);
@@ -59,21 +59,28 @@ pub fn parameters<'a>(
         }
     }
     for name in &template {
-        if !found
-            .iter()
-            .any(|it| it.location == Location::Path && it.name == *name)
-        {
-            report.note(
-                spec.place(operation.place),
-                format!("the path's {{{name}}} is not declared; any text is taken"),
-            );
-            found.push(undeclared(name));
+        let is = |it: &Parameter, location| it.location == location && it.name == *name;
+        if found.iter().any(|it| is(it, Location::Path)) {
+            continue;
         }
+        // `/find?by={x}` with `x` declared in the query: it stands in the template.
+        if let Some(query) = found.iter_mut().find(|it| is(it, Location::Query)) {
+            query.location = Location::Path;
+            query.style = Style::Simple;
+            query.explode = false;
+            query.required = true;
+            continue;
+        }
+        report.note(
+            spec.place(operation.place),
+            format!("the path's {{{name}}} is not declared; any text is taken"),
+        );
+        found.push(undeclared(name));
     }
     for parameter in &mut found {
         parameter.filled_by_security = filled_by(security, parameter);
     }
-    found.sort_by_key(|it| !(it.required && !it.filled_by_security));
+    found.sort_by_key(|it| !it.required || it.filled_by_security);
     name_fields(&mut found);
     Ok(found)
 }
@@ -176,7 +183,6 @@ enum Unfit {
 fn parameter<'a>(
     spec: &'a Spec,
     node: &'a Node,
-    template: &[String],
     shapes: &mut Shapes<'a>,
     report: &mut Report,
 ) -> Result<Parameter, Unfit> {
@@ -199,10 +205,6 @@ fn parameter<'a>(
     };
     let place = node.text_of("in").unwrap_or("").trim().to_ascii_lowercase();
     let location = match place.as_str() {
-        // `/find?by={x}` with `x` in the query: it stands in the template.
-        _ if template.iter().any(|it| it == name) && place != "header" && place != "cookie" => {
-            Location::Path
-        }
         "path" => Location::Path,
         "query" | "querystring" => Location::Query,
         "header" => Location::Header,

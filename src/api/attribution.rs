@@ -189,8 +189,9 @@ fn attribute_timeout(which: Timeout, scene: Scene) -> Failure {
             let detail = format!("no name server said in time where {host} is");
             return Failure::new(Cause::Dns, detail);
         }
+        // The TCP connection has a failure of its own; what follows it is TLS or a proxy.
         (Timeout::Connect, _) => {
-            format!("{host} did not take a connection in time; is it switched on?")
+            format!("no secure connection to {host} came about in time; does it speak TLS there?")
         }
         (_, Phase::Head) => format!("{host} did not answer within {}", span(scene.timeout)),
         (_, Phase::Body) => format!(
@@ -351,11 +352,15 @@ fn doubt(now: Moment) -> String {
 
 /// The clock forbids to judge certificates.
 pub fn clock_is_wrong(scene: Scene) -> Failure {
+    let why = match scene.now.wall.second() < limits::EARLIEST_WALL_S {
+        true => "which cannot be right",
+        false => "and nobody has set it",
+    };
     Failure::new(
         Cause::Clock,
         format!(
-            "this node's clock says {}, which cannot be right, so the certificate of {} \
-             cannot be judged; the node waits for the time to be set",
+            "this node's clock says {}, {why}, so the certificate of {} cannot be judged; the \
+             node waits for the time to be set",
             &scene.now.wall.to_string()[..10],
             scene.host
         ),

@@ -76,19 +76,35 @@ impl FaultServer {
         FaultServer::start_with(act, Some(tls))
     }
 
+    /// Says `greeting` without waiting for a request, then holds the connection.
+    pub fn start_speaking(greeting: &'static str) -> FaultServer {
+        FaultServer::serve(move |mut stream, server| {
+            say(&mut stream, greeting);
+            server.hold(&mut stream);
+        })
+    }
+
     fn start_with(act: Arc<Act>, tls: Option<Arc<rustls::ServerConfig>>) -> FaultServer {
+        FaultServer::serve(move |stream, server| converse(stream, tls.clone(), &*act, server))
+    }
+
+    fn serve(conversation: impl Fn(TcpStream, &Server) + Send + Sync + 'static) -> FaultServer {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("loopback");
         let address = listener.local_addr().expect("bound");
         let server = Arc::new(Server::default());
         let shared = server.clone();
+        let conversation = Arc::new(conversation);
         let acceptor = std::thread::spawn(move || {
             for stream in listener.incoming().flatten() {
                 if shared.is_over() {
                     return;
                 }
                 shared.connections.fetch_add(1, Ordering::SeqCst);
-                let (act, shared, tls) = (act.clone(), shared.clone(), tls.clone());
-                std::thread::spawn(move || converse(stream, tls, &*act, &shared));
+                let _ = stream.set_nodelay(true);
+                let _ = stream.set_read_timeout(Some(Duration::from_millis(20)));
+                let _ = stream.set_write_timeout(Some(Duration::from_millis(200)));
+                let (conversation, shared) = (conversation.clone(), shared.clone());
+                std::thread::spawn(move || conversation(stream, &shared));
             }
         });
         FaultServer {
@@ -115,9 +131,6 @@ impl Drop for FaultServer {
 }
 
 fn converse(stream: TcpStream, tls: Option<Arc<rustls::ServerConfig>>, act: &Act, server: &Server) {
-    let _ = stream.set_nodelay(true);
-    let _ = stream.set_read_timeout(Some(Duration::from_millis(20)));
-    let _ = stream.set_write_timeout(Some(Duration::from_millis(200)));
     match tls {
         None => {
             let mut stream = stream;

@@ -6,7 +6,7 @@
 
 use std::io::Write as _;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, LazyLock, Mutex};
 use std::time::Duration;
 
 use jiff::tz::TimeZone;
@@ -24,7 +24,7 @@ use crate::sys::clock::{Clock, ManualClock};
 /// 2026-11-23, noon.
 const NOON: Wall = Wall(1_795_435_200_000);
 
-fn noon() -> Arc<ManualClock> {
+pub fn noon() -> Arc<ManualClock> {
     Arc::new(ManualClock::new(Moment {
         mono: Mono(1_000),
         wall: NOON,
@@ -57,7 +57,7 @@ pub fn plan() -> SourcePlan {
     }
 }
 
-fn fetcher(request: Box<Send>, transport: TransportSettings, clock: Arc<dyn Clock>) -> Fetcher {
+pub fn fetcher(request: Box<Send>, transport: TransportSettings, clock: Arc<dyn Clock>) -> Fetcher {
     let settings = SourceSettings {
         index: 0,
         plan: plan(),
@@ -69,7 +69,7 @@ fn fetcher(request: Box<Send>, transport: TransportSettings, clock: Arc<dyn Cloc
     Fetcher::new(settings, clock).expect("the settings are good")
 }
 
-fn short() -> TransportSettings {
+pub fn short() -> TransportSettings {
     TransportSettings {
         timeout: Duration::from_millis(600),
         body_limit: 100_000,
@@ -77,14 +77,14 @@ fn short() -> TransportSettings {
     }
 }
 
-fn patient() -> TransportSettings {
+pub fn patient() -> TransportSettings {
     TransportSettings {
         timeout: Duration::from_secs(20),
         ..short()
     }
 }
 
-fn good() -> Vec<u8> {
+pub fn good() -> Vec<u8> {
     answer(
         "200 OK",
         "Content-Type: application/json\r\n",
@@ -92,14 +92,14 @@ fn good() -> Vec<u8> {
     )
 }
 
-type Fault = fn(&str, &mut dyn Wire, &Server) -> Then;
+pub type Fault = fn(&str, &mut dyn Wire, &Server) -> Then;
 
-struct Row {
-    name: &'static str,
-    cause: Cause,
+pub struct Row {
+    pub name: &'static str,
+    pub cause: Cause,
     /// Faults that only time ends have a short one.
-    is_slow: bool,
-    fault: Fault,
+    pub is_slow: bool,
+    pub fault: Fault,
 }
 
 fn row(name: &'static str, cause: Cause, fault: Fault) -> Row {
@@ -149,7 +149,7 @@ fn gzip(plain: &[u8]) -> Vec<u8> {
     encoder.finish().expect("memory")
 }
 
-fn rows() -> Vec<Row> {
+pub fn rows() -> Vec<Row> {
     const OK: &str = "HTTP/1.1 200 OK\r\n";
     vec![
         row("closes without an answer", Cause::Connect, |_, _, _| {
@@ -232,8 +232,8 @@ fn rows() -> Vec<Row> {
             sends!(format!("{OK}Content-Length: 1000000000000\r\n\r\n")),
         ),
         row("a gzip bomb", Cause::TooLarge, |_, wire, _| {
-            let bomb = gzip(&vec![b' '; 20_000_000]);
-            say(wire, answer("200 OK", "Content-Encoding: gzip\r\n", bomb));
+            static BOMB: LazyLock<Vec<u8>> = LazyLock::new(|| gzip(&vec![b' '; 20_000_000]));
+            say(wire, answer("200 OK", "Content-Encoding: gzip\r\n", &*BOMB));
             Then::Close
         }),
         row("gzip that is none", Cause::Protocol, |_, wire, _| {

@@ -18,4 +18,6 @@ pub mod plain;
 mod redirect;
 pub mod request;
 mod simulate;
+#[cfg(test)]
+mod stories;
 pub mod transport;

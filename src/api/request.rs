@@ -585,4 +585,5 @@ pub fn maybe<T: Parametric>(value: &Option<T>) -> Option<Argument> {
 }
 
 #[cfg(test)]
+#[path = "request/tests.rs"]
 mod tests;

@@ -26,7 +26,7 @@ pub enum Tls {
     /// TLS from the first byte (RFC 8314), usually on port 465.
     Implicit,
     /// None, usually on port 25.
-    None,
+    Off,
 }
 
 impl Tls {
@@ -34,7 +34,7 @@ impl Tls {
         match self {
             Tls::StartTls => "starttls",
             Tls::Implicit => "implicit",
-            Tls::None => "none",
+            Tls::Off => "none",
         }
     }
 }
@@ -75,7 +75,7 @@ pub fn read(root: &mut Table<'_>, reader: &Reader<'_>, directory: &Path) -> Opti
     let tls = match &tls {
         None => None,
         Some(found) => {
-            let known = [Tls::StartTls, Tls::Implicit, Tls::None];
+            let known = [Tls::StartTls, Tls::Implicit, Tls::Off];
             let chosen = known.into_iter().find(|tls| tls.name() == found.text);
             if chosen.is_none() {
                 let message = format!(
@@ -98,13 +98,13 @@ pub fn read(root: &mut Table<'_>, reader: &Reader<'_>, directory: &Path) -> Opti
     // The port says the kind of protection where nothing else does, and the reverse.
     let tls = tls.unwrap_or(match port_number {
         Some(465) => Tls::Implicit,
-        Some(25) => Tls::None,
+        Some(25) => Tls::Off,
         _ => Tls::StartTls,
     });
     let port = port_number.unwrap_or(match tls {
         Tls::StartTls => 587,
         Tls::Implicit => 465,
-        Tls::None => 25,
+        Tls::Off => 25,
     });
     let recipients = match &to {
         None => {

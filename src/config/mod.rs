@@ -22,10 +22,13 @@ use jiff::tz::TimeZone;
 use toml::de::DeTable;
 
 use self::environment::Environment;
-pub use self::mail::{Mail, Tls};
+pub use self::mail::Mail;
+#[cfg(test)]
+use self::mail::Tls;
 pub use self::reader::Problem;
 use self::reader::{Item, Reader, Table};
-pub use self::source::{Auth, Header, SourceConfig, Target};
+use self::source::Named;
+pub use self::source::{Auth, SourceConfig, Target};
 use crate::domain::alert::Rules;
 use crate::domain::operation::Api;
 use crate::domain::plan::{KeyPlan, Merge, Plan};
@@ -369,11 +372,7 @@ fn read_alert(root: &mut Table<'_>) -> Rules {
 }
 
 /// Two sources that name one key need a word on how to merge them.
-fn check_shared_keys(
-    reader: &Reader<'_>,
-    sources: &[(SourceConfig, Vec<(Arc<str>, std::ops::Range<usize>)>)],
-    keys: &BTreeMap<Arc<str>, KeyPlan>,
-) {
+fn check_shared_keys(reader: &Reader<'_>, sources: &[Named], keys: &BTreeMap<Arc<str>, KeyPlan>) {
     let mut first_giver: BTreeMap<&str, &str> = BTreeMap::new();
     for (source, named) in sources {
         for (key, span) in named {

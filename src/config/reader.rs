@@ -226,10 +226,6 @@ impl<'a> Item<'a> {
         self.key_span.clone()
     }
 
-    pub fn reader(&self) -> &'a Reader<'a> {
-        self.reader
-    }
-
     pub fn value(&self) -> &'a DeValue<'a> {
         self.value.get_ref()
     }
@@ -269,11 +265,6 @@ impl<'a> Item<'a> {
                 None
             }
         }
-    }
-
-    /// The text as written, variables and all: what may be shown.
-    pub fn raw_text(&self) -> String {
-        self.value.get_ref().as_str().unwrap_or("").to_owned()
     }
 
     pub fn duration(&self) -> Option<Duration> {

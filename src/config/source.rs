@@ -66,8 +66,11 @@ pub enum Auth {
 
 const DEFAULT_INTERVAL: Duration = Duration::from_secs(300);
 
-/// A source and the keys that it names, each with its place.
-type Named = (SourceConfig, Vec<(Arc<str>, Range<usize>)>);
+/// Keys that the file names, each with its place.
+type Keys = Vec<(Arc<str>, Range<usize>)>;
+
+/// A source and the keys that it names.
+pub type Named = (SourceConfig, Keys);
 
 pub fn read_all(root: &mut Table<'_>, directory: &Path, apis: &[&'static Api]) -> Vec<Named> {
     let Some(list) = root.get("source") else {
@@ -492,7 +495,7 @@ impl Auth {
 }
 
 /// `[source.records]`, or every leaf behind `prefix`.
-fn read_selection(table: &mut Table<'_>) -> (Selection, Vec<(Arc<str>, Range<usize>)>) {
+fn read_selection(table: &mut Table<'_>) -> (Selection, Keys) {
     let prefix = table.get("prefix");
     let Some(records) = table.get("records") else {
         let prefix = prefix.and_then(|item| item.text()).unwrap_or_default();

@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use rusqlite::Connection;
 
 use super::{schema, session};
+use crate::domain::time::Wall;
 
 /// Why there is no backup.
 #[derive(Debug)]
@@ -152,3 +153,57 @@ pub fn verify(path: &Path) -> Result<Backup, String> {
 fn application_id(connection: &Connection) -> rusqlite::Result<i32> {
     connection.pragma_query_value(None, "application_id", |row| row.get(0))
 }
+
+/// The backups that stand beside a database, oldest first.
+pub fn beside(database: &Path) -> Vec<PathBuf> {
+    let (Some(directory), Some(name)) = (database.parent(), database.file_name()) else {
+        return Vec::new();
+    };
+    let prefix = format!("{}{SUFFIX}", name.to_string_lossy());
+    let directory = match directory {
+        empty if empty == Path::new("") => Path::new("."),
+        directory => directory,
+    };
+    let entries = std::fs::read_dir(directory).into_iter().flatten().flatten();
+    let mut found: Vec<PathBuf> = entries
+        .filter(|entry| {
+            let name = entry.file_name();
+            let name = name.to_string_lossy();
+            // `…-20251030T200000Z`, not `…-20251030T200000Z.unfinished` and the like.
+            name.starts_with(&prefix) && name.ends_with('Z')
+        })
+        .map(|entry| entry.path())
+        .collect();
+    found.sort();
+    found
+}
+
+/// What the name of an automatic backup has between the database's and its date.
+const SUFFIX: &str = ".backup-";
+
+/// The newest backup beside a database that passes its check.
+pub fn newest_whole(database: &Path) -> Option<PathBuf> {
+    let mut found = beside(database);
+    found.reverse();
+    found.into_iter().find(|path| verify(path).is_ok())
+}
+
+/// Makes a dated backup beside the database and lets go of all but the `keep` newest.
+pub fn rotate(database: &Path, keep: usize, now: Wall) -> Result<Backup, BackupError> {
+    let date = now.to_string().replace([':', '-'], "");
+    let target = session::beside(database, &format!("{SUFFIX}{date}"));
+    let made = backup(database, &target)?;
+    let all = beside(database);
+    for old in &all[..all.len().saturating_sub(keep.max(1))] {
+        if let Err(error) = std::fs::remove_file(old) {
+            log::warn!(
+                "the old backup {} cannot be removed: {error}",
+                old.display()
+            );
+        }
+    }
+    Ok(made)
+}
+
+#[cfg(test)]
+mod tests;

@@ -12,9 +12,12 @@
 pub mod backup;
 pub mod export;
 pub mod history;
+#[cfg(test)]
+mod kill;
 pub mod repository;
 pub mod retention;
 pub mod rollup;
+pub mod salvage;
 pub mod schema;
 pub mod session;
 pub mod store;

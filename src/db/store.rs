@@ -14,6 +14,7 @@ use std::time::{Duration, Instant};
 
 use super::repository::{Committed, Database, Entry};
 use super::retention::{self, Retention, Step};
+use super::salvage::{self, Salvage};
 use super::session::{self, OpenError, Place};
 use crate::domain::health::Storage;
 use crate::domain::ledger::Row;
@@ -207,7 +208,10 @@ struct Writer {
     retry_at: Mono,
     has_more_to_drop: bool,
     retention_at: Mono,
-    panics: u64,
+    /// A damaged database whose rows are being taken over.
+    salvage: Option<Salvage>,
+    /// When a database was last set aside.
+    damaged_at: Option<Mono>,
 }
 
 /// Retention looks this often; what it drops is an hour at least.
@@ -223,13 +227,16 @@ impl Writer {
             retry_at: Mono(0),
             has_more_to_drop: false,
             retention_at: Mono(0),
-            panics: 0,
+            salvage: None,
+            damaged_at: None,
         };
         match opened {
-            Ok(database) => {
+            Ok(mut database) => {
+                writer.resume_salvage(&mut database);
                 writer.report_size(&database);
                 *lock(&writer.shared.database) = Some(database);
             }
+            // The first turn opens it again, and sets it aside if it is damaged.
             Err(error) => writer.say(&error.to_string()),
         }
         writer
@@ -272,14 +279,18 @@ impl Writer {
         if (is_due || is_closing || self.failures > 0) && may_try {
             self.commit(now, is_closing);
         }
-        if !is_closing && self.failures == 0 && now.trust.is_trusted() {
-            self.drop_oldest(now);
+        if !is_closing && self.failures == 0 {
+            match self.salvage.take() {
+                Some(salvage) => self.go_on(salvage, now),
+                None if now.trust.is_trusted() => self.drop_oldest(now),
+                None => {}
+            }
         }
         if self.failures > 0 {
             return self.retry_at;
         }
         let queue = lock(&self.shared.queue);
-        let idle = match self.has_more_to_drop {
+        let idle = match self.has_more_to_drop || self.salvage.is_some() {
             true => now.mono,
             false => now.mono.after(IDLE),
         };
@@ -293,7 +304,12 @@ impl Writer {
             true => self.shared.settings.retention.oldest_hour(now.wall),
             false => i64::MIN,
         };
-        let result = self.store(&ready, oldest_hour);
+        let mut result = self.store(&ready, oldest_hour);
+        if let Err(OpenError::Corrupt { detail, .. }) = &result
+            && self.set_aside(detail, now)
+        {
+            result = self.store(&ready, oldest_hour);
+        }
         let mut queue = lock(&self.shared.queue);
         queue.in_flight = 0;
         queue.committing_since = None;
@@ -361,7 +377,14 @@ impl Writer {
         }
         let database = match &mut *open {
             Some(database) => database,
-            none => none.insert(session::open(place, &self.shared.settings.boot)?),
+            none => {
+                let mut database = session::open(place, &self.shared.settings.boot)?;
+                if self.salvage.is_none() {
+                    self.salvage = Salvage::resume(&mut database)
+                        .map_err(|error| OpenError::from_sqlite(&place.path, &error))?;
+                }
+                none.insert(database)
+            }
         };
         if batch.is_empty() {
             self.report_size(database);
@@ -376,6 +399,82 @@ impl Writer {
                 *open = None;
                 Err(OpenError::from_sqlite(&place.path, &error))
             }
+        }
+    }
+
+    /// Puts a damaged database aside and begins a new one that takes over what can be read;
+    /// false if that cannot be done now.
+    fn set_aside(&mut self, detail: &str, now: Moment) -> bool {
+        let is_again = self
+            .damaged_at
+            .is_some_and(|at| now.mono.since(at) < limits::SALVAGE_PAUSE);
+        if is_again {
+            return false;
+        }
+        self.damaged_at = Some(now.mono);
+        let settings = &self.shared.settings;
+        let path = &settings.place.path;
+        let mut open = lock(&self.shared.database);
+        *open = None;
+        let begun = salvage::set_aside(path, now.wall)
+            .map_err(|error| error.to_string())
+            .and_then(|aside| {
+                log::error!(
+                    "{} is damaged ({detail}); it is set aside as {}",
+                    path.display(),
+                    aside.display()
+                );
+                let mut database = session::open(&settings.place, &settings.boot)
+                    .map_err(|error| error.to_string())?;
+                let salvage = Salvage::begin(&mut database, &aside)
+                    .map_err(|error| session::words(&error))?;
+                *open = Some(database);
+                Ok(salvage)
+            });
+        drop(open);
+        match begun {
+            Ok(salvage) => {
+                lock(&self.shared.report).notice = Some(salvage.notice(false));
+                self.salvage = Some(salvage);
+                true
+            }
+            Err(error) => {
+                log::error!("{}: it could not be set aside: {error}", path.display());
+                false
+            }
+        }
+    }
+
+    fn resume_salvage(&mut self, database: &mut Database) {
+        // What cannot be read now is read at the next opening.
+        if let Ok(Some(salvage)) = Salvage::resume(database) {
+            lock(&self.shared.report).notice = Some(salvage.notice(false));
+            self.salvage = Some(salvage);
+        }
+    }
+
+    /// Takes over some more of a damaged database.
+    fn go_on(&mut self, mut salvage: Salvage, now: Moment) {
+        let mut open = lock(&self.shared.database);
+        let Some(database) = &mut *open else {
+            self.salvage = Some(salvage);
+            return;
+        };
+        let step = salvage.step(database);
+        let is_over = matches!(step, Ok(Step::Done));
+        let notice = salvage.notice(is_over);
+        if is_over {
+            log::warn!("{notice}");
+        }
+        lock(&self.shared.report).notice = Some(notice);
+        if let Err(error) = step {
+            *open = None;
+            drop(open);
+            let error = OpenError::from_sqlite(&self.shared.settings.place.path, &error);
+            // It begins anew when the database is open again; what is there stays once.
+            self.failed(now, &error);
+        } else if !is_over {
+            self.salvage = Some(salvage);
         }
     }
 
@@ -435,7 +534,6 @@ impl Writer {
     }
 
     fn recover_from_panic(&mut self, now: Moment) {
-        self.panics += 1;
         // What the database keeps in memory may be half of a change.
         *lock(&self.shared.database) = None;
         let mut queue = lock(&self.shared.queue);

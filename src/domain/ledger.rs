@@ -285,9 +285,8 @@ impl Ledger {
             .unwrap_or(self.plan.sources[source].stale_after)
     }
 
-    /// Corrects stamps made under a clock that could not be believed, once it can. Returns
-    /// what must change with them: nothing of what was handed to the store, whose rows
-    /// settle by the same rule.
+    /// Corrects stamps made under a clock that could not be believed, once it can. Rows that
+    /// were handed to the store settle there by the same rule.
     pub fn settle(&mut self, now: Moment) {
         if !now.trust.is_trusted() {
             return;
@@ -366,11 +365,6 @@ impl Ledger {
             left_out: self.sources.iter().map(|source| source.left_out).sum(),
             changes_at,
         }
-    }
-
-    /// How one source is doing.
-    pub fn health(&self, source: usize) -> Option<&SourceHealth> {
-        self.sources.get(source).map(|source| &source.health)
     }
 }
 

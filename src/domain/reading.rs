@@ -131,11 +131,6 @@ impl Reason {
             Reason::BadTime => "bad_time",
         }
     }
-
-    /// Whether this cost a reading; drift alone does not.
-    pub fn costs_a_reading(self) -> bool {
-        !matches!(self, Reason::Drift | Reason::BadTime)
-    }
 }
 
 impl fmt::Display for Issue {

@@ -74,7 +74,8 @@ impl Verdict {
 }
 
 impl Snapshot {
-    /// Before anything was ever received.
+    /// Before anything was ever received, for tests.
+    #[cfg(test)]
     pub fn empty(at: Moment) -> Snapshot {
         Snapshot {
             at,

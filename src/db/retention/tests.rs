@@ -82,7 +82,7 @@ fn soak(length_days: i64, keys: i64, every_s: i64) {
 
 #[test]
 fn a_fortnight_leaves_exact_counts_in_every_tier() {
-    soak(14, 3, 600);
+    soak(14, 2, 900);
 }
 
 /// 30 days of 50 keys once a minute: 2,160,000 rows. `make bench` runs it.

@@ -273,3 +273,87 @@ fn sizes_are_told() {
     let status = scene.turn(trusted(60));
     assert!(status.database_bytes > 100_000, "{status:?}");
 }
+
+/// Nonsense over everything but the first page, which says whose file it is.
+fn damage(path: &std::path::Path) {
+    let mut bytes = std::fs::read(path).expect("it can be read");
+    bytes[4_096..].fill(0xAA);
+    std::fs::write(path, bytes).expect("it can be written");
+}
+
+#[test]
+fn a_database_damaged_at_start_is_set_aside_and_the_node_goes_on() {
+    let mut scene = Scene::new();
+    scene.append(many(0), trusted(0));
+    scene.turn(trusted(60));
+    let shared = scene.shared.clone();
+    lock(&shared.database).take();
+    damage(&scene.path);
+    let place = &shared.settings.place;
+    let opened = session::open(place, "this-boot");
+    let error = opened.as_ref().expect_err("it is damaged");
+    assert!(!error.is_fatal(), "{error}");
+    assert!(crate::db::repository::last_good(&opened, place, "this-boot").is_empty());
+    let shared = Arc::new(Shared::new(shared.settings.clone()));
+    scene.writer = Writer::new(shared.clone(), opened);
+    scene.shared = shared;
+    scene.append(vec![row("t", T0 + 5_000, 1.0)], trusted(5_000));
+    let mut status = scene.turn(trusted(5_000));
+    for second in 0..20 {
+        status = scene.turn(trusted(5_060 + second));
+    }
+    assert_eq!((status.rows_stored, status.trouble), (1, None));
+    let notice = status.notice.expect("a person is told");
+    assert!(notice.contains("set aside as"), "{notice}");
+    assert!(notice.contains("could not be read"), "{notice}");
+    let names = scene.directory.names();
+    assert!(
+        names.iter().any(|name| name.contains(".damaged-2025")),
+        "{names:?}"
+    );
+}
+
+#[test]
+fn damage_found_while_running_costs_no_reading_that_waits() {
+    let mut scene = Scene::new();
+    scene.append(many(0), trusted(0));
+    scene.turn(trusted(60));
+    lock(&scene.shared.database)
+        .as_ref()
+        .expect("it is open")
+        .connection()
+        .execute_batch("PRAGMA wal_checkpoint(TRUNCATE); PRAGMA shrink_memory")
+        .expect("the log can be taken in");
+    damage(&scene.path);
+    scene.append(many(2_000), trusted(2_000));
+    let status = scene.turn(trusted(2_060));
+    assert_eq!(status.trouble, None);
+    assert_eq!((status.rows_stored, status.rows_lost), (4_000, 0));
+    assert!(
+        status
+            .notice
+            .is_some_and(|notice| notice.contains("set aside"))
+    );
+    assert_eq!(scene.stored(), 2_000);
+}
+
+#[test]
+fn a_card_that_destroys_one_database_after_another_is_not_filled_with_them() {
+    let mut scene = Scene::new();
+    for round in 0..3 {
+        scene.append(vec![row("t", T0 + round, 1.0)], trusted(round * 60));
+        lock(&scene.shared.database).take();
+        damage(&scene.path);
+        scene.turn(trusted(round * 60 + 60));
+    }
+    let names = scene.directory.names();
+    let damaged = |name: &&String| name.contains(".damaged-") && name.ends_with('Z');
+    assert_eq!(names.iter().filter(damaged).count(), 1, "{names:?}");
+    let status = scene.shared.status(trusted(300).mono);
+    assert!(
+        status
+            .trouble
+            .is_some_and(|trouble| trouble.contains("damaged"))
+    );
+    assert_eq!(status.rows_waiting, 2);
+}

@@ -1,0 +1,319 @@
+//! An inline description, generated, compiled with main-node's own runtime, and called
+//! against a loopback server that shows the bytes of each request.
+//!
+//! The generated fixture is committed, so that it is compiled here without a second cargo; a
+//! test fails when it is stale, `UPDATE_GOLDEN=1` writes it anew.
+
+#![allow(dead_code)]
+
+#[path = "../../src/domain"]
+mod domain {
+    pub mod operation;
+    pub mod schema;
+}
+#[path = "../../src/api"]
+mod api {
+    #[path = "../../codegen/tests/fixtures/everything.rs"]
+    pub mod client;
+    pub mod request;
+}
+
+use std::io::{Read, Write};
+use std::net::TcpListener;
+use std::path::Path;
+use std::thread;
+
+use api::client::{APIS, CALLS, everything};
+use api::request::{Call, Credential, Endpoint, Fetch};
+use domain::operation::{Argument, Location};
+use domain::schema::judge;
+
+fn call(id: &str) -> &'static Call {
+    CALLS
+        .iter()
+        .find(|it| it.operation.id == id)
+        .unwrap_or_else(|| panic!("no {id}"))
+}
+
+fn text(it: &str) -> Argument {
+    Argument::Text(it.to_owned())
+}
+
+fn list(items: &[&str]) -> Argument {
+    Argument::List(items.iter().map(|it| text(it)).collect())
+}
+
+fn object(fields: &[(&str, Argument)]) -> Argument {
+    Argument::Object(
+        fields
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), value.clone()))
+            .collect(),
+    )
+}
+
+/// Sends a prepared call to a raw listener; gives the head that came.
+fn sent(fetch: &dyn Fetch, change: impl FnOnce(&mut Endpoint)) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let server = thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        let mut head = Vec::new();
+        let mut byte = [0];
+        while !head.ends_with(b"\r\n\r\n") && stream.read(&mut byte).unwrap() == 1 {
+            head.push(byte[0]);
+        }
+        stream
+            .write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\n{}")
+            .unwrap();
+        String::from_utf8(head).unwrap()
+    });
+    let mut endpoint = Endpoint {
+        base: format!("http://{address}/base/"),
+        ..Endpoint::default()
+    };
+    change(&mut endpoint);
+    let agent: ureq::Agent = ureq::Agent::config_builder().proxy(None).build().into();
+    let mut response = fetch.call(&endpoint, &agent).unwrap();
+    assert_eq!(response.body_mut().read_to_string().unwrap(), "{}");
+    server.join().unwrap()
+}
+
+#[track_caller]
+fn prepared(id: &str, arguments: &[(&str, Argument)]) -> Box<dyn Fetch> {
+    let arguments: Vec<(String, Argument)> = arguments
+        .iter()
+        .map(|(name, value)| ((*name).to_owned(), value.clone()))
+        .collect();
+    (call(id).prepare)(&arguments).unwrap_or_else(|problem| panic!("{problem}"))
+}
+
+#[track_caller]
+fn check(id: &str, arguments: &[(&str, Argument)], target: &str) {
+    let head = sent(&*prepared(id, arguments), |_| {});
+    let line = head.lines().next().unwrap_or("");
+    assert_eq!(line, format!("GET /base{target} HTTP/1.1"));
+}
+
+#[test]
+fn path_parameters_in_every_style() {
+    let numbers = Argument::List(vec![Argument::Integer(1), Argument::Integer(2)]);
+    let parts = object(&[("r", Argument::Integer(100)), ("g", text("a/b"))]);
+    check(
+        "simple",
+        &[
+            ("list", numbers),
+            ("object", parts.clone()),
+            ("exploded", parts.clone()),
+            ("text", text("ü ?")),
+        ],
+        "/simple/1,2/r,100,g,a%2Fb/r=100,g=a%2Fb/%C3%BC%20%3F.json",
+    );
+    check(
+        "label",
+        &[
+            ("one", text("x")),
+            ("list", list(&["a", "b"])),
+            ("exploded", list(&["a", "b"])),
+        ],
+        "/label/.x/.a,b/.a.b",
+    );
+    let flags = Argument::List(vec![Argument::Boolean(true), Argument::Boolean(false)]);
+    check(
+        "matrix",
+        &[
+            ("one", Argument::Number(0.5)),
+            ("list", flags),
+            ("exploded", list(&["a", "b"])),
+            ("object", parts),
+        ],
+        "/matrix/;one=0.5/;list=true,false/;exploded=a;exploded=b/;r=100;g=a%2Fb",
+    );
+}
+
+#[test]
+fn query_parameters_in_every_style() {
+    let numbers = Argument::List(vec![Argument::Integer(1), Argument::Number(2.5)]);
+    let deep = object(&[
+        ("a", Argument::Integer(1)),
+        ("b", object(&[("c", list(&["x", "y"]))])),
+    ]);
+    check(
+        "query-styles",
+        &[("by", text("a&b"))],
+        "/query?fixed=1&by=a%26b",
+    );
+    check(
+        "query-styles",
+        &[
+            ("by", text("x")),
+            ("exploded", list(&["a", "b c"])),
+            ("joined", numbers),
+            ("spaced", list(&["a", "b"])),
+            ("piped", list(&["a", "b"])),
+            ("deep", deep),
+            ("fields", object(&[("p", text("1")), ("q", text("2"))])),
+            ("filter[name]", text("n")),
+            ("raw", text("a/b:c&d")),
+            ("json", object(&[("k", list(&["v"]))])),
+            ("type", text("yes")),
+        ],
+        "/query?fixed=1&by=x&exploded=a&exploded=b%20c&joined=1,2.5&spaced=a%20b&piped=a%7Cb\
+         &deep%5Ba%5D=1&deep%5Bb%5D%5Bc%5D=x&deep%5Bb%5D%5Bc%5D=y&p=1&q=2&filter%5Bname%5D=n\
+         &raw=a/b:c%26d&json=%7B%22k%22%3A%5B%22v%22%5D%7D&type=yes",
+    );
+}
+
+#[test]
+fn headers_cookies_and_credentials_go_where_they_belong() {
+    let fetch = prepared(
+        "getPlacesById",
+        &[
+            ("id", Argument::Integer(7)),
+            ("id_query", Argument::Integer(8)),
+            ("id_header", text("nine")),
+            ("id_cookie", text("t;n")),
+            ("session", list(&["a", "b"])),
+            ("X-List", list(&["a", "b"])),
+            ("self", text("s")),
+            ("userId", text("u1")),
+            ("user_id", text("u2")),
+            ("温度", text("°")),
+            ("2fa", text("f")),
+        ],
+    );
+    let endpoint = |to: &mut Endpoint| {
+        let key = |location, name: &str| Credential::Key {
+            location,
+            name: name.to_owned(),
+            value: "k&y".to_owned(),
+        };
+        to.credentials = vec![key(Location::Query, "appid"), key(Location::Cookie, "sid")];
+        to.headers = vec![("accept".to_owned(), "application/json;v=2".to_owned())];
+    };
+    let head = sent(&*fetch, endpoint);
+    let mut lines: Vec<&str> = head.lines().collect();
+    assert_eq!(
+        lines.remove(0),
+        "GET /base/places/7?id=8&self=s&userId=u1&user_id=u2\
+         &%E6%B8%A9%E5%BA%A6=%C2%B0&2fa=f&appid=k%26y HTTP/1.1"
+    );
+    for line in [
+        "id: nine",
+        "x-list: a,b",
+        "cookie: id=t%3Bn; session=a,b; sid=k%26y",
+        "accept: application/json;v=2",
+    ] {
+        assert!(
+            lines
+                .iter()
+                .any(|it| it.to_lowercase() == line.to_lowercase()),
+            "{line} in {head}"
+        );
+    }
+    let mut to = Endpoint {
+        base: "http://u:p@h/base".to_owned(),
+        ..Endpoint::default()
+    };
+    endpoint(&mut to);
+    assert_eq!(fetch.shown_url(&to), "http://h/base/places/7");
+}
+
+#[test]
+fn defaults_and_tokens_fill_what_params_leaves_out() {
+    let fetch = prepared("String", &[("token", text("t"))]);
+    let head = sent(&*fetch, |to| {
+        to.credentials = vec![Credential::Bearer {
+            token: "secret".to_owned(),
+        }];
+    });
+    assert!(
+        head.starts_with("GET /base/token?chart=system.cpu HTTP/1.1"),
+        "{head}"
+    );
+    assert!(
+        head.to_lowercase().contains("authorization: bearer secret"),
+        "{head}"
+    );
+    let head = sent(&*fetch, |to| {
+        to.credentials = vec![Credential::Basic {
+            user: "Aladdin".to_owned(),
+            password: "open sesame".to_owned(),
+        }];
+    });
+    assert!(
+        head.contains("Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ=="),
+        "{head}"
+    );
+}
+
+#[test]
+fn a_header_cannot_smuggle_another() {
+    let problem = (call("String").prepare)(&[("token".to_owned(), text("a\r\nEvil: 1"))]);
+    assert!(problem.is_err_and(|it| it.message.contains("line break")));
+    // Past the check, the HTTP library refuses it.
+    let forced = everything::String2 {
+        chart: "c".to_owned(),
+        token: "a\r\nEvil: 1".to_owned(),
+        authorization: None,
+    };
+    let to = Endpoint {
+        base: "http://127.0.0.1:1".to_owned(),
+        ..Endpoint::default()
+    };
+    let agent: ureq::Agent = ureq::Agent::config_builder().proxy(None).build().into();
+    assert!(matches!(
+        forced.call(&to, &agent),
+        Err(ureq::Error::Http(_))
+    ));
+}
+
+#[test]
+fn the_generated_schema_judges_a_response() {
+    let tree = call("getPlacesById").operation.response;
+    let value = serde_json::json!({
+        "value": 100, "kind": "<", "branches": [{"value": 1}, {"value": "x", "kind": 3}],
+        "either": {"is": "Leaf", "size": null},
+    });
+    let found: Vec<String> = judge(tree, &value, 9)
+        .iter()
+        .map(ToString::to_string)
+        .collect();
+    assert_eq!(
+        found,
+        [
+            "/value: expected a number from 0 to below 100, found 100",
+            "/branches/1/value: expected a number from 0 to below 100, found \"x\"",
+            "/branches/1/kind: expected one of \"<\", \">=\", 1, 2.5, true, found 3",
+        ]
+    );
+    assert_eq!(
+        tree.property("value").and_then(|it| it.schema.example()),
+        Some("21.5")
+    );
+    assert_eq!(
+        tree.property("value")
+            .and_then(|it| it.schema.description()),
+        Some("How warm")
+    );
+    assert_eq!(APIS[0].operations.len(), CALLS.len());
+}
+
+#[test]
+fn the_fixture_is_what_codegen_makes() {
+    let here = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures");
+    let source = std::fs::read(here.join("everything.yaml")).unwrap();
+    let spec = codegen::spec::Spec::from_bytes(Path::new("everything.yaml"), &source).unwrap();
+    let (api, report) = codegen::lower::lower(&spec, "everything", &[]).unwrap();
+    assert!(report.left_out.is_empty(), "{}", report.text());
+    let fresh = codegen::emit::emit(&[api], "UPDATE_GOLDEN=1 cargo test -p codegen");
+    let path = here.join("everything.rs");
+    if std::env::var_os("UPDATE_GOLDEN").is_some() {
+        std::fs::write(&path, &fresh).unwrap();
+    }
+    let committed = std::fs::read_to_string(&path).unwrap_or_default();
+    assert!(
+        committed == fresh,
+        "tests/fixtures/everything.rs is stale: UPDATE_GOLDEN=1"
+    );
+}

@@ -1,0 +1,246 @@
+//! Whole outputs for bad and odd files: `tests/golden/NAME.txt`, in sorted order of cases.
+//! `UPDATE_GOLDEN=1` rewrites them; read the difference before you commit it.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use codegen::command::run;
+
+/// A case: the files it lays out, the arguments, the golden file's name.
+fn check(name: &str, files: &[(&str, &str)], arguments: &[&str]) {
+    let directory = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(name);
+    let _ = fs::remove_dir_all(&directory);
+    fs::create_dir_all(&directory).unwrap();
+    for (file, text) in files {
+        fs::write(directory.join(file), text).unwrap();
+    }
+    let prefix = format!("{}/", directory.display());
+    let mut owned: Vec<String> = arguments
+        .iter()
+        .map(|it| {
+            if it.contains('.') && !it.starts_with('-') {
+                format!("{prefix}{it}")
+            } else {
+                (*it).to_owned()
+            }
+        })
+        .collect();
+    if !arguments.contains(&"--out") && !arguments.contains(&"--help") {
+        owned.extend(["--out".to_owned(), format!("{prefix}client.rs")]);
+    }
+    let borrowed: Vec<&str> = owned.iter().map(String::as_str).collect();
+    let outcome = run(&borrowed);
+    let found = format!(
+        "exit {}\n--- stdout\n{}--- stderr\n{}",
+        outcome.code, outcome.stdout, outcome.stderr
+    )
+    .replace(&prefix, "");
+    let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/golden/{name}.txt"));
+    if std::env::var_os("UPDATE_GOLDEN").is_some() {
+        fs::write(&golden, &found).unwrap();
+    }
+    let expected = fs::read_to_string(&golden).unwrap_or_default();
+    assert_eq!(
+        found,
+        expected,
+        "{} (UPDATE_GOLDEN=1 rewrites it)",
+        golden.display()
+    );
+}
+
+const SMALL: &str = "openapi: 3.0.0\ninfo: {title: Small, version: '1'}\npaths:\n  /a:\n    get:\n      operationId: getA\n      responses: {200: {description: ok, content: {application/json: {}}}}\n";
+
+#[test]
+fn a_missing_file() {
+    check("missing_file", &[], &["none.yaml"]);
+}
+
+#[test]
+fn a_directory() {
+    check("directory", &[], &["."]);
+}
+
+#[test]
+fn an_empty_file() {
+    check("empty_file", &[("a.yaml", "# nothing\n")], &["a.yaml"]);
+}
+
+#[test]
+fn broken_yaml() {
+    check(
+        "broken_yaml",
+        &[("a.yaml", "openapi: 3.0.0\npaths:\n  /a: [get\n  /b: {}\n")],
+        &["a.yaml"],
+    );
+}
+
+#[test]
+fn broken_json() {
+    check(
+        "broken_json",
+        &[(
+            "a.json",
+            "{\n  \"openapi\": \"3.0.0\",\n  \"paths\": {,}\n}\n",
+        )],
+        &["a.json"],
+    );
+}
+
+#[test]
+fn no_description() {
+    check("no_description", &[("a.yaml", "- a\n- b\n")], &["a.yaml"]);
+}
+
+#[test]
+fn no_paths() {
+    check(
+        "no_paths",
+        &[("a.yaml", "openapi: 3.0.0\ninfo: {title: x}\n")],
+        &["a.yaml"],
+    );
+}
+
+#[test]
+fn empty_paths() {
+    check(
+        "empty_paths",
+        &[("a.yaml", "openapi: 3.0.0\npaths:\n")],
+        &["a.yaml"],
+    );
+}
+
+#[test]
+fn swagger_one() {
+    check(
+        "swagger_one",
+        &[("a.yaml", "swagger: '1.2'\npaths: {/a: {}}\n")],
+        &["a.yaml"],
+    );
+}
+
+#[test]
+fn nested_too_deep() {
+    let deep = format!("{}{}", "[".repeat(5_000), "]".repeat(5_000));
+    check("nested_too_deep", &[("a.json", &deep)], &["a.json"]);
+}
+
+#[test]
+fn an_unknown_operation() {
+    check(
+        "unknown_operation",
+        &[("a.yaml", SMALL)],
+        &["a.yaml", "--operations", "getB"],
+    );
+}
+
+#[test]
+fn an_operation_that_cannot_be_taken() {
+    let text = SMALL.replace("application/json", "text/html");
+    check(
+        "refused_operation",
+        &[("a.yaml", &text)],
+        &["a.yaml", "--operations", "getA"],
+    );
+}
+
+#[test]
+fn a_stale_file() {
+    check(
+        "stale",
+        &[("a.yaml", SMALL), ("client.rs", "// old\n")],
+        &["a.yaml", "--check"],
+    );
+}
+
+#[test]
+fn wrong_arguments() {
+    check("wrong_arguments", &[], &["--frobnicate"]);
+}
+
+#[test]
+fn help() {
+    check("help", &[], &["--help"]);
+}
+
+#[test]
+fn out_that_cannot_be_written() {
+    check(
+        "no_out",
+        &[("a.yaml", SMALL)],
+        &["a.yaml", "--out", "no/such/client.rs"],
+    );
+}
+
+#[test]
+fn the_report_as_json() {
+    check("json", &[("a.yaml", SMALL)], &["a.yaml", "--json"]);
+}
+
+/// Everything that is odd and costs at most its operation.
+const ODD: &str = "\
+openapi: 3.0.3
+info: {title: Odd, version: 1}
+paths:
+  /ok/{x}:
+    get:
+      operationId: same
+      parameters:
+        - {name: y, in: path, required: true, schema: {type: string}}
+        - {in: query, schema: {}}
+        - {$ref: '#/components/parameters/gone'}
+        - {name: q, in: query, style: curly, schema: {type: wibble}}
+        - {name: Accept, in: header, schema: {type: string}}
+        - {name: file, in: formData, type: file}
+      responses:
+        200:
+          description: ok
+          content:
+            application/json:
+              schema: {$ref: 'beside.yaml#/gone'}
+  /ok/{x}/again:
+    get:
+      operationId: same
+      security: [{unheard: []}]
+      responses: {'200': {description: nothing said}}
+  /list-for-a-schema:
+    get:
+      responses: {'200': {content: {application/json: {schema: [1, 2]}}}}
+  /list-for-a-schema:
+    get:
+      responses: {'200': {content: {application/json: {schema: {type: [array], items: {$ref: '#/components/schemas/Loop'}}}}}}
+  /network:
+    get: {responses: {'200': {content: {application/json: {schema: {$ref: 'https://example.net/a.yaml'}}}}}}
+  /elsewhere: {$ref: 'missing/path.yaml'}
+  /html: {get: {responses: {200: {content: {text/html: {}}}}}}
+  /stream: {get: {responses: {200: {content: {application/x-ndjson: {}}}}}}
+  /gone: {get: {responses: {204: {description: nothing}}}}
+  /error: {get: {responses: {404: {description: no}}}}
+  /body: {get: {requestBody: {required: true}, responses: {200: {}}}}
+  /digest: {get: {security: [{digest: []}], responses: {200: {}}}}
+  /text: {get: hello}
+  /nothing: 5
+  /no-responses: {get: {}, post: {}}
+components:
+  securitySchemes: {digest: {type: http, scheme: digest}}
+  schemas:
+    Loop: {allOf: [{$ref: '#/components/schemas/Loop'}, {type: object, properties: 7}]}
+";
+
+#[test]
+fn each_odd_thing_is_reported_with_its_place() {
+    check(
+        "odd",
+        &[("a.yaml", ODD), ("beside.yaml", "{}")],
+        &["a.yaml"],
+    );
+}
+
+#[test]
+fn several_files_become_several_modules() {
+    let other = SMALL.replace("openapi: 3.0.0", "swagger: '2.0'");
+    check(
+        "several",
+        &[("a.yaml", SMALL), ("openapi.yaml", &other)],
+        &["a.yaml", "openapi.yaml"],
+    );
+}

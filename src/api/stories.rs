@@ -1,0 +1,594 @@
+//! What fetching does over several turns: conditions, redirects, kept connections, names,
+//! certificates, the stop, and a thousand faults in a row. Test-only.
+
+use std::io;
+use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::os::fd::AsRawFd;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use super::attribution::{Phase, Scene, attribute};
+use super::connect::Plight;
+use super::fault_server::{Act, FaultServer, Then, answer, say};
+use super::faults::{fetcher, golden, good, noon, patient, rows, short};
+use super::plain;
+use super::transport::{Send, TransportSettings};
+use crate::domain::health::{Cause, SourceHealth};
+use crate::domain::reading::{Observation, Outcome};
+use crate::domain::time::{Moment, Mono, Trust, Wall};
+use crate::limits;
+use crate::sys::clock::{Clock, ManualClock};
+use crate::sys::shutdown::shutdown;
+
+fn cause(observation: Option<Observation>) -> Option<Cause> {
+    match observation.expect("nobody cancels").outcome {
+        Outcome::Failed { failure, .. } => Some(failure.cause),
+        Outcome::Readings { .. } | Outcome::Unchanged => None,
+    }
+}
+
+fn to(url: &str) -> Box<Send> {
+    plain::request(url, &[], &[]).expect("a URL")
+}
+
+/// Answers the nth request with the nth of `acts`, and the rest with the last.
+fn script(acts: Vec<Box<Act>>) -> Arc<Act> {
+    let turn = AtomicUsize::new(0);
+    Arc::new(move |head, wire, server| {
+        let nth = turn.fetch_add(1, Ordering::SeqCst).min(acts.len() - 1);
+        acts[nth](head, wire, server)
+    })
+}
+
+fn sends(bytes: Vec<u8>) -> Box<Act> {
+    Box::new(move |_, wire, _| match say(wire, &bytes) {
+        true => Then::Keep,
+        false => Then::Close,
+    })
+}
+
+fn header<'a>(head: &'a str, name: &str) -> Option<&'a str> {
+    head.lines().find_map(|line| {
+        let (found, value) = line.split_once(':')?;
+        found.eq_ignore_ascii_case(name).then(|| value.trim())
+    })
+}
+
+#[test]
+fn an_unchanged_answer_is_asked_for_and_a_bad_one_is_never_confirmed() {
+    let named = |body: &str| answer("200 OK", "ETag: \"v1\"\r\nLast-Modified: then\r\n", body);
+    let server = FaultServer::start(script(vec![
+        sends(named("{\"t\": 1}")),
+        sends(answer("304 Not Modified", "", "")),
+        sends(named("{\"t\": null}")),
+        sends(answer("304 Not Modified", "", "")),
+        sends(good()),
+    ]));
+    let mut fetcher = fetcher(to(&server.url()), patient(), noon());
+    let outcomes: Vec<Option<Cause>> = (0..5).map(|_| cause(fetcher.fetch_once())).collect();
+    let expected = [None, None, Some(Cause::Empty), Some(Cause::Protocol), None];
+    assert_eq!(outcomes, expected);
+    let heads = server.server.heads.lock().expect("no act panics");
+    let conditions: Vec<Option<&str>> = heads
+        .iter()
+        .map(|head| header(head, "If-None-Match"))
+        .collect();
+    assert_eq!(
+        conditions,
+        [None, Some("\"v1\""), Some("\"v1\""), None, None]
+    );
+    assert_eq!(header(&heads[1], "If-Modified-Since"), Some("then"));
+}
+
+#[test]
+fn credentials_follow_a_redirect_within_an_origin_and_never_to_another() {
+    let other = FaultServer::start(script(vec![sends(good())]));
+    let elsewhere = format!("Location: http://{}/there\r\n", other.address);
+    let server = FaultServer::start(script(vec![
+        sends(answer("301 Moved", "Location: /here\r\n", "moved")),
+        sends(answer("307 Moved", &elsewhere, "moved")),
+    ]));
+    let secrets = [
+        ("Authorization", "Bearer topsecret"),
+        ("X-Api-Key", "topsecret"),
+        ("Cookie", "session=topsecret"),
+    ]
+    .map(|(name, value)| (name.to_owned(), value.to_owned()));
+    let request = plain::request(&server.url(), &[], &secrets).expect("a URL");
+    let mut fetcher = fetcher(request, patient(), noon());
+    assert_eq!(cause(fetcher.fetch_once()), None);
+    let heads = server.server.heads.lock().expect("no act panics");
+    assert!(heads[1].starts_with("GET /here HTTP/1.1\r\n"));
+    for (name, value) in &secrets {
+        assert_eq!(header(&heads[1], name), Some(value.as_str()), "{name}");
+    }
+    let heads = other.server.heads.lock().expect("no act panics");
+    assert!(heads[0].starts_with("GET /there HTTP/1.1\r\n"));
+    assert!(!heads[0].contains("secret"), "{}", heads[0]);
+}
+
+#[test]
+fn a_kept_connection_that_the_server_has_closed_is_no_failure() {
+    let server = FaultServer::start(script(vec![
+        sends(good()),
+        Box::new(|_, _, _| Then::Close),
+        sends(good()),
+        sends(good()),
+        // Twice: the second time on a fresh connection, and that counts.
+        Box::new(|_, _, _| Then::Reset),
+        Box::new(|_, _, _| Then::Reset),
+        sends(good()),
+    ]));
+    let mut fetcher = fetcher(to(&server.url()), patient(), noon());
+    let outcomes: Vec<Option<Cause>> = (0..5).map(|_| cause(fetcher.fetch_once())).collect();
+    assert_eq!(outcomes, [None, None, None, Some(Cause::Connect), None]);
+    assert_eq!(server.server.connections.load(Ordering::SeqCst), 4);
+}
+
+#[test]
+fn a_refused_connection_and_an_unknown_name_heal_too() {
+    let server = FaultServer::start(script(vec![sends(good())]));
+    let refused = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
+        .and_then(|listener| listener.local_addr())
+        .expect("loopback");
+    // A label of more than 63 characters: no resolver has to be asked.
+    let nowhere = format!("http://{}.invalid/", "x".repeat(70));
+    for (url, expected) in [
+        (format!("http://{refused}/"), Cause::Connect),
+        (nowhere, Cause::Dns),
+    ] {
+        let (bad, good) = (to(&url), to(&server.url()));
+        let turn = AtomicUsize::new(0);
+        let request: Box<Send> = Box::new(move |agent| {
+            match turn.fetch_add(1, Ordering::SeqCst) {
+                // Once, then for long.
+                0 | 2..=6 => bad(agent),
+                _ => good(agent),
+            }
+        });
+        let mut fetcher = fetcher(request, short(), noon());
+        for turn in 0..8 {
+            let expected = matches!(turn, 0 | 2..=6).then_some(expected);
+            assert_eq!(cause(fetcher.fetch_once()), expected, "{url} {turn}");
+        }
+    }
+}
+
+/// A listener whose queue is full: the kernel answers no more connections.
+fn deaf() -> (TcpListener, Vec<TcpStream>) {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("loopback");
+    // SAFETY: the descriptor is a bound socket; this only shortens its queue.
+    unsafe { libc::listen(listener.as_raw_fd(), 0) };
+    let address = listener.local_addr().expect("bound");
+    let mut waiting = Vec::new();
+    while let Ok(stream) = TcpStream::connect_timeout(&address, Duration::from_millis(200)) {
+        waiting.push(stream);
+        assert!(waiting.len() < 64, "the queue never fills");
+    }
+    (listener, waiting)
+}
+
+#[test]
+fn the_stop_interrupts_a_fetch_that_hangs_wherever_it_hangs() {
+    let silent = FaultServer::start(script(vec![Box::new(|_, wire, server| {
+        server.hold(wire);
+        Then::Close
+    })]));
+    let dripping = FaultServer::start(script(vec![Box::new(|_, wire, server| {
+        say(wire, "HTTP/1.1 200 OK\r\n\r\n{");
+        server.hold(wire);
+        Then::Close
+    })]));
+    let (listener, _waiting) = deaf();
+    let deaf = listener.local_addr().expect("bound");
+    for url in [silent.url(), dripping.url(), format!("http://{deaf}/")] {
+        let settings = TransportSettings {
+            timeout: Duration::from_secs(60),
+            ..TransportSettings::default()
+        };
+        let fetcher = fetcher(to(&url), settings, noon());
+        let canceller = fetcher.canceller();
+        let (stop, stopping) = shutdown();
+        let delivered = Arc::new(Mutex::new(Vec::new()));
+        let deliver = delivered.clone();
+        let thread = std::thread::spawn(move || {
+            fetcher.run(&stopping, |it| deliver.lock().expect("whole").push(it));
+        });
+        std::thread::park_timeout(Duration::from_millis(150));
+        let begun = Instant::now();
+        stop.begin();
+        canceller.cancel();
+        thread.join().expect("no panic");
+        assert!(begun.elapsed() < Duration::from_secs(5), "{url}");
+        assert_eq!(
+            *delivered.lock().expect("whole"),
+            [],
+            "a stop is no failure"
+        );
+    }
+}
+
+#[test]
+fn a_connection_that_nobody_takes_times_out() {
+    let (listener, _waiting) = deaf();
+    let url = format!("http://{}/", listener.local_addr().expect("bound"));
+    let mut fetcher = fetcher(to(&url), short(), noon());
+    assert_eq!(cause(fetcher.fetch_once()), Some(Cause::Timeout));
+}
+
+#[test]
+fn a_panic_costs_its_turn_and_nothing_else() {
+    let server = FaultServer::start(script(vec![sends(good())]));
+    let good = to(&server.url());
+    let turn = AtomicUsize::new(0);
+    let request: Box<Send> = Box::new(move |agent| match turn.fetch_add(1, Ordering::SeqCst) {
+        1 => panic!("on purpose"),
+        _ => good(agent),
+    });
+    let mut fetcher = fetcher(request, patient(), noon());
+    let outcomes: Vec<Option<Cause>> = (0..3).map(|_| cause(fetcher.fetch_once())).collect();
+    assert_eq!(outcomes, [None, Some(Cause::Protocol), None]);
+}
+
+#[test]
+fn failures_back_off_and_an_ordered_wait_is_kept() {
+    let server = FaultServer::start(script(vec![
+        sends(answer("500 Oops", "", "")),
+        sends(answer("500 Oops", "", "")),
+        sends(answer("500 Oops", "", "")),
+        sends(answer("429 Slow", "Retry-After: 900\r\n", "")),
+        sends(good()),
+    ]));
+    let mut fetcher = fetcher(to(&server.url()), patient(), noon());
+    let waits: Vec<u64> = (0..5)
+        .map(|_| {
+            fetcher
+                .fetch_once()
+                .expect("nobody cancels")
+                .next_in
+                .as_secs()
+        })
+        .collect();
+    for (wait, (least, most)) in
+        waits
+            .iter()
+            .zip([(60, 66), (120, 132), (240, 264), (900, 900), (60, 60)])
+    {
+        assert!((least..=most).contains(wait), "{waits:?}");
+    }
+}
+
+#[test]
+fn a_thousand_random_faults_end_with_a_healthy_node_and_exact_counters() {
+    let rows: Vec<_> = rows().into_iter().filter(|row| !row.is_slow).collect();
+    let faults: Vec<_> = rows.iter().map(|row| row.fault).collect();
+    let chosen = Arc::new(AtomicUsize::new(usize::MAX));
+    let choice = chosen.clone();
+    let act: Arc<Act> =
+        Arc::new(
+            move |head, wire, server| match faults.get(choice.load(Ordering::SeqCst)) {
+                Some(fault) => fault(head, wire, server),
+                None => match say(wire, good()) {
+                    true => Then::Keep,
+                    false => Then::Close,
+                },
+            },
+        );
+    let server = FaultServer::start(act);
+    let mut fetcher = fetcher(to(&server.url()), patient(), noon());
+    let mut random = fastrand::Rng::with_seed(1_795_435_200);
+    let mut health = SourceHealth::default();
+    let mut expected = std::collections::BTreeMap::new();
+    for _ in 0..1_000 {
+        let index = random.usize(..rows.len() + 20);
+        chosen.store(index, Ordering::SeqCst);
+        if let Some(row) = rows.get(index) {
+            *expected.entry(row.cause).or_insert(0_u64) += 1;
+        }
+        health.record(&fetcher.fetch_once().expect("nobody cancels"));
+    }
+    chosen.store(usize::MAX, Ordering::SeqCst);
+    health.record(&fetcher.fetch_once().expect("nobody cancels"));
+    assert_eq!(health.attempts, 1_001);
+    assert_eq!(health.failures, expected);
+    assert_eq!(health.failures_in_a_row, 0);
+}
+
+// ---- Certificates ----------------------------------------------------------------------
+
+struct Certified {
+    config: Arc<rustls::ServerConfig>,
+    /// What would have to be trusted.
+    pem: String,
+}
+
+fn certify(name: &str, years: (i32, i32)) -> Certified {
+    let key = rcgen::KeyPair::generate().expect("a key");
+    let mut parameters = rcgen::CertificateParams::new(vec![name.to_owned()]).expect("a good name");
+    parameters.not_before = rcgen::date_time_ymd(years.0, 1, 1);
+    parameters.not_after = rcgen::date_time_ymd(years.1, 1, 1);
+    let certificate = parameters.self_signed(&key).expect("a certificate");
+    let der = rustls::pki_types::PrivateKeyDer::Pkcs8(key.serialize_der().into());
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let config = rustls::ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .and_then(|builder| {
+            let chain = vec![certificate.der().clone()];
+            builder.with_no_client_auth().with_single_cert(chain, der)
+        })
+        .expect("a good configuration");
+    Certified {
+        config: Arc::new(config),
+        pem: certificate.pem(),
+    }
+}
+
+/// A directory of the test's own, gone when it ends.
+struct Scratch(std::path::PathBuf);
+
+impl Scratch {
+    fn new(name: &str) -> Scratch {
+        let path = std::env::temp_dir().join(format!("main-node-{name}-{}", std::process::id()));
+        std::fs::create_dir_all(&path).expect("a writable directory");
+        Scratch(path)
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+#[test]
+fn certificates_are_judged_and_an_own_one_can_be_trusted() {
+    let scratch = Scratch::new("certificates");
+    let mut lines = String::new();
+    let mut tell = |name: &str, fetched: Option<Observation>, server: &FaultServer| {
+        let outcome = fetched.expect("nobody cancels").outcome;
+        let words = match &outcome {
+            Outcome::Failed { failure, .. } => failure.to_string(),
+            _ => "fine".to_owned(),
+        };
+        let words = words.replace(&server.address.to_string(), "HOST");
+        lines += &format!("{name}\n    {words}\n");
+        match outcome {
+            Outcome::Failed { failure, .. } => Some(failure.cause),
+            _ => None,
+        }
+    };
+    let secure = |server: &FaultServer| to(&format!("https://{}/x?key=topsecret", server.address));
+    for (name, host, years, trusted, expected) in [
+        (
+            "self-signed",
+            "127.0.0.1",
+            (2020, 2120),
+            false,
+            Some(Cause::Tls),
+        ),
+        (
+            "self-signed and in ca_file",
+            "127.0.0.1",
+            (2020, 2120),
+            true,
+            None,
+        ),
+        ("expired", "127.0.0.1", (2020, 2021), true, Some(Cause::Tls)),
+        (
+            "not valid yet",
+            "127.0.0.1",
+            (2119, 2120),
+            true,
+            Some(Cause::Tls),
+        ),
+        (
+            "for another name",
+            "other.example",
+            (2020, 2120),
+            true,
+            Some(Cause::Tls),
+        ),
+    ] {
+        let certified = certify(host, years);
+        let file = scratch.0.join("ca.pem");
+        std::fs::write(&file, &certified.pem).expect("a writable directory");
+        let settings = TransportSettings {
+            ca_file: trusted.then_some(file),
+            ..patient()
+        };
+        let server = FaultServer::start_tls(script(vec![sends(good())]), certified.config);
+        let mut fetcher = fetcher(secure(&server), settings, noon());
+        assert_eq!(cause(fetcher.fetch_once()), expected, "{name}");
+        assert_eq!(
+            tell(name, fetcher.fetch_once(), &server),
+            expected,
+            "{name}"
+        );
+    }
+
+    let certified = certify("127.0.0.1", (2119, 2120));
+    let unset = ManualClock::new(Moment {
+        trust: Trust::Untrusted,
+        ..noon().now()
+    });
+    let file = scratch.0.join("ca.pem");
+    std::fs::write(&file, &certified.pem).expect("a writable directory");
+    let settings = TransportSettings {
+        ca_file: Some(file),
+        ..patient()
+    };
+    let server = FaultServer::start_tls(script(vec![sends(good())]), certified.config);
+    let mut behind = fetcher(secure(&server), settings, Arc::new(unset));
+    let found = tell(
+        "not valid yet, by a clock that nobody set",
+        behind.fetch_once(),
+        &server,
+    );
+    assert_eq!(found, Some(Cause::Clock));
+
+    // A server that waits for a request in plain HTTP, and one that speaks first.
+    let server = FaultServer::start(script(vec![sends(good())]));
+    let mut plain = fetcher(secure(&server), short(), noon());
+    let found = tell("silent instead of TLS", plain.fetch_once(), &server);
+    assert_eq!(found, Some(Cause::Timeout));
+    let server = FaultServer::start_speaking("HTTP/1.1 400 Bad Request\r\n\r\n");
+    let mut plain = fetcher(secure(&server), patient(), noon());
+    let found = tell("plain HTTP instead of TLS", plain.fetch_once(), &server);
+    assert_eq!(found, Some(Cause::Tls));
+
+    // At 1970 nothing is tried over TLS, and everything is when the clock is set.
+    let certified = certify("127.0.0.1", (2020, 2120));
+    let file = scratch.0.join("ca.pem");
+    std::fs::write(&file, &certified.pem).expect("a writable directory");
+    let settings = TransportSettings {
+        ca_file: Some(file),
+        ..patient()
+    };
+    let server = FaultServer::start_tls(script(vec![sends(good())]), certified.config);
+    let clock = Arc::new(ManualClock::new(Moment {
+        mono: Mono(1_000),
+        wall: Wall(60_000),
+        trust: Trust::Untrusted,
+    }));
+    let mut early = fetcher(secure(&server), settings, clock.clone());
+    for _ in 0..3 {
+        assert_eq!(cause(early.fetch_once()), Some(Cause::Clock));
+    }
+    tell("at 1970", early.fetch_once(), &server);
+    assert_eq!(server.server.connections.load(Ordering::SeqCst), 0);
+    clock.set(noon().now());
+    assert_eq!(cause(early.fetch_once()), None);
+    golden("certificates.txt", &lines);
+}
+
+#[test]
+fn what_is_wrong_with_a_ca_file_is_said_before_anything_is_fetched() {
+    let scratch = Scratch::new("ca-file");
+    let file = scratch.0.join("ca.pem");
+    let wrong = |text: Option<&str>| {
+        match text {
+            Some(text) => std::fs::write(&file, text).expect("a writable directory"),
+            None => drop(std::fs::remove_file(&file)),
+        }
+        let settings = TransportSettings {
+            ca_file: Some(file.clone()),
+            ..TransportSettings::default()
+        };
+        let said = super::transport::Transport::new(settings).err();
+        said.map(|said| said.replace(&file.display().to_string(), "FILE"))
+    };
+    let good = certify("127.0.0.1", (2020, 2120)).pem;
+    let broken = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
+    for (text, expected) in [
+        (Some(good.as_str()), None),
+        (
+            Some("nothing"),
+            Some("FILE holds no certificate: expected -----BEGIN CERTIFICATE-----"),
+        ),
+        (
+            Some(broken),
+            Some("FILE: certificate 1 is not a certificate in PEM form"),
+        ),
+        (
+            Some(&format!("{good}{broken}")),
+            Some("FILE: certificate 2 is not a certificate in PEM form"),
+        ),
+        (
+            None,
+            Some("FILE cannot be read: No such file or directory (os error 2)"),
+        ),
+    ] {
+        assert_eq!(wrong(text).as_deref(), expected);
+    }
+}
+
+// ---- Attribution of what no test can bring about ---------------------------------------
+
+#[test]
+fn errors_of_the_system_and_the_library_have_one_cause_each() {
+    let os = |code: i32| io::Error::from_raw_os_error(code);
+    let connect = |code| ureq::Error::from(Plight::Connect(os(code)));
+    let lookup = |text: &str| {
+        let text = format!("failed to lookup address information: {text}");
+        ureq::Error::from(Plight::Lookup(io::Error::other(text)))
+    };
+    let scene = |phase| Scene {
+        host: "HOST",
+        phase,
+        timeout: Duration::from_secs(30),
+        body_limit: limits::BODY_BYTES,
+        now: noon().now(),
+    };
+    use Phase::{Body, Head};
+    let secret = || "https://user:topsecret@host/?key=topsecret".to_owned();
+    let mut lines = String::new();
+    for (name, phase, error) in [
+        ("ECONNREFUSED", Head, connect(libc::ECONNREFUSED)),
+        ("EHOSTUNREACH", Head, connect(libc::EHOSTUNREACH)),
+        ("ENETUNREACH", Head, connect(libc::ENETUNREACH)),
+        ("ENETDOWN", Head, connect(libc::ENETDOWN)),
+        ("EADDRNOTAVAIL", Head, connect(libc::EADDRNOTAVAIL)),
+        ("EACCES", Head, connect(libc::EACCES)),
+        ("EMFILE", Head, connect(libc::EMFILE)),
+        ("ECONNRESET on connecting", Head, connect(libc::ECONNRESET)),
+        (
+            "connecting for too long",
+            Head,
+            Plight::ConnectTimeout.into(),
+        ),
+        (
+            "unknown name (glibc)",
+            Head,
+            lookup("Name or service not known"),
+        ),
+        ("unknown name (musl)", Head, lookup("Name does not resolve")),
+        (
+            "no name server (glibc)",
+            Head,
+            lookup("Temporary failure in name resolution"),
+        ),
+        ("no name server (musl)", Head, lookup("Try again")),
+        ("a lookup for too long", Head, Plight::LookupTimeout.into()),
+        ("EPIPE", Head, ureq::Error::Io(os(libc::EPIPE))),
+        (
+            "ENETUNREACH later",
+            Body,
+            ureq::Error::Io(os(libc::ENETUNREACH)),
+        ),
+        (
+            "ETIMEDOUT later",
+            Body,
+            ureq::Error::Io(os(libc::ETIMEDOUT)),
+        ),
+        ("no address", Head, ureq::Error::HostNotFound),
+        ("BadUri", Head, ureq::Error::BadUri(secret())),
+        (
+            "RequireHttpsOnly",
+            Head,
+            ureq::Error::RequireHttpsOnly(secret()),
+        ),
+        (
+            "ConnectProxyFailed",
+            Head,
+            ureq::Error::ConnectProxyFailed(secret()),
+        ),
+        ("Tls", Head, ureq::Error::Tls("topsecret")),
+        ("Other", Head, ureq::Error::Other(secret().into())),
+        ("TooManyRedirects", Head, ureq::Error::TooManyRedirects),
+        ("StatusCode", Head, ureq::Error::StatusCode(503)),
+        (
+            "a TLS alert",
+            Head,
+            ureq::Error::Rustls(rustls::Error::AlertReceived(
+                rustls::AlertDescription::HandshakeFailure,
+            )),
+        ),
+    ] {
+        let failure = attribute(&error, scene(phase)).expect("nobody stops");
+        lines += &format!("{name}\n    {failure}\n");
+    }
+    assert!(!lines.contains("secret"), "{lines}");
+    assert_eq!(attribute(&Plight::Stopped.into(), scene(Head)), None);
+    golden("attribution.txt", &lines);
+}

@@ -1,0 +1,214 @@
+//! Damage done on purpose, and what is there afterwards.
+
+use super::*;
+use crate::db::testing::{Dice, Directory, T0, database, entries, row};
+
+const PAGE: usize = 4_096;
+
+/// 20,000 rows of two keys over eleven days; the newest row of each is the last.
+fn filled(path: &Path) -> i64 {
+    let mut database = database(path);
+    for chunk in 0..10 {
+        let rows = (0..1_000).flat_map(|at| {
+            let second = T0 + (chunk * 1_000 + at) * 100;
+            [row("t", second, at as f64), row("humidity", second, 1.0)]
+        });
+        database
+            .commit(&entries(rows), i64::MIN)
+            .expect("it is committed");
+    }
+    20_000
+}
+
+/// Writes nonsense over whole pages.
+fn damage(path: &Path, pages: &[usize]) {
+    let mut bytes = std::fs::read(path).expect("the file can be read");
+    let mut dice = Dice(3);
+    for page in pages {
+        for byte in &mut bytes[page * PAGE..(page + 1) * PAGE] {
+            *byte = dice.below(256) as u8;
+        }
+    }
+    std::fs::write(path, bytes).expect("the file can be written");
+}
+
+/// Pages of `records` that are leaves, by what the database itself says.
+fn leaves(path: &Path, table: &str) -> Vec<usize> {
+    let connection = session::open_read_only(path).expect("it opens");
+    let mut statement = connection
+        .prepare("SELECT pageno - 1 FROM dbstat WHERE name = ?1 AND pagetype = 'leaf'")
+        .expect("dbstat is built in");
+    let pages = statement.query_map([table], |row| row.get::<_, i64>(0));
+    pages
+        .expect("it can be asked")
+        .map(|page| page.expect("a number") as usize)
+        .collect()
+}
+
+fn salvaged(path: &Path) -> (Database, Salvage) {
+    let aside = set_aside(path, Wall::from_second(T0)).expect("it can be moved");
+    assert!(aside.exists());
+    let mut database = database(path);
+    let mut salvage = Salvage::begin(&mut database, &aside).expect("it begins");
+    for _ in 0..10_000 {
+        if salvage.step(&mut database).expect("a step can be taken") == Step::Done {
+            return (database, salvage);
+        }
+    }
+    panic!("a salvage comes to an end");
+}
+
+fn count(database: &Database, sql: &str) -> i64 {
+    let count = database.connection().query_row(sql, [], |row| row.get(0));
+    count.expect("it can be counted")
+}
+
+const ROWS: &str = "SELECT count(*) FROM records";
+const SUMMED: &str = "SELECT sum(count) FROM hourly";
+
+#[test]
+fn what_lies_around_damaged_pages_is_recovered() {
+    let directory = Directory::new();
+    let path = directory.path("a.db");
+    let rows = filled(&path);
+    let leaves = leaves(&path, "records");
+    let bad: Vec<usize> = [1, 5, 6, 7, 40].map(|index| leaves[index]).to_vec();
+    damage(&path, &bad);
+    let (mut database, salvage) = salvaged(&path);
+    let per_page = rows / leaves.len() as i64;
+    let left = count(&database, ROWS);
+    assert!(
+        left < rows && left > rows - 8 * per_page,
+        "{left} of {rows}"
+    );
+    assert_eq!(salvage.rows, left as u64);
+    assert!(salvage.holes >= 3, "{}", salvage.holes);
+    assert_eq!(
+        count(&database, SUMMED),
+        rows,
+        "the hours could be read whole"
+    );
+    let restored = database.restore().expect("it can be read");
+    assert_eq!(restored.len(), 2);
+    let committed = database.commit(&entries([row("t", T0 + 2_000_000, 1.0)]), i64::MIN);
+    assert_eq!(committed.map(|c| c.stored), Ok(1));
+}
+
+#[test]
+fn hours_that_are_lost_come_back_from_their_rows() {
+    let directory = Directory::new();
+    let path = directory.path("a.db");
+    let rows = filled(&path);
+    damage(&path, &leaves(&path, "hourly"));
+    let (database, _) = salvaged(&path);
+    assert_eq!(count(&database, ROWS), rows);
+    assert_eq!(count(&database, SUMMED), rows);
+    let kept = "SELECT count(*) FROM hourly WHERE first_id < 1 OR last_id > 20000";
+    assert_eq!(count(&database, kept), 0);
+}
+
+#[test]
+fn a_file_of_nonsense_leaves_an_empty_database_that_works() {
+    let directory = Directory::new();
+    let path = directory.path("a.db");
+    std::fs::write(&path, [7; 10 * PAGE]).expect("a file can be written");
+    let (mut database, _) = salvaged(&path);
+    assert_eq!(count(&database, ROWS), 0);
+    let committed = database.commit(&entries([row("t", T0, 1.0)]), i64::MIN);
+    assert_eq!(committed.map(|c| c.stored), Ok(1));
+}
+
+#[test]
+fn the_newest_whole_backup_fills_the_holes() {
+    let directory = Directory::new();
+    let path = directory.path("a.db");
+    let rows = filled(&path);
+    for second in [0, 60] {
+        backup::rotate(&path, 3, Wall::from_second(T0 + second)).expect("a backup is made");
+    }
+    // Stored after the backup, so that only the damaged file has it.
+    let batch = entries([row("t", T0 + 3_000_000, 5.0)]);
+    database(&path)
+        .commit(&batch, i64::MIN)
+        .expect("it is committed");
+    damage(&path, &leaves(&path, "records")[3..30]);
+    // The newest backup is damaged too.
+    damage(&backup::beside(&path)[1], &[4, 5, 6]);
+    let (database, _) = salvaged(&path);
+    assert_eq!(count(&database, ROWS), rows + 1);
+    assert_eq!(count(&database, SUMMED), rows + 1);
+}
+
+#[test]
+fn readings_that_come_meanwhile_keep_their_place() {
+    let directory = Directory::new();
+    let path = directory.path("a.db");
+    let rows = filled(&path);
+    let aside = set_aside(&path, Wall::from_second(T0)).expect("it can be moved");
+    let mut database = database(&path);
+    let mut salvage = Salvage::begin(&mut database, &aside).expect("it begins");
+    let mut steps = 0;
+    while salvage.step(&mut database).expect("a step can be taken") == Step::More {
+        // Of the hour that is being recovered, and of a key that was never seen.
+        let second = T0 + 999_900 + steps + 1;
+        let batch = entries([row("t", second, 1.0), row("new", second, 1.0)]);
+        let committed = database.commit(&batch, i64::MIN).expect("it is committed");
+        assert_eq!(committed.stored, 2);
+        steps += 1;
+    }
+    assert!(steps > 1);
+    assert_eq!(count(&database, ROWS), rows + 2 * steps);
+    assert_eq!(count(&database, SUMMED), rows + 2 * steps);
+}
+
+#[test]
+fn a_salvage_that_was_interrupted_goes_on_after_a_restart() {
+    let directory = Directory::new();
+    let path = directory.path("a.db");
+    let rows = filled(&path);
+    let aside = set_aside(&path, Wall::from_second(T0)).expect("it can be moved");
+    let mut first = database(&path);
+    let mut salvage = Salvage::begin(&mut first, &aside).expect("it begins");
+    salvage.step(&mut first).expect("a step can be taken");
+    assert!(count(&first, ROWS) < rows);
+    drop(first);
+    let mut second = database(&path);
+    let mut salvage = Salvage::resume(&mut second)
+        .expect("it can be read")
+        .expect("a salvage is under way");
+    while salvage.step(&mut second).expect("a step can be taken") == Step::More {}
+    assert_eq!(count(&second, ROWS), rows);
+    assert_eq!(count(&second, SUMMED), rows);
+    assert!(
+        Salvage::resume(&mut second)
+            .expect("it can be read")
+            .is_none()
+    );
+}
+
+/// Pages hit at random, many times: whatever is damaged, the node goes on.
+#[test]
+fn no_damage_is_fatal() {
+    let directory = Directory::new();
+    let pristine = directory.path("pristine.db");
+    let rows = filled(&pristine);
+    let pages = std::fs::metadata(&pristine).expect("it is there").len() as usize / PAGE;
+    let mut dice = Dice(11);
+    for round in 0..6 {
+        let path = directory.path(&format!("{round}.db"));
+        std::fs::copy(&pristine, &path).expect("it can be copied");
+        let hit: Vec<usize> = (0..=4 * round)
+            .map(|_| dice.below(pages as u64) as usize)
+            .collect();
+        damage(&path, &hit);
+        let (mut database, _) = salvaged(&path);
+        assert!(count(&database, ROWS) <= rows);
+        let verdict: String = database
+            .connection()
+            .query_row("PRAGMA integrity_check", [], |row| row.get(0))
+            .expect("it can be checked");
+        assert_eq!(verdict, "ok", "round {round}");
+        let batch = entries([row("t", T0 + 2_000_000, 1.0)]);
+        database.commit(&batch, i64::MIN).expect("it is committed");
+    }
+}
