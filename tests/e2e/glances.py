@@ -109,7 +109,10 @@ def agrees_with_this_machine(binary, place, sources):
     port = free_port()
     file.write_text(f'listen = "127.0.0.1:{port}"\ndatabase = "{place / "main-node.db"}"\n\n{sources}')
     code, out, err = run([binary, "check", "--config", file], 20, cwd=place)
-    expect(code == 0, "`check` has nothing against the configuration", out + err)
+    # A machine whose kernel calls no clock synchronised is right to be told so.
+    problems = [line for line in out.splitlines() if line.startswith("PROBLEM:") and "clock" not in line]
+    expect("PROBLEM:" in out or code == 0, "`check` says what it has against the configuration", out + err)
+    expect(not problems, "which is nothing", problems)
     code, out, err = run([binary, "once", "--config", file], 60, cwd=place)
     expect(code == 0 and "load.min1" in out and "mem.total" in out, "`once` prints a table of load, memory and file systems", out + err)
     expect(not (place / "main-node.db").exists(), "and stores nothing")
@@ -135,7 +138,9 @@ def agrees_with_this_machine(binary, place, sources):
     code, out, err = run([tool("promtool"), "check", "metrics"], 20, env=environment(), stdin=metrics)
     expect(code == 0 and not (out + err).strip(), "promtool finds nothing to say about it", out + err)
     status = get(address, "/status").json
-    expect(status["status"] == "pass", "/status is pass", status)
+    healthy = status["status"] == "pass" or (status["status"], status["clock"]["state"]) == ("warn", "untrusted")
+    expect(healthy, f"/status is {status['status']}, with a clock that is {status['clock']['state']}", status)
+    expect(all(source["state"] == "up" for source in status["sources"]), "and all three sources are up", status)
 
     code, seconds = node.stop()
     expect(code == 0 and seconds < 5, "SIGTERM ends it with 0 within 5 s", (code, seconds, node.said()))
