@@ -27,8 +27,9 @@ pub const JSON_DEPTH: usize = 64;
 pub const SOURCES: usize = 128;
 /// Body after decompression, unless a source says otherwise.
 pub const BODY_BYTES: u64 = 4 * 1024 * 1024;
-/// All heads of one response together.
-pub const RESPONSE_HEAD_BYTES: usize = 32 * 1024;
+/// The head of one response. Each kept connection holds a buffer of this size, and servers
+/// with long policies send 8 KiB.
+pub const RESPONSE_HEAD_BYTES: usize = 16 * 1024;
 /// The whole of one fetch, redirects included, unless a source says otherwise.
 pub const FETCH_TIMEOUT: Duration = Duration::from_secs(30);
 /// Name resolution alone; the resolver's own patience is longer than a fetch.
@@ -39,7 +40,7 @@ pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 pub const REDIRECTS: u32 = 5;
 /// Write buffer of one connection, which the longest line of a request has to fit; ureq's
 /// default is 128 KiB. The read buffer takes a whole response head.
-pub const TRANSPORT_BUFFER_BYTES: usize = 16 * 1024;
+pub const TRANSPORT_BUFFER_BYTES: usize = 8 * 1024;
 /// Each buffer of the socket below TLS, which buffers whole records itself.
 pub const TLS_BUFFER_BYTES: usize = 4 * 1024;
 /// How long an unused connection is kept for the next fetch.
@@ -239,3 +240,5 @@ pub const SPARKLINE_POINTS: usize = 48;
 /// How long a sparkline is kept before its history is read again: it is 24 h wide and a
 /// pixel or two an hour.
 pub const SPARKLINE_TIME: Duration = Duration::from_secs(120);
+/// What threads that only have to notice the stop get for it, on top of what is left.
+pub const STOP_GRACE: Duration = Duration::from_millis(100);

@@ -12,7 +12,7 @@ use super::chronicle::Chronicle;
 use super::json;
 use super::transport::{Canceller, Send, Transport, TransportSettings, Unfetched, Validators};
 use crate::domain::health::{Cause, Failure};
-use crate::domain::normalise::normalise;
+use crate::domain::normalise::{Believed, normalise};
 use crate::domain::plan::{Numbers, SourcePlan};
 use crate::domain::reading::{Issue, Observation, Outcome, Reason};
 use crate::domain::schedule;
@@ -48,6 +48,7 @@ pub struct Fetcher {
     validators: Validators,
     failures_in_a_row: u64,
     chronicle: Chronicle,
+    believed: Believed,
     /// What the last answer had against its schema, to say it once per change.
     drift: Vec<Issue>,
 }
@@ -83,6 +84,7 @@ impl Fetcher {
             validators: Validators::default(),
             failures_in_a_row: 0,
             chronicle: Chronicle::default(),
+            believed: Believed::default(),
             drift: Vec::new(),
         })
     }
@@ -143,6 +145,9 @@ impl Fetcher {
                 }
             }
             Outcome::Readings { .. } | Outcome::Unchanged => {
+                if let Outcome::Readings { readings, .. } = &turn.outcome {
+                    self.believed.take(&self.plan, readings, begun.mono);
+                }
                 self.failures_in_a_row = 0;
                 if let Some(validators) = validators {
                     self.validators = validators;
@@ -206,7 +211,7 @@ impl Fetcher {
             };
             judge.judge(schema, &body)
         });
-        let taken = normalise(&self.plan, &body);
+        let taken = normalise(&self.plan, &body, &self.believed, begun.mono);
         let mut issues = taken.issues;
         issues.truncate(limits::ISSUES_PER_RESPONSE);
         let room = limits::ISSUES_PER_RESPONSE - issues.len();

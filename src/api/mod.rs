@@ -13,6 +13,8 @@ mod fault_server;
 #[cfg(test)]
 mod faults;
 pub mod fetcher;
+#[cfg(test)]
+mod fuzz;
 mod json;
 pub mod plain;
 mod redirect;

@@ -17,7 +17,7 @@ use crate::db::session::{self, Found};
 use crate::domain::reading::Outcome;
 use crate::domain::time::Trust;
 use crate::limits;
-use crate::monitor::gate::bind;
+use crate::monitor::gate::listen::bind;
 use crate::sys::clock::{Clock, SystemClock};
 use crate::sys::disk;
 
@@ -25,11 +25,13 @@ use crate::sys::disk;
 enum Finding {
     Fine(String),
     Problem(String),
+    /// Worth knowing, but the node copes.
+    Note(String),
     /// Could not be tried here, and why.
     NotChecked(String),
 }
 
-use Finding::{Fine, NotChecked, Problem};
+use Finding::{Fine, NotChecked, Note, Problem};
 
 pub fn check(overrides: &Overrides, online: bool) -> u8 {
     let config = match config::load(overrides, Environment::of_process(), APIS) {
@@ -50,6 +52,7 @@ pub fn check(overrides: &Overrides, online: bool) -> u8 {
     for finding in findings {
         match finding {
             Fine(text) => println!("ok: {text}"),
+            Note(text) => println!("note: {text}"),
             NotChecked(text) => println!("NOT CHECKED: {text}"),
             Problem(text) => {
                 problems += 1;
@@ -122,10 +125,11 @@ fn clock() -> Finding {
     let now = SystemClock::new().now();
     match now.trust {
         Trust::Trusted => Fine("the clock is synchronised".to_owned()),
-        Trust::Untrusted => Problem(format!(
-            "the clock ({}) is not synchronised: readings wait up to 10 minutes for it; \
-             `timedatectl` says what is wrong, `timedatectl set-ntp true` usually mends it",
-            now.wall
+        Trust::Untrusted => Note(format!(
+            "the clock ({}) is not synchronised yet: readings wait up to {} min for it; if it \
+             stays so, `timedatectl` says what is wrong",
+            now.wall,
+            limits::CLOCK_PATIENCE.as_secs() / 60
         )),
         Trust::Unknown => NotChecked(
             "whether the clock is synchronised: the kernel may not be asked here".to_owned(),

@@ -10,7 +10,7 @@ use super::{BAD, WRONG, complain, configured};
 use crate::api::client::APIS;
 use crate::api::demo::Demo;
 use crate::config::{self, Config, Overrides};
-use crate::monitor::gate::bind;
+use crate::monitor::gate::listen::bind;
 use crate::node::Node;
 use crate::sys::clock::{Clock, SystemClock};
 use crate::sys::signals::Signals;

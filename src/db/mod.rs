@@ -10,10 +10,14 @@
 //! [`backup`] and [`salvage`] are for bad days.
 
 pub mod backup;
+#[cfg(test)]
+mod bench;
 pub mod export;
 pub mod history;
 #[cfg(test)]
 mod kill;
+#[cfg(test)]
+mod powercut;
 pub mod repository;
 pub mod retention;
 pub mod rollup;

@@ -5,7 +5,7 @@
 //! SQLite sees it.
 
 use std::fmt;
-use std::fs::File;
+use std::fs::{File, OpenOptions};
 use std::io::{ErrorKind, Read};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -73,9 +73,16 @@ impl OpenError {
     }
 
     fn from_io(path: &Path, error: &std::io::Error) -> OpenError {
+        let detail = match error.kind() {
+            ErrorKind::ReadOnlyFilesystem => READ_ONLY.to_owned(),
+            ErrorKind::PermissionDenied => {
+                format!("it may not be opened; see its owner and permissions ({error})")
+            }
+            _ => error.to_string(),
+        };
         OpenError::Unusable {
             path: path.to_owned(),
-            detail: error.to_string(),
+            detail,
         }
     }
 }
@@ -167,6 +174,10 @@ pub fn open(place: &Place, boot: &str) -> Result<Database, OpenError> {
             });
         }
     }
+    // SQLite's "unable to open" does not say why; the system does.
+    if let Err(error) = OpenOptions::new().append(true).open(path) {
+        return Err(OpenError::from_io(path, &error));
+    }
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let mut connection = Connection::open_with_flags(path, flags).map_err(sqlite)?;
     tune(&connection).map_err(sqlite)?;
@@ -174,7 +185,7 @@ pub fn open(place: &Place, boot: &str) -> Result<Database, OpenError> {
     if connection.is_readonly("main").map_err(sqlite)? {
         return Err(OpenError::Unusable {
             path: path.clone(),
-            detail: "it or its directory is read-only; is the card worn out?".to_owned(),
+            detail: READ_ONLY.to_owned(),
         });
     }
     if matches!(look(path)?, Found::EmptySqlite) {
@@ -216,9 +227,27 @@ pub fn open_read_only(path: &Path) -> rusqlite::Result<Connection> {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(path, flags)?;
     connection.busy_timeout(limits::DATABASE_BUSY)?;
-    connection.pragma_update(None, "temp_store", "memory")?;
-    connection.pragma_update(None, "cache_size", -i64::from(limits::PAGE_CACHE_KIB))?;
-    Ok(connection)
+    match probe(&connection) {
+        // On a medium that nobody can write to, SQLite cannot make the file that readers of
+        // a log share. Where there is no log, none is needed.
+        Err(error)
+            if error.sqlite_error_code() == Some(ErrorCode::CannotOpen)
+                && beside(path, "-wal").metadata().map_or(0, |log| log.len()) == 0 =>
+        {
+            open_immutable(path)
+        }
+        Err(error) => Err(error),
+        Ok(()) => {
+            connection.pragma_update(None, "temp_store", "memory")?;
+            connection.pragma_update(None, "cache_size", -i64::from(limits::PAGE_CACHE_KIB))?;
+            Ok(connection)
+        }
+    }
+}
+
+/// The first read, which is when SQLite really opens a file.
+fn probe(connection: &Connection) -> rusqlite::Result<()> {
+    connection.query_row("SELECT count(*) FROM sqlite_schema", [], |_| Ok(()))
 }
 
 /// A connection to a file on a medium that nobody can write to, which SQLite otherwise
@@ -240,7 +269,7 @@ pub fn open_immutable(path: &Path) -> rusqlite::Result<Connection> {
 }
 
 /// What the node sets on every connection that writes.
-fn tune(connection: &Connection) -> rusqlite::Result<()> {
+pub(super) fn tune(connection: &Connection) -> rusqlite::Result<()> {
     connection.busy_timeout(limits::DATABASE_BUSY)?;
     // A commit that was reported is on the card, whatever happens to the power then.
     connection.pragma_update(None, "synchronous", "FULL")?;
@@ -375,10 +404,12 @@ pub fn size_on_disk(path: &Path) -> u64 {
     size(path) + size(&beside(path, "-wal"))
 }
 
+const READ_ONLY: &str = "it or its directory is read-only; is the card worn out?";
+
 /// An error of SQLite in words that say what to look at.
 pub fn words(error: &rusqlite::Error) -> String {
     let advice = match error.sqlite_error_code() {
-        Some(ErrorCode::ReadOnly) => "it or its directory is read-only; is the card worn out?",
+        Some(ErrorCode::ReadOnly) => READ_ONLY,
         Some(ErrorCode::DiskFull) => "no room is left on the card",
         Some(ErrorCode::SystemIoFailure) => "the card fails, or was removed",
         Some(ErrorCode::CannotOpen) => "it may not be opened; see its owner and permissions",

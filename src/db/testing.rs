@@ -52,8 +52,13 @@ pub fn place(path: &Path) -> Place {
     }
 }
 
+/// Opens a database that does not wait for the disk: what is kept through a power cut is
+/// another test's business.
 pub fn database(path: &Path) -> Database {
-    open(&place(path), "this-boot").expect("a database can be opened")
+    let database = open(&place(path), "this-boot").expect("a database can be opened");
+    let pragma = database.connection().pragma_update(None, "synchronous", "OFF");
+    pragma.expect("it can be set");
+    database
 }
 
 /// A moment at which the machine has run for `second` seconds since `T0`, its clock right.

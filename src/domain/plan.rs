@@ -48,12 +48,16 @@ pub enum Selection {
     Picks(Vec<Pick>),
 }
 
-/// One record of `[source.records]`.
+/// One record of `[source.records]`, or with `each` one per element.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Pick {
+    /// With `each` a template: `{id}` is the element's field of that name, `{/a/b}` the one at
+    /// that pointer, `{#}` its index in a list or its name in an object.
     pub key: Arc<str>,
-    /// RFC 6901 JSON Pointer into the response.
+    /// RFC 6901 JSON Pointer into the response; with `each`, into the element.
     pub at: String,
+    /// Pointer to a list or an object, of each element of which one record is read.
+    pub each: Option<String>,
     pub unit: Option<Arc<str>>,
     /// Bounds of what is believed, after scaling.
     pub min: Option<f64>,
@@ -61,8 +65,31 @@ pub struct Pick {
     /// Published is `raw × scale + offset`.
     pub scale: Option<f64>,
     pub offset: Option<f64>,
+    /// The most that the number may move in a minute since it was last believed.
+    pub max_change: Option<f64>,
+    /// Texts that stand for numbers: `{ on = 1, off = 0 }`.
+    pub map: Vec<(String, f64)>,
     /// Take a text as it is instead of asking for a number.
     pub text: bool,
+}
+
+impl Pick {
+    /// The number or boolean at `at`, as it stands.
+    pub fn new(key: impl Into<Arc<str>>, at: impl Into<String>) -> Pick {
+        Pick {
+            key: key.into(),
+            at: at.into(),
+            each: None,
+            unit: None,
+            min: None,
+            max: None,
+            scale: None,
+            offset: None,
+            max_change: None,
+            map: Vec::new(),
+            text: false,
+        }
+    }
 }
 
 /// Whether `"21.4"` is a number.

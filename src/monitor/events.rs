@@ -227,10 +227,10 @@ impl Listener<'_> {
         if !self.send(head, retry.as_bytes()).await {
             return;
         }
-        if let Some(greeting) = greeting {
-            if !self.send_frame(&greeting).await {
-                return;
-            }
+        if let Some(greeting) = greeting
+            && !self.send_frame(&greeting).await
+        {
+            return;
         }
         loop {
             self.leash.enter(Phase::Streaming, self.heartbeat);

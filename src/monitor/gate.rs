@@ -31,11 +31,9 @@ use std::time::{Duration, Instant};
 use smol::future::FutureExt as _;
 use smol::{Async, LocalExecutor, Timer};
 
-pub use listen::{BindError, bind};
-pub use private_dir::PrivateDir;
-
 use self::backend::Backend;
 use self::leash::{Full, Register};
+use self::private_dir::PrivateDir;
 use self::write::{Framing, Outstanding, Reply};
 use super::answer::Answerer;
 use super::events::{Feed, Hub};
@@ -45,7 +43,7 @@ use crate::limits;
 
 /// What the gate is made of.
 pub struct Parts {
-    /// From [`bind`].
+    /// From [`listen::bind`].
     pub listeners: Vec<TcpListener>,
     pub answerer: Arc<dyn Answerer>,
     pub feed: Arc<Feed>,
@@ -147,12 +145,19 @@ impl Gate {
         let begun = Instant::now();
         // The workers' answers are among those in flight, so they end after them.
         let _ = self.stop.try_send(begun + time.mul_f32(0.8));
+        let mut gate_ended = true;
         if let Some(thread) = self.thread.take() {
-            if thread.join().is_err() {
-                log::error!("the gate's thread had panicked");
+            // It keeps the deadline itself, unless an answerer blocks it, which it must not.
+            while !thread.is_finished() && begun.elapsed() < time + limits::STOP_GRACE {
+                thread::sleep(Duration::from_millis(1));
             }
+            gate_ended = thread.is_finished() && thread.join().is_ok();
         }
-        self.pool.stop(time.saturating_sub(begun.elapsed()))
+        if !gate_ended {
+            log::error!("the gate's thread did not end; it is left behind");
+        }
+        let rest = time.saturating_sub(begun.elapsed());
+        self.pool.stop(rest.max(limits::STOP_GRACE)) && gate_ended
     }
 }
 
@@ -175,6 +180,9 @@ pub struct Hall {
     backend: Rc<Backend>,
     hub: Rc<Hub>,
     date: RefCell<Option<Rc<str>>>,
+    /// What is said to a connection that finds no place; made when first needed after a tick,
+    /// so that a flood costs a copy each.
+    no_place: RefCell<Option<Rc<[u8]>>>,
     /// Weak, since the tasks that the executor owns hold the hall.
     executor: Weak<LocalExecutor<'static>>,
 }
@@ -188,6 +196,24 @@ impl Hall {
 
     fn date(&self) -> Option<Rc<str>> {
         self.date.borrow().clone()
+    }
+
+    fn no_place(&self) -> Rc<[u8]> {
+        let made = self.no_place.borrow().clone();
+        made.unwrap_or_else(|| {
+            let mut reply = Reply::new(self.answerer.refusal(503, None));
+            reply.ensure("Retry-After", "5");
+            let framing = Framing {
+                is_head: false,
+                version: head::Version::Http11,
+                keep_alive: false,
+            };
+            let mut bytes = write::head(&reply, framing, self.date().as_deref());
+            bytes.extend_from_slice(reply.body.bytes());
+            let made: Rc<[u8]> = bytes.into();
+            *self.no_place.borrow_mut() = Some(made.clone());
+            made
+        })
     }
 }
 
@@ -236,6 +262,7 @@ fn serve(
         outstanding,
         hub: Rc::default(),
         date: RefCell::default(),
+        no_place: RefCell::default(),
         executor: Rc::downgrade(&executor),
     });
     let mut accepting = Vec::with_capacity(parts.listeners.len());
@@ -276,6 +303,7 @@ async fn tick<T>(hall: &Hall, beat: &(dyn Fn() + Send)) -> T {
             hall.register.look(now);
             hall.backend.look(now);
             *hall.date.borrow_mut() = hall.answerer.date().map(Rc::from);
+            *hall.no_place.borrow_mut() = None;
             beat();
         }));
         if turned.is_err() {
@@ -308,10 +336,11 @@ fn affordable(wanted: usize) -> usize {
 /// Takes connections from one listening socket, for ever.
 async fn accept(listener: Async<TcpListener>, hall: Rc<Hall>) {
     let mut spare = File::open("/dev/null").ok();
-    let mut in_a_row = 0;
+    let (mut in_a_row, mut errors_in_a_row) = (0, 0);
     loop {
         match listener.read_with(|listener| listener.accept()).await {
             Ok((stream, address)) => {
+                errors_in_a_row = 0;
                 // A newcomer may have the place of who has been idle for a while.
                 if hall.register.is_full() && hall.register.shed(hall.limits.shed_after) {
                     smol::future::yield_now().await;
@@ -332,11 +361,12 @@ async fn accept(listener: Async<TcpListener>, hall: Rc<Hall>) {
                 // client learns at once and the loop does not spin.
                 let shed = hall.register.shed(Duration::ZERO);
                 smol::future::yield_now().await;
-                if !shed && spare.take().is_some() {
-                    if let Ok((stream, address)) = listener.get_ref().accept() {
-                        hall.traffic.refused(Abuse::Descriptors, address.ip());
-                        drop(stream);
-                    }
+                if !shed
+                    && spare.take().is_some()
+                    && let Ok((stream, address)) = listener.get_ref().accept()
+                {
+                    hall.traffic.refused(Abuse::Descriptors, address.ip());
+                    drop(stream);
                 }
                 if spare.is_none() {
                     spare = File::open("/dev/null").ok();
@@ -349,7 +379,11 @@ async fn accept(listener: Async<TcpListener>, hall: Rc<Hall>) {
             // as well, none of which concerns the next connection.
             Err(error) => {
                 log::debug!("a connection was lost while it was accepted: {error}");
-                smol::future::yield_now().await;
+                errors_in_a_row += 1;
+                match errors_in_a_row < limits::ACCEPTS_IN_A_ROW {
+                    true => smol::future::yield_now().await,
+                    false => drop(Timer::after(limits::ACCEPT_PAUSE).await),
+                }
             }
         }
     }
@@ -395,15 +429,7 @@ fn turn_away(stream: TcpStream, hall: &Hall) {
     if stream.set_nonblocking(true).is_err() {
         return;
     }
-    let mut reply = Reply::new(hall.answerer.refusal(503, None));
-    reply.ensure("Retry-After", "5");
-    let framing = Framing {
-        is_head: false,
-        version: head::Version::Http11,
-        keep_alive: false,
-    };
-    let mut bytes = write::head(&reply, framing, hall.date().as_deref());
-    bytes.extend_from_slice(reply.body.bytes());
+    let bytes = hall.no_place();
     let mut socket = &stream;
     let _ = socket.write(&bytes);
     let _ = stream.shutdown(Shutdown::Write);

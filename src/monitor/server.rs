@@ -118,13 +118,15 @@ impl Pool {
                 busy.len()
             );
         }
+        // One that is left behind holds the desk; the directory goes all the same.
+        self.desk.directory.remove();
         busy.is_empty()
     }
 }
 
 impl Drop for Pool {
     fn drop(&mut self) {
-        self.stop(Duration::ZERO);
+        self.stop(limits::STOP_GRACE);
     }
 }
 

@@ -357,3 +357,95 @@ fn a_card_that_destroys_one_database_after_another_is_not_filled_with_them() {
     );
     assert_eq!(status.rows_waiting, 2);
 }
+
+/// The largest file that this process may write; beyond it the kernel refuses.
+fn may_write(bytes: u64) {
+    // SAFETY: plain calls; the signal would end the process, ignored it is an error code.
+    unsafe {
+        libc::signal(libc::SIGXFSZ, libc::SIG_IGN);
+        let mut limit = libc::rlimit {
+            rlim_cur: 0,
+            rlim_max: 0,
+        };
+        assert_eq!(libc::getrlimit(libc::RLIMIT_FSIZE, &mut limit), 0);
+        limit.rlim_cur = bytes.min(limit.rlim_max);
+        assert_eq!(libc::setrlimit(libc::RLIMIT_FSIZE, &limit), 0);
+    }
+}
+
+/// The limit is the whole process's, so the story plays in one of its own.
+#[test]
+fn a_card_that_is_full_for_long_costs_only_what_does_not_fit_in_memory() {
+    let child = std::process::Command::new(std::env::current_exe().expect("it has a path"))
+        .args(["--exact", "db::store::tests::fills_its_card"])
+        .args(["--ignored", "--test-threads=1"])
+        .output()
+        .expect("this program can be called again");
+    let said = String::from_utf8_lossy(&child.stdout);
+    assert!(
+        child.status.success() && said.contains("1 passed"),
+        "{said}"
+    );
+}
+
+#[test]
+#[ignore = "the child of the test above"]
+fn fills_its_card() {
+    let mut scene = Scene::with(|settings| settings.rows_waiting = 8_000);
+    scene.append(many(0), trusted(0));
+    assert_eq!(scene.turn(trusted(60)).rows_stored, 2_000);
+    may_write(60_000);
+    let mut now = 60;
+    for round in 1..=5 {
+        scene.append(many(round * 2_000), trusted(now));
+        for _ in 0..10 {
+            now += 60;
+            let status = scene.turn(trusted(now));
+            assert!(status.trouble.is_some(), "{status:?}");
+        }
+    }
+    let status = scene.turn(trusted(now));
+    assert_eq!((status.rows_waiting, status.rows_lost), (8_000, 2_000));
+    may_write(u64::MAX);
+    let status = scene.turn(trusted(now + 60));
+    assert_eq!(status.trouble, None);
+    assert_eq!((status.rows_stored, status.rows_waiting), (10_000, 0));
+    assert_eq!(scene.stored(), 10_000);
+    assert!(
+        scene
+            .directory
+            .names()
+            .iter()
+            .all(|name| !name.contains("damaged"))
+    );
+}
+
+/// By hand: a database with rows on a file system that is mounted read-only.
+#[test]
+#[ignore = "wants a read-only file system: MAIN_NODE_TEST_READ_ONLY=its database"]
+fn a_read_only_card_shows_what_was_last_known() {
+    let Some(path) = std::env::var_os("MAIN_NODE_TEST_READ_ONLY") else {
+        return;
+    };
+    let place = place(std::path::Path::new(&path));
+    let opened = session::open(&place, "this-boot");
+    let error = opened.as_ref().expect_err("nothing can be written");
+    assert!(!error.is_fatal(), "{error}");
+    println!("{error}");
+    let restored = crate::db::repository::last_good(&opened, &place, "this-boot");
+    assert!(!restored.is_empty());
+    let settings = StoreSettings::new(place.clone(), "this-boot".to_owned());
+    let shared = Arc::new(Shared::new(settings));
+    let mut writer = Writer::new(shared.clone(), opened);
+    shared.append(vec![row("t", T0, 1.0)], trusted(0).mono);
+    writer.turn(trusted(60), false);
+    let status = shared.status(trusted(60).mono);
+    assert!(
+        status
+            .trouble
+            .is_some_and(|trouble| trouble.contains("read-only"))
+    );
+    assert_eq!(status.rows_waiting, 1);
+    let reader = crate::db::history::Reader::new(&place.path);
+    println!("history: {:?}", reader.keys().map(|keys| keys.len()));
+}

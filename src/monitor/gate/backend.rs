@@ -52,8 +52,10 @@ pub struct Backend {
 enum Slot {
     Free(Option<Link>),
     Taken(IpAddr),
-    /// Its request was given up; a worker may still be at it.
+    /// Its request was given up; a worker may still be at it. Until then it is part of the
+    /// share of who asked, or asking and resetting would get an address the whole pool.
     Abandoned {
+        peer: IpAddr,
         ticket: u64,
         since: Instant,
     },
@@ -89,13 +91,13 @@ impl Backend {
     pub async fn ask(self: &Rc<Self>, request: &Request) -> Result<Reply, Trouble> {
         let mut place = self.place(request.peer).await?;
         // A connection that was closed while it was not used is replaced, once.
-        if let Some(link) = place.link.take() {
-            if link.server == self.desk.number() {
-                match place.exchange(link, request).await {
-                    Err(Failure::Unused) => {}
-                    Err(Failure::Trouble(trouble)) => return Err(trouble),
-                    Ok(reply) => return Ok(reply),
-                }
+        if let Some(link) = place.link.take()
+            && link.server == self.desk.number()
+        {
+            match place.exchange(link, request).await {
+                Err(Failure::Unused) => {}
+                Err(Failure::Trouble(trouble)) => return Err(trouble),
+                Ok(reply) => return Ok(reply),
             }
         }
         let link = self.open().await?;
@@ -109,7 +111,7 @@ impl Backend {
     /// Gives places back whose workers are free again. Once a tick.
     pub fn look(&self, now: Instant) {
         for (number, slot) in self.slots.borrow_mut().iter_mut().enumerate() {
-            let Slot::Abandoned { ticket, since } = slot else {
+            let Slot::Abandoned { ticket, since, .. } = slot else {
                 continue;
             };
             // A request that no worker ever saw ends nowhere; an idle worker proves that.
@@ -125,8 +127,14 @@ impl Backend {
     /// Waits for a slot, in the order of coming, except that one address never has them all.
     async fn place(self: &Rc<Self>, peer: IpAddr) -> Result<Place, Trouble> {
         self.look(Instant::now());
-        let is_abandoned = |slot: &Slot| matches!(slot, Slot::Abandoned { .. });
-        if self.slots.borrow().iter().all(is_abandoned) {
+        let (mut abandoned, mut by_peer) = (0, 0);
+        for slot in self.slots.borrow().iter() {
+            if let Slot::Abandoned { peer: by, .. } = slot {
+                abandoned += 1;
+                by_peer += usize::from(*by == peer);
+            }
+        }
+        if abandoned == limits::WORKERS || by_peer >= SLOTS_OF_ONE_ADDRESS {
             return Err(Trouble::Silent);
         }
         let number = self.next.get();
@@ -165,6 +173,7 @@ impl Backend {
         drop(slots);
         Ok(Place {
             backend: self.clone(),
+            peer,
             slot,
             link,
             asked: None,
@@ -188,12 +197,13 @@ impl Backend {
                 return;
             };
             let has = |peer: IpAddr| {
-                let taken = slots
-                    .iter()
-                    .filter(|slot| matches!(slot, Slot::Taken(by) if *by == peer));
-                let granted = waiting
-                    .iter()
-                    .filter(|one| one.granted.is_some() && one.peer == peer);
+                let is_of = |slot: &&Slot| match slot {
+                    Slot::Taken(by) | Slot::Abandoned { peer: by, .. } => *by == peer,
+                    Slot::Free(_) => false,
+                };
+                let taken = slots.iter().filter(is_of);
+                let is_granted = |one: &&Waiting| one.granted.is_some() && one.peer == peer;
+                let granted = waiting.iter().filter(is_granted);
                 taken.count() + granted.count()
             };
             let next = waiting
@@ -209,39 +219,45 @@ impl Backend {
         }
     }
 
-    /// A new connection, proved. One at a time: tiny_http's own pool stalls on bursts.
+    /// A new connection, proved. One at a time: tiny_http's own pool stalls on bursts. A server
+    /// that turns out deaf is replaced, and asked once more.
     async fn open(&self) -> Result<Link, Trouble> {
         let _one = self.opening.lock().await;
-        let server = self.desk.number();
-        let opened = async {
+        for _ in 0..2 {
+            let server = self.desk.number();
+            let error = match self.connect().await {
+                Ok(stream) => return Ok(Link { stream, server }),
+                Err(error) => error,
+            };
+            log::debug!("a connection to the page workers failed: {error}");
+            // With an idle worker at hand it is tiny_http that is deaf, not the work that is
+            // slow. Want of descriptors is neither; it passes.
+            if super::is_want(&error) || self.desk.idle() == 0 {
+                break;
+            }
+            if let Err(error) = self.desk.replace(server) {
+                log::debug!("{error}");
+                break;
+            }
+        }
+        Err(Trouble::Silent)
+    }
+
+    async fn connect(&self) -> io::Result<Async<UnixStream>> {
+        let proved = async {
             let mut stream = Async::<UnixStream>::connect(self.desk.path()).await?;
             stream.write_all(&hop::proof()).await?;
             let answer = read_head(&mut stream).await?;
             match (answer.status, answer.length) {
                 (200, 0) => Ok(stream),
-                _ => Err(io::Error::other(
-                    "the proof was not answered as it should be",
-                )),
+                _ => Err(io::Error::other("the proof was answered wrongly")),
             }
         };
         let patience = async {
             smol::Timer::after(self.proof_time).await;
             Err(io::Error::from(io::ErrorKind::TimedOut))
         };
-        let error = match smol::future::or(opened, patience).await {
-            Ok(stream) => return Ok(Link { stream, server }),
-            Err(error) => error,
-        };
-        log::debug!("a connection to the page workers failed: {error}");
-        // With an idle worker at hand it is tiny_http that is deaf, not the work that is slow.
-        // Want of descriptors is neither; it passes.
-        let is_want = super::is_want(&error);
-        if self.desk.idle() > 0 && !is_want {
-            if let Err(error) = self.desk.replace(server) {
-                log::debug!("{error}");
-            }
-        }
-        Err(Trouble::Silent)
+        smol::future::or(proved, patience).await
     }
 }
 
@@ -265,6 +281,7 @@ impl Drop for Queued {
 /// A slot in use.
 struct Place {
     backend: Rc<Backend>,
+    peer: IpAddr,
     slot: usize,
     link: Option<Link>,
     /// The ticket of a request whose answer has not been read to its end.
@@ -326,6 +343,7 @@ impl Drop for Place {
         let slot = match self.asked {
             None => Slot::Free(self.link.take()),
             Some(ticket) => Slot::Abandoned {
+                peer: self.peer,
                 ticket,
                 since: Instant::now(),
             },
@@ -394,11 +412,11 @@ fn parse(bytes: &[u8]) -> io::Result<Option<(PoolHead, usize)>> {
             length = value.parse().ok();
         } else if header.name == hop::STATUS {
             head.status = value.parse().map_err(io::Error::other)?;
-        } else if let Some(name) = header.name.strip_prefix(hop::FIELD) {
-            if !write::is_ours(name) {
-                let value = hop::decode(value).unwrap_or_default();
-                write::field(&mut head.fields, name, &value);
-            }
+        } else if let Some(name) = header.name.strip_prefix(hop::FIELD)
+            && !write::is_ours(name)
+        {
+            let value = hop::decode(value).unwrap_or_default();
+            write::field(&mut head.fields, name, &value);
         }
     }
     head.length = length.ok_or_else(|| io::Error::other("an answer without its length"))?;

@@ -202,19 +202,45 @@ impl Connection {
     /// None if the client has to go before there is an answer.
     async fn ask_pool(&self, request: &Request) -> Option<Reply> {
         let hall = &*self.hall;
-        let abuse = match self.leash().within(hall.backend.ask(request)).await {
-            Ok(Ok(mut reply)) => {
+        let asked = async { Some(hall.backend.ask(request).await) };
+        let gone = async {
+            self.reset().await;
+            None
+        };
+        let asked = smol::future::or(asked, gone);
+        let abuse = match self.leash().within(asked).await {
+            Ok(None) => return None,
+            Ok(Some(Ok(mut reply))) => {
                 if reply.status == 503 {
                     reply.ensure("Retry-After", RETRY_AFTER_S);
                 }
                 return Some(reply);
             }
-            Ok(Err(Trouble::NoRoom)) => Abuse::BytesOutstanding,
-            Ok(Err(Trouble::Silent)) | Err(Cut::Late) => Abuse::SilentPool,
+            Ok(Some(Err(Trouble::NoRoom))) => Abuse::BytesOutstanding,
+            Ok(Some(Err(Trouble::Silent))) | Err(Cut::Late) => Abuse::SilentPool,
             Err(Cut::Shed) => return None,
         };
         hall.traffic.refused(abuse, request.peer);
         Some(self.dress(self.refusal(503, Some(request))))
+    }
+
+    /// Resolves when the client has reset the connection: the pool need not work for it. One
+    /// that has only closed its side, or has already sent more, is still there.
+    async fn reset(&self) {
+        loop {
+            if poll_fn(|context| self.stream.poll_readable(context))
+                .await
+                .is_err()
+            {
+                return;
+            }
+            match self.stream.get_ref().peek(&mut [0]) {
+                Ok(_) => std::future::pending().await,
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {}
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(_) => return,
+            }
+        }
     }
 
     /// Serves a stream to its end (then None), or gives what is to be answered instead.

@@ -6,6 +6,7 @@ use std::net::Ipv4Addr;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Condvar, Mutex};
 
+use super::listen::bind;
 use super::*;
 use crate::monitor::answer::{Answer, Request, Way};
 use crate::monitor::events::{Event, EventKind};
@@ -829,6 +830,28 @@ fn one_address_never_has_the_whole_pool() {
 }
 
 #[test]
+fn who_resets_while_waiting_for_the_pool_is_forgotten() {
+    let running = start(test_limits());
+    let mut waiting: Vec<_> = (0..limits::WORKERS).map(|_| running.connect()).collect();
+    for stream in &mut waiting {
+        stream.write_all(&get("/stuck")).expect("sent");
+    }
+    let most = limits::WORKERS as u64 - 1;
+    running.until("its share", || {
+        running.stage.stuck.load(Ordering::SeqCst) == most
+    });
+    for stream in waiting {
+        let at_once = Some(Duration::ZERO);
+        rustix::net::sockopt::set_socket_linger(&stream, at_once).expect("a socket");
+    }
+    running.until("forgotten", || running.traffic.snapshot().connections == 0);
+    // The one that no worker had begun never reaches one.
+    running.stage.release();
+    running.still_serves();
+    assert_eq!(running.stage.stuck.load(Ordering::SeqCst), most);
+}
+
+#[test]
 fn a_silent_pool_is_said_with_503_and_serves_again_when_it_is_free() {
     let limits = GateLimits {
         backend_time: SOON,
@@ -865,7 +888,7 @@ fn a_silent_pool_is_said_with_503_and_serves_again_when_it_is_free() {
 #[test]
 fn a_deaf_tiny_http_is_replaced() {
     let limits = GateLimits {
-        proof_time: SOON,
+        proof_time: Duration::from_millis(500),
         ..test_limits()
     };
     let running = start(limits);
@@ -1099,10 +1122,12 @@ fn a_stop_does_not_wait_for_the_stuck() {
     unread.write_all(&get("/bigs")).expect("sent");
     running.until("stuck", || running.stage.stuck.load(Ordering::SeqCst) == 1);
     let gate = running.gate.take().expect("running");
+    let socket = gate.pool.desk().path();
     let begun = Instant::now();
     assert!(
         !gate.stop(Duration::from_millis(200)),
         "a worker is left behind"
     );
+    assert!(!socket.parent().expect("a directory").exists());
     assert!(begun.elapsed() < PATIENCE / 2);
 }

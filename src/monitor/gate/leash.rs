@@ -293,13 +293,13 @@ mod tests {
     fn the_one_missed_least_is_shed_and_nobody_that_is_being_answered() {
         let register = register();
         let long = Duration::from_secs(60);
-        let answering = register.enter(address(1)).ok().expect("a place");
+        let answering = register.enter(address(1)).expect("a place");
         answering.leash.enter(Phase::Answering, long);
-        let head = register.enter(address(1)).ok().expect("a place");
+        let head = register.enter(address(1)).expect("a place");
         head.leash.enter(Phase::Head, long);
-        let idle = register.enter(address(2)).ok().expect("a place");
+        let idle = register.enter(address(2)).expect("a place");
         idle.leash.enter(Phase::Idle, long);
-        let lingering = register.enter(address(2)).ok().expect("a place");
+        let lingering = register.enter(address(2)).expect("a place");
         lingering.leash.enter(Phase::Lingering, long);
         for next in [&lingering, &idle, &head] {
             assert!(next.leash.cut.get().is_none());
@@ -313,7 +313,7 @@ mod tests {
     #[test]
     fn who_was_active_just_now_keeps_its_place() {
         let register = register();
-        let idle = register.enter(address(1)).ok().expect("a place");
+        let idle = register.enter(address(1)).expect("a place");
         idle.leash.enter(Phase::Idle, Duration::from_secs(60));
         assert!(!register.shed(Duration::from_secs(1)));
     }
@@ -321,7 +321,7 @@ mod tests {
     #[test]
     fn a_late_wait_ends_and_the_next_phase_begins_afresh() {
         let register = register();
-        let lease = register.enter(address(1)).ok().expect("a place");
+        let lease = register.enter(address(1)).expect("a place");
         lease.leash.enter(Phase::Head, Duration::ZERO);
         register.look(Instant::now());
         let waited = smol::block_on(lease.leash.within(std::future::pending::<()>()));
@@ -333,7 +333,7 @@ mod tests {
     #[test]
     fn who_must_go_is_not_saved_by_a_new_phase() {
         let register = register();
-        let lease = register.enter(address(1)).ok().expect("a place");
+        let lease = register.enter(address(1)).expect("a place");
         register.stop();
         lease.leash.enter(Phase::Idle, Duration::from_secs(60));
         let waited = smol::block_on(lease.leash.within(std::future::pending::<()>()));

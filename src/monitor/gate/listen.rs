@@ -108,7 +108,6 @@ fn listener(address: SocketAddr) -> io::Result<TcpListener> {
     }
     // Linux hands these on to every accepted connection, which saves a call each.
     sockopt::set_tcp_nodelay(&socket, true)?;
-    sockopt::set_socket_keepalive(&socket, true)?;
     sockopt::set_socket_send_buffer_size(&socket, limits::SEND_BUFFER_BYTES)?;
     let unacknowledged_ms = limits::UNACKNOWLEDGED_TIME.as_millis() as u32;
     sockopt::set_tcp_user_timeout(&socket, unacknowledged_ms)?;
@@ -167,7 +166,6 @@ mod tests {
         let _client = TcpStream::connect(address).expect("the backlog takes it");
         let (accepted, _) = listeners[0].accept().expect("it is there");
         assert!(sockopt::tcp_nodelay(&accepted).expect("an option"));
-        assert!(sockopt::socket_keepalive(&accepted).expect("an option"));
         assert_eq!(
             sockopt::tcp_user_timeout(&accepted).expect("an option"),
             limits::UNACKNOWLEDGED_TIME.as_millis() as u32

@@ -57,9 +57,16 @@ impl PrivateDir {
     }
 }
 
+impl PrivateDir {
+    /// Removes it now, whoever still holds it.
+    pub fn remove(&self) {
+        empty(&self.path);
+    }
+}
+
 impl Drop for PrivateDir {
     fn drop(&mut self) {
-        empty(&self.path);
+        self.remove();
     }
 }
 

@@ -1,0 +1,224 @@
+//! Random answers, from the bytes on the wire to readings: nothing that a server sends may
+//! panic, hang or grow without bound. Test-only, on stable Rust, seeded.
+//!
+//! `cargo test fuzz` plays a few thousand; `FUZZ_SECONDS=60 FUZZ_SEED=7 cargo test fuzz`
+//! plays for as long as it says and names the seed of what it finds.
+
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use serde_json::Value as Json;
+
+use super::client::APIS;
+use super::fault_server::{Act, FaultServer, Then, say};
+use super::faults::{fetcher, noon, patient, plan};
+use super::{json, plain};
+use crate::domain::normalise::{Believed, normalise};
+use crate::domain::plan::{Numbers, Pick, Selection, SourcePlan};
+use crate::domain::reading::Outcome;
+use crate::domain::schema::judge;
+use crate::domain::time::Mono;
+use crate::limits;
+
+/// How long to go on, and from which seed.
+struct Budget {
+    seed: u64,
+    until: Option<Instant>,
+    turns: u64,
+}
+
+impl Budget {
+    fn new(turns: u64) -> Budget {
+        let number = |name: &str| std::env::var(name).ok().and_then(|it| it.parse().ok());
+        let seconds = number("FUZZ_SECONDS");
+        Budget {
+            seed: number("FUZZ_SEED").unwrap_or(1),
+            until: seconds.map(|seconds| Instant::now() + Duration::from_secs(seconds)),
+            turns,
+        }
+    }
+
+    /// A generator of its own for each turn, so that a finding is played again alone.
+    fn seeds(self) -> impl Iterator<Item = u64> {
+        let goes_on = move |turn: &u64| match self.until {
+            Some(until) => Instant::now() < until,
+            None => *turn < self.turns,
+        };
+        (0_u64..)
+            .take_while(goes_on)
+            .map(move |turn| self.seed.wrapping_add(turn))
+    }
+}
+
+const BODIES: [&str; 5] = [
+    r#"{"t": 21.4, "stations": [{"id": 1, "free": 3}, {"id": "x", "free": null}]}"#,
+    r#"{"current": {"time": "2025-10-30T20:00", "temperature_2m": 11.4, "rain": null}, "latitude": 52.52, "longitude": 13.41, "utc_offset_seconds": 0, "timezone": "GMT", "current_units": {"temperature_2m": "°C"}}"#,
+    r#"[1, -0.0, 1e308, 1E-999, 123456789012345678901234567890, true, "\ud83d\ude00\u0000", {}]"#,
+    r#"{"a~/.%b": {"c": [[[[[1]]]]]}, "": 2, "stations": {"k/~": {"free": 1}}}"#,
+    r#"{"$serde_json::private::Number": "1", "t": {"$serde_json::private::RawValue": 2}}"#,
+];
+
+const TOKENS: [&str; 24] = [
+    "{",
+    "}",
+    "[",
+    "]",
+    ",",
+    ":",
+    "\"",
+    "\\",
+    "null",
+    "-",
+    "1e999",
+    "0.1",
+    "\\ud800",
+    "\u{feff}",
+    "NaN",
+    "\r\n",
+    "\r\n\r\n",
+    "0\r\n",
+    "ffffffffffffffff\r\n",
+    "HTTP/1.1 ",
+    "Content-Length: ",
+    "Transfer-Encoding: chunked\r\n",
+    "Location: //",
+    "\0",
+];
+
+fn mutate(random: &mut fastrand::Rng, bytes: &mut Vec<u8>) {
+    for _ in 0..random.usize(..8) {
+        let at = random.usize(..=bytes.len());
+        match random.u8(..6) {
+            0 if at < bytes.len() => bytes[at] = random.u8(..),
+            1 => bytes.truncate(at),
+            2 if at < bytes.len() => drop(bytes.remove(at)),
+            3 => {
+                let from = random.usize(..=at);
+                let piece = bytes[from..at].to_vec();
+                for _ in 0..random.usize(..4) {
+                    bytes.splice(at..at, piece.iter().copied());
+                }
+            }
+            _ => {
+                let token = TOKENS[random.usize(..TOKENS.len())];
+                bytes.splice(at..at, token.bytes());
+            }
+        }
+        bytes.truncate(100_000);
+    }
+}
+
+fn plans() -> Vec<SourcePlan> {
+    let picks = vec![
+        Pick {
+            max_change: Some(1.0),
+            min: Some(-1.0),
+            scale: Some(1e200),
+            ..Pick::new("t", "/t")
+        },
+        Pick {
+            text: true,
+            ..Pick::new("text", "/current/time")
+        },
+        Pick {
+            each: Some("/stations".to_owned()),
+            map: vec![("full".to_owned(), 0.0)],
+            ..Pick::new("bikes.{id}.{#}", "/free")
+        },
+        Pick {
+            each: Some(String::new()),
+            ..Pick::new("{/id}{", "")
+        },
+    ];
+    let all = Selection::AllLeaves {
+        prefix: "all".to_owned(),
+    };
+    [Selection::Picks(picks), all]
+        .map(|selection| SourcePlan {
+            selection,
+            observed_at: Some("/current/time".to_owned()),
+            units_at: Some("/current_units".to_owned()),
+            numbers: Numbers::Lenient,
+            ..plan()
+        })
+        .into()
+}
+
+/// What holds of every answer, however odd.
+fn check(body: &Json, believed: &mut Believed, now: Mono) {
+    let drift = judge(APIS[0].operations[0].response, body, 16);
+    assert!(drift.len() <= 16);
+    for plan in plans() {
+        let taken = normalise(&plan, body, believed, now);
+        assert!(taken.readings.len() <= limits::RECORDS_PER_SOURCE);
+        assert!(taken.issues.len() <= 2 * limits::ISSUES_PER_RESPONSE);
+        for reading in &taken.readings {
+            assert!(reading.key.len() <= limits::KEY_BYTES);
+            assert!(reading.value.number().is_none_or(f64::is_finite));
+            let text = reading.value.text().unwrap_or_default();
+            assert!(text.len() <= limits::TEXT_BYTES && !text.contains('\n'));
+        }
+        believed.take(&plan, &taken.readings, now);
+    }
+}
+
+#[test]
+fn fuzz_bodies() {
+    let mut believed = Believed::default();
+    for seed in Budget::new(5_000).seeds() {
+        let mut random = fastrand::Rng::with_seed(seed);
+        let mut body = BODIES[random.usize(..BODIES.len())].as_bytes().to_vec();
+        mutate(&mut random, &mut body);
+        let turn = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+            if let Ok(read) = json::read(&body, random.bool(), "HOST") {
+                check(&read, &mut believed, Mono(seed * 1_000));
+            }
+        }));
+        assert!(turn.is_ok(), "FUZZ_SEED={seed}: {}", body.escape_ascii());
+    }
+}
+
+#[test]
+fn fuzz_the_wire() {
+    let next = Arc::new(Mutex::new(Vec::new()));
+    let answer = next.clone();
+    let act: Arc<Act> = Arc::new(move |_, wire, _| {
+        let bytes = answer.lock().expect("whole").clone();
+        say(wire, bytes);
+        Then::Close
+    });
+    let server = FaultServer::start(act);
+    let request = plain::request(&server.url(), &[], &[]).expect("a URL");
+    let mut fetcher = fetcher(request, patient(), noon());
+    for seed in Budget::new(1_000).seeds() {
+        let mut random = fastrand::Rng::with_seed(seed);
+        let body = BODIES[random.usize(..BODIES.len())];
+        let status = random.choice(["200 OK", "304 Not Modified", "301 Moved", "503 Busy"]);
+        let more = random.choice([
+            "",
+            "ETag: \"x\"\r\n",
+            "Retry-After: 1\r\n",
+            "Location: /\r\n",
+        ]);
+        let (status, more) = (status.unwrap_or_default(), more.unwrap_or_default());
+        let framing = match random.u8(..3) {
+            0 => format!("Content-Length: {}\r\n\r\n{body}", body.len()),
+            1 => format!(
+                "Transfer-Encoding: chunked\r\n\r\n{:x}\r\n{body}\r\n0\r\n\r\n",
+                body.len()
+            ),
+            _ => format!("\r\n{body}"),
+        };
+        let mut bytes = format!("HTTP/1.1 {status}\r\n{more}{framing}").into_bytes();
+        mutate(&mut random, &mut bytes);
+        *next.lock().expect("whole") = bytes.clone();
+        let fetched = fetcher.fetch_once().expect("nobody cancels");
+        if let Outcome::Failed { failure, .. } = &fetched.outcome {
+            let shown = bytes.escape_ascii();
+            let is_own = failure.detail.contains("stumbled") || failure.detail.contains("foresaw");
+            assert!(!is_own, "FUZZ_SEED={seed}: {failure}\n{shown}");
+            assert!(!failure.detail.contains("secret"), "{failure}");
+            assert!(!failure.detail.contains(char::is_control), "{failure}");
+        }
+    }
+}

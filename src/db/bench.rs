@@ -1,0 +1,329 @@
+//! What storing costs the card and asking costs the reader, beside the obvious way of doing
+//! it, in one run on one machine. Prints tables; asserts nothing about time.
+//!
+//! `cargo test --release db::bench -- --ignored --nocapture --test-threads=1`
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use rusqlite::{Connection, params};
+
+use super::history::Reader;
+use super::repository::Database;
+use super::retention::{Retention, Step, step};
+use super::rollup::{DAY, HOUR};
+use super::session;
+use super::testing::{Dice, Directory, database, entries, row};
+use crate::domain::history::HistoryQuery;
+use crate::domain::ledger::Row;
+use crate::domain::time::Wall;
+
+const KEYS: i64 = 50;
+/// 2026-01-01T00:00:00Z.
+const BEGIN: i64 = 1_767_225_600;
+
+fn names() -> Vec<String> {
+    (0..KEYS)
+        .map(|key| format!("current.sensor_{key:02}"))
+        .collect()
+}
+
+/// Readings such as a weather API gives: one decimal, wandering.
+fn fetch(names: &[String], second: i64, dice: &mut Dice) -> Vec<Row> {
+    let value = |key: usize, dice: &mut Dice| key as f64 + (dice.below(300) as f64) / 10.0;
+    let rows = names.iter().enumerate();
+    rows.map(|(key, name)| row(name, second, value(key, dice)))
+        .collect()
+}
+
+fn fill(database: &mut Database, from: i64, fetches: i64, every: i64) {
+    let (names, mut dice) = (names(), Dice(5));
+    for first in (0..fetches).step_by(400) {
+        let range = first..(first + 400).min(fetches);
+        let rows = range.flat_map(|at| fetch(&names, from + at * every, &mut dice));
+        database
+            .commit(&entries(rows.collect::<Vec<_>>()), i64::MIN)
+            .expect("it is committed");
+    }
+}
+
+/// write_bytes and wchar of this process.
+fn written() -> [u64; 2] {
+    let account = std::fs::read_to_string("/proc/self/io").expect("the kernel keeps account");
+    ["write_bytes:", "wchar:"].map(|name| {
+        let line = account.lines().find(|line| line.starts_with(name));
+        line.and_then(|line| line[name.len()..].trim().parse().ok())
+            .unwrap_or(0)
+    })
+}
+
+fn report_written(label: &str, fetches: i64, before: [u64; 2]) {
+    let after = written();
+    let per_fetch = [0, 1].map(|at| (after[at] - before[at]) as f64 / fetches as f64 / 1000.0);
+    println!(
+        "| {label:<52} | {:>8.1} | {:>8.1} |",
+        per_fetch[1], per_fetch[0]
+    );
+}
+
+fn take_log_in(connection: &Connection) {
+    connection
+        .query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))
+        .expect("the log can be taken in");
+}
+
+#[test]
+#[ignore = "a measurement: make bench"]
+fn bytes_written_per_fetch() {
+    const OLD: i64 = 10_000;
+    const FETCHES: i64 = 2_160;
+    println!(
+        "\nkB written per fetch of {KEYS} readings, every 10 s into 500,000 rows, checkpoints included"
+    );
+    println!("| {:<52} | {:>8} | {:>8} |", "", "wchar", "w_bytes");
+    let names = names();
+    for (label, coalesced, raw_kept) in [
+        ("main-node: 6 fetches a commit (60 s)", 6, None),
+        (
+            "main-node: 6 fetches a commit, retention at work",
+            6,
+            Some(OLD * 10),
+        ),
+        ("main-node: 1 fetch a commit", 1, None),
+    ] {
+        let directory = Directory::new();
+        let mut database = database(&directory.path("a.db"));
+        fill(&mut database, BEGIN, OLD, 10);
+        let kept = Retention {
+            raw: raw_kept.map_or(Duration::from_secs(30 * 86_400), |s| {
+                Duration::from_secs(s as u64)
+            }),
+            ..Retention::default()
+        };
+        let keep = |database: &mut Database, second| {
+            while step(database, &kept, Wall::from_second(second)).expect("a step") == Step::More {}
+        };
+        keep(&mut database, BEGIN + OLD * 10);
+        take_log_in(database.connection());
+        let pragma = database.connection().pragma_update(None, "synchronous", "FULL");
+        pragma.expect("it can be set");
+        let mut dice = Dice(9);
+        let before = written();
+        for first in (0..FETCHES).step_by(coalesced) {
+            let range = first..first + coalesced as i64;
+            let second = |at| BEGIN + (OLD + at) * 10;
+            let rows = range.flat_map(|at| fetch(&names, second(at), &mut dice));
+            let rows = rows.collect::<Vec<_>>();
+            database
+                .commit(&entries(rows), i64::MIN)
+                .expect("it is committed");
+            keep(&mut database, second(first));
+        }
+        take_log_in(database.connection());
+        report_written(label, FETCHES, before);
+    }
+    for (label, synchronous, coalesced, index) in [
+        (
+            "naive: 1 fetch a commit, index (key, timestamp)",
+            "FULL",
+            1,
+            true,
+        ),
+        ("naive: the same, synchronous=NORMAL", "NORMAL", 1, true),
+        ("records alone, 6 fetches a commit", "FULL", 6, false),
+    ] {
+        let directory = Directory::new();
+        let connection = naive(&directory.path("a.db"), OLD, index);
+        connection
+            .pragma_update(None, "synchronous", synchronous)
+            .expect("it can be set");
+        take_log_in(&connection);
+        let mut dice = Dice(9);
+        let before = written();
+        for first in (0..FETCHES).step_by(coalesced) {
+            let transaction = connection.unchecked_transaction().expect("it begins");
+            for at in first..first + coalesced as i64 {
+                insert(
+                    &transaction,
+                    &fetch(&names, BEGIN + (OLD + at) * 10, &mut dice),
+                );
+            }
+            transaction.commit().expect("it is committed");
+        }
+        take_log_in(&connection);
+        report_written(label, FETCHES, before);
+    }
+    let row = "2026-01-01T00:00:00Zcurrent.sensor_00".len() + 8 + 8;
+    let bytes = row as f64 * KEYS as f64 / 1000.0;
+    println!(
+        "the rows themselves are {bytes:.1} kB; written to the log and to the table, {:.1}",
+        2.0 * bytes
+    );
+}
+
+fn naive(path: &Path, fetches: i64, index: bool) -> Connection {
+    let connection = Connection::open(path).expect("a database can be made");
+    connection
+        .execute_batch(
+            "PRAGMA journal_mode = WAL; CREATE TABLE records (id INTEGER PRIMARY KEY, \
+             timestamp TEXT NOT NULL, key TEXT NOT NULL, value REAL, meta JSON)",
+        )
+        .expect("and its table");
+    if index {
+        connection
+            .execute_batch("CREATE INDEX by_key ON records (key, timestamp)")
+            .expect("and its index");
+    }
+    let (names, mut dice) = (names(), Dice(5));
+    let transaction = connection.unchecked_transaction().expect("it begins");
+    for at in 0..fetches {
+        insert(&transaction, &fetch(&names, BEGIN + at * 10, &mut dice));
+    }
+    transaction.commit().expect("it is committed");
+    connection
+}
+
+fn insert(connection: &Connection, rows: &[Row]) {
+    let mut insert = connection
+        .prepare_cached("INSERT INTO records (timestamp, key, value) VALUES (?1, ?2, ?3)")
+        .expect("the table is there");
+    for row in rows {
+        insert
+            .execute(params![
+                row.stamp.observed.to_string(),
+                row.key,
+                row.value.number()
+            ])
+            .expect("a row can be stored");
+    }
+}
+
+/// The median of some runs, in ms.
+fn median(mut run: impl FnMut()) -> f64 {
+    let mut times: Vec<f64> = (0..7)
+        .map(|_| {
+            let begin = Instant::now();
+            run();
+            begin.elapsed().as_secs_f64() * 1000.0
+        })
+        .collect();
+    times.sort_by(f64::total_cmp);
+    times[3]
+}
+
+#[test]
+#[ignore = "a measurement: make bench"]
+fn asking_a_large_database() {
+    println!("\nms (median of 7, warm cache), {KEYS} keys");
+    println!(
+        "| {:>10} | {:<34} | {:>9} | {:>6} |",
+        "rows", "question", "ms", "points"
+    );
+    for fetches in [20_000, 200_000] {
+        let directory = Directory::new();
+        let path = directory.path("a.db");
+        let mut database = database(&path);
+        // 30 days of rows, whatever their number; a year of hours and days before them.
+        let every = 30 * DAY / fetches;
+        older(&mut database, BEGIN - 335 * DAY, BEGIN);
+        fill(&mut database, BEGIN, fetches, every);
+        let end = BEGIN + fetches * every;
+        while step(&mut database, &Retention::default(), Wall::from_second(end)).expect("a step")
+            == Step::More
+        {}
+        take_log_in(database.connection());
+        drop(database);
+        let rows = fetches * KEYS;
+        let say = |question: &str, ms: f64, points: usize| {
+            println!("| {rows:>10} | {question:<34} | {ms:>9.2} | {points:>6} |");
+        };
+        let open_and_restore = median(|| {
+            let database = super::testing::database(&path);
+            assert_eq!(database.restore().map(|rows| rows.len()), Ok(KEYS as usize));
+        });
+        say(
+            "start: open, latest of all keys",
+            open_and_restore,
+            KEYS as usize,
+        );
+        let reader = Reader::new(&path);
+        for (question, span, points) in [
+            ("one key, 1 hour", HOUR, 500),
+            ("one key, 1 day", DAY, 500),
+            ("one key, 7 days", 7 * DAY, 500),
+            ("one key, 30 days", 30 * DAY, 500),
+            ("one key, 1 year", 365 * DAY, 500),
+        ] {
+            let query = HistoryQuery {
+                key: Arc::from("current.sensor_17"),
+                from: Wall::from_second(end - span),
+                to: Wall::from_second(end),
+                points,
+            };
+            let mut found = 0;
+            let ms = median(|| found = reader.history(&query).expect("it answers").len());
+            say(question, ms, found);
+        }
+        let connection = session::open_read_only(&path).expect("it opens");
+        let count = |sql: &str| {
+            let mut statement = connection.prepare(sql).expect("it can be asked");
+            let mut rows = statement.query([]).expect("it can be asked");
+            let mut count = 0;
+            while rows.next().expect("it answers").is_some() {
+                count += 1;
+            }
+            count
+        };
+        let latest = "SELECT key, value, max(timestamp) FROM records GROUP BY key";
+        let month = "SELECT min(value), avg(value), max(value) FROM records \
+                     WHERE key = 'current.sensor_17' AND timestamp >= '2026-01-01' \
+                     GROUP BY substr(timestamp, 1, 13)";
+        let once = |sql: &str| {
+            let begin = Instant::now();
+            let found = count(sql);
+            (begin.elapsed().as_secs_f64() * 1000.0, found)
+        };
+        let (ms, found) = once(latest);
+        say("naive, no index: latest (once)", ms, found);
+        let (ms, found) = once(month);
+        say("naive, no index: 30 days (once)", ms, found);
+        let writer = Connection::open(&path).expect("it opens");
+        writer
+            .execute_batch("CREATE INDEX by_key ON records (key, timestamp)")
+            .expect("an index can be made");
+        drop(writer);
+        let mut found = 0;
+        let ms = median(|| found = count(latest));
+        say("naive, (key, timestamp): latest", ms, found);
+        let ms = median(|| found = count(month));
+        say("naive, (key, timestamp): 30 days", ms, found);
+    }
+}
+
+/// Hours and days whose rows are gone.
+fn older(database: &mut Database, from: i64, to: i64) {
+    fill(database, to - 1, 1, 1);
+    database
+        .change(|transaction, tiers| {
+            let mut hour = transaction.prepare(
+                "INSERT INTO hourly VALUES (?1, ?2, 277, 1.0, 2.0, 3.0, 2.5, 3599, 0, 0)",
+            )?;
+            let mut day = transaction
+                .prepare("INSERT INTO daily VALUES (?1, ?2, 6648, 1.0, 2.0, 3.0, 2.5)")?;
+            for at in from.div_euclid(HOUR)..to.div_euclid(HOUR) - 1 {
+                for k in 1..=KEYS {
+                    hour.execute([at, k])?;
+                }
+            }
+            for at in from.div_euclid(DAY)..to.div_euclid(DAY) {
+                for k in 1..=KEYS {
+                    day.execute([at, k])?;
+                }
+            }
+            tiers.raw_from = to.div_euclid(HOUR) - 1;
+            tiers.daily_until = Some(to.div_euclid(DAY));
+            Ok(())
+        })
+        .expect("hours can be made");
+}

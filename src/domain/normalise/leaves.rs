@@ -1,0 +1,100 @@
+//! The default selection: every numeric or boolean leaf, keyed by its dotted path.
+
+use serde_json::Value as Json;
+
+use super::{Normalised, encode_segment, read_number, sample, too_many, unit_of};
+use crate::domain::plan::Numbers;
+use crate::domain::reading::{Issue, Reading, Reason, Value};
+use crate::limits;
+
+/// Takes all leaves of `body` into `taken`.
+pub fn take(body: &Json, prefix: &str, units: Option<&Json>, taken: &mut Normalised) {
+    let mut leaves = Leaves {
+        units,
+        taken,
+        left_out: 0,
+    };
+    leaves.collect(body, prefix, &mut String::new(), 0);
+    if leaves.left_out > 0 {
+        let issue = too_many(leaves.left_out);
+        taken.issues.push(issue);
+    }
+}
+
+struct Leaves<'a> {
+    units: Option<&'a Json>,
+    taken: &'a mut Normalised,
+    left_out: usize,
+}
+
+impl Leaves<'_> {
+    fn collect(&mut self, json: &Json, key: &str, pointer: &mut String, depth: usize) {
+        if depth > limits::JSON_DEPTH {
+            return;
+        }
+        match json {
+            Json::Object(fields) => {
+                for (name, child) in fields {
+                    let end = pointer.len();
+                    pointer.push('/');
+                    pointer.push_str(&name.replace('~', "~0").replace('/', "~1"));
+                    self.collect(child, &join(key, &encode_segment(name)), pointer, depth + 1);
+                    pointer.truncate(end);
+                }
+            }
+            Json::Array(items) => {
+                for (index, child) in items.iter().enumerate() {
+                    let end = pointer.len();
+                    pointer.push_str(&format!("/{index}"));
+                    self.collect(child, &join(key, &index.to_string()), pointer, depth + 1);
+                    pointer.truncate(end);
+                }
+            }
+            Json::Number(_) | Json::Bool(_) => self.leaf(json, key, pointer),
+            Json::String(_) | Json::Null => {}
+        }
+    }
+
+    fn leaf(&mut self, json: &Json, key: &str, pointer: &str) {
+        let issue = |reason, expected: String| Issue {
+            reason,
+            key: None,
+            pointer: pointer.to_owned(),
+            expected,
+            found: sample(json),
+        };
+        let number = read_number(json, Numbers::Strict).unwrap_or(f64::NAN);
+        if self.taken.readings.len() >= limits::RECORDS_PER_SOURCE {
+            self.left_out += 1;
+        } else if key.is_empty() || key.len() > limits::KEY_BYTES {
+            let expected = match key.is_empty() {
+                true => "an object or array; a lone value is named in [source.records]".to_owned(),
+                false => format!("a path of at most {} bytes", limits::KEY_BYTES),
+            };
+            self.push_issue(issue(Reason::WrongType, expected));
+        } else if !number.is_finite() {
+            let expected = "a number that a 64-bit float can hold".to_owned();
+            self.push_issue(issue(Reason::NotFinite, expected));
+        } else {
+            self.taken.readings.push(Reading {
+                key: key.into(),
+                value: Value::Number(number),
+                unit: unit_of(self.units, pointer),
+            });
+        }
+    }
+
+    fn push_issue(&mut self, issue: Issue) {
+        if self.taken.issues.len() < limits::ISSUES_PER_RESPONSE {
+            self.taken.issues.push(issue);
+        }
+    }
+}
+
+fn join(key: &str, segment: &str) -> String {
+    match key {
+        "" => segment.to_owned(),
+        _ if key.ends_with('.') => format!("{key}{segment}"),
+        _ => format!("{key}.{segment}"),
+    }
+}

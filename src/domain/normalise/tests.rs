@@ -1,0 +1,320 @@
+//! What becomes of responses, good and bad.
+
+use super::time::read_time;
+use super::*;
+use crate::domain::plan::Pick;
+use jiff::tz::TimeZone;
+use serde_json::json;
+use std::time::Duration;
+
+fn source(selection: Selection) -> SourcePlan {
+    SourcePlan {
+        name: "test".into(),
+        every: Duration::from_secs(60),
+        stale_after: Duration::from_secs(180),
+        selection,
+        observed_at: None,
+        observed_zone: TimeZone::UTC,
+        units_at: None,
+        numbers: Numbers::Strict,
+        attribution: None,
+        calls: "test".into(),
+        summary: "".into(),
+    }
+}
+
+fn pick(at: &str) -> Pick {
+    Pick::new("key", at)
+}
+
+fn read(source: &SourcePlan, body: &Json) -> Normalised {
+    normalise(source, body, &Believed::default(), Mono(0))
+}
+
+fn leaves(body: Json) -> Vec<(String, String)> {
+    let all = Selection::AllLeaves {
+        prefix: String::new(),
+    };
+    read(&source(all), &body)
+        .readings
+        .into_iter()
+        .map(|reading| (reading.key.to_string(), reading.value.to_string()))
+        .collect()
+}
+
+#[test]
+fn the_default_selection_takes_every_numeric_or_boolean_leaf() {
+    let found = leaves(json!({
+        "load": {"min1": 0.5, "cpus": 4},
+        "fs": [{"used": 10, "name": "root"}],
+        "up": true, "note": "text", "gone": null,
+        "a.b": 1, "50%": 2,
+    }));
+    let expected = [
+        ("50%25", "2"),
+        ("a%2Eb", "1"),
+        ("fs.0.used", "10"),
+        ("load.cpus", "4"),
+        ("load.min1", "0.5"),
+        ("up", "1"),
+    ];
+    let expected = expected.map(|(key, value)| (key.to_owned(), value.to_owned()));
+    assert_eq!(found, expected);
+}
+
+#[test]
+fn what_is_wrong_with_a_field_costs_that_field_alone() {
+    let body: Json = serde_json::from_str(
+        r#"{"t": 21.4, "s": "21.4", "n": null, "huge": 1e999, "hot": 99, "o": {}}"#,
+    )
+    .unwrap();
+    let ranged = |at| Pick {
+        min: Some(-60.0),
+        max: Some(60.0),
+        ..pick(at)
+    };
+    let cases: [(Pick, Result<&str, &str>); 8] = [
+        (pick("/t"), Ok("21.4")),
+        (
+            pick("/s"),
+            Err("wrong_type: /s: expected a number, found the text \"21.4\""),
+        ),
+        (
+            pick("/n"),
+            Err("missing: /n: expected a number, found null"),
+        ),
+        (
+            pick("/gone"),
+            Err("missing: /gone: expected a number, found nothing"),
+        ),
+        (
+            pick("/huge"),
+            Err("not_finite: /huge: expected a number that a 64-bit float can hold, found 1e+999"),
+        ),
+        (
+            ranged("/hot"),
+            Err("out_of_range: /hot: expected from -60 to 60, found 99"),
+        ),
+        (
+            pick("/o"),
+            Err("wrong_type: /o: expected a number, found an object of 0 fields"),
+        ),
+        (
+            Pick {
+                scale: Some(1.8),
+                offset: Some(32.0),
+                ..pick("/t")
+            },
+            Ok("70.52"),
+        ),
+    ];
+    for (pick, expected) in cases {
+        let at = pick.at.clone();
+        let taken = read(&source(Selection::Picks(vec![pick])), &body);
+        match expected {
+            Ok(value) => assert_eq!(taken.readings[0].value.to_string(), value, "{at}"),
+            Err(issue) => assert_eq!(taken.issues[0].to_string(), issue, "{at}"),
+        }
+    }
+}
+
+#[test]
+fn numbers_as_text_are_taken_when_asked_for() {
+    let mut lenient = source(Selection::Picks(vec![pick("/s")]));
+    lenient.numbers = Numbers::Lenient;
+    for (text, expected) in [
+        ("21.4", 1),
+        (" 3e2 ", 1),
+        ("nan", 0),
+        ("inf", 0),
+        ("12 W", 0),
+    ] {
+        let taken = read(&lenient, &json!({ "s": text }));
+        assert_eq!(taken.readings.len(), expected, "{text}");
+    }
+}
+
+#[test]
+fn a_text_reading_is_one_bounded_line() {
+    let text = Pick {
+        text: true,
+        ..pick("/s")
+    };
+    let taken = read(&source(Selection::Picks(vec![text])), &json!({"s": "a\nb"}));
+    assert_eq!(taken.readings[0].value, Value::Text("a b".into()));
+}
+
+#[test]
+fn the_sources_own_time_in_every_spelling() {
+    let berlin = TimeZone::fixed(jiff::tz::offset(1));
+    for (json, zone, expected) in [
+        (
+            json!("2025-10-30T20:00:00Z"),
+            TimeZone::UTC,
+            Some("2025-10-30T20:00:00Z"),
+        ),
+        (
+            json!("2025-10-30T21:00:00+01:00"),
+            TimeZone::UTC,
+            Some("2025-10-30T20:00:00Z"),
+        ),
+        (
+            json!("2025-10-30T20:00"),
+            TimeZone::UTC,
+            Some("2025-10-30T20:00:00Z"),
+        ),
+        (
+            json!("2025-10-30T21:00"),
+            berlin,
+            Some("2025-10-30T20:00:00Z"),
+        ),
+        (
+            json!(1_761_854_400),
+            TimeZone::UTC,
+            Some("2025-10-30T20:00:00Z"),
+        ),
+        (
+            json!(1_761_854_400_123_i64),
+            TimeZone::UTC,
+            Some("2025-10-30T20:00:00Z"),
+        ),
+        (
+            json!("1761854400"),
+            TimeZone::UTC,
+            Some("2025-10-30T20:00:00Z"),
+        ),
+        (json!("yesterday"), TimeZone::UTC, None),
+        (json!(-5), TimeZone::UTC, None),
+        (json!({}), TimeZone::UTC, None),
+    ] {
+        let read = read_time(Some(&json), &zone)
+            .ok()
+            .map(|wall| wall.to_string());
+        assert_eq!(read.as_deref(), expected, "{json}");
+    }
+}
+
+#[test]
+fn units_come_from_a_sibling_object() {
+    let mut with_units = source(Selection::Picks(vec![pick("/current/temperature_2m")]));
+    with_units.units_at = Some("/current_units".to_owned());
+    let body = json!({"current": {"temperature_2m": 3}, "current_units": {"temperature_2m": "°C"}});
+    let taken = read(&with_units, &body);
+    assert_eq!(taken.readings[0].unit.as_deref(), Some("°C"));
+}
+
+#[test]
+fn a_chatty_response_is_bounded_and_the_rest_is_counted() {
+    let body = json!({ "values": vec![1; 1000] });
+    let all = Selection::AllLeaves {
+        prefix: String::new(),
+    };
+    let taken = read(&source(all), &body);
+    assert_eq!(taken.readings.len(), limits::RECORDS_PER_SOURCE);
+    assert_eq!(taken.issues[0].reason, Reason::TooMany);
+    assert_eq!(taken.issues[0].found, "744 more");
+}
+
+fn said(taken: &Normalised) -> Vec<String> {
+    let readings = taken
+        .readings
+        .iter()
+        .map(|reading| format!("{} {}", reading.key, reading.value));
+    readings
+        .chain(taken.issues.iter().map(Issue::to_string))
+        .collect()
+}
+
+#[test]
+fn each_element_gives_a_record_with_a_key_of_its_own_fields() {
+    let each = |key: &str, each: &str, at: &str| {
+        source(Selection::Picks(vec![Pick {
+            each: Some(each.to_owned()),
+            ..Pick::new(key, at)
+        }]))
+    };
+    let stations = json!({"stations": [
+        {"id": 7, "free": 3, "at": {"name": "Am Markt 1.5"}},
+        {"id": "x", "free": "many"},
+        {"free": 2},
+        {"id": 7, "free": 9},
+    ]});
+    assert_eq!(
+        said(&read(&each("bikes.{id}", "/stations", "/free"), &stations)),
+        [
+            "bikes.7 3",
+            "wrong_type: /stations/1/free: expected a number, found the text \"many\"",
+            "missing: /stations/2: expected a text or a number for {id} of the key, found nothing",
+            "duplicate_key: /stations/3: expected an element with a key of its own, found bikes.7",
+        ]
+    );
+    assert_eq!(
+        said(&read(&each("{/at/name}", "/stations", "/free"), &stations))[0],
+        "Am Markt 1%2E5 3"
+    );
+    let rooms = json!({"rooms": {"hall": {"t": 20}, "cellar/1": {"t": 12}}});
+    assert_eq!(
+        said(&read(&each("{#}.t", "/rooms", "/t"), &rooms)),
+        ["cellar/1.t 12", "hall.t 20"]
+    );
+    let plain = json!({"loads": [0.5, 0.25]});
+    assert_eq!(
+        said(&read(&each("load{#}", "/loads", ""), &plain)),
+        ["load0 0.5", "load1 0.25"]
+    );
+    assert_eq!(
+        said(&read(&each("{#}", "/gone", ""), &plain)),
+        ["missing: /gone: expected a list or an object, to read each of, found nothing"]
+    );
+    let many = json!({ "loads": vec![1; 1_000] });
+    let taken = read(&each("load{#}", "/loads", ""), &many);
+    assert_eq!(taken.readings.len(), limits::RECORDS_PER_SOURCE);
+    assert_eq!(taken.issues[0].found, "744 more");
+    let bad = json!({ "loads": vec!["x"; 1_000] });
+    let taken = read(&each("load{#}", "/loads", ""), &bad);
+    assert_eq!(taken.issues.len(), limits::ISSUES_PER_RESPONSE);
+}
+
+#[test]
+fn texts_that_stand_for_numbers_are_mapped() {
+    let door = source(Selection::Picks(vec![Pick {
+        map: vec![("open".to_owned(), 1.0), ("closed".to_owned(), 0.0)],
+        ..Pick::new("door", "/door")
+    }]));
+    for (found, expected) in [
+        (json!("open"), "door 1"),
+        (json!("closed"), "door 0"),
+        (json!(0.5), "door 0.5"),
+        (
+            json!("ajar"),
+            "wrong_type: /door: expected one of open, closed, found the text \"ajar\"",
+        ),
+    ] {
+        assert_eq!(said(&read(&door, &json!({ "door": found }))), [expected]);
+    }
+}
+
+#[test]
+fn a_jump_is_not_believed_until_enough_time_has_passed_for_it() {
+    let tank = source(Selection::Picks(vec![Pick {
+        max_change: Some(2.0),
+        ..Pick::new("level", "/level")
+    }]));
+    let mut believed = Believed::default();
+    for (second, level, expected) in [
+        (0, 50.0, "level 50"),
+        (10, 51.5, "level 51.5"),
+        (
+            20,
+            90.0,
+            "out_of_range: /level: expected a change of at most 2 per minute from 51.5, found 90",
+        ),
+        (30, 52.0, "level 52"),
+        (330, 61.9, "level 61.9"),
+    ] {
+        let now = Mono(second * 1_000);
+        let taken = normalise(&tank, &json!({ "level": level }), &believed, now);
+        assert_eq!(said(&taken), [expected], "after {second} s");
+        believed.take(&tank, &taken.readings, now);
+    }
+}
