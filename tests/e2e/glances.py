@@ -1,6 +1,7 @@
 """The whole way on real input: Glances' own OpenAPI file, its own server, this machine."""
 
 import os
+import pathlib
 import re
 import shutil
 import sqlite3
@@ -42,12 +43,14 @@ def start_glances(place):
 
 def node_for(files, name):
     """A main-node whose generated client is that of `files`, built in a scratch copy."""
-    scratch = WORK / "scratch" / name
+    # One scratch workspace with a target directory of its own for every story: cargo names
+    # what it makes of a workspace's own packages by their path within it, so two workspaces
+    # that share a target directory take each other's binaries for fresh.
+    scratch, target = WORK / "scratch", WORK / "scratch-target"
     copy_workspace(scratch)
+    seed_dependencies(target)
     before = (ROOT / "src/api/client.rs").read_bytes()
-    # The dependencies are the same, so the target directory is too: cargo keeps packages of
-    # different paths apart, and only the uplifted binary has to be fetched away.
-    environment = clean_environment(CARGO_TARGET_DIR=str(ROOT / "target"))
+    environment = clean_environment(CARGO_TARGET_DIR=str(target))
     code, out, err = run(["cargo", "codegen", *files], 180, cwd=scratch, env=environment)
     expect(code == 0, f"cargo codegen takes {' and '.join(file.name for file in files)} as published", out + err)
     print("        " + ((out + err).strip().splitlines() or ["(no report)"])[-1])
@@ -55,11 +58,28 @@ def node_for(files, name):
     expect(code == 0, "and main-node compiles with that client", out + err)
     binary = WORK / "bin" / f"main-node-{name}"
     binary.parent.mkdir(parents=True, exist_ok=True)
-    shutil.copy2(ROOT / "target" / "debug" / "main-node", binary)
+    shutil.copy2(target / "debug" / "main-node", binary)
     expect((ROOT / "src/api/client.rs").read_bytes() == before, "the committed client stays as it was")
-    # Puts the committed program's own binary back in its place.
-    run(["cargo", "build", "--locked", "--quiet", "--bin", "main-node"], 300)
     return binary
+
+
+def seed_dependencies(target):
+    """Takes the dependencies that the dev build has compiled already; cargo judges whether
+    they are fresh, and compiles again what is not."""
+    built = pathlib.Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")) / "debug"
+    if target.exists() or not built.exists():
+        return
+    half = target.with_name(target.name + ".part")
+    shutil.rmtree(half, ignore_errors=True)
+    ours = ("main-node-", "main_node-", "libmain_node-", "codegen-", "libcodegen-", "tidy-")
+    for part in ("deps", ".fingerprint", "build"):
+        shutil.copytree(
+            built / part, half / "debug" / part, symlinks=True,
+            ignore=lambda _, names: [name for name in names if name.startswith(ours)],
+            # Files that only compilers write are replaced whole, so a link is as good.
+            copy_function=os.link if part == "deps" else shutil.copy2,
+        )
+    half.rename(target)
 
 
 def copy_workspace(scratch):
@@ -109,7 +129,10 @@ def agrees_with_this_machine(binary, place, sources):
     port = free_port()
     file.write_text(f'listen = "127.0.0.1:{port}"\ndatabase = "{place / "main-node.db"}"\n\n{sources}')
     code, out, err = run([binary, "check", "--config", file], 20, cwd=place)
-    expect(code == 0, "`check` has nothing against the configuration", out + err)
+    # A machine whose kernel calls no clock synchronised is right to be told so.
+    problems = [line for line in out.splitlines() if line.startswith("PROBLEM:") and "clock" not in line]
+    expect("PROBLEM:" in out or code == 0, "`check` says what it has against the configuration", out + err)
+    expect(not problems, "which is nothing", problems)
     code, out, err = run([binary, "once", "--config", file], 60, cwd=place)
     expect(code == 0 and "load.min1" in out and "mem.total" in out, "`once` prints a table of load, memory and file systems", out + err)
     expect(not (place / "main-node.db").exists(), "and stores nothing")
@@ -135,7 +158,9 @@ def agrees_with_this_machine(binary, place, sources):
     code, out, err = run([tool("promtool"), "check", "metrics"], 20, env=environment(), stdin=metrics)
     expect(code == 0 and not (out + err).strip(), "promtool finds nothing to say about it", out + err)
     status = get(address, "/status").json
-    expect(status["status"] == "pass", "/status is pass", status)
+    healthy = status["status"] == "pass" or (status["status"], status["clock"]["state"]) == ("warn", "untrusted")
+    expect(healthy, f"/status is {status['status']}, with a clock that is {status['clock']['state']}", status)
+    expect(all(source["state"] == "up" for source in status["sources"]), "and all three sources are up", status)
 
     code, seconds = node.stop()
     expect(code == 0 and seconds < 5, "SIGTERM ends it with 0 within 5 s", (code, seconds, node.said()))

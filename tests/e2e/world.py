@@ -215,7 +215,7 @@ def run_on_terminal(command, seconds, cwd=None, env=None):
 def main_node():
     """The binary under test: E2E_BINARY, else cargo's dev build."""
     given = os.environ.get("E2E_BINARY")
-    return pathlib.Path(given) if given else WORK / "bin" / "main-node"
+    return pathlib.Path(given).resolve() if given else WORK / "bin" / "main-node"
 
 
 # ---- HTTP --------------------------------------------------------------------------------
