@@ -256,7 +256,12 @@ fn serve(
         answerer: parts.answerer.clone(),
         feed: parts.feed.clone(),
         traffic: parts.traffic.clone(),
-        backend: Backend::new(desk.clone(), outstanding.clone(), gate_limits.proof_time),
+        backend: Backend::new(
+            desk.clone(),
+            outstanding.clone(),
+            parts.traffic.clone(),
+            gate_limits.proof_time,
+        ),
         limits: gate_limits,
         register,
         outstanding,

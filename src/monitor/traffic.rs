@@ -125,6 +125,7 @@ pub struct Traffic {
     event_streams: AtomicU64,
     bytes_outstanding: AtomicU64,
     panics: AtomicU64,
+    pool_connections: AtomicU64,
     pool_restarts: AtomicU64,
 }
 
@@ -143,6 +144,8 @@ pub struct TrafficSnapshot {
     /// Bytes of answers that clients have not taken yet, one shared body counted once.
     pub bytes_outstanding: u64,
     pub panics: u64,
+    /// Connections to the pool that were opened, ever: a handful, unless answers are given up.
+    pub pool_connections: u64,
     /// How often tiny_http's server had to be replaced.
     pub pool_restarts: u64,
 }
@@ -186,6 +189,7 @@ impl Traffic {
             event_streams: AtomicU64::new(0),
             bytes_outstanding: AtomicU64::new(0),
             panics: AtomicU64::new(0),
+            pool_connections: AtomicU64::new(0),
             pool_restarts: AtomicU64::new(0),
         }
     }
@@ -204,6 +208,7 @@ impl Traffic {
             event_streams: self.event_streams.load(Relaxed),
             bytes_outstanding: self.bytes_outstanding.load(Relaxed),
             panics: self.panics.load(Relaxed),
+            pool_connections: self.pool_connections.load(Relaxed),
             pool_restarts: self.pool_restarts.load(Relaxed),
         }
     }
@@ -264,6 +269,10 @@ impl Traffic {
                 "a panic was caught in {place} and only that request failed; {count} so far. Please report it"
             );
         }
+    }
+
+    pub(in crate::monitor) fn pool_connected(&self) {
+        self.pool_connections.fetch_add(1, Relaxed);
     }
 
     /// How often, this time included.

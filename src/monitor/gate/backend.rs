@@ -25,6 +25,7 @@ use super::write::{self, Body, Outstanding, Reply};
 use crate::limits;
 use crate::monitor::answer::Request;
 use crate::monitor::server::Desk;
+use crate::monitor::traffic::Traffic;
 
 /// Slots that one address may have at once, so that another is never kept waiting by it alone.
 const SLOTS_OF_ONE_ADDRESS: usize = limits::WORKERS - 1;
@@ -41,6 +42,7 @@ pub enum Trouble {
 pub struct Backend {
     desk: Arc<Desk>,
     outstanding: Rc<Outstanding>,
+    traffic: Arc<Traffic>,
     slots: RefCell<Vec<Slot>>,
     waiting: RefCell<VecDeque<Waiting>>,
     /// Held while a connection is being opened.
@@ -75,10 +77,16 @@ struct Waiting {
 }
 
 impl Backend {
-    pub fn new(desk: Arc<Desk>, outstanding: Rc<Outstanding>, proof_time: Duration) -> Rc<Backend> {
+    pub fn new(
+        desk: Arc<Desk>,
+        outstanding: Rc<Outstanding>,
+        traffic: Arc<Traffic>,
+        proof_time: Duration,
+    ) -> Rc<Backend> {
         Rc::new(Backend {
             desk,
             outstanding,
+            traffic,
             slots: RefCell::new((0..limits::WORKERS).map(|_| Slot::Free(None)).collect()),
             waiting: RefCell::default(),
             opening: smol::lock::Mutex::new(()),
@@ -151,26 +159,26 @@ impl Backend {
             number,
         };
         self.grant();
-        let slot = poll_fn(|context| {
+        let granted = poll_fn(|context| {
             let mut waiting = self.waiting.borrow_mut();
             let Some(found) = waiting.iter_mut().find(|one| one.number == number) else {
                 return Poll::Ready(None);
             };
             if found.granted.is_some() {
-                return Poll::Ready(found.granted.take());
+                return Poll::Ready(found.granted);
             }
             found.waker = Some(context.waker().clone());
             Poll::Pending
         })
         .await;
+        let slot = granted.ok_or(Trouble::Silent)?;
+        // Taken before the queue is left: leaving hands free slots to the next.
+        let taken = std::mem::replace(&mut self.slots.borrow_mut()[slot], Slot::Taken(peer));
         drop(queued);
-        let slot = slot.ok_or(Trouble::Silent)?;
-        let mut slots = self.slots.borrow_mut();
-        let link = match std::mem::replace(&mut slots[slot], Slot::Taken(peer)) {
+        let link = match taken {
             Slot::Free(link) => link,
             Slot::Taken(_) | Slot::Abandoned { .. } => None,
         };
-        drop(slots);
         Ok(Place {
             backend: self.clone(),
             peer,
@@ -226,7 +234,10 @@ impl Backend {
         for _ in 0..2 {
             let server = self.desk.number();
             let error = match self.connect().await {
-                Ok(stream) => return Ok(Link { stream, server }),
+                Ok(stream) => {
+                    self.traffic.pool_connected();
+                    return Ok(Link { stream, server });
+                }
                 Err(error) => error,
             };
             log::debug!("a connection to the page workers failed: {error}");

@@ -705,6 +705,8 @@ fn many_connections_at_once_share_the_pool() {
             assert_eq!(read_answer(client, false).0, 200);
         }
     }
+    let opened = running.traffic.snapshot().pool_connections;
+    assert!(opened <= limits::WORKERS as u64, "{opened} were opened");
 }
 
 #[test]
