@@ -56,7 +56,9 @@ pub fn place(path: &Path) -> Place {
 /// another test's business.
 pub fn database(path: &Path) -> Database {
     let database = open(&place(path), "this-boot").expect("a database can be opened");
-    let pragma = database.connection().pragma_update(None, "synchronous", "OFF");
+    let pragma = database
+        .connection()
+        .pragma_update(None, "synchronous", "OFF");
     pragma.expect("it can be set");
     database
 }
