@@ -250,7 +250,7 @@ impl Span<'_> {
             .div_euclid(HOUR)
             .max(days_until * 24)
             .max(tiers.raw_from);
-        let rows_from = if width < HOUR && self.costs(connection, oldest, end)? {
+        let rows_from = if width < HOUR && self.is_cheap(connection, oldest, end)? {
             oldest.min(end)
         } else {
             end
@@ -259,12 +259,16 @@ impl Span<'_> {
     }
 
     /// Whether the rows of these hours are few enough to be looked at.
-    fn costs(&self, connection: &Connection, from: i64, to: i64) -> rusqlite::Result<bool> {
+    fn is_cheap(&self, connection: &Connection, from: i64, to: i64) -> rusqlite::Result<bool> {
+        let bound = match to - from > limits::HISTORY_CHART_HOURS {
+            true => limits::HISTORY_RAW_ROWS_OF_DAYS,
+            false => limits::HISTORY_RAW_ROWS,
+        };
         let mut rows = 0;
         let mut hours = HoursOf::new(connection, self.k, from, to);
         while let Some((_, hour)) = hours.next()? {
             rows += hour.last_id - hour.first_id + 1;
-            if rows > limits::HISTORY_RAW_ROWS {
+            if rows > bound {
                 return Ok(false);
             }
         }
@@ -278,19 +282,25 @@ impl Span<'_> {
         width: i64,
         buckets: &mut Buckets,
     ) -> rusqlite::Result<()> {
-        // One row of all keys a day stands in between: a range is faster than a lookup each.
-        let mut statement = connection.prepare_cached(
+        let mut one = connection.prepare_cached(
             "SELECT count, min, mean, max, last, day * 86400 FROM daily \
-             WHERE day >= ?1 AND day < ?2 AND k = ?3 ORDER BY day",
+             WHERE day = ?1 AND k = ?2",
         )?;
-        let from = self.from.div_euclid(DAY);
-        let mut rows = statement.query(params![from, until, self.k])?;
-        while let Some(row) = rows.next()? {
-            if let Some(summary) = rollup::read_summary(row)? {
+        let mut next = connection.prepare_cached(
+            "SELECT day FROM daily WHERE day >= ?1 AND day < ?2 ORDER BY day LIMIT 1",
+        )?;
+        let mut from = self.from.div_euclid(DAY);
+        loop {
+            let day: Option<i64> = next.query_row([from, until], |row| row.get(0)).optional()?;
+            let Some(day) = day else {
+                return Ok(());
+            };
+            let summary = one.query_row([day, self.k], rollup::read_summary);
+            if let Some(summary) = summary.optional()?.flatten() {
                 buckets.add(summary.last_at, width, &summary);
             }
+            from = day + 1;
         }
-        Ok(())
     }
 
     fn hours(

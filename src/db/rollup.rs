@@ -193,7 +193,9 @@ fn write_hour(connection: &Connection, hour: i64, k: i64, whole: &Hour) -> rusql
 
 /// Sums an hour of some keys up from its rows.
 pub fn sum_up_hour(connection: &Connection, hour: i64, keys: &[i64]) -> rusqlite::Result<()> {
-    let mut hours: BTreeMap<String, (i64, Hour, BTreeMap<i64, Option<f64>>)> = BTreeMap::new();
+    /// A key's number, what is known of its hour, and its values by second.
+    type Counted = (i64, Hour, BTreeMap<i64, Option<f64>>);
+    let mut hours: BTreeMap<String, Counted> = BTreeMap::new();
     let mut name = connection.prepare_cached("SELECT key FROM keys WHERE k = ?1")?;
     for k in keys {
         if let Some(present) = read_hour(connection, hour, *k)? {

@@ -77,7 +77,8 @@ fn history_agrees_with_a_model_that_forgets_nothing() {
     keep_up(&mut database, start + 6 * DAY);
     let reader = Reader::new(&path);
     for (from, to, points) in [
-        (start - DAY, start + 7 * DAY, 2_000),
+        (start, start + 3 * DAY, 2_000),
+        (start - DAY, start + 7 * DAY, 150),
         (start - DAY, start + 7 * DAY, 100),
         (start - DAY, start + 8 * DAY, 9),
         (start + 100, start + DAY + 77, 500),

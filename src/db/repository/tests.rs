@@ -10,7 +10,9 @@ use crate::db::session::open;
 use crate::db::testing::{Directory, T0, database, entries, place, row, row_of, trusted};
 use crate::domain::time::{Moment, Trust};
 
-fn all_records(database: &Database) -> Vec<(i64, String, String, Option<f64>, Option<String>)> {
+type Stored = (i64, String, String, Option<f64>, Option<String>);
+
+fn all_records(database: &Database) -> Vec<Stored> {
     let mut statement = database
         .connection()
         .prepare("SELECT id, timestamp, key, value, meta FROM records ORDER BY id")
@@ -75,7 +77,9 @@ fn rows_are_stored_to_the_letter() {
 #[test]
 fn the_same_observation_is_stored_once_and_a_correction_holds() {
     type Rows = &'static [(i64, f64)];
-    let cases: [(&str, &[Rows], Committed, (u64, f64, f64, f64)); 7] = [
+    /// Count, min, max, last.
+    type Hour = (u64, f64, f64, f64);
+    let cases: [(&str, &[Rows], Committed, Hour); 7] = [
         (
             "delivered twice in a batch",
             &[&[(0, 5.0), (0, 5.0)]],

@@ -1,9 +1,12 @@
 //! Stories of the store thread's turns, with a clock that stands until it is moved.
 
+use std::path::PathBuf;
+
 use super::*;
+use crate::db::session;
 use crate::db::testing::{Directory, T0, database, place, row, trusted};
 use crate::domain::freshness::Stamp;
-use crate::domain::time::{Trust, Wall};
+use crate::domain::time::{Moment, Trust, Wall};
 use crate::sys::clock::ManualClock;
 
 /// A writer without its thread, and what it shares.
@@ -260,7 +263,7 @@ fn another_file_put_in_place_is_taken_up() {
 fn a_write_that_does_not_come_back_is_trouble() {
     let scene = Scene::new();
     scene.append(vec![row("t", T0, 1.0)], trusted(0));
-    lock(&scene.shared.queue).committing_since = Some(trusted(0).mono);
+    lock(&scene.shared.queue).working_since = Some(trusted(0).mono);
     assert_eq!(scene.shared.status(trusted(20).mono).trouble, None);
     let trouble = scene.shared.status(trusted(90).mono).trouble;
     assert!(trouble.is_some_and(|trouble| trouble.contains("90 s")));

@@ -1,0 +1,399 @@
+//! What the store thread does in one turn: commit what is due, go on with a salvage, let go
+//! of the oldest.
+//!
+//! Owned by the thread `store`. Every turn takes the time as an argument; failures end a
+//! turn, never the thread.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, PoisonError};
+use std::time::Duration;
+
+use super::{Shared, lock};
+use crate::db::repository::{Committed, Database, Entry};
+use crate::db::retention::{self, Step};
+use crate::db::salvage::{self, Salvage};
+use crate::db::session::{self, OpenError};
+use crate::domain::ledger::Row;
+use crate::domain::time::{Moment, Mono};
+use crate::limits;
+use crate::sys::clock::Clock;
+
+/// The thread's own state.
+pub(super) struct Writer {
+    shared: Arc<Shared>,
+    /// Failures in a row, and when to try again.
+    failures: u32,
+    retry_at: Mono,
+    has_more_to_drop: bool,
+    retention_at: Mono,
+    /// A damaged database whose rows are being taken over.
+    salvage: Option<Salvage>,
+    /// When a database was last set aside.
+    damaged_at: Option<Mono>,
+}
+
+/// Retention looks this often; what it drops is an hour at least.
+const RETENTION_EVERY: Duration = Duration::from_secs(60);
+/// When nothing is due; a wait without end would outlive a lost wake-up.
+const IDLE: Duration = Duration::from_secs(60);
+
+impl Writer {
+    pub(super) fn new(shared: Arc<Shared>, opened: Result<Database, OpenError>) -> Writer {
+        let mut writer = Writer {
+            shared,
+            failures: 0,
+            retry_at: Mono(0),
+            has_more_to_drop: false,
+            retention_at: Mono(0),
+            salvage: None,
+            damaged_at: None,
+        };
+        match opened {
+            Ok(mut database) => {
+                writer.resume_salvage(&mut database);
+                writer.report_size(&database);
+                *lock(&writer.shared.database) = Some(database);
+            }
+            // The first turn opens it again, and sets it aside if it is damaged.
+            Err(error) => writer.say(&error.to_string()),
+        }
+        writer
+    }
+
+    pub(super) fn run(&mut self, clock: &dyn Clock) {
+        loop {
+            let is_closing = lock(&self.shared.queue).is_closing;
+            let now = clock.now();
+            let turn = catch_unwind(AssertUnwindSafe(|| self.turn(now, is_closing)));
+            let wake_at = turn.unwrap_or_else(|_| {
+                self.recover_from_panic(now);
+                now.mono.after(limits::STORAGE_BACK_OFF)
+            });
+            let mut queue = lock(&self.shared.queue);
+            if is_closing {
+                break;
+            }
+            let now = clock.now().mono;
+            let sooner = queue.due.filter(|_| self.failures == 0).unwrap_or(wake_at);
+            let wait = wake_at.min(sooner).since(now);
+            if !wait.is_zero() && !queue.is_closing {
+                let waited = self.shared.changed.wait_timeout(queue, wait);
+                (queue, _) = waited.unwrap_or_else(PoisonError::into_inner);
+            }
+            drop(queue);
+        }
+        // Closing the last connection takes the log into the database.
+        *lock(&self.shared.database) = None;
+        lock(&self.shared.queue).has_ended = true;
+        self.shared.changed.notify_all();
+    }
+
+    /// What is due at `now`: a commit, then steps of retention. Returns when to come again.
+    pub(super) fn turn(&mut self, now: Moment, is_closing: bool) -> Mono {
+        let mut queue = lock(&self.shared.queue);
+        let is_due = queue.due.is_some_and(|due| due <= now.mono);
+        queue.working_since = Some(now.mono);
+        drop(queue);
+        self.work(now, is_due, is_closing);
+        let mut queue = lock(&self.shared.queue);
+        queue.working_since = None;
+        if self.failures > 0 {
+            return self.retry_at;
+        }
+        let idle = match self.has_more_to_drop || self.salvage.is_some() {
+            true => now.mono,
+            false => now.mono.after(IDLE),
+        };
+        queue.due.map_or(idle, |due| due.min(idle))
+    }
+
+    fn work(&mut self, now: Moment, is_due: bool, is_closing: bool) {
+        let may_try = self.retry_at <= now.mono || is_closing;
+        if (is_due || is_closing || self.failures > 0) && may_try {
+            self.commit(now, is_closing);
+        }
+        if !is_closing && self.failures == 0 {
+            match self.salvage.take() {
+                Some(salvage) => self.go_on(salvage, now),
+                None if now.trust.is_trusted() => self.drop_oldest(now),
+                None => {}
+            }
+        }
+    }
+
+    /// Commits what can be stored now; what cannot goes on waiting.
+    fn commit(&mut self, now: Moment, is_closing: bool) {
+        let (ready, waiting) = self.take(now, is_closing);
+        let oldest_hour = match now.trust.is_trusted() {
+            true => self.shared.settings.retention.oldest_hour(now.wall),
+            false => i64::MIN,
+        };
+        let mut result = self.store(&ready, oldest_hour);
+        if let Err(OpenError::Corrupt { detail, .. }) = &result
+            && self.set_aside(detail, now)
+        {
+            result = self.store(&ready, oldest_hour);
+        }
+        let mut queue = lock(&self.shared.queue);
+        queue.in_flight = 0;
+        for row in waiting.into_iter().rev() {
+            queue.rows.push_front(row);
+        }
+        if let Err(error) = result {
+            for entry in ready.into_iter().rev() {
+                queue.rows.push_front(entry.row);
+            }
+            queue.trim(self.shared.settings.rows_waiting);
+            queue.due = Some(now.mono);
+            drop(queue);
+            self.failed(now, &error);
+            return;
+        }
+        // Rows that came while the disk worked, and those that wait for the clock.
+        queue.due = match queue.rows.is_empty() {
+            true => None,
+            false => Some(now.mono.after(self.shared.settings.commit_every)),
+        };
+        drop(queue);
+        self.succeeded();
+    }
+
+    /// Takes all rows out of the queue: those to store now, and those whose stamp may still
+    /// become right.
+    fn take(&mut self, now: Moment, is_closing: bool) -> (Vec<Entry>, Vec<Row>) {
+        let mut queue = lock(&self.shared.queue);
+        let rows = std::mem::take(&mut queue.rows);
+        queue.in_flight = rows.len();
+        drop(queue);
+        let (mut ready, mut waiting) = (Vec::new(), Vec::new());
+        for mut row in rows {
+            row.stamp.settle(now);
+            let is_right = row.stamp.own_time || row.stamp.is_settled();
+            let waited = row.stamp.receipt().map(|(mono, _)| now.mono.since(mono));
+            let is_patient = waited.is_some_and(|waited| waited < limits::CLOCK_PATIENCE);
+            if !is_right && is_patient && !is_closing {
+                waiting.push(row);
+            } else {
+                ready.push(Entry {
+                    untrusted: !is_right,
+                    row,
+                });
+            }
+        }
+        (ready, waiting)
+    }
+
+    /// Brings a batch to the disk, opening the database first if it is not.
+    fn store(&mut self, batch: &[Entry], oldest_hour: i64) -> Result<(), OpenError> {
+        let place = &self.shared.settings.place;
+        let mut open = lock(&self.shared.database);
+        if open
+            .as_ref()
+            .is_some_and(|database| !database.is_in_place())
+        {
+            log::warn!(
+                "{}: another file stands there now; it is opened anew",
+                place.path.display()
+            );
+            *open = None;
+        }
+        let database = match &mut *open {
+            Some(database) => database,
+            none => {
+                let mut database = session::open(place, &self.shared.settings.boot)?;
+                if self.salvage.is_none() {
+                    self.salvage = Salvage::resume(&mut database)
+                        .map_err(|error| OpenError::from_sqlite(&place.path, &error))?;
+                }
+                none.insert(database)
+            }
+        };
+        if batch.is_empty() {
+            self.report_size(database);
+            return Ok(());
+        }
+        match database.commit(batch, oldest_hour) {
+            Ok(committed) => {
+                self.report_commit(database, committed);
+                Ok(())
+            }
+            Err(error) => {
+                *open = None;
+                Err(OpenError::from_sqlite(&place.path, &error))
+            }
+        }
+    }
+
+    /// Puts a damaged database aside and begins a new one that takes over what can be read;
+    /// false if that cannot be done now.
+    fn set_aside(&mut self, detail: &str, now: Moment) -> bool {
+        let is_again = self
+            .damaged_at
+            .is_some_and(|at| now.mono.since(at) < limits::SALVAGE_PAUSE);
+        if is_again {
+            return false;
+        }
+        self.damaged_at = Some(now.mono);
+        let settings = &self.shared.settings;
+        let path = &settings.place.path;
+        let mut open = lock(&self.shared.database);
+        *open = None;
+        let begun = salvage::set_aside(path, now.wall)
+            .map_err(|error| error.to_string())
+            .and_then(|aside| {
+                log::error!(
+                    "{} is damaged ({detail}); it is set aside as {}",
+                    path.display(),
+                    aside.display()
+                );
+                let mut database = session::open(&settings.place, &settings.boot)
+                    .map_err(|error| error.to_string())?;
+                let salvage = Salvage::begin(&mut database, &aside)
+                    .map_err(|error| session::words(&error))?;
+                *open = Some(database);
+                Ok(salvage)
+            });
+        drop(open);
+        match begun {
+            Ok(salvage) => {
+                lock(&self.shared.report).notice = Some(salvage.notice(false));
+                self.salvage = Some(salvage);
+                true
+            }
+            Err(error) => {
+                log::error!("{}: it could not be set aside: {error}", path.display());
+                false
+            }
+        }
+    }
+
+    fn resume_salvage(&mut self, database: &mut Database) {
+        // What cannot be read now is read at the next opening.
+        if let Ok(Some(salvage)) = Salvage::resume(database) {
+            lock(&self.shared.report).notice = Some(salvage.notice(false));
+            self.salvage = Some(salvage);
+        }
+    }
+
+    /// Takes over some more of a damaged database.
+    fn go_on(&mut self, mut salvage: Salvage, now: Moment) {
+        let mut open = lock(&self.shared.database);
+        let Some(database) = &mut *open else {
+            self.salvage = Some(salvage);
+            return;
+        };
+        let step = salvage.step(database);
+        let is_over = matches!(step, Ok(Step::Done));
+        let notice = salvage.notice(is_over);
+        if is_over {
+            log::warn!("{notice}");
+        }
+        lock(&self.shared.report).notice = Some(notice);
+        if let Err(error) = step {
+            *open = None;
+            drop(open);
+            let error = OpenError::from_sqlite(&self.shared.settings.place.path, &error);
+            // It begins anew when the database is open again; what is there stays once.
+            self.failed(now, &error);
+        } else if !is_over {
+            self.salvage = Some(salvage);
+        }
+    }
+
+    fn drop_oldest(&mut self, now: Moment) {
+        if !self.has_more_to_drop && now.mono < self.retention_at {
+            return;
+        }
+        self.has_more_to_drop = false;
+        self.retention_at = now.mono.after(RETENTION_EVERY);
+        let retention = self.shared.settings.retention;
+        let mut open = lock(&self.shared.database);
+        let Some(database) = &mut *open else {
+            return;
+        };
+        for _ in 0..limits::RETENTION_STEPS {
+            match retention::step(database, &retention, now.wall) {
+                Ok(Step::Done) => {
+                    self.report_size(database);
+                    return;
+                }
+                Ok(Step::More) => {}
+                Err(error) => {
+                    *open = None;
+                    drop(open);
+                    let error = OpenError::from_sqlite(&self.shared.settings.place.path, &error);
+                    self.failed(now, &error);
+                    return;
+                }
+            }
+        }
+        self.has_more_to_drop = true;
+    }
+
+    fn failed(&mut self, now: Moment, error: &OpenError) {
+        let longest = limits::STORAGE_BACK_OFF;
+        let pause = Duration::from_secs(1 << self.failures.min(6)).min(longest);
+        self.failures = self.failures.saturating_add(1);
+        self.retry_at = now.mono.after(pause);
+        self.say(&error.to_string());
+    }
+
+    /// Tells a trouble, once in the log, and in every status until it is over.
+    fn say(&mut self, trouble: &str) {
+        let mut report = lock(&self.shared.report);
+        if report.trouble.as_deref() != Some(trouble) {
+            log::error!("{trouble}");
+            report.trouble = Some(trouble.to_owned());
+        }
+        self.failures = self.failures.max(1);
+    }
+
+    fn succeeded(&mut self) {
+        self.failures = 0;
+        if lock(&self.shared.report).trouble.take().is_some() {
+            log::info!("storage works again");
+        }
+    }
+
+    fn recover_from_panic(&mut self, now: Moment) {
+        // What the database keeps in memory may be half of a change.
+        *lock(&self.shared.database) = None;
+        let mut queue = lock(&self.shared.queue);
+        queue.lost += queue.in_flight as u64;
+        queue.in_flight = 0;
+        queue.working_since = None;
+        drop(queue);
+        self.failures = self.failures.saturating_add(1);
+        self.retry_at = now.mono.after(limits::STORAGE_BACK_OFF);
+        self.say("the store thread met a defect of its own (see the log); it tries again");
+    }
+
+    fn report_commit(&self, database: &Database, committed: Committed) {
+        let mut report = lock(&self.shared.report);
+        report.rows_stored += committed.stored;
+        report.rows_too_old += committed.too_old;
+        drop(report);
+        self.report_size(database);
+    }
+
+    fn report_size(&self, database: &Database) {
+        let mut report = lock(&self.shared.report);
+        report.database_bytes = session::size_on_disk(database.path());
+        report.written_bytes = written_bytes();
+    }
+}
+
+/// Bytes that this process has sent to storage, by the kernel's account. Kernels that count
+/// whole folios overstate `write_bytes` several times, and `wchar` counts sockets and pipes
+/// too: the truth is at most the lesser.
+fn written_bytes() -> u64 {
+    let Ok(account) = std::fs::read_to_string("/proc/self/io") else {
+        return 0;
+    };
+    let read = |name: &str| -> Option<u64> {
+        let line = account.lines().find(|line| line.starts_with(name))?;
+        line[name.len()..].trim().parse().ok()
+    };
+    let written = [read("write_bytes:"), read("wchar:")];
+    written.into_iter().flatten().min().unwrap_or(0)
+}
