@@ -24,6 +24,5 @@ mod web;
 mod words;
 
 pub use answers::{Context, Monitor, RequestCount, Settings};
-pub use entity::{Entity, Tagged};
 pub use problem::refusal;
-pub use published::{Published, Rendered};
+pub use published::Published;
