@@ -149,7 +149,7 @@ impl Monitor {
             return Some(self.finished(problem.answer()));
         }
         let target = Target::read(&request.target).ok()?;
-        self.from_memory(request, &target)
+        self.in_memory(request, &target)
             .map(|answer| self.finished(answer))
     }
 
@@ -160,14 +160,14 @@ impl Monitor {
         }
         let answer = match Target::read(&request.target) {
             Ok(target) => self
-                .from_memory(request, &target)
+                .in_memory(request, &target)
                 .unwrap_or_else(|| self.rendered(request, &target)),
             Err(why) => self.complaint(request, &misdirected(request, &why)),
         };
         self.finished(coded(request, answer))
     }
 
-    fn from_memory(&self, request: &Request, target: &Target) -> Option<Answer> {
+    fn in_memory(&self, request: &Request, target: &Target) -> Option<Answer> {
         match target.route {
             Route::Snapshot | Route::SnapshotKey => {
                 let answer = self

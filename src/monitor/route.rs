@@ -117,7 +117,7 @@ impl Target {
             let (name, raw) = pair.split_once('=').unwrap_or((pair, ""));
             let name = decode(name, true).ok_or(Misdirected::BadEscape)?;
             let known = row.parameters.iter().find(|known| **known == name);
-            let name = known.ok_or_else(|| Misdirected::UnknownParameter {
+            let name = known.ok_or(Misdirected::UnknownParameter {
                 name,
                 known: row.parameters,
             })?;
@@ -246,7 +246,8 @@ mod tests {
                 known,
             })
         };
-        let rows: [(&str, Result<(Route, &str), Misdirected>); 43] = [
+        type Expected<'a> = Result<(Route, &'a str), Misdirected>;
+        let rows: [(&str, Expected); 43] = [
             ("/", Ok((Route::Home, ""))),
             ("/?", Ok((Route::Home, ""))),
             ("/web/", Ok((Route::Home, ""))),

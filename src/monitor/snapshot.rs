@@ -4,6 +4,9 @@
 //! is, with [`spell_number`]. Field order is the order on the wire and stays so; fields are
 //! only ever added, behind these.
 
+// Written by nanoserde's derive.
+#![allow(clippy::question_mark)]
+
 use nanoserde::{DeJson, DeJsonErr, DeJsonState, DeJsonTok, SerJson, SerJsonState};
 
 use crate::domain::reading::spell_number;

@@ -201,7 +201,7 @@ fn of_source(source: &Source, now: Moment) -> SourceStatus<'_> {
         next_attempt: health
             .last_attempt
             .map(|last| words::wall_of(last, now).after(health.next_in).to_string()),
-        last_duration_s: has_tried.then(|| health.last_duration.as_secs_f64()),
+        last_duration_s: has_tried.then_some(health.last_duration.as_secs_f64()),
         last_bytes: has_tried.then_some(health.last_bytes),
         last_failure: health
             .last_failure

@@ -57,8 +57,13 @@ pub fn body(answer: &Answer) -> &str {
     std::str::from_utf8(&answer.body).expect("bodies are UTF-8")
 }
 
-/// Compares with `tests/golden/NAME`; `UPDATE_GOLDEN=1` rewrites it.
+/// Compares with `tests/golden/NAME`; `UPDATE_GOLDEN=1` rewrites it. Pages are kept with an
+/// element a line, so that a difference can be read.
 pub fn golden(name: &str, found: &str) {
+    let found = &match name.ends_with(".html") {
+        true => found.replace("><", ">\n<") + "\n",
+        false => found.to_owned(),
+    };
     let path: PathBuf = [env!("CARGO_MANIFEST_DIR"), "tests", "golden", name]
         .iter()
         .collect();
@@ -69,7 +74,7 @@ pub fn golden(name: &str, found: &str) {
     }
     let expected = std::fs::read_to_string(&path).unwrap_or_default();
     assert!(
-        found == expected,
+        *found == expected,
         "{} is not what is rendered now; UPDATE_GOLDEN=1 rewrites it. Found:\n{found}",
         path.display()
     );

@@ -64,8 +64,8 @@ pub fn state(snapshot: &Snapshot, storage: &Storage, now: Moment, started: Momen
 fn all_is_well(snapshot: &Snapshot) -> String {
     match snapshot.sources.as_slice() {
         [] => "All values are fresh.".to_owned(),
-        [only] => format!("All is well: {} is fresh.", only.name),
-        [_, _] => "All is well: both sources are fresh.".to_owned(),
+        [only] => format!("{} is fresh.", only.name),
+        [_, _] => "Both sources are fresh.".to_owned(),
         sources => format!("All {} sources are fresh.", sources.len()),
     }
 }
@@ -268,12 +268,7 @@ mod tests {
     fn one_sentence_says_whether_all_is_well() {
         use Verdict::*;
         let rows: [(&str, Scene, Verdict, &str); 12] = [
-            (
-                "fresh",
-                testing::healthy(),
-                Pass,
-                "All is well: both sources are fresh.",
-            ),
+            ("fresh", testing::healthy(), Pass, "Both sources are fresh."),
             (
                 "nothing configured",
                 Scene::default(),

@@ -18,6 +18,7 @@ pub fn page(view: &View) -> Page {
             Part::live("machine", machine()),
             Part::still("links", links()),
         ],
+        has_own_heading: false,
     }
 }
 

@@ -137,14 +137,16 @@ pub fn chart(
     html! {
         svg class="chart" role="img" aria-label=(label) width="100%" height="264" {
             @for value in scale.values() {
-                @let y = TOP + scale.y(value);
-                line class="grid" x1="0" x2="100%" y1=(pixel(y)) y2=(pixel(y)) {}
-                text x="2" y=(pixel(y - 4.0)) { (spell_number(value)) }
+                @let y = pixel(TOP + scale.y(value));
+                line class="grid" x1="0" x2="100%" y1=(y) y2=(y) {}
             }
             svg x="0" y=(TOP) width="100%" height=(HEIGHT)
                 viewBox=(format!("0 0 {WIDTH} {HEIGHT}")) preserveAspectRatio="none" {
                 path class="band" d=(band) {}
                 path class="line" d=(line) {}
+            }
+            @for value in scale.values() {
+                text x="3" y=(pixel(TOP + scale.y(value) - 4.0)) { (spell_number(value)) }
             }
             line class="axis" x1="0" x2="100%" y1=(TOP + HEIGHT) y2=(TOP + HEIGHT) {}
             @for (wall, words) in ticks(from, to, zone) {

@@ -61,6 +61,7 @@ pub fn page(view: &View, key: &str, span: Option<&str>) -> Result<Page, Problem>
             Part::live("history", history(view, key, record, span)),
             Part::live("origin", origin(view, key, record, &origins)),
         ],
+        has_own_heading: true,
     })
 }
 

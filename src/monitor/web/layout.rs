@@ -16,6 +16,9 @@ pub struct Page {
     /// What the page is about, before the node's name.
     pub title: String,
     pub parts: Vec<Part>,
+    /// Whether a part shows a heading of the first level; else it is there for readers of
+    /// the structure only.
+    pub has_own_heading: bool,
 }
 
 pub struct Part {
@@ -62,25 +65,25 @@ impl Page {
     }
 }
 
-/// The part that every page begins with: the state in one sentence.
+/// The part that every page begins with: the state in one sentence, on the overview with all
+/// that is wrong besides.
 pub fn state(view: &View, page_title: &str) -> Part {
     let state = view.state;
-    let (word, _) = sign(state.verdict);
-    let title = title_of(view, page_title);
+    let is_overview = page_title == OVERVIEW;
+    let icon = format!("/favicon.svg?state={}", state.verdict.name());
     Part {
         name: "state",
         is_live: true,
         markup: html! {
-            section id="state" data-live
-                data-title=(title) data-icon=(format!("/favicon.svg?state={}", state.verdict.name()))
+            section id="state" data-live data-title=(title_of(view, page_title)) data-icon=(icon)
                 class=(format!("state {}", state.verdict.name())) {
                 p id="sentence" role="status" {
-                    span class="sign" { (word) } " " (state.headline)
+                    span class="sign" { (sign(state.verdict)) } " " (state.headline)
                 }
-                @if !state.further.is_empty() {
+                @if is_overview && !state.further.is_empty() {
                     ul { @for sentence in &state.further { li { (sentence) } } }
                 }
-                @if view.settings.is_example {
+                @if is_overview && view.settings.is_example {
                     p class="notice" {
                         "Nothing is configured yet: these are example values of a weather API. \
                          Write your sources into "
@@ -97,20 +100,20 @@ pub fn state(view: &View, page_title: &str) -> Part {
 
 /// A tab's title says the state too; the overview's in words.
 fn title_of(view: &View, page_title: &str) -> String {
-    let (_, mark) = sign(view.state.verdict);
     let subject = match page_title {
         OVERVIEW => &view.state.headline,
         other => other,
     };
+    let mark = sign(view.state.verdict);
     format!("{mark} {subject} – {}", view.settings.node_name)
 }
 
-/// The word and the mark that stand for a verdict where colour cannot.
-fn sign(verdict: Verdict) -> (&'static str, &'static str) {
+/// The mark that stands for a verdict where colour cannot.
+fn sign(verdict: Verdict) -> &'static str {
     match verdict {
-        Verdict::Pass => ("Fine.", "✓"),
-        Verdict::Warn => ("Look here.", "▲"),
-        Verdict::Fail => ("No fresh data.", "✕"),
+        Verdict::Pass => "✓",
+        Verdict::Warn => "▲",
+        Verdict::Fail => "✕",
     }
 }
 
@@ -141,6 +144,7 @@ pub fn whole(view: &View, page: &Page) -> Markup {
                     }
                 }
                 main id="main" {
+                    @if !page.has_own_heading { h1 class="unseen" { (page.title) } }
                     p id="offline" class="notice" hidden {
                         "The node does not answer at the moment. What you see is what it said last."
                     }

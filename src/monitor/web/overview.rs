@@ -5,6 +5,7 @@ use maud::{Markup, html};
 use super::View;
 use super::layout::{self, Page, Part, key_name, past, when};
 use crate::domain::health::SourceState;
+use crate::domain::reading::spell_number;
 use crate::domain::snapshot::{Record, Source};
 use crate::domain::time::words;
 use crate::limits;
@@ -20,6 +21,7 @@ pub fn page(view: &View) -> Page {
             Part::live("sources", sources(view)),
             Part::live("displays", displays(view)),
         ],
+        has_own_heading: false,
     }
 }
 
@@ -46,12 +48,47 @@ fn tile(view: &View, record: &Record) -> Markup {
     html! {
         li class=(if record.stale { "tile stale" } else { "tile" }) {
             a href=(format!("/web/key/{}", encode(&record.key))) { (key_name(&record.key)) }
-            p class="value" { (value(record)) @if let Some(trend) = &trend { (trend.arrow()) } }
+            p class="value" { (glance(record)) }
             @if let Some(trend) = &trend { (trend.line()) } @else { div class="spark" {} }
-            p class="age" { (age(view, record)) }
+            p class="age" {
+                (age(view, record))
+                @if let Some(trend) = &trend { (trend.arrow()) }
+            }
         }
     }
 }
+
+/// The value as it is taken in at a glance: no more digits behind the point than fit beside
+/// those before it. The title says it in full.
+fn glance(record: &Record) -> Markup {
+    let Some(number) = record.value.number() else {
+        return value(record);
+    };
+    let exact = record.value.to_string();
+    let shown = match exact.len() > GLANCE_CHARS {
+        true => {
+            let whole = exact.split('.').next().unwrap_or_default();
+            let digits = whole
+                .trim_start_matches('-')
+                .len()
+                .clamp(GLANCE_CHARS - 1, 17);
+            let rounded: f64 = format!("{number:.*e}", digits - 1)
+                .parse()
+                .unwrap_or(number);
+            spell_number(rounded)
+        }
+        false => exact.clone(),
+    };
+    let is_long = shown.len() > GLANCE_CHARS;
+    html! {
+        span class=(if is_long { "number long" } else { "number" })
+            title=[(shown != exact).then_some(exact)] { (shown) }
+        @if let Some(unit) = &record.unit { " " span class="unit" { (unit) } }
+    }
+}
+
+/// What fits a tile in large figures.
+const GLANCE_CHARS: usize = 7;
 
 /// The value with its unit small beside it.
 pub fn value(record: &Record) -> Markup {
@@ -241,6 +278,34 @@ mod tests {
         scene.is_example = true;
         let answer = scene.monitor().cold(&request("/web", &[]));
         assert!(body(&answer).contains("Nothing is configured yet"));
+    }
+
+    #[test]
+    fn numbers_are_shown_as_far_as_they_fit_and_told_in_full() {
+        let mut scene = testing::healthy();
+        for (number, expected) in [
+            (21.4, ">21.4<"),
+            (-120.0, ">-120<"),
+            (176_366.714_285, "title=\"176366.714285\">176367<"),
+            (21.123_456_789, "title=\"21.123456789\">21.1235<"),
+            (
+                1_234_567_890.5,
+                "number long\" title=\"1234567890.5\">1234567890<",
+            ),
+            (
+                0.000_012_345_678,
+                "number long\" title=\"0.000012345678\">0.0000123457<",
+            ),
+            (1e300, ">1e300<"),
+        ] {
+            scene.snapshot.records[0].value = crate::domain::reading::Value::Number(number);
+            let answer = scene
+                .clone()
+                .monitor()
+                .cold(&request("/web?fragment=values", &[]));
+            let tile = body(&answer).split("</li>").next().unwrap_or_default();
+            assert!(tile.contains(expected), "{number}: {tile}");
+        }
     }
 
     #[test]

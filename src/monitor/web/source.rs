@@ -29,6 +29,7 @@ pub fn page(view: &View, name: &str) -> Result<Page, Problem> {
             Part::live("issues", issues(source)),
             Part::live("values", values(view, source)),
         ],
+        has_own_heading: true,
     })
 }
 
@@ -55,7 +56,7 @@ fn facts(view: &View, source: &Source) -> Markup {
                 @if !source.summary.is_empty() { ": " (source.summary) }
             }
             @if health.attempts > 0 {
-                dt { "Newest answer" }
+                dt { "Newest attempt" }
                 dd { (bytes(health.last_bytes)) " in " (health.last_duration.as_millis()) " ms" }
             }
             @if let Some(attribution) = &source.attribution {
