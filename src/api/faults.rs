@@ -134,7 +134,7 @@ macro_rules! endless {
     };
 }
 
-fn gzip(plain: &[u8]) -> Vec<u8> {
+pub fn gzip(plain: &[u8]) -> Vec<u8> {
     let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
     encoder.write_all(plain).expect("memory");
     encoder.finish().expect("memory")
