@@ -54,6 +54,7 @@ pub fn fetcher(request: Box<Send>, transport: TransportSettings, clock: Arc<dyn 
         plan: plan(),
         request,
         schema: None,
+        follow: None,
         transport,
         first_wait: Duration::ZERO,
     };
