@@ -36,6 +36,8 @@ pub const FETCH_TIMEOUT: Duration = Duration::from_secs(30);
 pub const RESOLVE_TIMEOUT: Duration = Duration::from_secs(8);
 /// One TCP and TLS handshake.
 pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+/// Nodes that followed data may come through.
+pub const FOLLOWED_NODES: usize = 8;
 /// Redirects followed in one fetch.
 pub const REDIRECTS: u32 = 5;
 /// Write buffer of one connection, which the longest line of a request has to fit; ureq's

@@ -251,6 +251,7 @@ mod tests {
             plan: source,
             request: Box::new(move |agent| fetch.call(&endpoint, agent)),
             schema: Some(call.operation.response.get()),
+            follow: None,
             transport: TransportSettings::default(),
             first_wait: Duration::ZERO,
         };

@@ -54,6 +54,7 @@ pub fn fetcher(request: Box<Send>, transport: TransportSettings, clock: Arc<dyn 
         plan: plan(),
         request,
         schema: None,
+        follow: None,
         transport,
         first_wait: Duration::ZERO,
     };
@@ -134,7 +135,7 @@ macro_rules! endless {
     };
 }
 
-fn gzip(plain: &[u8]) -> Vec<u8> {
+pub fn gzip(plain: &[u8]) -> Vec<u8> {
     let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
     encoder.write_all(plain).expect("memory");
     encoder.finish().expect("memory")

@@ -8,13 +8,18 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
+use serde_json::Value as Json;
+
 use super::chronicle::Chronicle;
+use super::follow;
 use super::json;
-use super::transport::{Canceller, Send, Transport, TransportSettings, Unfetched, Validators};
+use super::transport::{
+    Canceller, Fetched, Send, Transport, TransportSettings, Unfetched, Validators,
+};
 use crate::domain::health::{Cause, Failure};
 use crate::domain::normalise::{Believed, normalise};
 use crate::domain::plan::{Numbers, SourcePlan};
-use crate::domain::reading::{Issue, Observation, Outcome, Reason};
+use crate::domain::reading::{Followed, Issue, Observation, Outcome, Reason};
 use crate::domain::schedule;
 use crate::domain::schema::{Judge, Schema};
 use crate::domain::time::Moment;
@@ -31,6 +36,8 @@ pub struct SourceSettings {
     pub request: Box<Send>,
     /// What the answer is declared to be, where anybody declared it.
     pub schema: Option<&'static Schema>,
+    /// The source is another main-node; this node's own name, by which a circle is noticed.
+    pub follow: Option<Arc<str>>,
     pub transport: TransportSettings,
     /// From the start of the thread to the first request.
     pub first_wait: Duration,
@@ -41,6 +48,7 @@ pub struct Fetcher {
     plan: SourcePlan,
     request: Box<Send>,
     schema: Option<&'static Schema>,
+    follow: Option<Arc<str>>,
     first_wait: Duration,
     transport: Transport,
     clock: Arc<dyn Clock>,
@@ -58,14 +66,27 @@ struct Turn {
     outcome: Outcome,
     bytes: u64,
     retry_after: Option<Duration>,
+    followed: Option<Followed>,
+    /// To keep, if the answer was new and good.
+    validators: Option<Validators>,
 }
 
 impl Turn {
-    fn failed(failure: Failure, issues: Vec<Issue>, bytes: u64) -> Turn {
+    fn new(outcome: Outcome, bytes: u64) -> Turn {
         Turn {
-            retry_after: failure.retry_after,
-            outcome: Outcome::Failed { failure, issues },
+            outcome,
             bytes,
+            retry_after: None,
+            followed: None,
+            validators: None,
+        }
+    }
+
+    fn failed(failure: Failure, issues: Vec<Issue>, bytes: u64) -> Turn {
+        let retry_after = failure.retry_after;
+        Turn {
+            retry_after,
+            ..Turn::new(Outcome::Failed { failure, issues }, bytes)
         }
     }
 }
@@ -78,6 +99,7 @@ impl Fetcher {
             plan: settings.plan,
             request: settings.request,
             schema: settings.schema,
+            follow: settings.follow,
             first_wait: settings.first_wait,
             transport: Transport::new(settings.transport)?,
             clock,
@@ -124,36 +146,14 @@ impl Fetcher {
         let turn = match caught {
             Ok(Ok(turn)) => turn,
             Ok(Err(Unfetched::Stopped)) => return None,
-            Ok(Err(Unfetched::Failed(failure))) => (Turn::failed(failure, Vec::new(), 0), None),
+            Ok(Err(Unfetched::Failed(failure))) => Turn::failed(failure, Vec::new(), 0),
             Err(_) => {
                 let detail = "the node itself stumbled over this answer; that is a defect of \
                               main-node, and its log says where";
-                let failure = Failure::new(Cause::Protocol, detail);
-                (Turn::failed(failure, Vec::new(), 0), None)
+                Turn::failed(Failure::new(Cause::Protocol, detail), Vec::new(), 0)
             }
         };
-        let (turn, validators) = turn;
-        match turn.outcome {
-            Outcome::Failed { .. } => {
-                self.failures_in_a_row += 1;
-                self.validators = Validators::default();
-                if self
-                    .failures_in_a_row
-                    .is_multiple_of(limits::FRESH_POOL_AFTER)
-                {
-                    self.transport.renew();
-                }
-            }
-            Outcome::Readings { .. } | Outcome::Unchanged => {
-                if let Outcome::Readings { readings, .. } = &turn.outcome {
-                    self.believed.take(&self.plan, readings, begun.mono);
-                }
-                self.failures_in_a_row = 0;
-                if let Some(validators) = validators {
-                    self.validators = validators;
-                }
-            }
-        }
+        self.learn(&turn, begun);
         let at = self.clock.now();
         let duration = at.mono.since(begun.mono);
         let wait = schedule::next_wait(
@@ -167,6 +167,7 @@ impl Fetcher {
             at,
             duration,
             bytes: turn.bytes,
+            followed: turn.followed.map(Arc::new),
             outcome: turn.outcome,
             // The interval runs from start to start, an ordered wait from the answer on.
             next_in: wait.saturating_sub(duration).max(
@@ -177,104 +178,132 @@ impl Fetcher {
         })
     }
 
-    /// Fetches and reads; gives the validators to keep if the answer was new and good.
-    fn turn(&self, begun: Moment) -> Result<(Turn, Option<Validators>), Unfetched> {
+    /// Keeps what makes the next request better.
+    fn learn(&mut self, turn: &Turn, begun: Moment) {
+        match &turn.outcome {
+            Outcome::Failed { .. } => {
+                self.failures_in_a_row += 1;
+                self.validators = Validators::default();
+                if self
+                    .failures_in_a_row
+                    .is_multiple_of(limits::FRESH_POOL_AFTER)
+                {
+                    self.transport.renew();
+                }
+            }
+            Outcome::Unchanged => self.failures_in_a_row = 0,
+            Outcome::Readings { readings, .. } => {
+                self.failures_in_a_row = 0;
+                self.believed.take(&self.plan, readings, begun.mono);
+                self.validators = turn.validators.clone().unwrap_or_default();
+            }
+        }
+    }
+
+    fn turn(&self, begun: Moment) -> Result<Turn, Unfetched> {
         let fetched = self
             .transport
             .get(begun, &self.validators, &*self.request)?;
         if let Some(date) = fetched.date {
             self.clock.heard_date(date);
         }
+        let mut turn = match fetched.status {
+            304 => Turn::new(Outcome::Unchanged, 0),
+            _ => self.read(&fetched, begun),
+        };
+        turn.retry_after = turn.retry_after.or(fetched.retry_after);
+        turn.validators = Some(fetched.validators);
+        Ok(turn)
+    }
+
+    /// An answer with a body becomes readings, or says why it does not.
+    fn read(&self, fetched: &Fetched, begun: Moment) -> Turn {
         let bytes = fetched.body.len() as u64;
-        let retry_after = fetched.retry_after;
-        if fetched.status == 304 {
-            let outcome = Outcome::Unchanged;
-            return Ok((
-                Turn {
-                    outcome,
-                    bytes,
-                    retry_after,
-                },
-                None,
-            ));
-        }
         let host = fetched.origin.split("://").last().unwrap_or_default();
+        let failed = |failure| Turn::failed(failure, Vec::new(), bytes);
         let body = match json::read(&fetched.body, fetched.is_html, host) {
             Ok(body) => body,
-            Err(failure) => return Ok((Turn::failed(failure, Vec::new(), bytes), None)),
+            Err(failure) => return failed(failure),
         };
-        drop(fetched.body);
-        let drift = self.schema.map_or(Vec::new(), |schema| {
-            let judge = Judge {
-                bound: limits::ISSUES_PER_RESPONSE / 2,
-                numbers_as_text: self.plan.numbers == Numbers::Lenient,
-            };
-            judge.judge(schema, &body)
-        });
-        let taken = normalise(&self.plan, &body, &self.believed, begun.mono);
+        let (taken, followed) = match &self.follow {
+            None => {
+                let taken = normalise(&self.plan, &body, &self.believed, begun.mono);
+                (taken, None)
+            }
+            Some(own) => match follow::read(&body, own, host) {
+                Ok((taken, followed)) => (taken, Some(followed)),
+                Err(failure) => return failed(failure),
+            },
+        };
         let mut issues = taken.issues;
         issues.truncate(limits::ISSUES_PER_RESPONSE);
         let room = limits::ISSUES_PER_RESPONSE - issues.len();
-        issues.extend(drift.into_iter().take(room).map(|drift| Issue {
-            reason: Reason::Drift,
-            key: None,
-            pointer: drift.pointer,
-            expected: drift.expected,
-            found: drift.found,
-        }));
+        issues.extend(self.judge(&body).into_iter().take(room));
         if taken.readings.is_empty() {
             let failure = nothing_read(&issues, host);
-            return Ok((Turn::failed(failure, issues, bytes), None));
+            return Turn::failed(failure, issues, bytes);
         }
         let outcome = Outcome::Readings {
             observed: taken.observed,
             readings: taken.readings,
             issues,
         };
-        let turn = Turn {
-            outcome,
-            bytes,
-            retry_after,
+        Turn {
+            followed,
+            ..Turn::new(outcome, bytes)
+        }
+    }
+
+    /// Where the answer is not what the OpenAPI file declares.
+    fn judge(&self, body: &Json) -> Vec<Issue> {
+        let Some(schema) = self.schema else {
+            return Vec::new();
         };
-        Ok((turn, Some(fetched.validators)))
+        let judge = Judge {
+            bound: limits::ISSUES_PER_RESPONSE / 2,
+            numbers_as_text: self.plan.numbers == Numbers::Lenient,
+        };
+        let drift = judge.judge(schema, body).into_iter();
+        drift
+            .map(|drift| Issue {
+                reason: Reason::Drift,
+                key: None,
+                pointer: drift.pointer,
+                expected: drift.expected,
+                found: drift.found,
+            })
+            .collect()
     }
 
     fn log(&mut self, observation: &Observation) {
         let name = &self.plan.name;
         let now = observation.at.mono;
-        match &observation.outcome {
+        let issues = match &observation.outcome {
             Outcome::Failed { failure, .. } => {
                 if let Some(line) = self.chronicle.failed(failure, now) {
                     log::warn!("{name}: {line}");
                 }
+                return;
             }
-            Outcome::Unchanged => {
-                if let Some(line) = self.chronicle.succeeded(now) {
-                    log::info!("{name}: {line}");
-                }
-            }
-            Outcome::Readings { issues, .. } => {
-                if let Some(line) = self.chronicle.succeeded(now) {
-                    log::info!("{name}: {line}");
-                }
-                let drift: Vec<Issue> = issues
-                    .iter()
-                    .filter(|issue| issue.reason == Reason::Drift)
-                    .cloned()
-                    .collect();
-                let is_new = |issue: &&Issue| {
-                    let same = |old: &Issue| {
-                        (&old.pointer, &old.expected) == (&issue.pointer, &issue.expected)
-                    };
-                    !self.drift.iter().any(same)
-                };
-                let new = drift.iter().filter(is_new).count();
-                if let Some(first) = drift.iter().find(is_new) {
-                    log::warn!("{name}: {first}{}", and_more(new - 1));
-                }
-                self.drift = drift;
-            }
+            Outcome::Unchanged => None,
+            Outcome::Readings { issues, .. } => Some(issues),
+        };
+        if let Some(line) = self.chronicle.succeeded(now) {
+            log::info!("{name}: {line}");
         }
+        let Some(issues) = issues else { return };
+        let is_drift = |issue: &&Issue| issue.reason == Reason::Drift;
+        let drift: Vec<Issue> = issues.iter().filter(is_drift).cloned().collect();
+        let is_new = |issue: &&Issue| {
+            let same =
+                |old: &Issue| (&old.pointer, &old.expected) == (&issue.pointer, &issue.expected);
+            !self.drift.iter().any(same)
+        };
+        let new = drift.iter().filter(is_new).count();
+        if let Some(first) = drift.iter().find(is_new) {
+            log::warn!("{name}: {first}{}", and_more(new - 1));
+        }
+        self.drift = drift;
     }
 }
 

@@ -1,25 +1,30 @@
 //! Fetching: from an operation's description to an observation.
 //!
 //! One thread per source, named `fetch-<source>`. Never touches the database, the HTTP
-//! server or another source.
+//! server or another source. In the order of a fetch: the request (`client`, generated, with
+//! its runtime `request`; or `plain`), its way (`transport`, with `connect` below it and
+//! `redirect`), what its failure is called (`attribution`), its answer (`json`, `follow`),
+//! and the loop around it all (`fetcher`, with `chronicle` for the log).
 
 mod attribution;
 mod chronicle;
 pub mod client;
 mod connect;
 pub mod demo;
-#[cfg(test)]
-mod fault_server;
-#[cfg(test)]
-mod faults;
 pub mod fetcher;
-#[cfg(test)]
-mod fuzz;
+mod follow;
 mod json;
 pub mod plain;
 mod redirect;
 pub mod request;
 mod simulate;
+pub mod transport;
+
+#[cfg(test)]
+mod fault_server;
+#[cfg(test)]
+mod faults;
+#[cfg(test)]
+mod fuzz;
 #[cfg(test)]
 mod stories;
-pub mod transport;

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use super::attribution::{Phase, Scene, attribute};
 use super::connect::Plight;
 use super::fault_server::{Act, FaultServer, Then, answer, say};
-use super::faults::{fetcher, golden, good, noon, patient, rows, short};
+use super::faults::{fetcher, golden, good, gzip, noon, patient, rows, short};
 use super::plain;
 use super::transport::{Send, TransportSettings};
 use crate::domain::health::{Cause, SourceHealth};
@@ -53,6 +53,76 @@ fn header<'a>(head: &'a str, name: &str) -> Option<&'a str> {
         let (found, value) = line.split_once(':')?;
         found.eq_ignore_ascii_case(name).then(|| value.trim())
     })
+}
+
+#[test]
+fn odd_answers_that_can_be_read_are_read() {
+    let ok = |rest: &str| format!("HTTP/1.1 200 OK\r\n{rest}").into_bytes();
+    let digits = format!("{{\"t\": 1{}}}", "0".repeat(199));
+    for (name, bytes, expected) in [
+        (
+            "gzip",
+            answer("200 OK", "Content-Encoding: gzip\r\n", gzip(b"{\"t\": 1}")),
+            "1",
+        ),
+        (
+            "chunks",
+            ok("Transfer-Encoding: chunked\r\n\r\n5\r\n{\"t\":\r\n3\r\n 1}\r\n0\r\n\r\n"),
+            "1",
+        ),
+        ("no length", ok("\r\n{\"t\": 1}"), "1"),
+        (
+            "HTTP/1.0",
+            b"HTTP/1.0 200 OK\r\n\r\n{\"t\": 1}".to_vec(),
+            "1",
+        ),
+        (
+            "an interim answer before",
+            [
+                b"HTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\n".to_vec(),
+                good(),
+            ]
+            .concat(),
+            "21.4",
+        ),
+        (
+            "JSON that is called HTML",
+            answer("200 OK", "Content-Type: text/html\r\n", "{\"t\": 1}"),
+            "1",
+        ),
+        (
+            "a byte order mark",
+            answer("200 OK", "", "\u{feff}{\"t\": 1}"),
+            "1",
+        ),
+        (
+            "a number of 200 digits",
+            answer("200 OK", "", digits),
+            "1e199",
+        ),
+        (
+            "duplicate keys: the last",
+            answer("200 OK", "", "{\"t\": 1, \"t\": 2}"),
+            "2",
+        ),
+        (
+            "another status of success",
+            answer("203 Odd", "", "{\"t\": 1}"),
+            "1",
+        ),
+        ("a boolean", answer("200 OK", "", "{\"t\": true}"), "1"),
+    ] {
+        let server = FaultServer::start(Arc::new(move |_, wire, _| {
+            say(wire, &bytes);
+            Then::Close
+        }));
+        let mut fetcher = fetcher(to(&server.url()), patient(), noon());
+        let outcome = fetcher.fetch_once().expect("nobody cancels").outcome;
+        let Outcome::Readings { readings, .. } = outcome else {
+            panic!("{name}: {outcome:?}");
+        };
+        assert_eq!(readings[0].value.to_string(), expected, "{name}");
+    }
 }
 
 #[test]

@@ -8,6 +8,8 @@ mod leaves;
 mod picks;
 mod time;
 
+pub use time::read_time;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -59,7 +61,7 @@ impl Believed {
 pub fn normalise(source: &SourcePlan, body: &Json, believed: &Believed, now: Mono) -> Normalised {
     let mut taken = Normalised::default();
     if let Some(pointer) = &source.observed_at {
-        match time::read_time(body.pointer(pointer), &source.observed_zone) {
+        match read_time(body.pointer(pointer), &source.observed_zone) {
             Ok(observed) => taken.observed = Some(observed),
             Err(found) => taken.issues.push(Issue {
                 reason: Reason::BadTime,
@@ -93,7 +95,7 @@ pub fn normalise(source: &SourcePlan, body: &Json, believed: &Believed, now: Mon
     taken
 }
 
-fn too_many(left_out: usize) -> Issue {
+pub fn too_many(left_out: usize) -> Issue {
     Issue {
         reason: Reason::TooMany,
         key: None,
@@ -177,7 +179,7 @@ fn ellipsis(text: &str, chars: usize) -> String {
 }
 
 /// At most `bytes` bytes of `text`, cut between characters, without control characters.
-fn shorten(text: &str, bytes: usize) -> String {
+pub fn shorten(text: &str, bytes: usize) -> String {
     let mut end = text.len().min(bytes);
     while !text.is_char_boundary(end) {
         end -= 1;

@@ -1,5 +1,6 @@
 //! Readings: what one fetch of one source says about keys, and what was wrong with it.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -163,6 +164,27 @@ pub struct Observation {
     pub outcome: Outcome,
     /// When the thread will try again.
     pub next_in: Duration,
+    /// What another main-node said beside its readings, where the source is one.
+    pub followed: Option<Arc<Followed>>,
+}
+
+/// What a followed node says of itself and of its values. Its word on staleness stands: it
+/// knows what it asks, and how often.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Followed {
+    pub node: Arc<str>,
+    /// The nodes that the data came through, the followed one last: this node's own `via`.
+    pub via: Vec<Arc<str>>,
+    /// A few words while an alert is open there.
+    pub alert: Option<Arc<str>>,
+    pub told: BTreeMap<Arc<str>, Told>,
+}
+
+/// What a followed node says of one value.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Told {
+    pub observed: Wall,
+    pub stale: bool,
 }
 
 /// How the attempt ended.

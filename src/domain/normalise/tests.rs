@@ -1,6 +1,5 @@
 //! What becomes of responses, good and bad.
 
-use super::time::read_time;
 use super::*;
 use crate::domain::plan::Pick;
 use jiff::tz::TimeZone;

@@ -1,0 +1,210 @@
+//! Another main-node as a source: reads its `/snapshot?full=1`.
+//!
+//! Pure. Keys, units, observed times and staleness are taken as that node says them; what
+//! is wrong with one record costs that record. `via` keeps two nodes from following each
+//! other in a circle, each keeping the other's old values alive.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use jiff::tz::TimeZone;
+use serde_json::Value as Json;
+
+use crate::domain::health::{Cause, Failure};
+use crate::domain::normalise::{Normalised, read_time, sample, shorten, too_many};
+use crate::domain::reading::{Followed, Issue, Reading, Reason, Told, Value};
+use crate::limits;
+
+/// Reads what the node at `host` publishes; `own` is this node's name.
+pub fn read(body: &Json, own: &str, host: &str) -> Result<(Normalised, Followed), Failure> {
+    let name = |json: &Json| json.as_str().map(|text| Arc::from(line(text)));
+    let node: Option<Arc<str>> = body.get("node").and_then(name);
+    let records = body.get("records").and_then(Json::as_array);
+    let (Some(node), Some(records)) = (node, records) else {
+        let detail = format!(
+            "{host} is no main-node that can be followed: expected `node` and `records` in its \
+             /snapshot?full=1"
+        );
+        return Err(Failure::new(Cause::Schema, detail));
+    };
+    let via = body.get("via").and_then(Json::as_array);
+    let mut via: Vec<Arc<str>> = via.into_iter().flatten().filter_map(name).collect();
+    via.truncate(limits::FOLLOWED_NODES + 1);
+    via.push(node.clone());
+    if via.iter().any(|it| **it == *own) {
+        let detail = format!(
+            "the data of {host} came through this node ({own}): they follow each other in a \
+             circle, or two nodes have one `name`"
+        );
+        return Err(Failure::new(Cause::Redirect, detail));
+    }
+    if via.len() > limits::FOLLOWED_NODES {
+        let most = limits::FOLLOWED_NODES;
+        let detail = format!("the data of {host} came through more than {most} nodes");
+        return Err(Failure::new(Cause::Redirect, detail));
+    }
+    let mut taken = Normalised::default();
+    let mut told = BTreeMap::new();
+    let mut left_out = 0;
+    for (index, record) in records.iter().enumerate() {
+        if taken.readings.len() >= limits::RECORDS_PER_SOURCE {
+            left_out += 1;
+            continue;
+        }
+        match read_record(record) {
+            Ok((reading, told_of_it)) => {
+                told.insert(reading.key.clone(), told_of_it);
+                taken.readings.push(reading);
+            }
+            Err((field, expected, found)) => {
+                if taken.issues.len() < limits::ISSUES_PER_RESPONSE {
+                    taken.issues.push(Issue {
+                        reason: Reason::WrongType,
+                        key: None,
+                        pointer: format!("/records/{index}{field}"),
+                        expected: expected.to_owned(),
+                        found,
+                    });
+                }
+            }
+        }
+    }
+    if left_out > 0 {
+        taken.issues.push(too_many(left_out));
+    }
+    let followed = Followed {
+        node,
+        via,
+        alert: body.get("alert").and_then(name),
+        told,
+    };
+    Ok((taken, followed))
+}
+
+type Wrong = (&'static str, &'static str, String);
+
+fn read_record(record: &Json) -> Result<(Reading, Told), Wrong> {
+    let text = |field: &str| record.get(field).and_then(Json::as_str);
+    let found = |field: &str| record.get(field).map_or("nothing".to_owned(), sample);
+    let fits = |key: &&str| (1..=limits::KEY_BYTES).contains(&key.len());
+    let key = text("key").filter(fits);
+    let key = key.ok_or_else(|| ("/key", "a key", found("key")))?;
+    let number = match record.get("value") {
+        Some(Json::Number(number)) => number.as_str().parse::<f64>().ok(),
+        _ => None,
+    };
+    let value = match (number.filter(|number| number.is_finite()), text("text")) {
+        (Some(number), _) => Value::Number(number),
+        (None, Some(text)) => Value::Text(shorten(text, limits::TEXT_BYTES).into()),
+        (None, None) => return Err(("/value", "a number, or a `text` beside", found("value"))),
+    };
+    let observed = read_time(record.get("observed"), &TimeZone::UTC)
+        .map_err(|found| ("/observed", "when it was observed", found))?;
+    let unit = text("unit").filter(|unit| !unit.is_empty());
+    let reading = Reading {
+        key: key.into(),
+        value,
+        unit: unit.map(|unit| shorten(unit, 32).into()),
+    };
+    let told = Told {
+        observed,
+        // A node that does not say vouches for nothing.
+        stale: record.get("stale").and_then(Json::as_bool).unwrap_or(true),
+    };
+    Ok((reading, told))
+}
+
+fn line(text: &str) -> String {
+    shorten(text, limits::SAMPLE_CHARS)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn snapshot(node: &str, via: &[&str], records: Json) -> Json {
+        json!({
+            "timestamp": "2025-10-30T20:00:00Z",
+            "records": records,
+            "summary": {"count": 1, "avg": 21.4},
+            "alert": "cellar is cold",
+            "node": node,
+            "via": via,
+        })
+    }
+
+    #[test]
+    fn keys_units_times_and_staleness_are_taken_as_they_are_told() {
+        let records = json!([
+            {"key": "t", "value": 21.4, "unit": "°C", "observed": "2025-10-30T20:00:00Z", "stale": false, "sources": ["weather"]},
+            {"key": "sky", "value": null, "text": "Cloudy", "observed": "2025-10-30T19:00:00Z", "stale": true},
+            {"key": "silent", "value": 1, "observed": "2025-10-30T19:00:00Z"},
+            {"key": "odd", "value": "1", "observed": "2025-10-30T19:00:00Z"},
+            {"key": "", "value": 1},
+            {"key": "when", "value": 1},
+        ]);
+        let body = snapshot("attic", &["cellar"], records);
+        let (taken, followed) = read(&body, "hall", "HOST").expect("a main-node");
+        let readings: Vec<String> = taken
+            .readings
+            .iter()
+            .map(|reading| {
+                let told = &followed.told[&reading.key];
+                let (key, value) = (&reading.key, &reading.value);
+                format!(
+                    "{key} {value} {:?} {} {}",
+                    reading.unit, told.observed, told.stale
+                )
+            })
+            .collect();
+        assert_eq!(
+            readings,
+            [
+                "t 21.4 Some(\"°C\") 2025-10-30T20:00:00Z false",
+                "sky Cloudy None 2025-10-30T19:00:00Z true",
+                "silent 1 None 2025-10-30T19:00:00Z true",
+            ]
+        );
+        let issues: Vec<String> = taken.issues.iter().map(Issue::to_string).collect();
+        assert_eq!(
+            issues,
+            [
+                "wrong_type: /records/3/value: expected a number, or a `text` beside, found the \
+                 text \"1\"",
+                "wrong_type: /records/4/key: expected a key, found the text \"\"",
+                "wrong_type: /records/5/observed: expected when it was observed, found nothing",
+            ]
+        );
+        assert_eq!(followed.alert.as_deref(), Some("cellar is cold"));
+        assert_eq!(followed.via, ["cellar".into(), "attic".into()]);
+    }
+
+    #[test]
+    fn a_circle_and_what_is_no_main_node_are_refused() {
+        for (body, expected) in [
+            (
+                snapshot("hall", &[], json!([])),
+                "redirect: the data of HOST came through this node (hall): they follow each other \
+                 in a circle, or two nodes have one `name`",
+            ),
+            (
+                snapshot("attic", &["cellar", "hall"], json!([])),
+                "redirect: the data of HOST came through this node (hall): they follow each other \
+                 in a circle, or two nodes have one `name`",
+            ),
+            (
+                snapshot("attic", &["a"; 20], json!([])),
+                "redirect: the data of HOST came through more than 8 nodes",
+            ),
+            (
+                json!({"records": []}),
+                "schema: HOST is no main-node that can be followed: expected `node` and \
+                 `records` in its /snapshot?full=1",
+            ),
+        ] {
+            let refused = read(&body, "hall", "HOST").expect_err("refused");
+            assert_eq!(refused.to_string(), expected);
+        }
+    }
+}
