@@ -177,11 +177,11 @@ fn values(out: &mut String, operation: &Operation) {
         } else {
             "maybe"
         };
-        format!("{how}(&self.{})", parameter.field)
+        format!("{how}(&self.{}, &mut values)", parameter.field)
     };
     out.push_str("            let mut values = Vec::new();\n");
     for parameter in &operation.parameters {
-        let _ = writeln!(out, "            values.push({});", value(parameter));
+        let _ = writeln!(out, "            {};", value(parameter));
     }
     out.push_str("            values\n");
 }

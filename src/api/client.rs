@@ -89,22 +89,22 @@ pub mod open_meteo {
 
         fn values(&self) -> Vec<Option<Argument>> {
             let mut values = Vec::new();
-            values.push(given(&self.latitude));
-            values.push(given(&self.longitude));
-            values.push(maybe(&self.elevation));
-            values.push(maybe(&self.current));
-            values.push(maybe(&self.hourly));
-            values.push(maybe(&self.daily));
-            values.push(maybe(&self.temperature_unit));
-            values.push(maybe(&self.wind_speed_unit));
-            values.push(maybe(&self.precipitation_unit));
-            values.push(maybe(&self.timeformat));
-            values.push(maybe(&self.timezone));
-            values.push(maybe(&self.past_days));
-            values.push(maybe(&self.forecast_days));
-            values.push(maybe(&self.past_hours));
-            values.push(maybe(&self.forecast_hours));
-            values.push(maybe(&self.cell_selection));
+            given(&self.latitude, &mut values);
+            given(&self.longitude, &mut values);
+            maybe(&self.elevation, &mut values);
+            maybe(&self.current, &mut values);
+            maybe(&self.hourly, &mut values);
+            maybe(&self.daily, &mut values);
+            maybe(&self.temperature_unit, &mut values);
+            maybe(&self.wind_speed_unit, &mut values);
+            maybe(&self.precipitation_unit, &mut values);
+            maybe(&self.timeformat, &mut values);
+            maybe(&self.timezone, &mut values);
+            maybe(&self.past_days, &mut values);
+            maybe(&self.forecast_days, &mut values);
+            maybe(&self.past_hours, &mut values);
+            maybe(&self.forecast_hours, &mut values);
+            maybe(&self.cell_selection, &mut values);
             values
         }
     }

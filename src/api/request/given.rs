@@ -9,6 +9,7 @@ pub struct Given<'a> {
 }
 
 impl<'a> Given<'a> {
+    #[inline(never)]
     pub fn check(
         operation: &'static Operation,
         arguments: &'a [(String, Argument)],
@@ -23,6 +24,7 @@ impl<'a> Given<'a> {
     }
 
     /// The argument of the parameter with this index, or the default where it needs one.
+    #[inline(never)]
     pub fn required<T: Parametric>(&self, index: usize) -> Result<T, ArgumentProblem> {
         let parameter = self.parameter(index)?;
         let default = || parameter.default();
@@ -32,6 +34,7 @@ impl<'a> Given<'a> {
         }
     }
 
+    #[inline(never)]
     pub fn optional<T: Parametric>(&self, index: usize) -> Result<Option<T>, ArgumentProblem> {
         let parameter = self.parameter(index)?;
         self.find(parameter)
@@ -152,12 +155,15 @@ impl<T: Parametric> Parametric for Vec<T> {
     }
 }
 
-/// For generated `values`.
-pub fn given<T: Parametric>(value: &T) -> Option<Argument> {
-    Some(value.give())
+/// For generated `values`. (Never inlined, like what reads the arguments: every operation
+/// has one call of it for each parameter, and size counts here, not speed.)
+#[inline(never)]
+pub fn given<T: Parametric>(value: &T, values: &mut Vec<Option<Argument>>) {
+    values.push(Some(value.give()));
 }
 
 /// For generated `values`.
-pub fn maybe<T: Parametric>(value: &Option<T>) -> Option<Argument> {
-    value.as_ref().map(T::give)
+#[inline(never)]
+pub fn maybe<T: Parametric>(value: &Option<T>, values: &mut Vec<Option<Argument>>) {
+    values.push(value.as_ref().map(T::give));
 }
