@@ -342,6 +342,7 @@ mod tests {
                 bytes: 0,
                 outcome: Outcome::Unchanged,
                 next_in: Duration::ZERO,
+                followed: None,
             });
         }
         assert_eq!(health.recent.len(), limits::RECENT_FETCHES);
