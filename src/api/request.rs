@@ -12,7 +12,7 @@ use crate::domain::operation::{
     Argument, ArgumentProblem, Location, Operation, SecurityKind, SecurityScheme,
 };
 
-pub use given::{Given, given, maybe};
+pub use given::{Given, given, maybe, prepare};
 use write::{base64, encode, expand, join, pairs};
 
 #[path = "request/given.rs"]
