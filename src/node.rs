@@ -15,7 +15,7 @@ use crate::config::Config;
 use crate::db::history::Reader;
 use crate::db::session::Place;
 use crate::db::store::{self, Store, StoreSettings};
-use crate::db::{repository, session};
+use crate::db::{restore, session};
 use crate::domain::ledger::Ledger;
 use crate::domain::plan::Plan;
 use crate::domain::snapshot::Snapshot;
@@ -65,7 +65,7 @@ impl Node {
             Ok(_) => {}
         }
         let mut ledger = Ledger::new(plan.clone());
-        ledger.restore(repository::last_good(&opened, &place, &boot));
+        ledger.restore(restore::last_good(&opened, &place, &boot));
         let settings = StoreSettings {
             commit_every: config.commit_every,
             ..StoreSettings::new(place, boot)

@@ -250,7 +250,7 @@ mod tests {
             index: 0,
             plan: source,
             request: Box::new(move |agent| fetch.call(&endpoint, agent)),
-            schema: Some(call.operation.response.get()),
+            operation: Some(call.operation),
             follow: None,
             transport: TransportSettings::default(),
             first_wait: Duration::ZERO,

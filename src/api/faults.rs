@@ -53,7 +53,7 @@ pub fn fetcher(request: Box<Send>, transport: TransportSettings, clock: Arc<dyn 
         index: 0,
         plan: plan(),
         request,
-        schema: None,
+        operation: None,
         follow: None,
         transport,
         first_wait: Duration::ZERO,

@@ -18,10 +18,11 @@ use super::transport::{
 };
 use crate::domain::health::{Cause, Failure};
 use crate::domain::normalise::{Believed, normalise};
+use crate::domain::operation::Operation;
 use crate::domain::plan::{Numbers, SourcePlan};
 use crate::domain::reading::{Followed, Issue, Observation, Outcome, Reason};
 use crate::domain::schedule;
-use crate::domain::schema::{Judge, Schema};
+use crate::domain::schema::Judge;
 use crate::domain::time::Moment;
 use crate::limits;
 use crate::sys::clock::Clock;
@@ -34,8 +35,8 @@ pub struct SourceSettings {
     pub plan: SourcePlan,
     /// Makes its request: a generated operation with its arguments, or [`super::plain`].
     pub request: Box<Send>,
-    /// What the answer is declared to be, where anybody declared it.
-    pub schema: Option<&'static Schema>,
+    /// Declares what its answers are, where a file does.
+    pub operation: Option<&'static Operation>,
     /// The source is another main-node; this node's own name, by which a circle is noticed.
     pub follow: Option<Arc<str>>,
     pub transport: TransportSettings,
@@ -47,7 +48,7 @@ pub struct Fetcher {
     index: usize,
     plan: SourcePlan,
     request: Box<Send>,
-    schema: Option<&'static Schema>,
+    operation: Option<&'static Operation>,
     follow: Option<Arc<str>>,
     first_wait: Duration,
     transport: Transport,
@@ -98,7 +99,7 @@ impl Fetcher {
             index: settings.index,
             plan: settings.plan,
             request: settings.request,
-            schema: settings.schema,
+            operation: settings.operation,
             follow: settings.follow,
             first_wait: settings.first_wait,
             transport: Transport::new(settings.transport)?,
@@ -242,7 +243,7 @@ impl Fetcher {
         let mut issues = taken.issues;
         issues.truncate(limits::ISSUES_PER_RESPONSE);
         let room = limits::ISSUES_PER_RESPONSE - issues.len();
-        issues.extend(self.judge(&body).into_iter().take(room));
+        issues.extend(self.judge(&body, fetched.status).into_iter().take(room));
         if taken.readings.is_empty() {
             let failure = nothing_read(&issues, host);
             return Turn::failed(failure, issues, bytes);
@@ -259,10 +260,12 @@ impl Fetcher {
     }
 
     /// Where the answer is not what the OpenAPI file declares.
-    fn judge(&self, body: &Json) -> Vec<Issue> {
-        let Some(schema) = self.schema else {
+    fn judge(&self, body: &Json, status: u16) -> Vec<Issue> {
+        let Some(operation) = self.operation else {
             return Vec::new();
         };
+        let declared = operation.schema_for(status);
+        let schema = declared.unwrap_or_else(|| operation.response.get());
         let judge = Judge {
             bound: limits::ISSUES_PER_RESPONSE / 2,
             numbers_as_text: self.plan.numbers == Numbers::Lenient,

@@ -252,7 +252,15 @@ impl SourceHealth {
             Outcome::Unchanged => &[],
         };
         for issue in issues {
-            *self.rejected.entry(issue.reason).or_default() += 1;
+            // Drift is a condition: it counts when it changes, not with every fetch.
+            let is_known = issue.reason == Reason::Drift
+                && self
+                    .issues
+                    .iter()
+                    .any(|known| known.is_about_the_same(issue));
+            if !is_known {
+                *self.rejected.entry(issue.reason).or_default() += 1;
+            }
         }
         self.remember(Fetch {
             at: observation.at,

@@ -14,7 +14,7 @@ use super::merge::{Contribution, Merged, merge};
 use super::plan::{Merge, Plan, Selection};
 use super::reading::{Followed, Issue, Observation, Outcome, Reading, Reason, Value};
 use super::snapshot::{Record, Snapshot, Source};
-use super::time::Moment;
+use super::time::{Moment, Mono};
 use crate::limits;
 
 /// The state of all sources.
@@ -43,14 +43,41 @@ struct Held {
     value: Value,
     unit: Option<Arc<str>>,
     stamp: Stamp,
-    /// A followed node calls the value stale; its word stands, for it knows its source.
-    stale_there: bool,
+    /// What a followed node said of it last.
+    there: Option<There>,
     answer: u64,
+}
+
+/// A followed node's word on a value's staleness stands, for it knows its source; but only
+/// for as long as it goes on saying so.
+#[derive(Clone, Copy)]
+struct There {
+    stale: bool,
+    heard: Stamp,
 }
 
 impl Held {
     fn is_stale(&self, stale_after: Duration, now: Moment) -> bool {
-        self.stale_there || self.stamp.is_stale(stale_after, now)
+        match self.there {
+            Some(there) => there.stale || there.heard.is_stale(stale_after, now),
+            None => self.stamp.is_stale(stale_after, now),
+        }
+    }
+
+    fn turns_stale_at(&self, stale_after: Duration, now: Moment) -> Option<Mono> {
+        match self.there {
+            Some(there) if there.stale => None,
+            Some(there) => there.heard.turns_stale_at(stale_after, now),
+            None => self.stamp.turns_stale_at(stale_after, now),
+        }
+    }
+
+    /// The source says that what it said last still holds.
+    fn renew(&mut self, receipt: Moment) {
+        self.stamp.renew(receipt);
+        if let Some(there) = &mut self.there {
+            there.heard = Stamp::received(receipt, None);
+        }
     }
 }
 
@@ -110,7 +137,7 @@ impl Ledger {
                 value: row.value,
                 unit: row.unit,
                 stamp: row.stamp,
-                stale_there: false,
+                there: None,
                 answer: 0,
             };
             self.place(source, held);
@@ -144,7 +171,7 @@ impl Ledger {
                 let source = &mut self.sources[index];
                 let answers = source.answers;
                 for held in source.held.iter_mut().filter(|h| h.answer == answers) {
-                    held.stamp.renew(observation.at);
+                    held.renew(observation.at);
                 }
             }
             Outcome::Readings {
@@ -171,7 +198,10 @@ impl Ledger {
                         value: reading.value,
                         unit: reading.unit,
                         stamp: Stamp::received(observation.at, own),
-                        stale_there: told.is_some_and(|told| told.stale),
+                        there: told.map(|told| There {
+                            stale: told.stale,
+                            heard: Stamp::received(observation.at, None),
+                        }),
                         answer,
                     };
                     if self.take(index, held) {
@@ -367,8 +397,8 @@ impl Ledger {
         for key in order {
             let givers = &givers[&**key];
             for (index, place) in givers {
-                let stamp = self.sources[*index].held[*place].stamp;
-                let turns = stamp.turns_stale_at(self.stale_after(key, *index), now);
+                let held = &self.sources[*index].held[*place];
+                let turns = held.turns_stale_at(self.stale_after(key, *index), now);
                 changes_at = changes_at.into_iter().chain(turns).min();
             }
             let Some(standing) = self.standing(key, givers, now) else {
@@ -443,7 +473,7 @@ mod tests {
     use crate::domain::health::{Cause, Failure};
     use crate::domain::plan::{KeyPlan, Pick, test_plan};
     use crate::domain::reading::Told;
-    use crate::domain::time::{Mono, Trust, Wall};
+    use crate::domain::time::{Trust, Wall};
 
     const T0: i64 = 1_761_854_400;
 
@@ -645,14 +675,29 @@ mod tests {
             node: "cellar".into(),
             via: vec!["cellar".into()],
             alert: Some("pump: no data".into()),
-            told: [("a".into(), told(90, false)), ("b".into(), told(95, true))].into(),
+            told: [
+                ("a".into(), told(-9000, false)),
+                ("b".into(), told(95, true)),
+            ]
+            .into(),
         }));
         let rows = ledger.apply(followed);
-        assert_eq!(rows[0].stamp.observed, Wall::from_second(T0 + 90));
+        assert_eq!(rows[0].stamp.observed, Wall::from_second(T0 - 9000));
         let snapshot = ledger.snapshot(at(100));
         assert_eq!(values(&snapshot), ["a 1", "b 2 stale"]);
         assert_eq!(snapshot.alert.as_deref(), Some("pump: no data"));
         assert_eq!(snapshot.via, ["cellar".into()]);
+        ledger.apply(observation(0, 200, Outcome::Unchanged));
+        assert_eq!(
+            values(&ledger.snapshot(at(380))),
+            ["a 1", "b 2 stale"],
+            "it still says so"
+        );
+        assert_eq!(
+            values(&ledger.snapshot(at(381))),
+            ["a 1 stale", "b 2 stale"],
+            "silent"
+        );
     }
 
     #[test]

@@ -134,6 +134,14 @@ impl Reason {
     }
 }
 
+impl Issue {
+    /// Whether both say the same of the same place, whatever value stood there.
+    pub fn is_about_the_same(&self, other: &Issue) -> bool {
+        let about = |issue: &Issue| (issue.reason, issue.pointer.clone(), issue.expected.clone());
+        about(self) == about(other)
+    }
+}
+
 impl fmt::Display for Issue {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let pointer = match self.pointer.as_str() {

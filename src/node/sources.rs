@@ -30,14 +30,14 @@ fn fetcher(
     source: &SourceConfig,
     clock: &Arc<dyn Clock>,
 ) -> Result<Fetcher, String> {
-    let (request, schema) = match &source.target {
+    let (request, declared) = match &source.target {
         Target::Operation {
             operation,
             base,
             arguments,
         } => {
             let request = operation_request(source, operation, base.as_deref(), arguments)?;
-            (request, Some(operation.response.get()))
+            (request, Some(*operation))
         }
         Target::Url { url, params } => {
             let request = plain::request(url, params, &url_headers(source))?;
@@ -53,7 +53,7 @@ fn fetcher(
         index,
         plan: source.plan.clone(),
         request,
-        schema,
+        operation: declared,
         follow: follows.then(|| config.name.as_str().into()),
         transport: TransportSettings {
             timeout: source.timeout,
