@@ -13,9 +13,10 @@ use std::time::{Duration, Instant};
 use crate::api::transport::Canceller;
 use crate::config::Config;
 use crate::db::history::Reader;
+use crate::db::retention::Retention;
 use crate::db::session::Place;
 use crate::db::store::{self, Store, StoreSettings};
-use crate::db::{restore, session};
+use crate::db::{backup, restore, session};
 use crate::domain::ledger::Ledger;
 use crate::domain::plan::Plan;
 use crate::domain::snapshot::Snapshot;
@@ -39,7 +40,8 @@ pub struct Node {
     ingest: Thread,
     store: Arc<Store>,
     gate: Gate,
-    watchdog: Option<Thread>,
+    /// Threads that no data passes through: backups, the watchdog.
+    others: Vec<Thread>,
 }
 
 impl Node {
@@ -51,8 +53,6 @@ impl Node {
         clock: &Arc<dyn Clock>,
     ) -> Result<Node, String> {
         let plan = Arc::new(config.plan());
-        let fetchers = sources::fetchers(config, clock)?;
-
         let boot = boot_id();
         let place = Place {
             path: config.database.clone(),
@@ -65,9 +65,16 @@ impl Node {
             Ok(_) => {}
         }
         let mut ledger = Ledger::new(plan.clone());
-        ledger.restore(restore::last_good(&opened, &place, &boot));
+        let restored = restore::last_good(&opened, &place, &boot);
+        let fetchers = sources::fetchers(config, clock, &restored)?;
+        ledger.restore(restored);
         let settings = StoreSettings {
             commit_every: config.commit_every,
+            retention: Retention {
+                raw: config.keep_raw,
+                hourly: config.keep_hourly,
+                bytes: config.database_max,
+            },
             ..StoreSettings::new(place, boot)
         };
         let store = store::start(settings, opened, clock.clone()).map_err(no_thread("store"))?;
@@ -112,6 +119,12 @@ impl Node {
         // Without a sender of its own left here, ingest ends when the last fetcher has.
         drop(observations);
 
+        let backups = config.backup_every.map(|every| {
+            let (database, keep) = (config.database.clone(), config.backup_keep);
+            let (clock, stopping) = (clock.clone(), stopping.clone());
+            let run = move || backup::keep_making(&database, every, keep, &*clock, &stopping);
+            spawn("backup", run).map_err(no_thread("backup"))
+        });
         let watchdog = notify::watchdog_interval().map(|interval| {
             let (clock, beat) = (clock.clone(), beat.clone());
             let status_of = store.clone();
@@ -131,7 +144,10 @@ impl Node {
             ingest,
             store,
             gate,
-            watchdog: watchdog.transpose()?,
+            others: [backups, watchdog]
+                .into_iter()
+                .flatten()
+                .collect::<Result<_, _>>()?,
         })
     }
 
@@ -172,8 +188,9 @@ impl Node {
         if !self.gate.stop(rest().min(Duration::from_secs(1))) {
             left_behind.push("gate".to_owned());
         }
-        if let Some(watchdog) = self.watchdog {
-            watchdog.join_by(deadline);
+        for thread in self.others {
+            // A copy that takes long is left behind unfinished; it is made anew next time.
+            thread.join_by(deadline);
         }
         match left_behind.as_slice() {
             [] => log::info!("stopped"),
@@ -248,7 +265,7 @@ fn start_gate(
             version: env!("CARGO_PKG_VERSION"),
             started: clock.now(),
             is_example: plan.is_example,
-            cors_any: false,
+            cors_any: config.cors_any,
         },
     });
     Gate::start(Parts {

@@ -41,6 +41,20 @@ impl Config {
             "commit_every = \"{}\"",
             spell_duration(self.commit_every)
         )?;
+        writeln!(out, "keep_raw = \"{}\"", spell_duration(self.keep_raw))?;
+        writeln!(
+            out,
+            "keep_hourly = \"{}\"",
+            spell_duration(self.keep_hourly)
+        )?;
+        writeln!(out, "database_max = {}", self.database_max)?;
+        if let Some(every) = self.backup_every {
+            writeln!(out, "backup_every = \"{}\"", spell_duration(every))?;
+            writeln!(out, "backup_keep = {}", self.backup_keep)?;
+        }
+        if self.cors_any {
+            writeln!(out, "cors = \"*\"")?;
+        }
         for source in &self.sources {
             write_source(out, source)?;
         }
@@ -165,6 +179,9 @@ fn write_source(out: &mut String, source: &SourceConfig) -> std::fmt::Result {
     writeln!(out, "redirects = {}", source.redirects)?;
     if let Some(file) = &source.ca_file {
         writeln!(out, "ca_file = {}", quoted(&file.display().to_string()))?;
+    }
+    if let Some(proxy) = &source.proxy {
+        writeln!(out, "proxy = {}", quoted(&without_secrets(proxy)))?;
     }
     if let Some(pointer) = &plan.observed_at {
         writeln!(out, "observed_at = {}", quoted(pointer))?;

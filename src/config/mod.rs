@@ -49,6 +49,16 @@ pub struct Config {
     /// Nobody named the database: it lies where the node puts it unasked.
     pub database_is_default: bool,
     pub commit_every: Duration,
+    /// How long rows and hours are kept; days are for ever.
+    pub keep_raw: Duration,
+    pub keep_hourly: Duration,
+    /// Past this size of the file the oldest rows go first.
+    pub database_max: u64,
+    /// A verified copy beside the database so often, and how many of them.
+    pub backup_every: Option<Duration>,
+    pub backup_keep: usize,
+    /// Pages of other sites may read this node (`Access-Control-Allow-Origin: *`).
+    pub cors_any: bool,
     pub sources: Vec<SourceConfig>,
     pub keys: BTreeMap<Arc<str>, KeyPlan>,
     pub alert: Rules,
@@ -88,6 +98,9 @@ impl fmt::Display for Secret {
         f.write_str("***")
     }
 }
+
+/// Copies kept where nobody says how many.
+const BACKUPS_KEPT: usize = 7;
 
 /// How often `demo` asks, so that one sees it move.
 const DEMO_INTERVAL: Duration = Duration::from_secs(5);
@@ -208,13 +221,18 @@ fn read_root(
             None => directory.join("main-node.db"),
         },
     };
-    let commit_every = option(&mut root, reader, "commit_every", "MAIN_NODE_COMMIT_EVERY");
-    let commit_every = commit_every.map_or(limits::COMMIT_EVERY, |setting| {
-        crate::domain::time::parse_duration(&setting.text).unwrap_or_else(|| {
-            setting.problem(reader, "expected a duration such as \"30s\" or \"1m\"");
-            limits::COMMIT_EVERY
-        })
-    });
+    let mut duration = |key, variable| duration_option(&mut root, reader, key, variable);
+    let commit_every = duration("commit_every", "MAIN_NODE_COMMIT_EVERY");
+    let keep_raw = duration("keep_raw", "MAIN_NODE_KEEP_RAW");
+    let keep_hourly = duration("keep_hourly", "MAIN_NODE_KEEP_HOURLY");
+    let backup_every = duration("backup_every", "MAIN_NODE_BACKUP_EVERY");
+    let backup_keep = root
+        .get("backup_keep")
+        .and_then(|item| item.integer(1..=1000));
+    let database_max = root.get("database_max").and_then(|item| item.bytes());
+    let cors = root
+        .get("cors")
+        .and_then(|item| item.choice(&[("*", true), ("off", false)]));
     let sources = source::read_all(&mut root, directory, apis);
     let keys = read_keys(&mut root);
     let alert = read_alert(&mut root);
@@ -229,7 +247,13 @@ fn read_root(
         timezone,
         database,
         database_is_default,
-        commit_every,
+        commit_every: commit_every.unwrap_or(limits::COMMIT_EVERY),
+        keep_raw: keep_raw.unwrap_or(limits::RAW_KEPT),
+        keep_hourly: keep_hourly.unwrap_or(limits::HOURLY_KEPT),
+        database_max: database_max.unwrap_or(limits::DATABASE_BYTES),
+        backup_every,
+        backup_keep: backup_keep.map_or(BACKUPS_KEPT, |count| count as usize),
+        cors_any: cors.unwrap_or(false),
         sources: sources.into_iter().map(|(source, _)| source).collect(),
         keys,
         alert,
@@ -298,6 +322,23 @@ fn split_list(text: &str, place: &str) -> Vec<Setting> {
             place: Place::Elsewhere(place.to_owned()),
         })
         .collect()
+}
+
+fn duration_option(
+    root: &mut Table<'_>,
+    reader: &Reader<'_>,
+    key: &'static str,
+    variable: &str,
+) -> Option<Duration> {
+    let setting = option(root, reader, key, variable)?;
+    let duration = crate::domain::time::parse_duration(&setting.text);
+    if duration.is_none() {
+        setting.problem(
+            reader,
+            "expected a duration such as \"30s\", \"1m\" or \"30d\"",
+        );
+    }
+    duration
 }
 
 fn read_listen(

@@ -305,6 +305,29 @@ impl<'a> Item<'a> {
         integer
     }
 
+    /// A size in bytes.
+    pub fn bytes(&self) -> Option<u64> {
+        const WHAT: &str = "a size such as \"512kB\" or \"4MB\", or a number of bytes";
+        if matches!(self.value(), DeValue::Integer(_)) {
+            return self.integer(1..=1 << 40);
+        }
+        let text = self.text_as(WHAT)?;
+        let units = [
+            ("kB", 1_000),
+            ("KiB", 1 << 10),
+            ("MB", 1_000_000),
+            ("MiB", 1 << 20),
+        ];
+        let bytes = units.iter().find_map(|(unit, factor)| {
+            let number: u64 = text.strip_suffix(unit)?.trim().parse().ok()?;
+            number.checked_mul(*factor).filter(|bytes| *bytes > 0)
+        });
+        if bytes.is_none() {
+            self.expected(WHAT);
+        }
+        bytes
+    }
+
     pub fn boolean(&self) -> Option<bool> {
         let truth = self.value.get_ref().as_bool();
         if truth.is_none() {

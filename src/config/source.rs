@@ -13,6 +13,7 @@ use super::reader::{Item, Table};
 use super::{Secret, read_zone};
 use crate::domain::operation::{Api, Argument, Operation, SecurityKind, check_arguments, nearest};
 use crate::domain::plan::{Numbers, Pick, Selection, SourcePlan};
+use crate::domain::schedule::within_quota;
 use crate::limits;
 
 /// One source: the domain's plan for it, and how it is called.
@@ -26,6 +27,9 @@ pub struct SourceConfig {
     pub body_bytes: u64,
     pub redirects: u32,
     pub ca_file: Option<PathBuf>,
+    pub proxy: Option<String>,
+    /// `plan.every` is what a quota leaves, so that a restart must not ask at once.
+    pub has_quota: bool,
     /// Where it stands, for messages of parts that find something wrong with it later.
     pub place: String,
 }
@@ -127,11 +131,14 @@ fn read_one(mut table: Table<'_>, directory: &Path, apis: &[&'static Api]) -> Op
         _ => DEFAULT_INTERVAL,
     });
     let duration = |item: Option<Item>| item.and_then(|item| item.duration());
+    let quota = table.get("quota").and_then(|item| read_quota(&item));
+    let every = within_quota(every, quota);
     let stale_after = duration(table.get("stale_after")).unwrap_or(every * 3);
     let timeout = duration(table.get("timeout")).unwrap_or(limits::FETCH_TIMEOUT);
-    let body_bytes = table.get("body_limit").and_then(|item| read_bytes(&item));
+    let body_bytes = table.get("body_limit").and_then(|item| item.bytes());
     let redirects = table.get("redirects").and_then(|item| item.integer(0..=20));
     let ca_file = table.get("ca_file").and_then(|item| item.text());
+    let proxy = table.get("proxy").and_then(|item| read_url(&item));
     let pointer = |item: Option<Item>| item.and_then(|item| read_pointer(&item));
     let observed_at = pointer(table.get("observed_at"));
     let units_at = pointer(table.get("units_at"));
@@ -177,6 +184,8 @@ fn read_one(mut table: Table<'_>, directory: &Path, apis: &[&'static Api]) -> Op
         body_bytes: body_bytes.unwrap_or(limits::BODY_BYTES),
         redirects: redirects.map_or(limits::REDIRECTS, |count| count as u32),
         ca_file: ca_file.map(|file| directory.join(file)),
+        proxy,
+        has_quota: quota.is_some(),
         place,
     };
     Some((source, keys))
@@ -408,26 +417,22 @@ fn read_pointer(item: &Item<'_>) -> Option<String> {
     Some(pointer)
 }
 
-fn read_bytes(item: &Item<'_>) -> Option<u64> {
-    const WHAT: &str = "a size such as \"512kB\" or \"4MB\", or a number of bytes";
-    if matches!(item.value(), DeValue::Integer(_)) {
-        return item.integer(1..=u64::from(u32::MAX));
-    }
+/// `"50/day"` or `"10/hour"` as requests a day.
+fn read_quota(item: &Item<'_>) -> Option<u32> {
+    const WHAT: &str = "a quota such as \"50/day\" or \"10/hour\"";
     let text = item.text_as(WHAT)?;
-    let units = [
-        ("kB", 1_000),
-        ("KiB", 1 << 10),
-        ("MB", 1_000_000),
-        ("MiB", 1 << 20),
-    ];
-    let bytes = units.iter().find_map(|(unit, factor)| {
-        let number: u64 = text.strip_suffix(unit)?.trim().parse().ok()?;
-        number.checked_mul(*factor).filter(|bytes| *bytes > 0)
+    let per_day = text.split_once('/').and_then(|(count, span)| {
+        let count: u32 = count.trim().parse().ok().filter(|count| *count > 0)?;
+        match span.trim() {
+            "day" => Some(count),
+            "hour" => count.checked_mul(24),
+            _ => None,
+        }
     });
-    if bytes.is_none() {
+    if per_day.is_none() {
         item.expected(WHAT);
     }
-    bytes
+    per_day
 }
 
 fn read_headers(item: &Item<'_>) -> Vec<Header> {

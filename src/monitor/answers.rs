@@ -106,6 +106,14 @@ impl Monitor {
         }
     }
 
+    /// The time as HTTP writes it (IMF-fixdate), while the clock is trusted.
+    pub fn http_date(&self) -> Option<String> {
+        let now = self.context.clock.now();
+        let instant = jiff::Timestamp::from_second(now.wall.second()).ok()?;
+        let date = instant.strftime("%a, %d %b %Y %H:%M:%S GMT").to_string();
+        now.trust.is_trusted().then_some(date)
+    }
+
     /// The metrics' word for a request; one of a fixed set.
     pub fn route_name(request: &Request) -> &'static str {
         route::name_of(&request.target)

@@ -29,6 +29,12 @@ impl Answerer for Monitor {
         problem::refusal(status).answer()
     }
 
+    // From a clock that cannot be believed a date would only mislead (RFC 9110, 6.6.1);
+    // from one that can it lets a node that follows this one trust its own.
+    fn date(&self) -> Option<String> {
+        self.http_date()
+    }
+
     fn route_name(&self, request: &Request) -> &'static str {
         Monitor::route_name(request)
     }

@@ -37,6 +37,7 @@ pub fn state(snapshot: &Snapshot, storage: &Storage, now: Moment, started: Momen
         let trouble = safe(trouble);
         troubles.push(format!("Readings cannot be stored: {trouble}.{waiting}").replace("..", "."));
     }
+    troubles.extend(storage.notice.as_deref().map(safe));
     troubles.extend(clock(now, started));
     if snapshot.left_out > 0 {
         let left_out = snapshot.left_out;
