@@ -5,12 +5,14 @@
 
 pub mod answer;
 mod answers;
+mod cold;
 #[cfg(test)]
 mod contract;
 mod displays;
 mod entity;
 mod history;
 mod host;
+mod hot;
 mod metrics;
 mod problem;
 mod process;
@@ -24,5 +26,4 @@ mod web;
 mod words;
 
 pub use answers::{Context, Monitor, RequestCount, Settings};
-pub use problem::refusal;
 pub use published::Published;
