@@ -109,8 +109,7 @@ impl Monitor {
 
     fn history(&self, target: &Target) -> Result<Answer, Problem> {
         let now = self.context.clock.now();
-        let (query, format) =
-            history::query(target, now.wall).map_err(|wrong| Problem::new(400, wrong))?;
+        let (query, format) = history::query(target, now.wall)?;
         let buckets = (self.context.history)(&query).map_err(|trouble| {
             log::debug!("history of {:?} cannot be read: {trouble}", query.key);
             let detail = "The history cannot be read now. /status says how the storage is doing.";

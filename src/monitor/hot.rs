@@ -25,10 +25,6 @@ impl Monitor {
                 return Err(Problem::new(400, detail));
             }
         };
-        if is_full && is_text {
-            let detail = "`full=1` is JSON; leave out `format=text`.";
-            return Err(Problem::new(400, detail));
-        }
         let current = self.context.published.current();
         if current.json().is_none() {
             return Ok(without_data());
