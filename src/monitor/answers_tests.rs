@@ -61,6 +61,7 @@ fn the_variants_of_the_snapshot() {
         "/snapshot/temperature",
         "/snapshot/sky?full=1",
         "/snapshot/humidity?format=text",
+        "/snapshot/humidity?format=text&full=1",
     ] {
         let request = request(target, &[]);
         let answer = monitor.hot(&request).expect("variants are hot");
@@ -96,11 +97,6 @@ fn wrong_requests_are_told_how_they_would_be_right() {
             "/snapshot?full=yes",
             400,
             "`full` is \"yes\"; expected 0 or 1.",
-        ),
-        (
-            "/snapshot?full=1&format=text",
-            400,
-            "`full=1` is JSON; leave out `format=text`.",
         ),
         (
             "/snapshot?pretty=1",
@@ -395,6 +391,23 @@ fn a_browser_elsewhere_may_read_when_the_owner_says_so() {
             "{target}"
         );
     }
+}
+
+#[test]
+fn the_gates_refusals_say_what_would_be_taken() {
+    let monitor = testing::healthy().monitor();
+    for status in [400, 405, 408, 413, 414, 431, 503, 505] {
+        let answer = monitor.refusal(status, None);
+        assert_eq!(answer.status, status);
+        assert_eq!(header(&answer, "Allow").is_some(), status == 405);
+        assert_eq!(header(&answer, "Retry-After").is_some(), status == 503);
+        let problem: serde_json::Value = serde_json::from_str(body(&answer)).expect("JSON");
+        assert_eq!(problem["status"].as_u64(), Some(u64::from(status)));
+    }
+    let browser = request("/web", &[("accept", "text/html")]);
+    let answer = monitor.refusal(405, Some(&browser));
+    assert!(body(&answer).contains("This node is read-only"));
+    assert_eq!(header(&answer, "Allow"), Some("GET, HEAD"));
 }
 
 #[test]

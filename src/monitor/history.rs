@@ -6,6 +6,7 @@ use std::fmt::Write;
 
 use serde::Serialize;
 
+use super::problem::Problem;
 use super::route::Target;
 use crate::domain::history::{Bucket, HistoryQuery};
 use crate::domain::reading::spell_number;
@@ -21,8 +22,19 @@ pub enum Format {
 /// Points where a client names no number: a chart on a small screen.
 const POINTS: usize = 500;
 
-/// Reads the query; `Err` says what is wrong with it and how it would be right.
-pub fn query(target: &Target, now: Wall) -> Result<(HistoryQuery, Format), String> {
+/// Reads the query; a problem says what is wrong with it and how it would be right.
+pub fn query(target: &Target, now: Wall) -> Result<(HistoryQuery, Format), Problem> {
+    let (query, format) = read(target, now).map_err(|wrong| Problem::new(400, wrong))?;
+    // Each value is fine by itself, so the request is; there is only nothing between them.
+    if query.from >= query.to {
+        let HistoryQuery { from, to, .. } = query;
+        let detail = format!("There is nothing from {from} to {to}: `from` must lie before `to`.");
+        return Err(Problem::new(404, detail));
+    }
+    Ok((query, format))
+}
+
+fn read(target: &Target, now: Wall) -> Result<(HistoryQuery, Format), String> {
     let key = target.parameter("key").filter(|key| !key.is_empty());
     let key = key.ok_or("Say which record: /history?key=temperature.")?;
     let instant = |name: &str, otherwise: Wall| {
@@ -37,9 +49,6 @@ pub fn query(target: &Target, now: Wall) -> Result<(HistoryQuery, Format), Strin
     };
     let day = std::time::Duration::from_secs(86_400);
     let (from, to) = (instant("from", now.before(day))?, instant("to", now)?);
-    if from >= to {
-        return Err(format!("`from` ({from}) must lie before `to` ({to})."));
-    }
     let points = match target.parameter("points") {
         None => POINTS,
         Some(text) => text
@@ -187,8 +196,8 @@ mod tests {
             ),
             (
                 "?key=temperature&from=-1h&to=-2h",
-                400,
-                "`from` (2025-10-30T19:00:00Z) must lie before `to` (2025-10-30T18:00:00Z).",
+                404,
+                "There is nothing from 2025-10-30T19:00:00Z to 2025-10-30T18:00:00Z: `from` must lie before `to`.",
             ),
             (
                 "?key=temperature&points=0",

@@ -12,6 +12,7 @@ pub mod traffic;
 
 // What an answer says.
 mod answers;
+mod cold;
 #[cfg(test)]
 mod contract;
 mod displays;
@@ -19,6 +20,7 @@ mod entity;
 mod front;
 mod history;
 mod host;
+mod hot;
 mod metrics;
 mod problem;
 mod process;

@@ -89,6 +89,7 @@ fn history(view: &View, key: &str, record: Option<&Record>, span: Span) -> Marku
             @for other in SPANS {
                 a href=(format!("/web/key/{}?span={}", encode(key), other.name))
                     aria-current=[(other == span).then_some("page")] { (other.name) }
+                " "
             }
         }
         @match read(view, key, span) {

@@ -136,18 +136,20 @@ pub fn whole(view: &View, page: &Page) -> Markup {
             }
             body {
                 a class="skip" href="#main" { "To the content" }
+                " "
                 header {
                     a class="name" href="/web" { (view.settings.node_name) }
+                    " "
                     nav aria-label="Pages" {
                         (link("/web", "Overview", page.title == OVERVIEW))
+                        " "
                         (link("/web/about", "About", page.title == "About"))
                     }
                 }
                 main id="main" {
                     @if !page.has_own_heading { h1 class="unseen" { (page.title) } }
-                    p id="offline" class="notice" hidden {
-                        "The node does not answer at the moment. What you see is what it said last."
-                    }
+                    // Filled by the script: a browser that knows no `hidden` shows nothing.
+                    p id="offline" class="notice" hidden {}
                     @for part in &page.parts { (part.markup) }
                 }
                 footer {

@@ -1,6 +1,5 @@
-// Keeps the page up to date: when /events says that something changed, and now and then for
-// the ages, it fetches the page's fragments and swaps those that differ. Without it the page
-// is the same, as of when it was loaded.
+// Keeps the page up to date: on /events, and now and then for the ages, it fetches the page's
+// fragments and swaps those that differ. Without it the page stays as it was loaded.
 'use strict';
 (() => {
   const note = document.getElementById('offline');
@@ -16,8 +15,7 @@
     const said = old.querySelector('[role=status]');
     const says = fresh.querySelector('[role=status]');
     if (said && says) {
-      // The sentence stays the same element, so that it is read out when, and only when, it
-      // changes.
+      // The same element stays, so that it is read out only when it changes.
       if (said.textContent !== says.textContent) said.replaceChildren(...says.childNodes);
       old.className = fresh.className;
       while (said.nextSibling) said.nextSibling.remove();
@@ -43,13 +41,14 @@
       page.querySelectorAll('[data-live]').forEach(swap);
       note.hidden = true;
     } catch {
+      note.textContent = 'The node does not answer. What you see is what it said last.';
       note.hidden = false;
     }
     busy = false;
     if (again) later();
   };
 
-  // Many sources answer at about the same time: one refresh for all.
+  // Sources that answer together make one refresh.
   const later = () => {
     clearTimeout(soon);
     soon = setTimeout(refresh, 300);

@@ -104,7 +104,7 @@ impl Sparkline {
             Heading::Down => ("↘", "falling"),
         };
         html! {
-            span class="trend" role="img" aria-label=(words) title=(words) { (mark) }
+            " " span class="trend" role="img" aria-label=(words) title=(words) { (mark) }
         }
     }
 }

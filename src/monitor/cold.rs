@@ -1,0 +1,224 @@
+//! Answers that are rendered when asked for: status, metrics, history, pages, files.
+//!
+//! Runs on the pool's workers; reading history may wait for the database.
+
+use std::sync::Arc;
+
+use super::answer::{Answer, Request};
+use super::answers::{Monitor, NO_CACHE, plain};
+use super::entity::{Entity, gzip, takes_gzip, weight};
+use super::problem::{self, Problem};
+use super::published::{JSON, Rendered, TEXT};
+use super::route::{Route, Target};
+use super::web::{self, View};
+use super::words::{self, State};
+use super::{history, metrics, process, status};
+use crate::domain::health::Storage;
+use crate::domain::time::Moment;
+use crate::limits;
+
+const IMMUTABLE: &str = "public, max-age=31536000, immutable";
+
+impl Monitor {
+    pub(super) fn rendered(&self, request: &Request, target: &Target) -> Answer {
+        let answer = match target.route {
+            Route::Home => Ok(Answer {
+                status: 302,
+                headers: vec![
+                    ("Location", "/web".to_owned()),
+                    ("Content-Type", TEXT.to_owned()),
+                    ("Cache-Control", NO_CACHE.to_owned()),
+                ],
+                body: Arc::from(&b"/web\n"[..]),
+            }),
+            Route::Status => Ok(self.status()),
+            Route::Metrics => Ok(self.metrics(request)),
+            Route::History => self.history(target),
+            Route::Overview | Route::Key | Route::Source | Route::About => self.page(target),
+            Route::Style => asset(&self.assets.style, request, target, &web::style_name()),
+            Route::Script => asset(&self.assets.script, request, target, &web::script_name()),
+            Route::OpenApi => Ok(self.assets.openapi.answer(request, NO_CACHE)),
+            Route::Robots => Ok(plain(
+                TEXT,
+                NO_CACHE,
+                b"User-agent: *\nDisallow: /\n".to_vec(),
+            )),
+            Route::Favicon => self.favicon(target),
+            // The gate opens the stream itself; here it is only asked for its head.
+            Route::Events => Ok(Answer {
+                status: 200,
+                headers: self.event_stream_headers(),
+                body: Arc::new([]),
+            }),
+            Route::Snapshot | Route::SnapshotKey | Route::Healthz => Err(problem::refusal(500)),
+        };
+        answer.unwrap_or_else(|problem| self.complaint(request, &problem))
+    }
+
+    fn state(&self, current: &Rendered, storage: &Storage, now: Moment) -> State {
+        words::state(
+            &current.snapshot,
+            storage,
+            now,
+            self.context.settings.started,
+        )
+    }
+
+    fn status(&self) -> Answer {
+        let (current, storage) = (self.context.published.current(), (self.context.storage)());
+        let (now, settings) = (self.context.clock.now(), &self.context.settings);
+        let body = status::render(&status::Facts {
+            state: &self.state(&current, &storage, now),
+            snapshot: &current.snapshot,
+            storage: &storage,
+            displays: &self.displays.list(),
+            now,
+            started: settings.started,
+            node: &settings.node_name,
+            version: settings.version,
+            is_example: settings.is_example,
+        });
+        plain(JSON, "no-store", body)
+    }
+
+    fn metrics(&self, request: &Request) -> Answer {
+        let named = |name| weight(request, "accept", |given| given == name).unwrap_or(0.0);
+        let open = named("application/openmetrics-text");
+        let format = match open > 0.0 && open >= named("text/plain") {
+            true => metrics::Format::OpenMetrics,
+            false => metrics::Format::Prometheus,
+        };
+        let facts = metrics::Facts {
+            snapshot: &self.context.published.current().snapshot,
+            storage: &(self.context.storage)(),
+            traffic: &(self.context.traffic)(),
+            displays: self.displays.count(),
+            process: &process::process(),
+            now: self.context.clock.now(),
+            started: self.context.settings.started,
+            version: self.context.settings.version,
+        };
+        let mut answer = plain(
+            format.content_type(),
+            "no-store",
+            metrics::render(&facts, format).into_bytes(),
+        );
+        answer.headers.push(("Vary", "Accept".to_owned()));
+        answer
+    }
+
+    fn history(&self, target: &Target) -> Result<Answer, Problem> {
+        let now = self.context.clock.now();
+        let (query, format) = history::query(target, now.wall)?;
+        let buckets = (self.context.history)(&query).map_err(|trouble| {
+            log::debug!("history of {:?} cannot be read: {trouble}", query.key);
+            let detail = "The history cannot be read now. /status says how the storage is doing.";
+            Problem::new(503, detail).with("Retry-After", "10")
+        })?;
+        let current = self.context.published.current();
+        let record = current.snapshot.record(&query.key);
+        if buckets.is_empty() && record.is_none() && !self.is_configured(&query.key) {
+            return Err(self.unknown_key(&current, &query.key));
+        }
+        let unit = record.and_then(|record| record.unit.as_deref());
+        Ok(match format {
+            history::Format::Json => plain(JSON, NO_CACHE, history::json(&query, unit, &buckets)),
+            history::Format::Csv => plain(
+                "text/csv; charset=utf-8; header=present",
+                NO_CACHE,
+                history::csv(&buckets),
+            ),
+        })
+    }
+
+    fn page(&self, target: &Target) -> Result<Answer, Problem> {
+        let (current, storage) = (self.context.published.current(), (self.context.storage)());
+        let now = self.context.clock.now();
+        let view = View {
+            state: &self.state(&current, &storage, now),
+            snapshot: &current.snapshot,
+            storage: &storage,
+            displays: &self.displays.list(),
+            plan: &self.context.plan,
+            history: &*self.context.history,
+            sparklines: &self.sparklines,
+            settings: &self.context.settings,
+            now,
+        };
+        let page = match target.route {
+            Route::Key => web::key::page(&view, &target.subject, target.parameter("span"))?,
+            Route::Source => web::source::page(&view, &target.subject)?,
+            Route::About => web::about::page(&view),
+            _ => web::overview::page(&view),
+        };
+        Ok(html(
+            200,
+            match target.parameter("fragment") {
+                None => web::layout::whole(&view, &page),
+                Some(name) => page.fragment(name)?,
+            },
+        ))
+    }
+
+    fn favicon(&self, target: &Target) -> Result<Answer, Problem> {
+        let verdict = match target.parameter("state") {
+            None => self.context.published.current().snapshot.verdict().name(),
+            Some(named @ ("pass" | "warn" | "fail")) => named,
+            Some(other) => {
+                let detail = format!("`state` is {other:?}; expected pass, warn or fail.");
+                return Err(Problem::new(400, detail));
+            }
+        };
+        let picture = web::favicon(verdict).into_bytes();
+        Ok(plain("image/svg+xml", NO_CACHE, picture))
+    }
+}
+
+fn asset(
+    entity: &Entity,
+    request: &Request,
+    target: &Target,
+    name: &str,
+) -> Result<Answer, Problem> {
+    match target.subject == name {
+        true => Ok(entity.answer(request, IMMUTABLE)),
+        false => Err(Problem::new(
+            404,
+            "That file belongs to another version of this program; reload the page.",
+        )),
+    }
+}
+
+pub(super) fn html(status: u16, markup: maud::Markup) -> Answer {
+    let mut answer = plain(
+        "text/html; charset=utf-8",
+        NO_CACHE,
+        markup.into_string().into_bytes(),
+    );
+    answer.status = status;
+    answer
+        .headers
+        .push(("Content-Security-Policy", web::POLICY.to_owned()));
+    answer
+        .headers
+        .push(("Referrer-Policy", "no-referrer".to_owned()));
+    answer
+}
+
+/// Compresses what was rendered for this request and is not coded yet.
+pub(super) fn coded(request: &Request, mut answer: Answer) -> Answer {
+    let has = |name: &str| answer.headers.iter().any(|(given, _)| *given == name);
+    // A tag is a hash of the bytes as they are, and whoever made it chose the coding.
+    if has("ETag") || has("Content-Encoding") || answer.body.len() < 2 * limits::GZIP_SAVING {
+        return answer;
+    }
+    match answer.headers.iter_mut().find(|(name, _)| *name == "Vary") {
+        Some((_, fields)) => fields.push_str(", Accept-Encoding"),
+        None => answer.headers.push(("Vary", "Accept-Encoding".to_owned())),
+    }
+    if let Some(body) = takes_gzip(request).then(|| gzip(&answer.body)).flatten() {
+        answer.headers.push(("Content-Encoding", "gzip".to_owned()));
+        answer.body = body.into();
+    }
+    answer
+}

@@ -1,0 +1,145 @@
+//! Answers from memory: `/snapshot` in all its variants, and `/healthz`.
+//!
+//! Runs on the gate's thread: the published bytes are found under a mutex that is only ever
+//! held to swap an `Arc`. No database, no disk, no log line.
+
+use std::sync::Arc;
+
+use super::answer::{Answer, Request};
+use super::answers::{Monitor, NO_CACHE};
+use super::entity::Entity;
+use super::problem::Problem;
+use super::published::{self, JSON, Rendered, TEXT};
+use super::route::{Route, Target};
+use crate::domain::snapshot::Record;
+use crate::limits;
+
+impl Monitor {
+    pub(super) fn snapshot(&self, request: &Request, target: &Target) -> Result<Answer, Problem> {
+        let is_full = flag(target, "full")?;
+        let is_text = match target.parameter("format") {
+            None | Some("json") => false,
+            Some("text") => true,
+            Some(other) => {
+                let detail = format!("`format` is {other:?}; expected json or text.");
+                return Err(Problem::new(400, detail));
+            }
+        };
+        let current = self.context.published.current();
+        if current.json().is_none() {
+            return Ok(without_data());
+        }
+        let node = &self.context.settings.node_name;
+        if target.route == Route::SnapshotKey {
+            let record = self
+                .known(&current, &target.subject)?
+                .ok_or_else(no_reading_yet)?;
+            let body = match (is_text, is_full) {
+                (true, _) => published::text(&[record]),
+                (_, true) => published::full_json_record(record),
+                _ => published::json_record(record),
+            };
+            return Ok(of_one_request(request, is_text, body));
+        }
+        let is_key = |key: &str| current.snapshot.record(key).is_some();
+        if let Some(keys) = target.list("keys", is_key) {
+            let wanted = self.selected(&current, &keys)?;
+            let body = match (is_text, is_full) {
+                (true, _) => published::text(&wanted),
+                (_, true) => published::full(&current.snapshot, &wanted, node),
+                _ => published::json(&current.snapshot, &wanted),
+            };
+            return Ok(of_one_request(request, is_text, body));
+        }
+        let entity = match (is_text, is_full) {
+            (true, _) => current.text().map(|entity| &**entity),
+            (_, true) => current.full(node),
+            _ => current.json().map(|entity| &**entity),
+        };
+        Ok(entity.map_or_else(without_data, |entity| entity.answer(request, NO_CACHE)))
+    }
+
+    /// The records of these keys, in the configuration's order. What is configured but gave
+    /// nothing yet is left out while there are others.
+    fn selected<'a>(
+        &self,
+        current: &'a Rendered,
+        keys: &[String],
+    ) -> Result<Vec<&'a Record>, Problem> {
+        let mut wanted = Vec::new();
+        for key in keys {
+            wanted.extend(self.known(current, key)?.map(|record| &record.key));
+        }
+        if wanted.is_empty() {
+            return Err(no_reading_yet());
+        }
+        let records = current.snapshot.records.iter();
+        Ok(records
+            .filter(|record| wanted.contains(&&record.key))
+            .collect())
+    }
+
+    /// The record of a key; `None` for one that is configured and gave nothing yet.
+    fn known<'a>(&self, current: &'a Rendered, key: &str) -> Result<Option<&'a Record>, Problem> {
+        match current.snapshot.record(key) {
+            Some(record) => Ok(Some(record)),
+            None if self.is_configured(key) => Ok(None),
+            None => Err(self.unknown_key(current, key)),
+        }
+    }
+
+    pub(super) fn healthz(&self) -> Answer {
+        match (self.context.stuck)() {
+            None => Answer {
+                status: 200,
+                headers: vec![
+                    ("Content-Type", JSON.to_owned()),
+                    ("Cache-Control", "no-store".to_owned()),
+                    ("X-Content-Type-Options", "nosniff".to_owned()),
+                ],
+                body: Arc::from(&br#"{"status":"pass"}"#[..]),
+            },
+            Some(stuck) => {
+                let detail = format!("The node is stuck: {stuck} has made no progress.");
+                Problem::new(503, detail).answer()
+            }
+        }
+    }
+}
+
+/// 503 that a display can parse like any other body.
+fn without_data() -> Answer {
+    let body = concat!(
+        r#"{"type":"about:blank","title":"Service Unavailable","status":503,"#,
+        r#""detail":"No source has answered yet, and nothing is stored.","#,
+        r#""timestamp":null,"records":[],"summary":{"count":0,"avg":null}}"#
+    );
+    let mut answer = no_reading_yet().answer();
+    answer.body = Arc::from(body.as_bytes());
+    answer
+}
+
+fn no_reading_yet() -> Problem {
+    let seconds = limits::RETRY_WITHOUT_DATA.as_secs().to_string();
+    Problem::new(
+        503,
+        "No reading of this has come yet; it is configured, and its source will be asked again.",
+    )
+    .with("Retry-After", seconds)
+}
+
+fn flag(target: &Target, name: &str) -> Result<bool, Problem> {
+    match target.parameter(name) {
+        None | Some("0") => Ok(false),
+        Some("1") => Ok(true),
+        Some(other) => Err(Problem::new(
+            400,
+            format!("`{name}` is {other:?}; expected 0 or 1."),
+        )),
+    }
+}
+
+fn of_one_request(request: &Request, is_text: bool, body: String) -> Answer {
+    let content_type = if is_text { TEXT } else { JSON };
+    Entity::uncompressed(content_type, body.into_bytes()).answer(request, NO_CACHE)
+}
