@@ -76,7 +76,8 @@ impl Ingest {
             .into_iter()
             .chain(judged.changes_at)
             .min();
-        snapshot.alert = alert::for_displays(&judged.open);
+        // An alert of a followed node shows while there is none of our own.
+        snapshot.alert = alert::for_displays(&judged.open).or(snapshot.alert);
         snapshot.alerts = judged.open;
         snapshot
     }
@@ -140,6 +141,7 @@ mod tests {
                 bytes: 10,
                 outcome,
                 next_in: Duration::from_secs(60),
+                followed: None,
             });
             self.ingest.turn(arrived.collect(), Mono(1_000))
         }

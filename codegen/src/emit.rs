@@ -39,7 +39,7 @@ fn header(out: &mut String, apis: &[Api], command: &str) {
          // Generated names and numbers are as the file has them.\n\
          #![allow(clippy::all, clippy::pedantic)]\n\
          \n\
-         use crate::api::request::Call;\n\
+         use crate::api::request::{{Call, prepare}};\n\
          use crate::domain::operation::Api;\n",
         files.join(", ")
     );
@@ -202,8 +202,8 @@ fn table(out: &mut String, apis: &[Api]) {
         for operation in &api.operations {
             let _ = writeln!(
                 out,
-                "    Call {{ operation: &{module}::data::{}, prepare: |it| Ok(Box::new({module}::{}::from_arguments(it)?)) }},",
-                operation.static_name, operation.type_name
+                "    Call {{ operation: &{module}::data::{}, prepare: |it| prepare(&{module}::data::{}, it) }},",
+                operation.static_name, operation.static_name
             );
         }
     }

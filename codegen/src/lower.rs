@@ -331,7 +331,7 @@ fn operation<'a>(
         type_name: String::new(),
         static_name: String::new(),
         summary: sentence(summary, 100),
-        description: one_line(text("description"), 300),
+        description: one_line(text("description"), 160),
         path: get.path.clone(),
         servers: own,
         parameters,

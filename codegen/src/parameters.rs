@@ -267,7 +267,7 @@ fn parameter<'a>(
         explode,
         reserved: node.is_true("allowReserved"),
         schema,
-        description: one_line(description, 160),
+        description: one_line(description, 100),
     })
 }
 

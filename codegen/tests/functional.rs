@@ -248,6 +248,25 @@ fn defaults_and_tokens_fill_what_params_leaves_out() {
 }
 
 #[test]
+fn the_typed_struct_asks_for_the_same_as_the_table() {
+    let given = [
+        ("by".to_owned(), text("x")),
+        (
+            "joined".to_owned(),
+            Argument::List(vec![Argument::Number(1.5), Argument::Integer(2)]),
+        ),
+        ("type".to_owned(), text("no")),
+    ];
+    let typed = everything::QueryStyles::from_arguments(&given).unwrap();
+    assert_eq!(typed.joined, Some(vec![1.5, 2.0]));
+    let table = (call("query-styles").prepare)(&given).unwrap();
+    assert_eq!(
+        sent(&typed, |_| {}).lines().next(),
+        sent(&*table, |_| {}).lines().next()
+    );
+}
+
+#[test]
 fn a_header_cannot_smuggle_another() {
     let problem = (call("String").prepare)(&[("token".to_owned(), text("a\r\nEvil: 1"))]);
     assert!(problem.is_err_and(|it| it.message.contains("line break")));

@@ -10,7 +10,7 @@
 // Generated names and numbers are as the file has them.
 #![allow(clippy::all, clippy::pedantic)]
 
-use crate::api::request::Call;
+use crate::api::request::{Call, prepare};
 use crate::domain::operation::Api;
 
 /// Open-Meteo
@@ -392,5 +392,5 @@ pub static APIS: &[&Api] = &[
 /// Every operation, and what makes a call of it.
 #[rustfmt::skip]
 pub static CALLS: &[Call] = &[
-    Call { operation: &open_meteo::data::GET_FORECAST, prepare: |it| Ok(Box::new(open_meteo::GetForecast::from_arguments(it)?)) },
+    Call { operation: &open_meteo::data::GET_FORECAST, prepare: |it| prepare(&open_meteo::data::GET_FORECAST, it) },
 ];

@@ -181,9 +181,13 @@ impl Fetcher {
     /// Keeps what makes the next request better.
     fn learn(&mut self, turn: &Turn, begun: Moment) {
         match &turn.outcome {
-            Outcome::Failed { .. } => {
+            Outcome::Failed { failure, .. } => {
                 self.failures_in_a_row += 1;
-                self.validators = Validators::default();
+                // An answer that could not be read may carry the name of a good one; no
+                // answer at all changes nothing of what the last one was called.
+                if failure.cause.is_about_the_answer() {
+                    self.validators = Validators::default();
+                }
                 if self
                     .failures_in_a_row
                     .is_multiple_of(limits::FRESH_POOL_AFTER)

@@ -12,7 +12,7 @@ use crate::domain::operation::{
     Argument, ArgumentProblem, Location, Operation, SecurityKind, SecurityScheme,
 };
 
-pub use given::{Given, given, maybe};
+pub use given::{Given, given, maybe, prepare};
 pub use write::base64;
 use write::{encode, expand, join, pairs};
 

@@ -131,23 +131,29 @@ fn an_unchanged_answer_is_asked_for_and_a_bad_one_is_never_confirmed() {
     let server = FaultServer::start(script(vec![
         sends(named("{\"t\": 1}")),
         sends(answer("304 Not Modified", "", "")),
+        sends(answer("503 Busy", "", "")),
         sends(named("{\"t\": null}")),
         sends(answer("304 Not Modified", "", "")),
         sends(good()),
     ]));
     let mut fetcher = fetcher(to(&server.url()), patient(), noon());
-    let outcomes: Vec<Option<Cause>> = (0..5).map(|_| cause(fetcher.fetch_once())).collect();
-    let expected = [None, None, Some(Cause::Empty), Some(Cause::Protocol), None];
+    let outcomes: Vec<Option<Cause>> = (0..6).map(|_| cause(fetcher.fetch_once())).collect();
+    let expected = [
+        None,
+        None,
+        Some(Cause::HttpStatus),
+        Some(Cause::Empty),
+        Some(Cause::Protocol),
+        None,
+    ];
     assert_eq!(outcomes, expected);
     let heads = server.server.heads.lock().expect("no act panics");
+    let v1 = Some("\"v1\"");
     let conditions: Vec<Option<&str>> = heads
         .iter()
         .map(|head| header(head, "If-None-Match"))
         .collect();
-    assert_eq!(
-        conditions,
-        [None, Some("\"v1\""), Some("\"v1\""), None, None]
-    );
+    assert_eq!(conditions, [None, v1, v1, v1, None, None]);
     assert_eq!(header(&heads[1], "If-Modified-Since"), Some("then"));
 }
 

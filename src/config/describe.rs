@@ -117,6 +117,9 @@ fn write_source(out: &mut String, source: &SourceConfig) -> std::fmt::Result {
                 writeln!(out, "params = {{ {} }}", arguments.join(", "))?;
             }
         }
+        Target::Follow { node } => {
+            writeln!(out, "follow = {}", quoted(&without_secrets(node)))?;
+        }
         Target::Url { url, params } => {
             writeln!(out, "url = {}", quoted(&without_secrets(url)))?;
             if !params.is_empty() {

@@ -44,6 +44,8 @@ pub enum Target {
         url: String,
         params: Vec<(String, String)>,
     },
+    /// Another main-node, by its address.
+    Follow { node: String },
 }
 
 /// A request header of the owner's.
@@ -65,6 +67,8 @@ pub enum Auth {
 }
 
 const DEFAULT_INTERVAL: Duration = Duration::from_secs(300);
+/// Another main-node answers from memory, and mostly with a 304.
+const FOLLOW_INTERVAL: Duration = Duration::from_secs(10);
 
 /// Keys that the file names, each with its place.
 type Keys = Vec<(Arc<str>, Range<usize>)>;
@@ -118,7 +122,10 @@ fn read_one(mut table: Table<'_>, directory: &Path, apis: &[&'static Api]) -> Op
     {
         item.expected("at least \"1s\"");
     }
-    let every = every.unwrap_or(DEFAULT_INTERVAL);
+    let every = every.unwrap_or(match target {
+        Some(Target::Follow { .. }) => FOLLOW_INTERVAL,
+        _ => DEFAULT_INTERVAL,
+    });
     let duration = |item: Option<Item>| item.and_then(|item| item.duration());
     let stale_after = duration(table.get("stale_after")).unwrap_or(every * 3);
     let timeout = duration(table.get("timeout")).unwrap_or(limits::FETCH_TIMEOUT);
@@ -146,6 +153,7 @@ fn read_one(mut table: Table<'_>, directory: &Path, apis: &[&'static Api]) -> Op
     let (calls, summary) = match &target {
         Target::Operation { operation, .. } => (operation.id, operation.summary),
         Target::Url { .. } => ("a JSON address", ""),
+        Target::Follow { .. } => ("another main-node", ""),
     };
     let plan = SourcePlan {
         name: name.into(),
@@ -189,54 +197,64 @@ fn read_name(table: &mut Table<'_>) -> Option<String> {
 }
 
 fn read_target(table: &mut Table<'_>, apis: &[&'static Api]) -> Option<Target> {
-    let operation = table.get("operation");
+    let kinds = [
+        table.get("operation"),
+        table.get("url"),
+        table.get("follow"),
+    ];
     let api = table.get("api");
     let base_url = table.get("base_url");
-    let url = table.get("url");
     let params = table.get("params");
-    match (operation, url) {
-        (Some(operation), None) => {
-            let found = find_operation(&operation, api.as_ref(), apis)?;
-            let base = base_url.and_then(|item| {
-                let url = read_url(&item)?;
-                Some(url.trim_end_matches('/').to_owned())
-            });
-            let arguments = read_arguments(table, &operation, params.as_ref(), found);
-            if base.is_none()
-                && let Err(message) = found.base_url(None)
-            {
-                operation.problem(message);
-            }
-            Some(Target::Operation {
-                operation: found,
-                base,
-                arguments,
-            })
-        }
-        (None, Some(url)) => {
-            for item in [api, base_url].into_iter().flatten() {
-                let key = item.key();
-                item.problem(format!("`{key}` belongs to an `operation`, not to a `url`"));
-            }
-            let params = params.as_ref().map(read_query).unwrap_or_default();
-            Some(Target::Url {
-                url: read_url(&url)?,
-                params,
-            })
-        }
-        (Some(_), Some(url)) => {
-            url.problem("a source has an `operation` or a `url`, not both: remove one");
-            None
-        }
-        (None, None) => {
-            table.problem(format!(
-                "{} says nothing to fetch: add operation = \"…\" (`main-node operations` lists \
-                 them) or url = \"http://…\"",
-                table.name()
-            ));
-            None
-        }
+    let mut named = kinds.iter().flatten();
+    let Some(first) = named.next() else {
+        table.problem(format!(
+            "{} says nothing to fetch: add operation = \"…\" (`main-node operations` lists them), \
+             url = \"http://…\" or follow = \"http://another-main-node:8000\"",
+            table.name()
+        ));
+        return None;
+    };
+    if let Some(second) = named.next() {
+        let (first, second_key) = (first.key(), second.key());
+        second.problem(format!(
+            "a source has one of `operation`, `url` and `follow`: remove `{first}` or `{second_key}`"
+        ));
+        return None;
     }
+    if first.key() == "operation" {
+        let found = find_operation(first, api.as_ref(), apis)?;
+        let base = base_url.and_then(|item| {
+            let url = read_url(&item)?;
+            Some(url.trim_end_matches('/').to_owned())
+        });
+        let arguments = read_arguments(table, first, params.as_ref(), found);
+        if base.is_none()
+            && let Err(message) = found.base_url(None)
+        {
+            first.problem(message);
+        }
+        return Some(Target::Operation {
+            operation: found,
+            base,
+            arguments,
+        });
+    }
+    for item in [api, base_url].into_iter().flatten() {
+        let (key, kind) = (item.key(), first.key());
+        item.problem(format!(
+            "`{key}` belongs to an `operation`, not to a `{kind}`"
+        ));
+    }
+    let url = read_url(first)?;
+    if first.key() == "follow" {
+        if let Some(params) = params {
+            params.problem("`params` means nothing to another main-node: remove it");
+        }
+        let node = url.trim_end_matches('/').to_owned();
+        return Some(Target::Follow { node });
+    }
+    let params = params.as_ref().map(read_query).unwrap_or_default();
+    Some(Target::Url { url, params })
 }
 
 fn find_operation(

@@ -5,12 +5,16 @@
 
 use std::fmt;
 use std::fs::File;
+use std::panic::catch_unwind;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
-use rusqlite::Connection;
+use rusqlite::{Connection, ErrorCode};
 
 use super::{schema, session};
 use crate::domain::time::Wall;
+use crate::sys::clock::Clock;
+use crate::sys::shutdown::Stopping;
 
 /// Why there is no backup.
 #[derive(Debug)]
@@ -104,7 +108,13 @@ pub fn copy(connection: &Connection, target: &Path) -> Result<Backup, BackupErro
     File::create(&unfinished).map_err(|error| written(error.to_string()))?;
     let copied = connection
         .execute("VACUUM INTO ?1", [name])
-        .map_err(|error| written(session::words(&error)))
+        .map_err(|error| match error.sqlite_error_code() {
+            Some(ErrorCode::DatabaseCorrupt) => BackupError::Damaged {
+                path: target.to_owned(),
+                detail: error.to_string(),
+            },
+            _ => written(session::words(&error)),
+        })
         .and_then(|_| {
             let synced = File::open(&unfinished).and_then(|file| file.sync_all());
             synced.map_err(|error| written(error.to_string()))
@@ -203,6 +213,49 @@ pub fn rotate(database: &Path, keep: usize, now: Wall) -> Result<Backup, BackupE
         }
     }
     Ok(made)
+}
+
+/// Makes a backup `every` so often and keeps the newest, until told to stop: the loop of a
+/// thread of its own, since a copy may take minutes that no commit should wait.
+pub fn keep_making(
+    database: &Path,
+    every: Duration,
+    keep: usize,
+    clock: &dyn Clock,
+    stopping: &Stopping,
+) {
+    let mut tried_at: Option<Wall> = None;
+    while !stopping.wait(every.min(LOOK_EVERY)) {
+        let now = clock.now();
+        let newest = beside(database).last().and_then(|path| date_of(path));
+        // Names are dates, so they wait for a clock that can be believed.
+        if !now.trust.is_trusted() || !is_due(newest.max(tried_at), every, now.wall) {
+            continue;
+        }
+        let made = catch_unwind(|| rotate(database, keep, now.wall));
+        match made {
+            Ok(Ok(backup)) => log::info!("backup of {} records made", backup.records),
+            Ok(Err(error)) => log::error!("{error}"),
+            Err(_) => log::error!("the backup met a defect; it is tried again later"),
+        }
+        // One that failed is tried again when the next would be due.
+        tried_at = Some(now.wall);
+    }
+}
+
+const LOOK_EVERY: Duration = Duration::from_secs(60);
+
+fn is_due(newest: Option<Wall>, every: Duration, now: Wall) -> bool {
+    // A date ahead of us was written by a clock that was wrong.
+    newest.is_none_or(|newest| newest > now || now.since(newest) >= every)
+}
+
+/// The date in an automatic backup's name.
+fn date_of(path: &Path) -> Option<Wall> {
+    let name = path.file_name()?.to_str()?;
+    let date = &name[name.rfind(SUFFIX)? + SUFFIX.len()..];
+    let instant: jiff::Timestamp = date.parse().ok()?;
+    Some(Wall::from_second(instant.as_second()))
 }
 
 #[cfg(test)]

@@ -322,8 +322,8 @@ fn asking_a_large_database() {
             .execute_batch("CREATE INDEX by_key ON records (key, timestamp)")
             .expect("an index can be made");
         drop(writer);
-        let ms = median(|| found = count(latest));
-        say("naive, (key, timestamp): latest", ms, found);
+        let ms = once(|| found = count(latest));
+        say("naive, (key, timestamp): latest (once)", ms, found);
         let ms = median(|| found = count(month));
         say("naive, (key, timestamp): 30 days", ms, found);
     }

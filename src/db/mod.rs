@@ -5,7 +5,7 @@
 //!
 //! In reading order: `schema.sql` (what is kept, column by column) and [`schema`] (its
 //! versions); [`session`] opens the file, or says why not; [`repository`] appends and
-//! restores; [`rollup`] sums up hours and days, [`retention`] lets go of the oldest;
+//! [`restore`] reads back; [`rollup`] sums up hours and days, [`retention`] lets go of the oldest;
 //! [`store`] is the thread that drives them; [`history`] and [`export`] read the past;
 //! [`backup`] and [`salvage`] are for bad days.
 
@@ -19,6 +19,7 @@ mod kill;
 #[cfg(test)]
 mod powercut;
 pub mod repository;
+pub mod restore;
 pub mod retention;
 pub mod rollup;
 pub mod salvage;

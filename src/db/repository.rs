@@ -1,4 +1,4 @@
-//! The writer's view of the database: appending readings and reading back what they were.
+//! The writer's view of the database: appending readings.
 //!
 //! Owned by the store thread. Decides nothing about when: one call is one transaction, and
 //! after an error the [`Database`] must be dropped and opened anew, because what it keeps
@@ -7,16 +7,15 @@
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
 
 use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, params};
 
+use super::restore;
 use super::rollup::{Changes, DAY, HOUR, read_hour};
-use super::session::{self, FileId, OpenError, Place};
-use crate::domain::freshness::Stamp;
+use super::session::{self, FileId};
 use crate::domain::ledger::{Restored, Row};
 use crate::domain::reading::Value;
-use crate::domain::time::{Mono, Wall, millis};
+use crate::domain::time::{Wall, millis};
 
 /// An open database of ours.
 #[derive(Debug)]
@@ -116,7 +115,7 @@ impl Database {
 
     /// The newest row of every key.
     pub fn restore(&self) -> rusqlite::Result<Vec<Restored>> {
-        restore(&self.connection, &self.boot)
+        restore::newest(&self.connection, &self.boot)
     }
 
     /// Stores a batch, its latest values and its hours in one transaction. Rows of hours
@@ -381,64 +380,6 @@ fn write_latest(
     Ok(())
 }
 
-/// The newest row of every key, as far as `connection` shows.
-fn restore(connection: &Connection, boot: &str) -> rusqlite::Result<Vec<Restored>> {
-    let last_boot: Option<String> = node(connection, "boot")?;
-    let is_same_boot = !boot.is_empty() && last_boot.as_deref() == Some(boot);
-    let mut statement = connection.prepare(
-        "SELECT key, unit, source, value, text, second, own_time, untrusted, receipt_ms, lag_ms \
-         FROM latest JOIN keys ON keys.k = latest.k ORDER BY keys.k",
-    )?;
-    let rows = statement.query_map([], |row| {
-        let observed = Wall::from_second(row.get(5)?);
-        let own_time: bool = row.get(6)?;
-        let untrusted: bool = row.get(7)?;
-        let receipt: Option<i64> = row.get(8)?;
-        let lag: Option<i64> = row.get(9)?;
-        let stamp = match (receipt, lag) {
-            (Some(receipt), Some(lag)) if is_same_boot => Stamp::carried_over(
-                observed,
-                own_time,
-                Mono(receipt.unsigned_abs()),
-                Duration::from_millis(lag.unsigned_abs()),
-            ),
-            _ if untrusted => Stamp::undatable(observed, own_time),
-            _ => Stamp::restored(observed, own_time),
-        };
-        Ok(read_value(row, 3)?.map(|value| Restored {
-            key: row.get(0).unwrap_or_else(|_| Arc::from("")),
-            unit: row.get(1).unwrap_or(None),
-            source: row.get(2).unwrap_or_else(|_| Arc::from("")),
-            value,
-            stamp,
-        }))
-    })?;
-    rows.filter_map(Result::transpose).collect()
-}
-
-/// What is known at start: from the database that was opened, or, where it cannot be (a
-/// read-only card), from the file as far as it can be read.
-pub fn last_good(opened: &Result<Database, OpenError>, place: &Place, boot: &str) -> Vec<Restored> {
-    let restored = match opened {
-        Ok(database) => database.restore(),
-        Err(error) if error.is_fatal() => return Vec::new(),
-        Err(_) => session::open_read_only(&place.path)
-            .and_then(|connection| restore(&connection, boot))
-            .or_else(|_| {
-                let connection = session::open_immutable(&place.path)?;
-                restore(&connection, boot)
-            }),
-    };
-    restored.unwrap_or_else(|error| {
-        log::warn!(
-            "{}: nothing of the last run can be shown: {}",
-            place.path.display(),
-            session::words(&error)
-        );
-        Vec::new()
-    })
-}
-
 pub fn read_tiers(connection: &Connection) -> rusqlite::Result<Tiers> {
     Ok(Tiers {
         raw_from: node(connection, "raw_from")?.unwrap_or(i64::MIN / DAY),
@@ -447,7 +388,7 @@ pub fn read_tiers(connection: &Connection) -> rusqlite::Result<Tiers> {
     })
 }
 
-fn node<T: rusqlite::types::FromSql>(
+pub(super) fn node<T: rusqlite::types::FromSql>(
     connection: &Connection,
     name: &str,
 ) -> rusqlite::Result<Option<T>> {
@@ -492,7 +433,7 @@ fn meta(value: &Value, untrusted: bool) -> Option<String> {
 }
 
 /// A value from two columns: number and text.
-fn read_value(row: &rusqlite::Row, number: usize) -> rusqlite::Result<Option<Value>> {
+pub(super) fn read_value(row: &rusqlite::Row, number: usize) -> rusqlite::Result<Option<Value>> {
     if let Some(text) = row.get::<_, Option<Arc<str>>>(number + 1)? {
         return Ok(Some(Value::Text(text)));
     }

@@ -186,7 +186,7 @@ mod tests {
             stamp.renew(receipt);
             stamp
         };
-        let rows: [(&str, Stamp, Moment, Option<u64>); 17] = [
+        let rows: [(&str, Stamp, Moment, Option<u64>); 18] = [
             (
                 "without a time of its own, age starts at the receipt",
                 Stamp::received(trusted(1_000), None),
@@ -288,6 +288,12 @@ mod tests {
                 settled(Stamp::restored(Wall(T0), false), trusted(HOUR)),
                 at(HOUR + 1, 0, Trusted),
                 Some(HOUR + 1),
+            ),
+            (
+                "restored from a boot whose clock was wrong: nobody will ever know",
+                settled(Stamp::undatable(Wall(T0), false), trusted(HOUR)),
+                trusted(HOUR),
+                None,
             ),
             (
                 "restored within the same boot, age goes on whatever the clock says",

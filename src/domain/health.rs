@@ -76,6 +76,14 @@ impl Cause {
         }
     }
 
+    /// Whether an answer came and was no good, rather than none.
+    pub fn is_about_the_answer(self) -> bool {
+        matches!(
+            self,
+            Cause::TooLarge | Cause::Protocol | Cause::NotJson | Cause::Schema | Cause::Empty
+        )
+    }
+
     /// Whether the failure lies below HTTP: no answer came back at all. When every source
     /// fails so, it is the node's own network.
     pub fn is_below_http(self) -> bool {
@@ -342,6 +350,7 @@ mod tests {
                 bytes: 0,
                 outcome: Outcome::Unchanged,
                 next_in: Duration::ZERO,
+                followed: None,
             });
         }
         assert_eq!(health.recent.len(), limits::RECENT_FETCHES);

@@ -12,7 +12,7 @@ use super::freshness::Stamp;
 use super::health::SourceHealth;
 use super::merge::{Contribution, Merged, merge};
 use super::plan::{Merge, Plan, Selection};
-use super::reading::{Issue, Observation, Outcome, Reading, Reason, Value};
+use super::reading::{Followed, Issue, Observation, Outcome, Reading, Reason, Value};
 use super::snapshot::{Record, Snapshot, Source};
 use super::time::Moment;
 use crate::limits;
@@ -34,6 +34,8 @@ struct SourceLedger {
     answers: u64,
     /// Records of this source that the bound on all records leaves out.
     left_out: usize,
+    /// What the newest answer said of itself, where the source is another main-node.
+    followed: Option<Arc<Followed>>,
 }
 
 struct Held {
@@ -41,7 +43,15 @@ struct Held {
     value: Value,
     unit: Option<Arc<str>>,
     stamp: Stamp,
+    /// A followed node calls the value stale; its word stands, for it knows its source.
+    stale_there: bool,
     answer: u64,
+}
+
+impl Held {
+    fn is_stale(&self, stale_after: Duration, now: Moment) -> bool {
+        self.stale_there || self.stamp.is_stale(stale_after, now)
+    }
 }
 
 /// A merged value to be stored: one row of `records`.
@@ -53,6 +63,15 @@ pub struct Row {
     /// The source whose observation this is.
     pub source: Arc<str>,
     pub stamp: Stamp,
+}
+
+/// The value that stands for a key.
+struct Standing {
+    merged: Merged,
+    stamp: Stamp,
+    unit: Option<Arc<str>>,
+    stale: bool,
+    stale_after: Duration,
 }
 
 /// A key's newest row, read back from the database at start.
@@ -91,6 +110,7 @@ impl Ledger {
                 value: row.value,
                 unit: row.unit,
                 stamp: row.stamp,
+                stale_there: false,
                 answer: 0,
             };
             self.place(source, held);
@@ -132,8 +152,9 @@ impl Ledger {
                 readings,
                 issues,
             } => {
-                let stamp = Stamp::received(observation.at, *observed);
+                let followed = observation.followed.clone();
                 let source = &mut self.sources[index];
+                source.followed = followed.clone();
                 source.answers += 1;
                 source.left_out = 0;
                 let answer = source.answers;
@@ -143,7 +164,17 @@ impl Ledger {
                         continue;
                     }
                     let key = reading.key.clone();
-                    if self.take(index, reading, stamp, answer) {
+                    let told = followed.as_ref().and_then(|it| it.told.get(&key)).copied();
+                    let own = told.map(|told| told.observed).or(*observed);
+                    let held = Held {
+                        key: reading.key,
+                        value: reading.value,
+                        unit: reading.unit,
+                        stamp: Stamp::received(observation.at, own),
+                        stale_there: told.is_some_and(|told| told.stale),
+                        answer,
+                    };
+                    if self.take(index, held) {
                         changed.push(key);
                     }
                 }
@@ -173,17 +204,16 @@ impl Ledger {
         self.plan.keys.get(key).and_then(|key| key.merge)
     }
 
-    /// Holds a reading; false if there was no room for it.
-    fn take(&mut self, index: usize, reading: Reading, stamp: Stamp, answer: u64) -> bool {
+    /// Holds what was read; false if there was no room for it.
+    fn take(&mut self, index: usize, mut new: Held) -> bool {
         let source = &mut self.sources[index];
-        if let Some(held) = source.held.iter_mut().find(|h| h.key == reading.key) {
+        if let Some(held) = source.held.iter_mut().find(|held| held.key == new.key) {
             // The same observation delivered again renews no age.
-            if !(stamp.own_time && held.stamp.own_time && stamp.observed == held.stamp.observed) {
-                held.stamp = stamp;
+            let (old, same) = (held.stamp, held.stamp.observed == new.stamp.observed);
+            if same && old.own_time && new.stamp.own_time {
+                new.stamp = old;
             }
-            held.value = reading.value;
-            held.unit = reading.unit;
-            held.answer = answer;
+            *held = new;
             return true;
         }
         let in_all: usize = self.sources.iter().map(|source| source.held.len()).sum();
@@ -192,14 +222,7 @@ impl Ledger {
             source.left_out += 1;
             return false;
         }
-        let held = Held {
-            key: reading.key,
-            value: reading.value,
-            unit: reading.unit,
-            stamp,
-            answer,
-        };
-        self.place(index, held);
+        self.place(index, new);
         true
     }
 
@@ -219,18 +242,19 @@ impl Ledger {
     /// The row that this change of `key` makes, unless it repeats what is stored.
     fn row_to_store(&mut self, key: Arc<str>, source: &Arc<str>, now: Moment) -> Option<Row> {
         let givers = self.givers(&key);
-        let (merged, stamp, unit) = self.standing(&key, &givers, now)?;
-        let identity = (stamp.observed.second(), merged.value.clone());
+        let standing = self.standing(&key, &givers, now)?;
+        let value = standing.merged.value;
+        let identity = (standing.stamp.observed.second(), value.clone());
         if self.stored.get(&key) == Some(&identity) {
             return None;
         }
         self.stored.insert(key.clone(), identity);
         Some(Row {
             key,
-            value: merged.value,
-            unit,
+            value,
+            unit: standing.unit,
             source: source.clone(),
-            stamp,
+            stamp: standing.stamp,
         })
     }
 
@@ -245,13 +269,7 @@ impl Ledger {
         givers
     }
 
-    /// The value that stands for a key, its stamp and unit.
-    fn standing(
-        &self,
-        key: &str,
-        givers: &[(usize, usize)],
-        now: Moment,
-    ) -> Option<(Merged, Stamp, Option<Arc<str>>)> {
+    fn standing(&self, key: &str, givers: &[(usize, usize)], now: Moment) -> Option<Standing> {
         let held = |giver: usize| {
             let (index, place) = givers[giver];
             &self.sources[index].held[place]
@@ -264,7 +282,7 @@ impl Ledger {
                 Contribution {
                     value: &held.value,
                     observed: held.stamp.observed,
-                    stale: held.stamp.is_stale(self.stale_after(key, *index), now),
+                    stale: held.is_stale(self.stale_after(key, *index), now),
                 }
             })
             .collect();
@@ -273,8 +291,31 @@ impl Ledger {
         let newest = held(merged.from[0]);
         let unit = self.plan.keys.get(key).and_then(|key| key.unit.clone());
         let unit = unit.or_else(|| newest.unit.clone());
-        let stamp = newest.stamp;
-        Some((merged, stamp, unit))
+        let stale_after = self.stale_after(key, givers[merged.from[0]].0);
+        Some(Standing {
+            unit,
+            stamp: newest.stamp,
+            stale: newest.is_stale(stale_after, now),
+            stale_after,
+            merged,
+        })
+    }
+
+    fn followed(&self) -> impl Iterator<Item = &Followed> {
+        self.sources
+            .iter()
+            .filter_map(|source| source.followed.as_deref())
+    }
+
+    /// The nodes that some of the data came through.
+    fn via(&self) -> Vec<Arc<str>> {
+        let mut via: Vec<Arc<str>> = Vec::new();
+        for node in self.followed().flat_map(|followed| &followed.via) {
+            if !via.contains(node) {
+                via.push(node.clone());
+            }
+        }
+        via
     }
 
     fn stale_after(&self, key: &str, source: usize) -> Duration {
@@ -330,19 +371,18 @@ impl Ledger {
                 let turns = stamp.turns_stale_at(self.stale_after(key, *index), now);
                 changes_at = changes_at.into_iter().chain(turns).min();
             }
-            let Some((merged, stamp, unit)) = self.standing(key, givers, now) else {
+            let Some(standing) = self.standing(key, givers, now) else {
                 continue;
             };
-            let stale_after = self.stale_after(key, givers[merged.from[0]].0);
             let name = |giver: &usize| self.plan.sources[givers[*giver].0].name.clone();
             records.push(Record {
                 key: key.clone(),
-                stale: stamp.is_stale(stale_after, now),
-                value: merged.value,
-                unit,
-                stamp,
-                stale_after,
-                sources: merged.from.iter().map(name).collect(),
+                stale: standing.stale,
+                stamp: standing.stamp,
+                stale_after: standing.stale_after,
+                unit: standing.unit,
+                sources: standing.merged.from.iter().map(name).collect(),
+                value: standing.merged.value,
             });
         }
         let sources = self.plan.sources.iter().zip(&self.sources);
@@ -361,7 +401,8 @@ impl Ledger {
                 })
                 .collect(),
             alerts: Vec::new(),
-            alert: None,
+            alert: self.followed().find_map(|it| it.alert.clone()),
+            via: self.via(),
             left_out: self.sources.iter().map(|source| source.left_out).sum(),
             changes_at,
         }
@@ -401,6 +442,7 @@ mod tests {
     use super::*;
     use crate::domain::health::{Cause, Failure};
     use crate::domain::plan::{KeyPlan, Pick, test_plan};
+    use crate::domain::reading::Told;
     use crate::domain::time::{Mono, Trust, Wall};
 
     const T0: i64 = 1_761_854_400;
@@ -421,6 +463,7 @@ mod tests {
             bytes: 1,
             outcome,
             next_in: Duration::from_secs(60),
+            followed: None,
         }
     }
 
@@ -588,6 +631,28 @@ mod tests {
             rows.is_empty(),
             "the observation that was stored before the restart"
         );
+    }
+
+    #[test]
+    fn a_followed_nodes_word_on_time_staleness_and_alerts_stands() {
+        let mut ledger = ledger(1);
+        let told = |second, stale| Told {
+            observed: Wall::from_second(T0 + second),
+            stale,
+        };
+        let mut followed = observation(0, 100, readings(None, &[("a", 1.0), ("b", 2.0)]));
+        followed.followed = Some(Arc::new(Followed {
+            node: "cellar".into(),
+            via: vec!["cellar".into()],
+            alert: Some("pump: no data".into()),
+            told: [("a".into(), told(90, false)), ("b".into(), told(95, true))].into(),
+        }));
+        let rows = ledger.apply(followed);
+        assert_eq!(rows[0].stamp.observed, Wall::from_second(T0 + 90));
+        let snapshot = ledger.snapshot(at(100));
+        assert_eq!(values(&snapshot), ["a 1", "b 2 stale"]);
+        assert_eq!(snapshot.alert.as_deref(), Some("pump: no data"));
+        assert_eq!(snapshot.via, ["cellar".into()]);
     }
 
     #[test]

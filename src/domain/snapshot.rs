@@ -21,6 +21,8 @@ pub struct Snapshot {
     pub alerts: Vec<Alert>,
     /// Short ASCII words for a display while an alert is open.
     pub alert: Option<Arc<str>>,
+    /// Other main-nodes that some of the data came through.
+    pub via: Vec<Arc<str>>,
     /// Records that were left out because there are too many.
     pub left_out: usize,
     /// When staleness changes this snapshot if no observation does before.
@@ -83,6 +85,7 @@ impl Snapshot {
             sources: Vec::new(),
             alerts: Vec::new(),
             alert: None,
+            via: Vec::new(),
             left_out: 0,
             changes_at: None,
         }

@@ -18,7 +18,8 @@ use std::time::Duration;
 use smol::Async;
 
 use super::gate::leash::{Cut, Leash, Phase};
-use super::gate::write::{self, Outstanding, Unsent};
+use super::gate::outstanding::Outstanding;
+use super::gate::write::{self, Unsent};
 use super::traffic::{Abuse, Traffic};
 use crate::limits;
 

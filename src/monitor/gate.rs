@@ -14,6 +14,7 @@ pub mod head;
 pub mod hop;
 pub mod leash;
 pub mod listen;
+pub mod outstanding;
 pub mod private_dir;
 pub mod write;
 
@@ -33,8 +34,9 @@ use smol::{Async, LocalExecutor, Timer};
 
 use self::backend::Backend;
 use self::leash::{Full, Register};
+use self::outstanding::Outstanding;
 use self::private_dir::PrivateDir;
-use self::write::{Framing, Outstanding, Reply};
+use self::write::{Framing, Reply};
 use super::answer::Answerer;
 use super::events::{Feed, Hub};
 use super::server::{Desk, Pool};
@@ -445,5 +447,4 @@ fn turn_away(stream: TcpStream, hall: &Hall) {
 }
 
 #[cfg(test)]
-#[path = "gate/gate_tests.rs"]
 mod tests;

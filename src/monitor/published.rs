@@ -126,7 +126,7 @@ pub fn full(snapshot: &Snapshot, records: &[&Record], node: &str) -> String {
         stale: is_all_stale(records),
         alert: alert(snapshot),
         node: node.to_owned(),
-        via: Vec::new(),
+        via: snapshot.via.iter().map(ToString::to_string).collect(),
     }
     .serialize_json()
 }

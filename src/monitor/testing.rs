@@ -130,6 +130,7 @@ impl Scene {
                     issues: Vec::new(),
                 },
                 next_in: Duration::from_secs(60),
+                followed: None,
             });
         }
         self
@@ -231,6 +232,7 @@ pub fn healthy() -> Scene {
                     issues: if is_meter { vec![issue] } else { Vec::new() },
                 },
                 next_in: source.every,
+                followed: None,
             });
         }
     }

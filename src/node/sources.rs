@@ -18,12 +18,18 @@ pub fn fetchers(config: &Config, clock: &Arc<dyn Clock>) -> Result<Vec<Fetcher>,
     let sources = config.sources.iter().enumerate();
     sources
         .map(|(index, source)| {
-            fetcher(index, source, clock).map_err(|problem| format!("{}: {problem}", source.place))
+            fetcher(config, index, source, clock)
+                .map_err(|problem| format!("{}: {problem}", source.place))
         })
         .collect()
 }
 
-fn fetcher(index: usize, source: &SourceConfig, clock: &Arc<dyn Clock>) -> Result<Fetcher, String> {
+fn fetcher(
+    config: &Config,
+    index: usize,
+    source: &SourceConfig,
+    clock: &Arc<dyn Clock>,
+) -> Result<Fetcher, String> {
     let (request, schema) = match &source.target {
         Target::Operation {
             operation,
@@ -37,12 +43,18 @@ fn fetcher(index: usize, source: &SourceConfig, clock: &Arc<dyn Clock>) -> Resul
             let request = plain::request(url, params, &url_headers(source))?;
             (request, None)
         }
+        Target::Follow { node } => {
+            let url = format!("{node}/snapshot?full=1");
+            (plain::request(&url, &[], &url_headers(source))?, None)
+        }
     };
+    let follows = matches!(source.target, Target::Follow { .. });
     let settings = SourceSettings {
         index,
         plan: source.plan.clone(),
         request,
         schema,
+        follow: follows.then(|| config.name.as_str().into()),
         transport: TransportSettings {
             timeout: source.timeout,
             body_limit: source.body_bytes,

@@ -1,5 +1,6 @@
 //! Checked arguments to the typed fields of generated structs, and back.
 
+use super::{Fetch, Prepared};
 use crate::domain::operation::{Argument, ArgumentProblem, Operation, Parameter, check_arguments};
 
 /// Arguments that fit their operation; the generated structs are read from it.
@@ -152,6 +153,37 @@ impl<T: Parametric> Parametric for Vec<T> {
     }
     fn give(&self) -> Argument {
         Argument::List(self.iter().map(T::give).collect())
+    }
+}
+
+/// What the table of calls makes of a source's `params`. It goes past the typed structs: they
+/// are for code that names an operation, and would cost the binary kilobytes for each.
+pub fn prepare(operation: &'static Operation, arguments: &[(String, Argument)]) -> Prepared {
+    let given = Given::check(operation, arguments)?;
+    let values = operation.parameters.iter().map(|parameter| {
+        let needed = parameter.required && !parameter.filled_by_security;
+        let default = || if needed { parameter.default() } else { None };
+        given.find(parameter).cloned().or_else(default)
+    });
+    Ok(Box::new(Checked {
+        operation,
+        values: values.collect(),
+    }))
+}
+
+/// An operation with arguments that were checked.
+struct Checked {
+    operation: &'static Operation,
+    values: Vec<Option<Argument>>,
+}
+
+impl Fetch for Checked {
+    fn operation(&self) -> &'static Operation {
+        self.operation
+    }
+
+    fn values(&self) -> Vec<Option<Argument>> {
+        self.values.clone()
     }
 }
 

@@ -97,3 +97,37 @@ fn a_damaged_backup_is_not_called_whole() {
     assert!(verify(&damaged).is_err());
     assert_eq!(newest_whole(&path), Some(whole));
 }
+
+#[test]
+fn a_backup_is_due_when_the_newest_is_old_or_dated_ahead() {
+    let every = Duration::from_secs(86_400);
+    let now = Wall::from_second(T0);
+    let dated = |name: &str| date_of(Path::new(name));
+    for (newest, expected) in [
+        (None, true),
+        (dated("/data/a.db.backup-20251030T195959Z"), false),
+        (dated("/data/a.db.backup-20251029T200001Z"), false),
+        (dated("/data/a.db.backup-20251029T200000Z"), true),
+        (dated("/data/a.db.backup-20351029T200000Z"), true),
+        (dated("/data/a.db.backup-mine"), true),
+    ] {
+        assert_eq!(is_due(newest, every, now), expected, "{newest:?}");
+    }
+}
+
+#[test]
+fn backups_are_made_until_the_stop() {
+    let directory = Directory::new();
+    let path = directory.path("a.db");
+    drop(database(&path));
+    let clock = crate::sys::clock::ManualClock::new(crate::db::testing::trusted(0));
+    let (shutdown, stopping) = crate::sys::shutdown::shutdown();
+    std::thread::scope(|scope| {
+        scope.spawn(|| keep_making(&path, Duration::from_millis(1), 2, &clock, &stopping));
+        while beside(&path).is_empty() {
+            std::thread::yield_now();
+        }
+        shutdown.begin();
+    });
+    assert_eq!(beside(&path).len(), 1, "the clock stood still");
+}

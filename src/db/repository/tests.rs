@@ -8,6 +8,7 @@ use super::*;
 use crate::db::rollup::Summary;
 use crate::db::session::open;
 use crate::db::testing::{Directory, T0, database, entries, place, row, row_of, trusted};
+use crate::domain::freshness::Stamp;
 use crate::domain::time::{Moment, Trust};
 
 type Stored = (i64, String, String, Option<f64>, Option<String>);

@@ -296,7 +296,7 @@ fn a_database_damaged_at_start_is_set_aside_and_the_node_goes_on() {
     let opened = session::open(place, "this-boot");
     let error = opened.as_ref().expect_err("it is damaged");
     assert!(!error.is_fatal(), "{error}");
-    assert!(crate::db::repository::last_good(&opened, place, "this-boot").is_empty());
+    assert!(crate::db::restore::last_good(&opened, place, "this-boot").is_empty());
     let shared = Arc::new(Shared::new(shared.settings.clone()));
     scene.writer = Writer::new(shared.clone(), opened);
     scene.shared = shared;
@@ -435,7 +435,7 @@ fn a_read_only_card_shows_what_was_last_known() {
     let error = opened.as_ref().expect_err("nothing can be written");
     assert!(!error.is_fatal(), "{error}");
     println!("{error}");
-    let restored = crate::db::repository::last_good(&opened, &place, "this-boot");
+    let restored = crate::db::restore::last_good(&opened, &place, "this-boot");
     assert!(!restored.is_empty());
     let settings = StoreSettings::new(place.clone(), "this-boot".to_owned());
     let shared = Arc::new(Shared::new(settings));

@@ -21,7 +21,8 @@ use smol::Async;
 use smol::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::hop;
-use super::write::{self, Body, Outstanding, Reply};
+use super::outstanding::Outstanding;
+use super::write::{self, Body, Reply};
 use crate::limits;
 use crate::monitor::answer::Request;
 use crate::monitor::server::Desk;
@@ -135,9 +136,15 @@ impl Backend {
     /// Waits for a slot, in the order of coming, except that one address never has them all.
     async fn place(self: &Rc<Self>, peer: IpAddr) -> Result<Place, Trouble> {
         self.look(Instant::now());
+        // Slots given up long ago have stuck workers: no use to wait. Those given up just now
+        // (a reader who clicked on) will be free soon.
         let (mut abandoned, mut by_peer) = (0, 0);
         for slot in self.slots.borrow().iter() {
-            if let Slot::Abandoned { peer: by, .. } = slot {
+            if let Slot::Abandoned {
+                peer: by, since, ..
+            } = slot
+                && since.elapsed() >= self.proof_time
+            {
                 abandoned += 1;
                 by_peer += usize::from(*by == peer);
             }

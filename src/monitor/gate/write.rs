@@ -1,15 +1,11 @@
-//! Answers onto the wire: the head's bytes, one write for head and body, and the count of
-//! what clients have not taken yet.
+//! Answers onto the wire: the head's bytes, and one write for head and body.
 //!
 //! Runs on the gate's thread. It decides framing (`Content-Length`, `Connection`, `Date`) and
 //! nothing of an answer's meaning.
 
-use std::cell::{Cell, RefCell};
-use std::collections::HashMap;
 use std::future::poll_fn;
 use std::io::{self, IoSlice, Write as _};
-use std::net::{IpAddr, TcpStream};
-use std::rc::Rc;
+use std::net::TcpStream;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,9 +13,8 @@ use smol::Async;
 
 use super::head::Version;
 use super::leash::{Cut, Leash, Phase};
-use crate::limits;
+use super::outstanding::Debt;
 use crate::monitor::answer::Answer;
-use crate::monitor::traffic::Traffic;
 
 /// An answer whose header fields are bytes already.
 pub struct Reply {
@@ -205,140 +200,6 @@ pub enum Unsent {
     Cut(Cut),
 }
 
-/// The bytes of large answers that clients have not taken. A shared body counts once, however
-/// many are being sent it; one of the pool counts for itself, from the moment its length is
-/// known. Small answers are not counted: the number of connections bounds them.
-pub struct Outstanding {
-    total: Cell<usize>,
-    in_all: usize,
-    of_one_address: usize,
-    /// By the address of the bytes, which stay where they are while anybody holds them.
-    shared: RefCell<HashMap<usize, usize>>,
-    of_address: RefCell<HashMap<IpAddr, usize>>,
-    traffic: Arc<Traffic>,
-}
-
-impl Outstanding {
-    pub fn new(in_all: usize, of_one_address: usize, traffic: Arc<Traffic>) -> Rc<Outstanding> {
-        Rc::new(Outstanding {
-            total: Cell::new(0),
-            in_all,
-            of_one_address,
-            shared: RefCell::default(),
-            of_address: RefCell::default(),
-            traffic,
-        })
-    }
-
-    /// Counts a shared body in; None if there is no room.
-    pub fn lend(self: &Rc<Self>, body: &Arc<[u8]>) -> Option<Debt> {
-        let bytes = body.len();
-        if bytes <= limits::SMALL_ANSWER_BYTES {
-            return Some(Debt::none(self));
-        }
-        let place = body.as_ptr() as usize;
-        let mut shared = self.shared.borrow_mut();
-        match shared.get_mut(&place) {
-            Some(count) => *count += 1,
-            None => {
-                if self.total.get() + bytes > self.in_all {
-                    return None;
-                }
-                shared.insert(place, 1);
-                self.change(|total| total + bytes);
-            }
-        }
-        Some(Debt {
-            outstanding: self.clone(),
-            kind: DebtKind::Shared {
-                place,
-                bytes,
-                _body: body.clone(),
-            },
-        })
-    }
-
-    /// Counts a body in that only `peer` gets; None if there is no room.
-    pub fn owe(self: &Rc<Self>, bytes: usize, peer: IpAddr) -> Option<Debt> {
-        if bytes <= limits::SMALL_ANSWER_BYTES {
-            return Some(Debt::none(self));
-        }
-        let mut of_address = self.of_address.borrow_mut();
-        let of_one = of_address.get(&peer).copied().unwrap_or(0);
-        if self.total.get() + bytes > self.in_all || of_one + bytes > self.of_one_address {
-            return None;
-        }
-        of_address.insert(peer, of_one + bytes);
-        self.change(|total| total + bytes);
-        Some(Debt {
-            outstanding: self.clone(),
-            kind: DebtKind::Own { peer, bytes },
-        })
-    }
-
-    fn change(&self, by: impl Fn(usize) -> usize) {
-        self.total.set(by(self.total.get()));
-        self.traffic.outstanding(self.total.get());
-    }
-}
-
-/// A body on its way; dropping it counts it out.
-pub struct Debt {
-    outstanding: Rc<Outstanding>,
-    kind: DebtKind,
-}
-
-enum DebtKind {
-    None,
-    Shared {
-        place: usize,
-        bytes: usize,
-        /// Keeps the bytes at their place, so that no other body can be taken for this one.
-        _body: Arc<[u8]>,
-    },
-    Own {
-        peer: IpAddr,
-        bytes: usize,
-    },
-}
-
-impl Debt {
-    fn none(outstanding: &Rc<Outstanding>) -> Debt {
-        Debt {
-            outstanding: outstanding.clone(),
-            kind: DebtKind::None,
-        }
-    }
-}
-
-impl Drop for Debt {
-    fn drop(&mut self) {
-        match &self.kind {
-            DebtKind::None => {}
-            DebtKind::Shared { place, bytes, .. } => {
-                let mut shared = self.outstanding.shared.borrow_mut();
-                if let Some(count) = shared.get_mut(place) {
-                    *count -= 1;
-                    if *count == 0 {
-                        shared.remove(place);
-                        self.outstanding.change(|total| total - bytes);
-                    }
-                }
-            }
-            DebtKind::Own { peer, bytes } => {
-                let mut of_address = self.outstanding.of_address.borrow_mut();
-                if let Some(held) = of_address.get_mut(peer) {
-                    *held -= bytes;
-                    if *held == 0 {
-                        of_address.remove(peer);
-                    }
-                }
-                self.outstanding.change(|total| total - bytes);
-            }
-        }
-    }
-}
-
 fn reason(status: u16) -> &'static str {
     match status {
         200 => "OK",
@@ -455,37 +316,5 @@ mod tests {
         reply.ensure("Retry-After", "2");
         reply.ensure("retry-after", "9");
         assert_eq!(reply.fields, b"Allow: GET\r\nRetry-After: 2\r\n");
-    }
-
-    #[test]
-    fn a_shared_body_counts_once_and_own_ones_each() {
-        let outstanding = Outstanding::new(100_000, 60_000, Arc::new(Traffic::new()));
-        let peer = IpAddr::from([127, 0, 0, 1]);
-        let other = IpAddr::from([127, 0, 0, 2]);
-        let body: Arc<[u8]> = vec![0; 50_000].into();
-        let first = outstanding.lend(&body);
-        let second = outstanding.lend(&body);
-        assert_eq!(outstanding.total.get(), 50_000);
-        drop(first);
-        assert_eq!(
-            outstanding.total.get(),
-            50_000,
-            "one is still being sent it"
-        );
-        let own = outstanding.owe(40_000, peer);
-        assert!(own.is_some());
-        assert!(
-            outstanding.owe(30_000, peer).is_none(),
-            "one address has its share"
-        );
-        assert!(outstanding.owe(30_000, other).is_none(), "no room in all");
-        assert!(
-            outstanding.owe(1_000, other).is_some(),
-            "a small answer always goes"
-        );
-        drop(second);
-        assert!(outstanding.owe(30_000, other).is_some());
-        drop(own);
-        assert_eq!(outstanding.total.get(), 0);
     }
 }

@@ -1,0 +1,410 @@
+//! Every attack that ends, blocks or fools a bare tiny_http, and what the caps and deadlines do.
+
+use super::*;
+
+#[test]
+fn bad_requests_get_one_answer_and_an_orderly_end() {
+    let running = start(test_limits());
+    let pipelined = String::from_utf8(get("/hot").repeat(3)).expect("ASCII");
+    let rows = [
+        // Every row of the table of what fells a bare tiny_http that one request can do.
+        (405, "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1000000000000\r\n\r\n".to_owned()),
+        (413, "GET / HTTP/1.1\r\nHost: a\r\nContent-Length: 1000000000000\r\n\r\n".to_owned()),
+        (413, "GET / HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 5\r\n\r\n".to_owned()),
+        (505, "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_owned()),
+        (505, "GET / HTTP/2.0\r\nHost: a\r\n\r\n".to_owned()),
+        (431, format!("GET / HTTP/1.1\r\nHost: a\r\nX: {}", "y".repeat(100_000))),
+        (414, format!("GET /{}", "y".repeat(100_000))),
+        (431, format!("GET / HTTP/1.1\r\nHost: a\r\n{}\r\n", "X: y\r\n".repeat(100))),
+        (400, "GET / HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\nContent-Length: 40\r\n\r\n".to_owned()),
+        (400, "GET / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n".to_owned()),
+        (400, "GET / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n".to_owned()),
+        (400, "GET / HTTP/1.1\r\n\r\n".to_owned()),
+        (417, "GET / HTTP/1.1\r\nHost: a\r\nExpect: miracles\r\n\r\n".to_owned()),
+        (400, "\u{16}\u{3}\u{1}".to_owned()),
+        (400, "\r\n".repeat(5000)),
+    ];
+    for (status, sent) in rows {
+        // Whatever follows is not taken for a request.
+        let answered = running.whole(format!("{sent}{pipelined}").as_bytes());
+        assert!(
+            answered.starts_with(&format!("HTTP/1.1 {status} ")),
+            "{sent:.80?}: {answered}"
+        );
+        assert_eq!(answers_in(&answered), 1, "{sent:.80?}: {answered}");
+        assert!(answered.contains("Connection: close\r\n"), "{answered}");
+        assert!(
+            answered.ends_with(&format!("refused {status}")),
+            "{answered}"
+        );
+        assert_eq!(
+            answered.contains("Allow: GET, HEAD\r\n"),
+            status == 405,
+            "{answered}"
+        );
+    }
+    running.still_serves();
+}
+
+#[test]
+fn a_te_header_that_panics_tiny_http_does_not_reach_it() {
+    let running = start(test_limits());
+    let list = vec!["a;q=nan"; 50].join(", ");
+    let sent = format!("GET /echo HTTP/1.0\r\nTE: {list}\r\n\r\n");
+    for _ in 0..2 * limits::WORKERS {
+        let answered = running.whole(sent.as_bytes());
+        assert!(answered.starts_with("HTTP/1.1 200 OK\r\n"), "{answered}");
+    }
+    assert_eq!(running.traffic.snapshot().panics, 0);
+}
+
+#[test]
+fn a_body_still_on_its_way_does_not_cost_the_client_its_answer() {
+    let running = start(test_limits());
+    let mut stream = running.connect();
+    let head = b"POST /upload HTTP/1.1\r\nHost: a\r\nContent-Length: 100000\r\n\r\n";
+    stream.write_all(head).expect("sent");
+    // All of it goes through: the gate reads and drops.
+    stream.write_all(&[b'x'; 100_000]).expect("taken");
+    let answered = rest(stream);
+    assert!(answered.starts_with("HTTP/1.1 405 "), "{answered}");
+    assert_eq!(answers_in(&answered), 1);
+}
+
+#[test]
+fn clients_that_reset_after_asking_hurt_nobody() {
+    let running = start(test_limits());
+    for path in ["/hot", "/echo", "/big", "/cold-big"] {
+        for _ in 0..25 {
+            let mut stream = running.connect();
+            stream.write_all(&get(path)).expect("sent");
+            let at_once = Some(Duration::ZERO);
+            rustix::net::sockopt::set_socket_linger(&stream, at_once).expect("a socket");
+            drop(stream);
+        }
+    }
+    // The kernel hands connections over in their order, so this one comes after them all.
+    running.still_serves();
+    running.until("all gone", || {
+        let snapshot = running.traffic.snapshot();
+        (snapshot.connections, snapshot.bytes_outstanding) == (0, 0)
+    });
+    assert_eq!(running.traffic.snapshot().panics, 0);
+}
+
+#[test]
+fn a_head_that_does_not_end_in_time_is_answered_408() {
+    let limits = GateLimits {
+        head_time: SOON,
+        ..test_limits()
+    };
+    let running = start(limits);
+    let answered = running.whole(b"GET /hot HTTP/1.1\r\nHost: a\r\nX: ");
+    assert!(
+        answered.starts_with("HTTP/1.1 408 Request Timeout\r\n"),
+        "{answered}"
+    );
+    // Dripping does not help: the deadline is for the whole head.
+    let mut stream = running.connect();
+    let drip = stream.try_clone().expect("a socket");
+    let dripping = thread::spawn(move || {
+        let mut drip = drip;
+        while drip.write_all(b"X").is_ok() {
+            thread::yield_now();
+        }
+    });
+    let mut answered = [0; 12];
+    stream.read_exact(&mut answered).expect("an answer");
+    assert!(
+        answered.starts_with(b"HTTP/1.1 4"),
+        "408, or 414 if it dripped fast"
+    );
+    drop(stream);
+    running.until("let go", || running.traffic.snapshot().connections == 0);
+    dripping.join().expect("ends when the gate has closed");
+    // Who says nothing at all is let go in silence.
+    assert_eq!(running.whole(b""), "");
+}
+
+#[test]
+fn an_idle_connection_is_closed_in_silence() {
+    let limits = GateLimits {
+        idle_time: SOON,
+        ..test_limits()
+    };
+    let running = start(limits);
+    let answered = running.whole(&get("/hot"));
+    assert_eq!(answers_in(&answered), 1);
+    assert!(answered.ends_with("\r\n\r\nhot"), "{answered}");
+}
+
+#[test]
+fn a_truncated_head_gets_one_400() {
+    let running = start(test_limits());
+    let mut stream = running.connect();
+    stream.write_all(b"GET /hot HTTP/1.1\r\nHos").expect("sent");
+    stream.shutdown(Shutdown::Write).expect("a socket");
+    let answered = rest(stream);
+    assert!(answered.starts_with("HTTP/1.1 400 "), "{answered}");
+    assert_eq!(answers_in(&answered), 1);
+}
+
+#[test]
+fn clients_that_do_not_read_are_cut_and_hold_up_nobody() {
+    let limits = GateLimits {
+        write_time: SOON,
+        ..test_limits()
+    };
+    let running = start(limits);
+    // More than the pool has workers: tiny_http alone would be blocked now.
+    let mut unread: Vec<_> = (0..2 * limits::WORKERS)
+        .map(|_| running.connect())
+        .collect();
+    for stream in &mut unread {
+        stream.write_all(&get("/big")).expect("sent");
+    }
+    running.still_serves();
+    // Their answers are large, so they have the time of large answers; a stop cuts them too.
+    let served = running.traffic.snapshot();
+    assert_eq!(
+        served.bytes_outstanding,
+        3 * 1024 * 1024,
+        "one body, counted once"
+    );
+}
+
+#[test]
+fn a_slow_reader_is_cut_when_its_time_is_over() {
+    let limits = GateLimits {
+        write_time: SOON,
+        write_bytes_per_s: usize::MAX,
+        ..test_limits()
+    };
+    let running = start(limits);
+    let mut stream = running.connect();
+    rustix::net::sockopt::set_socket_recv_buffer_size(&stream, 4096).expect("a socket");
+    stream.write_all(&get("/big")).expect("sent");
+    running.until("cut", || running.refusals(Abuse::SlowReader) == 1);
+    running.until("gone", || running.traffic.snapshot().connections == 0);
+    assert_eq!(running.traffic.snapshot().bytes_outstanding, 0);
+    running.still_serves();
+}
+
+#[test]
+fn answers_not_taken_are_bounded_and_small_ones_go_on() {
+    let limits = GateLimits {
+        bytes_outstanding: 4 * 1024 * 1024,
+        bytes_outstanding_per_address: 4 * 1024 * 1024,
+        ..test_limits()
+    };
+    let running = start(limits);
+    let mut unread = running.connect();
+    unread.write_all(&get("/bigs")).expect("sent");
+    running.until("on its way", || {
+        running.traffic.snapshot().bytes_outstanding > 0
+    });
+    for path in ["/bigs", "/cold-big"] {
+        let sent = format!("GET {path} HTTP/1.0\r\n\r\n");
+        let answered = running.whole(sent.as_bytes());
+        assert!(
+            answered.starts_with("HTTP/1.1 503 Service Unavailable\r\n"),
+            "{path}"
+        );
+        assert!(answered.contains("Retry-After: "), "{answered}");
+    }
+    assert_eq!(running.refusals(Abuse::BytesOutstanding), 2);
+    running.still_serves();
+    drop(unread);
+    running.until("given back", || {
+        running.traffic.snapshot().bytes_outstanding == 0
+    });
+    let answered = running.whole(b"GET /cold-big HTTP/1.0\r\n\r\n");
+    assert!(answered.starts_with("HTTP/1.1 200 OK\r\n"));
+}
+
+#[test]
+fn connections_are_capped_per_address_and_others_are_served() {
+    let limits = GateLimits {
+        connections_per_address: 3,
+        ..test_limits()
+    };
+    let running = start(limits);
+    let held: Vec<_> = (0..3).map(|_| running.connect()).collect();
+    running.until("let in", || running.traffic.snapshot().connections == 3);
+    let mut refused = String::new();
+    // Nothing was sent, so nothing resets the answer.
+    running
+        .connect()
+        .read_to_string(&mut refused)
+        .expect("an orderly end");
+    assert!(refused.starts_with("HTTP/1.1 503 "), "{refused}");
+    assert_eq!(running.refusals(Abuse::ConnectionsOfOne), 1);
+    let mut other = running.connect_from(7);
+    other.write_all(b"GET /hot HTTP/1.0\r\n\r\n").expect("sent");
+    assert!(rest(other).ends_with("hot"));
+    drop(held);
+    running.until("let go", || running.traffic.snapshot().connections == 0);
+    running.still_serves();
+}
+
+#[test]
+fn when_all_places_are_taken_the_idlest_gives_way() {
+    let limits = GateLimits {
+        connections: 3,
+        shed_after: Duration::ZERO,
+        ..test_limits()
+    };
+    let running = start(limits);
+    let mut idlest = BufReader::new(running.connect());
+    idlest.get_mut().write_all(&get("/hot")).expect("sent");
+    read_answer(&mut idlest, false);
+    let mut listening = running.connect_from(2);
+    listening.write_all(&get("/events")).expect("sent");
+    running.until("streaming", || {
+        running.traffic.snapshot().event_streams == 1
+    });
+    let mut busy = running.connect_from(3);
+    busy.write_all(&get("/stuck")).expect("sent");
+    running.until("busy", || running.stage.stuck.load(Ordering::SeqCst) == 1);
+    let mut newcomer = running.connect_from(4);
+    newcomer
+        .write_all(b"GET /hot HTTP/1.0\r\n\r\n")
+        .expect("sent");
+    assert!(rest(newcomer).ends_with("hot"));
+    assert_eq!(rest(idlest.into_inner()), "", "closed in silence");
+    assert_eq!(running.refusals(Abuse::Shed), 1);
+    running.stage.release();
+    busy.shutdown(Shutdown::Write).expect("a socket");
+    assert!(
+        rest(busy).ends_with("free"),
+        "who is being answered is left alone"
+    );
+}
+
+#[test]
+fn a_panic_costs_one_request_alone() {
+    let running = start(test_limits());
+    let mut other = BufReader::new(running.connect());
+    for path in ["/panic", "/cold-panic"] {
+        let sent = format!("GET {path} HTTP/1.0\r\n\r\n");
+        for _ in 0..2 * limits::WORKERS {
+            let answered = running.whole(sent.as_bytes());
+            assert!(answered.starts_with("HTTP/1.1 500 "), "{path}: {answered}");
+        }
+        other.get_mut().write_all(&get("/hot")).expect("sent");
+        assert_eq!(read_answer(&mut other, false).0, 200);
+    }
+    assert_eq!(
+        running.traffic.snapshot().panics,
+        4 * limits::WORKERS as u64
+    );
+    running.still_serves();
+}
+
+#[test]
+fn many_connections_at_once_share_the_pool() {
+    let running = start(test_limits());
+    let mut clients: Vec<_> = (0..48).map(|_| BufReader::new(running.connect())).collect();
+    for _ in 0..3 {
+        for client in &mut clients {
+            client.get_mut().write_all(&get("/echo")).expect("sent");
+        }
+        for client in &mut clients {
+            assert_eq!(read_answer(client, false).0, 200);
+        }
+    }
+    let opened = running.traffic.snapshot().pool_connections;
+    assert!(opened <= limits::WORKERS as u64, "{opened} were opened");
+}
+
+#[test]
+fn connections_opened_and_dropped_by_the_thousand_leave_nothing_behind() {
+    let running = start(test_limits());
+    for number in 0..2000 {
+        let stream = running.connect();
+        if number % 2 == 0 {
+            let at_once = Some(Duration::ZERO);
+            rustix::net::sockopt::set_socket_linger(&stream, at_once).expect("a socket");
+        }
+    }
+    running.still_serves();
+    running.until("all gone", || running.traffic.snapshot().connections == 0);
+}
+
+/// Descriptors are the process's, so this one has a process of its own.
+#[test]
+fn it_serves_on_when_descriptors_run_out() {
+    let mut child = std::process::Command::new(std::env::current_exe().expect("ourselves"))
+        .args([
+            "--exact",
+            "monitor::gate::tests::attacks::out_of_descriptors",
+            "--ignored",
+            "--nocapture",
+        ])
+        .stdin(std::process::Stdio::piped())
+        .stdout(std::process::Stdio::piped())
+        .spawn()
+        .expect("the child starts");
+    let mut told = BufReader::new(child.stdout.take().expect("piped"));
+    let address = loop {
+        let mut line = String::new();
+        assert!(
+            told.read_line(&mut line).expect("a line") > 0,
+            "the child said nothing"
+        );
+        if let Some((_, address)) = line.trim().split_once("listening on ") {
+            break address.parse::<SocketAddr>().expect("an address");
+        }
+    };
+    let connect = || {
+        let stream = TcpStream::connect(address).expect("the kernel takes it");
+        stream.set_read_timeout(Some(PATIENCE)).expect("a socket");
+        stream
+    };
+    let mut held = Vec::new();
+    for _ in 0..60 {
+        // Each is served at once, though each stays open and only a few descriptors are left.
+        let mut reader = BufReader::new(connect());
+        reader.get_mut().write_all(&get("/hot")).expect("sent");
+        assert_eq!(read_answer(&mut reader, false).0, 200);
+        held.push(reader);
+    }
+    let mut pooled = connect();
+    pooled
+        .write_all(b"GET /echo HTTP/1.0\r\n\r\n")
+        .expect("sent");
+    assert!(rest(pooled).starts_with("HTTP/1.1 200 "));
+    // Its stdin ends, and so does it.
+    drop(child.stdin.take());
+    assert!(child.wait().expect("ends").success());
+}
+
+#[test]
+#[ignore = "the other half of it_serves_on_when_descriptors_run_out, which starts it"]
+fn out_of_descriptors() {
+    use rustix::process::{Resource, Rlimit, setrlimit};
+    let few = Rlimit {
+        current: Some(96),
+        maximum: Some(96),
+    };
+    setrlimit(Resource::Nofile, few).expect("lowering is allowed");
+    let limits = GateLimits {
+        connections_per_address: 1000,
+        ..test_limits()
+    };
+    let running = start(limits);
+    running.still_serves();
+    running.until("quiet", || running.traffic.snapshot().connections == 0);
+    let mut junk = Vec::new();
+    while let Ok(file) = File::open("/dev/null") {
+        junk.push(file);
+    }
+    // What is left, beside the few that are being served.
+    junk.truncate(junk.len() - 6);
+    println!("listening on {}", running.address);
+    let mut nothing = String::new();
+    io::stdin().read_to_string(&mut nothing).expect("ends");
+    assert!(running.refusals(Abuse::Shed) > 40, "the idlest gave way");
+    drop(junk);
+    running.still_serves();
+}

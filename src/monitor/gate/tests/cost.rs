@@ -1,0 +1,17 @@
+//! What a connection costs.
+
+use super::*;
+
+#[test]
+fn a_connections_task_is_small() {
+    let bytes = {
+        fn size<F>(_: fn(Async<TcpStream>, leash::Lease, Rc<Hall>) -> F) -> usize {
+            size_of::<F>()
+        }
+        size(connection::serve)
+    };
+    assert!(
+        bytes < 4096,
+        "{bytes} bytes: some buffer is held while the task waits"
+    );
+}

@@ -1,0 +1,139 @@
+//! What well-behaved clients rely on.
+
+use super::*;
+
+#[test]
+fn one_connection_serves_many_requests_from_memory_and_from_the_pool() {
+    let running = start(test_limits());
+    let mut reader = BufReader::new(running.connect());
+    for _ in 0..3 {
+        for (path, body) in [("/hot", &b"hot"[..]), ("/nothing", b"nothing here")] {
+            reader.get_mut().write_all(&get(path)).expect("sent");
+            let (_, head, found) = read_answer(&mut reader, false);
+            assert_eq!(found, body, "{head}");
+            assert!(!head.contains("Connection"), "{head}");
+            assert!(!head.contains("Server"), "{head}");
+            assert!(!head.contains("x-gate"), "{head}");
+        }
+    }
+    assert_eq!(running.traffic.snapshot().connections_accepted, 1);
+}
+
+#[test]
+fn head_equals_get_without_the_body() {
+    let running = start(test_limits());
+    for path in ["/hot", "/echo", "/nothing", "/big"] {
+        let mut reader = BufReader::new(running.connect());
+        let head_request = format!("HEAD {path} HTTP/1.1\r\nHost: a\r\n\r\n");
+        reader
+            .get_mut()
+            .write_all(head_request.as_bytes())
+            .expect("sent");
+        let (status, head, _) = read_answer(&mut reader, true);
+        // The same connection goes on: no byte of a body was in between.
+        reader.get_mut().write_all(&get(path)).expect("sent");
+        let (got_status, got_head, _) = read_answer(&mut reader, false);
+        assert_eq!(status, got_status);
+        if path != "/echo" {
+            assert_eq!(head, got_head, "{path}");
+        }
+    }
+}
+
+#[test]
+fn pipelined_requests_are_answered_in_order() {
+    let running = start(test_limits());
+    let mut reader = BufReader::new(running.connect());
+    let mut sent = Vec::new();
+    for number in 0..100 {
+        sent.extend(get(["/hot", "/echo", "/unchanged", "/nothing"][number % 4]));
+    }
+    reader.get_mut().write_all(&sent).expect("sent");
+    for number in 0..100 {
+        let (status, _, _) = read_answer(&mut reader, false);
+        assert_eq!(status, [200, 200, 304, 404][number % 4], "answer {number}");
+    }
+}
+
+#[test]
+fn old_clients_are_served_and_let_go_unless_they_ask_to_stay() {
+    let running = start(test_limits());
+    let served = running.whole(b"GET /hot HTTP/1.0\r\n\r\n");
+    assert!(served.contains("Connection: close\r\n"), "{served}");
+    let mut reader = BufReader::new(running.connect());
+    for _ in 0..2 {
+        let sent = b"GET /hot HTTP/1.0\r\nConnection: keep-alive\r\n\r\n";
+        reader.get_mut().write_all(sent).expect("sent");
+        let (_, head, _) = read_answer(&mut reader, false);
+        assert!(head.contains("Connection: keep-alive\r\n"), "{head}");
+    }
+}
+
+#[test]
+fn a_client_that_closes_its_side_after_asking_is_still_answered() {
+    let running = start(test_limits());
+    for path in ["/hot", "/echo", "/big", "/cold-big"] {
+        let mut stream = running.connect();
+        stream.write_all(&get(path)).expect("sent");
+        stream.shutdown(Shutdown::Write).expect("a socket");
+        let answered = rest(stream);
+        assert!(answered.starts_with("HTTP/1.1 200 OK\r\n"), "{path}");
+        assert!(
+            path.contains("big") == (answered.len() > 3_000_000),
+            "{path}"
+        );
+    }
+}
+
+#[test]
+fn requests_in_single_bytes_and_lines_of_lf_alone_are_served() {
+    let running = start(test_limits());
+    let mut stream = running.connect();
+    for byte in b"GET /echo HTTP/1.1\nHost: a\nConnection: close\n\n" {
+        stream.write_all(&[*byte]).expect("sent");
+    }
+    let answered = rest(stream);
+    assert!(answered.starts_with("HTTP/1.1 200 OK\r\n"), "{answered}");
+}
+
+#[test]
+fn the_pool_gets_the_request_cleaned_and_the_peer_told() {
+    let running = start(test_limits());
+    let mut stream = running.connect_from(9);
+    let sent = "GET /echo?q=%20 HTTP/1.1\r\nHost: a\r\nX-Gate-Peer: 6.6.6.6\r\nTE: trailers\r\n\
+                X-Display-Name: K\u{fc}che 100%\r\nConnection: close\r\n\r\n";
+    stream.write_all(sent.as_bytes()).expect("sent");
+    let answered = rest(stream);
+    let body = answered.split("\r\n\r\n").nth(1).expect("a body");
+    assert_eq!(
+        body,
+        "127.0.0.9 false /echo?q=%20\nhost: a\nx-display-name: K\u{fc}che 100%\n"
+    );
+    assert!(answered.contains("X-Umlaut: \u{fc}\r\n"), "{answered}");
+    let answered = running.whole(b"HEAD /echo HTTP/1.0\r\n\r\n");
+    assert!(answered.contains("Content-Length: 21\r\n"), "{answered}");
+}
+
+#[test]
+fn a_304_has_no_body_whoever_answers_it() {
+    let running = start(test_limits());
+    for path in ["/unchanged", "/cold-304"] {
+        let sent = format!("GET {path} HTTP/1.0\r\n\r\n");
+        let answered = running.whole(sent.as_bytes());
+        assert!(
+            answered.starts_with("HTTP/1.1 304 Not Modified\r\n"),
+            "{answered}"
+        );
+        assert!(!answered.contains("Content-Length"), "{answered}");
+        assert!(answered.ends_with("\r\n\r\n"), "{answered}");
+    }
+}
+
+#[test]
+fn the_loop_proves_that_it_turns() {
+    let running = start(test_limits());
+    let before = running.beats.load(Ordering::SeqCst);
+    running.until("two more beats", || {
+        running.beats.load(Ordering::SeqCst) >= before + 2
+    });
+}

@@ -1,0 +1,262 @@
+//! The gate on raw sockets: every attack that ends, blocks or fools a bare tiny_http, and the
+//! manners that well-behaved clients rely on.
+
+mod attacks;
+mod cost;
+mod events;
+mod manners;
+mod pool;
+mod stopping;
+
+use std::io::{BufRead, BufReader};
+use std::net::Ipv4Addr;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Condvar, Mutex};
+
+use super::listen::bind;
+use super::*;
+use crate::monitor::answer::{Answer, Request, Way};
+use crate::monitor::events::{Event, EventKind};
+
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Says what the path says.
+struct Stage {
+    big: Arc<[u8]>,
+    /// Lets `/stuck` go on.
+    open: Mutex<bool>,
+    opened: Condvar,
+    stuck: AtomicU64,
+    cold: AtomicU64,
+}
+
+impl Stage {
+    fn new() -> Arc<Stage> {
+        Arc::new(Stage {
+            big: vec![b'x'; 3 * 1024 * 1024].into(),
+            open: Mutex::new(false),
+            opened: Condvar::new(),
+            stuck: AtomicU64::new(0),
+            cold: AtomicU64::new(0),
+        })
+    }
+
+    fn release(&self) {
+        *self.open.lock().expect("no poison") = true;
+        self.opened.notify_all();
+    }
+}
+
+fn answer(status: u16, text: impl Into<Vec<u8>>) -> Answer {
+    let text: Vec<u8> = text.into();
+    Answer {
+        status,
+        headers: vec![("Content-Type", "text/plain".to_owned())],
+        body: text.into(),
+    }
+}
+
+impl Answerer for Stage {
+    fn way(&self, request: &Request) -> Way {
+        let path = request.target.split('?').next().unwrap_or_default();
+        match path {
+            "/hot" => Way::Now(answer(200, "hot")),
+            "/unchanged" => Way::Now(answer(304, "")),
+            "/big" => Way::Now(Answer {
+                body: self.big.clone(),
+                ..answer(200, "")
+            }),
+            // Each a body of its own.
+            "/bigs" => Way::Now(answer(200, vec![b'y'; 3 * 1024 * 1024])),
+            "/panic" => panic!("asked to"),
+            "/events" => Way::Events(vec![("X-Extra", "1".to_owned())]),
+            _ => Way::Pool,
+        }
+    }
+
+    fn cold(&self, request: &Request) -> Answer {
+        self.cold.fetch_add(1, Ordering::SeqCst);
+        let path = request.target.split('?').next().unwrap_or_default();
+        match path {
+            "/cold-panic" => panic!("asked to"),
+            "/cold-304" => answer(304, ""),
+            "/cold-big" => answer(200, vec![b'z'; 3 * 1024 * 1024]),
+            "/cold-huge" => answer(200, vec![b'z'; limits::BACKEND_ANSWER_BYTES + 1]),
+            "/stuck" => {
+                self.stuck.fetch_add(1, Ordering::SeqCst);
+                let mut open = self.open.lock().expect("no poison");
+                while !*open {
+                    open = self.opened.wait(open).expect("no poison");
+                }
+                answer(200, "free")
+            }
+            "/echo" => {
+                let mut text = format!("{} {} {}\n", request.peer, request.is_head, request.target);
+                for (name, value) in &request.headers {
+                    text.push_str(&format!("{name}: {value}\n"));
+                }
+                let mut answer = answer(200, text);
+                answer.headers.push(("X-Umlaut", "\u{fc}".to_owned()));
+                answer
+            }
+            _ => answer(404, "nothing here"),
+        }
+    }
+
+    fn refusal(&self, status: u16, _: Option<&Request>) -> Answer {
+        answer(status, format!("refused {status}"))
+    }
+
+    fn route_name(&self, request: &Request) -> &'static str {
+        match request.target.as_str() {
+            "/hot" => "hot",
+            "/events" => "events",
+            _ => "other",
+        }
+    }
+}
+
+struct Running {
+    gate: Option<Gate>,
+    address: SocketAddr,
+    traffic: Arc<Traffic>,
+    feed: Arc<Feed>,
+    stage: Arc<Stage>,
+    beats: Arc<AtomicU64>,
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.stage.release();
+    }
+}
+
+/// Quick to look at deadlines; what a test does not shorten is long enough never to matter.
+fn test_limits() -> GateLimits {
+    GateLimits {
+        tick: Duration::from_millis(5),
+        head_time: PATIENCE,
+        idle_time: PATIENCE,
+        write_time: PATIENCE,
+        backend_time: PATIENCE,
+        linger_time: Duration::from_millis(500),
+        ..GateLimits::default()
+    }
+}
+
+const SOON: Duration = Duration::from_millis(50);
+
+fn start(limits: GateLimits) -> Running {
+    let stage = Stage::new();
+    let listeners = bind(&[SocketAddr::from(([127, 0, 0, 1], 0))]).expect("a free port");
+    let (traffic, feed) = (Arc::new(Traffic::new()), Arc::new(Feed::new()));
+    let beats = Arc::new(AtomicU64::new(0));
+    let beat = {
+        let beats = beats.clone();
+        Box::new(move || {
+            beats.fetch_add(1, Ordering::SeqCst);
+        })
+    };
+    let gate = Gate::start(Parts {
+        listeners,
+        answerer: stage.clone(),
+        feed: feed.clone(),
+        traffic: traffic.clone(),
+        private_bases: vec![std::env::temp_dir()],
+        beat,
+        limits,
+    })
+    .expect("the gate starts");
+    Running {
+        address: gate.addresses()[0],
+        gate: Some(gate),
+        traffic,
+        feed,
+        stage,
+        beats,
+    }
+}
+
+impl Running {
+    fn connect(&self) -> TcpStream {
+        let stream = TcpStream::connect(self.address).expect("the gate listens");
+        stream.set_read_timeout(Some(PATIENCE)).expect("a socket");
+        stream.set_write_timeout(Some(PATIENCE)).expect("a socket");
+        stream
+    }
+
+    /// From another loopback address, which counts as another client.
+    fn connect_from(&self, last: u8) -> TcpStream {
+        use rustix::net::{AddressFamily, SocketType};
+        let socket = rustix::net::socket(AddressFamily::INET, SocketType::STREAM, None);
+        let socket = socket.expect("a socket");
+        let from = SocketAddr::from((Ipv4Addr::new(127, 0, 0, last), 0));
+        rustix::net::bind(&socket, &from).expect("a loopback address");
+        rustix::net::connect(&socket, &self.address).expect("the gate listens");
+        let stream = TcpStream::from(socket);
+        stream.set_read_timeout(Some(PATIENCE)).expect("a socket");
+        stream
+    }
+
+    /// Sends, and reads everything until the gate closes.
+    fn whole(&self, sent: &[u8]) -> String {
+        let mut stream = self.connect();
+        // The gate may refuse before it has everything.
+        let _ = stream.write_all(sent);
+        rest(stream)
+    }
+
+    fn refusals(&self, abuse: Abuse) -> u64 {
+        self.traffic.refusals(abuse)
+    }
+
+    /// Waits for what another thread is about to do.
+    fn until(&self, what: &str, mut holds: impl FnMut() -> bool) {
+        let begun = Instant::now();
+        while !holds() {
+            assert!(begun.elapsed() < PATIENCE, "still not: {what}");
+            thread::yield_now();
+        }
+    }
+
+    fn still_serves(&self) {
+        let served = self.whole(b"GET /hot HTTP/1.0\r\n\r\n");
+        assert!(served.ends_with("\r\n\r\nhot"), "{served:?}");
+        let served = self.whole(b"GET /echo HTTP/1.0\r\n\r\n");
+        assert!(served.starts_with("HTTP/1.1 200 "), "{served:?}");
+    }
+}
+
+fn rest(mut stream: TcpStream) -> String {
+    let mut bytes = Vec::new();
+    // A reset after the answer would be an error here: the answer must not be lost to one.
+    stream.read_to_end(&mut bytes).expect("an orderly end");
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
+fn get(path: &str) -> Vec<u8> {
+    format!("GET {path} HTTP/1.1\r\nHost: a\r\n\r\n").into_bytes()
+}
+
+/// Reads one answer with a `Content-Length`.
+fn read_answer(reader: &mut BufReader<TcpStream>, is_head: bool) -> (u16, String, Vec<u8>) {
+    let mut head = String::new();
+    while !head.ends_with("\r\n\r\n") {
+        assert!(
+            reader.read_line(&mut head).expect("a line") > 0,
+            "ended after {head:?}"
+        );
+    }
+    let status = head[9..12].parse().expect("a status");
+    let length = head
+        .lines()
+        .find_map(|line| line.strip_prefix("Content-Length: "));
+    let length = length.map_or(0, |length| length.parse().expect("a length"));
+    let mut body = vec![0; if is_head { 0 } else { length }];
+    reader.read_exact(&mut body).expect("the whole body");
+    (status, head, body)
+}
+
+fn answers_in(text: &str) -> usize {
+    text.matches("HTTP/1.1 ").count()
+}

@@ -1,0 +1,127 @@
+//! tiny_http behind the gate: sharing it, its silence, its replacement.
+
+use super::*;
+
+#[test]
+fn one_address_never_has_the_whole_pool() {
+    let running = start(test_limits());
+    let mut greedy: Vec<_> = (0..2 * limits::WORKERS)
+        .map(|_| running.connect())
+        .collect();
+    for stream in &mut greedy {
+        stream.write_all(&get("/stuck")).expect("sent");
+    }
+    let most = limits::WORKERS as u64 - 1;
+    running.until("its share", || {
+        running.stage.stuck.load(Ordering::SeqCst) == most
+    });
+    let mut other = running.connect_from(5);
+    other
+        .write_all(b"GET /echo HTTP/1.0\r\n\r\n")
+        .expect("sent");
+    assert!(rest(other).starts_with("HTTP/1.1 200 "));
+    assert_eq!(running.stage.stuck.load(Ordering::SeqCst), most);
+    running.stage.release();
+    for mut stream in greedy {
+        stream.shutdown(Shutdown::Write).expect("a socket");
+        let mut text = String::new();
+        stream.read_to_string(&mut text).expect("an orderly end");
+        assert!(text.ends_with("free"), "{text}");
+    }
+}
+
+#[test]
+fn who_resets_while_waiting_for_the_pool_is_forgotten() {
+    let running = start(test_limits());
+    let mut waiting: Vec<_> = (0..limits::WORKERS).map(|_| running.connect()).collect();
+    for stream in &mut waiting {
+        stream.write_all(&get("/stuck")).expect("sent");
+    }
+    let most = limits::WORKERS as u64 - 1;
+    running.until("its share", || {
+        running.stage.stuck.load(Ordering::SeqCst) == most
+    });
+    for stream in waiting {
+        let at_once = Some(Duration::ZERO);
+        rustix::net::sockopt::set_socket_linger(&stream, at_once).expect("a socket");
+    }
+    running.until("forgotten", || running.traffic.snapshot().connections == 0);
+    // The one that no worker had begun never reaches one.
+    running.stage.release();
+    running.still_serves();
+    assert_eq!(running.stage.stuck.load(Ordering::SeqCst), most);
+}
+
+#[test]
+fn a_silent_pool_is_said_with_503_and_serves_again_when_it_is_free() {
+    let limits = GateLimits {
+        backend_time: SOON,
+        proof_time: SOON,
+        ..test_limits()
+    };
+    let running = start(limits);
+    // From several addresses, so that every worker gets stuck.
+    for last in 1..=limits::WORKERS as u8 {
+        let mut stream = running.connect_from(last);
+        stream
+            .write_all(b"GET /stuck HTTP/1.0\r\n\r\n")
+            .expect("sent");
+        let answered = rest(stream);
+        assert!(answered.starts_with("HTTP/1.1 503 "), "{answered}");
+    }
+    let stuck = limits::WORKERS as u64;
+    assert_eq!(running.stage.stuck.load(Ordering::SeqCst), stuck);
+    // Nothing more is piled on the stuck workers, and memory is still served.
+    for _ in 0..20 {
+        let answered = running.whole(b"GET /echo HTTP/1.0\r\n\r\n");
+        assert!(answered.starts_with("HTTP/1.1 503 "), "{answered}");
+    }
+    assert_eq!(running.stage.cold.load(Ordering::SeqCst), stuck);
+    assert!(running.whole(b"GET /hot HTTP/1.0\r\n\r\n").ends_with("hot"));
+    running.stage.release();
+    running.until("serving again", || {
+        running
+            .whole(b"GET /echo HTTP/1.0\r\n\r\n")
+            .starts_with("HTTP/1.1 200 ")
+    });
+}
+
+#[test]
+fn a_deaf_tiny_http_is_replaced() {
+    let limits = GateLimits {
+        proof_time: Duration::from_millis(500),
+        ..test_limits()
+    };
+    let running = start(limits);
+    running.still_serves();
+    // As after running out of descriptors: nobody accepts at the path any more.
+    let desk = running.gate.as_ref().expect("running").pool.desk();
+    let number = desk.number();
+    desk.replace(number).expect("a second server");
+    running.still_serves();
+    std::fs::remove_file(desk.path()).expect("its socket");
+    let deaf = std::os::unix::net::UnixListener::bind(desk.path()).expect("a deaf one");
+    // Break the connections that are open: a replaced server's are not used again.
+    desk.replace(number)
+        .expect("of another number, so nothing happens");
+    assert_eq!(desk.number(), number + 1);
+    let replaced = || desk.number() > number + 1;
+    // The one proved connection still serves; ask for more at once until another is opened.
+    let mut held: Vec<_> = (0..2).map(|_| running.connect_from(6)).collect();
+    for stream in &mut held {
+        stream.write_all(&get("/stuck")).expect("sent");
+    }
+    running.until("replaced", replaced);
+    drop(deaf);
+    running.stage.release();
+    running.still_serves();
+    assert!(running.traffic.snapshot().pool_restarts >= 2);
+}
+
+#[test]
+fn an_answer_too_large_to_hold_is_withheld() {
+    let running = start(test_limits());
+    let answered = running.whole(b"GET /cold-huge HTTP/1.0\r\n\r\n");
+    assert!(answered.starts_with("HTTP/1.1 500 "), "{answered:.200}");
+    running.still_serves();
+}

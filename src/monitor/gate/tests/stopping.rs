@@ -1,0 +1,57 @@
+//! The end: in order, in time, leaving nothing behind.
+
+use super::*;
+
+#[test]
+fn a_stop_lets_answers_finish_ends_streams_and_leaves_nothing_behind() {
+    let mut running = start(test_limits());
+    let mut idle = BufReader::new(running.connect());
+    idle.get_mut().write_all(&get("/hot")).expect("sent");
+    read_answer(&mut idle, false);
+    let mut listening = running.connect();
+    listening.write_all(&get("/events")).expect("sent");
+    let mut busy = running.connect();
+    busy.write_all(&get("/stuck")).expect("sent");
+    running.until("busy", || running.stage.stuck.load(Ordering::SeqCst) == 1);
+    running.until("listening", || {
+        running.traffic.snapshot().event_streams == 1
+    });
+    let gate = running.gate.take().expect("running");
+    let socket = gate.pool.desk().path();
+    assert!(socket.exists());
+    let clean = Arc::new(AtomicBool::new(false));
+    let stopping = {
+        let clean = clean.clone();
+        thread::spawn(move || clean.store(gate.stop(PATIENCE), Ordering::SeqCst))
+    };
+    assert_eq!(rest(idle.into_inner()), "");
+    assert!(rest(listening).contains("text/event-stream"));
+    running.stage.release();
+    let answered = rest(busy);
+    assert!(answered.ends_with("free"), "{answered}");
+    assert!(answered.contains("Connection: close\r\n"), "{answered}");
+    stopping.join().expect("no panic");
+    assert!(clean.load(Ordering::SeqCst), "nothing was left behind");
+    assert!(!socket.exists());
+    assert!(!socket.parent().expect("a directory").exists());
+    assert!(TcpStream::connect(running.address).is_err());
+}
+
+#[test]
+fn a_stop_does_not_wait_for_the_stuck() {
+    let mut running = start(test_limits());
+    let mut stuck = running.connect();
+    stuck.write_all(&get("/stuck")).expect("sent");
+    let mut unread = running.connect();
+    unread.write_all(&get("/bigs")).expect("sent");
+    running.until("stuck", || running.stage.stuck.load(Ordering::SeqCst) == 1);
+    let gate = running.gate.take().expect("running");
+    let socket = gate.pool.desk().path();
+    let begun = Instant::now();
+    assert!(
+        !gate.stop(Duration::from_millis(200)),
+        "a worker is left behind"
+    );
+    assert!(!socket.parent().expect("a directory").exists());
+    assert!(begun.elapsed() < PATIENCE / 2);
+}
