@@ -61,11 +61,11 @@ def source(listed, name, path, base, more=""):
 def start_netdata(place):
     swagger, program, port = tool("netdata-swagger"), tool("netdata"), free_port()
     stock = program.parents[1] / "lib" / "netdata" / "conf.d"
-    for directory in ("cache", "lib", "log", "etc", "plugins"):
+    for directory in ("cache", "lib", "logs", "etc", "plugins"):
         (place / directory).mkdir()
     (place / "netdata.conf").write_text(
         f"[directories]\n config = {place}/etc\n stock config = {stock}\n cache = {place}/cache\n lib = {place}/lib\n"
-        f" log = {place}/log\n home = {place}/lib\n plugins = {place}/plugins\n web = {swagger.parent}\n"
+        f" log = {place}/logs\n home = {place}/lib\n plugins = {place}/plugins\n web = {swagger.parent}\n"
         f"[db]\n mode = ram\n[web]\n bind to = 127.0.0.1:{port}\n"
         "[registry]\n enabled = no\n[cloud]\n enabled = no\n[ml]\n enabled = no\n[health]\n enabled = no\n"
         "[statsd]\n enabled = no\n[logs]\n access = none\n"
