@@ -46,11 +46,6 @@ pub trait Fetch: Send + Sync {
         }
         call.call()
     }
-
-    /// The URL for logs: no query, no user-info.
-    fn shown_url(&self, to: &Endpoint) -> String {
-        Request::new(self.operation(), &self.values(), to).shown()
-    }
 }
 
 /// Where a source's requests go, and what goes with them.
@@ -196,10 +191,6 @@ impl Request {
             url.push_str(&pair);
         }
         Request { url, headers }
-    }
-
-    fn shown(&self) -> String {
-        without_secrets(&self.url)
     }
 }
 

@@ -69,6 +69,7 @@ impl Reader {
     }
 
     /// The keys that rows were ever stored of, by name.
+    #[cfg(test)]
     pub fn keys(&self) -> Result<Vec<String>, HistoryError> {
         self.with(|connection| {
             let mut statement = connection.prepare_cached("SELECT key FROM keys ORDER BY key")?;

@@ -16,6 +16,7 @@ use super::{history, metrics, process, status};
 use crate::domain::health::Storage;
 use crate::domain::time::Moment;
 use crate::limits;
+use crate::sys::thread::panics;
 
 const IMMUTABLE: &str = "public, max-age=31536000, immutable";
 
@@ -97,6 +98,7 @@ impl Monitor {
             now: self.context.clock.now(),
             started: self.context.settings.started,
             version: self.context.settings.version,
+            panics: panics(),
         };
         let mut answer = plain(
             format.content_type(),

@@ -1,7 +1,7 @@
 //! What the gate asks, answered by [`Monitor`].
 
+use super::Monitor;
 use super::answer::{Answer, Answerer, Request, Way};
-use super::{Monitor, problem};
 
 impl Answerer for Monitor {
     fn way(&self, request: &Request) -> Way {
@@ -24,9 +24,8 @@ impl Answerer for Monitor {
         Monitor::cold(self, request)
     }
 
-    // Plain problem details for everybody: whoever is refused here has hardly shown who it is.
-    fn refusal(&self, status: u16, _: Option<&Request>) -> Answer {
-        problem::refusal(status).answer()
+    fn refusal(&self, status: u16, request: Option<&Request>) -> Answer {
+        Monitor::refusal(self, status, request)
     }
 
     // From a clock that cannot be believed a date would only mislead (RFC 9110, 6.6.1);

@@ -38,6 +38,8 @@ pub struct Facts<'a> {
     pub now: Moment,
     pub started: Moment,
     pub version: &'a str,
+    /// Turns of loops that a defect of ours cost.
+    pub panics: u64,
 }
 
 pub fn render(facts: &Facts, format: Format) -> String {
@@ -223,6 +225,8 @@ fn node(page: &mut Page, facts: &Facts) {
         let labels = [("route", *route), ("status", &status.to_string())];
         page.sample("http_requests_total", &labels, count.to_string());
     }
+    page.counter("panics_total", "Turns of a loop that a defect cost.");
+    page.sample("panics_total", &[], facts.panics.to_string());
     page.gauge("build_info", "Always 1; the version stands in its label.");
     page.sample("build_info", &[("version", facts.version)], "1".to_owned());
     process(page, facts);
@@ -360,6 +364,7 @@ mod tests {
             now: scene.now,
             started: scene.started,
             version: "0.1.0",
+            panics: 0,
         };
         render(&facts, format)
     }

@@ -1,7 +1,7 @@
 //! What all pages share: head, navigation, the sentence on top, and how parts become a
 //! whole page or a fragment of one.
 
-use maud::{DOCTYPE, Markup, PreEscaped, html};
+use maud::{DOCTYPE, Markup, html};
 
 use super::View;
 use crate::domain::snapshot::Verdict;
@@ -233,9 +233,4 @@ pub fn key_name(key: &str) -> Markup {
         (parts.next().unwrap_or_default())
         @for part in parts { wbr; (part) }
     }
-}
-
-/// Text that is already markup made here.
-pub fn raw(markup: String) -> Markup {
-    PreEscaped(markup)
 }
