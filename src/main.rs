@@ -1,7 +1,9 @@
 #![allow(dead_code)]
+mod alerts;
 mod cli;
 mod commands;
 mod config;
+mod db;
 mod domain;
 #[cfg(test)]
 mod golden;

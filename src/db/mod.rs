@@ -3,6 +3,4 @@
 //! The `store` thread alone writes; readers have a connection of their own that cannot
 //! write. Nothing here decides what is worth storing: that is `domain::ledger`.
 
-pub mod repository;
-pub mod session;
-pub mod store;
+pub mod outbox;
