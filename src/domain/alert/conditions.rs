@@ -6,7 +6,7 @@ use super::machine::{At, State};
 use super::{Facts, LastGood, Rules, StaleRule, ValueRule, Words, words};
 use crate::domain::health::{Cause, SourceState};
 use crate::domain::reading::{Issue, Reason};
-use crate::domain::snapshot::Source;
+use crate::domain::snapshot::{Record, Source};
 use crate::domain::time::{Moment, Trust};
 
 /// A streak of failures younger than this may be a router's restart.
@@ -102,15 +102,29 @@ impl View<'_> {
         }
     }
 
-    fn condition(&self, name: String, verdict: Verdict, words: Words) -> Condition {
+    /// The words are made only where somebody could be told.
+    fn condition(
+        &self,
+        name: String,
+        verdict: Verdict,
+        words: impl FnOnce() -> (Words, Vec<LastGood>),
+    ) -> Condition {
+        let (words, last_good) = match verdict {
+            Verdict::Bad { .. } => words(),
+            _ => Default::default(),
+        };
         Condition {
             name,
             verdict,
             words,
-            last_good: Vec::new(),
+            last_good,
             by_mail: true,
             next: None,
         }
+    }
+
+    fn last_good(&self, is_concerned: impl Fn(&Record) -> bool) -> Vec<LastGood> {
+        words::last_good(self.facts.snapshot, is_concerned)
     }
 
     fn source(&self, source: &Source) -> Condition {
@@ -163,13 +177,13 @@ impl View<'_> {
                 }
             }
         };
-        let last_good = words::last_good(self.facts.snapshot, |record| {
-            record.sources.contains(&source.name)
-        });
+        let said = || {
+            let last_good = self.last_good(|record| record.sources.contains(&source.name));
+            (words::source(source, silence), last_good)
+        };
         Condition {
-            last_good,
             next,
-            ..self.condition(name, verdict, words::source(source, silence))
+            ..self.condition(name, verdict, said)
         }
     }
 
@@ -201,10 +215,9 @@ impl View<'_> {
             (true, None) => Verdict::Unknown,
             (false, _) => GOOD,
         };
-        Condition {
-            last_good: words::last_good(self.facts.snapshot, |_| true),
-            ..self.condition(NAME.to_owned(), verdict, words::network(sources.len()))
-        }
+        self.condition(NAME.to_owned(), verdict, || {
+            (words::network(sources.len()), self.last_good(|_| true))
+        })
     }
 
     fn is_network_down(&self, sources: &[Source]) -> bool {
@@ -248,7 +261,7 @@ impl View<'_> {
             // What answers nothing has the other alert.
             _ => Verdict::Unknown,
         };
-        self.condition(name, verdict, words::drift(source, issue))
+        self.condition(name, verdict, || (words::drift(source, issue), Vec::new()))
     }
 
     fn value(&self, rule: &ValueRule) -> Condition {
@@ -258,10 +271,10 @@ impl View<'_> {
             .filter(|record| !record.stale)
             .and_then(|record| record.value.number());
         let (Some(record), Some(number)) = (record, number) else {
-            return self.condition(name, Verdict::Unknown, Words::default());
+            return self.condition(name, Verdict::Unknown, Default::default);
         };
-        // What is bad must come back by the hysteresis before it is good.
-        let margin = match self.state.is_bad(&name) {
+        // What is told must come back by the hysteresis before it is good.
+        let margin = match self.state.is_open(&name) {
             true => rule.hysteresis,
             false => 0.0,
         };
@@ -271,10 +284,10 @@ impl View<'_> {
             true => self.held(&name, rule.hold),
             false => GOOD,
         };
-        Condition {
-            last_good: words::last_good(self.facts.snapshot, |it| it.key == rule.key),
-            ..self.condition(name, verdict, words::value(rule, number, record))
-        }
+        self.condition(name, verdict, || {
+            let last_good = self.last_good(|it| it.key == rule.key);
+            (words::value(rule, number, record), last_good)
+        })
     }
 
     fn stale(&self, rule: &StaleRule) -> Condition {
@@ -285,10 +298,9 @@ impl View<'_> {
             Some(record) if record.stamp.age(self.now).is_none() => Verdict::Unknown,
             _ => self.held(&name, rule.hold),
         };
-        Condition {
-            last_good: words::last_good(self.facts.snapshot, |it| it.key == rule.key),
-            ..self.condition(name, verdict, words::stale(rule))
-        }
+        self.condition(name, verdict, || {
+            (words::stale(rule), self.last_good(|it| it.key == rule.key))
+        })
     }
 
     fn storage(&self) -> Condition {
@@ -298,8 +310,9 @@ impl View<'_> {
             Some(_) => self.held(NAME, STORAGE_HOLD),
             None => GOOD,
         };
-        let words = words::storage(why.unwrap_or_default());
-        self.condition(NAME.to_owned(), verdict, words)
+        self.condition(NAME.to_owned(), verdict, || {
+            (words::storage(why.unwrap_or_default()), Vec::new())
+        })
     }
 
     fn clock(&self) -> Condition {
@@ -310,7 +323,7 @@ impl View<'_> {
             Trust::Trusted => GOOD,
             Trust::Unknown => Verdict::Unknown,
         };
-        self.condition(NAME.to_owned(), verdict, words::clock(hold))
+        self.condition(NAME.to_owned(), verdict, || (words::clock(hold), Vec::new()))
     }
 
     fn displays(&self, all: &mut Vec<Condition>) {
@@ -333,7 +346,7 @@ impl View<'_> {
             };
             all.push(Condition {
                 next: Some(ready_at).filter(|at| *at > self.at()),
-                ..self.condition(name, verdict, words::display(rule))
+                ..self.condition(name, verdict, || (words::display(rule), Vec::new()))
             });
         }
     }
@@ -357,10 +370,10 @@ impl View<'_> {
                     settle: CALM,
                 },
             };
-            let words = trouble.map(words::delivery).unwrap_or_default();
+            let said = || (trouble.map(words::delivery).unwrap_or_default(), Vec::new());
             all.push(Condition {
                 by_mail: channel != "mail",
-                ..self.condition(channel.to_owned(), verdict, words)
+                ..self.condition(channel.to_owned(), verdict, said)
             });
         }
     }
