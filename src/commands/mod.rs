@@ -2,5 +2,6 @@
 //!
 //! They run on the main thread, beside a running service or without one.
 
+pub mod alerting;
 pub mod operations;
 mod report;

@@ -16,6 +16,8 @@ pub struct Mail {
     pub from: String,
     pub to: Vec<String>,
     pub ca_file: Option<PathBuf>,
+    /// Whether mail may go unencrypted to an address outside the house.
+    pub plain_anywhere: bool,
 }
 
 /// How the connection to the mail server is protected.
@@ -65,6 +67,11 @@ pub fn read(root: &mut Table<'_>, reader: &Reader<'_>, directory: &Path) -> Opti
     };
     let password_file = path("password_file");
     let ca_file = path("ca_file").map(|(path, _)| path);
+    let plain_anywhere = table
+        .as_mut()
+        .and_then(|table| table.get("plain_anywhere"))
+        .and_then(|item| item.boolean())
+        .unwrap_or(false);
     if let Some(table) = table {
         table.finish();
     }
@@ -133,6 +140,7 @@ pub fn read(root: &mut Table<'_>, reader: &Reader<'_>, directory: &Path) -> Opti
         from: from.unwrap_or_default(),
         to: recipients,
         ca_file,
+        plain_anywhere,
     })
 }
 
