@@ -57,7 +57,7 @@ pub trait Channel: Send {
     fn domain(&self) -> String;
 }
 
-/// Wakes those who deliver, and ends them.
+/// Wakes one who delivers, and ends it. Each has its own: a ring is heard once.
 #[derive(Clone, Default)]
 pub struct Bell(Arc<BellState>);
 
@@ -83,6 +83,18 @@ impl Bell {
 
     pub fn is_closed(&self) -> bool {
         self.0.is_closed.load(Ordering::Acquire)
+    }
+
+    /// Waits for so long, or until the node stops.
+    pub fn sleep(&self, span: Duration) {
+        let deadline = Instant::now() + span;
+        while !self.is_closed() {
+            let rest = deadline.saturating_duration_since(Instant::now());
+            if rest.is_zero() {
+                return;
+            }
+            self.wait(rest);
+        }
     }
 
     /// Waits for a ring, at most so long; whether it rang.
@@ -330,4 +342,4 @@ fn fresh_id(domain: &str) -> String {
 }
 
 #[cfg(test)]
-mod tests;
+pub mod tests;

@@ -38,6 +38,8 @@ pub struct Message {
     pub references: Vec<String>,
 }
 
+/// Incidents of one message that are told at length.
+const FULL_STORIES: usize = 3;
 /// A message that comes later than this says why.
 const LATE: Duration = Duration::from_secs(600);
 
@@ -57,7 +59,7 @@ pub fn compose(
         if stories.len() > 1 {
             blocks.push(Block::Heading(story.last.words.about.clone()));
         }
-        teller.tell(story, stories.len() == 1 || index == 0, &mut blocks);
+        teller.tell(story, index < FULL_STORIES, &mut blocks);
     }
     if let Some(late) = teller.lateness(items, delayed_by) {
         blocks.push(Block::Paragraph(late));
@@ -320,7 +322,11 @@ impl Teller<'_> {
             why += &format!(" [{}]", words.cause_name);
         }
         if !why.trim().is_empty() {
-            blocks.push(Block::Paragraph(format!("Why: {}", why.trim())));
+            let verb = match event.kind.closes() {
+                true => "Why it was",
+                false => "Why",
+            };
+            blocks.push(Block::Paragraph(format!("{verb}: {}", why.trim())));
         }
     }
 
@@ -331,11 +337,11 @@ impl Teller<'_> {
             return None;
         }
         let why = delayed_by.map(|why| format!(": {why}")).unwrap_or_default();
-        let minutes = late.as_secs() / 60;
-        Some(format!(
-            "This message was delayed {minutes} minutes{}",
-            full_stop(&why)
-        ))
+        let late = match late.as_secs() / 60 {
+            minutes @ 0..=180 => format!("{minutes} minutes"),
+            _ => span(late),
+        };
+        Some(format!("This message was delayed {late}{}", full_stop(&why)))
     }
 }
 

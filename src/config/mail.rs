@@ -191,14 +191,14 @@ fn password_from_file(
     }
 }
 
-/// Addresses separated by commas. Control characters and angle brackets would end up as
+/// Addresses separated by commas, in ASCII, since few servers take others. Control characters and angle brackets would end up as
 /// SMTP commands of somebody else's choosing.
 fn addresses(reader: &Reader<'_>, found: &Found) -> Vec<String> {
     let mut addresses = Vec::new();
     for address in found.text.split(',').map(str::trim) {
         let is_plain = address
             .chars()
-            .all(|c| !c.is_control() && !c.is_whitespace() && !matches!(c, '<' | '>'));
+            .all(|c| c.is_ascii_graphic() && !matches!(c, '<' | '>'));
         let has_parts = address
             .rsplit_once('@')
             .is_some_and(|(local, domain)| !local.is_empty() && !domain.is_empty());
