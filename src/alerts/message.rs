@@ -165,7 +165,7 @@ impl Teller<'_> {
             Kind::Flapping => format!("{what} comes and goes ({} times)", event.outage_count),
             Kind::Trigger | Kind::Reminder => {
                 let still = match event.kind {
-                    Kind::Reminder => " still,",
+                    Kind::Reminder => ", still",
                     _ => "",
                 };
                 let cause = match words.cause.as_str() {
@@ -240,7 +240,7 @@ impl Teller<'_> {
                 words.about, words.trouble, words.displays
             ),
             Kind::Reminder => format!(
-                "{}: {} still, since {since} ({lasted}). {}",
+                "{}: {}, still since {since} ({lasted}). {}",
                 words.about, words.trouble, words.displays
             ),
             Kind::Flapping => format!(

@@ -3,7 +3,8 @@
 use crate::alerts::mail::MailChannel;
 use crate::alerts::message::Sender;
 use crate::alerts::smtp::{Account, Login, Protection};
-use crate::config::{Config, Mail, Tls};
+use crate::alerts::webhook::{Format, Webhook};
+use crate::config::{Config, Mail, Tls, WebhookFormat};
 
 /// Who every message says that it comes from.
 pub fn sender(config: &Config) -> Sender {
@@ -20,6 +21,19 @@ pub fn mail_channel(config: &Config) -> Option<MailChannel> {
     Some(MailChannel {
         account: account(mail, &config.name),
         to: mail.to.clone(),
+        sender: sender(config),
+    })
+}
+
+/// The second channel, where one is configured.
+pub fn webhook(config: &Config) -> Option<Webhook> {
+    let webhook = config.telling.webhook.as_ref()?;
+    Some(Webhook {
+        url: webhook.url.reveal().to_owned(),
+        format: match webhook.format {
+            WebhookFormat::Json => Format::Json,
+            WebhookFormat::Text => Format::Text,
+        },
         sender: sender(config),
     })
 }

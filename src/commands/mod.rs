@@ -4,4 +4,6 @@
 
 pub mod alerting;
 pub mod operations;
+pub mod rehearse;
 mod report;
+pub mod test_alert;

@@ -1,15 +1,18 @@
 //! What a person should be told of, and how beside mail: `[alert]`.
 
+use std::fmt::Write;
 use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::tz::TimeZone;
 
+use super::describe::{bare_or_quoted, quoted};
 use super::reader::{Item, Reader, Table};
 use super::{Secret, SourceConfig};
 use crate::domain::alert::{DisplayRule, Rules, SourceRule, StaleRule, ValueRule, Window};
 use crate::domain::operation::nearest;
+use crate::domain::time::spell_duration;
 
 /// Ways to people beside mail, and what messages say about the node.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -248,4 +251,66 @@ fn say_repeated(rules: &Rules, reader: &Reader<'_>) {
             reader.problem(&(0..0), message);
         }
     }
+}
+
+/// Both as TOML, secrets masked: a part of what `check` prints.
+pub fn describe(out: &mut String, rules: &Rules, telling: &Telling) -> std::fmt::Result {
+    writeln!(out, "\n[alert]")?;
+    if let Some(span) = rules.no_success_for {
+        writeln!(out, "no_success_for = \"{}\"", spell_duration(span))?;
+    }
+    writeln!(out, "failures_in_a_row = {}", rules.failures_in_a_row)?;
+    writeln!(out, "recover_after = {}", rules.recover_after)?;
+    let remind_after = spell_duration(rules.remind_after);
+    writeln!(out, "remind_after = \"{remind_after}\"")?;
+    let clock = spell_duration(rules.clock_untrusted_for);
+    writeln!(out, "clock_untrusted_for = \"{clock}\"")?;
+    writeln!(out, "schema_drift = {}", rules.schema_drift)?;
+    if !rules.mute.is_empty() {
+        let windows: Vec<String> = rules.mute.iter().map(|it| quoted(&it.spell())).collect();
+        writeln!(out, "mute = [{}]", windows.join(", "))?;
+    }
+    if let Some(webhook) = &telling.webhook {
+        // The address may be the secret, and is a valid one while it is masked.
+        writeln!(out, "webhook = \"https://***\"")?;
+        writeln!(out, "webhook_format = \"{}\"", webhook.format.name())?;
+    }
+    if telling.ping.is_some() {
+        writeln!(out, "ping = \"https://***\"")?;
+    }
+    if let Some(page) = &telling.page {
+        writeln!(out, "page = {}", quoted(page))?;
+    }
+    for (name, rule) in &rules.sources {
+        writeln!(out, "[alert.source.{}]", bare_or_quoted(name))?;
+        if let Some(span) = rule.no_success_for {
+            writeln!(out, "no_success_for = \"{}\"", spell_duration(span))?;
+        }
+        if let Some(count) = rule.failures_in_a_row {
+            writeln!(out, "failures_in_a_row = {count}")?;
+        }
+    }
+    let hold = |hold: Duration| match hold.is_zero() {
+        true => String::new(),
+        false => format!("for = \"{}\"\n", spell_duration(hold)),
+    };
+    for rule in &rules.values {
+        writeln!(out, "[[alert.value]]\nkey = {}", quoted(&rule.key))?;
+        for (name, bound) in [("above", rule.above), ("below", rule.below)] {
+            if let Some(bound) = bound {
+                writeln!(out, "{name} = {bound:?}")?;
+            }
+        }
+        writeln!(out, "hysteresis = {:?}", rule.hysteresis)?;
+        write!(out, "{}", hold(rule.hold))?;
+    }
+    for rule in &rules.stale {
+        writeln!(out, "[[alert.stale]]\nkey = {}", quoted(&rule.key))?;
+        write!(out, "{}", hold(rule.hold))?;
+    }
+    for rule in &rules.displays {
+        writeln!(out, "[[alert.display]]\nname = {}", quoted(&rule.name))?;
+        writeln!(out, "silent_for = \"{}\"", spell_duration(rule.silent_for))?;
+    }
+    Ok(())
 }

@@ -22,7 +22,7 @@ use jiff::tz::TimeZone;
 use toml::de::DeTable;
 
 use self::environment::Environment;
-pub use self::alert::Telling;
+pub use self::alert::{Telling, WebhookFormat};
 pub use self::mail::{Mail, Tls};
 pub use self::reader::Problem;
 use self::reader::{Item, Reader, Table};
