@@ -275,7 +275,8 @@ impl<C: Channel> Delivery<C> {
             drop(status);
             if !attempt.settled.is_empty() {
                 let recipients = attempt.settled;
-                self.outbox.record(name, Outcome::Partly { ids, recipients });
+                self.outbox
+                    .record(name, Outcome::Partly { ids, recipients });
             }
             return self.failed(now.mono, why);
         }

@@ -150,7 +150,11 @@ impl Teller<'_> {
                     0 => "all over".to_owned(),
                     open => format!("{open} open"),
                 };
-                format!("{} alerts, {state}: {}{rest}", several.len(), abouts.join(", "))
+                format!(
+                    "{} alerts, {state}: {}{rest}",
+                    several.len(),
+                    abouts.join(", ")
+                )
             }
         };
         format!("[main-node] {what}")
@@ -174,7 +178,12 @@ impl Teller<'_> {
                 };
                 format!("{what}{still} {}{cause}", self.since(event))
             }
-            Kind::Recovery => format!("{}: good again ({} {})", words.about, words.trouble, self.span(event)),
+            Kind::Recovery => format!(
+                "{}: good again ({} {})",
+                words.about,
+                words.trouble,
+                self.span(event)
+            ),
             Kind::Unwatched => format!("{}: no longer watched", words.about),
         }
     }
@@ -295,7 +304,10 @@ impl Teller<'_> {
                     when,
                 ]
             });
-            blocks.push(Block::Values("Last good values".to_owned(), values.collect()));
+            blocks.push(Block::Values(
+                "Last good values".to_owned(),
+                values.collect(),
+            ));
         }
         if is_full && !event.kind.closes() {
             blocks.push(Block::Paragraph(format!(
@@ -341,7 +353,10 @@ impl Teller<'_> {
             minutes @ 0..=180 => format!("{minutes} minutes"),
             _ => span(late),
         };
-        Some(format!("This message was delayed {late}{}", full_stop(&why)))
+        Some(format!(
+            "This message was delayed {late}{}",
+            full_stop(&why)
+        ))
     }
 }
 
@@ -471,11 +486,18 @@ pub fn mail(message: &Message, envelope: &Envelope<'_>, sender: &Sender) -> Vec<
     let from_name = format!("main-node on {}", one_line(&sender.node));
     let mut builder = MessageBuilder::new()
         .from((from_name.as_str(), envelope.from))
-        .to(envelope.to.iter().map(String::as_str).collect::<Vec<&str>>())
+        .to(envelope
+            .to
+            .iter()
+            .map(String::as_str)
+            .collect::<Vec<&str>>())
         .subject(message.subject.as_str())
         .message_id(envelope.message_id)
         // RFC 3834: nobody's absence note should answer.
-        .header("Auto-Submitted", HeaderType::Raw(Raw::new("auto-generated")))
+        .header(
+            "Auto-Submitted",
+            HeaderType::Raw(Raw::new("auto-generated")),
+        )
         .body(body);
     // Not its own ancestor, when a mail is tried again.
     let known: Vec<&str> = message

@@ -31,7 +31,10 @@ pub fn run(url: &str, is_well: impl Fn() -> bool, bell: &Bell) {
 
 fn ping(url: &str, bell: &Bell) -> Result<(), String> {
     let request = Request::get(url)
-        .header("User-Agent", concat!("main-node/", env!("CARGO_PKG_VERSION")))
+        .header(
+            "User-Agent",
+            concat!("main-node/", env!("CARGO_PKG_VERSION")),
+        )
         .body(String::new())
         .map_err(|_| "its address cannot be used".to_owned())?;
     match call(request, bell)? {
@@ -58,7 +61,10 @@ mod tests {
     #[test]
     fn a_well_node_pings_and_an_unwell_one_keeps_silent() {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port is free");
-        let url = format!("http://{}/ping/secret", listener.local_addr().expect("bound"));
+        let url = format!(
+            "http://{}/ping/secret",
+            listener.local_addr().expect("bound")
+        );
         let bell = Bell::default();
         let closes = bell.clone();
         let server = std::thread::spawn(move || {

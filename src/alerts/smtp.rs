@@ -198,7 +198,10 @@ fn connector(account: &Account) -> Result<TlsConnector, String> {
 
 fn certificates(file: &Path) -> Result<Vec<CertificateDer<'static>>, String> {
     let problem = |what: String| {
-        format!("ca_file {}: expected certificates in PEM form, {what}", file.display())
+        format!(
+            "ca_file {}: expected certificates in PEM form, {what}",
+            file.display()
+        )
     };
     let text = std::fs::read(file).map_err(|error| problem(error.to_string()))?;
     let found: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&text).collect();
@@ -234,7 +237,9 @@ impl Dialogue<'_> {
         match account.protection {
             Protection::Implicit => {
                 let handshake = tcp.into_tls(&self.connector, &account.host);
-                let mut client = self.step(Step::Tls, step, handshake, |_| "agreed".into()).await?;
+                let mut client = self
+                    .step(Step::Tls, step, handshake, |_| "agreed".into())
+                    .await?;
                 self.greeting(&mut client).await?;
                 self.session(client, mail).await
             }
@@ -252,7 +257,9 @@ impl Dialogue<'_> {
                     )));
                 }
                 let handshake = tcp.into_tls(&self.connector, &account.host);
-                let client = self.step(Step::Tls, step, handshake, |_| "agreed".into()).await?;
+                let client = self
+                    .step(Step::Tls, step, handshake, |_| "agreed".into())
+                    .await?;
                 self.session(client, mail).await
             }
             Protection::None => {
@@ -266,9 +273,7 @@ impl Dialogue<'_> {
     async fn connect(&self) -> Result<SmtpClient<tokio::net::TcpStream>, Failure> {
         let (host, port) = (self.account.host.as_str(), self.account.port);
         let bare = host.trim_matches(['[', ']']);
-        let resolve = async {
-            smol::net::resolve((bare, port)).await.map_err(Error::Io)
-        };
+        let resolve = async { smol::net::resolve((bare, port)).await.map_err(Error::Io) };
         let list = |found: &Vec<SocketAddr>| {
             let texts: Vec<String> = found.iter().map(|it| it.ip().to_string()).collect();
             texts.join(", ")
@@ -323,8 +328,10 @@ impl Dialogue<'_> {
         client: &mut SmtpClient<T>,
     ) -> Result<smtp_proto::EhloResponse<String>, Failure> {
         let hello = client.ehlo(&self.account.own_name);
-        self.step(Step::Hello, limits::SMTP_STEP, hello, |_| "understood".into())
-            .await
+        self.step(Step::Hello, limits::SMTP_STEP, hello, |_| {
+            "understood".into()
+        })
+        .await
     }
 
     /// From the EHLO that counts to the end of the mail.
@@ -375,8 +382,9 @@ impl Dialogue<'_> {
         for recipient in recipients {
             let command = format!("RCPT TO:<{recipient}>\r\n");
             let ask = client.cmd(command);
-            let said =
-                |reply: &smtp_proto::Response<String>| format!("{recipient}: {}", reply_words(reply));
+            let said = |reply: &smtp_proto::Response<String>| {
+                format!("{recipient}: {}", reply_words(reply))
+            };
             let reply = self.step(Step::To, step, ask, said).await?;
             let words = reply_words(&reply);
             match reply.code {
@@ -393,7 +401,9 @@ impl Dialogue<'_> {
         // The library ends the last line itself.
         let mail = mail.strip_suffix(b"\r\n").unwrap_or(mail);
         let data = client.data(mail);
-        let reply = self.step(Step::Data, limits::SMTP_DATA, data, reply_words).await;
+        let reply = self
+            .step(Step::Data, limits::SMTP_DATA, data, reply_words)
+            .await;
         self.in_doubt.set(false);
         reply.map(|_| sent)
     }

@@ -65,7 +65,9 @@ impl Channel for Webhook {
             Ok((200..=299, _)) => Attempt::default(),
             // It has looked at the message and cannot take it.
             Ok((status @ (400 | 413 | 415 | 422), said)) => Attempt {
-                refused: Some(format!("the webhook refuses the message: HTTP {status} {said}")),
+                refused: Some(format!(
+                    "the webhook refuses the message: HTTP {status} {said}"
+                )),
                 ..Attempt::default()
             },
             Ok((status, said)) => Attempt {
@@ -87,7 +89,10 @@ impl Channel for Webhook {
 impl Webhook {
     fn request(&self, batch: &Batch<'_>, message: &Message) -> Result<Request<String>, String> {
         let builder = Request::post(&self.url)
-            .header("User-Agent", concat!("main-node/", env!("CARGO_PKG_VERSION")))
+            .header(
+                "User-Agent",
+                concat!("main-node/", env!("CARGO_PKG_VERSION")),
+            )
             // The same message, sent again because its delivery was in doubt, has the same.
             .header("Idempotency-Key", batch.message_id);
         let request = match self.format {
@@ -110,9 +115,8 @@ impl Webhook {
     fn json(&self, batch: &Batch<'_>, message: &Message) -> String {
         let events = batch.items.iter().map(|item| {
             let event = &item.event;
-            let time = |told: crate::domain::alert::Told| {
-                told.sure.then(|| told.wall().to_string())
-            };
+            let time =
+                |told: crate::domain::alert::Told| told.sure.then(|| told.wall().to_string());
             serde_json::json!({
                 "incident": event.incident,
                 "alert": event.alert,
@@ -184,7 +188,11 @@ fn exchange(agent: &Agent, request: Request<String>) -> Result<(u16, String), St
     let mut beginning = Vec::new();
     let bytes = limits::REPLY_CHARS as u64;
     // What it says beside its status is a courtesy.
-    let _ = answer.body_mut().as_reader().take(bytes).read_to_end(&mut beginning);
+    let _ = answer
+        .body_mut()
+        .as_reader()
+        .take(bytes)
+        .read_to_end(&mut beginning);
     let said = String::from_utf8_lossy(&beginning);
     let said = said.chars().map(|c| if c.is_control() { ' ' } else { c });
     let said: String = said.collect();
@@ -215,7 +223,10 @@ mod tests {
     /// Answers one request so; gives its head and body.
     fn serve(answer: &'static str) -> (String, std::sync::mpsc::Receiver<(String, String)>) {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port is free");
-        let url = format!("http://{}/hook?token=hush", listener.local_addr().expect("bound"));
+        let url = format!(
+            "http://{}/hook?token=hush",
+            listener.local_addr().expect("bound")
+        );
         let (tell, heard) = channel();
         std::thread::spawn(move || {
             let (stream, _) = listener.accept()?;
@@ -225,7 +236,10 @@ mod tests {
                 reader.read_line(&mut head)?;
             }
             let length = head.to_lowercase();
-            let length = length.split("content-length: ").nth(1).and_then(|it| it.split("\r\n").next());
+            let length = length
+                .split("content-length: ")
+                .nth(1)
+                .and_then(|it| it.split("\r\n").next());
             let mut body = vec![0; length.and_then(|it| it.parse().ok()).unwrap_or(0)];
             reader.read_exact(&mut body)?;
             let _ = tell.send((head, String::from_utf8_lossy(&body).into_owned()));
@@ -268,7 +282,11 @@ mod tests {
         let ok = "HTTP/1.1 204 No Content\r\n\r\n";
         let (attempt, head, body) = posted(Format::Json, ok);
         assert_eq!(attempt, Attempt::default());
-        assert!(head.to_lowercase().contains("idempotency-key: main-node.1@x"), "{head}");
+        assert!(
+            head.to_lowercase()
+                .contains("idempotency-key: main-node.1@x"),
+            "{head}"
+        );
         let json: serde_json::Value = serde_json::from_str(&body).expect("it is JSON");
         assert_eq!(json["id"], "main-node.1@x");
         assert_eq!(json["events"][0]["kind"], "trigger");
@@ -280,18 +298,31 @@ mod tests {
         let ok = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
         let (attempt, head, body) = posted(Format::Text, ok);
         assert_eq!(attempt, Attempt::default());
-        assert!(head.to_lowercase().contains("title: [main-node] "), "{head}");
+        assert!(
+            head.to_lowercase().contains("title: [main-node] "),
+            "{head}"
+        );
         assert!(body.contains("What main-node does"), "{body}");
     }
 
     #[test]
     fn what_its_answers_mean() {
-        let (attempt, ..) = posted(Format::Json, "HTTP/1.1 503 Busy\r\nContent-Length: 0\r\n\r\n");
-        assert_eq!(attempt.again.as_deref(), Some("the webhook answers HTTP 503 "));
-        let (attempt, ..) = posted(Format::Json, "HTTP/1.1 422 No\r\nContent-Length: 3\r\n\r\nbad");
+        let (attempt, ..) = posted(
+            Format::Json,
+            "HTTP/1.1 503 Busy\r\nContent-Length: 0\r\n\r\n",
+        );
+        assert_eq!(
+            attempt.again.as_deref(),
+            Some("the webhook answers HTTP 503 ")
+        );
+        let (attempt, ..) = posted(
+            Format::Json,
+            "HTTP/1.1 422 No\r\nContent-Length: 3\r\n\r\nbad",
+        );
         let why = attempt.refused.expect("refused");
         assert!(why.ends_with("HTTP 422 bad"), "{why}");
-        let elsewhere = "HTTP/1.1 302 Found\r\nLocation: http://127.0.0.1:9/\r\nContent-Length: 0\r\n\r\n";
+        let elsewhere =
+            "HTTP/1.1 302 Found\r\nLocation: http://127.0.0.1:9/\r\nContent-Length: 0\r\n\r\n";
         let (attempt, ..) = posted(Format::Json, elsewhere);
         let why = attempt.again.expect("not followed");
         assert!(!why.contains("hush"), "{why}");

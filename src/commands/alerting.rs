@@ -50,7 +50,7 @@ fn account(mail: &Mail, node: &str) -> Account {
         host: mail.host.clone(),
         port: mail.port,
         protection: match mail.tls {
-            Tls::StartTls => Protection::StartTls,
+            Tls::Upgrade => Protection::StartTls,
             Tls::Implicit => Protection::Implicit,
             Tls::None => Protection::None,
         },

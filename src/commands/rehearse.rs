@@ -88,7 +88,10 @@ fn cases(config: &Config) -> Vec<Case> {
     add("nothing can be stored".to_owned(), Trouble::Storage);
     add("nobody sets the clock".to_owned(), Trouble::Clock);
     if let Some(rule) = config.alert.displays.first() {
-        add(format!("the display {} is silent", rule.name), Trouble::Display);
+        add(
+            format!("the display {} is silent", rule.name),
+            Trouble::Display,
+        );
     }
     cases
 }
@@ -140,7 +143,11 @@ impl<'a> Play<'a> {
             .collect();
         Play {
             config,
-            due: plan.sources.iter().map(|it| now.mono.after(it.every)).collect(),
+            due: plan
+                .sources
+                .iter()
+                .map(|it| now.mono.after(it.every))
+                .collect(),
             plan,
             snapshot,
             node: NodeFacts::default(),
@@ -174,7 +181,10 @@ impl<'a> Play<'a> {
         };
         if !was_told {
             let patience = span(PATIENCE);
-            writeln!(out, "Nothing is told within {patience}; is `mute` too wide?\n")?;
+            writeln!(
+                out,
+                "Nothing is told within {patience}; is `mute` too wide?\n"
+            )?;
         }
         Ok(())
     }
@@ -331,7 +341,11 @@ impl<'a> Play<'a> {
                 thread: None,
             };
             let message = message::compose(&[item], 0, &sender, self.now, None);
-            writeln!(out, "\n--- after {after}: {kind}\nSubject: {}\n", message.subject)?;
+            writeln!(
+                out,
+                "\n--- after {after}: {kind}\nSubject: {}\n",
+                message.subject
+            )?;
             for line in message.text.lines() {
                 writeln!(out, "    {line}")?;
             }

@@ -106,7 +106,10 @@ fn step(name: &str, took: Duration, result: &Result<String, String>) {
         Ok(said) => ("ok    ", said),
         Err(why) => ("FAILED", why),
     };
-    say(&format!("  {mark} {name:<10} {:>6} ms  {said}", millis(took)));
+    say(&format!(
+        "  {mark} {name:<10} {:>6} ms  {said}",
+        millis(took)
+    ));
 }
 
 fn say(line: &str) {

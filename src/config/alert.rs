@@ -147,12 +147,8 @@ fn read_source(entry: &Item<'_>, sources: &Sources, rules: &mut Rules) {
         return;
     };
     let rule = SourceRule {
-        no_success_for: table
-            .get("no_success_for")
-            .and_then(|item| item.duration()),
-        failures_in_a_row: table
-            .get("failures_in_a_row")
-            .and_then(|item| count(&item)),
+        no_success_for: table.get("no_success_for").and_then(|item| item.duration()),
+        failures_in_a_row: table.get("failures_in_a_row").and_then(|item| count(&item)),
     };
     table.finish();
     rules.sources.insert(name.into(), rule);
@@ -225,7 +221,9 @@ fn read_display(entry: &Item<'_>) -> Option<DisplayRule> {
 fn address(table: &mut Table<'_>, key: &'static str) -> Option<String> {
     let item = table.get(key)?;
     let text = item.text()?;
-    let fits = ["https://", "http://"].iter().any(|scheme| text.starts_with(scheme));
+    let fits = ["https://", "http://"]
+        .iter()
+        .any(|scheme| text.starts_with(scheme));
     let parsed = text.parse::<ureq::http::Uri>().ok();
     if !fits || parsed.is_none_or(|uri| uri.host().is_none_or(str::is_empty)) {
         // What was found may hold a secret.

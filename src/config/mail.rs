@@ -24,7 +24,7 @@ pub struct Mail {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Tls {
     /// STARTTLS (RFC 3207), usually on port 587.
-    StartTls,
+    Upgrade,
     /// TLS from the first byte (RFC 8314), usually on port 465.
     Implicit,
     /// None, usually on port 25.
@@ -34,7 +34,7 @@ pub enum Tls {
 impl Tls {
     pub fn name(self) -> &'static str {
         match self {
-            Tls::StartTls => "starttls",
+            Tls::Upgrade => "starttls",
             Tls::Implicit => "implicit",
             Tls::None => "none",
         }
@@ -82,7 +82,7 @@ pub fn read(root: &mut Table<'_>, reader: &Reader<'_>, directory: &Path) -> Opti
     let tls = match &tls {
         None => None,
         Some(found) => {
-            let known = [Tls::StartTls, Tls::Implicit, Tls::None];
+            let known = [Tls::Upgrade, Tls::Implicit, Tls::None];
             let chosen = known.into_iter().find(|tls| tls.name() == found.text);
             if chosen.is_none() {
                 let message = format!(
@@ -106,10 +106,10 @@ pub fn read(root: &mut Table<'_>, reader: &Reader<'_>, directory: &Path) -> Opti
     let tls = tls.unwrap_or(match port_number {
         Some(465) => Tls::Implicit,
         Some(25) => Tls::None,
-        _ => Tls::StartTls,
+        _ => Tls::Upgrade,
     });
     let port = port_number.unwrap_or(match tls {
-        Tls::StartTls => 587,
+        Tls::Upgrade => 587,
         Tls::Implicit => 465,
         Tls::None => 25,
     });

@@ -21,8 +21,8 @@ use std::time::Duration;
 use jiff::tz::TimeZone;
 use toml::de::DeTable;
 
-use self::environment::Environment;
 pub use self::alert::{Telling, WebhookFormat};
+use self::environment::Environment;
 pub use self::mail::{Mail, Tls};
 pub use self::reader::Problem;
 use self::reader::{Item, Reader, Table};

@@ -337,7 +337,10 @@ fn every_alert_rule_is_read_and_described_as_it_was_read() {
     assert_eq!(first.alert.values[0].name(), "value:t>30");
     assert_eq!(first.alert.values[0].hold, Duration::from_secs(600));
     let described = first.describe();
-    assert!(!format!("{first:?}{described}").contains("hush"), "{described}");
+    assert!(
+        !format!("{first:?}{described}").contains("hush"),
+        "{described}"
+    );
     let second = load_text(&described, &[]).expect("what is printed is valid");
     assert_eq!(first.alert, second.alert);
     assert_eq!(described, second.describe());

@@ -98,7 +98,10 @@ fn note_incident(transaction: &Transaction<'_>, event: &Event) -> rusqlite::Resu
                 event.since.wall().second(),
                 event.since.sure,
                 event.kind == Kind::Flapping,
-                format!("{}: {}{cause}. {}", words.about, words.trouble, words.detail),
+                format!(
+                    "{}: {}{cause}. {}",
+                    words.about, words.trouble, words.detail
+                ),
             ],
         )?;
         transaction.execute(

@@ -22,7 +22,7 @@ use std::time::Duration;
 use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
 
-pub use self::machine::{State, Step, step};
+pub use self::machine::{State, step};
 pub use self::mute::Window;
 use super::plan::Plan;
 use super::snapshot::Snapshot;

@@ -146,7 +146,10 @@ fn what_comes_together_is_told_together() {
     assert_eq!(delivery.turn(moment(5)), Duration::from_secs(5));
     assert_eq!(delivery.turn(moment(10)), Duration::ZERO);
     assert_eq!(delivery.turn(moment(10)), IDLE);
-    assert_eq!(*lock(&outbox.outcomes), ["trying [1, 2]", "delivered [1, 2]"]);
+    assert_eq!(
+        *lock(&outbox.outcomes),
+        ["trying [1, 2]", "delivered [1, 2]"]
+    );
 }
 
 #[test]
@@ -221,11 +224,20 @@ fn what_nobody_will_ever_take_is_given_up_and_shown() {
         refused: Some("DATA: the server answers 554 spam".to_owned()),
         ..Attempt::default()
     };
-    let mut delivery = delivery(&outbox, vec![(true, refused), (true, Attempt::default())], 0);
+    let mut delivery = delivery(
+        &outbox,
+        vec![(true, refused), (true, Attempt::default())],
+        0,
+    );
     delivery.turn(moment(0));
     assert_eq!(*lock(&outbox.outcomes), ["trying [1]", "refused [1]"]);
     let status = delivery.status();
-    assert!(status.get().trouble.is_some_and(|it| it.why.contains("554 spam")));
+    assert!(
+        status
+            .get()
+            .trouble
+            .is_some_and(|it| it.why.contains("554 spam"))
+    );
     lock(&outbox.items).push(item(2, None));
     delivery.turn(moment(1));
     assert_eq!(status.get().trouble, None);

@@ -94,7 +94,9 @@ fn check(name: &str, items: &[Item], dropped: u64, now: Moment, delayed_by: Opti
         date: now.wall,
     };
     let mail = mail(&message, &envelope, &sender());
-    let mail = String::from_utf8(mail).expect("a mail is text").replace("\r\n", "\n");
+    let mail = String::from_utf8(mail)
+        .expect("a mail is text")
+        .replace("\r\n", "\n");
     let shown = format!(
         "== subject\n{}\n== text\n{}\n== html\n{}\n== wire\n{mail}",
         message.subject, message.text, message.html
@@ -124,7 +126,10 @@ fn an_end_answers_the_beginning() {
 
 #[test]
 fn an_outage_that_ate_its_own_mail_is_told_whole() {
-    let items = [item(event(Kind::Trigger, 15)), item(event(Kind::Recovery, 90))];
+    let items = [
+        item(event(Kind::Trigger, 15)),
+        item(event(Kind::Recovery, 90)),
+    ];
     let why = Some("resolve: no network");
     check("mail-late.txt", &items, 0, at(103), why);
 }
@@ -151,13 +156,15 @@ fn an_alert_that_flaps() {
     };
     let mut flapping = event(Kind::Flapping, 62);
     flapping.since = told(60);
-    flapping.outages = vec![
-        outage(0, Some(10)),
-        outage(30, Some(41)),
-        outage(60, None),
-    ];
+    flapping.outages = vec![outage(0, Some(10)), outage(30, Some(41)), outage(60, None)];
     flapping.outage_count = 3;
-    check("mail-flapping.txt", &[item(flapping.clone())], 0, at(62), None);
+    check(
+        "mail-flapping.txt",
+        &[item(flapping.clone())],
+        0,
+        at(62),
+        None,
+    );
     flapping.kind = Kind::Recovery;
     flapping.at = told(180);
     check("mail-calm.txt", &[item(flapping)], 0, at(180), None);
@@ -196,5 +203,8 @@ fn a_subject_is_one_line_whatever_a_source_is_called() {
     let mail = mail(&message, &envelope, &sender());
     let mail = String::from_utf8(mail).expect("a mail is text");
     let heads = mail.split("\r\n\r\n").next().expect("headers");
-    assert!(!heads.lines().any(|line| line.starts_with("Bcc")), "{heads}");
+    assert!(
+        !heads.lines().any(|line| line.starts_with("Bcc")),
+        "{heads}"
+    );
 }

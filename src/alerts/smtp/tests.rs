@@ -46,7 +46,10 @@ fn talk(
     let mut out = stream.try_clone()?;
     let mut lines = BufReader::new(stream).lines();
     let special = |command: &str| {
-        let found = script.answers.iter().find(|(of, _)| command.starts_with(of));
+        let found = script
+            .answers
+            .iter()
+            .find(|(of, _)| command.starts_with(of));
         found.map(|(_, answer)| *answer)
     };
     let mut say = |text: &str| out.write_all(format!("{text}\r\n").as_bytes());
@@ -149,7 +152,10 @@ fn a_mail_is_handed_over_with_its_dots() {
     assert!(began);
     assert!(heard.contains(&"EHLO node.local".to_owned()));
     assert!(heard.contains(&"MAIL FROM:<node@example.org>".to_owned()));
-    assert!(heard.contains(&"MAIL\nSubject: x\n\n..dot\n".to_owned()), "{heard:?}");
+    assert!(
+        heard.contains(&"MAIL\nSubject: x\n\n..dot\n".to_owned()),
+        "{heard:?}"
+    );
 }
 
 #[test]
@@ -157,7 +163,10 @@ fn one_refused_recipient_does_not_cost_the_other_the_mail() {
     let (result, _, began) = sent(&[("RCPT TO:<a@", "550 5.1.1 unknown")]);
     let sent = result.expect("the other has it");
     assert_eq!(sent.accepted, ["b@example.org"]);
-    assert_eq!(sent.refused, [("a@example.org".to_owned(), "550 unknown".to_owned())]);
+    assert_eq!(
+        sent.refused,
+        [("a@example.org".to_owned(), "550 unknown".to_owned())]
+    );
     assert!(began);
 }
 
@@ -174,19 +183,33 @@ fn greylisting_defers_and_delivers_nothing() {
 fn what_each_bad_answer_means() {
     let later = |why: &str| Failure::Later(why.to_owned());
     for (step, answer, expected) in [
-        ("greeting", "554 no service", later("greeting: 554 no service")),
+        (
+            "greeting",
+            "554 no service",
+            later("greeting: 554 no service"),
+        ),
         (
             "greeting",
             "",
-            later("greeting: the server closed the connection, or speaks no SMTP; is the port right?"),
+            later(
+                "greeting: the server closed the connection, or speaks no SMTP; is the port right?",
+            ),
         ),
-        ("EHLO", "502 what", later("EHLO: the server answers 502 what")),
+        (
+            "EHLO",
+            "502 what",
+            later("EHLO: the server answers 502 what"),
+        ),
         (
             "MAIL FROM",
             "550 5.7.1 who are you",
             later("MAIL FROM: the server answers 550 who are you"),
         ),
-        ("DATA", "451 4.3.0 not now", later("DATA: the server answers 451 not now")),
+        (
+            "DATA",
+            "451 4.3.0 not now",
+            later("DATA: the server answers 451 not now"),
+        ),
         (
             "end of data",
             "451 4.3.0 not now",
@@ -213,7 +236,11 @@ fn what_each_bad_answer_means() {
 
 #[test]
 fn a_stop_ends_a_hanging_server_and_says_whether_the_mail_is_in_doubt() {
-    for (step, is_in_doubt) in [("greeting", false), ("MAIL FROM", false), ("end of data", true)] {
+    for (step, is_in_doubt) in [
+        ("greeting", false),
+        ("MAIL FROM", false),
+        ("end of data", true),
+    ] {
         let server = serve(vec![Script {
             answers: vec![(step, "hang")],
             abilities: Vec::new(),
@@ -237,7 +264,11 @@ fn a_stop_ends_a_hanging_server_and_says_whether_the_mail_is_in_doubt() {
                 },
             },
         );
-        assert_eq!(matches!(result, Err(Failure::InDoubt(_))), is_in_doubt, "{step}");
+        assert_eq!(
+            matches!(result, Err(Failure::InDoubt(_))),
+            is_in_doubt,
+            "{step}"
+        );
         assert!(began.elapsed() < Duration::from_secs(2), "{step}");
     }
 }
@@ -271,7 +302,10 @@ fn a_password_never_goes_over_an_open_connection() {
     let why = try_login(&account, hooks).expect_err("refused").to_string();
     assert!(why.contains("nothing is sent unencrypted"), "{why}");
     let heard: Vec<String> = server.heard.try_iter().collect();
-    assert!(!heard.iter().any(|line| line.starts_with("AUTH")), "{heard:?}");
+    assert!(
+        !heard.iter().any(|line| line.starts_with("AUTH")),
+        "{heard:?}"
+    );
     assert!(!format!("{account:?}").contains("hush"));
 }
 
@@ -289,6 +323,10 @@ fn plain_mail_stays_in_the_house() {
         ("2001:db8::1", false),
         ("::ffff:203.0.113.5", false),
     ] {
-        assert_eq!(is_private(address.parse().expect(address)), expected, "{address}");
+        assert_eq!(
+            is_private(address.parse().expect(address)),
+            expected,
+            "{address}"
+        );
     }
 }

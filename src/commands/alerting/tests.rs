@@ -197,20 +197,12 @@ impl World {
                 [(self.random.next() % 3) as usize];
         }
         self.observe(minute);
-        let step = self.step();
-        self.state = step.state.clone();
+        let (commit, is_news) = self.step();
+        self.state = commit.state.clone();
         // A kill before the commit forgets what nobody was told.
         let is_killed = self.random.one_in(200);
-        if (step.changed || !step.events.is_empty()) && !is_killed {
-            let mut unwritten = Unwritten::default();
-            let commit = AlertCommit {
-                state: step.state,
-                events: step.events.clone(),
-            };
-            unwritten.add(commit, &CHANNELS);
-            let mut card = self.card.0.lock().unwrap();
-            unwritten.flush(&mut card).expect("the card works");
-            self.committed.extend(step.events);
+        if is_news && !is_killed {
+            self.commit(commit);
         }
         if !is_killed {
             self.delivery.turn(self.now);
@@ -248,7 +240,7 @@ impl World {
         }
     }
 
-    fn step(&self) -> crate::domain::alert::Step {
+    fn step(&self) -> (AlertCommit, bool) {
         let mut snapshot = Snapshot::empty(self.now);
         let sources = self.health.iter().enumerate();
         snapshot.sources = sources.map(|(at, it)| source(&self.plan, at, it)).collect();
@@ -258,7 +250,22 @@ impl World {
             started: self.started,
             node: &NodeFacts::default(),
         };
-        step(&Rules::default(), &self.state, self.now, &facts)
+        let step = step(&Rules::default(), &self.state, self.now, &facts);
+        let is_news = step.changed || !step.events.is_empty();
+        let commit = AlertCommit {
+            state: step.state,
+            events: step.events,
+        };
+        (commit, is_news)
+    }
+
+    /// What the store thread does with a commit.
+    fn commit(&mut self, commit: AlertCommit) {
+        let mut unwritten = Unwritten::default();
+        self.committed.extend(commit.events.iter().cloned());
+        unwritten.add(commit, &CHANNELS);
+        let mut card = self.card.0.lock().unwrap();
+        unwritten.flush(&mut card).expect("the card works");
     }
 
     /// The process begins again, in this boot or the next.
@@ -340,7 +347,7 @@ fn in_500_random_incidents_each_beginning_and_end_is_told_under_exactly_one_mess
     *world.is_good.lock().unwrap() = true;
     world.now.trust = Trust::Trusted;
     for _ in 0..400 {
-                let span = Duration::from_secs(60);
+        let span = Duration::from_secs(60);
         world.now.mono = world.now.mono.after(span);
         world.now.wall = world.now.wall.after(span);
         for health in &mut world.health {
@@ -351,16 +358,9 @@ fn in_500_random_incidents_each_beginning_and_end_is_told_under_exactly_one_mess
             health.last_success = Some(world.now);
             health.last_attempt = Some(world.now);
         }
-        let step = world.step();
-        world.state = step.state.clone();
-        let mut unwritten = Unwritten::default();
-        let commit = AlertCommit {
-            state: step.state,
-            events: step.events.clone(),
-        };
-        unwritten.add(commit, &CHANNELS);
-        unwritten.flush(&mut world.card.0.lock().unwrap()).expect("the card works");
-        world.committed.extend(step.events);
+        let (commit, _) = world.step();
+        world.state = commit.state.clone();
+        world.commit(commit);
         while world.delivery.turn(world.now).is_zero() {}
     }
     assert!(world.state.open().is_empty(), "{:?}", world.state.open());

@@ -217,9 +217,10 @@ impl Unwritten {
         let Outcome::Trying { ids, message_id } = outcome else {
             return;
         };
-        let here = self.rows.iter().filter(|(of, item)| {
-            of == channel && channel == "mail" && ids.contains(&item.id)
-        });
+        let here = self
+            .rows
+            .iter()
+            .filter(|(of, item)| of == channel && channel == "mail" && ids.contains(&item.id));
         let incidents: Vec<u64> = here.map(|(_, item)| item.event.incident).collect();
         for incident in incidents {
             let thread = self.threads.entry(incident);

@@ -323,7 +323,9 @@ impl View<'_> {
             Trust::Trusted => GOOD,
             Trust::Unknown => Verdict::Unknown,
         };
-        self.condition(NAME.to_owned(), verdict, || (words::clock(hold), Vec::new()))
+        self.condition(NAME.to_owned(), verdict, || {
+            (words::clock(hold), Vec::new())
+        })
     }
 
     fn displays(&self, all: &mut Vec<Condition>) {

@@ -339,13 +339,7 @@ impl Turn<'_> {
         }
     }
 
-    fn bad(
-        &mut self,
-        entry: &mut Entry,
-        condition: Condition,
-        since: At,
-        ready_at: Option<At>,
-    ) {
+    fn bad(&mut self, entry: &mut Entry, condition: Condition, since: At, ready_at: Option<At>) {
         entry.good_since = None;
         entry.bad_since = Some(entry.bad_since.map_or(since, |known| known.min(since)));
         let is_ready = ready_at.is_some_and(|at| at <= self.now) && !self.is_muted;

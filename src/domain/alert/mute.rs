@@ -157,7 +157,11 @@ mod tests {
         ] {
             assert_eq!(Window::parse(text), None, "{text:?}");
         }
-        for text in ["Sat 22:00-23:00", "daily 02:00-02:30", "Mon,Tue 08:00-09:00"] {
+        for text in [
+            "Sat 22:00-23:00",
+            "daily 02:00-02:30",
+            "Mon,Tue 08:00-09:00",
+        ] {
             let window = Window::parse(text).expect(text);
             assert_eq!(window.spell(), text);
         }

@@ -76,7 +76,8 @@ impl Story {
         self.state = step.state;
         self.changes_at = step.changes_at;
         self.open = step.open.iter().map(|it| it.name.to_string()).collect();
-        let tell = |event: &Event| format!("{} {} #{}", event.kind.name(), event.alert, event.incident);
+        let tell =
+            |event: &Event| format!("{} {} #{}", event.kind.name(), event.alert, event.incident);
         step.events.iter().map(tell).collect()
     }
 
@@ -171,7 +172,10 @@ fn a_fast_source_alarms_after_a_streak_of_two_minutes_and_recovers_after_two_suc
     assert_eq!(story.go_on(HOUR, 10, |it| it.fails(0, Cause::Dns)), NOTHING);
     assert_eq!(story.go_on(10, 10, |it| it.works(0)), NOTHING);
     assert_eq!(story.open, ["source:source0"]);
-    assert_eq!(story.go_on(10, 10, |it| it.works(0)), ["recovery source:source0 #1"]);
+    assert_eq!(
+        story.go_on(10, 10, |it| it.works(0)),
+        ["recovery source:source0 #1"]
+    );
     assert_eq!(story.open, NOTHING);
 }
 
@@ -200,7 +204,10 @@ fn four_failures_or_a_short_streak_are_not_news() {
 fn silence_alarms_even_if_no_fetch_ever_ended() {
     let mut story = Story::of(1, 60);
     story.look();
-    assert_eq!(story.changes_at, Some(story.started.after(Duration::from_secs(900))));
+    assert_eq!(
+        story.changes_at,
+        Some(story.started.after(Duration::from_secs(900)))
+    );
     assert_eq!(story.watch(899, 1), NOTHING);
     assert_eq!(story.watch(1, 1), ["trigger source:source0 #1"]);
 }
@@ -266,7 +273,10 @@ fn a_source_that_answers_shows_that_it_is_not_the_network() {
         it.fails(1, Cause::Connect);
         it.works(2);
     });
-    assert_eq!(told, ["trigger source:source0 #1", "trigger source:source1 #2"]);
+    assert_eq!(
+        told,
+        ["trigger source:source0 #1", "trigger source:source1 #2"]
+    );
 }
 
 #[test]
@@ -310,7 +320,11 @@ fn a_restart_repeats_nothing_forgets_nothing_and_keeps_since() {
         story.restart(pause, boot);
         assert_eq!(story.state.open()[0].since, since, "before the first look");
         assert_eq!(story.look(), NOTHING);
-        assert_eq!(story.open, ["source:source0"], "open at once, {pause} {boot}");
+        assert_eq!(
+            story.open,
+            ["source:source0"],
+            "open at once, {pause} {boot}"
+        );
         let told = story.go_on(5 * 60, 10, |it| it.fails(0, Cause::Dns));
         assert_eq!(told, NOTHING);
         assert_eq!(story.state.open()[0].since, since);
@@ -342,7 +356,13 @@ fn time_in_which_the_node_was_off_is_nobodys_outage() {
 
 #[test]
 fn a_clock_that_jumps_fires_mutes_and_repeats_nothing() {
-    for jump in [-20 * 365 * 24 * HOUR as i64, -90, 90, 3 * HOUR as i64, 50 * 365 * 24 * HOUR as i64] {
+    for jump in [
+        -20 * 365 * 24 * HOUR as i64,
+        -90,
+        90,
+        3 * HOUR as i64,
+        50 * 365 * 24 * HOUR as i64,
+    ] {
         let mut story = Story::of(1, 10);
         // 22:00 to 23:00 of the Saturday that the jumps of three hours lead into.
         story.rules.mute = vec![Window::parse("Sat 22:00-23:30").expect("a window")];
@@ -352,7 +372,11 @@ fn a_clock_that_jumps_fires_mutes_and_repeats_nothing() {
         let told = story.go_on(140, 10, |it| it.fails(0, Cause::Dns));
         assert_eq!(told, ["trigger source:source0 #1"], "{jump}");
         story.now.wall = Wall(story.now.wall.0 - jump * 1000);
-        assert_eq!(story.go_on(600, 10, |it| it.fails(0, Cause::Dns)), NOTHING, "{jump}");
+        assert_eq!(
+            story.go_on(600, 10, |it| it.fails(0, Cause::Dns)),
+            NOTHING,
+            "{jump}"
+        );
         assert_eq!(
             story.go_on(20, 10, |it| it.works(0)),
             ["recovery source:source0 #1"],
@@ -383,9 +407,15 @@ fn in_a_window_of_maintenance_nothing_is_told_and_what_lasts_is_told_after_it() 
     // It is 20:00; the window is from 20:05 to 21:00.
     story.rules.mute = vec![Window::parse("Sat 20:05-21:00").expect("a window")];
     story.go_on(5 * 60, 60, |it| it.works(0));
-    assert_eq!(story.go_on(20 * 60, 60, |it| it.fails(0, Cause::Connect)), NOTHING);
+    assert_eq!(
+        story.go_on(20 * 60, 60, |it| it.fails(0, Cause::Connect)),
+        NOTHING
+    );
     assert_eq!(story.go_on(60, 60, |it| it.works(0)), NOTHING);
-    assert_eq!(story.go_on(33 * 60, 60, |it| it.fails(0, Cause::Connect)), NOTHING);
+    assert_eq!(
+        story.go_on(33 * 60, 60, |it| it.fails(0, Cause::Connect)),
+        NOTHING
+    );
     assert_eq!(story.open, NOTHING);
     assert_eq!(
         story.go_on(60, 60, |it| it.fails(0, Cause::Connect)),
@@ -432,11 +462,25 @@ fn what_a_value_must_do_to_be_good_again() {
             it.record("t", value, stale);
         })
     };
-    assert_eq!(at(&mut story, 31.0, false, 11), ["trigger value:t<5|>30 #1"]);
-    assert_eq!(at(&mut story, 29.5, false, 60), NOTHING, "within the hysteresis");
-    assert_eq!(at(&mut story, 20.0, true, 60), NOTHING, "stale proves nothing");
+    assert_eq!(
+        at(&mut story, 31.0, false, 11),
+        ["trigger value:t<5|>30 #1"]
+    );
+    assert_eq!(
+        at(&mut story, 29.5, false, 60),
+        NOTHING,
+        "within the hysteresis"
+    );
+    assert_eq!(
+        at(&mut story, 20.0, true, 60),
+        NOTHING,
+        "stale proves nothing"
+    );
     assert_eq!(story.open, ["value:t<5|>30"]);
-    assert_eq!(at(&mut story, 28.9, false, 2), ["recovery value:t<5|>30 #1"]);
+    assert_eq!(
+        at(&mut story, 28.9, false, 2),
+        ["recovery value:t<5|>30 #1"]
+    );
     assert_eq!(at(&mut story, 4.9, false, 11), ["trigger value:t<5|>30 #2"]);
 }
 
@@ -524,11 +568,11 @@ fn over_a_year_every_incident_that_begins_also_ends() {
     let mut told = 0;
     for quarter in 0..365 * 24 * 4u64 {
         story.pass(15 * MINUTE);
-        for source in 0..4 {
+        for (source, down_until) in down_until.iter_mut().enumerate() {
             if random() % 1000 == 0 {
-                down_until[source] = quarter + 1 + random() % 60;
+                *down_until = quarter + 1 + random() % 60;
             }
-            match quarter < down_until[source] {
+            match quarter < *down_until {
                 true => story.fails(source, Cause::Timeout),
                 false => story.works(source),
             }
@@ -548,7 +592,9 @@ fn over_a_year_every_incident_that_begins_also_ends() {
             }
         }
     }
-    let silent = story.go_on(2 * HOUR, 15 * MINUTE, |it| (0..4).for_each(|at| it.works(at)));
+    let silent = story.go_on(2 * HOUR, 15 * MINUTE, |it| {
+        (0..4).for_each(|at| it.works(at))
+    });
     assert_eq!(open.len(), silent.len());
     assert!((50..1500).contains(&told), "{told}");
 }

@@ -84,7 +84,9 @@ pub fn source(source: &Source, silence: Duration) -> Words {
     Words {
         about: title(&source.name),
         trouble: "no data".to_owned(),
-        cause: failure.map_or("no fetch has ended", |it| brief(it.cause)).to_owned(),
+        cause: failure
+            .map_or("no fetch has ended", |it| brief(it.cause))
+            .to_owned(),
         cause_name: failure.map_or("", |it| it.cause.name()).to_owned(),
         detail: detail(failure, silence),
         displays: DISPLAYS_KEEP.to_owned(),
@@ -154,8 +156,14 @@ pub fn value(rule: &ValueRule, number: f64, record: &Record) -> Words {
         true => rule.above,
         false => rule.below.or(rule.above),
     };
-    let side = if bound == rule.above { "above" } else { "below" };
-    let bound = bound.map(|bound| with_unit(bound, unit)).unwrap_or_default();
+    let side = if bound == rule.above {
+        "above"
+    } else {
+        "below"
+    };
+    let bound = bound
+        .map(|bound| with_unit(bound, unit))
+        .unwrap_or_default();
     let held = match rule.hold.is_zero() {
         true => String::new(),
         false => format!(" for {}", span(rule.hold)),
@@ -212,7 +220,10 @@ pub fn clock(hold: Duration) -> Words {
         trouble: "nobody has set it".to_owned(),
         cause: "no time server".to_owned(),
         cause_name: Cause::Clock.name().to_owned(),
-        detail: format!("The kernel says that nothing has set the clock within {}.", span(hold)),
+        detail: format!(
+            "The kernel says that nothing has set the clock within {}.",
+            span(hold)
+        ),
         displays: "Displays show current values; their times may be wrong.".to_owned(),
         node_does: "It measures ages without the clock, and marks what it stores.".to_owned(),
         check: strings(&["whether the node reaches a time server: timedatectl status"]),
@@ -250,7 +261,10 @@ pub fn delivery(trouble: &DeliveryTrouble) -> Words {
 
 /// What the keys of a source, or one key, last said.
 pub fn last_good(snapshot: &Snapshot, is_concerned: impl Fn(&Record) -> bool) -> Vec<LastGood> {
-    let records = snapshot.records.iter().filter(|record| is_concerned(record));
+    let records = snapshot
+        .records
+        .iter()
+        .filter(|record| is_concerned(record));
     records
         .take(LAST_GOOD)
         .map(|record| LastGood {
