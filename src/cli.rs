@@ -31,6 +31,8 @@ pub enum Command {
     Once(Once),
     Check(Check),
     Operations(Operations),
+    TestAlert(TestAlert),
+    Rehearse(Rehearse),
     Backup(Backup),
     Export(Export),
 }
@@ -96,6 +98,24 @@ pub struct Operations {
     #[argh(positional, arg_name = "WORD")]
     /// only those whose id, path or summary has all these words
     pub words: Vec<String>,
+}
+
+/// send a test message by the configured ways and report each step
+#[derive(FromArgs, Debug)]
+#[argh(subcommand, name = "test-alert")]
+pub struct TestAlert {
+    #[argh(option, arg_name = "FILE")]
+    /// the configuration
+    pub config: Option<String>,
+}
+
+/// play each alert rule through and print what people would be told
+#[derive(FromArgs, Debug)]
+#[argh(subcommand, name = "rehearse")]
+pub struct Rehearse {
+    #[argh(option, arg_name = "FILE")]
+    /// the configuration
+    pub config: Option<String>,
 }
 
 /// copy the database while the service runs, and verify the copy
@@ -178,6 +198,8 @@ mod tests {
             "once",
             "check --online",
             "operations weather",
+            "test-alert --config a.toml",
+            "rehearse",
             "backup copy.db",
             "export --key t --from -24h",
         ] {

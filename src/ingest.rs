@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::Duration;
 
-use crate::domain::alert::{self, Rules};
+use crate::domain::alert::{self, AlertCommit, Facts, NodeFacts, Rules, State};
 use crate::domain::ledger::{Ledger, Row};
 use crate::domain::plan::Plan;
 use crate::domain::reading::Observation;
@@ -23,10 +23,16 @@ pub struct Ingest {
     pub plan: Arc<Plan>,
     pub rules: Rules,
     pub ledger: Ledger,
+    /// As the last run left it.
+    pub alerts: State,
     pub clock: Arc<dyn Clock>,
     pub beat: Beat,
     /// Takes rows to be stored; must not block.
     pub store: Box<dyn Fn(Vec<Row>) + Send>,
+    /// Takes the alerts' state and what is to be told; must not block.
+    pub commit_alerts: Box<dyn Fn(AlertCommit) + Send>,
+    /// How storage, displays and mail are doing; must not block.
+    pub node: Box<dyn Fn() -> NodeFacts + Send>,
     /// Takes the new truth; must not block.
     pub publish: Box<dyn Fn(Arc<Snapshot>) + Send>,
 }
@@ -68,17 +74,27 @@ impl Ingest {
         wait
     }
 
-    fn judge(&self, now: Moment, started: Mono) -> Snapshot {
+    fn judge(&mut self, now: Moment, started: Mono) -> Snapshot {
         let mut snapshot = self.ledger.snapshot(now);
-        let judged = alert::judge(&self.rules, &self.plan, &snapshot, started);
-        snapshot.changes_at = snapshot
-            .changes_at
-            .into_iter()
-            .chain(judged.changes_at)
-            .min();
+        let facts = Facts {
+            plan: &self.plan,
+            snapshot: &snapshot,
+            started,
+            node: &(self.node)(),
+        };
+        let step = alert::step(&self.rules, &self.alerts, now, &facts);
+        self.alerts = step.state;
+        if step.changed || !step.events.is_empty() {
+            (self.commit_alerts)(AlertCommit {
+                state: self.alerts.clone(),
+                events: step.events,
+            });
+        }
+        let changes_at = snapshot.changes_at.into_iter().chain(step.changes_at);
+        snapshot.changes_at = changes_at.min();
         // An alert of a followed node shows while there is none of our own.
-        snapshot.alert = alert::for_displays(&judged.open).or(snapshot.alert);
-        snapshot.alerts = judged.open;
+        snapshot.alert = alert::for_displays(&step.open).or(snapshot.alert);
+        snapshot.alerts = step.open;
         snapshot
     }
 }
@@ -98,6 +114,7 @@ mod tests {
         clock: Arc<ManualClock>,
         published: Arc<Mutex<Vec<Arc<Snapshot>>>>,
         stored: Arc<Mutex<Vec<Row>>>,
+        committed: Arc<Mutex<Vec<AlertCommit>>>,
     }
 
     impl Bench {
@@ -110,10 +127,17 @@ mod tests {
             }));
             let published = Arc::new(Mutex::new(Vec::new()));
             let stored = Arc::new(Mutex::new(Vec::new()));
+            let committed = Arc::new(Mutex::new(Vec::new()));
             let ingest = Ingest {
                 ledger: Ledger::new(plan.clone()),
                 plan,
                 rules: Rules::default(),
+                alerts: State::new("test"),
+                node: Box::new(NodeFacts::default),
+                commit_alerts: Box::new({
+                    let committed = committed.clone();
+                    move |commit| committed.lock().unwrap().push(commit)
+                }),
                 clock: clock.clone(),
                 beat: Beat::default(),
                 store: Box::new({
@@ -130,6 +154,7 @@ mod tests {
                 clock,
                 published,
                 stored,
+                committed,
             }
         }
 
@@ -201,7 +226,7 @@ mod tests {
     }
 
     #[test]
-    fn a_source_that_goes_on_failing_raises_an_alert_and_success_ends_it() {
+    fn a_source_that_goes_on_failing_raises_an_alert_and_two_successes_end_it() {
         let mut bench = Bench::new();
         let failed = || Outcome::Failed {
             failure: Failure::new(Cause::Dns, "the name cannot be resolved."),
@@ -214,6 +239,22 @@ mod tests {
         bench.turn(Vec::new());
         assert_eq!(bench.last().alert.as_deref(), Some("source0: no data"));
         bench.turn(vec![reading(1.0)]);
+        assert!(bench.last().alerts[0].is_recovering);
+        bench.turn(vec![reading(1.0)]);
         assert_eq!(bench.last().alert, None);
+        let committed = bench.committed.lock().unwrap();
+        let events = committed.iter().flat_map(|commit| &commit.events);
+        let kinds: Vec<&str> = events.map(|event| event.kind.name()).collect();
+        assert_eq!(kinds, ["trigger", "recovery"]);
+    }
+
+    #[test]
+    fn what_survives_a_restart_is_committed_only_when_it_changes() {
+        let mut bench = Bench::new();
+        for _ in 0..10 {
+            bench.turn(vec![reading(1.0)]);
+            bench.clock.advance(Duration::from_secs(60));
+        }
+        assert!(bench.committed.lock().unwrap().is_empty());
     }
 }

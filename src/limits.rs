@@ -248,3 +248,27 @@ pub const SPARKLINE_POINTS: usize = 48;
 pub const SPARKLINE_TIME: Duration = Duration::from_secs(120);
 /// What threads that only have to notice the stop get for it, on top of what is left.
 pub const STOP_GRACE: Duration = Duration::from_millis(100);
+// ---- Alerts --------------------------------------------------------------------------
+
+/// Events that wait on one channel: with reminders that widen and flapping told once, weeks
+/// of outage. Past it the oldest never tried are dropped, counted, and told so.
+pub const OUTBOX_ROWS: usize = 500;
+/// Events told in one message; the rest follows in the next.
+pub const EVENTS_PER_MESSAGE: usize = 50;
+/// Incidents kept for the page, the oldest closed ones given up first.
+pub const INCIDENTS: usize = 1_000;
+/// How long the first event waits for others, so that one cause makes one mail.
+pub const GATHER: Duration = Duration::from_secs(10);
+/// The shortest and longest pause between attempts to deliver.
+pub const DELIVERY_BACK_OFF: (Duration, Duration) =
+    (Duration::from_secs(60), Duration::from_secs(3600));
+/// One step of an SMTP dialogue; servers that delay their greeting on purpose take 10 s.
+pub const SMTP_STEP: Duration = Duration::from_secs(30);
+/// The text of a message, until the server has taken it; scanning for spam takes a while.
+pub const SMTP_DATA: Duration = Duration::from_secs(120);
+/// Characters of a server's reply that are shown.
+pub const REPLY_CHARS: usize = 200;
+/// One call of a webhook or a ping.
+pub const WEBHOOK_TIMEOUT: Duration = Duration::from_secs(15);
+/// How often a dead man's switch is told that all is well.
+pub const PING_EVERY: Duration = Duration::from_secs(60);

@@ -29,6 +29,7 @@
 mod domain;
 mod limits;
 
+mod alerts;
 mod api;
 mod db;
 mod ingest;

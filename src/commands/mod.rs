@@ -5,8 +5,10 @@ mod check;
 mod once;
 mod operations;
 mod past;
+mod rehearse;
 mod report;
 mod serve;
+mod test_alert;
 
 use std::fmt::Display;
 use std::path::PathBuf;
@@ -51,6 +53,14 @@ pub fn run(arguments: Arguments) -> u8 {
             check::check(&overrides(it.config, it.listen, it.database), it.online)
         }
         Command::Operations(it) => print_out(&operations::list(APIS, &it.words)),
+        Command::TestAlert(it) => match configured(&overrides(it.config, None, None)) {
+            Ok(config) => test_alert::run(&config),
+            Err(status) => status,
+        },
+        Command::Rehearse(it) => match configured(&overrides(it.config, None, None)) {
+            Ok(config) => print_out(&rehearse::run(&config)),
+            Err(status) => status,
+        },
         Command::Backup(it) => {
             let file = PathBuf::from(it.file);
             past::backup(&overrides(it.config, None, it.database), &file)

@@ -70,11 +70,7 @@ impl Config {
                 writeln!(out, "unit = {}", quoted(unit))?;
             }
         }
-        writeln!(out, "\n[alert]")?;
-        if let Some(span) = self.alert.no_success_for {
-            writeln!(out, "no_success_for = \"{}\"", spell_duration(span))?;
-        }
-        writeln!(out, "failures_in_a_row = {}", self.alert.failures_in_a_row)?;
+        super::alert::describe(out, &self.alert, &self.telling)?;
         if let Some(mail) = &self.mail {
             writeln!(out, "\n[mail]")?;
             writeln!(out, "host = {}", quoted(&mail.host))?;
@@ -91,6 +87,9 @@ impl Config {
             writeln!(out, "to = [{}]", to.join(", "))?;
             if let Some(file) = &mail.ca_file {
                 writeln!(out, "ca_file = {}", quoted(&file.display().to_string()))?;
+            }
+            if mail.plain_anywhere {
+                writeln!(out, "plain_anywhere = true")?;
             }
         }
         Ok(())
@@ -286,11 +285,11 @@ fn spell(argument: &Argument) -> String {
 }
 
 /// A TOML basic string; JSON's escapes are a part of TOML's.
-fn quoted(text: &str) -> String {
+pub(super) fn quoted(text: &str) -> String {
     serde_json::Value::from(text).to_string()
 }
 
-fn bare_or_quoted(name: &str) -> String {
+pub(super) fn bare_or_quoted(name: &str) -> String {
     let is_bare = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-');
     match !name.is_empty() && name.chars().all(is_bare) {
         true => name.to_owned(),

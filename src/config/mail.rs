@@ -16,13 +16,15 @@ pub struct Mail {
     pub from: String,
     pub to: Vec<String>,
     pub ca_file: Option<PathBuf>,
+    /// Whether mail may go unencrypted to an address outside the house.
+    pub plain_anywhere: bool,
 }
 
 /// How the connection to the mail server is protected.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Tls {
     /// STARTTLS (RFC 3207), usually on port 587.
-    StartTls,
+    Upgrade,
     /// TLS from the first byte (RFC 8314), usually on port 465.
     Implicit,
     /// None, usually on port 25.
@@ -32,7 +34,7 @@ pub enum Tls {
 impl Tls {
     pub fn name(self) -> &'static str {
         match self {
-            Tls::StartTls => "starttls",
+            Tls::Upgrade => "starttls",
             Tls::Implicit => "implicit",
             Tls::Off => "none",
         }
@@ -65,6 +67,11 @@ pub fn read(root: &mut Table<'_>, reader: &Reader<'_>, directory: &Path) -> Opti
     };
     let password_file = path("password_file");
     let ca_file = path("ca_file").map(|(path, _)| path);
+    let plain_anywhere = table
+        .as_mut()
+        .and_then(|table| table.get("plain_anywhere"))
+        .and_then(|item| item.boolean())
+        .unwrap_or(false);
     if let Some(table) = table {
         table.finish();
     }
@@ -75,7 +82,7 @@ pub fn read(root: &mut Table<'_>, reader: &Reader<'_>, directory: &Path) -> Opti
     let tls = match &tls {
         None => None,
         Some(found) => {
-            let known = [Tls::StartTls, Tls::Implicit, Tls::Off];
+            let known = [Tls::Upgrade, Tls::Implicit, Tls::Off];
             let chosen = known.into_iter().find(|tls| tls.name() == found.text);
             if chosen.is_none() {
                 let message = format!(
@@ -99,10 +106,10 @@ pub fn read(root: &mut Table<'_>, reader: &Reader<'_>, directory: &Path) -> Opti
     let tls = tls.unwrap_or(match port_number {
         Some(465) => Tls::Implicit,
         Some(25) => Tls::Off,
-        _ => Tls::StartTls,
+        _ => Tls::Upgrade,
     });
     let port = port_number.unwrap_or(match tls {
-        Tls::StartTls => 587,
+        Tls::Upgrade => 587,
         Tls::Implicit => 465,
         Tls::Off => 25,
     });
@@ -133,6 +140,7 @@ pub fn read(root: &mut Table<'_>, reader: &Reader<'_>, directory: &Path) -> Opti
         from: from.unwrap_or_default(),
         to: recipients,
         ca_file,
+        plain_anywhere,
     })
 }
 
@@ -183,14 +191,14 @@ fn password_from_file(
     }
 }
 
-/// Addresses separated by commas. Control characters and angle brackets would end up as
+/// Addresses separated by commas, in ASCII, since few servers take others. Control characters and angle brackets would end up as
 /// SMTP commands of somebody else's choosing.
 fn addresses(reader: &Reader<'_>, found: &Found) -> Vec<String> {
     let mut addresses = Vec::new();
     for address in found.text.split(',').map(str::trim) {
         let is_plain = address
             .chars()
-            .all(|c| !c.is_control() && !c.is_whitespace() && !matches!(c, '<' | '>'));
+            .all(|c| c.is_ascii_graphic() && !matches!(c, '<' | '>'));
         let has_parts = address
             .rsplit_once('@')
             .is_some_and(|(local, domain)| !local.is_empty() && !domain.is_empty());

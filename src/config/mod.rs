@@ -4,6 +4,7 @@
 //! in one run, each with its place and what to change. Nothing here opens the network or
 //! the database.
 
+mod alert;
 mod describe;
 pub mod environment;
 pub mod example;
@@ -21,10 +22,9 @@ use std::time::Duration;
 use jiff::tz::TimeZone;
 use toml::de::DeTable;
 
+pub use self::alert::{Telling, WebhookFormat};
 use self::environment::Environment;
-pub use self::mail::Mail;
-#[cfg(test)]
-use self::mail::Tls;
+pub use self::mail::{Mail, Tls};
 pub use self::reader::Problem;
 use self::reader::{Item, Reader, Table};
 use self::source::Named;
@@ -62,6 +62,8 @@ pub struct Config {
     pub sources: Vec<SourceConfig>,
     pub keys: BTreeMap<Arc<str>, KeyPlan>,
     pub alert: Rules,
+    /// How people are told beside mail.
+    pub telling: Telling,
     pub mail: Option<Mail>,
 }
 
@@ -235,7 +237,7 @@ fn read_root(
         .and_then(|item| item.choice(&[("*", true), ("off", false)]));
     let sources = source::read_all(&mut root, directory, apis);
     let keys = read_keys(&mut root);
-    let alert = read_alert(&mut root);
+    let (alert, telling) = alert::read(&mut root, reader, &sources, &timezone);
     let mail = mail::read(&mut root, reader, directory);
     root.finish();
     check_shared_keys(reader, &sources, &keys);
@@ -257,6 +259,7 @@ fn read_root(
         sources: sources.into_iter().map(|(source, _)| source).collect(),
         keys,
         alert,
+        telling,
         mail,
     })
 }
@@ -397,21 +400,6 @@ fn read_keys(root: &mut Table<'_>) -> BTreeMap<Arc<str>, KeyPlan> {
     keys
 }
 
-fn read_alert(root: &mut Table<'_>) -> Rules {
-    let mut rules = Rules::default();
-    let Some(mut table) = root.get("alert").and_then(|item| item.table("[alert]")) else {
-        return rules;
-    };
-    if let Some(item) = table.get("no_success_for") {
-        rules.no_success_for = item.duration();
-    }
-    if let Some(item) = table.get("failures_in_a_row") {
-        rules.failures_in_a_row = item.integer(1..=10_000).unwrap_or(rules.failures_in_a_row);
-    }
-    table.finish();
-    rules
-}
-
 /// Two sources that name one key need a word on how to merge them.
 fn check_shared_keys(reader: &Reader<'_>, sources: &[Named], keys: &BTreeMap<Arc<str>, KeyPlan>) {
     let mut first_giver: BTreeMap<&str, &str> = BTreeMap::new();
@@ -440,6 +428,19 @@ pub fn host_name() -> String {
 }
 
 impl Config {
+    /// Where people find the node's page: as configured, else by the name that mDNS gives it.
+    pub fn page(&self) -> String {
+        if let Some(page) = &self.telling.page {
+            return page.trim_end_matches('/').to_owned();
+        }
+        let host = match self.name.contains('.') {
+            true => self.name.clone(),
+            false => format!("{}.local", self.name),
+        };
+        let port = self.listen.first().map_or(8000, SocketAddr::port);
+        format!("http://{host}:{port}")
+    }
+
     /// The domain's slice.
     pub fn plan(&self) -> Plan {
         Plan {

@@ -261,6 +261,30 @@ fn every_problem_says_where_and_what_to_change() {
             &format!("{METER}[mail]\nhost = \"smtp.example.org\"\nto = \"a@b> RCPT TO:<c@d\"\n"),
         ),
         (
+            "a window that is none",
+            &format!("{METER}[alert]\nmute = [\"Saturday night\"]\n"),
+        ),
+        (
+            "an alert for a source that is none",
+            &format!("{METER}[alert.source.metre]\nfailures_in_a_row = 3\n"),
+        ),
+        (
+            "a value without a bound",
+            &format!("{METER}[[alert.value]]\nkey = \"t\"\n"),
+        ),
+        (
+            "bounds that leave nothing",
+            &format!("{METER}[[alert.value]]\nkey = \"t\"\nabove = 1\nbelow = 2\n"),
+        ),
+        (
+            "a rule twice",
+            &format!("{METER}[[alert.stale]]\nkey = \"t\"\n[[alert.stale]]\nkey = \"t\"\n"),
+        ),
+        (
+            "a webhook that is none",
+            &format!("{METER}[alert]\nwebhook = \"ntfy.example/secret\"\n"),
+        ),
+        (
             "several at once",
             "lisen = \"x\"\n[[source]]\nname = 5\nurl = 7\nevery = 3\n",
         ),
@@ -296,6 +320,30 @@ fn mail_comes_from_the_variables_by_their_exact_names() {
     assert_eq!(mail.from, "me@example.org");
     assert_eq!(mail.to.len(), 2);
     assert!(!format!("{:?} {}", config, config.describe()).contains("hush"));
+}
+
+#[test]
+fn every_alert_rule_is_read_and_described_as_it_was_read() {
+    let text = format!(
+        "{METER}[alert]\nmute = [\"Sat 22:00-23:00\"]\nwebhook = \"https://ntfy.example/hush\"\n\
+         webhook_format = \"text\"\nping = \"https://hc.example/hush\"\nremind_after = \"2h\"\n\
+         [alert.source.meter]\nno_success_for = \"1h\"\n\
+         [[alert.value]]\nkey = \"t\"\nabove = 30\nhysteresis = 0.5\nfor = \"10m\"\n\
+         [[alert.stale]]\nkey = \"t\"\n[[alert.display]]\nname = \"hall\"\nsilent_for = \"1h\"\n"
+    );
+    let first = load_text(&text, &[]).expect("it is valid");
+    let meter = first.alert.silence("meter", Duration::from_secs(10));
+    assert_eq!(meter, Duration::from_secs(3600));
+    assert_eq!(first.alert.values[0].name(), "value:t>30");
+    assert_eq!(first.alert.values[0].hold, Duration::from_secs(600));
+    let described = first.describe();
+    assert!(
+        !format!("{first:?}{described}").contains("hush"),
+        "{described}"
+    );
+    let second = load_text(&described, &[]).expect("what is printed is valid");
+    assert_eq!(first.alert, second.alert);
+    assert_eq!(described, second.describe());
 }
 
 #[test]

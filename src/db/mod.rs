@@ -16,6 +16,7 @@ pub mod export;
 pub mod history;
 #[cfg(test)]
 mod kill;
+pub mod outbox;
 #[cfg(test)]
 mod powercut;
 pub mod repository;

@@ -138,6 +138,11 @@ impl Database {
         Ok(committed)
     }
 
+    /// For the alerts, whose tables nothing else touches.
+    pub fn connection_mut(&mut self) -> &mut Connection {
+        &mut self.connection
+    }
+
     /// Changes the database beside the readings, in one transaction: where retention,
     /// salvage and alerts hook in. `change` may move the tiers.
     pub fn change<T>(

@@ -5,6 +5,7 @@
 //! whose turn takes the time as an argument. While storage fails it keeps the rows, says
 //! so, and tries again; it ends only when told.
 
+pub mod alerts;
 mod writer;
 
 use std::collections::VecDeque;
@@ -13,9 +14,11 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use self::writer::Writer;
+use super::outbox::Unwritten;
 use super::repository::Database;
 use super::retention::Retention;
 use super::session::{OpenError, Place};
+use crate::domain::alert::AlertCommit;
 use crate::domain::health::Storage;
 use crate::domain::ledger::Row;
 use crate::domain::time::{Mono, words};
@@ -23,7 +26,7 @@ use crate::limits;
 use crate::sys::clock::Clock;
 
 /// What the configuration says about storage.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct StoreSettings {
     pub place: Place,
     /// How long rows wait so that one commit serves many.
@@ -33,6 +36,10 @@ pub struct StoreSettings {
     pub retention: Retention,
     /// The kernel's name for this boot.
     pub boot: String,
+    /// The channels that tell people of alerts.
+    pub channels: Vec<&'static str>,
+    /// Called on the store's thread when there may be something new to tell.
+    pub told: Arc<dyn Fn() + Send + Sync>,
 }
 
 impl StoreSettings {
@@ -43,6 +50,8 @@ impl StoreSettings {
             rows_waiting: limits::ROWS_WAITING,
             retention: Retention::default(),
             boot,
+            channels: Vec::new(),
+            told: Arc::new(|| ()),
         }
     }
 }
@@ -63,11 +72,15 @@ struct Shared {
     changed: Condvar,
     report: Mutex<Storage>,
     database: Mutex<Option<Database>>,
+    /// Alerts that wait for the disk. Taken before `database`, where both are.
+    unwritten: Mutex<Unwritten>,
 }
 
 #[derive(Default)]
 struct Queue {
     rows: VecDeque<Row>,
+    /// Each state replaces the one before; their events are few.
+    alerts: VecDeque<AlertCommit>,
     /// Rows that the thread has taken and not yet committed.
     in_flight: usize,
     /// When the next commit is due; `None` while no row waits.
@@ -172,6 +185,7 @@ impl Shared {
             changed: Condvar::new(),
             report: Mutex::default(),
             database: Mutex::default(),
+            unwritten: Mutex::default(),
         }
     }
 

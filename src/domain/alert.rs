@@ -1,15 +1,32 @@
-//! When a person should know: the rules, and which alerts are open.
+//! When a person should know: the rules, and the one state machine that applies them.
 //!
-//! Judged from what is known about each source, so that it needs no memory of its own: the
-//! same health always gives the same alerts, after a restart too.
+//! [`step`] takes the rules, the state that was, a moment and what is known then; it gives
+//! the state that is, the events to tell people, and the alerts that are open. It reads no
+//! clock and sends nothing. `ingest` owns the state; the store commits it together with the
+//! events that it caused, so that a restart repeats nothing and forgets nothing.
+//!
+//! `conditions` says how things are now, `machine` what follows from how they were, `words`
+//! how it is said, `mute` when nobody wants to hear it.
 
+mod conditions;
+mod machine;
+mod mute;
+#[cfg(test)]
+mod tests;
+mod words;
+
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::health::Cause;
+use jiff::tz::TimeZone;
+use serde::{Deserialize, Serialize};
+
+pub use self::machine::{State, step};
+pub use self::mute::Window;
 use super::plan::Plan;
 use super::snapshot::Snapshot;
-use super::time::{Mono, words};
+use super::time::{Mono, Wall};
 
 /// The owner's thresholds.
 #[derive(Debug, Clone, PartialEq)]
@@ -20,6 +37,22 @@ pub struct Rules {
     /// As many failures in a row, once they have gone on for two minutes, so that a fast
     /// source does not alarm over a router's restart.
     pub failures_in_a_row: u64,
+    /// As many successes in a row end an alert; one that has held for five minutes too.
+    pub recover_after: u64,
+    /// The first reminder of an alert that stays open; each next one takes twice as long.
+    pub remind_after: Duration,
+    /// Whether answers that are no longer as described raise an alert.
+    pub schema_drift: bool,
+    pub clock_untrusted_for: Duration,
+    /// What differs for single sources, by their names.
+    pub sources: BTreeMap<Arc<str>, SourceRule>,
+    pub values: Vec<ValueRule>,
+    pub stale: Vec<StaleRule>,
+    pub displays: Vec<DisplayRule>,
+    /// When nothing new is told and nobody reminded.
+    pub mute: Vec<Window>,
+    /// The zone that `mute` speaks.
+    pub timezone: TimeZone,
 }
 
 impl Default for Rules {
@@ -27,87 +60,243 @@ impl Default for Rules {
         Rules {
             no_success_for: None,
             failures_in_a_row: 5,
+            recover_after: 2,
+            remind_after: Duration::from_secs(4 * 3600),
+            schema_drift: true,
+            clock_untrusted_for: Duration::from_secs(3600),
+            sources: BTreeMap::new(),
+            values: Vec::new(),
+            stale: Vec::new(),
+            displays: Vec::new(),
+            mute: Vec::new(),
+            timezone: TimeZone::UTC,
         }
     }
 }
 
 const SHORTEST_SILENCE: Duration = Duration::from_secs(15 * 60);
-const SHORTEST_STREAK: Duration = Duration::from_secs(120);
-/// What a display's one line holds.
-const DISPLAY_CHARS: usize = 32;
+
+impl Rules {
+    /// How long a source that is asked at every `every` may be without success.
+    pub fn silence(&self, source: &str, every: Duration) -> Duration {
+        let own = self.sources.get(source).and_then(|own| own.no_success_for);
+        own.or(self.no_success_for)
+            .unwrap_or_else(|| SHORTEST_SILENCE.max(every.saturating_mul(3)))
+    }
+
+    /// How many failures in a row are too many for a source.
+    pub fn failures(&self, source: &str) -> u64 {
+        let own = self.sources.get(source);
+        own.and_then(|own| own.failures_in_a_row)
+            .unwrap_or(self.failures_in_a_row)
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct SourceRule {
+    pub no_success_for: Option<Duration>,
+    pub failures_in_a_row: Option<u64>,
+}
+
+/// A value outside what is good for longer than `hold`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ValueRule {
+    pub key: Arc<str>,
+    pub above: Option<f64>,
+    pub below: Option<f64>,
+    /// How far a value must come back before it is good again.
+    pub hysteresis: f64,
+    pub hold: Duration,
+}
+
+impl ValueRule {
+    /// What the alert is called: `value:temperature>30`.
+    pub fn name(&self) -> String {
+        let below = self.below.map(|bound| format!("<{bound}"));
+        let above = self.above.map(|bound| format!(">{bound}"));
+        let bounds: Vec<String> = below.into_iter().chain(above).collect();
+        format!("value:{}{}", self.key, bounds.join("|"))
+    }
+}
+
+/// A key whose value is stale for longer than `hold`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct StaleRule {
+    pub key: Arc<str>,
+    pub hold: Duration,
+}
+
+/// A display that asks for nothing any more.
+#[derive(Debug, Clone, PartialEq)]
+pub struct DisplayRule {
+    /// As the page lists it.
+    pub name: Arc<str>,
+    pub silent_for: Duration,
+}
+
+/// What is known at one moment, beside the moment itself.
+#[derive(Debug, Clone, Copy)]
+pub struct Facts<'a> {
+    pub plan: &'a Plan,
+    /// Its `alerts` and `alert` are not looked at.
+    pub snapshot: &'a Snapshot,
+    /// When the node began.
+    pub started: Mono,
+    pub node: &'a NodeFacts,
+}
+
+/// How the node itself is doing.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct NodeFacts {
+    /// Why nothing can be stored, in one sentence.
+    pub storage: Option<String>,
+    /// Each display seen since the start and how long it has been silent.
+    pub displays: Vec<(Arc<str>, Duration)>,
+    pub delivery: Vec<DeliveryTrouble>,
+}
+
+/// Alerts that cannot be delivered.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DeliveryTrouble {
+    /// `mail` or `webhook`.
+    pub channel: &'static str,
+    pub since: Mono,
+    /// One sentence.
+    pub why: String,
+}
+
+/// What must be on the disk before anybody is told: the state, with the events that it
+/// caused.
+#[derive(Debug, Clone, PartialEq)]
+pub struct AlertCommit {
+    pub state: State,
+    /// Without any there is no hurry.
+    pub events: Vec<Event>,
+}
 
 /// An open alert.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Alert {
     /// `source:weather`, or `network`: what `alert_active{alert}` says.
     pub name: Arc<str>,
-    pub since: Mono,
+    /// When the trouble began.
+    pub since: Wall,
+    /// Whether the clock could be believed then, or since.
+    pub since_is_sure: bool,
     /// ASCII, at most 32 characters.
     pub for_displays: Arc<str>,
-    /// One sentence.
+    /// One sentence, without anything that ticks.
     pub for_people: String,
+    /// Whether the trouble is over and only waits to prove it.
+    pub is_recovering: bool,
 }
 
-/// What was found, and when it could change without a new observation.
-#[derive(Debug, Clone, PartialEq, Default)]
-pub struct Judgement {
-    pub open: Vec<Alert>,
-    pub changes_at: Option<Mono>,
+/// A wall time in a state or an event, and whether the clock could be believed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Told {
+    /// Milliseconds since 1970.
+    pub ms: i64,
+    pub sure: bool,
 }
 
-/// Judges every source at the snapshot's moment; `started` is when the node began.
-pub fn judge(rules: &Rules, plan: &Plan, snapshot: &Snapshot, started: Mono) -> Judgement {
-    let now = snapshot.at.mono;
-    let mut found = Judgement::default();
-    for (source, plan) in snapshot.sources.iter().zip(&plan.sources) {
-        let health = &source.health;
-        let patience = rules
-            .no_success_for
-            .unwrap_or_else(|| SHORTEST_SILENCE.max(plan.every * 3));
-        let silent_from = health.last_success.map_or(started, |at| at.mono);
-        let silent_at = silent_from.after(patience);
-        let streak_at = health
-            .failing_since
-            .filter(|_| health.failures_in_a_row >= rules.failures_in_a_row)
-            .map(|since| since.mono.after(SHORTEST_STREAK));
-        let opens_at = streak_at.into_iter().chain([silent_at]).min();
-        let Some(opens_at) = opens_at.filter(|at| *at <= now) else {
-            found.changes_at = found.changes_at.into_iter().chain(opens_at).min();
-            continue;
-        };
-        let since = health.failing_since.map_or(opens_at, |since| since.mono);
-        let why = match health.current_failure() {
-            Some(failure) => failure.detail.clone(),
-            None => "no fetch has ended.".to_owned(),
-        };
-        let silence = words(now.since(silent_from));
-        found.open.push(Alert {
-            name: format!("source:{}", source.name).into(),
-            since,
-            for_displays: display_words(&format!("{}: no data", source.name)).into(),
-            for_people: format!("{} has given no data for {silence}: {why}", source.name),
-        });
+impl Told {
+    pub fn wall(self) -> Wall {
+        Wall(self.ms)
     }
-    // When nothing answers below HTTP, it is us: one alert instead of one per source.
-    let is_below_http = |source: &super::snapshot::Source| {
-        let failure = source.health.current_failure();
-        failure.is_some_and(|failure| failure.cause.is_below_http())
-    };
-    let all_silent = found.open.len() > 1 && found.open.len() == snapshot.sources.len();
-    if all_silent && snapshot.sources.iter().all(is_below_http) {
-        let since = found.open.iter().map(|alert| alert.since).min();
-        let since = since.unwrap_or(now);
-        let silence = words(now.since(since));
-        found.open = vec![Alert {
-            name: Cause::Network.name().into(),
-            since,
-            for_displays: "no network".into(),
-            for_people: format!(
-                "No source can be reached for {silence}: it is this node's own network."
-            ),
-        }];
+}
+
+/// Something to tell people. It holds all that its message says, so that it can be told days
+/// later by another run of the node.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Event {
+    /// Counts from 1, over restarts; all events of one trouble share it.
+    pub incident: u64,
+    pub alert: String,
+    pub kind: Kind,
+    pub at: Told,
+    pub since: Told,
+    /// Milliseconds that the trouble had lasted, by the monotonic clock.
+    pub lasted_ms: u64,
+    pub words: Words,
+    pub last_good: Vec<LastGood>,
+    /// What came and went, of an alert that flaps; the newest of `outage_count`.
+    pub outages: Vec<Outage>,
+    pub outage_count: u64,
+    /// False where mail is what fails.
+    pub by_mail: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Kind {
+    Trigger,
+    Reminder,
+    Recovery,
+    /// It came and went several times; told once, until it has been calm.
+    Flapping,
+    /// Nobody watches it any more, because the configuration changed.
+    Unwatched,
+}
+
+impl Kind {
+    pub fn name(self) -> &'static str {
+        match self {
+            Kind::Trigger => "trigger",
+            Kind::Reminder => "reminder",
+            Kind::Recovery => "recovery",
+            Kind::Flapping => "flapping",
+            Kind::Unwatched => "unwatched",
+        }
     }
-    found
+
+    /// Whether an incident begins with it.
+    pub fn opens(self) -> bool {
+        matches!(self, Kind::Trigger | Kind::Flapping)
+    }
+
+    /// Whether an incident ends with it.
+    pub fn closes(self) -> bool {
+        matches!(self, Kind::Recovery | Kind::Unwatched)
+    }
+}
+
+/// What is said about a trouble; none of it ticks.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Words {
+    /// What it is about: `Weather`.
+    pub about: String,
+    /// What is wrong with it: `no data`.
+    pub trouble: String,
+    /// Why, in a few words; may be empty.
+    pub cause: String,
+    /// The contract's word for the cause: `dns`; may be empty.
+    pub cause_name: String,
+    /// Why, in a sentence; may be empty.
+    pub detail: String,
+    /// What it means for the displays.
+    pub displays: String,
+    /// What main-node does about it by itself.
+    pub node_does: String,
+    /// What a person can check.
+    pub check: Vec<String>,
+    /// For a display's one line.
+    pub short: String,
+}
+
+/// What a key last said when something went wrong.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LastGood {
+    pub key: String,
+    pub value: String,
+    pub unit: String,
+    /// When it was observed, milliseconds since 1970.
+    pub observed_ms: i64,
+}
+
+/// One coming and going of an alert that flaps.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Outage {
+    pub from: Told,
+    pub until: Option<Told>,
 }
 
 /// The words that a display shows for all open alerts.
@@ -121,6 +310,8 @@ pub fn for_displays(open: &[Alert]) -> Option<Arc<str>> {
 
 /// Plain ASCII of at most 32 characters; what is neither becomes `?`.
 fn display_words(text: &str) -> String {
+    /// What a display's one line holds.
+    const DISPLAY_CHARS: usize = 32;
     text.chars()
         .map(|c| match c {
             ' '..='~' => c,
@@ -128,93 +319,4 @@ fn display_words(text: &str) -> String {
         })
         .take(DISPLAY_CHARS)
         .collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::domain::health::{Failure, SourceHealth};
-    use crate::domain::snapshot::Source;
-    use crate::domain::time::{Moment, Trust, Wall};
-
-    fn at(second: u64) -> Moment {
-        Moment {
-            mono: Mono(second * 1000),
-            wall: Wall(0),
-            trust: Trust::Unknown,
-        }
-    }
-
-    fn source(name: &str, health: SourceHealth) -> Source {
-        Source {
-            name: name.into(),
-            calls: "".into(),
-            summary: "".into(),
-            every: Duration::from_secs(60),
-            attribution: None,
-            keys: 0,
-            health,
-        }
-    }
-
-    fn failing(since: u64, failures: u64, cause: Cause) -> SourceHealth {
-        SourceHealth {
-            attempts: failures,
-            failures_in_a_row: failures,
-            failing_since: Some(at(since)),
-            last_failure: Some((at(since), Failure::new(cause, "why."))),
-            ..SourceHealth::default()
-        }
-    }
-
-    fn open_at(second: u64, sources: &[(&str, SourceHealth)]) -> Vec<String> {
-        let mut snapshot = Snapshot::empty(at(second));
-        for (name, health) in sources {
-            snapshot.sources.push(source(name, health.clone()));
-        }
-        let plan = crate::domain::plan::test_plan(sources.len(), Duration::from_secs(60));
-        let judged = judge(&Rules::default(), &plan, &snapshot, Mono(0));
-        judged
-            .open
-            .iter()
-            .map(|alert| alert.name.to_string())
-            .collect()
-    }
-
-    #[test]
-    fn a_fast_source_alarms_after_a_streak_that_lasts_two_minutes() {
-        let health = failing(10, 5, Cause::HttpStatus);
-        assert!(open_at(129, &[("a", health.clone())]).is_empty());
-        assert_eq!(open_at(130, &[("a", health)]), ["source:a"]);
-        assert!(open_at(500, &[("a", failing(10, 4, Cause::Dns))]).is_empty());
-    }
-
-    #[test]
-    fn silence_alarms_even_if_no_fetch_ever_ended() {
-        assert!(open_at(899, &[("a", SourceHealth::default())]).is_empty());
-        assert_eq!(
-            open_at(900, &[("a", SourceHealth::default())]),
-            ["source:a"]
-        );
-    }
-
-    #[test]
-    fn when_nothing_answers_there_is_one_alert_about_our_own_network() {
-        let all = [
-            ("a", failing(0, 9, Cause::Dns)),
-            ("b", failing(0, 9, Cause::Connect)),
-        ];
-        assert_eq!(open_at(1000, &all), ["network"]);
-        let one_answers = [
-            ("a", failing(0, 9, Cause::Dns)),
-            ("b", failing(0, 9, Cause::HttpStatus)),
-        ];
-        assert_eq!(open_at(1000, &one_answers), ["source:a", "source:b"]);
-    }
-
-    #[test]
-    fn displays_get_short_ascii() {
-        let words = display_words("Außentemperatur-Fühler am Nordhaus: no data");
-        assert_eq!(words, "Au?entemperatur-F?hler am Nordha");
-    }
 }

@@ -126,6 +126,8 @@ pub struct SourceHealth {
     pub attempts: u64,
     pub failures: BTreeMap<Cause, u64>,
     pub failures_in_a_row: u64,
+    /// Successes since the last failure, or since start.
+    pub successes_in_a_row: u64,
     pub last_attempt: Option<Moment>,
     pub last_success: Option<Moment>,
     /// The newest failure, kept after recovery; `failures_in_a_row` says whether it lasts.
@@ -285,6 +287,7 @@ impl SourceHealth {
                 self.issues = issues.to_vec();
                 *self.failures.entry(failure.cause).or_default() += 1;
                 self.failures_in_a_row += 1;
+                self.successes_in_a_row = 0;
                 self.failing_since.get_or_insert(observation.at);
                 self.last_failure = Some((observation.at, failure.clone()));
             }
@@ -300,6 +303,7 @@ impl SourceHealth {
 
     fn succeeded(&mut self, at: Moment) {
         self.failures_in_a_row = 0;
+        self.successes_in_a_row += 1;
         self.failing_since = None;
         self.last_success = Some(at);
     }

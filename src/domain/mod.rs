@@ -13,6 +13,7 @@ pub mod ledger;
 pub mod merge;
 pub mod normalise;
 pub mod operation;
+pub mod outbox;
 pub mod plan;
 pub mod reading;
 pub mod schedule;

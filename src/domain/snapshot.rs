@@ -76,8 +76,7 @@ impl Verdict {
 }
 
 impl Snapshot {
-    /// Before anything was ever received, for tests.
-    #[cfg(test)]
+    /// Before anything was ever received.
     pub fn empty(at: Moment) -> Snapshot {
         Snapshot {
             at,

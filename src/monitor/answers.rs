@@ -103,6 +103,18 @@ impl Monitor {
         }
     }
 
+    /// Each display that is remembered, as the page lists it, and how long it has been silent.
+    pub fn silences(&self) -> Vec<(Arc<str>, std::time::Duration)> {
+        let now = self.context.clock.now();
+        let displays = self.displays.list().into_iter();
+        displays
+            .map(|it| {
+                let name = it.name.clone().unwrap_or_else(|| it.address.to_string());
+                (name.into(), now.mono.since(it.last.mono))
+            })
+            .collect()
+    }
+
     /// The time as HTTP writes it (IMF-fixdate), while the clock is trusted.
     pub fn http_date(&self) -> Option<String> {
         let now = self.context.clock.now();

@@ -76,7 +76,7 @@ impl Writer {
             let now = clock.now().mono;
             let sooner = queue.due.filter(|_| self.failures == 0).unwrap_or(wake_at);
             let wait = wake_at.min(sooner).since(now);
-            if !wait.is_zero() && !queue.is_closing {
+            if !wait.is_zero() && !queue.is_closing && queue.alerts.is_empty() {
                 let waited = self.shared.changed.wait_timeout(queue, wait);
                 (queue, _) = waited.unwrap_or_else(PoisonError::into_inner);
             }
@@ -109,6 +109,10 @@ impl Writer {
 
     fn work(&mut self, now: Moment, is_due: bool, is_closing: bool) {
         let may_try = self.retry_at <= now.mono || is_closing;
+        let has_news = self.shared.take_alerts();
+        if has_news || is_due || is_closing || (self.failures > 0 && may_try) {
+            self.write_alerts(now);
+        }
         if (is_due || is_closing || self.failures > 0) && may_try {
             self.commit(now, is_closing);
         }
@@ -118,6 +122,17 @@ impl Writer {
                 None if now.trust.is_trusted() => self.drop_oldest(now),
                 None => {}
             }
+        }
+    }
+
+    /// Alerts go first and at once. What the disk refuses is told all the same: above all
+    /// that it does.
+    fn write_alerts(&mut self, now: Moment) {
+        if let Err(error) = self.shared.flush_alerts() {
+            *lock(&self.shared.database) = None;
+            let place = &self.shared.settings.place.path;
+            let error = OpenError::from_sqlite(place, &error);
+            self.failed(now, &error);
         }
     }
 

@@ -1,0 +1,520 @@
+//! From events to words: subject, plain text and its HTML twin, and the whole mail.
+//!
+//! Pure. The twins are rendered from the same blocks, so that they cannot disagree. All
+//! times are said by the owner's clock; a time that could not be believed is not said.
+
+use std::time::Duration;
+
+use jiff::tz::TimeZone;
+use mail_send::mail_builder::MessageBuilder;
+use mail_send::mail_builder::headers::HeaderType;
+use mail_send::mail_builder::headers::content_type::ContentType;
+use mail_send::mail_builder::headers::date::Date;
+use mail_send::mail_builder::headers::message_id::MessageId;
+use mail_send::mail_builder::headers::raw::Raw;
+use mail_send::mail_builder::mime::MimePart;
+
+use crate::domain::alert::{Event, Kind, Told};
+use crate::domain::outbox::Item;
+use crate::domain::time::{Moment, Wall, words as span};
+
+/// What every message says about the node that sends it.
+#[derive(Debug, Clone)]
+pub struct Sender {
+    /// The node's own name.
+    pub node: String,
+    /// Where its page is.
+    pub page: String,
+    pub zone: TimeZone,
+}
+
+/// A message, before anything of a channel is added.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Message {
+    pub subject: String,
+    pub text: String,
+    pub html: String,
+    /// Messages that told earlier parts of the same stories, without brackets.
+    pub references: Vec<String>,
+}
+
+/// Incidents of one message that are told at length.
+const FULL_STORIES: usize = 3;
+/// A message that comes later than this says why.
+const LATE: Duration = Duration::from_secs(600);
+
+/// What one batch of events says. `delayed_by` is why it could not be told before; `dropped`
+/// counts events that nobody will be told.
+pub fn compose(
+    items: &[Item],
+    dropped: u64,
+    sender: &Sender,
+    now: Moment,
+    delayed_by: Option<&str>,
+) -> Message {
+    let teller = Teller { sender, now };
+    let stories = stories(items);
+    let mut blocks = Vec::new();
+    for (index, story) in stories.iter().enumerate() {
+        if stories.len() > 1 {
+            blocks.push(Block::Heading(story.last.words.about.clone()));
+        }
+        teller.tell(story, index < FULL_STORIES, &mut blocks);
+    }
+    if let Some(late) = teller.lateness(items, delayed_by) {
+        blocks.push(Block::Paragraph(late));
+    }
+    if dropped > 0 {
+        blocks.push(Block::Paragraph(format!(
+            "{dropped} older events are not told, because too many waited; the page lists every \
+             incident."
+        )));
+    }
+    blocks.push(Block::Link(format!("{}/web", sender.page)));
+    blocks.push(Block::Small(format!(
+        "main-node on {}, incident {}",
+        sender.node,
+        incidents(&stories)
+    )));
+    let mut references: Vec<String> = items.iter().filter_map(|it| it.thread.clone()).collect();
+    references.dedup();
+    Message {
+        subject: one_line(&teller.subject(&stories)),
+        text: text(&blocks),
+        html: html(&blocks),
+        references,
+    }
+}
+
+/// What a batch tells of one incident.
+struct Story<'a> {
+    first: &'a Event,
+    last: &'a Event,
+    /// What it was when it began, if the batch tells that.
+    opening: Option<&'a Event>,
+}
+
+fn stories(items: &[Item]) -> Vec<Story<'_>> {
+    let mut stories: Vec<Story<'_>> = Vec::new();
+    for event in items.iter().map(|item| &item.event) {
+        let opening = Some(event).filter(|event| event.kind.opens());
+        match stories
+            .iter_mut()
+            .find(|story| story.last.incident == event.incident)
+        {
+            Some(story) => {
+                story.last = event;
+                story.opening = story.opening.or(opening);
+            }
+            None => stories.push(Story {
+                first: event,
+                last: event,
+                opening,
+            }),
+        }
+    }
+    stories
+}
+
+fn incidents(stories: &[Story<'_>]) -> String {
+    let numbers: Vec<String> = stories
+        .iter()
+        .map(|story| story.last.incident.to_string())
+        .collect();
+    numbers.join(", ")
+}
+
+struct Teller<'a> {
+    sender: &'a Sender,
+    now: Moment,
+}
+
+impl Teller<'_> {
+    fn subject(&self, stories: &[Story<'_>]) -> String {
+        let what = match stories {
+            [] => "nothing to tell".to_owned(),
+            [one] => self.headline(one),
+            several => {
+                let open = several.iter().filter(|story| !story.last.kind.closes());
+                let open = open.count();
+                let abouts: Vec<&str> = several
+                    .iter()
+                    .take(4)
+                    .map(|story| story.last.words.about.as_str())
+                    .collect();
+                let rest = match several.len() > 4 {
+                    true => ", …",
+                    false => "",
+                };
+                let state = match open {
+                    0 => "all over".to_owned(),
+                    open => format!("{open} open"),
+                };
+                format!(
+                    "{} alerts, {state}: {}{rest}",
+                    several.len(),
+                    abouts.join(", ")
+                )
+            }
+        };
+        format!("[main-node] {what}")
+    }
+
+    /// `Weather: no data since 02:10 (cannot resolve name)`.
+    fn headline(&self, story: &Story<'_>) -> String {
+        let event = story.last;
+        let words = &event.words;
+        let what = format!("{}: {}", words.about, words.trouble);
+        match event.kind {
+            Kind::Flapping => format!("{what} comes and goes ({} times)", event.outage_count),
+            Kind::Trigger | Kind::Reminder => {
+                let still = match event.kind {
+                    Kind::Reminder => ", still",
+                    _ => "",
+                };
+                let cause = match words.cause.as_str() {
+                    "" => String::new(),
+                    cause => format!(" ({cause})"),
+                };
+                format!("{what}{still} {}{cause}", self.since(event))
+            }
+            Kind::Recovery => format!(
+                "{}: good again ({} {})",
+                words.about,
+                words.trouble,
+                self.span(event)
+            ),
+            Kind::Unwatched => format!("{}: no longer watched", words.about),
+        }
+    }
+
+    /// `since 02:10`, or where no clock could be believed `for 12 min`.
+    fn since(&self, event: &Event) -> String {
+        match event.since.sure {
+            true => format!("since {}", self.brief(event.since.wall())),
+            false => format!("for {}", span(Duration::from_millis(event.lasted_ms))),
+        }
+    }
+
+    /// `02:10–03:40`.
+    fn span(&self, event: &Event) -> String {
+        if !event.since.sure || !event.at.sure {
+            return format!("for {}", span(Duration::from_millis(event.lasted_ms)));
+        }
+        let (from, until) = (event.since.wall(), event.at.wall());
+        format!("{}–{}", self.brief(from), self.brief_after(until, from))
+    }
+
+    fn told(&self, told: Told) -> String {
+        match told.sure {
+            true => self.brief(told.wall()),
+            false => "?".to_owned(),
+        }
+    }
+
+    /// The hour, with the day where that is not today.
+    fn brief(&self, wall: Wall) -> String {
+        self.brief_after(wall, self.now.wall)
+    }
+
+    fn brief_after(&self, wall: Wall, known: Wall) -> String {
+        let day = self.spell(wall, "%Y-%m-%d");
+        match day == self.spell(known, "%Y-%m-%d") {
+            true => self.spell(wall, "%H:%M"),
+            false => self.spell(wall, "%a %-d %b %H:%M"),
+        }
+    }
+
+    fn spell(&self, wall: Wall, format: &str) -> String {
+        match jiff::Timestamp::from_millisecond(wall.0) {
+            Ok(instant) => instant
+                .to_zoned_datetime(self.sender.zone.clone())
+                .strftime(format)
+                .to_string(),
+            Err(_) => wall.to_string(),
+        }
+    }
+
+    fn tell(&self, story: &Story<'_>, is_full: bool, blocks: &mut Vec<Block>) {
+        let event = story.last;
+        let words = &event.words;
+        let since = match event.since.sure {
+            true => self.spell(event.since.wall(), "%a %-d %b %Y, %H:%M %Z"),
+            false => "a time that no clock could tell".to_owned(),
+        };
+        let lasted = span(Duration::from_millis(event.lasted_ms));
+        let opening = match event.kind {
+            Kind::Trigger => format!(
+                "{}: {} since {since} ({lasted}). {}",
+                words.about, words.trouble, words.displays
+            ),
+            Kind::Reminder => format!(
+                "{}: {}, still since {since} ({lasted}). {}",
+                words.about, words.trouble, words.displays
+            ),
+            Kind::Flapping => format!(
+                "{}: {} comes and goes, {} times lately; now again, since {since}. {} You will \
+                 hear once more, when it has been calm for an hour.",
+                words.about, words.trouble, event.outage_count, words.displays
+            ),
+            Kind::Recovery => {
+                let until = self.told(event.at);
+                let itself = "It recovered by itself; displays show current values.";
+                match event.outages.is_empty() {
+                    true => format!(
+                        "{}: good again since {until}. It was: {}, from {since} for {lasted}. \
+                         {itself}",
+                        words.about, words.trouble
+                    ),
+                    false => format!(
+                        "{}: calm since {until}. It came and went {} times ({}). {itself}",
+                        words.about, event.outage_count, words.trouble
+                    ),
+                }
+            }
+            Kind::Unwatched => format!(
+                "{}: no longer watched, because the configuration changed. It was: {}, since \
+                 {since}.",
+                words.about, words.trouble
+            ),
+        };
+        blocks.push(Block::Paragraph(opening));
+        if story.first.kind.opens() && event.kind.closes() {
+            blocks.push(Block::Paragraph(
+                "You hear of its beginning and its end in one message.".to_owned(),
+            ));
+        }
+        self.tell_why(event, blocks);
+        if !event.outages.is_empty() {
+            let outages = event.outages.iter().map(|outage| match outage.until {
+                Some(until) => format!("{} to {}", self.told(outage.from), self.told(until)),
+                None => format!("{} until now", self.told(outage.from)),
+            });
+            blocks.push(Block::List("When".to_owned(), outages.collect()));
+        }
+        let last_good = story.opening.map_or(&event.last_good, |it| &it.last_good);
+        if is_full && !event.kind.closes() && !last_good.is_empty() {
+            let values = last_good.iter().map(|good| {
+                let observed = Wall(good.observed_ms);
+                let age = span(event.at.wall().since(observed));
+                let when = format!("{}, {age} old then", self.brief(observed));
+                [
+                    good.key.clone(),
+                    format!("{} {}", good.value, good.unit).trim().to_owned(),
+                    when,
+                ]
+            });
+            blocks.push(Block::Values(
+                "Last good values".to_owned(),
+                values.collect(),
+            ));
+        }
+        if is_full && !event.kind.closes() {
+            blocks.push(Block::Paragraph(format!(
+                "What main-node does: {}",
+                words.node_does
+            )));
+            if !words.check.is_empty() {
+                blocks.push(Block::List(
+                    "What you can check".to_owned(),
+                    words.check.clone(),
+                ));
+            }
+        }
+    }
+
+    fn tell_why(&self, event: &Event, blocks: &mut Vec<Block>) {
+        let words = &event.words;
+        let mut why = String::new();
+        if !words.cause.is_empty() {
+            why += &format!("{}. ", words.cause);
+        }
+        why += &words.detail;
+        if !words.cause_name.is_empty() {
+            why += &format!(" [{}]", words.cause_name);
+        }
+        if !why.trim().is_empty() {
+            let verb = match event.kind.closes() {
+                true => "Why it was",
+                false => "Why",
+            };
+            blocks.push(Block::Paragraph(format!("{verb}: {}", why.trim())));
+        }
+    }
+
+    fn lateness(&self, items: &[Item], delayed_by: Option<&str>) -> Option<String> {
+        let first = items.first()?.event.at;
+        let late = self.now.wall.since(first.wall());
+        if !first.sure || !self.now.trust.is_trusted() || late < LATE {
+            return None;
+        }
+        let why = delayed_by.map(|why| format!(": {why}")).unwrap_or_default();
+        let late = match late.as_secs() / 60 {
+            minutes @ 0..=180 => format!("{minutes} minutes"),
+            _ => span(late),
+        };
+        Some(format!(
+            "This message was delayed {late}{}",
+            full_stop(&why)
+        ))
+    }
+}
+
+fn full_stop(sentence: &str) -> String {
+    match sentence.ends_with('.') {
+        true => sentence.to_owned(),
+        false => format!("{sentence}."),
+    }
+}
+
+/// A subject is one line, whatever a source calls itself.
+fn one_line(text: &str) -> String {
+    text.chars()
+        .map(|c| if c.is_control() { ' ' } else { c })
+        .take(200)
+        .collect()
+}
+
+enum Block {
+    Heading(String),
+    Paragraph(String),
+    List(String, Vec<String>),
+    Values(String, Vec<[String; 3]>),
+    Link(String),
+    Small(String),
+}
+
+fn text(blocks: &[Block]) -> String {
+    let parts: Vec<String> = blocks
+        .iter()
+        .map(|block| match block {
+            Block::Heading(heading) => {
+                format!("{heading}\n{}", "-".repeat(heading.chars().count()))
+            }
+            Block::Paragraph(text) => wrap(text),
+            Block::List(title, items) => {
+                let items: Vec<String> = items.iter().map(|item| format!("  - {item}")).collect();
+                format!("{title}:\n{}", items.join("\n"))
+            }
+            Block::Values(title, rows) => {
+                let width = |column: usize| {
+                    let cells = rows.iter().map(|row| row[column].chars().count());
+                    cells.max().unwrap_or(0)
+                };
+                let (keys, values) = (width(0), width(1));
+                let rows: Vec<String> = rows
+                    .iter()
+                    .map(|[key, value, when]| format!("  {key:keys$}  {value:values$}  ({when})"))
+                    .collect();
+                format!("{title}:\n{}", rows.join("\n"))
+            }
+            Block::Link(url) => url.clone(),
+            Block::Small(text) => format!("-- \n{text}"),
+        })
+        .collect();
+    parts.join("\n\n") + "\n"
+}
+
+/// Breaks a paragraph at 72 columns, as mail programs and terminals like it.
+fn wrap(text: &str) -> String {
+    let mut lines = String::new();
+    let mut column = 0;
+    for word in text.split_whitespace() {
+        let width = word.chars().count();
+        if column > 0 && column + 1 + width > 72 {
+            lines.push('\n');
+            column = 0;
+        } else if column > 0 {
+            lines.push(' ');
+            column += 1;
+        }
+        lines.push_str(word);
+        column += width;
+    }
+    lines
+}
+
+fn html(blocks: &[Block]) -> String {
+    maud::html! {
+        (maud::DOCTYPE)
+        html lang="en" {
+            body style="font-family: sans-serif; max-width: 40em" {
+                @for block in blocks {
+                    @match block {
+                        Block::Heading(heading) => h2 { (heading) },
+                        Block::Paragraph(text) => p { (text) },
+                        Block::List(title, items) => {
+                            p { (title) ":" }
+                            ul { @for item in items { li { (item) } } }
+                        },
+                        Block::Values(title, rows) => {
+                            p { (title) ":" }
+                            table {
+                                @for row in rows { tr { @for cell in row { td { (cell) } } } }
+                            }
+                        },
+                        Block::Link(url) => p { a href=(url) { (url) } },
+                        Block::Small(text) => p { small { (text) } },
+                    }
+                }
+            }
+        }
+    }
+    .into_string()
+}
+
+/// The envelope of one mail.
+#[derive(Debug, Clone)]
+pub struct Envelope<'a> {
+    pub message_id: &'a str,
+    pub from: &'a str,
+    pub to: &'a [String],
+    pub date: Wall,
+}
+
+/// The whole mail, as it goes over the wire.
+pub fn mail(message: &Message, envelope: &Envelope<'_>, sender: &Sender) -> Vec<u8> {
+    // Derived, so that a resend is the same to the byte.
+    let boundary = format!("part_{}", envelope.message_id.replace(['@', '<', '>'], "_"));
+    let body = MimePart::new(
+        ContentType::new("multipart/alternative").attribute("boundary", boundary),
+        vec![
+            MimePart::new("text/plain", message.text.as_str()),
+            MimePart::new("text/html", message.html.as_str()),
+        ],
+    );
+    let from_name = format!("main-node on {}", one_line(&sender.node));
+    let mut builder = MessageBuilder::new()
+        .from((from_name.as_str(), envelope.from))
+        .to(envelope
+            .to
+            .iter()
+            .map(String::as_str)
+            .collect::<Vec<&str>>())
+        .subject(message.subject.as_str())
+        .message_id(envelope.message_id)
+        // RFC 3834: nobody's absence note should answer.
+        .header(
+            "Auto-Submitted",
+            HeaderType::Raw(Raw::new("auto-generated")),
+        )
+        .body(body);
+    // Not its own ancestor, when a mail is tried again.
+    let known: Vec<&str> = message
+        .references
+        .iter()
+        .map(String::as_str)
+        .filter(|known| *known != envelope.message_id)
+        .collect();
+    if let Some(first) = known.first() {
+        builder = builder
+            .in_reply_to(MessageId::new(*first))
+            .references(MessageId::from(known));
+    }
+    builder = builder.date(Date::new(envelope.date.second()));
+    // Writing to memory cannot fail.
+    builder.write_to_vec().unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests;

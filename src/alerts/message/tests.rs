@@ -1,0 +1,210 @@
+//! What stands in an inbox, whole: each kind of message against a golden file.
+
+use super::*;
+use crate::domain::alert::{LastGood, Outage, Words};
+use crate::domain::time::{Mono, Trust};
+
+/// Saturday, 1 November 2025, 02:10 in Berlin.
+const BEGAN: i64 = 1_761_959_400_000;
+const MINUTE: i64 = 60_000;
+
+fn sender() -> Sender {
+    Sender {
+        node: "pi-küche".to_owned(),
+        page: "http://main-node.local:8000".to_owned(),
+        // Central European winter time, whether or not this machine has tzdata.
+        zone: TimeZone::posix("CET-1").expect("a zone"),
+    }
+}
+
+fn told(minutes: i64) -> Told {
+    Told {
+        ms: BEGAN + minutes * MINUTE,
+        sure: true,
+    }
+}
+
+fn at(minutes: i64) -> Moment {
+    Moment {
+        mono: Mono(0),
+        wall: told(minutes).wall(),
+        trust: Trust::Trusted,
+    }
+}
+
+fn event(kind: Kind, minutes: i64) -> Event {
+    Event {
+        incident: 12,
+        alert: "source:weather".to_owned(),
+        kind,
+        at: told(minutes),
+        since: told(0),
+        lasted_ms: (minutes * MINUTE) as u64,
+        words: Words {
+            about: "Weather".to_owned(),
+            trouble: "no data".to_owned(),
+            cause: "cannot resolve name".to_owned(),
+            cause_name: "dns".to_owned(),
+            detail: "The name api.open-meteo.com cannot be resolved.".to_owned(),
+            displays: "Displays keep showing the last good values, marked as stale.".to_owned(),
+            node_does: "It goes on asking, every 15 min or a little slower, and writes again \
+                        when data is back."
+                .to_owned(),
+            check: vec!["whether the router and the Wi-Fi are up".to_owned()],
+            short: "weather: no data".to_owned(),
+        },
+        last_good: vec![
+            LastGood {
+                key: "temperature".to_owned(),
+                value: "21.4".to_owned(),
+                unit: "°C".to_owned(),
+                observed_ms: BEGAN - 10 * MINUTE,
+            },
+            LastGood {
+                key: "sky".to_owned(),
+                value: "<b>wolkig & kühl</b>".to_owned(),
+                unit: String::new(),
+                observed_ms: BEGAN - 25 * 60 * MINUTE,
+            },
+        ],
+        outages: Vec::new(),
+        outage_count: 1,
+        by_mail: true,
+    }
+}
+
+fn item(event: Event) -> Item {
+    Item {
+        id: 1,
+        event,
+        message_id: None,
+        settled: Vec::new(),
+        thread: None,
+    }
+}
+
+/// The mail as a golden: headers and parts as they go over the wire.
+fn check(name: &str, items: &[Item], dropped: u64, now: Moment, delayed_by: Option<&str>) {
+    let message = compose(items, dropped, &sender(), now, delayed_by);
+    let to = ["you@example.org".to_owned(), "me@example.org".to_owned()];
+    let envelope = Envelope {
+        message_id: "main-node.1@example.org",
+        from: "node@example.org",
+        to: &to,
+        date: now.wall,
+    };
+    let mail = mail(&message, &envelope, &sender());
+    let mail = String::from_utf8(mail)
+        .expect("a mail is text")
+        .replace("\r\n", "\n");
+    let shown = format!(
+        "== subject\n{}\n== text\n{}\n== html\n{}\n== wire\n{mail}",
+        message.subject, message.text, message.html
+    );
+    crate::golden::check(name, &shown);
+}
+
+#[test]
+fn a_beginning() {
+    let items = [item(event(Kind::Trigger, 15))];
+    check("mail-trigger.txt", &items, 0, at(15), None);
+}
+
+#[test]
+fn a_reminder_answers_the_beginning() {
+    let mut reminder = item(event(Kind::Reminder, 255));
+    reminder.thread = Some("main-node.0@example.org".to_owned());
+    check("mail-reminder.txt", &[reminder], 0, at(255), None);
+}
+
+#[test]
+fn an_end_answers_the_beginning() {
+    let mut end = item(event(Kind::Recovery, 90));
+    end.thread = Some("main-node.0@example.org".to_owned());
+    check("mail-recovery.txt", &[end], 0, at(90), None);
+}
+
+#[test]
+fn an_outage_that_ate_its_own_mail_is_told_whole() {
+    let items = [
+        item(event(Kind::Trigger, 15)),
+        item(event(Kind::Recovery, 90)),
+    ];
+    let why = Some("resolve: no network");
+    check("mail-late.txt", &items, 0, at(103), why);
+}
+
+#[test]
+fn what_piled_up_is_told_in_one_mail() {
+    let mut other = event(Kind::Trigger, 16);
+    other.incident = 13;
+    other.words.about = "Meter".to_owned();
+    let items = [
+        item(event(Kind::Trigger, 15)),
+        item(other),
+        item(event(Kind::Recovery, 90)),
+    ];
+    let why = Some("connect: no route.");
+    check("mail-several.txt", &items, 3, at(36 * 60), why);
+}
+
+#[test]
+fn an_alert_that_flaps() {
+    let outage = |from: i64, until: Option<i64>| Outage {
+        from: told(from),
+        until: until.map(told),
+    };
+    let mut flapping = event(Kind::Flapping, 62);
+    flapping.since = told(60);
+    flapping.outages = vec![outage(0, Some(10)), outage(30, Some(41)), outage(60, None)];
+    flapping.outage_count = 3;
+    check(
+        "mail-flapping.txt",
+        &[item(flapping.clone())],
+        0,
+        at(62),
+        None,
+    );
+    flapping.kind = Kind::Recovery;
+    flapping.at = told(180);
+    check("mail-calm.txt", &[item(flapping)], 0, at(180), None);
+}
+
+#[test]
+fn without_a_clock_no_time_is_said() {
+    let mut blind = event(Kind::Trigger, 15);
+    blind.since.sure = false;
+    blind.at.sure = false;
+    let now = Moment {
+        wall: Wall(0),
+        trust: Trust::Untrusted,
+        ..at(0)
+    };
+    let message = compose(&[item(blind)], 0, &sender(), now, Some("no network"));
+    assert_eq!(
+        message.subject,
+        "[main-node] Weather: no data for 15 min (cannot resolve name)"
+    );
+    let opening = message.text.lines().next().unwrap_or_default();
+    assert!(!opening.contains("2025"), "{opening}");
+}
+
+#[test]
+fn a_subject_is_one_line_whatever_a_source_is_called() {
+    let mut bad = event(Kind::Trigger, 15);
+    bad.words.about = "x\r\nBcc: everybody@example.org\r\n".to_owned();
+    let message = compose(&[item(bad)], 0, &sender(), at(15), None);
+    let envelope = Envelope {
+        message_id: "main-node.1@example.org",
+        from: "node@example.org",
+        to: &["you@example.org".to_owned()],
+        date: at(15).wall,
+    };
+    let mail = mail(&message, &envelope, &sender());
+    let mail = String::from_utf8(mail).expect("a mail is text");
+    let heads = mail.split("\r\n\r\n").next().expect("headers");
+    assert!(
+        !heads.lines().any(|line| line.starts_with("Bcc")),
+        "{heads}"
+    );
+}

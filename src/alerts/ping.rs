@@ -1,0 +1,94 @@
+//! A dead man's switch, in the way of healthchecks: somebody outside hears once a minute that
+//! all is well, and tells a person when that stops. A dead Pi cannot mail.
+//!
+//! Runs on the thread `ping`. Nothing is queued: an old sign of life is worth nothing.
+
+use ureq::http::Request;
+
+use super::delivery::Bell;
+use super::webhook::call;
+use crate::limits;
+use crate::sys::thread::shielded;
+
+/// Pings until the bell is closed; `is_well` says whether every loop turned and something is
+/// fresh.
+pub fn run(url: &str, is_well: impl Fn() -> bool, bell: &Bell) {
+    let mut was_heard = true;
+    while !bell.is_closed() {
+        let turn = shielded("ping", || {
+            if is_well() {
+                let heard = ping(url, bell);
+                say(&heard, was_heard);
+                was_heard = heard.is_ok();
+            }
+        });
+        if turn.is_none() {
+            was_heard = false;
+        }
+        bell.sleep(limits::PING_EVERY);
+    }
+}
+
+fn ping(url: &str, bell: &Bell) -> Result<(), String> {
+    let request = Request::get(url)
+        .header(
+            "User-Agent",
+            concat!("main-node/", env!("CARGO_PKG_VERSION")),
+        )
+        .body(String::new())
+        .map_err(|_| "its address cannot be used".to_owned())?;
+    match call(request, bell)? {
+        (200..=299, _) => Ok(()),
+        (status, _) => Err(format!("it answers HTTP {status}")),
+    }
+}
+
+/// Once each time that it changes.
+fn say(heard: &Result<(), String>, was_heard: bool) {
+    match heard {
+        Err(why) if was_heard => log::warn!("ping: the dead man's switch cannot be told: {why}"),
+        Ok(()) if !was_heard => log::info!("ping: the dead man's switch hears again"),
+        _ => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::{Read, Write};
+    use std::net::TcpListener;
+
+    #[test]
+    fn a_well_node_pings_and_an_unwell_one_keeps_silent() {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a port is free");
+        let url = format!(
+            "http://{}/ping/secret",
+            listener.local_addr().expect("bound")
+        );
+        let bell = Bell::default();
+        let closes = bell.clone();
+        let server = std::thread::spawn(move || {
+            let (mut stream, _) = listener.accept().expect("it comes");
+            let mut head = [0; 1024];
+            let count = stream.read(&mut head).expect("it speaks");
+            closes.close();
+            stream
+                .write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+                .expect("it listens");
+            String::from_utf8_lossy(&head[..count]).into_owned()
+        });
+        run(&url, || true, &bell);
+        let head = server.join().expect("the server does not panic");
+        assert!(head.starts_with("GET /ping/secret HTTP/1.1\r\n"), "{head}");
+        let bell = Bell::default();
+        let asked = bell.clone();
+        run(
+            "http://127.0.0.1:9/",
+            || {
+                asked.close();
+                false
+            },
+            &bell,
+        );
+    }
+}

@@ -1,0 +1,330 @@
+//! A second channel: each message posted to an address, as JSON or as the plain text that
+//! ntfy takes.
+//!
+//! Runs on the thread `webhook`, through the same outbox as mail. An address may be a
+//! secret, so nothing here says more of it than its host.
+
+use std::io::Read;
+use std::sync::mpsc::{RecvTimeoutError, channel};
+use std::time::{Duration, Instant};
+
+use ureq::Agent;
+use ureq::http::{HeaderValue, Request};
+
+use super::delivery::{Attempt, Batch, Bell, Channel};
+use super::message::{self, Message, Sender};
+use crate::limits;
+use crate::sys::thread;
+
+pub struct Webhook {
+    pub url: String,
+    pub format: Format,
+    pub sender: Sender,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Format {
+    Json,
+    Text,
+}
+
+impl Channel for Webhook {
+    fn name(&self) -> &'static str {
+        "webhook"
+    }
+
+    fn deliver(
+        &self,
+        batch: &Batch<'_>,
+        before_data: &mut dyn FnMut() -> Result<(), String>,
+        bell: &Bell,
+    ) -> Attempt {
+        let message = message::compose(
+            batch.items,
+            batch.dropped,
+            &self.sender,
+            batch.now,
+            batch.delayed_by,
+        );
+        let request = match self.request(batch, &message) {
+            Ok(request) => request,
+            Err(why) => {
+                return Attempt {
+                    again: Some(why),
+                    ..Attempt::default()
+                };
+            }
+        };
+        if let Err(why) = before_data() {
+            return Attempt {
+                again: Some(why),
+                ..Attempt::default()
+            };
+        }
+        match call(request, bell) {
+            Ok((200..=299, _)) => Attempt::default(),
+            // It has looked at the message and cannot take it.
+            Ok((status @ (400 | 413 | 415 | 422), said)) => Attempt {
+                refused: Some(format!(
+                    "the webhook refuses the message: HTTP {status} {said}"
+                )),
+                ..Attempt::default()
+            },
+            Ok((status, said)) => Attempt {
+                again: Some(format!("the webhook answers HTTP {status} {said}")),
+                ..Attempt::default()
+            },
+            Err(why) => Attempt {
+                again: Some(why),
+                ..Attempt::default()
+            },
+        }
+    }
+
+    fn domain(&self) -> String {
+        "main-node.invalid".to_owned()
+    }
+}
+
+impl Webhook {
+    fn request(&self, batch: &Batch<'_>, message: &Message) -> Result<Request<String>, String> {
+        let builder = Request::post(&self.url)
+            .header(
+                "User-Agent",
+                concat!("main-node/", env!("CARGO_PKG_VERSION")),
+            )
+            // The same message, sent again because its delivery was in doubt, has the same.
+            .header("Idempotency-Key", batch.message_id);
+        let request = match self.format {
+            Format::Json => builder
+                .header("Content-Type", "application/json")
+                .body(self.json(batch, message)),
+            Format::Text => {
+                let title = HeaderValue::from_bytes(message.subject.as_bytes());
+                let title = title.unwrap_or(HeaderValue::from_static("[main-node] alert"));
+                builder
+                    .header("Content-Type", "text/plain; charset=utf-8")
+                    .header("Title", title)
+                    .header("Click", format!("{}/web", self.sender.page))
+                    .body(message.text.clone())
+            }
+        };
+        request.map_err(|_| "the webhook's address cannot be used".to_owned())
+    }
+
+    fn json(&self, batch: &Batch<'_>, message: &Message) -> String {
+        let events = batch.items.iter().map(|item| {
+            let event = &item.event;
+            let time =
+                |told: crate::domain::alert::Told| told.sure.then(|| told.wall().to_string());
+            serde_json::json!({
+                "incident": event.incident,
+                "alert": event.alert,
+                "kind": event.kind.name(),
+                "at": time(event.at),
+                "since": time(event.since),
+                "lasted_s": event.lasted_ms / 1000,
+                "about": event.words.about,
+                "trouble": event.words.trouble,
+                "cause": event.words.cause_name,
+                "detail": event.words.detail,
+            })
+        });
+        serde_json::json!({
+            "id": batch.message_id,
+            "node": self.sender.node,
+            "subject": message.subject,
+            "text": message.text,
+            "page": format!("{}/web", self.sender.page),
+            "events": events.collect::<Vec<serde_json::Value>>(),
+        })
+        .to_string()
+    }
+}
+
+/// One call, ended early by the bell's closing; the status and the beginning of the answer.
+pub fn call(request: Request<String>, bell: &Bell) -> Result<(u16, String), String> {
+    let agent = agent();
+    let (tell, heard) = channel();
+    let caller = agent.clone();
+    let spawned = thread::spawn("call", move || {
+        // Nobody listens any more once the node stops.
+        let _ = tell.send(exchange(&caller, request));
+    });
+    spawned.map_err(|error| format!("no thread can be started: {error}"))?;
+    let deadline = Instant::now() + limits::WEBHOOK_TIMEOUT * 2;
+    loop {
+        match heard.recv_timeout(Duration::from_millis(100)) {
+            Ok(result) => return result,
+            Err(RecvTimeoutError::Disconnected) => return Err("the call ended badly".to_owned()),
+            Err(RecvTimeoutError::Timeout) if bell.is_closed() || Instant::now() > deadline => {
+                agent.shutdown();
+                return Err("main-node is stopping".to_owned());
+            }
+            Err(RecvTimeoutError::Timeout) => {}
+        }
+    }
+}
+
+fn agent() -> Agent {
+    Agent::config_builder()
+        .timeout_global(Some(limits::WEBHOOK_TIMEOUT))
+        .timeout_connect(Some(limits::CONNECT_TIMEOUT))
+        .http_status_as_error(false)
+        // A secret in the address or a message must not wander to another host.
+        .max_redirects(0)
+        .max_redirects_will_error(false)
+        .max_response_header_size(limits::RESPONSE_HEAD_BYTES)
+        .proxy(None)
+        .build()
+        .new_agent()
+}
+
+fn exchange(agent: &Agent, request: Request<String>) -> Result<(u16, String), String> {
+    let host = request.uri().host().unwrap_or_default().to_owned();
+    let mut answer = agent
+        .run(request)
+        .map_err(|error| format!("{host}: {}", describe(&error)))?;
+    let mut beginning = Vec::new();
+    let bytes = limits::REPLY_CHARS as u64;
+    // What it says beside its status is a courtesy.
+    let _ = answer
+        .body_mut()
+        .as_reader()
+        .take(bytes)
+        .read_to_end(&mut beginning);
+    let said = String::from_utf8_lossy(&beginning);
+    let said = said.chars().map(|c| if c.is_control() { ' ' } else { c });
+    let said: String = said.collect();
+    Ok((answer.status().as_u16(), said.trim().to_owned()))
+}
+
+/// The library's own words may hold the address.
+fn describe(error: &ureq::Error) -> String {
+    match error {
+        ureq::Error::Timeout(phase) => format!("no answer in time ({phase})"),
+        ureq::Error::HostNotFound => "its name cannot be resolved".to_owned(),
+        ureq::Error::Io(error) => error.to_string(),
+        ureq::Error::ConnectionFailed => "it cannot be connected".to_owned(),
+        ureq::Error::Tls(_) | ureq::Error::Rustls(_) => "its certificate is not trusted".to_owned(),
+        _ => "it does not answer as HTTP should".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::alerts::delivery::tests::item;
+    use crate::domain::time::{Moment, Mono, Trust, Wall};
+    use jiff::tz::TimeZone;
+    use std::io::{BufRead, BufReader, Write};
+    use std::net::TcpListener;
+
+    /// Answers one request so; gives its head and body.
+    fn serve(answer: &'static str) -> (String, std::sync::mpsc::Receiver<(String, String)>) {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a port is free");
+        let url = format!(
+            "http://{}/hook?token=hush",
+            listener.local_addr().expect("bound")
+        );
+        let (tell, heard) = channel();
+        std::thread::spawn(move || {
+            let (stream, _) = listener.accept()?;
+            let mut reader = BufReader::new(stream.try_clone()?);
+            let mut head = String::new();
+            while !head.ends_with("\r\n\r\n") {
+                reader.read_line(&mut head)?;
+            }
+            let length = head.to_lowercase();
+            let length = length
+                .split("content-length: ")
+                .nth(1)
+                .and_then(|it| it.split("\r\n").next());
+            let mut body = vec![0; length.and_then(|it| it.parse().ok()).unwrap_or(0)];
+            reader.read_exact(&mut body)?;
+            let _ = tell.send((head, String::from_utf8_lossy(&body).into_owned()));
+            (&stream).write_all(answer.as_bytes())
+        });
+        (url, heard)
+    }
+
+    fn posted(format: Format, answer: &'static str) -> (Attempt, String, String) {
+        let (url, heard) = serve(answer);
+        let webhook = Webhook {
+            url,
+            format,
+            sender: Sender {
+                node: "pi".to_owned(),
+                page: "http://pi.local:8000".to_owned(),
+                zone: TimeZone::UTC,
+            },
+        };
+        let items = [item(1, None)];
+        let batch = Batch {
+            items: &items,
+            dropped: 0,
+            message_id: "main-node.1@x",
+            settled: &[],
+            now: Moment {
+                mono: Mono(0),
+                wall: Wall(1_762_027_260_000),
+                trust: Trust::Trusted,
+            },
+            delayed_by: None,
+        };
+        let attempt = webhook.deliver(&batch, &mut || Ok(()), &Bell::default());
+        let (head, body) = heard.recv().expect("it was asked");
+        (attempt, head, body)
+    }
+
+    #[test]
+    fn a_message_is_posted_as_json() {
+        let ok = "HTTP/1.1 204 No Content\r\n\r\n";
+        let (attempt, head, body) = posted(Format::Json, ok);
+        assert_eq!(attempt, Attempt::default());
+        assert!(
+            head.to_lowercase()
+                .contains("idempotency-key: main-node.1@x"),
+            "{head}"
+        );
+        let json: serde_json::Value = serde_json::from_str(&body).expect("it is JSON");
+        assert_eq!(json["id"], "main-node.1@x");
+        assert_eq!(json["events"][0]["kind"], "trigger");
+        assert_eq!(json["events"][0]["since"], "2025-11-01T20:00:00Z");
+    }
+
+    #[test]
+    fn or_as_text_with_a_title() {
+        let ok = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
+        let (attempt, head, body) = posted(Format::Text, ok);
+        assert_eq!(attempt, Attempt::default());
+        assert!(
+            head.to_lowercase().contains("title: [main-node] "),
+            "{head}"
+        );
+        assert!(body.contains("What main-node does"), "{body}");
+    }
+
+    #[test]
+    fn what_its_answers_mean() {
+        let (attempt, ..) = posted(
+            Format::Json,
+            "HTTP/1.1 503 Busy\r\nContent-Length: 0\r\n\r\n",
+        );
+        assert_eq!(
+            attempt.again.as_deref(),
+            Some("the webhook answers HTTP 503 ")
+        );
+        let (attempt, ..) = posted(
+            Format::Json,
+            "HTTP/1.1 422 No\r\nContent-Length: 3\r\n\r\nbad",
+        );
+        let why = attempt.refused.expect("refused");
+        assert!(why.ends_with("HTTP 422 bad"), "{why}");
+        let elsewhere =
+            "HTTP/1.1 302 Found\r\nLocation: http://127.0.0.1:9/\r\nContent-Length: 0\r\n\r\n";
+        let (attempt, ..) = posted(Format::Json, elsewhere);
+        let why = attempt.again.expect("not followed");
+        assert!(!why.contains("hush"), "{why}");
+    }
+}

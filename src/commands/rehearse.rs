@@ -1,0 +1,390 @@
+//! `main-node rehearse`: each alert rule of the effective configuration played through, and
+//! what people would be told, with times. Nothing is fetched, sent or stored.
+
+use std::fmt::Write;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::alerts::message;
+use crate::config::Config;
+use crate::domain::alert::{Facts, NodeFacts, State, step};
+use crate::domain::freshness::Stamp;
+use crate::domain::health::{Cause, Failure, SourceHealth};
+use crate::domain::outbox::Item;
+use crate::domain::plan::Plan;
+use crate::domain::reading::{Issue, Reason, Value};
+use crate::domain::snapshot::{Record, Snapshot, Source};
+use crate::domain::time::{Moment, Mono, Trust, words as span};
+use crate::node::telling;
+use crate::sys::clock::{Clock, SystemClock};
+
+/// What would be told in each case, beginning now.
+pub fn run(config: &Config) -> String {
+    rehearse(config, SystemClock::new().now())
+}
+
+fn rehearse(config: &Config, now: Moment) -> String {
+    let mut out = String::new();
+    for case in cases(config) {
+        // Writing to a String cannot fail.
+        let _ = Play::new(config, now).perform(&case, &mut out);
+    }
+    if config.mail.is_none() && config.telling.webhook.is_none() {
+        out += "Nobody would be told any of this: neither [mail] nor `webhook` is configured.\n";
+    }
+    out
+}
+
+/// What goes wrong.
+enum Trouble {
+    Source(usize),
+    Network,
+    Flapping(usize),
+    Drift(usize),
+    Value(Arc<str>, f64),
+    Stale(Arc<str>),
+    Storage,
+    Clock,
+    Display,
+}
+
+struct Case {
+    title: String,
+    trouble: Trouble,
+}
+
+fn cases(config: &Config) -> Vec<Case> {
+    let mut cases = Vec::new();
+    let mut add = |title: String, trouble| cases.push(Case { title, trouble });
+    for (index, source) in config.sources.iter().enumerate() {
+        let name = &source.plan.name;
+        add(
+            format!("{name}: no fetch ends well"),
+            Trouble::Source(index),
+        );
+    }
+    if config.sources.len() > 1 {
+        add("the network is down".to_owned(), Trouble::Network);
+    }
+    if let Some(first) = config.sources.first() {
+        let name = &first.plan.name;
+        add(format!("{name} comes and goes"), Trouble::Flapping(0));
+        if config.alert.schema_drift {
+            let title = format!("{name}: answers are no longer as described");
+            add(title, Trouble::Drift(0));
+        }
+    }
+    for rule in &config.alert.values {
+        let beyond = |bound: f64, side: f64| bound + side * (rule.hysteresis + 1.0);
+        let bad = rule.above.map(|it| beyond(it, 1.0));
+        let bad = bad.or(rule.below.map(|it| beyond(it, -1.0)));
+        let trouble = Trouble::Value(rule.key.clone(), bad.unwrap_or(0.0));
+        add(format!("{} is outside its bounds", rule.key), trouble);
+    }
+    for rule in &config.alert.stale {
+        let trouble = Trouble::Stale(rule.key.clone());
+        add(format!("{} is stale", rule.key), trouble);
+    }
+    add("nothing can be stored".to_owned(), Trouble::Storage);
+    add("nobody sets the clock".to_owned(), Trouble::Clock);
+    if let Some(rule) = config.alert.displays.first() {
+        add(
+            format!("the display {} is silent", rule.name),
+            Trouble::Display,
+        );
+    }
+    cases
+}
+
+/// One case on a clock of its own.
+struct Play<'a> {
+    config: &'a Config,
+    plan: Plan,
+    snapshot: Snapshot,
+    node: NodeFacts,
+    state: State,
+    now: Moment,
+    began: Moment,
+    due: Vec<Mono>,
+}
+
+/// The longest that a case is waited for.
+const PATIENCE: Duration = Duration::from_secs(14 * 24 * 3600);
+const TICK: Duration = Duration::from_secs(10);
+
+impl<'a> Play<'a> {
+    fn new(config: &'a Config, now: Moment) -> Play<'a> {
+        let now = Moment {
+            // Ages reach back behind the beginning.
+            mono: Mono(1_000_000_000),
+            wall: now.wall,
+            trust: Trust::Trusted,
+        };
+        let plan = config.plan();
+        let mut snapshot = Snapshot::empty(now);
+        snapshot.sources = plan
+            .sources
+            .iter()
+            .map(|source| Source {
+                name: source.name.clone(),
+                calls: source.calls.clone(),
+                summary: source.summary.clone(),
+                every: source.every,
+                attribution: None,
+                keys: 0,
+                health: SourceHealth {
+                    attempts: 10,
+                    successes_in_a_row: 10,
+                    last_success: Some(now),
+                    last_attempt: Some(now),
+                    ..SourceHealth::default()
+                },
+            })
+            .collect();
+        Play {
+            config,
+            due: plan
+                .sources
+                .iter()
+                .map(|it| now.mono.after(it.every))
+                .collect(),
+            plan,
+            snapshot,
+            node: NodeFacts::default(),
+            state: State::new("rehearsal"),
+            now,
+            began: now,
+        }
+    }
+
+    fn perform(mut self, case: &Case, out: &mut String) -> std::fmt::Result {
+        writeln!(out, "=== {}", case.title)?;
+        let was_told = match case.trouble {
+            Trouble::Flapping(_) => {
+                let mut was_told = false;
+                for _ in 0..3 {
+                    was_told |= self.go_on(case, true, 1, out)?;
+                    let closed = self.go_on(case, false, 1, out)?;
+                    // Once it flaps there is no more word until it has been calm.
+                    if !closed {
+                        break;
+                    }
+                }
+                was_told
+            }
+            _ => {
+                // The beginning, and one reminder.
+                let was_told = self.go_on(case, true, 2, out)?;
+                self.go_on(case, false, 1, out)?;
+                was_told
+            }
+        };
+        if !was_told {
+            let patience = span(PATIENCE);
+            writeln!(
+                out,
+                "Nothing is told within {patience}; is `mute` too wide?\n"
+            )?;
+        }
+        Ok(())
+    }
+
+    /// Goes on, bad or good, until so many events are told; whether one was.
+    fn go_on(
+        &mut self,
+        case: &Case,
+        is_bad: bool,
+        wanted: usize,
+        out: &mut String,
+    ) -> Result<bool, std::fmt::Error> {
+        let mut told = 0;
+        let until = self.now.mono.after(PATIENCE);
+        while told < wanted && self.now.mono < until {
+            self.now.mono = self.now.mono.after(TICK);
+            self.now.wall = self.now.wall.after(TICK);
+            self.now.trust = match (&case.trouble, is_bad) {
+                (Trouble::Clock, true) => Trust::Untrusted,
+                _ => Trust::Trusted,
+            };
+            self.fetch(&case.trouble, is_bad);
+            self.set_scene(&case.trouble, is_bad);
+            told += self.look(out)?;
+            if !is_bad && self.state.open().is_empty() {
+                break;
+            }
+        }
+        Ok(told > 0)
+    }
+
+    /// The sources that are due are asked.
+    fn fetch(&mut self, trouble: &Trouble, is_bad: bool) {
+        for (index, source) in self.snapshot.sources.iter_mut().enumerate() {
+            if self.due[index] > self.now.mono {
+                continue;
+            }
+            self.due[index] = self.now.mono.after(source.every);
+            let health = &mut source.health;
+            health.attempts += 1;
+            health.last_attempt = Some(self.now);
+            let fails = match trouble {
+                Trouble::Source(one) | Trouble::Flapping(one) => *one == index,
+                Trouble::Network => true,
+                _ => false,
+            };
+            if fails && is_bad {
+                let cause = match trouble {
+                    Trouble::Network => Cause::Network,
+                    _ => Cause::Timeout,
+                };
+                let failure = Failure::new(cause, "This is a rehearsal.");
+                health.failures_in_a_row += 1;
+                health.successes_in_a_row = 0;
+                health.failing_since.get_or_insert(self.now);
+                health.last_failure = Some((self.now, failure));
+            } else {
+                health.failures_in_a_row = 0;
+                health.successes_in_a_row += 1;
+                health.failing_since = None;
+                health.last_success = Some(self.now);
+            }
+        }
+    }
+
+    fn set_scene(&mut self, trouble: &Trouble, is_bad: bool) {
+        match trouble {
+            Trouble::Drift(index) => {
+                let issue = Issue {
+                    reason: Reason::WrongType,
+                    key: None,
+                    pointer: "/rehearsal".to_owned(),
+                    expected: "a number".to_owned(),
+                    found: "a text".to_owned(),
+                };
+                let issues = is_bad.then_some(issue);
+                self.snapshot.sources[*index].health.issues = issues.into_iter().collect();
+            }
+            Trouble::Storage => {
+                self.node.storage = is_bad.then(|| "This is a rehearsal.".to_owned());
+            }
+            _ => {}
+        }
+        self.snapshot.records = self.records(trouble, is_bad);
+        let silence = match (trouble, is_bad) {
+            (Trouble::Display, true) => self.now.mono.since(self.began.mono),
+            _ => Duration::ZERO,
+        };
+        let displays = self.config.alert.displays.iter();
+        self.node.displays = displays.map(|it| (it.name.clone(), silence)).collect();
+    }
+
+    /// The keys that rules speak of: good, but for the one in trouble.
+    fn records(&self, trouble: &Trouble, is_bad: bool) -> Vec<Record> {
+        let rules = &self.config.alert;
+        let mut records: Vec<Record> = Vec::new();
+        for rule in &rules.stale {
+            let is_it = matches!(trouble, Trouble::Stale(key) if *key == rule.key);
+            records.push(self.record(&rule.key, 1.0, is_it && is_bad));
+        }
+        for rule in &rules.values {
+            let good = match (rule.below, rule.above) {
+                (Some(below), Some(above)) => f64::midpoint(below, above),
+                (Some(below), None) => below + rule.hysteresis + 1.0,
+                (None, Some(above)) => above - rule.hysteresis - 1.0,
+                (None, None) => 0.0,
+            };
+            let value = match trouble {
+                Trouble::Value(key, bad) if is_bad && *key == rule.key => *bad,
+                _ => good,
+            };
+            // One key may have both kinds of rule.
+            match records.iter_mut().find(|record| record.key == rule.key) {
+                Some(record) => record.value = Value::Number(value),
+                None => records.push(self.record(&rule.key, value, false)),
+            }
+        }
+        records
+    }
+
+    fn record(&self, key: &Arc<str>, value: f64, stale: bool) -> Record {
+        Record {
+            key: key.clone(),
+            value: Value::Number(value),
+            unit: None,
+            stamp: Stamp::received(self.now, None),
+            stale,
+            stale_after: Duration::from_secs(60),
+            sources: Vec::new(),
+        }
+    }
+
+    /// Prints what is told now.
+    fn look(&mut self, out: &mut String) -> Result<usize, std::fmt::Error> {
+        self.snapshot.at = self.now;
+        let facts = Facts {
+            plan: &self.plan,
+            snapshot: &self.snapshot,
+            started: self.began.mono,
+            node: &self.node,
+        };
+        let step = step(&self.config.alert, &self.state, self.now, &facts);
+        self.state = step.state;
+        let sender = telling::sender(self.config);
+        let told = step.events.len();
+        for event in step.events {
+            let after = span(self.now.mono.since(self.began.mono));
+            let kind = event.kind.name();
+            let item = Item {
+                id: 0,
+                event,
+                message_id: None,
+                settled: Vec::new(),
+                thread: None,
+            };
+            let message = message::compose(&[item], 0, &sender, self.now, None);
+            writeln!(
+                out,
+                "\n--- after {after}: {kind}\nSubject: {}\n",
+                message.subject
+            )?;
+            for line in message.text.lines() {
+                writeln!(out, "    {line}")?;
+            }
+        }
+        if told > 0 {
+            writeln!(out)?;
+        }
+        Ok(told)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{Overrides, environment::Environment};
+    use crate::domain::time::Wall;
+
+    #[test]
+    fn every_rule_is_played_to_its_end() {
+        let directory = crate::golden::scratch("rehearse");
+        let file = directory.join("main-node.toml");
+        let text = "name = \"pi\"\ntimezone = \"UTC\"\n\
+            [[source]]\nname = \"meter\"\nurl = \"http://meter.local/\"\nevery = \"10s\"\n\
+            [[source]]\nname = \"tide\"\nurl = \"http://tide.local/\"\nevery = \"1h\"\n\
+            [alert]\n[[alert.value]]\nkey = \"power\"\nabove = 3000\nhysteresis = 100\nfor = \"5m\"\n\
+            [[alert.stale]]\nkey = \"tide\"\nfor = \"10m\"\n\
+            [[alert.display]]\nname = \"hall\"\nsilent_for = \"1h\"\n";
+        std::fs::write(&file, text).expect("it can be written");
+        let overrides = Overrides {
+            file: Some(file),
+            ..Overrides::default()
+        };
+        let config = crate::config::load(&overrides, Environment::default(), &[]);
+        let config = config.expect("it is valid");
+        let now = Moment {
+            mono: Mono(0),
+            wall: Wall(1_762_027_200_000),
+            trust: Trust::Trusted,
+        };
+        crate::golden::check("rehearse.txt", &rehearse(&config, now));
+    }
+}

@@ -1,0 +1,154 @@
+//! `main-node test-alert`: the real template by the real way, each step with its time.
+
+use std::io::Write;
+use std::time::{Duration, Instant};
+
+use crate::alerts::delivery::{Batch, Bell, Channel};
+use crate::alerts::mail::MailChannel;
+use crate::alerts::message::{self, Envelope};
+use crate::alerts::smtp::{self, Hooks, Report};
+use crate::config::Config;
+use crate::domain::alert::{Event, Kind, Told, Words};
+use crate::domain::outbox::Item;
+use crate::domain::time::{Moment, millis};
+use crate::node::telling;
+use crate::sys::clock::{Clock, SystemClock};
+
+/// Tries every channel that is configured; 0 if all of them told everybody.
+pub fn run(config: &Config) -> u8 {
+    let now = SystemClock::new().now();
+    let item = test_item(now);
+    let mut is_fine = true;
+    let mut is_tried = false;
+    if let Some(channel) = telling::mail_channel(config) {
+        is_tried = true;
+        is_fine &= try_mail(&channel, &item, now);
+    }
+    if let Some(channel) = telling::webhook(config) {
+        is_tried = true;
+        say("webhook");
+        let began = Instant::now();
+        let items = [item.clone()];
+        let batch = Batch {
+            items: &items,
+            dropped: 0,
+            message_id: "main-node.test@main-node.invalid",
+            settled: &[],
+            now,
+            delayed_by: None,
+        };
+        let attempt = channel.deliver(&batch, &mut || Ok(()), &Bell::default());
+        let result = match attempt.again.or(attempt.refused) {
+            None => Ok("taken".to_owned()),
+            Some(why) => Err(why),
+        };
+        is_fine &= result.is_ok();
+        step("POST", began.elapsed(), &result);
+    }
+    if !is_tried {
+        say(
+            "Nobody would be told: set SMTP_HOST and ALERT_EMAIL (or host and to in [mail]), or \
+             webhook in [alert].",
+        );
+        return 1;
+    }
+    u8::from(!is_fine)
+}
+
+fn try_mail(channel: &MailChannel, item: &Item, now: Moment) -> bool {
+    let account = &channel.account;
+    say(&format!(
+        "mail from {} to {} through {}:{}",
+        account.from,
+        channel.to.join(", "),
+        account.host,
+        account.port
+    ));
+    let message = message::compose(std::slice::from_ref(item), 0, &channel.sender, now, None);
+    let message_id = format!("main-node.test.{}@{}", now.wall.0, channel.domain());
+    let envelope = Envelope {
+        message_id: &message_id,
+        from: &account.from,
+        to: &channel.to,
+        date: now.wall,
+    };
+    let mail = message::mail(&message, &envelope, &channel.sender);
+    let hooks = Hooks {
+        before_data: &mut || Ok(()),
+        report: &mut |report: Report| step(report.step.name(), report.took, &report.result),
+        is_stopping: &|| false,
+    };
+    match smtp::send(account, &mail, &channel.to, hooks) {
+        Ok(sent) if sent.refused.is_empty() && sent.deferred.is_empty() => {
+            say(&format!("The server has taken it: {}", message.subject));
+            true
+        }
+        Ok(sent) => {
+            for (to, why) in sent.refused {
+                say(&format!("{to} is refused: {why}"));
+            }
+            for (to, why) in sent.deferred {
+                say(&format!(
+                    "{to} is put off: {why} (greylisting? the service tries again by itself)"
+                ));
+            }
+            false
+        }
+        Err(failure) => {
+            say(&format!("Not sent: {failure}"));
+            false
+        }
+    }
+}
+
+fn step(name: &str, took: Duration, result: &Result<String, String>) {
+    let (mark, said) = match result {
+        Ok(said) => ("ok    ", said),
+        Err(why) => ("FAILED", why),
+    };
+    say(&format!(
+        "  {mark} {name:<10} {:>6} ms  {said}",
+        millis(took)
+    ));
+}
+
+fn say(line: &str) {
+    // A closed pipe has nobody to tell.
+    let _ = writeln!(std::io::stdout(), "{line}");
+}
+
+fn test_item(now: Moment) -> Item {
+    let told = Told {
+        ms: now.wall.0,
+        sure: true,
+    };
+    Item {
+        id: 0,
+        event: Event {
+            incident: 0,
+            alert: "test".to_owned(),
+            kind: Kind::Trigger,
+            at: told,
+            since: told,
+            lasted_ms: 0,
+            words: Words {
+                about: "Test".to_owned(),
+                trouble: "somebody tries whether alerts arrive".to_owned(),
+                cause: "main-node test-alert".to_owned(),
+                cause_name: String::new(),
+                detail: "Nothing is wrong.".to_owned(),
+                displays: "Displays show nothing of it.".to_owned(),
+                node_does: "Nothing; there will be no second message.".to_owned(),
+                check: vec!["whether this message stands in the inbox, not among spam".to_owned()],
+                short: "test".to_owned(),
+            },
+            last_good: Vec::new(),
+            outages: Vec::new(),
+            outage_count: 0,
+            by_mail: true,
+        },
+        message_id: None,
+        settled: Vec::new(),
+        thread: None,
+    }
+}

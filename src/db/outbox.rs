@@ -1,0 +1,314 @@
+//! The alerts' part of the database: the machine's state, the history of incidents, and the
+//! events that are not yet delivered.
+//!
+//! Functions over a connection that the `store` thread hands in. The state and the events
+//! that it caused are written in one transaction, so that no restart repeats or forgets one.
+//! What the disk cannot take waits in [`Unwritten`]. Nothing here decides what is told.
+
+mod unwritten;
+
+use rusqlite::{Connection, OptionalExtension, Transaction, params};
+
+pub use self::unwritten::Unwritten;
+use crate::domain::alert::{Event, Kind, State};
+use crate::domain::outbox::{Item, Outcome, Pending};
+use crate::domain::time::Wall;
+use crate::limits;
+
+/// The tables, for the schema's next step.
+pub const DDL: &str = "\
+-- What the alerts' state machine remembers.
+CREATE TABLE alert_state (
+    id INTEGER PRIMARY KEY CHECK (id = 1), -- there is one
+    state TEXT NOT NULL        -- JSON, read and written whole (domain::alert::State)
+) STRICT;
+
+-- Every incident that people were told of, the newest 1,000.
+CREATE TABLE incidents (
+    incident INTEGER PRIMARY KEY, -- counts from 1
+    alert TEXT NOT NULL,       -- source:weather, network, …
+    since INTEGER NOT NULL,    -- when it began, seconds since 1970
+    sure INTEGER NOT NULL,     -- 1 if the clock could be believed then, else 0
+    ended INTEGER,             -- when it was over, seconds since 1970; NULL while it is not
+    flaps INTEGER NOT NULL,    -- 1 if it came and went several times, else 0
+    words TEXT NOT NULL,       -- what it was, in a sentence for people
+    thread TEXT                -- Message-ID of the mail that told its beginning; NULL until
+                               -- one was tried
+) STRICT;
+
+-- Events that somebody has not been told yet. AUTOINCREMENT, because those who deliver
+-- speak of an id after its row may be gone.
+CREATE TABLE outbox (
+    id INTEGER PRIMARY KEY AUTOINCREMENT, -- in the order in which they happened
+    channel TEXT NOT NULL,     -- mail or webhook
+    incident INTEGER NOT NULL, -- incidents.incident
+    event TEXT NOT NULL,       -- JSON, all that the message says (domain::alert::Event)
+    message_id TEXT,           -- the message that it belongs to for good, from just before
+                               -- its first byte could reach somebody; NULL if never tried
+    settled TEXT NOT NULL DEFAULT '[]' -- JSON list of recipients that have it or never will
+) STRICT;
+
+-- Events given up because too many waited, not yet told.
+CREATE TABLE outbox_dropped (
+    channel TEXT PRIMARY KEY,  -- as in outbox
+    count INTEGER NOT NULL     -- how many
+) STRICT, WITHOUT ROWID;
+";
+
+/// An incident, for the page.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Incident {
+    pub incident: u64,
+    pub alert: String,
+    pub since: Wall,
+    pub since_is_sure: bool,
+    /// `None` while it is open.
+    pub ended: Option<Wall>,
+    pub flaps: bool,
+    pub words: String,
+}
+
+/// Whether a channel tells an event: mail does not tell that mail fails.
+fn is_for(event: &Event, channel: &str) -> bool {
+    event.by_mail || channel != "mail"
+}
+
+fn write_state(transaction: &Transaction<'_>, state: &State) -> rusqlite::Result<()> {
+    transaction.execute(
+        "INSERT INTO alert_state (id, state) VALUES (1, ?1)
+         ON CONFLICT (id) DO UPDATE SET state = excluded.state",
+        [to_json(state)?],
+    )?;
+    Ok(())
+}
+
+fn note_incident(transaction: &Transaction<'_>, event: &Event) -> rusqlite::Result<()> {
+    if event.kind.opens() {
+        let words = &event.words;
+        let cause = match words.cause.as_str() {
+            "" => String::new(),
+            cause => format!(" ({cause})"),
+        };
+        transaction.execute(
+            "INSERT OR REPLACE INTO incidents (incident, alert, since, sure, flaps, words)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+            params![
+                integer(event.incident),
+                event.alert,
+                event.since.wall().second(),
+                event.since.sure,
+                event.kind == Kind::Flapping,
+                format!(
+                    "{}: {}{cause}. {}",
+                    words.about, words.trouble, words.detail
+                ),
+            ],
+        )?;
+        transaction.execute(
+            "DELETE FROM incidents WHERE incident IN (
+                 SELECT incident FROM incidents ORDER BY ended IS NULL DESC, incident DESC
+                 LIMIT -1 OFFSET ?1)",
+            [integer(limits::INCIDENTS)],
+        )?;
+    }
+    if event.kind.closes() {
+        transaction.execute(
+            "UPDATE incidents SET ended = ?2, since = ?3, sure = ?4 WHERE incident = ?1",
+            params![
+                integer(event.incident),
+                event.at.wall().second(),
+                event.since.wall().second(),
+                event.since.sure
+            ],
+        )?;
+    }
+    Ok(())
+}
+
+fn append(transaction: &Transaction<'_>, channel: &str, event: &Event) -> rusqlite::Result<()> {
+    transaction.execute(
+        "INSERT INTO outbox (channel, incident, event) VALUES (?1, ?2, ?3)",
+        params![channel, integer(event.incident), to_json(event)?],
+    )?;
+    let dropped = transaction.execute(
+        "DELETE FROM outbox WHERE id IN (
+             SELECT id FROM outbox WHERE channel = ?1 AND message_id IS NULL
+             ORDER BY id DESC LIMIT -1 OFFSET ?2)",
+        params![channel, integer(limits::OUTBOX_ROWS)],
+    )?;
+    if dropped > 0 {
+        log::error!("{channel}: {dropped} alert events were dropped, because too many wait");
+        transaction.execute(
+            "INSERT INTO outbox_dropped (channel, count) VALUES (?1, ?2)
+             ON CONFLICT (channel) DO UPDATE SET count = count + excluded.count",
+            params![channel, integer(dropped)],
+        )?;
+    }
+    Ok(())
+}
+
+/// The state as the last run left it; `None` in a new database. One that cannot be read is
+/// said and left behind, counting on where the history ends.
+pub fn restore(connection: &Connection, boot: &str) -> rusqlite::Result<Option<State>> {
+    let mut statement = connection.prepare("SELECT state FROM alert_state WHERE id = 1")?;
+    let text: Option<String> = statement.query_row([], |row| row.get(0)).optional()?;
+    let Some(text) = text else {
+        return Ok(None);
+    };
+    Ok(Some(match serde_json::from_str(&text) {
+        Ok(state) => state,
+        Err(error) => {
+            log::error!("the state of the alerts cannot be read ({error}); it begins anew");
+            let count = "SELECT coalesce(max(incident), 0) FROM incidents";
+            let known: i64 = connection.query_row(count, [], |row| row.get(0))?;
+            State::new(boot).counting_from(known.unsigned_abs())
+        }
+    }))
+}
+
+/// What waits on a channel.
+pub fn pending(connection: &Connection, channel: &str) -> rusqlite::Result<Pending> {
+    let mut statement = connection.prepare(
+        "SELECT id, event, message_id, settled, thread FROM outbox
+         LEFT JOIN incidents USING (incident)
+         WHERE channel = ?1 ORDER BY id",
+    )?;
+    let rows = statement.query_map([channel], |row| {
+        let event: String = row.get(1)?;
+        let settled: String = row.get(3)?;
+        Ok(Item {
+            id: row.get(0)?,
+            event: from_json(1, &event)?,
+            message_id: row.get(2)?,
+            settled: from_json(3, &settled)?,
+            thread: row.get(4)?,
+        })
+    })?;
+    let mut items = Vec::new();
+    for item in rows {
+        match item {
+            Ok(item) => items.push(item),
+            // One damaged row must not silence the rest.
+            Err(rusqlite::Error::FromSqlConversionFailure(_, _, error)) => {
+                log::error!("{channel}: an alert event cannot be read: {error}");
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    let dropped = "SELECT count FROM outbox_dropped WHERE channel = ?1";
+    let dropped: Option<i64> = connection
+        .query_row(dropped, [channel], |row| row.get(0))
+        .optional()?;
+    Ok(Pending {
+        items,
+        dropped: dropped.unwrap_or(0).unsigned_abs(),
+    })
+}
+
+/// Writes what became of items.
+pub fn record(
+    transaction: &Transaction<'_>,
+    channel: &str,
+    outcome: &Outcome,
+) -> rusqlite::Result<()> {
+    match outcome {
+        Outcome::Trying { ids, message_id } => {
+            for id in ids {
+                transaction.execute(
+                    "UPDATE outbox SET message_id = ?2 WHERE id = ?1 AND message_id IS NULL",
+                    params![id, message_id],
+                )?;
+                if channel == "mail" {
+                    begin_thread(transaction, *id, message_id)?;
+                }
+            }
+        }
+        Outcome::Partly { ids, recipients } => {
+            for id in ids {
+                let known = "SELECT settled FROM outbox WHERE id = ?1";
+                let known: Option<String> = transaction
+                    .query_row(known, [id], |row| row.get(0))
+                    .optional()?;
+                let mut settled: Vec<String> = match known {
+                    Some(known) => from_json(0, &known)?,
+                    None => continue,
+                };
+                settled.extend(recipients.iter().cloned());
+                settled.sort();
+                settled.dedup();
+                transaction.execute(
+                    "UPDATE outbox SET settled = ?2 WHERE id = ?1",
+                    params![id, to_json(&settled)?],
+                )?;
+            }
+        }
+        Outcome::Delivered { ids, dropped } => {
+            remove(transaction, ids)?;
+            transaction.execute(
+                "UPDATE outbox_dropped SET count = max(0, count - ?2) WHERE channel = ?1",
+                params![channel, integer(*dropped)],
+            )?;
+        }
+        Outcome::Refused { ids } => remove(transaction, ids)?,
+    }
+    Ok(())
+}
+
+/// The first mail that tells of an incident is what later ones answer.
+fn begin_thread(transaction: &Transaction<'_>, id: i64, message_id: &str) -> rusqlite::Result<()> {
+    transaction.execute(
+        "UPDATE incidents SET thread = ?2
+         WHERE thread IS NULL AND incident = (SELECT incident FROM outbox WHERE id = ?1)",
+        params![id, message_id],
+    )?;
+    Ok(())
+}
+
+fn remove(transaction: &Transaction<'_>, ids: &[i64]) -> rusqlite::Result<()> {
+    for id in ids {
+        transaction.execute("DELETE FROM outbox WHERE id = ?1", [id])?;
+    }
+    Ok(())
+}
+
+/// The newest incidents, the newest first.
+pub fn history(connection: &Connection, most: usize) -> rusqlite::Result<Vec<Incident>> {
+    let mut statement = connection.prepare(
+        "SELECT incident, alert, since, sure, ended, flaps, words FROM incidents
+         ORDER BY incident DESC LIMIT ?1",
+    )?;
+    let rows = statement.query_map([integer(most)], |row| {
+        let incident: i64 = row.get(0)?;
+        let ended: Option<i64> = row.get(4)?;
+        Ok(Incident {
+            incident: incident.unsigned_abs(),
+            alert: row.get(1)?,
+            since: Wall::from_second(row.get(2)?),
+            since_is_sure: row.get(3)?,
+            ended: ended.map(Wall::from_second),
+            flaps: row.get(5)?,
+            words: row.get(6)?,
+        })
+    })?;
+    rows.collect()
+}
+
+/// SQLite's integers are signed; counts of ours never come near the difference.
+fn integer(count: impl TryInto<i64>) -> i64 {
+    count.try_into().unwrap_or(i64::MAX)
+}
+
+fn to_json(value: &impl serde::Serialize) -> rusqlite::Result<String> {
+    serde_json::to_string(value)
+        .map_err(|error| rusqlite::Error::ToSqlConversionFailure(error.into()))
+}
+
+fn from_json<T: serde::de::DeserializeOwned>(column: usize, text: &str) -> rusqlite::Result<T> {
+    serde_json::from_str(text).map_err(|error| {
+        let kind = rusqlite::types::Type::Text;
+        rusqlite::Error::FromSqlConversionFailure(column, kind, error.into())
+    })
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,260 @@
+use super::*;
+use crate::domain::alert::{AlertCommit, Told, Words};
+use rusqlite::TransactionBehavior;
+
+const BOTH: [&str; 2] = ["mail", "webhook"];
+
+/// A database with the alerts' tables alone.
+pub fn database() -> Connection {
+    let connection = Connection::open_in_memory().expect("memory is a database");
+    connection
+        .execute_batch(DDL)
+        .expect("the tables can be made");
+    connection
+}
+
+pub fn event(incident: u64, kind: Kind) -> Event {
+    let told = Told {
+        ms: 1_762_027_200_000 + incident as i64 * 60_000,
+        sure: true,
+    };
+    Event {
+        incident,
+        alert: format!("source:s{incident}"),
+        kind,
+        at: told,
+        since: told,
+        lasted_ms: 0,
+        words: Words::default(),
+        last_good: Vec::new(),
+        outages: Vec::new(),
+        outage_count: 1,
+        by_mail: true,
+    }
+}
+
+fn commit(events: &[Event]) -> AlertCommit {
+    AlertCommit {
+        state: State::new("boot").counting_from(7),
+        events: events.to_vec(),
+    }
+}
+
+fn stored(events: &[Event]) -> (Connection, Unwritten) {
+    let mut connection = database();
+    let mut unwritten = Unwritten::default();
+    unwritten.add(commit(events), &BOTH);
+    assert!(unwritten.is_urgent());
+    unwritten.flush(&mut connection).expect("the disk works");
+    assert!(unwritten.is_empty());
+    (connection, unwritten)
+}
+
+fn kinds(pending: &Pending) -> Vec<&'static str> {
+    pending
+        .items
+        .iter()
+        .map(|item| item.event.kind.name())
+        .collect()
+}
+
+fn ids(pending: &Pending) -> Vec<i64> {
+    pending.items.iter().map(|item| item.id).collect()
+}
+
+#[test]
+fn events_wait_on_each_channel_until_they_are_delivered() {
+    let both = [event(1, Kind::Trigger), event(1, Kind::Recovery)];
+    let (mut connection, mut unwritten) = stored(&both);
+    let mail = unwritten.pending(Some(&connection), "mail");
+    assert_eq!(kinds(&mail), ["trigger", "recovery"]);
+    let outcome = Outcome::Delivered {
+        ids: ids(&mail),
+        dropped: 0,
+    };
+    unwritten
+        .record(Some(&mut connection), "mail", outcome)
+        .expect("it is written");
+    assert!(
+        unwritten
+            .pending(Some(&connection), "mail")
+            .items
+            .is_empty()
+    );
+    assert_eq!(
+        unwritten.pending(Some(&connection), "webhook").items.len(),
+        2
+    );
+}
+
+#[test]
+fn what_was_tried_keeps_its_message_and_begins_its_thread() {
+    let (mut connection, mut unwritten) = stored(&[event(1, Kind::Trigger)]);
+    let mail = unwritten.pending(Some(&connection), "mail");
+    for message_id in ["first@x", "second@x"] {
+        let outcome = Outcome::Trying {
+            ids: ids(&mail),
+            message_id: message_id.to_owned(),
+        };
+        unwritten
+            .record(Some(&mut connection), "mail", outcome)
+            .expect("it is written");
+    }
+    unwritten.add(commit(&[event(1, Kind::Recovery)]), &BOTH);
+    unwritten.flush(&mut connection).expect("the disk works");
+    let mail = unwritten.pending(Some(&connection), "mail");
+    let ids: Vec<Option<&str>> = mail
+        .items
+        .iter()
+        .map(|it| it.message_id.as_deref())
+        .collect();
+    assert_eq!(ids, [Some("first@x"), None]);
+    assert_eq!(mail.items[1].thread.as_deref(), Some("first@x"));
+}
+
+#[test]
+fn mail_is_not_asked_to_tell_that_mail_fails() {
+    let mut about_mail = event(1, Kind::Trigger);
+    about_mail.by_mail = false;
+    let (connection, unwritten) = stored(&[about_mail]);
+    assert!(
+        unwritten
+            .pending(Some(&connection), "mail")
+            .items
+            .is_empty()
+    );
+    assert_eq!(
+        unwritten.pending(Some(&connection), "webhook").items.len(),
+        1
+    );
+}
+
+#[test]
+fn a_disk_that_fails_does_not_keep_its_own_alert_from_being_told() {
+    let mut connection = database();
+    connection
+        .pragma_update(None, "query_only", true)
+        .expect("it is a pragma");
+    let mut unwritten = Unwritten::default();
+    unwritten.add(commit(&[event(1, Kind::Trigger)]), &BOTH);
+    assert!(
+        unwritten
+            .pending(Some(&connection), "mail")
+            .items
+            .is_empty(),
+        "not before the disk was asked"
+    );
+    unwritten
+        .flush(&mut connection)
+        .expect_err("the disk refuses");
+    let mail = unwritten.pending(Some(&connection), "mail");
+    assert_eq!(kinds(&mail), ["trigger"]);
+    let trying = Outcome::Trying {
+        ids: ids(&mail),
+        message_id: "m@x".to_owned(),
+    };
+    unwritten
+        .record(Some(&mut connection), "mail", trying)
+        .expect("it is kept here");
+    // The disk works again while the mail is under way.
+    connection
+        .pragma_update(None, "query_only", false)
+        .expect("it is a pragma");
+    unwritten.flush(&mut connection).expect("the disk works");
+    let now = unwritten.pending(Some(&connection), "mail");
+    assert_eq!(now.items[0].message_id.as_deref(), Some("m@x"));
+    let delivered = Outcome::Delivered {
+        ids: ids(&mail),
+        dropped: 0,
+    };
+    unwritten
+        .record(Some(&mut connection), "mail", delivered)
+        .expect("it is written");
+    assert!(
+        unwritten
+            .pending(Some(&connection), "mail")
+            .items
+            .is_empty()
+    );
+    assert_eq!(history(&connection, 10).expect("it reads")[0].incident, 1);
+}
+
+#[test]
+fn an_outcome_that_the_disk_refuses_counts_at_once_and_is_written_later() {
+    let (mut connection, mut unwritten) = stored(&[event(1, Kind::Trigger)]);
+    connection
+        .pragma_update(None, "query_only", true)
+        .expect("it is a pragma");
+    let ids = ids(&unwritten.pending(Some(&connection), "mail"));
+    let delivered = Outcome::Delivered { ids, dropped: 0 };
+    unwritten
+        .record(Some(&mut connection), "mail", delivered)
+        .expect_err("the disk refuses");
+    assert!(
+        unwritten
+            .pending(Some(&connection), "mail")
+            .items
+            .is_empty()
+    );
+    connection
+        .pragma_update(None, "query_only", false)
+        .expect("it is a pragma");
+    unwritten.flush(&mut connection).expect("the disk works");
+    assert!(
+        pending(&connection, "mail")
+            .expect("it reads")
+            .items
+            .is_empty()
+    );
+}
+
+#[test]
+fn what_is_too_much_is_dropped_counted_and_told() {
+    let events: Vec<Event> = (1..=limits::OUTBOX_ROWS as u64 + 3)
+        .map(|incident| event(incident, Kind::Trigger))
+        .collect();
+    let (connection, unwritten) = stored(&events);
+    let mail = unwritten.pending(Some(&connection), "mail");
+    assert_eq!(mail.items.len(), limits::OUTBOX_ROWS);
+    assert_eq!(mail.dropped, 3);
+    assert_eq!(mail.items[0].event.incident, 4, "the oldest went");
+}
+
+#[test]
+fn state_and_history_are_read_back() {
+    let both = [
+        event(1, Kind::Trigger),
+        event(2, Kind::Flapping),
+        event(1, Kind::Recovery),
+    ];
+    let (connection, _) = stored(&both);
+    let state = restore(&connection, "boot")
+        .expect("it reads")
+        .expect("it is there");
+    assert_eq!(state, State::new("boot").counting_from(7));
+    let history = history(&connection, 10).expect("it reads");
+    let rows: Vec<(u64, bool, bool)> = history
+        .iter()
+        .map(|it| (it.incident, it.ended.is_some(), it.flaps))
+        .collect();
+    assert_eq!(rows, [(2, false, true), (1, true, false)]);
+}
+
+#[test]
+fn a_state_that_cannot_be_read_begins_anew_after_the_history() {
+    let (mut connection, _) = stored(&[event(5, Kind::Trigger)]);
+    let transaction = connection
+        .transaction_with_behavior(TransactionBehavior::Immediate)
+        .expect("it begins");
+    transaction
+        .execute(
+            "UPDATE alert_state SET state = '{\"of\": \"tomorrow\"}'",
+            [],
+        )
+        .expect("it is written");
+    transaction.commit().expect("it commits");
+    let state = restore(&connection, "boot")
+        .expect("it reads")
+        .expect("anew");
+    assert_eq!(state, State::new("boot").counting_from(5));
+}

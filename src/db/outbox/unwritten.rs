@@ -1,0 +1,281 @@
+//! What the disk could not take yet: storage that fails must not keep its own alert from
+//! being told.
+//!
+//! The store thread owns it. Events wait here under negative ids and are delivered from
+//! here; when the disk works again, what is left of them is written.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use rusqlite::{Connection, Transaction};
+
+use super::{append, is_for, note_incident, pending, record, write_state};
+use crate::domain::alert::{AlertCommit, Event, State};
+use crate::domain::outbox::{Item, Outcome, Pending};
+use crate::limits;
+
+#[derive(Default)]
+pub struct Unwritten {
+    state: Option<State>,
+    /// Every event, for the history.
+    events: VecDeque<Event>,
+    rows: Vec<(String, Item)>,
+    /// What became of rows that are on the disk.
+    outcomes: VecDeque<(String, Outcome)>,
+    threads: BTreeMap<u64, String>,
+    last_id: i64,
+    /// Ids that rows had here, and have on the disk now: those who deliver may still speak of
+    /// the former.
+    renamed: VecDeque<(i64, i64)>,
+    /// Whether the disk has refused what waits here.
+    is_refused: bool,
+    dropped: BTreeMap<String, u64>,
+    is_urgent: bool,
+}
+
+impl Unwritten {
+    /// Takes a commit that is to be written next.
+    pub fn add(&mut self, commit: AlertCommit, channels: &[&str]) {
+        self.state = Some(commit.state);
+        for event in commit.events {
+            self.is_urgent = true;
+            for channel in channels.iter().filter(|it| is_for(&event, it)) {
+                self.last_id -= 1;
+                let item = Item {
+                    id: self.last_id,
+                    event: event.clone(),
+                    message_id: None,
+                    settled: Vec::new(),
+                    thread: None,
+                };
+                self.rows.push(((*channel).to_owned(), item));
+                self.trim(channel);
+            }
+            self.events.push_back(event);
+            let excess = self.events.len().saturating_sub(limits::OUTBOX_ROWS);
+            self.events.drain(..excess);
+        }
+    }
+
+    fn trim(&mut self, channel: &str) {
+        let waits = |(of, item): &(String, Item)| of == channel && item.message_id.is_none();
+        if self.rows.iter().filter(|row| waits(row)).count() <= limits::OUTBOX_ROWS {
+            return;
+        }
+        if let Some(oldest) = self.rows.iter().position(waits) {
+            self.rows.remove(oldest);
+            *self.dropped.entry(channel.to_owned()).or_default() += 1;
+            log::error!("{channel}: an alert event was dropped, because too many wait");
+        }
+    }
+
+    /// Whether anything waits for the disk.
+    pub fn is_empty(&self) -> bool {
+        self.state.is_none() && self.rows.is_empty() && self.outcomes.is_empty()
+    }
+
+    /// Whether what waits should be written at once, because somebody is to be told.
+    pub fn is_urgent(&self) -> bool {
+        self.is_urgent || !self.outcomes.is_empty()
+    }
+
+    /// Writes all of it in one transaction. What the disk refuses is from then on delivered
+    /// from here.
+    pub fn flush(&mut self, connection: &mut Connection) -> rusqlite::Result<()> {
+        let written = (|| {
+            let behavior = rusqlite::TransactionBehavior::Immediate;
+            let transaction = connection.transaction_with_behavior(behavior)?;
+            let renamed = self.write(&transaction)?;
+            transaction.commit()?;
+            Ok(renamed)
+        })();
+        match written {
+            Ok(renamed) => {
+                self.renamed.extend(renamed);
+                let excess = self.renamed.len().saturating_sub(limits::OUTBOX_ROWS);
+                self.renamed.drain(..excess);
+                *self = Unwritten {
+                    last_id: self.last_id,
+                    renamed: std::mem::take(&mut self.renamed),
+                    ..Unwritten::default()
+                };
+                Ok(())
+            }
+            Err(error) => {
+                self.refused();
+                Err(error)
+            }
+        }
+    }
+
+    /// Says that there is no disk to write to now.
+    pub fn refused(&mut self) {
+        self.is_refused = true;
+    }
+
+    /// The ids that the rows have on the disk.
+    fn write(&self, transaction: &Transaction<'_>) -> rusqlite::Result<Vec<(i64, i64)>> {
+        let mut renamed = Vec::new();
+        if let Some(state) = &self.state {
+            write_state(transaction, state)?;
+        }
+        for event in &self.events {
+            note_incident(transaction, event)?;
+        }
+        for (channel, item) in &self.rows {
+            append(transaction, channel, &item.event)?;
+            let id = transaction.last_insert_rowid();
+            renamed.push((item.id, id));
+            if let Some(message_id) = &item.message_id {
+                let (ids, message_id) = (vec![id], message_id.clone());
+                record(transaction, channel, &Outcome::Trying { ids, message_id })?;
+            }
+            if !item.settled.is_empty() {
+                let (ids, recipients) = (vec![id], item.settled.clone());
+                record(transaction, channel, &Outcome::Partly { ids, recipients })?;
+            }
+        }
+        for (incident, message_id) in &self.threads {
+            transaction.execute(
+                "UPDATE incidents SET thread = ?2 WHERE incident = ?1 AND thread IS NULL",
+                rusqlite::params![super::integer(*incident), message_id],
+            )?;
+        }
+        for (channel, outcome) in &self.outcomes {
+            record(transaction, channel, outcome)?;
+        }
+        for (channel, count) in &self.dropped {
+            transaction.execute(
+                "INSERT INTO outbox_dropped (channel, count) VALUES (?1, ?2)
+                 ON CONFLICT (channel) DO UPDATE SET count = count + excluded.count",
+                rusqlite::params![channel, super::integer(*count)],
+            )?;
+        }
+        Ok(renamed)
+    }
+
+    /// What waits on a channel: on the disk, and what the disk has refused. What it has not
+    /// been asked yet is not told, so that a restart cannot tell it twice.
+    pub fn pending(&self, connection: Option<&Connection>, channel: &str) -> Pending {
+        let stored = connection.map(|connection| pending(connection, channel));
+        let mut all = match stored {
+            Some(Ok(stored)) => stored,
+            Some(Err(error)) => {
+                log::debug!("the outbox cannot be read now: {error}");
+                Pending::default()
+            }
+            None => Pending::default(),
+        };
+        for (_, outcome) in self.outcomes.iter().filter(|(of, _)| of == channel) {
+            apply(&mut all.items, outcome);
+        }
+        all.dropped += self.dropped.get(channel).copied().unwrap_or(0);
+        if self.is_refused {
+            let here = self.rows.iter().filter(|(of, _)| of == channel);
+            all.items.extend(here.map(|(_, item)| item.clone()));
+        }
+        for item in &mut all.items {
+            let known = self.threads.get(&item.event.incident);
+            item.thread = item.thread.take().or_else(|| known.cloned());
+        }
+        all
+    }
+
+    /// Takes what became of items: at once to the disk where that works. The error says why
+    /// it did not; the outcome is kept.
+    pub fn record(
+        &mut self,
+        connection: Option<&mut Connection>,
+        channel: &str,
+        mut outcome: Outcome,
+    ) -> rusqlite::Result<()> {
+        for id in ids_of_mut(&mut outcome) {
+            let now = self.renamed.iter().find(|(former, _)| former == id);
+            *id = now.map_or(*id, |(_, now)| *now);
+        }
+        self.note_threads(channel, &outcome);
+        self.apply_here(&outcome);
+        let stored = |id: &i64| *id > 0;
+        let is_told = matches!(outcome, Outcome::Delivered { dropped, .. } if dropped > 0);
+        if !ids_of(&outcome).iter().any(stored) && !is_told {
+            return Ok(());
+        }
+        let written = match connection {
+            Some(connection) if self.outcomes.is_empty() => (|| {
+                let transaction = connection.transaction()?;
+                record(&transaction, channel, &outcome)?;
+                transaction.commit()
+            })(),
+            _ => Err(rusqlite::Error::InvalidQuery),
+        };
+        if written.is_err() {
+            self.outcomes.push_back((channel.to_owned(), outcome));
+        }
+        written
+    }
+
+    fn note_threads(&mut self, channel: &str, outcome: &Outcome) {
+        let Outcome::Trying { ids, message_id } = outcome else {
+            return;
+        };
+        let here = self
+            .rows
+            .iter()
+            .filter(|(of, item)| of == channel && channel == "mail" && ids.contains(&item.id));
+        let incidents: Vec<u64> = here.map(|(_, item)| item.event.incident).collect();
+        for incident in incidents {
+            let thread = self.threads.entry(incident);
+            thread.or_insert_with(|| message_id.clone());
+        }
+    }
+
+    fn apply_here(&mut self, outcome: &Outcome) {
+        let mut items: Vec<Item> = Vec::new();
+        let mut channels = BTreeMap::new();
+        for (channel, item) in self.rows.drain(..) {
+            channels.insert(item.id, channel);
+            items.push(item);
+        }
+        apply(&mut items, outcome);
+        let rows = items.into_iter();
+        self.rows = rows
+            .filter_map(|item| Some((channels.remove(&item.id)?, item)))
+            .collect();
+    }
+}
+
+fn ids_of(outcome: &Outcome) -> &[i64] {
+    match outcome {
+        Outcome::Trying { ids, .. }
+        | Outcome::Partly { ids, .. }
+        | Outcome::Delivered { ids, .. }
+        | Outcome::Refused { ids } => ids,
+    }
+}
+
+fn ids_of_mut(outcome: &mut Outcome) -> &mut [i64] {
+    match outcome {
+        Outcome::Trying { ids, .. }
+        | Outcome::Partly { ids, .. }
+        | Outcome::Delivered { ids, .. }
+        | Outcome::Refused { ids } => ids,
+    }
+}
+
+/// What an outcome makes of items in memory.
+fn apply(items: &mut Vec<Item>, outcome: &Outcome) {
+    match outcome {
+        Outcome::Trying { ids, message_id } => {
+            for item in items.iter_mut().filter(|item| ids.contains(&item.id)) {
+                item.message_id.get_or_insert_with(|| message_id.clone());
+            }
+        }
+        Outcome::Partly { ids, recipients } => {
+            for item in items.iter_mut().filter(|item| ids.contains(&item.id)) {
+                item.settled.extend(recipients.iter().cloned());
+            }
+        }
+        Outcome::Delivered { ids, .. } | Outcome::Refused { ids } => {
+            items.retain(|item| !ids.contains(&item.id));
+        }
+    }
+}

@@ -1,0 +1,96 @@
+//! The alerts' way through the store: commits of `ingest` at once, the outbox for those who
+//! deliver.
+//!
+//! `ingest` only queues; the store thread writes. Those who deliver wait for the disk, as
+//! they must: what they are told is on it, or the disk has refused it.
+
+use std::sync::Arc;
+
+use super::{Shared, Store, lock};
+use crate::db::outbox;
+use crate::db::repository::Database;
+use crate::domain::alert::{AlertCommit, State};
+use crate::domain::outbox::{Outbox, Outcome, Pending};
+use crate::domain::time::Mono;
+
+/// The alerts' state as the last run left it; a fresh one where there was none.
+pub fn last_state(opened: Option<&Database>, boot: &str, now: Mono) -> State {
+    let restored = opened.map(|database| outbox::restore(database.connection(), boot));
+    match restored {
+        Some(Ok(Some(state))) => state.resumed(boot, now),
+        Some(Err(error)) => {
+            log::error!("the state of the alerts cannot be read ({error}); it begins anew");
+            State::new(boot)
+        }
+        Some(Ok(None)) | None => State::new(boot),
+    }
+}
+
+impl Store {
+    /// Takes the alerts' state and events; they are committed at once. Never waits for the
+    /// disk.
+    pub fn commit_alerts(&self, commit: AlertCommit) {
+        lock(&self.shared.queue).alerts.push_back(commit);
+        self.shared.changed.notify_all();
+    }
+
+    /// The newest incidents, the newest first.
+    pub fn incidents(&self, most: usize) -> Result<Vec<outbox::Incident>, String> {
+        match &*lock(&self.shared.database) {
+            Some(database) => outbox::history(database.connection(), most)
+                .map_err(|error| super::super::session::words(&error)),
+            None => Err("the database cannot be read now".to_owned()),
+        }
+    }
+}
+
+/// The outbox, for one who delivers.
+pub struct StoredOutbox(pub Arc<Store>);
+
+impl Outbox for StoredOutbox {
+    fn pending(&self, channel: &str) -> Pending {
+        let unwritten = lock(&self.0.shared.unwritten);
+        let database = lock(&self.0.shared.database);
+        unwritten.pending(database.as_ref().map(Database::connection), channel)
+    }
+
+    fn record(&self, channel: &str, outcome: Outcome) {
+        let mut unwritten = lock(&self.0.shared.unwritten);
+        let mut database = lock(&self.0.shared.database);
+        let connection = database.as_mut().map(Database::connection_mut);
+        if let Err(error) = unwritten.record(connection, channel, outcome) {
+            log::debug!("{channel}: what became of an alert waits for the disk: {error}");
+        }
+    }
+}
+
+impl Shared {
+    /// Moves what `ingest` has queued to where it waits for the disk; whether somebody is to
+    /// be told of it.
+    pub(super) fn take_alerts(&self) -> bool {
+        let queued = std::mem::take(&mut lock(&self.queue).alerts);
+        let mut unwritten = lock(&self.unwritten);
+        for commit in queued {
+            unwritten.add(commit, &self.settings.channels);
+        }
+        unwritten.is_urgent()
+    }
+
+    /// Writes what waits, if there is a database, and wakes those who deliver.
+    pub(super) fn flush_alerts(&self) -> rusqlite::Result<()> {
+        let mut unwritten = lock(&self.unwritten);
+        if unwritten.is_empty() {
+            return Ok(());
+        }
+        let written = match &mut *lock(&self.database) {
+            Some(database) => unwritten.flush(database.connection_mut()),
+            None => {
+                unwritten.refused();
+                Ok(())
+            }
+        };
+        drop(unwritten);
+        (self.settings.told)();
+        written
+    }
+}

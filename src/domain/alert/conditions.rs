@@ -1,0 +1,382 @@
+//! How things are now: each rule's word on it, without a memory of its own.
+
+use std::time::Duration;
+
+use super::machine::{At, State};
+use super::{Facts, LastGood, Rules, StaleRule, ValueRule, Words, words};
+use crate::domain::health::{Cause, SourceState};
+use crate::domain::reading::{Issue, Reason};
+use crate::domain::snapshot::{Record, Source};
+use crate::domain::time::{Moment, Trust};
+
+/// A streak of failures younger than this may be a router's restart.
+const SHORTEST_STREAK: Duration = Duration::from_secs(120);
+/// Storage that fails once and then works is not worth a mail.
+const STORAGE_HOLD: Duration = Duration::from_secs(120);
+/// Delivery that fails for less is a server's restart, or greylisting.
+const DELIVERY_HOLD: Duration = Duration::from_secs(600);
+/// One success that has held for this long ends an alert, however many are asked for.
+const SUCCESS_HOLDS: Duration = Duration::from_secs(300);
+/// What is good without anything that could be counted must stay so for this long.
+const CALM: Duration = Duration::from_secs(60);
+
+/// One rule's word.
+pub struct Condition {
+    pub name: String,
+    pub verdict: Verdict,
+    pub words: Words,
+    pub last_good: Vec<LastGood>,
+    /// False where mail is what fails.
+    pub by_mail: bool,
+    /// When the verdict changes without anything new.
+    pub next: Option<At>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Verdict {
+    Good {
+        /// Whether it has proved itself by what can be counted.
+        proved: bool,
+        /// Else it must stay good for so long.
+        settle: Duration,
+    },
+    Bad {
+        since: At,
+        /// From when on a person should know; `None` if waiting alone does not bring it.
+        ready_at: Option<At>,
+    },
+    /// Nothing is known that would change anything.
+    Unknown,
+}
+
+const GOOD: Verdict = Verdict::Good {
+    proved: false,
+    settle: CALM,
+};
+
+/// Everything that the rules look at.
+pub struct View<'a> {
+    pub rules: &'a Rules,
+    pub state: &'a State,
+    pub now: Moment,
+    pub facts: &'a Facts<'a>,
+}
+
+impl View<'_> {
+    fn at(&self) -> At {
+        At::of(self.now.mono)
+    }
+
+    fn started(&self) -> At {
+        At::of(self.facts.started)
+    }
+
+    /// Every rule's word; the network's first.
+    pub fn conditions(&self) -> Vec<Condition> {
+        let snapshot = self.facts.snapshot;
+        let mut of_sources: Vec<Condition> =
+            snapshot.sources.iter().map(|it| self.source(it)).collect();
+        let mut all = Vec::new();
+        if snapshot.sources.len() > 1 {
+            all.push(self.network(&mut of_sources));
+        }
+        all.append(&mut of_sources);
+        if self.rules.schema_drift {
+            all.extend(snapshot.sources.iter().map(|it| self.drift(it)));
+        }
+        all.extend(self.rules.values.iter().map(|rule| self.value(rule)));
+        all.extend(self.rules.stale.iter().map(|rule| self.stale(rule)));
+        all.push(self.storage());
+        all.push(self.clock());
+        self.displays(&mut all);
+        self.delivery(&mut all);
+        all
+    }
+
+    /// A verdict for what is bad now and must stay so for `hold`.
+    fn held(&self, name: &str, hold: Duration) -> Verdict {
+        let since = self.state.bad_since(name).unwrap_or(self.at());
+        Verdict::Bad {
+            since,
+            ready_at: Some(since.after(hold)),
+        }
+    }
+
+    /// The words are made only where somebody could be told.
+    fn condition(
+        &self,
+        name: String,
+        verdict: Verdict,
+        words: impl FnOnce() -> (Words, Vec<LastGood>),
+    ) -> Condition {
+        let (words, last_good) = match verdict {
+            Verdict::Bad { .. } => words(),
+            _ => Default::default(),
+        };
+        Condition {
+            name,
+            verdict,
+            words,
+            last_good,
+            by_mail: true,
+            next: None,
+        }
+    }
+
+    fn last_good(&self, is_concerned: impl Fn(&Record) -> bool) -> Vec<LastGood> {
+        words::last_good(self.facts.snapshot, is_concerned)
+    }
+
+    fn source(&self, source: &Source) -> Condition {
+        let name = format!("source:{}", source.name);
+        let health = &source.health;
+        let silence = self.rules.silence(&source.name, source.every);
+        // While the network was down, no source could show how it is.
+        let excused = self.state.excused_until;
+        let after_excuse = |at: At| excused.map_or(at, |excused| at.max(excused));
+        let known_bad = self.state.bad_since(&name);
+        let last_success = health.last_success.map(|at| At::of(at.mono));
+        let silent_from = last_success.unwrap_or(self.started());
+        let mut next = None;
+        let verdict = match health.state() {
+            SourceState::Failing => {
+                let first = health.failing_since.map_or(self.at(), |at| At::of(at.mono));
+                // A restart forgets the streak, not that it was one.
+                let since = known_bad.map_or(first, |known| known.min(first));
+                let silent_from = silent_from.min(since);
+                let is_streak = health.failures_in_a_row >= self.rules.failures(&source.name);
+                let is_fresh = match (excused, health.last_attempt) {
+                    (Some(excused), Some(attempt)) => At::of(attempt.mono) > excused,
+                    _ => true,
+                };
+                let streak_at = after_excuse(first).after(SHORTEST_STREAK);
+                let silent_at = after_excuse(silent_from).after(silence);
+                let streak_at = (is_streak && is_fresh).then_some(streak_at);
+                Verdict::Bad {
+                    since,
+                    ready_at: streak_at.into_iter().chain([silent_at]).min(),
+                }
+            }
+            state => {
+                let silent_at = after_excuse(silent_from).after(silence);
+                if silent_at <= self.at() {
+                    let since = known_bad.map_or(silent_from, |known| known.min(silent_from));
+                    Verdict::Bad {
+                        since,
+                        ready_at: Some(silent_at),
+                    }
+                } else {
+                    next = Some(silent_at);
+                    match state {
+                        SourceState::Up => Verdict::Good {
+                            proved: health.successes_in_a_row >= self.rules.recover_after,
+                            settle: SUCCESS_HOLDS,
+                        },
+                        _ => Verdict::Unknown,
+                    }
+                }
+            }
+        };
+        let said = || {
+            let last_good = self.last_good(|record| record.sources.contains(&source.name));
+            (words::source(source, silence), last_good)
+        };
+        Condition {
+            next,
+            ..self.condition(name, verdict, said)
+        }
+    }
+
+    /// When every source that was asked since it began fails below HTTP, it is us: then no
+    /// source is reported by itself.
+    fn network(&self, of_sources: &mut [Condition]) -> Condition {
+        const NAME: &str = "network";
+        let sources = &self.facts.snapshot.sources;
+        let is_down = self.is_network_down(sources);
+        let is_open = self.state.is_open(NAME);
+        let mut since: Option<At> = None;
+        let mut ready_at: Option<At> = None;
+        for condition in of_sources.iter_mut() {
+            if let Verdict::Bad {
+                since: began,
+                ready_at: ready,
+            } = &mut condition.verdict
+                && (is_down || is_open)
+                && !self.state.is_open(&condition.name)
+            {
+                since = Some(since.map_or(*began, |since| since.min(*began)));
+                ready_at = ready_at.into_iter().chain(*ready).min();
+                *ready = None;
+            }
+        }
+        let verdict = match (is_down, since) {
+            (true, Some(since)) => Verdict::Bad { since, ready_at },
+            // All are reported already, or the network is back.
+            (true, None) => Verdict::Unknown,
+            (false, _) => GOOD,
+        };
+        self.condition(NAME.to_owned(), verdict, || {
+            (words::network(sources.len()), self.last_good(|_| true))
+        })
+    }
+
+    fn is_network_down(&self, sources: &[Source]) -> bool {
+        let failing_below = |source: &&Source| {
+            let failure = source.health.current_failure();
+            failure.is_some_and(|failure| failure.cause.is_below_http())
+        };
+        let failing: Vec<&Source> = sources.iter().filter(failing_below).collect();
+        let began = |source: &&Source| source.health.failing_since.map(|since| since.mono);
+        let Some(last_began) = failing.iter().filter_map(began).max() else {
+            return false;
+        };
+        // A source that was not asked since says nothing.
+        let speaks_against = |source: &Source| {
+            let attempt = source.health.last_attempt;
+            !failing_below(&source) && attempt.is_some_and(|attempt| attempt.mono >= last_began)
+        };
+        let no_route = failing.iter().any(|source| {
+            let failure = source.health.current_failure();
+            failure.is_some_and(|failure| failure.cause == Cause::Network)
+        });
+        let enough = failing.len() > 1 && failing.len() * 2 >= sources.len();
+        (enough || no_route) && !sources.iter().any(speaks_against)
+    }
+
+    fn drift(&self, source: &Source) -> Condition {
+        let name = format!("schema:{}", source.name);
+        let is_drift = |issue: &&Issue| {
+            matches!(
+                issue.reason,
+                Reason::Drift | Reason::WrongType | Reason::Missing
+            )
+        };
+        let issue = source.health.issues.iter().find(is_drift);
+        let verdict = match (source.health.state(), issue) {
+            (SourceState::Up, Some(_)) => {
+                let hold = self.rules.silence(&source.name, source.every);
+                self.held(&name, hold)
+            }
+            (SourceState::Up, None) => GOOD,
+            // What answers nothing has the other alert.
+            _ => Verdict::Unknown,
+        };
+        self.condition(name, verdict, || (words::drift(source, issue), Vec::new()))
+    }
+
+    fn value(&self, rule: &ValueRule) -> Condition {
+        let name = rule.name();
+        let record = self.facts.snapshot.record(&rule.key);
+        let number = record
+            .filter(|record| !record.stale)
+            .and_then(|record| record.value.number());
+        let (Some(record), Some(number)) = (record, number) else {
+            return self.condition(name, Verdict::Unknown, Default::default);
+        };
+        // What is told must come back by the hysteresis before it is good.
+        let margin = match self.state.is_open(&name) {
+            true => rule.hysteresis,
+            false => 0.0,
+        };
+        let is_high = rule.above.is_some_and(|bound| number > bound - margin);
+        let is_low = rule.below.is_some_and(|bound| number < bound + margin);
+        let verdict = match is_high || is_low {
+            true => self.held(&name, rule.hold),
+            false => GOOD,
+        };
+        self.condition(name, verdict, || {
+            let last_good = self.last_good(|it| it.key == rule.key);
+            (words::value(rule, number, record), last_good)
+        })
+    }
+
+    fn stale(&self, rule: &StaleRule) -> Condition {
+        let name = format!("stale:{}", rule.key);
+        let verdict = match self.facts.snapshot.record(&rule.key) {
+            Some(record) if !record.stale => GOOD,
+            // Restored, and the clock not yet set: nobody knows its age.
+            Some(record) if record.stamp.age(self.now).is_none() => Verdict::Unknown,
+            _ => self.held(&name, rule.hold),
+        };
+        self.condition(name, verdict, || {
+            (words::stale(rule), self.last_good(|it| it.key == rule.key))
+        })
+    }
+
+    fn storage(&self) -> Condition {
+        const NAME: &str = "storage";
+        let why = self.facts.node.storage.as_deref();
+        let verdict = match why {
+            Some(_) => self.held(NAME, STORAGE_HOLD),
+            None => GOOD,
+        };
+        self.condition(NAME.to_owned(), verdict, || {
+            (words::storage(why.unwrap_or_default()), Vec::new())
+        })
+    }
+
+    fn clock(&self) -> Condition {
+        const NAME: &str = "clock";
+        let hold = self.rules.clock_untrusted_for;
+        let verdict = match self.now.trust {
+            Trust::Untrusted => self.held(NAME, hold),
+            Trust::Trusted => GOOD,
+            Trust::Unknown => Verdict::Unknown,
+        };
+        self.condition(NAME.to_owned(), verdict, || {
+            (words::clock(hold), Vec::new())
+        })
+    }
+
+    fn displays(&self, all: &mut Vec<Condition>) {
+        for rule in &self.rules.displays {
+            let name = format!("display:{}", rule.name);
+            let seen = &self.facts.node.displays;
+            let silence = seen.iter().find(|(display, _)| *display == rule.name);
+            let silence = silence.map(|(_, silence)| *silence);
+            // One that was never seen may not know yet that the node is back.
+            let silence = silence.unwrap_or(self.at().since(self.started()));
+            let heard_at = self.at().before(silence);
+            let ready_at = heard_at.after(rule.silent_for);
+            let verdict = match ready_at <= self.at() {
+                true => Verdict::Bad {
+                    since: heard_at,
+                    ready_at: Some(ready_at),
+                },
+                false if self.is_seen(&rule.name) => GOOD,
+                false => Verdict::Unknown,
+            };
+            all.push(Condition {
+                next: Some(ready_at).filter(|at| *at > self.at()),
+                ..self.condition(name, verdict, || (words::display(rule), Vec::new()))
+            });
+        }
+    }
+
+    fn is_seen(&self, display: &str) -> bool {
+        let mut seen = self.facts.node.displays.iter();
+        seen.any(|(name, _)| &**name == display)
+    }
+
+    fn delivery(&self, all: &mut Vec<Condition>) {
+        for channel in ["mail", "webhook"] {
+            let mut troubles = self.facts.node.delivery.iter();
+            let trouble = troubles.find(|trouble| trouble.channel == channel);
+            let verdict = match trouble {
+                Some(trouble) => Verdict::Bad {
+                    since: At::of(trouble.since),
+                    ready_at: Some(At::of(trouble.since).after(DELIVERY_HOLD)),
+                },
+                None => Verdict::Good {
+                    proved: true,
+                    settle: CALM,
+                },
+            };
+            let said = || (trouble.map(words::delivery).unwrap_or_default(), Vec::new());
+            all.push(Condition {
+                by_mail: channel != "mail",
+                ..self.condition(channel.to_owned(), verdict, said)
+            });
+        }
+    }
+}

@@ -1,0 +1,123 @@
+//! The part of the node that faces displays and people: what is published, and the gate.
+
+use std::net::TcpListener;
+use std::sync::Arc;
+
+use crate::config::Config;
+use crate::db::history::Reader;
+use crate::db::store::Store;
+use crate::domain::plan::Plan;
+use crate::domain::snapshot::Snapshot;
+use crate::limits;
+use crate::monitor::events::{Event, EventKind, Feed};
+use crate::monitor::gate::private_dir::PrivateDir;
+use crate::monitor::gate::{Gate, GateLimits, Parts};
+use crate::monitor::traffic::Traffic;
+use crate::monitor::{Context, Monitor, Published, RequestCount, Settings};
+use crate::sys::beat::Beat;
+use crate::sys::clock::Clock;
+
+/// The server and what it serves.
+pub struct Serving {
+    pub gate: Gate,
+    pub monitor: Arc<Monitor>,
+    pub published: Arc<Published>,
+    feed: Arc<Feed>,
+}
+
+impl Serving {
+    /// Starts serving `first` on sockets that are bound already; `turns` is the sign of life
+    /// of `ingest`.
+    pub fn start(
+        config: &Config,
+        listeners: Vec<TcpListener>,
+        clock: &Arc<dyn Clock>,
+        plan: &Arc<Plan>,
+        store: &Arc<Store>,
+        turns: &Beat,
+        first: Snapshot,
+    ) -> Result<Serving, String> {
+        let published = Arc::new(Published::new(Arc::new(first)));
+        let feed = Arc::new(Feed::new());
+        let traffic = Arc::new(Traffic::new());
+        let reader = Reader::new(&config.database);
+        let (store, counts) = (store.clone(), traffic.clone());
+        let (turns, turns_clock) = (turns.clone(), clock.clone());
+        let monitor = Arc::new(Monitor::new(Context {
+            published: published.clone(),
+            clock: clock.clone(),
+            plan: plan.clone(),
+            storage: Box::new(move || store.status()),
+            history: Box::new(move |query| {
+                reader.history(query).map_err(|error| error.to_string())
+            }),
+            traffic: Box::new(move || request_counts(&counts)),
+            stuck: Box::new(move || {
+                let silence = turns.silence(turns_clock.now().mono);
+                (silence > limits::STUCK).then_some("ingest")
+            }),
+            settings: Settings {
+                node_name: config.name.clone(),
+                host_name: crate::config::host_name(),
+                hosts: config.hosts.clone(),
+                timezone: config.timezone.clone(),
+                version: env!("CARGO_PKG_VERSION"),
+                started: clock.now(),
+                is_example: plan.is_example,
+                cors_any: config.cors_any,
+            },
+        }));
+        let gate = Gate::start(Parts {
+            listeners,
+            answerer: monitor.clone(),
+            feed: feed.clone(),
+            traffic,
+            private_bases: PrivateDir::bases(),
+            beat: Box::new(|| ()),
+            limits: GateLimits::default(),
+        })
+        .map_err(|error| format!("the server cannot be started: {error}"))?;
+        Ok(Serving {
+            gate,
+            monitor,
+            published,
+            feed,
+        })
+    }
+
+    /// Swaps what is served and tells the event streams, when something they show has
+    /// changed.
+    pub fn publisher(&self) -> impl Fn(Arc<Snapshot>) + Send + use<> {
+        let (published, feed) = (self.published.clone(), self.feed.clone());
+        move |snapshot| {
+            let alert_before = published.current().snapshot.alert.clone();
+            let alert = snapshot.alert.clone();
+            if let Some(entity) = published.publish(snapshot) {
+                feed.announce(Event {
+                    kind: EventKind::Snapshot,
+                    id: entity.plain.etag.clone(),
+                    data: entity.plain.body.clone(),
+                });
+            }
+            if alert != alert_before {
+                let body = serde_json::json!({ "alert": alert.as_deref() });
+                feed.announce(Event {
+                    kind: EventKind::Alert,
+                    id: String::new(),
+                    data: body.to_string().into_bytes().into(),
+                });
+            }
+        }
+    }
+}
+
+fn request_counts(traffic: &Traffic) -> Vec<RequestCount> {
+    let requests = traffic.snapshot().requests.into_iter();
+    requests
+        .map(|((route, status), count)| RequestCount {
+            route,
+            status,
+            count,
+        })
+        .collect()
+}

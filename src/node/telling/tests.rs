@@ -1,0 +1,393 @@
+//! The whole way of an alert, from what is observed to what stands in an inbox, under
+//! everything that can go wrong on it: kills, reboots, jumping clocks, servers that refuse,
+//! hang, or take a mail and do not say so.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use rusqlite::Connection;
+
+use crate::alerts::delivery::{Attempt, Batch, Bell, Channel, Delivery};
+use crate::db::outbox::{self, Unwritten};
+use crate::domain::alert::{AlertCommit, Event, Facts, NodeFacts, Rules, State, step};
+use crate::domain::health::{Cause, Failure, SourceHealth};
+use crate::domain::outbox::{Outbox, Outcome, Pending};
+use crate::domain::plan::{Plan, test_plan};
+use crate::domain::snapshot::{Snapshot, Source};
+use crate::domain::time::{Moment, Mono, Trust, Wall};
+use crate::sys::clock::ManualClock;
+
+const SOURCES: usize = 4;
+const CHANNELS: [&str; 1] = ["mail"];
+
+struct Random(u64);
+
+impl Random {
+    fn next(&mut self) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        self.0
+    }
+
+    fn one_in(&mut self, chances: u64) -> bool {
+        self.next().is_multiple_of(chances)
+    }
+}
+
+/// What survives a kill: the card, and what the mail server has taken.
+#[derive(Clone)]
+struct Card(Arc<Mutex<Connection>>);
+
+/// The store as those who deliver see it; a killed process writes nothing more.
+struct CardOutbox {
+    card: Card,
+    is_killed: Arc<Mutex<bool>>,
+}
+
+impl Outbox for CardOutbox {
+    fn pending(&self, channel: &str) -> Pending {
+        outbox::pending(&self.card.0.lock().unwrap(), channel).expect("the card can be read")
+    }
+
+    fn record(&self, channel: &str, outcome: Outcome) {
+        if *self.is_killed.lock().unwrap() {
+            return;
+        }
+        let mut card = self.card.0.lock().unwrap();
+        let transaction = card.transaction().expect("it begins");
+        outbox::record(&transaction, channel, &outcome).expect("it is written");
+        transaction.commit().expect("it commits");
+    }
+}
+
+/// A mail server that fails in every way, until it is told to be good.
+struct Server {
+    random: Arc<Mutex<Random>>,
+    is_good: Arc<Mutex<bool>>,
+    is_killed: Arc<Mutex<bool>>,
+    inbox: Inbox,
+}
+
+/// Message-ID and the events told, in the order of arrival.
+type Inbox = Arc<Mutex<Vec<(String, Vec<Event>)>>>;
+
+impl Channel for Server {
+    fn name(&self) -> &'static str {
+        "mail"
+    }
+
+    fn deliver(
+        &self,
+        batch: &Batch<'_>,
+        before_data: &mut dyn FnMut() -> Result<(), String>,
+        _: &Bell,
+    ) -> Attempt {
+        let again = |why: &str| Attempt {
+            again: Some(why.to_owned()),
+            ..Attempt::default()
+        };
+        let fate = match *self.is_good.lock().unwrap() {
+            true => 0,
+            false => self.random.lock().unwrap().next() % 10,
+        };
+        if fate >= 6 {
+            return again("connect: refused");
+        }
+        before_data().expect("the card works");
+        if fate == 5 {
+            return again("DATA: the server answers 451");
+        }
+        if fate == 4 {
+            // Killed after the record, before the first byte.
+            *self.is_killed.lock().unwrap() = true;
+            return again("killed");
+        }
+        let events = batch.items.iter().map(|item| item.event.clone());
+        let mail = (batch.message_id.to_owned(), events.collect());
+        self.inbox.lock().unwrap().push(mail);
+        match fate {
+            3 => again("DATA: no answer"),
+            2 => {
+                // Killed between the server's taking it and our writing that down.
+                *self.is_killed.lock().unwrap() = true;
+                Attempt::default()
+            }
+            _ => Attempt::default(),
+        }
+    }
+
+    fn domain(&self) -> String {
+        "example.org".to_owned()
+    }
+}
+
+struct World {
+    random: Random,
+    card: Card,
+    now: Moment,
+    boot: u64,
+    started: Mono,
+    plan: Plan,
+    health: Vec<SourceHealth>,
+    down_until: [u64; SOURCES],
+    state: State,
+    delivery: Delivery<Server>,
+    is_killed: Arc<Mutex<bool>>,
+    is_good: Arc<Mutex<bool>>,
+    inbox: Inbox,
+    committed: Vec<Event>,
+}
+
+fn source(plan: &Plan, index: usize, health: &SourceHealth) -> Source {
+    Source {
+        name: plan.sources[index].name.clone(),
+        calls: "".into(),
+        summary: "".into(),
+        every: plan.sources[index].every,
+        attribution: None,
+        keys: 0,
+        health: health.clone(),
+    }
+}
+
+impl World {
+    fn new(seed: u64) -> World {
+        let connection = Connection::open_in_memory().expect("memory is a database");
+        connection.execute_batch(outbox::DDL).expect("the tables");
+        let card = Card(Arc::new(Mutex::new(connection)));
+        let now = Moment {
+            mono: Mono(1_000_000),
+            wall: Wall(1_762_027_200_000),
+            trust: Trust::Trusted,
+        };
+        let (is_good, inbox) = (Arc::default(), Inbox::default());
+        let (delivery, is_killed) = deliver(&card, seed, &is_good, &inbox);
+        World {
+            random: Random(seed),
+            card,
+            now,
+            boot: 0,
+            started: now.mono,
+            plan: test_plan(SOURCES, Duration::from_secs(60)),
+            health: vec![SourceHealth::default(); SOURCES],
+            down_until: [0; SOURCES],
+            state: State::new("0"),
+            delivery,
+            is_killed,
+            is_good,
+            inbox,
+            committed: Vec::new(),
+        }
+    }
+
+    /// A minute of the node's life.
+    fn minute(&mut self, minute: u64) {
+        let span = Duration::from_secs(60);
+        self.now.mono = self.now.mono.after(span);
+        self.now.wall = self.now.wall.after(span);
+        if self.random.one_in(500) {
+            // The clock jumps; it is believed or not.
+            let jump = (self.random.next() % 200_000_000) as i64 - 100_000_000;
+            self.now.wall = Wall(self.now.wall.0 + jump);
+        }
+        if self.random.one_in(300) {
+            self.now.trust = [Trust::Trusted, Trust::Untrusted, Trust::Unknown]
+                [(self.random.next() % 3) as usize];
+        }
+        self.observe(minute);
+        let (commit, is_news) = self.step();
+        self.state = commit.state.clone();
+        // A kill before the commit forgets what nobody was told.
+        let is_killed = self.random.one_in(200);
+        if is_news && !is_killed {
+            self.commit(commit);
+        }
+        if !is_killed {
+            self.delivery.turn(self.now);
+        }
+        if is_killed || *self.is_killed.lock().unwrap() {
+            self.restart();
+        }
+    }
+
+    fn observe(&mut self, minute: u64) {
+        if self.random.one_in(400) {
+            // All at once: the network.
+            let until = minute + 1 + self.random.next() % 90;
+            self.down_until = [until; SOURCES];
+        }
+        for index in 0..SOURCES {
+            if self.random.one_in(150) {
+                self.down_until[index] = minute + 1 + self.random.next() % 60;
+            }
+            let health = &mut self.health[index];
+            health.attempts += 1;
+            health.last_attempt = Some(self.now);
+            if minute < self.down_until[index] {
+                let cause = [Cause::Dns, Cause::HttpStatus][index % 2];
+                health.failures_in_a_row += 1;
+                health.successes_in_a_row = 0;
+                health.failing_since.get_or_insert(self.now);
+                health.last_failure = Some((self.now, Failure::new(cause, "why.")));
+            } else {
+                health.failures_in_a_row = 0;
+                health.successes_in_a_row += 1;
+                health.failing_since = None;
+                health.last_success = Some(self.now);
+            }
+        }
+    }
+
+    fn step(&self) -> (AlertCommit, bool) {
+        let mut snapshot = Snapshot::empty(self.now);
+        let sources = self.health.iter().enumerate();
+        snapshot.sources = sources.map(|(at, it)| source(&self.plan, at, it)).collect();
+        let facts = Facts {
+            plan: &self.plan,
+            snapshot: &snapshot,
+            started: self.started,
+            node: &NodeFacts::default(),
+        };
+        let step = step(&Rules::default(), &self.state, self.now, &facts);
+        let is_news = step.changed || !step.events.is_empty();
+        let commit = AlertCommit {
+            state: step.state,
+            events: step.events,
+        };
+        (commit, is_news)
+    }
+
+    /// What the store thread does with a commit.
+    fn commit(&mut self, commit: AlertCommit) {
+        let mut unwritten = Unwritten::default();
+        self.committed.extend(commit.events.iter().cloned());
+        unwritten.add(commit, &CHANNELS);
+        let mut card = self.card.0.lock().unwrap();
+        unwritten.flush(&mut card).expect("the card works");
+    }
+
+    /// The process begins again, in this boot or the next.
+    fn restart(&mut self) {
+        if self.random.one_in(2) {
+            self.boot += 1;
+            self.now.mono = Mono(20_000);
+        }
+        self.now.wall = self.now.wall.after(Duration::from_secs(30));
+        self.started = self.now.mono;
+        self.health = vec![SourceHealth::default(); SOURCES];
+        let boot = self.boot.to_string();
+        let stored = outbox::restore(&self.card.0.lock().unwrap(), &boot).expect("it reads");
+        self.state = match stored {
+            Some(state) => state.resumed(&boot, self.now.mono),
+            None => State::new(&boot),
+        };
+        let seed = self.random.next();
+        (self.delivery, self.is_killed) = deliver(&self.card, seed, &self.is_good, &self.inbox);
+    }
+}
+
+fn deliver(
+    card: &Card,
+    seed: u64,
+    is_good: &Arc<Mutex<bool>>,
+    inbox: &Inbox,
+) -> (Delivery<Server>, Arc<Mutex<bool>>) {
+    let is_killed: Arc<Mutex<bool>> = Arc::default();
+    let server = Server {
+        random: Arc::new(Mutex::new(Random(seed | 1))),
+        is_good: is_good.clone(),
+        is_killed: is_killed.clone(),
+        inbox: inbox.clone(),
+    };
+    let outbox = CardOutbox {
+        card: card.clone(),
+        is_killed: is_killed.clone(),
+    };
+    let clock = Arc::new(ManualClock::new(Moment {
+        mono: Mono(0),
+        wall: Wall(0),
+        trust: Trust::Unknown,
+    }));
+    let gather = Duration::ZERO;
+    let delivery = Delivery::new(server, Box::new(outbox), clock, Bell::default(), gather);
+    (delivery, is_killed)
+}
+
+/// Each event's Message-IDs and the place of its first arrival.
+fn arrivals(inbox: &Inbox) -> BTreeMap<(u64, &'static str), (BTreeSet<String>, usize)> {
+    let mut arrivals: BTreeMap<(u64, &'static str), (BTreeSet<String>, usize)> = BTreeMap::new();
+    for (place, (message_id, events)) in inbox.lock().unwrap().iter().enumerate() {
+        for event in events {
+            let kind = match event.kind {
+                kind if kind.opens() => "beginning",
+                kind if kind.closes() => "end",
+                _ => continue,
+            };
+            let known = arrivals.entry((event.incident, kind));
+            let known = known.or_insert_with(|| (BTreeSet::new(), place));
+            known.0.insert(message_id.clone());
+        }
+    }
+    arrivals
+}
+
+#[test]
+fn in_500_random_incidents_each_beginning_and_end_is_told_under_exactly_one_message_id() {
+    let mut world = World::new(0x5eed);
+    let mut minute = 0;
+    let begun = |world: &World| world.committed.iter().filter(|it| it.kind.opens()).count();
+    while begun(&world) < 500 {
+        minute += 1;
+        assert!(minute < 200_000, "the world is too calm");
+        world.minute(minute);
+    }
+    // Then all is well for long enough.
+    *world.is_good.lock().unwrap() = true;
+    world.now.trust = Trust::Trusted;
+    for _ in 0..400 {
+        let span = Duration::from_secs(60);
+        world.now.mono = world.now.mono.after(span);
+        world.now.wall = world.now.wall.after(span);
+        for health in &mut world.health {
+            health.attempts += 1;
+            health.failures_in_a_row = 0;
+            health.successes_in_a_row += 1;
+            health.failing_since = None;
+            health.last_success = Some(world.now);
+            health.last_attempt = Some(world.now);
+        }
+        let (commit, _) = world.step();
+        world.state = commit.state.clone();
+        world.commit(commit);
+        while world.delivery.turn(world.now).is_zero() {}
+    }
+    assert!(world.state.open().is_empty(), "{:?}", world.state.open());
+    let arrivals = arrivals(&world.inbox);
+    let mut kills = 0;
+    for event in &world.committed {
+        if !event.kind.opens() {
+            continue;
+        }
+        let beginning = arrivals.get(&(event.incident, "beginning"));
+        let (ids, begun_at) = beginning.unwrap_or_else(|| panic!("{event:?} was never told"));
+        assert_eq!(ids.len(), 1, "{event:?} was told under {ids:?}");
+        let end = arrivals.get(&(event.incident, "end"));
+        let (ids, ended_at) = end.unwrap_or_else(|| panic!("the end of {event:?} was not told"));
+        assert_eq!(ids.len(), 1, "the end of {event:?} was told under {ids:?}");
+        assert!(begun_at <= ended_at, "{event:?} ended before it began");
+    }
+    // A resend tells what the first did.
+    let mut told: BTreeMap<String, Vec<Event>> = BTreeMap::new();
+    for (message_id, events) in world.inbox.lock().unwrap().iter() {
+        if let Some(known) = told.get(message_id) {
+            assert_eq!(known, events);
+            kills += 1;
+        }
+        told.insert(message_id.clone(), events.clone());
+    }
+    assert!(kills > 20, "the server was too kind: {kills}");
+    let left = outbox::pending(&world.card.0.lock().unwrap(), "mail").expect("it reads");
+    assert_eq!(left, Pending::default());
+}
