@@ -236,7 +236,7 @@ impl Dialogue<'_> {
         let step = limits::SMTP_STEP;
         match account.protection {
             Protection::Implicit => {
-                let handshake = tcp.into_tls(&self.connector, &account.host);
+                let handshake = tcp.into_tls(&self.connector, bare(&account.host));
                 let mut client = self
                     .step(Step::Tls, step, handshake, |_| "agreed".into())
                     .await?;
@@ -256,7 +256,7 @@ impl Dialogue<'_> {
                         reply_words(&answer)
                     )));
                 }
-                let handshake = tcp.into_tls(&self.connector, &account.host);
+                let handshake = tcp.into_tls(&self.connector, bare(&account.host));
                 let client = self
                     .step(Step::Tls, step, handshake, |_| "agreed".into())
                     .await?;
@@ -272,8 +272,11 @@ impl Dialogue<'_> {
 
     async fn connect(&self) -> Result<SmtpClient<tokio::net::TcpStream>, Failure> {
         let (host, port) = (self.account.host.as_str(), self.account.port);
-        let bare = host.trim_matches(['[', ']']);
-        let resolve = async { smol::net::resolve((bare, port)).await.map_err(Error::Io) };
+        let resolve = async {
+            smol::net::resolve((bare(host), port))
+                .await
+                .map_err(Error::Io)
+        };
         let list = |found: &Vec<SocketAddr>| {
             let texts: Vec<String> = found.iter().map(|it| it.ip().to_string()).collect();
             texts.join(", ")
@@ -488,6 +491,11 @@ impl Dialogue<'_> {
             error => error.to_string(),
         }
     }
+}
+
+/// An IPv6 address without the brackets that the configuration may give it.
+fn bare(host: &str) -> &str {
+    host.trim_matches(['[', ']'])
 }
 
 /// A server's reply: one line, bounded, without anything that could steer a terminal.

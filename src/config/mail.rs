@@ -113,6 +113,18 @@ pub fn read(root: &mut Table<'_>, reader: &Reader<'_>, directory: &Path) -> Opti
         Tls::Implicit => 465,
         Tls::Off => 25,
     });
+    if let Some(user) = &user {
+        if password.is_none() {
+            let message = "a user is named for the mail server, but no password: set SMTP_PASS, \
+                           or `password_file` in [mail]";
+            reader.problem_at(&user.place, message);
+        }
+        if tls == Tls::None {
+            let message = "the password would go to the mail server unencrypted: set tls = \
+                           \"starttls\" or \"implicit\", or remove user and password";
+            reader.problem_at(&user.place, message);
+        }
+    }
     let recipients = match &to {
         None => {
             let message = "a mail server is named, but nobody to write to: set ALERT_EMAIL, or \
@@ -216,7 +228,8 @@ fn addresses(reader: &Reader<'_>, found: &Found) -> Vec<String> {
 }
 
 fn check_line(reader: &Reader<'_>, found: &Found, what: &str) {
-    let is_plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | ':' | '_');
+    let is_plain =
+        |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | ':' | '_' | '[' | ']');
     if !found.text.chars().all(is_plain) {
         let message = format!("expected {what}, found {:?}", found.text);
         reader.problem_at(&found.place, message);

@@ -261,6 +261,12 @@ fn every_problem_says_where_and_what_to_change() {
             &format!("{METER}[mail]\nhost = \"smtp.example.org\"\nto = \"a@b> RCPT TO:<c@d\"\n"),
         ),
         (
+            "a user without a password, over an open connection",
+            &format!(
+                "{METER}[mail]\nhost = \"mail.lan\"\nport = 25\nuser = \"me\"\nto = \"me@example.org\"\n"
+            ),
+        ),
+        (
             "a window that is none",
             &format!("{METER}[alert]\nmute = [\"Saturday night\"]\n"),
         ),

@@ -5,9 +5,10 @@
 //! clock and sends nothing. `ingest` owns the state; the store commits it together with the
 //! events that it caused, so that a restart repeats nothing and forgets nothing.
 //!
-//! `conditions` says how things are now, `machine` what follows from how they were, `words`
+//! `clock` is time as alerts see it, `conditions` says how things are now, `machine` what follows from how they were, `words`
 //! how it is said, `mute` when nobody wants to hear it.
 
+mod clock;
 mod conditions;
 mod machine;
 mod mute;

@@ -9,10 +9,10 @@ The servers are aiosmtpd's, and Debian's postfix or opensmtpd where one is insta
 tests run as root. Everything is on loopback and on ports of the system's choice.
 """
 
-import asyncio
 import datetime
 import email
 import email.policy
+import http.server
 import ipaddress
 import os
 import pathlib
@@ -427,6 +427,169 @@ postlog unix-dgram n - n - 1 postlogd
         master.terminate()
         master.wait(timeout=20)
     return None
+
+
+# ---- The service -----------------------------------------------------------------------
+
+
+class Node:
+    """`main-node serve` with one source that is down until `source_up`."""
+
+    def __init__(self, directory, smtp_port):
+        self.source_port = free_port()
+        self.source = None
+        self.directory = directory
+        self.file = directory / "serve.toml"
+        self.file.write_text(
+            f"""name = "pi"
+listen = "127.0.0.1:{free_port()}"
+database = "{directory / 'node.db'}"
+[[source]]
+name = "meter"
+url = "http://127.0.0.1:{self.source_port}"
+every = "1s"
+[alert]
+no_success_for = "2s"
+[mail]
+host = "127.0.0.1"
+port = {smtp_port}
+tls = "none"
+from = "node@example.org"
+to = "you@example.org"
+"""
+        )
+        self.process = None
+
+    def start(self):
+        self.log = open(self.directory / "serve.log", "a")
+        self.process = subprocess.Popen(
+            [BINARY, "serve", "--config", str(self.file)], stderr=self.log, stdout=self.log
+        )
+
+    def kill(self):
+        self.process.kill()
+        self.process.wait()
+
+    def stop(self):
+        """Asks it to end; how long that took."""
+        began = time.monotonic()
+        self.process.terminate()
+        self.process.wait(timeout=15)
+        if self.source:
+            self.source.shutdown()
+        return time.monotonic() - began
+
+    def source_up(self):
+        class Meter(http.server.BaseHTTPRequestHandler):
+            def do_GET(self):
+                body = b'{"power": 1}'
+                self.send_response(200)
+                self.send_header("Content-Type", "application/json")
+                self.send_header("Content-Length", str(len(body)))
+                self.end_headers()
+                self.wfile.write(body)
+
+            def log_message(self, *words):
+                pass
+
+        self.source = http.server.ThreadingHTTPServer(("127.0.0.1", self.source_port), Meter)
+        threading.Thread(target=self.source.serve_forever, daemon=True).start()
+
+    def says(self):
+        return (self.directory / "serve.log").read_text()
+
+
+def until(what, seconds, holds):
+    deadline = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < deadline, f"not within {seconds} s: {what}"
+        time.sleep(0.2)
+
+
+def read(envelope):
+    return email.message_from_bytes(envelope.content, policy=email.policy.default)
+
+
+@case
+def a_beginning_and_its_end_arrive_and_thread_together(directory, paths, context):
+    inbox = Inbox()
+    home = directory / "threads"
+    home.mkdir()
+    with Served(Server(inbox)) as server:
+        node = Node(home, server.port)
+        node.start()
+        until("the beginning", 60, lambda: len(inbox.mails) == 1)
+        node.source_up()
+        until("the end", 60, lambda: len(inbox.mails) == 2)
+        assert node.stop() < 5
+    beginning, end = (read(envelope) for _, envelope in inbox.mails)
+    assert "no data" in beginning["Subject"], beginning["Subject"]
+    assert "good again" in end["Subject"], end["Subject"]
+    assert end["In-Reply-To"] == beginning["Message-ID"]
+    assert beginning["Message-ID"] in end["References"]
+    assert beginning["Message-ID"] != end["Message-ID"]
+
+
+@case
+def an_outage_that_eats_its_mail_is_told_whole_when_it_is_over(directory, paths, context):
+    inbox = Inbox()
+    home = directory / "late"
+    home.mkdir()
+    server = Server(inbox)
+    node = Node(home, server.port)
+    node.start()
+    until("a failed attempt", 60, lambda: "could not be delivered" in node.says())
+    node.source_up()
+    # Time for the recovery to be judged and committed.
+    time.sleep(5)
+    with Served(server):
+        until("the mail", 120, lambda: len(inbox.mails) == 1)
+        time.sleep(15)
+        node.stop()
+    assert len(inbox.mails) == 1, [read(it)["Subject"] for _, it in inbox.mails]
+    mail = read(inbox.mails[0][1])
+    assert "good again" in mail["Subject"], mail["Subject"]
+    text = mail.get_body(("plain",)).get_content()
+    assert "its beginning and its end in one message" in text, text
+
+
+@case
+def a_kill_between_taking_and_recording_repeats_the_same_message(directory, paths, context):
+    home = directory / "kill"
+    home.mkdir()
+
+    class Killing(Inbox):
+        async def handle_DATA(self, server, session, envelope):
+            answer = await super().handle_DATA(server, session, envelope)
+            if len(self.mails) == 1:
+                node.kill()
+            return answer
+
+    inbox = Killing()
+    with Served(Server(inbox)) as server:
+        node = Node(home, server.port)
+        node.start()
+        until("the kill", 60, lambda: node.process.poll() is not None)
+        node.start()
+        until("the same again", 60, lambda: len(inbox.mails) == 2)
+        time.sleep(15)
+        node.stop()
+    ids = [read(envelope)["Message-ID"] for _, envelope in inbox.mails]
+    assert len(ids) == 2 and len(set(ids)) == 1, ids
+
+
+@case
+def a_stop_does_not_wait_for_a_server_that_hangs(directory, paths, context):
+    home = directory / "hang"
+    home.mkdir()
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen()
+        node = Node(home, listener.getsockname()[1])
+        node.start()
+        connection, _ = listener.accept()
+        with connection:
+            assert node.stop() < 5
 
 
 def wait_for(port):

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use super::machine::{At, State};
+use super::clock::At;
+use super::machine::State;
 use super::{Facts, LastGood, Rules, StaleRule, ValueRule, Words, words};
 use crate::domain::health::{Cause, SourceState};
 use crate::domain::reading::{Issue, Reason};

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::clock::{At, Steady};
 use super::conditions::{Condition, Verdict, View};
 use super::{Alert, Event, Facts, Kind, Outage, Rules, Told, Words, display_words};
 use crate::domain::time::{Moment, Mono, millis};
@@ -23,43 +24,8 @@ const FLAP_CALM: Duration = Duration::from_secs(3600);
 const OUTAGES: usize = 20;
 /// Reminders never come rarer.
 const LONGEST_REMINDER: Duration = Duration::from_secs(7 * 24 * 3600);
-/// A wall clock that differs from the steady one by more has jumped …
-const JUMP: Duration = Duration::from_secs(300);
-/// … and is believed once it has kept the new time for this long.
-const JUMP_PATIENCE: Duration = Duration::from_secs(3600);
 /// How often a muted alert looks whether the window is over.
 const MUTE_LOOK: Duration = Duration::from_secs(30);
-
-/// An instant of the monotonic clock in milliseconds. Instants of an earlier boot are moved
-/// before this one's zero, so it can be negative.
-#[derive(
-    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize,
-)]
-pub struct At(pub i64);
-
-impl At {
-    pub fn of(mono: Mono) -> At {
-        At(i64::try_from(mono.0).unwrap_or(i64::MAX))
-    }
-
-    pub fn after(self, span: Duration) -> At {
-        At(self.0.saturating_add_unsigned(millis(span)))
-    }
-
-    pub fn before(self, span: Duration) -> At {
-        At(self.0.saturating_sub_unsigned(millis(span)))
-    }
-
-    /// Time since `earlier`; zero if that lies ahead.
-    pub fn since(self, earlier: At) -> Duration {
-        let span = self.0.saturating_sub(earlier.0);
-        Duration::from_millis(u64::try_from(span).unwrap_or(0))
-    }
-
-    fn mono(self) -> Mono {
-        Mono(u64::try_from(self.0).unwrap_or(0))
-    }
-}
 
 /// All that the machine remembers.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -501,51 +467,6 @@ impl Entry {
             for_displays: display_words(&words.short).into(),
             for_people: sentence,
             is_recovering: self.phase != Phase::Firing,
-        }
-    }
-}
-
-/// The wall clock, carried on by the monotonic one over any jump until the new time has
-/// lasted: a person who sets the clock right is believed an hour later, a clock that runs
-/// wild is not.
-#[derive(Debug, Clone, Default, PartialEq)]
-struct Steady {
-    /// One moment at which both clocks were read and believed.
-    reference: Option<(At, i64)>,
-    differs_since: Option<At>,
-}
-
-impl Steady {
-    fn read(&mut self, now: Moment) -> Told {
-        let at = At::of(now.mono);
-        let is_believable = now.trust != crate::domain::time::Trust::Untrusted;
-        let Some((known_at, known_ms)) = self.reference else {
-            if is_believable {
-                self.reference = Some((at, now.wall.0));
-            }
-            return Told {
-                ms: now.wall.0,
-                sure: is_believable,
-            };
-        };
-        let carried = known_ms.saturating_add(at.0.saturating_sub(known_at.0));
-        let carried = Told {
-            ms: carried,
-            sure: true,
-        };
-        if !is_believable {
-            return carried;
-        }
-        if now.wall.0.abs_diff(carried.ms) <= millis(JUMP) {
-            self.differs_since = None;
-        } else if at.since(*self.differs_since.get_or_insert(at)) < JUMP_PATIENCE {
-            return carried;
-        }
-        self.differs_since = None;
-        self.reference = Some((at, now.wall.0));
-        Told {
-            ms: now.wall.0,
-            sure: true,
         }
     }
 }
