@@ -10,7 +10,6 @@ use std::time::Duration;
 
 use crate::domain::alert::{self, AlertCommit, Facts, NodeFacts, Rules, State};
 use crate::domain::ledger::{Ledger, Row};
-use crate::domain::plan::Plan;
 use crate::domain::reading::Observation;
 use crate::domain::snapshot::Snapshot;
 use crate::domain::time::{Moment, Mono};
@@ -20,7 +19,6 @@ use crate::sys::clock::Clock;
 use crate::sys::thread::shielded;
 
 pub struct Ingest {
-    pub plan: Arc<Plan>,
     pub rules: Rules,
     pub ledger: Ledger,
     /// As the last run left it.
@@ -77,7 +75,6 @@ impl Ingest {
     fn judge(&mut self, now: Moment, started: Mono) -> Snapshot {
         let mut snapshot = self.ledger.snapshot(now);
         let facts = Facts {
-            plan: &self.plan,
             snapshot: &snapshot,
             started,
             node: &(self.node)(),
@@ -130,7 +127,6 @@ mod tests {
             let committed = Arc::new(Mutex::new(Vec::new()));
             let ingest = Ingest {
                 ledger: Ledger::new(plan.clone()),
-                plan,
                 rules: Rules::default(),
                 alerts: State::new("test"),
                 node: Box::new(NodeFacts::default),

@@ -171,6 +171,8 @@ pub const EVENT_STREAMS: usize = 200;
 pub const EVENT_HEARTBEAT: Duration = Duration::from_secs(15);
 /// Displays remembered, by address and agent; the one silent longest yields.
 pub const DISPLAYS: usize = 64;
+/// Incidents on the alerts page.
+pub const INCIDENTS_SHOWN: usize = 100;
 /// Points of one `/history` answer.
 pub const HISTORY_POINTS: usize = 2_000;
 

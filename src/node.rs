@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::sync::mpsc::sync_channel;
 use std::time::{Duration, Instant};
 
-use self::serving::Serving;
+use self::serving::{Behind, Serving};
 use self::telling::{Bells, Telling, troubles};
 use crate::api::transport::Canceller;
 use crate::config::Config;
@@ -26,6 +26,7 @@ use crate::domain::ledger::Ledger;
 use crate::domain::snapshot::Verdict;
 use crate::ingest::Ingest;
 use crate::limits;
+use crate::monitor::Published;
 use crate::sys::beat::Beat;
 use crate::sys::clock::{Clock, boot_id};
 use crate::sys::notify;
@@ -88,23 +89,29 @@ impl Node {
 
         let turns = Beat::default();
         turns.turned(clock.now().mono);
-        let first = ledger.snapshot(clock.now());
-        let serving = Serving::start(config, listeners, clock, &plan, &store, &turns, first)?;
-
-        let (published, alive, alive_clock) =
-            (serving.published.clone(), turns.clone(), clock.clone());
+        let published = Arc::new(Published::new(Arc::new(ledger.snapshot(clock.now()))));
+        let (shown, alive, alive_clock) = (published.clone(), turns.clone(), clock.clone());
         let is_well = move || {
             let is_turning = alive.silence(alive_clock.now().mono) < limits::STUCK;
-            is_turning && published.current().snapshot.verdict() != Verdict::Fail
+            is_turning && shown.current().snapshot.verdict() != Verdict::Fail
         };
         let telling = Telling::start(config, bells, &store, clock, is_well);
         let telling = telling.map_err(no_thread("mail"))?;
+        let channels = telling.statuses();
+        let behind = Behind {
+            clock,
+            plan: &plan,
+            store: &store,
+            turns: &turns,
+            published,
+            channels: channels.clone(),
+        };
+        let serving = Serving::start(config, listeners, behind)?;
 
         let (observations, observed) = sync_channel(limits::OBSERVATION_QUEUE);
         let (rows_to, alerts_to, facts_of) = (store.clone(), store.clone(), store.clone());
-        let (monitor, channels) = (serving.monitor.clone(), telling.statuses());
+        let monitor = serving.monitor.clone();
         let ingest = Ingest {
-            plan,
             rules: config.alert.clone(),
             ledger,
             alerts,

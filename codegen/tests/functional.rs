@@ -211,12 +211,6 @@ fn headers_cookies_and_credentials_go_where_they_belong() {
             "{line} in {head}"
         );
     }
-    let mut to = Endpoint {
-        base: "http://u:p@h/base".to_owned(),
-        ..Endpoint::default()
-    };
-    endpoint(&mut to);
-    assert_eq!(fetch.shown_url(&to), "http://h/base/places/7");
 }
 
 #[test]

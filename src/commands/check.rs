@@ -10,6 +10,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::{BAD, complain, once};
+use crate::alerts::smtp::{Hooks, try_login};
 use crate::api::client::APIS;
 use crate::config::environment::Environment;
 use crate::config::{self, Config, Overrides};
@@ -18,6 +19,7 @@ use crate::domain::reading::Outcome;
 use crate::domain::time::Trust;
 use crate::limits;
 use crate::monitor::gate::listen::bind;
+use crate::node::telling;
 use crate::sys::clock::{Clock, SystemClock};
 use crate::sys::disk;
 
@@ -46,7 +48,7 @@ pub fn check(overrides: &Overrides, online: bool) -> u8 {
     println!("{}", config.describe());
     let mut findings = vec![database(&config), room(&config), clock(), secrets(&config)];
     findings.extend(config.listen.iter().map(|address| port(*address)));
-    findings.push(mail(&config));
+    findings.push(mail(&config, online));
     findings.extend(sources(&config, online));
     let mut problems = 0;
     for finding in findings {
@@ -219,13 +221,24 @@ fn is_main_node(address: SocketAddr) -> bool {
     ask().is_ok_and(|answer| answer.contains("main-node"))
 }
 
-fn mail(config: &Config) -> Finding {
-    match &config.mail {
-        None => Fine("no mail server is named: alerts show on displays and pages".to_owned()),
-        Some(_) => NotChecked(
-            "mail: this version shows alerts on displays and pages and does not send mail yet"
-                .to_owned(),
-        ),
+fn mail(config: &Config, online: bool) -> Finding {
+    let Some(channel) = telling::mail_channel(config) else {
+        return Fine("no mail server is named: alerts show on displays and pages".to_owned());
+    };
+    let server = format!("{}:{}", channel.account.host, channel.account.port);
+    if !online {
+        return NotChecked(format!(
+            "whether {server} takes mail: `check --online` logs in, `test-alert` sends one"
+        ));
+    }
+    let hooks = Hooks {
+        before_data: &mut || Ok(()),
+        report: &mut |_| (),
+        is_stopping: &|| false,
+    };
+    match try_login(&channel.account, hooks) {
+        Ok(()) => Fine(format!("{server} lets us in")),
+        Err(failure) => Problem(format!("{server}: {failure}")),
     }
 }
 

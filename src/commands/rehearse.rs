@@ -11,7 +11,6 @@ use crate::domain::alert::{Facts, NodeFacts, State, step};
 use crate::domain::freshness::Stamp;
 use crate::domain::health::{Cause, Failure, SourceHealth};
 use crate::domain::outbox::Item;
-use crate::domain::plan::Plan;
 use crate::domain::reading::{Issue, Reason, Value};
 use crate::domain::snapshot::{Record, Snapshot, Source};
 use crate::domain::time::{Moment, Mono, Trust, words as span};
@@ -99,7 +98,6 @@ fn cases(config: &Config) -> Vec<Case> {
 /// One case on a clock of its own.
 struct Play<'a> {
     config: &'a Config,
-    plan: Plan,
     snapshot: Snapshot,
     node: NodeFacts,
     state: State,
@@ -148,7 +146,6 @@ impl<'a> Play<'a> {
                 .iter()
                 .map(|it| now.mono.after(it.every))
                 .collect(),
-            plan,
             snapshot,
             node: NodeFacts::default(),
             state: State::new("rehearsal"),
@@ -321,7 +318,6 @@ impl<'a> Play<'a> {
     fn look(&mut self, out: &mut String) -> Result<usize, std::fmt::Error> {
         self.snapshot.at = self.now;
         let facts = Facts {
-            plan: &self.plan,
             snapshot: &self.snapshot,
             started: self.began.mono,
             node: &self.node,

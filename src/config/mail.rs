@@ -119,7 +119,7 @@ pub fn read(root: &mut Table<'_>, reader: &Reader<'_>, directory: &Path) -> Opti
                            or `password_file` in [mail]";
             reader.problem_at(&user.place, message);
         }
-        if tls == Tls::None {
+        if tls == Tls::Off {
             let message = "the password would go to the mail server unencrypted: set tls = \
                            \"starttls\" or \"implicit\", or remove user and password";
             reader.problem_at(&user.place, message);

@@ -11,7 +11,7 @@ use rusqlite::{Connection, OptionalExtension, Transaction, params};
 
 pub use self::unwritten::Unwritten;
 use crate::domain::alert::{Event, Kind, State};
-use crate::domain::outbox::{Item, Outcome, Pending};
+use crate::domain::outbox::{Incident, Item, Outcome, Pending};
 use crate::domain::time::Wall;
 use crate::limits;
 
@@ -54,19 +54,6 @@ CREATE TABLE outbox_dropped (
     count INTEGER NOT NULL     -- how many
 ) STRICT, WITHOUT ROWID;
 ";
-
-/// An incident, for the page.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Incident {
-    pub incident: u64,
-    pub alert: String,
-    pub since: Wall,
-    pub since_is_sure: bool,
-    /// `None` while it is open.
-    pub ended: Option<Wall>,
-    pub flaps: bool,
-    pub words: String,
-}
 
 /// Whether a channel tells an event: mail does not tell that mail fails.
 fn is_for(event: &Event, channel: &str) -> bool {

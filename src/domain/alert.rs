@@ -25,7 +25,6 @@ use serde::{Deserialize, Serialize};
 
 pub use self::machine::{State, step};
 pub use self::mute::Window;
-use super::plan::Plan;
 use super::snapshot::Snapshot;
 use super::time::{Mono, Wall};
 
@@ -138,7 +137,6 @@ pub struct DisplayRule {
 /// What is known at one moment, beside the moment itself.
 #[derive(Debug, Clone, Copy)]
 pub struct Facts<'a> {
-    pub plan: &'a Plan,
     /// Its `alerts` and `alert` are not looked at.
     pub snapshot: &'a Snapshot,
     /// When the node began.

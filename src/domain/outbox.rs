@@ -6,6 +6,7 @@
 //! told together.
 
 use super::alert::Event;
+use super::time::Wall;
 
 /// One event on its way over one channel.
 #[derive(Debug, Clone, PartialEq)]
@@ -49,4 +50,17 @@ pub enum Outcome {
 pub trait Outbox: Send {
     fn pending(&self, channel: &str) -> Pending;
     fn record(&self, channel: &str, outcome: Outcome);
+}
+
+/// An incident that people were told of.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Incident {
+    pub incident: u64,
+    pub alert: String,
+    pub since: Wall,
+    pub since_is_sure: bool,
+    /// `None` while it is open.
+    pub ended: Option<Wall>,
+    pub flaps: bool,
+    pub words: String,
 }

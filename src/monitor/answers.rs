@@ -19,8 +19,9 @@ use super::route::{self, Misdirected, Route, Target};
 use super::web;
 use crate::domain::health::Storage;
 use crate::domain::history::{Bucket, HistoryQuery};
+use crate::domain::outbox::Incident;
 use crate::domain::plan::{Plan, Selection};
-use crate::domain::time::Moment;
+use crate::domain::time::{Moment, Wall};
 use crate::limits;
 use crate::sys::clock::Clock;
 
@@ -33,6 +34,10 @@ pub struct Context {
     /// Reads the database; only cold answers ask.
     pub history: Box<History>,
     pub traffic: Box<dyn Fn() -> Vec<RequestCount> + Send + Sync>,
+    /// How each channel that tells people is doing.
+    pub channels: Box<dyn Fn() -> Vec<ChannelState> + Send + Sync>,
+    /// The newest incidents that people were told of; reads the database.
+    pub incidents: Box<Incidents>,
     /// Which of the node's loops has not turned within its bound; asked by `/healthz` on the
     /// gate's thread, so it must take no lock.
     pub stuck: Box<dyn Fn() -> Option<&'static str> + Send + Sync>,
@@ -40,6 +45,19 @@ pub struct Context {
 }
 
 pub type History = dyn Fn(&HistoryQuery) -> Result<Vec<Bucket>, String> + Send + Sync;
+
+pub type Incidents = dyn Fn(usize) -> Result<Vec<Incident>, String> + Send + Sync;
+
+/// A channel that tells people of alerts.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ChannelState {
+    pub name: &'static str,
+    /// Events that wait to be told.
+    pub waiting: usize,
+    /// Why they cannot be told now, in one sentence.
+    pub trouble: Option<String>,
+    pub last_delivered: Option<Wall>,
+}
 
 /// The part of the configuration that views need.
 #[derive(Debug, Clone)]

@@ -35,7 +35,9 @@ impl Monitor {
             Route::Status => Ok(self.status()),
             Route::Metrics => Ok(self.metrics(request)),
             Route::History => self.history(target),
-            Route::Overview | Route::Key | Route::Source | Route::About => self.page(target),
+            Route::Overview | Route::Key | Route::Source | Route::Alerts | Route::About => {
+                self.page(target)
+            }
             Route::Style => asset(&self.assets.style, request, target, &web::style_name()),
             Route::Script => asset(&self.assets.script, request, target, &web::script_name()),
             Route::OpenApi => Ok(self.assets.openapi.answer(request, NO_CACHE)),
@@ -73,6 +75,7 @@ impl Monitor {
             snapshot: &current.snapshot,
             storage: &storage,
             displays: &self.displays.list(),
+            channels: &(self.context.channels)(),
             now,
             started: settings.started,
             node: &settings.node_name,
@@ -94,6 +97,7 @@ impl Monitor {
             storage: &(self.context.storage)(),
             traffic: &(self.context.traffic)(),
             displays: self.displays.count(),
+            channels: &(self.context.channels)(),
             process: &process::process(),
             now: self.context.clock.now(),
             started: self.context.settings.started,
@@ -141,6 +145,7 @@ impl Monitor {
             snapshot: &current.snapshot,
             storage: &storage,
             displays: &self.displays.list(),
+            channels: &(self.context.channels)(),
             plan: &self.context.plan,
             history: &*self.context.history,
             sparklines: &self.sparklines,
@@ -150,6 +155,10 @@ impl Monitor {
         let page = match target.route {
             Route::Key => web::key::page(&view, &target.subject, target.parameter("span"))?,
             Route::Source => web::source::page(&view, &target.subject)?,
+            Route::Alerts => {
+                let incidents = (self.context.incidents)(limits::INCIDENTS_SHOWN);
+                web::alerts::page(&view, &incidents)
+            }
             Route::About => web::about::page(&view),
             _ => web::overview::page(&view),
         };

@@ -5,7 +5,7 @@
 
 use std::fmt::Write;
 
-use super::answers::RequestCount;
+use super::answers::{ChannelState, RequestCount};
 use super::process::Process;
 use super::words;
 use crate::domain::health::{Cause, Durations, SourceState, Storage};
@@ -34,6 +34,7 @@ pub struct Facts<'a> {
     pub storage: &'a Storage,
     pub traffic: &'a [RequestCount],
     pub displays: usize,
+    pub channels: &'a [ChannelState],
     pub process: &'a Process,
     pub now: Moment,
     pub started: Moment,
@@ -207,6 +208,16 @@ fn node(page: &mut Page, facts: &Facts) {
         &[],
         flag(facts.now.trust == Trust::Trusted),
     );
+    page.gauge("alert_active", "Always 1, for each alert that is open.");
+    for alert in &facts.snapshot.alerts {
+        page.sample("alert_active", &[("alert", &alert.name)], "1".to_owned());
+    }
+    page.gauge(
+        "alert_outbox_pending",
+        "Alert events that wait to be told, over all channels.",
+    );
+    let pending: usize = facts.channels.iter().map(|channel| channel.waiting).sum();
+    page.sample("alert_outbox_pending", &[], pending.to_string());
     page.gauge(
         "displays_seen",
         "Displays that asked for the snapshot, as far as remembered.",
@@ -360,6 +371,7 @@ mod tests {
             storage: &scene.storage,
             traffic: &traffic,
             displays: 2,
+            channels: &[],
             process: &process,
             now: scene.now,
             started: scene.started,

@@ -33,5 +33,5 @@ mod testing;
 mod web;
 mod words;
 
-pub use answers::{Context, Monitor, RequestCount, Settings};
+pub use answers::{ChannelState, Context, Monitor, RequestCount, Settings};
 pub use published::Published;

@@ -18,6 +18,7 @@ pub enum Route {
     Overview,
     Key,
     Source,
+    Alerts,
     About,
     Style,
     Script,
@@ -37,7 +38,7 @@ pub struct Row {
 }
 
 #[rustfmt::skip]
-pub const TABLE: [Row; 18] = [
+pub const TABLE: [Row; 19] = [
     row(Route::Snapshot,    "/snapshot",           "snapshot",     &["keys", "format", "full"]),
     row(Route::SnapshotKey, "/snapshot/{key}",     "snapshot_key", &["format", "full"]),
     row(Route::Status,      "/status",             "status",       &[]),
@@ -50,6 +51,7 @@ pub const TABLE: [Row; 18] = [
     row(Route::Overview,    "/web",                "web",          &["fragment"]),
     row(Route::Key,         "/web/key/{key}",      "web_key",      &["fragment", "span"]),
     row(Route::Source,      "/web/source/{name}",  "web_source",   &["fragment"]),
+    row(Route::Alerts,      "/web/alerts",         "web_alerts",   &["fragment"]),
     row(Route::About,       "/web/about",          "web_about",    &["fragment"]),
     row(Route::Style,       "/web/style/{file}",   "asset",        &[]),
     row(Route::Script,      "/web/script/{file}",  "asset",        &[]),
@@ -247,7 +249,7 @@ mod tests {
             })
         };
         type Expected<'a> = Result<(Route, &'a str), Misdirected>;
-        let rows: [(&str, Expected); 43] = [
+        let rows: [(&str, Expected); 44] = [
             ("/", Ok((Route::Home, ""))),
             ("/?", Ok((Route::Home, ""))),
             ("/web/", Ok((Route::Home, ""))),
@@ -256,6 +258,7 @@ mod tests {
             ("/web/key/a", Ok((Route::Key, "a"))),
             ("/web/key/a%2Fb%20c?span=7d", Ok((Route::Key, "a/b c"))),
             ("/web/source/weather", Ok((Route::Source, "weather"))),
+            ("/web/alerts", Ok((Route::Alerts, ""))),
             ("/web/about", Ok((Route::About, ""))),
             ("/web/style/1.css", Ok((Route::Style, "1.css"))),
             ("/web/script/1.js", Ok((Route::Script, "1.js"))),

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
+use super::answers::ChannelState;
 use super::displays::Display;
 use super::words::{self, State};
 use crate::domain::health::{Cause, Storage};
@@ -22,6 +23,7 @@ pub struct Facts<'a> {
     pub displays: &'a [Display],
     pub now: Moment,
     pub started: Moment,
+    pub channels: &'a [ChannelState],
     pub node: &'a str,
     pub version: &'a str,
     pub is_example: bool,
@@ -43,7 +45,26 @@ struct Status<'a> {
     sources: Vec<SourceStatus<'a>>,
     storage: StorageStatus,
     alert: Option<&'a str>,
+    alerts: Vec<AlertStatus<'a>>,
+    channels: Vec<ChannelStatus<'a>>,
     displays: Vec<DisplayStatus<'a>>,
+}
+
+#[derive(Serialize)]
+struct AlertStatus<'a> {
+    name: &'a str,
+    /// Null while nobody can know it.
+    since: Option<String>,
+    words: String,
+    recovering: bool,
+}
+
+#[derive(Serialize)]
+struct ChannelStatus<'a> {
+    name: &'a str,
+    waiting: usize,
+    trouble: Option<String>,
+    last_delivered: Option<String>,
 }
 
 #[derive(Serialize)]
@@ -103,6 +124,7 @@ struct IssueStatus<'a> {
 #[derive(Serialize)]
 struct StorageStatus {
     trouble: Option<String>,
+    notice: Option<String>,
     rows_stored: u64,
     rows_waiting: u64,
     rows_lost: u64,
@@ -164,6 +186,7 @@ pub fn render(facts: &Facts) -> Vec<u8> {
             .collect(),
         storage: StorageStatus {
             trouble: storage.trouble.as_deref().map(words::safe),
+            notice: storage.notice.as_deref().map(words::safe),
             rows_stored: storage.rows_stored,
             rows_waiting: storage.rows_waiting,
             rows_lost: storage.rows_lost,
@@ -171,6 +194,26 @@ pub fn render(facts: &Facts) -> Vec<u8> {
             written_bytes: storage.written_bytes,
         },
         alert: snapshot.alert.as_deref(),
+        alerts: snapshot
+            .alerts
+            .iter()
+            .map(|alert| AlertStatus {
+                name: &alert.name,
+                since: alert.since_is_sure.then(|| alert.since.to_string()),
+                words: words::safe(&alert.for_people),
+                recovering: alert.is_recovering,
+            })
+            .collect(),
+        channels: facts
+            .channels
+            .iter()
+            .map(|channel| ChannelStatus {
+                name: channel.name,
+                waiting: channel.waiting,
+                trouble: channel.trouble.as_deref().map(words::safe),
+                last_delivered: channel.last_delivered.map(|wall| wall.to_string()),
+            })
+            .collect(),
         displays: facts
             .displays
             .iter()

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::answer::{Answer, Request};
 use super::words::{self, State};
-use super::{Context, Monitor, Published, RequestCount, Settings};
+use super::{ChannelState, Context, Monitor, Published, RequestCount, Settings};
 use crate::domain::freshness::Stamp;
 use crate::domain::health::{Cause, Failure, SourceHealth, Storage};
 use crate::domain::history::{Bucket, HistoryQuery};
@@ -193,6 +193,15 @@ impl Scene {
                     },
                 ]
             }),
+            channels: Box::new(|| {
+                vec![ChannelState {
+                    name: "mail",
+                    waiting: 0,
+                    trouble: None,
+                    last_delivered: None,
+                }]
+            }),
+            incidents: Box::new(|_| Ok(Vec::new())),
             stuck: Box::new(move || stuck),
             settings: Settings {
                 node_name: "main-node".to_owned(),

@@ -3,6 +3,7 @@
 use std::net::TcpListener;
 use std::sync::Arc;
 
+use crate::alerts::delivery::SharedStatus;
 use crate::config::Config;
 use crate::db::history::Reader;
 use crate::db::store::Store;
@@ -13,7 +14,7 @@ use crate::monitor::events::{Event, EventKind, Feed};
 use crate::monitor::gate::private_dir::PrivateDir;
 use crate::monitor::gate::{Gate, GateLimits, Parts};
 use crate::monitor::traffic::Traffic;
-use crate::monitor::{Context, Monitor, Published, RequestCount, Settings};
+use crate::monitor::{ChannelState, Context, Monitor, Published, RequestCount, Settings};
 use crate::sys::beat::Beat;
 use crate::sys::clock::Clock;
 
@@ -21,27 +22,41 @@ use crate::sys::clock::Clock;
 pub struct Serving {
     pub gate: Gate,
     pub monitor: Arc<Monitor>,
-    pub published: Arc<Published>,
+    published: Arc<Published>,
     feed: Arc<Feed>,
 }
 
+/// What is behind the server.
+pub struct Behind<'a> {
+    pub clock: &'a Arc<dyn Clock>,
+    pub plan: &'a Arc<Plan>,
+    pub store: &'a Arc<Store>,
+    /// The sign of life of `ingest`.
+    pub turns: &'a Beat,
+    pub published: Arc<Published>,
+    /// How those who tell people are doing.
+    pub channels: Vec<(&'static str, SharedStatus)>,
+}
+
 impl Serving {
-    /// Starts serving `first` on sockets that are bound already; `turns` is the sign of life
-    /// of `ingest`.
+    /// Starts serving what is published on sockets that are bound already.
     pub fn start(
         config: &Config,
         listeners: Vec<TcpListener>,
-        clock: &Arc<dyn Clock>,
-        plan: &Arc<Plan>,
-        store: &Arc<Store>,
-        turns: &Beat,
-        first: Snapshot,
+        behind: Behind<'_>,
     ) -> Result<Serving, String> {
-        let published = Arc::new(Published::new(Arc::new(first)));
+        let Behind {
+            clock,
+            plan,
+            store,
+            turns,
+            published,
+            channels,
+        } = behind;
         let feed = Arc::new(Feed::new());
         let traffic = Arc::new(Traffic::new());
         let reader = Reader::new(&config.database);
-        let (store, counts) = (store.clone(), traffic.clone());
+        let (store, past, counts) = (store.clone(), store.clone(), traffic.clone());
         let (turns, turns_clock) = (turns.clone(), clock.clone());
         let monitor = Arc::new(Monitor::new(Context {
             published: published.clone(),
@@ -52,6 +67,8 @@ impl Serving {
                 reader.history(query).map_err(|error| error.to_string())
             }),
             traffic: Box::new(move || request_counts(&counts)),
+            channels: Box::new(move || channels.iter().map(channel_state).collect()),
+            incidents: Box::new(move |most| past.incidents(most)),
             stuck: Box::new(move || {
                 let silence = turns.silence(turns_clock.now().mono);
                 (silence > limits::STUCK).then_some("ingest")
@@ -108,6 +125,16 @@ impl Serving {
                 });
             }
         }
+    }
+}
+
+fn channel_state((name, status): &(&'static str, SharedStatus)) -> ChannelState {
+    let status = status.get();
+    ChannelState {
+        name,
+        waiting: status.waiting,
+        trouble: status.trouble.map(|trouble| trouble.why),
+        last_delivered: status.last_delivered,
     }
 }
 

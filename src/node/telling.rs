@@ -55,7 +55,7 @@ pub fn channels(config: &Config) -> Vec<&'static str> {
 pub struct Telling {
     bells: Bells,
     threads: Vec<Thread>,
-    statuses: Vec<SharedStatus>,
+    statuses: Vec<(&'static str, SharedStatus)>,
 }
 
 impl Telling {
@@ -96,13 +96,13 @@ impl Telling {
         let outbox = Box::new(StoredOutbox(store.clone()));
         let bell = self.bells.add();
         let delivery = Delivery::new(channel, outbox, clock.clone(), bell, limits::GATHER);
-        self.statuses.push(delivery.status());
+        self.statuses.push((name, delivery.status()));
         self.threads.push(spawn(name, move || delivery.run())?);
         Ok(())
     }
 
     /// How each channel is doing.
-    pub fn statuses(&self) -> Vec<SharedStatus> {
+    pub fn statuses(&self) -> Vec<(&'static str, SharedStatus)> {
         self.statuses.clone()
     }
 
@@ -120,10 +120,10 @@ impl Telling {
 }
 
 /// What cannot be delivered now.
-pub fn troubles(statuses: &[SharedStatus]) -> Vec<DeliveryTrouble> {
+pub fn troubles(statuses: &[(&'static str, SharedStatus)]) -> Vec<DeliveryTrouble> {
     statuses
         .iter()
-        .filter_map(|status| status.get().trouble)
+        .filter_map(|(_, status)| status.get().trouble)
         .collect()
 }
 

@@ -7,10 +7,10 @@
 use std::sync::Arc;
 
 use super::{Shared, Store, lock};
-use crate::db::outbox;
 use crate::db::repository::Database;
+use crate::db::{outbox, session};
 use crate::domain::alert::{AlertCommit, State};
-use crate::domain::outbox::{Outbox, Outcome, Pending};
+use crate::domain::outbox::{Incident, Outbox, Outcome, Pending};
 use crate::domain::time::Mono;
 
 /// The alerts' state as the last run left it; a fresh one where there was none.
@@ -35,10 +35,11 @@ impl Store {
     }
 
     /// The newest incidents, the newest first.
-    pub fn incidents(&self, most: usize) -> Result<Vec<outbox::Incident>, String> {
+    pub fn incidents(&self, most: usize) -> Result<Vec<Incident>, String> {
         match &*lock(&self.shared.database) {
-            Some(database) => outbox::history(database.connection(), most)
-                .map_err(|error| super::super::session::words(&error)),
+            Some(database) => {
+                outbox::history(database.connection(), most).map_err(|error| session::words(&error))
+            }
             None => Err("the database cannot be read now".to_owned()),
         }
     }

@@ -16,7 +16,6 @@ const HOUR: u64 = 3600;
 /// A node of which a story says how its parts are doing; time passes only when it is told.
 struct Story {
     rules: Rules,
-    plan: Plan,
     snapshot: Snapshot,
     node: NodeFacts,
     now: Moment,
@@ -51,7 +50,6 @@ impl Story {
             .collect();
         Story {
             rules: Rules::default(),
-            plan,
             snapshot,
             node: NodeFacts::default(),
             now,
@@ -67,7 +65,6 @@ impl Story {
     fn look(&mut self) -> Vec<String> {
         self.snapshot.at = self.now;
         let facts = Facts {
-            plan: &self.plan,
             snapshot: &self.snapshot,
             started: self.started,
             node: &self.node,

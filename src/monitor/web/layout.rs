@@ -143,6 +143,7 @@ pub fn whole(view: &View, page: &Page) -> Markup {
                     nav aria-label="Pages" {
                         (link("/web", "Overview", page.title == OVERVIEW))
                         " "
+                        (link("/web/alerts", "Alerts", page.title == "Alerts"))
                         (link("/web/about", "About", page.title == "About"))
                     }
                 }

@@ -4,6 +4,7 @@
 //! sparklines read last. Everything that came from an API is text (maud escapes it).
 
 pub mod about;
+pub mod alerts;
 pub mod chart;
 pub mod key;
 pub mod layout;
@@ -12,7 +13,7 @@ pub mod source;
 mod sparkline;
 
 use super::Settings;
-use super::answers::History;
+use super::answers::{ChannelState, History};
 use super::displays::Display;
 use super::entity::hash;
 use super::words::State;
@@ -37,6 +38,7 @@ pub struct View<'a> {
     pub snapshot: &'a Snapshot,
     pub storage: &'a Storage,
     pub displays: &'a [Display],
+    pub channels: &'a [ChannelState],
     pub plan: &'a Plan,
     pub history: &'a History,
     pub sparklines: &'a Sparklines,

@@ -245,7 +245,6 @@ impl World {
         let sources = self.health.iter().enumerate();
         snapshot.sources = sources.map(|(at, it)| source(&self.plan, at, it)).collect();
         let facts = Facts {
-            plan: &self.plan,
             snapshot: &snapshot,
             started: self.started,
             node: &NodeFacts::default(),

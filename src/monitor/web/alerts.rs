@@ -1,0 +1,132 @@
+//! Alerts: those that are open, how people are told, and those of the past.
+
+use maud::{Markup, html};
+
+use super::View;
+use super::layout::{self, Page, Part};
+use crate::domain::outbox::Incident;
+use crate::domain::time::{Wall, words};
+use crate::monitor::words::{local, safe};
+
+pub fn page(view: &View, incidents: &Result<Vec<Incident>, String>) -> Page {
+    Page {
+        title: "Alerts".to_owned(),
+        parts: vec![
+            layout::state(view, "Alerts"),
+            Part::live("open", open(view)),
+            Part::live("channels", channels(view)),
+            Part::live("past", past(view, incidents)),
+        ],
+        has_own_heading: false,
+    }
+}
+
+fn open(view: &View) -> Markup {
+    html! {
+        h2 { "Open now" }
+        @if view.snapshot.alerts.is_empty() {
+            p { "No alert is open." }
+        } @else {
+            div class="scroll" {
+                table {
+                    thead { tr { th scope="col" { "Alert" } th scope="col" { "Since" } th scope="col" { "What" } } }
+                    tbody {
+                        @for alert in &view.snapshot.alerts {
+                            tr {
+                                th scope="row" { (alert.name) }
+                                td { (since(view, alert.since, alert.since_is_sure)) }
+                                td {
+                                    (safe(&alert.for_people))
+                                    @if alert.is_recovering { " It seems to be over." }
+                                }
+                            }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn channels(view: &View) -> Markup {
+    html! {
+        h2 { "How people are told" }
+        @if view.channels.is_empty() {
+            p {
+                "Nobody: alerts show here and on displays. "
+                code { "[mail]" } " or " code { "SMTP_HOST" } " and " code { "ALERT_EMAIL" }
+                " name a mail server and who to write to."
+            }
+        } @else {
+            dl {
+                @for channel in view.channels {
+                    dt { (channel.name) }
+                    dd {
+                        @match (&channel.trouble, channel.waiting) {
+                            (Some(trouble), waiting) => {
+                                (waiting) " waiting: " (safe(trouble))
+                            }
+                            (None, 0) => "nothing waits",
+                            (None, waiting) => { (waiting) " waiting" }
+                        }
+                        @if let Some(last) = channel.last_delivered {
+                            "; last delivered " (local(last, &view.settings.timezone))
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn past(view: &View, incidents: &Result<Vec<Incident>, String>) -> Markup {
+    html! {
+        h2 { "Told so far" }
+        @match incidents {
+            Err(_) => p class="notice" { "The history cannot be read at the moment." },
+            Ok(incidents) if incidents.is_empty() => p { "Nobody had to be told of anything yet." },
+            Ok(incidents) => {
+                div class="scroll" {
+                    table {
+                        thead {
+                            tr {
+                                th scope="col" { "Alert" }
+                                th scope="col" { "Began" }
+                                th scope="col" { "Lasted" }
+                                th scope="col" { "What" }
+                            }
+                        }
+                        tbody { @for incident in incidents { (row(view, incident)) } }
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn row(view: &View, incident: &Incident) -> Markup {
+    html! {
+        tr {
+            th scope="row" { (incident.alert) }
+            td { (since(view, incident.since, incident.since_is_sure)) }
+            td {
+                @match incident.ended {
+                    Some(ended) => (words(ended.since(incident.since))),
+                    None => "goes on",
+                }
+            }
+            td {
+                (safe(&incident.words))
+                @if incident.flaps { " It came and went several times." }
+            }
+        }
+    }
+}
+
+/// A time that a clock told which could not be believed is not shown as if it could.
+fn since(view: &View, wall: Wall, is_sure: bool) -> String {
+    match is_sure {
+        true => local(wall, &view.settings.timezone),
+        false => "unknown: the clock was not set".to_owned(),
+    }
+}
