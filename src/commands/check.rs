@@ -146,19 +146,8 @@ fn secrets(config: &Config) -> Finding {
     };
     let beside = file.with_file_name(".env");
     let has_secrets = |path: &Path| {
-        let text = std::fs::read_to_string(path)
-            .unwrap_or_default()
-            .to_lowercase();
-        [
-            "password =",
-            "password=",
-            "token =",
-            "token=",
-            "smtp_pass",
-            "authorization",
-        ]
-        .iter()
-        .any(|word| text.contains(word))
+        let text = std::fs::read_to_string(path).unwrap_or_default();
+        text.lines().any(holds_a_secret)
     };
     let is_open = |path: &Path| {
         let metadata = std::fs::metadata(path);
@@ -178,6 +167,23 @@ fn secrets(config: &Config) -> Finding {
             open.join(" ")
         )),
     }
+}
+
+/// Whether a line of TOML or `.env` gives a secret itself, not a variable's name or a file's.
+fn holds_a_secret(line: &str) -> bool {
+    let line = line.trim().to_lowercase();
+    let names_one = [
+        "password",
+        "smtp_pass",
+        "token",
+        "secret",
+        "authorization",
+        "api_key",
+    ]
+    .iter()
+    .any(|word| line.contains(word));
+    let is_elsewhere = line.starts_with('#') || line.contains("${") || line.contains("_file");
+    names_one && line.contains('=') && !is_elsewhere
 }
 
 fn port(address: SocketAddr) -> Finding {
@@ -264,4 +270,28 @@ fn sources(config: &Config, online: bool) -> Vec<Finding> {
         }
     });
     findings.collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn secrets_are_told_from_names_of_where_they_are() {
+        for (line, expected) in [
+            ("password = \"hush\"", true),
+            ("SMTP_PASS=hush", true),
+            ("headers = { Authorization = \"Bearer abc\" }", true),
+            (
+                "headers = { Authorization = \"Bearer ${METER_TOKEN}\" }",
+                false,
+            ),
+            ("#password = \"hush\"", false),
+            ("password_file = \"smtp\"", false),
+            ("# where the token goes", false),
+            ("every = \"5m\"", false),
+        ] {
+            assert_eq!(holds_a_secret(line), expected, "{line}");
+        }
+    }
 }
