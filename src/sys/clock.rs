@@ -3,9 +3,8 @@
 //! Everything that needs an instant is handed a [`Clock`]; tests drive [`ManualClock`].
 //! The system's clock also knows how far the wall clock can be believed.
 
-#[cfg(test)]
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, PoisonError};
 
 use rustix::time::{ClockId, clock_gettime};
 
@@ -26,12 +25,19 @@ pub trait Clock: Send + Sync {
 pub struct SystemClock {
     /// Set when somebody vouched for the wall clock.
     vouched: AtomicBool,
+    /// The kernel's last word, and when it was asked: each poll of a display asks the time,
+    /// and not every one should cost a system call more.
+    kernel: Mutex<Option<(Mono, Trust)>>,
 }
+
+/// How long the kernel's word on its clock is kept.
+const KERNEL_WORD_MS: u64 = 1_000;
 
 impl SystemClock {
     pub fn new() -> SystemClock {
         SystemClock {
             vouched: AtomicBool::new(false),
+            kernel: Mutex::new(None),
         }
     }
 
@@ -39,18 +45,34 @@ impl SystemClock {
     pub fn trusting() -> SystemClock {
         SystemClock {
             vouched: AtomicBool::new(true),
+            kernel: Mutex::new(None),
+        }
+    }
+}
+
+impl SystemClock {
+    fn kernel_word(&self, now: Mono) -> Trust {
+        let mut kernel = self.kernel.lock().unwrap_or_else(PoisonError::into_inner);
+        match *kernel {
+            Some((asked, trust)) if now.0.saturating_sub(asked.0) < KERNEL_WORD_MS => trust,
+            _ => {
+                let trust = kernel_trust();
+                *kernel = Some((now, trust));
+                trust
+            }
         }
     }
 }
 
 impl Clock for SystemClock {
     fn now(&self) -> Moment {
+        let mono = Mono(clock_ms(ClockId::Boottime).try_into().unwrap_or(0));
         let trust = match self.vouched.load(Ordering::Relaxed) {
             true => Trust::Trusted,
-            false => kernel_trust(),
+            false => self.kernel_word(mono),
         };
         Moment {
-            mono: Mono(clock_ms(ClockId::Boottime).try_into().unwrap_or(0)),
+            mono,
             wall: Wall(clock_ms(ClockId::Realtime)),
             trust,
         }
