@@ -202,6 +202,7 @@ impl Scratch {
             .map_err(|error| error.to_string())?;
         let manifest = "[package]\nname = \"corpus\"\nversion = \"0.0.0\"\nedition = \"2024\"\n\n\
              [workspace]\n\n[dependencies]\nserde_json = { version = \"1\", features = [\"arbitrary_precision\"] }\n\
+             flate2 = { version = \"1\", default-features = false, features = [\"rust_backend\"] }\n\
              strsim = \"0.11\"\nureq = { version = \"3.5\", default-features = false, features = [\"rustls\", \"gzip\"] }\n";
         fs::write(root.join("Cargo.toml"), manifest).map_err(|error| error.to_string())?;
         Ok(Scratch { root, workspace })

@@ -8,7 +8,7 @@ use crate::model::{
     SecurityScheme, Server, Style, Types,
 };
 use crate::names::{self, Scope};
-use crate::packed::{Lines, raw};
+use crate::packed::Lines;
 
 /// What a schema is written as where it is referred to.
 enum Form {
@@ -51,11 +51,7 @@ pub fn data(out: &mut String, api: &Api) {
         servers(&api.servers)
     );
     let lines = Lines::of(api);
-    let _ = writeln!(
-        out,
-        "\n        static SCHEMAS: Pack = Pack::new({});",
-        raw(&lines.text(api))
-    );
+    let _ = writeln!(out, "\n        static SCHEMAS: Pack = {};", lines.pack(api));
     let writer = Writer { api, forms, lines };
     for operation in &api.operations {
         writer.operation(out, operation);

@@ -177,7 +177,14 @@ fn values(out: &mut String, operation: &Operation) {
         } else {
             "maybe"
         };
-        format!("{how}(&self.{}, &mut values)", parameter.field)
+        let arguments = format!("&self.{}, &mut values", parameter.field);
+        // What rustfmt does with arguments too wide (`fn_call_width`).
+        if arguments.len() > 60 {
+            let lines = arguments.replace(", ", ",\n                ");
+            format!("{how}(\n                {lines},\n            )")
+        } else {
+            format!("{how}({arguments})")
+        }
     };
     out.push_str("            let mut values = Vec::new();\n");
     for parameter in &operation.parameters {

@@ -2,7 +2,6 @@
 
 use std::collections::HashSet;
 
-use crate::lower::one_line;
 use crate::model::{
     ANY, FieldType, Location, Parameter, Rule, SchemaId, SecurityKind, SecurityScheme, Style, Types,
 };
@@ -11,6 +10,7 @@ use crate::node::Node;
 use crate::report::Report;
 use crate::shapes::{Shapes, Use};
 use crate::spec::Spec;
+use crate::values::sentence;
 
 /// Those of the path and of the operation; the operation's win.
 pub fn parameters<'a>(
@@ -267,7 +267,7 @@ fn parameter<'a>(
         explode,
         reserved: node.is_true("allowReserved"),
         schema,
-        description: one_line(description, 100),
+        description: sentence(description, 100),
     })
 }
 

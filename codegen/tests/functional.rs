@@ -15,6 +15,8 @@ mod domain {
 mod api {
     #[path = "../../codegen/tests/fixtures/everything.rs"]
     pub mod client;
+    #[path = "../../codegen/tests/fixtures/large.rs"]
+    pub mod large;
     pub mod request;
 }
 
@@ -312,21 +314,56 @@ fn the_generated_schema_judges_a_response() {
     assert_eq!(APIS[0].operations.len(), CALLS.len());
 }
 
-#[test]
-fn the_fixture_is_what_codegen_makes() {
-    let here = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures");
-    let source = std::fs::read(here.join("everything.yaml")).unwrap();
-    let spec = codegen::spec::Spec::from_bytes(Path::new("everything.yaml"), &source).unwrap();
-    let (api, report) = codegen::lower::lower(&spec, "everything", &[]).unwrap();
-    assert!(report.left_out.is_empty(), "{}", report.text());
-    let fresh = codegen::emit::emit(&[api], "UPDATE_GOLDEN=1 cargo test -p codegen");
-    let path = here.join("everything.rs");
-    if std::env::var_os("UPDATE_GOLDEN").is_some() {
-        std::fs::write(&path, &fresh).unwrap();
+/// An answer of many fields, too long to stay readable.
+fn large_source() -> String {
+    let mut out = "openapi: 3.0.0\ninfo: {title: Large, version: '1'}\npaths:\n  /all:\n    get:\n      \
+         operationId: all\n      responses:\n        '200':\n          description: fine\n          \
+         content:\n            application/json:\n              schema:\n                type: object\n                \
+         properties:\n"
+        .to_owned();
+    for at in 0..LARGE {
+        out.push_str(&format!(
+            "                  f{at}: {{type: number, maximum: {at}, description: '\"No\\ {at}\", °C'}}\n"
+        ));
     }
-    let committed = std::fs::read_to_string(&path).unwrap_or_default();
-    assert!(
-        committed == fresh,
-        "tests/fixtures/everything.rs is stale: UPDATE_GOLDEN=1"
-    );
+    out
+}
+
+const LARGE: usize = 250;
+
+#[test]
+fn schemas_deflated_in_the_binary_say_what_the_file_says() {
+    let all = api::large::CALLS[0].operation.response.get();
+    assert_eq!(all.properties().len(), LARGE);
+    for at in 0..LARGE {
+        let field = all.property(&format!("f{at}")).unwrap().schema.get();
+        assert_eq!(field.maximum(), Some(at as f64));
+        assert_eq!(field.description(), Some(&*format!("\"No\\ {at}\", °C")));
+    }
+}
+
+#[test]
+fn the_fixtures_are_what_codegen_makes() {
+    let here = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures");
+    let everything = std::fs::read(here.join("everything.yaml")).unwrap();
+    for (name, source) in [
+        ("everything", everything),
+        ("large", large_source().into_bytes()),
+    ] {
+        let file = format!("{name}.yaml");
+        let spec = codegen::spec::Spec::from_bytes(Path::new(&file), &source).unwrap();
+        let (api, report) = codegen::lower::lower(&spec, name, &[]).unwrap();
+        assert!(report.left_out.is_empty(), "{}", report.text());
+        let fresh = codegen::emit::emit(&[api], "UPDATE_GOLDEN=1 cargo test -p codegen");
+        assert_eq!(fresh.contains("Pack::deflated("), name == "large");
+        let path = here.join(format!("{name}.rs"));
+        if std::env::var_os("UPDATE_GOLDEN").is_some() {
+            std::fs::write(&path, &fresh).unwrap();
+        }
+        let committed = std::fs::read_to_string(&path).unwrap_or_default();
+        assert!(
+            committed == fresh,
+            "tests/fixtures/{name}.rs is stale: UPDATE_GOLDEN=1"
+        );
+    }
 }

@@ -4,19 +4,30 @@
 //! and their relocations; as text they cost a tenth, and what is never looked at costs no
 //! memory. What is read stays for the life of the program; schemas that refer to each other
 //! in circles are no harm, for a link is followed only when somebody looks.
+//!
+//! A long text is deflated in the binary and inflated at the first look, never past the length
+//! that codegen states. What does not inflate to just that says nothing, as a line that cannot
+//! be read: then nothing is declared, and readings are taken as they come.
 
 use std::fmt;
 use std::ops::Deref;
 use std::sync::OnceLock;
 
+use flate2::{Decompress, FlushDecompress, Status};
 use serde_json::Value;
 
 use super::{Literal, Property, Rule, Schema, Types, leaf};
 
 /// All response schemas of one API. Line 0 is empty and says nothing.
 pub struct Pack {
-    text: &'static str,
+    text: Text,
     lines: OnceLock<Vec<(&'static str, OnceLock<&'static Schema>)>>,
+}
+
+enum Text {
+    Plain(&'static str),
+    /// The length that it inflates to, and raw deflate.
+    Deflated(usize, &'static [u8]),
 }
 
 /// A reference to a schema; it is one for everybody who looks through it.
@@ -55,17 +66,26 @@ impl fmt::Debug for Link {
 impl Pack {
     pub const fn new(text: &'static str) -> Pack {
         Pack {
-            text,
+            text: Text::Plain(text),
+            lines: OnceLock::new(),
+        }
+    }
+
+    /// `bytes` inflate to a text of `length` bytes.
+    pub const fn deflated(length: usize, bytes: &'static [u8]) -> Pack {
+        Pack {
+            text: Text::Deflated(length, bytes),
             lines: OnceLock::new(),
         }
     }
 
     fn get(&'static self, line: u32) -> &'static Schema {
         let lines = self.lines.get_or_init(|| {
-            self.text
-                .split('\n')
-                .map(|it| (it, OnceLock::new()))
-                .collect()
+            let text = match self.text {
+                Text::Plain(text) => text,
+                Text::Deflated(length, bytes) => inflated(length, bytes).unwrap_or(""),
+            };
+            text.split('\n').map(|it| (it, OnceLock::new())).collect()
         });
         match lines.get(line as usize) {
             Some((text, schema)) => schema.get_or_init(|| self.read(text)),
@@ -151,6 +171,17 @@ impl Pack {
                 .unwrap_or(0),
         )
     }
+}
+
+/// `decompress_vec` fills what there is room for and never makes more; one byte more than
+/// stated tells a text that is too long.
+fn inflated(length: usize, bytes: &[u8]) -> Option<&'static str> {
+    let mut text = Vec::with_capacity(length + 1);
+    let end = Decompress::new(false)
+        .decompress_vec(bytes, &mut text, FlushDecompress::Finish)
+        .ok()?;
+    let text = String::from_utf8(text).ok()?;
+    (end == Status::StreamEnd && text.len() == length).then(|| &*String::leak(text))
 }
 
 fn kept(value: &Value) -> Option<&'static str> {

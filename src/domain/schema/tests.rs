@@ -381,3 +381,52 @@ fn any_json_against_any_schema_ends_within_bounds() {
         }
     }
 }
+
+/// Three schemas in every line of which something is said.
+const PACKED: &str = "\n{\"t\":\"object\",\"has\":[\"!at\",2,\"next\",1,\"°\",3]}\n\
+     {\"t\":\"integer|null\",\"about\":\"When, s\",\"min\":0,\"example\":\"7\"}\n\
+     {\"t\":\"string\",\"enum\":[\"a\",\"ü\"]}";
+
+fn deflate(text: &str) -> &'static [u8] {
+    use std::io::Write as _;
+    let mut writer = flate2::write::DeflateEncoder::new(Vec::new(), flate2::Compression::best());
+    writer.write_all(text.as_bytes()).unwrap();
+    Vec::leak(writer.finish().unwrap())
+}
+
+fn packed(pack: Pack) -> &'static Schema {
+    Link::Packed(Box::leak(Box::new(pack)), 1).get()
+}
+
+#[test]
+fn a_deflated_pack_reads_the_same_as_its_text() {
+    let plain = packed(Pack::new(PACKED));
+    let deflated = packed(Pack::deflated(PACKED.len(), deflate(PACKED)));
+    assert_eq!(format!("{plain:?}"), format!("{deflated:?}"));
+    for (one, other) in plain.properties().iter().zip(deflated.properties()) {
+        assert_eq!(one.name, other.name);
+        let (one, other) = (one.schema.get(), other.schema.get());
+        assert_eq!(format!("{one:?}"), format!("{other:?}"));
+    }
+    assert_eq!(deflated.properties().len(), 3);
+    let value = json!({"at": -1, "next": {"at": 3, "°": "b"}});
+    let drift = |schema| format!("{:?}", judge(schema, &value, 9));
+    assert_eq!(drift(plain), drift(deflated));
+}
+
+#[test]
+fn a_damaged_deflated_pack_says_nothing_and_takes_no_more_memory_than_stated() {
+    let bytes = deflate(PACKED);
+    let bomb = deflate(&"\n".repeat(1 << 20));
+    for (length, bytes) in [
+        (PACKED.len(), &bytes[..bytes.len() / 2]),
+        (PACKED.len(), &bytes[1..]),
+        (PACKED.len(), &[]),
+        (PACKED.len() - 1, bytes),
+        (PACKED.len() + 1, bytes),
+        (64, bomb),
+    ] {
+        let schema = packed(Pack::deflated(length, bytes));
+        assert!(schema.types.is_any() && schema.rules.is_empty());
+    }
+}
