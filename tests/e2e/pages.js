@@ -29,7 +29,7 @@ async function looks(browser) {
   const found = [];
   for (const { name, url, width, height, scheme, check } of task.looks) {
     const context = await browser.newContext({
-      viewport: { width, height }, colorScheme: scheme, bypassCSP: true,
+      viewport: { width, height }, colorScheme: scheme, bypassCSP: check,
     });
     const page = await context.newPage();
     const errors = [];
@@ -48,7 +48,7 @@ async function looks(browser) {
       const result = await page.evaluate(() => globalThis.axe.run(document, { resultTypes: ['violations'] }));
       complaints = result.violations.map((it) => `${it.id}: ${it.nodes.map((n) => n.html.slice(0, 200)).join(' | ')}`);
     }
-    found.push({ name, errors, complaints, ...looked });
+    found.push({ name, checked: check, errors, complaints, ...looked });
     await context.close();
   }
   return found;

@@ -92,10 +92,10 @@ fn glance(record: &Record) -> Markup {
 /// The largest figures in which a value and its unit stay on one line of the narrowest tile:
 /// 134 pixels inside, on a phone of 360. The widest common font, DejaVu, counts.
 fn figure_class(digits: usize, unit_chars: usize) -> &'static str {
-    let unit = 4 + 10 * unit_chars;
+    let unit = 10 * (unit_chars + 1);
     match () {
         () if 22 * digits + unit <= 134 => "number",
-        () if 17 * digits + unit <= 144 => "number mid",
+        () if 16 * digits + unit <= 136 => "number mid",
         () => "number long",
     }
 }
@@ -255,6 +255,9 @@ fn displays(view: &View) -> Markup {
                             }
                             td data-label="Interval" {
                                 @match display.interval {
+                                    Some(interval) if interval.as_secs() == 0 => {
+                                        "under a second"
+                                    },
                                     Some(interval) => { "every " (words(interval)) },
                                     None => "once",
                                 }
