@@ -39,6 +39,8 @@ use crate::limits;
 pub struct Config {
     /// The file that was read, if there was one.
     pub file: Option<PathBuf>,
+    /// The sources are simulated: the demonstration.
+    pub is_demo: bool,
     /// The node's own name, for `via` and mail.
     pub name: String,
     pub listen: Vec<SocketAddr>,
@@ -153,6 +155,7 @@ pub fn demo(
         source.simulate(base_of, DEMO_INTERVAL);
     }
     config.commit_every = DEMO_INTERVAL;
+    config.is_demo = true;
     Ok(config)
 }
 
@@ -242,6 +245,7 @@ fn read_root(
     root.finish();
     check_shared_keys(reader, &sources, &keys);
     Some(Config {
+        is_demo: false,
         file,
         name,
         listen,

@@ -74,6 +74,8 @@ pub struct Settings {
     pub started: Moment,
     /// Nobody configured anything: the built-in example runs.
     pub is_example: bool,
+    /// The sources are simulated: `main-node demo`.
+    pub is_demo: bool,
     /// The option `cors = "*"`.
     pub cors_any: bool,
 }

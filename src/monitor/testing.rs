@@ -11,6 +11,7 @@ use super::{ChannelState, Context, Monitor, Published, RequestCount, Settings};
 use crate::domain::freshness::Stamp;
 use crate::domain::health::{Cause, Failure, SourceHealth, Storage};
 use crate::domain::history::{Bucket, HistoryQuery};
+use crate::domain::outbox::Incident;
 use crate::domain::plan::{KeyPlan, Merge, Numbers, Pick, Plan, Selection, SourcePlan};
 use crate::domain::reading::{Issue, Observation, Outcome, Reason, Value};
 use crate::domain::snapshot::{Record, Snapshot, Source};
@@ -89,6 +90,9 @@ pub struct Scene {
     pub started: Moment,
     pub plan: Plan,
     pub is_example: bool,
+    pub is_demo: bool,
+    pub channel: ChannelState,
+    pub incidents: Vec<Incident>,
     pub stuck: Option<&'static str>,
     pub history: Result<Vec<Bucket>, String>,
 }
@@ -102,6 +106,14 @@ impl Default for Scene {
             started: before(7_200),
             plan: Plan::default(),
             is_example: false,
+            is_demo: false,
+            channel: ChannelState {
+                name: "mail",
+                waiting: 0,
+                trouble: None,
+                last_delivered: None,
+            },
+            incidents: Vec::new(),
             stuck: None,
             history: Ok(Vec::new()),
         }
@@ -143,6 +155,13 @@ impl Scene {
         self
     }
 
+    /// Mails that cannot be delivered.
+    pub fn pending_mails(mut self, waiting: usize, trouble: &str) -> Scene {
+        self.channel.waiting = waiting;
+        self.channel.trouble = Some(trouble.to_owned());
+        self
+    }
+
     pub fn storage_trouble(mut self, trouble: &str) -> Scene {
         self.storage.trouble = Some(trouble.to_owned());
         self.storage.rows_waiting = 12;
@@ -169,6 +188,7 @@ impl Scene {
     pub fn monitor(self) -> Monitor {
         let published = Arc::new(Published::new(Arc::new(self.snapshot)));
         let (storage, history, stuck) = (self.storage, self.history, self.stuck);
+        let (channel, incidents) = (self.channel, self.incidents);
         Monitor::new(Context {
             published,
             clock: Arc::new(ManualClock::new(self.now)),
@@ -193,15 +213,8 @@ impl Scene {
                     },
                 ]
             }),
-            channels: Box::new(|| {
-                vec![ChannelState {
-                    name: "mail",
-                    waiting: 0,
-                    trouble: None,
-                    last_delivered: None,
-                }]
-            }),
-            incidents: Box::new(|_| Ok(Vec::new())),
+            channels: Box::new(move || vec![channel.clone()]),
+            incidents: Box::new(move |_| Ok(incidents.clone())),
             stuck: Box::new(move || stuck),
             settings: Settings {
                 node_name: "main-node".to_owned(),
@@ -211,6 +224,7 @@ impl Scene {
                 version: "0.1.0",
                 started: self.started,
                 is_example: self.is_example,
+                is_demo: self.is_demo,
                 cors_any: false,
             },
         })

@@ -24,11 +24,10 @@ pub struct State {
 /// Judges everything that can be wrong, the worst first.
 pub fn state(snapshot: &Snapshot, storage: &Storage, now: Moment, started: Moment) -> State {
     let mut troubles = Vec::new();
-    if let Some(alert) = &snapshot.alert {
-        troubles.push(format!("An alert is open: {alert}."));
-    }
+    // Causes first: an alert says no more than they do, and not since when.
     troubles.extend(failing_sources(snapshot, now));
     troubles.extend(stale_records(snapshot, now));
+    troubles.extend(open_alerts(snapshot));
     if let Some(trouble) = &storage.trouble {
         let waiting = match storage.rows_waiting {
             0 => String::new(),
@@ -120,6 +119,21 @@ fn failing_sources(snapshot: &Snapshot, now: Moment) -> Vec<String> {
         }
     };
     failing.iter().map(sentence).collect()
+}
+
+/// The one open alert in the words of displays, or how many there are, by name.
+fn open_alerts(snapshot: &Snapshot) -> Option<String> {
+    let alert = snapshot.alert.as_ref()?;
+    let names: Vec<&str> = snapshot.alerts.iter().map(|alert| &*alert.name).collect();
+    Some(match names.as_slice() {
+        [] | [_] => format!("An alert is open: {alert}."),
+        [first, second] => format!("2 alerts are open: {first} and {second}."),
+        [first, second, rest @ ..] => format!(
+            "{} alerts are open: {first}, {second} and {} more.",
+            names.len(),
+            rest.len()
+        ),
+    })
 }
 
 /// How long a failing source gives nothing: since its last success, else since its failures

@@ -81,6 +81,7 @@ impl Serving {
                 version: env!("CARGO_PKG_VERSION"),
                 started: clock.now(),
                 is_example: plan.is_example,
+                is_demo: config.is_demo,
                 cors_any: config.cors_any,
             },
         }));

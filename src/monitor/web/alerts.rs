@@ -27,22 +27,28 @@ fn open(view: &View) -> Markup {
         @if view.snapshot.alerts.is_empty() {
             p { "No alert is open." }
         } @else {
-            div class="scroll" {
-                table {
-                    thead { tr { th scope="col" { "Alert" } th scope="col" { "Since" } th scope="col" { "What" } } }
+            table {
+                    thead {
+                        tr {
+                            th scope="col" { "Alert" }
+                            th scope="col" { "Since" }
+                            th scope="col" { "What" }
+                        }
+                    }
                     tbody {
                         @for alert in &view.snapshot.alerts {
                             tr {
                                 th scope="row" { (alert.name) }
-                                td { (since(view, alert.since, alert.since_is_sure)) }
-                                td {
+                                td data-label="Since" {
+                                    (since(view, alert.since, alert.since_is_sure))
+                                }
+                                td data-label="What" {
                                     (safe(&alert.for_people))
                                     @if alert.is_recovering { " It seems to be over." }
                                 }
                             }
                         }
                     }
-                }
             }
         }
     }
@@ -86,7 +92,6 @@ fn past(view: &View, incidents: &Result<Vec<Incident>, String>) -> Markup {
             Err(_) => p class="notice" { "The history cannot be read at the moment." },
             Ok(incidents) if incidents.is_empty() => p { "Nobody had to be told of anything yet." },
             Ok(incidents) => {
-                div class="scroll" {
                     table {
                         thead {
                             tr {
@@ -98,7 +103,6 @@ fn past(view: &View, incidents: &Result<Vec<Incident>, String>) -> Markup {
                         }
                         tbody { @for incident in incidents { (row(view, incident)) } }
                     }
-                }
             }
         }
     }
@@ -108,14 +112,14 @@ fn row(view: &View, incident: &Incident) -> Markup {
     html! {
         tr {
             th scope="row" { (incident.alert) }
-            td { (since(view, incident.since, incident.since_is_sure)) }
-            td {
+            td data-label="Began" { (since(view, incident.since, incident.since_is_sure)) }
+            td data-label="Lasted" {
                 @match incident.ended {
                     Some(ended) => (words(ended.since(incident.since))),
                     None => "goes on",
                 }
             }
-            td {
+            td data-label="What" {
                 (safe(&incident.words))
                 @if incident.flaps { " It came and went several times." }
             }
@@ -128,5 +132,40 @@ fn since(view: &View, wall: Wall, is_sure: bool) -> String {
     match is_sure {
         true => local(wall, &view.settings.timezone),
         false => "unknown: the clock was not set".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::alert::Alert;
+    use crate::monitor::testing::{self, EIGHT, body, golden, request};
+
+    #[test]
+    fn says_what_is_open_who_hears_of_it_and_what_was_before() {
+        let mut scene = testing::healthy().pending_mails(2, "mail.example takes no connection");
+        scene.snapshot.alerts = vec![Alert {
+            name: "source:weather".into(),
+            since: Wall(EIGHT - 7_200_000),
+            since_is_sure: true,
+            for_displays: "weather: no data".into(),
+            for_people: "weather: no data (http://a.example/v1?key=secret).".to_owned(),
+            is_recovering: true,
+        }];
+        let incident = |name: &str, ended: Option<Wall>| Incident {
+            incident: 1,
+            alert: name.to_owned(),
+            since: Wall(EIGHT - 7_200_000),
+            since_is_sure: ended.is_some(),
+            ended,
+            flaps: ended.is_some(),
+            words: format!("{name}: the answer <was> broken."),
+        };
+        scene.incidents = vec![
+            incident("weather", None),
+            incident("meter", Some(Wall(EIGHT - 3_600_000))),
+        ];
+        let answer = scene.monitor().cold(&request("/web/alerts", &[]));
+        golden("alerts.html", body(&answer));
     }
 }

@@ -4,10 +4,11 @@
 use maud::{DOCTYPE, Markup, html};
 
 use super::View;
+use super::overview::count;
 use crate::domain::snapshot::Verdict;
 use crate::domain::time::{Moment, Wall};
 use crate::monitor::problem::{Problem, title};
-use crate::monitor::words::{ago, local};
+use crate::monitor::words::{ago, local, safe};
 
 pub const OVERVIEW: &str = "Overview";
 
@@ -80,10 +81,19 @@ pub fn state(view: &View, page_title: &str) -> Part {
                 p id="sentence" role="status" {
                     span class="sign" { (sign(state.verdict)) } " " (state.headline)
                 }
-                @if is_overview && !state.further.is_empty() {
-                    ul { @for sentence in &state.further { li { (sentence) } } }
+                @let pending = pending(view);
+                @if is_overview && !(state.further.is_empty() && pending.is_empty()) {
+                    ul {
+                        @for sentence in &state.further { li { (sentence) } }
+                        @for channel in &pending { li { (channel) } }
+                    }
                 }
-                @if is_overview && view.settings.is_example {
+                @if is_overview && view.settings.is_demo {
+                    p class="notice" {
+                        "This is the demonstration: all values are simulated, and nothing is \
+                         fetched from anywhere."
+                    }
+                } @else if is_overview && view.settings.is_example {
                     p class="notice" {
                         "Nothing is configured yet: these are example values of a weather API. \
                          Write your sources into "
@@ -96,6 +106,30 @@ pub fn state(view: &View, page_title: &str) -> Part {
             }
         },
     }
+}
+
+/// What waits to be told to people and cannot be: they learn of nothing until it is mended.
+fn pending(view: &View) -> Vec<Markup> {
+    let channels = view.channels.iter();
+    let stuck = channels.filter_map(|channel| {
+        let trouble = channel.trouble.as_deref().filter(|_| channel.waiting > 0)?;
+        let what = count(channel.waiting, "message");
+        let verb = if channel.waiting == 1 {
+            "waits"
+        } else {
+            "wait"
+        };
+        Some(html! {
+            a href="/web/alerts" { (what) " by " (channel.name) " " (verb) }
+            ": " (sentence_end(trouble))
+        })
+    });
+    stuck.collect()
+}
+
+/// A cause from elsewhere as the end of a sentence, with one full stop.
+fn sentence_end(cause: &str) -> String {
+    format!("{}.", safe(cause).trim_end_matches('.'))
 }
 
 /// A tab's title says the state too; the overview's in words.
@@ -144,6 +178,7 @@ pub fn whole(view: &View, page: &Page) -> Markup {
                         (link("/web", "Overview", page.title == OVERVIEW))
                         " "
                         (link("/web/alerts", "Alerts", page.title == "Alerts"))
+                        " "
                         (link("/web/about", "About", page.title == "About"))
                     }
                 }

@@ -52,7 +52,8 @@ fn tile(view: &View, record: &Record) -> Markup {
             @if let Some(trend) = &trend { (trend.line()) } @else { div class="spark" {} }
             p class="age" {
                 (age(view, record))
-                @if let Some(trend) = &trend { (trend.arrow()) }
+                // Where a value is heading that is no longer known, nobody can say.
+                @if let Some(trend) = trend.as_ref().filter(|_| !record.stale) { (trend.arrow()) }
             }
         }
     }
@@ -79,11 +80,23 @@ fn glance(record: &Record) -> Markup {
         }
         false => exact.clone(),
     };
-    let is_long = shown.len() > GLANCE_CHARS;
+    let unit_chars = record.unit.as_ref().map_or(0, |unit| unit.chars().count());
+    let class = figure_class(shown.len(), unit_chars);
     html! {
-        span class=(if is_long { "number long" } else { "number" })
+        span class=(class)
             title=[(shown != exact).then_some(exact)] { (shown) }
         @if let Some(unit) = &record.unit { " " span class="unit" { (unit) } }
+    }
+}
+
+/// The largest figures in which a value and its unit stay on one line of the narrowest tile:
+/// 134 pixels inside, on a phone of 360. The widest common font, DejaVu, counts.
+fn figure_class(digits: usize, unit_chars: usize) -> &'static str {
+    let unit = 10 * (unit_chars + 1);
+    match () {
+        () if 22 * digits + unit <= 134 => "number",
+        () if 16 * digits + unit <= 136 => "number mid",
+        () => "number long",
     }
 }
 
@@ -242,6 +255,9 @@ fn displays(view: &View) -> Markup {
                             }
                             td data-label="Interval" {
                                 @match display.interval {
+                                    Some(interval) if interval.as_secs() == 0 => {
+                                        "under a second"
+                                    },
                                     Some(interval) => { "every " (words(interval)) },
                                     None => "once",
                                 }
@@ -265,6 +281,7 @@ mod tests {
         let monitor = testing::healthy()
             .failing("weather", Cause::Dns, 1_380)
             .stale(&["humidity"])
+            .pending_mails(1, "mail.example takes no connection")
             .monitor();
         let display = [("user-agent", "matrix/1"), ("x-display-name", "Kitchen")];
         monitor.hot(&request("/snapshot", &display)).expect("hot");
@@ -278,6 +295,15 @@ mod tests {
         scene.is_example = true;
         let answer = scene.monitor().cold(&request("/web", &[]));
         assert!(body(&answer).contains("Nothing is configured yet"));
+    }
+
+    #[test]
+    fn the_demonstration_says_that_its_values_are_simulated() {
+        let mut scene = testing::healthy();
+        (scene.is_example, scene.is_demo) = (true, true);
+        let answer = scene.monitor().cold(&request("/web", &[]));
+        assert!(body(&answer).contains("all values are simulated"));
+        assert!(!body(&answer).contains("Nothing is configured yet"));
     }
 
     #[test]
