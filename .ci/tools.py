@@ -6,8 +6,8 @@
 
 Owns target/tools and nothing else. Debian packages are unpacked there rather than
 installed, so no service starts and no root is needed; only what must sit in the system
-(a browser, Debian's own Rust) is installed, and only by root. What cannot be had raises
-`Missing`, whose text goes behind NOT CHECKED.
+(a browser, Debian's own Rust, a mail server) is installed, and only by root. What cannot
+be had raises `Missing`, whose text goes behind NOT CHECKED.
 """
 
 import os
@@ -24,6 +24,7 @@ PYPI = {
     "cross": ["ziglang==0.17.1", "cargo-zigbuild==0.24.0"],
     "glances": ["glances[web]==4.5.8"],
     "jupyter": ["jupyter_server==2.21.1"],
+    "mail": ["aiosmtpd==1.4.6", "cryptography==50.0.2"],
     "openapi": ["openapi-spec-validator==0.9.0"],
     "schemathesis": ["schemathesis==4.32.5"],
     "fastapi": ["fastapi==0.165.0", "uvicorn==0.54.0"],
@@ -51,6 +52,7 @@ UNPACKED = {
 INSTALLED = {
     "chromium": (["chromium-headless-shell", "chromium"], ["chromium-headless-shell"]),
     "debian-rust": (["/usr/bin/rustc"], ["rustc-web", "cargo-web", "rust-web-src"]),
+    "postfix": (["/usr/sbin/postfix"], ["postfix"]),
 }
 
 

@@ -1,0 +1,665 @@
+"""The cases of the story `mail` (mail.py), in a process of their own: they need aiosmtpd and
+cryptography, which live in a virtual environment (.ci/tools.py venv:mail).
+
+    BIN/python tests/e2e/mail_cases.py [CASE…]
+
+The servers are aiosmtpd's, and Debian's postfix where the cases run as root. Everything is
+on loopback and on ports of the system's choice. Most cases wait for time limits of the
+node's own, so all run side by side, each in a directory and with servers of its own.
+"""
+
+import concurrent.futures
+import datetime
+import email
+import email.policy
+import http.server
+import ipaddress
+import logging
+import os
+import pathlib
+import socket
+import ssl
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import traceback
+import warnings
+
+from aiosmtpd.controller import Controller
+from aiosmtpd.smtp import SMTP, AuthResult
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+
+import world
+from world import Missing, Program, tool
+
+BINARY = world.main_node()
+PASSWORD = "correct horse battery staple"
+
+
+# ---- Certificates ---------------------------------------------------------------------
+
+
+def certificates(directory):
+    """An authority of our own and a server's certificate by it, for 127.0.0.1."""
+    now = datetime.datetime.now(datetime.timezone.utc)
+    day = datetime.timedelta(days=1)
+
+    def name(text):
+        return x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, text)])
+
+    def build(subject, issuer, key, signer, extensions):
+        builder = x509.CertificateBuilder()
+        builder = builder.subject_name(name(subject)).issuer_name(name(issuer))
+        builder = builder.public_key(key.public_key())
+        builder = builder.serial_number(x509.random_serial_number())
+        builder = builder.not_valid_before(now - day).not_valid_after(now + 30 * day)
+        for extension, critical in extensions:
+            builder = builder.add_extension(extension, critical)
+        return builder.sign(signer, hashes.SHA256())
+
+    authority_key = ec.generate_private_key(ec.SECP256R1())
+    authority = build(
+        "test authority",
+        "test authority",
+        authority_key,
+        authority_key,
+        [(x509.BasicConstraints(ca=True, path_length=None), True)],
+    )
+    server_key = ec.generate_private_key(ec.SECP256R1())
+    names = [
+        x509.IPAddress(ipaddress.ip_address("127.0.0.1")),
+        x509.DNSName("localhost"),
+    ]
+    server = build(
+        "test server",
+        "test authority",
+        server_key,
+        authority_key,
+        [
+            (x509.BasicConstraints(ca=False, path_length=None), True),
+            (x509.SubjectAlternativeName(names), False),
+        ],
+    )
+    pem = serialization.Encoding.PEM
+    paths = [directory / name for name in ("ca.pem", "server.pem", "server.key")]
+    paths[0].write_bytes(authority.public_bytes(pem))
+    paths[1].write_bytes(server.public_bytes(pem))
+    paths[2].write_bytes(
+        server_key.private_bytes(
+            pem,
+            serialization.PrivateFormat.PKCS8,
+            serialization.NoEncryption(),
+        )
+    )
+    return paths
+
+
+# ---- aiosmtpd -------------------------------------------------------------------------
+
+
+class Inbox:
+    """A server's handler: keeps mails, and misbehaves where it is told to."""
+
+    def __init__(self, refuse=(), greylist=False, reject=None):
+        self.mails = []
+        self.refuse = refuse
+        self.greylist = greylist
+        self.reject = reject
+        self.seen = set()
+
+    async def handle_RCPT(self, server, session, envelope, address, options):
+        if address in self.refuse:
+            return "550 5.1.1 no such person here"
+        if self.greylist and address not in self.seen:
+            self.seen.add(address)
+            return "451 4.7.1 greylisted, try again later"
+        envelope.rcpt_tos.append(address)
+        return "250 2.1.5 fine"
+
+    async def handle_DATA(self, server, session, envelope):
+        if self.reject:
+            return self.reject
+        self.mails.append((session.authenticated, envelope))
+        return "250 2.0.0 taken"
+
+
+def authenticate(server, session, envelope, mechanism, data):
+    wanted = (b"me", PASSWORD.encode())
+    return AuthResult(success=(data.login, data.password) == wanted, handled=False)
+
+
+class Server(Controller):
+    """On a free port; `implicit` speaks TLS from the first byte."""
+
+    def __init__(self, handler, context=None, implicit=False, login=False):
+        self.context = context
+        self.login = login
+        options = {"hostname": "127.0.0.1", "port": free_port()}
+        if implicit:
+            options["ssl_context"] = context
+        self.implicit = implicit
+        super().__init__(handler, **options)
+
+    def factory(self):
+        starttls = None if self.implicit else self.context
+        return SMTP(
+            self.handler,
+            hostname="mail.test",
+            tls_context=starttls,
+            require_starttls=bool(starttls),
+            authenticator=authenticate if self.login else None,
+            auth_required=self.login,
+            auth_require_tls=not self.implicit,
+            enable_SMTPUTF8=False,
+        )
+
+
+given = set()
+giving = threading.Lock()
+
+
+def free_port():
+    """Never the same twice, for the cases run side by side."""
+    with giving:
+        while (port := world.free_port()) in given:
+            pass
+        given.add(port)
+        return port
+
+
+# ---- The node -------------------------------------------------------------------------
+
+
+def test_alert(directory, port, tls, to="you@example.org", user=None, password=None, ca=None,
+               extra=""):
+    """Exit status and output of `main-node test-alert`."""
+    lines = [
+        'name = "pi-küche"',
+        "[[source]]",
+        'name = "meter"',
+        'url = "http://127.0.0.1:9/"',
+        "[mail]",
+        'host = "127.0.0.1"',
+        f"port = {port}",
+        f'tls = "{tls}"',
+        'from = "node@example.org"',
+        f'to = "{to}"',
+    ]
+    if ca:
+        lines.append(f'ca_file = "{ca}"')
+    lines.append(extra)
+    file = directory / "main-node.toml"
+    file.write_text("\n".join(lines) + "\n")
+    environment = {"PATH": os.environ["PATH"], "RUST_LOG": "debug"}
+    if user:
+        environment |= {"SMTP_USER": user, "SMTP_PASS": password}
+    done = subprocess.run(
+        [BINARY, "test-alert", "--config", str(file)],
+        capture_output=True,
+        text=True,
+        timeout=200,
+        env=environment,
+    )
+    output = done.stdout + done.stderr
+    assert PASSWORD not in output and (password or "\0") not in output, "the password is shown"
+    return done.returncode, output
+
+
+def check_mail(content, to="you@example.org"):
+    """Reads the mail as a mail program does."""
+    mail = email.message_from_bytes(content, policy=email.policy.default)
+    assert not mail.defects, mail.defects
+    assert mail["Subject"].startswith("[main-node] Test: "), mail["Subject"]
+    assert mail["From"].addresses[0].addr_spec == "node@example.org"
+    assert mail["From"].addresses[0].display_name == "main-node on pi-küche"
+    assert to in [address.addr_spec for address in mail["To"].addresses]
+    assert mail["Auto-Submitted"] == "auto-generated"
+    assert mail["Message-ID"].endswith("@example.org>"), mail["Message-ID"]
+    age = datetime.datetime.now(datetime.timezone.utc) - mail["Date"].datetime
+    assert abs(age.total_seconds()) < 120, mail["Date"]
+    text = mail.get_body(("plain",)).get_content()
+    page = mail.get_body(("html",)).get_content()
+    for body in (text, page):
+        assert "Nothing is wrong." in body and "pi-küche" in body, body
+    assert max(len(line) for line in content.split(b"\r\n")) <= 998
+    assert b"\n" not in content.replace(b"\r\n", b""), "a bare line feed"
+    assert all(byte < 128 for byte in content), "not 7 bit clean"
+
+
+CASES = []
+
+
+def case(function):
+    CASES.append(function)
+    return function
+
+
+@case
+def plain_on_loopback(directory, paths, context):
+    inbox = Inbox()
+    with Served(Server(inbox)) as server:
+        status, output = test_alert(directory, server.port, "none")
+    assert status == 0, output
+    check_mail(inbox.mails[0][1].content)
+
+
+@case
+def starttls_with_login(directory, paths, context):
+    inbox = Inbox()
+    with Served(Server(inbox, context, login=True)) as server:
+        status, output = test_alert(
+            directory, server.port, "starttls", user="me", password=PASSWORD, ca=paths[0]
+        )
+    assert status == 0, output
+    assert inbox.mails[0][0], "not logged in"
+    check_mail(inbox.mails[0][1].content)
+    for step in ("connect", "greeting", "STARTTLS", "TLS", "AUTH", "RCPT TO", "DATA"):
+        assert f"ok     {step}" in output, output
+
+
+@case
+def implicit_tls_with_login(directory, paths, context):
+    inbox = Inbox()
+    with Served(Server(inbox, context, implicit=True, login=True)) as server:
+        status, output = test_alert(
+            directory, server.port, "implicit", user="me", password=PASSWORD, ca=paths[0]
+        )
+    assert status == 0, output
+    check_mail(inbox.mails[0][1].content)
+
+
+@case
+def a_wrong_password_is_said(directory, paths, context):
+    inbox = Inbox()
+    with Served(Server(inbox, context, login=True)) as server:
+        status, output = test_alert(
+            directory, server.port, "starttls", user="me", password="hunter2", ca=paths[0]
+        )
+    assert status == 1 and "refuses user and password" in output, output
+    assert not inbox.mails
+
+
+@case
+def an_unknown_certificate_is_not_trusted(directory, paths, context):
+    for tls, implicit in (("starttls", False), ("implicit", True)):
+        inbox = Inbox()
+        with Served(Server(inbox, context, implicit=implicit)) as server:
+            status, output = test_alert(directory, server.port, tls)
+        assert status == 1 and "is not trusted" in output and "ca_file" in output, output
+        assert not inbox.mails
+
+
+@case
+def a_server_without_starttls_gets_nothing(directory, paths, context):
+    inbox = Inbox()
+    with Served(Server(inbox)) as server:
+        status, output = test_alert(
+            directory, server.port, "starttls", user="me", password=PASSWORD
+        )
+    assert status == 1 and "nothing is sent unencrypted" in output, output
+    assert not inbox.mails
+
+
+@case
+def tls_where_none_is_spoken_is_said(directory, paths, context):
+    with Served(Server(Inbox())) as server:
+        status, output = test_alert(directory, server.port, "implicit")
+    assert status == 1 and "does not speak TLS" in output, output
+
+
+@case
+def greylisting_puts_off_and_a_second_try_arrives(directory, paths, context):
+    inbox = Inbox(greylist=True)
+    with Served(Server(inbox)) as server:
+        status, output = test_alert(directory, server.port, "none")
+        assert status == 1 and "put off" in output, output
+        status, output = test_alert(directory, server.port, "none")
+    assert status == 0, output
+    assert len(inbox.mails) == 1
+
+
+@case
+def one_refused_recipient_does_not_cost_the_other(directory, paths, context):
+    inbox = Inbox(refuse=["gone@example.org"])
+    to = "gone@example.org, you@example.org"
+    with Served(Server(inbox)) as server:
+        status, output = test_alert(directory, server.port, "none", to=to)
+    assert status == 1 and "gone@example.org is refused: 550" in output, output
+    assert inbox.mails[0][1].rcpt_tos == ["you@example.org"]
+    check_mail(inbox.mails[0][1].content)
+
+
+@case
+def a_refused_mail_is_said(directory, paths, context):
+    with Served(Server(Inbox(reject="554 5.7.1 looks like spam"))) as server:
+        status, output = test_alert(directory, server.port, "none")
+    assert status == 1 and "554 looks like spam" in output, output
+
+
+@case
+def nobody_listens(directory, paths, context):
+    # Bound, so that no other case gets the port, and never listening.
+    with socket.socket() as bound:
+        bound.bind(("127.0.0.1", 0))
+        status, output = test_alert(directory, bound.getsockname()[1], "none")
+    assert status == 1 and "FAILED connect" in output, output
+
+
+@case
+def a_server_that_hangs_is_left(directory, paths, context):
+    """Silent from the first byte; later steps are in the unit tests, which need not wait."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen()
+        began = time.monotonic()
+        status, output = test_alert(directory, listener.getsockname()[1], "none")
+        took = time.monotonic() - began
+    assert status == 1 and "no answer within 30 s" in output, output
+    assert took < 40, took
+
+
+@case
+def a_real_mta_takes_it(directory, paths, context):
+    """Postfix, with a configuration of its own beside the system's."""
+    if os.geteuid() != 0:
+        raise Missing("only root can start a postfix of its own")
+    if not pathlib.Path("/usr/sbin/postfix").exists() and pathlib.Path("/run/systemd/system").exists():
+        raise Missing("to install postfix here would start it: apt-get install postfix, if that is welcome")
+    tool("postfix")
+    home = directory / "postfix"
+    for name in ("etc", "spool", "data", "mail"):
+        (home / name).mkdir(parents=True)
+    # Postfix's own account must be able to walk here.
+    for path in [home, *home.iterdir()]:
+        path.chmod(0o755)
+    subprocess.run(["chown", "postfix", str(home / "data")], check=True)
+    subprocess.run(["chown", "mail", str(home / "mail")], check=True)
+    ports = {kind: free_port() for kind in ("plain", "starttls", "implicit")}
+    (home / "etc/main.cf").write_text(
+        f"""compatibility_level = 3.6
+queue_directory = {home}/spool
+data_directory = {home}/data
+command_directory = /usr/sbin
+daemon_directory = /usr/lib/postfix/sbin
+maillog_file = /dev/stdout
+maillog_file_prefixes = /dev
+inet_interfaces = loopback-only
+inet_protocols = ipv4
+myhostname = mail.test
+mydestination = example.org
+mynetworks = 127.0.0.0/8
+local_recipient_maps =
+luser_relay =
+alias_maps =
+alias_database =
+mailbox_transport = discard:
+local_transport = discard:
+smtpd_tls_cert_file = {paths[1]}
+smtpd_tls_key_file = {paths[2]}
+smtpd_tls_security_level = may
+smtpd_recipient_restrictions = permit_mynetworks, reject
+"""
+    )
+    base = "smtpd\n  -o syslog_name=postfix"
+    (home / "etc/master.cf").write_text(
+        f"""127.0.0.1:{ports["plain"]} inet n - n - - {base}
+127.0.0.1:{ports["starttls"]} inet n - n - - {base} -o smtpd_tls_security_level=encrypt
+127.0.0.1:{ports["implicit"]} inet n - n - - {base} -o smtpd_tls_wrappermode=yes
+pickup unix n - n 60 1 pickup
+cleanup unix n - n - 0 cleanup
+qmgr unix n - n 300 1 qmgr
+rewrite unix - - n - - trivial-rewrite
+bounce unix - - n - 0 bounce
+defer unix - - n - 0 bounce
+trace unix - - n - 0 bounce
+error unix - - n - - error
+discard unix - - n - - discard
+tlsmgr unix - - n 1000? 1 tlsmgr
+anvil unix - - n - 1 anvil
+postlog unix-dgram n - n - 1 postlogd
+"""
+    )
+    etc = str(home / "etc")
+    subprocess.run(["postfix", "-c", etc, "check"], check=True, capture_output=True)
+    master = Program(["/usr/lib/postfix/sbin/master", "-c", etc, "-d"], home / "log")
+    try:
+        for port in ports.values():
+            wait_for(port)
+        for kind, tls in (("plain", "none"), ("starttls", "starttls"), ("implicit", "implicit")):
+            status, output = test_alert(directory, ports[kind], tls, ca=paths[0])
+            assert status == 0, output + master.said()
+            assert "queued as" in output, output
+    finally:
+        master.stop(20)
+
+
+# ---- The service -----------------------------------------------------------------------
+
+
+class Node:
+    """`main-node serve` with one source that is down until `source_up`."""
+
+    def __init__(self, directory, smtp_port):
+        self.source_port = free_port()
+        self.source = None
+        self.directory = directory
+        self.file = directory / "serve.toml"
+        self.file.write_text(
+            f"""name = "pi"
+listen = "127.0.0.1:{free_port()}"
+database = "{directory / 'node.db'}"
+[[source]]
+name = "meter"
+url = "http://127.0.0.1:{self.source_port}"
+every = "1s"
+[alert]
+no_success_for = "2s"
+[mail]
+host = "127.0.0.1"
+port = {smtp_port}
+tls = "none"
+from = "node@example.org"
+to = "you@example.org"
+"""
+        )
+        self.process = None
+
+    def start(self):
+        self.process = Program([BINARY, "serve", "--config", self.file], self.directory / "serve.log")
+
+    def kill(self):
+        self.process.kill()
+
+    def stop(self):
+        """Asks it to end; how long that took."""
+        code, took = self.process.stop(15)
+        assert code == 0, (code, self.says())
+        if self.source:
+            self.source.shutdown()
+        return took
+
+    def source_up(self):
+        class Meter(http.server.BaseHTTPRequestHandler):
+            def do_GET(self):
+                body = b'{"power": 1}'
+                self.send_response(200)
+                self.send_header("Content-Type", "application/json")
+                self.send_header("Content-Length", str(len(body)))
+                self.end_headers()
+                self.wfile.write(body)
+
+            def log_message(self, *words):
+                pass
+
+        self.source = http.server.ThreadingHTTPServer(("127.0.0.1", self.source_port), Meter)
+        threading.Thread(target=self.source.serve_forever, daemon=True).start()
+
+    def says(self):
+        return self.process.said()
+
+
+def until(what, seconds, holds):
+    deadline = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < deadline, f"not within {seconds} s: {what}"
+        time.sleep(0.2)
+
+
+def read(envelope):
+    return email.message_from_bytes(envelope.content, policy=email.policy.default)
+
+
+@case
+def a_beginning_and_its_end_arrive_and_thread_together(directory, paths, context):
+    inbox = Inbox()
+    home = directory / "threads"
+    home.mkdir()
+    with Served(Server(inbox)) as server:
+        node = Node(home, server.port)
+        node.start()
+        until("the beginning", 60, lambda: len(inbox.mails) == 1)
+        node.source_up()
+        until("the end", 60, lambda: len(inbox.mails) == 2)
+        assert node.stop() < 5
+    beginning, end = (read(envelope) for _, envelope in inbox.mails)
+    assert "no data" in beginning["Subject"], beginning["Subject"]
+    assert "good again" in end["Subject"], end["Subject"]
+    assert end["In-Reply-To"] == beginning["Message-ID"]
+    assert beginning["Message-ID"] in end["References"]
+    assert beginning["Message-ID"] != end["Message-ID"]
+
+
+@case
+def an_outage_that_eats_its_mail_is_told_whole_when_it_is_over(directory, paths, context):
+    inbox = Inbox()
+    home = directory / "late"
+    home.mkdir()
+    server = Server(inbox)
+    node = Node(home, server.port)
+    node.start()
+    until("a failed attempt", 60, lambda: "could not be delivered" in node.says())
+    node.source_up()
+    # Time for the recovery to be judged and committed.
+    time.sleep(5)
+    with Served(server):
+        until("the mail", 120, lambda: len(inbox.mails) == 1)
+        time.sleep(15)
+        node.stop()
+    assert len(inbox.mails) == 1, [read(it)["Subject"] for _, it in inbox.mails]
+    mail = read(inbox.mails[0][1])
+    assert "good again" in mail["Subject"], mail["Subject"]
+    text = mail.get_body(("plain",)).get_content()
+    assert "its beginning and its end in one message" in text, text
+
+
+@case
+def a_kill_between_taking_and_recording_repeats_the_same_message(directory, paths, context):
+    home = directory / "kill"
+    home.mkdir()
+
+    class Killing(Inbox):
+        async def handle_DATA(self, server, session, envelope):
+            answer = await super().handle_DATA(server, session, envelope)
+            if len(self.mails) == 1:
+                node.kill()
+            return answer
+
+    inbox = Killing()
+    with Served(Server(inbox)) as server:
+        node = Node(home, server.port)
+        node.start()
+        until("the kill", 60, lambda: not node.process.running())
+        node.start()
+        until("the same again", 60, lambda: len(inbox.mails) == 2)
+        time.sleep(15)
+        node.stop()
+    ids = [read(envelope)["Message-ID"] for _, envelope in inbox.mails]
+    assert len(ids) == 2 and len(set(ids)) == 1, ids
+
+
+@case
+def a_stop_does_not_wait_for_a_server_that_hangs(directory, paths, context):
+    home = directory / "hang"
+    home.mkdir()
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen()
+        node = Node(home, listener.getsockname()[1])
+        node.start()
+        connection, _ = listener.accept()
+        with connection:
+            assert node.stop() < 5
+
+
+def wait_for(port):
+    deadline = time.monotonic() + 20
+    while True:
+        try:
+            socket.create_connection(("127.0.0.1", port), timeout=1).close()
+            return
+        except OSError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.1)
+
+
+class Served:
+    """A controller while it serves."""
+
+    def __init__(self, controller):
+        self.controller = controller
+
+    def __enter__(self):
+        self.controller.start()
+        return self.controller
+
+    def __exit__(self, *problem):
+        self.controller.stop()
+
+
+def main(names):
+    # What the servers under test make of a client that leaves is not the story's.
+    logging.disable(logging.CRITICAL)
+    warnings.simplefilter("ignore")
+    cases = [case for case in CASES if not names or case.__name__ in names]
+    with tempfile.TemporaryDirectory() as name:
+        directory = pathlib.Path(name)
+        # Postfix's own account must be able to walk here.
+        directory.chmod(0o755)
+        paths = certificates(directory)
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(paths[1], paths[2])
+        with concurrent.futures.ThreadPoolExecutor(len(cases)) as pool:
+            played = [pool.submit(play, case, directory, paths, context) for case in cases]
+            held = [future.result() for future in played]
+    return 0 if all(held) else 1
+
+
+def play(case, directory, paths, context):
+    """Whether it holds; one case must not hide the next."""
+    began, sentence = time.monotonic(), case.__name__.replace("_", " ")
+    home = directory / case.__name__
+    home.mkdir()
+    home.chmod(0o755)
+    held = True
+    try:
+        case(home, paths, context)
+        result = f"  ok    {sentence} ({time.monotonic() - began:.1f} s)"
+    except Missing as missing:
+        result = f"NOT CHECKED: {sentence}: {missing}"
+    except Exception as problem:
+        where = traceback.extract_tb(problem.__traceback__)[-1]
+        held = False
+        result = f"  FAILED {sentence} (line {where.lineno}: {where.line})\n        {problem!r}"
+    # In one piece, for many say theirs at once.
+    sys.stdout.write(result + "\n")
+    sys.stdout.flush()
+    return held
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
