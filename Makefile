@@ -9,10 +9,10 @@ CORPUS ?= ../shared/openapi-corpus
 TARGET ?= aarch64-unknown-linux-musl
 
 .DEFAULT_GOAL := help
-.PHONY: help run test e2e lint bench corpus cross pi dist deploy fuzz clean
+.PHONY: help run test e2e screenshot lint bench corpus cross pi dist deploy fuzz clean
 
 help: ## this list
-	@sed -n 's/^\([a-z0-9]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | while IFS="$$(printf '\t')" read -r name text; do printf '  make %-7s %s\n' "$$name" "$$text"; done
+	@sed -n 's/^\([a-z0-9]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | while IFS="$$(printf '\t')" read -r name text; do printf '  make %-10s %s\n' "$$name" "$$text"; done
 
 run: ## the whole system with simulated data, no network: open the printed address
 	$(CARGO) run --locked -- demo
@@ -22,6 +22,10 @@ test: ## all tests that need no network
 
 e2e: ## stories from outside: Glances' own API, a browser, promtool (STORIES="demo stop")
 	tests/e2e/run $(STORIES)
+
+screenshot: ## README's picture, from the demo
+	$(CARGO) build --locked --quiet --bin main-node
+	E2E_BINARY="$${CARGO_TARGET_DIR:-target}/debug/main-node" python3 tests/e2e/pages.py
 
 lint: ## format, clippy, shell, licences and duplicates
 	$(CARGO) fmt --all --check

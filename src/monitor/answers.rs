@@ -21,7 +21,7 @@ use crate::domain::health::Storage;
 use crate::domain::history::{Bucket, HistoryQuery};
 use crate::domain::outbox::Incident;
 use crate::domain::plan::{Plan, Selection};
-use crate::domain::time::{Moment, Wall};
+use crate::domain::time::{Moment, Mono, Wall};
 use crate::limits;
 use crate::sys::clock::Clock;
 
@@ -56,6 +56,7 @@ pub struct ChannelState {
     pub waiting: usize,
     /// Why they cannot be told now, in one sentence.
     pub trouble: Option<String>,
+    pub trouble_since: Option<Mono>,
     pub last_delivered: Option<Wall>,
 }
 

@@ -111,6 +111,7 @@ impl Default for Scene {
                 name: "mail",
                 waiting: 0,
                 trouble: None,
+                trouble_since: None,
                 last_delivered: None,
             },
             incidents: Vec::new(),
@@ -159,6 +160,7 @@ impl Scene {
     pub fn pending_mails(mut self, waiting: usize, trouble: &str) -> Scene {
         self.channel.waiting = waiting;
         self.channel.trouble = Some(trouble.to_owned());
+        self.channel.trouble_since = Some(before(600).mono);
         self
     }
 

@@ -134,6 +134,7 @@ fn channel_state((name, status): &(&'static str, SharedStatus)) -> ChannelState 
     ChannelState {
         name,
         waiting: status.waiting,
+        trouble_since: status.trouble.as_ref().map(|trouble| trouble.since),
         trouble: status.trouble.map(|trouble| trouble.why),
         last_delivered: status.last_delivered,
     }

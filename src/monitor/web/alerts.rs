@@ -3,7 +3,7 @@
 use maud::{Markup, html};
 
 use super::View;
-use super::layout::{self, Page, Part};
+use super::layout::{self, Page, Part, key_name};
 use crate::domain::outbox::Incident;
 use crate::domain::time::{Wall, words};
 use crate::monitor::words::{local, safe};
@@ -38,7 +38,7 @@ fn open(view: &View) -> Markup {
                     tbody {
                         @for alert in &view.snapshot.alerts {
                             tr {
-                                th scope="row" { (alert.name) }
+                                th scope="row" class="what" { (key_name(&alert.name)) }
                                 td data-label="Since" {
                                     (since(view, alert.since, alert.since_is_sure))
                                 }
@@ -111,9 +111,9 @@ fn past(view: &View, incidents: &Result<Vec<Incident>, String>) -> Markup {
 fn row(view: &View, incident: &Incident) -> Markup {
     html! {
         tr {
-            th scope="row" { (incident.alert) }
+            th scope="row" class="what" { (key_name(&incident.alert)) }
             td data-label="Began" { (since(view, incident.since, incident.since_is_sure)) }
-            td data-label="Lasted" {
+            td data-label="Lasted" class="short" {
                 @match incident.ended {
                     Some(ended) => (words(ended.since(incident.since))),
                     None => "goes on",
@@ -131,7 +131,7 @@ fn row(view: &View, incident: &Incident) -> Markup {
 fn since(view: &View, wall: Wall, is_sure: bool) -> String {
     match is_sure {
         true => local(wall, &view.settings.timezone),
-        false => "unknown: the clock was not set".to_owned(),
+        false => "unknown (clock not set)".to_owned(),
     }
 }
 

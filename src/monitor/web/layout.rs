@@ -6,7 +6,7 @@ use maud::{DOCTYPE, Markup, html};
 use super::View;
 use super::overview::count;
 use crate::domain::snapshot::Verdict;
-use crate::domain::time::{Moment, Wall};
+use crate::domain::time::{Moment, Wall, words};
 use crate::monitor::problem::{Problem, title};
 use crate::monitor::words::{ago, local, safe};
 
@@ -119,8 +119,11 @@ fn pending(view: &View) -> Vec<Markup> {
         } else {
             "wait"
         };
+        let since = channel.trouble_since;
+        let span = since.map(|since| words(view.now.mono.since(since)));
         Some(html! {
             a href="/web/alerts" { (what) " by " (channel.name) " " (verb) }
+            @if let Some(span) = span { ", undeliverable for " (span) }
             ": " (sentence_end(trouble))
         })
     });
@@ -264,7 +267,7 @@ pub fn past(view: &View, past: Moment) -> Markup {
 
 /// Long dotted keys may break behind their dots.
 pub fn key_name(key: &str) -> Markup {
-    let mut parts = key.split_inclusive(['.', '_', '/']);
+    let mut parts = key.split_inclusive(['.', '_', '/', ':']);
     html! {
         (parts.next().unwrap_or_default())
         @for part in parts { wbr; (part) }

@@ -63,7 +63,12 @@ fn tile(view: &View, record: &Record) -> Markup {
 /// those before it. The title says it in full.
 fn glance(record: &Record) -> Markup {
     let Some(number) = record.value.number() else {
-        return value(record);
+        return match record.value.text() {
+            Some(text) if text.chars().count() > GLANCE_CHARS + 2 => html! {
+                span class="text long" { (text) }
+            },
+            _ => value(record),
+        };
     };
     let exact = record.value.to_string();
     let shown = match exact.len() > GLANCE_CHARS {

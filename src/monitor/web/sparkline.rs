@@ -72,6 +72,8 @@ impl Sparkline {
     fn new(buckets: &[Bucket], from: Wall, to: Wall, stale_after: Duration) -> Sparkline {
         let scale = Scale::new(from, to, buckets, 200.0, 36.0);
         let mut path = String::new();
+        // One point is no line yet, and heads nowhere.
+        let buckets = if buckets.len() < 2 { &[] } else { buckets };
         for run in super::chart::runs(buckets, stale_after) {
             for (at, bucket) in run.iter().enumerate() {
                 let command = if at == 0 { 'M' } else { 'L' };
