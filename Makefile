@@ -7,6 +7,9 @@
 CARGO  ?= cargo
 CORPUS ?= ../shared/openapi-corpus
 TARGET ?= aarch64-unknown-linux-musl
+FUZZ_SECONDS ?= 30
+FUZZ_SEED ?= 1
+MUTATIONS ?= 20000
 
 .DEFAULT_GOAL := help
 .PHONY: help run test e2e screenshot lint bench corpus cross pi dist deploy fuzz clean
@@ -53,8 +56,9 @@ dist: ## one archive and checksum per target that make pi or make cross built
 deploy: ## onto a Pi over SSH
 	@echo "make deploy: not built yet; README says how to copy the binary by hand"; exit 1
 
-fuzz: ## hostile input, bounded and seeded
-	@echo "make fuzz: not built yet"; exit 1
+fuzz: ## hostile input, seeded (FUZZ_SECONDS=30 for each fuzzer, FUZZ_SEED=1, MUTATIONS=20000)
+	FUZZ_SECONDS=$(FUZZ_SECONDS) FUZZ_SEED=$(FUZZ_SEED) $(CARGO) test --locked --bin main-node -- --nocapture fuzz_ no_bytes_make_the_parser_panic_or_go_on_after_a_refusal
+	MUTATIONS=$(MUTATIONS) $(CARGO) test --locked --package codegen --test mutations
 
 clean: ## everything built or fetched
 	rm -rf target

@@ -21,14 +21,14 @@ use crate::domain::time::Mono;
 use crate::limits;
 
 /// How long to go on, and from which seed.
-struct Budget {
+pub(crate) struct Budget {
     seed: u64,
     until: Option<Instant>,
     turns: u64,
 }
 
 impl Budget {
-    fn new(turns: u64) -> Budget {
+    pub(crate) fn new(turns: u64) -> Budget {
         let number = |name: &str| std::env::var(name).ok().and_then(|it| it.parse().ok());
         let seconds = number("FUZZ_SECONDS");
         Budget {
@@ -39,7 +39,7 @@ impl Budget {
     }
 
     /// A generator of its own for each turn, so that a finding is played again alone.
-    fn seeds(self) -> impl Iterator<Item = u64> {
+    pub(crate) fn seeds(self) -> impl Iterator<Item = u64> {
         let goes_on = move |turn: &u64| match self.until {
             Some(until) => Instant::now() < until,
             None => *turn < self.turns,

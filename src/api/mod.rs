@@ -25,6 +25,6 @@ mod fault_server;
 #[cfg(test)]
 mod faults;
 #[cfg(test)]
-mod fuzz;
+pub(crate) mod fuzz;
 #[cfg(test)]
 mod stories;

@@ -11,6 +11,8 @@ pub mod health;
 pub mod history;
 pub mod ledger;
 pub mod merge;
+#[cfg(test)]
+mod month;
 pub mod normalise;
 pub mod operation;
 pub mod outbox;

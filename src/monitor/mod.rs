@@ -18,6 +18,8 @@ mod contract;
 mod displays;
 mod entity;
 mod front;
+#[cfg(test)]
+mod fuzz;
 mod history;
 mod host;
 mod hot;

@@ -1,0 +1,215 @@
+//! Random requests as the gate may pass them on: whatever a client asks, the router and the
+//! views behind it give one answer, and none panics. Test-only, on stable Rust, seeded.
+//!
+//! `cargo test fuzz` plays some; `FUZZ_SECONDS=60 FUZZ_SEED=7 cargo test fuzz` plays for as
+//! long as it says and names the seed of what it finds.
+
+use std::collections::BTreeSet;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use super::Monitor;
+use super::answer::{Answer, Request};
+use super::host::Hosts;
+use super::route::{Misdirected, TABLE, Target};
+use super::testing::{healthy, request};
+use crate::api::fuzz::Budget;
+
+/// Pieces of targets, near to what is understood and far from it.
+const PIECES: [&str; 40] = [
+    "/",
+    "?",
+    "&",
+    "=",
+    ",",
+    "%",
+    "%2",
+    "%2C",
+    "%2f",
+    "%00",
+    "%0d%0a",
+    "%ff",
+    "%C3%A4",
+    "%F0%9F",
+    "+",
+    ";",
+    "..",
+    "//",
+    "/snapshot",
+    "/web",
+    "/web/key/",
+    "/history",
+    "?key=",
+    "&from=",
+    "&to=",
+    "&points=",
+    "&format=",
+    "text",
+    "csv",
+    "json",
+    "keys=",
+    "full=1",
+    "span=7d",
+    "fragment=",
+    "current.temperature_2m",
+    "-1",
+    "99999999999999999999",
+    "2025-10-30T20:00:00Z",
+    "1e999",
+    "{key}",
+];
+
+/// Pieces of header values; visible ASCII, blanks and Latin letters are what a gate lets by.
+const VALUES: [&str; 30] = [
+    "*",
+    ",",
+    ";",
+    "\"",
+    "W/",
+    "\"\"",
+    "text/html",
+    "application/json",
+    "*/*",
+    "application/openmetrics-text",
+    "q=",
+    "0",
+    "1",
+    "0.5",
+    "NaN",
+    "inf",
+    "-1",
+    "gzip",
+    "identity",
+    " ",
+    "localhost",
+    ":",
+    "80",
+    "99999",
+    "[::1]",
+    "[",
+    "]",
+    ".",
+    "evil.example",
+    "\u{e9}",
+];
+
+const NAMES: [&str; 8] = [
+    "host",
+    "accept",
+    "accept-encoding",
+    "if-none-match",
+    "user-agent",
+    "x-display-name",
+    "x-display-battery",
+    "x-display-rssi",
+];
+
+fn pick<'a>(random: &mut fastrand::Rng, from: &[&'a str]) -> &'a str {
+    from[random.usize(..from.len())]
+}
+
+fn target(random: &mut fastrand::Rng) -> String {
+    let row = &TABLE[random.usize(..TABLE.len())];
+    let mut target = row.template.to_owned();
+    for parameter in row.parameters {
+        if random.u8(..3) == 0 {
+            target += if target.contains('?') { "&" } else { "?" };
+            target += parameter;
+            target += "=";
+            target += pick(random, &PIECES);
+        }
+    }
+    for _ in 0..random.usize(..6) {
+        // All that a gate passes on is visible ASCII, so that any place is between letters.
+        let at = random.usize(1..=target.len());
+        match random.u8(..5) {
+            0 => target.truncate(at),
+            1 => target.insert(at, char::from(random.u8(0x21..=0x7e))),
+            2 => target.insert_str(at, &pick(random, &PIECES).repeat(random.usize(..40))),
+            _ => target.insert_str(at, pick(random, &PIECES)),
+        }
+    }
+    target.replace('#', "")
+}
+
+fn any_request(random: &mut fastrand::Rng, etag: &str) -> Request {
+    let target = target(random);
+    let mut headers: Vec<(&str, String)> = Vec::new();
+    for _ in 0..random.usize(..5) {
+        let name = pick(random, &NAMES);
+        let is_second_host = name == "host" && headers.iter().any(|(given, _)| *given == name);
+        if is_second_host {
+            continue;
+        }
+        let mut value = String::new();
+        for _ in 0..random.usize(..8) {
+            match random.u8(..6) {
+                0 => value += etag,
+                _ => value += pick(random, &VALUES),
+            }
+        }
+        if name == "if-none-match" && random.bool() {
+            value = random
+                .choice([etag.to_owned(), format!("\"x\", W/{etag}")])
+                .unwrap_or_default();
+        }
+        headers.push((name, value.trim().to_owned()));
+    }
+    let headers: Vec<(&str, &str)> = headers.iter().map(|(n, v)| (*n, v.as_str())).collect();
+    let mut request = request(&target, &headers);
+    request.is_head = random.bool();
+    request
+}
+
+/// What holds of the answer to any request.
+fn check(monitor: &Monitor, request: &Request) -> u16 {
+    let answer = monitor.hot(request);
+    let answer = answer.unwrap_or_else(|| monitor.cold(request));
+    check_clean(&answer);
+    let is_ours = request
+        .header("host")
+        .is_none_or(|host| Hosts::new("house", &[]).admit(host));
+    let expected: &[u16] = match Target::read(&request.target) {
+        _ if !is_ours => &[421],
+        Err(Misdirected::NotFound) => &[404],
+        Err(_) => &[400],
+        // A route may know no such key, or not understand a value; it never gives up.
+        Ok(_) => &[200, 302, 303, 304, 307, 308, 400, 404, 406],
+    };
+    let status = answer.status;
+    assert!(expected.contains(&status), "{status} for {expected:?}");
+    assert!(status != 304 || request.header("if-none-match").is_some());
+    // Metrics have a word for it, from a table: what is asked cannot make new ones.
+    let name = Monitor::route_name(request);
+    assert!(name == super::route::UNKNOWN || TABLE.iter().any(|row| row.name == name));
+    status
+}
+
+fn check_clean(answer: &Answer) {
+    for (name, value) in &answer.headers {
+        let is_clean = !value.contains(|c: char| c.is_control() || !c.is_ascii());
+        assert!(is_clean, "{name}: {value:?}");
+    }
+    let is_coded = answer
+        .headers
+        .iter()
+        .any(|(it, _)| *it == "Content-Encoding");
+    assert!(is_coded || std::str::from_utf8(&answer.body).is_ok());
+}
+
+#[test]
+fn fuzz_the_router() {
+    let monitor = healthy().monitor();
+    let snapshot = monitor.hot(&request("/snapshot", &[])).expect("is hot");
+    let etag = super::testing::header(&snapshot, "ETag").expect("has a tag");
+    let mut met = BTreeSet::new();
+    for seed in Budget::new(20_000).seeds() {
+        let mut random = fastrand::Rng::with_seed(seed);
+        let request = any_request(&mut random, etag);
+        let turn = catch_unwind(AssertUnwindSafe(|| check(&monitor, &request)));
+        assert!(turn.is_ok(), "FUZZ_SEED={seed}: {request:?}");
+        met.extend(turn);
+    }
+    // Requests that are all refused at the door would show nothing of what lies behind it.
+    let all = [200, 304, 400, 404, 421];
+    assert!(all.iter().all(|it| met.contains(it)), "only met {met:?}");
+}
