@@ -7,10 +7,14 @@ use crate::emit::doc;
 use crate::model::{ANY, Api, Literal, Rule, Schema, SchemaId, Types};
 use crate::node::quoted;
 
-/// A text up to this many bytes stays readable in the generated file. Beyond it everybody who
-/// runs the binary would pay for what nobody reads: deflated it is a fifth. Three operations of
-/// GitHub's file with texts just below it add less than 30 kB.
-const MAX_READABLE: usize = 10_000;
+/// What an API may cost the binary, about, with its text readable in the generated file.
+/// Beyond it everybody who runs the binary would pay for what nobody reads: deflated it is a
+/// fifth. Three operations of GitHub's file shall add less than 30 kB, whichever they are.
+const MAX_READABLE: usize = 16_000;
+
+/// What a parameter costs, about: its texts, its static and the relocations of that, and the
+/// code that takes it.
+const PARAMETER_BYTES: usize = 300;
 
 /// Its best: codegen runs once.
 const DEFLATE_LEVEL: u8 = 10;
@@ -62,7 +66,8 @@ impl Lines {
     /// The expression that makes the pack.
     pub fn pack(&self, api: &Api) -> String {
         let text = self.text(api);
-        if text.len() <= MAX_READABLE {
+        let parameters: usize = api.operations.iter().map(|it| it.parameters.len()).sum();
+        if text.len() + PARAMETER_BYTES * parameters <= MAX_READABLE {
             return format!("Pack::new({})", raw(&text));
         }
         // The one that writes is fixed by Cargo.lock, whatever backend flate2 has in a build:

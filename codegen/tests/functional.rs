@@ -329,7 +329,7 @@ fn large_source() -> String {
     out
 }
 
-const LARGE: usize = 250;
+const LARGE: usize = 350;
 
 #[test]
 fn schemas_deflated_in_the_binary_say_what_the_file_says() {
