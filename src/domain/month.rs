@@ -68,7 +68,7 @@ fn outcome(source: usize, ms: u64) -> Outcome {
             failure: Failure::new(Cause::Timeout, "too slow."),
             issues: Vec::new(),
         },
-        1 if ms % HOUR != 0 => Outcome::Unchanged,
+        1 if !ms.is_multiple_of(HOUR) => Outcome::Unchanged,
         _ => Outcome::Readings {
             observed: None,
             readings: vec![Reading {
