@@ -38,7 +38,7 @@ fn open(view: &View) -> Markup {
                     tbody {
                         @for alert in &view.snapshot.alerts {
                             tr {
-                                th scope="row" class="what" { (key_name(&alert.name)) }
+                                th scope="row" { (key_name(&alert.name)) }
                                 td data-label="Since" {
                                     (since(view, alert.since, alert.since_is_sure))
                                 }
@@ -111,7 +111,7 @@ fn past(view: &View, incidents: &Result<Vec<Incident>, String>) -> Markup {
 fn row(view: &View, incident: &Incident) -> Markup {
     html! {
         tr {
-            th scope="row" class="what" { (key_name(&incident.alert)) }
+            th scope="row" { (key_name(&incident.alert)) }
             td data-label="Began" { (since(view, incident.since, incident.since_is_sure)) }
             td data-label="Lasted" class="short" {
                 @match incident.ended {
