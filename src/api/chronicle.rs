@@ -64,6 +64,8 @@ impl Chronicle {
         trouble.said_back = false;
         if is_new {
             trouble.said_causes.push(failure.cause);
+            // Whoever reads of it shall read of its end too, and not ten minutes later.
+            trouble.recoveries = 0;
             return Some(failure.to_string());
         }
         let how = match trouble.recoveries {
@@ -147,6 +149,23 @@ mod tests {
             "20: connect: …",
             "40: working again after 3 failures in 30 s",
             "2000: dns: …",
+        ];
+        assert_eq!(play(turns.into_iter()), expected);
+    }
+
+    #[test]
+    fn a_new_cause_soon_after_a_recovery_has_a_recovery_of_its_own() {
+        let turns = [
+            (0, Some(Cause::HttpStatus)),
+            (5, None),
+            (60, Some(Cause::Connect)),
+            (90, None),
+        ];
+        let expected = [
+            "0: http_status: …",
+            "5: working again after one failure in 5 s",
+            "60: connect: …",
+            "90: working again after 2 failures in 90 s",
         ];
         assert_eq!(play(turns.into_iter()), expected);
     }
