@@ -1,8 +1,10 @@
-//! Whole outputs held against files in `tests/golden`.
+//! What tests of all rooms share: golden files, scratch directories, a fuzzer's budget.
 //!
-//! For tests alone. `UPDATE_GOLDEN=1 cargo test` writes what is; the diff is for review.
+//! For tests alone. `UPDATE_GOLDEN=1 cargo test` writes whole outputs into `tests/golden`;
+//! the diff is for review.
 
 use std::path::PathBuf;
+use std::time::{Duration, Instant};
 
 /// Holds `found` against the golden file of that name.
 pub fn check(name: &str, found: &str) {
@@ -38,4 +40,34 @@ pub fn scratch(name: &str) -> PathBuf {
     let _ = std::fs::remove_dir_all(&path);
     std::fs::create_dir_all(&path).expect("a temporary directory can be made");
     path
+}
+
+/// How long to go on, and from which seed.
+pub struct Budget {
+    seed: u64,
+    until: Option<Instant>,
+    turns: u64,
+}
+
+impl Budget {
+    pub fn new(turns: u64) -> Budget {
+        let number = |name: &str| std::env::var(name).ok().and_then(|it| it.parse().ok());
+        let seconds = number("FUZZ_SECONDS");
+        Budget {
+            seed: number("FUZZ_SEED").unwrap_or(1),
+            until: seconds.map(|seconds| Instant::now() + Duration::from_secs(seconds)),
+            turns,
+        }
+    }
+
+    /// A generator of its own for each turn, so that a finding is played again alone.
+    pub fn seeds(self) -> impl Iterator<Item = u64> {
+        let goes_on = move |turn: &u64| match self.until {
+            Some(until) => Instant::now() < until,
+            None => *turn < self.turns,
+        };
+        (0_u64..)
+            .take_while(goes_on)
+            .map(move |turn| self.seed.wrapping_add(turn))
+    }
 }

@@ -5,7 +5,6 @@
 //! plays for as long as it says and names the seed of what it finds.
 
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
 
 use serde_json::Value as Json;
 
@@ -18,37 +17,8 @@ use crate::domain::plan::{Numbers, Pick, Selection, SourcePlan};
 use crate::domain::reading::Outcome;
 use crate::domain::schema::judge;
 use crate::domain::time::Mono;
+use crate::golden::Budget;
 use crate::limits;
-
-/// How long to go on, and from which seed.
-pub(crate) struct Budget {
-    seed: u64,
-    until: Option<Instant>,
-    turns: u64,
-}
-
-impl Budget {
-    pub(crate) fn new(turns: u64) -> Budget {
-        let number = |name: &str| std::env::var(name).ok().and_then(|it| it.parse().ok());
-        let seconds = number("FUZZ_SECONDS");
-        Budget {
-            seed: number("FUZZ_SEED").unwrap_or(1),
-            until: seconds.map(|seconds| Instant::now() + Duration::from_secs(seconds)),
-            turns,
-        }
-    }
-
-    /// A generator of its own for each turn, so that a finding is played again alone.
-    pub(crate) fn seeds(self) -> impl Iterator<Item = u64> {
-        let goes_on = move |turn: &u64| match self.until {
-            Some(until) => Instant::now() < until,
-            None => *turn < self.turns,
-        };
-        (0_u64..)
-            .take_while(goes_on)
-            .map(move |turn| self.seed.wrapping_add(turn))
-    }
-}
 
 const BODIES: [&str; 5] = [
     r#"{"t": 21.4, "stations": [{"id": 1, "free": 3}, {"id": "x", "free": null}]}"#,

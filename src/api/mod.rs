@@ -25,6 +25,6 @@ mod fault_server;
 #[cfg(test)]
 mod faults;
 #[cfg(test)]
-pub(crate) mod fuzz;
+mod fuzz;
 #[cfg(test)]
 mod stories;

@@ -12,7 +12,7 @@ use super::answer::{Answer, Request};
 use super::host::Hosts;
 use super::route::{Misdirected, TABLE, Target};
 use super::testing::{healthy, request};
-use crate::api::fuzz::Budget;
+use crate::golden::Budget;
 
 /// Pieces of targets, near to what is understood and far from it.
 const PIECES: [&str; 40] = [
