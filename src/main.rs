@@ -25,6 +25,9 @@
 //! What is absent on purpose: an async web stack, a configuration that reloads, writes over
 //! HTTP, anything fetched that no source names.
 
+// `println!` panics where the reader went away (`main-node check | head`).
+#![cfg_attr(not(test), deny(clippy::print_stdout))]
+
 // In reading order: what is known, how it comes in, how it is kept, how it goes out.
 mod domain;
 mod limits;
@@ -50,10 +53,7 @@ fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let status = match cli::parse(&arguments) {
         Ok(arguments) => commands::run(arguments),
-        Err((text, 0)) => {
-            println!("{}", text.trim_end());
-            0
-        }
+        Err((text, 0)) => commands::print_out(&format_args!("{}\n", text.trim_end())),
         Err((text, status)) => {
             eprintln!("{text}");
             status

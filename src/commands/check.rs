@@ -9,7 +9,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::time::Duration;
 
-use super::{BAD, complain, once};
+use super::{BAD, complain, once, print_out};
 use crate::alerts::smtp::{Hooks, try_login};
 use crate::api::client::APIS;
 use crate::config::environment::Environment;
@@ -44,25 +44,28 @@ pub fn check(overrides: &Overrides, online: bool) -> u8 {
             return BAD;
         }
     };
-    println!("# The effective configuration, secrets masked.");
-    println!("{}", config.describe());
+    print_out(&format_args!(
+        "# The effective configuration, secrets masked.\n{}\n",
+        config.describe()
+    ));
     let mut findings = vec![database(&config), room(&config), clock(), secrets(&config)];
     findings.extend(config.listen.iter().map(|address| port(*address)));
     findings.push(mail(&config, online));
     findings.extend(sources(&config, online));
     let mut problems = 0;
     for finding in findings {
-        match finding {
-            Fine(text) => println!("ok: {text}"),
-            Note(text) => println!("note: {text}"),
-            NotChecked(text) => println!("NOT CHECKED: {text}"),
+        let (kind, text) = match finding {
+            Fine(text) => ("ok", text),
+            Note(text) => ("note", text),
+            NotChecked(text) => ("NOT CHECKED", text),
             Problem(text) => {
                 problems += 1;
-                println!("PROBLEM: {text}");
+                ("PROBLEM", text)
             }
-        }
+        };
+        print_out(&format_args!("{kind}: {text}\n"));
     }
-    println!("{problems} problem(s) found");
+    print_out(&format_args!("{problems} problem(s) found\n"));
     match problems {
         0 => 0,
         _ => BAD,
@@ -258,7 +261,10 @@ fn sources(config: &Config, online: bool) -> Vec<Finding> {
         Ok(observations) => observations,
         Err(message) => return vec![Problem(message)],
     };
-    println!("{}", once::table(&config.plan(), &observations));
+    print_out(&format_args!(
+        "{}\n",
+        once::table(&config.plan(), &observations)
+    ));
     let findings = observations.iter().map(|observation| {
         let name = &config.sources[observation.source].plan.name;
         match &observation.outcome {

@@ -25,8 +25,7 @@ const WRONG: u8 = 2;
 
 pub fn run(arguments: Arguments) -> u8 {
     if arguments.version {
-        println!("main-node {}", env!("CARGO_PKG_VERSION"));
-        return 0;
+        return print_out(&format_args!("main-node {}\n", env!("CARGO_PKG_VERSION")));
     }
     let Arguments {
         config,
@@ -87,7 +86,7 @@ fn complain(problems: &[Problem]) {
 }
 
 /// Prints to standard output; a reader that went away (`| head`) is not an error.
-fn print_out(text: &impl Display) -> u8 {
+pub fn print_out(text: &dyn Display) -> u8 {
     use std::io::Write;
     match write!(std::io::stdout(), "{text}") {
         Ok(()) => 0,

@@ -3,7 +3,7 @@
 use std::io::{BufWriter, ErrorKind};
 use std::path::Path;
 
-use super::{BAD, WRONG, configured};
+use super::{BAD, WRONG, configured, print_out};
 use crate::config::Overrides;
 use crate::db::export::{ExportError, Format, Wish};
 use crate::db::{backup as copies, export as exports};
@@ -16,15 +16,12 @@ pub fn backup(overrides: &Overrides, target: &Path) -> u8 {
         Err(status) => return status,
     };
     match copies::backup(&config.database, target) {
-        Ok(backup) => {
-            println!(
-                "{}: {} records, {} bytes, verified",
-                target.display(),
-                backup.records,
-                backup.bytes
-            );
-            0
-        }
+        Ok(backup) => print_out(&format_args!(
+            "{}: {} records, {} bytes, verified\n",
+            target.display(),
+            backup.records,
+            backup.bytes
+        )),
         Err(error) => {
             eprintln!("{error}");
             BAD
