@@ -13,6 +13,7 @@ use super::cold::{coded, html};
 use super::displays::Displays;
 use super::entity::Entity;
 use super::host::{Hosts, name_of};
+use super::openapi;
 use super::problem::{self, Problem, prefers_html};
 use super::published::{JSON, Published, Rendered};
 use super::route::{self, Misdirected, Route, Target};
@@ -118,7 +119,7 @@ impl Monitor {
             assets: Assets {
                 style: Entity::new("text/css; charset=utf-8", web::STYLE.into()),
                 script: Entity::new("text/javascript; charset=utf-8", web::SCRIPT.into()),
-                openapi: Entity::new(JSON, include_bytes!("openapi.json").to_vec()),
+                openapi: Entity::new(JSON, openapi::SERVED.to_vec()),
             },
             context,
         }

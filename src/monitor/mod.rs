@@ -24,6 +24,7 @@ mod history;
 mod host;
 mod hot;
 mod metrics;
+mod openapi;
 mod problem;
 mod process;
 mod published;
