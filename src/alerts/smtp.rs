@@ -220,6 +220,20 @@ struct Dialogue<'a> {
     report: RefCell<&'a mut dyn FnMut(Report)>,
 }
 
+/// Bytes to and from a server, encrypted or not: the dialogue is compiled once for both.
+trait Wire: AsyncRead + AsyncWrite + Unpin {}
+
+impl<T: AsyncRead + AsyncWrite + Unpin> Wire for T {}
+
+type Client = SmtpClient<Box<dyn Wire>>;
+
+fn over_any_wire<T: Wire + 'static>(client: SmtpClient<T>) -> Client {
+    SmtpClient {
+        stream: Box::new(client.stream),
+        timeout: client.timeout,
+    }
+}
+
 type Mail<'a> = Option<(&'a [u8], &'a [String])>;
 
 impl Dialogue<'_> {
@@ -237,9 +251,10 @@ impl Dialogue<'_> {
         match account.protection {
             Protection::Implicit => {
                 let handshake = tcp.into_tls(&self.connector, bare(&account.host));
-                let mut client = self
+                let client = self
                     .step(Step::Tls, step, handshake, |_| "agreed".into())
                     .await?;
+                let mut client = over_any_wire(client);
                 self.greeting(&mut client).await?;
                 self.session(client, mail).await
             }
@@ -260,12 +275,12 @@ impl Dialogue<'_> {
                 let client = self
                     .step(Step::Tls, step, handshake, |_| "agreed".into())
                     .await?;
-                self.session(client, mail).await
+                self.session(over_any_wire(client), mail).await
             }
             Protection::None => {
-                let mut tcp = tcp;
-                self.greeting(&mut tcp).await?;
-                self.session(tcp, mail).await
+                let mut client = over_any_wire(tcp);
+                self.greeting(&mut client).await?;
+                self.session(client, mail).await
             }
         }
     }
@@ -338,11 +353,7 @@ impl Dialogue<'_> {
     }
 
     /// From the EHLO that counts to the end of the mail.
-    async fn session<T: AsyncRead + AsyncWrite + Unpin>(
-        &self,
-        mut client: SmtpClient<T>,
-        mail: Mail<'_>,
-    ) -> Result<Sent, Failure> {
+    async fn session(&self, mut client: Client, mail: Mail<'_>) -> Result<Sent, Failure> {
         let abilities = self.hello(&mut client).await?;
         if let Some(login) = &self.account.login {
             let credentials = Credentials::new(login.user.clone(), login.password.clone());
@@ -370,9 +381,9 @@ impl Dialogue<'_> {
         Ok(sent)
     }
 
-    async fn deliver<T: AsyncRead + AsyncWrite + Unpin>(
+    async fn deliver(
         &self,
-        client: &mut SmtpClient<T>,
+        client: &mut Client,
         mail: &[u8],
         recipients: &[String],
     ) -> Result<Sent, Failure> {
