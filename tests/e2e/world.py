@@ -288,8 +288,10 @@ def server_that(behave):
 
 
 @contextlib.contextmanager
-def json_server(answer):
-    """A loopback HTTP server; `answer(path)` gives the value that goes out as JSON."""
+def json_server(answer, tls=None):
+    """A loopback HTTP server; `answer(path)` gives the value that goes out as JSON.
+
+    `tls` is an `ssl.SSLContext`, for HTTPS."""
     import http.server
     import threading
 
@@ -314,6 +316,8 @@ def json_server(answer):
             """A client that left in the middle is the story's business, not this server's."""
 
     server = Server(("127.0.0.1", 0), Handler)
+    if tls:
+        server.socket = tls.wrap_socket(server.socket, server_side=True)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     try:
         yield server.server_port
