@@ -63,6 +63,15 @@ pub const FRESH_POOL_AFTER: u64 = 3;
 pub const BACK_OFF: Duration = Duration::from_secs(15 * 60);
 /// The longest `Retry-After` that is obeyed: a server that says more is asked daily.
 pub const RETRY_AFTER: Duration = Duration::from_secs(24 * 3600);
+/// How far ahead a quota's spending is written down: the card is written six times an hour
+/// at most, and a power cut costs a source no more than this.
+pub const QUOTA_AHEAD: Duration = Duration::from_secs(600);
+/// How long a source with a quota waits for the disk before it asks all the same: a card that
+/// blocks is told as storage trouble, and must not end fetching.
+pub const QUOTA_PATIENCE: Duration = Duration::from_secs(2);
+/// A wait ordered by a server is remembered across restarts from this length on; writing down
+/// a shorter one would wear the card for nothing.
+pub const ORDER_REMEMBERED: Duration = Duration::from_secs(60);
 /// The shortest interval of a source; below it a "node" is a load test.
 pub const SHORTEST_INTERVAL: Duration = Duration::from_secs(1);
 

@@ -14,13 +14,14 @@ use std::time::{Duration, Instant};
 
 use self::serving::{Behind, Serving};
 use self::telling::{Bells, Telling, troubles};
+use crate::api::fetcher::Ration;
 use crate::api::transport::Canceller;
 use crate::config::Config;
 use crate::db::retention::Retention;
 use crate::db::session::Place;
 use crate::db::store::alerts::last_state;
 use crate::db::store::{self, Store, StoreSettings};
-use crate::db::{backup, restore, session};
+use crate::db::{backup, quota, restore, session};
 use crate::domain::alert::NodeFacts;
 use crate::domain::ledger::Ledger;
 use crate::domain::snapshot::Verdict;
@@ -66,7 +67,9 @@ impl Node {
             Ok(_) => {}
         }
         let restored = restore::last_good(&opened, &place, &boot);
-        let fetchers = sources::fetchers(config, clock, &restored)?;
+        let fetchers = sources::fetchers(config, clock)?;
+        let names = plan.sources.iter().map(|source| &*source.name);
+        let carried = quota::carried(&opened, &place, &boot, names);
         let mut ledger = Ledger::new(plan.clone());
         ledger.restore(restored);
         let alerts = last_state(opened.as_ref().ok(), &boot, clock.now().mono);
@@ -130,11 +133,18 @@ impl Node {
 
         let (shutdown, stopping) = shutdown();
         let mut threads = Vec::with_capacity(fetchers.len());
-        for fetcher in fetchers {
+        let names = plan.sources.iter().map(|source| source.name.clone());
+        for (fetcher, (carried, source)) in fetchers.into_iter().zip(carried.into_iter().zip(names))
+        {
             let (canceller, name) = (fetcher.canceller(), fetcher.thread_name());
             let (stopping, observations) = (stopping.clone(), observations.clone());
+            let spent = store.clone();
+            let ration = Ration {
+                carried,
+                reserve: Box::new(move |reserved| spent.reserve(&source, reserved)),
+            };
             let run = move || {
-                fetcher.run(&stopping, |observation| {
+                fetcher.run(&stopping, ration, |observation| {
                     // Fails only when ingest is gone, and then the node is stopping.
                     let _ = observations.send(observation);
                 });

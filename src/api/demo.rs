@@ -253,7 +253,7 @@ mod tests {
             operation: Some(call.operation),
             follow: None,
             transport: TransportSettings::default(),
-            first_wait: Duration::ZERO,
+            quota: None,
         };
         let mut fetcher = Fetcher::new(settings, clock.clone()).expect("good settings");
         let mut temperatures = Vec::new();

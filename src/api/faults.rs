@@ -56,7 +56,7 @@ pub fn fetcher(request: Box<Send>, transport: TransportSettings, clock: Arc<dyn 
         operation: None,
         follow: None,
         transport,
-        first_wait: Duration::ZERO,
+        quota: None,
     };
     Fetcher::new(settings, clock).expect("the settings are good")
 }

@@ -20,10 +20,11 @@ use crate::domain::health::{Cause, Failure};
 use crate::domain::normalise::{Believed, normalise};
 use crate::domain::operation::Operation;
 use crate::domain::plan::{Numbers, SourcePlan};
+use crate::domain::quota::{Carried, Meter, Reserved};
 use crate::domain::reading::{Followed, Issue, Observation, Outcome, Reason};
 use crate::domain::schedule;
 use crate::domain::schema::Judge;
-use crate::domain::time::Moment;
+use crate::domain::time::{Moment, words};
 use crate::limits;
 use crate::sys::clock::Clock;
 use crate::sys::shutdown::Stopping;
@@ -40,8 +41,26 @@ pub struct SourceSettings {
     /// The source is another main-node; this node's own name, by which a circle is noticed.
     pub follow: Option<Arc<str>>,
     pub transport: TransportSettings,
-    /// From the start of the thread to the first request.
-    pub first_wait: Duration,
+    /// The share of the day that one request takes, where requests are counted.
+    pub quota: Option<Duration>,
+}
+
+/// What of a quota, or of a wait that a server ordered, outlives the run.
+pub struct Ration {
+    pub carried: Carried,
+    /// Has it written down, and waits, bounded, until it is.
+    pub reserve: Box<dyn Fn(&Reserved) + std::marker::Send>,
+}
+
+impl Ration {
+    /// Nothing is remembered.
+    #[cfg(test)]
+    pub fn none() -> Ration {
+        Ration {
+            carried: Carried::Nothing,
+            reserve: Box::new(|_| ()),
+        }
+    }
 }
 
 pub struct Fetcher {
@@ -50,7 +69,7 @@ pub struct Fetcher {
     request: Box<Send>,
     operation: Option<&'static Operation>,
     follow: Option<Arc<str>>,
-    first_wait: Duration,
+    quota: Option<Duration>,
     transport: Transport,
     clock: Arc<dyn Clock>,
     /// Of the last answer that gave readings: a 304 must never confirm a bad one.
@@ -101,7 +120,7 @@ impl Fetcher {
             request: settings.request,
             operation: settings.operation,
             follow: settings.follow,
-            first_wait: settings.first_wait,
+            quota: settings.quota,
             transport: Transport::new(settings.transport)?,
             clock,
             validators: Validators::default(),
@@ -110,6 +129,11 @@ impl Fetcher {
             believed: Believed::default(),
             drift: Vec::new(),
         })
+    }
+
+    #[cfg(test)]
+    pub fn ration_requests(&mut self, share: Duration) {
+        self.quota = Some(share);
     }
 
     /// The name of the thread that runs this.
@@ -124,11 +148,48 @@ impl Fetcher {
     }
 
     /// The thread: fetches, delivers and waits until the stop.
-    pub fn run(mut self, stopping: &Stopping, mut deliver: impl FnMut(Observation)) {
-        let mut wait = self.first_wait;
-        while !stopping.wait(wait) {
-            match self.fetch_once() {
-                Some(observation) => {
+    pub fn run(
+        mut self,
+        stopping: &Stopping,
+        ration: Ration,
+        mut deliver: impl FnMut(Observation),
+    ) {
+        let reserve = |reserved: Option<Reserved>| {
+            if let Some(reserved) = reserved {
+                (ration.reserve)(&reserved);
+            }
+        };
+        let mut meter = Meter::resume(self.quota, ration.carried, self.clock.now());
+        let mut wait = schedule::first_wait(self.index).max(meter.wait(self.clock.now()));
+        self.log_wait(wait);
+        loop {
+            // A clock that becomes trusted announces itself to nobody, and may end the wait.
+            let glance = match meter.is_in_doubt() {
+                true => wait.min(limits::INGEST_PATIENCE),
+                false => wait,
+            };
+            if stopping.wait(glance) {
+                break;
+            }
+            let now = self.clock.now();
+            let due = meter.wait(now);
+            reserve(meter.date(now));
+            if !due.is_zero() {
+                wait = due;
+                continue;
+            }
+            reserve(meter.reserve(now));
+            let observation = self.fetch_once();
+            let ordered = match observation.as_ref().map(|it| &it.outcome) {
+                Some(Outcome::Failed { failure, .. }) => failure.retry_after,
+                _ => None,
+            };
+            let requests = self.transport.requests();
+            let ended = self.clock.now();
+            reserve(meter.spent(now.mono, requests, ordered.unwrap_or_default(), ended));
+            match observation {
+                Some(mut observation) => {
+                    observation.next_in = observation.next_in.max(meter.wait(ended));
                     wait = observation.next_in;
                     self.log(&observation);
                     deliver(observation);
@@ -136,6 +197,18 @@ impl Fetcher {
                 // Cancelled: the stop is on its way.
                 None => wait = limits::STOP_GLANCE,
             }
+        }
+        reserve(meter.settle(self.clock.now()));
+    }
+
+    /// A source that keeps silent after a start says why.
+    fn log_wait(&self, wait: Duration) {
+        if wait >= limits::ORDER_REMEMBERED {
+            log::info!(
+                "{}: asked first in {}: requests of an earlier run count too",
+                self.plan.name,
+                words(wait)
+            );
         }
     }
 

@@ -12,9 +12,11 @@ use super::attribution::{Phase, Scene, attribute};
 use super::connect::Plight;
 use super::fault_server::{Act, FaultServer, Then, answer, say};
 use super::faults::{fetcher, golden, good, gzip, noon, patient, rows, short};
+use super::fetcher::Ration;
 use super::plain;
 use super::transport::{Send, TransportSettings};
 use crate::domain::health::{Cause, SourceHealth};
+use crate::domain::quota::Carried;
 use crate::domain::reading::{Observation, Outcome};
 use crate::domain::time::{Moment, Mono, Trust, Wall};
 use crate::limits;
@@ -231,6 +233,35 @@ fn a_refused_connection_and_an_unknown_name_heal_too() {
     }
 }
 
+#[test]
+fn a_request_is_written_down_before_it_goes_out_and_failures_and_redirects_count() {
+    let server = FaultServer::start(script(vec![
+        sends(answer("302 Found", "Location: /here\r\n", "")),
+        sends(answer("500 Oops", "", "")),
+    ]));
+    let mut fetcher = fetcher(to(&server.url()), patient(), noon());
+    let share = Duration::from_secs(1_000);
+    fetcher.ration_requests(share);
+    let (stop, stopping) = shutdown();
+    let written = Arc::new(Mutex::new(Vec::new()));
+    let (notes, heads) = (written.clone(), server.server.clone());
+    let ration = Ration {
+        carried: Carried::Nothing,
+        reserve: Box::new(move |reserved| {
+            let sent = heads.heads.lock().expect("no act panics").len();
+            notes.lock().expect("whole").push((sent, reserved.ahead));
+        }),
+    };
+    let mut waits = Vec::new();
+    fetcher.run(&stopping, ration, |observation| {
+        waits.push(observation.next_in);
+        stop.begin();
+    });
+    let written = written.lock().expect("whole");
+    assert_eq!(written[..], [(0, share), (2, share * 2)]);
+    assert_eq!(waits, [share * 2], "two requests were spent");
+}
+
 /// A listener whose queue is full: the kernel answers no more connections.
 fn deaf() -> (TcpListener, Vec<TcpStream>) {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("loopback");
@@ -269,7 +300,9 @@ fn the_stop_interrupts_a_fetch_that_hangs_wherever_it_hangs() {
         let delivered = Arc::new(Mutex::new(Vec::new()));
         let deliver = delivered.clone();
         let thread = std::thread::spawn(move || {
-            fetcher.run(&stopping, |it| deliver.lock().expect("whole").push(it));
+            fetcher.run(&stopping, Ration::none(), |it| {
+                deliver.lock().expect("whole").push(it)
+            });
         });
         std::thread::park_timeout(Duration::from_millis(150));
         let begun = Instant::now();

@@ -153,6 +153,11 @@ impl Transport {
         }
     }
 
+    /// Requests that the last fetch sent, or tried to: redirects and second tries count.
+    pub fn requests(&self) -> u32 {
+        lock(&self.record).requests
+    }
+
     /// One whole fetch: the request that `send` makes, its redirects, the body.
     pub fn get(
         &self,
@@ -398,6 +403,8 @@ struct Record {
     validators: Validators,
     uri: Option<Uri>,
     headers: HeaderMap,
+    /// Requests sent for this fetch.
+    requests: u32,
 }
 
 impl Default for Record {
@@ -407,6 +414,7 @@ impl Default for Record {
             validators: Validators::default(),
             uri: None,
             headers: HeaderMap::new(),
+            requests: 0,
         }
     }
 }
@@ -468,6 +476,7 @@ impl Middleware for Recorder {
             if too_early && request.uri().scheme_str() == Some("https") {
                 return Err(Error::Other(Box::new(ClockTooEarly)));
             }
+            record.requests += 1;
         }
         next.handle(request)
     }

@@ -45,7 +45,7 @@ pub fn table(plan: &Plan, observations: &[Observation]) -> String {
 pub fn fetch_all(config: &Config) -> Result<Vec<Observation>, String> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
     let (sender, receiver) = std::sync::mpsc::channel();
-    for mut fetcher in sources::fetchers(config, &clock, &[])? {
+    for mut fetcher in sources::fetchers(config, &clock)? {
         let sender = sender.clone();
         spawn(&fetcher.thread_name(), move || {
             if let Some(observation) = fetcher.fetch_once() {

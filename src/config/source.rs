@@ -13,7 +13,7 @@ use super::reader::{Item, Table};
 use super::{Secret, read_zone};
 use crate::domain::operation::{Api, Argument, Operation, SecurityKind, check_arguments, nearest};
 use crate::domain::plan::{Numbers, Pick, Selection, SourcePlan};
-use crate::domain::schedule::within_quota;
+use crate::domain::quota::share;
 use crate::limits;
 
 /// One source: the domain's plan for it, and how it is called.
@@ -29,7 +29,7 @@ pub struct SourceConfig {
     pub ca_file: Option<PathBuf>,
     pub proxy: Option<String>,
     /// `plan.every` is what a quota leaves, so that a restart must not ask at once.
-    pub has_quota: bool,
+    pub quota: Option<Duration>,
     /// Where it stands, for messages of parts that find something wrong with it later.
     pub place: String,
 }
@@ -132,7 +132,8 @@ fn read_one(mut table: Table<'_>, directory: &Path, apis: &[&'static Api]) -> Op
     });
     let duration = |item: Option<Item>| item.and_then(|item| item.duration());
     let quota = table.get("quota").and_then(|item| read_quota(&item));
-    let every = within_quota(every, quota);
+    let quota = quota.map(share);
+    let every = every.max(quota.unwrap_or_default());
     let stale_after = duration(table.get("stale_after")).unwrap_or(every * 3);
     let timeout = duration(table.get("timeout")).unwrap_or(limits::FETCH_TIMEOUT);
     let body_bytes = table.get("body_limit").and_then(|item| item.bytes());
@@ -185,7 +186,7 @@ fn read_one(mut table: Table<'_>, directory: &Path, apis: &[&'static Api]) -> Op
         redirects: redirects.map_or(limits::REDIRECTS, |count| count as u32),
         ca_file: ca_file.map(|file| directory.join(file)),
         proxy,
-        has_quota: quota.is_some(),
+        quota,
         place,
     };
     Some((source, keys))

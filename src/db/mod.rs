@@ -19,6 +19,7 @@ mod kill;
 pub mod outbox;
 #[cfg(test)]
 mod powercut;
+pub mod quota;
 pub mod repository;
 pub mod restore;
 pub mod retention;

@@ -64,7 +64,8 @@ CREATE TABLE daily (
     PRIMARY KEY (day, k)
 ) STRICT, WITHOUT ROWID;
 
--- What the node must remember about the database itself.
+-- What the node must remember about the database itself, and as quota:NAME until when the
+-- quota of the source NAME is spent (quota.rs says how that is spelled).
 CREATE TABLE node (
     name TEXT PRIMARY KEY,     -- boot: the boot to which latest.receipt_ms belongs
                                -- raw_from: hour before which `records` holds nothing more

@@ -6,6 +6,7 @@
 //! so, and tries again; it ends only when told.
 
 pub mod alerts;
+mod quotas;
 mod writer;
 
 use std::collections::VecDeque;
@@ -13,6 +14,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use self::quotas::Reservations;
 use self::writer::Writer;
 use super::outbox::Unwritten;
 use super::repository::Database;
@@ -81,6 +83,9 @@ struct Queue {
     rows: VecDeque<Row>,
     /// Each state replaces the one before; their events are few.
     alerts: VecDeque<AlertCommit>,
+    reservations: Reservations,
+    /// A reservation has come that somebody waits for.
+    has_urgent: bool,
     /// Rows that the thread has taken and not yet committed.
     in_flight: usize,
     /// When the next commit is due; `None` while no row waits.

@@ -17,6 +17,7 @@ pub mod normalise;
 pub mod operation;
 pub mod outbox;
 pub mod plan;
+pub mod quota;
 pub mod reading;
 pub mod schedule;
 pub mod schema;

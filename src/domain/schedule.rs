@@ -28,26 +28,6 @@ pub fn next_wait(
     }
 }
 
-/// The interval that a quota allows: `per_day` requests spread over the day, however short
-/// `every` is. A redirect, or a kept connection found closed, is a request more; a quota
-/// that is tight leaves room for them by itself, since failures lengthen the interval.
-pub fn within_quota(every: Duration, per_day: Option<u32>) -> Duration {
-    match per_day {
-        Some(per_day) => every.max(DAY / per_day.max(1)),
-        None => every,
-    }
-}
-
-const DAY: Duration = Duration::from_secs(86_400);
-
-/// The wait before the first attempt of a source with a quota, when the last attempt of an
-/// earlier run was `since_last` ago: a node that restarts often must not ask more often.
-/// `None`: nothing is known of an earlier run.
-pub fn resume_wait(source: usize, interval: Duration, since_last: Option<Duration>) -> Duration {
-    let rest = since_last.map_or(Duration::ZERO, |since| interval.saturating_sub(since));
-    rest.max(first_wait(source))
-}
-
 /// The wait before the first attempt: sources start at once, a few hundred milliseconds
 /// apart, so that a node with many does not resolve and connect all in one instant.
 pub fn first_wait(source: usize) -> Duration {
@@ -73,26 +53,6 @@ mod tests {
             (s(10), 1, Some(s(9_000_000)), s(86_400)),
         ] {
             assert_eq!(next_wait(every, failures, ordered, 0.0), expected);
-        }
-    }
-
-    #[test]
-    fn a_quota_is_spread_over_the_day_and_outlives_a_restart() {
-        let s = Duration::from_secs;
-        for (every, quota, expected) in [
-            (s(60), None, s(60)),
-            (s(60), Some(50), s(1_728)),
-            (s(3_600), Some(50), s(3_600)),
-            (s(60), Some(0), s(86_400)),
-        ] {
-            assert_eq!(within_quota(every, quota), expected);
-        }
-        for (since_last, expected) in [
-            (None, first_wait(2)),
-            (Some(s(28)), s(1_700)),
-            (Some(s(9_999)), first_wait(2)),
-        ] {
-            assert_eq!(resume_wait(2, s(1_728), since_last), expected);
         }
     }
 

@@ -1,7 +1,6 @@
 //! From a configured source to a fetcher: which call, where to, with which credentials.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use crate::api::client::CALLS;
 use crate::api::fetcher::{Fetcher, SourceSettings};
@@ -9,25 +8,16 @@ use crate::api::plain;
 use crate::api::request::{Credential, Endpoint};
 use crate::api::transport::{Send, TransportSettings};
 use crate::config::{Auth, Config, SourceConfig, Target};
-use crate::domain::ledger::Restored;
 use crate::domain::operation::{Argument, Operation};
-use crate::domain::schedule::{first_wait, resume_wait};
-use crate::domain::time::Moment;
 use crate::sys::clock::Clock;
 
 /// A fetcher per source, in the configuration's order. `Err` says which source cannot be
 /// fetched so, and what to change.
-/// `restored` says when a source with a quota was asked last by an earlier run.
-pub fn fetchers(
-    config: &Config,
-    clock: &Arc<dyn Clock>,
-    restored: &[Restored],
-) -> Result<Vec<Fetcher>, String> {
+pub fn fetchers(config: &Config, clock: &Arc<dyn Clock>) -> Result<Vec<Fetcher>, String> {
     let sources = config.sources.iter().enumerate();
     sources
         .map(|(index, source)| {
-            let wait = first_wait_of(index, source, restored, clock.now());
-            fetcher(config, index, source, clock, wait)
+            fetcher(config, index, source, clock)
                 .map_err(|problem| format!("{}: {problem}", source.place))
         })
         .collect()
@@ -38,7 +28,6 @@ fn fetcher(
     index: usize,
     source: &SourceConfig,
     clock: &Arc<dyn Clock>,
-    first_wait: Duration,
 ) -> Result<Fetcher, String> {
     let (request, declared) = match &source.target {
         Target::Operation {
@@ -73,24 +62,9 @@ fn fetcher(
             proxy: source.proxy.clone(),
             ..TransportSettings::default()
         },
-        first_wait,
+        quota: source.quota,
     };
     Fetcher::new(settings, clock.clone())
-}
-
-/// A source whose requests are counted must not be asked anew with every restart.
-fn first_wait_of(
-    index: usize,
-    source: &SourceConfig,
-    restored: &[Restored],
-    now: Moment,
-) -> Duration {
-    if !source.has_quota {
-        return first_wait(index);
-    }
-    let own = restored.iter().filter(|row| row.source == source.plan.name);
-    let since_last = own.filter_map(|row| row.stamp.age(now)).min();
-    resume_wait(index, source.plan.every, since_last)
 }
 
 fn operation_request(

@@ -76,7 +76,8 @@ impl Writer {
             let now = clock.now().mono;
             let sooner = queue.due.filter(|_| self.failures == 0).unwrap_or(wake_at);
             let wait = wake_at.min(sooner).since(now);
-            if !wait.is_zero() && !queue.is_closing && queue.alerts.is_empty() {
+            if !wait.is_zero() && !queue.is_closing && queue.alerts.is_empty() && !queue.has_urgent
+            {
                 let waited = self.shared.changed.wait_timeout(queue, wait);
                 (queue, _) = waited.unwrap_or_else(PoisonError::into_inner);
             }
@@ -110,6 +111,7 @@ impl Writer {
     fn work(&mut self, now: Moment, is_due: bool, is_closing: bool) {
         let may_try = self.retry_at <= now.mono || is_closing;
         let has_news = self.shared.take_alerts();
+        self.write_reservations(now);
         if has_news || is_due || is_closing || (self.failures > 0 && may_try) {
             self.write_alerts(now);
         }
@@ -129,6 +131,16 @@ impl Writer {
     /// that it does.
     fn write_alerts(&mut self, now: Moment) {
         if let Err(error) = self.shared.flush_alerts() {
+            *lock(&self.shared.database) = None;
+            let place = &self.shared.settings.place.path;
+            let error = OpenError::from_sqlite(place, &error);
+            self.failed(now, &error);
+        }
+    }
+
+    /// Somebody waits for these before a request goes out.
+    fn write_reservations(&mut self, now: Moment) {
+        if let Err(error) = self.shared.flush_reservations() {
             *lock(&self.shared.database) = None;
             let place = &self.shared.settings.place.path;
             let error = OpenError::from_sqlite(place, &error);

@@ -1,0 +1,106 @@
+//! Until when each source's quota is spent, in `node` as `quota:<source>`.
+//!
+//! Read once at start; written by the store thread alone, at once, while the source waits a
+//! bounded time for it. See [`crate::domain::quota`] for why it is written ahead.
+
+use rusqlite::Connection;
+
+use super::repository::{Database, node, set_node};
+use super::session::{self, OpenError, Place};
+use crate::domain::quota::{Carried, Reserved};
+use crate::domain::time::{Mono, Wall, millis};
+
+/// What earlier runs left, by source, in the order of `sources`.
+pub fn carried<'a>(
+    opened: &Result<Database, OpenError>,
+    place: &Place,
+    boot: &str,
+    sources: impl Iterator<Item = &'a str>,
+) -> Vec<Carried> {
+    let elsewhere = match opened {
+        Ok(_) => None,
+        Err(_) => session::open_read_only(&place.path)
+            .or_else(|_| session::open_immutable(&place.path))
+            .ok(),
+    };
+    let connection = match opened {
+        Ok(database) => Some(database.connection()),
+        Err(_) => elsewhere.as_ref(),
+    };
+    sources
+        .map(|source| match connection {
+            Some(connection) => read(connection, boot, source).unwrap_or(Carried::Unknown),
+            None => Carried::Unknown,
+        })
+        .collect()
+}
+
+fn read(connection: &Connection, boot: &str, source: &str) -> rusqlite::Result<Carried> {
+    let text: Option<String> = node(connection, &name(source))?;
+    Ok(text.map_or(Carried::Nothing, |text| parse(&text, boot)))
+}
+
+pub(super) fn write(connection: &Connection, source: &str, text: &str) -> rusqlite::Result<()> {
+    set_node(connection, &name(source), text)
+}
+
+fn name(source: &str) -> String {
+    format!("quota:{source}")
+}
+
+/// `<boot> <until, ms of that boot> <how far ahead, ms> <until, ms since 1970, or ->`.
+pub(super) fn spell(reserved: &Reserved, boot: &str) -> String {
+    let boot = if boot.is_empty() { "-" } else { boot };
+    let wall = reserved.wall.map_or("-".to_owned(), |it| it.0.to_string());
+    let (until, ahead) = (reserved.until.0, millis(reserved.ahead));
+    format!("{boot} {until} {ahead} {wall}")
+}
+
+fn parse(text: &str, boot: &str) -> Carried {
+    let parts: Vec<&str> = text.split(' ').collect();
+    let [of, until, ahead, wall] = parts[..] else {
+        return Carried::Unknown;
+    };
+    match (until.parse(), ahead.parse()) {
+        (Ok(until), Ok(_)) if of == boot => Carried::SameBoot { until: Mono(until) },
+        (Ok(_), Ok(ahead)) => Carried::OtherBoot {
+            ahead: std::time::Duration::from_millis(ahead),
+            wall: wall.parse().ok().map(Wall),
+        },
+        _ => Carried::Unknown,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn what_is_written_is_read_back_in_this_boot_and_in_the_next() {
+        let ahead = Duration::from_millis(90_000);
+        let reserved = |wall| Reserved {
+            until: Mono(120_000),
+            ahead,
+            wall,
+        };
+        let until = Mono(120_000);
+        let wall = Some(Wall(1_800_000_000_000));
+        for (text, expected) in [
+            (spell(&reserved(wall), "b1"), Carried::SameBoot { until }),
+            (
+                spell(&reserved(wall), "b0"),
+                Carried::OtherBoot { ahead, wall },
+            ),
+            (
+                spell(&reserved(None), ""),
+                Carried::OtherBoot { ahead, wall: None },
+            ),
+            ("b1 12 many -".to_owned(), Carried::Unknown),
+            (String::new(), Carried::Unknown),
+        ] {
+            assert_eq!(parse(&text, "b1"), expected, "{text}");
+        }
+    }
+}

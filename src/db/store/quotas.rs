@@ -1,0 +1,141 @@
+//! The quotas' way through the store: written at once, and waited for, since a request that
+//! nobody has written down may be made again after a power cut.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, PoisonError};
+use std::time::Instant;
+
+use super::{Shared, Store, lock};
+use crate::db::quota;
+use crate::domain::quota::Reserved;
+use crate::limits;
+
+/// Reservations that wait for the disk, the newest of each source.
+#[derive(Default)]
+pub(super) struct Reservations {
+    pub waiting: BTreeMap<Arc<str>, String>,
+    /// Counts what was handed in, and how much of that the disk has taken or refused.
+    asked: u64,
+    answered: u64,
+}
+
+impl Store {
+    /// Has `reserved` written down, and waits for it: until it is, until the disk refuses
+    /// (which is told as storage trouble, and then written later), or for
+    /// [`limits::QUOTA_PATIENCE`] at most.
+    pub fn reserve(&self, source: &Arc<str>, reserved: &Reserved) {
+        let text = quota::spell(reserved, &self.shared.settings.boot);
+        let until = Instant::now() + limits::QUOTA_PATIENCE;
+        let mut queue = lock(&self.shared.queue);
+        queue.reservations.waiting.insert(source.clone(), text);
+        queue.reservations.asked += 1;
+        let mine = queue.reservations.asked;
+        queue.has_urgent = true;
+        self.shared.changed.notify_all();
+        while queue.reservations.answered < mine && !queue.has_ended {
+            let rest = until.saturating_duration_since(Instant::now());
+            if rest.is_zero() {
+                return;
+            }
+            let waited = self.shared.changed.wait_timeout(queue, rest);
+            (queue, _) = waited.unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+}
+
+impl Shared {
+    /// Writes what waits, if there is a database; what it refuses goes on waiting.
+    pub(super) fn flush_reservations(&self) -> rusqlite::Result<()> {
+        let mut queue = lock(&self.queue);
+        queue.has_urgent = false;
+        let asked = queue.reservations.asked;
+        let mut waiting = std::mem::take(&mut queue.reservations.waiting);
+        drop(queue);
+        let mut written = Ok(());
+        if !waiting.is_empty()
+            && let Some(database) = &mut *lock(&self.database)
+        {
+            written = (|| {
+                let transaction = database.connection_mut().transaction()?;
+                for (source, text) in &waiting {
+                    quota::write(&transaction, source, text)?;
+                }
+                transaction.commit()
+            })();
+            if written.is_ok() {
+                waiting.clear();
+            }
+        }
+        let mut queue = lock(&self.queue);
+        for (source, text) in waiting {
+            // What came meanwhile is newer.
+            queue.reservations.waiting.entry(source).or_insert(text);
+        }
+        queue.reservations.answered = asked;
+        self.changed.notify_all();
+        written
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::db::session;
+    use crate::db::store::{self, StoreSettings};
+    use crate::db::testing::{Directory, place, trusted};
+    use crate::domain::quota::Carried;
+    use crate::domain::time::Mono;
+    use crate::sys::clock::ManualClock;
+
+    fn reserved(until: u64) -> Reserved {
+        Reserved {
+            until: Mono(until),
+            ahead: Duration::from_secs(60),
+            wall: None,
+        }
+    }
+
+    #[test]
+    fn what_is_reserved_is_on_disk_before_the_source_is_asked() {
+        let directory = Directory::new();
+        let place = place(&directory.path("main-node.db"));
+        let opened = session::open(&place, "boot");
+        let clock = Arc::new(ManualClock::new(trusted(0)));
+        let settings = StoreSettings::new(place.clone(), "boot".to_owned());
+        let store = store::start(settings, opened, clock).expect("a thread");
+        for until in [60_000, 120_000] {
+            store.reserve(&"meter".into(), &reserved(until));
+            // As after a kill: the store still runs, and nothing was closed.
+            let seen = quota::carried(
+                &session::open(&place, "boot"),
+                &place,
+                "boot",
+                ["meter", "other"].into_iter(),
+            );
+            let until = Mono(until);
+            assert_eq!(seen, [Carried::SameBoot { until }, Carried::Nothing]);
+        }
+        assert!(store.stop(Duration::from_secs(5)));
+    }
+
+    #[test]
+    fn a_disk_that_is_not_there_holds_nobody_up_and_what_it_missed_is_unknown() {
+        let directory = Directory::new();
+        let place = place(&directory.path("missing/main-node.db"));
+        let opened = session::open(&place, "boot");
+        let seen = quota::carried(&opened, &place, "boot", ["meter"].into_iter());
+        assert_eq!(seen, [Carried::Unknown]);
+        let clock = Arc::new(ManualClock::new(trusted(0)));
+        let settings = StoreSettings::new(place, "boot".to_owned());
+        let store = store::start(settings, opened, clock).expect("a thread");
+        let begun = Instant::now();
+        store.reserve(&"meter".into(), &reserved(1));
+        assert!(
+            begun.elapsed() < limits::QUOTA_PATIENCE,
+            "the refusal is told"
+        );
+        store.stop(Duration::from_secs(5));
+    }
+}

@@ -1,0 +1,369 @@
+//! A source's quota: requests spread evenly, and remembered across restarts and power cuts.
+//!
+//! Every request pushes the next one away by its share of the day, so that no span of
+//! 24 hours, wherever it begins, holds more than the quota. What must outlive the run is one
+//! instant, "nothing before": it is written down *before* it is needed, some minutes ahead,
+//! so that a power cut can only ever make the source wait too long, and the card is written
+//! a few times an hour however short the share is.
+
+use std::time::Duration;
+
+use super::time::{Moment, Mono, Wall};
+use crate::limits;
+
+/// The share of the day that one request of `per_day` takes, in whole milliseconds, rounded
+/// up.
+pub fn share(per_day: u32) -> Duration {
+    const DAY_MS: u64 = 86_400_000;
+    Duration::from_millis(DAY_MS.div_ceil(u64::from(per_day.max(1))))
+}
+
+/// What is written down: no request before `until`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Reserved {
+    pub until: Mono,
+    /// How far ahead that was when it was written.
+    pub ahead: Duration,
+    /// The same instant by the wall clock, where that can be believed.
+    pub wall: Option<Wall>,
+}
+
+/// What an earlier run has left.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Carried {
+    /// There was none, or it owed nothing.
+    Nothing,
+    /// The machine has run on since.
+    SameBoot { until: Mono },
+    /// The machine was off for nobody knows how long, until the clock can be believed.
+    OtherBoot { ahead: Duration, wall: Option<Wall> },
+    /// It cannot be read: the worst is assumed.
+    Unknown,
+}
+
+/// When the next request may go out. Owned by the source's thread.
+#[derive(Debug)]
+pub struct Meter {
+    /// Of the day, by one request; `None` without a quota, where only waits that the server
+    /// ordered are remembered.
+    share: Option<Duration>,
+    free_at: Mono,
+    /// What is written down.
+    reserved: Mono,
+    /// Requests that the last attempt took: redirects and connections found closed count.
+    usual: u32,
+    /// Where an earlier boot's reservation ends, while no clock can say when that is.
+    doubtful: Option<Wall>,
+    /// What is written down says nothing by a clock that can be believed.
+    is_undated: bool,
+    written_at: Mono,
+}
+
+impl Meter {
+    pub fn resume(share: Option<Duration>, carried: Carried, now: Moment) -> Meter {
+        let longest = |wait: Duration| wait.min(limits::RETRY_AFTER.max(share.unwrap_or_default()));
+        let (wait, doubtful) = match carried {
+            Carried::Nothing => (Duration::ZERO, None),
+            Carried::SameBoot { until } => (until.since(now.mono), None),
+            Carried::OtherBoot { ahead, wall } => (ahead, wall),
+            Carried::Unknown => (share.unwrap_or_default(), None),
+        };
+        Meter {
+            share,
+            free_at: now.mono.after(longest(wait)),
+            reserved: Mono(0),
+            usual: 1,
+            doubtful,
+            is_undated: matches!(carried, Carried::OtherBoot { .. } | Carried::Unknown),
+            written_at: now.mono,
+        }
+    }
+
+    /// How long the next request has to wait at least.
+    pub fn wait(&mut self, now: Moment) -> Duration {
+        if now.trust.is_trusted()
+            && let Some(until) = self.doubtful.take()
+        {
+            // Never longer than it was ahead when it was written, whatever the clock says.
+            self.free_at = self.free_at.min(now.mono.after(until.since(now.wall)));
+        }
+        self.free_at.since(now.mono)
+    }
+
+    /// Whether a clock that becomes trusted changes anything: then [`Meter::date`] is to be
+    /// asked now and then.
+    pub fn is_in_doubt(&self) -> bool {
+        self.is_undated
+    }
+
+    /// What to write down again while a wait goes on: by the clock once it is trusted, and
+    /// until then how much is left, so that a machine without a clock whose power is cut
+    /// often gets there too.
+    pub fn date(&mut self, now: Moment) -> Option<Reserved> {
+        let until = self.free_at.max(self.reserved);
+        let is_old = now.mono.since(self.written_at) >= limits::QUOTA_AHEAD;
+        let is_worth_it = now.trust.is_trusted() || is_old;
+        (self.is_undated && is_worth_it && until > now.mono)
+            .then(|| self.write(until.since(now.mono), now))
+    }
+
+    /// What to write down before the attempt that is about to begin; `None` if what is
+    /// written covers it.
+    pub fn reserve(&mut self, now: Moment) -> Option<Reserved> {
+        self.doubtful = None;
+        let share = self.share?;
+        let needed = share.saturating_mul(self.usual);
+        match now.mono.after(needed) <= self.reserved {
+            true => None,
+            false => Some(self.write(needed.max(limits::QUOTA_AHEAD), now)),
+        }
+    }
+
+    /// Counts an attempt of `requests` that began at `begun`; what to write down, if it took
+    /// more than was reserved, or if the server ordered a wait worth remembering.
+    pub fn spent(
+        &mut self,
+        begun: Mono,
+        requests: u32,
+        ordered: Duration,
+        now: Moment,
+    ) -> Option<Reserved> {
+        if requests > 0 {
+            self.usual = requests;
+        }
+        let cost = self.share.unwrap_or_default().saturating_mul(requests);
+        let ordered = ordered.min(limits::RETRY_AFTER);
+        self.free_at = begun.max(self.free_at).after(cost);
+        self.free_at = self.free_at.max(now.mono.after(ordered));
+        let is_worth_it = self.share.is_some() || ordered >= limits::ORDER_REMEMBERED;
+        let is_short = self.free_at > self.reserved;
+        (is_worth_it && is_short).then(|| self.write(self.free_at.since(now.mono), now))
+    }
+
+    /// What is truly owed, at an orderly end; `None` if what is written says just that.
+    pub fn settle(&mut self, now: Moment) -> Option<Reserved> {
+        let is_ahead = self.reserved > self.free_at.max(now.mono);
+        is_ahead.then(|| self.write(self.free_at.since(now.mono), now))
+    }
+
+    fn write(&mut self, ahead: Duration, now: Moment) -> Reserved {
+        self.reserved = now.mono.after(ahead);
+        self.written_at = now.mono;
+        let is_trusted = now.trust.is_trusted();
+        self.is_undated = !is_trusted;
+        Reserved {
+            until: self.reserved,
+            ahead,
+            wall: match is_trusted {
+                true => Some(now.wall.after(ahead)),
+                false => self.doubtful,
+            },
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::time::Trust;
+
+    const HOUR: u64 = 3_600_000;
+    const DAY: u64 = 24 * HOUR;
+
+    fn at(mono: u64, wall: u64, trust: Trust) -> Moment {
+        Moment {
+            mono: Mono(mono),
+            wall: Wall(1_800_000_000_000 + i64::try_from(wall).expect("years at most")),
+            trust,
+        }
+    }
+
+    #[test]
+    fn a_share_is_never_a_moment_too_short() {
+        for per_day in [1, 7, 50, 999, 5_000] {
+            assert!(share(per_day) * per_day >= Duration::from_secs(86_400));
+        }
+        assert_eq!(share(0), Duration::from_secs(86_400));
+    }
+
+    #[test]
+    fn what_a_restart_may_ask_and_when() {
+        let hours = |hours: u64| Duration::from_millis(hours * HOUR);
+        let wall = Some(at(0, 5 * HOUR, Trust::Trusted).wall);
+        let other = |wall| Carried::OtherBoot {
+            ahead: hours(4),
+            wall,
+        };
+        let until = Mono(3 * HOUR);
+        for (case, carried, trust, wall_now, expected) in [
+            ("first ever", Carried::Nothing, Trust::Trusted, 0, hours(0)),
+            ("unreadable", Carried::Unknown, Trust::Trusted, 0, hours(6)),
+            (
+                "same boot",
+                Carried::SameBoot { until },
+                Trust::Untrusted,
+                9,
+                hours(2),
+            ),
+            (
+                "boot, good clock",
+                other(wall),
+                Trust::Trusted,
+                4 * HOUR,
+                hours(1),
+            ),
+            (
+                "boot, a day later",
+                other(wall),
+                Trust::Trusted,
+                DAY,
+                hours(0),
+            ),
+            (
+                "boot, clock in 1970",
+                other(wall),
+                Trust::Untrusted,
+                0,
+                hours(4),
+            ),
+            (
+                "boot, clock unknown",
+                other(wall),
+                Trust::Unknown,
+                DAY,
+                hours(4),
+            ),
+            (
+                "boot, never had a clock",
+                other(None),
+                Trust::Trusted,
+                DAY,
+                hours(4),
+            ),
+            (
+                "trusted, yet years back",
+                other(wall),
+                Trust::Trusted,
+                0,
+                hours(4),
+            ),
+        ] {
+            let now = at(HOUR, wall_now, trust);
+            let mut meter = Meter::resume(Some(hours(6)), carried, now);
+            assert_eq!(meter.wait(now), expected, "{case}");
+        }
+        // The clock becomes trusted while the source waits.
+        let mut meter = Meter::resume(Some(hours(6)), other(wall), at(0, 0, Trust::Untrusted));
+        assert_eq!(
+            meter.wait(at(1, 0, Trust::Untrusted)).as_secs(),
+            4 * 3600 - 1
+        );
+        assert_eq!(meter.wait(at(1_000, 5 * HOUR, Trust::Trusted)), hours(0));
+        // What a server ordered is remembered without a quota too, a clock's error is not.
+        let far = Carried::SameBoot {
+            until: Mono(400 * DAY),
+        };
+        let mut meter = Meter::resume(None, far, at(0, 0, Trust::Trusted));
+        assert_eq!(meter.wait(at(0, 0, Trust::Trusted)), limits::RETRY_AFTER);
+    }
+
+    #[test]
+    fn an_order_is_written_down_and_a_short_one_is_not() {
+        let now = at(HOUR, HOUR, Trust::Trusted);
+        let mut meter = Meter::resume(None, Carried::Nothing, now);
+        assert_eq!(meter.reserve(now), None);
+        assert_eq!(meter.spent(now.mono, 1, Duration::from_secs(5), now), None);
+        let ordered = Duration::from_secs(7_200);
+        let written = meter.spent(now.mono, 1, ordered, now).expect("two hours");
+        assert_eq!((written.until, written.ahead), (Mono(3 * HOUR), ordered));
+        assert_eq!(meter.wait(now), ordered);
+    }
+
+    /// A node of a source without patience, whose power is cut again and again, at any
+    /// moment, with and without a clock; what a rolling day holds is what the quota allows.
+    #[test]
+    fn no_day_holds_more_than_the_quota_however_often_the_power_is_cut() {
+        let mut random = fastrand::Rng::with_seed(5);
+        for (per_day, redirects) in [(50, 0), (50, 1), (1, 0), (2_000, 0), (240, 2)] {
+            let share = share(per_day);
+            let mut disk: Option<(u64, Reserved)> = None;
+            let mut asked: Vec<u64> = Vec::new();
+            let (mut real, mut writes) = (0_u64, 0_u64);
+            for boot in 0..60 {
+                // A day or minutes of running, then a moment or hours without power.
+                let began = real;
+                let longest = *random.choice(&[DAY, HOUR / 6]).expect("two");
+                let until = real + random.u64(1..longest);
+                let has_clock = random.bool();
+                let now = |real: u64| {
+                    let trust = [Trust::Untrusted, Trust::Trusted]
+                        [usize::from(has_clock && real - began > 60_000)];
+                    // No battery: before it is set the clock stands where nobody knows.
+                    let wall = if trust == Trust::Trusted { real } else { 77 };
+                    at(real - began, wall, trust)
+                };
+                let carried = match disk {
+                    None => Carried::Nothing,
+                    Some((of, reserved)) if of == boot => Carried::SameBoot {
+                        until: reserved.until,
+                    },
+                    Some((_, Reserved { ahead, wall, .. })) => Carried::OtherBoot { ahead, wall },
+                };
+                let mut meter = Meter::resume(Some(share), carried, now(real));
+                loop {
+                    let wait = meter.wait(now(real));
+                    let wait = match meter.is_in_doubt() {
+                        true => wait.min(Duration::from_secs(10)),
+                        false => wait,
+                    };
+                    real += u64::try_from(wait.as_millis()).expect("days");
+                    if real >= until {
+                        break;
+                    }
+                    if let Some(dated) = meter.date(now(real)) {
+                        (disk, writes) = (Some((boot, dated)), writes + 1);
+                    }
+                    if !meter.wait(now(real)).is_zero() {
+                        continue;
+                    }
+                    if let Some(reserved) = meter.reserve(now(real)) {
+                        (disk, writes) = (Some((boot, reserved)), writes + 1);
+                    }
+                    asked.extend(std::iter::repeat_n(real, 1 + redirects));
+                    let requests = u32::try_from(1 + redirects).expect("few");
+                    let begun = now(real).mono;
+                    let spent = meter.spent(begun, requests, Duration::ZERO, now(real));
+                    if let Some(reserved) = spent {
+                        (disk, writes) = (Some((boot, reserved)), writes + 1);
+                    }
+                }
+                // The stop comes when it comes, not when a wait is over.
+                if random.bool()
+                    && let Some(settled) = meter.settle(now(until))
+                {
+                    (disk, writes) = (Some((boot, settled)), writes + 1);
+                }
+                let longest = HOUR * random.choice(&[1, 9]).expect("two");
+                real = until + random.u64(1..longest);
+            }
+            let (mut from, mut most) = (0, 0);
+            for (index, at) in asked.iter().enumerate() {
+                while asked[from] + DAY <= *at {
+                    from += 1;
+                }
+                most = most.max(index + 1 - from);
+            }
+            // An attempt that was begun within the quota may end a redirect past it.
+            let allowed = usize::try_from(per_day).expect("small") + redirects;
+            assert!(most <= allowed, "{per_day}: {most}");
+            assert!(
+                asked.len() > 5,
+                "{per_day} is asked at all: {}",
+                asked.len()
+            );
+            // A write or two in ten minutes, and a few at each start and end.
+            let bound = real / 600_000 * 2 + 200;
+            assert!(writes <= bound, "{per_day}: {writes} writes in {real} ms");
+        }
+    }
+}
