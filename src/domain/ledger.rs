@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::course::Course;
 use super::freshness::Stamp;
 use super::health::SourceHealth;
 use super::merge::{Contribution, Merged, merge};
@@ -23,6 +24,8 @@ pub struct Ledger {
     sources: Vec<SourceLedger>,
     /// Identity of what was last handed to the store, by key.
     stored: BTreeMap<Arc<str>, (i64, Value)>,
+    /// Ages and stamps go by it.
+    course: Course,
 }
 
 #[derive(Default)]
@@ -118,6 +121,7 @@ impl Ledger {
             sources: sources.collect(),
             plan,
             stored: BTreeMap::new(),
+            course: Course::default(),
         }
     }
 
@@ -160,6 +164,7 @@ impl Ledger {
 
     /// Takes one observation into account and returns the rows to store.
     pub fn apply(&mut self, mut observation: Observation) -> Vec<Row> {
+        observation.at = self.course.steer(observation.at);
         let index = observation.source;
         let Some(plan) = self.plan.sources.get(index).cloned() else {
             return Vec::new();
@@ -359,6 +364,7 @@ impl Ledger {
     /// Corrects stamps made under a clock that could not be believed, once it can. Rows that
     /// were handed to the store settle there by the same rule.
     pub fn settle(&mut self, now: Moment) {
+        let now = self.course.steer(now);
         if !now.trust.is_trusted() {
             return;
         }

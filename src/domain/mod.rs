@@ -6,6 +6,7 @@
 //! of the modules below.
 
 pub mod alert;
+mod course;
 pub mod freshness;
 pub mod health;
 pub mod history;

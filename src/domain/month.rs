@@ -1,10 +1,11 @@
-//! A month of three sources in a moment: outages, 304s, a restart, and a wall clock that
-//! jumps. Test-only; the same month with a good clock is what it is judged by.
+//! A month of four sources in a moment: outages, 304s, a source with a time of its own, mute
+//! windows, a restart, a reboot into 1970, and a wall clock that jumps. Test-only; the same
+//! month with a good clock is what it is judged by.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::alert::{self, Facts, NodeFacts, Rules, State};
+use super::alert::{self, Facts, NodeFacts, Rules, State, Window};
 use super::freshness::Stamp;
 use super::health::{Cause, Failure};
 use super::ledger::{Ledger, Restored};
@@ -19,23 +20,30 @@ const DAY: u64 = 24 * HOUR;
 const TEN_YEARS: i64 = 3_652 * 86_400_000;
 const T0: i64 = 1_761_854_400_000;
 
+/// When the power is cut; the machine is on again at once, and knows no time for a while.
+const REBOOT: u64 = 20 * DAY + 90_000;
+const SOURCES: usize = 4;
+
 /// What must not depend on the wall clock.
-#[derive(Debug, Default, PartialEq)]
+#[derive(Default)]
 struct Told {
-    /// Monotonic time, alert and kind of every event.
+    /// Time since the month began, alert and kind of every event.
     events: Vec<(u64, String, &'static str)>,
-    /// Monotonic time, key and staleness whenever that turns.
+    /// Time, key and staleness whenever that turns.
     turns: Vec<(u64, usize, bool)>,
-    /// Attempts by source since the restart.
+    /// Observed second of every row.
+    observed: Vec<(usize, i64)>,
+    /// Attempts and failures by source since the reboot.
     attempts: Vec<u64>,
     failures: Vec<u64>,
-    rows: u64,
-    answers: u64,
+    /// Answers with readings by source, in all.
+    answers: [u64; SOURCES],
 }
 
 fn good_clock(ms: u64) -> Moment {
     Moment {
-        mono: Mono(ms),
+        // A boot's steady clock begins at zero.
+        mono: Mono(ms.checked_sub(REBOOT).unwrap_or(ms)),
         wall: Wall(T0 + i64::try_from(ms).expect("a month")),
         trust: Trust::Trusted,
     }
@@ -52,14 +60,24 @@ fn wild_clock(ms: u64) -> Moment {
     if ms / DAY % 5 == 2 && ms % DAY < HOUR / 2 {
         now.trust = Trust::Untrusted;
     }
+    // No battery: the clock stands at 1970 until it is set.
+    if (REBOOT..REBOOT + 4 * MINUTE).contains(&ms) {
+        now.wall.0 = i64::try_from(ms - REBOOT).expect("minutes");
+        now.trust = Trust::Untrusted;
+    }
     now
 }
 
-/// Source 0 is down for hours around two jumps; source 1 says 304 between changes.
+/// Source 0 is down for hours around jumps, once within a mute window; source 1 says 304
+/// between changes; source 3 says its own time, moves it each half hour, and stands still once.
 fn outcome(source: usize, ms: u64) -> Outcome {
     let is_down = [
         (4 * DAY - HOUR, 4 * DAY + 5 * HOUR),
         (17 * DAY, 17 * DAY + 9 * HOUR),
+        // Within the mute window, and over before it ends.
+        (24 * DAY + 13 * HOUR, 24 * DAY + 15 * HOUR),
+        // It begins in one and outlasts it.
+        (27 * DAY + 14 * HOUR, 27 * DAY + 18 * HOUR),
     ]
     .iter()
     .any(|(from, to)| (*from..*to).contains(&ms));
@@ -70,7 +88,7 @@ fn outcome(source: usize, ms: u64) -> Outcome {
         },
         1 if !ms.is_multiple_of(HOUR) => Outcome::Unchanged,
         _ => Outcome::Readings {
-            observed: None,
+            observed: (source == 3).then(|| Wall(T0 + own_time(ms))),
             readings: vec![Reading {
                 key: format!("key{source}").into(),
                 value: Value::Number(1.0),
@@ -81,54 +99,73 @@ fn outcome(source: usize, ms: u64) -> Outcome {
     }
 }
 
+/// The source's own clock: right, to the half hour, but for six hours in which it stands.
+fn own_time(ms: u64) -> i64 {
+    let stands = 9 * DAY..9 * DAY + 6 * HOUR;
+    let ms = if stands.contains(&ms) {
+        stands.start
+    } else {
+        ms
+    };
+    i64::try_from(ms - ms % (HOUR / 2)).expect("a month")
+}
+
 fn month(clock: fn(u64) -> Moment) -> Told {
-    let every = [10, 15, 15].map(|minutes| Duration::from_millis(minutes * MINUTE));
+    let every = [10, 15, 15, 15].map(|minutes| Duration::from_millis(minutes * MINUTE));
     let mut plan: Plan = test_plan(every.len(), every[1]);
     for (source, every) in plan.sources.iter_mut().zip(every) {
         source.every = every;
         source.stale_after = every * 3;
     }
     let plan = Arc::new(plan);
-    let rules = Rules::default();
+    let rules = Rules {
+        mute: vec![Window::parse("daily 08:00-12:00").expect("a window")],
+        ..Rules::default()
+    };
     let node = NodeFacts::default();
     let mut ledger = Ledger::new(plan.clone());
     let mut state = State::new("boot");
-    let mut due = [0; 3];
+    let mut due = [0; SOURCES];
     let mut looks_at = u64::MAX;
-    let mut was_stale = [false; 3];
-    let mut is_restarted = false;
+    let mut was_stale = [false; SOURCES];
+    let mut restarts = 0;
     let mut told = Told::default();
     loop {
-        let ms = due.into_iter().chain([looks_at]).min().expect("three");
+        let ms = due.into_iter().chain([looks_at]).min().expect("four");
         if ms >= 30 * DAY {
             break;
         }
         let now = clock(ms);
-        if ms >= 15 * DAY && !is_restarted {
-            is_restarted = true;
+        let is_restart = ms >= 15 * DAY && restarts == 0;
+        let is_reboot = ms >= REBOOT && restarts == 1;
+        if is_restart || is_reboot {
+            restarts += 1;
             let records = ledger.snapshot(now).records;
             ledger = Ledger::new(plan.clone());
             let restored = records.into_iter().map(|record| {
                 let (receipt, lag) = record.stamp.receipt().expect("of this boot");
-                let observed = record.stamp.observed;
+                let (observed, own_time) = (record.stamp.observed, record.stamp.own_time);
                 Restored {
                     key: record.key,
                     value: record.value,
                     unit: record.unit,
                     source: record.sources[0].clone(),
-                    stamp: Stamp::carried_over(observed, false, receipt, lag),
+                    stamp: match is_reboot {
+                        true => Stamp::restored(observed, own_time),
+                        false => Stamp::carried_over(observed, own_time, receipt, lag),
+                    },
                 }
             });
             ledger.restore(restored.collect());
-            state = state.resumed("boot", now.mono);
+            state = state.resumed(["boot", "next boot"][usize::from(is_reboot)], now.mono);
         }
         ledger.settle(now);
-        for source in 0..3 {
+        for source in 0..SOURCES {
             if due[source] > ms {
                 continue;
             }
             let outcome = outcome(source, ms);
-            told.answers += u64::from(matches!(outcome, Outcome::Readings { .. }));
+            told.answers[source] += u64::from(matches!(outcome, Outcome::Readings { .. }));
             let rows = ledger.apply(Observation {
                 source,
                 at: now,
@@ -138,7 +175,8 @@ fn month(clock: fn(u64) -> Moment) -> Told {
                 next_in: every[source],
                 followed: None,
             });
-            told.rows += rows.len() as u64;
+            told.observed
+                .extend(rows.iter().map(|row| (source, row.stamp.observed.second())));
             let health = &ledger.snapshot(now).sources[source].health;
             let wait = next_wait(every[source], health.failures_in_a_row, None, 0.0);
             due[source] = ms + millis(wait);
@@ -161,7 +199,15 @@ fn month(clock: fn(u64) -> Moment) -> Told {
         told.events
             .extend(events.map(|event| (ms, event.alert, event.kind.name())));
         let looks = snapshot.changes_at.into_iter().chain(step.changes_at);
-        looks_at = looks.min().map_or(u64::MAX, |at| at.0.max(ms + 1));
+        // From this boot's time to the month's.
+        let began = ms - now.mono.0;
+        looks_at = looks
+            .min()
+            .map_or(u64::MAX, |at| (began + at.0).max(ms + 1));
+        // A power cut is nobody's deadline.
+        if ms < REBOOT {
+            looks_at = looks_at.min(REBOOT);
+        }
         let sources = snapshot.sources.iter();
         told.attempts = sources.clone().map(|it| it.health.attempts).collect();
         told.failures = sources
@@ -175,15 +221,56 @@ fn month(clock: fn(u64) -> Moment) -> Told {
 fn a_clock_that_jumps_by_years_changes_nothing_in_a_month() {
     let good = month(good_clock);
     let wild = month(wild_clock);
-    assert_eq!(wild, good);
-    assert_eq!(good.rows, good.answers, "a row for each answer");
-    assert_eq!(good.attempts[1..], [15 * 96, 15 * 96]);
-    let stale: Vec<u64> = good.turns.iter().filter(|it| it.2).map(|it| it.0).collect();
-    // Thirty minutes after the last good answer, to the millisecond.
-    let last_good = [4 * DAY - HOUR - 10 * MINUTE, 17 * DAY - 10 * MINUTE];
-    let expected = last_good.map(|at| at + 30 * MINUTE + 1);
-    assert_eq!(stale[..], expected);
-    let kinds: Vec<&str> = good.events.iter().map(|it| it.2).collect();
-    assert_eq!(kinds.iter().filter(|it| **it == "trigger").count(), 2);
-    assert_eq!(kinds.iter().filter(|it| **it == "recovery").count(), 2);
+    // After the reboot what is restored is stale until the clock is set or news comes.
+    let doubt = REBOOT..REBOOT + 15 * MINUTE;
+    let turns = |told: &Told| -> Vec<_> {
+        let turns = told.turns.iter().copied();
+        turns.filter(|turn| !doubt.contains(&turn.0)).collect()
+    };
+    assert_eq!(turns(&wild), turns(&good));
+    assert_eq!(wild.events, good.events);
+    assert_eq!(
+        (&wild.attempts, &wild.failures),
+        (&good.attempts, &good.failures)
+    );
+    assert!(
+        wild.observed == good.observed,
+        "the same rows, stamped alike"
+    );
+
+    let of = |source: usize| good.observed.iter().filter(move |row| row.0 == source);
+    let own: Vec<i64> = of(3).map(|row| row.1).collect();
+    // News each half hour, but for the six hours in which its clock stood.
+    assert_eq!(own.len(), 30 * 48 - 11);
+    assert!(own.is_sorted_by(|a, b| a < b), "each observation once");
+    let answers = good.answers[..3].iter().sum::<u64>();
+    let rows = good.observed.len() - own.len();
+    assert_eq!(rows as u64, answers, "a row for each answer of the others");
+    assert_eq!(good.answers[2..], [30 * 96; 2]);
+
+    let mut stale: Vec<(u64, usize)> = turns(&good)
+        .iter()
+        .filter(|turn| turn.2)
+        .map(|turn| (turn.0, turn.1))
+        .collect();
+    stale.sort_unstable();
+    // Past its bound after the last good answer, or the last news, to the millisecond.
+    let expected = [
+        (4 * DAY - HOUR + 20 * MINUTE + 1, 0),
+        (9 * DAY + 45 * MINUTE + 1, 3),
+        (17 * DAY + 20 * MINUTE + 1, 0),
+        (24 * DAY + 13 * HOUR + 20 * MINUTE + 1, 0),
+        (27 * DAY + 14 * HOUR + 20 * MINUTE + 1, 0),
+    ];
+    assert_eq!(stale, expected);
+
+    let told = |kind: &str| -> Vec<u64> {
+        let events = good.events.iter().filter(|event| event.2 == kind);
+        events.map(|event| event.0 / DAY).collect()
+    };
+    // Of the outage within the mute window nobody hears; of the one that outlasts it, behind it.
+    assert_eq!(told("trigger"), [3, 17, 27]);
+    assert_eq!(told("recovery"), [4, 17, 27]);
+    let late = good.events.iter().find(|event| event.0 / DAY == 27);
+    assert!(late.is_some_and(|event| event.0 >= 27 * DAY + 16 * HOUR));
 }
