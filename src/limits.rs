@@ -18,6 +18,8 @@ pub const TEXT_BYTES: usize = 256;
 pub const ISSUES_PER_RESPONSE: usize = 32;
 /// Characters of a sample shown in an issue.
 pub const SAMPLE_CHARS: usize = 48;
+/// Characters shown of the place of an issue: a hostile body is one name of 4 MiB.
+pub const POINTER_CHARS: usize = 160;
 /// Levels of a JSON response that selection descends; serde_json refuses 128 itself.
 pub const JSON_DEPTH: usize = 64;
 

@@ -132,6 +132,12 @@ impl Fetcher {
     }
 
     #[cfg(test)]
+    pub fn select_all_leaves(&mut self) {
+        let prefix = String::new();
+        self.plan.selection = crate::domain::plan::Selection::AllLeaves { prefix };
+    }
+
+    #[cfg(test)]
     pub fn ration_requests(&mut self, share: Duration) {
         self.quota = Some(share);
     }
@@ -317,6 +323,7 @@ impl Fetcher {
         issues.truncate(limits::ISSUES_PER_RESPONSE);
         let room = limits::ISSUES_PER_RESPONSE - issues.len();
         issues.extend(self.judge(&body, fetched.status).into_iter().take(room));
+        issues.iter_mut().for_each(Issue::shorten);
         if taken.readings.is_empty() {
             let failure = nothing_read(&issues, host);
             return Turn::failed(failure, issues, bytes);

@@ -262,6 +262,21 @@ fn a_request_is_written_down_before_it_goes_out_and_failures_and_redirects_count
     assert_eq!(waits, [share * 2], "two requests were spent");
 }
 
+#[test]
+fn an_answer_that_is_one_long_name_is_shown_shortened() {
+    let name = "k".repeat(90_000);
+    let body = format!("{{\"{name}\": 1}}");
+    let server = FaultServer::start(script(vec![sends(answer("200 OK", "", body))]));
+    let mut fetcher = fetcher(to(&server.url()), patient(), noon());
+    fetcher.select_all_leaves();
+    let outcome = fetcher.fetch_once().expect("nobody cancels").outcome;
+    let Outcome::Failed { failure, issues } = outcome else {
+        panic!("{outcome:?}");
+    };
+    assert_eq!(issues.len(), 1);
+    assert!(format!("{failure}{issues:?}").len() < 1_000, "{failure}");
+}
+
 /// A listener whose queue is full: the kernel answers no more connections.
 fn deaf() -> (TcpListener, Vec<TcpStream>) {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("loopback");

@@ -395,14 +395,44 @@ fn read_query(params: &Item<'_>) -> Vec<(String, String)> {
     query
 }
 
+/// What is wrong is said without the address's query and user-info, which may be secrets.
 fn read_url(item: &Item<'_>) -> Option<String> {
     const WHAT: &str = "an address that begins with http:// or https://";
     let url = item.text_as(WHAT)?;
-    let scheme_fits = url.starts_with("http://") || url.starts_with("https://");
+    let key = item.key();
+    let rest = ["http://", "https://"]
+        .iter()
+        .find_map(|it| url.strip_prefix(it));
+    let Some(rest) = rest.filter(|rest| !rest.is_empty()) else {
+        let shown = url.split(['?', '#']).next().unwrap_or_default();
+        let shown = shown.rsplit_once('@').map_or(shown, |it| it.1);
+        item.problem(format!("{key}: expected {WHAT}, found the text {shown:?}"));
+        return None;
+    };
+    let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
+    let place = authority.rsplit_once('@').map_or(authority, |it| it.1);
+    if !place.is_ascii() {
+        item.problem(format!(
+            "{key}: expected a host in ASCII, found {place:?}: write it as name servers know it \
+             (xn--…)"
+        ));
+        return None;
+    }
+    // Behind an IPv6 address's bracket, or behind the one colon.
+    let port = place.rsplit_once(']').map_or(place, |it| it.1);
+    let port = port.rsplit_once(':').map(|it| it.1);
+    if port.is_some_and(|port| port.parse::<u16>().is_err()) {
+        item.problem(format!(
+            "{key}: expected a port from 1 to 65535, found {place:?}"
+        ));
+        return None;
+    }
     let parsed = url.parse::<ureq::http::Uri>().ok();
-    let has_host = parsed.is_some_and(|uri| uri.host().is_some_and(|host| !host.is_empty()));
-    if !scheme_fits || !has_host {
-        item.expected(WHAT);
+    if parsed.is_none_or(|uri| uri.host().is_none_or(str::is_empty)) {
+        item.problem(format!(
+            "{key}: expected {WHAT}, found one of {place:?} that is no address (RFC 3986): spaces \
+             and letters beyond ASCII are written as %20, %C3%BC"
+        ));
         return None;
     }
     Some(url)

@@ -203,6 +203,22 @@ fn every_problem_says_where_and_what_to_change() {
             "[[source]]\nname = \"w\"\nurl = \"meter.local\"\n",
         ),
         (
+            "an address with letters of its own and a secret",
+            "[[source]]\nname = \"w\"\nurl = \"http://me:secret@bücher.example/?key=secret\"\n",
+        ),
+        (
+            "a port that is none",
+            "[[source]]\nname = \"w\"\nurl = \"https://me:secret@[::1]:99999/?key=secret\"\n",
+        ),
+        (
+            "an address with a space",
+            "[[source]]\nname = \"w\"\nurl = \"http://meter.local/a b?key=secret\"\n",
+        ),
+        (
+            "another protocol",
+            "[[source]]\nname = \"w\"\nurl = \"ftp://me:secret@meter.local/x?key=secret\"\n",
+        ),
+        (
             "a duration that is none",
             &format!("{METER}every = \"5 minutes\"\n"),
         ),

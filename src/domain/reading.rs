@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use super::health::Failure;
 use super::time::{Moment, Wall};
+use crate::limits;
 
 /// What a key holds: a finite number or a text. Booleans are 0 and 1.
 #[derive(Debug, Clone, PartialEq)]
@@ -85,6 +86,19 @@ pub struct Issue {
     pub expected: String,
     /// What stood there, shortened.
     pub found: String,
+}
+
+impl Issue {
+    /// Cuts what an answer's own names make of it: they may be as long as the answer.
+    pub fn shorten(&mut self) {
+        for text in [&mut self.pointer, &mut self.expected, &mut self.found] {
+            if let Some((end, _)) = text.char_indices().nth(limits::POINTER_CHARS) {
+                text.truncate(end);
+                text.push('…');
+            }
+        }
+        self.key = self.key.take().filter(|key| key.len() <= limits::KEY_BYTES);
+    }
 }
 
 /// Why a field gave no reading; the words of `records_rejected_total{reason}`.
