@@ -25,12 +25,16 @@ pub struct Ingest {
     pub alerts: State,
     pub clock: Arc<dyn Clock>,
     pub beat: Beat,
+    /// Whether the other sources are being asked early: once for each doubt.
+    pub has_asked_others: bool,
     /// Takes rows to be stored; must not block.
     pub store: Box<dyn Fn(Vec<Row>) + Send>,
     /// Takes the alerts' state and what is to be told; must not block.
     pub commit_alerts: Box<dyn Fn(AlertCommit) + Send>,
     /// How storage, displays and mail are doing; must not block.
     pub node: Box<dyn Fn() -> NodeFacts + Send>,
+    /// Has every source asked early that was not asked lately; must not block.
+    pub ask_others: Box<dyn Fn() + Send>,
     /// Takes the new truth; must not block.
     pub publish: Box<dyn Fn(Arc<Snapshot>) + Send>,
 }
@@ -81,6 +85,10 @@ impl Ingest {
         };
         let step = alert::step(&self.rules, &self.alerts, now, &facts);
         self.alerts = step.state;
+        let has_asked = std::mem::replace(&mut self.has_asked_others, step.asks_others);
+        if step.asks_others && !has_asked {
+            (self.ask_others)();
+        }
         if step.changed || !step.events.is_empty() {
             (self.commit_alerts)(AlertCommit {
                 state: self.alerts.clone(),
@@ -130,6 +138,8 @@ mod tests {
                 rules: Rules::default(),
                 alerts: State::new("test"),
                 node: Box::new(NodeFacts::default),
+                has_asked_others: false,
+                ask_others: Box::new(|| ()),
                 commit_alerts: Box::new({
                     let committed = committed.clone();
                     move |commit| committed.lock().unwrap().push(commit)
@@ -252,5 +262,30 @@ mod tests {
             bench.clock.advance(Duration::from_secs(60));
         }
         assert!(bench.committed.lock().unwrap().is_empty());
+    }
+
+    #[test]
+    fn other_sources_are_asked_early_once_for_each_doubt() {
+        let mut bench = Bench::new();
+        bench.ingest.ledger = Ledger::new(Arc::new(test_plan(2, Duration::from_secs(60))));
+        let asked = Arc::new(Mutex::new(0));
+        let count = asked.clone();
+        bench.ingest.ask_others = Box::new(move || *count.lock().unwrap() += 1);
+        let failed = || Outcome::Failed {
+            failure: Failure::new(Cause::Dns, "the name cannot be resolved."),
+            issues: Vec::new(),
+        };
+        for _ in 0..9 {
+            bench.turn(vec![failed()]);
+            bench.clock.advance(Duration::from_secs(60));
+        }
+        assert_eq!(*asked.lock().unwrap(), 1);
+        assert_eq!(bench.last().alert, None);
+        bench.turn(vec![reading(1.0)]);
+        for _ in 0..6 {
+            bench.turn(vec![failed()]);
+            bench.clock.advance(Duration::from_secs(60));
+        }
+        assert_eq!(*asked.lock().unwrap(), 2);
     }
 }

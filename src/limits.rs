@@ -74,6 +74,9 @@ pub const QUOTA_PATIENCE: Duration = Duration::from_secs(2);
 /// A wait ordered by a server is remembered across restarts from this length on; writing down
 /// a shorter one would wear the card for nothing.
 pub const ORDER_REMEMBERED: Duration = Duration::from_secs(60);
+/// How soon a source is asked early again, to learn whether another's trouble is this node's
+/// own network: a neighbour that comes and goes must not multiply a server's load.
+pub const ASK_EARLY_AGAIN: Duration = Duration::from_secs(300);
 /// The shortest interval of a source; below it a "node" is a load test.
 pub const SHORTEST_INTERVAL: Duration = Duration::from_secs(1);
 

@@ -72,7 +72,7 @@ impl Node {
         let carried = quota::carried(&opened, &place, &boot, names);
         let mut ledger = Ledger::new(plan.clone());
         ledger.restore(restored);
-        let alerts = last_state(opened.as_ref().ok(), &boot, clock.now().mono);
+        let alerts = last_state(&opened, &place, &boot, clock.now().mono);
 
         let bells = Bells::default();
         let told = bells.clone();
@@ -114,7 +114,11 @@ impl Node {
         let (observations, observed) = sync_channel(limits::OBSERVATION_QUEUE);
         let (rows_to, alerts_to, facts_of) = (store.clone(), store.clone(), store.clone());
         let monitor = serving.monitor.clone();
+        let (shutdown, stopping) = shutdown();
+        let early = stopping.clone();
         let ingest = Ingest {
+            has_asked_others: false,
+            ask_others: Box::new(move || early.nudge()),
             rules: config.alert.clone(),
             ledger,
             alerts,
@@ -122,16 +126,19 @@ impl Node {
             beat: turns.clone(),
             store: Box::new(move |rows| rows_to.append(rows)),
             commit_alerts: Box::new(move |commit| alerts_to.commit_alerts(commit)),
-            node: Box::new(move || NodeFacts {
-                storage: facts_of.status().trouble,
-                displays: monitor.silences(),
-                delivery: troubles(&channels),
+            node: Box::new(move || {
+                let storage = facts_of.status();
+                NodeFacts {
+                    storage: storage.trouble,
+                    salvage: storage.salvage,
+                    displays: monitor.silences(),
+                    delivery: troubles(&channels),
+                }
             }),
             publish: Box::new(serving.publisher()),
         };
         let ingest = spawn("ingest", move || ingest.run(&observed)).map_err(no_thread("ingest"))?;
 
-        let (shutdown, stopping) = shutdown();
         let mut threads = Vec::with_capacity(fetchers.len());
         let names = plan.sources.iter().map(|source| source.name.clone());
         for (fetcher, (carried, source)) in fetchers.into_iter().zip(carried.into_iter().zip(names))

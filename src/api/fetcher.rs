@@ -24,10 +24,10 @@ use crate::domain::quota::{Carried, Meter, Reserved};
 use crate::domain::reading::{Followed, Issue, Observation, Outcome, Reason};
 use crate::domain::schedule;
 use crate::domain::schema::Judge;
-use crate::domain::time::{Moment, words};
+use crate::domain::time::{Moment, Mono, words};
 use crate::limits;
 use crate::sys::clock::Clock;
-use crate::sys::shutdown::Stopping;
+use crate::sys::shutdown::{Stopping, Woken};
 
 /// A source as the configuration describes it.
 pub struct SourceSettings {
@@ -168,16 +168,26 @@ impl Fetcher {
         let mut meter = Meter::resume(self.quota, ration.carried, self.clock.now());
         let mut wait = schedule::first_wait(self.index).max(meter.wait(self.clock.now()));
         self.log_wait(wait);
+        let (mut heard, mut last_begun) = (0, None);
         loop {
             // A clock that becomes trusted announces itself to nobody, and may end the wait.
             let glance = match meter.is_in_doubt() {
                 true => wait.min(limits::INGEST_PATIENCE),
                 false => wait,
             };
-            if stopping.wait(glance) {
-                break;
-            }
+            let slept_from = self.clock.now().mono;
+            let woken = stopping.wait_or_nudge(glance, &mut heard);
             let now = self.clock.now();
+            let is_lately = |begun: Mono| now.mono.since(begun) < limits::ASK_EARLY_AGAIN;
+            match woken {
+                Woken::Stop => break,
+                Woken::Nudge if last_begun.is_some_and(is_lately) => {
+                    wait = wait.saturating_sub(now.mono.since(slept_from));
+                    continue;
+                }
+                Woken::Nudge => log::debug!("{}: asked early", self.plan.name),
+                Woken::Elapsed => {}
+            }
             let due = meter.wait(now);
             reserve(meter.date(now));
             if !due.is_zero() {
@@ -185,6 +195,7 @@ impl Fetcher {
                 continue;
             }
             reserve(meter.reserve(now));
+            last_begun = Some(now.mono);
             let observation = self.fetch_once();
             let ordered = match observation.as_ref().map(|it| &it.outcome) {
                 Some(Outcome::Failed { failure, .. }) => failure.retry_after,

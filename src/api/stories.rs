@@ -11,11 +11,12 @@ use std::time::{Duration, Instant};
 use super::attribution::{Phase, Scene, attribute};
 use super::connect::Plight;
 use super::fault_server::{Act, FaultServer, Then, answer, say};
-use super::faults::{fetcher, golden, good, gzip, noon, patient, rows, short};
-use super::fetcher::Ration;
+use super::faults::{fetcher, golden, good, gzip, noon, patient, plan, rows, short};
+use super::fetcher::{Fetcher, Ration, SourceSettings};
 use super::plain;
 use super::transport::{Send, TransportSettings};
 use crate::domain::health::{Cause, SourceHealth};
+use crate::domain::plan::SourcePlan;
 use crate::domain::quota::Carried;
 use crate::domain::reading::{Observation, Outcome};
 use crate::domain::time::{Moment, Mono, Trust, Wall};
@@ -260,6 +261,44 @@ fn a_request_is_written_down_before_it_goes_out_and_failures_and_redirects_count
     let written = written.lock().expect("whole");
     assert_eq!(written[..], [(0, share), (2, share * 2)]);
     assert_eq!(waits, [share * 2], "two requests were spent");
+}
+
+#[test]
+fn a_source_that_is_nudged_is_asked_early_but_not_again_and_again() {
+    /// How long a source waits really, between its first and its second answer.
+    fn pause(every: Duration, since_the_first: Duration) -> Duration {
+        let good = || sends(answer("200 OK", "", r#"{"t": 1}"#));
+        let server = FaultServer::start(script(vec![good(), good()]));
+        let clock = noon();
+        let settings = SourceSettings {
+            index: 0,
+            plan: SourcePlan { every, ..plan() },
+            request: to(&server.url()),
+            operation: None,
+            follow: None,
+            transport: patient(),
+            quota: None,
+        };
+        let fetcher = Fetcher::new(settings, clock.clone()).expect("the settings are good");
+        let (stop, stopping) = shutdown();
+        let nudges = stopping.clone();
+        let mut answers = Vec::new();
+        fetcher.run(&stopping, Ration::none(), |_| {
+            answers.push(Instant::now());
+            match answers.len() {
+                1 => {
+                    clock.advance(since_the_first);
+                    nudges.nudge();
+                }
+                _ => stop.begin(),
+            }
+        });
+        answers[1] - answers[0]
+    }
+    let hour = Duration::from_secs(3600);
+    assert!(pause(hour, limits::ASK_EARLY_AGAIN) < Duration::from_secs(60));
+    let short = Duration::from_millis(300);
+    assert!(pause(short, Duration::ZERO) >= short / 2, "it sleeps on");
 }
 
 #[test]

@@ -324,6 +324,9 @@ impl<'a> Play<'a> {
         };
         let step = step(&self.config.alert, &self.state, self.now, &facts);
         self.state = step.state;
+        if step.asks_others {
+            self.due.fill(self.now.mono);
+        }
         let sender = telling::sender(self.config);
         let told = step.events.len();
         for event in step.events {

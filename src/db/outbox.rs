@@ -298,4 +298,4 @@ fn from_json<T: serde::de::DeserializeOwned>(column: usize, text: &str) -> rusql
 }
 
 #[cfg(test)]
-mod tests;
+pub mod tests;

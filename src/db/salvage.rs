@@ -78,9 +78,14 @@ impl Salvage {
             .filter_map(|path| last_id(&open_damaged(path).ok()?))
             .max()
             .unwrap_or(FAR_AHEAD);
+        let damaged = open_damaged(aside);
         database.change(|transaction, _| {
             let name = aside.to_string_lossy().into_owned();
             repository::set_node(transaction, UNDER_WAY, name)?;
+            // Once, and never from a backup: what has been told since must not be told again.
+            if let Ok(damaged) = &damaged {
+                alerts(damaged, transaction)?;
+            }
             // New rows must not take the ids of those that are still to come.
             repository::set_node(transaction, "last_id", last_id)
         })?;
@@ -115,6 +120,11 @@ impl Salvage {
             rows: 0,
             holes: 0,
         }
+    }
+
+    /// Where the damaged file lies.
+    pub fn aside(&self) -> &Path {
+        &self.aside
     }
 
     /// What a person should know.
@@ -422,6 +432,32 @@ fn summaries(source: &Connection, target: &Transaction, tiers: &mut Tiers) -> ru
     };
     for (table, unit) in [("latest", "k"), ("daily", "day"), ("hourly", "hour")] {
         copy(source, target, table, unit, |row| insert_row(table, row))?;
+    }
+    Ok(())
+}
+
+/// Takes over what is open and what waits to be told, with its ids and Message-IDs.
+fn alerts(source: &Connection, target: &Transaction) -> rusqlite::Result<()> {
+    for (table, unit) in [
+        ("incidents", "incident"),
+        ("outbox", "id"),
+        ("alert_state", "id"),
+    ] {
+        copy(source, target, table, unit, |row| {
+            let columns: Vec<String> = row.as_ref().column_names().map(str::to_owned).collect();
+            let places: Vec<String> = (1..=columns.len()).map(|at| format!("?{at}")).collect();
+            let sql = format!(
+                "INSERT OR IGNORE INTO {table} ({}) VALUES ({})",
+                columns.join(", "),
+                places.join(", ")
+            );
+            let mut insert = target.prepare_cached(&sql)?;
+            for at in 0..columns.len() {
+                insert.raw_bind_parameter(at + 1, row.get::<_, rusqlite::types::Value>(at)?)?;
+            }
+            insert.raw_execute()?;
+            Ok(())
+        })?;
     }
     Ok(())
 }

@@ -37,7 +37,9 @@ pub struct Rules {
     /// As many failures in a row, once they have gone on for two minutes, so that a fast
     /// source does not alarm over a router's restart.
     pub failures_in_a_row: u64,
-    /// As many successes in a row end an alert; one that has held for five minutes too.
+    /// As many good ones in a row end an alert: fetches of a source, readings of a key,
+    /// answers as described. One that has held for five minutes does too; what cannot be
+    /// counted (storage, clock, displays) must stay good for a minute.
     pub recover_after: u64,
     /// The first reminder of an alert that stays open; each next one takes twice as long.
     pub remind_after: Duration,
@@ -149,9 +151,26 @@ pub struct Facts<'a> {
 pub struct NodeFacts {
     /// Why nothing can be stored, in one sentence.
     pub storage: Option<String>,
+    /// A damaged database that was set aside in this run.
+    pub salvage: Option<Salvaged>,
     /// Each display seen since the start and how long it has been silent.
     pub displays: Vec<(Arc<str>, Duration)>,
     pub delivery: Vec<DeliveryTrouble>,
+}
+
+/// A damaged database was set aside, and what could be read of it is taken over.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Salvaged {
+    pub since: Mono,
+    /// Where the damaged file lies now.
+    pub aside: String,
+    pub is_over: bool,
+}
+
+impl Salvaged {
+    fn is_news(&self, now: Mono) -> bool {
+        !self.is_over || now.since(self.since) < conditions::SALVAGE_SHOWN
+    }
 }
 
 /// Alerts that cannot be delivered.

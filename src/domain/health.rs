@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
 use std::time::Duration;
 
+use super::alert::Salvaged;
 use super::reading::{Observation, Outcome, Reason};
 use super::time::Moment;
 use crate::limits;
@@ -316,6 +317,8 @@ pub struct Storage {
     pub trouble: Option<String>,
     /// What a person should know though storing works: a damaged database was set aside.
     pub notice: Option<String>,
+    /// The same for the alert about it.
+    pub salvage: Option<Salvaged>,
     /// Rows committed since start.
     pub rows_stored: u64,
     /// Rows that wait for the next commit, the clock or the disk.

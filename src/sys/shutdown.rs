@@ -4,13 +4,24 @@
 //! cannot outlive its owner by an early return. [`Stopping`] is what threads wait on
 //! instead of sleeping.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 #[derive(Default)]
 struct Flag {
     stopping: Mutex<bool>,
+    nudges: AtomicU64,
     changed: Condvar,
+}
+
+/// Why a wait has ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Woken {
+    Stop,
+    /// Somebody wants it to look now.
+    Nudge,
+    Elapsed,
 }
 
 /// The right to stop everything that holds the matching [`Stopping`].
@@ -45,6 +56,27 @@ impl Drop for Shutdown {
 impl Stopping {
     /// Sleeps for `span` or until the stop; true if stopping.
     pub fn wait(&self, span: Duration) -> bool {
+        self.listen(span, None) == Woken::Stop
+    }
+
+    /// The same, but a nudge that is not among those `heard` ends it too.
+    pub fn wait_or_nudge(&self, span: Duration, heard: &mut u64) -> Woken {
+        self.listen(span, Some(heard))
+    }
+
+    /// Ends every wait that listens for it, once.
+    pub fn nudge(&self) {
+        // Under the lock, so that nobody looks just before and sleeps just after.
+        let _stopping = self
+            .0
+            .stopping
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        self.0.nudges.fetch_add(1, Ordering::AcqRel);
+        self.0.changed.notify_all();
+    }
+
+    fn listen(&self, span: Duration, mut heard: Option<&mut u64>) -> Woken {
         let deadline = Instant::now().checked_add(span);
         let mut stopping = self
             .0
@@ -52,12 +84,18 @@ impl Stopping {
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
         while !*stopping {
+            let nudges = self.0.nudges.load(Ordering::Acquire);
+            if let Some(heard) = &mut heard
+                && std::mem::replace(*heard, nudges) != nudges
+            {
+                return Woken::Nudge;
+            }
             let rest = match deadline {
                 Some(deadline) => deadline.saturating_duration_since(Instant::now()),
                 None => span,
             };
             if rest.is_zero() {
-                return false;
+                return Woken::Elapsed;
             }
             (stopping, _) = self
                 .0
@@ -65,7 +103,7 @@ impl Stopping {
                 .wait_timeout(stopping, rest)
                 .unwrap_or_else(PoisonError::into_inner);
         }
-        true
+        Woken::Stop
     }
 
     pub fn is_stopping(&self) -> bool {
@@ -87,6 +125,28 @@ mod tests {
         let waiter = std::thread::spawn(move || stopping.wait(Duration::from_secs(3600)));
         shutdown.begin();
         assert!(waiter.join().expect("the waiter does not panic"));
+    }
+
+    #[test]
+    fn a_nudge_ends_one_wait_of_those_who_listen_for_it() {
+        let (shutdown, stopping) = shutdown();
+        let waiter = stopping.clone();
+        let waiter = std::thread::spawn(move || {
+            let mut heard = 0;
+            let first = waiter.wait_or_nudge(Duration::from_secs(3600), &mut heard);
+            let second = waiter.wait_or_nudge(Duration::from_millis(1), &mut heard);
+            (first, second, waiter.wait(Duration::from_secs(3600)))
+        });
+        stopping.nudge();
+        assert!(!stopping.wait(Duration::from_millis(1)), "it stops nobody");
+        shutdown.begin();
+        let (first, _, stopped) = waiter.join().expect("the waiter does not panic");
+        assert_eq!((first, stopped), (Woken::Nudge, true));
+        let (_owner, stopping) = super::shutdown();
+        stopping.nudge();
+        let mut heard = 0;
+        let mut wait = || stopping.wait_or_nudge(Duration::from_millis(1), &mut heard);
+        assert_eq!([wait(), wait()], [Woken::Nudge, Woken::Elapsed]);
     }
 
     #[test]

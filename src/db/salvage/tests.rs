@@ -67,6 +67,61 @@ const ROWS: &str = "SELECT count(*) FROM records";
 const SUMMED: &str = "SELECT sum(count) FROM hourly";
 
 #[test]
+fn what_waits_to_be_told_outlives_the_database_and_is_not_told_again() {
+    use crate::db::outbox::{self, Unwritten};
+    use crate::domain::alert::{AlertCommit, Kind, State};
+    use crate::domain::outbox::Outcome;
+
+    let directory = Directory::new();
+    let path = directory.path("a.db");
+    let mut old = database(&path);
+    let event = |incident| outbox::tests::event(incident, Kind::Trigger);
+    let mut unwritten = Unwritten::default();
+    let commit = AlertCommit {
+        state: State::new("boot").counting_from(2),
+        events: vec![event(1), event(2)],
+    };
+    unwritten.add(commit, &["mail"]);
+    unwritten
+        .flush(old.connection_mut())
+        .expect("it is written");
+    let waiting = |database: &Database| {
+        let pending = outbox::pending(database.connection(), "mail").expect("it can be read");
+        let items = pending.items.into_iter();
+        let items = items.map(|item| (item.id, item.event.incident, item.message_id));
+        items.collect::<Vec<_>>()
+    };
+    let ids: Vec<i64> = waiting(&old).iter().map(|item| item.0).collect();
+    let trying = Outcome::Trying {
+        ids: vec![ids[0]],
+        message_id: "a@b".to_owned(),
+    };
+    old.change(|transaction, _| outbox::record(transaction, "mail", &trying))
+        .expect("it is written");
+    let before = waiting(&old);
+    drop(old);
+    let aside = set_aside(&path, Wall::from_second(T0)).expect("it can be moved");
+    let mut database = database(&path);
+    let begun = Salvage::begin(&mut database, &aside);
+    begun.expect("it begins");
+    assert_eq!(waiting(&database), before);
+    let state = outbox::restore(database.connection(), "boot").expect("it can be read");
+    assert_eq!(state, Some(State::new("boot").counting_from(2)));
+    let known = outbox::history(database.connection(), 9).expect("it can be read");
+    assert_eq!(known.len(), 2);
+    // Told meanwhile; a salvage that goes on after a restart must not bring it back.
+    let delivered = Outcome::Delivered { ids, dropped: 0 };
+    database
+        .change(|transaction, _| outbox::record(transaction, "mail", &delivered))
+        .expect("it is written");
+    let mut resumed = Salvage::resume(&mut database)
+        .expect("it can be read")
+        .expect("it is under way");
+    while resumed.step(&mut database).expect("it goes on") != Step::Done {}
+    assert_eq!(waiting(&database), []);
+}
+
+#[test]
 fn what_lies_around_damaged_pages_is_recovered() {
     let directory = Directory::new();
     let path = directory.path("a.db");

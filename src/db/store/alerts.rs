@@ -7,15 +7,40 @@
 use std::sync::Arc;
 
 use super::{Shared, Store, lock};
+use crate::db::outbox;
 use crate::db::repository::Database;
-use crate::db::{outbox, session};
+use crate::db::session::{self, OpenError, Place};
 use crate::domain::alert::{AlertCommit, State};
 use crate::domain::outbox::{Incident, Outbox, Outcome, Pending};
 use crate::domain::time::Mono;
 
-/// The alerts' state as the last run left it; a fresh one where there was none.
-pub fn last_state(opened: Option<&Database>, boot: &str, now: Mono) -> State {
-    let restored = opened.map(|database| outbox::restore(database.connection(), boot));
+/// The alerts' state as the last run left it, read from a damaged or read-only file where
+/// that cannot be opened otherwise; a fresh one where there was none.
+pub fn last_state(
+    opened: &Result<Database, OpenError>,
+    place: &Place,
+    boot: &str,
+    now: Mono,
+) -> State {
+    let restored = match opened {
+        Ok(database) => Some(outbox::restore(database.connection(), boot)),
+        Err(error) if error.is_fatal() => None,
+        Err(_) => session::open_read_only(&place.path)
+            .and_then(|connection| outbox::restore(&connection, boot))
+            .or_else(|_| {
+                let connection = session::open_immutable(&place.path)?;
+                outbox::restore(&connection, boot)
+            })
+            .map_or_else(
+                |error| {
+                    let why = session::words(&error);
+                    log::warn!("what alerts were open cannot be read: {why}");
+                    None
+                },
+                Some,
+            )
+            .map(Ok),
+    };
     match restored {
         Some(Ok(Some(state))) => state.resumed(boot, now),
         Some(Err(error)) => {

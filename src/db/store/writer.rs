@@ -13,6 +13,7 @@ use crate::db::repository::{Committed, Database, Entry};
 use crate::db::retention::{self, Step};
 use crate::db::salvage::{self, Salvage};
 use crate::db::session::{self, OpenError};
+use crate::domain::alert::Salvaged;
 use crate::domain::ledger::Row;
 use crate::domain::time::{Moment, Mono};
 use crate::limits;
@@ -283,7 +284,7 @@ impl Writer {
         drop(open);
         match begun {
             Ok(salvage) => {
-                lock(&self.shared.report).notice = Some(salvage.notice(false));
+                self.report_salvage(&salvage, false, now.mono);
                 self.salvage = Some(salvage);
                 true
             }
@@ -302,6 +303,17 @@ impl Writer {
         }
     }
 
+    fn report_salvage(&self, salvage: &Salvage, is_over: bool, now: Mono) {
+        let mut report = lock(&self.shared.report);
+        report.notice = Some(salvage.notice(is_over));
+        let since = report.salvage.as_ref().map_or(now, |known| known.since);
+        report.salvage = Some(Salvaged {
+            since,
+            aside: salvage.aside().display().to_string(),
+            is_over,
+        });
+    }
+
     /// Takes over some more of a damaged database.
     fn go_on(&mut self, mut salvage: Salvage, now: Moment) {
         let mut open = lock(&self.shared.database);
@@ -311,11 +323,10 @@ impl Writer {
         };
         let step = salvage.step(database);
         let is_over = matches!(step, Ok(Step::Done));
-        let notice = salvage.notice(is_over);
         if is_over {
-            log::warn!("{notice}");
+            log::warn!("{}", salvage.notice(is_over));
         }
-        lock(&self.shared.report).notice = Some(notice);
+        self.report_salvage(&salvage, is_over, now.mono);
         if let Err(error) = step {
             *open = None;
             drop(open);

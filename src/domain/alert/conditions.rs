@@ -8,7 +8,7 @@ use super::{Facts, LastGood, Rules, StaleRule, ValueRule, Words, words};
 use crate::domain::health::{Cause, SourceState};
 use crate::domain::reading::{Issue, Reason};
 use crate::domain::snapshot::{Record, Source};
-use crate::domain::time::{Moment, Trust};
+use crate::domain::time::{Moment, Mono, Trust};
 
 /// A streak of failures younger than this may be a router's restart.
 const SHORTEST_STREAK: Duration = Duration::from_secs(120);
@@ -16,6 +16,10 @@ const SHORTEST_STREAK: Duration = Duration::from_secs(120);
 const STORAGE_HOLD: Duration = Duration::from_secs(120);
 /// Delivery that fails for less is a server's restart, or greylisting.
 const DELIVERY_HOLD: Duration = Duration::from_secs(600);
+/// A fetch that had begun when a source's silence became too long may take so much longer.
+const NETWORK_GRACE: Duration = Duration::from_secs(60);
+/// A database that was set aside shows on displays and the page for so long.
+pub(super) const SALVAGE_SHOWN: Duration = Duration::from_secs(3600);
 /// One success that has held for this long ends an alert, however many are asked for.
 const SUCCESS_HOLDS: Duration = Duration::from_secs(300);
 /// What is good without anything that could be counted must stay so for this long.
@@ -31,14 +35,29 @@ pub struct Condition {
     pub by_mail: bool,
     /// When the verdict changes without anything new.
     pub next: Option<At>,
+    /// Whether the other sources, asked now, would tell what this is.
+    pub asks_others: bool,
+}
+
+/// What shows that something is good again. One rule for all: `recover_after` good ones in a
+/// row, or one that has held for `SUCCESS_HOLDS`; what nobody can count must hold for `CALM`.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Proof {
+    /// Nothing that could be counted.
+    None,
+    /// It needs no more.
+    Whole,
+    /// So many in a row.
+    Count(u64),
+    /// One more with every new number: a reading, or an answer.
+    Latest(i64),
 }
 
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Verdict {
     Good {
-        /// Whether it has proved itself by what can be counted.
-        proved: bool,
-        /// Else it must stay good for so long.
+        proof: Proof,
+        /// Without proof it must stay good for so long.
         settle: Duration,
     },
     Bad {
@@ -51,9 +70,24 @@ pub enum Verdict {
 }
 
 const GOOD: Verdict = Verdict::Good {
-    proved: false,
+    proof: Proof::None,
     settle: CALM,
 };
+
+/// Good by one reading or answer, which is known by when it came.
+fn good_since(latest: Option<Mono>) -> Verdict {
+    match latest {
+        Some(at) => Verdict::Good {
+            proof: Proof::Latest(At::of(at).0),
+            settle: SUCCESS_HOLDS,
+        },
+        None => GOOD,
+    }
+}
+
+fn receipt(record: &Record) -> Option<Mono> {
+    record.stamp.receipt().map(|(at, _)| at)
+}
 
 /// Everything that the rules look at.
 pub struct View<'a> {
@@ -88,6 +122,7 @@ impl View<'_> {
         all.extend(self.rules.values.iter().map(|rule| self.value(rule)));
         all.extend(self.rules.stale.iter().map(|rule| self.stale(rule)));
         all.push(self.storage());
+        all.push(self.salvage());
         all.push(self.clock());
         self.displays(&mut all);
         self.delivery(&mut all);
@@ -121,6 +156,7 @@ impl View<'_> {
             last_good,
             by_mail: true,
             next: None,
+            asks_others: false,
         }
     }
 
@@ -139,6 +175,7 @@ impl View<'_> {
         let last_success = health.last_success.map(|at| At::of(at.mono));
         let silent_from = last_success.unwrap_or(self.started());
         let mut next = None;
+        let mut asks_others = false;
         let verdict = match health.state() {
             SourceState::Failing => {
                 let first = health.failing_since.map_or(self.at(), |at| At::of(at.mono));
@@ -153,10 +190,17 @@ impl View<'_> {
                 let streak_at = after_excuse(first).after(SHORTEST_STREAK);
                 let silent_at = after_excuse(silent_from).after(silence);
                 let streak_at = (is_streak && is_fresh).then_some(streak_at);
-                Verdict::Bad {
-                    since,
-                    ready_at: streak_at.into_iter().chain([silent_at]).min(),
-                }
+                let ready_at = streak_at.into_iter().chain([silent_at]).min();
+                let ready_at = match self.may_be_the_network(source) {
+                    true => {
+                        let is_due = ready_at.is_some_and(|at| at <= self.at());
+                        asks_others = is_due && !self.state.is_open(&name);
+                        // Sources that are asked as often have been by then.
+                        Some(silent_at.after(NETWORK_GRACE))
+                    }
+                    false => ready_at,
+                };
+                Verdict::Bad { since, ready_at }
             }
             state => {
                 let silent_at = after_excuse(silent_from).after(silence);
@@ -170,7 +214,7 @@ impl View<'_> {
                     next = Some(silent_at);
                     match state {
                         SourceState::Up => Verdict::Good {
-                            proved: health.successes_in_a_row >= self.rules.recover_after,
+                            proof: Proof::Count(health.successes_in_a_row),
                             settle: SUCCESS_HOLDS,
                         },
                         _ => Verdict::Unknown,
@@ -184,8 +228,34 @@ impl View<'_> {
         };
         Condition {
             next,
+            asks_others,
             ..self.condition(name, verdict, said)
         }
+    }
+
+    /// Whether nobody can say yet if a source fails alone: it fails before its server
+    /// answers, and no other source was asked since.
+    fn may_be_the_network(&self, source: &Source) -> bool {
+        let is_below = |it: &Source| {
+            let failure = it.health.current_failure();
+            failure.is_some_and(|failure| failure.cause.is_below_http())
+        };
+        let Some(began) = source.health.failing_since else {
+            return false;
+        };
+        let others = || {
+            let sources = self.facts.snapshot.sources.iter();
+            sources.filter(|it| it.name != source.name)
+        };
+        let was_asked = |it: &Source| {
+            let attempt = it.health.last_attempt;
+            attempt.is_some_and(|attempt| attempt.mono >= began.mono)
+        };
+        is_below(source)
+            && others().count() > 0
+            && !self.is_network_down(&self.facts.snapshot.sources)
+            && !others().any(|it| was_asked(it) && !is_below(it))
+            && others().any(|it| !was_asked(it))
     }
 
     /// When every source that was asked since it began fails below HTTP, it is us: then no
@@ -258,7 +328,9 @@ impl View<'_> {
                 let hold = self.rules.silence(&source.name, source.every);
                 self.held(&name, hold)
             }
-            (SourceState::Up, None) => GOOD,
+            (SourceState::Up, None) => {
+                good_since(source.health.last_success.map(|success| success.mono))
+            }
             // What answers nothing has the other alert.
             _ => Verdict::Unknown,
         };
@@ -283,7 +355,7 @@ impl View<'_> {
         let is_low = rule.below.is_some_and(|bound| number < bound + margin);
         let verdict = match is_high || is_low {
             true => self.held(&name, rule.hold),
-            false => GOOD,
+            false => good_since(receipt(record)),
         };
         self.condition(name, verdict, || {
             let last_good = self.last_good(|it| it.key == rule.key);
@@ -294,7 +366,7 @@ impl View<'_> {
     fn stale(&self, rule: &StaleRule) -> Condition {
         let name = format!("stale:{}", rule.key);
         let verdict = match self.facts.snapshot.record(&rule.key) {
-            Some(record) if !record.stale => GOOD,
+            Some(record) if !record.stale => good_since(receipt(record)),
             // Restored, and the clock not yet set: nobody knows its age.
             Some(record) if record.stamp.age(self.now).is_none() => Verdict::Unknown,
             _ => self.held(&name, rule.hold),
@@ -314,6 +386,27 @@ impl View<'_> {
         self.condition(NAME.to_owned(), verdict, || {
             (words::storage(why.unwrap_or_default()), Vec::new())
         })
+    }
+
+    /// A database that was damaged: told once, and over by itself.
+    fn salvage(&self) -> Condition {
+        const NAME: &str = "database";
+        let salvage = self.facts.node.salvage.as_ref();
+        let verdict = match salvage {
+            Some(salvage) if salvage.is_news(self.now.mono) => Verdict::Bad {
+                since: At::of(salvage.since),
+                ready_at: Some(At::of(salvage.since)),
+            },
+            // One that is resumed is heard of a moment after the start.
+            _ => GOOD,
+        };
+        let over = salvage.map(|it| At::of(it.since).after(SALVAGE_SHOWN));
+        Condition {
+            next: over.filter(|at| *at > self.at()),
+            ..self.condition(NAME.to_owned(), verdict, || {
+                (salvage.map(words::salvage).unwrap_or_default(), Vec::new())
+            })
+        }
     }
 
     fn clock(&self) -> Condition {
@@ -369,7 +462,7 @@ impl View<'_> {
                     ready_at: Some(At::of(trouble.since).after(DELIVERY_HOLD)),
                 },
                 None => Verdict::Good {
-                    proved: true,
+                    proof: Proof::Whole,
                     settle: CALM,
                 },
             };

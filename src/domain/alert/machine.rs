@@ -11,7 +11,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::clock::{At, Steady};
-use super::conditions::{Condition, Verdict, View};
+use super::conditions::{Condition, Proof, Verdict, View};
 use super::{Alert, Event, Facts, Kind, Outage, Rules, Told, Words, display_words};
 use crate::domain::time::{Moment, Mono, millis};
 
@@ -55,6 +55,11 @@ struct Entry {
     incident: u64,
     words: Words,
     good_since: Option<At>,
+    /// Good readings or answers in a row since, and by what the last one is known.
+    #[serde(default)]
+    good_count: u64,
+    #[serde(default)]
+    good_mark: Option<i64>,
     reminders: u32,
     remind_at: Option<At>,
     /// When it fired lately, for judging whether it flaps.
@@ -96,6 +101,9 @@ pub struct Step {
     /// Whether the state differs from the one before in what should survive a restart.
     /// Without events there is no hurry.
     pub changed: bool,
+    /// Whether somebody would be told of a source now if it were not still open whether it
+    /// is this node's own network: the other sources, asked early, would settle that.
+    pub asks_others: bool,
 }
 
 impl State {
@@ -198,6 +206,7 @@ pub fn step(rules: &Rules, state: &State, now: Moment, facts: &Facts<'_>) -> Ste
         events: Vec::new(),
         changes_at: None,
     };
+    let asks_others = conditions.iter().any(|it| it.asks_others);
     let network_was_down = state.is_bad("network");
     let mut entries = std::mem::take(&mut next.entries);
     for condition in conditions {
@@ -222,6 +231,7 @@ pub fn step(rules: &Rules, state: &State, now: Moment, facts: &Facts<'_>) -> Ste
     Step {
         open: next.open(),
         changed: !next.matters_as(state),
+        asks_others,
         events: turn.events,
         changes_at: turn.changes_at.map(At::mono),
         state: next,
@@ -264,9 +274,10 @@ impl Turn<'_> {
         self.settle_times(&mut entry);
         match condition.verdict {
             Verdict::Bad { since, ready_at } => self.bad(&mut entry, condition, since, ready_at),
-            Verdict::Good { proved, settle } => {
+            Verdict::Good { proof, settle } => {
                 entry.bad_since = None;
                 let good_since = *entry.good_since.get_or_insert(self.now);
+                let proved = entry.is_proved(proof, self.rules.recover_after);
                 self.good(&mut entry, &name, proved, good_since.after(settle));
             }
             Verdict::Unknown => {}
@@ -288,6 +299,8 @@ impl Turn<'_> {
             incident: 0,
             words: Words::default(),
             good_since: None,
+            good_count: 0,
+            good_mark: None,
             reminders: 0,
             remind_at: None,
             fired: Vec::new(),
@@ -307,6 +320,8 @@ impl Turn<'_> {
 
     fn bad(&mut self, entry: &mut Entry, condition: Condition, since: At, ready_at: Option<At>) {
         entry.good_since = None;
+        entry.good_count = 0;
+        entry.good_mark = None;
         entry.bad_since = Some(entry.bad_since.map_or(since, |known| known.min(since)));
         let is_ready = ready_at.is_some_and(|at| at <= self.now) && !self.is_muted;
         match entry.phase {
@@ -447,6 +462,22 @@ impl Turn<'_> {
 }
 
 impl Entry {
+    /// Whether enough good ones came in a row.
+    fn is_proved(&mut self, proof: Proof, wanted: u64) -> bool {
+        match proof {
+            Proof::None => false,
+            Proof::Whole => true,
+            Proof::Count(count) => count >= wanted,
+            Proof::Latest(mark) => {
+                if self.good_mark != Some(mark) {
+                    self.good_mark = Some(mark);
+                    self.good_count += 1;
+                }
+                self.good_count >= wanted
+            }
+        }
+    }
+
     fn alert(&self, name: &str) -> Alert {
         let words = &self.words;
         let mut sentence = format!("{}: {}", words.about, words.trouble);

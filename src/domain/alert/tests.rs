@@ -24,6 +24,7 @@ struct Story {
     state: State,
     open: Vec<String>,
     changes_at: Option<Mono>,
+    asks_others: bool,
 }
 
 impl Story {
@@ -58,6 +59,7 @@ impl Story {
             state: State::new("one"),
             open: Vec::new(),
             changes_at: None,
+            asks_others: false,
         }
     }
 
@@ -72,6 +74,7 @@ impl Story {
         let step = step(&self.rules, &self.state, self.now, &facts);
         self.state = step.state;
         self.changes_at = step.changes_at;
+        self.asks_others = step.asks_others;
         self.open = step.open.iter().map(|it| it.name.to_string()).collect();
         let tell =
             |event: &Event| format!("{} {} #{}", event.kind.name(), event.alert, event.incident);
@@ -259,6 +262,69 @@ fn when_everything_fails_at_once_there_is_one_alert_about_our_network() {
         it.fails(2, Cause::Timeout);
     });
     assert_eq!(told, ["trigger source:source2 #2"]);
+}
+
+/// A fast source and a slow one, both well; the fast one then fails for two minutes.
+fn a_fast_source_fails_beside_a_slow_one() -> Story {
+    let mut story = Story::of(2, 10);
+    story.snapshot.sources[1].every = Duration::from_secs(HOUR);
+    story.works(1);
+    story.go_on(600, 10, |it| it.works(0));
+    assert_eq!(story.go_on(120, 10, |it| it.fails(0, Cause::Dns)), NOTHING);
+    assert!(!story.asks_others, "two minutes are nobody's business");
+    assert_eq!(story.go_on(10, 10, |it| it.fails(0, Cause::Dns)), NOTHING);
+    assert!(story.asks_others);
+    story
+}
+
+#[test]
+fn a_fast_and_a_slow_source_on_a_dead_network_are_one_alert() {
+    let mut story = a_fast_source_fails_beside_a_slow_one();
+    story.fails(1, Cause::Timeout);
+    assert_eq!(story.look(), ["trigger network #1"]);
+    assert!(!story.asks_others);
+    let told = story.go_on(24 * HOUR, 10, |it| {
+        it.fails(0, Cause::Dns);
+        if it.now.mono.0 % 3_600_000 == 0 {
+            it.fails(1, Cause::Timeout);
+        }
+    });
+    assert!(
+        told.iter().all(|it| it == "reminder network #1"),
+        "{told:?}"
+    );
+    story.works(1);
+    let told = story.go_on(70, 10, |it| it.works(0));
+    assert_eq!(told, ["recovery network #1"]);
+    assert_eq!(story.open, NOTHING);
+}
+
+#[test]
+fn a_slow_source_that_answers_shows_that_the_fast_one_fails_alone() {
+    let mut story = a_fast_source_fails_beside_a_slow_one();
+    story.works(1);
+    assert_eq!(story.look(), ["trigger source:source0 #1"]);
+    assert!(!story.asks_others);
+}
+
+#[test]
+fn a_source_waits_for_the_word_of_others_no_longer_than_its_silence_may_last() {
+    let mut story = a_fast_source_fails_beside_a_slow_one();
+    let told = story.go_on(950 - 130, 10, |it| it.fails(0, Cause::Dns));
+    assert_eq!(told, NOTHING);
+    let told = story.go_on(10, 10, |it| it.fails(0, Cause::Dns));
+    assert_eq!(told, ["trigger source:source0 #1"]);
+    assert_eq!(story.look(), NOTHING);
+    assert!(!story.asks_others);
+}
+
+#[test]
+fn what_a_server_answers_is_told_without_the_word_of_others() {
+    let mut story = Story::of(2, 10);
+    story.snapshot.sources[1].every = Duration::from_secs(HOUR);
+    story.works(1);
+    let told = story.go_on(130, 10, |it| it.fails(0, Cause::HttpStatus));
+    assert_eq!(told, ["trigger source:source0 #1"]);
 }
 
 #[test]
@@ -510,6 +576,70 @@ fn storage_clock_displays_and_delivery_are_watched_too() {
     assert_eq!(story.go_on(10 * 60, 60, works), ["trigger mail #4"]);
     story.node.delivery.clear();
     assert_eq!(story.go_on(60, 60, works), ["recovery mail #4"]);
+}
+
+#[test]
+fn a_damaged_database_is_told_once_and_is_over_after_an_hour() {
+    let mut story = Story::of(1, 60);
+    let works = |it: &mut Story| it.works(0);
+    story.go_on(600, 60, works);
+    let salvaged = |since: Mono, is_over: bool| {
+        let aside = "/data/node.db.damaged-20251101".to_owned();
+        Some(Salvaged {
+            since,
+            aside,
+            is_over,
+        })
+    };
+    let since = story.now.mono;
+    story.node.salvage = salvaged(since, false);
+    assert_eq!(story.look(), ["trigger database #1"]);
+    let words = &story.state.open()[0].for_people;
+    assert!(words.contains("/data/node.db.damaged-20251101"), "{words}");
+    assert_eq!(story.go_on(2 * HOUR, 60, works), NOTHING, "still under way");
+    // The process ends; the next one says after a moment that it goes on with it.
+    story.node.salvage = None;
+    story.restart(5, "two");
+    assert_eq!(story.look(), NOTHING);
+    let since = story.now.mono;
+    story.node.salvage = salvaged(since, true);
+    assert_eq!(story.go_on(HOUR - 60, 60, works), NOTHING);
+    assert_eq!(story.go_on(3 * 60, 60, works), ["recovery database #1"]);
+    assert_eq!(story.go_on(24 * HOUR, 60, works), NOTHING);
+}
+
+#[test]
+fn what_can_be_counted_is_good_again_after_as_many_or_after_five_minutes() {
+    let readings = |every: u64| {
+        let mut story = Story::of(1, 10);
+        story.rules.recover_after = 3;
+        story.rules.values = vec![ValueRule {
+            key: "t".into(),
+            above: Some(30.0),
+            below: None,
+            hysteresis: 0.0,
+            hold: Duration::ZERO,
+        }];
+        story.record("t", 31.0, false);
+        assert_eq!(story.look(), ["trigger value:t>30 #1"]);
+        story.pass(every);
+        story.record("t", 20.0, false);
+        story.look();
+        let began = story.now.mono;
+        // Looked at often, which is no new reading.
+        for second in 1..1_000 {
+            story.pass(1);
+            if second % every == 0 {
+                story.record("t", 20.0, false);
+            }
+            if !story.look().is_empty() {
+                return story.now.mono.since(began).as_secs();
+            }
+        }
+        panic!("it is good again");
+    };
+    assert_eq!(readings(10), 20, "the third reading");
+    assert_eq!(readings(900), 300, "one that holds");
 }
 
 #[test]

@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use super::{DeliveryTrouble, DisplayRule, LastGood, StaleRule, ValueRule, Words};
+use super::{DeliveryTrouble, DisplayRule, LastGood, Salvaged, StaleRule, ValueRule, Words};
 use crate::domain::health::{Cause, Failure};
 use crate::domain::reading::{Issue, spell_number};
 use crate::domain::snapshot::{Record, Snapshot, Source};
@@ -211,6 +211,29 @@ pub fn storage(why: &str) -> Words {
             "whether the card is failing: dmesg | grep -i mmc",
         ]),
         short: "storage failing".to_owned(),
+    }
+}
+
+pub fn salvage(salvaged: &Salvaged) -> Words {
+    Words {
+        about: "Database".to_owned(),
+        trouble: "damaged and set aside".to_owned(),
+        cause: "the card or a power cut".to_owned(),
+        cause_name: "storage".to_owned(),
+        detail: format!(
+            "The damaged file lies at {}; nothing of it was deleted.",
+            salvaged.aside
+        ),
+        displays: "Displays show current values; history may have gaps.".to_owned(),
+        node_does: "It has begun a new database and copies into it what can be read of the old \
+                    one and of the newest backup."
+            .to_owned(),
+        check: strings(&[
+            "how much came back: the node's page says it",
+            "whether the card is failing: dmesg | grep -i mmc",
+            "when all is there, the damaged file can be deleted",
+        ]),
+        short: "database was damaged".to_owned(),
     }
 }
 
