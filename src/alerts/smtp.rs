@@ -38,6 +38,25 @@ pub struct Account {
     pub plain_anywhere: bool,
     /// What this machine calls itself.
     pub own_name: String,
+    pub patience: Patience,
+}
+
+/// How long the steps may take.
+#[derive(Debug, Clone, Copy)]
+pub struct Patience {
+    pub connect: Duration,
+    pub step: Duration,
+    pub data: Duration,
+}
+
+impl Default for Patience {
+    fn default() -> Patience {
+        Patience {
+            connect: limits::CONNECT_TIMEOUT,
+            step: limits::SMTP_STEP,
+            data: limits::SMTP_DATA,
+        }
+    }
 }
 
 #[derive(Clone)]
@@ -247,7 +266,7 @@ impl Dialogue<'_> {
             ));
         }
         let tcp = self.connect().await?;
-        let step = limits::SMTP_STEP;
+        let step = account.patience.step;
         match account.protection {
             Protection::Implicit => {
                 let handshake = tcp.into_tls(&self.connector, bare(&account.host));
@@ -312,13 +331,13 @@ impl Dialogue<'_> {
                 ));
                 continue;
             }
-            let patience = limits::CONNECT_TIMEOUT;
+            let patience = self.account.patience.connect;
             let connect = SmtpClient::connect(address, patience);
             let said = |_: &_| address.to_string();
             match self.step(Step::Connect, patience, connect, said).await {
                 Ok(mut client) => {
                     // The library's own bound; ours lie within it.
-                    client.timeout = limits::SMTP_DATA * 2;
+                    client.timeout = self.account.patience.data * 2;
                     return Ok(client);
                 }
                 Err(failure) => last = failure,
@@ -333,7 +352,12 @@ impl Dialogue<'_> {
     ) -> Result<(), Failure> {
         let read = client.read();
         let reply = self
-            .step(Step::Greeting, limits::SMTP_STEP, read, reply_words)
+            .step(
+                Step::Greeting,
+                self.account.patience.step,
+                read,
+                reply_words,
+            )
             .await?;
         match (200..300).contains(&reply.code) {
             true => Ok(()),
@@ -346,7 +370,7 @@ impl Dialogue<'_> {
         client: &mut SmtpClient<T>,
     ) -> Result<smtp_proto::EhloResponse<String>, Failure> {
         let hello = client.ehlo(&self.account.own_name);
-        self.step(Step::Hello, limits::SMTP_STEP, hello, |_| {
+        self.step(Step::Hello, self.account.patience.step, hello, |_| {
             "understood".into()
         })
         .await
@@ -361,9 +385,12 @@ impl Dialogue<'_> {
                 let done = client.authenticate(credentials, abilities).await;
                 done.map(|_| ())
             };
-            self.step(Step::Login, limits::SMTP_STEP, authenticate, |()| {
-                format!("as {}", login.user)
-            })
+            self.step(
+                Step::Login,
+                self.account.patience.step,
+                authenticate,
+                |()| format!("as {}", login.user),
+            )
             .await?;
         }
         let sent = match mail {
@@ -387,7 +414,7 @@ impl Dialogue<'_> {
         mail: &[u8],
         recipients: &[String],
     ) -> Result<Sent, Failure> {
-        let step = limits::SMTP_STEP;
+        let step = self.account.patience.step;
         let parameters = Parameters::new();
         let from = client.mail_from(&self.account.from, &parameters);
         let said = |(): &()| self.account.from.clone();
@@ -416,7 +443,7 @@ impl Dialogue<'_> {
         let mail = mail.strip_suffix(b"\r\n").unwrap_or(mail);
         let data = client.data(mail);
         let reply = self
-            .step(Step::Data, limits::SMTP_DATA, data, reply_words)
+            .step(Step::Data, self.account.patience.data, data, reply_words)
             .await;
         self.in_doubt.set(false);
         reply.map(|_| sent)
@@ -472,7 +499,7 @@ impl Dialogue<'_> {
             error => {
                 let why = format!("{name}: {}", self.describe(patience, &error));
                 match self.in_doubt.get() {
-                    true => Failure::InDoubt(why),
+                    true => Failure::InDoubt(format!("{why} (it may have arrived all the same)")),
                     false => Failure::Later(why),
                 }
             }
@@ -482,7 +509,7 @@ impl Dialogue<'_> {
     fn describe(&self, patience: Duration, error: &Error) -> String {
         let host = &self.account.host;
         match error {
-            Error::Timeout => format!("no answer within {} s", patience.as_secs()),
+            Error::Timeout => format!("no answer within {} s", patience.as_secs_f64()),
             Error::UnparseableReply => {
                 "the server closed the connection, or speaks no SMTP; is the port right?".to_owned()
             }

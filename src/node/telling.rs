@@ -7,7 +7,7 @@ use crate::alerts::delivery::{Bell, Channel, Delivery, SharedStatus};
 use crate::alerts::mail::MailChannel;
 use crate::alerts::message::Sender;
 use crate::alerts::ping;
-use crate::alerts::smtp::{Account, Login, Protection};
+use crate::alerts::smtp::{Account, Login, Patience, Protection};
 use crate::alerts::webhook::{Format, Webhook};
 use crate::config::{Config, Mail, Tls, WebhookFormat};
 use crate::db::store::Store;
@@ -180,6 +180,7 @@ fn account(mail: &Mail, node: &str) -> Account {
         ca_file: mail.ca_file.clone(),
         plain_anywhere: mail.plain_anywhere,
         own_name: own_name(node),
+        patience: Patience::default(),
     }
 }
 

@@ -55,7 +55,10 @@ fn talk(
     let mut say = |text: &str| out.write_all(format!("{text}\r\n").as_bytes());
     match special("greeting") {
         Some("") => return Ok(()),
-        Some("hang") => return lines.next().map_or(Ok(()), |line| line.map(drop)),
+        Some("hang") => {
+            lines.by_ref().for_each(drop);
+            return Ok(());
+        }
         answer => say(answer.unwrap_or("220 test ESMTP"))?,
     }
     while let Some(line) = lines.next() {
@@ -64,6 +67,12 @@ fn talk(
         match special(&line) {
             Some("") => return Ok(()),
             Some("hang") => continue,
+            // Whatever follows is no text any more.
+            Some("220 then silence") => {
+                say("220 go on")?;
+                lines.by_ref().for_each(drop);
+                return Ok(());
+            }
             Some(answer) => {
                 say(answer)?;
                 continue;
@@ -114,6 +123,7 @@ fn account(port: u16) -> Account {
         ca_file: None,
         plain_anywhere: false,
         own_name: "node.local".to_owned(),
+        patience: Patience::default(),
     }
 }
 
@@ -224,7 +234,8 @@ fn what_each_bad_answer_means() {
             "end of data",
             "",
             Failure::InDoubt(
-                "DATA: the server closed the connection, or speaks no SMTP; is the port right?"
+                "DATA: the server closed the connection, or speaks no SMTP; is the port right? \
+                 (it may have arrived all the same)"
                     .to_owned(),
             ),
         ),
@@ -270,6 +281,113 @@ fn a_stop_ends_a_hanging_server_and_says_whether_the_mail_is_in_doubt() {
             "{step}"
         );
         assert!(began.elapsed() < Duration::from_secs(2), "{step}");
+    }
+}
+
+#[test]
+fn a_server_that_hangs_is_left_in_time_at_every_step() {
+    let short = Patience {
+        connect: Duration::from_millis(300),
+        step: Duration::from_millis(300),
+        data: Duration::from_millis(600),
+    };
+    for (protection, hangs_at, answer, expected) in [
+        (
+            Protection::Implicit,
+            "greeting",
+            "hang",
+            "TLS: no answer within 0.3 s",
+        ),
+        (
+            Protection::None,
+            "greeting",
+            "hang",
+            "greeting: no answer within 0.3 s",
+        ),
+        (
+            Protection::None,
+            "EHLO",
+            "hang",
+            "EHLO: no answer within 0.3 s",
+        ),
+        (
+            Protection::StartTls,
+            "STARTTLS",
+            "hang",
+            "STARTTLS: no answer within 0.3 s",
+        ),
+        (
+            Protection::StartTls,
+            "STARTTLS",
+            "220 then silence",
+            "TLS: no answer within 0.3 s",
+        ),
+        (
+            Protection::None,
+            "MAIL FROM",
+            "hang",
+            "MAIL FROM: no answer within 0.3 s",
+        ),
+        (
+            Protection::None,
+            "RCPT TO",
+            "hang",
+            "RCPT TO: no answer within 0.3 s",
+        ),
+        (
+            Protection::None,
+            "DATA",
+            "hang",
+            "DATA: no answer within 0.6 s",
+        ),
+        (
+            Protection::None,
+            "end of data",
+            "hang",
+            "DATA: no answer within 0.6 s",
+        ),
+    ] {
+        let server = serve(vec![Script {
+            answers: vec![(hangs_at, answer)],
+            abilities: vec!["STARTTLS"],
+        }]);
+        let account = Account {
+            protection,
+            patience: short,
+            ..account(server.port)
+        };
+        let mut reported = Vec::new();
+        let mut began_data = false;
+        let hooks = Hooks {
+            before_data: &mut || {
+                began_data = true;
+                Ok(())
+            },
+            report: &mut |report| reported.push(report),
+            is_stopping: &|| false,
+        };
+        let began = Instant::now();
+        let result = send(&account, b"x\r\n", &both(), hooks);
+        let took = began.elapsed();
+        let is_in_doubt = expected.starts_with("DATA");
+        let doubt = match is_in_doubt {
+            true => " (it may have arrived all the same)",
+            false => "",
+        };
+        let expected = format!("{expected}{doubt}");
+        let failure = result.expect_err(hangs_at);
+        assert_eq!(failure.to_string(), expected);
+        assert_eq!(
+            matches!(failure, Failure::InDoubt(_)),
+            is_in_doubt,
+            "{expected}"
+        );
+        assert_eq!(began_data, is_in_doubt, "{expected}");
+        // The same words stand in the report of the step, which is the last.
+        let last = reported.last().expect("every step is reported");
+        assert_eq!(last.result.as_ref().expect_err(hangs_at), &expected);
+        assert!(expected.starts_with(last.step.name()));
+        assert!(took < Duration::from_secs(5), "{expected}: {took:?}");
     }
 }
 
