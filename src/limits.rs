@@ -276,6 +276,8 @@ pub const OUTBOX_ROWS: usize = 500;
 pub const EVENTS_PER_MESSAGE: usize = 50;
 /// Incidents kept for the page, the oldest closed ones given up first.
 pub const INCIDENTS: usize = 1_000;
+/// Deliveries kept for the page, the oldest given up first: four for each incident.
+pub const DELIVERIES: usize = 4 * INCIDENTS;
 /// How long the first event waits for others, so that one cause makes one mail.
 pub const GATHER: Duration = Duration::from_secs(10);
 /// The shortest and longest pause between attempts to deliver.

@@ -11,7 +11,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::domain::alert::DeliveryTrouble;
-use crate::domain::outbox::{Item, Outbox, Outcome};
+use crate::domain::outbox::{Ended, Item, Outbox, Outcome};
 use crate::domain::time::{Moment, Mono, Wall};
 use crate::limits;
 use crate::sys::clock::Clock;
@@ -280,9 +280,18 @@ impl<C: Channel> Delivery<C> {
             }
             return self.failed(now.mono, why);
         }
+        let ended = Ended {
+            second: now.wall.second(),
+            attempts: self.failures_in_a_row.saturating_add(1),
+            refused: attempt.refused.clone(),
+        };
         let outcome = match (&attempt.refused, attempt.settled.is_empty()) {
-            (Some(_), true) => Outcome::Refused { ids },
-            _ => Outcome::Delivered { ids, dropped },
+            (Some(_), true) => Outcome::Refused { ids, ended },
+            _ => Outcome::Delivered {
+                ids,
+                dropped,
+                ended,
+            },
         };
         status.last_delivered = Some(now.wall);
         // Nobody asks again for what was refused: the page shows it until the next succeeds.

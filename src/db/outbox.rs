@@ -11,7 +11,7 @@ use rusqlite::{Connection, OptionalExtension, Transaction, params};
 
 pub use self::unwritten::Unwritten;
 use crate::domain::alert::{Event, Kind, State};
-use crate::domain::outbox::{Incident, Item, Outcome, Pending};
+use crate::domain::outbox::{Delivery, Ended, Incident, Item, Outcome, Pending};
 use crate::domain::time::Wall;
 use crate::limits;
 
@@ -53,6 +53,21 @@ CREATE TABLE outbox_dropped (
     channel TEXT PRIMARY KEY,  -- as in outbox
     count INTEGER NOT NULL     -- how many
 ) STRICT, WITHOUT ROWID;
+";
+
+/// The history of deliveries, the schema's step after that.
+pub const DELIVERIES: &str = "\
+-- How people were told of incidents, or not: the newest 4,000.
+CREATE TABLE deliveries (
+    id INTEGER PRIMARY KEY,    -- in the order in which they ended
+    incident INTEGER NOT NULL, -- incidents.incident
+    channel TEXT NOT NULL,     -- mail or webhook
+    kind TEXT NOT NULL,        -- trigger, reminder, recovery, flapping or unwatched
+    ended INTEGER NOT NULL,    -- when it was taken or refused, seconds since 1970
+    attempts INTEGER NOT NULL, -- how many it took, since the node's last start
+    refused TEXT               -- who never gets it, and why; NULL if everybody has it
+) STRICT;
+CREATE INDEX deliveries_incident ON deliveries (incident);
 ";
 
 /// Whether a channel tells an event: mail does not tell that mail fails.
@@ -229,16 +244,93 @@ pub fn record(
                 )?;
             }
         }
-        Outcome::Delivered { ids, dropped } => {
+        Outcome::Delivered {
+            ids,
+            dropped,
+            ended,
+        } => {
+            note_deliveries(transaction, channel, ids, ended)?;
             remove(transaction, ids)?;
             transaction.execute(
                 "UPDATE outbox_dropped SET count = max(0, count - ?2) WHERE channel = ?1",
                 params![channel, integer(*dropped)],
             )?;
         }
-        Outcome::Refused { ids } => remove(transaction, ids)?,
+        Outcome::Refused { ids, ended } => {
+            note_deliveries(transaction, channel, ids, ended)?;
+            remove(transaction, ids)?;
+        }
     }
     Ok(())
+}
+
+/// Notes for the history how the delivery of rows that are still there has ended.
+fn note_deliveries(
+    transaction: &Transaction<'_>,
+    channel: &str,
+    ids: &[i64],
+    ended: &Ended,
+) -> rusqlite::Result<()> {
+    for id in ids {
+        let row = "SELECT event FROM outbox WHERE id = ?1";
+        let text: Option<String> = transaction
+            .query_row(row, [id], |row| row.get(0))
+            .optional()?;
+        if let Some(event) = text.and_then(|text| serde_json::from_str::<Event>(&text).ok()) {
+            note_delivery(transaction, &delivery(&event, channel, ended))?;
+        }
+    }
+    Ok(())
+}
+
+fn delivery(event: &Event, channel: &str, ended: &Ended) -> Delivery {
+    Delivery {
+        incident: event.incident,
+        channel: channel.to_owned(),
+        kind: event.kind.name().to_owned(),
+        ended: ended.clone(),
+    }
+}
+
+fn note_delivery(transaction: &Transaction<'_>, delivery: &Delivery) -> rusqlite::Result<()> {
+    let ended = &delivery.ended;
+    transaction.execute(
+        "INSERT INTO deliveries (incident, channel, kind, ended, attempts, refused)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+        params![
+            integer(delivery.incident),
+            delivery.channel,
+            delivery.kind,
+            ended.second,
+            ended.attempts,
+            ended.refused
+        ],
+    )?;
+    transaction.execute(
+        "DELETE FROM deliveries WHERE id <= (SELECT max(id) FROM deliveries) - ?1",
+        [integer(limits::DELIVERIES)],
+    )?;
+    Ok(())
+}
+
+fn deliveries(connection: &Connection, incident: i64) -> rusqlite::Result<Vec<Delivery>> {
+    let mut statement = connection.prepare_cached(
+        "SELECT channel, kind, ended, attempts, refused FROM deliveries
+         WHERE incident = ?1 ORDER BY id",
+    )?;
+    let rows = statement.query_map([incident], |row| {
+        Ok(Delivery {
+            incident: incident.unsigned_abs(),
+            channel: row.get(0)?,
+            kind: row.get(1)?,
+            ended: Ended {
+                second: row.get(2)?,
+                attempts: row.get(3)?,
+                refused: row.get(4)?,
+            },
+        })
+    })?;
+    rows.collect()
 }
 
 /// The first mail that tells of an incident is what later ones answer.
@@ -275,6 +367,7 @@ pub fn history(connection: &Connection, most: usize) -> rusqlite::Result<Vec<Inc
             ended: ended.map(Wall::from_second),
             flaps: row.get(5)?,
             words: row.get(6)?,
+            deliveries: deliveries(connection, incident)?,
         })
     })?;
     rows.collect()

@@ -441,6 +441,7 @@ fn alerts(source: &Connection, target: &Transaction) -> rusqlite::Result<()> {
     for (table, unit) in [
         ("incidents", "incident"),
         ("outbox", "id"),
+        ("deliveries", "id"),
         ("alert_state", "id"),
     ] {
         copy(source, target, table, unit, |row| {

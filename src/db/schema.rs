@@ -12,7 +12,7 @@ pub const APPLICATION_ID: i32 = 0x6d6e_6f64;
 
 /// What leads from each version to the next; the first makes version 1 of an empty file.
 /// Only ever appended to.
-pub const STEPS: &[&str] = &[include_str!("schema.sql"), outbox::DDL];
+pub const STEPS: &[&str] = &[include_str!("schema.sql"), outbox::DDL, outbox::DELIVERIES];
 
 /// The version that this program reads and writes.
 pub const VERSION: i32 = STEPS.len() as i32;

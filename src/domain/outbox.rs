@@ -41,9 +41,35 @@ pub enum Outcome {
         recipients: Vec<String>,
     },
     /// Everybody has them who ever will. The message told of so many that were dropped.
-    Delivered { ids: Vec<i64>, dropped: u64 },
+    Delivered {
+        ids: Vec<i64>,
+        dropped: u64,
+        ended: Ended,
+    },
     /// Nobody will ever take them.
-    Refused { ids: Vec<i64> },
+    Refused { ids: Vec<i64>, ended: Ended },
+}
+
+/// How the delivery of a message ended, for the history.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Ended {
+    /// Seconds since 1970.
+    pub second: i64,
+    /// Attempts of this run of the node.
+    pub attempts: u32,
+    /// Who never gets it, and why, in one sentence.
+    pub refused: Option<String>,
+}
+
+/// One event of an incident that people were told, or that nobody would take.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Delivery {
+    pub incident: u64,
+    /// `mail` or `webhook`.
+    pub channel: String,
+    /// `trigger`, `recovery` …
+    pub kind: String,
+    pub ended: Ended,
 }
 
 /// The store's side, for the thread that delivers.
@@ -63,4 +89,6 @@ pub struct Incident {
     pub ended: Option<Wall>,
     pub flaps: bool,
     pub words: String,
+    /// How people were told of it, the oldest first.
+    pub deliveries: Vec<Delivery>,
 }

@@ -66,7 +66,7 @@ impl Outbox for Letters {
                 items.retain(|item| !ids.contains(&item.id));
                 format!("delivered {ids:?}")
             }
-            Outcome::Refused { ids } => {
+            Outcome::Refused { ids, .. } => {
                 items.retain(|item| !ids.contains(&item.id));
                 format!("refused {ids:?}")
             }

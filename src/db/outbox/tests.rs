@@ -8,7 +8,7 @@ const BOTH: [&str; 2] = ["mail", "webhook"];
 pub fn database() -> Connection {
     let connection = Connection::open_in_memory().expect("memory is a database");
     connection
-        .execute_batch(DDL)
+        .execute_batch(&format!("{DDL}{DELIVERIES}"))
         .expect("the tables can be made");
     connection
 }
@@ -58,6 +58,88 @@ fn kinds(pending: &Pending) -> Vec<&'static str> {
         .collect()
 }
 
+fn ended(attempts: u32) -> Ended {
+    Ended {
+        second: 1_762_027_300,
+        attempts,
+        refused: None,
+    }
+}
+
+/// Each delivery of the newest incident: channel, kind and attempts.
+fn told(connection: &Connection) -> Vec<(String, String, u32)> {
+    let known = history(connection, 1).expect("it can be read");
+    let deliveries = known[0].deliveries.iter().cloned();
+    deliveries
+        .map(|it| (it.channel, it.kind, it.ended.attempts))
+        .collect()
+}
+
+#[test]
+fn how_people_were_told_is_kept_with_the_incident_and_bounded() {
+    let both = [event(1, Kind::Trigger), event(1, Kind::Recovery)];
+    let (mut connection, mut unwritten) = stored(&both);
+    for channel in BOTH {
+        let pending = unwritten.pending(Some(&connection), channel);
+        let mut ended = ended(2);
+        ended.refused = (channel == "webhook").then(|| "it answers HTTP 410".to_owned());
+        let outcome = match channel {
+            "mail" => Outcome::Delivered {
+                ids: ids(&pending),
+                dropped: 0,
+                ended,
+            },
+            _ => Outcome::Refused {
+                ids: ids(&pending),
+                ended,
+            },
+        };
+        // Said twice, as by one who was interrupted: noted once.
+        for _ in 0..2 {
+            unwritten
+                .record(Some(&mut connection), channel, outcome.clone())
+                .expect("it is written");
+        }
+    }
+    let row = |channel: &str, kind: &str| (channel.to_owned(), kind.to_owned(), 2);
+    let expected = [
+        row("mail", "trigger"),
+        row("mail", "recovery"),
+        row("webhook", "trigger"),
+        row("webhook", "recovery"),
+    ];
+    assert_eq!(told(&connection), expected);
+    let known = history(&connection, 1).expect("it can be read");
+    let last = known[0].deliveries.last().expect("four");
+    assert_eq!(last.ended.refused.as_deref(), Some("it answers HTTP 410"));
+    let transaction = connection.transaction().expect("it can be written");
+    for _ in 0..limits::DELIVERIES {
+        note_delivery(&transaction, last).expect("it is written");
+    }
+    transaction.commit().expect("it is written");
+    assert_eq!(told(&connection).len(), limits::DELIVERIES);
+}
+
+#[test]
+fn what_was_told_while_the_disk_failed_is_noted_when_it_works_again() {
+    let mut connection = database();
+    let mut unwritten = Unwritten::default();
+    unwritten.add(commit(&[event(1, Kind::Trigger)]), &["mail"]);
+    unwritten.refused();
+    let pending = unwritten.pending(None, "mail");
+    let outcome = Outcome::Delivered {
+        ids: ids(&pending),
+        dropped: 0,
+        ended: ended(1),
+    };
+    unwritten
+        .record(None, "mail", outcome)
+        .expect("there is nothing to write");
+    unwritten.flush(&mut connection).expect("the disk works");
+    let expected = ("mail".to_owned(), "trigger".to_owned(), 1);
+    assert_eq!(told(&connection), [expected]);
+}
+
 fn ids(pending: &Pending) -> Vec<i64> {
     pending.items.iter().map(|item| item.id).collect()
 }
@@ -71,6 +153,7 @@ fn events_wait_on_each_channel_until_they_are_delivered() {
     let outcome = Outcome::Delivered {
         ids: ids(&mail),
         dropped: 0,
+        ended: ended(3),
     };
     unwritten
         .record(Some(&mut connection), "mail", outcome)
@@ -166,6 +249,7 @@ fn a_disk_that_fails_does_not_keep_its_own_alert_from_being_told() {
     let delivered = Outcome::Delivered {
         ids: ids(&mail),
         dropped: 0,
+        ended: ended(3),
     };
     unwritten
         .record(Some(&mut connection), "mail", delivered)
@@ -186,7 +270,11 @@ fn an_outcome_that_the_disk_refuses_counts_at_once_and_is_written_later() {
         .pragma_update(None, "query_only", true)
         .expect("it is a pragma");
     let ids = ids(&unwritten.pending(Some(&connection), "mail"));
-    let delivered = Outcome::Delivered { ids, dropped: 0 };
+    let delivered = Outcome::Delivered {
+        ids,
+        dropped: 0,
+        ended: Default::default(),
+    };
     unwritten
         .record(Some(&mut connection), "mail", delivered)
         .expect_err("the disk refuses");

@@ -8,9 +8,9 @@ use std::collections::{BTreeMap, VecDeque};
 
 use rusqlite::{Connection, Transaction};
 
-use super::{append, is_for, note_incident, pending, record, write_state};
+use super::{append, delivery, is_for, note_delivery, note_incident, pending, record, write_state};
 use crate::domain::alert::{AlertCommit, Event, State};
-use crate::domain::outbox::{Item, Outcome, Pending};
+use crate::domain::outbox::{Delivery, Item, Outcome, Pending};
 use crate::limits;
 
 #[derive(Default)]
@@ -21,6 +21,8 @@ pub struct Unwritten {
     rows: Vec<(String, Item)>,
     /// What became of rows that are on the disk.
     outcomes: VecDeque<(String, Outcome)>,
+    /// How the delivery of rows that never were on the disk has ended.
+    deliveries: VecDeque<Delivery>,
     threads: BTreeMap<u64, String>,
     last_id: i64,
     /// Ids that rows had here, and have on the disk now: those who deliver may still speak of
@@ -70,7 +72,10 @@ impl Unwritten {
 
     /// Whether anything waits for the disk.
     pub fn is_empty(&self) -> bool {
-        self.state.is_none() && self.rows.is_empty() && self.outcomes.is_empty()
+        self.state.is_none()
+            && self.rows.is_empty()
+            && self.outcomes.is_empty()
+            && self.deliveries.is_empty()
     }
 
     /// Whether what waits should be written at once, because somebody is to be told.
@@ -143,6 +148,9 @@ impl Unwritten {
         for (channel, outcome) in &self.outcomes {
             record(transaction, channel, outcome)?;
         }
+        for delivery in &self.deliveries {
+            note_delivery(transaction, delivery)?;
+        }
         for (channel, count) in &self.dropped {
             transaction.execute(
                 "INSERT INTO outbox_dropped (channel, count) VALUES (?1, ?2)
@@ -193,6 +201,7 @@ impl Unwritten {
             *id = now.map_or(*id, |(_, now)| *now);
         }
         self.note_threads(channel, &outcome);
+        self.note_deliveries(channel, &outcome);
         self.apply_here(&outcome);
         let stored = |id: &i64| *id > 0;
         let is_told = matches!(outcome, Outcome::Delivered { dropped, .. } if dropped > 0);
@@ -228,6 +237,19 @@ impl Unwritten {
         }
     }
 
+    fn note_deliveries(&mut self, channel: &str, outcome: &Outcome) {
+        let (Outcome::Delivered { ids, ended, .. } | Outcome::Refused { ids, ended }) = outcome
+        else {
+            return;
+        };
+        let rows = self.rows.iter();
+        let here = rows.filter(|(of, item)| of == channel && ids.contains(&item.id));
+        let noted = here.map(|(_, item)| delivery(&item.event, channel, ended));
+        self.deliveries.extend(noted);
+        let excess = self.deliveries.len().saturating_sub(limits::OUTBOX_ROWS);
+        self.deliveries.drain(..excess);
+    }
+
     fn apply_here(&mut self, outcome: &Outcome) {
         let mut items: Vec<Item> = Vec::new();
         let mut channels = BTreeMap::new();
@@ -248,7 +270,7 @@ fn ids_of(outcome: &Outcome) -> &[i64] {
         Outcome::Trying { ids, .. }
         | Outcome::Partly { ids, .. }
         | Outcome::Delivered { ids, .. }
-        | Outcome::Refused { ids } => ids,
+        | Outcome::Refused { ids, .. } => ids,
     }
 }
 
@@ -257,7 +279,7 @@ fn ids_of_mut(outcome: &mut Outcome) -> &mut [i64] {
         Outcome::Trying { ids, .. }
         | Outcome::Partly { ids, .. }
         | Outcome::Delivered { ids, .. }
-        | Outcome::Refused { ids } => ids,
+        | Outcome::Refused { ids, .. } => ids,
     }
 }
 
@@ -274,7 +296,7 @@ fn apply(items: &mut Vec<Item>, outcome: &Outcome) {
                 item.settled.extend(recipients.iter().cloned());
             }
         }
-        Outcome::Delivered { ids, .. } | Outcome::Refused { ids } => {
+        Outcome::Delivered { ids, .. } | Outcome::Refused { ids, .. } => {
             items.retain(|item| !ids.contains(&item.id));
         }
     }

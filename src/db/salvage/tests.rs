@@ -110,7 +110,11 @@ fn what_waits_to_be_told_outlives_the_database_and_is_not_told_again() {
     let known = outbox::history(database.connection(), 9).expect("it can be read");
     assert_eq!(known.len(), 2);
     // Told meanwhile; a salvage that goes on after a restart must not bring it back.
-    let delivered = Outcome::Delivered { ids, dropped: 0 };
+    let delivered = Outcome::Delivered {
+        ids,
+        dropped: 0,
+        ended: Default::default(),
+    };
     database
         .change(|transaction, _| outbox::record(transaction, "mail", &delivered))
         .expect("it is written");

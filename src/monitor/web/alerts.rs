@@ -4,7 +4,7 @@ use maud::{Markup, html};
 
 use super::View;
 use super::layout::{self, Page, Part, key_name};
-use crate::domain::outbox::Incident;
+use crate::domain::outbox::{Delivery, Incident};
 use crate::domain::time::{Wall, words};
 use crate::monitor::words::{local, safe};
 
@@ -99,6 +99,7 @@ fn past(view: &View, incidents: &Result<Vec<Incident>, String>) -> Markup {
                                 th scope="col" { "Began" }
                                 th scope="col" { "Lasted" }
                                 th scope="col" { "What" }
+                                th scope="col" { "Told" }
                             }
                         }
                         tbody { @for incident in incidents { (row(view, incident)) } }
@@ -123,8 +124,33 @@ fn row(view: &View, incident: &Incident) -> Markup {
                 (safe(&incident.words))
                 @if incident.flaps { " It came and went several times." }
             }
+            td data-label="Told" {
+                @if incident.deliveries.is_empty() { "not yet, or nobody" }
+                @for (index, delivery) in incident.deliveries.iter().enumerate() {
+                    @if index > 0 { br; }
+                    (told(view, delivery))
+                }
+            }
         }
     }
+}
+
+/// `recovery by mail, Fri 31 Oct 03:41, attempt 3`.
+fn told(view: &View, delivery: &Delivery) -> String {
+    let ended = &delivery.ended;
+    let when = local(Wall::from_second(ended.second), &view.settings.timezone);
+    let attempts = match ended.attempts {
+        0 | 1 => String::new(),
+        several => format!(", attempt {several}"),
+    };
+    let refused = match &ended.refused {
+        Some(why) => format!(": refused, {}", safe(why)),
+        None => String::new(),
+    };
+    format!(
+        "{} by {}, {when}{attempts}{refused}",
+        delivery.kind, delivery.channel
+    )
 }
 
 /// A time that a clock told which could not be believed is not shown as if it could.
@@ -139,6 +165,7 @@ fn since(view: &View, wall: Wall, is_sure: bool) -> String {
 mod tests {
     use super::*;
     use crate::domain::alert::Alert;
+    use crate::domain::outbox::Ended;
     use crate::monitor::testing::{self, EIGHT, body, golden, request};
 
     #[test]
@@ -152,6 +179,16 @@ mod tests {
             for_people: "weather: no data (http://a.example/v1?key=secret).".to_owned(),
             is_recovering: true,
         }];
+        let delivery = |kind: &str, at: Wall, attempts: u32, refused: Option<&str>| Delivery {
+            incident: 1,
+            channel: "mail".to_owned(),
+            kind: kind.to_owned(),
+            ended: Ended {
+                second: at.second(),
+                attempts,
+                refused: refused.map(str::to_owned),
+            },
+        };
         let incident = |name: &str, ended: Option<Wall>| Incident {
             incident: 1,
             alert: name.to_owned(),
@@ -160,6 +197,13 @@ mod tests {
             ended,
             flaps: ended.is_some(),
             words: format!("{name}: the answer <was> broken."),
+            deliveries: match ended {
+                Some(ended) => vec![
+                    delivery("trigger", ended, 1, None),
+                    delivery("recovery", ended, 3, Some("you@example.org: 550 <no>")),
+                ],
+                None => Vec::new(),
+            },
         };
         scene.incidents = vec![
             incident("weather", None),

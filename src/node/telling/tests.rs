@@ -155,7 +155,9 @@ fn source(plan: &Plan, index: usize, health: &SourceHealth) -> Source {
 impl World {
     fn new(seed: u64) -> World {
         let connection = Connection::open_in_memory().expect("memory is a database");
-        connection.execute_batch(outbox::DDL).expect("the tables");
+        for tables in [outbox::DDL, outbox::DELIVERIES] {
+            connection.execute_batch(tables).expect("the tables");
+        }
         let card = Card(Arc::new(Mutex::new(connection)));
         let now = Moment {
             mono: Mono(1_000_000),
