@@ -9,7 +9,7 @@
 use super::time::{Moment, Mono, Trust};
 use crate::limits;
 
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct Course {
     /// The last believed reading of both clocks.
     known: Option<Moment>,

@@ -6,12 +6,8 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::Told;
+use crate::domain::course::Course;
 use crate::domain::time::{Moment, Mono, Trust, millis};
-
-/// A wall clock that differs from the steady one by more has jumped …
-const JUMP: Duration = Duration::from_secs(300);
-/// … and is believed once it has kept the new time for this long.
-const JUMP_PATIENCE: Duration = Duration::from_secs(3600);
 
 /// An instant of the monotonic clock in milliseconds. Instants of an earlier boot are moved
 /// before this one's zero, so it can be negative.
@@ -44,48 +40,16 @@ impl At {
     }
 }
 
-/// The wall clock, carried on by the monotonic one over any jump until the new time has
-/// lasted: a person who sets the clock right is believed an hour later, a clock that runs
-/// wild is not.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct Steady {
-    /// One moment at which both clocks were read and believed.
-    reference: Option<(At, i64)>,
-    differs_since: Option<At>,
-}
-
-impl Steady {
-    /// The wall time to go by.
-    pub fn read(&mut self, now: Moment) -> Told {
-        let at = At::of(now.mono);
-        let is_believable = now.trust != Trust::Untrusted;
-        let Some((known_at, known_ms)) = self.reference else {
-            if is_believable {
-                self.reference = Some((at, now.wall.0));
-            }
-            return Told {
-                ms: now.wall.0,
-                sure: is_believable,
-            };
-        };
-        let carried = known_ms.saturating_add(at.0.saturating_sub(known_at.0));
-        let carried = Told {
-            ms: carried,
-            sure: true,
-        };
-        if !is_believable {
-            return carried;
-        }
-        if now.wall.0.abs_diff(carried.ms) <= millis(JUMP) {
-            self.differs_since = None;
-        } else if at.since(*self.differs_since.get_or_insert(at)) < JUMP_PATIENCE {
-            return carried;
-        }
-        self.differs_since = None;
-        self.reference = Some((at, now.wall.0));
-        Told {
-            ms: now.wall.0,
-            sure: true,
-        }
+/// The wall time to go by: [`Course`] keeps it over jumps, for alerts as for readings. Where
+/// nobody can say whether the clock is right, it is believed until it jumps.
+pub fn told(course: &mut Course, now: Moment) -> Told {
+    let trust = match now.trust {
+        Trust::Unknown => Trust::Trusted,
+        known => known,
+    };
+    let now = course.steer(Moment { trust, ..now });
+    Told {
+        ms: now.wall.0,
+        sure: now.trust.is_trusted(),
     }
 }

@@ -2,7 +2,7 @@
 //! recovering → quiet`, and what people are told on the way.
 //!
 //! All waiting runs on the monotonic clock. Wall times are only said, and the maintenance
-//! windows looked up, by a [`Steady`] reading of the wall clock, so that a clock that jumps
+//! windows looked up, by a wall clock that is kept on [`Course`], so that a clock that jumps
 //! fires, mutes and repeats nothing.
 
 use std::collections::BTreeMap;
@@ -10,9 +10,10 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::clock::{At, Steady};
+use super::clock::{At, told};
 use super::conditions::{Condition, Proof, Verdict, View};
 use super::{Alert, Event, Facts, Kind, Outage, Rules, Told, Words, display_words};
+use crate::domain::course::Course;
 use crate::domain::time::{Moment, Mono, millis};
 
 /// This many alerts within `FLAP_WINDOW` and it flaps.
@@ -41,7 +42,7 @@ pub struct State {
     entries: BTreeMap<String, Entry>,
     /// Not remembered over a restart.
     #[serde(skip)]
-    steady: Steady,
+    course: Course,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -115,7 +116,7 @@ impl State {
             incidents: 0,
             excused_until: None,
             entries: BTreeMap::new(),
-            steady: Steady::default(),
+            course: Course::default(),
         }
     }
 
@@ -191,7 +192,7 @@ pub fn step(rules: &Rules, state: &State, now: Moment, facts: &Facts<'_>) -> Ste
     };
     let conditions = view.conditions();
     let mut next = state.clone();
-    let told = next.steady.read(now);
+    let told = told(&mut next.course, now);
     let is_muted = told.sure
         && rules
             .mute
