@@ -316,11 +316,15 @@ fn deliver(
     (delivery, is_killed)
 }
 
-/// Each event's Message-IDs and the place of its first arrival.
-fn arrivals(inbox: &Inbox) -> BTreeMap<(u64, &'static str), (BTreeSet<String>, usize)> {
-    let mut arrivals: BTreeMap<(u64, &'static str), (BTreeSet<String>, usize)> = BTreeMap::new();
-    for (place, (message_id, events)) in inbox.lock().unwrap().iter().enumerate() {
-        for event in events {
+/// By incident and whether it begins or ends it: the Message-IDs that told it, and where it
+/// stands first, by mail and place in that.
+type Arrivals = BTreeMap<(u64, &'static str), (BTreeSet<String>, (usize, usize))>;
+
+fn arrivals(inbox: &Inbox) -> Arrivals {
+    let mut arrivals = Arrivals::new();
+    for (mail, (message_id, events)) in inbox.lock().unwrap().iter().enumerate() {
+        for (at, event) in events.iter().enumerate() {
+            let place = (mail, at);
             let kind = match event.kind {
                 kind if kind.opens() => "beginning",
                 kind if kind.closes() => "end",
@@ -377,8 +381,18 @@ fn in_500_random_incidents_each_beginning_and_end_is_told_under_exactly_one_mess
         let end = arrivals.get(&(event.incident, "end"));
         let (ids, ended_at) = end.unwrap_or_else(|| panic!("the end of {event:?} was not told"));
         assert_eq!(ids.len(), 1, "the end of {event:?} was told under {ids:?}");
-        assert!(begun_at <= ended_at, "{event:?} ended before it began");
+        assert!(begun_at < ended_at, "{event:?} ended before it began");
     }
+    // Everything arrives in the order in which it happened.
+    let happened = world.committed.iter().filter_map(|event| {
+        let kind = match event.kind {
+            kind if kind.opens() => "beginning",
+            kind if kind.closes() => "end",
+            _ => return None,
+        };
+        Some(arrivals[&(event.incident, kind)].1)
+    });
+    assert!(happened.is_sorted_by(|a, b| a < b), "not in order");
     // A resend tells what the first did.
     let mut told: BTreeMap<String, Vec<Event>> = BTreeMap::new();
     for (message_id, events) in world.inbox.lock().unwrap().iter() {
