@@ -9,6 +9,7 @@
 use std::cell::{Cell, RefCell};
 use std::fmt;
 use std::future::Future;
+use std::io::ErrorKind;
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -525,7 +526,16 @@ impl Dialogue<'_> {
                 error => error.to_string(),
             },
             Error::InvalidTLSName => format!("{host:?} is no name that a certificate could have"),
-            Error::Io(error) => error.to_string(),
+            Error::Io(error) => match error.kind() {
+                ErrorKind::ConnectionRefused => format!(
+                    "nothing listens on port {} of {host} ({error}); are host and port right?",
+                    self.account.port
+                ),
+                ErrorKind::NetworkUnreachable | ErrorKind::HostUnreachable => {
+                    format!("there is no way to {host} ({error}); is the network up?")
+                }
+                _ => error.to_string(),
+            },
             error => error.to_string(),
         }
     }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use crate::alerts::message;
 use crate::config::Config;
-use crate::domain::alert::{Facts, NodeFacts, State, step};
+use crate::domain::alert::{Facts, NodeFacts, Salvaged, State, step};
 use crate::domain::freshness::Stamp;
 use crate::domain::health::{Cause, Failure, SourceHealth};
 use crate::domain::outbox::Item;
@@ -43,6 +43,7 @@ enum Trouble {
     Value(Arc<str>, f64),
     Stale(Arc<str>),
     Storage,
+    Database,
     Clock,
     Display,
 }
@@ -85,6 +86,7 @@ fn cases(config: &Config) -> Vec<Case> {
         add(format!("{} is stale", rule.key), trouble);
     }
     add("nothing can be stored".to_owned(), Trouble::Storage);
+    add("the database is damaged".to_owned(), Trouble::Database);
     add("nobody sets the clock".to_owned(), Trouble::Clock);
     if let Some(rule) = config.alert.displays.first() {
         add(
@@ -259,6 +261,13 @@ impl<'a> Play<'a> {
                 };
                 let issues = is_bad.then_some(issue);
                 self.snapshot.sources[*index].health.issues = issues.into_iter().collect();
+            }
+            Trouble::Database => {
+                self.node.salvage = Some(Salvaged {
+                    since: self.began.mono,
+                    aside: "main-node.db.damaged-…, beside the database".to_owned(),
+                    is_over: !is_bad,
+                });
             }
             Trouble::Storage => {
                 self.node.storage = is_bad.then(|| "This is a rehearsal.".to_owned());

@@ -96,6 +96,7 @@ fn try_mail(channel: &MailChannel, item: &Item, now: Moment) -> bool {
         }
         Err(failure) => {
             say(&format!("Not sent: {failure}"));
+            say("A real alert would be kept and tried again, for days if need be.");
             false
         }
     }
@@ -103,8 +104,12 @@ fn try_mail(channel: &MailChannel, item: &Item, now: Moment) -> bool {
 
 fn step(name: &str, took: Duration, result: &Result<String, String>) {
     let (mark, said) = match result {
-        Ok(said) => ("ok    ", said),
-        Err(why) => ("FAILED", why),
+        Ok(said) => ("ok    ", said.as_str()),
+        // The step stands before it already.
+        Err(why) => {
+            let bare = why.strip_prefix(name).and_then(|it| it.strip_prefix(": "));
+            ("FAILED", bare.unwrap_or(why))
+        }
     };
     say(&format!(
         "  {mark} {name:<10} {:>6} ms  {said}",

@@ -130,7 +130,7 @@ pub fn drift(source: &Source, issue: Option<&Issue>) -> Words {
     Words {
         about: title(&source.name),
         trouble: "answers are not as described".to_owned(),
-        cause: "schema".to_owned(),
+        cause: "a field has changed".to_owned(),
         cause_name: Cause::Schema.name().to_owned(),
         detail: issue.map(|issue| format!("{issue}.")).unwrap_or_default(),
         displays: "Displays lack what can no longer be read; the rest is current.".to_owned(),
