@@ -579,7 +579,7 @@ postlog unix-dgram n - n - 1 postlogd
 class Node:
     """`main-node serve` with one source that is down until `source_up`."""
 
-    def __init__(self, directory, smtp_port):
+    def __init__(self, directory, smtp_port, alert=""):
         self.source_port = free_port()
         self.source = None
         self.directory = directory
@@ -594,6 +594,7 @@ url = "http://127.0.0.1:{self.source_port}"
 every = "1s"
 [alert]
 no_success_for = "2s"
+{alert}
 [mail]
 host = "127.0.0.1"
 port = {smtp_port}
@@ -715,6 +716,41 @@ def a_kill_between_taking_and_recording_repeats_the_same_message(directory, path
         node.stop()
     ids = [read(envelope)["Message-ID"] for _, envelope in inbox.mails]
     assert len(ids) == 2 and len(set(ids)) == 1, ids
+
+
+@case
+def a_dead_mans_switch_hears_of_a_fresh_node_once_a_minute(directory, paths, context):
+    home = directory / "ping"
+    home.mkdir()
+    pings = []
+
+    class Switch(http.server.BaseHTTPRequestHandler):
+        def do_GET(self):
+            pings.append((time.monotonic(), self.path))
+            self.send_response(200)
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
+        def log_message(self, *words):
+            pass
+
+    switch = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Switch)
+    threading.Thread(target=switch.serve_forever, daemon=True).start()
+    url = f"http://127.0.0.1:{switch.server_address[1]}/ping/s3cret"
+    node = Node(home, free_port(), f'ping = "{url}"')
+    node.source_up()
+    node.start()
+    until("the first ping", 75, lambda: pings)
+    # Nothing is fresh any more, three intervals later.
+    node.source.shutdown()
+    node.source.server_close()
+    node.source = None
+    time.sleep(64)
+    assert [path for _, path in pings] == ["/ping/s3cret"], pings
+    said = node.says()
+    node.stop()
+    switch.shutdown()
+    assert "s3cret" not in said, "the switch's address is a secret"
 
 
 @case
