@@ -265,6 +265,11 @@ pub const SPARKLINE_POINTS: usize = 48;
 /// How long a sparkline is kept before its history is read again: it is 24 h wide and a
 /// pixel or two an hour.
 pub const SPARKLINE_TIME: Duration = Duration::from_secs(120);
+/// Characters of an operation's description that a source's page shows: some files hold a
+/// whole manual there, and a page stays light.
+pub const DESCRIPTION_CHARS: usize = 2_000;
+/// Of those, so many stand open; a longer one is folded, so that the facts stay in sight.
+pub const DESCRIPTION_OPEN_CHARS: usize = 300;
 /// What threads that only have to notice the stop get for it, on top of what is left.
 pub const STOP_GRACE: Duration = Duration::from_millis(100);
 // ---- Alerts --------------------------------------------------------------------------

@@ -45,6 +45,7 @@ pub fn plan() -> SourcePlan {
         attribution: None,
         calls: "test".into(),
         summary: "".into(),
+        description: "".into(),
     }
 }
 

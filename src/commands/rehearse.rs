@@ -129,6 +129,7 @@ impl<'a> Play<'a> {
                 name: source.name.clone(),
                 calls: source.calls.clone(),
                 summary: source.summary.clone(),
+                description: source.description.clone(),
                 every: source.every,
                 attribution: None,
                 keys: 0,

@@ -158,10 +158,12 @@ fn read_one(mut table: Table<'_>, directory: &Path, apis: &[&'static Api]) -> Op
     let place = table.place();
     table.finish();
     let (name, target) = (name?, target?);
-    let (calls, summary) = match &target {
-        Target::Operation { operation, .. } => (operation.id, operation.summary),
-        Target::Url { .. } => ("a JSON address", ""),
-        Target::Follow { .. } => ("another main-node", ""),
+    let (calls, summary, description) = match &target {
+        Target::Operation { operation, .. } => {
+            (operation.id, operation.summary, operation.description)
+        }
+        Target::Url { .. } => ("a JSON address", "", ""),
+        Target::Follow { .. } => ("another main-node", "", ""),
     };
     let plan = SourcePlan {
         name: name.into(),
@@ -175,6 +177,7 @@ fn read_one(mut table: Table<'_>, directory: &Path, apis: &[&'static Api]) -> Op
         attribution: attribution.map(Into::into),
         calls: calls.into(),
         summary: summary.into(),
+        description: description.into(),
     };
     let source = SourceConfig {
         plan,

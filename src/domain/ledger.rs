@@ -430,6 +430,7 @@ impl Ledger {
                     name: plan.name.clone(),
                     calls: plan.calls.clone(),
                     summary: plan.summary.clone(),
+                    description: plan.description.clone(),
                     every: plan.every,
                     attribution: plan.attribution.clone(),
                     keys: source.held.len(),

@@ -37,6 +37,8 @@ pub struct SourcePlan {
     pub calls: Arc<str>,
     /// The operation's summary from its OpenAPI file.
     pub summary: Arc<str>,
+    /// What that file says about it at length; its author's text, as long as they liked.
+    pub description: Arc<str>,
 }
 
 /// Which leaves of a response become records.
@@ -163,6 +165,7 @@ pub fn test_plan(sources: usize, every: Duration) -> Plan {
         attribution: None,
         calls: "test".into(),
         summary: "".into(),
+        description: "".into(),
     };
     Plan {
         sources: (0..sources).map(source).collect(),

@@ -48,6 +48,7 @@ pub struct Source {
     pub name: Arc<str>,
     pub calls: Arc<str>,
     pub summary: Arc<str>,
+    pub description: Arc<str>,
     pub every: Duration,
     pub attribution: Option<Arc<str>>,
     /// Keys that it gives now, standing or not.

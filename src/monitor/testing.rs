@@ -294,6 +294,10 @@ pub fn just_started() -> Scene {
         name: name.into(),
         calls: calls.into(),
         summary: summary.into(),
+        description: match summary {
+            "" => "".into(),
+            _ => "Weather variables of the best models for a place.".into(),
+        },
         every: Duration::from_secs(900),
         attribution: credit.map(Into::into),
         keys: if name == "weather" { 3 } else { 1 },
@@ -334,6 +338,7 @@ fn plan() -> Plan {
         attribution: None,
         calls: "getForecast".into(),
         summary: "".into(),
+        description: "".into(),
     };
     let merged = KeyPlan {
         merge: Some(Merge::Median),

@@ -43,6 +43,7 @@ impl Story {
                 name: source.name.clone(),
                 calls: "".into(),
                 summary: "".into(),
+                description: "".into(),
                 every: source.every,
                 attribution: None,
                 keys: 0,

@@ -19,6 +19,7 @@ fn source(selection: Selection) -> SourcePlan {
         attribution: None,
         calls: "test".into(),
         summary: "".into(),
+        description: "".into(),
     }
 }
 

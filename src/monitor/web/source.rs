@@ -8,6 +8,7 @@ use super::overview::{age, next, rate, state, value};
 use crate::domain::health::{Fetch, FetchEnd};
 use crate::domain::snapshot::Source;
 use crate::domain::time::words;
+use crate::limits;
 use crate::monitor::problem::Problem;
 use crate::monitor::route::encode;
 use crate::monitor::words::{bytes, local, safe, wall_of, why};
@@ -55,6 +56,9 @@ fn facts(view: &View, source: &Source) -> Markup {
                 code { (source.calls) }
                 @if !source.summary.is_empty() { ": " (source.summary) }
             }
+            @if let Some(description) = description(&source.description) {
+                dt { "Described as" } dd { (description) }
+            }
             @if health.attempts > 0 {
                 dt { "Newest attempt" }
                 dd { (bytes(health.last_bytes)) " in " (health.last_duration.as_millis()) " ms" }
@@ -64,6 +68,44 @@ fn facts(view: &View, source: &Source) -> Markup {
             }
         }
     }
+}
+
+/// What the OpenAPI file says about the operation, as text in its paragraphs, and bounded.
+fn description(text: &str) -> Option<Markup> {
+    let text = text.trim();
+    let all = text.chars().count();
+    if all == 0 {
+        return None;
+    }
+    let shown: String = text.chars().take(limits::DESCRIPTION_CHARS).collect();
+    let mut paragraphs: Vec<String> = vec![String::new()];
+    for line in shown.lines() {
+        let words: Vec<&str> = line.split_whitespace().collect();
+        match paragraphs.last_mut() {
+            Some(last) if !words.is_empty() => {
+                if !last.is_empty() {
+                    last.push(' ');
+                }
+                last.push_str(&words.join(" "));
+            }
+            Some(last) if last.is_empty() => {}
+            _ => paragraphs.push(String::new()),
+        }
+    }
+    if all > limits::DESCRIPTION_CHARS
+        && let Some(last) = paragraphs.last_mut()
+    {
+        last.push('…');
+    }
+    if all <= limits::DESCRIPTION_OPEN_CHARS && paragraphs.len() == 1 {
+        return Some(html! { (paragraphs[0]) });
+    }
+    Some(html! {
+        details {
+            summary { "Read it" }
+            @for paragraph in &paragraphs { p { (paragraph) } }
+        }
+    })
 }
 
 /// A strip of marks, newest on the right, each with its story in the title; and the same as a
@@ -218,6 +260,21 @@ fn values(view: &View, source: &Source) -> Markup {
 mod tests {
     use crate::domain::health::Cause;
     use crate::monitor::testing::{self, body, golden, request};
+
+    #[test]
+    fn a_long_description_is_folded_bounded_and_text() {
+        let shown = |text: &str| super::description(text).map(|markup| markup.into_string());
+        assert_eq!(shown(" \n\n "), None);
+        assert_eq!(shown("Short\n  & good.\n").unwrap(), "Short &amp; good.");
+        assert_eq!(
+            shown("One\r\nline.\r\n\r\n\r\n<script>x</script>").unwrap(),
+            "<details><summary>Read it</summary><p>One line.</p>\
+             <p>&lt;script&gt;x&lt;/script&gt;</p></details>"
+        );
+        let manual = shown(&"ä ".repeat(100_000)).unwrap();
+        assert!(manual.ends_with("ä…</p></details>"));
+        assert!(manual.chars().count() < crate::limits::DESCRIPTION_CHARS + 100);
+    }
 
     #[test]
     fn tells_how_fetches_went_and_what_was_wrong() {

@@ -145,6 +145,7 @@ fn source(plan: &Plan, index: usize, health: &SourceHealth) -> Source {
         name: plan.sources[index].name.clone(),
         calls: "".into(),
         summary: "".into(),
+        description: "".into(),
         every: plan.sources[index].every,
         attribution: None,
         keys: 0,
