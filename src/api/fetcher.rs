@@ -178,15 +178,18 @@ impl Fetcher {
             let slept_from = self.clock.now().mono;
             let woken = stopping.wait_or_nudge(glance, &mut heard);
             let now = self.clock.now();
-            let is_lately = |begun: Mono| now.mono.since(begun) < limits::ASK_EARLY_AGAIN;
-            match woken {
-                Woken::Stop => break,
-                Woken::Nudge if last_begun.is_some_and(is_lately) => {
-                    wait = wait.saturating_sub(now.mono.since(slept_from));
+            let asked = last_begun.map(|begun: Mono| now.mono.since(begun));
+            let lately = asked.filter(|since| *since < limits::ASK_EARLY_AGAIN);
+            match (woken, lately) {
+                (Woken::Stop, _) => break,
+                // Early all the same, but not so soon.
+                (Woken::Nudge, Some(since)) => {
+                    let rest = wait.saturating_sub(now.mono.since(slept_from));
+                    wait = rest.min(limits::ASK_EARLY_AGAIN - since);
                     continue;
                 }
-                Woken::Nudge => log::debug!("{}: asked early", self.plan.name),
-                Woken::Elapsed => {}
+                (Woken::Nudge, None) => log::debug!("{}: asked early", self.plan.name),
+                (Woken::Elapsed, _) => {}
             }
             let due = meter.wait(now);
             reserve(meter.date(now));
