@@ -172,6 +172,7 @@ mod tests {
                 bytes: 10,
                 outcome,
                 next_in: Duration::from_secs(60),
+                ordered: Duration::ZERO,
                 followed: None,
             });
             self.ingest.turn(arrived.collect(), Mono(1_000))

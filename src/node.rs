@@ -72,6 +72,9 @@ impl Node {
         let carried = quota::carried(&opened, &place, &boot, names);
         let mut ledger = Ledger::new(plan.clone());
         ledger.restore(restored);
+        for (source, carried) in carried.iter().enumerate() {
+            ledger.expect_wait(source, carried.wait(clock.now().mono));
+        }
         let alerts = last_state(&opened, &place, &boot, clock.now().mono);
 
         let bells = Bells::default();

@@ -36,7 +36,7 @@ pub fn plan() -> SourcePlan {
     SourcePlan {
         name: "test".into(),
         every: Duration::from_secs(60),
-        stale_after: Duration::from_secs(180),
+        stale_after: None,
         selection: Selection::Picks(vec![Pick::new("t", "/t")]),
         observed_at: None,
         observed_zone: TimeZone::UTC,

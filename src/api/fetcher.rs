@@ -200,10 +200,7 @@ impl Fetcher {
             reserve(meter.reserve(now));
             last_begun = Some(now.mono);
             let observation = self.fetch_once();
-            let ordered = match observation.as_ref().map(|it| &it.outcome) {
-                Some(Outcome::Failed { failure, .. }) => failure.retry_after,
-                _ => None,
-            };
+            let ordered = observation.as_ref().map(|it| it.ordered);
             let requests = self.transport.requests();
             let ended = self.clock.now();
             reserve(meter.spent(now.mono, requests, ordered.unwrap_or_default(), ended));
@@ -256,6 +253,8 @@ impl Fetcher {
             turn.retry_after,
             fastrand::f64(),
         );
+        let ordered = turn.retry_after.unwrap_or_default();
+        let ordered = ordered.min(limits::RETRY_AFTER);
         Some(Observation {
             source: self.index,
             at,
@@ -264,11 +263,8 @@ impl Fetcher {
             followed: turn.followed.map(Arc::new),
             outcome: turn.outcome,
             // The interval runs from start to start, an ordered wait from the answer on.
-            next_in: wait.saturating_sub(duration).max(
-                turn.retry_after
-                    .unwrap_or_default()
-                    .min(limits::RETRY_AFTER),
-            ),
+            next_in: wait.saturating_sub(duration).max(ordered),
+            ordered,
         })
     }
 

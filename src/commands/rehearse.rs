@@ -131,6 +131,7 @@ impl<'a> Play<'a> {
                 summary: source.summary.clone(),
                 description: source.description.clone(),
                 every: source.every,
+                interval: source.every,
                 attribution: None,
                 keys: 0,
                 health: SourceHealth {

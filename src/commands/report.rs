@@ -163,6 +163,7 @@ mod tests {
             bytes: 321,
             outcome,
             next_in: Duration::ZERO,
+            ordered: Duration::ZERO,
             followed: None,
         }
     }

@@ -1,6 +1,7 @@
 //! The effective configuration as TOML, secrets masked: what `check` prints.
 
 use std::fmt::Write;
+use std::time::Duration;
 
 use super::{Auth, Config, SourceConfig, Target};
 use crate::domain::operation::Argument;
@@ -171,7 +172,7 @@ fn write_source(out: &mut String, source: &SourceConfig) -> std::fmt::Result {
     writeln!(
         out,
         "stale_after = \"{}\"",
-        spell_duration(plan.stale_after)
+        spell_duration(plan.goes_stale_after(Duration::ZERO))
     )?;
     writeln!(out, "timeout = \"{}\"", spell_duration(source.timeout))?;
     writeln!(out, "body_limit = {}", source.body_bytes)?;

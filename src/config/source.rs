@@ -134,7 +134,7 @@ fn read_one(mut table: Table<'_>, directory: &Path, apis: &[&'static Api]) -> Op
     let quota = table.get("quota").and_then(|item| read_quota(&item));
     let quota = quota.map(share);
     let every = every.max(quota.unwrap_or_default());
-    let stale_after = duration(table.get("stale_after")).unwrap_or(every * 3);
+    let stale_after = duration(table.get("stale_after"));
     let timeout = duration(table.get("timeout")).unwrap_or(limits::FETCH_TIMEOUT);
     let body_bytes = table.get("body_limit").and_then(|item| item.bytes());
     let redirects = table.get("redirects").and_then(|item| item.integer(0..=20));
@@ -655,6 +655,6 @@ impl SourceConfig {
             *base = Some(base_of(operation.api));
         }
         self.plan.every = every;
-        self.plan.stale_after = every * 3;
+        self.plan.stale_after = None;
     }
 }

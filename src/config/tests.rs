@@ -135,7 +135,10 @@ failures_in_a_row = 5
     );
     let weather = &config.sources[0];
     assert_eq!(weather.plan.every, Duration::from_secs(900));
-    assert_eq!(weather.plan.stale_after, Duration::from_secs(2700));
+    assert_eq!(
+        weather.plan.goes_stale_after(Duration::ZERO),
+        Duration::from_secs(2700)
+    );
     let Selection::Picks(picks) = &weather.plan.selection else {
         panic!("records are named");
     };

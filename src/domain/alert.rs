@@ -79,11 +79,11 @@ impl Default for Rules {
 const SHORTEST_SILENCE: Duration = Duration::from_secs(15 * 60);
 
 impl Rules {
-    /// How long a source that is asked at every `every` may be without success.
-    pub fn silence(&self, source: &str, every: Duration) -> Duration {
+    /// How long a source that is asked at every `interval` may be without success.
+    pub fn silence(&self, source: &str, interval: Duration) -> Duration {
         let own = self.sources.get(source).and_then(|own| own.no_success_for);
         own.or(self.no_success_for)
-            .unwrap_or_else(|| SHORTEST_SILENCE.max(every.saturating_mul(3)))
+            .unwrap_or_else(|| SHORTEST_SILENCE.max(interval.saturating_mul(3)))
     }
 
     /// How many failures in a row are too many for a source.

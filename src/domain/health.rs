@@ -142,6 +142,8 @@ pub struct SourceHealth {
     /// What was wrong with the newest response, bounded by whoever made the observation.
     pub issues: Vec<super::reading::Issue>,
     pub next_in: Duration,
+    /// The wait that the newest answer ordered: until then nothing new can come.
+    pub ordered_wait: Duration,
     /// How long attempts took, since start.
     pub durations: Durations,
     /// The newest attempts, oldest first, at most [`limits::RECENT_FETCHES`].
@@ -249,6 +251,7 @@ impl SourceHealth {
         self.last_duration = observation.duration;
         self.last_bytes = observation.bytes;
         self.next_in = observation.next_in;
+        self.ordered_wait = observation.ordered;
         self.durations.record(observation.duration);
         let issues = match &observation.outcome {
             Outcome::Readings { issues, .. } | Outcome::Failed { issues, .. } => issues.as_slice(),
@@ -365,6 +368,7 @@ mod tests {
                 bytes: 0,
                 outcome: Outcome::Unchanged,
                 next_in: Duration::ZERO,
+                ordered: Duration::ZERO,
                 followed: None,
             });
         }

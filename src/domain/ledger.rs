@@ -162,6 +162,11 @@ impl Ledger {
             .or(first)
     }
 
+    /// A wait that a server ordered in an earlier run and that is not over.
+    pub fn expect_wait(&mut self, source: usize, wait: Duration) {
+        self.sources[source].health.ordered_wait = wait;
+    }
+
     /// Takes one observation into account and returns the rows to store.
     pub fn apply(&mut self, mut observation: Observation) -> Vec<Row> {
         observation.at = self.course.steer(observation.at);
@@ -358,7 +363,10 @@ impl Ledger {
             .keys
             .get(key)
             .and_then(|key| key.stale_after)
-            .unwrap_or(self.plan.sources[source].stale_after)
+            .unwrap_or_else(|| {
+                let ordered = self.sources[source].health.ordered_wait;
+                self.plan.sources[source].goes_stale_after(ordered)
+            })
     }
 
     /// Corrects stamps made under a clock that could not be believed, once it can. Rows that
@@ -432,6 +440,7 @@ impl Ledger {
                     summary: plan.summary.clone(),
                     description: plan.description.clone(),
                     every: plan.every,
+                    interval: plan.interval(source.health.ordered_wait),
                     attribution: plan.attribution.clone(),
                     keys: source.held.len(),
                     health: source.health.clone(),
@@ -500,6 +509,7 @@ mod tests {
             bytes: 1,
             outcome,
             next_in: Duration::from_secs(60),
+            ordered: Duration::ZERO,
             followed: None,
         }
     }
@@ -705,6 +715,36 @@ mod tests {
             ["a 1 stale", "b 2 stale"],
             "silent"
         );
+    }
+
+    #[test]
+    fn whoever_waits_as_the_server_ordered_is_not_stale_for_it() {
+        let mut plan = test_plan(2, Duration::from_secs(60));
+        plan.sources[1].stale_after = Some(Duration::from_secs(300));
+        let mut ledger = Ledger::new(Arc::new(plan));
+        for (source, key) in [(0, "a"), (1, "b")] {
+            ledger.apply(observation(source, 0, readings(None, &[(key, 1.0)])));
+            let failure = Failure::new(Cause::RateLimited, "asked too often");
+            let issues = Vec::new();
+            let mut busy = observation(source, 60, Outcome::Failed { failure, issues });
+            busy.ordered = Duration::from_secs(7_200);
+            ledger.apply(busy);
+        }
+        let snapshot = ledger.snapshot(at(3 * 7_200));
+        assert_eq!(
+            values(&snapshot),
+            ["a 1", "b 1 stale"],
+            "what the configuration says, stands"
+        );
+        assert_eq!(snapshot.sources[0].interval, Duration::from_secs(7_200));
+        assert_eq!(values(&ledger.snapshot(at(3 * 7_200 + 1)))[0], "a 1 stale");
+        // The next answer orders nothing: the old interval rules again.
+        ledger.apply(observation(0, 30_000, readings(None, &[("a", 2.0)])));
+        assert_eq!(values(&ledger.snapshot(at(30_180)))[0], "a 2");
+        assert_eq!(values(&ledger.snapshot(at(30_181)))[0], "a 2 stale");
+        // A wait that outlived a restart counts until the first answer.
+        ledger.expect_wait(0, Duration::from_secs(600));
+        assert_eq!(values(&ledger.snapshot(at(31_800)))[0], "a 2");
     }
 
     #[test]

@@ -115,7 +115,6 @@ fn month(clock: fn(u64) -> Moment) -> Told {
     let mut plan: Plan = test_plan(every.len(), every[1]);
     for (source, every) in plan.sources.iter_mut().zip(every) {
         source.every = every;
-        source.stale_after = every * 3;
     }
     let plan = Arc::new(plan);
     let rules = Rules {
@@ -173,6 +172,7 @@ fn month(clock: fn(u64) -> Moment) -> Told {
                 bytes: 1,
                 outcome,
                 next_in: every[source],
+                ordered: Duration::ZERO,
                 followed: None,
             });
             told.observed

@@ -21,8 +21,8 @@ pub struct SourcePlan {
     pub name: Arc<str>,
     /// The interval between fetches that go well.
     pub every: Duration,
-    /// Age past which this source's values are stale.
-    pub stale_after: Duration,
+    /// Age past which this source's values are stale, where the configuration says it.
+    pub stale_after: Option<Duration>,
     pub selection: Selection,
     /// JSON Pointer to the source's own time.
     pub observed_at: Option<String>,
@@ -39,6 +39,20 @@ pub struct SourcePlan {
     pub summary: Arc<str>,
     /// What that file says about it at length; its author's text, as long as they liked.
     pub description: Arc<str>,
+}
+
+impl SourcePlan {
+    /// Between fetches that go well, while the server orders a wait of `ordered`.
+    pub fn interval(&self, ordered: Duration) -> Duration {
+        self.every.max(ordered)
+    }
+
+    /// Age past which this source's values are stale: who does as the server says is not to
+    /// be blamed for it.
+    pub fn goes_stale_after(&self, ordered: Duration) -> Duration {
+        self.stale_after
+            .unwrap_or_else(|| self.interval(ordered).saturating_mul(3))
+    }
 }
 
 /// Which leaves of a response become records.
@@ -154,7 +168,7 @@ pub fn test_plan(sources: usize, every: Duration) -> Plan {
     let source = |index| SourcePlan {
         name: format!("source{index}").into(),
         every,
-        stale_after: every * 3,
+        stale_after: None,
         selection: Selection::AllLeaves {
             prefix: String::new(),
         },

@@ -41,6 +41,17 @@ pub enum Carried {
     Unknown,
 }
 
+impl Carried {
+    /// How long a wait of an earlier run still lasts, as far as this boot's clock knows.
+    pub fn wait(&self, now: Mono) -> Duration {
+        match self {
+            Carried::SameBoot { until } => until.since(now).min(limits::RETRY_AFTER),
+            Carried::OtherBoot { ahead, .. } => (*ahead).min(limits::RETRY_AFTER),
+            Carried::Nothing | Carried::Unknown => Duration::ZERO,
+        }
+    }
+}
+
 /// When the next request may go out. Owned by the source's thread.
 #[derive(Debug)]
 pub struct Meter {

@@ -186,6 +186,8 @@ pub struct Observation {
     pub outcome: Outcome,
     /// When the thread will try again.
     pub next_in: Duration,
+    /// The wait that the server ordered with this answer, as far as it is obeyed.
+    pub ordered: Duration,
     /// What another main-node said beside its readings, where the source is one.
     pub followed: Option<Arc<Followed>>,
 }

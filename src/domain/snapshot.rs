@@ -50,6 +50,8 @@ pub struct Source {
     pub summary: Arc<str>,
     pub description: Arc<str>,
     pub every: Duration,
+    /// Between fetches now: `every`, or the longer wait that the server ordered.
+    pub interval: Duration,
     pub attribution: Option<Arc<str>>,
     /// Keys that it gives now, standing or not.
     pub keys: usize,

@@ -143,6 +143,7 @@ impl Scene {
                     issues: Vec::new(),
                 },
                 next_in: Duration::from_secs(60),
+                ordered: Duration::ZERO,
                 followed: None,
             });
         }
@@ -257,6 +258,7 @@ pub fn healthy() -> Scene {
                     issues: if is_meter { vec![issue] } else { Vec::new() },
                 },
                 next_in: source.every,
+                ordered: Duration::ZERO,
                 followed: None,
             });
         }
@@ -299,6 +301,7 @@ pub fn just_started() -> Scene {
             _ => "Weather variables of the best models for a place.".into(),
         },
         every: Duration::from_secs(900),
+        interval: Duration::from_secs(900),
         attribution: credit.map(Into::into),
         keys: if name == "weather" { 3 } else { 1 },
         health: SourceHealth::default(),
@@ -329,7 +332,7 @@ fn plan() -> Plan {
     let source = |name: &str, keys: &[&str]| SourcePlan {
         name: name.into(),
         every: Duration::from_secs(900),
-        stale_after: Duration::from_secs(2_700),
+        stale_after: None,
         selection: Selection::Picks(keys.iter().map(|key| pick(key)).collect()),
         observed_at: None,
         observed_zone: jiff::tz::TimeZone::UTC,

@@ -167,7 +167,7 @@ impl View<'_> {
     fn source(&self, source: &Source) -> Condition {
         let name = format!("source:{}", source.name);
         let health = &source.health;
-        let silence = self.rules.silence(&source.name, source.every);
+        let silence = self.rules.silence(&source.name, source.interval);
         // While the network was down, no source could show how it is.
         let excused = self.state.excused_until;
         let after_excuse = |at: At| excused.map_or(at, |excused| at.max(excused));
@@ -325,7 +325,7 @@ impl View<'_> {
         let issue = source.health.issues.iter().find(is_drift);
         let verdict = match (source.health.state(), issue) {
             (SourceState::Up, Some(_)) => {
-                let hold = self.rules.silence(&source.name, source.every);
+                let hold = self.rules.silence(&source.name, source.interval);
                 self.held(&name, hold)
             }
             (SourceState::Up, None) => {

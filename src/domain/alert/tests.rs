@@ -45,6 +45,7 @@ impl Story {
                 summary: "".into(),
                 description: "".into(),
                 every: source.every,
+                interval: source.every,
                 attribution: None,
                 keys: 0,
                 health: SourceHealth::default(),
@@ -269,6 +270,7 @@ fn when_everything_fails_at_once_there_is_one_alert_about_our_network() {
 fn a_fast_source_fails_beside_a_slow_one() -> Story {
     let mut story = Story::of(2, 10);
     story.snapshot.sources[1].every = Duration::from_secs(HOUR);
+    story.snapshot.sources[1].interval = Duration::from_secs(HOUR);
     story.works(1);
     story.go_on(600, 10, |it| it.works(0));
     assert_eq!(story.go_on(120, 10, |it| it.fails(0, Cause::Dns)), NOTHING);
@@ -323,6 +325,7 @@ fn a_source_waits_for_the_word_of_others_no_longer_than_its_silence_may_last() {
 fn what_a_server_answers_is_told_without_the_word_of_others() {
     let mut story = Story::of(2, 10);
     story.snapshot.sources[1].every = Duration::from_secs(HOUR);
+    story.snapshot.sources[1].interval = Duration::from_secs(HOUR);
     story.works(1);
     let told = story.go_on(130, 10, |it| it.fails(0, Cause::HttpStatus));
     assert_eq!(told, ["trigger source:source0 #1"]);

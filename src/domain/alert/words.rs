@@ -80,7 +80,7 @@ const DISPLAYS_KEEP: &str = "Displays keep showing the last good values, marked 
 
 pub fn source(source: &Source, silence: Duration) -> Words {
     let failure = source.health.current_failure();
-    let retry = span(source.every.max(Duration::from_secs(1)));
+    let retry = span(source.interval.max(Duration::from_secs(1)));
     Words {
         about: title(&source.name),
         trouble: "no data".to_owned(),

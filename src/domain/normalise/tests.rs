@@ -10,7 +10,7 @@ fn source(selection: Selection) -> SourcePlan {
     SourcePlan {
         name: "test".into(),
         every: Duration::from_secs(60),
-        stale_after: Duration::from_secs(180),
+        stale_after: None,
         selection,
         observed_at: None,
         observed_zone: TimeZone::UTC,

@@ -147,6 +147,7 @@ fn source(plan: &Plan, index: usize, health: &SourceHealth) -> Source {
         summary: "".into(),
         description: "".into(),
         every: plan.sources[index].every,
+        interval: plan.sources[index].every,
         attribution: None,
         keys: 0,
         health: health.clone(),
