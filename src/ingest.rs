@@ -60,7 +60,7 @@ impl Ingest {
     }
 
     /// Takes what arrived into account and publishes; returns how long nothing can change.
-    fn turn(&mut self, arrived: Vec<Observation>, started: Mono) -> Duration {
+    pub fn turn(&mut self, arrived: Vec<Observation>, started: Mono) -> Duration {
         let now = self.clock.now();
         self.ledger.settle(now);
         for observation in arrived {

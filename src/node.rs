@@ -3,6 +3,8 @@
 //! The only place, beside `main` and its commands, that sees the whole configuration; each
 //! part is handed its slice. Nothing here fetches, judges, stores or serves.
 
+#[cfg(test)]
+mod faults;
 mod serving;
 pub mod sources;
 pub mod telling;

@@ -1,23 +1,18 @@
-//! Everything that an upstream can do wrong, once transient and once persistent: what it
-//! is called, that the node goes on, and that the next good answer heals it.
-//!
-//! The words are in `tests/golden/faults.txt`; `UPDATE_GOLDEN=1 cargo test faults` rewrites
-//! them.
+//! Everything that an upstream can do wrong, for the tests of this room and for
+//! `node::faults`, which plays it through the whole node.
 
 use std::io::Write as _;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, LazyLock, Mutex};
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use jiff::tz::TimeZone;
 
-use super::fault_server::{Act, FaultServer, Server, Then, Wire, answer, say};
+use super::fault_server::{Server, Then, Wire, answer, say};
 use super::fetcher::{Fetcher, SourceSettings};
-use super::plain;
 use super::transport::{Send, TransportSettings};
-use crate::domain::health::{Cause, SourceHealth};
+use crate::domain::health::Cause;
 use crate::domain::plan::{Numbers, Pick, Selection, SourcePlan};
-use crate::domain::reading::Outcome;
 use crate::domain::time::{Moment, Mono, Trust, Wall};
 use crate::sys::clock::{Clock, ManualClock};
 
@@ -460,116 +455,4 @@ pub fn rows() -> Vec<Row> {
             sends!(answer("200 OK", "", "[]")),
         ),
     ]
-}
-
-/// Plays one row and gives its line of the golden file.
-fn play(row: &Row) -> String {
-    let is_faulty = Arc::new(AtomicBool::new(false));
-    let (switch, fault) = (is_faulty.clone(), row.fault);
-    let act: Arc<Act> = Arc::new(
-        move |head, wire, server| match switch.load(Ordering::SeqCst) {
-            true => fault(head, wire, server),
-            false => match say(wire, good()) {
-                true => Then::Keep,
-                false => Then::Close,
-            },
-        },
-    );
-    let server = FaultServer::start(act);
-    let request = plain::request(&server.url(), &[], &[]).expect("a URL");
-    let settings = if row.is_slow { short() } else { patient() };
-    let body_limit = settings.body_limit;
-    let mut fetcher = fetcher(request, settings, noon());
-    let mut health = SourceHealth::default();
-    let mut fetch = |expected: Option<Cause>| {
-        let observation = fetcher.fetch_once().expect("nobody cancels");
-        health.record(&observation);
-        let failure = match &observation.outcome {
-            Outcome::Failed { failure, .. } => Some(failure.clone()),
-            _ => None,
-        };
-        let found = failure.as_ref().map(|failure| failure.cause);
-        assert_eq!(found, expected, "{}: {:?}", row.name, failure);
-        assert!(observation.bytes <= body_limit);
-        failure
-    };
-    let mut said = Vec::new();
-    fetch(None);
-    // Transient.
-    is_faulty.store(true, Ordering::SeqCst);
-    said.extend(fetch(Some(row.cause)));
-    is_faulty.store(false, Ordering::SeqCst);
-    fetch(None);
-    // Persistent, through a renewal of the connections.
-    is_faulty.store(true, Ordering::SeqCst);
-    for _ in 0..4 {
-        said.extend(fetch(Some(row.cause)));
-    }
-    is_faulty.store(false, Ordering::SeqCst);
-    fetch(None);
-    assert_eq!(health.attempts, 8);
-    assert_eq!(health.failures[&row.cause], 5);
-    assert_eq!(health.failures_in_a_row, 0);
-    said.dedup();
-    let words: Vec<String> = said
-        .iter()
-        .map(|failure| {
-            let wait = failure.retry_after.map_or(String::new(), |wait| {
-                format!(" [waits {} s]", wait.as_secs())
-            });
-            let text = failure.to_string();
-            assert!(!text.contains("secret"), "{text}");
-            text.replace(&server.address.to_string(), "HOST") + &wait
-        })
-        .collect();
-    assert_eq!(
-        words.len(),
-        1,
-        "{}: the same fault, the same words",
-        row.name
-    );
-    // What sockets and buffers hold comes on top of what the node took.
-    let sent = server.server.sent.load(Ordering::SeqCst);
-    assert!(sent < 5 * 8_000_000, "{} took {sent} bytes", row.name);
-    format!("{}\n    {}\n", row.name, words[0])
-}
-
-#[test]
-fn every_fault_has_its_cause_and_words_and_the_next_good_answer_heals_it() {
-    let rows = rows();
-    let lines: Vec<Mutex<String>> = rows.iter().map(|_| Mutex::default()).collect();
-    let next = std::sync::atomic::AtomicUsize::new(0);
-    std::thread::scope(|scope| {
-        for _ in 0..8 {
-            scope.spawn(|| {
-                loop {
-                    let index = next.fetch_add(1, Ordering::SeqCst);
-                    let Some(row) = rows.get(index) else { return };
-                    *lines[index].lock().expect("one writer") = play(row);
-                }
-            });
-        }
-    });
-    let lines: Vec<String> = lines
-        .into_iter()
-        .map(|line| line.into_inner().expect("one writer"))
-        .collect();
-    golden("faults.txt", &lines.concat());
-}
-
-/// Compares with a file of `tests/golden`, or rewrites it.
-pub fn golden(name: &str, found: &str) {
-    let file = std::path::Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("tests/golden")
-        .join(name);
-    if std::env::var_os("UPDATE_GOLDEN").is_some() {
-        std::fs::create_dir_all(file.parent().expect("it has one")).expect("a writable tree");
-        std::fs::write(&file, found).expect("a writable tree");
-    }
-    let expected = std::fs::read_to_string(&file).unwrap_or_default();
-    assert!(
-        found == expected,
-        "{} differs; UPDATE_GOLDEN=1 rewrites it. Found:\n{found}",
-        file.display()
-    );
 }

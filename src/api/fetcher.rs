@@ -373,22 +373,27 @@ impl Fetcher {
     }
 
     fn log(&mut self, observation: &Observation) {
-        let name = &self.plan.name;
+        for (level, line) in self.lines(observation) {
+            log::log!(level, "{}: {line}", self.plan.name);
+        }
+    }
+
+    /// What the log is to say of an attempt: of what is as it was, nothing.
+    pub fn lines(&mut self, observation: &Observation) -> Vec<(log::Level, String)> {
+        let mut lines = Vec::new();
         let now = observation.at.mono;
         let issues = match &observation.outcome {
             Outcome::Failed { failure, .. } => {
-                if let Some(line) = self.chronicle.failed(failure, now) {
-                    log::warn!("{name}: {line}");
-                }
-                return;
+                let line = self.chronicle.failed(failure, now);
+                lines.extend(line.map(|line| (log::Level::Warn, line)));
+                return lines;
             }
             Outcome::Unchanged => None,
             Outcome::Readings { issues, .. } => Some(issues),
         };
-        if let Some(line) = self.chronicle.succeeded(now) {
-            log::info!("{name}: {line}");
-        }
-        let Some(issues) = issues else { return };
+        let line = self.chronicle.succeeded(now);
+        lines.extend(line.map(|line| (log::Level::Info, line)));
+        let Some(issues) = issues else { return lines };
         let is_drift = |issue: &&Issue| issue.reason == Reason::Drift;
         let drift: Vec<Issue> = issues.iter().filter(is_drift).cloned().collect();
         let is_new = |issue: &&Issue| {
@@ -398,9 +403,11 @@ impl Fetcher {
         };
         let new = drift.iter().filter(is_new).count();
         if let Some(first) = drift.iter().find(is_new) {
-            log::warn!("{name}: {first}{}", and_more(new - 1));
+            let line = format!("{first}{}", and_more(new - 1));
+            lines.push((log::Level::Warn, line));
         }
         self.drift = drift;
+        lines
     }
 }
 

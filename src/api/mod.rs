@@ -21,9 +21,9 @@ mod simulate;
 pub mod transport;
 
 #[cfg(test)]
-mod fault_server;
+pub mod fault_server;
 #[cfg(test)]
-mod faults;
+pub mod faults;
 #[cfg(test)]
 mod fuzz;
 #[cfg(test)]

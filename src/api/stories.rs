@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use super::attribution::{Phase, Scene, attribute};
 use super::connect::Plight;
 use super::fault_server::{Act, FaultServer, Then, answer, say};
-use super::faults::{fetcher, golden, good, gzip, noon, patient, plan, rows, short};
+use super::faults::{fetcher, good, gzip, noon, patient, plan, rows, short};
 use super::fetcher::{Fetcher, Ration, SourceSettings};
 use super::plain;
 use super::transport::{Send, TransportSettings};
@@ -20,6 +20,7 @@ use crate::domain::plan::SourcePlan;
 use crate::domain::quota::Carried;
 use crate::domain::reading::{Observation, Outcome};
 use crate::domain::time::{Moment, Mono, Trust, Wall};
+use crate::golden;
 use crate::limits;
 use crate::sys::clock::{Clock, ManualClock};
 use crate::sys::shutdown::shutdown;
@@ -622,7 +623,7 @@ fn certificates_are_judged_and_an_own_one_can_be_trusted() {
     assert_eq!(server.server.connections.load(Ordering::SeqCst), 0);
     clock.set(noon().now());
     assert_eq!(cause(early.fetch_once()), None);
-    golden("certificates.txt", &lines);
+    golden::check("certificates.txt", &lines);
 }
 
 #[test]
@@ -753,5 +754,5 @@ fn errors_of_the_system_and_the_library_have_one_cause_each() {
     }
     assert!(!lines.contains("secret"), "{lines}");
     assert_eq!(attribute(&Plight::Stopped.into(), scene(Head)), None);
-    golden("attribution.txt", &lines);
+    golden::check("attribution.txt", &lines);
 }

@@ -85,6 +85,12 @@ impl Cause {
         )
     }
 
+    /// Whether an answer came at all, good or bad.
+    pub fn is_an_answer(self) -> bool {
+        let never_came = matches!(self, Cause::Clock | Cause::Tls) || self.is_below_http();
+        !never_came
+    }
+
     /// Whether the failure lies below HTTP: no answer came back at all. When every source
     /// fails so, it is the node's own network.
     pub fn is_below_http(self) -> bool {

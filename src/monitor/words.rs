@@ -109,13 +109,14 @@ fn failing_sources(snapshot: &Snapshot, now: Moment) -> Vec<String> {
         )];
     }
     let sentence = |source: &&Source| {
-        let why = source
-            .health
-            .current_failure()
-            .map_or("", |failure| why(failure.cause));
-        match silence(source, now) {
-            Some(silence) => format!("{} has not answered for {silence}: {why}.", source.name),
-            None => format!("{} has never answered: {why}.", source.name),
+        let cause = source.health.current_failure().map(|failure| failure.cause);
+        let (name, why) = (&source.name, cause.map_or("", why));
+        let is_an_answer = cause.is_some_and(Cause::is_an_answer);
+        match (silence(source, now), is_an_answer) {
+            (Some(silence), false) => format!("{name} has not answered for {silence}: {why}."),
+            (Some(silence), true) => format!("{name} has given no data for {silence}: {why}."),
+            (None, false) => format!("{name} has never answered: {why}."),
+            (None, true) => format!("{name} has never given data: {why}."),
         }
     };
     failing.iter().map(sentence).collect()
@@ -322,7 +323,7 @@ mod tests {
                     .failing("weather", Cause::HttpStatus, 600)
                     .failing("meter", Cause::Dns, 300),
                 Warn,
-                "weather has not answered for 10 min: it answers with an error.",
+                "weather has given no data for 10 min: it answers with an error.",
             ),
             (
                 "one value is stale",
