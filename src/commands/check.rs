@@ -148,17 +148,18 @@ fn secrets(config: &Config) -> Finding {
         return Fine("no file holds secrets".to_owned());
     };
     let beside = file.with_file_name(".env");
+    let is_password = |path: &Path| config.password_file.as_deref() == Some(path);
     let has_secrets = |path: &Path| {
         let text = std::fs::read_to_string(path).unwrap_or_default();
-        text.lines().any(holds_a_secret)
+        is_password(path) || text.lines().any(holds_a_secret)
     };
     let is_open = |path: &Path| {
         let metadata = std::fs::metadata(path);
         metadata.is_ok_and(|metadata| metadata.permissions().mode() & 0o004 != 0)
     };
-    let files = [file.as_path(), beside.as_path()];
+    let files = [file.as_path(), beside.as_path()].into_iter();
     let open: Vec<String> = files
-        .into_iter()
+        .chain(config.password_file.as_deref())
         .filter(|path| is_open(path) && has_secrets(path))
         .map(|path| path.display().to_string())
         .collect();

@@ -29,6 +29,14 @@ impl Config {
             let hosts: Vec<String> = self.hosts.iter().map(|host| quoted(host)).collect();
             writeln!(out, "hosts = [{}]", hosts.join(", "))?;
         }
+        if !self.allow.is_empty() {
+            let allow = self.allow.iter().map(|it| quoted(&it.to_string()));
+            writeln!(out, "allow = [{}]", allow.collect::<Vec<_>>().join(", "))?;
+        }
+        if let Some(file) = &self.password_file {
+            let file = file.display().to_string();
+            writeln!(out, "password_file = {}", quoted(&file))?;
+        }
         if let Some(zone) = self.timezone.iana_name() {
             writeln!(out, "timezone = {}", quoted(zone))?;
         }

@@ -14,11 +14,12 @@ mod source;
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use ipnet::IpNet;
 use jiff::tz::TimeZone;
 use toml::de::DeTable;
 
@@ -44,6 +45,12 @@ pub struct Config {
     /// The node's own name, for `via` and mail.
     pub name: String,
     pub listen: Vec<SocketAddr>,
+    /// Networks that may connect; none is all.
+    pub allow: Vec<IpNet>,
+    /// What must be known to read here.
+    pub password: Option<Secret>,
+    /// The file that it is in.
+    pub password_file: Option<PathBuf>,
     /// Further names under which displays ask.
     pub hosts: Vec<String>,
     pub timezone: TimeZone,
@@ -209,6 +216,8 @@ fn read_root(
     let name = option(&mut root, reader, "name", "MAIN_NODE_NAME")
         .map_or_else(host_name, |setting| setting.text);
     let hosts = options(&mut root, reader, "hosts", "MAIN_NODE_HOSTS");
+    let allow = read_networks(&mut root, reader);
+    let (password_file, password) = read_password(&mut root, reader, directory).unzip();
     let timezone = option(&mut root, reader, "timezone", "MAIN_NODE_TIMEZONE");
     let timezone = timezone.map_or_else(TimeZone::system, |setting| {
         read_zone(&setting.text).unwrap_or_else(|message| {
@@ -249,6 +258,9 @@ fn read_root(
         file,
         name,
         listen,
+        allow,
+        password: password.flatten(),
+        password_file,
         hosts: hosts.into_iter().map(|host| host.text).collect(),
         timezone,
         database,
@@ -372,6 +384,48 @@ fn read_listen(
         }
     }
     addresses
+}
+
+fn read_networks(root: &mut Table<'_>, reader: &Reader<'_>) -> Vec<IpNet> {
+    let mut networks = Vec::new();
+    for setting in options(root, reader, "allow", "MAIN_NODE_ALLOW") {
+        let address = || setting.text.parse::<IpAddr>().map(IpNet::from);
+        match setting.text.parse().or_else(|_| address()) {
+            Ok(network) => networks.push(network),
+            Err(_) => setting.problem(
+                reader,
+                "expected a network such as \"192.168.0.0/16\" or \"fd00::/8\", or one address",
+            ),
+        }
+    }
+    networks
+}
+
+/// A file that is named and cannot be used is a problem, never a node without a password.
+fn read_password(
+    root: &mut Table<'_>,
+    reader: &Reader<'_>,
+    directory: &Path,
+) -> Option<(PathBuf, Option<Secret>)> {
+    let setting = option(root, reader, "password_file", "MAIN_NODE_PASSWORD_FILE")?;
+    let path = directory.join(&setting.text);
+    let password = match std::fs::read_to_string(&path) {
+        Ok(text) => {
+            let password = text.trim_end_matches(['\n', '\r']);
+            let is_good = !password.is_empty() && !password.chars().any(char::is_control);
+            if !is_good {
+                setting.problem(reader, "expected a file with one line, the password");
+            }
+            is_good.then(|| Secret::new(password))
+        }
+        Err(error) => {
+            let message =
+                format!("expected a file with the password, and it cannot be read ({error})");
+            setting.problem(reader, &message);
+            None
+        }
+    };
+    Some((path, password))
 }
 
 fn read_zone(name: &str) -> Result<TimeZone, String> {

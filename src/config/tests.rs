@@ -222,6 +222,14 @@ fn every_problem_says_where_and_what_to_change() {
             "[[source]]\nname = \"w\"\nurl = \"ftp://me:secret@meter.local/x?key=secret\"\n",
         ),
         (
+            "a network that is none",
+            &format!("allow = [\"192.168.0.0/33\", \"lan\", \"10.0.0.7\"]\n{METER}"),
+        ),
+        (
+            "a password file that is not there",
+            &format!("password_file = \"no/such/file\"\n{METER}"),
+        ),
+        (
             "a duration that is none",
             &format!("{METER}every = \"5 minutes\"\n"),
         ),

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use jiff::tz::TimeZone;
 
+use super::access::Password;
 use super::answer::{Answer, Request};
 use super::cold::{coded, html};
 use super::displays::Displays;
@@ -42,6 +43,8 @@ pub struct Context {
     /// Which of the node's loops has not turned within its bound; asked by `/healthz` on the
     /// gate's thread, so it must take no lock.
     pub stuck: Box<dyn Fn() -> Option<&'static str> + Send + Sync>,
+    /// What must be known to read here, where the owner wants that.
+    pub password: Option<Password>,
     pub settings: Settings,
 }
 
@@ -159,7 +162,7 @@ impl Monitor {
         };
         request.target.starts_with("/events")
             && !request.is_head
-            && self.misnamed(request).is_none()
+            && self.barred(request).is_none()
             && is_events()
     }
 
@@ -184,7 +187,7 @@ impl Monitor {
         if !path.starts_with("/snapshot") && path != "/healthz" {
             return None;
         }
-        if let Some(problem) = self.misnamed(request) {
+        if let Some(problem) = self.barred(request) {
             return Some(self.finished(problem.answer()));
         }
         let target = Target::read(&request.target).ok()?;
@@ -194,7 +197,7 @@ impl Monitor {
 
     /// Answers everything.
     pub fn cold(&self, request: &Request) -> Answer {
-        if let Some(problem) = self.misnamed(request) {
+        if let Some(problem) = self.barred(request) {
             return self.finished(self.complaint(request, &problem));
         }
         let answer = match Target::read(&request.target) {
@@ -249,6 +252,12 @@ impl Monitor {
             404,
             format!("There is no record {key:?}.{}", nearest(key, keys)),
         )
+    }
+
+    /// Why whoever asks gets nothing here, whatever it is.
+    fn barred(&self, request: &Request) -> Option<Problem> {
+        let denied = || self.context.password.as_ref()?.denies(request);
+        self.misnamed(request).or_else(denied)
     }
 
     /// The complaint about a `Host` that is none of ours, if it is none.

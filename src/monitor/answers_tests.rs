@@ -300,6 +300,39 @@ fn foreign_names_are_refused_everywhere_and_told_the_option() {
 }
 
 #[test]
+fn a_password_guards_everything_but_the_sign_of_life() {
+    let mut scene = testing::healthy();
+    scene.password = Some("sesame");
+    let monitor = scene.monitor();
+    let ask = |target: &str, headers: &[(&str, &str)]| {
+        let request = request(target, headers);
+        monitor
+            .hot(&request)
+            .unwrap_or_else(|| monitor.cold(&request))
+    };
+    // printf :sesame | base64
+    let known = ("authorization", "Basic OnNlc2FtZQ==");
+    for target in ["/snapshot", "/web", "/status", "/metrics", "/openapi.json"] {
+        let denied = ask(target, &[]);
+        assert_eq!(denied.status, 401, "{target}");
+        let challenge = header(&denied, "WWW-Authenticate").expect("RFC 9110 wants one");
+        assert!(challenge.starts_with("Basic realm="), "{challenge}");
+        assert_eq!(ask(target, &[known]).status, 200, "{target}");
+    }
+    assert_eq!(
+        ask("/nowhere", &[]).status,
+        401,
+        "what there is, is not told either"
+    );
+    assert_eq!(ask("/healthz", &[]).status, 200);
+    assert!(body(&ask("/web", &[("accept", "text/html")])).contains("password_file"));
+    assert!(!monitor.is_event_stream(&request("/events", &[])));
+    assert!(monitor.is_event_stream(&request("/events", &[known])));
+    let seen = monitor.silences();
+    assert_eq!(seen.len(), 1, "who is not let in is no display");
+}
+
+#[test]
 fn liveness_depends_on_the_node_alone() {
     let mut scene = testing::just_started().storage_trouble("the disk is full");
     assert_eq!(get(&scene.clone().monitor(), "/healthz").status, 200);

@@ -29,6 +29,7 @@ use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
+use ipnet::IpNet;
 use smol::future::FutureExt as _;
 use smol::{Async, LocalExecutor, Timer};
 
@@ -47,6 +48,8 @@ use crate::limits;
 pub struct Parts {
     /// From [`listen::bind`].
     pub listeners: Vec<TcpListener>,
+    /// Networks that may connect beside this machine itself; none is all.
+    pub allow: Vec<IpNet>,
     pub answerer: Arc<dyn Answerer>,
     pub feed: Arc<Feed>,
     pub traffic: Arc<Traffic>,
@@ -173,6 +176,7 @@ impl Drop for Gate {
 
 /// What all connections share, on the gate's thread.
 pub struct Hall {
+    allow: Vec<IpNet>,
     answerer: Arc<dyn Answerer>,
     feed: Arc<Feed>,
     traffic: Arc<Traffic>,
@@ -185,6 +189,8 @@ pub struct Hall {
     /// What is said to a connection that finds no place; made when first needed after a tick,
     /// so that a flood costs a copy each.
     no_place: RefCell<Option<Rc<[u8]>>>,
+    /// Likewise to one from a network that is not allowed.
+    not_allowed: RefCell<Option<Rc<[u8]>>>,
     /// Weak, since the tasks that the executor owns hold the hall.
     executor: Weak<LocalExecutor<'static>>,
 }
@@ -200,11 +206,14 @@ impl Hall {
         self.date.borrow().clone()
     }
 
-    fn no_place(&self) -> Rc<[u8]> {
-        let made = self.no_place.borrow().clone();
+    /// A whole answer that refuses a connection before it has said a word.
+    fn refusal(&self, kept: &RefCell<Option<Rc<[u8]>>>, status: u16) -> Rc<[u8]> {
+        let made = kept.borrow().clone();
         made.unwrap_or_else(|| {
-            let mut reply = Reply::new(self.answerer.refusal(503, None));
-            reply.ensure("Retry-After", "5");
+            let mut reply = Reply::new(self.answerer.refusal(status, None));
+            if status == 503 {
+                reply.ensure("Retry-After", "5");
+            }
             let framing = Framing {
                 is_head: false,
                 version: head::Version::Http11,
@@ -213,7 +222,7 @@ impl Hall {
             let mut bytes = write::head(&reply, framing, self.date().as_deref());
             bytes.extend_from_slice(reply.body.bytes());
             let made: Rc<[u8]> = bytes.into();
-            *self.no_place.borrow_mut() = Some(made.clone());
+            *kept.borrow_mut() = Some(made.clone());
             made
         })
     }
@@ -255,6 +264,7 @@ fn serve(
         parts.traffic.clone(),
     );
     let hall = Rc::new(Hall {
+        allow: parts.allow.clone(),
         answerer: parts.answerer.clone(),
         feed: parts.feed.clone(),
         traffic: parts.traffic.clone(),
@@ -270,6 +280,7 @@ fn serve(
         hub: Rc::default(),
         date: RefCell::default(),
         no_place: RefCell::default(),
+        not_allowed: RefCell::default(),
         executor: Rc::downgrade(&executor),
     });
     let mut accepting = Vec::with_capacity(parts.listeners.len());
@@ -311,6 +322,7 @@ async fn tick<T>(hall: &Hall, beat: &(dyn Fn() + Send)) -> T {
             hall.backend.look(now);
             *hall.date.borrow_mut() = hall.answerer.date().map(Rc::from);
             *hall.no_place.borrow_mut() = None;
+            *hall.not_allowed.borrow_mut() = None;
             beat();
         }));
         if turned.is_err() {
@@ -407,6 +419,10 @@ fn is_want(error: &io::Error) -> bool {
 /// Gives a new connection its task, or turns it away.
 fn admit(stream: TcpStream, peer: IpAddr, hall: &Rc<Hall>) {
     let peer = peer.to_canonical();
+    if !is_allowed(&hall.allow, peer) {
+        hall.traffic.refused(Abuse::Foreign, peer);
+        return turn_away(stream, hall, &hall.not_allowed, 403);
+    }
     let lease = match hall.register.enter(peer) {
         Ok(lease) => lease,
         Err(full) => {
@@ -415,7 +431,7 @@ fn admit(stream: TcpStream, peer: IpAddr, hall: &Rc<Hall>) {
                 Full::OfOneAddress => Abuse::ConnectionsOfOne,
             };
             hall.traffic.refused(abuse, peer);
-            return turn_away(stream, hall);
+            return turn_away(stream, hall, &hall.no_place, 503);
         }
     };
     let (Some(executor), Ok(stream)) = (hall.executor.upgrade(), Async::new(stream)) else {
@@ -431,19 +447,26 @@ fn admit(stream: TcpStream, peer: IpAddr, hall: &Rc<Hall>) {
     executor.spawn(caught).detach();
 }
 
-/// Says 503 as far as that goes without waiting.
-fn turn_away(stream: TcpStream, hall: &Hall) {
+/// Whether the owner lets this address in. This machine itself always may: whoever is on it
+/// needs no network.
+fn is_allowed(allow: &[IpNet], peer: IpAddr) -> bool {
+    let is_named = || allow.iter().any(|network| network.contains(&peer));
+    allow.is_empty() || peer.is_loopback() || is_named()
+}
+
+/// Refuses as far as that goes without waiting.
+fn turn_away(stream: TcpStream, hall: &Hall, kept: &RefCell<Option<Rc<[u8]>>>, status: u16) {
     if stream.set_nonblocking(true).is_err() {
         return;
     }
-    let bytes = hall.no_place();
+    let bytes = hall.refusal(kept, status);
     let mut socket = &stream;
     let _ = socket.write(&bytes);
     let _ = stream.shutdown(Shutdown::Write);
     // What has come already is taken, so that closing is less likely to reset.
     let mut scratch = [0; 4096];
     let _ = socket.read(&mut scratch);
-    hall.traffic.answered("refused", 503);
+    hall.traffic.answered("refused", status);
 }
 
 #[cfg(test)]

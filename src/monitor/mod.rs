@@ -4,6 +4,7 @@
 //! here changes what is known: it renders values and reads history.
 
 // How an answer gets out.
+mod access;
 pub mod answer;
 pub mod events;
 pub mod gate;
@@ -36,5 +37,6 @@ mod testing;
 mod web;
 mod words;
 
+pub use access::Password;
 pub use answers::{ChannelState, Context, Monitor, RequestCount, Settings};
 pub use published::Published;

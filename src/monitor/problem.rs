@@ -92,6 +92,9 @@ pub fn title(status: u16) -> &'static str {
 pub fn refusal(status: u16) -> Problem {
     let detail = match status {
         400 => "This is not a request that HTTP/1.1 allows.",
+        403 => {
+            "This node does not answer to this network; `allow` in main-node.toml names those it does."
+        }
         405 => "This node is read-only: it takes GET and HEAD.",
         408 => "The request did not come to its end in time.",
         413 => "This node takes no request body.",

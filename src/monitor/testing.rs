@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::answer::{Answer, Request};
 use super::words::{self, State};
-use super::{ChannelState, Context, Monitor, Published, RequestCount, Settings};
+use super::{ChannelState, Context, Monitor, Password, Published, RequestCount, Settings};
 use crate::domain::freshness::Stamp;
 use crate::domain::health::{Cause, Failure, SourceHealth, Storage};
 use crate::domain::history::{Bucket, HistoryQuery};
@@ -94,6 +94,7 @@ pub struct Scene {
     pub channel: ChannelState,
     pub incidents: Vec<Incident>,
     pub stuck: Option<&'static str>,
+    pub password: Option<&'static str>,
     pub history: Result<Vec<Bucket>, String>,
 }
 
@@ -116,6 +117,7 @@ impl Default for Scene {
             },
             incidents: Vec::new(),
             stuck: None,
+            password: None,
             history: Ok(Vec::new()),
         }
     }
@@ -219,6 +221,7 @@ impl Scene {
             channels: Box::new(move || vec![channel.clone()]),
             incidents: Box::new(move |_| Ok(incidents.clone())),
             stuck: Box::new(move || stuck),
+            password: self.password.map(Password::new),
             settings: Settings {
                 node_name: "main-node".to_owned(),
                 host_name: "pi".to_owned(),

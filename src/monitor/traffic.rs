@@ -47,10 +47,12 @@ pub enum Abuse {
     EventStreams,
     /// An event stream that did not take an event in time.
     SlowListener,
+    /// A connection from a network that is not allowed.
+    Foreign,
 }
 
 impl Abuse {
-    pub const ALL: [Abuse; 16] = [
+    pub const ALL: [Abuse; 17] = [
         Abuse::BadRequest,
         Abuse::Body,
         Abuse::Method,
@@ -67,6 +69,7 @@ impl Abuse {
         Abuse::SilentPool,
         Abuse::EventStreams,
         Abuse::SlowListener,
+        Abuse::Foreign,
     ];
 
     /// The word in `/metrics`, `/status` and the log.
@@ -88,6 +91,7 @@ impl Abuse {
             Abuse::SilentPool => "silent_pool",
             Abuse::EventStreams => "event_streams",
             Abuse::SlowListener => "slow_listener",
+            Abuse::Foreign => "foreign",
         }
     }
 
@@ -110,6 +114,7 @@ impl Abuse {
             }
             Abuse::SilentPool => "asked for what the page workers did not answer in time; got 503",
             Abuse::EventStreams => "found all event streams taken; answered 503",
+            Abuse::Foreign => "is in no network of `allow`; answered 403",
             Abuse::SlowListener => "did not take an event in time; its stream was ended",
         }
     }

@@ -63,6 +63,7 @@ impl Bench {
             channels: Box::new(Vec::new),
             incidents: Box::new(|_| Ok(Vec::new())),
             stuck: Box::new(|| None),
+            password: None,
             settings: Settings {
                 node_name: "node".to_owned(),
                 host_name: "node".to_owned(),

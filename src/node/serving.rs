@@ -14,7 +14,7 @@ use crate::monitor::events::{Event, EventKind, Feed};
 use crate::monitor::gate::private_dir::PrivateDir;
 use crate::monitor::gate::{Gate, GateLimits, Parts};
 use crate::monitor::traffic::Traffic;
-use crate::monitor::{ChannelState, Context, Monitor, Published, RequestCount, Settings};
+use crate::monitor::{ChannelState, Context, Monitor, Password, Published, RequestCount, Settings};
 use crate::sys::beat::Beat;
 use crate::sys::clock::Clock;
 
@@ -73,6 +73,10 @@ impl Serving {
                 let silence = turns.silence(turns_clock.now().mono);
                 (silence > limits::STUCK).then_some("ingest")
             }),
+            password: config
+                .password
+                .as_ref()
+                .map(|it| Password::new(it.reveal())),
             settings: Settings {
                 node_name: config.name.clone(),
                 host_name: crate::config::host_name(),
@@ -87,6 +91,7 @@ impl Serving {
         }));
         let gate = Gate::start(Parts {
             listeners,
+            allow: config.allow.clone(),
             answerer: monitor.clone(),
             feed: feed.clone(),
             traffic,

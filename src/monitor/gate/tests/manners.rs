@@ -3,6 +3,28 @@
 use super::*;
 
 #[test]
+fn only_allowed_networks_and_this_machine_are_let_in() {
+    let networks = |texts: &[&str]| -> Vec<IpNet> {
+        let parsed = texts.iter().map(|text| text.parse().expect("a network"));
+        parsed.collect()
+    };
+    for (allow, peer, expected) in [
+        (&[][..], "203.0.113.9", true),
+        (&["192.168.0.0/16"], "192.168.7.9", true),
+        (&["192.168.0.0/16"], "192.169.0.1", false),
+        (&["192.168.0.0/16"], "fd00::1", false),
+        (&["192.168.0.0/16", "fd00::/8"], "fd00::1", true),
+        (&["192.168.1.7/32"], "192.168.1.8", false),
+        (&["192.168.0.0/16"], "127.0.0.5", true),
+        (&["192.168.0.0/16"], "::1", true),
+    ] {
+        let address = peer.parse().expect("an address");
+        let found = is_allowed(&networks(allow), address);
+        assert_eq!(found, expected, "{peer} into {allow:?}");
+    }
+}
+
+#[test]
 fn one_connection_serves_many_requests_from_memory_and_from_the_pool() {
     let running = start(test_limits());
     let mut reader = BufReader::new(running.connect());

@@ -158,6 +158,7 @@ fn start(limits: GateLimits) -> Running {
         })
     };
     let gate = Gate::start(Parts {
+        allow: Vec::new(),
         listeners,
         answerer: stage.clone(),
         feed: feed.clone(),
