@@ -49,11 +49,11 @@ def password():
         for program in (second, first):
             program.stop()
             expect(secret not in program.said(), "no log holds the password", program.said())
-    described = run([main_node(), "check", "--config", place / "attic.toml"], 20, cwd=place, env=clean_environment())
-    expect(secret not in described.stdout and "password_file" in described.stdout, "nor does `check`", described.stdout)
+    _, described, _ = run([main_node(), "check", "--config", place / "attic.toml"], 20, cwd=place, env=clean_environment())
+    expect(secret not in described and "password_file" in described, "nor does `check`", described)
     (place / "password").unlink()
-    refused = run([main_node(), "serve", "--config", place / "attic.toml"], 20, cwd=place, env=clean_environment())
-    expect(refused.returncode == 2 and "password" in refused.stderr, "without the file it does not start unguarded", refused)
+    code, _, complaint = run([main_node(), "serve", "--config", place / "attic.toml"], 20, cwd=place, env=clean_environment())
+    expect(code == 2 and "password" in complaint, "without the file it does not start unguarded", (code, complaint))
 
 
 @story(seconds=60)
