@@ -207,7 +207,7 @@ impl Writer<'_> {
             "\n                Parameter {{\n                    \
                 argument: {}, name: {}, location: Location::{},\n                    \
                 required: {}, filled_by_security: {}, style: Style::{}, explode: {}, reserved: {},\n                    \
-                description: {},\n                    schema: ",
+                description: {}, example: {},\n                    schema: ",
             text(&parameter.argument),
             text(&parameter.name),
             location(parameter.location),
@@ -216,7 +216,8 @@ impl Writer<'_> {
             style(parameter.style),
             parameter.explode,
             parameter.reserved,
-            text(&parameter.description)
+            text(&parameter.description),
+            text(&parameter.example)
         );
         self.reference(out, parameter.schema, 5);
         out.push_str(",\n                },");

@@ -74,6 +74,8 @@ pub struct Parameter {
     pub reserved: bool,
     pub schema: SchemaId,
     pub description: String,
+    /// A value that its author shows, as JSON; empty without one.
+    pub example: String,
 }
 
 /// The Rust type of a parameter's field.

@@ -10,7 +10,7 @@ use crate::node::Node;
 use crate::report::Report;
 use crate::shapes::{Shapes, Use};
 use crate::spec::Spec;
-use crate::values::sentence;
+use crate::values::{listed, sentence};
 
 /// Those of the path and of the operation; the operation's win.
 pub fn parameters<'a>(
@@ -125,6 +125,7 @@ fn undeclared(name: &str) -> Parameter {
         reserved: false,
         schema: ANY,
         description: String::new(),
+        example: String::new(),
     }
 }
 
@@ -268,7 +269,19 @@ fn parameter<'a>(
         reserved: node.is_true("allowReserved"),
         schema,
         description: sentence(description, 100),
+        example: shown(node).unwrap_or_default(),
     })
+}
+
+/// The value that the parameter's author shows for it; the schema's own example is the
+/// schema's.
+fn shown(node: &Node) -> Option<String> {
+    let examples = node.get("examples");
+    let first = examples.and_then(|it| it.entries().first());
+    let value = node
+        .get("example")
+        .or_else(|| first.and_then(|entry| entry.value.get("value")))?;
+    listed(value)
 }
 
 fn is_header_byte(byte: u8) -> bool {

@@ -5,6 +5,8 @@ use crate::node::{Kind, Node, json_number, quoted, shortened};
 
 /// Examples longer than this are prose.
 const MAX_EXAMPLE: usize = 32;
+/// Likewise of a parameter, which may be a list.
+const MAX_SHOWN: usize = 96;
 
 pub fn is_null_schema(node: &Node) -> bool {
     let only_null = |it: &Node| it.is_null() || it.text() == Some("null");
@@ -95,6 +97,15 @@ pub fn example_of(node: &Node, types: Types) -> Option<String> {
         _ => return None,
     };
     (json.len() <= MAX_EXAMPLE).then_some(json)
+}
+
+/// A scalar or a list of scalars, as JSON; what is longer is no value to begin with.
+pub fn listed(node: &Node) -> Option<String> {
+    let is_scalar = |it: &Node| !matches!(it.kind, Kind::Null | Kind::List(_) | Kind::Map(_));
+    let is_list = matches!(node.kind, Kind::List(_)) && !node.items().is_empty();
+    let fits = is_scalar(node) || (is_list && node.items().iter().all(is_scalar));
+    let json = fits.then(|| node.json())?;
+    (json.len() <= MAX_SHOWN).then_some(json)
 }
 
 /// The first sentence of a text, in one line, without markup that nobody renders.

@@ -115,14 +115,16 @@ fn describe(out: &mut String, operation: &'static Operation, name_api: bool) -> 
             "base_url = \"http://…\"       # its file names no server"
         )?;
     }
-    let required: Vec<String> = operation
+    // What must be there, and what the file's author shows: without it many an API answers
+    // with nothing to read.
+    let shown: Vec<String> = operation
         .parameters
         .iter()
-        .filter(|it| it.required && !it.filled_by_security)
+        .filter(|it| !it.filled_by_security && (it.required || !it.example.is_empty()))
         .map(|it| format!("{} = {}", key(it.argument), placeholder(it)))
         .collect();
-    if !required.is_empty() {
-        writeln!(out, "params = {{ {} }}", required.join(", "))?;
+    if !shown.is_empty() {
+        writeln!(out, "params = {{ {} }}", shown.join(", "))?;
     }
     let kinds = operation.security.iter().flat_map(|schemes| schemes.iter());
     match kinds.map(|scheme| scheme.kind).next() {
@@ -204,5 +206,43 @@ fn brief(description: &str) -> String {
     match line[..end].chars().take(120).collect::<String>() {
         empty if empty.is_empty() => empty,
         sentence => format!(": {sentence}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::api::client::APIS;
+    use crate::config::environment::Environment;
+    use crate::config::{Overrides, load};
+
+    #[test]
+    fn what_is_printed_can_be_pasted_and_asks_for_something() {
+        let printed = list(APIS, &[]);
+        let place = crate::golden::scratch("operations");
+        let file = place.join("main-node.toml");
+        std::fs::write(&file, &printed).expect("a file");
+        let overrides = Overrides {
+            file: Some(file),
+            ..Overrides::default()
+        };
+        let config = load(&overrides, Environment::default(), APIS);
+        let config = config.unwrap_or_else(|problems| panic!("{problems:?} in\n{printed}"));
+        assert_eq!(config.sources.len(), 1);
+        let params = "params = { latitude = 52.52, longitude = 13.41, \
+                      current = [\"temperature_2m\",\"relative_humidity_2m\"]";
+        let printed = printed.replace("\", \"", "\",\"");
+        assert!(printed.contains(params), "{printed}");
+        std::fs::remove_dir_all(place).expect("its own directory");
+    }
+
+    #[test]
+    fn words_choose() {
+        assert!(list(APIS, &["FORECAST".to_owned()]).contains("[[source]]"));
+        let none = list(APIS, &["forecast".to_owned(), "tide".to_owned()]);
+        assert!(
+            none.starts_with("# none of the 1 compiled-in operations has"),
+            "{none}"
+        );
     }
 }

@@ -67,14 +67,10 @@ pub fn spell_literal(literal: &Literal) -> String {
 /// belongs there.
 pub fn placeholder(parameter: &'static Parameter) -> String {
     let schema = parameter.schema;
-    let given = schema.example().or(schema.default());
-    if let Some(json) = given.and_then(|json| serde_json::from_str(json).ok()) {
-        match json {
-            serde_json::Value::Array(_) | serde_json::Value::Object(_) => {}
-            serde_json::Value::Null => {}
-            // Numbers, booleans and texts are spelled alike in JSON and TOML.
-            scalar => return scalar.to_string(),
-        }
+    let shown = Some(parameter.example).filter(|json| !json.is_empty());
+    let given = shown.or(schema.example()).or(schema.default());
+    if let Some(value) = given.and_then(spell_json) {
+        return value;
     }
     if let Some(items) = schema.items() {
         let first = items.literals().first().map(spell_literal);
@@ -93,6 +89,20 @@ pub fn placeholder(parameter: &'static Parameter) -> String {
         least.unwrap_or(0.0).to_string()
     } else {
         "\"…\"".to_owned()
+    }
+}
+
+/// A scalar or a list of scalars as TOML spells it, which is as JSON does.
+fn spell_json(json: &str) -> Option<String> {
+    use serde_json::Value;
+    let is_scalar = |it: &Value| it.is_string() || it.is_number() || it.is_boolean();
+    match serde_json::from_str(json).ok()? {
+        Value::Array(items) => {
+            let items = items.iter().map(|it| is_scalar(it).then(|| it.to_string()));
+            let items = items.collect::<Option<Vec<String>>>()?;
+            Some(format!("[{}]", items.join(", ")))
+        }
+        scalar => is_scalar(&scalar).then(|| scalar.to_string()),
     }
 }
 

@@ -41,6 +41,7 @@ const fn parameter(name: &'static str, required: bool, schema: &'static Schema) 
         reserved: false,
         schema,
         description: "",
+        example: "",
     }
 }
 

@@ -92,6 +92,8 @@ pub struct Parameter {
     pub reserved: bool,
     pub schema: &'static Schema,
     pub description: &'static str,
+    /// A value that its file shows for it, as JSON; empty where it shows none.
+    pub example: &'static str,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

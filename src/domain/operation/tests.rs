@@ -50,6 +50,7 @@ const fn parameter(
         reserved: false,
         schema,
         description: "",
+        example: "",
     }
 }
 
