@@ -373,32 +373,34 @@ fn read_listen(
     if settings.is_empty() {
         return vec![([0; 4], 8000).into(), ([0u16; 8], 8000).into()];
     }
-    let mut addresses = Vec::new();
-    for setting in settings {
-        match setting.text.parse() {
-            Ok(address) => addresses.push(address),
-            Err(_) => setting.problem(
-                reader,
-                "expected an address with a port, such as \"0.0.0.0:8000\" or \"[::]:8000\"",
-            ),
+    let expected = "expected an address with a port, such as \"0.0.0.0:8000\" or \"[::]:8000\"";
+    parsed(settings, reader, expected, |text| text.parse().ok())
+}
+
+/// What can be read of a list; of each that cannot, the problem.
+fn parsed<T>(
+    settings: Vec<Setting>,
+    reader: &Reader<'_>,
+    expected: &str,
+    parse: impl Fn(&str) -> Option<T>,
+) -> Vec<T> {
+    let one = |setting: Setting| {
+        let value = parse(&setting.text);
+        if value.is_none() {
+            setting.problem(reader, expected);
         }
-    }
-    addresses
+        value
+    };
+    settings.into_iter().filter_map(one).collect()
 }
 
 fn read_networks(root: &mut Table<'_>, reader: &Reader<'_>) -> Vec<IpNet> {
-    let mut networks = Vec::new();
-    for setting in options(root, reader, "allow", "MAIN_NODE_ALLOW") {
-        let address = || setting.text.parse::<IpAddr>().map(IpNet::from);
-        match setting.text.parse().or_else(|_| address()) {
-            Ok(network) => networks.push(network),
-            Err(_) => setting.problem(
-                reader,
-                "expected a network such as \"192.168.0.0/16\" or \"fd00::/8\", or one address",
-            ),
-        }
-    }
-    networks
+    let expected = "expected a network such as \"192.168.0.0/16\" or \"fd00::/8\", or one address";
+    let settings = options(root, reader, "allow", "MAIN_NODE_ALLOW");
+    parsed(settings, reader, expected, |text| {
+        let address = || text.parse::<IpAddr>().map(IpNet::from);
+        text.parse().or_else(|_| address()).ok()
+    })
 }
 
 /// A file that is named and cannot be used is a problem, never a node without a password.
