@@ -275,7 +275,7 @@ impl Fetcher {
                 self.failures_in_a_row += 1;
                 // An answer that could not be read may carry the name of a good one; no
                 // answer at all changes nothing of what the last one was called.
-                if failure.cause.is_about_the_answer() {
+                if failure.cause.is_unusable_answer() {
                     self.validators = Validators::default();
                 }
                 if self

@@ -144,10 +144,8 @@ fn clock() -> Finding {
 
 /// A file with secrets that everybody on the machine can read.
 fn secrets(config: &Config) -> Finding {
-    let Some(file) = &config.file else {
-        return Fine("no file holds secrets".to_owned());
-    };
-    let beside = file.with_file_name(".env");
+    let file = config.file.as_deref();
+    let dot_env = file.map_or(".env".into(), |it| it.with_file_name(".env"));
     let is_password = |path: &Path| config.password_file.as_deref() == Some(path);
     let has_secrets = |path: &Path| {
         let text = std::fs::read_to_string(path).unwrap_or_default();
@@ -157,9 +155,10 @@ fn secrets(config: &Config) -> Finding {
         let metadata = std::fs::metadata(path);
         metadata.is_ok_and(|metadata| metadata.permissions().mode() & 0o004 != 0)
     };
-    let files = [file.as_path(), beside.as_path()].into_iter();
+    let files = [file, Some(&*dot_env), config.password_file.as_deref()];
     let open: Vec<String> = files
-        .chain(config.password_file.as_deref())
+        .into_iter()
+        .flatten()
         .filter(|path| is_open(path) && has_secrets(path))
         .map(|path| path.display().to_string())
         .collect();

@@ -78,7 +78,7 @@ impl Cause {
     }
 
     /// Whether an answer came and was no good, rather than none.
-    pub fn is_about_the_answer(self) -> bool {
+    pub fn is_unusable_answer(self) -> bool {
         matches!(
             self,
             Cause::TooLarge | Cause::Protocol | Cause::NotJson | Cause::Schema | Cause::Empty
@@ -86,7 +86,7 @@ impl Cause {
     }
 
     /// Whether an answer came at all, good or bad.
-    pub fn is_an_answer(self) -> bool {
+    pub fn answer_came(self) -> bool {
         let never_came = matches!(self, Cause::Clock | Cause::Tls) || self.is_below_http();
         !never_came
     }

@@ -111,8 +111,8 @@ fn failing_sources(snapshot: &Snapshot, now: Moment) -> Vec<String> {
     let sentence = |source: &&Source| {
         let cause = source.health.current_failure().map(|failure| failure.cause);
         let (name, why) = (&source.name, cause.map_or("", why));
-        let is_an_answer = cause.is_some_and(Cause::is_an_answer);
-        match (silence(source, now), is_an_answer) {
+        let answer_came = cause.is_some_and(Cause::answer_came);
+        match (silence(source, now), answer_came) {
             (Some(silence), false) => format!("{name} has not answered for {silence}: {why}."),
             (Some(silence), true) => format!("{name} has given no data for {silence}: {why}."),
             (None, false) => format!("{name} has never answered: {why}."),
