@@ -88,6 +88,8 @@ struct Queue {
     has_urgent: bool,
     /// Rows that the thread has taken and not yet committed.
     in_flight: usize,
+    /// Rows that came since a commit last took all.
+    fresh: usize,
     /// When the next commit is due; `None` while no row waits.
     due: Option<Mono>,
     lost: u64,
@@ -199,10 +201,18 @@ impl Shared {
             return;
         }
         let mut queue = lock(&self.queue);
+        queue.fresh += rows.len();
         queue.rows.extend(rows);
         queue.trim(self.settings.rows_waiting);
+        // Many quick sources fill the queue before the time is up: a disk that can take them
+        // gets them early, while there is room for what comes meanwhile.
+        let is_half_full = queue.fresh >= self.settings.rows_waiting / 2;
         if queue.due.is_none() {
             queue.due = Some(now.after(self.settings.commit_every));
+            self.changed.notify_all();
+        }
+        if is_half_full && queue.due.is_some_and(|due| due > now) {
+            queue.due = Some(now);
             self.changed.notify_all();
         }
     }

@@ -71,6 +71,20 @@ fn rows_of_a_minute_are_committed_together() {
 }
 
 #[test]
+fn quick_sources_fill_no_queue_while_the_disk_takes_rows() {
+    const BOUND: usize = 40;
+    let mut scene = Scene::with(|settings| settings.rows_waiting = BOUND);
+    for second in 0..30 {
+        let rows = (0..10).map(|key| row(&format!("k{key}"), T0 + second, 1.0));
+        scene.append(rows.collect(), trusted(second));
+        let status = scene.turn(trusted(second));
+        assert_eq!(status.rows_lost, 0, "after {second} s");
+        assert!(status.rows_waiting < BOUND as u64 / 2, "after {second} s");
+    }
+    assert_eq!(scene.stored(), 300);
+}
+
+#[test]
 fn the_turn_says_when_it_wants_to_come_again() {
     let mut scene = Scene::new();
     scene.append(vec![row("t", T0, 1.0)], trusted(5));

@@ -192,6 +192,7 @@ impl Writer {
         let mut queue = lock(&self.shared.queue);
         let rows = std::mem::take(&mut queue.rows);
         queue.in_flight = rows.len();
+        queue.fresh = 0;
         drop(queue);
         let (mut ready, mut waiting) = (Vec::new(), Vec::new());
         for mut row in rows {
