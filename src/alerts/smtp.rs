@@ -11,19 +11,17 @@ use std::fmt;
 use std::future::Future;
 use std::io::ErrorKind;
 use std::net::{IpAddr, SocketAddr};
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use async_compat::Compat;
 use mail_send::smtp::message::Parameters;
 use mail_send::{Credentials, Error, SmtpClient};
-use rustls::pki_types::CertificateDer;
-use rustls::pki_types::pem::PemObject;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_rustls::TlsConnector;
 
 use crate::limits;
+use crate::sys::tls::Trust;
 
 /// Through which server, as whom, from whom.
 #[derive(Clone)]
@@ -33,7 +31,7 @@ pub struct Account {
     pub protection: Protection,
     pub login: Option<Login>,
     pub from: String,
-    /// Certificates to trust instead of the built-in ones.
+    /// Certificates to trust instead of the machine's.
     pub ca_file: Option<PathBuf>,
     /// Whether mail may go unencrypted to an address outside the house.
     pub plain_anywhere: bool,
@@ -194,42 +192,12 @@ fn run(
     smol::block_on(smol::future::or(Compat::new(dialogue.hold(mail)), stopped))
 }
 
-/// TLS with roots of our own choosing: mail-send's builder fails where the system has none.
+/// TLS by our own trust: mail-send's builder fails where the system has no roots.
 fn connector(account: &Account) -> Result<TlsConnector, String> {
-    let mut roots = rustls::RootCertStore::empty();
-    match &account.ca_file {
-        Some(file) => {
-            for certificate in certificates(file)? {
-                roots.add(certificate).map_err(|error| {
-                    format!("{}: a certificate cannot be used: {error}", file.display())
-                })?;
-            }
-        }
-        None => roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned()),
-    }
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let config = rustls::ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .map_err(|error| format!("TLS cannot be set up: {error}"))?
-        .with_root_certificates(roots)
-        .with_no_client_auth();
-    Ok(TlsConnector::from(Arc::new(config)))
-}
-
-fn certificates(file: &Path) -> Result<Vec<CertificateDer<'static>>, String> {
-    let problem = |what: String| {
-        format!(
-            "ca_file {}: expected certificates in PEM form, {what}",
-            file.display()
-        )
-    };
-    let text = std::fs::read(file).map_err(|error| problem(error.to_string()))?;
-    let found: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&text).collect();
-    let found = found.map_err(|error| problem(error.to_string()))?;
-    match found.is_empty() {
-        true => Err(problem("found none".to_owned())),
-        false => Ok(found),
-    }
+    let trust = Trust::of(account.ca_file.as_deref()).map_err(|why| format!("ca_file {why}"))?;
+    let config = trust.client_config();
+    let config = config.map_err(|error| format!("TLS cannot be set up: {error}"))?;
+    Ok(TlsConnector::from(config))
 }
 
 struct Dialogue<'a> {

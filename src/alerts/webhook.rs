@@ -10,11 +10,14 @@ use std::time::{Duration, Instant};
 
 use ureq::Agent;
 use ureq::http::{HeaderValue, Request};
+use ureq::unversioned::resolver::DefaultResolver;
+use ureq::unversioned::transport::{Connector, TcpConnector};
 
 use super::delivery::{Attempt, Batch, Bell, Channel};
 use super::message::{self, Message, Sender};
 use crate::limits;
 use crate::sys::thread;
+use crate::sys::tls::{Tls, Trust};
 
 pub struct Webhook {
     pub url: String,
@@ -167,7 +170,7 @@ pub fn call(request: Request<String>, bell: &Bell) -> Result<(u16, String), Stri
 }
 
 fn agent() -> Agent {
-    Agent::config_builder()
+    let config = Agent::config_builder()
         .timeout_global(Some(limits::WEBHOOK_TIMEOUT))
         .timeout_connect(Some(limits::CONNECT_TIMEOUT))
         .http_status_as_error(false)
@@ -176,8 +179,9 @@ fn agent() -> Agent {
         .max_redirects_will_error(false)
         .max_response_header_size(limits::RESPONSE_HEAD_BYTES)
         .proxy(None)
-        .build()
-        .new_agent()
+        .build();
+    let connector = ().chain(TcpConnector::default()).chain(Tls::new(Trust::System));
+    Agent::with_parts(config, connector, DefaultResolver::default())
 }
 
 fn exchange(agent: &Agent, request: Request<String>) -> Result<(u16, String), String> {

@@ -12,8 +12,7 @@ use std::time::{Duration, Instant};
 use ureq::config::Config;
 use ureq::http::{HeaderMap, HeaderValue, Request, Response, Uri, header};
 use ureq::middleware::{Middleware, MiddlewareNext};
-use ureq::tls::{Certificate, PemItem, RootCerts, TlsConfig};
-use ureq::unversioned::transport::{ConnectProxyConnector, Connector, RustlsConnector};
+use ureq::unversioned::transport::{ConnectProxyConnector, Connector};
 use ureq::{Agent, Body, Error, SendBody};
 
 use super::attribution::{self, Phase, Scene};
@@ -22,6 +21,7 @@ use super::redirect;
 use crate::domain::health::{Cause, Failure};
 use crate::domain::time::{Moment, Wall};
 use crate::limits;
+use crate::sys::tls::{Tls, Trust};
 
 /// What a source's configuration says about its requests.
 #[derive(Debug, Clone)]
@@ -31,7 +31,7 @@ pub struct TransportSettings {
     /// Of the body, after decompression.
     pub body_limit: u64,
     pub redirects: u32,
-    /// Certificates to trust instead of the built-in ones.
+    /// Certificates to trust instead of the machine's.
     pub ca_file: Option<PathBuf>,
     /// `http://host:port`, used for everything; the environment's proxies are not.
     pub proxy: Option<String>,
@@ -96,6 +96,7 @@ pub enum Unfetched {
 pub struct Transport {
     settings: TransportSettings,
     config: Config,
+    trust: Trust,
     line: Arc<Line>,
     agent: Arc<Mutex<Agent>>,
     record: Arc<Mutex<Record>>,
@@ -125,10 +126,12 @@ impl Transport {
         let line = Arc::new(Line::default());
         let record = Arc::new(Mutex::new(Record::default()));
         let config = configure(&settings, Recorder(record.clone()))?;
-        let agent = Arc::new(Mutex::new(make_agent(&config, &line)));
+        let trust = Trust::of(settings.ca_file.as_deref())?;
+        let agent = Arc::new(Mutex::new(make_agent(&config, &trust, &line)));
         Ok(Transport {
             settings,
             config,
+            trust,
             line,
             agent,
             record,
@@ -145,7 +148,7 @@ impl Transport {
     /// Forgets every connection. After repeated failures nothing that is kept (a half-dead
     /// connection, a TLS session) is worth trusting.
     pub fn renew(&mut self) {
-        let fresh = make_agent(&self.config, &self.line);
+        let fresh = make_agent(&self.config, &self.trust, &self.line);
         let old = std::mem::replace(&mut *lock(&self.agent), fresh);
         old.shutdown();
         if self.line.is_stopped() {
@@ -323,19 +326,15 @@ fn refuse(host: &str, why: &str) -> Unfetched {
     Unfetched::Failed(Failure::new(Cause::Redirect, detail))
 }
 
-fn make_agent(config: &Config, line: &Arc<Line>) -> Agent {
+fn make_agent(config: &Config, trust: &Trust, line: &Arc<Line>) -> Agent {
     let connector =
         ().chain(ConnectProxyConnector::default())
             .chain(Sockets(line.clone()))
-            .chain(RustlsConnector::default());
+            .chain(Tls::new(trust.clone()));
     Agent::with_parts(config.clone(), connector, Names(line.clone()))
 }
 
 fn configure(settings: &TransportSettings, recorder: Recorder) -> Result<Config, String> {
-    let mut tls = TlsConfig::builder();
-    if let Some(file) = &settings.ca_file {
-        tls = tls.root_certs(RootCerts::Specific(Arc::new(read_certificates(file)?)));
-    }
     let proxy = settings.proxy.as_deref().map(read_proxy).transpose()?;
     if HeaderValue::from_str(&settings.user_agent).is_err() {
         return Err("expected a user agent of printable ASCII".to_owned());
@@ -358,7 +357,6 @@ fn configure(settings: &TransportSettings, recorder: Recorder) -> Result<Config,
         .max_idle_age(limits::KEPT_CONNECTION)
         .user_agent(settings.user_agent.as_str())
         .proxy(proxy)
-        .tls_config(tls.build())
         .middleware(recorder)
         .build())
 }
@@ -369,30 +367,6 @@ fn read_proxy(text: &str) -> Result<ureq::Proxy, String> {
         return Err(wrong.to_owned());
     }
     ureq::Proxy::new(text).map_err(|_| wrong.to_owned())
-}
-
-/// Every certificate of a PEM file; one that nobody can parse is an error here, since the
-/// TLS library would leave it out in silence.
-fn read_certificates(file: &std::path::Path) -> Result<Vec<Certificate<'static>>, String> {
-    let shown = file.display();
-    let pem = std::fs::read(file).map_err(|error| format!("{shown} cannot be read: {error}"))?;
-    let mut certificates = Vec::new();
-    let mut store = rustls::RootCertStore::empty();
-    for item in ureq::tls::parse_pem(&pem) {
-        let nth = certificates.len() + 1;
-        let broken = || format!("{shown}: certificate {nth} is not a certificate in PEM form");
-        if let PemItem::Certificate(certificate) = item.map_err(|_| broken())? {
-            let der = rustls::pki_types::CertificateDer::from(certificate.der());
-            store.add(der).map_err(|_| broken())?;
-            certificates.push(certificate.to_owned());
-        }
-    }
-    match certificates.is_empty() {
-        true => Err(format!(
-            "{shown} holds no certificate: expected -----BEGIN CERTIFICATE-----"
-        )),
-        false => Ok(certificates),
-    }
 }
 
 /// What the agent's request was, as it went out: generated code makes it, and redirects

@@ -22,6 +22,7 @@ use crate::monitor::gate::listen::bind;
 use crate::node::telling;
 use crate::sys::clock::{Clock, SystemClock};
 use crate::sys::disk;
+use crate::sys::tls::system_roots;
 
 /// What one look found.
 enum Finding {
@@ -48,7 +49,13 @@ pub fn check(overrides: &Overrides, online: bool) -> u8 {
         "# The effective configuration, secrets masked.\n{}\n",
         config.describe()
     ));
-    let mut findings = vec![database(&config), room(&config), clock(), secrets(&config)];
+    let mut findings = vec![
+        database(&config),
+        room(&config),
+        clock(),
+        secrets(&config),
+        trusted(),
+    ];
     findings.extend(config.listen.iter().map(|address| port(*address)));
     findings.push(mail(&config, online));
     findings.extend(sources(&config, online));
@@ -187,6 +194,22 @@ fn holds_a_secret(line: &str) -> bool {
     .any(|word| line.contains(word));
     let is_elsewhere = line.starts_with('#') || line.contains("${") || line.contains("_file");
     names_one && line.contains('=') && !is_elsewhere
+}
+
+/// Which certificates vouch for servers, where no `ca_file` is named.
+fn trusted() -> Finding {
+    let roots = system_roots();
+    let count = roots.len();
+    match roots.file() {
+        Some(file) => Fine(format!(
+            "{count} root certificates are trusted, from {}",
+            file.display()
+        )),
+        None => Note(format!(
+            "this machine has no bundle of root certificates: the {count} compiled in are \
+             trusted, which age; `apt install ca-certificates` brings one that is kept current"
+        )),
+    }
 }
 
 fn port(address: SocketAddr) -> Finding {

@@ -8,3 +8,4 @@ pub mod notify;
 pub mod shutdown;
 pub mod signals;
 pub mod thread;
+pub mod tls;
