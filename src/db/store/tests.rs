@@ -119,6 +119,33 @@ fn rows_wait_for_a_clock_that_can_be_believed_and_are_then_stamped_rightly() {
 }
 
 #[test]
+fn rows_that_wait_for_the_clock_are_stored_before_they_would_be_given_up() {
+    const BOUND: usize = 40;
+    let mut scene = Scene::with(|settings| settings.rows_waiting = BOUND);
+    for second in 0..30 {
+        let now = Moment {
+            wall: Wall::from_second(77 + second),
+            trust: Trust::Untrusted,
+            ..trusted(second)
+        };
+        let rows = (0..10).map(|key| Row {
+            stamp: Stamp::received(now, None),
+            ..row(&format!("k{key}"), T0, 1.0)
+        });
+        scene.append(rows.collect(), now);
+        let status = scene.turn(now);
+        assert_eq!(status.rows_lost, 0, "after {second} s");
+    }
+    assert_eq!(
+        scene.stored(),
+        300 - BOUND as i64 / 4,
+        "the rest still waits"
+    );
+    let status = scene.turn(trusted(120));
+    assert_eq!((status.rows_stored, status.rows_waiting), (300, 0));
+}
+
+#[test]
 fn patience_with_the_clock_ends() {
     let mut scene = Scene::new();
     let doubtful = |second| Moment {

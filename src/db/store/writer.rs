@@ -187,20 +187,23 @@ impl Writer {
     }
 
     /// Takes all rows out of the queue: those to store now, and those whose stamp may still
-    /// become right.
+    /// become right. These have a quarter of the queue: the oldest past it are stored as what
+    /// they are, with an untrusted time, before they would have to be given up.
     fn take(&mut self, now: Moment, is_closing: bool) -> (Vec<Entry>, Vec<Row>) {
         let mut queue = lock(&self.shared.queue);
         let rows = std::mem::take(&mut queue.rows);
         queue.in_flight = rows.len();
         queue.fresh = 0;
         drop(queue);
+        let may_wait = self.shared.settings.rows_waiting / 4;
+        let crowded_out = rows.len().saturating_sub(may_wait);
         let (mut ready, mut waiting) = (Vec::new(), Vec::new());
-        for mut row in rows {
+        for (place, mut row) in rows.into_iter().enumerate() {
             row.stamp.settle(now);
             let is_right = row.stamp.own_time || row.stamp.is_settled();
             let waited = row.stamp.receipt().map(|(mono, _)| now.mono.since(mono));
             let is_patient = waited.is_some_and(|waited| waited < limits::CLOCK_PATIENCE);
-            if !is_right && is_patient && !is_closing {
+            if !is_right && is_patient && place >= crowded_out && !is_closing {
                 waiting.push(row);
             } else {
                 ready.push(Entry {
