@@ -33,6 +33,7 @@ pub enum Command {
     Operations(Operations),
     TestAlert(TestAlert),
     Rehearse(Rehearse),
+    Licenses(Licenses),
     Backup(Backup),
     Export(Export),
 }
@@ -118,6 +119,11 @@ pub struct Rehearse {
     pub config: Option<String>,
 }
 
+/// print the notices of everything compiled in
+#[derive(FromArgs, Debug)]
+#[argh(subcommand, name = "licenses")]
+pub struct Licenses {}
+
 /// copy the database while the service runs, and verify the copy
 #[derive(FromArgs, Debug)]
 #[argh(subcommand, name = "backup")]
@@ -200,6 +206,7 @@ mod tests {
             "operations weather",
             "test-alert --config a.toml",
             "rehearse",
+            "licenses",
             "backup copy.db",
             "export --key t --from -24h",
         ] {

@@ -2,6 +2,7 @@
 //! fine, 1 the thing asked about is bad, 2 wrong arguments or a configuration error.
 
 mod check;
+mod licenses;
 mod once;
 mod operations;
 mod past;
@@ -60,6 +61,7 @@ pub fn run(arguments: Arguments) -> u8 {
             Ok(config) => print_out(&rehearse::run(&config)),
             Err(status) => status,
         },
+        Command::Licenses(_) => print_out(&licenses::Notices),
         Command::Backup(it) => {
             let file = PathBuf::from(it.file);
             past::backup(&overrides(it.config, None, it.database), &file)
