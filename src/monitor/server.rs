@@ -24,6 +24,7 @@ use super::gate::private_dir::PrivateDir;
 use super::traffic::Traffic;
 use crate::limits;
 use crate::sys::shutdown::{Shutdown, Stopping, shutdown};
+use crate::sys::thread::give_way;
 
 /// The pool. Dropping it stops it.
 pub struct Pool {
@@ -192,6 +193,8 @@ impl Desk {
 
     /// The loop of one worker.
     fn work(&self) {
+        // Displays before pages: the gate answers them while workers render.
+        give_way();
         loop {
             let (server, number) = {
                 let current = self.current();
@@ -329,7 +332,7 @@ fn respond(asked: tiny_http::Request, answer: Answer) -> io::Result<()> {
 fn plain(status: u16, text: &str) -> Answer {
     Answer {
         status,
-        headers: vec![("Content-Type", "text/plain; charset=utf-8".to_owned())],
+        headers: vec![("Content-Type", "text/plain; charset=utf-8".into())],
         body: text.as_bytes().into(),
     }
 }

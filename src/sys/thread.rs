@@ -34,6 +34,14 @@ pub fn spawn(name: &str, run: impl FnOnce() + Send + 'static) -> io::Result<Thre
     })
 }
 
+/// From now on this thread lets others go first when all want the processor: its nice value
+/// grows by 5. Where the kernel forbids that, all stay equal.
+pub fn give_way() {
+    if let Err(error) = rustix::process::nice(5) {
+        log::debug!("a thread keeps its priority: {error}");
+    }
+}
+
 impl Thread {
     pub fn name(&self) -> &str {
         &self.name
