@@ -178,6 +178,12 @@ pub const WRITE_TIME: Duration = Duration::from_secs(10);
 pub const BYTES_OUTSTANDING: usize = 8 * 1024 * 1024;
 /// Threads of tiny_http's pool behind the gate; as many backend connections at most.
 pub const WORKERS: usize = 4;
+/// How long an answer of the pool serves whoever asks the very same: ages are told in seconds,
+/// and nobody sees a tenth.
+pub const REPEAT_TIME: Duration = Duration::from_millis(100);
+/// How many such answers are kept, and how large one may be: a page is 30 kB.
+pub const REPEATS: usize = 4;
+pub const REPEATED_BYTES: usize = 64 * 1024;
 /// One answer of the pool, from asking to its last byte.
 pub const BACKEND_TIME: Duration = Duration::from_secs(10);
 /// One answer of the pool; a page is 30 kB, an exported history a few hundred.

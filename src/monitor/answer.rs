@@ -4,6 +4,7 @@
 //! Plain values and one trait between the gate (which speaks HTTP) and the views (which know
 //! the meaning of a path). No thread of its own; each method says where it runs.
 
+use std::borrow::Cow;
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -38,7 +39,7 @@ impl Request {
 pub struct Answer {
     pub status: u16,
     /// Further header fields, `Content-Type` among them.
-    pub headers: Vec<(&'static str, String)>,
+    pub headers: Vec<(&'static str, Cow<'static, str>)>,
     /// Shared, so that many slow readers of one snapshot hold one copy.
     pub body: Arc<[u8]>,
 }
@@ -52,7 +53,7 @@ pub enum Way {
     Pool,
     /// As a stream of events, with these further header fields (CORS, say); the gate writes
     /// `Content-Type` and `Cache-Control` itself.
-    Events(Vec<(&'static str, String)>),
+    Events(Vec<(&'static str, Cow<'static, str>)>),
 }
 
 /// Knows what to say. Node hands one in; the gate and its pool call it.
@@ -62,6 +63,9 @@ pub trait Answerer: Send + Sync + 'static {
     /// password, allowed networks) are decided here for every way, events among them.
     fn way(&self, request: &Request) -> Way;
 
+    /// Must not depend on who asks: a good answer also serves whoever else asks the very same
+    /// within `limits::REPEAT_TIME`, unless something was announced in between.
+    ///
     /// Runs on a worker of the pool; may read history and take its time, within
     /// `limits::BACKEND_TIME`.
     fn cold(&self, request: &Request) -> Answer;

@@ -4,6 +4,7 @@
 //! that is ever held long. [`Monitor::cold`] runs on the pool's workers and may read history.
 //! Nothing here touches a socket.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use jiff::tz::TimeZone;
@@ -167,13 +168,13 @@ impl Monitor {
     }
 
     /// Header fields of the event stream's answer.
-    pub fn event_stream_headers(&self) -> Vec<(&'static str, String)> {
+    pub fn event_stream_headers(&self) -> Vec<(&'static str, Cow<'static, str>)> {
         let answer = Answer {
             status: 200,
             headers: vec![
-                ("Content-Type", "text/event-stream".to_owned()),
-                ("Cache-Control", NO_CACHE.to_owned()),
-                ("X-Content-Type-Options", "nosniff".to_owned()),
+                ("Content-Type", "text/event-stream".into()),
+                ("Cache-Control", NO_CACHE.into()),
+                ("X-Content-Type-Options", "nosniff".into()),
             ],
             body: Arc::new([]),
         };
@@ -281,15 +282,13 @@ impl Monitor {
             true => {
                 let mut answer = html(problem.status, web::layout::complaint(problem));
                 answer.headers.retain(|(name, _)| *name != "Cache-Control");
-                answer
-                    .headers
-                    .push(("Cache-Control", "no-store".to_owned()));
+                answer.headers.push(("Cache-Control", "no-store".into()));
                 answer.headers.extend(problem.headers.iter().cloned());
                 answer
             }
             false => problem.answer(),
         };
-        answer.headers.push(("Vary", "Accept".to_owned()));
+        answer.headers.push(("Vary", "Accept".into()));
         answer
     }
 
@@ -297,7 +296,7 @@ impl Monitor {
         if self.context.settings.cors_any {
             answer
                 .headers
-                .push(("Access-Control-Allow-Origin", "*".to_owned()));
+                .push(("Access-Control-Allow-Origin", "*".into()));
         }
         answer
     }
@@ -355,9 +354,9 @@ pub(super) fn plain(
     Answer {
         status: 200,
         headers: vec![
-            ("Content-Type", content_type.to_owned()),
-            ("Cache-Control", cache_control.to_owned()),
-            ("X-Content-Type-Options", "nosniff".to_owned()),
+            ("Content-Type", content_type.into()),
+            ("Cache-Control", cache_control.into()),
+            ("X-Content-Type-Options", "nosniff".into()),
         ],
         body: body.into(),
     }

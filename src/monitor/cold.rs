@@ -26,9 +26,9 @@ impl Monitor {
             Route::Home => Ok(Answer {
                 status: 302,
                 headers: vec![
-                    ("Location", "/web".to_owned()),
-                    ("Content-Type", TEXT.to_owned()),
-                    ("Cache-Control", NO_CACHE.to_owned()),
+                    ("Location", "/web".into()),
+                    ("Content-Type", TEXT.into()),
+                    ("Cache-Control", NO_CACHE.into()),
                 ],
                 body: Arc::from(&b"/web\n"[..]),
             }),
@@ -109,7 +109,7 @@ impl Monitor {
             "no-store",
             metrics::render(&facts, format).into_bytes(),
         );
-        answer.headers.push(("Vary", "Accept".to_owned()));
+        answer.headers.push(("Vary", "Accept".into()));
         answer
     }
 
@@ -209,10 +209,10 @@ pub(super) fn html(status: u16, markup: maud::Markup) -> Answer {
     answer.status = status;
     answer
         .headers
-        .push(("Content-Security-Policy", web::POLICY.to_owned()));
+        .push(("Content-Security-Policy", web::POLICY.into()));
     answer
         .headers
-        .push(("Referrer-Policy", "no-referrer".to_owned()));
+        .push(("Referrer-Policy", "no-referrer".into()));
     answer
 }
 
@@ -224,11 +224,11 @@ pub(super) fn coded(request: &Request, mut answer: Answer) -> Answer {
         return answer;
     }
     match answer.headers.iter_mut().find(|(name, _)| *name == "Vary") {
-        Some((_, fields)) => fields.push_str(", Accept-Encoding"),
-        None => answer.headers.push(("Vary", "Accept-Encoding".to_owned())),
+        Some((_, fields)) => fields.to_mut().push_str(", Accept-Encoding"),
+        None => answer.headers.push(("Vary", "Accept-Encoding".into())),
     }
     if let Some(body) = takes_gzip(request).then(|| gzip(&answer.body)).flatten() {
-        answer.headers.push(("Content-Encoding", "gzip".to_owned()));
+        answer.headers.push(("Content-Encoding", "gzip".into()));
         answer.body = body.into();
     }
     answer

@@ -40,7 +40,7 @@ impl Displays {
     pub fn saw(&self, request: &Request, answer: &Answer, now: Moment) {
         let agent = word(request.header("user-agent").unwrap_or_default());
         let etag = answer.headers.iter().find(|(name, _)| *name == "ETag");
-        let etag = etag.map(|(_, etag)| etag.as_str()).unwrap_or_default();
+        let etag = etag.map(|(_, etag)| &**etag).unwrap_or_default();
         let mut displays = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let known = displays
             .iter_mut()
@@ -144,7 +144,7 @@ mod tests {
         request.peer = address.parse().expect("an address");
         let answer = Answer {
             status: 200,
-            headers: vec![("ETag", "\"1\"".to_owned())],
+            headers: vec![("ETag", "\"1\"".into())],
             body: Arc::new([]),
         };
         displays.saw(&request, &answer, moment(at_s));

@@ -2,6 +2,7 @@
 //!
 //! Values; any thread. Nothing here knows what the bytes mean.
 
+use std::borrow::Cow;
 use std::io::Write;
 use std::sync::Arc;
 
@@ -56,15 +57,14 @@ impl Entity {
     }
 
     /// 200, or 304 where the client has these bytes.
-    pub fn answer(&self, request: &Request, cache_control: &str) -> Answer {
+    pub fn answer(&self, request: &Request, cache_control: &'static str) -> Answer {
         let coded = self.gzip.as_ref().filter(|_| takes_gzip(request));
         let chosen = coded.unwrap_or(&self.plain);
-        let mut headers = vec![
-            ("ETag", chosen.etag.clone()),
-            ("Cache-Control", cache_control.to_owned()),
-        ];
+        let mut headers: Vec<(&str, Cow<str>)> = Vec::with_capacity(7);
+        headers.push(("ETag", chosen.etag.clone().into()));
+        headers.push(("Cache-Control", cache_control.into()));
         if self.gzip.is_some() {
-            headers.push(("Vary", "Accept-Encoding".to_owned()));
+            headers.push(("Vary", "Accept-Encoding".into()));
         }
         if has_already(request, &chosen.etag) {
             return Answer {
@@ -73,11 +73,11 @@ impl Entity {
                 body: Arc::new([]),
             };
         }
-        headers.push(("Content-Type", self.content_type.to_owned()));
+        headers.push(("Content-Type", self.content_type.into()));
         if coded.is_some() {
-            headers.push(("Content-Encoding", "gzip".to_owned()));
+            headers.push(("Content-Encoding", "gzip".into()));
         }
-        headers.push(("X-Content-Type-Options", "nosniff".to_owned()));
+        headers.push(("X-Content-Type-Options", "nosniff".into()));
         Answer {
             status: 200,
             headers,

@@ -101,6 +101,11 @@ impl Feed {
         let _ = self.ring.try_send(());
     }
 
+    /// The number of the newest announcement; 0 before the first.
+    pub(super) fn newest(&self) -> u64 {
+        self.state().last
+    }
+
     /// Resolves when something was announced since it last did.
     pub(super) async fn announced(&self) {
         // The feed holds a sender itself, so that this channel is never closed.

@@ -16,6 +16,7 @@ pub mod leash;
 pub mod listen;
 pub mod outstanding;
 pub mod private_dir;
+pub mod repeats;
 pub mod write;
 
 use std::cell::RefCell;
@@ -37,6 +38,7 @@ use self::backend::Backend;
 use self::leash::{Full, Register};
 use self::outstanding::Outstanding;
 use self::private_dir::PrivateDir;
+use self::repeats::Repeats;
 use self::write::{Framing, Reply};
 use super::answer::Answerer;
 use super::events::{Feed, Hub};
@@ -71,6 +73,7 @@ pub struct GateLimits {
     pub write_time: Duration,
     pub write_bytes_per_s: usize,
     pub backend_time: Duration,
+    pub repeat_time: Duration,
     pub proof_time: Duration,
     pub linger_time: Duration,
     pub bytes_outstanding: usize,
@@ -91,6 +94,7 @@ impl Default for GateLimits {
             write_time: limits::WRITE_TIME,
             write_bytes_per_s: limits::WRITE_BYTES_PER_S,
             backend_time: limits::BACKEND_TIME,
+            repeat_time: limits::REPEAT_TIME,
             proof_time: limits::PROOF_TIME,
             linger_time: limits::LINGER_TIME,
             bytes_outstanding: limits::BYTES_OUTSTANDING,
@@ -184,6 +188,7 @@ pub struct Hall {
     register: Rc<Register>,
     outstanding: Rc<Outstanding>,
     backend: Rc<Backend>,
+    repeats: Repeats,
     hub: Rc<Hub>,
     date: RefCell<Option<Rc<str>>>,
     /// What is said to a connection that finds no place; made when first needed after a tick,
@@ -274,6 +279,7 @@ fn serve(
             parts.traffic.clone(),
             gate_limits.proof_time,
         ),
+        repeats: Repeats::new(gate_limits.repeat_time),
         limits: gate_limits,
         register,
         outstanding,
@@ -320,6 +326,7 @@ async fn tick<T>(hall: &Hall, beat: &(dyn Fn() + Send)) -> T {
             let now = Instant::now();
             hall.register.look(now);
             hall.backend.look(now);
+            hall.repeats.look(now);
             *hall.date.borrow_mut() = hall.answerer.date().map(Rc::from);
             *hall.no_place.borrow_mut() = None;
             *hall.not_allowed.borrow_mut() = None;

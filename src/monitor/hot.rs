@@ -93,9 +93,9 @@ impl Monitor {
             None => Answer {
                 status: 200,
                 headers: vec![
-                    ("Content-Type", JSON.to_owned()),
-                    ("Cache-Control", "no-store".to_owned()),
-                    ("X-Content-Type-Options", "nosniff".to_owned()),
+                    ("Content-Type", JSON.into()),
+                    ("Cache-Control", "no-store".into()),
+                    ("X-Content-Type-Options", "nosniff".into()),
                 ],
                 body: Arc::from(&br#"{"status":"pass"}"#[..]),
             },

@@ -3,6 +3,7 @@
 //! Values; any thread.
 
 use serde::Serialize;
+use std::borrow::Cow;
 
 use super::answer::{Answer, Request};
 use super::entity::weight;
@@ -13,7 +14,7 @@ pub struct Problem {
     pub status: u16,
     /// What was expected, what was found, what to change.
     pub detail: String,
-    pub headers: Vec<(&'static str, String)>,
+    pub headers: Vec<(&'static str, Cow<'static, str>)>,
 }
 
 #[derive(Serialize)]
@@ -33,7 +34,7 @@ impl Problem {
         }
     }
 
-    pub fn with(mut self, name: &'static str, value: impl Into<String>) -> Problem {
+    pub fn with(mut self, name: &'static str, value: impl Into<Cow<'static, str>>) -> Problem {
         self.headers.push((name, value.into()));
         self
     }
@@ -49,9 +50,9 @@ impl Problem {
         // Strings and a number always serialise.
         let body = serde_json::to_vec(&body).unwrap_or_default();
         let mut headers = vec![
-            ("Content-Type", "application/problem+json".to_owned()),
-            ("Cache-Control", "no-store".to_owned()),
-            ("X-Content-Type-Options", "nosniff".to_owned()),
+            ("Content-Type", "application/problem+json".into()),
+            ("Cache-Control", "no-store".into()),
+            ("X-Content-Type-Options", "nosniff".into()),
         ];
         headers.extend(self.headers.iter().cloned());
         Answer {

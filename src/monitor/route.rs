@@ -2,6 +2,8 @@
 //!
 //! Pure; any thread. It decides what a target names, never what the answer is.
 
+use std::borrow::Cow;
+
 use crate::limits;
 
 /// Everything that can be asked for.
@@ -119,8 +121,8 @@ impl Target {
             let (name, raw) = pair.split_once('=').unwrap_or((pair, ""));
             let name = decode(name, true).ok_or(Misdirected::BadEscape)?;
             let known = row.parameters.iter().find(|known| **known == name);
-            let name = known.ok_or(Misdirected::UnknownParameter {
-                name,
+            let name = known.ok_or_else(|| Misdirected::UnknownParameter {
+                name: name.into_owned(),
                 known: row.parameters,
             })?;
             if parameters.iter().any(|parameter| parameter.name == *name) {
@@ -129,12 +131,14 @@ impl Target {
             parameters.push(Parameter {
                 name,
                 raw: raw.to_owned(),
-                value: decode(raw, true).ok_or(Misdirected::BadEscape)?,
+                value: decode(raw, true)
+                    .ok_or(Misdirected::BadEscape)?
+                    .into_owned(),
             });
         }
         Ok(Target {
             route: row.route,
-            subject,
+            subject: subject.into_owned(),
             parameters,
         })
     }
@@ -156,7 +160,7 @@ impl Target {
             if member.contains(',') && !is_member(&member) {
                 members.extend(member.split(',').map(str::to_owned));
             } else {
-                members.push(member);
+                members.push(member.into_owned());
             }
         }
         Some(members)
@@ -170,31 +174,35 @@ pub fn name_of(target: &str) -> &'static str {
     find(path).map_or(UNKNOWN, |(row, _)| row.name)
 }
 
-fn find(path: &str) -> Result<(&'static Row, String), Misdirected> {
-    let mut segments = Vec::new();
-    for segment in path.split('/') {
-        if segments.len() >= limits::TARGET_PARTS {
+fn find(path: &str) -> Result<(&'static Row, Cow<'_, str>), Misdirected> {
+    // As displays and browsers write it, before whatever else may be meant.
+    let is_as_written = |row: &&Row| row.template == path && !path.ends_with('}');
+    if let Some(row) = TABLE.iter().find(is_as_written) {
+        return Ok((row, Cow::Borrowed("")));
+    }
+    for (number, segment) in path.split('/').enumerate() {
+        if number >= limits::TARGET_PARTS {
             return Err(Misdirected::NotFound);
         }
-        segments.push(decode(segment, false).ok_or(Misdirected::BadEscape)?);
+        decode(segment, false).ok_or(Misdirected::BadEscape)?;
     }
     TABLE
         .iter()
-        .find_map(|row| Some((row, matches(row.template, &segments)?)))
+        .find_map(|row| Some((row, matches(row.template, path)?)))
         .ok_or(Misdirected::NotFound)
 }
 
 /// What stands for the variable segment, if the path matches.
-fn matches(template: &str, segments: &[String]) -> Option<String> {
-    let mut subject = String::new();
-    let mut given = segments.iter();
+fn matches<'a>(template: &str, path: &'a str) -> Option<Cow<'a, str>> {
+    let mut subject = Cow::Borrowed("");
+    let mut given = path.split('/').map(|segment| decode(segment, false));
     for expected in template.split('/') {
-        let given = given.next()?;
+        let given = given.next()??;
         if expected.starts_with('{') {
             if given.is_empty() {
                 return None;
             }
-            subject.clone_from(given);
+            subject = given;
         } else if given != expected {
             return None;
         }
@@ -204,7 +212,11 @@ fn matches(template: &str, segments: &[String]) -> Option<String> {
 
 /// Percent-decoding; `None` for a bad escape, or what is not UTF-8 then. In a query, `+` is
 /// a blank.
-fn decode(text: &str, in_query: bool) -> Option<String> {
+fn decode(text: &str, in_query: bool) -> Option<Cow<'_, str>> {
+    let is_coded = |byte| byte == b'%' || (in_query && byte == b'+');
+    if !text.bytes().any(is_coded) {
+        return Some(Cow::Borrowed(text));
+    }
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.bytes();
     while let Some(byte) = rest.next() {
@@ -218,7 +230,7 @@ fn decode(text: &str, in_query: bool) -> Option<String> {
             byte => byte,
         });
     }
-    String::from_utf8(bytes).ok()
+    String::from_utf8(bytes).ok().map(Cow::Owned)
 }
 
 /// Percent-encoding of one path segment or query value: what is not unreserved is escaped.
@@ -249,7 +261,7 @@ mod tests {
             })
         };
         type Expected<'a> = Result<(Route, &'a str), Misdirected>;
-        let rows: [(&str, Expected); 44] = [
+        let rows: [(&str, Expected); 45] = [
             ("/", Ok((Route::Home, ""))),
             ("/?", Ok((Route::Home, ""))),
             ("/web/", Ok((Route::Home, ""))),
@@ -284,6 +296,7 @@ mod tests {
             ("//snapshot", Err(NotFound)),
             ("/Snapshot", Err(NotFound)),
             ("/web/../snapshot", Err(NotFound)),
+            ("/snapshot/{key}", Ok((Route::SnapshotKey, "{key}"))),
             ("/web/key/", Err(NotFound)),
             ("/web/key", Err(NotFound)),
             ("", Err(NotFound)),

@@ -51,7 +51,7 @@ pub fn request(target: &str, headers: &[(&str, &str)]) -> Request {
 
 pub fn header<'a>(answer: &'a Answer, name: &str) -> Option<&'a str> {
     let found = answer.headers.iter().find(|(given, _)| *given == name);
-    found.map(|(_, value)| value.as_str())
+    found.map(|(_, value)| &**value)
 }
 
 pub fn body(answer: &Answer) -> &str {

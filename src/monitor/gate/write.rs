@@ -3,6 +3,7 @@
 //! Runs on the gate's thread. It decides framing (`Content-Length`, `Connection`, `Date`) and
 //! nothing of an answer's meaning.
 
+use std::borrow::Cow;
 use std::future::poll_fn;
 use std::io::{self, IoSlice, Write as _};
 use std::net::TcpStream;
@@ -49,7 +50,11 @@ impl Reply {
             if is_ours(name) {
                 continue;
             }
-            field(&mut fields, name, value);
+            match value {
+                // Written in this program, like the names.
+                Cow::Borrowed(value) => append(&mut fields, name, value),
+                Cow::Owned(value) => field(&mut fields, name, value),
+            }
         }
         Reply {
             status: answer.status,
@@ -98,6 +103,10 @@ pub fn field(fields: &mut Vec<u8>, name: &str, value: &str) {
         log::debug!("left out the header field {name:?}: it cannot stand in a response head");
         return;
     }
+    append(fields, name, value);
+}
+
+fn append(fields: &mut Vec<u8>, name: &str, value: &str) {
     fields.extend_from_slice(name.as_bytes());
     fields.extend_from_slice(b": ");
     fields.extend_from_slice(value.as_bytes());
@@ -137,7 +146,11 @@ pub fn endless_head(status: u16, fields: &[u8], framing: Framing, date: Option<&
 }
 
 fn begin(head: &mut Vec<u8>, status: u16) {
-    let _ = write!(head, "HTTP/1.1 {status} {}\r\n", reason(status));
+    match status {
+        200 => head.extend_from_slice(b"HTTP/1.1 200 OK\r\n"),
+        304 => head.extend_from_slice(b"HTTP/1.1 304 Not Modified\r\n"),
+        _ => drop(write!(head, "HTTP/1.1 {status} {}\r\n", reason(status))),
+    }
 }
 
 fn end(head: &mut Vec<u8>, framing: Framing, date: Option<&str>) {
@@ -236,7 +249,7 @@ fn reason(status: u16) -> &'static str {
 mod tests {
     use super::*;
 
-    fn answer(status: u16, headers: Vec<(&'static str, String)>, body: &[u8]) -> Answer {
+    fn answer(status: u16, headers: Vec<(&'static str, Cow<'static, str>)>, body: &[u8]) -> Answer {
         Answer {
             status,
             headers,
@@ -300,10 +313,10 @@ mod tests {
     #[test]
     fn a_value_cannot_break_out_of_its_line() {
         let headers = vec![
-            ("X-Broken", "a\r\nSet-Cookie: b".to_owned()),
-            ("Content-Length", "999".to_owned()),
-            ("Server", "secret/1.0".to_owned()),
-            ("X-Fine", "c".to_owned()),
+            ("X-Broken", "a\r\nSet-Cookie: b".to_owned().into()),
+            ("Content-Length", "999".into()),
+            ("Server", "secret/1.0".into()),
+            ("X-Fine", "c".into()),
         ];
         let reply = Reply::new(answer(200, headers, b""));
         assert_eq!(reply.fields, b"X-Fine: c\r\n");

@@ -51,7 +51,7 @@ fn answer(status: u16, text: impl Into<Vec<u8>>) -> Answer {
     let text: Vec<u8> = text.into();
     Answer {
         status,
-        headers: vec![("Content-Type", "text/plain".to_owned())],
+        headers: vec![("Content-Type", "text/plain".into())],
         body: text.into(),
     }
 }
@@ -69,7 +69,7 @@ impl Answerer for Stage {
             // Each a body of its own.
             "/bigs" => Way::Now(answer(200, vec![b'y'; 3 * 1024 * 1024])),
             "/panic" => panic!("asked to"),
-            "/events" => Way::Events(vec![("X-Extra", "1".to_owned())]),
+            "/events" => Way::Events(vec![("X-Extra", "1".into())]),
             _ => Way::Pool,
         }
     }
@@ -96,7 +96,7 @@ impl Answerer for Stage {
                     text.push_str(&format!("{name}: {value}\n"));
                 }
                 let mut answer = answer(200, text);
-                answer.headers.push(("X-Umlaut", "\u{fc}".to_owned()));
+                answer.headers.push(("X-Umlaut", "\u{fc}".into()));
                 answer
             }
             _ => answer(404, "nothing here"),
@@ -139,6 +139,8 @@ fn test_limits() -> GateLimits {
         idle_time: PATIENCE,
         write_time: PATIENCE,
         backend_time: PATIENCE,
+        // Tests count what the pool was asked.
+        repeat_time: Duration::ZERO,
         linger_time: Duration::from_millis(500),
         ..GateLimits::default()
     }

@@ -87,6 +87,29 @@ fn a_silent_pool_is_said_with_503_and_serves_again_when_it_is_free() {
 }
 
 #[test]
+fn the_very_same_request_is_answered_once_until_something_is_announced() {
+    let limits = GateLimits {
+        repeat_time: PATIENCE,
+        ..test_limits()
+    };
+    let running = start(limits);
+    let cold = || running.stage.cold.load(Ordering::SeqCst);
+    let first = running.whole(b"GET /echo HTTP/1.0\r\n\r\n");
+    assert_eq!(running.whole(b"GET /echo HTTP/1.0\r\n\r\n"), first);
+    assert_eq!(cold(), 1);
+    running.whole(b"GET /echo HTTP/1.0\r\nX-A: b\r\n\r\n");
+    assert_eq!(cold(), 2, "another request");
+    running.feed.announce(Event {
+        kind: EventKind::Alert,
+        id: String::new(),
+        data: b"news"[..].into(),
+    });
+    running.whole(b"GET /echo HTTP/1.0\r\n\r\n");
+    assert_eq!(cold(), 3, "news");
+    assert_eq!(running.traffic.snapshot().requests[0].1, 4);
+}
+
+#[test]
 fn a_deaf_tiny_http_is_replaced() {
     let limits = GateLimits {
         proof_time: Duration::from_millis(500),
