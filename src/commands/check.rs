@@ -9,7 +9,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::time::Duration;
 
-use super::{BAD, complain, once, print_out};
+use super::{BAD, become_owner, complain, once, print_out};
 use crate::alerts::smtp::{Hooks, try_login};
 use crate::api::client::APIS;
 use crate::config::environment::Environment;
@@ -45,6 +45,7 @@ pub fn check(overrides: &Overrides, online: bool) -> u8 {
             return BAD;
         }
     };
+    become_owner(&config);
     print_out(&format_args!(
         "# The effective configuration, secrets masked.\n{}\n",
         config.describe()

@@ -18,6 +18,7 @@ use crate::api::client::APIS;
 use crate::cli::{Arguments, Command, Serve};
 use crate::config::environment::Environment;
 use crate::config::{self, Config, Overrides, Problem};
+use crate::sys::{identity, program};
 
 /// Something is wrong with what was asked about.
 const BAD: u8 = 1;
@@ -26,7 +27,8 @@ const WRONG: u8 = 2;
 
 pub fn run(arguments: Arguments) -> u8 {
     if arguments.version {
-        return print_out(&format_args!("main-node {}\n", env!("CARGO_PKG_VERSION")));
+        let (version, build) = (env!("CARGO_PKG_VERSION"), program::build());
+        return print_out(&format_args!("main-node {version} (build {build})\n"));
     }
     let Arguments {
         config,
@@ -73,12 +75,25 @@ pub fn run(arguments: Arguments) -> u8 {
     }
 }
 
-/// The configuration, or its problems printed and the status that goes with them.
+/// The configuration, or its problems printed and the status that goes with them. From then
+/// on the process is who owns the database.
 fn configured(overrides: &Overrides) -> Result<Config, u8> {
-    config::load(overrides, Environment::of_process(), APIS).map_err(|problems| {
+    let config = config::load(overrides, Environment::of_process(), APIS).map_err(|problems| {
         complain(&problems);
         WRONG
-    })
+    })?;
+    become_owner(&config);
+    Ok(config)
+}
+
+/// See [`identity::take_owners`]. Where that is refused (a container without the right to),
+/// what root does is better than nothing.
+fn become_owner(config: &Config) {
+    let file = &config.database;
+    if let Err(error) = identity::take_owners(file) {
+        let file = file.display();
+        eprintln!("root cannot become the owner of {file} ({error}); files made now are root's");
+    }
 }
 
 fn complain(problems: &[Problem]) {

@@ -77,6 +77,8 @@ pub struct Settings {
     /// In which pages speak.
     pub timezone: TimeZone,
     pub version: &'static str,
+    /// Which bytes run; only cold answers ask.
+    pub build: fn() -> &'static str,
     pub started: Moment,
     /// Nobody configured anything: the built-in example runs.
     pub is_example: bool,

@@ -80,6 +80,7 @@ impl Monitor {
             started: settings.started,
             node: &settings.node_name,
             version: settings.version,
+            build: (settings.build)(),
             is_example: settings.is_example,
         });
         plain(JSON, "no-store", body)

@@ -26,6 +26,7 @@ pub struct Facts<'a> {
     pub channels: &'a [ChannelState],
     pub node: &'a str,
     pub version: &'a str,
+    pub build: &'a str,
     pub is_example: bool,
 }
 
@@ -36,6 +37,7 @@ struct Status<'a> {
     troubles: &'a [String],
     node: &'a str,
     version: &'a str,
+    build: &'a str,
     time: String,
     started: String,
     uptime_s: u64,
@@ -165,6 +167,7 @@ pub fn render(facts: &Facts) -> Vec<u8> {
         troubles: &facts.state.further,
         node: facts.node,
         version: facts.version,
+        build: facts.build,
         time: now.wall.to_string(),
         started: words::wall_of(facts.started, now).to_string(),
         uptime_s: now.mono.since(facts.started.mono).as_secs(),

@@ -228,6 +228,7 @@ impl Scene {
                 hosts: Vec::new(),
                 timezone: jiff::tz::TimeZone::fixed(jiff::tz::offset(1)),
                 version: "0.1.0",
+                build: || "0123456789ab",
                 started: self.started,
                 is_example: self.is_example,
                 is_demo: self.is_demo,

@@ -70,6 +70,7 @@ impl Bench {
                 hosts: Vec::new(),
                 timezone: jiff::tz::TimeZone::UTC,
                 version: "0",
+                build: || "0",
                 started: clock.now(),
                 is_example: false,
                 is_demo: false,

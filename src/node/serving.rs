@@ -17,6 +17,7 @@ use crate::monitor::traffic::Traffic;
 use crate::monitor::{ChannelState, Context, Monitor, Password, Published, RequestCount, Settings};
 use crate::sys::beat::Beat;
 use crate::sys::clock::Clock;
+use crate::sys::program;
 
 /// The server and what it serves.
 pub struct Serving {
@@ -83,6 +84,7 @@ impl Serving {
                 hosts: config.hosts.clone(),
                 timezone: config.timezone.clone(),
                 version: env!("CARGO_PKG_VERSION"),
+                build: program::build,
                 started: clock.now(),
                 is_example: plan.is_example,
                 is_demo: config.is_demo,

@@ -3,8 +3,10 @@
 pub mod beat;
 pub mod clock;
 pub mod disk;
+pub mod identity;
 pub mod log;
 pub mod notify;
+pub mod program;
 pub mod shutdown;
 pub mod signals;
 pub mod thread;

@@ -29,7 +29,7 @@ fn node(view: &View) -> Markup {
         h2 { "Node" }
         dl {
             dt { "Name" } dd { (settings.node_name) }
-            dt { "Version" } dd { (settings.version) }
+            dt { "Version" } dd { (settings.version) " (build " ((settings.build)()) ")" }
             dt { "Started" } dd { (past(view, settings.started)) " (runs for " (words(uptime)) ")" }
             dt { "Time" } dd { (local(view.now.wall, &settings.timezone)) }
             dt { "Clock" }
