@@ -10,6 +10,7 @@ TARGET ?= aarch64-unknown-linux-musl
 FUZZ_SECONDS ?= 30
 FUZZ_SEED ?= 1
 MUTATIONS ?= 20000
+SHELL_SCRIPTS := .ci/run .ci/pi .ci/dist .ci/deploy systemd/install.sh
 
 .DEFAULT_GOAL := help
 .PHONY: help run test e2e screenshot lint bench corpus cross pi dist deploy fuzz clean
@@ -33,7 +34,8 @@ screenshot: ## README's picture, from the demo
 lint: ## format, clippy, shell, licences and duplicates
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --locked --workspace --all-targets -- -D warnings
-	for script in .ci/run .ci/pi .ci/dist; do bash -n $$script || exit 1; done
+	for script in $(SHELL_SCRIPTS); do bash -n $$script || exit 1; done
+	if bin=$$(.ci/tools.py venv:shellcheck); then "$$bin/shellcheck" --severity=warning $(SHELL_SCRIPTS); fi
 	python3 -c 'import ast, sys; [ast.parse(open(name).read(), name) for name in sys.argv[1:]]' .ci/*.py .ci/cross .ci/supply-chain tests/e2e/*.py tests/e2e/run tests/bench/run
 	.ci/supply-chain
 
@@ -53,8 +55,8 @@ pi: ## one static binary for a Pi, with rustup or Docker (TARGET=arm-unknown-lin
 dist: ## one archive and checksum per target that make pi or make cross built
 	.ci/dist
 
-deploy: ## onto a Pi over SSH
-	@echo "make deploy: not built yet; README says how to copy the binary by hand"; exit 1
+deploy: ## onto a Pi over SSH (PI=pi@main-node.local), with the way back if it fails there
+	.ci/deploy $(PI)
 
 fuzz: ## hostile input, seeded (FUZZ_SECONDS=30 for each fuzzer, FUZZ_SEED=1, MUTATIONS=20000)
 	FUZZ_SECONDS=$(FUZZ_SECONDS) FUZZ_SEED=$(FUZZ_SEED) $(CARGO) test --locked --bin main-node -- --nocapture fuzz_ no_bytes_make_the_parser_panic_or_go_on_after_a_refusal

