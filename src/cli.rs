@@ -4,8 +4,12 @@
 
 use argh::FromArgs;
 
+#[cfg(test)]
+mod manual;
+
 /// main-node: polls REST APIs, keeps years of readings, serves displays on the LAN.
 #[derive(FromArgs, Debug)]
+#[cfg_attr(test, derive(argh::ArgsInfo))]
 pub struct Arguments {
     #[argh(switch)]
     /// print the version
@@ -24,6 +28,7 @@ pub struct Arguments {
 }
 
 #[derive(FromArgs, Debug)]
+#[cfg_attr(test, derive(argh::ArgsInfo))]
 #[argh(subcommand)]
 pub enum Command {
     Serve(Serve),
@@ -40,6 +45,7 @@ pub enum Command {
 
 /// the service: fetch, store, serve (also what happens without a command)
 #[derive(FromArgs, Debug, Default)]
+#[cfg_attr(test, derive(argh::ArgsInfo))]
 #[argh(subcommand, name = "serve")]
 pub struct Serve {
     #[argh(option, arg_name = "FILE")]
@@ -55,6 +61,7 @@ pub struct Serve {
 
 /// the whole system with no network: the compiled-in API is simulated in-process
 #[derive(FromArgs, Debug)]
+#[cfg_attr(test, derive(argh::ArgsInfo))]
 #[argh(subcommand, name = "demo")]
 pub struct Demo {
     #[argh(option, arg_name = "ADDR:PORT")]
@@ -67,6 +74,7 @@ pub struct Demo {
 
 /// fetch every source once, print records and issues, store nothing
 #[derive(FromArgs, Debug)]
+#[cfg_attr(test, derive(argh::ArgsInfo))]
 #[argh(subcommand, name = "once")]
 pub struct Once {
     #[argh(option, arg_name = "FILE")]
@@ -76,6 +84,7 @@ pub struct Once {
 
 /// print the effective configuration and every problem found
 #[derive(FromArgs, Debug)]
+#[cfg_attr(test, derive(argh::ArgsInfo))]
 #[argh(subcommand, name = "check")]
 pub struct Check {
     #[argh(option, arg_name = "FILE")]
@@ -94,6 +103,7 @@ pub struct Check {
 
 /// list the compiled-in operations, ready to paste as [[source]]
 #[derive(FromArgs, Debug)]
+#[cfg_attr(test, derive(argh::ArgsInfo))]
 #[argh(subcommand, name = "operations")]
 pub struct Operations {
     #[argh(positional, arg_name = "WORD")]
@@ -103,6 +113,7 @@ pub struct Operations {
 
 /// send a test message by the configured ways and report each step
 #[derive(FromArgs, Debug)]
+#[cfg_attr(test, derive(argh::ArgsInfo))]
 #[argh(subcommand, name = "test-alert")]
 pub struct TestAlert {
     #[argh(option, arg_name = "FILE")]
@@ -112,6 +123,7 @@ pub struct TestAlert {
 
 /// play each alert rule through and print what people would be told
 #[derive(FromArgs, Debug)]
+#[cfg_attr(test, derive(argh::ArgsInfo))]
 #[argh(subcommand, name = "rehearse")]
 pub struct Rehearse {
     #[argh(option, arg_name = "FILE")]
@@ -121,11 +133,13 @@ pub struct Rehearse {
 
 /// print the notices of everything compiled in
 #[derive(FromArgs, Debug)]
+#[cfg_attr(test, derive(argh::ArgsInfo))]
 #[argh(subcommand, name = "licenses")]
 pub struct Licenses {}
 
 /// copy the database while the service runs, and verify the copy
 #[derive(FromArgs, Debug)]
+#[cfg_attr(test, derive(argh::ArgsInfo))]
 #[argh(subcommand, name = "backup")]
 pub struct Backup {
     #[argh(positional, arg_name = "FILE")]
@@ -141,6 +155,7 @@ pub struct Backup {
 
 /// print stored records as CSV or JSON lines
 #[derive(FromArgs, Debug)]
+#[cfg_attr(test, derive(argh::ArgsInfo))]
 #[argh(subcommand, name = "export")]
 pub struct Export {
     #[argh(option, arg_name = "KEY")]

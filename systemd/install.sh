@@ -24,6 +24,7 @@ main() {
 
     say "main-node build $build"
     install_once
+    install_papers
     # Beside the old one, in the same directory: the switch is one rename.
     install -m 755 main-node $PROGRAM.new || fail "the program cannot be copied to $PROGRAM.new"
     check_there || {
@@ -54,6 +55,14 @@ install_once() {
         install -D -m 644 main-node.toml $CONFIG || fail "$CONFIG cannot be written"
         say "$CONFIG is new: the example. Edit it, then: systemctl restart main-node"
     fi
+}
+
+# The manual page and the completions, where a system looks for them.
+install_papers() {
+    install -D -m 644 main-node.1 /usr/local/share/man/man1/main-node.1
+    install -D -m 644 completions/main-node.bash /usr/local/share/bash-completion/completions/main-node
+    install -D -m 644 completions/_main-node /usr/local/share/zsh/site-functions/_main-node
+    install -D -m 644 completions/main-node.fish /usr/local/share/fish/vendor_completions.d/main-node.fish
 }
 
 # As the unit's user, with its directories and its secrets.

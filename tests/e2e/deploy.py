@@ -45,7 +45,7 @@ class Pi:
 
     def __init__(self, place, upstream):
         self.place, self.port, self.address = place, free_port(), f"127.0.0.1:{free_port()}"
-        for name in ("home/pi/.ssh", "run", "lib"):
+        for name in ("home/pi/.ssh", "run", "lib", "share"):
             (place / name).mkdir(parents=True)
         shutil.copytree("/etc", place / "etc", symlinks=True, ignore_dangling_symlinks=True)
         shutil.copytree("/usr/local/bin", place / "bin", symlinks=True)
@@ -90,7 +90,7 @@ class Pi:
         (place / "enter").write_text(
             "set -e\nmount --make-rprivate /\n"
             f"for name in etc home run; do mount --bind {place}/$name /$name; done\n"
-            f"mount --bind {place}/bin /usr/local/bin\nmount --bind {place}/lib /var/lib\n"
+            f"mount --bind {place}/bin /usr/local/bin\nmount --bind {place}/share /usr/local/share\nmount --bind {place}/lib /var/lib\n"
             f"mkdir -p /run/sshd\nexec /usr/sbin/sshd -D -e -f {place}/sshd_config\n"
         )
         self.server = Program(["unshare", "-m", "sh", place / "enter"], place / "sshd.log")
@@ -148,6 +148,7 @@ def first(pi):
     expect(code == 0 and f"deployed: build {build}" in said, "the first deploy ends with a healthy node", said + log(pi))
     expect(pi.status()["build"] == build, "/status shows the build that was sent")
     expect((pi.place / "etc/systemd/system/main-node.service").exists(), "the unit is installed")
+    expect((pi.place / "share/man/man1/main-node.1").exists(), "and the manual page")
     expect(pi.database().stat().st_uid == SERVICE, "the service's own user made the database")
 
 

@@ -31,6 +31,8 @@ impl PrivateDir {
         }
         bases.extend(std::env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from));
         bases.push(std::env::temp_dir());
+        // A container made of nothing else has no /tmp.
+        bases.extend(std::env::current_dir());
         bases.retain(|base| base.is_absolute());
         bases
     }

@@ -1,0 +1,160 @@
+//! The manual page and the shells' completions, made of the command line's own definitions.
+//!
+//! For tests alone: they hold the files under `systemd/` against what is made here, and
+//! `UPDATE_GOLDEN=1 cargo test` writes them anew.
+
+use argh::{ArgsInfo, CommandInfoWithArgs, FlagInfo, FlagInfoKind};
+use argh_complete::Generator;
+use roff::{Roff, bold, italic, line_break, roman};
+
+use super::Arguments;
+use crate::golden;
+
+const NAME: &str = "main-node";
+
+#[test]
+fn the_manual_page_says_what_the_command_line_takes() {
+    golden::check("../../systemd/main-node.1", &page());
+}
+
+#[test]
+fn completions_know_every_command_and_option() {
+    let known = Arguments::get_args_info();
+    let bash = argh_complete::bash::Bash::generate(NAME, &known);
+    for command in &known.commands {
+        assert!(bash.contains(command.name), "{}", command.name);
+    }
+    golden::check("../../systemd/completions/main-node.bash", &bash);
+    let zsh = argh_complete::zsh::Zsh::generate(NAME, &known);
+    golden::check("../../systemd/completions/_main-node", &zsh);
+    let fish = argh_complete::fish::Fish::generate(NAME, &known);
+    golden::check("../../systemd/completions/main-node.fish", &fish);
+}
+
+fn page() -> String {
+    let known = Arguments::get_args_info();
+    let mut page = Roff::new();
+    page.control("TH", ["MAIN-NODE", "1"]);
+    page.control("SH", ["NAME"]);
+    page.text([roman(
+        "main-node - polls REST APIs, keeps years of readings, serves displays on the LAN",
+    )]);
+    page.control("SH", ["SYNOPSIS"]);
+    page.text([
+        bold(NAME),
+        roman(" ["),
+        italic("OPTION"),
+        roman("...] ["),
+        italic("COMMAND"),
+        roman(" ...]"),
+    ]);
+    page.control("SH", ["OPTIONS"]);
+    flags(&mut page, &known);
+    page.control("SH", ["COMMANDS"]);
+    for command in &known.commands {
+        page.control("SS", [command.name]);
+        page.text([roman(sentence(command.command.description))]);
+        for positional in command.command.positionals {
+            page.control("TP", []);
+            page.text([italic(positional.name)]);
+            page.text([roman(sentence(positional.description))]);
+        }
+        flags(&mut page, &command.command);
+    }
+    for (title, entries) in SECTIONS {
+        page.control("SH", [title]);
+        for (term, words) in entries {
+            page.control("TP", []);
+            page.text([bold(*term)]);
+            page.text([roman(*words)]);
+        }
+    }
+    page.control("SH", ["SEE ALSO"]);
+    page.text([
+        bold("systemctl"),
+        roman("(1), "),
+        bold("journalctl"),
+        roman("(1)"),
+    ]);
+    page.text([
+        roman("The dashboard at /web, the API's description at /openapi.json, README."),
+        line_break(),
+    ]);
+    page.render()
+}
+
+fn flags(page: &mut Roff, command: &CommandInfoWithArgs) {
+    let shown = |flag: &&FlagInfo| !flag.hidden && flag.long != "--help";
+    for flag in command.flags.iter().filter(shown) {
+        page.control("TP", []);
+        match flag.kind {
+            FlagInfoKind::Switch => page.text([bold(flag.long)]),
+            FlagInfoKind::Option { arg_name } => {
+                page.text([bold(flag.long), roman(" "), italic(arg_name)])
+            }
+        };
+        page.text([roman(sentence(flag.description))]);
+    }
+}
+
+/// A description of the command line, which begins small and has no end, as a sentence.
+fn sentence(words: &str) -> String {
+    let mut letters = words.trim_end_matches('.').chars();
+    let first = letters.next().map(|first| first.to_uppercase().to_string());
+    format!("{}{}.", first.unwrap_or_default(), letters.as_str())
+}
+
+type Entries = &'static [(&'static str, &'static str)];
+
+const SECTIONS: [(&str, Entries); 4] = [
+    (
+        "FILES",
+        &[
+            (
+                "/etc/main-node/main-node.toml",
+                "The configuration, unless there is a main-node.toml where the program runs, or --config names one.",
+            ),
+            (
+                "/etc/main-node/secrets.env",
+                "Environment of the service: root's, mode 0600.",
+            ),
+            (
+                "/var/lib/main-node/main-node.db",
+                "The readings, an SQLite database; main-node backup copies it while the service runs.",
+            ),
+        ],
+    ),
+    (
+        "ENVIRONMENT",
+        &[
+            (
+                "SMTP_HOST SMTP_PORT SMTP_USER SMTP_PASS SMTP_FROM SMTP_TLS ALERT_EMAIL",
+                "The way of the alerts' mail, instead of [mail].",
+            ),
+            (
+                "MAIN_NODE_LISTEN MAIN_NODE_DATABASE ...",
+                "Any option of the configuration's top level.",
+            ),
+            ("RUST_LOG", "How much is logged: warn, info, debug."),
+            (
+                "SSL_CERT_FILE",
+                "Root certificates to trust instead of the system's.",
+            ),
+        ],
+    ),
+    (
+        "EXIT STATUS",
+        &[
+            ("0", "Fine."),
+            ("1", "What was asked about is bad; of check, any problem."),
+            ("2", "Wrong arguments, or an error in the configuration."),
+        ],
+    ),
+    (
+        "SIGNALS",
+        &[(
+            "SIGTERM SIGINT",
+            "End the service within five seconds, all readings committed; a second one ends it at once.",
+        )],
+    ),
+];

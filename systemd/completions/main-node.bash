@@ -1,0 +1,243 @@
+_main-node() {
+    local i cur prev opts cmds
+    COMPREPLY=()
+    cur="${COMP_WORDS[COMP_CWORD]}"
+    if [[ $COMP_CWORD -ge 1 ]]; then
+        prev="${COMP_WORDS[COMP_CWORD-1]}"
+    else
+        prev=""
+    fi
+    cmd=""
+    opts=""
+
+    for i in ${COMP_WORDS[@]}; do
+        case "${i}" in
+            main-node | */main-node)
+                cmd="main-node"
+                ;;
+            serve)
+                cmd="main-node_serve"
+                ;;
+            demo)
+                cmd="main-node_demo"
+                ;;
+            once)
+                cmd="main-node_once"
+                ;;
+            check)
+                cmd="main-node_check"
+                ;;
+            operations)
+                cmd="main-node_operations"
+                ;;
+            test-alert)
+                cmd="main-node_test-alert"
+                ;;
+            rehearse)
+                cmd="main-node_rehearse"
+                ;;
+            licenses)
+                cmd="main-node_licenses"
+                ;;
+            backup)
+                cmd="main-node_backup"
+                ;;
+            export)
+                cmd="main-node_export"
+                ;;
+        esac
+    done
+
+    case "${cmd}" in
+        main-node)
+            opts="--help --version --config --listen --database"
+            cmds="serve demo once check operations test-alert rehearse licenses backup export"
+            case "${prev}" in
+                --config)
+                    COMPREPLY=()
+                    return 0
+                    ;;
+                --listen)
+                    COMPREPLY=()
+                    return 0
+                    ;;
+                --database)
+                    COMPREPLY=()
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=( $(compgen -W "${opts} ${cmds}" -- "${cur}") )
+                    return 0
+                    ;;
+            esac
+            ;;
+        main-node_serve)
+            opts="--help --config --listen --database"
+            case "${prev}" in
+                --config)
+                    COMPREPLY=()
+                    return 0
+                    ;;
+                --listen)
+                    COMPREPLY=()
+                    return 0
+                    ;;
+                --database)
+                    COMPREPLY=()
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=( $(compgen -W "${opts} ${cmds}" -- "${cur}") )
+                    return 0
+                    ;;
+            esac
+            ;;
+        main-node_demo)
+            opts="--help --listen --database"
+            case "${prev}" in
+                --listen)
+                    COMPREPLY=()
+                    return 0
+                    ;;
+                --database)
+                    COMPREPLY=()
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=( $(compgen -W "${opts} ${cmds}" -- "${cur}") )
+                    return 0
+                    ;;
+            esac
+            ;;
+        main-node_once)
+            opts="--help --config"
+            case "${prev}" in
+                --config)
+                    COMPREPLY=()
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=( $(compgen -W "${opts} ${cmds}" -- "${cur}") )
+                    return 0
+                    ;;
+            esac
+            ;;
+        main-node_check)
+            opts="--help --config --listen --database --online"
+            case "${prev}" in
+                --config)
+                    COMPREPLY=()
+                    return 0
+                    ;;
+                --listen)
+                    COMPREPLY=()
+                    return 0
+                    ;;
+                --database)
+                    COMPREPLY=()
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=( $(compgen -W "${opts} ${cmds}" -- "${cur}") )
+                    return 0
+                    ;;
+            esac
+            ;;
+        main-node_operations)
+            opts="--help"
+            case "${prev}" in
+                *)
+                    COMPREPLY=( $(compgen -W "${opts} ${cmds}" -- "${cur}") )
+                    return 0
+                    ;;
+            esac
+            ;;
+        main-node_test-alert)
+            opts="--help --config"
+            case "${prev}" in
+                --config)
+                    COMPREPLY=()
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=( $(compgen -W "${opts} ${cmds}" -- "${cur}") )
+                    return 0
+                    ;;
+            esac
+            ;;
+        main-node_rehearse)
+            opts="--help --config"
+            case "${prev}" in
+                --config)
+                    COMPREPLY=()
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=( $(compgen -W "${opts} ${cmds}" -- "${cur}") )
+                    return 0
+                    ;;
+            esac
+            ;;
+        main-node_licenses)
+            opts="--help"
+            case "${prev}" in
+                *)
+                    COMPREPLY=( $(compgen -W "${opts} ${cmds}" -- "${cur}") )
+                    return 0
+                    ;;
+            esac
+            ;;
+        main-node_backup)
+            opts="--help --config --database"
+            case "${prev}" in
+                --config)
+                    COMPREPLY=()
+                    return 0
+                    ;;
+                --database)
+                    COMPREPLY=()
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=( $(compgen -W "${opts} ${cmds}" -- "${cur}") )
+                    return 0
+                    ;;
+            esac
+            ;;
+        main-node_export)
+            opts="--help --key --from --to --format --config --database"
+            case "${prev}" in
+                --key)
+                    COMPREPLY=()
+                    return 0
+                    ;;
+                --from)
+                    COMPREPLY=()
+                    return 0
+                    ;;
+                --to)
+                    COMPREPLY=()
+                    return 0
+                    ;;
+                --format)
+                    COMPREPLY=()
+                    return 0
+                    ;;
+                --config)
+                    COMPREPLY=()
+                    return 0
+                    ;;
+                --database)
+                    COMPREPLY=()
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=( $(compgen -W "${opts} ${cmds}" -- "${cur}") )
+                    return 0
+                    ;;
+            esac
+            ;;
+    esac
+}
+
+complete -F _main-node -o bashdefault -o default main-node

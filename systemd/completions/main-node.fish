@@ -1,0 +1,88 @@
+function __fish_main-node_using_command
+    set -l cmd (commandline -xpc)
+    set -e cmd[1]
+    set -l target_cmd $argv
+
+    set -l known_value_flags 'config' 'database' 'format' 'from' 'key' 'listen' 'to' 
+
+    set -l i 1
+    set -l cleaned_cmd
+    while test $i -le (count $cmd)
+        set -l arg $cmd[$i]
+        if string match -q -- "-*" $arg
+            set -l pure_flag (string replace -r '^--?' '' -- $arg)
+            if contains -- $pure_flag $known_value_flags
+                set -l next_i (math $i + 1)
+                if test $next_i -le (count $cmd)
+                    if not string match -q -- "-*" $cmd[$next_i]
+                        set i $next_i
+                    end
+                end
+            end
+        else
+            set -a cleaned_cmd $arg
+        end
+        set i (math $i + 1)
+    end
+
+    set -l count_cleaned (count $cleaned_cmd)
+    set -l count_target (count $target_cmd)
+    
+    if test $count_cleaned -ne $count_target
+        return 1
+    end
+    
+    for i in (seq $count_target)
+        if test $cleaned_cmd[$i] != $target_cmd[$i]
+            return 1
+        end
+    end
+    
+    return 0
+end
+
+complete -c main-node -n '__fish_main-node_using_command' -f -l help -d 'display usage information'
+complete -c main-node -n '__fish_main-node_using_command' -f -l version -d 'print the version'
+complete -c main-node -n '__fish_main-node_using_command' -f -l config -r -d 'the configuration (default: main-node.toml here, then in /etc/main-node)'
+complete -c main-node -n '__fish_main-node_using_command' -f -l listen -r -d 'where to listen, instead of what the configuration says; commas separate several'
+complete -c main-node -n '__fish_main-node_using_command' -f -l database -r -d 'the database, instead of what the configuration says'
+complete -c main-node -n '__fish_main-node_using_command' -f -a 'serve' -d 'the service: fetch, store, serve (also what happens without a command)'
+complete -c main-node -n '__fish_main-node_using_command' -f -a 'demo' -d 'the whole system with no network: the compiled-in API is simulated in-process'
+complete -c main-node -n '__fish_main-node_using_command' -f -a 'once' -d 'fetch every source once, print records and issues, store nothing'
+complete -c main-node -n '__fish_main-node_using_command' -f -a 'check' -d 'print the effective configuration and every problem found'
+complete -c main-node -n '__fish_main-node_using_command' -f -a 'operations' -d 'list the compiled-in operations, ready to paste as [[source]]'
+complete -c main-node -n '__fish_main-node_using_command' -f -a 'test-alert' -d 'send a test message by the configured ways and report each step'
+complete -c main-node -n '__fish_main-node_using_command' -f -a 'rehearse' -d 'play each alert rule through and print what people would be told'
+complete -c main-node -n '__fish_main-node_using_command' -f -a 'licenses' -d 'print the notices of everything compiled in'
+complete -c main-node -n '__fish_main-node_using_command' -f -a 'backup' -d 'copy the database while the service runs, and verify the copy'
+complete -c main-node -n '__fish_main-node_using_command' -f -a 'export' -d 'print stored records as CSV or JSON lines'
+complete -c main-node -n '__fish_main-node_using_command serve' -f -l help -d 'display usage information'
+complete -c main-node -n '__fish_main-node_using_command serve' -f -l config -r -d 'the configuration'
+complete -c main-node -n '__fish_main-node_using_command serve' -f -l listen -r -d 'where to listen'
+complete -c main-node -n '__fish_main-node_using_command serve' -f -l database -r -d 'the database'
+complete -c main-node -n '__fish_main-node_using_command demo' -f -l help -d 'display usage information'
+complete -c main-node -n '__fish_main-node_using_command demo' -f -l listen -r -d 'where to listen (default: 127.0.0.1:8000)'
+complete -c main-node -n '__fish_main-node_using_command demo' -f -l database -r -d 'keep the data here instead of in a temporary file'
+complete -c main-node -n '__fish_main-node_using_command once' -f -l help -d 'display usage information'
+complete -c main-node -n '__fish_main-node_using_command once' -f -l config -r -d 'the configuration'
+complete -c main-node -n '__fish_main-node_using_command check' -f -l help -d 'display usage information'
+complete -c main-node -n '__fish_main-node_using_command check' -f -l config -r -d 'the configuration'
+complete -c main-node -n '__fish_main-node_using_command check' -f -l listen -r -d 'where the service is to listen'
+complete -c main-node -n '__fish_main-node_using_command check' -f -l database -r -d 'the database of the service'
+complete -c main-node -n '__fish_main-node_using_command check' -f -l online -d 'fetch each source too'
+complete -c main-node -n '__fish_main-node_using_command operations' -l help -d 'display usage information'
+complete -c main-node -n '__fish_main-node_using_command test-alert' -f -l help -d 'display usage information'
+complete -c main-node -n '__fish_main-node_using_command test-alert' -f -l config -r -d 'the configuration'
+complete -c main-node -n '__fish_main-node_using_command rehearse' -f -l help -d 'display usage information'
+complete -c main-node -n '__fish_main-node_using_command rehearse' -f -l config -r -d 'the configuration'
+complete -c main-node -n '__fish_main-node_using_command licenses' -f -l help -d 'display usage information'
+complete -c main-node -n '__fish_main-node_using_command backup' -l help -d 'display usage information'
+complete -c main-node -n '__fish_main-node_using_command backup' -l config -r -d 'the configuration'
+complete -c main-node -n '__fish_main-node_using_command backup' -l database -r -d 'the database of the service'
+complete -c main-node -n '__fish_main-node_using_command export' -f -l help -d 'display usage information'
+complete -c main-node -n '__fish_main-node_using_command export' -f -l key -r -d 'only this key'
+complete -c main-node -n '__fish_main-node_using_command export' -f -l from -r -d 'not before: RFC 3339, or -24h'
+complete -c main-node -n '__fish_main-node_using_command export' -f -l to -r -d 'before: RFC 3339, or -24h'
+complete -c main-node -n '__fish_main-node_using_command export' -f -l format -r -d 'csv (default) or jsonl'
+complete -c main-node -n '__fish_main-node_using_command export' -f -l config -r -d 'the configuration'
+complete -c main-node -n '__fish_main-node_using_command export' -f -l database -r -d 'the database of the service'
