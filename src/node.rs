@@ -29,8 +29,8 @@ use crate::domain::ledger::Ledger;
 use crate::domain::snapshot::Verdict;
 use crate::ingest::Ingest;
 use crate::limits;
-use crate::monitor::Published;
-use crate::sys::beat::Beat;
+use crate::monitor::{Monitor, Published};
+use crate::sys::beat::Loops;
 use crate::sys::clock::{Clock, boot_id};
 use crate::sys::notify;
 use crate::sys::shutdown::{Shutdown, Stopping, shutdown};
@@ -95,12 +95,11 @@ impl Node {
         let store = store::start(settings, opened, clock.clone()).map_err(no_thread("store"))?;
         let store = Arc::new(store);
 
-        let turns = Beat::default();
-        turns.turned(clock.now().mono);
+        let loops = Loops::starting(clock.now().mono);
         let published = Arc::new(Published::new(Arc::new(ledger.snapshot(clock.now()))));
-        let (shown, alive, alive_clock) = (published.clone(), turns.clone(), clock.clone());
+        let (shown, alive, alive_clock) = (published.clone(), loops.clone(), clock.clone());
         let is_well = move || {
-            let is_turning = alive.silence(alive_clock.now().mono) < limits::STUCK;
+            let is_turning = alive.stuck(alive_clock.now().mono).is_none();
             is_turning && shown.current().snapshot.verdict() != Verdict::Fail
         };
         let telling = Telling::start(config, bells, &store, clock, is_well);
@@ -110,7 +109,7 @@ impl Node {
             clock,
             plan: &plan,
             store: &store,
-            turns: &turns,
+            loops: &loops,
             published,
             channels: channels.clone(),
         };
@@ -128,7 +127,7 @@ impl Node {
             ledger,
             alerts,
             clock: clock.clone(),
-            beat: turns.clone(),
+            beat: loops.ingest.clone(),
             store: Box::new(move |rows| rows_to.append(rows)),
             commit_alerts: Box::new(move |commit| alerts_to.commit_alerts(commit)),
             node: Box::new(move || {
@@ -167,7 +166,7 @@ impl Node {
         drop(observations);
 
         Ok(Node {
-            others: others(config, clock, &turns, &store, &stopping)?,
+            others: others(config, clock, &loops, &serving.monitor, &stopping)?,
             shutdown,
             fetchers: threads,
             ingest,
@@ -233,8 +232,8 @@ impl Node {
 fn others(
     config: &Config,
     clock: &Arc<dyn Clock>,
-    turns: &Beat,
-    store: &Arc<Store>,
+    loops: &Loops,
+    monitor: &Arc<Monitor>,
     stopping: &Stopping,
 ) -> Result<Vec<Thread>, String> {
     let mut others = Vec::new();
@@ -245,15 +244,11 @@ fn others(
         others.push(spawn("backup", run).map_err(no_thread("backup"))?);
     }
     if let Some(interval) = notify::watchdog_interval() {
-        let (clock, turns, store) = (clock.clone(), turns.clone(), store.clone());
+        let (clock, loops, monitor) = (clock.clone(), loops.clone(), monitor.clone());
         let stopping = stopping.clone();
         let run = move || {
-            let is_alive = || turns.silence(clock.now().mono) < limits::STUCK;
-            let line = || match store.status().trouble {
-                Some(trouble) => format!("storage: {trouble}"),
-                None => "fetching and serving".to_owned(),
-            };
-            notify::keep_alive(interval, &stopping, is_alive, line);
+            let is_alive = || loops.stuck(clock.now().mono).is_none();
+            notify::keep_alive(interval, &stopping, is_alive, || monitor.sentence());
         };
         others.push(spawn("watchdog", run).map_err(no_thread("watchdog"))?);
     }

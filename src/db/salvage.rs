@@ -132,8 +132,12 @@ impl Salvage {
         let progress = match (is_over, self.holes) {
             (false, _) => format!("{} rows recovered so far", self.rows),
             (true, 0) => format!("all that it held was recovered, {} rows", self.rows),
+            (true, 1) => format!(
+                "{} rows were recovered, one stretch was unreadable",
+                self.rows
+            ),
             (true, holes) => format!(
-                "{} rows were recovered, {holes} stretches could not be read",
+                "{} rows were recovered, {holes} stretches were unreadable",
                 self.rows
             ),
         };

@@ -67,6 +67,13 @@ impl Monitor {
         )
     }
 
+    /// How all is, in one sentence.
+    pub fn sentence(&self) -> String {
+        let (current, storage) = (self.context.published.current(), (self.context.storage)());
+        let now = self.context.clock.now();
+        self.state(&current, &storage, now).headline
+    }
+
     fn status(&self) -> Answer {
         let (current, storage) = (self.context.published.current(), (self.context.storage)());
         let (now, settings) = (self.context.clock.now(), &self.context.settings);

@@ -9,13 +9,12 @@ use crate::db::history::Reader;
 use crate::db::store::Store;
 use crate::domain::plan::Plan;
 use crate::domain::snapshot::Snapshot;
-use crate::limits;
 use crate::monitor::events::{Event, EventKind, Feed};
 use crate::monitor::gate::private_dir::PrivateDir;
 use crate::monitor::gate::{Gate, GateLimits, Parts};
 use crate::monitor::traffic::Traffic;
 use crate::monitor::{ChannelState, Context, Monitor, Password, Published, RequestCount, Settings};
-use crate::sys::beat::Beat;
+use crate::sys::beat::Loops;
 use crate::sys::clock::Clock;
 use crate::sys::program;
 
@@ -32,8 +31,7 @@ pub struct Behind<'a> {
     pub clock: &'a Arc<dyn Clock>,
     pub plan: &'a Arc<Plan>,
     pub store: &'a Arc<Store>,
-    /// The sign of life of `ingest`.
-    pub turns: &'a Beat,
+    pub loops: &'a Loops,
     pub published: Arc<Published>,
     /// How those who tell people are doing.
     pub channels: Vec<(&'static str, SharedStatus)>,
@@ -50,7 +48,7 @@ impl Serving {
             clock,
             plan,
             store,
-            turns,
+            loops,
             published,
             channels,
         } = behind;
@@ -58,7 +56,8 @@ impl Serving {
         let traffic = Arc::new(Traffic::new());
         let reader = Reader::new(&config.database);
         let (store, past, counts) = (store.clone(), store.clone(), traffic.clone());
-        let (turns, turns_clock) = (turns.clone(), clock.clone());
+        let (turning, turning_clock) = (loops.clone(), clock.clone());
+        let (gate_beat, gate_clock) = (loops.gate.clone(), clock.clone());
         let monitor = Arc::new(Monitor::new(Context {
             published: published.clone(),
             clock: clock.clone(),
@@ -70,10 +69,7 @@ impl Serving {
             traffic: Box::new(move || request_counts(&counts)),
             channels: Box::new(move || channels.iter().map(channel_state).collect()),
             incidents: Box::new(move |most| past.incidents(most)),
-            stuck: Box::new(move || {
-                let silence = turns.silence(turns_clock.now().mono);
-                (silence > limits::STUCK).then_some("ingest")
-            }),
+            stuck: Box::new(move || turning.stuck(turning_clock.now().mono)),
             password: config
                 .password
                 .as_ref()
@@ -98,7 +94,7 @@ impl Serving {
             feed: feed.clone(),
             traffic,
             private_bases: PrivateDir::bases(),
-            beat: Box::new(|| ()),
+            beat: Box::new(move || gate_beat.turned(gate_clock.now().mono)),
             limits: GateLimits::default(),
         })
         .map_err(|error| format!("the server cannot be started: {error}"))?;

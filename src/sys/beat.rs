@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use crate::domain::time::Mono;
+use crate::limits;
 
 /// When a loop last ended a turn.
 #[derive(Clone, Default)]
@@ -16,7 +17,53 @@ impl Beat {
     }
 
     /// Time since the last turn.
-    pub fn silence(&self, now: Mono) -> Duration {
+    fn silence(&self, now: Mono) -> Duration {
         now.since(Mono(self.0.load(Ordering::Relaxed)))
+    }
+}
+
+/// The loops that must go on turning, whatever sources and the card do.
+#[derive(Clone)]
+pub struct Loops {
+    pub ingest: Beat,
+    pub gate: Beat,
+}
+
+impl Loops {
+    /// All count as having turned at `now`.
+    pub fn starting(now: Mono) -> Loops {
+        let loops = Loops {
+            ingest: Beat::default(),
+            gate: Beat::default(),
+        };
+        loops.ingest.turned(now);
+        loops.gate.turned(now);
+        loops
+    }
+
+    /// One that has not turned for `limits::STUCK`.
+    pub fn stuck(&self, now: Mono) -> Option<&'static str> {
+        [("ingest", &self.ingest), ("the gate", &self.gate)]
+            .into_iter()
+            .find(|(_, beat)| beat.silence(now) > limits::STUCK)
+            .map(|(name, _)| name)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_loop_that_stands_still_is_named() {
+        let start = Mono(1_000_000);
+        let loops = Loops::starting(start);
+        assert_eq!(loops.stuck(start), None);
+        let later = start.after(limits::STUCK + Duration::from_secs(1));
+        assert_eq!(loops.stuck(later), Some("ingest"));
+        loops.ingest.turned(later);
+        assert_eq!(loops.stuck(later), Some("the gate"));
+        loops.gate.turned(later);
+        assert_eq!(loops.stuck(later), None);
     }
 }

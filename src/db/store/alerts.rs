@@ -14,6 +14,10 @@ use crate::domain::alert::{AlertCommit, State};
 use crate::domain::outbox::{Incident, Outbox, Outcome, Pending};
 use crate::domain::time::Mono;
 
+/// Where incidents are counted from when the last number cannot be read: a damaged database
+/// that is salvaged may still give back those before.
+const FAR_AHEAD: u64 = 1_000_000;
+
 /// The alerts' state as the last run left it, read from a damaged or read-only file where
 /// that cannot be opened otherwise; a fresh one where there was none.
 pub fn last_state(
@@ -45,7 +49,7 @@ pub fn last_state(
         Some(Ok(Some(state))) => state.resumed(boot, now),
         Some(Err(error)) => {
             log::error!("the state of the alerts cannot be read ({error}); it begins anew");
-            State::new(boot)
+            State::new(boot).counting_from(FAR_AHEAD)
         }
         Some(Ok(None)) | None => State::new(boot),
     }

@@ -1,10 +1,12 @@
 //! Stories of the store thread's turns, with a clock that stands until it is moved.
 
+use std::io::{Seek as _, SeekFrom, Write as _};
 use std::path::PathBuf;
 
 use super::*;
-use crate::db::session;
 use crate::db::testing::{Directory, T0, database, place, row, trusted};
+use crate::db::{outbox, session};
+use crate::domain::alert::{AlertCommit, State};
 use crate::domain::freshness::Stamp;
 use crate::domain::time::{Moment, Trust, Wall};
 use crate::sys::clock::ManualClock;
@@ -349,7 +351,7 @@ fn a_database_damaged_at_start_is_set_aside_and_the_node_goes_on() {
     assert_eq!((status.rows_stored, status.trouble), (1, None));
     let notice = status.notice.expect("a person is told");
     assert!(notice.contains("set aside as"), "{notice}");
-    assert!(notice.contains("could not be read"), "{notice}");
+    assert!(notice.contains("unreadable"), "{notice}");
     let names = scene.directory.names();
     assert!(
         names.iter().any(|name| name.contains(".damaged-2025")),
@@ -400,6 +402,49 @@ fn a_card_that_destroys_one_database_after_another_is_not_filled_with_them() {
             .is_some_and(|trouble| trouble.contains("damaged"))
     );
     assert_eq!(status.rows_waiting, 2);
+}
+
+#[test]
+fn damage_that_only_alerts_meet_is_set_aside_too_and_told_once() {
+    let mut scene = Scene::with(|settings| settings.channels = vec!["mail"]);
+    scene.append(many(0), trusted(0));
+    scene.turn(trusted(60));
+    let shared = scene.shared.clone();
+    let page: i64 = {
+        let open = lock(&shared.database);
+        let connection = open.as_ref().expect("it is open").connection();
+        connection
+            .execute_batch("PRAGMA wal_checkpoint(TRUNCATE); PRAGMA shrink_memory")
+            .and_then(|()| {
+                let sql = "SELECT rootpage FROM sqlite_schema WHERE name = 'alert_state'";
+                connection.query_row(sql, [], |row| row.get(0))
+            })
+            .expect("the alerts have a table")
+    };
+    let mut file = std::fs::OpenOptions::new()
+        .write(true)
+        .open(&scene.path)
+        .expect("the file is there");
+    let place = u64::try_from((page - 1) * 4096).expect("a place in the file");
+    file.seek(SeekFrom::Start(place))
+        .and_then(|_| file.write_all(&[0xaa; 4096]))
+        .expect("a page can be overwritten");
+    lock(&shared.queue).alerts.push_back(AlertCommit {
+        state: State::new("this-boot"),
+        events: Vec::new(),
+    });
+    scene.append(vec![row("t", T0 + 5_000, 1.0)], trusted(60));
+    let mut status = scene.turn(trusted(120));
+    for second in 0..20 {
+        status = scene.turn(trusted(121 + second));
+    }
+    assert_eq!(status.trouble, None);
+    let notice = status.notice.expect("a person is told");
+    assert!(notice.contains("is set aside as"), "{notice}");
+    assert!(notice.contains("2000 rows"), "{notice}");
+    let stored = session::open_read_only(&scene.path)
+        .and_then(|connection| outbox::restore(&connection, "this-boot"));
+    assert!(matches!(stored, Ok(Some(_))), "{stored:?}");
 }
 
 /// The largest file that this process may write; beyond it the kernel refuses.

@@ -112,11 +112,12 @@ impl Writer {
     fn work(&mut self, now: Moment, is_due: bool, is_closing: bool) {
         let may_try = self.retry_at <= now.mono || is_closing;
         let has_news = self.shared.take_alerts();
-        self.write_reservations(now);
+        let mut is_fine = self.write(now, Shared::flush_reservations);
         if has_news || is_due || is_closing || (self.failures > 0 && may_try) {
-            self.write_alerts(now);
+            is_fine &= self.write(now, Shared::flush_alerts);
         }
-        if (is_due || is_closing || self.failures > 0) && may_try {
+        // A commit that may have nothing to write is no proof that the disk is well again.
+        if is_fine && (is_due || is_closing || self.failures > 0) && may_try {
             self.commit(now, is_closing);
         }
         if !is_closing && self.failures == 0 {
@@ -128,25 +129,31 @@ impl Writer {
         }
     }
 
-    /// Alerts go first and at once. What the disk refuses is told all the same: above all
-    /// that it does.
-    fn write_alerts(&mut self, now: Moment) {
-        if let Err(error) = self.shared.flush_alerts() {
-            *lock(&self.shared.database) = None;
-            let place = &self.shared.settings.place.path;
-            let error = OpenError::from_sqlite(place, &error);
-            self.failed(now, &error);
+    /// Writes what goes first and at once: reservations, for which a request waits, and
+    /// alerts. What the disk refuses of these is told all the same: above all that it does.
+    fn write(&mut self, now: Moment, flush: fn(&Shared) -> rusqlite::Result<()>) -> bool {
+        loop {
+            match flush(&self.shared) {
+                Ok(()) => return true,
+                // At most once: a second database is not set aside so soon.
+                Err(error) if self.refused(now, &error) => {}
+                Err(_) => return false,
+            }
         }
     }
 
-    /// Somebody waits for these before a request goes out.
-    fn write_reservations(&mut self, now: Moment) {
-        if let Err(error) = self.shared.flush_reservations() {
-            *lock(&self.shared.database) = None;
-            let place = &self.shared.settings.place.path;
-            let error = OpenError::from_sqlite(place, &error);
-            self.failed(now, &error);
+    /// What the disk has refused. A damaged database is set aside and another stands in its
+    /// place (true); anything else is told, and tried again later.
+    fn refused(&mut self, now: Moment, error: &rusqlite::Error) -> bool {
+        *lock(&self.shared.database) = None;
+        let error = OpenError::from_sqlite(&self.shared.settings.place.path, error);
+        if let OpenError::Corrupt { detail, .. } = &error
+            && self.set_aside(detail, now)
+        {
+            return true;
         }
+        self.failed(now, &error);
+        false
     }
 
     /// Commits what can be stored now; what cannot goes on waiting.
@@ -361,10 +368,8 @@ impl Writer {
                 }
                 Ok(Step::More) => {}
                 Err(error) => {
-                    *open = None;
                     drop(open);
-                    let error = OpenError::from_sqlite(&self.shared.settings.place.path, &error);
-                    self.failed(now, &error);
+                    self.refused(now, &error);
                     return;
                 }
             }
