@@ -2,11 +2,12 @@
 after each are in gate_abuse.py, which also runs by itself against any loopback node."""
 
 import re
+import statistics
 import sys
 import time
 
 from world import (
-    ROOT, Missing, Program, environment, expect, free_port, get, json_server, main_node, not_checked, room, run,
+    ROOT, Failed, Missing, Program, environment, expect, free_port, get, json_server, main_node, not_checked, room, run,
     story, tool, until,
 )
 
@@ -48,17 +49,33 @@ def slow_clients(address, node):
     except Missing as missing:
         not_checked(f"slowhttptest: {missing}")
         return
-    for mode, name in (("-H", "slow headers"), ("-B", "slow body"), ("-X", "slow reading")):
+    quiet = p99([wait(address) for _ in range(200)])
+    for mode, name in (("-H", "slow headers"), ("-B", "slow body"), ("-X", "slow reading"), ("-R", "overlapping ranges")):
         attack = Program(
-            [slow, mode, "-c", 300, "-r", 200, "-i", 1, "-l", 6, "-u", f"http://{address}/snapshot", "-p", 2],
+            [slow, mode, "-c", 1000, "-r", 500, "-i", 1, "-l", 8, "-u", f"http://{address}/snapshot", "-p", 2],
             node.log.with_name(f"slow{mode}.log"), env=environment(),
         )
-        worst, answered = 0.0, 0
+        waits = []
         while attack.running():
-            begin = time.monotonic()
-            # From another address: the attacker may use up its own.
-            reply = get(address, "/snapshot", seconds=5, source="127.0.0.9")
-            worst = max(worst, time.monotonic() - begin)
-            answered += reply.status == 200
-            time.sleep(0.02)
-        expect(answered > 20 and worst < 1, f"{name}: {answered} polls from elsewhere answered, the slowest in {worst * 1000:.0f} ms", attack.said()[-800:])
+            waits.append(wait(address))
+        ours = p99(waits)
+        # A machine of two cores plays the attacker, the poller and the node.
+        expect(
+            len(waits) > 20 and ours < max(10 * quiet, 0.05),
+            f"{name}, 1,000 connections: p99 of {len(waits)} polls from elsewhere {ours * 1000:.1f} ms, quiet {quiet * 1000:.1f} ms",
+            attack.said()[-800:],
+        )
+
+
+def wait(address):
+    """Seconds that a poller from another address waits: the attacker may use up its own."""
+    time.sleep(0.02)
+    begin = time.monotonic()
+    reply = get(address, "/snapshot", seconds=5, source="127.0.0.9")
+    if reply.status != 200:
+        raise Failed(f"a poll from elsewhere is answered with {reply.status}")
+    return time.monotonic() - begin
+
+
+def p99(waits):
+    return statistics.quantiles(waits, n=100)[98]
