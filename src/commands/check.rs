@@ -4,7 +4,7 @@
 //! Changes nothing: it runs beside a service and opens its database read-only.
 
 use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream, UdpSocket};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::time::Duration;
@@ -58,6 +58,7 @@ pub fn check(overrides: &Overrides, online: bool) -> u8 {
         trusted(),
     ];
     findings.extend(config.listen.iter().map(|address| port(*address)));
+    findings.push(ways(&config));
     findings.push(mail(&config, online));
     findings.extend(sources(&config, online));
     let mut problems = 0;
@@ -254,6 +255,48 @@ fn is_main_node(address: SocketAddr) -> bool {
     ask().is_ok_and(|answer| answer.contains("main-node"))
 }
 
+/// Whether the kernel knows a way to where each source is.
+fn ways(config: &Config) -> Finding {
+    let cut_off: Vec<String> = config
+        .sources
+        .iter()
+        .filter(|source| source.proxy.is_none())
+        .filter_map(|source| Some((&source.plan.name, source.host()?)))
+        .filter(|(_, host)| !has_way(host))
+        .map(|(name, host)| format!("{name} ({host})"))
+        .collect();
+    match cut_off.as_slice() {
+        [] => Fine("there is a way to the network of every source".to_owned()),
+        _ => Problem(format!(
+            "no way leads from here to {}: is the Wi-Fi or the cable up (`ip address`), and a \
+             gateway set (`ip route`)?",
+            cut_off.join(", ")
+        )),
+    }
+}
+
+/// Connecting a datagram socket asks the routing table and sends nothing.
+fn has_way(host: &str) -> bool {
+    // Addresses for documentation (RFC 5737, RFC 3849): wherever the default route leads.
+    const ANYWHERE: [IpAddr; 2] = [
+        IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1)),
+        IpAddr::V6(Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 1)),
+    ];
+    let reaches = |address: IpAddr| {
+        let any: IpAddr = match address {
+            IpAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
+            IpAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
+        };
+        UdpSocket::bind((any, 0)).is_ok_and(|socket| socket.connect((address, 9)).is_ok())
+    };
+    match host.parse::<IpAddr>() {
+        Ok(address) => reaches(address),
+        // Names of the house need no way out of it.
+        Err(_) if !host.contains('.') || host.ends_with(".local") || host.ends_with(".lan") => true,
+        Err(_) => ANYWHERE.into_iter().any(reaches),
+    }
+}
+
 fn mail(config: &Config, online: bool) -> Finding {
     let Some(channel) = telling::mail_channel(config) else {
         return Fine("no mail server is named: alerts show on displays and pages".to_owned());
@@ -294,7 +337,9 @@ fn sources(config: &Config, online: bool) -> Vec<Finding> {
         match &observation.outcome {
             Outcome::Failed { failure, .. } => Problem(format!("{name}: {failure}")),
             Outcome::Readings { readings, .. } => {
-                Fine(format!("{name} gives {} readings", readings.len()))
+                let count = readings.len();
+                let readings = if count == 1 { "reading" } else { "readings" };
+                Fine(format!("{name} gives {count} {readings}"))
             }
             Outcome::Unchanged => Fine(format!("{name} answers")),
         }

@@ -646,6 +646,19 @@ fn read_pick(entry: &Item<'_>, key: Arc<str>) -> Option<Pick> {
 }
 
 impl SourceConfig {
+    /// The machine that it calls, by name or address without brackets.
+    pub fn host(&self) -> Option<String> {
+        let url = match &self.target {
+            Target::Operation {
+                operation, base, ..
+            } => operation.base_url(base.as_deref()).ok()?,
+            Target::Url { url, .. } => url.clone(),
+            Target::Follow { node } => node.clone(),
+        };
+        let uri: ureq::http::Uri = url.parse().ok()?;
+        Some(uri.host()?.trim_matches(['[', ']']).to_owned())
+    }
+
     /// Sends the source to a simulation of its API, and asks it often.
     pub fn simulate(&mut self, base_of: &dyn Fn(&str) -> String, every: Duration) {
         if let Target::Operation {
