@@ -28,7 +28,7 @@ pub fn serve(overrides: &Overrides) -> u8 {
     if config.file.is_none() {
         log::warn!(
             "nothing is configured: fetching the weather of Berlin as an example. Write a \
-             main-node.toml (README, \"Your own API\")"
+             main-node.toml (README, \"Your own readings\")"
         );
     }
     run(&config, Arc::new(SystemClock::new()))

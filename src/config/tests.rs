@@ -403,3 +403,59 @@ fn dot_env_stands_beside_the_file_and_below_the_process() {
         .expect_err("not a pair");
     assert!(!problem.message.contains("some thing"), "{problem}");
 }
+
+/// An example with the options that stand in it as comments switched on.
+fn with_all_options(example: &str) -> String {
+    let is_option = |line: &str| {
+        line.strip_prefix('#').is_some_and(|rest| {
+            rest.starts_with(|first: char| first.is_ascii_lowercase() || first == '[')
+        })
+    };
+    let lines = example.lines().map(|line| match is_option(line) {
+        true => &line[1..],
+        false => line,
+    });
+    lines.collect::<Vec<_>>().join("\n")
+}
+
+/// Against the operations that are compiled in, with the files and variables that it names.
+fn problems_of_example(example: &str) -> Vec<String> {
+    let directory = crate::golden::scratch("example");
+    for name in ["password", "smtp-password"] {
+        std::fs::write(directory.join(name), "hush\n").expect("a file can be written");
+    }
+    let variables = ["SMTP_PASS", "METER_TOKEN"].map(|name| (name.to_owned(), "hush".to_owned()));
+    let file = Some(directory.join("main-node.toml"));
+    let environment = Environment::new(variables);
+    let apis = crate::api::client::APIS;
+    let found = read(example, file, &Overrides::default(), environment, apis);
+    let _ = std::fs::remove_dir_all(directory);
+    match found {
+        Ok(_) => Vec::new(),
+        Err(problems) => problems.iter().map(Problem::to_string).collect(),
+    }
+}
+
+#[test]
+fn the_examples_that_people_are_given_are_understood() {
+    let installed = include_str!("../../systemd/main-node.toml");
+    let readme = include_str!("../../README.md");
+    let mut examples = vec![installed.to_owned(), with_all_options(installed)];
+    let blocks = readme.split("```toml\n").skip(1);
+    for block in blocks.filter_map(|block| block.split("```").next()) {
+        // A part of the file, shown alone.
+        let source = "[[source]]\nname = \"a\"\nurl = \"http://a.local/\"\n";
+        let block = match block {
+            part if part.starts_with("[source.") => format!("{source}{part}"),
+            whole if whole.contains("[[source]]") => whole.to_owned(),
+            part => format!("{part}{source}"),
+        };
+        examples.push(with_all_options(&block));
+        examples.push(block);
+    }
+    assert!(examples.len() >= 10, "README has examples");
+    for example in examples {
+        let problems = problems_of_example(&example);
+        assert!(problems.is_empty(), "{}\n{example}", problems.join("\n"));
+    }
+}
