@@ -3,6 +3,7 @@
 //! The only place, beside `main` and its commands, that sees the whole configuration; each
 //! part is handed its slice. Nothing here fetches, judges, stores or serves.
 
+pub mod demo_past;
 #[cfg(test)]
 mod faults;
 mod serving;

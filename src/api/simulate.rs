@@ -278,14 +278,18 @@ impl Simulation<'_> {
         text.parse::<Number>().map_or(Json::Null, Json::Number)
     }
 
-    /// Between -1 and 1: a slow wave with a little noise, each pointer its own.
+    /// Between -1 and 1: a wave of a day, a quicker one that can be watched, and a little
+    /// noise, each pointer its own.
     fn wave(&self, pointer: &str, now: Wall) -> f64 {
         let seed = hash(pointer, 0);
         let period_s = 600.0 + (seed % 1_800) as f64;
         let phase = (seed / 1_800 % 1_000) as f64 / 1_000.0;
-        let turns = now.second() as f64 / period_s + phase;
+        let wave = |period_s: f64| {
+            let turns = now.second() as f64 / period_s + phase;
+            (turns * std::f64::consts::TAU).sin()
+        };
         let noise = (hash(pointer, now.second()) % 1_000) as f64 / 1_000.0 - 0.5;
-        0.95 * (turns * std::f64::consts::TAU).sin() + 0.1 * noise
+        0.7 * wave(86_400.0) + 0.25 * wave(period_s) + 0.1 * noise
     }
 
     /// Items of a list lie an hour apart, from this hour on.

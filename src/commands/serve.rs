@@ -12,6 +12,7 @@ use crate::api::demo::Demo;
 use crate::config::{self, Config, Overrides};
 use crate::monitor::gate::listen::bind;
 use crate::node::Node;
+use crate::node::demo_past::{self, StandingClock};
 use crate::sys::clock::{Clock, SystemClock};
 use crate::sys::signals::Signals;
 use crate::sys::{log as logging, notify};
@@ -56,6 +57,9 @@ pub fn demo(overrides: &Overrides) -> u8 {
             return BAD;
         }
     };
+    if let Kept::Temporary(_) = &kept {
+        a_day_before(kept.database(), &*clock, overrides);
+    }
     let base = |api: &str| simulated.base(api);
     let status = match config::demo(&base, kept.database(), overrides, APIS) {
         Ok(config) => run(&config, clock),
@@ -66,6 +70,22 @@ pub fn demo(overrides: &Overrides) -> u8 {
     };
     simulated.stop();
     status
+}
+
+/// Gives the temporary database a past. Without one the demonstration is as good, but for its
+/// charts.
+fn a_day_before(database: PathBuf, clock: &dyn Clock, overrides: &Overrides) {
+    let past = Arc::new(StandingClock::a_day_before(clock.now()));
+    let Ok(simulated) = Demo::start(APIS, past.clone()) else {
+        return;
+    };
+    let base = |api: &str| simulated.base(api);
+    if let Ok(config) = config::demo(&base, database, overrides, APIS)
+        && let Err(error) = demo_past::store(&config, &past)
+    {
+        log::warn!("the demonstration has no past to show: {error}");
+    }
+    simulated.stop();
 }
 
 fn run(config: &Config, clock: Arc<dyn Clock>) -> u8 {

@@ -1,0 +1,71 @@
+//! A day before the demonstration's start, so that its charts have something to show.
+//!
+//! Runs once on the main thread, before the node: the same fetchers ask the same simulated
+//! API, under a clock that is moved through the day instead of waiting for it.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use super::sources;
+use crate::config::Config;
+use crate::db::repository::Entry;
+use crate::db::session::{self, Place};
+use crate::domain::ledger::Ledger;
+use crate::domain::time::{Moment, Mono, Wall};
+use crate::sys::clock::Clock;
+
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+const STEP: Duration = Duration::from_secs(5 * 60);
+
+/// A clock that stands where it was put.
+pub struct StandingClock(Mutex<Moment>);
+
+impl StandingClock {
+    /// A day before `now`.
+    pub fn a_day_before(now: Moment) -> StandingClock {
+        StandingClock(Mutex::new(Moment {
+            mono: Mono(0),
+            wall: Wall(now.wall.0.saturating_sub(DAY.as_millis() as i64)),
+            trust: now.trust,
+        }))
+    }
+
+    fn step(&self) {
+        let mut now = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        now.mono = now.mono.after(STEP);
+        now.wall = now.wall.after(STEP);
+    }
+}
+
+impl Clock for StandingClock {
+    fn now(&self) -> Moment {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn heard_date(&self, _: Wall) {}
+}
+
+/// Fetches the day step by step and stores it. `config` calls the API that `clock` rules.
+pub fn store(config: &Config, clock: &Arc<StandingClock>) -> Result<(), String> {
+    let place = Place {
+        path: config.database.clone(),
+        is_default: config.database_is_default,
+    };
+    let mut database = session::open(&place, "the day before").map_err(|error| error.to_string())?;
+    let ruling: Arc<dyn Clock> = clock.clone();
+    let mut fetchers = sources::fetchers(config, &ruling)?;
+    let mut ledger = Ledger::new(Arc::new(config.plan()));
+    let mut day = Vec::new();
+    for _ in 0..DAY.as_secs() / STEP.as_secs() {
+        for fetcher in &mut fetchers {
+            let rows = fetcher.fetch_once().map(|it| ledger.apply(it));
+            day.extend(rows.into_iter().flatten().map(|row| Entry {
+                untrusted: false,
+                row,
+            }));
+        }
+        clock.step();
+    }
+    let committed = database.commit(&day, i64::MIN);
+    committed.map(drop).map_err(|error| session::words(&error))
+}
