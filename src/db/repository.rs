@@ -13,6 +13,7 @@ use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, 
 use super::restore;
 use super::rollup::{Changes, DAY, HOUR, read_hour};
 use super::session::{self, FileId};
+use crate::domain::health::Reach;
 use crate::domain::ledger::{Restored, Row};
 use crate::domain::reading::Value;
 use crate::domain::time::{Wall, millis};
@@ -107,6 +108,34 @@ impl Database {
 
     pub fn tiers(&self) -> Tiers {
         self.known.tiers
+    }
+
+    /// How far back each tier goes, from the first entry of each.
+    pub fn reach(&self) -> rusqlite::Result<Reach> {
+        let number = |sql: &str| -> rusqlite::Result<Option<i64>> {
+            self.connection
+                .prepare_cached(sql)?
+                .query_row([], |row| row.get(0))
+        };
+        let mut first = self
+            .connection
+            .prepare_cached("SELECT timestamp FROM records ORDER BY id LIMIT 1")?;
+        let first: Option<String> = first.query_row([], |row| row.get(0)).optional()?;
+        let (low, high) = (
+            number("SELECT min(id) FROM records")?,
+            number("SELECT max(id) FROM records")?,
+        );
+        let count = low.zip(high).map_or(0, |(low, high)| high - low + 1);
+        Ok(Reach {
+            rows: first
+                .and_then(|text| text.parse::<jiff::Timestamp>().ok())
+                .map(|time| Wall::from_second(time.as_second())),
+            hours: number("SELECT min(hour) FROM hourly")?
+                .map(|hour| Wall::from_second(hour * HOUR)),
+            days: number("SELECT min(day) FROM daily")?
+                .map(|day| Wall::from_second(day * 24 * HOUR)),
+            row_count: count.unsigned_abs(),
+        })
     }
 
     pub(super) fn connection(&self) -> &Connection {

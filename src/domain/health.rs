@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use super::alert::Salvaged;
 use super::reading::{Observation, Outcome, Reason};
-use super::time::Moment;
+use super::time::{Moment, Wall};
 use crate::limits;
 
 /// Why a fetch failed. Every failure has exactly one.
@@ -340,6 +340,17 @@ pub struct Storage {
     pub database_bytes: u64,
     /// Bytes this process wrote to storage since start, by the kernel's account.
     pub written_bytes: u64,
+    pub reach: Reach,
+}
+
+/// How far back each tier goes; `None` where it holds nothing.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct Reach {
+    pub rows: Option<Wall>,
+    pub hours: Option<Wall>,
+    pub days: Option<Wall>,
+    /// How many rows there are, but for a few that were dropped out of their turn.
+    pub row_count: u64,
 }
 
 #[cfg(test)]

@@ -9,7 +9,7 @@ use super::answer::{Answer, Request};
 use super::words::{self, State};
 use super::{ChannelState, Context, Monitor, Password, Published, RequestCount, Settings};
 use crate::domain::freshness::Stamp;
-use crate::domain::health::{Cause, Failure, SourceHealth, Storage};
+use crate::domain::health::{Cause, Failure, Reach, SourceHealth, Storage};
 use crate::domain::history::{Bucket, HistoryQuery};
 use crate::domain::outbox::Incident;
 use crate::domain::plan::{KeyPlan, Merge, Numbers, Pick, Plan, Selection, SourcePlan};
@@ -288,6 +288,12 @@ pub fn healthy() -> Scene {
         rows_stored: 1_234,
         database_bytes: 4_096_000,
         written_bytes: 81_920,
+        reach: Reach {
+            rows: Some(Wall(EIGHT - 30 * 86_400_000)),
+            hours: Some(Wall(EIGHT - 400 * 86_400_000)),
+            days: None,
+            row_count: 5_184_000,
+        },
         ..Storage::default()
     };
     scene.history = Ok(day_of_buckets());

@@ -51,7 +51,8 @@ pub fn store(config: &Config, clock: &Arc<StandingClock>) -> Result<(), String> 
         path: config.database.clone(),
         is_default: config.database_is_default,
     };
-    let mut database = session::open(&place, "the day before").map_err(|error| error.to_string())?;
+    let mut database =
+        session::open(&place, "the day before").map_err(|error| error.to_string())?;
     let ruling: Arc<dyn Clock> = clock.clone();
     let mut fetchers = sources::fetchers(config, &ruling)?;
     let mut ledger = Ledger::new(Arc::new(config.plan()));

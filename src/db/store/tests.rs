@@ -8,6 +8,7 @@ use crate::db::testing::{Directory, T0, database, place, row, trusted};
 use crate::db::{outbox, session};
 use crate::domain::alert::{AlertCommit, State};
 use crate::domain::freshness::Stamp;
+use crate::domain::health::Reach;
 use crate::domain::time::{Moment, Trust, Wall};
 use crate::sys::clock::ManualClock;
 
@@ -310,6 +311,21 @@ fn a_write_that_does_not_come_back_is_trouble() {
     assert_eq!(scene.shared.status(trusted(20).mono).trouble, None);
     let trouble = scene.shared.status(trusted(90).mono).trouble;
     assert!(trouble.is_some_and(|trouble| trouble.contains("90 s")));
+}
+
+#[test]
+fn it_is_told_how_far_back_the_tiers_go() {
+    let mut scene = Scene::new();
+    assert_eq!(scene.shared.status(trusted(0).mono).reach, Reach::default());
+    scene.append(
+        vec![row("t", T0, 1.0), row("t", T0 + 7_200, 2.0)],
+        trusted(0),
+    );
+    let reach = scene.turn(trusted(60)).reach;
+    let hour = T0 - T0.rem_euclid(3_600);
+    assert_eq!(reach.rows, Some(Wall::from_second(T0)));
+    assert_eq!(reach.hours, Some(Wall::from_second(hour)));
+    assert_eq!((reach.days, reach.row_count), (None, 2));
 }
 
 #[test]

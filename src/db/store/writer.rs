@@ -427,6 +427,8 @@ impl Writer {
         let mut report = lock(&self.shared.report);
         report.database_bytes = session::size_on_disk(database.path());
         report.written_bytes = written_bytes();
+        // What cannot be read is found by whoever writes next.
+        report.reach = database.reach().unwrap_or(report.reach);
     }
 }
 

@@ -54,6 +54,20 @@ fn storage(view: &View) -> Markup {
             dt { "State" }
             dd { @match &storage.trouble { Some(trouble) => (safe(trouble)), None => "fine" } }
             dt { "Database" } dd { (bytes(storage.database_bytes)) }
+            @let reach = storage.reach;
+            @for (tier, since, rows) in [
+                ("Every value kept", reach.rows, Some(reach.row_count)),
+                ("Hours kept", reach.hours, None),
+                ("Days kept", reach.days, None),
+            ] {
+                @if let Some(since) = since {
+                    dt { (tier) }
+                    dd {
+                        "since " (local(since, &view.settings.timezone))
+                        @if let Some(rows) = rows { ", " (rows) " rows" }
+                    }
+                }
+            }
             dt { "Written since the start" } dd { (bytes(storage.written_bytes)) }
             dt { "Records stored since the start" } dd { (storage.rows_stored) }
             dt { "Waiting to be stored" } dd { (storage.rows_waiting) }
