@@ -49,6 +49,7 @@ UNPACKED = {
     "systemd-analyze": ("systemd", "usr/bin/systemd-analyze", ["libsystemd-shared"]),
     "wrk": ("wrk", "usr/bin/wrk", ["libluajit-5.1-2"]),
     "nginx": ("nginx", "usr/sbin/nginx", []),
+    "w3m": ("w3m", "usr/bin/w3m", ["libgc1", "libgpm2"]),
     "slowhttptest": ("slowhttptest", "usr/bin/slowhttptest", []),
 }
 

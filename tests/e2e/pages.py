@@ -21,7 +21,7 @@ import time
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
 from world import (  # noqa: E402
-    Failed, Missing, Program, ROOT, WORK, clean_environment, die_with_parent, expect, free_port,
+    Failed, Missing, Program, ROOT, WORK, clean_environment, die_with_parent, environment, expect, free_port,
     get, json_server, main_node, not_checked, room, run, story, tool, until,
 )
 
@@ -162,11 +162,12 @@ def on_the_wire(demo, faults):
 
 
 def text_browser(faults):
-    w3m = shutil.which("w3m")
-    if not w3m:
-        not_checked("/web in w3m: needs, once: sudo apt-get install w3m")
+    try:
+        w3m = tool("w3m")
+    except Missing as missing:
+        not_checked(f"/web in w3m: {missing}")
         return
-    code, text, err = run([w3m, "-dump", "-cols", "100", f"http://{faults.address}/web"], 15)
+    code, text, err = run([w3m, "-dump", "-cols", "100", f"http://{faults.address}/web"], 15, env=environment())
     expect(code == 0, "w3m shows the overview", err)
     for wanted in ("dead", "it takes no connection", "power", "230.5 hPa", "stale", "by mail wait", "Overview Alerts About"):
         expect(wanted in text, f"its text says {wanted!r}", text)
