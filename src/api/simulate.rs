@@ -289,7 +289,7 @@ impl Simulation<'_> {
             (turns * std::f64::consts::TAU).sin()
         };
         let noise = (hash(pointer, now.second()) % 1_000) as f64 / 1_000.0 - 0.5;
-        0.7 * wave(86_400.0) + 0.25 * wave(period_s) + 0.1 * noise
+        0.82 * wave(86_400.0) + 0.13 * wave(period_s) + 0.1 * noise
     }
 
     /// Items of a list lie an hour apart, from this hour on.

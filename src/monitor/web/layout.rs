@@ -130,9 +130,13 @@ fn pending(view: &View) -> Vec<Markup> {
     stuck.collect()
 }
 
-/// A cause from elsewhere as the end of a sentence, with one full stop.
+/// A cause from elsewhere as the end of a sentence, with one mark at its end.
 fn sentence_end(cause: &str) -> String {
-    format!("{}.", safe(cause).trim_end_matches('.'))
+    let cause = safe(cause);
+    match cause.ends_with(['?', '!']) {
+        true => cause,
+        false => format!("{}.", cause.trim_end_matches('.')),
+    }
 }
 
 /// A tab's title says the state too; the overview's in words.
