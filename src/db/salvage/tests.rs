@@ -32,17 +32,36 @@ fn damage(path: &Path, pages: &[usize]) {
     std::fs::write(path, bytes).expect("the file can be written");
 }
 
-/// Pages of `records` that are leaves, by what the database itself says.
+/// Pages of a table that are leaves, counted from 0: its tree, walked from the root (SQLite's
+/// "Database File Format", 1.6).
 fn leaves(path: &Path, table: &str) -> Vec<usize> {
-    let connection = session::open_read_only(path).expect("it opens");
-    let mut statement = connection
-        .prepare("SELECT pageno - 1 FROM dbstat WHERE name = ?1 AND pagetype = 'leaf'")
-        .expect("dbstat is built in");
-    let pages = statement.query_map([table], |row| row.get::<_, i64>(0));
-    pages
-        .expect("it can be asked")
-        .map(|page| page.expect("a number") as usize)
-        .collect()
+    let root: i64 = session::open_read_only(path)
+        .and_then(|connection| {
+            let sql = "SELECT rootpage FROM sqlite_schema WHERE name = ?1";
+            connection.query_row(sql, [table], |row| row.get(0))
+        })
+        .expect("there is such a table");
+    let bytes = std::fs::read(path).expect("the file can be read");
+    let number = |at: usize, length: usize| -> usize {
+        let digits = bytes[at..at + length].iter();
+        digits.fold(0, |sum, byte| sum * 256 + usize::from(*byte))
+    };
+    let (mut open, mut leaves) = (vec![root as usize - 1], Vec::new());
+    while let Some(page) = open.pop() {
+        let begin = page * PAGE;
+        match bytes[begin] {
+            0x0a | 0x0d => leaves.push(page),
+            0x02 | 0x05 => {
+                let cells = number(begin + 3, 2);
+                let cell = |index: usize| begin + number(begin + 12 + 2 * index, 2);
+                open.push(number(begin + 8, 4) - 1);
+                open.extend((0..cells).map(|index| number(cell(index), 4) - 1));
+            }
+            other => panic!("page {page} of {table} begins with {other}"),
+        }
+    }
+    leaves.sort_unstable();
+    leaves
 }
 
 fn salvaged(path: &Path) -> (Database, Salvage) {
