@@ -135,13 +135,20 @@ pub const WAL_PAGES: u32 = 1_000;
 /// SQLite's page cache of one connection, in KiB: the pages that one commit touches are
 /// about 30, a query of a year 200.
 pub const PAGE_CACHE_KIB: u32 = 2_000;
-/// Raw rows that one history query may look at; beyond it the hourly tier answers. A day
-/// of 50 keys at 10 s is 432,000.
-pub const HISTORY_RAW_ROWS: i64 = 500_000;
-/// Hours that make a chart by themselves: a query of more looks at raw rows only where they
-/// are few, because hours answer it in a tenth of the time.
-pub const HISTORY_CHART_HOURS: i64 = 72;
-pub const HISTORY_RAW_ROWS_OF_DAYS: i64 = 50_000;
+/// Raw rows that one history query may look at, about 10 ms on a PC; beyond it coarser
+/// tiers answer. Six hours of 50 keys at 10 s are 108,000.
+pub const HISTORY_RAW_ROWS: i64 = 120_000;
+/// Hours of fives that one history query reads, twelve rows each; beyond it hours answer.
+pub const HISTORY_FIVES_HOURS: i64 = 8 * 24;
+/// Ids that an hour's rows lie among, past which it gets fives: reading that many takes as
+/// long as reading the fives.
+pub const FIVES_WORTH_IDS: i64 = 600;
+/// Ids past which an hour gets none, and charts take it as a whole: 140 readings a second
+/// reach it, and the store thread is busy with them for 50 ms on a PC.
+pub const FIVES_IDS: i64 = 500_000;
+/// How long an hour is over before its rows are summed up by fives, so that late ones are
+/// among them.
+pub const FIVES_AFTER_S: i64 = 600;
 /// Rows of the hourly tier that one history query reads; beyond it the daily tier answers.
 pub const HISTORY_HOURS: i64 = 4_400;
 /// Rows held at once by an export, which sorts and corrects within a part of an hour.

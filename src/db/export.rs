@@ -12,9 +12,10 @@ use std::sync::Arc;
 
 use rusqlite::{Connection, OptionalExtension, params};
 
-use super::repository::{self, row_value};
+use super::repository::row_value;
 use super::rollup::{self, DAY, HOUR, Summary};
 use super::session;
+use super::tiers::Tiers;
 use crate::domain::reading::{Value, round_computed, spell_number};
 use crate::domain::time::Wall;
 use crate::limits;
@@ -98,7 +99,7 @@ pub fn export(
     if format == Format::Csv {
         export.out.write_all(HEADER.as_bytes())?;
     }
-    let tiers = repository::read_tiers(&export.connection)?;
+    let tiers = Tiers::read(&export.connection)?;
     let summed_up = tiers.daily_until.unwrap_or(i64::MIN / DAY);
     let days_until = summed_up.min(tiers.hourly_from.div_euclid(24));
     export.days(days_until)?;

@@ -5,14 +5,16 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
 
 use rusqlite::{Connection, OptionalExtension, params};
 
-use super::repository::{self, Tiers};
-use super::rollup::{self, DAY, HOUR, Summary};
+use super::fives::{self, FIVE};
+use super::rollup::{self, DAY, HOUR, Hour, Summary};
 use super::session::{self, FileId};
+use super::tiers::Tiers;
 use crate::domain::history::{Bucket, HistoryQuery};
 use crate::domain::reading::round_computed;
 use crate::domain::time::Wall;
@@ -169,34 +171,42 @@ pub(super) fn history(
         from,
         to,
     };
-    let mut width = width(from, to, query.points);
-    let tiers = repository::read_tiers(connection)?;
+    let width = width(from, to, query.points);
+    let tiers = Tiers::read(connection)?;
     let mut buckets = Buckets::default();
     let hours = asked.hours_between(connection)?;
-    let (days_until, rows_from) = asked.parts(&tiers, width, hours, connection)?;
+    let days_until = asked.days_until(&tiers, width, hours);
     if days_until > asked.from.div_euclid(DAY) {
         asked.days(connection, days_until, width.max(DAY), &mut buckets)?;
     }
-    let hours_from = asked
-        .from
-        .div_euclid(HOUR)
-        .max(days_until.saturating_mul(24));
-    if hours_from < rows_from {
-        // Where days answer a part, hours of the same answer take the same width if it is
-        // wider; a bucket is never narrower than its tier.
-        asked.hours(
-            connection,
-            hours_from,
-            rows_from,
-            width.max(HOUR),
-            &mut buckets,
-        )?;
-    }
-    if rows_from.saturating_mul(HOUR) < asked.to {
-        width = width.max(1);
-        asked.rows(connection, rows_from, width, &mut buckets)?;
+    // Where days answer a part, hours of the same answer take the same width if it is wider;
+    // a bucket is never narrower than its tier.
+    let first = (asked.from.div_euclid(HOUR)).max(days_until.saturating_mul(24));
+    let end = asked.end_hour();
+    let oldest = first.max(tiers.raw_from).min(end);
+    let fine = match width < HOUR {
+        true => asked.fine(connection, &tiers, width, oldest..end)?,
+        false => None,
+    };
+    let fine_from = if fine.is_some() { oldest } else { end };
+    asked.hours(connection, first..fine_from, width.max(HOUR), &mut buckets)?;
+    if let Some(fine) = fine {
+        asked.parts(connection, &fine, oldest..end, &mut buckets)?;
     }
     Ok(buckets.finish())
+}
+
+/// How hours are answered in parts.
+struct Fine {
+    width: i64,
+    /// The hour before which fives answer where there are any.
+    fives_until: i64,
+}
+
+impl Fine {
+    fn is_by_fives(&self, hour: i64, found: &Hour) -> bool {
+        hour < self.fives_until && fives::is_worth(found)
+    }
 }
 
 /// A key and a span, in seconds.
@@ -227,53 +237,54 @@ impl Span<'_> {
         (self.to - 1).div_euclid(HOUR) + 1
     }
 
-    /// Which tier answers what: days before the first number (a day), rows from the second
-    /// (an hour), hours between.
-    fn parts(
-        &self,
-        tiers: &Tiers,
-        width: i64,
-        hours: i64,
-        connection: &Connection,
-    ) -> rusqlite::Result<(i64, i64)> {
-        let end = self.end_hour();
+    /// The day before which days answer.
+    fn days_until(&self, tiers: &Tiers, width: i64, hours: i64) -> i64 {
         let summed_up = tiers.daily_until.unwrap_or(i64::MIN / DAY);
-        let first_day = self.from.div_euclid(DAY);
-        let days_until = if width >= DAY || hours > limits::HISTORY_HOURS {
+        let until = if width >= DAY || hours > limits::HISTORY_HOURS {
             summed_up
         } else {
             // Of days that have lost their hours only days are left.
             summed_up.min(tiers.hourly_from.div_euclid(24))
         };
-        let days_until = days_until.min(self.to.div_euclid(DAY)).max(first_day);
-        let oldest = self
-            .from
-            .div_euclid(HOUR)
-            .max(days_until * 24)
-            .max(tiers.raw_from);
-        let rows_from = if width < HOUR && self.is_cheap(connection, oldest, end)? {
-            oldest.min(end)
-        } else {
-            end
-        };
-        Ok((days_until, rows_from))
+        until
+            .min(self.to.div_euclid(DAY))
+            .max(self.from.div_euclid(DAY))
     }
 
-    /// Whether the rows of these hours are few enough to be looked at.
-    fn is_cheap(&self, connection: &Connection, from: i64, to: i64) -> rusqlite::Result<bool> {
-        let bound = match to - from > limits::HISTORY_CHART_HOURS {
-            true => limits::HISTORY_RAW_ROWS_OF_DAYS,
-            false => limits::HISTORY_RAW_ROWS,
+    /// How these hours can be answered in parts: by rows alone, with fives where rows are
+    /// many, or, where both would be too many to read, not at all.
+    fn fine(
+        &self,
+        connection: &Connection,
+        tiers: &Tiers,
+        width: i64,
+        hours: Range<i64>,
+    ) -> rusqlite::Result<Option<Fine>> {
+        let fives_until = tiers.fives_until.unwrap_or(i64::MIN);
+        let by_rows = Fine {
+            width,
+            fives_until: i64::MIN,
         };
-        let mut rows = 0;
-        let mut hours = HoursOf::new(connection, self.k, from, to);
-        while let Some((_, hour)) = hours.next()? {
-            rows += hour.last_id - hour.first_id + 1;
-            if rows > bound {
-                return Ok(false);
+        let by_fives = Fine {
+            width: width.max(FIVE),
+            fives_until,
+        };
+        let (mut all_rows, mut other_rows, mut fives) = (0, 0, 0);
+        let mut walk = HoursOf::new(connection, self.k, hours);
+        while let Some((hour, found)) = walk.next()? {
+            all_rows += found.ids();
+            match by_fives.is_by_fives(hour, &found) {
+                true => fives += 1,
+                false => other_rows += found.ids(),
+            }
+            if fives > limits::HISTORY_FIVES_HOURS || other_rows > limits::HISTORY_RAW_ROWS {
+                return Ok(None);
             }
         }
-        Ok(true)
+        Ok(match width < FIVE && all_rows <= limits::HISTORY_RAW_ROWS {
+            true => Some(by_rows),
+            false => Some(by_fives),
+        })
     }
 
     fn days(
@@ -307,16 +318,54 @@ impl Span<'_> {
     fn hours(
         &self,
         connection: &Connection,
-        from: i64,
-        to: i64,
+        hours: Range<i64>,
         width: i64,
         buckets: &mut Buckets,
     ) -> rusqlite::Result<()> {
-        let mut hours = HoursOf::new(connection, self.k, from, to.min(self.end_hour()));
-        while let Some((hour, found)) = hours.next()? {
-            if let Some(mut summary) = found.summary {
+        let mut walk = HoursOf::new(connection, self.k, hours);
+        while let Some((hour, found)) = walk.next()? {
+            buckets.add_hour(hour, width, &found);
+        }
+        Ok(())
+    }
+
+    fn parts(
+        &self,
+        connection: &Connection,
+        fine: &Fine,
+        hours: Range<i64>,
+        buckets: &mut Buckets,
+    ) -> rusqlite::Result<()> {
+        let mut walk = HoursOf::new(connection, self.k, hours);
+        while let Some((hour, found)) = walk.next()? {
+            match fine.is_by_fives(hour, &found) {
+                true => self.fives(connection, fine.width, (hour, &found), buckets)?,
+                false => self.rows(connection, fine.width, (hour, &found), buckets)?,
+            }
+        }
+        Ok(())
+    }
+
+    fn fives(
+        &self,
+        connection: &Connection,
+        width: i64,
+        (hour, found): (i64, &Hour),
+        buckets: &mut Buckets,
+    ) -> rusqlite::Result<()> {
+        let fives = fives::read(connection, hour, self.k)?;
+        if fives.iter().all(Option::is_none) {
+            buckets.add_hour(hour, width, found);
+            return Ok(());
+        }
+        for (five, summary) in (0..).zip(fives) {
+            let begin = hour * HOUR + five * FIVE;
+            if let Some(mut summary) = summary
+                && begin < self.to
+                && begin + FIVE > self.from
+            {
                 summary.last_at += hour * HOUR;
-                buckets.add(hour * HOUR, width, &summary);
+                buckets.add(begin, width, &summary);
             }
         }
         Ok(())
@@ -325,30 +374,27 @@ impl Span<'_> {
     fn rows(
         &self,
         connection: &Connection,
-        from: i64,
         width: i64,
+        (hour, found): (i64, &Hour),
         buckets: &mut Buckets,
     ) -> rusqlite::Result<()> {
         let mut statement = connection.prepare_cached(
             "SELECT timestamp, value FROM records WHERE id BETWEEN ?1 AND ?2 AND key = ?3 \
              AND timestamp >= ?4 AND timestamp < ?5 ORDER BY id",
         )?;
-        let mut hours = HoursOf::new(connection, self.k, from, self.end_hour());
-        while let Some((hour, found)) = hours.next()? {
-            let begin = Wall::from_second(self.from.max(hour * HOUR)).to_string();
-            let end = Wall::from_second(self.to.min((hour + 1) * HOUR)).to_string();
-            let mut rows =
-                statement.query(params![found.first_id, found.last_id, self.key, begin, end])?;
-            // Of one second the highest id holds, and late rows find their place.
-            let mut seconds: BTreeMap<i64, Option<f64>> = BTreeMap::new();
-            while let Some(row) = rows.next()? {
-                let at = hour * HOUR + rollup::second_of_hour(row.get_ref(0)?.as_str()?);
-                seconds.insert(at, row.get(1)?);
-            }
-            for (at, value) in seconds {
-                if let Some(value) = value {
-                    buckets.add(at, width, &Summary::of(value, at));
-                }
+        let begin = Wall::from_second(self.from.max(hour * HOUR)).to_string();
+        let end = Wall::from_second(self.to.min((hour + 1) * HOUR)).to_string();
+        let mut rows =
+            statement.query(params![found.first_id, found.last_id, self.key, begin, end])?;
+        // Of one second the highest id holds, and late rows find their place.
+        let mut seconds: BTreeMap<i64, Option<f64>> = BTreeMap::new();
+        while let Some(row) = rows.next()? {
+            let at = hour * HOUR + rollup::second_of_hour(row.get_ref(0)?.as_str()?);
+            seconds.insert(at, row.get(1)?);
+        }
+        for (at, value) in seconds {
+            if let Some(value) = value {
+                buckets.add(at, width, &Summary::of(value, at));
             }
         }
         Ok(())
@@ -365,16 +411,16 @@ struct HoursOf<'a> {
 }
 
 impl<'a> HoursOf<'a> {
-    fn new(connection: &'a Connection, k: i64, from: i64, to: i64) -> HoursOf<'a> {
+    fn new(connection: &'a Connection, k: i64, hours: Range<i64>) -> HoursOf<'a> {
         HoursOf {
             connection,
             k,
-            next: from,
-            end: to,
+            next: hours.start,
+            end: hours.end,
         }
     }
 
-    fn next(&mut self) -> rusqlite::Result<Option<(i64, rollup::Hour)>> {
+    fn next(&mut self) -> rusqlite::Result<Option<(i64, Hour)>> {
         while self.next < self.end {
             let hour = self.next;
             self.next += 1;
@@ -401,6 +447,14 @@ impl Buckets {
         let (seconds, sum) = self.0.entry(begin).or_insert((width, None));
         *seconds = (*seconds).max(width);
         rollup::add(sum, summary);
+    }
+
+    /// An hour as a whole.
+    fn add_hour(&mut self, hour: i64, width: i64, found: &Hour) {
+        if let Some(mut summary) = found.summary {
+            summary.last_at += hour * HOUR;
+            self.add(hour * HOUR, width, &summary);
+        }
     }
 
     fn finish(self) -> Vec<Bucket> {

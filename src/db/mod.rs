@@ -5,14 +5,17 @@
 //!
 //! In reading order: `schema.sql` (what is kept, column by column) and [`schema`] (its
 //! versions); [`session`] opens the file, or says why not; [`repository`] appends and
-//! [`restore`] reads back; [`rollup`] sums up hours and days, [`retention`] lets go of the oldest;
+//! [`restore`] reads back; [`rollup`] sums up hours and days, [`fives`] busy hours in parts;
+//! [`retention`] says what is too old, [`expiry`] drops it, and [`tiers`] where each begins;
 //! [`store`] is the thread that drives them; [`history`] and [`export`] read the past;
 //! [`backup`] and [`salvage`] are for bad days.
 
 pub mod backup;
 #[cfg(test)]
 mod bench;
+pub mod expiry;
 pub mod export;
+pub mod fives;
 pub mod history;
 #[cfg(test)]
 mod kill;
@@ -30,3 +33,4 @@ pub mod session;
 pub mod store;
 #[cfg(test)]
 pub mod testing;
+pub mod tiers;

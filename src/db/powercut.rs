@@ -293,10 +293,19 @@ fn check(card: &Card, known: i64, image: u32) {
     );
     let observed = one("SELECT sum(count) FROM hourly");
     assert_eq!(observed, newest * READINGS, "image {image}: whole fetches");
-    let oldest = one("SELECT CAST(min(value) AS INTEGER) FROM records");
+    // Retention takes the oldest away bit by bit, and nothing from between.
     let rows = one("SELECT count(*) FROM records");
+    let last = one("SELECT max(id) FROM records");
+    let first = one("SELECT min(id) FROM records");
     if rows > 0 {
-        assert_eq!(rows % READINGS, 0, "image {image}: whole hours went");
-        assert_eq!(rows, (newest - oldest + 1) * READINGS, "image {image}");
+        assert_eq!(rows, last - first + 1, "image {image}: no hole");
+        assert_eq!(last, newest * READINGS, "image {image}: to the newest");
+        let kept = one("SELECT value FROM node WHERE name = 'raw_from'") * 3_600;
+        let kept = Wall::from_second(kept).to_string();
+        let sql = format!(
+            "SELECT sum(count) - (SELECT count(*) FROM records WHERE timestamp >= '{kept}') \
+             FROM hourly WHERE hour >= coalesce((SELECT value FROM node WHERE name = 'raw_from'), 0)"
+        );
+        assert_eq!(one(&sql), 0, "image {image}: hours that are kept are whole");
     }
 }

@@ -5,8 +5,9 @@
 
 use rusqlite::Connection;
 
-use super::repository::{Database, node, set_node};
+use super::repository::Database;
 use super::session::{self, OpenError, Place};
+use super::tiers::{node, set_node};
 use crate::domain::quota::{Carried, Reserved};
 use crate::domain::time::{Mono, Wall, millis};
 
@@ -44,8 +45,15 @@ pub(super) fn write(connection: &Connection, source: &str, text: &str) -> rusqli
     set_node(connection, &name(source), text)
 }
 
+const NAME: &str = "quota:";
+
 fn name(source: &str) -> String {
-    format!("quota:{source}")
+    format!("{NAME}{source}")
+}
+
+/// Whether an entry of `node` is of this kind.
+pub(super) fn is_name(name: &str) -> bool {
+    name.starts_with(NAME)
 }
 
 /// `<boot> <until, ms of that boot> <how far ahead, ms> <until, ms since 1970, or ->`.

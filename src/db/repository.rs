@@ -10,9 +10,10 @@ use std::sync::Arc;
 
 use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, params};
 
-use super::restore;
-use super::rollup::{Changes, DAY, HOUR, read_hour};
+use super::rollup::{Changes, HOUR, read_hour};
 use super::session::{self, FileId};
+use super::tiers::{Tiers, node, set_node};
+use super::{expiry, restore};
 use crate::domain::health::Reach;
 use crate::domain::ledger::{Restored, Row};
 use crate::domain::reading::Value;
@@ -48,17 +49,6 @@ struct Key {
     source: Arc<str>,
     /// Second and value of the newest row.
     latest: Option<(i64, Value)>,
-}
-
-/// Where the tiers begin and end.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Tiers {
-    /// The hour before which there are no rows.
-    pub raw_from: i64,
-    /// The hour before which there are no hours.
-    pub hourly_from: i64,
-    /// The day from which on no day is summed up; `None` before the first was.
-    pub daily_until: Option<i64>,
 }
 
 /// A row on its way into the database.
@@ -162,6 +152,10 @@ impl Database {
             self.known.is_of_earlier_boot = false;
         }
         let oldest_hour = oldest_hour.max(self.known.tiers.raw_from);
+        let mut tiers = self.known.tiers;
+        expiry::make_room(&transaction, &mut tiers, batch.len())?;
+        tiers.write(&transaction, &self.known.tiers)?;
+        self.known.tiers = tiers;
         let committed = append(&transaction, &mut self.known, batch, oldest_hour)?;
         transaction.commit()?;
         Ok(committed)
@@ -183,11 +177,7 @@ impl Database {
             .transaction_with_behavior(TransactionBehavior::Immediate)?;
         let mut tiers = self.known.tiers;
         let done = change(&transaction, &mut tiers)?;
-        if tiers != self.known.tiers {
-            set_node(&transaction, "raw_from", tiers.raw_from)?;
-            set_node(&transaction, "hourly_from", tiers.hourly_from)?;
-            set_node(&transaction, "daily_until", tiers.daily_until)?;
-        }
+        tiers.write(&transaction, &self.known.tiers)?;
         transaction.commit()?;
         self.known.tiers = tiers;
         Ok(done)
@@ -234,7 +224,7 @@ impl Known {
         Ok(Known {
             keys,
             next_id: last_id + 1,
-            tiers: read_tiers(connection)?,
+            tiers: Tiers::read(connection)?,
             data_version: data_version(connection)?,
             is_of_earlier_boot: last_boot.as_deref() != Some(boot),
         })
@@ -288,7 +278,7 @@ fn append(
         }
     }
     let mut said = said_before(transaction, known, &accepted)?;
-    let mut changes = Changes::default();
+    let mut changes = Changes::new(known.tiers);
     let mut newest: HashMap<i64, (i64, &Entry, i64)> = HashMap::new();
     let mut insert = transaction.prepare_cached(
         "INSERT INTO records (id, timestamp, key, value, meta) VALUES (?1, ?2, ?3, ?4, ?5)",
@@ -324,7 +314,7 @@ fn append(
     for (k, (id, entry, second)) in newest {
         write_latest(transaction, k, id, second, entry)?;
     }
-    changes.write(transaction, known.tiers.daily_until.unwrap_or(i64::MIN))?;
+    changes.write(transaction)?;
     Ok(committed)
 }
 
@@ -411,35 +401,6 @@ fn write_latest(
         receipt.map(|(mono, _)| i64::try_from(mono.0).unwrap_or(i64::MAX)),
         lag,
     ])?;
-    Ok(())
-}
-
-pub fn read_tiers(connection: &Connection) -> rusqlite::Result<Tiers> {
-    Ok(Tiers {
-        raw_from: node(connection, "raw_from")?.unwrap_or(i64::MIN / DAY),
-        hourly_from: node(connection, "hourly_from")?.unwrap_or(i64::MIN / DAY),
-        daily_until: node(connection, "daily_until")?,
-    })
-}
-
-pub(super) fn node<T: rusqlite::types::FromSql>(
-    connection: &Connection,
-    name: &str,
-) -> rusqlite::Result<Option<T>> {
-    let mut statement = connection.prepare_cached("SELECT value FROM node WHERE name = ?1")?;
-    let value = statement.query_row([name], |row| row.get::<_, Option<T>>(0));
-    Ok(value.optional()?.flatten())
-}
-
-pub(super) fn set_node(
-    connection: &Connection,
-    name: &str,
-    value: impl rusqlite::ToSql,
-) -> rusqlite::Result<()> {
-    connection.execute(
-        "INSERT OR REPLACE INTO node (name, value) VALUES (?1, ?2)",
-        params![name, value],
-    )?;
     Ok(())
 }
 

@@ -8,8 +8,9 @@ use std::time::Duration;
 
 use rusqlite::Connection;
 
-use super::repository::{Database, node, read_value};
+use super::repository::{Database, read_value};
 use super::session::{self, OpenError, Place};
+use super::tiers::node;
 use crate::domain::freshness::Stamp;
 use crate::domain::ledger::Restored;
 use crate::domain::time::{Mono, Wall};

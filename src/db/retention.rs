@@ -1,15 +1,18 @@
 //! Letting go of the oldest: what is past its time, or past the size that the file may have.
 //!
 //! Called by the store thread between commits, one small step at a time, so that neither a
-//! commit nor a reader waits long. Rows go by the hour, which `hourly` says the ids of;
-//! hours go when the days above them stand.
+//! commit nor a reader waits long. Whole hours of rows are given up; the rows of the newest
+//! of these go with the commits that follow (expiry.rs says why), those of older ones here.
+//! Hours go when the days above them stand.
 
 use std::time::Duration;
 
-use rusqlite::{Connection, OptionalExtension, Transaction, params};
+use rusqlite::{Connection, Transaction};
 
-use super::repository::{Database, Tiers};
+use super::repository::Database;
 use super::rollup::{self, DAY, HOUR};
+use super::tiers::Tiers;
+use super::{expiry, fives};
 use crate::domain::time::Wall;
 use crate::limits;
 
@@ -53,23 +56,42 @@ pub fn step(database: &mut Database, kept: &Retention, now: Wall) -> rusqlite::R
     if tiers.daily_until.is_none_or(|until| until < today) {
         return database.change(|transaction, tiers| sum_up_next_day(transaction, tiers, today));
     }
-    let space = Space::of(database.connection())?;
+    let over = (now.second() - limits::FIVES_AFTER_S).div_euclid(HOUR);
+    if tiers.fives_until.is_none_or(|until| until < over) {
+        return database.change(|transaction, tiers| fives::sum_up_next(transaction, tiers, over));
+    }
     let oldest_hour = kept.oldest_hour(now);
     if tiers.raw_from < oldest_hour {
-        return database.change(|transaction, tiers| drop_rows(transaction, tiers, oldest_hour));
+        return database.change(|_, tiers| {
+            tiers.raw_from = oldest_hour;
+            Ok(Step::More)
+        });
+    }
+    let left_to_commits = tiers.raw_from.saturating_sub(1);
+    if tiers.rows_from < left_to_commits {
+        return database
+            .change(|transaction, tiers| drop_rows(transaction, tiers, left_to_commits));
     }
     let oldest_day_of_hours = now.before(kept.hourly).second().div_euclid(DAY);
     if tiers.hourly_from < oldest_day_of_hours * 24 {
         return database
             .change(|transaction, tiers| drop_hours(transaction, tiers, oldest_day_of_hours * 24));
     }
-    if space.used() > kept.bytes {
+    let space = Space::of(database.connection())?;
+    let is_too_large = space.used() > kept.bytes;
+    if is_too_large && tiers.rows_from < tiers.raw_from {
+        let until = tiers.raw_from;
+        return database.change(|transaction, tiers| drop_rows(transaction, tiers, until));
+    }
+    // A little early, so that commits make room before it must be made at once.
+    if space.used() > kept.bytes - kept.bytes / 64 && tiers.rows_from >= tiers.raw_from {
         // The running hour stays: it is being written.
         let this_hour = now.second().div_euclid(HOUR);
         if tiers.raw_from < this_hour {
-            return database.change(|transaction, tiers| drop_rows(transaction, tiers, this_hour));
+            return database
+                .change(|transaction, tiers| give_up_hour(transaction, tiers, this_hour));
         }
-        if tiers.hourly_from < today * 24 {
+        if is_too_large && tiers.hourly_from < today * 24 {
             return database
                 .change(|transaction, tiers| drop_hours(transaction, tiers, today * 24));
         }
@@ -139,58 +161,29 @@ fn sum_up_next_day(
     Ok(Step::More)
 }
 
-/// Drops rows of the oldest hour that has any, or a part of them.
 fn drop_rows(transaction: &Transaction, tiers: &mut Tiers, until: i64) -> rusqlite::Result<Step> {
+    expiry::drop_rows(transaction, tiers, until, limits::RETENTION_STEP_IDS)?;
+    Ok(Step::More)
+}
+
+/// Gives up the rows of the oldest hour that has any.
+fn give_up_hour(
+    transaction: &Transaction,
+    tiers: &mut Tiers,
+    until: i64,
+) -> rusqlite::Result<Step> {
     let oldest: Option<i64> = transaction.query_row(
         "SELECT min(hour) FROM hourly WHERE hour >= ?1 AND hour < ?2",
-        params![tiers.raw_from, until],
+        [tiers.raw_from, until],
         |row| row.get(0),
     )?;
-    let Some(hour) = oldest else {
-        tiers.raw_from = until;
-        return Ok(Step::More);
-    };
-    let (first, last): (i64, i64) = transaction.query_row(
-        "SELECT min(first_id), max(last_id) FROM hourly WHERE hour = ?1",
-        [hour],
-        |row| Ok((row.get(0)?, row.get(1)?)),
-    )?;
-    // Progress within the hour is what is gone already.
-    let begin: Option<i64> = transaction
-        .query_row(
-            "SELECT id FROM records WHERE id BETWEEN ?1 AND ?2 \
-         AND timestamp >= ?3 AND timestamp < ?4 ORDER BY id LIMIT 1",
-            params![
-                first,
-                last,
-                Wall::from_second(hour * HOUR).to_string(),
-                Wall::from_second((hour + 1) * HOUR).to_string()
-            ],
-            |row| row.get(0),
-        )
-        .optional()?;
-    let end = begin.map_or(last, |begin| last.min(begin + limits::RETENTION_STEP_IDS));
-    if let Some(begin) = begin {
-        transaction.execute(
-            "DELETE FROM records WHERE id BETWEEN ?1 AND ?2 \
-             AND timestamp >= ?3 AND timestamp < ?4",
-            params![
-                begin,
-                end,
-                Wall::from_second(hour * HOUR).to_string(),
-                Wall::from_second((hour + 1) * HOUR).to_string()
-            ],
-        )?;
-    }
-    if end >= last {
-        tiers.raw_from = hour + 1;
-    }
+    tiers.raw_from = oldest.map_or(until, |hour| hour + 1);
     Ok(Step::More)
 }
 
 /// Drops the oldest day's hours, whose day stands by itself.
 fn drop_hours(transaction: &Transaction, tiers: &mut Tiers, until: i64) -> rusqlite::Result<Step> {
-    let until = until.min(tiers.raw_from).min(
+    let until = until.min(tiers.rows_from).min(
         tiers
             .daily_until
             .unwrap_or(i64::MIN / DAY)

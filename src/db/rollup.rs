@@ -8,7 +8,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use rusqlite::{Connection, OptionalExtension, params};
 
-use crate::domain::time::Wall;
+use super::fives::{self, Fives};
+use super::tiers::Tiers;
 use crate::limits;
 
 pub const HOUR: i64 = 3_600;
@@ -70,28 +71,61 @@ pub struct Hour {
     pub last_id: i64,
 }
 
+impl Hour {
+    /// How many ids its rows lie among.
+    pub fn ids(&self) -> i64 {
+        self.last_id.saturating_sub(self.first_id).saturating_add(1)
+    }
+}
+
 /// What one transaction changes about the tiers.
-#[derive(Default)]
 pub struct Changes {
-    added: BTreeMap<(i64, i64), Hour>,
+    tiers: Tiers,
+    added: BTreeMap<(i64, i64), Added>,
     corrected: BTreeSet<(i64, i64)>,
 }
 
+/// Rows that one hour of a key gets.
+struct Added {
+    hour: Hour,
+    /// Where the hour is one that may have fives already.
+    fives: Option<Box<Fives>>,
+}
+
 impl Changes {
+    pub fn new(tiers: Tiers) -> Changes {
+        Changes {
+            tiers,
+            added: BTreeMap::new(),
+            corrected: BTreeSet::new(),
+        }
+    }
+
     /// A row of an identity that is new.
     pub fn add(&mut self, k: i64, second: i64, id: i64, value: Option<f64>) {
         let hour = second.div_euclid(HOUR);
-        let summary = value.map(|value| Summary::of(value, second.rem_euclid(HOUR)));
-        let added = self.added.entry((hour, k)).or_insert(Hour {
-            summary: None,
-            first_id: id,
-            last_id: id,
+        let is_late = self.is_late(hour);
+        let added = self.added.entry((hour, k)).or_insert_with(|| Added {
+            hour: Hour {
+                summary: None,
+                first_id: id,
+                last_id: id,
+            },
+            fives: is_late.then(Box::default),
         });
-        added.first_id = added.first_id.min(id);
-        added.last_id = added.last_id.max(id);
-        if let Some(summary) = &summary {
-            add(&mut added.summary, summary);
+        added.hour.first_id = added.hour.first_id.min(id);
+        added.hour.last_id = added.hour.last_id.max(id);
+        if let Some(value) = value {
+            let second = second.rem_euclid(HOUR);
+            add(&mut added.hour.summary, &Summary::of(value, second));
+            if let Some(fives) = &mut added.fives {
+                fives::add(fives, second, value);
+            }
         }
+    }
+
+    fn is_late(&self, hour: i64) -> bool {
+        self.tiers.fives_until.is_some_and(|until| hour < until)
     }
 
     /// A row that says something else than an earlier one of its identity: its hour cannot
@@ -101,19 +135,26 @@ impl Changes {
         self.corrected.insert((second.div_euclid(HOUR), k));
     }
 
-    /// Writes the changes. `daily_until` is the day from which on no day is summed up yet.
-    pub fn write(self, connection: &Connection, daily_until: i64) -> rusqlite::Result<()> {
+    /// Writes the changes.
+    pub fn write(self, connection: &Connection) -> rusqlite::Result<()> {
         for ((hour, k), added) in &self.added {
-            let mut whole = *added;
-            if let Some(present) = read_hour(connection, *hour, *k)? {
+            let mut whole = added.hour;
+            let present = read_hour(connection, *hour, *k)?;
+            if let Some(present) = &present {
                 whole.first_id = whole.first_id.min(present.first_id);
                 whole.last_id = whole.last_id.max(present.last_id);
                 whole.summary = present.summary;
-                if let Some(summary) = &added.summary {
+                if let Some(summary) = &added.hour.summary {
                     add(&mut whole.summary, summary);
                 }
             }
             write_hour(connection, *hour, *k, &whole)?;
+            if let Some(late) = &added.fives
+                && fives::is_worth(&whole)
+                && !self.corrected.contains(&(*hour, *k))
+            {
+                fives::add_late(connection, (*hour, *k), late, present.as_ref())?;
+            }
         }
         let mut corrected: BTreeMap<i64, Vec<i64>> = BTreeMap::new();
         for (hour, k) in &self.corrected {
@@ -121,9 +162,10 @@ impl Changes {
         }
         for (hour, keys) in corrected {
             for keys in keys.chunks(limits::RECOMPUTED_KEYS) {
-                sum_up_hour(connection, hour, keys)?;
+                sum_up_hour(connection, hour, keys, self.is_late(hour))?;
             }
         }
+        let daily_until = self.tiers.daily_until.unwrap_or(i64::MIN);
         let days = self
             .added
             .keys()
@@ -191,8 +233,13 @@ fn write_hour(connection: &Connection, hour: i64, k: i64, whole: &Hour) -> rusql
     Ok(())
 }
 
-/// Sums an hour of some keys up from its rows.
-pub fn sum_up_hour(connection: &Connection, hour: i64, keys: &[i64]) -> rusqlite::Result<()> {
+/// Sums an hour of some keys up from its rows, and its fives where it `is_late`.
+fn sum_up_hour(
+    connection: &Connection,
+    hour: i64,
+    keys: &[i64],
+    is_late: bool,
+) -> rusqlite::Result<()> {
     /// A key's number, what is known of its hour, and its values by second.
     type Counted = (i64, Hour, BTreeMap<i64, Option<f64>>);
     let mut hours: BTreeMap<String, Counted> = BTreeMap::new();
@@ -208,32 +255,22 @@ pub fn sum_up_hour(connection: &Connection, hour: i64, keys: &[i64]) -> rusqlite
     let (Some(first), Some(last)) = (first, last) else {
         return Ok(());
     };
-    let mut rows = connection.prepare_cached(
-        "SELECT key, timestamp, value FROM records \
-         WHERE id BETWEEN ?1 AND ?2 AND timestamp >= ?3 AND timestamp < ?4 ORDER BY id",
-    )?;
-    let mut rows = rows.query(params![
-        first,
-        last,
-        Wall::from_second(hour * HOUR).to_string(),
-        Wall::from_second((hour + 1) * HOUR).to_string(),
-    ])?;
-    while let Some(row) = rows.next()? {
-        let key = row.get_ref(0)?.as_str()?;
+    fives::each_row(connection, hour, (first, last), |key, second, value| {
         if let Some((_, _, seconds)) = hours.get_mut(key) {
-            let at = second_of_hour(row.get_ref(1)?.as_str()?);
             // Rows come by id: the highest of an identity is the one that stays.
-            seconds.insert(at, row.get(2)?);
+            seconds.insert(second, value);
         }
-    }
+    })?;
     for (k, mut whole, seconds) in hours.into_values() {
         whole.summary = None;
-        for (at, value) in seconds {
-            if let Some(value) = value {
-                add(&mut whole.summary, &Summary::of(value, at));
-            }
+        let parts = fives::of(&seconds);
+        for part in parts.iter().flatten() {
+            add(&mut whole.summary, part);
         }
         write_hour(connection, hour, k, &whole)?;
+        if is_late && fives::is_worth(&whole) {
+            fives::write(connection, hour, k, &parts)?;
+        }
     }
     Ok(())
 }

@@ -10,10 +10,11 @@ use std::path::{Path, PathBuf};
 
 use rusqlite::{Connection, OptionalExtension, Transaction, params};
 
-use super::repository::{self, Database, Tiers};
+use super::repository::Database;
 use super::retention::Step;
 use super::rollup::{Changes, HOUR, read_hour, second_of_hour};
-use super::{backup, session};
+use super::tiers::{Tiers, node, set_node};
+use super::{backup, quota, session};
 use crate::domain::time::Wall;
 use crate::limits;
 
@@ -81,13 +82,14 @@ impl Salvage {
         let damaged = open_damaged(aside);
         database.change(|transaction, _| {
             let name = aside.to_string_lossy().into_owned();
-            repository::set_node(transaction, UNDER_WAY, name)?;
+            set_node(transaction, UNDER_WAY, name)?;
             // Once, and never from a backup: what has been told since must not be told again.
             if let Ok(damaged) = &damaged {
                 alerts(damaged, transaction)?;
+                quotas(damaged, transaction)?;
             }
             // New rows must not take the ids of those that are still to come.
-            repository::set_node(transaction, "last_id", last_id)
+            set_node(transaction, "last_id", last_id)
         })?;
         database.reload()?;
         // The damaged file and the backup are read in this first step as far as their small
@@ -161,12 +163,12 @@ impl Salvage {
         };
         let batch = reading.some_rows();
         let taken = database.change(|transaction, tiers| {
-            let mut changes = Changes::default();
+            let mut changes = Changes::new(*tiers);
             let mut taken = 0;
             for row in &batch.rows {
                 taken += u64::from(take_over(transaction, tiers, &mut changes, row)?);
             }
-            changes.write(transaction, tiers.daily_until.unwrap_or(i64::MIN))?;
+            changes.write(transaction)?;
             Ok(taken)
         })?;
         self.rows += taken;
@@ -388,8 +390,9 @@ fn number_of(transaction: &Transaction, key: &str) -> rusqlite::Result<i64> {
 /// Takes over everything but rows: keys, latest values, hours, days and where the tiers
 /// begin. What cannot be read is left out; hours come back from their rows.
 fn summaries(source: &Connection, target: &Transaction, tiers: &mut Tiers) -> rusqlite::Result<()> {
-    if let Ok(old) = repository::read_tiers(source) {
+    if let Ok(old) = Tiers::read(source) {
         tiers.raw_from = tiers.raw_from.max(old.raw_from);
+        tiers.rows_from = tiers.rows_from.max(old.raw_from);
         tiers.hourly_from = tiers.hourly_from.max(old.hourly_from);
         // None: the days that can be had are summed up again from hours.
         tiers.daily_until = tiers.daily_until.or(old.daily_until);
@@ -465,6 +468,17 @@ fn alerts(source: &Connection, target: &Transaction) -> rusqlite::Result<()> {
         })?;
     }
     Ok(())
+}
+
+/// Takes over until when quotas are spent, where the new database does not know better.
+fn quotas(source: &Connection, target: &Transaction) -> rusqlite::Result<()> {
+    copy(source, target, "node", "name", |row| {
+        let name: String = row.get("name")?;
+        if quota::is_name(&name) && node::<String>(target, &name)?.is_none() {
+            set_node(target, &name, row.get::<_, String>("value")?)?;
+        }
+        Ok(())
+    })
 }
 
 /// Hands every row of a table that can be read to `take`. `unit` is its first key column,

@@ -5,14 +5,19 @@
 
 use rusqlite::{Connection, TransactionBehavior};
 
-use super::outbox;
+use super::{fives, outbox};
 
 /// Marks a file as ours: `mnod` in its header.
 pub const APPLICATION_ID: i32 = 0x6d6e_6f64;
 
 /// What leads from each version to the next; the first makes version 1 of an empty file.
 /// Only ever appended to.
-pub const STEPS: &[&str] = &[include_str!("schema.sql"), outbox::DDL, outbox::DELIVERIES];
+pub const STEPS: &[&str] = &[
+    include_str!("schema.sql"),
+    outbox::DDL,
+    outbox::DELIVERIES,
+    fives::DDL,
+];
 
 /// The version that this program reads and writes.
 pub const VERSION: i32 = STEPS.len() as i32;

@@ -81,7 +81,8 @@ fn history_agrees_with_a_model_that_forgets_nothing() {
         (start - DAY, start + 7 * DAY, 150),
         (start - DAY, start + 7 * DAY, 100),
         (start - DAY, start + 8 * DAY, 9),
-        (start + 100, start + DAY + 77, 500),
+        (start + 100, start + DAY + 77, 2_000),
+        (start + 300, start + DAY + 600, 500),
         (start + DAY, start + DAY + 1_800, 3),
         (start, start, 10),
     ] {

@@ -1,0 +1,87 @@
+//! Rows whose time is over, on their way out.
+//!
+//! Called by the store thread. Which hours are over is retention's to say (`raw_from`); here
+//! their rows go, by the hour, whose ids `hourly` knows. They go best with a commit, about as
+//! many as come: the pages that they leave are filled again in the same transaction and
+//! written once. By themselves they would be written empty, to the log and to the file, which
+//! costs half of what storing costs.
+
+use rusqlite::{Transaction, params};
+
+use super::fives;
+use super::retention::Step;
+use super::rollup::HOUR;
+use super::tiers::{Emptying, Tiers};
+use crate::domain::time::Wall;
+
+/// Drops rows of the oldest hour before `until` that has any, looking at no more than `ids`
+/// of them. Done when there is none.
+pub fn drop_rows(
+    transaction: &Transaction,
+    tiers: &mut Tiers,
+    until: i64,
+    ids: i64,
+) -> rusqlite::Result<Step> {
+    let oldest: Option<i64> = transaction
+        .prepare_cached("SELECT min(hour) FROM hourly WHERE hour >= ?1 AND hour < ?2")?
+        .query_row([tiers.rows_from, until], |row| row.get(0))?;
+    let Some(hour) = oldest else {
+        tiers.rows_from = tiers.rows_from.max(until);
+        return Ok(Step::Done);
+    };
+    let (first, last): (i64, i64) = transaction
+        .prepare_cached("SELECT min(first_id), max(last_id) FROM hourly WHERE hour = ?1")?
+        .query_row([hour], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    let begin = match tiers.emptying {
+        Some(emptying) if emptying.hour == hour => emptying.next_id,
+        _ => {
+            let there: Option<i64> = transaction
+                .prepare_cached("SELECT min(id) FROM records WHERE id >= ?1")?
+                .query_row([first], |row| row.get(0))?;
+            there.map_or(last, |id| id.max(first))
+        }
+    };
+    let end = last.min(begin.saturating_add(ids.max(1) - 1));
+    transaction
+        .prepare_cached(
+            "DELETE FROM records WHERE id BETWEEN ?1 AND ?2 \
+             AND timestamp >= ?3 AND timestamp < ?4",
+        )?
+        .execute(params![
+            begin,
+            end,
+            Wall::from_second(hour * HOUR).to_string(),
+            Wall::from_second((hour + 1) * HOUR).to_string()
+        ])?;
+    if end < last {
+        tiers.emptying = Some(Emptying {
+            hour,
+            next_id: end + 1,
+        });
+    } else {
+        fives::drop_before(transaction, hour + 1)?;
+        tiers.rows_from = hour + 1;
+        tiers.emptying = None;
+    }
+    Ok(Step::More)
+}
+
+/// Drops about as many rows as are to come.
+pub fn make_room(
+    transaction: &Transaction,
+    tiers: &mut Tiers,
+    coming: usize,
+) -> rusqlite::Result<()> {
+    if tiers.rows_from < tiers.raw_from {
+        // A little more, so that an hour has gone before the next one follows.
+        let ids = coming + coming / 8 + 1;
+        let until = tiers.raw_from;
+        drop_rows(
+            transaction,
+            tiers,
+            until,
+            i64::try_from(ids).unwrap_or(i64::MAX),
+        )?;
+    }
+    Ok(())
+}

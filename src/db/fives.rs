@@ -1,0 +1,261 @@
+//! Twelfths of hours: what makes the chart of a day where an hour's rows are many.
+//!
+//! Called by the store thread. A key's rows lie among those of all others, so that reading
+//! one hour of it costs what all keys have stored in that hour. Where that is much, the
+//! hour's rows are read once, when it is over, and twelve summaries of five minutes each are
+//! left behind. Until then, and where rows are few, there are none: the rows answer.
+
+use std::collections::{BTreeMap, HashMap};
+
+use rusqlite::{Connection, OptionalExtension, Transaction, params};
+
+use super::retention::Step;
+use super::rollup::{self, HOUR, Hour, Summary};
+use super::tiers::Tiers;
+use crate::domain::time::Wall;
+use crate::limits;
+
+/// Version 4 of the database.
+pub const DDL: &str = "
+-- Each key's hours in twelve parts of five minutes, for hours before node.fives_until whose
+-- rows are many (last_id - first_id in hourly). Parts without a number are left out.
+CREATE TABLE fives (
+    hour INTEGER NOT NULL,     -- as in hourly, whose key this is
+    k INTEGER NOT NULL,
+    five INTEGER NOT NULL,     -- 0 to 11: minutes into the hour, divided by five
+    count INTEGER NOT NULL,    -- numbers observed, at least 1; the rest as in hourly
+    min REAL NOT NULL,
+    mean REAL NOT NULL,
+    max REAL NOT NULL,
+    last REAL NOT NULL,
+    last_s INTEGER NOT NULL,
+    PRIMARY KEY (hour, k, five)
+) STRICT, WITHOUT ROWID;
+";
+
+/// How long each part is, seconds.
+pub const FIVE: i64 = 300;
+
+/// An hour's parts. When each last value was observed counts from the beginning of the hour.
+pub type Fives = [Option<Summary>; (HOUR / FIVE) as usize];
+
+/// Whether an hour that is over has fives: its rows are many to look through.
+pub fn is_worth(hour: &Hour) -> bool {
+    hour.ids() > limits::FIVES_WORTH_IDS
+}
+
+/// Takes in a number that was observed at a second of the hour.
+pub fn add(fives: &mut Fives, second: i64, value: f64) {
+    if let Some(five) = fives.get_mut((second / FIVE) as usize) {
+        rollup::add(five, &Summary::of(value, second));
+    }
+}
+
+/// Takes in values by the second of the hour.
+pub fn of(seconds: &BTreeMap<i64, Option<f64>>) -> Fives {
+    let mut fives = Fives::default();
+    for (second, value) in seconds {
+        if let Some(value) = value {
+            add(&mut fives, *second, *value);
+        }
+    }
+    fives
+}
+
+/// Sums up some of the hours before `until` that are not yet, and notes how far it is.
+pub fn sum_up_next(
+    transaction: &Transaction,
+    tiers: &mut Tiers,
+    until: i64,
+) -> rusqlite::Result<Step> {
+    let mut looked_at = 0;
+    loop {
+        let from = tiers.fives_until.unwrap_or(i64::MIN).max(tiers.raw_from);
+        let next: Option<i64> = transaction
+            .prepare_cached("SELECT min(hour) FROM hourly WHERE hour >= ?1 AND hour < ?2")?
+            .query_row([from, until], |row| row.get(0))?;
+        let Some(hour) = next else {
+            tiers.fives_until = Some(until);
+            return Ok(Step::More);
+        };
+        looked_at += sum_up(transaction, hour)?;
+        tiers.fives_until = Some(hour + 1);
+        if looked_at > limits::RETENTION_STEP_IDS {
+            return Ok(Step::More);
+        }
+    }
+}
+
+/// A key's hour as its rows pass by.
+struct Passing {
+    k: i64,
+    fives: Fives,
+    /// The second of the newest row that passed.
+    newest: i64,
+    /// Rows came out of order, or twice for one second: which one holds is not known in
+    /// passing.
+    is_tangled: bool,
+}
+
+/// Sums up one hour of all keys that have many rows in it. Returns how many ids and keys
+/// that took a look at.
+fn sum_up(connection: &Connection, hour: i64) -> rusqlite::Result<i64> {
+    let mut keys: HashMap<String, Passing> = HashMap::new();
+    let (mut first, mut last) = (i64::MAX, i64::MIN);
+    let mut hours = connection.prepare_cached(
+        "SELECT key, keys.k, first_id, last_id FROM hourly JOIN keys ON keys.k = hourly.k \
+         WHERE hour = ?1 AND last_id - first_id >= ?2",
+    )?;
+    let mut rows = hours.query([hour, limits::FIVES_WORTH_IDS])?;
+    while let Some(row) = rows.next()? {
+        (first, last) = (first.min(row.get(2)?), last.max(row.get(3)?));
+        let passing = Passing {
+            k: row.get(1)?,
+            fives: Fives::default(),
+            newest: -1,
+            is_tangled: false,
+        };
+        keys.insert(row.get(0)?, passing);
+    }
+    let ids = last.saturating_sub(first).saturating_add(1);
+    // A reader takes an hour without fives as a whole.
+    if keys.is_empty() || ids > limits::FIVES_IDS {
+        return Ok(1 + keys.len() as i64);
+    }
+    each_row(connection, hour, (first, last), |key, second, value| {
+        if let Some(passing) = keys.get_mut(key) {
+            passing.is_tangled |= second <= passing.newest;
+            passing.newest = second;
+            if let Some(value) = value {
+                add(&mut passing.fives, second, value);
+            }
+        }
+    })?;
+    for (key, mut passing) in keys {
+        if passing.is_tangled {
+            passing.fives = read_rows(connection, hour, &key, (first, last))?;
+        }
+        write(connection, hour, passing.k, &passing.fives)?;
+    }
+    Ok(ids)
+}
+
+/// What the rows of one key say, of which the ids are given: of one second the highest holds.
+pub fn read_rows(
+    connection: &Connection,
+    hour: i64,
+    key: &str,
+    ids: (i64, i64),
+) -> rusqlite::Result<Fives> {
+    let mut seconds: BTreeMap<i64, Option<f64>> = BTreeMap::new();
+    each_row(connection, hour, ids, |found, second, value| {
+        if found == key {
+            seconds.insert(second, value);
+        }
+    })?;
+    Ok(of(&seconds))
+}
+
+/// Hands on the rows of an hour, by id: key, second of the hour, number.
+pub fn each_row(
+    connection: &Connection,
+    hour: i64,
+    ids: (i64, i64),
+    mut take: impl FnMut(&str, i64, Option<f64>),
+) -> rusqlite::Result<()> {
+    let mut rows = connection.prepare_cached(
+        "SELECT key, timestamp, value FROM records \
+         WHERE id BETWEEN ?1 AND ?2 AND timestamp >= ?3 AND timestamp < ?4 ORDER BY id",
+    )?;
+    let mut rows = rows.query(params![
+        ids.0,
+        ids.1,
+        Wall::from_second(hour * HOUR).to_string(),
+        Wall::from_second((hour + 1) * HOUR).to_string(),
+    ])?;
+    while let Some(row) = rows.next()? {
+        let second = rollup::second_of_hour(row.get_ref(1)?.as_str()?);
+        take(row.get_ref(0)?.as_str()?, second, row.get(2)?);
+    }
+    Ok(())
+}
+
+/// Writes a key's hour, in place of what there was.
+pub fn write(connection: &Connection, hour: i64, k: i64, fives: &Fives) -> rusqlite::Result<()> {
+    connection
+        .prepare_cached("DELETE FROM fives WHERE hour = ?1 AND k = ?2")?
+        .execute([hour, k])?;
+    let mut insert = connection
+        .prepare_cached("INSERT INTO fives VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)")?;
+    for (five, summary) in fives.iter().enumerate() {
+        if let Some(s) = summary {
+            insert.execute(params![
+                hour,
+                k,
+                five as i64,
+                i64::try_from(s.count).unwrap_or(i64::MAX),
+                s.min,
+                s.mean,
+                s.max,
+                s.last,
+                s.last_at,
+            ])?;
+        }
+    }
+    Ok(())
+}
+
+/// A key's hour; all `None` where it has no fives.
+pub fn read(connection: &Connection, hour: i64, k: i64) -> rusqlite::Result<Fives> {
+    let mut statement = connection.prepare_cached(
+        "SELECT count, min, mean, max, last, last_s, five FROM fives WHERE hour = ?1 AND k = ?2",
+    )?;
+    let mut rows = statement.query([hour, k])?;
+    let mut fives = Fives::default();
+    while let Some(row) = rows.next()? {
+        let five: i64 = row.get(6)?;
+        if let Some(place) = usize::try_from(five).ok().and_then(|at| fives.get_mut(at)) {
+            *place = rollup::read_summary(row)?;
+        }
+    }
+    Ok(fives)
+}
+
+/// Takes late numbers into an hour that is over. `before` is what the hour was without them.
+pub fn add_late(
+    connection: &Connection,
+    (hour, k): (i64, i64),
+    late: &Fives,
+    before: Option<&Hour>,
+) -> rusqlite::Result<()> {
+    let mut fives = match before {
+        None => Fives::default(),
+        Some(before) if is_worth(before) => read(connection, hour, k)?,
+        // Its rows were few, and answered for themselves.
+        Some(before) => {
+            let key: Option<String> = connection
+                .prepare_cached("SELECT key FROM keys WHERE k = ?1")?
+                .query_row([k], |row| row.get(0))
+                .optional()?;
+            let ids = (before.first_id, before.last_id);
+            read_rows(connection, hour, key.as_deref().unwrap_or_default(), ids)?
+        }
+    };
+    for (five, late) in fives.iter_mut().zip(late) {
+        if let Some(late) = late {
+            rollup::add(five, late);
+        }
+    }
+    write(connection, hour, k, &fives)
+}
+
+/// Drops those of hours whose rows are gone.
+pub fn drop_before(connection: &Connection, hour: i64) -> rusqlite::Result<()> {
+    connection
+        .prepare_cached("DELETE FROM fives WHERE hour < ?1")?
+        .execute([hour])?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,89 @@
+//! Where each tier begins and ends, and the table `node` that remembers it.
+//!
+//! Written by the store thread within the transactions that move the bounds; anybody reads.
+
+use rusqlite::{Connection, OptionalExtension, params};
+
+use super::rollup::DAY;
+
+/// Where the tiers begin and end.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Tiers {
+    /// The hour from which on rows are kept.
+    pub raw_from: i64,
+    /// The hour before which there are no rows; those from here to `raw_from` are on their
+    /// way out.
+    pub rows_from: i64,
+    /// How far that is, where an hour is half gone. Not on disk.
+    pub emptying: Option<Emptying>,
+    /// The hour from which on hours have no fives yet; `None` before the first had.
+    pub fives_until: Option<i64>,
+    /// The hour before which there are no hours.
+    pub hourly_from: i64,
+    /// The day from which on no day is summed up; `None` before the first was.
+    pub daily_until: Option<i64>,
+}
+
+/// An hour whose rows with lower ids are gone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Emptying {
+    pub hour: i64,
+    pub next_id: i64,
+}
+
+impl Tiers {
+    pub fn read(connection: &Connection) -> rusqlite::Result<Tiers> {
+        let first = i64::MIN / DAY;
+        let raw_from = node(connection, "raw_from")?.unwrap_or(first);
+        Ok(Tiers {
+            raw_from,
+            // Earlier versions gave an hour up when it was empty.
+            rows_from: node(connection, "rows_from")?.unwrap_or(raw_from),
+            emptying: None,
+            fives_until: node(connection, "fives_until")?,
+            hourly_from: node(connection, "hourly_from")?.unwrap_or(first),
+            daily_until: node(connection, "daily_until")?,
+        })
+    }
+
+    /// Writes what has changed.
+    pub fn write(&self, connection: &Connection, earlier: &Tiers) -> rusqlite::Result<()> {
+        let parts = |tiers: &Tiers| {
+            [
+                ("raw_from", Some(tiers.raw_from)),
+                ("rows_from", Some(tiers.rows_from)),
+                ("fives_until", tiers.fives_until),
+                ("hourly_from", Some(tiers.hourly_from)),
+                ("daily_until", tiers.daily_until),
+            ]
+        };
+        for (now, before) in parts(self).into_iter().zip(parts(earlier)) {
+            if now != before {
+                set_node(connection, now.0, now.1)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// An entry of `node`.
+pub fn node<T: rusqlite::types::FromSql>(
+    connection: &Connection,
+    name: &str,
+) -> rusqlite::Result<Option<T>> {
+    let mut statement = connection.prepare_cached("SELECT value FROM node WHERE name = ?1")?;
+    let value = statement.query_row([name], |row| row.get::<_, Option<T>>(0));
+    Ok(value.optional()?.flatten())
+}
+
+pub fn set_node(
+    connection: &Connection,
+    name: &str,
+    value: impl rusqlite::ToSql,
+) -> rusqlite::Result<()> {
+    connection.execute(
+        "INSERT OR REPLACE INTO node (name, value) VALUES (?1, ?2)",
+        params![name, value],
+    )?;
+    Ok(())
+}
