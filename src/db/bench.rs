@@ -329,6 +329,35 @@ fn asking_a_large_database() {
     }
 }
 
+/// A node's database after a month that ends now, for what is measured from outside:
+/// `MAIN_NODE_BENCH_ROWS` rows of keys as tests/bench/run names them.
+#[test]
+#[ignore = "made for tests/bench/run"]
+fn month_for_the_program() {
+    let path = std::env::var_os("MAIN_NODE_BENCH_DATABASE").expect("says where");
+    let rows = std::env::var("MAIN_NODE_BENCH_ROWS").expect("says how many");
+    let fetches = rows.parse::<i64>().expect("a number") / KEYS;
+    let names: Vec<String> = (0..KEYS)
+        .map(|n| format!("room{n:02}_temperature"))
+        .collect();
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    let now = now.expect("after 1970").as_secs().cast_signed();
+    let begin = now - 30 * DAY;
+    let mut database = database(Path::new(&path));
+    let mut dice = Dice(5);
+    for hour in 0..30 * 24 {
+        let at = |fetch| begin + fetch * 30 * DAY / fetches;
+        let fetches = fetches * hour / 720..fetches * (hour + 1) / 720;
+        let rows = fetches.flat_map(|fetch_at| fetch(&names, at(fetch_at), &mut dice));
+        database
+            .commit(&entries(rows.collect::<Vec<_>>()), i64::MIN)
+            .expect("it is committed");
+        let until = Wall::from_second(begin + (hour + 1) * HOUR);
+        while step(&mut database, &Retention::default(), until).expect("a step") == Step::More {}
+    }
+    take_log_in(database.connection());
+}
+
 /// Hours and days whose rows are gone.
 fn older(database: &mut Database, from: i64, to: i64) {
     fill(database, to - 1, 1, 1);

@@ -27,6 +27,7 @@ use crate::domain::plan::{Plan, Selection};
 use crate::domain::time::{Moment, Mono, Wall};
 use crate::limits;
 use crate::sys::clock::Clock;
+use crate::sys::turns::Turns;
 
 /// What the answers are made from; put together by `node`.
 pub struct Context {
@@ -104,6 +105,8 @@ pub struct Monitor {
     pub(super) displays: Displays,
     pub(super) sparklines: web::Sparklines,
     pub(super) assets: Assets,
+    /// At rendering what reads the database, so that displays find a processor meanwhile.
+    turns: Turns,
 }
 
 /// What never changes while the node runs.
@@ -122,6 +125,7 @@ impl Monitor {
             hosts: Hosts::new(&settings.host_name, &settings.hosts),
             displays: Displays::default(),
             sparklines: web::Sparklines::default(),
+            turns: Turns::sparing_one_processor(),
             assets: Assets {
                 style: Entity::new("text/css; charset=utf-8", web::STYLE.into()),
                 script: Entity::new("text/javascript; charset=utf-8", web::SCRIPT.into()),
@@ -203,7 +207,10 @@ impl Monitor {
         if let Some(problem) = self.barred(request) {
             return self.finished(self.complaint(request, &problem));
         }
-        let answer = match Target::read(&request.target) {
+        let target = Target::read(&request.target);
+        let reads_database = matches!(&target, Ok(target) if target.route.reads_database());
+        let _turn = reads_database.then(|| self.turns.wait());
+        let answer = match target {
             Ok(target) => self
                 .in_memory(request, &target)
                 .unwrap_or_else(|| self.rendered(request, &target)),

@@ -29,6 +29,16 @@ pub enum Route {
     Favicon,
 }
 
+impl Route {
+    /// Whether its answer comes from the database, which takes longer than the rest together.
+    pub fn reads_database(self) -> bool {
+        matches!(
+            self,
+            Route::History | Route::Overview | Route::Key | Route::Alerts
+        )
+    }
+}
+
 /// One row of the table.
 pub struct Row {
     pub route: Route,

@@ -11,3 +11,4 @@ pub mod shutdown;
 pub mod signals;
 pub mod thread;
 pub mod tls;
+pub mod turns;

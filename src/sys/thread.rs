@@ -42,6 +42,13 @@ pub fn give_way() {
     }
 }
 
+/// Called now and then by work that takes milliseconds without a system call. Kernels that
+/// preempt lazily (Linux from 6.13 on) let a thread that was woken wait for the next tick, 4 ms,
+/// unless the one that runs enters the kernel; where nobody waits this takes a microsecond.
+pub fn let_others_run() {
+    std::thread::yield_now();
+}
+
 impl Thread {
     pub fn name(&self) -> &str {
         &self.name

@@ -1,0 +1,88 @@
+//! Work that would take every processor, kept to fewer.
+
+use std::sync::{Condvar, Mutex, PoisonError};
+use std::thread::available_parallelism;
+
+/// Turns at something; whoever finds none free waits.
+pub struct Turns {
+    free: Mutex<usize>,
+    freed: Condvar,
+}
+
+/// One turn, for as long as it is held.
+pub struct Turn<'a>(&'a Turns);
+
+impl Turns {
+    /// As many as leave one processor to others; at least one.
+    pub fn sparing_one_processor() -> Turns {
+        let processors = available_parallelism().map_or(1, |count| count.get());
+        Turns::new(processors.saturating_sub(1).max(1))
+    }
+
+    fn new(count: usize) -> Turns {
+        Turns {
+            free: Mutex::new(count),
+            freed: Condvar::new(),
+        }
+    }
+
+    pub fn wait(&self) -> Turn<'_> {
+        let free = self.free.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut free = self
+            .freed
+            .wait_while(free, |free| *free == 0)
+            .unwrap_or_else(PoisonError::into_inner);
+        *free -= 1;
+        Turn(self)
+    }
+}
+
+impl Drop for Turn<'_> {
+    /// Also when its holder panics.
+    fn drop(&mut self) {
+        *self.0.free.lock().unwrap_or_else(PoisonError::into_inner) += 1;
+        self.0.freed.notify_one();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::panic::{AssertUnwindSafe, catch_unwind};
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use super::*;
+
+    #[test]
+    fn no_more_than_there_are_turns_work_at_once_and_all_come_to_it() {
+        let turns = Turns::new(2);
+        let (now, most, done) = (
+            AtomicUsize::new(0),
+            AtomicUsize::new(0),
+            AtomicUsize::new(0),
+        );
+        std::thread::scope(|scope| {
+            for _ in 0..8 {
+                scope.spawn(|| {
+                    let _turn = turns.wait();
+                    most.fetch_max(now.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
+                    std::thread::yield_now();
+                    now.fetch_sub(1, Ordering::SeqCst);
+                    done.fetch_add(1, Ordering::SeqCst);
+                });
+            }
+        });
+        assert_eq!(done.into_inner(), 8);
+        assert!((1..=2).contains(&most.into_inner()));
+    }
+
+    #[test]
+    fn a_panic_gives_its_turn_back() {
+        let turns = Turns::new(1);
+        let panicked = catch_unwind(AssertUnwindSafe(|| {
+            let _turn = turns.wait();
+            panic!("on purpose");
+        }));
+        assert!(panicked.is_err());
+        drop(turns.wait());
+    }
+}
