@@ -20,6 +20,7 @@ use mail_send::{Credentials, Error, SmtpClient};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_rustls::TlsConnector;
 
+use super::reason;
 use crate::limits;
 use crate::sys::tls::Trust;
 
@@ -496,13 +497,13 @@ impl Dialogue<'_> {
             Error::InvalidTLSName => format!("{host:?} is no name that a certificate could have"),
             Error::Io(error) => match error.kind() {
                 ErrorKind::ConnectionRefused => format!(
-                    "nothing listens on port {} of {host} ({error}); are host and port right?",
+                    "nothing listens on port {} of {host}; are host and port right?",
                     self.account.port
                 ),
                 ErrorKind::NetworkUnreachable | ErrorKind::HostUnreachable => {
-                    format!("there is no way to {host} ({error}); is the network up?")
+                    format!("there is no way to {host}; is the network up?")
                 }
-                _ => error.to_string(),
+                _ => reason(error),
             },
             error => error.to_string(),
         }

@@ -15,6 +15,7 @@ use ureq::unversioned::transport::{Connector, TcpConnector};
 
 use super::delivery::{Attempt, Batch, Bell, Channel};
 use super::message::{self, Message, Sender};
+use super::reason;
 use crate::limits;
 use crate::sys::thread;
 use crate::sys::tls::{Tls, Trust};
@@ -208,7 +209,7 @@ fn describe(error: &ureq::Error) -> String {
     match error {
         ureq::Error::Timeout(phase) => format!("no answer in time ({phase})"),
         ureq::Error::HostNotFound => "its name cannot be resolved".to_owned(),
-        ureq::Error::Io(error) => error.to_string(),
+        ureq::Error::Io(error) => reason(error),
         ureq::Error::ConnectionFailed => "it cannot be connected".to_owned(),
         ureq::Error::Tls(_) | ureq::Error::Rustls(_) => "its certificate is not trusted".to_owned(),
         _ => "it does not answer as HTTP should".to_owned(),

@@ -8,6 +8,7 @@ use argh_complete::Generator;
 use roff::{Roff, bold, italic, line_break, roman};
 
 use super::Arguments;
+use crate::domain::alert::capitalised;
 use crate::golden;
 
 const NAME: &str = "main-node";
@@ -99,9 +100,7 @@ fn flags(page: &mut Roff, command: &CommandInfoWithArgs) {
 
 /// A description of the command line, which begins small and has no end, as a sentence.
 fn sentence(words: &str) -> String {
-    let mut letters = words.trim_end_matches('.').chars();
-    let first = letters.next().map(|first| first.to_uppercase().to_string());
-    format!("{}{}.", first.unwrap_or_default(), letters.as_str())
+    format!("{}.", capitalised(words.trim_end_matches('.')))
 }
 
 type Entries = &'static [(&'static str, &'static str)];

@@ -5,8 +5,8 @@
 //! clock and sends nothing. `ingest` owns the state; the store commits it together with the
 //! events that it caused, so that a restart repeats nothing and forgets nothing.
 //!
-//! `clock` is time as alerts see it, `conditions` says how things are now, `machine` what follows from how they were, `words`
-//! how it is said, `mute` when nobody wants to hear it.
+//! `clock` is time as alerts see it, `conditions` says how things are now, `machine` what
+//! follows from how they were, `words` how it is said, `mute` when nobody wants to hear it.
 
 mod clock;
 mod conditions;
@@ -25,6 +25,7 @@ use serde::{Deserialize, Serialize};
 
 pub use self::machine::{State, step};
 pub use self::mute::Window;
+pub use self::words::capitalised;
 use super::snapshot::Snapshot;
 use super::time::{Mono, Wall};
 

@@ -67,8 +67,8 @@ fn strings(texts: &[&str]) -> Vec<String> {
     texts.iter().map(|text| (*text).to_owned()).collect()
 }
 
-/// A name at the beginning of a sentence.
-fn title(name: &str) -> String {
+/// Words at the beginning of a sentence.
+pub fn capitalised(name: &str) -> String {
     let mut letters = name.chars();
     match letters.next() {
         Some(first) => first.to_uppercase().chain(letters).collect(),
@@ -82,7 +82,7 @@ pub fn source(source: &Source, silence: Duration) -> Words {
     let failure = source.health.current_failure();
     let retry = span(source.interval.max(Duration::from_secs(1)));
     Words {
-        about: title(&source.name),
+        about: capitalised(&source.name),
         trouble: "no data".to_owned(),
         cause: failure
             .map_or("no fetch has ended", |it| brief(it.cause))
@@ -128,7 +128,7 @@ pub fn network(sources: usize) -> Words {
 
 pub fn drift(source: &Source, issue: Option<&Issue>) -> Words {
     Words {
-        about: title(&source.name),
+        about: capitalised(&source.name),
         trouble: "answers are not as described".to_owned(),
         cause: "a field has changed".to_owned(),
         cause_name: Cause::Schema.name().to_owned(),
@@ -169,7 +169,7 @@ pub fn value(rule: &ValueRule, number: f64, record: &Record) -> Words {
         false => format!(" for {}", span(rule.hold)),
     };
     Words {
-        about: title(&rule.key),
+        about: capitalised(&rule.key),
         trouble: format!("{side} {bound}"),
         cause: format!("it is {}", with_unit(number, unit)),
         cause_name: String::new(),
@@ -183,7 +183,7 @@ pub fn value(rule: &ValueRule, number: f64, record: &Record) -> Words {
 
 pub fn stale(rule: &StaleRule) -> Words {
     Words {
-        about: title(&rule.key),
+        about: capitalised(&rule.key),
         trouble: "stale".to_owned(),
         cause: "no new value".to_owned(),
         cause_name: String::new(),
@@ -270,7 +270,7 @@ pub fn display(rule: &DisplayRule) -> Words {
 
 pub fn delivery(trouble: &DeliveryTrouble) -> Words {
     Words {
-        about: title(trouble.channel),
+        about: capitalised(trouble.channel),
         trouble: "alerts cannot be delivered".to_owned(),
         cause: String::new(),
         cause_name: String::new(),

@@ -4,6 +4,7 @@ use maud::{Markup, html};
 
 use super::View;
 use super::layout::{self, Page, Part, key_name};
+use crate::domain::alert::capitalised;
 use crate::domain::outbox::{Delivery, Incident};
 use crate::domain::time::{Wall, words};
 use crate::monitor::words::{local, safe};
@@ -43,7 +44,7 @@ fn open(view: &View) -> Markup {
                                     (since(view, alert.since, alert.since_is_sure))
                                 }
                                 td data-label="What" {
-                                    (safe(&alert.for_people))
+                                    (capitalised(&safe(&alert.for_people)))
                                     @if alert.is_recovering { " It seems to be over." }
                                 }
                             }
@@ -121,7 +122,7 @@ fn row(view: &View, incident: &Incident) -> Markup {
                 }
             }
             td data-label="What" {
-                (safe(&incident.words))
+                (capitalised(&safe(&incident.words)))
                 @if incident.flaps { " It came and went several times." }
             }
             td data-label="Told" {
