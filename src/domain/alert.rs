@@ -25,7 +25,7 @@ use serde::{Deserialize, Serialize};
 
 pub use self::machine::{State, step};
 pub use self::mute::Window;
-pub use self::words::capitalised;
+pub use self::words::{capitalised, ended};
 use super::snapshot::Snapshot;
 use super::time::{Mono, Wall};
 

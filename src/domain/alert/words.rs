@@ -76,6 +76,23 @@ pub fn capitalised(name: &str) -> String {
     }
 }
 
+/// Words from elsewhere as a sentence of their own. A host's name keeps its small letter.
+fn sentence(words: &str) -> String {
+    let first = words.split(' ').next().unwrap_or_default();
+    match first.chars().all(char::is_alphabetic) {
+        true => ended(&capitalised(words)),
+        false => ended(words),
+    }
+}
+
+/// Words as the end of a sentence, with one mark at its end.
+pub fn ended(words: &str) -> String {
+    match words.ends_with(['?', '!']) || words.is_empty() {
+        true => words.to_owned(),
+        false => format!("{}.", words.trim_end_matches('.')),
+    }
+}
+
 const DISPLAYS_KEEP: &str = "Displays keep showing the last good values, marked as stale.";
 
 pub fn source(source: &Source, silence: Duration) -> Words {
@@ -104,7 +121,7 @@ pub fn source(source: &Source, silence: Duration) -> Words {
 
 fn detail(failure: Option<&Failure>, silence: Duration) -> String {
     match failure {
-        Some(failure) => failure.detail.clone(),
+        Some(failure) => sentence(&failure.detail),
         None => format!("No fetch has ended well within {}.", span(silence)),
     }
 }
@@ -132,7 +149,9 @@ pub fn drift(source: &Source, issue: Option<&Issue>) -> Words {
         trouble: "answers are not as described".to_owned(),
         cause: "a field has changed".to_owned(),
         cause_name: Cause::Schema.name().to_owned(),
-        detail: issue.map(|issue| format!("{issue}.")).unwrap_or_default(),
+        detail: issue
+            .map(|issue| ended(&issue.to_string()))
+            .unwrap_or_default(),
         displays: "Displays lack what can no longer be read; the rest is current.".to_owned(),
         node_does: "It reads what it still can.".to_owned(),
         check: strings(checks(Cause::Schema)),
@@ -201,7 +220,7 @@ pub fn storage(why: &str) -> Words {
         trouble: "readings cannot be stored".to_owned(),
         cause: "storage".to_owned(),
         cause_name: "storage".to_owned(),
-        detail: why.to_owned(),
+        detail: sentence(why),
         displays: "Displays show current values; history has a gap until this is mended."
             .to_owned(),
         node_does: "It keeps a bounded number of readings in memory and writes them when it can."
@@ -274,7 +293,7 @@ pub fn delivery(trouble: &DeliveryTrouble) -> Words {
         trouble: "alerts cannot be delivered".to_owned(),
         cause: String::new(),
         cause_name: String::new(),
-        detail: trouble.why.clone(),
+        detail: sentence(&trouble.why),
         displays: "Displays show current values and this alert.".to_owned(),
         node_does: "It keeps what is to be told and tries again, for days if need be.".to_owned(),
         check: strings(&["`main-node test-alert` tries each step and says what it answered"]),

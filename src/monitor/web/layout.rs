@@ -5,6 +5,7 @@ use maud::{DOCTYPE, Markup, html};
 
 use super::View;
 use super::overview::count;
+use crate::domain::alert::ended;
 use crate::domain::snapshot::Verdict;
 use crate::domain::time::{Moment, Wall, words};
 use crate::monitor::problem::{Problem, title};
@@ -124,19 +125,10 @@ fn pending(view: &View) -> Vec<Markup> {
         Some(html! {
             a href="/web/alerts" { (what) " by " (channel.name) " " (verb) }
             @if let Some(span) = span { ", undeliverable for " (span) }
-            ": " (sentence_end(trouble))
+            ": " (ended(&safe(trouble)))
         })
     });
     stuck.collect()
-}
-
-/// A cause from elsewhere as the end of a sentence, with one mark at its end.
-fn sentence_end(cause: &str) -> String {
-    let cause = safe(cause);
-    match cause.ends_with(['?', '!']) {
-        true => cause,
-        false => format!("{}.", cause.trim_end_matches('.')),
-    }
 }
 
 /// A tab's title says the state too; the overview's in words.
