@@ -22,6 +22,7 @@ const RUNTIME: &[&str] = &[
     "domain/schema.rs",
     "domain/schema/judge.rs",
     "domain/schema/pack.rs",
+    "domain/schema/pattern.rs",
     "api/request.rs",
     "api/request/given.rs",
     "api/request/write.rs",

@@ -286,7 +286,10 @@ impl Writer<'_> {
                 let literals: Vec<String> = it.iter().map(literal).collect();
                 write!(out, "Enum(&[{}])", literals.join(", "))
             }
-            Rule::Pattern(it) => write!(out, "Pattern({})", text(it)),
+            Rule::Pattern(it, table) => {
+                let table = table.escape_ascii();
+                write!(out, "Pattern({}, b\"{table}\")", text(it))
+            }
             Rule::Closed => write!(out, "Closed"),
             Rule::Default(it) => write!(out, "Default({})", text(it)),
             Rule::Example(it) => write!(out, "Example({})", text(it)),

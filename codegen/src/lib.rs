@@ -20,6 +20,7 @@ pub mod names;
 pub mod node;
 pub mod packed;
 pub mod parameters;
+pub mod patterns;
 pub mod report;
 pub mod security;
 pub mod shapes;

@@ -146,7 +146,8 @@ pub enum Rule {
     Above(Number),
     Below(Number),
     Enum(Vec<Literal>),
-    Pattern(String),
+    /// And its table, empty where there is none.
+    Pattern(String, Vec<u8>),
     Properties(Vec<Property>),
     Closed,
     Additional(SchemaId),

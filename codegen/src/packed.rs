@@ -101,7 +101,8 @@ impl Lines {
                 Rule::Description(it) => write!(out, "\"about\":{}", text(it)),
                 Rule::Example(it) => write!(out, "\"example\":{}", text(it)),
                 Rule::Default(it) => write!(out, "\"default\":{}", text(it)),
-                Rule::Pattern(it) => write!(out, "\"pattern\":{}", text(it)),
+                // Parameters alone have any, and are never packed.
+                Rule::Pattern(..) => Ok(()),
                 Rule::Minimum(it) => write!(out, "\"min\":{}", it.0),
                 Rule::Maximum(it) => write!(out, "\"max\":{}", it.0),
                 Rule::Above(it) => write!(out, "\"above\":{}", it.0),

@@ -10,6 +10,7 @@ use draft::Draft;
 
 use crate::model::{ANY, Literal, Number, Property, Rule, Schema, SchemaId, Types};
 use crate::node::{Kind, Node, shortened};
+use crate::patterns;
 use crate::report::Report;
 use crate::spec::Spec;
 use crate::values::{example, example_of, literal, sentence};
@@ -99,6 +100,17 @@ impl<'a> Shapes<'a> {
         self.schemas
     }
 
+    fn pattern(&self, node: &Node, report: &mut Report) -> Option<Rule> {
+        let pattern = node.text()?;
+        let table = patterns::table(pattern).unwrap_or_else(|why| {
+            let what = shortened(pattern, 40);
+            let note = format!("the pattern {what:?} is not checked: {why}");
+            report.note(self.spec.place(node.place), note);
+            Vec::new()
+        });
+        Some(Rule::Pattern(shortened(pattern, 200), table))
+    }
+
     fn enqueue(
         &mut self,
         nodes: &[&'a Node],
@@ -186,12 +198,7 @@ impl<'a> Shapes<'a> {
             rules.push(Rule::Enum(literals));
         }
         if used == Use::Parameter {
-            rules.extend(
-                draft
-                    .pattern
-                    .clone()
-                    .map(|it| Rule::Pattern(shortened(&it, 200))),
-            );
+            rules.extend(draft.pattern.and_then(|node| self.pattern(node, report)));
         }
         let mut properties: Vec<Property> = Vec::with_capacity(draft.properties.len());
         for (name, nodes) in &draft.properties {

@@ -28,7 +28,7 @@ use std::thread;
 use api::client::{APIS, CALLS, everything};
 use api::request::{Call, Credential, Endpoint, Fetch};
 use domain::operation::{Argument, Location};
-use domain::schema::judge;
+use domain::schema::{self, judge};
 
 fn call(id: &str) -> &'static Call {
     CALLS
@@ -366,4 +366,96 @@ fn the_fixtures_are_what_codegen_makes() {
             "tests/fixtures/{name}.rs is stale: UPDATE_GOLDEN=1"
         );
     }
+}
+
+#[test]
+fn patterns_are_judged_as_their_file_means_them() {
+    let uuid =
+        "^([0-9a-fA-F]{8}-[0-9a-fA-F]{4}-4[0-9a-fA-F]{3}-[89abAB][0-9a-fA-F]{3}-[0-9a-fA-F]{12})$";
+    let id = "0b2f8f0e-3a0a-4b9e-8a53-6f0e5d1c2b3a";
+    for (pattern, texts) in [
+        (uuid, &[(id, true), (&id[1..], false), ("", false)][..]),
+        (
+            r"^\d[x:]\d$",
+            &[
+                ("1x2", true),
+                ("1:2", true),
+                ("1-2", false),
+                ("11x2", false),
+                ("1x2\n", false),
+            ],
+        ),
+        (
+            "^[a-zA-Z0-9._-]+$",
+            &[("a.b-c_9", true), ("a b", false), ("ä", false), ("", false)],
+        ),
+        (
+            r"[-.a-zA-Z0-9]+?\.txt",
+            &[("x/read.me.txt?", true), (".txt", false), ("txt", false)],
+        ),
+        (
+            r"^(init\.mp4|seg_\d+\.m4s)$",
+            &[
+                ("init.mp4", true),
+                ("seg_12.m4s", true),
+                ("seg_.m4s", false),
+                ("initxmp4", false),
+            ],
+        ),
+        (
+            r"(.+)\.(jpg|png|gif)",
+            &[
+                ("é.png", true),
+                (".png", false),
+                ("a.jpeg", false),
+                ("a.jpg.zip", true),
+            ],
+        ),
+        ("^.{1,3}$", &[("äöü", true), ("äöüx", false), ("", false)]),
+        ("", &[("", true), ("x", true)]),
+        ("b*", &[("", true), ("x", true)]),
+        (r"\bkey\b", &[("a key is", true), ("monkey", false)]),
+        (
+            r"^[[&&~\]\d\w]$",
+            &[
+                ("[", true),
+                ("&", true),
+                ("~", true),
+                ("]", true),
+                ("7", true),
+                ("٧", false),
+                ("%", false),
+            ],
+        ),
+        // Beyond a table: nothing is ruled out.
+        ("^(?!api/).*", &[("api/x", true), ("x", true)]),
+    ] {
+        let table = codegen::patterns::table(pattern).unwrap_or_default();
+        let rule = schema::Rule::Pattern("", table.leak());
+        let schema = schema::Schema {
+            types: schema::Types::TEXT,
+            rules: vec![rule].leak(),
+        };
+        for (text, fits) in texts {
+            assert_eq!(!schema.mismatches(text), *fits, "{pattern} {text:?}");
+        }
+    }
+}
+
+#[test]
+fn an_argument_that_breaks_its_pattern_is_refused_with_the_pattern() {
+    let places = call("getPlacesById").operation;
+    let given = |text: &str| {
+        let id = ("id".to_owned(), Argument::Integer(1));
+        let user = ("user_id".to_owned(), Argument::Text(text.to_owned()));
+        domain::operation::check_arguments(places, &[id, user])
+    };
+    assert!(given("anna07").is_empty());
+    let found: Vec<String> = given("anna").into_iter().map(|it| it.message).collect();
+    assert_eq!(
+        found,
+        [
+            r#"`user_id` of getPlacesById: expected text that matches ^[a-z]+\d{1,2}$, found "anna"; change it in `params`"#
+        ]
+    );
 }

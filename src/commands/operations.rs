@@ -3,8 +3,8 @@
 
 use std::fmt::Write;
 
-use crate::config::example::{key, placeholder, source_name, spell_literal};
-use crate::domain::operation::{Api, Location, Operation, SecurityKind};
+use crate::config::example::{key, placeholder, shown, source_name, spell_literal};
+use crate::domain::operation::{Api, Location, Operation, Parameter, SecurityKind, SecurityScheme};
 use crate::domain::schema::{Schema, Types};
 
 /// Leaves of a response that are named, at most.
@@ -120,26 +120,55 @@ fn describe(out: &mut String, operation: &'static Operation, name_api: bool) -> 
     let shown: Vec<String> = operation
         .parameters
         .iter()
-        .filter(|it| !it.filled_by_security && (it.required || !it.example.is_empty()))
-        .map(|it| format!("{} = {}", key(it.argument), placeholder(it)))
+        .filter(|it| !it.filled_by_security && (it.required || is_shown(operation, it)))
+        .map(|it| format!("{} = {}", key(it.argument), placeholder(operation, it)))
         .collect();
     if !shown.is_empty() {
         writeln!(out, "params = {{ {} }}", shown.join(", "))?;
     }
-    let kinds = operation.security.iter().flat_map(|schemes| schemes.iter());
-    match kinds.map(|scheme| scheme.kind).next() {
-        None => {}
-        Some(SecurityKind::Basic) => {
-            writeln!(
-                out,
-                "auth = {{ user = \"…\", password = \"${{PASSWORD}}\" }}"
-            )?;
-        }
-        Some(SecurityKind::Bearer | SecurityKind::ApiKey(..)) => {
-            writeln!(out, "auth = {{ token = \"${{TOKEN}}\" }}")?;
-        }
+    if let Some(auth) = auth(operation) {
+        writeln!(out, "auth = {{ {auth} }}")?;
     }
     writeln!(out, "every = \"5m\"\n")
+}
+
+/// Whether the author shows a value for this parameter itself, and it can be used.
+fn is_shown(operation: &Operation, parameter: &'static Parameter) -> bool {
+    !parameter.example.is_empty() && shown(operation, parameter).is_some()
+}
+
+/// Credentials as the file wants them: of several ways one that takes a single one.
+fn auth(operation: &Operation) -> Option<String> {
+    let ways = operation.security;
+    let way = ways
+        .iter()
+        .find(|schemes| schemes.len() == 1)
+        .or_else(|| ways.iter().find(|schemes| !schemes.is_empty()))?;
+    let basic = "user = \"…\", password = \"${PASSWORD}\"";
+    Some(match way {
+        [one] if one.kind == SecurityKind::Basic => basic.to_owned(),
+        [_] => "token = \"${TOKEN}\"".to_owned(),
+        several => {
+            let part = |scheme: &SecurityScheme| match scheme.kind {
+                SecurityKind::Basic => format!("{} = {{ {basic} }}", key(scheme.name)),
+                _ => format!("{} = \"${{{}}}\"", key(scheme.name), variable(scheme.name)),
+            };
+            several.iter().map(part).collect::<Vec<_>>().join(", ")
+        }
+    })
+}
+
+/// A name for an environment variable.
+fn variable(name: &str) -> String {
+    let letters = name.chars().map(|c| match c.is_ascii_alphanumeric() {
+        true => c.to_ascii_uppercase(),
+        false => '_',
+    });
+    let name: String = letters.collect();
+    match name.starts_with(|c: char| c.is_ascii_digit()) {
+        true => format!("_{name}"),
+        false => name,
+    }
 }
 
 /// The numeric leaves that a schema declares, as dotted paths.

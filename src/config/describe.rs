@@ -3,8 +3,8 @@
 use std::fmt::Write;
 use std::time::Duration;
 
-use super::{Auth, Config, SourceConfig, Target};
-use crate::domain::operation::Argument;
+use super::{Auth, Config, Login, SourceConfig, Target};
+use crate::domain::operation::{Argument, SecurityScheme};
 use crate::domain::plan::{Numbers, Selection};
 use crate::domain::time::spell_duration;
 
@@ -165,16 +165,8 @@ fn write_source(out: &mut String, source: &SourceConfig) -> std::fmt::Result {
             .collect();
         writeln!(out, "headers = {{ {} }}", names.join(", "))?;
     }
-    match &source.auth {
-        None => {}
-        Some(Auth::Basic { user, .. }) => {
-            writeln!(
-                out,
-                "auth = {{ user = {}, password = \"***\" }}",
-                quoted(user)
-            )?;
-        }
-        Some(Auth::Token(_)) => writeln!(out, "auth = {{ token = \"***\" }}")?,
+    if let Some(auth) = &source.auth {
+        writeln!(out, "auth = {{ {} }}", redacted(auth))?;
     }
     writeln!(out, "every = \"{}\"", spell_duration(plan.every))?;
     writeln!(
@@ -294,6 +286,27 @@ fn spell(argument: &Argument) -> String {
 }
 
 /// A TOML basic string; JSON's escapes are a part of TOML's.
+/// Whose credentials are given, without them.
+fn redacted(auth: &Auth) -> String {
+    let login = |login: &Login| match login {
+        Login::Basic { user, .. } => format!("user = {}, password = \"***\"", quoted(user)),
+        Login::Token(_) => "token = \"***\"".to_owned(),
+    };
+    match auth {
+        Auth::Any(given) => login(given),
+        Auth::Schemes(given) => {
+            let entry = |(scheme, given): &(&SecurityScheme, Login)| {
+                let name = bare_or_quoted(scheme.name);
+                match given {
+                    Login::Basic { .. } => format!("{name} = {{ {} }}", login(given)),
+                    Login::Token(_) => format!("{name} = \"***\""),
+                }
+            };
+            given.iter().map(entry).collect::<Vec<_>>().join(", ")
+        }
+    }
+}
+
 pub(super) fn quoted(text: &str) -> String {
     serde_json::Value::from(text).to_string()
 }

@@ -1,7 +1,7 @@
 //! Configurations that nobody wrote: the built-in example, and one for the demo of whatever
 //! API is compiled in.
 
-use crate::domain::operation::{Api, Operation, Parameter};
+use crate::domain::operation::{Api, Argument, Operation, Parameter, fits};
 use crate::domain::schema::{Literal, Types};
 
 /// What is fetched while nobody has configured anything: the weather of Berlin.
@@ -24,7 +24,7 @@ pub fn demo_text(apis: &[&'static Api]) -> String {
         .take(DEMO_SOURCES)
     {
         let params: Vec<String> = required(operation)
-            .map(|it| format!("{} = {}", key(it.argument), placeholder(it)))
+            .map(|it| format!("{} = {}", key(it.argument), placeholder(operation, it)))
             .collect();
         let name = source_name(operation.id);
         text += &format!(
@@ -44,7 +44,10 @@ fn is_promising(operation: &Operation) -> bool {
     let has_shape = response.types.has(Types::OBJECT) || response.types.has(Types::LIST);
     has_shape
         && !response.types.is_any()
-        && required(operation).all(|it| it.schema.variants().is_empty())
+        && required(operation).all(|it| {
+            let is_plain = it.schema.variants().is_empty() && it.schema.pattern().is_none();
+            is_plain || shown(operation, it).is_some()
+        })
 }
 
 fn required(operation: &Operation) -> impl Iterator<Item = &'static Parameter> {
@@ -63,13 +66,11 @@ pub fn spell_literal(literal: &Literal) -> String {
     }
 }
 
-/// A value to begin with: the file's example or default, its first word, or a mark of what
-/// belongs there.
-pub fn placeholder(parameter: &'static Parameter) -> String {
+/// A value to begin with: the file's example or default where it keeps the file's own rules,
+/// its first word, or a mark of what belongs there.
+pub fn placeholder(operation: &Operation, parameter: &'static Parameter) -> String {
     let schema = parameter.schema;
-    let shown = Some(parameter.example).filter(|json| !json.is_empty());
-    let given = shown.or(schema.example()).or(schema.default());
-    if let Some(value) = given.and_then(spell_json) {
+    if let Some(value) = shown(operation, parameter) {
         return value;
     }
     if let Some(items) = schema.items() {
@@ -90,6 +91,36 @@ pub fn placeholder(parameter: &'static Parameter) -> String {
     } else {
         "\"…\"".to_owned()
     }
+}
+
+/// What the file's author shows for a parameter, if it can be used.
+pub fn shown(operation: &Operation, parameter: &'static Parameter) -> Option<String> {
+    let schema = parameter.schema;
+    let example = Some(parameter.example).filter(|json| !json.is_empty());
+    [example, schema.example(), schema.default()]
+        .into_iter()
+        .flatten()
+        .filter(|json| {
+            let value = serde_json::from_str(json).ok().and_then(argument);
+            value.is_some_and(|value| fits(operation, parameter, &value))
+        })
+        .find_map(spell_json)
+}
+
+fn argument(json: serde_json::Value) -> Option<Argument> {
+    use serde_json::Value;
+    Some(match json {
+        Value::String(text) => Argument::Text(text),
+        Value::Bool(it) => Argument::Boolean(it),
+        Value::Number(it) => match it.as_i64() {
+            Some(it) => Argument::Integer(it),
+            None => Argument::Number(it.as_f64()?),
+        },
+        Value::Array(items) => {
+            Argument::List(items.into_iter().map(argument).collect::<Option<_>>()?)
+        }
+        Value::Null | Value::Object(_) => return None,
+    })
 }
 
 /// A scalar or a list of scalars as TOML spells it, which is as JSON does.

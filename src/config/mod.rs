@@ -5,6 +5,7 @@
 //! the database.
 
 mod alert;
+mod auth;
 mod describe;
 pub mod environment;
 pub mod example;
@@ -24,12 +25,13 @@ use jiff::tz::TimeZone;
 use toml::de::DeTable;
 
 pub use self::alert::{Telling, WebhookFormat};
+pub use self::auth::{Auth, Login};
 use self::environment::Environment;
 pub use self::mail::{Mail, Tls};
 pub use self::reader::Problem;
 use self::reader::{Item, Reader, Table};
 use self::source::Named;
-pub use self::source::{Auth, SourceConfig, Target};
+pub use self::source::{SourceConfig, Target};
 use crate::domain::alert::Rules;
 use crate::domain::operation::Api;
 use crate::domain::plan::{KeyPlan, Merge, Plan};

@@ -9,9 +9,10 @@ use std::time::Duration;
 use jiff::tz::TimeZone;
 use toml::de::DeValue;
 
+use super::auth::{Auth, read_auth};
 use super::reader::{Item, Table};
 use super::{Secret, read_zone};
-use crate::domain::operation::{Api, Argument, Operation, SecurityKind, check_arguments, nearest};
+use crate::domain::operation::{Api, Argument, Operation, check_arguments, nearest};
 use crate::domain::plan::{Numbers, Pick, Selection, SourcePlan};
 use crate::domain::quota::share;
 use crate::limits;
@@ -57,17 +58,6 @@ pub enum Target {
 pub struct Header {
     pub name: String,
     pub value: Secret,
-}
-
-/// The owner's credential; the OpenAPI file says where it goes.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Auth {
-    Basic {
-        user: String,
-        password: Secret,
-    },
-    /// A bearer or OAuth 2 token, or an API key.
-    Token(Secret),
 }
 
 const DEFAULT_INTERVAL: Duration = Duration::from_secs(300);
@@ -491,64 +481,6 @@ fn read_headers(item: &Item<'_>) -> Vec<Header> {
         });
     }
     headers
-}
-
-fn read_auth(item: &Item<'_>, target: Option<&Target>) -> Option<Auth> {
-    let mut table = item.table("auth")?;
-    let mut text = |key| table.get(key).and_then(|item: Item| item.text());
-    let (user, password, token) = (text("user"), text("password"), text("token"));
-    table.finish();
-    let auth = match (user, password, token) {
-        (Some(user), Some(password), None) => Auth::Basic {
-            user,
-            password: Secret::new(password),
-        },
-        (None, None, Some(token)) => Auth::Token(Secret::new(token)),
-        _ => {
-            item.problem("expected { user = …, password = … } or { token = … }");
-            return None;
-        }
-    };
-    if let Some(Target::Operation { operation, .. }) = target
-        && !operation.security.is_empty()
-        && auth.scheme_of(operation).is_none()
-    {
-        let wanted: Vec<&str> = operation
-            .security
-            .iter()
-            .flat_map(|schemes| schemes.iter())
-            .map(|scheme| match scheme.kind {
-                SecurityKind::Basic => "{ user = …, password = … }",
-                SecurityKind::Bearer | SecurityKind::ApiKey(..) => "{ token = … }",
-            })
-            .collect();
-        item.problem(format!(
-            "{} wants another kind of credential: auth = {}",
-            operation.id,
-            wanted.first().unwrap_or(&"nothing")
-        ));
-    }
-    Some(auth)
-}
-
-impl Auth {
-    /// The scheme of the operation's file that this credential fills.
-    pub fn scheme_of(
-        &self,
-        operation: &'static Operation,
-    ) -> Option<&'static crate::domain::operation::SecurityScheme> {
-        let fits = |kind: SecurityKind| match self {
-            Auth::Basic { .. } => kind == SecurityKind::Basic,
-            Auth::Token(_) => kind != SecurityKind::Basic,
-        };
-        let singles = operation
-            .security
-            .iter()
-            .filter(|schemes| schemes.len() == 1);
-        singles
-            .flat_map(|schemes| schemes.iter())
-            .find(|scheme| fits(scheme.kind))
-    }
 }
 
 /// `[source.records]`, or every leaf behind `prefix`.

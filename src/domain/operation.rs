@@ -12,7 +12,7 @@ use serde_json::Value;
 use super::schema::{Link, Schema};
 
 #[allow(unused_imports)]
-pub use check::{check_arguments, nearest};
+pub use check::{check_arguments, fits, nearest};
 
 #[path = "operation/check.rs"]
 mod check;

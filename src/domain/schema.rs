@@ -19,6 +19,7 @@ pub use pack::{Link, Pack};
 mod judge;
 #[path = "schema/pack.rs"]
 mod pack;
+mod pattern;
 
 /// A declared schema. Statics may refer to each other in circles (recursive schemas).
 #[derive(Debug)]
@@ -39,8 +40,8 @@ pub enum Rule {
     /// `exclusiveMaximum`.
     Below(f64),
     Enum(&'static [Literal]),
-    /// For people only: nothing here evaluates it.
-    Pattern(&'static str),
+    /// As the file says it, for people, and as codegen has compiled it.
+    Pattern(&'static str, &'static [u8]),
     Properties(&'static [Property]),
     /// `additionalProperties: false`.
     Closed,
@@ -175,7 +176,7 @@ impl Schema {
 
     pub fn pattern(&self) -> Option<&'static str> {
         self.find(|rule| {
-            if let Rule::Pattern(it) = rule {
+            if let Rule::Pattern(it, _) = rule {
                 Some(*it)
             } else {
                 None
@@ -323,7 +324,19 @@ impl Schema {
             words.push(' ');
             words.push_str(&range);
         }
+        if let Some(pattern) = self.pattern() {
+            words += &format!(" that matches {pattern}");
+        }
         words
+    }
+
+    /// Whether the declared pattern rules a text out.
+    pub fn mismatches(&self, text: &str) -> bool {
+        let rules = self.rules.iter();
+        rules.into_iter().any(|rule| match rule {
+            Rule::Pattern(_, table) => !pattern::is_match(table, text),
+            _ => false,
+        })
     }
 
     fn range_words(&self) -> Option<String> {

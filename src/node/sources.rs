@@ -7,8 +7,8 @@ use crate::api::fetcher::{Fetcher, SourceSettings};
 use crate::api::plain;
 use crate::api::request::{Credential, Endpoint};
 use crate::api::transport::{Send, TransportSettings};
-use crate::config::{Auth, Config, SourceConfig, Target};
-use crate::domain::operation::{Argument, Operation};
+use crate::config::{Auth, Config, Login, SourceConfig, Target};
+use crate::domain::operation::{Argument, Operation, SecurityScheme};
 use crate::sys::clock::Clock;
 
 /// A fetcher per source, in the configuration's order. `Err` says which source cannot be
@@ -78,32 +78,31 @@ fn operation_request(
         .find(|call| std::ptr::eq(call.operation, operation))
         .ok_or_else(|| format!("the operation {} is not compiled in", operation.id))?;
     let fetch = (call.prepare)(arguments).map_err(|problem| problem.message)?;
-    let scheme = source
-        .auth
-        .as_ref()
-        .and_then(|auth| auth.scheme_of(operation));
-    let credential = match (&source.auth, scheme) {
-        (None, _) => None,
-        (Some(Auth::Basic { user, password }), None) => Some(Credential::Basic {
-            user: user.clone(),
-            password: password.reveal().to_owned(),
-        }),
-        (Some(Auth::Token(token)), None) => Some(Credential::Bearer {
-            token: token.reveal().to_owned(),
-        }),
-        (Some(Auth::Basic { user, password }), Some(scheme)) => {
-            Some(Credential::fill(scheme, user, password.reveal()))
-        }
-        (Some(Auth::Token(token)), Some(scheme)) => {
-            Some(Credential::fill(scheme, "", token.reveal()))
-        }
-    };
+    let filling = source.auth.iter().flat_map(|auth| auth.filling(operation));
+    let credentials = filling.map(|(scheme, login)| credential(scheme, login));
     let endpoint = Endpoint {
         base: operation.base_url(base)?,
         headers: headers(source),
-        credentials: credential.into_iter().collect(),
+        credentials: credentials.collect(),
     };
     Ok(Box::new(move |agent| fetch.call(&endpoint, agent)))
+}
+
+/// A credential in its place: where the file says, or as the header that is usual for it.
+fn credential(scheme: Option<&SecurityScheme>, login: &Login) -> Credential {
+    match (scheme, login) {
+        (Some(scheme), Login::Basic { user, password }) => {
+            Credential::fill(scheme, user, password.reveal())
+        }
+        (Some(scheme), Login::Token(token)) => Credential::fill(scheme, "", token.reveal()),
+        (None, Login::Basic { user, password }) => Credential::Basic {
+            user: user.clone(),
+            password: password.reveal().to_owned(),
+        },
+        (None, Login::Token(token)) => Credential::Bearer {
+            token: token.reveal().to_owned(),
+        },
+    }
 }
 
 fn headers(source: &SourceConfig) -> Vec<(String, String)> {
@@ -117,14 +116,15 @@ fn headers(source: &SourceConfig) -> Vec<(String, String)> {
 fn url_headers(source: &SourceConfig) -> Vec<(String, String)> {
     let mut headers = headers(source);
     match &source.auth {
-        None => {}
-        Some(Auth::Token(token)) => {
+        // Schemes have names where there is a file alone.
+        None | Some(Auth::Schemes(_)) => {}
+        Some(Auth::Any(Login::Token(token))) => {
             headers.push((
                 "Authorization".to_owned(),
                 format!("Bearer {}", token.reveal()),
             ));
         }
-        Some(Auth::Basic { user, password }) => {
+        Some(Auth::Any(Login::Basic { user, password })) => {
             let pair = format!("{user}:{}", password.reveal());
             headers.push((
                 "Authorization".to_owned(),

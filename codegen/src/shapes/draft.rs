@@ -15,7 +15,7 @@ pub(super) struct Draft<'a> {
     pub(super) types: Option<Types>,
     pub(super) nullable: bool,
     pub(super) format: Option<String>,
-    pub(super) pattern: Option<String>,
+    pub(super) pattern: Option<&'a Node>,
     pub(super) description: Option<String>,
     pub(super) example: Option<&'a Node>,
     pub(super) default: Option<&'a Node>,
@@ -132,7 +132,7 @@ impl<'a> Shapes<'a> {
                 }
                 "format" => draft.format = draft.format.take().or(value.text().map(str::to_owned)),
                 "pattern" => {
-                    draft.pattern = draft.pattern.take().or(value.text().map(str::to_owned));
+                    draft.pattern = draft.pattern.or(value.text().map(|_| value));
                 }
                 "description" | "title" => {
                     let old = draft.description.take();

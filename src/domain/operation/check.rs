@@ -99,6 +99,11 @@ pub fn nearest<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> Option<&
         .map(|(_, it)| it)
 }
 
+/// Whether an argument may stand for a parameter.
+pub fn fits(operation: &Operation, parameter: &Parameter, argument: &Argument) -> bool {
+    unfit(operation, parameter, argument).is_none()
+}
+
 fn unfit(operation: &Operation, parameter: &Parameter, argument: &Argument) -> Option<String> {
     if parameter.style == Style::Json {
         return None;
@@ -223,7 +228,14 @@ fn misfit(schema: &'static Schema, argument: &Argument, depth: usize) -> Option<
                 });
             let numeric = types.has(Types::NUMBER) || types.has(Types::INTEGER);
             let outside = numeric && parsed(&text).is_some_and(|it| schema.excludes(it));
-            if listed && !outside { None } else { no() }
+            let is_odd = matches!(argument, Argument::Text(_))
+                && types.has(Types::TEXT)
+                && schema.mismatches(&text);
+            if listed && !outside && !is_odd {
+                None
+            } else {
+                no()
+            }
         }
     }
 }

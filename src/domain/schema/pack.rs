@@ -120,7 +120,6 @@ impl Pack {
             "about" => Rule::Description(kept(value)?),
             "example" => Rule::Example(kept(value)?),
             "default" => Rule::Default(kept(value)?),
-            "pattern" => Rule::Pattern(kept(value)?),
             "min" => Rule::Minimum(value.as_f64()?),
             "max" => Rule::Maximum(value.as_f64()?),
             "above" => Rule::Above(value.as_f64()?),

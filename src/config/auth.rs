@@ -1,0 +1,324 @@
+//! The owner's credentials, and which security schemes of the OpenAPI file they fill.
+
+use toml::de::DeValue;
+
+use super::Secret;
+use super::describe::bare_or_quoted;
+use super::reader::Item;
+use super::source::Target;
+use crate::domain::operation::{Operation, SecurityKind, SecurityScheme, nearest};
+
+/// The owner's credentials; the OpenAPI file says where they go.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Auth {
+    /// For whichever scheme wants one of its kind.
+    Any(Login),
+    /// By the names of schemes: where one is meant of several, or several are needed.
+    Schemes(Vec<(&'static SecurityScheme, Login)>),
+}
+
+/// One credential.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Login {
+    Basic {
+        user: String,
+        password: Secret,
+    },
+    /// A bearer or OAuth 2 token, or an API key.
+    Token(Secret),
+}
+
+const LOGINS: &str = "expected { user = …, password = … } or { token = … }";
+
+pub fn read_auth(item: &Item<'_>, target: Option<&Target>) -> Option<Auth> {
+    let operation = match target {
+        Some(Target::Operation { operation, .. }) => Some(*operation),
+        _ => None,
+    };
+    if !is_table(item) {
+        return None;
+    }
+    let is_one = item
+        .entries()
+        .iter()
+        .all(|entry| matches!(entry.key(), "user" | "password" | "token"));
+    match operation {
+        Some(operation) if !is_one => read_schemes(item, operation),
+        _ => {
+            let login = read_login(item)?;
+            if let Some(operation) = operation
+                && !operation.security.is_empty()
+                && login.scheme_of(operation).is_none()
+            {
+                item.problem(format!(
+                    "{} takes: auth = {}",
+                    operation.id,
+                    wanted(operation)
+                ));
+            }
+            Some(Auth::Any(login))
+        }
+    }
+}
+
+/// Said here, because the usual words for a wrong type show what was found: a secret.
+fn is_table(item: &Item<'_>) -> bool {
+    let is_table = matches!(item.value(), DeValue::Table(_));
+    if !is_table {
+        item.problem(LOGINS);
+    }
+    is_table
+}
+
+fn read_login(item: &Item<'_>) -> Option<Login> {
+    let mut table = item.table("auth")?;
+    let user = table.get("user").and_then(|item| item.text());
+    let mut hidden = |key| table.get(key).and_then(|item: Item| secret(&item));
+    let (password, token) = (hidden("password"), hidden("token"));
+    table.finish();
+    match (user, password, token) {
+        (Some(user), Some(password), None) => Some(Login::Basic { user, password }),
+        (None, None, Some(token)) => Some(Login::Token(token)),
+        _ => {
+            item.problem(LOGINS);
+            None
+        }
+    }
+}
+
+fn secret(item: &Item<'_>) -> Option<Secret> {
+    if !matches!(item.value(), DeValue::String(_)) {
+        item.problem("expected a text in quotes");
+        return None;
+    }
+    item.text().map(Secret::new)
+}
+
+/// Credentials by the names that the file gives its security schemes.
+fn read_schemes(item: &Item<'_>, operation: &'static Operation) -> Option<Auth> {
+    let known: Vec<&'static SecurityScheme> = operation
+        .security
+        .iter()
+        .flat_map(|schemes| schemes.iter())
+        .collect();
+    let mut given = Vec::new();
+    let mut is_whole = true;
+    for entry in item.entries() {
+        let Some(scheme) = known.iter().find(|scheme| scheme.name == entry.key()) else {
+            let names = known.iter().map(|scheme| scheme.name);
+            entry.problem(format!(
+                "{} has no security scheme {:?}{}; {LOGINS}, or {}",
+                operation.id,
+                entry.key(),
+                nearest(entry.key(), names)
+                    .map_or(String::new(), |name| format!(" (did you mean {name:?}?)")),
+                wanted(operation)
+            ));
+            return None;
+        };
+        let login = match scheme.kind {
+            SecurityKind::Basic => is_table(&entry).then(|| read_login(&entry)).flatten(),
+            _ => secret(&entry).map(Login::Token),
+        };
+        match login {
+            Some(login) => given.push((*scheme, login)),
+            None => is_whole = false,
+        }
+    }
+    let has = |scheme: &SecurityScheme| given.iter().any(|(it, _)| it.name == scheme.name);
+    let is_enough = operation
+        .security
+        .iter()
+        .any(|schemes| schemes.len() == given.len() && schemes.iter().all(has));
+    if is_whole && !is_enough {
+        item.problem(format!(
+            "{} takes: auth = {}",
+            operation.id,
+            wanted(operation)
+        ));
+    }
+    is_whole.then_some(Auth::Schemes(given))
+}
+
+/// How `auth` may be written for an operation, each way once.
+pub fn wanted(operation: &Operation) -> String {
+    let mut ways: Vec<String> = Vec::new();
+    for schemes in operation.security {
+        let way = match schemes {
+            [] => continue,
+            [one] if one.kind == SecurityKind::Basic => "{ user = …, password = … }".to_owned(),
+            [_] => "{ token = … }".to_owned(),
+            several => {
+                let parts = several.iter().map(|scheme| {
+                    let value = match scheme.kind {
+                        SecurityKind::Basic => "{ user = …, password = … }",
+                        SecurityKind::Bearer | SecurityKind::ApiKey(..) => "…",
+                    };
+                    format!("{} = {value}", bare_or_quoted(scheme.name))
+                });
+                format!("{{ {} }}", parts.collect::<Vec<_>>().join(", "))
+            }
+        };
+        if !ways.contains(&way) {
+            ways.push(way);
+        }
+    }
+    match ways.is_empty() {
+        true => "nothing".to_owned(),
+        false => ways.join(" or "),
+    }
+}
+
+impl Auth {
+    /// What goes to an operation's server: each credential, with the scheme that it fills
+    /// where the file declares one.
+    pub fn filling(
+        &self,
+        operation: &'static Operation,
+    ) -> Vec<(Option<&'static SecurityScheme>, &Login)> {
+        match self {
+            Auth::Any(login) => vec![(login.scheme_of(operation), login)],
+            Auth::Schemes(given) => given
+                .iter()
+                .map(|(scheme, login)| (Some(*scheme), login))
+                .collect(),
+        }
+    }
+}
+
+impl Login {
+    /// The scheme that this credential fills by itself.
+    fn scheme_of(&self, operation: &'static Operation) -> Option<&'static SecurityScheme> {
+        let fits = |kind: SecurityKind| match self {
+            Login::Basic { .. } => kind == SecurityKind::Basic,
+            Login::Token(_) => kind != SecurityKind::Basic,
+        };
+        let singles = operation
+            .security
+            .iter()
+            .filter(|schemes| schemes.len() == 1);
+        singles
+            .flat_map(|schemes| schemes.iter())
+            .find(|scheme| fits(scheme.kind))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::PathBuf;
+
+    use super::*;
+    use crate::config::{Config, Environment, Overrides, read};
+    use crate::domain::operation::{Api, Location};
+    use crate::domain::schema::Link;
+
+    const fn scheme(name: &'static str, kind: SecurityKind) -> SecurityScheme {
+        SecurityScheme {
+            name,
+            kind,
+            description: "",
+        }
+    }
+
+    const KEY: SecurityScheme = scheme(
+        "apiKey",
+        SecurityKind::ApiKey(Location::Header, "X-Api-Key"),
+    );
+    const APP: SecurityScheme = scheme("app.key", SecurityKind::ApiKey(Location::Query, "app"));
+    const USER: SecurityScheme = scheme("login", SecurityKind::Basic);
+    const TOKEN: SecurityScheme = scheme("oauth", SecurityKind::Bearer);
+
+    const fn operation(
+        id: &'static str,
+        security: &'static [&'static [SecurityScheme]],
+    ) -> Operation {
+        Operation {
+            api: "vendor",
+            id,
+            summary: "",
+            description: "",
+            path: "/",
+            servers: &[],
+            parameters: &[],
+            security,
+            accept: "application/json",
+            response: Link::Static(&crate::domain::schema::leaf::ANY),
+            answers: &[],
+            deprecated: false,
+        }
+    }
+
+    static TOGETHER: Operation = operation("together", &[&[KEY, APP], &[KEY, USER]]);
+    static EITHER: Operation = operation("either", &[&[KEY], &[TOKEN], &[]]);
+    static API: Api = Api {
+        name: "vendor",
+        title: "",
+        version: "1",
+        source_file: "vendor.yaml",
+        servers: &[],
+        operations: &[&TOGETHER, &EITHER],
+    };
+
+    fn config(operation: &str, auth: &str) -> Result<Config, String> {
+        let text = format!(
+            "[[source]]\nname = \"vendor\"\noperation = \"{operation}\"\n\
+             base_url = \"http://vendor.local\"\nauth = {auth}\n"
+        );
+        let file = Some(PathBuf::from("main-node.toml"));
+        let environment = Environment::new([]);
+        read(&text, file, &Overrides::default(), environment, &[&API]).map_err(|problems| {
+            let lines = problems.iter().map(ToString::to_string);
+            lines.collect::<Vec<_>>().join("\n")
+        })
+    }
+
+    /// The names of the schemes that are filled.
+    fn filled(operation: &'static Operation, auth: &str) -> Vec<&'static str> {
+        let config = config(operation.id, auth).expect("it is valid");
+        let auth = config.sources[0].auth.as_ref().expect("it was given");
+        let filled = auth.filling(operation).into_iter();
+        filled
+            .flat_map(|(scheme, _)| scheme)
+            .map(|it| it.name)
+            .collect()
+    }
+
+    #[test]
+    fn one_credential_fills_the_scheme_of_its_kind_and_a_name_chooses_among_several() {
+        assert_eq!(filled(&EITHER, r#"{ token = "s" }"#), ["apiKey"]);
+        assert_eq!(filled(&EITHER, r#"{ oauth = "s" }"#), ["oauth"]);
+    }
+
+    #[test]
+    fn schemes_that_are_needed_together_are_filled_together() {
+        let keys = r#"{ apiKey = "hush", "app.key" = "hush" }"#;
+        assert_eq!(filled(&TOGETHER, keys), ["apiKey", "app.key"]);
+        let with_user = r#"{ apiKey = "hush", login = { user = "me", password = "hush" } }"#;
+        assert_eq!(filled(&TOGETHER, with_user), ["apiKey", "login"]);
+        let described = config("together", with_user)
+            .expect("it is valid")
+            .describe();
+        let line = r#"auth = { apiKey = "***", login = { user = "me", password = "***" } }"#;
+        assert!(described.contains(line), "{described}");
+    }
+
+    #[test]
+    fn what_does_not_fit_is_told_with_what_would() {
+        let mut said = String::new();
+        for (operation, auth) in [
+            ("together", r#"{ token = "hush" }"#),
+            ("together", r#"{ apiKey = "hush" }"#),
+            ("together", r#"{ apiKey = "hush", login = "hush" }"#),
+            ("together", r#"{ apiKey = "hush", app_key = "hush" }"#),
+            ("either", r#"{ apiKey = "hush", oauth = "hush" }"#),
+            ("either", r#"{ user = "me", password = "hush" }"#),
+            ("either", r#"{ oauth = 5 }"#),
+            ("either", r#""hush""#),
+        ] {
+            let found = config(operation, auth).expect_err("it is refused");
+            assert!(!found.contains("hush"), "{found}");
+            said += &format!("== {operation}: {auth}\n{found}\n");
+        }
+        crate::golden::check("auth-problems.txt", &said);
+    }
+}
