@@ -190,6 +190,8 @@ paths:
         - {$ref: '#/components/parameters/gone'}
         - {name: q, in: query, style: curly, schema: {type: wibble}}
         - {name: Accept, in: header, schema: {type: string}}
+        - {name: ahead, in: query, schema: {type: string, pattern: '^(?!api/).*'}}
+        - {name: long, in: query, schema: {type: string, pattern: '^.{1,2000}$'}}
         - {name: file, in: formData, type: file}
       responses:
         200:
