@@ -127,9 +127,9 @@ impl Monitor {
             sparklines: web::Sparklines::default(),
             turns: Turns::sparing_one_processor(),
             assets: Assets {
-                style: Entity::new("text/css; charset=utf-8", web::STYLE.into()),
-                script: Entity::new("text/javascript; charset=utf-8", web::SCRIPT.into()),
-                openapi: Entity::new(JSON, openapi::SERVED.to_vec()),
+                style: Entity::gzipped("text/css; charset=utf-8", web::STYLE_GZIPPED),
+                script: Entity::gzipped("text/javascript; charset=utf-8", web::SCRIPT_GZIPPED),
+                openapi: Entity::gzipped(JSON, openapi::GZIPPED),
             },
             context,
         }

@@ -3,10 +3,11 @@
 //! Values; any thread. Nothing here knows what the bytes mean.
 
 use std::borrow::Cow;
-use std::io::Write;
+use std::io::{Read, Write};
 use std::sync::Arc;
 
 use flate2::Compression;
+use flate2::read::GzDecoder;
 use flate2::write::GzEncoder;
 
 use super::answer::{Answer, Request};
@@ -44,6 +45,20 @@ impl Entity {
             content_type,
             gzip: gzip(&body).map(Tagged::new),
             plain: Tagged::new(body),
+        }
+    }
+
+    /// Of what the binary carries gzipped.
+    pub fn gzipped(content_type: &'static str, gzip: &'static [u8]) -> Entity {
+        let mut plain = Vec::new();
+        // The build script wrote it a moment before the compiler took it in.
+        GzDecoder::new(gzip)
+            .read_to_end(&mut plain)
+            .expect("what this build compressed can be read");
+        Entity {
+            content_type,
+            plain: Tagged::new(plain),
+            gzip: Some(Tagged::new(gzip.to_vec())),
         }
     }
 

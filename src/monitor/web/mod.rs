@@ -24,8 +24,10 @@ use crate::domain::time::Moment;
 
 pub use sparkline::Sparklines;
 
-pub const STYLE: &str = include_str!("style.css");
+const STYLE: &str = include_str!("style.css");
 pub const SCRIPT: &str = include_str!("live.js");
+pub static STYLE_GZIPPED: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/style.css.gz"));
+pub static SCRIPT_GZIPPED: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/live.js.gz"));
 
 /// Nothing is fetched from elsewhere, nothing inline runs, nobody frames the pages.
 pub const POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; \

@@ -1,17 +1,18 @@
-//! The build script: collects the notices of everything that is compiled into main-node, for
-//! `main-node licenses`, from the sources that cargo fetched for this very build.
+//! The notices of everything that is compiled into main-node, for `main-node licenses`, from
+//! the sources that cargo fetched for this very build.
 //!
-//! Writes `notices.txt`, and `notices.deflate` which the binary carries, to `OUT_DIR`. They
-//! hold no path and no date: the same Cargo.lock gives the same bytes.
+//! `notices.txt`, and `notices.deflate` which the binary carries.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
+use std::fs;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::{env, fs};
 
 use serde_json::Value;
+
+use crate::{read, variable};
 
 /// Of several licences offered, the first of these is taken: Apache-2.0 needs its text but
 /// once, the others once per holder of the copyright.
@@ -39,20 +40,11 @@ struct Package {
     texts: Vec<String>,
 }
 
-fn main() {
-    let root = PathBuf::from(variable("CARGO_MANIFEST_DIR"));
-    for file in [
-        "Cargo.lock",
-        "LICENSE-APACHE",
-        "LICENSE-MIT",
-        "codegen/notices.rs",
-    ] {
-        println!("cargo::rerun-if-changed={}", root.join(file).display());
-    }
-    let text = notices(&packages(&metadata(&root)), &root);
-    let out = PathBuf::from(variable("OUT_DIR"));
-    write(&out.join("notices.txt"), text.as_bytes());
-    write(&out.join("notices.deflate"), &deflated(text.as_bytes()));
+pub fn write(root: &Path, out: &Path) {
+    crate::watch(root, &["Cargo.lock", "LICENSE-APACHE", "LICENSE-MIT"]);
+    let text = notices(&packages(&metadata(root)), root);
+    crate::write(&out.join("notices.txt"), text.as_bytes());
+    crate::write(&out.join("notices.deflate"), &deflated(text.as_bytes()));
 }
 
 /// What cargo knows of this build's dependencies.
@@ -177,7 +169,8 @@ fn files_of_notices(home: &Path, licence: &str) -> Vec<PathBuf> {
 }
 
 fn notices(packages: &[Package], root: &Path) -> String {
-    let with_musl = (env::var("CARGO_CFG_TARGET_ENV").as_deref() == Ok("musl")).then_some(MUSL);
+    let with_musl =
+        (std::env::var("CARGO_CFG_TARGET_ENV").as_deref() == Ok("musl")).then_some(MUSL);
     let beside: Vec<_> = BESIDE_PACKAGES.into_iter().chain(with_musl).collect();
     let mut text = String::from(
         "main-node is licensed under MIT or Apache-2.0, as you choose.\n\
@@ -239,19 +232,4 @@ fn deflated(bytes: &[u8]) -> Vec<u8> {
 
 fn string(value: &Value) -> String {
     value.as_str().unwrap_or_default().to_owned()
-}
-
-fn variable(name: &str) -> String {
-    env::var(name).unwrap_or_else(|_| panic!("cargo sets {name} for build scripts"))
-}
-
-fn read(file: &Path) -> String {
-    let bytes =
-        fs::read(file).unwrap_or_else(|error| panic!("{} cannot be read: {error}", file.display()));
-    String::from_utf8_lossy(&bytes).into_owned()
-}
-
-fn write(file: &Path, bytes: &[u8]) {
-    fs::write(file, bytes)
-        .unwrap_or_else(|error| panic!("{} cannot be written: {error}", file.display()));
 }

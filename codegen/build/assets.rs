@@ -1,0 +1,50 @@
+//! Files that are served as they are, in the coding that most clients take: gzip (RFC 1952).
+
+use std::io::Write;
+use std::path::Path;
+
+use flate2::Compression;
+use flate2::write::GzEncoder;
+
+const FILES: [&str; 3] = [
+    "src/monitor/openapi.json",
+    "src/monitor/web/style.css",
+    "src/monitor/web/live.js",
+];
+
+/// Each becomes `<name>.gz`.
+pub fn write(root: &Path, out: &Path) {
+    crate::watch(root, &FILES);
+    for file in FILES {
+        let path = root.join(file);
+        let text = match file.ends_with(".json") {
+            true => compact(&crate::read(&path)),
+            false => crate::read(&path),
+        };
+        let name = file.rsplit('/').next().unwrap_or(file);
+        crate::write(&out.join(format!("{name}.gz")), &gzip(text.as_bytes()));
+    }
+}
+
+/// Without a time in it: flate2 writes none unless told.
+fn gzip(bytes: &[u8]) -> Vec<u8> {
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
+    encoder
+        .write_all(bytes)
+        .and_then(|()| encoder.finish())
+        .expect("memory takes what is written to it")
+}
+
+/// JSON without the indentation that is for whoever edits it, its members in their order.
+fn compact(json: &str) -> String {
+    let (mut is_in_text, mut is_escaped) = (false, false);
+    let keeps = |letter: &char| {
+        let keeps = is_in_text || !letter.is_ascii_whitespace();
+        if !is_escaped && *letter == '"' {
+            is_in_text = !is_in_text;
+        }
+        is_escaped = is_in_text && !is_escaped && *letter == '\\';
+        keeps
+    };
+    json.chars().filter(keeps).collect()
+}

@@ -1,0 +1,41 @@
+//! The build script of main-node: what the binary carries compressed.
+//!
+//! Writes to `OUT_DIR` and nowhere else. The same commit gives the same bytes: no path and no
+//! date is in them.
+
+mod assets;
+mod notices;
+
+use std::path::{Path, PathBuf};
+use std::{env, fs};
+
+fn main() {
+    let root = PathBuf::from(variable("CARGO_MANIFEST_DIR"));
+    let out = PathBuf::from(variable("OUT_DIR"));
+    watch(&root, &["codegen/build"]);
+    notices::write(&root, &out);
+    assets::write(&root, &out);
+}
+
+/// Has cargo run this again when one of these files changes.
+fn watch(root: &Path, files: &[&str]) {
+    for file in files {
+        println!("cargo::rerun-if-changed={}", root.join(file).display());
+    }
+}
+
+fn variable(name: &str) -> String {
+    env::var(name).unwrap_or_else(|_| panic!("cargo sets {name} for build scripts"))
+}
+
+/// Licences are not all in UTF-8.
+fn read(file: &Path) -> String {
+    let bytes = fs::read(file);
+    let bytes = bytes.unwrap_or_else(|error| panic!("{} cannot be read: {error}", file.display()));
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
+fn write(file: &Path, bytes: &[u8]) {
+    fs::write(file, bytes)
+        .unwrap_or_else(|error| panic!("{} cannot be written: {error}", file.display()));
+}
