@@ -1,10 +1,6 @@
 //! Files that are served as they are, in the coding that most clients take: gzip (RFC 1952).
 
-use std::io::Write;
 use std::path::Path;
-
-use flate2::Compression;
-use flate2::write::GzEncoder;
 
 const FILES: [&str; 3] = [
     "src/monitor/openapi.json",
@@ -22,17 +18,11 @@ pub fn write(root: &Path, out: &Path) {
             false => crate::read(&path),
         };
         let name = file.rsplit('/').next().unwrap_or(file);
-        crate::write(&out.join(format!("{name}.gz")), &gzip(text.as_bytes()));
+        crate::write(
+            &out.join(format!("{name}.gz")),
+            &crate::gzip(text.as_bytes()),
+        );
     }
-}
-
-/// Without a time in it: flate2 writes none unless told.
-fn gzip(bytes: &[u8]) -> Vec<u8> {
-    let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
-    encoder
-        .write_all(bytes)
-        .and_then(|()| encoder.finish())
-        .expect("memory takes what is written to it")
 }
 
 /// JSON without the indentation that is for whoever edits it, its members in their order.

@@ -6,8 +6,12 @@
 mod assets;
 mod notices;
 
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::{env, fs};
+
+use flate2::Compression;
+use flate2::write::GzEncoder;
 
 fn main() {
     let root = PathBuf::from(variable("CARGO_MANIFEST_DIR"));
@@ -38,4 +42,13 @@ fn read(file: &Path) -> String {
 fn write(file: &Path, bytes: &[u8]) {
     fs::write(file, bytes)
         .unwrap_or_else(|error| panic!("{} cannot be written: {error}", file.display()));
+}
+
+/// With neither time nor name in it: flate2 writes none unless told.
+fn gzip(bytes: &[u8]) -> Vec<u8> {
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
+    encoder
+        .write_all(bytes)
+        .and_then(|()| encoder.finish())
+        .expect("memory takes what is written to it")
 }

@@ -1,12 +1,11 @@
 //! The notices of everything that is compiled into main-node, for `main-node licenses`, from
 //! the sources that cargo fetched for this very build.
 //!
-//! `notices.txt`, and `notices.deflate` which the binary carries.
+//! `notices.txt`, and `notices.txt.gz` which the binary carries.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::fs;
-use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -44,7 +43,7 @@ pub fn write(root: &Path, out: &Path) {
     crate::watch(root, &["Cargo.lock", "LICENSE-APACHE", "LICENSE-MIT"]);
     let text = notices(&packages(&metadata(root)), root);
     crate::write(&out.join("notices.txt"), text.as_bytes());
-    crate::write(&out.join("notices.deflate"), &deflated(text.as_bytes()));
+    crate::write(&out.join("notices.txt.gz"), &crate::gzip(text.as_bytes()));
 }
 
 /// What cargo knows of this build's dependencies.
@@ -220,14 +219,6 @@ fn section(text: &mut String, title: &str, words: &str) {
 fn normalised(text: &str) -> String {
     let lines: Vec<&str> = text.lines().map(str::trim_end).collect();
     lines.join("\n").trim_matches('\n').to_owned()
-}
-
-fn deflated(bytes: &[u8]) -> Vec<u8> {
-    let mut encoder = flate2::write::DeflateEncoder::new(Vec::new(), flate2::Compression::best());
-    encoder
-        .write_all(bytes)
-        .and_then(|()| encoder.finish())
-        .expect("memory takes what is written to it")
 }
 
 fn string(value: &Value) -> String {

@@ -2,22 +2,17 @@
 //! (codegen/build/notices.rs) collected.
 
 use std::fmt::{Display, Formatter, Result};
-use std::io::Read;
 
-use flate2::read::DeflateDecoder;
+use crate::sys::gzipped;
 
-static DEFLATED: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/notices.deflate"));
+static GZIPPED: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/notices.txt.gz"));
 
 /// Displays as the text.
 pub struct Notices;
 
 impl Display for Notices {
     fn fmt(&self, to: &mut Formatter) -> Result {
-        let mut text = String::new();
-        match DeflateDecoder::new(DEFLATED).read_to_string(&mut text) {
-            Ok(_) => to.write_str(&text),
-            Err(_) => Err(std::fmt::Error),
-        }
+        to.write_str(&String::from_utf8_lossy(&gzipped::unpack(GZIPPED)))
     }
 }
 

@@ -3,15 +3,15 @@
 //! Values; any thread. Nothing here knows what the bytes mean.
 
 use std::borrow::Cow;
-use std::io::{Read, Write};
+use std::io::Write;
 use std::sync::Arc;
 
 use flate2::Compression;
-use flate2::read::GzDecoder;
 use flate2::write::GzEncoder;
 
 use super::answer::{Answer, Request};
 use crate::limits;
+use crate::sys::gzipped;
 
 /// One variant of a resource.
 #[derive(Debug, Clone, PartialEq)]
@@ -50,14 +50,9 @@ impl Entity {
 
     /// Of what the binary carries gzipped.
     pub fn gzipped(content_type: &'static str, gzip: &'static [u8]) -> Entity {
-        let mut plain = Vec::new();
-        // The build script wrote it a moment before the compiler took it in.
-        GzDecoder::new(gzip)
-            .read_to_end(&mut plain)
-            .expect("what this build compressed can be read");
         Entity {
             content_type,
-            plain: Tagged::new(plain),
+            plain: Tagged::new(gzipped::unpack(gzip)),
             gzip: Some(Tagged::new(gzip.to_vec())),
         }
     }

@@ -3,6 +3,7 @@
 pub mod beat;
 pub mod clock;
 pub mod disk;
+pub mod gzipped;
 pub mod identity;
 pub mod log;
 pub mod notify;
