@@ -12,6 +12,7 @@ use crate::domain::history::{Bucket, HistoryQuery};
 use crate::domain::reading::spell_number;
 use crate::domain::time::{Wall, parse_duration};
 use crate::limits;
+use crate::sys::thread::let_others_run;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Format {
@@ -117,6 +118,7 @@ pub fn json(query: &HistoryQuery, unit: Option<&str>, buckets: &[Bucket]) -> Vec
         // What JSON cannot say never gets into the database; a bucket that holds it anyway
         // is left out.
         let number = |number: f64| spell_number(number).parse().ok();
+        let_others_run();
         Some(BucketStatus {
             from: bucket.from.to_string(),
             duration_s: bucket.seconds,
