@@ -300,7 +300,7 @@ fn check(card: &Card, known: i64, image: u32) {
     if rows > 0 {
         assert_eq!(rows, last - first + 1, "image {image}: no hole");
         assert_eq!(last, newest * READINGS, "image {image}: to the newest");
-        let kept = one("SELECT value FROM node WHERE name = 'raw_from'") * 3_600;
+        let kept = one("SELECT (SELECT value FROM node WHERE name = 'raw_from')") * 3_600;
         let kept = Wall::from_second(kept).to_string();
         let sql = format!(
             "SELECT sum(count) - (SELECT count(*) FROM records WHERE timestamp >= '{kept}') \
