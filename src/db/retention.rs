@@ -73,9 +73,9 @@ pub fn step(database: &mut Database, kept: &Retention, now: Wall) -> rusqlite::R
             .change(|transaction, tiers| drop_rows(transaction, tiers, left_to_commits));
     }
     let oldest_day_of_hours = now.before(kept.hourly).second().div_euclid(DAY);
-    if tiers.hourly_from < oldest_day_of_hours * 24 {
-        return database
-            .change(|transaction, tiers| drop_hours(transaction, tiers, oldest_day_of_hours * 24));
+    let may_go = hours_may_go_before(&tiers, oldest_day_of_hours);
+    if tiers.hourly_from < may_go {
+        return database.change(|transaction, tiers| drop_hours(transaction, tiers, may_go));
     }
     let space = Space::of(database.connection())?;
     let is_too_large = space.used() > kept.bytes;
@@ -91,9 +91,9 @@ pub fn step(database: &mut Database, kept: &Retention, now: Wall) -> rusqlite::R
             return database
                 .change(|transaction, tiers| give_up_hour(transaction, tiers, this_hour));
         }
-        if is_too_large && tiers.hourly_from < today * 24 {
-            return database
-                .change(|transaction, tiers| drop_hours(transaction, tiers, today * 24));
+        let may_go = hours_may_go_before(&tiers, today);
+        if is_too_large && tiers.hourly_from < may_go {
+            return database.change(|transaction, tiers| drop_hours(transaction, tiers, may_go));
         }
     }
     if space.is_worth_returning(kept.bytes) {
@@ -181,25 +181,24 @@ fn give_up_hour(
     Ok(Step::More)
 }
 
-/// Drops the oldest day's hours, whose day stands by itself.
+/// The hour before which hours may go, of those before a day: their days must stand, and
+/// their rows, which only they know the ids of, must be gone.
+fn hours_may_go_before(tiers: &Tiers, day: i64) -> i64 {
+    let summed_up = tiers.daily_until.unwrap_or(i64::MIN / DAY);
+    day.min(summed_up).saturating_mul(24).min(tiers.rows_from)
+}
+
+/// Drops the oldest day's hours.
 fn drop_hours(transaction: &Transaction, tiers: &mut Tiers, until: i64) -> rusqlite::Result<Step> {
-    let until = until.min(tiers.rows_from).min(
-        tiers
-            .daily_until
-            .unwrap_or(i64::MIN / DAY)
-            .saturating_mul(24),
-    );
     let oldest: Option<i64> = transaction.query_row(
         "SELECT min(hour) FROM hourly WHERE hour < ?1",
         [until],
         |row| row.get(0),
     )?;
-    let Some(hour) = oldest else {
-        let is_stuck = until <= tiers.hourly_from;
-        tiers.hourly_from = tiers.hourly_from.max(until);
-        return Ok(if is_stuck { Step::Done } else { Step::More });
+    let end = match oldest {
+        Some(hour) => ((hour.div_euclid(24) + 1) * 24).min(until),
+        None => until,
     };
-    let end = ((hour.div_euclid(24) + 1) * 24).min(until);
     transaction.execute("DELETE FROM hourly WHERE hour < ?1", [end])?;
     tiers.hourly_from = end;
     Ok(Step::More)

@@ -127,6 +127,26 @@ fn a_file_that_is_too_large_loses_its_oldest_rows_and_shrinks() {
 }
 
 #[test]
+fn hours_that_must_wait_for_their_rows_do_not_hold_up_the_bound() {
+    let directory = Directory::new();
+    let path = directory.path("a.db");
+    let mut database = database(&path);
+    let begin = 1_767_225_600;
+    let rows = (0..48 * 360).map(|at| row("t", begin + at * 10, at as f64));
+    database
+        .commit(&entries(rows), i64::MIN)
+        .expect("it is committed");
+    let kept = Retention {
+        hourly: days(1),
+        bytes: 500_000,
+        ..Retention::default()
+    };
+    keep(&mut database, &kept, begin + 2 * DAY);
+    drop(database);
+    assert!(crate::db::session::size_on_disk(&path) <= 500_000);
+}
+
+#[test]
 fn a_bound_that_nothing_fits_in_comes_to_an_end_too() {
     let directory = Directory::new();
     let mut database = database(&directory.path("a.db"));
