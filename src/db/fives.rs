@@ -17,6 +17,10 @@ use crate::limits;
 
 /// Version 4 of the database.
 pub const DDL: &str = "
+-- node.value since this version: raw_from is the hour from which on rows are kept, rows_from
+-- the hour before which `records` holds nothing more (between them rows are on their way
+-- out), fives_until the hour from which on `fives` holds nothing yet.
+
 -- Each key's hours in twelve parts of five minutes, for hours before node.fives_until whose
 -- rows are many (last_id - first_id in hourly). Parts without a number are left out.
 CREATE TABLE fives (

@@ -332,8 +332,7 @@ impl Schema {
 
     /// Whether the declared pattern rules a text out.
     pub fn mismatches(&self, text: &str) -> bool {
-        let rules = self.rules.iter();
-        rules.into_iter().any(|rule| match rule {
+        self.rules.iter().any(|rule| match rule {
             Rule::Pattern(_, table) => !pattern::is_match(table, text),
             _ => false,
         })

@@ -7,6 +7,7 @@ use crate::db::history::Reader;
 use crate::db::repository::Database;
 use crate::db::retention::{Retention, step};
 use crate::db::rollup::DAY;
+use crate::db::salvage;
 use crate::db::testing::{Dice, Directory, database, entries, row};
 use crate::domain::history::{Bucket, HistoryQuery};
 
@@ -229,6 +230,23 @@ fn a_database_that_comes_from_an_earlier_version_gets_its_fives_in_small_steps()
         assert_history(&path, &model);
     }
     assert_eq!(before, HOURS);
+}
+
+#[test]
+fn a_salvaged_database_gets_its_fives_again() {
+    let directory = Directory::new();
+    let path = directory.path("a.db");
+    let (mut model, mut dice) = (Model::new(), Dice(15));
+    busy(&mut database(&path), &mut model, &mut dice);
+    let aside = salvage::set_aside(&path, Wall::from_second(START)).expect("it can be moved");
+    let mut database = database(&path);
+    let mut salvage = salvage::Salvage::begin(&mut database, &aside).expect("it begins");
+    while salvage.step(&mut database).expect("a step") == Step::More {}
+    assert_eq!(hours_with_fives(&database), 0);
+    assert_history(&path, &model);
+    keep_up(&mut database, START + HOURS * HOUR + limits::FIVES_AFTER_S);
+    assert_eq!(hours_with_fives(&database), HOURS);
+    assert_history(&path, &model);
 }
 
 #[test]

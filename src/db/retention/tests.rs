@@ -93,16 +93,22 @@ fn thirty_days_of_fifty_keys_leave_exact_counts() {
     soak(30, 50, 60);
 }
 
-#[test]
-fn a_file_that_is_too_large_loses_its_oldest_rows_and_shrinks() {
-    let directory = Directory::new();
-    let path = directory.path("a.db");
-    let mut database = database(&path);
-    let begin = 1_767_225_600;
+/// One key every ten seconds.
+fn two_days(path: &std::path::Path, begin: i64) -> Database {
+    let mut database = database(path);
     let rows = (0..48 * 360).map(|at| row("t", begin + at * 10, at as f64));
     database
         .commit(&entries(rows), i64::MIN)
         .expect("it is committed");
+    database
+}
+
+#[test]
+fn a_file_that_is_too_large_loses_its_oldest_rows_and_shrinks() {
+    let directory = Directory::new();
+    let path = directory.path("a.db");
+    let begin = 1_767_225_600;
+    let mut database = two_days(&path, begin);
     let now = begin + 2 * DAY;
     let kept = Retention {
         bytes: 500_000,
@@ -130,12 +136,8 @@ fn a_file_that_is_too_large_loses_its_oldest_rows_and_shrinks() {
 fn hours_that_must_wait_for_their_rows_do_not_hold_up_the_bound() {
     let directory = Directory::new();
     let path = directory.path("a.db");
-    let mut database = database(&path);
     let begin = 1_767_225_600;
-    let rows = (0..48 * 360).map(|at| row("t", begin + at * 10, at as f64));
-    database
-        .commit(&entries(rows), i64::MIN)
-        .expect("it is committed");
+    let mut database = two_days(&path, begin);
     let kept = Retention {
         hourly: days(1),
         bytes: 500_000,

@@ -145,6 +145,19 @@ fn what_waits_to_be_told_outlives_the_database_and_is_not_told_again() {
 }
 
 #[test]
+fn quotas_that_are_spent_stay_spent() {
+    let directory = Directory::new();
+    let path = directory.path("a.db");
+    filled(&path);
+    let spent = "b1 120000 90000 -";
+    quota::write(database(&path).connection(), "weather", spent).expect("it is written");
+    damage(&path, &leaves(&path, "records")[3..5]);
+    let (database, _) = salvaged(&path);
+    let found = node::<String>(database.connection(), "quota:weather");
+    assert_eq!(found, Ok(Some(spent.to_owned())));
+}
+
+#[test]
 fn what_lies_around_damaged_pages_is_recovered() {
     let directory = Directory::new();
     let path = directory.path("a.db");
