@@ -48,6 +48,9 @@ pub struct Answer {
 pub enum Way {
     /// This answer, from memory.
     Now(Answer),
+    /// This answer, from memory. The very same question has it as long as
+    /// [`Answerer::edition`] gives this number, and [`Answerer::asked_again`] is told.
+    Standing(Answer, u64),
     /// By tiny_http's pool: the gate passes the request on and a worker calls
     /// [`Answerer::cold`].
     Pool,
@@ -62,6 +65,16 @@ pub trait Answerer: Send + Sync + 'static {
     /// no lock that a writer holds long, nothing that grows with history. Access rules (`Host`,
     /// password, allowed networks) are decided here for every way, events among them.
     fn way(&self, request: &Request) -> Way;
+
+    /// What standing answers are made of: another number as soon as that is another. Asked for
+    /// every repeated question, on the gate's thread.
+    fn edition(&self) -> u64 {
+        0
+    }
+
+    /// A question was asked again on its connection, and its standing answer is given again.
+    /// Runs on the gate's thread.
+    fn asked_again(&self, _request: &Request, _answer: &Answer) {}
 
     /// Must not depend on who asks: a good answer also serves whoever else asks the very same
     /// within `limits::REPEAT_TIME`, unless something was announced in between.

@@ -202,6 +202,19 @@ impl Monitor {
             .map(|answer| self.finished(answer))
     }
 
+    /// Whether a hot answer is made of what is published alone. Where a password is asked for,
+    /// none is: repeated questions are recognised by their bytes, in no constant time.
+    pub fn stands(&self, request: &Request, answer: &Answer) -> bool {
+        matches!(answer.status, 200 | 304)
+            && request.target.starts_with("/snapshot")
+            && self.context.password.is_none()
+    }
+
+    /// Takes note of a display that was answered.
+    pub fn polled(&self, request: &Request, answer: &Answer) {
+        self.displays.saw(request, answer, self.context.clock.now());
+    }
+
     /// Answers everything.
     pub fn cold(&self, request: &Request) -> Answer {
         if let Some(problem) = self.barred(request) {
@@ -235,8 +248,7 @@ impl Monitor {
                     .snapshot(request, target)
                     .unwrap_or_else(|problem| self.complaint(request, &problem));
                 if matches!(answer.status, 200 | 304) {
-                    self.displays
-                        .saw(request, &answer, self.context.clock.now());
+                    self.polled(request, &answer);
                 }
                 Some(answer)
             }

@@ -1,5 +1,6 @@
 //! The HTTP contract, request by request.
 
+use super::super::answer::{Answerer as _, Way};
 use super::super::testing::{self, body, golden, header, request};
 use super::*;
 use crate::domain::reading::Value;
@@ -455,6 +456,48 @@ fn who_polls_is_remembered() {
         (displays[0].polls, displays[0].asked.as_str()),
         (1, "/snapshot?keys=power")
     );
+}
+
+#[test]
+fn what_is_published_alone_stands_until_something_is_published() {
+    let scene = testing::healthy();
+    let monitor = scene.clone().monitor();
+    let stands = |monitor: &Monitor, target: &str, headers: &[(&str, &str)]| match monitor
+        .way(&request(target, headers))
+    {
+        Way::Standing(answer, edition) => Some((answer, edition)),
+        _ => None,
+    };
+    let (answer, edition) = stands(&monitor, "/snapshot", &[]).expect("it is all published");
+    let tag = header(&answer, "ETag").expect("a tag").to_owned();
+    assert_eq!(edition, monitor.edition());
+    for target in ["/snapshot?keys=power", "/snapshot/power?format=text"] {
+        assert!(stands(&monitor, target, &[]).is_some(), "{target}");
+    }
+    let unchanged = stands(&monitor, "/snapshot", &[("if-none-match", &tag)]);
+    assert_eq!(unchanged.map(|(answer, _)| answer.status), Some(304));
+    for target in ["/healthz", "/snapshot/nothing", "/status", "/web"] {
+        assert!(stands(&monitor, target, &[]).is_none(), "{target}");
+    }
+
+    // A poll that is answered so is a poll.
+    let polls = || monitor.displays.list()[0].polls;
+    let before = polls();
+    monitor.asked_again(&request("/snapshot", &[]), &answer);
+    assert_eq!(polls(), before + 1);
+
+    let published = &monitor.context.published;
+    published.publish(Arc::new(scene.clone().stale(&["power"]).snapshot));
+    assert_ne!(monitor.edition(), edition);
+
+    let mut guarded = scene;
+    guarded.password = Some("sesame");
+    let known = ("authorization", "Basic OnNlc2FtZQ==");
+    let monitor = guarded.monitor();
+    assert!(matches!(
+        monitor.way(&request("/snapshot", &[known])),
+        Way::Now(answer) if answer.status == 200
+    ));
 }
 
 /// Whatever an API sends as a key, a value or a unit is text on every page.

@@ -3,6 +3,7 @@
 //! In memory and bounded; a short mutex, taken by the gate's thread once a poll and by
 //! whoever renders a page. What a display says about itself is shown, never trusted.
 
+use std::borrow::Cow;
 use std::net::IpAddr;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -52,7 +53,7 @@ impl Displays {
             }
             displays.push(Display {
                 address: request.peer,
-                agent,
+                agent: agent.into_owned(),
                 name: None,
                 battery: None,
                 rssi: None,
@@ -77,7 +78,7 @@ impl Displays {
         display.polls += 1;
         display.last = now;
         if display.asked != request.target {
-            display.asked = word(&request.target);
+            display.asked = word(&request.target).into_owned();
         }
         if display.etag != etag {
             etag.clone_into(&mut display.etag);
@@ -88,7 +89,7 @@ impl Displays {
             ("x-display-rssi", &mut display.rssi),
         ] {
             if let Some(said) = request.header(header) {
-                *place = Some(word(said));
+                *place = Some(word(said).into_owned());
             }
         }
     }
@@ -117,7 +118,10 @@ impl Display {
 }
 
 /// What a client said, as far as it is kept: one short line.
-fn word(said: &str) -> String {
+fn word(said: &str) -> Cow<'_, str> {
+    if said.len() <= limits::DISPLAY_CHARS && !said.chars().any(char::is_control) {
+        return Cow::Borrowed(said);
+    }
     let mut kept: String = said
         .chars()
         .take(limits::DISPLAY_CHARS)
@@ -127,7 +131,7 @@ fn word(said: &str) -> String {
         kept.pop();
         kept.push('…');
     }
-    kept
+    kept.into()
 }
 
 #[cfg(test)]

@@ -5,8 +5,13 @@ use super::answer::{Answer, Answerer, Request, Way};
 
 impl Answerer for Monitor {
     fn way(&self, request: &Request) -> Way {
+        // Before what the answer is made of, so that what is published meanwhile ends it.
+        let edition = self.edition();
         if let Some(answer) = self.hot(request) {
-            return Way::Now(answer);
+            return match self.stands(request, &answer) {
+                true => Way::Standing(answer, edition),
+                false => Way::Now(answer),
+            };
         }
         match self.is_event_stream(request) {
             // The gate writes the media type and the caching itself.
@@ -18,6 +23,14 @@ impl Answerer for Monitor {
             ),
             false => Way::Pool,
         }
+    }
+
+    fn edition(&self) -> u64 {
+        self.context.published.edition()
+    }
+
+    fn asked_again(&self, request: &Request, answer: &Answer) {
+        self.polled(request, answer);
     }
 
     fn cold(&self, request: &Request) -> Answer {

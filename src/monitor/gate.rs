@@ -17,6 +17,7 @@ pub mod listen;
 pub mod outstanding;
 pub mod private_dir;
 pub mod repeats;
+pub mod standing;
 pub mod write;
 
 use std::cell::RefCell;

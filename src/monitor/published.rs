@@ -3,6 +3,7 @@
 //! `ingest` publishes, every other thread reads. One mutex holds one `Arc`: it is only ever
 //! locked to swap or to clone that, never while rendering.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use nanoserde::SerJson;
@@ -15,7 +16,10 @@ pub const JSON: &str = "application/json";
 pub const TEXT: &str = "text/plain; charset=utf-8";
 
 /// Where the standing snapshot is found.
-pub struct Published(Mutex<Arc<Rendered>>);
+pub struct Published {
+    current: Mutex<Arc<Rendered>>,
+    edition: AtomicU64,
+}
 
 /// A snapshot and the bytes that displays get of it.
 pub struct Rendered {
@@ -33,14 +37,23 @@ struct Data {
 
 impl Published {
     pub fn new(snapshot: Arc<Snapshot>) -> Published {
-        Published(Mutex::new(Arc::new(Rendered::new(snapshot, None))))
+        Published {
+            current: Mutex::new(Arc::new(Rendered::new(snapshot, None))),
+            edition: AtomicU64::new(0),
+        }
     }
 
     pub fn current(&self) -> Arc<Rendered> {
-        self.0
+        self.current
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .clone()
+    }
+
+    /// How often something was published. What [`Published::current`] gives afterwards is of
+    /// this edition or of a later one.
+    pub fn edition(&self) -> u64 {
+        self.edition.load(Ordering::Acquire)
     }
 
     /// Renders and swaps. Returns the new `/snapshot` body if its bytes changed, which is
@@ -49,7 +62,8 @@ impl Published {
         let before = self.current();
         let rendered = Arc::new(Rendered::new(snapshot, before.data.as_ref()));
         let after = rendered.json().cloned();
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = rendered;
+        *self.current.lock().unwrap_or_else(PoisonError::into_inner) = rendered;
+        self.edition.fetch_add(1, Ordering::Release);
         let is_same = |after: &Arc<Entity>| {
             before
                 .json()

@@ -19,6 +19,7 @@ use super::Hall;
 use super::backend::Trouble;
 use super::head::{Head, Inbox, Refusal, Version};
 use super::leash::{Cut, Lease, Leash, Phase};
+use super::standing::Standing;
 use super::write::{self, Body, Framing, Reply, Unsent};
 use crate::limits;
 use crate::monitor::answer::{Answer, Request, Way};
@@ -56,7 +57,8 @@ enum End {
 
 /// What becomes of the connection after an answer.
 enum Then {
-    Next,
+    /// It goes on, with the answer that stands now, if that was one.
+    Next(Option<Box<Standing>>),
     End(End),
 }
 
@@ -67,20 +69,29 @@ impl Connection {
         leash.enter(Phase::Head, self.hall.limits.head_time);
         let mut in_a_row = 0;
         let mut is_first = true;
+        let mut standing: Option<Box<Standing>> = None;
         loop {
-            let head = match inbox.take(leash.peer) {
-                Ok(Some(head)) => head,
-                Ok(None) => match self.more(inbox, is_first).await {
-                    Ok(()) => continue,
-                    Err(Ended::Silently) => return End::Now,
-                    Err(Ended::Refused(refusal)) => return self.refuse(*refusal).await,
+            let then = match standing.take_if(|standing| standing.take(inbox, &self.hall)) {
+                Some(standing) => {
+                    self.guarded(|| {
+                        let answerer = &self.hall.answerer;
+                        answerer.asked_again(&standing.request, &standing.answer);
+                    });
+                    self.give(standing, inbox).await
+                }
+                None => match inbox.take(leash.peer) {
+                    Ok(Some(head)) => self.answer(head, inbox).await,
+                    Ok(None) => match self.more(inbox, is_first).await {
+                        Ok(()) => continue,
+                        Err(Ended::Silently) => return End::Now,
+                        Err(Ended::Refused(refusal)) => return self.refuse(*refusal).await,
+                    },
+                    Err(refusal) => return self.refuse(refusal).await,
                 },
-                Err(refusal) => return self.refuse(refusal).await,
             };
             is_first = false;
-            leash.enter(Phase::Answering, self.hall.limits.backend_time);
-            match self.answer(head, inbox).await {
-                Then::Next => {}
+            match then {
+                Then::Next(still_stands) => standing = still_stands.or(standing),
                 Then::End(end) => return end,
             }
             match inbox.is_empty() {
@@ -102,6 +113,9 @@ impl Connection {
     /// Waits for more bytes of a head.
     async fn more(&self, inbox: &mut Inbox, is_first: bool) -> Result<(), Ended> {
         let leash = self.leash();
+        if leash.phase() == Phase::Idle && !inbox.is_empty() {
+            leash.enter(Phase::Head, self.hall.limits.head_time);
+        }
         // After an answer the next request is seldom there at once. With the others served in
         // between it may be, and reading in vain costs less than asking the kernel to tell.
         if inbox.is_empty() && !is_first {
@@ -127,12 +141,7 @@ impl Connection {
                     let truncated = inbox.unfinished(400, Abuse::BadRequest);
                     return Err(Ended::Refused(Box::new(truncated)));
                 }
-                Ok(_) => {
-                    if leash.phase() == Phase::Idle {
-                        leash.enter(Phase::Head, self.hall.limits.head_time);
-                    }
-                    return Ok(());
-                }
+                Ok(_) => return Ok(()),
                 Err(error) if error.kind() == ErrorKind::WouldBlock => wait_first = true,
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 Err(_) => return Err(Ended::Silently),
@@ -141,21 +150,29 @@ impl Connection {
     }
 
     async fn answer(&self, head: Head, inbox: &Inbox) -> Then {
+        let hall = &*self.hall;
+        let (route, way) = match self.guarded(|| {
+            let route = hall.answerer.route_name(&head.request);
+            (route, hall.answerer.way(&head.request))
+        }) {
+            Some(known) => known,
+            None => ("panic", Way::Now(self.refusal(500, Some(&head.request)))),
+        };
+        let way = match way {
+            Way::Standing(answer, edition) if Standing::may_be(&head, &answer) => {
+                let standing = Standing::new(head, route, answer, edition, hall);
+                return self.give(Box::new(standing), inbox).await;
+            }
+            way => way,
+        };
         let Head {
             request,
             version,
             keep_alive,
+            ..
         } = head;
-        let hall = &*self.hall;
-        let (route, way) = match self.guarded(|| {
-            let route = hall.answerer.route_name(&request);
-            (route, hall.answerer.way(&request))
-        }) {
-            Some(known) => known,
-            None => ("panic", Way::Now(self.refusal(500, Some(&request)))),
-        };
         let reply = match way {
-            Way::Now(answer) => self.lend(answer, &request),
+            Way::Now(answer) | Way::Standing(answer, _) => Some(self.lend(answer, &request)),
             Way::Pool => self.ask_pool(&request).await,
             Way::Events(fields) => {
                 match self.stream_events(&request, version, route, fields).await {
@@ -173,15 +190,37 @@ impl Connection {
             keep_alive: keep_alive && !hall.register.is_stopping(),
         };
         let sent = self.send(&reply, framing).await;
-        self.account(&request, route, &reply, sent.is_ok());
+        let bytes = reply.body.bytes().len();
+        self.account(&request, route, reply.status, bytes, sent);
+        self.after(sent, framing.keep_alive, inbox)
+    }
+
+    /// Gives a standing answer, for the first time or again.
+    async fn give(&self, standing: Box<Standing>, inbox: &Inbox) -> Then {
+        let (request, answer) = (&standing.request, &standing.answer);
+        let body = match answer.status {
+            304 => &[],
+            _ => &*answer.body,
+        };
+        let time = self.hall.write_time(body.len());
+        let sent = write::send(&self.stream, self.leash(), &standing.head, body, time).await;
+        self.account(request, standing.route, answer.status, body.len(), sent);
+        match self.after(sent, true, inbox) {
+            Then::Next(_) => Then::Next(Some(standing)),
+            then => then,
+        }
+    }
+
+    fn after(&self, sent: Result<(), Unsent>, keep_alive: bool, inbox: &Inbox) -> Then {
         match sent {
-            Ok(()) if framing.keep_alive => Then::Next,
+            Ok(()) if keep_alive => Then::Next(None),
             // Bytes behind a last request are unread bytes.
             Ok(()) if inbox.is_empty() => Then::End(End::Now),
             Ok(()) => Then::End(End::Linger),
             Err(unsent) => {
                 if unsent == Unsent::Cut(Cut::Late) {
-                    hall.traffic.refused(Abuse::SlowReader, request.peer);
+                    let peer = self.leash().peer;
+                    self.hall.traffic.refused(Abuse::SlowReader, peer);
                 }
                 Then::End(End::Now)
             }
@@ -189,19 +228,16 @@ impl Connection {
     }
 
     /// An answer from memory, if there is room for it beside those not yet taken.
-    fn lend(&self, answer: Answer, request: &Request) -> Option<Reply> {
+    fn lend(&self, answer: Answer, request: &Request) -> Reply {
         let hall = &*self.hall;
-        let answer = match request.is_head || hall.outstanding.lend(&answer.body).is_some() {
-            true => answer,
-            false => {
-                hall.traffic.refused(Abuse::BytesOutstanding, request.peer);
-                self.refusal(503, Some(request))
-            }
-        };
         let debt = hall.outstanding.lend(&answer.body);
+        if debt.is_none() && !request.is_head {
+            hall.traffic.refused(Abuse::BytesOutstanding, request.peer);
+            return self.dress(self.refusal(503, Some(request)));
+        }
         let mut reply = self.dress(answer);
         reply.debt = debt;
-        Some(reply)
+        reply
     }
 
     /// None if the client has to go before there is an answer.
@@ -216,6 +252,8 @@ impl Connection {
                 return Some(reply);
             }
         }
+        self.leash()
+            .enter(Phase::Answering, hall.limits.backend_time);
         let asked_at = Instant::now();
         let asked = async { Some(hall.backend.ask(request).await) };
         let gone = async {
@@ -374,13 +412,19 @@ impl Connection {
         write::send(&self.stream, self.leash(), &head, body, time).await
     }
 
-    fn account(&self, request: &Request, route: &'static str, reply: &Reply, sent: bool) {
-        self.hall.traffic.answered(route, reply.status);
+    fn account(
+        &self,
+        request: &Request,
+        route: &'static str,
+        status: u16,
+        bytes: usize,
+        sent: Result<(), Unsent>,
+    ) {
+        self.hall.traffic.answered(route, status);
         if log::log_enabled!(target: "access", log::Level::Debug) {
             let method = if request.is_head { "HEAD" } else { "GET" };
-            let (peer, target, status) = (request.peer, &request.target, reply.status);
-            let bytes = reply.body.bytes().len();
-            let unsent = if sent { "" } else { " unsent" };
+            let (peer, target) = (request.peer, &request.target);
+            let unsent = if sent.is_ok() { "" } else { " unsent" };
             log::debug!(target: "access", "{peer} {method} {target} {status} {bytes}{unsent}");
         }
     }

@@ -21,6 +21,8 @@ pub struct Head {
     pub version: Version,
     /// What the client wants to happen after the answer.
     pub keep_alive: bool,
+    /// Its bytes, to know it by when it comes again; none where they are too many to keep.
+    pub asked: Vec<u8>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -93,13 +95,27 @@ impl Inbox {
             return Err(refusal(status, Abuse::LargeHead, unread));
         };
         let head = parse(&unread[..end], peer)?;
-        self.start += end;
+        self.taken(end);
+        Ok(Some(head))
+    }
+
+    fn taken(&mut self, bytes: usize) {
+        self.start += bytes;
         self.searched = 0;
         self.blanks = 0;
         if self.is_empty() {
             self.forget();
         }
-        Ok(Some(head))
+    }
+
+    /// Takes the next request if it is this one again, byte for byte.
+    pub fn take_again(&mut self, asked: &[u8]) -> bool {
+        // A head ends with its first empty line, so what begins like a whole one is that one.
+        let is_it = !asked.is_empty() && self.bytes[self.start..].starts_with(asked);
+        if is_it {
+            self.taken(asked.len());
+        }
+        is_it
     }
 
     /// What to answer when no more bytes will come, or not in time.
@@ -225,6 +241,10 @@ fn parse(bytes: &[u8], peer: IpAddr) -> Result<Head, Refusal> {
         request,
         version,
         keep_alive,
+        asked: match bytes.len() <= limits::STANDING_HEAD_BYTES {
+            true => bytes.to_vec(),
+            false => Vec::new(),
+        },
     })
 }
 

@@ -181,7 +181,10 @@ pub async fn send(
     let (mut head, mut body) = (head, body);
     loop {
         let mut socket = stream.get_ref();
-        let written = socket.write_vectored(&[IoSlice::new(head), IoSlice::new(body)]);
+        let written = match body.is_empty() {
+            true => socket.write(head),
+            false => socket.write_vectored(&[IoSlice::new(head), IoSlice::new(body)]),
+        };
         match written {
             Ok(0) => return Err(Unsent::Gone),
             Ok(written) => {

@@ -6,6 +6,7 @@ mod cost;
 mod events;
 mod manners;
 mod pool;
+mod standing;
 mod stopping;
 
 use std::io::{BufRead, BufReader};
@@ -28,6 +29,10 @@ struct Stage {
     opened: Condvar,
     stuck: AtomicU64,
     cold: AtomicU64,
+    /// Of `/standing`: how often it was judged, and how often it was asked again.
+    judged: AtomicU64,
+    again: AtomicU64,
+    edition: AtomicU64,
 }
 
 impl Stage {
@@ -38,6 +43,9 @@ impl Stage {
             opened: Condvar::new(),
             stuck: AtomicU64::new(0),
             cold: AtomicU64::new(0),
+            judged: AtomicU64::new(0),
+            again: AtomicU64::new(0),
+            edition: AtomicU64::new(0),
         })
     }
 
@@ -61,6 +69,15 @@ impl Answerer for Stage {
         let path = request.target.split('?').next().unwrap_or_default();
         match path {
             "/hot" => Way::Now(answer(200, "hot")),
+            "/standing" | "/standing-big" => {
+                self.judged.fetch_add(1, Ordering::SeqCst);
+                let edition = self.edition();
+                let mut text = format!("edition {edition}").into_bytes();
+                if path == "/standing-big" {
+                    text.resize(limits::SMALL_ANSWER_BYTES + 1, b' ');
+                }
+                Way::Standing(answer(200, text), edition)
+            }
             "/unchanged" => Way::Now(answer(304, "")),
             "/big" => Way::Now(Answer {
                 body: self.big.clone(),
@@ -72,6 +89,15 @@ impl Answerer for Stage {
             "/events" => Way::Events(vec![("X-Extra", "1".into())]),
             _ => Way::Pool,
         }
+    }
+
+    fn edition(&self) -> u64 {
+        self.edition.load(Ordering::SeqCst)
+    }
+
+    fn asked_again(&self, request: &Request, answer: &Answer) {
+        assert!(request.target.starts_with("/standing") && answer.status == 200);
+        self.again.fetch_add(1, Ordering::SeqCst);
     }
 
     fn cold(&self, request: &Request) -> Answer {

@@ -1,0 +1,72 @@
+//! The answer that a connection was given last, for as long as it stands.
+//!
+//! A display asks with the same bytes every few seconds for years. While nothing new is
+//! published they get the same answer, without being parsed, judged and dressed again: that is
+//! half of what a poll costs beside the kernel. A value; owned by one connection, on the gate's
+//! thread. It knows no path and judges nothing: the answerer says which answers stand.
+
+use std::rc::Rc;
+
+use super::Hall;
+use super::head::{Head, Inbox, Version};
+use super::write::{self, Framing, Reply};
+use crate::limits;
+use crate::monitor::answer::{Answer, Request};
+
+/// A question, and what answers it.
+pub struct Standing {
+    /// The question's bytes.
+    asked: Vec<u8>,
+    pub request: Request,
+    pub route: &'static str,
+    pub answer: Answer,
+    edition: u64,
+    /// The response head as it goes out.
+    pub head: Vec<u8>,
+    /// The date in it.
+    date: Option<Rc<str>>,
+}
+
+impl Standing {
+    /// Whether an exchange can be repeated as it is, and is worth being kept: what idle
+    /// connections keep is bounded by their number, as small answers on their way are.
+    pub fn may_be(head: &Head, answer: &Answer) -> bool {
+        head.keep_alive
+            && head.version == Version::Http11
+            && !head.request.is_head
+            && !head.asked.is_empty()
+            && answer.body.len() <= limits::SMALL_ANSWER_BYTES
+    }
+
+    pub fn new(
+        head: Head,
+        route: &'static str,
+        answer: Answer,
+        edition: u64,
+        hall: &Hall,
+    ) -> Standing {
+        let framing = Framing {
+            is_head: head.request.is_head,
+            version: head.version,
+            keep_alive: head.keep_alive,
+        };
+        let date = hall.date();
+        Standing {
+            asked: head.asked,
+            request: head.request,
+            route,
+            head: write::head(&Reply::new(answer.clone()), framing, date.as_deref()),
+            answer,
+            edition,
+            date,
+        }
+    }
+
+    /// Takes the question from the inbox, if it is there again and the answer still stands.
+    pub fn take(&self, inbox: &mut Inbox, hall: &Hall) -> bool {
+        self.edition == hall.answerer.edition()
+            && self.date == *hall.date.borrow()
+            && !hall.register.is_stopping()
+            && inbox.take_again(&self.asked)
+    }
+}
