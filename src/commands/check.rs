@@ -14,7 +14,8 @@ use crate::alerts::smtp::{Hooks, try_login};
 use crate::api::client::APIS;
 use crate::config::environment::Environment;
 use crate::config::{self, Config, Overrides};
-use crate::db::session::{self, Found};
+use crate::db::schema;
+use crate::db::session::{self, Found, OpenError};
 use crate::domain::reading::Outcome;
 use crate::domain::time::Trust;
 use crate::limits;
@@ -93,8 +94,26 @@ fn database(config: &Config) -> Finding {
                 path.display()
             )),
         },
-        Ok(Found::Ours | Found::EmptySqlite) => match disk::is_writable(path) {
-            true => Fine(format!("the database {} is ours", path.display())),
+        Ok(Found::Ours { version }) if version > schema::VERSION => {
+            let path = path.clone();
+            Problem(
+                OpenError::Newer {
+                    path,
+                    found: version,
+                }
+                .to_string(),
+            )
+        }
+        Ok(found @ (Found::Ours { .. } | Found::EmptySqlite)) => match disk::is_writable(path) {
+            true => Fine(match found {
+                Found::Ours { version } if version < schema::VERSION => format!(
+                    "the database {} is ours, of version {version}; it is backed up and led to \
+                     version {} when the service starts",
+                    path.display(),
+                    schema::VERSION
+                ),
+                _ => format!("the database {} is ours", path.display()),
+            }),
             false => Problem(format!(
                 "the database {} is not writable for this user: give it to the service's user",
                 path.display()

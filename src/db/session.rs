@@ -154,7 +154,7 @@ pub fn open(place: &Place, boot: &str) -> Result<Database, OpenError> {
     let sqlite = |error: rusqlite::Error| OpenError::from_sqlite(path, &error);
     match look(path)? {
         Found::Nothing => make(path)?,
-        Found::EmptySqlite | Found::Ours => {}
+        Found::EmptySqlite | Found::Ours { .. } => {}
         Found::NotSqlite { begins } if place.is_default => {
             return Err(OpenError::Corrupt {
                 path: path.clone(),
@@ -289,7 +289,11 @@ pub enum Found {
     Nothing,
     /// An SQLite file in which nothing was ever made.
     EmptySqlite,
-    Ours,
+    /// Its version as the file itself has it: while it is in use a newer one may stand in its
+    /// log alone.
+    Ours {
+        version: i32,
+    },
     NotSqlite {
         begins: String,
     },
@@ -339,11 +343,13 @@ fn judge(head: &[u8]) -> Found {
             begins: format!("\"{begins}\""),
         };
     }
-    let application_id = u32::from_be_bytes([head[68], head[69], head[70], head[71]]);
+    let number =
+        |at: usize| u32::from_be_bytes([head[at], head[at + 1], head[at + 2], head[at + 3]]);
+    let (version, application_id) = (number(60) as i32, number(68));
     // The first page is the root of sqlite_schema: a leaf (13) without cells is empty.
     let is_empty = head[100] == 13 && head[103] == 0 && head[104] == 0;
     match application_id {
-        id if id == schema::APPLICATION_ID as u32 => Found::Ours,
+        id if id == schema::APPLICATION_ID as u32 => Found::Ours { version },
         _ if is_empty => Found::EmptySqlite,
         application_id => Found::Foreign { application_id },
     }
@@ -507,13 +513,14 @@ mod tests {
         empty[100] = 13;
         let mut ours = empty.clone();
         ours[68..72].copy_from_slice(&schema::APPLICATION_ID.to_be_bytes());
+        ours[63] = 7;
         ours[104] = 1;
         let mut theirs = ours.clone();
         theirs[68..72].copy_from_slice(&0u32.to_be_bytes());
         for (head, expected) in [
             (&[][..], Found::Nothing),
             (&empty, Found::EmptySqlite),
-            (&ours, Found::Ours),
+            (&ours, Found::Ours { version: 7 }),
             (&theirs, Found::Foreign { application_id: 0 }),
             (
                 &ours[..40],
@@ -538,7 +545,11 @@ mod tests {
             .expect("an empty SQLite file can be made");
         assert!(std::fs::metadata(&path).is_ok_and(|m| m.len() > 0));
         open(&place(&path), "boot").expect("an empty SQLite file is nobody's");
-        assert_eq!(look(&path).expect("it can be read"), Found::Ours);
+        let version = schema::VERSION;
+        assert_eq!(
+            look(&path).expect("it can be read"),
+            Found::Ours { version }
+        );
     }
 
     #[test]
