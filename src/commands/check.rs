@@ -14,8 +14,9 @@ use crate::alerts::smtp::{Hooks, try_login};
 use crate::api::client::APIS;
 use crate::config::environment::Environment;
 use crate::config::{self, Config, Overrides};
+use crate::db::file::{self, Found};
 use crate::db::schema;
-use crate::db::session::{self, Found, OpenError};
+use crate::db::trouble::OpenError;
 use crate::domain::reading::Outcome;
 use crate::domain::time::Trust;
 use crate::limits;
@@ -84,7 +85,7 @@ pub fn check(overrides: &Overrides, online: bool) -> u8 {
 
 fn database(config: &Config) -> Finding {
     let path = &config.database;
-    match session::look(path) {
+    match file::look(path) {
         Err(error) => Problem(error.to_string()),
         Ok(Found::Nothing) => match directory_is_writable(path) {
             true => Fine(format!("the database {} will be made", path.display())),

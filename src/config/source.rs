@@ -1,21 +1,24 @@
 //! `[[source]]`: what is fetched, from where, how often, and what is read from it.
 
+mod arguments;
+mod selection;
+
 use std::collections::BTreeSet;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use jiff::tz::TimeZone;
-use toml::de::DeValue;
-
+use self::arguments::{find_operation, read_arguments, read_query};
+use self::selection::{read_pointer, read_selection};
 use super::auth::{Auth, read_auth};
 use super::reader::{Item, Table};
 use super::{Secret, read_zone};
-use crate::domain::operation::{Api, Argument, Operation, check_arguments, nearest};
-use crate::domain::plan::{Numbers, Pick, Selection, SourcePlan};
+use crate::domain::operation::{Api, Argument, Operation};
+use crate::domain::plan::{Numbers, SourcePlan};
 use crate::domain::quota::share;
 use crate::limits;
+use jiff::tz::TimeZone;
 
 /// One source: the domain's plan for it, and how it is called.
 #[derive(Debug, Clone)]
@@ -260,134 +263,6 @@ fn read_target(table: &mut Table<'_>, apis: &[&'static Api]) -> Option<Target> {
     Some(Target::Url { url, params })
 }
 
-fn find_operation(
-    item: &Item<'_>,
-    api: Option<&Item<'_>>,
-    apis: &[&'static Api],
-) -> Option<&'static Operation> {
-    let id = item.text()?;
-    let wanted_api = match api {
-        None => None,
-        Some(api) => {
-            let name = api.text()?;
-            if !apis.iter().any(|known| known.name == name) {
-                let known: Vec<&str> = apis.iter().map(|known| known.name).collect();
-                api.expected(&format!(
-                    "one of the compiled-in APIs: {}",
-                    known.join(", ")
-                ));
-                return None;
-            }
-            Some(name)
-        }
-    };
-    let is_wanted = |known: &&&Api| wanted_api.as_ref().is_none_or(|name| known.name == name);
-    let operations = || apis.iter().filter(is_wanted).flat_map(|api| api.operations);
-    let found: Vec<&&'static Operation> = operations().filter(|known| known.id == id).collect();
-    match found.as_slice() {
-        [one] => Some(**one),
-        [] => {
-            let hint = match nearest(&id, operations().map(|known| known.id)) {
-                Some(near) => format!("did you mean {near:?}?"),
-                None => "`main-node operations` lists what is compiled in".to_owned(),
-            };
-            item.problem(format!("there is no operation {id:?}; {hint}"));
-            None
-        }
-        several => {
-            let names: Vec<&str> = several.iter().map(|known| known.api).collect();
-            item.problem(format!(
-                "several APIs have an operation {id:?}: say which with api = \"…\" ({})",
-                names.join(", ")
-            ));
-            None
-        }
-    }
-}
-
-fn read_arguments(
-    table: &Table<'_>,
-    operation: &Item<'_>,
-    params: Option<&Item<'_>>,
-    found: &'static Operation,
-) -> Vec<(String, Argument)> {
-    let entries = params.map(Item::entries).unwrap_or_default();
-    let arguments: Vec<(String, Argument)> = entries
-        .iter()
-        .filter_map(|entry| Some((entry.key().to_owned(), read_argument(entry, 0)?)))
-        .collect();
-    for problem in check_arguments(found, &arguments) {
-        let entry = entries
-            .iter()
-            .find(|entry| problem.argument.as_deref() == Some(entry.key()));
-        let span = match (entry, params) {
-            (Some(entry), _) => entry.key_span(),
-            (None, Some(params)) => params.key_span(),
-            (None, None) => operation.span(),
-        };
-        table.reader().problem(&span, problem.message);
-    }
-    arguments
-}
-
-fn read_argument(item: &Item<'_>, depth: usize) -> Option<Argument> {
-    if depth > 8 {
-        item.problem(format!(
-            "{}: nested deeper than any parameter is",
-            item.key()
-        ));
-        return None;
-    }
-    Some(match item.value() {
-        DeValue::String(_) => Argument::Text(item.text()?),
-        DeValue::Integer(integer) => match i64::from_str_radix(integer.as_str(), integer.radix()) {
-            Ok(integer) => Argument::Integer(integer),
-            Err(_) => {
-                item.expected("a whole number of at most 64 bits");
-                return None;
-            }
-        },
-        DeValue::Float(_) => Argument::Number(item.number()?),
-        DeValue::Boolean(truth) => Argument::Boolean(*truth),
-        DeValue::Datetime(time) => Argument::Text(time.to_string()),
-        DeValue::Array(_) => Argument::List(
-            item.tables()
-                .iter()
-                .filter_map(|entry| read_argument(entry, depth + 1))
-                .collect(),
-        ),
-        DeValue::Table(_) => Argument::Object(
-            item.entries()
-                .iter()
-                .filter_map(|entry| {
-                    Some((entry.key().to_owned(), read_argument(entry, depth + 1)?))
-                })
-                .collect(),
-        ),
-    })
-}
-
-/// The query of a plain address: scalars, and lists joined by commas.
-fn read_query(params: &Item<'_>) -> Vec<(String, String)> {
-    let mut query = Vec::new();
-    for entry in params.entries() {
-        let text = match read_argument(&entry, 0) {
-            None => continue,
-            Some(Argument::List(items)) => items
-                .iter()
-                .map(Argument::scalar_text)
-                .collect::<Option<Vec<String>>>()
-                .map(|texts| texts.join(",")),
-            Some(argument) => argument.scalar_text(),
-        };
-        match text {
-            Some(text) => query.push((entry.key().to_owned(), text)),
-            None => entry.expected("a text, a number, true or false, or a list of these"),
-        }
-    }
-    query
-}
-
 /// What is wrong is said without the address's query and user-info, which may be secrets.
 fn read_url(item: &Item<'_>) -> Option<String> {
     const WHAT: &str = "an address that begins with http:// or https://";
@@ -431,16 +306,6 @@ fn read_url(item: &Item<'_>) -> Option<String> {
     Some(url)
 }
 
-fn read_pointer(item: &Item<'_>) -> Option<String> {
-    const WHAT: &str = "a JSON Pointer such as \"/current/temperature\"";
-    let pointer = item.text_as(WHAT)?;
-    if !pointer.is_empty() && !pointer.starts_with('/') {
-        item.expected(WHAT);
-        return None;
-    }
-    Some(pointer)
-}
-
 /// `"50/day"` or `"10/hour"` as requests a day.
 fn read_quota(item: &Item<'_>) -> Option<u32> {
     const WHAT: &str = "a quota such as \"50/day\" or \"10/hour\"";
@@ -481,100 +346,6 @@ fn read_headers(item: &Item<'_>) -> Vec<Header> {
         });
     }
     headers
-}
-
-/// `[source.records]`, or every leaf behind `prefix`.
-fn read_selection(table: &mut Table<'_>) -> (Selection, Keys) {
-    let prefix = table.get("prefix");
-    let Some(records) = table.get("records") else {
-        let prefix = prefix.and_then(|item| item.text()).unwrap_or_default();
-        return (Selection::AllLeaves { prefix }, Vec::new());
-    };
-    if let Some(prefix) = prefix {
-        prefix.problem("`prefix` is for sources without [source.records], which name their keys");
-    }
-    let mut picks = Vec::new();
-    let mut keys = Vec::new();
-    for entry in records.entries() {
-        let key: Arc<str> = entry.key().into();
-        if key.is_empty() || key.len() > limits::KEY_BYTES || key.chars().any(char::is_control) {
-            entry.problem(format!(
-                "expected a key of 1 to {} bytes, found {key:?}",
-                limits::KEY_BYTES
-            ));
-            continue;
-        }
-        if let Some(pick) = read_pick(&entry, key.clone()) {
-            picks.push(pick);
-            keys.push((key, entry.key_span()));
-        }
-    }
-    if picks.len() > limits::RECORDS_PER_SOURCE {
-        let most = limits::RECORDS_PER_SOURCE;
-        records.problem(format!(
-            "expected at most {most} records, found {}",
-            picks.len()
-        ));
-    }
-    (Selection::Picks(picks), keys)
-}
-
-fn read_pick(entry: &Item<'_>, key: Arc<str>) -> Option<Pick> {
-    let mut pick = Pick::new(key, "");
-    if matches!(entry.value(), DeValue::String(_)) {
-        pick.at = read_pointer(entry)?;
-        return Some(pick);
-    }
-    if !matches!(entry.value(), DeValue::Table(_)) {
-        entry.expected("a JSON Pointer, or a table with `at`");
-        return None;
-    }
-    let mut table = entry.table(format!("the record {:?}", entry.key()))?;
-    let at = table.get("at");
-    pick.unit = table
-        .get("unit")
-        .and_then(|item| item.text())
-        .map(Into::into);
-    let mut number = |key| table.get(key).and_then(|item: Item| item.number());
-    (pick.min, pick.max) = (number("min"), number("max"));
-    (pick.scale, pick.offset) = (number("scale"), number("offset"));
-    pick.max_change = number("max_change");
-    pick.text = table
-        .get("text")
-        .and_then(|item| item.boolean())
-        .unwrap_or(false);
-    pick.each = table.get("each").and_then(|item| read_pointer(&item));
-    if let Some(map) = table.get("map") {
-        let entries = map.entries();
-        let pairs = entries
-            .iter()
-            .filter_map(|entry| Some((entry.key().to_owned(), entry.number()?)));
-        pick.map = pairs.collect();
-    }
-    if pick.each.is_some() && !pick.key.contains('{') {
-        entry.problem(format!(
-            "with `each` a key wants a mark for what tells the elements apart: \"{}.{{id}}\" for \
-             their field id, \"{}.{{#}}\" for their place",
-            pick.key, pick.key
-        ));
-    }
-    if let (Some(min), Some(max)) = (pick.min, pick.max)
-        && min > max
-    {
-        entry.problem(format!("min = {min} is above max = {max}: swap them"));
-    }
-    match at {
-        Some(at) => pick.at = read_pointer(&at)?,
-        None => {
-            table.problem(format!(
-                "{} does not say where it is read: add at = \"/…\"",
-                table.name()
-            ));
-            return None;
-        }
-    }
-    table.finish();
-    Some(pick)
 }
 
 impl SourceConfig {

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use rusqlite::{Connection, ErrorCode};
 
-use super::{schema, session};
+use super::{file, schema, session, trouble};
 use crate::domain::time::Wall;
 use crate::sys::clock::Clock;
 use crate::sys::shutdown::Stopping;
@@ -80,11 +80,11 @@ pub fn backup(database: &Path, target: &Path) -> Result<Backup, BackupError> {
         return Err(source("there is no such file".to_owned()));
     }
     let connection =
-        session::open_read_only(database).map_err(|error| source(session::words(&error)))?;
+        session::open_read_only(database).map_err(|error| source(trouble::words(&error)))?;
     match application_id(&connection) {
         Ok(schema::APPLICATION_ID) => copy(&connection, target),
         Ok(_) => Err(source("it is not main-node's".to_owned())),
-        Err(error) => Err(source(session::words(&error))),
+        Err(error) => Err(source(trouble::words(&error))),
     }
 }
 
@@ -100,7 +100,7 @@ pub fn copy(connection: &Connection, target: &Path) -> Result<Backup, BackupErro
             path: target.to_owned(),
         });
     }
-    let unfinished = session::beside(target, ".unfinished");
+    let unfinished = file::beside(target, ".unfinished");
     let name = unfinished
         .to_str()
         .ok_or_else(|| written("its name is not UTF-8".to_owned()))?;
@@ -113,7 +113,7 @@ pub fn copy(connection: &Connection, target: &Path) -> Result<Backup, BackupErro
                 path: target.to_owned(),
                 detail: error.to_string(),
             },
-            _ => written(session::words(&error)),
+            _ => written(trouble::words(&error)),
         })
         .and_then(|_| {
             let synced = File::open(&unfinished).and_then(|file| file.sync_all());
@@ -127,7 +127,7 @@ pub fn copy(connection: &Connection, target: &Path) -> Result<Backup, BackupErro
         })
         .and_then(|backup| {
             std::fs::rename(&unfinished, target)
-                .and_then(|()| session::sync_directory(target))
+                .and_then(|()| file::sync_directory(target))
                 .map_err(|error| written(error.to_string()))?;
             Ok(backup)
         });
@@ -157,7 +157,7 @@ pub fn verify(path: &Path) -> Result<Backup, String> {
             bytes: path.metadata().map_or(0, |metadata| metadata.len()),
         }))
     };
-    inner().unwrap_or_else(|error| Err(session::words(&error)))
+    inner().unwrap_or_else(|error| Err(trouble::words(&error)))
 }
 
 fn application_id(connection: &Connection) -> rusqlite::Result<i32> {
@@ -201,7 +201,7 @@ pub fn newest_whole(database: &Path) -> Option<PathBuf> {
 /// Makes a dated backup beside the database and lets go of all but the `keep` newest.
 pub fn rotate(database: &Path, keep: usize, now: Wall) -> Result<Backup, BackupError> {
     let date = now.to_string().replace([':', '-'], "");
-    let target = session::beside(database, &format!("{SUFFIX}{date}"));
+    let target = file::beside(database, &format!("{SUFFIX}{date}"));
     let made = backup(database, &target)?;
     let all = beside(database);
     for old in &all[..all.len().saturating_sub(keep.max(1))] {

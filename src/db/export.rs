@@ -14,8 +14,8 @@ use rusqlite::{Connection, OptionalExtension, params};
 
 use super::repository::row_value;
 use super::rollup::{self, DAY, HOUR, Summary};
-use super::session;
 use super::tiers::Tiers;
+use super::{session, trouble};
 use crate::domain::reading::{Value, round_computed, spell_number};
 use crate::domain::time::Wall;
 use crate::limits;
@@ -67,7 +67,7 @@ impl std::error::Error for ExportError {}
 
 impl From<rusqlite::Error> for ExportError {
     fn from(error: rusqlite::Error) -> ExportError {
-        ExportError::Database(session::words(&error))
+        ExportError::Database(trouble::words(&error))
     }
 }
 

@@ -13,8 +13,8 @@ use rusqlite::{Connection, OptionalExtension, params};
 
 use super::fives::{self, FIVE};
 use super::rollup::{self, DAY, HOUR, Hour, Summary};
-use super::session::{self, FileId};
 use super::tiers::Tiers;
+use super::{file, session, trouble};
 use crate::domain::history::{Bucket, HistoryQuery};
 use crate::domain::reading::round_computed;
 use crate::domain::time::Wall;
@@ -45,14 +45,14 @@ impl std::error::Error for HistoryError {}
 
 impl From<rusqlite::Error> for HistoryError {
     fn from(error: rusqlite::Error) -> HistoryError {
-        HistoryError::Unavailable(session::words(&error))
+        HistoryError::Unavailable(trouble::words(&error))
     }
 }
 
 /// Answers history queries. Shared by all workers; one asks at a time.
 pub struct Reader {
     path: PathBuf,
-    open: Mutex<Option<(FileId, Connection)>>,
+    open: Mutex<Option<(file::Id, Connection)>>,
 }
 
 impl Reader {
@@ -86,7 +86,7 @@ impl Reader {
         read: impl FnOnce(&Connection) -> Result<T, HistoryError>,
     ) -> Result<T, HistoryError> {
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some(file) = session::file_id(&self.path) else {
+        let Some(file) = file::id(&self.path) else {
             *open = None;
             return Err(HistoryError::Unavailable(
                 "the file is not there".to_owned(),

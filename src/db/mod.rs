@@ -4,7 +4,7 @@
 //! write. Nothing here decides what is worth storing: that is `domain::ledger`.
 //!
 //! In reading order: `schema.sql` (what is kept, column by column) and [`schema`] (its
-//! versions); [`session`] opens the file, or says why not; [`repository`] appends and
+//! versions); [`session`] opens the [`file`], or says what the [`trouble`] is; [`repository`] appends and
 //! [`restore`] reads back; [`rollup`] sums up hours and days, [`fives`] busy hours in parts;
 //! [`retention`] says what is too old, [`expiry`] drops it, and [`tiers`] where each begins;
 //! [`store`] is the thread that drives them; [`history`] and [`export`] read the past;
@@ -15,6 +15,7 @@ pub mod backup;
 mod bench;
 pub mod expiry;
 pub mod export;
+pub mod file;
 pub mod fives;
 pub mod history;
 #[cfg(test)]
@@ -34,3 +35,4 @@ pub mod store;
 #[cfg(test)]
 pub mod testing;
 pub mod tiers;
+pub mod trouble;

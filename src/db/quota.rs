@@ -6,8 +6,9 @@
 use rusqlite::Connection;
 
 use super::repository::Database;
-use super::session::{self, OpenError, Place};
+use super::session::{self, Place};
 use super::tiers::{node, set_node};
+use super::trouble::OpenError;
 use crate::domain::quota::{Carried, Reserved};
 use crate::domain::time::{Mono, Wall, millis};
 

@@ -11,9 +11,8 @@ use std::sync::Arc;
 use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, params};
 
 use super::rollup::{Changes, HOUR, read_hour};
-use super::session::{self, FileId};
 use super::tiers::{Tiers, node, set_node};
-use super::{expiry, restore};
+use super::{expiry, file, restore};
 use crate::domain::health::Reach;
 use crate::domain::ledger::{Restored, Row};
 use crate::domain::reading::Value;
@@ -23,7 +22,7 @@ use crate::domain::time::{Wall, millis};
 #[derive(Debug)]
 pub struct Database {
     path: PathBuf,
-    file: Option<FileId>,
+    file: Option<file::Id>,
     connection: Connection,
     /// This boot, by the kernel's name for it.
     boot: String,
@@ -78,7 +77,7 @@ impl Database {
     ) -> rusqlite::Result<Database> {
         let mut database = Database {
             path: path.to_owned(),
-            file: session::file_id(path),
+            file: file::id(path),
             connection,
             boot: boot.to_owned(),
             known: Known::default(),
@@ -93,7 +92,7 @@ impl Database {
 
     /// Whether the path still leads to the file that is open.
     pub fn is_in_place(&self) -> bool {
-        self.file.is_some() && session::file_id(&self.path) == self.file
+        self.file.is_some() && file::id(&self.path) == self.file
     }
 
     pub fn tiers(&self) -> Tiers {

@@ -9,8 +9,9 @@ use std::time::Duration;
 use rusqlite::Connection;
 
 use super::repository::{Database, read_value};
-use super::session::{self, OpenError, Place};
+use super::session::{self, Place};
 use super::tiers::node;
+use super::trouble::{self, OpenError};
 use crate::domain::freshness::Stamp;
 use crate::domain::ledger::Restored;
 use crate::domain::time::{Mono, Wall};
@@ -67,7 +68,7 @@ pub fn last_good(opened: &Result<Database, OpenError>, place: &Place, boot: &str
         log::warn!(
             "{}: nothing of the last run can be shown: {}",
             place.path.display(),
-            session::words(&error)
+            trouble::words(&error)
         );
         Vec::new()
     })

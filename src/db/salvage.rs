@@ -14,24 +14,24 @@ use super::repository::Database;
 use super::retention::Step;
 use super::rollup::{Changes, HOUR, read_hour, second_of_hour};
 use super::tiers::{Tiers, node, set_node};
-use super::{backup, quota, session};
+use super::{backup, file, quota, session};
 use crate::domain::time::Wall;
 use crate::limits;
 
 /// Moves a damaged database out of the way, with its log, and says where it is now.
 pub fn set_aside(path: &Path, now: Wall) -> std::io::Result<PathBuf> {
     let date = now.to_string().replace([':', '-'], "");
-    let mut aside = session::beside(path, &format!(".damaged-{date}"));
+    let mut aside = file::beside(path, &format!(".damaged-{date}"));
     let mut count = 1;
     while aside.exists() {
         count += 1;
-        aside = session::beside(path, &format!(".damaged-{date}-{count}"));
+        aside = file::beside(path, &format!(".damaged-{date}-{count}"));
     }
     std::fs::rename(path, &aside)?;
     for (suffix, is_kept) in [("-wal", true), ("-shm", false)] {
-        let from = session::beside(path, suffix);
+        let from = file::beside(path, suffix);
         let moved = match is_kept {
-            true => std::fs::rename(from, session::beside(&aside, suffix)),
+            true => std::fs::rename(from, file::beside(&aside, suffix)),
             false => std::fs::remove_file(from),
         };
         match moved {
@@ -39,7 +39,7 @@ pub fn set_aside(path: &Path, now: Wall) -> std::io::Result<PathBuf> {
             _ => {}
         }
     }
-    session::sync_directory(path)?;
+    file::sync_directory(path)?;
     Ok(aside)
 }
 

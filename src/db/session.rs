@@ -1,18 +1,17 @@
 //! Opening the database: whose file it is, its version, the pragmas.
 //!
 //! Called by `main` at start and by the store thread whenever the storage must be opened
-//! anew. Touches nothing that is not ours: a file is judged by its first bytes before
-//! SQLite sees it.
+//! anew. Touches nothing that is not ours: a file is judged before SQLite sees it.
 
-use std::fmt;
-use std::fs::{File, OpenOptions};
-use std::io::{ErrorKind, Read};
-use std::os::unix::fs::MetadataExt;
+use std::fs::OpenOptions;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 
+use super::file::{Found, beside, look, sync_directory};
 use super::repository::Database;
+use super::trouble::{OpenError, READ_ONLY};
 use super::{backup, schema};
 use crate::limits;
 
@@ -24,128 +23,6 @@ pub struct Place {
     /// database was ours once; elsewhere it may be anything that somebody mistyped.
     pub is_default: bool,
 }
-
-/// Why there is no database, by what is to be done: refuse to start, salvage, or wait.
-#[derive(Debug)]
-pub enum OpenError {
-    /// The directory that should hold it does not exist.
-    NoDirectory { path: PathBuf, directory: PathBuf },
-    /// Something that is no file stands there.
-    NotAFile { path: PathBuf },
-    /// A file that is no SQLite database.
-    NotSqlite { path: PathBuf, begins: String },
-    /// Another program's SQLite database.
-    Foreign { path: PathBuf, application_id: u32 },
-    /// Written by a later main-node.
-    Newer { path: PathBuf, found: i32 },
-    /// Ours, but damaged.
-    Corrupt { path: PathBuf, detail: String },
-    /// It cannot be used now: read-only, full, failing, locked.
-    Unusable { path: PathBuf, detail: String },
-}
-
-impl OpenError {
-    /// Whether waiting cannot help, so that `serve` must not start (exit 2).
-    pub fn is_fatal(&self) -> bool {
-        match self {
-            OpenError::NoDirectory { .. }
-            | OpenError::NotAFile { .. }
-            | OpenError::NotSqlite { .. }
-            | OpenError::Foreign { .. }
-            | OpenError::Newer { .. } => true,
-            OpenError::Corrupt { .. } | OpenError::Unusable { .. } => false,
-        }
-    }
-
-    /// An error of SQLite while the database at `path` was used.
-    pub fn from_sqlite(path: &Path, error: &rusqlite::Error) -> OpenError {
-        let path = path.to_owned();
-        match error.sqlite_error_code() {
-            Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => OpenError::Corrupt {
-                path,
-                detail: error.to_string(),
-            },
-            _ => OpenError::Unusable {
-                path,
-                detail: words(error),
-            },
-        }
-    }
-
-    fn from_io(path: &Path, error: &std::io::Error) -> OpenError {
-        let detail = match error.kind() {
-            ErrorKind::ReadOnlyFilesystem => READ_ONLY.to_owned(),
-            ErrorKind::PermissionDenied => {
-                format!("it may not be opened; see its owner and permissions ({error})")
-            }
-            _ => error.to_string(),
-        };
-        OpenError::Unusable {
-            path: path.to_owned(),
-            detail,
-        }
-    }
-}
-
-impl fmt::Display for OpenError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            OpenError::NoDirectory { path, directory } => write!(
-                f,
-                "the database {} cannot be made: there is no directory {}\n\
-                 Create the directory, or name another file with `database = …` or --database.",
-                path.display(),
-                directory.display()
-            ),
-            OpenError::NotAFile { path } => write!(
-                f,
-                "expected a database file at {}, found a directory or a device\n\
-                 Name a file in it with `database = …` or --database.",
-                path.display()
-            ),
-            OpenError::NotSqlite { path, begins } => write!(
-                f,
-                "expected main-node's database at {}, found a file that begins with {begins}\n\
-                 It is left alone. Name another file with `database = …` or --database.",
-                path.display()
-            ),
-            OpenError::Foreign {
-                path,
-                application_id,
-            } => write!(
-                f,
-                "expected main-node's database at {}, found another program's SQLite database \
-                 (application_id {application_id}, main-node's is {})\n\
-                 It is left alone. Name another file with `database = …` or --database.",
-                path.display(),
-                schema::APPLICATION_ID
-            ),
-            OpenError::Newer { path, found } => write!(
-                f,
-                "the database {} has version {found}; this main-node knows versions up to {}\n\
-                 A newer main-node wrote it. Install that one again, or put the backup in place \
-                 that it made before upgrading ({}.before-version-{found}).",
-                path.display(),
-                schema::VERSION,
-                path.display()
-            ),
-            OpenError::Corrupt { path, detail } => write!(
-                f,
-                "the database {} is damaged ({detail})\n\
-                 It will be set aside, not deleted, and what can be read of it recovered.",
-                path.display()
-            ),
-            OpenError::Unusable { path, detail } => write!(
-                f,
-                "the database {} cannot be used now: {detail}\n\
-                 Readings wait in memory until it can.",
-                path.display()
-            ),
-        }
-    }
-}
-
-impl std::error::Error for OpenError {}
 
 /// Opens the database at `place`, makes it if there is none, upgrades an older one after
 /// making a backup of it. `boot` tells monotonic times of this boot from earlier ones.
@@ -283,78 +160,6 @@ pub(super) fn tune(connection: &Connection) -> rusqlite::Result<()> {
     connection.pragma_update(None, "trusted_schema", false)
 }
 
-/// What stands at a path, judged without SQLite.
-#[derive(Debug, PartialEq)]
-pub enum Found {
-    Nothing,
-    /// An SQLite file in which nothing was ever made.
-    EmptySqlite,
-    /// Its version as the file itself has it: while it is in use a newer one may stand in its
-    /// log alone.
-    Ours {
-        version: i32,
-    },
-    NotSqlite {
-        begins: String,
-    },
-    Foreign {
-        application_id: u32,
-    },
-}
-
-pub fn look(path: &Path) -> Result<Found, OpenError> {
-    let unusable = |error: std::io::Error| OpenError::from_io(path, &error);
-    let mut file = match File::open(path) {
-        Ok(file) => file,
-        Err(error) if error.kind() == ErrorKind::NotFound => {
-            let directory = directory(path);
-            return match directory.metadata() {
-                Ok(_) => Ok(Found::Nothing),
-                Err(error) if error.kind() == ErrorKind::NotFound => Err(OpenError::NoDirectory {
-                    path: path.to_owned(),
-                    directory,
-                }),
-                Err(error) => Err(unusable(error)),
-            };
-        }
-        Err(error) => return Err(unusable(error)),
-    };
-    if !file.metadata().map_err(unusable)?.is_file() {
-        return Err(OpenError::NotAFile {
-            path: path.to_owned(),
-        });
-    }
-    let mut head = Vec::new();
-    file.by_ref()
-        .take(108)
-        .read_to_end(&mut head)
-        .map_err(unusable)?;
-    Ok(judge(&head))
-}
-
-/// Judges a file by its first 108 bytes: SQLite's header and that of its first page.
-fn judge(head: &[u8]) -> Found {
-    if head.is_empty() {
-        return Found::Nothing;
-    }
-    if head.len() < 108 || !head.starts_with(b"SQLite format 3\0") {
-        let begins = head[..head.len().min(12)].escape_ascii();
-        return Found::NotSqlite {
-            begins: format!("\"{begins}\""),
-        };
-    }
-    let number =
-        |at: usize| u32::from_be_bytes([head[at], head[at + 1], head[at + 2], head[at + 3]]);
-    let (version, application_id) = (number(60) as i32, number(68));
-    // The first page is the root of sqlite_schema: a leaf (13) without cells is empty.
-    let is_empty = head[100] == 13 && head[103] == 0 && head[104] == 0;
-    match application_id {
-        id if id == schema::APPLICATION_ID as u32 => Found::Ours { version },
-        _ if is_empty => Found::EmptySqlite,
-        application_id => Found::Foreign { application_id },
-    }
-}
-
 /// Makes a database under another name and moves it into place when it is complete, so that
 /// a file that stands there is always whole.
 fn make(path: &Path) -> Result<(), OpenError> {
@@ -375,57 +180,6 @@ fn make(path: &Path) -> Result<(), OpenError> {
     made.map_err(|error| OpenError::from_sqlite(path, &error))?;
     std::fs::rename(&unfinished, path).map_err(io)?;
     sync_directory(path).map_err(io)
-}
-
-/// Makes a renaming last through a power cut.
-pub fn sync_directory(path: &Path) -> std::io::Result<()> {
-    File::open(directory(path))?.sync_all()
-}
-
-fn directory(path: &Path) -> PathBuf {
-    match path.parent() {
-        Some(directory) if directory != Path::new("") => directory.to_owned(),
-        _ => PathBuf::from("."),
-    }
-}
-
-/// The path with something appended to its name.
-pub fn beside(path: &Path, suffix: &str) -> PathBuf {
-    let mut name = path.as_os_str().to_owned();
-    name.push(suffix);
-    PathBuf::from(name)
-}
-
-/// Which file a path leads to, so that one put in its place is noticed.
-pub type FileId = (u64, u64);
-
-pub fn file_id(path: &Path) -> Option<FileId> {
-    let metadata = path.metadata().ok()?;
-    Some((metadata.dev(), metadata.ino()))
-}
-
-/// Bytes of the database and its log.
-pub fn size_on_disk(path: &Path) -> u64 {
-    let size = |path: &Path| path.metadata().map_or(0, |metadata| metadata.len());
-    size(path) + size(&beside(path, "-wal"))
-}
-
-const READ_ONLY: &str = "it or its directory is read-only; is the card worn out?";
-
-/// An error of SQLite in words that say what to look at.
-pub fn words(error: &rusqlite::Error) -> String {
-    let advice = match error.sqlite_error_code() {
-        Some(ErrorCode::ReadOnly) => READ_ONLY,
-        Some(ErrorCode::DiskFull) => "no room is left on the card",
-        Some(ErrorCode::SystemIoFailure) => "the card fails, or was removed",
-        Some(ErrorCode::CannotOpen) => "it may not be opened; see its owner and permissions",
-        Some(ErrorCode::PermissionDenied) => "it may not be opened; see its permissions",
-        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => {
-            "another program holds it locked"
-        }
-        _ => return error.to_string(),
-    };
-    format!("{advice} ({error})")
 }
 
 #[cfg(test)]
@@ -480,57 +234,6 @@ mod tests {
             "tests/golden/db/refusals.txt",
             &messages.replace(&directory.path("").display().to_string(), "/data/"),
         );
-    }
-
-    #[test]
-    fn what_may_pass_is_no_reason_not_to_start() {
-        let directory = Directory::new();
-        let path = directory.path("main-node.db");
-        let mut messages = String::new();
-        for code in [
-            rusqlite::ffi::SQLITE_READONLY,
-            rusqlite::ffi::SQLITE_FULL,
-            rusqlite::ffi::SQLITE_IOERR,
-            rusqlite::ffi::SQLITE_CANTOPEN,
-            rusqlite::ffi::SQLITE_BUSY,
-            rusqlite::ffi::SQLITE_CORRUPT,
-        ] {
-            let error = rusqlite::Error::SqliteFailure(rusqlite::ffi::Error::new(code), None);
-            let error = OpenError::from_sqlite(&path, &error);
-            assert!(!error.is_fatal(), "{error}");
-            messages += &format!("{error}\n\n");
-        }
-        golden(
-            "tests/golden/db/troubles.txt",
-            &messages.replace(&directory.path("").display().to_string(), "/data/"),
-        );
-    }
-
-    #[test]
-    fn a_file_is_judged_by_its_first_bytes() {
-        let mut empty = vec![0; 108];
-        empty[..16].copy_from_slice(b"SQLite format 3\0");
-        empty[100] = 13;
-        let mut ours = empty.clone();
-        ours[68..72].copy_from_slice(&schema::APPLICATION_ID.to_be_bytes());
-        ours[63] = 7;
-        ours[104] = 1;
-        let mut theirs = ours.clone();
-        theirs[68..72].copy_from_slice(&0u32.to_be_bytes());
-        for (head, expected) in [
-            (&[][..], Found::Nothing),
-            (&empty, Found::EmptySqlite),
-            (&ours, Found::Ours { version: 7 }),
-            (&theirs, Found::Foreign { application_id: 0 }),
-            (
-                &ours[..40],
-                Found::NotSqlite {
-                    begins: "\"SQLite forma\"".to_owned(),
-                },
-            ),
-        ] {
-            assert_eq!(judge(head), expected);
-        }
     }
 
     #[test]

@@ -10,6 +10,7 @@ use super::sources;
 use crate::config::Config;
 use crate::db::repository::Entry;
 use crate::db::session::{self, Place};
+use crate::db::trouble;
 use crate::domain::ledger::Ledger;
 use crate::domain::time::{Moment, Mono, Wall};
 use crate::sys::clock::Clock;
@@ -68,5 +69,5 @@ pub fn store(config: &Config, clock: &Arc<StandingClock>) -> Result<(), String> 
         clock.step();
     }
     let committed = database.commit(&day, i64::MIN);
-    committed.map(drop).map_err(|error| session::words(&error))
+    committed.map(drop).map_err(|error| trouble::words(&error))
 }

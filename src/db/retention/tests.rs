@@ -55,7 +55,7 @@ fn soak(length_days: i64, keys: i64, every_s: i64) {
             keep(&mut database, &kept, now);
         }
         if day >= 5 {
-            let size = crate::db::session::size_on_disk(&path);
+            let size = crate::db::file::size_on_disk(&path);
             largest = largest.max(size);
             assert!(size < largest * 3 / 2, "the file is bounded");
         }
@@ -129,7 +129,7 @@ fn a_file_that_is_too_large_loses_its_oldest_rows_and_shrinks() {
         "their hours stay"
     );
     drop(database);
-    assert!(crate::db::session::size_on_disk(&path) <= 500_000);
+    assert!(crate::db::file::size_on_disk(&path) <= 500_000);
 }
 
 #[test]
@@ -145,7 +145,7 @@ fn hours_that_must_wait_for_their_rows_do_not_hold_up_the_bound() {
     };
     keep(&mut database, &kept, begin + 2 * DAY);
     drop(database);
-    assert!(crate::db::session::size_on_disk(&path) <= 500_000);
+    assert!(crate::db::file::size_on_disk(&path) <= 500_000);
 }
 
 #[test]

@@ -9,7 +9,8 @@ use std::sync::Arc;
 use super::{Shared, Store, lock};
 use crate::db::outbox;
 use crate::db::repository::Database;
-use crate::db::session::{self, OpenError, Place};
+use crate::db::session::{self, Place};
+use crate::db::trouble::{self, OpenError};
 use crate::domain::alert::{AlertCommit, State};
 use crate::domain::outbox::{Incident, Outbox, Outcome, Pending};
 use crate::domain::time::Mono;
@@ -37,7 +38,7 @@ pub fn last_state(
             })
             .map_or_else(
                 |error| {
-                    let why = session::words(&error);
+                    let why = trouble::words(&error);
                     log::warn!("what alerts were open cannot be read: {why}");
                     None
                 },
@@ -67,7 +68,7 @@ impl Store {
     pub fn incidents(&self, most: usize) -> Result<Vec<Incident>, String> {
         match &*lock(&self.shared.database) {
             Some(database) => {
-                outbox::history(database.connection(), most).map_err(|error| session::words(&error))
+                outbox::history(database.connection(), most).map_err(|error| trouble::words(&error))
             }
             None => Err("the database cannot be read now".to_owned()),
         }

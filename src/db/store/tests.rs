@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use super::*;
 use crate::db::testing::{Directory, T0, database, place, row, trusted};
-use crate::db::{outbox, session};
+use crate::db::{file, outbox, session};
 use crate::domain::alert::{AlertCommit, State};
 use crate::domain::freshness::Stamp;
 use crate::domain::health::Reach;
@@ -192,10 +192,7 @@ fn stopping_commits_all_even_what_waits_for_the_clock() {
     store.append(vec![unstamped, row("own", T0, 2.0)]);
     assert!(store.stop(Duration::from_secs(60)));
     assert_eq!(store.status().rows_stored, 2);
-    assert!(
-        !session::beside(&path, "-wal").exists(),
-        "the log is taken in"
-    );
+    assert!(!file::beside(&path, "-wal").exists(), "the log is taken in");
 }
 
 #[test]

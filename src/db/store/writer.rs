@@ -9,10 +9,12 @@ use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use super::{Shared, lock};
+use crate::db::file;
 use crate::db::repository::{Committed, Database, Entry};
 use crate::db::retention::{self, Step};
 use crate::db::salvage::{self, Salvage};
-use crate::db::session::{self, OpenError};
+use crate::db::session;
+use crate::db::trouble::{self, OpenError};
 use crate::domain::alert::Salvaged;
 use crate::domain::ledger::Row;
 use crate::domain::time::{Moment, Mono};
@@ -288,7 +290,7 @@ impl Writer {
                 let mut database = session::open(&settings.place, &settings.boot)
                     .map_err(|error| error.to_string())?;
                 let salvage = Salvage::begin(&mut database, &aside)
-                    .map_err(|error| session::words(&error))?;
+                    .map_err(|error| trouble::words(&error))?;
                 *open = Some(database);
                 Ok(salvage)
             });
@@ -425,7 +427,7 @@ impl Writer {
 
     fn report_size(&self, database: &Database) {
         let mut report = lock(&self.shared.report);
-        report.database_bytes = session::size_on_disk(database.path());
+        report.database_bytes = file::size_on_disk(database.path());
         report.written_bytes = written_bytes();
         // What cannot be read is found by whoever writes next.
         report.reach = database.reach().unwrap_or(report.reach);

@@ -1,0 +1,134 @@
+//! Which operation a source names, and what it is called with.
+
+use toml::de::DeValue;
+
+use crate::config::reader::{Item, Table};
+use crate::domain::operation::{Api, Argument, Operation, check_arguments, nearest};
+
+pub fn find_operation(
+    item: &Item<'_>,
+    api: Option<&Item<'_>>,
+    apis: &[&'static Api],
+) -> Option<&'static Operation> {
+    let id = item.text()?;
+    let wanted_api = match api {
+        None => None,
+        Some(api) => {
+            let name = api.text()?;
+            if !apis.iter().any(|known| known.name == name) {
+                let known: Vec<&str> = apis.iter().map(|known| known.name).collect();
+                api.expected(&format!(
+                    "one of the compiled-in APIs: {}",
+                    known.join(", ")
+                ));
+                return None;
+            }
+            Some(name)
+        }
+    };
+    let is_wanted = |known: &&&Api| wanted_api.as_ref().is_none_or(|name| known.name == name);
+    let operations = || apis.iter().filter(is_wanted).flat_map(|api| api.operations);
+    let found: Vec<&&'static Operation> = operations().filter(|known| known.id == id).collect();
+    match found.as_slice() {
+        [one] => Some(**one),
+        [] => {
+            let hint = match nearest(&id, operations().map(|known| known.id)) {
+                Some(near) => format!("did you mean {near:?}?"),
+                None => "`main-node operations` lists what is compiled in".to_owned(),
+            };
+            item.problem(format!("there is no operation {id:?}; {hint}"));
+            None
+        }
+        several => {
+            let names: Vec<&str> = several.iter().map(|known| known.api).collect();
+            item.problem(format!(
+                "several APIs have an operation {id:?}: say which with api = \"…\" ({})",
+                names.join(", ")
+            ));
+            None
+        }
+    }
+}
+
+pub fn read_arguments(
+    table: &Table<'_>,
+    operation: &Item<'_>,
+    params: Option<&Item<'_>>,
+    found: &'static Operation,
+) -> Vec<(String, Argument)> {
+    let entries = params.map(Item::entries).unwrap_or_default();
+    let arguments: Vec<(String, Argument)> = entries
+        .iter()
+        .filter_map(|entry| Some((entry.key().to_owned(), read_argument(entry, 0)?)))
+        .collect();
+    for problem in check_arguments(found, &arguments) {
+        let entry = entries
+            .iter()
+            .find(|entry| problem.argument.as_deref() == Some(entry.key()));
+        let span = match (entry, params) {
+            (Some(entry), _) => entry.key_span(),
+            (None, Some(params)) => params.key_span(),
+            (None, None) => operation.span(),
+        };
+        table.reader().problem(&span, problem.message);
+    }
+    arguments
+}
+
+fn read_argument(item: &Item<'_>, depth: usize) -> Option<Argument> {
+    if depth > 8 {
+        item.problem(format!(
+            "{}: nested deeper than any parameter is",
+            item.key()
+        ));
+        return None;
+    }
+    Some(match item.value() {
+        DeValue::String(_) => Argument::Text(item.text()?),
+        DeValue::Integer(integer) => match i64::from_str_radix(integer.as_str(), integer.radix()) {
+            Ok(integer) => Argument::Integer(integer),
+            Err(_) => {
+                item.expected("a whole number of at most 64 bits");
+                return None;
+            }
+        },
+        DeValue::Float(_) => Argument::Number(item.number()?),
+        DeValue::Boolean(truth) => Argument::Boolean(*truth),
+        DeValue::Datetime(time) => Argument::Text(time.to_string()),
+        DeValue::Array(_) => Argument::List(
+            item.tables()
+                .iter()
+                .filter_map(|entry| read_argument(entry, depth + 1))
+                .collect(),
+        ),
+        DeValue::Table(_) => Argument::Object(
+            item.entries()
+                .iter()
+                .filter_map(|entry| {
+                    Some((entry.key().to_owned(), read_argument(entry, depth + 1)?))
+                })
+                .collect(),
+        ),
+    })
+}
+
+/// The query of a plain address: scalars, and lists joined by commas.
+pub fn read_query(params: &Item<'_>) -> Vec<(String, String)> {
+    let mut query = Vec::new();
+    for entry in params.entries() {
+        let text = match read_argument(&entry, 0) {
+            None => continue,
+            Some(Argument::List(items)) => items
+                .iter()
+                .map(Argument::scalar_text)
+                .collect::<Option<Vec<String>>>()
+                .map(|texts| texts.join(",")),
+            Some(argument) => argument.scalar_text(),
+        };
+        match text {
+            Some(text) => query.push((entry.key().to_owned(), text)),
+            None => entry.expected("a text, a number, true or false, or a list of these"),
+        }
+    }
+    query
+}

@@ -1,0 +1,114 @@
+//! What is read from a source's answers: `[source.records]`, or every leaf.
+
+use std::sync::Arc;
+
+use toml::de::DeValue;
+
+use super::Keys;
+use crate::config::reader::{Item, Table};
+use crate::domain::plan::{Pick, Selection};
+use crate::limits;
+
+/// `[source.records]`, or every leaf behind `prefix`.
+pub fn read_selection(table: &mut Table<'_>) -> (Selection, Keys) {
+    let prefix = table.get("prefix");
+    let Some(records) = table.get("records") else {
+        let prefix = prefix.and_then(|item| item.text()).unwrap_or_default();
+        return (Selection::AllLeaves { prefix }, Vec::new());
+    };
+    if let Some(prefix) = prefix {
+        prefix.problem("`prefix` is for sources without [source.records], which name their keys");
+    }
+    let mut picks = Vec::new();
+    let mut keys = Vec::new();
+    for entry in records.entries() {
+        let key: Arc<str> = entry.key().into();
+        if key.is_empty() || key.len() > limits::KEY_BYTES || key.chars().any(char::is_control) {
+            entry.problem(format!(
+                "expected a key of 1 to {} bytes, found {key:?}",
+                limits::KEY_BYTES
+            ));
+            continue;
+        }
+        if let Some(pick) = read_pick(&entry, key.clone()) {
+            picks.push(pick);
+            keys.push((key, entry.key_span()));
+        }
+    }
+    if picks.len() > limits::RECORDS_PER_SOURCE {
+        let most = limits::RECORDS_PER_SOURCE;
+        records.problem(format!(
+            "expected at most {most} records, found {}",
+            picks.len()
+        ));
+    }
+    (Selection::Picks(picks), keys)
+}
+
+fn read_pick(entry: &Item<'_>, key: Arc<str>) -> Option<Pick> {
+    let mut pick = Pick::new(key, "");
+    if matches!(entry.value(), DeValue::String(_)) {
+        pick.at = read_pointer(entry)?;
+        return Some(pick);
+    }
+    if !matches!(entry.value(), DeValue::Table(_)) {
+        entry.expected("a JSON Pointer, or a table with `at`");
+        return None;
+    }
+    let mut table = entry.table(format!("the record {:?}", entry.key()))?;
+    let at = table.get("at");
+    pick.unit = table
+        .get("unit")
+        .and_then(|item| item.text())
+        .map(Into::into);
+    let mut number = |key| table.get(key).and_then(|item: Item| item.number());
+    (pick.min, pick.max) = (number("min"), number("max"));
+    (pick.scale, pick.offset) = (number("scale"), number("offset"));
+    pick.max_change = number("max_change");
+    pick.text = table
+        .get("text")
+        .and_then(|item| item.boolean())
+        .unwrap_or(false);
+    pick.each = table.get("each").and_then(|item| read_pointer(&item));
+    if let Some(map) = table.get("map") {
+        let entries = map.entries();
+        let pairs = entries
+            .iter()
+            .filter_map(|entry| Some((entry.key().to_owned(), entry.number()?)));
+        pick.map = pairs.collect();
+    }
+    if pick.each.is_some() && !pick.key.contains('{') {
+        entry.problem(format!(
+            "with `each` a key wants a mark for what tells the elements apart: \"{}.{{id}}\" for \
+             their field id, \"{}.{{#}}\" for their place",
+            pick.key, pick.key
+        ));
+    }
+    if let (Some(min), Some(max)) = (pick.min, pick.max)
+        && min > max
+    {
+        entry.problem(format!("min = {min} is above max = {max}: swap them"));
+    }
+    match at {
+        Some(at) => pick.at = read_pointer(&at)?,
+        None => {
+            table.problem(format!(
+                "{} does not say where it is read: add at = \"/…\"",
+                table.name()
+            ));
+            return None;
+        }
+    }
+    table.finish();
+    Some(pick)
+}
+
+pub fn read_pointer(item: &Item<'_>) -> Option<String> {
+    const WHAT: &str = "a JSON Pointer such as \"/current/temperature\"";
+    let pointer = item.text_as(WHAT)?;
+    if !pointer.is_empty() && !pointer.starts_with('/') {
+        item.expected(WHAT);
+        return None;
+    }
+    Some(pointer)
+}

@@ -1,0 +1,181 @@
+//! Why the database cannot be opened or used, in words that say what to look at.
+//!
+//! Values; any thread.
+
+use std::fmt;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+
+use rusqlite::ErrorCode;
+
+use super::schema;
+
+/// Why there is no database, by what is to be done: refuse to start, salvage, or wait.
+#[derive(Debug)]
+pub enum OpenError {
+    /// The directory that should hold it does not exist.
+    NoDirectory { path: PathBuf, directory: PathBuf },
+    /// Something that is no file stands there.
+    NotAFile { path: PathBuf },
+    /// A file that is no SQLite database.
+    NotSqlite { path: PathBuf, begins: String },
+    /// Another program's SQLite database.
+    Foreign { path: PathBuf, application_id: u32 },
+    /// Written by a later main-node.
+    Newer { path: PathBuf, found: i32 },
+    /// Ours, but damaged.
+    Corrupt { path: PathBuf, detail: String },
+    /// It cannot be used now: read-only, full, failing, locked.
+    Unusable { path: PathBuf, detail: String },
+}
+
+impl OpenError {
+    /// Whether waiting cannot help, so that `serve` must not start (exit 2).
+    pub fn is_fatal(&self) -> bool {
+        match self {
+            OpenError::NoDirectory { .. }
+            | OpenError::NotAFile { .. }
+            | OpenError::NotSqlite { .. }
+            | OpenError::Foreign { .. }
+            | OpenError::Newer { .. } => true,
+            OpenError::Corrupt { .. } | OpenError::Unusable { .. } => false,
+        }
+    }
+
+    /// An error of SQLite while the database at `path` was used.
+    pub fn from_sqlite(path: &Path, error: &rusqlite::Error) -> OpenError {
+        let path = path.to_owned();
+        match error.sqlite_error_code() {
+            Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => OpenError::Corrupt {
+                path,
+                detail: error.to_string(),
+            },
+            _ => OpenError::Unusable {
+                path,
+                detail: words(error),
+            },
+        }
+    }
+
+    pub fn from_io(path: &Path, error: &std::io::Error) -> OpenError {
+        let detail = match error.kind() {
+            ErrorKind::ReadOnlyFilesystem => READ_ONLY.to_owned(),
+            ErrorKind::PermissionDenied => {
+                format!("it may not be opened; see its owner and permissions ({error})")
+            }
+            _ => error.to_string(),
+        };
+        OpenError::Unusable {
+            path: path.to_owned(),
+            detail,
+        }
+    }
+}
+
+impl fmt::Display for OpenError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            OpenError::NoDirectory { path, directory } => write!(
+                f,
+                "the database {} cannot be made: there is no directory {}\n\
+                 Create the directory, or name another file with `database = …` or --database.",
+                path.display(),
+                directory.display()
+            ),
+            OpenError::NotAFile { path } => write!(
+                f,
+                "expected a database file at {}, found a directory or a device\n\
+                 Name a file in it with `database = …` or --database.",
+                path.display()
+            ),
+            OpenError::NotSqlite { path, begins } => write!(
+                f,
+                "expected main-node's database at {}, found a file that begins with {begins}\n\
+                 It is left alone. Name another file with `database = …` or --database.",
+                path.display()
+            ),
+            OpenError::Foreign {
+                path,
+                application_id,
+            } => write!(
+                f,
+                "expected main-node's database at {}, found another program's SQLite database \
+                 (application_id {application_id}, main-node's is {})\n\
+                 It is left alone. Name another file with `database = …` or --database.",
+                path.display(),
+                schema::APPLICATION_ID
+            ),
+            OpenError::Newer { path, found } => write!(
+                f,
+                "the database {} has version {found}; this main-node knows versions up to {}\n\
+                 A newer main-node wrote it. Install that one again, or put the backup in place \
+                 that it made before upgrading ({}.before-version-{found}).",
+                path.display(),
+                schema::VERSION,
+                path.display()
+            ),
+            OpenError::Corrupt { path, detail } => write!(
+                f,
+                "the database {} is damaged ({detail})\n\
+                 It will be set aside, not deleted, and what can be read of it recovered.",
+                path.display()
+            ),
+            OpenError::Unusable { path, detail } => write!(
+                f,
+                "the database {} cannot be used now: {detail}\n\
+                 Readings wait in memory until it can.",
+                path.display()
+            ),
+        }
+    }
+}
+
+impl std::error::Error for OpenError {}
+
+pub const READ_ONLY: &str = "it or its directory is read-only; is the card worn out?";
+
+/// An error of SQLite in words that say what to look at.
+pub fn words(error: &rusqlite::Error) -> String {
+    let advice = match error.sqlite_error_code() {
+        Some(ErrorCode::ReadOnly) => READ_ONLY,
+        Some(ErrorCode::DiskFull) => "no room is left on the card",
+        Some(ErrorCode::SystemIoFailure) => "the card fails, or was removed",
+        Some(ErrorCode::CannotOpen) => "it may not be opened; see its owner and permissions",
+        Some(ErrorCode::PermissionDenied) => "it may not be opened; see its permissions",
+        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => {
+            "another program holds it locked"
+        }
+        _ => return error.to_string(),
+    };
+    format!("{advice} ({error})")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::db::testing::{Directory, golden};
+
+    #[test]
+    fn what_may_pass_is_no_reason_not_to_start() {
+        let directory = Directory::new();
+        let path = directory.path("main-node.db");
+        let mut messages = String::new();
+        for code in [
+            rusqlite::ffi::SQLITE_READONLY,
+            rusqlite::ffi::SQLITE_FULL,
+            rusqlite::ffi::SQLITE_IOERR,
+            rusqlite::ffi::SQLITE_CANTOPEN,
+            rusqlite::ffi::SQLITE_BUSY,
+            rusqlite::ffi::SQLITE_CORRUPT,
+        ] {
+            let error = rusqlite::Error::SqliteFailure(rusqlite::ffi::Error::new(code), None);
+            let error = OpenError::from_sqlite(&path, &error);
+            assert!(!error.is_fatal(), "{error}");
+            messages += &format!("{error}\n\n");
+        }
+        golden(
+            "tests/golden/db/troubles.txt",
+            &messages.replace(&directory.path("").display().to_string(), "/data/"),
+        );
+    }
+}

@@ -1,0 +1,283 @@
+//! What sources say, and the rows and snapshots that follow.
+
+use super::*;
+use crate::domain::health::{Cause, Failure};
+use crate::domain::plan::{KeyPlan, Pick, test_plan};
+use crate::domain::reading::Told;
+use crate::domain::time::{Mono, Trust, Wall};
+
+const T0: i64 = 1_761_854_400;
+
+fn at(second: u64) -> Moment {
+    Moment {
+        mono: Mono(second * 1000),
+        wall: Wall((T0 + second as i64) * 1000),
+        trust: Trust::Trusted,
+    }
+}
+
+fn observation(source: usize, second: u64, outcome: Outcome) -> Observation {
+    Observation {
+        source,
+        at: at(second),
+        duration: Duration::from_millis(5),
+        bytes: 1,
+        outcome,
+        next_in: Duration::from_secs(60),
+        ordered: Duration::ZERO,
+        followed: None,
+    }
+}
+
+fn readings(own: Option<i64>, pairs: &[(&str, f64)]) -> Outcome {
+    let reading = |(key, value): &(&str, f64)| Reading {
+        key: (*key).into(),
+        value: Value::Number(*value),
+        unit: None,
+    };
+    Outcome::Readings {
+        observed: own.map(|second| Wall::from_second(T0 + second)),
+        readings: pairs.iter().map(reading).collect(),
+        issues: Vec::new(),
+    }
+}
+
+fn ledger(sources: usize) -> Ledger {
+    Ledger::new(Arc::new(test_plan(sources, Duration::from_secs(60))))
+}
+
+fn merging(sources: usize, key: &str, how: Merge) -> Ledger {
+    let mut plan = test_plan(sources, Duration::from_secs(60));
+    let key_plan = KeyPlan {
+        merge: Some(how),
+        ..KeyPlan::default()
+    };
+    plan.keys.insert(key.into(), key_plan);
+    Ledger::new(Arc::new(plan))
+}
+
+fn values(snapshot: &Snapshot) -> Vec<String> {
+    let line = |record: &Record| {
+        let stale = if record.stale { " stale" } else { "" };
+        format!("{} {}{stale}", record.key, record.value)
+    };
+    snapshot.records.iter().map(line).collect()
+}
+
+#[test]
+fn without_a_time_of_its_own_each_answer_is_a_new_row() {
+    let mut ledger = ledger(1);
+    for second in [1, 2] {
+        let rows = ledger.apply(observation(0, second, readings(None, &[("t", 1.0)])));
+        assert_eq!(rows.len(), 1);
+    }
+}
+
+#[test]
+fn the_same_observation_is_stored_once_and_a_correction_again() {
+    let mut ledger = ledger(1);
+    let mut rows = |second, own, value| {
+        let outcome = readings(Some(own), &[("t", value)]);
+        ledger.apply(observation(0, second, outcome)).len()
+    };
+    assert_eq!(rows(10, 0, 1.0), 1, "new");
+    assert_eq!(rows(20, 0, 1.0), 0, "the same");
+    assert_eq!(rows(30, 0, 2.0), 1, "corrected");
+    assert_eq!(rows(40, 30, 2.0), 1, "an equal value observed anew");
+}
+
+#[test]
+fn the_same_observation_renews_no_age() {
+    let mut ledger = ledger(1);
+    for second in [10, 100, 170] {
+        ledger.apply(observation(0, second, readings(Some(5), &[("t", 1.0)])));
+    }
+    assert_eq!(values(&ledger.snapshot(at(185))), ["t 1"]);
+    assert_eq!(values(&ledger.snapshot(at(186))), ["t 1 stale"]);
+}
+
+#[test]
+fn a_304_renews_what_the_last_answer_held_and_stores_nothing() {
+    let mut ledger = ledger(1);
+    ledger.apply(observation(
+        0,
+        0,
+        readings(None, &[("gone", 1.0), ("t", 1.0)]),
+    ));
+    ledger.apply(observation(0, 60, readings(None, &[("t", 1.0)])));
+    assert!(
+        ledger
+            .apply(observation(0, 150, Outcome::Unchanged))
+            .is_empty()
+    );
+    assert_eq!(values(&ledger.snapshot(at(300))), ["gone 1 stale", "t 1"]);
+}
+
+#[test]
+fn a_failure_keeps_what_is_known_until_it_is_stale() {
+    let mut ledger = ledger(1);
+    ledger.apply(observation(0, 0, readings(None, &[("t", 1.0)])));
+    let failed = Outcome::Failed {
+        failure: Failure::new(Cause::Timeout, "too slow."),
+        issues: Vec::new(),
+    };
+    ledger.apply(observation(0, 60, failed));
+    let snapshot = ledger.snapshot(at(60));
+    assert_eq!(values(&snapshot), ["t 1"]);
+    assert_eq!(snapshot.changes_at, Some(Mono(180_001)));
+    assert_eq!(snapshot.sources[0].health.failures[&Cause::Timeout], 1);
+    assert_eq!(values(&ledger.snapshot(at(181))), ["t 1 stale"]);
+}
+
+#[test]
+fn of_two_sources_with_one_key_and_no_rule_the_first_configured_wins() {
+    let mut ledger = ledger(2);
+    ledger.apply(observation(1, 1, readings(None, &[("t", 2.0)])));
+    ledger.apply(observation(0, 2, readings(None, &[("t", 1.0)])));
+    let rows = ledger.apply(observation(1, 3, readings(None, &[("t", 2.0)])));
+    assert!(rows.is_empty());
+    let snapshot = ledger.snapshot(at(3));
+    assert_eq!(values(&snapshot), ["t 1"]);
+    let rejected = &snapshot.sources[1].health.rejected;
+    assert_eq!(rejected[&Reason::DuplicateKey], 1);
+}
+
+#[test]
+fn a_source_that_dies_leaves_the_merge_when_it_is_stale() {
+    let mut ledger = merging(2, "t", Merge::Mean);
+    ledger.apply(observation(0, 0, readings(None, &[("t", 1.0)])));
+    let rows = ledger.apply(observation(1, 100, readings(None, &[("t", 2.0)])));
+    assert_eq!(rows[0].value, Value::Number(1.5));
+    let both = ledger.snapshot(at(100));
+    assert_eq!(both.records[0].sources.len(), 2);
+    let alone = ledger.snapshot(at(181));
+    assert_eq!(values(&alone), ["t 2"]);
+    assert_eq!(*alone.records[0].sources, ["source1".into()]);
+}
+
+#[test]
+fn records_stand_in_the_configurations_order() {
+    let mut plan = test_plan(2, Duration::from_secs(60));
+    let pick = |key: &str| Pick::new(key, format!("/{key}"));
+    plan.sources[1].selection = Selection::Picks(vec![pick("z"), pick("a")]);
+    let mut ledger = Ledger::new(Arc::new(plan));
+    ledger.apply(observation(1, 0, readings(None, &[("a", 1.0), ("z", 2.0)])));
+    ledger.apply(observation(0, 0, readings(None, &[("m", 3.0)])));
+    ledger.apply(observation(0, 1, readings(None, &[("b", 4.0), ("m", 3.0)])));
+    assert_eq!(
+        values(&ledger.snapshot(at(1))),
+        ["b 4", "m 3", "z 2", "a 1"]
+    );
+}
+
+#[test]
+fn restored_records_are_shown_at_once_and_stale_until_their_age_is_known() {
+    let mut ledger = ledger(1);
+    let restored = |key: &str, source: &str| Restored {
+        key: key.into(),
+        value: Value::Number(7.0),
+        unit: None,
+        source: source.into(),
+        stamp: Stamp::restored(Wall::from_second(T0), false),
+    };
+    ledger.restore(vec![restored("t", "source0"), restored("old", "removed")]);
+    let untrusted = Moment {
+        trust: Trust::Untrusted,
+        ..at(10)
+    };
+    assert_eq!(values(&ledger.snapshot(untrusted)), ["t 7 stale"]);
+    ledger.settle(at(20));
+    assert_eq!(values(&ledger.snapshot(at(20))), ["t 7"]);
+    let rows = ledger.apply(observation(0, 30, readings(Some(0), &[("t", 7.0)])));
+    assert!(
+        rows.is_empty(),
+        "the observation that was stored before the restart"
+    );
+}
+
+#[test]
+fn a_followed_nodes_word_on_time_staleness_and_alerts_stands() {
+    let mut ledger = ledger(1);
+    let told = |second, stale| Told {
+        observed: Wall::from_second(T0 + second),
+        stale,
+    };
+    let mut followed = observation(0, 100, readings(None, &[("a", 1.0), ("b", 2.0)]));
+    followed.followed = Some(Arc::new(Followed {
+        node: "cellar".into(),
+        via: vec!["cellar".into()],
+        alert: Some("pump: no data".into()),
+        told: [
+            ("a".into(), told(-9000, false)),
+            ("b".into(), told(95, true)),
+        ]
+        .into(),
+    }));
+    let rows = ledger.apply(followed);
+    assert_eq!(rows[0].stamp.observed, Wall::from_second(T0 - 9000));
+    let snapshot = ledger.snapshot(at(100));
+    assert_eq!(values(&snapshot), ["a 1", "b 2 stale"]);
+    assert_eq!(snapshot.alert.as_deref(), Some("pump: no data"));
+    assert_eq!(snapshot.via, ["cellar".into()]);
+    ledger.apply(observation(0, 200, Outcome::Unchanged));
+    assert_eq!(
+        values(&ledger.snapshot(at(380))),
+        ["a 1", "b 2 stale"],
+        "it still says so"
+    );
+    assert_eq!(
+        values(&ledger.snapshot(at(381))),
+        ["a 1 stale", "b 2 stale"],
+        "silent"
+    );
+}
+
+#[test]
+fn whoever_waits_as_the_server_ordered_is_not_stale_for_it() {
+    let mut plan = test_plan(2, Duration::from_secs(60));
+    plan.sources[1].stale_after = Some(Duration::from_secs(300));
+    let mut ledger = Ledger::new(Arc::new(plan));
+    for (source, key) in [(0, "a"), (1, "b")] {
+        ledger.apply(observation(source, 0, readings(None, &[(key, 1.0)])));
+        let failure = Failure::new(Cause::RateLimited, "asked too often");
+        let issues = Vec::new();
+        let mut busy = observation(source, 60, Outcome::Failed { failure, issues });
+        busy.ordered = Duration::from_secs(7_200);
+        ledger.apply(busy);
+    }
+    let snapshot = ledger.snapshot(at(3 * 7_200));
+    assert_eq!(
+        values(&snapshot),
+        ["a 1", "b 1 stale"],
+        "what the configuration says, stands"
+    );
+    assert_eq!(snapshot.sources[0].interval, Duration::from_secs(7_200));
+    assert_eq!(values(&ledger.snapshot(at(3 * 7_200 + 1)))[0], "a 1 stale");
+    // The next answer orders nothing: the old interval rules again.
+    ledger.apply(observation(0, 30_000, readings(None, &[("a", 2.0)])));
+    assert_eq!(values(&ledger.snapshot(at(30_180)))[0], "a 2");
+    assert_eq!(values(&ledger.snapshot(at(30_181)))[0], "a 2 stale");
+    // A wait that outlived a restart counts until the first answer.
+    ledger.expect_wait(0, Duration::from_secs(600));
+    assert_eq!(values(&ledger.snapshot(at(31_800)))[0], "a 2");
+}
+
+#[test]
+fn what_is_too_much_is_counted() {
+    let mut ledger = ledger(9);
+    let names: Vec<String> = (0..limits::RECORDS_PER_SOURCE)
+        .map(|n| n.to_string())
+        .collect();
+    for source in 0..9 {
+        let keys: Vec<String> = names
+            .iter()
+            .map(|name| format!("{source}.{name}"))
+            .collect();
+        let pairs: Vec<(&str, f64)> = keys.iter().map(|key| (key.as_str(), 1.0)).collect();
+        ledger.apply(observation(source, 1, readings(None, &pairs)));
+    }
+    let snapshot = ledger.snapshot(at(1));
+    assert_eq!(snapshot.records.len(), limits::RECORDS_IN_ALL);
+    assert_eq!(snapshot.left_out, 9 * 256 - 2000);
+    assert_eq!(snapshot.sources[8].health.rejected[&Reason::TooMany], 1);
+}
