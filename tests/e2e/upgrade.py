@@ -11,9 +11,8 @@ import os
 import shutil
 import sqlite3
 import subprocess
-import urllib.parse
 
-from world import Missing, Program, ROOT, WORK, clean_environment, expect, free_port, get, json_server, main_node, room, run, story, until
+from world import Missing, Program, ROOT, WORK, expect, free_port, get, json_server, main_node, room, run, story, until
 
 # The last commit whose databases have version 3. A new version of the database moves this on.
 OLDER, ITS_VERSION = "7a0cac9de21f34709d813ec8efea722390ba85be", 3
@@ -31,11 +30,11 @@ def upgrade():
             f'listen = "{address}"\ndatabase = "{database}"\n\n'
             f'[[source]]\nname = "meter"\nurl = "http://127.0.0.1:{upstream}/"\nevery = "1s"\n'
         )
-        lived([older, "serve", "--config", file], address, "the older one keeps what it fetches")
+        lived(older, file, address, "the older one keeps what it fetches")
         past = rows(database)
         expect(version(database) == ITS_VERSION and len(past) >= 100, f"in a database of version {ITS_VERSION}: {len(past)} rows", version(database))
 
-        lived([main_node(), "serve", "--config", file], address, "this one takes the database over and serves")
+        lived(main_node(), file, address, "this one takes the database over and serves")
         now, after = version(database), rows(database)
         expect(now > ITS_VERSION, f"which has version {now} then", now)
         expect(after[: len(past)] == past and len(after) > len(past), f"with every row that was, and {len(after) - len(past)} new ones", len(after))
@@ -47,11 +46,11 @@ def upgrade():
         for leftover in place.glob("main-node.db-*"):
             leftover.unlink()
         shutil.copy2(kept, database)
-        lived([older, "serve", "--config", file], address, "with that file in place the older one goes on")
+        lived(older, file, address, "with that file in place the older one goes on")
         again = rows(database)
         expect(again[: len(past)] == past and len(again) > len(past), "from where it was", len(again))
 
-        lived([main_node(), "serve", "--config", file], address, "and a second upgrade is as good as the first")
+        lived(main_node(), file, address, "and a second upgrade is as good as the first")
         expect(rows(database)[: len(again)] == again, "with what the older one added")
 
         with contextlib.closing(sqlite3.connect(database)) as writing:
@@ -68,9 +67,12 @@ def build_older():
     home = WORK / "older" / OLDER[:12]
     source = home / "source"
     if not source.exists():
-        source.mkdir(parents=True)
+        unfinished = home / "unfinished"
+        shutil.rmtree(unfinished, ignore_errors=True)
+        unfinished.mkdir(parents=True)
         archive = subprocess.run(["git", "-C", ROOT, "archive", OLDER], check=True, capture_output=True).stdout
-        subprocess.run(["tar", "-x", "-C", source], input=archive, check=True)
+        subprocess.run(["tar", "-x", "-C", unfinished], input=archive, check=True)
+        unfinished.rename(source)
     # A directory of its own: in target/debug it would take the present program's place.
     environment = {**os.environ, "CARGO_TARGET_DIR": str(home / "target"), "CARGO_PROFILE_DEV_DEBUG": "0"}
     code, out, err = run(["cargo", "build", "--locked", "--quiet", "--bin", "main-node"], 400, cwd=source, env=environment)
@@ -82,9 +84,9 @@ def fifty(nth):
     return {f"room{room:02}": nth + room / 100 for room in range(50)}
 
 
-def lived(command, address, sentence):
-    """Runs until it has answered and fetched, and ends, which stores what waits."""
-    node = Program(command, WORK / "rooms/upgrade/log", cwd=WORK / "rooms/upgrade")
+def lived(program, file, address, sentence):
+    """Serves until it has fetched a few times, and ends, which stores what waits."""
+    node = Program([program, "serve", "--config", file], file.parent / "log", cwd=file.parent)
     until(lambda: fetched(address), 60, lambda: f"{sentence}: {node.said()}")
     code, _ = node.stop(10)
     expect(code == 0 and "panicked" not in node.said(), sentence, node.said())

@@ -159,7 +159,9 @@ impl Connection {
             None => ("panic", Way::Now(self.refusal(500, Some(&head.request)))),
         };
         let way = match way {
-            Way::Standing(answer, edition) if Standing::may_be(&head, &answer) => {
+            Way::Standing(answer, edition)
+                if Standing::may_be(&head, &answer) && !hall.register.is_stopping() =>
+            {
                 let standing = Standing::new(head, route, answer, edition, hall);
                 return self.give(Box::new(standing), inbox).await;
             }
@@ -213,7 +215,8 @@ impl Connection {
 
     fn after(&self, sent: Result<(), Unsent>, keep_alive: bool, inbox: &Inbox) -> Then {
         match sent {
-            Ok(()) if keep_alive => Then::Next(None),
+            // A stop that began meanwhile waits for answers, not for what may come after them.
+            Ok(()) if keep_alive && !self.hall.register.is_stopping() => Then::Next(None),
             // Bytes behind a last request are unread bytes.
             Ok(()) if inbox.is_empty() => Then::End(End::Now),
             Ok(()) => Then::End(End::Linger),

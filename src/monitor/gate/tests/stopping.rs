@@ -38,6 +38,26 @@ fn a_stop_lets_answers_finish_ends_streams_and_leaves_nothing_behind() {
 }
 
 #[test]
+fn a_stop_waits_for_an_answer_and_not_for_the_next_question() {
+    let mut running = start(test_limits());
+    let mut idle = BufReader::new(running.connect());
+    idle.get_mut().write_all(&get("/hot")).expect("sent");
+    read_answer(&mut idle, false);
+    let mut slow = running.connect();
+    slow.write_all(&get("/bigs")).expect("sent");
+    slow.read_exact(&mut [0]).expect("the answer begins");
+
+    let gate = running.gate.take().expect("running");
+    let begun = Instant::now();
+    let stopping = thread::spawn(move || gate.stop(PATIENCE));
+    assert_eq!(rest(idle.into_inner()), "", "it has begun");
+    let answered = rest(slow);
+    assert!(answered.ends_with("yyyy"), "all of it came");
+    assert!(stopping.join().expect("no panic"), "nothing was left behind");
+    assert!(begun.elapsed() < PATIENCE / 2);
+}
+
+#[test]
 fn a_stop_does_not_wait_for_the_stuck() {
     let mut running = start(test_limits());
     let mut stuck = running.connect();
