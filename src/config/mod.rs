@@ -11,6 +11,7 @@ pub mod environment;
 pub mod example;
 mod mail;
 pub mod reader;
+mod setting;
 mod source;
 
 use std::collections::BTreeMap;
@@ -30,6 +31,7 @@ use self::environment::Environment;
 pub use self::mail::{Mail, Tls};
 pub use self::reader::Problem;
 use self::reader::{Item, Reader, Table};
+use self::setting::{duration_option, option, options, parsed, split_list};
 use self::source::Named;
 pub use self::source::{SourceConfig, Target};
 use crate::domain::alert::Rules;
@@ -282,86 +284,6 @@ fn read_root(
     })
 }
 
-/// A top-level option's text and where it stands, for messages.
-struct Setting {
-    pub text: String,
-    place: Place,
-}
-
-enum Place {
-    File(std::ops::Range<usize>),
-    Elsewhere(String),
-}
-
-impl Setting {
-    fn problem(&self, reader: &Reader<'_>, message: &str) {
-        let message = format!("{message}, found {:?}", self.text);
-        match &self.place {
-            Place::File(span) => reader.problem(span, message),
-            Place::Elsewhere(place) => reader.problem_at(place, message),
-        }
-    }
-}
-
-/// A top-level option: the environment's word before the file's.
-fn option(
-    root: &mut Table<'_>,
-    reader: &Reader<'_>,
-    key: &'static str,
-    variable: &str,
-) -> Option<Setting> {
-    options(root, reader, key, variable).into_iter().next()
-}
-
-/// A top-level option that may be a list; in a variable, commas separate.
-fn options(
-    root: &mut Table<'_>,
-    reader: &Reader<'_>,
-    key: &'static str,
-    variable: &str,
-) -> Vec<Setting> {
-    let item = root.get(key);
-    if let Some((text, place)) = reader.environment.lookup(variable) {
-        return split_list(&text, &place);
-    }
-    let texts = item.as_ref().map(Item::texts).unwrap_or_default();
-    texts
-        .into_iter()
-        .map(|(text, span)| Setting {
-            text,
-            place: Place::File(span),
-        })
-        .collect()
-}
-
-fn split_list(text: &str, place: &str) -> Vec<Setting> {
-    text.split(',')
-        .map(str::trim)
-        .filter(|part| !part.is_empty())
-        .map(|part| Setting {
-            text: part.to_owned(),
-            place: Place::Elsewhere(place.to_owned()),
-        })
-        .collect()
-}
-
-fn duration_option(
-    root: &mut Table<'_>,
-    reader: &Reader<'_>,
-    key: &'static str,
-    variable: &str,
-) -> Option<Duration> {
-    let setting = option(root, reader, key, variable)?;
-    let duration = crate::domain::time::parse_duration(&setting.text);
-    if duration.is_none() {
-        setting.problem(
-            reader,
-            "expected a duration such as \"30s\", \"1m\" or \"30d\"",
-        );
-    }
-    duration
-}
-
 fn read_listen(
     root: &mut Table<'_>,
     reader: &Reader<'_>,
@@ -377,23 +299,6 @@ fn read_listen(
     }
     let expected = "expected an address with a port, such as \"0.0.0.0:8000\" or \"[::]:8000\"";
     parsed(settings, reader, expected, |text| text.parse().ok())
-}
-
-/// What can be read of a list; of each that cannot, the problem.
-fn parsed<T>(
-    settings: Vec<Setting>,
-    reader: &Reader<'_>,
-    expected: &str,
-    parse: impl Fn(&str) -> Option<T>,
-) -> Vec<T> {
-    let one = |setting: Setting| {
-        let value = parse(&setting.text);
-        if value.is_none() {
-            setting.problem(reader, expected);
-        }
-        value
-    };
-    settings.into_iter().filter_map(one).collect()
 }
 
 fn read_networks(root: &mut Table<'_>, reader: &Reader<'_>) -> Vec<IpNet> {

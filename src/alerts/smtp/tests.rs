@@ -1,10 +1,12 @@
 //! The dialogue against a scripted server on loopback: what each of its answers, silences
 //! and lies makes of the mail.
 
+use super::dialogue::is_private;
 use super::*;
 use std::io::{BufRead, BufReader, Write};
 use std::net::{TcpListener, TcpStream};
 use std::sync::mpsc::{Receiver, channel};
+use std::time::Instant;
 
 /// How a scripted server behaves where it does not simply agree.
 #[derive(Clone, Default)]

@@ -53,7 +53,10 @@ fn a_stop_waits_for_an_answer_and_not_for_the_next_question() {
     assert_eq!(rest(idle.into_inner()), "", "it has begun");
     let answered = rest(slow);
     assert!(answered.ends_with("yyyy"), "all of it came");
-    assert!(stopping.join().expect("no panic"), "nothing was left behind");
+    assert!(
+        stopping.join().expect("no panic"),
+        "nothing was left behind"
+    );
     assert!(begun.elapsed() < PATIENCE / 2);
 }
 

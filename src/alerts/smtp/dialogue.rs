@@ -1,0 +1,352 @@
+//! The steps with a server, each within its bound, and what their failures mean.
+//!
+//! On the thread of [`super::send`], under smol.
+
+use std::cell::{Cell, RefCell};
+use std::future::Future;
+use std::io::ErrorKind;
+use std::net::{IpAddr, SocketAddr};
+use std::time::{Duration, Instant};
+
+use mail_send::smtp::message::Parameters;
+use mail_send::{Credentials, Error, SmtpClient};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio_rustls::TlsConnector;
+
+use super::{Account, Failure, Protection, Report, Sent, Step};
+use crate::alerts::reason;
+use crate::limits;
+
+/// One conversation with a server, and what it means for the mail.
+pub struct Dialogue<'a> {
+    pub account: &'a Account,
+    pub connector: TlsConnector,
+    pub in_doubt: &'a Cell<bool>,
+    pub before_data: RefCell<&'a mut dyn FnMut() -> Result<(), String>>,
+    pub report: RefCell<&'a mut dyn FnMut(Report)>,
+}
+
+/// Bytes to and from a server, encrypted or not: the dialogue is compiled once for both.
+trait Wire: AsyncRead + AsyncWrite + Unpin {}
+
+impl<T: AsyncRead + AsyncWrite + Unpin> Wire for T {}
+
+type Client = SmtpClient<Box<dyn Wire>>;
+
+fn over_any_wire<T: Wire + 'static>(client: SmtpClient<T>) -> Client {
+    SmtpClient {
+        stream: Box::new(client.stream),
+        timeout: client.timeout,
+    }
+}
+
+type Mail<'a> = Option<(&'a [u8], &'a [String])>;
+
+impl Dialogue<'_> {
+    pub async fn hold(&self, mail: Mail<'_>) -> Result<Sent, Failure> {
+        let account = self.account;
+        if account.protection == Protection::None && account.login.is_some() {
+            return Err(Failure::Later(
+                "a password is set, but the connection is not encrypted: set tls = \"starttls\" \
+                 or \"implicit\", or remove user and password"
+                    .to_owned(),
+            ));
+        }
+        let tcp = self.connect().await?;
+        let step = account.patience.step;
+        match account.protection {
+            Protection::Implicit => {
+                let handshake = tcp.into_tls(&self.connector, bare(&account.host));
+                let client = self
+                    .step(Step::Tls, step, handshake, |_| "agreed".into())
+                    .await?;
+                let mut client = over_any_wire(client);
+                self.greeting(&mut client).await?;
+                self.session(client, mail).await
+            }
+            Protection::StartTls => {
+                let mut tcp = tcp;
+                self.greeting(&mut tcp).await?;
+                self.hello(&mut tcp).await?;
+                let answer = tcp.cmd("STARTTLS\r\n");
+                let answer = self.step(Step::StartTls, step, answer, reply_words).await?;
+                if !(200..300).contains(&answer.code) {
+                    return Err(Failure::Later(format!(
+                        "STARTTLS: the server does not offer it ({}); nothing is sent \
+                         unencrypted. Set tls = \"implicit\" (port 465) if it has that",
+                        reply_words(&answer)
+                    )));
+                }
+                let handshake = tcp.into_tls(&self.connector, bare(&account.host));
+                let client = self
+                    .step(Step::Tls, step, handshake, |_| "agreed".into())
+                    .await?;
+                self.session(over_any_wire(client), mail).await
+            }
+            Protection::None => {
+                let mut client = over_any_wire(tcp);
+                self.greeting(&mut client).await?;
+                self.session(client, mail).await
+            }
+        }
+    }
+
+    async fn connect(&self) -> Result<SmtpClient<tokio::net::TcpStream>, Failure> {
+        let (host, port) = (self.account.host.as_str(), self.account.port);
+        let resolve = async {
+            smol::net::resolve((bare(host), port))
+                .await
+                .map_err(Error::Io)
+        };
+        let list = |found: &Vec<SocketAddr>| {
+            let texts: Vec<String> = found.iter().map(|it| it.ip().to_string()).collect();
+            texts.join(", ")
+        };
+        let found = self
+            .step(Step::Resolve, limits::RESOLVE_TIMEOUT, resolve, list)
+            .await?;
+        let mut last = Failure::Later(format!("resolve: {host} has no address"));
+        for address in found {
+            if self.account.protection == Protection::None
+                && !self.account.plain_anywhere
+                && !is_private(address.ip())
+            {
+                last = Failure::Later(format!(
+                    "connect: {} is outside the house, and tls = \"none\" would let anybody read \
+                     the mail: set tls = \"starttls\", or plain_anywhere = true",
+                    address.ip()
+                ));
+                continue;
+            }
+            let patience = self.account.patience.connect;
+            let connect = SmtpClient::connect(address, patience);
+            let said = |_: &_| address.to_string();
+            match self.step(Step::Connect, patience, connect, said).await {
+                Ok(mut client) => {
+                    // The library's own bound; ours lie within it.
+                    client.timeout = self.account.patience.data * 2;
+                    return Ok(client);
+                }
+                Err(failure) => last = failure,
+            }
+        }
+        Err(last)
+    }
+
+    async fn greeting<T: AsyncRead + AsyncWrite + Unpin>(
+        &self,
+        client: &mut SmtpClient<T>,
+    ) -> Result<(), Failure> {
+        let read = client.read();
+        let reply = self
+            .step(
+                Step::Greeting,
+                self.account.patience.step,
+                read,
+                reply_words,
+            )
+            .await?;
+        match (200..300).contains(&reply.code) {
+            true => Ok(()),
+            false => Err(Failure::Later(format!("greeting: {}", reply_words(&reply)))),
+        }
+    }
+
+    async fn hello<T: AsyncRead + AsyncWrite + Unpin>(
+        &self,
+        client: &mut SmtpClient<T>,
+    ) -> Result<smtp_proto::EhloResponse<String>, Failure> {
+        let hello = client.ehlo(&self.account.own_name);
+        self.step(Step::Hello, self.account.patience.step, hello, |_| {
+            "understood".into()
+        })
+        .await
+    }
+
+    /// From the EHLO that counts to the end of the mail.
+    async fn session(&self, mut client: Client, mail: Mail<'_>) -> Result<Sent, Failure> {
+        let abilities = self.hello(&mut client).await?;
+        if let Some(login) = &self.account.login {
+            let credentials = Credentials::new(login.user.clone(), login.password.clone());
+            let authenticate = async {
+                let done = client.authenticate(credentials, abilities).await;
+                done.map(|_| ())
+            };
+            self.step(
+                Step::Login,
+                self.account.patience.step,
+                authenticate,
+                |()| format!("as {}", login.user),
+            )
+            .await?;
+        }
+        let sent = match mail {
+            Some((mail, recipients)) => self.deliver(&mut client, mail, recipients).await?,
+            None => Sent::default(),
+        };
+        // The mail is the server's now; whether it says goodbye changes nothing.
+        let goodbye = async {
+            let _ = client.quit().await;
+        };
+        let patience = async {
+            smol::Timer::after(Duration::from_secs(2)).await;
+        };
+        smol::future::or(goodbye, patience).await;
+        Ok(sent)
+    }
+
+    async fn deliver(
+        &self,
+        client: &mut Client,
+        mail: &[u8],
+        recipients: &[String],
+    ) -> Result<Sent, Failure> {
+        let step = self.account.patience.step;
+        let parameters = Parameters::new();
+        let from = client.mail_from(&self.account.from, &parameters);
+        let said = |(): &()| self.account.from.clone();
+        self.step(Step::From, step, from, said).await?;
+        let mut sent = Sent::default();
+        for recipient in recipients {
+            let command = format!("RCPT TO:<{recipient}>\r\n");
+            let ask = client.cmd(command);
+            let said = |reply: &smtp_proto::Response<String>| {
+                format!("{recipient}: {}", reply_words(reply))
+            };
+            let reply = self.step(Step::To, step, ask, said).await?;
+            let words = reply_words(&reply);
+            match reply.code {
+                200..=299 => sent.accepted.push(recipient.clone()),
+                500..=599 => sent.refused.push((recipient.clone(), words)),
+                _ => sent.deferred.push((recipient.clone(), words)),
+            }
+        }
+        if sent.accepted.is_empty() {
+            return Ok(sent);
+        }
+        (self.before_data.borrow_mut())().map_err(Failure::Later)?;
+        self.in_doubt.set(true);
+        // The library ends the last line itself.
+        let mail = mail.strip_suffix(b"\r\n").unwrap_or(mail);
+        let data = client.data(mail);
+        let reply = self
+            .step(Step::Data, self.account.patience.data, data, reply_words)
+            .await;
+        self.in_doubt.set(false);
+        reply.map(|_| sent)
+    }
+
+    /// One step within its time, reported.
+    async fn step<T>(
+        &self,
+        step: Step,
+        patience: Duration,
+        work: impl Future<Output = Result<T, Error>>,
+        words: impl Fn(&T) -> String,
+    ) -> Result<T, Failure> {
+        let began = Instant::now();
+        let late = async {
+            smol::Timer::after(patience).await;
+            Err(Error::Timeout)
+        };
+        let result = smol::future::or(work, late).await;
+        let result = result.map_err(|error| self.attribute(step, patience, error));
+        let said = match &result {
+            Ok(done) => Ok(words(done)),
+            Err(failure) => Err(failure.to_string()),
+        };
+        (self.report.borrow_mut())(Report {
+            step,
+            took: began.elapsed(),
+            result: said,
+        });
+        result
+    }
+
+    /// What an error of the library means for the mail.
+    fn attribute(&self, step: Step, patience: Duration, error: Error) -> Failure {
+        let name = step.name();
+        match error {
+            Error::UnexpectedReply(reply) => {
+                let why = format!("{name}: the server answers {}", reply_words(&reply));
+                match (step, reply.code) {
+                    // It has looked at the mail and does not want it.
+                    (Step::Data, 500..=599) => Failure::Never(why),
+                    _ => Failure::Later(why),
+                }
+            }
+            Error::AuthenticationFailed(reply) => Failure::Later(format!(
+                "{name}: the server refuses user and password ({}): check SMTP_USER and \
+                 SMTP_PASS; many providers want a password made for apps",
+                reply_words(&reply)
+            )),
+            Error::UnsupportedAuthMechanism => Failure::Later(format!(
+                "{name}: the server offers no way to log in that main-node knows (PLAIN, LOGIN)"
+            )),
+            error => {
+                let why = format!("{name}: {}", self.describe(patience, &error));
+                match self.in_doubt.get() {
+                    true => Failure::InDoubt(format!("{why} (it may have arrived all the same)")),
+                    false => Failure::Later(why),
+                }
+            }
+        }
+    }
+
+    fn describe(&self, patience: Duration, error: &Error) -> String {
+        let host = &self.account.host;
+        match error {
+            Error::Timeout => format!("no answer within {} s", patience.as_secs_f64()),
+            Error::UnparseableReply => {
+                "the server closed the connection, or speaks no SMTP; is the port right?".to_owned()
+            }
+            Error::Tls(error) => match &**error {
+                rustls::Error::InvalidCertificate(why) => format!(
+                    "the certificate of {host} is not trusted ({why:?}); for a server with one of \
+                     its own set ca_file"
+                ),
+                rustls::Error::InvalidMessage(_) => format!(
+                    "{host} does not speak TLS on port {}; is tls right for it?",
+                    self.account.port
+                ),
+                error => error.to_string(),
+            },
+            Error::InvalidTLSName => format!("{host:?} is no name that a certificate could have"),
+            Error::Io(error) => match error.kind() {
+                ErrorKind::ConnectionRefused => format!(
+                    "nothing listens on port {} of {host}; are host and port right?",
+                    self.account.port
+                ),
+                ErrorKind::NetworkUnreachable | ErrorKind::HostUnreachable => {
+                    format!("there is no way to {host}; is the network up?")
+                }
+                _ => reason(error),
+            },
+            error => error.to_string(),
+        }
+    }
+}
+
+/// An IPv6 address without the brackets that the configuration may give it.
+fn bare(host: &str) -> &str {
+    host.trim_matches(['[', ']'])
+}
+
+/// A server's reply: one line, bounded, without anything that could steer a terminal.
+fn reply_words(reply: &smtp_proto::Response<String>) -> String {
+    let text = reply.message.replace(['\r', '\n'], " ");
+    let text: String = text
+        .chars()
+        .map(|c| if c.is_control() { '?' } else { c })
+        .take(limits::REPLY_CHARS)
+        .collect();
+    format!("{} {}", reply.code, text.trim())
+}
+
+/// Whether an address lies in the house: nobody outside hears what goes there.
+pub fn is_private(address: IpAddr) -> bool {
+    match address.to_canonical() {
+        IpAddr::V4(it) => it.is_private() || it.is_loopback() || it.is_link_local(),
+        IpAddr::V6(it) => it.is_loopback() || it.is_unique_local() || it.is_unicast_link_local(),
+    }
+}
