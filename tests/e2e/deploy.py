@@ -4,6 +4,7 @@
 user logs in with a key and has sudo. No systemd runs here: stand_in.py plays its part.
 """
 
+import contextlib
 import os
 import pathlib
 import re
@@ -42,6 +43,7 @@ def chapters(pi):
     the_same_again(pi)
     another(pi)
     a_wrong_configuration_switches_nothing(pi)
+    nor_does_a_program_too_old_for_the_database(pi)
     a_program_that_fails_is_taken_back_with_its_database(pi)
     a_dead_source_is_no_reason_to_go_back(pi)
     root_is_no_stranger_to_the_files(pi)
@@ -185,6 +187,21 @@ def a_wrong_configuration_switches_nothing(pi):
     expect(code != 0 and "evrey" in said and "nothing was switched" in said, "a configuration that the new program refuses is named", said)
     expect(pi.process() == before and pi.status()["build"] == build, "and the old one goes on untouched")
     expect(not (pi.place / "bin/main-node.new").exists(), "and nothing of the new one is left")
+
+
+def nor_does_a_program_too_old_for_the_database(pi):
+    before = pi.process()
+    until(lambda: rows(pi) > 0 or stored(pi), 90, "the node has stored something")
+    with contextlib.closing(sqlite3.connect(pi.database())) as there:
+        version, = there.execute("PRAGMA user_version").fetchone()
+        for claimed in (version + 1, version):
+            there.execute(f"PRAGMA user_version = {claimed}")
+            # The service stands for one of that version, which has written for a while.
+            there.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+            if claimed > version:
+                code, said = pi.deploy(variant(pi, "older", b"\0\0\0"))
+    expect(code != 0 and f"has version {version + 1}" in said and "nothing was switched" in said, "a program that does not know the database's version is named", said)
+    expect(pi.process() == before, "and the newer one goes on untouched")
 
 
 def a_program_that_fails_is_taken_back_with_its_database(pi):
