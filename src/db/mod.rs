@@ -4,10 +4,10 @@
 //! write. Nothing here decides what is worth storing: that is `domain::ledger`.
 //!
 //! In reading order: `schema.sql` (what is kept, column by column) and [`schema`] (its
-//! versions); [`session`] opens the [`file`], or says what the [`trouble`] is; [`repository`] appends and
-//! [`restore`] reads back; [`rollup`] sums up hours and days, [`fives`] busy hours in parts;
-//! [`retention`] says what is too old, [`expiry`] drops it, and [`tiers`] where each begins;
-//! [`store`] is the thread that drives them; [`history`] and [`export`] read the past;
+//! versions); [`session`] opens the [`file`], or says what the [`trouble`] is; [`repository`]
+//! appends and [`restore`] reads back; [`rollup`] sums up hours and days, [`fives`] busy hours
+//! in parts; [`retention`] says what is too old, [`expiry`] drops it, and [`tiers`] where each
+//! begins; [`store`] is the thread that drives them; [`history`] and [`export`] read the past;
 //! [`backup`] and [`salvage`] are for bad days.
 
 pub mod backup;
