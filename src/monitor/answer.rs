@@ -22,6 +22,14 @@ pub struct Request {
     pub peer: IpAddr,
 }
 
+impl Answer {
+    /// The tag that tells the client whether it has these bytes; empty where there is none.
+    pub fn etag(&self) -> &str {
+        let found = self.headers.iter().find(|(name, _)| *name == "ETag");
+        found.map_or("", |(_, etag)| etag)
+    }
+}
+
 impl Request {
     /// The first value of a header; `name` in lower case.
     pub fn header(&self, name: &str) -> Option<&str> {
@@ -72,9 +80,9 @@ pub trait Answerer: Send + Sync + 'static {
         0
     }
 
-    /// A question was asked again on its connection, and its standing answer is given again.
-    /// Runs on the gate's thread.
-    fn asked_again(&self, _request: &Request, _answer: &Answer) {}
+    /// A question was asked again on its connection, and its standing answer, of this ETag, is
+    /// given again. Runs on the gate's thread.
+    fn asked_again(&self, _request: &Request, _etag: &str) {}
 
     /// Must not depend on who asks: a good answer also serves whoever else asks the very same
     /// within `limits::REPEAT_TIME`, unless something was announced in between.

@@ -210,9 +210,9 @@ impl Monitor {
             && self.context.password.is_none()
     }
 
-    /// Takes note of a display that was answered.
-    pub fn polled(&self, request: &Request, answer: &Answer) {
-        self.displays.saw(request, answer, self.context.clock.now());
+    /// Takes note of a display that was answered with this ETag.
+    pub fn polled(&self, request: &Request, etag: &str) {
+        self.displays.saw(request, etag, self.context.clock.now());
     }
 
     /// Answers everything.
@@ -248,7 +248,7 @@ impl Monitor {
                     .snapshot(request, target)
                     .unwrap_or_else(|problem| self.complaint(request, &problem));
                 if matches!(answer.status, 200 | 304) {
-                    self.polled(request, &answer);
+                    self.polled(request, answer.etag());
                 }
                 Some(answer)
             }

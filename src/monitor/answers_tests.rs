@@ -483,7 +483,7 @@ fn what_is_published_alone_stands_until_something_is_published() {
     // A poll that is answered so is a poll.
     let polls = || monitor.displays.list()[0].polls;
     let before = polls();
-    monitor.asked_again(&request("/snapshot", &[]), &answer);
+    monitor.asked_again(&request("/snapshot", &[]), answer.etag());
     assert_eq!(polls(), before + 1);
 
     let published = &monitor.context.published;

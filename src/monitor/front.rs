@@ -29,8 +29,8 @@ impl Answerer for Monitor {
         self.context.published.edition()
     }
 
-    fn asked_again(&self, request: &Request, answer: &Answer) {
-        self.polled(request, answer);
+    fn asked_again(&self, request: &Request, etag: &str) {
+        self.polled(request, etag);
     }
 
     fn cold(&self, request: &Request) -> Answer {

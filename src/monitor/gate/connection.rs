@@ -75,7 +75,7 @@ impl Connection {
                 Some(standing) => {
                     self.guarded(|| {
                         let answerer = &self.hall.answerer;
-                        answerer.asked_again(&standing.request, &standing.answer);
+                        answerer.asked_again(&standing.request, &standing.etag);
                     });
                     self.give(standing, inbox).await
                 }
@@ -199,14 +199,14 @@ impl Connection {
 
     /// Gives a standing answer, for the first time or again.
     async fn give(&self, standing: Box<Standing>, inbox: &Inbox) -> Then {
-        let (request, answer) = (&standing.request, &standing.answer);
-        let body = match answer.status {
+        let (request, status) = (&standing.request, standing.status);
+        let body = match status {
             304 => &[],
-            _ => &*answer.body,
+            _ => &*standing.body,
         };
         let time = self.hall.write_time(body.len());
         let sent = write::send(&self.stream, self.leash(), &standing.head, body, time).await;
-        self.account(request, standing.route, answer.status, body.len(), sent);
+        self.account(request, standing.route, status, body.len(), sent);
         match self.after(sent, true, inbox) {
             Then::Next(_) => Then::Next(Some(standing)),
             then => then,

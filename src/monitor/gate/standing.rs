@@ -6,6 +6,7 @@
 //! thread. It knows no path and judges nothing: the answerer says which answers stand.
 
 use std::rc::Rc;
+use std::sync::Arc;
 
 use super::Hall;
 use super::head::{Head, Inbox, Version};
@@ -19,10 +20,12 @@ pub struct Standing {
     asked: Vec<u8>,
     pub request: Request,
     pub route: &'static str,
-    pub answer: Answer,
-    edition: u64,
+    pub status: u16,
+    pub etag: String,
     /// The response head as it goes out.
     pub head: Vec<u8>,
+    pub body: Arc<[u8]>,
+    edition: u64,
     /// The date in it.
     date: Option<Rc<str>>,
 }
@@ -51,12 +54,17 @@ impl Standing {
             keep_alive: head.keep_alive,
         };
         let date = hall.date();
+        let (status, body) = (answer.status, answer.body.clone());
+        let etag = answer.etag().to_owned();
+        let response_head = write::head(&Reply::new(answer), framing, date.as_deref());
         Standing {
             asked: head.asked,
             request: head.request,
             route,
-            head: write::head(&Reply::new(answer.clone()), framing, date.as_deref()),
-            answer,
+            status,
+            etag,
+            head: response_head,
+            body,
             edition,
             date,
         }
