@@ -231,11 +231,16 @@ impl Reader<'_> {
             Some(b'u') => {
                 self.at += 1;
                 let high = self.hex()?;
-                if (0xD800..0xDC00).contains(&high) && self.bytes[self.at..].starts_with(b"\\u") {
+                let behind = self.at;
+                if (0xD800..0xDC00).contains(&high) && self.bytes[behind..].starts_with(b"\\u") {
                     self.at += 2;
                     let low = self.hex()?;
-                    let both = 0x10000 + ((high - 0xD800) << 10) + low.wrapping_sub(0xDC00);
-                    return Ok(char::from_u32(both).unwrap_or('\u{fffd}'));
+                    if (0xDC00..0xE000).contains(&low) {
+                        let both = 0x10000 + ((high - 0xD800) << 10) + (low - 0xDC00);
+                        return Ok(char::from_u32(both).unwrap_or('\u{fffd}'));
+                    }
+                    // An escape of its own: what is before it is half a pair.
+                    self.at = behind;
                 }
                 return Ok(char::from_u32(high).unwrap_or('\u{fffd}'));
             }
@@ -254,6 +259,32 @@ impl Reader<'_> {
                 Ok(value)
             }
             None => Err(self.broken("expected four hexadecimal digits after \\u")),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn half_a_surrogate_pair_costs_its_character_alone() {
+        for (written, expected) in [
+            (r"\ud83d\ude00", "\u{1f600}"),
+            (r"\uD83D\u0041", "\u{fffd}A"),
+            (r"\ud83d\ud83d\ude00", "\u{fffd}\u{1f600}"),
+            (r"\ud83d", "\u{fffd}"),
+            (r"\ude00\ud83d", "\u{fffd}\u{fffd}"),
+            (r"\ud83dx", "\u{fffd}x"),
+        ] {
+            let read = read(&format!("\"{written}\""), 0, &mut Vec::new()).expect(written);
+            let Kind::Text(text) = read.kind else {
+                panic!("{written} is a string");
+            };
+            assert_eq!(text, expected, "{written}");
+        }
+        for broken in [r#""\ud83d\u00""#, r#""\ud83d\"#, r#""\ud83d\u"#] {
+            assert!(read(broken, 0, &mut Vec::new()).is_err(), "{broken}");
         }
     }
 }
