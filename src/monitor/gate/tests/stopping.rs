@@ -2,12 +2,18 @@
 
 use super::*;
 
-#[test]
-fn a_stop_lets_answers_finish_ends_streams_and_leaves_nothing_behind() {
-    let mut running = start(test_limits());
+/// A connection that has had its answer and is kept.
+fn answered_once(running: &Running) -> TcpStream {
     let mut idle = BufReader::new(running.connect());
     idle.get_mut().write_all(&get("/hot")).expect("sent");
     read_answer(&mut idle, false);
+    idle.into_inner()
+}
+
+#[test]
+fn a_stop_lets_answers_finish_ends_streams_and_leaves_nothing_behind() {
+    let mut running = start(test_limits());
+    let idle = answered_once(&running);
     let mut listening = running.connect();
     listening.write_all(&get("/events")).expect("sent");
     let mut busy = running.connect();
@@ -24,7 +30,7 @@ fn a_stop_lets_answers_finish_ends_streams_and_leaves_nothing_behind() {
         let clean = clean.clone();
         thread::spawn(move || clean.store(gate.stop(PATIENCE), Ordering::SeqCst))
     };
-    assert_eq!(rest(idle.into_inner()), "");
+    assert_eq!(rest(idle), "");
     assert!(rest(listening).contains("text/event-stream"));
     running.stage.release();
     let answered = rest(busy);
@@ -40,9 +46,7 @@ fn a_stop_lets_answers_finish_ends_streams_and_leaves_nothing_behind() {
 #[test]
 fn a_stop_waits_for_an_answer_and_not_for_the_next_question() {
     let mut running = start(test_limits());
-    let mut idle = BufReader::new(running.connect());
-    idle.get_mut().write_all(&get("/hot")).expect("sent");
-    read_answer(&mut idle, false);
+    let idle = answered_once(&running);
     let mut slow = running.connect();
     slow.write_all(&get("/bigs")).expect("sent");
     slow.read_exact(&mut [0]).expect("the answer begins");
@@ -50,7 +54,7 @@ fn a_stop_waits_for_an_answer_and_not_for_the_next_question() {
     let gate = running.gate.take().expect("running");
     let begun = Instant::now();
     let stopping = thread::spawn(move || gate.stop(PATIENCE));
-    assert_eq!(rest(idle.into_inner()), "", "it has begun");
+    assert_eq!(rest(idle), "", "it has begun");
     let answered = rest(slow);
     assert!(answered.ends_with("yyyy"), "all of it came");
     assert!(
