@@ -2,11 +2,13 @@
 //! reader would trip on (duplicate keys, `200:`, huge integers) is an error.
 //!
 //! YAML 1.2 rules for scalars: `yes` and `no` are texts. Anchors, aliases and `<<` work,
-//! within a bound on what aliases may multiply to.
+//! within a bound on what aliases may multiply to. Layouts that PyYAML and js-yaml read are
+//! read, also where YAML 1.2 asks for more indentation.
 
-use std::collections::HashMap;
+use std::borrow::Cow;
+use std::collections::{HashMap, HashSet};
 
-use saphyr_parser::{Event, Parser, ScalarStyle, Span};
+use granit_parser::{ErrorKind, Event, Parser, ScalarStyle, Span, StructureStyle};
 
 use crate::node::{
     Broken, Entry, Kind, MAX_DEPTH, Node, Oddity, Place, join_entries, parse_number, shortened,
@@ -15,7 +17,49 @@ use crate::node::{
 /// Nodes that all aliases of a file together may copy ("billion laughs").
 const MAX_COPIED: usize = 1_000_000;
 
+/// Blocks of lines indented by tabs, between brackets, that are read: each costs a new start.
+const MAX_TAB_BLOCKS: usize = 100;
+
 pub fn read(text: &str, file: u32, oddities: &mut Vec<Oddity>) -> Result<Node, Broken> {
+    let mut text = replace_control_characters(text, file, oddities);
+    let mut tabbed_lines = HashSet::new();
+    let oddities_before = oddities.len();
+    for _ in 0..MAX_TAB_BLOCKS {
+        match parse(&text, file, &tabbed_lines, oddities) {
+            Err(Refusal::Tab { line, error }) => {
+                let expanded = expand_tabs(&text, line, &mut tabbed_lines);
+                text = Cow::Owned(expanded.ok_or(error)?);
+                oddities.truncate(oddities_before);
+            }
+            Err(Refusal::Other(error)) => return Err(error),
+            Ok(node) => return Ok(node),
+        }
+    }
+    Err(Broken {
+        line: 1,
+        column: 1,
+        message: format!("expected at most {MAX_TAB_BLOCKS} blocks that are indented by tabs"),
+    })
+}
+
+/// Why a text is refused.
+enum Refusal {
+    /// By a tab at the beginning of this line (from 1), which YAML allows between brackets
+    /// and nowhere else; the parser allows it nowhere.
+    Tab {
+        line: usize,
+        error: Broken,
+    },
+    Other(Broken),
+}
+
+/// Reads a text in which the indentation of `tabbed_lines` was tabs.
+fn parse(
+    text: &str,
+    file: u32,
+    tabbed_lines: &HashSet<usize>,
+    oddities: &mut Vec<Oddity>,
+) -> Result<Node, Refusal> {
     let mut builder = Builder {
         file,
         oddities,
@@ -24,22 +68,110 @@ pub fn read(text: &str, file: u32, oddities: &mut Vec<Oddity>) -> Result<Node, B
         anchors: HashMap::new(),
         copied: 0,
     };
-    let mut parser = Parser::new_from_str(text);
+    let options = granit_parser::options! {
+        // Files that were joined have the second one's byte-order mark in the middle.
+        bom_inside_document_as_content: true,
+        // YAML's own limit is 1,024; js-yaml has none, and JSON files have long keys.
+        simple_key_max_lookahead: 65_536,
+    };
+    let mut parser = Parser::new_from_str_with_options(text, options);
     while let Some(event) = parser.next_event() {
-        let (event, span) = event.map_err(|error| Broken {
-            line: number(error.marker().line()),
-            column: number(error.marker().col() + 1),
-            message: format!("expected YAML, but: {}", error.info()),
+        let (event, span) = event.map_err(|error| {
+            let line = error.marker().line();
+            let is_tab = matches!(
+                error.kind(),
+                ErrorKind::TabInBlockIndentation | ErrorKind::TabInIndentation
+            );
+            let error = Broken {
+                line: number(line),
+                column: number(error.marker().col() + 1),
+                message: format!("expected YAML, but: {}", error.info()),
+            };
+            if is_tab && !tabbed_lines.contains(&line) {
+                Refusal::Tab { line, error }
+            } else {
+                Refusal::Other(error)
+            }
         })?;
-        if !builder.take(event, span)? {
+        let is_node = matches!(
+            event,
+            Event::Scalar(..) | Event::SequenceStart(..) | Event::MappingStart(..)
+        );
+        if is_node && builder.is_in_block() && tabbed_lines.contains(&span.start.line()) {
+            return Err(Refusal::Other(Broken {
+                line: number(span.start.line()),
+                column: 1,
+                message: "expected YAML, but: tabs are no indentation (spaces are)".to_owned(),
+            }));
+        }
+        if !builder.take(event, span).map_err(Refusal::Other)? {
             break;
         }
     }
-    builder.root.ok_or_else(|| Broken {
-        line: 1,
-        column: 1,
-        message: "expected an OpenAPI description, found an empty file".to_owned(),
+    builder.root.ok_or_else(|| {
+        Refusal::Other(Broken {
+            line: 1,
+            column: 1,
+            message: "expected an OpenAPI description, found an empty file".to_owned(),
+        })
     })
+}
+
+/// Makes spaces of the tabs that indent `line` (from 1) and the lines after it, as far as
+/// they have some; `None` if that line has none. Columns stay as they are.
+fn expand_tabs(text: &str, line: usize, tabbed_lines: &mut HashSet<usize>) -> Option<String> {
+    let mut expanded = String::with_capacity(text.len());
+    let mut is_done = false;
+    for (number, content) in (1..).zip(text.split_inclusive('\n')) {
+        let rest = content.trim_start_matches([' ', '\t']);
+        let indent = &content[..content.len() - rest.len()];
+        if number < line || is_done || !indent.contains('\t') {
+            is_done |= number >= line;
+            expanded += content;
+        } else {
+            tabbed_lines.insert(number);
+            expanded.extend(std::iter::repeat_n(' ', indent.len()));
+            expanded += rest;
+        }
+    }
+    tabbed_lines.contains(&line).then_some(expanded)
+}
+
+/// Puts U+FFFD in the place of characters that YAML does not allow (the parser refuses the
+/// whole file for one), so that line and column of everything else stay as they are.
+/// YAML 1.2.2, 5.1 `c-printable`.
+fn replace_control_characters<'a>(
+    text: &'a str,
+    file: u32,
+    oddities: &mut Vec<Oddity>,
+) -> Cow<'a, str> {
+    let is_allowed = |character: char| {
+        matches!(character, '\t' | '\n' | '\r' | '\u{85}' | ' '..='~' | '\u{a0}'..='\u{fffd}')
+            || character > '\u{ffff}'
+    };
+    let Some(first) = text.find(|character| !is_allowed(character)) else {
+        return Cow::Borrowed(text);
+    };
+    let before = &text[..first];
+    oddities.push(Oddity {
+        place: Place {
+            file,
+            line: number(before.matches('\n').count() + 1),
+            column: number(before.rsplit('\n').next().unwrap_or("").chars().count() + 1),
+        },
+        message: "a control character is read as U+FFFD, and so is every other one".to_owned(),
+    });
+    let replaced = text
+        .chars()
+        .map(|character| {
+            if is_allowed(character) {
+                character
+            } else {
+                char::REPLACEMENT_CHARACTER
+            }
+        })
+        .collect();
+    Cow::Owned(replaced)
 }
 
 fn number(it: usize) -> u32 {
@@ -58,6 +190,7 @@ struct Builder<'a> {
 struct Open {
     place: Place,
     anchor: usize,
+    style: StructureStyle,
     what: What,
 }
 
@@ -77,7 +210,7 @@ impl Builder<'_> {
         match event {
             Event::Scalar(text, style, anchor, tag) => {
                 let as_text =
-                    tag.is_some_and(|tag| tag.is_yaml_core_schema() && tag.suffix == "str");
+                    tag.is_some_and(|tag| tag.is_yaml_core_schema() && tag.suffix() == "str");
                 let kind = match style {
                     ScalarStyle::Plain if !as_text => plain(&text),
                     _ => Kind::Text(text.into_owned()),
@@ -90,9 +223,11 @@ impl Builder<'_> {
                     self.add(node, anchor)?;
                 }
             }
-            Event::SequenceStart(anchor, _) => self.start(What::List(Vec::new()), place, anchor)?,
-            Event::MappingStart(anchor, _) => {
-                self.start(What::Map(Vec::new(), None), place, anchor)?;
+            Event::SequenceStart(style, anchor, _) => {
+                self.start(What::List(Vec::new()), style, place, anchor)?;
+            }
+            Event::MappingStart(style, anchor, _) => {
+                self.start(What::Map(Vec::new(), None), style, place, anchor)?;
             }
             Event::SequenceEnd | Event::MappingEnd => self.end()?,
             Event::Alias(anchor) => {
@@ -111,7 +246,8 @@ impl Builder<'_> {
                 }
             }
             Event::DocumentEnd => return Ok(false),
-            Event::Nothing | Event::StreamStart | Event::StreamEnd | Event::DocumentStart(_) => {}
+            // Start and end of the stream; what else there is has to be asked for.
+            _ => {}
         }
         Ok(true)
     }
@@ -136,7 +272,19 @@ impl Builder<'_> {
         }
     }
 
-    fn start(&mut self, what: What, place: Place, anchor: usize) -> Result<(), Broken> {
+    /// Whether the innermost list or object is written by indentation, not by brackets.
+    fn is_in_block(&self) -> bool {
+        let open = self.open.last();
+        open.is_none_or(|open| open.style == StructureStyle::Block)
+    }
+
+    fn start(
+        &mut self,
+        what: What,
+        style: StructureStyle,
+        place: Place,
+        anchor: usize,
+    ) -> Result<(), Broken> {
         if self.open.len() >= MAX_DEPTH {
             return Err(Broken {
                 line: place.line,
@@ -154,6 +302,7 @@ impl Builder<'_> {
         self.open.push(Open {
             place,
             anchor,
+            style,
             what,
         });
         Ok(())
