@@ -68,6 +68,9 @@ fn run() -> Result<bool, String> {
     let mut rows: Vec<Row> = Vec::new();
     let mut reasons: Vec<String> = Vec::new();
     let mut failures: Vec<String> = Vec::new();
+    // JSON GETs of files that do not generate count as not reached.
+    let mut lost = 0;
+    let mut refused_files = 0;
     for line in sources.lines().skip(1) {
         let mut fields = line.split('\t');
         let (Some(name), Some(file)) = (fields.next(), fields.next()) else {
@@ -82,7 +85,14 @@ fn run() -> Result<bool, String> {
         let generated = match generate(&arguments) {
             Ok(generated) => generated,
             Err(failure) => {
-                failures.push(format!("{name}: {failure}"));
+                let gets = oracle[name]["gets"].as_array();
+                let is_json = |get: &&Value| get["class"] == "json";
+                let json = gets.map_or(0, |gets| gets.iter().filter(is_json).count());
+                failures.push(format!(
+                    "{name}: {failure} (its {json} JSON GETs count as 0)"
+                ));
+                lost += json;
+                refused_files += 1;
                 continue;
             }
         };
@@ -126,7 +136,7 @@ fn run() -> Result<bool, String> {
     for line in &reasons {
         println!("{line}");
     }
-    let (json, table, assumed) = rows.iter().fold((0, 0, 0), |sum, row| {
+    let (json, table, assumed) = rows.iter().fold((lost, 0, 0), |sum, row| {
         (
             sum.0 + row.oracle_json,
             sum.1 + row.in_table,
@@ -138,7 +148,7 @@ fn run() -> Result<bool, String> {
         "{table} of {json} JSON GETs in the table ({percent:.2} %), {assumed} of them assumed \
          because the corpus lacks their files"
     );
-    let files = rows.len() + failures.len();
+    let files = rows.len() + refused_files;
     let started = Instant::now();
     let compiled = scratch.check(&rows)?;
     println!(

@@ -69,7 +69,7 @@ pub fn answers<'a>(
             }
         };
         let media = media_types(spec, operation, response);
-        match best(&media) {
+        match best(spec, &media) {
             Some((media_type, holder)) => {
                 let schema = holder.and_then(|it| it.get("schema"));
                 let hint = operation.text_of("operationId").unwrap_or("response");
@@ -118,6 +118,7 @@ pub fn answers<'a>(
     // What has no schema asks for what its media type says; `*/*` asks for JSON.
     let accept = match first.media_type.split(';').next().unwrap_or("").trim() {
         media if media.contains('*') || !media.contains('/') => "application/json".to_owned(),
+        media if is_text(media) => format!("application/json, {media};q=0.9"),
         media => media.to_owned(),
     };
     Ok(Answers { accept, list })
@@ -158,12 +159,49 @@ fn media_types<'a>(
 }
 
 /// The JSON media type to ask for.
-fn best<'a>(media: &[(&'a str, Option<&'a Node>)]) -> Option<(&'a str, Option<&'a Node>)> {
-    media
+fn best<'a>(
+    spec: &Spec,
+    media: &[(&'a str, Option<&'a Node>)],
+) -> Option<(&'a str, Option<&'a Node>)> {
+    let declared = media
         .iter()
         .filter_map(|(name, node)| Some((rank(name)?, *name, *node)))
         .min_by_key(|(rank, _, _)| *rank)
-        .map(|(_, name, node)| (name, node))
+        .map(|(_, name, node)| (name, node));
+    declared.or_else(|| {
+        let mislabelled = media.iter().find(|(name, holder)| {
+            let schema = holder.and_then(|it| it.get("schema"));
+            is_text(name) && schema.is_some_and(|it| is_structured(spec, it))
+        });
+        mislabelled.copied()
+    })
+}
+
+/// Whether a media type names no format of its own, so that frameworks leave it standing on
+/// answers that are JSON.
+fn is_text(name: &str) -> bool {
+    let name = name.to_ascii_lowercase();
+    matches!(
+        name.split(';').next().unwrap_or("").trim(),
+        "text/html"
+            | "text/plain"
+            | "text/javascript"
+            | "application/text"
+            | "application/javascript"
+            | "application/octet-stream"
+    )
+}
+
+/// Whether a schema says that there is an object or a list, which plain text cannot be.
+fn is_structured(spec: &Spec, schema: &Node) -> bool {
+    let Ok(schema) = spec.resolve(schema) else {
+        return false;
+    };
+    let says = |name: &str| matches!(name, "object" | "array");
+    let by_type = schema.get("type").is_some_and(|it| {
+        it.text().is_some_and(says) || it.items().iter().filter_map(Node::text).any(says)
+    });
+    by_type || schema.get("properties").is_some_and(Node::is_map)
 }
 
 /// How good a media type is; `None` where it is not JSON.

@@ -315,7 +315,7 @@ fn operation<'a>(
     {
         return Err("it needs a request body, which a GET of main-node does not send".to_owned());
     }
-    let security = security::security(spec, node, report)?;
+    let security = security::security(spec, node, report);
     let answers = answers::answers(spec, node, get.place, shapes, report)?;
     let parameters =
         parameters::parameters(spec, &get.path, get.item, node, &security, shapes, report)?;
@@ -354,7 +354,7 @@ fn assumed(spec: &Spec, get: &Get, report: &mut Report) -> Operation {
         path: get.path.clone(),
         servers: None,
         parameters: parameters::of_template(&get.path),
-        security: security::security(spec, get.item, report).unwrap_or_default(),
+        security: security::security(spec, get.item, report),
         accept: "application/json".to_owned(),
         answers: vec![answers::free_form("200")],
         deprecated: false,

@@ -2,7 +2,7 @@
 //!
 //! Collects and prints; it decides nothing.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use serde_json::{Value, json};
 
@@ -71,8 +71,19 @@ impl Report {
     /// Lines for a person; the summary is the last.
     pub fn text(&self) -> String {
         let mut out = String::new();
+        let mut places: HashMap<&str, usize> = HashMap::new();
         for it in &self.notes {
-            out.push_str(&format!("{}: note: {}\n", it.place, it.message));
+            *places.entry(&it.message).or_default() += 1;
+        }
+        for it in &self.notes {
+            // Once, at the first of its places.
+            let more = match places.remove(it.message.as_str()) {
+                None => continue,
+                Some(1) => String::new(),
+                Some(2) => " (and at one more place)".to_owned(),
+                Some(count) => format!(" (and at {} more places)", count - 1),
+            };
+            out.push_str(&format!("{}: note: {}{more}\n", it.place, it.message));
         }
         for it in &self.taken {
             let assumed = if it.assumed { " (assumed)" } else { "" };

@@ -1,63 +1,65 @@
 //! Which credentials an operation takes: apiKey, basic, and whatever is a bearer token.
+//!
+//! What main-node cannot send by itself costs no operation: it is named in a note, and the
+//! owner may send it with `headers`.
 
 use crate::model::{Location, SecurityKind, SecurityScheme};
-use crate::node::Node;
+use crate::node::{Node, Place};
 use crate::report::Report;
 use crate::spec::Spec;
 
-/// The alternatives of an operation that main-node can do. An error where it can do none.
-pub fn security(
-    spec: &Spec,
-    operation: &Node,
-    report: &mut Report,
-) -> Result<Vec<Vec<SecurityScheme>>, String> {
+/// The alternatives of an operation, without the credentials that main-node cannot send.
+pub fn security(spec: &Spec, operation: &Node, report: &mut Report) -> Vec<Vec<SecurityScheme>> {
     let declared = operation
         .get("security")
         .or_else(|| spec.root().get("security"));
-    let mut alternatives: Vec<Vec<SecurityScheme>> = Vec::new();
-    let mut refused: Vec<String> = Vec::new();
+    let mut complete: Vec<Vec<SecurityScheme>> = Vec::new();
+    let mut reduced: Vec<Vec<SecurityScheme>> = Vec::new();
+    let mut notes: Vec<(Place, String)> = Vec::new();
     for requirement in declared.map(Node::items).unwrap_or(&[]) {
         let mut schemes = Vec::new();
-        let mut possible = true;
+        let mut is_complete = true;
         for entry in requirement.entries() {
             match scheme(spec, &entry.key) {
                 Ok(scheme) => schemes.push(scheme),
-                Err(Refusal::Unknown) => {
-                    report.note(
-                        spec.place(entry.place),
-                        format!(
-                            "the security scheme {:?} is not declared anywhere; \
-                             give its header with `headers` if the server wants one",
-                            entry.key
-                        ),
-                    );
-                }
-                Err(Refusal::Impossible(what)) => {
-                    possible = false;
-                    refused.push(format!("{what} ({})", entry.key));
+                Err(unsupported) => {
+                    is_complete = false;
+                    notes.push((
+                        unsupported.place.unwrap_or(entry.place),
+                        format!("the security scheme {:?} {}", entry.key, unsupported.reason),
+                    ));
                 }
             }
         }
-        if possible && !alternatives.contains(&schemes) {
+        let alternatives = if is_complete {
+            &mut complete
+        } else {
+            &mut reduced
+        };
+        if !alternatives.contains(&schemes) {
             alternatives.push(schemes);
         }
     }
-    if alternatives.is_empty() && !refused.is_empty() {
-        refused.dedup();
-        return Err(format!(
-            "it needs {}, which main-node cannot do",
-            refused.join(" or ")
-        ));
+    // Where one alternative can be met as the file has it, the others are not needed.
+    if complete.is_empty() {
+        for (place, message) in notes {
+            report.note(spec.place(place), message);
+        }
+        return reduced;
     }
-    Ok(alternatives)
+    complete
 }
 
-enum Refusal {
-    Unknown,
-    Impossible(String),
+const WITH_HEADERS: &str = "give its header with `headers` if the server wants one";
+
+/// A scheme that main-node cannot meet by itself.
+struct Unsupported {
+    /// Where it is declared; `None` where it is not.
+    place: Option<Place>,
+    reason: String,
 }
 
-fn scheme(spec: &Spec, name: &str) -> Result<SecurityScheme, Refusal> {
+fn scheme(spec: &Spec, name: &str) -> Result<SecurityScheme, Unsupported> {
     let root = spec.root();
     let components = root
         .get("components")
@@ -67,7 +69,14 @@ fn scheme(spec: &Spec, name: &str) -> Result<SecurityScheme, Refusal> {
         .flatten()
         .find_map(|it| it.get(name))
         .and_then(|it| spec.resolve(it).ok())
-        .ok_or(Refusal::Unknown)?;
+        .ok_or_else(|| Unsupported {
+            place: None,
+            reason: format!("is not declared anywhere; {WITH_HEADERS}"),
+        })?;
+    let unsupported = |reason: String| Unsupported {
+        place: Some(node.place),
+        reason,
+    };
     let text = |key: &str| node.text_of(key).unwrap_or("").trim().to_ascii_lowercase();
     let kind = match (text("type").as_str(), text("scheme").as_str()) {
         ("apikey", _) => {
@@ -83,12 +92,18 @@ fn scheme(spec: &Spec, name: &str) -> Result<SecurityScheme, Refusal> {
         ("http", "bearer") | ("oauth2" | "openidconnect" | "bearer", _) => SecurityKind::Bearer,
         ("http", "") => SecurityKind::Bearer,
         ("http", other) => {
-            return Err(Refusal::Impossible(format!("{other} authentication")));
+            return Err(unsupported(format!(
+                "is {other:?} authentication, which main-node does not do by itself; {WITH_HEADERS}"
+            )));
         }
-        ("mutualtls", _) => return Err(Refusal::Impossible("a client certificate".to_owned())),
+        ("mutualtls", _) => {
+            return Err(unsupported(
+                "is a client certificate, which main-node does not send".to_owned(),
+            ));
+        }
         (other, _) => {
-            return Err(Refusal::Impossible(format!(
-                "authentication of the kind {other:?}"
+            return Err(unsupported(format!(
+                "is of the unknown type {other:?}; {WITH_HEADERS}"
             )));
         }
     };

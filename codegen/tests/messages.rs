@@ -246,3 +246,42 @@ fn several_files_become_several_modules() {
         &["a.yaml", "openapi.yaml"],
     );
 }
+
+/// What a server's framework says wrongly, and credentials that nobody foresaw.
+const MISLABELLED: &str = "\
+openapi: 3.0.3
+info: {title: Mislabelled, version: 1}
+security: [{account: []}]
+paths:
+  /html: {get: {responses: {200: {content: {text/html: {schema: {$ref: '#/components/schemas/Status'}}}}}}}
+  /text: {get: {responses: {200: {content: {application/text; charset=utf-8: {schema: {type: [array], items: {}}}}}}}}
+  /binary: {get: {responses: {200: {content: {application/octet-stream: {schema: {type: object}}}}}}}
+  /both: {get: {responses: {200: {content: {text/html: {schema: {type: object}}, application/json: {schema: {type: object}}}}}}}
+  /page: {get: {responses: {200: {content: {text/html: {schema: {type: string}}}}}}}
+  /file: {get: {responses: {200: {content: {application/octet-stream: {schema: {type: string, format: binary}}}}}}}
+  /picture: {get: {responses: {200: {content: {image/png: {schema: {type: object}}}}}}}
+  /certificate: {get: {security: [{device: []}], responses: {200: {content: {application/json: {}}}}}}
+  /either: {get: {security: [{device: []}, {key: []}], responses: {200: {content: {application/json: {}}}}}}
+  /pair: {get: {security: [{device: [], key: []}], responses: {200: {content: {application/json: {}}}}}}
+  /open: {get: {security: [{}, {account: []}], responses: {200: {content: {application/json: {}}}}}}
+components:
+  securitySchemes:
+    account: {type: http, scheme: token}
+    device: {type: mutualTLS}
+    key: {type: apiKey, in: header, name: X-Key}
+  schemas:
+    Status: {properties: {a: {type: number}}}
+";
+
+#[test]
+fn json_under_another_name_is_taken_and_unknown_credentials_cost_no_operation() {
+    check("mislabelled", &[("a.yaml", MISLABELLED)], &["a.yaml"]);
+    let written = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("mislabelled/client.rs");
+    let written = fs::read_to_string(written).unwrap();
+    assert!(written.contains("\"application/json, text/html;q=0.9\""));
+    let schemes = written.matches("name: \"key\"").count();
+    assert_eq!(
+        schemes, 2,
+        "either and pair take the key, the others nothing"
+    );
+}

@@ -330,7 +330,7 @@ pub mod open_meteo {
                 Parameter {
                     argument: "timezone", name: "timezone", location: Location::Query,
                     required: false, filled_by_security: false, style: Style::Form, explode: true, reserved: false,
-                    description: "Zone of all times, as in the tz database, or `auto` for that of the place", example: "\"Europe/Berlin\"",
+                    description: "Zone of all times, as in the tz database, or `auto` for that of the place", example: "",
                     schema: &Schema { types: Types::TEXT, rules: &[Rule::Default("\"GMT\"")] },
                 },
                 Parameter {

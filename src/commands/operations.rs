@@ -115,16 +115,24 @@ fn describe(out: &mut String, operation: &'static Operation, name_api: bool) -> 
             "base_url = \"http://…\"       # its file names no server"
         )?;
     }
-    // What must be there, and what the file's author shows: without it many an API answers
-    // with nothing to read.
-    let shown: Vec<String> = operation
+    // What must be there, and what chooses what comes: without it many an API answers with
+    // nothing to read. Other examples are somebody else's dates and places.
+    let (pasted, others): (Vec<_>, Vec<_>) = operation
         .parameters
         .iter()
         .filter(|it| !it.filled_by_security && (it.required || is_shown(operation, it)))
-        .map(|it| format!("{} = {}", key(it.argument), placeholder(operation, it)))
-        .collect();
-    if !shown.is_empty() {
-        writeln!(out, "params = {{ {} }}", shown.join(", "))?;
+        .partition(|it| it.required || chooses_what_comes(it));
+    let spell = |parameters: &[&'static Parameter]| {
+        let spelled = parameters
+            .iter()
+            .map(|it| format!("{} = {}", key(it.argument), placeholder(operation, it)));
+        spelled.collect::<Vec<_>>().join(", ")
+    };
+    if !pasted.is_empty() {
+        writeln!(out, "params = {{ {} }}", spell(&pasted))?;
+    }
+    if !others.is_empty() {
+        writeln!(out, "# its file's examples: {}", spell(&others))?;
     }
     if let Some(auth) = auth(operation) {
         writeln!(out, "auth = {{ {auth} }}")?;
@@ -134,7 +142,14 @@ fn describe(out: &mut String, operation: &'static Operation, name_api: bool) -> 
 
 /// Whether the author shows a value for this parameter itself, and it can be used.
 fn is_shown(operation: &Operation, parameter: &'static Parameter) -> bool {
-    !parameter.example.is_empty() && shown(operation, parameter).is_some()
+    let is_empty = matches!(parameter.example, "" | "\"\"" | "[]" | "[\"\"]");
+    !is_empty && shown(operation, parameter).is_some()
+}
+
+/// Whether a parameter is a list of words that the file names, as lists of fields are.
+fn chooses_what_comes(parameter: &Parameter) -> bool {
+    let items = parameter.schema.items();
+    items.is_some_and(|items| !items.literals().is_empty())
 }
 
 /// Credentials as the file wants them: of several ways one that takes a single one.
