@@ -338,11 +338,8 @@ fn read_password(
 }
 
 fn read_zone(name: &str) -> Result<TimeZone, String> {
-    TimeZone::get(name).map_err(|_| {
-        "expected the name of a time zone that this machine knows, such as \"Europe/Berlin\" \
-         (Debian's package tzdata has them)"
-            .to_owned()
-    })
+    TimeZone::get(name)
+        .map_err(|_| "expected the IANA name of a time zone, such as \"Europe/Berlin\"".to_owned())
 }
 
 fn read_keys(root: &mut Table<'_>) -> BTreeMap<Arc<str>, KeyPlan> {
