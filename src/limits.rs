@@ -10,6 +10,23 @@ pub const RECORDS_PER_SOURCE: usize = 256;
 /// Records in all: 2,000 × about 60 bytes is a snapshot of 120 kB, the most that a Pi Zero
 /// should render on a change.
 pub const RECORDS_IN_ALL: usize = 2_000;
+/// Good answers in a row without a key before it may be forgotten: a device that is off for
+/// a while, or an answer that is cut short, must not cost its key.
+pub const FORGET_ANSWERS: u64 = 30;
+/// How long those answers must last, unless a source says otherwise: what is only there by
+/// day, such as a solar inverter, stays.
+pub const FORGET_AFTER: Duration = Duration::from_secs(86_400);
+/// The most that one pause between two attempts counts as time in which a source answers, in
+/// its intervals: what a suspended machine slept is nobody's absence.
+pub const ANSWERING_INTERVALS: u32 = 3;
+/// Names shown of the keys that a limit leaves out.
+pub const LEFT_OUT_NAMES: usize = 3;
+/// Keys of the database that are kept in memory, at about 200 bytes each: twice as many as
+/// there can be records, so that a node without dynamic keys reads each from disk once.
+pub const KEYS_CACHED: usize = 2 * RECORDS_IN_ALL;
+/// Rows of the hourly tier that a start reads to learn for how long keys have been absent:
+/// 30 hours of all records, a month of 80 keys.
+pub const RESTORED_HOURLY_ROWS: usize = 60_000;
 /// Bytes of a key: it stands in URLs, file names of exports and metric labels.
 pub const KEY_BYTES: usize = 128;
 /// Bytes of a text reading; displays have one line.

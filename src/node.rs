@@ -69,7 +69,9 @@ impl Node {
             Err(error) => log::error!("storage: {error}"),
             Ok(_) => {}
         }
-        let restored = restore::last_good(&opened, &place, &boot);
+        let restored = restore::last_good(&opened, &place, &boot, &|key| {
+            (0..plan.sources.len()).any(|source| plan.names(source, key))
+        });
         let fetchers = sources::fetchers(config, clock)?;
         let names = plan.sources.iter().map(|source| &*source.name);
         let carried = quota::carried(&opened, &place, &boot, names);

@@ -32,6 +32,8 @@ pub fn plan() -> SourcePlan {
         name: "test".into(),
         every: Duration::from_secs(60),
         stale_after: None,
+        forget_after: crate::limits::FORGET_AFTER,
+        follows: false,
         selection: Selection::Picks(vec![Pick::new("t", "/t")]),
         observed_at: None,
         observed_zone: TimeZone::UTC,

@@ -11,7 +11,7 @@ use jiff::tz::TimeZone;
 use serde_json::Value as Json;
 
 use crate::domain::health::{Cause, Failure};
-use crate::domain::normalise::{Normalised, read_time, sample, shorten, too_many};
+use crate::domain::normalise::{LeftOut, Limit, Normalised, read_time, sample, shorten};
 use crate::domain::reading::{Followed, Issue, Reading, Reason, Told, Value};
 use crate::limits;
 
@@ -45,10 +45,11 @@ pub fn read(body: &Json, own: &str, host: &str) -> Result<(Normalised, Followed)
     }
     let mut taken = Normalised::default();
     let mut told = BTreeMap::new();
-    let mut left_out = 0;
+    let mut left_out = LeftOut::default();
     for (index, record) in records.iter().enumerate() {
         if taken.readings.len() >= limits::RECORDS_PER_SOURCE {
-            left_out += 1;
+            let key = record.get("key").and_then(Json::as_str);
+            left_out.note(|| line(key.unwrap_or("?")).to_owned());
             continue;
         }
         match read_record(record) {
@@ -69,9 +70,7 @@ pub fn read(body: &Json, own: &str, host: &str) -> Result<(Normalised, Followed)
             }
         }
     }
-    if left_out > 0 {
-        taken.issues.push(too_many(left_out));
-    }
+    taken.issues.extend(left_out.issue(Limit::OfSource));
     let followed = Followed {
         node,
         via,

@@ -174,6 +174,11 @@ fn write_source(out: &mut String, source: &SourceConfig) -> std::fmt::Result {
         "stale_after = \"{}\"",
         spell_duration(plan.goes_stale_after(Duration::ZERO))
     )?;
+    writeln!(
+        out,
+        "forget_after = \"{}\"",
+        spell_duration(plan.forget_after)
+    )?;
     writeln!(out, "timeout = \"{}\"", spell_duration(source.timeout))?;
     writeln!(out, "body_limit = {}", source.body_bytes)?;
     writeln!(out, "redirects = {}", source.redirects)?;

@@ -414,6 +414,11 @@ impl Config {
                 .map(|source| source.plan.clone())
                 .collect(),
             keys: self.keys.clone(),
+            alert_keys: {
+                let values = self.alert.values.iter().map(|rule| &rule.key);
+                let stale = self.alert.stale.iter().map(|rule| &rule.key);
+                values.chain(stale).cloned().collect()
+            },
             is_example: self.file.is_none(),
         }
     }

@@ -128,6 +128,7 @@ fn read_one(mut table: Table<'_>, directory: &Path, apis: &[&'static Api]) -> Op
     let quota = quota.map(share);
     let every = every.max(quota.unwrap_or_default());
     let stale_after = duration(table.get("stale_after"));
+    let forget_after = duration(table.get("forget_after"));
     let timeout = duration(table.get("timeout")).unwrap_or(limits::FETCH_TIMEOUT);
     let body_bytes = table.get("body_limit").and_then(|item| item.bytes());
     let redirects = table.get("redirects").and_then(|item| item.integer(0..=20));
@@ -162,6 +163,8 @@ fn read_one(mut table: Table<'_>, directory: &Path, apis: &[&'static Api]) -> Op
         name: name.into(),
         every,
         stale_after,
+        forget_after: forget_after.unwrap_or(limits::FORGET_AFTER),
+        follows: matches!(target, Target::Follow { .. }),
         selection,
         observed_at,
         observed_zone: observed_zone.unwrap_or(TimeZone::UTC),

@@ -459,3 +459,31 @@ fn the_examples_that_people_are_given_are_understood() {
         assert!(problems.is_empty(), "{}\n{example}", problems.join("\n"));
     }
 }
+
+#[test]
+fn when_keys_are_forgotten_is_read_and_said() {
+    let text = r#"
+[[source]]
+name = "sun"
+url = "http://sun.local/estimate"
+forget_after = "3d"
+
+[[source]]
+name = "house"
+follow = "http://house.local:8000"
+
+[[alert.value]]
+key = "power"
+above = 5000
+
+[[alert.stale]]
+key = "tank"
+"#;
+    let config = load_text(text, &[]).expect("it is valid");
+    let described = config.describe();
+    assert!(described.contains("forget_after = \"3d\"\n"), "{described}");
+    assert!(described.contains("forget_after = \"1d\"\n"), "{described}");
+    let plan = config.plan();
+    assert!(!plan.sources[0].follows && plan.sources[1].follows);
+    assert!(plan.names(0, "power") && plan.names(1, "tank") && !plan.names(0, "other"));
+}

@@ -17,6 +17,7 @@ use crate::domain::health::Reach;
 use crate::domain::ledger::{Restored, Row};
 use crate::domain::reading::Value;
 use crate::domain::time::{Wall, millis};
+use crate::limits;
 
 /// An open database of ours.
 #[derive(Debug)]
@@ -32,7 +33,10 @@ pub struct Database {
 /// What is kept in memory of the database, so that a commit reads little.
 #[derive(Debug, Default)]
 struct Known {
+    /// A cache of the keys used lately: over the years a database may hold any number.
     keys: HashMap<Arc<str>, Key>,
+    /// Counts the commits, by which the cache knows what was used lately.
+    commits: u64,
     next_id: i64,
     tiers: Tiers,
     /// Changes when another connection has committed.
@@ -43,6 +47,8 @@ struct Known {
 
 #[derive(Debug)]
 struct Key {
+    /// The commit that used it last.
+    used: u64,
     k: i64,
     unit: Option<Arc<str>>,
     source: Arc<str>,
@@ -131,9 +137,10 @@ impl Database {
         &self.connection
     }
 
-    /// The newest row of every key.
-    pub fn restore(&self) -> rusqlite::Result<Vec<Restored>> {
-        restore::newest(&self.connection, &self.boot)
+    /// The newest rows of each source's keys; `is_named` keys are among them whatever their
+    /// age.
+    pub fn restore(&self, is_named: restore::IsNamed<'_>) -> rusqlite::Result<Vec<Restored>> {
+        restore::newest(&self.connection, &self.boot, is_named)
     }
 
     /// Stores a batch, its latest values and its hours in one transaction. Rows of hours
@@ -155,6 +162,7 @@ impl Database {
         expiry::make_room(&transaction, &mut tiers, batch.len())?;
         tiers.write(&transaction, &self.known.tiers)?;
         self.known.tiers = tiers;
+        self.known.make_room();
         let committed = append(&transaction, &mut self.known, batch, oldest_hour)?;
         transaction.commit()?;
         Ok(committed)
@@ -191,26 +199,6 @@ impl Database {
 
 impl Known {
     fn read(connection: &Connection, boot: &str) -> rusqlite::Result<Known> {
-        let mut statement = connection.prepare(
-            "SELECT key, keys.k, unit, source, second, value, text \
-             FROM keys LEFT JOIN latest ON latest.k = keys.k",
-        )?;
-        let keys = statement.query_map([], |row| {
-            let key: Arc<str> = row.get(0)?;
-            let second: Option<i64> = row.get(4)?;
-            let latest = match (second, read_value(row, 5)?) {
-                (Some(second), Some(value)) => Some((second, value)),
-                _ => None,
-            };
-            let known = Key {
-                k: row.get(1)?,
-                unit: row.get(2)?,
-                source: row.get(3)?,
-                latest,
-            };
-            Ok((key, known))
-        })?;
-        let keys = keys.collect::<rusqlite::Result<_>>()?;
         // Ids are not used again even where retention has dropped the highest.
         let last_id: i64 = connection.query_row(
             "SELECT max(coalesce((SELECT max(id) FROM records), 0), \
@@ -221,7 +209,8 @@ impl Known {
         )?;
         let last_boot: Option<String> = node(connection, "boot")?;
         Ok(Known {
-            keys,
+            keys: HashMap::new(),
+            commits: 0,
             next_id: last_id + 1,
             tiers: Tiers::read(connection)?,
             data_version: data_version(connection)?,
@@ -231,30 +220,73 @@ impl Known {
 
     /// The number that stands for a row's key, with its unit and source up to date.
     fn k(&mut self, transaction: &Transaction, row: &Row) -> rusqlite::Result<i64> {
-        if let Some(key) = self.keys.get_mut(&row.key) {
-            if key.unit != row.unit || key.source != row.source {
-                let mut update = transaction
-                    .prepare_cached("UPDATE keys SET unit = ?2, source = ?3 WHERE k = ?1")?;
-                update.execute(params![key.k, row.unit, row.source])?;
-                key.unit = row.unit.clone();
-                key.source = row.source.clone();
-            }
-            return Ok(key.k);
+        if !self.keys.contains_key(&row.key) {
+            let key = match read_key(transaction, &row.key)? {
+                Some(key) => key,
+                None => add_key(transaction, row)?,
+            };
+            self.keys.insert(row.key.clone(), key);
         }
-        transaction.execute(
-            "INSERT INTO keys (key, unit, source) VALUES (?1, ?2, ?3)",
-            params![row.key, row.unit, row.source],
-        )?;
-        let key = Key {
-            k: transaction.last_insert_rowid(),
-            unit: row.unit.clone(),
-            source: row.source.clone(),
-            latest: None,
+        let Some(key) = self.keys.get_mut(&row.key) else {
+            return Err(rusqlite::Error::QueryReturnedNoRows);
         };
-        let k = key.k;
-        self.keys.insert(row.key.clone(), key);
-        Ok(k)
+        key.used = self.commits;
+        if key.unit != row.unit || key.source != row.source {
+            let mut update = transaction
+                .prepare_cached("UPDATE keys SET unit = ?2, source = ?3 WHERE k = ?1")?;
+            update.execute(params![key.k, row.unit, row.source])?;
+            key.unit = row.unit.clone();
+            key.source = row.source.clone();
+        }
+        Ok(key.k)
     }
+
+    /// Begins a commit: where the cache has grown past its bound, the half that was used
+    /// longest ago goes.
+    fn make_room(&mut self) {
+        self.commits += 1;
+        if self.keys.len() <= limits::KEYS_CACHED {
+            return;
+        }
+        let mut used: Vec<u64> = self.keys.values().map(|key| key.used).collect();
+        let middle = used.len().saturating_sub(limits::KEYS_CACHED / 2);
+        let (_, bound, _) = used.select_nth_unstable(middle);
+        let bound = *bound;
+        self.keys.retain(|_, key| key.used > bound);
+    }
+}
+
+/// A key as the database knows it.
+fn read_key(transaction: &Transaction, key: &str) -> rusqlite::Result<Option<Key>> {
+    let mut statement = transaction.prepare_cached(
+        "SELECT keys.k, unit, source, second, value, text \
+         FROM keys LEFT JOIN latest ON latest.k = keys.k WHERE key = ?1",
+    )?;
+    let key = statement.query_row([key], |row| {
+        let second: Option<i64> = row.get(3)?;
+        Ok(Key {
+            used: 0,
+            k: row.get(0)?,
+            unit: row.get(1)?,
+            source: row.get(2)?,
+            latest: second.zip(read_value(row, 4)?),
+        })
+    });
+    key.optional()
+}
+
+fn add_key(transaction: &Transaction, row: &Row) -> rusqlite::Result<Key> {
+    transaction.execute(
+        "INSERT INTO keys (key, unit, source) VALUES (?1, ?2, ?3)",
+        params![row.key, row.unit, row.source],
+    )?;
+    Ok(Key {
+        used: 0,
+        k: transaction.last_insert_rowid(),
+        unit: row.unit.clone(),
+        source: row.source.clone(),
+        latest: None,
+    })
 }
 
 /// The rows of a batch by their identities: what is there already, then what was added.

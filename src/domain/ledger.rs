@@ -4,17 +4,22 @@
 //! Owned by the `ingest` thread, which alone changes it. It decides identity: which
 //! observations are new, which only repeat.
 
+mod absence;
 mod held;
 
-use std::collections::BTreeMap;
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
+pub use self::absence::Absence;
+use self::absence::Answering;
 use self::held::{Held, There};
 use super::course::Course;
 use super::freshness::Stamp;
 use super::health::SourceHealth;
 use super::merge::{Contribution, Merged, merge};
+use super::normalise::{LeftOut, Limit};
 use super::plan::{Merge, Plan, Selection};
 use super::reading::{Followed, Issue, Observation, Outcome, Reading, Reason, Value};
 use super::snapshot::{Record, Snapshot, Source};
@@ -38,8 +43,10 @@ struct SourceLedger {
     held: Vec<Held>,
     /// Counts whole answers: what the newest one did not hold is not renewed by a 304.
     answers: u64,
-    /// Records of this source that the bound on all records leaves out.
-    left_out: usize,
+    answering: Answering,
+    /// Records of the newest answer that found no place, by the limit that was met.
+    over_own: LeftOut,
+    over_all: LeftOut,
     /// What the newest answer said of itself, where the source is another main-node.
     followed: Option<Arc<Followed>>,
 }
@@ -72,6 +79,8 @@ pub struct Restored {
     pub unit: Option<Arc<str>>,
     pub source: Arc<str>,
     pub stamp: Stamp,
+    /// For how long its source had answered without it.
+    pub absence: Absence,
 }
 
 impl Ledger {
@@ -85,13 +94,36 @@ impl Ledger {
         }
     }
 
-    /// Takes back what the last run stored. What no source of the plan gives any more is
-    /// not shown; it stays in the database.
+    /// Takes back what the last run stored. What no source of the plan gives any more, what
+    /// was forgotten, and what finds no place is not shown; it stays in the database. Keys
+    /// that the configuration names come first, then those given last.
     pub fn restore(&mut self, rows: Vec<Restored>) {
-        for row in rows {
+        let mut restored = Vec::new();
+        for mut row in rows {
             let Some(source) = self.giver(&row) else {
                 continue;
             };
+            let plan = &self.plan.sources[source];
+            if plan.follows {
+                // Values of another node are as old as it says, however often it says so.
+                row.absence = Absence::default();
+            }
+            let is_named = self.plan.names(source, &row.key);
+            if is_named || !row.absence.is_over(plan.forget_after) {
+                restored.push((is_named, source, row));
+            }
+        }
+        restored.sort_by(|(a_named, _, a), (b_named, _, b)| {
+            let rank = |is_named: &bool, row: &Restored| (!is_named, row.absence.time);
+            rank(a_named, a)
+                .cmp(&rank(b_named, b))
+                .then(b.stamp.observed.cmp(&a.stamp.observed))
+                .then(a.key.cmp(&b.key))
+        });
+        for (_, source, row) in restored {
+            if self.full(source).is_some() {
+                continue;
+            }
             self.stored.insert(
                 row.key.clone(),
                 (row.stamp.observed.second(), row.value.clone()),
@@ -103,6 +135,7 @@ impl Ledger {
                 stamp: row.stamp,
                 there: None,
                 answer: 0,
+                given: Answering::given_earlier(row.absence),
             };
             self.place(source, held);
         }
@@ -135,14 +168,22 @@ impl Ledger {
             return Vec::new();
         };
         let mut changed = Vec::new();
+        let source = &mut self.sources[index];
+        let is_good = !matches!(observation.outcome, Outcome::Failed { .. });
+        let interval = plan.interval(source.health.ordered_wait);
+        let longest = interval.saturating_mul(limits::ANSWERING_INTERVALS);
+        source
+            .answering
+            .record(observation.at.mono, is_good, longest);
         match &mut observation.outcome {
             Outcome::Failed { .. } => {}
             Outcome::Unchanged => {
-                let source = &mut self.sources[index];
-                let answers = source.answers;
+                let (answers, given) = (source.answers, source.answering.given());
                 for held in source.held.iter_mut().filter(|h| h.answer == answers) {
                     held.renew(observation.at);
+                    held.given = given;
                 }
+                self.forget(index);
             }
             Outcome::Readings {
                 observed,
@@ -150,16 +191,22 @@ impl Ledger {
                 issues,
             } => {
                 let followed = observation.followed.clone();
-                let source = &mut self.sources[index];
                 source.followed = followed.clone();
                 source.answers += 1;
-                source.left_out = 0;
-                let answer = source.answers;
+                source.over_own = LeftOut::default();
+                source.over_all = LeftOut::default();
+                let (answer, given) = (source.answers, source.answering.given());
+                let mut accepted = Vec::with_capacity(readings.len());
                 for reading in std::mem::take(readings) {
-                    if self.is_given_by_another(&reading, index) {
-                        issues.push(duplicate(&reading));
-                        continue;
+                    match self.is_given_by_another(&reading, index) {
+                        true => issues.push(duplicate(&reading)),
+                        false => accepted.push(reading),
                     }
+                }
+                // Before anything new asks for a place, what the answer holds keeps its own.
+                self.mark_given(index, &accepted, issues);
+                self.forget(index);
+                for reading in accepted {
                     let key = reading.key.clone();
                     let told = followed.as_ref().and_then(|it| it.told.get(&key)).copied();
                     let own = told.map(|told| told.observed).or(*observed);
@@ -173,15 +220,15 @@ impl Ledger {
                             heard: Stamp::received(observation.at, None),
                         }),
                         answer,
+                        given,
                     };
                     if self.take(index, held) {
                         changed.push(key);
                     }
                 }
-                let left_out = self.sources[index].left_out;
-                if left_out > 0 {
-                    issues.push(too_many(left_out));
-                }
+                let source = &self.sources[index];
+                issues.extend(source.over_own.issue(Limit::OfSource));
+                issues.extend(source.over_all.issue(Limit::InAll));
             }
         }
         self.sources[index].health.record(&observation);
@@ -204,6 +251,99 @@ impl Ledger {
         self.plan.keys.get(key).and_then(|key| key.merge)
     }
 
+    /// Marks the keys that the newest answer holds, those with a value that was refused too:
+    /// the source still has them.
+    fn mark_given(&mut self, index: usize, readings: &[Reading], issues: &[Issue]) {
+        let refused = issues
+            .iter()
+            .filter(|issue| issue.reason != Reason::DuplicateKey);
+        let refused = refused.filter_map(|issue| issue.key.as_deref());
+        let keys: BTreeSet<&str> = readings
+            .iter()
+            .map(|reading| &*reading.key)
+            .chain(refused)
+            .collect();
+        let source = &mut self.sources[index];
+        let given = source.answering.given();
+        for held in &mut source.held {
+            if keys.contains(&*held.key) {
+                held.given = given;
+            }
+        }
+    }
+
+    /// Forgets the keys of a source that it has answered without for long enough.
+    fn forget(&mut self, index: usize) {
+        let (plan, source) = (&self.plan, &mut self.sources[index]);
+        let forget_after = plan.sources[index].forget_after;
+        let answering = &source.answering;
+        let is_forgotten = |held: &mut Held| {
+            answering.absence(&held.given).is_over(forget_after) && !plan.names(index, &held.key)
+        };
+        let forgotten: Vec<Held> = source.held.extract_if(.., is_forgotten).collect();
+        for held in forgotten {
+            self.drop_identity(&held.key);
+        }
+    }
+
+    /// A key that nobody holds any more needs no identity: the database knows its rows.
+    fn drop_identity(&mut self, key: &str) {
+        let holds = |source: &SourceLedger| source.held.iter().any(|held| &*held.key == key);
+        if !self.sources.iter().any(holds) {
+            self.stored.remove(key);
+        }
+    }
+
+    /// The limit that leaves no place for one more key of a source.
+    fn full(&self, index: usize) -> Option<Limit> {
+        let in_all: usize = self.sources.iter().map(|source| source.held.len()).sum();
+        if self.sources[index].held.len() >= limits::RECORDS_PER_SOURCE {
+            return Some(Limit::OfSource);
+        }
+        (in_all >= limits::RECORDS_IN_ALL).then_some(Limit::InAll)
+    }
+
+    /// Makes a place for `key`, which `limit` leaves none: the key longest absent from good
+    /// answers yields. One that its source's newest answer held yields only to a key that
+    /// the configuration names. False if none can.
+    fn make_place(&mut self, index: usize, key: &str, limit: Limit) -> bool {
+        let is_named = self.plan.names(index, key);
+        let sources = match limit {
+            Limit::OfSource => index..index + 1,
+            Limit::InAll => 0..self.sources.len(),
+        };
+        let mut yields = None;
+        for source in sources {
+            let ledger = &self.sources[source];
+            for (place, held) in ledger.held.iter().enumerate() {
+                let absence = ledger.answering.absence(&held.given);
+                if absence.answers == 0 && !is_named {
+                    continue;
+                }
+                // Among equals the oldest observed, then the last in the order of records.
+                let rank = (
+                    absence.answers > 0,
+                    absence.time,
+                    absence.answers,
+                    Reverse(held.stamp.observed),
+                    source,
+                    place,
+                );
+                if yields.as_ref().is_none_or(|best| rank > *best)
+                    && !self.plan.names(source, &held.key)
+                {
+                    yields = Some(rank);
+                }
+            }
+        }
+        let Some((.., source, place)) = yields else {
+            return false;
+        };
+        let gone = self.sources[source].held.remove(place);
+        self.drop_identity(&gone.key);
+        true
+    }
+
     /// Holds what was read; false if there was no room for it.
     fn take(&mut self, index: usize, mut new: Held) -> bool {
         let source = &mut self.sources[index];
@@ -216,10 +356,14 @@ impl Ledger {
             *held = new;
             return true;
         }
-        let in_all: usize = self.sources.iter().map(|source| source.held.len()).sum();
-        let source = &mut self.sources[index];
-        if source.held.len() >= limits::RECORDS_PER_SOURCE || in_all >= limits::RECORDS_IN_ALL {
-            source.left_out += 1;
+        if let Some(limit) = self.full(index)
+            && !self.make_place(index, &new.key, limit)
+        {
+            let source = &mut self.sources[index];
+            match limit {
+                Limit::OfSource => source.over_own.note(|| new.key.to_string()),
+                Limit::InAll => source.over_all.note(|| new.key.to_string()),
+            }
             return false;
         }
         self.place(index, new);
@@ -409,7 +553,13 @@ impl Ledger {
             alerts: Vec::new(),
             alert: self.followed().find_map(|it| it.alert.clone()),
             via: self.via(),
-            left_out: self.sources.iter().map(|source| source.left_out).sum(),
+            left_out: {
+                let sources = self.sources.iter();
+                sources
+                    .map(|it| it.over_own.count + it.over_all.count)
+                    .sum()
+            },
+            left_out_in_all: self.sources.iter().map(|it| it.over_all.count).sum(),
             changes_at,
         }
     }
@@ -428,20 +578,7 @@ fn duplicate(reading: &Reading) -> Issue {
     }
 }
 
-fn too_many(left_out: usize) -> Issue {
-    Issue {
-        reason: Reason::TooMany,
-        key: None,
-        pointer: String::new(),
-        expected: format!(
-            "at most {} records of a source and {} in all; name those you want in \
-             [source.records]",
-            limits::RECORDS_PER_SOURCE,
-            limits::RECORDS_IN_ALL
-        ),
-        found: format!("{left_out} more"),
-    }
-}
-
+#[cfg(test)]
+mod forgetting_tests;
 #[cfg(test)]
 mod tests;

@@ -8,7 +8,7 @@ use std::time::Duration;
 use super::alert::{self, Facts, NodeFacts, Rules, State, Window};
 use super::freshness::Stamp;
 use super::health::{Cause, Failure};
-use super::ledger::{Ledger, Restored};
+use super::ledger::{Absence, Ledger, Restored};
 use super::plan::{Plan, test_plan};
 use super::reading::{Observation, Outcome, Reading, Value};
 use super::schedule::next_wait;
@@ -153,6 +153,7 @@ fn month(clock: fn(u64) -> Moment) -> Told {
                         true => Stamp::restored(observed, own_time),
                         false => Stamp::carried_over(observed, own_time, receipt, lag),
                     },
+                    absence: Absence::default(),
                 }
             });
             ledger.restore(restored.collect());

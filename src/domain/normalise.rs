@@ -86,7 +86,7 @@ pub fn normalise(source: &SourcePlan, body: &Json, believed: &Believed, now: Mon
                 believed,
                 now,
                 taken: &mut taken,
-                left_out: 0,
+                left_out: LeftOut::default(),
             };
             picks.take(list);
         }
@@ -95,16 +95,57 @@ pub fn normalise(source: &SourcePlan, body: &Json, believed: &Believed, now: Mon
     taken
 }
 
-pub fn too_many(left_out: usize) -> Issue {
-    Issue {
-        reason: Reason::TooMany,
-        key: None,
-        pointer: String::new(),
-        expected: format!(
-            "at most {} records; name those you want in [source.records]",
-            limits::RECORDS_PER_SOURCE
-        ),
-        found: format!("{left_out} more"),
+/// A limit on records.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Limit {
+    /// Of one source.
+    OfSource,
+    /// Of all sources together.
+    InAll,
+}
+
+/// What a limit leaves out: how many records, and the first few of their names.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct LeftOut {
+    pub count: usize,
+    first: Vec<String>,
+}
+
+impl LeftOut {
+    pub fn note(&mut self, name: impl FnOnce() -> String) {
+        self.count += 1;
+        if self.first.len() < limits::LEFT_OUT_NAMES {
+            let name = ellipsis(&name(), limits::SAMPLE_CHARS);
+            self.first.push(name);
+        }
+    }
+
+    /// What to tell of it, if anything was left out.
+    pub fn issue(&self, limit: Limit) -> Option<Issue> {
+        let expected = match limit {
+            Limit::OfSource => format!(
+                "at most {} records of one source: name those you want in [source.records], \
+                 or spread them over several sources",
+                limits::RECORDS_PER_SOURCE
+            ),
+            Limit::InAll => format!(
+                "at most {} records of all sources together: name those you want in \
+                 [source.records] of the sources with most keys",
+                limits::RECORDS_IN_ALL
+            ),
+        };
+        let names = self.first.join(", ");
+        let more = match self.count > self.first.len() {
+            true => ", …",
+            false => "",
+        };
+        (self.count > 0).then(|| Issue {
+            reason: Reason::TooMany,
+            key: None,
+            pointer: String::new(),
+            expected,
+            found: format!("{} more: {names}{more}", self.count),
+        })
     }
 }
 

@@ -1,7 +1,7 @@
 //! What the configuration asks for, in the domain's terms: the sources, what is read from
 //! each, and how keys are merged. Made once at start, then only read.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,6 +12,8 @@ use jiff::tz::TimeZone;
 pub struct Plan {
     pub sources: Vec<SourcePlan>,
     pub keys: BTreeMap<Arc<str>, KeyPlan>,
+    /// Keys that alerts name.
+    pub alert_keys: BTreeSet<Arc<str>>,
     /// Whether anybody configured this, or it is the built-in example.
     pub is_example: bool,
 }
@@ -23,6 +25,10 @@ pub struct SourcePlan {
     pub every: Duration,
     /// Age past which this source's values are stale, where the configuration says it.
     pub stale_after: Option<Duration>,
+    /// How long a key must be absent from good answers before it is forgotten.
+    pub forget_after: Duration,
+    /// Whether it is another main-node, which says of each value when it was observed.
+    pub follows: bool,
     pub selection: Selection,
     /// JSON Pointer to the source's own time.
     pub observed_at: Option<String>,
@@ -39,6 +45,18 @@ pub struct SourcePlan {
     pub summary: Arc<str>,
     /// What that file says about it at length; its author's text, as long as they liked.
     pub description: Arc<str>,
+}
+
+impl Plan {
+    /// Whether the configuration names this key of `source` itself, and not by a template:
+    /// such a key is never forgotten.
+    pub fn names(&self, source: usize, key: &str) -> bool {
+        let is_pick = match self.sources.get(source).map(|source| &source.selection) {
+            Some(Selection::Picks(picks)) => picks.iter().any(|pick| *pick.key == *key),
+            _ => false,
+        };
+        is_pick || self.keys.contains_key(key) || self.alert_keys.contains(key)
+    }
 }
 
 impl SourcePlan {
@@ -169,6 +187,8 @@ pub fn test_plan(sources: usize, every: Duration) -> Plan {
         name: format!("source{index}").into(),
         every,
         stale_after: None,
+        forget_after: crate::limits::FORGET_AFTER,
+        follows: false,
         selection: Selection::AllLeaves {
             prefix: String::new(),
         },

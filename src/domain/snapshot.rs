@@ -25,6 +25,8 @@ pub struct Snapshot {
     pub via: Vec<Arc<str>>,
     /// Records that were left out because there are too many.
     pub left_out: usize,
+    /// Of those, the ones that the limit on the records of all sources leaves out.
+    pub left_out_in_all: usize,
     /// When staleness changes this snapshot if no observation does before.
     pub changes_at: Option<Mono>,
 }
@@ -89,6 +91,7 @@ impl Snapshot {
             alert: None,
             via: Vec::new(),
             left_out: 0,
+            left_out_in_all: 0,
             changes_at: None,
         }
     }

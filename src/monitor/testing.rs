@@ -343,6 +343,8 @@ fn plan() -> Plan {
         name: name.into(),
         every: Duration::from_secs(900),
         stale_after: None,
+        forget_after: crate::limits::FORGET_AFTER,
+        follows: false,
         selection: Selection::Picks(keys.iter().map(|key| pick(key)).collect()),
         observed_at: None,
         observed_zone: jiff::tz::TimeZone::UTC,
@@ -363,6 +365,7 @@ fn plan() -> Plan {
             source("meter", &["power", "voltage"]),
         ],
         keys: BTreeMap::from([("humidity".into(), merged)]),
+        alert_keys: Default::default(),
         is_example: false,
     }
 }

@@ -38,11 +38,20 @@ pub fn state(snapshot: &Snapshot, storage: &Storage, now: Moment, started: Momen
     }
     troubles.extend(storage.notice.as_deref().map(safe));
     troubles.extend(clock(now, started));
-    if snapshot.left_out > 0 {
-        let left_out = snapshot.left_out;
+    let in_all = snapshot.left_out_in_all;
+    let of_sources = snapshot.left_out.saturating_sub(in_all);
+    if of_sources > 0 {
+        let most = limits::RECORDS_PER_SOURCE;
         troubles.push(format!(
-            "{left_out} values are left out: this node takes {}.",
-            limits::RECORDS_IN_ALL
+            "{of_sources} values are left out: this node takes {most} of one source. \
+             [source.records] names those that are wanted."
+        ));
+    }
+    if in_all > 0 {
+        let most = limits::RECORDS_IN_ALL;
+        troubles.push(format!(
+            "{in_all} values are left out: this node takes {most} of all sources together. \
+             [source.records] names those that are wanted."
         ));
     }
     let verdict = match snapshot.verdict() {

@@ -280,7 +280,7 @@ fn restored_within_the_boot_age_goes_on_and_after_it_the_clock_decides() {
     };
     let ages = |boot: &str, now: Moment| -> Vec<Option<u64>> {
         let database = open(&place(&path), boot).expect("it opens");
-        let restored = database.restore().expect("it can be read");
+        let restored = database.restore(&|_| false).expect("it can be read");
         let keys: Vec<&str> = restored.iter().map(|row| &*row.key).collect();
         assert_eq!(keys, ["own", "ours", "doubted", "own under doubt"]);
         let age_s = |row: &Restored| row.stamp.age(now).map(|age| age.as_secs());
@@ -299,7 +299,7 @@ fn restored_within_the_boot_age_goes_on_and_after_it_the_clock_decides() {
     database.commit(&batch, i64::MIN).expect("it is committed");
     drop(database);
     let mut database = open(&place(&path), "this-boot").expect("it opens");
-    let restored = database.restore().expect("it can be read");
+    let restored = database.restore(&|_| false).expect("it can be read");
     assert_eq!(restored[0].stamp.age(doubtful), None);
     assert!(database.commit(&[], i64::MIN).is_ok());
 }
@@ -333,4 +333,91 @@ fn ids_are_not_used_again() {
     let batch = entries([row("t", T0 + 2, 1.0)]);
     after.commit(&batch, i64::MIN).expect("it is committed");
     assert_eq!(all_records(&after)[0].0, 3);
+}
+
+/// The keys that a database knows are on disk; memory holds those used lately.
+#[test]
+fn any_number_of_keys_takes_bounded_memory_and_none_is_stored_twice() {
+    let directory = Directory::new();
+    let path = directory.path("a.db");
+    let mut database = database(&path);
+    let rows = |from: usize, second: i64| {
+        entries((from..from + 1_500).map(move |n| row(&format!("k{n}"), second, n as f64)))
+    };
+    for batch in 0..6 {
+        let batch = rows(batch * 1_500, T0 + batch as i64);
+        let committed = database.commit(&batch, i64::MIN).expect("it is committed");
+        assert_eq!(committed.stored, 1_500);
+        assert!(database.known.keys.len() <= limits::KEYS_CACHED + 1_500);
+    }
+    assert!(!database.known.keys.contains_key("k0"));
+    let again = database.commit(&rows(0, T0), i64::MIN).expect("committed");
+    assert_eq!((again.stored, again.repeated), (0, 1_500));
+    let later = database.commit(&rows(0, T0 + 9), i64::MIN);
+    assert_eq!(later.expect("committed").stored, 1_500);
+    let count = |sql: &str| -> i64 {
+        let connection = database.connection();
+        let count = connection.query_row(sql, [], |row| row.get(0));
+        count.expect("it can be counted")
+    };
+    assert_eq!(count("SELECT count(*) FROM keys"), 9_000);
+    assert_eq!(count("SELECT count(*) FROM records"), 10_500);
+    let restored = database.restore(&|key| key == "k1500");
+    let restored = restored.expect("it can be read");
+    assert_eq!(restored.len(), limits::RECORDS_PER_SOURCE + 1);
+    let keys: Vec<&str> = restored.iter().map(|row| &*row.key).collect();
+    let newest: Vec<String> = (0..256).map(|n| format!("k{n}")).collect();
+    assert_eq!(keys[..256], newest, "the newest rows");
+    assert_eq!(keys[256], "k1500", "and what is named");
+}
+
+/// Hours in which other keys of its source have rows prove that a key was absent.
+#[test]
+fn a_start_knows_for_how_long_keys_were_absent() {
+    const H: i64 = 3_600;
+    let directory = Directory::new();
+    let mut database = database(&directory.path("a.db"));
+    let of = |source: &str, key: &str, second: i64| {
+        let mut row = row(key, second, 1.0);
+        row.source = source.into();
+        row
+    };
+    let begin = T0 - T0.rem_euclid(H);
+    let mut batch = entries([
+        of("a", "gone", begin),
+        of("a", "doubtful", begin),
+        of("b", "other", begin),
+    ]);
+    batch[1].untrusted = true;
+    for hour in 0..=40 {
+        // A night without answers.
+        if (10..20).contains(&hour) {
+            continue;
+        }
+        let answers = (0..6).map(|n| of("a", "t", begin + hour * H + n * 600));
+        batch.extend(entries(answers));
+        if hour == 25 {
+            batch.extend(entries([of("a", "late", begin + hour * H)]));
+        }
+    }
+    let committed = database.commit(&batch, i64::MIN).expect("it is committed");
+    assert_eq!(committed.stored, batch.len() as u64);
+    let restored = database.restore(&|_| false).expect("it can be read");
+    let absences: Vec<(&str, u64, u64)> = restored
+        .iter()
+        .map(|row| {
+            let absence = row.absence;
+            (&*row.key, absence.answers, absence.time.as_secs() / 3_600)
+        })
+        .collect();
+    assert_eq!(
+        absences,
+        [
+            ("gone", 180, 29),
+            ("doubtful", 0, 0),
+            ("other", 0, 0),
+            ("t", 0, 0),
+            ("late", 90, 14),
+        ]
+    );
 }

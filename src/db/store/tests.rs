@@ -113,7 +113,9 @@ fn rows_wait_for_a_clock_that_can_be_believed_and_are_then_stamped_rightly() {
     assert_eq!((status.rows_waiting, status.trouble), (1, None));
     let status = scene.turn(trusted(120));
     assert_eq!((status.rows_stored, status.rows_waiting), (2, 0));
-    let restored = database(&scene.path).restore().expect("it can be read");
+    let restored = database(&scene.path)
+        .restore(&|_| false)
+        .expect("it can be read");
     let ours = restored.iter().find(|row| &*row.key == "ours");
     assert_eq!(
         ours.map(|row| row.stamp.observed),
@@ -352,7 +354,7 @@ fn a_database_damaged_at_start_is_set_aside_and_the_node_goes_on() {
     let opened = session::open(place, "this-boot");
     let error = opened.as_ref().expect_err("it is damaged");
     assert!(!error.is_fatal(), "{error}");
-    assert!(crate::db::restore::last_good(&opened, place, "this-boot").is_empty());
+    assert!(crate::db::restore::last_good(&opened, place, "this-boot", &|_| false).is_empty());
     let shared = Arc::new(Shared::new(shared.settings.clone()));
     scene.writer = Writer::new(shared.clone(), opened);
     scene.shared = shared;
@@ -534,7 +536,7 @@ fn a_read_only_card_shows_what_was_last_known() {
     let error = opened.as_ref().expect_err("nothing can be written");
     assert!(!error.is_fatal(), "{error}");
     println!("{error}");
-    let restored = crate::db::restore::last_good(&opened, &place, "this-boot");
+    let restored = crate::db::restore::last_good(&opened, &place, "this-boot", &|_| false);
     assert!(!restored.is_empty());
     let settings = StoreSettings::new(place.clone(), "this-boot".to_owned());
     let shared = Arc::new(Shared::new(settings));

@@ -5,6 +5,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::absence::Given;
 use crate::domain::freshness::Stamp;
 use crate::domain::reading::Value;
 use crate::domain::time::{Moment, Mono};
@@ -19,6 +20,7 @@ pub struct Held {
     pub there: Option<There>,
     /// Which of the source's answers that was.
     pub answer: u64,
+    pub given: Given,
 }
 
 /// A followed node's word on a value's staleness stands, for it knows its source; but only

@@ -8,7 +8,7 @@ use crate::domain::time::{Mono, Trust, Wall};
 
 const T0: i64 = 1_761_854_400;
 
-fn at(second: u64) -> Moment {
+pub(super) fn at(second: u64) -> Moment {
     Moment {
         mono: Mono(second * 1000),
         wall: Wall((T0 + second as i64) * 1000),
@@ -16,7 +16,7 @@ fn at(second: u64) -> Moment {
     }
 }
 
-fn observation(source: usize, second: u64, outcome: Outcome) -> Observation {
+pub(super) fn observation(source: usize, second: u64, outcome: Outcome) -> Observation {
     Observation {
         source,
         at: at(second),
@@ -29,7 +29,7 @@ fn observation(source: usize, second: u64, outcome: Outcome) -> Observation {
     }
 }
 
-fn readings(own: Option<i64>, pairs: &[(&str, f64)]) -> Outcome {
+pub(super) fn readings(own: Option<i64>, pairs: &[(&str, f64)]) -> Outcome {
     let reading = |(key, value): &(&str, f64)| Reading {
         key: (*key).into(),
         value: Value::Number(*value),
@@ -42,11 +42,11 @@ fn readings(own: Option<i64>, pairs: &[(&str, f64)]) -> Outcome {
     }
 }
 
-fn ledger(sources: usize) -> Ledger {
+pub(super) fn ledger(sources: usize) -> Ledger {
     Ledger::new(Arc::new(test_plan(sources, Duration::from_secs(60))))
 }
 
-fn merging(sources: usize, key: &str, how: Merge) -> Ledger {
+pub(super) fn merging(sources: usize, key: &str, how: Merge) -> Ledger {
     let mut plan = test_plan(sources, Duration::from_secs(60));
     let key_plan = KeyPlan {
         merge: Some(how),
@@ -56,7 +56,7 @@ fn merging(sources: usize, key: &str, how: Merge) -> Ledger {
     Ledger::new(Arc::new(plan))
 }
 
-fn values(snapshot: &Snapshot) -> Vec<String> {
+pub(super) fn values(snapshot: &Snapshot) -> Vec<String> {
     let line = |record: &Record| {
         let stale = if record.stale { " stale" } else { "" };
         format!("{} {}{stale}", record.key, record.value)
@@ -179,6 +179,7 @@ fn restored_records_are_shown_at_once_and_stale_until_their_age_is_known() {
         unit: None,
         source: source.into(),
         stamp: Stamp::restored(Wall::from_second(T0), false),
+        absence: Absence::default(),
     };
     ledger.restore(vec![restored("t", "source0"), restored("old", "removed")]);
     let untrusted = Moment {

@@ -2,7 +2,7 @@
 
 use serde_json::Value as Json;
 
-use super::{Normalised, encode_segment, read_number, sample, too_many, unit_of};
+use super::{LeftOut, Limit, Normalised, encode_segment, read_number, sample, unit_of};
 use crate::domain::plan::Numbers;
 use crate::domain::reading::{Issue, Reading, Reason, Value};
 use crate::limits;
@@ -12,19 +12,17 @@ pub fn take(body: &Json, prefix: &str, units: Option<&Json>, taken: &mut Normali
     let mut leaves = Leaves {
         units,
         taken,
-        left_out: 0,
+        left_out: LeftOut::default(),
     };
     leaves.collect(body, prefix, &mut String::new(), 0);
-    if leaves.left_out > 0 {
-        let issue = too_many(leaves.left_out);
-        taken.issues.push(issue);
-    }
+    let issue = leaves.left_out.issue(Limit::OfSource);
+    taken.issues.extend(issue);
 }
 
 struct Leaves<'a> {
     units: Option<&'a Json>,
     taken: &'a mut Normalised,
-    left_out: usize,
+    left_out: LeftOut,
 }
 
 impl Leaves<'_> {
@@ -65,7 +63,7 @@ impl Leaves<'_> {
         };
         let number = read_number(json, Numbers::Strict).unwrap_or(f64::NAN);
         if self.taken.readings.len() >= limits::RECORDS_PER_SOURCE {
-            self.left_out += 1;
+            self.left_out.note(|| key.to_owned());
         } else if key.is_empty() || key.len() > limits::KEY_BYTES {
             let expected = match key.is_empty() {
                 true => "an object or array; a lone value is named in [source.records]".to_owned(),

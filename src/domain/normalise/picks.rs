@@ -7,7 +7,7 @@ use std::sync::Arc;
 use serde_json::Value as Json;
 
 use super::{
-    Believed, Normalised, encode_segment, read_number, sample, shorten, too_many, unit_of,
+    Believed, LeftOut, Limit, Normalised, encode_segment, read_number, sample, shorten, unit_of,
 };
 use crate::domain::plan::{Numbers, Pick};
 use crate::domain::reading::{Issue, Reading, Reason, Value, round_computed, spell_number};
@@ -21,7 +21,7 @@ pub struct Picks<'a> {
     pub believed: &'a Believed,
     pub now: Mono,
     pub taken: &'a mut Normalised,
-    pub left_out: usize,
+    pub left_out: LeftOut,
 }
 
 impl Picks<'_> {
@@ -36,9 +36,8 @@ impl Picks<'_> {
                 Some(each) => self.each(pick, each, &mut keys),
             }
         }
-        if self.left_out > 0 {
-            self.taken.issues.push(too_many(self.left_out));
-        }
+        let issue = self.left_out.issue(Limit::OfSource);
+        self.taken.issues.extend(issue);
     }
 
     fn each(&mut self, pick: &Pick, each: &str, keys: &mut BTreeSet<Arc<str>>) {
@@ -71,7 +70,8 @@ impl Picks<'_> {
             let escaped = own_name.replace('~', "~0").replace('/', "~1");
             let place = format!("{each}/{escaped}");
             if self.taken.readings.len() >= limits::RECORDS_PER_SOURCE {
-                self.left_out += 1;
+                let name = || fill(&pick.key, &own_name, element).unwrap_or(place);
+                self.left_out.note(name);
                 continue;
             }
             let key = match fill(&pick.key, &own_name, element) {

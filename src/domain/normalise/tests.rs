@@ -11,6 +11,8 @@ fn source(selection: Selection) -> SourcePlan {
         name: "test".into(),
         every: Duration::from_secs(60),
         stale_after: None,
+        forget_after: limits::FORGET_AFTER,
+        follows: false,
         selection,
         observed_at: None,
         observed_zone: TimeZone::UTC,
@@ -212,7 +214,16 @@ fn a_chatty_response_is_bounded_and_the_rest_is_counted() {
     let taken = read(&source(all), &body);
     assert_eq!(taken.readings.len(), limits::RECORDS_PER_SOURCE);
     assert_eq!(taken.issues[0].reason, Reason::TooMany);
-    assert_eq!(taken.issues[0].found, "744 more");
+    let found = "744 more: values.256, values.257, values.258, …";
+    assert_eq!(taken.issues[0].found, found);
+    assert!(
+        taken.issues[0]
+            .expected
+            .contains("256 records of one source")
+    );
+    let mut shown = taken.issues[0].clone();
+    shown.shorten();
+    assert_eq!(shown, taken.issues[0], "nothing of it is cut");
 }
 
 fn said(taken: &Normalised) -> Vec<String> {
@@ -269,7 +280,10 @@ fn each_element_gives_a_record_with_a_key_of_its_own_fields() {
     let many = json!({ "loads": vec![1; 1_000] });
     let taken = read(&each("load{#}", "/loads", ""), &many);
     assert_eq!(taken.readings.len(), limits::RECORDS_PER_SOURCE);
-    assert_eq!(taken.issues[0].found, "744 more");
+    assert_eq!(
+        taken.issues[0].found,
+        "744 more: load256, load257, load258, …"
+    );
     let bad = json!({ "loads": vec!["x"; 1_000] });
     let taken = read(&each("load{#}", "/loads", ""), &bad);
     assert_eq!(taken.issues.len(), limits::ISSUES_PER_RESPONSE);
