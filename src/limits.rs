@@ -19,6 +19,9 @@ pub const FORGET_AFTER: Duration = Duration::from_secs(86_400);
 /// The most that one pause between two attempts counts as time in which a source answers, in
 /// its intervals: what a suspended machine slept is nobody's absence.
 pub const ANSWERING_INTERVALS: u32 = 3;
+/// Forgotten keys whose names are remembered, so that a display that asks for one among
+/// others goes on getting the others.
+pub const FORGOTTEN_KEYS: usize = RECORDS_IN_ALL;
 /// Names shown of the keys that a limit leaves out.
 pub const LEFT_OUT_NAMES: usize = 3;
 /// Keys of the database that are kept in memory, at about 200 bytes each: twice as many as

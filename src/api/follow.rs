@@ -70,7 +70,7 @@ pub fn read(body: &Json, own: &str, host: &str) -> Result<(Normalised, Followed)
             }
         }
     }
-    taken.issues.extend(left_out.issue(Limit::OfSource));
+    taken.issues.extend(left_out.issue(Limit::OfFollowed));
     let followed = Followed {
         node,
         via,
@@ -177,6 +177,23 @@ mod tests {
         );
         assert_eq!(followed.alert.as_deref(), Some("cellar is cold"));
         assert_eq!(followed.via, ["cellar".into(), "attic".into()]);
+    }
+
+    #[test]
+    fn what_is_too_much_is_named_with_what_to_do_about_a_followed_node() {
+        let record = |n: usize| json!({"key": format!("k{n}"), "value": 1, "observed": "2025-10-30T20:00:00Z"});
+        let records: Vec<Json> = (0..300).map(record).collect();
+        let body = snapshot("attic", &[], records.into());
+        let (taken, _) = read(&body, "hall", "HOST").expect("a main-node");
+        assert_eq!(taken.readings.len(), limits::RECORDS_PER_SOURCE);
+        let mut issue = taken.issues[0].clone();
+        issue.shorten();
+        assert_eq!(
+            issue.to_string(),
+            "too_many: the whole response: expected at most 256 records of one source: follow \
+             the nodes that this one follows, or read what you want of it with \
+             url = \"…/snapshot?keys=…\", found 44 more: k256, k257, k258, …"
+        );
     }
 
     #[test]

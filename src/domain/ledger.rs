@@ -8,7 +8,7 @@ mod absence;
 mod held;
 
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -32,6 +32,9 @@ pub struct Ledger {
     sources: Vec<SourceLedger>,
     /// Identity of what was last handed to the store, by key.
     stored: BTreeMap<Arc<str>, (i64, Value)>,
+    /// Keys that no source holds any more: the last ones, in the order in which they went.
+    forgotten: Arc<BTreeSet<Arc<str>>>,
+    forgotten_order: VecDeque<Arc<str>>,
     /// Ages and stamps go by it.
     course: Course,
 }
@@ -90,6 +93,8 @@ impl Ledger {
             sources: sources.collect(),
             plan,
             stored: BTreeMap::new(),
+            forgotten: Arc::default(),
+            forgotten_order: VecDeque::new(),
             course: Course::default(),
         }
     }
@@ -109,8 +114,9 @@ impl Ledger {
                 row.absence = Absence::default();
             }
             let is_named = self.plan.names(source, &row.key);
-            if is_named || !row.absence.is_over(plan.forget_after) {
-                restored.push((is_named, source, row));
+            match is_named || !row.absence.is_over(plan.forget_after) {
+                true => restored.push((is_named, source, row)),
+                false => self.let_go(&row.key),
             }
         }
         restored.sort_by(|(a_named, _, a), (b_named, _, b)| {
@@ -122,6 +128,7 @@ impl Ledger {
         });
         for (_, source, row) in restored {
             if self.full(source).is_some() {
+                self.let_go(&row.key);
                 continue;
             }
             self.stored.insert(
@@ -227,7 +234,11 @@ impl Ledger {
                     }
                 }
                 let source = &self.sources[index];
-                issues.extend(source.over_own.issue(Limit::OfSource));
+                let of_source = match plan.follows {
+                    true => Limit::OfFollowed,
+                    false => Limit::OfSource,
+                };
+                issues.extend(source.over_own.issue(of_source));
                 issues.extend(source.over_all.issue(Limit::InAll));
             }
         }
@@ -282,15 +293,25 @@ impl Ledger {
         };
         let forgotten: Vec<Held> = source.held.extract_if(.., is_forgotten).collect();
         for held in forgotten {
-            self.drop_identity(&held.key);
+            self.let_go(&held.key);
         }
     }
 
-    /// A key that nobody holds any more needs no identity: the database knows its rows.
-    fn drop_identity(&mut self, key: &str) {
-        let holds = |source: &SourceLedger| source.held.iter().any(|held| &*held.key == key);
-        if !self.sources.iter().any(holds) {
-            self.stored.remove(key);
+    /// A source lets go of a key. One that nobody holds any more needs no identity: the
+    /// database knows its rows.
+    fn let_go(&mut self, key: &Arc<str>) {
+        let holds = |source: &SourceLedger| source.held.iter().any(|held| held.key == *key);
+        if self.sources.iter().any(holds) {
+            return;
+        }
+        self.stored.remove(key);
+        if Arc::make_mut(&mut self.forgotten).insert(key.clone()) {
+            self.forgotten_order.push_back(key.clone());
+        }
+        if self.forgotten_order.len() > limits::FORGOTTEN_KEYS
+            && let Some(oldest) = self.forgotten_order.pop_front()
+        {
+            Arc::make_mut(&mut self.forgotten).remove(&oldest);
         }
     }
 
@@ -309,7 +330,7 @@ impl Ledger {
     fn make_place(&mut self, index: usize, key: &str, limit: Limit) -> bool {
         let is_named = self.plan.names(index, key);
         let sources = match limit {
-            Limit::OfSource => index..index + 1,
+            Limit::OfSource | Limit::OfFollowed => index..index + 1,
             Limit::InAll => 0..self.sources.len(),
         };
         let mut yields = None;
@@ -340,7 +361,7 @@ impl Ledger {
             return false;
         };
         let gone = self.sources[source].held.remove(place);
-        self.drop_identity(&gone.key);
+        self.let_go(&gone.key);
         true
     }
 
@@ -361,7 +382,7 @@ impl Ledger {
         {
             let source = &mut self.sources[index];
             match limit {
-                Limit::OfSource => source.over_own.note(|| new.key.to_string()),
+                Limit::OfSource | Limit::OfFollowed => source.over_own.note(|| new.key.to_string()),
                 Limit::InAll => source.over_all.note(|| new.key.to_string()),
             }
             return false;
@@ -378,6 +399,10 @@ impl Ledger {
             Selection::AllLeaves { .. } => None,
         };
         let rank = (position_of(&held.key), held.key.clone());
+        if self.forgotten.contains(&held.key) {
+            Arc::make_mut(&mut self.forgotten).remove(&held.key);
+            self.forgotten_order.retain(|key| *key != held.key);
+        }
         let list = &mut self.sources[index].held;
         let at = list.partition_point(|other| (position_of(&other.key), other.key.clone()) < rank);
         list.insert(at, held);
@@ -553,6 +578,7 @@ impl Ledger {
             alerts: Vec::new(),
             alert: self.followed().find_map(|it| it.alert.clone()),
             via: self.via(),
+            forgotten: self.forgotten.clone(),
             left_out: {
                 let sources = self.sources.iter();
                 sources

@@ -100,6 +100,8 @@ pub fn normalise(source: &SourcePlan, body: &Json, believed: &Believed, now: Mon
 pub enum Limit {
     /// Of one source.
     OfSource,
+    /// The same, where the source is another main-node, of which nothing can be chosen.
+    OfFollowed,
     /// Of all sources together.
     InAll,
 }
@@ -126,6 +128,11 @@ impl LeftOut {
             Limit::OfSource => format!(
                 "at most {} records of one source: name those you want in [source.records], \
                  or spread them over several sources",
+                limits::RECORDS_PER_SOURCE
+            ),
+            Limit::OfFollowed => format!(
+                "at most {} records of one source: follow the nodes that this one follows, or \
+                 read what you want of it with url = \"…/snapshot?keys=…\"",
                 limits::RECORDS_PER_SOURCE
             ),
             Limit::InAll => format!(

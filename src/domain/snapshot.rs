@@ -1,6 +1,7 @@
 //! The one value that every view renders: JSON, text, metrics and pages cannot disagree,
 //! because none of them looks at anything else for the data.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -23,6 +24,8 @@ pub struct Snapshot {
     pub alert: Option<Arc<str>>,
     /// Other main-nodes that some of the data came through.
     pub via: Vec<Arc<str>>,
+    /// Keys that were records until lately, and that their sources give no more.
+    pub forgotten: Arc<BTreeSet<Arc<str>>>,
     /// Records that were left out because there are too many.
     pub left_out: usize,
     /// Of those, the ones that the limit on the records of all sources leaves out.
@@ -90,6 +93,7 @@ impl Snapshot {
             alerts: Vec::new(),
             alert: None,
             via: Vec::new(),
+            forgotten: Arc::default(),
             left_out: 0,
             left_out_in_all: 0,
             changes_at: None,

@@ -173,6 +173,19 @@ fn what_is_configured_and_has_no_reading_yet_is_no_unknown_key() {
 }
 
 #[test]
+fn a_forgotten_key_costs_a_display_none_of_the_others_that_it_asks_for() {
+    let mut scene = testing::healthy();
+    scene.snapshot.forgotten = Arc::new(["attic".into()].into());
+    let monitor = scene.monitor();
+    assert_eq!(get(&monitor, "/snapshot/attic").status, 404);
+    assert_eq!(get(&monitor, "/snapshot?keys=attic").status, 404);
+    let answer = get(&monitor, "/snapshot?keys=attic,power");
+    assert!(body(&answer).contains(r#""records":[{"key":"power","value":-120}]"#));
+    let misspelled = get(&monitor, "/snapshot?keys=atic,power");
+    assert_eq!(misspelled.status, 404);
+}
+
+#[test]
 fn without_any_data_ever_displays_are_told_to_come_back() {
     let monitor = testing::just_started().monitor();
     for target in [

@@ -60,18 +60,22 @@ impl Monitor {
     }
 
     /// The records of these keys, in the configuration's order. What is configured but gave
-    /// nothing yet is left out while there are others.
+    /// nothing yet, or was forgotten, is left out while there are others.
     fn selected<'a>(
         &self,
         current: &'a Rendered,
         keys: &[String],
     ) -> Result<Vec<&'a Record>, Problem> {
         let mut wanted = Vec::new();
-        for key in keys {
+        let is_forgotten = |key: &&String| current.snapshot.forgotten.contains(key.as_str());
+        for key in keys.iter().filter(|key| !is_forgotten(key)) {
             wanted.extend(self.known(current, key)?.map(|record| &record.key));
         }
         if wanted.is_empty() {
-            return Err(no_reading_yet());
+            return Err(match keys.iter().find(is_forgotten) {
+                Some(key) => self.unknown_key(current, key),
+                None => no_reading_yet(),
+            });
         }
         let records = current.snapshot.records.iter();
         Ok(records

@@ -129,9 +129,12 @@ fn a_key_that_returns_is_published_and_stored_again() {
         ledger.apply(observation(0, turn * HOUR, readings(None, &[("t", 1.0)])));
     }
     assert_eq!(keys(&ledger), ["t"]);
+    let forgotten = ledger.snapshot(at(31 * HOUR)).forgotten;
+    assert_eq!(*forgotten, BTreeSet::from(["back".into()]));
     let both = readings(None, &[("back", 1.0), ("t", 1.0)]);
     assert_eq!(ledger.apply(observation(0, 31 * HOUR, both)).len(), 2);
     assert_eq!(values(&ledger.snapshot(at(31 * HOUR))), ["back 1", "t 1"]);
+    assert!(ledger.snapshot(at(31 * HOUR)).forgotten.is_empty());
 }
 
 #[test]
@@ -241,6 +244,19 @@ fn junk_yields_to_what_a_source_gives_now() {
             .starts_with("at most 256 records of one source:")
     );
     assert_eq!(issue.found, "7 more: new0000, new0001, new0002, …");
+}
+
+#[test]
+fn the_names_of_the_forgotten_are_bounded() {
+    let mut ledger = every(HOUR);
+    for turn in 0..10 {
+        let junk = numbered(&format!("{turn}."), limits::RECORDS_PER_SOURCE);
+        ledger.apply(observation(0, turn * HOUR, answer(&junk)));
+    }
+    assert_eq!(ledger.forgotten.len(), limits::FORGOTTEN_KEYS);
+    assert_eq!(ledger.forgotten_order.len(), limits::FORGOTTEN_KEYS);
+    assert_eq!(ledger.stored.len(), limits::RECORDS_PER_SOURCE);
+    assert!(ledger.forgotten.contains("8.0255") && !ledger.forgotten.contains("0.0000"));
 }
 
 #[test]
