@@ -23,6 +23,10 @@ pub const POINTER_CHARS: usize = 160;
 /// Levels of a JSON response that selection descends; serde_json refuses 128 itself.
 pub const JSON_DEPTH: usize = 64;
 
+/// Bytes of a file that a person writes: the configuration, `.env`, a password, certificates.
+/// The largest is a bundle of root certificates, 250 kB.
+pub const TEXT_FILE_BYTES: u64 = 4_000_000;
+
 // ---- Fetching ------------------------------------------------------------------------
 
 /// Sources of one configuration: one thread each.

@@ -279,6 +279,7 @@ fn a_source_that_is_nudged_is_asked_early_but_not_again_and_again() {
             follow: None,
             transport: patient(),
             quota: None,
+            secrets: Arc::default(),
         };
         let fetcher = Fetcher::new(settings, clock.clone()).expect("the settings are good");
         let (stop, stopping) = shutdown();
