@@ -43,6 +43,20 @@ pub const POINTER_CHARS: usize = 160;
 /// Levels of a JSON response that selection descends; serde_json refuses 128 itself.
 pub const JSON_DEPTH: usize = 64;
 
+/// Wrong passwords from one address within [`GUESS_TIME`]: a person mistypes a few times, and
+/// at ten a minute a list of ten thousand takes a day.
+pub const WRONG_PASSWORDS: usize = 10;
+/// How long a wrong password counts.
+pub const GUESS_TIME: Duration = Duration::from_secs(60);
+/// Addresses whose wrong passwords are counted each by itself: 100 bytes each.
+pub const GUESSERS: usize = 256;
+/// Addresses that are remembered for having given the right password: more than one house has
+/// displays and people.
+pub const PASSWORD_KNOWERS: usize = 64;
+/// Bytes of a file that a person writes: the configuration, `.env`, a password, certificates.
+/// The largest is a bundle of root certificates, 250 kB.
+pub const TEXT_FILE_BYTES: u64 = 4_000_000;
+
 // ---- Fetching ------------------------------------------------------------------------
 
 /// Sources of one configuration: one thread each.

@@ -123,8 +123,27 @@ fn attribute_plight(plight: &Plight, scene: Scene) -> Option<Failure> {
             Cause::Timeout,
             format!("{host} did not take a connection in time; is it switched on?"),
         ),
+        Plight::Inside => Failure::new(Cause::Redirect, leads_inside(host)),
+        Plight::AnotherMachine => Failure::new(Cause::Redirect, leads_away(host)),
     };
     Some(failure)
+}
+
+/// An answer from outside that names this machine or its network.
+pub fn leads_inside(host: &str) -> String {
+    format!(
+        "the server sends the node to {host}, which is an address inside this network: an answer \
+         from outside is not followed there; if it is right, write that address in this source"
+    )
+}
+
+/// An answer from inside that names another machine.
+pub fn leads_away(host: &str) -> String {
+    format!(
+        "the server sends the node to {host}, which is another machine: an answer from inside \
+         this network is followed on the same machine only; if it is right, write that address \
+         in this source"
+    )
 }
 
 fn no_such_host(host: &str) -> String {

@@ -8,7 +8,7 @@
 
 use std::fmt;
 use std::io::{self, Read, Write};
-use std::net::{IpAddr, SocketAddr, TcpStream, ToSocketAddrs};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream, ToSocketAddrs};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
@@ -34,8 +34,42 @@ pub struct Line {
     connections: AtomicU64,
     /// Whether any connection went to this machine, whose clock is ours.
     met_loopback: AtomicBool,
+    /// Where requests may go now.
+    reach: Mutex<Reach>,
+    /// The other end of the connection that was last written to.
+    peer: Mutex<Option<IpAddr>>,
     /// A lookup that outlived its fetch: the next one waits for it instead of piling up.
     lookup: Mutex<Option<(String, Receiver<Lookup>)>>,
+}
+
+/// Where a request may go, judged by the address that is connected to. Where a proxy does the
+/// connecting its own address says nothing; `transport` judges the names then.
+#[derive(Debug, Clone, Copy, Default)]
+pub enum Reach {
+    /// What the owner wrote.
+    #[default]
+    Anywhere,
+    /// What an answer from outside named: to no address that this calls inside.
+    Outside(fn(IpAddr) -> bool),
+    /// What an answer from inside named: to the machine that answered.
+    Only(IpAddr),
+}
+
+impl Reach {
+    fn forbids(self, address: IpAddr) -> Option<Plight> {
+        match self {
+            Reach::Anywhere => None,
+            Reach::Outside(is_inside) => is_inside(address).then_some(Plight::Inside),
+            Reach::Only(machine) => {
+                let (one, other) = (address.to_canonical(), machine.to_canonical());
+                // `localhost` is both.
+                let is_localhost =
+                    |it: IpAddr| it == Ipv4Addr::LOCALHOST || it == Ipv6Addr::LOCALHOST;
+                let is_same = one == other || (is_localhost(one) && is_localhost(other));
+                (!is_same).then_some(Plight::AnotherMachine)
+            }
+        }
+    }
 }
 
 type Lookup = io::Result<Vec<SocketAddr>>;
@@ -49,6 +83,10 @@ pub enum Plight {
     LookupTimeout,
     Connect(io::Error),
     ConnectTimeout,
+    /// An answer from outside leads inside.
+    Inside,
+    /// An answer from inside leads to another machine.
+    AnotherMachine,
 }
 
 impl fmt::Display for Plight {
@@ -59,6 +97,8 @@ impl fmt::Display for Plight {
             Plight::LookupTimeout => f.write_str("lookup timed out"),
             Plight::Connect(error) => write!(f, "connect: {error}"),
             Plight::ConnectTimeout => f.write_str("connect timed out"),
+            Plight::Inside => f.write_str("an address inside"),
+            Plight::AnotherMachine => f.write_str("another machine"),
         }
     }
 }
@@ -92,6 +132,20 @@ impl Line {
 
     pub fn met_loopback(&self) -> bool {
         self.met_loopback.load(Ordering::Relaxed)
+    }
+
+    /// Where the next requests may go.
+    pub fn set_reach(&self, reach: Reach) {
+        *lock(&self.reach) = reach;
+    }
+
+    fn forbids(&self, address: IpAddr) -> Option<Plight> {
+        lock(&self.reach).forbids(address)
+    }
+
+    /// The address that the last request was sent to: the proxy's, where there is one.
+    pub fn peer(&self) -> Option<IpAddr> {
+        *lock(&self.peer)
     }
 
     /// What is left of `after` and of the whole fetch, whichever is less.
@@ -192,6 +246,21 @@ impl Resolver for Names {
 const ADDRESSES: usize = 16;
 
 impl Names {
+    /// Every address of a host; none where nobody knows it.
+    pub fn addresses(&self, uri: &Uri) -> Result<Vec<IpAddr>, Plight> {
+        let host = uri.host().unwrap_or_default();
+        let bare = host.trim_start_matches('[').trim_end_matches(']');
+        if let Ok(address) = bare.parse::<IpAddr>() {
+            return Ok(vec![address]);
+        }
+        let patience = self.0.left(limits::RESOLVE_TIMEOUT.into());
+        match self.look_up(&format!("{host}:80"), patience) {
+            Ok(found) => Ok(found.iter().map(SocketAddr::ip).collect()),
+            Err(Plight::Stopped) => Err(Plight::Stopped),
+            Err(_) => Ok(Vec::new()),
+        }
+    }
+
     fn look_up(&self, name: &str, patience: Duration) -> Result<Vec<SocketAddr>, Plight> {
         let mut earlier = lock(&self.0.lookup);
         let answer = match earlier.take() {
@@ -245,6 +314,7 @@ impl<In: Transport> Connector<In> for Sockets {
         }
         let stream = self.connect_any(&details.addrs, self.0.left(details.timeout.after))?;
         stream.set_nodelay(true)?;
+        let peer = stream.peer_addr()?.ip();
         let (input, output) = match details.needs_tls() {
             // TLS has buffers of its own above these.
             true => (limits::TLS_BUFFER_BYTES, limits::TLS_BUFFER_BYTES),
@@ -259,6 +329,7 @@ impl<In: Transport> Connector<In> for Sockets {
         Ok(Some(Either::B(Socket {
             line: self.0.clone(),
             stream,
+            peer,
             buffers: LazyBuffers::new(input, output),
         })))
     }
@@ -275,6 +346,13 @@ impl Sockets {
         let deadline = Instant::now() + patience;
         let mut failed = Plight::Connect(io::ErrorKind::AddrNotAvailable.into());
         for (index, address) in addresses.iter().enumerate() {
+            if let Some(plight) = self.0.forbids(address.ip()) {
+                // One that is allowed may follow; its own trouble says more then.
+                if index == 0 || matches!(failed, Plight::Inside | Plight::AnotherMachine) {
+                    failed = plight;
+                }
+                continue;
+            }
             let left = deadline.saturating_duration_since(Instant::now());
             let share = match index + 1 == addresses.len() {
                 true => left,
@@ -319,6 +397,7 @@ pub struct Socket {
     line: Arc<Line>,
     /// The agent's shutdown closes it from another thread.
     stream: Arc<TcpStream>,
+    peer: IpAddr,
     buffers: LazyBuffers,
 }
 
@@ -361,6 +440,12 @@ impl Transport for Socket {
     }
 
     fn transmit_output(&mut self, amount: usize, timeout: NextTimeout) -> Result<(), Error> {
+        let peer = self.peer;
+        *lock(&self.line.peer) = Some(peer);
+        // A kept connection passes no connector.
+        if let Some(plight) = self.line.forbids(peer) {
+            return Err(plight.into());
+        }
         let (deadline, reason) = self.line.deadline(timeout.for_write());
         let mut rest = &self.buffers.output()[..amount];
         while !rest.is_empty() {

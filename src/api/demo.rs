@@ -254,6 +254,7 @@ mod tests {
             follow: None,
             transport: TransportSettings::default(),
             quota: None,
+            secrets: Arc::default(),
         };
         let mut fetcher = Fetcher::new(settings, clock.clone()).expect("good settings");
         let mut temperatures = Vec::new();

@@ -72,6 +72,13 @@ impl FaultServer {
         FaultServer::start_with(act, None)
     }
 
+    /// The same at another address of this machine.
+    pub fn start_at(address: Ipv4Addr, act: Arc<Act>) -> FaultServer {
+        FaultServer::serve_at(address, move |stream, server| {
+            converse(stream, None, &*act, server);
+        })
+    }
+
     pub fn start_tls(act: Arc<Act>, tls: Arc<rustls::ServerConfig>) -> FaultServer {
         FaultServer::start_with(act, Some(tls))
     }
@@ -89,7 +96,14 @@ impl FaultServer {
     }
 
     fn serve(conversation: impl Fn(TcpStream, &Server) + Send + Sync + 'static) -> FaultServer {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("loopback");
+        FaultServer::serve_at(Ipv4Addr::LOCALHOST, conversation)
+    }
+
+    fn serve_at(
+        address: Ipv4Addr,
+        conversation: impl Fn(TcpStream, &Server) + Send + Sync + 'static,
+    ) -> FaultServer {
+        let listener = TcpListener::bind((address, 0)).expect("loopback");
         let address = listener.local_addr().expect("bound");
         let server = Arc::new(Server::default());
         let shared = server.clone();

@@ -55,6 +55,7 @@ pub fn fetcher(request: Box<Send>, transport: TransportSettings, clock: Arc<dyn 
         follow: None,
         transport,
         quota: None,
+        secrets: Arc::default(),
     };
     Fetcher::new(settings, clock).expect("the settings are good")
 }

@@ -4,6 +4,7 @@
 //! on and keeps nothing but what makes the next request better (validators, failures in a
 //! row). A source that hangs holds up this thread alone, and the stop interrupts it.
 
+use std::borrow::Cow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,7 +22,8 @@ use crate::domain::normalise::{Believed, normalise};
 use crate::domain::operation::Operation;
 use crate::domain::plan::{Numbers, SourcePlan};
 use crate::domain::quota::{Carried, Meter, Reserved};
-use crate::domain::reading::{Followed, Issue, Observation, Outcome, Reason};
+use crate::domain::reading::{Followed, Issue, Observation, Outcome, Reason, Value};
+use crate::domain::redact::Secrets;
 use crate::domain::schedule;
 use crate::domain::schema::Judge;
 use crate::domain::time::{Moment, Mono, words};
@@ -43,6 +45,8 @@ pub struct SourceSettings {
     pub transport: TransportSettings,
     /// The share of the day that one request takes, where requests are counted.
     pub quota: Option<Duration>,
+    /// What no text of an answer may show, should the server repeat it.
+    pub secrets: Arc<Secrets>,
 }
 
 /// What of a quota, or of a wait that a server ordered, outlives the run.
@@ -70,6 +74,7 @@ pub struct Fetcher {
     operation: Option<&'static Operation>,
     follow: Option<Arc<str>>,
     quota: Option<Duration>,
+    secrets: Arc<Secrets>,
     transport: Transport,
     clock: Arc<dyn Clock>,
     /// Of the last answer that gave readings: a 304 must never confirm a bad one.
@@ -121,6 +126,7 @@ impl Fetcher {
             operation: settings.operation,
             follow: settings.follow,
             quota: settings.quota,
+            secrets: settings.secrets,
             transport: Transport::new(settings.transport)?,
             clock,
             validators: Validators::default(),
@@ -234,7 +240,7 @@ impl Fetcher {
         let begun = self.clock.now();
         // A turn changes nothing of the fetcher, so a panic leaves no half-made state.
         let caught = catch_unwind(AssertUnwindSafe(|| self.turn(begun)));
-        let turn = match caught {
+        let mut turn = match caught {
             Ok(Ok(turn)) => turn,
             Ok(Err(Unfetched::Stopped)) => return None,
             Ok(Err(Unfetched::Failed(failure))) => Turn::failed(failure, Vec::new(), 0),
@@ -244,6 +250,7 @@ impl Fetcher {
                 Turn::failed(Failure::new(Cause::Protocol, detail), Vec::new(), 0)
             }
         };
+        self.mask(&mut turn);
         self.learn(&turn, begun);
         let at = self.clock.now();
         let duration = at.mono.since(begun.mono);
@@ -266,6 +273,49 @@ impl Fetcher {
             next_in: wait.saturating_sub(duration).max(ordered),
             ordered,
         })
+    }
+
+    /// Takes every configured secret out of the texts that an answer made.
+    fn mask(&self, turn: &mut Turn) {
+        if self.secrets.is_empty() {
+            return;
+        }
+        let mask = |text: &mut String| *text = self.secrets.mask(text).into_owned();
+        let issues = match &mut turn.outcome {
+            Outcome::Unchanged => return,
+            Outcome::Failed { failure, issues } => {
+                mask(&mut failure.detail);
+                issues
+            }
+            Outcome::Readings {
+                readings, issues, ..
+            } => {
+                for reading in readings {
+                    if let Value::Text(text) = &mut reading.value
+                        && let Cow::Owned(masked) = self.secrets.mask_data(text)
+                    {
+                        *text = masked.into();
+                    }
+                }
+                issues
+            }
+        };
+        for issue in issues {
+            mask(&mut issue.pointer);
+            mask(&mut issue.expected);
+            mask(&mut issue.found);
+            if let Some(key) = &mut issue.key
+                && let Cow::Owned(masked) = self.secrets.mask_data(key)
+            {
+                *key = masked.into();
+            }
+        }
+        if let Some(followed) = &mut turn.followed
+            && let Some(alert) = &mut followed.alert
+            && let Cow::Owned(masked) = self.secrets.mask(alert)
+        {
+            *alert = masked.into();
+        }
     }
 
     /// Keeps what makes the next request better.

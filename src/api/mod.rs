@@ -13,6 +13,7 @@ mod connect;
 pub mod demo;
 pub mod fetcher;
 mod follow;
+mod inside;
 mod json;
 pub mod plain;
 mod redirect;

@@ -99,6 +99,15 @@ fn join(base: &str, reference: &str) -> String {
     format!("/{}{query}", kept.join("/"))
 }
 
+/// By its name, whatever the port.
+pub fn same_host(one: &Uri, other: &Uri) -> bool {
+    let host = |uri: &Uri| {
+        let host = uri.host().map(str::to_ascii_lowercase);
+        host.map(|host| host.trim_end_matches('.').to_owned())
+    };
+    host(one) == host(other)
+}
+
 pub fn same_origin(one: &Uri, other: &Uri) -> bool {
     let host = |uri: &Uri| uri.host().map(str::to_ascii_lowercase);
     one.scheme() == other.scheme() && host(one) == host(other) && port(one) == port(other)

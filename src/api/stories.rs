@@ -2,7 +2,7 @@
 //! certificates, the stop, and a thousand faults in a row. Test-only.
 
 use std::io;
-use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::net::{IpAddr, Ipv4Addr, TcpListener, TcpStream};
 use std::os::fd::AsRawFd;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -19,6 +19,7 @@ use crate::domain::health::{Cause, SourceHealth};
 use crate::domain::plan::SourcePlan;
 use crate::domain::quota::Carried;
 use crate::domain::reading::{Observation, Outcome};
+use crate::domain::redact::Secrets;
 use crate::domain::time::{Moment, Mono, Trust, Wall};
 use crate::golden;
 use crate::limits;
@@ -188,6 +189,152 @@ fn credentials_follow_a_redirect_within_an_origin_and_never_to_another() {
     assert!(!heads[0].contains("secret"), "{}", heads[0]);
 }
 
+/// For these tests one address of this machine is the outside world.
+const OUTSIDE: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 2);
+
+fn is_inside(address: IpAddr) -> bool {
+    address.to_canonical() != OUTSIDE
+}
+
+fn with_an_outside() -> TransportSettings {
+    TransportSettings {
+        is_inside,
+        ..patient()
+    }
+}
+
+fn moved(to: &str) -> Box<Act> {
+    sends(answer("302 Found", &format!("Location: {to}\r\n"), "moved"))
+}
+
+fn failure(observation: Option<Observation>) -> Option<(Cause, String)> {
+    match observation.expect("nobody cancels").outcome {
+        Outcome::Failed { failure, .. } => Some((failure.cause, failure.detail)),
+        Outcome::Readings { .. } | Outcome::Unchanged => None,
+    }
+}
+
+#[test]
+fn nothing_that_an_answer_from_outside_names_leads_inside() {
+    let inside = FaultServer::start(script(vec![sends(good())]));
+    let port = inside.address.port();
+    for host in [
+        "127.0.0.1",
+        "localhost",
+        "LOCALHOST",
+        "127.1",
+        "2130706433",
+        "0x7f000001",
+        "0.0.0.0",
+        "[::1]",
+        "[::ffff:127.0.0.1]",
+    ] {
+        let target = format!("http://{host}:{port}/admin?key=topsecret");
+        let server = FaultServer::start_at(OUTSIDE, script(vec![moved("/on"), moved(&target)]));
+        let mut fetcher = fetcher(to(&server.url()), with_an_outside(), noon());
+        let (cause, detail) = failure(fetcher.fetch_once()).expect("it is refused");
+        assert_eq!(cause, Cause::Redirect, "{host}: {detail}");
+        assert!(detail.contains("inside this network"), "{host}: {detail}");
+        assert!(!detail.contains("secret"), "{detail}");
+    }
+    assert_eq!(inside.server.connections.load(Ordering::SeqCst), 0);
+}
+
+#[test]
+fn from_outside_a_redirect_leads_outside_and_from_inside_to_the_same_machine() {
+    let outside = FaultServer::start_at(OUTSIDE, script(vec![sends(good())]));
+    let there = format!("http://{}/x", outside.address);
+    let server = FaultServer::start_at(OUTSIDE, script(vec![moved("/on"), moved(&there)]));
+    let mut from_outside = fetcher(to(&server.url()), with_an_outside(), noon());
+    assert_eq!(failure(from_outside.fetch_once()), None);
+
+    let inside = FaultServer::start(script(vec![sends(good())]));
+    let port = inside.address.port();
+    for host in ["127.0.0.1", "localhost", "[::ffff:127.0.0.1]"] {
+        let other_port = moved(&format!("http://{host}:{port}/x"));
+        let server = FaultServer::start(script(vec![moved("/on"), other_port]));
+        let mut from_inside = fetcher(to(&server.url()), with_an_outside(), noon());
+        assert_eq!(failure(from_inside.fetch_once()), None, "{host}");
+    }
+    let server = FaultServer::start(script(vec![moved(&there)]));
+    let mut from_inside = fetcher(to(&server.url()), with_an_outside(), noon());
+    let (cause, detail) = failure(from_inside.fetch_once()).expect("it is refused");
+    assert_eq!(cause, Cause::Redirect, "{detail}");
+    assert!(detail.contains("another machine"), "{detail}");
+    assert_eq!(outside.server.connections.load(Ordering::SeqCst), 1);
+}
+
+#[test]
+fn behind_a_proxy_names_decide_since_nobody_knows_what_it_connects_to() {
+    for (target, refused) in [
+        ("http://1.1.1.1:81/x", None),
+        ("http://9.9.9.9/x", None),
+        ("http://127.0.0.1/x", Some("inside this network")),
+        ("http://localhost/x", Some("inside this network")),
+        ("http://[::ffff:192.168.1.1]/x", Some("inside this network")),
+    ] {
+        let target = target.to_owned();
+        let proxy = FaultServer::start(Arc::new(move |head: &str, wire, _: &_| {
+            let said = match head.split(' ').next() {
+                Some("CONNECT") => say(wire, "HTTP/1.1 200 Connected\r\n\r\n"),
+                _ if head.contains("/data") => {
+                    let place = format!("Location: {target}\r\n");
+                    say(wire, answer("302 Found", &place, ""))
+                }
+                _ => say(wire, good()),
+            };
+            if said { Then::Keep } else { Then::Close }
+        }));
+        let settings = TransportSettings {
+            proxy: Some(format!("http://{}", proxy.address)),
+            ..patient()
+        };
+        let mut fetcher = fetcher(to("http://1.1.1.1/data"), settings, noon());
+        let found = failure(fetcher.fetch_once());
+        match (refused, found) {
+            (None, found) => assert_eq!(found, None),
+            (Some(part), Some((cause, detail))) => {
+                assert_eq!(cause, Cause::Redirect);
+                assert!(detail.contains(part), "{detail}");
+            }
+            (Some(_), None) => panic!("it was followed"),
+        }
+    }
+}
+
+#[test]
+fn a_secret_that_a_server_repeats_is_in_no_text_that_the_node_makes_of_it() {
+    let secret = "hunter2-0123456789";
+    let bodies = [
+        format!("{{\"t\": \"the key {secret} is wrong\"}}"),
+        format!("{{\"{secret}\": {{\"x\": true}}}}"),
+        format!("not JSON, but {secret}"),
+        format!("<html>{secret}</html>"),
+        format!("{{\"t\": 1, \"{secret}\""),
+        format!("{{\"t\": \"a long text that ends with the key {secret}\"}}"),
+    ];
+    for body in bodies {
+        let server = FaultServer::start(script(vec![sends(answer("200 OK", "", &body))]));
+        let headers = [("X-Key".to_owned(), secret.to_owned())];
+        let settings = SourceSettings {
+            index: 0,
+            plan: plan(),
+            request: plain::request(&server.url(), &[], &headers).expect("a URL"),
+            operation: None,
+            follow: None,
+            transport: patient(),
+            quota: None,
+            secrets: Arc::new(Secrets::new([secret.to_owned()])),
+        };
+        let mut fetcher = Fetcher::new(settings, noon()).expect("the settings are good");
+        let observation = fetcher.fetch_once().expect("nobody cancels");
+        let lines = fetcher.lines(&observation);
+        let said = format!("{observation:?}{lines:?}");
+        assert!(said.contains("Failed"), "{said}");
+        assert!(!said.contains("hunter2"), "{said}");
+    }
+}
+
 #[test]
 fn a_kept_connection_that_the_server_has_closed_is_no_failure() {
     let server = FaultServer::start(script(vec![
@@ -279,6 +426,7 @@ fn a_source_that_is_nudged_is_asked_early_but_not_again_and_again() {
             follow: None,
             transport: patient(),
             quota: None,
+            secrets: Arc::default(),
         };
         let fetcher = Fetcher::new(settings, clock.clone()).expect("the settings are good");
         let (stop, stopping) = shutdown();

@@ -5,6 +5,7 @@
 //! HTTP and nothing of JSON, schemas or readings. Each failure comes out as exactly one
 //! cause with a sentence that holds no query, user-info or secret.
 
+use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -16,8 +17,8 @@ use ureq::unversioned::transport::{ConnectProxyConnector, Connector};
 use ureq::{Agent, Body, Error, SendBody};
 
 use super::attribution::{self, Phase, Scene};
-use super::connect::{Line, Names, Sockets};
-use super::redirect;
+use super::connect::{Line, Names, Plight, Reach, Sockets};
+use super::{inside, redirect};
 use crate::domain::health::{Cause, Failure};
 use crate::domain::time::{Moment, Wall};
 use crate::limits;
@@ -36,6 +37,8 @@ pub struct TransportSettings {
     /// `http://host:port`, used for everything; the environment's proxies are not.
     pub proxy: Option<String>,
     pub user_agent: String,
+    /// Which addresses an answer from outside must not lead to; tests have others.
+    pub is_inside: fn(IpAddr) -> bool,
 }
 
 impl Default for TransportSettings {
@@ -47,6 +50,7 @@ impl Default for TransportSettings {
             ca_file: None,
             proxy: None,
             user_agent: concat!("main-node/", env!("CARGO_PKG_VERSION")).to_owned(),
+            is_inside: inside::is_inside,
         }
     }
 }
@@ -172,6 +176,7 @@ impl Transport {
         self.line.set_deadline(begun + self.settings.timeout);
         *lock(&self.record) = Record::begin(now, validators);
         let agent = lock(&self.agent).clone();
+        self.line.set_reach(Reach::Anywhere);
 
         let mut response = self.once_more_if_closed(now, || send(&agent))?;
         let mut seen: Vec<Uri> = Vec::new();
@@ -192,6 +197,7 @@ impl Transport {
                 let more = format!("on and on, more than {} times", self.settings.redirects);
                 return Err(refuse(&host, &more));
             }
+            self.line.set_reach(self.reach(&here, &target)?);
             // Its connection is given up rather than its body read.
             drop(response);
             let headers = match redirect::same_origin(&here, &target) {
@@ -205,6 +211,51 @@ impl Transport {
                 }
                 request.call()
             })?;
+        }
+    }
+
+    /// Where a redirect from `here` may be followed to: from outside nowhere inside, from
+    /// inside on the same machine only, which one name stands for too.
+    fn reach(&self, here: &Uri, target: &Uri) -> Result<Reach, Unfetched> {
+        let is_same_host = redirect::same_host(here, target);
+        if self.settings.proxy.is_some() {
+            return self.judge_by_name(here, target, is_same_host);
+        }
+        let is_inside = self.settings.is_inside;
+        Ok(match self.line.peer() {
+            Some(peer) if is_inside(peer) && is_same_host => Reach::Anywhere,
+            Some(peer) if is_inside(peer) => Reach::Only(peer),
+            _ => Reach::Outside(is_inside),
+        })
+    }
+
+    /// A proxy connects for us, and to what stays unknown: what the names mean here decides,
+    /// and one that means nothing here is inside unless it is one of the world's.
+    fn judge_by_name(
+        &self,
+        here: &Uri,
+        target: &Uri,
+        is_same_host: bool,
+    ) -> Result<Reach, Unfetched> {
+        if is_same_host {
+            return Ok(Reach::Anywhere);
+        }
+        let names = Names(self.line.clone());
+        let is_inside = |uri: &Uri| match names.addresses(uri) {
+            Ok(found) if found.is_empty() => {
+                Ok(inside::is_name_of_the_house(uri.host().unwrap_or_default()))
+            }
+            Ok(found) => Ok(found.into_iter().any(self.settings.is_inside)),
+            Err(Plight::Stopped) | Err(_) => Err(Unfetched::Stopped),
+        };
+        let host = redirect::host_words(target);
+        let refused = |detail| Err(Unfetched::Failed(Failure::new(Cause::Redirect, detail)));
+        if is_inside(here)? {
+            return refused(attribution::leads_away(&host));
+        }
+        match is_inside(target)? {
+            true => refused(attribution::leads_inside(&host)),
+            false => Ok(Reach::Anywhere),
         }
     }
 

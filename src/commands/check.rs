@@ -47,6 +47,7 @@ pub fn check(overrides: &Overrides, online: bool) -> u8 {
             return BAD;
         }
     };
+    crate::sys::log::mask(&config.secrets);
     become_owner(&config);
     print_out(&format_args!(
         "# The effective configuration, secrets masked.\n{}\n",
@@ -74,7 +75,7 @@ pub fn check(overrides: &Overrides, online: bool) -> u8 {
                 ("PROBLEM", text)
             }
         };
-        print_out(&format_args!("{kind}: {text}\n"));
+        print_out(&format_args!("{kind}: {}\n", config.secrets.mask(&text)));
     }
     print_out(&format_args!("{problems} problem(s) found\n"));
     match problems {

@@ -82,6 +82,7 @@ fn configured(overrides: &Overrides) -> Result<Config, u8> {
         complain(&problems);
         WRONG
     })?;
+    crate::sys::log::mask(&config.secrets);
     become_owner(&config);
     Ok(config)
 }

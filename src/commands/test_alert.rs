@@ -10,6 +10,7 @@ use crate::alerts::smtp::{self, Hooks, Report};
 use crate::config::Config;
 use crate::domain::alert::{Event, Kind, Told, Words};
 use crate::domain::outbox::Item;
+use crate::domain::redact::Secrets;
 use crate::domain::time::{Moment, millis};
 use crate::node::telling;
 use crate::sys::clock::{Clock, SystemClock};
@@ -22,7 +23,7 @@ pub fn run(config: &Config) -> u8 {
     let mut is_tried = false;
     if let Some(channel) = telling::mail_channel(config) {
         is_tried = true;
-        is_fine &= try_mail(&channel, &item, now);
+        is_fine &= try_mail(&channel, &item, now, &config.secrets);
     }
     if let Some(channel) = telling::webhook(config) {
         is_tried = true;
@@ -43,7 +44,7 @@ pub fn run(config: &Config) -> u8 {
             Some(why) => Err(why),
         };
         is_fine &= result.is_ok();
-        step("POST", began.elapsed(), &result);
+        step("POST", began.elapsed(), &result, &config.secrets);
     }
     if !is_tried {
         say(
@@ -55,7 +56,7 @@ pub fn run(config: &Config) -> u8 {
     u8::from(!is_fine)
 }
 
-fn try_mail(channel: &MailChannel, item: &Item, now: Moment) -> bool {
+fn try_mail(channel: &MailChannel, item: &Item, now: Moment, secrets: &Secrets) -> bool {
     let account = &channel.account;
     say(&format!(
         "mail from {} to {} through {}:{}",
@@ -75,7 +76,9 @@ fn try_mail(channel: &MailChannel, item: &Item, now: Moment) -> bool {
     let mail = message::mail(&message, &envelope, &channel.sender);
     let hooks = Hooks {
         before_data: &mut || Ok(()),
-        report: &mut |report: Report| step(report.step.name(), report.took, &report.result),
+        report: &mut |report: Report| {
+            step(report.step.name(), report.took, &report.result, secrets);
+        },
         is_stopping: &|| false,
     };
     match smtp::send(account, &mail, &channel.to, hooks) {
@@ -85,24 +88,25 @@ fn try_mail(channel: &MailChannel, item: &Item, now: Moment) -> bool {
         }
         Ok(sent) => {
             for (to, why) in sent.refused {
-                say(&format!("{to} is refused: {why}"));
+                say(&format!("{to} is refused: {}", secrets.mask(&why)));
             }
             for (to, why) in sent.deferred {
                 say(&format!(
-                    "{to} is put off: {why} (greylisting? the service tries again by itself)"
+                    "{to} is put off: {} (greylisting? the service tries again by itself)",
+                    secrets.mask(&why)
                 ));
             }
             false
         }
         Err(failure) => {
-            say(&format!("Not sent: {failure}"));
+            say(&format!("Not sent: {}", secrets.mask(&failure.to_string())));
             say("A real alert would be kept and tried again, for days if need be.");
             false
         }
     }
 }
 
-fn step(name: &str, took: Duration, result: &Result<String, String>) {
+fn step(name: &str, took: Duration, result: &Result<String, String>, secrets: &Secrets) {
     let (mark, said) = match result {
         Ok(said) => ("ok    ", said.as_str()),
         // The step stands before it already.
@@ -112,8 +116,9 @@ fn step(name: &str, took: Duration, result: &Result<String, String>) {
         }
     };
     say(&format!(
-        "  {mark} {name:<10} {:>6} ms  {said}",
-        millis(took)
+        "  {mark} {name:<10} {:>6} ms  {}",
+        millis(took),
+        secrets.mask(said)
     ));
 }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use jiff::tz::TimeZone;
 
-use super::describe::{bare_or_quoted, quoted};
+use super::describe::{bare_or_quoted, quoted, without_secrets};
 use super::reader::{Item, Reader, Table};
 use super::{Secret, SourceConfig};
 use crate::domain::alert::{DisplayRule, Rules, SourceRule, StaleRule, ValueRule, Window};
@@ -101,11 +101,16 @@ pub fn read(
         let known = [WebhookFormat::Json, WebhookFormat::Text];
         item.choice(&known.map(|format| (format.name(), format)))
     });
-    telling.webhook = address(&mut table, "webhook").map(|url| Webhook {
+    let webhook = address(&mut table, "webhook");
+    let ping = address(&mut table, "ping");
+    for url in [&webhook, &ping].into_iter().flatten() {
+        hide_parts(reader, url);
+    }
+    telling.webhook = webhook.map(|url| Webhook {
         url: Secret::new(url),
         format: format.unwrap_or(WebhookFormat::Json),
     });
-    telling.ping = address(&mut table, "ping").map(Secret::new);
+    telling.ping = ping.map(Secret::new);
     telling.page = address(&mut table, "page");
     table.finish();
     say_repeated(&rules, reader);
@@ -218,6 +223,30 @@ fn read_display(entry: &Item<'_>) -> Option<DisplayRule> {
     })
 }
 
+/// An address whose path is the secret: the whole of it, what stands behind the host, and
+/// each part that is no plain word.
+fn hide_parts(reader: &Reader<'_>, url: &str) {
+    reader.hide(url);
+    let rest = url.split_once("://").map_or(url, |it| it.1);
+    let Some(at) = rest.find(['/', '?', '@']) else {
+        return;
+    };
+    if rest.len() - at > 1 {
+        reader.hide(&rest[at..]);
+        reader.hide(&rest[at + 1..]);
+    }
+    for part in rest.split(['/', '?', '&', '=', '@']).skip(1) {
+        let is_word = part.len() < 16 && !part.bytes().any(|byte| byte.is_ascii_digit());
+        if !is_word {
+            reader.hide(part);
+        }
+    }
+    if let Some((login, _)) = rest.split('/').next().unwrap_or_default().rsplit_once('@') {
+        let password = login.split_once(':').map_or(login, |it| it.1);
+        reader.hide(password);
+    }
+}
+
 fn address(table: &mut Table<'_>, key: &'static str) -> Option<String> {
     let item = table.get(key)?;
     let text = item.text()?;
@@ -277,7 +306,7 @@ pub fn describe(out: &mut String, rules: &Rules, telling: &Telling) -> std::fmt:
         writeln!(out, "ping = \"https://***\"")?;
     }
     if let Some(page) = &telling.page {
-        writeln!(out, "page = {}", quoted(page))?;
+        writeln!(out, "page = {}", quoted(&without_secrets(page)))?;
     }
     for (name, rule) in &rules.sources {
         writeln!(out, "[alert.source.{}]", bare_or_quoted(name))?;

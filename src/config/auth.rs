@@ -6,6 +6,7 @@ use super::Secret;
 use super::describe::bare_or_quoted;
 use super::reader::Item;
 use super::source::Target;
+use crate::api::request::base64;
 use crate::domain::operation::{Operation, SecurityKind, SecurityScheme, nearest};
 
 /// The owner's credentials; the OpenAPI file says where they go.
@@ -77,7 +78,15 @@ fn read_login(item: &Item<'_>) -> Option<Login> {
     let (password, token) = (hidden("password"), hidden("token"));
     table.finish();
     match (user, password, token) {
-        (Some(user), Some(password), None) => Some(Login::Basic { user, password }),
+        (Some(user), Some(password), None) => {
+            // Services whose key is the user name want no password beside it, or a fixed word.
+            if password.reveal().is_empty() || (user.len() >= 16 && !user.contains('@')) {
+                item.hide(user.clone());
+            }
+            let pair = format!("{user}:{}", password.reveal());
+            item.hide(base64(pair.as_bytes()));
+            Some(Login::Basic { user, password })
+        }
         (None, None, Some(token)) => Some(Login::Token(token)),
         _ => {
             item.problem(LOGINS);
@@ -91,7 +100,9 @@ fn secret(item: &Item<'_>) -> Option<Secret> {
         item.problem("expected a text in quotes");
         return None;
     }
-    item.text().map(Secret::new)
+    let text = item.text()?;
+    item.hide(text.clone());
+    Some(Secret::new(text))
 }
 
 /// Credentials by the names that the file gives its security schemes.
@@ -298,7 +309,7 @@ mod tests {
         let described = config("together", with_user)
             .expect("it is valid")
             .describe();
-        let line = r#"auth = { apiKey = "***", login = { user = "me", password = "***" } }"#;
+        let line = r#"auth = { apiKey = "***", login = { user = "***", password = "***" } }"#;
         assert!(described.contains(line), "{described}");
     }
 

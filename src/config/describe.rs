@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::{Auth, Config, Login, SourceConfig, Target};
 use crate::domain::operation::{Argument, SecurityScheme};
 use crate::domain::plan::{Numbers, Selection};
+use crate::domain::redact::{MASK, Secrets};
 use crate::domain::time::spell_duration;
 
 impl Config {
@@ -14,7 +15,7 @@ impl Config {
         let mut out = String::new();
         // Writing to a String cannot fail.
         let _ = self.write_to(&mut out);
-        out
+        mask_texts(&out, &self.secrets)
     }
 
     fn write_to(&self, out: &mut String) -> std::fmt::Result {
@@ -248,8 +249,34 @@ fn write_source(out: &mut String, source: &SourceConfig) -> std::fmt::Result {
     }
 }
 
-/// A URL without user-info and query.
-fn without_secrets(url: &str) -> String {
+/// The same with every secret masked in the quoted texts: what came from a variable may stand
+/// in any of them. Numbers and names of options stay what they are.
+fn mask_texts(toml: &str, secrets: &Secrets) -> String {
+    let mut masked = String::with_capacity(toml.len());
+    let mut rest = toml;
+    while let Some(begin) = rest.find('"') {
+        masked.push_str(&rest[..begin]);
+        rest = &rest[begin..];
+        let mut is_escaped = false;
+        let end = rest.char_indices().skip(1).find(|(_, c)| {
+            let ends = *c == '"' && !is_escaped;
+            is_escaped = *c == '\\' && !is_escaped;
+            ends
+        });
+        let (text, behind) = rest.split_at(end.map_or(rest.len(), |(at, _)| at + 1));
+        match serde_json::from_str::<String>(text) {
+            Ok(inner) => masked.push_str(&quoted(&secrets.mask(&inner))),
+            Err(_) => masked.push_str(text),
+        }
+        rest = behind;
+    }
+    masked.push_str(rest);
+    masked
+}
+
+/// A URL without user-info, query, fragment and what in its path looks like a key.
+pub(super) fn without_secrets(url: &str) -> String {
+    let url = url.split('#').next().unwrap_or_default();
     let (scheme, rest) = url.split_once("://").unwrap_or(("", url));
     let (authority, path) = match rest.find(['/', '?']) {
         Some(at) => rest.split_at(at),
@@ -260,15 +287,42 @@ fn without_secrets(url: &str) -> String {
         Some((path, _)) => (path, "?***"),
         None => (path, ""),
     };
-    format!("{scheme}://{host}{path}{query}")
+    let shown = |part| match looks_like_a_key(part) {
+        true => MASK,
+        false => part,
+    };
+    let path: Vec<&str> = path.split('/').map(shown).collect();
+    format!("{scheme}://{host}{}{query}", path.join("/"))
+}
+
+/// Whether a part of a path is likely to be a key: Telegram's `bot123:ABC…`, or a long one
+/// of letters and digits in which no word is separated.
+pub(super) fn looks_like_a_key(part: &str) -> bool {
+    let digits = part.bytes().filter(u8::is_ascii_digit).count();
+    let letters = part.bytes().filter(u8::is_ascii_alphabetic).count();
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_:".contains(&byte);
+    part.len() >= 20 && digits >= 3 && letters >= 3 && part.bytes().all(is_plain)
 }
 
 /// Whether a parameter of this name is likely to hold a secret.
-fn sounds_secret(name: &str) -> bool {
+pub(super) fn sounds_secret(name: &str) -> bool {
     let name = name.to_ascii_lowercase();
-    ["key", "token", "secret", "pass", "appid", "auth"]
-        .iter()
-        .any(|word| name.contains(word))
+    let parts = [
+        "key",
+        "token",
+        "secret",
+        "pass",
+        "appid",
+        "auth",
+        "cred",
+        "cookie",
+        "session",
+        "signature",
+    ];
+    let names = [
+        "sid", "pin", "pwd", "pw", "sig", "code", "jwt", "login", "user", "username",
+    ];
+    parts.iter().any(|part| name.contains(part)) || names.contains(&name.as_str())
 }
 
 fn spell(argument: &Argument) -> String {
@@ -282,7 +336,13 @@ fn spell(argument: &Argument) -> String {
         Argument::Object(fields) => {
             let fields: Vec<String> = fields
                 .iter()
-                .map(|(name, value)| format!("{} = {}", bare_or_quoted(name), spell(value)))
+                .map(|(name, value)| {
+                    let shown = match sounds_secret(name) {
+                        true => quoted(MASK),
+                        false => spell(value),
+                    };
+                    format!("{} = {shown}", bare_or_quoted(name))
+                })
                 .collect();
             format!("{{ {} }}", fields.join(", "))
         }
@@ -290,11 +350,11 @@ fn spell(argument: &Argument) -> String {
     }
 }
 
-/// A TOML basic string; JSON's escapes are a part of TOML's.
-/// Whose credentials are given, without them.
+/// What kind of credentials is given, without them. Some services take their key as the user
+/// name, so that is not shown either.
 fn redacted(auth: &Auth) -> String {
     let login = |login: &Login| match login {
-        Login::Basic { user, .. } => format!("user = {}, password = \"***\"", quoted(user)),
+        Login::Basic { .. } => "user = \"***\", password = \"***\"".to_owned(),
         Login::Token(_) => "token = \"***\"".to_owned(),
     };
     match auth {
@@ -312,6 +372,7 @@ fn redacted(auth: &Auth) -> String {
     }
 }
 
+/// A TOML basic string; JSON's escapes are a part of TOML's.
 pub(super) fn quoted(text: &str) -> String {
     serde_json::Value::from(text).to_string()
 }

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use super::reader::Problem;
+use crate::sys::text_file;
 
 /// Variables by precedence: the process environment, then `.env`. An empty value means
 /// unset.
@@ -45,12 +46,12 @@ impl Environment {
             place: place.clone(),
             message,
         };
-        let entries = match dotenvy::from_path_iter(&path) {
-            Ok(entries) => entries,
-            Err(error) if error.not_found() => return Ok(()),
-            Err(error) => return Err(problem(format!("cannot be read: {error}"))),
-        };
-        for entry in entries {
+        if !path.exists() {
+            return Ok(());
+        }
+        let text =
+            text_file::read(&path).map_err(|error| problem(format!("cannot be read: {error}")))?;
+        for entry in dotenvy::from_read_iter(text.as_bytes()) {
             // The library's message repeats the line, which may hold a secret.
             let (name, value) = entry.map_err(|_| {
                 problem(
@@ -84,11 +85,22 @@ impl Environment {
     }
 
     /// A credential that systemd passed: a file named like the variable in lower case.
-    pub fn credential(&self, name: &str) -> Option<(String, String)> {
-        let path = self.credentials.as_ref()?.join(name.to_ascii_lowercase());
-        let text = std::fs::read_to_string(&path).ok()?;
-        let value = text.trim_end_matches(['\n', '\r']).to_owned();
-        let place = format!("the credential {}", name.to_ascii_lowercase());
-        (!value.is_empty()).then_some((value, place))
+    pub fn credential(&self, name: &str) -> Result<Option<(String, String)>, Problem> {
+        let file_name = name.to_ascii_lowercase();
+        let place = format!("the credential {file_name}");
+        let path = self.credentials.as_ref().map(|it| it.join(file_name));
+        let Some(path) = path.filter(|path| path.exists()) else {
+            return Ok(None);
+        };
+        match text_file::read(&path) {
+            Ok(text) => {
+                let value = text.trim_end_matches(['\n', '\r']).to_owned();
+                Ok((!value.is_empty()).then_some((value, place)))
+            }
+            Err(error) => Err(Problem {
+                place,
+                message: format!("cannot be read: {error}"),
+            }),
+        }
     }
 }

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use super::Secret;
 use super::reader::{Item, Reader, Table};
+use crate::sys::text_file;
 
 /// How to send mail.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -45,6 +46,8 @@ impl Tls {
 struct Found {
     text: String,
     place: String,
+    /// In the environment or a credential, not in the file.
+    is_outside: bool,
 }
 
 /// Reads `[mail]` and the variables that stand before it. `None` if no server is named.
@@ -157,12 +160,13 @@ pub fn read(root: &mut Table<'_>, reader: &Reader<'_>, directory: &Path) -> Opti
 }
 
 fn find_one(reader: &Reader<'_>, variable: &str, item: Option<Item<'_>>) -> Option<Found> {
-    let outside = reader
-        .environment
-        .lookup(variable)
-        .or_else(|| reader.environment.credential(variable));
+    let outside = outside(reader, variable);
     if let Some((text, place)) = outside {
-        return Some(Found { text, place });
+        return Some(Found {
+            text,
+            place,
+            is_outside: true,
+        });
     }
     let item = item?;
     let text = match item.value() {
@@ -174,7 +178,25 @@ fn find_one(reader: &Reader<'_>, variable: &str, item: Option<Item<'_>>) -> Opti
         _ => item.text()?,
     };
     let place = reader.place(&item.span());
-    (!text.is_empty()).then_some(Found { text, place })
+    (!text.is_empty()).then_some(Found {
+        text,
+        place,
+        is_outside: false,
+    })
+}
+
+/// A variable or a credential; one that is there and cannot be read is a problem.
+fn outside(reader: &Reader<'_>, variable: &str) -> Option<(String, String)> {
+    if let Some(found) = reader.environment.lookup(variable) {
+        return Some(found);
+    }
+    reader
+        .environment
+        .credential(variable)
+        .unwrap_or_else(|problem| {
+            reader.problem_at(&problem.place, problem.message);
+            None
+        })
 }
 
 /// A password in a file goes before one in the TOML, after one in the environment.
@@ -183,16 +205,12 @@ fn password_from_file(
     file: Option<(PathBuf, Item<'_>)>,
     found: Option<Found>,
 ) -> Option<Secret> {
-    let from_outside = reader
-        .environment
-        .lookup("SMTP_PASS")
-        .or_else(|| reader.environment.credential("SMTP_PASS"))
-        .is_some();
+    let from_outside = found.as_ref().is_some_and(|found| found.is_outside);
     let (Some((path, item)), false) = (file, from_outside) else {
-        return found.map(|found| Secret::new(found.text));
+        return found.map(|found| reader.secret(found.text));
     };
-    match std::fs::read_to_string(&path) {
-        Ok(text) => Some(Secret::new(text.trim_end_matches(['\n', '\r']))),
+    match text_file::read(&path) {
+        Ok(text) => Some(reader.secret(text.trim_end_matches(['\n', '\r']).to_owned())),
         Err(error) => {
             item.problem(format!(
                 "the password file {} cannot be read: {error}",

@@ -37,7 +37,9 @@ pub use self::source::{SourceConfig, Target};
 use crate::domain::alert::Rules;
 use crate::domain::operation::Api;
 use crate::domain::plan::{KeyPlan, Merge, Plan};
+use crate::domain::redact::Secrets;
 use crate::limits;
+use crate::sys::text_file;
 
 /// The effective configuration, whole and valid.
 #[derive(Debug, Clone)]
@@ -51,6 +53,8 @@ pub struct Config {
     pub listen: Vec<SocketAddr>,
     /// Networks that may connect; none is all.
     pub allow: Vec<IpNet>,
+    /// Everything that is never shown, to mask it in texts of others.
+    pub secrets: Arc<Secrets>,
     /// What must be known to read here.
     pub password: Option<Secret>,
     /// The file that it is in.
@@ -136,7 +140,7 @@ pub fn load(
     };
     let text = match &file {
         None => example::EXAMPLE.to_owned(),
-        Some(path) => std::fs::read_to_string(path).map_err(|error| {
+        Some(path) => text_file::read(path).map_err(|error| {
             vec![Problem {
                 place: path.display().to_string(),
                 message: format!("the configuration cannot be read: {error}"),
@@ -200,10 +204,11 @@ fn read(
         }
         false => None,
     };
+    let secrets = Arc::new(reader.secrets());
     let mut problems = reader.into_problems();
     problems.extend(dot_env_problem);
     match config {
-        Some(config) if problems.is_empty() => Ok(config),
+        Some(config) if problems.is_empty() => Ok(Config { secrets, ..config }),
         _ => Err(problems),
     }
 }
@@ -260,6 +265,7 @@ fn read_root(
     Some(Config {
         is_demo: false,
         file,
+        secrets: Arc::default(),
         name,
         listen,
         allow,
@@ -318,14 +324,13 @@ fn read_password(
 ) -> Option<(PathBuf, Option<Secret>)> {
     let setting = option(root, reader, "password_file", "MAIN_NODE_PASSWORD_FILE")?;
     let path = directory.join(&setting.text);
-    let password = match std::fs::read_to_string(&path) {
+    let password = match text_file::read(&path) {
         Ok(text) => {
-            let password = text.trim_end_matches(['\n', '\r']);
-            let is_good = !password.is_empty() && !password.chars().any(char::is_control);
-            if !is_good {
+            let password = text_file::one_line(&text);
+            if password.is_none() {
                 setting.problem(reader, "expected a file with one line, the password");
             }
-            is_good.then(|| Secret::new(password))
+            password.map(|password| reader.secret(password.to_owned()))
         }
         Err(error) => {
             let message =

@@ -12,8 +12,11 @@ use std::time::Duration;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
+use super::Secret;
+use super::describe::sounds_secret;
 use super::environment::Environment;
 use crate::domain::operation::nearest;
+use crate::domain::redact::{MASK, Secrets};
 use crate::domain::time::parse_duration;
 
 /// Something wrong in the configuration: where, and what to do about it.
@@ -36,6 +39,7 @@ pub struct Reader<'a> {
     file: String,
     text: &'a str,
     problems: RefCell<Vec<(usize, Problem)>>,
+    secrets: RefCell<Vec<String>>,
 }
 
 impl<'a> Reader<'a> {
@@ -45,6 +49,7 @@ impl<'a> Reader<'a> {
             file,
             text,
             problems: RefCell::new(Vec::new()),
+            secrets: RefCell::new(Vec::new()),
         }
     }
 
@@ -72,11 +77,33 @@ impl<'a> Reader<'a> {
         self.problems.borrow_mut().push((0, problem));
     }
 
-    /// The problems found, in the order of the file.
+    /// Takes note of a text that no message may show.
+    pub fn hide(&self, text: impl Into<String>) {
+        self.secrets.borrow_mut().push(text.into());
+    }
+
+    /// The same for one that is kept as a secret.
+    pub fn secret(&self, text: String) -> Secret {
+        self.hide(text.clone());
+        Secret::new(text)
+    }
+
+    /// What was hidden until now.
+    pub fn secrets(&self) -> Secrets {
+        Secrets::new(self.secrets.borrow().iter().cloned())
+    }
+
+    /// The problems found, in the order of the file. No secret that was read is in them,
+    /// before or after the problem was found.
     pub fn into_problems(self) -> Vec<Problem> {
+        let secrets = self.secrets();
         let mut problems = self.problems.into_inner();
         problems.sort_by_key(|(start, _)| *start);
-        problems.into_iter().map(|(_, problem)| problem).collect()
+        let masked = problems.into_iter().map(|(_, problem)| Problem {
+            message: secrets.mask(&problem.message).into_owned(),
+            ..problem
+        });
+        masked.collect()
     }
 
     /// Replaces `${NAME}` by the variable's value and `$$` by `$`.
@@ -93,7 +120,16 @@ impl<'a> Reader<'a> {
                 rest.strip_prefix('{').and_then(|rest| rest.split_once('}'))
             {
                 match self.environment.variable(name) {
-                    Some(value) => expanded.push_str(&value),
+                    Some(value) => {
+                        expanded.push_str(&value);
+                        // Whoever keeps a value out of this file has a reason.
+                        self.hide(value);
+                    }
+                    // It may be the middle of a password that holds `${`.
+                    None if !is_variable_name(name) => {
+                        self.problem(span, "between ${ and } stands what is no variable's name: write $$ for a plain $");
+                        return None;
+                    }
                     None => {
                         self.problem(
                             span,
@@ -119,6 +155,34 @@ impl<'a> Reader<'a> {
     }
 }
 
+fn is_variable_name(name: &str) -> bool {
+    let is_part = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
+    !name.is_empty() && name.bytes().all(is_part) && !name.as_bytes()[0].is_ascii_digit()
+}
+
+/// Options whose values are secrets, or may be: a message says of what kind they are, and
+/// shows nothing of them.
+const CONFIDENTIAL: [&str; 8] = [
+    "headers", "params", "auth", "user", "password", "token", "body", "login",
+];
+
+/// Header fields that carry no credentials.
+const HARMLESS_HEADERS: [&str; 7] = [
+    "accept",
+    "accept-charset",
+    "accept-encoding",
+    "accept-language",
+    "cache-control",
+    "content-type",
+    "user-agent",
+];
+
+pub fn is_harmless_header(name: &str) -> bool {
+    HARMLESS_HEADERS
+        .iter()
+        .any(|it| name.eq_ignore_ascii_case(it))
+}
+
 fn floor_char_boundary(text: &str, mut at: usize) -> usize {
     at = at.min(text.len());
     while !text.is_char_boundary(at) {
@@ -135,6 +199,7 @@ pub struct Table<'a> {
     /// How messages call it: `[[source]] "weather"`.
     name: String,
     known: Vec<&'static str>,
+    is_hidden: bool,
 }
 
 impl<'a> Table<'a> {
@@ -150,6 +215,7 @@ impl<'a> Table<'a> {
             span,
             name: name.into(),
             known: Vec::new(),
+            is_hidden: false,
         }
     }
 
@@ -174,6 +240,7 @@ impl<'a> Table<'a> {
             key: spanned_key.get_ref().to_string(),
             key_span: spanned_key.span(),
             value,
+            is_hidden: self.is_hidden || CONFIDENTIAL.contains(&key),
         })
     }
 
@@ -211,6 +278,8 @@ pub struct Item<'a> {
     key: String,
     key_span: Range<usize>,
     value: &'a Spanned<DeValue<'a>>,
+    /// No message shows what is in it.
+    is_hidden: bool,
 }
 
 impl<'a> Item<'a> {
@@ -232,7 +301,10 @@ impl<'a> Item<'a> {
 
     /// Says what was expected here, and what was found.
     pub fn expected(&self, what: &str) {
-        let message = format!("{}: expected {what}, found {}", self.key, self.found());
+        // A whole header in the place of a name.
+        let is_name = !self.is_hidden || !self.key.contains([' ', ':', '=']);
+        let key = if is_name { &self.key } else { MASK };
+        let message = format!("{key}: expected {what}, found {}", self.found());
         self.reader.problem(&self.span(), message);
     }
 
@@ -240,8 +312,16 @@ impl<'a> Item<'a> {
         self.reader.problem(&self.span(), message);
     }
 
+    /// No message may show this text.
+    pub fn hide(&self, text: impl Into<String>) {
+        self.reader.hide(text);
+    }
+
     fn found(&self) -> String {
         match self.value.get_ref() {
+            DeValue::String(_) if self.is_hidden => "a text".to_owned(),
+            DeValue::Integer(_) | DeValue::Float(_) if self.is_hidden => "a number".to_owned(),
+            DeValue::Datetime(_) if self.is_hidden => "a time".to_owned(),
             DeValue::String(text) => format!("the text {text:?}"),
             DeValue::Integer(integer) => format!("the number {integer}"),
             DeValue::Float(float) => format!("the number {float}"),
@@ -373,7 +453,11 @@ impl<'a> Item<'a> {
         match self.value.get_ref() {
             DeValue::Table(table) => {
                 let span = self.key_span();
-                Some(Table::new(self.reader, table, span, name))
+                let table = Table::new(self.reader, table, span, name);
+                Some(Table {
+                    is_hidden: self.is_hidden,
+                    ..table
+                })
             }
             _ => {
                 self.expected("a table");
@@ -395,6 +479,12 @@ impl<'a> Item<'a> {
                 key: key.get_ref().to_string(),
                 key_span: key.span(),
                 value,
+                is_hidden: match self.key.as_str() {
+                    // Most are places and names of quantities, and people mistype them.
+                    "params" => sounds_secret(key.get_ref()),
+                    "headers" => self.is_hidden && !is_harmless_header(key.get_ref()),
+                    _ => self.is_hidden,
+                },
             })
             .collect();
         entries.sort_by_key(|entry| entry.key_span.start);

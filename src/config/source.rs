@@ -12,11 +12,14 @@ use std::time::Duration;
 use self::arguments::{find_operation, read_arguments, read_query};
 use self::selection::{read_pointer, read_selection};
 use super::auth::{Auth, read_auth};
-use super::reader::{Item, Table};
+use super::describe::{looks_like_a_key, sounds_secret};
+use super::reader::{Item, Table, is_harmless_header};
 use super::{Secret, read_zone};
+use crate::api::request::base64;
 use crate::domain::operation::{Api, Argument, Operation};
 use crate::domain::plan::{Numbers, SourcePlan};
 use crate::domain::quota::share;
+use crate::domain::redact::MASK;
 use crate::limits;
 use jiff::tz::TimeZone;
 
@@ -275,12 +278,31 @@ fn read_url(item: &Item<'_>) -> Option<String> {
         .iter()
         .find_map(|it| url.strip_prefix(it));
     let Some(rest) = rest.filter(|rest| !rest.is_empty()) else {
-        let shown = url.split(['?', '#']).next().unwrap_or_default();
-        let shown = shown.rsplit_once('@').map_or(shown, |it| it.1);
+        // What stands before the first slash may be the machine; a path may be the secret.
+        let rest = url.split_once("://").map_or(url.as_str(), |it| it.1);
+        let (authority, behind) = rest.split_at(authority_end(rest));
+        let shown = match behind.contains('@') {
+            true => MASK,
+            false => authority.rsplit_once('@').map_or(authority, |it| it.1),
+        };
+        hide_parts(item, rest);
         item.problem(format!("{key}: expected {WHAT}, found the text {shown:?}"));
         return None;
     };
-    let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
+    hide_parts(item, rest);
+    let authority = &rest[..authority_end(rest)];
+    if rest[authority.len()..].contains('@') && authority.contains(':') && !authority.contains('@')
+    {
+        // `me:pa/ss@host`: whatever is shown of it may be the password.
+        let port = authority.rsplit_once(':').map_or("", |it| it.1);
+        if port.parse::<u16>().is_err() {
+            item.problem(format!(
+                "{key}: expected {WHAT}, found an @ behind the first slash: in a user name or a \
+                 password / is written as %2F, ? as %3F, # as %23"
+            ));
+            return None;
+        }
+    }
     let place = authority.rsplit_once('@').map_or(authority, |it| it.1);
     if !place.is_ascii() {
         item.problem(format!(
@@ -307,6 +329,65 @@ fn read_url(item: &Item<'_>) -> Option<String> {
         return None;
     }
     Some(url)
+}
+
+/// Where the path, the query or the fragment begins.
+fn authority_end(rest: &str) -> usize {
+    rest.find(['/', '?', '#']).unwrap_or(rest.len())
+}
+
+/// Takes note of what in an address without its scheme may be a secret: the password, or the
+/// user where there is none, values of the query by their names, parts of the path that look
+/// like a key.
+fn hide_parts(item: &Item<'_>, rest: &str) {
+    let (authority, behind) = rest.split_at(authority_end(rest));
+    if let Some((login, _)) = authority.rsplit_once('@') {
+        let decoded = percent_decode(login);
+        item.hide(base64(decoded.as_bytes()));
+        for login in [login, &decoded] {
+            match login.split_once(':') {
+                Some((_, password)) if !password.is_empty() => item.hide(password),
+                Some((user, _)) => item.hide(user),
+                None => item.hide(login),
+            }
+        }
+    }
+    let (path, query) = behind.split_once('?').unwrap_or((behind, ""));
+    let query = query.split('#').next().unwrap_or_default();
+    for (name, value) in query.split('&').filter_map(|pair| pair.split_once('=')) {
+        if sounds_secret(name) {
+            item.hide(value);
+            item.hide(percent_decode(value));
+        }
+    }
+    for part in path.split('/').filter(|part| looks_like_a_key(part)) {
+        item.hide(part);
+        if let Some((_, token)) = part.split_once(':') {
+            item.hide(token);
+        }
+    }
+}
+
+fn percent_decode(text: &str) -> String {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let [first, behind @ ..] = rest {
+        let hex = || {
+            let pair = std::str::from_utf8(behind.get(..2)?).ok()?;
+            u8::from_str_radix(pair, 16).ok()
+        };
+        match (first, hex()) {
+            (b'%', Some(byte)) => {
+                bytes.push(byte);
+                rest = &behind[2..];
+            }
+            _ => {
+                bytes.push(*first);
+                rest = behind;
+            }
+        }
+    }
+    String::from_utf8_lossy(&bytes).into_owned()
 }
 
 /// `"50/day"` or `"10/hour"` as requests a day.
@@ -337,11 +418,15 @@ fn read_headers(item: &Item<'_>) -> Vec<Header> {
         let name_fits = entry.key().parse::<ureq::http::HeaderName>().is_ok();
         let value_fits = value.parse::<ureq::http::HeaderValue>().is_ok();
         if !name_fits || !value_fits {
-            let key = entry.key();
+            // What is no name may be a whole header.
+            let key = if name_fits { entry.key() } else { MASK };
             entry.problem(format!(
                 "{key:?} or its value is no HTTP header field (RFC 9110)"
             ));
             continue;
+        }
+        if !is_harmless_header(entry.key()) {
+            hide_header(&entry, &value);
         }
         headers.push(Header {
             name: entry.key().to_owned(),
@@ -349,6 +434,17 @@ fn read_headers(item: &Item<'_>) -> Vec<Header> {
         });
     }
     headers
+}
+
+/// A header's value, and in it what stands behind a scheme (`Bearer …`) or a cookie's name.
+fn hide_header(entry: &Item<'_>, value: &str) {
+    entry.hide(value);
+    if let Some((_, credential)) = value.split_once(' ') {
+        entry.hide(credential.trim());
+    }
+    for (_, cookie) in value.split(';').filter_map(|pair| pair.split_once('=')) {
+        entry.hide(cookie.trim().trim_matches('"'));
+    }
 }
 
 impl SourceConfig {

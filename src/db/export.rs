@@ -346,14 +346,34 @@ fn write_csv(out: &mut impl Write, line: &Line) -> io::Result<()> {
     });
     let head = [
         Wall::from_second(line.at).to_string(),
-        quoted(&line.key.key),
+        text_cell(&line.key.key),
         number(line.value.number()),
-        quoted(line.key.unit.as_deref().unwrap_or_default()),
-        quoted(line.value.text().unwrap_or_default()),
+        text_cell(line.key.unit.as_deref().unwrap_or_default()),
+        text_cell(line.value.text().unwrap_or_default()),
         if line.untrusted { "untrusted" } else { "" }.to_owned(),
     ];
     let fields: Vec<String> = head.into_iter().chain(sum.unwrap_or_default()).collect();
     write!(out, "{}\r\n", fields.join(","))
+}
+
+/// A text field. A spreadsheet runs a cell that begins with one of these signs as a formula,
+/// and keys and texts come from servers: an apostrophe in front makes it text (CSV injection).
+/// What begins with apostrophes before such a sign gets one too, so that taking one away
+/// always gives the original. A text that is a number is harmless and stays one.
+fn text_cell(text: &str) -> String {
+    let begin = text.trim_start_matches('\'');
+    let is_formula = begin.starts_with(['\t', '\r', '\n'])
+        || begin.trim_start().starts_with([
+            '=', '+', '-', '@', '\u{ff1d}', '\u{ff0b}', '\u{ff0d}', '\u{ff20}',
+        ]);
+    let is_number = || {
+        let digits = text.bytes().all(|byte| b"0123456789+-.eE".contains(&byte));
+        digits && text.parse::<f64>().is_ok()
+    };
+    match is_formula && !is_number() {
+        true => quoted(&format!("'{text}")),
+        false => quoted(text),
+    }
 }
 
 /// A field as RFC 4180 wants it.

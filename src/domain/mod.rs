@@ -20,6 +20,7 @@ pub mod outbox;
 pub mod plan;
 pub mod quota;
 pub mod reading;
+pub mod redact;
 pub mod schedule;
 pub mod schema;
 pub mod snapshot;

@@ -1,8 +1,10 @@
 //! Who may read, where the owner wants to be asked: the option `password_file`, as HTTP Basic
 //! authentication (RFC 7617) for everything but `/healthz`.
 //!
-//! Runs on the gate's thread before anything else is looked at; no lock, no disk. It keeps
-//! a digest, never the password.
+//! Runs on the gate's thread and the pool's before anything else is looked at; no disk, and a
+//! lock that is held for a look at two small tables. It keeps a digest, never the password.
+
+use std::sync::{Mutex, PoisonError};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -10,26 +12,58 @@ use ring::digest::{SHA256, digest};
 use subtle::ConstantTimeEq as _;
 
 use super::answer::Request;
+use super::guesses::Guesses;
 use super::problem::Problem;
+use crate::domain::time::Mono;
+use crate::limits;
 
 /// What must be known to read here; any user name goes with it.
 pub struct Password {
     digest: [u8; 32],
+    /// Of the same without blanks at its end, which an editor leaves and nobody sees.
+    trimmed: [u8; 32],
+    guesses: Mutex<Guesses>,
+}
+
+/// What a request brings.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Given {
+    Right,
+    /// No credentials at all: a browser asks first without.
+    Nothing,
+    Wrong,
 }
 
 impl Password {
     pub fn new(text: &str) -> Password {
         Password {
             digest: sha256(text.as_bytes()),
+            trimmed: sha256(text.trim_end().as_bytes()),
+            guesses: Mutex::default(),
         }
     }
 
     /// Why this request gets nothing, if so. Whoever watches over the node need not know the
-    /// password: `/healthz` says nothing but that it runs.
-    pub fn denies(&self, request: &Request) -> Option<Problem> {
-        let path = request.target.split('?').next().unwrap_or_default();
-        if path == "/healthz" || self.is_given(request.header("authorization")) {
+    /// password: `/healthz` says nothing but that it runs. A wrong one counts against the
+    /// address it came from: to be asked once a request.
+    pub fn denies(&self, request: &Request, now: Mono) -> Option<Problem> {
+        if is_free(request) {
             return None;
+        }
+        let mut guesses = self.guesses.lock().unwrap_or_else(PoisonError::into_inner);
+        if guesses.is_refused(request.peer, now) {
+            let detail = "Too many wrong passwords came from this address. Wait a minute, then try \
+                          again.";
+            let wait = limits::GUESS_TIME.as_secs().to_string();
+            return Some(Problem::new(429, detail).with("Retry-After", wait));
+        }
+        match self.given(request) {
+            Given::Right => {
+                guesses.right(request.peer, now);
+                return None;
+            }
+            Given::Wrong => guesses.wrong(request.peer, now),
+            Given::Nothing => {}
         }
         let detail = "This node asks for the password that `password_file` in main-node.toml \
                       names: curl -u :PASSWORD, with any user name.";
@@ -37,8 +71,26 @@ impl Password {
         Some(Problem::new(401, detail).with("WWW-Authenticate", challenge))
     }
 
-    fn is_given(&self, field: Option<&str>) -> bool {
-        let Some((scheme, encoded)) = field.and_then(|field| field.split_once(' ')) else {
+    /// Whether [`Password::denies`] would let it pass; counts nothing.
+    pub fn admits(&self, request: &Request, now: Mono) -> bool {
+        let guesses = self.guesses.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_refused = || guesses.is_refused(request.peer, now);
+        is_free(request) || (!is_refused() && self.given(request) == Given::Right)
+    }
+
+    fn given(&self, request: &Request) -> Given {
+        let Some(field) = request.header("authorization").map(str::trim) else {
+            return Given::Nothing;
+        };
+        match field.is_empty() {
+            true => Given::Nothing,
+            false if self.is_right(field) => Given::Right,
+            false => Given::Wrong,
+        }
+    }
+
+    fn is_right(&self, field: &str) -> bool {
+        let Some((scheme, encoded)) = field.split_once(' ') else {
             return false;
         };
         let decoded = STANDARD.decode(encoded.trim()).unwrap_or_default();
@@ -47,9 +99,14 @@ impl Password {
             return false;
         };
         // Digests have one length, so that the time tells nothing of the password's either.
-        let is_right: bool = sha256(&decoded[colon + 1..]).ct_eq(&self.digest).into();
+        let given = sha256(&decoded[colon + 1..]);
+        let is_right: bool = (given.ct_eq(&self.digest) | given.ct_eq(&self.trimmed)).into();
         is_right && scheme.eq_ignore_ascii_case("basic")
     }
+}
+
+fn is_free(request: &Request) -> bool {
+    request.target.split('?').next().unwrap_or_default() == "/healthz"
 }
 
 fn sha256(bytes: &[u8]) -> [u8; 32] {
@@ -67,7 +124,7 @@ mod tests {
     fn the_password_opens_whatever_the_user_is_called() {
         let password = Password::new("a:b \u{e9}");
         let basic = |pair: &str| format!("Basic {}", STANDARD.encode(pair));
-        for (field, is_admitted) in [
+        for (second, (field, is_admitted)) in [
             (basic("me:a:b \u{e9}"), true),
             (basic(":a:b \u{e9}"), true),
             (basic("me:a:b \u{e9}").replace("Basic", "bAsIc  "), true),
@@ -79,9 +136,15 @@ mod tests {
             ("Basic".to_owned(), false),
             ("Basic ???".to_owned(), false),
             (String::new(), false),
-        ] {
+        ]
+        .into_iter()
+        .enumerate()
+        {
+            let now = Mono(second as u64 * 10_000);
             let asked = request("/snapshot", &[("authorization", field.as_str())]);
-            assert_eq!(password.denies(&asked).is_none(), is_admitted, "{field:?}");
+            assert_eq!(password.admits(&asked, now), is_admitted, "{field:?}");
+            let denied = password.denies(&asked, now);
+            assert_eq!(denied.is_none(), is_admitted, "{field:?}");
         }
     }
 
@@ -98,12 +161,56 @@ mod tests {
             ("/openapi.json", false),
             ("/nowhere", false),
         ] {
-            let denied = password.denies(&request(target, &[]));
+            let denied = password.denies(&request(target, &[]), Mono(0));
             assert_eq!(denied.is_none(), is_free, "{target}");
             let Some(problem) = denied else { continue };
             assert_eq!(problem.status, 401);
             assert_eq!(problem.headers[0].0, "WWW-Authenticate");
             assert!(!format!("{problem:?}").contains("sesame"));
         }
+    }
+
+    #[test]
+    fn blanks_behind_a_password_in_its_file_are_not_asked_for() {
+        let password = Password::new("open sesame \t");
+        for (given, is_admitted) in [
+            ("open sesame", true),
+            ("open sesame \t", true),
+            ("open sesame ", false),
+            (" open sesame", false),
+        ] {
+            let field = format!("Basic {}", STANDARD.encode(format!("me:{given}")));
+            let asked = request("/", &[("authorization", field.as_str())]);
+            assert_eq!(password.admits(&asked, Mono(0)), is_admitted, "{given:?}");
+        }
+    }
+
+    #[test]
+    fn too_many_wrong_ones_are_told_to_wait_and_asking_without_any_is_no_guess() {
+        let password = Password::new("open sesame");
+        let basic = |given: &str| format!("Basic {}", STANDARD.encode(format!("me:{given}")));
+        let ask = |peer: &str, field: Option<&str>, now: u64| {
+            let fields: Vec<(&str, &str)> =
+                field.map(|it| ("authorization", it)).into_iter().collect();
+            let mut asked = request("/snapshot", &fields);
+            asked.peer = peer.parse().expect("an address");
+            password.denies(&asked, Mono(now))
+        };
+        let status = |denied: Option<Problem>| denied.map_or(200, |it| it.status);
+        let (right, wrong) = (basic("open sesame"), basic("hunter2"));
+        for _ in 0..50 {
+            assert_eq!(status(ask("10.0.0.1", None, 0)), 401);
+        }
+        for _ in 0..limits::WRONG_PASSWORDS {
+            assert_eq!(status(ask("10.0.0.1", Some(&wrong), 0)), 401);
+            assert_eq!(status(ask("10.0.0.2", Some(&right), 0)), 200);
+        }
+        for field in [Some(&*wrong), Some(&*right), None] {
+            let problem = ask("10.0.0.1", field, 59_999).expect("it is refused");
+            assert_eq!(problem.status, 429);
+            assert_eq!(problem.headers, [("Retry-After", "60".into())]);
+        }
+        assert_eq!(status(ask("10.0.0.2", Some(&right), 59_999)), 200);
+        assert_eq!(status(ask("10.0.0.1", Some(&right), 60_000)), 200);
     }
 }

@@ -169,7 +169,7 @@ impl Monitor {
         };
         request.target.starts_with("/events")
             && !request.is_head
-            && self.barred(request).is_none()
+            && self.admits(request)
             && is_events()
     }
 
@@ -276,10 +276,20 @@ impl Monitor {
         )
     }
 
-    /// Why whoever asks gets nothing here, whatever it is.
+    /// Why whoever asks gets nothing here, whatever it is. A wrong password counts: to be
+    /// asked once a request.
     fn barred(&self, request: &Request) -> Option<Problem> {
-        let denied = || self.context.password.as_ref()?.denies(request);
+        let now = || self.context.clock.now().mono;
+        let denied = || self.context.password.as_ref()?.denies(request, now());
         self.misnamed(request).or_else(denied)
+    }
+
+    /// Whether [`Monitor::barred`] would say nothing; counts nothing.
+    fn admits(&self, request: &Request) -> bool {
+        let now = || self.context.clock.now().mono;
+        let password = self.context.password.as_ref();
+        let admits = || password.is_none_or(|password| password.admits(request, now()));
+        self.misnamed(request).is_none() && admits()
     }
 
     /// The complaint about a `Host` that is none of ours, if it is none.

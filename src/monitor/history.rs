@@ -139,7 +139,8 @@ pub fn json(query: &HistoryQuery, unit: Option<&str>, buckets: &[Bucket]) -> Vec
     serde_json::to_vec(&history).unwrap_or_default()
 }
 
-/// RFC 4180, a header line first.
+/// RFC 4180, a header line first. Every cell is a time or a number: what a server says, which
+/// a spreadsheet could take for a formula, has no column here.
 pub fn csv(buckets: &[Bucket]) -> Vec<u8> {
     let mut text = String::from("from,duration_s,count,min,mean,max,last\r\n");
     for bucket in buckets {

@@ -21,6 +21,7 @@ mod entity;
 mod front;
 #[cfg(test)]
 mod fuzz;
+mod guesses;
 mod history;
 mod host;
 mod hot;

@@ -49,10 +49,12 @@ pub enum Abuse {
     SlowListener,
     /// A connection from a network that is not allowed.
     Foreign,
+    /// A request from an address that sent too many wrong passwords.
+    Guesses,
 }
 
 impl Abuse {
-    pub const ALL: [Abuse; 17] = [
+    pub const ALL: [Abuse; 18] = [
         Abuse::BadRequest,
         Abuse::Body,
         Abuse::Method,
@@ -70,6 +72,7 @@ impl Abuse {
         Abuse::EventStreams,
         Abuse::SlowListener,
         Abuse::Foreign,
+        Abuse::Guesses,
     ];
 
     /// The word in `/metrics`, `/status` and the log.
@@ -92,6 +95,7 @@ impl Abuse {
             Abuse::EventStreams => "event_streams",
             Abuse::SlowListener => "slow_listener",
             Abuse::Foreign => "foreign",
+            Abuse::Guesses => "guesses",
         }
     }
 
@@ -115,6 +119,7 @@ impl Abuse {
             Abuse::SilentPool => "asked for what the page workers did not answer in time; got 503",
             Abuse::EventStreams => "found all event streams taken; answered 503",
             Abuse::Foreign => "is in no network of `allow`; answered 403",
+            Abuse::Guesses => "sent too many wrong passwords; answered 429",
             Abuse::SlowListener => "did not take an event in time; its stream was ended",
         }
     }

@@ -18,7 +18,7 @@ pub fn fetchers(config: &Config, clock: &Arc<dyn Clock>) -> Result<Vec<Fetcher>,
     sources
         .map(|(index, source)| {
             fetcher(config, index, source, clock)
-                .map_err(|problem| format!("{}: {problem}", source.place))
+                .map_err(|problem| format!("{}: {}", source.place, config.secrets.mask(&problem)))
         })
         .collect()
 }
@@ -63,6 +63,7 @@ fn fetcher(
             ..TransportSettings::default()
         },
         quota: source.quota,
+        secrets: config.secrets.clone(),
     };
     Fetcher::new(settings, clock.clone())
 }

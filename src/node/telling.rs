@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
-use crate::alerts::delivery::{Bell, Channel, Delivery, SharedStatus};
+use crate::alerts::delivery::{Attempt, Batch, Bell, Channel, Delivery, SharedStatus};
 use crate::alerts::mail::MailChannel;
 use crate::alerts::message::Sender;
 use crate::alerts::ping;
@@ -13,6 +13,7 @@ use crate::config::{Config, Mail, Tls, WebhookFormat};
 use crate::db::store::Store;
 use crate::db::store::alerts::StoredOutbox;
 use crate::domain::alert::DeliveryTrouble;
+use crate::domain::redact::Secrets;
 use crate::limits;
 use crate::sys::clock::Clock;
 use crate::sys::thread::{Thread, spawn};
@@ -73,10 +74,10 @@ impl Telling {
             statuses: Vec::new(),
         };
         if let Some(channel) = mail_channel(config) {
-            telling.deliver(channel, store, clock)?;
+            telling.deliver(Discreet::new(channel, config), store, clock)?;
         }
         if let Some(channel) = webhook(config) {
-            telling.deliver(channel, store, clock)?;
+            telling.deliver(Discreet::new(channel, config), store, clock)?;
         }
         if let Some(url) = &config.telling.ping {
             let (url, bell) = (url.reveal().to_owned(), telling.bells.add());
@@ -88,7 +89,7 @@ impl Telling {
 
     fn deliver(
         &mut self,
-        channel: impl Channel + 'static,
+        channel: Discreet,
         store: &Arc<Store>,
         clock: &Arc<dyn Clock>,
     ) -> std::io::Result<()> {
@@ -125,6 +126,46 @@ pub fn troubles(statuses: &[(&'static str, SharedStatus)]) -> Vec<DeliveryTroubl
         .iter()
         .filter_map(|(_, status)| status.get().trouble)
         .collect()
+}
+
+/// A channel whose troubles show no secret, should its server repeat one.
+struct Discreet {
+    channel: Box<dyn Channel>,
+    secrets: Arc<Secrets>,
+}
+
+impl Discreet {
+    fn new(channel: impl Channel + 'static, config: &Config) -> Discreet {
+        Discreet {
+            channel: Box::new(channel),
+            secrets: config.secrets.clone(),
+        }
+    }
+}
+
+impl Channel for Discreet {
+    fn name(&self) -> &'static str {
+        self.channel.name()
+    }
+
+    fn deliver(
+        &self,
+        batch: &Batch<'_>,
+        before_data: &mut dyn FnMut() -> Result<(), String>,
+        bell: &Bell,
+    ) -> Attempt {
+        let mask = |why: String| self.secrets.mask(&why).into_owned();
+        let attempt = self.channel.deliver(batch, before_data, bell);
+        Attempt {
+            refused: attempt.refused.map(mask),
+            again: attempt.again.map(mask),
+            ..attempt
+        }
+    }
+
+    fn domain(&self) -> String {
+        self.channel.domain()
+    }
 }
 
 /// Who every message says that it comes from.

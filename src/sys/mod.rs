@@ -10,6 +10,7 @@ pub mod notify;
 pub mod program;
 pub mod shutdown;
 pub mod signals;
+pub mod text_file;
 pub mod thread;
 pub mod tls;
 pub mod turns;

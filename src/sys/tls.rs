@@ -20,6 +20,8 @@ use ureq::unversioned::transport::{
     TransportAdapter,
 };
 
+use super::text_file;
+
 /// Where systems keep their bundle, the Pi's own first.
 const BUNDLES: [&str; 4] = [
     "/etc/ssl/certs/ca-certificates.crt",
@@ -68,7 +70,8 @@ impl Trust {
 /// it there for a reason.
 fn read_certificates(file: &Path) -> Result<RootCertStore, String> {
     let shown = file.display();
-    let pem = std::fs::read(file).map_err(|error| format!("{shown} cannot be read: {error}"))?;
+    let pem =
+        text_file::read_bytes(file).map_err(|error| format!("{shown} cannot be read: {error}"))?;
     let mut roots = RootCertStore::empty();
     for found in CertificateDer::pem_slice_iter(&pem) {
         let nth = roots.len() + 1;

@@ -2,8 +2,11 @@
 
 use toml::de::DeValue;
 
+use crate::config::describe::sounds_secret;
 use crate::config::reader::{Item, Table};
-use crate::domain::operation::{Api, Argument, Operation, check_arguments, nearest};
+use crate::domain::operation::{
+    Api, Argument, Location, Operation, Parameter, check_arguments, nearest,
+};
 
 pub fn find_operation(
     item: &Item<'_>,
@@ -61,6 +64,18 @@ pub fn read_arguments(
         .iter()
         .filter_map(|entry| Some((entry.key().to_owned(), read_argument(entry, 0)?)))
         .collect();
+    for (entry, (name, argument)) in entries.iter().zip(&arguments) {
+        let is_credential = |it: &Parameter| {
+            let is_place = matches!(it.location, Location::Header | Location::Cookie);
+            it.argument == name && (it.filled_by_security || is_place)
+        };
+        hide_secrets(
+            entry,
+            name,
+            argument,
+            found.parameters.iter().any(is_credential),
+        );
+    }
     for problem in check_arguments(found, &arguments) {
         let entry = entries
             .iter()
@@ -73,6 +88,24 @@ pub fn read_arguments(
         table.reader().problem(&span, problem.message);
     }
     arguments
+}
+
+/// Takes note of what may be a secret by its name, at any depth.
+fn hide_secrets(entry: &Item<'_>, name: &str, argument: &Argument, is_secret: bool) {
+    let is_secret = is_secret || sounds_secret(name);
+    match argument {
+        Argument::List(items) => items
+            .iter()
+            .for_each(|item| hide_secrets(entry, name, item, is_secret)),
+        Argument::Object(fields) => fields
+            .iter()
+            .for_each(|(name, value)| hide_secrets(entry, name, value, is_secret)),
+        _ if is_secret => argument
+            .scalar_text()
+            .into_iter()
+            .for_each(|text| entry.hide(text)),
+        _ => {}
+    }
 }
 
 fn read_argument(item: &Item<'_>, depth: usize) -> Option<Argument> {
@@ -116,7 +149,11 @@ fn read_argument(item: &Item<'_>, depth: usize) -> Option<Argument> {
 pub fn read_query(params: &Item<'_>) -> Vec<(String, String)> {
     let mut query = Vec::new();
     for entry in params.entries() {
-        let text = match read_argument(&entry, 0) {
+        let argument = read_argument(&entry, 0);
+        if let Some(argument) = &argument {
+            hide_secrets(&entry, entry.key(), argument, false);
+        }
+        let text = match argument {
             None => continue,
             Some(Argument::List(items)) => items
                 .iter()

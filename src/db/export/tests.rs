@@ -109,3 +109,50 @@ fn a_key_that_never_was_is_named() {
         "{error}"
     );
 }
+
+#[test]
+fn no_text_cell_is_a_formula_to_a_spreadsheet_and_numbers_stay_numbers() {
+    for (text, expected) in [
+        ("=1+1", "'=1+1"),
+        ("=cmd|' /C calc'!A0", "'=cmd|' /C calc'!A0"),
+        ("+49 30 1234", "'+49 30 1234"),
+        ("-2+3", "'-2+3"),
+        ("-", "'-"),
+        ("@SUM(A1)", "'@SUM(A1)"),
+        ("\t=1", "'\t=1"),
+        ("\r=1", "\"'\r=1\""),
+        ("\n=1", "\"'\n=1\""),
+        (" =1", "' =1"),
+        ("\u{ff1d}1", "'\u{ff1d}1"),
+        (
+            "=HYPERLINK(\"http://x\",1)",
+            "\"'=HYPERLINK(\"\"http://x\"\",1)\"",
+        ),
+        // One apostrophe more for what has one already: nothing becomes ambiguous.
+        ("'=1", "''=1"),
+        ("'quoted'", "'quoted'"),
+        ("-3.5", "-3.5"),
+        ("+1e3", "+1e3"),
+        ("-inf", "'-inf"),
+        ("a=b", "a=b"),
+        ("°C", "°C"),
+        ("", ""),
+    ] {
+        assert_eq!(text_cell(text), expected, "{text:?}");
+    }
+    let directory = Directory::new();
+    let path = directory.path("a.db");
+    let text = Value::Text(Arc::from("=1+1"));
+    database(&path)
+        .commit(
+            &entries([row_of("@key", T0, text), row("t", T0, -3.5)]),
+            i64::MIN,
+        )
+        .expect("it is committed");
+    let csv = exported(&path, &Wish::default(), Format::Csv);
+    assert!(csv.contains(",'@key,,"), "{csv}");
+    assert!(csv.contains(",'=1+1,"), "{csv}");
+    assert!(csv.contains(",t,-3.5,"), "{csv}");
+    let json = exported(&path, &Wish::default(), Format::JsonLines);
+    assert!(json.contains("\"text\":\"=1+1\""), "{json}");
+}

@@ -424,6 +424,10 @@ impl Connection {
         sent: Result<(), Unsent>,
     ) {
         self.hall.traffic.answered(route, status);
+        // Only guesses are answered so: everything else is refused before a route is known.
+        if status == 429 {
+            self.hall.traffic.refused(Abuse::Guesses, request.peer);
+        }
         if log::log_enabled!(target: "access", log::Level::Debug) {
             let method = if request.is_head { "HEAD" } else { "GET" };
             let (peer, target) = (request.peer, &request.target);

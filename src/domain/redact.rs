@@ -1,0 +1,216 @@
+//! The configured secrets, and texts without them: a server may repeat in an answer what it
+//! was sent, and that answer is shown to people.
+//!
+//! Pure. Applied where messages are made: problems of the configuration, `check`, failures
+//! and issues of fetches, troubles of channels, the log.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::fmt::Write as _;
+
+/// What stands in the place of a secret.
+pub const MASK: &str = "***";
+
+/// Shorter ones are masked only where they are the whole text: as a part of a sentence they
+/// are everywhere, and three characters protect nothing.
+const SHORTEST: usize = 4;
+/// Shorter ones of digits alone look like ports, ranges and times.
+const SHORTEST_NUMBER: usize = 6;
+/// Shorter ones are masked only as words of their own: "main" is no secret in "main-node2".
+const SHORTEST_PART: usize = 8;
+/// Readings are data; only what can hardly be a measured word is masked there.
+const SHORTEST_IN_DATA: usize = 8;
+/// What stands where a long text was cut.
+const CUT: char = '…';
+
+/// Texts that are never shown, in every spelling that a message may have them in.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct Secrets {
+    /// Longest first, so that no part of one is left.
+    spellings: Vec<String>,
+    /// As they are, of any length.
+    whole: Vec<String>,
+}
+
+impl fmt::Debug for Secrets {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} secrets", self.whole.len())
+    }
+}
+
+impl Secrets {
+    pub fn new(known: impl IntoIterator<Item = String>) -> Secrets {
+        let mut whole: Vec<String> = known
+            .into_iter()
+            .filter(|secret| !secret.trim().is_empty() && !secret.contains(MASK))
+            .collect();
+        whole.sort();
+        whole.dedup();
+        let is_long = |secret: &&String| {
+            let is_number = secret.bytes().all(|byte| byte.is_ascii_digit());
+            let least = if is_number { SHORTEST_NUMBER } else { SHORTEST };
+            secret.chars().count() >= least
+        };
+        let mut spellings: Vec<String> = whole.iter().filter(is_long).flat_map(spellings).collect();
+        spellings.sort_by(|one, other| other.len().cmp(&one.len()).then(one.cmp(other)));
+        spellings.dedup();
+        Secrets { spellings, whole }
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.whole.is_empty()
+    }
+
+    /// The text with `***` for every secret in it.
+    pub fn mask<'a>(&self, text: &'a str) -> Cow<'a, str> {
+        self.mask_from(text, 0)
+    }
+
+    /// The same for what is data and not a message: only long secrets are masked.
+    pub fn mask_data<'a>(&self, text: &'a str) -> Cow<'a, str> {
+        self.mask_from(text, SHORTEST_IN_DATA)
+    }
+
+    fn mask_from<'a>(&self, text: &'a str, least: usize) -> Cow<'a, str> {
+        if least == 0 && self.whole.iter().any(|secret| secret == text) {
+            return MASK.into();
+        }
+        let mut masked = Cow::Borrowed(text);
+        if least == 0 && text.contains(CUT) {
+            masked = Cow::Owned(self.mask_begins(text));
+        }
+        for secret in &self.spellings {
+            if secret.len() >= least && masked.contains(secret.as_str()) {
+                masked = Cow::Owned(replace(&masked, secret));
+            }
+        }
+        masked
+    }
+
+    /// Masks what is left of a secret that was cut off with the rest of a long text.
+    fn mask_begins(&self, text: &str) -> String {
+        let mut masked = String::with_capacity(text.len());
+        let mut parts = text.split(CUT).peekable();
+        while let Some(part) = parts.next() {
+            let is_cut = parts.peek().is_some();
+            let begins = self
+                .spellings
+                .iter()
+                .filter_map(|secret| begin_at_end(part, secret));
+            match begins.max().filter(|_| is_cut) {
+                Some(length) => {
+                    masked.push_str(&part[..part.len() - length]);
+                    masked.push_str(MASK);
+                }
+                None => masked.push_str(part),
+            }
+            if is_cut {
+                masked.push(CUT);
+            }
+        }
+        masked
+    }
+}
+
+/// How many bytes at the end of a text are the begin of a secret, if that is many enough.
+fn begin_at_end(text: &str, secret: &str) -> Option<usize> {
+    let lengths = secret
+        .char_indices()
+        .map(|(at, _)| at)
+        .filter(|at| *at >= SHORTEST);
+    lengths
+        .filter(|length| text.ends_with(&secret[..*length]))
+        .max()
+}
+
+/// A short secret is replaced only where no letter or digit stands beside it.
+fn replace(text: &str, secret: &str) -> String {
+    if secret.len() >= SHORTEST_PART {
+        return text.replace(secret, MASK);
+    }
+    let mut masked = String::with_capacity(text.len());
+    let mut from = 0;
+    for (at, _) in text.match_indices(secret) {
+        let before = text[..at].chars().next_back();
+        let after = text[at + secret.len()..].chars().next();
+        if before.is_some_and(char::is_alphanumeric) || after.is_some_and(char::is_alphanumeric) {
+            continue;
+        }
+        masked.push_str(&text[from..at]);
+        masked.push_str(MASK);
+        from = at + secret.len();
+    }
+    masked.push_str(&text[from..]);
+    masked
+}
+
+/// As it is, in quotes as Rust and JSON write it, and as a part of a URL or a form.
+fn spellings(secret: &String) -> Vec<String> {
+    let inner = |quoted: String| quoted[1..quoted.len() - 1].to_owned();
+    let mut encoded = String::new();
+    for byte in secret.bytes() {
+        match byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
+            true => encoded.push(char::from(byte)),
+            // Writing to a String cannot fail.
+            false => drop(write!(encoded, "%{byte:02X}")),
+        }
+    }
+    vec![
+        secret.clone(),
+        inner(format!("{secret:?}")),
+        inner(serde_json::Value::from(secret.as_str()).to_string()),
+        encoded.replace("%20", "+"),
+        encoded.to_lowercase(),
+        encoded,
+    ]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn secrets(known: &[&str]) -> Secrets {
+        Secrets::new(known.iter().map(|it| (*it).to_owned()))
+    }
+
+    #[test]
+    fn a_secret_is_masked_however_it_is_written() {
+        let known = secrets(&[
+            "s3cr+t \"é\"",
+            "hunter2",
+            "hunter2-and-more",
+            "abc",
+            "8000",
+            "",
+        ]);
+        for (text, expected) in [
+            ("no secret", "no secret"),
+            ("the key hunter2 is wrong", "the key *** is wrong"),
+            ("hunter2hunter2", "hunter2hunter2"),
+            ("(hunter2)hunter2,", "(***)***,"),
+            ("xhunter2-and-morex", "x***x"),
+            ("s3cr+t \"é\"", "***"),
+            ("got \"s3cr+t \\\"é\\\"\"", "got \"***\""),
+            ("?key=s3cr%2Bt%20%22%C3%A9%22&x", "?key=***&x"),
+            ("?key=s3cr%2bt%20%22%c3%a9%22&x", "?key=***&x"),
+            ("?key=s3cr%2Bt+%22%C3%A9%22&x", "?key=***&x"),
+            ("found \"key hunter2-an…\"", "found \"key ***…\""),
+            ("hunt… hun… x", "***… hun… x"),
+            // Too short for a part of a sentence, and whole.
+            ("abc of 8000", "abc of 8000"),
+            ("abc", "***"),
+            ("8000", "***"),
+        ] {
+            assert_eq!(known.mask(text), expected, "{text}");
+        }
+        assert!(!format!("{known:?}").contains("hunter"));
+        assert_eq!(secrets(&[]).mask("x"), "x");
+    }
+
+    #[test]
+    fn readings_lose_only_long_secrets() {
+        let known = secrets(&["rain", "0123456789abcdef"]);
+        assert_eq!(known.mask_data("rain"), "rain");
+        assert_eq!(known.mask_data("key 0123456789abcdef"), "key ***");
+    }
+}

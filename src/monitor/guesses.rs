@@ -1,0 +1,266 @@
+//! How many wrong passwords came from where, and who may not try another for now.
+//!
+//! Pure: the time comes in. An address has [`limits::WRONG_PASSWORDS`] wrong ones in any
+//! [`limits::GUESS_TIME`]; then everything that needs the password is refused to it, the right
+//! one too, and to nobody else. An IPv6 client has a whole /64 and counts as one.
+//!
+//! What is remembered is bounded, and whoever can fill it gains nothing:
+//! - addresses that gave the right password lately stand in a table of their own, which only
+//!   those who know it can fill, so that a kept display is never locked out by others;
+//! - of the others 256 are counted each by itself, and none is forgotten while it still counts;
+//! - when those are taken, further addresses share counters by network, so that many of them
+//!   get few guesses, and locked out are only newcomers of the same network.
+
+use std::collections::HashMap;
+use std::collections::hash_map::RandomState;
+use std::hash::BuildHasher;
+use std::net::IpAddr;
+
+use crate::domain::time::Mono;
+use crate::limits;
+
+/// The wrong passwords of one address or network.
+#[derive(Debug, Clone, Copy, Default)]
+struct Wrong {
+    /// The latest, as a ring; how many there ever were.
+    at: [Mono; limits::WRONG_PASSWORDS],
+    count: usize,
+}
+
+impl Wrong {
+    fn add(&mut self, now: Mono) {
+        self.at[self.count % limits::WRONG_PASSWORDS] = now;
+        // Wraps only after more guesses than there are milliseconds in an age.
+        self.count = self.count.saturating_add(1);
+    }
+
+    /// All of the latest lie within the time that counts.
+    fn is_too_many(&self, now: Mono) -> bool {
+        let oldest = self.at[self.count % limits::WRONG_PASSWORDS];
+        self.count >= limits::WRONG_PASSWORDS && counts(oldest, now)
+    }
+
+    fn is_forgotten(&self, now: Mono) -> bool {
+        let latest = self.count.checked_sub(1);
+        latest.is_none_or(|latest| !counts(self.at[latest % limits::WRONG_PASSWORDS], now))
+    }
+}
+
+fn counts(at: Mono, now: Mono) -> bool {
+    now.since(at) < limits::GUESS_TIME
+}
+
+/// An address as guesses are counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+enum Guesser {
+    V4([u8; 4]),
+    /// The first 64 bits.
+    V6([u8; 8]),
+}
+
+impl Guesser {
+    fn of(address: IpAddr) -> Guesser {
+        match address.to_canonical() {
+            IpAddr::V4(address) => Guesser::V4(address.octets()),
+            IpAddr::V6(address) => {
+                let [a, b, c, d, e, f, g, h, ..] = address.octets();
+                Guesser::V6([a, b, c, d, e, f, g, h])
+            }
+        }
+    }
+
+    /// What one owner usually has: a /16, or a /32 of IPv6.
+    fn network(self) -> (bool, [u8; 4]) {
+        match self {
+            Guesser::V4([a, b, ..]) => (false, [a, b, 0, 0]),
+            Guesser::V6([a, b, c, d, ..]) => (true, [a, b, c, d]),
+        }
+    }
+}
+
+/// Who guesses, and who knows.
+pub struct Guesses {
+    /// With the time of the latest right password.
+    known: HashMap<Guesser, (Wrong, Mono)>,
+    strangers: HashMap<Guesser, Wrong>,
+    shared: [Wrong; SHARED],
+    /// Unknown to others, so that nobody can choose whose counter is shared.
+    hasher: RandomState,
+}
+
+/// Counters of networks, for when the table is full.
+const SHARED: usize = 64;
+
+impl Default for Guesses {
+    fn default() -> Guesses {
+        Guesses {
+            known: HashMap::new(),
+            strangers: HashMap::new(),
+            shared: [Wrong::default(); SHARED],
+            hasher: RandomState::new(),
+        }
+    }
+}
+
+impl Guesses {
+    /// Whether this address may not try a password now, not even the right one.
+    pub fn is_refused(&self, address: IpAddr, now: Mono) -> bool {
+        let guesser = Guesser::of(address);
+        let own = self.known.get(&guesser).map(|(wrong, _)| wrong);
+        let own = own.or_else(|| self.strangers.get(&guesser));
+        match own {
+            Some(wrong) => wrong.is_too_many(now),
+            None => self.is_full(now) && self.shared[self.share(guesser)].is_too_many(now),
+        }
+    }
+
+    /// Takes note of a wrong password.
+    pub fn wrong(&mut self, address: IpAddr, now: Mono) {
+        let guesser = Guesser::of(address);
+        if let Some((wrong, _)) = self.known.get_mut(&guesser) {
+            return wrong.add(now);
+        }
+        let is_new = !self.strangers.contains_key(&guesser);
+        if is_new && self.strangers.len() >= limits::GUESSERS {
+            self.strangers.retain(|_, wrong| !wrong.is_forgotten(now));
+        }
+        match is_new && self.strangers.len() >= limits::GUESSERS {
+            true => {
+                let share = self.share(guesser);
+                self.shared[share].add(now);
+            }
+            false => self.strangers.entry(guesser).or_default().add(now),
+        }
+    }
+
+    /// Takes note of the right password.
+    pub fn right(&mut self, address: IpAddr, now: Mono) {
+        let guesser = Guesser::of(address);
+        if let Some((_, at)) = self.known.get_mut(&guesser) {
+            *at = now;
+            return;
+        }
+        if self.known.len() >= limits::PASSWORD_KNOWERS
+            && let Some(oldest) = self.known.iter().min_by_key(|(_, (_, at))| *at)
+        {
+            let oldest = *oldest.0;
+            self.known.remove(&oldest);
+        }
+        let wrong = self.strangers.remove(&guesser).unwrap_or_default();
+        self.known.insert(guesser, (wrong, now));
+    }
+
+    /// Every place is taken by somebody whose guesses still count.
+    fn is_full(&self, now: Mono) -> bool {
+        self.strangers.len() >= limits::GUESSERS
+            && self
+                .strangers
+                .values()
+                .all(|wrong| !wrong.is_forgotten(now))
+    }
+
+    fn share(&self, guesser: Guesser) -> usize {
+        self.hasher.hash_one(guesser.network()) as usize % SHARED
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MOST: usize = limits::WRONG_PASSWORDS;
+
+    fn ip(text: &str) -> IpAddr {
+        text.parse().expect("an address")
+    }
+
+    fn guess(guesses: &mut Guesses, address: IpAddr, now: Mono) -> bool {
+        let may = !guesses.is_refused(address, now);
+        if may {
+            guesses.wrong(address, now);
+        }
+        may
+    }
+
+    #[test]
+    fn ten_wrong_ones_a_minute_and_then_nothing_from_there_alone() {
+        let mut guesses = Guesses::default();
+        let (guesser, owner) = (ip("192.168.1.66"), ip("192.168.1.20"));
+        let mut tried = Vec::new();
+        for second in 0..600 {
+            let now = Mono(1_000 * second);
+            if guess(&mut guesses, guesser, now) {
+                tried.push(now);
+            }
+            assert!(!guesses.is_refused(owner, now));
+            guesses.right(owner, now);
+        }
+        assert_eq!(tried.len(), 10 * MOST);
+        for window in tried.windows(MOST + 1) {
+            assert!(window[MOST].since(window[0]) >= limits::GUESS_TIME);
+        }
+    }
+
+    #[test]
+    fn who_shares_an_address_shares_its_guesses_and_an_ipv6_network_is_one() {
+        let mut guesses = Guesses::default();
+        let now = Mono(5_000);
+        for host in 0..MOST {
+            assert!(guess(
+                &mut guesses,
+                ip(&format!("2001:db8:1:2::{host:x}")),
+                now
+            ));
+        }
+        assert!(guesses.is_refused(ip("2001:db8:1:2:ffff::1"), now));
+        assert!(!guesses.is_refused(ip("2001:db8:1:3::1"), now));
+        // The right password does not wash the wrong ones away.
+        let nat = ip("203.0.113.5");
+        for _ in 0..MOST - 1 {
+            assert!(guess(&mut guesses, nat, now));
+            guesses.right(nat, now);
+        }
+        assert!(guess(&mut guesses, ip("::ffff:203.0.113.5"), now));
+        assert!(guesses.is_refused(nat, now));
+        assert!(guesses.is_refused(nat, now.after(limits::GUESS_TIME / 2)));
+        assert!(!guesses.is_refused(nat, now.after(limits::GUESS_TIME)));
+    }
+
+    #[test]
+    fn a_full_table_neither_locks_everybody_out_nor_lets_a_guesser_in() {
+        let mut guesses = Guesses::default();
+        let (display, now) = (ip("198.51.100.7"), Mono(5_000));
+        guesses.right(display, now);
+        let of_network = |host: usize| ip(&format!("10.9.{}.{}", host / 256, host % 256));
+        let mut tried = 0;
+        for _ in 0..3 * MOST {
+            for host in 0..4 * limits::GUESSERS {
+                tried += usize::from(guess(&mut guesses, of_network(host), now));
+            }
+        }
+        // Each of the table, and all others of one network together, ten.
+        assert_eq!(tried, (limits::GUESSERS + 1) * MOST);
+        assert!(guesses.is_refused(of_network(5_000), now));
+        assert!(!guesses.is_refused(display, now));
+        let is_open = |network: u8| !guesses.is_refused(ip(&format!("{network}.1.2.3")), now);
+        assert!((100..200).filter(|it| is_open(*it)).count() > 90);
+        // And it all passes.
+        let later = now.after(limits::GUESS_TIME);
+        assert!(!guesses.is_refused(of_network(5_000), later));
+        assert!(guess(&mut guesses, of_network(5_000), later));
+        assert!(guesses.strangers.len() <= limits::GUESSERS);
+    }
+
+    #[test]
+    fn those_who_know_are_bounded_and_the_latest_stay() {
+        let mut guesses = Guesses::default();
+        for host in 0..2 * limits::PASSWORD_KNOWERS {
+            let address = ip(&format!("10.0.{}.{}", host / 256, host % 256));
+            guesses.right(address, Mono(host as u64));
+        }
+        assert_eq!(guesses.known.len(), limits::PASSWORD_KNOWERS);
+        let latest = (2 * limits::PASSWORD_KNOWERS - 1) % 256;
+        let latest = Guesser::of(ip(&format!("10.0.0.{latest}")));
+        assert!(guesses.known.contains_key(&latest));
+    }
+}

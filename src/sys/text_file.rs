@@ -1,0 +1,99 @@
+//! Files that a person writes with whatever editor is at hand: the configuration, `.env`,
+//! passwords, certificates.
+//!
+//! Windows' editors put a byte order mark in front, which is no part of the text, or write
+//! UTF-16, which is told rather than guessed.
+
+use std::fs::File;
+use std::io::Read;
+use std::path::Path;
+
+use crate::limits;
+
+/// The bytes without a byte order mark. `Err` completes "FILE cannot be read: …".
+pub fn read_bytes(path: &Path) -> Result<Vec<u8>, String> {
+    let most = limits::TEXT_FILE_BYTES;
+    let mut bytes = Vec::new();
+    File::open(path)
+        .and_then(|file| file.take(most + 1).read_to_end(&mut bytes))
+        .map_err(|error| error.to_string())?;
+    if bytes.len() as u64 > most {
+        return Err(format!("it is larger than {} MB", most / 1_000_000));
+    }
+    without_mark(bytes)
+}
+
+/// The text without a byte order mark. `Err` completes "FILE cannot be read: …".
+pub fn read(path: &Path) -> Result<String, String> {
+    String::from_utf8(read_bytes(path)?).map_err(|error| {
+        let valid = &error.as_bytes()[..error.utf8_error().valid_up_to()];
+        let line = valid.iter().filter(|byte| **byte == b'\n').count() + 1;
+        format!("line {line} is not UTF-8: save it as UTF-8")
+    })
+}
+
+/// What a file of one secret holds: its first line. The line's end, and empty lines behind it,
+/// are the editor's. `None` if that is not one line.
+pub fn one_line(text: &str) -> Option<&str> {
+    let (line, rest) = text.split_once(['\n', '\r']).unwrap_or((text, ""));
+    let is_one = !line.is_empty() && rest.trim().is_empty() && !line.chars().any(char::is_control);
+    is_one.then_some(line)
+}
+
+fn without_mark(mut bytes: Vec<u8>) -> Result<Vec<u8>, String> {
+    let is_utf_16 = bytes.starts_with(&[0xff, 0xfe]) || bytes.starts_with(&[0xfe, 0xff]);
+    // Without a mark, every other byte of ordinary text is zero.
+    if is_utf_16 || bytes.iter().take(2).any(|byte| *byte == 0) {
+        return Err("it is UTF-16: save it as UTF-8".to_owned());
+    }
+    if bytes.starts_with(&[0xef, 0xbb, 0xbf]) {
+        bytes.drain(..3);
+    }
+    Ok(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_mark_is_no_text_and_utf_16_is_told() {
+        let utf_16 = |text: &str, mark: &[u8], of: fn(u16) -> [u8; 2]| {
+            let mut bytes = mark.to_vec();
+            bytes.extend(text.encode_utf16().flat_map(of));
+            bytes
+        };
+        for (bytes, expected) in [
+            (b"a\r\n".to_vec(), Ok("a\r\n")),
+            (b"\xef\xbb\xbfa".to_vec(), Ok("a")),
+            (Vec::new(), Ok("")),
+            (utf_16("ab", b"\xff\xfe", u16::to_le_bytes), Err(())),
+            (utf_16("ab", b"\xfe\xff", u16::to_be_bytes), Err(())),
+            (utf_16("ab", b"", u16::to_le_bytes), Err(())),
+            (utf_16("ab", b"", u16::to_be_bytes), Err(())),
+        ] {
+            let found = without_mark(bytes.clone());
+            match expected {
+                Ok(text) => assert_eq!(found.as_deref(), Ok(text.as_bytes()), "{bytes:?}"),
+                Err(()) => assert!(found.is_err_and(|it| it.contains("save it as UTF-8"))),
+            }
+        }
+    }
+
+    #[test]
+    fn one_line_is_one_whatever_ends_it() {
+        for (text, expected) in [
+            ("open sesame", Some("open sesame")),
+            ("open sesame\n", Some("open sesame")),
+            ("open sesame\r\n", Some("open sesame")),
+            ("open sesame\r\n \n\n", Some("open sesame")),
+            ("open sesame \n", Some("open sesame ")),
+            ("one\ntwo\n", None),
+            ("", None),
+            ("\n", None),
+            ("a\tb\n", None),
+        ] {
+            assert_eq!(one_line(text), expected, "{text:?}");
+        }
+    }
+}
