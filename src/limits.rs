@@ -184,7 +184,13 @@ pub const SALVAGE_STEP_ROWS: usize = 10_000;
 /// How long a clock that was believed and then jumped has to keep the new time before ages,
 /// stamps and alerts go by it: nobody leaves a wrong clock for a week, and a restart takes it over at once.
 pub const JUMP_PATIENCE: Duration = Duration::from_secs(7 * 86_400);
-/// How far a peer's `Date` may be from ours and still vouch for our clock.
+/// Servers whose `Date` is remembered: two that agree are enough.
+pub const CLOCK_PEERS: usize = 8;
+/// How many answers of one server vouch for our clock, and over how long.
+pub const CLOCK_PEER_DATES: u32 = 3;
+pub const CLOCK_PEER_TIME: Duration = Duration::from_secs(1_800);
+/// How far a peer's `Date` may be from ours and still vouch for our clock; and how far wall and
+/// monotonic time may part before a clock has jumped.
 pub const CLOCK_AGREEMENT: Duration = Duration::from_secs(300);
 
 // ---- Serving -------------------------------------------------------------------------

@@ -6,6 +6,7 @@
 //! of the modules below.
 
 pub mod alert;
+pub mod clock_trust;
 mod course;
 pub mod freshness;
 pub mod health;
