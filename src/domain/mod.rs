@@ -21,6 +21,7 @@ pub mod outbox;
 pub mod plan;
 pub mod quota;
 pub mod reading;
+pub mod retention_clock;
 pub mod schedule;
 pub mod schema;
 pub mod snapshot;
