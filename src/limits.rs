@@ -198,7 +198,21 @@ pub const SALVAGE_STEP_ROWS: usize = 10_000;
 /// How long a clock that was believed and then jumped has to keep the new time before ages,
 /// stamps and alerts go by it: nobody leaves a wrong clock for a week, and a restart takes it over at once.
 pub const JUMP_PATIENCE: Duration = Duration::from_secs(7 * 86_400);
-/// How far a peer's `Date` may be from ours and still vouch for our clock.
+/// The same for a clock that had been believed for less than this: it may have been wrong at
+/// the start, and set right since.
+pub const JUMP_PATIENCE_LEAST: Duration = Duration::from_secs(3_600);
+/// What retention's own clock may catch up at once: in each boot for the time that the machine
+/// was off, and in one reading. A wrong wall clock costs at most so much of what is kept.
+pub const RETENTION_CATCH_UP: Duration = Duration::from_secs(86_400);
+/// How far retention's clock moves before it is saved again: it deletes by the hour.
+pub const RETENTION_CLOCK_SAVED: Duration = Duration::from_secs(3_600);
+/// Servers whose `Date` is remembered: two that agree are enough.
+pub const CLOCK_PEERS: usize = 8;
+/// How many answers of one server vouch for our clock, and over how long.
+pub const CLOCK_PEER_DATES: u32 = 3;
+pub const CLOCK_PEER_TIME: Duration = Duration::from_secs(1_800);
+/// How far a peer's `Date` may be from ours and still vouch for our clock; and how far wall and
+/// monotonic time may part before a clock has jumped.
 pub const CLOCK_AGREEMENT: Duration = Duration::from_secs(300);
 
 // ---- Serving -------------------------------------------------------------------------

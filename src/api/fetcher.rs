@@ -349,7 +349,12 @@ impl Fetcher {
             .transport
             .get(begun, &self.validators, &*self.request)?;
         if let Some(date) = fetched.date {
-            self.clock.heard_date(date);
+            let host = fetched.origin.split("://").last().unwrap_or_default();
+            // Two ports of one machine are one clock.
+            let port = host
+                .rsplit_once(':')
+                .filter(|it| it.1.parse::<u16>().is_ok());
+            self.clock.heard_date(port.map_or(host, |it| it.0), date);
         }
         let mut turn = match fetched.status {
             304 => Turn::new(Outcome::Unchanged, 0),

@@ -80,7 +80,7 @@ pub struct Fetched {
     /// After decompression.
     pub body: Vec<u8>,
     pub validators: Validators,
-    /// The server's clock, unless it is this machine's.
+    /// The server's clock, unless it is this machine's or a cache may have kept the answer.
     pub date: Option<Wall>,
     /// The origin that answered in the end: `https://example.org`.
     pub origin: String,
@@ -299,14 +299,16 @@ impl Transport {
         let retry_after =
             text(header::RETRY_AFTER).and_then(|wait| retry_after(&wait, date.unwrap_or(now.wall)));
         let short = |text: &String| text.len() <= limits::VALIDATOR_BYTES;
+        let status = response.status().as_u16();
+        let vouches = !self.line.met_loopback() && is_first_hand(status, headers);
         let mut fetched = Fetched {
-            status: response.status().as_u16(),
+            status,
             body: Vec::new(),
             validators: Validators {
                 etag: text(header::ETAG).filter(short),
                 last_modified: text(header::LAST_MODIFIED).filter(short),
             },
-            date: date.filter(|_| !self.line.met_loopback()),
+            date: date.filter(|_| vouches),
             origin: redirect::origin_words(from),
             is_html: text(header::CONTENT_TYPE)
                 .is_some_and(|kind| kind.to_ascii_lowercase().starts_with("text/html")),
@@ -507,6 +509,12 @@ impl Middleware for Recorder {
     }
 }
 
+/// Whether a `Date` says when the answer was sent: what a cache hands out has `Age`, and a 304
+/// may be its word alone.
+fn is_first_hand(status: u16, headers: &HeaderMap) -> bool {
+    status != 304 && !headers.contains_key(header::AGE)
+}
+
 /// `Retry-After`: seconds, or a date beside the server's own `Date`.
 fn retry_after(text: &str, server_now: Wall) -> Option<Duration> {
     if text.bytes().all(|byte| byte.is_ascii_digit()) {
@@ -520,4 +528,28 @@ fn retry_after(text: &str, server_now: Wall) -> Option<Duration> {
 fn http_date(text: &str) -> Option<Wall> {
     let zoned = jiff::fmt::rfc2822::parse(text).ok()?;
     Some(Wall(zoned.timestamp().as_millisecond()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_date_out_of_a_cache_vouches_for_no_clock() {
+        for (status, fields, expected) in [
+            (200, &[][..], true),
+            (203, &[("x-cache", "MISS")], true),
+            (200, &[("age", "0")], false),
+            (200, &[("Age", "86400")], false),
+            (304, &[], false),
+        ] {
+            let mut headers = HeaderMap::new();
+            for (name, value) in fields {
+                let name = header::HeaderName::try_from(*name).expect("a name");
+                headers.insert(name, HeaderValue::from_static(value));
+            }
+            let found = is_first_hand(status, &headers);
+            assert_eq!(found, expected, "{status} {fields:?}");
+        }
+    }
 }

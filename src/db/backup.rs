@@ -12,7 +12,7 @@ use std::time::Duration;
 use rusqlite::{Connection, ErrorCode};
 
 use super::{file, schema, session, trouble};
-use crate::domain::time::Wall;
+use crate::domain::time::{Mono, Wall};
 use crate::sys::clock::Clock;
 use crate::sys::shutdown::Stopping;
 
@@ -203,7 +203,9 @@ pub fn rotate(database: &Path, keep: usize, now: Wall) -> Result<Backup, BackupE
     let date = now.to_string().replace([':', '-'], "");
     let target = file::beside(database, &format!("{SUFFIX}{date}"));
     let made = backup(database, &target)?;
-    let all = beside(database);
+    let mut all = beside(database);
+    // One dated ahead was made under a wrong clock, before the others or among them.
+    all.sort_by_key(|path| date_of(path).is_none_or(|date| date <= now));
     for old in &all[..all.len().saturating_sub(keep.max(1))] {
         if let Err(error) = std::fs::remove_file(old) {
             log::warn!(
@@ -224,12 +226,15 @@ pub fn keep_making(
     clock: &dyn Clock,
     stopping: &Stopping,
 ) {
-    let mut tried_at: Option<Wall> = None;
+    let mut tried_at: Option<Mono> = None;
     while !stopping.wait(every.min(LOOK_EVERY)) {
         let now = clock.now();
-        let newest = beside(database).last().and_then(|path| date_of(path));
+        // Whatever the wall clock says, there is one in `every` at most.
+        let is_early = tried_at.is_some_and(|tried| now.mono.since(tried) < every);
+        let dates = beside(database);
+        let dates = dates.iter().filter_map(|path| date_of(path));
         // Names are dates, so they wait for a clock that can be believed.
-        if !now.trust.is_trusted() || !is_due(newest.max(tried_at), every, now.wall) {
+        if is_early || !now.trust.is_trusted() || !is_due(dates, every, now.wall) {
             continue;
         }
         let made = catch_unwind(|| rotate(database, keep, now.wall));
@@ -239,15 +244,16 @@ pub fn keep_making(
             Err(_) => log::error!("the backup met a defect; it is tried again later"),
         }
         // One that failed is tried again when the next would be due.
-        tried_at = Some(now.wall);
+        tried_at = Some(now.mono);
     }
 }
 
 const LOOK_EVERY: Duration = Duration::from_secs(60);
 
-fn is_due(newest: Option<Wall>, every: Duration, now: Wall) -> bool {
+fn is_due(dates: impl Iterator<Item = Wall>, every: Duration, now: Wall) -> bool {
     // A date ahead of us was written by a clock that was wrong.
-    newest.is_none_or(|newest| newest > now || now.since(newest) >= every)
+    let newest = dates.filter(|date| *date <= now).max();
+    newest.is_none_or(|newest| now.since(newest) >= every)
 }
 
 /// The date in an automatic backup's name.

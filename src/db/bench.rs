@@ -11,7 +11,7 @@ use rusqlite::{Connection, params};
 
 use super::history::Reader;
 use super::repository::Database;
-use super::retention::{Retention, Step, step};
+use super::retention::{Retention, Step, Times, step};
 use super::rollup::{DAY, HOUR};
 use super::session;
 use super::testing::{Dice, Directory, database, entries, row};
@@ -102,7 +102,9 @@ fn bytes_written_per_fetch() {
             ..Retention::default()
         };
         let keep = |database: &mut Database, second| {
-            while step(database, &kept, Wall::from_second(second)).expect("a step") == Step::More {}
+            while step(database, &kept, Times::right(Wall::from_second(second))).expect("a step")
+                == Step::More
+            {}
         };
         keep(&mut database, BEGIN + OLD * 10);
         take_log_in(database.connection());
@@ -259,7 +261,12 @@ fn asking_a_large_database() {
         older(&mut database, BEGIN - 335 * DAY, BEGIN);
         fill(&mut database, BEGIN, fetches, every);
         let end = BEGIN + fetches * every;
-        while step(&mut database, &Retention::default(), Wall::from_second(end)).expect("a step")
+        while step(
+            &mut database,
+            &Retention::default(),
+            Times::right(Wall::from_second(end)),
+        )
+        .expect("a step")
             == Step::More
         {}
         take_log_in(database.connection());
@@ -356,7 +363,9 @@ fn month_for_the_program() {
             .commit(&entries(rows.collect::<Vec<_>>()), i64::MIN)
             .expect("it is committed");
         let until = Wall::from_second(begin + (hour + 1) * HOUR);
-        while step(&mut database, &Retention::default(), until).expect("a step") == Step::More {}
+        while step(&mut database, &Retention::default(), Times::right(until)).expect("a step")
+            == Step::More
+        {}
     }
     take_log_in(database.connection());
 }

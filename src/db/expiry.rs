@@ -6,13 +6,14 @@
 //! written once. By themselves they would be written empty, to the log and to the file, which
 //! costs half of what storing costs.
 
-use rusqlite::{Transaction, params};
+use rusqlite::{Connection, Transaction, params};
 
 use super::fives;
 use super::retention::Step;
 use super::rollup::HOUR;
 use super::tiers::{Emptying, Tiers};
 use crate::domain::time::Wall;
+use crate::limits;
 
 /// Drops rows of the oldest hour before `until` that has any, looking at no more than `ids`
 /// of them. Done when there is none.
@@ -22,9 +23,7 @@ pub fn drop_rows(
     until: i64,
     ids: i64,
 ) -> rusqlite::Result<Step> {
-    let oldest: Option<i64> = transaction
-        .prepare_cached("SELECT min(hour) FROM hourly WHERE hour >= ?1 AND hour < ?2")?
-        .query_row([tiers.rows_from, until], |row| row.get(0))?;
+    let oldest = oldest_hour(transaction, tiers.rows_from, until)?;
     let Some(hour) = oldest else {
         tiers.rows_from = tiers.rows_from.max(until);
         return Ok(Step::Done);
@@ -45,13 +44,17 @@ pub fn drop_rows(
     transaction
         .prepare_cached(
             "DELETE FROM records WHERE id BETWEEN ?1 AND ?2 \
-             AND timestamp >= ?3 AND timestamp < ?4",
+             AND timestamp >= ?3 AND timestamp < ?4 \
+             AND NOT (timestamp < ?5 AND coalesce(meta, '') LIKE '%\"untrusted\"%')",
         )?
         .execute(params![
             begin,
             end,
             Wall::from_second(hour * HOUR).to_string(),
-            Wall::from_second((hour + 1) * HOUR).to_string()
+            Wall::from_second((hour + 1) * HOUR).to_string(),
+            // Stamped by a clock that was never set: how old it is nobody knows. It goes by
+            // its id.
+            Wall::from_second(limits::EARLIEST_WALL_S).to_string(),
         ])?;
     if end < last {
         tiers.emptying = Some(Emptying {
@@ -64,6 +67,21 @@ pub fn drop_rows(
         tiers.emptying = None;
     }
     Ok(Step::More)
+}
+
+/// The oldest hour of some that has rows. Hours whose rows all have lower ids than the first
+/// that is there have none, and are passed over.
+pub fn oldest_hour(
+    connection: &Connection,
+    from: i64,
+    until: i64,
+) -> rusqlite::Result<Option<i64>> {
+    connection
+        .prepare_cached(
+            "SELECT min(hour) FROM hourly WHERE hour >= ?1 AND hour < ?2 \
+             AND last_id >= (SELECT min(id) FROM records)",
+        )?
+        .query_row([from, until], |row| row.get(0))
 }
 
 /// Drops about as many rows as are to come.

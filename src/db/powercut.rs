@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use rusqlite::{Connection, OpenFlags, ffi};
 
 use super::repository::Database;
-use super::retention::{Retention, Step, step};
+use super::retention::{Retention, Step, Times, step};
 use super::session;
 use super::testing::{Dice, Directory, T0, database, entries, row};
 use crate::domain::time::Wall;
@@ -250,8 +250,14 @@ fn a_power_cut_at_any_moment_costs_no_committed_fetch() {
             .commit(&entries(rows), i64::MIN)
             .expect("it is committed");
         note(Event::Committed(fetch));
-        while step(&mut database, &kept, Wall::from_second(second)).expect("a step") == Step::More {
-        }
+        while step(
+            &mut database,
+            &kept,
+            Times::right(Wall::from_second(second)),
+        )
+        .expect("a step")
+            == Step::More
+        {}
     }
     // Closing would sync all; the power fails before.
     std::mem::forget(database);

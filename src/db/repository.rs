@@ -16,8 +16,12 @@ use super::{expiry, file, restore};
 use crate::domain::health::Reach;
 use crate::domain::ledger::{Restored, Row};
 use crate::domain::reading::Value;
+use crate::domain::retention_clock::RetentionClock;
 use crate::domain::time::{Wall, millis};
 use crate::limits;
+
+/// Where `node` keeps retention's clock.
+const RETENTION_CLOCK: &str = "retention_clock";
 
 /// An open database of ours.
 #[derive(Debug)]
@@ -39,6 +43,11 @@ struct Known {
     commits: u64,
     next_id: i64,
     tiers: Tiers,
+    /// Retention's clock, as it runs and as it was last saved.
+    clock: Option<RetentionClock>,
+    saved_clock: Option<RetentionClock>,
+    /// What is stamped after this second by the node was stamped by a clock that was ahead.
+    latest_second: Option<i64>,
     /// Changes when another connection has committed.
     data_version: i64,
     /// Whether `latest` holds receipts of an earlier boot.
@@ -54,6 +63,8 @@ struct Key {
     source: Arc<str>,
     /// Second and value of the newest row.
     latest: Option<(i64, Value)>,
+    /// Whether that second is the source's own word.
+    own_time: bool,
 }
 
 /// A row on its way into the database.
@@ -105,6 +116,33 @@ impl Database {
         self.known.tiers
     }
 
+    pub fn boot(&self) -> &str {
+        &self.boot
+    }
+
+    /// Retention's clock; `None` before its first trusted reading.
+    pub fn retention_clock(&self) -> Option<&RetentionClock> {
+        self.known.clock.as_ref()
+    }
+
+    /// Takes over what retention's clock says now, and saves it where that is worth a write.
+    pub fn set_retention_clock(&mut self, clock: RetentionClock) -> rusqlite::Result<()> {
+        let saved = self.known.saved_clock.as_ref();
+        if saved.is_none_or(|saved| clock.is_worth_saving(saved)) {
+            set_node(&self.connection, RETENTION_CLOCK, clock.spell())?;
+            self.known.saved_clock = Some(clock.clone());
+        }
+        self.known.clock = Some(clock);
+        Ok(())
+    }
+
+    /// Has the next row of a key replace its newest where the node's own clock was ahead when
+    /// it stamped that, as it says now; `None` while it is not trusted.
+    pub fn forget_ahead_of(&mut self, now: Option<Wall>) {
+        let latest = now.map(|now| now.after(limits::CLOCK_AGREEMENT).second());
+        self.known.latest_second = latest;
+    }
+
     /// How far back each tier goes, from the first entry of each.
     pub fn reach(&self) -> rusqlite::Result<Reach> {
         let number = |sql: &str| -> rusqlite::Result<Option<i64>> {
@@ -112,10 +150,14 @@ impl Database {
                 .prepare_cached(sql)?
                 .query_row([], |row| row.get(0))
         };
-        let mut first = self
-            .connection
-            .prepare_cached("SELECT timestamp FROM records ORDER BY id LIMIT 1")?;
-        let first: Option<String> = first.query_row([], |row| row.get(0)).optional()?;
+        // What was stamped by a clock that was never set is not the oldest. It came with a
+        // start, so that there is little of it.
+        let mut first = self.connection.prepare_cached(
+            "SELECT timestamp FROM (SELECT timestamp, meta FROM records ORDER BY id LIMIT 1000) \
+             WHERE timestamp >= ?1 OR meta IS NULL OR meta NOT LIKE '%\"untrusted\"%' LIMIT 1",
+        )?;
+        let earliest = Wall::from_second(limits::EARLIEST_WALL_S).to_string();
+        let first: Option<String> = first.query_row([&earliest], |row| row.get(0)).optional()?;
         let (low, high) = (
             number("SELECT min(id) FROM records")?,
             number("SELECT max(id) FROM records")?,
@@ -144,7 +186,8 @@ impl Database {
     }
 
     /// Stores a batch, its latest values and its hours in one transaction. Rows of hours
-    /// before `oldest_hour`, or before the raw tier, are refused.
+    /// before `oldest_hour`, or before the raw tier, are refused, unless their time is not
+    /// trusted.
     pub fn commit(&mut self, batch: &[Entry], oldest_hour: i64) -> rusqlite::Result<Committed> {
         let transaction = self
             .connection
@@ -208,9 +251,14 @@ impl Known {
             |row| row.get(0),
         )?;
         let last_boot: Option<String> = node(connection, "boot")?;
+        let saved: Option<String> = node(connection, RETENTION_CLOCK)?;
+        let clock = saved.and_then(|text| RetentionClock::parse(&text));
         Ok(Known {
             keys: HashMap::new(),
             commits: 0,
+            latest_second: None,
+            saved_clock: clock.clone(),
+            clock,
             next_id: last_id + 1,
             tiers: Tiers::read(connection)?,
             data_version: data_version(connection)?,
@@ -231,6 +279,15 @@ impl Known {
             return Err(rusqlite::Error::QueryReturnedNoRows);
         };
         key.used = self.commits;
+        let is_ahead = |second: i64| self.latest_second.is_some_and(|latest| second > latest);
+        if !key.own_time
+            && key
+                .latest
+                .as_ref()
+                .is_some_and(|(second, _)| is_ahead(*second))
+        {
+            key.latest = None;
+        }
         if key.unit != row.unit || key.source != row.source {
             let mut update = transaction
                 .prepare_cached("UPDATE keys SET unit = ?2, source = ?3 WHERE k = ?1")?;
@@ -259,7 +316,7 @@ impl Known {
 /// A key as the database knows it.
 fn read_key(transaction: &Transaction, key: &str) -> rusqlite::Result<Option<Key>> {
     let mut statement = transaction.prepare_cached(
-        "SELECT keys.k, unit, source, second, value, text \
+        "SELECT keys.k, unit, source, second, value, text, coalesce(own_time, 0) \
          FROM keys LEFT JOIN latest ON latest.k = keys.k WHERE key = ?1",
     )?;
     let key = statement.query_row([key], |row| {
@@ -270,6 +327,7 @@ fn read_key(transaction: &Transaction, key: &str) -> rusqlite::Result<Option<Key
             unit: row.get(1)?,
             source: row.get(2)?,
             latest: second.zip(read_value(row, 4)?),
+            own_time: row.get(6)?,
         })
     });
     key.optional()
@@ -286,6 +344,7 @@ fn add_key(transaction: &Transaction, row: &Row) -> rusqlite::Result<Key> {
         unit: row.unit.clone(),
         source: row.source.clone(),
         latest: None,
+        own_time: false,
     })
 }
 
@@ -302,7 +361,8 @@ fn append(
     let mut accepted = Vec::with_capacity(batch.len());
     for entry in batch {
         let second = storable(entry.row.stamp.observed).second();
-        if second.div_euclid(HOUR) < oldest_hour {
+        // A stamp that nobody vouches for says nothing of how old a row is.
+        if second.div_euclid(HOUR) < oldest_hour && !entry.untrusted {
             committed.too_old += 1;
         } else {
             accepted.push((entry, known.k(transaction, &entry.row)?, second));
@@ -339,6 +399,7 @@ fn append(
             && key.latest.as_ref().is_none_or(|(at, _)| *at <= second)
         {
             key.latest = Some((second, value.clone()));
+            key.own_time = entry.row.stamp.own_time;
             newest.insert(k, (id, entry, second));
         }
     }

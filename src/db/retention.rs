@@ -1,19 +1,21 @@
 //! Letting go of the oldest: what is past its time, or past the size that the file may have.
 //!
-//! Called by the store thread between commits, one small step at a time, so that neither a
+//! Time is told by a clock of its own (`domain::retention_clock`); size goes by ids, without
+//! any. Called by the store thread between commits, one small step at a time, so that neither a
 //! commit nor a reader waits long. Whole hours of rows are given up; the rows of the newest
 //! of these go with the commits that follow (expiry.rs says why), those of older ones here.
 //! Hours go when the days above them stand.
 
 use std::time::Duration;
 
-use rusqlite::{Connection, Transaction};
+use rusqlite::{Connection, OptionalExtension, Transaction, params};
 
 use super::repository::Database;
 use super::rollup::{self, DAY, HOUR};
 use super::tiers::Tiers;
 use super::{expiry, fives};
-use crate::domain::time::Wall;
+use crate::domain::retention_clock::RetentionClock;
+use crate::domain::time::{Moment, Wall};
 use crate::limits;
 
 /// What is kept how long, and how large the file may become.
@@ -34,6 +36,17 @@ impl Default for Retention {
     }
 }
 
+impl Times {
+    /// For a wall clock that was never wrong.
+    #[cfg(test)]
+    pub fn right(now: Wall) -> Option<Times> {
+        Some(Times {
+            wall: now,
+            deletion: now,
+        })
+    }
+}
+
 impl Retention {
     /// The hour before which no rows are kept at `now`.
     pub fn oldest_hour(&self, now: Wall) -> i64 {
@@ -48,10 +61,153 @@ pub enum Step {
     Done,
 }
 
-/// One small step. `now` must come from a clock that can be believed: what goes by a wrong
-/// one is gone.
-pub fn step(database: &mut Database, kept: &Retention, now: Wall) -> rusqlite::Result<Step> {
+/// Moves retention's clock on and returns what it says; `None` before the first reading that
+/// is trusted. Bounds of tiers that a wrong clock has left in the future are reset.
+pub fn follow(
+    database: &mut Database,
+    kept: &Retention,
+    now: Moment,
+) -> rusqlite::Result<Option<Wall>> {
+    if !now.trust.is_trusted() {
+        database.forget_ahead_of(None);
+        return Ok(database.retention_clock().map(|clock| clock.time));
+    }
+    let harmless = nothing_is_due_until(database, kept)?;
+    let boot = database.boot();
+    let clock = match database.retention_clock() {
+        Some(clock) => clock.follow(boot, now, harmless),
+        None => {
+            let newest = newest_receipt(database.connection())?;
+            RetentionClock::new(newest, boot, now, harmless)
+        }
+    };
+    let time = clock.time;
+    database.set_retention_clock(clock)?;
+    database.forget_ahead_of(Some(now.wall));
+    if has_bounds_ahead(&database.tiers(), now.wall) {
+        let oldest = kept.oldest_hour(time);
+        database.change(|transaction, tiers| reset_bounds(transaction, tiers, oldest, now.wall))?;
+    }
+    Ok(Some(time))
+}
+
+/// The latest time by which neither a row nor an hour goes; `None` if there is none.
+fn nothing_is_due_until(database: &Database, kept: &Retention) -> rusqlite::Result<Option<Wall>> {
     let tiers = database.tiers();
+    // Hours that were stamped by a clock that was never set say nothing of the time.
+    let oldest = |from: i64, first_id: i64| -> rusqlite::Result<Option<i64>> {
+        database
+            .connection()
+            .prepare_cached(
+                "SELECT min(hour) FROM hourly WHERE hour >= ?1 AND last_id >= ?2 \
+                 AND (hour >= ?3 OR NOT EXISTS (SELECT 1 FROM records \
+                 WHERE id = first_id AND meta LIKE '%\"untrusted\"%'))",
+            )?
+            .query_row(
+                [from, first_id, limits::EARLIEST_WALL_S.div_euclid(HOUR)],
+                |row| row.get(0),
+            )
+    };
+    let first_id: Option<i64> = database
+        .connection()
+        .prepare_cached("SELECT min(id) FROM records")?
+        .query_row([], |row| row.get(0))?;
+    let rows = oldest(tiers.rows_from, first_id.unwrap_or(i64::MAX))?;
+    let hours = oldest(tiers.hourly_from, i64::MIN)?;
+    let until = |hour: i64, kept| Wall::from_second(hour.saturating_mul(HOUR)).after(kept);
+    let until = [
+        rows.map(|hour| until(hour, kept.raw)),
+        hours.map(|hour| until(hour, kept.hourly)),
+    ];
+    Ok(until.into_iter().flatten().min())
+}
+
+/// When the newest row was received, of those that the node's own trusted clock has stamped.
+fn newest_receipt(connection: &Connection) -> rusqlite::Result<Option<Wall>> {
+    let second: Option<i64> = connection.query_row(
+        "SELECT max(second) FROM latest WHERE own_time = 0 AND untrusted = 0",
+        [],
+        |row| row.get(0),
+    )?;
+    Ok(second.map(Wall::from_second))
+}
+
+fn has_bounds_ahead(tiers: &Tiers, now: Wall) -> bool {
+    let (hour, day) = (now.second().div_euclid(HOUR), now.second().div_euclid(DAY));
+    tiers.raw_from > hour
+        || tiers.rows_from > hour
+        || tiers.hourly_from > hour
+        || tiers.daily_until.is_some_and(|until| until > day)
+        || tiers.fives_until.is_some_and(|until| until > hour)
+}
+
+/// Takes bounds back that lie in the future, to where the tiers really begin and end.
+fn reset_bounds(
+    transaction: &Transaction,
+    tiers: &mut Tiers,
+    oldest: i64,
+    now: Wall,
+) -> rusqlite::Result<()> {
+    let (hour, day) = (now.second().div_euclid(HOUR), now.second().div_euclid(DAY));
+    if tiers.raw_from > hour {
+        let rows = expiry::oldest_hour(transaction, i64::MIN, hour + 1)?;
+        let last: Option<i64> = transaction.query_row(
+            "SELECT max(hour) FROM hourly WHERE hour <= ?1",
+            [hour],
+            |row| row.get(0),
+        )?;
+        // Hours that have lost their rows answer as hours.
+        let from = rows.or(last.map(|last| last + 1)).unwrap_or(i64::MIN);
+        log::warn!(
+            "the clock says {now}, which is before what retention had reached; its bounds are set \
+             back, and nothing is deleted by it"
+        );
+        tiers.raw_from = from.max(oldest).min(hour);
+    }
+    if tiers.rows_from > tiers.raw_from {
+        tiers.rows_from = tiers.raw_from;
+        tiers.emptying = None;
+    }
+    if tiers.hourly_from > hour {
+        let first: Option<i64> = transaction.query_row(
+            "SELECT min(hour) FROM hourly WHERE hour <= ?1",
+            [hour],
+            |row| row.get(0),
+        )?;
+        tiers.hourly_from = first.unwrap_or(hour);
+    }
+    let until = |bound: &mut Option<i64>, now: i64| *bound = bound.map(|until| until.min(now));
+    until(&mut tiers.daily_until, day);
+    until(&mut tiers.fives_until, hour);
+    Ok(())
+}
+
+/// The times that retention goes by.
+#[derive(Debug, Clone, Copy)]
+pub struct Times {
+    /// The trusted wall clock: says which hours and days are over.
+    pub wall: Wall,
+    /// Retention's own clock: says what is deleted.
+    pub deletion: Wall,
+}
+
+/// One small step. Without times, while no clock is trusted, only what is past the size goes.
+pub fn step(
+    database: &mut Database,
+    kept: &Retention,
+    times: Option<Times>,
+) -> rusqlite::Result<Step> {
+    if let Some(times) = times
+        && step_by_time(database, kept, times)? == Step::More
+    {
+        return Ok(Step::More);
+    }
+    step_by_size(database, kept)
+}
+
+fn step_by_time(database: &mut Database, kept: &Retention, times: Times) -> rusqlite::Result<Step> {
+    let tiers = database.tiers();
+    let now = times.wall;
     let today = now.second().div_euclid(DAY);
     if tiers.daily_until.is_none_or(|until| until < today) {
         return database.change(|transaction, tiers| sum_up_next_day(transaction, tiers, today));
@@ -60,7 +216,7 @@ pub fn step(database: &mut Database, kept: &Retention, now: Wall) -> rusqlite::R
     if tiers.fives_until.is_none_or(|until| until < over) {
         return database.change(|transaction, tiers| fives::sum_up_next(transaction, tiers, over));
     }
-    let oldest_hour = kept.oldest_hour(now);
+    let oldest_hour = kept.oldest_hour(times.deletion);
     if tiers.raw_from < oldest_hour {
         return database.change(|_, tiers| {
             tiers.raw_from = oldest_hour;
@@ -72,11 +228,17 @@ pub fn step(database: &mut Database, kept: &Retention, now: Wall) -> rusqlite::R
         return database
             .change(|transaction, tiers| drop_rows(transaction, tiers, left_to_commits));
     }
-    let oldest_day_of_hours = now.before(kept.hourly).second().div_euclid(DAY);
+    let oldest_day_of_hours = times.deletion.before(kept.hourly).second().div_euclid(DAY);
     let may_go = hours_may_go_before(&tiers, oldest_day_of_hours);
     if tiers.hourly_from < may_go {
         return database.change(|transaction, tiers| drop_hours(transaction, tiers, may_go));
     }
+    Ok(Step::Done)
+}
+
+/// Drops the oldest by their ids, which no clock gives, and returns room to the card.
+fn step_by_size(database: &mut Database, kept: &Retention) -> rusqlite::Result<Step> {
+    let tiers = database.tiers();
     let space = Space::of(database.connection())?;
     let is_too_large = space.used() > kept.bytes;
     if is_too_large && tiers.rows_from < tiers.raw_from {
@@ -86,12 +248,14 @@ pub fn step(database: &mut Database, kept: &Retention, now: Wall) -> rusqlite::R
     // A little early, so that commits make room before it must be made at once.
     if space.used() > kept.bytes - kept.bytes / 64 && tiers.rows_from >= tiers.raw_from {
         // The running hour stays: it is being written.
-        let this_hour = now.second().div_euclid(HOUR);
-        if tiers.raw_from < this_hour {
-            return database
-                .change(|transaction, tiers| give_up_hour(transaction, tiers, this_hour));
+        let newest = row_at_end(database.connection(), "id DESC")?;
+        let running = newest.map_or(i64::MIN / DAY, |(_, hour)| hour);
+        if database.change(|transaction, tiers| drop_oldest(transaction, tiers, running))?
+            == Step::More
+        {
+            return Ok(Step::More);
         }
-        let may_go = hours_may_go_before(&tiers, today);
+        let may_go = hours_may_go_before(&database.tiers(), running.div_euclid(24));
         if is_too_large && tiers.hourly_from < may_go {
             return database.change(|transaction, tiers| drop_hours(transaction, tiers, may_go));
         }
@@ -166,18 +330,47 @@ fn drop_rows(transaction: &Transaction, tiers: &mut Tiers, until: i64) -> rusqli
     Ok(Step::More)
 }
 
-/// Gives up the rows of the oldest hour that has any.
-fn give_up_hour(
+/// Id and hour of the first row in an order.
+fn row_at_end(connection: &Connection, order: &str) -> rusqlite::Result<Option<(i64, i64)>> {
+    let row: Option<(i64, String)> = connection
+        .prepare_cached(&format!(
+            "SELECT id, timestamp FROM records ORDER BY {order} LIMIT 1"
+        ))?
+        .query_row([], |row| Ok((row.get(0)?, row.get(1)?)))
+        .optional()?;
+    Ok(row.map(|(id, text)| {
+        let time = text.parse::<jiff::Timestamp>().unwrap_or_default();
+        (id, time.as_second().div_euclid(HOUR))
+    }))
+}
+
+/// Gives up the hour of the row with the lowest id. A row that lies before the raw tier, or
+/// after the running hour, was stamped by a wrong clock, and goes by itself.
+fn drop_oldest(
     transaction: &Transaction,
     tiers: &mut Tiers,
-    until: i64,
+    running: i64,
 ) -> rusqlite::Result<Step> {
-    let oldest: Option<i64> = transaction.query_row(
-        "SELECT min(hour) FROM hourly WHERE hour >= ?1 AND hour < ?2",
-        [tiers.raw_from, until],
-        |row| row.get(0),
+    let Some((first, hour)) = row_at_end(transaction, "id")? else {
+        return Ok(Step::Done);
+    };
+    if hour == running {
+        return Ok(Step::Done);
+    }
+    if tiers.raw_from <= hour && hour < running {
+        tiers.raw_from = hour + 1;
+        return Ok(Step::More);
+    }
+    transaction.execute(
+        "DELETE FROM records WHERE id >= ?1 AND id < ?2 \
+         AND (timestamp < ?3 OR timestamp >= ?4)",
+        params![
+            first,
+            first.saturating_add(limits::RETENTION_STEP_IDS),
+            Wall::from_second(tiers.raw_from.saturating_mul(HOUR)).to_string(),
+            Wall::from_second((running + 1) * HOUR).to_string(),
+        ],
     )?;
-    tiers.raw_from = oldest.map_or(until, |hour| hour + 1);
     Ok(Step::More)
 }
 

@@ -4,7 +4,8 @@
 //! what time it is. A clock that later jumps, by minutes or by years, in either direction,
 //! changes no age, no stamp and no identity; one that creeps, as a network's time does when
 //! it corrects, is followed. Where the jump was right after all, its time is taken over once
-//! it has lasted [`limits::JUMP_PATIENCE`], or with the next start.
+//! it has lasted [`limits::JUMP_PATIENCE`], or with the next start; after
+//! [`limits::JUMP_PATIENCE_LEAST`] where the time before it had not lasted as long.
 
 use super::time::{Moment, Mono, Trust};
 use crate::limits;
@@ -13,6 +14,8 @@ use crate::limits;
 pub struct Course {
     /// The last believed reading of both clocks.
     known: Option<Moment>,
+    /// When the course was set.
+    since: Mono,
     differs_since: Option<Mono>,
 }
 
@@ -21,6 +24,7 @@ impl Course {
     pub fn steer(&mut self, now: Moment) -> Moment {
         let Some(known) = self.known else {
             self.known = now.trust.is_trusted().then_some(now);
+            self.since = now.mono;
             return now;
         };
         let carried = Moment {
@@ -37,8 +41,16 @@ impl Course {
             .max(carried.wall.since(now.wall));
         let is_near = apart <= limits::CLOCK_AGREEMENT;
         let since = *self.differs_since.get_or_insert(now.mono);
-        if !is_near && now.mono.since(since) < limits::JUMP_PATIENCE {
+        // What was believed for a minute is no better than what has lasted for an hour.
+        let patience = match since.since(self.since) < limits::JUMP_PATIENCE_LEAST {
+            true => limits::JUMP_PATIENCE_LEAST,
+            false => limits::JUMP_PATIENCE,
+        };
+        if !is_near && now.mono.since(since) < patience {
             return carried;
+        }
+        if !is_near {
+            self.since = now.mono;
         }
         self.differs_since = None;
         self.known = Some(now);
@@ -88,6 +100,13 @@ mod tests {
                 good(5 * HOUR) + 9,
             ),
             ("a jump", 6 * HOUR, 0, Trust::Trusted, good(6 * HOUR) + 9),
+            (
+                "nor so soon",
+                12 * HOUR,
+                9,
+                Trust::Trusted,
+                good(12 * HOUR) + 9,
+            ),
             ("that lasts", 6 * HOUR + patience, 8, Trust::Trusted, 8),
         ] {
             let now = Moment {
@@ -99,5 +118,29 @@ mod tests {
             assert_eq!(steered.wall, Wall(expected), "{case}");
         }
         assert!(limits::JUMP_PATIENCE > Duration::from_secs(3 * 86_400));
+    }
+
+    #[test]
+    fn a_start_under_a_wrong_clock_is_corrected_within_the_hour() {
+        const YEAR: i64 = 365 * 86_400_000;
+        let right = |second: u64| 50 * YEAR + second as i64 * 1_000;
+        let mut course = Course::default();
+        for (second, wall, expected) in [
+            (0, right(0) + YEAR, right(0) + YEAR),
+            (60, right(60), right(60) + YEAR),
+            (3_659, right(3_659), right(3_659) + YEAR),
+            (3_660, right(3_660), right(3_660)),
+            (9_000, right(9_000), right(9_000)),
+            // Now it is proven.
+            (9_060, right(9_060) - YEAR, right(9_060)),
+            (90_000, right(90_000) - YEAR, right(90_000)),
+        ] {
+            let now = Moment {
+                mono: Mono(second * 1_000),
+                wall: Wall(wall),
+                trust: Trust::Trusted,
+            };
+            assert_eq!(course.steer(now).wall, Wall(expected), "after {second} s");
+        }
     }
 }

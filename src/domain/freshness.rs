@@ -8,6 +8,7 @@
 use std::time::Duration;
 
 use super::time::{Moment, Mono, Trust, Wall};
+use crate::limits;
 
 /// When a value was observed and how its age is reckoned.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -93,9 +94,16 @@ impl Stamp {
     pub fn age(&self, now: Moment) -> Option<Duration> {
         match self.origin {
             Origin::Received { receipt, lag } => Some(lag + now.mono.since(receipt.mono)),
-            Origin::Restored if now.trust.is_trusted() => Some(now.wall.since(self.observed)),
+            Origin::Restored if now.trust.is_trusted() && !self.is_ahead_of(now) => {
+                Some(now.wall.since(self.observed))
+            }
             Origin::Restored | Origin::Undatable => None,
         }
+    }
+
+    /// Whether the node's own clock was ahead when it stamped this, by what it says now.
+    fn is_ahead_of(&self, now: Moment) -> bool {
+        !self.own_time && self.observed > now.wall.after(limits::CLOCK_AGREEMENT)
     }
 
     /// Whether the value is older than `stale_after`, or of unknown age.
@@ -145,6 +153,26 @@ impl Stamp {
         }
     }
 
+    /// Corrects what the node's own clock stamped while it was ahead: within this boot the
+    /// receipt says when that was, else nobody knows more than that it was before now. `now`
+    /// must be kept on course: a clock that jumps back for a moment corrects nothing.
+    pub fn correct_if_ahead(&mut self, now: Moment) {
+        if !now.trust.is_trusted() || !self.is_ahead_of(now) {
+            return;
+        }
+        match &mut self.origin {
+            Origin::Received { receipt, .. } => {
+                receipt.wall = now.wall_at(receipt.mono);
+                receipt.trust = Trust::Trusted;
+                self.observed = receipt.wall;
+            }
+            Origin::Restored | Origin::Undatable => {
+                self.observed = now.wall;
+                self.origin = Origin::Undatable;
+            }
+        }
+    }
+
     /// A 304, or the same observation delivered again: with the source's own time nothing
     /// is renewed; without it, the answer is news that the value still holds.
     pub fn renew(&mut self, receipt: Moment) {
@@ -182,11 +210,16 @@ mod tests {
             stamp.settle(now);
             stamp
         };
+        let corrected = |mut stamp: Stamp, now| {
+            stamp.correct_if_ahead(now);
+            stamp.settle(now);
+            stamp
+        };
         let renewed = |mut stamp: Stamp, receipt| {
             stamp.renew(receipt);
             stamp
         };
-        let rows: [(&str, Stamp, Moment, Option<u64>); 18] = [
+        let rows: [(&str, Stamp, Moment, Option<u64>); 21] = [
             (
                 "without a time of its own, age starts at the receipt",
                 Stamp::received(trusted(1_000), None),
@@ -296,6 +329,27 @@ mod tests {
                 None,
             ),
             (
+                "restored, stamped by a clock that was ahead: nobody knows",
+                Stamp::restored(Wall(T0 + 2 * HOUR as i64), false),
+                trusted(HOUR),
+                None,
+            ),
+            (
+                "nor when it is corrected",
+                corrected(
+                    Stamp::restored(Wall(T0 + 2 * HOUR as i64), false),
+                    trusted(HOUR),
+                ),
+                trusted(3 * HOUR),
+                None,
+            ),
+            (
+                "a source's own time ahead is its own",
+                Stamp::restored(Wall(T0 + 2 * HOUR as i64), true),
+                trusted(HOUR),
+                Some(0),
+            ),
+            (
                 "restored within the same boot, age goes on whatever the clock says",
                 Stamp::carried_over(Wall(T0), true, Mono(1_000), Duration::from_secs(3)),
                 at(5_000, 0, Untrusted),
@@ -320,6 +374,30 @@ mod tests {
             Wall(T0),
             "the source's own time stays its own"
         );
+    }
+
+    #[test]
+    fn a_clock_that_was_ahead_leaves_nothing_in_the_future() {
+        let ahead = T0 + 8_760 * HOUR as i64;
+        let same_boot = Stamp::carried_over(Wall(ahead), false, Mono(1_000), Duration::ZERO);
+        for (case, mut stamp, expected) in [
+            ("in this boot", same_boot, T0 + 1_000),
+            (
+                "in an earlier one",
+                Stamp::restored(Wall(ahead), false),
+                T0 + 5_000,
+            ),
+            (
+                "not trusted then",
+                Stamp::undatable(Wall(ahead), false),
+                T0 + 5_000,
+            ),
+            ("a source's own", Stamp::restored(Wall(ahead), true), ahead),
+        ] {
+            stamp.correct_if_ahead(trusted(5_000));
+            stamp.settle(trusted(5_000));
+            assert_eq!(stamp.observed, Wall(expected), "{case}");
+        }
     }
 
     #[test]

@@ -508,6 +508,7 @@ impl Ledger {
         for source in &mut self.sources {
             for held in &mut source.held {
                 let before = held.stamp.observed;
+                held.stamp.correct_if_ahead(now);
                 held.stamp.settle(now);
                 if held.stamp.observed == before {
                     continue;

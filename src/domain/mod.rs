@@ -6,6 +6,7 @@
 //! of the modules below.
 
 pub mod alert;
+pub mod clock_trust;
 mod course;
 pub mod freshness;
 pub mod health;
@@ -21,6 +22,7 @@ pub mod plan;
 pub mod quota;
 pub mod reading;
 pub mod redact;
+pub mod retention_clock;
 pub mod schedule;
 pub mod schema;
 pub mod snapshot;

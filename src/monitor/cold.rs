@@ -84,6 +84,7 @@ impl Monitor {
             displays: &self.displays.list(),
             channels: &(self.context.channels)(),
             now,
+            trusted_by: self.context.clock.trusted_by(),
             started: settings.started,
             node: &settings.node_name,
             version: settings.version,

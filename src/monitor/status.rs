@@ -10,6 +10,7 @@ use serde::Serialize;
 use super::answers::ChannelState;
 use super::displays::Display;
 use super::words::{self, State};
+use crate::domain::clock_trust::TrustedBy;
 use crate::domain::health::{Cause, Storage};
 use crate::domain::reading::Reason;
 use crate::domain::snapshot::{Snapshot, Source, newest};
@@ -22,6 +23,7 @@ pub struct Facts<'a> {
     pub storage: &'a Storage,
     pub displays: &'a [Display],
     pub now: Moment,
+    pub trusted_by: Option<TrustedBy>,
     pub started: Moment,
     pub channels: &'a [ChannelState],
     pub node: &'a str,
@@ -72,6 +74,8 @@ struct ChannelStatus<'a> {
 #[derive(Serialize)]
 struct Clock {
     state: &'static str,
+    /// Null while it is not trusted.
+    trusted_by: Option<&'static str>,
 }
 
 #[derive(Serialize)]
@@ -174,6 +178,7 @@ pub fn render(facts: &Facts) -> Vec<u8> {
         nothing_configured: facts.is_example,
         clock: Clock {
             state: now.trust.name(),
+            trusted_by: facts.trusted_by.map(TrustedBy::name),
         },
         records: Records {
             count: snapshot.records.len(),

@@ -11,6 +11,7 @@ use crate::config::Config;
 use crate::db::repository::Entry;
 use crate::db::session::{self, Place};
 use crate::db::trouble;
+use crate::domain::clock_trust::TrustedBy;
 use crate::domain::ledger::Ledger;
 use crate::domain::time::{Moment, Mono, Wall};
 use crate::sys::clock::Clock;
@@ -43,7 +44,11 @@ impl Clock for StandingClock {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn heard_date(&self, _: Wall) {}
+    fn heard_date(&self, _: &str, _: Wall) {}
+
+    fn trusted_by(&self) -> Option<TrustedBy> {
+        self.now().trust.is_trusted().then_some(TrustedBy::Demo)
+    }
 }
 
 /// Fetches the day step by step and stores it. `config` calls the API that `clock` rules.

@@ -3,32 +3,36 @@
 //! Everything that needs an instant is handed a [`Clock`]; tests drive [`ManualClock`].
 //! The system's clock also knows how far the wall clock can be believed.
 
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use rustix::time::{ClockId, clock_gettime};
 
+use crate::domain::clock_trust::{PeerTrust, TrustedBy};
 use crate::domain::time::{Moment, Mono, Trust, Wall};
-use crate::limits;
 
 /// Tells the time.
 pub trait Clock: Send + Sync {
     fn now(&self) -> Moment;
 
-    /// Takes the word of a peer (an HTTP `Date`) on what the wall time is. One that agrees
-    /// with ours vouches for it, for as long as the node runs. Callers leave out loopback
-    /// peers, which share our clock.
-    fn heard_date(&self, peer: Wall);
+    /// Takes the word of a peer (an HTTP `Date`) on what the wall time is. Callers leave out
+    /// loopback peers, which share our clock, and what a cache may have kept.
+    fn heard_date(&self, host: &str, date: Wall);
+
+    /// Who says that the wall clock is right; `None` while it is not trusted.
+    fn trusted_by(&self) -> Option<TrustedBy>;
 }
 
 /// The machine's clocks: `CLOCK_BOOTTIME` and `CLOCK_REALTIME`.
 pub struct SystemClock {
-    /// Set when somebody vouched for the wall clock.
-    vouched: AtomicBool,
+    is_demo: bool,
+    peers: Mutex<PeerTrust>,
     /// The kernel's last word, and when it was asked: each poll of a display asks the time,
     /// and not every one should cost a system call more.
-    kernel: Mutex<Option<(Mono, Trust)>>,
+    kernel: Mutex<Option<(Mono, Word)>>,
 }
+
+/// What is said of the wall clock, and by whom.
+type Word = (Trust, Option<TrustedBy>);
 
 /// How long the kernel's word on its clock is kept.
 const KERNEL_WORD_MS: u64 = 1_000;
@@ -36,7 +40,8 @@ const KERNEL_WORD_MS: u64 = 1_000;
 impl SystemClock {
     pub fn new() -> SystemClock {
         SystemClock {
-            vouched: AtomicBool::new(false),
+            is_demo: false,
+            peers: Mutex::default(),
             kernel: Mutex::new(None),
         }
     }
@@ -44,21 +49,40 @@ impl SystemClock {
     /// A clock that is trusted without asking, for `demo`.
     pub fn trusting() -> SystemClock {
         SystemClock {
-            vouched: AtomicBool::new(true),
-            kernel: Mutex::new(None),
+            is_demo: true,
+            ..SystemClock::new()
         }
     }
-}
 
-impl SystemClock {
-    fn kernel_word(&self, now: Mono) -> Trust {
+    fn read(&self) -> (Moment, Option<TrustedBy>) {
+        let mut now = Moment {
+            mono: Mono(clock_ms(ClockId::Boottime).try_into().unwrap_or(0)),
+            wall: Wall(clock_ms(ClockId::Realtime)),
+            trust: Trust::Trusted,
+        };
+        if self.is_demo {
+            return (now, Some(TrustedBy::Demo));
+        }
+        // Asked each time, because a jump is seen by it.
+        let mut peers = self.peers.lock().unwrap_or_else(PoisonError::into_inner);
+        let do_peers_agree = peers.is_trusted(now);
+        drop(peers);
+        let (trust, by) = self.kernel_word(now.mono);
+        if !trust.is_trusted() && do_peers_agree {
+            return (now, Some(TrustedBy::HttpDate));
+        }
+        now.trust = trust;
+        (now, by)
+    }
+
+    fn kernel_word(&self, now: Mono) -> Word {
         let mut kernel = self.kernel.lock().unwrap_or_else(PoisonError::into_inner);
         match *kernel {
-            Some((asked, trust)) if now.0.saturating_sub(asked.0) < KERNEL_WORD_MS => trust,
+            Some((asked, word)) if now.0.saturating_sub(asked.0) < KERNEL_WORD_MS => word,
             _ => {
-                let trust = kernel_trust();
-                *kernel = Some((now, trust));
-                trust
+                let word = kernel_trust();
+                *kernel = Some((now, word));
+                word
             }
         }
     }
@@ -66,24 +90,17 @@ impl SystemClock {
 
 impl Clock for SystemClock {
     fn now(&self) -> Moment {
-        let mono = Mono(clock_ms(ClockId::Boottime).try_into().unwrap_or(0));
-        let trust = match self.vouched.load(Ordering::Relaxed) {
-            true => Trust::Trusted,
-            false => self.kernel_word(mono),
-        };
-        Moment {
-            mono,
-            wall: Wall(clock_ms(ClockId::Realtime)),
-            trust,
-        }
+        self.read().0
     }
 
-    fn heard_date(&self, peer: Wall) {
-        let ours = Wall(clock_ms(ClockId::Realtime));
-        let apart = peer.since(ours).max(ours.since(peer));
-        if apart <= limits::CLOCK_AGREEMENT {
-            self.vouched.store(true, Ordering::Relaxed);
-        }
+    fn heard_date(&self, host: &str, date: Wall) {
+        let (now, _) = self.read();
+        let mut peers = self.peers.lock().unwrap_or_else(PoisonError::into_inner);
+        peers.heard(host, date, now);
+    }
+
+    fn trusted_by(&self) -> Option<TrustedBy> {
+        self.read().1
     }
 }
 
@@ -94,9 +111,9 @@ fn clock_ms(clock: ClockId) -> i64 {
 
 /// What the kernel says about its clock; where it may not be asked (seccomp, containers),
 /// the marker that systemd-timesyncd leaves.
-fn kernel_trust() -> Trust {
+fn kernel_trust() -> Word {
     if std::path::Path::new("/run/systemd/timesync/synchronized").exists() {
-        return Trust::Trusted;
+        return (Trust::Trusted, Some(TrustedBy::Timesyncd));
     }
     // SAFETY: all-zero is a valid timex, and with `modes` 0 the call only reads.
     let (state, status) = unsafe {
@@ -104,9 +121,9 @@ fn kernel_trust() -> Trust {
         (libc::adjtimex(&mut timex), timex.status)
     };
     match state {
-        -1 => Trust::Unknown,
-        _ if status & libc::STA_UNSYNC != 0 => Trust::Untrusted,
-        _ => Trust::Trusted,
+        -1 => (Trust::Unknown, None),
+        _ if status & libc::STA_UNSYNC != 0 => (Trust::Untrusted, None),
+        _ => (Trust::Trusted, Some(TrustedBy::Kernel)),
     }
 }
 
@@ -155,5 +172,10 @@ impl Clock for ManualClock {
             .expect("no test panics while it holds the clock")
     }
 
-    fn heard_date(&self, _: Wall) {}
+    fn heard_date(&self, _: &str, _: Wall) {}
+
+    fn trusted_by(&self) -> Option<TrustedBy> {
+        let now = self.now();
+        now.trust.is_trusted().then_some(TrustedBy::Kernel)
+    }
 }

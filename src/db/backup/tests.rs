@@ -111,8 +111,26 @@ fn a_backup_is_due_when_the_newest_is_old_or_dated_ahead() {
         (dated("/data/a.db.backup-20351029T200000Z"), true),
         (dated("/data/a.db.backup-mine"), true),
     ] {
-        assert_eq!(is_due(newest, every, now), expected, "{newest:?}");
+        let due = is_due(newest.into_iter(), every, now);
+        assert_eq!(due, expected, "{newest:?}");
     }
+    let ahead = dated("/data/a.db.backup-20351029T200000Z");
+    let recent = dated("/data/a.db.backup-20251030T195959Z");
+    let both = recent.into_iter().chain(ahead);
+    assert!(!is_due(both, every, now), "one dated ahead changes nothing");
+}
+
+#[test]
+fn a_backup_dated_ahead_does_not_stay_in_place_of_newer_ones() {
+    let directory = Directory::new();
+    let path = directory.path("a.db");
+    drop(database(&path));
+    for second in [T0, T0 + 3_650 * 86_400, T0 + 86_400, T0 + 2 * 86_400] {
+        rotate(&path, 2, Wall::from_second(second)).expect("a backup is made");
+    }
+    let names = beside(&path).into_iter().filter_map(|path| date_of(&path));
+    let days: Vec<i64> = names.map(|date| (date.second() - T0) / 86_400).collect();
+    assert_eq!(days, [1, 2]);
 }
 
 #[test]

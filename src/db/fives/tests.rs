@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::*;
 use crate::db::history::Reader;
 use crate::db::repository::Database;
-use crate::db::retention::{Retention, step};
+use crate::db::retention::{Retention, Times, step};
 use crate::db::rollup::DAY;
 use crate::db::salvage;
 use crate::db::testing::{Dice, Directory, database, entries, row};
@@ -20,7 +20,12 @@ const HOURS: i64 = 8;
 type Model = BTreeMap<(usize, i64), f64>;
 
 fn keep_up(database: &mut Database, now: i64) {
-    while step(database, &Retention::default(), Wall::from_second(now)).expect("a step")
+    while step(
+        database,
+        &Retention::default(),
+        Times::right(Wall::from_second(now)),
+    )
+    .expect("a step")
         == Step::More
     {}
 }
@@ -220,7 +225,9 @@ fn a_database_that_comes_from_an_earlier_version_gets_its_fives_in_small_steps()
     assert_history(&path, &model);
     let now = Wall::from_second(START + HOURS * HOUR + 600);
     let mut before = 0;
-    while step(&mut database, &Retention::default(), now).expect("a step") == Step::More {
+    while step(&mut database, &Retention::default(), Times::right(now)).expect("a step")
+        == Step::More
+    {
         let hours = hours_with_fives(&database);
         assert!(
             hours - before <= limits::RETENTION_STEP_IDS / 1_080 + 1,
@@ -260,7 +267,7 @@ fn fives_go_with_their_rows() {
         ..Retention::default()
     };
     let now = Wall::from_second(START + 5 * HOUR + DAY);
-    while step(&mut database, &kept, now).expect("a step") == Step::More {}
+    while step(&mut database, &kept, Times::right(now)).expect("a step") == Step::More {}
     let first: i64 = database
         .connection()
         .query_row("SELECT min(hour) FROM fives", [], |row| row.get(0))

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::*;
 use crate::db::repository::Database;
-use crate::db::retention::{Retention, Step, step};
+use crate::db::retention::{Retention, Step, Times, step};
 use crate::db::testing::{Dice, Directory, T0, database, entries, row};
 
 fn query(key: &str, from: i64, to: i64, points: usize) -> HistoryQuery {
@@ -18,9 +18,9 @@ fn query(key: &str, from: i64, to: i64, points: usize) -> HistoryQuery {
 
 fn keep_up(database: &mut Database, now: i64) {
     let kept = Retention::default();
-    while step(database, &kept, Wall::from_second(now)).expect("a step can be taken") == Step::More
-    {
-    }
+    while step(database, &kept, Times::right(Wall::from_second(now))).expect("a step can be taken")
+        == Step::More
+    {}
 }
 
 #[test]
@@ -161,7 +161,9 @@ fn a_part_that_has_lost_its_rows_is_answered_by_hours_and_then_by_days() {
         ..Retention::default()
     };
     let now = Wall::from_second(begin + 4 * DAY);
-    while step(&mut database, &kept, now).expect("a step can be taken") == Step::More {}
+    while step(&mut database, &kept, Times::right(now)).expect("a step can be taken") == Step::More
+    {
+    }
     let reader = Reader::new(&path);
     let whole = query("t", begin, begin + 4 * DAY, 1_000);
     let found = reader.history(&whole).expect("it answers");

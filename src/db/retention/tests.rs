@@ -3,7 +3,11 @@
 use rusqlite::Connection;
 
 use super::*;
+use crate::db::repository::Entry;
 use crate::db::testing::{Directory, database, entries, row};
+use crate::domain::freshness::Stamp;
+use crate::domain::ledger::Row;
+use crate::domain::time::{Moment, Mono, Trust};
 
 fn count(connection: &Connection, table: &str) -> i64 {
     connection
@@ -19,7 +23,8 @@ fn days(days: u64) -> Duration {
 
 fn keep(database: &mut Database, kept: &Retention, now: i64) {
     for _ in 0..1_000_000 {
-        let taken = step(database, kept, Wall::from_second(now)).expect("a step can be taken");
+        let taken = step(database, kept, Times::right(Wall::from_second(now)))
+            .expect("a step can be taken");
         if taken == Step::Done {
             return;
         }
@@ -186,7 +191,8 @@ fn one_step_is_small() {
     let now = Wall::from_second(begin + 40 * DAY);
     let mut before = count(database.connection(), "records");
     assert_eq!(before, 18_000);
-    while step(&mut database, &kept, now).expect("a step can be taken") == Step::More {
+    while step(&mut database, &kept, Times::right(now)).expect("a step can be taken") == Step::More
+    {
         let after = count(database.connection(), "records");
         assert!(before - after <= limits::RETENTION_STEP_IDS + 1);
         before = after;
@@ -208,4 +214,271 @@ fn a_row_dated_years_ahead_does_not_hold_up_the_rest() {
     keep(&mut database, &Retention::default(), begin + 31 * DAY);
     assert_eq!(count(database.connection(), "records"), 1);
     assert_eq!(count(database.connection(), "daily"), 2);
+}
+
+/// A year, in seconds.
+const YEAR: i64 = 365 * DAY;
+
+/// The clocks `second` seconds after 2026-01-01, the wall clock `ahead` of what it should be.
+fn reading(second: i64, ahead: i64) -> Moment {
+    Moment {
+        mono: Mono((1_000_000 + second).unsigned_abs() * 1_000),
+        wall: Wall::from_second(1_767_225_600 + second + ahead),
+        trust: Trust::Trusted,
+    }
+}
+
+/// A row that the node stamps itself.
+fn stamped(now: Moment) -> Entry {
+    let row = Row {
+        stamp: Stamp::received(now, None),
+        ..row("t", 0, now.mono.0 as f64)
+    };
+    Entry {
+        untrusted: !now.trust.is_trusted(),
+        row,
+    }
+}
+
+/// What the store thread does in a turn: a commit, then retention. True if the row is stored.
+fn store(database: &mut Database, kept: &Retention, now: Moment) -> bool {
+    let time = follow(database, kept, now).expect("the clock can be read");
+    let oldest = time.map_or(i64::MIN, |time| kept.oldest_hour(time));
+    let committed = database
+        .commit(&[stamped(now)], oldest)
+        .expect("it is committed");
+    let times = time.filter(|_| now.trust.is_trusted()).map(|time| Times {
+        wall: now.wall,
+        deletion: time,
+    });
+    for _ in 0..100_000 {
+        if step(database, kept, times).expect("a step can be taken") == Step::Done {
+            return committed.stored == 1;
+        }
+    }
+    panic!("retention comes to an end");
+}
+
+/// Forty days of a row each hour.
+fn forty_days(path: &std::path::Path) -> Database {
+    let mut database = database(path);
+    let hours = (0..40 * 24).map(|hour| stamped(reading(hour * HOUR, 0)));
+    database
+        .commit(&hours.collect::<Vec<_>>(), i64::MIN)
+        .expect("it is committed");
+    let last = reading(40 * DAY, 0);
+    assert!(store(&mut database, &Retention::default(), last));
+    database
+}
+
+const NOW: i64 = 40 * DAY;
+
+#[test]
+fn a_clock_that_jumps_deletes_nothing_and_storing_goes_on() {
+    let kept = Retention::default();
+    let template = Directory::new();
+    drop(forty_days(&template.path("a.db")));
+    for (ahead, restarts) in [
+        (40 * DAY, false),
+        (YEAR, true),
+        (100 * YEAR, false),
+        (100 * YEAR, true),
+        (-YEAR, false),
+        (-10 * YEAR, true),
+    ] {
+        let directory = Directory::new();
+        let path = directory.path("a.db");
+        std::fs::copy(template.path("a.db"), &path).expect("a file can be copied");
+        let mut database = database(&path);
+        let before = count(database.connection(), "records");
+        for second in [1, 30, 60] {
+            if restarts {
+                drop(database);
+                database = crate::db::testing::database(&path);
+            }
+            store(&mut database, &kept, reading(NOW + second, ahead));
+        }
+        for second in [70, 80] {
+            let is_stored = store(&mut database, &kept, reading(NOW + second, 0));
+            assert!(is_stored, "{ahead}");
+        }
+        let after = count(database.connection(), "records");
+        assert!(after >= before, "{ahead}: {before} rows, then {after}");
+        // And what is due goes; first what the wrong clock stamped.
+        for later in [1, 2, 3, 24, 48, 72, 96, 120, 240] {
+            assert!(store(&mut database, &kept, reading(NOW + later * HOUR, 0)));
+        }
+        let left = count(database.connection(), "records");
+        assert!(left <= 20 * 24 + 20, "{ahead}: {left} rows are left");
+    }
+}
+
+#[test]
+fn a_wrong_clock_at_twenty_moments_costs_little() {
+    let kept = Retention::default();
+    let directory = Directory::new();
+    let path = directory.path("a.db");
+    let mut database = forty_days(&path);
+    let before = count(database.connection(), "records");
+    let mut dice = crate::db::testing::Dice(20);
+    let mut second = NOW;
+    for _ in 0..20 {
+        let ahead = (dice.below(110) as i64 - 10) * YEAR + dice.below(YEAR as u64) as i64;
+        second += 60;
+        store(&mut database, &kept, reading(second, ahead));
+        if dice.below(2) == 0 {
+            drop(database);
+            database = crate::db::testing::database(&path);
+        }
+        second += 60;
+        store(&mut database, &kept, reading(second, ahead));
+        second += 60;
+        assert!(
+            store(&mut database, &kept, reading(second, 0)),
+            "storing goes on"
+        );
+    }
+    let after = count(database.connection(), "records");
+    assert!(after >= before, "{before} rows, then {after}");
+}
+
+#[test]
+fn a_database_that_an_earlier_version_has_emptied_takes_rows_again() {
+    let kept = Retention::default();
+    for ahead in [40 * DAY, 100 * YEAR] {
+        let directory = Directory::new();
+        let path = directory.path("a.db");
+        let mut database = forty_days(&path);
+        // As 0.1 did: everything by the wall clock, and no clock is saved.
+        keep(&mut database, &kept, 1_767_225_600 + NOW + ahead);
+        database
+            .connection()
+            .execute("DELETE FROM node WHERE name = 'retention_clock'", [])
+            .expect("it can be removed");
+        drop(database);
+        let mut database = crate::db::testing::database(&path);
+        assert!(database.tiers().raw_from > (1_767_225_600 + NOW) / HOUR);
+        assert!(store(&mut database, &kept, reading(NOW + 60, 0)), "{ahead}");
+        let tiers = database.tiers();
+        let hour = (1_767_225_600 + NOW) / HOUR;
+        assert!(tiers.raw_from <= hour && tiers.hourly_from <= hour);
+        assert!(tiers.daily_until.is_some_and(|until| until <= hour / 24));
+        assert!(tiers.fives_until.is_some_and(|until| until <= hour));
+        for day in (2..60).step_by(2) {
+            assert!(store(&mut database, &kept, reading(NOW + day * DAY, 0)));
+        }
+        let left = count(database.connection(), "records");
+        assert!(
+            (14..=17).contains(&left),
+            "{left}: every other day for 30 days"
+        );
+    }
+}
+
+#[test]
+fn what_was_stamped_ahead_is_not_the_newest_for_ever() {
+    let kept = Retention::default();
+    let directory = Directory::new();
+    let path = directory.path("a.db");
+    // The very first start is a year ahead.
+    let mut database = database(&path);
+    assert!(store(&mut database, &kept, reading(0, YEAR)));
+    assert!(store(&mut database, &kept, reading(60, YEAR)));
+    drop(database);
+    let mut database = crate::db::testing::database(&path);
+    assert!(store(&mut database, &kept, reading(120, 0)));
+    assert!(store(&mut database, &kept, reading(180, 0)));
+    let latest: i64 = database
+        .connection()
+        .query_row("SELECT second FROM latest", [], |row| row.get(0))
+        .expect("there is one");
+    assert_eq!(latest, 1_767_225_600 + 180);
+    assert_eq!(
+        count(database.connection(), "records"),
+        4,
+        "nothing is deleted"
+    );
+    // The wrong clock comes again.
+    store(&mut database, &kept, reading(240, YEAR));
+    store(&mut database, &kept, reading(300, 0));
+    assert_eq!(count(database.connection(), "records"), 6);
+}
+
+#[test]
+fn a_start_in_1970_is_neither_the_oldest_nor_deleted() {
+    let kept = Retention::default();
+    for has_a_past in [false, true] {
+        let directory = Directory::new();
+        let path = directory.path("a.db");
+        let mut database = match has_a_past {
+            true => forty_days(&path),
+            false => database(&path),
+        };
+        let oldest = |database: &Database| database.reach().expect("it can be read").rows;
+        let first = oldest(&database);
+        for second in 0..5 {
+            let now = Moment {
+                wall: Wall::from_second(second),
+                trust: Trust::Untrusted,
+                ..reading(NOW + second, 0)
+            };
+            assert!(store(&mut database, &kept, now), "it is stored");
+        }
+        for second in [60, 120, 3_600] {
+            assert!(store(&mut database, &kept, reading(NOW + second, 0)));
+        }
+        assert_eq!(
+            count(database.connection(), "records WHERE meta IS NOT NULL"),
+            5
+        );
+        let clock = database.retention_clock().expect("it runs");
+        assert_eq!(clock.time, reading(NOW + 3_600, 0).wall, "it does not lag");
+        let since = oldest(&database).expect("there are rows");
+        match has_a_past {
+            // An hour of it has gone since.
+            true => assert!(Some(since) > first && since < reading(12 * DAY, 0).wall),
+            false => assert_eq!(since, reading(NOW + 60, 0).wall),
+        }
+    }
+}
+
+#[test]
+fn the_size_is_kept_to_without_any_clock() {
+    let directory = Directory::new();
+    let path = directory.path("a.db");
+    let begin = 1_767_225_600;
+    let mut database = two_days(&path, begin);
+    // Among them rows that a wrong clock has stamped, the lowest ids of all included.
+    for (id, second) in [(1, begin + 50 * YEAR), (2, 60), (5_000, begin + 9 * YEAR)] {
+        database
+            .connection()
+            .execute(
+                "UPDATE records SET timestamp = ?2 WHERE id = ?1",
+                rusqlite::params![id, Wall::from_second(second).to_string()],
+            )
+            .expect("it can be stamped anew");
+    }
+    let kept = Retention {
+        bytes: 500_000,
+        ..Retention::default()
+    };
+    for _ in 0..100_000 {
+        if step(&mut database, &kept, None).expect("a step can be taken") == Step::Done {
+            break;
+        }
+    }
+    let (first, left): (i64, i64) = database
+        .connection()
+        .query_row("SELECT min(id), count(*) FROM records", [], |row| {
+            Ok((row.get(0)?, row.get(1)?))
+        })
+        .expect("rows are left");
+    assert_eq!(
+        first + left - 1,
+        48 * 360,
+        "the lowest ids went, and no other"
+    );
+    assert!(database.tiers().raw_from <= (begin + 2 * DAY) / HOUR);
+    drop(database);
+    assert!(crate::db::file::size_on_disk(&path) <= 500_000);
 }

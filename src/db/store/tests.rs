@@ -553,3 +553,40 @@ fn a_read_only_card_shows_what_was_last_known() {
     let reader = crate::db::history::Reader::new(&place.path);
     println!("history: {:?}", reader.keys().map(|keys| keys.len()));
 }
+
+#[test]
+fn a_clock_that_jumps_back_stamps_no_row_that_waits() {
+    let mut scene = Scene::new();
+    let received = Row {
+        stamp: Stamp::received(trusted(0), None),
+        ..row("t", T0, 1.0)
+    };
+    scene.append(vec![received], trusted(0));
+    let jumped = Moment {
+        wall: Wall::from_second(T0 - 56 * 365 * 86_400),
+        ..trusted(60)
+    };
+    assert_eq!(scene.turn(jumped).rows_stored, 1);
+    let restored = database(&scene.path)
+        .restore(&|_| true)
+        .expect("it can be read");
+    assert_eq!(restored[0].stamp.observed, Wall::from_second(T0));
+}
+
+#[test]
+fn a_database_that_is_too_large_shrinks_without_a_trusted_clock() {
+    let mut scene = Scene::with(|settings| settings.retention.bytes = 300_000);
+    let doubtful = |second| Moment {
+        trust: Trust::Unknown,
+        ..trusted(second)
+    };
+    for round in 0..4 {
+        let from = round * 7_200;
+        scene.append(many(from), doubtful(from));
+        for second in 60..64 {
+            scene.turn(doubtful(from + second));
+        }
+    }
+    assert!(scene.stored() < 8_000, "{} rows", scene.stored());
+    assert_eq!(scene.shared.status(trusted(0).mono).rows_stored, 8_000);
+}

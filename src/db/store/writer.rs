@@ -11,7 +11,7 @@ use std::time::Duration;
 use super::{Shared, lock};
 use crate::db::file;
 use crate::db::repository::{Committed, Database, Entry};
-use crate::db::retention::{self, Step};
+use crate::db::retention::{self, Step, Times};
 use crate::db::salvage::{self, Salvage};
 use crate::db::session;
 use crate::db::trouble::{self, OpenError};
@@ -125,8 +125,7 @@ impl Writer {
         if !is_closing && self.failures == 0 {
             match self.salvage.take() {
                 Some(salvage) => self.go_on(salvage, now),
-                None if now.trust.is_trusted() => self.drop_oldest(now),
-                None => {}
+                None => self.drop_oldest(now),
             }
         }
     }
@@ -161,15 +160,11 @@ impl Writer {
     /// Commits what can be stored now; what cannot goes on waiting.
     fn commit(&mut self, now: Moment, is_closing: bool) {
         let (ready, waiting) = self.take(now, is_closing);
-        let oldest_hour = match now.trust.is_trusted() {
-            true => self.shared.settings.retention.oldest_hour(now.wall),
-            false => i64::MIN,
-        };
-        let mut result = self.store(&ready, oldest_hour);
+        let mut result = self.store(&ready, now);
         if let Err(OpenError::Corrupt { detail, .. }) = &result
             && self.set_aside(detail, now)
         {
-            result = self.store(&ready, oldest_hour);
+            result = self.store(&ready, now);
         }
         let mut queue = lock(&self.shared.queue);
         queue.in_flight = 0;
@@ -225,7 +220,7 @@ impl Writer {
     }
 
     /// Brings a batch to the disk, opening the database first if it is not.
-    fn store(&mut self, batch: &[Entry], oldest_hour: i64) -> Result<(), OpenError> {
+    fn store(&mut self, batch: &[Entry], now: Moment) -> Result<(), OpenError> {
         let place = &self.shared.settings.place;
         let mut open = lock(&self.shared.database);
         if open
@@ -253,7 +248,12 @@ impl Writer {
             self.report_size(database);
             return Ok(());
         }
-        match database.commit(batch, oldest_hour) {
+        let retention = &self.shared.settings.retention;
+        let committed = retention::follow(database, retention, now).and_then(|time| {
+            let oldest_hour = time.map_or(i64::MIN, |time| retention.oldest_hour(time));
+            database.commit(batch, oldest_hour)
+        });
+        match committed {
             Ok(committed) => {
                 self.report_commit(database, committed);
                 Ok(())
@@ -362,8 +362,19 @@ impl Writer {
         let Some(database) = &mut *open else {
             return;
         };
+        let times = match retention::follow(database, &retention, now) {
+            Ok(time) => time.filter(|_| now.trust.is_trusted()).map(|time| Times {
+                wall: now.wall,
+                deletion: time,
+            }),
+            Err(error) => {
+                drop(open);
+                self.refused(now, &error);
+                return;
+            }
+        };
         for _ in 0..limits::RETENTION_STEPS {
-            match retention::step(database, &retention, now.wall) {
+            match retention::step(database, &retention, times) {
                 Ok(Step::Done) => {
                     self.report_size(database);
                     return;
