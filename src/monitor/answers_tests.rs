@@ -357,6 +357,54 @@ fn liveness_depends_on_the_node_alone() {
 }
 
 #[test]
+fn what_costs_too_much_is_cut_off_counted_and_leaves_everything_else_working() {
+    let mut scene = testing::healthy();
+    scene.history_rows = limits::HISTORY_ROWS + 1;
+    let monitor = scene.clone().monitor();
+    let cut_off = |monitor: &Monitor, route: &str| {
+        let metrics = get(monitor, "/metrics");
+        let name = format!("mainnode_http_cut_off_total{{route=\"{route}\"}} ");
+        let line = body(&metrics).lines().find(|line| line.starts_with(&name));
+        line.map(|line| line[name.len()..].to_owned())
+    };
+    for route in ["history", "web", "web_key", "web_alerts"] {
+        assert_eq!(cut_off(&monitor, route).as_deref(), Some("0"));
+    }
+    for format in ["json", "csv"] {
+        let target = format!("/history?key=temperature&format={format}");
+        let answer = get(&monitor, &target);
+        assert_eq!(answer.status, 503);
+        assert!(header(&answer, "Retry-After").is_some());
+        let problem: serde_json::Value = serde_json::from_str(body(&answer)).expect("JSON");
+        assert_eq!(
+            problem["detail"],
+            "The history was cut off at 100000 rows read, the most that one request may take. Ask for a shorter span between `from` and `to`."
+        );
+    }
+    assert_eq!(cut_off(&monitor, "history").as_deref(), Some("2"));
+    // A page may cost more, and shows what it can of what costs more still.
+    assert!(body(&get(&monitor, "/web")).contains("class=\"spark\""));
+    assert_eq!(cut_off(&monitor, "web").as_deref(), Some("0"));
+    scene.history_rows = limits::PAGE_ROWS + 1;
+    let monitor = scene.monitor();
+    assert_eq!(get(&monitor, "/web").status, 200);
+    let page = get(&monitor, "/web/key/temperature?span=all");
+    assert_eq!(page.status, 200);
+    assert!(body(&page).contains("was cut off at 400000 rows read"));
+    assert_eq!(cut_off(&monitor, "web").as_deref(), Some("1"));
+    assert_eq!(cut_off(&monitor, "web_key").as_deref(), Some("1"));
+    for target in [
+        "/status",
+        "/metrics",
+        "/snapshot",
+        "/web/about",
+        "/web/alerts",
+    ] {
+        assert_eq!(get(&monitor, target).status, 200, "{target}");
+    }
+}
+
+#[test]
 fn pages_alone_carry_a_policy() {
     let monitor = testing::healthy().monitor();
     for (target, is_page) in [
