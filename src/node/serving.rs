@@ -60,6 +60,7 @@ impl Serving {
         let (store, past, counts) = (store.clone(), store.clone(), traffic.clone());
         let (turning, turning_clock) = (loops.clone(), clock.clone());
         let (gate_beat, gate_clock) = (loops.gate.clone(), clock.clone());
+        let (workers_beat, workers_clock) = (loops.workers.clone(), clock.clone());
         let monitor = Arc::new(Monitor::new(Context {
             published: published.clone(),
             clock: clock.clone(),
@@ -75,7 +76,7 @@ impl Serving {
             traffic: Box::new(move || request_counts(&counts)),
             channels: Box::new(move || channels.iter().map(channel_state).collect()),
             incidents: Box::new(move |most| past.incidents(most)),
-            stuck: Box::new(move || turning.stuck(turning_clock.now().mono)),
+            stuck: Box::new(move || turning.not_alive(turning_clock.now().mono)),
             password: config
                 .password
                 .as_ref()
@@ -101,6 +102,7 @@ impl Serving {
             traffic,
             private_bases: PrivateDir::bases(),
             beat: Box::new(move || gate_beat.turned(gate_clock.now().mono)),
+            workers_beat: Box::new(move || workers_beat.turned(workers_clock.now().mono)),
             limits: GateLimits::default(),
         })
         .map_err(|error| format!("the server cannot be started: {error}"))?;
