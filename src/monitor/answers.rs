@@ -5,6 +5,7 @@
 //! Nothing here touches a socket.
 
 use std::borrow::Cow;
+use std::collections::HashSet;
 use std::fmt;
 use std::sync::Arc;
 
@@ -125,6 +126,8 @@ pub struct RequestCount {
 pub struct Monitor {
     pub(super) context: Context,
     hosts: Hosts,
+    /// Keys that the configuration names.
+    configured: HashSet<Arc<str>>,
     pub(super) displays: Displays,
     pub(super) sparklines: web::Sparklines,
     pub(super) assets: Assets,
@@ -147,6 +150,7 @@ impl Monitor {
         let settings = &context.settings;
         Monitor {
             hosts: Hosts::new(&settings.host_name, &settings.hosts),
+            configured: configured(&context.plan),
             displays: Displays::default(),
             sparklines: web::Sparklines::default(),
             cut_offs: CutOffs::default(),
@@ -212,7 +216,7 @@ impl Monitor {
         self.finished(answer).headers
     }
 
-    /// Answers from memory, or leaves it to [`Monitor::cold`].
+    /// Answers from memory at once, or leaves it to [`Monitor::cold`].
     pub fn hot(&self, request: &Request) -> Option<Answer> {
         let path = request.target.split('?').next().unwrap_or_default();
         // Escaped spellings of these take the long way and get the same answer.
@@ -223,7 +227,11 @@ impl Monitor {
             return Some(self.finished(problem.answer()));
         }
         let target = Target::read(&request.target).ok()?;
-        self.in_memory(request, &target)
+        let current = self.context.published.current();
+        if !self.is_quick(&current, &target) {
+            return None;
+        }
+        self.in_memory(request, &target, &current)
             .map(|answer| self.finished(answer))
     }
 
@@ -248,7 +256,7 @@ impl Monitor {
         let answer = match Target::read(&request.target) {
             Ok(target) if target.route.reads_database() => self.read(request, &target),
             Ok(target) => self
-                .in_memory(request, &target)
+                .in_memory(request, &target, &self.context.published.current())
                 .unwrap_or_else(|| self.rendered(request, &target, &Budget::nothing())),
             Err(why) => self.complaint(request, &misdirected(request, &why)),
         };
@@ -286,11 +294,11 @@ impl Monitor {
         })
     }
 
-    fn in_memory(&self, request: &Request, target: &Target) -> Option<Answer> {
+    fn in_memory(&self, request: &Request, target: &Target, current: &Rendered) -> Option<Answer> {
         match target.route {
             Route::Snapshot | Route::SnapshotKey => {
                 let answer = self
-                    .snapshot(request, target)
+                    .snapshot(request, target, current)
                     .unwrap_or_else(|problem| self.complaint(request, &problem));
                 if matches!(answer.status, 200 | 304) {
                     self.polled(request, answer.etag());
@@ -303,14 +311,7 @@ impl Monitor {
     }
 
     pub(super) fn is_configured(&self, key: &str) -> bool {
-        self.context
-            .plan
-            .sources
-            .iter()
-            .any(|source| match &source.selection {
-                Selection::Picks(picks) => picks.iter().any(|pick| &*pick.key == key),
-                Selection::AllLeaves { .. } => false,
-            })
+        self.configured.contains(key)
     }
 
     pub(super) fn unknown_key(&self, current: &Rendered, key: &str) -> Problem {
@@ -366,6 +367,17 @@ impl Monitor {
         }
         answer
     }
+}
+
+fn configured(plan: &Plan) -> HashSet<Arc<str>> {
+    let picks = plan
+        .sources
+        .iter()
+        .filter_map(|source| match &source.selection {
+            Selection::Picks(picks) => Some(picks),
+            Selection::AllLeaves { .. } => None,
+        });
+    picks.flatten().map(|pick| pick.key.clone()).collect()
 }
 
 fn misdirected(request: &Request, why: &Misdirected) -> Problem {

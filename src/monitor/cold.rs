@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::answer::{Answer, Request};
 use super::answers::{HistoryFailure, Monitor, NO_CACHE, plain};
-use super::entity::{Entity, gzip, takes_gzip, weight};
+use super::entity::{Entity, gzip, takes_gzip, weights};
 use super::problem::{self, Problem};
 use super::published::{JSON, Rendered, TEXT};
 use super::route::{Route, Target};
@@ -95,9 +95,9 @@ impl Monitor {
     }
 
     fn metrics(&self, request: &Request) -> Answer {
-        let named = |name| weight(request, "accept", |given| given == name).unwrap_or(0.0);
-        let open = named("application/openmetrics-text");
-        let format = match open > 0.0 && open >= named("text/plain") {
+        let members = ["application/openmetrics-text", "text/plain"];
+        let [open, plain_text] = weights(request, "accept", members).map(Option::unwrap_or_default);
+        let format = match open > 0.0 && open >= plain_text {
             true => metrics::Format::OpenMetrics,
             false => metrics::Format::Prometheus,
         };
@@ -140,7 +140,7 @@ impl Monitor {
             Problem::new(503, detail).with("Retry-After", "10")
         })?;
         let current = self.context.published.current();
-        let record = current.snapshot.record(&query.key);
+        let record = current.record(&query.key);
         if buckets.is_empty() && record.is_none() && !self.is_configured(&query.key) {
             return Err(self.unknown_key(&current, &query.key));
         }
