@@ -90,7 +90,7 @@ fn assert_history(path: &std::path::Path, model: &Model) {
                 to: Wall::from_second(START + HOURS * HOUR),
                 points: points as usize,
             };
-            let budget = Budget::new(limits::HISTORY_ROWS, limits::DATABASE_TIME);
+            let budget = Budget::new(limits::HISTORY_ROWS, std::time::Duration::from_secs(3600));
             let found = reader.history(&query, &budget).expect("it answers");
             assert_agrees(&found, &expected(model, index, width));
         }
