@@ -171,9 +171,26 @@ pub const WAL_PAGES: u32 = 1_000;
 /// SQLite's page cache of one connection, in KiB: the pages that one commit touches are
 /// about 30, a query of a year 200.
 pub const PAGE_CACHE_KIB: u32 = 2_000;
+/// Rows of all tiers that one `/history` reads, those of other keys in between included;
+/// past it the request is cut off. Coarser tiers are chosen so that it is not reached.
+pub const HISTORY_ROWS: u64 = 100_000;
+/// Of them, those that only coarse tiers may have: 1,000 hours walked through twice.
+pub const HISTORY_COARSE_ROWS: u64 = 10_000;
+/// Rows that one page with its charts reads, and those of them that only coarse tiers may
+/// have, so that 120 sparklines have their hours when there are many raw rows.
+pub const PAGE_ROWS: u64 = 400_000;
+pub const PAGE_COARSE_ROWS: u64 = 60_000;
 /// Raw rows that one history query may look at, about 10 ms on a PC; beyond it coarser
-/// tiers answer. Six hours of 50 keys at 10 s are 108,000.
-pub const HISTORY_RAW_ROWS: i64 = 120_000;
+/// tiers answer. Five hours of 50 keys at 10 s. What else such a query reads (1,000 hours
+/// twice, fives) fits beside them into `HISTORY_ROWS`.
+pub const HISTORY_RAW_ROWS: i64 = 90_000;
+/// Ids that one statement scans before rows and time are counted: a millisecond.
+pub const SCAN_IDS: i64 = 4_096;
+/// One answer that reads the database, once it has its turn; then it is cut off.
+pub const DATABASE_TIME: Duration = Duration::from_secs(2);
+/// How long such an answer waits for its turn: three others before it take `DATABASE_TIME`
+/// each. With its own it is less than `BACKEND_TIME`.
+pub const TURN_TIME: Duration = Duration::from_secs(6);
 /// Hours of fives that one history query reads, twelve rows each; beyond it hours answer.
 pub const HISTORY_FIVES_HOURS: i64 = 8 * 24;
 /// Ids that an hour's rows lie among, past which it gets fives: reading that many takes as
@@ -258,6 +275,9 @@ pub const HISTORY_POINTS: usize = 2_000;
 
 // ---- The gate ------------------------------------------------------------------------
 
+/// Keys of one `/snapshot?keys=` that the gate's thread answers itself, in 0.1 ms on a PC: a
+/// small display asks for a handful. A head holds thousands; then a worker answers.
+pub const SNAPSHOT_KEYS_AT_ONCE: usize = 64;
 /// Descriptors left to the rest of the node (database, fetches, pool) when connections are
 /// capped below `ulimit -n`.
 pub const DESCRIPTORS_KEPT: usize = 64;

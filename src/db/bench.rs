@@ -18,6 +18,8 @@ use super::testing::{Dice, Directory, database, entries, row};
 use crate::domain::history::HistoryQuery;
 use crate::domain::ledger::Row;
 use crate::domain::time::Wall;
+use crate::limits;
+use crate::sys::budget::Budget;
 
 const KEYS: i64 = 50;
 /// 2026-01-01T00:00:00Z.
@@ -305,7 +307,15 @@ fn asking_a_large_database() {
                 points,
             };
             let mut found = 0;
-            let ms = median(|| found = reader.history(&query).expect("it answers").len());
+            let ms = median(|| {
+                found = reader
+                    .history(
+                        &query,
+                        &Budget::new(limits::HISTORY_ROWS, limits::DATABASE_TIME),
+                    )
+                    .expect("it answers")
+                    .len()
+            });
             say(question, ms, found);
         }
         let connection = session::open_read_only(&path).expect("it opens");

@@ -19,6 +19,7 @@ use crate::domain::history::{Bucket, HistoryQuery};
 use crate::domain::reading::round_computed;
 use crate::domain::time::Wall;
 use crate::limits;
+use crate::sys::budget::{Budget, Exceeded};
 use crate::sys::thread::let_others_run;
 
 /// Why there is no history.
@@ -28,6 +29,8 @@ pub enum HistoryError {
     UnknownKey,
     /// The database cannot be read now.
     Unavailable(String),
+    /// The query would cost more than its request may.
+    Exceeded(Exceeded),
 }
 
 impl fmt::Display for HistoryError {
@@ -37,6 +40,7 @@ impl fmt::Display for HistoryError {
             HistoryError::Unavailable(detail) => {
                 write!(f, "the database cannot be read now: {detail}")
             }
+            HistoryError::Exceeded(limit) => write!(f, "cut off at {limit}"),
         }
     }
 }
@@ -46,6 +50,12 @@ impl std::error::Error for HistoryError {}
 impl From<rusqlite::Error> for HistoryError {
     fn from(error: rusqlite::Error) -> HistoryError {
         HistoryError::Unavailable(trouble::words(&error))
+    }
+}
+
+impl From<Exceeded> for HistoryError {
+    fn from(exceeded: Exceeded) -> HistoryError {
+        HistoryError::Exceeded(exceeded)
     }
 }
 
@@ -66,9 +76,17 @@ impl Reader {
     /// The buckets of a query, oldest first; those without a number are left out. Their
     /// width comes from the finest tier that can answer at bounded cost, and is at least
     /// what keeps them within `points`; the first and last may reach past the span by a
-    /// part of their width.
-    pub fn history(&self, query: &HistoryQuery) -> Result<Vec<Bucket>, HistoryError> {
-        self.with(|connection| history(connection, query))
+    /// part of their width. Rows and time are spent from `budget`.
+    pub fn history(
+        &self,
+        query: &HistoryQuery,
+        budget: &Budget,
+    ) -> Result<Vec<Bucket>, HistoryError> {
+        self.with(|connection| {
+            // Others may have had the connection for long.
+            budget.spend(0)?;
+            history(connection, query, budget)
+        })
     }
 
     /// The keys that rows were ever stored of, by name.
@@ -141,22 +159,41 @@ const WIDTHS: [i64; 24] = [
     364 * DAY,
 ];
 
-/// The narrowest width that fits a span (in seconds) into `points` buckets.
-fn width(from: i64, to: i64, points: usize) -> i64 {
+/// The widest is doubled so often at most: then it is wider than years 1 to 9999.
+const DOUBLINGS: u32 = 14;
+
+/// Where buckets begin: at multiples of `width` from `origin`, in seconds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Grid {
+    origin: i64,
+    width: i64,
+}
+
+/// The narrowest grid that fits a span (in seconds, within years 1 to 9999, not empty) into
+/// `points` buckets. Its origin is 1970, unless a single bucket has to span that.
+fn grid(from: i64, to: i64, points: usize) -> Grid {
     let points = i64::try_from(points.clamp(1, limits::HISTORY_POINTS)).unwrap_or(1);
     let fits = |width: &i64| (to - 1).div_euclid(*width) - from.div_euclid(*width) < points;
     let widest = WIDTHS[WIDTHS.len() - 1];
-    let wider = (1..).map(|times: i64| widest.saturating_mul(1 << times.min(40)));
-    WIDTHS
-        .into_iter()
-        .chain(wider)
-        .find(fits)
-        .unwrap_or(i64::MAX)
+    let wider = (1..=DOUBLINGS).map(|times| widest << times);
+    match WIDTHS.into_iter().chain(wider).find(fits) {
+        Some(width) => Grid { origin: 0, width },
+        // Some bucket begins in 1970, whatever the width.
+        None => {
+            let first_day = from.div_euclid(DAY);
+            let days = (to - 1).div_euclid(DAY) + 1 - first_day;
+            Grid {
+                origin: first_day * DAY,
+                width: days * DAY,
+            }
+        }
+    }
 }
 
 pub(super) fn history(
     connection: &Connection,
     query: &HistoryQuery,
+    budget: &Budget,
 ) -> Result<Vec<Bucket>, HistoryError> {
     let mut statement = connection.prepare_cached("SELECT k FROM keys WHERE key = ?1")?;
     let k: Option<i64> = statement
@@ -174,10 +211,14 @@ pub(super) fn history(
         key: &query.key,
         from,
         to,
+        budget,
     };
-    let width = width(from, to, query.points);
+    let Grid { origin, width } = grid(from, to, query.points);
     let tiers = Tiers::read(connection)?;
-    let mut buckets = Buckets::default();
+    let mut buckets = Buckets {
+        origin,
+        ..Buckets::default()
+    };
     let hours = asked.hours_between(connection)?;
     let days_until = asked.days_until(&tiers, width, hours);
     if days_until > asked.from.div_euclid(DAY) {
@@ -219,6 +260,7 @@ struct Span<'a> {
     key: &'a str,
     from: i64,
     to: i64,
+    budget: &'a Budget,
 }
 
 impl Span<'_> {
@@ -250,9 +292,13 @@ impl Span<'_> {
             // Of days that have lost their hours only days are left.
             summed_up.min(tiers.hourly_from.div_euclid(24))
         };
-        until
-            .min(self.to.div_euclid(DAY))
-            .max(self.from.div_euclid(DAY))
+        // A day that the span ends within is for its hours, unless they are gone.
+        let end_day = (self.to - 1).div_euclid(DAY) + 1;
+        let end = match end_day <= tiers.hourly_from.div_euclid(24) {
+            true => end_day,
+            false => self.to.div_euclid(DAY),
+        };
+        until.min(end).max(self.from.div_euclid(DAY))
     }
 
     /// How these hours can be answered in parts: by rows alone, with fives where rows are
@@ -263,7 +309,7 @@ impl Span<'_> {
         tiers: &Tiers,
         width: i64,
         hours: Range<i64>,
-    ) -> rusqlite::Result<Option<Fine>> {
+    ) -> Result<Option<Fine>, HistoryError> {
         let fives_until = tiers.fives_until.unwrap_or(i64::MIN);
         let by_rows = Fine {
             width,
@@ -273,19 +319,23 @@ impl Span<'_> {
             width: width.max(FIVE),
             fives_until,
         };
-        let (mut all_rows, mut other_rows, mut fives) = (0, 0, 0);
-        let mut walk = HoursOf::new(connection, self.k, hours);
+        let affordable = i64::try_from(self.budget.rows_for_detail()).unwrap_or(i64::MAX);
+        let most = limits::HISTORY_RAW_ROWS.min(affordable);
+        let (mut all_rows, mut other_rows, mut fives): (i64, i64, i64) = (0, 0, 0);
+        let mut walk = HoursOf::new(connection, self, hours);
         while let Some((hour, found)) = walk.next()? {
-            all_rows += found.ids();
+            all_rows = all_rows.saturating_add(found.ids());
             match by_fives.is_by_fives(hour, &found) {
                 true => fives += 1,
-                false => other_rows += found.ids(),
+                false => other_rows = other_rows.saturating_add(found.ids()),
             }
-            if fives > limits::HISTORY_FIVES_HOURS || other_rows > limits::HISTORY_RAW_ROWS {
+            if fives > limits::HISTORY_FIVES_HOURS
+                || fives.saturating_mul(HOUR / FIVE).saturating_add(other_rows) > most
+            {
                 return Ok(None);
             }
         }
-        Ok(match width < FIVE && all_rows <= limits::HISTORY_RAW_ROWS {
+        Ok(match width < FIVE && all_rows <= most {
             true => Some(by_rows),
             false => Some(by_fives),
         })
@@ -297,7 +347,7 @@ impl Span<'_> {
         until: i64,
         width: i64,
         buckets: &mut Buckets,
-    ) -> rusqlite::Result<()> {
+    ) -> Result<(), HistoryError> {
         let mut one = connection.prepare_cached(
             "SELECT count, min, mean, max, last, day * 86400 FROM daily \
              WHERE day = ?1 AND k = ?2",
@@ -307,6 +357,7 @@ impl Span<'_> {
         )?;
         let mut from = self.from.div_euclid(DAY);
         loop {
+            self.budget.spend(2)?;
             let day: Option<i64> = next.query_row([from, until], |row| row.get(0)).optional()?;
             let Some(day) = day else {
                 return Ok(());
@@ -325,8 +376,8 @@ impl Span<'_> {
         hours: Range<i64>,
         width: i64,
         buckets: &mut Buckets,
-    ) -> rusqlite::Result<()> {
-        let mut walk = HoursOf::new(connection, self.k, hours);
+    ) -> Result<(), HistoryError> {
+        let mut walk = HoursOf::new(connection, self, hours);
         while let Some((hour, found)) = walk.next()? {
             buckets.add_hour(hour, width, &found);
         }
@@ -339,8 +390,8 @@ impl Span<'_> {
         fine: &Fine,
         hours: Range<i64>,
         buckets: &mut Buckets,
-    ) -> rusqlite::Result<()> {
-        let mut walk = HoursOf::new(connection, self.k, hours);
+    ) -> Result<(), HistoryError> {
+        let mut walk = HoursOf::new(connection, self, hours);
         while let Some((hour, found)) = walk.next()? {
             match fine.is_by_fives(hour, &found) {
                 true => self.fives(connection, fine.width, (hour, &found), buckets)?,
@@ -356,7 +407,9 @@ impl Span<'_> {
         width: i64,
         (hour, found): (i64, &Hour),
         buckets: &mut Buckets,
-    ) -> rusqlite::Result<()> {
+    ) -> Result<(), HistoryError> {
+        self.budget
+            .spend(HOUR.unsigned_abs() / FIVE.unsigned_abs())?;
         let fives = fives::read(connection, hour, self.k)?;
         if fives.iter().all(Option::is_none) {
             buckets.add_hour(hour, width, found);
@@ -381,22 +434,38 @@ impl Span<'_> {
         width: i64,
         (hour, found): (i64, &Hour),
         buckets: &mut Buckets,
-    ) -> rusqlite::Result<()> {
+    ) -> Result<(), HistoryError> {
         let mut statement = connection.prepare_cached(
             "SELECT timestamp, value FROM records WHERE id BETWEEN ?1 AND ?2 AND key = ?3 \
              AND timestamp >= ?4 AND timestamp < ?5 ORDER BY id",
         )?;
         let begin = Wall::from_second(self.from.max(hour * HOUR)).to_string();
         let end = Wall::from_second(self.to.min((hour + 1) * HOUR)).to_string();
-        let mut rows =
-            statement.query(params![found.first_id, found.last_id, self.key, begin, end])?;
         // Of one second the highest id holds, and late rows find their place.
         let mut seconds: BTreeMap<i64, Option<f64>> = BTreeMap::new();
-        while let Some(row) = rows.next()? {
-            let at = hour * HOUR + rollup::second_of_hour(row.get_ref(0)?.as_str()?);
-            seconds.insert(at, row.get(1)?);
-            if seconds.len().is_multiple_of(ROWS_AT_A_STRETCH) {
-                let_others_run();
+        // A part at a time: where the key has few rows of many, one statement could scan for
+        // long without a row to stop at.
+        let mut first = found.first_id;
+        while first <= found.last_id {
+            let last = found
+                .last_id
+                .min(first.saturating_add(limits::SCAN_IDS - 1));
+            self.budget.spend(last.abs_diff(first) + 1)?;
+            let mut rows = statement.query(params![first, last, self.key, begin, end])?;
+            while let Some(row) = rows.next()? {
+                let at = hour * HOUR
+                    + rollup::second_of_hour(
+                        row.get_ref(0)?.as_str().map_err(rusqlite::Error::from)?,
+                    );
+                seconds.insert(at, row.get(1)?);
+                if seconds.len().is_multiple_of(ROWS_AT_A_STRETCH) {
+                    let_others_run();
+                }
+            }
+            let_others_run();
+            match last.checked_add(1) {
+                Some(next) => first = next,
+                None => break,
             }
         }
         for (at, value) in seconds {
@@ -412,27 +481,28 @@ impl Span<'_> {
 /// other keys lie between. Gaps in which no key has an hour are leapt over.
 struct HoursOf<'a> {
     connection: &'a Connection,
-    k: i64,
+    asked: &'a Span<'a>,
     next: i64,
     end: i64,
 }
 
 impl<'a> HoursOf<'a> {
-    fn new(connection: &'a Connection, k: i64, hours: Range<i64>) -> HoursOf<'a> {
+    fn new(connection: &'a Connection, asked: &'a Span<'a>, hours: Range<i64>) -> HoursOf<'a> {
         HoursOf {
             connection,
-            k,
+            asked,
             next: hours.start,
             end: hours.end,
         }
     }
 
-    fn next(&mut self) -> rusqlite::Result<Option<(i64, Hour)>> {
+    fn next(&mut self) -> Result<Option<(i64, Hour)>, HistoryError> {
         while self.next < self.end {
             let_others_run();
+            self.asked.budget.spend(2)?;
             let hour = self.next;
             self.next += 1;
-            if let Some(found) = rollup::read_hour(self.connection, hour, self.k)? {
+            if let Some(found) = rollup::read_hour(self.connection, hour, self.asked.k)? {
                 return Ok(Some((hour, found)));
             }
             let mut leap = self
@@ -447,12 +517,15 @@ impl<'a> HoursOf<'a> {
 
 /// Buckets as they fill, by when they begin.
 #[derive(Default)]
-struct Buckets(BTreeMap<i64, (i64, Option<Summary>)>);
+struct Buckets {
+    origin: i64,
+    by_begin: BTreeMap<i64, (i64, Option<Summary>)>,
+}
 
 impl Buckets {
     fn add(&mut self, at: i64, width: i64, summary: &Summary) {
-        let begin = at.div_euclid(width).saturating_mul(width);
-        let (seconds, sum) = self.0.entry(begin).or_insert((width, None));
+        let begin = self.origin + (at - self.origin).div_euclid(width) * width;
+        let (seconds, sum) = self.by_begin.entry(begin).or_insert((width, None));
         *seconds = (*seconds).max(width);
         rollup::add(sum, summary);
     }
@@ -469,7 +542,7 @@ impl Buckets {
         let bucket = |(begin, (seconds, summary)): (i64, (i64, Option<Summary>))| {
             summary.map(|s| Bucket {
                 from: Wall::from_second(begin),
-                seconds: u32::try_from(seconds).unwrap_or(u32::MAX),
+                seconds: seconds.unsigned_abs(),
                 count: s.count,
                 min: s.min,
                 mean: round_computed(s.mean),
@@ -477,7 +550,7 @@ impl Buckets {
                 last: s.last,
             })
         };
-        self.0.into_iter().filter_map(bucket).collect()
+        self.by_begin.into_iter().filter_map(bucket).collect()
     }
 }
 

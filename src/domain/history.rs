@@ -20,7 +20,7 @@ pub struct HistoryQuery {
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Bucket {
     pub from: Wall,
-    pub seconds: u32,
+    pub seconds: u64,
     pub count: u64,
     pub min: f64,
     pub mean: f64,

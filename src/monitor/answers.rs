@@ -5,6 +5,8 @@
 //! Nothing here touches a socket.
 
 use std::borrow::Cow;
+use std::collections::HashSet;
+use std::fmt;
 use std::sync::Arc;
 
 use jiff::tz::TimeZone;
@@ -12,6 +14,7 @@ use jiff::tz::TimeZone;
 use super::access::Password;
 use super::answer::{Answer, Request};
 use super::cold::{coded, html};
+use super::cut_offs::CutOffs;
 use super::displays::Displays;
 use super::entity::Entity;
 use super::host::{Hosts, name_of};
@@ -26,6 +29,7 @@ use crate::domain::outbox::Incident;
 use crate::domain::plan::{Plan, Selection};
 use crate::domain::time::{Moment, Mono, Wall};
 use crate::limits;
+use crate::sys::budget::{Budget, Exceeded};
 use crate::sys::clock::Clock;
 use crate::sys::turns::Turns;
 
@@ -42,7 +46,8 @@ pub struct Context {
     pub channels: Box<dyn Fn() -> Vec<ChannelState> + Send + Sync>,
     /// The newest incidents that people were told of; reads the database.
     pub incidents: Box<Incidents>,
-    /// Which of the node's loops has not turned within its bound; asked by `/healthz` on the
+    /// Which of the node's loops, its page workers included, has made no progress within its
+    /// bound; asked by `/healthz` on the
     /// gate's thread, so it must take no lock.
     pub stuck: Box<dyn Fn() -> Option<&'static str> + Send + Sync>,
     /// What must be known to read here, where the owner wants that.
@@ -50,7 +55,26 @@ pub struct Context {
     pub settings: Settings,
 }
 
-pub type History = dyn Fn(&HistoryQuery) -> Result<Vec<Bucket>, String> + Send + Sync;
+pub type History =
+    dyn Fn(&HistoryQuery, &Budget) -> Result<Vec<Bucket>, HistoryFailure> + Send + Sync;
+
+/// Why there is no history to show.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum HistoryFailure {
+    /// The database cannot be read.
+    Unavailable(String),
+    /// It would cost more than one request may.
+    Exceeded(Exceeded),
+}
+
+impl fmt::Display for HistoryFailure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            HistoryFailure::Unavailable(detail) => f.write_str(detail),
+            HistoryFailure::Exceeded(limit) => write!(f, "cut off at {limit}"),
+        }
+    }
+}
 
 pub type Incidents = dyn Fn(usize) -> Result<Vec<Incident>, String> + Send + Sync;
 
@@ -102,9 +126,12 @@ pub struct RequestCount {
 pub struct Monitor {
     pub(super) context: Context,
     hosts: Hosts,
+    /// Keys that the configuration names.
+    configured: HashSet<Arc<str>>,
     pub(super) displays: Displays,
     pub(super) sparklines: web::Sparklines,
     pub(super) assets: Assets,
+    pub(super) cut_offs: CutOffs,
     /// At rendering what reads the database, so that displays find a processor meanwhile.
     turns: Turns,
 }
@@ -123,8 +150,10 @@ impl Monitor {
         let settings = &context.settings;
         Monitor {
             hosts: Hosts::new(&settings.host_name, &settings.hosts),
+            configured: configured(&context.plan),
             displays: Displays::default(),
             sparklines: web::Sparklines::default(),
+            cut_offs: CutOffs::default(),
             turns: Turns::sparing_one_processor(),
             assets: Assets {
                 style: Entity::gzipped("text/css; charset=utf-8", web::STYLE_GZIPPED),
@@ -187,7 +216,7 @@ impl Monitor {
         self.finished(answer).headers
     }
 
-    /// Answers from memory, or leaves it to [`Monitor::cold`].
+    /// Answers from memory at once, or leaves it to [`Monitor::cold`].
     pub fn hot(&self, request: &Request) -> Option<Answer> {
         let path = request.target.split('?').next().unwrap_or_default();
         // Escaped spellings of these take the long way and get the same answer.
@@ -198,7 +227,11 @@ impl Monitor {
             return Some(self.finished(problem.answer()));
         }
         let target = Target::read(&request.target).ok()?;
-        self.in_memory(request, &target)
+        let current = self.context.published.current();
+        if !self.is_quick(&current, &target) {
+            return None;
+        }
+        self.in_memory(request, &target, &current)
             .map(|answer| self.finished(answer))
     }
 
@@ -220,16 +253,36 @@ impl Monitor {
         if let Some(problem) = self.barred(request) {
             return self.finished(self.complaint(request, &problem));
         }
-        let target = Target::read(&request.target);
-        let reads_database = matches!(&target, Ok(target) if target.route.reads_database());
-        let _turn = reads_database.then(|| self.turns.wait());
-        let answer = match target {
+        let answer = match Target::read(&request.target) {
+            Ok(target) if target.route.reads_database() => self.read(request, &target),
             Ok(target) => self
-                .in_memory(request, &target)
-                .unwrap_or_else(|| self.rendered(request, &target)),
+                .in_memory(request, &target, &self.context.published.current())
+                .unwrap_or_else(|| self.rendered(request, &target, &Budget::nothing())),
             Err(why) => self.complaint(request, &misdirected(request, &why)),
         };
         self.finished(coded(request, answer))
+    }
+
+    /// Answers what reads the database, within the bounds of one request.
+    fn read(&self, request: &Request, target: &Target) -> Answer {
+        let Some(_turn) = self.turns.wait(limits::TURN_TIME) else {
+            self.cut_offs.count(target.route);
+            let seconds = limits::TURN_TIME.as_secs();
+            let detail = format!(
+                "Other requests kept the database busy for {seconds} s, the longest that one waits for its turn. Ask again in a moment."
+            );
+            return self.complaint(request, &Problem::new(503, detail).with("Retry-After", "5"));
+        };
+        let (rows, coarse) = match target.route {
+            Route::History => (limits::HISTORY_ROWS, limits::HISTORY_COARSE_ROWS),
+            _ => (limits::PAGE_ROWS, limits::PAGE_COARSE_ROWS),
+        };
+        let budget = Budget::new(rows, limits::DATABASE_TIME).keeping(coarse);
+        let answer = self.rendered(request, target, &budget);
+        if budget.exceeded().is_some() {
+            self.cut_offs.count(target.route);
+        }
+        answer
     }
 
     /// The gate's own refusals: `request` where one could be read.
@@ -241,11 +294,11 @@ impl Monitor {
         })
     }
 
-    fn in_memory(&self, request: &Request, target: &Target) -> Option<Answer> {
+    fn in_memory(&self, request: &Request, target: &Target, current: &Rendered) -> Option<Answer> {
         match target.route {
             Route::Snapshot | Route::SnapshotKey => {
                 let answer = self
-                    .snapshot(request, target)
+                    .snapshot(request, target, current)
                     .unwrap_or_else(|problem| self.complaint(request, &problem));
                 if matches!(answer.status, 200 | 304) {
                     self.polled(request, answer.etag());
@@ -258,14 +311,7 @@ impl Monitor {
     }
 
     pub(super) fn is_configured(&self, key: &str) -> bool {
-        self.context
-            .plan
-            .sources
-            .iter()
-            .any(|source| match &source.selection {
-                Selection::Picks(picks) => picks.iter().any(|pick| &*pick.key == key),
-                Selection::AllLeaves { .. } => false,
-            })
+        self.configured.contains(key)
     }
 
     pub(super) fn unknown_key(&self, current: &Rendered, key: &str) -> Problem {
@@ -331,6 +377,17 @@ impl Monitor {
         }
         answer
     }
+}
+
+fn configured(plan: &Plan) -> HashSet<Arc<str>> {
+    let picks = plan
+        .sources
+        .iter()
+        .filter_map(|source| match &source.selection {
+            Selection::Picks(picks) => Some(picks),
+            Selection::AllLeaves { .. } => None,
+        });
+    picks.flatten().map(|pick| pick.key.clone()).collect()
 }
 
 fn misdirected(request: &Request, why: &Misdirected) -> Problem {

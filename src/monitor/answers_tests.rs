@@ -4,6 +4,7 @@ use super::super::answer::{Answerer as _, Way};
 use super::super::testing::{self, body, golden, header, request};
 use super::*;
 use crate::domain::reading::Value;
+use crate::domain::snapshot::Record;
 
 fn get(monitor: &Monitor, target: &str) -> Answer {
     let request = request(target, &[]);
@@ -354,6 +355,119 @@ fn liveness_depends_on_the_node_alone() {
     let answer = get(&scene.monitor(), "/healthz");
     assert_eq!(answer.status, 503);
     assert!(body(&answer).contains("The node is stuck: ingest"));
+}
+
+/// As many records as there may be.
+fn full_house() -> testing::Scene {
+    let mut scene = testing::healthy();
+    let one = scene.snapshot.records.remove(0);
+    let record = |number: usize| Record {
+        key: format!("key {number:04}").into(),
+        value: Value::Number(number as f64),
+        ..one.clone()
+    };
+    scene.snapshot.records = (0..limits::RECORDS_IN_ALL).map(record).collect();
+    scene
+}
+
+#[test]
+fn what_takes_long_from_memory_is_left_to_the_workers() {
+    let monitor = full_house().monitor();
+    let keys = |count: usize, separator: &str| {
+        let keys: Vec<String> = (0..count)
+            .map(|n| format!("key+{:04}", n * 7 % 2000))
+            .collect();
+        format!("/snapshot?keys={}", keys.join(separator))
+    };
+    let few = limits::SNAPSHOT_KEYS_AT_ONCE;
+    for (target, is_quick, status) in [
+        ("/snapshot".to_owned(), true, 200),
+        ("/snapshot/key%200001".to_owned(), true, 200),
+        (keys(few, ","), true, 200),
+        (keys(few, "%2C"), true, 200),
+        (keys(few + 1, ","), false, 200),
+        (keys(few + 1, "%2c"), false, 200),
+        (keys(600, ","), false, 200),
+        (format!("/snapshot?keys={}", ",".repeat(7_000)), false, 404),
+        // A suggestion compares all keys.
+        ("/snapshot/key%20x".to_owned(), false, 404),
+        ("/snapshot?keys=key+0001,key+x".to_owned(), false, 404),
+        // Rendered once for all that follow this node.
+        ("/snapshot?full=1".to_owned(), false, 200),
+        ("/snapshot?full=1".to_owned(), true, 200),
+        ("/snapshot?format=yaml".to_owned(), true, 400),
+    ] {
+        let asked = request(&target, &[]);
+        let hot = monitor.hot(&asked);
+        assert_eq!(hot.is_some(), is_quick, "{target:.60}");
+        let answer = hot.unwrap_or_else(|| monitor.cold(&asked));
+        assert_eq!(answer.status, status, "{target:.60}: {}", body(&answer));
+    }
+    let way = monitor.way(&request(&keys(600, ","), &[]));
+    assert!(matches!(way, Way::Pool));
+}
+
+#[test]
+fn however_many_keys_are_asked_for_each_record_comes_once_and_in_order() {
+    let monitor = full_house().monitor();
+    let keys: Vec<String> = (0..900)
+        .map(|n| format!("key+{:04}", n * 7 % 450))
+        .collect();
+    let target = format!("/snapshot?format=text&keys={}", keys.join(","));
+    let answer = get(&monitor, &target);
+    let expected: String = (0..450).map(|n| format!("key%20{n:04} {n}\n")).collect();
+    assert_eq!(body(&answer), expected);
+    let tag = header(&answer, "ETag").expect("it has a tag");
+    let again = monitor.cold(&request(&target, &[("if-none-match", tag)]));
+    assert_eq!(again.status, 304);
+}
+
+#[test]
+fn what_costs_too_much_is_cut_off_counted_and_leaves_everything_else_working() {
+    let mut scene = testing::healthy();
+    scene.history_rows = limits::HISTORY_ROWS + 1;
+    let monitor = scene.clone().monitor();
+    let cut_off = |monitor: &Monitor, route: &str| {
+        let metrics = get(monitor, "/metrics");
+        let name = format!("mainnode_http_cut_off_total{{route=\"{route}\"}} ");
+        let line = body(&metrics).lines().find(|line| line.starts_with(&name));
+        line.map(|line| line[name.len()..].to_owned())
+    };
+    for route in ["history", "web", "web_key", "web_alerts"] {
+        assert_eq!(cut_off(&monitor, route).as_deref(), Some("0"));
+    }
+    for format in ["json", "csv"] {
+        let target = format!("/history?key=temperature&format={format}");
+        let answer = get(&monitor, &target);
+        assert_eq!(answer.status, 503);
+        assert!(header(&answer, "Retry-After").is_some());
+        let problem: serde_json::Value = serde_json::from_str(body(&answer)).expect("JSON");
+        assert_eq!(
+            problem["detail"],
+            "The history was cut off at 100000 rows read, the most that one request may take. Ask for a shorter span between `from` and `to`."
+        );
+    }
+    assert_eq!(cut_off(&monitor, "history").as_deref(), Some("2"));
+    // A page may cost more, and shows what it can of what costs more still.
+    assert!(body(&get(&monitor, "/web")).contains("class=\"spark\""));
+    assert_eq!(cut_off(&monitor, "web").as_deref(), Some("0"));
+    scene.history_rows = limits::PAGE_ROWS + 1;
+    let monitor = scene.monitor();
+    assert_eq!(get(&monitor, "/web").status, 200);
+    let page = get(&monitor, "/web/key/temperature?span=all");
+    assert_eq!(page.status, 200);
+    assert!(body(&page).contains("was cut off at 400000 rows read"));
+    assert_eq!(cut_off(&monitor, "web").as_deref(), Some("1"));
+    assert_eq!(cut_off(&monitor, "web_key").as_deref(), Some("1"));
+    for target in [
+        "/status",
+        "/metrics",
+        "/snapshot",
+        "/web/about",
+        "/web/alerts",
+    ] {
+        assert_eq!(get(&monitor, target).status, 200, "{target}");
+    }
 }
 
 #[test]

@@ -5,8 +5,8 @@
 use std::sync::Arc;
 
 use super::answer::{Answer, Request};
-use super::answers::{Monitor, NO_CACHE, plain};
-use super::entity::{Entity, gzip, takes_gzip, weight};
+use super::answers::{HistoryFailure, Monitor, NO_CACHE, plain};
+use super::entity::{Entity, gzip, takes_gzip, weights};
 use super::problem::{self, Problem};
 use super::published::{JSON, Rendered, TEXT};
 use super::route::{Route, Target};
@@ -16,12 +16,13 @@ use super::{history, metrics, process, status};
 use crate::domain::health::Storage;
 use crate::domain::time::Moment;
 use crate::limits;
+use crate::sys::budget::Budget;
 use crate::sys::thread::panics;
 
 const IMMUTABLE: &str = "public, max-age=31536000, immutable";
 
 impl Monitor {
-    pub(super) fn rendered(&self, request: &Request, target: &Target) -> Answer {
+    pub(super) fn rendered(&self, request: &Request, target: &Target, budget: &Budget) -> Answer {
         let answer = match target.route {
             Route::Home => Ok(Answer {
                 status: 302,
@@ -34,9 +35,9 @@ impl Monitor {
             }),
             Route::Status => Ok(self.status()),
             Route::Metrics => Ok(self.metrics(request)),
-            Route::History => self.history(target),
+            Route::History => self.history(target, budget),
             Route::Overview | Route::Key | Route::Source | Route::Alerts | Route::About => {
-                self.page(target)
+                self.page(target, budget)
             }
             Route::Style => asset(&self.assets.style, request, target, &web::style_name()),
             Route::Script => asset(&self.assets.script, request, target, &web::script_name()),
@@ -95,9 +96,9 @@ impl Monitor {
     }
 
     fn metrics(&self, request: &Request) -> Answer {
-        let named = |name| weight(request, "accept", |given| given == name).unwrap_or(0.0);
-        let open = named("application/openmetrics-text");
-        let format = match open > 0.0 && open >= named("text/plain") {
+        let members = ["application/openmetrics-text", "text/plain"];
+        let [open, plain_text] = weights(request, "accept", members).map(Option::unwrap_or_default);
+        let format = match open > 0.0 && open >= plain_text {
             true => metrics::Format::OpenMetrics,
             false => metrics::Format::Prometheus,
         };
@@ -112,6 +113,7 @@ impl Monitor {
             started: self.context.settings.started,
             version: self.context.settings.version,
             panics: panics(),
+            cut_offs: &self.cut_offs.counts(),
         };
         let mut answer = plain(
             format.content_type(),
@@ -122,16 +124,24 @@ impl Monitor {
         answer
     }
 
-    fn history(&self, target: &Target) -> Result<Answer, Problem> {
+    fn history(&self, target: &Target, budget: &Budget) -> Result<Answer, Problem> {
         let now = self.context.clock.now();
         let (query, format) = history::query(target, now.wall)?;
-        let buckets = (self.context.history)(&query).map_err(|trouble| {
-            log::debug!("history of {:?} cannot be read: {trouble}", query.key);
-            let detail = "The history cannot be read now. /status says how the storage is doing.";
+        let buckets = (self.context.history)(&query, budget).map_err(|failure| {
+            log::debug!("history of {:?} is not read: {failure}", query.key);
+            let detail = match failure {
+                HistoryFailure::Unavailable(_) => {
+                    "The history cannot be read now. /status says how the storage is doing."
+                        .to_owned()
+                }
+                HistoryFailure::Exceeded(limit) => format!(
+                    "The history was cut off at {limit}, the most that one request may take. Ask for a shorter span between `from` and `to`."
+                ),
+            };
             Problem::new(503, detail).with("Retry-After", "10")
         })?;
         let current = self.context.published.current();
-        let record = current.snapshot.record(&query.key);
+        let record = current.record(&query.key);
         if buckets.is_empty() && record.is_none() && !self.is_configured(&query.key) {
             return Err(self.unknown_key(&current, &query.key));
         }
@@ -146,7 +156,7 @@ impl Monitor {
         })
     }
 
-    fn page(&self, target: &Target) -> Result<Answer, Problem> {
+    fn page(&self, target: &Target, budget: &Budget) -> Result<Answer, Problem> {
         let (current, storage) = (self.context.published.current(), (self.context.storage)());
         let now = self.context.clock.now();
         let view = View {
@@ -157,6 +167,7 @@ impl Monitor {
             channels: &(self.context.channels)(),
             plan: &self.context.plan,
             history: &*self.context.history,
+            budget,
             sparklines: &self.sparklines,
             settings: &self.context.settings,
             now,

@@ -132,6 +132,10 @@ fn names_tag(field: &str, etag: &str) -> bool {
     if field.trim() == "*" {
         return true;
     }
+    // Most that is sent here is not the tag: one search tells, however long the list.
+    if !field.contains(etag) {
+        return false;
+    }
     // Our tags hold no comma, so that a list can be split at them; a foreign tag that holds
     // one falls into parts that equal none of ours.
     field
@@ -142,39 +146,49 @@ fn names_tag(field: &str, etag: &str) -> bool {
 
 /// Whether gzip is acceptable, and not less so than the bytes as they are.
 pub fn takes_gzip(request: &Request) -> bool {
-    let named = |coding: &str| weight(request, "accept-encoding", |given| given == coding);
-    let gzip = named("gzip")
-        .or_else(|| named("x-gzip"))
-        .or_else(|| named("*"));
-    let identity = named("identity").unwrap_or(0.0);
+    let [gzip, x_gzip, any, identity] = weights(
+        request,
+        "accept-encoding",
+        ["gzip", "x-gzip", "*", "identity"],
+    );
+    let gzip = gzip.or(x_gzip).or(any);
+    let identity = identity.unwrap_or(0.0);
     gzip.is_some_and(|gzip| gzip > 0.0 && gzip >= identity)
 }
 
-/// The highest weight that a list field such as `Accept` gives to a member; `None` if it
-/// names none. Members are compared in lower case, without parameters.
-pub fn weight(request: &Request, name: &str, is_meant: impl Fn(&str) -> bool) -> Option<f32> {
+/// The highest weight that a list field such as `Accept` gives to each of these members;
+/// `None` if it names one not at all. They are compared in any case, without parameters. One
+/// pass that allocates nothing, since the gate's thread does this for lists of any length.
+pub fn weights<const N: usize>(
+    request: &Request,
+    name: &str,
+    members: [&str; N],
+) -> [Option<f32>; N] {
+    let mut highest = [None; N];
     let fields = request.headers.iter().filter(|(header, _)| header == name);
-    let members = fields.flat_map(|(_, value)| value.split(','));
-    members
-        .filter_map(|member| {
-            let mut parts = member
-                .split(';')
-                .map(|part| part.trim().to_ascii_lowercase());
-            if !is_meant(&parts.next()?) {
-                return None;
-            }
-            let quality = parts.find_map(|part| Some(part.strip_prefix("q=")?.to_owned()));
+    for member in fields.flat_map(|(_, value)| value.split(',')) {
+        let mut parts = member.split(';').map(str::trim);
+        let given = parts.next().unwrap_or_default();
+        let is_given = |member: &&str| member.eq_ignore_ascii_case(given);
+        let Some(at) = members.iter().position(is_given) else {
+            continue;
+        };
+        let quality = parts.find_map(|part| {
+            let (name, value) = part.split_at_checked(2)?;
+            name.eq_ignore_ascii_case("q=").then_some(value)
+        });
+        let weight = quality.map_or(1.0, |text| {
             // A weight that cannot be read is no wish.
-            Some(quality.map_or(1.0, |text| {
-                let weight = text.parse::<f32>().unwrap_or(0.0);
-                if weight.is_finite() {
-                    weight.clamp(0.0, 1.0)
-                } else {
-                    0.0
-                }
-            }))
-        })
-        .reduce(f32::max)
+            let weight = text.parse::<f32>().unwrap_or(0.0);
+            match weight.is_finite() {
+                true => weight.clamp(0.0, 1.0),
+                false => 0.0,
+            }
+        });
+        let before = highest[at].unwrap_or(weight);
+        highest[at] = Some(weight.max(before));
+    }
+    highest
 }
 
 #[cfg(test)]
@@ -212,6 +226,14 @@ mod tests {
             assert_eq!(header(&answer, "Content-Encoding"), None);
             assert_eq!(header(&answer, "Vary"), None, "nothing was negotiable");
         }
+    }
+
+    #[test]
+    fn the_highest_weight_of_each_member_counts() {
+        let accept = "text/HTML;q=0.4, text/html; Q=0.7 ,*/*;q=x,b;p=1;q=2,é;q=1,;;,c;q=-1";
+        let asked = request("/", &[("accept", accept), ("accept", "b;q=0.1")]);
+        let found = weights(&asked, "accept", ["text/html", "*/*", "b", "c", "d"]);
+        assert_eq!(found, [Some(0.7), Some(0.0), Some(1.0), Some(0.0), None]);
     }
 
     #[test]

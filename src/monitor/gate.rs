@@ -61,6 +61,9 @@ pub struct Parts {
     pub private_bases: Vec<PathBuf>,
     /// Called on the gate's thread at every tick: the proof, for a watchdog, that it turns.
     pub beat: Box<dyn Fn() + Send>,
+    /// Called likewise while no request waits for the page workers, or one of them has
+    /// finished one since the last tick.
+    pub workers_beat: Box<dyn Fn() + Send>,
     pub limits: GateLimits,
 }
 
@@ -305,7 +308,7 @@ fn serve(
         })
     };
     smol::block_on(executor.run(async {
-        let ticking = tick(&hall, &parts.beat);
+        let ticking = tick(&hall, &parts.beat, &parts.workers_beat);
         let stopping = async { stopped.recv().await.unwrap_or_else(|_| Instant::now()) };
         let deadline = smol::future::or(stopping, ticking).await;
         drop(accepting);
@@ -321,7 +324,7 @@ fn serve(
 }
 
 /// Looks at every deadline, for ever.
-async fn tick<T>(hall: &Hall, beat: &(dyn Fn() + Send)) -> T {
+async fn tick<T>(hall: &Hall, beat: &(dyn Fn() + Send), workers_beat: &(dyn Fn() + Send)) -> T {
     loop {
         let turned = catch_unwind(AssertUnwindSafe(|| {
             let now = Instant::now();
@@ -331,6 +334,9 @@ async fn tick<T>(hall: &Hall, beat: &(dyn Fn() + Send)) -> T {
             *hall.date.borrow_mut() = hall.answerer.date().map(Rc::from);
             *hall.no_place.borrow_mut() = None;
             *hall.not_allowed.borrow_mut() = None;
+            if hall.backend.is_getting_on() {
+                workers_beat();
+            }
             beat();
         }));
         if turned.is_err() {

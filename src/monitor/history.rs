@@ -105,7 +105,7 @@ struct History<'a> {
 #[derive(Serialize)]
 struct BucketStatus {
     from: String,
-    duration_s: u32,
+    duration_s: u64,
     count: u64,
     min: serde_json::Number,
     mean: serde_json::Number,

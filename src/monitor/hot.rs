@@ -15,7 +15,38 @@ use crate::domain::snapshot::Record;
 use crate::limits;
 
 impl Monitor {
-    pub(super) fn snapshot(&self, request: &Request, target: &Target) -> Result<Answer, Problem> {
+    /// Whether the answer takes no longer than a poll may keep the others waiting: few
+    /// records, all of them known (who asks for another gets a suggestion, which compares
+    /// all keys), and nothing large to render that many will share.
+    pub(super) fn is_quick(&self, current: &Rendered, target: &Target) -> bool {
+        if target.members("keys") > limits::SNAPSHOT_KEYS_AT_ONCE {
+            return false;
+        }
+        if current.snapshot.records.len() <= limits::SNAPSHOT_KEYS_AT_ONCE {
+            return true;
+        }
+        let is_standing = |key: &str| current.place(key).is_some();
+        let is_known = |key: &str| is_standing(key) || self.is_configured(key);
+        match target.route {
+            Route::SnapshotKey => is_known(&target.subject),
+            Route::Snapshot => match target.list("keys", is_standing) {
+                Some(keys) => {
+                    let forgotten = &current.snapshot.forgotten;
+                    let is_fine = |key: &String| is_known(key) || forgotten.contains(key.as_str());
+                    keys.iter().all(is_fine) && keys.iter().any(|key| is_known(key))
+                }
+                None => target.parameter("full").is_none() || current.has_full(),
+            },
+            _ => true,
+        }
+    }
+
+    pub(super) fn snapshot(
+        &self,
+        request: &Request,
+        target: &Target,
+        current: &Rendered,
+    ) -> Result<Answer, Problem> {
         let is_full = flag(target, "full")?;
         let is_text = match target.parameter("format") {
             None | Some("json") => false,
@@ -25,14 +56,13 @@ impl Monitor {
                 return Err(Problem::new(400, detail));
             }
         };
-        let current = self.context.published.current();
         if current.json().is_none() {
             return Ok(without_data());
         }
         let node = &self.context.settings.node_name;
         if target.route == Route::SnapshotKey {
             let record = self
-                .known(&current, &target.subject)?
+                .known(current, &target.subject)?
                 .ok_or_else(no_reading_yet)?;
             let body = match (is_text, is_full) {
                 (true, _) => published::text(&[record]),
@@ -41,9 +71,9 @@ impl Monitor {
             };
             return Ok(of_one_request(request, is_text, body));
         }
-        let is_key = |key: &str| current.snapshot.record(key).is_some();
+        let is_key = |key: &str| current.place(key).is_some();
         if let Some(keys) = target.list("keys", is_key) {
-            let wanted = self.selected(&current, &keys)?;
+            let wanted = self.selected(current, &keys)?;
             let body = match (is_text, is_full) {
                 (true, _) => published::text(&wanted),
                 (_, true) => published::full(&current.snapshot, &wanted, node),
@@ -69,7 +99,10 @@ impl Monitor {
         let mut wanted = Vec::new();
         let is_forgotten = |key: &&String| current.snapshot.forgotten.contains(key.as_str());
         for key in keys.iter().filter(|key| !is_forgotten(key)) {
-            wanted.extend(self.known(current, key)?.map(|record| &record.key));
+            match current.place(key) {
+                Some(place) => wanted.push(place),
+                None => drop(self.known(current, key)?),
+            }
         }
         if wanted.is_empty() {
             return Err(match keys.iter().find(is_forgotten) {
@@ -77,15 +110,18 @@ impl Monitor {
                 None => no_reading_yet(),
             });
         }
-        let records = current.snapshot.records.iter();
-        Ok(records
-            .filter(|record| wanted.contains(&&record.key))
+        wanted.sort_unstable();
+        wanted.dedup();
+        let records = &current.snapshot.records;
+        Ok(wanted
+            .iter()
+            .filter_map(|place| records.get(*place))
             .collect())
     }
 
     /// The record of a key; `None` for one that is configured and gave nothing yet.
     fn known<'a>(&self, current: &'a Rendered, key: &str) -> Result<Option<&'a Record>, Problem> {
-        match current.snapshot.record(key) {
+        match current.record(key) {
             Some(record) => Ok(Some(record)),
             None if self.is_configured(key) => Ok(None),
             None => Err(self.unknown_key(current, key)),

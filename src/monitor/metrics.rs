@@ -41,6 +41,8 @@ pub struct Facts<'a> {
     pub version: &'a str,
     /// Turns of loops that a defect of ours cost.
     pub panics: u64,
+    /// Requests that were cut off at a limit of their work, by route.
+    pub cut_offs: &'a [(&'static str, u64)],
 }
 
 pub fn render(facts: &Facts, format: Format) -> String {
@@ -236,6 +238,13 @@ fn node(page: &mut Page, facts: &Facts) {
         let labels = [("route", *route), ("status", &status.to_string())];
         page.sample("http_requests_total", &labels, count.to_string());
     }
+    page.counter(
+        "http_cut_off_total",
+        "Requests whose reading of the database was ended at its limit of rows or time, by route.",
+    );
+    for (route, cut_off) in facts.cut_offs {
+        page.sample("http_cut_off_total", &[("route", *route)], count(*cut_off));
+    }
     page.counter("panics_total", "Turns of a loop that a defect cost.");
     page.sample("panics_total", &[], facts.panics.to_string());
     page.gauge("build_info", "Always 1; the version stands in its label.");
@@ -377,6 +386,7 @@ mod tests {
             started: scene.started,
             version: "0.1.0",
             panics: 0,
+            cut_offs: &[("history", 1), ("web", 0)],
         };
         render(&facts, format)
     }

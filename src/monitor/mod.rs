@@ -16,6 +16,7 @@ mod answers;
 mod cold;
 #[cfg(test)]
 mod contract;
+mod cut_offs;
 mod displays;
 mod entity;
 mod front;
@@ -39,5 +40,5 @@ mod web;
 mod words;
 
 pub use access::Password;
-pub use answers::{ChannelState, Context, Monitor, RequestCount, Settings};
+pub use answers::{ChannelState, Context, HistoryFailure, Monitor, RequestCount, Settings};
 pub use published::Published;

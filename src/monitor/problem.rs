@@ -6,7 +6,7 @@ use serde::Serialize;
 use std::borrow::Cow;
 
 use super::answer::{Answer, Request};
-use super::entity::weight;
+use super::entity::weights;
 
 /// An error for whoever asked.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -118,14 +118,16 @@ pub fn refusal(status: u16) -> Problem {
 
 /// Whether the client would rather have a page than JSON.
 pub fn prefers_html(request: &Request) -> bool {
-    let html = weight(request, "accept", |given| given == "text/html").unwrap_or(0.0);
-    let json = weight(request, "accept", |given| {
-        matches!(given, "application/json" | "application/problem+json")
-    });
-    let any = weight(request, "accept", |given| {
-        given == "*/*" || given == "application/*"
-    });
-    html > json.unwrap_or(0.0) && html >= any.unwrap_or(0.0)
+    let members = [
+        "text/html",
+        "application/json",
+        "application/problem+json",
+        "*/*",
+        "application/*",
+    ];
+    let [html, json, problem, any, application] =
+        weights(request, "accept", members).map(Option::unwrap_or_default);
+    html > json.max(problem) && html >= any.max(application)
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 //! `ingest` publishes, every other thread reads. One mutex holds one `Arc`: it is only ever
 //! locked to swap or to clone that, never while rendering.
 
+use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
@@ -27,6 +28,8 @@ pub struct Rendered {
     /// `None` until there ever was a record.
     data: Option<Data>,
     full: OnceLock<Entity>,
+    /// Where each key's record stands; made when first asked for.
+    places: OnceLock<HashMap<Arc<str>, usize>>,
 }
 
 #[derive(Clone)]
@@ -90,6 +93,7 @@ impl Rendered {
             snapshot,
             data,
             full: OnceLock::new(),
+            places: OnceLock::new(),
         }
     }
 
@@ -101,6 +105,26 @@ impl Rendered {
     /// `/snapshot?format=text`.
     pub fn text(&self) -> Option<&Arc<Entity>> {
         self.data.as_ref().map(|data| &data.text)
+    }
+
+    /// Where the record of a key stands among all, found without a walk through them.
+    pub fn place(&self, key: &str) -> Option<usize> {
+        let places = self.places.get_or_init(|| {
+            let records = self.snapshot.records.iter().enumerate();
+            records
+                .map(|(at, record)| (record.key.clone(), at))
+                .collect()
+        });
+        places.get(key).copied()
+    }
+
+    pub fn record(&self, key: &str) -> Option<&Record> {
+        self.snapshot.records.get(self.place(key)?)
+    }
+
+    /// Whether [`Rendered::full`] has nothing left to render.
+    pub fn has_full(&self) -> bool {
+        self.data.is_none() || self.full.get().is_some()
     }
 
     /// `/snapshot?full=1`: rendered when first asked for, since few nodes are followed.

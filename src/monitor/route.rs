@@ -159,6 +159,12 @@ impl Target {
         found.map(|parameter| parameter.value.as_str())
     }
 
+    /// How many members [`Target::list`] has at most.
+    pub fn members(&self, name: &str) -> usize {
+        let value = self.parameter(name);
+        value.map_or(0, |value| value.bytes().filter(|b| *b == b',').count() + 1)
+    }
+
     /// The members of a comma-separated parameter. A literal comma separates; an escaped one
     /// belongs to a member, unless `is_member` knows no such member: many clients escape all.
     pub fn list(&self, name: &str, is_member: impl Fn(&str) -> bool) -> Option<Vec<String>> {
@@ -190,34 +196,37 @@ fn find(path: &str) -> Result<(&'static Row, Cow<'_, str>), Misdirected> {
     if let Some(row) = TABLE.iter().find(is_as_written) {
         return Ok((row, Cow::Borrowed("")));
     }
-    for (number, segment) in path.split('/').enumerate() {
-        if number >= limits::TARGET_PARTS {
+    // Decoded once, however many rows they are held against.
+    let mut segments = Vec::new();
+    for segment in path.split('/') {
+        if segments.len() >= limits::TARGET_PARTS {
             return Err(Misdirected::NotFound);
         }
-        decode(segment, false).ok_or(Misdirected::BadEscape)?;
+        segments.push(decode(segment, false).ok_or(Misdirected::BadEscape)?);
     }
     TABLE
         .iter()
-        .find_map(|row| Some((row, matches(row.template, path)?)))
+        .find_map(|row| Some((row, matches(row.template, &segments)?)))
         .ok_or(Misdirected::NotFound)
 }
 
 /// What stands for the variable segment, if the path matches.
-fn matches<'a>(template: &str, path: &'a str) -> Option<Cow<'a, str>> {
-    let mut subject = Cow::Borrowed("");
-    let mut given = path.split('/').map(|segment| decode(segment, false));
+fn matches<'a>(template: &str, segments: &[Cow<'a, str>]) -> Option<Cow<'a, str>> {
+    let mut subject = None;
+    let mut given = segments.iter();
     for expected in template.split('/') {
-        let given = given.next()??;
+        let given = given.next()?;
         if expected.starts_with('{') {
             if given.is_empty() {
                 return None;
             }
-            subject = given;
+            subject = Some(given);
         } else if given != expected {
             return None;
         }
     }
-    given.next().is_none().then_some(subject)
+    let is_whole = given.next().is_none();
+    is_whole.then(|| subject.cloned().unwrap_or_default())
 }
 
 /// Percent-decoding; `None` for a bad escape, or what is not UTF-8 then. In a query, `+` is

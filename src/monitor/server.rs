@@ -40,6 +40,8 @@ pub struct Desk {
     current: Mutex<Current>,
     /// By slot of the gate: the last ticket whose answer was given.
     finished: [AtomicU64; limits::WORKERS],
+    /// Requests that workers have finished, ever.
+    done: AtomicU64,
     idle: AtomicUsize,
     stopping: Stopping,
     // Last: the directory goes after the server that listens in it.
@@ -68,6 +70,7 @@ impl Pool {
                 number: 0,
             }),
             finished: std::array::from_fn(|_| AtomicU64::new(0)),
+            done: AtomicU64::new(0),
             idle: AtomicUsize::new(0),
             stopping,
             directory,
@@ -150,6 +153,11 @@ impl Desk {
     /// Workers that wait for a request.
     pub fn idle(&self) -> usize {
         self.idle.load(Ordering::Acquire)
+    }
+
+    /// How many requests workers have finished, for whomever.
+    pub fn done(&self) -> u64 {
+        self.done.load(Ordering::Acquire)
     }
 
     /// Whether the worker that had this ticket has given its answer, to whomever.
@@ -247,6 +255,7 @@ impl Desk {
         }
         if let Some((slot, number)) = ticket {
             self.finished[slot].fetch_max(number, Ordering::AcqRel);
+            self.done.fetch_add(1, Ordering::AcqRel);
         }
     }
 

@@ -7,7 +7,9 @@ use std::time::Duration;
 
 use super::answer::{Answer, Request};
 use super::words::{self, State};
-use super::{ChannelState, Context, Monitor, Password, Published, RequestCount, Settings};
+use super::{
+    ChannelState, Context, HistoryFailure, Monitor, Password, Published, RequestCount, Settings,
+};
 use crate::domain::freshness::Stamp;
 use crate::domain::health::{Cause, Failure, Reach, SourceHealth, Storage};
 use crate::domain::history::{Bucket, HistoryQuery};
@@ -16,6 +18,7 @@ use crate::domain::plan::{KeyPlan, Merge, Numbers, Pick, Plan, Selection, Source
 use crate::domain::reading::{Issue, Observation, Outcome, Reason, Value};
 use crate::domain::snapshot::{Record, Snapshot, Source};
 use crate::domain::time::{Moment, Mono, Trust, Wall};
+use crate::sys::budget::Budget;
 use crate::sys::clock::ManualClock;
 
 /// 2025-10-30T20:00:00Z.
@@ -96,6 +99,8 @@ pub struct Scene {
     pub stuck: Option<&'static str>,
     pub password: Option<&'static str>,
     pub history: Result<Vec<Bucket>, String>,
+    /// What each question for history costs.
+    pub history_rows: u64,
 }
 
 impl Default for Scene {
@@ -119,6 +124,7 @@ impl Default for Scene {
             stuck: None,
             password: None,
             history: Ok(Vec::new()),
+            history_rows: 1,
         }
     }
 }
@@ -194,13 +200,17 @@ impl Scene {
         let published = Arc::new(Published::new(Arc::new(self.snapshot)));
         let (storage, history, stuck) = (self.storage, self.history, self.stuck);
         let (channel, incidents) = (self.channel, self.incidents);
+        let history_rows = self.history_rows;
         Monitor::new(Context {
             published,
             clock: Arc::new(ManualClock::new(self.now)),
             plan: Arc::new(self.plan),
             storage: Box::new(move || storage.clone()),
-            history: Box::new(move |query: &HistoryQuery| {
-                let mut buckets = history.clone()?;
+            history: Box::new(move |query: &HistoryQuery, budget: &Budget| {
+                budget
+                    .spend(history_rows)
+                    .map_err(HistoryFailure::Exceeded)?;
+                let mut buckets = history.clone().map_err(HistoryFailure::Unavailable)?;
                 buckets.retain(|bucket| bucket.from >= query.from && bucket.from < query.to);
                 Ok(buckets)
             }),

@@ -58,7 +58,7 @@ impl Bench {
             clock: clock.clone(),
             plan,
             storage: Box::new(Storage::default),
-            history: Box::new(|_| Ok(Vec::new())),
+            history: Box::new(|_, _| Ok(Vec::new())),
             traffic: Box::new(Vec::new),
             channels: Box::new(Vec::new),
             incidents: Box::new(|_| Ok(Vec::new())),

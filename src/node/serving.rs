@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::alerts::delivery::SharedStatus;
 use crate::config::Config;
-use crate::db::history::Reader;
+use crate::db::history::{HistoryError, Reader};
 use crate::db::store::Store;
 use crate::domain::plan::Plan;
 use crate::domain::snapshot::Snapshot;
@@ -13,7 +13,9 @@ use crate::monitor::events::{Event, EventKind, Feed};
 use crate::monitor::gate::private_dir::PrivateDir;
 use crate::monitor::gate::{Gate, GateLimits, Parts};
 use crate::monitor::traffic::Traffic;
-use crate::monitor::{ChannelState, Context, Monitor, Password, Published, RequestCount, Settings};
+use crate::monitor::{
+    ChannelState, Context, HistoryFailure, Monitor, Password, Published, RequestCount, Settings,
+};
 use crate::sys::beat::Loops;
 use crate::sys::clock::Clock;
 use crate::sys::program;
@@ -58,18 +60,23 @@ impl Serving {
         let (store, past, counts) = (store.clone(), store.clone(), traffic.clone());
         let (turning, turning_clock) = (loops.clone(), clock.clone());
         let (gate_beat, gate_clock) = (loops.gate.clone(), clock.clone());
+        let (workers_beat, workers_clock) = (loops.workers.clone(), clock.clone());
         let monitor = Arc::new(Monitor::new(Context {
             published: published.clone(),
             clock: clock.clone(),
             plan: plan.clone(),
             storage: Box::new(move || store.status()),
-            history: Box::new(move |query| {
-                reader.history(query).map_err(|error| error.to_string())
+            history: Box::new(move |query, budget| match reader.history(query, budget) {
+                Ok(buckets) => Ok(buckets),
+                // Whether there is such a record is for the snapshot to say.
+                Err(HistoryError::UnknownKey) => Ok(Vec::new()),
+                Err(HistoryError::Exceeded(limit)) => Err(HistoryFailure::Exceeded(limit)),
+                Err(error) => Err(HistoryFailure::Unavailable(error.to_string())),
             }),
             traffic: Box::new(move || request_counts(&counts)),
             channels: Box::new(move || channels.iter().map(channel_state).collect()),
             incidents: Box::new(move |most| past.incidents(most)),
-            stuck: Box::new(move || turning.stuck(turning_clock.now().mono)),
+            stuck: Box::new(move || turning.not_alive(turning_clock.now().mono)),
             password: config
                 .password
                 .as_ref()
@@ -95,6 +102,7 @@ impl Serving {
             traffic,
             private_bases: PrivateDir::bases(),
             beat: Box::new(move || gate_beat.turned(gate_clock.now().mono)),
+            workers_beat: Box::new(move || workers_beat.turned(workers_clock.now().mono)),
             limits: GateLimits::default(),
         })
         .map_err(|error| format!("the server cannot be started: {error}"))?;

@@ -27,6 +27,9 @@ impl Beat {
 pub struct Loops {
     pub ingest: Beat,
     pub gate: Beat,
+    /// The page workers: turned when one finished a request, or none waits for them. The
+    /// disk may hold them up, which no restart mends: the watchdog does not look at them.
+    pub workers: Beat,
 }
 
 impl Loops {
@@ -35,9 +38,11 @@ impl Loops {
         let loops = Loops {
             ingest: Beat::default(),
             gate: Beat::default(),
+            workers: Beat::default(),
         };
         loops.ingest.turned(now);
         loops.gate.turned(now);
+        loops.workers.turned(now);
         loops
     }
 
@@ -47,6 +52,13 @@ impl Loops {
             .into_iter()
             .find(|(_, beat)| beat.silence(now) > limits::STUCK)
             .map(|(name, _)| name)
+    }
+
+    /// What `/healthz` tells: a loop that is stuck, or requests that wait for page workers
+    /// of which none has finished one for `limits::STUCK`.
+    pub fn not_alive(&self, now: Mono) -> Option<&'static str> {
+        let workers = || (self.workers.silence(now) > limits::STUCK).then_some("the page workers");
+        self.stuck(now).or_else(workers)
     }
 }
 
@@ -65,5 +77,8 @@ mod tests {
         assert_eq!(loops.stuck(later), Some("the gate"));
         loops.gate.turned(later);
         assert_eq!(loops.stuck(later), None);
+        assert_eq!(loops.not_alive(later), Some("the page workers"));
+        loops.workers.turned(later);
+        assert_eq!(loops.not_alive(later), None);
     }
 }

@@ -1,6 +1,7 @@
 //! The machine: clocks, threads, signals, the supervisor. The only doors to them.
 
 pub mod beat;
+pub mod budget;
 pub mod clock;
 pub mod disk;
 pub mod gzipped;

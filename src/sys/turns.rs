@@ -2,6 +2,7 @@
 
 use std::sync::{Condvar, Mutex, PoisonError};
 use std::thread::available_parallelism;
+use std::time::Duration;
 
 /// Turns at something; whoever finds none free waits.
 pub struct Turns {
@@ -26,14 +27,18 @@ impl Turns {
         }
     }
 
-    pub fn wait(&self) -> Turn<'_> {
+    /// None if no turn came within `time`.
+    pub fn wait(&self, time: Duration) -> Option<Turn<'_>> {
         let free = self.free.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut free = self
+        let (mut free, _) = self
             .freed
-            .wait_while(free, |free| *free == 0)
+            .wait_timeout_while(free, time, |free| *free == 0)
             .unwrap_or_else(PoisonError::into_inner);
+        if *free == 0 {
+            return None;
+        }
         *free -= 1;
-        Turn(self)
+        Some(Turn(self))
     }
 }
 
@@ -52,6 +57,8 @@ mod tests {
 
     use super::*;
 
+    const LONG: Duration = Duration::from_secs(60);
+
     #[test]
     fn no_more_than_there_are_turns_work_at_once_and_all_come_to_it() {
         let turns = Turns::new(2);
@@ -63,7 +70,7 @@ mod tests {
         std::thread::scope(|scope| {
             for _ in 0..8 {
                 scope.spawn(|| {
-                    let _turn = turns.wait();
+                    let _turn = turns.wait(LONG).expect("each turn is short");
                     most.fetch_max(now.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
                     std::thread::yield_now();
                     now.fetch_sub(1, Ordering::SeqCst);
@@ -79,10 +86,20 @@ mod tests {
     fn a_panic_gives_its_turn_back() {
         let turns = Turns::new(1);
         let panicked = catch_unwind(AssertUnwindSafe(|| {
-            let _turn = turns.wait();
+            let _turn = turns.wait(LONG);
             panic!("on purpose");
         }));
         assert!(panicked.is_err());
-        drop(turns.wait());
+        assert!(turns.wait(Duration::ZERO).is_some());
+    }
+
+    #[test]
+    fn who_finds_no_turn_in_time_goes_without() {
+        let turns = Turns::new(1);
+        let turn = turns.wait(Duration::ZERO);
+        assert!(turn.is_some());
+        assert!(turns.wait(Duration::from_millis(1)).is_none());
+        drop(turn);
+        assert!(turns.wait(Duration::ZERO).is_some());
     }
 }

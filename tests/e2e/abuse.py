@@ -26,8 +26,14 @@ def gate_abuse():
             f'listen = "127.0.0.1:{port}"\ndatabase = "{place / "main-node.db"}"\n\n'
             f'[[source]]\nname = "meter"\nurl = "http://127.0.0.1:{upstream}/"\nevery = "2s"\n'
         )
-        node = Program([main_node(), "serve", "--config", file], place / "log", cwd=place)
+        serve = [main_node(), "serve", "--config", file]
         address = f"127.0.0.1:{port}"
+        # Attacks on histories need rows, which wait for a clock that can be believed or a stop.
+        earlier = Program(serve, place / "earlier-log", cwd=place)
+        until(lambda: get(address, "/snapshot").status == 200, 15, lambda: f"the node answers: {earlier.said()}")
+        code, _ = earlier.stop()
+        expect(code == 0, "it stops and leaves a database with rows", earlier.said())
+        node = Program(serve, place / "log", cwd=place)
         until(lambda: get(address, "/snapshot").status == 200, 15, lambda: f"the node answers: {node.said()}")
         command = [sys.executable, attacks, f"http://{address}", "--pid", node.pid, "--mixed-seconds", MIXED_SECONDS]
         code, out, err = run(command, 180)

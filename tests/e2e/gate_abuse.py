@@ -183,6 +183,40 @@ def keep_alive_burst(target):
         made.close()
 
 
+def hostile_spans(target):
+    """histories across 1970, of ten thousand years, reversed: each ends within 2 s"""
+    edges = ("0001-01-01T00:00:00Z", "1969-12-31T00:00:00Z", "1970-01-01T00:00:01Z", "9999-12-30T22:00:00Z", "-99999999d")
+    for begin in edges:
+        for end in (*edges, "-1s"):
+            for points in (1, 2, 2000):
+                path = f"/history?key=key0&from={begin}&to={end}&points={points}&format=csv"
+                asked = time.monotonic()
+                # 404: the span is empty or the node has no such record.
+                expect(target.whole(target.get(path, "Connection: close\r\n")), 200, 404)
+                if (seconds := time.monotonic() - asked) > 2.5:
+                    raise Unexpected(f"{path} took {seconds:.1f} s")
+    expect(target.whole(target.get("/web", "Connection: close\r\n")), 200)
+
+
+def long_lists(target):
+    """2,000 requests with thousands of keys, tags, codings or percent signs each"""
+    keys = ",".join(f"key{number % 50}" for number in range(1000))
+    paths = (
+        target.get(f"/snapshot?keys={keys}"),
+        target.get("/snapshot", "If-None-Match: " + '"a",' * 1500 + '"b"\r\n'),
+        target.get("/snapshot", "Accept-Encoding: " + "a;q=1," * 1000 + "b\r\n"),
+        target.get("/" + "%73" * 2500),
+    )
+    with target.connect() as made:
+        pending = b""
+        for number in range(500):
+            for path, wanted in zip(paths, ((200, 404), (200,), (200,), (404,))):
+                made.sendall(path)
+                found, pending = read_answer(made, pending)
+                if found not in wanted:
+                    raise Unexpected(f"request {number}: expected {wanted}, got {found}")
+
+
 def other_versions(target):
     """200 requests of HTTP/2.0, the preface among them"""
     for number in range(200):
@@ -424,6 +458,8 @@ ATTACKS = [
     bodies_that_never_come,
     clients_that_do_not_read,
     keep_alive_burst,
+    hostile_spans,
+    long_lists,
     other_versions,
     pipelining,
     endless_heads,

@@ -10,6 +10,7 @@ use crate::db::rollup::DAY;
 use crate::db::salvage;
 use crate::db::testing::{Dice, Directory, database, entries, row};
 use crate::domain::history::{Bucket, HistoryQuery};
+use crate::sys::budget::Budget;
 
 const KEYS: [&str; 3] = ["a", "b", "c"];
 /// 2025-12-31T20:00:00Z: four hours before the year ends.
@@ -88,14 +89,14 @@ fn assert_history(path: &std::path::Path, model: &Model) {
     let reader = Reader::new(path);
     for (points, width) in [(HOURS * 12, 300), (HOURS * 6, 600), (HOURS * 2, 1_800)] {
         for (index, key) in KEYS.into_iter().enumerate() {
-            let found = reader
-                .history(&HistoryQuery {
-                    key: Arc::from(key),
-                    from: Wall::from_second(START),
-                    to: Wall::from_second(START + HOURS * HOUR),
-                    points: points as usize,
-                })
-                .expect("it answers");
+            let query = HistoryQuery {
+                key: Arc::from(key),
+                from: Wall::from_second(START),
+                to: Wall::from_second(START + HOURS * HOUR),
+                points: points as usize,
+            };
+            let budget = Budget::new(limits::HISTORY_ROWS, std::time::Duration::from_secs(3600));
+            let found = reader.history(&query, &budget).expect("it answers");
             assert_agrees(&found, &expected(model, index, width));
         }
     }

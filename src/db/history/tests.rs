@@ -16,6 +16,17 @@ fn query(key: &str, from: i64, to: i64, points: usize) -> HistoryQuery {
     }
 }
 
+/// What `/history` may cost.
+fn budget() -> Budget {
+    Budget::new(limits::HISTORY_ROWS, std::time::Duration::from_secs(3600))
+        .keeping(limits::HISTORY_COARSE_ROWS)
+}
+
+/// As a request asks.
+fn ask(reader: &Reader, query: &HistoryQuery) -> Result<Vec<Bucket>, HistoryError> {
+    reader.history(query, &budget())
+}
+
 fn keep_up(database: &mut Database, now: i64) {
     let kept = Retention::default();
     while step(database, &kept, Times::right(Wall::from_second(now))).expect("a step can be taken")
@@ -38,10 +49,10 @@ fn widths_fit_the_points_and_are_what_people_count_in() {
         (9_000 * 364 * DAY, 10, 1_024 * 364 * DAY),
         (1, 0, 1),
     ] {
-        assert_eq!(width(0, span, points), expected, "{span} in {points}");
+        assert_eq!(grid(0, span, points).width, expected, "{span} in {points}");
     }
     // A span that begins within a bucket touches one more.
-    assert_eq!(width(30, 3_630, 60), 120);
+    assert_eq!(grid(30, 3_630, 60).width, 120);
 }
 
 #[test]
@@ -87,11 +98,9 @@ fn history_agrees_with_a_model_that_forgets_nothing() {
         (start, start, 10),
     ] {
         for (index, key) in keys.iter().enumerate() {
-            let found = reader
-                .history(&query(key, from, to, points))
-                .expect("it answers");
-            assert!(found.len() <= points.max(9));
-            let width = width(from, to, points);
+            let found = ask(&reader, &query(key, from, to, points)).expect("it answers");
+            assert!(found.len() <= points.max(1));
+            let width = grid(from, to.max(from + 1), points).width;
             let mut expected = Buckets::default();
             // Hours and days take part as wholes.
             let unit = if width >= DAY {
@@ -122,6 +131,157 @@ fn history_agrees_with_a_model_that_forgets_nothing() {
     }
 }
 
+/// Seconds at which something could go wrong: the ends of what RFC 3339 can say, both sides
+/// of 1970, the ends of `i64`, and anything between.
+fn any_second(dice: &mut Dice) -> i64 {
+    let edge = [
+        -62_135_596_800,
+        253_402_300_799,
+        i64::MIN / 1000,
+        i64::MAX / 1000,
+        0,
+        T0,
+        728 * DAY,
+    ][dice.below(7) as usize];
+    let spread = [1, 2, HOUR, 3 * DAY, 364 * DAY, 9_000 * 364 * DAY][dice.below(6) as usize];
+    let off = dice.below(2 * spread.unsigned_abs()) as i64 - spread;
+    edge.saturating_add(off)
+}
+
+fn any_points(dice: &mut Dice) -> usize {
+    let most = limits::HISTORY_POINTS;
+    match dice.below(3) {
+        0 => 1 + dice.below(3) as usize,
+        1 => 1 + dice.below(most as u64) as usize,
+        _ => most,
+    }
+}
+
+#[test]
+fn every_span_fits_its_points() {
+    let mut dice = Dice(11);
+    let year = |at: i64| at.clamp(-62_135_596_800, 253_402_300_800);
+    for _ in 0..20_000 {
+        let (one, other) = (year(any_second(&mut dice)), year(any_second(&mut dice)));
+        let (from, to) = (one.min(other), one.max(other).max(one.min(other) + 1));
+        let points = any_points(&mut dice);
+        let Grid { origin, width } = grid(from, to, points);
+        let bucket = |at: i64| (at - origin).div_euclid(width);
+        let count = bucket(to - 1) - bucket(from) + 1;
+        assert!(
+            (1..=points as i64).contains(&count),
+            "{from} to {to} in {points}: {count} of {width} from {origin}"
+        );
+    }
+    // One that spans 1970, where every width has a bucket that begins.
+    let whole = grid(-1, 1, 1);
+    assert_eq!((whole.origin, whole.width), (-DAY, 2 * DAY));
+}
+
+#[test]
+fn every_query_ends_within_its_points_and_says_what_it_counted() {
+    let directory = Directory::new();
+    let path = directory.path("a.db");
+    let mut database = database(&path);
+    // Rows of both sides of 1970, some of the far past and future, and a dense day that has
+    // lost its rows but for its last hours.
+    let far = [
+        -62_000_000_000,
+        -40 * 364 * DAY,
+        -DAY,
+        -1,
+        0,
+        1,
+        5 * DAY,
+        200_000_000_000,
+    ];
+    let begin = T0.div_euclid(DAY) * DAY;
+    let dense = (0..3 * 24 * 60).map(|minute| begin + minute * 60);
+    let seconds: Vec<i64> = far.into_iter().chain(dense).collect();
+    let rows = seconds.iter().map(|second| row("t", *second, 1.0));
+    database
+        .commit(&entries(rows), i64::MIN)
+        .expect("it is committed");
+    let kept = Retention {
+        raw: std::time::Duration::from_secs(DAY as u64),
+        hourly: std::time::Duration::from_secs(2 * DAY as u64),
+        ..Retention::default()
+    };
+    let now = Wall::from_second(begin + 3 * DAY);
+    while step(&mut database, &kept, now).expect("a step can be taken") == Step::More {}
+    let reader = Reader::new(&path);
+    let mut dice = Dice(5);
+    for _ in 0..400 {
+        let (from, to) = (any_second(&mut dice), any_second(&mut dice));
+        let points = any_points(&mut dice);
+        let asked = query("t", from, to, points);
+        let found = ask(&reader, &asked).expect("it answers");
+        assert!(found.len() <= points, "{asked:?}: {}", found.len());
+        assert!(
+            found
+                .windows(2)
+                .all(|two| two[0].from.0 + two[0].seconds as i64 * 1000 <= two[1].from.0),
+            "{asked:?}"
+        );
+        let counted: u64 = found.iter().map(|bucket| bucket.count).sum();
+        // Those of the first and last day may be counted as wholes.
+        let within = |slack: i64| {
+            let (from, to) = (from.saturating_sub(slack), to.saturating_add(slack));
+            let is_within = |second: &&i64| (from..to).contains(*second);
+            seconds.iter().filter(is_within).count() as u64
+        };
+        assert!(from < to || counted == 0, "{asked:?}");
+        assert!(
+            from >= to || (within(0)..=within(DAY)).contains(&counted),
+            "{asked:?}: {counted} of {}",
+            within(0)
+        );
+    }
+    let all = ask(&reader, &query("t", i64::MIN / 1000, i64::MAX / 1000, 1)).expect("it answers");
+    assert_eq!((all.len(), all[0].count), (1, seconds.len() as u64));
+    assert!(all[0].from.second() <= far[0]);
+    assert!(all[0].from.second() + all[0].seconds as i64 > far[7]);
+}
+
+#[test]
+fn a_query_that_would_cost_too_much_is_ended_and_leaves_nothing_open() {
+    let directory = Directory::new();
+    let path = directory.path("a.db");
+    let mut database = database(&path);
+    let rows = (0..3_000).map(|at| row(["t", "u", "v"][at as usize % 3], T0 + at, 1.0));
+    database
+        .commit(&entries(rows), i64::MIN)
+        .expect("it is committed");
+    let reader = Reader::new(&path);
+    let asked = query("t", T0, T0 + 3_000, 2_000);
+    let with = |budget: Budget| reader.history(&asked, &budget);
+    let long = std::time::Duration::from_secs(3600);
+    assert_eq!(
+        with(Budget::new(4_000, long)).expect("it answers").len(),
+        1_000
+    );
+    // Where rows are too many, the hour answers for them.
+    assert_eq!(with(Budget::new(2_000, long)).expect("it answers").len(), 1);
+    let kept_for_hours = Budget::new(4_000, long).keeping(3_000);
+    assert_eq!(with(kept_for_hours).expect("it answers").len(), 1);
+    for (budget, limit) in [
+        (Budget::new(1, long), Exceeded::Rows(1)),
+        (
+            Budget::new(4_000, std::time::Duration::ZERO),
+            Exceeded::Time(std::time::Duration::ZERO),
+        ),
+    ] {
+        assert_eq!(with(budget), Err(HistoryError::Exceeded(limit)));
+        // No transaction is left that keeps the log from being emptied.
+        let busy: i64 = database
+            .connection()
+            .query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0))
+            .expect("it can be asked");
+        assert_eq!(busy, 0);
+    }
+    assert_eq!(with(budget()).expect("it answers").len(), 1_000);
+}
+
 #[test]
 fn gaps_stay_gaps_and_extremes_survive() {
     let directory = Directory::new();
@@ -133,9 +293,7 @@ fn gaps_stay_gaps_and_extremes_survive() {
         .commit(&entries(rows), i64::MIN)
         .expect("it is committed");
     let reader = Reader::new(&path);
-    let found = reader
-        .history(&query("t", T0, T0 + 6_000, 10))
-        .expect("it answers");
+    let found = ask(&reader, &query("t", T0, T0 + 6_000, 10)).expect("it answers");
     let begins: Vec<i64> = found.iter().map(|b| (b.from.second() - T0) / 60).collect();
     assert_eq!(begins, [0, 10, 20, 30, 60, 70, 80, 90]);
     assert!(found.iter().all(|bucket| bucket.seconds == 600));
@@ -166,8 +324,8 @@ fn a_part_that_has_lost_its_rows_is_answered_by_hours_and_then_by_days() {
     }
     let reader = Reader::new(&path);
     let whole = query("t", begin, begin + 4 * DAY, 1_000);
-    let found = reader.history(&whole).expect("it answers");
-    let widths: Vec<u32> = found.iter().map(|bucket| bucket.seconds).collect();
+    let found = ask(&reader, &whole).expect("it answers");
+    let widths: Vec<u64> = found.iter().map(|bucket| bucket.seconds).collect();
     let of = |width| widths.iter().filter(|found| **found == width).count();
     assert_eq!((of(86_400), of(3_600), of(600)), (2, 24, 96), "{widths:?}");
     let count: u64 = found.iter().map(|bucket| bucket.count).sum();
@@ -181,7 +339,7 @@ fn a_reader_survives_a_file_that_comes_and_goes() {
     let reader = Reader::new(&path);
     let asked = query("t", T0, T0 + 60, 10);
     assert!(matches!(
-        reader.history(&asked),
+        ask(&reader, &asked),
         Err(HistoryError::Unavailable(_))
     ));
     let store = |value| {
@@ -190,18 +348,18 @@ fn a_reader_survives_a_file_that_comes_and_goes() {
         database.commit(&batch, i64::MIN).expect("it is committed");
     };
     store(1.0);
-    assert_eq!(reader.history(&asked).expect("it answers")[0].last, 1.0);
+    assert_eq!(ask(&reader, &asked).expect("it answers")[0].last, 1.0);
     assert_eq!(
-        reader.history(&query("u", T0, T0 + 60, 10)),
+        ask(&reader, &query("u", T0, T0 + 60, 10)),
         Err(HistoryError::UnknownKey)
     );
     std::fs::rename(&path, directory.path("aside.db")).expect("a file can be moved");
     assert!(matches!(
-        reader.history(&asked),
+        ask(&reader, &asked),
         Err(HistoryError::Unavailable(_))
     ));
     store(2.0);
-    assert_eq!(reader.history(&asked).expect("it answers")[0].last, 2.0);
+    assert_eq!(ask(&reader, &asked).expect("it answers")[0].last, 2.0);
     assert_eq!(reader.keys(), Ok(vec!["t".to_owned()]));
 }
 
@@ -230,7 +388,7 @@ fn absurd_spans_are_answered() {
             to: Wall(to),
             ..query("t", 0, 0, usize::MAX)
         };
-        let found = reader.history(&asked).expect("it answers");
+        let found = ask(&reader, &asked).expect("it answers");
         let count: u64 = found.iter().map(|bucket| bucket.count).sum();
         assert_eq!(count, u64::from(from < to));
     }

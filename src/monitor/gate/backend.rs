@@ -49,6 +49,8 @@ pub struct Backend {
     /// Held while a connection is being opened.
     opening: smol::lock::Mutex<()>,
     next: Cell<u64>,
+    /// Requests that the workers had finished at the last tick.
+    done: Cell<u64>,
     proof_time: Duration,
 }
 
@@ -92,6 +94,7 @@ impl Backend {
             waiting: RefCell::default(),
             opening: smol::lock::Mutex::new(()),
             next: Cell::new(1),
+            done: Cell::new(0),
             proof_time,
         })
     }
@@ -131,6 +134,24 @@ impl Backend {
             }
         }
         self.grant();
+    }
+
+    /// Whether a worker has finished a request since this was last asked, or no request
+    /// waits: none is queued or being answered, and a worker is free for the next one. Once a
+    /// tick.
+    pub fn is_getting_on(&self) -> bool {
+        let done = self.desk.done();
+        if self.done.replace(done) != done {
+            return true;
+        }
+        let slots = self.slots.borrow();
+        let is_asked = slots.iter().any(|slot| matches!(slot, Slot::Taken(_)));
+        let is_queued = !self.waiting.borrow().is_empty();
+        // With every worker busy for those who have left, the next to ask is refused.
+        let all_are_kept = slots
+            .iter()
+            .all(|slot| matches!(slot, Slot::Abandoned { .. }));
+        !is_asked && !is_queued && !all_are_kept
     }
 
     /// Waits for a slot, in the order of coming, except that one address never has them all.

@@ -116,9 +116,11 @@ impl Scale {
 pub fn runs(buckets: &[Bucket], stale_after: Duration) -> Vec<&[Bucket]> {
     let stale_ms = i64::try_from(stale_after.as_millis()).unwrap_or(i64::MAX);
     let is_one_run = |before: &Bucket, after: &Bucket| {
-        let width_ms = i64::from(before.seconds) * 1000;
+        let width_ms = i64::try_from(before.seconds)
+            .unwrap_or(i64::MAX)
+            .saturating_mul(1000);
         let gap_ms = after.from.0.saturating_sub(before.from.0);
-        gap_ms <= (width_ms * 3 / 2).max(stale_ms.saturating_add(width_ms))
+        gap_ms <= (width_ms.saturating_mul(3) / 2).max(stale_ms.saturating_add(width_ms))
     };
     buckets.chunk_by(is_one_run).collect()
 }
@@ -176,9 +178,7 @@ fn paths(buckets: &[Bucket], stale_after: Duration, scale: &Scale) -> (String, S
     let (mut band, mut line) = (String::new(), String::new());
     for run in runs(buckets, stale_after) {
         let place = |bucket: &Bucket| {
-            let middle = bucket
-                .from
-                .after(Duration::from_secs(u64::from(bucket.seconds) / 2));
+            let middle = bucket.from.after(Duration::from_secs(bucket.seconds / 2));
             scale.x(middle)
         };
         // Writing to a String cannot fail.

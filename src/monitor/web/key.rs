@@ -15,6 +15,7 @@ use crate::domain::reading::{Value, round_computed};
 use crate::domain::snapshot::Record;
 use crate::domain::time::{Wall, words};
 use crate::limits;
+use crate::monitor::answers::HistoryFailure;
 use crate::monitor::problem::Problem;
 use crate::monitor::route::encode;
 use crate::monitor::words::zoned;
@@ -93,7 +94,13 @@ fn history(view: &View, key: &str, record: Option<&Record>, span: Span) -> Marku
             }
         }
         @match read(view, key, span) {
-            Err(()) => p class="notice" { "The history cannot be read at the moment." },
+            Err(HistoryFailure::Unavailable(_)) => p class="notice" {
+                "The history cannot be read at the moment."
+            },
+            Err(HistoryFailure::Exceeded(limit)) => p class="notice" {
+                "The history of this span was cut off at " (limit)
+                ", the most that one page may take. A shorter span may be shown."
+            },
             Ok((buckets, ..)) if buckets.is_empty() => {
                 p class="quiet" {
                     @if record.is_some_and(|record| record.value.text().is_some()) {
@@ -120,7 +127,7 @@ fn history(view: &View, key: &str, record: Option<&Record>, span: Span) -> Marku
 }
 
 /// The buckets of a span and its bounds; for all there is, from the first bucket.
-fn read(view: &View, key: &str, span: Span) -> Result<(Vec<Bucket>, Wall, Wall), ()> {
+fn read(view: &View, key: &str, span: Span) -> Result<(Vec<Bucket>, Wall, Wall), HistoryFailure> {
     let key: Arc<str> = key.into();
     let to = view.now.wall.after(Duration::from_secs(1));
     let ask = |from: Wall, points| {
@@ -130,7 +137,8 @@ fn read(view: &View, key: &str, span: Span) -> Result<(Vec<Bucket>, Wall, Wall),
             to,
             points,
         };
-        (view.history)(&query).map_err(|trouble| log::debug!("history of {key:?}: {trouble}"))
+        let failed = |failure: &HistoryFailure| log::debug!("history of {key:?}: {failure}");
+        (view.history)(&query, view.budget).inspect_err(failed)
     };
     let from = match span.days {
         Some(days) => to.before(Duration::from_secs(days * 86_400)),

@@ -21,6 +21,7 @@ use crate::domain::health::Storage;
 use crate::domain::plan::Plan;
 use crate::domain::snapshot::Snapshot;
 use crate::domain::time::Moment;
+use crate::sys::budget::Budget;
 
 pub use sparkline::Sparklines;
 
@@ -43,6 +44,8 @@ pub struct View<'a> {
     pub channels: &'a [ChannelState],
     pub plan: &'a Plan,
     pub history: &'a History,
+    /// What reading history for this page may still cost.
+    pub budget: &'a Budget,
     pub sparklines: &'a Sparklines,
     pub settings: &'a Settings,
     pub now: Moment,

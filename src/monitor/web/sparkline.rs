@@ -16,6 +16,7 @@ use crate::domain::history::{Bucket, HistoryQuery};
 use crate::domain::snapshot::Record;
 use crate::domain::time::{Mono, Wall};
 use crate::limits;
+use crate::monitor::answers::HistoryFailure;
 
 /// The sparklines read last, by key.
 #[derive(Default)]
@@ -60,7 +61,12 @@ impl Sparklines {
             to: view.now.wall,
             points: limits::SPARKLINE_POINTS,
         };
-        let buckets = (view.history)(&query).unwrap_or_default();
+        let buckets = match (view.history)(&query, view.budget) {
+            Ok(buckets) => buckets,
+            // The next page goes on where this one ended.
+            Err(HistoryFailure::Exceeded(_)) => return None,
+            Err(HistoryFailure::Unavailable(_)) => Vec::new(),
+        };
         let line = Sparkline::new(&buckets, query.from, query.to, record.stale_after);
         let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         kept.insert(record.key.clone(), (now, line.clone()));

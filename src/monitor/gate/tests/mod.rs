@@ -177,6 +177,11 @@ fn test_limits() -> GateLimits {
 const SOON: Duration = Duration::from_millis(50);
 
 fn start(limits: GateLimits) -> Running {
+    start_with(limits, || ())
+}
+
+/// `workers_beat` is called as in [`Parts`].
+fn start_with(limits: GateLimits, workers_beat: impl Fn() + Send + 'static) -> Running {
     let stage = Stage::new();
     let listeners = bind(&[SocketAddr::from(([127, 0, 0, 1], 0))]).expect("a free port");
     let (traffic, feed) = (Arc::new(Traffic::new()), Arc::new(Feed::new()));
@@ -195,6 +200,7 @@ fn start(limits: GateLimits) -> Running {
         traffic: traffic.clone(),
         private_bases: vec![std::env::temp_dir()],
         beat,
+        workers_beat: Box::new(workers_beat),
         limits,
     })
     .expect("the gate starts");
@@ -239,6 +245,14 @@ impl Running {
 
     fn refusals(&self, abuse: Abuse) -> u64 {
         self.traffic.refusals(abuse)
+    }
+
+    /// Until the gate has looked at everything that was so before.
+    fn ticks(&self) {
+        let seen = self.beats.load(Ordering::SeqCst);
+        self.until("two ticks", || {
+            self.beats.load(Ordering::SeqCst) >= seen + 2
+        });
     }
 
     /// Waits for what another thread is about to do.

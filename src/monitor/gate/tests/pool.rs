@@ -87,6 +87,60 @@ fn a_silent_pool_is_said_with_503_and_serves_again_when_it_is_free() {
 }
 
 #[test]
+fn workers_are_not_alive_when_requests_wait_and_none_is_finished_for_a_minute() {
+    use crate::monitor::testing::now;
+    use crate::sys::beat::Loops;
+    use crate::sys::clock::{Clock, ManualClock};
+    let clock = Arc::new(ManualClock::new(now()));
+    let loops = Loops::starting(clock.now().mono);
+    let (beat, beat_clock) = (loops.workers.clone(), clock.clone());
+    let limits = GateLimits {
+        backend_time: SOON,
+        proof_time: SOON,
+        ..test_limits()
+    };
+    let running = start_with(limits, move || beat.turned(beat_clock.now().mono));
+    let not_alive = || {
+        let now = clock.now().mono;
+        // These two turn, in a node.
+        loops.ingest.turned(now);
+        loops.gate.turned(now);
+        loops.not_alive(now)
+    };
+    let longer = limits::STUCK + Duration::from_secs(1);
+    running.ticks();
+    clock.advance(longer);
+    running.ticks();
+    assert_eq!(not_alive(), None, "nobody asked for anything");
+    // One worker never comes back; the others are free.
+    let stuck = |last| {
+        let mut stream = running.connect_from(last);
+        stream
+            .write_all(b"GET /stuck HTTP/1.0\r\n\r\n")
+            .expect("sent");
+        assert!(rest(stream).starts_with("HTTP/1.1 503 "));
+    };
+    stuck(1);
+    running.ticks();
+    clock.advance(longer);
+    running.ticks();
+    assert_eq!(not_alive(), None, "no request waits");
+    for last in 2..=limits::WORKERS as u8 {
+        stuck(last);
+    }
+    running.ticks();
+    assert_eq!(not_alive(), None, "not for a minute yet");
+    clock.advance(longer);
+    running.ticks();
+    assert_eq!(not_alive(), Some("the page workers"));
+    running.stage.release();
+    running.until("alive again", || not_alive().is_none());
+    clock.advance(longer);
+    running.ticks();
+    assert_eq!(not_alive(), None);
+}
+
+#[test]
 fn the_very_same_request_is_answered_once_until_something_is_announced() {
     let limits = GateLimits {
         repeat_time: PATIENCE,

@@ -1,0 +1,48 @@
+//! Requests that were cut off at a limit of their work, by route.
+//!
+//! The workers count, `/metrics` reads.
+
+use std::collections::BTreeMap;
+use std::sync::{Mutex, PoisonError};
+
+use super::route::{Route, TABLE};
+
+/// How often each route was cut off since the start.
+#[derive(Default)]
+pub struct CutOffs(Mutex<BTreeMap<&'static str, u64>>);
+
+impl CutOffs {
+    pub fn count(&self, route: Route) {
+        if let Some(row) = TABLE.iter().find(|row| row.route == route) {
+            let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            *counts.entry(row.name).or_default() += 1;
+        }
+    }
+
+    /// Of each route that has such limits, those never cut off included.
+    pub fn counts(&self) -> Vec<(&'static str, u64)> {
+        let counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let limited = TABLE.iter().filter(|row| row.route.reads_database());
+        let count = |name| counts.get(name).copied().unwrap_or_default();
+        limited.map(|row| (row.name, count(row.name))).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_route_that_reads_the_database_is_there_from_the_start() {
+        let cut_offs = CutOffs::default();
+        cut_offs.count(Route::Key);
+        cut_offs.count(Route::Key);
+        let expected = [
+            ("history", 0),
+            ("web", 0),
+            ("web_key", 2),
+            ("web_alerts", 0),
+        ];
+        assert_eq!(cut_offs.counts(), expected);
+    }
+}

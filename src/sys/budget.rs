@@ -1,0 +1,116 @@
+//! How much one request may cost: rows read and time taken.
+//!
+//! A value of one thread. Work spends from it step by step and ends with an error at the
+//! first step past a limit, so that no request runs for ever and whatever it holds (a
+//! transaction, a lock, a worker) is given back.
+
+use std::cell::Cell;
+use std::fmt;
+use std::time::{Duration, Instant};
+
+/// What is left of a request's limits.
+#[derive(Debug)]
+pub struct Budget {
+    rows: u64,
+    reserve: u64,
+    spent: Cell<u64>,
+    time: Duration,
+    deadline: Instant,
+    exceeded: Cell<Option<Exceeded>>,
+}
+
+/// The limit that a request ran into.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Exceeded {
+    Rows(u64),
+    Time(Duration),
+}
+
+impl fmt::Display for Exceeded {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Exceeded::Rows(most) => write!(f, "{most} rows read"),
+            Exceeded::Time(most) => write!(f, "{} s of work", most.as_secs_f64()),
+        }
+    }
+}
+
+impl Budget {
+    /// The time counts from now.
+    pub fn new(rows: u64, time: Duration) -> Budget {
+        Budget {
+            rows,
+            reserve: 0,
+            spent: Cell::new(0),
+            time,
+            deadline: Instant::now() + time,
+            exceeded: Cell::new(None),
+        }
+    }
+
+    /// For what reads no row.
+    pub fn nothing() -> Budget {
+        Budget::new(0, Duration::ZERO)
+    }
+
+    /// Of the rows, these are kept for coarse reads: see [`Budget::rows_for_detail`].
+    pub fn keeping(self, reserve: u64) -> Budget {
+        Budget { reserve, ..self }
+    }
+
+    /// Counts rows (0 looks at the time alone) before they are read.
+    pub fn spend(&self, rows: u64) -> Result<(), Exceeded> {
+        let spent = self.spent.get().saturating_add(rows);
+        let exceeded = if spent > self.rows {
+            Exceeded::Rows(self.rows)
+        } else if Instant::now() >= self.deadline {
+            Exceeded::Time(self.time)
+        } else {
+            self.spent.set(spent);
+            return Ok(());
+        };
+        self.exceeded.set(Some(exceeded));
+        Err(exceeded)
+    }
+
+    /// Rows that may still be read where there is a coarser way to answer.
+    pub fn rows_for_detail(&self) -> u64 {
+        (self.rows - self.spent.get()).saturating_sub(self.reserve)
+    }
+
+    /// The limit that this request ran into, if it did.
+    pub fn exceeded(&self) -> Option<Exceeded> {
+        self.exceeded.get()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LONG: Duration = Duration::from_secs(3600);
+
+    #[test]
+    fn what_does_not_fit_is_refused_and_named() {
+        let budget = Budget::new(10, LONG);
+        assert_eq!(budget.spend(10), Ok(()));
+        assert_eq!(budget.exceeded(), None);
+        assert_eq!(budget.spend(1), Err(Exceeded::Rows(10)));
+        assert_eq!(budget.rows_for_detail(), 0);
+        assert_eq!(budget.exceeded(), Some(Exceeded::Rows(10)));
+        assert_eq!(budget.spend(u64::MAX), Err(Exceeded::Rows(10)));
+        let budget = Budget::new(10, LONG).keeping(8);
+        assert_eq!(budget.rows_for_detail(), 2);
+        assert_eq!(budget.spend(5), Ok(()));
+        assert_eq!(budget.rows_for_detail(), 0);
+        let late = Budget::new(10, Duration::ZERO);
+        assert_eq!(late.spend(0), Err(Exceeded::Time(Duration::ZERO)));
+    }
+
+    #[test]
+    fn limits_are_told_in_words() {
+        assert_eq!(Exceeded::Rows(100_000).to_string(), "100000 rows read");
+        let time = Exceeded::Time(Duration::from_millis(1_500));
+        assert_eq!(time.to_string(), "1.5 s of work");
+    }
+}
