@@ -64,6 +64,12 @@ pub struct ChannelState {
     pub trouble: Option<String>,
     pub trouble_since: Option<Mono>,
     pub last_delivered: Option<Wall>,
+    /// Of those that wait, the refused ones; since when, and why.
+    pub refused: usize,
+    pub refused_since: Option<Wall>,
+    pub refusal: Option<String>,
+    /// Events given up, since the database was made.
+    pub undelivered: u64,
 }
 
 /// The part of the configuration that views need.

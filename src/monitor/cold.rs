@@ -62,6 +62,7 @@ impl Monitor {
         words::state(
             &current.snapshot,
             storage,
+            &(self.context.channels)(),
             now,
             self.context.settings.started,
         )
