@@ -175,6 +175,28 @@ impl SharedStatus {
     pub fn get(&self) -> Status {
         lock(&self.0).clone()
     }
+
+    /// Notes how telling something that nothing waits for has ended.
+    pub fn note(&self, channel: &'static str, heard: &Result<(), String>, now: Moment) {
+        let mut status = lock(&self.0);
+        status.attempts += 1;
+        match heard {
+            Ok(()) => {
+                status.trouble = None;
+                status.last_delivered = Some(now.wall);
+            }
+            Err(why) => {
+                status.failures += 1;
+                let since = status.trouble.as_ref().map_or(now.mono, |it| it.since);
+                let why = why.clone();
+                status.trouble = Some(DeliveryTrouble {
+                    channel,
+                    since,
+                    why,
+                });
+            }
+        }
+    }
 }
 
 pub struct Delivery<C> {

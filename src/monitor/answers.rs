@@ -54,7 +54,10 @@ pub type History = dyn Fn(&HistoryQuery) -> Result<Vec<Bucket>, String> + Send +
 
 pub type Incidents = dyn Fn(usize) -> Result<Vec<Incident>, String> + Send + Sync;
 
-/// A channel that tells people of alerts.
+/// The dead man's switch, which is told that all is well and for which nothing waits.
+pub const PING: &str = "ping";
+
+/// A channel that tells people of alerts, or the dead man's switch.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ChannelState {
     pub name: &'static str,

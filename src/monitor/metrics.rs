@@ -5,7 +5,7 @@
 
 use std::fmt::Write;
 
-use super::answers::{ChannelState, RequestCount};
+use super::answers::{ChannelState, PING, RequestCount};
 use super::process::Process;
 use super::words;
 use crate::domain::health::{Cause, Durations, SourceState, Storage};
@@ -222,7 +222,7 @@ fn node(page: &mut Page, facts: &Facts) {
         "alerts_refused",
         "Alert events that a channel has refused, kept and tried again daily.",
     );
-    for channel in facts.channels {
+    for channel in facts.channels.iter().filter(|it| it.name != PING) {
         let labels = [("channel", channel.name)];
         page.sample("alerts_refused", &labels, channel.refused.to_string());
     }

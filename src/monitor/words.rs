@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use jiff::tz::TimeZone;
 
-use super::answers::ChannelState;
+use super::answers::{ChannelState, PING};
 use crate::domain::alert::ended;
 use crate::domain::health::{Cause, SourceState, Storage};
 use crate::domain::snapshot::{Record, Snapshot, Source, Verdict};
@@ -177,18 +177,21 @@ fn waiting_alerts(channel: &ChannelState, now: Moment) -> Option<String> {
     let trouble = channel.trouble.as_deref();
     // One that refuses says so itself.
     let trouble = trouble.filter(|it| Some(*it) != channel.refusal.as_deref())?;
+    let since = channel.trouble_since;
+    let span = since.map(|since| format!(" for {}", words(now.mono.since(since))));
+    let span = span.unwrap_or_default();
+    let why = ended(&safe(trouble));
+    if channel.name == PING {
+        return Some(format!("The dead man's switch does not hear{span}: {why}"));
+    }
     let alerts = match channel.waiting.saturating_sub(channel.refused) {
         0 => return None,
         1 => "1 alert waits".to_owned(),
         several => format!("{several} alerts wait"),
     };
-    let since = channel.trouble_since;
-    let span = since.map(|since| format!(" for {}", words(now.mono.since(since))));
     Some(format!(
-        "{alerts} to be told by {}{}: {}",
-        channel.name,
-        span.unwrap_or_default(),
-        ended(&safe(trouble))
+        "{alerts} to be told by {}{span}: {why}",
+        channel.name
     ))
 }
 
@@ -338,7 +341,7 @@ mod tests {
     #[test]
     fn one_sentence_says_whether_all_is_well() {
         use Verdict::*;
-        let rows: [(&str, Scene, Verdict, &str); 14] = [
+        let rows: [(&str, Scene, Verdict, &str); 15] = [
             ("fresh", testing::healthy(), Pass, "Both sources are fresh."),
             (
                 "nothing configured",
@@ -411,6 +414,16 @@ mod tests {
                     .refused_mails(2, "DATA: the server answers 554 spam"),
                 Warn,
                 "2 alerts are not delivered by mail: DATA: the server answers 554 spam. They are kept and tried again daily.",
+            ),
+            (
+                "nobody would notice that the node is dead",
+                {
+                    let mut scene = testing::healthy().pending_mails(0, "it answers HTTP 405");
+                    scene.channel.name = PING;
+                    scene
+                },
+                Warn,
+                "The dead man's switch does not hear for 10 min: it answers HTTP 405.",
             ),
             (
                 "alerts cannot be told now",

@@ -219,6 +219,7 @@ impl Unwritten {
             *id = now.map_or(*id, |(_, now)| *now);
         }
         self.note_threads(channel, &outcome);
+        self.forget_threads(&outcome);
         self.note_deliveries(channel, &outcome);
         self.apply_here(&outcome);
         let stored = |id: &i64| *id > 0;
@@ -253,6 +254,18 @@ impl Unwritten {
             let thread = self.threads.entry(incident);
             thread.or_insert_with(|| message_id.clone());
         }
+    }
+
+    /// A message that nobody has taken begins no thread.
+    fn forget_threads(&mut self, outcome: &Outcome) {
+        let (Outcome::Split { ids } | Outcome::Refused { ids, .. }) = outcome else {
+            return;
+        };
+        let left = self.rows.iter().map(|(_, item)| item);
+        let left = left.filter(|item| ids.contains(&item.id) && item.settled.is_empty());
+        let messages: Vec<&String> = left.filter_map(|item| item.message_id.as_ref()).collect();
+        self.threads
+            .retain(|_, thread| !messages.contains(&&*thread));
     }
 
     fn note_deliveries(&mut self, channel: &str, outcome: &Outcome) {

@@ -7,7 +7,7 @@ use super::layout::{self, Page, Part, key_name};
 use crate::domain::alert::capitalised;
 use crate::domain::outbox::{Delivery, Incident, Waiting};
 use crate::domain::time::{Wall, words};
-use crate::monitor::answers::ChannelState;
+use crate::monitor::answers::{ChannelState, PING};
 use crate::monitor::words::{local, safe};
 
 pub fn page(view: &View, incidents: &Result<Vec<Incident>, String>) -> Page {
@@ -78,6 +78,10 @@ fn channels(view: &View) -> Markup {
                             ", kept and tried again daily: " (safe(refusal)) "; "
                         }
                         @match (waiting_trouble(channel), channel.waiting - channel.refused) {
+                            (Some(trouble), _) if channel.name == PING => {
+                                "the dead man's switch does not hear: " (safe(trouble))
+                            }
+                            (None, _) if channel.name == PING => "tells the dead man's switch that all is well",
                             (Some(trouble), waiting) => {
                                 (waiting) " waiting: " (safe(trouble))
                             }
