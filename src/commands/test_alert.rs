@@ -111,8 +111,9 @@ fn ask_again(channel: &str, database: &Path) {
         )),
         Err(error) => say(&format!(
             "{what}. The service cannot be asked to try again now, because {} cannot be written \
-             ({error}): run this command as root, or wait a day.",
-            file::directory(database).display()
+             ({}): run this command as root, or wait a day.",
+            file::directory(database).display(),
+            error.kind()
         )),
     }
 }
