@@ -178,21 +178,19 @@ fn waiting_alerts(channel: &ChannelState, now: Moment) -> Option<String> {
     // One that refuses says so itself.
     let trouble = trouble.filter(|it| Some(*it) != channel.refusal.as_deref())?;
     let since = channel.trouble_since;
-    let span = since.map(|since| format!(" for {}", words(now.mono.since(since))));
-    let span = span.unwrap_or_default();
+    let span = since.map_or_else(String::new, |since| {
+        format!(" for {}", words(now.mono.since(since)))
+    });
     let why = ended(&safe(trouble));
     if channel.name == PING {
         return Some(format!("The dead man's switch does not hear{span}: {why}"));
     }
-    let alerts = match channel.waiting.saturating_sub(channel.refused) {
+    let messages = match channel.waiting.saturating_sub(channel.refused) {
         0 => return None,
-        1 => "1 alert waits".to_owned(),
-        several => format!("{several} alerts wait"),
+        1 => format!("1 message by {} waits", channel.name),
+        several => format!("{several} messages by {} wait", channel.name),
     };
-    Some(format!(
-        "{alerts} to be told by {}{span}: {why}",
-        channel.name
-    ))
+    Some(format!("{messages}, undeliverable{span}: {why}"))
 }
 
 /// How long a failing source gives nothing: since its last success, else since its failures
@@ -429,7 +427,7 @@ mod tests {
                 "alerts cannot be told now",
                 testing::healthy().pending_mails(1, "mail.example takes no connection"),
                 Warn,
-                "1 alert waits to be told by mail for 10 min: mail.example takes no connection.",
+                "1 message by mail waits, undeliverable for 10 min: mail.example takes no connection.",
             ),
             (
                 "the clock is not set",
