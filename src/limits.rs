@@ -371,6 +371,13 @@ pub const GATHER: Duration = Duration::from_secs(10);
 /// The shortest and longest pause between attempts to deliver.
 pub const DELIVERY_BACK_OFF: (Duration, Duration) =
     (Duration::from_secs(60), Duration::from_secs(3600));
+/// How often what was refused is tried again, unless the configuration has changed.
+pub const REFUSED_AGAIN: Duration = Duration::from_secs(86_400);
+/// Daily retries that may be refused before an alert is given up: counted, so that no clock
+/// that jumps can end them.
+pub const REFUSED_DAYS: u32 = 14;
+/// How soon a request to try refused alerts again is noticed.
+pub const REFUSED_LOOK: Duration = Duration::from_secs(30);
 /// One step of an SMTP dialogue; servers that delay their greeting on purpose take 10 s.
 pub const SMTP_STEP: Duration = Duration::from_secs(30);
 /// The text of a message, until the server has taken it; scanning for spam takes a while.

@@ -1,6 +1,6 @@
 //! The mail channel: a batch of events as one mail, to whoever does not have it yet.
 
-use super::delivery::{Attempt, Batch, Bell, Channel};
+use super::delivery::{Attempt, Batch, Bell, Channel, fingerprint};
 use super::message::{self, Envelope, Sender};
 use super::smtp::{self, Account, Failure, Hooks};
 
@@ -25,10 +25,7 @@ impl Channel for MailChannel {
         let left: Vec<String> = self.to.iter().filter(is_left).cloned().collect();
         if left.is_empty() {
             // The configuration no longer names who still waited for it.
-            return Attempt {
-                settled: self.to.clone(),
-                ..Attempt::default()
-            };
+            return Attempt::default();
         }
         let message = message::compose(
             batch.items,
@@ -51,12 +48,10 @@ impl Channel for MailChannel {
         };
         match smtp::send(&self.account, &mail, &left, hooks) {
             Ok(sent) => settle(sent),
-            Err(Failure::Later(why) | Failure::InDoubt(why)) => Attempt {
-                again: Some(why),
-                ..Attempt::default()
-            },
+            Err(Failure::Later(why) | Failure::InDoubt(why)) => Attempt::again(why),
             Err(Failure::Never(why)) => Attempt {
                 refused: Some(why),
+                is_about_content: true,
                 ..Attempt::default()
             },
         }
@@ -69,26 +64,36 @@ impl Channel for MailChannel {
             false => "main-node.invalid".to_owned(),
         }
     }
+
+    fn setup(&self) -> u16 {
+        let account = &self.account;
+        let (user, password) = account
+            .login
+            .as_ref()
+            .map_or(("", ""), |login| (&login.user, &login.password));
+        let server = format!(
+            "{}:{} {:?} {} {:?}",
+            account.host, account.port, account.protection, account.plain_anywhere, account.ca_file
+        );
+        let to = self.to.join(",");
+        fingerprint(&["mail", &server, user, password, &account.from, &to])
+    }
 }
 
+/// Who refuses it keeps nobody else from having it.
 fn settle(sent: smtp::Sent) -> Attempt {
-    let mut settled = sent.accepted;
-    // A refusal of everybody settles nobody: the message as a whole is refused.
-    let nobody = settled.is_empty() && sent.deferred.is_empty();
     let refused = sent.refused.iter().map(|(to, why)| format!("{to}: {why}"));
     let refused: Vec<String> = refused.collect();
-    if !nobody {
-        settled.extend(sent.refused.into_iter().map(|(to, _)| to));
-    }
     let again: Vec<String> = sent
         .deferred
         .iter()
         .map(|(to, why)| format!("RCPT TO {to}: the server answers {why}"))
         .collect();
     Attempt {
-        settled,
+        settled: sent.accepted,
         refused: (!refused.is_empty())
             .then(|| format!("the server refuses a recipient ({})", refused.join("; "))),
+        is_about_content: false,
         again: again.into_iter().next(),
     }
 }

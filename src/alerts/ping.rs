@@ -5,21 +5,32 @@
 
 use ureq::http::Request;
 
-use super::delivery::Bell;
+use super::delivery::{Bell, SharedStatus};
 use super::webhook::call;
 use crate::limits;
+use crate::sys::clock::Clock;
 use crate::sys::thread::shielded;
 
 /// Pings until the bell is closed; `is_well` says whether every loop turned and something is
-/// fresh.
-pub fn run(url: &str, is_well: impl Fn() -> bool, bell: &Bell) {
+/// fresh. `status` shows whether the switch hears.
+pub fn run(
+    url: &str,
+    is_well: impl Fn() -> bool,
+    bell: &Bell,
+    clock: &dyn Clock,
+    status: &SharedStatus,
+) {
     let mut was_heard = true;
     while !bell.is_closed() {
         let turn = shielded("ping", || {
             if is_well() {
                 let heard = ping(url, bell);
-                say(&heard, was_heard);
-                was_heard = heard.is_ok();
+                // An answer that the stop cut off says nothing of the switch.
+                if heard.is_ok() || !bell.is_closed() {
+                    say(&heard, was_heard);
+                    status.note("ping", &heard, clock.now());
+                    was_heard = heard.is_ok();
+                }
             }
         });
         if turn.is_none() {
@@ -39,6 +50,10 @@ fn ping(url: &str, bell: &Bell) -> Result<(), String> {
         .map_err(|_| "its address cannot be used".to_owned())?;
     match call(request, bell)? {
         (200..=299, _) => Ok(()),
+        (status @ 300..=399, _) => Err(format!(
+            "it sends elsewhere (HTTP {status}), and a redirect is not followed"
+        )),
+        (status @ 400..=499, _) => Err(format!("it answers HTTP {status}; is its address right?")),
         (status, _) => Err(format!("it answers HTTP {status}")),
     }
 }
@@ -55,6 +70,8 @@ fn say(heard: &Result<(), String>, was_heard: bool) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::time::{Moment, Mono, Trust, Wall};
+    use crate::sys::clock::ManualClock;
     use std::io::{Read, Write};
     use std::net::TcpListener;
 
@@ -77,7 +94,9 @@ mod tests {
                 .expect("it listens");
             String::from_utf8_lossy(&head[..count]).into_owned()
         });
-        run(&url, || true, &bell);
+        let clock = clock();
+        let status = SharedStatus::default();
+        run(&url, || true, &bell, &clock, &status);
         let head = server.join().expect("the server does not panic");
         assert!(head.starts_with("GET /ping/secret HTTP/1.1\r\n"), "{head}");
         let bell = Bell::default();
@@ -89,6 +108,32 @@ mod tests {
                 false
             },
             &bell,
+            &clock,
+            &status,
         );
+    }
+
+    fn clock() -> ManualClock {
+        ManualClock::new(Moment {
+            mono: Mono(0),
+            wall: Wall(1_762_027_200_000),
+            trust: Trust::Trusted,
+        })
+    }
+
+    #[test]
+    fn a_switch_that_does_not_hear_is_in_sight_until_it_hears() {
+        let status = SharedStatus::default();
+        let clock = clock();
+        status.note("ping", &Err("it answers HTTP 405".to_owned()), clock.now());
+        let shown = status.get();
+        assert_eq!(
+            shown.trouble.map(|it| it.why).as_deref(),
+            Some("it answers HTTP 405")
+        );
+        assert_eq!(shown.last_delivered, None);
+        status.note("ping", &Ok(()), clock.now());
+        let shown = status.get();
+        assert!(shown.trouble.is_none() && shown.last_delivered.is_some());
     }
 }

@@ -13,7 +13,7 @@ use ureq::http::{HeaderValue, Request};
 use ureq::unversioned::resolver::DefaultResolver;
 use ureq::unversioned::transport::{Connector, TcpConnector};
 
-use super::delivery::{Attempt, Batch, Bell, Channel};
+use super::delivery::{Attempt, Batch, Bell, Channel, fingerprint};
 use super::message::{self, Message, Sender};
 use super::reason;
 use crate::limits;
@@ -52,42 +52,69 @@ impl Channel for Webhook {
         );
         let request = match self.request(batch, &message) {
             Ok(request) => request,
-            Err(why) => {
-                return Attempt {
-                    again: Some(why),
-                    ..Attempt::default()
-                };
-            }
+            Err(why) => return Attempt::again(why),
         };
         if let Err(why) = before_data() {
-            return Attempt {
-                again: Some(why),
-                ..Attempt::default()
-            };
+            return Attempt::again(why);
         }
         match call(request, bell) {
-            Ok((200..=299, _)) => Attempt::default(),
-            // It has looked at the message and cannot take it.
-            Ok((status @ (400 | 413 | 415 | 422), said)) => Attempt {
-                refused: Some(format!(
-                    "the webhook refuses the message: HTTP {status} {said}"
-                )),
-                ..Attempt::default()
-            },
-            Ok((status, said)) => Attempt {
-                again: Some(format!("the webhook answers HTTP {status} {said}")),
-                ..Attempt::default()
-            },
-            Err(why) => Attempt {
-                again: Some(why),
-                ..Attempt::default()
-            },
+            Ok((status, said)) => judge(status, &without_secrets(&said, &self.url)),
+            Err(why) => Attempt::again(why),
         }
     }
 
     fn domain(&self) -> String {
         "main-node.invalid".to_owned()
     }
+
+    fn setup(&self) -> u16 {
+        fingerprint(&["webhook", &self.url, &format!("{:?}", self.format)])
+    }
+}
+
+/// What an answer means. Redirects are no refusals: the page of a captive portal answers with
+/// one, and is gone in a minute.
+fn judge(status: u16, said: &str) -> Attempt {
+    let said = match said {
+        "" => String::new(),
+        said => format!(" {said}"),
+    };
+    let advice = match status {
+        200..=299 => return Attempt::default(),
+        300..=399 => {
+            return Attempt::again(format!(
+                "the webhook sends elsewhere (HTTP {status}), and a redirect is not followed: set \
+                 webhook to the address that takes messages"
+            ));
+        }
+        408 | 425 | 429 | 500.. | ..200 => {
+            return Attempt::again(format!("the webhook answers HTTP {status}{said}"));
+        }
+        400 | 415 | 422 => "it cannot read the message: is webhook_format right for it?",
+        401 | 403 | 407 => "it does not let main-node in: check token or password in its address",
+        404 | 410 => "nothing takes messages there: check its address",
+        405 => "it takes no POST: check its address",
+        413 => "the message is too large for it",
+        _ => "check its address and what it takes",
+    };
+    Attempt {
+        refused: Some(format!(
+            "the webhook refuses the message: HTTP {status}{said} ({advice})"
+        )),
+        is_about_content: matches!(status, 400 | 413 | 415 | 422),
+        ..Attempt::default()
+    }
+}
+
+/// Servers like to say what was asked of them, and an address is a secret.
+fn without_secrets(said: &str, url: &str) -> String {
+    let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
+    let parts = rest.split(['/', '?', '&', '=', '@', ':', '#']).skip(1);
+    let mut parts: Vec<&str> = parts.filter(|part| part.len() >= 6).collect();
+    parts.sort_by_key(|part| std::cmp::Reverse(part.len()));
+    parts
+        .iter()
+        .fold(said.to_owned(), |said, part| said.replace(part, "***"))
 }
 
 impl Webhook {
@@ -318,18 +345,47 @@ mod tests {
         );
         assert_eq!(
             attempt.again.as_deref(),
-            Some("the webhook answers HTTP 503 ")
+            Some("the webhook answers HTTP 503")
         );
         let (attempt, ..) = posted(
             Format::Json,
             "HTTP/1.1 422 No\r\nContent-Length: 3\r\n\r\nbad",
         );
         let why = attempt.refused.expect("refused");
-        assert!(why.ends_with("HTTP 422 bad"), "{why}");
+        assert!(why.contains("HTTP 422 bad (it cannot read"), "{why}");
         let elsewhere =
             "HTTP/1.1 302 Found\r\nLocation: http://127.0.0.1:9/\r\nContent-Length: 0\r\n\r\n";
         let (attempt, ..) = posted(Format::Json, elsewhere);
         let why = attempt.again.expect("not followed");
         assert!(!why.contains("hush"), "{why}");
+    }
+
+    /// Every status: taken, soon again, or refused; split where the content is the reason.
+    #[test]
+    fn every_status_is_taken_tried_again_or_refused() {
+        for status in 100..=599 {
+            let attempt = judge(status, "said");
+            let is_refused = (400..500).contains(&status) && ![408, 425, 429].contains(&status);
+            let is_taken = (200..300).contains(&status);
+            assert_eq!(attempt.refused.is_some(), is_refused, "{status}");
+            assert_eq!(
+                attempt.again.is_some(),
+                !is_refused && !is_taken,
+                "{status}"
+            );
+            assert_eq!(
+                attempt.is_about_content,
+                [400, 413, 415, 422].contains(&status),
+                "{status}"
+            );
+        }
+    }
+
+    #[test]
+    fn what_a_server_repeats_of_the_address_is_masked() {
+        let url = "https://user:hushhush@hook.example/bot123456:token?key=secret";
+        let said = "Cannot POST /bot123456:token?key=secret for hushhush at hook.example";
+        let shown = without_secrets(said, url);
+        assert_eq!(shown, "Cannot POST /***:token?key=*** for *** at ***");
     }
 }

@@ -348,6 +348,7 @@ impl<'a> Play<'a> {
                 event,
                 message_id: None,
                 settled: Vec::new(),
+                refusal: None,
                 thread: None,
             };
             let message = message::compose(&[item], 0, &sender, self.now, None);

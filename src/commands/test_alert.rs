@@ -1,13 +1,15 @@
 //! `main-node test-alert`: the real template by the real way, each step with its time.
 
 use std::io::Write;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use crate::alerts::delivery::{Batch, Bell, Channel};
 use crate::alerts::mail::MailChannel;
 use crate::alerts::message::{self, Envelope};
-use crate::alerts::smtp::{self, Hooks, Report};
+use crate::alerts::smtp::{self, Failure, Hooks, Report};
 use crate::config::Config;
+use crate::db::{file, outbox, retry, session, trouble};
 use crate::domain::alert::{Event, Kind, Told, Words};
 use crate::domain::outbox::Item;
 use crate::domain::redact::Secrets;
@@ -23,7 +25,9 @@ pub fn run(config: &Config) -> u8 {
     let mut is_tried = false;
     if let Some(channel) = telling::mail_channel(config) {
         is_tried = true;
-        is_fine &= try_mail(&channel, &item, now, &config.secrets);
+        let fate = try_mail(&channel, &item, now, &config.secrets);
+        is_fine &= fate == Fate::Taken;
+        say_what_follows(fate, "mail", config);
     }
     if let Some(channel) = telling::webhook(config) {
         is_tried = true;
@@ -39,12 +43,18 @@ pub fn run(config: &Config) -> u8 {
             delayed_by: None,
         };
         let attempt = channel.deliver(&batch, &mut || Ok(()), &Bell::default());
+        let fate = match (&attempt.again, &attempt.refused) {
+            (None, None) => Fate::Taken,
+            (None, Some(_)) => Fate::Refused,
+            (Some(_), _) => Fate::Later,
+        };
         let result = match attempt.again.or(attempt.refused) {
             None => Ok("taken".to_owned()),
             Some(why) => Err(why),
         };
-        is_fine &= result.is_ok();
+        is_fine &= fate == Fate::Taken;
         step("POST", began.elapsed(), &result, &config.secrets);
+        say_what_follows(fate, "webhook", config);
     }
     if !is_tried {
         say(
@@ -56,7 +66,60 @@ pub fn run(config: &Config) -> u8 {
     u8::from(!is_fine)
 }
 
-fn try_mail(channel: &MailChannel, item: &Item, now: Moment, secrets: &Secrets) -> bool {
+/// What would become of a real alert.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Fate {
+    Taken,
+    Later,
+    Refused,
+}
+
+/// What a real alert would have met with, and what becomes of those that were refused before.
+fn say_what_follows(fate: Fate, channel: &str, config: &Config) {
+    match fate {
+        Fate::Taken => ask_again(channel, &config.database),
+        Fate::Later => say(
+            "A real alert would be kept and tried again: after a minute, then less \
+                            often, every hour at last.",
+        ),
+        Fate::Refused => say(
+            "A real alert would be kept, shown as refused on the pages and in \
+                              /status, and tried again once a day for 14 days, when the service \
+                              starts with another configuration, and when test-alert succeeds.",
+        ),
+    }
+}
+
+/// Asks the service to try again what this channel has refused, now that it takes messages.
+fn ask_again(channel: &str, database: &Path) {
+    if !database.exists() {
+        return;
+    }
+    let waiting = session::open_read_only(database)
+        .and_then(|connection| outbox::refused(&connection, channel));
+    let what = match waiting {
+        Ok(0) => return,
+        Ok(1) => "1 alert that was refused before waits".to_owned(),
+        Ok(several) => format!("{several} alerts that were refused before wait"),
+        Err(error) => format!(
+            "Whether alerts that were refused before wait cannot be read ({})",
+            trouble::words(&error)
+        ),
+    };
+    match retry::ask(database, channel) {
+        Ok(()) => say(&format!(
+            "{what}: the service tries again within a minute, or when it starts."
+        )),
+        Err(error) => say(&format!(
+            "{what}. The service cannot be asked to try again now, because {} cannot be written \
+             ({}): run this command as root, or wait a day.",
+            file::directory(database).display(),
+            error.kind()
+        )),
+    }
+}
+
+fn try_mail(channel: &MailChannel, item: &Item, now: Moment, secrets: &Secrets) -> Fate {
     let account = &channel.account;
     say(&format!(
         "mail from {} to {} through {}:{}",
@@ -84,9 +147,19 @@ fn try_mail(channel: &MailChannel, item: &Item, now: Moment, secrets: &Secrets) 
     match smtp::send(account, &mail, &channel.to, hooks) {
         Ok(sent) if sent.refused.is_empty() && sent.deferred.is_empty() => {
             say(&format!("The server has taken it: {}", message.subject));
-            true
+            Fate::Taken
         }
         Ok(sent) => {
+            if !sent.accepted.is_empty() {
+                say(&format!(
+                    "The server has taken it for {}",
+                    sent.accepted.join(", ")
+                ));
+            }
+            let fate = match sent.deferred.is_empty() {
+                true => Fate::Refused,
+                false => Fate::Later,
+            };
             for (to, why) in sent.refused {
                 say(&format!("{to} is refused: {}", secrets.mask(&why)));
             }
@@ -96,12 +169,14 @@ fn try_mail(channel: &MailChannel, item: &Item, now: Moment, secrets: &Secrets) 
                     secrets.mask(&why)
                 ));
             }
-            false
+            fate
         }
         Err(failure) => {
             say(&format!("Not sent: {}", secrets.mask(&failure.to_string())));
-            say("A real alert would be kept and tried again, for days if need be.");
-            false
+            match failure {
+                Failure::Never(_) => Fate::Refused,
+                Failure::Later(_) | Failure::InDoubt(_) => Fate::Later,
+            }
         }
     }
 }
@@ -159,6 +234,7 @@ fn test_item(now: Moment) -> Item {
         },
         message_id: None,
         settled: Vec::new(),
+        refusal: None,
         thread: None,
     }
 }

@@ -8,7 +8,8 @@
 //! appends and [`restore`] reads back; [`rollup`] sums up hours and days, [`fives`] busy hours
 //! in parts; [`retention`] says what is too old, [`expiry`] drops it, and [`tiers`] where each
 //! begins; [`store`] is the thread that drives them; [`history`] and [`export`] read the past;
-//! [`backup`] and [`salvage`] are for bad days.
+//! [`backup`] and [`salvage`] are for bad days. [`retry`] is how a command asks the service
+//! to tell refused alerts again.
 
 pub mod backup;
 #[cfg(test)]
@@ -27,6 +28,7 @@ pub mod quota;
 pub mod repository;
 pub mod restore;
 pub mod retention;
+pub mod retry;
 pub mod rollup;
 pub mod salvage;
 pub mod schema;

@@ -7,11 +7,13 @@
 
 mod unwritten;
 
+use std::collections::BTreeMap;
+
 use rusqlite::{Connection, OptionalExtension, Transaction, params};
 
 pub use self::unwritten::Unwritten;
 use crate::domain::alert::{Event, Kind, State};
-use crate::domain::outbox::{Delivery, Ended, Incident, Item, Outcome, Pending};
+use crate::domain::outbox::{Delivery, Ended, Incident, Item, Outcome, Pending, Refusal, Waiting};
 use crate::domain::time::Wall;
 use crate::limits;
 
@@ -68,6 +70,17 @@ CREATE TABLE deliveries (
     refused TEXT               -- who never gets it, and why; NULL if everybody has it
 ) STRICT;
 CREATE INDEX deliveries_incident ON deliveries (incident);
+";
+
+/// Refused events that are kept and tried again, the schema's fifth step.
+pub const REFUSED: &str = "\
+-- Why the other side refused it, JSON (domain::outbox::Refusal); NULL while it has not. A
+-- refused event has no message_id: nobody but those settled has it.
+ALTER TABLE outbox ADD COLUMN refused TEXT;
+-- How many events were never delivered since the database was made.
+ALTER TABLE outbox_dropped ADD COLUMN undelivered INTEGER NOT NULL DEFAULT 0;
+-- 1 if it was given up and not delivered, else 0.
+ALTER TABLE deliveries ADD COLUMN given_up INTEGER NOT NULL DEFAULT 0;
 ";
 
 /// Whether a channel tells an event: mail does not tell that mail fails.
@@ -127,25 +140,85 @@ fn note_incident(transaction: &Transaction<'_>, event: &Event) -> rusqlite::Resu
     Ok(())
 }
 
-fn append(transaction: &Transaction<'_>, channel: &str, event: &Event) -> rusqlite::Result<()> {
+/// The id that the event has from now on.
+fn append(transaction: &Transaction<'_>, channel: &str, event: &Event) -> rusqlite::Result<i64> {
     transaction.execute(
         "INSERT INTO outbox (channel, incident, event) VALUES (?1, ?2, ?3)",
         params![channel, integer(event.incident), to_json(event)?],
     )?;
-    let dropped = transaction.execute(
-        "DELETE FROM outbox WHERE id IN (
-             SELECT id FROM outbox WHERE channel = ?1 AND message_id IS NULL
-             ORDER BY id DESC LIMIT -1 OFFSET ?2)",
-        params![channel, integer(limits::OUTBOX_ROWS)],
+    let id = transaction.last_insert_rowid();
+    trim(transaction, channel)?;
+    Ok(id)
+}
+
+/// Drops what is too much on a channel: what was refused first, the oldest of them first.
+fn trim(transaction: &Transaction<'_>, channel: &str) -> rusqlite::Result<()> {
+    let mut excess = transaction.prepare_cached(
+        "SELECT id, refused IS NOT NULL FROM outbox WHERE channel = ?1 AND message_id IS NULL
+         ORDER BY refused IS NOT NULL, id DESC LIMIT -1 OFFSET ?2",
     )?;
-    if dropped > 0 {
-        log::error!("{channel}: {dropped} alert events were dropped, because too many wait");
-        transaction.execute(
-            "INSERT INTO outbox_dropped (channel, count) VALUES (?1, ?2)
-             ON CONFLICT (channel) DO UPDATE SET count = count + excluded.count",
-            params![channel, integer(dropped)],
-        )?;
+    let rows = excess.query_map(params![channel, integer(limits::OUTBOX_ROWS)], |row| {
+        Ok((row.get(0)?, row.get(1)?))
+    })?;
+    let excess: Vec<(i64, bool)> = rows.collect::<rusqlite::Result<_>>()?;
+    if excess.is_empty() {
+        return Ok(());
     }
+    let refused = excess.iter().filter(|(_, is_refused)| *is_refused).count();
+    log::error!("{channel}: {}", dropped_words(excess.len(), refused));
+    let ids: Vec<i64> = excess.iter().map(|(id, _)| *id).collect();
+    note_dropped_refusals(transaction, channel, &ids)?;
+    remove(transaction, &ids)?;
+    add_dropped(transaction, channel, ids.len() as u64, ids.len() as u64)
+}
+
+fn dropped_words(count: usize, refused: usize) -> String {
+    match refused {
+        0 => format!("{count} alert events were dropped, because too many wait"),
+        refused => format!(
+            "{count} alert events were dropped, because too many wait; {refused} of them had been refused"
+        ),
+    }
+}
+
+/// A refused event that is dropped ends as not delivered in the history.
+fn note_dropped_refusals(
+    transaction: &Transaction<'_>,
+    channel: &str,
+    ids: &[i64],
+) -> rusqlite::Result<()> {
+    for id in ids {
+        let row = "SELECT refused FROM outbox WHERE id = ?1";
+        let text: Option<String> = transaction.query_row(row, [id], |row| row.get(0))?;
+        if let Some(refusal) = text.and_then(|text| serde_json::from_str::<Refusal>(&text).ok()) {
+            note_deliveries(transaction, channel, &[*id], &dropped_refusal(&refusal))?;
+        }
+    }
+    Ok(())
+}
+
+/// How the delivery of a refused event ended that had to make room.
+fn dropped_refusal(refusal: &Refusal) -> Ended {
+    Ended {
+        second: refusal.last,
+        attempts: refusal.days,
+        refused: Some(format!("{}; dropped, because too many wait", refusal.why)),
+        is_given_up: true,
+    }
+}
+
+fn add_dropped(
+    transaction: &Transaction<'_>,
+    channel: &str,
+    dropped: u64,
+    undelivered: u64,
+) -> rusqlite::Result<()> {
+    transaction.execute(
+        "INSERT INTO outbox_dropped (channel, count, undelivered) VALUES (?1, ?2, ?3)
+         ON CONFLICT (channel) DO UPDATE SET count = count + excluded.count,
+             undelivered = undelivered + excluded.undelivered",
+        params![channel, integer(dropped), integer(undelivered)],
+    )?;
     Ok(())
 }
 
@@ -171,18 +244,21 @@ pub fn restore(connection: &Connection, boot: &str) -> rusqlite::Result<Option<S
 /// What waits on a channel.
 pub fn pending(connection: &Connection, channel: &str) -> rusqlite::Result<Pending> {
     let mut statement = connection.prepare(
-        "SELECT id, event, message_id, settled, thread FROM outbox
+        "SELECT id, event, message_id, settled, thread, refused FROM outbox
          LEFT JOIN incidents USING (incident)
          WHERE channel = ?1 ORDER BY id",
     )?;
     let rows = statement.query_map([channel], |row| {
         let event: String = row.get(1)?;
         let settled: String = row.get(3)?;
+        let refused: Option<String> = row.get(5)?;
         Ok(Item {
             id: row.get(0)?,
             event: from_json(1, &event)?,
             message_id: row.get(2)?,
             settled: from_json(3, &settled)?,
+            // One that cannot be read makes it an event that was never tried.
+            refusal: refused.and_then(|text| serde_json::from_str(&text).ok()),
             thread: row.get(4)?,
         })
     })?;
@@ -197,13 +273,15 @@ pub fn pending(connection: &Connection, channel: &str) -> rusqlite::Result<Pendi
             Err(error) => return Err(error),
         }
     }
-    let dropped = "SELECT count FROM outbox_dropped WHERE channel = ?1";
-    let dropped: Option<i64> = connection
-        .query_row(dropped, [channel], |row| row.get(0))
+    let counts = "SELECT count, undelivered FROM outbox_dropped WHERE channel = ?1";
+    let counts: Option<(i64, i64)> = connection
+        .query_row(counts, [channel], |row| Ok((row.get(0)?, row.get(1)?)))
         .optional()?;
+    let (dropped, undelivered) = counts.unwrap_or_default();
     Ok(Pending {
         items,
-        dropped: dropped.unwrap_or(0).unsigned_abs(),
+        dropped: dropped.unsigned_abs(),
+        undelivered: undelivered.unsigned_abs(),
     })
 }
 
@@ -256,10 +334,35 @@ pub fn record(
                 params![channel, integer(*dropped)],
             )?;
         }
-        Outcome::Refused { ids, ended } => {
-            note_deliveries(transaction, channel, ids, ended)?;
-            remove(transaction, ids)?;
+        Outcome::Split { ids } => leave_message(transaction, ids)?,
+        Outcome::Refused { ids, refusal } => {
+            leave_message(transaction, ids)?;
+            for id in ids {
+                transaction.execute(
+                    "UPDATE outbox SET refused = ?2 WHERE id = ?1",
+                    params![id, to_json(refusal)?],
+                )?;
+            }
+            trim(transaction, channel)?;
         }
+        Outcome::Undelivered { ids, ended } => {
+            note_deliveries(transaction, channel, ids, ended)?;
+            let removed = remove(transaction, ids)?;
+            add_dropped(transaction, channel, 0, removed)?;
+        }
+    }
+    Ok(())
+}
+
+/// Takes events out of a message that nobody has taken.
+fn leave_message(transaction: &Transaction<'_>, ids: &[i64]) -> rusqlite::Result<()> {
+    for id in ids {
+        transaction.execute(
+            "UPDATE incidents SET thread = NULL
+             WHERE thread = (SELECT message_id FROM outbox WHERE id = ?1 AND settled = '[]')",
+            [id],
+        )?;
+        transaction.execute("UPDATE outbox SET message_id = NULL WHERE id = ?1", [id])?;
     }
     Ok(())
 }
@@ -295,15 +398,16 @@ fn delivery(event: &Event, channel: &str, ended: &Ended) -> Delivery {
 fn note_delivery(transaction: &Transaction<'_>, delivery: &Delivery) -> rusqlite::Result<()> {
     let ended = &delivery.ended;
     transaction.execute(
-        "INSERT INTO deliveries (incident, channel, kind, ended, attempts, refused)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+        "INSERT INTO deliveries (incident, channel, kind, ended, attempts, refused, given_up)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
         params![
             integer(delivery.incident),
             delivery.channel,
             delivery.kind,
             ended.second,
             ended.attempts,
-            ended.refused
+            ended.refused,
+            ended.is_given_up
         ],
     )?;
     transaction.execute(
@@ -315,7 +419,7 @@ fn note_delivery(transaction: &Transaction<'_>, delivery: &Delivery) -> rusqlite
 
 fn deliveries(connection: &Connection, incident: i64) -> rusqlite::Result<Vec<Delivery>> {
     let mut statement = connection.prepare_cached(
-        "SELECT channel, kind, ended, attempts, refused FROM deliveries
+        "SELECT channel, kind, ended, attempts, refused, given_up FROM deliveries
          WHERE incident = ?1 ORDER BY id",
     )?;
     let rows = statement.query_map([incident], |row| {
@@ -327,6 +431,7 @@ fn deliveries(connection: &Connection, incident: i64) -> rusqlite::Result<Vec<De
                 second: row.get(2)?,
                 attempts: row.get(3)?,
                 refused: row.get(4)?,
+                is_given_up: row.get(5)?,
             },
         })
     })?;
@@ -343,15 +448,57 @@ fn begin_thread(transaction: &Transaction<'_>, id: i64, message_id: &str) -> rus
     Ok(())
 }
 
-fn remove(transaction: &Transaction<'_>, ids: &[i64]) -> rusqlite::Result<()> {
+/// How many of them were still there.
+fn remove(transaction: &Transaction<'_>, ids: &[i64]) -> rusqlite::Result<u64> {
+    let mut removed = 0;
     for id in ids {
-        transaction.execute("DELETE FROM outbox WHERE id = ?1", [id])?;
+        removed += transaction.execute("DELETE FROM outbox WHERE id = ?1", [id])? as u64;
     }
-    Ok(())
+    Ok(removed)
+}
+
+/// How many refused events wait on a channel; for commands that look at the database of a
+/// running service. One that an older version made knows none.
+pub fn refused(connection: &Connection, channel: &str) -> rusqlite::Result<u64> {
+    let columns = "SELECT count(*) FROM pragma_table_info('outbox') WHERE name = 'refused'";
+    let known: i64 = connection.query_row(columns, [], |row| row.get(0))?;
+    if known == 0 {
+        return Ok(0);
+    }
+    let count = "SELECT count(*) FROM outbox WHERE channel = ?1 AND refused IS NOT NULL";
+    let count: i64 = connection.query_row(count, [channel], |row| row.get(0))?;
+    Ok(count.unsigned_abs())
+}
+
+/// What is still to be told, by incident, the oldest first.
+fn waiting(connection: &Connection) -> rusqlite::Result<BTreeMap<i64, Vec<Waiting>>> {
+    let mut statement = connection.prepare_cached(
+        "SELECT incident, channel, event, settled, refused FROM outbox ORDER BY id",
+    )?;
+    let mut rows = statement.query([])?;
+    let mut waiting: BTreeMap<i64, Vec<Waiting>> = BTreeMap::new();
+    while let Some(row) = rows.next()? {
+        let event: String = row.get(2)?;
+        let settled: String = row.get(3)?;
+        let refused: Option<String> = row.get(4)?;
+        // A damaged row is said by whoever delivers.
+        let Ok(event) = serde_json::from_str::<Event>(&event) else {
+            continue;
+        };
+        let refusal = refused.and_then(|text| serde_json::from_str::<Refusal>(&text).ok());
+        waiting.entry(row.get(0)?).or_default().push(Waiting {
+            channel: row.get(1)?,
+            kind: event.kind.name().to_owned(),
+            settled: serde_json::from_str(&settled).unwrap_or_default(),
+            refused: refusal.map(|refusal| refusal.why),
+        });
+    }
+    Ok(waiting)
 }
 
 /// The newest incidents, the newest first.
 pub fn history(connection: &Connection, most: usize) -> rusqlite::Result<Vec<Incident>> {
+    let mut waiting = waiting(connection)?;
     let mut statement = connection.prepare(
         "SELECT incident, alert, since, sure, ended, flaps, words FROM incidents
          ORDER BY incident DESC LIMIT ?1",
@@ -368,6 +515,7 @@ pub fn history(connection: &Connection, most: usize) -> rusqlite::Result<Vec<Inc
             flaps: row.get(5)?,
             words: row.get(6)?,
             deliveries: deliveries(connection, incident)?,
+            waiting: waiting.remove(&incident).unwrap_or_default(),
         })
     })?;
     rows.collect()

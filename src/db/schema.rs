@@ -17,6 +17,7 @@ pub const STEPS: &[&str] = &[
     outbox::DDL,
     outbox::DELIVERIES,
     fives::DDL,
+    outbox::REFUSED,
 ];
 
 /// The version that this program reads and writes.

@@ -2,8 +2,11 @@
 //! they say back.
 //!
 //! An item is delivered at least once. From the moment at which the first byte could reach
-//! somebody it belongs to one Message-ID for good; only items that were never tried may be
-//! told together.
+//! somebody it belongs to one Message-ID, until it is delivered or the other side says that it
+//! did not take it; only items without one may be told together. What is refused stays, is
+//! tried again from time to time, and is given up only after many days.
+
+use serde::{Deserialize, Serialize};
 
 use super::alert::Event;
 use super::time::Wall;
@@ -15,10 +18,27 @@ pub struct Item {
     pub event: Event,
     /// The message that it belongs to, once its delivery has been tried.
     pub message_id: Option<String>,
-    /// Recipients that have it, or never will.
+    /// Recipients that have it.
     pub settled: Vec<String>,
+    /// Why the others have refused it, if they have.
+    pub refusal: Option<Refusal>,
     /// The message that told the beginning of its incident, if one did.
     pub thread: Option<String>,
+}
+
+/// The other side has looked at a message and does not take it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Refusal {
+    /// When it was first refused, seconds since 1970.
+    pub since: i64,
+    /// When it was last refused.
+    pub last: i64,
+    /// How often the daily retry was refused.
+    pub days: u32,
+    /// One sentence.
+    pub why: String,
+    /// Fingerprint of the channel's configuration then: with another one it is tried again.
+    pub setup: u16,
 }
 
 /// What waits on one channel, oldest first.
@@ -27,6 +47,8 @@ pub struct Pending {
     pub items: Vec<Item>,
     /// Items given up because too many waited; to be told with the next message.
     pub dropped: u64,
+    /// Events that the channel never delivered, since the database was made.
+    pub undelivered: u64,
 }
 
 /// What became of items. Each is on the disk when [`Outbox::record`] returns, or replaces
@@ -35,19 +57,47 @@ pub struct Pending {
 pub enum Outcome {
     /// The next byte may deliver them under this Message-ID.
     Trying { ids: Vec<i64>, message_id: String },
-    /// These recipients have them, or never will; others are still to be tried.
+    /// These recipients have them; others are still to be tried.
     Partly {
         ids: Vec<i64>,
         recipients: Vec<String>,
     },
-    /// Everybody has them who ever will. The message told of so many that were dropped.
+    /// Everybody has them. The message told of so many that were dropped.
     Delivered {
         ids: Vec<i64>,
         dropped: u64,
         ended: Ended,
     },
-    /// Nobody will ever take them.
-    Refused { ids: Vec<i64>, ended: Ended },
+    /// The message was refused as a whole; each of them is tried alone now.
+    Split { ids: Vec<i64> },
+    /// Refused, and kept for a later try.
+    Refused { ids: Vec<i64>, refusal: Refusal },
+    /// Refused for too many days, and given up.
+    Undelivered { ids: Vec<i64>, ended: Ended },
+}
+
+impl Outcome {
+    pub fn ids(&self) -> &[i64] {
+        match self {
+            Outcome::Trying { ids, .. }
+            | Outcome::Partly { ids, .. }
+            | Outcome::Delivered { ids, .. }
+            | Outcome::Split { ids }
+            | Outcome::Refused { ids, .. }
+            | Outcome::Undelivered { ids, .. } => ids,
+        }
+    }
+
+    pub fn ids_mut(&mut self) -> &mut [i64] {
+        match self {
+            Outcome::Trying { ids, .. }
+            | Outcome::Partly { ids, .. }
+            | Outcome::Delivered { ids, .. }
+            | Outcome::Split { ids }
+            | Outcome::Refused { ids, .. }
+            | Outcome::Undelivered { ids, .. } => ids,
+        }
+    }
 }
 
 /// How the delivery of a message ended, for the history.
@@ -58,6 +108,22 @@ pub struct Ended {
     /// Attempts of this run of the node.
     pub attempts: u32,
     /// Who never gets it, and why, in one sentence.
+    pub refused: Option<String>,
+    /// Whether it was given up, not delivered. Where `refused` is set and this is not, an
+    /// earlier version wrote it, and others may have it.
+    pub is_given_up: bool,
+}
+
+/// One event of an incident that is still to be told.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Waiting {
+    /// `mail` or `webhook`.
+    pub channel: String,
+    /// `trigger`, `recovery` …
+    pub kind: String,
+    /// Recipients that have it.
+    pub settled: Vec<String>,
+    /// Why it was refused, if it was.
     pub refused: Option<String>,
 }
 
@@ -76,6 +142,8 @@ pub struct Delivery {
 pub trait Outbox: Send {
     fn pending(&self, channel: &str) -> Pending;
     fn record(&self, channel: &str, outcome: Outcome);
+    /// Whether somebody has asked since the last call that refused events are tried again.
+    fn is_retry_asked(&self, channel: &str) -> bool;
 }
 
 /// An incident that people were told of.
@@ -91,4 +159,6 @@ pub struct Incident {
     pub words: String,
     /// How people were told of it, the oldest first.
     pub deliveries: Vec<Delivery>,
+    /// What is still to be told of it.
+    pub waiting: Vec<Waiting>,
 }

@@ -78,7 +78,10 @@ impl fmt::Display for HistoryFailure {
 
 pub type Incidents = dyn Fn(usize) -> Result<Vec<Incident>, String> + Send + Sync;
 
-/// A channel that tells people of alerts.
+/// The dead man's switch, which is told that all is well and for which nothing waits.
+pub const PING: &str = "ping";
+
+/// A channel that tells people of alerts, or the dead man's switch.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ChannelState {
     pub name: &'static str,
@@ -88,6 +91,12 @@ pub struct ChannelState {
     pub trouble: Option<String>,
     pub trouble_since: Option<Mono>,
     pub last_delivered: Option<Wall>,
+    /// Of those that wait, the refused ones; since when, and why.
+    pub refused: usize,
+    pub refused_since: Option<Wall>,
+    pub refusal: Option<String>,
+    /// Events given up, since the database was made.
+    pub undelivered: u64,
 }
 
 /// The part of the configuration that views need.

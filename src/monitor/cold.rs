@@ -63,6 +63,7 @@ impl Monitor {
         words::state(
             &current.snapshot,
             storage,
+            &(self.context.channels)(),
             now,
             self.context.settings.started,
         )

@@ -5,7 +5,7 @@
 
 use std::fmt::Write;
 
-use super::answers::{ChannelState, RequestCount};
+use super::answers::{ChannelState, PING, RequestCount};
 use super::process::Process;
 use super::words;
 use crate::domain::health::{Cause, Durations, SourceState, Storage};
@@ -221,6 +221,20 @@ fn node(page: &mut Page, facts: &Facts) {
     let pending: usize = facts.channels.iter().map(|channel| channel.waiting).sum();
     page.sample("alert_outbox_pending", &[], pending.to_string());
     page.gauge(
+        "alerts_refused",
+        "Alert events that a channel has refused, kept and tried again daily.",
+    );
+    for channel in facts.channels.iter().filter(|it| it.name != PING) {
+        let labels = [("channel", channel.name)];
+        page.sample("alerts_refused", &labels, channel.refused.to_string());
+    }
+    page.counter(
+        "alerts_undelivered_total",
+        "Alert events given up and never delivered, over all channels.",
+    );
+    let undelivered = facts.channels.iter().map(|channel| channel.undelivered);
+    page.sample("alerts_undelivered_total", &[], count(undelivered.sum()));
+    page.gauge(
         "displays_seen",
         "Displays that asked for the snapshot, as far as remembered.",
     );
@@ -380,7 +394,7 @@ mod tests {
             storage: &scene.storage,
             traffic: &traffic,
             displays: 2,
-            channels: &[],
+            channels: std::slice::from_ref(&scene.channel),
             process: &process,
             now: scene.now,
             started: scene.started,

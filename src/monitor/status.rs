@@ -69,6 +69,10 @@ struct ChannelStatus<'a> {
     waiting: usize,
     trouble: Option<String>,
     last_delivered: Option<String>,
+    refused: usize,
+    refused_since: Option<String>,
+    refusal: Option<String>,
+    undelivered: u64,
 }
 
 #[derive(Serialize)]
@@ -220,6 +224,10 @@ pub fn render(facts: &Facts) -> Vec<u8> {
                 waiting: channel.waiting,
                 trouble: channel.trouble.as_deref().map(words::safe),
                 last_delivered: channel.last_delivered.map(|wall| wall.to_string()),
+                refused: channel.refused,
+                refused_since: channel.refused_since.map(|wall| wall.to_string()),
+                refusal: channel.refusal.as_deref().map(words::safe),
+                undelivered: channel.undelivered,
             })
             .collect(),
         displays: facts

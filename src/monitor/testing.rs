@@ -119,6 +119,10 @@ impl Default for Scene {
                 trouble: None,
                 trouble_since: None,
                 last_delivered: None,
+                refused: 0,
+                refused_since: None,
+                refusal: None,
+                undelivered: 0,
             },
             incidents: Vec::new(),
             stuck: None,
@@ -131,7 +135,13 @@ impl Default for Scene {
 
 impl Scene {
     pub fn state(&self) -> State {
-        words::state(&self.snapshot, &self.storage, self.now, self.started)
+        words::state(
+            &self.snapshot,
+            &self.storage,
+            std::slice::from_ref(&self.channel),
+            self.now,
+            self.started,
+        )
     }
 
     pub fn failing(mut self, source: &str, cause: Cause, for_s: u64) -> Scene {
@@ -170,6 +180,15 @@ impl Scene {
         self.channel.waiting = waiting;
         self.channel.trouble = Some(trouble.to_owned());
         self.channel.trouble_since = Some(before(600).mono);
+        self
+    }
+
+    /// Alerts that the mail server refuses.
+    pub fn refused_mails(mut self, refused: usize, why: &str) -> Scene {
+        self = self.pending_mails(refused, why);
+        self.channel.refused = refused;
+        self.channel.refused_since = Some(before(600).wall);
+        self.channel.refusal = Some(why.to_owned());
         self
     }
 

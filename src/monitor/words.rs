@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use jiff::tz::TimeZone;
 
+use super::answers::{ChannelState, PING};
+use crate::domain::alert::ended;
 use crate::domain::health::{Cause, SourceState, Storage};
 use crate::domain::snapshot::{Record, Snapshot, Source, Verdict};
 use crate::domain::time::{Moment, Trust, Wall, words};
@@ -22,12 +24,21 @@ pub struct State {
 }
 
 /// Judges everything that can be wrong, the worst first.
-pub fn state(snapshot: &Snapshot, storage: &Storage, now: Moment, started: Moment) -> State {
+pub fn state(
+    snapshot: &Snapshot,
+    storage: &Storage,
+    channels: &[ChannelState],
+    now: Moment,
+    started: Moment,
+) -> State {
     let mut troubles = Vec::new();
+    // Whoever relies on being told must read this first.
+    troubles.extend(channels.iter().filter_map(refused_alerts));
     // Causes first: an alert says no more than they do, and not since when.
     troubles.extend(failing_sources(snapshot, now));
     troubles.extend(stale_records(snapshot, now));
     troubles.extend(open_alerts(snapshot));
+    troubles.extend(channels.iter().filter_map(|it| waiting_alerts(it, now)));
     if let Some(trouble) = &storage.trouble {
         let waiting = match storage.rows_waiting {
             0 => String::new(),
@@ -144,6 +155,42 @@ fn open_alerts(snapshot: &Snapshot) -> Option<String> {
             rest.len()
         ),
     })
+}
+
+/// What the other side of a channel does not take.
+fn refused_alerts(channel: &ChannelState) -> Option<String> {
+    let why = channel.refusal.as_deref()?;
+    let (alerts, they) = match channel.refused {
+        0 => return None,
+        1 => ("1 alert is".to_owned(), "It is"),
+        several => (format!("{several} alerts are"), "They are"),
+    };
+    Some(format!(
+        "{alerts} not delivered by {}: {} {they} kept and tried again daily.",
+        channel.name,
+        ended(&safe(why))
+    ))
+}
+
+/// What cannot be told at the moment.
+fn waiting_alerts(channel: &ChannelState, now: Moment) -> Option<String> {
+    let trouble = channel.trouble.as_deref();
+    // One that refuses says so itself.
+    let trouble = trouble.filter(|it| Some(*it) != channel.refusal.as_deref())?;
+    let since = channel.trouble_since;
+    let span = since.map_or_else(String::new, |since| {
+        format!(" for {}", words(now.mono.since(since)))
+    });
+    let why = ended(&safe(trouble));
+    if channel.name == PING {
+        return Some(format!("The dead man's switch does not hear{span}: {why}"));
+    }
+    let messages = match channel.waiting.saturating_sub(channel.refused) {
+        0 => return None,
+        1 => format!("1 message by {} waits", channel.name),
+        several => format!("{several} messages by {} wait", channel.name),
+    };
+    Some(format!("{messages}, undeliverable{span}: {why}"))
 }
 
 /// How long a failing source gives nothing: since its last success, else since its failures
@@ -292,7 +339,7 @@ mod tests {
     #[test]
     fn one_sentence_says_whether_all_is_well() {
         use Verdict::*;
-        let rows: [(&str, Scene, Verdict, &str); 12] = [
+        let rows: [(&str, Scene, Verdict, &str); 15] = [
             ("fresh", testing::healthy(), Pass, "Both sources are fresh."),
             (
                 "nothing configured",
@@ -357,6 +404,30 @@ mod tests {
                 testing::healthy().storage_trouble("the disk is full"),
                 Warn,
                 "Readings cannot be stored: the disk is full. 12 readings wait in memory.",
+            ),
+            (
+                "alerts are refused",
+                testing::healthy()
+                    .stale(&["humidity"])
+                    .refused_mails(2, "DATA: the server answers 554 spam"),
+                Warn,
+                "2 alerts are not delivered by mail: DATA: the server answers 554 spam. They are kept and tried again daily.",
+            ),
+            (
+                "nobody would notice that the node is dead",
+                {
+                    let mut scene = testing::healthy().pending_mails(0, "it answers HTTP 405");
+                    scene.channel.name = PING;
+                    scene
+                },
+                Warn,
+                "The dead man's switch does not hear for 10 min: it answers HTTP 405.",
+            ),
+            (
+                "alerts cannot be told now",
+                testing::healthy().pending_mails(1, "mail.example takes no connection"),
+                Warn,
+                "1 message by mail waits, undeliverable for 10 min: mail.example takes no connection.",
             ),
             (
                 "the clock is not set",

@@ -148,6 +148,10 @@ fn channel_state((name, status): &(&'static str, SharedStatus)) -> ChannelState 
         trouble_since: status.trouble.as_ref().map(|trouble| trouble.since),
         trouble: status.trouble.map(|trouble| trouble.why),
         last_delivered: status.last_delivered,
+        refused: status.refused,
+        refused_since: status.refused_since,
+        refusal: status.refusal,
+        undelivered: status.undelivered,
     }
 }
 

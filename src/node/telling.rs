@@ -18,6 +18,9 @@ use crate::limits;
 use crate::sys::clock::Clock;
 use crate::sys::thread::{Thread, spawn};
 
+/// The dead man's switch among the channels.
+const PING: &str = "ping";
+
 /// Wakes every channel; made before the store, which rings it.
 #[derive(Clone, Default)]
 pub struct Bells(Arc<Mutex<Vec<Bell>>>);
@@ -81,7 +84,9 @@ impl Telling {
         }
         if let Some(url) = &config.telling.ping {
             let (url, bell) = (url.reveal().to_owned(), telling.bells.add());
-            let run = move || ping::run(&url, is_well, &bell);
+            let (clock, status) = (clock.clone(), SharedStatus::default());
+            telling.statuses.push((PING, status.clone()));
+            let run = move || ping::run(&url, is_well, &bell, &*clock, &status);
             telling.threads.push(spawn("ping", run)?);
         }
         Ok(telling)
@@ -120,10 +125,11 @@ impl Telling {
     }
 }
 
-/// What cannot be delivered now.
+/// What cannot be delivered now. No alert waits for the dead man's switch.
 pub fn troubles(statuses: &[(&'static str, SharedStatus)]) -> Vec<DeliveryTrouble> {
     statuses
         .iter()
+        .filter(|(name, _)| *name != PING)
         .filter_map(|(_, status)| status.get().trouble)
         .collect()
 }

@@ -14,6 +14,7 @@ import email
 import email.policy
 import http.server
 import ipaddress
+import json
 import logging
 import mailbox
 import os
@@ -27,6 +28,7 @@ import tempfile
 import threading
 import time
 import traceback
+import urllib.request
 import warnings
 
 from aiosmtpd.controller import Controller
@@ -581,12 +583,13 @@ class Node:
 
     def __init__(self, directory, smtp_port, alert=""):
         self.source_port = free_port()
+        self.port = free_port()
         self.source = None
         self.directory = directory
         self.file = directory / "serve.toml"
         self.file.write_text(
             f"""name = "pi"
-listen = "127.0.0.1:{free_port()}"
+listen = "127.0.0.1:{self.port}"
 database = "{directory / 'node.db'}"
 [[source]]
 name = "meter"
@@ -637,6 +640,25 @@ to = "you@example.org"
 
     def says(self):
         return self.process.said()
+
+    def status(self):
+        """What `/status` says, once it answers."""
+        for _ in range(50):
+            try:
+                with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/status", timeout=5) as answer:
+                    return json.load(answer)
+            except OSError:
+                time.sleep(0.2)
+        raise AssertionError(f"/status does not answer: {self.says()}")
+
+    def channel(self):
+        return self.status()["channels"][0]
+
+    def test_alert(self):
+        """Exit status and output of `main-node test-alert` beside the service."""
+        command = [BINARY, "test-alert", "--config", str(self.file)]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+        return done.returncode, done.stdout + done.stderr
 
 
 def until(what, seconds, holds):
@@ -716,6 +738,34 @@ def a_kill_between_taking_and_recording_repeats_the_same_message(directory, path
         node.stop()
     ids = [read(envelope)["Message-ID"] for _, envelope in inbox.mails]
     assert len(ids) == 2 and len(set(ids)) == 1, ids
+
+
+@case
+def a_refused_alert_is_kept_in_sight_and_told_after_a_test_that_succeeds(directory, paths, context):
+    home = directory / "refused"
+    home.mkdir()
+    inbox = Inbox(reject="554 5.7.1 looks like spam")
+    with Served(Server(inbox)) as server:
+        node = Node(home, server.port)
+        node.start()
+        until("the refusal", 60, lambda: node.channel()["refused"] == 1)
+        status, mail = node.status(), node.channel()
+        assert status["status"] != "pass" and "554 looks like spam" in status["summary"], status
+        assert mail["last_delivered"] is None and mail["waiting"] == 1, mail
+        code, output = node.test_alert()
+        assert code == 1 and "kept, shown as refused" in output, output
+        # A restart with the same configuration is no reason to ask again.
+        node.process.stop(15)
+        node.start()
+        until("it is in sight again", 60, lambda: node.channel()["refused"] == 1)
+        inbox.reject = None
+        code, output = node.test_alert()
+        assert code == 0 and "1 alert that was refused before waits" in output, output
+        until("the alert", 60, lambda: len(inbox.mails) == 2)
+        until("nothing waits", 10, lambda: node.channel()["waiting"] == 0)
+        assert node.channel()["last_delivered"], node.channel()
+        node.stop()
+    assert "no data" in read(inbox.mails[1][1])["Subject"], read(inbox.mails[1][1])["Subject"]
 
 
 @case

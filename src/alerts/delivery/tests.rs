@@ -29,6 +29,7 @@ pub fn item(id: i64, message_id: Option<&str>) -> Item {
         },
         message_id: message_id.map(str::to_owned),
         settled: Vec::new(),
+        refusal: None,
         thread: None,
     }
 }
@@ -37,6 +38,8 @@ pub fn item(id: i64, message_id: Option<&str>) -> Item {
 struct Letters {
     items: Arc<Mutex<Vec<Item>>>,
     outcomes: Arc<Mutex<Vec<String>>>,
+    is_asked: Arc<Mutex<bool>>,
+    undelivered: Arc<Mutex<u64>>,
 }
 
 impl Outbox for Letters {
@@ -44,7 +47,12 @@ impl Outbox for Letters {
         Pending {
             items: lock(&self.items).clone(),
             dropped: 0,
+            undelivered: *lock(&self.undelivered),
         }
+    }
+
+    fn is_retry_asked(&self, _: &str) -> bool {
+        std::mem::take(&mut *lock(&self.is_asked))
     }
 
     fn record(&self, _: &str, outcome: Outcome) {
@@ -66,9 +74,23 @@ impl Outbox for Letters {
                 items.retain(|item| !ids.contains(&item.id));
                 format!("delivered {ids:?}")
             }
-            Outcome::Refused { ids, .. } => {
-                items.retain(|item| !ids.contains(&item.id));
+            Outcome::Split { ids } => {
+                for item in items.iter_mut().filter(|item| ids.contains(&item.id)) {
+                    item.message_id = None;
+                }
+                format!("split {ids:?}")
+            }
+            Outcome::Refused { ids, refusal } => {
+                for item in items.iter_mut().filter(|item| ids.contains(&item.id)) {
+                    item.message_id = None;
+                    item.refusal = Some(refusal.clone());
+                }
                 format!("refused {ids:?}")
+            }
+            Outcome::Undelivered { ids, .. } => {
+                items.retain(|item| !ids.contains(&item.id));
+                *lock(&self.undelivered) += ids.len() as u64;
+                format!("undelivered {ids:?}")
             }
         };
         lock(&self.outcomes).push(said);
@@ -102,6 +124,10 @@ impl Channel for Scripted {
 
     fn domain(&self) -> String {
         "example.org".to_owned()
+    }
+
+    fn setup(&self) -> u16 {
+        7
     }
 }
 
@@ -217,30 +243,246 @@ fn who_has_it_is_not_sent_it_again() {
     assert!(lock(&outbox.items).is_empty());
 }
 
-#[test]
-fn what_nobody_will_ever_take_is_given_up_and_shown() {
-    let outbox = outbox(vec![item(1, None)]);
-    let refused = Attempt {
-        refused: Some("DATA: the server answers 554 spam".to_owned()),
+const DAY: u64 = 86_400;
+
+fn refused(why: &str) -> Attempt {
+    Attempt {
+        refused: Some(why.to_owned()),
         ..Attempt::default()
-    };
-    let mut delivery = delivery(
-        &outbox,
-        vec![(true, refused), (true, Attempt::default())],
-        0,
-    );
+    }
+}
+
+/// Refused for what it says.
+fn poison(why: &str) -> Attempt {
+    Attempt {
+        is_about_content: true,
+        ..refused(why)
+    }
+}
+
+fn taken() -> (bool, Attempt) {
+    (true, Attempt::default())
+}
+
+/// What became of items since the last look, without the attempts.
+fn became(outbox: &Letters) -> Vec<String> {
+    let mut outcomes = std::mem::take(&mut *lock(&outbox.outcomes));
+    outcomes.retain(|it| !it.starts_with("trying"));
+    outcomes
+}
+
+/// An item as an earlier run left it.
+fn refused_item(id: i64, last: i64, days: u32, setup: u16) -> Item {
+    let mut item = item(id, None);
+    item.refusal = Some(Refusal {
+        since: 0,
+        last,
+        days,
+        why: "no".to_owned(),
+        setup,
+    });
+    item
+}
+
+#[test]
+fn what_is_refused_is_kept_and_shown_and_delays_nothing() {
+    let outbox = outbox(vec![item(1, None)]);
+    let script = vec![(true, refused("HTTP 401")), taken()];
+    let mut delivery = delivery(&outbox, script, 10);
     delivery.turn(moment(0));
-    assert_eq!(*lock(&outbox.outcomes), ["trying [1]", "refused [1]"]);
+    delivery.turn(moment(10));
+    assert_eq!(became(&outbox), ["refused [1]"]);
     let status = delivery.status();
-    assert!(
-        status
-            .get()
-            .trouble
-            .is_some_and(|it| it.why.contains("554 spam"))
-    );
+    let now = status.get();
+    assert_eq!((now.waiting, now.refused), (1, 1));
+    assert_eq!(now.refusal.as_deref(), Some("HTTP 401"));
+    assert_eq!(now.trouble.map(|it| it.why).as_deref(), Some("HTTP 401"));
+    assert_eq!(now.last_delivered, None, "nobody has it");
+    assert_eq!(delivery.turn(moment(11)), limits::REFUSED_LOOK);
+    // What is new goes at once, and the other stays in sight.
+    lock(&outbox.items).push(item(2, None));
+    delivery.turn(moment(12));
+    delivery.turn(moment(22));
+    assert_eq!(became(&outbox), ["delivered [2]"]);
+    let now = status.get();
+    assert_eq!(now.refused, 1);
+    assert!(now.trouble.is_some() && now.last_delivered.is_some());
+    // A day after it was refused, what is new still goes first.
+    lock(&outbox.items).push(item(3, None));
+    delivery.turn(moment(DAY + 10));
+    delivery.turn(moment(DAY + 20));
+    delivery.turn(moment(DAY + 20));
+    assert_eq!(became(&outbox), ["delivered [3]", "delivered [1]"]);
+    assert_eq!(status.get().trouble, None);
+}
+
+#[test]
+fn one_event_that_is_refused_takes_no_others_along() {
+    let items = (1..=4).map(|id| item(id, None)).collect();
+    let outbox = outbox(items);
+    let script = vec![
+        (true, poison("HTTP 413")),
+        taken(),
+        (true, poison("HTTP 413")),
+        taken(),
+    ];
+    let mut delivery = delivery(&outbox, script, 0);
+    for _ in 0..5 {
+        assert_eq!(delivery.turn(moment(0)), Duration::ZERO);
+    }
+    let expected = [
+        "split [1, 2, 3, 4]",
+        "delivered [1]",
+        "refused [2]",
+        "delivered [3]",
+        "delivered [4]",
+    ];
+    assert_eq!(became(&outbox), expected);
+    assert_eq!(lock(&outbox.items)[0].id, 2);
+}
+
+#[test]
+fn a_refusal_that_is_not_about_the_message_is_not_asked_for_each_event() {
+    let outbox = outbox(vec![item(1, None), item(2, None)]);
+    let mut delivery = delivery(&outbox, vec![(true, refused("HTTP 401"))], 0);
+    delivery.turn(moment(0));
+    assert_eq!(became(&outbox), ["refused [1]", "refused [2]"]);
+    assert_eq!(delivery.turn(moment(1)), limits::REFUSED_LOOK);
+    // Nor a day later: they go together.
+    delivery.turn(moment(DAY));
+    assert_eq!(delivery.status().get().attempts, 2);
+}
+
+#[test]
+fn who_refuses_a_message_keeps_nobody_else_from_it() {
+    let outbox = outbox(vec![item(1, None)]);
+    let script = vec![
+        (
+            true,
+            Attempt {
+                settled: vec!["a@x".to_owned()],
+                ..refused("b@x: 550 no such user")
+            },
+        ),
+        taken(),
+    ];
+    let mut delivery = delivery(&outbox, script, 0);
+    delivery.turn(moment(0));
+    assert_eq!(became(&outbox), [r#"partly [1] ["a@x"]"#, "refused [1]"]);
+    let status = delivery.status().get();
+    assert_eq!(status.refused, 1);
+    assert!(status.last_delivered.is_some(), "one has it");
+    // What all of them need does not go together with what one of them has.
     lock(&outbox.items).push(item(2, None));
     delivery.turn(moment(1));
-    assert_eq!(status.get().trouble, None);
+    delivery.turn(moment(DAY));
+    assert_eq!(became(&outbox), ["delivered [2]", "delivered [1]"]);
+}
+
+#[test]
+fn it_is_tried_again_with_another_configuration_on_request_and_once_a_day() {
+    let wall = moment(0).wall.second();
+    let half_a_day = wall - DAY as i64 / 2;
+    let rows = [
+        (
+            "another configuration",
+            refused_item(1, wall, 3, 6),
+            false,
+            0,
+        ),
+        ("a request", refused_item(1, wall, 3, 7), true, 0),
+        (
+            "half a day ago",
+            refused_item(1, half_a_day, 3, 7),
+            false,
+            DAY / 2,
+        ),
+        (
+            "a clock that was ahead",
+            refused_item(1, wall + 900_000, 3, 7),
+            false,
+            0,
+        ),
+        ("years ago", refused_item(1, 0, 3, 7), false, 0),
+    ];
+    for (story, item, is_asked, due) in rows {
+        let is_daily = due > 0 || !(is_asked || story == "another configuration");
+        let outbox = outbox(vec![item]);
+        *lock(&outbox.is_asked) = is_asked;
+        let mut delivery = delivery(&outbox, vec![(true, refused("still no"))], 0);
+        if due > 0 {
+            delivery.turn(moment(0));
+            delivery.turn(moment(due - 1));
+            assert!(became(&outbox).is_empty(), "{story}: too early");
+        }
+        delivery.turn(moment(due));
+        assert_eq!(became(&outbox), ["refused [1]"], "{story}");
+        let refusal = lock(&outbox.items)[0].refusal.clone().expect("it is kept");
+        assert_eq!(
+            (refusal.days, refusal.setup),
+            (3 + u32::from(is_daily), 7),
+            "{story}"
+        );
+        delivery.turn(moment(due + DAY - 1));
+        assert!(became(&outbox).is_empty(), "{story}: once a day");
+        delivery.turn(moment(due + DAY));
+        assert_eq!(became(&outbox), ["refused [1]"], "{story}: the day after");
+    }
+}
+
+#[test]
+fn after_fourteen_daily_retries_it_is_given_up_and_no_clock_hurries_that() {
+    let outbox = outbox(vec![item(1, None)]);
+    let mut delivery = delivery(&outbox, vec![(true, refused("no"))], 0);
+    delivery.turn(moment(0));
+    for day in 1..=14 {
+        // The wall clock leaps ahead by years all the while.
+        for hour in [1, 9, 23] {
+            let mut now = moment((day - 1) * DAY + hour * 3600);
+            now.wall = Wall(now.wall.0 + (day * 400 * DAY * 1000) as i64);
+            delivery.turn(now);
+        }
+        let expected = match day {
+            1 => vec!["refused [1]"],
+            _ => Vec::new(),
+        };
+        assert_eq!(became(&outbox), expected, "day {day}");
+        delivery.turn(moment(day * DAY));
+        let expected = match day {
+            14 => "undelivered [1]",
+            _ => "refused [1]",
+        };
+        assert_eq!(became(&outbox), [expected], "day {day}");
+    }
+    let status = delivery.status().get();
+    assert_eq!(
+        (status.waiting, status.refused, status.undelivered),
+        (0, 0, 1)
+    );
+    assert_eq!((status.trouble, status.last_delivered), (None, None));
+}
+
+#[test]
+fn a_retry_that_learns_nothing_comes_soon_again_and_holds_nothing_up() {
+    let outbox = outbox(vec![refused_item(1, 0, 0, 6)]);
+    let script = vec![(false, again("no network")), taken(), taken()];
+    let mut delivery = delivery(&outbox, script, 0);
+    delivery.turn(moment(0));
+    assert!(became(&outbox).is_empty());
+    assert!(lock(&outbox.items)[0].refusal.is_some(), "still in sight");
+    assert!(delivery.turn(moment(1)) <= Duration::from_secs(59));
+    lock(&outbox.items).push(item(2, None));
+    delivery.turn(moment(2));
+    delivery.turn(moment(60));
+    assert_eq!(became(&outbox), ["delivered [2]", "delivered [1]"]);
+}
+
+#[test]
+fn fingerprints_differ_with_every_setting_and_tell_nothing_else() {
+    let one = fingerprint(&["https://hook.example/a", "Json"]);
+    assert_eq!(one, fingerprint(&["https://hook.example/a", "Json"]));
+    assert_ne!(one, fingerprint(&["https://hook.example/b", "Json"]));
+    assert_ne!(one, fingerprint(&["https://hook.example/aJson", ""]));
 }
 
 #[test]

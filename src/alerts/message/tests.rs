@@ -79,6 +79,7 @@ fn item(event: Event) -> Item {
         event,
         message_id: None,
         settled: Vec::new(),
+        refusal: None,
         thread: None,
     }
 }

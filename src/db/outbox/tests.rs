@@ -8,7 +8,7 @@ const BOTH: [&str; 2] = ["mail", "webhook"];
 pub fn database() -> Connection {
     let connection = Connection::open_in_memory().expect("memory is a database");
     connection
-        .execute_batch(&format!("{DDL}{DELIVERIES}"))
+        .execute_batch(&format!("{DDL}{DELIVERIES}{REFUSED}"))
         .expect("the tables can be made");
     connection
 }
@@ -63,6 +63,7 @@ fn ended(attempts: u32) -> Ended {
         second: 1_762_027_300,
         attempts,
         refused: None,
+        is_given_up: false,
     }
 }
 
@@ -89,7 +90,7 @@ fn how_people_were_told_is_kept_with_the_incident_and_bounded() {
                 dropped: 0,
                 ended,
             },
-            _ => Outcome::Refused {
+            _ => Outcome::Undelivered {
                 ids: ids(&pending),
                 ended,
             },
@@ -306,6 +307,160 @@ fn what_is_too_much_is_dropped_counted_and_told() {
     assert_eq!(mail.items.len(), limits::OUTBOX_ROWS);
     assert_eq!(mail.dropped, 3);
     assert_eq!(mail.items[0].event.incident, 4, "the oldest went");
+}
+
+fn refusal(why: &str) -> Refusal {
+    Refusal {
+        since: 1_762_027_200,
+        last: 1_762_027_300,
+        days: 2,
+        why: why.to_owned(),
+        setup: 7,
+    }
+}
+
+/// Every story is told twice: on the disk, and in memory while the disk refuses all.
+fn on_disk_and_in_memory(story: impl Fn(&mut Unwritten, Option<&mut Connection>)) {
+    let both = [event(1, Kind::Trigger), event(2, Kind::Trigger)];
+    let (mut connection, mut unwritten) = stored(&both);
+    story(&mut unwritten, Some(&mut connection));
+    let mut unwritten = Unwritten::default();
+    unwritten.add(commit(&both), &BOTH);
+    unwritten.refused();
+    story(&mut unwritten, None);
+    // And what memory knows comes to the disk.
+    let mut connection = database();
+    let before = unwritten.pending(None, "mail");
+    unwritten.flush(&mut connection).expect("the disk works");
+    let after = unwritten.pending(Some(&connection), "mail");
+    let what = |pending: &Pending| -> Vec<(Option<Refusal>, Option<String>)> {
+        let items = pending.items.iter();
+        items
+            .map(|it| (it.refusal.clone(), it.message_id.clone()))
+            .collect()
+    };
+    assert_eq!(what(&before), what(&after));
+    assert_eq!(before.undelivered, after.undelivered);
+}
+
+#[test]
+fn what_is_refused_stays_with_its_reason_and_without_a_message() {
+    on_disk_and_in_memory(|unwritten, mut connection| {
+        let all = ids(&unwritten.pending(connection.as_deref(), "mail"));
+        let outcomes = [
+            Outcome::Trying {
+                ids: all.clone(),
+                message_id: "first@x".to_owned(),
+            },
+            Outcome::Split { ids: all.clone() },
+            Outcome::Trying {
+                ids: vec![all[0]],
+                message_id: "second@x".to_owned(),
+            },
+            Outcome::Refused {
+                ids: vec![all[0]],
+                refusal: refusal("HTTP 413"),
+            },
+        ];
+        for outcome in outcomes {
+            unwritten
+                .record(connection.as_deref_mut(), "mail", outcome)
+                .expect("it is written");
+        }
+        let mail = unwritten.pending(connection.as_deref(), "mail");
+        let expected = [(Some(refusal("HTTP 413")), None), (None, None)];
+        let found: Vec<(Option<Refusal>, Option<String>)> = mail
+            .items
+            .iter()
+            .map(|it| (it.refusal.clone(), it.message_id.clone()))
+            .collect();
+        assert_eq!(found, expected);
+        assert_eq!(mail.undelivered, 0);
+        if let Some(connection) = connection {
+            assert_eq!(refused(connection, "mail"), Ok(1));
+            assert_eq!(refused(connection, "webhook"), Ok(0));
+            let known = history(connection, 10).expect("it reads");
+            assert_eq!(known[1].deliveries, []);
+            let why = known[1].waiting[0].refused.as_deref();
+            assert_eq!(why, Some("HTTP 413"), "the history says so");
+        }
+    });
+}
+
+#[test]
+fn what_is_given_up_is_not_delivered_in_the_history_and_counted() {
+    on_disk_and_in_memory(|unwritten, mut connection| {
+        let all = ids(&unwritten.pending(connection.as_deref(), "mail"));
+        let outcome = Outcome::Undelivered {
+            ids: vec![all[0]],
+            ended: Ended {
+                refused: Some("HTTP 413".to_owned()),
+                is_given_up: true,
+                ..ended(15)
+            },
+        };
+        // Said twice, as by one who was interrupted: counted once.
+        for _ in 0..2 {
+            unwritten
+                .record(connection.as_deref_mut(), "mail", outcome.clone())
+                .expect("it is written");
+        }
+        let mail = unwritten.pending(connection.as_deref(), "mail");
+        assert_eq!((mail.items.len(), mail.undelivered), (1, 1));
+        if let Some(connection) = connection {
+            let known = history(connection, 10).expect("it reads");
+            assert!(known[1].deliveries[0].ended.is_given_up);
+        }
+    });
+}
+
+#[test]
+fn a_full_outbox_drops_what_was_refused_first() {
+    let full: Vec<Event> = (1..=limits::OUTBOX_ROWS as u64)
+        .map(|incident| event(incident, Kind::Trigger))
+        .collect();
+    let more = [500, 501].map(|more| event(limits::OUTBOX_ROWS as u64 + more, Kind::Trigger));
+    let story = |unwritten: &mut Unwritten, mut connection: Option<&mut Connection>| {
+        let all = ids(&unwritten.pending(connection.as_deref(), "mail"));
+        let outcome = Outcome::Refused {
+            ids: vec![all[100], all[200], all[300]],
+            refusal: refusal("HTTP 400"),
+        };
+        unwritten
+            .record(connection.as_deref_mut(), "mail", outcome)
+            .expect("it is written");
+        unwritten.add(commit(&more), &["mail"]);
+        if let Some(connection) = connection.as_deref_mut() {
+            unwritten.flush(connection).expect("the disk works");
+        }
+        let mail = unwritten.pending(connection.as_deref(), "mail");
+        assert_eq!(mail.items.len(), limits::OUTBOX_ROWS);
+        assert_eq!((mail.dropped, mail.undelivered), (2, 2));
+        let left: Vec<u64> = mail
+            .items
+            .iter()
+            .filter(|it| it.refusal.is_some())
+            .map(|it| it.event.incident)
+            .collect();
+        assert_eq!(left, [301], "the oldest refused went");
+        assert_eq!(mail.items[0].event.incident, 1);
+    };
+    let (mut connection, mut unwritten) = stored(&full);
+    story(&mut unwritten, Some(&mut connection));
+    let known = history(&connection, limits::INCIDENTS).expect("it reads");
+    let of_101 = known.iter().find(|it| it.incident == 101).expect("known");
+    let ended = &of_101.deliveries[0].ended;
+    assert!(
+        ended.is_given_up
+            && ended
+                .refused
+                .as_deref()
+                .is_some_and(|it| it.contains("dropped"))
+    );
+    let mut unwritten = Unwritten::default();
+    unwritten.add(commit(&full), &["mail"]);
+    unwritten.refused();
+    story(&mut unwritten, None);
 }
 
 #[test]

@@ -8,7 +8,10 @@ use std::collections::{BTreeMap, VecDeque};
 
 use rusqlite::{Connection, Transaction};
 
-use super::{append, delivery, is_for, note_delivery, note_incident, pending, record, write_state};
+use super::{
+    add_dropped, append, delivery, dropped_refusal, dropped_words, is_for, note_delivery,
+    note_incident, pending, record, write_state,
+};
 use crate::domain::alert::{AlertCommit, Event, State};
 use crate::domain::outbox::{Delivery, Item, Outcome, Pending};
 use crate::limits;
@@ -31,6 +34,8 @@ pub struct Unwritten {
     /// Whether the disk has refused what waits here.
     is_refused: bool,
     dropped: BTreeMap<String, u64>,
+    /// Events given up, by channel, beside those that were dropped.
+    undelivered: BTreeMap<String, u64>,
     is_urgent: bool,
 }
 
@@ -47,6 +52,7 @@ impl Unwritten {
                     event: event.clone(),
                     message_id: None,
                     settled: Vec::new(),
+                    refusal: None,
                     thread: None,
                 };
                 self.rows.push(((*channel).to_owned(), item));
@@ -63,11 +69,19 @@ impl Unwritten {
         if self.rows.iter().filter(|row| waits(row)).count() <= limits::OUTBOX_ROWS {
             return;
         }
-        if let Some(oldest) = self.rows.iter().position(waits) {
-            self.rows.remove(oldest);
-            *self.dropped.entry(channel.to_owned()).or_default() += 1;
-            log::error!("{channel}: an alert event was dropped, because too many wait");
+        let is_refused = |row: &(String, Item)| waits(row) && row.1.refusal.is_some();
+        let refused = self.rows.iter().position(is_refused);
+        let Some(oldest) = refused.or_else(|| self.rows.iter().position(waits)) else {
+            return;
+        };
+        let (_, item) = self.rows.remove(oldest);
+        if let Some(refusal) = &item.refusal {
+            let noted = delivery(&item.event, channel, &dropped_refusal(refusal));
+            self.deliveries.push_back(noted);
         }
+        *self.dropped.entry(channel.to_owned()).or_default() += 1;
+        let refused = usize::from(item.refusal.is_some());
+        log::error!("{channel}: {}", dropped_words(1, refused));
     }
 
     /// Whether anything waits for the disk.
@@ -127,9 +141,12 @@ impl Unwritten {
             note_incident(transaction, event)?;
         }
         for (channel, item) in &self.rows {
-            append(transaction, channel, &item.event)?;
-            let id = transaction.last_insert_rowid();
+            let id = append(transaction, channel, &item.event)?;
             renamed.push((item.id, id));
+            if let Some(refusal) = &item.refusal {
+                let (ids, refusal) = (vec![id], refusal.clone());
+                record(transaction, channel, &Outcome::Refused { ids, refusal })?;
+            }
             if let Some(message_id) = &item.message_id {
                 let (ids, message_id) = (vec![id], message_id.clone());
                 record(transaction, channel, &Outcome::Trying { ids, message_id })?;
@@ -152,11 +169,10 @@ impl Unwritten {
             note_delivery(transaction, delivery)?;
         }
         for (channel, count) in &self.dropped {
-            transaction.execute(
-                "INSERT INTO outbox_dropped (channel, count) VALUES (?1, ?2)
-                 ON CONFLICT (channel) DO UPDATE SET count = count + excluded.count",
-                rusqlite::params![channel, super::integer(*count)],
-            )?;
+            add_dropped(transaction, channel, *count, *count)?;
+        }
+        for (channel, count) in &self.undelivered {
+            add_dropped(transaction, channel, 0, *count)?;
         }
         Ok(renamed)
     }
@@ -176,7 +192,9 @@ impl Unwritten {
         for (_, outcome) in self.outcomes.iter().filter(|(of, _)| of == channel) {
             apply(&mut all.items, outcome);
         }
-        all.dropped += self.dropped.get(channel).copied().unwrap_or(0);
+        let dropped = self.dropped.get(channel).copied().unwrap_or(0);
+        all.dropped += dropped;
+        all.undelivered += dropped + self.undelivered.get(channel).copied().unwrap_or(0);
         if self.is_refused {
             let here = self.rows.iter().filter(|(of, _)| of == channel);
             all.items.extend(here.map(|(_, item)| item.clone()));
@@ -196,16 +214,17 @@ impl Unwritten {
         channel: &str,
         mut outcome: Outcome,
     ) -> rusqlite::Result<()> {
-        for id in ids_of_mut(&mut outcome) {
+        for id in outcome.ids_mut() {
             let now = self.renamed.iter().find(|(former, _)| former == id);
             *id = now.map_or(*id, |(_, now)| *now);
         }
         self.note_threads(channel, &outcome);
+        self.forget_threads(&outcome);
         self.note_deliveries(channel, &outcome);
         self.apply_here(&outcome);
         let stored = |id: &i64| *id > 0;
         let is_told = matches!(outcome, Outcome::Delivered { dropped, .. } if dropped > 0);
-        if !ids_of(&outcome).iter().any(stored) && !is_told {
+        if !outcome.ids().iter().any(stored) && !is_told {
             return Ok(());
         }
         let written = match connection {
@@ -237,15 +256,32 @@ impl Unwritten {
         }
     }
 
+    /// A message that nobody has taken begins no thread.
+    fn forget_threads(&mut self, outcome: &Outcome) {
+        let (Outcome::Split { ids } | Outcome::Refused { ids, .. }) = outcome else {
+            return;
+        };
+        let left = self.rows.iter().map(|(_, item)| item);
+        let left = left.filter(|item| ids.contains(&item.id) && item.settled.is_empty());
+        let messages: Vec<&String> = left.filter_map(|item| item.message_id.as_ref()).collect();
+        self.threads
+            .retain(|_, thread| !messages.contains(&&*thread));
+    }
+
     fn note_deliveries(&mut self, channel: &str, outcome: &Outcome) {
-        let (Outcome::Delivered { ids, ended, .. } | Outcome::Refused { ids, ended }) = outcome
+        let (Outcome::Delivered { ids, ended, .. } | Outcome::Undelivered { ids, ended }) = outcome
         else {
             return;
         };
         let rows = self.rows.iter();
         let here = rows.filter(|(of, item)| of == channel && ids.contains(&item.id));
         let noted = here.map(|(_, item)| delivery(&item.event, channel, ended));
+        let before = self.deliveries.len();
         self.deliveries.extend(noted);
+        if matches!(outcome, Outcome::Undelivered { .. }) {
+            let given_up = (self.deliveries.len() - before) as u64;
+            *self.undelivered.entry(channel.to_owned()).or_default() += given_up;
+        }
         let excess = self.deliveries.len().saturating_sub(limits::OUTBOX_ROWS);
         self.deliveries.drain(..excess);
     }
@@ -265,24 +301,6 @@ impl Unwritten {
     }
 }
 
-fn ids_of(outcome: &Outcome) -> &[i64] {
-    match outcome {
-        Outcome::Trying { ids, .. }
-        | Outcome::Partly { ids, .. }
-        | Outcome::Delivered { ids, .. }
-        | Outcome::Refused { ids, .. } => ids,
-    }
-}
-
-fn ids_of_mut(outcome: &mut Outcome) -> &mut [i64] {
-    match outcome {
-        Outcome::Trying { ids, .. }
-        | Outcome::Partly { ids, .. }
-        | Outcome::Delivered { ids, .. }
-        | Outcome::Refused { ids, .. } => ids,
-    }
-}
-
 /// What an outcome makes of items in memory.
 fn apply(items: &mut Vec<Item>, outcome: &Outcome) {
     match outcome {
@@ -296,7 +314,18 @@ fn apply(items: &mut Vec<Item>, outcome: &Outcome) {
                 item.settled.extend(recipients.iter().cloned());
             }
         }
-        Outcome::Delivered { ids, .. } | Outcome::Refused { ids, .. } => {
+        Outcome::Split { ids } => {
+            for item in items.iter_mut().filter(|item| ids.contains(&item.id)) {
+                item.message_id = None;
+            }
+        }
+        Outcome::Refused { ids, refusal } => {
+            for item in items.iter_mut().filter(|item| ids.contains(&item.id)) {
+                item.message_id = None;
+                item.refusal = Some(refusal.clone());
+            }
+        }
+        Outcome::Delivered { ids, .. } | Outcome::Undelivered { ids, .. } => {
             items.retain(|item| !ids.contains(&item.id));
         }
     }

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use super::{Shared, Store, lock};
 use crate::db::outbox;
 use crate::db::repository::Database;
+use crate::db::retry;
 use crate::db::session::{self, Place};
 use crate::db::trouble::{self, OpenError};
 use crate::domain::alert::{AlertCommit, State};
@@ -92,6 +93,10 @@ impl Outbox for StoredOutbox {
         if let Err(error) = unwritten.record(connection, channel, outcome) {
             log::debug!("{channel}: what became of an alert waits for the disk: {error}");
         }
+    }
+
+    fn is_retry_asked(&self, channel: &str) -> bool {
+        retry::take(&self.0.shared.settings.place.path, channel)
     }
 }
 

@@ -5,8 +5,9 @@ use maud::{Markup, html};
 use super::View;
 use super::layout::{self, Page, Part, key_name};
 use crate::domain::alert::capitalised;
-use crate::domain::outbox::{Delivery, Incident};
+use crate::domain::outbox::{Delivery, Incident, Waiting};
 use crate::domain::time::{Wall, words};
+use crate::monitor::answers::{ChannelState, PING};
 use crate::monitor::words::{local, safe};
 
 pub fn page(view: &View, incidents: &Result<Vec<Incident>, String>) -> Page {
@@ -69,7 +70,18 @@ fn channels(view: &View) -> Markup {
                 @for channel in view.channels {
                     dt { (channel.name) }
                     dd {
-                        @match (&channel.trouble, channel.waiting) {
+                        @if let Some(refusal) = &channel.refusal {
+                            (channel.refused) " refused"
+                            @if let Some(since) = channel.refused_since {
+                                " since " (local(since, &view.settings.timezone))
+                            }
+                            ", kept and tried again daily: " (safe(refusal)) "; "
+                        }
+                        @match (waiting_trouble(channel), channel.waiting - channel.refused) {
+                            (Some(trouble), _) if channel.name == PING => {
+                                "the dead man's switch does not hear: " (safe(trouble))
+                            }
+                            (None, _) if channel.name == PING => "tells the dead man's switch that all is well",
                             (Some(trouble), waiting) => {
                                 (waiting) " waiting: " (safe(trouble))
                             }
@@ -79,11 +91,20 @@ fn channels(view: &View) -> Markup {
                         @if let Some(last) = channel.last_delivered {
                             "; last delivered " (local(last, &view.settings.timezone))
                         }
+                        @if channel.undelivered > 0 {
+                            "; " (channel.undelivered) " given up and never delivered"
+                        }
                     }
                 }
             }
         }
     }
+}
+
+/// Why what was not refused waits.
+fn waiting_trouble(channel: &ChannelState) -> Option<&str> {
+    let trouble = channel.trouble.as_deref()?;
+    (channel.refusal.as_deref() != Some(trouble)).then_some(trouble)
 }
 
 fn past(view: &View, incidents: &Result<Vec<Incident>, String>) -> Markup {
@@ -126,10 +147,16 @@ fn row(view: &View, incident: &Incident) -> Markup {
                 @if incident.flaps { " It came and went several times." }
             }
             td data-label="Told" {
-                @if incident.deliveries.is_empty() { "not yet, or nobody" }
+                @if incident.deliveries.is_empty() && incident.waiting.is_empty() {
+                    "not yet, or nobody"
+                }
                 @for (index, delivery) in incident.deliveries.iter().enumerate() {
                     @if index > 0 { br; }
                     (told(view, delivery))
+                }
+                @for (index, waiting) in incident.waiting.iter().enumerate() {
+                    @if index > 0 || !incident.deliveries.is_empty() { br; }
+                    (to_be_told(waiting))
                 }
             }
         }
@@ -145,6 +172,7 @@ fn told(view: &View, delivery: &Delivery) -> String {
         several => format!(", attempt {several}"),
     };
     let refused = match &ended.refused {
+        Some(why) if ended.is_given_up => format!(": not delivered, {}", safe(why)),
         Some(why) => format!(": refused, {}", safe(why)),
         None => String::new(),
     };
@@ -152,6 +180,19 @@ fn told(view: &View, delivery: &Delivery) -> String {
         "{} by {}, {when}{attempts}{refused}",
         delivery.kind, delivery.channel
     )
+}
+
+/// An event that somebody is still to be told.
+fn to_be_told(waiting: &Waiting) -> String {
+    let had = match waiting.settled.as_slice() {
+        [] => String::new(),
+        settled => format!(", told {}", settled.join(", ")),
+    };
+    let why = match &waiting.refused {
+        Some(why) => format!(": refused and kept, {}", safe(why)),
+        None => ": waits".to_owned(),
+    };
+    format!("{} by {}{had}{why}", waiting.kind, waiting.channel)
 }
 
 /// A time that a clock told which could not be believed is not shown as if it could.
@@ -171,7 +212,10 @@ mod tests {
 
     #[test]
     fn says_what_is_open_who_hears_of_it_and_what_was_before() {
-        let mut scene = testing::healthy().pending_mails(2, "mail.example takes no connection");
+        let mut scene = testing::healthy().refused_mails(1, "the server answers 550 no");
+        scene.channel.waiting = 3;
+        scene.channel.trouble = Some("mail.example takes no connection".to_owned());
+        scene.channel.undelivered = 4;
         scene.snapshot.alerts = vec![Alert {
             name: "source:weather".into(),
             since: Wall(EIGHT - 7_200_000),
@@ -188,6 +232,7 @@ mod tests {
                 second: at.second(),
                 attempts,
                 refused: refused.map(str::to_owned),
+                is_given_up: false,
             },
         };
         let incident = |name: &str, ended: Option<Wall>| Incident {
@@ -203,7 +248,25 @@ mod tests {
                     delivery("trigger", ended, 1, None),
                     delivery("recovery", ended, 3, Some("you@example.org: 550 <no>")),
                 ],
-                None => Vec::new(),
+                None => vec![Delivery {
+                    channel: "webhook".to_owned(),
+                    ended: Ended {
+                        second: EIGHT / 1000,
+                        attempts: 15,
+                        refused: Some("HTTP 400".to_owned()),
+                        is_given_up: true,
+                    },
+                    ..delivery("trigger", Wall(EIGHT), 1, None)
+                }],
+            },
+            waiting: match ended {
+                Some(_) => Vec::new(),
+                None => vec![Waiting {
+                    channel: "mail".to_owned(),
+                    kind: "trigger".to_owned(),
+                    settled: vec!["me@example.org".to_owned()],
+                    refused: Some("you@example.org: 550 <no>".to_owned()),
+                }],
             },
         };
         scene.incidents = vec![

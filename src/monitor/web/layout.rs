@@ -4,12 +4,10 @@
 use maud::{DOCTYPE, Markup, html};
 
 use super::View;
-use super::overview::count;
-use crate::domain::alert::ended;
 use crate::domain::snapshot::Verdict;
-use crate::domain::time::{Moment, Wall, words};
+use crate::domain::time::{Moment, Wall};
 use crate::monitor::problem::{Problem, title};
-use crate::monitor::words::{ago, local, safe};
+use crate::monitor::words::{ago, local};
 
 pub const OVERVIEW: &str = "Overview";
 
@@ -82,11 +80,9 @@ pub fn state(view: &View, page_title: &str) -> Part {
                 p id="sentence" role="status" {
                     span class="sign" { (sign(state.verdict)) } " " (state.headline)
                 }
-                @let pending = pending(view);
-                @if is_overview && !(state.further.is_empty() && pending.is_empty()) {
+                @if is_overview && !state.further.is_empty() {
                     ul {
                         @for sentence in &state.further { li { (sentence) } }
-                        @for channel in &pending { li { (channel) } }
                     }
                 }
                 @if is_overview && view.settings.is_demo {
@@ -107,28 +103,6 @@ pub fn state(view: &View, page_title: &str) -> Part {
             }
         },
     }
-}
-
-/// What waits to be told to people and cannot be: they learn of nothing until it is mended.
-fn pending(view: &View) -> Vec<Markup> {
-    let channels = view.channels.iter();
-    let stuck = channels.filter_map(|channel| {
-        let trouble = channel.trouble.as_deref().filter(|_| channel.waiting > 0)?;
-        let what = count(channel.waiting, "message");
-        let verb = if channel.waiting == 1 {
-            "waits"
-        } else {
-            "wait"
-        };
-        let since = channel.trouble_since;
-        let span = since.map(|since| words(view.now.mono.since(since)));
-        Some(html! {
-            a href="/web/alerts" { (what) " by " (channel.name) " " (verb) }
-            @if let Some(span) = span { ", undeliverable for " (span) }
-            ": " (ended(&safe(trouble)))
-        })
-    });
-    stuck.collect()
 }
 
 /// A tab's title says the state too; the overview's in words.

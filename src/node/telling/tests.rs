@@ -60,6 +60,10 @@ impl Outbox for CardOutbox {
         outbox::record(&transaction, channel, &outcome).expect("it is written");
         transaction.commit().expect("it commits");
     }
+
+    fn is_retry_asked(&self, _: &str) -> bool {
+        false
+    }
 }
 
 /// A mail server that fails in every way, until it is told to be good.
@@ -121,6 +125,10 @@ impl Channel for Server {
     fn domain(&self) -> String {
         "example.org".to_owned()
     }
+
+    fn setup(&self) -> u16 {
+        0
+    }
 }
 
 struct World {
@@ -157,7 +165,7 @@ fn source(plan: &Plan, index: usize, health: &SourceHealth) -> Source {
 impl World {
     fn new(seed: u64) -> World {
         let connection = Connection::open_in_memory().expect("memory is a database");
-        for tables in [outbox::DDL, outbox::DELIVERIES] {
+        for tables in [outbox::DDL, outbox::DELIVERIES, outbox::REFUSED] {
             connection.execute_batch(tables).expect("the tables");
         }
         let card = Card(Arc::new(Mutex::new(connection)));
