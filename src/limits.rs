@@ -107,6 +107,9 @@ pub const SHORTEST_INTERVAL: Duration = Duration::from_secs(1);
 /// Stack of a thread of ours. musl gives 128 KiB unasked, which deep JSON overflows;
 /// glibc 8 MiB, which counts against `MemoryMax` only where touched.
 pub const STACK_BYTES: usize = 512 * 1024;
+/// Threads beside one for each source: store, ingest, gate and its poller, the web workers
+/// and tiny_http's, those who tell of alerts, backup, watchdog, one that connects.
+pub const THREADS_BESIDE_SOURCES: usize = 18;
 /// Observations waiting for `ingest`; a fetcher that finds it full waits, since ingest
 /// never waits for the disk.
 pub const OBSERVATION_QUEUE: usize = 64;
