@@ -134,6 +134,16 @@ pub const CLOCK_PATIENCE: Duration = Duration::from_secs(600);
 pub const LOW_DISK_BYTES: u64 = 200_000_000;
 /// How long SQLite waits for another process's lock.
 pub const DATABASE_BUSY: Duration = Duration::from_secs(5);
+/// The same at start, when displays wait for the first answer.
+pub const DATABASE_BUSY_AT_START: Duration = Duration::from_millis(200);
+/// How often the store looks whether its files are still those at their paths: an exchange is
+/// told within this time, and before anything more is written.
+pub const FILES_CHECK: Duration = Duration::from_secs(10);
+/// How long a database that was put in place has to be left alone before it is opened: a copy
+/// from another file system arrives in pieces.
+pub const FILE_SETTLES: Duration = Duration::from_secs(2);
+/// Size of a database up to which it is read whole when something else has written to it.
+pub const CHECKED_BYTES: u64 = 256 * 1024 * 1024;
 /// The longest pause between attempts to use a storage that fails: a card put back is
 /// noticed within a minute.
 pub const STORAGE_BACK_OFF: Duration = Duration::from_secs(60);

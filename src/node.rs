@@ -80,7 +80,7 @@ impl Node {
             path: config.database.clone(),
             is_default: config.database_is_default,
         };
-        let opened = session::open(&place, &boot);
+        let opened = session::open_at_start(&place, &boot);
         match &opened {
             Err(error) if error.is_fatal() => return Err(StartError::Wrong(error.to_string())),
             Err(error) => log::error!("storage: {error}"),
@@ -202,8 +202,8 @@ impl Node {
     }
 
     /// Stops in the order of the data: sources, ingest, those who tell, store, gate. What is
-    /// known is served until the end, and everything received is committed. True if nothing
-    /// was left behind.
+    /// known is served until the end, and everything received is committed. True if that
+    /// succeeded and nothing was left behind.
     pub fn stop(self) -> bool {
         let deadline = Instant::now() + limits::STOP;
         notify::stopping();
@@ -229,10 +229,11 @@ impl Node {
         log::info!("stopping: the last observation is published");
         left_behind.extend(self.telling.stop(first_half.max(Instant::now())));
         let rest = || deadline.saturating_duration_since(Instant::now());
-        if !self.store.stop(rest().max(limits::STOP / 10)) {
-            left_behind.push("store".to_owned());
+        let stored = self.store.stop(rest().max(limits::STOP / 10));
+        match stored.is_complete() {
+            true => log::info!("stopping: {stored}"),
+            false => log::error!("stopping: {stored}"),
         }
-        log::info!("stopping: readings and alerts are committed");
         if !self.serving.gate.stop(rest().min(Duration::from_secs(1))) {
             left_behind.push("gate".to_owned());
         }
@@ -244,7 +245,7 @@ impl Node {
             [] => log::info!("stopped"),
             names => log::warn!("stopped; did not end in time: {}", names.join(", ")),
         }
-        left_behind.is_empty()
+        left_behind.is_empty() && stored.is_complete()
     }
 }
 
