@@ -121,6 +121,9 @@ pub const SHORTEST_INTERVAL: Duration = Duration::from_secs(1);
 /// Stack of a thread of ours. musl gives 128 KiB unasked, which deep JSON overflows;
 /// glibc 8 MiB, which counts against `MemoryMax` only where touched.
 pub const STACK_BYTES: usize = 512 * 1024;
+/// Threads beside one for each source: store, ingest, gate and its poller, the web workers
+/// and tiny_http's, those who tell of alerts, backup, watchdog, one that connects.
+pub const THREADS_BESIDE_SOURCES: usize = 18;
 /// Observations waiting for `ingest`; a fetcher that finds it full waits, since ingest
 /// never waits for the disk.
 pub const OBSERVATION_QUEUE: usize = 64;
@@ -145,6 +148,16 @@ pub const CLOCK_PATIENCE: Duration = Duration::from_secs(600);
 pub const LOW_DISK_BYTES: u64 = 200_000_000;
 /// How long SQLite waits for another process's lock.
 pub const DATABASE_BUSY: Duration = Duration::from_secs(5);
+/// The same at start, when displays wait for the first answer.
+pub const DATABASE_BUSY_AT_START: Duration = Duration::from_millis(200);
+/// How often the store looks whether its files are still those at their paths: an exchange is
+/// told within this time, and before anything more is written.
+pub const FILES_CHECK: Duration = Duration::from_secs(10);
+/// How long a database that was put in place has to be left alone before it is opened: a copy
+/// from another file system arrives in pieces.
+pub const FILE_SETTLES: Duration = Duration::from_secs(2);
+/// Size of a database up to which it is read whole when something else has written to it.
+pub const CHECKED_BYTES: u64 = 256 * 1024 * 1024;
 /// The longest pause between attempts to use a storage that fails: a card put back is
 /// noticed within a minute.
 pub const STORAGE_BACK_OFF: Duration = Duration::from_secs(60);

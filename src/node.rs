@@ -35,7 +35,16 @@ use crate::sys::beat::Loops;
 use crate::sys::clock::{Clock, boot_id};
 use crate::sys::notify;
 use crate::sys::shutdown::{Shutdown, Stopping, shutdown};
-use crate::sys::thread::{Thread, spawn};
+use crate::sys::thread::{Thread, have_room, spawn};
+
+/// Why the node cannot be started, in words for the person who configured it.
+#[derive(Debug)]
+pub enum StartError {
+    /// Waiting cannot help: somebody has to change something first.
+    Wrong(String),
+    /// Threads, descriptors or memory are short now: a supervisor should try again.
+    Short(String),
+}
 
 /// The running node. [`Node::stop`] ends it in order.
 pub struct Node {
@@ -50,29 +59,37 @@ pub struct Node {
 }
 
 impl Node {
-    /// Starts everything behind sockets that are bound already. `Err` is for the person who
-    /// configured it.
+    /// Starts everything behind sockets that are bound already.
     pub fn start(
         config: &Config,
         listeners: Vec<TcpListener>,
         clock: &Arc<dyn Clock>,
-    ) -> Result<Node, String> {
+    ) -> Result<Node, StartError> {
+        let threads = config.sources.len() + limits::THREADS_BESIDE_SOURCES;
+        have_room(threads).map_err(|error| {
+            StartError::Short(format!(
+                "main-node needs {threads} threads for {} sources, and not all can be started: \
+                 {error}. Raise TasksMax= of the unit (`ulimit -u` in a shell), or configure \
+                 fewer sources",
+                config.sources.len()
+            ))
+        })?;
         let plan = Arc::new(config.plan());
         let boot = boot_id();
         let place = Place {
             path: config.database.clone(),
             is_default: config.database_is_default,
         };
-        let opened = session::open(&place, &boot);
+        let opened = session::open_at_start(&place, &boot);
         match &opened {
-            Err(error) if error.is_fatal() => return Err(error.to_string()),
+            Err(error) if error.is_fatal() => return Err(StartError::Wrong(error.to_string())),
             Err(error) => log::error!("storage: {error}"),
             Ok(_) => {}
         }
         let restored = restore::last_good(&opened, &place, &boot, &|key| {
             (0..plan.sources.len()).any(|source| plan.names(source, key))
         });
-        let fetchers = sources::fetchers(config, clock)?;
+        let fetchers = sources::fetchers(config, clock).map_err(StartError::Wrong)?;
         let names = plan.sources.iter().map(|source| &*source.name);
         let carried = quota::carried(&opened, &place, &boot, names);
         let mut ledger = Ledger::new(plan.clone());
@@ -116,7 +133,7 @@ impl Node {
             published,
             channels: channels.clone(),
         };
-        let serving = Serving::start(config, listeners, behind)?;
+        let serving = Serving::start(config, listeners, behind).map_err(StartError::Short)?;
 
         let (observations, observed) = sync_channel(limits::OBSERVATION_QUEUE);
         let (rows_to, alerts_to, facts_of) = (store.clone(), store.clone(), store.clone());
@@ -185,8 +202,8 @@ impl Node {
     }
 
     /// Stops in the order of the data: sources, ingest, those who tell, store, gate. What is
-    /// known is served until the end, and everything received is committed. True if nothing
-    /// was left behind.
+    /// known is served until the end, and everything received is committed. True if that
+    /// succeeded and nothing was left behind.
     pub fn stop(self) -> bool {
         let deadline = Instant::now() + limits::STOP;
         notify::stopping();
@@ -212,10 +229,11 @@ impl Node {
         log::info!("stopping: the last observation is published");
         left_behind.extend(self.telling.stop(first_half.max(Instant::now())));
         let rest = || deadline.saturating_duration_since(Instant::now());
-        if !self.store.stop(rest().max(limits::STOP / 10)) {
-            left_behind.push("store".to_owned());
+        let stored = self.store.stop(rest().max(limits::STOP / 10));
+        match stored.is_complete() {
+            true => log::info!("stopping: {stored}"),
+            false => log::error!("stopping: {stored}"),
         }
-        log::info!("stopping: readings and alerts are committed");
         if !self.serving.gate.stop(rest().min(Duration::from_secs(1))) {
             left_behind.push("gate".to_owned());
         }
@@ -227,7 +245,7 @@ impl Node {
             [] => log::info!("stopped"),
             names => log::warn!("stopped; did not end in time: {}", names.join(", ")),
         }
-        left_behind.is_empty()
+        left_behind.is_empty() && stored.is_complete()
     }
 }
 
@@ -238,7 +256,7 @@ fn others(
     loops: &Loops,
     monitor: &Arc<Monitor>,
     stopping: &Stopping,
-) -> Result<Vec<Thread>, String> {
+) -> Result<Vec<Thread>, StartError> {
     let mut others = Vec::new();
     if let Some(every) = config.backup_every {
         let (database, keep) = (config.database.clone(), config.backup_keep);
@@ -258,7 +276,7 @@ fn others(
     Ok(others)
 }
 
-fn no_thread(name: &str) -> impl Fn(std::io::Error) -> String {
+fn no_thread(name: &str) -> impl Fn(std::io::Error) -> StartError {
     let name = name.to_owned();
-    move |error| format!("the part {name} cannot be started: {error}")
+    move |error| StartError::Short(format!("the part {name} cannot be started: {error}"))
 }

@@ -11,8 +11,8 @@ use crate::api::client::APIS;
 use crate::api::demo::Demo;
 use crate::config::{self, Config, Overrides};
 use crate::monitor::gate::listen::bind;
-use crate::node::Node;
 use crate::node::demo_past::{self, StandingClock};
+use crate::node::{Node, StartError};
 use crate::sys::clock::{Clock, SystemClock};
 use crate::sys::signals::Signals;
 use crate::sys::{log as logging, notify};
@@ -104,9 +104,13 @@ fn run(config: &Config, clock: Arc<dyn Clock>) -> u8 {
     };
     let node = match Node::start(config, listeners, &clock) {
         Ok(node) => node,
-        Err(message) => {
+        Err(StartError::Wrong(message)) => {
             eprintln!("{message}");
             return WRONG;
+        }
+        Err(StartError::Short(message)) => {
+            log::error!("{message}");
+            return BAD;
         }
     };
     for address in node.addresses() {
@@ -133,7 +137,7 @@ fn listen(addresses: &[SocketAddr], signals: &mut Signals) -> Option<Option<Vec<
             Ok(listeners) => return Some(Some(listeners)),
             Err(error) => error,
         };
-        let may_pass = error.is_in_use() || error.is_not_there();
+        let may_pass = error.is_in_use() || error.is_not_there() || error.is_short_of_resources();
         if !may_pass || std::io::stderr().is_terminal() {
             eprintln!("{error}");
             return None;

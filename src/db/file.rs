@@ -1,14 +1,19 @@
 //! The database as a file: what stands at its path, what lies beside it, how large it is.
 //!
-//! Any thread. Judges a file by its first bytes, without SQLite, and changes none.
+//! Any thread. Judges a file by its first bytes and changes none. A database is only ever
+//! opened through SQLite: the kernel drops a process's locks on a file with the first
+//! descriptor that is closed, and a file without locks is anybody's to take the log from.
 
 use std::fs::File;
-use std::io::{ErrorKind, Read};
+use std::io::ErrorKind;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
+use rusqlite::{Connection, OpenFlags, ffi};
+
 use super::schema;
 use super::trouble::OpenError;
+use crate::domain::time::Wall;
 
 /// What stands at a path, judged without SQLite.
 #[derive(Debug, PartialEq)]
@@ -31,8 +36,8 @@ pub enum Found {
 
 pub fn look(path: &Path) -> Result<Found, OpenError> {
     let unusable = |error: std::io::Error| OpenError::from_io(path, &error);
-    let mut file = match File::open(path) {
-        Ok(file) => file,
+    let metadata = match path.metadata() {
+        Ok(metadata) => metadata,
         Err(error) if error.kind() == ErrorKind::NotFound => {
             let directory = directory(path);
             return match directory.metadata() {
@@ -46,20 +51,69 @@ pub fn look(path: &Path) -> Result<Found, OpenError> {
         }
         Err(error) => return Err(unusable(error)),
     };
-    if !file.metadata().map_err(unusable)?.is_file() {
+    if !metadata.is_file() {
         return Err(OpenError::NotAFile {
             path: path.to_owned(),
         });
     }
-    let mut head = Vec::new();
-    file.by_ref()
-        .take(108)
-        .read_to_end(&mut head)
-        .map_err(unusable)?;
-    Ok(judge(&head))
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    match Connection::open_with_flags(path, flags).and_then(|connection| head(&connection)) {
+        Ok(head) => Ok(judge(&head[..head.len().min(size(metadata.len()))])),
+        // SQLite does not say why; the system does.
+        Err(error) => Err(match File::open(path) {
+            Err(error) => unusable(error),
+            Ok(_) => OpenError::from_sqlite(path, &error),
+        }),
+    }
 }
 
-/// Judges a file by its first 108 bytes: SQLite's header and that of its first page.
+fn size(bytes: u64) -> usize {
+    usize::try_from(bytes).unwrap_or(usize::MAX)
+}
+
+/// The first bytes of the file itself, whatever its log says.
+pub fn head(connection: &Connection) -> rusqlite::Result<[u8; HEAD]> {
+    let mut head = [0_u8; HEAD];
+    let mut file: *mut ffi::sqlite3_file = std::ptr::null_mut();
+    // SAFETY: the connection is open for the whole call, SQLite stores a pointer to its own
+    // file at the place given, and xRead fills at most the length of the buffer.
+    let status = unsafe {
+        let asked = ffi::sqlite3_file_control(
+            connection.handle(),
+            c"main".as_ptr(),
+            ffi::SQLITE_FCNTL_FILE_POINTER,
+            (&raw mut file).cast(),
+        );
+        let methods = match file.is_null() {
+            true => std::ptr::null(),
+            false => (*file).pMethods,
+        };
+        match methods.is_null() {
+            true if asked == ffi::SQLITE_OK => ffi::SQLITE_CANTOPEN,
+            true => asked,
+            false => match (*methods).xRead {
+                Some(read) => read(file, head.as_mut_ptr().cast(), HEAD as i32, 0),
+                None => ffi::SQLITE_CANTOPEN,
+            },
+        }
+    };
+    match status {
+        // What is not there is read as zeros.
+        ffi::SQLITE_OK | ffi::SQLITE_IOERR_SHORT_READ => Ok(head),
+        code => Err(rusqlite::Error::SqliteFailure(ffi::Error::new(code), None)),
+    }
+}
+
+/// SQLite's header and that of its first page.
+pub const HEAD: usize = 108;
+
+/// Whether a file that begins so is used with a write-ahead log. A backup is not, until
+/// it is opened; a log beside it belongs to another file.
+pub fn has_log_mode(head: &[u8]) -> bool {
+    head.get(18) == Some(&2) && head.get(19) == Some(&2)
+}
+
+/// Judges a file by its first 108 bytes.
 fn judge(head: &[u8]) -> Found {
     if head.is_empty() {
         return Found::Nothing;
@@ -107,6 +161,102 @@ pub type Id = (u64, u64);
 pub fn id(path: &Path) -> Option<Id> {
     let metadata = path.metadata().ok()?;
     Some((metadata.dev(), metadata.ino()))
+}
+
+/// The files of a database in use: itself, its log, and the index of the log that
+/// processes share.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Files {
+    pub database: Option<Id>,
+    pub log: Option<Id>,
+    pub index: Option<Id>,
+}
+
+impl Files {
+    /// What stands at `path` now. `real` is what `path` led to when it was opened: SQLite
+    /// keeps the log beside the file that a link leads to.
+    pub fn at(path: &Path, real: &Path) -> Files {
+        Files {
+            database: id(path),
+            log: id(&beside(real, "-wal")),
+            index: id(&beside(real, "-shm")),
+        }
+    }
+}
+
+/// The path without links, as SQLite names the log after it.
+pub fn real(path: &Path) -> PathBuf {
+    path.canonicalize().unwrap_or_else(|_| path.to_owned())
+}
+
+/// Size of a file, and when it was last written: seconds and nanoseconds since 1970.
+pub type Written = (u64, i64, i64);
+
+pub fn written(path: &Path) -> Option<Written> {
+    let metadata = path.metadata().ok()?;
+    Some((metadata.len(), metadata.mtime(), metadata.mtime_nsec()))
+}
+
+/// Whether a file has been written so lately that somebody may still be at it.
+pub fn is_being_written(path: &Path, now: Wall, settled: std::time::Duration) -> bool {
+    written(path).is_some_and(|(_, second, nanosecond)| {
+        let written = Wall(second * 1_000 + nanosecond / 1_000_000);
+        // A file of the future was written by a clock that was wrong.
+        written <= now && now.since(written) < settled
+    })
+}
+
+/// The path by which a file that this process has open can be reached now; `None` once it
+/// was removed.
+pub fn path_of_open(file: Id) -> Option<PathBuf> {
+    let entries = std::fs::read_dir("/proc/self/fd").ok()?;
+    for entry in entries.flatten() {
+        let Ok(metadata) = entry.path().metadata() else {
+            continue;
+        };
+        if (metadata.dev(), metadata.ino()) == file && metadata.nlink() > 0 {
+            let path = std::fs::read_link(entry.path()).ok()?;
+            return (id(&path) == Some(file)).then_some(path);
+        }
+    }
+    None
+}
+
+/// A name beside `path` that is free: with the date, and a number where that is not enough.
+pub fn free_name(path: &Path, suffix: &str, now: Wall) -> PathBuf {
+    let date = now.to_string().replace([':', '-'], "");
+    let mut free = beside(path, &format!(".{suffix}-{date}"));
+    let mut count = 1;
+    while free.symlink_metadata().is_ok() || beside(&free, "-wal").symlink_metadata().is_ok() {
+        count += 1;
+        free = beside(path, &format!(".{suffix}-{date}-{count}"));
+    }
+    free
+}
+
+/// Moves a log, or what else SQLite would play into the database, out of its way: nothing
+/// that holds data is deleted. The new name, if there was something to keep.
+pub fn set_log_aside(path: &Path, log: &str, now: Wall) -> std::io::Result<Option<PathBuf>> {
+    let from = beside(path, log);
+    match from.metadata().map(|metadata| metadata.len()) {
+        Ok(0) => std::fs::remove_file(&from).map(|()| None),
+        Ok(_) => {
+            let to = beside(&free_name(path, "set-aside", now), log);
+            std::fs::rename(&from, &to)?;
+            sync_directory(path)?;
+            Ok(Some(to))
+        }
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// Removes a file that may not be there.
+pub fn remove(path: &Path) -> std::io::Result<()> {
+    match std::fs::remove_file(path) {
+        Err(error) if error.kind() != ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    }
 }
 
 /// Bytes of the database and its log.

@@ -7,14 +7,16 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::ops::Range;
 use std::path::PathBuf;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
-use rusqlite::{Connection, OptionalExtension, params};
+use rusqlite::{Connection, ErrorCode, OptionalExtension, params};
 
+use super::file::Files;
 use super::fives::{self, FIVE};
 use super::rollup::{self, DAY, HOUR, Hour, Summary};
 use super::tiers::Tiers;
-use super::{file, session, trouble};
+use super::{file, in_use, session, trouble};
 use crate::domain::history::{Bucket, HistoryQuery};
 use crate::domain::reading::round_computed;
 use crate::domain::time::Wall;
@@ -62,14 +64,21 @@ impl From<Exceeded> for HistoryError {
 /// Answers history queries. Shared by all workers; one asks at a time.
 pub struct Reader {
     path: PathBuf,
-    open: Mutex<Option<(file::Id, Connection)>>,
+    open: Arc<in_use::ReaderSlot>,
+    /// When another program's lock was met, and what was said then.
+    refused: Mutex<Option<(Instant, HistoryError)>>,
 }
+
+/// How long a database that was locked is not tried again: a page asks for many keys.
+const REFUSED: Duration = Duration::from_secs(1);
 
 impl Reader {
     pub fn new(path: impl Into<PathBuf>) -> Reader {
+        let path = path.into();
         Reader {
-            path: path.into(),
-            open: Mutex::new(None),
+            open: in_use::reader_slot(&path),
+            refused: Mutex::default(),
+            path,
         }
     }
 
@@ -104,14 +113,33 @@ impl Reader {
         read: impl FnOnce(&Connection) -> Result<T, HistoryError>,
     ) -> Result<T, HistoryError> {
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some(file) = file::id(&self.path) else {
+        let mut refused = self.refused.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((at, error)) = &*refused
+            && at.elapsed() < REFUSED
+        {
+            return Err(error.clone());
+        }
+        let files = Files::at(&self.path, &file::real(&self.path));
+        if files.database.is_none() {
             *open = None;
             return Err(HistoryError::Unavailable(
                 "the file is not there".to_owned(),
             ));
-        };
-        if !matches!(&*open, Some((opened, _)) if *opened == file) {
-            *open = Some((file, session::open_read_only(&self.path)?));
+        }
+        if !matches!(&*open, Some((opened, _)) if *opened == files) {
+            *open = None;
+            *refused = None;
+            let connection = session::open_for_pages(&self.path).map_err(|error| {
+                let is_locked = error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy);
+                let error = HistoryError::from(error);
+                if is_locked {
+                    *refused = Some((Instant::now(), error.clone()));
+                }
+                error
+            })?;
+            // Opening may have made the index.
+            let files = Files::at(&self.path, &file::real(&self.path));
+            *open = Some((files, connection));
         }
         let Some((_, connection)) = &*open else {
             return Err(HistoryError::Unavailable("it is not open".to_owned()));

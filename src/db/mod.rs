@@ -4,7 +4,8 @@
 //! write. Nothing here decides what is worth storing: that is `domain::ledger`.
 //!
 //! In reading order: `schema.sql` (what is kept, column by column) and [`schema`] (its
-//! versions); [`session`] opens the [`file`], or says what the [`trouble`] is; [`repository`]
+//! versions); [`session`] opens the [`file`], or says what the [`trouble`] is; [`in_use`] knows
+//! the files that are open, and [`exchange`] what to do when others stand there; [`repository`]
 //! appends and [`restore`] reads back; [`rollup`] sums up hours and days, [`fives`] busy hours
 //! in parts; [`retention`] says what is too old, [`expiry`] drops it, and [`tiers`] where each
 //! begins; [`store`] is the thread that drives them; [`history`] and [`export`] read the past;
@@ -14,11 +15,13 @@
 pub mod backup;
 #[cfg(test)]
 mod bench;
+pub mod exchange;
 pub mod expiry;
 pub mod export;
 pub mod file;
 pub mod fives;
 pub mod history;
+pub mod in_use;
 #[cfg(test)]
 mod kill;
 pub mod outbox;

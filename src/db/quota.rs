@@ -21,9 +21,7 @@ pub fn carried<'a>(
 ) -> Vec<Carried> {
     let elsewhere = match opened {
         Ok(_) => None,
-        Err(_) => session::open_read_only(&place.path)
-            .or_else(|_| session::open_immutable(&place.path))
-            .ok(),
+        Err(_) => session::open_as_it_is(&place.path).ok(),
     };
     let connection = match opened {
         Ok(database) => Some(database.connection()),

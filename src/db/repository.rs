@@ -4,15 +4,18 @@
 //! after an error the [`Database`] must be dropped and opened anew, because what it keeps
 //! in memory may say more than the disk does.
 
+use std::cell::Cell;
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, params};
 
+use super::exchange::{self, Exchange};
+use super::file::Files;
 use super::rollup::{Changes, HOUR, read_hour};
 use super::tiers::{Tiers, node, set_node};
-use super::{expiry, file, restore};
+use super::{expiry, file, in_use, restore};
 use crate::domain::health::Reach;
 use crate::domain::ledger::{Restored, Row};
 use crate::domain::reading::Value;
@@ -27,7 +30,12 @@ const RETENTION_CLOCK: &str = "retention_clock";
 #[derive(Debug)]
 pub struct Database {
     path: PathBuf,
-    file: Option<file::Id>,
+    /// What `path` led to, and which files those were.
+    real: PathBuf,
+    files: Files,
+    _in_use: in_use::Written,
+    /// When the file was last written to, as far as this connection did it.
+    written: Cell<Option<file::Written>>,
     connection: Connection,
     /// This boot, by the kernel's name for it.
     boot: String,
@@ -92,24 +100,62 @@ impl Database {
         path: &Path,
         boot: &str,
     ) -> rusqlite::Result<Database> {
-        let mut database = Database {
+        // SQLite makes the log with the first read.
+        let known = Known::read(&connection, boot)?;
+        let real = file::real(path);
+        let files = Files::at(path, &real);
+        Ok(Database {
             path: path.to_owned(),
-            file: file::id(path),
+            real,
+            files,
+            _in_use: in_use::Written::enter(path, files),
+            written: Cell::new(file::written(path)),
             connection,
             boot: boot.to_owned(),
-            known: Known::default(),
-        };
-        database.known = Known::read(&database.connection, boot)?;
-        Ok(database)
+            known,
+        })
     }
 
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// Whether the path still leads to the file that is open.
-    pub fn is_in_place(&self) -> bool {
-        self.file.is_some() && file::id(&self.path) == self.file
+    /// The path of the file itself, where `path` is a link.
+    pub fn real(&self) -> &Path {
+        &self.real
+    }
+
+    /// The files that are open.
+    pub fn files(&self) -> Files {
+        self.files
+    }
+
+    /// Whether other files than those that are open stand at their paths, or something else
+    /// than SQLite has written to the database.
+    pub fn exchange(&self) -> Option<Exchange> {
+        let found = Files::at(&self.path, &self.real);
+        if found.database != self.files.database {
+            return Some(Exchange::Database);
+        }
+        if found != self.files {
+            return Some(Exchange::Log);
+        }
+        let written = file::written(&self.path);
+        let known = self.written.get();
+        if written == known {
+            return None;
+        }
+        let size = known.map_or(0, |(size, ..)| size);
+        let judged = exchange::judge(&self.connection, &self.path, size);
+        if judged.is_none() {
+            self.written.set(written);
+        }
+        judged
+    }
+
+    /// Takes note that this connection may have written to the file.
+    pub fn has_written(&self) {
+        self.written.set(file::written(&self.path));
     }
 
     pub fn tiers(&self) -> Tiers {
@@ -208,6 +254,7 @@ impl Database {
         self.known.make_room();
         let committed = append(&transaction, &mut self.known, batch, oldest_hour)?;
         transaction.commit()?;
+        self.has_written();
         Ok(committed)
     }
 
@@ -230,6 +277,7 @@ impl Database {
         tiers.write(&transaction, &self.known.tiers)?;
         transaction.commit()?;
         self.known.tiers = tiers;
+        self.has_written();
         Ok(done)
     }
 

@@ -156,7 +156,7 @@ pub fn last_good(
     let restored = match opened {
         Ok(database) => database.restore(is_named),
         Err(error) if error.is_fatal() => return Vec::new(),
-        Err(_) => session::open_read_only(&place.path)
+        Err(_) => session::open_as_it_is(&place.path)
             .and_then(|connection| newest(&connection, boot, is_named))
             .or_else(|_| {
                 let connection = session::open_immutable(&place.path)?;

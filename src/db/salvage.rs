@@ -470,6 +470,22 @@ fn alerts(source: &Connection, target: &Transaction) -> rusqlite::Result<()> {
     Ok(())
 }
 
+/// Takes over the alerts and quotas of a whole database that another was put in place of:
+/// what waits to be told there is told from here.
+pub fn take_alerts_over(replaced: &Path, database: &mut Database) -> rusqlite::Result<()> {
+    let replaced = match session::open_immutable(replaced) {
+        Ok(replaced) => replaced,
+        Err(error) => {
+            log::error!("{}: its alerts cannot be read: {error}", replaced.display());
+            return Ok(());
+        }
+    };
+    database.change(|transaction, _| {
+        alerts(&replaced, transaction)?;
+        quotas(&replaced, transaction)
+    })
+}
+
 /// Takes over until when quotas are spent, where the new database does not know better.
 fn quotas(source: &Connection, target: &Transaction) -> rusqlite::Result<()> {
     copy(source, target, "node", "name", |row| {

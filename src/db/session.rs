@@ -4,15 +4,16 @@
 //! anew. Touches nothing that is not ours: a file is judged before SQLite sees it.
 
 use std::fs::OpenOptions;
-use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 
-use super::file::{Found, beside, look, sync_directory};
+use super::file::{self, Found, beside, look, sync_directory};
 use super::repository::Database;
 use super::trouble::{OpenError, READ_ONLY};
-use super::{backup, schema};
+use super::{backup, in_use, schema};
+use crate::domain::time::Wall;
 use crate::limits;
 
 /// Where the database is.
@@ -27,9 +28,25 @@ pub struct Place {
 /// Opens the database at `place`, makes it if there is none, upgrades an older one after
 /// making a backup of it. `boot` tells monotonic times of this boot from earlier ones.
 pub fn open(place: &Place, boot: &str) -> Result<Database, OpenError> {
+    open_within(place, boot, limits::DATABASE_BUSY)
+}
+
+/// The same at start: another program's lock is not waited for, since displays are served
+/// without a database too. The store thread opens it when it is free.
+pub fn open_at_start(place: &Place, boot: &str) -> Result<Database, OpenError> {
+    let database = open_within(place, boot, limits::DATABASE_BUSY_AT_START)?;
+    database
+        .connection()
+        .busy_timeout(limits::DATABASE_BUSY)
+        .map_err(|error| OpenError::from_sqlite(&place.path, &error))?;
+    Ok(database)
+}
+
+fn open_within(place: &Place, boot: &str, busy: Duration) -> Result<Database, OpenError> {
     let path = &place.path;
     let sqlite = |error: rusqlite::Error| OpenError::from_sqlite(path, &error);
-    match look(path)? {
+    let found = look(path)?;
+    match &found {
         Found::Nothing => make(path)?,
         Found::EmptySqlite | Found::Ours { .. } => {}
         Found::NotSqlite { begins } if place.is_default => {
@@ -41,35 +58,72 @@ pub fn open(place: &Place, boot: &str) -> Result<Database, OpenError> {
         Found::NotSqlite { begins } => {
             return Err(OpenError::NotSqlite {
                 path: path.clone(),
-                begins,
+                begins: begins.clone(),
             });
         }
         Found::Foreign { application_id } => {
             return Err(OpenError::Foreign {
                 path: path.clone(),
-                application_id,
+                application_id: *application_id,
             });
         }
     }
-    // SQLite's "unable to open" does not say why; the system does.
-    if let Err(error) = OpenOptions::new().append(true).open(path) {
-        return Err(OpenError::from_io(path, &error));
-    }
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let mut connection = Connection::open_with_flags(path, flags).map_err(sqlite)?;
-    tune(&connection).map_err(sqlite)?;
+    let mut connection =
+        Connection::open_with_flags(path, flags).map_err(|error| why_not(path, sqlite(error)))?;
     // SQLite settles for reading where it may not write.
     if connection.is_readonly("main").map_err(sqlite)? {
-        return Err(OpenError::Unusable {
+        let read_only = OpenError::Unusable {
             path: path.clone(),
             detail: READ_ONLY.to_owned(),
-        });
+        };
+        return Err(why_not(path, read_only));
     }
-    if matches!(look(path)?, Found::EmptySqlite) {
+    set_foreign_logs_aside(path, &connection)?;
+    connection
+        .busy_timeout(busy)
+        .and_then(|()| tune(&connection))
+        .map_err(sqlite)?;
+    if found == Found::EmptySqlite {
         schema::create(&mut connection).map_err(sqlite)?;
     }
     upgrade(&mut connection, path, schema::STEPS)?;
     Database::load(connection, path, boot).map_err(sqlite)
+}
+
+/// SQLite's "unable to open" does not say why; the system does.
+fn why_not(path: &Path, error: OpenError) -> OpenError {
+    match OpenOptions::new().append(true).open(path) {
+        Err(error) => OpenError::from_io(path, &error),
+        Ok(_) => error,
+    }
+}
+
+/// What SQLite would play into this database though it belongs to another: a log beside a
+/// file that is not used with one (a backup that was put in place), a journal beside one
+/// that is. `connection` has read nothing yet.
+fn set_foreign_logs_aside(path: &Path, connection: &Connection) -> Result<(), OpenError> {
+    let head = file::head(connection).map_err(|error| OpenError::from_sqlite(path, &error))?;
+    let foreign = match file::has_log_mode(&head) {
+        true => "-journal",
+        false => "-wal",
+    };
+    let real = file::real(path);
+    let now = Wall::from_second(jiff::Timestamp::now().as_second());
+    let aside = file::set_log_aside(&real, foreign, now);
+    let Some(aside) = aside.map_err(|error| OpenError::from_io(path, &error))? else {
+        return Ok(());
+    };
+    log::warn!(
+        "{}{foreign} belongs to another database than {}, which is a copy; it is kept as {}",
+        real.display(),
+        path.display(),
+        aside.display()
+    );
+    if foreign == "-wal" {
+        file::remove(&beside(&real, "-shm")).map_err(|error| OpenError::from_io(path, &error))?;
+    }
+    Ok(())
 }
 
 /// Leads the database to the version that `steps` make, after a backup of what it was.
@@ -101,9 +155,32 @@ fn upgrade(connection: &mut Connection, path: &Path, steps: &[&str]) -> Result<(
 
 /// A connection that cannot write, for readers beside the store thread.
 pub fn open_read_only(path: &Path) -> rusqlite::Result<Connection> {
+    read_only_within(path, limits::DATABASE_BUSY)
+}
+
+/// The same for people who wait for a page: a lock is not waited for.
+pub fn open_for_pages(path: &Path) -> rusqlite::Result<Connection> {
+    read_only_within(path, limits::DATABASE_BUSY_AT_START)
+}
+
+/// What can be read at start where the database cannot be opened for writing: without
+/// waiting for a lock, and without its log if need be.
+pub fn open_as_it_is(path: &Path) -> rusqlite::Result<Connection> {
+    read_only_within(path, limits::DATABASE_BUSY_AT_START).or_else(|_| open_immutable(path))
+}
+
+fn read_only_within(path: &Path, busy: Duration) -> rusqlite::Result<Connection> {
+    in_use::check(path)?;
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(path, flags)?;
-    connection.busy_timeout(limits::DATABASE_BUSY)?;
+    connection.busy_timeout(busy)?;
+    let log = beside(&file::real(path), "-wal");
+    if !file::has_log_mode(&file::head(&connection)?)
+        && log.metadata().is_ok_and(|log| log.len() > 0)
+    {
+        // The log is another file's; whoever writes next sets it aside.
+        return open_immutable(path);
+    }
     match probe(&connection) {
         // On a medium that nobody can write to, SQLite cannot make the file that readers of
         // a log share. Where there is no log, none is needed.
@@ -147,7 +224,6 @@ pub fn open_immutable(path: &Path) -> rusqlite::Result<Connection> {
 
 /// What the node sets on every connection that writes.
 pub(super) fn tune(connection: &Connection) -> rusqlite::Result<()> {
-    connection.busy_timeout(limits::DATABASE_BUSY)?;
     // A commit that was reported is on the card, whatever happens to the power then.
     connection.pragma_update(None, "synchronous", "FULL")?;
     connection.pragma_update(None, "wal_autocheckpoint", limits::WAL_PAGES)?;
@@ -165,11 +241,18 @@ pub(super) fn tune(connection: &Connection) -> rusqlite::Result<()> {
 fn make(path: &Path) -> Result<(), OpenError> {
     let io = |error: std::io::Error| OpenError::from_io(path, &error);
     // A log without its database would be played into the new one.
-    for leftover in ["-wal", "-shm", "-journal", ".new", ".new-journal"] {
-        match std::fs::remove_file(beside(path, leftover)) {
-            Err(error) if error.kind() != ErrorKind::NotFound => return Err(io(error)),
-            _ => {}
+    let now = Wall::from_second(jiff::Timestamp::now().as_second());
+    for leftover in ["-wal", "-journal"] {
+        if let Some(aside) = file::set_log_aside(path, leftover, now).map_err(io)? {
+            log::warn!(
+                "{}{leftover} was left without its database; it is kept as {}",
+                path.display(),
+                aside.display()
+            );
         }
+    }
+    for leftover in ["-shm", ".new", ".new-journal"] {
+        file::remove(&beside(path, leftover)).map_err(io)?;
     }
     let unfinished = beside(path, ".new");
     let made = Connection::open(&unfinished).and_then(|mut connection| {
@@ -185,7 +268,7 @@ fn make(path: &Path) -> Result<(), OpenError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::db::testing::{Directory, golden};
+    use crate::db::testing::{Directory, T0, entries, golden, row};
 
     fn place(path: &Path) -> Place {
         Place {
@@ -265,6 +348,132 @@ mod tests {
         std::fs::remove_file(&path).expect("the file can be removed");
         assert!(beside(&path, "-wal").exists());
         open(&place(&path), "boot").expect("a new one is made");
+    }
+
+    /// A database with rows that stand in its log alone, as a crash leaves it.
+    fn crashed(path: &Path) -> i64 {
+        let mut database = open(&place(path), "boot").expect("a database can be made");
+        let rows = (0..100).map(|second| row("t", T0 + second, 1.0));
+        database.commit(&entries(rows), 0).expect("rows are stored");
+        std::mem::forget(database);
+        100
+    }
+
+    fn count(database: &Database) -> i64 {
+        let sql = "SELECT count(*) FROM records";
+        let count = database.connection().query_row(sql, [], |row| row.get(0));
+        count.expect("it can be read")
+    }
+
+    #[test]
+    fn a_log_of_another_database_is_kept_and_not_played_into_a_backup() {
+        let directory = Directory::new();
+        let path = directory.path("main-node.db");
+        let copy = directory.path("copy.db");
+        crashed(&path);
+        let backup = backup::backup(&path, &copy).expect("a backup can be made");
+        assert_eq!(backup.records, 100);
+        let mut kept = open(&place(&path), "boot").expect("it can be opened");
+        let rows = (100..200).map(|second| row("t", T0 + second, 2.0));
+        kept.commit(&entries(rows), 0).expect("rows are stored");
+        std::mem::forget(kept);
+        // Restored by hand while the node is stopped, and the log forgotten. In a place of its
+        // own, since a process that is killed has nothing open.
+        let place_of_its_own = directory.path("restored");
+        std::fs::create_dir(&place_of_its_own).expect("a directory can be made");
+        let restored = place_of_its_own.join("main-node.db");
+        std::fs::copy(&copy, &restored).expect("it can be copied");
+        let log = beside(&path, "-wal");
+        std::fs::copy(&log, beside(&restored, "-wal")).expect("it can be copied");
+        let seen = open_read_only(&restored).and_then(|connection| {
+            connection.query_row("SELECT count(*) FROM records", [], |row| {
+                row.get::<_, i64>(0)
+            })
+        });
+        assert_eq!(seen, Ok(100), "a reader is not misled either");
+        let opened = open(&place(&restored), "boot").expect("the backup is used");
+        assert_eq!(count(&opened), 100);
+        let names = std::fs::read_dir(&place_of_its_own).expect("it can be read");
+        let aside = names.flatten().find(|entry| {
+            let name = entry.file_name().to_string_lossy().into_owned();
+            name.contains(".set-aside-") && name.ends_with("-wal")
+        });
+        let aside = aside.expect("it is kept").path();
+        assert_eq!(std::fs::read(aside).ok(), std::fs::read(log).ok());
+    }
+
+    #[test]
+    fn a_journal_beside_a_database_with_a_log_is_not_played_back() {
+        let directory = Directory::new();
+        let path = directory.path("main-node.db");
+        let rows = crashed(&path);
+        let journal = beside(&path, "-journal");
+        std::fs::write(&journal, [0xd9; 2_000]).expect("a file can be written");
+        let opened = open(&place(&path), "boot").expect("it can be opened");
+        assert_eq!(count(&opened), rows);
+        assert!(!journal.exists());
+        let names = directory.names();
+        assert!(
+            names.iter().any(|name| name.ends_with("-journal")),
+            "{names:?}"
+        );
+    }
+
+    #[test]
+    fn what_a_removed_database_left_in_its_log_is_kept() {
+        let directory = Directory::new();
+        let path = directory.path("main-node.db");
+        crashed(&path);
+        std::fs::remove_file(&path).expect("it can be removed");
+        drop(open(&place(&path), "boot").expect("a new one is made"));
+        let names = directory.names();
+        assert!(
+            names.iter().any(|name| name.contains(".set-aside-")),
+            "{names:?}"
+        );
+    }
+
+    /// Without its lock on the file any program that closes the database last removes the log
+    /// under the node. The kernel drops the locks with any descriptor that this process closes.
+    #[test]
+    fn an_open_database_keeps_its_lock_whatever_is_looked_at() {
+        let directory = Directory::new();
+        let path = directory.path("main-node.db");
+        drop(open(&place(&path), "boot").expect("a database can be made"));
+        let _open = open(&place(&path), "boot").expect("it can be opened");
+        let is_locked = || {
+            let (_, inode) = file::id(&path).expect("it is there");
+            let own = format!(" {} ", std::process::id());
+            let locks = std::fs::read_to_string("/proc/locks").expect("the kernel lists them");
+            let is_ours = |line: &&str| line.contains(&own) && line.contains(&format!(":{inode} "));
+            locks.lines().any(|line| is_ours(&line))
+        };
+        assert!(is_locked(), "after opening");
+        look(&path).expect("it can be looked at");
+        drop(open_read_only(&path).expect("it can be read"));
+        drop(open(&place(&path), "boot").expect("it can be opened twice"));
+        assert!(is_locked(), "after looking");
+    }
+
+    #[test]
+    fn a_lock_of_another_program_is_not_waited_for_at_start() {
+        let directory = Directory::new();
+        let path = directory.path("main-node.db");
+        drop(open(&place(&path), "boot").expect("a database can be made"));
+        let other = Connection::open(&path).expect("it can be opened");
+        other
+            .execute_batch("PRAGMA locking_mode = EXCLUSIVE; BEGIN EXCLUSIVE")
+            .expect("it can be locked");
+        let begun = std::time::Instant::now();
+        let error = open_at_start(&place(&path), "boot").expect_err("it is locked");
+        assert!(
+            error
+                .to_string()
+                .contains("another program holds it locked"),
+            "{error}"
+        );
+        open_as_it_is(&path).expect("what the file holds can be shown");
+        assert!(begun.elapsed() < limits::DATABASE_BUSY);
     }
 
     #[test]

@@ -10,6 +10,7 @@ mod quotas;
 mod writer;
 
 use std::collections::VecDeque;
+use std::fmt;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -73,10 +74,32 @@ struct Shared {
     queue: Mutex<Queue>,
     /// The queue has changed, or the thread has ended.
     changed: Condvar,
-    report: Mutex<Storage>,
+    report: Mutex<Report>,
     database: Mutex<Option<Database>>,
     /// Alerts that wait for the disk. Taken before `database`, where both are.
     unwritten: Mutex<Unwritten>,
+}
+
+/// What the thread tells.
+#[derive(Default)]
+struct Report {
+    storage: Storage,
+    /// What became of files that were exchanged while in use.
+    exchanged: Option<String>,
+}
+
+impl std::ops::Deref for Report {
+    type Target = Storage;
+
+    fn deref(&self) -> &Storage {
+        &self.storage
+    }
+}
+
+impl std::ops::DerefMut for Report {
+    fn deref_mut(&mut self) -> &mut Storage {
+        &mut self.storage
+    }
 }
 
 #[derive(Default)]
@@ -148,9 +171,9 @@ impl Store {
         self.shared.status(self.clock.now().mono)
     }
 
-    /// Has everything committed and the thread ended, within `deadline`; false if it could
-    /// not be, and rows that waited are lost.
-    pub fn stop(&self, deadline: Duration) -> bool {
+    /// Has everything committed and the thread ended, within `deadline`. What could not be
+    /// written is lost with the process, and said.
+    pub fn stop(&self, deadline: Duration) -> Stopped {
         let until = Instant::now() + deadline;
         let mut queue = lock(&self.shared.queue);
         queue.is_closing = true;
@@ -158,22 +181,69 @@ impl Store {
         while !queue.has_ended {
             let rest = until.saturating_duration_since(Instant::now());
             if rest.is_zero() {
-                log::error!(
-                    "storage did not finish in time; {} readings are lost",
-                    queue.rows.len() + queue.in_flight
-                );
-                return false;
+                break;
             }
             let waited = self.shared.changed.wait_timeout(queue, rest);
             (queue, _) = waited.unwrap_or_else(PoisonError::into_inner);
         }
-        let is_empty = queue.rows.is_empty();
+        let has_ended = queue.has_ended;
+        let mut stopped = Stopped {
+            rows: queue.rows.len() + queue.in_flight,
+            alerts: !queue.alerts.is_empty(),
+            why: None,
+        };
         drop(queue);
-        if let Some(thread) = lock(&self.thread).take() {
-            // Its turns catch their panics; there is nothing to learn from the result.
-            let _ = thread.join();
+        if has_ended {
+            if let Some(thread) = lock(&self.thread).take() {
+                // Its turns catch their panics; there is nothing to learn from the result.
+                let _ = thread.join();
+            }
+            stopped.alerts |= !lock(&self.shared.unwritten).is_empty();
         }
-        is_empty
+        if !stopped.is_complete() {
+            stopped.why = self.status().trouble;
+        }
+        if !has_ended && stopped.why.is_none() {
+            stopped.why = Some("the database did not take them in time".to_owned());
+        }
+        stopped
+    }
+}
+
+/// How a stop went for what waited.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Stopped {
+    /// Readings that are not stored.
+    pub rows: usize,
+    /// Whether alerts, or what became of them, are not stored.
+    pub alerts: bool,
+    /// Why not, or why it is not known.
+    pub why: Option<String>,
+}
+
+impl Stopped {
+    /// Whether all that waited is on the disk.
+    pub fn is_complete(&self) -> bool {
+        self.rows == 0 && !self.alerts && self.why.is_none()
+    }
+}
+
+impl fmt::Display for Stopped {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (self.rows, self.alerts) {
+            _ if self.is_complete() => return f.write_str("readings and alerts are committed"),
+            (0, false) => f.write_str("the last readings may be lost")?,
+            (0, true) => f.write_str("alerts are not stored and lost")?,
+            (1, _) => f.write_str("1 reading is not stored and lost")?,
+            (rows, _) => write!(f, "{rows} readings are not stored and lost")?,
+        }
+        if self.rows > 0 && self.alerts {
+            f.write_str(", and alerts")?;
+        }
+        match &self.why {
+            Some(why) => write!(f, ": {why}"),
+            None => Ok(()),
+        }
     }
 }
 
@@ -219,7 +289,12 @@ impl Shared {
     }
 
     fn status(&self, now: Mono) -> Storage {
-        let mut storage = lock(&self.report).clone();
+        let report = lock(&self.report);
+        let mut storage = report.storage.clone();
+        let notices = [storage.notice.take(), report.exchanged.clone()];
+        let notices: Vec<String> = notices.into_iter().flatten().collect();
+        storage.notice = (!notices.is_empty()).then(|| notices.join("; "));
+        drop(report);
         let queue = lock(&self.queue);
         storage.rows_waiting = (queue.rows.len() + queue.in_flight) as u64;
         storage.rows_lost = queue.lost;

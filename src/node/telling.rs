@@ -172,6 +172,10 @@ impl Channel for Discreet {
     fn domain(&self) -> String {
         self.channel.domain()
     }
+
+    fn setup(&self) -> u16 {
+        self.channel.setup()
+    }
 }
 
 /// Who every message says that it comes from.

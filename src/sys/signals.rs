@@ -1,4 +1,5 @@
-//! SIGTERM and SIGINT: the first asks for a clean stop, the second ends at once.
+//! Signals: SIGTERM, SIGINT, SIGQUIT and SIGHUP ask for a clean stop; a second SIGTERM, SIGINT
+//! or SIGQUIT ends at once. No other signal that can be handled ends the process by its default.
 
 use std::io::{self, Read};
 use std::os::unix::net::UnixStream;
@@ -6,7 +7,9 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
-use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::consts::{
+    SIGALRM, SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2, SIGXCPU, SIGXFSZ,
+};
 
 /// The registered handlers; [`Signals::wait`] returns when the first signal came.
 pub struct Signals(UnixStream);
@@ -18,12 +21,29 @@ impl Signals {
     pub fn register() -> io::Result<Signals> {
         let (woken, waker) = UnixStream::pair()?;
         let asked = Arc::new(AtomicBool::new(false));
-        for signal in [SIGTERM, SIGINT] {
+        let is_ignored = ignored_at_start();
+        // Shells ignore SIGINT and SIGQUIT for what they start in the background; SIGINT always
+        // was heard all the same.
+        let hard = [SIGTERM, SIGINT, SIGQUIT];
+        for signal in hard
+            .into_iter()
+            .filter(|it| *it != SIGQUIT || !is_ignored(*it))
+        {
             // The order matters: the first signal finds the flag unset and sets it, the
             // second finds it set and ends the process.
             signal_hook::flag::register_conditional_shutdown(signal, CUT_SHORT, asked.clone())?;
             signal_hook::flag::register(signal, asked.clone())?;
             signal_hook::low_level::pipe::register(signal, waker.try_clone()?)?;
+        }
+        // A terminal that closes sends SIGHUP twice, and systemd sends it beside SIGTERM: it
+        // never cuts a stop short. Under `nohup` it is ignored.
+        for signal in [SIGHUP, SIGXCPU].into_iter().filter(|it| !is_ignored(*it)) {
+            signal_hook::low_level::pipe::register(signal, waker.try_clone()?)?;
+        }
+        // Their default would end the process without its last commit. A file at its size limit
+        // is storage trouble.
+        for signal in [SIGUSR1, SIGUSR2, SIGALRM, SIGXFSZ] {
+            signal_hook::flag::register(signal, Arc::default())?;
         }
         Ok(Signals(woken))
     }
@@ -55,5 +75,31 @@ impl Signals {
         // Without a timeout `wait` blocks as it says.
         let _ = self.0.set_read_timeout(None);
         came
+    }
+}
+
+/// Tells which signals this process was started to ignore.
+fn ignored_at_start() -> impl Fn(i32) -> bool {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let mask = ignored(&status);
+    move |signal| signal > 0 && mask >> (signal - 1) & 1 == 1
+}
+
+/// The mask of ignored signals in the kernel's account of a process; signal 1 is bit 0.
+fn ignored(status: &str) -> u64 {
+    let line = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    line.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok())
+        .unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_mask_of_ignored_signals_is_read() {
+        let status = "Name:\tx\nSigBlk:\t0000000000000000\nSigIgn:\t0000000000001001\n";
+        assert_eq!(ignored(status), 1 << (SIGHUP - 1) | 1 << 12);
+        assert_eq!(ignored(""), 0);
     }
 }

@@ -34,6 +34,25 @@ pub fn spawn(name: &str, run: impl FnOnce() + Send + 'static) -> io::Result<Thre
     })
 }
 
+/// Whether `count` more threads can be started now. Libraries panic where one cannot, so it
+/// is tried before they are needed.
+pub fn have_room(count: usize) -> io::Result<()> {
+    let mut waiting = Vec::with_capacity(count);
+    for _ in 0..count {
+        let (release, wait) = channel::<()>();
+        let run = move || {
+            // Ends when the sender is dropped.
+            let _ = wait.recv();
+        };
+        waiting.push((release, spawn("room", run)?));
+    }
+    for (release, thread) in waiting {
+        drop(release);
+        thread.join_by(Instant::now() + limits::STOP);
+    }
+    Ok(())
+}
+
 /// From now on this thread lets others go first when all want the processor: its nice value
 /// grows by 5. Where the kernel forbids that, all stay equal.
 pub fn give_way() {
@@ -103,6 +122,12 @@ mod tests {
         assert_eq!(shielded("test", || 1), Some(1));
         assert_eq!(shielded("test", || -> u8 { panic!("on purpose") }), None);
         assert!(panics() > before);
+    }
+
+    #[test]
+    fn room_for_threads_is_tried_and_given_back() {
+        have_room(8).expect("eight threads can be started");
+        assert!(have_room(0).is_ok());
     }
 
     #[test]

@@ -31,7 +31,7 @@ pub fn last_state(
     let restored = match opened {
         Ok(database) => Some(outbox::restore(database.connection(), boot)),
         Err(error) if error.is_fatal() => None,
-        Err(_) => session::open_read_only(&place.path)
+        Err(_) => session::open_as_it_is(&place.path)
             .and_then(|connection| outbox::restore(&connection, boot))
             .or_else(|_| {
                 let connection = session::open_immutable(&place.path)?;
@@ -93,6 +93,9 @@ impl Outbox for StoredOutbox {
         if let Err(error) = unwritten.record(connection, channel, outcome) {
             log::debug!("{channel}: what became of an alert waits for the disk: {error}");
         }
+        if let Some(database) = &*database {
+            database.has_written();
+        }
     }
 
     fn is_retry_asked(&self, channel: &str) -> bool {
@@ -119,7 +122,11 @@ impl Shared {
             return Ok(());
         }
         let written = match &mut *lock(&self.database) {
-            Some(database) => unwritten.flush(database.connection_mut()),
+            Some(database) => {
+                let written = unwritten.flush(database.connection_mut());
+                database.has_written();
+                written
+            }
             None => {
                 unwritten.refused();
                 Ok(())

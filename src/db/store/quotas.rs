@@ -62,6 +62,7 @@ impl Shared {
                 }
                 transaction.commit()
             })();
+            database.has_written();
             if written.is_ok() {
                 waiting.clear();
             }
@@ -117,7 +118,7 @@ mod tests {
             let until = Mono(until);
             assert_eq!(seen, [Carried::SameBoot { until }, Carried::Nothing]);
         }
-        assert!(store.stop(Duration::from_secs(5)));
+        assert!(store.stop(Duration::from_secs(5)).is_complete());
     }
 
     #[test]

@@ -91,8 +91,13 @@ fn quick_sources_fill_no_queue_while_the_disk_takes_rows() {
 fn the_turn_says_when_it_wants_to_come_again() {
     let mut scene = Scene::new();
     scene.append(vec![row("t", T0, 1.0)], trusted(5));
-    assert_eq!(scene.writer.turn(trusted(10), false), trusted(65).mono);
-    assert_eq!(scene.writer.turn(trusted(65), false), trusted(125).mono);
+    let look = i64::try_from(limits::FILES_CHECK.as_secs()).expect("a short time");
+    assert_eq!(scene.writer.turn(trusted(60), false), trusted(65).mono);
+    assert_eq!(
+        scene.writer.turn(trusted(65), false),
+        trusted(65 + look).mono,
+        "the files are looked at"
+    );
 }
 
 #[test]
@@ -192,7 +197,7 @@ fn stopping_commits_all_even_what_waits_for_the_clock() {
         ..row("ours", T0, 1.0)
     };
     store.append(vec![unstamped, row("own", T0, 2.0)]);
-    assert!(store.stop(Duration::from_secs(60)));
+    assert!(store.stop(Duration::from_secs(60)).is_complete());
     assert_eq!(store.status().rows_stored, 2);
     assert!(!file::beside(&path, "-wal").exists(), "the log is taken in");
 }
@@ -210,7 +215,7 @@ fn a_thread_commits_what_is_due() {
     while store.status().rows_stored == 0 {
         std::thread::yield_now();
     }
-    assert!(store.stop(Duration::from_secs(60)));
+    assert!(store.stop(Duration::from_secs(60)).is_complete());
 }
 
 /// The one seam where faults are put in: a file size that SQLite may not pass.
@@ -589,4 +594,259 @@ fn a_database_that_is_too_large_shrinks_without_a_trusted_clock() {
     }
     assert!(scene.stored() < 8_000, "{} rows", scene.stored());
     assert_eq!(scene.shared.status(trusted(0).mono).rows_stored, 8_000);
+}
+
+/// Everything that the file at `path` has, log included.
+fn rows_of(path: &std::path::Path) -> i64 {
+    session::open_read_only(path)
+        .and_then(|connection| {
+            let sql = "SELECT count(*) FROM records";
+            connection.query_row(sql, [], |row| row.get(0))
+        })
+        .expect("it can be read")
+}
+
+/// Two thousand rows, a backup of them, and a thousand more that stand in the log.
+fn with_backup() -> (Scene, PathBuf) {
+    let mut scene = Scene::new();
+    scene.append(many(0), trusted(0));
+    scene.turn(trusted(60));
+    let copy = scene.directory.path("copy.db");
+    crate::db::backup::backup(&scene.path, &copy).expect("a backup can be made");
+    scene.append(many(2_000)[..1_000].to_vec(), trusted(2_000));
+    let status = scene.turn(trusted(2_060));
+    assert_eq!((status.rows_stored, scene.stored()), (3_000, 3_000));
+    (scene, copy)
+}
+
+/// What stands beside the database under a dated name.
+fn kept(scene: &Scene, suffix: &str) -> Vec<PathBuf> {
+    let names = scene.directory.names().into_iter();
+    names
+        .filter(|name| name.contains(&format!(".{suffix}-")))
+        .map(|name| scene.directory.path(&name))
+        .collect()
+}
+
+/// The next look finds it, without any row that waits; what comes then is stored in the file
+/// that stands at the path.
+fn goes_on(scene: &mut Scene, expected: i64) -> String {
+    let status = scene.turn(trusted(2_070));
+    assert_eq!(status.trouble, None);
+    scene.append(vec![row("t", T0 + 9_000, 1.0)], trusted(2_080));
+    let status = scene.turn(trusted(2_140));
+    assert_eq!((status.trouble, status.rows_stored), (None, 3_001));
+    assert_eq!(scene.stored(), expected + 1);
+    status.notice.expect("a person is told")
+}
+
+#[test]
+fn a_backup_moved_in_is_used_and_what_was_there_is_kept() {
+    let (mut scene, copy) = with_backup();
+    std::fs::rename(&copy, &scene.path).expect("a file can be moved");
+    let notice = goes_on(&mut scene, 2_000);
+    assert!(
+        notice.contains("another file was put in its place"),
+        "{notice}"
+    );
+    let kept = kept(&scene, "replaced");
+    assert_eq!(
+        kept.iter().map(|kept| rows_of(kept)).collect::<Vec<_>>(),
+        [3_000]
+    );
+    assert!(notice.contains(&kept[0].display().to_string()), "{notice}");
+}
+
+#[test]
+fn a_backup_copied_over_the_open_file_is_used_and_the_log_kept() {
+    let (mut scene, copy) = with_backup();
+    std::fs::copy(&copy, &scene.path).expect("a file can be overwritten");
+    let notice = goes_on(&mut scene, 2_000);
+    assert!(notice.contains("was overwritten while in use"), "{notice}");
+    assert_eq!(
+        kept(&scene, "overwritten").len() + kept(&scene, "set-aside").len(),
+        1
+    );
+}
+
+#[test]
+fn a_log_that_was_removed_costs_nothing_even_if_the_process_is_killed() {
+    for suffix in ["-wal", "-shm"] {
+        let (mut scene, _) = with_backup();
+        let reader = crate::db::history::Reader::new(&scene.path);
+        assert_eq!(reader.keys().map(|keys| keys.len()), Ok(1));
+        std::fs::remove_file(file::beside(&scene.path, suffix)).expect("it can be removed");
+        let notice = goes_on(&mut scene, 3_000);
+        assert!(notice.contains("nothing is lost"), "{notice}");
+        assert_eq!(reader.keys().map(|keys| keys.len()), Ok(1));
+        // As after a kill: nothing was closed.
+        let (copy, log) = (
+            scene.directory.path("killed"),
+            scene.directory.path("killed-wal"),
+        );
+        std::fs::copy(&scene.path, &copy).expect("it can be copied");
+        std::fs::copy(file::beside(&scene.path, "-wal"), log).expect("there is a log again");
+        assert_eq!(rows_of(&copy), 3_001, "{suffix}");
+    }
+}
+
+#[test]
+fn a_log_that_is_removed_before_a_commit_is_noticed_before_anything_is_called_stored() {
+    let (mut scene, _) = with_backup();
+    std::fs::remove_file(file::beside(&scene.path, "-wal")).expect("it can be removed");
+    scene.append(many(4_000), trusted(4_000));
+    let status = scene.turn(trusted(4_060));
+    assert_eq!((status.rows_stored, status.trouble), (5_000, None));
+    let copy = scene.directory.path("killed");
+    std::fs::copy(&scene.path, &copy).expect("it can be copied");
+    let log = file::beside(&copy, "-wal");
+    std::fs::copy(file::beside(&scene.path, "-wal"), log).expect("there is a log again");
+    assert_eq!(rows_of(&copy), 5_000);
+}
+
+#[test]
+fn a_database_that_was_removed_or_moved_is_kept_and_another_begun() {
+    let (mut scene, _) = with_backup();
+    std::fs::remove_file(&scene.path).expect("it can be removed");
+    let notice = goes_on(&mut scene, 0);
+    assert!(notice.contains("it was removed"), "{notice}");
+    let kept = kept(&scene, "replaced");
+    assert_eq!(
+        kept.iter().map(|kept| rows_of(kept)).collect::<Vec<_>>(),
+        [3_000]
+    );
+
+    let (mut scene, _) = with_backup();
+    let moved = scene.directory.path("moved.db");
+    std::fs::rename(&scene.path, &moved).expect("it can be moved");
+    let notice = goes_on(&mut scene, 0);
+    assert!(
+        notice.contains("kept as") && notice.contains("moved.db"),
+        "{notice}"
+    );
+    assert_eq!(rows_of(&moved), 3_000, "its log was taken in");
+}
+
+#[test]
+fn a_directory_that_is_renamed_keeps_its_rows_and_the_new_ones_wait() {
+    let directory = Directory::new();
+    let (home, away) = (directory.path("home"), directory.path("away"));
+    std::fs::create_dir(&home).expect("a directory can be made");
+    let mut settings = StoreSettings::new(place(&home.join("main-node.db")), "this-boot".into());
+    settings.commit_every = Duration::ZERO;
+    let opened = session::open(&settings.place, &settings.boot);
+    let shared = Arc::new(Shared::new(settings));
+    let mut writer = Writer::new(shared.clone(), opened);
+    shared.append(many(0), trusted(0).mono);
+    writer.turn(trusted(1), false);
+    std::fs::rename(&home, &away).expect("a directory can be renamed");
+    shared.append(many(2_000), trusted(2).mono);
+    writer.turn(trusted(3), false);
+    let status = shared.status(trusted(3).mono);
+    assert!(status.trouble.is_some(), "{status:?}");
+    assert_eq!((status.rows_stored, status.rows_waiting), (2_000, 2_000));
+    std::fs::rename(&away, &home).expect("it comes back");
+    writer.turn(trusted(60), false);
+    let status = shared.status(trusted(60).mono);
+    assert_eq!((status.rows_stored, status.trouble), (4_000, None));
+    assert_eq!(rows_of(&home.join("main-node.db")), 4_000);
+}
+
+#[test]
+fn a_link_that_leads_elsewhere_changes_the_database() {
+    let directory = Directory::new();
+    let [one, other] = ["one.db", "other.db"].map(|name| directory.path(name));
+    let link = directory.path("main-node.db");
+    drop(session::open(&place(&other), "this-boot").expect("a database can be made"));
+    drop(session::open(&place(&one), "this-boot").expect("a database can be made"));
+    std::os::unix::fs::symlink(&one, &link).expect("a link can be made");
+    let settings = StoreSettings::new(place(&link), "this-boot".to_owned());
+    let opened = session::open(&settings.place, &settings.boot);
+    let shared = Arc::new(Shared::new(settings));
+    let mut writer = Writer::new(shared.clone(), opened);
+    shared.append(many(0), trusted(0).mono);
+    writer.turn(trusted(60), false);
+    std::fs::remove_file(&link).expect("the link can be removed");
+    std::os::unix::fs::symlink(&other, &link).expect("a link can be made");
+    shared.append(vec![row("t", T0, 1.0)], trusted(60).mono);
+    writer.turn(trusted(120), false);
+    assert_eq!((rows_of(&one), rows_of(&other)), (2_000, 1));
+}
+
+#[test]
+fn what_an_other_program_writes_as_sqlite_does_is_no_exchange() {
+    let (mut scene, _) = with_backup();
+    let other = rusqlite::Connection::open(&scene.path).expect("it can be opened");
+    other
+        .execute_batch(
+            "DELETE FROM records WHERE id IN (SELECT id FROM records LIMIT 1);
+             PRAGMA wal_checkpoint(TRUNCATE)",
+        )
+        .expect("it can be changed");
+    drop(other);
+    scene.turn(trusted(2_070));
+    scene.append(vec![row("t", T0 + 9_000, 1.0)], trusted(2_080));
+    let status = scene.turn(trusted(2_140));
+    assert_eq!((status.notice, status.trouble), (None, None));
+    assert_eq!(scene.stored(), 3_000);
+}
+
+#[test]
+fn alerts_that_wait_in_a_database_that_was_replaced_are_told_from_the_new_one() {
+    let mut scene = Scene::with(|settings| settings.channels = vec!["mail"]);
+    scene.append(vec![row("t", T0, 1.0)], trusted(0));
+    lock(&scene.shared.queue).alerts.push_back(AlertCommit {
+        state: State::new("this-boot"),
+        events: Vec::new(),
+    });
+    scene.turn(trusted(60));
+    std::fs::remove_file(&scene.path).expect("it can be removed");
+    scene.turn(trusted(70));
+    let state = session::open_read_only(&scene.path)
+        .and_then(|connection| outbox::restore(&connection, "this-boot"));
+    assert!(matches!(state, Ok(Some(_))), "{state:?}");
+}
+
+#[test]
+fn a_stop_says_how_many_readings_are_lost_and_why() {
+    let directory = Directory::new();
+    let path = directory.path("main-node.db");
+    let settings = StoreSettings::new(place(&path), "this-boot".to_owned());
+    let opened = session::open(&settings.place, &settings.boot);
+    let lock = |path: &std::path::Path| {
+        let other = rusqlite::Connection::open(path).expect("it can be opened");
+        other.execute_batch("BEGIN EXCLUSIVE").expect("a lock");
+        other
+    };
+    let clock = Arc::new(ManualClock::new(trusted(0)));
+    let store = start(settings, opened, clock).expect("a thread can be started");
+    let locked = lock(&path);
+    store.append(many(0)[..840].to_vec());
+    // The deadline passes while SQLite waits for the lock.
+    let stopped = store.stop(Duration::from_millis(50));
+    let said = stopped.to_string();
+    assert_eq!(stopped.rows, 840);
+    assert!(
+        said.starts_with("840 readings are not stored and lost: "),
+        "{said}"
+    );
+    assert!(!stopped.is_complete());
+    drop(locked);
+    // Storage that refuses: something else stands at the path.
+    let path = directory.path("refused.db");
+    let settings = StoreSettings::new(place(&path), "this-boot".to_owned());
+    let opened = session::open(&settings.place, &settings.boot);
+    let clock = Arc::new(ManualClock::new(trusted(0)));
+    let store = start(settings, opened, clock).expect("a thread can be started");
+    *super::lock(&store.shared.database) = None;
+    std::fs::remove_file(&path).expect("it can be removed");
+    std::fs::create_dir(&path).expect("something else stands there");
+    store.append(many(0)[..1].to_vec());
+    let stopped = store.stop(Duration::from_secs(60));
+    let said = stopped.to_string();
+    assert!(
+        said.starts_with("1 reading is not stored and lost: "),
+        "{said}"
+    );
+    assert!(said.contains("found a directory or a device"), "{said}");
 }

@@ -5,10 +5,12 @@
 //! turn, never the thread.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::PathBuf;
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use super::{Shared, lock};
+use crate::db::exchange::{Displaced, Exchange, Rescue};
 use crate::db::file;
 use crate::db::repository::{Committed, Database, Entry};
 use crate::db::retention::{self, Step, Times};
@@ -31,14 +33,22 @@ pub(super) struct Writer {
     retention_at: Mono,
     /// A damaged database whose rows are being taken over.
     salvage: Option<Salvage>,
+    /// A database whose files were exchanged under it; nothing is opened until what it holds
+    /// is kept.
+    displaced: Option<Displaced>,
+    /// A database that was replaced, whose alerts the one in its place still lacks.
+    replaced: Option<PathBuf>,
     /// When a database was last set aside.
     damaged_at: Option<Mono>,
 }
 
 /// Retention looks this often; what it drops is an hour at least.
 const RETENTION_EVERY: Duration = Duration::from_secs(60);
-/// When nothing is due; a wait without end would outlive a lost wake-up.
-const IDLE: Duration = Duration::from_secs(60);
+/// Between looks at files that somebody is still writing or reading.
+const SETTLING: Duration = Duration::from_secs(1);
+/// The same when the node stops: as long as a file that was put in place takes to settle.
+const CLOSING_WAIT: Duration = Duration::from_millis(100);
+const CLOSING_TURNS: u32 = 25;
 
 impl Writer {
     pub(super) fn new(shared: Arc<Shared>, opened: Result<Database, OpenError>) -> Writer {
@@ -49,6 +59,8 @@ impl Writer {
             has_more_to_drop: false,
             retention_at: Mono(0),
             salvage: None,
+            displaced: None,
+            replaced: None,
             damaged_at: None,
         };
         match opened {
@@ -64,6 +76,7 @@ impl Writer {
     }
 
     pub(super) fn run(&mut self, clock: &dyn Clock) {
+        let mut closing_turns = 0;
         loop {
             let is_closing = lock(&self.shared.queue).is_closing;
             let now = clock.now();
@@ -73,6 +86,12 @@ impl Writer {
                 now.mono.after(limits::STORAGE_BACK_OFF)
             });
             let mut queue = lock(&self.shared.queue);
+            if is_closing && self.displaced.is_some() && closing_turns < CLOSING_TURNS {
+                closing_turns += 1;
+                let waited = self.shared.changed.wait_timeout(queue, CLOSING_WAIT);
+                drop(waited.unwrap_or_else(PoisonError::into_inner));
+                continue;
+            }
             if is_closing {
                 break;
             }
@@ -87,6 +106,7 @@ impl Writer {
             drop(queue);
         }
         // Closing the last connection takes the log into the database.
+        self.displaced = None;
         *lock(&self.shared.database) = None;
         lock(&self.shared.queue).has_ended = true;
         self.shared.changed.notify_all();
@@ -105,8 +125,9 @@ impl Writer {
             return self.retry_at;
         }
         let idle = match self.has_more_to_drop || self.salvage.is_some() {
+            _ if self.displaced.is_some() => return now.mono.after(SETTLING),
             true => now.mono,
-            false => now.mono.after(IDLE),
+            false => now.mono.after(limits::FILES_CHECK),
         };
         queue.due.map_or(idle, |due| due.min(idle))
     }
@@ -114,18 +135,72 @@ impl Writer {
     fn work(&mut self, now: Moment, is_due: bool, is_closing: bool) {
         let may_try = self.retry_at <= now.mono || is_closing;
         let has_news = self.shared.take_alerts();
+        let was_displaced = self.displaced.is_some();
+        let is_in_place = self.look_at_files(now);
+        if !is_in_place && may_try && !self.clear_way(now) {
+            // People are told of alerts all the same.
+            self.write(now, Shared::flush_reservations);
+            self.write(now, Shared::flush_alerts);
+            return;
+        }
+        let is_due = is_due || was_displaced || !is_in_place;
         let mut is_fine = self.write(now, Shared::flush_reservations);
         if has_news || is_due || is_closing || (self.failures > 0 && may_try) {
             is_fine &= self.write(now, Shared::flush_alerts);
         }
         // A commit that may have nothing to write is no proof that the disk is well again.
-        if is_fine && (is_due || is_closing || self.failures > 0) && may_try {
+        let is_due = is_due || is_closing || self.failures > 0;
+        if is_fine && is_due && may_try && self.displaced.is_none() {
             self.commit(now, is_closing);
         }
         if !is_closing && self.failures == 0 {
             match self.salvage.take() {
                 Some(salvage) => self.go_on(salvage, now),
                 None => self.drop_oldest(now),
+            }
+        }
+    }
+
+    /// Whether all files that are open still stand at their paths. If not, nothing more is
+    /// written to them.
+    fn look_at_files(&mut self, now: Moment) -> bool {
+        let mut open = lock(&self.shared.database);
+        let exchange = open.as_ref().and_then(Database::exchange);
+        if exchange == Some(Exchange::Damage) {
+            drop(open);
+            let code = rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_CORRUPT);
+            let words = "another program wrote to it".to_owned();
+            self.refused(now, &rusqlite::Error::SqliteFailure(code, Some(words)));
+        } else if let Some(exchange) = exchange
+            && let Some(database) = open.take()
+        {
+            let path = database.path().display();
+            log::warn!("{path}: its files were moved, removed or overwritten while in use");
+            self.displaced = Some(Displaced::new(database, exchange));
+        }
+        self.displaced.is_none()
+    }
+
+    /// Keeps what a database holds whose files were exchanged, so that another can be opened;
+    /// false if that has to wait.
+    fn clear_way(&mut self, now: Moment) -> bool {
+        let Some(displaced) = &self.displaced else {
+            return true;
+        };
+        match displaced.rescue(now.wall) {
+            Ok(Rescue::Wait) => false,
+            Ok(Rescue::Done { notice, kept }) => {
+                self.displaced = None;
+                self.replaced = kept.or(self.replaced.take());
+                // What was read of the old file ends with it; a new one says what it needs.
+                self.salvage = None;
+                log::warn!("{notice}");
+                lock(&self.shared.report).exchanged = Some(notice);
+                true
+            }
+            Err(error) => {
+                self.failed(now, &error);
+                false
             }
         }
     }
@@ -166,19 +241,28 @@ impl Writer {
         {
             result = self.store(&ready, now);
         }
+        // Exchanged while it was written to: what went into the old files is stored anew.
+        if result.is_ok() && !self.look_at_files(now) && self.clear_way(now) {
+            result = self.store(&ready, now);
+        }
+        if result.is_ok() && self.displaced.is_none() {
+            self.report_commit(result.as_ref().copied().unwrap_or_default());
+        }
         let mut queue = lock(&self.shared.queue);
         queue.in_flight = 0;
         for row in waiting.into_iter().rev() {
             queue.rows.push_front(row);
         }
-        if let Err(error) = result {
+        if result.is_err() || self.displaced.is_some() {
             for entry in ready.into_iter().rev() {
                 queue.rows.push_front(entry.row);
             }
             queue.trim(self.shared.settings.rows_waiting);
             queue.due = Some(now.mono);
             drop(queue);
-            self.failed(now, &error);
+            if let Err(error) = result {
+                self.failed(now, &error);
+            }
             return;
         }
         // Rows that came while the disk worked, and those that wait for the clock.
@@ -220,49 +304,37 @@ impl Writer {
     }
 
     /// Brings a batch to the disk, opening the database first if it is not.
-    fn store(&mut self, batch: &[Entry], now: Moment) -> Result<(), OpenError> {
+    fn store(&mut self, batch: &[Entry], now: Moment) -> Result<Committed, OpenError> {
         let place = &self.shared.settings.place;
-        let mut open = lock(&self.shared.database);
-        if open
-            .as_ref()
-            .is_some_and(|database| !database.is_in_place())
-        {
-            log::warn!(
-                "{}: another file stands there now; it is opened anew",
-                place.path.display()
-            );
-            *open = None;
-        }
-        let database = match &mut *open {
-            Some(database) => database,
-            none => {
-                let mut database = session::open(place, &self.shared.settings.boot)?;
-                if self.salvage.is_none() {
-                    self.salvage = Salvage::resume(&mut database)
-                        .map_err(|error| OpenError::from_sqlite(&place.path, &error))?;
-                }
-                none.insert(database)
+        let sqlite = |error: rusqlite::Error| OpenError::from_sqlite(&place.path, &error);
+        if lock(&self.shared.database).is_none() {
+            // Without the lock: those who ask for alerts must not wait for another's.
+            let mut database = session::open(place, &self.shared.settings.boot)?;
+            if self.salvage.is_none() {
+                self.salvage = Salvage::resume(&mut database).map_err(sqlite)?;
             }
+            if let Some(replaced) = &self.replaced {
+                salvage::take_alerts_over(replaced, &mut database).map_err(sqlite)?;
+                self.replaced = None;
+            }
+            *lock(&self.shared.database) = Some(database);
+        }
+        let mut open = lock(&self.shared.database);
+        let Some(database) = &mut *open else {
+            return Ok(Committed::default());
         };
         if batch.is_empty() {
-            self.report_size(database);
-            return Ok(());
+            return Ok(Committed::default());
         }
         let retention = &self.shared.settings.retention;
         let committed = retention::follow(database, retention, now).and_then(|time| {
             let oldest_hour = time.map_or(i64::MIN, |time| retention.oldest_hour(time));
             database.commit(batch, oldest_hour)
         });
-        match committed {
-            Ok(committed) => {
-                self.report_commit(database, committed);
-                Ok(())
-            }
-            Err(error) => {
-                *open = None;
-                Err(OpenError::from_sqlite(&place.path, &error))
-            }
+        if committed.is_err() {
+            *open = None;
         }
+        committed.map_err(sqlite)
     }
 
     /// Puts a damaged database aside and begins a new one that takes over what can be read;
@@ -374,7 +446,9 @@ impl Writer {
             }
         };
         for _ in 0..limits::RETENTION_STEPS {
-            match retention::step(database, &retention, times) {
+            let step = retention::step(database, &retention, times);
+            database.has_written();
+            match step {
                 Ok(Step::Done) => {
                     self.report_size(database);
                     return;
@@ -428,12 +502,14 @@ impl Writer {
         self.say("the store thread met a defect of its own (see the log); it tries again");
     }
 
-    fn report_commit(&self, database: &Database, committed: Committed) {
+    fn report_commit(&self, committed: Committed) {
         let mut report = lock(&self.shared.report);
         report.rows_stored += committed.stored;
         report.rows_too_old += committed.too_old;
         drop(report);
-        self.report_size(database);
+        if let Some(database) = &*lock(&self.shared.database) {
+            self.report_size(database);
+        }
     }
 
     fn report_size(&self, database: &Database) {

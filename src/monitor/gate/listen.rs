@@ -28,6 +28,14 @@ impl BindError {
     pub fn is_not_there(&self) -> bool {
         self.error.kind() == io::ErrorKind::AddrNotAvailable
     }
+
+    /// Descriptors or memory are short: others may give some back.
+    pub fn is_short_of_resources(&self) -> bool {
+        matches!(
+            self.error.raw_os_error(),
+            Some(libc::EMFILE | libc::ENFILE | libc::ENOBUFS | libc::ENOMEM)
+        )
+    }
 }
 
 impl fmt::Display for BindError {

@@ -1,0 +1,233 @@
+//! Files of the database that were exchanged while they were open: moved, removed, overwritten.
+//!
+//! Driven by the store thread, which has stopped writing to them. What the open connection
+//! still sees is kept before the connection is closed, and no log gets into a file that it
+//! does not belong to. Then the store opens what stands at the path.
+
+use std::path::{Path, PathBuf};
+
+use rusqlite::Connection;
+use rusqlite::config::DbConfig;
+
+use super::backup::{self, BackupError};
+use super::file::{self, beside};
+use super::repository::Database;
+use super::session;
+use super::trouble::OpenError;
+use crate::domain::time::Wall;
+use crate::limits;
+
+/// What has become of the files of an open database.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Exchange {
+    /// Another file stands at the path, or none.
+    Database,
+    /// The log or its index was removed or exchanged.
+    Log,
+    /// The file was overwritten with another database by something else than SQLite.
+    Content,
+    /// Something else has written to the file, and it is damaged now.
+    Damage,
+}
+
+/// An open database whose files were exchanged.
+pub struct Displaced {
+    database: Database,
+    exchange: Exchange,
+}
+
+/// How far it has come.
+pub enum Rescue {
+    /// Somebody is still writing or reading: to be tried again in a moment.
+    Wait,
+    Done {
+        /// What a person should know.
+        notice: String,
+        /// Where the old database lies now, if it is not the one at the path.
+        kept: Option<PathBuf>,
+    },
+}
+
+impl Displaced {
+    pub fn new(database: Database, exchange: Exchange) -> Displaced {
+        if exchange == Exchange::Content {
+            // The log must not be written into what was put there. If this cannot be set the
+            // connection is gone too, and takes nothing in.
+            let keep = DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE;
+            let _ = database.connection().set_db_config(keep, true);
+        }
+        Displaced { database, exchange }
+    }
+
+    /// Keeps what the connection still sees and clears the way for what stands at the path.
+    /// When it is done the connection may be closed.
+    pub fn rescue(&self, now: Wall) -> Result<Rescue, OpenError> {
+        let path = self.database.path();
+        let is_quiet = match self.exchange {
+            Exchange::Log => true,
+            _ => !file::is_being_written(path, now, limits::FILE_SETTLES),
+        };
+        if !is_quiet || !super::in_use::close_readers(path) {
+            return Ok(Rescue::Wait);
+        }
+        match self.exchange {
+            Exchange::Database => self.keep_replaced(now),
+            Exchange::Log => self.take_log_in(now),
+            Exchange::Content => self.keep_overwritten(now),
+            // Never displaced: that is the salvage's.
+            Exchange::Damage => Ok(Rescue::Wait),
+        }
+    }
+
+    fn keep_replaced(&self, now: Wall) -> Result<Rescue, OpenError> {
+        let path = self.database.path();
+        let is_whole = take_in(self.database.connection()).unwrap_or(false);
+        let linked = self.database.files().database.and_then(file::path_of_open);
+        let is_moved = linked.is_some();
+        let kept = match linked {
+            Some(linked) if is_whole => linked,
+            _ => self.copy_beside("replaced", now)?,
+        };
+        self.remove_own_logs()?;
+        let (what, then) = match (path.exists(), is_moved) {
+            (true, _) => (
+                "another file was put in its place",
+                "that one is used now".to_owned(),
+            ),
+            (false, true) => ("it was moved away", "a new one is begun".to_owned()),
+            (false, false) => ("it was removed", "a new one is begun".to_owned()),
+        };
+        let notice = format!(
+            "{} was in use when {what}; {then}, and what the old one held is kept as {}",
+            path.display(),
+            kept.display()
+        );
+        Ok(Rescue::Done {
+            notice,
+            kept: Some(kept),
+        })
+    }
+
+    fn take_log_in(&self, now: Wall) -> Result<Rescue, OpenError> {
+        let path = self.database.path();
+        let sqlite = |error: rusqlite::Error| OpenError::from_sqlite(path, &error);
+        if !take_in(self.database.connection()).map_err(sqlite)? {
+            return Ok(Rescue::Wait);
+        }
+        // What stands there now belongs to something else, and SQLite would remove it.
+        let (real, own) = (self.database.real(), self.database.files());
+        if file::id(&beside(real, "-wal")) != own.log {
+            let aside = file::set_log_aside(real, "-wal", now);
+            if let Some(aside) = aside.map_err(|error| OpenError::from_io(path, &error))? {
+                log::warn!("another log stood there; it is kept as {}", aside.display());
+            }
+        }
+        remove_beside(path, real, "-shm")?;
+        let notice = format!(
+            "{}-wal or -shm was removed or exchanged while in use; nothing is lost, its \
+             readings are in the database. Stop main-node before its files are touched",
+            path.display()
+        );
+        Ok(Rescue::Done { notice, kept: None })
+    }
+
+    fn keep_overwritten(&self, now: Wall) -> Result<Rescue, OpenError> {
+        let (path, real) = (self.database.path(), self.database.real());
+        let io = |error: std::io::Error| OpenError::from_io(path, &error);
+        // Where the log still holds all that the old content had, the copy is whole.
+        let copied = self.copy_beside("overwritten", now);
+        let kept = match copied {
+            Ok(copy) => {
+                remove_beside(path, real, "-wal")?;
+                Some(copy)
+            }
+            Err(_) => file::set_log_aside(real, "-wal", now).map_err(io)?,
+        };
+        remove_beside(path, real, "-shm")?;
+        let rest = match &kept {
+            Some(kept) => format!("what its log held is kept as {}", kept.display()),
+            None => "its log was empty".to_owned(),
+        };
+        let notice = format!(
+            "{} was overwritten while in use; what stands there now is used, and {rest}. Stop \
+             main-node before its files are touched",
+            path.display()
+        );
+        Ok(Rescue::Done { notice, kept: None })
+    }
+
+    /// Copies what the connection sees to a dated file.
+    fn copy_beside(&self, suffix: &str, now: Wall) -> Result<PathBuf, OpenError> {
+        let (path, real) = (self.database.path(), self.database.real());
+        let copy = file::free_name(real, suffix, now);
+        backup::copy(self.database.connection(), &copy)
+            .map(|_| copy)
+            .map_err(|error: BackupError| OpenError::Unusable {
+                path: path.to_owned(),
+                detail: format!(
+                    "its file was removed or replaced, and what the old one held cannot be \
+                     copied beside it ({error}); make room, or restart main-node to go on \
+                     without"
+                ),
+            })
+    }
+
+    /// Removes the log from the place where it would be played into another file. All that it
+    /// holds was kept before.
+    fn remove_own_logs(&self) -> Result<(), OpenError> {
+        let (path, real, own) = (
+            self.database.path(),
+            self.database.real(),
+            self.database.files(),
+        );
+        if file::id(real) == own.database {
+            // A link leads elsewhere now: the files themselves are all in place, and closing
+            // tidies up.
+            return Ok(());
+        }
+        for (suffix, own) in [("-wal", own.log), ("-shm", own.index)] {
+            if own.is_some() && file::id(&beside(real, suffix)) == own {
+                remove_beside(path, real, suffix)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Copies the log into the file that is open; false while a reader keeps it from that.
+fn take_in(connection: &Connection) -> rusqlite::Result<bool> {
+    connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| {
+        row.get(0).map(|busy: i64| busy == 0)
+    })
+}
+
+fn remove_beside(path: &Path, real: &Path, suffix: &str) -> Result<(), OpenError> {
+    file::remove(&beside(real, suffix)).map_err(|error| OpenError::from_io(path, &error))
+}
+
+/// Judges a file that something else has written to while `connection` had it open. `None`
+/// if that was another program that used it as SQLite does.
+pub fn judge(connection: &Connection, path: &Path, size_before: u64) -> Option<Exchange> {
+    let size = file::written(path).map_or(0, |(size, ..)| size);
+    let is_ours = file::head(connection)
+        .is_ok_and(|head| head.starts_with(b"SQLite format 3\0") && file::has_log_mode(&head));
+    if !is_ours || size < size_before {
+        return Some(Exchange::Content);
+    }
+    if size > limits::CHECKED_BYTES {
+        return None;
+    }
+    // With a cache of its own.
+    let verdict = session::open_read_only(path).and_then(|connection| {
+        connection.query_row("PRAGMA quick_check(1)", [], |row| row.get::<_, String>(0))
+    });
+    match verdict {
+        Ok(verdict) if verdict == "ok" => None,
+        Ok(_) => Some(Exchange::Damage),
+        Err(error) => match OpenError::from_sqlite(path, &error) {
+            OpenError::Corrupt { .. } => Some(Exchange::Damage),
+            // Locked, no memory: it says nothing about the content.
+            _ => None,
+        },
+    }
+}

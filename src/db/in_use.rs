@@ -1,0 +1,99 @@
+//! Registry of the database files that this process has open for writing, and of the readers'
+//! connections beside them.
+//!
+//! Any thread. SQLite keeps such a table itself, by inode: connections of one process share
+//! the index of the log. So no reader may open what was put at the path before the writer has
+//! let go of the old files, and readers have to close before the writer can.
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+
+use rusqlite::{Connection, ffi};
+
+use super::file::{self, Files};
+
+/// A reader's connection, and the files that it was opened on.
+pub type ReaderSlot = Mutex<Option<(Files, Connection)>>;
+
+struct Tables {
+    written: Vec<(u64, PathBuf, Files)>,
+    readers: Vec<(PathBuf, Weak<ReaderSlot>)>,
+    next: u64,
+}
+
+static TABLES: Mutex<Tables> = Mutex::new(Tables {
+    written: Vec::new(),
+    readers: Vec::new(),
+    next: 0,
+});
+
+fn tables() -> MutexGuard<'static, Tables> {
+    TABLES.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// An entry for files that are open for writing; goes with its owner.
+#[derive(Debug)]
+pub struct Written(u64);
+
+impl Written {
+    pub fn enter(path: &Path, files: Files) -> Written {
+        let mut tables = tables();
+        tables.next += 1;
+        let number = tables.next;
+        tables.written.push((number, path.to_owned(), files));
+        Written(number)
+    }
+}
+
+impl Drop for Written {
+    fn drop(&mut self) {
+        tables().written.retain(|(number, ..)| *number != self.0);
+    }
+}
+
+/// A new place for a reader's connection to the database at `path`.
+pub fn reader_slot(path: &Path) -> Arc<ReaderSlot> {
+    let slot = Arc::new(Mutex::new(None));
+    let mut tables = tables();
+    tables.readers.retain(|(_, slot)| slot.strong_count() > 0);
+    tables
+        .readers
+        .push((path.to_owned(), Arc::downgrade(&slot)));
+    slot
+}
+
+/// Closes the readers' connections to the database at `path`; false while one is reading.
+pub fn close_readers(path: &Path) -> bool {
+    let slots: Vec<Arc<ReaderSlot>> = tables()
+        .readers
+        .iter()
+        .filter(|(read, _)| read == path)
+        .filter_map(|(_, slot)| slot.upgrade())
+        .collect();
+    slots.iter().all(|slot| match slot.try_lock() {
+        Ok(mut open) => {
+            *open = None;
+            true
+        }
+        Err(std::sync::TryLockError::Poisoned(open)) => {
+            *open.into_inner() = None;
+            true
+        }
+        Err(std::sync::TryLockError::WouldBlock) => false,
+    })
+}
+
+/// Refuses to open files that stand at `path` in the place of those that the writer has open.
+pub fn check(path: &Path) -> rusqlite::Result<()> {
+    let found = Files::at(path, &file::real(path));
+    let tables = tables();
+    let mut open = tables.written.iter().filter(|(_, at, _)| at == path);
+    let is_known = |(_, _, files): &(u64, PathBuf, Files)| *files == found;
+    match open.clone().next().is_none() || open.any(is_known) {
+        true => Ok(()),
+        false => Err(rusqlite::Error::SqliteFailure(
+            ffi::Error::new(ffi::SQLITE_PROTOCOL),
+            Some("its file was exchanged; the new one is opened in a moment".to_owned()),
+        )),
+    }
+}
