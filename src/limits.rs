@@ -219,6 +219,13 @@ pub const FIVES_AFTER_S: i64 = 600;
 pub const HISTORY_HOURS: i64 = 4_400;
 /// Rows held at once by an export, which sorts and corrects within a part of an hour.
 pub const EXPORT_ROWS: i64 = 50_000;
+/// Ids that a database of ours can have: past these its counters would soon overflow, and a
+/// thousand rows a second do not get there in the age of the universe.
+pub const IDS: std::ops::RangeInclusive<i64> = 0..=1 << 62;
+/// Versions that a database can say it has; past it, a bit of the number has flipped.
+pub const SCHEMA_VERSIONS: i32 = 1_000;
+/// Hours since 1970 that a row can have: the years 1 to 9999, which RFC 3339 can say.
+pub const HOURS: std::ops::RangeInclusive<i64> = -17_259_888..=70_389_528;
 /// At most one damaged database is set aside in this time; a card that destroys faster
 /// must not be filled with the remains.
 pub const SALVAGE_PAUSE: Duration = Duration::from_secs(3600);

@@ -126,6 +126,11 @@ fn database(config: &Config) -> Finding {
              another file with `database = …`",
             path.display()
         )),
+        Ok(Found::Damaged { begins }) => Problem(format!(
+            "the database {} is damaged, its header says {begins}; `serve` sets it aside and \
+             recovers what can be read",
+            path.display()
+        )),
         Ok(Found::Foreign { application_id }) => Problem(format!(
             "expected main-node's database at {}, found another program's SQLite database \
              (application_id {application_id}); name another file with `database = …`",

@@ -127,11 +127,15 @@ fn keys(
     let keys = statement.query_map([], |row| {
         let key = Key {
             key: row.get(1)?,
-            unit: row.get(2)?,
+            unit: trouble::readable(row.get(2))?.flatten(),
         };
         Ok((row.get(0)?, Arc::new(key)))
     })?;
-    let mut keys: HashMap<i64, Arc<Key>> = keys.collect::<rusqlite::Result<_>>()?;
+    let mut found: HashMap<i64, Arc<Key>> = HashMap::new();
+    for key in keys {
+        found.extend(trouble::readable(key)?);
+    }
+    let mut keys = found;
     let is_known = |wished: &&String| keys.values().any(|key| key.key == **wished);
     let (_, unknown): (Vec<&String>, Vec<&String>) = wish.keys.iter().partition(is_known);
     if !unknown.is_empty() {
@@ -178,7 +182,7 @@ impl<W: Write> Export<'_, W> {
                 "SELECT count, min, mean, max, last, 0, k FROM daily WHERE day = ?1 ORDER BY k",
                 found,
             )?;
-            self.write_sums(found * DAY, DAY, &sums)?;
+            self.write_sums(found.saturating_mul(DAY), DAY, &sums)?;
             day = found + 1;
         }
     }
@@ -196,7 +200,7 @@ impl<W: Write> Export<'_, W> {
                  WHERE hour = ?1 ORDER BY k",
                 found,
             )?;
-            self.write_sums(found * HOUR, HOUR, &sums)?;
+            self.write_sums(found.saturating_mul(HOUR), HOUR, &sums)?;
             hour = found + 1;
         }
     }
@@ -214,11 +218,11 @@ impl<W: Write> Export<'_, W> {
                 |row| Ok((row.get(0)?, row.get(1)?)),
             )?;
             // An hour of very many rows is held in parts.
-            let parts = (1 + (last - first) / limits::EXPORT_ROWS).min(HOUR);
+            let parts = (1 + last.saturating_sub(first) / limits::EXPORT_ROWS).min(HOUR);
             let seconds = HOUR.div_euclid(parts).max(1);
             for part in (0..HOUR).step_by(seconds.unsigned_abs() as usize) {
-                let begin = found * HOUR + part;
-                let end = (begin + seconds).min((found + 1) * HOUR);
+                let begin = found.saturating_mul(HOUR).saturating_add(part);
+                let end = begin.saturating_add(seconds.min(HOUR - part));
                 self.write_rows(first, last, begin.max(self.from), end.min(self.to))?;
             }
             hour = found + 1;
@@ -245,8 +249,8 @@ impl<W: Write> Export<'_, W> {
         })?;
         let mut found = Vec::new();
         for sum in sums {
-            if let Some((k, summary)) = sum? {
-                found.push((k?, summary));
+            if let Some(Some((Ok(k), summary))) = trouble::readable(sum)? {
+                found.push((k, summary));
             }
         }
         Ok(found)
@@ -301,8 +305,11 @@ impl<W: Write> Export<'_, W> {
                 continue;
             };
             let at = rollup::second_of_hour(row.get_ref(0)?.as_str().unwrap_or(""));
-            let meta: Option<String> = row.get(3)?;
-            if let Some(value) = row_value(row.get(2)?, meta.as_deref()) {
+            // A damaged row says nothing.
+            let (Ok(number), Ok(meta)) = (row.get(2), row.get::<_, Option<String>>(3)) else {
+                continue;
+            };
+            if let Some(value) = row_value(number, meta.as_deref()) {
                 let untrusted = meta.is_some_and(|meta| meta.contains("\"clock\":\"untrusted\""));
                 held.insert((at, *k), (value, untrusted));
             }
@@ -313,7 +320,7 @@ impl<W: Write> Export<'_, W> {
         for ((at, k), (value, untrusted)) in held {
             if let Some(key) = self.keys.get(&k).cloned() {
                 self.write(&Line {
-                    at: hour + at,
+                    at: hour.saturating_add(at),
                     key: &key,
                     value,
                     untrusted,

@@ -29,6 +29,10 @@ pub enum Found {
     NotSqlite {
         begins: String,
     },
+    /// Ours by what is left of its header.
+    Damaged {
+        begins: String,
+    },
     Foreign {
         application_id: u32,
     },
@@ -120,8 +124,11 @@ fn judge(head: &[u8]) -> Found {
     }
     if head.len() < 108 || !head.starts_with(b"SQLite format 3\0") {
         let begins = head[..head.len().min(12)].escape_ascii();
-        return Found::NotSqlite {
-            begins: format!("\"{begins}\""),
+        let begins = format!("\"{begins}\"");
+        let id = head.get(68..72).unwrap_or_default();
+        return match *id == schema::APPLICATION_ID.to_be_bytes() {
+            true => Found::Damaged { begins },
+            false => Found::NotSqlite { begins },
         };
     }
     let number =
@@ -132,6 +139,10 @@ fn judge(head: &[u8]) -> Found {
     match application_id {
         id if id == schema::APPLICATION_ID as u32 => Found::Ours { version },
         _ if is_empty => Found::EmptySqlite,
+        // One bit that has flipped.
+        id if (id ^ schema::APPLICATION_ID as u32).count_ones() == 1 => Found::Damaged {
+            begins: format!("the application_id {id}"),
+        },
         application_id => Found::Foreign { application_id },
     }
 }

@@ -12,6 +12,7 @@ use rusqlite::{Connection, OptionalExtension, Transaction, params};
 use super::retention::Step;
 use super::rollup::{self, HOUR, Hour, Summary};
 use super::tiers::Tiers;
+use super::trouble;
 use crate::domain::time::Wall;
 use crate::limits;
 
@@ -178,8 +179,11 @@ pub fn each_row(
         Wall::from_second((hour + 1) * HOUR).to_string(),
     ])?;
     while let Some(row) = rows.next()? {
-        let second = rollup::second_of_hour(row.get_ref(1)?.as_str()?);
-        take(row.get_ref(0)?.as_str()?, second, row.get(2)?);
+        let second = rollup::second_of_hour(row.get_ref(1)?.as_str().unwrap_or(""));
+        // A damaged row says nothing.
+        if let (Ok(key), Ok(value)) = (row.get_ref(0)?.as_str(), row.get(2)) {
+            take(key, second, value);
+        }
     }
     Ok(())
 }
@@ -219,7 +223,7 @@ pub fn read(connection: &Connection, hour: i64, k: i64) -> rusqlite::Result<Five
     while let Some(row) = rows.next()? {
         let five: i64 = row.get(6)?;
         if let Some(place) = usize::try_from(five).ok().and_then(|at| fives.get_mut(at)) {
-            *place = rollup::read_summary(row)?;
+            *place = trouble::readable(rollup::read_summary(row))?.flatten();
         }
     }
     Ok(fives)

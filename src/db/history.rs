@@ -391,7 +391,8 @@ impl Span<'_> {
                 return Ok(());
             };
             let summary = one.query_row([day, self.k], rollup::read_summary);
-            if let Some(summary) = summary.optional()?.flatten() {
+            let summary = trouble::readable(summary.optional())?.flatten();
+            if let Some(summary) = summary.flatten() {
                 buckets.add(summary.last_at, width, &summary);
             }
             from = day + 1;
@@ -449,7 +450,7 @@ impl Span<'_> {
                 && begin < self.to
                 && begin + FIVE > self.from
             {
-                summary.last_at += hour * HOUR;
+                summary.last_at = summary.last_at.saturating_add(hour * HOUR);
                 buckets.add(begin, width, &summary);
             }
         }
@@ -481,11 +482,12 @@ impl Span<'_> {
             self.budget.spend(last.abs_diff(first) + 1)?;
             let mut rows = statement.query(params![first, last, self.key, begin, end])?;
             while let Some(row) = rows.next()? {
-                let at = hour * HOUR
-                    + rollup::second_of_hour(
-                        row.get_ref(0)?.as_str().map_err(rusqlite::Error::from)?,
-                    );
-                seconds.insert(at, row.get(1)?);
+                let at =
+                    hour * HOUR + rollup::second_of_hour(row.get_ref(0)?.as_str().unwrap_or(""));
+                // A damaged row says nothing.
+                if let Ok(value) = row.get(1) {
+                    seconds.insert(at, value);
+                }
                 if seconds.len().is_multiple_of(ROWS_AT_A_STRETCH) {
                     let_others_run();
                 }
@@ -530,7 +532,8 @@ impl<'a> HoursOf<'a> {
             self.asked.budget.spend(2)?;
             let hour = self.next;
             self.next += 1;
-            if let Some(found) = rollup::read_hour(self.connection, hour, self.asked.k)? {
+            let found = trouble::readable(rollup::read_hour(self.connection, hour, self.asked.k))?;
+            if let Some(found) = found.flatten() {
                 return Ok(Some((hour, found)));
             }
             let mut leap = self
@@ -561,7 +564,7 @@ impl Buckets {
     /// An hour as a whole.
     fn add_hour(&mut self, hour: i64, width: i64, found: &Hour) {
         if let Some(mut summary) = found.summary {
-            summary.last_at += hour * HOUR;
+            summary.last_at = summary.last_at.saturating_add(hour * HOUR);
             self.add(hour * HOUR, width, &summary);
         }
     }

@@ -12,6 +12,7 @@ use std::collections::BTreeMap;
 use rusqlite::{Connection, OptionalExtension, Transaction, params};
 
 pub use self::unwritten::Unwritten;
+use super::trouble;
 use crate::domain::alert::{Event, Kind, State};
 use crate::domain::outbox::{Delivery, Ended, Incident, Item, Outcome, Pending, Refusal, Waiting};
 use crate::domain::time::Wall;
@@ -226,19 +227,24 @@ fn add_dropped(
 /// said and left behind, counting on where the history ends.
 pub fn restore(connection: &Connection, boot: &str) -> rusqlite::Result<Option<State>> {
     let mut statement = connection.prepare("SELECT state FROM alert_state WHERE id = 1")?;
-    let text: Option<String> = statement.query_row([], |row| row.get(0)).optional()?;
+    let text = statement.query_row([], |row| row.get::<_, String>(0));
+    let Some(text) = trouble::readable(text.optional())? else {
+        return Ok(Some(begin_anew(connection, boot, "it is no text")?));
+    };
     let Some(text) = text else {
         return Ok(None);
     };
     Ok(Some(match serde_json::from_str(&text) {
         Ok(state) => state,
-        Err(error) => {
-            log::error!("the state of the alerts cannot be read ({error}); it begins anew");
-            let count = "SELECT coalesce(max(incident), 0) FROM incidents";
-            let known: i64 = connection.query_row(count, [], |row| row.get(0))?;
-            State::new(boot).counting_from(known.unsigned_abs())
-        }
+        Err(error) => begin_anew(connection, boot, &error.to_string())?,
     }))
+}
+
+fn begin_anew(connection: &Connection, boot: &str, why: &str) -> rusqlite::Result<State> {
+    log::error!("the state of the alerts cannot be read ({why}); it begins anew");
+    let count = "SELECT coalesce(max(incident), 0) FROM incidents";
+    let known: i64 = connection.query_row(count, [], |row| row.get(0))?;
+    Ok(State::new(boot).counting_from(known.unsigned_abs()))
 }
 
 /// What waits on a channel.
@@ -250,16 +256,19 @@ pub fn pending(connection: &Connection, channel: &str) -> rusqlite::Result<Pendi
     )?;
     let rows = statement.query_map([channel], |row| {
         let event: String = row.get(1)?;
-        let settled: String = row.get(3)?;
-        let refused: Option<String> = row.get(5)?;
+        // Told twice is better than never: only the event itself must be readable.
+        let settled = trouble::readable(row.get::<_, String>(3))?;
+        let refused = trouble::readable(row.get::<_, Option<String>>(5))?.flatten();
         Ok(Item {
             id: row.get(0)?,
             event: from_json(1, &event)?,
-            message_id: row.get(2)?,
-            settled: from_json(3, &settled)?,
+            message_id: trouble::readable(row.get(2))?.flatten(),
+            settled: settled
+                .and_then(|settled| serde_json::from_str(&settled).ok())
+                .unwrap_or_default(),
             // One that cannot be read makes it an event that was never tried.
             refusal: refused.and_then(|text| serde_json::from_str(&text).ok()),
-            thread: row.get(4)?,
+            thread: trouble::readable(row.get(4))?.flatten(),
         })
     })?;
     let mut items = Vec::new();
@@ -267,16 +276,17 @@ pub fn pending(connection: &Connection, channel: &str) -> rusqlite::Result<Pendi
         match item {
             Ok(item) => items.push(item),
             // One damaged row must not silence the rest.
-            Err(rusqlite::Error::FromSqlConversionFailure(_, _, error)) => {
+            Err(error) if trouble::is_bad_cell(&error) => {
                 log::error!("{channel}: an alert event cannot be read: {error}");
             }
             Err(error) => return Err(error),
         }
     }
     let counts = "SELECT count, undelivered FROM outbox_dropped WHERE channel = ?1";
-    let counts: Option<(i64, i64)> = connection
+    let counts = connection
         .query_row(counts, [channel], |row| Ok((row.get(0)?, row.get(1)?)))
-        .optional()?;
+        .optional();
+    let counts: Option<(i64, i64)> = trouble::readable(counts)?.flatten();
     let (dropped, undelivered) = counts.unwrap_or_default();
     Ok(Pending {
         items,
@@ -306,13 +316,14 @@ pub fn record(
         Outcome::Partly { ids, recipients } => {
             for id in ids {
                 let known = "SELECT settled FROM outbox WHERE id = ?1";
-                let known: Option<String> = transaction
-                    .query_row(known, [id], |row| row.get(0))
-                    .optional()?;
-                let mut settled: Vec<String> = match known {
-                    Some(known) => from_json(0, &known)?,
-                    None => continue,
+                let known = transaction.query_row(known, [id], |row| row.get::<_, String>(0));
+                let known = match trouble::readable(known.optional())? {
+                    Some(None) => continue,
+                    known => known.flatten(),
                 };
+                let mut settled: Vec<String> = known
+                    .and_then(|known| serde_json::from_str(&known).ok())
+                    .unwrap_or_default();
                 settled.extend(recipients.iter().cloned());
                 settled.sort();
                 settled.dedup();
@@ -376,9 +387,8 @@ fn note_deliveries(
 ) -> rusqlite::Result<()> {
     for id in ids {
         let row = "SELECT event FROM outbox WHERE id = ?1";
-        let text: Option<String> = transaction
-            .query_row(row, [id], |row| row.get(0))
-            .optional()?;
+        let text = transaction.query_row(row, [id], |row| row.get::<_, String>(0));
+        let text = trouble::readable(text.optional())?.flatten();
         if let Some(event) = text.and_then(|text| serde_json::from_str::<Event>(&text).ok()) {
             note_delivery(transaction, &delivery(&event, channel, ended))?;
         }
@@ -435,7 +445,7 @@ fn deliveries(connection: &Connection, incident: i64) -> rusqlite::Result<Vec<De
             },
         })
     })?;
-    rows.collect()
+    readable_rows(rows)
 }
 
 /// The first mail that tells of an incident is what later ones answer.
@@ -518,7 +528,16 @@ pub fn history(connection: &Connection, most: usize) -> rusqlite::Result<Vec<Inc
             waiting: waiting.remove(&incident).unwrap_or_default(),
         })
     })?;
-    rows.collect()
+    readable_rows(rows)
+}
+
+/// The rows of a history that can be read.
+fn readable_rows<T>(rows: impl Iterator<Item = rusqlite::Result<T>>) -> rusqlite::Result<Vec<T>> {
+    let mut readable = Vec::new();
+    for row in rows {
+        readable.extend(trouble::readable(row)?);
+    }
+    Ok(readable)
 }
 
 /// SQLite's integers are signed; counts of ours never come near the difference.

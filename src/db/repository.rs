@@ -15,7 +15,7 @@ use super::exchange::{self, Exchange};
 use super::file::Files;
 use super::rollup::{Changes, HOUR, read_hour};
 use super::tiers::{Tiers, node, set_node};
-use super::{expiry, file, in_use, restore};
+use super::{expiry, file, in_use, restore, trouble};
 use crate::domain::health::Reach;
 use crate::domain::ledger::{Restored, Row};
 use crate::domain::reading::Value;
@@ -100,6 +100,8 @@ impl Database {
         path: &Path,
         boot: &str,
     ) -> rusqlite::Result<Database> {
+        check_counters(&connection)?;
+        check_keys(&connection)?;
         // SQLite makes the log with the first read.
         let known = Known::read(&connection, boot)?;
         let real = file::real(path);
@@ -203,20 +205,23 @@ impl Database {
              WHERE timestamp >= ?1 OR meta IS NULL OR meta NOT LIKE '%\"untrusted\"%' LIMIT 1",
         )?;
         let earliest = Wall::from_second(limits::EARLIEST_WALL_S).to_string();
-        let first: Option<String> = first.query_row([&earliest], |row| row.get(0)).optional()?;
+        let first = first.query_row([&earliest], |row| row.get(0)).optional();
+        let first: Option<String> = trouble::readable(first)?.flatten();
         let (low, high) = (
             number("SELECT min(id) FROM records")?,
             number("SELECT max(id) FROM records")?,
         );
-        let count = low.zip(high).map_or(0, |(low, high)| high - low + 1);
+        let count = low
+            .zip(high)
+            .map_or(0, |(low, high)| high.saturating_sub(low).saturating_add(1));
         Ok(Reach {
             rows: first
                 .and_then(|text| text.parse::<jiff::Timestamp>().ok())
                 .map(|time| Wall::from_second(time.as_second())),
             hours: number("SELECT min(hour) FROM hourly")?
-                .map(|hour| Wall::from_second(hour * HOUR)),
+                .map(|hour| Wall::from_second(hour.saturating_mul(HOUR))),
             days: number("SELECT min(day) FROM daily")?
-                .map(|day| Wall::from_second(day * 24 * HOUR)),
+                .map(|day| Wall::from_second(day.saturating_mul(24 * HOUR))),
             row_count: count.unsigned_abs(),
         })
     }
@@ -298,6 +303,7 @@ impl Known {
             [],
             |row| row.get(0),
         )?;
+        let last_id = trouble::within(&limits::IDS, last_id)?;
         let last_boot: Option<String> = node(connection, "boot")?;
         let saved: Option<String> = node(connection, RETENTION_CLOCK)?;
         let clock = saved.and_then(|text| RetentionClock::parse(&text));
@@ -498,13 +504,16 @@ fn said_before(
         let end = Wall::from_second((hour + 1) * HOUR).to_string();
         let mut rows = rows.query(params![first, last, begin, end])?;
         while let Some(row) = rows.next()? {
-            let at = super::rollup::second_of_hour(row.get_ref(1)?.as_str()?);
-            let key = row.get_ref(0)?.as_str()?;
+            let at = super::rollup::second_of_hour(row.get_ref(1)?.as_str().unwrap_or(""));
+            let key = row.get_ref(0)?.as_str().unwrap_or("");
             let Some(k) = wanted.get(&(key, at)) else {
                 continue;
             };
-            let text: Option<String> = row.get(3)?;
-            if let Some(value) = row_value(row.get(2)?, text.as_deref()) {
+            // A damaged row says nothing.
+            let (Ok(number), Ok(text)) = (row.get(2), row.get::<_, Option<String>>(3)) else {
+                continue;
+            };
+            if let Some(value) = row_value(number, text.as_deref()) {
                 said.insert((*k, hour * HOUR + at), value);
             }
         }
@@ -541,6 +550,44 @@ fn write_latest(
         receipt.map(|(mono, _)| i64::try_from(mono.0).unwrap_or(i64::MAX)),
         lag,
     ])?;
+    Ok(())
+}
+
+/// Counters that SQLite itself goes on from, where an insert would fail or be taken for
+/// something else.
+fn check_counters(connection: &Connection) -> rusqlite::Result<()> {
+    for counter in [
+        "SELECT min(id) FROM outbox",
+        "SELECT max(id) FROM outbox",
+        "SELECT max(seq) FROM sqlite_sequence WHERE name = 'outbox'",
+        "SELECT min(incident) FROM incidents",
+        "SELECT max(incident) FROM incidents",
+        "SELECT min(id) FROM deliveries",
+        "SELECT max(id) FROM deliveries",
+        "SELECT max(k) FROM keys",
+    ] {
+        let count: Option<i64> = connection.query_row(counter, [], |row| row.get(0))?;
+        trouble::within(&limits::IDS, count.unwrap_or(0))?;
+    }
+    Ok(())
+}
+
+/// Reads every key and its newest row once, so that damage shows when the database is opened
+/// and not when the key comes next.
+fn check_keys(connection: &Connection) -> rusqlite::Result<()> {
+    let mut statement = connection.prepare(
+        "SELECT key, unit, source, second, value, text, own_time \
+         FROM keys LEFT JOIN latest ON latest.k = keys.k",
+    )?;
+    let mut rows = statement.query([])?;
+    while let Some(row) = rows.next()? {
+        let (_, _, _): (String, Option<String>, String) = (row.get(0)?, row.get(1)?, row.get(2)?);
+        read_value(row, 4)?;
+        if let Some(second) = row.get::<_, Option<i64>>(3)? {
+            trouble::within(&limits::HOURS, second.div_euclid(HOUR))?;
+            let _: bool = row.get(6)?;
+        }
+    }
     Ok(())
 }
 

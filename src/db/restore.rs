@@ -39,7 +39,7 @@ pub(super) fn newest(
     boot: &str,
     is_named: IsNamed<'_>,
 ) -> rusqlite::Result<Vec<Restored>> {
-    let last_boot: Option<String> = node(connection, "boot")?;
+    let last_boot: Option<String> = trouble::readable(node(connection, "boot"))?.flatten();
     let is_same_boot = !boot.is_empty() && last_boot.as_deref() == Some(boot);
     let mut statement = connection.prepare(
         "SELECT key, unit, source, value, text, second, own_time, untrusted, receipt_ms, lag_ms, \
@@ -79,7 +79,8 @@ pub(super) fn newest(
     let mut named = Vec::new();
     let mut others: HashMap<Arc<str>, Vec<Candidate>> = HashMap::new();
     for candidate in rows {
-        let Some(candidate) = candidate? else {
+        // A damaged row says nothing.
+        let Some(candidate) = trouble::readable(candidate)?.flatten() else {
             continue;
         };
         if is_named(&candidate.row.key) {
@@ -115,7 +116,10 @@ fn count_absences(connection: &Connection, all: &mut [Candidate]) -> rusqlite::R
     // Of each source by hour: the answers that one of its keys was in, at least.
     let mut answered: HashMap<Arc<str>, BTreeMap<i64, u64>> = HashMap::new();
     while let Some(row) = rows.next()? {
-        let (hour, k, count): (i64, i64, i64) = (row.get(0)?, row.get(1)?, row.get(2)?);
+        let (Ok(hour), Ok(k), Ok(count)) = (row.get(0), row.get::<_, i64>(1), row.get(2)) else {
+            continue;
+        };
+        let count: i64 = count;
         if let Some(source) = source_of.get(&k) {
             let hours = answered.entry(source.clone()).or_default();
             let answers = hours.entry(hour).or_default();

@@ -293,7 +293,7 @@ impl Space {
     }
 
     fn used(&self) -> u64 {
-        (self.pages - self.free) * self.page
+        self.pages.saturating_sub(self.free) * self.page
     }
 
     /// Free pages are used again by what comes; giving them back moves others and wears the

@@ -41,7 +41,7 @@ impl Summary {
 
     /// Takes in another summary. Of two last values of one instant the other's rules.
     pub fn add(&mut self, other: &Summary) {
-        let count = self.count + other.count;
+        let count = self.count.saturating_add(other.count);
         // Weighted, not summed: a sum of huge readings would be infinite.
         let share = other.count as f64 / count as f64;
         self.mean = self.mean * (1.0 - share) + other.mean * share;

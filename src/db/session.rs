@@ -49,6 +49,12 @@ fn open_within(place: &Place, boot: &str, busy: Duration) -> Result<Database, Op
     match &found {
         Found::Nothing => make(path)?,
         Found::EmptySqlite | Found::Ours { .. } => {}
+        Found::Damaged { begins } => {
+            return Err(OpenError::Corrupt {
+                path: path.clone(),
+                detail: format!("its header is damaged, found {begins}"),
+            });
+        }
         Found::NotSqlite { begins } if place.is_default => {
             return Err(OpenError::Corrupt {
                 path: path.clone(),
@@ -131,6 +137,12 @@ fn upgrade(connection: &mut Connection, path: &Path, steps: &[&str]) -> Result<(
     let sqlite = |error: rusqlite::Error| OpenError::from_sqlite(path, &error);
     let found = schema::version(connection).map_err(sqlite)?;
     let wanted = i32::try_from(steps.len()).unwrap_or(i32::MAX);
+    if !(0..=limits::SCHEMA_VERSIONS).contains(&found) {
+        return Err(OpenError::Corrupt {
+            path: path.to_owned(),
+            detail: format!("it says that it has version {found}"),
+        });
+    }
     if found > wanted {
         return Err(OpenError::Newer {
             path: path.to_owned(),

@@ -5,6 +5,8 @@
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::rollup::DAY;
+use super::trouble;
+use crate::limits;
 
 /// Where the tiers begin and end.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -24,6 +26,9 @@ pub struct Tiers {
     pub daily_until: Option<i64>,
 }
 
+/// Before everything.
+const FIRST: i64 = i64::MIN / DAY;
+
 /// An hour whose rows with lower ids are gone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Emptying {
@@ -33,16 +38,29 @@ pub struct Emptying {
 
 impl Tiers {
     pub fn read(connection: &Connection) -> rusqlite::Result<Tiers> {
-        let first = i64::MIN / DAY;
-        let raw_from = node(connection, "raw_from")?.unwrap_or(first);
+        Tiers::from(|name| {
+            let bound: Option<i64> = node(connection, name)?;
+            // Days lie within the hours' range too.
+            bound
+                .map(|bound| match bound {
+                    FIRST => Ok(bound),
+                    bound => trouble::within(&limits::HOURS, bound),
+                })
+                .transpose()
+        })
+    }
+
+    /// From each bound by its name.
+    fn from(bound: impl Fn(&str) -> rusqlite::Result<Option<i64>>) -> rusqlite::Result<Tiers> {
+        let raw_from = bound("raw_from")?.unwrap_or(FIRST);
         Ok(Tiers {
             raw_from,
             // Earlier versions gave an hour up when it was empty.
-            rows_from: node(connection, "rows_from")?.unwrap_or(raw_from),
+            rows_from: bound("rows_from")?.unwrap_or(raw_from),
             emptying: None,
-            fives_until: node(connection, "fives_until")?,
-            hourly_from: node(connection, "hourly_from")?.unwrap_or(first),
-            daily_until: node(connection, "daily_until")?,
+            fives_until: bound("fives_until")?,
+            hourly_from: bound("hourly_from")?.unwrap_or(FIRST),
+            daily_until: bound("daily_until")?,
         })
     }
 

@@ -4,6 +4,7 @@
 
 use std::fmt;
 use std::io::ErrorKind;
+use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 
 use rusqlite::ErrorCode;
@@ -45,15 +46,12 @@ impl OpenError {
     /// An error of SQLite while the database at `path` was used.
     pub fn from_sqlite(path: &Path, error: &rusqlite::Error) -> OpenError {
         let path = path.to_owned();
-        match error.sqlite_error_code() {
-            Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => OpenError::Corrupt {
-                path,
-                detail: error.to_string(),
-            },
-            _ => OpenError::Unusable {
-                path,
-                detail: words(error),
-            },
+        if is_damage(error) {
+            let detail = error.to_string();
+            OpenError::Corrupt { path, detail }
+        } else {
+            let detail = words(error);
+            OpenError::Unusable { path, detail }
         }
     }
 
@@ -133,6 +131,72 @@ impl fmt::Display for OpenError {
 impl std::error::Error for OpenError {}
 
 pub const READ_ONLY: &str = "it or its directory is read-only; is the card worn out?";
+
+/// Whether an error of one of our own statements can only mean that the file is damaged: what
+/// SQLite calls corrupt, and everything that the schema and the writer of the file rule out.
+pub fn is_damage(error: &rusqlite::Error) -> bool {
+    if is_bad_cell(error) || matches!(error, rusqlite::Error::QueryReturnedNoRows) {
+        return true;
+    }
+    match error.sqlite_error_code() {
+        Some(
+            ErrorCode::DatabaseCorrupt
+            | ErrorCode::NotADatabase
+            | ErrorCode::ConstraintViolation
+            | ErrorCode::TypeMismatch,
+        ) => true,
+        // SQLITE_ERROR also stands for mistakes of a program; these are about the file.
+        Some(ErrorCode::Unknown) => {
+            let text = error.to_string();
+            SCHEMA_DAMAGE.iter().any(|part| text.contains(part))
+        }
+        _ => false,
+    }
+}
+
+/// What SQLite says where a table of ours is not what its version has.
+const SCHEMA_DAMAGE: &[&str] = &[
+    "no such table",
+    "no such column",
+    "no such index",
+    "has no column named",
+    "already exists",
+    "malformed",
+    "integer overflow",
+    "columns but",
+    "error in",
+];
+
+/// Whether a cell holds something that its column cannot hold.
+pub fn is_bad_cell(error: &rusqlite::Error) -> bool {
+    use rusqlite::Error;
+    matches!(
+        error,
+        Error::FromSqlConversionFailure(..)
+            | Error::InvalidColumnType(..)
+            | Error::IntegralValueOutOfRange(..)
+            | Error::Utf8Error(..)
+    )
+}
+
+/// What was read, or nothing where the cell is damaged: for readers, whom one damaged row must
+/// not keep from the others.
+pub fn readable<T>(read: rusqlite::Result<T>) -> rusqlite::Result<Option<T>> {
+    match read {
+        Ok(value) => Ok(Some(value)),
+        Err(error) if is_bad_cell(&error) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// A number that must lie within `range`; elsewhere it is damage.
+pub fn within(range: &RangeInclusive<i64>, value: i64) -> rusqlite::Result<i64> {
+    if range.contains(&value) {
+        Ok(value)
+    } else {
+        Err(rusqlite::Error::IntegralValueOutOfRange(0, value))
+    }
+}
 
 /// An error of SQLite in words that say what to look at.
 pub fn words(error: &rusqlite::Error) -> String {
