@@ -232,6 +232,8 @@ pub const SALVAGE_PAUSE: Duration = Duration::from_secs(3600);
 /// Rows that one step of a salvage takes over: a tenth of a second on a PC, so that new
 /// readings are committed between.
 pub const SALVAGE_STEP_ROWS: usize = 10_000;
+/// Pages that one step of a salvage reads, where few of them hold a row.
+pub const SALVAGE_STEP_PAGES: usize = 1_000;
 /// How long a clock that was believed and then jumped has to keep the new time before ages,
 /// stamps and alerts go by it: nobody leaves a wrong clock for a week, and a restart takes it over at once.
 pub const JUMP_PATIENCE: Duration = Duration::from_secs(7 * 86_400);

@@ -24,7 +24,7 @@ use crate::db::retention::Retention;
 use crate::db::session::Place;
 use crate::db::store::alerts::last_state;
 use crate::db::store::{self, Store, StoreSettings};
-use crate::db::{backup, quota, restore, session};
+use crate::db::{backup, quota, restore, salvage};
 use crate::domain::alert::NodeFacts;
 use crate::domain::ledger::Ledger;
 use crate::domain::snapshot::Verdict;
@@ -80,7 +80,7 @@ impl Node {
             path: config.database.clone(),
             is_default: config.database_is_default,
         };
-        let opened = session::open_at_start(&place, &boot);
+        let opened = salvage::open(&place, &boot, clock.now().wall);
         match &opened {
             Err(error) if error.is_fatal() => return Err(StartError::Wrong(error.to_string())),
             Err(error) => log::error!("storage: {error}"),

@@ -9,8 +9,8 @@
 //! appends and [`restore`] reads back; [`rollup`] sums up hours and days, [`fives`] busy hours
 //! in parts; [`retention`] says what is too old, [`expiry`] drops it, and [`tiers`] where each
 //! begins; [`store`] is the thread that drives them; [`history`] and [`export`] read the past;
-//! [`backup`] and [`salvage`] are for bad days. [`retry`] is how a command asks the service
-//! to tell refused alerts again.
+//! [`backup`], [`salvage`] and [`replace`] are for bad days. [`retry`] is how a command asks the
+//! service to tell refused alerts again.
 
 pub mod backup;
 #[cfg(test)]
@@ -28,6 +28,7 @@ pub mod outbox;
 #[cfg(test)]
 mod powercut;
 pub mod quota;
+pub mod replace;
 pub mod repository;
 pub mod restore;
 pub mod retention;

@@ -1,132 +1,176 @@
 //! A damaged database of ours: put aside, never deleted, and read as far as it can be.
 //!
-//! Driven by the store thread, a step at a time between commits. Rows keep their ids, so
-//! that what `hourly` says about them stays true, and a row that is taken over twice (from
-//! the damaged file and from a backup, or after a restart) is there once.
+//! Driven by the store thread, a step at a time between commits. Alerts, quotas and the newest
+//! values are in the new database before it takes the damaged one's place ([`replace`]), so
+//! that no crash and no full card loses them; hours and rows follow, the newest first. Rows
+//! keep their ids, so that what `hourly` says about them stays true, and a row that is taken
+//! over twice (from the damaged file and from a backup, or after a restart) is there once.
 
-use std::collections::HashMap;
-use std::io::ErrorKind;
+mod pages;
+mod source;
+
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
-use rusqlite::{Connection, OptionalExtension, Transaction, params};
+use rusqlite::types::Value;
+use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, params};
 
+use self::pages::Pages;
+use self::source::{Named, Source};
 use super::repository::Database;
 use super::retention::Step;
 use super::rollup::{Changes, HOUR, read_hour, second_of_hour};
-use super::tiers::{Tiers, node, set_node};
-use super::{backup, file, quota, session};
+use super::session::{self, Place};
+use super::tiers::{self, Tiers, node, set_node};
+use super::trouble::{self, OpenError};
+use super::{backup, file, quota, replace};
 use crate::domain::time::Wall;
 use crate::limits;
 
-/// Moves a damaged database out of the way, with its log, and says where it is now.
-pub fn set_aside(path: &Path, now: Wall) -> std::io::Result<PathBuf> {
-    let date = now.to_string().replace([':', '-'], "");
-    let mut aside = file::beside(path, &format!(".damaged-{date}"));
-    let mut count = 1;
-    while aside.exists() {
-        count += 1;
-        aside = file::beside(path, &format!(".damaged-{date}-{count}"));
-    }
-    std::fs::rename(path, &aside)?;
-    for (suffix, is_kept) in [("-wal", true), ("-shm", false)] {
-        let from = file::beside(path, suffix);
-        let moved = match is_kept {
-            true => std::fs::rename(from, file::beside(&aside, suffix)),
-            false => std::fs::remove_file(from),
-        };
-        match moved {
-            Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
-            _ => {}
+/// Opens the database at `place`. A damaged one is set aside, and a new one stands in its
+/// place; what else it held is taken over by whoever [`Salvage::resume`]s.
+pub fn open(place: &Place, boot: &str, now: Wall) -> Result<Database, OpenError> {
+    match session::open_at_start(place, boot) {
+        Err(OpenError::Corrupt { path, detail }) => {
+            let corrupt = OpenError::Corrupt { path, detail };
+            log::error!("{corrupt}");
+            set_aside(place, boot, now).map_err(|error| {
+                log::error!("it could not be set aside: {error}");
+                corrupt
+            })
         }
+        opened => opened,
     }
-    file::sync_directory(path)?;
-    Ok(aside)
+}
+
+/// Puts a new database in the place of a damaged one, which holds already what must not wait.
+/// Where it cannot be made (no room), the damaged one stays where it is.
+pub fn set_aside(place: &Place, boot: &str, now: Wall) -> Result<Database, OpenError> {
+    let path = &place.path;
+    let io = |error: std::io::Error| OpenError::from_io(path, &error);
+    // One that an earlier run has prepared.
+    replace::finish(path).map_err(io)?;
+    let suffix = replace::free_suffix(path, KIND, now);
+    let aside = file::beside(path, &suffix);
+    let prepared = session::prepare(path)?;
+    if let Err(error) = fill(&prepared, path, &aside) {
+        let _ = std::fs::remove_file(&prepared);
+        return Err(OpenError::from_sqlite(path, &error));
+    }
+    replace::announce(path, &prepared, &suffix).map_err(io)?;
+    log::warn!(
+        "{} is set aside as {}; what can be read of it is recovered",
+        path.display(),
+        aside.display()
+    );
+    session::open(place, boot)
+}
+
+/// What a damaged database is moved to: `DATABASE.damaged-DATE`.
+const KIND: &str = "damaged";
+
+/// Fills a new database with what must not wait, in one transaction.
+fn fill(prepared: &Path, damaged: &Path, aside: &Path) -> rusqlite::Result<()> {
+    let mut connection = Connection::open(prepared)?;
+    session::tune(&connection)?;
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let mut asides = vec![aside.to_owned()];
+    let mut last = FAR_AHEAD;
+    match Source::open(damaged) {
+        Ok(source) => {
+            let nodes = node_values(&source);
+            if let Some(Value::Text(earlier)) = nodes.get(UNDER_WAY) {
+                asides.extend(paths(damaged, earlier));
+            }
+            // Once, and never from a backup: what has been told since must not be told again.
+            alerts(&source, &transaction)?;
+            remembered(&nodes, &transaction)?;
+            let before = Tiers::read(&transaction)?;
+            let mut tiers = before;
+            summaries(&source, &transaction, &mut tiers)?;
+            tiers.write(&transaction, &before)?;
+            last = last_id(&source, &nodes);
+        }
+        Err(error) => log::error!("{}: it cannot be read: {error}", damaged.display()),
+    }
+    write_asides(&transaction, &asides)?;
+    // New rows must not take the ids of those that are still to come.
+    set_node(&transaction, "last_id", last)?;
+    transaction.commit()
 }
 
 /// The work of taking over what can be read.
 pub struct Salvage {
-    aside: PathBuf,
-    /// What is still to be read, the next one last.
-    sources: Vec<PathBuf>,
+    /// The damaged files, the newest first.
+    asides: Vec<PathBuf>,
+    /// What is still to be read, the next one last, and whether it is a backup.
+    sources: Vec<(PathBuf, bool)>,
     reading: Option<Reading>,
     /// Rows taken over.
     pub rows: u64,
-    /// Stretches of ids that could not be read.
+    /// Rows or stretches of them that could not be read.
     pub holes: u64,
 }
 
 /// One file as it is read.
 struct Reading {
-    connection: Connection,
-    next_id: i64,
-    last_id: i64,
+    source: Source,
+    /// What stands for a key there, and here.
+    numbers: HashMap<i64, i64>,
+    /// What is still to be read, the next one last.
+    work: Vec<Work>,
+    /// Pages whose rows are known already, or are none.
+    seen: HashSet<u32>,
 }
 
-/// What the new database remembers while a salvage is under way.
+enum Work {
+    /// A page of a table of summaries.
+    Summaries(&'static str, u32),
+    /// A page of `records`.
+    Rows(u32),
+    /// All pages from this one on, for rows that no tree leads to any more.
+    Strays(u32),
+}
+
+/// What the new database remembers while a salvage is under way: a file a line.
 const UNDER_WAY: &str = "salvage";
 
 /// Ids given to new rows where the damaged file does not say which it has used.
 const FAR_AHEAD: i64 = 1 << 40;
+/// Added where the newest may be among what cannot be read.
+const MARGIN: i64 = 1_000_000;
 
 impl Salvage {
-    /// Begins to fill `database`, which is new, from what was set aside and from the newest
-    /// backup that is whole.
-    pub fn begin(database: &mut Database, aside: &Path) -> rusqlite::Result<Salvage> {
-        let mut salvage = Salvage::of(database.path(), aside);
-        let last_id = salvage
-            .sources
-            .iter()
-            .filter_map(|path| last_id(&open_damaged(path).ok()?))
-            .max()
-            .unwrap_or(FAR_AHEAD);
-        let damaged = open_damaged(aside);
-        database.change(|transaction, _| {
-            let name = aside.to_string_lossy().into_owned();
-            set_node(transaction, UNDER_WAY, name)?;
-            // Once, and never from a backup: what has been told since must not be told again.
-            if let Ok(damaged) = &damaged {
-                alerts(damaged, transaction)?;
-                quotas(damaged, transaction)?;
-            }
-            // New rows must not take the ids of those that are still to come.
-            set_node(transaction, "last_id", last_id)
-        })?;
-        database.reload()?;
-        // The damaged file and the backup are read in this first step as far as their small
-        // tables go: what was known is known again before anything new is judged by it.
-        salvage.open_next(database)?;
-        Ok(salvage)
-    }
-
-    /// Goes on with what a restart interrupted.
+    /// Goes on with what was begun when the database was set aside, or interrupted since.
     pub fn resume(database: &mut Database) -> rusqlite::Result<Option<Salvage>> {
-        let aside: Option<String> = database
+        let under_way = "SELECT value FROM node WHERE name = ?1";
+        let under_way = database
             .connection()
-            .query_row(
-                "SELECT value FROM node WHERE name = ?1",
-                [UNDER_WAY],
-                |row| row.get(0),
-            )
-            .optional()?;
-        Ok(aside.map(|aside| Salvage::of(database.path(), Path::new(&aside))))
-    }
-
-    fn of(path: &Path, aside: &Path) -> Salvage {
-        let mut sources = Vec::new();
-        sources.extend(backup::newest_whole(path));
-        sources.push(aside.to_owned());
-        Salvage {
-            aside: aside.to_owned(),
+            .query_row(under_way, [UNDER_WAY], |row| row.get::<_, String>(0));
+        let asides = match trouble::readable(under_way.optional())? {
+            Some(None) => return Ok(None),
+            Some(Some(text)) => paths(database.path(), &text),
+            // The note is damaged: what lies there tells.
+            None => replace::moved(database.path(), KIND)
+                .pop()
+                .into_iter()
+                .collect(),
+        };
+        let mut sources: Vec<(PathBuf, bool)> = Vec::new();
+        sources.extend(backup::newest_whole(database.path()).map(|path| (path, true)));
+        sources.extend(asides.iter().rev().map(|aside| (aside.clone(), false)));
+        Ok(Some(Salvage {
+            asides,
             sources,
             reading: None,
             rows: 0,
             holes: 0,
-        }
+        }))
     }
 
     /// Where the damaged file lies.
     pub fn aside(&self) -> &Path {
-        &self.aside
+        self.asides.first().map_or(Path::new(""), PathBuf::as_path)
     }
 
     /// What a person should know.
@@ -145,11 +189,11 @@ impl Salvage {
         };
         format!(
             "the database was damaged and is set aside as {}; {progress}",
-            self.aside.display()
+            self.aside().display()
         )
     }
 
-    /// Takes over some more rows.
+    /// Takes over some more.
     pub fn step(&mut self, database: &mut Database) -> rusqlite::Result<Step> {
         if self.reading.is_none() && !self.open_next(database)? {
             database.change(|transaction, _| {
@@ -162,7 +206,11 @@ impl Salvage {
             return Ok(Step::More);
         };
         let batch = reading.some_rows();
+        let numbers = &reading.numbers;
         let taken = database.change(|transaction, tiers| {
+            for (table, row) in &batch.summaries {
+                insert_summary(transaction, table, row, numbers)?;
+            }
             let mut changes = Changes::new(*tiers);
             let mut taken = 0;
             for row in &batch.rows {
@@ -173,8 +221,7 @@ impl Salvage {
         })?;
         self.rows += taken;
         self.holes += batch.holes;
-        reading.next_id = batch.next_id;
-        if batch.is_last {
+        if reading.work.is_empty() {
             self.reading = None;
         }
         // Keys may have come to light that the database must know of.
@@ -184,51 +231,106 @@ impl Salvage {
 
     /// Opens the next source and takes over its small tables; false when there is none.
     fn open_next(&mut self, database: &mut Database) -> rusqlite::Result<bool> {
-        while let Some(path) = self.sources.pop() {
-            let Ok(connection) = open_damaged(&path) else {
+        while let Some((path, is_backup)) = self.sources.pop() {
+            let Ok(source) = Source::open(&path) else {
                 self.holes += 1;
                 continue;
             };
-            database.change(|transaction, tiers| summaries(&connection, transaction, tiers))?;
+            let found =
+                database.change(|transaction, tiers| summaries(&source, transaction, tiers))?;
             database.reload()?;
-            self.reading = Some(Reading {
-                next_id: i64::MIN,
-                last_id: last_id(&connection).unwrap_or(i64::MAX),
-                connection,
-            });
+            let (numbers, holes) = found;
+            self.holes += holes;
+            self.reading = Some(Reading::new(source, numbers, is_backup, &mut self.holes));
             return Ok(true);
         }
         Ok(false)
     }
 }
 
-/// Opens a file that may be damaged, its log included where that is possible.
-fn open_damaged(path: &Path) -> rusqlite::Result<Connection> {
-    let readable = |connection: Connection| {
-        connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| {
-            row.get::<_, i64>(0)
-        })?;
-        connection.pragma_update(None, "cell_size_check", true)?;
-        Ok(connection)
+/// The damaged files that a note names. They are where the database is, should both have been
+/// moved since.
+fn paths(database: &Path, note: &str) -> Vec<PathBuf> {
+    let here = |line: &str| {
+        let path = PathBuf::from(line);
+        let moved = path
+            .file_name()
+            .map(|name| file::directory(database).join(name));
+        match moved {
+            Some(moved) if !path.exists() && moved.exists() => moved,
+            _ => path,
+        }
     };
-    session::open_read_only(path)
-        .and_then(readable)
-        .or_else(|_| session::open_immutable(path).and_then(readable))
+    note.lines().map(here).collect()
+}
+
+fn write_asides(transaction: &Transaction, asides: &[PathBuf]) -> rusqlite::Result<()> {
+    let lines: Vec<_> = asides.iter().map(|path| path.to_string_lossy()).collect();
+    set_node(transaction, UNDER_WAY, lines.join("\n"))
+}
+
+/// What stands in `node`, as far as it can be read.
+fn node_values(source: &Source) -> HashMap<String, Value> {
+    let (rows, _) = source.all("node");
+    rows.into_iter()
+        .filter_map(|mut row| Some((text(&row, "name")?, row.remove("value")?)))
+        .collect()
+}
+
+fn text(row: &Named, column: &str) -> Option<String> {
+    match row.get(column) {
+        Some(Value::Text(text)) => Some(text.clone()),
+        _ => None,
+    }
+}
+
+fn integer(row: &Named, column: &str) -> Option<i64> {
+    match row.get(column) {
+        Some(Value::Integer(number)) => Some(*number),
+        _ => None,
+    }
+}
+
+fn real(row: &Named, column: &str) -> Option<f64> {
+    match row.get(column) {
+        Some(Value::Real(number)) => Some(*number),
+        _ => None,
+    }
 }
 
 /// The highest id that the file says it has used.
-fn last_id(connection: &Connection) -> Option<i64> {
-    [
-        "SELECT max(id) FROM records",
-        "SELECT max(id) FROM latest",
-        "SELECT max(last_id) FROM (SELECT last_id FROM hourly ORDER BY hour DESC LIMIT 10000)",
-    ]
-    .into_iter()
-    .filter_map(|sql| {
-        let id = connection.query_row(sql, [], |row| row.get::<_, Option<i64>>(0));
-        id.ok().flatten()
-    })
-    .max()
+fn last_id(source: &Source, nodes: &HashMap<String, Value>) -> i64 {
+    let mut ids = Vec::new();
+    if let Some(Value::Integer(id)) = nodes.get("last_id") {
+        ids.push(*id);
+    }
+    let (latest, mut unreadable) = source.all("latest");
+    ids.extend(latest.iter().filter_map(|row| integer(row, "id")));
+    for (table, column) in [("records", "id"), ("hourly", "last_id")] {
+        let tree = source.pages_of(table);
+        if table == "records" {
+            unreadable += tree.unreadable;
+        }
+        // The newest are at the end; damage may stand before it.
+        for number in tree.pages.iter().rev().take(4) {
+            let (rows, missed) = source.rows_of(table, *number);
+            unreadable += missed;
+            ids.extend(rows.iter().filter_map(|row| integer(row, column)));
+        }
+    }
+    let known = ids.into_iter().filter(|id| limits::IDS.contains(id)).max();
+    match known {
+        Some(id) if unreadable == 0 => id,
+        Some(id) => id.saturating_add(MARGIN).min(*limits::IDS.end()),
+        None => FAR_AHEAD,
+    }
+}
+
+#[derive(Default)]
+struct Batch {
+    summaries: Vec<(&'static str, Named)>,
+    rows: Vec<Found>,
+    holes: u64,
 }
 
 struct Found {
@@ -239,100 +341,107 @@ struct Found {
     meta: Option<String>,
 }
 
-struct Batch {
-    rows: Vec<Found>,
-    holes: u64,
-    next_id: i64,
-    is_last: bool,
-}
-
 impl Reading {
-    /// Rows from `next_id` on, until there are many or the file cannot be read.
-    fn some_rows(&self) -> Batch {
-        let mut batch = Batch {
-            rows: Vec::new(),
-            holes: 0,
-            next_id: self.next_id,
-            is_last: false,
-        };
-        match self.read(&mut batch) {
-            Ok(is_last) => batch.is_last = is_last,
-            Err(_) => {
-                batch.holes += 1;
-                batch.next_id = self.after_hole(batch.next_id);
-                batch.is_last = batch.next_id >= self.last_id;
+    fn new(
+        source: Source,
+        numbers: HashMap<i64, i64>,
+        is_backup: bool,
+        holes: &mut u64,
+    ) -> Reading {
+        let mut work = Vec::new();
+        let records = source.pages_of("records");
+        *holes += records.unreadable;
+        let mut seen = HashSet::new();
+        if !is_backup {
+            seen = source.free_pages();
+            seen.extend(&records.pages);
+            work.push(Work::Strays(1));
+        }
+        work.extend(records.pages.into_iter().map(Work::Rows));
+        for table in ["hourly", "daily"] {
+            let tree = source.pages_of(table);
+            *holes += tree.unreadable;
+            let pages = tree.pages.into_iter();
+            work.extend(pages.map(|number| Work::Summaries(table, number)));
+        }
+        Reading {
+            source,
+            numbers,
+            work,
+            seen,
+        }
+    }
+
+    /// The newest of what is still to be read, until it is much.
+    fn some_rows(&mut self) -> Batch {
+        let mut batch = Batch::default();
+        let mut pages = 0;
+        while batch.rows.len() + batch.summaries.len() < limits::SALVAGE_STEP_ROWS
+            && pages < limits::SALVAGE_STEP_PAGES
+        {
+            pages += 1;
+            match self.work.pop() {
+                None => break,
+                Some(Work::Summaries(table, number)) => {
+                    let (rows, holes) = self.source.rows_of(table, number);
+                    batch.holes += holes;
+                    batch
+                        .summaries
+                        .extend(rows.into_iter().map(|row| (table, row)));
+                }
+                Some(Work::Rows(number)) => {
+                    let (rows, holes) = self.source.rows_of("records", number);
+                    batch.holes += holes;
+                    for row in rows {
+                        match Found::of(&row) {
+                            Some(found) => batch.rows.push(found),
+                            None => batch.holes += 1,
+                        }
+                    }
+                }
+                Some(Work::Strays(number)) => self.strays(number, &mut batch),
             }
         }
+        batch.rows.sort_unstable_by_key(|row| row.id);
         batch
     }
 
-    /// True when there are no more.
-    fn read(&self, batch: &mut Batch) -> rusqlite::Result<bool> {
-        let mut statement = self.connection.prepare_cached(
-            "SELECT id, timestamp, key, value, meta FROM records WHERE id >= ?1 ORDER BY id",
-        )?;
-        let mut rows = statement.query([batch.next_id])?;
-        while let Some(row) = rows.next()? {
-            let id = row.get(0)?;
-            batch.next_id = id;
-            // A cell that reads as something else than a row of ours is damage too.
-            let found = || -> rusqlite::Result<Found> {
-                Ok(Found {
-                    id,
-                    timestamp: row.get(1)?,
-                    key: row.get(2)?,
-                    value: row.get(3)?,
-                    meta: row.get(4)?,
-                })
-            };
-            match found() {
-                Ok(found) if found.is_ours() => batch.rows.push(found),
-                _ => batch.holes += 1,
-            }
-            batch.next_id = id.saturating_add(1);
-            if batch.rows.len() >= limits::SALVAGE_STEP_ROWS {
-                return Ok(false);
-            }
+    fn strays(&mut self, number: u32, batch: &mut Batch) {
+        let image = self.source.image();
+        if number < image.count() {
+            self.work.push(Work::Strays(number + 1));
         }
-        Ok(true)
-    }
-
-    /// The first id past an unreadable stretch that begins at `id`: leaps that double, then
-    /// halves back to where the hole really ends.
-    fn after_hole(&self, id: i64) -> i64 {
-        let is_readable = |id: i64| {
-            let first = self
-                .connection
-                .prepare_cached("SELECT id, meta FROM records WHERE id >= ?1 ORDER BY id LIMIT 1")
-                .and_then(|mut statement| {
-                    statement
-                        .query_row([id], |row| row.get::<_, i64>(0))
-                        .optional()
-                });
-            first.is_ok()
-        };
-        let id = id.max(0);
-        let (mut bad, mut leap) = (id, 1_i64);
-        let mut good = loop {
-            let probe = id.saturating_add(leap);
-            if probe >= self.last_id || is_readable(probe) {
-                break probe;
-            }
-            bad = probe;
-            leap = leap.saturating_mul(2);
-        };
-        while good - bad > 1 {
-            let middle = bad + (good - bad) / 2;
-            match is_readable(middle) {
-                true => good = middle,
-                false => bad = middle,
-            }
+        let is_leaf = |page: Vec<u8>| pages::is_table_leaf(&page, number);
+        if !self.seen.contains(&number) && image.page(number).is_some_and(is_leaf) {
+            // Rows of other tables are none of these.
+            let (rows, _) = self.source.rows_of("records", number);
+            batch.rows.extend(rows.iter().filter_map(Found::of));
         }
-        good
     }
 }
 
+/// What a row says whose own word for it cannot be read: that nothing vouches for its time.
+const NOT_VOUCHED_FOR: &str = "{\"clock\":\"untrusted\"}";
+
 impl Found {
+    /// A row of `records`, if it can be one of ours.
+    fn of(row: &Named) -> Option<Found> {
+        let found = Found {
+            id: integer(row, "id")?,
+            timestamp: text(row, "timestamp")?,
+            key: text(row, "key")?,
+            value: match row.get("value")? {
+                Value::Null => None,
+                _ => Some(real(row, "value")?),
+            },
+            meta: match row.get("meta") {
+                Some(Value::Null) => None,
+                _ => Some(text(row, "meta").unwrap_or_else(|| NOT_VOUCHED_FOR.to_owned())),
+            },
+        };
+        found.is_ours().then_some(found)
+    }
+
     fn second(&self) -> Option<i64> {
         let second = self.timestamp.parse::<jiff::Timestamp>().ok()?.as_second();
         (self.timestamp.len() == 20).then_some(second)
@@ -341,7 +450,9 @@ impl Found {
     fn is_ours(&self) -> bool {
         let is_value = self.value.is_none_or(f64::is_finite);
         let is_key = !self.key.is_empty() && self.key.len() <= limits::KEY_BYTES;
-        is_value && is_key && self.second().is_some()
+        let hour = self.second().map(|second| second.div_euclid(HOUR));
+        let is_hour = hour.is_some_and(|hour| limits::HOURS.contains(&hour));
+        is_value && is_key && is_hour && limits::IDS.contains(&self.id)
     }
 }
 
@@ -387,85 +498,145 @@ fn number_of(transaction: &Transaction, key: &str) -> rusqlite::Result<i64> {
     Ok(transaction.last_insert_rowid())
 }
 
-/// Takes over everything but rows: keys, latest values, hours, days and where the tiers
-/// begin. What cannot be read is left out; hours come back from their rows.
-fn summaries(source: &Connection, target: &Transaction, tiers: &mut Tiers) -> rusqlite::Result<()> {
-    if let Ok(old) = Tiers::read(source) {
-        tiers.raw_from = tiers.raw_from.max(old.raw_from);
-        tiers.rows_from = tiers.rows_from.max(old.raw_from);
-        tiers.hourly_from = tiers.hourly_from.max(old.hourly_from);
-        // None: the days that can be had are summed up again from hours.
-        tiers.daily_until = tiers.daily_until.or(old.daily_until);
-    }
+/// Takes over keys, latest values and where the tiers begin. Returns what stands for the keys
+/// there and here, and how much could not be read; hours come back from their rows.
+fn summaries(
+    source: &Source,
+    target: &Transaction,
+    tiers: &mut Tiers,
+) -> rusqlite::Result<(HashMap<i64, i64>, u64)> {
+    let nodes = node_values(source);
+    let old = Tiers::from(|name| {
+        Ok(match nodes.get(name) {
+            Some(Value::Integer(bound)) => tiers::plausible(*bound).ok(),
+            _ => None,
+        })
+    })?;
+    tiers.raw_from = tiers.raw_from.max(old.raw_from);
+    tiers.rows_from = tiers.rows_from.max(old.raw_from);
+    tiers.hourly_from = tiers.hourly_from.max(old.hourly_from);
+    // None: the days that can be had are summed up again from hours.
+    tiers.daily_until = tiers.daily_until.or(old.daily_until);
     let mut numbers: HashMap<i64, i64> = HashMap::new();
-    copy(source, target, "keys", "k", |row| {
-        let key: String = row.get("key")?;
+    let (keys, mut holes) = source.all("keys");
+    for row in keys {
+        let name = text(&row, "key").filter(|key| !key.is_empty());
+        let (Some(old_k), Some(key)) = (integer(&row, "k"), name) else {
+            holes += 1;
+            continue;
+        };
         let k = number_of(target, &key)?;
         target.execute(
             "UPDATE keys SET unit = ?2, source = ?3 WHERE k = ?1 AND source = ''",
             params![
                 k,
-                row.get::<_, Option<String>>("unit")?,
-                row.get::<_, String>("source")?
+                text(&row, "unit"),
+                text(&row, "source").unwrap_or_default()
             ],
         )?;
-        numbers.insert(row.get("k")?, k);
-        Ok(())
-    })?;
-    let insert_row = |table: &str, row: &rusqlite::Row| -> rusqlite::Result<()> {
-        let Some(k) = numbers.get(&row.get("k")?) else {
-            return Ok(());
-        };
-        let columns: Vec<String> = row.as_ref().column_names().map(str::to_owned).collect();
-        let places: Vec<String> = (1..=columns.len()).map(|at| format!("?{at}")).collect();
-        let sql = format!(
-            "INSERT OR IGNORE INTO {table} ({}) VALUES ({})",
-            columns.join(", "),
-            places.join(", ")
-        );
-        let mut insert = target.prepare_cached(&sql)?;
-        for (at, column) in columns.iter().enumerate() {
-            match column.as_str() {
-                "k" => insert.raw_bind_parameter(at + 1, k)?,
-                // Of an earlier run, whose boot the new database does not know.
-                "receipt_ms" | "lag_ms" => insert.raw_bind_parameter(at + 1, None::<i64>)?,
-                _ => {
-                    insert.raw_bind_parameter(at + 1, row.get::<_, rusqlite::types::Value>(at)?)?
-                }
-            }
-        }
-        insert.raw_execute()?;
-        Ok(())
-    };
-    for (table, unit) in [("latest", "k"), ("daily", "day"), ("hourly", "hour")] {
-        copy(source, target, table, unit, |row| insert_row(table, row))?;
+        numbers.insert(old_k, k);
     }
-    Ok(())
+    let (latest, missed) = source.all("latest");
+    for row in latest {
+        insert_summary(target, "latest", &row, &numbers)?;
+    }
+    Ok((numbers, holes + missed))
+}
+
+/// Takes over a row of `latest`, `hourly` or `daily`, if it can be one.
+fn insert_summary(
+    target: &Transaction,
+    table: &str,
+    row: &Named,
+    numbers: &HashMap<i64, i64>,
+) -> rusqlite::Result<()> {
+    let within = |column, range: std::ops::RangeInclusive<i64>| {
+        integer(row, column).is_some_and(|number| range.contains(&number))
+    };
+    let has_numbers = || {
+        let numbers = ["min", "mean", "max", "last"];
+        numbers.iter().all(|column| real(row, column).is_some())
+    };
+    let second = integer(row, "second").unwrap_or(i64::MAX);
+    let is_ours = match table {
+        "latest" => within("id", limits::IDS) && limits::HOURS.contains(&second.div_euclid(HOUR)),
+        "hourly" => {
+            let is_summary = has_numbers() && within("last_s", 0..=HOUR - 1);
+            within("hour", limits::HOURS)
+                && within("first_id", 0..=integer(row, "last_id").unwrap_or(-1))
+                && within("last_id", limits::IDS)
+                && (within("count", 0..=0) || within("count", 1..=COUNT) && is_summary)
+        }
+        _ => within("day", limits::HOURS) && within("count", 1..=24 * COUNT) && has_numbers(),
+    };
+    let k = integer(row, "k").and_then(|k| numbers.get(&k));
+    let (Some(k), true) = (k, is_ours) else {
+        return Ok(());
+    };
+    let mut row = row.clone();
+    row.insert("k".to_owned(), Value::Integer(*k));
+    // Of an earlier run, whose boot the new database does not know.
+    row.retain(|column, _| column != "receipt_ms" && column != "lag_ms");
+    insert(target, table, &row)
+}
+
+/// Numbers that an hour of a key can have: one a second.
+const COUNT: i64 = HOUR;
+
+/// Inserts what can be read of a row; one that does not fit is left out.
+fn insert(target: &Transaction, table: &str, row: &Named) -> rusqlite::Result<()> {
+    let columns: Vec<&str> = row.keys().map(String::as_str).collect();
+    let places: Vec<String> = (1..=columns.len()).map(|at| format!("?{at}")).collect();
+    let sql = format!(
+        "INSERT OR IGNORE INTO {table} ({}) VALUES ({})",
+        columns.join(", "),
+        places.join(", ")
+    );
+    let inserted = target
+        .prepare_cached(&sql)
+        .and_then(|mut insert| insert.execute(rusqlite::params_from_iter(row.values())));
+    match inserted {
+        Err(error) if !is_constraint(&error) => Err(error),
+        _ => Ok(()),
+    }
 }
 
 /// Takes over what is open and what waits to be told, with its ids and Message-IDs.
-fn alerts(source: &Connection, target: &Transaction) -> rusqlite::Result<()> {
-    for (table, unit) in [
-        ("incidents", "incident"),
+fn alerts(source: &Source, target: &Transaction) -> rusqlite::Result<()> {
+    for (table, id) in [
         ("outbox", "id"),
-        ("deliveries", "id"),
         ("alert_state", "id"),
+        ("incidents", "incident"),
+        ("outbox_dropped", ""),
+        ("deliveries", "id"),
     ] {
-        copy(source, target, table, unit, |row| {
-            let columns: Vec<String> = row.as_ref().column_names().map(str::to_owned).collect();
-            let places: Vec<String> = (1..=columns.len()).map(|at| format!("?{at}")).collect();
-            let sql = format!(
-                "INSERT OR IGNORE INTO {table} ({}) VALUES ({})",
-                columns.join(", "),
-                places.join(", ")
-            );
-            let mut insert = target.prepare_cached(&sql)?;
-            for at in 0..columns.len() {
-                insert.raw_bind_parameter(at + 1, row.get::<_, rusqlite::types::Value>(at)?)?;
+        let (rows, _) = source.all(table);
+        let (kept, renumbered): (Vec<Named>, Vec<Named>) = rows.into_iter().partition(|row| {
+            let number = integer(row, id);
+            id.is_empty() || number.is_some_and(|number| limits::IDS.contains(&number))
+        });
+        // What waits to be told is told under another number rather than not at all.
+        let renumbered = renumbered.into_iter().map(|mut row| {
+            row.remove(id);
+            row
+        });
+        let renumbered = renumbered.filter(|_| table == "outbox" || table == "deliveries");
+        for row in kept.into_iter().chain(renumbered) {
+            insert(target, table, &row)?;
+        }
+    }
+    // Numbers are not used again, because those who deliver may still speak of them.
+    let (sequences, _) = source.all("sqlite_sequence");
+    for row in sequences {
+        if text(&row, "name").as_deref() == Some("outbox")
+            && let Some(seq) = integer(&row, "seq").filter(|seq| limits::IDS.contains(seq))
+        {
+            let raise = "UPDATE sqlite_sequence SET seq = max(seq, ?1) WHERE name = 'outbox'";
+            if target.execute(raise, [seq])? == 0 {
+                let begin = "INSERT INTO sqlite_sequence (name, seq) VALUES ('outbox', ?1)";
+                target.execute(begin, [seq])?;
             }
-            insert.raw_execute()?;
-            Ok(())
-        })?;
+        }
     }
     Ok(())
 }
@@ -473,68 +644,42 @@ fn alerts(source: &Connection, target: &Transaction) -> rusqlite::Result<()> {
 /// Takes over the alerts and quotas of a whole database that another was put in place of:
 /// what waits to be told there is told from here.
 pub fn take_alerts_over(replaced: &Path, database: &mut Database) -> rusqlite::Result<()> {
-    let replaced = match session::open_immutable(replaced) {
-        Ok(replaced) => replaced,
+    match Source::open(replaced) {
+        Ok(source) => database.change(|transaction, _| {
+            alerts(&source, transaction)?;
+            remembered(&node_values(&source), transaction)
+        }),
         Err(error) => {
             log::error!("{}: its alerts cannot be read: {error}", replaced.display());
-            return Ok(());
+            Ok(())
         }
-    };
-    database.change(|transaction, _| {
-        alerts(&replaced, transaction)?;
-        quotas(&replaced, transaction)
-    })
+    }
 }
 
-/// Takes over until when quotas are spent, where the new database does not know better.
-fn quotas(source: &Connection, target: &Transaction) -> rusqlite::Result<()> {
-    copy(source, target, "node", "name", |row| {
-        let name: String = row.get("name")?;
-        if quota::is_name(&name) && node::<String>(target, &name)?.is_none() {
-            set_node(target, &name, row.get::<_, String>("value")?)?;
-        }
-        Ok(())
-    })
-}
-
-/// Hands every row of a table that can be read to `take`. `unit` is its first key column,
-/// by which unreadable stretches are leapt over. Errors of `take` are passed on.
-fn copy(
-    source: &Connection,
-    target: &Transaction,
-    table: &str,
-    unit: &str,
-    mut take: impl FnMut(&rusqlite::Row) -> rusqlite::Result<()>,
-) -> rusqlite::Result<()> {
-    let sql = format!("SELECT * FROM {table} WHERE {unit} >= ?1 ORDER BY {unit}");
-    let Ok(mut statement) = source.prepare(&sql) else {
-        return Ok(());
-    };
-    let mut from = i64::MIN;
-    // Leaps that grow: together they pass all hours since 1970, from whatever is broken.
-    for leap in 0..5_000 {
-        let Ok(mut rows) = statement.query([from]) else {
-            return Ok(());
+/// Takes over until when quotas are spent, and numbers that something else remembers.
+fn remembered(nodes: &HashMap<String, Value>, target: &Transaction) -> rusqlite::Result<()> {
+    /// What is the new database's own, or is taken over elsewhere.
+    const OWN: [&str; 8] = [
+        UNDER_WAY,
+        "last_id",
+        "boot",
+        "raw_from",
+        "rows_from",
+        "fives_until",
+        "hourly_from",
+        "daily_until",
+    ];
+    let names: BTreeSet<&String> = nodes.keys().collect();
+    for name in names {
+        let value = &nodes[name];
+        let is_kept = match value {
+            Value::Text(_) => quota::is_name(name),
+            Value::Integer(_) => !quota::is_name(name) && !OWN.contains(&name.as_str()),
+            _ => false,
         };
-        loop {
-            match rows.next() {
-                Ok(Some(row)) => {
-                    from = row.get(unit).unwrap_or(from);
-                    // A row that reads as something else is damage; the target's own errors
-                    // (no room) are not.
-                    if let Err(error) = take(row)
-                        && error.sqlite_error_code().is_some()
-                        && !target.is_autocommit()
-                        && !is_constraint(&error)
-                    {
-                        return Err(error);
-                    }
-                }
-                Ok(None) => return Ok(()),
-                Err(_) => break,
-            }
+        if is_kept && node::<Value>(target, name)?.is_none() {
+            set_node(target, name, value.clone())?;
         }
-        from = from.max(0).saturating_add(1 + leap / 8);
     }
     Ok(())
 }

@@ -12,7 +12,7 @@ use rusqlite::{Connection, ErrorCode, OpenFlags};
 use super::file::{self, Found, beside, look, sync_directory};
 use super::repository::Database;
 use super::trouble::{OpenError, READ_ONLY};
-use super::{backup, in_use, schema};
+use super::{backup, in_use, replace, schema};
 use crate::domain::time::Wall;
 use crate::limits;
 
@@ -45,6 +45,7 @@ pub fn open_at_start(place: &Place, boot: &str) -> Result<Database, OpenError> {
 fn open_within(place: &Place, boot: &str, busy: Duration) -> Result<Database, OpenError> {
     let path = &place.path;
     let sqlite = |error: rusqlite::Error| OpenError::from_sqlite(path, &error);
+    replace::finish(path).map_err(|error| OpenError::from_io(path, &error))?;
     let found = look(path)?;
     match &found {
         Found::Nothing => make(path)?,
@@ -263,18 +264,36 @@ fn make(path: &Path) -> Result<(), OpenError> {
             );
         }
     }
-    for leftover in ["-shm", ".new", ".new-journal"] {
-        file::remove(&beside(path, leftover)).map_err(io)?;
+    file::remove(&beside(path, "-shm")).map_err(io)?;
+    let unfinished = prepare(path)?;
+    std::fs::rename(&unfinished, path).map_err(io)?;
+    sync_directory(path).map_err(io)
+}
+
+fn remove(path: &Path, leftovers: &[&str]) -> Result<(), OpenError> {
+    for leftover in leftovers {
+        let removed = file::remove(&beside(path, leftover));
+        removed.map_err(|error| OpenError::from_io(path, &error))?;
     }
+    Ok(())
+}
+
+/// Makes an empty database of the current version beside the one at `path`. What an earlier
+/// attempt has left goes.
+pub(super) fn prepare(path: &Path) -> Result<PathBuf, OpenError> {
+    remove(path, &[".new", ".new-journal", ".new-wal", ".new-shm"])?;
     let unfinished = beside(path, ".new");
     let made = Connection::open(&unfinished).and_then(|mut connection| {
         connection.busy_timeout(limits::DATABASE_BUSY)?;
         connection.pragma_update(None, "synchronous", "FULL")?;
         schema::create(&mut connection)
     });
-    made.map_err(|error| OpenError::from_sqlite(path, &error))?;
-    std::fs::rename(&unfinished, path).map_err(io)?;
-    sync_directory(path).map_err(io)
+    if let Err(error) = made {
+        // Of no use to anybody, and there may be no room.
+        let _ = remove(path, &[".new", ".new-journal"]);
+        return Err(OpenError::from_sqlite(path, &error));
+    }
+    Ok(unfinished)
 }
 
 #[cfg(test)]

@@ -26,6 +26,14 @@ pub struct Tiers {
     pub daily_until: Option<i64>,
 }
 
+/// A bound that can be one; days lie within the range of hours too.
+pub(super) fn plausible(bound: i64) -> rusqlite::Result<i64> {
+    match bound {
+        FIRST => Ok(bound),
+        bound => trouble::within(&limits::HOURS, bound),
+    }
+}
+
 /// Before everything.
 const FIRST: i64 = i64::MIN / DAY;
 
@@ -40,18 +48,14 @@ impl Tiers {
     pub fn read(connection: &Connection) -> rusqlite::Result<Tiers> {
         Tiers::from(|name| {
             let bound: Option<i64> = node(connection, name)?;
-            // Days lie within the hours' range too.
-            bound
-                .map(|bound| match bound {
-                    FIRST => Ok(bound),
-                    bound => trouble::within(&limits::HOURS, bound),
-                })
-                .transpose()
+            bound.map(plausible).transpose()
         })
     }
 
     /// From each bound by its name.
-    fn from(bound: impl Fn(&str) -> rusqlite::Result<Option<i64>>) -> rusqlite::Result<Tiers> {
+    pub(super) fn from(
+        bound: impl Fn(&str) -> rusqlite::Result<Option<i64>>,
+    ) -> rusqlite::Result<Tiers> {
         let raw_from = bound("raw_from")?.unwrap_or(FIRST);
         Ok(Tiers {
             raw_from,

@@ -43,6 +43,16 @@ impl OpenError {
         }
     }
 
+    /// What SQLite or the system said, without the advice.
+    pub fn detail(&self) -> String {
+        match self {
+            OpenError::Corrupt { detail, .. } | OpenError::Unusable { detail, .. } => {
+                detail.clone()
+            }
+            error => error.to_string(),
+        }
+    }
+
     /// An error of SQLite while the database at `path` was used.
     pub fn from_sqlite(path: &Path, error: &rusqlite::Error) -> OpenError {
         let path = path.to_owned();

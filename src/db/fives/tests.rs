@@ -246,9 +246,11 @@ fn a_salvaged_database_gets_its_fives_again() {
     let path = directory.path("a.db");
     let (mut model, mut dice) = (Model::new(), Dice(15));
     busy(&mut database(&path), &mut model, &mut dice);
-    let aside = salvage::set_aside(&path, Wall::from_second(START)).expect("it can be moved");
-    let mut database = database(&path);
-    let mut salvage = salvage::Salvage::begin(&mut database, &aside).expect("it begins");
+    let now = Wall::from_second(START);
+    let database = salvage::set_aside(&crate::db::testing::place(&path), "this-boot", now);
+    let mut database = database.expect("it can be set aside");
+    let salvage = salvage::Salvage::resume(&mut database).expect("it can be read");
+    let mut salvage = salvage.expect("it is under way");
     while salvage.step(&mut database).expect("a step") == Step::More {}
     assert_eq!(hours_with_fives(&database), 0);
     assert_history(&path, &model);

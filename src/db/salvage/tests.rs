@@ -1,7 +1,7 @@
 //! Damage done on purpose, and what is there afterwards.
 
 use super::*;
-use crate::db::testing::{Dice, Directory, T0, database, entries, row};
+use crate::db::testing::{Dice, Directory, T0, database, entries, place, row};
 
 const PAGE: usize = 4_096;
 
@@ -64,11 +64,22 @@ fn leaves(path: &Path, table: &str) -> Vec<usize> {
     leaves
 }
 
+/// Set aside, with a new database in its place.
+fn begun(path: &Path) -> (Database, Salvage) {
+    let database = set_aside(&place(path), "this-boot", Wall::from_second(T0));
+    let mut database = database.expect("it can be set aside");
+    database
+        .connection()
+        .pragma_update(None, "synchronous", "OFF")
+        .expect("it can be set");
+    let salvage = Salvage::resume(&mut database).expect("it can be read");
+    let salvage = salvage.expect("a salvage is under way");
+    assert!(salvage.aside().exists());
+    (database, salvage)
+}
+
 fn salvaged(path: &Path) -> (Database, Salvage) {
-    let aside = set_aside(path, Wall::from_second(T0)).expect("it can be moved");
-    assert!(aside.exists());
-    let mut database = database(path);
-    let mut salvage = Salvage::begin(&mut database, &aside).expect("it begins");
+    let (mut database, mut salvage) = begun(path);
     for _ in 0..10_000 {
         if salvage.step(&mut database).expect("a step can be taken") == Step::Done {
             return (database, salvage);
@@ -119,10 +130,7 @@ fn what_waits_to_be_told_outlives_the_database_and_is_not_told_again() {
         .expect("it is written");
     let before = waiting(&old);
     drop(old);
-    let aside = set_aside(&path, Wall::from_second(T0)).expect("it can be moved");
-    let mut database = database(&path);
-    let begun = Salvage::begin(&mut database, &aside);
-    begun.expect("it begins");
+    let (mut database, _) = begun(&path);
     assert_eq!(waiting(&database), before);
     let state = outbox::restore(database.connection(), "boot").expect("it can be read");
     assert_eq!(state, Some(State::new("boot").counting_from(2)));
@@ -235,9 +243,7 @@ fn readings_that_come_meanwhile_keep_their_place() {
     let directory = Directory::new();
     let path = directory.path("a.db");
     let rows = filled(&path);
-    let aside = set_aside(&path, Wall::from_second(T0)).expect("it can be moved");
-    let mut database = database(&path);
-    let mut salvage = Salvage::begin(&mut database, &aside).expect("it begins");
+    let (mut database, mut salvage) = begun(&path);
     let mut steps = 0;
     while salvage.step(&mut database).expect("a step can be taken") == Step::More {
         // Of the hour that is being recovered, and of a key that was never seen.
@@ -257,9 +263,7 @@ fn a_salvage_that_was_interrupted_goes_on_after_a_restart() {
     let directory = Directory::new();
     let path = directory.path("a.db");
     let rows = filled(&path);
-    let aside = set_aside(&path, Wall::from_second(T0)).expect("it can be moved");
-    let mut first = database(&path);
-    let mut salvage = Salvage::begin(&mut first, &aside).expect("it begins");
+    let (mut first, mut salvage) = begun(&path);
     salvage.step(&mut first).expect("a step can be taken");
     assert!(count(&first, ROWS) < rows);
     drop(first);
@@ -302,4 +306,338 @@ fn no_damage_is_fatal() {
         let batch = entries([row("t", T0 + 2_000_000, 1.0)]);
         database.commit(&batch, i64::MIN).expect("it is committed");
     }
+}
+
+/// A database with something in every table, closed.
+fn complete(path: &Path) {
+    use crate::db::outbox::{self, Unwritten};
+    use crate::domain::alert::{AlertCommit, Kind, State};
+    use crate::domain::outbox::Outcome;
+
+    let mut database = database(path);
+    for hour in 0..30 {
+        let rows = (0..20).flat_map(|at| {
+            let second = T0 + hour * HOUR + at * 60;
+            let text = crate::db::testing::row_of("sky", second, Text("clear".into()));
+            [
+                row("t", second, at as f64 / 2.0),
+                row("p", second, 1.0),
+                text,
+            ]
+        });
+        let committed = database.commit(&entries(rows), i64::MIN);
+        committed.expect("it is committed");
+    }
+    let mut unwritten = Unwritten::default();
+    let events = (1..=3).map(|incident| outbox::tests::event(incident, Kind::Trigger));
+    let commit = AlertCommit {
+        state: State::new("boot").counting_from(3),
+        events: events.collect(),
+    };
+    unwritten.add(commit, &["mail"]);
+    let connection = database.connection_mut();
+    unwritten.flush(connection).expect("it is written");
+    let first = outbox::pending(connection, "mail").expect("it can be read");
+    let delivered = Outcome::Delivered {
+        ids: vec![first.items[0].id],
+        dropped: 0,
+        ended: Default::default(),
+    };
+    let written = database.change(|transaction, tiers| {
+        crate::db::rollup::sum_up_day(transaction, T0 / 86_400, None)?;
+        tiers.daily_until = Some(T0 / 86_400 + 1);
+        tiers.raw_from = T0 / HOUR - 5;
+        transaction.execute_batch(
+            "INSERT INTO outbox_dropped VALUES ('mail', 2);
+             INSERT INTO fives VALUES (489404, 1, 0, 1, 1.0, 1.0, 1.0, 1.0, 3);",
+        )?;
+        outbox::record(transaction, "mail", &delivered)
+    });
+    written.expect("it is written");
+    // Nothing stands in the log alone.
+    database
+        .connection()
+        .query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))
+        .expect("it is written back");
+}
+
+use crate::domain::reading::Value::Text;
+
+fn copy_to(pristine: &Path, path: &Path) {
+    std::fs::copy(pristine, path).expect("it can be copied");
+    for part in ["-wal", "-shm"] {
+        let _ = std::fs::remove_file(file::beside(path, part));
+    }
+}
+
+/// Opens it as the node does, salvages if need be, and stores something new.
+fn goes_on(path: &Path, context: &str) -> Database {
+    let later = || entries([row("t", T0 + 900_000, 1.0), row("new", T0 + 900_000, 1.0)]);
+    let mut database = open(&place(path), "this-boot", Wall::from_second(T0))
+        .unwrap_or_else(|error| panic!("{context}: {error}"));
+    let mut committed = database.commit(&later(), i64::MIN);
+    if committed.as_ref().is_err_and(trouble::is_damage) {
+        drop(database);
+        let again = set_aside(&place(path), "this-boot", Wall::from_second(T0));
+        database = again.unwrap_or_else(|error| panic!("{context}: {error}"));
+        committed = database.commit(&later(), i64::MIN);
+    }
+    let committed = committed.unwrap_or_else(|error| panic!("{context}: {error}"));
+    assert_eq!(committed.stored, 2, "{context}");
+    let salvage = Salvage::resume(&mut database).expect("it can be read");
+    let is_new = salvage.is_some();
+    if let Some(mut salvage) = salvage {
+        for _ in 0..1_000 {
+            match salvage.step(&mut database) {
+                Ok(Step::Done) => break,
+                Ok(Step::More) => {}
+                Err(error) => panic!("{context}: {error}"),
+            }
+        }
+    }
+    assert!(Salvage::resume(&mut database).is_ok_and(|left| left.is_none()));
+    let verdict: String = database
+        .connection()
+        .query_row("PRAGMA integrity_check", [], |row| row.get(0))
+        .expect("it can be checked");
+    assert!(verdict == "ok" || !is_new, "{context}: {verdict}");
+    drop(database);
+    // What was salvaged is no damage in its turn.
+    session::open(&place(path), "this-boot").unwrap_or_else(|error| panic!("{context}: {error}"))
+}
+
+const WAITING: &str = "SELECT count(*) FROM outbox";
+
+#[test]
+fn one_damaged_cell_ends_nothing_and_takes_nothing_else_with_it() {
+    damage_cells(20);
+}
+
+#[test]
+#[ignore = "takes minutes"]
+fn no_single_damaged_cell_ends_anything() {
+    damage_cells(1);
+}
+
+/// Damages one cell in `one_in` of all tables, columns and kinds of damage.
+fn damage_cells(one_in: u64) {
+    let directory = Directory::new();
+    let pristine = directory.path("pristine.db");
+    complete(&pristine);
+    let fresh = database(&pristine);
+    let rows = count(&fresh, ROWS);
+    let waiting = count(&fresh, WAITING);
+    assert_eq!((rows, waiting), (1_800, 2));
+    let mut cells: Vec<(String, String)> = Vec::new();
+    let mut columns = fresh
+        .connection()
+        .prepare(
+            "SELECT t.name, c.name FROM sqlite_schema t, pragma_table_info(t.name) c \
+             WHERE t.type = 'table' AND t.name <> 'sqlite_sequence'",
+        )
+        .expect("it can be asked");
+    let found = columns.query_map([], |row| Ok((row.get(0)?, row.get(1)?)));
+    for cell in found.expect("it can be asked") {
+        cells.push(cell.expect("both are texts"));
+    }
+    drop(columns);
+    drop(fresh);
+    assert!(cells.len() > 60, "{}", cells.len());
+    let values = [
+        "NULL",
+        "'junk'",
+        "x'00ff'",
+        "9223372036854775807",
+        "-9223372036854775808",
+        "-7",
+        "9e999",
+        "cast(x'ff80fe' AS TEXT)",
+    ];
+    let path = directory.path("a.db");
+    let mut dice = Dice(5);
+    for (table, column) in cells {
+        for value in values {
+            // Which ones is always the same.
+            if dice.below(one_in) > 0 {
+                continue;
+            }
+            let context = format!("{table}.{column} = {value}");
+            copy_to(&pristine, &path);
+            let connection = Connection::open(&path).expect("it opens");
+            // A damaged file does not keep to its schema.
+            let lax = format!(
+                "PRAGMA synchronous = OFF; PRAGMA writable_schema = ON;
+                 UPDATE sqlite_schema SET sql = replace(replace(replace(sql, ' STRICT, WITHOUT', \
+                 ' WITHOUT'), ' STRICT', ''), ' NOT NULL', '') WHERE name = '{table}'"
+            );
+            connection.execute_batch(&lax).expect("it can be changed");
+            drop(connection);
+            let connection = Connection::open(&path).expect("it opens");
+            let update = format!(
+                "UPDATE OR IGNORE {table} SET {column} = {value} WHERE ({column}) IN \
+                 (SELECT {column} FROM {table} LIMIT 1)"
+            );
+            let is_id = connection.execute(&update, []);
+            // Ids are integers in every file.
+            let Ok(damaged) = is_id else { continue };
+            connection
+                .execute_batch(&format!(
+                    "PRAGMA writable_schema = ON; ATTACH '{}' AS whole;
+                     UPDATE sqlite_schema SET sql = (SELECT sql FROM whole.sqlite_schema w \
+                     WHERE w.name = main.sqlite_schema.name)",
+                    pristine.display()
+                ))
+                .expect("the schema is as it was");
+            drop(connection);
+            let database = goes_on(&path, &context);
+            let left = count(&database, ROWS);
+            let lost = match table.as_str() {
+                "records" => damaged as i64,
+                _ => 0,
+            };
+            assert!(left >= rows + 2 - lost, "{context}: {left} of {rows}");
+            let lost = match table.as_str() {
+                "outbox" => damaged as i64,
+                _ => 0,
+            };
+            assert!(count(&database, WAITING) >= waiting - lost, "{context}");
+            drop(database);
+            for name in directory.names() {
+                if name.starts_with("a.db") {
+                    let _ = std::fs::remove_file(directory.path(&name));
+                }
+            }
+        }
+    }
+}
+
+/// The roots of the tables, the text of the schema and the header: the first pages.
+#[test]
+fn a_damaged_byte_of_the_schema_costs_no_row() {
+    let directory = Directory::new();
+    let pristine = directory.path("pristine.db");
+    complete(&pristine);
+    let rows = count(&database(&pristine), ROWS);
+    let bytes = std::fs::read(&pristine).expect("it can be read");
+    let path = directory.path("a.db");
+    let mut dice = Dice(9);
+    let mut set_aside = 0;
+    let image = source::Image::open(&pristine).expect("it opens");
+    let mut pages = pages::walk(&image, 1).pages;
+    pages.push(1);
+    for _ in 0..24 {
+        let page = pages[dice.below(pages.len() as u64) as usize] as usize - 1;
+        // Behind the file's own header.
+        let begin = if page == 0 { 100 } else { 0 };
+        let at = page * PAGE + begin + dice.below((PAGE - begin) as u64) as usize;
+        let mut damaged = bytes.clone();
+        damaged[at] ^= 1 << dice.below(8);
+        for name in directory.names() {
+            if name.starts_with("a.db") {
+                let _ = std::fs::remove_file(directory.path(&name));
+            }
+        }
+        std::fs::write(&path, &damaged).expect("it can be written");
+        let context = format!("byte {at}");
+        let database = goes_on(&path, &context);
+        assert_eq!(count(&database, ROWS), rows + 2, "{context}");
+        assert_eq!(count(&database, WAITING), 2, "{context}");
+        drop(database);
+        let names = directory.names();
+        set_aside += usize::from(names.iter().any(|name| name.contains(".damaged-")));
+    }
+    assert!(set_aside > 3, "{set_aside}");
+}
+
+#[test]
+fn a_file_that_has_lost_its_end_gives_back_what_is_left() {
+    let directory = Directory::new();
+    let path = directory.path("a.db");
+    let rows = filled(&path);
+    let leaves = leaves(&path, "records");
+    let bytes = std::fs::metadata(&path).expect("it is there").len();
+    let cut = std::fs::OpenOptions::new().write(true).open(&path);
+    let cut = cut.and_then(|file| file.set_len(bytes - PAGE as u64));
+    cut.expect("it can be cut");
+    let (database, _) = salvaged(&path);
+    let per_page = rows / leaves.len() as i64;
+    let left = count(&database, ROWS);
+    assert!(left >= rows - 2 * per_page, "{left} of {rows}");
+}
+
+/// Every state of the directory between two system calls of a salvage.
+#[test]
+fn a_crash_at_any_step_of_a_salvage_loses_nothing() {
+    let directory = Directory::new();
+    let pristine = directory.path("pristine.db");
+    complete(&pristine);
+    let rows = count(&database(&pristine), ROWS);
+    let path = directory.path("a.db");
+    let now = Wall::from_second(T0);
+    for crash in 0..8 {
+        for name in directory.names() {
+            if name.starts_with("a.db") {
+                let _ = std::fs::remove_file(directory.path(&name));
+            }
+        }
+        copy_to(&pristine, &path);
+        // Rows that stand in the log alone, as after a kill.
+        let mut writer = database(&path);
+        let batch = entries([row("t", T0 + 800_000, 1.0)]);
+        writer.commit(&batch, i64::MIN).expect("it is committed");
+        let log = std::fs::read(file::beside(&path, "-wal")).expect("there is a log");
+        let file = std::fs::read(&path).expect("it is there");
+        drop(writer);
+        std::fs::write(&path, file).expect("it can be written");
+        std::fs::write(file::beside(&path, "-wal"), log).expect("it can be written");
+        damage(&path, &leaves(&pristine, "keys"));
+
+        let suffix = replace::free_suffix(&path, KIND, now);
+        let aside = file::beside(&path, &suffix);
+        let steps: [&dyn Fn(); 7] = [
+            &|| drop(session::prepare(&path).expect("it can be made")),
+            &|| fill(&file::beside(&path, ".new"), &path, &aside).expect("it can be filled"),
+            &|| {
+                let prepared = file::beside(&path, ".new");
+                replace::announce(&path, &prepared, &suffix).expect("it can be announced");
+            },
+            &|| {
+                let moved =
+                    std::fs::rename(file::beside(&path, "-wal"), file::beside(&aside, "-wal"));
+                moved.expect("the log moves");
+            },
+            &|| std::fs::rename(&path, &aside).expect("the database moves"),
+            &|| replace::finish(&path).expect("it is finished"),
+            &|| {
+                let mut database = database(&path);
+                let mut salvage = Salvage::resume(&mut database)
+                    .expect("it can be read")
+                    .expect("it is under way");
+                salvage.step(&mut database).expect("a step can be taken");
+            },
+        ];
+        for step in steps.into_iter().take(crash) {
+            step();
+        }
+        let context = format!("after {crash} steps");
+        let database = goes_on(&path, &context);
+        assert_eq!(count(&database, ROWS), rows + 3, "{context}");
+        assert_eq!(count(&database, WAITING), 2, "{context}");
+    }
+}
+
+#[test]
+fn a_salvage_whose_database_is_damaged_in_its_turn_forgets_neither() {
+    let directory = Directory::new();
+    let path = directory.path("a.db");
+    let rows = filled(&path);
+    let (first, salvage) = begun(&path);
+    drop((first, salvage));
+    let mut second = database(&path);
+    let batch = entries([row("t", T0 + 2_000_000, 1.0)]);
+    second.commit(&batch, i64::MIN).expect("it is committed");
+    drop(second);
+    let (database, salvage) = salvaged(&path);
+    assert_eq!(salvage.asides.len(), 2);
+    assert_eq!(count(&database, ROWS), rows + 1);
 }

@@ -16,7 +16,7 @@ use crate::db::repository::{Committed, Database, Entry};
 use crate::db::retention::{self, Step, Times};
 use crate::db::salvage::{self, Salvage};
 use crate::db::session;
-use crate::db::trouble::{self, OpenError};
+use crate::db::trouble::OpenError;
 use crate::domain::alert::Salvaged;
 use crate::domain::ledger::Row;
 use crate::domain::time::{Moment, Mono};
@@ -222,8 +222,8 @@ impl Writer {
     /// place (true); anything else is told, and tried again later.
     fn refused(&mut self, now: Moment, error: &rusqlite::Error) -> bool {
         *lock(&self.shared.database) = None;
-        let error = OpenError::from_sqlite(&self.shared.settings.place.path, error);
-        if let OpenError::Corrupt { detail, .. } = &error
+        let mut error = OpenError::from_sqlite(&self.shared.settings.place.path, error);
+        if let OpenError::Corrupt { detail, .. } = &mut error
             && self.set_aside(detail, now)
         {
             return true;
@@ -236,7 +236,7 @@ impl Writer {
     fn commit(&mut self, now: Moment, is_closing: bool) {
         let (ready, waiting) = self.take(now, is_closing);
         let mut result = self.store(&ready, now);
-        if let Err(OpenError::Corrupt { detail, .. }) = &result
+        if let Err(OpenError::Corrupt { detail, .. }) = &mut result
             && self.set_aside(detail, now)
         {
             result = self.store(&ready, now);
@@ -338,43 +338,38 @@ impl Writer {
     }
 
     /// Puts a damaged database aside and begins a new one that takes over what can be read;
-    /// false if that cannot be done now.
-    fn set_aside(&mut self, detail: &str, now: Moment) -> bool {
+    /// false if that cannot be done now, and then `detail` says why.
+    fn set_aside(&mut self, detail: &mut String, now: Moment) -> bool {
         let is_again = self
             .damaged_at
             .is_some_and(|at| now.mono.since(at) < limits::SALVAGE_PAUSE);
         if is_again {
             return false;
         }
-        self.damaged_at = Some(now.mono);
         let settings = &self.shared.settings;
         let path = &settings.place.path;
         let mut open = lock(&self.shared.database);
         *open = None;
-        let begun = salvage::set_aside(path, now.wall)
-            .map_err(|error| error.to_string())
-            .and_then(|aside| {
-                log::error!(
-                    "{} is damaged ({detail}); it is set aside as {}",
-                    path.display(),
-                    aside.display()
-                );
-                let mut database = session::open(&settings.place, &settings.boot)
-                    .map_err(|error| error.to_string())?;
-                let salvage = Salvage::begin(&mut database, &aside)
-                    .map_err(|error| trouble::words(&error))?;
-                *open = Some(database);
-                Ok(salvage)
-            });
-        drop(open);
+        let begun = salvage::set_aside(&settings.place, &settings.boot, now.wall);
+        let begun = begun.map(|database| open.insert(database));
         match begun {
-            Ok(salvage) => {
-                self.report_salvage(&salvage, false, now.mono);
-                self.salvage = Some(salvage);
+            Ok(database) => {
+                log::error!("{} was damaged ({detail})", path.display());
+                let resumed = Salvage::resume(database);
+                if resumed.is_err() {
+                    // It is tried again at the next opening.
+                    *open = None;
+                }
+                drop(open);
+                self.damaged_at = Some(now.mono);
+                self.salvage = resumed.unwrap_or_default();
+                if let Some(salvage) = &self.salvage {
+                    self.report_salvage(salvage, false, now.mono);
+                }
                 true
             }
             Err(error) => {
-                log::error!("{}: it could not be set aside: {error}", path.display());
+                *detail += &format!("; a new one cannot be made yet: {}", error.detail());
                 false
             }
         }

@@ -1,0 +1,209 @@
+//! Putting another file in the database's place, so that a crash at any moment loses neither.
+//!
+//! Runs on the thread that opens the database, while it is closed. The file that is to come is
+//! complete and synced before it is announced, by renaming it to `DATABASE.next.SUFFIX`. From
+//! then on the replacement happens, if not now then at the next opening: the database goes to
+//! `DATABASE.SUFFIX` with its log, then the announced file takes its name. Names alone say how
+//! far it has come. Nothing is deleted but an index of the log.
+
+use std::io::{Error, ErrorKind};
+use std::path::{Path, PathBuf};
+
+use super::file::{beside, directory, sync_directory};
+use crate::domain::time::Wall;
+
+/// What the name of an announced file has between the database's and the suffix.
+const NEXT: &str = ".next";
+
+/// A suffix for what is to be moved out of the way: `.KIND-DATE`, of which nothing stands yet.
+pub fn free_suffix(path: &Path, kind: &str, now: Wall) -> String {
+    let date = now.to_string().replace([':', '-'], "");
+    let first = format!(".{kind}-{date}");
+    let more = (2..).map(|count| format!("{first}-{count}"));
+    std::iter::once(first.clone())
+        .chain(more)
+        .find(|suffix| is_free(path, suffix))
+        .unwrap_or(first)
+}
+
+fn is_free(path: &Path, suffix: &str) -> bool {
+    let next = format!("{NEXT}{suffix}");
+    [suffix, &format!("{suffix}-wal"), &next]
+        .iter()
+        .all(|suffix| !beside(path, suffix).exists())
+}
+
+/// Has `prepared`, which is complete and synced, take the place of the database at `path`,
+/// which goes to `path` with `suffix` appended. It does not yet: see [`finish`].
+pub fn announce(path: &Path, prepared: &Path, suffix: &str) -> std::io::Result<()> {
+    std::fs::rename(prepared, beside(path, &format!("{NEXT}{suffix}")))?;
+    sync_directory(path)
+}
+
+/// Takes the steps that are left of a replacement that was announced; none if there is none.
+pub fn finish(path: &Path) -> std::io::Result<()> {
+    for suffix in announced(path)? {
+        move_away(path, &suffix)?;
+        std::fs::rename(beside(path, &format!("{NEXT}{suffix}")), path)?;
+        sync_directory(path)?;
+    }
+    Ok(())
+}
+
+/// Suffixes of announced files, the oldest first.
+fn announced(path: &Path) -> std::io::Result<Vec<String>> {
+    let Some(name) = path.file_name() else {
+        return Ok(Vec::new());
+    };
+    let prefix = format!("{}{NEXT}.", name.to_string_lossy());
+    let entries = match std::fs::read_dir(directory(path)) {
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
+        entries => entries?,
+    };
+    let mut suffixes = Vec::new();
+    for entry in entries {
+        let found = entry?.file_name();
+        let found = found.to_string_lossy();
+        if let Some(suffix) = found.strip_prefix(&prefix)
+            && !suffix.contains('/')
+        {
+            suffixes.push(format!(".{suffix}"));
+        }
+    }
+    suffixes.sort();
+    Ok(suffixes)
+}
+
+/// Moves the database and its log to the suffix, whatever of them is still here.
+fn move_away(path: &Path, suffix: &str) -> std::io::Result<()> {
+    let mut aside = beside(path, suffix);
+    // Something made a database after this one was moved away: it is kept as well.
+    let mut count = 1;
+    while path.exists() && aside.exists() {
+        count += 1;
+        aside = beside(path, &format!("{suffix}-{count}"));
+    }
+    // The log goes first: it is never left to a database that it does not belong to.
+    for part in ["-wal", "-journal"] {
+        if_there(std::fs::rename(beside(path, part), beside(&aside, part)))?;
+    }
+    sync_directory(path)?;
+    if_there(std::fs::rename(path, &aside))?;
+    if_there(std::fs::remove_file(beside(path, "-shm")))?;
+    sync_directory(path)
+}
+
+fn if_there(done: Result<(), Error>) -> std::io::Result<()> {
+    match done {
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
+        done => done,
+    }
+}
+
+/// Whether a name is one that something was moved to as `kind`.
+pub fn is_moved(database: &Path, candidate: &Path, kind: &str) -> bool {
+    let (Some(name), Some(found)) = (database.file_name(), candidate.file_name()) else {
+        return false;
+    };
+    let prefix = format!("{}.{kind}-", name.to_string_lossy());
+    let found = found.to_string_lossy();
+    found.starts_with(&prefix) && !found.ends_with("-wal") && !found.ends_with("-journal")
+}
+
+/// What was moved away as `kind`, the newest last.
+pub fn moved(database: &Path, kind: &str) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(directory(database));
+    let mut found: Vec<PathBuf> = entries
+        .into_iter()
+        .flatten()
+        .flatten()
+        .map(|entry| entry.path())
+        .filter(|path| is_moved(database, path, kind))
+        .collect();
+    found.sort();
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::db::testing::Directory;
+
+    fn write(path: &Path, text: &str) {
+        std::fs::write(path, text).expect("a file can be written");
+    }
+
+    fn read(path: &Path) -> String {
+        std::fs::read_to_string(path).unwrap_or_default()
+    }
+
+    /// Every state of the directory that a crash can leave, from the announcement on.
+    #[test]
+    fn wherever_it_is_interrupted_it_comes_to_the_same_end() {
+        let steps: [&[(&str, &str)]; 5] = [
+            &[("db", "old"), ("db-wal", "log"), ("db-shm", "index")],
+            &[("db", "old"), ("db.was-1-wal", "log"), ("db-shm", "index")],
+            &[
+                ("db.was-1", "old"),
+                ("db.was-1-wal", "log"),
+                ("db-shm", "index"),
+            ],
+            &[("db.was-1", "old"), ("db.was-1-wal", "log")],
+            // The rename of the log was not yet on the disk when the power went.
+            &[("db.was-1", "old"), ("db-wal", "log")],
+        ];
+        for (at, files) in steps.into_iter().enumerate() {
+            let directory = Directory::new();
+            for (name, text) in files {
+                write(&directory.path(name), text);
+            }
+            write(&directory.path("db.next.was-1"), "new");
+            finish(&directory.path("db")).expect("it can be finished");
+            assert_eq!(
+                directory.names(),
+                ["db", "db.was-1", "db.was-1-wal"],
+                "{at}"
+            );
+            for (name, text) in [("db", "new"), ("db.was-1", "old"), ("db.was-1-wal", "log")] {
+                assert_eq!(read(&directory.path(name)), text, "{at}: {name}");
+            }
+            finish(&directory.path("db")).expect("nothing is left to do");
+            assert_eq!(read(&directory.path("db")), "new");
+        }
+    }
+
+    #[test]
+    fn what_was_made_in_between_is_kept_too() {
+        let directory = Directory::new();
+        for (name, text) in [
+            ("db", "between"),
+            ("db-wal", "its log"),
+            ("db.was-1", "old"),
+        ] {
+            write(&directory.path(name), text);
+        }
+        write(&directory.path("db.next.was-1"), "new");
+        finish(&directory.path("db")).expect("it can be finished");
+        for (name, text) in [
+            ("db", "new"),
+            ("db.was-1", "old"),
+            ("db.was-1-2", "between"),
+            ("db.was-1-2-wal", "its log"),
+        ] {
+            assert_eq!(read(&directory.path(name)), text, "{name}");
+        }
+    }
+
+    #[test]
+    fn nothing_that_stands_there_is_written_over() {
+        let directory = Directory::new();
+        let path = directory.path("db");
+        let now = Wall::from_second(0);
+        let first = free_suffix(&path, "was", now);
+        assert_eq!(first, ".was-19700101T000000Z");
+        write(&beside(&path, &first), "old");
+        assert_eq!(free_suffix(&path, "was", now), ".was-19700101T000000Z-2");
+        let moved = moved(&path, "was");
+        assert_eq!(moved, [beside(&path, &first)]);
+    }
+}
