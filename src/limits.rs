@@ -234,6 +234,12 @@ pub const SALVAGE_PAUSE: Duration = Duration::from_secs(3600);
 pub const SALVAGE_STEP_ROWS: usize = 10_000;
 /// Pages that one step of a salvage reads, where few of them hold a row.
 pub const SALVAGE_STEP_PAGES: usize = 1_000;
+/// What a salvage leaves free on the card for new readings: this part of it, and no more than
+/// so many bytes.
+pub const SALVAGE_LEAVES_PART: u64 = 20;
+pub const SALVAGE_LEAVES_BYTES: u64 = 16 << 20;
+/// How often a salvage that waits for room looks again.
+pub const SALVAGE_WAITS: Duration = Duration::from_secs(60);
 /// How long a clock that was believed and then jumped has to keep the new time before ages,
 /// stamps and alerts go by it: nobody leaves a wrong clock for a week, and a restart takes it over at once.
 pub const JUMP_PATIENCE: Duration = Duration::from_secs(7 * 86_400);

@@ -57,7 +57,15 @@ fn announced(path: &Path) -> std::io::Result<Vec<String>> {
     };
     let prefix = format!("{}{NEXT}.", name.to_string_lossy());
     let entries = match std::fs::read_dir(directory(path)) {
-        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
+        // A directory that may not be listed is none that a replacement was announced in.
+        Err(error)
+            if matches!(
+                error.kind(),
+                ErrorKind::NotFound | ErrorKind::PermissionDenied
+            ) =>
+        {
+            return Ok(Vec::new());
+        }
         entries => entries?,
     };
     let mut suffixes = Vec::new();

@@ -26,6 +26,7 @@ use super::trouble::{self, OpenError};
 use super::{backup, file, quota, replace};
 use crate::domain::time::Wall;
 use crate::limits;
+use crate::sys::disk;
 
 /// Opens the database at `place`. A damaged one is set aside, and a new one stands in its
 /// place; what else it held is taken over by whoever [`Salvage::resume`]s.
@@ -103,8 +104,9 @@ fn fill(prepared: &Path, damaged: &Path, aside: &Path) -> rusqlite::Result<()> {
 pub struct Salvage {
     /// The damaged files, the newest first.
     asides: Vec<PathBuf>,
-    /// What is still to be read, the next one last, and whether it is a backup.
-    sources: Vec<(PathBuf, bool)>,
+    /// Those that are still to be read, the next one last; a backup comes after them.
+    sources: Vec<PathBuf>,
+    has_tried_backup: bool,
     reading: Option<Reading>,
     /// Rows taken over.
     pub rows: u64,
@@ -156,12 +158,10 @@ impl Salvage {
                 .into_iter()
                 .collect(),
         };
-        let mut sources: Vec<(PathBuf, bool)> = Vec::new();
-        sources.extend(backup::newest_whole(database.path()).map(|path| (path, true)));
-        sources.extend(asides.iter().rev().map(|aside| (aside.clone(), false)));
         Ok(Some(Salvage {
+            sources: asides.iter().rev().cloned().collect(),
             asides,
-            sources,
+            has_tried_backup: false,
             reading: None,
             rows: 0,
             holes: 0,
@@ -229,9 +229,34 @@ impl Salvage {
         Ok(Step::More)
     }
 
+    fn next_source(&mut self, database: &Path) -> Option<(PathBuf, bool)> {
+        if let Some(aside) = self.sources.pop() {
+            return Some((aside, false));
+        }
+        if self.has_tried_backup {
+            return None;
+        }
+        self.has_tried_backup = true;
+        backup::newest_whole(database).map(|backup| (backup, true))
+    }
+
+    /// Whether the card has room for more, beside what new readings need.
+    pub fn has_room(&self) -> bool {
+        let directory = file::directory(self.aside());
+        let (free, total) = (disk::free_bytes(&directory), disk::total_bytes(&directory));
+        match (free, total) {
+            (Ok(free), Ok(total)) => {
+                let part = total / limits::SALVAGE_LEAVES_PART;
+                free >= part.min(limits::SALVAGE_LEAVES_BYTES)
+            }
+            // Whoever writes next finds out.
+            _ => true,
+        }
+    }
+
     /// Opens the next source and takes over its small tables; false when there is none.
     fn open_next(&mut self, database: &mut Database) -> rusqlite::Result<bool> {
-        while let Some((path, is_backup)) = self.sources.pop() {
+        while let Some((path, is_backup)) = self.next_source(database.path()) {
             let Ok(source) = Source::open(&path) else {
                 self.holes += 1;
                 continue;

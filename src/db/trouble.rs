@@ -148,7 +148,11 @@ pub fn is_damage(error: &rusqlite::Error) -> bool {
     if is_bad_cell(error) || matches!(error, rusqlite::Error::QueryReturnedNoRows) {
         return true;
     }
-    match error.sqlite_error_code() {
+    let code = match error {
+        rusqlite::Error::SqlInputError { error, .. } => Some(error.code),
+        error => error.sqlite_error_code(),
+    };
+    match code {
         Some(
             ErrorCode::DatabaseCorrupt
             | ErrorCode::NotADatabase
@@ -228,6 +232,50 @@ pub fn words(error: &rusqlite::Error) -> String {
 mod tests {
     use super::*;
     use crate::db::testing::{Directory, golden};
+
+    #[test]
+    fn what_the_schema_rules_out_is_damage_and_what_may_pass_is_not() {
+        let failure = |code, text: &str| {
+            let error = rusqlite::ffi::Error::new(code);
+            rusqlite::Error::SqliteFailure(error, Some(text.to_owned()))
+        };
+        let memory = rusqlite::Connection::open_in_memory().expect("memory is a database");
+        memory
+            .execute_batch(
+                "CREATE TABLE a (x, y UNIQUE); INSERT INTO a VALUES (cast(x'ff' AS TEXT), 1)",
+            )
+            .expect("it can be filled");
+        let read = |sql: &str| memory.query_row(sql, [], |row| row.get::<_, String>(0));
+        for (error, expected) in [
+            (read("SELECT x FROM a").unwrap_err(), true),
+            (read("SELECT NULL").unwrap_err(), true),
+            (read("SELECT 5").unwrap_err(), true),
+            (read("SELECT y FROM a WHERE y = 2").unwrap_err(), true),
+            (read("SELECT x FROM b").unwrap_err(), true),
+            (read("SELECT z FROM a").unwrap_err(), true),
+            (read("SELECT abs(-9223372036854775808)").unwrap_err(), true),
+            (
+                memory
+                    .execute("INSERT INTO a VALUES (1, 1)", [])
+                    .unwrap_err(),
+                true,
+            ),
+            (within(&(0..=1), 2).unwrap_err(), true),
+            (failure(rusqlite::ffi::SQLITE_CORRUPT, "malformed"), true),
+            (failure(rusqlite::ffi::SQLITE_NOTADB, ""), true),
+            (
+                failure(rusqlite::ffi::SQLITE_ERROR, "SQL logic error"),
+                false,
+            ),
+            (failure(rusqlite::ffi::SQLITE_FULL, ""), false),
+            (failure(rusqlite::ffi::SQLITE_IOERR, ""), false),
+            (failure(rusqlite::ffi::SQLITE_BUSY, ""), false),
+            (failure(rusqlite::ffi::SQLITE_READONLY, ""), false),
+            (rusqlite::Error::InvalidQuery, false),
+        ] {
+            assert_eq!(is_damage(&error), expected, "{error}");
+        }
+    }
 
     #[test]
     fn what_may_pass_is_no_reason_not_to_start() {

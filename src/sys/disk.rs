@@ -11,6 +11,12 @@ pub fn free_bytes(path: &Path) -> io::Result<u64> {
     Ok(stat.f_bavail.saturating_mul(stat.f_frsize))
 }
 
+/// Bytes that the file system of `path` can hold in all.
+pub fn total_bytes(path: &Path) -> io::Result<u64> {
+    let stat = statvfs(path)?;
+    Ok(stat.f_blocks.saturating_mul(stat.f_frsize))
+}
+
 /// Whether this user may write to the file, or into the directory.
 pub fn is_writable(path: &Path) -> bool {
     access(path, Access::WRITE_OK).is_ok()

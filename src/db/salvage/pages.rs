@@ -104,9 +104,21 @@ pub fn walk(pages: &impl Pages, root: u32) -> Tree {
                     }
                 }
                 children.extend(big_endian(&page, at + 8, 4));
-                // The first child is taken next.
-                let children = children.into_iter().rev();
-                open.extend(children.map(|child| (child as u32, depth + 1)));
+                let children = children.into_iter().map(|child| child as u32);
+                let children: Vec<u32> = children.collect();
+                // All leaves are on one level, so that one tells of all, and none else is read.
+                if are_leaves(pages, &children) {
+                    for child in children {
+                        match seen.insert(child) {
+                            true => tree.pages.push(child),
+                            false => tree.unreadable += 1,
+                        }
+                    }
+                } else {
+                    // The first child is taken next.
+                    let children = children.into_iter().rev();
+                    open.extend(children.map(|child| (child, depth + 1)));
+                }
             }
             _ => tree.unreadable += 1,
         }
@@ -114,7 +126,17 @@ pub fn walk(pages: &impl Pages, root: u32) -> Tree {
     tree
 }
 
-/// The rows of a page; none if it holds none.
+/// By the first of these pages that can be read as one of a tree.
+fn are_leaves(pages: &impl Pages, children: &[u32]) -> bool {
+    let kinds = children.iter().filter_map(|child| {
+        let kind = *pages.page(*child)?.first()?;
+        let is_interior = matches!(kind, TABLE_INTERIOR | INDEX_INTERIOR);
+        (is_interior || matches!(kind, TABLE_LEAF | INDEX_LEAF)).then_some(!is_interior)
+    });
+    kinds.take(1).next().unwrap_or(false)
+}
+
+/// The rows of a page; one that holds none is unreadable.
 pub fn rows(pages: &impl Pages, number: u32) -> PageRows {
     let mut found = PageRows::default();
     let Some(page) = pages.page(number) else {
@@ -126,7 +148,10 @@ pub fn rows(pages: &impl Pages, number: u32) -> PageRows {
     let header = match kind {
         TABLE_LEAF | INDEX_LEAF => 8,
         INDEX_INTERIOR => 12,
-        _ => return found,
+        _ => {
+            found.unreadable += 1;
+            return found;
+        }
     };
     for cell in pointers(&page, at, header) {
         match cell.and_then(|cell| read_cell(pages, &page, cell, kind)) {

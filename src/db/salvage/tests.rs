@@ -641,3 +641,49 @@ fn a_salvage_whose_database_is_damaged_in_its_turn_forgets_neither() {
     assert_eq!(salvage.asides.len(), 2);
     assert_eq!(count(&database, ROWS), rows + 1);
 }
+
+#[test]
+fn every_version_of_the_schema_is_known() {
+    use crate::db::schema;
+
+    for version in 1..=schema::STEPS.len() {
+        let directory = Directory::new();
+        let path = directory.path("a.db");
+        let mut old = Connection::open(&path).expect("a database can be made");
+        let pragmas = "PRAGMA synchronous = OFF; PRAGMA page_size = 4096; \
+                       PRAGMA auto_vacuum = incremental; PRAGMA application_id = 1835954020";
+        old.execute_batch(pragmas).expect("they can be set");
+        schema::migrate(&mut old, &schema::STEPS[..version]).expect("it can be made");
+        old.execute_batch(
+            "INSERT INTO keys VALUES (7, 't', '°C', 'weather');
+             INSERT INTO latest (k, id, second, value, own_time, untrusted)
+                 VALUES (7, 2, 1761854460, 2, 0, 0);
+             INSERT INTO records VALUES (1, '2025-10-30T20:00:00Z', 't', 1.5, NULL),
+                 (2, '2025-10-30T20:01:00Z', 't', 2, NULL);",
+        )
+        .expect("it can be filled");
+        if version > 1 {
+            old.execute(
+                "INSERT INTO outbox (channel, incident, event) VALUES ('mail', 1, '{}')",
+                [],
+            )
+            .expect("it can be filled");
+        }
+        drop(old);
+        // The header's count of bytes a page: SQLite reads nothing of it any more.
+        let mut bytes = std::fs::read(&path).expect("it is there");
+        bytes[16] = 3;
+        std::fs::write(&path, bytes).expect("it can be written");
+        let context = format!("version {version}");
+        let database = goes_on(&path, &context);
+        assert_eq!(count(&database, ROWS), 4, "{context}");
+        assert_eq!(count(&database, SUMMED), 4, "{context}");
+        assert_eq!(
+            count(&database, WAITING),
+            i64::from(version > 1),
+            "{context}"
+        );
+        let restored = database.restore().expect("it can be read");
+        assert_eq!(restored.len(), 2, "{context}");
+    }
+}

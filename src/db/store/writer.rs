@@ -38,6 +38,8 @@ pub(super) struct Writer {
     displaced: Option<Displaced>,
     /// A database that was replaced, whose alerts the one in its place still lacks.
     replaced: Option<PathBuf>,
+    /// When the salvage goes on, where it waits for room.
+    salvage_at: Mono,
     /// When a database was last set aside.
     damaged_at: Option<Mono>,
 }
@@ -61,6 +63,7 @@ impl Writer {
             salvage: None,
             displaced: None,
             replaced: None,
+            salvage_at: Mono(0),
             damaged_at: None,
         };
         match opened {
@@ -124,11 +127,14 @@ impl Writer {
         if self.failures > 0 {
             return self.retry_at;
         }
-        let idle = match self.has_more_to_drop || self.salvage.is_some() {
+        let mut idle = match self.has_more_to_drop {
             _ if self.displaced.is_some() => return now.mono.after(SETTLING),
             true => now.mono,
             false => now.mono.after(limits::FILES_CHECK),
         };
+        if self.salvage.is_some() {
+            idle = idle.min(self.salvage_at.max(now.mono));
+        }
         queue.due.map_or(idle, |due| due.min(idle))
     }
 
@@ -154,7 +160,7 @@ impl Writer {
             self.commit(now, is_closing);
         }
         if !is_closing && self.failures == 0 {
-            match self.salvage.take() {
+            match self.salvage.take_if(|_| self.salvage_at <= now.mono) {
                 Some(salvage) => self.go_on(salvage, now),
                 None => self.drop_oldest(now),
             }
@@ -401,6 +407,17 @@ impl Writer {
             self.salvage = Some(salvage);
             return;
         };
+        if !salvage.has_room() {
+            drop(open);
+            self.salvage_at = now.mono.after(limits::SALVAGE_WAITS);
+            let notice = format!(
+                "{}; the rest waits for room on the card",
+                salvage.notice(false)
+            );
+            lock(&self.shared.report).notice = Some(notice);
+            self.salvage = Some(salvage);
+            return;
+        }
         let step = salvage.step(database);
         let is_over = matches!(step, Ok(Step::Done));
         if is_over {
