@@ -232,7 +232,12 @@ pub fn restore(connection: &Connection, boot: &str) -> rusqlite::Result<Option<S
         return Ok(Some(begin_anew(connection, boot, "it is no text")?));
     };
     let Some(text) = text else {
-        return Ok(None);
+        let last = "SELECT max(incident) FROM incidents";
+        let last: Option<i64> = connection.query_row(last, [], |row| row.get(0))?;
+        return match last {
+            Some(_) => begin_anew(connection, boot, "it is missing").map(Some),
+            None => Ok(None),
+        };
     };
     Ok(Some(match serde_json::from_str(&text) {
         Ok(state) => state,

@@ -6,6 +6,7 @@
 use rusqlite::Connection;
 
 use super::repository::Database;
+use super::salvage;
 use super::session::{self, Place};
 use super::tiers::{node, set_node};
 use super::trouble::OpenError;
@@ -21,6 +22,7 @@ pub fn carried<'a>(
 ) -> Vec<Carried> {
     let elsewhere = match opened {
         Ok(_) => None,
+        Err(OpenError::Corrupt { .. }) => salvage::in_memory(&place.path).ok(),
         Err(_) => session::open_as_it_is(&place.path).ok(),
     };
     let connection = match opened {

@@ -26,6 +26,19 @@ pub fn free_suffix(path: &Path, kind: &str, now: Wall) -> String {
         .unwrap_or(first)
 }
 
+/// Where a link leads, though nothing may stand there now: SQLite names the log after it.
+pub fn resolved(path: &Path) -> PathBuf {
+    let mut path = path.to_owned();
+    // As many links as systems follow at most.
+    for _ in 0..40 {
+        match std::fs::read_link(&path) {
+            Ok(target) => path = directory(&path).join(target),
+            Err(_) => break,
+        }
+    }
+    path
+}
+
 fn is_free(path: &Path, suffix: &str) -> bool {
     let next = format!("{NEXT}{suffix}");
     [suffix, &format!("{suffix}-wal"), &next]
@@ -42,6 +55,7 @@ pub fn announce(path: &Path, prepared: &Path, suffix: &str) -> std::io::Result<(
 
 /// Takes the steps that are left of a replacement that was announced; none if there is none.
 pub fn finish(path: &Path) -> std::io::Result<()> {
+    let path = &resolved(path);
     for suffix in announced(path)? {
         move_away(path, &suffix)?;
         std::fs::rename(beside(path, &format!("{NEXT}{suffix}")), path)?;
@@ -200,6 +214,23 @@ mod tests {
         ] {
             assert_eq!(read(&directory.path(name)), text, "{name}");
         }
+    }
+
+    #[test]
+    fn a_link_stays_and_what_it_leads_to_is_replaced() {
+        let directory = Directory::new();
+        let link = directory.path("link");
+        std::os::unix::fs::symlink("db", &link).expect("a link can be made");
+        for (name, text) in [("db", "old"), ("db-wal", "log"), ("db.next.was-1", "new")] {
+            write(&directory.path(name), text);
+        }
+        // Between two steps the link leads to nothing.
+        let moved = std::fs::rename(directory.path("db"), directory.path("db.was-1"));
+        moved.expect("it can be moved");
+        finish(&link).expect("it can be finished");
+        assert_eq!(read(&link), "new");
+        assert!(link.is_symlink());
+        assert_eq!(read(&directory.path("db.was-1-wal")), "log");
     }
 
     #[test]

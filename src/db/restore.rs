@@ -12,6 +12,7 @@ use rusqlite::Connection;
 
 use super::repository::{Database, read_value};
 use super::rollup::HOUR;
+use super::salvage;
 use super::session::{self, Place};
 use super::tiers::node;
 use super::trouble::{self, OpenError};
@@ -160,6 +161,8 @@ pub fn last_good(
     let restored = match opened {
         Ok(database) => database.restore(is_named),
         Err(error) if error.is_fatal() => return Vec::new(),
+        Err(OpenError::Corrupt { .. }) => salvage::in_memory(&place.path)
+            .and_then(|connection| newest(&connection, boot, is_named)),
         Err(_) => session::open_as_it_is(&place.path)
             .and_then(|connection| newest(&connection, boot, is_named))
             .or_else(|_| {

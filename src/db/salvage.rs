@@ -23,7 +23,7 @@ use super::rollup::{Changes, HOUR, read_hour, second_of_hour};
 use super::session::{self, Place};
 use super::tiers::{self, Tiers, node, set_node};
 use super::trouble::{self, OpenError};
-use super::{backup, file, quota, replace};
+use super::{backup, file, quota, replace, schema};
 use crate::domain::time::Wall;
 use crate::limits;
 use crate::sys::disk;
@@ -47,7 +47,7 @@ pub fn open(place: &Place, boot: &str, now: Wall) -> Result<Database, OpenError>
 /// Puts a new database in the place of a damaged one, which holds already what must not wait.
 /// Where it cannot be made (no room), the damaged one stays where it is.
 pub fn set_aside(place: &Place, boot: &str, now: Wall) -> Result<Database, OpenError> {
-    let path = &place.path;
+    let path = &replace::resolved(&place.path);
     let io = |error: std::io::Error| OpenError::from_io(path, &error);
     // One that an earlier run has prepared.
     replace::finish(path).map_err(io)?;
@@ -70,10 +70,23 @@ pub fn set_aside(place: &Place, boot: &str, now: Wall) -> Result<Database, OpenE
 /// What a damaged database is moved to: `DATABASE.damaged-DATE`.
 const KIND: &str = "damaged";
 
-/// Fills a new database with what must not wait, in one transaction.
+/// What must not wait of a damaged database that cannot be set aside now: a copy in memory, to
+/// be read.
+pub fn in_memory(damaged: &Path) -> rusqlite::Result<Connection> {
+    let mut connection = Connection::open_in_memory()?;
+    schema::create(&mut connection)?;
+    take_first(&mut connection, damaged, damaged)?;
+    Ok(connection)
+}
+
 fn fill(prepared: &Path, damaged: &Path, aside: &Path) -> rusqlite::Result<()> {
     let mut connection = Connection::open(prepared)?;
     session::tune(&connection)?;
+    take_first(&mut connection, damaged, aside)
+}
+
+/// Fills a new database with what must not wait, in one transaction.
+fn take_first(connection: &mut Connection, damaged: &Path, aside: &Path) -> rusqlite::Result<()> {
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     let mut asides = vec![aside.to_owned()];
     let mut last = FAR_AHEAD;
@@ -153,7 +166,7 @@ impl Salvage {
             Some(None) => return Ok(None),
             Some(Some(text)) => paths(database.path(), &text),
             // The note is damaged: what lies there tells.
-            None => replace::moved(database.path(), KIND)
+            None => replace::moved(&replace::resolved(database.path()), KIND)
                 .pop()
                 .into_iter()
                 .collect(),

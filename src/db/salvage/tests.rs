@@ -687,3 +687,44 @@ fn every_version_of_the_schema_is_known() {
         assert_eq!(restored.len(), 2, "{context}");
     }
 }
+
+#[test]
+fn what_must_not_wait_is_read_where_there_is_no_room_for_a_new_database() {
+    use crate::db::{outbox, quota, restore, store};
+    use crate::domain::alert::State;
+    use crate::domain::quota::Carried;
+    use crate::domain::time::Mono;
+
+    let directory = Directory::new();
+    let path = directory.path("a.db");
+    complete(&path);
+    let spent = "this-boot 120000 90000 -";
+    let written = quota::write(database(&path).connection(), "weather", spent);
+    written.expect("it is written");
+    damage(&path, &leaves(&path, "hourly"));
+    let mut bytes = std::fs::read(&path).expect("it is there");
+    bytes[16] = 3;
+    std::fs::write(&path, &bytes).expect("it can be written");
+    let (place, boot) = (place(&path), "this-boot");
+    // A directory stands where the new database is to be made.
+    std::fs::create_dir(file::beside(&path, ".new")).expect("it can be made");
+    let opened = open(&place, boot, Wall::from_second(T0));
+    assert!(
+        matches!(opened, Err(OpenError::Corrupt { .. })),
+        "{opened:?}"
+    );
+    assert_eq!(restore::last_good(&opened, &place, boot).len(), 3);
+    let carried = quota::carried(&opened, &place, boot, ["weather"].into_iter());
+    let until = Mono(120_000);
+    assert_eq!(carried, [Carried::SameBoot { until }]);
+    let state = store::alerts::last_state(&opened, &place, boot, Mono(0));
+    let expected = State::new("boot").counting_from(3).resumed(boot, Mono(0));
+    assert_eq!(state, expected);
+    assert_eq!(std::fs::read(&path).ok(), Some(bytes), "nothing is written");
+    // There is room again.
+    std::fs::remove_dir(file::beside(&path, ".new")).expect("it can be removed");
+    let database = goes_on(&path, "with room again");
+    let waiting = outbox::pending(database.connection(), "mail").expect("it can be read");
+    assert_eq!(waiting.items.len(), 2);
+    assert_eq!(count(&database, ROWS), 1_802);
+}

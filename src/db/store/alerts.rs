@@ -10,6 +10,7 @@ use super::{Shared, Store, lock};
 use crate::db::outbox;
 use crate::db::repository::Database;
 use crate::db::retry;
+use crate::db::salvage;
 use crate::db::session::{self, Place};
 use crate::db::trouble::{self, OpenError};
 use crate::domain::alert::{AlertCommit, State};
@@ -31,6 +32,10 @@ pub fn last_state(
     let restored = match opened {
         Ok(database) => Some(outbox::restore(database.connection(), boot)),
         Err(error) if error.is_fatal() => None,
+        Err(OpenError::Corrupt { .. }) => {
+            let copy = salvage::in_memory(&place.path);
+            Some(copy.and_then(|connection| outbox::restore(&connection, boot)))
+        }
         Err(_) => session::open_as_it_is(&place.path)
             .and_then(|connection| outbox::restore(&connection, boot))
             .or_else(|_| {
