@@ -24,7 +24,7 @@ use crate::domain::time::{Wall, millis};
 use crate::limits;
 
 /// Where `node` keeps retention's clock.
-const RETENTION_CLOCK: &str = "retention_clock";
+pub(super) const RETENTION_CLOCK: &str = "retention_clock";
 
 /// An open database of ours.
 #[derive(Debug)]

@@ -17,7 +17,7 @@ use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, 
 
 use self::pages::Pages;
 use self::source::{Named, Source};
-use super::repository::Database;
+use super::repository::{Database, RETENTION_CLOCK};
 use super::retention::Step;
 use super::rollup::{Changes, HOUR, read_hour, second_of_hour};
 use super::session::{self, Place};
@@ -694,29 +694,16 @@ pub fn take_alerts_over(replaced: &Path, database: &mut Database) -> rusqlite::R
     }
 }
 
-/// Takes over until when quotas are spent, and numbers that something else remembers.
+/// Takes over until when quotas are spent, and retention's clock.
 fn remembered(nodes: &HashMap<String, Value>, target: &Transaction) -> rusqlite::Result<()> {
-    /// What is the new database's own, or is taken over elsewhere.
-    const OWN: [&str; 8] = [
-        UNDER_WAY,
-        "last_id",
-        "boot",
-        "raw_from",
-        "rows_from",
-        "fives_until",
-        "hourly_from",
-        "daily_until",
-    ];
     let names: BTreeSet<&String> = nodes.keys().collect();
     for name in names {
-        let value = &nodes[name];
-        let is_kept = match value {
-            Value::Text(_) => quota::is_name(name),
-            Value::Integer(_) => !quota::is_name(name) && !OWN.contains(&name.as_str()),
-            _ => false,
-        };
-        if is_kept && node::<Value>(target, name)?.is_none() {
-            set_node(target, name, value.clone())?;
+        let is_kept = quota::is_name(name) || name == RETENTION_CLOCK;
+        if is_kept
+            && let Value::Text(text) = &nodes[name]
+            && node::<Value>(target, name)?.is_none()
+        {
+            set_node(target, name, text)?;
         }
     }
     Ok(())
