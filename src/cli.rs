@@ -41,6 +41,7 @@ pub enum Command {
     Licenses(Licenses),
     Backup(Backup),
     Export(Export),
+    Healthcheck(Healthcheck),
 }
 
 /// the service: fetch, store, serve (also what happens without a command)
@@ -178,6 +179,19 @@ pub struct Export {
     pub database: Option<String>,
 }
 
+/// ask the running node whether it is healthy; exit 0 if so, else 1
+#[derive(FromArgs, Debug)]
+#[cfg_attr(test, derive(argh::ArgsInfo))]
+#[argh(subcommand, name = "healthcheck")]
+pub struct Healthcheck {
+    #[argh(option, arg_name = "FILE")]
+    /// the configuration of the node
+    pub config: Option<String>,
+    #[argh(option, arg_name = "ADDR:PORT")]
+    /// where it listens
+    pub listen: Option<String>,
+}
+
 /// What the arguments ask for, or what to print instead and the exit status with it.
 pub fn parse(arguments: &[String]) -> Result<Arguments, (String, u8)> {
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
@@ -224,6 +238,7 @@ mod tests {
             "licenses",
             "backup copy.db",
             "export --key t --from -24h",
+            "healthcheck --listen 127.0.0.1:8000",
         ] {
             assert!(parsed(line).is_ok(), "{line}");
         }

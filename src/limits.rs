@@ -301,6 +301,12 @@ pub const INCIDENTS_SHOWN: usize = 100;
 /// Points of one `/history` answer.
 pub const HISTORY_POINTS: usize = 2_000;
 
+/// One step of `main-node healthcheck`: `/healthz` is answered from memory, and Docker gives
+/// the whole command 30 s.
+pub const HEALTHCHECK_TIME: Duration = Duration::from_secs(5);
+/// What it reads of the answer, which is a line.
+pub const HEALTHCHECK_BYTES: u64 = 8 * 1024;
+
 // ---- The gate ------------------------------------------------------------------------
 
 /// Keys of one `/snapshot?keys=` that the gate's thread answers itself, in 0.1 ms on a PC: a

@@ -13,6 +13,7 @@ cd "$(dirname "$0")" || exit 1
 PROGRAM=/usr/local/bin/main-node
 CONFIG=/etc/main-node/main-node.toml
 UNIT=/etc/systemd/system/main-node.service
+SYSUSERS=/etc/sysusers.d/main-node.conf
 # From the start to a healthy node that has tried a fetch. A Zero migrates slowly.
 PATIENCE=${PATIENCE:-120}
 
@@ -55,7 +56,23 @@ install_once() {
         install -D -m 644 main-node.toml $CONFIG || fail "$CONFIG cannot be written"
         say "$CONFIG is new: the example. Edit it, then: systemctl restart main-node"
     fi
+    install -D -m 644 main-node.sysusers $SYSUSERS
+    # Beside a service whose user systemd makes up while it runs (DynamicUser=, until 0.1), the
+    # name is taken: `switch` makes the user when that service has stopped.
+    is_dynamic || make_user || fail "the user main-node cannot be made"
 }
+
+# Whether systemd makes the user of the installed unit up.
+is_dynamic() { systemctl cat main-node.service 2>/dev/null | grep -qE '^DynamicUser=(yes|true|on|1)'; }
+
+# The service's user, as an entry in /etc/passwd.
+make_user() {
+    has_user || { command -v systemd-sysusers >/dev/null && systemd-sysusers $SYSUSERS; }
+    has_user || useradd --system --user-group --no-create-home --home-dir /var/lib/main-node --shell /usr/sbin/nologin main-node
+    has_user
+}
+
+has_user() { grep -q '^main-node:' /etc/passwd; }
 
 # The manual page and the completions, where a system looks for them.
 install_papers() {
@@ -94,11 +111,33 @@ switch() {
     rm -f $PROGRAM.old $UNIT.old
     if [ -e $PROGRAM ]; then cp -p $PROGRAM $PROGRAM.old || fail "the old program cannot be kept as $PROGRAM.old"; fi
     if [ -e $UNIT ]; then cp -p $UNIT $UNIT.old || fail "the old unit cannot be kept as $UNIT.old"; fi
+    if is_dynamic; then
+        systemctl stop main-node
+        make_user || {
+            systemctl start main-node
+            rm -f $PROGRAM.new
+            fail "the user main-node cannot be made; nothing was switched"
+        }
+    fi
     install -m 644 main-node.service $UNIT || fail "$UNIT cannot be written"
     mv -f $PROGRAM.new $PROGRAM || fail "$PROGRAM cannot be replaced"
     systemctl daemon-reload
+    own_state
     systemctl enable --quiet main-node
     systemctl restart main-node
+}
+
+# Gives the state directory of a DynamicUser= to the service's own user. systemd moves it from
+# /var/lib/private by itself at the start, but from 254 on leaves its files nobody's and shows
+# them to the service alone as its own; commands beside the service see them as they are.
+own_state() {
+    local user
+    user=$(systemctl show --property=User --value main-node)
+    user=${user:-main-node}
+    if [ -d /var/lib/main-node/ ] && [ "$(stat -Lc %U /var/lib/main-node)" != "$user" ]; then
+        systemctl stop main-node
+        chown -R "$user:" /var/lib/main-node/ || say "/var/lib/main-node cannot be given to $user; the service can use it all the same"
+    fi
 }
 
 # Gives the old program back, and with it the database that it knows.

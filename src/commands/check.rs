@@ -9,7 +9,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::time::Duration;
 
-use super::{BAD, become_owner, complain, once, print_out};
+use super::{BAD, become_owner, closed_to_us, complain, name_sudo, once, print_out, service};
 use crate::alerts::smtp::{Hooks, try_login};
 use crate::api::client::APIS;
 use crate::config::environment::Environment;
@@ -39,22 +39,25 @@ enum Finding {
 use Finding::{Fine, NotChecked, Note, Problem};
 
 pub fn check(overrides: &Overrides, online: bool) -> u8 {
-    let config = match config::load(overrides, Environment::of_process(), APIS) {
+    let service = service(overrides);
+    let environment = Environment::of_process().with_service(service.clone());
+    let config = match config::load(overrides, environment, APIS) {
         Ok(config) => config,
         Err(problems) => {
             complain(&problems);
             eprintln!("{} problem(s) found", problems.len());
+            name_sudo(&service);
             return BAD;
         }
     };
     crate::sys::log::mask(&config.secrets);
-    become_owner(&config);
+    become_owner(&config.database);
     print_out(&format_args!(
         "# The effective configuration, secrets masked.\n{}\n",
         config.describe()
     ));
     let mut findings = vec![
-        database(&config),
+        database(&config, service.state.as_deref()),
         room(&config),
         clock(),
         secrets(&config),
@@ -84,9 +87,21 @@ pub fn check(overrides: &Overrides, online: bool) -> u8 {
     }
 }
 
-fn database(config: &Config) -> Finding {
+/// `made_at_start` is the directory that systemd makes when the service starts.
+fn database(config: &Config, made_at_start: Option<&Path>) -> Finding {
     let path = &config.database;
+    if let Some(words) = closed_to_us(path) {
+        return Problem(words);
+    }
     match file::look(path) {
+        Err(OpenError::NoDirectory { directory, .. })
+            if made_at_start == Some(directory.as_path()) =>
+        {
+            Fine(format!(
+                "the database {} will be made; systemd makes its directory when the service starts",
+                path.display()
+            ))
+        }
         Err(error) => Problem(error.to_string()),
         Ok(Found::Nothing) => match directory_is_writable(path) {
             true => Fine(format!("the database {} will be made", path.display())),
@@ -149,7 +164,12 @@ fn room(config: &Config) -> Finding {
         .database
         .parent()
         .filter(|it| !it.as_os_str().is_empty());
+    // One that is not there yet will be made on the disk of the one above.
     let directory = directory.unwrap_or(Path::new("."));
+    let directory = directory
+        .ancestors()
+        .find(|it| it.exists())
+        .unwrap_or(directory);
     match disk::free_bytes(directory) {
         Err(error) => NotChecked(format!("room on the disk: {error}")),
         Ok(free) if free < limits::LOW_DISK_BYTES => Problem(format!(

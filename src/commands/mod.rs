@@ -2,6 +2,7 @@
 //! fine, 1 the thing asked about is bad, 2 wrong arguments or a configuration error.
 
 mod check;
+mod healthcheck;
 mod licenses;
 mod once;
 mod operations;
@@ -12,12 +13,14 @@ mod serve;
 mod test_alert;
 
 use std::fmt::Display;
-use std::path::PathBuf;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
 
 use crate::api::client::APIS;
 use crate::cli::{Arguments, Command, Serve};
 use crate::config::environment::Environment;
-use crate::config::{self, Config, Overrides, Problem};
+use crate::config::service::Service;
+use crate::config::{self, Config, Essentials, Overrides, Problem};
 use crate::sys::{identity, program};
 
 /// Something is wrong with what was asked about.
@@ -72,27 +75,90 @@ pub fn run(arguments: Arguments) -> u8 {
             let overrides = overrides(it.config, None, it.database);
             past::export(&overrides, it.key, it.from, it.to, &it.format)
         }
+        Command::Healthcheck(it) => {
+            healthcheck::healthcheck(&overrides(it.config, it.listen, None))
+        }
     }
 }
 
 /// The configuration, or its problems printed and the status that goes with them. From then
 /// on the process is who owns the database.
 fn configured(overrides: &Overrides) -> Result<Config, u8> {
-    let config = config::load(overrides, Environment::of_process(), APIS).map_err(|problems| {
+    let service = service(overrides);
+    let environment = Environment::of_process().with_service(service.clone());
+    let config = config::load(overrides, environment, APIS).map_err(|problems| {
         complain(&problems);
+        name_sudo(&service);
         WRONG
     })?;
     crate::sys::log::mask(&config.secrets);
-    become_owner(&config);
+    become_owner(&config.database);
     Ok(config)
+}
+
+/// Of the configuration what [`Essentials`] are, likewise. Where the database is closed to
+/// this user, how it is opened.
+fn essentials(overrides: &Overrides) -> Result<Essentials, u8> {
+    let service = service(overrides);
+    let environment = Environment::of_process().with_service(service.clone());
+    let essentials = config::essentials(overrides, environment).map_err(|problems| {
+        complain(&problems);
+        name_sudo(&service);
+        WRONG
+    })?;
+    if let Some(words) = closed_to_us(&essentials.database) {
+        eprintln!("{words}");
+        return Err(BAD);
+    }
+    Ok(essentials)
+}
+
+/// The installed service, if this is a command run by hand on its configuration. Run by
+/// systemd, the process has been given all that the service has.
+fn service(overrides: &Overrides) -> Service {
+    let is_unit = ["NOTIFY_SOCKET", "STATE_DIRECTORY"]
+        .iter()
+        .any(|name| std::env::var_os(name).is_some());
+    let file = config::file(overrides).filter(|_| !is_unit);
+    file.and_then(|file| Service::of(&file, Path::new("/")))
+        .unwrap_or_default()
+}
+
+/// Says how a command gets at the service's secrets, where this user may not read them.
+fn name_sudo(service: &Service) {
+    let files: Vec<String> = service
+        .closed
+        .iter()
+        .map(|file| file.display().to_string())
+        .collect();
+    if !files.is_empty() && !identity::is_root() {
+        eprintln!(
+            "This is the configuration of the installed service, which also has {}; this user may \
+             not read that. Run: {}",
+            files.join(" and "),
+            program::with_sudo()
+        );
+    }
+}
+
+/// What to say where the database is closed to this user, and root can help.
+fn closed_to_us(database: &Path) -> Option<String> {
+    let opened = std::fs::File::open(database);
+    let is_closed = opened.is_err_and(|error| error.kind() == ErrorKind::PermissionDenied);
+    (is_closed && !identity::is_root()).then(|| {
+        format!(
+            "the database {} may not be opened by this user. Run: {}",
+            database.display(),
+            program::with_sudo()
+        )
+    })
 }
 
 /// See [`identity::take_owners`]. Where that is refused (a container without the right to),
 /// what root does is better than nothing.
-fn become_owner(config: &Config) {
-    let file = &config.database;
-    if let Err(error) = identity::take_owners(file) {
-        let file = file.display();
+fn become_owner(database: &Path) {
+    if let Err(error) = identity::take_owners(database) {
+        let file = database.display();
         eprintln!("root cannot become the owner of {file} ({error}); files made now are root's");
     }
 }

@@ -3,7 +3,7 @@
 use std::io::{BufWriter, ErrorKind};
 use std::path::Path;
 
-use super::{BAD, WRONG, configured, print_out};
+use super::{BAD, WRONG, become_owner, essentials, print_out};
 use crate::config::Overrides;
 use crate::db::export::{ExportError, Format, Wish};
 use crate::db::{backup as copies, export as exports};
@@ -11,11 +11,12 @@ use crate::domain::time::{Wall, parse_duration};
 use crate::sys::clock::{Clock, SystemClock};
 
 pub fn backup(overrides: &Overrides, target: &Path) -> u8 {
-    let config = match configured(overrides) {
-        Ok(config) => config,
+    let database = match essentials(overrides) {
+        Ok(essentials) => essentials.database,
         Err(status) => return status,
     };
-    match copies::backup(&config.database, target) {
+    become_owner(&database);
+    match copies::backup(&database, target) {
         Ok(backup) => print_out(&format_args!(
             "{}: {} records, {} bytes, verified\n",
             target.display(),
@@ -58,17 +59,18 @@ pub fn export(
         (Ok(from), Ok(to)) => (from, to),
         (Err(status), _) | (_, Err(status)) => return status,
     };
-    let config = match configured(overrides) {
-        Ok(config) => config,
+    let database = match essentials(overrides) {
+        Ok(essentials) => essentials.database,
         Err(status) => return status,
     };
+    become_owner(&database);
     let wish = Wish {
         keys: key.into_iter().collect(),
         from,
         to,
     };
     let mut out = BufWriter::new(std::io::stdout().lock());
-    match exports::export(&config.database, &wish, format, &mut out) {
+    match exports::export(&database, &wish, format, &mut out) {
         Ok(_) => 0,
         // The reader has seen enough (`| head`).
         Err(ExportError::Output(error)) if error.kind() == ErrorKind::BrokenPipe => 0,

@@ -1,14 +1,15 @@
 //! Where values outside the TOML file come from: the process environment, `.env`, files of
-//! secrets.
+//! secrets, and for a command run by hand what the installed service has.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use super::reader::Problem;
+use super::service::Service;
 use crate::sys::text_file;
 
-/// Variables by precedence: the process environment, then `.env`. An empty value means
-/// unset.
+/// Variables by precedence: the process environment, the installed service's, `.env`, the file
+/// that `NAME_FILE` names, the credential called `name`. An empty value means unset.
 #[derive(Debug, Clone, Default)]
 pub struct Environment {
     process: BTreeMap<String, String>,
@@ -16,6 +17,7 @@ pub struct Environment {
     dot_env_place: String,
     /// systemd's directory of credentials.
     credentials: Option<PathBuf>,
+    service: Service,
 }
 
 impl Environment {
@@ -36,6 +38,11 @@ impl Environment {
             Some((name.into_string().ok()?, value.into_string().ok()?))
         });
         Environment::new(texts)
+    }
+
+    /// Adds what the installed service is given, for a command run by hand.
+    pub fn with_service(self, service: Service) -> Environment {
+        Environment { service, ..self }
     }
 
     /// Adds `.env` of a directory, if there is one.
@@ -76,20 +83,41 @@ impl Environment {
         if let Some(value) = filled(&self.process) {
             return Some((value, format!("the environment variable {name}")));
         }
-        let value = filled(&self.dot_env)?;
-        Some((value, format!("{name} in {}", self.dot_env_place)))
+        if let Some((value, file)) = self.service.variables.get(name)
+            && !value.is_empty()
+        {
+            return Some((value.clone(), format!("{name} in {}", file.display())));
+        }
+        if let Some(value) = filled(&self.dot_env) {
+            return Some((value, format!("{name} in {}", self.dot_env_place)));
+        }
+        if let Some(path) = self.secret_file(name)
+            && let Some(value) = read_secret(&path)
+        {
+            return Some((value, path.display().to_string()));
+        }
+        self.credential(name).ok().flatten()
     }
 
     pub fn variable(&self, name: &str) -> Option<String> {
         self.lookup(name).map(|(value, _)| value)
     }
 
+    /// The file that `NAME_FILE` says the value is in, as containers hand over secrets.
+    pub fn secret_file(&self, name: &str) -> Option<PathBuf> {
+        let path = self.process.get(&format!("{name}_FILE"))?;
+        (!path.is_empty()).then(|| PathBuf::from(path))
+    }
+
     /// A credential that systemd passed: a file named like the variable in lower case.
     pub fn credential(&self, name: &str) -> Result<Option<(String, String)>, Problem> {
         let file_name = name.to_ascii_lowercase();
         let place = format!("the credential {file_name}");
-        let path = self.credentials.as_ref().map(|it| it.join(file_name));
-        let Some(path) = path.filter(|path| path.exists()) else {
+        let passed = self.credentials.iter().map(|it| it.join(&file_name));
+        let of_service = self.service.credentials.iter();
+        let of_service = of_service.filter(|(known, _)| *known == file_name);
+        let mut paths = passed.chain(of_service.map(|(_, path)| path.clone()));
+        let Some(path) = paths.find(|path| path.exists()) else {
             return Ok(None);
         };
         match text_file::read(&path) {
@@ -103,4 +131,11 @@ impl Environment {
             }),
         }
     }
+}
+
+/// A secret in a file of its own, without the end of its line.
+fn read_secret(path: &Path) -> Option<String> {
+    let text = text_file::read(path).ok()?;
+    let value = text.trim_end_matches(['\n', '\r']).to_owned();
+    (!value.is_empty()).then_some(value)
 }

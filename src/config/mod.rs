@@ -7,10 +7,12 @@
 mod alert;
 mod auth;
 mod describe;
+mod env_file;
 pub mod environment;
 pub mod example;
 mod mail;
 pub mod reader;
+pub mod service;
 mod setting;
 mod source;
 
@@ -23,6 +25,7 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 use jiff::tz::TimeZone;
+use toml::Spanned;
 use toml::de::DeTable;
 
 pub use self::alert::{Telling, WebhookFormat};
@@ -39,6 +42,7 @@ use crate::domain::operation::Api;
 use crate::domain::plan::{KeyPlan, Merge, Plan};
 use crate::domain::redact::Secrets;
 use crate::limits;
+pub use crate::sys::host::name as host_name;
 use crate::sys::text_file;
 
 /// The effective configuration, whole and valid.
@@ -134,10 +138,21 @@ pub fn load(
     environment: Environment,
     apis: &[&'static Api],
 ) -> Result<Config, Vec<Problem>> {
-    let file = match &overrides.file {
+    let (text, file) = find(overrides)?;
+    read(&text, file, overrides, environment, apis)
+}
+
+/// The file that the configuration is read from; none is the built-in example.
+pub fn file(overrides: &Overrides) -> Option<PathBuf> {
+    match &overrides.file {
         Some(file) => Some(file.clone()),
         None => PLACES.iter().map(PathBuf::from).find(|path| path.exists()),
-    };
+    }
+}
+
+/// The configuration's text, and the file that it stands in.
+fn find(overrides: &Overrides) -> Result<(String, Option<PathBuf>), Vec<Problem>> {
+    let file = file(overrides);
     let text = match &file {
         None => example::EXAMPLE.to_owned(),
         Some(path) => text_file::read(path).map_err(|error| {
@@ -147,7 +162,36 @@ pub fn load(
             }]
         })?,
     };
-    read(&text, file, overrides, environment, apis)
+    Ok((text, file))
+}
+
+/// Where the node keeps its data and listens: all that copying, exporting or asking a running
+/// node needs. Sources, alerts and their secrets are not read, so that nothing about them can
+/// be in the way.
+#[derive(Debug, Clone)]
+pub struct Essentials {
+    pub database: PathBuf,
+    pub listen: Vec<SocketAddr>,
+}
+
+pub fn essentials(
+    overrides: &Overrides,
+    mut environment: Environment,
+) -> Result<Essentials, Vec<Problem>> {
+    let (text, file) = find(overrides)?;
+    let directory = directory_of(file.as_deref());
+    let dot_env_problem = environment.read_dot_env(&directory).err();
+    let reader = Reader::new(label(file.as_deref()), &text, &environment);
+    let document = parse(&text, &reader);
+    let mut root = Table::new(&reader, document.get_ref(), 0..0, "the configuration");
+    let listen = read_listen(&mut root, &reader, overrides);
+    let (database, _) = read_database(&mut root, &reader, &directory, overrides);
+    let mut problems = reader.into_problems();
+    problems.extend(dot_env_problem);
+    match problems.is_empty() {
+        true => Ok(Essentials { database, listen }),
+        false => Err(problems),
+    }
 }
 
 /// The configuration of `demo`: an example for what is compiled in, asked often, of the
@@ -181,28 +225,16 @@ fn read(
     mut environment: Environment,
     apis: &[&'static Api],
 ) -> Result<Config, Vec<Problem>> {
-    let directory = file
-        .as_deref()
-        .and_then(Path::parent)
-        .map(Path::to_path_buf)
-        .unwrap_or_default();
+    let directory = directory_of(file.as_deref());
     let dot_env_problem = environment.read_dot_env(&directory).err();
-    let label = match &file {
-        Some(path) => path.display().to_string(),
-        None => "the built-in example".to_owned(),
-    };
-    let reader = Reader::new(label, text, &environment);
-    let (document, errors) = DeTable::parse_recoverable(text);
-    for error in &errors {
-        let span = error.span().unwrap_or(0..0);
-        reader.problem(&span, format!("this is not TOML: {}", error.message()));
-    }
-    let config = match errors.is_empty() {
-        true => {
+    let reader = Reader::new(label(file.as_deref()), text, &environment);
+    let document = parse(text, &reader);
+    let config = match reader.has_problems() {
+        false => {
             let root = Table::new(&reader, document.get_ref(), 0..0, "the configuration");
             read_root(root, &reader, file, &directory, overrides, apis)
         }
-        false => None,
+        true => None,
     };
     let secrets = Arc::new(reader.secrets());
     let mut problems = reader.into_problems();
@@ -211,6 +243,31 @@ fn read(
         Some(config) if problems.is_empty() => Ok(Config { secrets, ..config }),
         _ => Err(problems),
     }
+}
+
+/// The directory that relative paths of a configuration begin at.
+fn directory_of(file: Option<&Path>) -> PathBuf {
+    file.and_then(Path::parent)
+        .map(Path::to_path_buf)
+        .unwrap_or_default()
+}
+
+/// What messages call a configuration.
+fn label(file: Option<&Path>) -> String {
+    match file {
+        Some(path) => path.display().to_string(),
+        None => "the built-in example".to_owned(),
+    }
+}
+
+/// The document as far as it is TOML; what is not, is told.
+fn parse<'a>(text: &'a str, reader: &Reader<'_>) -> Spanned<DeTable<'a>> {
+    let (document, errors) = DeTable::parse_recoverable(text);
+    for error in &errors {
+        let span = error.span().unwrap_or(0..0);
+        reader.problem(&span, format!("this is not TOML: {}", error.message()));
+    }
+    document
 }
 
 fn read_root(
@@ -234,16 +291,7 @@ fn read_root(
             TimeZone::UTC
         })
     });
-    let database = option(&mut root, reader, "database", "MAIN_NODE_DATABASE");
-    let database_is_default = overrides.database.is_none() && database.is_none();
-    let database = match (&overrides.database, database) {
-        (Some(path), _) => path.clone(),
-        (None, Some(setting)) => directory.join(setting.text),
-        (None, None) => match reader.environment.variable("STATE_DIRECTORY") {
-            Some(state) => Path::new(&state).join("main-node.db"),
-            None => directory.join("main-node.db"),
-        },
-    };
+    let (database, database_is_default) = read_database(&mut root, reader, directory, overrides);
     let mut duration = |key, variable| duration_option(&mut root, reader, key, variable);
     let commit_every = duration("commit_every", "MAIN_NODE_COMMIT_EVERY");
     let keep_raw = duration("keep_raw", "MAIN_NODE_KEEP_RAW");
@@ -288,6 +336,24 @@ fn read_root(
         telling,
         mail,
     })
+}
+
+/// Where the database is, and whether nobody named it.
+fn read_database(
+    root: &mut Table<'_>,
+    reader: &Reader<'_>,
+    directory: &Path,
+    overrides: &Overrides,
+) -> (PathBuf, bool) {
+    let setting = option(root, reader, "database", "MAIN_NODE_DATABASE");
+    match (&overrides.database, setting) {
+        (Some(path), _) => (path.clone(), false),
+        (None, Some(setting)) => (directory.join(setting.text), false),
+        (None, None) => match reader.environment.variable("STATE_DIRECTORY") {
+            Some(state) => (Path::new(&state).join("main-node.db"), true),
+            None => (directory.join("main-node.db"), true),
+        },
+    }
 }
 
 fn read_listen(
@@ -385,15 +451,6 @@ fn check_shared_keys(reader: &Reader<'_>, sources: &[Named], keys: &BTreeMap<Arc
             }
         }
     }
-}
-
-/// The machine's name, as mDNS announces it.
-pub fn host_name() -> String {
-    std::fs::read_to_string("/proc/sys/kernel/hostname")
-        .map(|name| name.trim().to_owned())
-        .ok()
-        .filter(|name| !name.is_empty())
-        .unwrap_or_else(|| "main-node".to_owned())
 }
 
 impl Config {

@@ -93,6 +93,10 @@ impl<'a> Reader<'a> {
         Secrets::new(self.secrets.borrow().iter().cloned())
     }
 
+    pub fn has_problems(&self) -> bool {
+        !self.problems.borrow().is_empty()
+    }
+
     /// The problems found, in the order of the file. No secret that was read is in them,
     /// before or after the problem was found.
     pub fn into_problems(self) -> Vec<Problem> {
@@ -131,13 +135,18 @@ impl<'a> Reader<'a> {
                         return None;
                     }
                     None => {
-                        self.problem(
-                            span,
-                            format!(
+                        let message = match self.environment.secret_file(name) {
+                            Some(file) => format!(
+                                "the variable {name} is not set: {name}_FILE names {}, which \
+                                 cannot be read, or is empty",
+                                file.display()
+                            ),
+                            None => format!(
                                 "the variable {name} is not set: set it in the environment or in \
                                  .env beside this file, or write $$ for a plain $"
                             ),
-                        );
+                        };
+                        self.problem(span, message);
                         return None;
                     }
                 }

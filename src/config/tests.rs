@@ -404,6 +404,104 @@ fn dot_env_stands_beside_the_file_and_below_the_process() {
     assert!(!problem.message.contains("some thing"), "{problem}");
 }
 
+#[test]
+fn any_variable_comes_from_a_file_of_its_own_or_a_credential_too() {
+    let directory = crate::golden::scratch("credentials");
+    std::fs::write(directory.join("meter_token"), "credential\n").expect("a file can be written");
+    std::fs::write(directory.join("mounted"), "mounted\n").expect("a file can be written");
+    let place = |name: &str| directory.join(name).display().to_string();
+    let (credentials, mounted) = (directory.display().to_string(), place("mounted"));
+    let text = format!("{METER}headers = {{ Authorization = \"Bearer ${{METER_TOKEN}}\" }}\n");
+    let token = |variables: &[(&str, &str)]| match load_text(&text, variables) {
+        Ok(config) => config.sources[0].headers[0].value.reveal().to_owned(),
+        Err(problems) => problems[0].to_string(),
+    };
+    let passed = ("CREDENTIALS_DIRECTORY", &*credentials);
+    let file = ("METER_TOKEN_FILE", &*mounted);
+    assert_eq!(token(&[passed]), "Bearer credential");
+    assert_eq!(token(&[passed, file]), "Bearer mounted");
+    assert_eq!(token(&[passed, file, ("METER_TOKEN", "own")]), "Bearer own");
+    let absent = place("absent");
+    let said = token(&[("METER_TOKEN_FILE", &absent)]);
+    assert!(
+        said.contains(&format!("METER_TOKEN_FILE names {absent}")),
+        "{said}"
+    );
+    let _ = std::fs::remove_dir_all(directory);
+}
+
+#[test]
+fn a_command_by_hand_has_what_the_service_has() {
+    let directory = crate::golden::scratch("by-hand");
+    std::fs::write(directory.join("key"), "credential\n").expect("a file can be written");
+    let text = format!("{METER}headers = {{ a = \"${{TOKEN}}\", b = \"${{KEY}}\" }}\n");
+    let variable = |name: &str, value: &str| {
+        let file = PathBuf::from("secrets.env");
+        (name.to_owned(), (value.to_owned(), file))
+    };
+    let service = service::Service {
+        variables: [
+            variable("TOKEN", "of-service"),
+            variable("STATE_DIRECTORY", "/var/lib/x"),
+        ]
+        .into(),
+        credentials: vec![
+            ("key".to_owned(), directory.join("absent")),
+            ("key".to_owned(), directory.join("key")),
+        ],
+        ..service::Service::default()
+    };
+    let load = |own: &[(&str, &str)]| {
+        let own = own
+            .iter()
+            .map(|(name, value)| (name.to_string(), value.to_string()));
+        let environment = Environment::new(own).with_service(service.clone());
+        let file = Some(directory.join("main-node.toml"));
+        read(&text, file, &Overrides::default(), environment, &[&API]).expect("nothing is missing")
+    };
+    let config = load(&[]);
+    let values = config.sources[0]
+        .headers
+        .iter()
+        .map(|header| header.value.reveal());
+    assert_eq!(values.collect::<Vec<_>>(), ["of-service", "credential"]);
+    assert_eq!(config.database, Path::new("/var/lib/x/main-node.db"));
+    assert!(config.database_is_default);
+    let config = load(&[("TOKEN", "own")]);
+    assert_eq!(config.sources[0].headers[0].value.reveal(), "own");
+    let _ = std::fs::remove_dir_all(directory);
+}
+
+#[test]
+fn copying_and_asking_need_no_secret() {
+    let directory = crate::golden::scratch("essentials");
+    let file = directory.join("main-node.toml");
+    let text = "listen = \"127.0.0.1:1\"\ndatabase = \"a.db\"\n[[source]]\nname = \"meter\"\n\
+                url = \"${BASE}\"\nauth = { token = \"${TOKEN}\" }\n[mail]\nhost = \"${HOST}\"\n";
+    std::fs::write(&file, text).expect("a file can be written");
+    let overrides = Overrides {
+        file: Some(file.clone()),
+        ..Overrides::default()
+    };
+    let found = essentials(&overrides, Environment::default()).expect("no secret is needed");
+    assert_eq!(found.database, directory.join("a.db"));
+    assert_eq!(found.listen, ["127.0.0.1:1".parse().expect("an address")]);
+    // What is asked of the file is still checked.
+    for (wrong, expected) in [
+        ("listen = 7", "listen: expected"),
+        ("database = \"", "not TOML"),
+    ] {
+        std::fs::write(&file, wrong).expect("a file can be written");
+        let problems = essentials(&overrides, Environment::default()).expect_err("it is wrong");
+        assert!(
+            problems[0].to_string().contains(expected),
+            "{}",
+            problems[0]
+        );
+    }
+    let _ = std::fs::remove_dir_all(directory);
+}
+
 /// An example with the options that stand in it as comments switched on.
 fn with_all_options(example: &str) -> String {
     let is_option = |line: &str| {

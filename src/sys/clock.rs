@@ -128,11 +128,18 @@ fn kernel_trust() -> Word {
 }
 
 /// The identity of this boot, by which monotonic times of an earlier run can be told from
-/// those of an earlier boot. Empty where the kernel does not say.
+/// those of an earlier boot. Empty, and said so, where the kernel does not say.
 pub fn boot_id() -> String {
-    std::fs::read_to_string("/proc/sys/kernel/random/boot_id")
-        .map(|id| id.trim().to_owned())
-        .unwrap_or_default()
+    const FILE: &str = "/proc/sys/kernel/random/boot_id";
+    let id = std::fs::read_to_string(FILE).unwrap_or_else(|error| {
+        log::warn!(
+            "{FILE} cannot be read ({error}), so this start is taken for one after a reboot: ages \
+             of readings, quotas and the durations of alerts do not go on. Is `ProcSubset=pid` \
+             set for the service? Remove it"
+        );
+        String::new()
+    });
+    id.trim().to_owned()
 }
 
 /// A clock that stands still until a test moves it.

@@ -3,7 +3,7 @@
 use std::io;
 use std::path::Path;
 
-use rustix::fs::{Access, access, statvfs};
+use rustix::fs::{Access, AtFlags, CWD, accessat, statvfs};
 
 /// Bytes that this user may still write to the file system of `path`.
 pub fn free_bytes(path: &Path) -> io::Result<u64> {
@@ -17,7 +17,8 @@ pub fn total_bytes(path: &Path) -> io::Result<u64> {
     Ok(stat.f_blocks.saturating_mul(stat.f_frsize))
 }
 
-/// Whether this user may write to the file, or into the directory.
+/// Whether this process may write to the file, or into the directory. By what it may do now:
+/// plain access(2) asks about the real user and leaves out capabilities that root has kept.
 pub fn is_writable(path: &Path) -> bool {
-    access(path, Access::WRITE_OK).is_ok()
+    accessat(CWD, path, Access::WRITE_OK, AtFlags::EACCESS).is_ok()
 }

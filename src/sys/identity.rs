@@ -10,12 +10,16 @@ use std::path::Path;
 use rustix::fs::{Gid, Uid};
 use rustix::thread::{self, CapabilitySet, CapabilitySets};
 
+pub fn is_root() -> bool {
+    rustix::process::geteuid().is_root()
+}
+
 /// Run as root, takes the identity of whoever owns this file, or the directory where it is to
 /// be, so that no file that root makes locks the owner out. What root may read, write and
 /// listen on stays allowed: a service's directory is often closed to its own user from
 /// outside, and a backup goes where root wants it. Anybody else stays who they are.
 pub fn take_owners(file: &Path) -> io::Result<()> {
-    if !rustix::process::geteuid().is_root() {
+    if !is_root() {
         return Ok(());
     }
     let directory = file.parent().filter(|it| !it.as_os_str().is_empty());

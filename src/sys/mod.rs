@@ -5,6 +5,7 @@ pub mod budget;
 pub mod clock;
 pub mod disk;
 pub mod gzipped;
+pub mod host;
 pub mod identity;
 pub mod log;
 pub mod notify;

@@ -13,6 +13,24 @@ pub fn build() -> &'static str {
     BUILD.get_or_init(|| digest().unwrap_or_else(|_| "unknown".to_owned()))
 }
 
+/// The command line of this process as root would type it.
+pub fn with_sudo() -> String {
+    let mut arguments = std::env::args();
+    let program = arguments.next().unwrap_or_default();
+    let words = std::iter::once(program).chain(arguments);
+    let words: Vec<String> = words.map(|word| quoted(&word)).collect();
+    format!("sudo {}", words.join(" "))
+}
+
+/// A word as a shell takes it.
+fn quoted(word: &str) -> String {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=,@%+".contains(c);
+    match !word.is_empty() && word.chars().all(is_plain) {
+        true => word.to_owned(),
+        false => format!("'{}'", word.replace('\'', "'\\''")),
+    }
+}
+
 fn digest() -> io::Result<String> {
     // The kernel keeps the file that was started, whatever has its name by now.
     let mut file = File::open("/proc/self/exe")?;
@@ -27,4 +45,23 @@ fn digest() -> io::Result<String> {
     let digest = context.finish();
     let digits = digest.as_ref().iter().take(6);
     Ok(digits.map(|byte| format!("{byte:02x}")).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_command_line_survives_the_shell() {
+        for (word, expected) in [
+            ("backup", "backup"),
+            ("--from=-24h", "--from=-24h"),
+            ("my copy.db", "'my copy.db'"),
+            ("it's", "'it'\\''s'"),
+            ("$HOME", "'$HOME'"),
+            ("", "''"),
+        ] {
+            assert_eq!(quoted(word), expected);
+        }
+    }
 }

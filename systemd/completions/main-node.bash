@@ -45,13 +45,16 @@ _main-node() {
             export)
                 cmd="main-node_export"
                 ;;
+            healthcheck)
+                cmd="main-node_healthcheck"
+                ;;
         esac
     done
 
     case "${cmd}" in
         main-node)
             opts="--help --version --config --listen --database"
-            cmds="serve demo once check operations test-alert rehearse licenses backup export"
+            cmds="serve demo once check operations test-alert rehearse licenses backup export healthcheck"
             case "${prev}" in
                 --config)
                     COMPREPLY=()
@@ -228,6 +231,23 @@ _main-node() {
                     return 0
                     ;;
                 --database)
+                    COMPREPLY=()
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=( $(compgen -W "${opts} ${cmds}" -- "${cur}") )
+                    return 0
+                    ;;
+            esac
+            ;;
+        main-node_healthcheck)
+            opts="--help --config --listen"
+            case "${prev}" in
+                --config)
+                    COMPREPLY=()
+                    return 0
+                    ;;
+                --listen)
                     COMPREPLY=()
                     return 0
                     ;;

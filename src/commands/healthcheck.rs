@@ -1,0 +1,146 @@
+//! `main-node healthcheck`: whether the node that runs with this configuration is healthy, for
+//! supervisors that ask by a command (Docker's HEALTHCHECK; the image has no curl).
+
+use std::io::{ErrorKind, Read, Write};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream};
+
+use super::{BAD, WRONG, complain, print_out, service};
+use crate::config::environment::Environment;
+use crate::config::{self, Overrides};
+use crate::limits;
+
+pub fn healthcheck(overrides: &Overrides) -> u8 {
+    let environment = Environment::of_process().with_service(service(overrides));
+    let essentials = match config::essentials(overrides, environment) {
+        Ok(essentials) => essentials,
+        Err(problems) => {
+            complain(&problems);
+            return WRONG;
+        }
+    };
+    match ask(&essentials.listen) {
+        Ok(words) => print_out(&format_args!("{words}\n")),
+        Err(words) => {
+            eprintln!("{words}");
+            BAD
+        }
+    }
+}
+
+/// Asks by the first address that takes a connection; a family that this machine lacks is
+/// none. The words say what was asked and what came.
+fn ask(listen: &[SocketAddr]) -> Result<String, String> {
+    let mut silent = Vec::new();
+    for address in listen.iter().copied().map(callable) {
+        let url = format!("http://{address}/healthz");
+        let stream = match TcpStream::connect_timeout(&address, limits::HEALTHCHECK_TIME) {
+            Ok(stream) => stream,
+            Err(error) => {
+                silent.push(format!("{url} takes no connection: {error}"));
+                continue;
+            }
+        };
+        return match get(stream, address) {
+            Ok((200, _)) => Ok(format!("{url} answers 200")),
+            Ok((status, body)) => Err(format!("{url} answers {status}: {}", body.trim())),
+            Err(error) => Err(format!("{url} gives no answer: {error}")),
+        };
+    }
+    Err(silent.join("\n"))
+}
+
+/// An address to listen on as one to call.
+fn callable(mut address: SocketAddr) -> SocketAddr {
+    if address.ip().is_unspecified() {
+        address.set_ip(match address.ip() {
+            IpAddr::V4(_) => Ipv4Addr::LOCALHOST.into(),
+            IpAddr::V6(_) => Ipv6Addr::LOCALHOST.into(),
+        });
+    }
+    address
+}
+
+/// The status and the body of `/healthz`.
+fn get(mut stream: TcpStream, address: SocketAddr) -> std::io::Result<(u16, String)> {
+    stream.set_read_timeout(Some(limits::HEALTHCHECK_TIME))?;
+    stream.set_write_timeout(Some(limits::HEALTHCHECK_TIME))?;
+    write!(
+        stream,
+        "GET /healthz HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n"
+    )?;
+    let mut answer = Vec::new();
+    stream
+        .take(limits::HEALTHCHECK_BYTES)
+        .read_to_end(&mut answer)?;
+    let answer = String::from_utf8_lossy(&answer);
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap_or((&answer, ""));
+    let status = head.split_ascii_whitespace().nth(1);
+    let status = status
+        .filter(|_| head.starts_with("HTTP/1."))
+        .and_then(|status| status.parse().ok())
+        .ok_or_else(|| std::io::Error::new(ErrorKind::InvalidData, "it is not HTTP"))?;
+    Ok((status, body.to_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::net::TcpListener;
+
+    /// A server that answers one request with these bytes, and its address.
+    fn answering(answer: &'static str) -> SocketAddr {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port is free");
+        let address = listener.local_addr().expect("it is bound");
+        std::thread::spawn(move || {
+            let (mut stream, _) = listener.accept().expect("somebody asks");
+            let mut asked = Vec::new();
+            while !asked.ends_with(b"\r\n\r\n") {
+                let mut byte = [0];
+                stream.read_exact(&mut byte).expect("a request comes whole");
+                asked.extend(byte);
+            }
+            assert!(asked.starts_with(b"GET /healthz HTTP/1.1\r\n"));
+            stream.write_all(answer.as_bytes()).expect("it is read");
+        });
+        address
+    }
+
+    #[test]
+    fn healthy_is_what_answers_200_and_everything_else_is_said() {
+        let words = ask(&[answering("HTTP/1.1 200 OK\r\n\r\n")]).expect("it is healthy");
+        assert!(words.ends_with("/healthz answers 200"), "{words}");
+        for (answer, expected) in [
+            (
+                "HTTP/1.1 503 Service Unavailable\r\n\r\nstuck\n",
+                "answers 503: stuck",
+            ),
+            ("SSH-2.0-x 200\r\n", "it is not HTTP"),
+            ("", "it is not HTTP"),
+        ] {
+            let words = ask(&[answering(answer)]).expect_err("it is not");
+            assert!(words.ends_with(expected), "{words}");
+        }
+    }
+
+    #[test]
+    fn a_family_without_a_listener_is_passed_over() {
+        let closed = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port is free");
+        let nobody = closed.local_addr().expect("it is bound");
+        drop(closed);
+        let words = ask(&[nobody]).expect_err("nobody is there");
+        assert!(words.contains("takes no connection"), "{words}");
+        assert!(ask(&[nobody, answering("HTTP/1.1 200 OK\r\n\r\n")]).is_ok());
+    }
+
+    #[test]
+    fn every_address_is_called_by_this_machine() {
+        for (listen, expected) in [
+            ("0.0.0.0:8000", "127.0.0.1:8000"),
+            ("[::]:80", "[::1]:80"),
+            ("192.168.0.7:8000", "192.168.0.7:8000"),
+        ] {
+            let listen: SocketAddr = listen.parse().expect("an address");
+            assert_eq!(callable(listen).to_string(), expected);
+        }
+    }
+}
