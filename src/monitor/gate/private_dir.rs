@@ -6,6 +6,7 @@
 use std::fs::{self, DirBuilder, File};
 use std::io;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
+use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 
 use crate::limits;
@@ -24,14 +25,19 @@ pub struct PrivateDir {
 impl PrivateDir {
     /// Where such a directory belongs, best first.
     pub fn bases() -> Vec<PathBuf> {
-        let mut bases = Vec::new();
-        // systemd names several, divided by colons, where the unit asks for several.
-        if let Some(runtime) = std::env::var_os("RUNTIME_DIRECTORY") {
-            bases.extend(std::env::split_paths(&runtime));
-        }
-        bases.extend(std::env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from));
+        let paths = |name: &str| {
+            let value = std::env::var_os(name).unwrap_or_default();
+            // systemd names several, divided by colons, where the unit asks for several.
+            std::env::split_paths(&value).collect::<Vec<_>>()
+        };
+        let mut bases = paths("RUNTIME_DIRECTORY");
+        bases.extend(paths("XDG_RUNTIME_DIR"));
         bases.push(std::env::temp_dir());
-        // A container made of nothing else has no /tmp.
+        // A container made of nothing else has no /tmp, and one whose root cannot be written to
+        // has memory here that anybody may use.
+        bases.push(PathBuf::from("/dev/shm"));
+        bases.push(PathBuf::from("/run"));
+        bases.extend(paths("STATE_DIRECTORY"));
         bases.extend(std::env::current_dir());
         bases.retain(|base| base.is_absolute());
         bases
@@ -96,7 +102,11 @@ fn create_in(base: &Path) -> io::Result<PrivateDir> {
             // A later run may have taken the bare directory for a leftover.
             Err(error) if error.kind() == io::ErrorKind::NotFound && base.is_dir() => last = error,
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => last = error,
-            Err(error) => return Err(error),
+            Err(error) => {
+                // A directory that came to be and cannot be used is not left behind.
+                empty(&path);
+                return Err(error);
+            }
         }
     }
     Err(last)
@@ -110,7 +120,15 @@ fn make(path: &Path) -> io::Result<File> {
     }
     let lock = File::create_new(path.join(LOCK))?;
     lock.try_lock().map_err(io::Error::from)?;
+    takes_sockets(path)?;
     Ok(lock)
+}
+
+/// Shared folders, FAT and the like take files and no sockets.
+fn takes_sockets(path: &Path) -> io::Result<()> {
+    let probe = path.join(format!("{SOCKET}probe"));
+    UnixListener::bind(&probe)?;
+    fs::remove_file(&probe)
 }
 
 /// Not a secret, only a name that no other start of this process has.
