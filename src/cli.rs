@@ -42,6 +42,7 @@ pub enum Command {
     Backup(Backup),
     Export(Export),
     Healthcheck(Healthcheck),
+    Restore(Restore),
 }
 
 /// the service: fetch, store, serve (also what happens without a command)
@@ -192,6 +193,22 @@ pub struct Healthcheck {
     pub listen: Option<String>,
 }
 
+/// have a copy take the place of the database at the next start; restarts the service
+#[derive(FromArgs, Debug)]
+#[cfg_attr(test, derive(argh::ArgsInfo))]
+#[argh(subcommand, name = "restore")]
+pub struct Restore {
+    #[argh(positional, arg_name = "FILE")]
+    /// a copy that backup made, or another main-node's database
+    pub file: String,
+    #[argh(option, arg_name = "FILE")]
+    /// the configuration
+    pub config: Option<String>,
+    #[argh(option, arg_name = "FILE")]
+    /// the database of the service
+    pub database: Option<String>,
+}
+
 /// What the arguments ask for, or what to print instead and the exit status with it.
 pub fn parse(arguments: &[String]) -> Result<Arguments, (String, u8)> {
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
@@ -239,6 +256,7 @@ mod tests {
             "backup copy.db",
             "export --key t --from -24h",
             "healthcheck --listen 127.0.0.1:8000",
+            "restore copy.db --database x.db",
         ] {
             assert!(parsed(line).is_ok(), "{line}");
         }

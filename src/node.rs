@@ -11,6 +11,7 @@ pub mod sources;
 pub mod telling;
 
 use std::net::{SocketAddr, TcpListener};
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::mpsc::sync_channel;
 use std::time::{Duration, Instant};
@@ -24,7 +25,7 @@ use crate::db::retention::Retention;
 use crate::db::session::Place;
 use crate::db::store::alerts::last_state;
 use crate::db::store::{self, Store, StoreSettings};
-use crate::db::{backup, quota, restore, salvage};
+use crate::db::{backup, quota, restore, salvage, staged};
 use crate::domain::alert::NodeFacts;
 use crate::domain::ledger::Ledger;
 use crate::domain::snapshot::Verdict;
@@ -80,6 +81,7 @@ impl Node {
             path: config.database.clone(),
             is_default: config.database_is_default,
         };
+        take_restored(&place.path, clock);
         let opened = salvage::open(&place, &boot, clock.now().wall);
         match &opened {
             Err(error) if error.is_fatal() => return Err(StartError::Wrong(error.to_string())),
@@ -246,6 +248,19 @@ impl Node {
             names => log::warn!("stopped; did not end in time: {}", names.join(", ")),
         }
         left_behind.is_empty() && stored.is_complete()
+    }
+}
+
+/// A copy that `main-node restore` has staged. One that cannot be put in place now stays where
+/// it is for the next start, and the node goes on with the database that it has.
+fn take_restored(database: &Path, clock: &Arc<dyn Clock>) {
+    match staged::take(database, clock.now().wall) {
+        Ok(None) => {}
+        Ok(Some(before)) => log::warn!(
+            "a restored copy is the database now; the one before it is {}",
+            before.display()
+        ),
+        Err(error) => log::error!("a restored copy cannot be put in place: {error}"),
     }
 }
 

@@ -9,6 +9,7 @@ mod operations;
 mod past;
 mod rehearse;
 mod report;
+mod restore;
 mod serve;
 mod test_alert;
 
@@ -74,6 +75,10 @@ pub fn run(arguments: Arguments) -> u8 {
         Command::Export(it) => {
             let overrides = overrides(it.config, None, it.database);
             past::export(&overrides, it.key, it.from, it.to, &it.format)
+        }
+        Command::Restore(it) => {
+            let file = PathBuf::from(it.file);
+            restore::restore(&overrides(it.config, None, it.database), &file)
         }
         Command::Healthcheck(it) => {
             healthcheck::healthcheck(&overrides(it.config, it.listen, None))

@@ -171,6 +171,7 @@ fn find(overrides: &Overrides) -> Result<(String, Option<PathBuf>), Vec<Problem>
 #[derive(Debug, Clone)]
 pub struct Essentials {
     pub database: PathBuf,
+    pub database_is_default: bool,
     pub listen: Vec<SocketAddr>,
 }
 
@@ -185,11 +186,15 @@ pub fn essentials(
     let document = parse(&text, &reader);
     let mut root = Table::new(&reader, document.get_ref(), 0..0, "the configuration");
     let listen = read_listen(&mut root, &reader, overrides);
-    let (database, _) = read_database(&mut root, &reader, &directory, overrides);
+    let (database, database_is_default) = read_database(&mut root, &reader, &directory, overrides);
     let mut problems = reader.into_problems();
     problems.extend(dot_env_problem);
     match problems.is_empty() {
-        true => Ok(Essentials { database, listen }),
+        true => Ok(Essentials {
+            database,
+            database_is_default,
+            listen,
+        }),
         false => Err(problems),
     }
 }

@@ -9,8 +9,8 @@
 //! appends and [`restore`] reads back; [`rollup`] sums up hours and days, [`fives`] busy hours
 //! in parts; [`retention`] says what is too old, [`expiry`] drops it, and [`tiers`] where each
 //! begins; [`store`] is the thread that drives them; [`history`] and [`export`] read the past;
-//! [`backup`], [`salvage`] and [`replace`] are for bad days. [`retry`] is how a command asks the
-//! service to tell refused alerts again.
+//! [`backup`], [`salvage`] and [`replace`] are for bad days, [`staged`] for the day after.
+//! [`retry`] is how a command asks the service to tell refused alerts again.
 
 pub mod backup;
 #[cfg(test)]
@@ -37,6 +37,7 @@ pub mod rollup;
 pub mod salvage;
 pub mod schema;
 pub mod session;
+pub mod staged;
 pub mod store;
 #[cfg(test)]
 pub mod testing;

@@ -16,3 +16,4 @@ pub mod text_file;
 pub mod thread;
 pub mod tls;
 pub mod turns;
+pub mod unit;

@@ -48,13 +48,16 @@ _main-node() {
             healthcheck)
                 cmd="main-node_healthcheck"
                 ;;
+            restore)
+                cmd="main-node_restore"
+                ;;
         esac
     done
 
     case "${cmd}" in
         main-node)
             opts="--help --version --config --listen --database"
-            cmds="serve demo once check operations test-alert rehearse licenses backup export healthcheck"
+            cmds="serve demo once check operations test-alert rehearse licenses backup export healthcheck restore"
             case "${prev}" in
                 --config)
                     COMPREPLY=()
@@ -248,6 +251,23 @@ _main-node() {
                     return 0
                     ;;
                 --listen)
+                    COMPREPLY=()
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=( $(compgen -W "${opts} ${cmds}" -- "${cur}") )
+                    return 0
+                    ;;
+            esac
+            ;;
+        main-node_restore)
+            opts="--help --config --database"
+            case "${prev}" in
+                --config)
+                    COMPREPLY=()
+                    return 0
+                    ;;
+                --database)
                     COMPREPLY=()
                     return 0
                     ;;

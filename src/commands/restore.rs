@@ -1,0 +1,50 @@
+//! `main-node restore`: a copy takes the place of the database, at the next start.
+
+use std::path::Path;
+
+use super::{BAD, essentials, print_out, service};
+use crate::config::Overrides;
+use crate::config::service::Service;
+use crate::db::session::Place;
+use crate::db::staged;
+use crate::sys::{identity, unit};
+
+pub fn restore(overrides: &Overrides, file: &Path) -> u8 {
+    let essentials = match essentials(overrides) {
+        Ok(essentials) => essentials,
+        Err(status) => return status,
+    };
+    let place = Place {
+        path: essentials.database,
+        is_default: essentials.database_is_default,
+    };
+    // Root stays root, to restart the service; what is staged gets the database's owner.
+    let backup = match staged::stage(file, &place) {
+        Ok(backup) => backup,
+        Err(message) => {
+            eprintln!("{message}");
+            return BAD;
+        }
+    };
+    let database = place.path.display();
+    print_out(&format_args!(
+        "{}: {} records, verified. It takes the place of {database} when main-node starts; the \
+         database before it is kept as {database}.replaced-DATE\n",
+        file.display(),
+        backup.records
+    ));
+    let is_of_service = overrides.database.is_none() && service(overrides) != Service::default();
+    if !is_of_service || !identity::is_root() {
+        return print_out(&"If main-node runs, restart it.\n");
+    }
+    if !unit::is_active() {
+        return print_out(&"main-node does not run: systemctl start main-node\n");
+    }
+    match unit::restart() {
+        Ok(()) => print_out(&"main-node is restarted.\n"),
+        Err(words) => {
+            eprintln!("main-node could not be restarted ({words}): systemctl restart main-node");
+            BAD
+        }
+    }
+}
