@@ -27,6 +27,7 @@ use crate::domain::health::Storage;
 use crate::domain::history::{Bucket, HistoryQuery};
 use crate::domain::outbox::Incident;
 use crate::domain::plan::{Plan, Selection};
+use crate::domain::snapshot::Snapshot;
 use crate::domain::time::{Moment, Mono, Wall};
 use crate::limits;
 use crate::sys::budget::{Budget, Exceeded};
@@ -61,6 +62,9 @@ pub type History =
 /// Why there is no history to show.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum HistoryFailure {
+    /// The database holds no row of this key and never did; there may be such a record anyway,
+    /// whose first reading is not stored yet.
+    NothingStored,
     /// The database cannot be read.
     Unavailable(String),
     /// It would cost more than one request may.
@@ -70,6 +74,7 @@ pub enum HistoryFailure {
 impl fmt::Display for HistoryFailure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            HistoryFailure::NothingStored => f.write_str("no reading of this key was ever stored"),
             HistoryFailure::Unavailable(detail) => f.write_str(detail),
             HistoryFailure::Exceeded(limit) => write!(f, "cut off at {limit}"),
         }
@@ -159,7 +164,7 @@ impl Monitor {
         let settings = &context.settings;
         Monitor {
             hosts: Hosts::new(&settings.host_name, &settings.hosts),
-            configured: configured(&context.plan),
+            configured: configured(&context.plan).cloned().collect(),
             displays: Displays::default(),
             sparklines: web::Sparklines::default(),
             cut_offs: CutOffs::default(),
@@ -324,11 +329,7 @@ impl Monitor {
     }
 
     pub(super) fn unknown_key(&self, current: &Rendered, key: &str) -> Problem {
-        let keys = current.snapshot.records.iter().map(|record| &*record.key);
-        Problem::new(
-            404,
-            format!("There is no record {key:?}.{}", nearest(key, keys)),
-        )
+        unknown_key(key, &current.snapshot, &self.context.plan)
     }
 
     /// Why whoever asks gets nothing here, whatever it is. A wrong password counts: to be
@@ -388,7 +389,8 @@ impl Monitor {
     }
 }
 
-fn configured(plan: &Plan) -> HashSet<Arc<str>> {
+/// The keys that the configuration names.
+fn configured(plan: &Plan) -> impl Iterator<Item = &Arc<str>> {
     let picks = plan
         .sources
         .iter()
@@ -396,7 +398,26 @@ fn configured(plan: &Plan) -> HashSet<Arc<str>> {
             Selection::Picks(picks) => Some(picks),
             Selection::AllLeaves { .. } => None,
         });
-    picks.flatten().map(|pick| pick.key.clone()).collect()
+    picks.flatten().map(|pick| &pick.key)
+}
+
+/// 404 that names the key, and the known one that is most like it.
+pub(super) fn unknown_key(key: &str, snapshot: &Snapshot, plan: &Plan) -> Problem {
+    let shown = snapshot.records.iter().map(|record| &record.key);
+    let known = shown.chain(configured(plan)).map(|key| &**key);
+    Problem::new(
+        404,
+        format!("There is no record {key:?}.{}", nearest(key, known)),
+    )
+}
+
+/// 503 where the database would have to say what there is.
+pub(super) fn history_unavailable() -> Problem {
+    Problem::new(
+        503,
+        "The history cannot be read now. /status says how the storage is doing.",
+    )
+    .with("Retry-After", "10")
 }
 
 fn misdirected(request: &Request, why: &Misdirected) -> Problem {

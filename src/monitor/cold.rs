@@ -5,7 +5,7 @@
 use std::sync::Arc;
 
 use super::answer::{Answer, Request};
-use super::answers::{HistoryFailure, Monitor, NO_CACHE, plain};
+use super::answers::{HistoryFailure, Monitor, NO_CACHE, history_unavailable, plain};
 use super::entity::{Entity, gzip, takes_gzip, weights};
 use super::problem::{self, Problem};
 use super::published::{JSON, Rendered, TEXT};
@@ -128,24 +128,31 @@ impl Monitor {
     fn history(&self, target: &Target, budget: &Budget) -> Result<Answer, Problem> {
         let now = self.context.clock.now();
         let (query, format) = history::query(target, now.wall)?;
-        let buckets = (self.context.history)(&query, budget).map_err(|failure| {
+        let read = (self.context.history)(&query, budget);
+        if let Err(failure) = &read {
             log::debug!("history of {:?} is not read: {failure}", query.key);
-            let detail = match failure {
-                HistoryFailure::Unavailable(_) => {
-                    "The history cannot be read now. /status says how the storage is doing."
-                        .to_owned()
-                }
-                HistoryFailure::Exceeded(limit) => format!(
-                    "The history was cut off at {limit}, the most that one request may take. Ask for a shorter span between `from` and `to`."
-                ),
-            };
-            Problem::new(503, detail).with("Retry-After", "10")
-        })?;
+        }
         let current = self.context.published.current();
         let record = current.record(&query.key);
-        if buckets.is_empty() && record.is_none() && !self.is_configured(&query.key) {
-            return Err(self.unknown_key(&current, &query.key));
-        }
+        let buckets = match read {
+            // A key that is forgotten has its history; one without a row may be young.
+            Ok(buckets) => buckets,
+            Err(HistoryFailure::NothingStored)
+                if record.is_some() || self.is_configured(&query.key) =>
+            {
+                Vec::new()
+            }
+            Err(HistoryFailure::NothingStored) => {
+                return Err(self.unknown_key(&current, &query.key));
+            }
+            Err(HistoryFailure::Unavailable(_)) => return Err(history_unavailable()),
+            Err(HistoryFailure::Exceeded(limit)) => {
+                let detail = format!(
+                    "The history was cut off at {limit}, the most that one request may take. Ask for a shorter span between `from` and `to`."
+                );
+                return Err(Problem::new(503, detail).with("Retry-After", "10"));
+            }
+        };
         let unit = record.and_then(|record| record.unit.as_deref());
         Ok(match format {
             history::Format::Json => plain(JSON, NO_CACHE, history::json(&query, unit, &buckets)),

@@ -158,6 +158,7 @@ pub fn csv(buckets: &[Bucket]) -> Vec<u8> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::answer::Answer;
     use super::super::testing::{self, EIGHT, body, header, request};
     use super::*;
 
@@ -268,6 +269,65 @@ mod tests {
     }
 
     #[test]
+    fn an_unknown_key_is_404_and_a_young_or_a_forgotten_one_has_the_history_there_is() {
+        let mut young = testing::healthy();
+        young.stored = Vec::new();
+        let mut forgotten = testing::healthy();
+        forgotten.snapshot.records.clear();
+        forgotten.stored = vec!["attic", "cellar"];
+        let empty = |key: &str| {
+            format!(
+                r#"{{"key":"{key}","unit":null,"from":"2025-10-29T20:00:00Z","to":"2025-10-30T20:00:00Z","buckets":[]}}"#
+            )
+        };
+        let csv = "from,duration_s,count,min,mean,max,last\r\n";
+        let lines = |answer: &Answer| body(answer).lines().count();
+        for (scene, key, status, rows) in [
+            (&young, "power", 200, 0),
+            // Named by the configuration, and without a reading.
+            (&young, "voltage", 200, 0),
+            (&young, "attic", 404, 0),
+            (&young, "voltag", 404, 0),
+            (&forgotten, "attic", 200, 44),
+            (&forgotten, "sky", 200, 0),
+            (&forgotten, "roof", 404, 0),
+        ] {
+            let monitor = scene.clone().monitor();
+            let ask = |target: &str| monitor.cold(&request(target, &[]));
+            let json = ask(&format!("/history?key={key}"));
+            let table = ask(&format!("/history?key={key}&format=csv"));
+            let page = ask(&format!("/web/key/{key}"));
+            assert_eq!(
+                [json.status, table.status, page.status],
+                [status; 3],
+                "{key}"
+            );
+            if status == 404 {
+                assert_eq!(json.body, table.body);
+                assert_eq!(json.body, page.body);
+                let named = format!("There is no record \\\"{key}\\\".");
+                assert!(body(&json).contains(&named), "{}", body(&json));
+                continue;
+            }
+            assert_eq!(lines(&table), rows + 1, "{key}");
+            let has_chart = body(&page).contains("<svg class=\"chart\"");
+            assert_eq!(has_chart, rows > 0, "{key}");
+            let is_young = body(&page).contains("There is no history yet.");
+            assert_eq!(is_young, rows == 0, "{key}");
+            if rows == 0 {
+                assert_eq!(body(&json).replace("\"W\"", "null"), empty(key));
+                assert_eq!(body(&table), csv);
+            }
+        }
+        let monitor = young.monitor();
+        let answer = monitor.cold(&request("/history?key=voltag", &[]));
+        assert!(body(&answer).contains("Did you mean \\\"voltage\\\"?"));
+        let page = forgotten.monitor();
+        let page = page.cold(&request("/web/key/attic", &[]));
+        assert!(body(&page).contains("No source gives this key now."));
+    }
+
+    #[test]
     fn history_that_cannot_be_read_is_503_and_says_no_more_than_that() {
         let mut scene = testing::healthy();
         scene.history = Err("cannot open /var/lib/x: disk I/O error".to_owned());
@@ -277,5 +337,13 @@ mod tests {
         assert_eq!(answer.status, 503);
         assert!(header(&answer, "Retry-After").is_some());
         assert!(!body(&answer).contains("/var/lib"));
+        // Nobody can tell now whether a page has anything to show of a key that it does not know.
+        let mut scene = testing::healthy();
+        scene.history = Err("locked".to_owned());
+        let monitor = scene.monitor();
+        for (key, status) in [("temperature", 200), ("attic", 503)] {
+            let page = monitor.cold(&request(&format!("/web/key/{key}"), &[]));
+            assert_eq!(page.status, status, "{key}");
+        }
     }
 }

@@ -99,6 +99,8 @@ pub struct Scene {
     pub stuck: Option<&'static str>,
     pub password: Option<&'static str>,
     pub history: Result<Vec<Bucket>, String>,
+    /// Of which keys the database holds rows.
+    pub stored: Vec<&'static str>,
     /// What each question for history costs.
     pub history_rows: u64,
 }
@@ -128,6 +130,7 @@ impl Default for Scene {
             stuck: None,
             password: None,
             history: Ok(Vec::new()),
+            stored: Vec::new(),
             history_rows: 1,
         }
     }
@@ -219,7 +222,7 @@ impl Scene {
         let published = Arc::new(Published::new(Arc::new(self.snapshot)));
         let (storage, history, stuck) = (self.storage, self.history, self.stuck);
         let (channel, incidents) = (self.channel, self.incidents);
-        let history_rows = self.history_rows;
+        let (history_rows, stored) = (self.history_rows, self.stored);
         Monitor::new(Context {
             published,
             clock: Arc::new(ManualClock::new(self.now)),
@@ -230,6 +233,9 @@ impl Scene {
                     .spend(history_rows)
                     .map_err(HistoryFailure::Exceeded)?;
                 let mut buckets = history.clone().map_err(HistoryFailure::Unavailable)?;
+                if !stored.contains(&&*query.key) {
+                    return Err(HistoryFailure::NothingStored);
+                }
                 buckets.retain(|bucket| bucket.from >= query.from && bucket.from < query.to);
                 Ok(buckets)
             }),
@@ -326,6 +332,7 @@ pub fn healthy() -> Scene {
         ..Storage::default()
     };
     scene.history = Ok(day_of_buckets());
+    scene.stored = vec!["temperature", "humidity", "sky", "power"];
     scene
 }
 

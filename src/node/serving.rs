@@ -68,8 +68,7 @@ impl Serving {
             storage: Box::new(move || store.status()),
             history: Box::new(move |query, budget| match reader.history(query, budget) {
                 Ok(buckets) => Ok(buckets),
-                // Whether there is such a record is for the snapshot to say.
-                Err(HistoryError::UnknownKey) => Ok(Vec::new()),
+                Err(HistoryError::UnknownKey) => Err(HistoryFailure::NothingStored),
                 Err(HistoryError::Exceeded(limit)) => Err(HistoryFailure::Exceeded(limit)),
                 Err(error) => Err(HistoryFailure::Unavailable(error.to_string())),
             }),

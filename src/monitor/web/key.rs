@@ -15,7 +15,7 @@ use crate::domain::reading::{Value, round_computed};
 use crate::domain::snapshot::Record;
 use crate::domain::time::{Wall, words};
 use crate::limits;
-use crate::monitor::answers::HistoryFailure;
+use crate::monitor::answers::{HistoryFailure, history_unavailable, unknown_key};
 use crate::monitor::problem::Problem;
 use crate::monitor::route::encode;
 use crate::monitor::words::zoned;
@@ -51,22 +51,31 @@ pub fn page(view: &View, key: &str, span: Option<&str>) -> Result<Page, Problem>
     })?;
     let record = view.snapshot.record(key);
     let origins = origins(view, key);
-    if record.is_none() && origins.is_empty() {
-        return Err(Problem::new(404, format!("There is no record {key:?}.")));
+    let is_known = record.is_some() || !origins.is_empty();
+    let history_read = read(view, key, span);
+    match &history_read {
+        Err(HistoryFailure::NothingStored) if !is_known => {
+            return Err(unknown_key(key, view.snapshot, view.plan));
+        }
+        Err(HistoryFailure::Unavailable(_)) if !is_known => return Err(history_unavailable()),
+        _ => {}
+    }
+    let mut parts = vec![
+        layout::state(view, key),
+        Part::live("value", now(view, key, record, is_known)),
+        Part::live("history", history(view, key, record, span, history_read)),
+    ];
+    if is_known {
+        parts.push(Part::live("origin", origin(view, key, record, &origins)));
     }
     Ok(Page {
         title: key.to_owned(),
-        parts: vec![
-            layout::state(view, key),
-            Part::live("value", now(view, key, record)),
-            Part::live("history", history(view, key, record, span)),
-            Part::live("origin", origin(view, key, record, &origins)),
-        ],
+        parts,
         has_own_heading: true,
     })
 }
 
-fn now(view: &View, key: &str, record: Option<&Record>) -> Markup {
+fn now(view: &View, key: &str, record: Option<&Record>, is_known: bool) -> Markup {
     html! {
         h1 { (key_name(key)) }
         @match record {
@@ -74,12 +83,21 @@ fn now(view: &View, key: &str, record: Option<&Record>) -> Markup {
                 p class=(if record.stale { "value stale" } else { "value" }) { (value(record)) }
                 p class="age" { (age(view, record)) }
             }
-            None => p class="quiet" { "No reading of it has come yet." },
+            None if is_known => p class="quiet" { "No reading of it has come yet." },
+            None => p class="quiet" {
+                "No source gives this key now. Its history stays."
+            },
         }
     }
 }
 
-fn history(view: &View, key: &str, record: Option<&Record>, span: Span) -> Markup {
+fn history(
+    view: &View,
+    key: &str,
+    record: Option<&Record>,
+    span: Span,
+    read: Result<(Vec<Bucket>, Wall, Wall), HistoryFailure>,
+) -> Markup {
     let stale_after = record.map_or(Duration::ZERO, |record| record.stale_after);
     let unit = record
         .and_then(|record| record.unit.as_deref())
@@ -93,7 +111,14 @@ fn history(view: &View, key: &str, record: Option<&Record>, span: Span) -> Marku
                 " "
             }
         }
-        @match read(view, key, span) {
+        @match read {
+            Err(HistoryFailure::NothingStored) => p class="quiet" {
+                @if record.is_some_and(|record| record.value.text().is_some()) {
+                    "A text has no chart."
+                } @else {
+                    "There is no history yet. Readings are stored about once a minute."
+                }
+            },
             Err(HistoryFailure::Unavailable(_)) => p class="notice" {
                 "The history cannot be read at the moment."
             },

@@ -65,7 +65,7 @@ impl Sparklines {
             Ok(buckets) => buckets,
             // The next page goes on where this one ended.
             Err(HistoryFailure::Exceeded(_)) => return None,
-            Err(HistoryFailure::Unavailable(_)) => Vec::new(),
+            Err(HistoryFailure::Unavailable(_) | HistoryFailure::NothingStored) => Vec::new(),
         };
         let line = Sparkline::new(&buckets, query.from, query.to, record.stale_after);
         let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
