@@ -292,6 +292,9 @@ pub const BACKEND_TIME: Duration = Duration::from_secs(10);
 pub const BACKEND_ANSWER_BYTES: usize = 4 * 1024 * 1024;
 /// Event streams at once.
 pub const EVENT_STREAMS: usize = 200;
+/// How often an event stream hears of a snapshot in which only times are new: a display that
+/// shows the age of a value is never wrong by more.
+pub const EVENT_TIMES: Duration = Duration::from_secs(60);
 /// A comment on a silent event stream.
 pub const EVENT_HEARTBEAT: Duration = Duration::from_secs(15);
 /// Displays remembered, by address and agent; the one silent longest yields.

@@ -22,7 +22,7 @@ pub struct Entity {
     pub gzip: Option<Tagged>,
 }
 
-/// Bytes and the strong ETag made of them.
+/// Bytes and their ETag: a strong one is made of them, a weak one of what they mean.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Tagged {
     pub etag: String,
@@ -64,6 +64,15 @@ impl Entity {
             plain: Tagged::new(body),
             gzip: None,
         }
+    }
+
+    /// With one weak tag, of [`weak_tag`], for all its codings.
+    pub fn with_weak_tag(mut self, etag: String) -> Entity {
+        if let Some(gzip) = &mut self.gzip {
+            gzip.etag.clone_from(&etag);
+        }
+        self.plain.etag = etag;
+        self
     }
 
     /// 200, or 304 where the client has these bytes.
@@ -117,6 +126,16 @@ pub const fn hash(bytes: &[u8]) -> u64 {
     hash ^ (hash >> 32)
 }
 
+/// The weak tag of whatever means the same as these bytes (RFC 9110, 8.8.1).
+pub fn weak_tag(meaning: &[u8]) -> String {
+    format!("W/\"{:016x}\"", hash(meaning))
+}
+
+/// What weak comparison compares: the tag without its mark of weakness.
+pub fn opaque(etag: &str) -> &str {
+    etag.strip_prefix("W/").unwrap_or(etag)
+}
+
 /// Whether `If-None-Match` names this tag, by weak comparison (RFC 9110, 13.1.2).
 pub fn has_already(request: &Request, etag: &str) -> bool {
     let fields = request
@@ -132,6 +151,7 @@ fn names_tag(field: &str, etag: &str) -> bool {
     if field.trim() == "*" {
         return true;
     }
+    let etag = opaque(etag);
     // Most that is sent here is not the tag: one search tells, however long the list.
     if !field.contains(etag) {
         return false;
@@ -141,7 +161,7 @@ fn names_tag(field: &str, etag: &str) -> bool {
     field
         .split(',')
         .map(|tag| tag.trim())
-        .any(|tag| tag.strip_prefix("W/").unwrap_or(tag) == etag)
+        .any(|tag| opaque(tag) == etag)
 }
 
 /// Whether gzip is acceptable, and not less so than the bytes as they are.
@@ -262,6 +282,37 @@ mod tests {
             ("if-none-match", gzip.etag.as_str()),
         ];
         assert_eq!(entity.answer(&request("/", &coded), "no-cache").status, 304);
+    }
+
+    #[test]
+    fn a_weak_tag_is_one_for_all_codings_and_known_in_either_spelling() {
+        let body = b"value ".repeat(100);
+        let entity = Entity::new("text/plain", body).with_weak_tag(weak_tag(b"value"));
+        let tag = entity.plain.etag.clone();
+        assert!(tag.starts_with("W/\"") && tag.ends_with('"'), "{tag}");
+        let strong = tag.trim_start_matches("W/").to_owned();
+        for (field, status) in [
+            (tag.clone(), 304),
+            (strong.clone(), 304),
+            (format!("\"x\", {tag}"), 304),
+            (format!("W/\"y\",{strong} , \"z\""), 304),
+            (" * ".to_owned(), 304),
+            (format!("w/{strong}"), 200),
+            (format!("W/W/{strong}"), 200),
+            ("W/\"0123456789abcdef\"".to_owned(), 200),
+            (strong.trim_matches('"').to_owned(), 200),
+            ("\"*\"".to_owned(), 200),
+            (String::new(), 200),
+        ] {
+            for coding in ["gzip", "identity"] {
+                let fields = [("if-none-match", &*field), ("accept-encoding", coding)];
+                let answer = entity.answer(&request("/", &fields), "no-cache");
+                assert_eq!(answer.status, status, "{field:?} {coding}");
+                assert_eq!(header(&answer, "ETag"), Some(&*tag));
+            }
+        }
+        let two = [("if-none-match", "\"a\""), ("if-none-match", &*tag)];
+        assert_eq!(entity.answer(&request("/", &two), "no-cache").status, 304);
     }
 
     #[test]

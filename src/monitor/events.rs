@@ -13,10 +13,11 @@ use std::net::TcpStream;
 use std::rc::Rc;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, Waker};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use smol::Async;
 
+use super::entity::opaque;
 use super::gate::leash::{Cut, Leash, Phase};
 use super::gate::outstanding::Outstanding;
 use super::gate::write::{self, Unsent};
@@ -27,14 +28,16 @@ use crate::limits;
 #[derive(Debug, Clone)]
 pub struct Event {
     pub kind: EventKind,
-    /// What a listener says when it comes back (`Last-Event-ID`); of a snapshot its ETag.
+    /// What a listener says when it comes back (`Last-Event-ID`); of a snapshot its ETag. Two
+    /// snapshots of one id differ in times alone.
     pub id: String,
     pub data: Arc<[u8]>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum EventKind {
-    /// The exact body of `/snapshot`; a newer one replaces it.
+    /// The exact body of `/snapshot`; a newer one replaces it. One with the id of the one before
+    /// is sent when [`limits::EVENT_TIMES`] have passed since a snapshot was.
     Snapshot,
     /// An alert that opened or closed; the last few are kept for those who are busy.
     Alert,
@@ -51,6 +54,10 @@ pub struct Feed {
 struct State {
     last: u64,
     snapshot: Option<Kept>,
+    /// When a snapshot was told last.
+    told: Option<Instant>,
+    /// Since then another came with the same id.
+    has_new_times: bool,
     alerts: VecDeque<Kept>,
 }
 
@@ -79,8 +86,21 @@ impl Feed {
 
     /// Tells all listeners, soon. Callable from any thread; never waits for one of them.
     pub fn announce(&self, event: Event) {
-        let frame = frame(&event).into();
+        self.announce_at(event, Instant::now());
+    }
+
+    fn announce_at(&self, event: Event, now: Instant) {
+        let frame: Arc<[u8]> = frame(&event).into();
         let mut state = self.state();
+        if event.kind == EventKind::Snapshot
+            && let Some(kept) = &mut state.snapshot
+            && kept.id == event.id
+        {
+            // Whoever comes now is greeted with it; whoever listens hears of it by `look`.
+            kept.frame = frame;
+            state.has_new_times = true;
+            return;
+        }
         state.last += 1;
         let kept = Kept {
             number: state.last,
@@ -88,7 +108,11 @@ impl Feed {
             frame,
         };
         match event.kind {
-            EventKind::Snapshot => state.snapshot = Some(kept),
+            EventKind::Snapshot => {
+                state.snapshot = Some(kept);
+                state.told = Some(now);
+                state.has_new_times = false;
+            }
             EventKind::Alert => {
                 if state.alerts.len() == limits::ALERTS_KEPT {
                     state.alerts.pop_front();
@@ -98,6 +122,24 @@ impl Feed {
         }
         drop(state);
         // Full means that the bell is ringing already.
+        let _ = self.ring.try_send(());
+    }
+
+    /// Tells all listeners of a snapshot with new times alone, once that is due. Once a tick.
+    pub(super) fn look(&self, now: Instant) {
+        let mut guard = self.state();
+        let state = &mut *guard;
+        let is_due = |told: Instant| now.saturating_duration_since(told) >= limits::EVENT_TIMES;
+        if !state.has_new_times || !state.told.is_none_or(is_due) {
+            return;
+        }
+        state.has_new_times = false;
+        state.told = Some(now);
+        state.last += 1;
+        if let Some(kept) = &mut state.snapshot {
+            kept.number = state.last;
+        }
+        drop(guard);
         let _ = self.ring.try_send(());
     }
 
@@ -130,13 +172,13 @@ impl Feed {
     }
 
     /// Where a new listener begins: it is greeted with the newest snapshot, unless that is
-    /// what it heard last, and with no old alerts.
+    /// what it heard last (by weak comparison), and with no old alerts.
     fn greeting(&self, last_id: Option<&str>) -> (Option<Arc<[u8]>>, u64) {
         let state = self.state();
         let greeting = state
             .snapshot
             .as_ref()
-            .filter(|kept| Some(kept.id.as_str()) != last_id);
+            .filter(|kept| last_id.is_none_or(|last_id| opaque(last_id) != opaque(&kept.id)));
         (greeting.map(|kept| kept.frame.clone()), state.last)
     }
 
@@ -395,6 +437,48 @@ mod tests {
         let (greeting, heard) = feed.greeting(Some("1"));
         assert!(greeting.is_none());
         assert!(!feed.has_news(heard));
+    }
+
+    #[test]
+    fn new_times_alone_are_told_once_a_minute_and_new_values_at_once() {
+        let (feed, start) = (Feed::new(), Instant::now());
+        let after = |seconds| start + Duration::from_secs(seconds);
+        let minute = limits::EVENT_TIMES.as_secs();
+        let publish = |id: &str, data: &str, seconds| {
+            feed.announce_at(event(EventKind::Snapshot, id, data), after(seconds));
+        };
+        let mut heard = 0;
+        let mut told = |seconds| {
+            feed.look(after(seconds));
+            let (frames, now_heard) = feed.since(heard);
+            heard = now_heard;
+            texts(&frames)
+        };
+        let frame = |id: &str, data: &str| format!("event: snapshot\nid: {id}\ndata: {data}\n\n");
+        publish("W/\"1\"", "one", 0);
+        assert_eq!(told(0), [frame("W/\"1\"", "one")]);
+        publish("W/\"1\"", "one, later", 1);
+        assert!(told(1).is_empty());
+        publish("W/\"1\"", "one, last", minute - 1);
+        assert!(told(minute - 1).is_empty());
+        // Whoever comes in between has the newest.
+        let (greeting, _) = feed.greeting(None);
+        let greeting = greeting.expect("a snapshot");
+        assert_eq!(texts(&[greeting]), [frame("W/\"1\"", "one, last")]);
+        assert_eq!(told(minute), [frame("W/\"1\"", "one, last")]);
+        assert!(told(3 * minute).is_empty(), "nothing came since");
+        publish("W/\"1\"", "one, again", 3 * minute);
+        assert_eq!(told(3 * minute).len(), 1, "it is long ago");
+        publish("W/\"1\"", "never sent", 3 * minute + 1);
+        publish("W/\"2\"", "two", 3 * minute + 2);
+        assert_eq!(told(3 * minute + 2), [frame("W/\"2\"", "two")]);
+        assert!(told(5 * minute).is_empty(), "the times went with it");
+        publish("W/\"1\"", "one", 5 * minute);
+        assert_eq!(told(5 * minute), [frame("W/\"1\"", "one")]);
+        for (last_id, is_greeted) in [("W/\"1\"", false), ("\"1\"", false), ("W/\"2\"", true)] {
+            let (greeting, _) = feed.greeting(Some(last_id));
+            assert_eq!(greeting.is_some(), is_greeted, "{last_id}");
+        }
     }
 
     #[test]

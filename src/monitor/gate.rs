@@ -331,6 +331,7 @@ async fn tick<T>(hall: &Hall, beat: &(dyn Fn() + Send), workers_beat: &(dyn Fn()
             hall.register.look(now);
             hall.backend.look(now);
             hall.repeats.look(now);
+            hall.feed.look(now);
             *hall.date.borrow_mut() = hall.answerer.date().map(Rc::from);
             *hall.no_place.borrow_mut() = None;
             *hall.not_allowed.borrow_mut() = None;

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use super::answer::{Answer, Request};
 use super::answers::{Monitor, NO_CACHE};
-use super::entity::Entity;
+use super::entity::{Entity, weak_tag};
 use super::problem::Problem;
 use super::published::{self, JSON, Rendered, TEXT};
 use super::route::{Route, Target};
@@ -64,22 +64,29 @@ impl Monitor {
             let record = self
                 .known(current, &target.subject)?
                 .ok_or_else(no_reading_yet)?;
-            let body = match (is_text, is_full) {
-                (true, _) => published::text(&[record]),
-                (_, true) => published::full_json_record(record),
-                _ => published::json_record(record),
+            let entity = match (is_text, is_full) {
+                (true, _) => timeless(TEXT, published::text(&[record])),
+                (_, true) => Entity::uncompressed(JSON, published::full_json_record(record).into()),
+                _ => timeless(JSON, published::json_record(record)),
             };
-            return Ok(of_one_request(request, is_text, body));
+            return Ok(entity.answer(request, NO_CACHE));
         }
         let is_key = |key: &str| current.place(key).is_some();
         if let Some(keys) = target.list("keys", is_key) {
             let wanted = self.selected(current, &keys)?;
-            let body = match (is_text, is_full) {
-                (true, _) => published::text(&wanted),
-                (_, true) => published::full(&current.snapshot, &wanted, node),
-                _ => published::json(&current.snapshot, &wanted),
+            let snapshot = &current.snapshot;
+            let entity = match (is_text, is_full) {
+                (true, _) => timeless(TEXT, published::text(&wanted)),
+                (_, true) => {
+                    Entity::uncompressed(JSON, published::full(snapshot, &wanted, node).into())
+                }
+                _ => {
+                    let body = published::json(snapshot, &wanted).into_bytes();
+                    let etag = weak_tag(published::shown(&body));
+                    Entity::uncompressed(JSON, body).with_weak_tag(etag)
+                }
             };
-            return Ok(of_one_request(request, is_text, body));
+            return Ok(entity.answer(request, NO_CACHE));
         }
         let entity = match (is_text, is_full) {
             (true, _) => current.text().map(|entity| &**entity),
@@ -179,7 +186,8 @@ fn flag(target: &Target, name: &str) -> Result<bool, Problem> {
     }
 }
 
-fn of_one_request(request: &Request, is_text: bool, body: String) -> Answer {
-    let content_type = if is_text { TEXT } else { JSON };
-    Entity::uncompressed(content_type, body.into_bytes()).answer(request, NO_CACHE)
+/// What is made for one request and holds no time.
+fn timeless(content_type: &'static str, body: String) -> Entity {
+    let etag = weak_tag(body.as_bytes());
+    Entity::uncompressed(content_type, body.into()).with_weak_tag(etag)
 }

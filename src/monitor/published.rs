@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use nanoserde::SerJson;
 
-use super::entity::Entity;
+use super::entity::{Entity, weak_tag};
 use super::snapshot::{self as wire, Number};
 use crate::domain::snapshot::{Record, Snapshot, average, newest};
 
@@ -60,7 +60,8 @@ impl Published {
     }
 
     /// Renders and swaps. Returns the new `/snapshot` body if its bytes changed, which is
-    /// what event streams are told: its tag is their `id`, its plain body their `data`.
+    /// what the feed is told: its tag is the `id` of the event, its plain body the `data`. With
+    /// the tag of the one before, only its time is another.
     pub fn publish(&self, snapshot: Arc<Snapshot>) -> Option<Arc<Entity>> {
         let before = self.current();
         let rendered = Arc::new(Rendered::new(snapshot, before.data.as_ref()));
@@ -70,7 +71,7 @@ impl Published {
         let is_same = |after: &Arc<Entity>| {
             before
                 .json()
-                .is_some_and(|before| before.plain.etag == after.plain.etag)
+                .is_some_and(|before| before.plain.body == after.plain.body)
         };
         after.filter(|after| !is_same(after))
     }
@@ -83,10 +84,14 @@ impl Rendered {
             match before {
                 // Health changes with every fetch, the bytes often do not.
                 Some(data) if *data.json.plain.body == *body => data.clone(),
-                _ => Data {
-                    json: Arc::new(Entity::new(JSON, body)),
-                    text: Arc::new(Entity::new(TEXT, text(&all(&snapshot)).into_bytes())),
-                },
+                _ => {
+                    let text = text(&all(&snapshot)).into_bytes();
+                    let (of_json, of_text) = (weak_tag(shown(&body)), weak_tag(&text));
+                    Data {
+                        json: Arc::new(Entity::new(JSON, body).with_weak_tag(of_json)),
+                        text: Arc::new(Entity::new(TEXT, text).with_weak_tag(of_text)),
+                    }
+                }
             }
         });
         Rendered {
@@ -153,6 +158,14 @@ pub fn json(snapshot: &Snapshot, records: &[&Record]) -> String {
         alert: alert(snapshot),
     }
     .serialize_json()
+}
+
+/// What the ETag of such a body is made of: all but its time, so that whoever shows values has
+/// nothing to redraw when a fetch brings the same ones. Records and lines of text hold no time.
+pub fn shown(json: &[u8]) -> &[u8] {
+    // The timestamp comes first, and there is no comma in one.
+    let comma = json.iter().position(|byte| *byte == b',');
+    &json[comma.unwrap_or(0)..]
 }
 
 /// The same with `?full=1`.
