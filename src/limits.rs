@@ -295,6 +295,11 @@ pub const EVENT_STREAMS: usize = 200;
 /// How often an event stream hears of a snapshot in which only times are new: a display that
 /// shows the age of a value is never wrong by more.
 pub const EVENT_TIMES: Duration = Duration::from_secs(60);
+/// Field names that a page of another origin may announce: browsers name those that its script
+/// sets, a handful. What is past them is not allowed.
+pub const PREFLIGHT_FIELDS: usize = 32;
+/// One of them.
+pub const PREFLIGHT_FIELD_BYTES: usize = 64;
 /// A comment on a silent event stream.
 pub const EVENT_HEARTBEAT: Duration = Duration::from_secs(15);
 /// Displays remembered, by address and agent; the one silent longest yields.

@@ -8,12 +8,13 @@ use std::borrow::Cow;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-/// A well-framed GET or HEAD. The gate has checked syntax, sizes and framing; the meaning of
+/// A well-framed GET, HEAD or OPTIONS. The gate has checked syntax, sizes and framing; the meaning of
 /// the target and of the headers is for the answerer.
 #[derive(Debug, Clone)]
 pub struct Request {
     pub is_head: bool,
-    /// Origin form, as sent: path and query, percent-encoded, visible ASCII without `#`.
+    /// Origin form, as sent: path and query, percent-encoded, visible ASCII without `#`; of an
+    /// OPTIONS maybe `*`.
     pub target: String,
     /// Names in lower case, in the order sent; values without surrounding blanks. What only
     /// concerns one connection (`connection`, `te`, `expect` …) is left out. `host` stands
@@ -73,6 +74,10 @@ pub trait Answerer: Send + Sync + 'static {
     /// no lock that a writer holds long, nothing that grows with history. Access rules (`Host`,
     /// password, allowed networks) are decided here for every way, events among them.
     fn way(&self, request: &Request) -> Way;
+
+    /// The answer to OPTIONS. Runs on the gate's thread. The access rules but the password are
+    /// decided here.
+    fn options(&self, request: &Request) -> Answer;
 
     /// What standing answers are made of: another number as soon as that is another. Asked for
     /// every repeated question, on the gate's thread.

@@ -14,6 +14,7 @@ use jiff::tz::TimeZone;
 use super::access::Password;
 use super::answer::{Answer, Request};
 use super::cold::{coded, html};
+use super::cors;
 use super::cut_offs::CutOffs;
 use super::displays::Displays;
 use super::entity::Entity;
@@ -301,10 +302,27 @@ impl Monitor {
 
     /// The gate's own refusals: `request` where one could be read.
     pub fn refusal(&self, status: u16, request: Option<&Request>) -> Answer {
-        let problem = problem::refusal(status);
+        let mut problem = problem::refusal(status);
+        if status == 405 {
+            let methods = request.map(|request| route::methods_of(&request.target));
+            let methods = methods.and_then(Result::ok).unwrap_or(route::READ);
+            problem = problem.with("Allow", methods);
+        }
         self.finished(match request {
             Some(request) => self.complaint(request, &problem),
             None => problem.answer(),
+        })
+    }
+
+    /// OPTIONS: the methods of a path, and what a browser asks before a page of another origin
+    /// may read it.
+    pub fn options(&self, request: &Request) -> Answer {
+        if let Some(problem) = self.misnamed(request) {
+            return self.finished(self.complaint(request, &problem));
+        }
+        self.finished(match route::methods_of(&request.target) {
+            Ok(methods) => cors::options(request, methods, self.context.settings.cors_any),
+            Err(why) => self.complaint(request, &misdirected(request, &why)),
         })
     }
 
@@ -381,9 +399,7 @@ impl Monitor {
 
     fn finished(&self, mut answer: Answer) -> Answer {
         if self.context.settings.cors_any {
-            answer
-                .headers
-                .push(("Access-Control-Allow-Origin", "*".into()));
+            cors::open_to_any_origin(&mut answer);
         }
         answer
     }

@@ -650,17 +650,98 @@ fn what_is_rendered_is_compressed_when_asked_for() {
 }
 
 #[test]
-fn a_browser_elsewhere_may_read_when_the_owner_says_so() {
-    let mut monitor = testing::healthy().monitor();
+fn a_page_of_another_origin_may_read_whatever_the_answer_when_the_owner_says_so() {
+    let mut scene = testing::healthy();
+    scene.password = Some("sesame");
+    let mut monitor = scene.monitor();
     monitor.context.settings.cors_any = true;
-    for target in ["/snapshot", "/status", "/nowhere"] {
-        let answer = get(&monitor, target);
-        assert_eq!(
-            header(&answer, "Access-Control-Allow-Origin"),
-            Some("*"),
-            "{target}"
-        );
+    let known = ("authorization", "Basic OnNlc2FtZQ==");
+    let wrong = ("authorization", "Basic d3Jvbmc6");
+    let ask = |target: &str, headers: &[(&str, &str)]| {
+        let request = request(target, headers);
+        monitor
+            .hot(&request)
+            .unwrap_or_else(|| monitor.cold(&request))
+    };
+    let mut seen = std::collections::BTreeSet::new();
+    let mut check = |answer: Answer, what: &str| {
+        seen.insert(answer.status);
+        let origin = header(&answer, "Access-Control-Allow-Origin");
+        assert_eq!(origin, Some("*"), "{what}");
+        let exposed = header(&answer, "Access-Control-Expose-Headers").expect(what);
+        for name in ["ETag", "Retry-After", "WWW-Authenticate"] {
+            assert!(exposed.split(", ").any(|it| it == name), "{exposed}");
+        }
+        assert_eq!(header(&answer, "Access-Control-Allow-Credentials"), None);
+    };
+    let preflight = [
+        ("access-control-request-method", "GET"),
+        (
+            "access-control-request-headers",
+            "authorization, if-none-match",
+        ),
+    ];
+    let tag = ask("/snapshot", &[known]).etag().to_owned();
+    for row in &route::TABLE {
+        // A preflight is asked without the password, and after wrong ones too.
+        let target = row.template.replace(['{', '}'], "");
+        let answer = monitor.options(&request(&target, &preflight));
+        assert_eq!(answer.status, 204, "{target}");
+        assert_eq!(header(&answer, "Allow"), Some(row.methods));
+        let methods = header(&answer, "Access-Control-Allow-Methods");
+        assert_eq!(methods, Some(row.methods));
+        check(answer, &target);
+        check(ask(&target, &[known]), &target);
+        check(ask(&target, &[]), &target);
     }
+    let modified = [known, ("if-none-match", &*tag)];
+    check(ask("/snapshot", &modified), "304");
+    check(ask("/snapshot/voltage", &[known]), "503");
+    check(ask("/nowhere", &[known]), "404");
+    for _ in 0..=limits::WRONG_PASSWORDS {
+        check(ask("/snapshot", &[wrong]), "401, then 429");
+    }
+    check(monitor.options(&request("/snapshot", &preflight)), "204");
+    check(monitor.options(&request("/nowhere", &preflight)), "404");
+    let foreign = [preflight[0], ("host", "evil.example")];
+    check(monitor.options(&request("/snapshot", &foreign)), "421");
+    for status in [400, 405, 503] {
+        check(monitor.refusal(status, None), "a refusal");
+    }
+    check(
+        Answer {
+            status: 200,
+            headers: monitor.event_stream_headers(),
+            body: Arc::new([]),
+        },
+        "/events",
+    );
+    for status in [200, 204, 302, 304, 400, 401, 404, 405, 421, 429, 503] {
+        assert!(seen.contains(&status), "{status} was not among {seen:?}");
+    }
+}
+
+#[test]
+fn nothing_is_said_of_other_origins_unless_the_owner_wants_it() {
+    let monitor = testing::healthy().monitor();
+    let asked = [
+        ("origin", "http://ha.local"),
+        ("access-control-request-method", "GET"),
+    ];
+    let answers = [
+        monitor.options(&request("/snapshot", &asked)),
+        monitor.options(&request("*", &asked)),
+        monitor.cold(&request("/snapshot", &asked)),
+        monitor.refusal(405, None),
+    ];
+    for answer in answers {
+        let is_of_cors = |name: &str| name.starts_with("Access-Control");
+        assert!(!answer.headers.iter().any(|(name, _)| is_of_cors(name)));
+    }
+    let answer = monitor.options(&request("/snapshot", &asked));
+    assert_eq!(answer.headers, [("Allow", route::READ.into())]);
+    assert_eq!(monitor.options(&request("/snapshot/", &asked)).status, 404);
+    assert_eq!(monitor.options(&request("/%zz", &asked)).status, 400);
 }
 
 #[test]
@@ -677,7 +758,7 @@ fn the_gates_refusals_say_what_would_be_taken() {
     let browser = request("/web", &[("accept", "text/html")]);
     let answer = monitor.refusal(405, Some(&browser));
     assert!(body(&answer).contains("This node is read-only"));
-    assert_eq!(header(&answer, "Allow"), Some("GET, HEAD"));
+    assert_eq!(header(&answer, "Allow"), Some(route::READ));
 }
 
 #[test]

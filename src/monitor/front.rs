@@ -25,6 +25,10 @@ impl Answerer for Monitor {
         }
     }
 
+    fn options(&self, request: &Request) -> Answer {
+        Monitor::options(self, request)
+    }
+
     fn edition(&self) -> u64 {
         self.context.published.edition()
     }

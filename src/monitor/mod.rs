@@ -16,6 +16,7 @@ mod answers;
 mod cold;
 #[cfg(test)]
 mod contract;
+mod cors;
 mod cut_offs;
 mod displays;
 mod entity;

@@ -110,7 +110,6 @@ pub fn refusal(status: u16) -> Problem {
     };
     let problem = Problem::new(status, detail);
     match status {
-        405 => problem.with("Allow", "GET, HEAD"),
         429 | 503 => problem.with("Retry-After", "1"),
         _ => problem,
     }
@@ -161,7 +160,6 @@ mod tests {
     #[test]
     fn a_refusal_says_what_would_be_taken() {
         let answer = refusal(405).answer();
-        assert_eq!(header(&answer, "Allow"), Some("GET, HEAD"));
         assert_eq!(
             header(&answer, "Content-Type"),
             Some("application/problem+json")

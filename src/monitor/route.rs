@@ -47,7 +47,12 @@ pub struct Row {
     /// The word for it in metrics.
     pub name: &'static str,
     pub parameters: &'static [&'static str],
+    /// As `Allow` lists them.
+    pub methods: &'static str,
 }
+
+/// The methods of everything that can be read.
+pub const READ: &str = "GET, HEAD, OPTIONS";
 
 #[rustfmt::skip]
 pub const TABLE: [Row; 19] = [
@@ -83,6 +88,7 @@ const fn row(
         template,
         name,
         parameters,
+        methods: READ,
     }
 }
 
@@ -188,6 +194,15 @@ impl Target {
 pub fn name_of(target: &str) -> &'static str {
     let path = target.split_once('?').map_or(target, |(path, _)| path);
     find(path).map_or(UNKNOWN, |(row, _)| row.name)
+}
+
+/// The methods that a target's path takes; `*` is the server as a whole (RFC 9110, 9.3.7).
+pub fn methods_of(target: &str) -> Result<&'static str, Misdirected> {
+    let path = target.split_once('?').map_or(target, |(path, _)| path);
+    match path {
+        "*" => Ok(READ),
+        path => find(path).map(|(row, _)| row.methods),
+    }
 }
 
 fn find(path: &str) -> Result<(&'static Row, Cow<'_, str>), Misdirected> {
@@ -352,8 +367,11 @@ mod tests {
                 Ok(row.route)
             );
             assert_eq!(name_of(&format!("{example}?nonsense")), row.name);
+            assert_eq!(methods_of(&format!("{example}?nonsense")), Ok(row.methods));
         }
         assert_eq!(name_of("/nowhere"), UNKNOWN);
+        assert_eq!(methods_of("/nowhere"), Err(Misdirected::NotFound));
+        assert_eq!(methods_of("*"), Ok(READ));
     }
 
     #[test]

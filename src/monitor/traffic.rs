@@ -19,7 +19,7 @@ pub enum Abuse {
     BadRequest,
     /// A body where none is taken.
     Body,
-    /// Neither GET nor HEAD.
+    /// Neither GET, HEAD nor OPTIONS.
     Method,
     /// A head too long or with too many fields.
     LargeHead,
@@ -103,7 +103,7 @@ impl Abuse {
         match self {
             Abuse::BadRequest => "sent what is not a request; answered 400",
             Abuse::Body => "sent a body with a request that takes none; answered 413",
-            Abuse::Method => "used a method other than GET and HEAD; answered 405",
+            Abuse::Method => "used a method other than GET, HEAD and OPTIONS; answered 405",
             Abuse::LargeHead => "sent a request head that is too large; answered 431 or 414",
             Abuse::SlowHead => "did not finish a request head in time; answered 408",
             Abuse::Expectation => "sent an Expect that cannot be met; answered 417",

@@ -398,7 +398,7 @@ def manners(target):
     if not answer.endswith(b"\r\n\r\n") or b"Content-Length: " not in answer:
         raise Unexpected(f"HEAD got {answer[-80:]!r}")
     answer = target.whole(target.get("/", "", "DELETE"))
-    if b"\r\nAllow: GET, HEAD\r\n" not in answer:
+    if b"\r\nAllow: GET, HEAD, OPTIONS\r\n" not in answer:
         raise Unexpected("405 without Allow")
     with target.connect() as made:
         made.sendall(target.get(target.hot))

@@ -153,7 +153,11 @@ impl Connection {
         let hall = &*self.hall;
         let (route, way) = match self.guarded(|| {
             let route = hall.answerer.route_name(&head.request);
-            (route, hall.answerer.way(&head.request))
+            let way = match head.is_options {
+                true => Way::Now(hall.answerer.options(&head.request)),
+                false => hall.answerer.way(&head.request),
+            };
+            (route, way)
         }) {
             Some(known) => known,
             None => ("panic", Way::Now(self.refusal(500, Some(&head.request)))),
@@ -171,6 +175,7 @@ impl Connection {
             request,
             version,
             keep_alive,
+            is_options,
             ..
         } = head;
         let reply = match way {
@@ -193,7 +198,12 @@ impl Connection {
         };
         let sent = self.send(&reply, framing).await;
         let bytes = reply.body.bytes().len();
-        self.account(&request, route, reply.status, bytes, sent);
+        let method = match (is_options, request.is_head) {
+            (true, _) => "OPTIONS",
+            (_, true) => "HEAD",
+            _ => "GET",
+        };
+        self.account(&request, method, route, reply.status, bytes, sent);
         self.after(sent, framing.keep_alive, inbox)
     }
 
@@ -206,7 +216,7 @@ impl Connection {
         };
         let time = self.hall.write_time(body.len());
         let sent = write::send(&self.stream, self.leash(), &standing.head, body, time).await;
-        self.account(request, standing.route, status, body.len(), sent);
+        self.account(request, "GET", standing.route, status, body.len(), sent);
         match self.after(sent, true, inbox) {
             Then::Next(_) => Then::Next(Some(standing)),
             then => then,
@@ -383,7 +393,7 @@ impl Connection {
     fn dress(&self, answer: Answer) -> Reply {
         let mut reply = Reply::new(answer);
         match reply.status {
-            405 => reply.ensure("Allow", "GET, HEAD"),
+            405 => reply.ensure("Allow", "GET, HEAD, OPTIONS"),
             503 => reply.ensure("Retry-After", RETRY_AFTER_S),
             _ => {}
         }
@@ -418,6 +428,7 @@ impl Connection {
     fn account(
         &self,
         request: &Request,
+        method: &str,
         route: &'static str,
         status: u16,
         bytes: usize,
@@ -429,7 +440,6 @@ impl Connection {
             self.hall.traffic.refused(Abuse::Guesses, request.peer);
         }
         if log::log_enabled!(target: "access", log::Level::Debug) {
-            let method = if request.is_head { "HEAD" } else { "GET" };
             let (peer, target) = (request.peer, &request.target);
             let unsent = if sent.is_ok() { "" } else { " unsent" };
             log::debug!(target: "access", "{peer} {method} {target} {status} {bytes}{unsent}");

@@ -19,6 +19,8 @@ pub const PRIVATE: &str = "x-gate-";
 pub struct Head {
     pub request: Request,
     pub version: Version,
+    /// Neither GET nor HEAD: asks what there is to ask.
+    pub is_options: bool,
     /// What the client wants to happen after the answer.
     pub keep_alive: bool,
     /// Its bytes, to know it by when it comes again; none where they are too many to keep.
@@ -207,7 +209,14 @@ fn parse(bytes: &[u8], peer: IpAddr) -> Result<Head, Refusal> {
             is_head: method == "HEAD",
         })
     };
-    if method != "GET" && method != "HEAD" {
+    let is_options = method == "OPTIONS";
+    let split = match target {
+        "*" if is_options => Some((None, "*".to_owned())),
+        target => split_target(target),
+    };
+    if method != "GET" && method != "HEAD" && !is_options {
+        // The answer names what the path takes.
+        request.target = split.map(|(_, origin)| origin).unwrap_or_default();
         return refuse(405, Abuse::Method, request);
     }
     if framing.coded {
@@ -222,7 +231,7 @@ fn parse(bytes: &[u8], peer: IpAddr) -> Result<Head, Refusal> {
     if framing.hosts > 1 || (framing.hosts == 0 && version == Version::Http11) {
         return refuse(400, Abuse::BadRequest, request);
     }
-    let Some((authority, origin)) = split_target(target) else {
+    let Some((authority, origin)) = split else {
         return refuse(400, Abuse::BadRequest, request);
     };
     request.target = origin;
@@ -240,6 +249,7 @@ fn parse(bytes: &[u8], peer: IpAddr) -> Result<Head, Refusal> {
     Ok(Head {
         request,
         version,
+        is_options,
         keep_alive,
         asked: match bytes.len() <= limits::STANDING_HEAD_BYTES {
             true => bytes.to_vec(),

@@ -208,7 +208,13 @@ fn bad_heads_are_refused_with_the_right_status() {
             405,
             "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n".into(),
         ),
-        (405, "OPTIONS * HTTP/1.1\r\nHost: a\r\n\r\n".into()),
+        (400, "GET * HTTP/1.1\r\nHost: a\r\n\r\n".into()),
+        (400, "OPTIONS a HTTP/1.1\r\nHost: a\r\n\r\n".into()),
+        (400, "OPTIONS * HTTP/1.1\r\n\r\n".into()),
+        (
+            413,
+            "OPTIONS / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\n\r\nx".into(),
+        ),
         (405, "CONNECT a:443 HTTP/1.1\r\nHost: a:443\r\n\r\n".into()),
         (405, "get / HTTP/1.1\r\nHost: a\r\n\r\n".into()),
         (405, "BREW / HTTP/1.1\r\nHost: a\r\n\r\n".into()),
@@ -240,6 +246,24 @@ fn fields_of_the_connection_and_our_own_private_ones_do_not_get_through() {
         .map(|(n, v)| (n.as_str(), v.as_str()))
         .collect();
     assert_eq!(found, expected);
+}
+
+#[test]
+fn options_may_ask_for_a_path_or_the_server_and_another_method_keeps_its_path() {
+    for (line, target, is_options) in [
+        ("OPTIONS * HTTP/1.1", "*", true),
+        ("OPTIONS /a?b HTTP/1.1", "/a?b", true),
+        ("OPTIONS http://a/b HTTP/1.1", "/b", true),
+        ("GET /a HTTP/1.1", "/a", false),
+    ] {
+        let sent = format!("{line}\r\nHost: a\r\n\r\n");
+        let head = take(sent.as_bytes()).expect("good").expect("whole");
+        assert_eq!(head.request.target, target);
+        assert_eq!(head.is_options, is_options, "{line}");
+    }
+    let refused = take(b"POST /a?b HTTP/1.1\r\nHost: a\r\n\r\n").expect_err("no POST");
+    let request = refused.request.expect("it could be read");
+    assert_eq!((refused.status, &*request.target), (405, "/a?b"));
 }
 
 #[test]
@@ -406,7 +430,7 @@ fn outcome<'a>(pieces: impl Iterator<Item = &'a [u8]>, seed: u64) -> (Vec<String
             piece = &piece[now..];
             match inbox.take(PEER) {
                 Ok(Some(head)) => {
-                    check_clean(&head.request, seed);
+                    check_clean(&head, seed);
                     targets.push(head.request.target);
                 }
                 Ok(None) if piece.is_empty() => break,
@@ -419,10 +443,12 @@ fn outcome<'a>(pieces: impl Iterator<Item = &'a [u8]>, seed: u64) -> (Vec<String
 }
 
 /// What tiny_http and the views may rely on.
-fn check_clean(request: &Request, seed: u64) {
+fn check_clean(head: &Head, seed: u64) {
     let visible = |byte: u8| (0x21..=0x7e).contains(&byte);
+    let request = &head.request;
+    let is_of_server = head.is_options && request.target == "*";
     assert!(
-        request.target.starts_with('/') && request.target.bytes().all(visible),
+        is_of_server || request.target.starts_with('/') && request.target.bytes().all(visible),
         "seed {seed}"
     );
     for (name, value) in &request.headers {

@@ -38,7 +38,7 @@ fn bad_requests_get_one_answer_and_an_orderly_end() {
             "{answered}"
         );
         assert_eq!(
-            answered.contains("Allow: GET, HEAD\r\n"),
+            answered.contains("Allow: GET, HEAD, OPTIONS\r\n"),
             status == 405,
             "{answered}"
         );

@@ -42,6 +42,25 @@ fn one_connection_serves_many_requests_from_memory_and_from_the_pool() {
 }
 
 #[test]
+fn options_is_answered_without_a_body_and_the_connection_goes_on() {
+    let running = start(test_limits());
+    let mut reader = BufReader::new(running.connect());
+    for target in ["/hot", "/events", "/nothing", "*"] {
+        let asked = format!("OPTIONS {target} HTTP/1.1\r\nHost: a\r\n\r\n");
+        reader
+            .get_mut()
+            .write_all(asked.as_bytes())
+            .expect("it is sent");
+        let (status, head, _) = read_answer(&mut reader, false);
+        assert_eq!(status, 204);
+        assert!(head.contains(&format!("X-Asked: {target}\r\n")), "{head}");
+        assert!(!head.contains("Content-Length"), "{head}");
+        assert!(!head.contains("Connection"), "{head}");
+    }
+    assert_eq!(running.traffic.snapshot().connections_accepted, 1);
+}
+
+#[test]
 fn head_equals_get_without_the_body() {
     let running = start(test_limits());
     for path in ["/hot", "/echo", "/nothing", "/big"] {

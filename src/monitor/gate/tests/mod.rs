@@ -131,6 +131,15 @@ impl Answerer for Stage {
         }
     }
 
+    fn options(&self, request: &Request) -> Answer {
+        let mut answer = answer(204, "");
+        answer.headers.push(("Allow", "GET".into()));
+        answer
+            .headers
+            .push(("X-Asked", request.target.clone().into()));
+        answer
+    }
+
     fn refusal(&self, status: u16, _: Option<&Request>) -> Answer {
         answer(status, format!("refused {status}"))
     }

@@ -1,0 +1,138 @@
+//! Cross-origin requests (CORS) and the method OPTIONS: what a browser asks before a page of
+//! another origin may read here, and what it may see then.
+//!
+//! Pure; any thread. With `cors = "*"` every page may read whatever needs no credentials of the
+//! browser's own; without it nothing is said of CORS, and browsers keep the answers to themselves.
+
+use super::answer::{Answer, Request};
+use crate::limits;
+
+/// Fields of answers that a page of another origin may look at, beside those it always may.
+const EXPOSED: &str = "ETag, Date, Retry-After, Allow, WWW-Authenticate";
+
+/// Fields that such a page may send whether or not it says so beforehand.
+const ALLOWED: &str = "If-None-Match, Authorization";
+
+/// How long a browser may remember that: those that take less shorten it.
+const MAX_AGE_S: &str = "86400";
+
+/// 204 with the methods that a path takes and, where `cors_any`, the answer to a preflight. Asks
+/// for no password: a browser sends no credentials with a preflight (Fetch, 3.2.5).
+pub fn options(request: &Request, methods: &'static str, cors_any: bool) -> Answer {
+    let mut headers = vec![("Allow", methods.into())];
+    if cors_any && request.header("access-control-request-method").is_some() {
+        headers.push(("Access-Control-Allow-Methods", methods.into()));
+        headers.push(("Access-Control-Allow-Headers", allowed(request).into()));
+        headers.push(("Access-Control-Max-Age", MAX_AGE_S.into()));
+        // A page from the internet that reads a node of the house.
+        if request.header("access-control-request-private-network") == Some("true") {
+            headers.push(("Access-Control-Allow-Private-Network", "true".into()));
+        }
+    }
+    Answer {
+        status: 204,
+        headers,
+        body: Vec::new().into(),
+    }
+}
+
+/// Adds to any answer what lets a page of any origin read it. Never `Allow-Credentials`: what a
+/// browser remembers of its user is not for every page.
+pub fn open_to_any_origin(answer: &mut Answer) {
+    let headers = &mut answer.headers;
+    headers.push(("Access-Control-Allow-Origin", "*".into()));
+    headers.push(("Access-Control-Expose-Headers", EXPOSED.into()));
+}
+
+/// The fields that a page may send: [`ALLOWED`], and the harmless ones that this one asks for.
+fn allowed(request: &Request) -> String {
+    let name = "access-control-request-headers";
+    let fields = request.headers.iter().filter(|(given, _)| given == name);
+    let mut allowed = ALLOWED.to_owned();
+    let mut names: Vec<String> = ALLOWED.split(", ").map(str::to_ascii_lowercase).collect();
+    for name in fields.flat_map(|(_, value)| value.split(',')) {
+        let name = name.trim().to_ascii_lowercase();
+        if names.len() >= limits::PREFLIGHT_FIELDS {
+            break;
+        }
+        if is_harmless(&name) && !names.contains(&name) {
+            allowed.push_str(", ");
+            allowed.push_str(&name);
+            names.push(name);
+        }
+    }
+    allowed
+}
+
+/// A field name that changes nothing here, as hardly any does for a GET. Those that tell on
+/// whose behalf a request comes are for proxies to send, not for pages.
+fn is_harmless(name: &str) -> bool {
+    let is_token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
+    let is_of_proxies = name == "forwarded"
+        || name == "x-real-ip"
+        || name.starts_with("x-forwarded-")
+        || name.starts_with("proxy-");
+    !name.is_empty()
+        && name.len() <= limits::PREFLIGHT_FIELD_BYTES
+        && name.bytes().all(is_token)
+        && !is_of_proxies
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::{header, request};
+    use super::*;
+
+    const GET: (&str, &str) = ("access-control-request-method", "GET");
+
+    #[test]
+    fn a_preflight_is_allowed_what_it_asks_for_and_does_no_harm() {
+        let long = "x".repeat(limits::PREFLIGHT_FIELD_BYTES + 1);
+        for (asked, expected) in [
+            ("", ALLOWED.to_owned()),
+            ("if-none-match", ALLOWED.to_owned()),
+            ("authorization,if-none-match", ALLOWED.to_owned()),
+            (
+                "Last-Event-ID , X-Display-Name,,x-display-name",
+                format!("{ALLOWED}, last-event-id, x-display-name"),
+            ),
+            (
+                "x-forwarded-for, forwarded, x-real-ip, proxy-authorization",
+                ALLOWED.to_owned(),
+            ),
+            ("a b, \"c\", d:e, \u{e9}", ALLOWED.to_owned()),
+            (&long, ALLOWED.to_owned()),
+        ] {
+            let asked = [GET, ("access-control-request-headers", asked)];
+            let answer = options(&request("/snapshot", &asked), "GET", true);
+            assert_eq!(
+                header(&answer, "Access-Control-Allow-Headers"),
+                Some(&*expected),
+                "{asked:?}"
+            );
+        }
+        let many: Vec<String> = (0..1000).map(|number| format!("x-{number}")).collect();
+        let asked = [GET, ("access-control-request-headers", &many.join(","))];
+        let answer = options(&request("/snapshot", &asked), "GET", true);
+        let names = header(&answer, "Access-Control-Allow-Headers").expect("some");
+        assert_eq!(names.split(", ").count(), limits::PREFLIGHT_FIELDS);
+    }
+
+    #[test]
+    fn options_says_no_more_than_the_methods_where_cors_is_off_or_not_asked_for() {
+        let private = ("access-control-request-private-network", "true");
+        for (headers, cors_any, expected) in [
+            (vec![], false, 1),
+            (vec![GET, private], false, 1),
+            (vec![], true, 1),
+            (vec![private], true, 1),
+            (vec![GET], true, 4),
+            (vec![GET, private], true, 5),
+        ] {
+            let answer = options(&request("/snapshot", &headers), "GET, HEAD", cors_any);
+            assert_eq!((answer.status, answer.body.len()), (204, 0));
+            assert_eq!(answer.headers[0], ("Allow", "GET, HEAD".into()));
+            assert_eq!(answer.headers.len(), expected, "{headers:?} {cors_any}");
+        }
+    }
+}
