@@ -7,6 +7,7 @@
 use std::borrow::Cow;
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// A well-framed GET, HEAD or OPTIONS. The gate has checked syntax, sizes and framing; the meaning of
 /// the target and of the headers is for the answerer.
@@ -68,6 +69,19 @@ pub enum Way {
     Events(Vec<(&'static str, Cow<'static, str>)>),
 }
 
+/// A limit of the gate that somebody met, and how much it is now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Overload {
+    Connections(usize),
+    ConnectionsPerAddress(usize),
+    EventStreams(usize),
+    /// Bytes of large answers that clients have not taken yet.
+    BytesOutstanding(usize),
+    BytesOutstandingPerAddress(usize),
+    /// How long the workers have for an answer.
+    AnswerTime(Duration),
+}
+
 /// Knows what to say. Node hands one in; the gate and its pool call it.
 pub trait Answerer: Send + Sync + 'static {
     /// How to serve this request. Runs on the gate's thread, which serves everybody: no disk,
@@ -96,9 +110,14 @@ pub trait Answerer: Send + Sync + 'static {
     /// `limits::BACKEND_TIME`.
     fn cold(&self, request: &Request) -> Answer;
 
-    /// The answer to what the gate itself refuses: 400, 405, 408, 413, 414, 417, 431, 500, 503
+    /// The answer, 503, to whoever met a limit: which it is, and what to do. `request` is there
+    /// where one was read. Runs on the gate's thread. The gate adds `Retry-After` where it is
+    /// missing.
+    fn overloaded(&self, limit: Overload, request: Option<&Request>) -> Answer;
+
+    /// The answer to what the gate itself refuses: 400, 403, 405, 408, 413, 414, 417, 431, 500
     /// or 505. `request` is there where the head could be read well enough. Runs on the gate's
-    /// thread. The gate adds `Allow` and `Retry-After` where they are missing.
+    /// thread. The gate adds `Allow` where it is missing.
     fn refusal(&self, status: u16, request: Option<&Request>) -> Answer;
 
     /// The route's name for counters: one of a small fixed set, never the path itself.

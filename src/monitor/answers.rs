@@ -12,7 +12,7 @@ use std::sync::Arc;
 use jiff::tz::TimeZone;
 
 use super::access::Password;
-use super::answer::{Answer, Request};
+use super::answer::{Answer, Overload, Request};
 use super::cold::{coded, html};
 use super::cors;
 use super::cut_offs::CutOffs;
@@ -298,6 +298,15 @@ impl Monitor {
             self.cut_offs.count(target.route);
         }
         answer
+    }
+
+    /// 503 to whoever met a limit of the gate.
+    pub fn overloaded(&self, limit: Overload, request: Option<&Request>) -> Answer {
+        let problem = problem::overloaded(limit);
+        self.finished(match request {
+            Some(request) => self.complaint(request, &problem),
+            None => problem.answer(),
+        })
     }
 
     /// The gate's own refusals: `request` where one could be read.

@@ -705,9 +705,11 @@ fn a_page_of_another_origin_may_read_whatever_the_answer_when_the_owner_says_so(
     check(monitor.options(&request("/nowhere", &preflight)), "404");
     let foreign = [preflight[0], ("host", "evil.example")];
     check(monitor.options(&request("/snapshot", &foreign)), "421");
-    for status in [400, 405, 503] {
+    for status in [400, 403, 405] {
         check(monitor.refusal(status, None), "a refusal");
     }
+    let limit = Overload::ConnectionsPerAddress(64);
+    check(monitor.overloaded(limit, None), "a limit");
     check(
         Answer {
             status: 200,
@@ -747,11 +749,10 @@ fn nothing_is_said_of_other_origins_unless_the_owner_wants_it() {
 #[test]
 fn the_gates_refusals_say_what_would_be_taken() {
     let monitor = testing::healthy().monitor();
-    for status in [400, 405, 408, 413, 414, 431, 503, 505] {
+    for status in [400, 405, 408, 413, 414, 431, 505] {
         let answer = monitor.refusal(status, None);
         assert_eq!(answer.status, status);
         assert_eq!(header(&answer, "Allow").is_some(), status == 405);
-        assert_eq!(header(&answer, "Retry-After").is_some(), status == 503);
         let problem: serde_json::Value = serde_json::from_str(body(&answer)).expect("JSON");
         assert_eq!(problem["status"].as_u64(), Some(u64::from(status)));
     }

@@ -1,7 +1,7 @@
 //! What the gate asks, answered by [`Monitor`].
 
 use super::Monitor;
-use super::answer::{Answer, Answerer, Request, Way};
+use super::answer::{Answer, Answerer, Overload, Request, Way};
 
 impl Answerer for Monitor {
     fn way(&self, request: &Request) -> Way {
@@ -39,6 +39,10 @@ impl Answerer for Monitor {
 
     fn cold(&self, request: &Request) -> Answer {
         Monitor::cold(self, request)
+    }
+
+    fn overloaded(&self, limit: Overload, request: Option<&Request>) -> Answer {
+        Monitor::overloaded(self, limit, request)
     }
 
     fn refusal(&self, status: u16, request: Option<&Request>) -> Answer {

@@ -41,7 +41,7 @@ use self::outstanding::Outstanding;
 use self::private_dir::PrivateDir;
 use self::repeats::Repeats;
 use self::write::{Framing, Reply};
-use super::answer::Answerer;
+use super::answer::{Answerer, Overload};
 use super::events::{Feed, Hub};
 use super::server::{Desk, Pool};
 use super::traffic::{Abuse, Traffic};
@@ -198,6 +198,8 @@ pub struct Hall {
     /// What is said to a connection that finds no place; made when first needed after a tick,
     /// so that a flood costs a copy each.
     no_place: RefCell<Option<Rc<[u8]>>>,
+    /// Likewise to one of an address that has as many as it may.
+    no_place_of_one: RefCell<Option<Rc<[u8]>>>,
     /// Likewise to one from a network that is not allowed.
     not_allowed: RefCell<Option<Rc<[u8]>>>,
     /// Weak, since the tasks that the executor owns hold the hall.
@@ -216,11 +218,27 @@ impl Hall {
     }
 
     /// A whole answer that refuses a connection before it has said a word.
-    fn refusal(&self, kept: &RefCell<Option<Rc<[u8]>>>, status: u16) -> Rc<[u8]> {
+    fn refusal(&self, why: Unwelcome) -> Rc<[u8]> {
+        let kept = match why {
+            Unwelcome::Foreign => &self.not_allowed,
+            Unwelcome::Full(Full::InAll) => &self.no_place,
+            Unwelcome::Full(Full::OfOneAddress) => &self.no_place_of_one,
+        };
         let made = kept.borrow().clone();
         made.unwrap_or_else(|| {
-            let mut reply = Reply::new(self.answerer.refusal(status, None));
-            if status == 503 {
+            let (in_all, of_one) = self.register.most();
+            let answer = match why {
+                Unwelcome::Foreign => self.answerer.refusal(403, None),
+                Unwelcome::Full(Full::InAll) => self
+                    .answerer
+                    .overloaded(Overload::Connections(in_all), None),
+                Unwelcome::Full(Full::OfOneAddress) => {
+                    let limit = Overload::ConnectionsPerAddress(of_one);
+                    self.answerer.overloaded(limit, None)
+                }
+            };
+            let mut reply = Reply::new(answer);
+            if reply.status == 503 {
                 reply.ensure("Retry-After", "5");
             }
             let framing = Framing {
@@ -290,6 +308,7 @@ fn serve(
         hub: Rc::default(),
         date: RefCell::default(),
         no_place: RefCell::default(),
+        no_place_of_one: RefCell::default(),
         not_allowed: RefCell::default(),
         executor: Rc::downgrade(&executor),
     });
@@ -334,6 +353,7 @@ async fn tick<T>(hall: &Hall, beat: &(dyn Fn() + Send), workers_beat: &(dyn Fn()
             hall.feed.look(now);
             *hall.date.borrow_mut() = hall.answerer.date().map(Rc::from);
             *hall.no_place.borrow_mut() = None;
+            *hall.no_place_of_one.borrow_mut() = None;
             *hall.not_allowed.borrow_mut() = None;
             if hall.backend.is_getting_on() {
                 workers_beat();
@@ -436,7 +456,7 @@ fn admit(stream: TcpStream, peer: IpAddr, hall: &Rc<Hall>) {
     let peer = peer.to_canonical();
     if !is_allowed(&hall.allow, peer) {
         hall.traffic.refused(Abuse::Foreign, peer);
-        return turn_away(stream, hall, &hall.not_allowed, 403);
+        return turn_away(stream, hall, Unwelcome::Foreign);
     }
     let lease = match hall.register.enter(peer) {
         Ok(lease) => lease,
@@ -446,7 +466,7 @@ fn admit(stream: TcpStream, peer: IpAddr, hall: &Rc<Hall>) {
                 Full::OfOneAddress => Abuse::ConnectionsOfOne,
             };
             hall.traffic.refused(abuse, peer);
-            return turn_away(stream, hall, &hall.no_place, 503);
+            return turn_away(stream, hall, Unwelcome::Full(full));
         }
     };
     let (Some(executor), Ok(stream)) = (hall.executor.upgrade(), Async::new(stream)) else {
@@ -469,12 +489,24 @@ fn is_allowed(allow: &[IpNet], peer: IpAddr) -> bool {
     allow.is_empty() || peer.is_loopback() || is_named()
 }
 
+/// Why a connection is turned away.
+#[derive(Clone, Copy)]
+enum Unwelcome {
+    /// It comes from a network that is not allowed.
+    Foreign,
+    Full(Full),
+}
+
 /// Refuses as far as that goes without waiting.
-fn turn_away(stream: TcpStream, hall: &Hall, kept: &RefCell<Option<Rc<[u8]>>>, status: u16) {
+fn turn_away(stream: TcpStream, hall: &Hall, why: Unwelcome) {
     if stream.set_nonblocking(true).is_err() {
         return;
     }
-    let bytes = hall.refusal(kept, status);
+    let bytes = hall.refusal(why);
+    let status = match why {
+        Unwelcome::Foreign => 403,
+        Unwelcome::Full(_) => 503,
+    };
     let mut socket = &stream;
     let _ = socket.write(&bytes);
     let _ = stream.shutdown(Shutdown::Write);

@@ -5,8 +5,10 @@
 use serde::Serialize;
 use std::borrow::Cow;
 
-use super::answer::{Answer, Request};
+use super::answer::{Answer, Overload, Request};
 use super::entity::weights;
+use super::words::bytes;
+use crate::limits;
 
 /// An error for whoever asked.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -100,19 +102,66 @@ pub fn refusal(status: u16) -> Problem {
         408 => "The request did not come to its end in time.",
         413 => "This node takes no request body.",
         414 => "The address of the request is too long.",
-        429 => "Too many connections from this address; close some.",
         431 => "The request's header fields are too large.",
-        503 => "This node has as much to do as it can bear. Ask again in a moment.",
-        504 => "The answer took too long to make.",
         505 => "This node speaks HTTP/1.0 and HTTP/1.1.",
         500 => "Something went wrong in this node; its log says more.",
         _ => "The request cannot be answered.",
     };
-    let problem = Problem::new(status, detail);
-    match status {
-        429 | 503 => problem.with("Retry-After", "1"),
-        _ => problem,
-    }
+    Problem::new(status, detail)
+}
+
+/// What is said to whoever meets a limit of the gate: which it is, how much, and what to do.
+/// None is an option: they bound memory and descriptors on the smallest Pi.
+pub fn overloaded(limit: Overload) -> Problem {
+    let (detail, name) = match limit {
+        Overload::Connections(most) if most < limits::CONNECTIONS => {
+            let detail = format!(
+                "All {most} connections that the limit of file descriptors allows are open. Raise LimitNOFILE (systemd) or `ulimit -n` where main-node runs, or close connections that are not in use."
+            );
+            return Problem::new(503, detail).with("Retry-After", "5");
+        }
+        Overload::Connections(most) => (
+            format!(
+                "All {most} connections that this node keeps are open, of all clients together. Close those that are not in use and ask again."
+            ),
+            "CONNECTIONS",
+        ),
+        Overload::ConnectionsPerAddress(most) => (
+            format!(
+                "{most} connections from this address are open, the most that one address may have; all clients behind one router or proxy share them. Close those that are not in use, or send several requests over one."
+            ),
+            "CONNECTIONS_PER_ADDRESS",
+        ),
+        Overload::EventStreams(most) => (
+            format!(
+                "{most} event streams are open, the most at once. Close one, or poll /snapshot with If-None-Match instead."
+            ),
+            "EVENT_STREAMS",
+        ),
+        Overload::BytesOutstanding(most) => (
+            format!(
+                "Answers of {} in all wait for slow clients to take them, the most that this node holds. Ask again in a moment, or for less.",
+                bytes(most as u64)
+            ),
+            "BYTES_OUTSTANDING",
+        ),
+        Overload::BytesOutstandingPerAddress(most) => (
+            format!(
+                "Answers of {} wait for clients of this address to take them, the most for one address. Read the answers that were asked for, then ask again, or for less.",
+                bytes(most as u64)
+            ),
+            "BYTES_OUTSTANDING_PER_ADDRESS",
+        ),
+        Overload::AnswerTime(most) => (
+            format!(
+                "The workers that make pages and history had no answer within {} s, the longest that one may take. Ask again in a moment, with fewer requests at once; /snapshot needs no worker.",
+                most.as_secs_f32()
+            ),
+            "BACKEND_TIME",
+        ),
+    };
+    let where_set = format!(" The limit is fixed: {name} in src/limits.rs.");
+    Problem::new(503, detail + &where_set).with("Retry-After", "5")
 }
 
 /// Whether the client would rather have a page than JSON.
@@ -154,6 +203,44 @@ mod tests {
                 expected,
                 "{accept:?}"
             );
+        }
+    }
+
+    #[test]
+    fn whoever_meets_a_limit_is_told_which_how_much_and_where_it_is_set() {
+        for (limit, detail) in [
+            (
+                Overload::Connections(limits::CONNECTIONS),
+                "All 256 connections that this node keeps are open, of all clients together. Close those that are not in use and ask again. The limit is fixed: CONNECTIONS in src/limits.rs.",
+            ),
+            (
+                Overload::Connections(40),
+                "All 40 connections that the limit of file descriptors allows are open. Raise LimitNOFILE (systemd) or `ulimit -n` where main-node runs, or close connections that are not in use.",
+            ),
+            (
+                Overload::ConnectionsPerAddress(64),
+                "64 connections from this address are open, the most that one address may have; all clients behind one router or proxy share them. Close those that are not in use, or send several requests over one. The limit is fixed: CONNECTIONS_PER_ADDRESS in src/limits.rs.",
+            ),
+            (
+                Overload::EventStreams(200),
+                "200 event streams are open, the most at once. Close one, or poll /snapshot with If-None-Match instead. The limit is fixed: EVENT_STREAMS in src/limits.rs.",
+            ),
+            (
+                Overload::BytesOutstanding(limits::BYTES_OUTSTANDING),
+                "Answers of 8.4 MB in all wait for slow clients to take them, the most that this node holds. Ask again in a moment, or for less. The limit is fixed: BYTES_OUTSTANDING in src/limits.rs.",
+            ),
+            (
+                Overload::BytesOutstandingPerAddress(limits::BYTES_OUTSTANDING_PER_ADDRESS),
+                "Answers of 4.2 MB wait for clients of this address to take them, the most for one address. Read the answers that were asked for, then ask again, or for less. The limit is fixed: BYTES_OUTSTANDING_PER_ADDRESS in src/limits.rs.",
+            ),
+            (
+                Overload::AnswerTime(limits::BACKEND_TIME),
+                "The workers that make pages and history had no answer within 10 s, the longest that one may take. Ask again in a moment, with fewer requests at once; /snapshot needs no worker. The limit is fixed: BACKEND_TIME in src/limits.rs.",
+            ),
+        ] {
+            let problem = overloaded(limit);
+            assert_eq!((problem.status, &*problem.detail), (503, detail));
+            assert_eq!(problem.headers, [("Retry-After", "5".into())]);
         }
     }
 

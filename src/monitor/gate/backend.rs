@@ -24,7 +24,7 @@ use super::hop;
 use super::outstanding::Outstanding;
 use super::write::{self, Body, Reply};
 use crate::limits;
-use crate::monitor::answer::Request;
+use crate::monitor::answer::{Overload, Request};
 use crate::monitor::server::Desk;
 use crate::monitor::traffic::Traffic;
 
@@ -34,10 +34,10 @@ const SLOTS_OF_ONE_ADDRESS: usize = limits::WORKERS - 1;
 /// Why there is no answer from the pool.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Trouble {
-    /// It does not answer, or not in HTTP.
+    /// It does not answer, or not as it should.
     Silent,
     /// Its answer does not fit beside those that clients have not taken yet.
-    NoRoom,
+    NoRoom(Overload),
 }
 
 pub struct Backend {
@@ -355,11 +355,12 @@ impl Place {
             }
         };
         if head.length > limits::BACKEND_ANSWER_BYTES {
-            return Err(Failure::Trouble(Trouble::NoRoom));
+            return Err(Failure::Trouble(Trouble::Silent));
         }
-        let Some(debt) = backend.outstanding.owe(head.length, request.peer) else {
-            return Err(Failure::Trouble(Trouble::NoRoom));
-        };
+        let debt = backend
+            .outstanding
+            .owe(head.length, request.peer)
+            .map_err(|limit| Failure::Trouble(Trouble::NoRoom(limit)))?;
         let mut body = head.begun;
         let have = body.len().min(head.length);
         body.resize(head.length, 0);

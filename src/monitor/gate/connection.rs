@@ -22,7 +22,7 @@ use super::leash::{Cut, Lease, Leash, Phase};
 use super::standing::Standing;
 use super::write::{self, Body, Framing, Reply, Unsent};
 use crate::limits;
-use crate::monitor::answer::{Answer, Request, Way};
+use crate::monitor::answer::{Answer, Overload, Request, Way};
 use crate::monitor::events::Listener;
 use crate::monitor::traffic::Abuse;
 
@@ -246,7 +246,8 @@ impl Connection {
         let debt = hall.outstanding.lend(&answer.body);
         if debt.is_none() && !request.is_head {
             hall.traffic.refused(Abuse::BytesOutstanding, request.peer);
-            return self.dress(self.refusal(503, Some(request)));
+            let limit = Overload::BytesOutstanding(hall.limits.bytes_outstanding);
+            return self.dress(self.overloaded(limit, request));
         }
         let mut reply = self.dress(answer);
         reply.debt = debt;
@@ -274,7 +275,8 @@ impl Connection {
             None
         };
         let asked = smol::future::or(asked, gone);
-        let abuse = match self.leash().within(asked).await {
+        let silent = Overload::AnswerTime(hall.limits.backend_time);
+        let (abuse, limit) = match self.leash().within(asked).await {
             Ok(None) => return None,
             Ok(Some(Ok(mut reply))) => {
                 if reply.status == 503 {
@@ -282,12 +284,12 @@ impl Connection {
                 }
                 return Some(hall.repeats.keep(request, asked_at, heard, reply));
             }
-            Ok(Some(Err(Trouble::NoRoom))) => Abuse::BytesOutstanding,
-            Ok(Some(Err(Trouble::Silent))) | Err(Cut::Late) => Abuse::SilentPool,
+            Ok(Some(Err(Trouble::NoRoom(limit)))) => (Abuse::BytesOutstanding, limit),
+            Ok(Some(Err(Trouble::Silent))) | Err(Cut::Late) => (Abuse::SilentPool, silent),
             Err(Cut::Shed) => return None,
         };
         hall.traffic.refused(abuse, request.peer);
-        Some(self.dress(self.refusal(503, Some(request))))
+        Some(self.dress(self.overloaded(limit, request)))
     }
 
     /// Resolves when the client has reset the connection: the pool need not work for it. One
@@ -320,7 +322,8 @@ impl Connection {
         let hall = &*self.hall;
         let Some(_place) = hall.register.stream(hall.limits.event_streams) else {
             hall.traffic.refused(Abuse::EventStreams, request.peer);
-            return Some(Some(self.dress(self.refusal(503, Some(request)))));
+            let limit = Overload::EventStreams(hall.limits.event_streams);
+            return Some(Some(self.dress(self.overloaded(limit, request))));
         };
         let mut reply = Reply::new(Answer {
             status: 200,
@@ -382,11 +385,12 @@ impl Connection {
 
     fn refusal(&self, status: u16, request: Option<&Request>) -> Answer {
         let answer = self.guarded(|| self.hall.answerer.refusal(status, request));
-        answer.unwrap_or_else(|| Answer {
-            status,
-            headers: Vec::new(),
-            body: Vec::new().into(),
-        })
+        answer.unwrap_or_else(|| wordless(status))
+    }
+
+    fn overloaded(&self, limit: Overload, request: &Request) -> Answer {
+        let answer = self.guarded(|| self.hall.answerer.overloaded(limit, Some(request)));
+        answer.unwrap_or_else(|| wordless(503))
     }
 
     /// Bytes of an answer from memory, with what HTTP wants beside some statuses.
@@ -493,6 +497,15 @@ fn read_some(mut stream: &TcpStream, inbox: &mut Inbox) -> std::io::Result<usize
     let read = stream.read(&mut scratch[..room])?;
     inbox.add(&scratch[..read]);
     Ok(read)
+}
+
+/// Where the answerer has no words.
+fn wordless(status: u16) -> Answer {
+    Answer {
+        status,
+        headers: Vec::new(),
+        body: Vec::new().into(),
+    }
 }
 
 /// Beside a 503: the load that caused it is usually gone after this.

@@ -154,6 +154,11 @@ impl Register {
         self.len() >= self.in_all
     }
 
+    /// How many connections there may be, and of one address.
+    pub fn most(&self) -> (usize, usize) {
+        (self.in_all, self.of_one_address)
+    }
+
     /// Lets a connection in, if there is a place.
     pub fn enter(self: &Rc<Self>, peer: IpAddr) -> Result<Lease, Full> {
         let of_one = self.of_address.borrow().get(&peer).copied().unwrap_or(0);

@@ -11,6 +11,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use crate::limits;
+use crate::monitor::answer::Overload;
 use crate::monitor::traffic::Traffic;
 
 /// The bytes of large answers that clients have not taken. A shared body counts once, however
@@ -66,19 +67,22 @@ impl Outstanding {
         })
     }
 
-    /// Counts a body in that only `peer` gets; None if there is no room.
-    pub fn owe(self: &Rc<Self>, bytes: usize, peer: IpAddr) -> Option<Debt> {
+    /// Counts a body in that only `peer` gets, or says why there is no room.
+    pub fn owe(self: &Rc<Self>, bytes: usize, peer: IpAddr) -> Result<Debt, Overload> {
         if bytes <= limits::SMALL_ANSWER_BYTES {
-            return Some(Debt::none(self));
+            return Ok(Debt::none(self));
         }
         let mut of_address = self.of_address.borrow_mut();
         let of_one = of_address.get(&peer).copied().unwrap_or(0);
-        if self.total.get() + bytes > self.in_all || of_one + bytes > self.of_one_address {
-            return None;
+        if of_one + bytes > self.of_one_address {
+            return Err(Overload::BytesOutstandingPerAddress(self.of_one_address));
+        }
+        if self.total.get() + bytes > self.in_all {
+            return Err(Overload::BytesOutstanding(self.in_all));
         }
         of_address.insert(peer, of_one + bytes);
         self.change(|total| total + bytes);
-        Some(Debt {
+        Ok(Debt {
             outstanding: self.clone(),
             kind: DebtKind::Own { peer, bytes },
         })
@@ -167,18 +171,18 @@ mod tests {
             "one is still being sent it"
         );
         let own = outstanding.owe(40_000, peer);
-        assert!(own.is_some());
+        assert!(own.is_ok());
+        let refused = |peer| outstanding.owe(30_000, peer).map(drop);
+        let share = Overload::BytesOutstandingPerAddress(60_000);
+        assert_eq!(refused(peer), Err(share), "one address has its share");
+        let room = Overload::BytesOutstanding(100_000);
+        assert_eq!(refused(other), Err(room), "no room in all");
         assert!(
-            outstanding.owe(30_000, peer).is_none(),
-            "one address has its share"
-        );
-        assert!(outstanding.owe(30_000, other).is_none(), "no room in all");
-        assert!(
-            outstanding.owe(1_000, other).is_some(),
+            outstanding.owe(1_000, other).is_ok(),
             "a small answer always goes"
         );
         drop(second);
-        assert!(outstanding.owe(30_000, other).is_some());
+        assert!(outstanding.owe(30_000, other).is_ok());
         drop(own);
         assert_eq!(outstanding.total.get(), 0);
     }

@@ -211,6 +211,10 @@ fn answers_not_taken_are_bounded_and_small_ones_go_on() {
             "{path}"
         );
         assert!(answered.contains("Retry-After: "), "{answered}");
+        assert!(
+            answered.ends_with("met BytesOutstanding(4194304)"),
+            "{path}"
+        );
     }
     assert_eq!(running.refusals(Abuse::BytesOutstanding), 2);
     running.still_serves();
@@ -238,6 +242,10 @@ fn connections_are_capped_per_address_and_others_are_served() {
         .read_to_string(&mut refused)
         .expect("an orderly end");
     assert!(refused.starts_with("HTTP/1.1 503 "), "{refused}");
+    assert!(
+        refused.ends_with("met ConnectionsPerAddress(3)"),
+        "{refused}"
+    );
     assert_eq!(running.refusals(Abuse::ConnectionsOfOne), 1);
     let mut other = running.connect_from(7);
     other.write_all(b"GET /hot HTTP/1.0\r\n\r\n").expect("sent");

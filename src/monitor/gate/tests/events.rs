@@ -84,6 +84,7 @@ fn two_hundred_streams_cost_no_threads_and_one_more_is_told_to_come_back() {
     });
     let refused = running.whole(b"GET /events HTTP/1.0\r\n\r\n");
     assert!(refused.starts_with("HTTP/1.1 503 "), "{refused}");
+    assert!(refused.ends_with("met EventStreams(200)"), "{refused}");
     announce(&running.feed, EventKind::Snapshot, "\"1\"", "{}");
     for listener in &mut listeners {
         let heard = read_until(listener, "data: {}\n\n");

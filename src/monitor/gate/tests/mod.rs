@@ -140,6 +140,10 @@ impl Answerer for Stage {
         answer
     }
 
+    fn overloaded(&self, limit: Overload, _: Option<&Request>) -> Answer {
+        answer(503, format!("met {limit:?}"))
+    }
+
     fn refusal(&self, status: u16, _: Option<&Request>) -> Answer {
         answer(status, format!("refused {status}"))
     }
