@@ -82,6 +82,9 @@ def manners(address):
     for method in ("POST", "PUT", "DELETE"):
         reply = get(address, "/snapshot", method=method)
         expect(reply.status == 405 and "GET" in (reply["allow"] or ""), f"{method} is 405 with Allow", reply)
+    options = get(address, "/snapshot", {"Access-Control-Request-Method": "GET"}, method="OPTIONS")
+    expect(options.status == 204 and options["allow"] == "GET, HEAD, OPTIONS", "OPTIONS is 204 with Allow", options)
+    expect(not any(name.lower().startswith("access-control") for name in options.headers), "and says nothing of CORS by itself", options)
     missing = get(address, "/no/such/path")
     expect(missing.status == 404 and missing["content-type"] == "application/problem+json", "404 is a problem+json", missing)
     expect(get(address, "/snapshot", {"Host": "evil.example.com"}).status == 421, "a foreign Host is 421 (DNS rebinding)")

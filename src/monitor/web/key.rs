@@ -116,7 +116,7 @@ fn history(
                 @if record.is_some_and(|record| record.value.text().is_some()) {
                     "A text has no chart."
                 } @else {
-                    "There is no history yet. Readings are stored about once a minute."
+                    "There is no history yet. Readings are stored every minute, or as commit_every says."
                 }
             },
             Err(HistoryFailure::Unavailable(_)) => p class="notice" {
