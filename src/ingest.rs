@@ -173,6 +173,8 @@ mod tests {
                 outcome,
                 next_in: Duration::from_secs(60),
                 ordered: Duration::ZERO,
+                late: None,
+                dropped_turns: 0,
                 followed: None,
             });
             self.ingest.turn(arrived.collect(), Mono(1_000))

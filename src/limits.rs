@@ -85,6 +85,12 @@ pub const TRANSPORT_BUFFER_BYTES: usize = 8 * 1024;
 pub const TLS_BUFFER_BYTES: usize = 4 * 1024;
 /// How long an unused connection is kept for the next fetch.
 pub const KEPT_CONNECTION: Duration = Duration::from_secs(90);
+/// Connections to one device at home at once, idle ones included: some take no second one.
+pub const CONNECTIONS_TO_A_DEVICE: usize = 1;
+/// The same for any other server: browsers open six.
+pub const CONNECTIONS_TO_A_SERVER: usize = 4;
+/// The most that a source may ask for.
+pub const CONNECTIONS_ASKED: u64 = 16;
 /// How often a wait of the kernel's (lookup, connect) looks whether the node stops.
 pub const STOP_GLANCE: Duration = Duration::from_millis(50);
 /// Values of one JSON body: at about 100 bytes each in memory, 20 MB for the moment of

@@ -68,10 +68,7 @@ pub fn attribute(error: &Error, scene: Scene) -> Option<Failure> {
             format!("no secure connection to {host} came about"),
         ),
         Error::StatusCode(code) => Some(attribute_status(*code, host, None)),
-        Error::ConnectProxyFailed(_) => fail(
-            Cause::Connect,
-            format!("the proxy does not connect to {host}"),
-        ),
+        Error::ConnectProxyFailed(reason) => Some(attribute_proxy(reason, host)),
         Error::InvalidProxyUrl => fail(
             Cause::Connect,
             "the configured proxy is not a URL that can be used".to_owned(),
@@ -96,6 +93,26 @@ pub fn attribute(error: &Error, scene: Scene) -> Option<Failure> {
         ),
     }
 }
+
+/// ureq's words hold the proxy's status, and nothing else that is harmless.
+fn attribute_proxy(reason: &str, host: &str) -> Failure {
+    let status = reason
+        .split(|c: char| !c.is_ascii_digit())
+        .find_map(|digits| digits.parse().ok().filter(|code| *code >= 100));
+    let detail = match status {
+        Some(407) => PROXY_LOGIN.to_owned(),
+        Some(code) => format!(
+            "the proxy answers {code}{} when it is asked to connect to {host}: does it allow that \
+             host and port?",
+            reason_of(code)
+        ),
+        None => format!("the proxy does not connect to {host}"),
+    };
+    Failure::new(Cause::Connect, detail)
+}
+
+const PROXY_LOGIN: &str = "the proxy answers 407: it wants another user and password; write them \
+                           as proxy = \"http://user:password@host:port\"";
 
 fn attribute_plight(plight: &Plight, scene: Scene) -> Option<Failure> {
     let host = scene.host;
@@ -393,12 +410,17 @@ fn variant_name(value: &impl std::fmt::Debug) -> String {
     text[..end.unwrap_or(text.len())].to_owned()
 }
 
-/// A status that brings no reading.
-pub fn attribute_status(code: u16, host: &str, retry_after: Option<Duration>) -> Failure {
-    let reason = StatusCode::from_u16(code)
+/// ` Not Found`; nothing where the code is not a usual one.
+fn reason_of(code: u16) -> String {
+    StatusCode::from_u16(code)
         .ok()
         .and_then(|status| status.canonical_reason())
-        .map_or(String::new(), |reason| format!(" {reason}"));
+        .map_or(String::new(), |reason| format!(" {reason}"))
+}
+
+/// A status that brings no reading.
+pub fn attribute_status(code: u16, host: &str, retry_after: Option<Duration>) -> Failure {
+    let reason = reason_of(code);
     let (cause, detail) = match code {
         204 | 205 => (
             Cause::Protocol,
@@ -420,6 +442,7 @@ pub fn attribute_status(code: u16, host: &str, retry_after: Option<Duration>) ->
             Cause::HttpStatus,
             format!("{host} answers {code}{reason}: the credentials are missing or wrong"),
         ),
+        407 => (Cause::HttpStatus, PROXY_LOGIN.to_owned()),
         404 | 410 => (
             Cause::HttpStatus,
             format!("{host} answers {code}{reason}: the address or a parameter is wrong"),

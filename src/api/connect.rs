@@ -38,6 +38,8 @@ pub struct Line {
     reach: Mutex<Reach>,
     /// The other end of the connection that was last written to.
     peer: Mutex<Option<IpAddr>>,
+    /// The connection that the fetch uses.
+    link: Mutex<Weak<Link>>,
     /// A lookup that outlived its fetch: the next one waits for it instead of piling up.
     lookup: Mutex<Option<(String, Receiver<Lookup>)>>,
 }
@@ -115,6 +117,32 @@ impl Line {
     /// Ends every wait of this line, now and in future.
     pub fn stop(&self) {
         self.stopped.store(true, Ordering::SeqCst);
+        // Another source's agent may have opened it.
+        if let Some(link) = self.link() {
+            link.shutdown();
+        }
+    }
+
+    /// The connection that the fetch uses, if it is open.
+    pub fn link(&self) -> Option<Arc<Link>> {
+        lock(&self.link).upgrade()
+    }
+
+    /// Makes a kept connection, which another source may have opened, this one's.
+    pub fn take_over(self: &Arc<Self>, link: &Arc<Link>) -> Result<(), Plight> {
+        *lock(&link.line) = self.clone();
+        *lock(&self.link) = Arc::downgrade(link);
+        self.note_loopback(link.peer);
+        match self.is_stopped() {
+            true => Err(Plight::Stopped),
+            false => Ok(()),
+        }
+    }
+
+    fn note_loopback(&self, peer: IpAddr) {
+        if peer.to_canonical().is_loopback() {
+            self.met_loopback.store(true, Ordering::Relaxed);
+        }
     }
 
     pub fn is_stopped(&self) -> bool {
@@ -323,13 +351,16 @@ impl<In: Transport> Connector<In> for Sockets {
                 details.config.output_buffer_size(),
             ),
         };
-        let stream = Arc::new(stream);
-        let weak: Weak<TcpStream> = Arc::downgrade(&stream);
-        (details.register_shutdown)(weak as Weak<dyn ShutdownHandle>)?;
-        Ok(Some(Either::B(Socket {
-            line: self.0.clone(),
+        let link = Arc::new(Link {
+            line: Mutex::new(self.0.clone()),
             stream,
             peer,
+        });
+        let weak: Weak<Link> = Arc::downgrade(&link);
+        (details.register_shutdown)(weak as Weak<dyn ShutdownHandle>)?;
+        self.0.take_over(&link)?;
+        Ok(Some(Either::B(Socket {
+            link,
             buffers: LazyBuffers::new(input, output),
         })))
     }
@@ -364,9 +395,6 @@ impl Sockets {
             match self.connect_one(*address, share) {
                 Ok(stream) => {
                     self.0.connections.fetch_add(1, Ordering::Relaxed);
-                    if address.ip().to_canonical().is_loopback() {
-                        self.0.met_loopback.store(true, Ordering::Relaxed);
-                    }
                     return Ok(stream);
                 }
                 Err(Plight::Stopped) => return Err(Plight::Stopped),
@@ -392,12 +420,30 @@ impl Sockets {
     }
 }
 
+/// An open connection, and the line of the source whose fetch uses it.
+pub struct Link {
+    line: Mutex<Arc<Line>>,
+    stream: TcpStream,
+    peer: IpAddr,
+}
+
+impl fmt::Debug for Link {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Link to {}", self.peer)
+    }
+}
+
+impl ShutdownHandle for Link {
+    /// Ends what another thread reads or writes.
+    fn shutdown(&self) {
+        // It may be closed already.
+        let _ = self.stream.shutdown(std::net::Shutdown::Both);
+    }
+}
+
 /// A connection whose every wait ends with the fetch.
 pub struct Socket {
-    line: Arc<Line>,
-    /// The agent's shutdown closes it from another thread.
-    stream: Arc<TcpStream>,
-    peer: IpAddr,
+    link: Arc<Link>,
     buffers: LazyBuffers,
 }
 
@@ -440,17 +486,20 @@ impl Transport for Socket {
     }
 
     fn transmit_output(&mut self, amount: usize, timeout: NextTimeout) -> Result<(), Error> {
-        let peer = self.peer;
-        *lock(&self.line.peer) = Some(peer);
+        let peer = self.link.peer;
+        let line = lock(&self.link.line).clone();
+        *lock(&line.peer) = Some(peer);
         // A kept connection passes no connector.
-        if let Some(plight) = self.line.forbids(peer) {
+        if let Some(plight) = line.forbids(peer) {
             return Err(plight.into());
         }
-        let (deadline, reason) = self.line.deadline(timeout.for_write());
+        let (deadline, reason) = line.deadline(timeout.for_write());
         let mut rest = &self.buffers.output()[..amount];
         while !rest.is_empty() {
             let set = TcpStream::set_write_timeout;
-            let sent = timed(&self.stream, deadline, reason, set, |mut it| it.write(rest))?;
+            let sent = timed(&self.link.stream, deadline, reason, set, |mut it| {
+                it.write(rest)
+            })?;
             if sent == 0 {
                 return Err(Error::Io(io::ErrorKind::WriteZero.into()));
             }
@@ -460,10 +509,13 @@ impl Transport for Socket {
     }
 
     fn await_input(&mut self, timeout: NextTimeout) -> Result<bool, Error> {
-        let (deadline, reason) = self.line.deadline(timeout.for_read());
+        let line = lock(&self.link.line).clone();
+        let (deadline, reason) = line.deadline(timeout.for_read());
         let room = self.buffers.input_append_buf();
         let set = TcpStream::set_read_timeout;
-        let came = timed(&self.stream, deadline, reason, set, |mut it| it.read(room))?;
+        let came = timed(&self.link.stream, deadline, reason, set, |mut it| {
+            it.read(room)
+        })?;
         self.buffers.input_appended(came);
         Ok(came > 0)
     }
@@ -472,11 +524,11 @@ impl Transport for Socket {
     /// even its end.
     fn is_open(&mut self) -> bool {
         let mut probe = [0];
-        let quiet = self.stream.set_nonblocking(true).is_ok()
+        let quiet = self.link.stream.set_nonblocking(true).is_ok()
             && matches!(
-                self.stream.peek(&mut probe),
+                self.link.stream.peek(&mut probe),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock
             );
-        quiet && self.stream.set_nonblocking(false).is_ok()
+        quiet && self.link.stream.set_nonblocking(false).is_ok()
     }
 }

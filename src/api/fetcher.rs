@@ -14,6 +14,7 @@ use serde_json::Value as Json;
 use super::chronicle::Chronicle;
 use super::follow;
 use super::json;
+use super::pool::{Turn as Permit, Waited};
 use super::transport::{
     Canceller, Fetched, Send, Transport, TransportSettings, Unfetched, Validators,
 };
@@ -84,6 +85,10 @@ pub struct Fetcher {
     believed: Believed,
     /// What the last answer had against its schema, to say it once per change.
     drift: Vec<Issue>,
+    /// What is to be said while others keep the server's connections busy for too long.
+    late: Option<Arc<str>>,
+    /// Intervals that passed without a turn, since the last observation.
+    dropped_turns: u64,
 }
 
 /// How one answer came out, before it becomes an observation.
@@ -134,6 +139,8 @@ impl Fetcher {
             chronicle: Chronicle::default(),
             believed: Believed::default(),
             drift: Vec::new(),
+            late: None,
+            dropped_turns: 0,
         })
     }
 
@@ -182,7 +189,7 @@ impl Fetcher {
                 false => wait,
             };
             let slept_from = self.clock.now().mono;
-            let woken = stopping.wait_or_nudge(glance, &mut heard);
+            let woken = self.sleep(stopping, glance, &mut heard);
             let now = self.clock.now();
             let asked = last_begun.map(|begun: Mono| now.mono.since(begun));
             let lately = asked.filter(|since| *since < limits::ASK_EARLY_AGAIN);
@@ -203,9 +210,14 @@ impl Fetcher {
                 wait = due;
                 continue;
             }
+            let Some(permit) = self.await_turn(now.mono) else {
+                wait = limits::STOP_GLANCE;
+                continue;
+            };
+            let now = self.clock.now();
             reserve(meter.reserve(now));
             last_begun = Some(now.mono);
-            let observation = self.fetch_once();
+            let observation = self.fetch(permit);
             let ordered = observation.as_ref().map(|it| it.ordered);
             let requests = self.transport.requests();
             let ended = self.clock.now();
@@ -235,8 +247,66 @@ impl Fetcher {
         }
     }
 
+    /// Sleeps for `span`, and closes connections whose time is over meanwhile.
+    fn sleep(&self, stopping: &Stopping, span: Duration, heard: &mut u64) -> Woken {
+        let begun = self.clock.now().mono;
+        loop {
+            let rest = span.saturating_sub(self.clock.now().mono.since(begun));
+            let expiry = self.transport.close_expired();
+            let glance = expiry.map_or(rest, |expiry| rest.min(expiry));
+            match stopping.wait_or_nudge(glance, heard) {
+                Woken::Elapsed if glance < rest => {}
+                woken => return woken,
+            }
+        }
+    }
+
+    /// Waits for a connection of the server's pool; `None` if the node stops. Each whole
+    /// interval that passes meanwhile is a turn that is dropped.
+    fn await_turn(&mut self, due: Mono) -> Option<Permit> {
+        let mut permit = self.transport.queue(due);
+        let mut is_in_time = true;
+        loop {
+            match permit.wait(self.transport.line(), Some(self.plan.every)) {
+                Waited::Ready => break,
+                Waited::Stopped => return None,
+                Waited::Late => {
+                    is_in_time = false;
+                    self.drop_turn();
+                }
+            }
+        }
+        if is_in_time {
+            self.turn_in_time();
+        }
+        Some(permit)
+    }
+
+    fn drop_turn(&mut self) {
+        self.dropped_turns += 1;
+        if self.late.is_none() {
+            let late = self.transport.too_slow();
+            log::warn!("{}: {late}", self.plan.name);
+            self.late = Some(late.into());
+        }
+    }
+
+    fn turn_in_time(&mut self) {
+        if self.late.take().is_some() {
+            log::info!("{}: is asked in time again", self.plan.name);
+        }
+    }
+
     /// One whole fetch; `None` if it was cancelled. It never panics.
     pub fn fetch_once(&mut self) -> Option<Observation> {
+        let mut permit = self.transport.queue(self.clock.now().mono);
+        match permit.wait(self.transport.line(), None) {
+            Waited::Ready => self.fetch(permit),
+            Waited::Late | Waited::Stopped => None,
+        }
+    }
+
+    fn fetch(&mut self, permit: Permit) -> Option<Observation> {
         let begun = self.clock.now();
         // A turn changes nothing of the fetcher, so a panic leaves no half-made state.
         let caught = catch_unwind(AssertUnwindSafe(|| self.turn(begun)));
@@ -250,6 +320,7 @@ impl Fetcher {
                 Turn::failed(Failure::new(Cause::Protocol, detail), Vec::new(), 0)
             }
         };
+        drop(permit);
         self.mask(&mut turn);
         self.learn(&turn, begun);
         let at = self.clock.now();
@@ -272,6 +343,8 @@ impl Fetcher {
             // The interval runs from start to start, an ordered wait from the answer on.
             next_in: wait.saturating_sub(duration).max(ordered),
             ordered,
+            late: self.late.clone(),
+            dropped_turns: std::mem::take(&mut self.dropped_turns),
         })
     }
 
@@ -496,4 +569,27 @@ fn nothing_read(issues: &[Issue], host: &str) -> Failure {
         None => format!("the answer of {host} holds no number"),
     };
     Failure::new(cause, detail)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::faults::{fetcher, noon, short};
+    use super::super::plain;
+
+    #[test]
+    fn turns_dropped_are_counted_and_said_until_one_is_in_time() {
+        // Nothing listens on the discard port: whether the fetch succeeds does not matter.
+        let request = plain::request("http://127.0.0.1:9/", &[], &[]).expect("a URL");
+        let mut source = fetcher(request, short(), noon());
+        source.drop_turn();
+        source.drop_turn();
+        let late = source.fetch_once().expect("nobody cancels");
+        let said = late.late.as_deref().unwrap_or_default();
+        assert!(said.contains("raise `connections` or `every`"), "{said}");
+        assert_eq!(late.dropped_turns, 2);
+
+        source.turn_in_time();
+        let in_time = source.fetch_once().expect("nobody cancels");
+        assert_eq!((in_time.late, in_time.dropped_turns), (None, 0));
+    }
 }

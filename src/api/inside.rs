@@ -10,7 +10,7 @@ pub fn is_inside(address: IpAddr) -> bool {
     is_inside_by_number(address) || is_our_own(address)
 }
 
-fn is_inside_by_number(address: IpAddr) -> bool {
+pub fn is_inside_by_number(address: IpAddr) -> bool {
     match address.to_canonical() {
         IpAddr::V4(address) => is_inside_v4(address),
         IpAddr::V6(address) => is_inside_v6(address),

@@ -2,8 +2,8 @@
 //!
 //! One thread per source, named `fetch-<source>`. Never touches the database, the HTTP
 //! server or another source. In the order of a fetch: the request (`client`, generated, with
-//! its runtime `request`; or `plain`), its way (`transport`, with `connect` below it and
-//! `redirect`), what its failure is called (`attribution`), its answer (`json`, `follow`),
+//! its runtime `request`; or `plain`), its way (`transport`, with `pool`, `proxy`
+//! and `connect` below it and `redirect`), what its failure is called (`attribution`), its answer (`json`, `follow`),
 //! and the loop around it all (`fetcher`, with `chronicle` for the log).
 
 mod attribution;
@@ -16,6 +16,8 @@ mod follow;
 mod inside;
 mod json;
 pub mod plain;
+pub mod pool;
+mod proxy;
 mod redirect;
 pub mod request;
 mod simulate;

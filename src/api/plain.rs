@@ -66,6 +66,29 @@ fn encode(text: &str) -> String {
     encoded
 }
 
+/// The bytes that `%40` and its like stand for; what is no such sequence stays.
+pub fn percent_decode(text: &str) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let [first, behind @ ..] = rest {
+        let hex = || {
+            let pair = std::str::from_utf8(behind.get(..2)?).ok()?;
+            u8::from_str_radix(pair, 16).ok()
+        };
+        match (first, hex()) {
+            (b'%', Some(byte)) => {
+                bytes.push(byte);
+                rest = &behind[2..];
+            }
+            _ => {
+                bytes.push(*first);
+                rest = behind;
+            }
+        }
+    }
+    bytes
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

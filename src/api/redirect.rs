@@ -26,6 +26,8 @@ pub fn target(here: &Uri, location: Option<&[u8]>) -> Result<Uri, String> {
     } else {
         let scheme = here.scheme_str().unwrap_or("http");
         let authority = here.authority().map_or("", Authority::as_str);
+        // The owner's user name goes along as a header.
+        let authority = authority.rsplit_once('@').map_or(authority, |it| it.1);
         if text.starts_with("//") {
             format!("{scheme}:{text}")
         } else {
@@ -186,6 +188,9 @@ mod tests {
             let expected = expected.map(str::to_owned).map_err(str::to_owned);
             assert_eq!(found, expected, "{location:?}");
         }
+        let named: Uri = "http://me:p%40ss@nas/api".parse().expect("a URL");
+        let found = target(&named, Some(b"/x")).map(|uri| uri.to_string());
+        assert_eq!(found, Ok("http://nas/x".to_owned()));
         let here: Uri = here.parse().expect("a URL");
         assert!(target(&here, None).is_err());
         assert!(target(&here, Some(b"/\xff")).is_err());

@@ -18,9 +18,13 @@ use ureq::{Agent, Body, Error, SendBody};
 
 use super::attribution::{self, Phase, Scene};
 use super::connect::{Line, Names, Plight, Reach, Sockets};
+use super::plain::percent_decode;
+use super::pool::{Pool, Pooled, Turn};
+use super::proxy::HttpProxy;
+use super::request::base64;
 use super::{inside, redirect};
 use crate::domain::health::{Cause, Failure};
-use crate::domain::time::{Moment, Wall};
+use crate::domain::time::{Moment, Mono, Wall};
 use crate::limits;
 use crate::sys::tls::{Tls, Trust};
 
@@ -37,6 +41,8 @@ pub struct TransportSettings {
     /// `http://host:port`, used for everything; the environment's proxies are not.
     pub proxy: Option<String>,
     pub user_agent: String,
+    /// The connections that it shares with the other sources of its server.
+    pub pool: Arc<Pool>,
     /// Which addresses an answer from outside must not lead to; tests have others.
     pub is_inside: fn(IpAddr) -> bool,
 }
@@ -50,6 +56,7 @@ impl Default for TransportSettings {
             ca_file: None,
             proxy: None,
             user_agent: concat!("main-node/", env!("CARGO_PKG_VERSION")).to_owned(),
+            pool: Pool::new("", limits::CONNECTIONS_TO_A_DEVICE),
             is_inside: inside::is_inside,
         }
     }
@@ -99,7 +106,9 @@ pub enum Unfetched {
 
 pub struct Transport {
     settings: TransportSettings,
+    /// With the proxy, if there is one, and without.
     config: Config,
+    direct: Config,
     trust: Trust,
     line: Arc<Line>,
     agent: Arc<Mutex<Agent>>,
@@ -110,12 +119,14 @@ pub struct Transport {
 #[derive(Clone)]
 pub struct Canceller {
     line: Arc<Line>,
+    pool: Arc<Pool>,
     agent: Arc<Mutex<Agent>>,
 }
 
 impl Canceller {
     pub fn cancel(&self) {
         self.line.stop();
+        self.pool.wake();
         lock(&self.agent).clone().shutdown();
     }
 }
@@ -129,12 +140,20 @@ impl Transport {
     pub fn new(settings: TransportSettings) -> Result<Transport, String> {
         let line = Arc::new(Line::default());
         let record = Arc::new(Mutex::new(Record::default()));
-        let config = configure(&settings, Recorder(record.clone()))?;
+        let proxy = settings.proxy.as_deref().map(read_proxy).transpose()?;
+        let config = configure(&settings, proxy, Recorder(record.clone()))?;
+        let direct = configure(&settings, None, Recorder(record.clone()))?;
         let trust = Trust::of(settings.ca_file.as_deref())?;
-        let agent = Arc::new(Mutex::new(make_agent(&config, &trust, &line)));
+        let agent = Arc::new(Mutex::new(make_agent(
+            (&config, &direct),
+            &trust,
+            &line,
+            &settings.pool,
+        )));
         Ok(Transport {
             settings,
             config,
+            direct,
             trust,
             line,
             agent,
@@ -145,6 +164,7 @@ impl Transport {
     pub fn canceller(&self) -> Canceller {
         Canceller {
             line: self.line.clone(),
+            pool: self.settings.pool.clone(),
             agent: self.agent.clone(),
         }
     }
@@ -152,12 +172,33 @@ impl Transport {
     /// Forgets every connection. After repeated failures nothing that is kept (a half-dead
     /// connection, a TLS session) is worth trusting.
     pub fn renew(&mut self) {
-        let fresh = make_agent(&self.config, &self.trust, &self.line);
-        let old = std::mem::replace(&mut *lock(&self.agent), fresh);
-        old.shutdown();
+        let pool = &self.settings.pool;
+        // Other sources may use connections that the old one opened: it is not shut down.
+        let configs = (&self.config, &self.direct);
+        *lock(&self.agent) = make_agent(configs, &self.trust, &self.line, pool);
+        pool.close_idle();
         if self.line.is_stopped() {
             lock(&self.agent).clone().shutdown();
         }
+    }
+
+    /// Queues the next fetch, which fell due at `due`: it needs its turn before `get`.
+    pub fn queue(&self, due: Mono) -> Turn {
+        self.settings.pool.queue(due)
+    }
+
+    /// What is to be said where sources ask for more than their server can answer.
+    pub fn too_slow(&self) -> String {
+        self.settings.pool.too_slow()
+    }
+
+    pub fn line(&self) -> &Line {
+        &self.line
+    }
+
+    /// Closes connections that have been idle for too long; how soon the next one will have.
+    pub fn close_expired(&self) -> Option<Duration> {
+        self.settings.pool.close_expired()
     }
 
     /// Requests that the last fetch sent, or tried to: redirects and second tries count.
@@ -275,6 +316,8 @@ impl Transport {
                 UnexpectedEof | ConnectionReset | ConnectionAborted | BrokenPipe
             );
             if closed && self.line.connections() == connections && !self.line.is_stopped() {
+                // Others that are kept may be as dead.
+                self.settings.pool.close_idle();
                 answer = send();
             }
         }
@@ -347,7 +390,13 @@ impl Transport {
 
     fn unfetched(&self, error: &Error, phase: Phase, now: Moment) -> Unfetched {
         let uri = lock(&self.record).uri.clone().unwrap_or_default();
-        let host = redirect::host_words(&uri);
+        let host = match &self.config.proxy() {
+            // What cannot be connected to is the proxy: it connects to the host.
+            Some(proxy) if is_connecting(error) => {
+                format!("the proxy {}", redirect::host_words(proxy.uri()))
+            }
+            _ => redirect::host_words(&uri),
+        };
         let scene = self.scene(&host, phase, now);
         if self.line.is_stopped() {
             return Unfetched::Stopped;
@@ -374,21 +423,50 @@ impl Transport {
     }
 }
 
+fn is_connecting(error: &Error) -> bool {
+    let Error::Other(inner) = error else {
+        return false;
+    };
+    matches!(
+        inner.downcast_ref(),
+        Some(
+            Plight::Lookup(_) | Plight::LookupTimeout | Plight::Connect(_) | Plight::ConnectTimeout
+        )
+    )
+}
+
 fn refuse(host: &str, why: &str) -> Unfetched {
     let detail = format!("{host} sends the node {why}");
     Unfetched::Failed(Failure::new(Cause::Redirect, detail))
 }
 
-fn make_agent(config: &Config, trust: &Trust, line: &Arc<Line>) -> Agent {
-    let connector =
-        ().chain(ConnectProxyConnector::default())
-            .chain(Sockets(line.clone()))
-            .chain(Tls::new(trust.clone()));
+fn make_agent(
+    (config, direct): (&Config, &Config),
+    trust: &Trust,
+    line: &Arc<Line>,
+    pool: &Arc<Pool>,
+) -> Agent {
+    let opens = ()
+        .chain(HttpProxy {
+            direct: direct.clone(),
+        })
+        .chain(ConnectProxyConnector::default())
+        .chain(Sockets(line.clone()))
+        .chain(Tls::new(trust.clone()));
+    let connector = Pooled {
+        opens,
+        pool: pool.clone(),
+        line: line.clone(),
+        has_proxy: config.proxy().is_some(),
+    };
     Agent::with_parts(config.clone(), connector, Names(line.clone()))
 }
 
-fn configure(settings: &TransportSettings, recorder: Recorder) -> Result<Config, String> {
-    let proxy = settings.proxy.as_deref().map(read_proxy).transpose()?;
+fn configure(
+    settings: &TransportSettings,
+    proxy: Option<ureq::Proxy>,
+    recorder: Recorder,
+) -> Result<Config, String> {
     if HeaderValue::from_str(&settings.user_agent).is_err() {
         return Err("expected a user agent of printable ASCII".to_owned());
     }
@@ -405,9 +483,8 @@ fn configure(settings: &TransportSettings, recorder: Recorder) -> Result<Config,
         // One byte more than a head may have, or ureq waits for room instead of failing.
         .input_buffer_size(limits::RESPONSE_HEAD_BYTES + 1)
         .output_buffer_size(limits::TRANSPORT_BUFFER_BYTES)
-        .max_idle_connections(2)
-        .max_idle_connections_per_host(1)
-        .max_idle_age(limits::KEPT_CONNECTION)
+        // `pool` keeps them, for all sources of a server.
+        .max_idle_connections(0)
         .user_agent(settings.user_agent.as_str())
         .proxy(proxy)
         .middleware(recorder)
@@ -495,6 +572,11 @@ impl Middleware for Recorder {
                     }
                 }
             }
+            if let Some(login) = user_info(request.uri())
+                && !request.headers().contains_key(header::AUTHORIZATION)
+            {
+                request.headers_mut().insert(header::AUTHORIZATION, login);
+            }
             record.uri = Some(request.uri().clone());
             record.headers = request.headers().clone();
             let too_early = record
@@ -507,6 +589,16 @@ impl Middleware for Recorder {
         }
         next.handle(request)
     }
+}
+
+/// The credentials of `http://user:p%40ss@host/`, decoded, which ureq would send as they stand.
+fn user_info(uri: &Uri) -> Option<HeaderValue> {
+    let (login, _) = uri.authority()?.as_str().rsplit_once('@')?;
+    let (user, password) = login.split_once(':').unwrap_or((login, ""));
+    let pair = [percent_decode(user), percent_decode(password)].join(&b':');
+    let mut value = HeaderValue::from_str(&format!("Basic {}", base64(&pair))).ok()?;
+    value.set_sensitive(true);
+    Some(value)
 }
 
 /// Whether a `Date` says when the answer was sent: what a cache hands out has `Age`, and a 304
@@ -550,6 +642,24 @@ mod tests {
             }
             let found = is_first_hand(status, &headers);
             assert_eq!(found, expected, "{status} {fields:?}");
+        }
+    }
+
+    #[test]
+    fn the_user_name_and_password_of_an_address_are_decoded_once() {
+        for (url, expected) in [
+            // me:p@ss
+            ("http://me:p%40ss@nas/x", Some("Basic bWU6cEBzcw==")),
+            // me:100%
+            ("http://me:100%25@nas/x", Some("Basic bWU6MTAwJQ==")),
+            // key:
+            ("http://key@nas/x", Some("Basic a2V5Og==")),
+            ("http://nas/x@y", None),
+        ] {
+            let uri: Uri = url.parse().expect("a URL");
+            let found = user_info(&uri);
+            let found = found.as_ref().map(|it| it.to_str().expect("ASCII"));
+            assert_eq!(found, expected, "{url}");
         }
     }
 }

@@ -164,6 +164,8 @@ mod tests {
             outcome,
             next_in: Duration::ZERO,
             ordered: Duration::ZERO,
+            late: None,
+            dropped_turns: 0,
             followed: None,
         }
     }

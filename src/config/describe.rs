@@ -183,6 +183,7 @@ fn write_source(out: &mut String, source: &SourceConfig) -> std::fmt::Result {
     writeln!(out, "timeout = \"{}\"", spell_duration(source.timeout))?;
     writeln!(out, "body_limit = {}", source.body_bytes)?;
     writeln!(out, "redirects = {}", source.redirects)?;
+    writeln!(out, "connections = {}", source.connections)?;
     if let Some(file) = &source.ca_file {
         writeln!(out, "ca_file = {}", quoted(&file.display().to_string()))?;
     }

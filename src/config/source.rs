@@ -15,6 +15,8 @@ use super::auth::{Auth, read_auth};
 use super::describe::{looks_like_a_key, sounds_secret};
 use super::reader::{Item, Table, is_harmless_header};
 use super::{Secret, read_zone};
+use crate::api::plain;
+use crate::api::pool;
 use crate::api::request::base64;
 use crate::domain::operation::{Api, Argument, Operation};
 use crate::domain::plan::{Numbers, SourcePlan};
@@ -35,6 +37,8 @@ pub struct SourceConfig {
     pub redirects: u32,
     pub ca_file: Option<PathBuf>,
     pub proxy: Option<String>,
+    /// Connections to its server at once, shared with the other sources of that server.
+    pub connections: usize,
     /// `plan.every` is what a quota leaves, so that a restart must not ask at once.
     pub quota: Option<Duration>,
     /// Where it stands, for messages of parts that find something wrong with it later.
@@ -57,6 +61,20 @@ pub enum Target {
     },
     /// Another main-node, by its address.
     Follow { node: String },
+}
+
+impl Target {
+    /// Where its first request goes.
+    pub fn uri(&self) -> Option<ureq::http::Uri> {
+        let url = match self {
+            Target::Operation {
+                operation, base, ..
+            } => operation.base_url(base.as_deref()).ok()?,
+            Target::Url { url, .. } => url.clone(),
+            Target::Follow { node } => node.clone(),
+        };
+        url.parse().ok()
+    }
 }
 
 /// A request header of the owner's.
@@ -137,6 +155,9 @@ fn read_one(mut table: Table<'_>, directory: &Path, apis: &[&'static Api]) -> Op
     let redirects = table.get("redirects").and_then(|item| item.integer(0..=20));
     let ca_file = table.get("ca_file").and_then(|item| item.text());
     let proxy = table.get("proxy").and_then(|item| read_url(&item));
+    let connections = table
+        .get("connections")
+        .and_then(|item| item.integer(1..=limits::CONNECTIONS_ASKED));
     let pointer = |item: Option<Item>| item.and_then(|item| read_pointer(&item));
     let observed_at = pointer(table.get("observed_at"));
     let units_at = pointer(table.get("units_at"));
@@ -178,6 +199,8 @@ fn read_one(mut table: Table<'_>, directory: &Path, apis: &[&'static Api]) -> Op
         summary: summary.into(),
         description: description.into(),
     };
+    let host = target.uri().and_then(|uri| uri.host().map(str::to_owned));
+    let usual = pool::default_connections(&host.unwrap_or_default());
     let source = SourceConfig {
         plan,
         target,
@@ -188,6 +211,7 @@ fn read_one(mut table: Table<'_>, directory: &Path, apis: &[&'static Api]) -> Op
         redirects: redirects.map_or(limits::REDIRECTS, |count| count as u32),
         ca_file: ca_file.map(|file| directory.join(file)),
         proxy,
+        connections: connections.map_or(usual, |count| count as usize),
         quota,
         place,
     };
@@ -369,25 +393,7 @@ fn hide_parts(item: &Item<'_>, rest: &str) {
 }
 
 fn percent_decode(text: &str) -> String {
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes();
-    while let [first, behind @ ..] = rest {
-        let hex = || {
-            let pair = std::str::from_utf8(behind.get(..2)?).ok()?;
-            u8::from_str_radix(pair, 16).ok()
-        };
-        match (first, hex()) {
-            (b'%', Some(byte)) => {
-                bytes.push(byte);
-                rest = &behind[2..];
-            }
-            _ => {
-                bytes.push(*first);
-                rest = behind;
-            }
-        }
-    }
-    String::from_utf8_lossy(&bytes).into_owned()
+    String::from_utf8_lossy(&plain::percent_decode(text)).into_owned()
 }
 
 /// `"50/day"` or `"10/hour"` as requests a day.
@@ -450,14 +456,7 @@ fn hide_header(entry: &Item<'_>, value: &str) {
 impl SourceConfig {
     /// The machine that it calls, by name or address without brackets.
     pub fn host(&self) -> Option<String> {
-        let url = match &self.target {
-            Target::Operation {
-                operation, base, ..
-            } => operation.base_url(base.as_deref()).ok()?,
-            Target::Url { url, .. } => url.clone(),
-            Target::Follow { node } => node.clone(),
-        };
-        let uri: ureq::http::Uri = url.parse().ok()?;
+        let uri = self.target.uri()?;
         Some(uri.host()?.trim_matches(['[', ']']).to_owned())
     }
 

@@ -148,6 +148,10 @@ pub struct SourceHealth {
     /// What was wrong with the newest response, bounded by whoever made the observation.
     pub issues: Vec<super::reading::Issue>,
     pub next_in: Duration,
+    /// What is to be said while its server answers too slowly for all its sources.
+    pub late: Option<std::sync::Arc<str>>,
+    /// Turns dropped for it, since start.
+    pub dropped_turns: u64,
     /// The wait that the newest answer ordered: until then nothing new can come.
     pub ordered_wait: Duration,
     /// How long attempts took, since start.
@@ -258,6 +262,8 @@ impl SourceHealth {
         self.last_bytes = observation.bytes;
         self.next_in = observation.next_in;
         self.ordered_wait = observation.ordered;
+        self.late = observation.late.clone();
+        self.dropped_turns += observation.dropped_turns;
         self.durations.record(observation.duration);
         let issues = match &observation.outcome {
             Outcome::Readings { issues, .. } | Outcome::Failed { issues, .. } => issues.as_slice(),
@@ -386,6 +392,8 @@ mod tests {
                 outcome: Outcome::Unchanged,
                 next_in: Duration::ZERO,
                 ordered: Duration::ZERO,
+                late: None,
+                dropped_turns: 0,
                 followed: None,
             });
         }

@@ -174,6 +174,8 @@ fn month(clock: fn(u64) -> Moment) -> Told {
                 outcome,
                 next_in: every[source],
                 ordered: Duration::ZERO,
+                late: None,
+                dropped_turns: 0,
                 followed: None,
             });
             told.observed

@@ -188,6 +188,11 @@ pub struct Observation {
     pub next_in: Duration,
     /// The wait that the server ordered with this answer, as far as it is obeyed.
     pub ordered: Duration,
+    /// What is to be said where the source waited for its turn at its server, a whole interval
+    /// or longer.
+    pub late: Option<Arc<str>>,
+    /// Intervals that passed so since the attempt before.
+    pub dropped_turns: u64,
     /// What another main-node said beside its readings, where the source is one.
     pub followed: Option<Arc<Followed>>,
 }

@@ -95,6 +95,15 @@ fn sources(page: &mut Page, facts: &Facts) {
             page.sample("fetch_failures_total", &labels, count(failures));
         }
     }
+    page.counter(
+        "fetch_turns_dropped_total",
+        "Intervals that passed while other sources of the same server were asked.",
+    );
+    for source in sources {
+        let labels = [("source", &*source.name)];
+        let dropped = count(source.health.dropped_turns);
+        page.sample("fetch_turns_dropped_total", &labels, dropped);
+    }
     page.family(
         "fetch_duration_seconds",
         "histogram",

@@ -106,6 +106,9 @@ struct SourceStatus<'a> {
     last_attempt: Option<String>,
     last_success: Option<String>,
     next_attempt: Option<String>,
+    /// Turns dropped, and what to do, while the server answers too slowly for its sources.
+    dropped_turns: u64,
+    late: Option<String>,
     last_duration_s: Option<f64>,
     last_bytes: Option<u64>,
     /// The newest failure; it lasts if `state` is `failing`.
@@ -260,6 +263,8 @@ fn of_source(source: &Source, now: Moment) -> SourceStatus<'_> {
         next_attempt: health
             .last_attempt
             .map(|last| words::wall_of(last, now).after(health.next_in).to_string()),
+        dropped_turns: health.dropped_turns,
+        late: health.late.as_deref().map(words::safe),
         last_duration_s: has_tried.then_some(health.last_duration.as_secs_f64()),
         last_bytes: has_tried.then_some(health.last_bytes),
         last_failure: health

@@ -165,6 +165,8 @@ impl Scene {
                 },
                 next_in: Duration::from_secs(60),
                 ordered: Duration::ZERO,
+                late: None,
+                dropped_turns: 0,
                 followed: None,
             });
         }
@@ -298,6 +300,8 @@ pub fn healthy() -> Scene {
                 },
                 next_in: source.every,
                 ordered: Duration::ZERO,
+                late: None,
+                dropped_turns: 0,
                 followed: None,
             });
         }

@@ -1,10 +1,13 @@
 //! From a configured source to a fetcher: which call, where to, with which credentials.
 
+use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::Arc;
 
 use crate::api::client::CALLS;
 use crate::api::fetcher::{Fetcher, SourceSettings};
 use crate::api::plain;
+use crate::api::pool::{self, Pool};
 use crate::api::request::{Credential, Endpoint};
 use crate::api::transport::{Send, TransportSettings};
 use crate::config::{Auth, Config, Login, SourceConfig, Target};
@@ -14,11 +17,48 @@ use crate::sys::clock::Clock;
 /// A fetcher per source, in the configuration's order. `Err` says which source cannot be
 /// fetched so, and what to change.
 pub fn fetchers(config: &Config, clock: &Arc<dyn Clock>) -> Result<Vec<Fetcher>, String> {
+    let pools = pools(&config.sources);
     let sources = config.sources.iter().enumerate();
     sources
         .map(|(index, source)| {
-            fetcher(config, index, source, clock)
+            // Each source's server has one.
+            let pool = pools[&server(source)].clone();
+            fetcher(config, index, source, pool, clock)
                 .map_err(|problem| format!("{}: {}", source.place, config.secrets.mask(&problem)))
+        })
+        .collect()
+}
+
+/// What sources must have in common to share connections.
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+struct Server<'a> {
+    origin: String,
+    proxy: Option<&'a str>,
+    ca_file: Option<&'a Path>,
+}
+
+fn server(source: &SourceConfig) -> Server<'_> {
+    let uri = source.target.uri().unwrap_or_default();
+    Server {
+        origin: pool::origin(&uri),
+        proxy: source.proxy.as_deref(),
+        ca_file: source.ca_file.as_deref(),
+    }
+}
+
+/// A pool for each server. Where its sources differ in `connections` the largest counts: one
+/// that says more says what the server can take.
+fn pools(sources: &[SourceConfig]) -> BTreeMap<Server<'_>, Arc<Pool>> {
+    let mut most: BTreeMap<Server, usize> = BTreeMap::new();
+    for source in sources {
+        let connections = most.entry(server(source)).or_default();
+        *connections = source.connections.max(*connections);
+    }
+    let pools = most.into_iter();
+    pools
+        .map(|(server, most)| {
+            let pool = Pool::new(&server.origin, most);
+            (server, pool)
         })
         .collect()
 }
@@ -27,6 +67,7 @@ fn fetcher(
     config: &Config,
     index: usize,
     source: &SourceConfig,
+    pool: Arc<Pool>,
     clock: &Arc<dyn Clock>,
 ) -> Result<Fetcher, String> {
     let (request, declared) = match &source.target {
@@ -60,6 +101,7 @@ fn fetcher(
             redirects: source.redirects,
             ca_file: source.ca_file.clone(),
             proxy: source.proxy.clone(),
+            pool,
             ..TransportSettings::default()
         },
         quota: source.quota,

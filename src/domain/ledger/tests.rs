@@ -25,6 +25,8 @@ pub(super) fn observation(source: usize, second: u64, outcome: Outcome) -> Obser
         outcome,
         next_in: Duration::from_secs(60),
         ordered: Duration::ZERO,
+        late: None,
+        dropped_turns: 0,
         followed: None,
     }
 }

@@ -46,6 +46,9 @@ fn facts(view: &View, source: &Source) -> Markup {
             @if let Some(since) = health.failing_since {
                 dt { "Failing since" } dd { (past(view, since)) }
             }
+            @if let Some(late) = &health.late {
+                dt { "Late" } dd { (safe(late)) }
+            }
             dt { "Last success" }
             dd { @match health.last_success { Some(at) => (past(view, at)), None => "never" } }
             dt { "Next fetch" } dd { (next(view, source)) }
