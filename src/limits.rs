@@ -65,6 +65,8 @@ pub const SOURCES: usize = 128;
 pub const BODY_BYTES: u64 = 4 * 1024 * 1024;
 /// A request head that is remembered with its answer, to be known when it comes again.
 pub const STANDING_HEAD_BYTES: usize = 512;
+/// Bytes read of a 403's body, to learn whether it speaks of a quota: an error is short.
+pub const REFUSAL_BYTES: u64 = 4 * 1024;
 /// The head of one response. Each kept connection holds a buffer of this size, and servers
 /// with long policies send 8 KiB.
 pub const RESPONSE_HEAD_BYTES: usize = 16 * 1024;

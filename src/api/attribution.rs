@@ -12,9 +12,11 @@ use ureq::http::StatusCode;
 use ureq::{Error, Timeout};
 
 use super::connect::Plight;
+use super::inside::is_multicast_name;
 use crate::domain::health::{Cause, Failure};
 use crate::domain::time::{Moment, Trust, Wall, words};
 use crate::limits;
+use crate::sys::tls;
 
 /// How far the exchange had come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,6 +33,8 @@ pub struct Scene<'a> {
     pub phase: Phase,
     pub timeout: Duration,
     pub body_limit: u64,
+    /// Whether the owner names the certificates to trust.
+    pub has_ca_file: bool,
     pub now: Moment,
 }
 
@@ -67,7 +71,7 @@ pub fn attribute(error: &Error, scene: Scene) -> Option<Failure> {
             Cause::Tls,
             format!("no secure connection to {host} came about"),
         ),
-        Error::StatusCode(code) => Some(attribute_status(*code, host, None)),
+        Error::StatusCode(code) => Some(attribute_status(*code, host, None, &Refusal::default())),
         Error::ConnectProxyFailed(reason) => Some(attribute_proxy(reason, host)),
         Error::InvalidProxyUrl => fail(
             Cause::Connect,
@@ -123,13 +127,17 @@ fn attribute_plight(plight: &Plight, scene: Scene) -> Option<Failure> {
             // glibc and musl word it differently.
             let text = error.to_string();
             let silent = ["emporary failure", "Try again"];
-            let detail = match silent.iter().any(|part| text.contains(part)) {
+            let is_silent = silent.iter().any(|part| text.contains(part));
+            let detail = match is_silent && !is_multicast_name(host) {
                 true => format!(
                     "no name server says where {host} is; is the network or the router down?"
                 ),
                 false => no_such_host(host),
             };
             Failure::new(Cause::Dns, detail)
+        }
+        Plight::LookupTimeout if is_multicast_name(host) => {
+            Failure::new(Cause::Dns, no_such_host(host))
         }
         Plight::LookupTimeout => Failure::new(
             Cause::Dns,
@@ -164,7 +172,14 @@ pub fn leads_away(host: &str) -> String {
 }
 
 fn no_such_host(host: &str) -> String {
-    format!("there is no host named {host}; is the name right?")
+    match is_multicast_name(host) {
+        true => format!(
+            "the name {host} cannot be looked up: .local names need multicast DNS, which this \
+             program does not speak yet; write the device's address instead, such as \
+             http://192.168.1.20/ (the router's list of devices has it)"
+        ),
+        false => format!("there is no host named {host}; is the name right?"),
+    }
 }
 
 fn attribute_connect(error: &io::Error, host: &str) -> Failure {
@@ -284,38 +299,23 @@ fn attribute_protocol(error: &impl std::fmt::Debug, host: &str) -> Failure {
 }
 
 fn attribute_tls(error: &rustls::Error, scene: Scene) -> Failure {
-    let host = scene.host;
-    let tls = |detail: String| Failure::new(Cause::Tls, detail);
     match error {
         rustls::Error::InvalidCertificate(problem) => attribute_certificate(problem, scene),
         rustls::Error::FailedToGetCurrentTime => clock_is_wrong(scene),
-        rustls::Error::InvalidMessage(_) => tls(format!(
-            "{host} does not speak TLS on that port; is it http:// rather than https://?"
-        )),
-        rustls::Error::PeerIncompatible(_) => tls(format!(
-            "{host} speaks only versions of TLS that are no longer safe"
-        )),
-        rustls::Error::AlertReceived(alert) => tls(format!(
-            "{host} ended the secure handshake: {}",
-            variant_name(alert)
-        )),
-        other => tls(format!(
-            "no secure connection to {host} came about: {}",
-            variant_name(other)
-        )),
+        error => Failure::new(Cause::Tls, tls::handshake_words(error, scene.host)),
     }
 }
 
 fn attribute_certificate(problem: &CertificateError, scene: Scene) -> Failure {
     let host = scene.host;
-    let tls = |detail: String| Failure::new(Cause::Tls, detail);
+    let fail = |detail: String| Failure::new(Cause::Tls, detail);
     match problem {
-        CertificateError::ExpiredContext { not_after, .. } => tls(format!(
+        CertificateError::ExpiredContext { not_after, .. } => fail(format!(
             "the certificate of {host} expired on {}{}",
             date(*not_after),
             doubt(scene.now)
         )),
-        CertificateError::Expired => tls(format!(
+        CertificateError::Expired => fail(format!(
             "the certificate of {host} has expired{}",
             doubt(scene.now)
         )),
@@ -325,30 +325,32 @@ fn attribute_certificate(problem: &CertificateError, scene: Scene) -> Failure {
         {
             clock_is_wrong(scene)
         }
-        CertificateError::NotValidYetContext { not_before, .. } => tls(format!(
+        CertificateError::NotValidYetContext { not_before, .. } => fail(format!(
             "the certificate of {host} is valid from {} on, and it is {} here",
             date(*not_before),
             &scene.now.wall.to_string()[..10]
         )),
-        CertificateError::NotValidYet => tls(format!("the certificate of {host} is not valid yet")),
-        CertificateError::NotValidForName => {
-            tls(format!("the certificate of {host} is for another name"))
+        CertificateError::NotValidYet => {
+            fail(format!("the certificate of {host} is not valid yet"))
         }
-        CertificateError::NotValidForNameContext { presented, .. } => tls(format!(
+        CertificateError::NotValidForName => {
+            fail(format!("the certificate of {host} is for another name"))
+        }
+        CertificateError::NotValidForNameContext { presented, .. } => fail(format!(
             "the certificate of {host} is for {}",
             names(presented)
         )),
-        CertificateError::UnknownIssuer => tls(format!(
+        CertificateError::UnknownIssuer if scene.has_ca_file => fail(format!(
+            "no certificate of this source's `ca_file` vouches for the certificate of {host}: \
+             put the CA's there that made it, or the server's own"
+        )),
+        CertificateError::UnknownIssuer => fail(format!(
             "nobody whom this node trusts vouches for the certificate of {host}; if it is \
              your own, name its CA in `ca_file`"
         )),
-        other if format!("{other:?}").contains("CaUsedAsEndEntity") => tls(format!(
-            "the certificate of {host} is a CA's (CA:TRUE), which no server may use; make \
-             one that says CA:FALSE"
-        )),
-        other => tls(format!(
-            "the certificate of {host} cannot be accepted: {}",
-            variant_name(other)
+        other => fail(format!(
+            "the certificate of {host} {}",
+            tls::certificate_words(other)
         )),
     }
 }
@@ -410,6 +412,91 @@ fn variant_name(value: &impl std::fmt::Debug) -> String {
     text[..end.unwrap_or(text.len())].to_owned()
 }
 
+/// What an answer with a 401 or 403, and the way to it, say about why.
+#[derive(Debug, Clone, Default)]
+pub struct Refusal {
+    /// The fields `WWW-Authenticate`.
+    pub challenges: Vec<String>,
+    /// The scheme of the `Authorization` that was sent: `Basic`.
+    pub sent: Option<String>,
+    /// Its head or body speaks of a quota.
+    pub is_about_limits: bool,
+    /// A redirect from the one origin to the other, which credentials do not follow.
+    pub dropped: Option<(String, String)>,
+}
+
+impl Refusal {
+    fn words(&self, code: u16) -> String {
+        if let Some((from, to)) = &self.dropped {
+            return format!(
+                "{from} sent the node on to {to}, and credentials and headers are not sent along \
+                 to another server or port; write {to} in this source"
+            );
+        }
+        if code == 403 && self.is_about_limits {
+            return "it speaks of a limit or quota; ask less often (`every`, `quota`), or see what \
+                    your key allows"
+                .to_owned();
+        }
+        let wants = |scheme: &str| {
+            let mut parts = self.challenges.iter().flat_map(|it| it.split([',', ' ']));
+            parts.any(|part| part.eq_ignore_ascii_case(scheme))
+        };
+        let sends = |scheme: &str| {
+            let sent = self.sent.as_ref();
+            sent.is_some_and(|sent| sent.eq_ignore_ascii_case(scheme))
+        };
+        let is_sent = self.sent.is_some();
+        let words = match () {
+            () if wants("Digest") && !wants("Basic") && !wants("Bearer") => {
+                "it wants Digest authentication (RFC 7616), which main-node does not speak yet; \
+                 set it to Basic, or to no password, if it can"
+            }
+            () if sends("Basic")
+                && (wants("Basic") || code == 401 && self.challenges.is_empty()) =>
+            {
+                "the user or the password is wrong"
+            }
+            () if sends("Bearer") && wants("Bearer") => "the token is wrong or has expired",
+            () if wants("Basic") && is_sent => {
+                "it wants a user and a password (auth = { user = …, password = … }), and this \
+                 source sends something else"
+            }
+            () if wants("Basic") => {
+                "it wants a user and a password: add auth = { user = …, password = … }"
+            }
+            () if wants("Bearer") && is_sent => {
+                "it wants a token (auth = { token = … }), and this source sends something else"
+            }
+            () if wants("Bearer") => "it wants a token: add auth = { token = … }",
+            () if code == 403 => {
+                "the credentials are missing or wrong, or do not allow this; some servers refuse \
+                 addresses or programs that they do not know"
+            }
+            () => "the credentials are missing or wrong",
+        };
+        words.to_owned()
+    }
+}
+
+/// Whether the body of an error is about a quota: `API rate limit exceeded`.
+pub fn speaks_of_limits(body: &[u8]) -> bool {
+    let text = String::from_utf8_lossy(body).to_ascii_lowercase();
+    let signs = [
+        "rate limit",
+        "rate-limit",
+        "rate_limit",
+        "ratelimit",
+        "quota",
+        "too many requests",
+        "limit exceeded",
+        "limit_exceeded",
+        "limit reached",
+        "limitexceeded",
+    ];
+    signs.iter().any(|sign| text.contains(sign))
+}
+
 /// ` Not Found`; nothing where the code is not a usual one.
 fn reason_of(code: u16) -> String {
     StatusCode::from_u16(code)
@@ -419,7 +506,12 @@ fn reason_of(code: u16) -> String {
 }
 
 /// A status that brings no reading.
-pub fn attribute_status(code: u16, host: &str, retry_after: Option<Duration>) -> Failure {
+pub fn attribute_status(
+    code: u16,
+    host: &str,
+    retry_after: Option<Duration>,
+    refusal: &Refusal,
+) -> Failure {
     let reason = reason_of(code);
     let (cause, detail) = match code {
         204 | 205 => (
@@ -440,7 +532,7 @@ pub fn attribute_status(code: u16, host: &str, retry_after: Option<Duration>) ->
         ),
         401 | 403 => (
             Cause::HttpStatus,
-            format!("{host} answers {code}{reason}: the credentials are missing or wrong"),
+            format!("{host} answers {code}{reason}: {}", refusal.words(code)),
         ),
         407 => (Cause::HttpStatus, PROXY_LOGIN.to_owned()),
         404 | 410 => (
@@ -482,5 +574,287 @@ pub fn size_words(bytes: u64) -> String {
         0..1024 => format!("{bytes} bytes"),
         1024..1_048_576 => format!("{} KiB", bytes / 1024),
         _ => format!("{} MiB", bytes / 1_048_576),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rustls::{
+        AlertDescription, CertificateError, ContentType, HandshakeType, InvalidMessage, OtherError,
+        PeerIncompatible, PeerMisbehaved,
+    };
+
+    use super::super::faults::noon;
+    use super::*;
+    use crate::sys::clock::Clock;
+
+    fn scene(phase: Phase, has_ca_file: bool) -> Scene<'static> {
+        Scene {
+            host: "meter.example",
+            phase,
+            timeout: Duration::from_secs(30),
+            body_limit: limits::BODY_BYTES,
+            has_ca_file,
+            now: noon().now(),
+        }
+    }
+
+    /// A library's name for a variant: `UnknownIssuer`.
+    fn is_a_types_name(word: &str) -> bool {
+        let word = word.trim_matches(|c: char| !c.is_ascii_alphanumeric());
+        let is_joint = |pair: &[u8]| pair[0].is_ascii_lowercase() && pair[1].is_ascii_uppercase();
+        // The certificate's own purpose is written so.
+        word != "serverAuth" && word.as_bytes().windows(2).any(is_joint)
+    }
+
+    #[derive(Debug)]
+    struct CaUsedAsEndEntity;
+
+    impl std::fmt::Display for CaUsedAsEndEntity {
+        fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            f.write_str("CaUsedAsEndEntity")
+        }
+    }
+
+    impl std::error::Error for CaUsedAsEndEntity {}
+
+    fn certificate_errors() -> Vec<CertificateError> {
+        use CertificateError::*;
+        let time = rustls::pki_types::UnixTime::since_unix_epoch(Duration::from_secs(1));
+        let other = OtherError(std::sync::Arc::new(CaUsedAsEndEntity));
+        let name = rustls::pki_types::ServerName::try_from("a.example").expect("a name");
+        vec![
+            BadEncoding,
+            Expired,
+            ExpiredContext {
+                time,
+                not_after: time,
+            },
+            NotValidYet,
+            NotValidYetContext {
+                time,
+                not_before: time,
+            },
+            Revoked,
+            UnhandledCriticalExtension,
+            UnknownIssuer,
+            UnknownRevocationStatus,
+            ExpiredRevocationList,
+            ExpiredRevocationListContext {
+                time,
+                next_update: time,
+            },
+            BadSignature,
+            UnsupportedSignatureAlgorithmContext {
+                signature_algorithm_id: vec![1],
+                supported_algorithms: Vec::new(),
+            },
+            NotValidForName,
+            NotValidForNameContext {
+                expected: name,
+                presented: vec!["DnsName(\"b.example\")".to_owned()],
+            },
+            InvalidPurpose,
+            InvalidOcspResponse,
+            ApplicationVerificationFailure,
+            Other(other),
+        ]
+    }
+
+    fn tls_errors() -> Vec<rustls::Error> {
+        let general = "topsecret".to_owned();
+        let alerts =
+            (0..=u8::MAX).map(|code| rustls::Error::AlertReceived(AlertDescription::from(code)));
+        let certificates = certificate_errors().into_iter();
+        let mut errors = vec![
+            rustls::Error::InappropriateMessage {
+                expect_types: vec![ContentType::Handshake],
+                got_type: ContentType::Alert,
+            },
+            rustls::Error::InappropriateHandshakeMessage {
+                expect_types: vec![HandshakeType::ServerHello],
+                got_type: HandshakeType::Finished,
+            },
+            rustls::Error::InvalidMessage(InvalidMessage::InvalidContentType),
+            rustls::Error::NoCertificatesPresented,
+            rustls::Error::UnsupportedNameType,
+            rustls::Error::DecryptError,
+            rustls::Error::EncryptError,
+            rustls::Error::PeerIncompatible(PeerIncompatible::Tls12NotOffered),
+            rustls::Error::PeerMisbehaved(PeerMisbehaved::TooMuchEarlyDataReceived),
+            rustls::Error::General(general),
+            rustls::Error::FailedToGetCurrentTime,
+            rustls::Error::FailedToGetRandomBytes,
+            rustls::Error::HandshakeNotComplete,
+            rustls::Error::PeerSentOversizedRecord,
+            rustls::Error::NoApplicationProtocol,
+            rustls::Error::BadMaxFragmentSize,
+            rustls::Error::Other(OtherError(std::sync::Arc::new(CaUsedAsEndEntity))),
+        ];
+        errors.extend(alerts);
+        errors.extend(certificates.map(rustls::Error::InvalidCertificate));
+        errors
+    }
+
+    #[test]
+    fn no_message_shows_a_librarys_own_names() {
+        use io::ErrorKind::*;
+        let kinds = [
+            NotFound,
+            PermissionDenied,
+            ConnectionRefused,
+            ConnectionReset,
+            HostUnreachable,
+            NetworkUnreachable,
+            ConnectionAborted,
+            NotConnected,
+            AddrInUse,
+            AddrNotAvailable,
+            NetworkDown,
+            BrokenPipe,
+            AlreadyExists,
+            WouldBlock,
+            InvalidInput,
+            InvalidData,
+            TimedOut,
+            WriteZero,
+            Interrupted,
+            Unsupported,
+            UnexpectedEof,
+            OutOfMemory,
+            Other,
+        ];
+        let mut errors: Vec<Error> = tls_errors().into_iter().map(Error::Rustls).collect();
+        let within = |error| Error::Io(io::Error::new(InvalidData, error));
+        errors.extend(tls_errors().into_iter().map(within));
+        errors.extend(kinds.map(|kind| Error::Io(kind.into())));
+        errors.extend(kinds.map(|kind| Plight::Connect(kind.into()).into()));
+        errors.extend(kinds.map(|kind| Plight::Lookup(kind.into()).into()));
+        errors.extend([
+            Error::HostNotFound,
+            Error::BodyStalled,
+            Error::ConnectionFailed,
+            Error::InvalidProxyUrl,
+            Error::TlsRequired,
+            Error::Timeout(Timeout::Connect),
+            Error::Timeout(Timeout::Resolve),
+            Error::Timeout(Timeout::RecvResponse),
+        ]);
+        let mut seen = 0;
+        for error in &errors {
+            for (phase, has_ca_file) in [(Phase::Head, false), (Phase::Body, true)] {
+                let failure = attribute(error, scene(phase, has_ca_file)).expect("nobody stops");
+                let said = failure.detail;
+                let name = said.split_whitespace().find(|word| is_a_types_name(word));
+                assert_eq!(name, None, "{said}");
+                assert!(!said.contains("topsecret"), "{said}");
+                seen += 1;
+            }
+        }
+        assert!(seen > 1_000, "{seen}");
+    }
+
+    #[test]
+    fn what_is_set_already_is_not_asked_for() {
+        let error = Error::Rustls(rustls::Error::InvalidCertificate(
+            CertificateError::UnknownIssuer,
+        ));
+        let said = |has_ca_file| {
+            let failure = attribute(&error, scene(Phase::Head, has_ca_file));
+            failure.expect("nobody stops").detail
+        };
+        assert!(said(false).contains("name its CA in `ca_file`"));
+        assert!(said(true).starts_with("no certificate of this source's `ca_file` vouches"));
+    }
+
+    #[test]
+    fn a_refusal_says_its_cause_and_what_to_do() {
+        let refusal = |challenges: &[&str], sent: Option<&str>| Refusal {
+            challenges: challenges.iter().map(|it| (*it).to_owned()).collect(),
+            sent: sent.map(str::to_owned),
+            ..Refusal::default()
+        };
+        let limited = Refusal {
+            is_about_limits: speaks_of_limits(b"{\"message\": \"API rate limit exceeded\"}"),
+            ..Refusal::default()
+        };
+        let dropped = Refusal {
+            dropped: Some(("http://nas".to_owned(), "https://nas:8443".to_owned())),
+            ..refusal(&["Basic realm=\"x\""], None)
+        };
+        let digest = "Digest realm=\"shelly\", nonce=\"1\", qop=\"auth\"";
+        for (code, refusal, expected) in [
+            (
+                401,
+                refusal(&[], None),
+                "the credentials are missing or wrong",
+            ),
+            (
+                401,
+                refusal(&[digest], Some("Basic")),
+                "it wants Digest authentication",
+            ),
+            (
+                401,
+                refusal(&[digest, "Basic realm=\"x\""], Some("Basic")),
+                "the user or the password is wrong",
+            ),
+            (
+                401,
+                refusal(&["Basic realm=\"x\""], None),
+                "add auth = { user =",
+            ),
+            (
+                401,
+                refusal(&["Basic"], Some("Bearer")),
+                "this source sends something else",
+            ),
+            (
+                401,
+                refusal(&["Bearer"], Some("Bearer")),
+                "the token is wrong or has expired",
+            ),
+            (401, refusal(&["Bearer"], None), "add auth = { token ="),
+            (403, refusal(&[], Some("Bearer")), "or do not allow this"),
+            (
+                403,
+                limited,
+                "it speaks of a limit or quota; ask less often",
+            ),
+            (
+                401,
+                dropped,
+                "http://nas sent the node on to https://nas:8443, and credentials",
+            ),
+        ] {
+            let failure = attribute_status(code, "meter.example", None, &refusal);
+            assert_eq!(failure.cause, Cause::HttpStatus);
+            assert!(failure.detail.contains(expected), "{}", failure.detail);
+        }
+    }
+
+    #[test]
+    fn a_local_name_is_told_from_one_that_is_wrong() {
+        for (host, expected) in [
+            ("meter.local", true),
+            ("Meter.LOCAL.", true),
+            ("meter.local:8080", true),
+            ("meter.local.example.org", false),
+            ("local", false),
+        ] {
+            assert_eq!(is_multicast_name(host), expected, "{host}");
+        }
+        let unknown = io::Error::other("failed to lookup: Try again");
+        let local = Scene {
+            host: "meter.local",
+            ..scene(Phase::Head, false)
+        };
+        let failure = attribute(&Plight::Lookup(unknown).into(), local).expect("nobody stops");
+        assert_eq!(failure.cause, Cause::Dns);
+        assert!(
+            failure
+                .detail
+                .contains("write the device's address instead")
+        );
     }
 }

@@ -13,7 +13,7 @@ mod connect;
 pub mod demo;
 pub mod fetcher;
 mod follow;
-mod inside;
+pub mod inside;
 mod json;
 pub mod plain;
 pub mod pool;

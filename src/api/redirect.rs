@@ -115,6 +115,17 @@ pub fn same_origin(one: &Uri, other: &Uri) -> bool {
     one.scheme() == other.scheme() && host(one) == host(other) && port(one) == port(other)
 }
 
+/// Whether credentials go along from `here` to `target`: on the same origin, and from plain HTTP
+/// to TLS on the same host where both ports are the schemes' own, as most servers that have both
+/// say it. curl would drop them there too; the token has gone over the same host's plain HTTP
+/// already, and TLS proves that it is that host. Another port may be another owner's program.
+pub fn keeps_credentials(here: &Uri, target: &Uri) -> bool {
+    let is_upgrade = here.scheme() == Some(&Scheme::HTTP)
+        && target.scheme() == Some(&Scheme::HTTPS)
+        && (port(here), port(target)) == (80, 443);
+    same_origin(here, target) || (is_upgrade && same_host(here, target))
+}
+
 fn port(uri: &Uri) -> u16 {
     uri.port_u16().unwrap_or(match uri.scheme_str() {
         Some("https") => 443,
@@ -206,6 +217,19 @@ mod tests {
             ("http://a/x", "http://b/x", false),
         ] {
             assert_eq!(same_origin(&uri(one), &uri(other)), same, "{one} {other}");
+        }
+        for (here, target, kept) in [
+            ("http://a/x", "http://a/y", true),
+            ("http://a/x", "https://A/x", true),
+            ("http://a:80/x", "https://a:443/x", true),
+            ("http://a/x", "https://a:8443/x", false),
+            ("http://a:8080/x", "https://a/x", false),
+            ("http://a:8080/x", "https://a:8443/x", false),
+            ("http://a/x", "https://b/x", false),
+            ("https://a/x", "http://a/x", false),
+        ] {
+            let found = keeps_credentials(&uri(here), &uri(target));
+            assert_eq!(found, kept, "{here} {target}");
         }
         assert_eq!(host_words(&uri("https://u:p@a:443/x?y")), "a");
         assert_eq!(origin_words(&uri("http://a:8080/x?y")), "http://a:8080");

@@ -303,6 +303,60 @@ fn behind_a_proxy_names_decide_since_nobody_knows_what_it_connects_to() {
 }
 
 #[test]
+fn a_refused_request_says_where_its_credentials_went_and_what_a_403_is_about() {
+    let sent_on = FaultServer::start(script(vec![sends(answer(
+        "401 Unauthorized",
+        "WWW-Authenticate: Basic realm=\"x\"\r\n",
+        "",
+    ))]));
+    let place = format!("Location: http://{}/x\r\n", sent_on.address);
+    let first = FaultServer::start(script(vec![sends(answer("302 Found", &place, ""))]));
+    let headers = [("Authorization".to_owned(), "Bearer topsecret".to_owned())];
+    let request = plain::request(&first.url(), &[], &headers).expect("a URL");
+    let (_, detail) = failure(fetcher(request, patient(), noon()).fetch_once()).expect("401");
+    let expected = format!(
+        "{0} answers 401 Unauthorized: http://{1} sent the node on to http://{0}, and credentials \
+         and headers are not sent along to another server or port; write http://{0} in this source",
+        sent_on.address, first.address
+    );
+    assert_eq!(detail, expected);
+    let heads = sent_on.server.heads.lock().expect("no act panics").clone();
+    assert!(!heads[0].contains("topsecret"));
+    assert!(
+        heads[0].contains("accept: application/json"),
+        "{}",
+        heads[0]
+    );
+
+    for (name, head, body, expected) in [
+        (
+            "a quota",
+            "",
+            "{\"message\": \"API rate limit exceeded\"}",
+            "a limit or quota",
+        ),
+        (
+            "nothing left",
+            "X-RateLimit-Remaining: 0\r\n",
+            "",
+            "a limit or quota",
+        ),
+        (
+            "forbidden",
+            "",
+            "{\"error\": \"forbidden\"}",
+            "do not allow this",
+        ),
+    ] {
+        let server = FaultServer::start(script(vec![sends(answer("403 Forbidden", head, body))]));
+        let found = failure(fetcher(to(&server.url()), patient(), noon()).fetch_once());
+        let (cause, detail) = found.expect("it is refused");
+        assert_eq!(cause, Cause::HttpStatus, "{name}");
+        assert!(detail.contains(expected), "{name}: {detail}");
+    }
+}
+
+#[test]
 fn a_secret_that_a_server_repeats_is_in_no_text_that_the_node_makes_of_it() {
     let secret = "hunter2-0123456789";
     let bodies = [
@@ -830,6 +884,7 @@ fn errors_of_the_system_and_the_library_have_one_cause_each() {
         phase,
         timeout: Duration::from_secs(30),
         body_limit: limits::BODY_BYTES,
+        has_ca_file: false,
         now: noon().now(),
     };
     use Phase::{Body, Head};

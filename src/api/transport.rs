@@ -5,6 +5,7 @@
 //! HTTP and nothing of JSON, schemas or readings. Each failure comes out as exactly one
 //! cause with a sentence that holds no query, user-info or secret.
 
+use std::io::Read;
 use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -16,7 +17,7 @@ use ureq::middleware::{Middleware, MiddlewareNext};
 use ureq::unversioned::transport::{ConnectProxyConnector, Connector};
 use ureq::{Agent, Body, Error, SendBody};
 
-use super::attribution::{self, Phase, Scene};
+use super::attribution::{self, Phase, Refusal, Scene};
 use super::connect::{Line, Names, Plight, Reach, Sockets};
 use super::plain::percent_decode;
 use super::pool::{Pool, Pooled, Turn};
@@ -221,10 +222,11 @@ impl Transport {
 
         let mut response = self.once_more_if_closed(now, || send(&agent))?;
         let mut seen: Vec<Uri> = Vec::new();
+        let mut dropped = None;
         loop {
             let here = lock(&self.record).uri.clone().unwrap_or_default();
             if !redirect::is_redirect(response.status().as_u16()) {
-                return self.take(response, &here, now, validators);
+                return self.take(response, &here, now, validators, dropped);
             }
             let host = redirect::host_words(&here);
             let location = response.headers().get(header::LOCATION);
@@ -241,10 +243,18 @@ impl Transport {
             self.line.set_reach(self.reach(&here, &target)?);
             // Its connection is given up rather than its body read.
             drop(response);
-            let headers = match redirect::same_origin(&here, &target) {
-                true => std::mem::take(&mut lock(&self.record).headers),
-                false => HeaderMap::new(),
-            };
+            let mut headers = std::mem::take(&mut lock(&self.record).headers);
+            if !redirect::keeps_credentials(&here, &target) {
+                let accept = headers.remove(header::ACCEPT);
+                if has_credentials(&headers) {
+                    let (from, to) = (
+                        redirect::origin_words(&here),
+                        redirect::origin_words(&target),
+                    );
+                    dropped.get_or_insert((from, to));
+                }
+                headers = accept.map(|it| (header::ACCEPT, it)).into_iter().collect();
+            }
             response = self.once_more_if_closed(now, || {
                 let mut request = agent.get(target.clone());
                 for (name, value) in &headers {
@@ -331,6 +341,7 @@ impl Transport {
         from: &Uri,
         now: Moment,
         validators: &Validators,
+        dropped: Option<(String, String)>,
     ) -> Result<Fetched, Unfetched> {
         let host = redirect::host_words(from);
         let headers = response.headers();
@@ -361,7 +372,8 @@ impl Transport {
             304 if !validators.is_empty() => return Ok(fetched),
             200..=203 | 206..=299 => {}
             code => {
-                let failure = attribution::attribute_status(code, &host, retry_after);
+                let refusal = self.refusal(&mut response, dropped);
+                let failure = attribution::attribute_status(code, &host, retry_after, &refusal);
                 return Err(Unfetched::Failed(failure));
             }
         }
@@ -385,6 +397,37 @@ impl Transport {
         match self.line.is_stopped() {
             true => Err(Unfetched::Stopped),
             false => Ok(fetched),
+        }
+    }
+
+    /// What an answer that is refused says about why.
+    fn refusal(&self, response: &mut Response<Body>, dropped: Option<(String, String)>) -> Refusal {
+        let headers = response.headers();
+        let words = |value: &HeaderValue| value.to_str().unwrap_or_default().to_owned();
+        let challenges = headers.get_all(header::WWW_AUTHENTICATE).iter();
+        let challenges: Vec<String> = challenges.map(words).collect();
+        let is_spent = [
+            "x-ratelimit-remaining",
+            "ratelimit-remaining",
+            "x-rate-limit-remaining",
+        ]
+        .iter()
+        .any(|name| headers.get(*name).is_some_and(|value| value == "0"));
+        let mut text = Vec::new();
+        if response.status() == 403 {
+            // What cannot be read says nothing.
+            let body = response.body_mut().as_reader();
+            let _ = body.take(limits::REFUSAL_BYTES).read_to_end(&mut text);
+        }
+        let sent = lock(&self.record)
+            .headers
+            .get(header::AUTHORIZATION)
+            .map(words);
+        Refusal {
+            challenges,
+            sent: sent.and_then(|it| Some(it.split_whitespace().next()?.to_owned())),
+            is_about_limits: is_spent || attribution::speaks_of_limits(&text),
+            dropped,
         }
     }
 
@@ -418,9 +461,22 @@ impl Transport {
             phase,
             timeout: self.settings.timeout,
             body_limit: self.settings.body_limit,
+            has_ca_file: self.settings.ca_file.is_some(),
             now,
         }
     }
+}
+
+/// Whether more than what every request has is among its headers.
+fn has_credentials(headers: &HeaderMap) -> bool {
+    let usual = [
+        header::ACCEPT_ENCODING,
+        header::HOST,
+        header::IF_MODIFIED_SINCE,
+        header::IF_NONE_MATCH,
+        header::USER_AGENT,
+    ];
+    headers.keys().any(|name| !usual.contains(name))
 }
 
 fn is_connecting(error: &Error) -> bool {

@@ -12,6 +12,7 @@ use std::time::Duration;
 use super::{BAD, become_owner, closed_to_us, complain, name_sudo, once, print_out, service};
 use crate::alerts::smtp::{Hooks, try_login};
 use crate::api::client::APIS;
+use crate::api::inside::is_multicast_name;
 use crate::config::environment::Environment;
 use crate::config::{self, Config, Overrides};
 use crate::db::file::{self, Found};
@@ -65,6 +66,7 @@ pub fn check(overrides: &Overrides, online: bool) -> u8 {
     ];
     findings.extend(config.listen.iter().map(|address| port(*address)));
     findings.push(ways(&config));
+    findings.extend(local_names(&config));
     findings.push(mail(&config, online));
     findings.extend(sources(&config, online));
     let mut problems = 0;
@@ -85,6 +87,31 @@ pub fn check(overrides: &Overrides, online: bool) -> u8 {
         0 => 0,
         _ => BAD,
     }
+}
+
+/// Sources whose name a static binary cannot look up: it has no multicast DNS.
+fn local_names(config: &Config) -> Option<Finding> {
+    let is_static = cfg!(any(target_env = "musl", target_feature = "crt-static"));
+    // A proxy looks names up itself.
+    let sources = config.sources.iter().filter(|it| it.proxy.is_none());
+    let hosts = sources.filter_map(|source| source.host());
+    match is_static {
+        true => local_names_note(hosts.collect()),
+        false => None,
+    }
+}
+
+fn local_names_note(mut hosts: Vec<String>) -> Option<Finding> {
+    hosts.retain(|host| is_multicast_name(host));
+    hosts.sort();
+    hosts.dedup();
+    (!hosts.is_empty()).then(|| {
+        Note(format!(
+            "{}: .local names need multicast DNS, which this program does not speak yet: unless \
+             your router knows the name, write the device's address, such as http://192.168.1.20/",
+            hosts.join(", ")
+        ))
+    })
 }
 
 /// `made_at_start` is the directory that systemd makes when the service starts.
@@ -414,5 +441,21 @@ mod tests {
         ] {
             assert_eq!(holds_a_secret(line), expected, "{line}");
         }
+    }
+
+    #[test]
+    fn local_names_are_noted_once_each_and_others_not() {
+        let hosts = |names: &[&str]| names.iter().map(|it| (*it).to_owned()).collect();
+        let noted = local_names_note(hosts(&[
+            "plug.local",
+            "a.example",
+            "meter.local",
+            "plug.local",
+        ]));
+        let Some(Note(text)) = noted else {
+            panic!("expected a note");
+        };
+        assert!(text.starts_with("meter.local, plug.local: .local names need multicast DNS"));
+        assert!(local_names_note(hosts(&["192.168.1.20", "nas"])).is_none());
     }
 }

@@ -807,3 +807,23 @@ fn what_an_editor_leaves_in_a_file_is_no_part_of_a_secret() {
     let problems = said(load(b"name = \"x\"\n# \xe4\n", b"sesame"));
     assert!(problems.contains("line 2 is not UTF-8"), "{problems}");
 }
+
+#[test]
+fn a_source_at_home_gets_one_connection_unless_it_says_how_many() {
+    for (rest, expected) in [
+        ("url = \"http://192.168.1.20/x\"\n", "1"),
+        ("url = \"http://meter.local/x\"\n", "1"),
+        ("url = \"https://api.example.org/x\"\n", "4"),
+        ("url = \"http://meter.local/x\"\nconnections = 2\n", "2"),
+        ("follow = \"http://other:8000\"\n", "1"),
+    ] {
+        let text = format!("[[source]]\nname = \"a\"\n{rest}");
+        let config = load_text(&text, &[]).expect("it is valid");
+        let line = format!("\nconnections = {expected}\n");
+        assert!(config.describe().contains(&line), "{rest}");
+    }
+    for wrong in ["0", "17", "\"many\""] {
+        let said = problems(&format!("{METER}connections = {wrong}\n"));
+        assert!(said.contains("connections: expected"), "{said}");
+    }
+}

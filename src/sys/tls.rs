@@ -3,7 +3,8 @@
 //! Owns the one list of root certificates in memory. The machine's own bundle comes first: its
 //! packages keep it current for longer than anybody rebuilds this program. What is compiled in
 //! serves where there is none. Read at the first handshake, never at the start, and again when
-//! the file has changed. Runs on whichever thread connects. Must not judge what fails.
+//! the file has changed. Runs on whichever thread connects. It has the words for what TLS says
+//! of a server, and must not judge whose fault it is.
 
 use std::fmt;
 use std::io::{Read, Write};
@@ -13,7 +14,9 @@ use std::time::SystemTime;
 
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName};
-use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
+use rustls::{
+    AlertDescription, CertificateError, ClientConfig, ClientConnection, RootCertStore, StreamOwned,
+};
 use ureq::Error;
 use ureq::unversioned::transport::{
     Buffers, ConnectionDetails, Connector, Either, LazyBuffers, NextTimeout, Transport,
@@ -159,6 +162,109 @@ pub fn system_roots() -> Roots {
     match &*read {
         Some(roots) if roots.is_current(&bundles) => roots.clone(),
         _ => read.insert(Roots::read(&bundles)).clone(),
+    }
+}
+
+/// What is wrong with a certificate, as the end of "the certificate of HOST …"; the names of the
+/// library's own types mean nothing to people.
+pub fn certificate_words(problem: &CertificateError) -> &'static str {
+    match problem {
+        CertificateError::BadEncoding => "is damaged: it is not as X.509 wants it",
+        CertificateError::Expired | CertificateError::ExpiredContext { .. } => "has expired",
+        CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
+            "is not valid yet"
+        }
+        CertificateError::Revoked => "was revoked by its CA",
+        CertificateError::UnhandledCriticalExtension => {
+            "holds a critical extension that is not known here"
+        }
+        CertificateError::UnknownIssuer => "is from no CA that this node trusts",
+        CertificateError::UnknownRevocationStatus
+        | CertificateError::ExpiredRevocationList
+        | CertificateError::ExpiredRevocationListContext { .. }
+        | CertificateError::InvalidOcspResponse => "cannot be checked for being revoked",
+        CertificateError::BadSignature => {
+            "has a signature that does not match: the CA that is trusted here has the same name \
+             and another key, or the certificate was changed"
+        }
+        CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
+            "is for another name"
+        }
+        CertificateError::InvalidPurpose | CertificateError::InvalidPurposeContext { .. } => {
+            "is not meant for a server: make one with extended key usage serverAuth"
+        }
+        CertificateError::Other(_) if mentions(problem, "CaUsedAsEndEntity") => {
+            "is a CA's (CA:TRUE), which no server may use; make one that says CA:FALSE"
+        }
+        CertificateError::Other(_) if mentions(problem, "UnsupportedCertVersion") => {
+            "is of an old form (X.509 version 1); make one of version 3"
+        }
+        // rustls has several variants for this, some of them to be removed.
+        _ if mentions(problem, "Unsupported") => {
+            "has a key or a signature that is no longer safe (RSA below 2048 bits, SHA-1); make \
+             one with RSA 2048 or ECDSA P-256, and SHA-256"
+        }
+        _ => {
+            "is not acceptable; make a new one: X.509 version 3, CA:FALSE, RSA 2048 or ECDSA P-256"
+        }
+    }
+}
+
+/// The library's types for this are private, or a crate further down.
+fn mentions(problem: &CertificateError, name: &str) -> bool {
+    format!("{problem:?}").contains(name)
+}
+
+/// Why a handshake failed, with the server's name in it; none of the library's own words.
+pub fn handshake_words(error: &rustls::Error, host: &str) -> String {
+    match error {
+        rustls::Error::InvalidCertificate(problem) => {
+            format!("the certificate of {host} {}", certificate_words(problem))
+        }
+        rustls::Error::InvalidMessage(_) => {
+            format!("{host} does not speak TLS on that port; is it http:// rather than https://?")
+        }
+        rustls::Error::PeerIncompatible(_) => format!(
+            "{host} speaks only versions of TLS that are no longer safe; newer firmware may have \
+             TLS 1.2 or 1.3"
+        ),
+        rustls::Error::PeerMisbehaved(_)
+        | rustls::Error::InappropriateMessage { .. }
+        | rustls::Error::InappropriateHandshakeMessage { .. }
+        | rustls::Error::PeerSentOversizedRecord
+        | rustls::Error::DecryptError => format!("{host} does not keep to TLS"),
+        rustls::Error::NoCertificatesPresented => format!("{host} shows no certificate"),
+        rustls::Error::AlertReceived(alert) => alert_words(*alert, host),
+        _ => format!("no secure connection to {host} came about"),
+    }
+}
+
+/// An alert with which the server ended the handshake (RFC 8446 §6).
+fn alert_words(alert: AlertDescription, host: &str) -> String {
+    match alert {
+        AlertDescription::ProtocolVersion | AlertDescription::InappropriateFallback => format!(
+            "{host} speaks only versions of TLS that are no longer safe (1.0, 1.1); newer \
+             firmware may have TLS 1.2 or 1.3"
+        ),
+        AlertDescription::HandshakeFailure | AlertDescription::InsufficientSecurity => format!(
+            "{host} and this node have no cipher of TLS in common: those of the server are no \
+             longer safe, or it wants a client certificate; newer firmware may have others"
+        ),
+        AlertDescription::CertificateRequired | AlertDescription::BadCertificate => format!(
+            "{host} wants a client certificate (mutual TLS), which main-node cannot show: switch \
+             that off for this address, or use another one"
+        ),
+        AlertDescription::UnrecognisedName => {
+            format!("{host} has no site of that name: write the name that its certificate is for")
+        }
+        AlertDescription::AccessDenied => format!("{host} does not let this node in"),
+        AlertDescription::InternalError => {
+            format!("{host} has trouble of its own with TLS")
+        }
+        other => format!(
+            "{host} ended the secure handshake (TLS alert {})",
+            u8::from(other)
+        ),
     }
 }
 

@@ -16,6 +16,7 @@ use tokio_rustls::TlsConnector;
 use super::{Account, Failure, Protection, Report, Sent, Step};
 use crate::alerts::reason;
 use crate::limits;
+use crate::sys::tls::{certificate_words, handshake_words};
 
 /// One conversation with a server, and what it means for the mail.
 pub struct Dialogue<'a> {
@@ -301,15 +302,21 @@ impl Dialogue<'_> {
                 "the server closed the connection, or speaks no SMTP; is the port right?".to_owned()
             }
             Error::Tls(error) => match &**error {
-                rustls::Error::InvalidCertificate(why) => format!(
-                    "the certificate of {host} is not trusted ({why:?}); for a server with one of \
-                     its own set ca_file"
-                ),
+                rustls::Error::InvalidCertificate(why) => {
+                    let why = certificate_words(why);
+                    match self.account.ca_file {
+                        Some(_) => format!("the certificate of {host} {why} (by `ca_file`)"),
+                        None => format!(
+                            "the certificate of {host} {why}; for a server with one of its own \
+                             set ca_file"
+                        ),
+                    }
+                }
                 rustls::Error::InvalidMessage(_) => format!(
                     "{host} does not speak TLS on port {}; is tls right for it?",
                     self.account.port
                 ),
-                error => error.to_string(),
+                error => handshake_words(error, host),
             },
             Error::InvalidTLSName => format!("{host:?} is no name that a certificate could have"),
             Error::Io(error) => match error.kind() {
