@@ -355,7 +355,7 @@ impl Fetcher {
         }
         let mask = |text: &mut String| *text = self.secrets.mask(text).into_owned();
         let issues = match &mut turn.outcome {
-            Outcome::Unchanged => return,
+            Outcome::Unchanged | Outcome::Empty => return,
             Outcome::Failed { failure, issues } => {
                 mask(&mut failure.detail);
                 issues
@@ -409,6 +409,10 @@ impl Fetcher {
                 }
             }
             Outcome::Unchanged => self.failures_in_a_row = 0,
+            Outcome::Empty => {
+                self.failures_in_a_row = 0;
+                self.validators = turn.validators.clone().unwrap_or_default();
+            }
             Outcome::Readings { readings, .. } => {
                 self.failures_in_a_row = 0;
                 self.believed.take(&self.plan, readings, begun.mono);
@@ -462,6 +466,9 @@ impl Fetcher {
         let room = limits::ISSUES_PER_RESPONSE - issues.len();
         issues.extend(self.judge(&body, fetched.status).into_iter().take(room));
         issues.iter_mut().for_each(Issue::shorten);
+        if taken.is_empty_answer && issues.is_empty() {
+            return Turn::new(Outcome::Empty, bytes);
+        }
         if taken.readings.is_empty() {
             let failure = nothing_read(&issues, host);
             return Turn::failed(failure, issues, bytes);
@@ -516,7 +523,7 @@ impl Fetcher {
                 lines.extend(line.map(|line| (log::Level::Warn, line)));
                 return lines;
             }
-            Outcome::Unchanged => None,
+            Outcome::Unchanged | Outcome::Empty => None,
             Outcome::Readings { issues, .. } => Some(issues),
         };
         let line = self.chronicle.succeeded(now);

@@ -144,7 +144,7 @@ mod tests {
     fn detail(observation: Option<Observation>) -> Option<String> {
         match observation.expect("nobody cancels").outcome {
             Outcome::Failed { failure, .. } => Some(failure.to_string()),
-            Outcome::Readings { .. } | Outcome::Unchanged => None,
+            Outcome::Readings { .. } | Outcome::Unchanged | Outcome::Empty => None,
         }
     }
 

@@ -29,7 +29,7 @@ use crate::sys::shutdown::shutdown;
 fn cause(observation: Option<Observation>) -> Option<Cause> {
     match observation.expect("nobody cancels").outcome {
         Outcome::Failed { failure, .. } => Some(failure.cause),
-        Outcome::Readings { .. } | Outcome::Unchanged => None,
+        Outcome::Readings { .. } | Outcome::Unchanged | Outcome::Empty => None,
     }
 }
 
@@ -210,7 +210,7 @@ fn moved(to: &str) -> Box<Act> {
 fn failure(observation: Option<Observation>) -> Option<(Cause, String)> {
     match observation.expect("nobody cancels").outcome {
         Outcome::Failed { failure, .. } => Some((failure.cause, failure.detail)),
-        Outcome::Readings { .. } | Outcome::Unchanged => None,
+        Outcome::Readings { .. } | Outcome::Unchanged | Outcome::Empty => None,
     }
 }
 
@@ -300,6 +300,22 @@ fn behind_a_proxy_names_decide_since_nobody_knows_what_it_connects_to() {
             (Some(_), None) => panic!("it was followed"),
         }
     }
+}
+
+#[test]
+fn a_list_of_nothing_is_a_good_answer_and_a_missing_record_is_not() {
+    let server = FaultServer::start(script(vec![sends(answer("200 OK", "", "[]"))]));
+    let mut source = fetcher(to(&server.url()), patient(), noon());
+    assert_eq!(cause(source.fetch_once()), Some(Cause::Empty));
+    source.select_all_leaves();
+    let observation = source.fetch_once().expect("nobody cancels");
+    assert_eq!(observation.outcome, Outcome::Empty);
+    assert!(
+        source
+            .lines(&observation)
+            .iter()
+            .all(|it| it.0 == log::Level::Info)
+    );
 }
 
 #[test]

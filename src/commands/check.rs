@@ -415,6 +415,7 @@ fn sources(config: &Config, online: bool) -> Vec<Finding> {
                 Fine(format!("{name} gives {count} {readings}"))
             }
             Outcome::Unchanged => Fine(format!("{name} answers")),
+            Outcome::Empty => Fine(format!("{name} answers, nothing to read")),
         }
     });
     findings.collect()

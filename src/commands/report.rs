@@ -40,6 +40,7 @@ fn write_all(
                 readings, issues, ..
             } => ("ok", readings.len(), issues.len()),
             Outcome::Unchanged => ("unchanged", 0, 0),
+            Outcome::Empty => ("ok", 0, 0),
             Outcome::Failed { failure, issues } => (failure.cause.name(), 0, issues.len()),
         };
         sources.rows.push(vec![
@@ -78,9 +79,13 @@ fn write_all(
     for (plan, observation) in results {
         let (failure, issues) = match &observation.outcome {
             Outcome::Readings { issues, .. } => (None, issues.as_slice()),
-            Outcome::Unchanged => (None, &[] as &[_]),
+            Outcome::Unchanged | Outcome::Empty => (None, &[] as &[_]),
             Outcome::Failed { failure, issues } => (Some(failure), issues.as_slice()),
         };
+        if observation.outcome == Outcome::Empty {
+            let name = paint(&plan.name, GREEN, colour);
+            writeln!(out, "\n{name}: answered, nothing to read")?;
+        }
         if let Some(failure) = failure {
             writeln!(out, "\n{}: {failure}", paint(&plan.name, RED, colour))?;
         } else if !issues.is_empty() {

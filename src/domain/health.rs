@@ -173,6 +173,8 @@ pub struct Fetch {
 pub enum FetchEnd {
     /// Every field that was asked for.
     Whole,
+    /// A valid answer with nothing in it.
+    Empty,
     /// Some fields were not as expected.
     Partly {
         issues: usize,
@@ -267,7 +269,7 @@ impl SourceHealth {
         self.durations.record(observation.duration);
         let issues = match &observation.outcome {
             Outcome::Readings { issues, .. } | Outcome::Failed { issues, .. } => issues.as_slice(),
-            Outcome::Unchanged => &[],
+            Outcome::Unchanged | Outcome::Empty => &[],
         };
         for issue in issues {
             // Drift is a condition: it counts when it changes, not with every fetch.
@@ -289,11 +291,12 @@ impl SourceHealth {
                     issues: issues.len(),
                 },
                 Outcome::Unchanged => FetchEnd::Unchanged,
+                Outcome::Empty => FetchEnd::Empty,
                 Outcome::Failed { failure, .. } => FetchEnd::Failed(failure.cause),
             },
         });
         match &observation.outcome {
-            Outcome::Readings { .. } => {
+            Outcome::Readings { .. } | Outcome::Empty => {
                 self.issues = issues.to_vec();
                 self.succeeded(observation.at);
             }

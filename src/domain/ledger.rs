@@ -192,6 +192,11 @@ impl Ledger {
                 }
                 self.forget(index);
             }
+            // A good answer without any of the keys: they become stale, and may be forgotten.
+            Outcome::Empty => {
+                source.answers += 1;
+                self.forget(index);
+            }
             Outcome::Readings {
                 observed,
                 readings,

@@ -26,6 +26,8 @@ pub struct Normalised {
     pub observed: Option<Wall>,
     pub readings: Vec<Reading>,
     pub issues: Vec<Issue>,
+    /// The answer is valid and has nothing in it, as `[]` of a list of warnings.
+    pub is_empty_answer: bool,
 }
 
 /// The numbers last believed of one source and when, by which `max_change` judges the next
@@ -59,6 +61,12 @@ impl Believed {
 
 /// Reads what `source` selects out of `body`, which came at `now`.
 pub fn normalise(source: &SourcePlan, body: &Json, believed: &Believed, now: Mono) -> Normalised {
+    if is_empty_answer(&source.selection, body) {
+        return Normalised {
+            is_empty_answer: true,
+            ..Normalised::default()
+        };
+    }
     let mut taken = Normalised::default();
     if let Some(pointer) = &source.observed_at {
         match read_time(body.pointer(pointer), &source.observed_zone) {
@@ -93,6 +101,37 @@ pub fn normalise(source: &SourcePlan, body: &Json, believed: &Believed, now: Mon
         Selection::AllLeaves { prefix } => leaves::take(body, prefix, units, &mut taken),
     }
     taken
+}
+
+/// Whether there is nothing to read, and that is an answer: where all that the selection reads
+/// is elements of lists and objects, and they have none. A record at a place of its own that is
+/// not there is missing.
+fn is_empty_answer(selection: &Selection, body: &Json) -> bool {
+    match selection {
+        Selection::AllLeaves { .. } => has_no_leaf(body, 0),
+        Selection::Picks(picks) => {
+            let is_empty = |each: &String| match body.pointer(each) {
+                Some(Json::Array(items)) => items.is_empty(),
+                Some(Json::Object(fields)) => fields.is_empty(),
+                // Some write `[]` for the whole answer then.
+                _ => has_no_leaf(body, limits::JSON_DEPTH),
+            };
+            let mut eaches = picks.iter().map(|pick| pick.each.as_ref());
+            !picks.is_empty() && eaches.all(|each| each.is_some_and(is_empty))
+        }
+    }
+}
+
+/// Whether only empty lists and objects are in `json`, which is `depth` levels down.
+fn has_no_leaf(json: &Json, depth: usize) -> bool {
+    match json {
+        Json::Array(items) if items.is_empty() => true,
+        Json::Object(fields) if fields.is_empty() => true,
+        _ if depth >= limits::JSON_DEPTH => false,
+        Json::Array(items) => items.iter().all(|item| has_no_leaf(item, depth + 1)),
+        Json::Object(fields) => fields.values().all(|field| has_no_leaf(field, depth + 1)),
+        _ => false,
+    }
 }
 
 /// A limit on records.

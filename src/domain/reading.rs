@@ -228,6 +228,8 @@ pub enum Outcome {
     },
     /// 304: what was read last still holds.
     Unchanged,
+    /// A valid answer with nothing in it, as `[]` of a list of warnings.
+    Empty,
     /// No reading; issues say why where the response came that far.
     Failed {
         failure: Failure,

@@ -284,3 +284,19 @@ fn what_is_too_much_is_counted() {
     assert_eq!(snapshot.left_out, 9 * 256 - 2000);
     assert_eq!(snapshot.sources[8].health.rejected[&Reason::TooMany], 1);
 }
+
+#[test]
+fn an_empty_answer_is_a_good_one_that_renews_no_key() {
+    let mut ledger = ledger(1);
+    ledger.apply(observation(0, 0, readings(None, &[("a", 1.0)])));
+    ledger.apply(observation(0, 60, Outcome::Empty));
+    ledger.apply(observation(0, 120, Outcome::Unchanged));
+    let snapshot = ledger.snapshot(at(600));
+    assert!(snapshot.records[0].stale, "nobody gave it since");
+    let health = &snapshot.sources[0].health;
+    assert_eq!(
+        (health.failures_in_a_row, health.successes_in_a_row),
+        (0, 3)
+    );
+    assert_eq!(health.last_success, Some(at(120)));
+}

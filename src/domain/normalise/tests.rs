@@ -332,3 +332,58 @@ fn a_jump_is_not_believed_until_enough_time_has_passed_for_it() {
         believed.take(&tank, &taken.readings, now);
     }
 }
+
+#[test]
+fn an_answer_with_nothing_in_it_is_told_from_one_that_lacks_what_was_asked_for() {
+    let each = |each: &str| Pick {
+        each: Some(each.to_owned()),
+        ..Pick::new("{id}", "/v")
+    };
+    let all = || Selection::AllLeaves {
+        prefix: String::new(),
+    };
+    for (selection, body, expected) in [
+        (all(), json!([]), true),
+        (all(), json!({}), true),
+        (all(), json!({ "warnings": [] }), true),
+        (all(), json!({ "error": "no such key" }), false),
+        (all(), json!(null), false),
+        (all(), json!([null]), false),
+        (all(), json!("ok"), false),
+        (Selection::Picks(vec![each("")]), json!([]), true),
+        (Selection::Picks(vec![each("")]), json!({}), true),
+        (
+            Selection::Picks(vec![each("/items")]),
+            json!({ "items": [], "n": 0 }),
+            true,
+        ),
+        (Selection::Picks(vec![each("/items")]), json!([]), true),
+        (
+            Selection::Picks(vec![each("/items")]),
+            json!({ "error": "no" }),
+            false,
+        ),
+        (
+            Selection::Picks(vec![each("/items")]),
+            json!({ "items": [{}] }),
+            false,
+        ),
+        (
+            Selection::Picks(vec![each(""), pick("/v")]),
+            json!([]),
+            false,
+        ),
+        (Selection::Picks(vec![pick("/v")]), json!([]), false),
+        (Selection::Picks(vec![pick("/v")]), json!({}), false),
+    ] {
+        let mut source = source(selection);
+        source.observed_at = Some("/0/time".to_owned());
+        let taken = read(&source, &body);
+        assert_eq!(taken.is_empty_answer, expected, "{body}");
+        assert_eq!(
+            taken.issues.is_empty() && taken.readings.is_empty(),
+            expected,
+            "{body}"
+        );
+    }
+}

@@ -62,6 +62,9 @@ fn facts(view: &View, source: &Source) -> Markup {
             @if let Some(description) = description(&source.description) {
                 dt { "Described as" } dd { (description) }
             }
+            @if health.recent.back().is_some_and(|it| it.end == FetchEnd::Empty) {
+                dt { "Newest answer" } dd { "answered, nothing to read" }
+            }
             @if health.attempts > 0 {
                 dt { "Newest attempt" }
                 dd { (bytes(health.last_bytes)) " in " (health.last_duration.as_millis()) " ms" }
@@ -154,7 +157,7 @@ fn fetches(view: &View, source: &Source) -> Markup {
 
 fn class(end: FetchEnd) -> &'static str {
     match end {
-        FetchEnd::Whole | FetchEnd::Unchanged => "pass",
+        FetchEnd::Whole | FetchEnd::Empty | FetchEnd::Unchanged => "pass",
         FetchEnd::Partly { .. } => "warn",
         FetchEnd::Failed(_) => "fail",
     }
@@ -163,7 +166,7 @@ fn class(end: FetchEnd) -> &'static str {
 /// Colour is never the only sign.
 fn mark(end: FetchEnd) -> &'static str {
     match end {
-        FetchEnd::Whole => "✓",
+        FetchEnd::Whole | FetchEnd::Empty => "✓",
         FetchEnd::Unchanged => "=",
         FetchEnd::Partly { .. } => "▲",
         FetchEnd::Failed(_) => "✕",
@@ -173,6 +176,7 @@ fn mark(end: FetchEnd) -> &'static str {
 fn outcome(end: FetchEnd) -> String {
     match end {
         FetchEnd::Whole => "fine".to_owned(),
+        FetchEnd::Empty => "answered, nothing to read".to_owned(),
         FetchEnd::Unchanged => "unchanged (304)".to_owned(),
         FetchEnd::Partly { issues } => {
             format!("fine but for {}", super::overview::count(issues, "issue"))
