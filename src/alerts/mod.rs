@@ -14,12 +14,49 @@ pub mod webhook;
 
 /// The system's words for an error, to stand within a sentence, without its number.
 fn reason(error: &std::io::Error) -> String {
+    // TLS libraries refer to their manual here.
+    if error.kind() == std::io::ErrorKind::UnexpectedEof {
+        return "the server closed the connection".to_owned();
+    }
     let words = error.to_string();
     let words = words.split(" (os error ").next().unwrap_or_default();
     let mut letters = words.chars();
     match letters.next() {
         Some(first) => first.to_lowercase().chain(letters).collect(),
         None => String::new(),
+    }
+}
+
+/// What is wrong with a server's certificate.
+fn certificate(error: &rustls::CertificateError) -> String {
+    use rustls::CertificateError as Wrong;
+    match error {
+        Wrong::UnknownIssuer => "it is self-signed, or its issuer is not known here".to_owned(),
+        Wrong::Expired | Wrong::ExpiredContext { .. } => {
+            "it has expired, or this node's clock is wrong".to_owned()
+        }
+        Wrong::NotValidYet | Wrong::NotValidYetContext { .. } => {
+            "it is not valid yet, or this node's clock is wrong".to_owned()
+        }
+        Wrong::NotValidForName => "it is for another name".to_owned(),
+        Wrong::NotValidForNameContext { presented, .. } => {
+            // `DnsName("mail.example")`, as the library writes it.
+            let names = presented
+                .iter()
+                .map(|it| it.split('"').nth(1).unwrap_or(it));
+            let names: Vec<&str> = names.take(4).collect();
+            format!("it is for {}", names.join(", "))
+        }
+        Wrong::Revoked => "it was revoked".to_owned(),
+        Wrong::BadSignature => "its signature is wrong".to_owned(),
+        Wrong::Other(other) if other.to_string().contains("CaUsedAsEndEntity") => {
+            "it is a CA's own certificate and cannot be a server's too".to_owned()
+        }
+        Wrong::Other(other) if other.to_string().contains("UnsupportedCertVersion") => {
+            "it has an outdated form (X.509 before version 3): the server needs a new one"
+                .to_owned()
+        }
+        _ => "it has a form that main-node cannot check; the server needs another one".to_owned(),
     }
 }
 
@@ -31,6 +68,8 @@ mod tests {
     fn an_error_is_told_without_its_number() {
         let error = std::io::Error::from_raw_os_error(libc::ECONNRESET);
         assert_eq!(reason(&error), "connection reset by peer");
+        let error = std::io::Error::new(std::io::ErrorKind::UnexpectedEof, "see https://x");
+        assert_eq!(reason(&error), "the server closed the connection");
         let error = std::io::Error::other("The peer spoke.");
         assert_eq!(reason(&error), "the peer spoke.");
     }

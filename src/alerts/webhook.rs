@@ -15,7 +15,7 @@ use ureq::unversioned::transport::{Connector, TcpConnector};
 
 use super::delivery::{Attempt, Batch, Bell, Channel, fingerprint};
 use super::message::{self, Message, Sender};
-use super::reason;
+use super::{certificate, reason};
 use crate::limits;
 use crate::sys::thread;
 use crate::sys::tls::{Tls, Trust};
@@ -238,6 +238,9 @@ fn describe(error: &ureq::Error) -> String {
         ureq::Error::HostNotFound => "its name cannot be resolved".to_owned(),
         ureq::Error::Io(error) => reason(error),
         ureq::Error::ConnectionFailed => "it cannot be connected".to_owned(),
+        ureq::Error::Rustls(rustls::Error::InvalidCertificate(why)) => {
+            format!("its certificate is not trusted: {}", certificate(why))
+        }
         ureq::Error::Tls(_) | ureq::Error::Rustls(_) => "its certificate is not trusted".to_owned(),
         _ => "it does not answer as HTTP should".to_owned(),
     }
