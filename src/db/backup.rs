@@ -76,16 +76,8 @@ pub fn backup(database: &Path, target: &Path) -> Result<Backup, BackupError> {
         path: database.to_owned(),
         detail,
     };
-    if !database.is_file() {
-        return Err(source("there is no such file".to_owned()));
-    }
-    let connection =
-        session::open_read_only(database).map_err(|error| source(trouble::words(&error)))?;
-    match application_id(&connection) {
-        Ok(schema::APPLICATION_ID) => copy(&connection, target),
-        Ok(_) => Err(source("it is not main-node's".to_owned())),
-        Err(error) => Err(source(trouble::words(&error))),
-    }
+    let connection = session::open_for_command(database).map_err(source)?;
+    copy(&connection, target)
 }
 
 /// Copies what `connection` sees. One read transaction, so that a writer beside it neither

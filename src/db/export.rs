@@ -40,10 +40,10 @@ pub struct Wish {
 #[derive(Debug)]
 pub enum ExportError {
     /// Keys that were never stored, and those that were.
-    UnknownKeys {
-        unknown: Vec<String>,
-        path: String,
-    },
+    UnknownKeys { unknown: Vec<String>, path: String },
+    /// It cannot be opened.
+    Source { path: String, detail: String },
+    /// It cannot be read to its end.
     Database(String),
     /// The reader of the output went away, or its disk is full.
     Output(io::Error),
@@ -57,6 +57,9 @@ impl fmt::Display for ExportError {
                 "{path} holds no reading of {}; without --key everything is exported",
                 unknown.join(", ")
             ),
+            ExportError::Source { path, detail } => {
+                write!(f, "the database {path} cannot be read: {detail}")
+            }
             ExportError::Database(detail) => write!(f, "the database cannot be read: {detail}"),
             ExportError::Output(error) => write!(f, "the export cannot be written: {error}"),
         }
@@ -86,7 +89,10 @@ pub fn export(
     format: Format,
     out: &mut impl Write,
 ) -> Result<u64, ExportError> {
-    let connection = session::open_read_only(database)?;
+    let connection = session::open_for_command(database).map_err(|detail| ExportError::Source {
+        path: database.display().to_string(),
+        detail,
+    })?;
     let mut export = Export {
         keys: keys(&connection, wish, database)?,
         connection,

@@ -53,6 +53,45 @@ impl OpenError {
         }
     }
 
+    /// What is wrong in one sentence without its full stop, for those who say more after it.
+    pub fn summary(&self) -> String {
+        let (OpenError::NoDirectory { path, .. }
+        | OpenError::NotAFile { path }
+        | OpenError::NotSqlite { path, .. }
+        | OpenError::Foreign { path, .. }
+        | OpenError::Newer { path, .. }
+        | OpenError::Corrupt { path, .. }
+        | OpenError::Unusable { path, .. }) = self;
+        let (path, why) = (path.display(), self.clause());
+        format!("the database {path} cannot be used now: {why}")
+    }
+
+    /// What is wrong, to stand after a colon behind the path.
+    pub fn clause(&self) -> String {
+        match self {
+            OpenError::NoDirectory { directory, .. } => {
+                format!("there is no directory {}", directory.display())
+            }
+            OpenError::NotAFile { .. } => {
+                "expected a database file, found a directory or a device".to_owned()
+            }
+            OpenError::NotSqlite { begins, .. } => {
+                format!("expected main-node's database, found a file that begins with {begins}")
+            }
+            OpenError::Foreign { application_id, .. } => format!(
+                "expected main-node's database, found another program's SQLite database \
+                 (application_id {application_id})"
+            ),
+            OpenError::Newer { found, .. } => format!(
+                "it has version {found}, and this main-node knows versions up to {}: use the \
+                 newer main-node that wrote it",
+                schema::VERSION
+            ),
+            OpenError::Corrupt { detail, .. } => format!("it is damaged ({detail})"),
+            OpenError::Unusable { detail, .. } => detail.clone(),
+        }
+    }
+
     /// An error of SQLite while the database at `path` was used.
     pub fn from_sqlite(path: &Path, error: &rusqlite::Error) -> OpenError {
         let path = path.to_owned();
