@@ -5,6 +5,7 @@
 //! HTTP and nothing of JSON, schemas or readings. Each failure comes out as exactly one
 //! cause with a sentence that holds no query, user-info or secret.
 
+use std::io::Read;
 use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -18,6 +19,7 @@ use ureq::{Agent, Body, Error, SendBody};
 
 use super::attribution::{self, Phase, Scene};
 use super::connect::{Line, Names, Plight, Reach, Sockets};
+use super::exchange::{ANSWER_BYTES, Exchange};
 use super::{inside, redirect};
 use crate::domain::health::{Cause, Failure};
 use crate::domain::time::{Moment, Wall};
@@ -160,6 +162,36 @@ impl Transport {
         }
     }
 
+    /// From now on keeps what is sent and answered, for a command to show.
+    pub fn watch(&self) {
+        lock(&self.record).seen = Some(Vec::new());
+    }
+
+    /// What the last fetch sent and was answered; empty unless it is watched.
+    pub fn exchanges(&self) -> Vec<Exchange> {
+        lock(&self.record).seen.clone().unwrap_or_default()
+    }
+
+    /// Notes how the answer begins, if somebody watches.
+    fn note_answer(&self, body: &[u8]) {
+        let mut record = lock(&self.record);
+        if let Some(exchange) = record.seen.as_mut().and_then(|seen| seen.last_mut()) {
+            exchange.answer(body);
+        }
+    }
+
+    /// The same of an answer whose body is not wanted otherwise.
+    fn note_refusal(&self, response: &mut Response<Body>) {
+        if lock(&self.record).seen.is_none() {
+            return;
+        }
+        let mut body = Vec::new();
+        let reader = response.body_mut().as_reader();
+        // As much as comes; what the server says beside its status is a courtesy.
+        let _ = reader.take(ANSWER_BYTES as u64).read_to_end(&mut body);
+        self.note_answer(&body);
+    }
+
     /// Requests that the last fetch sent, or tried to: redirects and second tries count.
     pub fn requests(&self) -> u32 {
         lock(&self.record).requests
@@ -174,7 +206,7 @@ impl Transport {
     ) -> Result<Fetched, Unfetched> {
         let begun = Instant::now();
         self.line.set_deadline(begun + self.settings.timeout);
-        *lock(&self.record) = Record::begin(now, validators);
+        lock(&self.record).begin(now, validators);
         let agent = lock(&self.agent).clone();
         self.line.set_reach(Reach::Anywhere);
 
@@ -318,6 +350,7 @@ impl Transport {
             304 if !validators.is_empty() => return Ok(fetched),
             200..=203 | 206..=299 => {}
             code => {
+                self.note_refusal(&mut response);
                 let failure = attribution::attribute_status(code, &host, retry_after);
                 return Err(Unfetched::Failed(failure));
             }
@@ -338,6 +371,7 @@ impl Transport {
             .limit(self.settings.body_limit)
             .read_to_vec()
             .map_err(|error| self.unfetched(&error, Phase::Body, now))?;
+        self.note_answer(&fetched.body);
         // Closing the sockets can look like the end of a body without a length.
         match self.line.is_stopped() {
             true => Err(Unfetched::Stopped),
@@ -432,6 +466,8 @@ struct Record {
     headers: HeaderMap,
     /// Requests sent for this fetch.
     requests: u32,
+    /// All of them, where somebody watches.
+    seen: Option<Vec<Exchange>>,
 }
 
 impl Default for Record {
@@ -442,17 +478,19 @@ impl Default for Record {
             uri: None,
             headers: HeaderMap::new(),
             requests: 0,
+            seen: None,
         }
     }
 }
 
 impl Record {
-    fn begin(now: Moment, validators: &Validators) -> Record {
-        Record {
+    fn begin(&mut self, now: Moment, validators: &Validators) {
+        *self = Record {
             now: Some(now),
             validators: validators.clone(),
+            seen: self.seen.as_ref().map(|_| Vec::new()),
             ..Record::default()
-        }
+        };
     }
 }
 
@@ -504,8 +542,18 @@ impl Middleware for Recorder {
                 return Err(Error::Other(Box::new(ClockTooEarly)));
             }
             record.requests += 1;
+            if let Some(seen) = &mut record.seen {
+                let (method, uri) = (request.method(), request.uri());
+                seen.push(Exchange::begin(method, uri, request.headers()));
+            }
         }
-        next.handle(request)
+        let response = next.handle(request)?;
+        let mut record = lock(&self.0);
+        if let Some(exchange) = record.seen.as_mut().and_then(|seen| seen.last_mut()) {
+            exchange.status = Some(response.status().as_u16());
+        }
+        drop(record);
+        Ok(response)
     }
 }
 

@@ -378,7 +378,8 @@ fn sources(config: &Config, online: bool) -> Vec<Finding> {
         "{}\n",
         once::table(&config.plan(), &observations)
     ));
-    let findings = observations.iter().map(|observation| {
+    let findings = observations.iter().map(|fetched| {
+        let observation = &fetched.observation;
         let name = &config.sources[observation.source].plan.name;
         match &observation.outcome {
             Outcome::Failed { failure, .. } => Problem(format!("{name}: {failure}")),
