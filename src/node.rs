@@ -36,6 +36,7 @@ use crate::monitor::Published;
 use crate::sys::beat::Loops;
 use crate::sys::clock::{Clock, boot_id};
 use crate::sys::notify;
+use crate::sys::os_error::reason;
 use crate::sys::shutdown::{Shutdown, Stopping, shutdown};
 use crate::sys::thread::{Thread, have_room, spawn};
 
@@ -71,9 +72,10 @@ impl Node {
         have_room(threads).map_err(|error| {
             StartError::Short(format!(
                 "main-node needs {threads} threads for {} sources, and not all can be started: \
-                 {error}. Raise TasksMax= of the unit (`ulimit -u` in a shell), or configure \
-                 fewer sources",
-                config.sources.len()
+                 {}. Raise TasksMax= of the unit (`ulimit -u` in a shell), or configure fewer \
+                 sources",
+                config.sources.len(),
+                reason(&error)
             ))
         })?;
         let plan = Arc::new(config.plan());
@@ -316,5 +318,8 @@ fn others(
 
 fn no_thread(name: &str) -> impl Fn(std::io::Error) -> StartError {
     let name = name.to_owned();
-    move |error| StartError::Short(format!("the part {name} cannot be started: {error}"))
+    move |error| {
+        let why = reason(&error);
+        StartError::Short(format!("the thread {name} cannot be started: {why}"))
+    }
 }

@@ -12,21 +12,6 @@ pub mod ping;
 pub mod smtp;
 pub mod webhook;
 
-/// The system's words for an error, to stand within a sentence, without its number.
-fn reason(error: &std::io::Error) -> String {
-    // TLS libraries refer to their manual here.
-    if error.kind() == std::io::ErrorKind::UnexpectedEof {
-        return "the server closed the connection".to_owned();
-    }
-    let words = error.to_string();
-    let words = words.split(" (os error ").next().unwrap_or_default();
-    let mut letters = words.chars();
-    match letters.next() {
-        Some(first) => first.to_lowercase().chain(letters).collect(),
-        None => String::new(),
-    }
-}
-
 /// What is wrong with a server's certificate.
 fn certificate(error: &rustls::CertificateError) -> String {
     use rustls::CertificateError as Wrong;
@@ -57,20 +42,5 @@ fn certificate(error: &rustls::CertificateError) -> String {
                 .to_owned()
         }
         _ => "it has a form that main-node cannot check; the server needs another one".to_owned(),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_error_is_told_without_its_number() {
-        let error = std::io::Error::from_raw_os_error(libc::ECONNRESET);
-        assert_eq!(reason(&error), "connection reset by peer");
-        let error = std::io::Error::new(std::io::ErrorKind::UnexpectedEof, "see https://x");
-        assert_eq!(reason(&error), "the server closed the connection");
-        let error = std::io::Error::other("The peer spoke.");
-        assert_eq!(reason(&error), "the peer spoke.");
     }
 }

@@ -10,6 +10,7 @@ use crate::domain::plan::Plan;
 use crate::domain::reading::{Observation, Outcome};
 use crate::node::sources;
 use crate::sys::clock::{Clock, SystemClock};
+use crate::sys::os_error::reason;
 use crate::sys::thread::spawn;
 
 pub fn once(overrides: &Overrides) -> u8 {
@@ -73,7 +74,7 @@ pub fn fetch_all(config: &Config) -> Result<Vec<Fetched>, String> {
                 });
             }
         })
-        .map_err(|error| format!("a thread cannot be started: {error}"))?;
+        .map_err(|error| format!("a thread cannot be started: {}", reason(&error)))?;
     }
     drop(sender);
     let mut fetched: Vec<Fetched> = receiver.into_iter().collect();

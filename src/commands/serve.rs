@@ -14,6 +14,7 @@ use crate::monitor::gate::listen::bind;
 use crate::node::demo_past::{self, StandingClock};
 use crate::node::{Node, StartError};
 use crate::sys::clock::{Clock, SystemClock};
+use crate::sys::os_error::reason;
 use crate::sys::signals::Signals;
 use crate::sys::{log as logging, notify};
 
@@ -42,7 +43,10 @@ pub fn demo(overrides: &Overrides) -> u8 {
     let simulated = match Demo::start(APIS, clock.clone()) {
         Ok(simulated) => simulated,
         Err(error) => {
-            eprintln!("the simulated API cannot be served on 127.0.0.1: {error}");
+            eprintln!(
+                "the simulated API cannot be served on 127.0.0.1: {}",
+                reason(&error)
+            );
             return BAD;
         }
     };
@@ -53,7 +57,10 @@ pub fn demo(overrides: &Overrides) -> u8 {
     let kept = match kept {
         Ok(kept) => kept,
         Err(error) => {
-            eprintln!("no temporary directory for the demo's database: {error}; use --database");
+            eprintln!(
+                "no temporary directory for the demo's database: {}; use --database",
+                reason(&error)
+            );
             return BAD;
         }
     };
@@ -228,7 +235,7 @@ impl Drop for Kept {
 
 fn remove(directory: &Path) {
     if let Err(error) = std::fs::remove_dir_all(directory) {
-        log::warn!("{} is left behind: {error}", directory.display());
+        log::warn!("{} is left behind: {}", directory.display(), reason(&error));
     }
 }
 

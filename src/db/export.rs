@@ -19,6 +19,7 @@ use super::{session, trouble};
 use crate::domain::reading::{Value, round_computed, spell_number};
 use crate::domain::time::Wall;
 use crate::limits;
+use crate::sys::os_error::reason;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Format {
@@ -61,7 +62,9 @@ impl fmt::Display for ExportError {
                 write!(f, "the database {path} cannot be read: {detail}")
             }
             ExportError::Database(detail) => write!(f, "the database cannot be read: {detail}"),
-            ExportError::Output(error) => write!(f, "the export cannot be written: {error}"),
+            ExportError::Output(error) => {
+                write!(f, "the export cannot be written: {}", reason(error))
+            }
         }
     }
 }

@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use rusqlite::ErrorCode;
 
 use super::schema;
+use crate::sys::os_error::reason;
 
 /// Why there is no database, by what is to be done: refuse to start, salvage, or wait.
 #[derive(Debug)]
@@ -108,9 +109,12 @@ impl OpenError {
         let detail = match error.kind() {
             ErrorKind::ReadOnlyFilesystem => READ_ONLY.to_owned(),
             ErrorKind::PermissionDenied => {
-                format!("it may not be opened; see its owner and permissions ({error})")
+                format!(
+                    "it may not be opened; see its owner and permissions ({})",
+                    reason(error)
+                )
             }
-            _ => error.to_string(),
+            _ => reason(error),
         };
         OpenError::Unusable {
             path: path.to_owned(),

@@ -14,8 +14,9 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_rustls::TlsConnector;
 
 use super::{Account, Failure, Protection, Report, Sent, Step, advice};
-use crate::alerts::{certificate, reason};
+use crate::alerts::certificate;
 use crate::limits;
+use crate::sys::os_error::reason;
 
 /// One conversation with a server, and what it means for the mail.
 pub struct Dialogue<'a> {
