@@ -2,7 +2,9 @@
 //!
 //! Usage errors exit 2 with the usage; argh's own way out would exit 1.
 
-use argh::FromArgs;
+use argh::{EarlyExit, FromArgs, SubCommands};
+
+use crate::domain::operation::nearest;
 
 #[cfg(test)]
 mod manual;
@@ -214,20 +216,83 @@ pub fn parse(arguments: &[String]) -> Result<Arguments, (String, u8)> {
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let words = match words.as_slice() {
         // argh knows only the long forms.
-        ["-h"] => vec!["--help"],
         ["-V"] => vec!["--version"],
-        _ => words,
+        _ => with_long_help(words),
     };
-    Arguments::from_args(&["main-node"], &words).map_err(|exit| match exit.status {
+    from_args(&words).map_err(|exit| match exit.status {
         Ok(()) => (exit.output, 0),
-        Err(()) => (
-            format!(
-                "{}\nRun main-node --help for usage.",
-                exit.output.trim_end()
-            ),
-            2,
-        ),
+        Err(()) => (complaint(&words, &exit.output), 2),
     })
+}
+
+fn from_args(words: &[&str]) -> Result<Arguments, EarlyExit> {
+    Arguments::from_args(&["main-node"], words)
+}
+
+/// `-h` as `--help`, wherever an option can stand.
+fn with_long_help(mut words: Vec<&str>) -> Vec<&str> {
+    let options = words.iter_mut().take_while(|word| **word != "--");
+    for word in options.filter(|word| **word == "-h") {
+        *word = "--help";
+    }
+    words
+}
+
+/// What is wrong with the arguments, and where help is.
+fn complaint(words: &[&str], said: &str) -> String {
+    let names = || <Command as SubCommands>::COMMANDS.iter().map(|it| it.name);
+    let command = command_of(words);
+    let known = command.filter(|word| names().any(|name| name == *word));
+    let said = said.trim_end();
+    let refused = said.strip_prefix("Unrecognized argument: ");
+    if let Some(unknown) = command.filter(|it| known.is_none() && refused == Some(it)) {
+        let near = hint(unknown, names());
+        let all: Vec<String> = <Command as SubCommands>::COMMANDS
+            .iter()
+            .map(|it| format!("  {:<12} {}", it.name, it.description))
+            .collect();
+        return format!(
+            "there is no command {unknown:?}{near}\n\nCommands:\n{}\n\nmain-node COMMAND --help \
+             says more of each.",
+            all.join("\n")
+        );
+    }
+    let near = refused
+        .filter(|unknown| unknown.starts_with("--"))
+        .map(|unknown| {
+            let help = from_args(&known.into_iter().chain(["--help"]).collect::<Vec<&str>>());
+            let help = help.err().map(|exit| exit.output).unwrap_or_default();
+            let first = |line: &str| line.split_whitespace().next().map(str::to_owned);
+            let options: Vec<String> = help.lines().filter_map(first).collect();
+            let options = options.iter().map(String::as_str);
+            hint(unknown, options.filter(|it| it.starts_with("--")))
+        });
+    let command = known.map(|name| format!(" {name}")).unwrap_or_default();
+    format!(
+        "{said}{}\nRun main-node{command} --help for usage.",
+        near.unwrap_or_default()
+    )
+}
+
+/// The first word that is neither an option nor an option's value.
+fn command_of<'a>(words: &[&'a str]) -> Option<&'a str> {
+    let mut words = words.iter();
+    while let Some(word) = words.next() {
+        match *word {
+            "--config" | "--listen" | "--database" => {
+                words.next();
+            }
+            option if option.starts_with('-') => {}
+            command => return Some(command),
+        }
+    }
+    None
+}
+
+fn hint<'a>(unknown: &str, known: impl Iterator<Item = &'a str>) -> String {
+    let near = nearest(unknown, known);
+    near.map(|near| format!("; did you mean {near}?"))
+        .unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -275,5 +340,41 @@ mod tests {
             let (text, exit) = parsed(line).expect_err(line);
             assert_eq!(exit, status, "{line}: {text}");
         }
+    }
+
+    #[test]
+    fn a_wrong_argument_is_told_with_what_is_near_it() {
+        for (line, expected) in [
+            ("chek", "there is no command \"chek\"; did you mean check?"),
+            ("chek --online", "did you mean check?"),
+            ("--config x.toml exprot", "did you mean export?"),
+            ("frobnicate", "  test-alert   send a test message"),
+            (
+                "check --onlin",
+                "--onlin; did you mean --online?\nRun main-node check --help for usage.",
+            ),
+            (
+                "--confg x",
+                "--confg; did you mean --config?\nRun main-node --help for usage.",
+            ),
+            ("backup", "Run main-node backup --help for usage."),
+        ] {
+            let (text, _) = parsed(line).expect_err(line);
+            assert!(text.contains(expected), "{line}: {text}");
+        }
+        let (text, _) = parsed("frobnicate").expect_err("unknown");
+        assert!(!text.contains("did you mean"), "{text}");
+    }
+
+    #[test]
+    fn the_short_form_asks_every_command_for_help() {
+        for command in <Command as SubCommands>::COMMANDS {
+            let (short, status) = parsed(&format!("{} -h", command.name)).expect_err("help");
+            assert_eq!(status, 0, "{short}");
+            let (long, _) = parsed(&format!("{} --help", command.name)).expect_err("help");
+            assert_eq!(short, long);
+            assert!(short.contains(command.description), "{short}");
+        }
+        assert!(parsed("operations -- -h").is_ok_and(|it| it.command.is_some()));
     }
 }

@@ -95,6 +95,9 @@ pub const CONNECTIONS_TO_A_SERVER: usize = 4;
 pub const CONNECTIONS_ASKED: u64 = 16;
 /// How often a wait of the kernel's (lookup, connect) looks whether the node stops.
 pub const STOP_GLANCE: Duration = Duration::from_millis(50);
+/// Characters of an answer that could not be read, as a command shows them: enough to know a
+/// login page or an error's message.
+pub const ANSWER_CHARS: usize = 300;
 /// Values of one JSON body: at about 100 bytes each in memory, 20 MB for the moment of
 /// reading. A body of 4 MiB could hold two million.
 pub const JSON_VALUES: usize = 200_000;

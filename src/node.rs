@@ -10,10 +10,11 @@ mod serving;
 pub mod sources;
 pub mod telling;
 
+use std::cell::RefCell;
 use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::mpsc::sync_channel;
+use std::sync::mpsc::{Receiver, sync_channel};
 use std::time::{Duration, Instant};
 
 use self::serving::{Behind, Serving};
@@ -28,13 +29,14 @@ use crate::db::store::{self, Store, StoreSettings};
 use crate::db::{backup, quota, restore, salvage, staged};
 use crate::domain::alert::NodeFacts;
 use crate::domain::ledger::Ledger;
-use crate::domain::snapshot::Verdict;
+use crate::domain::snapshot::{Snapshot, Verdict};
 use crate::ingest::Ingest;
 use crate::limits;
-use crate::monitor::{Monitor, Published};
+use crate::monitor::Published;
 use crate::sys::beat::Loops;
 use crate::sys::clock::{Clock, boot_id};
 use crate::sys::notify;
+use crate::sys::os_error::reason;
 use crate::sys::shutdown::{Shutdown, Stopping, shutdown};
 use crate::sys::thread::{Thread, have_room, spawn};
 
@@ -70,9 +72,10 @@ impl Node {
         have_room(threads).map_err(|error| {
             StartError::Short(format!(
                 "main-node needs {threads} threads for {} sources, and not all can be started: \
-                 {error}. Raise TasksMax= of the unit (`ulimit -u` in a shell), or configure \
-                 fewer sources",
-                config.sources.len()
+                 {}. Raise TasksMax= of the unit (`ulimit -u` in a shell), or configure fewer \
+                 sources",
+                config.sources.len(),
+                reason(&error)
             ))
         })?;
         let plan = Arc::new(config.plan());
@@ -141,6 +144,7 @@ impl Node {
         let (rows_to, alerts_to, facts_of) = (store.clone(), store.clone(), store.clone());
         let monitor = serving.monitor.clone();
         let (shutdown, stopping) = shutdown();
+        let (publish, lines) = publisher(&serving);
         let early = stopping.clone();
         let ingest = Ingest {
             has_asked_others: false,
@@ -161,7 +165,7 @@ impl Node {
                     delivery: troubles(&channels),
                 }
             }),
-            publish: Box::new(serving.publisher()),
+            publish,
         };
         let ingest = spawn("ingest", move || ingest.run(&observed)).map_err(no_thread("ingest"))?;
 
@@ -188,7 +192,7 @@ impl Node {
         drop(observations);
 
         Ok(Node {
-            others: others(config, clock, &loops, &serving.monitor, &stopping)?,
+            others: others(config, clock, &loops, lines, &stopping)?,
             shutdown,
             fetchers: threads,
             ingest,
@@ -264,12 +268,34 @@ fn take_restored(database: &Path, clock: &Arc<dyn Clock>) {
     }
 }
 
+type Publish = Box<dyn Fn(Arc<Snapshot>) + Send>;
+
+/// Publishes what `ingest` holds to be true. Under a supervisor each new sentence about it goes
+/// to the thread that tells it; should that be held up, the next one replaces it.
+fn publisher(serving: &Serving) -> (Publish, Receiver<String>) {
+    let (say, lines) = sync_channel(1);
+    let publish = serving.publisher();
+    if !notify::is_supervised() {
+        return (Box::new(publish), lines);
+    }
+    let monitor = serving.monitor.clone();
+    let said = RefCell::new(String::new());
+    let publish = move |snapshot| {
+        publish(snapshot);
+        let line = monitor.sentence();
+        if *said.borrow() != line && say.try_send(line.clone()).is_ok() {
+            *said.borrow_mut() = line;
+        }
+    };
+    (Box::new(publish), lines)
+}
+
 /// Backups, where wanted, and the supervisor's watchdog, where there is one.
 fn others(
     config: &Config,
     clock: &Arc<dyn Clock>,
     loops: &Loops,
-    monitor: &Arc<Monitor>,
+    lines: Receiver<String>,
     stopping: &Stopping,
 ) -> Result<Vec<Thread>, StartError> {
     let mut others = Vec::new();
@@ -279,12 +305,11 @@ fn others(
         let run = move || backup::keep_making(&database, every, keep, &*clock, &stopping);
         others.push(spawn("backup", run).map_err(no_thread("backup"))?);
     }
-    if let Some(interval) = notify::watchdog_interval() {
-        let (clock, loops, monitor) = (clock.clone(), loops.clone(), monitor.clone());
-        let stopping = stopping.clone();
+    if notify::is_supervised() {
+        let (clock, loops) = (clock.clone(), loops.clone());
         let run = move || {
             let is_alive = || loops.stuck(clock.now().mono).is_none();
-            notify::keep_alive(interval, &stopping, is_alive, || monitor.sentence());
+            notify::keep_informed(notify::watchdog_interval(), &lines, is_alive);
         };
         others.push(spawn("watchdog", run).map_err(no_thread("watchdog"))?);
     }
@@ -293,5 +318,8 @@ fn others(
 
 fn no_thread(name: &str) -> impl Fn(std::io::Error) -> StartError {
     let name = name.to_owned();
-    move |error| StartError::Short(format!("the part {name} cannot be started: {error}"))
+    move |error| {
+        let why = reason(&error);
+        StartError::Short(format!("the thread {name} cannot be started: {why}"))
+    }
 }

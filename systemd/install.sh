@@ -2,6 +2,8 @@
 # Puts the main-node beside this file in its place on this machine, or gives the old one back:
 #
 #   sudo ./install.sh              what `make deploy` runs on the Pi; a second time changes nothing
+#   sudo ./install.sh --uninstall  stops and removes the program; configuration and readings stay
+#   sudo ./install.sh --purge      removes those too, and the service's user
 #
 # The new program checks the configuration before anything is switched, as the service's user
 # with the service's secrets. The switch is a success when the new program is healthy and has
@@ -18,6 +20,15 @@ SYSUSERS=/etc/sysusers.d/main-node.conf
 PATIENCE=${PATIENCE:-120}
 
 main() {
+    case ${1:-} in
+    "") ;;
+    --uninstall | --purge)
+        [ "$(id -u)" = 0 ] || fail "this has to run as root: sudo $0 $1"
+        uninstall "$1"
+        exit
+        ;;
+    *) fail "usage: sudo $0 [--uninstall | --purge]" ;;
+    esac
     [ "$(id -u)" = 0 ] || fail "this has to run as root: sudo $0"
     [ -x ./main-node ] || fail "there is no main-node beside $0 to install"
     build=$(digest ./main-node)
@@ -124,7 +135,40 @@ switch() {
     systemctl daemon-reload
     own_state
     systemctl enable --quiet main-node
-    systemctl restart main-node
+    # What the old program says while it stops is not the new one's.
+    bounded_stop
+    cursor=$(journalctl --quiet --lines=0 --show-cursor 2>/dev/null | sed -n 's/^-- cursor: //p')
+    # Not waited for: a program that never gets ready would hold this up for TimeoutStartSec.
+    systemctl start --no-block main-node
+}
+
+# Stops the service within about 8 s: a program that does not end by then is killed, which the
+# database survives.
+bounded_stop() {
+    local until=$((SECONDS + 8))
+    systemctl stop --no-block main-node 2>/dev/null
+    while is_running; do
+        if [ $SECONDS -ge $until ]; then
+            systemctl kill --signal=SIGKILL main-node
+            systemctl stop main-node
+            return
+        fi
+        sleep 0.2
+    done
+}
+
+is_running() {
+    case $(systemctl show --property=ActiveState --value main-node) in
+    active | activating | deactivating | reloading) true ;;
+    *) systemctl is-active --quiet main-node ;;
+    esac
+}
+
+# What the service has said since the switch.
+last_words() {
+    local since=(--since "@$begun")
+    [ -z "$cursor" ] || since=(--after-cursor "$cursor")
+    journalctl --unit main-node "${since[@]}" --lines 15 --no-pager --output cat 2>/dev/null | sed 's/^/    /' >&2
 }
 
 # Gives the state directory of a DynamicUser= to the service's own user. systemd moves it from
@@ -143,8 +187,8 @@ own_state() {
 # Gives the old program back, and with it the database that it knows.
 roll_back() {
     say "the new program is not healthy within $PATIENCE s; its last words:"
-    journalctl --unit main-node --lines 15 --no-pager --output cat 2>/dev/null | sed 's/^/    /' >&2
-    systemctl stop main-node
+    last_words
+    bounded_stop
     if [ ! -e $PROGRAM.old ]; then
         [ $first = no ] || systemctl disable --quiet main-node
         say "there is no older program to go back to; main-node is stopped"
@@ -154,13 +198,42 @@ roll_back() {
     if [ -e $UNIT.old ]; then mv -f $UNIT.old $UNIT; fi
     restore_database
     systemctl daemon-reload
-    systemctl restart main-node
+    systemctl start --no-block main-node
     build=$(digest $PROGRAM)
     if healthy; then
         say "rolled back: build $build runs as before"
     else
         say "rolled back to build $build, which is not healthy either: journalctl -u main-node"
     fi
+}
+
+# Removes what this script has put in place. The configuration and the readings stay, unless they
+# are to go too.
+uninstall() {
+    local database="" path kept=()
+    if [ -x $PROGRAM ] && [ -e $CONFIG ]; then
+        read_configuration
+        database=$(configured database)
+    fi
+    bounded_stop
+    systemctl disable --quiet main-node 2>/dev/null
+    rm -f $PROGRAM $PROGRAM.old $PROGRAM.new $UNIT $UNIT.old
+    rm -f /usr/local/share/man/man1/main-node.1 /usr/local/share/bash-completion/completions/main-node \
+        /usr/local/share/zsh/site-functions/_main-node /usr/local/share/fish/vendor_completions.d/main-node.fish
+    systemctl daemon-reload
+    if [ "$1" = --purge ]; then
+        # systemd keeps the state of a DynamicUser= in private/, behind a link.
+        rm -rf /etc/main-node $UNIT.d /var/lib/main-node /var/lib/private/main-node
+        rm -f $SYSUSERS
+        ! has_user || userdel main-node || say "the user main-node cannot be removed"
+    fi
+    case $database in /var/lib/main-node/*) database="" ;; esac
+    for path in /etc/main-node $UNIT.d /var/lib/main-node "$database"; do
+        [ -z "$path" ] || [ ! -e "$path" ] || kept+=("$path")
+    done
+    say "main-node is removed"
+    [ ${#kept[@]} -eq 0 ] || say "left as it is: ${kept[*]}"
+    [ "$1" = --purge ] || [ ${#kept[@]} -eq 0 ] || say "$0 --purge removes configuration and readings too"
 }
 
 # An upgrade leaves a copy from before it: that is what the old program can read. What the new
@@ -231,7 +304,7 @@ get() {
     {
         exec 3<>"/dev/tcp/${host%]}/$port" &&
             printf 'GET %s HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n%s\r\n' "$2" "$password" >&3 &&
-            timeout 10 cat <&3
+            timeout 3 cat <&3
         exec 3>&-
     } 2>/dev/null
 }
@@ -245,4 +318,4 @@ fail() {
     exit 1
 }
 
-main
+main "$@"

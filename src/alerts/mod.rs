@@ -11,27 +11,3 @@ pub mod message;
 pub mod ping;
 pub mod smtp;
 pub mod webhook;
-
-/// The system's words for an error, to stand within a sentence, without its number.
-fn reason(error: &std::io::Error) -> String {
-    let words = error.to_string();
-    let words = words.split(" (os error ").next().unwrap_or_default();
-    let mut letters = words.chars();
-    match letters.next() {
-        Some(first) => first.to_lowercase().chain(letters).collect(),
-        None => String::new(),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_error_is_told_without_its_number() {
-        let error = std::io::Error::from_raw_os_error(libc::ECONNRESET);
-        assert_eq!(reason(&error), "connection reset by peer");
-        let error = std::io::Error::other("The peer spoke.");
-        assert_eq!(reason(&error), "the peer spoke.");
-    }
-}

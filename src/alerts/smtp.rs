@@ -6,6 +6,7 @@
 //! because the library gives up the message for one refused; and a password is never sent
 //! over a connection that anybody could read.
 
+mod advice;
 mod dialogue;
 
 use std::cell::{Cell, RefCell};

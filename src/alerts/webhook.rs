@@ -15,10 +15,10 @@ use ureq::unversioned::transport::{Connector, TcpConnector};
 
 use super::delivery::{Attempt, Batch, Bell, Channel, fingerprint};
 use super::message::{self, Message, Sender};
-use super::reason;
 use crate::limits;
+use crate::sys::os_error::reason;
 use crate::sys::thread;
-use crate::sys::tls::{Tls, Trust};
+use crate::sys::tls::{Tls, Trust, certificate_words};
 
 pub struct Webhook {
     pub url: String,
@@ -182,12 +182,14 @@ pub fn call(request: Request<String>, bell: &Bell) -> Result<(u16, String), Stri
         // Nobody listens any more once the node stops.
         let _ = tell.send(exchange(&caller, request));
     });
-    spawned.map_err(|error| format!("no thread can be started: {error}"))?;
+    spawned.map_err(|error| format!("no thread can be started: {}", reason(&error)))?;
     let deadline = Instant::now() + limits::WEBHOOK_TIMEOUT * 2;
     loop {
         match heard.recv_timeout(Duration::from_millis(100)) {
             Ok(result) => return result,
-            Err(RecvTimeoutError::Disconnected) => return Err("the call ended badly".to_owned()),
+            Err(RecvTimeoutError::Disconnected) => {
+                return Err("the call met a defect of main-node; the log says where".to_owned());
+            }
             Err(RecvTimeoutError::Timeout) if bell.is_closed() || Instant::now() > deadline => {
                 agent.shutdown();
                 return Err("main-node is stopping".to_owned());
@@ -234,10 +236,15 @@ fn exchange(agent: &Agent, request: Request<String>) -> Result<(u16, String), St
 /// The library's own words may hold the address.
 fn describe(error: &ureq::Error) -> String {
     match error {
-        ureq::Error::Timeout(phase) => format!("no answer in time ({phase})"),
+        ureq::Error::Timeout(_) => {
+            format!("no answer within {} s", limits::WEBHOOK_TIMEOUT.as_secs())
+        }
         ureq::Error::HostNotFound => "its name cannot be resolved".to_owned(),
         ureq::Error::Io(error) => reason(error),
         ureq::Error::ConnectionFailed => "it cannot be connected".to_owned(),
+        ureq::Error::Rustls(rustls::Error::InvalidCertificate(why)) => {
+            format!("its certificate {}", certificate_words(why))
+        }
         ureq::Error::Tls(_) | ureq::Error::Rustls(_) => "its certificate is not trusted".to_owned(),
         _ => "it does not answer as HTTP should".to_owned(),
     }

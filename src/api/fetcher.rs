@@ -12,6 +12,7 @@ use std::time::Duration;
 use serde_json::Value as Json;
 
 use super::chronicle::Chronicle;
+use super::exchange::Exchange;
 use super::follow;
 use super::json;
 use super::pool::{Turn as Permit, Waited};
@@ -295,6 +296,18 @@ impl Fetcher {
         if self.late.take().is_some() {
             log::info!("{}: is asked in time again", self.plan.name);
         }
+    }
+
+    /// From now on keeps what is sent and answered, for a command to show.
+    pub fn watch(&self) {
+        self.transport.watch();
+    }
+
+    /// What the last fetch sent and was answered, secrets masked; empty unless it is watched.
+    pub fn exchanges(&self) -> Vec<Exchange> {
+        let mut exchanges = self.transport.exchanges();
+        exchanges.iter_mut().for_each(|it| it.mask(&self.secrets));
+        exchanges
     }
 
     /// One whole fetch; `None` if it was cancelled. It never panics.

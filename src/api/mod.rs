@@ -11,6 +11,7 @@ mod chronicle;
 pub mod client;
 mod connect;
 pub mod demo;
+pub mod exchange;
 pub mod fetcher;
 mod follow;
 pub mod inside;

@@ -19,6 +19,7 @@ use ureq::{Agent, Body, Error, SendBody};
 
 use super::attribution::{self, Phase, Refusal, Scene};
 use super::connect::{Line, Names, Plight, Reach, Sockets};
+use super::exchange::Exchange;
 use super::plain::percent_decode;
 use super::pool::{Pool, Pooled, Turn};
 use super::proxy::HttpProxy;
@@ -202,6 +203,24 @@ impl Transport {
         self.settings.pool.close_expired()
     }
 
+    /// From now on keeps what is sent and answered, for a command to show.
+    pub fn watch(&self) {
+        lock(&self.record).seen = Some(Vec::new());
+    }
+
+    /// What the last fetch sent and was answered; empty unless it is watched.
+    pub fn exchanges(&self) -> Vec<Exchange> {
+        lock(&self.record).seen.clone().unwrap_or_default()
+    }
+
+    /// Notes how the answer begins, if somebody watches.
+    fn note_answer(&self, body: &[u8]) {
+        let mut record = lock(&self.record);
+        if let Some(exchange) = record.seen.as_mut().and_then(|seen| seen.last_mut()) {
+            exchange.answer(body);
+        }
+    }
+
     /// Requests that the last fetch sent, or tried to: redirects and second tries count.
     pub fn requests(&self) -> u32 {
         lock(&self.record).requests
@@ -216,7 +235,7 @@ impl Transport {
     ) -> Result<Fetched, Unfetched> {
         let begun = Instant::now();
         self.line.set_deadline(begun + self.settings.timeout);
-        *lock(&self.record) = Record::begin(now, validators);
+        lock(&self.record).begin(now, validators);
         let agent = lock(&self.agent).clone();
         self.line.set_reach(Reach::Anywhere);
 
@@ -393,6 +412,7 @@ impl Transport {
             .limit(self.settings.body_limit)
             .read_to_vec()
             .map_err(|error| self.unfetched(&error, Phase::Body, now))?;
+        self.note_answer(&fetched.body);
         // Closing the sockets can look like the end of a body without a length.
         match self.line.is_stopped() {
             true => Err(Unfetched::Stopped),
@@ -414,10 +434,12 @@ impl Transport {
         .iter()
         .any(|name| headers.get(*name).is_some_and(|value| value == "0"));
         let mut text = Vec::new();
-        if response.status() == 403 {
+        let is_watched = lock(&self.record).seen.is_some();
+        if response.status() == 403 || is_watched {
             // What cannot be read says nothing.
             let body = response.body_mut().as_reader();
             let _ = body.take(limits::REFUSAL_BYTES).read_to_end(&mut text);
+            self.note_answer(&text);
         }
         let sent = lock(&self.record)
             .headers
@@ -565,6 +587,8 @@ struct Record {
     headers: HeaderMap,
     /// Requests sent for this fetch.
     requests: u32,
+    /// All of them, where somebody watches.
+    seen: Option<Vec<Exchange>>,
 }
 
 impl Default for Record {
@@ -575,17 +599,19 @@ impl Default for Record {
             uri: None,
             headers: HeaderMap::new(),
             requests: 0,
+            seen: None,
         }
     }
 }
 
 impl Record {
-    fn begin(now: Moment, validators: &Validators) -> Record {
-        Record {
+    fn begin(&mut self, now: Moment, validators: &Validators) {
+        *self = Record {
             now: Some(now),
             validators: validators.clone(),
+            seen: self.seen.as_ref().map(|_| Vec::new()),
             ..Record::default()
-        }
+        };
     }
 }
 
@@ -642,8 +668,18 @@ impl Middleware for Recorder {
                 return Err(Error::Other(Box::new(ClockTooEarly)));
             }
             record.requests += 1;
+            if let Some(seen) = &mut record.seen {
+                let (method, uri) = (request.method(), request.uri());
+                seen.push(Exchange::begin(method, uri, request.headers()));
+            }
         }
-        next.handle(request)
+        let response = next.handle(request)?;
+        let mut record = lock(&self.0);
+        if let Some(exchange) = record.seen.as_mut().and_then(|seen| seen.last_mut()) {
+            exchange.status = Some(response.status().as_u16());
+        }
+        drop(record);
+        Ok(response)
     }
 }
 

@@ -25,6 +25,7 @@ use crate::monitor::gate::listen::bind;
 use crate::node::telling;
 use crate::sys::clock::{Clock, SystemClock};
 use crate::sys::disk;
+use crate::sys::os_error::reason;
 use crate::sys::tls::system_roots;
 
 /// What one look found.
@@ -198,7 +199,7 @@ fn room(config: &Config) -> Finding {
         .find(|it| it.exists())
         .unwrap_or(directory);
     match disk::free_bytes(directory) {
-        Err(error) => NotChecked(format!("room on the disk: {error}")),
+        Err(error) => NotChecked(format!("room on the disk: {}", reason(&error))),
         Ok(free) if free < limits::LOW_DISK_BYTES => Problem(format!(
             "only {} MB are free where the database lies ({}): make room, or use another disk",
             free / 1_000_000,
@@ -386,7 +387,7 @@ fn mail(config: &Config, online: bool) -> Finding {
         is_stopping: &|| false,
     };
     match try_login(&channel.account, hooks) {
-        Ok(()) => Fine(format!("{server} lets us in")),
+        Ok(()) => Fine(format!("the login at {server} works")),
         Err(failure) => Problem(format!("{server}: {failure}")),
     }
 }
@@ -405,7 +406,8 @@ fn sources(config: &Config, online: bool) -> Vec<Finding> {
         "{}\n",
         once::table(&config.plan(), &observations)
     ));
-    let findings = observations.iter().map(|observation| {
+    let findings = observations.iter().map(|fetched| {
+        let observation = &fetched.observation;
         let name = &config.sources[observation.source].plan.name;
         match &observation.outcome {
             Outcome::Failed { failure, .. } => Problem(format!("{name}: {failure}")),

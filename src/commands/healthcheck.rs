@@ -8,6 +8,7 @@ use super::{BAD, WRONG, complain, print_out, service};
 use crate::config::environment::Environment;
 use crate::config::{self, Overrides};
 use crate::limits;
+use crate::sys::os_error::reason;
 
 pub fn healthcheck(overrides: &Overrides) -> u8 {
     let environment = Environment::of_process().with_service(service(overrides));
@@ -36,14 +37,14 @@ fn ask(listen: &[SocketAddr]) -> Result<String, String> {
         let stream = match TcpStream::connect_timeout(&address, limits::HEALTHCHECK_TIME) {
             Ok(stream) => stream,
             Err(error) => {
-                silent.push(format!("{url} takes no connection: {error}"));
+                silent.push(format!("{url} takes no connection: {}", reason(&error)));
                 continue;
             }
         };
         return match get(stream, address) {
             Ok((200, _)) => Ok(format!("{url} answers 200")),
             Ok((status, body)) => Err(format!("{url} answers {status}: {}", body.trim())),
-            Err(error) => Err(format!("{url} gives no answer: {error}")),
+            Err(error) => Err(format!("{url} gives no answer: {}", reason(&error))),
         };
     }
     Err(silent.join("\n"))

@@ -22,6 +22,7 @@ use crate::cli::{Arguments, Command, Serve};
 use crate::config::environment::Environment;
 use crate::config::service::Service;
 use crate::config::{self, Config, Essentials, Overrides, Problem};
+use crate::sys::os_error::reason;
 use crate::sys::{identity, program};
 
 /// Something is wrong with what was asked about.
@@ -164,7 +165,10 @@ fn closed_to_us(database: &Path) -> Option<String> {
 fn become_owner(database: &Path) {
     if let Err(error) = identity::take_owners(database) {
         let file = database.display();
-        eprintln!("root cannot become the owner of {file} ({error}); files made now are root's");
+        eprintln!(
+            "root cannot become the owner of {file} ({}); files made now are root's",
+            reason(&error)
+        );
     }
 }
 
@@ -181,7 +185,7 @@ pub fn print_out(text: &dyn Display) -> u8 {
         Ok(()) => 0,
         Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => 0,
         Err(error) => {
-            eprintln!("the output cannot be written: {error}");
+            eprintln!("the output cannot be written: {}", reason(&error));
             BAD
         }
     }

@@ -4,11 +4,13 @@ use std::io::IsTerminal;
 use std::sync::Arc;
 
 use super::{BAD, WRONG, configured, print_out, report};
+use crate::api::exchange::Exchange;
 use crate::config::{Config, Overrides};
 use crate::domain::plan::Plan;
 use crate::domain::reading::{Observation, Outcome};
 use crate::node::sources;
 use crate::sys::clock::{Clock, SystemClock};
+use crate::sys::os_error::reason;
 use crate::sys::thread::spawn;
 
 pub fn once(overrides: &Overrides) -> u8 {
@@ -24,39 +26,58 @@ pub fn once(overrides: &Overrides) -> u8 {
         }
     };
     let printed = print_out(&table(&config.plan(), &observations));
-    let is_failed = |it: &Observation| matches!(it.outcome, Outcome::Failed { .. });
+    let is_failed = |it: &Fetched| matches!(it.observation.outcome, Outcome::Failed { .. });
     match observations.iter().any(is_failed) {
         true => BAD,
         false => printed,
     }
 }
 
-/// The table for whatever standard output is.
-pub fn table(plan: &Plan, observations: &[Observation]) -> String {
-    let results: Vec<_> = observations
-        .iter()
-        .filter_map(|it| Some((plan.sources.get(it.source)?, it.clone())))
+/// What a fetch gave, and how.
+pub struct Fetched {
+    pub observation: Observation,
+    pub exchanges: Vec<Exchange>,
+}
+
+/// The table for whatever standard output is, then what was sent and answered.
+pub fn table(plan: &Plan, fetched: &[Fetched]) -> String {
+    let named = || {
+        let sources = fetched.iter();
+        sources.filter_map(|it| Some((plan.sources.get(it.observation.source)?, it)))
+    };
+    let results: Vec<_> = named()
+        .map(|(source, it)| (source, it.observation.clone()))
         .collect();
-    report::render(&results, std::io::stdout().is_terminal())
+    let mut table = report::render(&results, std::io::stdout().is_terminal());
+    for (source, it) in named() {
+        let is_failed = matches!(it.observation.outcome, Outcome::Failed { .. });
+        table += &report::exchanges(&source.name, &it.exchanges, is_failed);
+    }
+    table
 }
 
 /// One observation of each source, in their order. Each has its own timeout, so the whole
 /// takes as long as the slowest.
-pub fn fetch_all(config: &Config) -> Result<Vec<Observation>, String> {
+pub fn fetch_all(config: &Config) -> Result<Vec<Fetched>, String> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
     let (sender, receiver) = std::sync::mpsc::channel();
     for mut fetcher in sources::fetchers(config, &clock)? {
         let sender = sender.clone();
+        fetcher.watch();
         spawn(&fetcher.thread_name(), move || {
             if let Some(observation) = fetcher.fetch_once() {
                 // The receiver waits for every sender.
-                let _ = sender.send(observation);
+                let exchanges = fetcher.exchanges();
+                let _ = sender.send(Fetched {
+                    observation,
+                    exchanges,
+                });
             }
         })
-        .map_err(|error| format!("a thread cannot be started: {error}"))?;
+        .map_err(|error| format!("a thread cannot be started: {}", reason(&error)))?;
     }
     drop(sender);
-    let mut observations: Vec<Observation> = receiver.into_iter().collect();
-    observations.sort_by_key(|observation| observation.source);
-    Ok(observations)
+    let mut fetched: Vec<Fetched> = receiver.into_iter().collect();
+    fetched.sort_by_key(|it| it.observation.source);
+    Ok(fetched)
 }

@@ -2,6 +2,7 @@
 
 use std::fmt::Write;
 
+use crate::api::exchange::Exchange;
 use crate::domain::plan::SourcePlan;
 use crate::domain::reading::{Observation, Outcome};
 use crate::domain::time::millis;
@@ -96,6 +97,26 @@ fn write_all(
         }
     }
     Ok(())
+}
+
+/// The requests of a source as they were sent, how each was answered, and where nothing could
+/// be read, how the answer begins.
+pub fn exchanges(name: &str, exchanges: &[Exchange], is_failed: bool) -> String {
+    let mut out = String::new();
+    for exchange in exchanges {
+        out += &format!("\n{name}: {}\n", exchange.request);
+        for (name, value) in &exchange.headers {
+            out += &format!("  {name}: {value}\n");
+        }
+        out += &match exchange.status {
+            Some(status) => format!("  answered with HTTP {status}\n"),
+            None => "  not answered\n".to_owned(),
+        };
+        if is_failed && !exchange.begins.is_empty() {
+            out += &format!("  the answer begins: {}\n", exchange.begins);
+        }
+    }
+    out
 }
 
 fn paint(text: &str, code: &str, colour: bool) -> String {
@@ -214,5 +235,32 @@ source1: dns: the name meter.local cannot be resolved.
         assert_eq!(render(&results, false), expected);
         let coloured = render(&results, true);
         assert!(coloured.contains("\x1b[32mok\x1b[0m"));
+    }
+
+    #[test]
+    fn the_request_and_the_begin_of_an_answer_that_cannot_be_read() {
+        let exchange = Exchange {
+            request: "GET http://meter/data?key=***".to_owned(),
+            headers: vec![("accept".to_owned(), "application/json".to_owned())],
+            status: Some(200),
+            begins: "<html>log in".to_owned(),
+        };
+        let none = Exchange {
+            status: None,
+            begins: String::new(),
+            ..exchange.clone()
+        };
+        let head = "\nmeter: GET http://meter/data?key=***\n  accept: application/json\n";
+        assert_eq!(
+            exchanges("meter", &[exchange.clone(), none], true),
+            format!(
+                "{head}  answered with HTTP 200\n  the answer begins: <html>log in\n\
+                 {head}  not answered\n"
+            )
+        );
+        assert_eq!(
+            exchanges("meter", &[exchange], false),
+            format!("{head}  answered with HTTP 200\n")
+        );
     }
 }

@@ -1,7 +1,7 @@
 //! The service, and the demonstration of it.
 
 use std::io::IsTerminal;
-use std::net::{SocketAddr, TcpListener};
+use std::net::{IpAddr, SocketAddr, TcpListener, UdpSocket};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,6 +14,7 @@ use crate::monitor::gate::listen::bind;
 use crate::node::demo_past::{self, StandingClock};
 use crate::node::{Node, StartError};
 use crate::sys::clock::{Clock, SystemClock};
+use crate::sys::os_error::reason;
 use crate::sys::signals::Signals;
 use crate::sys::{log as logging, notify};
 
@@ -42,7 +43,10 @@ pub fn demo(overrides: &Overrides) -> u8 {
     let simulated = match Demo::start(APIS, clock.clone()) {
         Ok(simulated) => simulated,
         Err(error) => {
-            eprintln!("the simulated API cannot be served on 127.0.0.1: {error}");
+            eprintln!(
+                "the simulated API cannot be served on 127.0.0.1: {}",
+                reason(&error)
+            );
             return BAD;
         }
     };
@@ -53,7 +57,10 @@ pub fn demo(overrides: &Overrides) -> u8 {
     let kept = match kept {
         Ok(kept) => kept,
         Err(error) => {
-            eprintln!("no temporary directory for the demo's database: {error}; use --database");
+            eprintln!(
+                "no temporary directory for the demo's database: {}; use --database",
+                reason(&error)
+            );
             return BAD;
         }
     };
@@ -113,9 +120,10 @@ fn run(config: &Config, clock: Arc<dyn Clock>) -> u8 {
             return BAD;
         }
     };
-    for address in node.addresses() {
-        log::info!("serving on http://{}/web", shown(*address));
-    }
+    log::info!(
+        "{}",
+        found_at(node.addresses(), &config.page(), outward_address())
+    );
     notify::ready();
     signals.wait();
     log::info!("stopping: a signal asks for it");
@@ -154,16 +162,44 @@ fn listen(addresses: &[SocketAddr], signals: &mut Signals) -> Option<Option<Vec<
     }
 }
 
-/// An address as a browser on this machine can use it.
-fn shown(address: SocketAddr) -> SocketAddr {
-    let mut shown = address;
-    if address.ip().is_unspecified() {
-        shown.set_ip(match address {
-            SocketAddr::V4(_) => [127, 0, 0, 1].into(),
-            SocketAddr::V6(_) => [0, 0, 0, 0, 0, 0, 0, 1].into(),
-        });
+/// Where it listens, and an address that a browser can use: on this machine, or where others
+/// are listened to, on theirs.
+fn found_at(addresses: &[SocketAddr], page: &str, outward: Option<IpAddr>) -> String {
+    let listed: Vec<String> = addresses.iter().map(SocketAddr::to_string).collect();
+    let listed = listed.join(" and ");
+    let url = |address: &SocketAddr| format!("http://{address}/web");
+    let mut open: Vec<String> = Vec::new();
+    if addresses.iter().any(|it| !it.ip().is_loopback()) {
+        open.push(format!("{page}/web"));
     }
-    shown
+    for address in addresses {
+        let found = match (address.ip().is_unspecified(), outward) {
+            (true, Some(outward)) => SocketAddr::new(outward, address.port()),
+            (true, None) => continue,
+            (false, _) => *address,
+        };
+        if !open.contains(&url(&found)) {
+            open.push(url(&found));
+        }
+    }
+    let only = match addresses.iter().all(|it| it.ip().is_loopback()) {
+        true => " (this machine alone)",
+        false => "",
+    };
+    format!("listening on {listed}{only}: open {}", open.join(" or "))
+}
+
+/// This machine's address in the network that its default route leads to. Connecting a datagram
+/// socket asks the routing table and sends nothing.
+fn outward_address() -> Option<IpAddr> {
+    // For documentation (RFC 5737, RFC 3849): reached by the default route, and by nothing else.
+    [("0.0.0.0:0", "192.0.2.1:9"), ("[::]:0", "[2001:db8::1]:9")]
+        .into_iter()
+        .find_map(|(any, far)| {
+            let socket = UdpSocket::bind(any).ok()?;
+            socket.connect(far).ok()?;
+            Some(socket.local_addr().ok()?.ip())
+        })
 }
 
 /// Where the demo keeps its data.
@@ -199,6 +235,48 @@ impl Drop for Kept {
 
 fn remove(directory: &Path) {
     if let Err(error) = std::fs::remove_dir_all(directory) {
-        log::warn!("{} is left behind: {error}", directory.display());
+        log::warn!("{} is left behind: {}", directory.display(), reason(&error));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_address_that_is_said_is_one_that_others_can_use() {
+        let outward: IpAddr = [192, 168, 1, 20].into();
+        for (listening, outward, expected) in [
+            (
+                &["0.0.0.0:8000", "[::]:8000"][..],
+                Some(outward),
+                "listening on 0.0.0.0:8000 and [::]:8000: open http://pi.local:8000/web or \
+                 http://192.168.1.20:8000/web",
+            ),
+            (
+                &["0.0.0.0:8000"],
+                None,
+                "listening on 0.0.0.0:8000: open http://pi.local:8000/web",
+            ),
+            (
+                &["127.0.0.1:8000"],
+                Some(outward),
+                "listening on 127.0.0.1:8000 (this machine alone): open http://127.0.0.1:8000/web",
+            ),
+            (
+                &["10.0.0.2:80"],
+                Some(outward),
+                "listening on 10.0.0.2:80: open http://pi.local:8000/web or http://10.0.0.2:80/web",
+            ),
+        ] {
+            let addresses: Vec<SocketAddr> = listening
+                .iter()
+                .map(|it| it.parse().expect("an address"))
+                .collect();
+            assert_eq!(
+                found_at(&addresses, "http://pi.local:8000", outward),
+                expected
+            );
+        }
     }
 }

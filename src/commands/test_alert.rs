@@ -164,10 +164,7 @@ fn try_mail(channel: &MailChannel, item: &Item, now: Moment, secrets: &Secrets) 
                 say(&format!("{to} is refused: {}", secrets.mask(&why)));
             }
             for (to, why) in sent.deferred {
-                say(&format!(
-                    "{to} is put off: {} (greylisting? the service tries again by itself)",
-                    secrets.mask(&why)
-                ));
+                say(&format!("{to} is put off: {}", secrets.mask(&why)));
             }
             fate
         }

@@ -14,6 +14,7 @@ use rusqlite::{Connection, ErrorCode};
 use super::{file, schema, session, trouble};
 use crate::domain::time::{Mono, Wall};
 use crate::sys::clock::Clock;
+use crate::sys::os_error::reason;
 use crate::sys::shutdown::Stopping;
 
 /// Why there is no backup.
@@ -76,16 +77,8 @@ pub fn backup(database: &Path, target: &Path) -> Result<Backup, BackupError> {
         path: database.to_owned(),
         detail,
     };
-    if !database.is_file() {
-        return Err(source("there is no such file".to_owned()));
-    }
-    let connection =
-        session::open_read_only(database).map_err(|error| source(trouble::words(&error)))?;
-    match application_id(&connection) {
-        Ok(schema::APPLICATION_ID) => copy(&connection, target),
-        Ok(_) => Err(source("it is not main-node's".to_owned())),
-        Err(error) => Err(source(trouble::words(&error))),
-    }
+    let connection = session::open_for_command(database).map_err(source)?;
+    copy(&connection, target)
 }
 
 /// Copies what `connection` sees. One read transaction, so that a writer beside it neither
@@ -105,7 +98,7 @@ pub fn copy(connection: &Connection, target: &Path) -> Result<Backup, BackupErro
         .to_str()
         .ok_or_else(|| written("its name is not UTF-8".to_owned()))?;
     // A directory that is missing shows here, before SQLite words it as "unable to open".
-    File::create(&unfinished).map_err(|error| written(error.to_string()))?;
+    File::create(&unfinished).map_err(|error| written(reason(&error)))?;
     let copied = connection
         .execute("VACUUM INTO ?1", [name])
         .map_err(|error| match error.sqlite_error_code() {
@@ -117,7 +110,7 @@ pub fn copy(connection: &Connection, target: &Path) -> Result<Backup, BackupErro
         })
         .and_then(|_| {
             let synced = File::open(&unfinished).and_then(|file| file.sync_all());
-            synced.map_err(|error| written(error.to_string()))
+            synced.map_err(|error| written(reason(&error)))
         })
         .and_then(|()| {
             verify(&unfinished).map_err(|detail| BackupError::Damaged {
@@ -128,7 +121,7 @@ pub fn copy(connection: &Connection, target: &Path) -> Result<Backup, BackupErro
         .and_then(|backup| {
             std::fs::rename(&unfinished, target)
                 .and_then(|()| file::sync_directory(target))
-                .map_err(|error| written(error.to_string()))?;
+                .map_err(|error| written(reason(&error)))?;
             Ok(backup)
         });
     if copied.is_err() {

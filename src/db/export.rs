@@ -19,6 +19,7 @@ use super::{session, trouble};
 use crate::domain::reading::{Value, round_computed, spell_number};
 use crate::domain::time::Wall;
 use crate::limits;
+use crate::sys::os_error::reason;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Format {
@@ -40,10 +41,10 @@ pub struct Wish {
 #[derive(Debug)]
 pub enum ExportError {
     /// Keys that were never stored, and those that were.
-    UnknownKeys {
-        unknown: Vec<String>,
-        path: String,
-    },
+    UnknownKeys { unknown: Vec<String>, path: String },
+    /// It cannot be opened.
+    Source { path: String, detail: String },
+    /// It cannot be read to its end.
     Database(String),
     /// The reader of the output went away, or its disk is full.
     Output(io::Error),
@@ -57,8 +58,13 @@ impl fmt::Display for ExportError {
                 "{path} holds no reading of {}; without --key everything is exported",
                 unknown.join(", ")
             ),
+            ExportError::Source { path, detail } => {
+                write!(f, "the database {path} cannot be read: {detail}")
+            }
             ExportError::Database(detail) => write!(f, "the database cannot be read: {detail}"),
-            ExportError::Output(error) => write!(f, "the export cannot be written: {error}"),
+            ExportError::Output(error) => {
+                write!(f, "the export cannot be written: {}", reason(error))
+            }
         }
     }
 }
@@ -86,7 +92,10 @@ pub fn export(
     format: Format,
     out: &mut impl Write,
 ) -> Result<u64, ExportError> {
-    let connection = session::open_read_only(database)?;
+    let connection = session::open_for_command(database).map_err(|detail| ExportError::Source {
+        path: database.display().to_string(),
+        detail,
+    })?;
     let mut export = Export {
         keys: keys(&connection, wish, database)?,
         connection,

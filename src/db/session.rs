@@ -11,7 +11,7 @@ use rusqlite::{Connection, ErrorCode, OpenFlags};
 
 use super::file::{self, Found, beside, look, sync_directory};
 use super::repository::Database;
-use super::trouble::{OpenError, READ_ONLY};
+use super::trouble::{self, OpenError, READ_ONLY};
 use super::{backup, in_use, replace, schema};
 use crate::domain::time::Wall;
 use crate::limits;
@@ -169,6 +169,47 @@ fn upgrade(connection: &mut Connection, path: &Path, steps: &[&str]) -> Result<(
 /// A connection that cannot write, for readers beside the store thread.
 pub fn open_read_only(path: &Path) -> rusqlite::Result<Connection> {
     read_only_within(path, limits::DATABASE_BUSY)
+}
+
+/// The same for a command: whatever is in the way is said in words to stand after a colon, the
+/// same ones for every command.
+pub fn open_for_command(path: &Path) -> Result<Connection, String> {
+    let found = file::look(path).map_err(|error| error.clause())?;
+    let clause = match found {
+        Found::Nothing => "there is no such file: name the service's database with --database, or \
+                           its configuration with --config"
+            .to_owned(),
+        Found::EmptySqlite => "nothing was ever stored in it".to_owned(),
+        Found::NotSqlite { begins } => {
+            let path = path.to_owned();
+            OpenError::NotSqlite { path, begins }.clause()
+        }
+        Found::Damaged { begins } => {
+            format!(
+                "it is damaged (it begins with {begins}); main-node recovers it at its next start"
+            )
+        }
+        Found::Foreign { application_id } => {
+            let path = path.to_owned();
+            OpenError::Foreign {
+                path,
+                application_id,
+            }
+            .clause()
+        }
+        Found::Ours { version } if version > schema::VERSION => {
+            let path = path.to_owned();
+            OpenError::Newer {
+                path,
+                found: version,
+            }
+            .clause()
+        }
+        Found::Ours { .. } => {
+            return open_read_only(path).map_err(|error| trouble::words(&error));
+        }
+    };
+    Err(clause)
 }
 
 /// The same for people who wait for a page: a lock is not waited for.

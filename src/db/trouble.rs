@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use rusqlite::ErrorCode;
 
 use super::schema;
+use crate::sys::os_error::reason;
 
 /// Why there is no database, by what is to be done: refuse to start, salvage, or wait.
 #[derive(Debug)]
@@ -53,6 +54,45 @@ impl OpenError {
         }
     }
 
+    /// What is wrong in one sentence without its full stop, for those who say more after it.
+    pub fn summary(&self) -> String {
+        let (OpenError::NoDirectory { path, .. }
+        | OpenError::NotAFile { path }
+        | OpenError::NotSqlite { path, .. }
+        | OpenError::Foreign { path, .. }
+        | OpenError::Newer { path, .. }
+        | OpenError::Corrupt { path, .. }
+        | OpenError::Unusable { path, .. }) = self;
+        let (path, why) = (path.display(), self.clause());
+        format!("the database {path} cannot be used now: {why}")
+    }
+
+    /// What is wrong, to stand after a colon behind the path.
+    pub fn clause(&self) -> String {
+        match self {
+            OpenError::NoDirectory { directory, .. } => {
+                format!("there is no directory {}", directory.display())
+            }
+            OpenError::NotAFile { .. } => {
+                "expected a database file, found a directory or a device".to_owned()
+            }
+            OpenError::NotSqlite { begins, .. } => {
+                format!("expected main-node's database, found a file that begins with {begins}")
+            }
+            OpenError::Foreign { application_id, .. } => format!(
+                "expected main-node's database, found another program's SQLite database \
+                 (application_id {application_id})"
+            ),
+            OpenError::Newer { found, .. } => format!(
+                "it has version {found}, and this main-node knows versions up to {}: use the \
+                 newer main-node that wrote it",
+                schema::VERSION
+            ),
+            OpenError::Corrupt { detail, .. } => format!("it is damaged ({detail})"),
+            OpenError::Unusable { detail, .. } => detail.clone(),
+        }
+    }
+
     /// An error of SQLite while the database at `path` was used.
     pub fn from_sqlite(path: &Path, error: &rusqlite::Error) -> OpenError {
         let path = path.to_owned();
@@ -69,9 +109,12 @@ impl OpenError {
         let detail = match error.kind() {
             ErrorKind::ReadOnlyFilesystem => READ_ONLY.to_owned(),
             ErrorKind::PermissionDenied => {
-                format!("it may not be opened; see its owner and permissions ({error})")
+                format!(
+                    "it may not be opened; see its owner and permissions ({})",
+                    reason(error)
+                )
             }
-            _ => error.to_string(),
+            _ => reason(error),
         };
         OpenError::Unusable {
             path: path.to_owned(),

@@ -44,8 +44,8 @@ pub fn state(
             0 => String::new(),
             rows => format!(" {rows} readings wait in memory."),
         };
-        let trouble = safe(trouble);
-        troubles.push(format!("Readings cannot be stored: {trouble}.{waiting}").replace("..", "."));
+        let trouble = ended(&safe(trouble));
+        troubles.push(format!("Readings cannot be stored: {trouble}{waiting}"));
     }
     troubles.extend(storage.notice.as_deref().map(safe));
     troubles.extend(clock(now, started));
@@ -339,7 +339,7 @@ mod tests {
     #[test]
     fn one_sentence_says_whether_all_is_well() {
         use Verdict::*;
-        let rows: [(&str, Scene, Verdict, &str); 15] = [
+        let rows: [(&str, Scene, Verdict, &str); 16] = [
             ("fresh", testing::healthy(), Pass, "Both sources are fresh."),
             (
                 "nothing configured",
@@ -404,6 +404,13 @@ mod tests {
                 testing::healthy().storage_trouble("the disk is full"),
                 Warn,
                 "Readings cannot be stored: the disk is full. 12 readings wait in memory.",
+            ),
+            (
+                "a trouble with dots in it, and a full stop",
+                testing::healthy().storage_trouble("../data/.. cannot be used now: it is full."),
+                Warn,
+                "Readings cannot be stored: ../data/.. cannot be used now: it is full. 12 readings \
+                 wait in memory.",
             ),
             (
                 "alerts are refused",

@@ -9,6 +9,7 @@ pub mod host;
 pub mod identity;
 pub mod log;
 pub mod notify;
+pub mod os_error;
 pub mod program;
 pub mod shutdown;
 pub mod signals;

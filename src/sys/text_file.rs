@@ -8,6 +8,7 @@ use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 
+use super::os_error::reason;
 use crate::limits;
 
 /// The bytes without a byte order mark. `Err` completes "FILE cannot be read: …".
@@ -16,7 +17,7 @@ pub fn read_bytes(path: &Path) -> Result<Vec<u8>, String> {
     let mut bytes = Vec::new();
     File::open(path)
         .and_then(|file| file.take(most + 1).read_to_end(&mut bytes))
-        .map_err(|error| error.to_string())?;
+        .map_err(|error| reason(&error))?;
     if bytes.len() as u64 > most {
         return Err(format!("it is larger than {} MB", most / 1_000_000));
     }

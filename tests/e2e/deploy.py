@@ -12,6 +12,7 @@ import shutil
 import sqlite3
 import subprocess
 import sys
+import time
 
 from world import (
     Missing, Program, ROOT, clean_environment, expect, free_port, get, json_server, main_node, not_checked, room, run, story, tool, until,
@@ -45,8 +46,10 @@ def chapters(pi):
     a_wrong_configuration_switches_nothing(pi)
     nor_does_a_program_too_old_for_the_database(pi)
     a_program_that_fails_is_taken_back_with_its_database(pi)
+    one_that_hangs_is_taken_back_in_time(pi)
     a_dead_source_is_no_reason_to_go_back(pi)
     root_is_no_stranger_to_the_files(pi)
+    what_is_removed_and_what_stays(pi)
 
 
 class Pi:
@@ -58,7 +61,7 @@ class Pi:
             (place / name).mkdir(parents=True)
         shutil.copytree("/etc", place / "etc", symlinks=True, ignore_dangling_symlinks=True)
         shutil.copytree("/usr/local/bin", place / "bin", symlinks=True)
-        for name in ("systemctl", "systemd-run"):
+        for name in ("systemctl", "systemd-run", "journalctl"):
             script = (ROOT / "tests/e2e/stand_in.py").read_text().replace("/usr/bin/env python3", sys.executable, 1)
             (place / "bin" / name).write_text(script)
             (place / "bin" / name).chmod(0o755)
@@ -231,6 +234,21 @@ def a_program_that_fails_is_taken_back_with_its_database(pi):
         expect(database.execute("PRAGMA user_version").fetchone()[0] < 99, "and the old program has the one from before")
 
 
+def one_that_hangs_is_taken_back_in_time(pi):
+    build = pi.status()["build"]
+    hangs = pi.place / "hangs"
+    # Never ready: systemctl would wait for its start.
+    hangs.write_text(f'#!/bin/sh\nif [ "$1" = serve ]; then echo "words of the new one"; exec sleep 600; fi\nexec {main_node()} "$@"\n')
+    hangs.chmod(0o755)
+    begun = time.monotonic()
+    code, said = pi.deploy(hangs, patience=3)
+    took = time.monotonic() - begun
+    expect(code != 0 and f"rolled back: build {build} runs" in said, "a program that hangs is taken back", said + log(pi))
+    expect(took < 23, "within 20 s beyond the patience", f"{took:.1f} s")
+    expect("words of the new one" in said, "its own last words are shown", said)
+    expect("stopping:" not in said and "listening on" not in said, "and none of the old one's", said)
+
+
 def stored(pi):
     return pi.status()["storage"]["rows_stored"] > 0
 
@@ -255,3 +273,19 @@ def root_is_no_stranger_to_the_files(pi):
     owners = {file.name: file.stat().st_uid for file in pi.database().parent.iterdir()}
     mine = {name: owner for name, owner in owners.items() if owner != SERVICE}
     expect(not mine, "and leaves no file of its own where the service writes", mine)
+
+
+def what_is_removed_and_what_stays(pi):
+    (pi.place / "home/pi/install.sh").write_text((ROOT / "systemd/install.sh").read_text())
+    script = "sudo bash /home/pi/install.sh {}"
+    code, out, err = pi.say(script.format("--unistall"))
+    expect(code != 0 and "usage:" in err and (pi.place / "bin/main-node").exists(), "a mistyped option removes nothing", out + err)
+    code, out, err = pi.say(script.format("--uninstall"))
+    expect(code == 0 and "main-node is removed" in out, "the program is removed", out + err)
+    gone = ["bin/main-node", "bin/main-node.old", "etc/systemd/system/main-node.service", "share/man/man1/main-node.1"]
+    expect(not any((pi.place / path).exists() for path in gone), "with its unit and its manual page")
+    expect(pi.configuration.exists() and pi.database().exists(), "configuration and readings stay")
+    expect("/etc/main-node" in out and "/var/lib/main-node" in out and "--purge" in out, "and it says so", out)
+    expect(pi.say(script.format("--uninstall"))[0] == 0, "a second time is no error")
+    code, out, err = pi.say(script.format("--purge"))
+    expect(code == 0 and not pi.configuration.exists() and not pi.database().exists(), "--purge removes them too", out + err)

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""Stands in for systemctl and systemd-run where no systemd runs: for the deploy story alone.
+"""Stands in for systemctl, systemd-run and journalctl where no systemd runs: for the deploy story alone.
 
-Called by either name. Does of a unit what the deploy relies on: its user, its state
+Called by any of these names. Does of a unit what the deploy relies on: its user, its state
 directory, its environment file, READY=1, restarts but for exit 2. Keeps itself to STATE.
 """
 
@@ -23,6 +23,8 @@ def main(name, arguments):
     STATE.mkdir(exist_ok=True)
     if name == "systemd-run":
         return systemd_run(arguments)
+    if name == "journalctl":
+        return journalctl(arguments)
     verb, *rest = [word for word in arguments if word != "--quiet"]
     if verb in ("daemon-reload", "enable", "disable"):
         return 0
@@ -39,7 +41,7 @@ def main(name, arguments):
         return 0
     if verb in ("restart", "start", "stop"):
         stop()
-        return 0 if verb == "stop" else start()
+        return 0 if verb == "stop" else start("--no-block" not in rest)
     sys.exit(f"the stand-in knows no systemctl {verb}")
 
 
@@ -64,7 +66,18 @@ def stop():
         (STATE / name).unlink(missing_ok=True)
 
 
-def start():
+def journalctl(arguments):
+    """All that was said, or what came after a cursor, which is a place in the log."""
+    log = (STATE / "log").read_bytes() if (STATE / "log").exists() else b""
+    if "--show-cursor" in arguments:
+        print(f"-- cursor: {len(log)}")
+        return 0
+    after = int(arguments[arguments.index("--after-cursor") + 1]) if "--after-cursor" in arguments else 0
+    print(log[after:].decode(errors="replace"), end="")
+    return 0
+
+
+def start(is_waited_for=True):
     for name in ("Result", "ExecMainStatus", "ready"):
         (STATE / name).unlink(missing_ok=True)
     if os.fork() == 0:
@@ -75,6 +88,10 @@ def start():
         os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
         supervise()
         os._exit(0)
+    while not (STATE / "supervisor").exists():
+        time.sleep(0.02)
+    if not is_waited_for:
+        return 0
     while not (STATE / "ready").exists() and not (STATE / "Result").exists():
         time.sleep(0.02)
     return 0 if (STATE / "ready").exists() else 1

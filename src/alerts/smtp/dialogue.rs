@@ -13,9 +13,9 @@ use mail_send::{Credentials, Error, SmtpClient};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_rustls::TlsConnector;
 
-use super::{Account, Failure, Protection, Report, Sent, Step};
-use crate::alerts::reason;
+use super::{Account, Failure, Protection, Report, Sent, Step, advice};
 use crate::limits;
+use crate::sys::os_error::reason;
 use crate::sys::tls::{certificate_words, handshake_words};
 
 /// One conversation with a server, and what it means for the mail.
@@ -70,12 +70,14 @@ impl Dialogue<'_> {
                 self.greeting(&mut tcp).await?;
                 self.hello(&mut tcp).await?;
                 let answer = tcp.cmd("STARTTLS\r\n");
-                let answer = self.step(Step::StartTls, step, answer, reply_words).await?;
+                let answer = self
+                    .step(Step::StartTls, step, answer, advice::words)
+                    .await?;
                 if !(200..300).contains(&answer.code) {
                     return Err(Failure::Later(format!(
                         "STARTTLS: the server does not offer it ({}); nothing is sent \
                          unencrypted. Set tls = \"implicit\" (port 465) if it has that",
-                        reply_words(&answer)
+                        advice::words(&answer)
                     )));
                 }
                 let handshake = tcp.into_tls(&self.connector, bare(&account.host));
@@ -144,12 +146,15 @@ impl Dialogue<'_> {
                 Step::Greeting,
                 self.account.patience.step,
                 read,
-                reply_words,
+                advice::words,
             )
             .await?;
         match (200..300).contains(&reply.code) {
             true => Ok(()),
-            false => Err(Failure::Later(format!("greeting: {}", reply_words(&reply)))),
+            false => Err(Failure::Later(format!(
+                "greeting: {}",
+                with_advice(Step::Greeting, &reply)
+            ))),
         }
     }
 
@@ -212,13 +217,15 @@ impl Dialogue<'_> {
             let command = format!("RCPT TO:<{recipient}>\r\n");
             let ask = client.cmd(command);
             let said = |reply: &smtp_proto::Response<String>| {
-                format!("{recipient}: {}", reply_words(reply))
+                format!("{recipient}: {}", advice::words(reply))
             };
             let reply = self.step(Step::To, step, ask, said).await?;
-            let words = reply_words(&reply);
+            let words = with_advice(Step::To, &reply);
             match reply.code {
                 200..=299 => sent.accepted.push(recipient.clone()),
-                500..=599 => sent.refused.push((recipient.clone(), words)),
+                500..=599 if !advice::is_limit(&reply) => {
+                    sent.refused.push((recipient.clone(), words))
+                }
                 _ => sent.deferred.push((recipient.clone(), words)),
             }
         }
@@ -231,7 +238,7 @@ impl Dialogue<'_> {
         let mail = mail.strip_suffix(b"\r\n").unwrap_or(mail);
         let data = client.data(mail);
         let reply = self
-            .step(Step::Data, self.account.patience.data, data, reply_words)
+            .step(Step::Data, self.account.patience.data, data, advice::words)
             .await;
         self.in_doubt.set(false);
         reply.map(|_| sent)
@@ -269,23 +276,25 @@ impl Dialogue<'_> {
         let name = step.name();
         match error {
             Error::UnexpectedReply(reply) => {
-                let why = format!("{name}: the server answers {}", reply_words(&reply));
+                let why = format!("{name}: the server answers {}", with_advice(step, &reply));
                 match (step, reply.code) {
                     // It has looked at the mail and does not want it.
-                    (Step::Data, 500..=599) => Failure::Never(why),
+                    (Step::Data, 500..=599) if !advice::is_limit(&reply) => Failure::Never(why),
                     _ => Failure::Later(why),
                 }
             }
             Error::AuthenticationFailed(reply) => Failure::Later(format!(
-                "{name}: the server refuses user and password ({}): check SMTP_USER and \
-                 SMTP_PASS; many providers want a password made for apps",
-                reply_words(&reply)
+                "{name}: the server refuses the login ({}): {}",
+                advice::words(&reply),
+                advice::login(&self.account.host, &reply)
             )),
             Error::UnsupportedAuthMechanism => Failure::Later(format!(
-                "{name}: the server offers no way to log in that main-node knows (PLAIN, LOGIN)"
+                "{name}: the server takes no user and password (main-node logs in with PLAIN, \
+                 LOGIN, CRAM-MD5 or DIGEST-MD5; OAuth is not supported): use another mail \
+                 provider or a relay, or remove user and password if it needs none"
             )),
             error => {
-                let why = format!("{name}: {}", self.describe(patience, &error));
+                let why = format!("{name}: {}", self.describe(step, patience, &error));
                 match self.in_doubt.get() {
                     true => Failure::InDoubt(format!("{why} (it may have arrived all the same)")),
                     false => Failure::Later(why),
@@ -294,9 +303,20 @@ impl Dialogue<'_> {
         }
     }
 
-    fn describe(&self, patience: Duration, error: &Error) -> String {
+    fn describe(&self, step: Step, patience: Duration, error: &Error) -> String {
         let host = &self.account.host;
         match error {
+            // A server that waits for TLS keeps silent.
+            Error::Timeout
+                if step == Step::Greeting && self.account.protection != Protection::Implicit =>
+            {
+                format!(
+                    "no answer within {} s; if port {} speaks TLS from the start, set tls = \
+                     \"implicit\"",
+                    patience.as_secs_f64(),
+                    self.account.port
+                )
+            }
             Error::Timeout => format!("no answer within {} s", patience.as_secs_f64()),
             Error::UnparseableReply => {
                 "the server closed the connection, or speaks no SMTP; is the port right?".to_owned()
@@ -339,15 +359,13 @@ fn bare(host: &str) -> &str {
     host.trim_matches(['[', ']'])
 }
 
-/// A server's reply: one line, bounded, without anything that could steer a terminal.
-fn reply_words(reply: &smtp_proto::Response<String>) -> String {
-    let text = reply.message.replace(['\r', '\n'], " ");
-    let text: String = text
-        .chars()
-        .map(|c| if c.is_control() { '?' } else { c })
-        .take(limits::REPLY_CHARS)
-        .collect();
-    format!("{} {}", reply.code, text.trim())
+/// What the server says, and what to do about it.
+fn with_advice(step: Step, reply: &smtp_proto::Response<String>) -> String {
+    let words = advice::words(reply);
+    match advice::refusal(step, reply) {
+        Some(advice) => format!("{words}: {advice}"),
+        None => words,
+    }
 }
 
 /// Whether an address lies in the house: nobody outside hears what goes there.

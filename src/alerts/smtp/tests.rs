@@ -177,7 +177,7 @@ fn one_refused_recipient_does_not_cost_the_other_the_mail() {
     assert_eq!(sent.accepted, ["b@example.org"]);
     assert_eq!(
         sent.refused,
-        [("a@example.org".to_owned(), "550 unknown".to_owned())]
+        [("a@example.org".to_owned(), "550 5.1.1 unknown".to_owned())]
     );
     assert!(began);
 }
@@ -215,22 +215,22 @@ fn what_each_bad_answer_means() {
         (
             "MAIL FROM",
             "550 5.7.1 who are you",
-            later("MAIL FROM: the server answers 550 who are you"),
+            later("MAIL FROM: the server answers 550 5.7.1 who are you"),
         ),
         (
             "DATA",
             "451 4.3.0 not now",
-            later("DATA: the server answers 451 not now"),
+            later("DATA: the server answers 451 4.3.0 not now: main-node tries again by itself"),
         ),
         (
             "end of data",
             "451 4.3.0 not now",
-            later("DATA: the server answers 451 not now"),
+            later("DATA: the server answers 451 4.3.0 not now: main-node tries again by itself"),
         ),
         (
             "end of data",
             "554 5.7.1 spam",
-            Failure::Never("DATA: the server answers 554 spam".to_owned()),
+            Failure::Never("DATA: the server answers 554 5.7.1 spam".to_owned()),
         ),
         (
             "end of data",
@@ -376,7 +376,14 @@ fn a_server_that_hangs_is_left_in_time_at_every_step() {
             true => " (it may have arrived all the same)",
             false => "",
         };
-        let expected = format!("{expected}{doubt}");
+        let hint = match protection != Protection::Implicit && expected.starts_with("greeting") {
+            true => format!(
+                "; if port {} speaks TLS from the start, set tls = \"implicit\"",
+                server.port
+            ),
+            false => String::new(),
+        };
+        let expected = format!("{expected}{hint}{doubt}");
         let failure = result.expect_err(hangs_at);
         assert_eq!(failure.to_string(), expected);
         assert_eq!(

@@ -49,8 +49,16 @@ fn what_cannot_be_backed_up_is_said_and_leaves_nothing_behind() {
             &directory.path("b.db"),
             "there is no such file",
         ),
-        (&text, &directory.path("b.db"), "file is not a database"),
-        (&theirs, &directory.path("b.db"), "it is not main-node's"),
+        (
+            &text,
+            &directory.path("b.db"),
+            "found a file that begins with",
+        ),
+        (
+            &theirs,
+            &directory.path("b.db"),
+            "another program's SQLite database",
+        ),
     ] {
         let error = backup(source, target).expect_err("it is refused");
         assert!(error.to_string().contains(expected), "{error}");

@@ -158,3 +158,29 @@ fn no_text_cell_is_a_formula_to_a_spreadsheet_and_numbers_stay_numbers() {
     let json = exported(&path, &Wish::default(), Format::JsonLines);
     assert!(json.contains("\"text\":\"=1+1\""), "{json}");
 }
+
+#[test]
+fn what_cannot_be_read_is_told_alike_by_an_export_and_a_backup() {
+    let directory = Directory::new();
+    let text = directory.path("notes.txt");
+    std::fs::write(&text, "buy milk").expect("a file can be written");
+    let theirs = directory.path("theirs.db");
+    Connection::open(&theirs)
+        .and_then(|connection| connection.execute_batch("CREATE TABLE theirs (x)"))
+        .expect("a database can be made");
+    for (source, expected) in [
+        (&directory.path("none.db"), "there is no such file"),
+        (&directory.path("no/none.db"), "there is no directory"),
+        (&directory.path(""), "found a directory or a device"),
+        (&text, "found a file that begins with \"buy milk\""),
+        (&theirs, "found another program's SQLite database"),
+    ] {
+        let (wish, mut out) = (Wish::default(), Vec::new());
+        let exported = export(source, &wish, Format::Csv, &mut out).expect_err("it is refused");
+        let exported = exported.to_string();
+        assert!(exported.contains(expected), "{exported}");
+        let copied = crate::db::backup::backup(source, &directory.path("copy.db"));
+        assert_eq!(copied.expect_err("it is refused").to_string(), exported);
+        assert!(out.is_empty());
+    }
+}

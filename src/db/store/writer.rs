@@ -481,7 +481,7 @@ impl Writer {
         let pause = Duration::from_secs(1 << self.failures.min(6)).min(longest);
         self.failures = self.failures.saturating_add(1);
         self.retry_at = now.mono.after(pause);
-        self.say(&error.to_string());
+        self.say(&error.summary());
     }
 
     /// Tells a trouble, once in the log, and in every status until it is over.

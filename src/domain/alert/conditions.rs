@@ -357,9 +357,9 @@ impl View<'_> {
             true => self.held(&name, rule.hold),
             false => good_since(receipt(record)),
         };
+        // What the key says now is the bad value itself.
         self.condition(name, verdict, || {
-            let last_good = self.last_good(|it| it.key == rule.key);
-            (words::value(rule, number, record), last_good)
+            (words::value(rule, number, record), Vec::new())
         })
     }
 

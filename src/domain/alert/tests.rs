@@ -613,6 +613,28 @@ fn a_damaged_database_is_told_once_and_is_over_after_an_hour() {
 }
 
 #[test]
+fn a_bad_value_is_not_among_the_last_good_ones() {
+    let mut story = Story::of(1, 10);
+    story.rules.values = vec![ValueRule {
+        key: "t".into(),
+        above: Some(30.0),
+        below: None,
+        hysteresis: 0.0,
+        hold: Duration::ZERO,
+    }];
+    story.record("t", 31.0, false);
+    let facts = Facts {
+        snapshot: &story.snapshot,
+        started: story.started,
+        node: &story.node,
+    };
+    let step = step(&story.rules, &story.state, story.now, &facts);
+    assert_eq!(step.events.len(), 1);
+    assert_eq!(step.events[0].words.cause, "it is 31 °C");
+    assert_eq!(step.events[0].last_good, []);
+}
+
+#[test]
 fn what_can_be_counted_is_good_again_after_as_many_or_after_five_minutes() {
     let readings = |every: u64| {
         let mut story = Story::of(1, 10);

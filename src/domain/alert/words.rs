@@ -87,9 +87,9 @@ fn sentence(words: &str) -> String {
 
 /// Words as the end of a sentence, with one mark at its end.
 pub fn ended(words: &str) -> String {
-    match words.ends_with(['?', '!']) || words.is_empty() {
+    match words.ends_with(['.', '?', '!']) || words.is_empty() {
         true => words.to_owned(),
-        false => format!("{}.", words.trim_end_matches('.')),
+        false => format!("{words}."),
     }
 }
 

@@ -1,0 +1,382 @@
+//! What a refusal of a mail server means, and what the owner can do about it: by its code
+//! (RFC 5321), its enhanced status code (RFC 3463), the provider and its well-known words.
+//!
+//! Pure.
+
+use smtp_proto::Response;
+
+use super::Step;
+use crate::limits;
+
+/// One provider, by the end of its servers' names, and what it wants beside a right password.
+struct Provider {
+    hosts: &'static [&'static str],
+    login: &'static str,
+}
+
+const PROVIDERS: [Provider; 6] = [
+    Provider {
+        hosts: &["gmail.com", "googlemail.com", "google.com"],
+        login: "Google wants an app password (16 letters) instead of the account's: switch on \
+                2-Step Verification and make one at myaccount.google.com/apppasswords",
+    },
+    Provider {
+        hosts: &[
+            "office365.com",
+            "outlook.com",
+            "hotmail.com",
+            "live.com",
+            "office.com",
+        ],
+        login: "check user and password; private Microsoft accounts take no password over SMTP \
+                at all, those of a company only where its administrator allows SMTP AUTH. \
+                Otherwise use another mail provider or a relay",
+    },
+    Provider {
+        hosts: &["yahoo.com", "yahoo.de", "yahoodns.net", "aol.com"],
+        login: "Yahoo and AOL want an app password instead of the account's: make one in the \
+                account's security settings",
+    },
+    Provider {
+        hosts: &["mail.me.com", "icloud.com"],
+        login: "iCloud wants an app-specific password: make one at account.apple.com; user is \
+                the iCloud mail address",
+    },
+    Provider {
+        hosts: &["gmx.net", "gmx.com", "gmx.de", "gmx.at", "gmx.ch", "web.de"],
+        login: "GMX and WEB.DE refuse programs until POP3/IMAP access is enabled in the settings \
+                of the mailbox; with two-factor authentication they want an app-specific password",
+    },
+    Provider {
+        hosts: &["t-online.de"],
+        login: "T-Online wants the separate password for e-mail programs, which is made in its \
+                customer centre",
+    },
+];
+
+const NO_BASIC_AUTH: &str = "Microsoft has switched off passwords for SMTP, and an app password \
+     does not help: use another mail provider or a relay, and set host, user, password and from \
+     for it";
+const SMTP_AUTH_OFF: &str = "SMTP AUTH is switched off for this mailbox or its organisation: its \
+     administrator can switch it on (\"Authenticated SMTP\"); otherwise use another mail provider \
+     or a relay";
+const POLICY: &str = "a policy of the organisation keeps programs from logging in; its \
+     administrator can exempt this mailbox; otherwise use another mail provider or a relay";
+const CHECK: &str = "check user and password (SMTP_USER, SMTP_PASS); many providers want a \
+     password made for apps";
+const NO_LOGINS_NOW: &str = "it takes no logins for now, mostly because there were too many; \
+     main-node tries again by itself";
+const LIMIT: &str = "a limit of the account or the server is reached; main-node tries again by \
+     itself";
+const LATER: &str = "main-node tries again by itself";
+const GREYLISTED: &str = "greylisting, most likely; main-node tries again by itself";
+const NEEDS_TLS: &str = "set tls = \"starttls\"";
+const NEEDS_LOGIN: &str = "set user and password (SMTP_USER, SMTP_PASS)";
+const WRONG_SENDER: &str = "set from to the address of the account (or one of its aliases)";
+
+fn is_of(host: &str, domain: &str) -> bool {
+    let host = host.trim_end_matches('.').to_ascii_lowercase();
+    let front = host.strip_suffix(domain);
+    front.is_some_and(|front| front.is_empty() || front.ends_with('.'))
+}
+
+/// What to do when the server refuses user and password.
+pub fn login(host: &str, reply: &Response<String>) -> &'static str {
+    let words = reply.message.to_lowercase();
+    let says = |part: &str| words.contains(part);
+    if reply.code < 500 {
+        return NO_LOGINS_NOW;
+    }
+    if says("basic authentication is disabled") {
+        return NO_BASIC_AUTH;
+    }
+    if says("smtpclientauthentication is disabled") {
+        return SMTP_AUTH_OFF;
+    }
+    if reply.esc == [5, 7, 139] && !says("credentials were incorrect") {
+        return POLICY;
+    }
+    if says("too many") {
+        return NO_LOGINS_NOW;
+    }
+    if says("must issue a starttls") {
+        return NEEDS_TLS;
+    }
+    let mut providers = PROVIDERS.iter();
+    let known = providers.find(|it| it.hosts.iter().any(|domain| is_of(host, domain)));
+    known.map_or(CHECK, |it| it.login)
+}
+
+/// What to do about a refusal of one of the other steps, where its code or words tell.
+pub fn refusal(step: Step, reply: &Response<String>) -> Option<&'static str> {
+    let words = reply.message.to_lowercase();
+    let says = |part: &str| words.contains(part);
+    match reply.code {
+        530 | 538 if says("starttls") => Some(NEEDS_TLS),
+        530 => Some(NEEDS_LOGIN),
+        _ if is_limit(reply) => Some(LIMIT),
+        450 | 451 if step == Step::To => Some(GREYLISTED),
+        400..=499 => Some(LATER),
+        // The sender is judged at any of these steps.
+        550..=554 if is_about_sender(reply) => Some(WRONG_SENDER),
+        553 if step == Step::From => Some(WRONG_SENDER),
+        _ => None,
+    }
+}
+
+fn is_about_sender(reply: &Response<String>) -> bool {
+    let words = reply.message.to_lowercase();
+    let is_said = [
+        "sender address rejected",
+        "not owned by",
+        "sendasdenied",
+        "send as this sender",
+        "sender address is not allowed",
+        "from address does not match",
+    ];
+    reply.esc == [5, 7, 60] || is_said.iter().any(|part| words.contains(part))
+}
+
+/// Whether the same would be taken later: a limit is reached, whatever the code's class.
+pub fn is_limit(reply: &Response<String>) -> bool {
+    let words = reply.message.to_lowercase();
+    let is_said = [
+        "rate limit",
+        "sending limit",
+        "sending quota",
+        "too many",
+        "limit exceeded",
+        "quota exceeded",
+    ];
+    // 4.5.3 and 5.5.3 are too many recipients, 5.4.5 Google's day, 5.7.0 says nothing.
+    let is_coded = matches!(reply.esc, [4 | 5, 4, 5] | [4, 5, 3] | [4, 7, 28]);
+    let is_mailbox_full = matches!(reply.esc, [4 | 5, 2, 2]) || reply.code == 552;
+    !is_mailbox_full && (is_coded || is_said.iter().any(|part| words.contains(part)))
+}
+
+/// A server's reply: its codes and words in one line, bounded, without anything that could
+/// steer a terminal.
+pub fn words(reply: &Response<String>) -> String {
+    let blank_or_mark = |c: char| match c {
+        '\r' | '\n' | '\t' => ' ',
+        c if c.is_control() => '?',
+        c => c,
+    };
+    let text: String = reply.message.chars().map(blank_or_mark).collect();
+    let text: Vec<&str> = text.split_whitespace().collect();
+    let text: String = text.join(" ").chars().take(limits::REPLY_CHARS).collect();
+    // The parser takes numbers up to 254; of greater ones it keeps no more than that.
+    let enhanced = match reply.esc {
+        [0, ..] => String::new(),
+        [_, subject, detail] if subject.max(detail) == u8::MAX => String::new(),
+        [class, subject, detail] => format!(" {class}.{subject}.{detail}"),
+    };
+    let blank = if text.is_empty() { "" } else { " " };
+    format!("{}{enhanced}{blank}{text}", reply.code)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn reply(code: u16, esc: [u8; 3], message: &str) -> Response<String> {
+        Response {
+            code,
+            esc,
+            message: message.to_owned(),
+        }
+    }
+
+    #[test]
+    fn what_to_do_when_a_login_is_refused() {
+        let google = PROVIDERS[0].login;
+        let microsoft = PROVIDERS[1].login;
+        for (host, code, esc, message, expected) in [
+            (
+                "smtp.office365.com",
+                535,
+                [5, 7, 139],
+                "Authentication unsuccessful, basic authentication is disabled. [AM0PR]",
+                NO_BASIC_AUTH,
+            ),
+            (
+                "smtp-mail.outlook.com",
+                535,
+                [5, 7, 139],
+                "Authentication unsuccessful, SmtpClientAuthentication is disabled for the \
+                 Tenant. Visit https://aka.ms/smtp_auth_disabled",
+                SMTP_AUTH_OFF,
+            ),
+            (
+                "smtp.office365.com",
+                535,
+                [5, 7, 139],
+                "Authentication unsuccessful, the request did not meet the criteria to be \
+                 authenticated successfully.",
+                POLICY,
+            ),
+            (
+                "smtp.office365.com",
+                535,
+                [5, 7, 139],
+                "Authentication unsuccessful, the user credentials were incorrect.",
+                microsoft,
+            ),
+            (
+                "smtp.office365.com",
+                535,
+                [5, 7, 3],
+                "Authentication unsuccessful",
+                microsoft,
+            ),
+            (
+                "smtp.gmail.com",
+                535,
+                [5, 7, 8],
+                "Username and Password not accepted.",
+                google,
+            ),
+            (
+                "SMTP.GMAIL.COM.",
+                534,
+                [5, 7, 9],
+                "Application-specific password required.",
+                google,
+            ),
+            (
+                "smtp.gmail.com",
+                454,
+                [4, 7, 0],
+                "Too many login attempts, please try again later.",
+                NO_LOGINS_NOW,
+            ),
+            (
+                "smtp.mail.yahoo.com",
+                535,
+                [5, 7, 0],
+                "(#AUTH005) Too many bad auth attempts.",
+                NO_LOGINS_NOW,
+            ),
+            (
+                "smtp.mail.yahoo.com",
+                535,
+                [5, 7, 0],
+                "(#MBR1212) Incorrect username or password",
+                PROVIDERS[2].login,
+            ),
+            (
+                "smtp.mail.me.com",
+                535,
+                [5, 7, 8],
+                "Error: authentication failed",
+                PROVIDERS[3].login,
+            ),
+            (
+                "mail.gmx.net",
+                535,
+                [0, 0, 0],
+                "Authentication credentials invalid",
+                PROVIDERS[4].login,
+            ),
+            (
+                "smtp.web.de",
+                535,
+                [0, 0, 0],
+                "Authentication credentials invalid",
+                PROVIDERS[4].login,
+            ),
+            (
+                "mail.notgmail.com",
+                535,
+                [5, 7, 8],
+                "authentication failed",
+                CHECK,
+            ),
+            ("mail.example.org", 535, [0, 0, 0], "no", CHECK),
+        ] {
+            let found = login(host, &reply(code, esc, message));
+            assert_eq!(found, expected, "{host}: {code} {esc:?} {message}");
+        }
+    }
+
+    #[test]
+    fn what_to_do_when_a_mail_is_refused() {
+        for (step, code, esc, message, expected) in [
+            (
+                Step::From,
+                530,
+                [5, 7, 0],
+                "Must issue a STARTTLS command first",
+                Some(NEEDS_TLS),
+            ),
+            (
+                Step::From,
+                530,
+                [5, 7, 0],
+                "Authentication Required.",
+                Some(NEEDS_LOGIN),
+            ),
+            (
+                Step::From,
+                553,
+                [5, 7, 1],
+                "<me@x>: Sender address rejected: not owned by user",
+                Some(WRONG_SENDER),
+            ),
+            (
+                Step::Data,
+                554,
+                [5, 2, 252],
+                "SendAsDenied; me@x not allowed to send as you@x",
+                Some(WRONG_SENDER),
+            ),
+            (
+                Step::Data,
+                550,
+                [5, 4, 5],
+                "Daily user sending limit exceeded.",
+                Some(LIMIT),
+            ),
+            (
+                Step::Greeting,
+                421,
+                [4, 7, 0],
+                "Too many connections",
+                Some(LIMIT),
+            ),
+            (
+                Step::To,
+                451,
+                [4, 7, 1],
+                "Greylisting in action",
+                Some(GREYLISTED),
+            ),
+            (Step::Data, 451, [4, 3, 0], "not now", Some(LATER)),
+            (Step::To, 552, [5, 2, 2], "Mailbox quota exceeded", None),
+            (Step::To, 550, [5, 1, 1], "no such user", None),
+            (Step::Data, 554, [5, 7, 1], "spam", None),
+        ] {
+            let found = refusal(step, &reply(code, esc, message));
+            assert_eq!(found, expected, "{code} {esc:?} {message}");
+        }
+    }
+
+    #[test]
+    fn a_reply_is_one_line_with_its_codes() {
+        for (code, esc, message, expected) in [
+            (
+                535,
+                [5, 7, 8],
+                "Not accepted. Go to\n https://x/\u{1b}[31m\r\n",
+                "535 5.7.8 Not accepted. Go to https://x/?[31m",
+            ),
+            (250, [0, 0, 0], "ok", "250 ok"),
+            (550, [5, 7, 255], "no", "550 no"),
+            (421, [4, 7, 0], "", "421 4.7.0"),
+        ] {
+            assert_eq!(words(&reply(code, esc, message)), expected);
+        }
+        let long = words(&reply(250, [0, 0, 0], &"x".repeat(9_999)));
+        assert_eq!(long.len(), limits::REPLY_CHARS + "250 ".len());
+    }
+}

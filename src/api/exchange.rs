@@ -1,0 +1,152 @@
+//! Requests as they were sent and how they were answered, for the commands that fetch once and
+//! show it to a person. The service keeps none.
+//!
+//! Values; any thread.
+
+use ureq::http::{HeaderMap, Method, Uri};
+
+use crate::domain::redact::{MASK, Secrets};
+use crate::limits;
+
+/// One request and what came back.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Exchange {
+    /// `GET https://example.org/v1?lat=52.5`, secrets masked.
+    pub request: String,
+    /// Secrets masked.
+    pub headers: Vec<(String, String)>,
+    /// None if there was no answer.
+    pub status: Option<u16>,
+    /// How the body begins, secrets masked.
+    pub begins: String,
+}
+
+/// Words in the name of a header or parameter whose value is masked, known secret or not.
+const SECRET_NAMES: [&str; 10] = [
+    "auth", "key", "token", "secret", "pass", "pwd", "cookie", "appid", "session", "sign",
+];
+
+fn is_secret(name: &str) -> bool {
+    let name = name.to_ascii_lowercase();
+    SECRET_NAMES.iter().any(|part| name.contains(part))
+}
+
+impl Exchange {
+    pub fn begin(method: &Method, uri: &Uri, headers: &HeaderMap) -> Exchange {
+        let headers = headers.iter().map(|(name, value)| {
+            let shown = match value.to_str() {
+                Ok(_) if is_secret(name.as_str()) || value.is_sensitive() => MASK.to_owned(),
+                Ok(text) => text.to_owned(),
+                Err(_) => "(not ASCII)".to_owned(),
+            };
+            (name.to_string(), shown)
+        });
+        Exchange {
+            request: format!("{method} {}", shown_uri(uri)),
+            headers: headers.collect(),
+            ..Exchange::default()
+        }
+    }
+
+    /// Keeps how the body begins: one line, without anything that could steer a terminal.
+    pub fn answer(&mut self, body: &[u8]) {
+        let body = &body[..body.len().min(ANSWER_BYTES)];
+        let text = String::from_utf8_lossy(body);
+        let text = text.chars().map(|c| match c {
+            '\r' | '\n' | '\t' => ' ',
+            c if c.is_control() => '?',
+            c => c,
+        });
+        let mut begins: String = text.take(limits::ANSWER_CHARS + 1).collect();
+        if let Some((cut, _)) = begins.char_indices().nth(limits::ANSWER_CHARS) {
+            begins.truncate(cut);
+            begins.push('…');
+        }
+        self.begins = begins.trim().to_owned();
+    }
+
+    /// Without the configured secrets, which a server may repeat.
+    pub fn mask(&mut self, secrets: &Secrets) {
+        let mask = |text: &mut String| *text = secrets.mask(text).into_owned();
+        mask(&mut self.request);
+        mask(&mut self.begins);
+        self.headers.iter_mut().for_each(|(_, value)| mask(value));
+    }
+}
+
+/// Bytes that hold `limits::ANSWER_CHARS` characters, whatever they are.
+const ANSWER_BYTES: usize = limits::ANSWER_CHARS * 4 + 4;
+
+/// Without user-info, and with the values of secret parameters masked.
+fn shown_uri(uri: &Uri) -> String {
+    let authority = uri.authority().map_or("", |it| it.as_str());
+    let host = match authority.rsplit_once('@') {
+        Some((_, host)) => format!("{MASK}@{host}"),
+        None => authority.to_owned(),
+    };
+    let scheme = uri.scheme_str().unwrap_or("http");
+    let query = uri.query().map(|query| {
+        let pairs = query.split('&').map(|pair| match pair.split_once('=') {
+            Some((name, _)) if is_secret(name) => format!("{name}={MASK}"),
+            _ => pair.to_owned(),
+        });
+        format!("?{}", pairs.collect::<Vec<String>>().join("&"))
+    });
+    format!(
+        "{scheme}://{host}{}{}",
+        uri.path(),
+        query.unwrap_or_default()
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ureq::http::HeaderValue;
+
+    #[test]
+    fn what_was_sent_is_shown_without_secrets() {
+        let uri: Uri = "https://me:hush@example.org/v1/hush-hush?lat=52.5&apikey=abcdefgh"
+            .parse()
+            .expect("a URL");
+        let mut headers = HeaderMap::new();
+        for (name, value) in [
+            ("accept", "application/json"),
+            ("authorization", "Basic bWU6aHVzaA=="),
+            ("x-api-key", "abcdefgh"),
+        ] {
+            headers.insert(name, HeaderValue::from_static(value));
+        }
+        let mut exchange = Exchange::begin(&Method::GET, &uri, &headers);
+        exchange.answer("{\"error\":\"hush-hush\u{1b}[31m\nis wrong\"}".as_bytes());
+        exchange.mask(&Secrets::new(["hush-hush".to_owned()]));
+        assert_eq!(
+            exchange.request,
+            "GET https://***@example.org/v1/***?lat=52.5&apikey=***"
+        );
+        let shown: Vec<String> = exchange
+            .headers
+            .iter()
+            .map(|(name, value)| format!("{name}: {value}"))
+            .collect();
+        assert_eq!(
+            shown,
+            [
+                "accept: application/json",
+                "authorization: ***",
+                "x-api-key: ***"
+            ]
+        );
+        assert_eq!(exchange.begins, "{\"error\":\"***?[31m is wrong\"}");
+    }
+
+    #[test]
+    fn a_long_answer_is_cut_at_a_character() {
+        let mut exchange = Exchange::default();
+        exchange.answer("é".repeat(5_000).as_bytes());
+        assert_eq!(exchange.begins.chars().count(), limits::ANSWER_CHARS + 1);
+        assert!(exchange.begins.ends_with("é…"));
+        exchange.answer(b"short");
+        assert_eq!(exchange.begins, "short");
+    }
+}
