@@ -370,16 +370,17 @@ fn sources(config: &Config, online: bool) -> Vec<Finding> {
             "whether the sources answer: `check --online` fetches each".to_owned(),
         )];
     }
-    let observations = match once::fetch_all(config) {
-        Ok(observations) => observations,
+    let fetched = match once::fetch_all(config) {
+        Ok(fetched) => fetched,
         Err(message) => return vec![Problem(message)],
     };
-    print_out(&format_args!(
-        "{}\n",
-        once::table(&config.plan(), &observations)
-    ));
-    let findings = observations.iter().map(|observation| {
+    print_out(&format_args!("{}\n", once::table(&config.plan(), &fetched)));
+    let findings = fetched.iter().map(|of_source| {
+        let observation = &of_source.observation;
         let name = &config.sources[observation.source].plan.name;
+        if let Some(conflict) = &of_source.conflict {
+            return Problem(format!("{name}: {conflict}"));
+        }
         match &observation.outcome {
             Outcome::Failed { failure, .. } => Problem(format!("{name}: {failure}")),
             Outcome::Readings { readings, .. } => {

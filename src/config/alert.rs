@@ -7,12 +7,13 @@ use std::time::Duration;
 
 use jiff::tz::TimeZone;
 
-use super::describe::{bare_or_quoted, quoted, without_secrets};
+use super::describe::without_secrets;
 use super::reader::{Item, Reader, Table};
 use super::{Secret, SourceConfig};
 use crate::domain::alert::{DisplayRule, Rules, SourceRule, StaleRule, ValueRule, Window};
 use crate::domain::operation::nearest;
 use crate::domain::time::spell_duration;
+use crate::domain::toml_text::{bare_or_quoted, quoted};
 
 /// Ways to people beside mail, and what messages say about the node.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -148,7 +149,7 @@ fn read_source(entry: &Item<'_>, sources: &Sources, rules: &mut Rules) {
         };
         entry.problem(format!("there is no source {name:?}{hint}"));
     }
-    let Some(mut table) = entry.table(format!("[alert.source.{name}]")) else {
+    let Some(mut table) = entry.table(format!("[alert.source.{}]", bare_or_quoted(name))) else {
         return;
     };
     let rule = SourceRule {

@@ -3,11 +3,11 @@
 use toml::de::DeValue;
 
 use super::Secret;
-use super::describe::bare_or_quoted;
 use super::reader::Item;
 use super::source::Target;
 use crate::api::request::base64;
 use crate::domain::operation::{Operation, SecurityKind, SecurityScheme, nearest};
+use crate::domain::toml_text::bare_or_quoted;
 
 /// The owner's credentials; the OpenAPI file says where they go.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -26,7 +26,7 @@ use std::time::Duration;
 use ipnet::IpNet;
 use jiff::tz::TimeZone;
 use toml::Spanned;
-use toml::de::DeTable;
+use toml::de::{DeTable, DeValue};
 
 pub use self::alert::{Telling, WebhookFormat};
 pub use self::auth::{Auth, Login};
@@ -39,8 +39,9 @@ use self::source::Named;
 pub use self::source::{SourceConfig, Target};
 use crate::domain::alert::Rules;
 use crate::domain::operation::Api;
-use crate::domain::plan::{KeyPlan, Merge, Plan};
+use crate::domain::plan::{KeyPlan, Merge, Pick, Plan, Selection};
 use crate::domain::redact::Secrets;
+use crate::domain::toml_text::{key_table, merge_advice, quoted};
 use crate::limits;
 pub use crate::sys::host::name as host_name;
 use crate::sys::text_file;
@@ -422,9 +423,18 @@ fn read_keys(root: &mut Table<'_>) -> BTreeMap<Arc<str>, KeyPlan> {
     let mut keys = BTreeMap::new();
     for entry in root.get("key").iter().flat_map(Item::entries) {
         let name = entry.key().to_owned();
-        let Some(mut table) = entry.table(format!("[key.{name}]")) else {
+        let Some(mut table) = entry.table(key_table(&name)) else {
             continue;
         };
+        let DeValue::Table(inner) = entry.value() else {
+            continue;
+        };
+        if let Some((part, _)) = inner.iter().find(|(_, it)| it.get_ref().is_table()) {
+            let whole = format!("{name}.{}", part.get_ref());
+            let message = format!("a key with a dot wants quotes: {}", key_table(&whole));
+            root.reader().problem(&part.span(), message);
+            continue;
+        }
         let merges = Merge::ALL.map(|merge| (merge.name(), merge));
         let plan = KeyPlan {
             merge: table.get("merge").and_then(|item| item.choice(&merges)),
@@ -448,10 +458,16 @@ fn check_shared_keys(reader: &Reader<'_>, sources: &[Named], keys: &BTreeMap<Arc
             let giver = *first_giver.entry(key).or_insert(&source.plan.name);
             let is_merged = keys.get(key).is_some_and(|key| key.merge.is_some());
             if giver != &*source.plan.name && !is_merged {
-                let message = format!(
-                    "the source {giver:?} gives the key {key:?} too: rename one, or say how to \
-                     merge them with [key.{key}] merge = \"priority\" (or latest, mean, median)"
-                );
+                let is_template = |pick: &Pick| pick.each.is_some() && *pick.key == **key;
+                let advice = match &source.plan.selection {
+                    // What merges them would have to name each key that comes of it.
+                    Selection::Picks(picks) if picks.iter().any(is_template) => {
+                        let own = quoted(&format!("{}.{key}", source.plan.name));
+                        format!("give one of them another beginning, such as {own}")
+                    }
+                    _ => format!("rename one, or {}", merge_advice(key)),
+                };
+                let message = format!("the source {giver:?} gives the key {key:?} too: {advice}");
                 reader.problem(span, message);
             }
         }

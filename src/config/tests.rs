@@ -319,6 +319,25 @@ fn every_problem_says_where_and_what_to_change() {
             &format!("{METER}[alert]\nwebhook = \"ntfy.example/secret\"\n"),
         ),
         (
+            "one key with a dot from two sources",
+            &format!(
+                "{METER}[source.records]\n\"house.power\" = \"/p\"\n[[source]]\nname = \"other\"\n\
+                 url = \"http://b/\"\n[source.records]\n\"house.power\" = \"/p\"\n"
+            ),
+        ),
+        (
+            "one template from two sources",
+            &format!(
+                "{METER}[source.records]\n\"{{id}}\" = {{ each = \"/l\", at = \"/p\" }}\n[[source]]\n\
+                 name = \"other\"\nurl = \"http://b/\"\n[source.records]\n\
+                 \"{{id}}\" = {{ each = \"/l\", at = \"/p\" }}\n"
+            ),
+        ),
+        (
+            "a key with a dot without quotes",
+            &format!("{METER}[key.house.power]\nmerge = \"mean\"\n"),
+        ),
+        (
             "several at once",
             "lisen = \"x\"\n[[source]]\nname = 5\nurl = 7\nevery = 3\n",
         ),
@@ -354,6 +373,51 @@ fn mail_comes_from_the_variables_by_their_exact_names() {
     assert_eq!(mail.from, "me@example.org");
     assert_eq!(mail.to.len(), 2);
     assert!(!format!("{:?} {}", config, config.describe()).contains("hush"));
+}
+
+/// A heading such as `[key."a.b"]` in a message: from its bracket to the one that ends it
+/// outside of quotes.
+fn headings(text: &str) -> Vec<&str> {
+    let mut headings = Vec::new();
+    for (at, _) in text.match_indices('[') {
+        let rest = &text[at..];
+        let begins = ["[key.", "[alert.", "[source.", "[[source", "[[alert"];
+        if !begins.iter().any(|it| rest.starts_with(it)) {
+            continue;
+        }
+        let mut is_quoted = false;
+        let mut depth = 0;
+        let end = rest.find(|c: char| {
+            is_quoted ^= c == '"';
+            depth += i32::from(c == '[' && !is_quoted) - i32::from(c == ']' && !is_quoted);
+            depth == 0
+        });
+        headings.extend(end.map(|end| &rest[..=end]));
+    }
+    headings
+}
+
+#[test]
+fn every_heading_that_a_message_advises_is_toml() {
+    let mut count = 0;
+    for file in std::fs::read_dir("tests/golden").expect("there are golden files") {
+        let path = file.expect("it is listed").path();
+        let is_text = path.extension().is_some_and(|it| it == "txt");
+        let text = match is_text {
+            true => std::fs::read_to_string(&path).expect("it is text"),
+            false => continue,
+        };
+        for heading in headings(&text) {
+            count += 1;
+            let table = format!("{heading}\nx = 1\n").parse::<toml::Table>();
+            assert!(table.is_ok(), "{}: {heading}", path.display());
+            // `[key.NAME]` has one part for the name: a dot in it is quoted.
+            let of_key = table.ok().and_then(|it| it.get("key")?.as_table().cloned());
+            let inner = of_key.and_then(|it| it.values().next()?.as_table().cloned());
+            assert!(inner.is_none_or(|it| it.contains_key("x")), "{heading}");
+        }
+    }
+    assert!(count > 5, "{count} headings");
 }
 
 #[test]

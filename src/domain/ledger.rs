@@ -5,6 +5,7 @@
 //! observations are new, which only repeat.
 
 mod absence;
+mod conflict;
 mod held;
 
 use std::cmp::Reverse;
@@ -14,10 +15,11 @@ use std::time::Duration;
 
 pub use self::absence::Absence;
 use self::absence::Answering;
+use self::conflict::Conflict;
 use self::held::{Held, There};
 use super::course::Course;
 use super::freshness::Stamp;
-use super::health::SourceHealth;
+use super::health::{Failure, SourceHealth};
 use super::merge::{Contribution, Merged, merge};
 use super::normalise::{LeftOut, Limit};
 use super::plan::{Merge, Plan, Selection};
@@ -50,6 +52,10 @@ struct SourceLedger {
     /// Records of the newest answer that found no place, by the limit that was met.
     over_own: LeftOut,
     over_all: LeftOut,
+    /// Why some or all keys of the newest answer are not published.
+    conflict: Option<Arc<str>>,
+    /// The newest answer was refused whole: what a 304 repeats is refused too.
+    refused: Option<(Failure, Vec<Issue>)>,
     /// What the newest answer said of itself, where the source is another main-node.
     followed: Option<Arc<Followed>>,
 }
@@ -175,6 +181,7 @@ impl Ledger {
             return Vec::new();
         };
         let mut changed = Vec::new();
+        self.refuse_given_keys(&mut observation);
         let source = &mut self.sources[index];
         let is_good = !matches!(observation.outcome, Outcome::Failed { .. });
         let interval = plan.interval(source.health.ordered_wait);
@@ -203,13 +210,7 @@ impl Ledger {
                 source.over_own = LeftOut::default();
                 source.over_all = LeftOut::default();
                 let (answer, given) = (source.answers, source.answering.given());
-                let mut accepted = Vec::with_capacity(readings.len());
-                for reading in std::mem::take(readings) {
-                    match self.is_given_by_another(&reading, index) {
-                        true => issues.push(duplicate(&reading)),
-                        false => accepted.push(reading),
-                    }
-                }
+                let accepted = std::mem::take(readings);
                 // Before anything new asks for a place, what the answer holds keeps its own.
                 self.mark_given(index, &accepted, issues);
                 self.forget(index);
@@ -249,13 +250,69 @@ impl Ledger {
             .collect()
     }
 
-    /// Whether a source configured before this one gives the key too, and nothing says how
+    /// Takes out of an answer the keys that a source configured before gives already: an
+    /// issue for each; without any other key the answer is a failure.
+    pub fn refuse_given_keys(&mut self, observation: &mut Observation) {
+        let index = observation.source;
+        let Some(plan) = self.plan.sources.get(index) else {
+            return;
+        };
+        let (readings, issues) = match &mut observation.outcome {
+            Outcome::Failed { .. } => return,
+            Outcome::Unchanged => {
+                if let Some((failure, issues)) = self.sources[index].refused.clone() {
+                    observation.outcome = Outcome::Failed { failure, issues };
+                }
+                return;
+            }
+            Outcome::Readings {
+                readings, issues, ..
+            } => (readings, issues),
+        };
+        let mut refused = Vec::new();
+        let mut accepted = Vec::with_capacity(readings.len());
+        for reading in std::mem::take(readings) {
+            match self.given_by(&reading.key, index) {
+                Some(giver) => refused.push((reading, giver)),
+                None => accepted.push(reading),
+            }
+        }
+        let is_refused = accepted.is_empty() && !refused.is_empty();
+        let conflict = Conflict {
+            plan,
+            accepted: accepted.len(),
+            refused,
+        };
+        *readings = accepted;
+        issues.extend(conflict.issues());
+        let failure = is_refused.then(|| (conflict.failure(), std::mem::take(issues)));
+        let sentence = (!conflict.refused.is_empty()).then(|| conflict.sentence());
+        let source = &mut self.sources[index];
+        source.conflict = sentence;
+        source.refused = failure.clone();
+        if let Some((failure, issues)) = failure {
+            observation.outcome = Outcome::Failed { failure, issues };
+        }
+    }
+
+    pub fn source_name(&self, source: usize) -> &str {
+        self.plan.sources.get(source).map_or("", |it| &it.name)
+    }
+
+    /// Why keys of a source's newest answer are not published, if any are not.
+    pub fn conflict(&self, source: usize) -> Option<&Arc<str>> {
+        self.sources.get(source)?.conflict.as_ref()
+    }
+
+    /// The source configured before `index` that gives the key too, where nothing says how
     /// to merge them.
-    fn is_given_by_another(&self, reading: &Reading, index: usize) -> bool {
-        self.merge_rule(&reading.key).is_none()
-            && self.sources[..index]
-                .iter()
-                .any(|source| source.held.iter().any(|held| held.key == reading.key))
+    fn given_by(&self, key: &str, index: usize) -> Option<Arc<str>> {
+        if self.merge_rule(key).is_some() {
+            return None;
+        }
+        let before = self.plan.sources.iter().zip(&self.sources).take(index);
+        let mut givers = before.filter(|(_, it)| it.held.iter().any(|held| &*held.key == key));
+        givers.next().map(|(plan, _)| plan.name.clone())
     }
 
     fn merge_rule(&self, key: &str) -> Option<Merge> {
@@ -573,6 +630,7 @@ impl Ledger {
                     interval: plan.interval(source.health.ordered_wait),
                     attribution: plan.attribution.clone(),
                     keys: source.held.len(),
+                    conflict: source.conflict.clone(),
                     health: source.health.clone(),
                 })
                 .collect(),
@@ -589,19 +647,6 @@ impl Ledger {
             left_out_in_all: self.sources.iter().map(|it| it.over_all.count).sum(),
             changes_at,
         }
-    }
-}
-
-fn duplicate(reading: &Reading) -> Issue {
-    Issue {
-        reason: Reason::DuplicateKey,
-        key: Some(reading.key.clone()),
-        pointer: String::new(),
-        expected: format!(
-            "one source for this key, or a [key.{:?}] with merge = …",
-            reading.key
-        ),
-        found: "a source configured before gives it too".to_owned(),
     }
 }
 

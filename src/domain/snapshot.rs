@@ -60,6 +60,8 @@ pub struct Source {
     pub attribution: Option<Arc<str>>,
     /// Keys that it gives now, standing or not.
     pub keys: usize,
+    /// Which of its keys are not published because another source gives them, and what to do.
+    pub conflict: Option<Arc<str>>,
     pub health: SourceHealth,
 }
 

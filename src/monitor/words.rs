@@ -36,6 +36,7 @@ pub fn state(
     troubles.extend(channels.iter().filter_map(refused_alerts));
     // Causes first: an alert says no more than they do, and not since when.
     troubles.extend(failing_sources(snapshot, now));
+    troubles.extend(conflicts(snapshot));
     troubles.extend(stale_records(snapshot, now));
     troubles.extend(open_alerts(snapshot));
     troubles.extend(channels.iter().filter_map(|it| waiting_alerts(it, now)));
@@ -130,6 +131,9 @@ fn failing_sources(snapshot: &Snapshot, now: Moment) -> Vec<String> {
     }
     let sentence = |source: &&Source| {
         let cause = source.health.current_failure().map(|failure| failure.cause);
+        if let (Some(Cause::DuplicateKey), Some(conflict)) = (cause, &source.conflict) {
+            return format!("{}: {conflict}.", source.name);
+        }
         let (name, why) = (&source.name, cause.map_or("", why));
         let answer_came = cause.is_some_and(Cause::answer_came);
         match (silence(source, now), answer_came) {
@@ -140,6 +144,14 @@ fn failing_sources(snapshot: &Snapshot, now: Moment) -> Vec<String> {
         }
     };
     failing.iter().map(sentence).collect()
+}
+
+/// Sources some of whose keys other sources give already.
+fn conflicts(snapshot: &Snapshot) -> impl Iterator<Item = String> + '_ {
+    let sources = snapshot.sources.iter();
+    sources
+        .filter(|source| source.health.state() != SourceState::Failing)
+        .filter_map(|source| Some(format!("{}: {}.", source.name, source.conflict.as_ref()?)))
 }
 
 /// The one open alert in the words of displays, or how many there are, by name.
@@ -255,6 +267,7 @@ pub fn why(cause: Cause) -> &'static str {
         Cause::NotJson => "its answer is not JSON",
         Cause::Schema => "its answer is not what its description says",
         Cause::Empty => "its answer holds nothing that was asked for",
+        Cause::DuplicateKey => "other sources give all of its keys",
     }
 }
 

@@ -143,6 +143,68 @@ fn of_two_sources_with_one_key_and_no_rule_the_first_configured_wins() {
 }
 
 #[test]
+fn a_source_without_a_key_of_its_own_is_failing_and_says_what_to_write() {
+    let mut ledger = ledger(2);
+    ledger.apply(observation(0, 1, readings(None, &[("a", 1.0), ("t", 1.0)])));
+    let both = readings(None, &[("a", 2.0), ("t", 2.0)]);
+    assert!(ledger.apply(observation(1, 2, both.clone())).is_empty());
+    let failure = |ledger: &Ledger| {
+        let source = &ledger.snapshot(at(9)).sources[1];
+        source.health.current_failure().cloned()
+    };
+    let found = failure(&ledger).expect("it gives nothing");
+    assert_eq!(found.cause, Cause::DuplicateKey);
+    let line = "add prefix = \"source1.\" to [[source]] \"source1\"";
+    assert!(found.detail.ends_with(line), "{}", found.detail);
+    // A 304 repeats an answer of which nothing could be published.
+    ledger.apply(observation(1, 3, Outcome::Unchanged));
+    assert_eq!(failure(&ledger), Some(found));
+    // What comes by a network's failure is told as that.
+    let failed = Failure::new(Cause::Dns, "no name");
+    let issues = Vec::new();
+    ledger.apply(observation(
+        1,
+        4,
+        Outcome::Failed {
+            failure: failed,
+            issues,
+        },
+    ));
+    assert_eq!(failure(&ledger).map(|it| it.cause), Some(Cause::Dns));
+
+    let rows = ledger.apply(observation(1, 5, readings(None, &[("t", 2.0), ("u", 3.0)])));
+    assert_eq!(rows.len(), 1, "what is its own is published");
+    assert_eq!(failure(&ledger), None);
+    let source = ledger.snapshot(at(5)).sources[1].clone();
+    let conflict = source.conflict.expect("one key is left out");
+    assert!(conflict.contains("\"t\" is left out"), "{conflict}");
+    assert!(conflict.ends_with("under [key.t]"), "{conflict}");
+    assert_eq!(source.health.issues[0].reason, Reason::DuplicateKey);
+    ledger.apply(observation(1, 6, readings(None, &[("u", 3.0)])));
+    assert_eq!(ledger.conflict(1), None);
+}
+
+#[test]
+fn keys_given_by_a_template_are_told_apart_by_another_one() {
+    let mut plan = test_plan(2, Duration::from_secs(60));
+    for source in &mut plan.sources {
+        let each = Some("/l".to_owned());
+        let pick = Pick {
+            each,
+            ..Pick::new("{id}.power", "/p")
+        };
+        source.selection = Selection::Picks(vec![pick]);
+    }
+    let mut ledger = Ledger::new(Arc::new(plan));
+    for source in 0..2 {
+        ledger.apply(observation(source, 1, readings(None, &[("a.power", 1.0)])));
+    }
+    let conflict = ledger.conflict(1).expect("both give it");
+    let line = "call it \"source1.{id}.power\" in [source.records] of \"source1\"";
+    assert!(conflict.ends_with(line), "{conflict}");
+}
+
+#[test]
 fn a_source_that_dies_leaves_the_merge_when_it_is_stale() {
     let mut ledger = merging(2, "t", Merge::Mean);
     ledger.apply(observation(0, 0, readings(None, &[("t", 1.0)])));
