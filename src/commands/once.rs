@@ -71,7 +71,7 @@ pub fn fetch_all(config: &Config) -> Result<Vec<Fetched>, String> {
     observations.sort_by_key(|observation| observation.source);
     let mut ledger = Ledger::new(Arc::new(config.plan()));
     let judged = observations.into_iter().map(|mut observation| {
-        ledger.refuse_given_keys(&mut observation);
+        ledger.review(&mut observation);
         let conflict = ledger.conflict(observation.source).cloned();
         ledger.apply(observation.clone());
         Fetched {

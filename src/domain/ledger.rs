@@ -18,7 +18,7 @@ use self::absence::Answering;
 use self::conflict::Conflict;
 use self::held::{Held, There};
 use super::course::Course;
-use super::freshness::Stamp;
+use super::freshness::{Stamp, is_ahead};
 use super::health::{Failure, SourceHealth};
 use super::merge::{Contribution, Merged, merge};
 use super::normalise::{LeftOut, Limit};
@@ -181,7 +181,7 @@ impl Ledger {
             return Vec::new();
         };
         let mut changed = Vec::new();
-        self.refuse_given_keys(&mut observation);
+        self.review(&mut observation);
         let source = &mut self.sources[index];
         let is_good = !matches!(observation.outcome, Outcome::Failed { .. });
         let interval = plan.interval(source.health.ordered_wait);
@@ -250,9 +250,47 @@ impl Ledger {
             .collect()
     }
 
+    /// Judges an answer by what is known beside it: the clock, and what other sources give.
+    pub fn review(&mut self, observation: &mut Observation) {
+        self.refuse_time_ahead(observation);
+        self.refuse_given_keys(observation);
+    }
+
+    /// Says that a source's own time is ahead of our clock; [`Stamp::received`] does not
+    /// believe it.
+    fn refuse_time_ahead(&self, observation: &mut Observation) {
+        let at = observation.at;
+        let Some(plan) = self.plan.sources.get(observation.source) else {
+            return;
+        };
+        let Outcome::Readings {
+            observed, issues, ..
+        } = &mut observation.outcome
+        else {
+            return;
+        };
+        let told = observation.followed.iter().flat_map(|it| it.told.values());
+        let own = told.map(|told| told.observed).chain(*observed).max();
+        let Some(own) = own.filter(|own| at.trust.is_trusted() && is_ahead(*own, at.wall)) else {
+            return;
+        };
+        let pointer = plan.observed_at.clone();
+        issues.push(Issue {
+            reason: Reason::BadTime,
+            key: None,
+            pointer: pointer.unwrap_or_else(|| "/records".to_owned()),
+            expected: format!(
+                "a time that is at most {} min ahead of this node's clock: the record counts from \
+                 when the answer came; set the clock of the source, or `observed_zone`",
+                limits::CLOCK_AGREEMENT.as_secs() / 60
+            ),
+            found: own.to_string(),
+        });
+    }
+
     /// Takes out of an answer the keys that a source configured before gives already: an
     /// issue for each; without any other key the answer is a failure.
-    pub fn refuse_given_keys(&mut self, observation: &mut Observation) {
+    fn refuse_given_keys(&mut self, observation: &mut Observation) {
         let index = observation.source;
         let Some(plan) = self.plan.sources.get(index) else {
             return;
@@ -427,9 +465,8 @@ impl Ledger {
         let source = &mut self.sources[index];
         if let Some(held) = source.held.iter_mut().find(|held| held.key == new.key) {
             // The same observation delivered again renews no age.
-            let (old, same) = (held.stamp, held.stamp.observed == new.stamp.observed);
-            if same && old.own_time && new.stamp.own_time {
-                new.stamp = old;
+            if held.stamp.is_same_observation(&new.stamp) {
+                new.stamp = held.stamp;
             }
             *held = new;
             return true;

@@ -205,6 +205,89 @@ fn keys_given_by_a_template_are_told_apart_by_another_one() {
 }
 
 #[test]
+fn a_time_ahead_is_not_believed_and_moves_nothing_into_the_future() {
+    let mut ledger = ledger(2);
+    // A little ahead is what clocks are.
+    let rows = ledger.apply(observation(0, 10, readings(Some(300), &[("near", 1.0)])));
+    assert_eq!(rows[0].stamp.observed, Wall::from_second(T0 + 300));
+    let year = 31_536_000;
+    let rows = ledger.apply(observation(1, 20, readings(Some(9 * year), &[("t", 1.0)])));
+    assert_eq!(rows[0].stamp.observed, Wall::from_second(T0 + 20));
+    assert!(!rows[0].stamp.own_time);
+    let snapshot = ledger.snapshot(at(20));
+    let health = &snapshot.sources[1].health;
+    assert_eq!(health.issues[0].reason, Reason::BadTime);
+    assert_eq!(health.issues[0].found, "2034-10-28T20:00:00Z");
+    // It goes stale like any other.
+    assert_eq!(values(&ledger.snapshot(at(201)))[1], "t 1 stale");
+}
+
+#[test]
+fn a_time_told_before_the_clock_is_set_is_judged_when_it_is() {
+    let slow = |second: u64| Moment {
+        trust: Trust::Untrusted,
+        wall: Wall(1_000 + second as i64 * 1000),
+        ..at(second)
+    };
+    let mut ledger = ledger(2);
+    let mut rows = Vec::new();
+    for (source, key, own) in [(0, "good", 5), (1, "bad", 99_999)] {
+        for second in [10, 20] {
+            let mut said = observation(source, second, readings(Some(own), &[(key, 1.0)]));
+            said.at = slow(second);
+            rows.extend(ledger.apply(said));
+        }
+    }
+    // Both seem to be ahead, by a clock that shows 1970.
+    let observed: Vec<i64> = rows.iter().map(|row| row.stamp.observed.second()).collect();
+    assert_eq!(observed, [11, 11], "each once, at its receipt");
+    assert!(
+        ledger.snapshot(slow(20)).sources[0]
+            .health
+            .issues
+            .is_empty()
+    );
+
+    ledger.settle(at(30));
+    let observed = |key: &str| {
+        let snapshot = ledger.snapshot(at(30));
+        let record = snapshot.record(key).expect("it is held").clone();
+        (record.stamp.observed.second() - T0, record.stamp.own_time)
+    };
+    assert_eq!(observed("good"), (5, true));
+    assert_eq!(observed("bad"), (10, false));
+    // The rows that wait in the store settle alike, before they are written.
+    for (row, expected) in rows.iter_mut().zip([5, 10]) {
+        row.stamp.settle(at(30));
+        assert_eq!(row.stamp.observed.second() - T0, expected);
+    }
+    // The same observation again is no new row.
+    let again = ledger.apply(observation(0, 40, readings(Some(5), &[("good", 1.0)])));
+    assert!(again.is_empty());
+}
+
+#[test]
+fn what_was_stored_with_a_time_ahead_does_not_stay_the_latest() {
+    let mut ledger = ledger(1);
+    let ahead = Wall::from_second(T0 + 999_999_999);
+    ledger.restore(vec![Restored {
+        key: "t".into(),
+        value: Value::Number(7.0),
+        unit: None,
+        source: "source0".into(),
+        stamp: Stamp::restored(ahead, true),
+        absence: Absence::default(),
+    }]);
+    ledger.settle(at(20));
+    let snapshot = ledger.snapshot(at(20));
+    assert_eq!(values(&snapshot), ["t 7 stale"]);
+    assert_eq!(snapshot.records[0].stamp.observed.second(), T0 + 20);
+    let rows = ledger.apply(observation(0, 30, readings(Some(29), &[("t", 8.0)])));
+    assert_eq!(rows.len(), 1);
+    assert_eq!(values(&ledger.snapshot(at(30))), ["t 8"]);
+}
+
+#[test]
 fn a_source_that_dies_leaves_the_merge_when_it_is_stale() {
     let mut ledger = merging(2, "t", Merge::Mean);
     ledger.apply(observation(0, 0, readings(None, &[("t", 1.0)])));

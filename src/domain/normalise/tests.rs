@@ -167,7 +167,7 @@ fn the_sources_own_time_in_every_spelling() {
         ),
         (
             json!("2025-10-30T21:00"),
-            berlin,
+            berlin.clone(),
             Some("2025-10-30T20:00:00Z"),
         ),
         (
@@ -187,6 +187,27 @@ fn the_sources_own_time_in_every_spelling() {
         ),
         (json!("yesterday"), TimeZone::UTC, None),
         (json!(-5), TimeZone::UTC, None),
+        // A clock that was never set, and sizes that are no epoch.
+        (json!(0), TimeZone::UTC, None),
+        (json!(86_400), TimeZone::UTC, None),
+        (json!("4102444800"), TimeZone::UTC, None),
+        (
+            json!(1_761_854_400_123_456_u64),
+            TimeZone::UTC,
+            Some("2025-10-30T20:00:00Z"),
+        ),
+        (
+            json!("20261128220000"),
+            TimeZone::UTC,
+            Some("2026-11-28T22:00:00Z"),
+        ),
+        (
+            json!(202_611_282_200_u64),
+            berlin,
+            Some("2026-11-28T21:00:00Z"),
+        ),
+        (json!("20261328220000"), TimeZone::UTC, None),
+        (json!("21261128220000"), TimeZone::UTC, None),
         (json!({}), TimeZone::UTC, None),
     ] {
         let read = read_time(Some(&json), &zone)
