@@ -32,13 +32,13 @@ pub use self::alert::{Telling, WebhookFormat};
 pub use self::auth::{Auth, Login};
 use self::environment::Environment;
 pub use self::mail::{Mail, Tls};
-pub use self::reader::Problem;
 use self::reader::{Item, Reader, Table};
+pub use self::reader::{Problem, Remark, Weight};
 use self::setting::{duration_option, option, options, parsed, split_list};
 use self::source::Named;
 pub use self::source::{SourceConfig, Target};
 use crate::domain::alert::Rules;
-use crate::domain::operation::Api;
+use crate::domain::operation::{Api, nearest};
 use crate::domain::plan::{KeyPlan, Merge, Pick, Plan, Selection};
 use crate::domain::redact::Secrets;
 use crate::domain::toml_text::{key_table, merge_advice, quoted};
@@ -51,6 +51,8 @@ use crate::sys::text_file;
 pub struct Config {
     /// The file that was read, if there was one.
     pub file: Option<PathBuf>,
+    /// What is worth saying about it.
+    pub remarks: Vec<Remark>,
     /// The sources are simulated: the demonstration.
     pub is_demo: bool,
     /// The node's own name, for `via` and mail.
@@ -232,7 +234,7 @@ fn read(
     apis: &[&'static Api],
 ) -> Result<Config, Vec<Problem>> {
     let directory = directory_of(file.as_deref());
-    let dot_env_problem = environment.read_dot_env(&directory).err();
+    let dot_env = environment.read_dot_env(&directory);
     let reader = Reader::new(label(file.as_deref()), text, &environment);
     let document = parse(text, &reader);
     let config = match reader.has_problems() {
@@ -243,10 +245,18 @@ fn read(
         true => None,
     };
     let secrets = Arc::new(reader.secrets());
+    let mut remarks = reader.take_remarks();
     let mut problems = reader.into_problems();
-    problems.extend(dot_env_problem);
+    match dot_env {
+        Ok(notes) => remarks.extend(notes),
+        Err(problem) => problems.push(problem),
+    }
     match config {
-        Some(config) if problems.is_empty() => Ok(Config { secrets, ..config }),
+        Some(config) if problems.is_empty() => Ok(Config {
+            secrets,
+            remarks,
+            ..config
+        }),
         _ => Err(problems),
     }
 }
@@ -316,8 +326,10 @@ fn read_root(
     let mail = mail::read(&mut root, reader, directory);
     root.finish();
     check_shared_keys(reader, &sources, &keys);
+    check_given_keys(reader, &sources, &keys, &alert);
     Some(Config {
         is_demo: false,
+        remarks: Vec::new(),
         file,
         secrets: Arc::default(),
         name,
@@ -471,6 +483,48 @@ fn check_shared_keys(reader: &Reader<'_>, sources: &[Named], keys: &BTreeMap<Arc
                 reader.problem(span, message);
             }
         }
+    }
+}
+
+/// Keys that `[alert]` and `[key.NAME]` are about, and that no source names: certainly wrong
+/// where every source names its records, else for the sources to tell.
+fn check_given_keys(
+    reader: &Reader<'_>,
+    sources: &[Named],
+    keys: &BTreeMap<Arc<str>, KeyPlan>,
+    alert: &Rules,
+) {
+    let picks = || {
+        let selections = sources.iter().map(|(source, _)| &source.plan.selection);
+        selections.filter_map(|selection| match selection {
+            Selection::Picks(picks) => Some(picks),
+            Selection::AllLeaves { .. } => None,
+        })
+    };
+    let are_all_named = picks().count() == sources.len();
+    let values = alert.values.iter().map(|it| (&it.key, "[[alert.value]]"));
+    let stale = alert.stale.iter().map(|it| (&it.key, "[[alert.stale]]"));
+    let tables = keys.keys().map(|key| (key, "[key]"));
+    for (key, place) in values.chain(stale).chain(tables) {
+        if picks().flatten().any(|pick| pick.gives(key)) {
+            continue;
+        }
+        let place = match place {
+            "[key]" => key_table(key),
+            _ => format!("{place} key = {}", quoted(key)),
+        };
+        let near = nearest(key, picks().flatten().map(|pick| &*pick.key));
+        let hint = near.map_or_else(String::new, |near| {
+            format!("; did you mean {}?", quoted(near))
+        });
+        let (weight, message) = match are_all_named {
+            true => (Weight::Problem, format!("no source gives this key{hint}")),
+            false => (
+                Weight::NotChecked,
+                format!("whether a source gives this key: no [source.records] names it{hint}"),
+            ),
+        };
+        reader.remark_at(weight, &place, message);
     }
 }
 

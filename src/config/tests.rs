@@ -259,6 +259,12 @@ fn every_problem_says_where_and_what_to_change() {
             &format!("{METER}[source.records]\nt = {{ unit = \"V\" }}\n"),
         ),
         (
+            "a record without a place, with options that there are not",
+            &format!(
+                "{METER}[source.records]\np = {{ path = \"/power\", multiplier = 0.1, unit = \"W\" }}\n"
+            ),
+        ),
+        (
             "min above max",
             &format!("{METER}[source.records]\nt = {{ at = \"/t\", min = 9, max = 1 }}\n"),
         ),
@@ -564,6 +570,74 @@ fn copying_and_asking_need_no_secret() {
         );
     }
     let _ = std::fs::remove_dir_all(directory);
+}
+
+#[test]
+fn a_dollar_in_dot_env_that_names_nothing_stays() {
+    let directory = crate::golden::scratch("dot-env-dollars");
+    let text = "A=one\nexport B=two\nP1=pa$word1\nP2=\"pa$word2 $\"\nP3='pa$A'\nP4=x${A}y\nP5=$A$nothing\n\
+                P6=\"$B\"\nP7=a\\$b\nP8=${NO}\n# $c\nP9=ok # $d\nP10=$OUTSIDE\nP11='two\n$lines'\nP12=end$\n";
+    std::fs::write(directory.join(".env"), text).expect("it is written");
+    let mut environment = Environment::new([("NO".to_owned(), String::new())]);
+    let remarks = environment.read_dot_env(&directory).expect("it is read");
+    for (name, expected) in [
+        ("P1", "pa$word1"),
+        ("P2", "pa$word2 $"),
+        ("P3", "pa$A"),
+        ("P4", "xoney"),
+        ("P5", "one$nothing"),
+        ("P6", "two"),
+        ("P7", "a$b"),
+        ("P9", "ok"),
+        ("P10", "$OUTSIDE"),
+        ("P11", "two\n$lines"),
+        ("P12", "end$"),
+    ] {
+        assert_eq!(
+            environment.variable(name).as_deref(),
+            Some(expected),
+            "{name}"
+        );
+    }
+    assert_eq!(environment.variable("P8"), None, "it is set, and empty");
+    let places = remarks.iter().map(|it| it.problem.place.split(' ').next());
+    let places: Vec<&str> = places.flatten().collect();
+    assert_eq!(places, ["P1", "P2", "P5", "P10", "P12"]);
+    let said: Vec<String> = remarks.iter().map(|it| it.problem.to_string()).collect();
+    assert!(!said.join("").contains("word"), "{said:?}");
+}
+
+/// What is said of a configuration that can be used.
+fn remarks(text: &str) -> String {
+    let config = load_text(text, &[]).expect("it is valid");
+    let line = |it: &Remark| format!("{:?}: {}\n", it.weight, it.problem);
+    config.remarks.iter().map(line).collect()
+}
+
+#[test]
+fn what_check_says_of_a_configuration_that_can_be_used() {
+    let records =
+        "[source.records]\ntemperature = \"/t\"\n\"{id}.power\" = { each = \"/l\", at = \"/p\" }\n";
+    let about = "[[alert.value]]\nkey = \"temprature\"\nabove = 30\n[[alert.stale]]\nkey = \"a.power\"\n\
+                 [[alert.stale]]\nkey = \"humidity\"\n[key.temperatur]\nunit = \"K\"\n";
+    let mut said = String::new();
+    for (name, text) in [
+        ("keys that nobody gives", format!("{METER}{records}{about}")),
+        (
+            "keys that a source may give",
+            format!("{METER}{records}[[source]]\nname = \"all\"\nurl = \"http://b/\"\n{about}"),
+        ),
+        (
+            "braces without each",
+            format!(
+                "{METER}[source.records]\n\"{{id}}\" = \"/t\"\n\"{{#}}\" = {{ at = \"/u\" }}\n"
+            ),
+        ),
+        ("nothing", format!("{METER}{records}")),
+    ] {
+        said += &format!("== {name}\n{}", remarks(&text));
+    }
+    crate::golden::check("config-remarks.txt", &said);
 }
 
 /// An example with the options that stand in it as comments switched on.

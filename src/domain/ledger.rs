@@ -653,8 +653,18 @@ impl Ledger {
                 value: standing.merged.value,
             });
         }
+        let mut not_given = Vec::new();
+        let has_answered = |source: &SourceLedger| source.health.last_success.is_some();
+        if self.sources.iter().all(has_answered) {
+            let expected = self.plan.expected_keys().into_iter();
+            let missing = expected
+                .filter(|key| !givers.contains_key(&***key))
+                .cloned();
+            not_given.extend(missing);
+        }
         let sources = self.plan.sources.iter().zip(&self.sources);
         Snapshot {
+            not_given,
             at: now,
             records,
             sources: sources

@@ -92,7 +92,9 @@ pub fn normalise(source: &SourcePlan, body: &Json, believed: &Believed, now: Mon
             };
             picks.take(list);
         }
-        Selection::AllLeaves { prefix } => leaves::take(body, prefix, units, &mut taken),
+        Selection::AllLeaves { prefix } => {
+            leaves::take(body, prefix, units, source.numbers, &mut taken);
+        }
     }
     taken
 }

@@ -11,6 +11,7 @@ use crate::domain::alert::ended;
 use crate::domain::health::{Cause, SourceState, Storage};
 use crate::domain::snapshot::{Record, Snapshot, Source, Verdict};
 use crate::domain::time::{Moment, Trust, Wall, words};
+use crate::domain::toml_text::quoted;
 use crate::limits;
 
 /// How all is, for a person and for a program.
@@ -50,6 +51,7 @@ pub fn state(
     }
     troubles.extend(storage.notice.as_deref().map(safe));
     troubles.extend(clock(now, started));
+    troubles.extend(keys_not_given(snapshot));
     let in_all = snapshot.left_out_in_all;
     let of_sources = snapshot.left_out.saturating_sub(in_all);
     if of_sources > 0 {
@@ -144,6 +146,18 @@ fn failing_sources(snapshot: &Snapshot, now: Moment) -> Vec<String> {
         }
     };
     failing.iter().map(sentence).collect()
+}
+
+/// A key that an alert watches and nobody gives raises no alert.
+fn keys_not_given(snapshot: &Snapshot) -> Option<String> {
+    let keys = &snapshot.not_given;
+    let first = quoted(keys.first()?);
+    Some(match keys.len() - 1 {
+        0 => format!("The configuration is about the key {first}, which no source gives."),
+        more => format!(
+            "The configuration is about the key {first} and {more} more, which no source gives."
+        ),
+    })
 }
 
 /// Sources some of whose keys other sources give already.

@@ -5,8 +5,9 @@ use std::sync::Arc;
 use toml::de::DeValue;
 
 use super::Keys;
-use crate::config::reader::{Item, Table};
+use crate::config::reader::{Item, Table, Weight};
 use crate::domain::plan::{Pick, Selection};
+use crate::domain::toml_text::quoted;
 use crate::limits;
 
 /// `[source.records]`, or every leaf behind `prefix`.
@@ -49,6 +50,7 @@ fn read_pick(entry: &Item<'_>, key: Arc<str>) -> Option<Pick> {
     let mut pick = Pick::new(key, "");
     if matches!(entry.value(), DeValue::String(_)) {
         pick.at = read_pointer(entry)?;
+        say_braces(entry, &pick);
         return Some(pick);
     }
     if !matches!(entry.value(), DeValue::Table(_)) {
@@ -89,18 +91,32 @@ fn read_pick(entry: &Item<'_>, key: Arc<str>) -> Option<Pick> {
     {
         entry.problem(format!("min = {min} is above max = {max}: swap them"));
     }
-    match at {
-        Some(at) => pick.at = read_pointer(&at)?,
+    say_braces(entry, &pick);
+    let pointer = match &at {
+        Some(at) => read_pointer(at),
         None => {
             table.problem(format!(
                 "{} does not say where it is read: add at = \"/…\"",
                 table.name()
             ));
-            return None;
+            None
         }
-    }
+    };
     table.finish();
+    pick.at = pointer?;
     Some(pick)
+}
+
+/// Braces of a key are filled in from elements, which `each` names.
+fn say_braces(entry: &Item<'_>, pick: &Pick) {
+    if pick.each.is_none() && pick.key.contains(['{', '}']) {
+        let message = format!(
+            "the key {} has braces and its record no `each`: nothing is filled in; add each = \
+             \"/…\", or remove the braces",
+            quoted(&pick.key)
+        );
+        entry.remark(Weight::Problem, message);
+    }
 }
 
 pub fn read_pointer(item: &Item<'_>) -> Option<String> {

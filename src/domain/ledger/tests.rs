@@ -288,6 +288,21 @@ fn what_was_stored_with_a_time_ahead_does_not_stay_the_latest() {
 }
 
 #[test]
+fn a_key_that_an_alert_is_about_and_nobody_gives_is_told_when_all_have_answered() {
+    let mut plan = test_plan(2, Duration::from_secs(60));
+    plan.alert_keys = ["a".into(), "typo".into()].into();
+    plan.keys.insert("other".into(), KeyPlan::default());
+    let mut ledger = Ledger::new(Arc::new(plan));
+    ledger.apply(observation(0, 1, readings(None, &[("a", 1.0)])));
+    assert!(ledger.snapshot(at(1)).not_given.is_empty());
+    ledger.apply(observation(1, 2, readings(None, &[("b", 1.0)])));
+    assert_eq!(
+        ledger.snapshot(at(2)).not_given,
+        ["other".into(), "typo".into()]
+    );
+}
+
+#[test]
 fn a_source_that_dies_leaves_the_merge_when_it_is_stale() {
     let mut ledger = merging(2, "t", Merge::Mean);
     ledger.apply(observation(0, 0, readings(None, &[("t", 1.0)])));

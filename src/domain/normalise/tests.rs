@@ -353,3 +353,46 @@ fn a_jump_is_not_believed_until_enough_time_has_passed_for_it() {
         believed.take(&tank, &taken.readings, now);
     }
 }
+
+#[test]
+fn a_map_holds_for_numbers_and_booleans_by_their_text() {
+    let map = [("on", 1.0), ("true", 2.0), ("3", 0.0), ("nan", 9.0)];
+    let pick = Pick {
+        map: map.map(|(text, number)| (text.to_owned(), number)).to_vec(),
+        ..pick("/v")
+    };
+    let source = source(Selection::Picks(vec![pick]));
+    for (json, expected) in [
+        (json!("on"), Some(1.0)),
+        (json!(true), Some(2.0)),
+        (json!(3), Some(0.0)),
+        (json!(3.0), Some(0.0)),
+        // What is not in it stays what it is.
+        (json!(false), Some(0.0)),
+        (json!(4), Some(4.0)),
+        (json!("off"), None),
+    ] {
+        let taken = read(&source, &json!({ "v": json }));
+        let number = taken.readings.first().and_then(|it| it.value.number());
+        assert_eq!(number, expected, "{json}");
+    }
+}
+
+#[test]
+fn lenient_numbers_hold_for_every_leaf() {
+    let mut all = source(Selection::AllLeaves {
+        prefix: "m.".to_owned(),
+    });
+    let body = json!({"n": 1, "text": "21.4", "word": "on", "empty": "", "list": ["-3", true]});
+    let keys = |source: &SourcePlan| -> Vec<String> {
+        let readings = read(source, &body).readings;
+        let line = |it: &Reading| format!("{}={}", it.key, it.value);
+        readings.iter().map(line).collect()
+    };
+    assert_eq!(keys(&all), ["m.list.1=1", "m.n=1"]);
+    all.numbers = Numbers::Lenient;
+    assert_eq!(
+        keys(&all),
+        ["m.list.0=-3", "m.list.1=1", "m.n=1", "m.text=21.4"]
+    );
+}
