@@ -162,11 +162,13 @@ fn read_source(entry: &Item<'_>, sources: &Sources, rules: &mut Rules) {
 
 /// The text of an option that such a table cannot do without.
 fn required(table: &mut Table<'_>, key: &'static str, example: &str) -> Option<String> {
-    let text = table.get(key).and_then(|item| item.text());
-    if text.is_none() {
-        table.problem(format!("{} needs {key} = {example:?}", table.name()));
+    match table.get(key) {
+        Some(item) => item.text(),
+        None => {
+            table.problem(format!("{} needs {key} = {example:?}", table.name()));
+            None
+        }
     }
-    text
 }
 
 fn read_value(entry: &Item<'_>) -> Option<ValueRule> {
@@ -213,10 +215,11 @@ fn read_stale(entry: &Item<'_>) -> Option<StaleRule> {
 fn read_display(entry: &Item<'_>) -> Option<DisplayRule> {
     let mut table = entry.table("[[alert.display]]")?;
     let name = required(&mut table, "name", "192.168.1.20");
-    let silent_for = table.get("silent_for").and_then(|item| item.duration());
+    let silent_for = table.get("silent_for");
     if silent_for.is_none() {
         table.problem("[[alert.display]] needs silent_for = \"1h\"");
     }
+    let silent_for = silent_for.and_then(|item| item.duration());
     table.finish();
     Some(DisplayRule {
         name: name?.into(),

@@ -301,6 +301,9 @@ fn read_root(
     let allow = read_networks(&mut root, reader);
     let (password_file, password) = read_password(&mut root, reader, directory).unzip();
     let timezone = option(&mut root, reader, "timezone", "MAIN_NODE_TIMEZONE");
+    if timezone.is_none() {
+        say_zone(reader);
+    }
     let timezone = timezone.map_or_else(TimeZone::system, |setting| {
         read_zone(&setting.text).unwrap_or_else(|message| {
             setting.problem(reader, &message);
@@ -429,6 +432,26 @@ fn read_password(
 fn read_zone(name: &str) -> Result<TimeZone, String> {
     TimeZone::get(name)
         .map_err(|_| "expected the IANA name of a time zone, such as \"Europe/Berlin\"".to_owned())
+}
+
+/// A `TZ` of the environment that nobody understands is taken for UTC.
+fn say_zone(reader: &Reader<'_>) {
+    let Some((zone, place)) = reader.environment.lookup("TZ") else {
+        return;
+    };
+    let name = zone.strip_prefix(':').unwrap_or(&zone);
+    let is_file = name.starts_with('/') && Path::new(name).is_file();
+    let is_known = TimeZone::get(name).is_ok() || TimeZone::posix(name).is_ok();
+    if !is_known && !is_file {
+        reader.remark_at(
+            Weight::Note,
+            &place,
+            format!(
+                "expected the IANA name of a time zone, found {name:?}: times are shown in UTC; \
+                 set timezone = \"Europe/Berlin\" or the like"
+            ),
+        );
+    }
 }
 
 fn read_keys(root: &mut Table<'_>) -> BTreeMap<Arc<str>, KeyPlan> {

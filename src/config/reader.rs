@@ -204,6 +204,24 @@ fn is_variable_name(name: &str) -> bool {
     !name.is_empty() && name.bytes().all(is_part) && !name.as_bytes()[0].is_ascii_digit()
 }
 
+/// Options that stand above all tables: below one they belong to that.
+pub const TOP_LEVEL: [&str; 14] = [
+    "allow",
+    "backup_every",
+    "backup_keep",
+    "commit_every",
+    "cors",
+    "database",
+    "database_max",
+    "hosts",
+    "keep_hourly",
+    "keep_raw",
+    "listen",
+    "name",
+    "password_file",
+    "timezone",
+];
+
 /// Options whose values are secrets, or may be: a message says of what kind they are, and
 /// shows nothing of them.
 const CONFIDENTIAL: [&str; 8] = [
@@ -277,7 +295,9 @@ impl<'a> Table<'a> {
 
     /// The value of `key`, which from now on is a known name.
     pub fn get(&mut self, key: &'static str) -> Option<Item<'a>> {
-        self.known.push(key);
+        if !self.known.contains(&key) {
+            self.known.push(key);
+        }
         let (spanned_key, value) = self.table.get_key_value(key)?;
         Some(Item {
             reader: self.reader,
@@ -305,7 +325,9 @@ impl<'a> Table<'a> {
             if self.known.contains(&name) {
                 continue;
             }
+            let is_top_level = TOP_LEVEL.contains(&name) && !self.known.contains(&"listen");
             let hint = match nearest(name, self.known.iter().copied()) {
+                _ if is_top_level => format!("; `{name}` belongs above the first [table]"),
                 Some(nearest) => format!("; did you mean \"{nearest}\"?"),
                 None => format!("; known are: {}", self.known.join(", ")),
             };

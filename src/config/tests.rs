@@ -1,5 +1,6 @@
 //! Configurations good and bad, and the words for what is wrong.
 
+use super::reader::TOP_LEVEL;
 use super::*;
 use crate::domain::operation::{Location, Operation, Parameter, Style};
 use crate::domain::plan::Selection;
@@ -344,6 +345,24 @@ fn every_problem_says_where_and_what_to_change() {
             &format!("{METER}[key.house.power]\nmerge = \"mean\"\n"),
         ),
         (
+            "an option of the top below a table",
+            &format!("{METER}[alert]\ntimezone = \"Europe/Berlin\"\n"),
+        ),
+        (
+            "JSONPath",
+            &format!(
+                "{METER}observed_at = \"$.time\"\n[source.records]\na = \"$.list[0]['a b'].v\"\n\
+                 b = {{ at = \"$..v\" }}\nc = \"$.checks[?@.name=='door'].status\"\n"
+            ),
+        ),
+        (
+            "an alert and a login with a missing variable",
+            &format!(
+                "{METER}auth = {{ token = \"${{NO_SUCH}}\" }}\n[[alert.stale]]\nkey = \"${{NO_SUCH}}\"\n\
+                 [[alert.display]]\nname = \"hall\"\nsilent_for = \"1 hour\"\n"
+            ),
+        ),
+        (
             "several at once",
             "lisen = \"x\"\n[[source]]\nname = 5\nurl = 7\nevery = 3\n",
         ),
@@ -607,6 +626,37 @@ fn a_dollar_in_dot_env_that_names_nothing_stays() {
     assert!(!said.join("").contains("word"), "{said:?}");
 }
 
+#[test]
+fn the_options_of_the_top_are_all_known_there() {
+    for option in TOP_LEVEL {
+        let text = format!("{option} = 5\n{METER}");
+        let problems = load_text(&text, &[]).map_or_else(|it| it, |_| Vec::new());
+        let is_unknown = |it: &Problem| it.message.contains("unknown option");
+        assert!(!problems.iter().any(is_unknown), "{option}: {problems:?}");
+    }
+}
+
+#[test]
+fn a_time_zone_of_the_environment_that_is_none_is_told() {
+    for (zone, is_told) in [
+        ("Europe/Berlin", false),
+        (":Europe/Berlin", false),
+        ("CET-1CEST,M3.5.0,M10.5.0/3", false),
+        ("Berlin", true),
+    ] {
+        let config = load_text(METER, &[("TZ", zone)]).expect("it is valid");
+        let remarks: Vec<String> = config
+            .remarks
+            .iter()
+            .map(|it| it.problem.to_string())
+            .collect();
+        assert_eq!(remarks.len(), usize::from(is_told), "{remarks:?}");
+        let text = format!("timezone = \"Europe/Berlin\"\n{METER}");
+        let config = load_text(&text, &[("TZ", zone)]).expect("it is valid");
+        assert_eq!(config.remarks, [], "the option rules");
+    }
+}
+
 /// What is said of a configuration that can be used.
 fn remarks(text: &str) -> String {
     let config = load_text(text, &[]).expect("it is valid");
@@ -632,6 +682,10 @@ fn what_check_says_of_a_configuration_that_can_be_used() {
             format!(
                 "{METER}[source.records]\n\"{{id}}\" = \"/t\"\n\"{{#}}\" = {{ at = \"/u\" }}\n"
             ),
+        ),
+        (
+            "records of another node",
+            "[[source]]\nname = \"f\"\nfollow = \"http://b:8000\"\nprefix = \"f.\"\n".to_owned(),
         ),
         ("nothing", format!("{METER}{records}")),
     ] {
