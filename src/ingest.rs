@@ -64,7 +64,10 @@ impl Ingest {
         let now = self.clock.now();
         self.ledger.settle(now);
         for observation in arrived {
+            let source = observation.source;
+            let conflict = self.ledger.conflict(source).cloned();
             let rows = self.ledger.apply(observation);
+            self.log_conflict(source, conflict.as_ref());
             (self.store)(rows);
         }
         let snapshot = self.judge(now, started);
@@ -74,6 +77,16 @@ impl Ingest {
         };
         (self.publish)(Arc::new(snapshot));
         wait
+    }
+
+    /// Says once that keys of a source are given by another one, and when that ends.
+    fn log_conflict(&self, source: usize, before: Option<&Arc<str>>) {
+        let name = self.ledger.source_name(source);
+        match self.ledger.conflict(source) {
+            now if now == before => {}
+            Some(conflict) => log::warn!("{name}: {conflict}"),
+            None => log::info!("{name}: no other source gives any of its keys now"),
+        }
     }
 
     fn judge(&mut self, now: Moment, started: Mono) -> Snapshot {

@@ -3,10 +3,12 @@
 //!
 //! Changes nothing: it runs beside a service and opens its database read-only.
 
+use std::collections::BTreeSet;
 use std::io::{Read, Write};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream, UdpSocket};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::{BAD, become_owner, closed_to_us, complain, name_sudo, once, print_out, service};
@@ -14,10 +16,12 @@ use crate::alerts::smtp::{Hooks, try_login};
 use crate::api::client::APIS;
 use crate::api::inside::is_multicast_name;
 use crate::config::environment::Environment;
-use crate::config::{self, Config, Overrides};
+use crate::config::{self, Config, Overrides, Remark, Weight};
 use crate::db::file::{self, Found};
 use crate::db::schema;
 use crate::db::trouble::OpenError;
+use crate::domain::operation::nearest;
+use crate::domain::plan::{Plan, Selection, SourcePlan};
 use crate::domain::reading::Outcome;
 use crate::domain::time::Trust;
 use crate::limits;
@@ -58,13 +62,14 @@ pub fn check(overrides: &Overrides, online: bool) -> u8 {
         "# The effective configuration, secrets masked.\n{}\n",
         config.describe()
     ));
-    let mut findings = vec![
+    let mut findings = remarks(&config, online);
+    findings.extend([
         database(&config, service.state.as_deref()),
         room(&config),
         clock(),
         secrets(&config),
         trusted(),
-    ];
+    ]);
     findings.extend(config.listen.iter().map(|address| port(*address)));
     findings.push(ways(&config));
     findings.extend(local_names(&config));
@@ -113,6 +118,21 @@ fn local_names_note(mut hosts: Vec<String>) -> Option<Finding> {
             hosts.join(", ")
         ))
     })
+}
+
+/// What reading the configuration found.
+fn remarks(config: &Config, online: bool) -> Vec<Finding> {
+    let finding = |remark: &Remark| {
+        let text = remark.problem.to_string();
+        match remark.weight {
+            Weight::Problem => Problem(text),
+            Weight::Note => Note(text),
+            Weight::NotChecked => NotChecked(text),
+        }
+    };
+    // What only the sources can tell, they are asked.
+    let is_open = |remark: &&Remark| !(online && remark.weight == Weight::NotChecked);
+    config.remarks.iter().filter(is_open).map(finding).collect()
 }
 
 /// `made_at_start` is the directory that systemd makes when the service starts.
@@ -398,17 +418,17 @@ fn sources(config: &Config, online: bool) -> Vec<Finding> {
             "whether the sources answer: `check --online` fetches each".to_owned(),
         )];
     }
-    let observations = match once::fetch_all(config) {
-        Ok(observations) => observations,
+    let fetched = match once::fetch_all(config) {
+        Ok(fetched) => fetched,
         Err(message) => return vec![Problem(message)],
     };
-    print_out(&format_args!(
-        "{}\n",
-        once::table(&config.plan(), &observations)
-    ));
-    let findings = observations.iter().map(|fetched| {
-        let observation = &fetched.observation;
+    print_out(&format_args!("{}\n", once::table(&config.plan(), &fetched)));
+    let findings = fetched.iter().map(|of_source| {
+        let observation = &of_source.observation;
         let name = &config.sources[observation.source].plan.name;
+        if let Some(conflict) = &of_source.conflict {
+            return Problem(format!("{name}: {conflict}"));
+        }
         match &observation.outcome {
             Outcome::Failed { failure, .. } => Problem(format!("{name}: {failure}")),
             Outcome::Readings { readings, .. } => {
@@ -420,7 +440,36 @@ fn sources(config: &Config, online: bool) -> Vec<Finding> {
             Outcome::Empty => Fine(format!("{name} answers, nothing to read")),
         }
     });
-    findings.collect()
+    let mut findings: Vec<Finding> = findings.collect();
+    findings.extend(keys_not_given(&config.plan(), &fetched));
+    findings
+}
+
+/// Keys that the configuration is about and that no answer holds, where all answered.
+fn keys_not_given(plan: &Plan, fetched: &[once::Fetched]) -> Vec<Finding> {
+    let mut given = BTreeSet::new();
+    for of_source in fetched {
+        match &of_source.observation.outcome {
+            Outcome::Readings { readings, .. } => given.extend(readings.iter().map(|it| &it.key)),
+            Outcome::Unchanged | Outcome::Empty | Outcome::Failed { .. } => return Vec::new(),
+        }
+    }
+    // Where all records are named, reading the configuration found it.
+    let is_leaves = |it: &SourcePlan| matches!(it.selection, Selection::AllLeaves { .. });
+    if !plan.sources.iter().any(is_leaves) {
+        return Vec::new();
+    }
+    let is_named = |key: &str| (0..plan.sources.len()).any(|source| plan.gives(source, key));
+    let expected = plan.expected_keys().into_iter();
+    let missing = expected.filter(|key| !given.contains(key) && !is_named(key));
+    let finding = |key: &Arc<str>| {
+        let near = nearest(key, given.iter().map(|key| &***key));
+        let hint = near.map_or_else(String::new, |near| format!("; did you mean {near:?}?"));
+        Problem(format!(
+            "the configuration is about the key {key:?}, which no source gives{hint}"
+        ))
+    };
+    missing.map(finding).collect()
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::{BAD, WRONG, configured, print_out, report};
 use crate::api::exchange::Exchange;
 use crate::config::{Config, Overrides};
+use crate::domain::ledger::Ledger;
 use crate::domain::plan::Plan;
 use crate::domain::reading::{Observation, Outcome};
 use crate::node::sources;
@@ -18,16 +19,19 @@ pub fn once(overrides: &Overrides) -> u8 {
         Ok(config) => config,
         Err(status) => return status,
     };
-    let observations = match fetch_all(&config) {
-        Ok(observations) => observations,
+    let fetched = match fetch_all(&config) {
+        Ok(fetched) => fetched,
         Err(message) => {
             eprintln!("{message}");
             return WRONG;
         }
     };
-    let printed = print_out(&table(&config.plan(), &observations));
-    let is_failed = |it: &Fetched| matches!(it.observation.outcome, Outcome::Failed { .. });
-    match observations.iter().any(is_failed) {
+    let printed = print_out(&table(&config.plan(), &fetched));
+    let is_bad = |it: &Fetched| {
+        let is_failed = matches!(it.observation.outcome, Outcome::Failed { .. });
+        is_failed || it.conflict.is_some()
+    };
+    match fetched.iter().any(is_bad) {
         true => BAD,
         false => printed,
     }
@@ -37,6 +41,8 @@ pub fn once(overrides: &Overrides) -> u8 {
 pub struct Fetched {
     pub observation: Observation,
     pub exchanges: Vec<Exchange>,
+    /// Why keys of it would not be published, if any would not.
+    pub conflict: Option<Arc<str>>,
 }
 
 /// The table for whatever standard output is, then what was sent and answered.
@@ -57,7 +63,7 @@ pub fn table(plan: &Plan, fetched: &[Fetched]) -> String {
 }
 
 /// One observation of each source, in their order. Each has its own timeout, so the whole
-/// takes as long as the slowest.
+/// takes as long as the slowest. Keys that several give are judged as the service does.
 pub fn fetch_all(config: &Config) -> Result<Vec<Fetched>, String> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
     let (sender, receiver) = std::sync::mpsc::channel();
@@ -71,6 +77,7 @@ pub fn fetch_all(config: &Config) -> Result<Vec<Fetched>, String> {
                 let _ = sender.send(Fetched {
                     observation,
                     exchanges,
+                    conflict: None,
                 });
             }
         })
@@ -79,5 +86,11 @@ pub fn fetch_all(config: &Config) -> Result<Vec<Fetched>, String> {
     drop(sender);
     let mut fetched: Vec<Fetched> = receiver.into_iter().collect();
     fetched.sort_by_key(|it| it.observation.source);
+    let mut ledger = Ledger::new(Arc::new(config.plan()));
+    for it in &mut fetched {
+        ledger.review(&mut it.observation);
+        it.conflict = ledger.conflict(it.observation.source).cloned();
+        ledger.apply(it.observation.clone());
+    }
     Ok(fetched)
 }

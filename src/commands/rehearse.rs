@@ -134,6 +134,7 @@ impl<'a> Play<'a> {
                 interval: source.every,
                 attribution: None,
                 keys: 0,
+                conflict: None,
                 health: SourceHealth {
                     attempts: 10,
                     successes_in_a_row: 10,

@@ -9,7 +9,7 @@ use std::time::Duration;
 use super::{BAD, WRONG, complain, configured};
 use crate::api::client::APIS;
 use crate::api::demo::Demo;
-use crate::config::{self, Config, Overrides};
+use crate::config::{self, Config, Overrides, Weight};
 use crate::monitor::gate::listen::bind;
 use crate::node::demo_past::{self, StandingClock};
 use crate::node::{Node, StartError};
@@ -32,6 +32,11 @@ pub fn serve(overrides: &Overrides) -> u8 {
             "nothing is configured: fetching the weather of Berlin as an example. Write a \
              main-node.toml (README, \"Your own readings\")"
         );
+    }
+    for remark in &config.remarks {
+        if remark.weight != Weight::NotChecked {
+            log::warn!("{}", remark.problem);
+        }
     }
     run(&config, Arc::new(SystemClock::new()))
 }

@@ -7,12 +7,13 @@ use std::time::Duration;
 
 use jiff::tz::TimeZone;
 
-use super::describe::{bare_or_quoted, quoted, without_secrets};
+use super::describe::without_secrets;
 use super::reader::{Item, Reader, Table};
 use super::{Secret, SourceConfig};
 use crate::domain::alert::{DisplayRule, Rules, SourceRule, StaleRule, ValueRule, Window};
 use crate::domain::operation::nearest;
 use crate::domain::time::spell_duration;
+use crate::domain::toml_text::{bare_or_quoted, quoted};
 
 /// Ways to people beside mail, and what messages say about the node.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -148,7 +149,7 @@ fn read_source(entry: &Item<'_>, sources: &Sources, rules: &mut Rules) {
         };
         entry.problem(format!("there is no source {name:?}{hint}"));
     }
-    let Some(mut table) = entry.table(format!("[alert.source.{name}]")) else {
+    let Some(mut table) = entry.table(format!("[alert.source.{}]", bare_or_quoted(name))) else {
         return;
     };
     let rule = SourceRule {
@@ -161,11 +162,13 @@ fn read_source(entry: &Item<'_>, sources: &Sources, rules: &mut Rules) {
 
 /// The text of an option that such a table cannot do without.
 fn required(table: &mut Table<'_>, key: &'static str, example: &str) -> Option<String> {
-    let text = table.get(key).and_then(|item| item.text());
-    if text.is_none() {
-        table.problem(format!("{} needs {key} = {example:?}", table.name()));
+    match table.get(key) {
+        Some(item) => item.text(),
+        None => {
+            table.problem(format!("{} needs {key} = {example:?}", table.name()));
+            None
+        }
     }
-    text
 }
 
 fn read_value(entry: &Item<'_>) -> Option<ValueRule> {
@@ -212,10 +215,11 @@ fn read_stale(entry: &Item<'_>) -> Option<StaleRule> {
 fn read_display(entry: &Item<'_>) -> Option<DisplayRule> {
     let mut table = entry.table("[[alert.display]]")?;
     let name = required(&mut table, "name", "192.168.1.20");
-    let silent_for = table.get("silent_for").and_then(|item| item.duration());
+    let silent_for = table.get("silent_for");
     if silent_for.is_none() {
         table.problem("[[alert.display]] needs silent_for = \"1h\"");
     }
+    let silent_for = silent_for.and_then(|item| item.duration());
     table.finish();
     Some(DisplayRule {
         name: name?.into(),

@@ -3,11 +3,11 @@
 use toml::de::DeValue;
 
 use super::Secret;
-use super::describe::bare_or_quoted;
-use super::reader::Item;
-use super::source::Target;
+use super::reader::{Item, Weight};
+use super::source::{Header, Target};
 use crate::api::request::base64;
-use crate::domain::operation::{Operation, SecurityKind, SecurityScheme, nearest};
+use crate::domain::operation::{Location, Operation, SecurityKind, SecurityScheme, nearest};
+use crate::domain::toml_text::bare_or_quoted;
 
 /// The owner's credentials; the OpenAPI file says where they go.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -73,10 +73,20 @@ fn is_table(item: &Item<'_>) -> bool {
 
 fn read_login(item: &Item<'_>) -> Option<Login> {
     let mut table = item.table("auth")?;
-    let user = table.get("user").and_then(|item| item.text());
-    let mut hidden = |key| table.get(key).and_then(|item: Item| secret(&item));
-    let (password, token) = (hidden("password"), hidden("token"));
+    // One that is given and cannot be read was told already.
+    let mut is_whole = true;
+    let mut given = |value: Option<Option<Secret>>| {
+        is_whole &= value != Some(None);
+        value.flatten()
+    };
+    let user = table.get("user").map(|item| item.text().map(Secret::new));
+    let user = given(user).map(|user| user.reveal().to_owned());
+    let password = given(table.get("password").map(|item| secret(&item)));
+    let token = given(table.get("token").map(|item| secret(&item)));
     table.finish();
+    if !is_whole {
+        return None;
+    }
     match (user, password, token) {
         (Some(user), Some(password), None) => {
             // Services whose key is the user name want no password beside it, or a fixed word.
@@ -151,6 +161,35 @@ fn read_schemes(item: &Item<'_>, operation: &'static Operation) -> Option<Auth> 
     is_whole.then_some(Auth::Schemes(given))
 }
 
+/// Says that an operation wants credentials and the source has none for it. What fills a
+/// scheme may stand in `headers` and `params` too, and a server need not want what its file
+/// says: it is no reason to refuse the configuration.
+pub fn say_missing(item: &Item<'_>, operation: &Operation, headers: &[Header], given: &[&str]) {
+    let names = |name: &str| headers.iter().any(|it| it.name.eq_ignore_ascii_case(name));
+    let is_filled = |scheme: &SecurityScheme| match scheme.kind {
+        SecurityKind::ApiKey(Location::Header, name) => names(name),
+        SecurityKind::ApiKey(Location::Cookie, _) => names("cookie"),
+        SecurityKind::ApiKey(_, name) => given.contains(&name),
+        SecurityKind::Basic | SecurityKind::Bearer => names("authorization"),
+    };
+    let mut ways = operation.security.iter();
+    if operation.security.is_empty() || ways.any(|schemes| schemes.iter().all(is_filled)) {
+        return;
+    }
+    let weight = match headers.is_empty() {
+        true => Weight::Problem,
+        false => Weight::Note,
+    };
+    item.remark(
+        weight,
+        format!(
+            "{} wants credentials and the source has none: add auth = {}",
+            operation.id,
+            wanted(operation)
+        ),
+    );
+}
+
 /// How `auth` may be written for an operation, each way once.
 pub fn wanted(operation: &Operation) -> String {
     let mut ways: Vec<String> = Vec::new();
@@ -220,7 +259,7 @@ mod tests {
 
     use super::*;
     use crate::config::{Config, Environment, Overrides, read};
-    use crate::domain::operation::{Api, Location};
+    use crate::domain::operation::Api;
     use crate::domain::schema::Link;
 
     const fn scheme(name: &'static str, kind: SecurityKind) -> SecurityScheme {
@@ -331,5 +370,38 @@ mod tests {
             said += &format!("== {operation}: {auth}\n{found}\n");
         }
         crate::golden::check("auth-problems.txt", &said);
+    }
+
+    #[test]
+    fn credentials_that_are_wanted_and_not_given_are_told() {
+        for (operation, more, expected) in [
+            ("together", "", Some(Weight::Problem)),
+            // It may be what the server wants.
+            (
+                "together",
+                "headers = { X-Other = \"k\" }",
+                Some(Weight::Note),
+            ),
+            (
+                "together",
+                "headers = { x-api-key = \"k\", authorization = \"Basic x\" }",
+                None,
+            ),
+            // One way needs none.
+            ("either", "", None),
+        ] {
+            let text = format!(
+                "[[source]]\nname = \"vendor\"\noperation = \"{operation}\"\n\
+                 base_url = \"http://vendor.local\"\n{more}\n"
+            );
+            let environment = Environment::new([]);
+            let config = read(&text, None, &Overrides::default(), environment, &[&API]);
+            let remarks = config.expect("it is valid").remarks;
+            let found = remarks.first().map(|it| it.weight);
+            assert_eq!(found, expected, "{operation} {more}");
+            let all = "{ apiKey = …, \"app.key\" = … } or { apiKey = …, login = ";
+            let is_told = |it: &crate::config::Remark| it.problem.message.contains(all);
+            assert!(remarks.iter().all(is_told), "{remarks:?}");
+        }
     }
 }

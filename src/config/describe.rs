@@ -8,6 +8,7 @@ use crate::domain::operation::{Argument, SecurityScheme};
 use crate::domain::plan::{Numbers, Selection};
 use crate::domain::redact::{MASK, Secrets};
 use crate::domain::time::spell_duration;
+use crate::domain::toml_text::{bare_or_quoted, key_table, quoted};
 
 impl Config {
     /// Everything that is in force, defaults included.
@@ -69,7 +70,7 @@ impl Config {
             write_source(out, source)?;
         }
         for (name, key) in &self.keys {
-            writeln!(out, "\n[key.{}]", bare_or_quoted(name))?;
+            writeln!(out, "\n{}", key_table(name))?;
             if let Some(merge) = key.merge {
                 writeln!(out, "merge = \"{}\"", merge.name())?;
             }
@@ -370,18 +371,5 @@ fn redacted(auth: &Auth) -> String {
             };
             given.iter().map(entry).collect::<Vec<_>>().join(", ")
         }
-    }
-}
-
-/// A TOML basic string; JSON's escapes are a part of TOML's.
-pub(super) fn quoted(text: &str) -> String {
-    serde_json::Value::from(text).to_string()
-}
-
-pub(super) fn bare_or_quoted(name: &str) -> String {
-    let is_bare = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-');
-    match !name.is_empty() && name.chars().all(is_bare) {
-        true => name.to_owned(),
-        false => quoted(name),
     }
 }

@@ -1,10 +1,10 @@
 //! Where values outside the TOML file come from: the process environment, `.env`, files of
 //! secrets, and for a command run by hand what the installed service has.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-use super::reader::Problem;
+use super::reader::{Problem, Remark, Weight};
 use super::service::Service;
 use crate::sys::text_file;
 
@@ -46,7 +46,7 @@ impl Environment {
     }
 
     /// Adds `.env` of a directory, if there is one.
-    pub fn read_dot_env(&mut self, directory: &Path) -> Result<(), Problem> {
+    pub fn read_dot_env(&mut self, directory: &Path) -> Result<Vec<Remark>, Problem> {
         let path = directory.join(".env");
         let place = path.display().to_string();
         let problem = |message: String| Problem {
@@ -54,10 +54,11 @@ impl Environment {
             message,
         };
         if !path.exists() {
-            return Ok(());
+            return Ok(Vec::new());
         }
         let text =
             text_file::read(&path).map_err(|error| problem(format!("cannot be read: {error}")))?;
+        let (text, kept) = keep_dollars(&text, |name| self.process.contains_key(name));
         for entry in dotenvy::from_read_iter(text.as_bytes()) {
             // The library's message repeats the line, which may hold a secret.
             let (name, value) = entry.map_err(|_| {
@@ -69,7 +70,16 @@ impl Environment {
             self.dot_env.insert(name, value);
         }
         self.dot_env_place = place;
-        Ok(())
+        let remark = |name: String| Remark {
+            weight: Weight::Note,
+            problem: Problem {
+                place: format!("{name} in {}", self.dot_env_place),
+                message: "a $ in its value names no variable and stays a $; single quotes around \
+                          the value say so"
+                    .to_owned(),
+            },
+        };
+        Ok(kept.into_iter().map(remark).collect())
     }
 
     /// A variable's value and where it stands.
@@ -138,4 +148,95 @@ fn read_secret(path: &Path) -> Option<String> {
     let text = text_file::read(path).ok()?;
     let value = text.trim_end_matches(['\n', '\r']).to_owned();
     (!value.is_empty()).then_some(value)
+}
+
+/// `text` with every `$` escaped that begins no known variable's name, which `.env` would
+/// take for an empty value: a password is likelier to hold a `$` than a name that nothing
+/// sets. Known are those of earlier lines and what `is_set`. Gives the names of the lines
+/// that it changed.
+fn keep_dollars(text: &str, is_set: impl Fn(&str) -> bool) -> (String, Vec<String>) {
+    let mut kept = String::with_capacity(text.len());
+    let mut changed = Vec::new();
+    let mut earlier = BTreeSet::new();
+    // Quotes may go on over lines, and then a line begins no name.
+    let mut quote = None;
+    let mut name = String::new();
+    for line in text.split_inclusive('\n') {
+        let value_at = match quote {
+            Some(_) => 0,
+            None => {
+                let begin = line.trim_start();
+                if begin.starts_with('#') {
+                    kept.push_str(line);
+                    continue;
+                }
+                let begin = begin.strip_prefix("export ").unwrap_or(begin);
+                name = begin
+                    .split('=')
+                    .next()
+                    .unwrap_or_default()
+                    .trim()
+                    .to_owned();
+                line.find('=').map_or(line.len(), |at| at + 1)
+            }
+        };
+        kept.push_str(&line[..value_at]);
+        let mut is_escaped = false;
+        let mut before = ' ';
+        let mut taken_to = value_at;
+        for (at, c) in line.char_indices() {
+            if at < taken_to {
+                continue;
+            }
+            match (c, quote) {
+                _ if is_escaped => is_escaped = false,
+                ('\'', Some('\'')) | ('"', Some('"')) => quote = None,
+                (_, Some('\'')) => {}
+                ('\\', _) => is_escaped = true,
+                ('\'' | '"', None) => quote = Some(c),
+                // The rest is a comment.
+                ('#', None) if before.is_whitespace() => {
+                    kept.push_str(&line[at..]);
+                    break;
+                }
+                ('$', _) => {
+                    let rest = &line[at + 1..];
+                    match variable_at(rest) {
+                        Some(known) if earlier.contains(known) || is_set(known) => {
+                            // In braces: without, what follows a name at once is misread.
+                            if !rest.starts_with('{') {
+                                kept.push_str(&format!("${{{known}}}"));
+                                taken_to = at + 1 + known.len();
+                                continue;
+                            }
+                        }
+                        _ => {
+                            kept.push('\\');
+                            if changed.last() != Some(&name) {
+                                changed.push(name.clone());
+                            }
+                        }
+                    }
+                }
+                _ => {}
+            }
+            kept.push(c);
+            before = c;
+        }
+        if quote.is_none() {
+            earlier.insert(name.clone());
+        }
+    }
+    (kept, changed)
+}
+
+/// The name in `NAME…` or `{NAME}…`, as the reader of `.env` takes it.
+fn variable_at(rest: &str) -> Option<&str> {
+    if let Some(rest) = rest.strip_prefix('{') {
+        return rest.split_once('}').map(|(name, _)| name);
+    }
+    let end = rest
+        .find(|c: char| !c.is_alphanumeric())
+        .unwrap_or(rest.len());
+    (end > 0).then(|| &rest[..end])
 }

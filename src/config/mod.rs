@@ -26,21 +26,22 @@ use std::time::Duration;
 use ipnet::IpNet;
 use jiff::tz::TimeZone;
 use toml::Spanned;
-use toml::de::DeTable;
+use toml::de::{DeTable, DeValue};
 
 pub use self::alert::{Telling, WebhookFormat};
 pub use self::auth::{Auth, Login};
 use self::environment::Environment;
 pub use self::mail::{Mail, Tls};
-pub use self::reader::Problem;
 use self::reader::{Item, Reader, Table};
+pub use self::reader::{Problem, Remark, Weight};
 use self::setting::{duration_option, option, options, parsed, split_list};
 use self::source::Named;
 pub use self::source::{SourceConfig, Target};
 use crate::domain::alert::Rules;
-use crate::domain::operation::Api;
-use crate::domain::plan::{KeyPlan, Merge, Plan};
+use crate::domain::operation::{Api, nearest};
+use crate::domain::plan::{KeyPlan, Merge, Pick, Plan, Selection};
 use crate::domain::redact::Secrets;
+use crate::domain::toml_text::{key_table, merge_advice, quoted};
 use crate::limits;
 pub use crate::sys::host::name as host_name;
 use crate::sys::text_file;
@@ -50,6 +51,8 @@ use crate::sys::text_file;
 pub struct Config {
     /// The file that was read, if there was one.
     pub file: Option<PathBuf>,
+    /// What is worth saying about it.
+    pub remarks: Vec<Remark>,
     /// The sources are simulated: the demonstration.
     pub is_demo: bool,
     /// The node's own name, for `via` and mail.
@@ -231,7 +234,7 @@ fn read(
     apis: &[&'static Api],
 ) -> Result<Config, Vec<Problem>> {
     let directory = directory_of(file.as_deref());
-    let dot_env_problem = environment.read_dot_env(&directory).err();
+    let dot_env = environment.read_dot_env(&directory);
     let reader = Reader::new(label(file.as_deref()), text, &environment);
     let document = parse(text, &reader);
     let config = match reader.has_problems() {
@@ -242,10 +245,18 @@ fn read(
         true => None,
     };
     let secrets = Arc::new(reader.secrets());
+    let mut remarks = reader.take_remarks();
     let mut problems = reader.into_problems();
-    problems.extend(dot_env_problem);
+    match dot_env {
+        Ok(notes) => remarks.extend(notes),
+        Err(problem) => problems.push(problem),
+    }
     match config {
-        Some(config) if problems.is_empty() => Ok(Config { secrets, ..config }),
+        Some(config) if problems.is_empty() => Ok(Config {
+            secrets,
+            remarks,
+            ..config
+        }),
         _ => Err(problems),
     }
 }
@@ -290,6 +301,9 @@ fn read_root(
     let allow = read_networks(&mut root, reader);
     let (password_file, password) = read_password(&mut root, reader, directory).unzip();
     let timezone = option(&mut root, reader, "timezone", "MAIN_NODE_TIMEZONE");
+    if timezone.is_none() {
+        say_zone(reader);
+    }
     let timezone = timezone.map_or_else(TimeZone::system, |setting| {
         read_zone(&setting.text).unwrap_or_else(|message| {
             setting.problem(reader, &message);
@@ -315,8 +329,10 @@ fn read_root(
     let mail = mail::read(&mut root, reader, directory);
     root.finish();
     check_shared_keys(reader, &sources, &keys);
+    check_given_keys(reader, &sources, &keys, &alert);
     Some(Config {
         is_demo: false,
+        remarks: Vec::new(),
         file,
         secrets: Arc::default(),
         name,
@@ -418,13 +434,42 @@ fn read_zone(name: &str) -> Result<TimeZone, String> {
         .map_err(|_| "expected the IANA name of a time zone, such as \"Europe/Berlin\"".to_owned())
 }
 
+/// A `TZ` of the environment that nobody understands is taken for UTC.
+fn say_zone(reader: &Reader<'_>) {
+    let Some((zone, place)) = reader.environment.lookup("TZ") else {
+        return;
+    };
+    let name = zone.strip_prefix(':').unwrap_or(&zone);
+    let is_file = name.starts_with('/') && Path::new(name).is_file();
+    let is_known = TimeZone::get(name).is_ok() || TimeZone::posix(name).is_ok();
+    if !is_known && !is_file {
+        reader.remark_at(
+            Weight::Note,
+            &place,
+            format!(
+                "expected the IANA name of a time zone, found {name:?}: times are shown in UTC; \
+                 set timezone = \"Europe/Berlin\" or the like"
+            ),
+        );
+    }
+}
+
 fn read_keys(root: &mut Table<'_>) -> BTreeMap<Arc<str>, KeyPlan> {
     let mut keys = BTreeMap::new();
     for entry in root.get("key").iter().flat_map(Item::entries) {
         let name = entry.key().to_owned();
-        let Some(mut table) = entry.table(format!("[key.{name}]")) else {
+        let Some(mut table) = entry.table(key_table(&name)) else {
             continue;
         };
+        let DeValue::Table(inner) = entry.value() else {
+            continue;
+        };
+        if let Some((part, _)) = inner.iter().find(|(_, it)| it.get_ref().is_table()) {
+            let whole = format!("{name}.{}", part.get_ref());
+            let message = format!("a key with a dot wants quotes: {}", key_table(&whole));
+            root.reader().problem(&part.span(), message);
+            continue;
+        }
         let merges = Merge::ALL.map(|merge| (merge.name(), merge));
         let plan = KeyPlan {
             merge: table.get("merge").and_then(|item| item.choice(&merges)),
@@ -448,13 +493,61 @@ fn check_shared_keys(reader: &Reader<'_>, sources: &[Named], keys: &BTreeMap<Arc
             let giver = *first_giver.entry(key).or_insert(&source.plan.name);
             let is_merged = keys.get(key).is_some_and(|key| key.merge.is_some());
             if giver != &*source.plan.name && !is_merged {
-                let message = format!(
-                    "the source {giver:?} gives the key {key:?} too: rename one, or say how to \
-                     merge them with [key.{key}] merge = \"priority\" (or latest, mean, median)"
-                );
+                let is_template = |pick: &Pick| pick.each.is_some() && *pick.key == **key;
+                let advice = match &source.plan.selection {
+                    // What merges them would have to name each key that comes of it.
+                    Selection::Picks(picks) if picks.iter().any(is_template) => {
+                        let own = quoted(&format!("{}.{key}", source.plan.name));
+                        format!("give one of them another beginning, such as {own}")
+                    }
+                    _ => format!("rename one, or {}", merge_advice(key)),
+                };
+                let message = format!("the source {giver:?} gives the key {key:?} too: {advice}");
                 reader.problem(span, message);
             }
         }
+    }
+}
+
+/// Keys that `[alert]` and `[key.NAME]` are about, and that no source names: certainly wrong
+/// where every source names its records, else for the sources to tell.
+fn check_given_keys(
+    reader: &Reader<'_>,
+    sources: &[Named],
+    keys: &BTreeMap<Arc<str>, KeyPlan>,
+    alert: &Rules,
+) {
+    let picks = || {
+        let selections = sources.iter().map(|(source, _)| &source.plan.selection);
+        selections.filter_map(|selection| match selection {
+            Selection::Picks(picks) => Some(picks),
+            Selection::AllLeaves { .. } => None,
+        })
+    };
+    let are_all_named = picks().count() == sources.len();
+    let values = alert.values.iter().map(|it| (&it.key, "[[alert.value]]"));
+    let stale = alert.stale.iter().map(|it| (&it.key, "[[alert.stale]]"));
+    let tables = keys.keys().map(|key| (key, "[key]"));
+    for (key, place) in values.chain(stale).chain(tables) {
+        if picks().flatten().any(|pick| pick.gives(key)) {
+            continue;
+        }
+        let place = match place {
+            "[key]" => key_table(key),
+            _ => format!("{place} key = {}", quoted(key)),
+        };
+        let near = nearest(key, picks().flatten().map(|pick| &*pick.key));
+        let hint = near.map_or_else(String::new, |near| {
+            format!("; did you mean {}?", quoted(near))
+        });
+        let (weight, message) = match are_all_named {
+            true => (Weight::Problem, format!("no source gives this key{hint}")),
+            false => (
+                Weight::NotChecked,
+                format!("whether a source gives this key: no [source.records] names it{hint}"),
+            ),
+        };
+        reader.remark_at(weight, &place, message);
     }
 }
 

@@ -33,12 +33,29 @@ impl fmt::Display for Problem {
     }
 }
 
+/// Something that `check` says about a configuration that can be used.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Remark {
+    pub weight: Weight,
+    pub problem: Problem,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Weight {
+    /// Certainly not what was meant, and yet no reason for a service not to start.
+    Problem,
+    Note,
+    /// Only the sources can tell.
+    NotChecked,
+}
+
 /// One configuration file being read.
 pub struct Reader<'a> {
     pub environment: &'a Environment,
     file: String,
     text: &'a str,
     problems: RefCell<Vec<(usize, Problem)>>,
+    remarks: RefCell<Vec<Remark>>,
     secrets: RefCell<Vec<String>>,
 }
 
@@ -49,6 +66,7 @@ impl<'a> Reader<'a> {
             file,
             text,
             problems: RefCell::new(Vec::new()),
+            remarks: RefCell::new(Vec::new()),
             secrets: RefCell::new(Vec::new()),
         }
     }
@@ -75,6 +93,23 @@ impl<'a> Reader<'a> {
             message: message.into(),
         };
         self.problems.borrow_mut().push((0, problem));
+    }
+
+    /// Says something that is no reason to refuse the configuration.
+    pub fn remark(&self, weight: Weight, span: &Range<usize>, message: impl Into<String>) {
+        self.remark_at(weight, &self.place(span), message);
+    }
+
+    pub fn remark_at(&self, weight: Weight, place: &str, message: impl Into<String>) {
+        let problem = Problem {
+            place: place.to_owned(),
+            message: message.into(),
+        };
+        self.remarks.borrow_mut().push(Remark { weight, problem });
+    }
+
+    pub fn take_remarks(&self) -> Vec<Remark> {
+        self.remarks.take()
     }
 
     /// Takes note of a text that no message may show.
@@ -169,6 +204,24 @@ fn is_variable_name(name: &str) -> bool {
     !name.is_empty() && name.bytes().all(is_part) && !name.as_bytes()[0].is_ascii_digit()
 }
 
+/// Options that stand above all tables: below one they belong to that.
+pub const TOP_LEVEL: [&str; 14] = [
+    "allow",
+    "backup_every",
+    "backup_keep",
+    "commit_every",
+    "cors",
+    "database",
+    "database_max",
+    "hosts",
+    "keep_hourly",
+    "keep_raw",
+    "listen",
+    "name",
+    "password_file",
+    "timezone",
+];
+
 /// Options whose values are secrets, or may be: a message says of what kind they are, and
 /// shows nothing of them.
 const CONFIDENTIAL: [&str; 8] = [
@@ -242,7 +295,9 @@ impl<'a> Table<'a> {
 
     /// The value of `key`, which from now on is a known name.
     pub fn get(&mut self, key: &'static str) -> Option<Item<'a>> {
-        self.known.push(key);
+        if !self.known.contains(&key) {
+            self.known.push(key);
+        }
         let (spanned_key, value) = self.table.get_key_value(key)?;
         Some(Item {
             reader: self.reader,
@@ -270,7 +325,9 @@ impl<'a> Table<'a> {
             if self.known.contains(&name) {
                 continue;
             }
+            let is_top_level = TOP_LEVEL.contains(&name) && !self.known.contains(&"listen");
             let hint = match nearest(name, self.known.iter().copied()) {
+                _ if is_top_level => format!("; `{name}` belongs above the first [table]"),
                 Some(nearest) => format!("; did you mean \"{nearest}\"?"),
                 None => format!("; known are: {}", self.known.join(", ")),
             };
@@ -319,6 +376,11 @@ impl<'a> Item<'a> {
 
     pub fn problem(&self, message: impl Into<String>) {
         self.reader.problem(&self.span(), message);
+    }
+
+    /// Says something about it that is no reason to refuse the configuration.
+    pub fn remark(&self, weight: Weight, message: impl Into<String>) {
+        self.reader.remark(weight, &self.key_span, message);
     }
 
     /// No message may show this text.

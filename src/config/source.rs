@@ -11,9 +11,9 @@ use std::time::Duration;
 
 use self::arguments::{find_operation, read_arguments, read_query};
 use self::selection::{read_pointer, read_selection};
-use super::auth::{Auth, read_auth};
+use super::auth::{Auth, read_auth, say_missing};
 use super::describe::{looks_like_a_key, sounds_secret};
-use super::reader::{Item, Table, is_harmless_header};
+use super::reader::{Item, Table, Weight, is_harmless_header};
 use super::{Secret, read_zone};
 use crate::api::plain;
 use crate::api::pool;
@@ -169,9 +169,40 @@ fn read_one(mut table: Table<'_>, directory: &Path, apis: &[&'static Api]) -> Op
     let numbers = table.get("numbers").and_then(|item| item.choice(&numbers));
     let attribution = table.get("attribution").and_then(|item| item.text());
     let headers = table.get("headers").map(|item| read_headers(&item));
-    let auth = table
-        .get("auth")
-        .and_then(|item| read_auth(&item, target.as_ref()));
+    let auth_item = table.get("auth");
+    let auth = auth_item.as_ref();
+    let auth = auth.and_then(|item| read_auth(item, target.as_ref()));
+    if let (
+        None,
+        Some(Target::Operation {
+            operation,
+            arguments,
+            ..
+        }),
+    ) = (&auth_item, &target)
+        && let Some(item) = table.get("operation")
+    {
+        let given: Vec<&str> = arguments.iter().map(|(name, _)| name.as_str()).collect();
+        say_missing(
+            &item,
+            operation,
+            headers.as_deref().unwrap_or_default(),
+            &given,
+        );
+    }
+    if let Some(Target::Follow { .. }) = target {
+        for option in ["records", "prefix", "observed_at", "units_at", "numbers"] {
+            if let Some(item) = table.get(option) {
+                item.remark(
+                    Weight::Note,
+                    format!(
+                        "`{option}` means nothing to a `follow` source, whose keys are those of \
+                         the other node: remove it, or read that node with url = \"…/snapshot\""
+                    ),
+                );
+            }
+        }
+    }
     let (selection, keys) = read_selection(&mut table);
     let place = table.place();
     table.finish();

@@ -1,5 +1,6 @@
 //! Configurations good and bad, and the words for what is wrong.
 
+use super::reader::TOP_LEVEL;
 use super::*;
 use crate::domain::operation::{Location, Operation, Parameter, Style};
 use crate::domain::plan::Selection;
@@ -259,6 +260,12 @@ fn every_problem_says_where_and_what_to_change() {
             &format!("{METER}[source.records]\nt = {{ unit = \"V\" }}\n"),
         ),
         (
+            "a record without a place, with options that there are not",
+            &format!(
+                "{METER}[source.records]\np = {{ path = \"/power\", multiplier = 0.1, unit = \"W\" }}\n"
+            ),
+        ),
+        (
             "min above max",
             &format!("{METER}[source.records]\nt = {{ at = \"/t\", min = 9, max = 1 }}\n"),
         ),
@@ -319,6 +326,43 @@ fn every_problem_says_where_and_what_to_change() {
             &format!("{METER}[alert]\nwebhook = \"ntfy.example/secret\"\n"),
         ),
         (
+            "one key with a dot from two sources",
+            &format!(
+                "{METER}[source.records]\n\"house.power\" = \"/p\"\n[[source]]\nname = \"other\"\n\
+                 url = \"http://b/\"\n[source.records]\n\"house.power\" = \"/p\"\n"
+            ),
+        ),
+        (
+            "one template from two sources",
+            &format!(
+                "{METER}[source.records]\n\"{{id}}\" = {{ each = \"/l\", at = \"/p\" }}\n[[source]]\n\
+                 name = \"other\"\nurl = \"http://b/\"\n[source.records]\n\
+                 \"{{id}}\" = {{ each = \"/l\", at = \"/p\" }}\n"
+            ),
+        ),
+        (
+            "a key with a dot without quotes",
+            &format!("{METER}[key.house.power]\nmerge = \"mean\"\n"),
+        ),
+        (
+            "an option of the top below a table",
+            &format!("{METER}[alert]\ntimezone = \"Europe/Berlin\"\n"),
+        ),
+        (
+            "JSONPath",
+            &format!(
+                "{METER}observed_at = \"$.time\"\n[source.records]\na = \"$.list[0]['a b'].v\"\n\
+                 b = {{ at = \"$..v\" }}\nc = \"$.checks[?@.name=='door'].status\"\n"
+            ),
+        ),
+        (
+            "an alert and a login with a missing variable",
+            &format!(
+                "{METER}auth = {{ token = \"${{NO_SUCH}}\" }}\n[[alert.stale]]\nkey = \"${{NO_SUCH}}\"\n\
+                 [[alert.display]]\nname = \"hall\"\nsilent_for = \"1 hour\"\n"
+            ),
+        ),
+        (
             "several at once",
             "lisen = \"x\"\n[[source]]\nname = 5\nurl = 7\nevery = 3\n",
         ),
@@ -354,6 +398,51 @@ fn mail_comes_from_the_variables_by_their_exact_names() {
     assert_eq!(mail.from, "me@example.org");
     assert_eq!(mail.to.len(), 2);
     assert!(!format!("{:?} {}", config, config.describe()).contains("hush"));
+}
+
+/// A heading such as `[key."a.b"]` in a message: from its bracket to the one that ends it
+/// outside of quotes.
+fn headings(text: &str) -> Vec<&str> {
+    let mut headings = Vec::new();
+    for (at, _) in text.match_indices('[') {
+        let rest = &text[at..];
+        let begins = ["[key.", "[alert.", "[source.", "[[source", "[[alert"];
+        if !begins.iter().any(|it| rest.starts_with(it)) {
+            continue;
+        }
+        let mut is_quoted = false;
+        let mut depth = 0;
+        let end = rest.find(|c: char| {
+            is_quoted ^= c == '"';
+            depth += i32::from(c == '[' && !is_quoted) - i32::from(c == ']' && !is_quoted);
+            depth == 0
+        });
+        headings.extend(end.map(|end| &rest[..=end]));
+    }
+    headings
+}
+
+#[test]
+fn every_heading_that_a_message_advises_is_toml() {
+    let mut count = 0;
+    for file in std::fs::read_dir("tests/golden").expect("there are golden files") {
+        let path = file.expect("it is listed").path();
+        let is_text = path.extension().is_some_and(|it| it == "txt");
+        let text = match is_text {
+            true => std::fs::read_to_string(&path).expect("it is text"),
+            false => continue,
+        };
+        for heading in headings(&text) {
+            count += 1;
+            let table = format!("{heading}\nx = 1\n").parse::<toml::Table>();
+            assert!(table.is_ok(), "{}: {heading}", path.display());
+            // `[key.NAME]` has one part for the name: a dot in it is quoted.
+            let of_key = table.ok().and_then(|it| it.get("key")?.as_table().cloned());
+            let inner = of_key.and_then(|it| it.values().next()?.as_table().cloned());
+            assert!(inner.is_none_or(|it| it.contains_key("x")), "{heading}");
+        }
+    }
+    assert!(count > 5, "{count} headings");
 }
 
 #[test]
@@ -500,6 +589,109 @@ fn copying_and_asking_need_no_secret() {
         );
     }
     let _ = std::fs::remove_dir_all(directory);
+}
+
+#[test]
+fn a_dollar_in_dot_env_that_names_nothing_stays() {
+    let directory = crate::golden::scratch("dot-env-dollars");
+    let text = "A=one\nexport B=two\nP1=pa$word1\nP2=\"pa$word2 $\"\nP3='pa$A'\nP4=x${A}y\nP5=$A$nothing\n\
+                P6=\"$B\"\nP7=a\\$b\nP8=${NO}\n# $c\nP9=ok # $d\nP10=$OUTSIDE\nP11='two\n$lines'\nP12=end$\n";
+    std::fs::write(directory.join(".env"), text).expect("it is written");
+    let mut environment = Environment::new([("NO".to_owned(), String::new())]);
+    let remarks = environment.read_dot_env(&directory).expect("it is read");
+    for (name, expected) in [
+        ("P1", "pa$word1"),
+        ("P2", "pa$word2 $"),
+        ("P3", "pa$A"),
+        ("P4", "xoney"),
+        ("P5", "one$nothing"),
+        ("P6", "two"),
+        ("P7", "a$b"),
+        ("P9", "ok"),
+        ("P10", "$OUTSIDE"),
+        ("P11", "two\n$lines"),
+        ("P12", "end$"),
+    ] {
+        assert_eq!(
+            environment.variable(name).as_deref(),
+            Some(expected),
+            "{name}"
+        );
+    }
+    assert_eq!(environment.variable("P8"), None, "it is set, and empty");
+    let places = remarks.iter().map(|it| it.problem.place.split(' ').next());
+    let places: Vec<&str> = places.flatten().collect();
+    assert_eq!(places, ["P1", "P2", "P5", "P10", "P12"]);
+    let said: Vec<String> = remarks.iter().map(|it| it.problem.to_string()).collect();
+    assert!(!said.join("").contains("word"), "{said:?}");
+}
+
+#[test]
+fn the_options_of_the_top_are_all_known_there() {
+    for option in TOP_LEVEL {
+        let text = format!("{option} = 5\n{METER}");
+        let problems = load_text(&text, &[]).map_or_else(|it| it, |_| Vec::new());
+        let is_unknown = |it: &Problem| it.message.contains("unknown option");
+        assert!(!problems.iter().any(is_unknown), "{option}: {problems:?}");
+    }
+}
+
+#[test]
+fn a_time_zone_of_the_environment_that_is_none_is_told() {
+    for (zone, is_told) in [
+        ("Europe/Berlin", false),
+        (":Europe/Berlin", false),
+        ("CET-1CEST,M3.5.0,M10.5.0/3", false),
+        ("Berlin", true),
+    ] {
+        let config = load_text(METER, &[("TZ", zone)]).expect("it is valid");
+        let remarks: Vec<String> = config
+            .remarks
+            .iter()
+            .map(|it| it.problem.to_string())
+            .collect();
+        assert_eq!(remarks.len(), usize::from(is_told), "{remarks:?}");
+        let text = format!("timezone = \"Europe/Berlin\"\n{METER}");
+        let config = load_text(&text, &[("TZ", zone)]).expect("it is valid");
+        assert_eq!(config.remarks, [], "the option rules");
+    }
+}
+
+/// What is said of a configuration that can be used.
+fn remarks(text: &str) -> String {
+    let config = load_text(text, &[]).expect("it is valid");
+    let line = |it: &Remark| format!("{:?}: {}\n", it.weight, it.problem);
+    config.remarks.iter().map(line).collect()
+}
+
+#[test]
+fn what_check_says_of_a_configuration_that_can_be_used() {
+    let records =
+        "[source.records]\ntemperature = \"/t\"\n\"{id}.power\" = { each = \"/l\", at = \"/p\" }\n";
+    let about = "[[alert.value]]\nkey = \"temprature\"\nabove = 30\n[[alert.stale]]\nkey = \"a.power\"\n\
+                 [[alert.stale]]\nkey = \"humidity\"\n[key.temperatur]\nunit = \"K\"\n";
+    let mut said = String::new();
+    for (name, text) in [
+        ("keys that nobody gives", format!("{METER}{records}{about}")),
+        (
+            "keys that a source may give",
+            format!("{METER}{records}[[source]]\nname = \"all\"\nurl = \"http://b/\"\n{about}"),
+        ),
+        (
+            "braces without each",
+            format!(
+                "{METER}[source.records]\n\"{{id}}\" = \"/t\"\n\"{{#}}\" = {{ at = \"/u\" }}\n"
+            ),
+        ),
+        (
+            "records of another node",
+            "[[source]]\nname = \"f\"\nfollow = \"http://b:8000\"\nprefix = \"f.\"\n".to_owned(),
+        ),
+        ("nothing", format!("{METER}{records}")),
+    ] {
+        said += &format!("== {name}\n{}", remarks(&text));
+    }
+    crate::golden::check("config-remarks.txt", &said);
 }
 
 /// An example with the options that stand in it as comments switched on.

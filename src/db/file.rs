@@ -43,6 +43,10 @@ pub fn look(path: &Path) -> Result<Found, OpenError> {
     let metadata = match path.metadata() {
         Ok(metadata) => metadata,
         Err(error) if error.kind() == ErrorKind::NotFound => {
+            if let Some(detail) = absent_disk(path) {
+                let path = path.to_owned();
+                return Err(OpenError::Unusable { path, detail });
+            }
             let directory = directory(path);
             return match directory.metadata() {
                 Ok(_) => Ok(Found::Nothing),
@@ -69,6 +73,53 @@ pub fn look(path: &Path) -> Result<Found, OpenError> {
             Ok(_) => OpenError::from_sqlite(path, &error),
         }),
     }
+}
+
+/// Why a file that is not there must not be made there: it belongs on a disk that is absent.
+fn absent_disk(path: &Path) -> Option<String> {
+    for link in path.ancestors() {
+        if link.is_symlink() && !link.exists() {
+            let target = std::fs::read_link(link).unwrap_or_default();
+            return Some(format!(
+                "{} is a link to {}, which is not there: is its disk mounted?",
+                link.display(),
+                target.display()
+            ));
+        }
+    }
+    let read = |file: &str| std::fs::read_to_string(file).unwrap_or_default();
+    let directory = directory(path).canonicalize().ok()?;
+    let mounts = read("/proc/self/mountinfo");
+    let place = unmounted(&directory, &read("/etc/fstab"), &mounts)?;
+    Some(format!(
+        "/etc/fstab has a disk for {}, and none is mounted there: see `mount {}`",
+        place.display(),
+        place.display()
+    ))
+}
+
+/// The mount point of `fstab` that `directory` lies on, if nothing is mounted there.
+fn unmounted(directory: &Path, fstab: &str, mountinfo: &str) -> Option<PathBuf> {
+    if mountinfo.is_empty() {
+        return None;
+    }
+    let field = |line: &str, at: usize| line.split_whitespace().nth(at).map(unescape);
+    let lines = fstab
+        .lines()
+        .filter(|line| !line.trim_start().starts_with('#'));
+    let places = lines.filter_map(|line| field(line, 1).map(PathBuf::from));
+    let place = places
+        .filter(|place| place.is_absolute() && directory.starts_with(place))
+        .max_by_key(|place| place.components().count())?;
+    let is_it = |line: &str| field(line, 4).is_some_and(|mounted| Path::new(&mounted) == place);
+    (!mountinfo.lines().any(is_it)).then_some(place)
+}
+
+/// Both files write blanks and backslashes in octal.
+fn unescape(field: &str) -> String {
+    let pairs = [("\\040", " "), ("\\011", "\t"), ("\\134", "\\")];
+    let replace = |text: String, (from, to): (&str, &str)| text.replace(from, to);
+    pairs.into_iter().fold(field.to_owned(), replace)
 }
 
 fn size(bytes: u64) -> usize {
@@ -305,5 +356,48 @@ mod tests {
         ] {
             assert_eq!(judge(head), expected);
         }
+    }
+
+    #[test]
+    fn no_file_is_made_where_a_disk_is_absent() {
+        let fstab = "# /dev/sdz1 /srv ext4\nUUID=1 / ext4 defaults 0 1\n/dev/sda1 /mnt/my\\040disk ext4\n\
+                     UUID=2 none swap sw\nUUID=3 /mnt/other ext4\n";
+        let root = "22 1 179:2 / / rw - ext4 /dev/root rw\n";
+        let disk = "40 22 8:1 / /mnt/my\\040disk rw - ext4 /dev/sda1 rw\n";
+        let both = format!("{root}{disk}");
+        for (directory, mounts, expected) in [
+            ("/mnt/my disk/node", root, Some("/mnt/my disk")),
+            ("/mnt/my disk/node", &both, None),
+            ("/mnt/my disk", root, Some("/mnt/my disk")),
+            ("/mnt/my disks", root, None),
+            ("/var/lib/main-node", root, None),
+            ("/srv", root, None),
+            // Where nobody says what is mounted, nothing is known.
+            ("/mnt/my disk", "", None),
+        ] {
+            let found = unmounted(Path::new(directory), fstab, mounts);
+            assert_eq!(found.as_deref(), expected.map(Path::new), "{directory}");
+        }
+    }
+
+    #[test]
+    fn a_link_into_nothing_is_no_place_for_a_new_file() {
+        let directory = crate::golden::scratch("dangling");
+        let link = directory.join("main-node.db");
+        std::os::unix::fs::symlink("/no/such/disk/main-node.db", &link).expect("a link");
+        std::os::unix::fs::symlink("/no/such/disk", directory.join("disk")).expect("a link");
+        for path in [link.clone(), directory.join("disk/main-node.db")] {
+            let error = look(&path).expect_err("it is absent");
+            assert!(!error.is_fatal(), "{error}");
+            assert!(
+                error.to_string().contains("is a link to /no/such/disk"),
+                "{error}"
+            );
+        }
+        assert!(link.is_symlink(), "nothing was put in its place");
+        assert!(matches!(
+            look(&directory.join("new.db")),
+            Ok(Found::Nothing)
+        ));
     }
 }

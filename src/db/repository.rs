@@ -71,8 +71,6 @@ struct Key {
     source: Arc<str>,
     /// Second and value of the newest row.
     latest: Option<(i64, Value)>,
-    /// Whether that second is the source's own word.
-    own_time: bool,
 }
 
 /// A row on its way into the database.
@@ -184,8 +182,8 @@ impl Database {
         Ok(())
     }
 
-    /// Has the next row of a key replace its newest where the node's own clock was ahead when
-    /// it stamped that, as it says now; `None` while it is not trusted.
+    /// Has the next row of a key replace its newest where the clock that stamped that was
+    /// ahead, by what the node's says now; `None` while it is not trusted.
     pub fn forget_ahead_of(&mut self, now: Option<Wall>) {
         let latest = now.map(|now| now.after(limits::CLOCK_AGREEMENT).second());
         self.known.latest_second = latest;
@@ -334,12 +332,8 @@ impl Known {
         };
         key.used = self.commits;
         let is_ahead = |second: i64| self.latest_second.is_some_and(|latest| second > latest);
-        if !key.own_time
-            && key
-                .latest
-                .as_ref()
-                .is_some_and(|(second, _)| is_ahead(*second))
-        {
+        let latest = key.latest.as_ref();
+        if latest.is_some_and(|(second, _)| is_ahead(*second)) {
             key.latest = None;
         }
         if key.unit != row.unit || key.source != row.source {
@@ -370,7 +364,7 @@ impl Known {
 /// A key as the database knows it.
 fn read_key(transaction: &Transaction, key: &str) -> rusqlite::Result<Option<Key>> {
     let mut statement = transaction.prepare_cached(
-        "SELECT keys.k, unit, source, second, value, text, coalesce(own_time, 0) \
+        "SELECT keys.k, unit, source, second, value, text \
          FROM keys LEFT JOIN latest ON latest.k = keys.k WHERE key = ?1",
     )?;
     let key = statement.query_row([key], |row| {
@@ -381,7 +375,6 @@ fn read_key(transaction: &Transaction, key: &str) -> rusqlite::Result<Option<Key
             unit: row.get(1)?,
             source: row.get(2)?,
             latest: second.zip(read_value(row, 4)?),
-            own_time: row.get(6)?,
         })
     });
     key.optional()
@@ -398,7 +391,6 @@ fn add_key(transaction: &Transaction, row: &Row) -> rusqlite::Result<Key> {
         unit: row.unit.clone(),
         source: row.source.clone(),
         latest: None,
-        own_time: false,
     })
 }
 
@@ -453,7 +445,6 @@ fn append(
             && key.latest.as_ref().is_none_or(|(at, _)| *at <= second)
         {
             key.latest = Some((second, value.clone()));
-            key.own_time = entry.row.stamp.own_time;
             newest.insert(k, (id, entry, second));
         }
     }

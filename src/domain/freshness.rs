@@ -17,6 +17,9 @@ pub struct Stamp {
     pub observed: Wall,
     /// Whether `observed` is the source's own word.
     pub own_time: bool,
+    /// The source's own time, ahead of ours while ours could not be believed: which of them
+    /// is wrong is known when ours can be.
+    unjudged: Option<Wall>,
     origin: Origin,
 }
 
@@ -32,15 +35,19 @@ enum Origin {
 }
 
 impl Stamp {
-    /// A value that a response just delivered. `own` is the source's own time.
+    /// A value that a response just delivered. `own` is the source's own time; one that is
+    /// ahead of our clock is not believed, and then the receipt's counts.
     pub fn received(receipt: Moment, own: Option<Wall>) -> Stamp {
-        let lag = match own {
-            Some(observed) if receipt.trust.is_trusted() => receipt.wall.since(observed),
+        let believed = own.filter(|own| !is_ahead(*own, receipt.wall));
+        let is_trusted = receipt.trust.is_trusted();
+        let lag = match believed {
+            Some(observed) if is_trusted => receipt.wall.since(observed),
             _ => Duration::ZERO,
         };
         Stamp {
-            observed: own.unwrap_or(receipt.wall),
-            own_time: own.is_some(),
+            observed: believed.unwrap_or(receipt.wall),
+            own_time: believed.is_some(),
+            unjudged: own.filter(|_| believed.is_none() && !is_trusted),
             origin: Origin::Received { receipt, lag },
         }
     }
@@ -56,6 +63,7 @@ impl Stamp {
         Stamp {
             observed,
             own_time,
+            unjudged: None,
             origin: Origin::Received { receipt, lag },
         }
     }
@@ -65,6 +73,7 @@ impl Stamp {
         Stamp {
             observed,
             own_time,
+            unjudged: None,
             origin: Origin::Restored,
         }
     }
@@ -75,6 +84,7 @@ impl Stamp {
         Stamp {
             observed,
             own_time,
+            unjudged: None,
             origin: Origin::Undatable,
         }
     }
@@ -101,9 +111,16 @@ impl Stamp {
         }
     }
 
-    /// Whether the node's own clock was ahead when it stamped this, by what it says now.
+    /// Whether the clock that stamped this was ahead, the node's own or the source's, by what
+    /// the node's says now.
     fn is_ahead_of(&self, now: Moment) -> bool {
-        !self.own_time && self.observed > now.wall.after(limits::CLOCK_AGREEMENT)
+        is_ahead(self.observed, now.wall)
+    }
+
+    /// Whether both are one observation that its source dates itself.
+    pub fn is_same_observation(&self, other: &Stamp) -> bool {
+        let own = |stamp: &Stamp| stamp.unjudged.or(stamp.own_time.then_some(stamp.observed));
+        own(self).is_some() && own(self) == own(other)
     }
 
     /// Whether the value is older than `stale_after`, or of unknown age.
@@ -137,11 +154,12 @@ impl Stamp {
             Origin::Received { receipt, lag } if !receipt.trust.is_trusted() => {
                 receipt.wall = now.wall_at(receipt.mono);
                 receipt.trust = Trust::Trusted;
-                if self.own_time {
-                    *lag = receipt.wall.since(self.observed);
-                } else {
-                    self.observed = receipt.wall;
-                }
+                let said = self.own_time.then_some(self.observed);
+                let own = self.unjudged.take().or(said);
+                let own = own.filter(|own| !is_ahead(*own, receipt.wall));
+                self.own_time = own.is_some();
+                self.observed = own.unwrap_or(receipt.wall);
+                *lag = receipt.wall.since(self.observed);
             }
             Origin::Received { .. } | Origin::Undatable => {}
             Origin::Restored => {
@@ -153,13 +171,14 @@ impl Stamp {
         }
     }
 
-    /// Corrects what the node's own clock stamped while it was ahead: within this boot the
+    /// Corrects what a clock stamped that was ahead, the node's own or a source's: within this boot the
     /// receipt says when that was, else nobody knows more than that it was before now. `now`
     /// must be kept on course: a clock that jumps back for a moment corrects nothing.
     pub fn correct_if_ahead(&mut self, now: Moment) {
         if !now.trust.is_trusted() || !self.is_ahead_of(now) {
             return;
         }
+        self.own_time = false;
         match &mut self.origin {
             Origin::Received { receipt, .. } => {
                 receipt.wall = now.wall_at(receipt.mono);
@@ -176,10 +195,15 @@ impl Stamp {
     /// A 304, or the same observation delivered again: with the source's own time nothing
     /// is renewed; without it, the answer is news that the value still holds.
     pub fn renew(&mut self, receipt: Moment) {
-        if !self.own_time {
+        if !self.own_time && self.unjudged.is_none() {
             *self = Stamp::received(receipt, None);
         }
     }
+}
+
+/// Whether `time` is further ahead of our clock than clocks that are right differ.
+pub fn is_ahead(time: Wall, ours: Wall) -> bool {
+    time > ours.after(limits::CLOCK_AGREEMENT)
 }
 
 #[cfg(test)]
@@ -344,10 +368,10 @@ mod tests {
                 None,
             ),
             (
-                "a source's own time ahead is its own",
+                "nor where it was the source's clock",
                 Stamp::restored(Wall(T0 + 2 * HOUR as i64), true),
                 trusted(HOUR),
-                Some(0),
+                None,
             ),
             (
                 "restored within the same boot, age goes on whatever the clock says",
@@ -392,7 +416,11 @@ mod tests {
                 Stamp::undatable(Wall(ahead), false),
                 T0 + 5_000,
             ),
-            ("a source's own", Stamp::restored(Wall(ahead), true), ahead),
+            (
+                "a source's own",
+                Stamp::restored(Wall(ahead), true),
+                T0 + 5_000,
+            ),
         ] {
             stamp.correct_if_ahead(trusted(5_000));
             stamp.settle(trusted(5_000));

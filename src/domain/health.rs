@@ -38,10 +38,12 @@ pub enum Cause {
     Schema,
     /// A response of which no reading survived.
     Empty,
+    /// Other sources give every key of the response already.
+    DuplicateKey,
 }
 
 impl Cause {
-    pub const ALL: [Cause; 14] = [
+    pub const ALL: [Cause; 15] = [
         Cause::Clock,
         Cause::Network,
         Cause::Dns,
@@ -56,6 +58,7 @@ impl Cause {
         Cause::NotJson,
         Cause::Schema,
         Cause::Empty,
+        Cause::DuplicateKey,
     ];
 
     pub fn name(self) -> &'static str {
@@ -74,6 +77,7 @@ impl Cause {
             Cause::NotJson => "not_json",
             Cause::Schema => "schema",
             Cause::Empty => "empty",
+            Cause::DuplicateKey => "duplicate_key",
         }
     }
 

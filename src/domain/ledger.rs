@@ -5,6 +5,7 @@
 //! observations are new, which only repeat.
 
 mod absence;
+mod conflict;
 mod held;
 
 use std::cmp::Reverse;
@@ -14,10 +15,11 @@ use std::time::Duration;
 
 pub use self::absence::Absence;
 use self::absence::Answering;
+use self::conflict::Conflict;
 use self::held::{Held, There};
 use super::course::Course;
-use super::freshness::Stamp;
-use super::health::SourceHealth;
+use super::freshness::{Stamp, is_ahead};
+use super::health::{Failure, SourceHealth};
 use super::merge::{Contribution, Merged, merge};
 use super::normalise::{LeftOut, Limit};
 use super::plan::{Merge, Plan, Selection};
@@ -50,6 +52,10 @@ struct SourceLedger {
     /// Records of the newest answer that found no place, by the limit that was met.
     over_own: LeftOut,
     over_all: LeftOut,
+    /// Why some or all keys of the newest answer are not published.
+    conflict: Option<Arc<str>>,
+    /// The newest answer was refused whole: what a 304 repeats is refused too.
+    refused: Option<(Failure, Vec<Issue>)>,
     /// What the newest answer said of itself, where the source is another main-node.
     followed: Option<Arc<Followed>>,
 }
@@ -175,6 +181,7 @@ impl Ledger {
             return Vec::new();
         };
         let mut changed = Vec::new();
+        self.review(&mut observation);
         let source = &mut self.sources[index];
         let is_good = !matches!(observation.outcome, Outcome::Failed { .. });
         let interval = plan.interval(source.health.ordered_wait);
@@ -208,13 +215,7 @@ impl Ledger {
                 source.over_own = LeftOut::default();
                 source.over_all = LeftOut::default();
                 let (answer, given) = (source.answers, source.answering.given());
-                let mut accepted = Vec::with_capacity(readings.len());
-                for reading in std::mem::take(readings) {
-                    match self.is_given_by_another(&reading, index) {
-                        true => issues.push(duplicate(&reading)),
-                        false => accepted.push(reading),
-                    }
-                }
+                let accepted = std::mem::take(readings);
                 // Before anything new asks for a place, what the answer holds keeps its own.
                 self.mark_given(index, &accepted, issues);
                 self.forget(index);
@@ -254,13 +255,112 @@ impl Ledger {
             .collect()
     }
 
-    /// Whether a source configured before this one gives the key too, and nothing says how
+    /// Judges an answer by what is known beside it: the clock, and what other sources give.
+    pub fn review(&mut self, observation: &mut Observation) {
+        self.refuse_time_ahead(observation);
+        self.refuse_given_keys(observation);
+    }
+
+    /// Says that a source's own time is ahead of our clock; [`Stamp::received`] does not
+    /// believe it.
+    fn refuse_time_ahead(&self, observation: &mut Observation) {
+        let at = observation.at;
+        let Some(plan) = self.plan.sources.get(observation.source) else {
+            return;
+        };
+        let Outcome::Readings {
+            observed, issues, ..
+        } = &mut observation.outcome
+        else {
+            return;
+        };
+        let told = observation.followed.iter().flat_map(|it| it.told.values());
+        let own = told.map(|told| told.observed).chain(*observed).max();
+        let Some(own) = own.filter(|own| at.trust.is_trusted() && is_ahead(*own, at.wall)) else {
+            return;
+        };
+        let pointer = plan.observed_at.clone();
+        issues.push(Issue {
+            reason: Reason::BadTime,
+            key: None,
+            pointer: pointer.unwrap_or_else(|| "/records".to_owned()),
+            expected: format!(
+                "a time that is at most {} min ahead of this node's clock: the record counts from \
+                 when the answer came; set the clock of the source, or `observed_zone`",
+                limits::CLOCK_AGREEMENT.as_secs() / 60
+            ),
+            found: own.to_string(),
+        });
+    }
+
+    /// Takes out of an answer the keys that a source configured before gives already: an
+    /// issue for each; without any other key the answer is a failure.
+    fn refuse_given_keys(&mut self, observation: &mut Observation) {
+        let index = observation.source;
+        let Some(plan) = self.plan.sources.get(index) else {
+            return;
+        };
+        let (readings, issues) = match &mut observation.outcome {
+            Outcome::Failed { .. } => return,
+            Outcome::Empty => {
+                let source = &mut self.sources[index];
+                (source.conflict, source.refused) = (None, None);
+                return;
+            }
+            Outcome::Unchanged => {
+                if let Some((failure, issues)) = self.sources[index].refused.clone() {
+                    observation.outcome = Outcome::Failed { failure, issues };
+                }
+                return;
+            }
+            Outcome::Readings {
+                readings, issues, ..
+            } => (readings, issues),
+        };
+        let mut refused = Vec::new();
+        let mut accepted = Vec::with_capacity(readings.len());
+        for reading in std::mem::take(readings) {
+            match self.given_by(&reading.key, index) {
+                Some(giver) => refused.push((reading, giver)),
+                None => accepted.push(reading),
+            }
+        }
+        let is_refused = accepted.is_empty() && !refused.is_empty();
+        let conflict = Conflict {
+            plan,
+            accepted: accepted.len(),
+            refused,
+        };
+        *readings = accepted;
+        issues.extend(conflict.issues());
+        let failure = is_refused.then(|| (conflict.failure(), std::mem::take(issues)));
+        let sentence = (!conflict.refused.is_empty()).then(|| conflict.sentence());
+        let source = &mut self.sources[index];
+        source.conflict = sentence;
+        source.refused = failure.clone();
+        if let Some((failure, issues)) = failure {
+            observation.outcome = Outcome::Failed { failure, issues };
+        }
+    }
+
+    pub fn source_name(&self, source: usize) -> &str {
+        self.plan.sources.get(source).map_or("", |it| &it.name)
+    }
+
+    /// Why keys of a source's newest answer are not published, if any are not.
+    pub fn conflict(&self, source: usize) -> Option<&Arc<str>> {
+        self.sources.get(source)?.conflict.as_ref()
+    }
+
+    /// The source configured before `index` that gives the key too, where nothing says how
     /// to merge them.
-    fn is_given_by_another(&self, reading: &Reading, index: usize) -> bool {
-        self.merge_rule(&reading.key).is_none()
-            && self.sources[..index]
-                .iter()
-                .any(|source| source.held.iter().any(|held| held.key == reading.key))
+    fn given_by(&self, key: &str, index: usize) -> Option<Arc<str>> {
+        if self.merge_rule(key).is_some() {
+            return None;
+        }
+        let before = self.plan.sources.iter().zip(&self.sources).take(index);
+        let mut givers = before.filter(|(_, it)| it.held.iter().any(|held| &*held.key == key));
+        givers.next().map(|(plan, _)| plan.name.clone())
     }
 
     fn merge_rule(&self, key: &str) -> Option<Merge> {
@@ -375,9 +475,8 @@ impl Ledger {
         let source = &mut self.sources[index];
         if let Some(held) = source.held.iter_mut().find(|held| held.key == new.key) {
             // The same observation delivered again renews no age.
-            let (old, same) = (held.stamp, held.stamp.observed == new.stamp.observed);
-            if same && old.own_time && new.stamp.own_time {
-                new.stamp = old;
+            if held.stamp.is_same_observation(&new.stamp) {
+                new.stamp = held.stamp;
             }
             *held = new;
             return true;
@@ -564,8 +663,18 @@ impl Ledger {
                 value: standing.merged.value,
             });
         }
+        let mut not_given = Vec::new();
+        let has_answered = |source: &SourceLedger| source.health.last_success.is_some();
+        if self.sources.iter().all(has_answered) {
+            let expected = self.plan.expected_keys().into_iter();
+            let missing = expected
+                .filter(|key| !givers.contains_key(&***key))
+                .cloned();
+            not_given.extend(missing);
+        }
         let sources = self.plan.sources.iter().zip(&self.sources);
         Snapshot {
+            not_given,
             at: now,
             records,
             sources: sources
@@ -578,6 +687,7 @@ impl Ledger {
                     interval: plan.interval(source.health.ordered_wait),
                     attribution: plan.attribution.clone(),
                     keys: source.held.len(),
+                    conflict: source.conflict.clone(),
                     health: source.health.clone(),
                 })
                 .collect(),
@@ -594,19 +704,6 @@ impl Ledger {
             left_out_in_all: self.sources.iter().map(|it| it.over_all.count).sum(),
             changes_at,
         }
-    }
-}
-
-fn duplicate(reading: &Reading) -> Issue {
-    Issue {
-        reason: Reason::DuplicateKey,
-        key: Some(reading.key.clone()),
-        pointer: String::new(),
-        expected: format!(
-            "one source for this key, or a [key.{:?}] with merge = …",
-            reading.key
-        ),
-        found: "a source configured before gives it too".to_owned(),
     }
 }
 

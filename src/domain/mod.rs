@@ -27,3 +27,4 @@ pub mod schedule;
 pub mod schema;
 pub mod snapshot;
 pub mod time;
+pub mod toml_text;

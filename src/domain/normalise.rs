@@ -75,8 +75,10 @@ pub fn normalise(source: &SourcePlan, body: &Json, believed: &Believed, now: Mon
                 reason: Reason::BadTime,
                 key: None,
                 pointer: pointer.clone(),
-                expected: "a time: RFC 3339, ISO 8601, or seconds or milliseconds since 1970"
-                    .to_owned(),
+                expected:
+                    "a time: RFC 3339, ISO 8601, YYYYMMDDhhmmss, or seconds, milliseconds or \
+                           microseconds since 1970"
+                        .to_owned(),
                 found,
             }),
         }
@@ -98,7 +100,9 @@ pub fn normalise(source: &SourcePlan, body: &Json, believed: &Believed, now: Mon
             };
             picks.take(list);
         }
-        Selection::AllLeaves { prefix } => leaves::take(body, prefix, units, &mut taken),
+        Selection::AllLeaves { prefix } => {
+            leaves::take(body, prefix, units, source.numbers, &mut taken);
+        }
     }
     taken
 }

@@ -48,6 +48,19 @@ pub struct SourcePlan {
 }
 
 impl Plan {
+    /// Whether `[source.records]` of a source names this key, by a template too.
+    pub fn gives(&self, source: usize, key: &str) -> bool {
+        match self.sources.get(source).map(|source| &source.selection) {
+            Some(Selection::Picks(picks)) => picks.iter().any(|pick| pick.gives(key)),
+            _ => false,
+        }
+    }
+
+    /// Keys that the configuration says something about: that somebody must give.
+    pub fn expected_keys(&self) -> BTreeSet<&Arc<str>> {
+        self.alert_keys.iter().chain(self.keys.keys()).collect()
+    }
+
     /// Whether the configuration names this key of `source` itself, and not by a template:
     /// such a key is never forgotten.
     pub fn names(&self, source: usize, key: &str) -> bool {
@@ -101,7 +114,8 @@ pub struct Pick {
     pub offset: Option<f64>,
     /// The most that the number may move in a minute since it was last believed.
     pub max_change: Option<f64>,
-    /// Texts that stand for numbers: `{ on = 1, off = 0 }`.
+    /// Texts, booleans and numbers, by their JSON text, that stand for numbers:
+    /// `{ on = 1, off = 0 }`.
     pub map: Vec<(String, f64)>,
     /// Take a text as it is instead of asking for a number.
     pub text: bool,

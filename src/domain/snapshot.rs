@@ -30,6 +30,9 @@ pub struct Snapshot {
     pub left_out: usize,
     /// Of those, the ones that the limit on the records of all sources leaves out.
     pub left_out_in_all: usize,
+    /// Keys that the configuration is about and that no source gives, though each has
+    /// answered.
+    pub not_given: Vec<Arc<str>>,
     /// When staleness changes this snapshot if no observation does before.
     pub changes_at: Option<Mono>,
 }
@@ -60,6 +63,8 @@ pub struct Source {
     pub attribution: Option<Arc<str>>,
     /// Keys that it gives now, standing or not.
     pub keys: usize,
+    /// Which of its keys are not published because another source gives them, and what to do.
+    pub conflict: Option<Arc<str>>,
     pub health: SourceHealth,
 }
 
@@ -96,6 +101,7 @@ impl Snapshot {
             forgotten: Arc::default(),
             left_out: 0,
             left_out_in_all: 0,
+            not_given: Vec::new(),
             changes_at: None,
         }
     }

@@ -354,6 +354,7 @@ pub fn just_started() -> Scene {
         interval: Duration::from_secs(900),
         attribution: credit.map(Into::into),
         keys: if name == "weather" { 3 } else { 1 },
+        conflict: None,
         health: SourceHealth::default(),
     };
     let credit = "Weather data by Open-Meteo.com, CC BY 4.0";

@@ -11,6 +11,7 @@ use crate::domain::alert::ended;
 use crate::domain::health::{Cause, SourceState, Storage};
 use crate::domain::snapshot::{Record, Snapshot, Source, Verdict};
 use crate::domain::time::{Moment, Trust, Wall, words};
+use crate::domain::toml_text::quoted;
 use crate::limits;
 
 /// How all is, for a person and for a program.
@@ -36,6 +37,7 @@ pub fn state(
     troubles.extend(channels.iter().filter_map(refused_alerts));
     // Causes first: an alert says no more than they do, and not since when.
     troubles.extend(failing_sources(snapshot, now));
+    troubles.extend(conflicts(snapshot));
     troubles.extend(stale_records(snapshot, now));
     troubles.extend(open_alerts(snapshot));
     troubles.extend(channels.iter().filter_map(|it| waiting_alerts(it, now)));
@@ -49,6 +51,7 @@ pub fn state(
     }
     troubles.extend(storage.notice.as_deref().map(safe));
     troubles.extend(clock(now, started));
+    troubles.extend(keys_not_given(snapshot));
     let in_all = snapshot.left_out_in_all;
     let of_sources = snapshot.left_out.saturating_sub(in_all);
     if of_sources > 0 {
@@ -130,6 +133,9 @@ fn failing_sources(snapshot: &Snapshot, now: Moment) -> Vec<String> {
     }
     let sentence = |source: &&Source| {
         let cause = source.health.current_failure().map(|failure| failure.cause);
+        if let (Some(Cause::DuplicateKey), Some(conflict)) = (cause, &source.conflict) {
+            return format!("{}: {conflict}.", source.name);
+        }
         let (name, why) = (&source.name, cause.map_or("", why));
         let answer_came = cause.is_some_and(Cause::answer_came);
         match (silence(source, now), answer_came) {
@@ -140,6 +146,26 @@ fn failing_sources(snapshot: &Snapshot, now: Moment) -> Vec<String> {
         }
     };
     failing.iter().map(sentence).collect()
+}
+
+/// A key that an alert watches and nobody gives raises no alert.
+fn keys_not_given(snapshot: &Snapshot) -> Option<String> {
+    let keys = &snapshot.not_given;
+    let first = quoted(keys.first()?);
+    Some(match keys.len() - 1 {
+        0 => format!("The configuration is about the key {first}, which no source gives."),
+        more => format!(
+            "The configuration is about the key {first} and {more} more, which no source gives."
+        ),
+    })
+}
+
+/// Sources some of whose keys other sources give already.
+fn conflicts(snapshot: &Snapshot) -> impl Iterator<Item = String> + '_ {
+    let sources = snapshot.sources.iter();
+    sources
+        .filter(|source| source.health.state() != SourceState::Failing)
+        .filter_map(|source| Some(format!("{}: {}.", source.name, source.conflict.as_ref()?)))
 }
 
 /// The one open alert in the words of displays, or how many there are, by name.
@@ -255,6 +281,7 @@ pub fn why(cause: Cause) -> &'static str {
         Cause::NotJson => "its answer is not JSON",
         Cause::Schema => "its answer is not what its description says",
         Cause::Empty => "its answer holds nothing that was asked for",
+        Cause::DuplicateKey => "other sources give all of its keys",
     }
 }
 

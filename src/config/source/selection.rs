@@ -5,8 +5,9 @@ use std::sync::Arc;
 use toml::de::DeValue;
 
 use super::Keys;
-use crate::config::reader::{Item, Table};
+use crate::config::reader::{Item, Table, Weight};
 use crate::domain::plan::{Pick, Selection};
+use crate::domain::toml_text::quoted;
 use crate::limits;
 
 /// `[source.records]`, or every leaf behind `prefix`.
@@ -49,6 +50,7 @@ fn read_pick(entry: &Item<'_>, key: Arc<str>) -> Option<Pick> {
     let mut pick = Pick::new(key, "");
     if matches!(entry.value(), DeValue::String(_)) {
         pick.at = read_pointer(entry)?;
+        say_braces(entry, &pick);
         return Some(pick);
     }
     if !matches!(entry.value(), DeValue::Table(_)) {
@@ -89,22 +91,79 @@ fn read_pick(entry: &Item<'_>, key: Arc<str>) -> Option<Pick> {
     {
         entry.problem(format!("min = {min} is above max = {max}: swap them"));
     }
-    match at {
-        Some(at) => pick.at = read_pointer(&at)?,
+    say_braces(entry, &pick);
+    let pointer = match &at {
+        Some(at) => read_pointer(at),
         None => {
             table.problem(format!(
                 "{} does not say where it is read: add at = \"/…\"",
                 table.name()
             ));
+            None
+        }
+    };
+    table.finish();
+    pick.at = pointer?;
+    Some(pick)
+}
+
+/// The JSON Pointer for a JSONPath of names and indices alone: `$.list[0].value`.
+fn pointer_of(path: &str) -> Option<String> {
+    let mut pointer = String::new();
+    let mut rest = path.strip_prefix('$')?;
+    while !rest.is_empty() {
+        let (name, behind) = match rest.strip_prefix('[') {
+            Some(inner) => {
+                let (name, behind) = inner.split_once(']')?;
+                let bare = name.trim_matches(['\'', '"']);
+                let is_index = name.bytes().all(|byte| byte.is_ascii_digit());
+                (
+                    Some(bare).filter(|bare| is_index || bare.len() + 2 == name.len())?,
+                    behind,
+                )
+            }
+            None => {
+                let rest = rest.strip_prefix('.')?;
+                rest.split_at(rest.find(['.', '[']).unwrap_or(rest.len()))
+            }
+        };
+        if name.is_empty() || name.contains(['*', '?', '@']) {
             return None;
         }
+        pointer.push('/');
+        pointer.push_str(&name.replace('~', "~0").replace('/', "~1"));
+        rest = behind;
     }
-    table.finish();
-    Some(pick)
+    Some(pointer)
+}
+
+/// Braces of a key are filled in from elements, which `each` names.
+fn say_braces(entry: &Item<'_>, pick: &Pick) {
+    if pick.each.is_none() && pick.key.contains(['{', '}']) {
+        let message = format!(
+            "the key {} has braces and its record no `each`: nothing is filled in; add each = \
+             \"/…\", or remove the braces",
+            quoted(&pick.key)
+        );
+        entry.remark(Weight::Problem, message);
+    }
 }
 
 pub fn read_pointer(item: &Item<'_>) -> Option<String> {
     const WHAT: &str = "a JSON Pointer such as \"/current/temperature\"";
+    if let DeValue::String(text) = item.value()
+        && (text.starts_with("$.") || text.starts_with("$["))
+    {
+        let instead = match pointer_of(text) {
+            Some(pointer) => format!(": {}", quoted(&pointer)),
+            None => ", such as \"/list/0/value\"".to_owned(),
+        };
+        item.problem(format!(
+            "{}: JSONPath is not understood yet; write a JSON Pointer instead{instead}",
+            item.key()
+        ));
+        return None;
+    }
     let pointer = item.text_as(WHAT)?;
     if !pointer.is_empty() && !pointer.starts_with('/') {
         item.expected(WHAT);

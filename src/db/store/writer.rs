@@ -294,14 +294,15 @@ impl Writer {
         let (mut ready, mut waiting) = (Vec::new(), Vec::new());
         for (place, mut row) in rows.into_iter().enumerate() {
             row.stamp.settle(now);
-            let is_right = row.stamp.own_time || row.stamp.is_settled();
+            let is_right = row.stamp.is_settled();
             let waited = row.stamp.receipt().map(|(mono, _)| now.mono.since(mono));
             let is_patient = waited.is_some_and(|waited| waited < limits::CLOCK_PATIENCE);
             if !is_right && is_patient && place >= crowded_out && !is_closing {
                 waiting.push(row);
             } else {
                 ready.push(Entry {
-                    untrusted: !is_right,
+                    // A source's own time holds, as far as anybody can say.
+                    untrusted: !is_right && !row.stamp.own_time,
                     row,
                 });
             }

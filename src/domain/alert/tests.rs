@@ -48,6 +48,7 @@ impl Story {
                 interval: source.every,
                 attribution: None,
                 keys: 0,
+                conflict: None,
                 health: SourceHealth::default(),
             })
             .collect();

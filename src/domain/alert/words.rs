@@ -30,6 +30,7 @@ fn brief(cause: Cause) -> &'static str {
         Cause::NotJson => "answer is not JSON",
         Cause::Schema => "answer has changed",
         Cause::Empty => "nothing usable in the answer",
+        Cause::DuplicateKey => "another source gives its keys",
     }
 }
 
@@ -55,6 +56,9 @@ fn checks(cause: Cause) -> &'static [&'static str] {
         ],
         Cause::TooLarge | Cause::Protocol | Cause::Redirect => {
             &["what the address answers in a browser; a login page of the network is common"]
+        }
+        Cause::DuplicateKey => {
+            &["`main-node once` shows which source gives them, and what to write"]
         }
         Cause::NotJson | Cause::Schema | Cause::Empty => &[
             "what the address answers in a browser; the service may have changed",

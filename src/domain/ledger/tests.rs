@@ -145,6 +145,166 @@ fn of_two_sources_with_one_key_and_no_rule_the_first_configured_wins() {
 }
 
 #[test]
+fn a_source_without_a_key_of_its_own_is_failing_and_says_what_to_write() {
+    let mut ledger = ledger(2);
+    ledger.apply(observation(0, 1, readings(None, &[("a", 1.0), ("t", 1.0)])));
+    let both = readings(None, &[("a", 2.0), ("t", 2.0)]);
+    assert!(ledger.apply(observation(1, 2, both.clone())).is_empty());
+    let failure = |ledger: &Ledger| {
+        let source = &ledger.snapshot(at(9)).sources[1];
+        source.health.current_failure().cloned()
+    };
+    let found = failure(&ledger).expect("it gives nothing");
+    assert_eq!(found.cause, Cause::DuplicateKey);
+    let line = "add prefix = \"source1.\" to [[source]] \"source1\"";
+    assert!(found.detail.ends_with(line), "{}", found.detail);
+    // A 304 repeats an answer of which nothing could be published.
+    ledger.apply(observation(1, 3, Outcome::Unchanged));
+    assert_eq!(failure(&ledger), Some(found));
+    // What comes by a network's failure is told as that.
+    let failed = Failure::new(Cause::Dns, "no name");
+    let issues = Vec::new();
+    ledger.apply(observation(
+        1,
+        4,
+        Outcome::Failed {
+            failure: failed,
+            issues,
+        },
+    ));
+    assert_eq!(failure(&ledger).map(|it| it.cause), Some(Cause::Dns));
+
+    let rows = ledger.apply(observation(1, 5, readings(None, &[("t", 2.0), ("u", 3.0)])));
+    assert_eq!(rows.len(), 1, "what is its own is published");
+    assert_eq!(failure(&ledger), None);
+    let source = ledger.snapshot(at(5)).sources[1].clone();
+    let conflict = source.conflict.expect("one key is left out");
+    assert!(conflict.contains("\"t\" is left out"), "{conflict}");
+    assert!(conflict.ends_with("under [key.t]"), "{conflict}");
+    assert_eq!(source.health.issues[0].reason, Reason::DuplicateKey);
+    ledger.apply(observation(1, 6, readings(None, &[("u", 3.0)])));
+    assert_eq!(ledger.conflict(1), None);
+}
+
+#[test]
+fn keys_given_by_a_template_are_told_apart_by_another_one() {
+    let mut plan = test_plan(2, Duration::from_secs(60));
+    for source in &mut plan.sources {
+        let each = Some("/l".to_owned());
+        let pick = Pick {
+            each,
+            ..Pick::new("{id}.power", "/p")
+        };
+        source.selection = Selection::Picks(vec![pick]);
+    }
+    let mut ledger = Ledger::new(Arc::new(plan));
+    for source in 0..2 {
+        ledger.apply(observation(source, 1, readings(None, &[("a.power", 1.0)])));
+    }
+    let conflict = ledger.conflict(1).expect("both give it");
+    let line = "call it \"source1.{id}.power\" in [source.records] of \"source1\"";
+    assert!(conflict.ends_with(line), "{conflict}");
+}
+
+#[test]
+fn a_time_ahead_is_not_believed_and_moves_nothing_into_the_future() {
+    let mut ledger = ledger(2);
+    // A little ahead is what clocks are.
+    let rows = ledger.apply(observation(0, 10, readings(Some(300), &[("near", 1.0)])));
+    assert_eq!(rows[0].stamp.observed, Wall::from_second(T0 + 300));
+    let year = 31_536_000;
+    let rows = ledger.apply(observation(1, 20, readings(Some(9 * year), &[("t", 1.0)])));
+    assert_eq!(rows[0].stamp.observed, Wall::from_second(T0 + 20));
+    assert!(!rows[0].stamp.own_time);
+    let snapshot = ledger.snapshot(at(20));
+    let health = &snapshot.sources[1].health;
+    assert_eq!(health.issues[0].reason, Reason::BadTime);
+    assert_eq!(health.issues[0].found, "2034-10-28T20:00:00Z");
+    // It goes stale like any other.
+    assert_eq!(values(&ledger.snapshot(at(201)))[1], "t 1 stale");
+}
+
+#[test]
+fn a_time_told_before_the_clock_is_set_is_judged_when_it_is() {
+    let slow = |second: u64| Moment {
+        trust: Trust::Untrusted,
+        wall: Wall(1_000 + second as i64 * 1000),
+        ..at(second)
+    };
+    let mut ledger = ledger(2);
+    let mut rows = Vec::new();
+    for (source, key, own) in [(0, "good", 5), (1, "bad", 99_999)] {
+        for second in [10, 20] {
+            let mut said = observation(source, second, readings(Some(own), &[(key, 1.0)]));
+            said.at = slow(second);
+            rows.extend(ledger.apply(said));
+        }
+    }
+    // Both seem to be ahead, by a clock that shows 1970.
+    let observed: Vec<i64> = rows.iter().map(|row| row.stamp.observed.second()).collect();
+    assert_eq!(observed, [11, 11], "each once, at its receipt");
+    assert!(
+        ledger.snapshot(slow(20)).sources[0]
+            .health
+            .issues
+            .is_empty()
+    );
+
+    ledger.settle(at(30));
+    let observed = |key: &str| {
+        let snapshot = ledger.snapshot(at(30));
+        let record = snapshot.record(key).expect("it is held").clone();
+        (record.stamp.observed.second() - T0, record.stamp.own_time)
+    };
+    assert_eq!(observed("good"), (5, true));
+    assert_eq!(observed("bad"), (10, false));
+    // The rows that wait in the store settle alike, before they are written.
+    for (row, expected) in rows.iter_mut().zip([5, 10]) {
+        row.stamp.settle(at(30));
+        assert_eq!(row.stamp.observed.second() - T0, expected);
+    }
+    // The same observation again is no new row.
+    let again = ledger.apply(observation(0, 40, readings(Some(5), &[("good", 1.0)])));
+    assert!(again.is_empty());
+}
+
+#[test]
+fn what_was_stored_with_a_time_ahead_does_not_stay_the_latest() {
+    let mut ledger = ledger(1);
+    let ahead = Wall::from_second(T0 + 999_999_999);
+    ledger.restore(vec![Restored {
+        key: "t".into(),
+        value: Value::Number(7.0),
+        unit: None,
+        source: "source0".into(),
+        stamp: Stamp::restored(ahead, true),
+        absence: Absence::default(),
+    }]);
+    ledger.settle(at(20));
+    let snapshot = ledger.snapshot(at(20));
+    assert_eq!(values(&snapshot), ["t 7 stale"]);
+    assert_eq!(snapshot.records[0].stamp.observed.second(), T0 + 20);
+    let rows = ledger.apply(observation(0, 30, readings(Some(29), &[("t", 8.0)])));
+    assert_eq!(rows.len(), 1);
+    assert_eq!(values(&ledger.snapshot(at(30))), ["t 8"]);
+}
+
+#[test]
+fn a_key_that_an_alert_is_about_and_nobody_gives_is_told_when_all_have_answered() {
+    let mut plan = test_plan(2, Duration::from_secs(60));
+    plan.alert_keys = ["a".into(), "typo".into()].into();
+    plan.keys.insert("other".into(), KeyPlan::default());
+    let mut ledger = Ledger::new(Arc::new(plan));
+    ledger.apply(observation(0, 1, readings(None, &[("a", 1.0)])));
+    assert!(ledger.snapshot(at(1)).not_given.is_empty());
+    ledger.apply(observation(1, 2, readings(None, &[("b", 1.0)])));
+    assert_eq!(
+        ledger.snapshot(at(2)).not_given,
+        ["other".into(), "typo".into()]
+    );
+}
+
+#[test]
 fn a_source_that_dies_leaves_the_merge_when_it_is_stale() {
     let mut ledger = merging(2, "t", Merge::Mean);
     ledger.apply(observation(0, 0, readings(None, &[("t", 1.0)])));

@@ -1,4 +1,5 @@
-//! The default selection: every numeric or boolean leaf, keyed by its dotted path.
+//! The default selection: every numeric or boolean leaf, keyed by its dotted path;
+//! with `numbers = "lenient"` also texts that are numbers.
 
 use serde_json::Value as Json;
 
@@ -8,9 +9,16 @@ use crate::domain::reading::{Issue, Reading, Reason, Value};
 use crate::limits;
 
 /// Takes all leaves of `body` into `taken`.
-pub fn take(body: &Json, prefix: &str, units: Option<&Json>, taken: &mut Normalised) {
+pub fn take(
+    body: &Json,
+    prefix: &str,
+    units: Option<&Json>,
+    numbers: Numbers,
+    taken: &mut Normalised,
+) {
     let mut leaves = Leaves {
         units,
+        numbers,
         taken,
         left_out: LeftOut::default(),
     };
@@ -21,6 +29,7 @@ pub fn take(body: &Json, prefix: &str, units: Option<&Json>, taken: &mut Normali
 
 struct Leaves<'a> {
     units: Option<&'a Json>,
+    numbers: Numbers,
     taken: &'a mut Normalised,
     left_out: LeftOut,
 }
@@ -49,6 +58,10 @@ impl Leaves<'_> {
                 }
             }
             Json::Number(_) | Json::Bool(_) => self.leaf(json, key, pointer),
+            // A text is a leaf where it is read as a number.
+            Json::String(_) if read_number(json, self.numbers).is_some() => {
+                self.leaf(json, key, pointer);
+            }
             Json::String(_) | Json::Null => {}
         }
     }
@@ -61,7 +74,7 @@ impl Leaves<'_> {
             expected,
             found: sample(json),
         };
-        let number = read_number(json, Numbers::Strict).unwrap_or(f64::NAN);
+        let number = read_number(json, self.numbers).unwrap_or(f64::NAN);
         if self.taken.readings.len() >= limits::RECORDS_PER_SOURCE {
             self.left_out.note(|| key.to_owned());
         } else if key.is_empty() || key.len() > limits::KEY_BYTES {

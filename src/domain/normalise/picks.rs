@@ -164,10 +164,18 @@ impl Picks<'_> {
                 _ => Err((Reason::WrongType, wanted(), sample(json))),
             };
         }
-        let mapped = match json {
-            Json::String(text) => pick.map.iter().find(|(known, _)| known == text),
-            _ => None,
+        // A number may be spelled in several ways: 1, 1.0.
+        let is_known = |known: &str| match json {
+            Json::String(text) => known == text,
+            Json::Bool(truth) => known == if *truth { "true" } else { "false" },
+            Json::Number(number) => {
+                let value = |text: &str| text.parse::<f64>().ok();
+                known == number.as_str()
+                    || value(known).is_some_and(|it| Some(it) == value(number.as_str()))
+            }
+            _ => false,
         };
+        let mapped = pick.map.iter().find(|(known, _)| is_known(known));
         let raw = mapped
             .map(|(_, number)| *number)
             .or_else(|| read_number(json, self.numbers))

@@ -167,7 +167,7 @@ fn the_sources_own_time_in_every_spelling() {
         ),
         (
             json!("2025-10-30T21:00"),
-            berlin,
+            berlin.clone(),
             Some("2025-10-30T20:00:00Z"),
         ),
         (
@@ -187,6 +187,27 @@ fn the_sources_own_time_in_every_spelling() {
         ),
         (json!("yesterday"), TimeZone::UTC, None),
         (json!(-5), TimeZone::UTC, None),
+        // A clock that was never set, and sizes that are no epoch.
+        (json!(0), TimeZone::UTC, None),
+        (json!(86_400), TimeZone::UTC, None),
+        (json!("4102444800"), TimeZone::UTC, None),
+        (
+            json!(1_761_854_400_123_456_u64),
+            TimeZone::UTC,
+            Some("2025-10-30T20:00:00Z"),
+        ),
+        (
+            json!("20261128220000"),
+            TimeZone::UTC,
+            Some("2026-11-28T22:00:00Z"),
+        ),
+        (
+            json!(202_611_282_200_u64),
+            berlin,
+            Some("2026-11-28T21:00:00Z"),
+        ),
+        (json!("20261328220000"), TimeZone::UTC, None),
+        (json!("21261128220000"), TimeZone::UTC, None),
         (json!({}), TimeZone::UTC, None),
     ] {
         let read = read_time(Some(&json), &zone)
@@ -386,4 +407,47 @@ fn an_answer_with_nothing_in_it_is_told_from_one_that_lacks_what_was_asked_for()
             "{body}"
         );
     }
+}
+
+#[test]
+fn a_map_holds_for_numbers_and_booleans_by_their_text() {
+    let map = [("on", 1.0), ("true", 2.0), ("3", 0.0), ("nan", 9.0)];
+    let pick = Pick {
+        map: map.map(|(text, number)| (text.to_owned(), number)).to_vec(),
+        ..pick("/v")
+    };
+    let source = source(Selection::Picks(vec![pick]));
+    for (json, expected) in [
+        (json!("on"), Some(1.0)),
+        (json!(true), Some(2.0)),
+        (json!(3), Some(0.0)),
+        (json!(3.0), Some(0.0)),
+        // What is not in it stays what it is.
+        (json!(false), Some(0.0)),
+        (json!(4), Some(4.0)),
+        (json!("off"), None),
+    ] {
+        let taken = read(&source, &json!({ "v": json }));
+        let number = taken.readings.first().and_then(|it| it.value.number());
+        assert_eq!(number, expected, "{json}");
+    }
+}
+
+#[test]
+fn lenient_numbers_hold_for_every_leaf() {
+    let mut all = source(Selection::AllLeaves {
+        prefix: "m.".to_owned(),
+    });
+    let body = json!({"n": 1, "text": "21.4", "word": "on", "empty": "", "list": ["-3", true]});
+    let keys = |source: &SourcePlan| -> Vec<String> {
+        let readings = read(source, &body).readings;
+        let line = |it: &Reading| format!("{}={}", it.key, it.value);
+        readings.iter().map(line).collect()
+    };
+    assert_eq!(keys(&all), ["m.list.1=1", "m.n=1"]);
+    all.numbers = Numbers::Lenient;
+    assert_eq!(
+        keys(&all),
+        ["m.list.0=-3", "m.list.1=1", "m.n=1", "m.text=21.4"]
+    );
 }

@@ -158,6 +158,7 @@ fn source(plan: &Plan, index: usize, health: &SourceHealth) -> Source {
         interval: plan.sources[index].every,
         attribution: None,
         keys: 0,
+        conflict: None,
         health: health.clone(),
     }
 }

@@ -1,0 +1,82 @@
+//! A source that gives keys which a source configured before it gives already, without a
+//! word on how to merge them.
+//!
+//! Such a value is not published. A source left with no key of its own is failing: it would
+//! look well and give nothing.
+
+use std::sync::Arc;
+
+use crate::domain::health::{Cause, Failure};
+use crate::domain::plan::{Pick, Selection, SourcePlan};
+use crate::domain::reading::{Issue, Reading, Reason};
+use crate::domain::toml_text::{merge_advice, quoted};
+use crate::limits;
+
+/// The keys of one answer that are given already.
+pub struct Conflict<'a> {
+    pub plan: &'a SourcePlan,
+    /// Each with the name of the source that gives it.
+    pub refused: Vec<(Reading, Arc<str>)>,
+    /// How many keys of the answer are the source's own.
+    pub accepted: usize,
+}
+
+impl Conflict<'_> {
+    /// What happened and what to write, as the rest of a sentence about the source.
+    pub fn sentence(&self) -> Arc<str> {
+        let Some((first, giver)) = self.refused.first() else {
+            return "".into();
+        };
+        let (key, giver) = (quoted(&first.key), quoted(giver));
+        let which = match (self.refused.len() - 1, self.accepted) {
+            (0, 0) => format!("its only key {key} is given by"),
+            (more, 0) => format!("all its {} keys are given already, {key} by", more + 1),
+            (0, _) => format!("its key {key} is left out, which is given by"),
+            (more, _) => format!("{} of its keys are left out, {key} is given by", more + 1),
+        };
+        format!("{which} the source {giver}: {}", self.advice(&first.key)).into()
+    }
+
+    pub fn failure(&self) -> Failure {
+        Failure::new(Cause::DuplicateKey, &*self.sentence())
+    }
+
+    /// One for each key, as many as are kept of one answer.
+    pub fn issues(&self) -> impl Iterator<Item = Issue> + '_ {
+        let refused = self.refused.iter().take(limits::ISSUES_PER_RESPONSE);
+        refused.map(|(reading, giver)| Issue {
+            reason: Reason::DuplicateKey,
+            key: Some(reading.key.clone()),
+            pointer: String::new(),
+            expected: format!("one source for the key {}", quoted(&reading.key)),
+            found: format!("the source {} gives it too", quoted(giver)),
+        })
+    }
+
+    fn advice(&self, key: &str) -> String {
+        let name = quoted(&self.plan.name);
+        let merge = merge_advice(key);
+        match &self.plan.selection {
+            // The keys of another node are what that node calls them.
+            _ if self.plan.follows => merge,
+            Selection::AllLeaves { .. } => {
+                let prefix = quoted(&format!("{}.", self.plan.name));
+                let rename = format!("add prefix = {prefix} to [[source]] {name}");
+                match self.refused.len() {
+                    1 => format!("{rename}, or {merge}"),
+                    _ => rename,
+                }
+            }
+            Selection::Picks(picks) => {
+                let is_template = |it: &&Pick| it.each.is_some();
+                match picks.iter().filter(is_template).find(|it| it.gives(key)) {
+                    Some(pick) => {
+                        let own = quoted(&format!("{}.{}", self.plan.name, pick.key));
+                        format!("call it {own} in [source.records] of {name}")
+                    }
+                    None => format!("rename it in [source.records] of {name}, or {merge}"),
+                }
+            }
+        }
+    }
+}

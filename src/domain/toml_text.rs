@@ -1,0 +1,57 @@
+//! Keys and strings as TOML spells them, for configurations that are printed and for advice
+//! that people paste.
+
+/// A TOML basic string; JSON's escapes are a part of TOML's.
+pub fn quoted(text: &str) -> String {
+    // The one control character that JSON leaves as it is and TOML refuses.
+    serde_json::Value::from(text)
+        .to_string()
+        .replace('\u{7f}', "\\u007F")
+}
+
+/// One part of a TOML key: bare where that is allowed, else quoted.
+pub fn bare_or_quoted(name: &str) -> String {
+    let is_bare = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-');
+    match !name.is_empty() && name.chars().all(is_bare) {
+        true => name.to_owned(),
+        false => quoted(name),
+    }
+}
+
+/// The heading of the table of a record's key: `[key."house.power"]`.
+pub fn key_table(key: &str) -> String {
+    format!("[key.{}]", bare_or_quoted(key))
+}
+
+/// What to write where several sources give one key.
+pub fn merge_advice(key: &str) -> String {
+    format!(
+        "say how to merge them: merge = \"priority\" (or \"latest\", \"mean\", \"median\") under {}",
+        key_table(key)
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_key_and_text_reads_back() {
+        for name in [
+            "power",
+            "house.power",
+            "{id}.bikes",
+            "a b",
+            "switch:0.apower",
+            "Zähler",
+            "quote\"s\\",
+            "",
+            "\u{1}\n\u{7f}\u{85}",
+        ] {
+            let text = format!("{}\nunit = {}\n", key_table(name), quoted(name));
+            let table: toml::Table = text.parse().expect("it is TOML");
+            let key = table["key"].get(name).expect("the key is the name");
+            assert_eq!(key["unit"].as_str(), Some(name));
+        }
+    }
+}
