@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use mail_send::smtp::message::Parameters;
 use mail_send::{Credentials, Error, SmtpClient};
+use rustls::CertificateError;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_rustls::TlsConnector;
 
@@ -323,13 +324,20 @@ impl Dialogue<'_> {
             }
             Error::Tls(error) => match &**error {
                 rustls::Error::InvalidCertificate(why) => {
-                    let why = certificate_words(why);
-                    match self.account.ca_file {
-                        Some(_) => format!("the certificate of {host} {why} (by `ca_file`)"),
-                        None => format!(
-                            "the certificate of {host} {why}; for a server with one of its own \
-                             set ca_file"
-                        ),
+                    let what = format!("the certificate of {host} {}", certificate_words(why));
+                    match (why, &self.account.ca_file) {
+                        (
+                            CertificateError::NotValidForName
+                            | CertificateError::NotValidForNameContext { .. },
+                            _,
+                        ) => format!("{what}; set `host` to the name that it is for"),
+                        (CertificateError::UnknownIssuer, None) => {
+                            format!("{what}; for a server with one of its own set `ca_file`")
+                        }
+                        (CertificateError::UnknownIssuer, Some(_)) => {
+                            format!("{what}: not the CA in `ca_file`")
+                        }
+                        _ => what,
                     }
                 }
                 rustls::Error::InvalidMessage(_) => format!(
