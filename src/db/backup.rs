@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use rusqlite::Connection;
 
-use super::{file, schema, session, trouble};
+use super::{file, in_use, schema, session, trouble};
 use crate::domain::time::{Mono, Wall};
 use crate::sys::clock::Clock;
 use crate::sys::os_error::reason;
@@ -55,7 +55,7 @@ impl fmt::Display for BackupError {
             BackupError::Damaged { path, detail } => write!(
                 f,
                 "the backup {} did not pass its check: {detail}\n\
-                 The database itself may be damaged; main-node recovers it at its next start.",
+                 The database itself may be damaged; main-node recovers it when it reads there.",
                 path.display()
             ),
         }
@@ -236,7 +236,12 @@ pub fn keep_making(
         let made = catch_unwind(|| rotate(database, keep, now.wall));
         match made {
             Ok(Ok(backup)) => log::info!("backup of {} records made", backup.records),
-            Ok(Err(error)) => log::error!("{error}"),
+            Ok(Err(error)) => {
+                log::error!("{error}");
+                if let BackupError::Damaged { .. } = error {
+                    in_use::report_damage(database);
+                }
+            }
             Err(_) => log::error!("the backup met a defect; it is tried again later"),
         }
         // One that failed is tried again when the next would be due.

@@ -691,7 +691,8 @@ fn every_version_of_the_schema_is_known() {
 /// Of a damaged database there can be no backup before an upgrade.
 #[test]
 fn an_older_database_that_is_damaged_is_recovered_instead_of_upgraded() {
-    let damages: [(&str, fn(&Path)); 3] = [
+    type Hurt = fn(&Path);
+    let damages: [(&str, Hurt); 3] = [
         ("a page of records", |path| {
             damage(path, &[leaves(path, "records")[3]]);
         }),
