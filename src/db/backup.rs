@@ -9,9 +9,9 @@ use std::panic::catch_unwind;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use rusqlite::{Connection, ErrorCode};
+use rusqlite::Connection;
 
-use super::{file, schema, session, trouble};
+use super::{file, in_use, schema, session, trouble};
 use crate::domain::time::{Mono, Wall};
 use crate::sys::clock::Clock;
 use crate::sys::os_error::reason;
@@ -55,7 +55,7 @@ impl fmt::Display for BackupError {
             BackupError::Damaged { path, detail } => write!(
                 f,
                 "the backup {} did not pass its check: {detail}\n\
-                 The database itself may be damaged; main-node recovers it at its next start.",
+                 The database itself may be damaged; main-node recovers it when it reads there.",
                 path.display()
             ),
         }
@@ -88,6 +88,10 @@ pub fn copy(connection: &Connection, target: &Path) -> Result<Backup, BackupErro
         path: target.to_owned(),
         detail,
     };
+    let damaged = |detail: String| BackupError::Damaged {
+        path: target.to_owned(),
+        detail,
+    };
     if target.exists() {
         return Err(BackupError::Exists {
             path: target.to_owned(),
@@ -101,22 +105,19 @@ pub fn copy(connection: &Connection, target: &Path) -> Result<Backup, BackupErro
     File::create(&unfinished).map_err(|error| written(reason(&error)))?;
     let copied = connection
         .execute("VACUUM INTO ?1", [name])
-        .map_err(|error| match error.sqlite_error_code() {
-            Some(ErrorCode::DatabaseCorrupt) => BackupError::Damaged {
-                path: target.to_owned(),
-                detail: error.to_string(),
-            },
-            _ => written(trouble::words(&error)),
+        .map_err(|error| match trouble::is_damage(&error) {
+            true => damaged(error.to_string()),
+            false => written(trouble::words(&error)),
         })
         .and_then(|_| {
             let synced = File::open(&unfinished).and_then(|file| file.sync_all());
             synced.map_err(|error| written(reason(&error)))
         })
-        .and_then(|()| {
-            verify(&unfinished).map_err(|detail| BackupError::Damaged {
-                path: target.to_owned(),
-                detail,
-            })
+        .and_then(|()| match inspect(&unfinished) {
+            Ok(backup) => backup.map_err(damaged),
+            Err(error) if trouble::is_damage(&error) => Err(damaged(error.to_string())),
+            // A card that cannot be read now, or no memory: it says nothing about the content.
+            Err(error) => Err(written(trouble::words(&error))),
         })
         .and_then(|backup| {
             std::fs::rename(&unfinished, target)
@@ -133,24 +134,26 @@ pub fn copy(connection: &Connection, target: &Path) -> Result<Backup, BackupErro
 
 /// Reads a backup whole.
 pub fn verify(path: &Path) -> Result<Backup, String> {
-    let inner = || -> rusqlite::Result<Result<Backup, String>> {
-        let connection = session::open_immutable(path)?;
-        if application_id(&connection)? != schema::APPLICATION_ID {
-            return Ok(Err("it is not main-node's".to_owned()));
-        }
-        let verdict: String =
-            connection.query_row("PRAGMA integrity_check(1)", [], |row| row.get(0))?;
-        if verdict != "ok" {
-            return Ok(Err(verdict));
-        }
-        let records: i64 =
-            connection.query_row("SELECT count(*) FROM records", [], |row| row.get(0))?;
-        Ok(Ok(Backup {
-            records: records.unsigned_abs(),
-            bytes: path.metadata().map_or(0, |metadata| metadata.len()),
-        }))
-    };
-    inner().unwrap_or_else(|error| Err(trouble::words(&error)))
+    inspect(path).unwrap_or_else(|error| Err(trouble::words(&error)))
+}
+
+/// The same, but tells damage (the inner error) from what keeps it from being read.
+fn inspect(path: &Path) -> rusqlite::Result<Result<Backup, String>> {
+    let connection = session::open_immutable(path)?;
+    if application_id(&connection)? != schema::APPLICATION_ID {
+        return Ok(Err("it is not main-node's".to_owned()));
+    }
+    let verdict: String =
+        connection.query_row("PRAGMA integrity_check(1)", [], |row| row.get(0))?;
+    if verdict != "ok" {
+        return Ok(Err(verdict));
+    }
+    let records: i64 =
+        connection.query_row("SELECT count(*) FROM records", [], |row| row.get(0))?;
+    Ok(Ok(Backup {
+        records: records.unsigned_abs(),
+        bytes: path.metadata().map_or(0, |metadata| metadata.len()),
+    }))
 }
 
 fn application_id(connection: &Connection) -> rusqlite::Result<i32> {
@@ -233,7 +236,12 @@ pub fn keep_making(
         let made = catch_unwind(|| rotate(database, keep, now.wall));
         match made {
             Ok(Ok(backup)) => log::info!("backup of {} records made", backup.records),
-            Ok(Err(error)) => log::error!("{error}"),
+            Ok(Err(error)) => {
+                log::error!("{error}");
+                if let BackupError::Damaged { .. } = error {
+                    in_use::report_damage(database);
+                }
+            }
             Err(_) => log::error!("the backup met a defect; it is tried again later"),
         }
         // One that failed is tried again when the next would be due.

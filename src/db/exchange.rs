@@ -13,7 +13,7 @@ use super::backup::{self, BackupError};
 use super::file::{self, beside};
 use super::repository::Database;
 use super::session;
-use super::trouble::OpenError;
+use super::trouble::{self, OpenError};
 use crate::domain::time::Wall;
 use crate::limits;
 
@@ -86,7 +86,11 @@ impl Displaced {
         let is_moved = linked.is_some();
         let kept = match linked {
             Some(linked) if is_whole => linked,
-            _ => self.copy_beside("replaced", now)?,
+            linked => match self.copy_beside("replaced", now) {
+                Ok(copy) => copy,
+                Err(BackupError::Damaged { .. }) => self.keep_damaged(linked, now)?,
+                Err(error) => return Err(self.not_copied(&error)),
+            },
         };
         self.remove_own_logs()?;
         let (what, then) = match (path.exists(), is_moved) {
@@ -157,19 +161,48 @@ impl Displaced {
     }
 
     /// Copies what the connection sees to a dated file.
-    fn copy_beside(&self, suffix: &str, now: Wall) -> Result<PathBuf, OpenError> {
-        let (path, real) = (self.database.path(), self.database.real());
-        let copy = file::free_name(real, suffix, now);
-        backup::copy(self.database.connection(), &copy)
-            .map(|_| copy)
-            .map_err(|error: BackupError| OpenError::Unusable {
-                path: path.to_owned(),
-                detail: format!(
-                    "its file was removed or replaced, and what the old one held cannot be \
-                     copied beside it ({error}); make room, or restart main-node to go on \
-                     without"
-                ),
-            })
+    fn copy_beside(&self, suffix: &str, now: Wall) -> Result<PathBuf, BackupError> {
+        let copy = file::free_name(self.database.real(), suffix, now);
+        backup::copy(self.database.connection(), &copy).map(|_| copy)
+    }
+
+    fn not_copied(&self, why: &dyn std::fmt::Display) -> OpenError {
+        OpenError::Unusable {
+            path: self.database.path().to_owned(),
+            detail: format!(
+                "its file was removed or replaced, and what the old one held cannot be copied \
+                 beside it ({why}); make room, or restart main-node to go on without"
+            ),
+        }
+    }
+
+    /// Keeps a damaged database byte by byte, with its log: there is no better copy of it.
+    /// `linked` is where its file still stands.
+    fn keep_damaged(&self, linked: Option<PathBuf>, now: Wall) -> Result<PathBuf, OpenError> {
+        let (real, own) = (self.database.real(), self.database.files());
+        let kept = match linked {
+            Some(linked) => linked,
+            None => {
+                let kept = file::free_name(real, "replaced", now);
+                let copied = own
+                    .database
+                    .and_then(file::descriptor_of)
+                    .ok_or_else(|| std::io::Error::from(std::io::ErrorKind::NotFound))
+                    .and_then(|open| copy_bytes(&open, &kept));
+                copied.map_err(|error| self.not_copied(&error))?;
+                kept
+            }
+        };
+        // Closing must not take the log away from it.
+        let keep = DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE;
+        let _ = self.database.connection().set_db_config(keep, true);
+        let log = beside(real, "-wal");
+        if own.log.is_some() && file::id(&log) == own.log {
+            std::fs::rename(&log, beside(&kept, "-wal"))
+                .and_then(|()| file::sync_directory(&kept))
+                .map_err(|error| self.not_copied(&error))?;
+        }
+        Ok(kept)
     }
 
     /// Removes the log from the place where it would be played into another file. All that it
@@ -201,6 +234,20 @@ fn take_in(connection: &Connection) -> rusqlite::Result<bool> {
     })
 }
 
+/// Copies a file; what stands at `target` is complete.
+fn copy_bytes(from: &Path, target: &Path) -> std::io::Result<()> {
+    let unfinished = beside(target, ".unfinished");
+    let copied = std::fs::copy(from, &unfinished)
+        .and_then(|_| std::fs::File::open(&unfinished)?.sync_all())
+        .and_then(|()| std::fs::rename(&unfinished, target))
+        .and_then(|()| file::sync_directory(target));
+    if copied.is_err() {
+        // Ours, and of no use to anybody.
+        let _ = std::fs::remove_file(&unfinished);
+    }
+    copied
+}
+
 fn remove_beside(path: &Path, real: &Path, suffix: &str) -> Result<(), OpenError> {
     file::remove(&beside(real, suffix)).map_err(|error| OpenError::from_io(path, &error))
 }
@@ -214,20 +261,22 @@ pub fn judge(connection: &Connection, path: &Path, size_before: u64) -> Option<E
     if !is_ours || size < size_before {
         return Some(Exchange::Content);
     }
+    is_damaged(path, size).then_some(Exchange::Damage)
+}
+
+/// Whether SQLite finds damage in a database of ours of `size` bytes; false where that would
+/// take too long, or cannot be found out now.
+pub fn is_damaged(path: &Path, size: u64) -> bool {
     if size > limits::CHECKED_BYTES {
-        return None;
+        return false;
     }
     // With a cache of its own.
     let verdict = session::open_read_only(path).and_then(|connection| {
         connection.query_row("PRAGMA quick_check(1)", [], |row| row.get::<_, String>(0))
     });
     match verdict {
-        Ok(verdict) if verdict == "ok" => None,
-        Ok(_) => Some(Exchange::Damage),
-        Err(error) => match OpenError::from_sqlite(path, &error) {
-            OpenError::Corrupt { .. } => Some(Exchange::Damage),
-            // Locked, no memory: it says nothing about the content.
-            _ => None,
-        },
+        Ok(verdict) => verdict != "ok",
+        // Locked, no memory: it says nothing about the content.
+        Err(error) => trouble::is_damage(&error),
     }
 }

@@ -284,6 +284,16 @@ pub fn path_of_open(file: Id) -> Option<PathBuf> {
     None
 }
 
+/// The descriptor of a file that this process has open, as a path: it leads to the file
+/// though it was removed. To be closed only where nobody depends on this process's locks.
+pub fn descriptor_of(file: Id) -> Option<PathBuf> {
+    let entries = std::fs::read_dir("/proc/self/fd").ok()?;
+    entries
+        .flatten()
+        .map(|entry| entry.path())
+        .find(|path| id(path) == Some(file))
+}
+
 /// A name beside `path` that is free: with the date, and a number where that is not enough.
 pub fn free_name(path: &Path, suffix: &str, now: Wall) -> PathBuf {
     let date = now.to_string().replace([':', '-'], "");

@@ -31,6 +31,8 @@ pub enum HistoryError {
     UnknownKey,
     /// The database cannot be read now.
     Unavailable(String),
+    /// What was asked for stands where the database is damaged.
+    Damaged(String),
     /// The query would cost more than its request may.
     Exceeded(Exceeded),
 }
@@ -39,7 +41,7 @@ impl fmt::Display for HistoryError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             HistoryError::UnknownKey => f.write_str("no reading of this key was ever stored"),
-            HistoryError::Unavailable(detail) => {
+            HistoryError::Unavailable(detail) | HistoryError::Damaged(detail) => {
                 write!(f, "the database cannot be read now: {detail}")
             }
             HistoryError::Exceeded(limit) => write!(f, "cut off at {limit}"),
@@ -51,7 +53,11 @@ impl std::error::Error for HistoryError {}
 
 impl From<rusqlite::Error> for HistoryError {
     fn from(error: rusqlite::Error) -> HistoryError {
-        HistoryError::Unavailable(trouble::words(&error))
+        let words = trouble::words(&error);
+        match trouble::is_damage(&error) {
+            true => HistoryError::Damaged(words),
+            false => HistoryError::Unavailable(words),
+        }
     }
 }
 
@@ -149,8 +155,11 @@ impl Reader {
             .map_err(HistoryError::from)
             // One transaction, so that retention between two statements shows no gap.
             .and_then(|_transaction| read(connection));
-        if let Err(HistoryError::Unavailable(_)) = answer {
+        if let Err(HistoryError::Unavailable(_) | HistoryError::Damaged(_)) = answer {
             *open = None;
+        }
+        if let Err(HistoryError::Damaged(_)) = answer {
+            in_use::report_damage(&self.path);
         }
         answer
     }

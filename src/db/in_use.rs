@@ -1,5 +1,5 @@
-//! Registry of the database files that this process has open for writing, and of the readers'
-//! connections beside them.
+//! Registry of the database files that this process has open for writing, of the readers'
+//! connections beside them, and of damage that readers have met.
 //!
 //! Any thread. SQLite keeps such a table itself, by inode: connections of one process share
 //! the index of the log. So no reader may open what was put at the path before the writer has
@@ -18,12 +18,15 @@ pub type ReaderSlot = Mutex<Option<(Files, Connection)>>;
 struct Tables {
     written: Vec<(u64, PathBuf, Files)>,
     readers: Vec<(PathBuf, Weak<ReaderSlot>)>,
+    /// Databases in which a reader has met damage.
+    damaged: Vec<PathBuf>,
     next: u64,
 }
 
 static TABLES: Mutex<Tables> = Mutex::new(Tables {
     written: Vec::new(),
     readers: Vec::new(),
+    damaged: Vec::new(),
     next: 0,
 });
 
@@ -81,6 +84,24 @@ pub fn close_readers(path: &Path) -> bool {
         }
         Err(std::sync::TryLockError::WouldBlock) => false,
     })
+}
+
+/// Tells the writer of the database at `path` that a reader has met damage in it: the writer
+/// may never read that page.
+pub fn report_damage(path: &Path) {
+    let mut tables = tables();
+    let is_open = tables.written.iter().any(|(_, at, _)| at == path);
+    if is_open && !tables.damaged.iter().any(|damaged| damaged == path) {
+        tables.damaged.push(path.to_owned());
+    }
+}
+
+/// Whether damage was reported since this was last asked.
+pub fn take_damage(path: &Path) -> bool {
+    let mut tables = tables();
+    let before = tables.damaged.len();
+    tables.damaged.retain(|damaged| damaged != path);
+    tables.damaged.len() < before
 }
 
 /// Refuses to open files that stand at `path` in the place of those that the writer has open.

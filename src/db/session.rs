@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 
+use super::backup::BackupError;
 use super::file::{self, Found, beside, look, sync_directory};
 use super::repository::Database;
 use super::trouble::{self, OpenError, READ_ONLY};
@@ -156,14 +157,24 @@ fn upgrade(connection: &mut Connection, path: &Path, steps: &[&str]) -> Result<(
     if found < wanted {
         let kept = beside(path, &format!(".before-version-{wanted}"));
         if found > 0 && !kept.exists() {
-            backup::copy(connection, &kept).map_err(|error| OpenError::Unusable {
-                path: path.to_owned(),
-                detail: format!("before the upgrade it could not be backed up: {error}"),
-            })?;
+            backup::copy(connection, &kept).map_err(|error| not_backed_up(path, error))?;
         }
         schema::migrate(connection, steps).map_err(sqlite)?;
     }
     Ok(())
+}
+
+/// Why there is no backup to upgrade after. Of a damaged database there can be none: it is
+/// set aside as it is, and the salvage reads every version.
+fn not_backed_up(path: &Path, error: BackupError) -> OpenError {
+    let path = path.to_owned();
+    match error {
+        BackupError::Damaged { detail, .. } => OpenError::Corrupt { path, detail },
+        error => OpenError::Unusable {
+            path,
+            detail: format!("before the upgrade it could not be backed up: {error}"),
+        },
+    }
 }
 
 /// A connection that cannot write, for readers beside the store thread.

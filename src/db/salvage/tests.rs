@@ -688,6 +688,47 @@ fn every_version_of_the_schema_is_known() {
     }
 }
 
+/// Of a damaged database there can be no backup before an upgrade.
+#[test]
+fn an_older_database_that_is_damaged_is_recovered_instead_of_upgraded() {
+    type Hurt = fn(&Path);
+    let damages: [(&str, Hurt); 3] = [
+        ("a page of records", |path| {
+            damage(path, &[leaves(path, "records")[3]]);
+        }),
+        ("the page of keys", |path| {
+            damage(path, &leaves(path, "keys"));
+        }),
+        ("its end", |path| {
+            let file = std::fs::OpenOptions::new().write(true).open(path);
+            let length = path.metadata().expect("it is there").len();
+            file.and_then(|file| file.set_len(length - 2 * PAGE as u64))
+                .expect("it can be cut");
+        }),
+    ];
+    for (context, hurt) in damages {
+        let directory = Directory::new();
+        let path = directory.path("a.db");
+        filled(&path);
+        Connection::open(&path)
+            .and_then(|connection| {
+                connection.pragma_update(None, "user_version", schema::VERSION - 1)
+            })
+            .expect("its version can be changed");
+        hurt(&path);
+        let now = Wall::from_second(T0);
+        let mut database = open(&place(&path), "this-boot", now).expect(context);
+        let mut salvage = Salvage::resume(&mut database)
+            .expect("it can be read")
+            .expect("a salvage is under way");
+        while salvage.step(&mut database).expect("a step can be taken") == Step::More {}
+        let rows = count(&database, ROWS);
+        assert!(rows > 19_700, "{context}: {rows}");
+        let version = schema::version(database.connection());
+        assert_eq!(version, Ok(schema::VERSION), "{context}");
+    }
+}
+
 #[test]
 fn what_must_not_wait_is_read_where_there_is_no_room_for_a_new_database() {
     use crate::db::{outbox, quota, restore, store};

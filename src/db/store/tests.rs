@@ -850,3 +850,92 @@ fn a_stop_says_how_many_readings_are_lost_and_why() {
     );
     assert!(said.contains("found a directory or a device"), "{said}");
 }
+
+/// Nonsense over a page that holds rows of which the writer needs none, as a card leaves it.
+fn damage_old_rows(scene: &Scene) {
+    let open = lock(&scene.shared.database);
+    let database = open.as_ref().expect("it is open");
+    database
+        .connection()
+        .execute_batch("PRAGMA wal_checkpoint(TRUNCATE); PRAGMA shrink_memory")
+        .expect("the log can be taken in");
+    let bytes = std::fs::read(&scene.path).expect("it can be read");
+    let holds_rows =
+        |page: &[u8]| page[0] == 0x0d && page.windows(11).any(|bytes| bytes == b"2025-10-30T");
+    let page = bytes.chunks(4_096).position(holds_rows);
+    let page = page.expect("there is a page of rows");
+    let mut file = std::fs::OpenOptions::new()
+        .write(true)
+        .open(&scene.path)
+        .expect("it can be opened");
+    file.seek(SeekFrom::Start(page as u64 * 4_096))
+        .and_then(|_| file.write_all(&[0xAA; 64]))
+        .expect("it can be written");
+    drop(file);
+    // A card changes bytes without a word.
+    database.has_written();
+}
+
+#[test]
+fn damage_that_only_readers_meet_is_set_aside_where_it_is_there() {
+    let (mut scene, _) = with_backup();
+    let reader = crate::db::history::Reader::new(&scene.path);
+    let query = crate::domain::history::HistoryQuery {
+        key: Arc::from("t"),
+        from: Wall::from_second(T0),
+        to: Wall::from_second(T0 + 4_000),
+        points: 100,
+    };
+    let budget = || crate::sys::budget::Budget::new(1_000_000, Duration::from_secs(3_600));
+    reader.history(&query, &budget()).expect("it can be read");
+    damage_old_rows(&scene);
+    assert_eq!(scene.turn(trusted(2_070)).notice, None, "nobody has met it");
+    let reader = crate::db::history::Reader::new(&scene.path);
+    reader.history(&query, &budget()).expect_err("it is met");
+    let mut status = scene.turn(trusted(2_080));
+    for second in 2_081..2_100 {
+        status = scene.turn(trusted(second));
+    }
+    assert_eq!(status.trouble, None);
+    let notice = status.notice.expect("a person is told");
+    assert!(notice.contains("one stretch was unreadable"), "{notice}");
+    assert!(scene.stored() > 2_800, "{}", scene.stored());
+    reader.history(&query, &budget()).expect("it can be read");
+}
+
+#[test]
+fn damage_that_sqlite_does_not_confirm_changes_nothing() {
+    let (mut scene, _) = with_backup();
+    crate::db::in_use::report_damage(&scene.path);
+    let status = scene.turn(trusted(2_070));
+    assert_eq!((status.notice, status.trouble), (None, None));
+    assert_eq!(goes_on_storing(&mut scene), 3_001);
+}
+
+fn goes_on_storing(scene: &mut Scene) -> i64 {
+    scene.append(vec![row("t", T0 + 9_000, 1.0)], trusted(2_080));
+    scene.turn(trusted(2_140));
+    scene.stored()
+}
+
+#[test]
+fn a_damaged_database_that_is_replaced_while_in_use_is_kept_as_it_is() {
+    let (mut scene, copy) = with_backup();
+    damage_old_rows(&scene);
+    std::fs::rename(&copy, &scene.path).expect("a file can be moved");
+    let notice = goes_on(&mut scene, 2_000);
+    assert!(
+        notice.contains("another file was put in its place"),
+        "{notice}"
+    );
+    let kept = kept(&scene, "replaced");
+    let kept = kept.first().expect("it is kept");
+    assert!(notice.contains(&kept.display().to_string()), "{notice}");
+    let mut there = database(&scene.directory.path("other.db"));
+    crate::db::salvage::take_alerts_over(kept, &mut there).expect("it can be read");
+    let rows = session::open_immutable(kept).and_then(|connection| {
+        let sql = "SELECT count(*) FROM latest";
+        connection.query_row(sql, [], |row| row.get::<_, i64>(0))
+    });
+    assert_eq!(rows, Ok(1));
+}

@@ -10,8 +10,9 @@ use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use super::{Shared, lock};
-use crate::db::exchange::{Displaced, Exchange, Rescue};
+use crate::db::exchange::{self, Displaced, Exchange, Rescue};
 use crate::db::file;
+use crate::db::in_use;
 use crate::db::repository::{Committed, Database, Entry};
 use crate::db::retention::{self, Step, Times};
 use crate::db::salvage::{self, Salvage};
@@ -22,6 +23,7 @@ use crate::domain::ledger::Row;
 use crate::domain::time::{Moment, Mono};
 use crate::limits;
 use crate::sys::clock::Clock;
+use crate::sys::disk;
 
 /// The thread's own state.
 pub(super) struct Writer {
@@ -42,6 +44,8 @@ pub(super) struct Writer {
     salvage_at: Mono,
     /// When a database was last set aside.
     damaged_at: Option<Mono>,
+    /// When the database was last checked because a reader has met damage.
+    checked_at: Option<Mono>,
 }
 
 /// Retention looks this often; what it drops is an hour at least.
@@ -65,6 +69,7 @@ impl Writer {
             replaced: None,
             salvage_at: Mono(0),
             damaged_at: None,
+            checked_at: None,
         };
         match opened {
             Ok(mut database) => {
@@ -170,13 +175,21 @@ impl Writer {
     /// Whether all files that are open still stand at their paths. If not, nothing more is
     /// written to them.
     fn look_at_files(&mut self, now: Moment) -> bool {
-        let mut open = lock(&self.shared.database);
+        let shared = self.shared.clone();
+        let mut open = lock(&shared.database);
         let exchange = open.as_ref().and_then(Database::exchange);
-        if exchange == Some(Exchange::Damage) {
+        let damage = match exchange {
+            Some(Exchange::Damage) => Some("another program wrote to it"),
+            None if open.is_some() && self.has_damage_for_readers(now) => {
+                Some("history or a backup could not be read")
+            }
+            _ => None,
+        };
+        if let Some(words) = damage {
             drop(open);
             let code = rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_CORRUPT);
-            let words = "another program wrote to it".to_owned();
-            self.refused(now, &rusqlite::Error::SqliteFailure(code, Some(words)));
+            let error = rusqlite::Error::SqliteFailure(code, Some(words.to_owned()));
+            self.refused(now, &error);
         } else if let Some(exchange) = exchange
             && let Some(database) = open.take()
         {
@@ -185,6 +198,29 @@ impl Writer {
             self.displaced = Some(Displaced::new(database, exchange));
         }
         self.displaced.is_none()
+    }
+
+    /// Whether readers have met damage that SQLite confirms, and that a new database can be
+    /// rid of now: nothing depends on it but those rows, so that there has to be room for all.
+    fn has_damage_for_readers(&mut self, now: Moment) -> bool {
+        let path = &self.shared.settings.place.path;
+        let is_early =
+            |at: Option<Mono>| at.is_some_and(|at| now.mono.since(at) < limits::SALVAGE_PAUSE);
+        if is_early(self.damaged_at) || !in_use::take_damage(path) || is_early(self.checked_at) {
+            return false;
+        }
+        self.checked_at = Some(now.mono);
+        let size = file::size_on_disk(path);
+        let free = disk::free_bytes(&file::directory(path)).unwrap_or(0);
+        if free < size.saturating_add(limits::SALVAGE_LEAVES_BYTES) {
+            log::error!(
+                "{} is damaged where only history reads; it is recovered when the card has \
+                 room for a second one",
+                path.display()
+            );
+            return false;
+        }
+        exchange::is_damaged(path, size)
     }
 
     /// Keeps what a database holds whose files were exchanged, so that another can be opened;
@@ -198,10 +234,16 @@ impl Writer {
             Ok(Rescue::Done { notice, kept }) => {
                 self.displaced = None;
                 self.replaced = kept.or(self.replaced.take());
-                // What was read of the old file ends with it; a new one says what it needs.
-                self.salvage = None;
                 log::warn!("{notice}");
-                lock(&self.shared.report).exchanged = Some(notice);
+                let mut report = lock(&self.shared.report);
+                // What was read of the old file ends with it; a new one says what it needs.
+                if self.salvage.take().is_some() {
+                    report.notice = None;
+                    if let Some(salvage) = &mut report.salvage {
+                        salvage.is_over = true;
+                    }
+                }
+                report.exchanged = Some(notice);
                 true
             }
             Err(error) => {
