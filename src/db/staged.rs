@@ -163,10 +163,20 @@ pub fn take(database: &Path, now: Wall) -> Result<Option<PathBuf>, OpenError> {
         return Ok(None);
     }
     carry_over(database, &staged)?;
+    use_log(&staged).map_err(|error| OpenError::from_sqlite(&staged, &error))?;
     let suffix = replace::free_suffix(database, KIND, now);
     replace::announce(database, &staged, &suffix).map_err(io)?;
     replace::finish(database).map_err(io)?;
     Ok(Some(beside(database, &suffix)))
+}
+
+/// Has the staged copy used with a write-ahead log, before it has the database's name: there, a
+/// journal that a crash leaves beside a file in this mode counts as another database's.
+fn use_log(staged: &Path) -> rusqlite::Result<()> {
+    let connection = open(staged)?;
+    // The log stays empty: nothing is lost with it.
+    connection.pragma_update(None, "journal_mode", "wal")?;
+    connection.close().map_err(|(_, error)| error)
 }
 
 /// Gives the staged copy what the database knows of alerts (what waits to be told, what has
@@ -174,6 +184,9 @@ pub fn take(database: &Path, now: Wall) -> Result<Option<PathBuf>, OpenError> {
 fn carry_over(database: &Path, staged: &Path) -> Result<(), OpenError> {
     let sqlite = |error: rusqlite::Error| OpenError::from_sqlite(staged, &error);
     let mut target = open(staged).map_err(sqlite)?;
+    // A crash may have left it with a log ([`use_log`]), which the switch does not take along.
+    let journal = target.pragma_update(None, "journal_mode", "delete");
+    journal.map_err(sqlite)?;
     let source = match session::open_read_only(database) {
         Ok(source) => source,
         Err(error) if !database.exists() => {

@@ -213,7 +213,7 @@ impl Scene {
         self
     }
 
-    fn source(&mut self, name: &str) -> &mut Source {
+    pub fn source(&mut self, name: &str) -> &mut Source {
         let mut sources = self.snapshot.sources.iter_mut();
         sources
             .find(|source| &*source.name == name)

@@ -138,6 +138,14 @@ fn failing_sources(snapshot: &Snapshot, now: Moment) -> Vec<String> {
         }
         let (name, why) = (&source.name, cause.map_or("", why));
         let answer_came = cause.is_some_and(Cause::answer_came);
+        // Values of an earlier run: it did answer, and when is not known.
+        let gave = |record: &Record| record.sources.contains(name);
+        if source.health.last_success.is_none() && snapshot.records.iter().any(gave) {
+            return match answer_came {
+                false => format!("{name} has not answered since the start: {why}."),
+                true => format!("{name} has given no data since the start: {why}."),
+            };
+        }
         match (silence(source, now), answer_came) {
             (Some(silence), false) => format!("{name} has not answered for {silence}: {why}."),
             (Some(silence), true) => format!("{name} has given no data for {silence}: {why}."),
@@ -366,7 +374,9 @@ mod tests {
     #[test]
     fn one_sentence_says_whether_all_is_well() {
         use Verdict::*;
-        let rows: [(&str, Scene, Verdict, &str); 16] = [
+        let mut restarted = testing::healthy().failing("weather", Cause::Tls, 60);
+        restarted.source("weather").health.last_success = None;
+        let rows: [(&str, Scene, Verdict, &str); 17] = [
             ("fresh", testing::healthy(), Pass, "Both sources are fresh."),
             (
                 "nothing configured",
@@ -391,6 +401,12 @@ mod tests {
                 testing::just_started().failing("weather", Cause::Tls, 60),
                 Fail,
                 "weather has never answered: no secure connection can be made.",
+            ),
+            (
+                "an answer in an earlier run",
+                restarted,
+                Warn,
+                "weather has not answered since the start: no secure connection can be made.",
             ),
             (
                 "the network is down",

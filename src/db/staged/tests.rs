@@ -1,4 +1,5 @@
 use super::*;
+use crate::db::file::has_log_mode;
 use crate::db::repository::Database;
 use crate::db::testing::{Directory, T0, database, entries, place, row};
 use crate::db::tiers::{node, set_node};
@@ -92,6 +93,8 @@ fn a_staged_copy_takes_the_databases_place_and_its_alerts() {
         .expect("it can be taken")
         .expect("one is staged");
     assert_eq!(before, directory.path("db.replaced-20251030T200000Z"));
+    let head = std::fs::read(&path).expect("it is there");
+    assert!(has_log_mode(&head), "the first opening changes no mode");
     assert_restored(&directory, &path, "at once");
     drop(session::open(&place(&path), "boot").expect("the node takes it"));
     assert!(
@@ -105,6 +108,10 @@ fn a_staged_copy_takes_the_databases_place_and_its_alerts() {
 fn wherever_a_crash_interrupts_it_the_next_start_completes_it() {
     type Crash = fn(&Path);
     let carried: Crash = |path| carry_over(path, &beside(path, STAGED)).expect("it can be carried");
+    let logged: Crash = |path| {
+        carry_over(path, &beside(path, STAGED)).expect("it can be carried");
+        use_log(&beside(path, STAGED)).expect("it can be led to a log");
+    };
     let announced: Crash = |path| {
         carry_over(path, &beside(path, STAGED)).expect("it can be carried");
         replace::announce(path, &beside(path, STAGED), ".replaced-1").expect("announced");
@@ -142,6 +149,7 @@ fn wherever_a_crash_interrupts_it_the_next_start_completes_it() {
     for (state, crash) in [
         ("carrying", carrying),
         ("carried", carried),
+        ("logged", logged),
         ("announced", announced),
         ("log moved", log_moved),
         ("moved away", moved_away),
