@@ -104,7 +104,7 @@ fn run(config: &Config, clock: Arc<dyn Clock>) -> u8 {
     let mut signals = match Signals::register() {
         Ok(signals) => signals,
         Err(error) => {
-            eprintln!("signals cannot be received: {error}");
+            eprintln!("signals cannot be received: {}", reason(&error));
             return BAD;
         }
     };

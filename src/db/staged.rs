@@ -22,6 +22,7 @@ use super::session::{self, Place};
 use super::trouble::{self, OpenError};
 use super::{quota, replace, schema};
 use crate::domain::time::Wall;
+use crate::sys::os_error::reason;
 
 /// The staged copy, complete: the database's name and this.
 const STAGED: &str = ".restore";
@@ -109,7 +110,7 @@ fn may_be_replaced(place: &Place) -> Result<(), String> {
 }
 
 fn unwritten(path: &Path, error: &std::io::Error) -> String {
-    format!("{} cannot be written: {error}", path.display())
+    format!("{} cannot be written: {}", path.display(), reason(error))
 }
 
 fn remove_unfinished(unfinished: &Path) -> std::io::Result<()> {

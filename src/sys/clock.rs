@@ -7,6 +7,7 @@ use std::sync::{Mutex, PoisonError};
 
 use rustix::time::{ClockId, clock_gettime};
 
+use super::os_error::reason;
 use crate::domain::clock_trust::{PeerTrust, TrustedBy};
 use crate::domain::time::{Moment, Mono, Trust, Wall};
 
@@ -133,9 +134,10 @@ pub fn boot_id() -> String {
     const FILE: &str = "/proc/sys/kernel/random/boot_id";
     let id = std::fs::read_to_string(FILE).unwrap_or_else(|error| {
         log::warn!(
-            "{FILE} cannot be read ({error}), so this start is taken for one after a reboot: ages \
+            "{FILE} cannot be read ({}), so this start is taken for one after a reboot: ages \
              of readings, quotas and the durations of alerts do not go on. Is `ProcSubset=pid` \
-             set for the service? Remove it"
+             set for the service? Remove it",
+            reason(&error)
         );
         String::new()
     });

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
+use super::os_error::reason;
 use signal_hook::consts::{
     SIGALRM, SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2, SIGXCPU, SIGXFSZ,
 };
@@ -53,7 +54,10 @@ impl Signals {
         let mut byte = [0];
         while let Err(error) = self.0.read_exact(&mut byte) {
             if error.kind() != io::ErrorKind::Interrupted {
-                log::error!("signals can no longer be received: {error}; stopping");
+                log::error!(
+                    "signals can no longer be received ({}); stopping",
+                    reason(&error)
+                );
                 return;
             }
         }
