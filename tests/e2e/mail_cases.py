@@ -8,10 +8,12 @@ on loopback and on ports of the system's choice. Most cases wait for time limits
 node's own, so all run side by side, each in a directory and with servers of its own.
 """
 
+import asyncio
 import concurrent.futures
 import datetime
 import email
 import email.policy
+import errno
 import http.server
 import ipaddress
 import json
@@ -147,6 +149,18 @@ class Server(Controller):
             options["ssl_context"] = context
         self.implicit = implicit
         super().__init__(handler, **options)
+
+    def start(self):
+        """Somebody else may have taken the port since it was free: then another one."""
+        for _ in range(10):
+            try:
+                return super().start()
+            except OSError as error:
+                if error.errno != errno.EADDRINUSE:
+                    raise
+                self.port, self._thread, self._thread_exception = free_port(), None, None
+                self.loop = asyncio.new_event_loop()
+        raise OSError(errno.EADDRINUSE, "ten free ports were taken before a server could bind them")
 
     def factory(self):
         starttls = None if self.implicit else self.context
