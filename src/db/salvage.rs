@@ -6,24 +6,29 @@
 //! keep their ids, so that what `hourly` says about them stays true, and a row that is taken
 //! over twice (from the damaged file and from a backup, or after a restart) is there once.
 
+mod copy;
 mod pages;
 mod source;
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
 use rusqlite::types::Value;
 use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, params};
 
+pub use self::copy::take_alerts_over;
+use self::copy::{
+    alerts, insert_summary, integer, node_values, number_of, real, remembered, summaries, text,
+};
 use self::pages::Pages;
 use self::source::{Named, Source};
-use super::repository::{Database, RETENTION_CLOCK};
+use super::repository::Database;
 use super::retention::Step;
 use super::rollup::{Changes, HOUR, read_hour, second_of_hour};
 use super::session::{self, Place};
-use super::tiers::{self, Tiers, node, set_node};
+use super::tiers::{Tiers, set_node};
 use super::trouble::{self, OpenError};
-use super::{backup, file, quota, replace, schema};
+use super::{backup, file, replace, schema};
 use crate::domain::time::Wall;
 use crate::limits;
 use crate::sys::disk;
@@ -307,35 +312,6 @@ fn write_asides(transaction: &Transaction, asides: &[PathBuf]) -> rusqlite::Resu
     set_node(transaction, UNDER_WAY, lines.join("\n"))
 }
 
-/// What stands in `node`, as far as it can be read.
-fn node_values(source: &Source) -> HashMap<String, Value> {
-    let (rows, _) = source.all("node");
-    rows.into_iter()
-        .filter_map(|mut row| Some((text(&row, "name")?, row.remove("value")?)))
-        .collect()
-}
-
-fn text(row: &Named, column: &str) -> Option<String> {
-    match row.get(column) {
-        Some(Value::Text(text)) => Some(text.clone()),
-        _ => None,
-    }
-}
-
-fn integer(row: &Named, column: &str) -> Option<i64> {
-    match row.get(column) {
-        Some(Value::Integer(number)) => Some(*number),
-        _ => None,
-    }
-}
-
-fn real(row: &Named, column: &str) -> Option<f64> {
-    match row.get(column) {
-        Some(Value::Real(number)) => Some(*number),
-        _ => None,
-    }
-}
-
 /// The highest id that the file says it has used.
 fn last_id(source: &Source, nodes: &HashMap<String, Value>) -> i64 {
     let mut ids = Vec::new();
@@ -524,197 +500,6 @@ fn take_over(
         changes.correct(k, second, row.id);
     }
     Ok(true)
-}
-
-/// The number that stands for a key, which may be all that is left of it.
-fn number_of(transaction: &Transaction, key: &str) -> rusqlite::Result<i64> {
-    let mut known = transaction.prepare_cached("SELECT k FROM keys WHERE key = ?1")?;
-    if let Some(k) = known.query_row([key], |row| row.get(0)).optional()? {
-        return Ok(k);
-    }
-    transaction.execute("INSERT INTO keys (key, source) VALUES (?1, '')", [key])?;
-    Ok(transaction.last_insert_rowid())
-}
-
-/// Takes over keys, latest values and where the tiers begin. Returns what stands for the keys
-/// there and here, and how much could not be read; hours come back from their rows.
-fn summaries(
-    source: &Source,
-    target: &Transaction,
-    tiers: &mut Tiers,
-) -> rusqlite::Result<(HashMap<i64, i64>, u64)> {
-    let nodes = node_values(source);
-    let old = Tiers::from(|name| {
-        Ok(match nodes.get(name) {
-            Some(Value::Integer(bound)) => tiers::plausible(*bound).ok(),
-            _ => None,
-        })
-    })?;
-    tiers.raw_from = tiers.raw_from.max(old.raw_from);
-    tiers.rows_from = tiers.rows_from.max(old.raw_from);
-    tiers.hourly_from = tiers.hourly_from.max(old.hourly_from);
-    // None: the days that can be had are summed up again from hours.
-    tiers.daily_until = tiers.daily_until.or(old.daily_until);
-    let mut numbers: HashMap<i64, i64> = HashMap::new();
-    let (keys, mut holes) = source.all("keys");
-    for row in keys {
-        let name = text(&row, "key").filter(|key| !key.is_empty());
-        let (Some(old_k), Some(key)) = (integer(&row, "k"), name) else {
-            holes += 1;
-            continue;
-        };
-        let k = number_of(target, &key)?;
-        target.execute(
-            "UPDATE keys SET unit = ?2, source = ?3 WHERE k = ?1 AND source = ''",
-            params![
-                k,
-                text(&row, "unit"),
-                text(&row, "source").unwrap_or_default()
-            ],
-        )?;
-        numbers.insert(old_k, k);
-    }
-    let (latest, missed) = source.all("latest");
-    for row in latest {
-        insert_summary(target, "latest", &row, &numbers)?;
-    }
-    Ok((numbers, holes + missed))
-}
-
-/// Takes over a row of `latest`, `hourly` or `daily`, if it can be one.
-fn insert_summary(
-    target: &Transaction,
-    table: &str,
-    row: &Named,
-    numbers: &HashMap<i64, i64>,
-) -> rusqlite::Result<()> {
-    let within = |column, range: std::ops::RangeInclusive<i64>| {
-        integer(row, column).is_some_and(|number| range.contains(&number))
-    };
-    let has_numbers = || {
-        let numbers = ["min", "mean", "max", "last"];
-        numbers.iter().all(|column| real(row, column).is_some())
-    };
-    let second = integer(row, "second").unwrap_or(i64::MAX);
-    let is_ours = match table {
-        "latest" => within("id", limits::IDS) && limits::HOURS.contains(&second.div_euclid(HOUR)),
-        "hourly" => {
-            let is_summary = has_numbers() && within("last_s", 0..=HOUR - 1);
-            within("hour", limits::HOURS)
-                && within("first_id", 0..=integer(row, "last_id").unwrap_or(-1))
-                && within("last_id", limits::IDS)
-                && (within("count", 0..=0) || within("count", 1..=COUNT) && is_summary)
-        }
-        _ => within("day", limits::HOURS) && within("count", 1..=24 * COUNT) && has_numbers(),
-    };
-    let k = integer(row, "k").and_then(|k| numbers.get(&k));
-    let (Some(k), true) = (k, is_ours) else {
-        return Ok(());
-    };
-    let mut row = row.clone();
-    row.insert("k".to_owned(), Value::Integer(*k));
-    // Of an earlier run, whose boot the new database does not know.
-    row.retain(|column, _| column != "receipt_ms" && column != "lag_ms");
-    insert(target, table, &row)
-}
-
-/// Numbers that an hour of a key can have: one a second.
-const COUNT: i64 = HOUR;
-
-/// Inserts what can be read of a row; one that does not fit is left out.
-fn insert(target: &Transaction, table: &str, row: &Named) -> rusqlite::Result<()> {
-    let columns: Vec<&str> = row.keys().map(String::as_str).collect();
-    let places: Vec<String> = (1..=columns.len()).map(|at| format!("?{at}")).collect();
-    let sql = format!(
-        "INSERT OR IGNORE INTO {table} ({}) VALUES ({})",
-        columns.join(", "),
-        places.join(", ")
-    );
-    let inserted = target
-        .prepare_cached(&sql)
-        .and_then(|mut insert| insert.execute(rusqlite::params_from_iter(row.values())));
-    match inserted {
-        Err(error) if !is_constraint(&error) => Err(error),
-        _ => Ok(()),
-    }
-}
-
-/// Takes over what is open and what waits to be told, with its ids and Message-IDs.
-fn alerts(source: &Source, target: &Transaction) -> rusqlite::Result<()> {
-    for (table, id) in [
-        ("outbox", "id"),
-        ("alert_state", "id"),
-        ("incidents", "incident"),
-        ("outbox_dropped", ""),
-        ("deliveries", "id"),
-    ] {
-        let (rows, _) = source.all(table);
-        let (kept, renumbered): (Vec<Named>, Vec<Named>) = rows.into_iter().partition(|row| {
-            let number = integer(row, id);
-            id.is_empty() || number.is_some_and(|number| limits::IDS.contains(&number))
-        });
-        // What waits to be told is told under another number rather than not at all.
-        let renumbered = renumbered.into_iter().map(|mut row| {
-            row.remove(id);
-            row
-        });
-        let renumbered = renumbered.filter(|_| table == "outbox" || table == "deliveries");
-        for row in kept.into_iter().chain(renumbered) {
-            insert(target, table, &row)?;
-        }
-    }
-    // Numbers are not used again, because those who deliver may still speak of them.
-    let (sequences, _) = source.all("sqlite_sequence");
-    for row in sequences {
-        if text(&row, "name").as_deref() == Some("outbox")
-            && let Some(seq) = integer(&row, "seq").filter(|seq| limits::IDS.contains(seq))
-        {
-            let raise = "UPDATE sqlite_sequence SET seq = max(seq, ?1) WHERE name = 'outbox'";
-            if target.execute(raise, [seq])? == 0 {
-                let begin = "INSERT INTO sqlite_sequence (name, seq) VALUES ('outbox', ?1)";
-                target.execute(begin, [seq])?;
-            }
-        }
-    }
-    Ok(())
-}
-
-/// Takes over the alerts and quotas of a whole database that another was put in place of:
-/// what waits to be told there is told from here.
-pub fn take_alerts_over(replaced: &Path, database: &mut Database) -> rusqlite::Result<()> {
-    match Source::open(replaced) {
-        Ok(source) => database.change(|transaction, _| {
-            alerts(&source, transaction)?;
-            remembered(&node_values(&source), transaction)
-        }),
-        Err(error) => {
-            log::error!("{}: its alerts cannot be read: {error}", replaced.display());
-            Ok(())
-        }
-    }
-}
-
-/// Takes over until when quotas are spent, and retention's clock.
-fn remembered(nodes: &HashMap<String, Value>, target: &Transaction) -> rusqlite::Result<()> {
-    let names: BTreeSet<&String> = nodes.keys().collect();
-    for name in names {
-        let is_kept = quota::is_name(name) || name == RETENTION_CLOCK;
-        if is_kept
-            && let Value::Text(text) = &nodes[name]
-            && node::<Value>(target, name)?.is_none()
-        {
-            set_node(target, name, text)?;
-        }
-    }
-    Ok(())
-}
-
-/// Whether a damaged row does not fit its table.
-fn is_constraint(error: &rusqlite::Error) -> bool {
-    matches!(
-        error.sqlite_error_code(),
-        Some(rusqlite::ErrorCode::ConstraintViolation | rusqlite::ErrorCode::TypeMismatch)
-    )
 }
 
 #[cfg(test)]

@@ -6,24 +6,24 @@
 
 mod absence;
 mod conflict;
+mod eviction;
 mod held;
+mod review;
 
-use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
 pub use self::absence::Absence;
 use self::absence::Answering;
-use self::conflict::Conflict;
 use self::held::{Held, There};
 use super::course::Course;
-use super::freshness::{Stamp, is_ahead};
+use super::freshness::Stamp;
 use super::health::{Failure, SourceHealth};
 use super::merge::{Contribution, Merged, merge};
 use super::normalise::{LeftOut, Limit};
 use super::plan::{Merge, Plan, Selection};
-use super::reading::{Followed, Issue, Observation, Outcome, Reading, Reason, Value};
+use super::reading::{Followed, Issue, Observation, Outcome, Value};
 use super::snapshot::{Record, Snapshot, Source};
 use super::time::Moment;
 use crate::limits;
@@ -255,94 +255,6 @@ impl Ledger {
             .collect()
     }
 
-    /// Judges an answer by what is known beside it: the clock, and what other sources give.
-    pub fn review(&mut self, observation: &mut Observation) {
-        self.refuse_time_ahead(observation);
-        self.refuse_given_keys(observation);
-    }
-
-    /// Says that a source's own time is ahead of our clock; [`Stamp::received`] does not
-    /// believe it.
-    fn refuse_time_ahead(&self, observation: &mut Observation) {
-        let at = observation.at;
-        let Some(plan) = self.plan.sources.get(observation.source) else {
-            return;
-        };
-        let Outcome::Readings {
-            observed, issues, ..
-        } = &mut observation.outcome
-        else {
-            return;
-        };
-        let told = observation.followed.iter().flat_map(|it| it.told.values());
-        let own = told.map(|told| told.observed).chain(*observed).max();
-        let Some(own) = own.filter(|own| at.trust.is_trusted() && is_ahead(*own, at.wall)) else {
-            return;
-        };
-        let pointer = plan.observed_at.clone();
-        issues.push(Issue {
-            reason: Reason::BadTime,
-            key: None,
-            pointer: pointer.unwrap_or_else(|| "/records".to_owned()),
-            expected: format!(
-                "a time that is at most {} min ahead of this node's clock: the record counts from \
-                 when the answer came; set the clock of the source, or `observed_zone`",
-                limits::CLOCK_AGREEMENT.as_secs() / 60
-            ),
-            found: own.to_string(),
-        });
-    }
-
-    /// Takes out of an answer the keys that a source configured before gives already: an
-    /// issue for each; without any other key the answer is a failure.
-    fn refuse_given_keys(&mut self, observation: &mut Observation) {
-        let index = observation.source;
-        let Some(plan) = self.plan.sources.get(index) else {
-            return;
-        };
-        let (readings, issues) = match &mut observation.outcome {
-            Outcome::Failed { .. } => return,
-            Outcome::Empty => {
-                let source = &mut self.sources[index];
-                (source.conflict, source.refused) = (None, None);
-                return;
-            }
-            Outcome::Unchanged => {
-                if let Some((failure, issues)) = self.sources[index].refused.clone() {
-                    observation.outcome = Outcome::Failed { failure, issues };
-                }
-                return;
-            }
-            Outcome::Readings {
-                readings, issues, ..
-            } => (readings, issues),
-        };
-        let mut refused = Vec::new();
-        let mut accepted = Vec::with_capacity(readings.len());
-        for reading in std::mem::take(readings) {
-            match self.given_by(&reading.key, index) {
-                Some(giver) => refused.push((reading, giver)),
-                None => accepted.push(reading),
-            }
-        }
-        let is_refused = accepted.is_empty() && !refused.is_empty();
-        let conflict = Conflict {
-            plan,
-            accepted: accepted.len(),
-            refused,
-        };
-        *readings = accepted;
-        issues.extend(conflict.issues());
-        let failure = is_refused.then(|| (conflict.failure(), std::mem::take(issues)));
-        let sentence = (!conflict.refused.is_empty()).then(|| conflict.sentence());
-        let source = &mut self.sources[index];
-        source.conflict = sentence;
-        source.refused = failure.clone();
-        if let Some((failure, issues)) = failure {
-            observation.outcome = Outcome::Failed { failure, issues };
-        }
-    }
-
     pub fn source_name(&self, source: usize) -> &str {
         self.plan.sources.get(source).map_or("", |it| &it.name)
     }
@@ -352,122 +264,8 @@ impl Ledger {
         self.sources.get(source)?.conflict.as_ref()
     }
 
-    /// The source configured before `index` that gives the key too, where nothing says how
-    /// to merge them.
-    fn given_by(&self, key: &str, index: usize) -> Option<Arc<str>> {
-        if self.merge_rule(key).is_some() {
-            return None;
-        }
-        let before = self.plan.sources.iter().zip(&self.sources).take(index);
-        let mut givers = before.filter(|(_, it)| it.held.iter().any(|held| &*held.key == key));
-        givers.next().map(|(plan, _)| plan.name.clone())
-    }
-
     fn merge_rule(&self, key: &str) -> Option<Merge> {
         self.plan.keys.get(key).and_then(|key| key.merge)
-    }
-
-    /// Marks the keys that the newest answer holds, those with a value that was refused too:
-    /// the source still has them.
-    fn mark_given(&mut self, index: usize, readings: &[Reading], issues: &[Issue]) {
-        let refused = issues
-            .iter()
-            .filter(|issue| issue.reason != Reason::DuplicateKey);
-        let refused = refused.filter_map(|issue| issue.key.as_deref());
-        let keys: BTreeSet<&str> = readings
-            .iter()
-            .map(|reading| &*reading.key)
-            .chain(refused)
-            .collect();
-        let source = &mut self.sources[index];
-        let given = source.answering.given();
-        for held in &mut source.held {
-            if keys.contains(&*held.key) {
-                held.given = given;
-            }
-        }
-    }
-
-    /// Forgets the keys of a source that it has answered without for long enough.
-    fn forget(&mut self, index: usize) {
-        let (plan, source) = (&self.plan, &mut self.sources[index]);
-        let forget_after = plan.sources[index].forget_after;
-        let answering = &source.answering;
-        let is_forgotten = |held: &mut Held| {
-            answering.absence(&held.given).is_over(forget_after) && !plan.names(index, &held.key)
-        };
-        let forgotten: Vec<Held> = source.held.extract_if(.., is_forgotten).collect();
-        for held in forgotten {
-            self.let_go(&held.key);
-        }
-    }
-
-    /// A source lets go of a key. One that nobody holds any more needs no identity: the
-    /// database knows its rows.
-    fn let_go(&mut self, key: &Arc<str>) {
-        let holds = |source: &SourceLedger| source.held.iter().any(|held| held.key == *key);
-        if self.sources.iter().any(holds) {
-            return;
-        }
-        self.stored.remove(key);
-        if Arc::make_mut(&mut self.forgotten).insert(key.clone()) {
-            self.forgotten_order.push_back(key.clone());
-        }
-        if self.forgotten_order.len() > limits::FORGOTTEN_KEYS
-            && let Some(oldest) = self.forgotten_order.pop_front()
-        {
-            Arc::make_mut(&mut self.forgotten).remove(&oldest);
-        }
-    }
-
-    /// The limit that leaves no place for one more key of a source.
-    fn full(&self, index: usize) -> Option<Limit> {
-        let in_all: usize = self.sources.iter().map(|source| source.held.len()).sum();
-        if self.sources[index].held.len() >= limits::RECORDS_PER_SOURCE {
-            return Some(Limit::OfSource);
-        }
-        (in_all >= limits::RECORDS_IN_ALL).then_some(Limit::InAll)
-    }
-
-    /// Makes a place for `key`, which `limit` leaves none: the key longest absent from good
-    /// answers yields. One that its source's newest answer held yields only to a key that
-    /// the configuration names. False if none can.
-    fn make_place(&mut self, index: usize, key: &str, limit: Limit) -> bool {
-        let is_named = self.plan.names(index, key);
-        let sources = match limit {
-            Limit::OfSource | Limit::OfFollowed => index..index + 1,
-            Limit::InAll => 0..self.sources.len(),
-        };
-        let mut yields = None;
-        for source in sources {
-            let ledger = &self.sources[source];
-            for (place, held) in ledger.held.iter().enumerate() {
-                let absence = ledger.answering.absence(&held.given);
-                if absence.answers == 0 && !is_named {
-                    continue;
-                }
-                // Among equals the oldest observed, then the last in the order of records.
-                let rank = (
-                    absence.answers > 0,
-                    absence.time,
-                    absence.answers,
-                    Reverse(held.stamp.observed),
-                    source,
-                    place,
-                );
-                if yields.as_ref().is_none_or(|best| rank > *best)
-                    && !self.plan.names(source, &held.key)
-                {
-                    yields = Some(rank);
-                }
-            }
-        }
-        let Some((.., source, place)) = yields else {
-            return false;
-        };
-        let gone = self.sources[source].held.remove(place);
-        self.let_go(&gone.key);
-        true
     }
 
     /// Holds what was read; false if there was no room for it.

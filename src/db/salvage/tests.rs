@@ -1,7 +1,9 @@
 //! Damage done on purpose, and what is there afterwards.
 
 use super::*;
+use crate::db::quota;
 use crate::db::testing::{Dice, Directory, T0, database, entries, place, row};
+use crate::db::tiers::node;
 
 const PAGE: usize = 4_096;
 

@@ -1,9 +1,12 @@
 //! Keys that their sources no longer give: when they are forgotten, and what yields first.
 
+use std::cmp::Reverse;
+
 use super::tests::{at, ledger, merging, observation, readings, values};
 use super::*;
 use crate::domain::health::{Cause, Failure};
 use crate::domain::plan::{KeyPlan, Pick, test_plan};
+use crate::domain::reading::Reason;
 use crate::domain::time::Wall;
 
 const MINUTE: u64 = 60;

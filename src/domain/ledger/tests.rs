@@ -3,7 +3,7 @@
 use super::*;
 use crate::domain::health::{Cause, Failure};
 use crate::domain::plan::{KeyPlan, Pick, test_plan};
-use crate::domain::reading::Told;
+use crate::domain::reading::{Reading, Reason, Told};
 use crate::domain::time::{Mono, Trust, Wall};
 
 const T0: i64 = 1_761_854_400;
