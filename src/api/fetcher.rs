@@ -11,11 +11,11 @@ use std::time::Duration;
 
 use serde_json::Value as Json;
 
-use super::chronicle::Chronicle;
-use super::exchange::Exchange;
+use super::connection_pool::{Turn as Permit, Waited};
+use super::failure_log::Chronicle;
 use super::follow;
+use super::http_exchange::Exchange;
 use super::json;
-use super::pool::{Turn as Permit, Waited};
 use super::transport::{
     Canceller, Fetched, Send, Transport, TransportSettings, Unfetched, Validators,
 };
@@ -38,7 +38,7 @@ pub struct SourceSettings {
     /// Its place in the plan.
     pub index: usize,
     pub plan: SourcePlan,
-    /// Makes its request: a generated operation with its arguments, or [`super::plain`].
+    /// Makes its request: a generated operation with its arguments, or [`super::url_source`].
     pub request: Box<Send>,
     /// Declares what its answers are, where a file does.
     pub operation: Option<&'static Operation>,
@@ -594,12 +594,12 @@ fn nothing_read(issues: &[Issue], host: &str) -> Failure {
 #[cfg(test)]
 mod tests {
     use super::super::faults::{fetcher, noon, short};
-    use super::super::plain;
+    use super::super::url_source;
 
     #[test]
     fn turns_dropped_are_counted_and_said_until_one_is_in_time() {
         // Nothing listens on the discard port: whether the fetch succeeds does not matter.
-        let request = plain::request("http://127.0.0.1:9/", &[], &[]).expect("a URL");
+        let request = url_source::request("http://127.0.0.1:9/", &[], &[]).expect("a URL");
         let mut source = fetcher(request, short(), noon());
         source.drop_turn();
         source.drop_turn();

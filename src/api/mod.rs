@@ -2,33 +2,37 @@
 //!
 //! One thread per source, named `fetch-<source>`. Never touches the database, the HTTP
 //! server or another source. In the order of a fetch: the request (`client`, generated, with
-//! its runtime `request`; or `plain`), its way (`transport`, with `pool`, `proxy`
-//! and `connect` below it and `redirect`), what its failure is called (`attribution`), its answer (`json`, `follow`),
-//! and the loop around it all (`fetcher`, with `chronicle` for the log).
+//! its runtime `request`; or `url_source`), its way (`transport`, with `connection_pool`, `proxy`
+//! and `connect` below it and `redirect`), what its failure is called (`error_mapping`), its answer (`json`, `follow`),
+//! and the loop around it all (`fetcher`, with `failure_log` for the log).
 
-mod attribution;
-mod chronicle;
 pub mod client;
 mod connect;
-pub mod demo;
-pub mod exchange;
+pub mod connection_pool;
+pub mod demo_server;
+mod error_mapping;
+mod failure_log;
 pub mod fetcher;
 mod follow;
-pub mod inside;
+pub mod http_exchange;
 mod json;
-pub mod plain;
-pub mod pool;
+pub mod private_address;
 mod proxy;
 mod redirect;
 pub mod request;
 mod simulate;
 pub mod transport;
+pub mod url_source;
 
 #[cfg(test)]
+#[path = "tests/fault_server.rs"]
 pub mod fault_server;
 #[cfg(test)]
+#[path = "tests/faults.rs"]
 pub mod faults;
 #[cfg(test)]
-mod fuzz;
+#[path = "tests/fetcher.rs"]
+mod fetcher_tests;
 #[cfg(test)]
-mod stories;
+#[path = "tests/fuzz.rs"]
+mod fuzz;

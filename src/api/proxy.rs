@@ -136,8 +136,8 @@ mod tests {
 
     use super::super::fault_server::{FaultServer, Then, answer, say};
     use super::super::faults::{fetcher, good, noon, patient};
-    use super::super::plain;
     use super::super::transport::TransportSettings;
+    use super::super::url_source;
     use crate::domain::reading::{Observation, Outcome};
     use crate::limits;
 
@@ -173,7 +173,8 @@ mod tests {
     #[test]
     fn plain_http_is_asked_of_the_proxy_by_its_whole_address() {
         let proxy = proxy("403 Forbidden");
-        let request = plain::request("http://api.example.org:81/x?y=1", &[], &[]).expect("a URL");
+        let request =
+            url_source::request("http://api.example.org:81/x?y=1", &[], &[]).expect("a URL");
         let mut source = fetcher(request, through(&proxy, "me:p%40ss@"), noon());
         for _ in 0..2 {
             assert_eq!(detail(source.fetch_once()), None);
@@ -195,7 +196,7 @@ mod tests {
         let proxy = proxy("403 Forbidden");
         let long = "x".repeat(limits::TRANSPORT_BUFFER_BYTES - "GET / HTTP/1.1\r\n".len());
         let url = format!("http://api.example.org/{long}");
-        let request = plain::request(&url, &[], &[]).expect("a URL");
+        let request = url_source::request(&url, &[], &[]).expect("a URL");
         let mut source = fetcher(request, through(&proxy, ""), noon());
         assert_eq!(detail(source.fetch_once()), None);
         let head = heads(&proxy).remove(0);
@@ -220,7 +221,7 @@ mod tests {
             ),
         ] {
             let proxy = proxy(status);
-            let request = plain::request(url, &[], &[]).expect("a URL");
+            let request = url_source::request(url, &[], &[]).expect("a URL");
             let mut source = fetcher(request, through(&proxy, ""), noon());
             assert_eq!(detail(source.fetch_once()).as_deref(), Some(expected));
             assert!(heads(&proxy)[0].starts_with("CONNECT api.example.org:443 HTTP/1.1\r\n"));
@@ -233,7 +234,7 @@ mod tests {
             proxy: Some(format!("http://{address}")),
             ..patient()
         };
-        let request = plain::request("http://api.example.org/x", &[], &[]).expect("a URL");
+        let request = url_source::request("http://api.example.org/x", &[], &[]).expect("a URL");
         let said = detail(fetcher(request, settings, noon()).fetch_once());
         let expected = format!(
             "connect: the proxy {address} refuses connections; is the service there running?"

@@ -17,14 +17,14 @@ use ureq::middleware::{Middleware, MiddlewareNext};
 use ureq::unversioned::transport::{ConnectProxyConnector, Connector};
 use ureq::{Agent, Body, Error, SendBody};
 
-use super::attribution::{self, Phase, Refusal, Scene};
 use super::connect::{Line, Names, Plight, Reach, Sockets};
-use super::exchange::Exchange;
-use super::plain::percent_decode;
-use super::pool::{Pool, Pooled, Turn};
+use super::connection_pool::{Pool, Pooled, Turn};
+use super::error_mapping::{self, Phase, Refusal, Scene};
+use super::http_exchange::Exchange;
 use super::proxy::HttpProxy;
 use super::request::base64;
-use super::{inside, redirect};
+use super::url_source::percent_decode;
+use super::{private_address, redirect};
 use crate::domain::health::{Cause, Failure};
 use crate::domain::time::{Moment, Mono, Wall};
 use crate::limits;
@@ -59,7 +59,7 @@ impl Default for TransportSettings {
             proxy: None,
             user_agent: concat!("main-node/", env!("CARGO_PKG_VERSION")).to_owned(),
             pool: Pool::new("", limits::CONNECTIONS_TO_A_DEVICE),
-            is_inside: inside::is_inside,
+            is_inside: private_address::is_inside,
         }
     }
 }
@@ -312,19 +312,19 @@ impl Transport {
         }
         let names = Names(self.line.clone());
         let is_inside = |uri: &Uri| match names.addresses(uri) {
-            Ok(found) if found.is_empty() => {
-                Ok(inside::is_name_of_the_house(uri.host().unwrap_or_default()))
-            }
+            Ok(found) if found.is_empty() => Ok(private_address::is_name_of_the_house(
+                uri.host().unwrap_or_default(),
+            )),
             Ok(found) => Ok(found.into_iter().any(self.settings.is_inside)),
             Err(Plight::Stopped) | Err(_) => Err(Unfetched::Stopped),
         };
         let host = redirect::host_words(target);
         let refused = |detail| Err(Unfetched::Failed(Failure::new(Cause::Redirect, detail)));
         if is_inside(here)? {
-            return refused(attribution::leads_away(&host));
+            return refused(error_mapping::leads_away(&host));
         }
         match is_inside(target)? {
-            true => refused(attribution::leads_inside(&host)),
+            true => refused(error_mapping::leads_inside(&host)),
             false => Ok(Reach::Anywhere),
         }
     }
@@ -392,7 +392,7 @@ impl Transport {
             200..=203 | 206..=299 => {}
             code => {
                 let refusal = self.refusal(&mut response, dropped);
-                let failure = attribution::attribute_status(code, &host, retry_after, &refusal);
+                let failure = error_mapping::attribute_status(code, &host, retry_after, &refusal);
                 return Err(Unfetched::Failed(failure));
             }
         }
@@ -405,7 +405,7 @@ impl Transport {
         let scene = self.scene(&host, Phase::Body, now);
         let announced = response.body().content_length();
         if announced.is_some_and(|bytes| bytes > self.settings.body_limit) {
-            return Err(Unfetched::Failed(attribution::body_too_large(scene)));
+            return Err(Unfetched::Failed(error_mapping::body_too_large(scene)));
         }
         let body = response.body_mut().with_config();
         fetched.body = body
@@ -448,7 +448,7 @@ impl Transport {
         Refusal {
             challenges,
             sent: sent.and_then(|it| Some(it.split_whitespace().next()?.to_owned())),
-            is_about_limits: is_spent || attribution::speaks_of_limits(&text),
+            is_about_limits: is_spent || error_mapping::speaks_of_limits(&text),
             dropped,
         }
     }
@@ -469,9 +469,9 @@ impl Transport {
         if let Error::Other(inner) = error
             && inner.is::<ClockTooEarly>()
         {
-            return Unfetched::Failed(attribution::clock_is_wrong(scene));
+            return Unfetched::Failed(error_mapping::clock_is_wrong(scene));
         }
-        match attribution::attribute(error, scene) {
+        match error_mapping::attribute(error, scene) {
             Some(failure) => Unfetched::Failed(failure),
             None => Unfetched::Stopped,
         }

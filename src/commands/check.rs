@@ -14,7 +14,7 @@ use std::time::Duration;
 use super::{BAD, become_owner, closed_to_us, complain, name_sudo, once, print_out, service};
 use crate::alerts::smtp::{Hooks, try_login};
 use crate::api::client::APIS;
-use crate::api::inside::is_multicast_name;
+use crate::api::private_address::is_multicast_name;
 use crate::config::environment::Environment;
 use crate::config::{self, Config, Overrides, Remark, Weight};
 use crate::db::file::{self, Found};

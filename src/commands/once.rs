@@ -4,7 +4,7 @@ use std::io::IsTerminal;
 use std::sync::Arc;
 
 use super::{BAD, WRONG, configured, print_out, report};
-use crate::api::exchange::Exchange;
+use crate::api::http_exchange::Exchange;
 use crate::config::{Config, Overrides};
 use crate::domain::ledger::Ledger;
 use crate::domain::plan::Plan;

@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use crate::api::exchange::Exchange;
+use crate::api::http_exchange::Exchange;
 use crate::domain::plan::SourcePlan;
 use crate::domain::reading::{Observation, Outcome};
 use crate::domain::time::millis;

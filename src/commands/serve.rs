@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use super::{BAD, WRONG, complain, configured};
 use crate::api::client::APIS;
-use crate::api::demo::Demo;
+use crate::api::demo_server::Demo;
 use crate::config::{self, Config, Overrides, Weight};
 use crate::monitor::gate::listen::bind;
 use crate::node::demo_past::{self, StandingClock};

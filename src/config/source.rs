@@ -15,9 +15,9 @@ use super::auth::{Auth, read_auth, say_missing};
 use super::describe::{looks_like_a_key, sounds_secret};
 use super::reader::{Item, Table, Weight, is_harmless_header};
 use super::{Secret, read_zone};
-use crate::api::plain;
-use crate::api::pool;
+use crate::api::connection_pool;
 use crate::api::request::base64;
+use crate::api::url_source;
 use crate::domain::operation::{Api, Argument, Operation};
 use crate::domain::plan::{Numbers, SourcePlan};
 use crate::domain::quota::share;
@@ -231,7 +231,7 @@ fn read_one(mut table: Table<'_>, directory: &Path, apis: &[&'static Api]) -> Op
         description: description.into(),
     };
     let host = target.uri().and_then(|uri| uri.host().map(str::to_owned));
-    let usual = pool::default_connections(&host.unwrap_or_default());
+    let usual = connection_pool::default_connections(&host.unwrap_or_default());
     let source = SourceConfig {
         plan,
         target,
@@ -424,7 +424,7 @@ fn hide_parts(item: &Item<'_>, rest: &str) {
 }
 
 fn percent_decode(text: &str) -> String {
-    String::from_utf8_lossy(&plain::percent_decode(text)).into_owned()
+    String::from_utf8_lossy(&url_source::percent_decode(text)).into_owned()
 }
 
 /// `"50/day"` or `"10/hour"` as requests a day.

@@ -15,7 +15,7 @@ use serde_json::Value as Json;
 use crate::api::fault_server::{Act, FaultServer, Then, say};
 use crate::api::faults::{Row, fetcher, good, noon, patient, plan, rows, short};
 use crate::api::fetcher::Fetcher;
-use crate::api::plain;
+use crate::api::url_source;
 use crate::domain::alert::{NodeFacts, Rules, State};
 use crate::domain::health::{Cause, Storage};
 use crate::domain::ledger::Ledger;
@@ -178,7 +178,7 @@ fn play(row: &Row) -> String {
         },
     );
     let server = FaultServer::start(act);
-    let request = plain::request(&server.url(), &[], &[]).expect("a URL");
+    let request = url_source::request(&server.url(), &[], &[]).expect("a URL");
     let settings = if row.is_slow { short() } else { patient() };
     let body_limit = settings.body_limit;
     let clock = noon();

@@ -5,11 +5,11 @@ use std::path::Path;
 use std::sync::Arc;
 
 use crate::api::client::CALLS;
+use crate::api::connection_pool::{self, Pool};
 use crate::api::fetcher::{Fetcher, SourceSettings};
-use crate::api::plain;
-use crate::api::pool::{self, Pool};
 use crate::api::request::{Credential, Endpoint};
 use crate::api::transport::{Send, TransportSettings};
+use crate::api::url_source;
 use crate::config::{Auth, Config, Login, SourceConfig, Target};
 use crate::domain::operation::{Argument, Operation, SecurityScheme};
 use crate::sys::clock::Clock;
@@ -40,7 +40,7 @@ struct Server<'a> {
 fn server(source: &SourceConfig) -> Server<'_> {
     let uri = source.target.uri().unwrap_or_default();
     Server {
-        origin: pool::origin(&uri),
+        origin: connection_pool::origin(&uri),
         proxy: source.proxy.as_deref(),
         ca_file: source.ca_file.as_deref(),
     }
@@ -80,12 +80,12 @@ fn fetcher(
             (request, Some(*operation))
         }
         Target::Url { url, params } => {
-            let request = plain::request(url, params, &url_headers(source))?;
+            let request = url_source::request(url, params, &url_headers(source))?;
             (request, None)
         }
         Target::Follow { node } => {
             let url = format!("{node}/snapshot?full=1");
-            (plain::request(&url, &[], &url_headers(source))?, None)
+            (url_source::request(&url, &[], &url_headers(source))?, None)
         }
     };
     let follows = matches!(source.target, Target::Follow { .. });

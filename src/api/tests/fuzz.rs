@@ -11,7 +11,7 @@ use serde_json::Value as Json;
 use super::client::APIS;
 use super::fault_server::{Act, FaultServer, Then, say};
 use super::faults::{fetcher, noon, patient, plan};
-use super::{json, plain};
+use super::{json, url_source};
 use crate::domain::normalise::{Believed, normalise};
 use crate::domain::plan::{Numbers, Pick, Selection, SourcePlan};
 use crate::domain::reading::Outcome;
@@ -158,7 +158,7 @@ fn fuzz_the_wire() {
         Then::Close
     });
     let server = FaultServer::start(act);
-    let request = plain::request(&server.url(), &[], &[]).expect("a URL");
+    let request = url_source::request(&server.url(), &[], &[]).expect("a URL");
     let mut fetcher = fetcher(request, patient(), noon());
     for seed in Budget::new(1_000).seeds() {
         let mut random = fastrand::Rng::with_seed(seed);

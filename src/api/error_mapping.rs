@@ -12,7 +12,7 @@ use ureq::http::StatusCode;
 use ureq::{Error, Timeout};
 
 use super::connect::Plight;
-use super::inside::is_multicast_name;
+use super::private_address::is_multicast_name;
 use crate::domain::health::{Cause, Failure};
 use crate::domain::time::{Moment, Trust, Wall, words};
 use crate::limits;

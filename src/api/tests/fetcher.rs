@@ -8,13 +8,13 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use super::attribution::{Phase, Scene, attribute};
 use super::connect::Plight;
+use super::error_mapping::{Phase, Scene, attribute};
 use super::fault_server::{Act, FaultServer, Then, answer, say};
 use super::faults::{fetcher, good, gzip, noon, patient, plan, rows, short};
 use super::fetcher::{Fetcher, Ration, SourceSettings};
-use super::plain;
 use super::transport::{Send, TransportSettings};
+use super::url_source;
 use crate::domain::health::{Cause, SourceHealth};
 use crate::domain::plan::SourcePlan;
 use crate::domain::quota::Carried;
@@ -34,7 +34,7 @@ fn cause(observation: Option<Observation>) -> Option<Cause> {
 }
 
 fn to(url: &str) -> Box<Send> {
-    plain::request(url, &[], &[]).expect("a URL")
+    url_source::request(url, &[], &[]).expect("a URL")
 }
 
 /// Answers the nth request with the nth of `acts`, and the rest with the last.
@@ -176,7 +176,7 @@ fn credentials_follow_a_redirect_within_an_origin_and_never_to_another() {
         ("Cookie", "session=topsecret"),
     ]
     .map(|(name, value)| (name.to_owned(), value.to_owned()));
-    let request = plain::request(&server.url(), &[], &secrets).expect("a URL");
+    let request = url_source::request(&server.url(), &[], &secrets).expect("a URL");
     let mut fetcher = fetcher(request, patient(), noon());
     assert_eq!(cause(fetcher.fetch_once()), None);
     let heads = server.server.heads.lock().expect("no act panics");
@@ -328,7 +328,7 @@ fn a_refused_request_says_where_its_credentials_went_and_what_a_403_is_about() {
     let place = format!("Location: http://{}/x\r\n", sent_on.address);
     let first = FaultServer::start(script(vec![sends(answer("302 Found", &place, ""))]));
     let headers = [("Authorization".to_owned(), "Bearer topsecret".to_owned())];
-    let request = plain::request(&first.url(), &[], &headers).expect("a URL");
+    let request = url_source::request(&first.url(), &[], &headers).expect("a URL");
     let (_, detail) = failure(fetcher(request, patient(), noon()).fetch_once()).expect("401");
     let expected = format!(
         "{0} answers 401 Unauthorized: http://{1} sent the node on to http://{0}, and credentials \
@@ -389,7 +389,7 @@ fn a_secret_that_a_server_repeats_is_in_no_text_that_the_node_makes_of_it() {
         let settings = SourceSettings {
             index: 0,
             plan: plan(),
-            request: plain::request(&server.url(), &[], &headers).expect("a URL"),
+            request: url_source::request(&server.url(), &[], &headers).expect("a URL"),
             operation: None,
             follow: None,
             transport: patient(),

@@ -16,7 +16,7 @@ use ureq::http::Uri;
 use ureq::unversioned::transport::{Buffers, ConnectionDetails, Connector, NextTimeout, Transport};
 
 use super::connect::{Line, Link};
-use super::{inside, redirect};
+use super::{private_address, redirect};
 use crate::domain::time::Mono;
 use crate::limits;
 
@@ -25,8 +25,8 @@ use crate::limits;
 pub fn default_connections(host: &str) -> usize {
     let bare = host.trim_start_matches('[').trim_end_matches(']');
     let is_home = match bare.parse::<IpAddr>() {
-        Ok(address) => inside::is_inside_by_number(address),
-        Err(_) => inside::is_name_of_the_house(bare),
+        Ok(address) => private_address::is_inside_by_number(address),
+        Err(_) => private_address::is_name_of_the_house(bare),
     };
     match is_home {
         true => limits::CONNECTIONS_TO_A_DEVICE,
@@ -348,8 +348,8 @@ mod tests {
     use super::super::fault_server::{FaultServer, Then, say};
     use super::super::faults::{fetcher, good, noon, patient};
     use super::super::fetcher::Fetcher;
-    use super::super::plain;
     use super::super::transport::TransportSettings;
+    use super::super::url_source;
     use super::*;
     use crate::domain::reading::Outcome;
 
@@ -365,7 +365,7 @@ mod tests {
             pool: pool.clone(),
             ..patient()
         };
-        let request = plain::request(&server.url(), &[], &[]).expect("a URL");
+        let request = url_source::request(&server.url(), &[], &[]).expect("a URL");
         fetcher(request, settings, noon())
     }
 
