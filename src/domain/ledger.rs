@@ -7,8 +7,8 @@
 mod absence;
 mod conflict;
 mod eviction;
-mod held;
-mod review;
+mod last_value;
+mod validation;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
@@ -16,8 +16,8 @@ use std::time::Duration;
 
 pub use self::absence::Absence;
 use self::absence::Answering;
-use self::held::{Held, There};
-use super::course::Course;
+use self::last_value::{Held, There};
+use super::clock_filter::Course;
 use super::freshness::Stamp;
 use super::health::{Failure, SourceHealth};
 use super::merge::{Contribution, Merged, merge};
@@ -506,6 +506,8 @@ impl Ledger {
 }
 
 #[cfg(test)]
+#[path = "tests/ledger_forgetting.rs"]
 mod forgetting_tests;
 #[cfg(test)]
+#[path = "tests/ledger.rs"]
 mod tests;

@@ -6,8 +6,8 @@
 //! of the modules below.
 
 pub mod alert;
+mod clock_filter;
 pub mod clock_trust;
-mod course;
 pub mod freshness;
 pub mod health;
 pub mod history;

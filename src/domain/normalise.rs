@@ -4,8 +4,8 @@
 //! only when no reading survives. Nothing here trusts the response's size: what is taken
 //! is bounded by `limits`.
 
-mod leaves;
-mod picks;
+mod all_leaves;
+mod selected;
 mod time;
 
 pub use time::read_time;
@@ -89,7 +89,7 @@ pub fn normalise(source: &SourcePlan, body: &Json, believed: &Believed, now: Mon
         .and_then(|pointer| body.pointer(pointer));
     match &source.selection {
         Selection::Picks(list) => {
-            let mut picks = picks::Picks {
+            let mut picks = selected::Picks {
                 body,
                 units,
                 numbers: source.numbers,
@@ -101,7 +101,7 @@ pub fn normalise(source: &SourcePlan, body: &Json, believed: &Believed, now: Mon
             picks.take(list);
         }
         Selection::AllLeaves { prefix } => {
-            leaves::take(body, prefix, units, source.numbers, &mut taken);
+            all_leaves::take(body, prefix, units, source.numbers, &mut taken);
         }
     }
     taken
@@ -282,4 +282,5 @@ pub fn shorten(text: &str, bytes: usize) -> String {
 }
 
 #[cfg(test)]
+#[path = "tests/normalise.rs"]
 mod tests;

@@ -116,4 +116,5 @@ fn was_off(boot: &str) -> Duration {
 }
 
 #[cfg(test)]
+#[path = "tests/retention_clock.rs"]
 mod tests;

@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::Told;
-use crate::domain::course::Course;
+use crate::domain::clock_filter::Course;
 use crate::domain::time::{Moment, Mono, Trust, millis};
 
 /// An instant of the monotonic clock in milliseconds. Instants of an earlier boot are moved

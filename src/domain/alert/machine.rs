@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use super::clock::{At, told};
 use super::conditions::{Condition, Proof, Verdict, View};
 use super::{Alert, Event, Facts, Kind, Outage, Rules, Told, Words, display_words};
-use crate::domain::course::Course;
+use crate::domain::clock_filter::Course;
 use crate::domain::time::{Moment, Mono, millis};
 
 /// This many alerts within `FLAP_WINDOW` and it flaps.

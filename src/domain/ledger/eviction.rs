@@ -7,7 +7,7 @@ use std::cmp::Reverse;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use super::held::Held;
+use super::last_value::Held;
 use super::{Ledger, SourceLedger};
 use crate::domain::normalise::Limit;
 use crate::domain::reading::{Issue, Reading, Reason};
