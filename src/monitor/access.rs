@@ -117,8 +117,8 @@ fn sha256(bytes: &[u8]) -> [u8; 32] {
 
 #[cfg(test)]
 mod tests {
-    use super::super::testing::request;
     use super::*;
+    use crate::monitor::support::request;
 
     #[test]
     fn the_password_opens_whatever_the_user_is_called() {

@@ -80,8 +80,8 @@ fn is_harmless(name: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::super::testing::{header, request};
     use super::*;
+    use crate::monitor::support::{header, request};
 
     const GET: (&str, &str) = ("access-control-request-method", "GET");
 

@@ -17,12 +17,12 @@ use std::time::{Duration, Instant};
 
 use smol::Async;
 
-use super::entity::opaque;
 use super::gate::leash::{Cut, Leash, Phase};
 use super::gate::outstanding::Outstanding;
 use super::gate::write::{self, Unsent};
 use super::traffic::{Abuse, Traffic};
 use crate::limits;
+use crate::monitor::routes::representation::opaque;
 
 /// Something that listeners shall hear of.
 #[derive(Debug, Clone)]

@@ -6,40 +6,24 @@
 // How an answer gets out.
 mod access;
 pub mod answer;
+mod cors;
 pub mod events;
 pub mod gate;
+mod guesses;
+mod host;
 pub mod server;
 pub mod traffic;
 
 // What an answer says.
-mod answers;
-mod cold;
-#[cfg(test)]
-mod contract;
-mod cors;
-mod cut_offs;
-mod displays;
-mod entity;
-mod front;
-#[cfg(test)]
-mod fuzz;
-mod guesses;
-mod history;
-mod host;
-mod hot;
-mod metrics;
-mod openapi;
 mod problem;
-mod process;
-mod published;
-mod route;
-pub mod snapshot;
-mod status;
-#[cfg(test)]
-mod testing;
+mod routes;
+mod status_text;
 mod web;
-mod words;
+
+#[cfg(test)]
+#[path = "tests/support.rs"]
+mod support;
 
 pub use access::Password;
-pub use answers::{ChannelState, Context, HistoryFailure, Monitor, RequestCount, Settings};
-pub use published::Published;
+pub use routes::app::{ChannelState, Context, HistoryFailure, Monitor, RequestCount, Settings};
+pub use routes::published::Published;

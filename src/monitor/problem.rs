@@ -6,9 +6,9 @@ use serde::Serialize;
 use std::borrow::Cow;
 
 use super::answer::{Answer, Overload, Request};
-use super::entity::weights;
-use super::words::bytes;
 use crate::limits;
+use crate::monitor::routes::representation::weights;
+use crate::monitor::status_text::bytes;
 
 /// An error for whoever asked.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -180,8 +180,8 @@ pub fn prefers_html(request: &Request) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::super::testing::{header, request};
     use super::*;
+    use crate::monitor::support::{header, request};
 
     #[test]
     fn browsers_get_a_page_and_programs_json() {

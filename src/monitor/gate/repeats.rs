@@ -100,7 +100,7 @@ fn is_same(one: &Request, other: &Request) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::monitor::testing::request;
+    use crate::monitor::support::request;
 
     const LONG: Duration = Duration::from_secs(3600);
 

@@ -5,8 +5,8 @@ use maud::{Markup, html};
 use super::View;
 use super::layout::{self, Page, Part, past};
 use crate::domain::time::{Trust, words};
-use crate::monitor::process;
-use crate::monitor::words::{bytes, local, safe};
+use crate::monitor::routes::process;
+use crate::monitor::status_text::{bytes, local, safe};
 
 pub fn page(view: &View) -> Page {
     Page {
@@ -114,7 +114,7 @@ fn links() -> Markup {
 
 #[cfg(test)]
 mod tests {
-    use crate::monitor::testing::{self, body, golden, request};
+    use crate::monitor::support::{self as testing, body, golden, request};
 
     #[test]
     fn tells_about_the_node_and_its_storage() {

@@ -7,8 +7,8 @@ use super::layout::{self, Page, Part, key_name};
 use crate::domain::alert::capitalised;
 use crate::domain::outbox::{Delivery, Incident, Waiting};
 use crate::domain::time::{Wall, words};
-use crate::monitor::answers::{ChannelState, PING};
-use crate::monitor::words::{local, safe};
+use crate::monitor::routes::app::{ChannelState, PING};
+use crate::monitor::status_text::{local, safe};
 
 pub fn page(view: &View, incidents: &Result<Vec<Incident>, String>) -> Page {
     Page {
@@ -208,7 +208,7 @@ mod tests {
     use super::*;
     use crate::domain::alert::Alert;
     use crate::domain::outbox::Ended;
-    use crate::monitor::testing::{self, EIGHT, body, golden, request};
+    use crate::monitor::support::{self as testing, EIGHT, body, golden, request};
 
     #[test]
     fn says_what_is_open_who_hears_of_it_and_what_was_before() {

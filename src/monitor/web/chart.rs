@@ -14,7 +14,7 @@ use maud::{Markup, html};
 use crate::domain::history::Bucket;
 use crate::domain::reading::{round_computed, spell_number};
 use crate::domain::time::Wall;
-use crate::monitor::words::zoned;
+use crate::monitor::status_text::zoned;
 
 /// The plot's own units; its width is stretched to the page's.
 const WIDTH: f64 = 1000.0;
@@ -269,7 +269,7 @@ fn days_since_monday(date: Date) -> i32 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::monitor::testing::EIGHT;
+    use crate::monitor::support::EIGHT;
 
     const DAY_MS: i64 = 86_400_000;
 

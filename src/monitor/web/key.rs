@@ -15,10 +15,10 @@ use crate::domain::reading::{Value, round_computed};
 use crate::domain::snapshot::Record;
 use crate::domain::time::{Wall, words};
 use crate::limits;
-use crate::monitor::answers::{HistoryFailure, history_unavailable, unknown_key};
 use crate::monitor::problem::Problem;
-use crate::monitor::route::encode;
-use crate::monitor::words::zoned;
+use crate::monitor::routes::app::{HistoryFailure, history_unavailable, unknown_key};
+use crate::monitor::routes::table::encode;
+use crate::monitor::status_text::zoned;
 
 /// How far back a chart looks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -342,7 +342,7 @@ fn merged(merge: Merge) -> &'static str {
 
 #[cfg(test)]
 mod tests {
-    use crate::monitor::testing::{self, body, golden, request};
+    use crate::monitor::support::{self as testing, body, golden, request};
 
     #[test]
     fn shows_a_day_with_its_gap_and_where_the_value_comes_from() {

@@ -7,7 +7,7 @@ use super::View;
 use crate::domain::snapshot::Verdict;
 use crate::domain::time::{Moment, Wall};
 use crate::monitor::problem::{Problem, title};
-use crate::monitor::words::{ago, local};
+use crate::monitor::status_text::{ago, local};
 
 pub const OVERVIEW: &str = "Overview";
 
@@ -231,7 +231,7 @@ pub fn when(view: &View, wall: Wall, age: Option<std::time::Duration>) -> Markup
 
 /// The same for a moment of this node's past.
 pub fn past(view: &View, past: Moment) -> Markup {
-    let wall = crate::monitor::words::wall_of(past, view.now);
+    let wall = crate::monitor::status_text::wall_of(past, view.now);
     when(view, wall, Some(view.now.mono.since(past.mono)))
 }
 

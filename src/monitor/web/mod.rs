@@ -13,14 +13,14 @@ pub mod source;
 mod sparkline;
 
 use super::Settings;
-use super::answers::{ChannelState, History};
-use super::displays::Display;
-use super::entity::hash;
-use super::words::State;
 use crate::domain::health::Storage;
 use crate::domain::plan::Plan;
 use crate::domain::snapshot::Snapshot;
 use crate::domain::time::Moment;
+use crate::monitor::routes::app::{ChannelState, History};
+use crate::monitor::routes::displays::Display;
+use crate::monitor::routes::representation::hash;
+use crate::monitor::status_text::State;
 use crate::sys::budget::Budget;
 
 pub use sparkline::Sparklines;

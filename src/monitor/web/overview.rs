@@ -9,8 +9,8 @@ use crate::domain::reading::spell_number;
 use crate::domain::snapshot::{Record, Source};
 use crate::domain::time::words;
 use crate::limits;
-use crate::monitor::route::encode;
-use crate::monitor::words::{ahead, safe, why};
+use crate::monitor::routes::table::encode;
+use crate::monitor::status_text::{ahead, safe, why};
 
 pub fn page(view: &View) -> Page {
     Page {
@@ -279,7 +279,7 @@ fn displays(view: &View) -> Markup {
 #[cfg(test)]
 mod tests {
     use crate::domain::health::Cause;
-    use crate::monitor::testing::{self, body, golden, request};
+    use crate::monitor::support::{self as testing, body, golden, request};
 
     #[test]
     fn says_at_first_sight_what_is_wrong_and_since_when() {

@@ -10,8 +10,8 @@ use crate::domain::snapshot::Source;
 use crate::domain::time::words;
 use crate::limits;
 use crate::monitor::problem::Problem;
-use crate::monitor::route::encode;
-use crate::monitor::words::{bytes, local, safe, wall_of, why};
+use crate::monitor::routes::table::encode;
+use crate::monitor::status_text::{bytes, local, safe, wall_of, why};
 
 pub fn page(view: &View, name: &str) -> Result<Page, Problem> {
     let source = view
@@ -266,7 +266,7 @@ fn values(view: &View, source: &Source) -> Markup {
 #[cfg(test)]
 mod tests {
     use crate::domain::health::Cause;
-    use crate::monitor::testing::{self, body, golden, request};
+    use crate::monitor::support::{self as testing, body, golden, request};
 
     #[test]
     fn a_long_description_is_folded_bounded_and_text() {

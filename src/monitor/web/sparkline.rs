@@ -16,7 +16,7 @@ use crate::domain::history::{Bucket, HistoryQuery};
 use crate::domain::snapshot::Record;
 use crate::domain::time::{Mono, Wall};
 use crate::limits;
-use crate::monitor::answers::HistoryFailure;
+use crate::monitor::routes::app::HistoryFailure;
 
 /// The sparklines read last, by key.
 #[derive(Default)]

@@ -89,7 +89,7 @@ fn a_silent_pool_is_said_with_503_and_serves_again_when_it_is_free() {
 
 #[test]
 fn workers_are_not_alive_when_requests_wait_and_none_is_finished_for_a_minute() {
-    use crate::monitor::testing::now;
+    use crate::monitor::support::now;
     use crate::sys::beat::Loops;
     use crate::sys::clock::{Clock, ManualClock};
     let clock = Arc::new(ManualClock::new(now()));

@@ -9,8 +9,8 @@ use std::sync::Arc;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 
-use super::answer::{Answer, Request};
 use crate::limits;
+use crate::monitor::answer::{Answer, Request};
 use crate::sys::gzipped;
 
 /// One variant of a resource.
@@ -213,8 +213,8 @@ pub fn weights<const N: usize>(
 
 #[cfg(test)]
 mod tests {
-    use super::super::testing::{header, request};
     use super::*;
+    use crate::monitor::support::{header, request};
 
     #[test]
     fn gzip_is_used_when_asked_for_and_worth_it() {

@@ -5,14 +5,14 @@
 
 use std::sync::Arc;
 
-use super::answer::{Answer, Request};
-use super::answers::{Monitor, NO_CACHE};
-use super::entity::{Entity, weak_tag};
-use super::problem::Problem;
+use super::app::{Monitor, NO_CACHE};
 use super::published::{self, JSON, Rendered, TEXT};
-use super::route::{Route, Target};
+use super::representation::{Entity, weak_tag};
+use super::table::{Route, Target};
 use crate::domain::snapshot::Record;
 use crate::limits;
+use crate::monitor::answer::{Answer, Request};
+use crate::monitor::problem::Problem;
 
 impl Monitor {
     /// Whether the answer takes no longer than a poll may keep the others waiting: few

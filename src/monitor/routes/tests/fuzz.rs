@@ -7,12 +7,12 @@
 use std::collections::BTreeSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use super::Monitor;
-use super::answer::{Answer, Request};
-use super::host::Hosts;
-use super::route::{Misdirected, TABLE, Target};
-use super::testing::{healthy, request};
+use super::table::{Misdirected, TABLE, Target};
 use crate::golden::Budget;
+use crate::monitor::Monitor;
+use crate::monitor::answer::{Answer, Request};
+use crate::monitor::host::Hosts;
+use crate::monitor::support::{healthy, request};
 
 /// Pieces of targets, near to what is understood and far from it.
 const PIECES: [&str; 40] = [
@@ -180,7 +180,7 @@ fn check(monitor: &Monitor, request: &Request) -> u16 {
     assert!(status != 304 || request.header("if-none-match").is_some());
     // Metrics have a word for it, from a table: what is asked cannot make new ones.
     let name = Monitor::route_name(request);
-    assert!(name == super::route::UNKNOWN || TABLE.iter().any(|row| row.name == name));
+    assert!(name == super::table::UNKNOWN || TABLE.iter().any(|row| row.name == name));
     status
 }
 
@@ -200,7 +200,7 @@ fn check_clean(answer: &Answer) {
 fn fuzz_the_router() {
     let monitor = healthy().monitor();
     let snapshot = monitor.hot(&request("/snapshot", &[])).expect("is hot");
-    let etag = super::testing::header(&snapshot, "ETag").expect("has a tag");
+    let etag = crate::monitor::support::header(&snapshot, "ETag").expect("has a tag");
     let mut met = BTreeSet::new();
     for seed in Budget::new(20_000).seeds() {
         let mut random = fastrand::Rng::with_seed(seed);

@@ -7,14 +7,14 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use super::answers::ChannelState;
+use super::app::ChannelState;
 use super::displays::Display;
-use super::words::{self, State};
 use crate::domain::clock_trust::TrustedBy;
 use crate::domain::health::{Cause, Storage};
 use crate::domain::reading::Reason;
 use crate::domain::snapshot::{Snapshot, Source, newest};
 use crate::domain::time::Moment;
+use crate::monitor::status_text::{self as words, State};
 
 /// What `/status` is made of.
 pub struct Facts<'a> {
@@ -319,8 +319,8 @@ fn of_display(display: &Display, now: Moment) -> DisplayStatus<'_> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::testing::{self, body, golden, header, request};
     use crate::domain::health::Cause;
+    use crate::monitor::support::{self as testing, body, golden, header, request};
 
     #[test]
     fn says_how_everything_is() {

@@ -1,7 +1,7 @@
 //! What the gate asks, answered by [`Monitor`].
 
-use super::Monitor;
-use super::answer::{Answer, Answerer, Overload, Request, Way};
+use crate::monitor::Monitor;
+use crate::monitor::answer::{Answer, Answerer, Overload, Request, Way};
 
 impl Answerer for Monitor {
     fn way(&self, request: &Request) -> Way {

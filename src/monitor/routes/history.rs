@@ -6,12 +6,12 @@ use std::fmt::Write;
 
 use serde::Serialize;
 
-use super::problem::Problem;
-use super::route::Target;
+use super::table::Target;
 use crate::domain::history::{Bucket, HistoryQuery};
 use crate::domain::reading::spell_number;
 use crate::domain::time::{Wall, parse_duration};
 use crate::limits;
+use crate::monitor::problem::Problem;
 use crate::sys::thread::let_others_run;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -158,9 +158,9 @@ pub fn csv(buckets: &[Bucket]) -> Vec<u8> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::answer::Answer;
-    use super::super::testing::{self, EIGHT, body, header, request};
     use super::*;
+    use crate::monitor::answer::Answer;
+    use crate::monitor::support::{self as testing, EIGHT, body, header, request};
 
     #[test]
     fn instants_are_read_in_both_spellings() {

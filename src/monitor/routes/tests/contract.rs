@@ -2,12 +2,12 @@
 
 use serde_json::Value as Json;
 
-use super::route::TABLE;
-use super::testing::{self, body, header, request};
+use super::table::TABLE;
 use crate::domain::health::Cause;
+use crate::monitor::support::{self as testing, body, header, request};
 
 fn contract() -> Json {
-    serde_json::from_str(include_str!("openapi.json")).expect("the contract is JSON")
+    serde_json::from_str(include_str!("../../openapi.json")).expect("the contract is JSON")
 }
 
 /// Follows a `$ref`, if this is one.

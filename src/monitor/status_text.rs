@@ -6,13 +6,13 @@ use std::time::Duration;
 
 use jiff::tz::TimeZone;
 
-use super::answers::{ChannelState, PING};
 use crate::domain::alert::ended;
 use crate::domain::health::{Cause, SourceState, Storage};
 use crate::domain::snapshot::{Record, Snapshot, Source, Verdict};
 use crate::domain::time::{Moment, Trust, Wall, words};
 use crate::domain::toml_text::quoted;
 use crate::limits;
+use crate::monitor::routes::app::{ChannelState, PING};
 
 /// How all is, for a person and for a program.
 #[derive(Debug, Clone, PartialEq)]
@@ -367,8 +367,8 @@ pub fn bytes(count: u64) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::testing::{self, Scene};
     use super::*;
+    use crate::monitor::support::{self as testing, Scene};
 
     /// A story: what happened, the verdict, the sentence.
     #[test]

@@ -8,9 +8,9 @@ use std::net::IpAddr;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use super::answer::Request;
 use crate::domain::time::Moment;
 use crate::limits;
+use crate::monitor::answer::Request;
 
 /// One poller: an address and what it calls itself.
 #[derive(Debug, Clone, PartialEq)]
@@ -134,8 +134,8 @@ fn word(said: &str) -> Cow<'_, str> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::testing::{moment, request};
     use super::*;
+    use crate::monitor::support::{moment, request};
 
     fn poll(displays: &Displays, address: &str, agent: &str, at_s: u64) {
         let mut request = request(

@@ -11,19 +11,13 @@ use std::sync::Arc;
 
 use jiff::tz::TimeZone;
 
-use super::access::Password;
-use super::answer::{Answer, Overload, Request};
-use super::cold::{coded, html};
-use super::cors;
 use super::cut_offs::CutOffs;
 use super::displays::Displays;
-use super::entity::Entity;
-use super::host::{Hosts, name_of};
 use super::openapi;
-use super::problem::{self, Problem, prefers_html};
 use super::published::{JSON, Published, Rendered};
-use super::route::{self, Misdirected, Route, Target};
-use super::web;
+use super::rendered::{coded, html};
+use super::representation::Entity;
+use super::table::{self, Misdirected, Route, Target};
 use crate::domain::health::Storage;
 use crate::domain::history::{Bucket, HistoryQuery};
 use crate::domain::outbox::Incident;
@@ -31,6 +25,12 @@ use crate::domain::plan::{Plan, Selection};
 use crate::domain::snapshot::Snapshot;
 use crate::domain::time::{Moment, Mono, Wall};
 use crate::limits;
+use crate::monitor::access::Password;
+use crate::monitor::answer::{Answer, Overload, Request};
+use crate::monitor::cors;
+use crate::monitor::host::{Hosts, name_of};
+use crate::monitor::problem::{self, Problem, prefers_html};
+use crate::monitor::web;
 use crate::sys::budget::{Budget, Exceeded};
 use crate::sys::clock::Clock;
 use crate::sys::turns::Turns;
@@ -201,7 +201,7 @@ impl Monitor {
 
     /// The metrics' word for a request; one of a fixed set.
     pub fn route_name(request: &Request) -> &'static str {
-        route::name_of(&request.target)
+        table::name_of(&request.target)
     }
 
     /// Whether this asks for the stream of events and may have it. What asks for it and may
@@ -313,8 +313,8 @@ impl Monitor {
     pub fn refusal(&self, status: u16, request: Option<&Request>) -> Answer {
         let mut problem = problem::refusal(status);
         if status == 405 {
-            let methods = request.map(|request| route::methods_of(&request.target));
-            let methods = methods.and_then(Result::ok).unwrap_or(route::READ);
+            let methods = request.map(|request| table::methods_of(&request.target));
+            let methods = methods.and_then(Result::ok).unwrap_or(table::READ);
             problem = problem.with("Allow", methods);
         }
         self.finished(match request {
@@ -329,7 +329,7 @@ impl Monitor {
         if let Some(problem) = self.misnamed(request) {
             return self.finished(self.complaint(request, &problem));
         }
-        self.finished(match route::methods_of(&request.target) {
+        self.finished(match table::methods_of(&request.target) {
             Ok(methods) => cors::options(request, methods, self.context.settings.cors_any),
             Err(why) => self.complaint(request, &misdirected(request, &why)),
         })
@@ -355,7 +355,7 @@ impl Monitor {
         self.configured.contains(key)
     }
 
-    pub(super) fn unknown_key(&self, current: &Rendered, key: &str) -> Problem {
+    pub fn unknown_key(&self, current: &Rendered, key: &str) -> Problem {
         unknown_key(key, &current.snapshot, &self.context.plan)
     }
 
@@ -427,7 +427,7 @@ fn configured(plan: &Plan) -> impl Iterator<Item = &Arc<str>> {
 }
 
 /// 404 that names the key, and the known one that is most like it.
-pub(super) fn unknown_key(key: &str, snapshot: &Snapshot, plan: &Plan) -> Problem {
+pub fn unknown_key(key: &str, snapshot: &Snapshot, plan: &Plan) -> Problem {
     let shown = snapshot.records.iter().map(|record| &record.key);
     let known = shown.chain(configured(plan)).map(|key| &**key);
     Problem::new(
@@ -437,7 +437,7 @@ pub(super) fn unknown_key(key: &str, snapshot: &Snapshot, plan: &Plan) -> Proble
 }
 
 /// 503 where the database would have to say what there is.
-pub(super) fn history_unavailable() -> Problem {
+pub fn history_unavailable() -> Problem {
     Problem::new(
         503,
         "The history cannot be read now. /status says how the storage is doing.",
@@ -506,5 +506,5 @@ pub(super) fn plain(
 }
 
 #[cfg(test)]
-#[path = "answers_tests.rs"]
+#[path = "tests/app.rs"]
 mod tests;

@@ -4,18 +4,18 @@
 
 use std::sync::Arc;
 
-use super::answer::{Answer, Request};
-use super::answers::{HistoryFailure, Monitor, NO_CACHE, history_unavailable, plain};
-use super::entity::{Entity, gzip, takes_gzip, weights};
-use super::problem::{self, Problem};
+use super::app::{HistoryFailure, Monitor, NO_CACHE, history_unavailable, plain};
 use super::published::{JSON, Rendered, TEXT};
-use super::route::{Route, Target};
-use super::web::{self, View};
-use super::words::{self, State};
+use super::representation::{Entity, gzip, takes_gzip, weights};
+use super::table::{Route, Target};
 use super::{history, metrics, process, status};
 use crate::domain::health::Storage;
 use crate::domain::time::Moment;
 use crate::limits;
+use crate::monitor::answer::{Answer, Request};
+use crate::monitor::problem::{self, Problem};
+use crate::monitor::status_text::{self as words, State};
+use crate::monitor::web::{self, View};
 use crate::sys::budget::Budget;
 use crate::sys::thread::panics;
 

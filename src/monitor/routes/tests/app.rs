@@ -1,10 +1,10 @@
 //! The HTTP contract, request by request.
 
-use super::super::answer::{Answerer as _, Way};
-use super::super::testing::{self, body, golden, header, request};
 use super::*;
 use crate::domain::reading::Value;
 use crate::domain::snapshot::Record;
+use crate::monitor::answer::{Answerer as _, Way};
+use crate::monitor::support::{self as testing, body, golden, header, request};
 
 fn get(monitor: &Monitor, target: &str) -> Answer {
     let request = request(target, &[]);
@@ -682,7 +682,7 @@ fn a_page_of_another_origin_may_read_whatever_the_answer_when_the_owner_says_so(
         ),
     ];
     let tag = ask("/snapshot", &[known]).etag().to_owned();
-    for row in &route::TABLE {
+    for row in &table::TABLE {
         // A preflight is asked without the password, and after wrong ones too.
         let target = row.template.replace(['{', '}'], "");
         let answer = monitor.options(&request(&target, &preflight));
@@ -741,7 +741,7 @@ fn nothing_is_said_of_other_origins_unless_the_owner_wants_it() {
         assert!(!answer.headers.iter().any(|(name, _)| is_of_cors(name)));
     }
     let answer = monitor.options(&request("/snapshot", &asked));
-    assert_eq!(answer.headers, [("Allow", route::READ.into())]);
+    assert_eq!(answer.headers, [("Allow", table::READ.into())]);
     assert_eq!(monitor.options(&request("/snapshot/", &asked)).status, 404);
     assert_eq!(monitor.options(&request("/%zz", &asked)).status, 400);
 }
@@ -759,7 +759,7 @@ fn the_gates_refusals_say_what_would_be_taken() {
     let browser = request("/web", &[("accept", "text/html")]);
     let answer = monitor.refusal(405, Some(&browser));
     assert!(body(&answer).contains("This node is read-only"));
-    assert_eq!(header(&answer, "Allow"), Some(route::READ));
+    assert_eq!(header(&answer, "Allow"), Some(table::READ));
 }
 
 #[test]
@@ -836,7 +836,7 @@ fn what_an_api_sends_is_text_everywhere() {
         source.attribution = Some(EVIL.into());
     }
     let monitor = scene.monitor();
-    let key = route::encode(EVIL);
+    let key = table::encode(EVIL);
     let agent = [("user-agent", EVIL), ("x-display-name", EVIL)];
     monitor.hot(&request("/snapshot", &agent)).expect("hot");
     for target in [

@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use nanoserde::SerJson;
 
-use super::entity::{Entity, weak_tag};
+use super::representation::{Entity, weak_tag};
 use super::snapshot::{self as wire, Number};
 use crate::domain::snapshot::{Record, Snapshot, average, newest};
 

@@ -5,13 +5,13 @@
 
 use std::fmt::Write;
 
-use super::answers::{ChannelState, PING, RequestCount};
+use super::app::{ChannelState, PING, RequestCount};
 use super::process::Process;
-use super::words;
 use crate::domain::health::{Cause, Durations, SourceState, Storage};
 use crate::domain::reading::{Reason, spell_number};
 use crate::domain::snapshot::Snapshot;
 use crate::domain::time::{Moment, Trust};
+use crate::monitor::status_text as words;
 
 /// The two formats; they differ in the names of counters' families and in the end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -374,9 +374,9 @@ fn unix(ms: i64) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::testing::{self, EIGHT, golden};
     use super::*;
     use crate::domain::reading::Value;
+    use crate::monitor::support::{self as testing, EIGHT, golden};
     use std::time::Duration;
 
     fn metrics(scene: &testing::Scene, format: Format) -> String {

@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 
-use super::route::{Route, TABLE};
+use super::table::{Route, TABLE};
 
 /// How often each route was cut off since the start.
 #[derive(Default)]

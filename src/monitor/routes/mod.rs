@@ -1,0 +1,27 @@
+//! Route handlers: the route table and what each route responds with.
+//!
+//! [`App`](app::Monitor) is called by `monitor::http`: on the connection thread for responses
+//! from memory, on a pool worker for rendered ones. Nothing here touches a socket.
+
+pub mod app;
+mod cut_offs;
+pub mod displays;
+mod from_memory;
+mod front;
+mod history;
+mod metrics;
+mod openapi;
+pub mod process;
+pub mod published;
+mod rendered;
+pub mod representation;
+pub mod snapshot;
+mod status;
+pub mod table;
+
+#[cfg(test)]
+#[path = "tests/contract.rs"]
+mod contract;
+#[cfg(test)]
+#[path = "tests/fuzz.rs"]
+mod fuzz;
