@@ -22,11 +22,11 @@ use self::telling::{Bells, Telling, troubles};
 use crate::api::fetcher::Ration;
 use crate::api::transport::Canceller;
 use crate::config::Config;
-use crate::db::retention::Retention;
-use crate::db::session::Place;
+use crate::db::open::Place;
+use crate::db::retention::policy::Retention;
 use crate::db::store::alerts::last_state;
 use crate::db::store::{self, Store, StoreSettings};
-use crate::db::{backup, quota, restore, salvage, staged};
+use crate::db::{backup, last_values, quota, restore, salvage};
 use crate::domain::alert::NodeFacts;
 use crate::domain::ledger::Ledger;
 use crate::domain::snapshot::{Snapshot, Verdict};
@@ -91,7 +91,7 @@ impl Node {
             Err(error) => log::error!("storage: {error}"),
             Ok(_) => {}
         }
-        let restored = restore::last_good(&opened, &place, &boot, &|key| {
+        let restored = last_values::last_good(&opened, &place, &boot, &|key| {
             (0..plan.sources.len()).any(|source| plan.names(source, key))
         });
         let fetchers = sources::fetchers(config, clock).map_err(StartError::Wrong)?;
@@ -258,7 +258,7 @@ impl Node {
 /// A copy that `main-node restore` has staged. One that cannot be put in place now stays where
 /// it is for the next start, and the node goes on with the database that it has.
 fn take_restored(database: &Path, clock: &Arc<dyn Clock>) {
-    match staged::take(database, clock.now().wall) {
+    match restore::take(database, clock.now().wall) {
         Ok(None) => {}
         Ok(Some(before)) => log::warn!(
             "a restored copy is the database now; the one before it is {}",

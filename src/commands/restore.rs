@@ -5,8 +5,8 @@ use std::path::Path;
 use super::{BAD, essentials, print_out, service};
 use crate::config::Overrides;
 use crate::config::service::Service;
-use crate::db::session::Place;
-use crate::db::staged;
+use crate::db::open::Place;
+use crate::db::restore;
 use crate::sys::{identity, unit};
 
 pub fn restore(overrides: &Overrides, file: &Path) -> u8 {
@@ -19,7 +19,7 @@ pub fn restore(overrides: &Overrides, file: &Path) -> u8 {
         is_default: essentials.database_is_default,
     };
     // Root stays root, to restart the service; what is staged gets the database's owner.
-    let backup = match staged::stage(file, &place) {
+    let backup = match restore::stage(file, &place) {
         Ok(backup) => backup,
         Err(message) => {
             eprintln!("{message}");

@@ -9,7 +9,7 @@ use crate::alerts::mail::MailChannel;
 use crate::alerts::message::{self, Envelope};
 use crate::alerts::smtp::{self, Failure, Hooks, Report};
 use crate::config::Config;
-use crate::db::{file, outbox, retry, session, trouble};
+use crate::db::{error, file, open, outbox, retry_request};
 use crate::domain::alert::{Event, Kind, Told, Words};
 use crate::domain::outbox::Item;
 use crate::domain::redact::Secrets;
@@ -95,18 +95,18 @@ fn ask_again(channel: &str, database: &Path) {
     if !database.exists() {
         return;
     }
-    let waiting = session::open_read_only(database)
-        .and_then(|connection| outbox::refused(&connection, channel));
+    let waiting =
+        open::open_read_only(database).and_then(|connection| outbox::refused(&connection, channel));
     let what = match waiting {
         Ok(0) => return,
         Ok(1) => "1 alert that was refused before waits".to_owned(),
         Ok(several) => format!("{several} alerts that were refused before wait"),
         Err(error) => format!(
             "Whether alerts that were refused before wait cannot be read ({})",
-            trouble::words(&error)
+            error::words(&error)
         ),
     };
-    match retry::ask(database, channel) {
+    match retry_request::ask(database, channel) {
         Ok(()) => say(&format!(
             "{what}: the service tries again within a minute, or when it starts."
         )),

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use rusqlite::Connection;
 
-use super::{file, in_use, schema, session, trouble};
+use super::{error, file, open, open_files, schema};
 use crate::domain::time::{Mono, Wall};
 use crate::sys::clock::Clock;
 use crate::sys::os_error::reason;
@@ -77,7 +77,7 @@ pub fn backup(database: &Path, target: &Path) -> Result<Backup, BackupError> {
         path: database.to_owned(),
         detail,
     };
-    let connection = session::open_for_command(database).map_err(source)?;
+    let connection = open::open_for_command(database).map_err(source)?;
     copy(&connection, target)
 }
 
@@ -105,9 +105,9 @@ pub fn copy(connection: &Connection, target: &Path) -> Result<Backup, BackupErro
     File::create(&unfinished).map_err(|error| written(reason(&error)))?;
     let copied = connection
         .execute("VACUUM INTO ?1", [name])
-        .map_err(|error| match trouble::is_damage(&error) {
+        .map_err(|error| match error::is_damage(&error) {
             true => damaged(error.to_string()),
-            false => written(trouble::words(&error)),
+            false => written(error::words(&error)),
         })
         .and_then(|_| {
             let synced = File::open(&unfinished).and_then(|file| file.sync_all());
@@ -115,9 +115,9 @@ pub fn copy(connection: &Connection, target: &Path) -> Result<Backup, BackupErro
         })
         .and_then(|()| match inspect(&unfinished) {
             Ok(backup) => backup.map_err(damaged),
-            Err(error) if trouble::is_damage(&error) => Err(damaged(error.to_string())),
+            Err(error) if error::is_damage(&error) => Err(damaged(error.to_string())),
             // A card that cannot be read now, or no memory: it says nothing about the content.
-            Err(error) => Err(written(trouble::words(&error))),
+            Err(error) => Err(written(error::words(&error))),
         })
         .and_then(|backup| {
             std::fs::rename(&unfinished, target)
@@ -134,12 +134,12 @@ pub fn copy(connection: &Connection, target: &Path) -> Result<Backup, BackupErro
 
 /// Reads a backup whole.
 pub fn verify(path: &Path) -> Result<Backup, String> {
-    inspect(path).unwrap_or_else(|error| Err(trouble::words(&error)))
+    inspect(path).unwrap_or_else(|error| Err(error::words(&error)))
 }
 
 /// The same, but tells damage (the inner error) from what keeps it from being read.
 fn inspect(path: &Path) -> rusqlite::Result<Result<Backup, String>> {
-    let connection = session::open_immutable(path)?;
+    let connection = open::open_immutable(path)?;
     if application_id(&connection)? != schema::APPLICATION_ID {
         return Ok(Err("it is not main-node's".to_owned()));
     }
@@ -239,7 +239,7 @@ pub fn keep_making(
             Ok(Err(error)) => {
                 log::error!("{error}");
                 if let BackupError::Damaged { .. } = error {
-                    in_use::report_damage(database);
+                    open_files::report_damage(database);
                 }
             }
             Err(_) => log::error!("the backup met a defect; it is tried again later"),
@@ -266,4 +266,5 @@ fn date_of(path: &Path) -> Option<Wall> {
 }
 
 #[cfg(test)]
+#[path = "tests/backup.rs"]
 mod tests;

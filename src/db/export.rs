@@ -12,10 +12,10 @@ use std::sync::Arc;
 
 use rusqlite::{Connection, OptionalExtension, params};
 
-use super::repository::row_value;
+use super::database::row_value;
 use super::rollup::{self, DAY, HOUR, Summary};
 use super::tiers::Tiers;
-use super::{session, trouble};
+use super::{error, open};
 use crate::domain::reading::{Value, round_computed, spell_number};
 use crate::domain::time::Wall;
 use crate::limits;
@@ -73,7 +73,7 @@ impl std::error::Error for ExportError {}
 
 impl From<rusqlite::Error> for ExportError {
     fn from(error: rusqlite::Error) -> ExportError {
-        ExportError::Database(trouble::words(&error))
+        ExportError::Database(error::words(&error))
     }
 }
 
@@ -92,7 +92,7 @@ pub fn export(
     format: Format,
     out: &mut impl Write,
 ) -> Result<u64, ExportError> {
-    let connection = session::open_for_command(database).map_err(|detail| ExportError::Source {
+    let connection = open::open_for_command(database).map_err(|detail| ExportError::Source {
         path: database.display().to_string(),
         detail,
     })?;
@@ -136,13 +136,13 @@ fn keys(
     let keys = statement.query_map([], |row| {
         let key = Key {
             key: row.get(1)?,
-            unit: trouble::readable(row.get(2))?.flatten(),
+            unit: error::readable(row.get(2))?.flatten(),
         };
         Ok((row.get(0)?, Arc::new(key)))
     })?;
     let mut found: HashMap<i64, Arc<Key>> = HashMap::new();
     for key in keys {
-        found.extend(trouble::readable(key)?);
+        found.extend(error::readable(key)?);
     }
     let mut keys = found;
     let is_known = |wished: &&String| keys.values().any(|key| key.key == **wished);
@@ -258,7 +258,7 @@ impl<W: Write> Export<'_, W> {
         })?;
         let mut found = Vec::new();
         for sum in sums {
-            if let Some(Some((Ok(k), summary))) = trouble::readable(sum)? {
+            if let Some(Some((Ok(k), summary))) = error::readable(sum)? {
                 found.push((k, summary));
             }
         }
@@ -430,4 +430,5 @@ fn write_json(out: &mut impl Write, line: &Line) -> io::Result<()> {
 }
 
 #[cfg(test)]
+#[path = "tests/export.rs"]
 mod tests;

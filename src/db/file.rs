@@ -11,8 +11,8 @@ use std::path::{Path, PathBuf};
 
 use rusqlite::{Connection, OpenFlags, ffi};
 
+use super::error::OpenError;
 use super::schema;
-use super::trouble::OpenError;
 use crate::domain::time::Wall;
 
 /// What stands at a path, judged without SQLite.

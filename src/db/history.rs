@@ -13,10 +13,10 @@ use std::time::{Duration, Instant};
 use rusqlite::{Connection, ErrorCode, OptionalExtension, params};
 
 use super::file::Files;
-use super::fives::{self, FIVE};
+use super::rollup::five_minute::{self, FIVE};
 use super::rollup::{self, DAY, HOUR, Hour, Summary};
 use super::tiers::Tiers;
-use super::{file, in_use, session, trouble};
+use super::{error, file, open, open_files};
 use crate::domain::history::{Bucket, HistoryQuery};
 use crate::domain::reading::round_computed;
 use crate::domain::time::Wall;
@@ -53,8 +53,8 @@ impl std::error::Error for HistoryError {}
 
 impl From<rusqlite::Error> for HistoryError {
     fn from(error: rusqlite::Error) -> HistoryError {
-        let words = trouble::words(&error);
-        match trouble::is_damage(&error) {
+        let words = error::words(&error);
+        match error::is_damage(&error) {
             true => HistoryError::Damaged(words),
             false => HistoryError::Unavailable(words),
         }
@@ -70,7 +70,7 @@ impl From<Exceeded> for HistoryError {
 /// Answers history queries. Shared by all workers; one asks at a time.
 pub struct Reader {
     path: PathBuf,
-    open: Arc<in_use::ReaderSlot>,
+    open: Arc<open_files::ReaderSlot>,
     /// When another program's lock was met, and what was said then.
     refused: Mutex<Option<(Instant, HistoryError)>>,
 }
@@ -82,7 +82,7 @@ impl Reader {
     pub fn new(path: impl Into<PathBuf>) -> Reader {
         let path = path.into();
         Reader {
-            open: in_use::reader_slot(&path),
+            open: open_files::reader_slot(&path),
             refused: Mutex::default(),
             path,
         }
@@ -135,7 +135,7 @@ impl Reader {
         if !matches!(&*open, Some((opened, _)) if *opened == files) {
             *open = None;
             *refused = None;
-            let connection = session::open_for_pages(&self.path).map_err(|error| {
+            let connection = open::open_for_pages(&self.path).map_err(|error| {
                 let is_locked = error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy);
                 let error = HistoryError::from(error);
                 if is_locked {
@@ -159,7 +159,7 @@ impl Reader {
             *open = None;
         }
         if let Err(HistoryError::Damaged(_)) = answer {
-            in_use::report_damage(&self.path);
+            open_files::report_damage(&self.path);
         }
         answer
     }
@@ -287,7 +287,7 @@ struct Fine {
 
 impl Fine {
     fn is_by_fives(&self, hour: i64, found: &Hour) -> bool {
-        hour < self.fives_until && fives::is_worth(found)
+        hour < self.fives_until && five_minute::is_worth(found)
     }
 }
 
@@ -400,7 +400,7 @@ impl Span<'_> {
                 return Ok(());
             };
             let summary = one.query_row([day, self.k], rollup::read_summary);
-            let summary = trouble::readable(summary.optional())?.flatten();
+            let summary = error::readable(summary.optional())?.flatten();
             if let Some(summary) = summary.flatten() {
                 buckets.add(summary.last_at, width, &summary);
             }
@@ -448,7 +448,7 @@ impl Span<'_> {
     ) -> Result<(), HistoryError> {
         self.budget
             .spend(HOUR.unsigned_abs() / FIVE.unsigned_abs())?;
-        let fives = fives::read(connection, hour, self.k)?;
+        let fives = five_minute::read(connection, hour, self.k)?;
         if fives.iter().all(Option::is_none) {
             buckets.add_hour(hour, width, found);
             return Ok(());
@@ -541,7 +541,7 @@ impl<'a> HoursOf<'a> {
             self.asked.budget.spend(2)?;
             let hour = self.next;
             self.next += 1;
-            let found = trouble::readable(rollup::read_hour(self.connection, hour, self.asked.k))?;
+            let found = error::readable(rollup::read_hour(self.connection, hour, self.asked.k))?;
             if let Some(found) = found.flatten() {
                 return Ok(Some((hour, found)));
             }
@@ -595,4 +595,5 @@ impl Buckets {
 }
 
 #[cfg(test)]
+#[path = "tests/history.rs"]
 mod tests;

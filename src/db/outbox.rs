@@ -5,14 +5,14 @@
 //! that it caused are written in one transaction, so that no restart repeats or forgets one.
 //! What the disk cannot take waits in [`Unwritten`]. Nothing here decides what is told.
 
-mod unwritten;
+mod write_buffer;
 
 use std::collections::BTreeMap;
 
 use rusqlite::{Connection, OptionalExtension, Transaction, params};
 
-pub use self::unwritten::Unwritten;
-use super::trouble;
+pub use self::write_buffer::Unwritten;
+use super::error;
 use crate::domain::alert::{Event, Kind, State};
 use crate::domain::outbox::{Delivery, Ended, Incident, Item, Outcome, Pending, Refusal, Waiting};
 use crate::domain::time::Wall;
@@ -228,7 +228,7 @@ fn add_dropped(
 pub fn restore(connection: &Connection, boot: &str) -> rusqlite::Result<Option<State>> {
     let mut statement = connection.prepare("SELECT state FROM alert_state WHERE id = 1")?;
     let text = statement.query_row([], |row| row.get::<_, String>(0));
-    let Some(text) = trouble::readable(text.optional())? else {
+    let Some(text) = error::readable(text.optional())? else {
         return Ok(Some(begin_anew(connection, boot, "it is no text")?));
     };
     let Some(text) = text else {
@@ -262,18 +262,18 @@ pub fn pending(connection: &Connection, channel: &str) -> rusqlite::Result<Pendi
     let rows = statement.query_map([channel], |row| {
         let event: String = row.get(1)?;
         // Told twice is better than never: only the event itself must be readable.
-        let settled = trouble::readable(row.get::<_, String>(3))?;
-        let refused = trouble::readable(row.get::<_, Option<String>>(5))?.flatten();
+        let settled = error::readable(row.get::<_, String>(3))?;
+        let refused = error::readable(row.get::<_, Option<String>>(5))?.flatten();
         Ok(Item {
             id: row.get(0)?,
             event: from_json(1, &event)?,
-            message_id: trouble::readable(row.get(2))?.flatten(),
+            message_id: error::readable(row.get(2))?.flatten(),
             settled: settled
                 .and_then(|settled| serde_json::from_str(&settled).ok())
                 .unwrap_or_default(),
             // One that cannot be read makes it an event that was never tried.
             refusal: refused.and_then(|text| serde_json::from_str(&text).ok()),
-            thread: trouble::readable(row.get(4))?.flatten(),
+            thread: error::readable(row.get(4))?.flatten(),
         })
     })?;
     let mut items = Vec::new();
@@ -281,7 +281,7 @@ pub fn pending(connection: &Connection, channel: &str) -> rusqlite::Result<Pendi
         match item {
             Ok(item) => items.push(item),
             // One damaged row must not silence the rest.
-            Err(error) if trouble::is_bad_cell(&error) => {
+            Err(error) if error::is_bad_cell(&error) => {
                 log::error!("{channel}: an alert event cannot be read: {error}");
             }
             Err(error) => return Err(error),
@@ -291,7 +291,7 @@ pub fn pending(connection: &Connection, channel: &str) -> rusqlite::Result<Pendi
     let counts = connection
         .query_row(counts, [channel], |row| Ok((row.get(0)?, row.get(1)?)))
         .optional();
-    let counts: Option<(i64, i64)> = trouble::readable(counts)?.flatten();
+    let counts: Option<(i64, i64)> = error::readable(counts)?.flatten();
     let (dropped, undelivered) = counts.unwrap_or_default();
     Ok(Pending {
         items,
@@ -322,7 +322,7 @@ pub fn record(
             for id in ids {
                 let known = "SELECT settled FROM outbox WHERE id = ?1";
                 let known = transaction.query_row(known, [id], |row| row.get::<_, String>(0));
-                let known = match trouble::readable(known.optional())? {
+                let known = match error::readable(known.optional())? {
                     Some(None) => continue,
                     known => known.flatten(),
                 };
@@ -393,7 +393,7 @@ fn note_deliveries(
     for id in ids {
         let row = "SELECT event FROM outbox WHERE id = ?1";
         let text = transaction.query_row(row, [id], |row| row.get::<_, String>(0));
-        let text = trouble::readable(text.optional())?.flatten();
+        let text = error::readable(text.optional())?.flatten();
         if let Some(event) = text.and_then(|text| serde_json::from_str::<Event>(&text).ok()) {
             note_delivery(transaction, &delivery(&event, channel, ended))?;
         }
@@ -540,7 +540,7 @@ pub fn history(connection: &Connection, most: usize) -> rusqlite::Result<Vec<Inc
 fn readable_rows<T>(rows: impl Iterator<Item = rusqlite::Result<T>>) -> rusqlite::Result<Vec<T>> {
     let mut readable = Vec::new();
     for row in rows {
-        readable.extend(trouble::readable(row)?);
+        readable.extend(error::readable(row)?);
     }
     Ok(readable)
 }
@@ -563,4 +563,5 @@ fn from_json<T: serde::de::DeserializeOwned>(column: usize, text: &str) -> rusql
 }
 
 #[cfg(test)]
+#[path = "tests/outbox.rs"]
 pub mod tests;

@@ -5,11 +5,11 @@
 
 use rusqlite::Connection;
 
-use super::repository::Database;
+use super::database::Database;
+use super::error::OpenError;
+use super::open::{self, Place};
 use super::salvage;
-use super::session::{self, Place};
 use super::tiers::{node, set_node};
-use super::trouble::OpenError;
 use crate::domain::quota::{Carried, Reserved};
 use crate::domain::time::{Mono, Wall, millis};
 
@@ -23,7 +23,7 @@ pub fn carried<'a>(
     let elsewhere = match opened {
         Ok(_) => None,
         Err(OpenError::Corrupt { .. }) => salvage::in_memory(&place.path).ok(),
-        Err(_) => session::open_as_it_is(&place.path).ok(),
+        Err(_) => open::open_as_it_is(&place.path).ok(),
     };
     let connection = match opened {
         Ok(database) => Some(database.connection()),

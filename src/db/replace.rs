@@ -149,7 +149,7 @@ pub fn moved(database: &Path, kind: &str) -> Vec<PathBuf> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::db::testing::Directory;
+    use crate::db::test_support::Directory;
 
     fn write(path: &Path, text: &str) {
         std::fs::write(path, text).expect("a file can be written");

@@ -1,181 +1,299 @@
-//! What was known when the last run ended: the newest row of every key, with an age that
-//! goes on within one boot and is doubted after it.
+//! Restoring a copy: it is staged beside the database by a command, and takes its place when
+//! the node starts next.
 //!
-//! Runs once, on the main thread, before anything is fetched. Never writes.
+//! [`stage`] runs in the command, beside a running node whose database it does not touch: the
+//! staged file gets its name when it is complete, checked, of this program's version and on
+//! the disk. [`take`] runs at start, before the database is opened: the staged file is given
+//! what the database knows of alerts and quotas, and then takes its place ([`replace`]). Each
+//! step can be repeated, so that a crash between any two costs nothing.
 
-use std::cmp::Reverse;
-use std::collections::{BTreeMap, HashMap};
-use std::sync::Arc;
-use std::time::Duration;
+use std::collections::BTreeSet;
+use std::fs::{File, Permissions};
+use std::io::ErrorKind;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::path::{Path, PathBuf};
 
-use rusqlite::Connection;
+use rusqlite::types::Value;
+use rusqlite::{Connection, ErrorCode, OpenFlags, TransactionBehavior};
 
-use super::repository::{Database, read_value};
-use super::rollup::HOUR;
-use super::salvage;
-use super::session::{self, Place};
-use super::tiers::node;
-use super::trouble::{self, OpenError};
-use crate::domain::freshness::Stamp;
-use crate::domain::ledger::{Absence, Restored};
-use crate::domain::time::{Mono, Wall};
-use crate::limits;
+use super::backup::{self, Backup};
+use super::error::{self, OpenError};
+use super::file::{Found, beside, directory, id, look, sync_directory};
+use super::open::{self, Place};
+use super::{quota, replace, schema};
+use crate::domain::time::Wall;
+use crate::sys::os_error::reason;
 
-/// Whether the configuration names a key.
-pub type IsNamed<'a> = &'a dyn Fn(&str) -> bool;
+/// The staged copy, complete: the database's name and this.
+const STAGED: &str = ".restore";
+/// It before it is complete.
+const UNFINISHED: &str = ".restore.copy";
+/// What the database before a restore is called: `DATABASE.replaced-DATE`.
+const KIND: &str = "replaced";
 
-/// A row of `latest` with what is needed to judge it.
-struct Candidate {
-    k: i64,
-    second: i64,
-    untrusted: bool,
-    row: Restored,
-}
+/// What is known of alerts: taken over whole, in this order.
+const ALERTS: [&str; 5] = [
+    "alert_state",
+    "incidents",
+    "outbox",
+    "outbox_dropped",
+    "deliveries",
+];
 
-/// The newest rows, as far as `connection` shows: of each source's keys those observed last,
-/// at most as many as a source may have records, and all that `is_named`. Any number of keys
-/// may have come and gone over the years, and memory is small.
-pub(super) fn newest(
-    connection: &Connection,
-    boot: &str,
-    is_named: IsNamed<'_>,
-) -> rusqlite::Result<Vec<Restored>> {
-    let last_boot: Option<String> = trouble::readable(node(connection, "boot"))?.flatten();
-    let is_same_boot = !boot.is_empty() && last_boot.as_deref() == Some(boot);
-    let mut statement = connection.prepare(
-        "SELECT key, unit, source, value, text, second, own_time, untrusted, receipt_ms, lag_ms, \
-         keys.k FROM latest JOIN keys ON keys.k = latest.k ORDER BY keys.k",
-    )?;
-    let rows = statement.query_map([], |row| {
-        let observed = Wall::from_second(row.get(5)?);
-        let own_time: bool = row.get(6)?;
-        let untrusted: bool = row.get(7)?;
-        let receipt: Option<i64> = row.get(8)?;
-        let lag: Option<i64> = row.get(9)?;
-        let stamp = match (receipt, lag) {
-            (Some(receipt), Some(lag)) if is_same_boot => Stamp::carried_over(
-                observed,
-                own_time,
-                Mono(receipt.unsigned_abs()),
-                Duration::from_millis(lag.unsigned_abs()),
-            ),
-            _ if untrusted => Stamp::undatable(observed, own_time),
-            _ => Stamp::restored(observed, own_time),
-        };
-        let k: i64 = row.get(10)?;
-        Ok(read_value(row, 3)?.map(|value| Candidate {
-            k,
-            second: observed.second(),
-            untrusted,
-            row: Restored {
-                key: row.get(0).unwrap_or_else(|_| Arc::from("")),
-                unit: row.get(1).unwrap_or(None),
-                source: row.get(2).unwrap_or_else(|_| Arc::from("")),
-                value,
-                stamp,
-                absence: Absence::default(),
-            },
-        }))
-    })?;
-    let mut named = Vec::new();
-    let mut others: HashMap<Arc<str>, Vec<Candidate>> = HashMap::new();
-    for candidate in rows {
-        // A damaged row says nothing.
-        let Some(candidate) = trouble::readable(candidate)?.flatten() else {
-            continue;
-        };
-        if is_named(&candidate.row.key) {
-            named.push(candidate);
-            continue;
-        }
-        let of_source = others.entry(candidate.row.source.clone()).or_default();
-        of_source.push(candidate);
-        if of_source.len() >= 2 * limits::RECORDS_PER_SOURCE {
-            keep_newest(of_source);
+/// Stages `file` to take the place of the database at `place`.
+pub fn stage(file: &Path, place: &Place) -> Result<Backup, String> {
+    // Beside the database itself, where that is named by a link.
+    let database = &replace::resolved(&place.path);
+    may_be_replaced(place)?;
+    if id(file).is_some() && id(file) == id(database) {
+        return Err(format!(
+            "{} is the database itself: expected a copy of it",
+            file.display()
+        ));
+    }
+    let refused = |why: String| format!("{} cannot be restored: {why}", file.display());
+    let unreadable = |error: rusqlite::Error| refused(error::words(&error));
+    match look(file).map_err(|error| refused(error.to_string()))? {
+        Found::Ours { .. } => {}
+        Found::Nothing => return Err(refused("there is no such file, or it is empty".to_owned())),
+        _ => {
+            return Err(refused(
+                "expected a copy of main-node's database".to_owned(),
+            ));
         }
     }
-    others.values_mut().for_each(keep_newest);
-    let mut all: Vec<Candidate> = others.into_values().flatten().chain(named).collect();
-    all.sort_by_key(|candidate| candidate.k);
-    count_absences(connection, &mut all)?;
-    Ok(all.into_iter().map(|candidate| candidate.row).collect())
-}
-
-fn keep_newest(candidates: &mut Vec<Candidate>) {
-    candidates.sort_by_key(|candidate| (Reverse(candidate.second), candidate.k));
-    candidates.truncate(limits::RECORDS_PER_SOURCE);
-}
-
-/// For how long each key's source answered without it, as far as the hourly tier proves: by
-/// the hours after the key's newest row in which other keys of that source have rows.
-fn count_absences(connection: &Connection, all: &mut [Candidate]) -> rusqlite::Result<()> {
-    let source_of: HashMap<i64, Arc<str>> =
-        all.iter().map(|it| (it.k, it.row.source.clone())).collect();
-    let mut statement =
-        connection.prepare("SELECT hour, k, count FROM hourly ORDER BY hour DESC LIMIT ?1")?;
-    let mut rows = statement.query([limits::RESTORED_HOURLY_ROWS as i64])?;
-    // Of each source by hour: the answers that one of its keys was in, at least.
-    let mut answered: HashMap<Arc<str>, BTreeMap<i64, u64>> = HashMap::new();
-    while let Some(row) = rows.next()? {
-        let (Ok(hour), Ok(k), Ok(count)) = (row.get(0), row.get::<_, i64>(1), row.get(2)) else {
-            continue;
-        };
-        let count: i64 = count;
-        if let Some(source) = source_of.get(&k) {
-            let hours = answered.entry(source.clone()).or_default();
-            let answers = hours.entry(hour).or_default();
-            // Texts are not counted, and yet there was one.
-            *answers = (*answers).max(u64::try_from(count).unwrap_or(0)).max(1);
-        }
+    let connection = open::open_read_only(file).map_err(unreadable)?;
+    let version = schema::version(&connection).map_err(unreadable)?;
+    if version > schema::VERSION {
+        return Err(refused(format!(
+            "it has version {version}; this main-node knows versions up to {}. A newer main-node \
+             wrote it: install that one first",
+            schema::VERSION
+        )));
     }
-    for candidate in all {
-        let Some(hours) = answered.get(&candidate.row.source) else {
-            continue;
-        };
-        // A clock that could not be believed says nothing of when that row was.
-        if candidate.untrusted {
-            continue;
-        }
-        let after = hours.range(candidate.second.div_euclid(HOUR) + 1..);
-        let (count, answers) = after.fold((0_u64, 0_u64), |(count, answers), (_, of_hour)| {
-            (count + 1, answers.saturating_add(*of_hour))
+    let verdict: String = connection
+        .query_row("PRAGMA integrity_check(1)", [], |row| row.get(0))
+        .map_err(unreadable)?;
+    if verdict != "ok" {
+        return Err(refused(format!("it is damaged ({verdict})")));
+    }
+    let unfinished = beside(database, UNFINISHED);
+    remove_unfinished(&unfinished).map_err(|error| unwritten(&unfinished, &error))?;
+    let backup = backup::copy(&connection, &unfinished).map_err(|error| error.to_string())?;
+    let finished = lead_here(&unfinished)
+        .map_err(|error| refused(error::words(&error)))
+        .and_then(|()| {
+            finish(&unfinished, database).map_err(|error| unwritten(&unfinished, &error))
         });
-        // The newest hour need not be over.
-        let time = count.saturating_sub(1) * HOUR.unsigned_abs();
-        candidate.row.absence = Absence {
-            answers,
-            time: Duration::from_secs(time),
-        };
+    if finished.is_err() {
+        // Ours, and of no use to anybody.
+        let _ = remove_unfinished(&unfinished);
+    }
+    finished.map(|()| backup)
+}
+
+/// What is not ours stays where it is, as at a start.
+fn may_be_replaced(place: &Place) -> Result<(), String> {
+    match look(&place.path) {
+        Ok(Found::Foreign { .. }) => {}
+        Ok(Found::NotSqlite { .. }) if !place.is_default => {}
+        Err(error @ (OpenError::NoDirectory { .. } | OpenError::NotAFile { .. })) => {
+            return Err(error.to_string());
+        }
+        _ => return Ok(()),
+    }
+    Err(format!(
+        "expected main-node's database at {}, found another program's file, which is left alone; \
+         name the database with `database = …` or --database",
+        place.path.display()
+    ))
+}
+
+fn unwritten(path: &Path, error: &std::io::Error) -> String {
+    format!("{} cannot be written: {}", path.display(), reason(error))
+}
+
+fn remove_unfinished(unfinished: &Path) -> std::io::Result<()> {
+    for suffix in ["", "-journal", "-wal", "-shm", ".unfinished"] {
+        match std::fs::remove_file(beside(unfinished, suffix)) {
+            Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
     }
     Ok(())
 }
 
-/// What is known at start: from the database that was opened, or, where it cannot be (a
-/// read-only card), from the file as far as it can be read.
-pub fn last_good(
-    opened: &Result<Database, OpenError>,
-    place: &Place,
-    boot: &str,
-    is_named: IsNamed<'_>,
-) -> Vec<Restored> {
-    let restored = match opened {
-        Ok(database) => database.restore(is_named),
-        Err(error) if error.is_fatal() => return Vec::new(),
-        Err(OpenError::Corrupt { .. }) => salvage::in_memory(&place.path)
-            .and_then(|connection| newest(&connection, boot, is_named)),
-        Err(_) => session::open_as_it_is(&place.path)
-            .and_then(|connection| newest(&connection, boot, is_named))
-            .or_else(|_| {
-                let connection = session::open_immutable(&place.path)?;
-                newest(&connection, boot, is_named)
-            }),
+/// Leads a copy of an earlier version to this program's; the original stays as it is.
+fn lead_here(path: &Path) -> rusqlite::Result<()> {
+    let mut connection = open(path)?;
+    schema::migrate(&mut connection, schema::STEPS)
+}
+
+fn open(path: &Path) -> rusqlite::Result<Connection> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(path, flags)?;
+    open::tune(&connection)?;
+    Ok(connection)
+}
+
+/// Gives the copy to whoever has the database, closed to others, and then its name.
+fn finish(unfinished: &Path, database: &Path) -> std::io::Result<()> {
+    let owned = database
+        .metadata()
+        .or_else(|_| directory(database).metadata())?;
+    let file = File::open(unfinished)?;
+    let made = file.metadata()?;
+    if (made.uid(), made.gid()) != (owned.uid(), owned.gid()) {
+        std::os::unix::fs::fchown(&file, Some(owned.uid()), Some(owned.gid()))?;
+    }
+    file.set_permissions(Permissions::from_mode(0o600))?;
+    file.sync_all()?;
+    std::fs::rename(unfinished, beside(database, STAGED))?;
+    sync_directory(database)
+}
+
+/// Puts a staged copy in the place of the database, if there is one. Returns where the
+/// database before it is now.
+pub fn take(database: &Path, now: Wall) -> Result<Option<PathBuf>, OpenError> {
+    let database = &*replace::resolved(database);
+    let io = |error: std::io::Error| OpenError::from_io(database, &error);
+    // One that a crash has interrupted.
+    replace::finish(database).map_err(io)?;
+    let staged = beside(database, STAGED);
+    if !staged.exists() {
+        return Ok(None);
+    }
+    carry_over(database, &staged)?;
+    use_log(&staged).map_err(|error| OpenError::from_sqlite(&staged, &error))?;
+    let suffix = replace::free_suffix(database, KIND, now);
+    replace::announce(database, &staged, &suffix).map_err(io)?;
+    replace::finish(database).map_err(io)?;
+    Ok(Some(beside(database, &suffix)))
+}
+
+/// Has the staged copy used with a write-ahead log, before it has the database's name: there, a
+/// journal that a crash leaves beside a file in this mode counts as another database's.
+fn use_log(staged: &Path) -> rusqlite::Result<()> {
+    let connection = open(staged)?;
+    // The log stays empty: nothing is lost with it.
+    connection.pragma_update(None, "journal_mode", "wal")?;
+    connection.close().map_err(|(_, error)| error)
+}
+
+/// Gives the staged copy what the database knows of alerts (what waits to be told, what has
+/// been told) and of quotas, in one transaction.
+fn carry_over(database: &Path, staged: &Path) -> Result<(), OpenError> {
+    let sqlite = |error: rusqlite::Error| OpenError::from_sqlite(staged, &error);
+    let mut target = open(staged).map_err(sqlite)?;
+    // A crash may have left it with a log ([`use_log`]), which the switch does not take along.
+    let journal = target.pragma_update(None, "journal_mode", "delete");
+    journal.map_err(sqlite)?;
+    let source = match open::open_read_only(database) {
+        Ok(source) => source,
+        Err(error) if !database.exists() => {
+            log::debug!("{}: {error}", database.display());
+            return Ok(());
+        }
+        Err(error) => match OpenError::from_sqlite(database, &error) {
+            // A reason to restore, and no reason not to.
+            OpenError::Corrupt { .. } => {
+                log::error!(
+                    "{}: alerts that waited to be sent cannot be read: {error}",
+                    database.display()
+                );
+                return Ok(());
+            }
+            error => return Err(error),
+        },
     };
-    restored.unwrap_or_else(|error| {
-        log::warn!(
-            "{}: nothing of the last run can be shown: {}",
-            place.path.display(),
-            trouble::words(&error)
-        );
-        Vec::new()
+    let transaction = target
+        .transaction_with_behavior(TransactionBehavior::Immediate)
+        .map_err(sqlite)?;
+    // A database that knows of no alert was made after the one that is restored was lost.
+    let knows_alerts = ALERTS.iter().any(|table| {
+        let sql = format!("SELECT EXISTS (SELECT 1 FROM {table})");
+        source
+            .query_row(&sql, [], |row| row.get(0))
+            .unwrap_or(false)
+    });
+    let tables = ALERTS.iter().filter(|_| knows_alerts);
+    for table in tables {
+        let delete = format!("DELETE FROM {table}");
+        transaction.execute(&delete, []).map_err(sqlite)?;
+        copy_rows(&source, &transaction, table, &|_| true).map_err(sqlite)?;
+    }
+    let is_quota = |row: &[Value]| matches!(row, [Value::Text(name), ..] if quota::is_name(name));
+    copy_rows(&source, &transaction, "node", &is_quota).map_err(sqlite)?;
+    transaction.commit().map_err(sqlite)
+}
+
+/// Copies the rows of a table for which `is_wanted`, by the columns that both have. Damage of
+/// the source costs the row, or a broken page what lies behind it, and is said; errors are the
+/// target's.
+fn copy_rows(
+    source: &Connection,
+    target: &Connection,
+    table: &str,
+    is_wanted: &dyn Fn(&[Value]) -> bool,
+) -> rusqlite::Result<()> {
+    let known: BTreeSet<String> = columns(source, table)
+        .unwrap_or_default()
+        .into_iter()
+        .collect();
+    let mut common = columns(target, table)?;
+    common.retain(|column| known.contains(column));
+    if common.is_empty() {
+        return Ok(());
+    }
+    let places: Vec<String> = (1..=common.len()).map(|at| format!("?{at}")).collect();
+    let (names, places) = (common.join(", "), places.join(", "));
+    let mut insert = target.prepare(&format!(
+        "INSERT OR REPLACE INTO {table} ({names}) VALUES ({places})"
+    ))?;
+    let mut write = |row: &[Value]| insert.execute(rusqlite::params_from_iter(row)).map(|_| ());
+    let mut read = || -> rusqlite::Result<rusqlite::Result<()>> {
+        let mut select = source.prepare(&format!("SELECT {names} FROM {table}"))?;
+        let mut rows = select.query([])?;
+        while let Some(row) = rows.next()? {
+            let row = (0..common.len()).map(|at| row.get(at));
+            // One damaged row must not cost the others.
+            let row = match row.collect::<rusqlite::Result<Vec<Value>>>() {
+                Ok(row) => row,
+                Err(error) => {
+                    log::error!("a row of the table {table} is damaged: {error}");
+                    continue;
+                }
+            };
+            match is_wanted(&row).then(|| write(&row)) {
+                Some(Err(error)) if is_misfit(&error) => {
+                    log::error!("a row of the table {table} is damaged: {error}");
+                }
+                Some(Err(error)) => return Ok(Err(error)),
+                Some(Ok(())) | None => {}
+            }
+        }
+        Ok(Ok(()))
+    };
+    read().unwrap_or_else(|error| {
+        log::error!("the table {table} of the database cannot be read whole: {error}");
+        Ok(())
     })
 }
+
+/// Whether a row does not fit the table of a sound database.
+fn is_misfit(error: &rusqlite::Error) -> bool {
+    matches!(
+        error.sqlite_error_code(),
+        Some(ErrorCode::ConstraintViolation | ErrorCode::TypeMismatch)
+    )
+}
+
+fn columns(connection: &Connection, table: &str) -> rusqlite::Result<Vec<String>> {
+    let mut statement = connection.prepare("SELECT name FROM pragma_table_info(?1)")?;
+    let names = statement.query_map([table], |row| row.get(0))?;
+    names.collect()
+}
+
+#[cfg(test)]
+#[path = "tests/restore.rs"]
+mod tests;

@@ -4,11 +4,13 @@
 //! tiers never disagree with what they sum up. New rows are added to their hour; an hour
 //! in which a row was corrected is summed up anew. All of it is in UTC.
 
+pub mod five_minute;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use rusqlite::{Connection, OptionalExtension, params};
 
-use super::fives::{self, Fives};
+use self::five_minute::Fives;
 use super::tiers::Tiers;
 use crate::limits;
 
@@ -119,7 +121,7 @@ impl Changes {
             let second = second.rem_euclid(HOUR);
             add(&mut added.hour.summary, &Summary::of(value, second));
             if let Some(fives) = &mut added.fives {
-                fives::add(fives, second, value);
+                five_minute::add(fives, second, value);
             }
         }
     }
@@ -150,10 +152,10 @@ impl Changes {
             }
             write_hour(connection, *hour, *k, &whole)?;
             if let Some(late) = &added.fives
-                && fives::is_worth(&whole)
+                && five_minute::is_worth(&whole)
                 && !self.corrected.contains(&(*hour, *k))
             {
-                fives::add_late(connection, (*hour, *k), late, present.as_ref())?;
+                five_minute::add_late(connection, (*hour, *k), late, present.as_ref())?;
             }
         }
         let mut corrected: BTreeMap<i64, Vec<i64>> = BTreeMap::new();
@@ -255,7 +257,7 @@ fn sum_up_hour(
     let (Some(first), Some(last)) = (first, last) else {
         return Ok(());
     };
-    fives::each_row(connection, hour, (first, last), |key, second, value| {
+    five_minute::each_row(connection, hour, (first, last), |key, second, value| {
         if let Some((_, _, seconds)) = hours.get_mut(key) {
             // Rows come by id: the highest of an identity is the one that stays.
             seconds.insert(second, value);
@@ -263,13 +265,13 @@ fn sum_up_hour(
     })?;
     for (k, mut whole, seconds) in hours.into_values() {
         whole.summary = None;
-        let parts = fives::of(&seconds);
+        let parts = five_minute::of(&seconds);
         for part in parts.iter().flatten() {
             add(&mut whole.summary, part);
         }
         write_hour(connection, hour, k, &whole)?;
-        if is_late && fives::is_worth(&whole) {
-            fives::write(connection, hour, k, &parts)?;
+        if is_late && five_minute::is_worth(&whole) {
+            five_minute::write(connection, hour, k, &parts)?;
         }
     }
     Ok(())

@@ -22,12 +22,12 @@ use self::copy::{
 };
 use self::pages::Pages;
 use self::source::{Named, Source};
-use super::repository::Database;
-use super::retention::Step;
+use super::database::Database;
+use super::error::{self, OpenError};
+use super::open::{self, Place};
+use super::retention::policy::Step;
 use super::rollup::{Changes, HOUR, read_hour, second_of_hour};
-use super::session::{self, Place};
 use super::tiers::{Tiers, set_node};
-use super::trouble::{self, OpenError};
 use super::{backup, file, replace, schema};
 use crate::domain::time::Wall;
 use crate::limits;
@@ -36,7 +36,7 @@ use crate::sys::disk;
 /// Opens the database at `place`. A damaged one is set aside, and a new one stands in its
 /// place; what else it held is taken over by whoever [`Salvage::resume`]s.
 pub fn open(place: &Place, boot: &str, now: Wall) -> Result<Database, OpenError> {
-    match session::open_at_start(place, boot) {
+    match open::open_at_start(place, boot) {
         Err(OpenError::Corrupt { path, detail }) => {
             let corrupt = OpenError::Corrupt { path, detail };
             log::error!("{corrupt}");
@@ -58,7 +58,7 @@ pub fn set_aside(place: &Place, boot: &str, now: Wall) -> Result<Database, OpenE
     replace::finish(path).map_err(io)?;
     let suffix = replace::free_suffix(path, KIND, now);
     let aside = file::beside(path, &suffix);
-    let prepared = session::prepare(path)?;
+    let prepared = open::prepare(path)?;
     if let Err(error) = fill(&prepared, path, &aside) {
         let _ = std::fs::remove_file(&prepared);
         return Err(OpenError::from_sqlite(path, &error));
@@ -69,7 +69,7 @@ pub fn set_aside(place: &Place, boot: &str, now: Wall) -> Result<Database, OpenE
         path.display(),
         aside.display()
     );
-    session::open(place, boot)
+    open::open(place, boot)
 }
 
 /// What a damaged database is moved to: `DATABASE.damaged-DATE`.
@@ -86,7 +86,7 @@ pub fn in_memory(damaged: &Path) -> rusqlite::Result<Connection> {
 
 fn fill(prepared: &Path, damaged: &Path, aside: &Path) -> rusqlite::Result<()> {
     let mut connection = Connection::open(prepared)?;
-    session::tune(&connection)?;
+    open::tune(&connection)?;
     take_first(&mut connection, damaged, aside)
 }
 
@@ -167,7 +167,7 @@ impl Salvage {
         let under_way = database
             .connection()
             .query_row(under_way, [UNDER_WAY], |row| row.get::<_, String>(0));
-        let asides = match trouble::readable(under_way.optional())? {
+        let asides = match error::readable(under_way.optional())? {
             Some(None) => return Ok(None),
             Some(Some(text)) => paths(database.path(), &text),
             // The note is damaged: what lies there tells.
@@ -503,4 +503,5 @@ fn take_over(
 }
 
 #[cfg(test)]
+#[path = "tests/salvage.rs"]
 mod tests;

@@ -5,7 +5,8 @@
 
 use rusqlite::{Connection, TransactionBehavior};
 
-use super::{fives, outbox};
+use super::outbox;
+use super::rollup::five_minute;
 
 /// Marks a file as ours: `mnod` in its header.
 pub const APPLICATION_ID: i32 = 0x6d6e_6f64;
@@ -13,10 +14,10 @@ pub const APPLICATION_ID: i32 = 0x6d6e_6f64;
 /// What leads from each version to the next; the first makes version 1 of an empty file.
 /// Only ever appended to.
 pub const STEPS: &[&str] = &[
-    include_str!("schema.sql"),
+    include_str!("schema/migrations/1.sql"),
     outbox::DDL,
     outbox::DELIVERIES,
-    fives::DDL,
+    five_minute::DDL,
     outbox::REFUSED,
 ];
 

@@ -17,11 +17,11 @@ use std::time::{Duration, Instant};
 
 use self::quotas::Reservations;
 use self::writer::Writer;
+use super::database::Database;
+use super::error::OpenError;
+use super::open::Place;
 use super::outbox::Unwritten;
-use super::repository::Database;
-use super::retention::Retention;
-use super::session::Place;
-use super::trouble::OpenError;
+use super::retention::policy::Retention;
 use crate::domain::alert::AlertCommit;
 use crate::domain::health::Storage;
 use crate::domain::ledger::Row;
@@ -314,4 +314,5 @@ impl Shared {
 }
 
 #[cfg(test)]
+#[path = "tests/store.rs"]
 mod tests;

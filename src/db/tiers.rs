@@ -4,8 +4,8 @@
 
 use rusqlite::{Connection, OptionalExtension, params};
 
+use super::error;
 use super::rollup::DAY;
-use super::trouble;
 use crate::limits;
 
 /// Where the tiers begin and end.
@@ -30,7 +30,7 @@ pub struct Tiers {
 pub(super) fn plausible(bound: i64) -> rusqlite::Result<i64> {
     match bound {
         FIRST => Ok(bound),
-        bound => trouble::within(&limits::HOURS, bound),
+        bound => error::within(&limits::HOURS, bound),
     }
 }
 

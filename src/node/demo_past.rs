@@ -8,9 +8,9 @@ use std::time::Duration;
 
 use super::sources;
 use crate::config::Config;
-use crate::db::repository::Entry;
-use crate::db::session::{self, Place};
-use crate::db::trouble;
+use crate::db::database::Entry;
+use crate::db::error;
+use crate::db::open::{self, Place};
 use crate::domain::clock_trust::TrustedBy;
 use crate::domain::ledger::Ledger;
 use crate::domain::time::{Moment, Mono, Wall};
@@ -57,8 +57,7 @@ pub fn store(config: &Config, clock: &Arc<StandingClock>) -> Result<(), String> 
         path: config.database.clone(),
         is_default: config.database_is_default,
     };
-    let mut database =
-        session::open(&place, "the day before").map_err(|error| error.to_string())?;
+    let mut database = open::open(&place, "the day before").map_err(|error| error.to_string())?;
     let ruling: Arc<dyn Clock> = clock.clone();
     let mut fetchers = sources::fetchers(config, &ruling)?;
     let mut ledger = Ledger::new(Arc::new(config.plan()));
@@ -74,5 +73,5 @@ pub fn store(config: &Config, clock: &Arc<StandingClock>) -> Result<(), String> 
         clock.step();
     }
     let committed = database.commit(&day, i64::MIN);
-    committed.map(drop).map_err(|error| trouble::words(&error))
+    committed.map(drop).map_err(|error| error::words(&error))
 }

@@ -368,7 +368,7 @@ impl Transport for Encrypted {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::db::testing::Directory;
+    use crate::db::test_support::Directory;
 
     fn certificate(name: &str) -> String {
         let made = rcgen::generate_simple_self_signed([name.to_owned()]);

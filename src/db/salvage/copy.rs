@@ -10,8 +10,8 @@ use rusqlite::types::Value;
 use rusqlite::{OptionalExtension, Transaction, params};
 
 use super::source::{Named, Source};
+use crate::db::database::{Database, RETENTION_CLOCK};
 use crate::db::quota;
-use crate::db::repository::{Database, RETENTION_CLOCK};
 use crate::db::rollup::HOUR;
 use crate::db::tiers::{self, Tiers, node, set_node};
 use crate::limits;

@@ -395,4 +395,5 @@ fn checksum(is_big_endian: bool, mut sum: (u32, u32), bytes: &[u8]) -> (u32, u32
 }
 
 #[cfg(test)]
+#[path = "tests/pages.rs"]
 mod tests;

@@ -7,12 +7,12 @@
 use std::sync::Arc;
 
 use super::{Shared, Store, lock};
+use crate::db::database::Database;
+use crate::db::error::{self, OpenError};
+use crate::db::open::{self, Place};
 use crate::db::outbox;
-use crate::db::repository::Database;
-use crate::db::retry;
+use crate::db::retry_request;
 use crate::db::salvage;
-use crate::db::session::{self, Place};
-use crate::db::trouble::{self, OpenError};
 use crate::domain::alert::{AlertCommit, State};
 use crate::domain::outbox::{Incident, Outbox, Outcome, Pending};
 use crate::domain::time::Mono;
@@ -36,15 +36,15 @@ pub fn last_state(
             let copy = salvage::in_memory(&place.path);
             Some(copy.and_then(|connection| outbox::restore(&connection, boot)))
         }
-        Err(_) => session::open_as_it_is(&place.path)
+        Err(_) => open::open_as_it_is(&place.path)
             .and_then(|connection| outbox::restore(&connection, boot))
             .or_else(|_| {
-                let connection = session::open_immutable(&place.path)?;
+                let connection = open::open_immutable(&place.path)?;
                 outbox::restore(&connection, boot)
             })
             .map_or_else(
                 |error| {
-                    let why = trouble::words(&error);
+                    let why = error::words(&error);
                     log::warn!("what alerts were open cannot be read: {why}");
                     None
                 },
@@ -74,7 +74,7 @@ impl Store {
     pub fn incidents(&self, most: usize) -> Result<Vec<Incident>, String> {
         match &*lock(&self.shared.database) {
             Some(database) => {
-                outbox::history(database.connection(), most).map_err(|error| trouble::words(&error))
+                outbox::history(database.connection(), most).map_err(|error| error::words(&error))
             }
             None => Err("the database cannot be read now".to_owned()),
         }
@@ -104,7 +104,7 @@ impl Outbox for StoredOutbox {
     }
 
     fn is_retry_asked(&self, channel: &str) -> bool {
-        retry::take(&self.0.shared.settings.place.path, channel)
+        retry_request::take(&self.0.shared.settings.place.path, channel)
     }
 }
 

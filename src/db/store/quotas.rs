@@ -83,9 +83,9 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::db::session;
+    use crate::db::open;
     use crate::db::store::{self, StoreSettings};
-    use crate::db::testing::{Directory, place, trusted};
+    use crate::db::test_support::{Directory, place, trusted};
     use crate::domain::quota::Carried;
     use crate::domain::time::Mono;
     use crate::sys::clock::ManualClock;
@@ -102,7 +102,7 @@ mod tests {
     fn what_is_reserved_is_on_disk_before_the_source_is_asked() {
         let directory = Directory::new();
         let place = place(&directory.path("main-node.db"));
-        let opened = session::open(&place, "boot");
+        let opened = open::open(&place, "boot");
         let clock = Arc::new(ManualClock::new(trusted(0)));
         let settings = StoreSettings::new(place.clone(), "boot".to_owned());
         let store = store::start(settings, opened, clock).expect("a thread");
@@ -110,7 +110,7 @@ mod tests {
             store.reserve(&"meter".into(), &reserved(until));
             // As after a kill: the store still runs, and nothing was closed.
             let seen = quota::carried(
-                &session::open(&place, "boot"),
+                &open::open(&place, "boot"),
                 &place,
                 "boot",
                 ["meter", "other"].into_iter(),
@@ -125,7 +125,7 @@ mod tests {
     fn a_disk_that_is_not_there_holds_nobody_up_and_what_it_missed_is_unknown() {
         let directory = Directory::new();
         let place = place(&directory.path("missing/main-node.db"));
-        let opened = session::open(&place, "boot");
+        let opened = open::open(&place, "boot");
         let seen = quota::carried(&opened, &place, "boot", ["meter"].into_iter());
         assert_eq!(seen, [Carried::Unknown]);
         let clock = Arc::new(ManualClock::new(trusted(0)));

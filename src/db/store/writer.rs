@@ -10,14 +10,14 @@ use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use super::{Shared, lock};
-use crate::db::exchange::{self, Displaced, Exchange, Rescue};
+use crate::db::database::{Committed, Database, Entry};
+use crate::db::error::OpenError;
 use crate::db::file;
-use crate::db::in_use;
-use crate::db::repository::{Committed, Database, Entry};
-use crate::db::retention::{self, Step, Times};
+use crate::db::file_change::{self, Displaced, Exchange, Rescue};
+use crate::db::open;
+use crate::db::open_files;
+use crate::db::retention::policy::{self, Step, Times};
 use crate::db::salvage::{self, Salvage};
-use crate::db::session;
-use crate::db::trouble::OpenError;
 use crate::domain::alert::Salvaged;
 use crate::domain::ledger::Row;
 use crate::domain::time::{Moment, Mono};
@@ -206,7 +206,8 @@ impl Writer {
         let path = &self.shared.settings.place.path;
         let is_early =
             |at: Option<Mono>| at.is_some_and(|at| now.mono.since(at) < limits::SALVAGE_PAUSE);
-        if is_early(self.damaged_at) || !in_use::take_damage(path) || is_early(self.checked_at) {
+        if is_early(self.damaged_at) || !open_files::take_damage(path) || is_early(self.checked_at)
+        {
             return false;
         }
         self.checked_at = Some(now.mono);
@@ -220,7 +221,7 @@ impl Writer {
             );
             return false;
         }
-        exchange::is_damaged(path, size)
+        file_change::is_damaged(path, size)
     }
 
     /// Keeps what a database holds whose files were exchanged, so that another can be opened;
@@ -358,7 +359,7 @@ impl Writer {
         let sqlite = |error: rusqlite::Error| OpenError::from_sqlite(&place.path, &error);
         if lock(&self.shared.database).is_none() {
             // Without the lock: those who ask for alerts must not wait for another's.
-            let mut database = session::open(place, &self.shared.settings.boot)?;
+            let mut database = open::open(place, &self.shared.settings.boot)?;
             if self.salvage.is_none() {
                 self.salvage = Salvage::resume(&mut database).map_err(sqlite)?;
             }
@@ -376,7 +377,7 @@ impl Writer {
             return Ok(Committed::default());
         }
         let retention = &self.shared.settings.retention;
-        let committed = retention::follow(database, retention, now).and_then(|time| {
+        let committed = policy::follow(database, retention, now).and_then(|time| {
             let oldest_hour = time.map_or(i64::MIN, |time| retention.oldest_hour(time));
             database.commit(batch, oldest_hour)
         });
@@ -489,7 +490,7 @@ impl Writer {
         let Some(database) = &mut *open else {
             return;
         };
-        let times = match retention::follow(database, &retention, now) {
+        let times = match policy::follow(database, &retention, now) {
             Ok(time) => time.filter(|_| now.trust.is_trusted()).map(|time| Times {
                 wall: now.wall,
                 deletion: time,
@@ -501,7 +502,7 @@ impl Writer {
             }
         };
         for _ in 0..limits::RETENTION_STEPS {
-            let step = retention::step(database, &retention, times);
+            let step = policy::step(database, &retention, times);
             database.has_written();
             match step {
                 Ok(Step::Done) => {

@@ -10,10 +10,10 @@ use std::time::Duration;
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 
 use super::backup::BackupError;
+use super::database::Database;
+use super::error::{self, OpenError, READ_ONLY};
 use super::file::{self, Found, beside, look, sync_directory};
-use super::repository::Database;
-use super::trouble::{self, OpenError, READ_ONLY};
-use super::{backup, in_use, replace, schema};
+use super::{backup, open_files, replace, schema};
 use crate::domain::time::Wall;
 use crate::limits;
 
@@ -217,7 +217,7 @@ pub fn open_for_command(path: &Path) -> Result<Connection, String> {
             .clause()
         }
         Found::Ours { .. } => {
-            return open_read_only(path).map_err(|error| trouble::words(&error));
+            return open_read_only(path).map_err(|error| error::words(&error));
         }
     };
     Err(clause)
@@ -235,7 +235,7 @@ pub fn open_as_it_is(path: &Path) -> rusqlite::Result<Connection> {
 }
 
 fn read_only_within(path: &Path, busy: Duration) -> rusqlite::Result<Connection> {
-    in_use::check(path)?;
+    open_files::check(path)?;
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(path, flags)?;
     connection.busy_timeout(busy)?;
@@ -351,7 +351,7 @@ pub(super) fn prepare(path: &Path) -> Result<PathBuf, OpenError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::db::testing::{Directory, T0, entries, golden, row};
+    use crate::db::test_support::{Directory, T0, entries, golden, row};
 
     fn place(path: &Path) -> Place {
         Place {

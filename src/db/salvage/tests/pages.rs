@@ -4,7 +4,7 @@ use rusqlite::Connection;
 use rusqlite::types::Value;
 
 use super::*;
-use crate::db::testing::{Dice, Directory};
+use crate::db::test_support::{Dice, Directory};
 
 /// A file in memory.
 struct Bytes(Vec<u8>, usize);

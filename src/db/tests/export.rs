@@ -1,8 +1,8 @@
 //! Exports whole, and what cannot be exported.
 
 use super::*;
-use crate::db::retention::{Retention, Step, Times, step};
-use crate::db::testing::{Directory, T0, database, entries, golden, row, row_of};
+use crate::db::retention::policy::{Retention, Step, Times, step};
+use crate::db::test_support::{Directory, T0, database, entries, golden, row, row_of};
 
 fn exported(path: &Path, wish: &Wish, format: Format) -> String {
     let mut out = Vec::new();

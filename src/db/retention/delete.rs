@@ -8,10 +8,10 @@
 
 use rusqlite::{Connection, Transaction, params};
 
-use super::fives;
-use super::retention::Step;
-use super::rollup::HOUR;
-use super::tiers::{Emptying, Tiers};
+use super::policy::Step;
+use crate::db::rollup::HOUR;
+use crate::db::rollup::five_minute;
+use crate::db::tiers::{Emptying, Tiers};
 use crate::domain::time::Wall;
 use crate::limits;
 
@@ -62,7 +62,7 @@ pub fn drop_rows(
             next_id: end + 1,
         });
     } else {
-        fives::drop_before(transaction, hour + 1)?;
+        five_minute::drop_before(transaction, hour + 1)?;
         tiers.rows_from = hour + 1;
         tiers.emptying = None;
     }

@@ -4,8 +4,8 @@ use std::io::{Seek as _, SeekFrom, Write as _};
 use std::path::PathBuf;
 
 use super::*;
-use crate::db::testing::{Directory, T0, database, place, row, trusted};
-use crate::db::{file, outbox, session};
+use crate::db::test_support::{Directory, T0, database, place, row, trusted};
+use crate::db::{file, open, outbox};
 use crate::domain::alert::{AlertCommit, State};
 use crate::domain::freshness::Stamp;
 use crate::domain::health::Reach;
@@ -30,7 +30,7 @@ impl Scene {
         let path = directory.path("main-node.db");
         let mut settings = StoreSettings::new(place(&path), "this-boot".to_owned());
         change(&mut settings);
-        let opened = session::open(&settings.place, &settings.boot);
+        let opened = open::open(&settings.place, &settings.boot);
         let shared = Arc::new(Shared::new(settings));
         Scene {
             writer: Writer::new(shared.clone(), opened),
@@ -51,7 +51,7 @@ impl Scene {
 
     /// Rows in the file, seen from outside.
     fn stored(&self) -> i64 {
-        session::open_read_only(&self.path)
+        open::open_read_only(&self.path)
             .and_then(|connection| {
                 connection.query_row("SELECT count(*) FROM records", [], |row| row.get(0))
             })
@@ -172,7 +172,7 @@ fn patience_with_the_clock_ends() {
         assert_eq!(scene.turn(doubtful(second)).rows_stored, 0);
     }
     assert_eq!(scene.turn(doubtful(600)).rows_stored, 1);
-    let meta: String = session::open_read_only(&scene.path)
+    let meta: String = open::open_read_only(&scene.path)
         .and_then(|connection| {
             connection.query_row("SELECT meta FROM records", [], |row| row.get(0))
         })
@@ -189,7 +189,7 @@ fn stopping_commits_all_even_what_waits_for_the_clock() {
         ..trusted(0)
     };
     let settings = StoreSettings::new(place(&path), "this-boot".to_owned());
-    let opened = session::open(&settings.place, &settings.boot);
+    let opened = open::open(&settings.place, &settings.boot);
     let clock = Arc::new(ManualClock::new(doubtful));
     let store = start(settings, opened, clock).expect("a thread can be started");
     let unstamped = Row {
@@ -208,7 +208,7 @@ fn a_thread_commits_what_is_due() {
     let path = directory.path("main-node.db");
     let mut settings = StoreSettings::new(place(&path), "this-boot".to_owned());
     settings.commit_every = Duration::ZERO;
-    let opened = session::open(&settings.place, &settings.boot);
+    let opened = open::open(&settings.place, &settings.boot);
     let clock = Arc::new(ManualClock::new(trusted(0)));
     let store = start(settings, opened, clock).expect("a thread can be started");
     store.append(vec![row("t", T0, 1.0)]);
@@ -356,10 +356,10 @@ fn a_database_damaged_at_start_is_set_aside_and_the_node_goes_on() {
     lock(&shared.database).take();
     damage(&scene.path);
     let place = &shared.settings.place;
-    let opened = session::open(place, "this-boot");
+    let opened = open::open(place, "this-boot");
     let error = opened.as_ref().expect_err("it is damaged");
     assert!(!error.is_fatal(), "{error}");
-    assert!(crate::db::restore::last_good(&opened, place, "this-boot", &|_| false).is_empty());
+    assert!(crate::db::last_values::last_good(&opened, place, "this-boot", &|_| false).is_empty());
     let shared = Arc::new(Shared::new(shared.settings.clone()));
     scene.writer = Writer::new(shared.clone(), opened);
     scene.shared = shared;
@@ -462,7 +462,7 @@ fn damage_that_only_alerts_meet_is_set_aside_too_and_told_once() {
     let notice = status.notice.expect("a person is told");
     assert!(notice.contains("is set aside as"), "{notice}");
     assert!(notice.contains("2000 rows"), "{notice}");
-    let stored = session::open_read_only(&scene.path)
+    let stored = open::open_read_only(&scene.path)
         .and_then(|connection| outbox::restore(&connection, "this-boot"));
     assert!(matches!(stored, Ok(Some(_))), "{stored:?}");
 }
@@ -537,11 +537,11 @@ fn a_read_only_card_shows_what_was_last_known() {
         return;
     };
     let place = place(std::path::Path::new(&path));
-    let opened = session::open(&place, "this-boot");
+    let opened = open::open(&place, "this-boot");
     let error = opened.as_ref().expect_err("nothing can be written");
     assert!(!error.is_fatal(), "{error}");
     println!("{error}");
-    let restored = crate::db::restore::last_good(&opened, &place, "this-boot", &|_| false);
+    let restored = crate::db::last_values::last_good(&opened, &place, "this-boot", &|_| false);
     assert!(!restored.is_empty());
     let settings = StoreSettings::new(place.clone(), "this-boot".to_owned());
     let shared = Arc::new(Shared::new(settings));
@@ -598,7 +598,7 @@ fn a_database_that_is_too_large_shrinks_without_a_trusted_clock() {
 
 /// Everything that the file at `path` has, log included.
 fn rows_of(path: &std::path::Path) -> i64 {
-    session::open_read_only(path)
+    open::open_read_only(path)
         .and_then(|connection| {
             let sql = "SELECT count(*) FROM records";
             connection.query_row(sql, [], |row| row.get(0))
@@ -734,7 +734,7 @@ fn a_directory_that_is_renamed_keeps_its_rows_and_the_new_ones_wait() {
     std::fs::create_dir(&home).expect("a directory can be made");
     let mut settings = StoreSettings::new(place(&home.join("main-node.db")), "this-boot".into());
     settings.commit_every = Duration::ZERO;
-    let opened = session::open(&settings.place, &settings.boot);
+    let opened = open::open(&settings.place, &settings.boot);
     let shared = Arc::new(Shared::new(settings));
     let mut writer = Writer::new(shared.clone(), opened);
     shared.append(many(0), trusted(0).mono);
@@ -757,11 +757,11 @@ fn a_link_that_leads_elsewhere_changes_the_database() {
     let directory = Directory::new();
     let [one, other] = ["one.db", "other.db"].map(|name| directory.path(name));
     let link = directory.path("main-node.db");
-    drop(session::open(&place(&other), "this-boot").expect("a database can be made"));
-    drop(session::open(&place(&one), "this-boot").expect("a database can be made"));
+    drop(open::open(&place(&other), "this-boot").expect("a database can be made"));
+    drop(open::open(&place(&one), "this-boot").expect("a database can be made"));
     std::os::unix::fs::symlink(&one, &link).expect("a link can be made");
     let settings = StoreSettings::new(place(&link), "this-boot".to_owned());
-    let opened = session::open(&settings.place, &settings.boot);
+    let opened = open::open(&settings.place, &settings.boot);
     let shared = Arc::new(Shared::new(settings));
     let mut writer = Writer::new(shared.clone(), opened);
     shared.append(many(0), trusted(0).mono);
@@ -802,7 +802,7 @@ fn alerts_that_wait_in_a_database_that_was_replaced_are_told_from_the_new_one() 
     scene.turn(trusted(60));
     std::fs::remove_file(&scene.path).expect("it can be removed");
     scene.turn(trusted(70));
-    let state = session::open_read_only(&scene.path)
+    let state = open::open_read_only(&scene.path)
         .and_then(|connection| outbox::restore(&connection, "this-boot"));
     assert!(matches!(state, Ok(Some(_))), "{state:?}");
 }
@@ -812,7 +812,7 @@ fn a_stop_says_how_many_readings_are_lost_and_why() {
     let directory = Directory::new();
     let path = directory.path("main-node.db");
     let settings = StoreSettings::new(place(&path), "this-boot".to_owned());
-    let opened = session::open(&settings.place, &settings.boot);
+    let opened = open::open(&settings.place, &settings.boot);
     let lock = |path: &std::path::Path| {
         let other = rusqlite::Connection::open(path).expect("it can be opened");
         other.execute_batch("BEGIN EXCLUSIVE").expect("a lock");
@@ -835,7 +835,7 @@ fn a_stop_says_how_many_readings_are_lost_and_why() {
     // Storage that refuses: something else stands at the path.
     let path = directory.path("refused.db");
     let settings = StoreSettings::new(place(&path), "this-boot".to_owned());
-    let opened = session::open(&settings.place, &settings.boot);
+    let opened = open::open(&settings.place, &settings.boot);
     let clock = Arc::new(ManualClock::new(trusted(0)));
     let store = start(settings, opened, clock).expect("a thread can be started");
     *super::lock(&store.shared.database) = None;
@@ -906,7 +906,7 @@ fn damage_that_only_readers_meet_is_set_aside_where_it_is_there() {
 #[test]
 fn damage_that_sqlite_does_not_confirm_changes_nothing() {
     let (mut scene, _) = with_backup();
-    crate::db::in_use::report_damage(&scene.path);
+    crate::db::open_files::report_damage(&scene.path);
     let status = scene.turn(trusted(2_070));
     assert_eq!((status.notice, status.trouble), (None, None));
     assert_eq!(goes_on_storing(&mut scene), 3_001);
@@ -933,7 +933,7 @@ fn a_damaged_database_that_is_replaced_while_in_use_is_kept_as_it_is() {
     assert!(notice.contains(&kept.display().to_string()), "{notice}");
     let mut there = database(&scene.directory.path("other.db"));
     crate::db::salvage::take_alerts_over(kept, &mut there).expect("it can be read");
-    let rows = session::open_immutable(kept).and_then(|connection| {
+    let rows = open::open_immutable(kept).and_then(|connection| {
         let sql = "SELECT count(*) FROM latest";
         connection.query_row(sql, [], |row| row.get::<_, i64>(0))
     });

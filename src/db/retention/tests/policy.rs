@@ -3,8 +3,8 @@
 use rusqlite::Connection;
 
 use super::*;
-use crate::db::repository::Entry;
-use crate::db::testing::{Directory, database, entries, row};
+use crate::db::database::Entry;
+use crate::db::test_support::{Directory, database, entries, row};
 use crate::domain::freshness::Stamp;
 use crate::domain::ledger::Row;
 use crate::domain::time::{Moment, Mono, Trust};
@@ -294,7 +294,7 @@ fn a_clock_that_jumps_deletes_nothing_and_storing_goes_on() {
         for second in [1, 30, 60] {
             if restarts {
                 drop(database);
-                database = crate::db::testing::database(&path);
+                database = crate::db::test_support::database(&path);
             }
             store(&mut database, &kept, reading(NOW + second, ahead));
         }
@@ -320,7 +320,7 @@ fn a_wrong_clock_at_twenty_moments_costs_little() {
     let path = directory.path("a.db");
     let mut database = forty_days(&path);
     let before = count(database.connection(), "records");
-    let mut dice = crate::db::testing::Dice(20);
+    let mut dice = crate::db::test_support::Dice(20);
     let mut second = NOW;
     for _ in 0..20 {
         let ahead = (dice.below(110) as i64 - 10) * YEAR + dice.below(YEAR as u64) as i64;
@@ -328,7 +328,7 @@ fn a_wrong_clock_at_twenty_moments_costs_little() {
         store(&mut database, &kept, reading(second, ahead));
         if dice.below(2) == 0 {
             drop(database);
-            database = crate::db::testing::database(&path);
+            database = crate::db::test_support::database(&path);
         }
         second += 60;
         store(&mut database, &kept, reading(second, ahead));
@@ -356,7 +356,7 @@ fn a_database_that_an_earlier_version_has_emptied_takes_rows_again() {
             .execute("DELETE FROM node WHERE name = 'retention_clock'", [])
             .expect("it can be removed");
         drop(database);
-        let mut database = crate::db::testing::database(&path);
+        let mut database = crate::db::test_support::database(&path);
         assert!(database.tiers().raw_from > (1_767_225_600 + NOW) / HOUR);
         assert!(store(&mut database, &kept, reading(NOW + 60, 0)), "{ahead}");
         let tiers = database.tiers();
@@ -385,7 +385,7 @@ fn what_was_stamped_ahead_is_not_the_newest_for_ever() {
     assert!(store(&mut database, &kept, reading(0, YEAR)));
     assert!(store(&mut database, &kept, reading(60, YEAR)));
     drop(database);
-    let mut database = crate::db::testing::database(&path);
+    let mut database = crate::db::test_support::database(&path);
     assert!(store(&mut database, &kept, reading(120, 0)));
     assert!(store(&mut database, &kept, reading(180, 0)));
     let latest: i64 = database

@@ -10,10 +10,10 @@ use rusqlite::Connection;
 use rusqlite::config::DbConfig;
 
 use super::backup::{self, BackupError};
+use super::database::Database;
+use super::error::{self, OpenError};
 use super::file::{self, beside};
-use super::repository::Database;
-use super::session;
-use super::trouble::{self, OpenError};
+use super::open;
 use crate::domain::time::Wall;
 use crate::limits;
 
@@ -67,7 +67,7 @@ impl Displaced {
             Exchange::Log => true,
             _ => !file::is_being_written(path, now, limits::FILE_SETTLES),
         };
-        if !is_quiet || !super::in_use::close_readers(path) {
+        if !is_quiet || !super::open_files::close_readers(path) {
             return Ok(Rescue::Wait);
         }
         match self.exchange {
@@ -271,12 +271,12 @@ pub fn is_damaged(path: &Path, size: u64) -> bool {
         return false;
     }
     // With a cache of its own.
-    let verdict = session::open_read_only(path).and_then(|connection| {
+    let verdict = open::open_read_only(path).and_then(|connection| {
         connection.query_row("PRAGMA quick_check(1)", [], |row| row.get::<_, String>(0))
     });
     match verdict {
         Ok(verdict) => verdict != "ok",
         // Locked, no memory: it says nothing about the content.
-        Err(error) => trouble::is_damage(&error),
+        Err(error) => error::is_damage(&error),
     }
 }

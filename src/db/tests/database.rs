@@ -5,9 +5,9 @@ use std::sync::Arc;
 use rusqlite::Connection;
 
 use super::*;
+use crate::db::open::open;
 use crate::db::rollup::Summary;
-use crate::db::session::open;
-use crate::db::testing::{Directory, T0, database, entries, place, row, row_of, trusted};
+use crate::db::test_support::{Directory, T0, database, entries, place, row, row_of, trusted};
 use crate::domain::freshness::Stamp;
 use crate::domain::time::{Moment, Trust};
 

@@ -9,12 +9,12 @@ use std::time::{Duration, Instant};
 
 use rusqlite::{Connection, params};
 
+use super::database::Database;
 use super::history::Reader;
-use super::repository::Database;
-use super::retention::{Retention, Step, Times, step};
+use super::open;
+use super::retention::policy::{Retention, Step, Times, step};
 use super::rollup::{DAY, HOUR};
-use super::session;
-use super::testing::{Dice, Directory, database, entries, row};
+use super::test_support::{Dice, Directory, database, entries, row};
 use crate::domain::history::HistoryQuery;
 use crate::domain::ledger::Row;
 use crate::domain::time::Wall;
@@ -281,7 +281,7 @@ fn asking_a_large_database() {
             );
         };
         let open_and_restore = median(|| {
-            let database = super::testing::database(&path);
+            let database = super::test_support::database(&path);
             assert_eq!(
                 database.restore(&|_| false).map(|rows| rows.len()),
                 Ok(KEYS as usize)
@@ -318,7 +318,7 @@ fn asking_a_large_database() {
             });
             say(question, ms, found);
         }
-        let connection = session::open_read_only(&path).expect("it opens");
+        let connection = open::open_read_only(&path).expect("it opens");
         let count = |sql: &str| {
             let mut statement = connection.prepare(sql).expect("it can be asked");
             let mut rows = statement.query([]).expect("it can be asked");

@@ -9,9 +9,9 @@ use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::session;
+use super::open;
 use super::store::{StoreSettings, start};
-use super::testing::{Dice, Directory, place, row};
+use super::test_support::{Dice, Directory, place, row};
 use crate::domain::time::Wall;
 use crate::sys::clock::{Clock, SystemClock};
 
@@ -73,7 +73,7 @@ fn take(line: &str, known: &mut i64) -> bool {
 }
 
 fn check(path: &Path, known: i64, round: u32) {
-    let connection = session::open_read_only(path).expect("it opens");
+    let connection = open::open_read_only(path).expect("it opens");
     let one = |sql: &str| -> i64 {
         let one = connection.query_row(sql, [], |row| row.get::<_, Option<i64>>(0));
         one.expect("it can be asked").unwrap_or(0)
@@ -113,7 +113,7 @@ fn writes_until_it_is_killed() {
     let path = Path::new(&path);
     let mut settings = StoreSettings::new(place(path), "this-boot".to_owned());
     settings.commit_every = Duration::ZERO;
-    let database = session::open(&settings.place, &settings.boot).expect("it opens");
+    let database = open::open(&settings.place, &settings.boot).expect("it opens");
     // The log is taken in often, so that kills meet that too.
     let pragma = database
         .connection()

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::db::quota;
-use crate::db::testing::{Dice, Directory, T0, database, entries, place, row};
+use crate::db::test_support::{Dice, Directory, T0, database, entries, place, row};
 use crate::db::tiers::node;
 
 const PAGE: usize = 4_096;
@@ -37,7 +37,7 @@ fn damage(path: &Path, pages: &[usize]) {
 /// Pages of a table that are leaves, counted from 0: its tree, walked from the root (SQLite's
 /// "Database File Format", 1.6).
 fn leaves(path: &Path, table: &str) -> Vec<usize> {
-    let root: i64 = session::open_read_only(path)
+    let root: i64 = open::open_read_only(path)
         .and_then(|connection| {
             let sql = "SELECT rootpage FROM sqlite_schema WHERE name = ?1";
             connection.query_row(sql, [table], |row| row.get(0))
@@ -320,7 +320,7 @@ fn complete(path: &Path) {
     for hour in 0..30 {
         let rows = (0..20).flat_map(|at| {
             let second = T0 + hour * HOUR + at * 60;
-            let text = crate::db::testing::row_of("sky", second, Text("clear".into()));
+            let text = crate::db::test_support::row_of("sky", second, Text("clear".into()));
             [
                 row("t", second, at as f64 / 2.0),
                 row("p", second, 1.0),
@@ -378,7 +378,7 @@ fn goes_on(path: &Path, context: &str) -> Database {
     let mut database = open(&place(path), "this-boot", Wall::from_second(T0))
         .unwrap_or_else(|error| panic!("{context}: {error}"));
     let mut committed = database.commit(&later(), i64::MIN);
-    if committed.as_ref().is_err_and(trouble::is_damage) {
+    if committed.as_ref().is_err_and(error::is_damage) {
         drop(database);
         let again = set_aside(&place(path), "this-boot", Wall::from_second(T0));
         database = again.unwrap_or_else(|error| panic!("{context}: {error}"));
@@ -405,7 +405,7 @@ fn goes_on(path: &Path, context: &str) -> Database {
     assert!(verdict == "ok" || !is_new, "{context}: {verdict}");
     drop(database);
     // What was salvaged is no damage in its turn.
-    session::open(&place(path), "this-boot").unwrap_or_else(|error| panic!("{context}: {error}"))
+    open::open(&place(path), "this-boot").unwrap_or_else(|error| panic!("{context}: {error}"))
 }
 
 const WAITING: &str = "SELECT count(*) FROM outbox";
@@ -597,7 +597,7 @@ fn a_crash_at_any_step_of_a_salvage_loses_nothing() {
         let suffix = replace::free_suffix(&path, KIND, now);
         let aside = file::beside(&path, &suffix);
         let steps: [&dyn Fn(); 7] = [
-            &|| drop(session::prepare(&path).expect("it can be made")),
+            &|| drop(open::prepare(&path).expect("it can be made")),
             &|| fill(&file::beside(&path, ".new"), &path, &aside).expect("it can be filled"),
             &|| {
                 let prepared = file::beside(&path, ".new");
@@ -733,7 +733,7 @@ fn an_older_database_that_is_damaged_is_recovered_instead_of_upgraded() {
 
 #[test]
 fn what_must_not_wait_is_read_where_there_is_no_room_for_a_new_database() {
-    use crate::db::{outbox, quota, restore, store};
+    use crate::db::{last_values, outbox, quota, store};
     use crate::domain::alert::State;
     use crate::domain::quota::Carried;
     use crate::domain::time::Mono;
@@ -757,7 +757,7 @@ fn what_must_not_wait_is_read_where_there_is_no_room_for_a_new_database() {
         "{opened:?}"
     );
     assert_eq!(
-        restore::last_good(&opened, &place, boot, &|_| false).len(),
+        last_values::last_good(&opened, &place, boot, &|_| false).len(),
         3
     );
     let carried = quota::carried(&opened, &place, boot, ["weather"].into_iter());

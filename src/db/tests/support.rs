@@ -4,8 +4,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use super::repository::{Database, Entry};
-use super::session::{Place, open};
+use super::database::{Database, Entry};
+use super::open::{Place, open};
 use crate::domain::freshness::Stamp;
 use crate::domain::ledger::Row;
 use crate::domain::reading::Value;

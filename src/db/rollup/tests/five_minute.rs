@@ -3,12 +3,12 @@
 use std::sync::Arc;
 
 use super::*;
+use crate::db::database::Database;
 use crate::db::history::Reader;
-use crate::db::repository::Database;
-use crate::db::retention::{Retention, Times, step};
+use crate::db::retention::policy::{Retention, Times, step};
 use crate::db::rollup::DAY;
 use crate::db::salvage;
-use crate::db::testing::{Dice, Directory, database, entries, row};
+use crate::db::test_support::{Dice, Directory, database, entries, row};
 use crate::domain::history::{Bucket, HistoryQuery};
 use crate::sys::budget::Budget;
 
@@ -247,7 +247,7 @@ fn a_salvaged_database_gets_its_fives_again() {
     let (mut model, mut dice) = (Model::new(), Dice(15));
     busy(&mut database(&path), &mut model, &mut dice);
     let now = Wall::from_second(START);
-    let database = salvage::set_aside(&crate::db::testing::place(&path), "this-boot", now);
+    let database = salvage::set_aside(&crate::db::test_support::place(&path), "this-boot", now);
     let mut database = database.expect("it can be set aside");
     let salvage = salvage::Salvage::resume(&mut database).expect("it can be read");
     let mut salvage = salvage.expect("it is under way");

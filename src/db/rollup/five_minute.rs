@@ -9,10 +9,10 @@ use std::collections::{BTreeMap, HashMap};
 
 use rusqlite::{Connection, OptionalExtension, Transaction, params};
 
-use super::retention::Step;
-use super::rollup::{self, HOUR, Hour, Summary};
-use super::tiers::Tiers;
-use super::trouble;
+use super::{self as rollup, HOUR, Hour, Summary};
+use crate::db::error;
+use crate::db::retention::policy::Step;
+use crate::db::tiers::Tiers;
 use crate::domain::time::Wall;
 use crate::limits;
 
@@ -223,7 +223,7 @@ pub fn read(connection: &Connection, hour: i64, k: i64) -> rusqlite::Result<Five
     while let Some(row) = rows.next()? {
         let five: i64 = row.get(6)?;
         if let Some(place) = usize::try_from(five).ok().and_then(|at| fives.get_mut(at)) {
-            *place = trouble::readable(rollup::read_summary(row))?.flatten();
+            *place = error::readable(rollup::read_summary(row))?.flatten();
         }
     }
     Ok(fives)
@@ -266,4 +266,5 @@ pub fn drop_before(connection: &Connection, hour: i64) -> rusqlite::Result<()> {
 }
 
 #[cfg(test)]
+#[path = "tests/five_minute.rs"]
 mod tests;

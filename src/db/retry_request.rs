@@ -45,7 +45,7 @@ pub fn take(database: &Path, channel: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::db::testing::Directory;
+    use crate::db::test_support::Directory;
 
     #[test]
     fn a_request_is_heard_once_and_by_its_channel_alone() {

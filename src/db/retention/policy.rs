@@ -3,17 +3,18 @@
 //! Time is told by a clock of its own (`domain::retention_clock`); size goes by ids, without
 //! any. Called by the store thread between commits, one small step at a time, so that neither a
 //! commit nor a reader waits long. Whole hours of rows are given up; the rows of the newest
-//! of these go with the commits that follow (expiry.rs says why), those of older ones here.
+//! of these go with the commits that follow (delete.rs says why), those of older ones here.
 //! Hours go when the days above them stand.
 
 use std::time::Duration;
 
 use rusqlite::{Connection, OptionalExtension, Transaction, params};
 
-use super::repository::Database;
-use super::rollup::{self, DAY, HOUR};
-use super::tiers::Tiers;
-use super::{expiry, fives};
+use super::delete;
+use crate::db::database::Database;
+use crate::db::rollup::five_minute;
+use crate::db::rollup::{self, DAY, HOUR};
+use crate::db::tiers::Tiers;
 use crate::domain::retention_clock::RetentionClock;
 use crate::domain::time::{Moment, Wall};
 use crate::limits;
@@ -150,7 +151,7 @@ fn reset_bounds(
 ) -> rusqlite::Result<()> {
     let (hour, day) = (now.second().div_euclid(HOUR), now.second().div_euclid(DAY));
     if tiers.raw_from > hour {
-        let rows = expiry::oldest_hour(transaction, i64::MIN, hour + 1)?;
+        let rows = delete::oldest_hour(transaction, i64::MIN, hour + 1)?;
         let last: Option<i64> = transaction.query_row(
             "SELECT max(hour) FROM hourly WHERE hour <= ?1",
             [hour],
@@ -214,7 +215,8 @@ fn step_by_time(database: &mut Database, kept: &Retention, times: Times) -> rusq
     }
     let over = (now.second() - limits::FIVES_AFTER_S).div_euclid(HOUR);
     if tiers.fives_until.is_none_or(|until| until < over) {
-        return database.change(|transaction, tiers| fives::sum_up_next(transaction, tiers, over));
+        return database
+            .change(|transaction, tiers| five_minute::sum_up_next(transaction, tiers, over));
     }
     let oldest_hour = kept.oldest_hour(times.deletion);
     if tiers.raw_from < oldest_hour {
@@ -326,7 +328,7 @@ fn sum_up_next_day(
 }
 
 fn drop_rows(transaction: &Transaction, tiers: &mut Tiers, until: i64) -> rusqlite::Result<Step> {
-    expiry::drop_rows(transaction, tiers, until, limits::RETENTION_STEP_IDS)?;
+    delete::drop_rows(transaction, tiers, until, limits::RETENTION_STEP_IDS)?;
     Ok(Step::More)
 }
 
@@ -398,4 +400,5 @@ fn drop_hours(transaction: &Transaction, tiers: &mut Tiers, until: i64) -> rusql
 }
 
 #[cfg(test)]
+#[path = "tests/policy.rs"]
 mod tests;

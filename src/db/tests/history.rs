@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use super::*;
-use crate::db::repository::Database;
-use crate::db::retention::{Retention, Step, Times, step};
-use crate::db::testing::{Dice, Directory, T0, database, entries, row};
+use crate::db::database::Database;
+use crate::db::retention::policy::{Retention, Step, Times, step};
+use crate::db::test_support::{Dice, Directory, T0, database, entries, row};
 
 fn query(key: &str, from: i64, to: i64, points: usize) -> HistoryQuery {
     HistoryQuery {
@@ -370,7 +370,7 @@ fn a_reader_cannot_write() {
     let directory = Directory::new();
     let path = directory.path("a.db");
     drop(database(&path));
-    let connection = session::open_read_only(&path).expect("it opens");
+    let connection = open::open_read_only(&path).expect("it opens");
     connection
         .execute("DELETE FROM records", [])
         .expect_err("it is refused");

@@ -274,7 +274,7 @@ pub fn words(error: &rusqlite::Error) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::db::testing::{Directory, golden};
+    use crate::db::test_support::{Directory, golden};
 
     #[test]
     fn what_the_schema_rules_out_is_damage_and_what_may_pass_is_not() {

@@ -11,11 +11,12 @@ use std::sync::Arc;
 
 use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, params};
 
-use super::exchange::{self, Exchange};
 use super::file::Files;
+use super::file_change::{self, Exchange};
+use super::retention::delete;
 use super::rollup::{Changes, HOUR, read_hour};
 use super::tiers::{Tiers, node, set_node};
-use super::{expiry, file, in_use, restore, trouble};
+use super::{error, file, last_values, open_files};
 use crate::domain::health::Reach;
 use crate::domain::ledger::{Restored, Row};
 use crate::domain::reading::Value;
@@ -33,7 +34,7 @@ pub struct Database {
     /// What `path` led to, and which files those were.
     real: PathBuf,
     files: Files,
-    _in_use: in_use::Written,
+    _in_use: open_files::Written,
     /// When the file was last written to, as far as this connection did it.
     written: Cell<Option<file::Written>>,
     connection: Connection,
@@ -108,7 +109,7 @@ impl Database {
             path: path.to_owned(),
             real,
             files,
-            _in_use: in_use::Written::enter(path, files),
+            _in_use: open_files::Written::enter(path, files),
             written: Cell::new(file::written(path)),
             connection,
             boot: boot.to_owned(),
@@ -146,7 +147,7 @@ impl Database {
             return None;
         }
         let size = known.map_or(0, |(size, ..)| size);
-        let judged = exchange::judge(&self.connection, &self.path, size);
+        let judged = file_change::judge(&self.connection, &self.path, size);
         if judged.is_none() {
             self.written.set(written);
         }
@@ -204,7 +205,7 @@ impl Database {
         )?;
         let earliest = Wall::from_second(limits::EARLIEST_WALL_S).to_string();
         let first = first.query_row([&earliest], |row| row.get(0)).optional();
-        let first: Option<String> = trouble::readable(first)?.flatten();
+        let first: Option<String> = error::readable(first)?.flatten();
         let (low, high) = (
             number("SELECT min(id) FROM records")?,
             number("SELECT max(id) FROM records")?,
@@ -230,8 +231,8 @@ impl Database {
 
     /// The newest rows of each source's keys; `is_named` keys are among them whatever their
     /// age.
-    pub fn restore(&self, is_named: restore::IsNamed<'_>) -> rusqlite::Result<Vec<Restored>> {
-        restore::newest(&self.connection, &self.boot, is_named)
+    pub fn restore(&self, is_named: last_values::IsNamed<'_>) -> rusqlite::Result<Vec<Restored>> {
+        last_values::newest(&self.connection, &self.boot, is_named)
     }
 
     /// Stores a batch, its latest values and its hours in one transaction. Rows of hours
@@ -251,7 +252,7 @@ impl Database {
         }
         let oldest_hour = oldest_hour.max(self.known.tiers.raw_from);
         let mut tiers = self.known.tiers;
-        expiry::make_room(&transaction, &mut tiers, batch.len())?;
+        delete::make_room(&transaction, &mut tiers, batch.len())?;
         tiers.write(&transaction, &self.known.tiers)?;
         self.known.tiers = tiers;
         self.known.make_room();
@@ -301,7 +302,7 @@ impl Known {
             [],
             |row| row.get(0),
         )?;
-        let last_id = trouble::within(&limits::IDS, last_id)?;
+        let last_id = error::within(&limits::IDS, last_id)?;
         let last_boot: Option<String> = node(connection, "boot")?;
         let saved: Option<String> = node(connection, RETENTION_CLOCK)?;
         let clock = saved.and_then(|text| RetentionClock::parse(&text));
@@ -558,7 +559,7 @@ fn check_counters(connection: &Connection) -> rusqlite::Result<()> {
         "SELECT max(k) FROM keys",
     ] {
         let count: Option<i64> = connection.query_row(counter, [], |row| row.get(0))?;
-        trouble::within(&limits::IDS, count.unwrap_or(0))?;
+        error::within(&limits::IDS, count.unwrap_or(0))?;
     }
     Ok(())
 }
@@ -575,7 +576,7 @@ fn check_keys(connection: &Connection) -> rusqlite::Result<()> {
         let (_, _, _): (String, Option<String>, String) = (row.get(0)?, row.get(1)?, row.get(2)?);
         read_value(row, 4)?;
         if let Some(second) = row.get::<_, Option<i64>>(3)? {
-            trouble::within(&limits::HOURS, second.div_euclid(HOUR))?;
+            error::within(&limits::HOURS, second.div_euclid(HOUR))?;
             let _: bool = row.get(6)?;
         }
     }
@@ -623,4 +624,5 @@ pub fn row_value(number: Option<f64>, meta: Option<&str>) -> Option<Value> {
 }
 
 #[cfg(test)]
+#[path = "tests/database.rs"]
 mod tests;

@@ -1,7 +1,7 @@
 //! Backups made, checked, refused and rotated.
 
 use super::*;
-use crate::db::testing::{Directory, T0, database, entries, row};
+use crate::db::test_support::{Directory, T0, database, entries, row};
 
 #[test]
 fn a_backup_of_a_database_in_use_is_that_database() {
@@ -146,7 +146,7 @@ fn backups_are_made_until_the_stop() {
     let directory = Directory::new();
     let path = directory.path("a.db");
     drop(database(&path));
-    let clock = crate::sys::clock::ManualClock::new(crate::db::testing::trusted(0));
+    let clock = crate::sys::clock::ManualClock::new(crate::db::test_support::trusted(0));
     let (shutdown, stopping) = crate::sys::shutdown::shutdown();
     std::thread::scope(|scope| {
         scope.spawn(|| keep_making(&path, Duration::from_millis(1), 2, &clock, &stopping));

@@ -1,0 +1,181 @@
+//! What was known when the last run ended: the newest row of every key, with an age that
+//! goes on within one boot and is doubted after it.
+//!
+//! Runs once, on the main thread, before anything is fetched. Never writes.
+
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+use std::time::Duration;
+
+use rusqlite::Connection;
+
+use super::database::{Database, read_value};
+use super::error::{self, OpenError};
+use super::open::{self, Place};
+use super::rollup::HOUR;
+use super::salvage;
+use super::tiers::node;
+use crate::domain::freshness::Stamp;
+use crate::domain::ledger::{Absence, Restored};
+use crate::domain::time::{Mono, Wall};
+use crate::limits;
+
+/// Whether the configuration names a key.
+pub type IsNamed<'a> = &'a dyn Fn(&str) -> bool;
+
+/// A row of `latest` with what is needed to judge it.
+struct Candidate {
+    k: i64,
+    second: i64,
+    untrusted: bool,
+    row: Restored,
+}
+
+/// The newest rows, as far as `connection` shows: of each source's keys those observed last,
+/// at most as many as a source may have records, and all that `is_named`. Any number of keys
+/// may have come and gone over the years, and memory is small.
+pub(super) fn newest(
+    connection: &Connection,
+    boot: &str,
+    is_named: IsNamed<'_>,
+) -> rusqlite::Result<Vec<Restored>> {
+    let last_boot: Option<String> = error::readable(node(connection, "boot"))?.flatten();
+    let is_same_boot = !boot.is_empty() && last_boot.as_deref() == Some(boot);
+    let mut statement = connection.prepare(
+        "SELECT key, unit, source, value, text, second, own_time, untrusted, receipt_ms, lag_ms, \
+         keys.k FROM latest JOIN keys ON keys.k = latest.k ORDER BY keys.k",
+    )?;
+    let rows = statement.query_map([], |row| {
+        let observed = Wall::from_second(row.get(5)?);
+        let own_time: bool = row.get(6)?;
+        let untrusted: bool = row.get(7)?;
+        let receipt: Option<i64> = row.get(8)?;
+        let lag: Option<i64> = row.get(9)?;
+        let stamp = match (receipt, lag) {
+            (Some(receipt), Some(lag)) if is_same_boot => Stamp::carried_over(
+                observed,
+                own_time,
+                Mono(receipt.unsigned_abs()),
+                Duration::from_millis(lag.unsigned_abs()),
+            ),
+            _ if untrusted => Stamp::undatable(observed, own_time),
+            _ => Stamp::restored(observed, own_time),
+        };
+        let k: i64 = row.get(10)?;
+        Ok(read_value(row, 3)?.map(|value| Candidate {
+            k,
+            second: observed.second(),
+            untrusted,
+            row: Restored {
+                key: row.get(0).unwrap_or_else(|_| Arc::from("")),
+                unit: row.get(1).unwrap_or(None),
+                source: row.get(2).unwrap_or_else(|_| Arc::from("")),
+                value,
+                stamp,
+                absence: Absence::default(),
+            },
+        }))
+    })?;
+    let mut named = Vec::new();
+    let mut others: HashMap<Arc<str>, Vec<Candidate>> = HashMap::new();
+    for candidate in rows {
+        // A damaged row says nothing.
+        let Some(candidate) = error::readable(candidate)?.flatten() else {
+            continue;
+        };
+        if is_named(&candidate.row.key) {
+            named.push(candidate);
+            continue;
+        }
+        let of_source = others.entry(candidate.row.source.clone()).or_default();
+        of_source.push(candidate);
+        if of_source.len() >= 2 * limits::RECORDS_PER_SOURCE {
+            keep_newest(of_source);
+        }
+    }
+    others.values_mut().for_each(keep_newest);
+    let mut all: Vec<Candidate> = others.into_values().flatten().chain(named).collect();
+    all.sort_by_key(|candidate| candidate.k);
+    count_absences(connection, &mut all)?;
+    Ok(all.into_iter().map(|candidate| candidate.row).collect())
+}
+
+fn keep_newest(candidates: &mut Vec<Candidate>) {
+    candidates.sort_by_key(|candidate| (Reverse(candidate.second), candidate.k));
+    candidates.truncate(limits::RECORDS_PER_SOURCE);
+}
+
+/// For how long each key's source answered without it, as far as the hourly tier proves: by
+/// the hours after the key's newest row in which other keys of that source have rows.
+fn count_absences(connection: &Connection, all: &mut [Candidate]) -> rusqlite::Result<()> {
+    let source_of: HashMap<i64, Arc<str>> =
+        all.iter().map(|it| (it.k, it.row.source.clone())).collect();
+    let mut statement =
+        connection.prepare("SELECT hour, k, count FROM hourly ORDER BY hour DESC LIMIT ?1")?;
+    let mut rows = statement.query([limits::RESTORED_HOURLY_ROWS as i64])?;
+    // Of each source by hour: the answers that one of its keys was in, at least.
+    let mut answered: HashMap<Arc<str>, BTreeMap<i64, u64>> = HashMap::new();
+    while let Some(row) = rows.next()? {
+        let (Ok(hour), Ok(k), Ok(count)) = (row.get(0), row.get::<_, i64>(1), row.get(2)) else {
+            continue;
+        };
+        let count: i64 = count;
+        if let Some(source) = source_of.get(&k) {
+            let hours = answered.entry(source.clone()).or_default();
+            let answers = hours.entry(hour).or_default();
+            // Texts are not counted, and yet there was one.
+            *answers = (*answers).max(u64::try_from(count).unwrap_or(0)).max(1);
+        }
+    }
+    for candidate in all {
+        let Some(hours) = answered.get(&candidate.row.source) else {
+            continue;
+        };
+        // A clock that could not be believed says nothing of when that row was.
+        if candidate.untrusted {
+            continue;
+        }
+        let after = hours.range(candidate.second.div_euclid(HOUR) + 1..);
+        let (count, answers) = after.fold((0_u64, 0_u64), |(count, answers), (_, of_hour)| {
+            (count + 1, answers.saturating_add(*of_hour))
+        });
+        // The newest hour need not be over.
+        let time = count.saturating_sub(1) * HOUR.unsigned_abs();
+        candidate.row.absence = Absence {
+            answers,
+            time: Duration::from_secs(time),
+        };
+    }
+    Ok(())
+}
+
+/// What is known at start: from the database that was opened, or, where it cannot be (a
+/// read-only card), from the file as far as it can be read.
+pub fn last_good(
+    opened: &Result<Database, OpenError>,
+    place: &Place,
+    boot: &str,
+    is_named: IsNamed<'_>,
+) -> Vec<Restored> {
+    let restored = match opened {
+        Ok(database) => database.restore(is_named),
+        Err(error) if error.is_fatal() => return Vec::new(),
+        Err(OpenError::Corrupt { .. }) => salvage::in_memory(&place.path)
+            .and_then(|connection| newest(&connection, boot, is_named)),
+        Err(_) => open::open_as_it_is(&place.path)
+            .and_then(|connection| newest(&connection, boot, is_named))
+            .or_else(|_| {
+                let connection = open::open_immutable(&place.path)?;
+                newest(&connection, boot, is_named)
+            }),
+    };
+    restored.unwrap_or_else(|error| {
+        log::warn!(
+            "{}: nothing of the last run can be shown: {}",
+            place.path.display(),
+            error::words(&error)
+        );
+        Vec::new()
+    })
+}
