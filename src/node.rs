@@ -19,7 +19,7 @@ use std::time::{Duration, Instant};
 
 use self::serving::{Behind, Serving};
 use self::telling::{Bells, Telling, troubles};
-use crate::api::fetcher::Ration;
+use crate::api::fetcher::QuotaHandle;
 use crate::api::transport::Canceller;
 use crate::config::Config;
 use crate::db::open::Place;
@@ -176,7 +176,7 @@ impl Node {
             let (canceller, name) = (fetcher.canceller(), fetcher.thread_name());
             let (stopping, observations) = (stopping.clone(), observations.clone());
             let spent = store.clone();
-            let ration = Ration {
+            let ration = QuotaHandle {
                 carried,
                 reserve: Box::new(move |reserved| spent.reserve(&source, reserved)),
             };

@@ -2,7 +2,7 @@
 //!
 //! ureq's own resolver and connector cannot be interrupted, and report a failed lookup, a
 //! refused connection and a reset answer alike. These ones can and do not: each wait looks
-//! at the line's wish to stop, each failure says which step it was ([`Plight`]). Runs on
+//! at the control's stop flag, each failure says which step it was ([`ConnectError`]). Runs on
 //! the fetch thread; a lookup and a handshake of the kernel's wait on a helper thread, one
 //! of each kind per line at most. Must not log, retry or judge.
 
@@ -27,19 +27,19 @@ use crate::limits;
 
 /// What the fetches of one source share with its sockets.
 #[derive(Debug, Default)]
-pub struct Line {
+pub struct FetchControl {
     stopped: AtomicBool,
     /// The end of the fetch that runs.
     deadline: Mutex<Option<Instant>>,
-    connections: AtomicU64,
+    connections_opened: AtomicU64,
     /// Whether any connection went to this machine, whose clock is ours.
-    met_loopback: AtomicBool,
+    used_loopback: AtomicBool,
     /// Where requests may go now.
-    reach: Mutex<Reach>,
+    scope: Mutex<RedirectScope>,
     /// The other end of the connection that was last written to.
     peer: Mutex<Option<IpAddr>>,
     /// The connection that the fetch uses.
-    link: Mutex<Weak<Link>>,
+    connection: Mutex<Weak<TcpConnection>>,
     /// A lookup that outlived its fetch: the next one waits for it instead of piling up.
     lookup: Mutex<Option<(String, Receiver<Lookup>)>>,
 }
@@ -47,28 +47,30 @@ pub struct Line {
 /// Where a request may go, judged by the address that is connected to. Where a proxy does the
 /// connecting its own address says nothing; `transport` judges the names then.
 #[derive(Debug, Clone, Copy, Default)]
-pub enum Reach {
+pub enum RedirectScope {
     /// What the owner wrote.
     #[default]
     Anywhere,
     /// What an answer from outside named: to no address that this calls inside.
-    Outside(fn(IpAddr) -> bool),
+    PublicOnly(fn(IpAddr) -> bool),
     /// What an answer from inside named: to the machine that answered.
-    Only(IpAddr),
+    SameMachine(IpAddr),
 }
 
-impl Reach {
-    fn forbids(self, address: IpAddr) -> Option<Plight> {
+impl RedirectScope {
+    fn forbids(self, address: IpAddr) -> Option<ConnectError> {
         match self {
-            Reach::Anywhere => None,
-            Reach::Outside(is_inside) => is_inside(address).then_some(Plight::Inside),
-            Reach::Only(machine) => {
+            RedirectScope::Anywhere => None,
+            RedirectScope::PublicOnly(is_inside) => {
+                is_inside(address).then_some(ConnectError::PrivateAddress)
+            }
+            RedirectScope::SameMachine(machine) => {
                 let (one, other) = (address.to_canonical(), machine.to_canonical());
                 // `localhost` is both.
                 let is_localhost =
                     |it: IpAddr| it == Ipv4Addr::LOCALHOST || it == Ipv6Addr::LOCALHOST;
                 let is_same = one == other || (is_localhost(one) && is_localhost(other));
-                (!is_same).then_some(Plight::AnotherMachine)
+                (!is_same).then_some(ConnectError::OtherMachine)
             }
         }
     }
@@ -78,7 +80,7 @@ type Lookup = io::Result<Vec<SocketAddr>>;
 
 /// Why no connection came about; travels inside `ureq::Error::Other`.
 #[derive(Debug)]
-pub enum Plight {
+pub enum ConnectError {
     /// The node is stopping.
     Stopped,
     Lookup(io::Error),
@@ -86,62 +88,62 @@ pub enum Plight {
     Connect(io::Error),
     ConnectTimeout,
     /// An answer from outside leads inside.
-    Inside,
+    PrivateAddress,
     /// An answer from inside leads to another machine.
-    AnotherMachine,
+    OtherMachine,
 }
 
-impl fmt::Display for Plight {
+impl fmt::Display for ConnectError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Plight::Stopped => f.write_str("stopped"),
-            Plight::Lookup(error) => write!(f, "lookup: {error}"),
-            Plight::LookupTimeout => f.write_str("lookup timed out"),
-            Plight::Connect(error) => write!(f, "connect: {error}"),
-            Plight::ConnectTimeout => f.write_str("connect timed out"),
-            Plight::Inside => f.write_str("an address inside"),
-            Plight::AnotherMachine => f.write_str("another machine"),
+            ConnectError::Stopped => f.write_str("stopped"),
+            ConnectError::Lookup(error) => write!(f, "lookup: {error}"),
+            ConnectError::LookupTimeout => f.write_str("lookup timed out"),
+            ConnectError::Connect(error) => write!(f, "connect: {error}"),
+            ConnectError::ConnectTimeout => f.write_str("connect timed out"),
+            ConnectError::PrivateAddress => f.write_str("an address inside"),
+            ConnectError::OtherMachine => f.write_str("another machine"),
         }
     }
 }
 
-impl std::error::Error for Plight {}
+impl std::error::Error for ConnectError {}
 
-impl From<Plight> for Error {
-    fn from(plight: Plight) -> Error {
-        Error::Other(Box::new(plight))
+impl From<ConnectError> for Error {
+    fn from(error: ConnectError) -> Error {
+        Error::Other(Box::new(error))
     }
 }
 
-impl Line {
+impl FetchControl {
     /// Ends every wait of this line, now and in future.
     pub fn stop(&self) {
         self.stopped.store(true, Ordering::SeqCst);
         // Another source's agent may have opened it.
-        if let Some(link) = self.link() {
-            link.shutdown();
+        if let Some(connection) = self.connection() {
+            connection.shutdown();
         }
     }
 
     /// The connection that the fetch uses, if it is open.
-    pub fn link(&self) -> Option<Arc<Link>> {
-        lock(&self.link).upgrade()
+    pub fn connection(&self) -> Option<Arc<TcpConnection>> {
+        lock(&self.connection).upgrade()
     }
 
     /// Makes a kept connection, which another source may have opened, this one's.
-    pub fn take_over(self: &Arc<Self>, link: &Arc<Link>) -> Result<(), Plight> {
-        *lock(&link.line) = self.clone();
-        *lock(&self.link) = Arc::downgrade(link);
-        self.note_loopback(link.peer);
+    pub fn adopt(self: &Arc<Self>, connection: &Arc<TcpConnection>) -> Result<(), ConnectError> {
+        *lock(&connection.control) = self.clone();
+        *lock(&self.connection) = Arc::downgrade(connection);
+        self.note_loopback(connection.peer);
         match self.is_stopped() {
-            true => Err(Plight::Stopped),
+            true => Err(ConnectError::Stopped),
             false => Ok(()),
         }
     }
 
     fn note_loopback(&self, peer: IpAddr) {
         if peer.to_canonical().is_loopback() {
-            self.met_loopback.store(true, Ordering::Relaxed);
+            self.used_loopback.store(true, Ordering::Relaxed);
         }
     }
 
@@ -154,21 +156,21 @@ impl Line {
     }
 
     /// Connections opened so far: unchanged by a request that used a pooled one.
-    pub fn connections(&self) -> u64 {
-        self.connections.load(Ordering::Relaxed)
+    pub fn connections_opened(&self) -> u64 {
+        self.connections_opened.load(Ordering::Relaxed)
     }
 
-    pub fn met_loopback(&self) -> bool {
-        self.met_loopback.load(Ordering::Relaxed)
+    pub fn used_loopback(&self) -> bool {
+        self.used_loopback.load(Ordering::Relaxed)
     }
 
     /// Where the next requests may go.
-    pub fn set_reach(&self, reach: Reach) {
-        *lock(&self.reach) = reach;
+    pub fn set_scope(&self, scope: RedirectScope) {
+        *lock(&self.scope) = scope;
     }
 
-    fn forbids(&self, address: IpAddr) -> Option<Plight> {
-        lock(&self.reach).forbids(address)
+    fn forbids(&self, address: IpAddr) -> Option<ConnectError> {
+        lock(&self.scope).forbids(address)
     }
 
     /// The address that the last request was sent to: the proxy's, where there is one.
@@ -177,7 +179,7 @@ impl Line {
     }
 
     /// What is left of `after` and of the whole fetch, whichever is less.
-    fn left(&self, after: time::Duration) -> Duration {
+    fn time_left(&self, after: time::Duration) -> Duration {
         let left = lock(&self.deadline).map_or(limits::FETCH_TIMEOUT, |deadline| {
             deadline.saturating_duration_since(Instant::now())
         });
@@ -186,7 +188,7 @@ impl Line {
 
     /// When a read or write has to be over, and what is to be said if it is not.
     fn deadline(&self, timeout: NextTimeout) -> (Instant, Timeout) {
-        let left = self.left(timeout.after);
+        let left = self.time_left(timeout.after);
         let reason = match left < *timeout.after {
             true => Timeout::Global,
             false => timeout.reason,
@@ -195,15 +197,15 @@ impl Line {
     }
 
     /// Waits for a helper's answer; `None` when the time is up.
-    fn await_helper<T>(
+    fn wait_for<T>(
         &self,
         answer: &Receiver<T>,
-        patience: Duration,
-    ) -> Result<Option<T>, Plight> {
-        let deadline = Instant::now() + patience;
+        timeout: Duration,
+    ) -> Result<Option<T>, ConnectError> {
+        let deadline = Instant::now() + timeout;
         loop {
             if self.is_stopped() {
-                return Err(Plight::Stopped);
+                return Err(ConnectError::Stopped);
             }
             let left = deadline.saturating_duration_since(Instant::now());
             match answer.recv_timeout(left.min(limits::STOP_GLANCE)) {
@@ -217,7 +219,7 @@ impl Line {
 }
 
 /// Runs `work` beside the fetch, so that the fetch can walk away from it.
-fn helper<T: Send + 'static>(
+fn spawn_helper<T: Send + 'static>(
     name: &str,
     work: impl FnOnce() -> T + Send + 'static,
 ) -> io::Result<Receiver<T>> {
@@ -236,9 +238,9 @@ fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
 
 /// Host names to addresses, by the system's resolver.
 #[derive(Debug)]
-pub struct Names(pub Arc<Line>);
+pub struct DnsResolver(pub Arc<FetchControl>);
 
-impl Resolver for Names {
+impl Resolver for DnsResolver {
     fn resolve(
         &self,
         uri: &Uri,
@@ -253,7 +255,7 @@ impl Resolver for Names {
         let bare = host.trim_start_matches('[').trim_end_matches(']');
         let found = match bare.parse::<IpAddr>() {
             Ok(address) => vec![SocketAddr::new(address, port)],
-            Err(_) => self.look_up(&format!("{host}:{port}"), self.0.left(timeout.after))?,
+            Err(_) => self.lookup(&format!("{host}:{port}"), self.0.time_left(timeout.after))?,
         };
         let mut addresses = self.empty();
         for address in config
@@ -273,63 +275,63 @@ impl Resolver for Names {
 /// As many as ureq's list of addresses holds.
 const ADDRESSES: usize = 16;
 
-impl Names {
+impl DnsResolver {
     /// Every address of a host; none where nobody knows it.
-    pub fn addresses(&self, uri: &Uri) -> Result<Vec<IpAddr>, Plight> {
+    pub fn addresses(&self, uri: &Uri) -> Result<Vec<IpAddr>, ConnectError> {
         let host = uri.host().unwrap_or_default();
         let bare = host.trim_start_matches('[').trim_end_matches(']');
         if let Ok(address) = bare.parse::<IpAddr>() {
             return Ok(vec![address]);
         }
-        let patience = self.0.left(limits::RESOLVE_TIMEOUT.into());
-        match self.look_up(&format!("{host}:80"), patience) {
+        let timeout = self.0.time_left(limits::RESOLVE_TIMEOUT.into());
+        match self.lookup(&format!("{host}:80"), timeout) {
             Ok(found) => Ok(found.iter().map(SocketAddr::ip).collect()),
-            Err(Plight::Stopped) => Err(Plight::Stopped),
+            Err(ConnectError::Stopped) => Err(ConnectError::Stopped),
             Err(_) => Ok(Vec::new()),
         }
     }
 
-    fn look_up(&self, name: &str, patience: Duration) -> Result<Vec<SocketAddr>, Plight> {
+    fn lookup(&self, name: &str, timeout: Duration) -> Result<Vec<SocketAddr>, ConnectError> {
         let mut earlier = lock(&self.0.lookup);
         let answer = match earlier.take() {
             Some((pending, answer)) if pending == name => answer,
             Some((pending, answer)) => {
                 // Only a redirect asks for a second name. Its lookup waits for the first.
-                match self.0.await_helper(&answer, patience)? {
-                    Some(_) => self.begin(name)?,
+                match self.0.wait_for(&answer, timeout)? {
+                    Some(_) => self.start_lookup(name)?,
                     None => {
                         *earlier = Some((pending, answer));
-                        return Err(Plight::LookupTimeout);
+                        return Err(ConnectError::LookupTimeout);
                     }
                 }
             }
-            None => self.begin(name)?,
+            None => self.start_lookup(name)?,
         };
         match self
             .0
-            .await_helper(&answer, patience.min(limits::RESOLVE_TIMEOUT))?
+            .wait_for(&answer, timeout.min(limits::RESOLVE_TIMEOUT))?
         {
-            Some(found) => found.map_err(Plight::Lookup),
+            Some(found) => found.map_err(ConnectError::Lookup),
             None => {
                 *earlier = Some((name.to_owned(), answer));
-                Err(Plight::LookupTimeout)
+                Err(ConnectError::LookupTimeout)
             }
         }
     }
 
-    fn begin(&self, name: &str) -> Result<Receiver<Lookup>, Plight> {
+    fn start_lookup(&self, name: &str) -> Result<Receiver<Lookup>, ConnectError> {
         let name = name.to_owned();
         let look_up = move || Ok(name.to_socket_addrs()?.collect());
-        helper("lookup", look_up).map_err(Plight::Lookup)
+        spawn_helper("lookup", look_up).map_err(ConnectError::Lookup)
     }
 }
 
 /// Opens TCP connections.
 #[derive(Debug)]
-pub struct Sockets(pub Arc<Line>);
+pub struct TcpConnector(pub Arc<FetchControl>);
 
-impl<In: Transport> Connector<In> for Sockets {
-    type Out = Either<In, Socket>;
+impl<In: Transport> Connector<In> for TcpConnector {
+    type Out = Either<In, TcpTransport>;
 
     fn connect(
         &self,
@@ -340,7 +342,7 @@ impl<In: Transport> Connector<In> for Sockets {
             // A proxy's tunnel.
             return Ok(Some(Either::A(opened)));
         }
-        let stream = self.connect_any(&details.addrs, self.0.left(details.timeout.after))?;
+        let stream = self.connect_any(&details.addrs, self.0.time_left(details.timeout.after))?;
         stream.set_nodelay(true)?;
         let peer = stream.peer_addr()?.ip();
         let (input, output) = match details.needs_tls() {
@@ -351,36 +353,41 @@ impl<In: Transport> Connector<In> for Sockets {
                 details.config.output_buffer_size(),
             ),
         };
-        let link = Arc::new(Link {
-            line: Mutex::new(self.0.clone()),
+        let connection = Arc::new(TcpConnection {
+            control: Mutex::new(self.0.clone()),
             stream,
             peer,
         });
-        let weak: Weak<Link> = Arc::downgrade(&link);
+        let weak: Weak<TcpConnection> = Arc::downgrade(&connection);
         (details.register_shutdown)(weak as Weak<dyn ShutdownHandle>)?;
-        self.0.take_over(&link)?;
-        Ok(Some(Either::B(Socket {
-            link,
+        self.0.adopt(&connection)?;
+        Ok(Some(Either::B(TcpTransport {
+            connection: connection,
             buffers: LazyBuffers::new(input, output),
         })))
     }
 }
 
-impl Sockets {
+impl TcpConnector {
     /// The first address that takes the connection. Each gets half of the time that is
     /// left, the last one all of it, so that one dead family does not eat the fetch.
     fn connect_any(
         &self,
         addresses: &[SocketAddr],
-        patience: Duration,
-    ) -> Result<TcpStream, Plight> {
-        let deadline = Instant::now() + patience;
-        let mut failed = Plight::Connect(io::ErrorKind::AddrNotAvailable.into());
+        timeout: Duration,
+    ) -> Result<TcpStream, ConnectError> {
+        let deadline = Instant::now() + timeout;
+        let mut failed = ConnectError::Connect(io::ErrorKind::AddrNotAvailable.into());
         for (index, address) in addresses.iter().enumerate() {
-            if let Some(plight) = self.0.forbids(address.ip()) {
+            if let Some(error) = self.0.forbids(address.ip()) {
                 // One that is allowed may follow; its own trouble says more then.
-                if index == 0 || matches!(failed, Plight::Inside | Plight::AnotherMachine) {
-                    failed = plight;
+                if index == 0
+                    || matches!(
+                        failed,
+                        ConnectError::PrivateAddress | ConnectError::OtherMachine
+                    )
+                {
+                    failed = error;
                 }
                 continue;
             }
@@ -394,46 +401,50 @@ impl Sockets {
             }
             match self.connect_one(*address, share) {
                 Ok(stream) => {
-                    self.0.connections.fetch_add(1, Ordering::Relaxed);
+                    self.0.connections_opened.fetch_add(1, Ordering::Relaxed);
                     return Ok(stream);
                 }
-                Err(Plight::Stopped) => return Err(Plight::Stopped),
-                Err(plight) => failed = plight,
+                Err(ConnectError::Stopped) => return Err(ConnectError::Stopped),
+                Err(error) => failed = error,
             }
         }
         Err(failed)
     }
 
-    fn connect_one(&self, address: SocketAddr, patience: Duration) -> Result<TcpStream, Plight> {
-        let connect = move || TcpStream::connect_timeout(&address, patience);
-        let answer = helper("connect", connect).map_err(Plight::Connect)?;
+    fn connect_one(
+        &self,
+        address: SocketAddr,
+        timeout: Duration,
+    ) -> Result<TcpStream, ConnectError> {
+        let connect = move || TcpStream::connect_timeout(&address, timeout);
+        let answer = spawn_helper("connect", connect).map_err(ConnectError::Connect)?;
         // The kernel ends its own wait at the same time; a moment more lets it say how.
-        let patience = patience + limits::STOP_GLANCE;
-        match self.0.await_helper(&answer, patience)? {
+        let timeout = timeout + limits::STOP_GLANCE;
+        match self.0.wait_for(&answer, timeout)? {
             Some(Ok(stream)) => Ok(stream),
             Some(Err(error)) if error.kind() == io::ErrorKind::TimedOut => {
-                Err(Plight::ConnectTimeout)
+                Err(ConnectError::ConnectTimeout)
             }
-            Some(Err(error)) => Err(Plight::Connect(error)),
-            None => Err(Plight::ConnectTimeout),
+            Some(Err(error)) => Err(ConnectError::Connect(error)),
+            None => Err(ConnectError::ConnectTimeout),
         }
     }
 }
 
 /// An open connection, and the line of the source whose fetch uses it.
-pub struct Link {
-    line: Mutex<Arc<Line>>,
+pub struct TcpConnection {
+    control: Mutex<Arc<FetchControl>>,
     stream: TcpStream,
     peer: IpAddr,
 }
 
-impl fmt::Debug for Link {
+impl fmt::Debug for TcpConnection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Link to {}", self.peer)
     }
 }
 
-impl ShutdownHandle for Link {
+impl ShutdownHandle for TcpConnection {
     /// Ends what another thread reads or writes.
     fn shutdown(&self) {
         // It may be closed already.
@@ -442,19 +453,19 @@ impl ShutdownHandle for Link {
 }
 
 /// A connection whose every wait ends with the fetch.
-pub struct Socket {
-    link: Arc<Link>,
+pub struct TcpTransport {
+    connection: Arc<TcpConnection>,
     buffers: LazyBuffers,
 }
 
-impl fmt::Debug for Socket {
+impl fmt::Debug for TcpTransport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Socket")
     }
 }
 
 /// Runs one read or write that the kernel ends when the time is up.
-fn timed<T>(
+fn with_timeout<T>(
     stream: &TcpStream,
     deadline: Instant,
     reason: Timeout,
@@ -480,24 +491,24 @@ fn timed<T>(
     }
 }
 
-impl Transport for Socket {
+impl Transport for TcpTransport {
     fn buffers(&mut self) -> &mut dyn Buffers {
         &mut self.buffers
     }
 
     fn transmit_output(&mut self, amount: usize, timeout: NextTimeout) -> Result<(), Error> {
-        let peer = self.link.peer;
-        let line = lock(&self.link.line).clone();
-        *lock(&line.peer) = Some(peer);
+        let peer = self.connection.peer;
+        let control = lock(&self.connection.control).clone();
+        *lock(&control.peer) = Some(peer);
         // A kept connection passes no connector.
-        if let Some(plight) = line.forbids(peer) {
-            return Err(plight.into());
+        if let Some(error) = control.forbids(peer) {
+            return Err(error.into());
         }
-        let (deadline, reason) = line.deadline(timeout.for_write());
+        let (deadline, reason) = control.deadline(timeout.for_write());
         let mut rest = &self.buffers.output()[..amount];
         while !rest.is_empty() {
             let set = TcpStream::set_write_timeout;
-            let sent = timed(&self.link.stream, deadline, reason, set, |mut it| {
+            let sent = with_timeout(&self.connection.stream, deadline, reason, set, |mut it| {
                 it.write(rest)
             })?;
             if sent == 0 {
@@ -509,11 +520,11 @@ impl Transport for Socket {
     }
 
     fn await_input(&mut self, timeout: NextTimeout) -> Result<bool, Error> {
-        let line = lock(&self.link.line).clone();
-        let (deadline, reason) = line.deadline(timeout.for_read());
+        let control = lock(&self.connection.control).clone();
+        let (deadline, reason) = control.deadline(timeout.for_read());
         let room = self.buffers.input_append_buf();
         let set = TcpStream::set_read_timeout;
-        let came = timed(&self.link.stream, deadline, reason, set, |mut it| {
+        let came = with_timeout(&self.connection.stream, deadline, reason, set, |mut it| {
             it.read(room)
         })?;
         self.buffers.input_appended(came);
@@ -524,11 +535,11 @@ impl Transport for Socket {
     /// even its end.
     fn is_open(&mut self) -> bool {
         let mut probe = [0];
-        let quiet = self.link.stream.set_nonblocking(true).is_ok()
+        let quiet = self.connection.stream.set_nonblocking(true).is_ok()
             && matches!(
-                self.link.stream.peek(&mut probe),
+                self.connection.stream.peek(&mut probe),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock
             );
-        quiet && self.link.stream.set_nonblocking(false).is_ok()
+        quiet && self.connection.stream.set_nonblocking(false).is_ok()
     }
 }

@@ -15,7 +15,7 @@ use ureq::Error;
 use ureq::http::Uri;
 use ureq::unversioned::transport::{Buffers, ConnectionDetails, Connector, NextTimeout, Transport};
 
-use super::connect::{Line, Link};
+use super::connect::{FetchControl, TcpConnection};
 use super::{private_address, redirect};
 use crate::domain::time::Mono;
 use crate::limits;
@@ -25,8 +25,8 @@ use crate::limits;
 pub fn default_connections(host: &str) -> usize {
     let bare = host.trim_start_matches('[').trim_end_matches(']');
     let is_home = match bare.parse::<IpAddr>() {
-        Ok(address) => private_address::is_inside_by_number(address),
-        Err(_) => private_address::is_name_of_the_house(bare),
+        Ok(address) => private_address::is_private_range(address),
+        Err(_) => private_address::is_local_name(bare),
     };
     match is_home {
         true => limits::CONNECTIONS_TO_A_DEVICE,
@@ -34,75 +34,75 @@ pub fn default_connections(host: &str) -> usize {
     }
 }
 
-pub struct Pool {
+pub struct ConnectionPool {
     /// Host, with its port where that is not the scheme's own.
     host: String,
     /// Connections at once, idle ones included.
-    most: usize,
+    limit: usize,
     /// How long an idle connection is kept.
-    kept_for: Duration,
-    state: Mutex<State>,
+    idle_timeout: Duration,
+    state: Mutex<PoolState>,
     changed: Condvar,
 }
 
 #[derive(Default)]
-struct State {
+struct PoolState {
     /// Fetches that have their turn.
     active: usize,
     /// Fetches that wait, by the time at which they fell due.
     queue: BTreeSet<(Mono, u64)>,
     tickets: u64,
     /// The one idle for longest first.
-    idle: Vec<Idle>,
+    idle: Vec<IdleConnection>,
 }
 
-struct Idle {
+struct IdleConnection {
     origin: String,
     transport: Box<dyn Transport>,
-    link: Arc<Link>,
+    connection: Arc<TcpConnection>,
     since: Instant,
 }
 
-impl fmt::Debug for Pool {
+impl fmt::Debug for ConnectionPool {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Pool of {}", self.most)
+        write!(f, "Pool of {}", self.limit)
     }
 }
 
-impl Pool {
+impl ConnectionPool {
     /// Of the server at `origin`, with at most so many connections.
-    pub fn new(origin: &str, most: usize) -> Arc<Pool> {
-        Pool::keeping(origin, most, limits::KEPT_CONNECTION)
+    pub fn new(origin: &str, most: usize) -> Arc<ConnectionPool> {
+        ConnectionPool::with_idle_timeout(origin, most, limits::KEPT_CONNECTION)
     }
 
-    fn keeping(origin: &str, most: usize, kept_for: Duration) -> Arc<Pool> {
+    fn with_idle_timeout(origin: &str, most: usize, kept_for: Duration) -> Arc<ConnectionPool> {
         let host = origin.split("://").last().unwrap_or_default();
-        Arc::new(Pool {
+        Arc::new(ConnectionPool {
             host: host.to_owned(),
-            most: most.max(1),
-            kept_for,
+            limit: most.max(1),
+            idle_timeout: kept_for,
             state: Mutex::default(),
             changed: Condvar::new(),
         })
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
+    fn lock(&self) -> MutexGuard<'_, PoolState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// What is to be said where its sources ask for more than the server can answer.
-    pub fn too_slow(&self) -> String {
+    pub fn overload_warning(&self) -> String {
         let host = &self.host;
         format!("{host} answers slower than its sources ask: raise `connections` or `every`")
     }
 
     /// Queues a fetch that fell due at `due`.
-    pub fn queue(self: &Arc<Self>, due: Mono) -> Turn {
+    pub fn queue(self: &Arc<Self>, due: Mono) -> PoolPermit {
         let mut state = self.lock();
         state.tickets += 1;
         let ticket = (due, state.tickets);
         state.queue.insert(ticket);
-        Turn {
+        PoolPermit {
             pool: self.clone(),
             ticket,
             is_active: false,
@@ -127,13 +127,13 @@ impl Pool {
         let mut state = self.lock();
         state
             .idle
-            .retain(|idle| now.duration_since(idle.since) < self.kept_for);
+            .retain(|idle| now.duration_since(idle.since) < self.idle_timeout);
         let oldest = state.idle.first()?;
-        Some(self.kept_for - now.duration_since(oldest.since))
+        Some(self.idle_timeout - now.duration_since(oldest.since))
     }
 
     /// An open connection to `origin` that nobody uses.
-    fn take(&self, origin: &str) -> Option<Idle> {
+    fn take_idle(&self, origin: &str) -> Option<IdleConnection> {
         self.close_expired();
         let mut state = self.lock();
         while let Some(newest) = state.idle.iter().rposition(|it| it.origin == origin) {
@@ -146,59 +146,59 @@ impl Pool {
     }
 
     /// Closes idle connections, so that a new one is within the limit.
-    fn make_room(&self) {
+    fn evict_idle(&self) {
         let mut state = self.lock();
-        let room = self.most.saturating_sub(state.active);
+        let room = self.limit.saturating_sub(state.active);
         let surplus = state.idle.len().saturating_sub(room);
         drop(state.idle.drain(..surplus));
     }
 
-    fn give_back(&self, idle: Idle) {
+    fn return_idle(&self, idle: IdleConnection) {
         let mut state = self.lock();
         state.idle.push(idle);
-        let surplus = state.idle.len().saturating_sub(self.most);
+        let surplus = state.idle.len().saturating_sub(self.limit);
         drop(state.idle.drain(..surplus));
     }
 }
 
 /// How a wait for a turn ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Waited {
+pub enum WaitResult {
     Ready,
     /// Not within the time given; the place in the queue is kept.
-    Late,
+    TimedOut,
     Stopped,
 }
 
 /// A place in the queue, and then the right to one connection; given up when it is dropped.
 #[derive(Debug)]
-pub struct Turn {
-    pool: Arc<Pool>,
+pub struct PoolPermit {
+    pool: Arc<ConnectionPool>,
     ticket: (Mono, u64),
     is_active: bool,
 }
 
-impl Turn {
+impl PoolPermit {
     /// Waits until it is this one's turn; `patience` of `None` is without end.
-    pub fn wait(&mut self, line: &Line, patience: Option<Duration>) -> Waited {
-        let deadline = patience.map(|patience| Instant::now() + patience);
+    pub fn wait(&mut self, control: &FetchControl, timeout: Option<Duration>) -> WaitResult {
+        let deadline = timeout.map(|timeout| Instant::now() + timeout);
         let pool = &self.pool;
         let mut state = pool.lock();
         loop {
-            if line.is_stopped() {
-                return Waited::Stopped;
+            if control.is_stopped() {
+                return WaitResult::Stopped;
             }
-            if state.active < pool.most && state.queue.first() == Some(&self.ticket) {
+            if state.active < pool.limit && state.queue.first() == Some(&self.ticket) {
                 state.queue.remove(&self.ticket);
                 state.active += 1;
                 self.is_active = true;
                 // The next one may have its turn as well.
                 pool.changed.notify_all();
-                return Waited::Ready;
+                return WaitResult::Ready;
             }
             let left = deadline.map(|it| it.saturating_duration_since(Instant::now()));
             if left.is_some_and(|left| left.is_zero()) {
-                return Waited::Late;
+                return WaitResult::TimedOut;
             }
             let span = left.unwrap_or(limits::FETCH_TIMEOUT);
             let woken = pool.changed.wait_timeout(state, span);
@@ -207,7 +207,7 @@ impl Turn {
     }
 }
 
-impl Drop for Turn {
+impl Drop for PoolPermit {
     fn drop(&mut self) {
         let mut state = self.pool.lock();
         match self.is_active {
@@ -219,22 +219,22 @@ impl Drop for Turn {
 }
 
 /// Reuses an idle connection of the pool, or opens one.
-pub struct Pooled<C> {
-    pub opens: C,
-    pub pool: Arc<Pool>,
-    pub line: Arc<Line>,
+pub struct PoolingConnector<C> {
+    pub connector: C,
+    pub pool: Arc<ConnectionPool>,
+    pub control: Arc<FetchControl>,
     /// The connection to a proxy is opened through this connector as well, without a proxy in
     /// its configuration: it is part of another one and not kept by itself.
     pub has_proxy: bool,
 }
 
-impl<C> fmt::Debug for Pooled<C> {
+impl<C> fmt::Debug for PoolingConnector<C> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Pooled")
     }
 }
 
-impl<C: Connector<()>> Connector<()> for Pooled<C> {
+impl<C: Connector<()>> Connector<()> for PoolingConnector<C> {
     type Out = Box<dyn Transport>;
 
     fn connect(
@@ -243,29 +243,29 @@ impl<C: Connector<()>> Connector<()> for Pooled<C> {
         chained: Option<()>,
     ) -> Result<Option<Self::Out>, Error> {
         if self.has_proxy && details.config.proxy().is_none() {
-            let opened = self.opens.connect(details, chained)?;
+            let opened = self.connector.connect(details, chained)?;
             return Ok(opened.map(Transport::boxed));
         }
         let origin = origin(details.uri);
-        if let Some(idle) = self.pool.take(&origin) {
-            self.line.take_over(&idle.link)?;
-            return Ok(Some(Box::new(Lease {
+        if let Some(idle) = self.pool.take_idle(&origin) {
+            self.control.adopt(&idle.connection)?;
+            return Ok(Some(Box::new(PooledConnection {
                 origin,
                 transport: Some(idle.transport),
-                link: idle.link,
+                connection: idle.connection,
                 pool: self.pool.clone(),
                 is_reusable: false,
             })));
         }
-        self.pool.make_room();
-        let Some(opened) = self.opens.connect(details, chained)? else {
+        self.pool.evict_idle();
+        let Some(opened) = self.connector.connect(details, chained)? else {
             return Ok(None);
         };
-        Ok(Some(match self.line.link() {
-            Some(link) => Box::new(Lease {
+        Ok(Some(match self.control.connection() {
+            Some(connection) => Box::new(PooledConnection {
                 origin,
                 transport: Some(opened.boxed()),
-                link,
+                connection,
                 pool: self.pool.clone(),
                 is_reusable: false,
             }),
@@ -276,28 +276,28 @@ impl<C: Connector<()>> Connector<()> for Pooled<C> {
 
 /// Scheme, host and port, the same for every spelling.
 pub fn origin(uri: &Uri) -> String {
-    redirect::origin_words(uri).to_ascii_lowercase()
+    redirect::display_origin(uri).to_ascii_lowercase()
 }
 
 /// A connection in use. The agent keeps none itself: when it has read an answer to its end it
 /// asks whether the connection is open, and drops it; it is then given back to the pool.
-struct Lease {
+struct PooledConnection {
     origin: String,
     /// Always there until it is dropped.
     transport: Option<Box<dyn Transport>>,
-    link: Arc<Link>,
-    pool: Arc<Pool>,
+    connection: Arc<TcpConnection>,
+    pool: Arc<ConnectionPool>,
     /// What the agent was last told, if it has not used the connection since.
     is_reusable: bool,
 }
 
-impl fmt::Debug for Lease {
+impl fmt::Debug for PooledConnection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Lease")
     }
 }
 
-impl Transport for Lease {
+impl Transport for PooledConnection {
     fn buffers(&mut self) -> &mut dyn Buffers {
         self.transport.as_mut().expect(HELD).buffers()
     }
@@ -325,15 +325,15 @@ impl Transport for Lease {
 
 const HELD: &str = "a lease holds its connection until it is dropped";
 
-impl Drop for Lease {
+impl Drop for PooledConnection {
     fn drop(&mut self) {
         if let Some(transport) = self.transport.take()
             && self.is_reusable
         {
-            self.pool.give_back(Idle {
+            self.pool.return_idle(IdleConnection {
                 origin: std::mem::take(&mut self.origin),
                 transport,
-                link: self.link.clone(),
+                connection: self.connection.clone(),
                 since: Instant::now(),
             });
         }
@@ -345,8 +345,8 @@ mod tests {
     use std::sync::atomic::Ordering;
     use std::sync::mpsc::channel;
 
-    use super::super::fault_server::{FaultServer, Then, say};
-    use super::super::faults::{fetcher, good, noon, patient};
+    use super::super::fault_server::{AfterResponse, FaultServer, send};
+    use super::super::faults::{clock_at_noon, fetcher, good_response, long_timeout};
     use super::super::fetcher::Fetcher;
     use super::super::transport::TransportSettings;
     use super::super::url_source;
@@ -354,19 +354,21 @@ mod tests {
     use crate::domain::reading::Outcome;
 
     fn device() -> FaultServer {
-        FaultServer::start(Arc::new(|_: &str, wire, _: &_| match say(wire, good()) {
-            true => Then::Keep,
-            false => Then::Close,
+        FaultServer::start(Arc::new(|_: &str, wire, _: &_| {
+            match send(wire, good_response()) {
+                true => AfterResponse::Keep,
+                false => AfterResponse::Close,
+            }
         }))
     }
 
-    fn source(server: &FaultServer, pool: &Arc<Pool>) -> Fetcher {
+    fn source(server: &FaultServer, pool: &Arc<ConnectionPool>) -> Fetcher {
         let settings = TransportSettings {
             pool: pool.clone(),
-            ..patient()
+            ..long_timeout()
         };
-        let request = url_source::request(&server.url(), &[], &[]).expect("a URL");
-        fetcher(request, settings, noon())
+        let request = url_source::prepare_request(&server.url(), &[], &[]).expect("a URL");
+        fetcher(request, settings, clock_at_noon())
     }
 
     fn succeeds(fetcher: &mut Fetcher) -> bool {
@@ -381,7 +383,7 @@ mod tests {
     #[test]
     fn sources_of_one_device_share_its_one_connection() {
         let server = device();
-        let pool = Pool::new("http://meter", 1);
+        let pool = ConnectionPool::new("http://meter", 1);
         let mut sources = [source(&server, &pool), source(&server, &pool)];
         for _ in 0..3 {
             assert!(sources.iter_mut().all(succeeds));
@@ -392,7 +394,7 @@ mod tests {
     #[test]
     fn at_most_so_many_connections_are_open_at_once() {
         let server = device();
-        let pool = Pool::new("http://meter", 2);
+        let pool = ConnectionPool::new("http://meter", 2);
         std::thread::scope(|scope| {
             for _ in 0..6 {
                 scope.spawn(|| assert!(succeeds(&mut source(&server, &pool))));
@@ -406,7 +408,7 @@ mod tests {
     #[test]
     fn another_origin_of_the_pool_gets_the_place_of_an_idle_connection() {
         let (one, other) = (device(), device());
-        let pool = Pool::new("http://meter", 1);
+        let pool = ConnectionPool::new("http://meter", 1);
         assert!(succeeds(&mut source(&one, &pool)));
         assert!(succeeds(&mut source(&other, &pool)));
         let state = pool.lock();
@@ -417,13 +419,13 @@ mod tests {
     #[test]
     fn a_connection_is_closed_when_its_time_is_over_and_not_by_the_next_fetch() {
         let server = device();
-        let pool = Pool::keeping("http://meter", 1, Duration::ZERO);
+        let pool = ConnectionPool::with_idle_timeout("http://meter", 1, Duration::ZERO);
         assert!(succeeds(&mut source(&server, &pool)));
         assert_eq!(pool.lock().idle.len(), 1);
         assert_eq!(pool.close_expired(), None);
         assert!(pool.lock().idle.is_empty());
 
-        let pool = Pool::new("http://meter", 1);
+        let pool = ConnectionPool::new("http://meter", 1);
         assert!(succeeds(&mut source(&server, &pool)));
         let left = pool.close_expired().expect("it is kept");
         assert!(left <= limits::KEPT_CONNECTION);
@@ -433,51 +435,55 @@ mod tests {
     #[test]
     fn a_kept_connection_that_the_server_closed_costs_no_fetch() {
         let server = FaultServer::start(Arc::new(|_: &str, wire, _: &_| {
-            say(wire, good());
-            Then::Close
+            send(wire, good_response());
+            AfterResponse::Close
         }));
-        let pool = Pool::new("http://meter", 1);
+        let pool = ConnectionPool::new("http://meter", 1);
         let mut source = source(&server, &pool);
         assert!((0..3).all(|_| succeeds(&mut source)));
     }
 
     #[test]
     fn turns_are_taken_in_the_order_in_which_sources_fell_due() {
-        let pool = Pool::new("http://meter", 1);
-        let line = Line::default();
+        let pool = ConnectionPool::new("http://meter", 1);
+        let control = FetchControl::default();
         let now = Some(Duration::ZERO);
         let mut running = pool.queue(Mono(1));
-        assert_eq!(running.wait(&line, now), Waited::Ready);
+        assert_eq!(running.wait(&control, now), WaitResult::Ready);
         let mut later = pool.queue(Mono(3));
         let mut earlier = pool.queue(Mono(2));
-        assert_eq!(earlier.wait(&line, now), Waited::Late);
+        assert_eq!(earlier.wait(&control, now), WaitResult::TimedOut);
         drop(running);
-        assert_eq!(later.wait(&line, now), Waited::Late, "it is not its turn");
-        assert_eq!(earlier.wait(&line, now), Waited::Ready);
+        assert_eq!(
+            later.wait(&control, now),
+            WaitResult::TimedOut,
+            "it is not its turn"
+        );
+        assert_eq!(earlier.wait(&control, now), WaitResult::Ready);
         drop(earlier);
-        assert_eq!(later.wait(&line, now), Waited::Ready);
+        assert_eq!(later.wait(&control, now), WaitResult::Ready);
         drop(later);
 
         // One that gave up waiting holds up nobody.
         drop(pool.queue(Mono(4)));
-        assert_eq!(pool.queue(Mono(5)).wait(&line, now), Waited::Ready);
+        assert_eq!(pool.queue(Mono(5)).wait(&control, now), WaitResult::Ready);
     }
 
     #[test]
     fn the_stop_ends_the_wait_for_a_turn() {
-        let pool = Pool::new("http://meter", 1);
-        let line = Line::default();
+        let pool = ConnectionPool::new("http://meter", 1);
+        let control = FetchControl::default();
         let mut running = pool.queue(Mono(1));
-        assert_eq!(running.wait(&line, None), Waited::Ready);
+        assert_eq!(running.wait(&control, None), WaitResult::Ready);
         let (tell, told) = channel();
         std::thread::scope(|scope| {
             scope.spawn(|| {
                 let mut waiting = pool.queue(Mono(2));
                 tell.send(()).expect("the test listens");
-                assert_eq!(waiting.wait(&line, None), Waited::Stopped);
+                assert_eq!(waiting.wait(&control, None), WaitResult::Stopped);
             });
             told.recv().expect("it is queued");
-            line.stop();
+            control.stop();
             pool.wake();
         });
     }

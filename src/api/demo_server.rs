@@ -17,15 +17,15 @@ use super::simulate::{Arguments, simulate};
 use crate::domain::operation::{Api, Location, Operation};
 use crate::sys::clock::Clock;
 
-pub struct Demo {
+pub struct DemoServer {
     address: SocketAddr,
     server: Arc<Server>,
     thread: Option<JoinHandle<()>>,
 }
 
-impl Demo {
+impl DemoServer {
     /// Listens on a free port of 127.0.0.1 and answers from then on.
-    pub fn start(apis: &'static [&'static Api], clock: Arc<dyn Clock>) -> io::Result<Demo> {
+    pub fn start(apis: &'static [&'static Api], clock: Arc<dyn Clock>) -> io::Result<DemoServer> {
         let server = Arc::new(Server::http("127.0.0.1:0").map_err(io::Error::other)?);
         let address = server
             .server_addr()
@@ -40,7 +40,7 @@ impl Demo {
                     respond(request, apis, &*clock);
                 }
             })?;
-        Ok(Demo {
+        Ok(DemoServer {
             address,
             server,
             thread: Some(thread),
@@ -48,16 +48,16 @@ impl Demo {
     }
 
     /// What stands in for the server address of `api` (`Endpoint::base`).
-    pub fn base(&self, api: &str) -> String {
+    pub fn base_url(&self, api: &str) -> String {
         format!("http://{}/{api}", self.address)
     }
 
     /// Stops listening; the thread ends when the answer in hand is out.
     pub fn stop(mut self) {
-        self.end();
+        self.shut_down();
     }
 
-    fn end(&mut self) {
+    fn shut_down(&mut self) {
         self.server.unblock();
         if let Some(thread) = self.thread.take() {
             // Its panic, if it had one, was printed when it happened.
@@ -66,9 +66,9 @@ impl Demo {
     }
 }
 
-impl Drop for Demo {
+impl Drop for DemoServer {
     fn drop(&mut self) {
-        self.end();
+        self.shut_down();
     }
 }
 
@@ -120,9 +120,9 @@ fn answer(target: &str, apis: &[&'static Api], clock: &dyn Clock) -> (u16, Strin
     };
     for pair in query.split('&').filter(|pair| !pair.is_empty()) {
         let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-        add(&mut arguments, &decode(name), value);
+        add_argument(&mut arguments, &decode(name), value);
     }
-    if let Some(missing) = missing(operation, &arguments) {
+    if let Some(missing) = missing_parameter(operation, &arguments) {
         let reason = format!("the parameter {missing} is needed");
         return (400, json!({"error": true, "reason": reason}).to_string());
     }
@@ -132,7 +132,7 @@ fn answer(target: &str, apis: &[&'static Api], clock: &dyn Clock) -> (u16, Strin
 
 /// Lists come as `a,b`, as `a&…=b` or with another separator; a plain text with a comma is
 /// in parts too, which does no harm here.
-fn add(arguments: &mut Arguments, name: &str, value: &str) {
+fn add_argument(arguments: &mut Arguments, name: &str, value: &str) {
     let value = decode(value);
     let parts = value.split([',', '|', ' ']).map(str::to_owned);
     match arguments.iter_mut().find(|(known, _)| known == name) {
@@ -141,7 +141,7 @@ fn add(arguments: &mut Arguments, name: &str, value: &str) {
     }
 }
 
-fn missing(operation: &Operation, arguments: &Arguments) -> Option<&'static str> {
+fn missing_parameter(operation: &Operation, arguments: &Arguments) -> Option<&'static str> {
     let wanted = operation.parameters.iter().filter(|parameter| {
         parameter.required && parameter.location == Location::Query && !parameter.filled_by_security
     });
@@ -207,7 +207,7 @@ mod tests {
 
     use super::*;
     use crate::api::client::{APIS, CALLS};
-    use crate::api::faults::plan;
+    use crate::api::faults::test_plan;
     use crate::api::fetcher::{Fetcher, SourceSettings};
     use crate::api::request::Endpoint;
     use crate::api::transport::TransportSettings;
@@ -224,7 +224,7 @@ mod tests {
             wall: Wall(1_795_435_200_000),
             trust: Trust::Trusted,
         }));
-        let demo = Demo::start(APIS, clock.clone()).expect("loopback");
+        let demo = DemoServer::start(APIS, clock.clone()).expect("loopback");
         let call = &CALLS[0];
         let text = |text: &str| Argument::Text(text.to_owned());
         let arguments = [
@@ -237,10 +237,10 @@ mod tests {
         ];
         let fetch = (call.prepare)(&arguments).expect("good arguments");
         let endpoint = Endpoint {
-            base: demo.base(call.operation.api),
+            base: demo.base_url(call.operation.api),
             ..Endpoint::default()
         };
-        let mut source = plan();
+        let mut source = test_plan();
         source.selection = Selection::AllLeaves {
             prefix: String::new(),
         };

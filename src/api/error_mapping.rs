@@ -11,8 +11,8 @@ use rustls::CertificateError;
 use ureq::http::StatusCode;
 use ureq::{Error, Timeout};
 
-use super::connect::Plight;
-use super::private_address::is_multicast_name;
+use super::connect::ConnectError;
+use super::private_address::is_mdns_name;
 use crate::domain::health::{Cause, Failure};
 use crate::domain::time::{Moment, Trust, Wall, words};
 use crate::limits;
@@ -20,17 +20,17 @@ use crate::sys::tls;
 
 /// How far the exchange had come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Phase {
+pub enum ResponsePart {
     Head,
     Body,
 }
 
 /// What the sentences may mention.
 #[derive(Debug, Clone, Copy)]
-pub struct Scene<'a> {
+pub struct ErrorContext<'a> {
     /// Host, with its port where that is not the scheme's own.
     pub host: &'a str,
-    pub phase: Phase,
+    pub part: ResponsePart,
     pub timeout: Duration,
     pub body_limit: u64,
     /// Whether the owner names the certificates to trust.
@@ -39,40 +39,42 @@ pub struct Scene<'a> {
 }
 
 /// The cause of an error of ureq's; `None` if the node is stopping.
-pub fn attribute(error: &Error, scene: Scene) -> Option<Failure> {
-    let host = scene.host;
+pub fn classify_error(error: &Error, context: ErrorContext) -> Option<Failure> {
+    let host = context.host;
     let fail = |cause, detail: String| Some(Failure::new(cause, detail));
     match error {
-        Error::Other(inner) => match inner.downcast_ref::<Plight>() {
-            Some(plight) => attribute_plight(plight, scene),
+        Error::Other(inner) => match inner.downcast_ref::<ConnectError>() {
+            Some(error) => classify_connect_error(error, context),
             None => fail(
                 Cause::Connect,
                 format!("the connection to {host} failed in a way that nobody foresaw"),
             ),
         },
-        Error::Io(error) => Some(attribute_io(error, scene)),
-        Error::Timeout(which) => Some(attribute_timeout(*which, scene)),
-        Error::HostNotFound => fail(Cause::Dns, no_such_host(host)),
-        Error::BodyExceedsLimit(_) => Some(body_too_large(scene)),
+        Error::Io(error) => Some(classify_io(error, context)),
+        Error::Timeout(which) => Some(classify_timeout(*which, context)),
+        Error::HostNotFound => fail(Cause::Dns, unknown_host(host)),
+        Error::BodyExceedsLimit(_) => Some(body_too_large(context)),
         Error::LargeResponseHeader(..) => fail(
             Cause::TooLarge,
             format!(
                 "{host} sent a head of more than {}",
-                size_words(limits::RESPONSE_HEAD_BYTES as u64)
+                format_size(limits::RESPONSE_HEAD_BYTES as u64)
             ),
         ),
-        Error::Protocol(error) => Some(attribute_protocol(error, host)),
+        Error::Protocol(error) => Some(classify_protocol(error, host)),
         Error::Decompress(..) => fail(
             Cause::Protocol,
             format!("the answer of {host} is said to be gzip and cannot be unpacked"),
         ),
-        Error::Rustls(error) => Some(attribute_tls(error, scene)),
+        Error::Rustls(error) => Some(classify_tls(error, context)),
         Error::Tls(_) | Error::Pem(_) | Error::TlsRequired => fail(
             Cause::Tls,
             format!("no secure connection to {host} came about"),
         ),
-        Error::StatusCode(code) => Some(attribute_status(*code, host, None, &Refusal::default())),
-        Error::ConnectProxyFailed(reason) => Some(attribute_proxy(reason, host)),
+        Error::StatusCode(code) => {
+            Some(classify_status(*code, host, None, &AccessDenial::default()))
+        }
+        Error::ConnectProxyFailed(reason) => Some(classify_proxy(reason, host)),
         Error::InvalidProxyUrl => fail(
             Cause::Connect,
             "the configured proxy is not a URL that can be used".to_owned(),
@@ -89,7 +91,7 @@ pub fn attribute(error: &Error, scene: Scene) -> Option<Failure> {
             Cause::Protocol,
             "no request can be made of this source's address, parameters and headers".to_owned(),
         ),
-        Error::BodyStalled => fail(Cause::Protocol, broke_off(host)),
+        Error::BodyStalled => fail(Cause::Protocol, truncated_body(host)),
         // The enum may grow with ureq.
         _ => fail(
             Cause::Protocol,
@@ -99,7 +101,7 @@ pub fn attribute(error: &Error, scene: Scene) -> Option<Failure> {
 }
 
 /// ureq's words hold the proxy's status, and nothing else that is harmless.
-fn attribute_proxy(reason: &str, host: &str) -> Failure {
+fn classify_proxy(reason: &str, host: &str) -> Failure {
     let status = reason
         .split(|c: char| !c.is_ascii_digit())
         .find_map(|digits| digits.parse().ok().filter(|code| *code >= 100));
@@ -108,7 +110,7 @@ fn attribute_proxy(reason: &str, host: &str) -> Failure {
         Some(code) => format!(
             "the proxy answers {code}{} when it is asked to connect to {host}: does it allow that \
              host and port?",
-            reason_of(code)
+            reason_phrase(code)
         ),
         None => format!("the proxy does not connect to {host}"),
     };
@@ -118,44 +120,46 @@ fn attribute_proxy(reason: &str, host: &str) -> Failure {
 const PROXY_LOGIN: &str = "the proxy answers 407: it wants another user and password; write them \
                            as proxy = \"http://user:password@host:port\"";
 
-fn attribute_plight(plight: &Plight, scene: Scene) -> Option<Failure> {
-    let host = scene.host;
-    let failure = match plight {
-        Plight::Stopped => return None,
-        Plight::Lookup(error) => {
+fn classify_connect_error(error: &ConnectError, context: ErrorContext) -> Option<Failure> {
+    let host = context.host;
+    let failure = match error {
+        ConnectError::Stopped => return None,
+        ConnectError::Lookup(error) => {
             // Only the text of getaddrinfo tells an unknown name from a silent server;
             // glibc and musl word it differently.
             let text = error.to_string();
             let silent = ["emporary failure", "Try again"];
             let is_silent = silent.iter().any(|part| text.contains(part));
-            let detail = match is_silent && !is_multicast_name(host) {
+            let detail = match is_silent && !is_mdns_name(host) {
                 true => format!(
                     "no name server says where {host} is; is the network or the router down?"
                 ),
-                false => no_such_host(host),
+                false => unknown_host(host),
             };
             Failure::new(Cause::Dns, detail)
         }
-        Plight::LookupTimeout if is_multicast_name(host) => {
-            Failure::new(Cause::Dns, no_such_host(host))
+        ConnectError::LookupTimeout if is_mdns_name(host) => {
+            Failure::new(Cause::Dns, unknown_host(host))
         }
-        Plight::LookupTimeout => Failure::new(
+        ConnectError::LookupTimeout => Failure::new(
             Cause::Dns,
             format!("no name server said in time where {host} is"),
         ),
-        Plight::Connect(error) => attribute_connect(error, host),
-        Plight::ConnectTimeout => Failure::new(
+        ConnectError::Connect(error) => classify_connect_io(error, host),
+        ConnectError::ConnectTimeout => Failure::new(
             Cause::Timeout,
             format!("{host} did not take a connection in time; is it switched on?"),
         ),
-        Plight::Inside => Failure::new(Cause::Redirect, leads_inside(host)),
-        Plight::AnotherMachine => Failure::new(Cause::Redirect, leads_away(host)),
+        ConnectError::PrivateAddress => Failure::new(Cause::Redirect, redirect_to_private(host)),
+        ConnectError::OtherMachine => {
+            Failure::new(Cause::Redirect, redirect_to_other_machine(host))
+        }
     };
     Some(failure)
 }
 
 /// An answer from outside that names this machine or its network.
-pub fn leads_inside(host: &str) -> String {
+pub fn redirect_to_private(host: &str) -> String {
     format!(
         "the server sends the node to {host}, which is an address inside this network: an answer \
          from outside is not followed there; if it is right, write that address in this source"
@@ -163,7 +167,7 @@ pub fn leads_inside(host: &str) -> String {
 }
 
 /// An answer from inside that names another machine.
-pub fn leads_away(host: &str) -> String {
+pub fn redirect_to_other_machine(host: &str) -> String {
     format!(
         "the server sends the node to {host}, which is another machine: an answer from inside \
          this network is followed on the same machine only; if it is right, write that address \
@@ -171,8 +175,8 @@ pub fn leads_away(host: &str) -> String {
     )
 }
 
-fn no_such_host(host: &str) -> String {
-    match is_multicast_name(host) {
+fn unknown_host(host: &str) -> String {
+    match is_mdns_name(host) {
         true => format!(
             "the name {host} cannot be looked up: .local names need multicast DNS, which this \
              program does not speak yet; write the device's address instead, such as \
@@ -182,7 +186,7 @@ fn no_such_host(host: &str) -> String {
     }
 }
 
-fn attribute_connect(error: &io::Error, host: &str) -> Failure {
+fn classify_connect_io(error: &io::Error, host: &str) -> Failure {
     use io::ErrorKind::*;
     let (cause, detail) = match error.kind() {
         ConnectionRefused => (
@@ -201,7 +205,7 @@ fn attribute_connect(error: &io::Error, host: &str) -> Failure {
             Cause::Connect,
             format!("a firewall on this node forbids connections to {host}"),
         ),
-        ConnectionReset | ConnectionAborted => (Cause::Connect, hung_up(host)),
+        ConnectionReset | ConnectionAborted => (Cause::Connect, connection_closed(host)),
         _ => (
             Cause::Network,
             format!("this node could not open a connection to {host}"),
@@ -210,32 +214,32 @@ fn attribute_connect(error: &io::Error, host: &str) -> Failure {
     Failure::new(cause, detail)
 }
 
-fn attribute_io(error: &io::Error, scene: Scene) -> Failure {
+fn classify_io(error: &io::Error, context: ErrorContext) -> Failure {
     use io::ErrorKind::*;
-    let host = scene.host;
+    let host = context.host;
     let inner = error.get_ref().and_then(|inner| inner.downcast_ref());
     if let Some(error) = inner {
-        return attribute_tls(error, scene);
+        return classify_tls(error, context);
     }
-    match (scene.phase, error.kind()) {
-        (_, TimedOut | WouldBlock) => attribute_timeout(Timeout::Global, scene),
-        (_, NetworkUnreachable | NetworkDown | HostUnreachable) => attribute_connect(error, host),
-        (Phase::Head, _) => Failure::new(Cause::Connect, hung_up(host)),
-        (Phase::Body, _) => Failure::new(Cause::Protocol, broke_off(host)),
+    match (context.part, error.kind()) {
+        (_, TimedOut | WouldBlock) => classify_timeout(Timeout::Global, context),
+        (_, NetworkUnreachable | NetworkDown | HostUnreachable) => classify_connect_io(error, host),
+        (ResponsePart::Head, _) => Failure::new(Cause::Connect, connection_closed(host)),
+        (ResponsePart::Body, _) => Failure::new(Cause::Protocol, truncated_body(host)),
     }
 }
 
-fn hung_up(host: &str) -> String {
+fn connection_closed(host: &str) -> String {
     format!("{host} closed the connection without an answer")
 }
 
-pub fn broke_off(host: &str) -> String {
+pub fn truncated_body(host: &str) -> String {
     format!("the answer of {host} broke off in the middle")
 }
 
-fn attribute_timeout(which: Timeout, scene: Scene) -> Failure {
-    let host = scene.host;
-    let detail = match (which, scene.phase) {
+fn classify_timeout(which: Timeout, context: ErrorContext) -> Failure {
+    let host = context.host;
+    let detail = match (which, context.part) {
         (Timeout::Resolve, _) => {
             let detail = format!("no name server said in time where {host} is");
             return Failure::new(Cause::Dns, detail);
@@ -244,33 +248,36 @@ fn attribute_timeout(which: Timeout, scene: Scene) -> Failure {
         (Timeout::Connect, _) => {
             format!("no secure connection to {host} came about in time; does it speak TLS there?")
         }
-        (_, Phase::Head) => format!("{host} did not answer within {}", span(scene.timeout)),
-        (_, Phase::Body) => format!(
+        (_, ResponsePart::Head) => format!(
+            "{host} did not answer within {}",
+            format_timeout(context.timeout)
+        ),
+        (_, ResponsePart::Body) => format!(
             "the answer of {host} was not whole within {}",
-            span(scene.timeout)
+            format_timeout(context.timeout)
         ),
     };
     Failure::new(Cause::Timeout, detail)
 }
 
 /// A configured duration; tests use some shorter than a second.
-fn span(duration: Duration) -> String {
+fn format_timeout(duration: Duration) -> String {
     match duration.as_secs() {
         0 => format!("{} ms", duration.as_millis()),
         _ => words(duration),
     }
 }
 
-pub fn body_too_large(scene: Scene) -> Failure {
-    let limit = size_words(scene.body_limit);
+pub fn body_too_large(context: ErrorContext) -> Failure {
+    let limit = format_size(context.body_limit);
     Failure::new(
         Cause::TooLarge,
-        format!("the answer of {} is larger than {limit}", scene.host),
+        format!("the answer of {} is larger than {limit}", context.host),
     )
 }
 
 /// ureq does not export the type of its protocol errors, but shows the variant's name.
-fn attribute_protocol(error: &impl std::fmt::Debug, host: &str) -> Failure {
+fn classify_protocol(error: &impl std::fmt::Debug, host: &str) -> Failure {
     let variant = variant_name(error);
     let detail = match variant.as_str() {
         "HttpParseTooManyHeaders" => {
@@ -298,37 +305,37 @@ fn attribute_protocol(error: &impl std::fmt::Debug, host: &str) -> Failure {
     Failure::new(Cause::Protocol, detail)
 }
 
-fn attribute_tls(error: &rustls::Error, scene: Scene) -> Failure {
+fn classify_tls(error: &rustls::Error, context: ErrorContext) -> Failure {
     match error {
-        rustls::Error::InvalidCertificate(problem) => attribute_certificate(problem, scene),
-        rustls::Error::FailedToGetCurrentTime => clock_is_wrong(scene),
-        error => Failure::new(Cause::Tls, tls::handshake_words(error, scene.host)),
+        rustls::Error::InvalidCertificate(problem) => classify_certificate(problem, context),
+        rustls::Error::FailedToGetCurrentTime => clock_is_wrong(context),
+        error => Failure::new(Cause::Tls, tls::handshake_words(error, context.host)),
     }
 }
 
-fn attribute_certificate(problem: &CertificateError, scene: Scene) -> Failure {
-    let host = scene.host;
+fn classify_certificate(problem: &CertificateError, context: ErrorContext) -> Failure {
+    let host = context.host;
     let fail = |detail: String| Failure::new(Cause::Tls, detail);
     match problem {
         CertificateError::ExpiredContext { not_after, .. } => fail(format!(
             "the certificate of {host} expired on {}{}",
             date(*not_after),
-            doubt(scene.now)
+            clock_doubt(context.now)
         )),
         CertificateError::Expired => fail(format!(
             "the certificate of {host} has expired{}",
-            doubt(scene.now)
+            clock_doubt(context.now)
         )),
         // A clock that nobody has set is the likelier culprit: a Pi wakes up in its past.
         CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. }
-            if scene.now.trust == Trust::Untrusted =>
+            if context.now.trust == Trust::Untrusted =>
         {
-            clock_is_wrong(scene)
+            clock_is_wrong(context)
         }
         CertificateError::NotValidYetContext { not_before, .. } => fail(format!(
             "the certificate of {host} is valid from {} on, and it is {} here",
             date(*not_before),
-            &scene.now.wall.to_string()[..10]
+            &context.now.wall.to_string()[..10]
         )),
         CertificateError::NotValidYet => {
             fail(format!("the certificate of {host} is not valid yet"))
@@ -338,9 +345,9 @@ fn attribute_certificate(problem: &CertificateError, scene: Scene) -> Failure {
         }
         CertificateError::NotValidForNameContext { presented, .. } => fail(format!(
             "the certificate of {host} is for {}",
-            names(presented)
+            certificate_names(presented)
         )),
-        CertificateError::UnknownIssuer if scene.has_ca_file => fail(format!(
+        CertificateError::UnknownIssuer if context.has_ca_file => fail(format!(
             "no certificate of this source's `ca_file` vouches for the certificate of {host}: \
              put the CA's there that made it, or the server's own"
         )),
@@ -356,7 +363,7 @@ fn attribute_certificate(problem: &CertificateError, scene: Scene) -> Failure {
 }
 
 /// Up to three of the names that a certificate holds: `DnsName("example.org")`.
-fn names(presented: &[String]) -> String {
+fn certificate_names(presented: &[String]) -> String {
     let bare = |name: &String| -> String {
         let inner = name.split('"').nth(1).unwrap_or(name);
         inner.chars().filter(|c| !c.is_control()).take(64).collect()
@@ -378,7 +385,7 @@ fn date(time: rustls::pki_types::UnixTime) -> String {
     Wall::from_second(second).to_string()[..10].to_owned()
 }
 
-fn doubt(now: Moment) -> String {
+fn clock_doubt(now: Moment) -> String {
     match now.trust {
         Trust::Untrusted => format!(
             ", if this node's clock ({}), which nobody has set, is right",
@@ -389,8 +396,8 @@ fn doubt(now: Moment) -> String {
 }
 
 /// The clock forbids to judge certificates.
-pub fn clock_is_wrong(scene: Scene) -> Failure {
-    let why = match scene.now.wall.second() < limits::EARLIEST_WALL_S {
+pub fn clock_is_wrong(context: ErrorContext) -> Failure {
+    let why = match context.now.wall.second() < limits::EARLIEST_WALL_S {
         true => "which cannot be right",
         false => "and nobody has set it",
     };
@@ -399,8 +406,8 @@ pub fn clock_is_wrong(scene: Scene) -> Failure {
         format!(
             "this node's clock says {}, {why}, so the certificate of {} cannot be judged; the \
              node waits for the time to be set",
-            &scene.now.wall.to_string()[..10],
-            scene.host
+            &context.now.wall.to_string()[..10],
+            context.host
         ),
     )
 }
@@ -414,26 +421,26 @@ fn variant_name(value: &impl std::fmt::Debug) -> String {
 
 /// What an answer with a 401 or 403, and the way to it, say about why.
 #[derive(Debug, Clone, Default)]
-pub struct Refusal {
+pub struct AccessDenial {
     /// The fields `WWW-Authenticate`.
     pub challenges: Vec<String>,
     /// The scheme of the `Authorization` that was sent: `Basic`.
-    pub sent: Option<String>,
+    pub sent_scheme: Option<String>,
     /// Its head or body speaks of a quota.
-    pub is_about_limits: bool,
+    pub mentions_quota: bool,
     /// A redirect from the one origin to the other, which credentials do not follow.
-    pub dropped: Option<(String, String)>,
+    pub dropped_credentials: Option<(String, String)>,
 }
 
-impl Refusal {
-    fn words(&self, code: u16) -> String {
-        if let Some((from, to)) = &self.dropped {
+impl AccessDenial {
+    fn explain(&self, code: u16) -> String {
+        if let Some((from, to)) = &self.dropped_credentials {
             return format!(
                 "{from} sent the node on to {to}, and credentials and headers are not sent along \
                  to another server or port; write {to} in this source"
             );
         }
-        if code == 403 && self.is_about_limits {
+        if code == 403 && self.mentions_quota {
             return "it speaks of a limit or quota; ask less often (`every`, `quota`), or see what \
                     your key allows"
                 .to_owned();
@@ -443,10 +450,10 @@ impl Refusal {
             parts.any(|part| part.eq_ignore_ascii_case(scheme))
         };
         let sends = |scheme: &str| {
-            let sent = self.sent.as_ref();
+            let sent = self.sent_scheme.as_ref();
             sent.is_some_and(|sent| sent.eq_ignore_ascii_case(scheme))
         };
-        let is_sent = self.sent.is_some();
+        let is_sent = self.sent_scheme.is_some();
         let words = match () {
             () if wants("Digest") && !wants("Basic") && !wants("Bearer") => {
                 "it wants Digest authentication (RFC 7616), which main-node does not speak yet; \
@@ -480,7 +487,7 @@ impl Refusal {
 }
 
 /// Whether the body of an error is about a quota: `API rate limit exceeded`.
-pub fn speaks_of_limits(body: &[u8]) -> bool {
+pub fn mentions_quota(body: &[u8]) -> bool {
     let text = String::from_utf8_lossy(body).to_ascii_lowercase();
     let signs = [
         "rate limit",
@@ -498,7 +505,7 @@ pub fn speaks_of_limits(body: &[u8]) -> bool {
 }
 
 /// ` Not Found`; nothing where the code is not a usual one.
-fn reason_of(code: u16) -> String {
+fn reason_phrase(code: u16) -> String {
     StatusCode::from_u16(code)
         .ok()
         .and_then(|status| status.canonical_reason())
@@ -506,13 +513,13 @@ fn reason_of(code: u16) -> String {
 }
 
 /// A status that brings no reading.
-pub fn attribute_status(
+pub fn classify_status(
     code: u16,
     host: &str,
     retry_after: Option<Duration>,
-    refusal: &Refusal,
+    denial: &AccessDenial,
 ) -> Failure {
-    let reason = reason_of(code);
+    let reason = reason_phrase(code);
     let (cause, detail) = match code {
         204 | 205 => (
             Cause::Protocol,
@@ -532,7 +539,7 @@ pub fn attribute_status(
         ),
         401 | 403 => (
             Cause::HttpStatus,
-            format!("{host} answers {code}{reason}: {}", refusal.words(code)),
+            format!("{host} answers {code}{reason}: {}", denial.explain(code)),
         ),
         407 => (Cause::HttpStatus, PROXY_LOGIN.to_owned()),
         404 | 410 => (
@@ -569,7 +576,7 @@ pub fn attribute_status(
 }
 
 /// Bytes for people: `512 bytes`, `32 KiB`, `4 MiB`.
-pub fn size_words(bytes: u64) -> String {
+pub fn format_size(bytes: u64) -> String {
     match bytes {
         0..1024 => format!("{bytes} bytes"),
         1024..1_048_576 => format!("{} KiB", bytes / 1024),
@@ -584,18 +591,18 @@ mod tests {
         PeerIncompatible, PeerMisbehaved,
     };
 
-    use super::super::faults::noon;
+    use super::super::faults::clock_at_noon;
     use super::*;
     use crate::sys::clock::Clock;
 
-    fn scene(phase: Phase, has_ca_file: bool) -> Scene<'static> {
-        Scene {
+    fn context(part: ResponsePart, has_ca_file: bool) -> ErrorContext<'static> {
+        ErrorContext {
             host: "meter.example",
-            phase,
+            part,
             timeout: Duration::from_secs(30),
             body_limit: limits::BODY_BYTES,
             has_ca_file,
-            now: noon().now(),
+            now: clock_at_noon().now(),
         }
     }
 
@@ -728,8 +735,8 @@ mod tests {
         let within = |error| Error::Io(io::Error::new(InvalidData, error));
         errors.extend(tls_errors().into_iter().map(within));
         errors.extend(kinds.map(|kind| Error::Io(kind.into())));
-        errors.extend(kinds.map(|kind| Plight::Connect(kind.into()).into()));
-        errors.extend(kinds.map(|kind| Plight::Lookup(kind.into()).into()));
+        errors.extend(kinds.map(|kind| ConnectError::Connect(kind.into()).into()));
+        errors.extend(kinds.map(|kind| ConnectError::Lookup(kind.into()).into()));
         errors.extend([
             Error::HostNotFound,
             Error::BodyStalled,
@@ -742,8 +749,9 @@ mod tests {
         ]);
         let mut seen = 0;
         for error in &errors {
-            for (phase, has_ca_file) in [(Phase::Head, false), (Phase::Body, true)] {
-                let failure = attribute(error, scene(phase, has_ca_file)).expect("nobody stops");
+            for (part, has_ca_file) in [(ResponsePart::Head, false), (ResponsePart::Body, true)] {
+                let failure =
+                    classify_error(error, context(part, has_ca_file)).expect("nobody stops");
                 let said = failure.detail;
                 let name = said.split_whitespace().find(|word| is_a_types_name(word));
                 assert_eq!(name, None, "{said}");
@@ -760,7 +768,7 @@ mod tests {
             CertificateError::UnknownIssuer,
         ));
         let said = |has_ca_file| {
-            let failure = attribute(&error, scene(Phase::Head, has_ca_file));
+            let failure = classify_error(&error, context(ResponsePart::Head, has_ca_file));
             failure.expect("nobody stops").detail
         };
         assert!(said(false).contains("name its CA in `ca_file`"));
@@ -769,53 +777,53 @@ mod tests {
 
     #[test]
     fn a_refusal_says_its_cause_and_what_to_do() {
-        let refusal = |challenges: &[&str], sent: Option<&str>| Refusal {
+        let denial = |challenges: &[&str], sent: Option<&str>| AccessDenial {
             challenges: challenges.iter().map(|it| (*it).to_owned()).collect(),
-            sent: sent.map(str::to_owned),
-            ..Refusal::default()
+            sent_scheme: sent.map(str::to_owned),
+            ..AccessDenial::default()
         };
-        let limited = Refusal {
-            is_about_limits: speaks_of_limits(b"{\"message\": \"API rate limit exceeded\"}"),
-            ..Refusal::default()
+        let limited = AccessDenial {
+            mentions_quota: mentions_quota(b"{\"message\": \"API rate limit exceeded\"}"),
+            ..AccessDenial::default()
         };
-        let dropped = Refusal {
-            dropped: Some(("http://nas".to_owned(), "https://nas:8443".to_owned())),
-            ..refusal(&["Basic realm=\"x\""], None)
+        let dropped = AccessDenial {
+            dropped_credentials: Some(("http://nas".to_owned(), "https://nas:8443".to_owned())),
+            ..denial(&["Basic realm=\"x\""], None)
         };
         let digest = "Digest realm=\"shelly\", nonce=\"1\", qop=\"auth\"";
-        for (code, refusal, expected) in [
+        for (code, denial, expected) in [
             (
                 401,
-                refusal(&[], None),
+                denial(&[], None),
                 "the credentials are missing or wrong",
             ),
             (
                 401,
-                refusal(&[digest], Some("Basic")),
+                denial(&[digest], Some("Basic")),
                 "it wants Digest authentication",
             ),
             (
                 401,
-                refusal(&[digest, "Basic realm=\"x\""], Some("Basic")),
+                denial(&[digest, "Basic realm=\"x\""], Some("Basic")),
                 "the user or the password is wrong",
             ),
             (
                 401,
-                refusal(&["Basic realm=\"x\""], None),
+                denial(&["Basic realm=\"x\""], None),
                 "add auth = { user =",
             ),
             (
                 401,
-                refusal(&["Basic"], Some("Bearer")),
+                denial(&["Basic"], Some("Bearer")),
                 "this source sends something else",
             ),
             (
                 401,
-                refusal(&["Bearer"], Some("Bearer")),
+                denial(&["Bearer"], Some("Bearer")),
                 "the token is wrong or has expired",
             ),
-            (401, refusal(&["Bearer"], None), "add auth = { token ="),
-            (403, refusal(&[], Some("Bearer")), "or do not allow this"),
+            (401, denial(&["Bearer"], None), "add auth = { token ="),
+            (403, denial(&[], Some("Bearer")), "or do not allow this"),
             (
                 403,
                 limited,
@@ -827,7 +835,7 @@ mod tests {
                 "http://nas sent the node on to https://nas:8443, and credentials",
             ),
         ] {
-            let failure = attribute_status(code, "meter.example", None, &refusal);
+            let failure = classify_status(code, "meter.example", None, &denial);
             assert_eq!(failure.cause, Cause::HttpStatus);
             assert!(failure.detail.contains(expected), "{}", failure.detail);
         }
@@ -842,14 +850,15 @@ mod tests {
             ("meter.local.example.org", false),
             ("local", false),
         ] {
-            assert_eq!(is_multicast_name(host), expected, "{host}");
+            assert_eq!(is_mdns_name(host), expected, "{host}");
         }
         let unknown = io::Error::other("failed to lookup: Try again");
-        let local = Scene {
+        let local = ErrorContext {
             host: "meter.local",
-            ..scene(Phase::Head, false)
+            ..context(ResponsePart::Head, false)
         };
-        let failure = attribute(&Plight::Lookup(unknown).into(), local).expect("nobody stops");
+        let failure =
+            classify_error(&ConnectError::Lookup(unknown).into(), local).expect("nobody stops");
         assert_eq!(failure.cause, Cause::Dns);
         assert!(
             failure

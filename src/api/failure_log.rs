@@ -16,88 +16,88 @@ const INTERVALS: [Duration; 4] = [
     Duration::from_secs(24 * 3_600),
 ];
 /// Success for this long ends a trouble.
-const STEADY: Duration = Duration::from_secs(600);
+const RECOVERED_AFTER: Duration = Duration::from_secs(600);
 
 #[derive(Debug, Default)]
-pub struct Chronicle(Option<Trouble>);
+pub struct FailureLog(Option<Outage>);
 
 #[derive(Debug)]
-struct Trouble {
+struct Outage {
     began: Mono,
     last_failure: Mono,
     failures: u64,
-    said_causes: Vec<Cause>,
-    next_line: Mono,
+    logged_causes: Vec<Cause>,
+    next_repeat: Mono,
     interval: usize,
-    said_back: bool,
+    recovery_logged: bool,
     recoveries: u64,
 }
 
-impl Chronicle {
+impl FailureLog {
     pub fn failed(&mut self, failure: &Failure, now: Mono) -> Option<String> {
-        if let Some(trouble) = &self.0
-            && trouble.said_back
-            && now.since(trouble.last_failure) >= STEADY
+        if let Some(outage) = &self.0
+            && outage.recovery_logged
+            && now.since(outage.last_failure) >= RECOVERED_AFTER
         {
             self.0 = None;
         }
-        let trouble = self.0.get_or_insert(Trouble {
+        let outage = self.0.get_or_insert(Outage {
             began: now,
             last_failure: now,
             failures: 0,
-            said_causes: Vec::new(),
-            next_line: now,
+            logged_causes: Vec::new(),
+            next_repeat: now,
             interval: 0,
-            said_back: false,
+            recovery_logged: false,
             recoveries: 0,
         });
-        trouble.failures += 1;
-        trouble.last_failure = now;
-        let is_new = !trouble.said_causes.contains(&failure.cause);
-        if !is_new && now < trouble.next_line {
+        outage.failures += 1;
+        outage.last_failure = now;
+        let is_new = !outage.logged_causes.contains(&failure.cause);
+        if !is_new && now < outage.next_repeat {
             return None;
         }
         if !is_new {
-            trouble.interval = (trouble.interval + 1).min(INTERVALS.len() - 1);
+            outage.interval = (outage.interval + 1).min(INTERVALS.len() - 1);
         }
-        trouble.next_line = now.after(INTERVALS[trouble.interval]);
-        trouble.said_back = false;
+        outage.next_repeat = now.after(INTERVALS[outage.interval]);
+        outage.recovery_logged = false;
         if is_new {
-            trouble.said_causes.push(failure.cause);
+            outage.logged_causes.push(failure.cause);
             // Whoever reads of it shall read of its end too, and not ten minutes later.
-            trouble.recoveries = 0;
+            outage.recoveries = 0;
             return Some(failure.to_string());
         }
-        let how = match trouble.recoveries {
+        let how = match outage.recoveries {
             0 => "still failing",
             _ => "failing on and off",
         };
         Some(format!(
             "{how}, {} times in {}: {failure}",
-            trouble.failures,
-            words(now.since(trouble.began))
+            outage.failures,
+            words(now.since(outage.began))
         ))
     }
 
     pub fn succeeded(&mut self, now: Mono) -> Option<String> {
-        let trouble = self.0.as_mut()?;
-        let is_steady = now.since(trouble.last_failure) >= STEADY;
-        if trouble.said_back {
+        let outage = self.0.as_mut()?;
+        let is_steady = now.since(outage.last_failure) >= RECOVERED_AFTER;
+        if outage.recovery_logged {
             if is_steady {
                 self.0 = None;
             }
             return None;
         }
-        trouble.recoveries += 1;
-        if trouble.recoveries > 1 && !is_steady {
+        outage.recoveries += 1;
+        if outage.recoveries > 1 && !is_steady {
             return None;
         }
-        trouble.said_back = true;
-        let times = match trouble.failures {
+        outage.recovery_logged = true;
+        let times = match outage.failures {
             1 => "one failure".to_owned(),
             many => format!("{many} failures"),
         };
-        let span = words(now.since(trouble.began));
+        let span = words(now.since(outage.began));
         Some(format!("working again after {times} in {span}"))
     }
 }
@@ -108,13 +108,13 @@ mod tests {
 
     /// Plays `turns` (seconds, cause or success) and gives the lines with their seconds.
     fn play(turns: impl Iterator<Item = (u64, Option<Cause>)>) -> Vec<String> {
-        let mut chronicle = Chronicle::default();
+        let mut log = FailureLog::default();
         turns
             .filter_map(|(second, cause)| {
                 let now = Mono(second * 1000);
                 let line = match cause {
-                    Some(cause) => chronicle.failed(&Failure::new(cause, "…"), now),
-                    None => chronicle.succeeded(now),
+                    Some(cause) => log.failed(&Failure::new(cause, "…"), now),
+                    None => log.succeeded(now),
                 };
                 line.map(|line| format!("{second}: {line}"))
             })

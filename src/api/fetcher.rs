@@ -11,13 +11,13 @@ use std::time::Duration;
 
 use serde_json::Value as Json;
 
-use super::connection_pool::{Turn as Permit, Waited};
-use super::failure_log::Chronicle;
+use super::connection_pool::{PoolPermit as Permit, WaitResult};
+use super::failure_log::FailureLog;
 use super::follow;
-use super::http_exchange::Exchange;
+use super::http_exchange::HttpExchange;
 use super::json;
 use super::transport::{
-    Canceller, Fetched, Send, Transport, TransportSettings, Unfetched, Validators,
+    Canceller, FetchError, FetchedResponse, SendRequest, Transport, TransportSettings, Validators,
 };
 use crate::domain::health::{Cause, Failure};
 use crate::domain::normalise::{Believed, normalise};
@@ -39,7 +39,7 @@ pub struct SourceSettings {
     pub index: usize,
     pub plan: SourcePlan,
     /// Makes its request: a generated operation with its arguments, or [`super::url_source`].
-    pub request: Box<Send>,
+    pub request: Box<SendRequest>,
     /// Declares what its answers are, where a file does.
     pub operation: Option<&'static Operation>,
     /// The source is another main-node; this node's own name, by which a circle is noticed.
@@ -52,17 +52,17 @@ pub struct SourceSettings {
 }
 
 /// What of a quota, or of a wait that a server ordered, outlives the run.
-pub struct Ration {
+pub struct QuotaHandle {
     pub carried: Carried,
     /// Has it written down, and waits, bounded, until it is.
     pub reserve: Box<dyn Fn(&Reserved) + std::marker::Send>,
 }
 
-impl Ration {
+impl QuotaHandle {
     /// Nothing is remembered.
     #[cfg(test)]
-    pub fn none() -> Ration {
-        Ration {
+    pub fn none() -> QuotaHandle {
+        QuotaHandle {
             carried: Carried::Nothing,
             reserve: Box::new(|_| ()),
         }
@@ -72,7 +72,7 @@ impl Ration {
 pub struct Fetcher {
     index: usize,
     plan: SourcePlan,
-    request: Box<Send>,
+    request: Box<SendRequest>,
     operation: Option<&'static Operation>,
     follow: Option<Arc<str>>,
     quota: Option<Duration>,
@@ -82,18 +82,18 @@ pub struct Fetcher {
     /// Of the last answer that gave readings: a 304 must never confirm a bad one.
     validators: Validators,
     failures_in_a_row: u64,
-    chronicle: Chronicle,
+    failure_log: FailureLog,
     believed: Believed,
     /// What the last answer had against its schema, to say it once per change.
     drift: Vec<Issue>,
     /// What is to be said while others keep the server's connections busy for too long.
-    late: Option<Arc<str>>,
+    overload: Option<Arc<str>>,
     /// Intervals that passed without a turn, since the last observation.
-    dropped_turns: u64,
+    skipped_intervals: u64,
 }
 
 /// How one answer came out, before it becomes an observation.
-struct Turn {
+struct FetchResult {
     outcome: Outcome,
     bytes: u64,
     retry_after: Option<Duration>,
@@ -102,9 +102,9 @@ struct Turn {
     validators: Option<Validators>,
 }
 
-impl Turn {
-    fn new(outcome: Outcome, bytes: u64) -> Turn {
-        Turn {
+impl FetchResult {
+    fn new(outcome: Outcome, bytes: u64) -> FetchResult {
+        FetchResult {
             outcome,
             bytes,
             retry_after: None,
@@ -113,11 +113,11 @@ impl Turn {
         }
     }
 
-    fn failed(failure: Failure, issues: Vec<Issue>, bytes: u64) -> Turn {
+    fn failed(failure: Failure, issues: Vec<Issue>, bytes: u64) -> FetchResult {
         let retry_after = failure.retry_after;
-        Turn {
+        FetchResult {
             retry_after,
-            ..Turn::new(Outcome::Failed { failure, issues }, bytes)
+            ..FetchResult::new(Outcome::Failed { failure, issues }, bytes)
         }
     }
 }
@@ -137,11 +137,11 @@ impl Fetcher {
             clock,
             validators: Validators::default(),
             failures_in_a_row: 0,
-            chronicle: Chronicle::default(),
+            failure_log: FailureLog::default(),
             believed: Believed::default(),
             drift: Vec::new(),
-            late: None,
-            dropped_turns: 0,
+            overload: None,
+            skipped_intervals: 0,
         })
     }
 
@@ -152,7 +152,7 @@ impl Fetcher {
     }
 
     #[cfg(test)]
-    pub fn ration_requests(&mut self, share: Duration) {
+    pub fn limit_requests(&mut self, share: Duration) {
         self.quota = Some(share);
     }
 
@@ -171,15 +171,15 @@ impl Fetcher {
     pub fn run(
         mut self,
         stopping: &Stopping,
-        ration: Ration,
+        quota_handle: QuotaHandle,
         mut deliver: impl FnMut(Observation),
     ) {
         let reserve = |reserved: Option<Reserved>| {
             if let Some(reserved) = reserved {
-                (ration.reserve)(&reserved);
+                (quota_handle.reserve)(&reserved);
             }
         };
-        let mut meter = Meter::resume(self.quota, ration.carried, self.clock.now());
+        let mut meter = Meter::resume(self.quota, quota_handle.carried, self.clock.now());
         let mut wait = schedule::first_wait(self.index).max(meter.wait(self.clock.now()));
         self.log_wait(wait);
         let (mut heard, mut last_begun) = (0, None);
@@ -211,7 +211,7 @@ impl Fetcher {
                 wait = due;
                 continue;
             }
-            let Some(permit) = self.await_turn(now.mono) else {
+            let Some(permit) = self.wait_for_permit(now.mono) else {
                 wait = limits::STOP_GLANCE;
                 continue;
             };
@@ -264,47 +264,47 @@ impl Fetcher {
 
     /// Waits for a connection of the server's pool; `None` if the node stops. Each whole
     /// interval that passes meanwhile is a turn that is dropped.
-    fn await_turn(&mut self, due: Mono) -> Option<Permit> {
+    fn wait_for_permit(&mut self, due: Mono) -> Option<Permit> {
         let mut permit = self.transport.queue(due);
         let mut is_in_time = true;
         loop {
-            match permit.wait(self.transport.line(), Some(self.plan.every)) {
-                Waited::Ready => break,
-                Waited::Stopped => return None,
-                Waited::Late => {
+            match permit.wait(self.transport.control(), Some(self.plan.every)) {
+                WaitResult::Ready => break,
+                WaitResult::Stopped => return None,
+                WaitResult::TimedOut => {
                     is_in_time = false;
-                    self.drop_turn();
+                    self.skip_interval();
                 }
             }
         }
         if is_in_time {
-            self.turn_in_time();
+            self.clear_overload();
         }
         Some(permit)
     }
 
-    fn drop_turn(&mut self) {
-        self.dropped_turns += 1;
-        if self.late.is_none() {
-            let late = self.transport.too_slow();
+    fn skip_interval(&mut self) {
+        self.skipped_intervals += 1;
+        if self.overload.is_none() {
+            let late = self.transport.overload_warning();
             log::warn!("{}: {late}", self.plan.name);
-            self.late = Some(late.into());
+            self.overload = Some(late.into());
         }
     }
 
-    fn turn_in_time(&mut self) {
-        if self.late.take().is_some() {
+    fn clear_overload(&mut self) {
+        if self.overload.take().is_some() {
             log::info!("{}: is asked in time again", self.plan.name);
         }
     }
 
     /// From now on keeps what is sent and answered, for a command to show.
-    pub fn watch(&self) {
-        self.transport.watch();
+    pub fn record_exchanges(&self) {
+        self.transport.record_exchanges();
     }
 
     /// What the last fetch sent and was answered, secrets masked; empty unless it is watched.
-    pub fn exchanges(&self) -> Vec<Exchange> {
+    pub fn exchanges(&self) -> Vec<HttpExchange> {
         let mut exchanges = self.transport.exchanges();
         exchanges.iter_mut().for_each(|it| it.mask(&self.secrets));
         exchanges
@@ -313,61 +313,61 @@ impl Fetcher {
     /// One whole fetch; `None` if it was cancelled. It never panics.
     pub fn fetch_once(&mut self) -> Option<Observation> {
         let mut permit = self.transport.queue(self.clock.now().mono);
-        match permit.wait(self.transport.line(), None) {
-            Waited::Ready => self.fetch(permit),
-            Waited::Late | Waited::Stopped => None,
+        match permit.wait(self.transport.control(), None) {
+            WaitResult::Ready => self.fetch(permit),
+            WaitResult::TimedOut | WaitResult::Stopped => None,
         }
     }
 
     fn fetch(&mut self, permit: Permit) -> Option<Observation> {
         let begun = self.clock.now();
         // A turn changes nothing of the fetcher, so a panic leaves no half-made state.
-        let caught = catch_unwind(AssertUnwindSafe(|| self.turn(begun)));
-        let mut turn = match caught {
-            Ok(Ok(turn)) => turn,
-            Ok(Err(Unfetched::Stopped)) => return None,
-            Ok(Err(Unfetched::Failed(failure))) => Turn::failed(failure, Vec::new(), 0),
+        let caught = catch_unwind(AssertUnwindSafe(|| self.request_and_parse(begun)));
+        let mut result = match caught {
+            Ok(Ok(result)) => result,
+            Ok(Err(FetchError::Stopped)) => return None,
+            Ok(Err(FetchError::Failed(failure))) => FetchResult::failed(failure, Vec::new(), 0),
             Err(_) => {
                 let detail = "the node itself stumbled over this answer; that is a defect of \
                               main-node, and its log says where";
-                Turn::failed(Failure::new(Cause::Protocol, detail), Vec::new(), 0)
+                FetchResult::failed(Failure::new(Cause::Protocol, detail), Vec::new(), 0)
             }
         };
         drop(permit);
-        self.mask(&mut turn);
-        self.learn(&turn, begun);
+        self.mask(&mut result);
+        self.update_state(&result, begun);
         let at = self.clock.now();
         let duration = at.mono.since(begun.mono);
         let wait = schedule::next_wait(
             self.plan.every,
             self.failures_in_a_row,
-            turn.retry_after,
+            result.retry_after,
             fastrand::f64(),
         );
-        let ordered = turn.retry_after.unwrap_or_default();
+        let ordered = result.retry_after.unwrap_or_default();
         let ordered = ordered.min(limits::RETRY_AFTER);
         Some(Observation {
             source: self.index,
             at,
             duration,
-            bytes: turn.bytes,
-            followed: turn.followed.map(Arc::new),
-            outcome: turn.outcome,
+            bytes: result.bytes,
+            followed: result.followed.map(Arc::new),
+            outcome: result.outcome,
             // The interval runs from start to start, an ordered wait from the answer on.
             next_in: wait.saturating_sub(duration).max(ordered),
             ordered,
-            late: self.late.clone(),
-            dropped_turns: std::mem::take(&mut self.dropped_turns),
+            late: self.overload.clone(),
+            dropped_turns: std::mem::take(&mut self.skipped_intervals),
         })
     }
 
     /// Takes every configured secret out of the texts that an answer made.
-    fn mask(&self, turn: &mut Turn) {
+    fn mask(&self, result: &mut FetchResult) {
         if self.secrets.is_empty() {
             return;
         }
         let mask = |text: &mut String| *text = self.secrets.mask(text).into_owned();
-        let issues = match &mut turn.outcome {
+        let issues = match &mut result.outcome {
             Outcome::Unchanged | Outcome::Empty => return,
             Outcome::Failed { failure, issues } => {
                 mask(&mut failure.detail);
@@ -396,7 +396,7 @@ impl Fetcher {
                 *key = masked.into();
             }
         }
-        if let Some(followed) = &mut turn.followed
+        if let Some(followed) = &mut result.followed
             && let Some(alert) = &mut followed.alert
             && let Cow::Owned(masked) = self.secrets.mask(alert)
         {
@@ -405,8 +405,8 @@ impl Fetcher {
     }
 
     /// Keeps what makes the next request better.
-    fn learn(&mut self, turn: &Turn, begun: Moment) {
-        match &turn.outcome {
+    fn update_state(&mut self, result: &FetchResult, begun: Moment) {
+        match &result.outcome {
             Outcome::Failed { failure, .. } => {
                 self.failures_in_a_row += 1;
                 // An answer that could not be read may carry the name of a good one; no
@@ -418,23 +418,23 @@ impl Fetcher {
                     .failures_in_a_row
                     .is_multiple_of(limits::FRESH_POOL_AFTER)
                 {
-                    self.transport.renew();
+                    self.transport.reset_connections();
                 }
             }
             Outcome::Unchanged => self.failures_in_a_row = 0,
             Outcome::Empty => {
                 self.failures_in_a_row = 0;
-                self.validators = turn.validators.clone().unwrap_or_default();
+                self.validators = result.validators.clone().unwrap_or_default();
             }
             Outcome::Readings { readings, .. } => {
                 self.failures_in_a_row = 0;
                 self.believed.take(&self.plan, readings, begun.mono);
-                self.validators = turn.validators.clone().unwrap_or_default();
+                self.validators = result.validators.clone().unwrap_or_default();
             }
         }
     }
 
-    fn turn(&self, begun: Moment) -> Result<Turn, Unfetched> {
+    fn request_and_parse(&self, begun: Moment) -> Result<FetchResult, FetchError> {
         let fetched = self
             .transport
             .get(begun, &self.validators, &*self.request)?;
@@ -446,21 +446,21 @@ impl Fetcher {
                 .filter(|it| it.1.parse::<u16>().is_ok());
             self.clock.heard_date(port.map_or(host, |it| it.0), date);
         }
-        let mut turn = match fetched.status {
-            304 => Turn::new(Outcome::Unchanged, 0),
-            _ => self.read(&fetched, begun),
+        let mut result = match fetched.status {
+            304 => FetchResult::new(Outcome::Unchanged, 0),
+            _ => self.parse_response(&fetched, begun),
         };
-        turn.retry_after = turn.retry_after.or(fetched.retry_after);
-        turn.validators = Some(fetched.validators);
-        Ok(turn)
+        result.retry_after = result.retry_after.or(fetched.retry_after);
+        result.validators = Some(fetched.validators);
+        Ok(result)
     }
 
     /// An answer with a body becomes readings, or says why it does not.
-    fn read(&self, fetched: &Fetched, begun: Moment) -> Turn {
+    fn parse_response(&self, fetched: &FetchedResponse, begun: Moment) -> FetchResult {
         let bytes = fetched.body.len() as u64;
         let host = fetched.origin.split("://").last().unwrap_or_default();
-        let failed = |failure| Turn::failed(failure, Vec::new(), bytes);
-        let body = match json::read(&fetched.body, fetched.is_html, host) {
+        let failed = |failure| FetchResult::failed(failure, Vec::new(), bytes);
+        let body = match json::parse(&fetched.body, fetched.is_html, host) {
             Ok(body) => body,
             Err(failure) => return failed(failure),
         };
@@ -469,7 +469,7 @@ impl Fetcher {
                 let taken = normalise(&self.plan, &body, &self.believed, begun.mono);
                 (taken, None)
             }
-            Some(own) => match follow::read(&body, own, host) {
+            Some(own) => match follow::parse_snapshot(&body, own, host) {
                 Ok((taken, followed)) => (taken, Some(followed)),
                 Err(failure) => return failed(failure),
             },
@@ -477,28 +477,32 @@ impl Fetcher {
         let mut issues = taken.issues;
         issues.truncate(limits::ISSUES_PER_RESPONSE);
         let room = limits::ISSUES_PER_RESPONSE - issues.len();
-        issues.extend(self.judge(&body, fetched.status).into_iter().take(room));
+        issues.extend(
+            self.check_schema(&body, fetched.status)
+                .into_iter()
+                .take(room),
+        );
         issues.iter_mut().for_each(Issue::shorten);
         if taken.is_empty_answer && issues.is_empty() {
-            return Turn::new(Outcome::Empty, bytes);
+            return FetchResult::new(Outcome::Empty, bytes);
         }
         if taken.readings.is_empty() {
-            let failure = nothing_read(&issues, host);
-            return Turn::failed(failure, issues, bytes);
+            let failure = no_readings(&issues, host);
+            return FetchResult::failed(failure, issues, bytes);
         }
         let outcome = Outcome::Readings {
             observed: taken.observed,
             readings: taken.readings,
             issues,
         };
-        Turn {
+        FetchResult {
             followed,
-            ..Turn::new(outcome, bytes)
+            ..FetchResult::new(outcome, bytes)
         }
     }
 
     /// Where the answer is not what the OpenAPI file declares.
-    fn judge(&self, body: &Json, status: u16) -> Vec<Issue> {
+    fn check_schema(&self, body: &Json, status: u16) -> Vec<Issue> {
         let Some(operation) = self.operation else {
             return Vec::new();
         };
@@ -521,25 +525,25 @@ impl Fetcher {
     }
 
     fn log(&mut self, observation: &Observation) {
-        for (level, line) in self.lines(observation) {
+        for (level, line) in self.log_lines(observation) {
             log::log!(level, "{}: {line}", self.plan.name);
         }
     }
 
     /// What the log is to say of an attempt: of what is as it was, nothing.
-    pub fn lines(&mut self, observation: &Observation) -> Vec<(log::Level, String)> {
+    pub fn log_lines(&mut self, observation: &Observation) -> Vec<(log::Level, String)> {
         let mut lines = Vec::new();
         let now = observation.at.mono;
         let issues = match &observation.outcome {
             Outcome::Failed { failure, .. } => {
-                let line = self.chronicle.failed(failure, now);
+                let line = self.failure_log.failed(failure, now);
                 lines.extend(line.map(|line| (log::Level::Warn, line)));
                 return lines;
             }
             Outcome::Unchanged | Outcome::Empty => None,
             Outcome::Readings { issues, .. } => Some(issues),
         };
-        let line = self.chronicle.succeeded(now);
+        let line = self.failure_log.succeeded(now);
         lines.extend(line.map(|line| (log::Level::Info, line)));
         let Some(issues) = issues else { return lines };
         let is_drift = |issue: &&Issue| issue.reason == Reason::Drift;
@@ -567,7 +571,7 @@ fn and_more(count: usize) -> String {
 }
 
 /// Why an answer in JSON gave no reading at all.
-fn nothing_read(issues: &[Issue], host: &str) -> Failure {
+fn no_readings(issues: &[Issue], host: &str) -> Failure {
     let drift = issues.iter().find(|issue| issue.reason == Reason::Drift);
     let (cause, first) = match drift {
         Some(drift) => (Cause::Schema, Some(drift)),
@@ -593,22 +597,22 @@ fn nothing_read(issues: &[Issue], host: &str) -> Failure {
 
 #[cfg(test)]
 mod tests {
-    use super::super::faults::{fetcher, noon, short};
+    use super::super::faults::{clock_at_noon, fetcher, short_timeout};
     use super::super::url_source;
 
     #[test]
     fn turns_dropped_are_counted_and_said_until_one_is_in_time() {
         // Nothing listens on the discard port: whether the fetch succeeds does not matter.
-        let request = url_source::request("http://127.0.0.1:9/", &[], &[]).expect("a URL");
-        let mut source = fetcher(request, short(), noon());
-        source.drop_turn();
-        source.drop_turn();
+        let request = url_source::prepare_request("http://127.0.0.1:9/", &[], &[]).expect("a URL");
+        let mut source = fetcher(request, short_timeout(), clock_at_noon());
+        source.skip_interval();
+        source.skip_interval();
         let late = source.fetch_once().expect("nobody cancels");
         let said = late.late.as_deref().unwrap_or_default();
         assert!(said.contains("raise `connections` or `every`"), "{said}");
         assert_eq!(late.dropped_turns, 2);
 
-        source.turn_in_time();
+        source.clear_overload();
         let in_time = source.fetch_once().expect("nobody cancels");
         assert_eq!((in_time.late, in_time.dropped_turns), (None, 0));
     }

@@ -16,8 +16,12 @@ use crate::domain::reading::{Followed, Issue, Reading, Reason, Told, Value};
 use crate::limits;
 
 /// Reads what the node at `host` publishes; `own` is this node's name.
-pub fn read(body: &Json, own: &str, host: &str) -> Result<(Normalised, Followed), Failure> {
-    let name = |json: &Json| json.as_str().map(|text| Arc::from(line(text)));
+pub fn parse_snapshot(
+    body: &Json,
+    own: &str,
+    host: &str,
+) -> Result<(Normalised, Followed), Failure> {
+    let name = |json: &Json| json.as_str().map(|text| Arc::from(shorten_line(text)));
     let node: Option<Arc<str>> = body.get("node").and_then(name);
     let records = body.get("records").and_then(Json::as_array);
     let (Some(node), Some(records)) = (node, records) else {
@@ -49,10 +53,10 @@ pub fn read(body: &Json, own: &str, host: &str) -> Result<(Normalised, Followed)
     for (index, record) in records.iter().enumerate() {
         if taken.readings.len() >= limits::RECORDS_PER_SOURCE {
             let key = record.get("key").and_then(Json::as_str);
-            left_out.note(|| line(key.unwrap_or("?")).to_owned());
+            left_out.note(|| shorten_line(key.unwrap_or("?")).to_owned());
             continue;
         }
-        match read_record(record) {
+        match parse_record(record) {
             Ok((reading, told_of_it)) => {
                 told.insert(reading.key.clone(), told_of_it);
                 taken.readings.push(reading);
@@ -80,9 +84,9 @@ pub fn read(body: &Json, own: &str, host: &str) -> Result<(Normalised, Followed)
     Ok((taken, followed))
 }
 
-type Wrong = (&'static str, &'static str, String);
+type RecordError = (&'static str, &'static str, String);
 
-fn read_record(record: &Json) -> Result<(Reading, Told), Wrong> {
+fn parse_record(record: &Json) -> Result<(Reading, Told), RecordError> {
     let text = |field: &str| record.get(field).and_then(Json::as_str);
     let found = |field: &str| record.get(field).map_or("nothing".to_owned(), sample);
     let fits = |key: &&str| (1..=limits::KEY_BYTES).contains(&key.len());
@@ -113,7 +117,7 @@ fn read_record(record: &Json) -> Result<(Reading, Told), Wrong> {
     Ok((reading, told))
 }
 
-fn line(text: &str) -> String {
+fn shorten_line(text: &str) -> String {
     shorten(text, limits::SAMPLE_CHARS)
 }
 
@@ -144,7 +148,7 @@ mod tests {
             {"key": "when", "value": 1},
         ]);
         let body = snapshot("attic", &["cellar"], records);
-        let (taken, followed) = read(&body, "hall", "HOST").expect("a main-node");
+        let (taken, followed) = parse_snapshot(&body, "hall", "HOST").expect("a main-node");
         let readings: Vec<String> = taken
             .readings
             .iter()
@@ -184,7 +188,7 @@ mod tests {
         let record = |n: usize| json!({"key": format!("k{n}"), "value": 1, "observed": "2025-10-30T20:00:00Z"});
         let records: Vec<Json> = (0..300).map(record).collect();
         let body = snapshot("attic", &[], records.into());
-        let (taken, _) = read(&body, "hall", "HOST").expect("a main-node");
+        let (taken, _) = parse_snapshot(&body, "hall", "HOST").expect("a main-node");
         assert_eq!(taken.readings.len(), limits::RECORDS_PER_SOURCE);
         let mut issue = taken.issues[0].clone();
         issue.shorten();
@@ -219,7 +223,7 @@ mod tests {
                  `records` in its /snapshot?full=1",
             ),
         ] {
-            let refused = read(&body, "hall", "HOST").expect_err("refused");
+            let refused = parse_snapshot(&body, "hall", "HOST").expect_err("refused");
             assert_eq!(refused.to_string(), expected);
         }
     }

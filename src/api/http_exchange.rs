@@ -10,7 +10,7 @@ use crate::limits;
 
 /// One request and what came back.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Exchange {
+pub struct HttpExchange {
     /// `GET https://example.org/v1?lat=52.5`, secrets masked.
     pub request: String,
     /// Secrets masked.
@@ -18,7 +18,7 @@ pub struct Exchange {
     /// None if there was no answer.
     pub status: Option<u16>,
     /// How the body begins, secrets masked.
-    pub begins: String,
+    pub body_start: String,
 }
 
 /// Words in the name of a header or parameter whose value is masked, known secret or not.
@@ -26,30 +26,30 @@ const SECRET_NAMES: [&str; 10] = [
     "auth", "key", "token", "secret", "pass", "pwd", "cookie", "appid", "session", "sign",
 ];
 
-fn is_secret(name: &str) -> bool {
+fn is_secret_name(name: &str) -> bool {
     let name = name.to_ascii_lowercase();
     SECRET_NAMES.iter().any(|part| name.contains(part))
 }
 
-impl Exchange {
-    pub fn begin(method: &Method, uri: &Uri, headers: &HeaderMap) -> Exchange {
+impl HttpExchange {
+    pub fn new(method: &Method, uri: &Uri, headers: &HeaderMap) -> HttpExchange {
         let headers = headers.iter().map(|(name, value)| {
             let shown = match value.to_str() {
-                Ok(_) if is_secret(name.as_str()) || value.is_sensitive() => MASK.to_owned(),
+                Ok(_) if is_secret_name(name.as_str()) || value.is_sensitive() => MASK.to_owned(),
                 Ok(text) => text.to_owned(),
                 Err(_) => "(not ASCII)".to_owned(),
             };
             (name.to_string(), shown)
         });
-        Exchange {
-            request: format!("{method} {}", shown_uri(uri)),
+        HttpExchange {
+            request: format!("{method} {}", masked_uri(uri)),
             headers: headers.collect(),
-            ..Exchange::default()
+            ..HttpExchange::default()
         }
     }
 
     /// Keeps how the body begins: one line, without anything that could steer a terminal.
-    pub fn answer(&mut self, body: &[u8]) {
+    pub fn set_body(&mut self, body: &[u8]) {
         let body = &body[..body.len().min(ANSWER_BYTES)];
         let text = String::from_utf8_lossy(body);
         let text = text.chars().map(|c| match c {
@@ -62,14 +62,14 @@ impl Exchange {
             begins.truncate(cut);
             begins.push('…');
         }
-        self.begins = begins.trim().to_owned();
+        self.body_start = begins.trim().to_owned();
     }
 
     /// Without the configured secrets, which a server may repeat.
     pub fn mask(&mut self, secrets: &Secrets) {
         let mask = |text: &mut String| *text = secrets.mask(text).into_owned();
         mask(&mut self.request);
-        mask(&mut self.begins);
+        mask(&mut self.body_start);
         self.headers.iter_mut().for_each(|(_, value)| mask(value));
     }
 }
@@ -78,7 +78,7 @@ impl Exchange {
 const ANSWER_BYTES: usize = limits::ANSWER_CHARS * 4 + 4;
 
 /// Without user-info, and with the values of secret parameters masked.
-fn shown_uri(uri: &Uri) -> String {
+fn masked_uri(uri: &Uri) -> String {
     let authority = uri.authority().map_or("", |it| it.as_str());
     let host = match authority.rsplit_once('@') {
         Some((_, host)) => format!("{MASK}@{host}"),
@@ -87,7 +87,7 @@ fn shown_uri(uri: &Uri) -> String {
     let scheme = uri.scheme_str().unwrap_or("http");
     let query = uri.query().map(|query| {
         let pairs = query.split('&').map(|pair| match pair.split_once('=') {
-            Some((name, _)) if is_secret(name) => format!("{name}={MASK}"),
+            Some((name, _)) if is_secret_name(name) => format!("{name}={MASK}"),
             _ => pair.to_owned(),
         });
         format!("?{}", pairs.collect::<Vec<String>>().join("&"))
@@ -117,8 +117,8 @@ mod tests {
         ] {
             headers.insert(name, HeaderValue::from_static(value));
         }
-        let mut exchange = Exchange::begin(&Method::GET, &uri, &headers);
-        exchange.answer("{\"error\":\"hush-hush\u{1b}[31m\nis wrong\"}".as_bytes());
+        let mut exchange = HttpExchange::new(&Method::GET, &uri, &headers);
+        exchange.set_body("{\"error\":\"hush-hush\u{1b}[31m\nis wrong\"}".as_bytes());
         exchange.mask(&Secrets::new(["hush-hush".to_owned()]));
         assert_eq!(
             exchange.request,
@@ -137,16 +137,19 @@ mod tests {
                 "x-api-key: ***"
             ]
         );
-        assert_eq!(exchange.begins, "{\"error\":\"***?[31m is wrong\"}");
+        assert_eq!(exchange.body_start, "{\"error\":\"***?[31m is wrong\"}");
     }
 
     #[test]
     fn a_long_answer_is_cut_at_a_character() {
-        let mut exchange = Exchange::default();
-        exchange.answer("é".repeat(5_000).as_bytes());
-        assert_eq!(exchange.begins.chars().count(), limits::ANSWER_CHARS + 1);
-        assert!(exchange.begins.ends_with("é…"));
-        exchange.answer(b"short");
-        assert_eq!(exchange.begins, "short");
+        let mut exchange = HttpExchange::default();
+        exchange.set_body("é".repeat(5_000).as_bytes());
+        assert_eq!(
+            exchange.body_start.chars().count(),
+            limits::ANSWER_CHARS + 1
+        );
+        assert!(exchange.body_start.ends_with("é…"));
+        exchange.set_body(b"short");
+        assert_eq!(exchange.body_start, "short");
     }
 }

@@ -9,7 +9,7 @@ use crate::limits;
 
 /// Reads `body`, which `host` sent, as JSON. `said_html`: its Content-Type says HTML; that
 /// alone is no failure, many a device labels its JSON wrongly.
-pub fn read(body: &[u8], said_html: bool, host: &str) -> Result<Json, Failure> {
+pub fn parse(body: &[u8], is_html: bool, host: &str) -> Result<Json, Failure> {
     let fail = |cause, detail: String| Err(Failure::new(cause, detail));
     // RFC 8259 lets a reader ignore the byte order mark that some servers put in front.
     let body = body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body);
@@ -27,14 +27,14 @@ pub fn read(body: &[u8], said_html: bool, host: &str) -> Result<Json, Failure> {
         return fail(Cause::NotJson, detail);
     }
     if begin.starts_with('<') {
-        let what = match said_html || begin.get(..200).unwrap_or(begin).contains("html") {
+        let what = match is_html || begin.get(..200).unwrap_or(begin).contains("html") {
             true => "a web page (HTML)",
             false => "markup (XML or HTML)",
         };
         let detail = format!("{host} answers with {what} where JSON was expected");
         return fail(Cause::NotJson, detail);
     }
-    if values_at_most(body) > limits::JSON_VALUES {
+    if max_values(body) > limits::JSON_VALUES {
         let most = limits::JSON_VALUES;
         let detail = format!("the answer of {host} holds more than {most} values");
         return fail(Cause::TooLarge, detail);
@@ -54,7 +54,7 @@ pub fn read(body: &[u8], said_html: bool, host: &str) -> Result<Json, Failure> {
 
 /// An upper bound of the values in a JSON text, without building one: each but the first
 /// stands behind a bracket, comma or colon.
-fn values_at_most(body: &[u8]) -> usize {
+fn max_values(body: &[u8]) -> usize {
     let (mut count, mut in_string, mut escaped) = (1, false, false);
     for byte in body {
         match byte {
@@ -107,7 +107,7 @@ mod tests {
                 Some("not_json: the answer of HOST is not text in UTF-8 (byte 7)"),
             ),
         ] {
-            let said = read(body, false, "HOST").err().map(|it| it.to_string());
+            let said = parse(body, false, "HOST").err().map(|it| it.to_string());
             assert_eq!(said.as_deref(), expected);
         }
     }
@@ -115,20 +115,20 @@ mod tests {
     #[test]
     fn depth_and_number_of_values_are_bounded() {
         let deep = "[".repeat(100_000);
-        let said = read(deep.as_bytes(), false, "HOST").expect_err("too deep");
+        let said = parse(deep.as_bytes(), false, "HOST").expect_err("too deep");
         assert!(said.detail.contains("nested too deeply"), "{said}");
         let many = format!("[{}1]", "1,".repeat(limits::JSON_VALUES));
-        let said = read(many.as_bytes(), false, "HOST").expect_err("too many");
+        let said = parse(many.as_bytes(), false, "HOST").expect_err("too many");
         assert_eq!(said.cause, Cause::TooLarge);
-        assert_eq!(values_at_most(br#"{"a,[{\",": [1, 2], "b": {}}"#), 6);
+        assert_eq!(max_values(br#"{"a,[{\",": [1, 2], "b": {}}"#), 6);
     }
 
     #[test]
     fn numbers_that_no_float_holds_are_still_json() {
         let digits = format!("[{}]", "9".repeat(200));
-        assert!(read(digits.as_bytes(), false, "HOST").is_ok());
-        assert!(read(b"[1e999]", false, "HOST").is_ok());
+        assert!(parse(digits.as_bytes(), false, "HOST").is_ok());
+        assert!(parse(b"[1e999]", false, "HOST").is_ok());
         let private = br#"{"$serde_json::private::Number": "x"}"#;
-        assert!(read(private, false, "HOST").is_err());
+        assert!(parse(private, false, "HOST").is_err());
     }
 }

@@ -6,18 +6,18 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, UdpSocket};
 
 /// Whether nothing that an answer from outside names may lead there.
-pub fn is_inside(address: IpAddr) -> bool {
-    is_inside_by_number(address) || is_our_own(address)
+pub fn is_private(address: IpAddr) -> bool {
+    is_private_range(address) || is_own_address(address)
 }
 
-pub fn is_inside_by_number(address: IpAddr) -> bool {
+pub fn is_private_range(address: IpAddr) -> bool {
     match address.to_canonical() {
-        IpAddr::V4(address) => is_inside_v4(address),
-        IpAddr::V6(address) => is_inside_v6(address),
+        IpAddr::V4(address) => is_private_v4(address),
+        IpAddr::V6(address) => is_private_v6(address),
     }
 }
 
-fn is_inside_v4(address: Ipv4Addr) -> bool {
+fn is_private_v4(address: Ipv4Addr) -> bool {
     let [a, b, ..] = address.octets();
     address.is_loopback()
         || address.is_private()
@@ -33,11 +33,11 @@ fn is_inside_v4(address: Ipv4Addr) -> bool {
         || a >= 240
 }
 
-fn is_inside_v6(address: Ipv6Addr) -> bool {
+fn is_private_v6(address: Ipv6Addr) -> bool {
     let parts = address.segments();
     let v4 = |high: u16, low: u16| {
         let ([a, b], [c, d]) = (high.to_be_bytes(), low.to_be_bytes());
-        is_inside_v4(Ipv4Addr::new(a, b, c, d))
+        is_private_v4(Ipv4Addr::new(a, b, c, d))
     };
     address.is_loopback()
         || address.is_unspecified()
@@ -56,7 +56,7 @@ fn is_inside_v6(address: Ipv6Addr) -> bool {
 
 /// Whether this machine has the address itself. The kernel says so without a packet: it talks
 /// to an address of its own from that very address.
-fn is_our_own(address: IpAddr) -> bool {
+fn is_own_address(address: IpAddr) -> bool {
     let any: IpAddr = match address {
         IpAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
         IpAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
@@ -71,7 +71,7 @@ fn is_our_own(address: IpAddr) -> bool {
 }
 
 /// Whether a name that cannot be looked up here means a machine of the house.
-pub fn is_name_of_the_house(host: &str) -> bool {
+pub fn is_local_name(host: &str) -> bool {
     let host = host.trim_end_matches('.').to_ascii_lowercase();
     let ends = [
         ".local",
@@ -86,7 +86,7 @@ pub fn is_name_of_the_house(host: &str) -> bool {
 }
 
 /// Whether a host, with or without its port, is one of multicast DNS (RFC 6762).
-pub fn is_multicast_name(host: &str) -> bool {
+pub fn is_mdns_name(host: &str) -> bool {
     let name = host.rsplit_once(':').map_or(host, |it| it.0);
     let name = name.trim_end_matches('.').to_ascii_lowercase();
     name.ends_with(".local")
@@ -139,9 +139,9 @@ mod tests {
             ("2606:4700:4700::1111", false),
         ] {
             let parsed: IpAddr = address.parse().expect("an address");
-            assert_eq!(is_inside_by_number(parsed), expected, "{address}");
+            assert_eq!(is_private_range(parsed), expected, "{address}");
         }
-        assert!(is_our_own("127.0.0.1".parse().expect("an address")));
+        assert!(is_own_address("127.0.0.1".parse().expect("an address")));
     }
 
     #[test]
@@ -155,7 +155,7 @@ mod tests {
             ("api.example.org", false),
             ("local.example.org", false),
         ] {
-            assert_eq!(is_name_of_the_house(name), expected, "{name}");
+            assert_eq!(is_local_name(name), expected, "{name}");
         }
     }
 }

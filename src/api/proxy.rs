@@ -15,13 +15,13 @@ use super::request::base64;
 
 /// Connects to the proxy where a request in plain HTTP goes through one.
 #[derive(Debug)]
-pub struct HttpProxy {
+pub struct HttpProxyConnector {
     /// How the proxy itself is connected to.
     pub direct: Config,
 }
 
-impl<In: Transport> Connector<In> for HttpProxy {
-    type Out = Either<In, AbsoluteForm>;
+impl<In: Transport> Connector<In> for HttpProxyConnector {
+    type Out = Either<In, AbsoluteFormTransport>;
 
     fn connect(
         &self,
@@ -56,9 +56,9 @@ impl<In: Transport> Connector<In> for HttpProxy {
             let (user, password) = (user.unwrap_or_default(), password.unwrap_or_default());
             base64(format!("{user}:{password}").as_bytes())
         });
-        Ok(Some(Either::B(AbsoluteForm {
+        Ok(Some(Either::B(AbsoluteFormTransport {
             transport,
-            origin: redirect::origin_words(details.uri),
+            origin: redirect::display_origin(details.uri),
             authorization: login.map(|login| format!("Proxy-Authorization: Basic {login}\r\n")),
             is_at_start: true,
         })))
@@ -66,7 +66,7 @@ impl<In: Transport> Connector<In> for HttpProxy {
 }
 
 /// A connection to a proxy on which each request line names the whole address.
-pub struct AbsoluteForm {
+pub struct AbsoluteFormTransport {
     transport: Box<dyn Transport>,
     origin: String,
     authorization: Option<String>,
@@ -74,13 +74,13 @@ pub struct AbsoluteForm {
     is_at_start: bool,
 }
 
-impl std::fmt::Debug for AbsoluteForm {
+impl std::fmt::Debug for AbsoluteFormTransport {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("AbsoluteForm")
     }
 }
 
-impl AbsoluteForm {
+impl AbsoluteFormTransport {
     /// `GET /x HTTP/1.1` becomes `GET http://host/x HTTP/1.1` with the proxy's credentials below.
     fn rewrite(&self, head: &[u8]) -> Vec<u8> {
         let mut whole = Vec::with_capacity(head.len() + self.origin.len());
@@ -99,7 +99,7 @@ impl AbsoluteForm {
     }
 }
 
-impl Transport for AbsoluteForm {
+impl Transport for AbsoluteFormTransport {
     fn buffers(&mut self) -> &mut dyn Buffers {
         self.transport.buffers()
     }
@@ -134,8 +134,8 @@ mod tests {
     use std::sync::Arc;
     use std::sync::atomic::Ordering;
 
-    use super::super::fault_server::{FaultServer, Then, answer, say};
-    use super::super::faults::{fetcher, good, noon, patient};
+    use super::super::fault_server::{AfterResponse, FaultServer, response, send};
+    use super::super::faults::{clock_at_noon, fetcher, good_response, long_timeout};
     use super::super::transport::TransportSettings;
     use super::super::url_source;
     use crate::domain::reading::{Observation, Outcome};
@@ -152,17 +152,21 @@ mod tests {
     fn proxy(connect: &'static str) -> FaultServer {
         FaultServer::start(Arc::new(move |head: &str, wire, _: &_| {
             let said = match head.starts_with("CONNECT ") {
-                true => say(wire, answer(connect, "", "")),
-                false => say(wire, good()),
+                true => send(wire, response(connect, "", "")),
+                false => send(wire, good_response()),
             };
-            if said { Then::Keep } else { Then::Close }
+            if said {
+                AfterResponse::Keep
+            } else {
+                AfterResponse::Close
+            }
         }))
     }
 
     fn through(proxy: &FaultServer, login: &str) -> TransportSettings {
         TransportSettings {
             proxy: Some(format!("http://{login}{}", proxy.address)),
-            ..patient()
+            ..long_timeout()
         }
     }
 
@@ -173,9 +177,9 @@ mod tests {
     #[test]
     fn plain_http_is_asked_of_the_proxy_by_its_whole_address() {
         let proxy = proxy("403 Forbidden");
-        let request =
-            url_source::request("http://api.example.org:81/x?y=1", &[], &[]).expect("a URL");
-        let mut source = fetcher(request, through(&proxy, "me:p%40ss@"), noon());
+        let request = url_source::prepare_request("http://api.example.org:81/x?y=1", &[], &[])
+            .expect("a URL");
+        let mut source = fetcher(request, through(&proxy, "me:p%40ss@"), clock_at_noon());
         for _ in 0..2 {
             assert_eq!(detail(source.fetch_once()), None);
         }
@@ -196,8 +200,8 @@ mod tests {
         let proxy = proxy("403 Forbidden");
         let long = "x".repeat(limits::TRANSPORT_BUFFER_BYTES - "GET / HTTP/1.1\r\n".len());
         let url = format!("http://api.example.org/{long}");
-        let request = url_source::request(&url, &[], &[]).expect("a URL");
-        let mut source = fetcher(request, through(&proxy, ""), noon());
+        let request = url_source::prepare_request(&url, &[], &[]).expect("a URL");
+        let mut source = fetcher(request, through(&proxy, ""), clock_at_noon());
         assert_eq!(detail(source.fetch_once()), None);
         let head = heads(&proxy).remove(0);
         assert!(head.starts_with(&format!("GET {url} HTTP/1.1\r\n")));
@@ -221,8 +225,8 @@ mod tests {
             ),
         ] {
             let proxy = proxy(status);
-            let request = url_source::request(url, &[], &[]).expect("a URL");
-            let mut source = fetcher(request, through(&proxy, ""), noon());
+            let request = url_source::prepare_request(url, &[], &[]).expect("a URL");
+            let mut source = fetcher(request, through(&proxy, ""), clock_at_noon());
             assert_eq!(detail(source.fetch_once()).as_deref(), Some(expected));
             assert!(heads(&proxy)[0].starts_with("CONNECT api.example.org:443 HTTP/1.1\r\n"));
         }
@@ -232,10 +236,11 @@ mod tests {
         drop(closed);
         let settings = TransportSettings {
             proxy: Some(format!("http://{address}")),
-            ..patient()
+            ..long_timeout()
         };
-        let request = url_source::request("http://api.example.org/x", &[], &[]).expect("a URL");
-        let said = detail(fetcher(request, settings, noon()).fetch_once());
+        let request =
+            url_source::prepare_request("http://api.example.org/x", &[], &[]).expect("a URL");
+        let said = detail(fetcher(request, settings, clock_at_noon()).fetch_once());
         let expected = format!(
             "connect: the proxy {address} refuses connections; is the service there running?"
         );

@@ -11,7 +11,7 @@ pub fn is_redirect(status: u16) -> bool {
 
 /// The address that `location` means, seen from `here` (RFC 3986, 5.2). `Err` completes
 /// the sentence "HOST sends the node …".
-pub fn target(here: &Uri, location: Option<&[u8]>) -> Result<Uri, String> {
+pub fn resolve_location(here: &Uri, location: Option<&[u8]>) -> Result<Uri, String> {
     let nowhere = || "elsewhere without saying where".to_owned();
     let text = std::str::from_utf8(location.ok_or_else(nowhere)?)
         .map_err(|_| nowhere())?
@@ -31,7 +31,7 @@ pub fn target(here: &Uri, location: Option<&[u8]>) -> Result<Uri, String> {
         if text.starts_with("//") {
             format!("{scheme}:{text}")
         } else {
-            format!("{scheme}://{authority}{}", join(here.path(), text))
+            format!("{scheme}://{authority}{}", resolve_path(here.path(), text))
         }
     };
     // A scheme and authority alone mean the root.
@@ -72,7 +72,7 @@ fn has_scheme(text: &str) -> bool {
 }
 
 /// Path and query of a reference without scheme and authority.
-fn join(base: &str, reference: &str) -> String {
+fn resolve_path(base: &str, reference: &str) -> String {
     let (path, query) = match reference.split_once('?') {
         Some((path, query)) => (path, format!("?{query}")),
         None => (reference, String::new()),
@@ -134,7 +134,7 @@ fn port(uri: &Uri) -> u16 {
 }
 
 /// `example.org`, or `meter.local:8080` where the port is not the scheme's own.
-pub fn host_words(uri: &Uri) -> String {
+pub fn display_host(uri: &Uri) -> String {
     let host = uri.host().unwrap_or("this source's host");
     let own = match uri.scheme_str() {
         Some("https") => 443,
@@ -147,11 +147,11 @@ pub fn host_words(uri: &Uri) -> String {
 }
 
 /// `https://example.org:8443`.
-pub fn origin_words(uri: &Uri) -> String {
+pub fn display_origin(uri: &Uri) -> String {
     format!(
         "{}://{}",
         uri.scheme_str().unwrap_or("http"),
-        host_words(uri)
+        display_host(uri)
     )
 }
 
@@ -195,16 +195,17 @@ mod tests {
             ("https://exa mple/", Err("to what is no address")),
         ] {
             let here: Uri = here.parse().expect("a URL");
-            let found = target(&here, Some(location.as_bytes())).map(|uri| uri.to_string());
+            let found =
+                resolve_location(&here, Some(location.as_bytes())).map(|uri| uri.to_string());
             let expected = expected.map(str::to_owned).map_err(str::to_owned);
             assert_eq!(found, expected, "{location:?}");
         }
         let named: Uri = "http://me:p%40ss@nas/api".parse().expect("a URL");
-        let found = target(&named, Some(b"/x")).map(|uri| uri.to_string());
+        let found = resolve_location(&named, Some(b"/x")).map(|uri| uri.to_string());
         assert_eq!(found, Ok("http://nas/x".to_owned()));
         let here: Uri = here.parse().expect("a URL");
-        assert!(target(&here, None).is_err());
-        assert!(target(&here, Some(b"/\xff")).is_err());
+        assert!(resolve_location(&here, None).is_err());
+        assert!(resolve_location(&here, Some(b"/\xff")).is_err());
     }
 
     #[test]
@@ -231,7 +232,7 @@ mod tests {
             let found = keeps_credentials(&uri(here), &uri(target));
             assert_eq!(found, kept, "{here} {target}");
         }
-        assert_eq!(host_words(&uri("https://u:p@a:443/x?y")), "a");
-        assert_eq!(origin_words(&uri("http://a:8080/x?y")), "http://a:8080");
+        assert_eq!(display_host(&uri("https://u:p@a:443/x?y")), "a");
+        assert_eq!(display_origin(&uri("http://a:8080/x?y")), "http://a:8080");
     }
 }

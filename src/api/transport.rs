@@ -17,11 +17,11 @@ use ureq::middleware::{Middleware, MiddlewareNext};
 use ureq::unversioned::transport::{ConnectProxyConnector, Connector};
 use ureq::{Agent, Body, Error, SendBody};
 
-use super::connect::{Line, Names, Plight, Reach, Sockets};
-use super::connection_pool::{Pool, Pooled, Turn};
-use super::error_mapping::{self, Phase, Refusal, Scene};
-use super::http_exchange::Exchange;
-use super::proxy::HttpProxy;
+use super::connect::{ConnectError, DnsResolver, FetchControl, RedirectScope, TcpConnector};
+use super::connection_pool::{ConnectionPool, PoolPermit, PoolingConnector};
+use super::error_mapping::{self, AccessDenial, ErrorContext, ResponsePart};
+use super::http_exchange::HttpExchange;
+use super::proxy::HttpProxyConnector;
 use super::request::base64;
 use super::url_source::percent_decode;
 use super::{private_address, redirect};
@@ -44,9 +44,9 @@ pub struct TransportSettings {
     pub proxy: Option<String>,
     pub user_agent: String,
     /// The connections that it shares with the other sources of its server.
-    pub pool: Arc<Pool>,
+    pub pool: Arc<ConnectionPool>,
     /// Which addresses an answer from outside must not lead to; tests have others.
-    pub is_inside: fn(IpAddr) -> bool,
+    pub is_private: fn(IpAddr) -> bool,
 }
 
 impl Default for TransportSettings {
@@ -58,15 +58,15 @@ impl Default for TransportSettings {
             ca_file: None,
             proxy: None,
             user_agent: concat!("main-node/", env!("CARGO_PKG_VERSION")).to_owned(),
-            pool: Pool::new("", limits::CONNECTIONS_TO_A_DEVICE),
-            is_inside: private_address::is_inside,
+            pool: ConnectionPool::new("", limits::CONNECTIONS_TO_A_DEVICE),
+            is_private: private_address::is_private,
         }
     }
 }
 
 /// Sends the first request of a fetch with the agent it is given; redirects are followed
 /// here.
-pub type Send = dyn Fn(&Agent) -> Result<Response<Body>, Error> + std::marker::Send + Sync;
+pub type SendRequest = dyn Fn(&Agent) -> Result<Response<Body>, Error> + std::marker::Send + Sync;
 
 /// What makes a request conditional: what the server called its last answer.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -83,7 +83,7 @@ impl Validators {
 
 /// An answer that can be read.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Fetched {
+pub struct FetchedResponse {
     /// 2xx with a body, or 304 if the request was conditional.
     pub status: u16,
     /// After decompression.
@@ -100,7 +100,7 @@ pub struct Fetched {
 
 /// Why there is no answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Unfetched {
+pub enum FetchError {
     /// The node is stopping; nothing is to be said about the source.
     Stopped,
     Failed(Failure),
@@ -112,22 +112,22 @@ pub struct Transport {
     config: Config,
     direct: Config,
     trust: Trust,
-    line: Arc<Line>,
+    control: Arc<FetchControl>,
     agent: Arc<Mutex<Agent>>,
-    record: Arc<Mutex<Record>>,
+    sent: Arc<Mutex<SentRequest>>,
 }
 
 /// Ends what a transport is doing, from another thread and for good.
 #[derive(Clone)]
 pub struct Canceller {
-    line: Arc<Line>,
-    pool: Arc<Pool>,
+    control: Arc<FetchControl>,
+    pool: Arc<ConnectionPool>,
     agent: Arc<Mutex<Agent>>,
 }
 
 impl Canceller {
     pub fn cancel(&self) {
-        self.line.stop();
+        self.control.stop();
         self.pool.wake();
         lock(&self.agent).clone().shutdown();
     }
@@ -140,16 +140,16 @@ fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
 impl Transport {
     /// `Err` says what is wrong with the settings and what to change.
     pub fn new(settings: TransportSettings) -> Result<Transport, String> {
-        let line = Arc::new(Line::default());
-        let record = Arc::new(Mutex::new(Record::default()));
-        let proxy = settings.proxy.as_deref().map(read_proxy).transpose()?;
-        let config = configure(&settings, proxy, Recorder(record.clone()))?;
-        let direct = configure(&settings, None, Recorder(record.clone()))?;
+        let control = Arc::new(FetchControl::default());
+        let sent = Arc::new(Mutex::new(SentRequest::default()));
+        let proxy = settings.proxy.as_deref().map(parse_proxy).transpose()?;
+        let config = build_config(&settings, proxy, RequestRecorder(sent.clone()))?;
+        let direct = build_config(&settings, None, RequestRecorder(sent.clone()))?;
         let trust = Trust::of(settings.ca_file.as_deref())?;
         let agent = Arc::new(Mutex::new(make_agent(
             (&config, &direct),
             &trust,
-            &line,
+            &control,
             &settings.pool,
         )));
         Ok(Transport {
@@ -157,15 +157,15 @@ impl Transport {
             config,
             direct,
             trust,
-            line,
+            control: control,
             agent,
-            record,
+            sent: sent,
         })
     }
 
     pub fn canceller(&self) -> Canceller {
         Canceller {
-            line: self.line.clone(),
+            control: self.control.clone(),
             pool: self.settings.pool.clone(),
             agent: self.agent.clone(),
         }
@@ -173,29 +173,29 @@ impl Transport {
 
     /// Forgets every connection. After repeated failures nothing that is kept (a half-dead
     /// connection, a TLS session) is worth trusting.
-    pub fn renew(&mut self) {
+    pub fn reset_connections(&mut self) {
         let pool = &self.settings.pool;
         // Other sources may use connections that the old one opened: it is not shut down.
         let configs = (&self.config, &self.direct);
-        *lock(&self.agent) = make_agent(configs, &self.trust, &self.line, pool);
+        *lock(&self.agent) = make_agent(configs, &self.trust, &self.control, pool);
         pool.close_idle();
-        if self.line.is_stopped() {
+        if self.control.is_stopped() {
             lock(&self.agent).clone().shutdown();
         }
     }
 
     /// Queues the next fetch, which fell due at `due`: it needs its turn before `get`.
-    pub fn queue(&self, due: Mono) -> Turn {
+    pub fn queue(&self, due: Mono) -> PoolPermit {
         self.settings.pool.queue(due)
     }
 
     /// What is to be said where sources ask for more than their server can answer.
-    pub fn too_slow(&self) -> String {
-        self.settings.pool.too_slow()
+    pub fn overload_warning(&self) -> String {
+        self.settings.pool.overload_warning()
     }
 
-    pub fn line(&self) -> &Line {
-        &self.line
+    pub fn control(&self) -> &FetchControl {
+        &self.control
     }
 
     /// Closes connections that have been idle for too long; how soon the next one will have.
@@ -204,26 +204,26 @@ impl Transport {
     }
 
     /// From now on keeps what is sent and answered, for a command to show.
-    pub fn watch(&self) {
-        lock(&self.record).seen = Some(Vec::new());
+    pub fn record_exchanges(&self) {
+        lock(&self.sent).exchanges = Some(Vec::new());
     }
 
     /// What the last fetch sent and was answered; empty unless it is watched.
-    pub fn exchanges(&self) -> Vec<Exchange> {
-        lock(&self.record).seen.clone().unwrap_or_default()
+    pub fn exchanges(&self) -> Vec<HttpExchange> {
+        lock(&self.sent).exchanges.clone().unwrap_or_default()
     }
 
     /// Notes how the answer begins, if somebody watches.
-    fn note_answer(&self, body: &[u8]) {
-        let mut record = lock(&self.record);
-        if let Some(exchange) = record.seen.as_mut().and_then(|seen| seen.last_mut()) {
-            exchange.answer(body);
+    fn record_body(&self, body: &[u8]) {
+        let mut sent = lock(&self.sent);
+        if let Some(exchange) = sent.exchanges.as_mut().and_then(|seen| seen.last_mut()) {
+            exchange.set_body(body);
         }
     }
 
     /// Requests that the last fetch sent, or tried to: redirects and second tries count.
     pub fn requests(&self) -> u32 {
-        lock(&self.record).requests
+        lock(&self.sent).requests
     }
 
     /// One whole fetch: the request that `send` makes, its redirects, the body.
@@ -231,50 +231,50 @@ impl Transport {
         &self,
         now: Moment,
         validators: &Validators,
-        send: &Send,
-    ) -> Result<Fetched, Unfetched> {
+        send: &SendRequest,
+    ) -> Result<FetchedResponse, FetchError> {
         let begun = Instant::now();
-        self.line.set_deadline(begun + self.settings.timeout);
-        lock(&self.record).begin(now, validators);
+        self.control.set_deadline(begun + self.settings.timeout);
+        lock(&self.sent).begin(now, validators);
         let agent = lock(&self.agent).clone();
-        self.line.set_reach(Reach::Anywhere);
+        self.control.set_scope(RedirectScope::Anywhere);
 
-        let mut response = self.once_more_if_closed(now, || send(&agent))?;
+        let mut response = self.retry_if_closed(now, || send(&agent))?;
         let mut seen: Vec<Uri> = Vec::new();
         let mut dropped = None;
         loop {
-            let here = lock(&self.record).uri.clone().unwrap_or_default();
+            let here = lock(&self.sent).uri.clone().unwrap_or_default();
             if !redirect::is_redirect(response.status().as_u16()) {
-                return self.take(response, &here, now, validators, dropped);
+                return self.read_response(response, &here, now, validators, dropped);
             }
-            let host = redirect::host_words(&here);
+            let host = redirect::display_host(&here);
             let location = response.headers().get(header::LOCATION);
-            let target = redirect::target(&here, location.map(HeaderValue::as_bytes))
-                .map_err(|why| refuse(&host, &why))?;
+            let target = redirect::resolve_location(&here, location.map(HeaderValue::as_bytes))
+                .map_err(|why| redirect_error(&host, &why))?;
             seen.push(here.clone());
             if seen.contains(&target) {
-                return Err(refuse(&host, "in a circle"));
+                return Err(redirect_error(&host, "in a circle"));
             }
             if seen.len() > self.settings.redirects as usize {
                 let more = format!("on and on, more than {} times", self.settings.redirects);
-                return Err(refuse(&host, &more));
+                return Err(redirect_error(&host, &more));
             }
-            self.line.set_reach(self.reach(&here, &target)?);
+            self.control.set_scope(self.redirect_scope(&here, &target)?);
             // Its connection is given up rather than its body read.
             drop(response);
-            let mut headers = std::mem::take(&mut lock(&self.record).headers);
+            let mut headers = std::mem::take(&mut lock(&self.sent).headers);
             if !redirect::keeps_credentials(&here, &target) {
                 let accept = headers.remove(header::ACCEPT);
                 if has_credentials(&headers) {
                     let (from, to) = (
-                        redirect::origin_words(&here),
-                        redirect::origin_words(&target),
+                        redirect::display_origin(&here),
+                        redirect::display_origin(&target),
                     );
                     dropped.get_or_insert((from, to));
                 }
                 headers = accept.map(|it| (header::ACCEPT, it)).into_iter().collect();
             }
-            response = self.once_more_if_closed(now, || {
+            response = self.retry_if_closed(now, || {
                 let mut request = agent.get(target.clone());
                 for (name, value) in &headers {
                     request = request.header(name, value);
@@ -286,57 +286,57 @@ impl Transport {
 
     /// Where a redirect from `here` may be followed to: from outside nowhere inside, from
     /// inside on the same machine only, which one name stands for too.
-    fn reach(&self, here: &Uri, target: &Uri) -> Result<Reach, Unfetched> {
+    fn redirect_scope(&self, here: &Uri, target: &Uri) -> Result<RedirectScope, FetchError> {
         let is_same_host = redirect::same_host(here, target);
         if self.settings.proxy.is_some() {
-            return self.judge_by_name(here, target, is_same_host);
+            return self.scope_by_name(here, target, is_same_host);
         }
-        let is_inside = self.settings.is_inside;
-        Ok(match self.line.peer() {
-            Some(peer) if is_inside(peer) && is_same_host => Reach::Anywhere,
-            Some(peer) if is_inside(peer) => Reach::Only(peer),
-            _ => Reach::Outside(is_inside),
+        let is_inside = self.settings.is_private;
+        Ok(match self.control.peer() {
+            Some(peer) if is_inside(peer) && is_same_host => RedirectScope::Anywhere,
+            Some(peer) if is_inside(peer) => RedirectScope::SameMachine(peer),
+            _ => RedirectScope::PublicOnly(is_inside),
         })
     }
 
     /// A proxy connects for us, and to what stays unknown: what the names mean here decides,
     /// and one that means nothing here is inside unless it is one of the world's.
-    fn judge_by_name(
+    fn scope_by_name(
         &self,
         here: &Uri,
         target: &Uri,
         is_same_host: bool,
-    ) -> Result<Reach, Unfetched> {
+    ) -> Result<RedirectScope, FetchError> {
         if is_same_host {
-            return Ok(Reach::Anywhere);
+            return Ok(RedirectScope::Anywhere);
         }
-        let names = Names(self.line.clone());
+        let names = DnsResolver(self.control.clone());
         let is_inside = |uri: &Uri| match names.addresses(uri) {
-            Ok(found) if found.is_empty() => Ok(private_address::is_name_of_the_house(
+            Ok(found) if found.is_empty() => Ok(private_address::is_local_name(
                 uri.host().unwrap_or_default(),
             )),
-            Ok(found) => Ok(found.into_iter().any(self.settings.is_inside)),
-            Err(Plight::Stopped) | Err(_) => Err(Unfetched::Stopped),
+            Ok(found) => Ok(found.into_iter().any(self.settings.is_private)),
+            Err(ConnectError::Stopped) | Err(_) => Err(FetchError::Stopped),
         };
-        let host = redirect::host_words(target);
-        let refused = |detail| Err(Unfetched::Failed(Failure::new(Cause::Redirect, detail)));
+        let host = redirect::display_host(target);
+        let refused = |detail| Err(FetchError::Failed(Failure::new(Cause::Redirect, detail)));
         if is_inside(here)? {
-            return refused(error_mapping::leads_away(&host));
+            return refused(error_mapping::redirect_to_other_machine(&host));
         }
         match is_inside(target)? {
-            true => refused(error_mapping::leads_inside(&host)),
-            false => Ok(Reach::Anywhere),
+            true => refused(error_mapping::redirect_to_private(&host)),
+            false => Ok(RedirectScope::Anywhere),
         }
     }
 
     /// A server may close a kept connection just when it is used again: that says nothing
     /// about the server, and is tried once more on a fresh one.
-    fn once_more_if_closed(
+    fn retry_if_closed(
         &self,
         now: Moment,
         send: impl Fn() -> Result<Response<Body>, Error>,
-    ) -> Result<Response<Body>, Unfetched> {
-        let connections = self.line.connections();
+    ) -> Result<Response<Body>, FetchError> {
+        let connections = self.control.connections_opened();
         let mut answer = send();
         if let Err(Error::Io(error)) = &answer {
             use std::io::ErrorKind::*;
@@ -344,25 +344,28 @@ impl Transport {
                 error.kind(),
                 UnexpectedEof | ConnectionReset | ConnectionAborted | BrokenPipe
             );
-            if closed && self.line.connections() == connections && !self.line.is_stopped() {
+            if closed
+                && self.control.connections_opened() == connections
+                && !self.control.is_stopped()
+            {
                 // Others that are kept may be as dead.
                 self.settings.pool.close_idle();
                 answer = send();
             }
         }
-        answer.map_err(|error| self.unfetched(&error, Phase::Head, now))
+        answer.map_err(|error| self.classify(&error, ResponsePart::Head, now))
     }
 
     /// Judges the status and reads the body.
-    fn take(
+    fn read_response(
         &self,
         mut response: Response<Body>,
         from: &Uri,
         now: Moment,
         validators: &Validators,
         dropped: Option<(String, String)>,
-    ) -> Result<Fetched, Unfetched> {
-        let host = redirect::host_words(from);
+    ) -> Result<FetchedResponse, FetchError> {
+        let host = redirect::display_host(from);
         let headers = response.headers();
         let text = |name: header::HeaderName| {
             let value = headers.get(name).and_then(|value| value.to_str().ok());
@@ -373,8 +376,8 @@ impl Transport {
             text(header::RETRY_AFTER).and_then(|wait| retry_after(&wait, date.unwrap_or(now.wall)));
         let short = |text: &String| text.len() <= limits::VALIDATOR_BYTES;
         let status = response.status().as_u16();
-        let vouches = !self.line.met_loopback() && is_first_hand(status, headers);
-        let mut fetched = Fetched {
+        let vouches = !self.control.used_loopback() && is_origin_date(status, headers);
+        let mut fetched = FetchedResponse {
             status,
             body: Vec::new(),
             validators: Validators {
@@ -382,7 +385,7 @@ impl Transport {
                 last_modified: text(header::LAST_MODIFIED).filter(short),
             },
             date: date.filter(|_| vouches),
-            origin: redirect::origin_words(from),
+            origin: redirect::display_origin(from),
             is_html: text(header::CONTENT_TYPE)
                 .is_some_and(|kind| kind.to_ascii_lowercase().starts_with("text/html")),
             retry_after,
@@ -391,37 +394,41 @@ impl Transport {
             304 if !validators.is_empty() => return Ok(fetched),
             200..=203 | 206..=299 => {}
             code => {
-                let refusal = self.refusal(&mut response, dropped);
-                let failure = error_mapping::attribute_status(code, &host, retry_after, &refusal);
-                return Err(Unfetched::Failed(failure));
+                let denial = self.read_denial(&mut response, dropped);
+                let failure = error_mapping::classify_status(code, &host, retry_after, &denial);
+                return Err(FetchError::Failed(failure));
             }
         }
         if let Some(coding) = text(header::CONTENT_ENCODING)
             && !matches!(coding.to_ascii_lowercase().as_str(), "" | "identity")
         {
             let detail = format!("{host} packed its answer in a way that was not asked for");
-            return Err(Unfetched::Failed(Failure::new(Cause::Protocol, detail)));
+            return Err(FetchError::Failed(Failure::new(Cause::Protocol, detail)));
         }
-        let scene = self.scene(&host, Phase::Body, now);
+        let context = self.error_context(&host, ResponsePart::Body, now);
         let announced = response.body().content_length();
         if announced.is_some_and(|bytes| bytes > self.settings.body_limit) {
-            return Err(Unfetched::Failed(error_mapping::body_too_large(scene)));
+            return Err(FetchError::Failed(error_mapping::body_too_large(context)));
         }
         let body = response.body_mut().with_config();
         fetched.body = body
             .limit(self.settings.body_limit)
             .read_to_vec()
-            .map_err(|error| self.unfetched(&error, Phase::Body, now))?;
-        self.note_answer(&fetched.body);
+            .map_err(|error| self.classify(&error, ResponsePart::Body, now))?;
+        self.record_body(&fetched.body);
         // Closing the sockets can look like the end of a body without a length.
-        match self.line.is_stopped() {
-            true => Err(Unfetched::Stopped),
+        match self.control.is_stopped() {
+            true => Err(FetchError::Stopped),
             false => Ok(fetched),
         }
     }
 
     /// What an answer that is refused says about why.
-    fn refusal(&self, response: &mut Response<Body>, dropped: Option<(String, String)>) -> Refusal {
+    fn read_denial(
+        &self,
+        response: &mut Response<Body>,
+        dropped: Option<(String, String)>,
+    ) -> AccessDenial {
         let headers = response.headers();
         let words = |value: &HeaderValue| value.to_str().unwrap_or_default().to_owned();
         let challenges = headers.get_all(header::WWW_AUTHENTICATE).iter();
@@ -434,53 +441,58 @@ impl Transport {
         .iter()
         .any(|name| headers.get(*name).is_some_and(|value| value == "0"));
         let mut text = Vec::new();
-        let is_watched = lock(&self.record).seen.is_some();
+        let is_watched = lock(&self.sent).exchanges.is_some();
         if response.status() == 403 || is_watched {
             // What cannot be read says nothing.
             let body = response.body_mut().as_reader();
             let _ = body.take(limits::REFUSAL_BYTES).read_to_end(&mut text);
-            self.note_answer(&text);
+            self.record_body(&text);
         }
-        let sent = lock(&self.record)
+        let sent = lock(&self.sent)
             .headers
             .get(header::AUTHORIZATION)
             .map(words);
-        Refusal {
+        AccessDenial {
             challenges,
-            sent: sent.and_then(|it| Some(it.split_whitespace().next()?.to_owned())),
-            is_about_limits: is_spent || error_mapping::speaks_of_limits(&text),
-            dropped,
+            sent_scheme: sent.and_then(|it| Some(it.split_whitespace().next()?.to_owned())),
+            mentions_quota: is_spent || error_mapping::mentions_quota(&text),
+            dropped_credentials: dropped,
         }
     }
 
-    fn unfetched(&self, error: &Error, phase: Phase, now: Moment) -> Unfetched {
-        let uri = lock(&self.record).uri.clone().unwrap_or_default();
+    fn classify(&self, error: &Error, part: ResponsePart, now: Moment) -> FetchError {
+        let uri = lock(&self.sent).uri.clone().unwrap_or_default();
         let host = match &self.config.proxy() {
             // What cannot be connected to is the proxy: it connects to the host.
-            Some(proxy) if is_connecting(error) => {
-                format!("the proxy {}", redirect::host_words(proxy.uri()))
+            Some(proxy) if is_connect_error(error) => {
+                format!("the proxy {}", redirect::display_host(proxy.uri()))
             }
-            _ => redirect::host_words(&uri),
+            _ => redirect::display_host(&uri),
         };
-        let scene = self.scene(&host, phase, now);
-        if self.line.is_stopped() {
-            return Unfetched::Stopped;
+        let context = self.error_context(&host, part, now);
+        if self.control.is_stopped() {
+            return FetchError::Stopped;
         }
         if let Error::Other(inner) = error
             && inner.is::<ClockTooEarly>()
         {
-            return Unfetched::Failed(error_mapping::clock_is_wrong(scene));
+            return FetchError::Failed(error_mapping::clock_is_wrong(context));
         }
-        match error_mapping::attribute(error, scene) {
-            Some(failure) => Unfetched::Failed(failure),
-            None => Unfetched::Stopped,
+        match error_mapping::classify_error(error, context) {
+            Some(failure) => FetchError::Failed(failure),
+            None => FetchError::Stopped,
         }
     }
 
-    fn scene<'a>(&self, host: &'a str, phase: Phase, now: Moment) -> Scene<'a> {
-        Scene {
+    fn error_context<'a>(
+        &self,
+        host: &'a str,
+        part: ResponsePart,
+        now: Moment,
+    ) -> ErrorContext<'a> {
+        ErrorContext {
             host,
-            phase,
+            part,
             timeout: self.settings.timeout,
             body_limit: self.settings.body_limit,
             has_ca_file: self.settings.ca_file.is_some(),
@@ -501,49 +513,52 @@ fn has_credentials(headers: &HeaderMap) -> bool {
     headers.keys().any(|name| !usual.contains(name))
 }
 
-fn is_connecting(error: &Error) -> bool {
+fn is_connect_error(error: &Error) -> bool {
     let Error::Other(inner) = error else {
         return false;
     };
     matches!(
         inner.downcast_ref(),
         Some(
-            Plight::Lookup(_) | Plight::LookupTimeout | Plight::Connect(_) | Plight::ConnectTimeout
+            ConnectError::Lookup(_)
+                | ConnectError::LookupTimeout
+                | ConnectError::Connect(_)
+                | ConnectError::ConnectTimeout
         )
     )
 }
 
-fn refuse(host: &str, why: &str) -> Unfetched {
+fn redirect_error(host: &str, why: &str) -> FetchError {
     let detail = format!("{host} sends the node {why}");
-    Unfetched::Failed(Failure::new(Cause::Redirect, detail))
+    FetchError::Failed(Failure::new(Cause::Redirect, detail))
 }
 
 fn make_agent(
     (config, direct): (&Config, &Config),
     trust: &Trust,
-    line: &Arc<Line>,
-    pool: &Arc<Pool>,
+    control: &Arc<FetchControl>,
+    pool: &Arc<ConnectionPool>,
 ) -> Agent {
     let opens = ()
-        .chain(HttpProxy {
+        .chain(HttpProxyConnector {
             direct: direct.clone(),
         })
         .chain(ConnectProxyConnector::default())
-        .chain(Sockets(line.clone()))
+        .chain(TcpConnector(control.clone()))
         .chain(Tls::new(trust.clone()));
-    let connector = Pooled {
-        opens,
+    let connector = PoolingConnector {
+        connector: opens,
         pool: pool.clone(),
-        line: line.clone(),
+        control: control.clone(),
         has_proxy: config.proxy().is_some(),
     };
-    Agent::with_parts(config.clone(), connector, Names(line.clone()))
+    Agent::with_parts(config.clone(), connector, DnsResolver(control.clone()))
 }
 
-fn configure(
+fn build_config(
     settings: &TransportSettings,
     proxy: Option<ureq::Proxy>,
-    recorder: Recorder,
+    recorder: RequestRecorder,
 ) -> Result<Config, String> {
     if HeaderValue::from_str(&settings.user_agent).is_err() {
         return Err("expected a user agent of printable ASCII".to_owned());
@@ -569,7 +584,7 @@ fn configure(
         .build())
 }
 
-fn read_proxy(text: &str) -> Result<ureq::Proxy, String> {
+fn parse_proxy(text: &str) -> Result<ureq::Proxy, String> {
     let wrong = "expected a proxy as http://host:port or https://host:port";
     if !text.starts_with("http://") && !text.starts_with("https://") {
         return Err(wrong.to_owned());
@@ -580,7 +595,7 @@ fn read_proxy(text: &str) -> Result<ureq::Proxy, String> {
 /// What the agent's request was, as it went out: generated code makes it, and redirects
 /// and sentences need it.
 #[derive(Debug)]
-struct Record {
+struct SentRequest {
     now: Option<Moment>,
     validators: Validators,
     uri: Option<Uri>,
@@ -588,29 +603,29 @@ struct Record {
     /// Requests sent for this fetch.
     requests: u32,
     /// All of them, where somebody watches.
-    seen: Option<Vec<Exchange>>,
+    exchanges: Option<Vec<HttpExchange>>,
 }
 
-impl Default for Record {
-    fn default() -> Record {
-        Record {
+impl Default for SentRequest {
+    fn default() -> SentRequest {
+        SentRequest {
             now: None,
             validators: Validators::default(),
             uri: None,
             headers: HeaderMap::new(),
             requests: 0,
-            seen: None,
+            exchanges: None,
         }
     }
 }
 
-impl Record {
+impl SentRequest {
     fn begin(&mut self, now: Moment, validators: &Validators) {
-        *self = Record {
+        *self = SentRequest {
             now: Some(now),
             validators: validators.clone(),
-            seen: self.seen.as_ref().map(|_| Vec::new()),
-            ..Record::default()
+            exchanges: self.exchanges.as_ref().map(|_| Vec::new()),
+            ..SentRequest::default()
         };
     }
 }
@@ -629,21 +644,21 @@ impl std::fmt::Display for ClockTooEarly {
 impl std::error::Error for ClockTooEarly {}
 
 /// Sees every request on its way out: makes the first one conditional, and notes it.
-struct Recorder(Arc<Mutex<Record>>);
+struct RequestRecorder(Arc<Mutex<SentRequest>>);
 
-impl Middleware for Recorder {
+impl Middleware for RequestRecorder {
     fn handle(
         &self,
         mut request: Request<SendBody>,
         next: MiddlewareNext,
     ) -> Result<Response<Body>, Error> {
         {
-            let mut record = lock(&self.0);
-            if record.uri.is_none() {
+            let mut sent = lock(&self.0);
+            if sent.uri.is_none() {
                 let Validators {
                     etag,
                     last_modified,
-                } = std::mem::take(&mut record.validators);
+                } = std::mem::take(&mut sent.validators);
                 let conditions = [
                     (header::IF_NONE_MATCH, etag),
                     (header::IF_MODIFIED_SINCE, last_modified),
@@ -654,37 +669,37 @@ impl Middleware for Recorder {
                     }
                 }
             }
-            if let Some(login) = user_info(request.uri())
+            if let Some(login) = basic_auth(request.uri())
                 && !request.headers().contains_key(header::AUTHORIZATION)
             {
                 request.headers_mut().insert(header::AUTHORIZATION, login);
             }
-            record.uri = Some(request.uri().clone());
-            record.headers = request.headers().clone();
-            let too_early = record
+            sent.uri = Some(request.uri().clone());
+            sent.headers = request.headers().clone();
+            let too_early = sent
                 .now
                 .is_none_or(|now| now.wall.second() < limits::EARLIEST_WALL_S);
             if too_early && request.uri().scheme_str() == Some("https") {
                 return Err(Error::Other(Box::new(ClockTooEarly)));
             }
-            record.requests += 1;
-            if let Some(seen) = &mut record.seen {
+            sent.requests += 1;
+            if let Some(seen) = &mut sent.exchanges {
                 let (method, uri) = (request.method(), request.uri());
-                seen.push(Exchange::begin(method, uri, request.headers()));
+                seen.push(HttpExchange::new(method, uri, request.headers()));
             }
         }
         let response = next.handle(request)?;
-        let mut record = lock(&self.0);
-        if let Some(exchange) = record.seen.as_mut().and_then(|seen| seen.last_mut()) {
+        let mut sent = lock(&self.0);
+        if let Some(exchange) = sent.exchanges.as_mut().and_then(|seen| seen.last_mut()) {
             exchange.status = Some(response.status().as_u16());
         }
-        drop(record);
+        drop(sent);
         Ok(response)
     }
 }
 
 /// The credentials of `http://user:p%40ss@host/`, decoded, which ureq would send as they stand.
-fn user_info(uri: &Uri) -> Option<HeaderValue> {
+fn basic_auth(uri: &Uri) -> Option<HeaderValue> {
     let (login, _) = uri.authority()?.as_str().rsplit_once('@')?;
     let (user, password) = login.split_once(':').unwrap_or((login, ""));
     let pair = [percent_decode(user), percent_decode(password)].join(&b':');
@@ -695,7 +710,7 @@ fn user_info(uri: &Uri) -> Option<HeaderValue> {
 
 /// Whether a `Date` says when the answer was sent: what a cache hands out has `Age`, and a 304
 /// may be its word alone.
-fn is_first_hand(status: u16, headers: &HeaderMap) -> bool {
+fn is_origin_date(status: u16, headers: &HeaderMap) -> bool {
     status != 304 && !headers.contains_key(header::AGE)
 }
 
@@ -732,7 +747,7 @@ mod tests {
                 let name = header::HeaderName::try_from(*name).expect("a name");
                 headers.insert(name, HeaderValue::from_static(value));
             }
-            let found = is_first_hand(status, &headers);
+            let found = is_origin_date(status, &headers);
             assert_eq!(found, expected, "{status} {fields:?}");
         }
     }
@@ -749,7 +764,7 @@ mod tests {
             ("http://nas/x@y", None),
         ] {
             let uri: Uri = url.parse().expect("a URL");
-            let found = user_info(&uri);
+            let found = basic_auth(&uri);
             let found = found.as_ref().map(|it| it.to_str().expect("ASCII"));
             assert_eq!(found, expected, "{url}");
         }

@@ -5,15 +5,15 @@
 use ureq::http::uri::Scheme;
 use ureq::http::{HeaderName, HeaderValue, Uri};
 
-use super::transport::Send;
+use super::transport::SendRequest;
 
 /// What sends a GET to `url` with `params` added to its query. `Err` says what cannot be
 /// sent, without showing values, which may be secrets.
-pub fn request(
+pub fn prepare_request(
     url: &str,
     params: &[(String, String)],
     headers: &[(String, String)],
-) -> Result<Box<Send>, String> {
+) -> Result<Box<SendRequest>, String> {
     let url = url.split('#').next().unwrap_or_default();
     let query: Vec<String> = params
         .iter()
@@ -119,7 +119,7 @@ mod tests {
                 Some("the value of the header X-Key holds what no header can"),
             ),
         ] {
-            let made = request(url, &[pair("q", "a b&c")], &[header]);
+            let made = prepare_request(url, &[pair("q", "a b&c")], &[header]);
             assert_eq!(made.err().as_deref(), expected, "{url}");
         }
     }

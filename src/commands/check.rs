@@ -14,7 +14,7 @@ use std::time::Duration;
 use super::{BAD, become_owner, closed_to_us, complain, name_sudo, once, print_out, service};
 use crate::alerts::smtp::{Hooks, try_login};
 use crate::api::client::APIS;
-use crate::api::private_address::is_multicast_name;
+use crate::api::private_address::is_mdns_name;
 use crate::config::environment::Environment;
 use crate::config::{self, Config, Overrides, Remark, Weight};
 use crate::db::error::OpenError;
@@ -108,7 +108,7 @@ fn local_names(config: &Config) -> Option<Finding> {
 }
 
 fn local_names_note(mut hosts: Vec<String>) -> Option<Finding> {
-    hosts.retain(|host| is_multicast_name(host));
+    hosts.retain(|host| is_mdns_name(host));
     hosts.sort();
     hosts.dedup();
     (!hosts.is_empty()).then(|| {

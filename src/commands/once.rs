@@ -4,7 +4,7 @@ use std::io::IsTerminal;
 use std::sync::Arc;
 
 use super::{BAD, WRONG, configured, print_out, report};
-use crate::api::http_exchange::Exchange;
+use crate::api::http_exchange::HttpExchange;
 use crate::config::{Config, Overrides};
 use crate::domain::ledger::Ledger;
 use crate::domain::plan::Plan;
@@ -40,7 +40,7 @@ pub fn once(overrides: &Overrides) -> u8 {
 /// What a fetch gave, and how.
 pub struct Fetched {
     pub observation: Observation,
-    pub exchanges: Vec<Exchange>,
+    pub exchanges: Vec<HttpExchange>,
     /// Why keys of it would not be published, if any would not.
     pub conflict: Option<Arc<str>>,
 }
@@ -69,7 +69,7 @@ pub fn fetch_all(config: &Config) -> Result<Vec<Fetched>, String> {
     let (sender, receiver) = std::sync::mpsc::channel();
     for mut fetcher in sources::fetchers(config, &clock)? {
         let sender = sender.clone();
-        fetcher.watch();
+        fetcher.record_exchanges();
         spawn(&fetcher.thread_name(), move || {
             if let Some(observation) = fetcher.fetch_once() {
                 // The receiver waits for every sender.

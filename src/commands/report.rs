@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use crate::api::http_exchange::Exchange;
+use crate::api::http_exchange::HttpExchange;
 use crate::domain::plan::SourcePlan;
 use crate::domain::reading::{Observation, Outcome};
 use crate::domain::time::millis;
@@ -101,7 +101,7 @@ fn write_all(
 
 /// The requests of a source as they were sent, how each was answered, and where nothing could
 /// be read, how the answer begins.
-pub fn exchanges(name: &str, exchanges: &[Exchange], is_failed: bool) -> String {
+pub fn exchanges(name: &str, exchanges: &[HttpExchange], is_failed: bool) -> String {
     let mut out = String::new();
     for exchange in exchanges {
         out += &format!("\n{name}: {}\n", exchange.request);
@@ -112,8 +112,8 @@ pub fn exchanges(name: &str, exchanges: &[Exchange], is_failed: bool) -> String 
             Some(status) => format!("  answered with HTTP {status}\n"),
             None => "  not answered\n".to_owned(),
         };
-        if is_failed && !exchange.begins.is_empty() {
-            out += &format!("  the answer begins: {}\n", exchange.begins);
+        if is_failed && !exchange.body_start.is_empty() {
+            out += &format!("  the answer begins: {}\n", exchange.body_start);
         }
     }
     out
@@ -239,15 +239,15 @@ source1: dns: the name meter.local cannot be resolved.
 
     #[test]
     fn the_request_and_the_begin_of_an_answer_that_cannot_be_read() {
-        let exchange = Exchange {
+        let exchange = HttpExchange {
             request: "GET http://meter/data?key=***".to_owned(),
             headers: vec![("accept".to_owned(), "application/json".to_owned())],
             status: Some(200),
-            begins: "<html>log in".to_owned(),
+            body_start: "<html>log in".to_owned(),
         };
-        let none = Exchange {
+        let none = HttpExchange {
             status: None,
-            begins: String::new(),
+            body_start: String::new(),
             ..exchange.clone()
         };
         let head = "\nmeter: GET http://meter/data?key=***\n  accept: application/json\n";

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use super::{BAD, WRONG, complain, configured};
 use crate::api::client::APIS;
-use crate::api::demo_server::Demo;
+use crate::api::demo_server::DemoServer;
 use crate::config::{self, Config, Overrides, Weight};
 use crate::monitor::gate::listen::bind;
 use crate::node::demo_past::{self, StandingClock};
@@ -45,7 +45,7 @@ pub fn serve(overrides: &Overrides) -> u8 {
 pub fn demo(overrides: &Overrides) -> u8 {
     logging::init();
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::trusting());
-    let simulated = match Demo::start(APIS, clock.clone()) {
+    let simulated = match DemoServer::start(APIS, clock.clone()) {
         Ok(simulated) => simulated,
         Err(error) => {
             eprintln!(
@@ -72,7 +72,7 @@ pub fn demo(overrides: &Overrides) -> u8 {
     if let Kept::Temporary(_) = &kept {
         a_day_before(kept.database(), &*clock, overrides);
     }
-    let base = |api: &str| simulated.base(api);
+    let base = |api: &str| simulated.base_url(api);
     let status = match config::demo(&base, kept.database(), overrides, APIS) {
         Ok(config) => run(&config, clock),
         Err(problems) => {
@@ -88,10 +88,10 @@ pub fn demo(overrides: &Overrides) -> u8 {
 /// charts.
 fn a_day_before(database: PathBuf, clock: &dyn Clock, overrides: &Overrides) {
     let past = Arc::new(StandingClock::a_day_before(clock.now()));
-    let Ok(simulated) = Demo::start(APIS, past.clone()) else {
+    let Ok(simulated) = DemoServer::start(APIS, past.clone()) else {
         return;
     };
-    let base = |api: &str| simulated.base(api);
+    let base = |api: &str| simulated.base_url(api);
     if let Ok(config) = config::demo(&base, database, overrides, APIS)
         && let Err(error) = demo_past::store(&config, &past)
     {

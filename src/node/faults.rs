@@ -12,8 +12,11 @@ use std::time::Duration;
 
 use serde_json::Value as Json;
 
-use crate::api::fault_server::{Act, FaultServer, Then, say};
-use crate::api::faults::{Row, fetcher, good, noon, patient, plan, rows, short};
+use crate::api::fault_server::{Act, AfterResponse, FaultServer, send};
+use crate::api::faults::{
+    FaultCase, clock_at_noon, fault_cases, fetcher, good_response, long_timeout, short_timeout,
+    test_plan,
+};
 use crate::api::fetcher::Fetcher;
 use crate::api::url_source;
 use crate::domain::alert::{NodeFacts, Rules, State};
@@ -48,7 +51,7 @@ struct Seen {
 impl Bench {
     fn new(fetcher: Fetcher, clock: Arc<ManualClock>) -> Bench {
         let plan = Arc::new(Plan {
-            sources: vec![plan()],
+            sources: vec![test_plan()],
             ..Plan::default()
         });
         let ledger = Ledger::new(plan.clone());
@@ -105,7 +108,7 @@ impl Bench {
     fn fetch(&mut self) -> Seen {
         self.clock.advance(Duration::from_secs(60));
         let observation = self.fetcher.fetch_once().expect("nobody cancels");
-        for (level, line) in self.fetcher.lines(&observation) {
+        for (level, line) in self.fetcher.log_lines(&observation) {
             let _ = writeln!(self.log, "{}: {line}", level.as_str().to_lowercase());
         }
         let (cause, words) = match &observation.outcome {
@@ -165,23 +168,27 @@ fn text(value: &Json) -> &str {
 }
 
 /// Plays one row and gives its lines of the golden file.
-fn play(row: &Row) -> String {
+fn play(row: &FaultCase) -> String {
     let is_faulty = Arc::new(AtomicBool::new(false));
     let (switch, fault) = (is_faulty.clone(), row.fault);
     let act: Arc<Act> = Arc::new(
         move |head, wire, server| match switch.load(Ordering::SeqCst) {
             true => fault(head, wire, server),
-            false => match say(wire, good()) {
-                true => Then::Keep,
-                false => Then::Close,
+            false => match send(wire, good_response()) {
+                true => AfterResponse::Keep,
+                false => AfterResponse::Close,
             },
         },
     );
     let server = FaultServer::start(act);
-    let request = url_source::request(&server.url(), &[], &[]).expect("a URL");
-    let settings = if row.is_slow { short() } else { patient() };
+    let request = url_source::prepare_request(&server.url(), &[], &[]).expect("a URL");
+    let settings = if row.is_slow {
+        short_timeout()
+    } else {
+        long_timeout()
+    };
     let body_limit = settings.body_limit;
-    let clock = noon();
+    let clock = clock_at_noon();
     let mut bench = Bench::new(fetcher(request, settings, clock.clone()), clock);
     let mut words = Vec::new();
     let mut play = |bench: &mut Bench, times: usize, expected: Option<Cause>| {
@@ -233,7 +240,7 @@ fn play(row: &Row) -> String {
 
 #[test]
 fn every_fault_has_its_cause_and_words_everywhere_and_the_next_good_answer_heals_it() {
-    let rows = rows();
+    let rows = fault_cases();
     let lines: Vec<Mutex<String>> = rows.iter().map(|_| Mutex::default()).collect();
     let next = AtomicUsize::new(0);
     std::thread::scope(|scope| {

@@ -5,10 +5,10 @@ use std::path::Path;
 use std::sync::Arc;
 
 use crate::api::client::CALLS;
-use crate::api::connection_pool::{self, Pool};
+use crate::api::connection_pool::{self, ConnectionPool};
 use crate::api::fetcher::{Fetcher, SourceSettings};
 use crate::api::request::{Credential, Endpoint};
-use crate::api::transport::{Send, TransportSettings};
+use crate::api::transport::{SendRequest, TransportSettings};
 use crate::api::url_source;
 use crate::config::{Auth, Config, Login, SourceConfig, Target};
 use crate::domain::operation::{Argument, Operation, SecurityScheme};
@@ -48,7 +48,7 @@ fn server(source: &SourceConfig) -> Server<'_> {
 
 /// A pool for each server. Where its sources differ in `connections` the largest counts: one
 /// that says more says what the server can take.
-fn pools(sources: &[SourceConfig]) -> BTreeMap<Server<'_>, Arc<Pool>> {
+fn pools(sources: &[SourceConfig]) -> BTreeMap<Server<'_>, Arc<ConnectionPool>> {
     let mut most: BTreeMap<Server, usize> = BTreeMap::new();
     for source in sources {
         let connections = most.entry(server(source)).or_default();
@@ -57,7 +57,7 @@ fn pools(sources: &[SourceConfig]) -> BTreeMap<Server<'_>, Arc<Pool>> {
     let pools = most.into_iter();
     pools
         .map(|(server, most)| {
-            let pool = Pool::new(&server.origin, most);
+            let pool = ConnectionPool::new(&server.origin, most);
             (server, pool)
         })
         .collect()
@@ -67,7 +67,7 @@ fn fetcher(
     config: &Config,
     index: usize,
     source: &SourceConfig,
-    pool: Arc<Pool>,
+    pool: Arc<ConnectionPool>,
     clock: &Arc<dyn Clock>,
 ) -> Result<Fetcher, String> {
     let (request, declared) = match &source.target {
@@ -80,12 +80,15 @@ fn fetcher(
             (request, Some(*operation))
         }
         Target::Url { url, params } => {
-            let request = url_source::request(url, params, &url_headers(source))?;
+            let request = url_source::prepare_request(url, params, &url_headers(source))?;
             (request, None)
         }
         Target::Follow { node } => {
             let url = format!("{node}/snapshot?full=1");
-            (url_source::request(&url, &[], &url_headers(source))?, None)
+            (
+                url_source::prepare_request(&url, &[], &url_headers(source))?,
+                None,
+            )
         }
     };
     let follows = matches!(source.target, Target::Follow { .. });
@@ -115,7 +118,7 @@ fn operation_request(
     operation: &'static Operation,
     base: Option<&str>,
     arguments: &[(String, Argument)],
-) -> Result<Box<Send>, String> {
+) -> Result<Box<SendRequest>, String> {
     let call = CALLS
         .iter()
         .find(|call| std::ptr::eq(call.operation, operation))

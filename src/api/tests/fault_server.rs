@@ -9,11 +9,11 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 /// What is done with one request: its head, the stream, and what may be asked.
-pub type Act = dyn Fn(&str, &mut dyn Wire, &Server) -> Then + Send + Sync;
+pub type Act = dyn Fn(&str, &mut dyn Wire, &FaultState) -> AfterResponse + Send + Sync;
 
 /// What becomes of the connection.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub enum Then {
+pub enum AfterResponse {
     Keep,
     Close,
     /// Ends with RST instead of FIN.
@@ -26,7 +26,7 @@ impl<T: Read + Write + Send> Wire for T {}
 
 /// What acts share with the test.
 #[derive(Default)]
-pub struct Server {
+pub struct FaultState {
     /// Set when the test is over: endless acts end.
     pub over: AtomicBool,
     /// Bytes of endless acts that the client let itself be sent.
@@ -36,7 +36,7 @@ pub struct Server {
     pub heads: Mutex<Vec<String>>,
 }
 
-impl Server {
+impl FaultState {
     pub fn is_over(&self) -> bool {
         self.over.load(Ordering::SeqCst)
     }
@@ -62,7 +62,7 @@ fn is_wait(error: &std::io::Error) -> bool {
 
 pub struct FaultServer {
     pub address: SocketAddr,
-    pub server: Arc<Server>,
+    pub server: Arc<FaultState>,
     acceptor: Option<std::thread::JoinHandle<()>>,
 }
 
@@ -75,7 +75,7 @@ impl FaultServer {
     /// The same at another address of this machine.
     pub fn start_at(address: Ipv4Addr, act: Arc<Act>) -> FaultServer {
         FaultServer::serve_at(address, move |stream, server| {
-            converse(stream, None, &*act, server);
+            serve_connection(stream, None, &*act, server);
         })
     }
 
@@ -86,26 +86,28 @@ impl FaultServer {
     /// Says `greeting` without waiting for a request, then holds the connection.
     pub fn start_speaking(greeting: &'static str) -> FaultServer {
         FaultServer::serve(move |mut stream, server| {
-            say(&mut stream, greeting);
+            send(&mut stream, greeting);
             server.hold(&mut stream);
         })
     }
 
     fn start_with(act: Arc<Act>, tls: Option<Arc<rustls::ServerConfig>>) -> FaultServer {
-        FaultServer::serve(move |stream, server| converse(stream, tls.clone(), &*act, server))
+        FaultServer::serve(move |stream, server| {
+            serve_connection(stream, tls.clone(), &*act, server)
+        })
     }
 
-    fn serve(conversation: impl Fn(TcpStream, &Server) + Send + Sync + 'static) -> FaultServer {
+    fn serve(conversation: impl Fn(TcpStream, &FaultState) + Send + Sync + 'static) -> FaultServer {
         FaultServer::serve_at(Ipv4Addr::LOCALHOST, conversation)
     }
 
     fn serve_at(
         address: Ipv4Addr,
-        conversation: impl Fn(TcpStream, &Server) + Send + Sync + 'static,
+        conversation: impl Fn(TcpStream, &FaultState) + Send + Sync + 'static,
     ) -> FaultServer {
         let listener = TcpListener::bind((address, 0)).expect("loopback");
         let address = listener.local_addr().expect("bound");
-        let server = Arc::new(Server::default());
+        let server = Arc::new(FaultState::default());
         let shared = server.clone();
         let conversation = Arc::new(conversation);
         let acceptor = std::thread::spawn(move || {
@@ -144,12 +146,17 @@ impl Drop for FaultServer {
     }
 }
 
-fn converse(stream: TcpStream, tls: Option<Arc<rustls::ServerConfig>>, act: &Act, server: &Server) {
+fn serve_connection(
+    stream: TcpStream,
+    tls: Option<Arc<rustls::ServerConfig>>,
+    act: &Act,
+    server: &FaultState,
+) {
     match tls {
         None => {
             let mut stream = stream;
             match talk(&mut stream, act, server) {
-                Then::Reset => reset_on_close(&stream),
+                AfterResponse::Reset => reset_on_close(&stream),
                 _ => drop(stream.shutdown(Shutdown::Write)),
             }
         }
@@ -183,7 +190,7 @@ fn reset_on_close(stream: &TcpStream) {
 }
 
 /// Requests on one connection, until an act or the client ends it.
-fn talk(wire: &mut dyn Wire, act: &Act, server: &Server) -> Then {
+fn talk(wire: &mut dyn Wire, act: &Act, server: &FaultState) -> AfterResponse {
     while let Some(head) = read_head(wire, server) {
         server
             .heads
@@ -191,14 +198,14 @@ fn talk(wire: &mut dyn Wire, act: &Act, server: &Server) -> Then {
             .expect("no act panics")
             .push(head.clone());
         let then = act(&head, wire, server);
-        if then != Then::Keep {
+        if then != AfterResponse::Keep {
             return then;
         }
     }
-    Then::Close
+    AfterResponse::Close
 }
 
-fn read_head(wire: &mut dyn Wire, server: &Server) -> Option<String> {
+fn read_head(wire: &mut dyn Wire, server: &FaultState) -> Option<String> {
     let (mut head, mut buffer) = (Vec::new(), [0; 4096]);
     while !head.windows(4).any(|end| end == b"\r\n\r\n") {
         if server.is_over() {
@@ -215,14 +222,14 @@ fn read_head(wire: &mut dyn Wire, server: &Server) -> Option<String> {
 }
 
 /// Writes it all; false if the client has gone.
-pub fn say(wire: &mut dyn Wire, bytes: impl AsRef<[u8]>) -> bool {
+pub fn send(wire: &mut dyn Wire, bytes: impl AsRef<[u8]>) -> bool {
     wire.write_all(bytes.as_ref())
         .and_then(|()| wire.flush())
         .is_ok()
 }
 
 /// A whole answer with a body.
-pub fn answer(status: &str, headers: &str, body: impl AsRef<[u8]>) -> Vec<u8> {
+pub fn response(status: &str, headers: &str, body: impl AsRef<[u8]>) -> Vec<u8> {
     let body = body.as_ref();
     let mut bytes = format!(
         "HTTP/1.1 {status}\r\nContent-Length: {}\r\n{headers}\r\n",

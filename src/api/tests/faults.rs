@@ -8,9 +8,9 @@ use std::time::Duration;
 
 use jiff::tz::TimeZone;
 
-use super::fault_server::{Server, Then, Wire, answer, say};
+use super::fault_server::{AfterResponse, FaultState, Wire, response, send};
 use super::fetcher::{Fetcher, SourceSettings};
-use super::transport::{Send, TransportSettings};
+use super::transport::{SendRequest, TransportSettings};
 use crate::domain::health::Cause;
 use crate::domain::plan::{Numbers, Pick, Selection, SourcePlan};
 use crate::domain::time::{Moment, Mono, Trust, Wall};
@@ -19,7 +19,7 @@ use crate::sys::clock::{Clock, ManualClock};
 /// 2026-11-23, noon.
 const NOON: Wall = Wall(1_795_435_200_000);
 
-pub fn noon() -> Arc<ManualClock> {
+pub fn clock_at_noon() -> Arc<ManualClock> {
     Arc::new(ManualClock::new(Moment {
         mono: Mono(1_000),
         wall: NOON,
@@ -27,7 +27,7 @@ pub fn noon() -> Arc<ManualClock> {
     }))
 }
 
-pub fn plan() -> SourcePlan {
+pub fn test_plan() -> SourcePlan {
     SourcePlan {
         name: "test".into(),
         every: Duration::from_secs(60),
@@ -46,10 +46,14 @@ pub fn plan() -> SourcePlan {
     }
 }
 
-pub fn fetcher(request: Box<Send>, transport: TransportSettings, clock: Arc<dyn Clock>) -> Fetcher {
+pub fn fetcher(
+    request: Box<SendRequest>,
+    transport: TransportSettings,
+    clock: Arc<dyn Clock>,
+) -> Fetcher {
     let settings = SourceSettings {
         index: 0,
-        plan: plan(),
+        plan: test_plan(),
         request,
         operation: None,
         follow: None,
@@ -60,7 +64,7 @@ pub fn fetcher(request: Box<Send>, transport: TransportSettings, clock: Arc<dyn 
     Fetcher::new(settings, clock).expect("the settings are good")
 }
 
-pub fn short() -> TransportSettings {
+pub fn short_timeout() -> TransportSettings {
     TransportSettings {
         timeout: Duration::from_millis(600),
         body_limit: 100_000,
@@ -68,24 +72,24 @@ pub fn short() -> TransportSettings {
     }
 }
 
-pub fn patient() -> TransportSettings {
+pub fn long_timeout() -> TransportSettings {
     TransportSettings {
         timeout: Duration::from_secs(20),
-        ..short()
+        ..short_timeout()
     }
 }
 
-pub fn good() -> Vec<u8> {
-    answer(
+pub fn good_response() -> Vec<u8> {
+    response(
         "200 OK",
         "Content-Type: application/json\r\n",
         r#"{"t": 21.4}"#,
     )
 }
 
-pub type Fault = fn(&str, &mut dyn Wire, &Server) -> Then;
+pub type Fault = fn(&str, &mut dyn Wire, &FaultState) -> AfterResponse;
 
-pub struct Row {
+pub struct FaultCase {
     pub name: &'static str,
     pub cause: Cause,
     /// Faults that only time ends have a short one.
@@ -93,8 +97,8 @@ pub struct Row {
     pub fault: Fault,
 }
 
-fn row(name: &'static str, cause: Cause, fault: Fault) -> Row {
-    Row {
+fn fault(name: &'static str, cause: Cause, fault: Fault) -> FaultCase {
+    FaultCase {
         name,
         cause,
         is_slow: false,
@@ -102,10 +106,10 @@ fn row(name: &'static str, cause: Cause, fault: Fault) -> Row {
     }
 }
 
-fn slow(name: &'static str, cause: Cause, fault: Fault) -> Row {
-    Row {
+fn slow_fault(name: &'static str, cause: Cause, behaviour: Fault) -> FaultCase {
+    FaultCase {
         is_slow: true,
-        ..row(name, cause, fault)
+        ..fault(name, cause, behaviour)
     }
 }
 
@@ -113,8 +117,8 @@ fn slow(name: &'static str, cause: Cause, fault: Fault) -> Row {
 macro_rules! sends {
     ($bytes:expr) => {
         |_, wire, _| {
-            say(wire, $bytes);
-            Then::Close
+            send(wire, $bytes);
+            AfterResponse::Close
         }
     };
 }
@@ -124,12 +128,12 @@ macro_rules! endless {
     ($head:expr, $more:expr) => {
         |_, wire, server| {
             let more: &[u8] = $more;
-            let mut goes_on = say(wire, $head);
+            let mut goes_on = send(wire, $head);
             while goes_on && !server.is_over() {
-                goes_on = say(wire, more);
+                goes_on = send(wire, more);
                 server.sent.fetch_add(more.len() as u64, Ordering::SeqCst);
             }
-            Then::Close
+            AfterResponse::Close
         }
     };
 }
@@ -140,76 +144,76 @@ pub fn gzip(plain: &[u8]) -> Vec<u8> {
     encoder.finish().expect("memory")
 }
 
-pub fn rows() -> Vec<Row> {
+pub fn fault_cases() -> Vec<FaultCase> {
     const OK: &str = "HTTP/1.1 200 OK\r\n";
     vec![
-        row("closes without an answer", Cause::Connect, |_, _, _| {
-            Then::Close
+        fault("closes without an answer", Cause::Connect, |_, _, _| {
+            AfterResponse::Close
         }),
-        row("resets before the head", Cause::Connect, |_, _, _| {
-            Then::Reset
+        fault("resets before the head", Cause::Connect, |_, _, _| {
+            AfterResponse::Reset
         }),
-        row(
+        fault(
             "closes in the middle of the head",
             Cause::Connect,
             sends!(format!("{OK}Conte")),
         ),
-        row(
+        fault(
             "resets in the middle of the body",
             Cause::Protocol,
             |_, wire, _| {
-                say(wire, format!("{OK}Content-Length: 100\r\n\r\n{{\"t\":"));
-                Then::Reset
+                send(wire, format!("{OK}Content-Length: 100\r\n\r\n{{\"t\":"));
+                AfterResponse::Reset
             },
         ),
-        slow(
+        slow_fault(
             "accepts, then is silent",
             Cause::Timeout,
             |_, wire, server| {
                 server.hold(wire);
-                Then::Close
+                AfterResponse::Close
             },
         ),
-        slow("drips the head", Cause::Timeout, |_, wire, server| {
-            say(wire, OK);
-            while !server.is_over() && say(wire, "X: y\r\n") {
+        slow_fault("drips the head", Cause::Timeout, |_, wire, server| {
+            send(wire, OK);
+            while !server.is_over() && send(wire, "X: y\r\n") {
                 std::thread::park_timeout(Duration::from_millis(20));
             }
-            Then::Close
+            AfterResponse::Close
         }),
-        slow("drips the body", Cause::Timeout, |_, wire, server| {
-            say(wire, format!("{OK}Content-Length: 100000\r\n\r\n"));
-            while !server.is_over() && say(wire, " ") {
+        slow_fault("drips the body", Cause::Timeout, |_, wire, server| {
+            send(wire, format!("{OK}Content-Length: 100000\r\n\r\n"));
+            while !server.is_over() && send(wire, " ") {
                 std::thread::park_timeout(Duration::from_millis(20));
             }
-            Then::Close
+            AfterResponse::Close
         }),
-        slow(
+        slow_fault(
             "interim answers without end",
             Cause::Timeout,
             |_, wire, server| {
-                while !server.is_over() && say(wire, "HTTP/1.1 102 Processing\r\n\r\n") {
+                while !server.is_over() && send(wire, "HTTP/1.1 102 Processing\r\n\r\n") {
                     std::thread::park_timeout(Duration::from_millis(5));
                 }
-                Then::Close
+                AfterResponse::Close
             },
         ),
-        row(
+        fault(
             "a header line without end",
             Cause::TooLarge,
             endless!(format!("{OK}X: "), &[b'a'; 4096]),
         ),
-        row(
+        fault(
             "headers without end",
             Cause::TooLarge,
             endless!(OK, &b"X-Header: value\r\n".repeat(64)),
         ),
-        row(
+        fault(
             "a body without end",
             Cause::TooLarge,
             endless!(format!("{OK}\r\n"), &[b' '; 4096]),
         ),
-        row(
+        fault(
             "chunks without end",
             Cause::TooLarge,
             endless!(
@@ -217,245 +221,252 @@ pub fn rows() -> Vec<Row> {
                 &b"1\r\n \r\n".repeat(500)
             ),
         ),
-        row(
+        fault(
             "announces a body past the limit",
             Cause::TooLarge,
             sends!(format!("{OK}Content-Length: 1000000000000\r\n\r\n")),
         ),
-        row("a gzip bomb", Cause::TooLarge, |_, wire, _| {
+        fault("a gzip bomb", Cause::TooLarge, |_, wire, _| {
             static BOMB: LazyLock<Vec<u8>> = LazyLock::new(|| gzip(&vec![b' '; 20_000_000]));
-            say(wire, answer("200 OK", "Content-Encoding: gzip\r\n", &*BOMB));
-            Then::Close
-        }),
-        row("gzip that is none", Cause::Protocol, |_, wire, _| {
-            say(
+            send(
                 wire,
-                answer("200 OK", "Content-Encoding: gzip\r\n", "{\"t\": 1}"),
+                response("200 OK", "Content-Encoding: gzip\r\n", &*BOMB),
             );
-            Then::Close
+            AfterResponse::Close
         }),
-        row("gzip that ends early", Cause::Protocol, |_, wire, _| {
+        fault("gzip that is none", Cause::Protocol, |_, wire, _| {
+            send(
+                wire,
+                response("200 OK", "Content-Encoding: gzip\r\n", "{\"t\": 1}"),
+            );
+            AfterResponse::Close
+        }),
+        fault("gzip that ends early", Cause::Protocol, |_, wire, _| {
             let packed = gzip(br#"{"t": 21.4, "and": "some more to pack"}"#);
             let half = &packed[..packed.len() / 2];
-            say(wire, answer("200 OK", "Content-Encoding: gzip\r\n", half));
-            Then::Close
+            send(wire, response("200 OK", "Content-Encoding: gzip\r\n", half));
+            AfterResponse::Close
         }),
-        row(
+        fault(
             "a coding that was not asked for",
             Cause::Protocol,
-            sends!(answer("200 OK", "Content-Encoding: br\r\n", "{\"t\": 1}")),
+            sends!(response("200 OK", "Content-Encoding: br\r\n", "{\"t\": 1}")),
         ),
-        row(
+        fault(
             "a content length that is too long",
             Cause::Protocol,
             sends!(format!("{OK}Content-Length: 50\r\n\r\n{{\"t\": 1}}")),
         ),
-        row(
+        fault(
             "a content length that is too short",
             Cause::NotJson,
             sends!(format!("{OK}Content-Length: 5\r\n\r\n{{\"t\": 1}}")),
         ),
-        row(
+        fault(
             "a content length that is no number",
             Cause::Protocol,
             sends!(format!("{OK}Content-Length: many\r\n\r\n{{\"t\": 1}}")),
         ),
-        row(
+        fault(
             "two content lengths",
             Cause::Protocol,
             sends!(format!(
                 "{OK}Content-Length: 8\r\nContent-Length: 9\r\n\r\n{{\"t\": 1}}"
             )),
         ),
-        row(
+        fault(
             "chunks that end early",
             Cause::Protocol,
             sends!(format!(
                 "{OK}Transfer-Encoding: chunked\r\n\r\n8\r\n{{\"t\": "
             )),
         ),
-        row(
+        fault(
             "chunks that are none",
             Cause::Protocol,
             sends!(format!(
                 "{OK}Transfer-Encoding: chunked\r\n\r\n{{\"t\": 1}}\r\n"
             )),
         ),
-        row(
+        fault(
             "what is not HTTP",
             Cause::Protocol,
             sends!("SSH-2.0-OpenSSH_9.9\r\n\r\n"),
         ),
-        row(
+        fault(
             "204",
             Cause::Protocol,
             sends!("HTTP/1.1 204 No Content\r\n\r\n"),
         ),
-        row(
+        fault(
             "304 with nothing cached",
             Cause::Protocol,
             sends!("HTTP/1.1 304 Not Modified\r\n\r\n"),
         ),
-        row(
+        fault(
             "101",
             Cause::Protocol,
             sends!("HTTP/1.1 101 Switching Protocols\r\n\r\n"),
         ),
-        row("a redirect to itself", Cause::Redirect, |head, wire, _| {
+        fault("a redirect to itself", Cause::Redirect, |head, wire, _| {
             let path = head.split(' ').nth(1).unwrap_or_default();
-            say(
+            send(
                 wire,
-                answer(
+                response(
                     "301 Moved Permanently",
                     &format!("Location: {path}\r\n"),
                     "",
                 ),
             );
-            Then::Close
+            AfterResponse::Close
         }),
-        row("redirects on and on", Cause::Redirect, |head, wire, _| {
+        fault("redirects on and on", Cause::Redirect, |head, wire, _| {
             let path = head.split(' ').nth(1).unwrap_or_default();
-            say(
+            send(
                 wire,
-                answer("302 Found", &format!("Location: {path}1\r\n"), "moved"),
+                response("302 Found", &format!("Location: {path}1\r\n"), "moved"),
             );
-            Then::Close
+            AfterResponse::Close
         }),
-        row(
+        fault(
             "a redirect to another protocol",
             Cause::Redirect,
-            sends!(answer(
+            sends!(response(
                 "302 Found",
                 "Location: ftp://files.example/x?key=topsecret\r\n",
                 ""
             )),
         ),
-        row(
+        fault(
             "a redirect to nowhere",
             Cause::Redirect,
-            sends!(answer("302 Found", "", "")),
+            sends!(response("302 Found", "", "")),
         ),
-        row(
+        fault(
             "400",
             Cause::HttpStatus,
-            sends!(answer("400 Bad Request", "", "{}")),
+            sends!(response("400 Bad Request", "", "{}")),
         ),
-        row(
+        fault(
             "401",
             Cause::HttpStatus,
-            sends!(answer("401 Unauthorized", "", "{}")),
+            sends!(response("401 Unauthorized", "", "{}")),
         ),
-        row(
+        fault(
             "403",
             Cause::HttpStatus,
-            sends!(answer("403 Forbidden", "", "{}")),
+            sends!(response("403 Forbidden", "", "{}")),
         ),
-        row(
+        fault(
             "404",
             Cause::HttpStatus,
-            sends!(answer("404 Not Found", "", "<html>")),
+            sends!(response("404 Not Found", "", "<html>")),
         ),
-        row(
+        fault(
             "429",
             Cause::RateLimited,
-            sends!(answer("429 Too Many Requests", "", "")),
+            sends!(response("429 Too Many Requests", "", "")),
         ),
-        row(
+        fault(
             "429 with seconds",
             Cause::RateLimited,
-            sends!(answer("429 Too Many Requests", "Retry-After: 7200\r\n", "")),
+            sends!(response(
+                "429 Too Many Requests",
+                "Retry-After: 7200\r\n",
+                ""
+            )),
         ),
-        row(
+        fault(
             "429 with a date",
             Cause::RateLimited,
-            sends!(answer(
+            sends!(response(
                 "429 Too Many Requests",
                 "Date: Sun, 06 Nov 1994 08:00:00 GMT\r\nRetry-After: Sun, 06 Nov 1994 08:49:37 GMT\r\n",
                 ""
             )),
         ),
-        row(
+        fault(
             "500",
             Cause::HttpStatus,
-            sends!(answer("500 Internal Server Error", "", "{\"t\": 1}")),
+            sends!(response("500 Internal Server Error", "", "{\"t\": 1}")),
         ),
-        row(
+        fault(
             "503 with seconds",
             Cause::HttpStatus,
-            sends!(answer(
+            sends!(response(
                 "503 Service Unavailable",
                 "Retry-After: 300\r\n",
                 ""
             )),
         ),
-        row(
+        fault(
             "an unknown status",
             Cause::HttpStatus,
-            sends!(answer("599 Odd", "", "")),
+            sends!(response("599 Odd", "", "")),
         ),
-        row(
+        fault(
             "HTML instead of JSON",
             Cause::NotJson,
-            sends!(answer(
+            sends!(response(
                 "200 OK",
                 "Content-Type: text/html\r\n",
                 "<!DOCTYPE html><title>Login</title>"
             )),
         ),
-        row(
+        fault(
             "an empty body",
             Cause::NotJson,
-            sends!(answer("200 OK", "", "")),
+            sends!(response("200 OK", "", "")),
         ),
-        row(
+        fault(
             "truncated JSON",
             Cause::NotJson,
-            sends!(answer("200 OK", "", "{\"t\": 21.")),
+            sends!(response("200 OK", "", "{\"t\": 21.")),
         ),
-        row(
+        fault(
             "JSON without a length that broke off",
             Cause::NotJson,
             sends!(format!("{OK}\r\n{{\"t\": 2")),
         ),
-        row(
+        fault(
             "deeply nested JSON",
             Cause::NotJson,
-            sends!(answer("200 OK", "", "[".repeat(90_000))),
+            sends!(response("200 OK", "", "[".repeat(90_000))),
         ),
-        row(
+        fault(
             "NaN",
             Cause::NotJson,
-            sends!(answer("200 OK", "", "{\"t\": NaN}")),
+            sends!(response("200 OK", "", "{\"t\": NaN}")),
         ),
-        row(
+        fault(
             "invalid UTF-8",
             Cause::NotJson,
-            sends!(answer("200 OK", "", b"{\"t\": \"\xff\"}")),
+            sends!(response("200 OK", "", b"{\"t\": \"\xff\"}")),
         ),
-        row(
+        fault(
             "a number that no float holds",
             Cause::Empty,
-            sends!(answer("200 OK", "", "{\"t\": 1e999}")),
+            sends!(response("200 OK", "", "{\"t\": 1e999}")),
         ),
-        row(
+        fault(
             "a wrong type",
             Cause::Empty,
-            sends!(answer("200 OK", "", "{\"t\": \"warm\"}")),
+            sends!(response("200 OK", "", "{\"t\": \"warm\"}")),
         ),
-        row(
+        fault(
             "a missing field",
             Cause::Empty,
-            sends!(answer("200 OK", "", "{\"temperature\": 1}")),
+            sends!(response("200 OK", "", "{\"temperature\": 1}")),
         ),
-        row(
+        fault(
             "a null field",
             Cause::Empty,
-            sends!(answer("200 OK", "", "{\"t\": null}")),
+            sends!(response("200 OK", "", "{\"t\": null}")),
         ),
-        row(
+        fault(
             "an empty array",
             Cause::Empty,
-            sends!(answer("200 OK", "", "[]")),
+            sends!(response("200 OK", "", "[]")),
         ),
     ]
 }

@@ -8,12 +8,15 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use super::connect::Plight;
-use super::error_mapping::{Phase, Scene, attribute};
-use super::fault_server::{Act, FaultServer, Then, answer, say};
-use super::faults::{fetcher, good, gzip, noon, patient, plan, rows, short};
-use super::fetcher::{Fetcher, Ration, SourceSettings};
-use super::transport::{Send, TransportSettings};
+use super::connect::ConnectError;
+use super::error_mapping::{ErrorContext, ResponsePart, classify_error};
+use super::fault_server::{Act, AfterResponse, FaultServer, response, send};
+use super::faults::{
+    clock_at_noon, fault_cases, fetcher, good_response, gzip, long_timeout, short_timeout,
+    test_plan,
+};
+use super::fetcher::{Fetcher, QuotaHandle, SourceSettings};
+use super::transport::{SendRequest, TransportSettings};
 use super::url_source;
 use crate::domain::health::{Cause, SourceHealth};
 use crate::domain::plan::SourcePlan;
@@ -33,8 +36,8 @@ fn cause(observation: Option<Observation>) -> Option<Cause> {
     }
 }
 
-fn to(url: &str) -> Box<Send> {
-    url_source::request(url, &[], &[]).expect("a URL")
+fn get_url(url: &str) -> Box<SendRequest> {
+    url_source::prepare_request(url, &[], &[]).expect("a URL")
 }
 
 /// Answers the nth request with the nth of `acts`, and the rest with the last.
@@ -47,9 +50,9 @@ fn script(acts: Vec<Box<Act>>) -> Arc<Act> {
 }
 
 fn sends(bytes: Vec<u8>) -> Box<Act> {
-    Box::new(move |_, wire, _| match say(wire, &bytes) {
-        true => Then::Keep,
-        false => Then::Close,
+    Box::new(move |_, wire, _| match send(wire, &bytes) {
+        true => AfterResponse::Keep,
+        false => AfterResponse::Close,
     })
 }
 
@@ -67,7 +70,7 @@ fn odd_answers_that_can_be_read_are_read() {
     for (name, bytes, expected) in [
         (
             "gzip",
-            answer("200 OK", "Content-Encoding: gzip\r\n", gzip(b"{\"t\": 1}")),
+            response("200 OK", "Content-Encoding: gzip\r\n", gzip(b"{\"t\": 1}")),
             "1",
         ),
         (
@@ -85,43 +88,43 @@ fn odd_answers_that_can_be_read_are_read() {
             "an interim answer before",
             [
                 b"HTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\n".to_vec(),
-                good(),
+                good_response(),
             ]
             .concat(),
             "21.4",
         ),
         (
             "JSON that is called HTML",
-            answer("200 OK", "Content-Type: text/html\r\n", "{\"t\": 1}"),
+            response("200 OK", "Content-Type: text/html\r\n", "{\"t\": 1}"),
             "1",
         ),
         (
             "a byte order mark",
-            answer("200 OK", "", "\u{feff}{\"t\": 1}"),
+            response("200 OK", "", "\u{feff}{\"t\": 1}"),
             "1",
         ),
         (
             "a number of 200 digits",
-            answer("200 OK", "", digits),
+            response("200 OK", "", digits),
             "1e199",
         ),
         (
             "duplicate keys: the last",
-            answer("200 OK", "", "{\"t\": 1, \"t\": 2}"),
+            response("200 OK", "", "{\"t\": 1, \"t\": 2}"),
             "2",
         ),
         (
             "another status of success",
-            answer("203 Odd", "", "{\"t\": 1}"),
+            response("203 Odd", "", "{\"t\": 1}"),
             "1",
         ),
-        ("a boolean", answer("200 OK", "", "{\"t\": true}"), "1"),
+        ("a boolean", response("200 OK", "", "{\"t\": true}"), "1"),
     ] {
         let server = FaultServer::start(Arc::new(move |_, wire, _| {
-            say(wire, &bytes);
-            Then::Close
+            send(wire, &bytes);
+            AfterResponse::Close
         }));
-        let mut fetcher = fetcher(to(&server.url()), patient(), noon());
+        let mut fetcher = fetcher(get_url(&server.url()), long_timeout(), clock_at_noon());
         let outcome = fetcher.fetch_once().expect("nobody cancels").outcome;
         let Outcome::Readings { readings, .. } = outcome else {
             panic!("{name}: {outcome:?}");
@@ -132,16 +135,16 @@ fn odd_answers_that_can_be_read_are_read() {
 
 #[test]
 fn an_unchanged_answer_is_asked_for_and_a_bad_one_is_never_confirmed() {
-    let named = |body: &str| answer("200 OK", "ETag: \"v1\"\r\nLast-Modified: then\r\n", body);
+    let named = |body: &str| response("200 OK", "ETag: \"v1\"\r\nLast-Modified: then\r\n", body);
     let server = FaultServer::start(script(vec![
         sends(named("{\"t\": 1}")),
-        sends(answer("304 Not Modified", "", "")),
-        sends(answer("503 Busy", "", "")),
+        sends(response("304 Not Modified", "", "")),
+        sends(response("503 Busy", "", "")),
         sends(named("{\"t\": null}")),
-        sends(answer("304 Not Modified", "", "")),
-        sends(good()),
+        sends(response("304 Not Modified", "", "")),
+        sends(good_response()),
     ]));
-    let mut fetcher = fetcher(to(&server.url()), patient(), noon());
+    let mut fetcher = fetcher(get_url(&server.url()), long_timeout(), clock_at_noon());
     let outcomes: Vec<Option<Cause>> = (0..6).map(|_| cause(fetcher.fetch_once())).collect();
     let expected = [
         None,
@@ -164,11 +167,11 @@ fn an_unchanged_answer_is_asked_for_and_a_bad_one_is_never_confirmed() {
 
 #[test]
 fn credentials_follow_a_redirect_within_an_origin_and_never_to_another() {
-    let other = FaultServer::start(script(vec![sends(good())]));
+    let other = FaultServer::start(script(vec![sends(good_response())]));
     let elsewhere = format!("Location: http://{}/there\r\n", other.address);
     let server = FaultServer::start(script(vec![
-        sends(answer("301 Moved", "Location: /here\r\n", "moved")),
-        sends(answer("307 Moved", &elsewhere, "moved")),
+        sends(response("301 Moved", "Location: /here\r\n", "moved")),
+        sends(response("307 Moved", &elsewhere, "moved")),
     ]));
     let secrets = [
         ("Authorization", "Bearer topsecret"),
@@ -176,8 +179,8 @@ fn credentials_follow_a_redirect_within_an_origin_and_never_to_another() {
         ("Cookie", "session=topsecret"),
     ]
     .map(|(name, value)| (name.to_owned(), value.to_owned()));
-    let request = url_source::request(&server.url(), &[], &secrets).expect("a URL");
-    let mut fetcher = fetcher(request, patient(), noon());
+    let request = url_source::prepare_request(&server.url(), &[], &secrets).expect("a URL");
+    let mut fetcher = fetcher(request, long_timeout(), clock_at_noon());
     assert_eq!(cause(fetcher.fetch_once()), None);
     let heads = server.server.heads.lock().expect("no act panics");
     assert!(heads[1].starts_with("GET /here HTTP/1.1\r\n"));
@@ -198,13 +201,17 @@ fn is_inside(address: IpAddr) -> bool {
 
 fn with_an_outside() -> TransportSettings {
     TransportSettings {
-        is_inside,
-        ..patient()
+        is_private: is_inside,
+        ..long_timeout()
     }
 }
 
 fn moved(to: &str) -> Box<Act> {
-    sends(answer("302 Found", &format!("Location: {to}\r\n"), "moved"))
+    sends(response(
+        "302 Found",
+        &format!("Location: {to}\r\n"),
+        "moved",
+    ))
 }
 
 fn failure(observation: Option<Observation>) -> Option<(Cause, String)> {
@@ -216,7 +223,7 @@ fn failure(observation: Option<Observation>) -> Option<(Cause, String)> {
 
 #[test]
 fn nothing_that_an_answer_from_outside_names_leads_inside() {
-    let inside = FaultServer::start(script(vec![sends(good())]));
+    let inside = FaultServer::start(script(vec![sends(good_response())]));
     let port = inside.address.port();
     for host in [
         "127.0.0.1",
@@ -231,7 +238,7 @@ fn nothing_that_an_answer_from_outside_names_leads_inside() {
     ] {
         let target = format!("http://{host}:{port}/admin?key=topsecret");
         let server = FaultServer::start_at(OUTSIDE, script(vec![moved("/on"), moved(&target)]));
-        let mut fetcher = fetcher(to(&server.url()), with_an_outside(), noon());
+        let mut fetcher = fetcher(get_url(&server.url()), with_an_outside(), clock_at_noon());
         let (cause, detail) = failure(fetcher.fetch_once()).expect("it is refused");
         assert_eq!(cause, Cause::Redirect, "{host}: {detail}");
         assert!(detail.contains("inside this network"), "{host}: {detail}");
@@ -242,22 +249,22 @@ fn nothing_that_an_answer_from_outside_names_leads_inside() {
 
 #[test]
 fn from_outside_a_redirect_leads_outside_and_from_inside_to_the_same_machine() {
-    let outside = FaultServer::start_at(OUTSIDE, script(vec![sends(good())]));
+    let outside = FaultServer::start_at(OUTSIDE, script(vec![sends(good_response())]));
     let there = format!("http://{}/x", outside.address);
     let server = FaultServer::start_at(OUTSIDE, script(vec![moved("/on"), moved(&there)]));
-    let mut from_outside = fetcher(to(&server.url()), with_an_outside(), noon());
+    let mut from_outside = fetcher(get_url(&server.url()), with_an_outside(), clock_at_noon());
     assert_eq!(failure(from_outside.fetch_once()), None);
 
-    let inside = FaultServer::start(script(vec![sends(good())]));
+    let inside = FaultServer::start(script(vec![sends(good_response())]));
     let port = inside.address.port();
     for host in ["127.0.0.1", "localhost", "[::ffff:127.0.0.1]"] {
         let other_port = moved(&format!("http://{host}:{port}/x"));
         let server = FaultServer::start(script(vec![moved("/on"), other_port]));
-        let mut from_inside = fetcher(to(&server.url()), with_an_outside(), noon());
+        let mut from_inside = fetcher(get_url(&server.url()), with_an_outside(), clock_at_noon());
         assert_eq!(failure(from_inside.fetch_once()), None, "{host}");
     }
     let server = FaultServer::start(script(vec![moved(&there)]));
-    let mut from_inside = fetcher(to(&server.url()), with_an_outside(), noon());
+    let mut from_inside = fetcher(get_url(&server.url()), with_an_outside(), clock_at_noon());
     let (cause, detail) = failure(from_inside.fetch_once()).expect("it is refused");
     assert_eq!(cause, Cause::Redirect, "{detail}");
     assert!(detail.contains("another machine"), "{detail}");
@@ -276,20 +283,24 @@ fn behind_a_proxy_names_decide_since_nobody_knows_what_it_connects_to() {
         let target = target.to_owned();
         let proxy = FaultServer::start(Arc::new(move |head: &str, wire, _: &_| {
             let said = match head.split(' ').next() {
-                Some("CONNECT") => say(wire, "HTTP/1.1 200 Connected\r\n\r\n"),
+                Some("CONNECT") => send(wire, "HTTP/1.1 200 Connected\r\n\r\n"),
                 _ if head.contains("/data") => {
                     let place = format!("Location: {target}\r\n");
-                    say(wire, answer("302 Found", &place, ""))
+                    send(wire, response("302 Found", &place, ""))
                 }
-                _ => say(wire, good()),
+                _ => send(wire, good_response()),
             };
-            if said { Then::Keep } else { Then::Close }
+            if said {
+                AfterResponse::Keep
+            } else {
+                AfterResponse::Close
+            }
         }));
         let settings = TransportSettings {
             proxy: Some(format!("http://{}", proxy.address)),
-            ..patient()
+            ..long_timeout()
         };
-        let mut fetcher = fetcher(to("http://1.1.1.1/data"), settings, noon());
+        let mut fetcher = fetcher(get_url("http://1.1.1.1/data"), settings, clock_at_noon());
         let found = failure(fetcher.fetch_once());
         match (refused, found) {
             (None, found) => assert_eq!(found, None),
@@ -304,15 +315,15 @@ fn behind_a_proxy_names_decide_since_nobody_knows_what_it_connects_to() {
 
 #[test]
 fn a_list_of_nothing_is_a_good_answer_and_a_missing_record_is_not() {
-    let server = FaultServer::start(script(vec![sends(answer("200 OK", "", "[]"))]));
-    let mut source = fetcher(to(&server.url()), patient(), noon());
+    let server = FaultServer::start(script(vec![sends(response("200 OK", "", "[]"))]));
+    let mut source = fetcher(get_url(&server.url()), long_timeout(), clock_at_noon());
     assert_eq!(cause(source.fetch_once()), Some(Cause::Empty));
     source.select_all_leaves();
     let observation = source.fetch_once().expect("nobody cancels");
     assert_eq!(observation.outcome, Outcome::Empty);
     assert!(
         source
-            .lines(&observation)
+            .log_lines(&observation)
             .iter()
             .all(|it| it.0 == log::Level::Info)
     );
@@ -320,16 +331,17 @@ fn a_list_of_nothing_is_a_good_answer_and_a_missing_record_is_not() {
 
 #[test]
 fn a_refused_request_says_where_its_credentials_went_and_what_a_403_is_about() {
-    let sent_on = FaultServer::start(script(vec![sends(answer(
+    let sent_on = FaultServer::start(script(vec![sends(response(
         "401 Unauthorized",
         "WWW-Authenticate: Basic realm=\"x\"\r\n",
         "",
     ))]));
     let place = format!("Location: http://{}/x\r\n", sent_on.address);
-    let first = FaultServer::start(script(vec![sends(answer("302 Found", &place, ""))]));
+    let first = FaultServer::start(script(vec![sends(response("302 Found", &place, ""))]));
     let headers = [("Authorization".to_owned(), "Bearer topsecret".to_owned())];
-    let request = url_source::request(&first.url(), &[], &headers).expect("a URL");
-    let (_, detail) = failure(fetcher(request, patient(), noon()).fetch_once()).expect("401");
+    let request = url_source::prepare_request(&first.url(), &[], &headers).expect("a URL");
+    let (_, detail) =
+        failure(fetcher(request, long_timeout(), clock_at_noon()).fetch_once()).expect("401");
     let expected = format!(
         "{0} answers 401 Unauthorized: http://{1} sent the node on to http://{0}, and credentials \
          and headers are not sent along to another server or port; write http://{0} in this source",
@@ -364,8 +376,9 @@ fn a_refused_request_says_where_its_credentials_went_and_what_a_403_is_about() {
             "do not allow this",
         ),
     ] {
-        let server = FaultServer::start(script(vec![sends(answer("403 Forbidden", head, body))]));
-        let found = failure(fetcher(to(&server.url()), patient(), noon()).fetch_once());
+        let server = FaultServer::start(script(vec![sends(response("403 Forbidden", head, body))]));
+        let found =
+            failure(fetcher(get_url(&server.url()), long_timeout(), clock_at_noon()).fetch_once());
         let (cause, detail) = found.expect("it is refused");
         assert_eq!(cause, Cause::HttpStatus, "{name}");
         assert!(detail.contains(expected), "{name}: {detail}");
@@ -384,21 +397,21 @@ fn a_secret_that_a_server_repeats_is_in_no_text_that_the_node_makes_of_it() {
         format!("{{\"t\": \"a long text that ends with the key {secret}\"}}"),
     ];
     for body in bodies {
-        let server = FaultServer::start(script(vec![sends(answer("200 OK", "", &body))]));
+        let server = FaultServer::start(script(vec![sends(response("200 OK", "", &body))]));
         let headers = [("X-Key".to_owned(), secret.to_owned())];
         let settings = SourceSettings {
             index: 0,
-            plan: plan(),
-            request: url_source::request(&server.url(), &[], &headers).expect("a URL"),
+            plan: test_plan(),
+            request: url_source::prepare_request(&server.url(), &[], &headers).expect("a URL"),
             operation: None,
             follow: None,
-            transport: patient(),
+            transport: long_timeout(),
             quota: None,
             secrets: Arc::new(Secrets::new([secret.to_owned()])),
         };
-        let mut fetcher = Fetcher::new(settings, noon()).expect("the settings are good");
+        let mut fetcher = Fetcher::new(settings, clock_at_noon()).expect("the settings are good");
         let observation = fetcher.fetch_once().expect("nobody cancels");
-        let lines = fetcher.lines(&observation);
+        let lines = fetcher.log_lines(&observation);
         let said = format!("{observation:?}{lines:?}");
         assert!(said.contains("Failed"), "{said}");
         assert!(!said.contains("hunter2"), "{said}");
@@ -408,16 +421,16 @@ fn a_secret_that_a_server_repeats_is_in_no_text_that_the_node_makes_of_it() {
 #[test]
 fn a_kept_connection_that_the_server_has_closed_is_no_failure() {
     let server = FaultServer::start(script(vec![
-        sends(good()),
-        Box::new(|_, _, _| Then::Close),
-        sends(good()),
-        sends(good()),
+        sends(good_response()),
+        Box::new(|_, _, _| AfterResponse::Close),
+        sends(good_response()),
+        sends(good_response()),
         // Twice: the second time on a fresh connection, and that counts.
-        Box::new(|_, _, _| Then::Reset),
-        Box::new(|_, _, _| Then::Reset),
-        sends(good()),
+        Box::new(|_, _, _| AfterResponse::Reset),
+        Box::new(|_, _, _| AfterResponse::Reset),
+        sends(good_response()),
     ]));
-    let mut fetcher = fetcher(to(&server.url()), patient(), noon());
+    let mut fetcher = fetcher(get_url(&server.url()), long_timeout(), clock_at_noon());
     let outcomes: Vec<Option<Cause>> = (0..5).map(|_| cause(fetcher.fetch_once())).collect();
     assert_eq!(outcomes, [None, None, None, Some(Cause::Connect), None]);
     assert_eq!(server.server.connections.load(Ordering::SeqCst), 4);
@@ -425,7 +438,7 @@ fn a_kept_connection_that_the_server_has_closed_is_no_failure() {
 
 #[test]
 fn a_refused_connection_and_an_unknown_name_heal_too() {
-    let server = FaultServer::start(script(vec![sends(good())]));
+    let server = FaultServer::start(script(vec![sends(good_response())]));
     let refused = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
         .and_then(|listener| listener.local_addr())
         .expect("loopback");
@@ -435,16 +448,16 @@ fn a_refused_connection_and_an_unknown_name_heal_too() {
         (format!("http://{refused}/"), Cause::Connect),
         (nowhere, Cause::Dns),
     ] {
-        let (bad, good) = (to(&url), to(&server.url()));
+        let (bad, good) = (get_url(&url), get_url(&server.url()));
         let turn = AtomicUsize::new(0);
-        let request: Box<Send> = Box::new(move |agent| {
+        let request: Box<SendRequest> = Box::new(move |agent| {
             match turn.fetch_add(1, Ordering::SeqCst) {
                 // Once, then for long.
                 0 | 2..=6 => bad(agent),
                 _ => good(agent),
             }
         });
-        let mut fetcher = fetcher(request, short(), noon());
+        let mut fetcher = fetcher(request, short_timeout(), clock_at_noon());
         for turn in 0..8 {
             let expected = matches!(turn, 0 | 2..=6).then_some(expected);
             assert_eq!(cause(fetcher.fetch_once()), expected, "{url} {turn}");
@@ -455,16 +468,16 @@ fn a_refused_connection_and_an_unknown_name_heal_too() {
 #[test]
 fn a_request_is_written_down_before_it_goes_out_and_failures_and_redirects_count() {
     let server = FaultServer::start(script(vec![
-        sends(answer("302 Found", "Location: /here\r\n", "")),
-        sends(answer("500 Oops", "", "")),
+        sends(response("302 Found", "Location: /here\r\n", "")),
+        sends(response("500 Oops", "", "")),
     ]));
-    let mut fetcher = fetcher(to(&server.url()), patient(), noon());
+    let mut fetcher = fetcher(get_url(&server.url()), long_timeout(), clock_at_noon());
     let share = Duration::from_secs(1_000);
-    fetcher.ration_requests(share);
+    fetcher.limit_requests(share);
     let (stop, stopping) = shutdown();
     let written = Arc::new(Mutex::new(Vec::new()));
     let (notes, heads) = (written.clone(), server.server.clone());
-    let ration = Ration {
+    let ration = QuotaHandle {
         carried: Carried::Nothing,
         reserve: Box::new(move |reserved| {
             let sent = heads.heads.lock().expect("no act panics").len();
@@ -485,16 +498,19 @@ fn a_request_is_written_down_before_it_goes_out_and_failures_and_redirects_count
 fn a_source_that_is_nudged_is_asked_early_but_not_again_and_again() {
     /// How long a source waits really, between its first and its second answer.
     fn pause(every: Duration, since_the_first: Duration) -> Duration {
-        let good = || sends(answer("200 OK", "", r#"{"t": 1}"#));
+        let good = || sends(response("200 OK", "", r#"{"t": 1}"#));
         let server = FaultServer::start(script(vec![good(), good()]));
-        let clock = noon();
+        let clock = clock_at_noon();
         let settings = SourceSettings {
             index: 0,
-            plan: SourcePlan { every, ..plan() },
-            request: to(&server.url()),
+            plan: SourcePlan {
+                every,
+                ..test_plan()
+            },
+            request: get_url(&server.url()),
             operation: None,
             follow: None,
-            transport: patient(),
+            transport: long_timeout(),
             quota: None,
             secrets: Arc::default(),
         };
@@ -502,7 +518,7 @@ fn a_source_that_is_nudged_is_asked_early_but_not_again_and_again() {
         let (stop, stopping) = shutdown();
         let nudges = stopping.clone();
         let mut answers = Vec::new();
-        fetcher.run(&stopping, Ration::none(), |_| {
+        fetcher.run(&stopping, QuotaHandle::none(), |_| {
             answers.push(Instant::now());
             match answers.len() {
                 1 => {
@@ -524,8 +540,8 @@ fn a_source_that_is_nudged_is_asked_early_but_not_again_and_again() {
 fn an_answer_that_is_one_long_name_is_shown_shortened() {
     let name = "k".repeat(90_000);
     let body = format!("{{\"{name}\": 1}}");
-    let server = FaultServer::start(script(vec![sends(answer("200 OK", "", body))]));
-    let mut fetcher = fetcher(to(&server.url()), patient(), noon());
+    let server = FaultServer::start(script(vec![sends(response("200 OK", "", body))]));
+    let mut fetcher = fetcher(get_url(&server.url()), long_timeout(), clock_at_noon());
     fetcher.select_all_leaves();
     let outcome = fetcher.fetch_once().expect("nobody cancels").outcome;
     let Outcome::Failed { failure, issues } = outcome else {
@@ -536,7 +552,7 @@ fn an_answer_that_is_one_long_name_is_shown_shortened() {
 }
 
 /// A listener whose queue is full: the kernel answers no more connections.
-fn deaf() -> (TcpListener, Vec<TcpStream>) {
+fn deaf_listener() -> (TcpListener, Vec<TcpStream>) {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("loopback");
     // SAFETY: the descriptor is a bound socket; this only shortens its queue.
     unsafe { libc::listen(listener.as_raw_fd(), 0) };
@@ -553,27 +569,27 @@ fn deaf() -> (TcpListener, Vec<TcpStream>) {
 fn the_stop_interrupts_a_fetch_that_hangs_wherever_it_hangs() {
     let silent = FaultServer::start(script(vec![Box::new(|_, wire, server| {
         server.hold(wire);
-        Then::Close
+        AfterResponse::Close
     })]));
     let dripping = FaultServer::start(script(vec![Box::new(|_, wire, server| {
-        say(wire, "HTTP/1.1 200 OK\r\n\r\n{");
+        send(wire, "HTTP/1.1 200 OK\r\n\r\n{");
         server.hold(wire);
-        Then::Close
+        AfterResponse::Close
     })]));
-    let (listener, _waiting) = deaf();
+    let (listener, _waiting) = deaf_listener();
     let deaf = listener.local_addr().expect("bound");
     for url in [silent.url(), dripping.url(), format!("http://{deaf}/")] {
         let settings = TransportSettings {
             timeout: Duration::from_secs(60),
             ..TransportSettings::default()
         };
-        let fetcher = fetcher(to(&url), settings, noon());
+        let fetcher = fetcher(get_url(&url), settings, clock_at_noon());
         let canceller = fetcher.canceller();
         let (stop, stopping) = shutdown();
         let delivered = Arc::new(Mutex::new(Vec::new()));
         let deliver = delivered.clone();
         let thread = std::thread::spawn(move || {
-            fetcher.run(&stopping, Ration::none(), |it| {
+            fetcher.run(&stopping, QuotaHandle::none(), |it| {
                 deliver.lock().expect("whole").push(it)
             });
         });
@@ -593,22 +609,23 @@ fn the_stop_interrupts_a_fetch_that_hangs_wherever_it_hangs() {
 
 #[test]
 fn a_connection_that_nobody_takes_times_out() {
-    let (listener, _waiting) = deaf();
+    let (listener, _waiting) = deaf_listener();
     let url = format!("http://{}/", listener.local_addr().expect("bound"));
-    let mut fetcher = fetcher(to(&url), short(), noon());
+    let mut fetcher = fetcher(get_url(&url), short_timeout(), clock_at_noon());
     assert_eq!(cause(fetcher.fetch_once()), Some(Cause::Timeout));
 }
 
 #[test]
 fn a_panic_costs_its_turn_and_nothing_else() {
-    let server = FaultServer::start(script(vec![sends(good())]));
-    let good = to(&server.url());
+    let server = FaultServer::start(script(vec![sends(good_response())]));
+    let good = get_url(&server.url());
     let turn = AtomicUsize::new(0);
-    let request: Box<Send> = Box::new(move |agent| match turn.fetch_add(1, Ordering::SeqCst) {
-        1 => panic!("on purpose"),
-        _ => good(agent),
-    });
-    let mut fetcher = fetcher(request, patient(), noon());
+    let request: Box<SendRequest> =
+        Box::new(move |agent| match turn.fetch_add(1, Ordering::SeqCst) {
+            1 => panic!("on purpose"),
+            _ => good(agent),
+        });
+    let mut fetcher = fetcher(request, long_timeout(), clock_at_noon());
     let outcomes: Vec<Option<Cause>> = (0..3).map(|_| cause(fetcher.fetch_once())).collect();
     assert_eq!(outcomes, [None, Some(Cause::Protocol), None]);
 }
@@ -616,13 +633,13 @@ fn a_panic_costs_its_turn_and_nothing_else() {
 #[test]
 fn failures_back_off_and_an_ordered_wait_is_kept() {
     let server = FaultServer::start(script(vec![
-        sends(answer("500 Oops", "", "")),
-        sends(answer("500 Oops", "", "")),
-        sends(answer("500 Oops", "", "")),
-        sends(answer("429 Slow", "Retry-After: 900\r\n", "")),
-        sends(good()),
+        sends(response("500 Oops", "", "")),
+        sends(response("500 Oops", "", "")),
+        sends(response("500 Oops", "", "")),
+        sends(response("429 Slow", "Retry-After: 900\r\n", "")),
+        sends(good_response()),
     ]));
-    let mut fetcher = fetcher(to(&server.url()), patient(), noon());
+    let mut fetcher = fetcher(get_url(&server.url()), long_timeout(), clock_at_noon());
     let waits: Vec<u64> = (0..5)
         .map(|_| {
             fetcher
@@ -643,7 +660,10 @@ fn failures_back_off_and_an_ordered_wait_is_kept() {
 
 #[test]
 fn a_thousand_random_faults_end_with_a_healthy_node_and_exact_counters() {
-    let rows: Vec<_> = rows().into_iter().filter(|row| !row.is_slow).collect();
+    let rows: Vec<_> = fault_cases()
+        .into_iter()
+        .filter(|row| !row.is_slow)
+        .collect();
     let faults: Vec<_> = rows.iter().map(|row| row.fault).collect();
     let chosen = Arc::new(AtomicUsize::new(usize::MAX));
     let choice = chosen.clone();
@@ -651,14 +671,14 @@ fn a_thousand_random_faults_end_with_a_healthy_node_and_exact_counters() {
         Arc::new(
             move |head, wire, server| match faults.get(choice.load(Ordering::SeqCst)) {
                 Some(fault) => fault(head, wire, server),
-                None => match say(wire, good()) {
-                    true => Then::Keep,
-                    false => Then::Close,
+                None => match send(wire, good_response()) {
+                    true => AfterResponse::Keep,
+                    false => AfterResponse::Close,
                 },
             },
         );
     let server = FaultServer::start(act);
-    let mut fetcher = fetcher(to(&server.url()), patient(), noon());
+    let mut fetcher = fetcher(get_url(&server.url()), long_timeout(), clock_at_noon());
     let mut random = fastrand::Rng::with_seed(1_795_435_200);
     let mut health = SourceHealth::default();
     let mut expected = std::collections::BTreeMap::new();
@@ -679,13 +699,13 @@ fn a_thousand_random_faults_end_with_a_healthy_node_and_exact_counters() {
 
 // ---- Certificates ----------------------------------------------------------------------
 
-struct Certified {
+struct TestCertificate {
     config: Arc<rustls::ServerConfig>,
     /// What would have to be trusted.
     pem: String,
 }
 
-fn certify(name: &str, years: (i32, i32)) -> Certified {
+fn certify(name: &str, years: (i32, i32)) -> TestCertificate {
     let key = rcgen::KeyPair::generate().expect("a key");
     let mut parameters = rcgen::CertificateParams::new(vec![name.to_owned()]).expect("a good name");
     parameters.not_before = rcgen::date_time_ymd(years.0, 1, 1);
@@ -700,24 +720,24 @@ fn certify(name: &str, years: (i32, i32)) -> Certified {
             builder.with_no_client_auth().with_single_cert(chain, der)
         })
         .expect("a good configuration");
-    Certified {
+    TestCertificate {
         config: Arc::new(config),
         pem: certificate.pem(),
     }
 }
 
 /// A directory of the test's own, gone when it ends.
-struct Scratch(std::path::PathBuf);
+struct ScratchFile(std::path::PathBuf);
 
-impl Scratch {
-    fn new(name: &str) -> Scratch {
+impl ScratchFile {
+    fn new(name: &str) -> ScratchFile {
         let path = std::env::temp_dir().join(format!("main-node-{name}-{}", std::process::id()));
         std::fs::create_dir_all(&path).expect("a writable directory");
-        Scratch(path)
+        ScratchFile(path)
     }
 }
 
-impl Drop for Scratch {
+impl Drop for ScratchFile {
     fn drop(&mut self) {
         let _ = std::fs::remove_dir_all(&self.0);
     }
@@ -725,7 +745,7 @@ impl Drop for Scratch {
 
 #[test]
 fn certificates_are_judged_and_an_own_one_can_be_trusted() {
-    let scratch = Scratch::new("certificates");
+    let scratch = ScratchFile::new("certificates");
     let mut lines = String::new();
     let mut tell = |name: &str, fetched: Option<Observation>, server: &FaultServer| {
         let outcome = fetched.expect("nobody cancels").outcome;
@@ -740,7 +760,8 @@ fn certificates_are_judged_and_an_own_one_can_be_trusted() {
             _ => None,
         }
     };
-    let secure = |server: &FaultServer| to(&format!("https://{}/x?key=topsecret", server.address));
+    let secure =
+        |server: &FaultServer| get_url(&format!("https://{}/x?key=topsecret", server.address));
     for (name, host, years, trusted, expected) in [
         (
             "self-signed",
@@ -777,10 +798,10 @@ fn certificates_are_judged_and_an_own_one_can_be_trusted() {
         std::fs::write(&file, &certified.pem).expect("a writable directory");
         let settings = TransportSettings {
             ca_file: trusted.then_some(file),
-            ..patient()
+            ..long_timeout()
         };
-        let server = FaultServer::start_tls(script(vec![sends(good())]), certified.config);
-        let mut fetcher = fetcher(secure(&server), settings, noon());
+        let server = FaultServer::start_tls(script(vec![sends(good_response())]), certified.config);
+        let mut fetcher = fetcher(secure(&server), settings, clock_at_noon());
         assert_eq!(cause(fetcher.fetch_once()), expected, "{name}");
         assert_eq!(
             tell(name, fetcher.fetch_once(), &server),
@@ -792,15 +813,15 @@ fn certificates_are_judged_and_an_own_one_can_be_trusted() {
     let certified = certify("127.0.0.1", (2119, 2120));
     let unset = ManualClock::new(Moment {
         trust: Trust::Untrusted,
-        ..noon().now()
+        ..clock_at_noon().now()
     });
     let file = scratch.0.join("ca.pem");
     std::fs::write(&file, &certified.pem).expect("a writable directory");
     let settings = TransportSettings {
         ca_file: Some(file),
-        ..patient()
+        ..long_timeout()
     };
-    let server = FaultServer::start_tls(script(vec![sends(good())]), certified.config);
+    let server = FaultServer::start_tls(script(vec![sends(good_response())]), certified.config);
     let mut behind = fetcher(secure(&server), settings, Arc::new(unset));
     let found = tell(
         "not valid yet, by a clock that nobody set",
@@ -810,12 +831,12 @@ fn certificates_are_judged_and_an_own_one_can_be_trusted() {
     assert_eq!(found, Some(Cause::Clock));
 
     // A server that waits for a request in plain HTTP, and one that speaks first.
-    let server = FaultServer::start(script(vec![sends(good())]));
-    let mut plain = fetcher(secure(&server), short(), noon());
+    let server = FaultServer::start(script(vec![sends(good_response())]));
+    let mut plain = fetcher(secure(&server), short_timeout(), clock_at_noon());
     let found = tell("silent instead of TLS", plain.fetch_once(), &server);
     assert_eq!(found, Some(Cause::Timeout));
     let server = FaultServer::start_speaking("HTTP/1.1 400 Bad Request\r\n\r\n");
-    let mut plain = fetcher(secure(&server), patient(), noon());
+    let mut plain = fetcher(secure(&server), long_timeout(), clock_at_noon());
     let found = tell("plain HTTP instead of TLS", plain.fetch_once(), &server);
     assert_eq!(found, Some(Cause::Tls));
 
@@ -825,9 +846,9 @@ fn certificates_are_judged_and_an_own_one_can_be_trusted() {
     std::fs::write(&file, &certified.pem).expect("a writable directory");
     let settings = TransportSettings {
         ca_file: Some(file),
-        ..patient()
+        ..long_timeout()
     };
-    let server = FaultServer::start_tls(script(vec![sends(good())]), certified.config);
+    let server = FaultServer::start_tls(script(vec![sends(good_response())]), certified.config);
     let clock = Arc::new(ManualClock::new(Moment {
         mono: Mono(1_000),
         wall: Wall(60_000),
@@ -839,14 +860,14 @@ fn certificates_are_judged_and_an_own_one_can_be_trusted() {
     }
     tell("at 1970", early.fetch_once(), &server);
     assert_eq!(server.server.connections.load(Ordering::SeqCst), 0);
-    clock.set(noon().now());
+    clock.set(clock_at_noon().now());
     assert_eq!(cause(early.fetch_once()), None);
     golden::check("certificates.txt", &lines);
 }
 
 #[test]
 fn what_is_wrong_with_a_ca_file_is_said_before_anything_is_fetched() {
-    let scratch = Scratch::new("ca-file");
+    let scratch = ScratchFile::new("ca-file");
     let file = scratch.0.join("ca.pem");
     let wrong = |text: Option<&str>| {
         match text {
@@ -887,23 +908,23 @@ fn what_is_wrong_with_a_ca_file_is_said_before_anything_is_fetched() {
 #[test]
 fn errors_of_the_system_and_the_library_have_one_cause_each() {
     let os = |code: i32| io::Error::from_raw_os_error(code);
-    let connect = |code| ureq::Error::from(Plight::Connect(os(code)));
+    let connect = |code| ureq::Error::from(ConnectError::Connect(os(code)));
     let lookup = |text: &str| {
         let text = format!("failed to lookup address information: {text}");
-        ureq::Error::from(Plight::Lookup(io::Error::other(text)))
+        ureq::Error::from(ConnectError::Lookup(io::Error::other(text)))
     };
-    let scene = |phase| Scene {
+    let scene = |part| ErrorContext {
         host: "HOST",
-        phase,
+        part,
         timeout: Duration::from_secs(30),
         body_limit: limits::BODY_BYTES,
         has_ca_file: false,
-        now: noon().now(),
+        now: clock_at_noon().now(),
     };
-    use Phase::{Body, Head};
+    use ResponsePart::{Body, Head};
     let secret = || "https://user:topsecret@host/?key=topsecret".to_owned();
     let mut lines = String::new();
-    for (name, phase, error) in [
+    for (name, part, error) in [
         ("ECONNREFUSED", Head, connect(libc::ECONNREFUSED)),
         ("EHOSTUNREACH", Head, connect(libc::EHOSTUNREACH)),
         ("ENETUNREACH", Head, connect(libc::ENETUNREACH)),
@@ -915,7 +936,7 @@ fn errors_of_the_system_and_the_library_have_one_cause_each() {
         (
             "connecting for too long",
             Head,
-            Plight::ConnectTimeout.into(),
+            ConnectError::ConnectTimeout.into(),
         ),
         (
             "unknown name (glibc)",
@@ -929,7 +950,11 @@ fn errors_of_the_system_and_the_library_have_one_cause_each() {
             lookup("Temporary failure in name resolution"),
         ),
         ("no name server (musl)", Head, lookup("Try again")),
-        ("a lookup for too long", Head, Plight::LookupTimeout.into()),
+        (
+            "a lookup for too long",
+            Head,
+            ConnectError::LookupTimeout.into(),
+        ),
         ("EPIPE", Head, ureq::Error::Io(os(libc::EPIPE))),
         (
             "ENETUNREACH later",
@@ -965,10 +990,13 @@ fn errors_of_the_system_and_the_library_have_one_cause_each() {
             )),
         ),
     ] {
-        let failure = attribute(&error, scene(phase)).expect("nobody stops");
+        let failure = classify_error(&error, scene(part)).expect("nobody stops");
         lines += &format!("{name}\n    {failure}\n");
     }
     assert!(!lines.contains("secret"), "{lines}");
-    assert_eq!(attribute(&Plight::Stopped.into(), scene(Head)), None);
+    assert_eq!(
+        classify_error(&ConnectError::Stopped.into(), scene(Head)),
+        None
+    );
     golden::check("attribution.txt", &lines);
 }

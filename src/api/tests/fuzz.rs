@@ -9,8 +9,8 @@ use std::sync::{Arc, Mutex};
 use serde_json::Value as Json;
 
 use super::client::APIS;
-use super::fault_server::{Act, FaultServer, Then, say};
-use super::faults::{fetcher, noon, patient, plan};
+use super::fault_server::{Act, AfterResponse, FaultServer, send};
+use super::faults::{clock_at_noon, fetcher, long_timeout, test_plan};
 use super::{json, url_source};
 use crate::domain::normalise::{Believed, normalise};
 use crate::domain::plan::{Numbers, Pick, Selection, SourcePlan};
@@ -109,7 +109,7 @@ fn plans() -> Vec<SourcePlan> {
             observed_at: Some("/current/time".to_owned()),
             units_at: Some("/current_units".to_owned()),
             numbers: Numbers::Lenient,
-            ..plan()
+            ..test_plan()
         })
         .into()
 }
@@ -140,7 +140,7 @@ fn fuzz_bodies() {
         let mut body = BODIES[random.usize(..BODIES.len())].as_bytes().to_vec();
         mutate(&mut random, &mut body);
         let turn = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
-            if let Ok(read) = json::read(&body, random.bool(), "HOST") {
+            if let Ok(read) = json::parse(&body, random.bool(), "HOST") {
                 check(&read, &mut believed, Mono(seed * 1_000));
             }
         }));
@@ -154,12 +154,12 @@ fn fuzz_the_wire() {
     let answer = next.clone();
     let act: Arc<Act> = Arc::new(move |_, wire, _| {
         let bytes = answer.lock().expect("whole").clone();
-        say(wire, bytes);
-        Then::Close
+        send(wire, bytes);
+        AfterResponse::Close
     });
     let server = FaultServer::start(act);
-    let request = url_source::request(&server.url(), &[], &[]).expect("a URL");
-    let mut fetcher = fetcher(request, patient(), noon());
+    let request = url_source::prepare_request(&server.url(), &[], &[]).expect("a URL");
+    let mut fetcher = fetcher(request, long_timeout(), clock_at_noon());
     for seed in Budget::new(1_000).seeds() {
         let mut random = fastrand::Rng::with_seed(seed);
         let body = BODIES[random.usize(..BODIES.len())];
