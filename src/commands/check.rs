@@ -25,7 +25,7 @@ use crate::domain::plan::{Plan, Selection, SourcePlan};
 use crate::domain::reading::Outcome;
 use crate::domain::time::Trust;
 use crate::limits;
-use crate::monitor::gate::listen::bind;
+use crate::monitor::http::listener::bind;
 use crate::node::telling;
 use crate::sys::clock::{Clock, SystemClock};
 use crate::sys::disk;

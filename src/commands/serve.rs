@@ -10,7 +10,7 @@ use super::{BAD, WRONG, complain, configured};
 use crate::api::client::APIS;
 use crate::api::demo_server::DemoServer;
 use crate::config::{self, Config, Overrides, Weight};
-use crate::monitor::gate::listen::bind;
+use crate::monitor::http::listener::bind;
 use crate::node::demo_past::{self, StandingClock};
 use crate::node::{Node, StartError};
 use crate::sys::clock::{Clock, SystemClock};

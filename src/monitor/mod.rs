@@ -4,15 +4,7 @@
 //! here changes what is known: it renders values and reads history.
 
 // How an answer gets out.
-mod access;
-pub mod answer;
-mod cors;
-pub mod events;
-pub mod gate;
-mod guesses;
-mod host;
-pub mod server;
-pub mod traffic;
+pub mod http;
 
 // What an answer says.
 mod problem;
@@ -24,6 +16,6 @@ mod web;
 #[path = "tests/support.rs"]
 mod support;
 
-pub use access::Password;
+pub use http::basic_auth::Password;
 pub use routes::app::{ChannelState, Context, HistoryFailure, Monitor, RequestCount, Settings};
 pub use routes::published::Published;

@@ -5,8 +5,8 @@
 use serde::Serialize;
 use std::borrow::Cow;
 
-use super::answer::{Answer, Overload, Request};
 use crate::limits;
+use crate::monitor::http::handler::{Answer, Overload, Request};
 use crate::monitor::routes::representation::weights;
 use crate::monitor::status_text::bytes;
 

@@ -26,7 +26,7 @@ use crate::domain::plan::Plan;
 use crate::domain::reading::Outcome;
 use crate::golden;
 use crate::ingest::Ingest;
-use crate::monitor::answer::Request;
+use crate::monitor::http::handler::Request;
 use crate::monitor::{Context, Monitor, Published, Settings};
 use crate::sys::beat::Beat;
 use crate::sys::clock::{Clock as _, ManualClock};

@@ -9,10 +9,10 @@ use crate::db::history::{HistoryError, Reader};
 use crate::db::store::Store;
 use crate::domain::plan::Plan;
 use crate::domain::snapshot::Snapshot;
-use crate::monitor::events::{Event, EventKind, Feed};
-use crate::monitor::gate::private_dir::PrivateDir;
-use crate::monitor::gate::{Gate, GateLimits, Parts};
-use crate::monitor::traffic::Traffic;
+use crate::monitor::http::event_stream::{Event, EventKind, Feed};
+use crate::monitor::http::private_dir::PrivateDir;
+use crate::monitor::http::server::{Gate, GateLimits, Parts};
+use crate::monitor::http::stats::Traffic;
 use crate::monitor::{
     ChannelState, Context, HistoryFailure, Monitor, Password, Published, RequestCount, Settings,
 };

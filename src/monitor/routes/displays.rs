@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use crate::domain::time::Moment;
 use crate::limits;
-use crate::monitor::answer::Request;
+use crate::monitor::http::handler::Request;
 
 /// One poller: an address and what it calls itself.
 #[derive(Debug, Clone, PartialEq)]

@@ -11,7 +11,7 @@ use super::representation::{Entity, weak_tag};
 use super::table::{Route, Target};
 use crate::domain::snapshot::Record;
 use crate::limits;
-use crate::monitor::answer::{Answer, Request};
+use crate::monitor::http::handler::{Answer, Request};
 use crate::monitor::problem::Problem;
 
 impl Monitor {

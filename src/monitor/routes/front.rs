@@ -1,7 +1,7 @@
 //! What the gate asks, answered by [`Monitor`].
 
 use crate::monitor::Monitor;
-use crate::monitor::answer::{Answer, Answerer, Overload, Request, Way};
+use crate::monitor::http::handler::{Answer, Answerer, Overload, Request, Way};
 
 impl Answerer for Monitor {
     fn way(&self, request: &Request) -> Way {

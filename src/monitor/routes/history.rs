@@ -159,7 +159,7 @@ pub fn csv(buckets: &[Bucket]) -> Vec<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::monitor::answer::Answer;
+    use crate::monitor::http::handler::Answer;
     use crate::monitor::support::{self as testing, EIGHT, body, header, request};
 
     #[test]

@@ -12,7 +12,7 @@ use super::{history, metrics, process, status};
 use crate::domain::health::Storage;
 use crate::domain::time::Moment;
 use crate::limits;
-use crate::monitor::answer::{Answer, Request};
+use crate::monitor::http::handler::{Answer, Request};
 use crate::monitor::problem::{self, Problem};
 use crate::monitor::status_text::{self as words, State};
 use crate::monitor::web::{self, View};

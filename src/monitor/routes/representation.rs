@@ -10,7 +10,7 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 
 use crate::limits;
-use crate::monitor::answer::{Answer, Request};
+use crate::monitor::http::handler::{Answer, Request};
 use crate::sys::gzipped;
 
 /// One variant of a resource.

@@ -5,7 +5,6 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::answer::{Answer, Request};
 use super::{
     ChannelState, Context, HistoryFailure, Monitor, Password, Published, RequestCount, Settings,
 };
@@ -17,6 +16,7 @@ use crate::domain::plan::{KeyPlan, Merge, Numbers, Pick, Plan, Selection, Source
 use crate::domain::reading::{Issue, Observation, Outcome, Reason, Value};
 use crate::domain::snapshot::{Record, Snapshot, Source};
 use crate::domain::time::{Moment, Mono, Trust, Wall};
+use crate::monitor::http::handler::{Answer, Request};
 use crate::monitor::status_text::{self as words, State};
 use crate::sys::budget::Budget;
 use crate::sys::clock::ManualClock;

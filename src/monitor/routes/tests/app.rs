@@ -3,7 +3,7 @@
 use super::*;
 use crate::domain::reading::Value;
 use crate::domain::snapshot::Record;
-use crate::monitor::answer::{Answerer as _, Way};
+use crate::monitor::http::handler::{Answerer as _, Way};
 use crate::monitor::support::{self as testing, body, golden, header, request};
 
 fn get(monitor: &Monitor, target: &str) -> Answer {

@@ -10,8 +10,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use super::table::{Misdirected, TABLE, Target};
 use crate::golden::Budget;
 use crate::monitor::Monitor;
-use crate::monitor::answer::{Answer, Request};
-use crate::monitor::host::Hosts;
+use crate::monitor::http::handler::{Answer, Request};
+use crate::monitor::http::host_check::Hosts;
 use crate::monitor::support::{healthy, request};
 
 /// Pieces of targets, near to what is understood and far from it.

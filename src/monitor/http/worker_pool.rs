@@ -18,10 +18,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use super::answer::{Answer, Answerer, Request};
-use super::gate::hop;
-use super::gate::private_dir::PrivateDir;
-use super::traffic::Traffic;
+use super::handler::{Answer, Answerer, Request};
+use super::pool_protocol;
+use super::private_dir::PrivateDir;
+use super::stats::Traffic;
 use crate::limits;
 use crate::sys::shutdown::{Shutdown, Stopping, shutdown};
 use crate::sys::thread::give_way;
@@ -295,14 +295,16 @@ fn understand(asked: &tiny_http::Request) -> Option<Call> {
         let name = header.field.as_str().as_str();
         let value = header.value.as_str();
         match name {
-            hop::PEER => {
+            pool_protocol::PEER => {
                 request.peer = value.parse().ok()?;
                 has_peer = true;
             }
-            hop::HEAD => request.is_head = true,
-            hop::PROOF => is_proof = true,
-            hop::TICKET => ticket = Some(hop::read_ticket(value)?),
-            _ => request.headers.push((name.to_owned(), hop::decode(value)?)),
+            pool_protocol::HEAD => request.is_head = true,
+            pool_protocol::PROOF => is_proof = true,
+            pool_protocol::TICKET => ticket = Some(pool_protocol::read_ticket(value)?),
+            _ => request
+                .headers
+                .push((name.to_owned(), pool_protocol::decode(value)?)),
         }
     }
     (is_proof || has_peer).then_some(Call {
@@ -317,12 +319,12 @@ fn understand(asked: &tiny_http::Request) -> Option<Call> {
 fn respond(asked: tiny_http::Request, answer: Answer) -> io::Result<()> {
     let mut headers = Vec::with_capacity(answer.headers.len() + 1);
     let status = answer.status.to_string();
-    headers.extend(tiny_http::Header::from_bytes(hop::STATUS, status).ok());
+    headers.extend(tiny_http::Header::from_bytes(pool_protocol::STATUS, status).ok());
     for (name, value) in &answer.headers {
         // Encoded, since tiny_http takes ASCII alone; renamed, since it has its own opinion on
         // some names.
-        let name = format!("{}{name}", hop::FIELD);
-        match tiny_http::Header::from_bytes(name.as_bytes(), hop::encode(value)) {
+        let name = format!("{}{name}", pool_protocol::FIELD);
+        match tiny_http::Header::from_bytes(name.as_bytes(), pool_protocol::encode(value)) {
             Ok(header) => headers.push(header),
             Err(()) => log::debug!("left out a header field that cannot be sent: {name}"),
         }

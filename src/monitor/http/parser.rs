@@ -6,9 +6,9 @@
 
 use std::net::IpAddr;
 
+use super::handler::Request;
+use super::stats::Abuse;
 use crate::limits;
-use crate::monitor::answer::Request;
-use crate::monitor::traffic::Abuse;
 
 /// Header names with this prefix are ours, between gate and pool; from outside they are
 /// dropped.
@@ -393,5 +393,5 @@ fn may_be_host(value: &str) -> bool {
 }
 
 #[cfg(test)]
-#[path = "head_tests.rs"]
+#[path = "tests/parser.rs"]
 mod tests;

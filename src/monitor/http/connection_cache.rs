@@ -8,11 +8,11 @@
 use std::rc::Rc;
 use std::sync::Arc;
 
-use super::Hall;
-use super::head::{Head, Inbox, Version};
-use super::write::{self, Framing, Reply};
+use super::handler::{Answer, Request};
+use super::parser::{Head, Inbox, Version};
+use super::response_writer::{self, Framing, Reply};
+use super::server::Hall;
 use crate::limits;
-use crate::monitor::answer::{Answer, Request};
 
 /// A question, and what answers it.
 pub struct Standing {
@@ -56,7 +56,7 @@ impl Standing {
         let date = hall.date();
         let (status, body) = (answer.status, answer.body.clone());
         let etag = answer.etag().to_owned();
-        let response_head = write::head(&Reply::new(answer), framing, date.as_deref());
+        let response_head = response_writer::head(&Reply::new(answer), framing, date.as_deref());
         Standing {
             asked: head.asked,
             request: head.request,

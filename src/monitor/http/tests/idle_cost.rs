@@ -5,7 +5,9 @@ use super::*;
 #[test]
 fn a_connections_task_is_small() {
     let bytes = {
-        fn size<F>(_: fn(Async<TcpStream>, leash::Lease, Rc<Hall>) -> F) -> usize {
+        fn size<F>(
+            _: fn(Async<TcpStream>, crate::monitor::http::connection_table::Lease, Rc<Hall>) -> F,
+        ) -> usize {
             size_of::<F>()
         }
         size(connection::serve)

@@ -15,16 +15,16 @@ use std::time::Instant;
 
 use smol::Async;
 
-use super::Hall;
-use super::backend::Trouble;
-use super::head::{Head, Inbox, Refusal, Version};
-use super::leash::{Cut, Lease, Leash, Phase};
-use super::standing::Standing;
-use super::write::{self, Body, Framing, Reply, Unsent};
+use super::connection_cache::Standing;
+use super::connection_table::{Cut, Lease, Leash, Phase};
+use super::event_stream::Listener;
+use super::handler::{Answer, Overload, Request, Way};
+use super::parser::{Head, Inbox, Refusal, Version};
+use super::pool_client::Trouble;
+use super::response_writer::{self, Body, Framing, Reply, Unsent};
+use super::server::Hall;
+use super::stats::Abuse;
 use crate::limits;
-use crate::monitor::answer::{Answer, Overload, Request, Way};
-use crate::monitor::events::Listener;
-use crate::monitor::traffic::Abuse;
 
 /// Serves a connection until it ends.
 pub async fn serve(stream: Async<TcpStream>, lease: Lease, hall: Rc<Hall>) {
@@ -215,7 +215,8 @@ impl Connection {
             _ => &*standing.body,
         };
         let time = self.hall.write_time(body.len());
-        let sent = write::send(&self.stream, self.leash(), &standing.head, body, time).await;
+        let sent =
+            response_writer::send(&self.stream, self.leash(), &standing.head, body, time).await;
         self.account(request, "GET", standing.route, status, body.len(), sent);
         match self.after(sent, true, inbox) {
             Then::Next(_) => Then::Next(Some(standing)),
@@ -337,10 +338,11 @@ impl Connection {
             version,
             keep_alive: false,
         };
-        let head = write::endless_head(200, &reply.fields, framing, hall.date().as_deref());
+        let head =
+            response_writer::endless_head(200, &reply.fields, framing, hall.date().as_deref());
         hall.traffic.answered(route, 200);
         if request.is_head {
-            let _ = write::send(
+            let _ = response_writer::send(
                 &self.stream,
                 self.leash(),
                 &head,
@@ -416,7 +418,7 @@ impl Connection {
     }
 
     async fn send(&self, reply: &Reply, framing: Framing) -> Result<(), Unsent> {
-        let head = write::head(reply, framing, self.hall.date().as_deref());
+        let head = response_writer::head(reply, framing, self.hall.date().as_deref());
         let body = match (
             framing.is_head || reply.status == 304 || reply.status == 204,
             &reply.body,
@@ -426,7 +428,7 @@ impl Connection {
             (false, Body::Own(bytes)) => bytes.as_slice(),
         };
         let time = self.hall.write_time(body.len());
-        write::send(&self.stream, self.leash(), &head, body, time).await
+        response_writer::send(&self.stream, self.leash(), &head, body, time).await
     }
 
     fn account(

@@ -2,22 +2,22 @@
 //! manners that well-behaved clients rely on.
 
 mod attacks;
-mod cost;
-mod events;
-mod manners;
-mod pool;
-mod standing;
-mod stopping;
+mod conformance;
+mod connection_cache;
+mod event_stream;
+mod idle_cost;
+mod shutdown;
+mod worker_pool;
 
 use std::io::{BufRead, BufReader};
 use std::net::Ipv4Addr;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Condvar, Mutex};
 
-use super::listen::bind;
 use super::*;
-use crate::monitor::answer::{Answer, Request, Way};
-use crate::monitor::events::{Event, EventKind};
+use crate::monitor::http::event_stream::{Event, EventKind};
+use crate::monitor::http::handler::{Answer, Request, Way};
+use crate::monitor::http::listener::bind;
 
 const PATIENCE: Duration = Duration::from_secs(20);
 

@@ -9,9 +9,9 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::write::{Body, Reply};
+use super::handler::Request;
+use super::response_writer::{Body, Reply};
 use crate::limits;
-use crate::monitor::answer::Request;
 
 pub struct Repeats {
     span: Duration,

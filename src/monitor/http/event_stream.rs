@@ -17,10 +17,10 @@ use std::time::{Duration, Instant};
 
 use smol::Async;
 
-use super::gate::leash::{Cut, Leash, Phase};
-use super::gate::outstanding::Outstanding;
-use super::gate::write::{self, Unsent};
-use super::traffic::{Abuse, Traffic};
+use super::connection_table::{Cut, Leash, Phase};
+use super::response_writer::{self, Unsent};
+use super::send_budget::Outstanding;
+use super::stats::{Abuse, Traffic};
 use crate::limits;
 use crate::monitor::routes::representation::opaque;
 
@@ -343,7 +343,7 @@ impl Listener<'_> {
     }
 
     async fn send(&self, head: &[u8], bytes: &[u8]) -> bool {
-        match write::send(self.stream, self.leash, head, bytes, self.write_time).await {
+        match response_writer::send(self.stream, self.leash, head, bytes, self.write_time).await {
             Ok(()) => true,
             Err(Unsent::Cut(Cut::Late)) => {
                 self.traffic.refused(Abuse::SlowListener, self.leash.peer);

@@ -20,13 +20,13 @@ use std::time::{Duration, Instant};
 use smol::Async;
 use smol::io::{AsyncReadExt, AsyncWriteExt};
 
-use super::hop;
-use super::outstanding::Outstanding;
-use super::write::{self, Body, Reply};
+use super::handler::{Overload, Request};
+use super::pool_protocol;
+use super::response_writer::{self, Body, Reply};
+use super::send_budget::Outstanding;
+use super::stats::Traffic;
+use super::worker_pool::Desk;
 use crate::limits;
-use crate::monitor::answer::{Overload, Request};
-use crate::monitor::server::Desk;
-use crate::monitor::traffic::Traffic;
 
 /// Slots that one address may have at once, so that another is never kept waiting by it alone.
 const SLOTS_OF_ONE_ADDRESS: usize = limits::WORKERS - 1;
@@ -271,7 +271,7 @@ impl Backend {
             log::debug!("a connection to the page workers failed: {error}");
             // With an idle worker at hand it is tiny_http that is deaf, not the work that is
             // slow. Want of descriptors is neither; it passes.
-            if super::is_want(&error) || self.desk.idle() == 0 {
+            if super::server::is_want(&error) || self.desk.idle() == 0 {
                 break;
             }
             if let Err(error) = self.desk.replace(server) {
@@ -285,7 +285,7 @@ impl Backend {
     async fn connect(&self) -> io::Result<Async<UnixStream>> {
         let proved = async {
             let mut stream = Async::<UnixStream>::connect(self.desk.path()).await?;
-            stream.write_all(&hop::proof()).await?;
+            stream.write_all(&pool_protocol::proof()).await?;
             let answer = read_head(&mut stream).await?;
             match (answer.status, answer.length) {
                 (200, 0) => Ok(stream),
@@ -338,7 +338,7 @@ impl Place {
         let backend = self.backend.clone();
         let ticket = backend.next.get();
         backend.next.set(ticket + 1);
-        let bytes = hop::write(request, self.slot, ticket);
+        let bytes = pool_protocol::write(request, self.slot, ticket);
         if link.stream.write_all(&bytes).await.is_err() {
             return Err(Failure::Unused);
         }
@@ -450,13 +450,13 @@ fn parse(bytes: &[u8]) -> io::Result<Option<(PoolHead, usize)>> {
         let value = std::str::from_utf8(header.value).map_err(io::Error::other)?;
         if header.name.eq_ignore_ascii_case("content-length") {
             length = value.parse().ok();
-        } else if header.name == hop::STATUS {
+        } else if header.name == pool_protocol::STATUS {
             head.status = value.parse().map_err(io::Error::other)?;
-        } else if let Some(name) = header.name.strip_prefix(hop::FIELD)
-            && !write::is_ours(name)
+        } else if let Some(name) = header.name.strip_prefix(pool_protocol::FIELD)
+            && !response_writer::is_ours(name)
         {
-            let value = hop::decode(value).unwrap_or_default();
-            write::field(&mut head.fields, name, &value);
+            let value = pool_protocol::decode(value).unwrap_or_default();
+            response_writer::field(&mut head.fields, name, &value);
         }
     }
     head.length = length.ok_or_else(|| io::Error::other("an answer without its length"))?;

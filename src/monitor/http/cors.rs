@@ -4,7 +4,7 @@
 //! Pure; any thread. With `cors = "*"` every page may read whatever needs no credentials of the
 //! browser's own; without it nothing is said of CORS, and browsers keep the answers to themselves.
 
-use super::answer::{Answer, Request};
+use super::handler::{Answer, Request};
 use crate::limits;
 
 /// Fields of answers that a page of another origin may look at, beside those it always may.

@@ -14,8 +14,8 @@ use std::sync::Arc;
 use std::task::{Poll, Waker};
 use std::time::{Duration, Instant};
 
+use super::stats::{Abuse, Traffic};
 use crate::limits;
-use crate::monitor::traffic::{Abuse, Traffic};
 
 /// What a connection is doing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -10,9 +10,9 @@ use std::net::IpAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 
+use super::handler::Overload;
+use super::stats::Traffic;
 use crate::limits;
-use crate::monitor::answer::Overload;
-use crate::monitor::traffic::Traffic;
 
 /// The bytes of large answers that clients have not taken. A shared body counts once, however
 /// many are being sent it; one of the pool counts for itself, from the moment its length is

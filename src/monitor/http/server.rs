@@ -8,18 +8,6 @@
 //!
 //! A panic in one connection ends that connection; one in a loop of the gate restarts the loop.
 
-pub mod backend;
-pub mod connection;
-pub mod head;
-pub mod hop;
-pub mod leash;
-pub mod listen;
-pub mod outstanding;
-pub mod private_dir;
-pub mod repeats;
-pub mod standing;
-pub mod write;
-
 use std::cell::RefCell;
 use std::fs::File;
 use std::io::{self, Read as _, Write as _};
@@ -35,16 +23,17 @@ use ipnet::IpNet;
 use smol::future::FutureExt as _;
 use smol::{Async, LocalExecutor, Timer};
 
-use self::backend::Backend;
-use self::leash::{Full, Register};
-use self::outstanding::Outstanding;
-use self::private_dir::PrivateDir;
-use self::repeats::Repeats;
-use self::write::{Framing, Reply};
-use super::answer::{Answerer, Overload};
-use super::events::{Feed, Hub};
-use super::server::{Desk, Pool};
-use super::traffic::{Abuse, Traffic};
+use super::connection_table::{Full, Register};
+use super::event_stream::{Feed, Hub};
+use super::handler::{Answerer, Overload};
+use super::micro_cache::Repeats;
+use super::pool_client::Backend;
+use super::private_dir::PrivateDir;
+use super::response_writer::{Framing, Reply};
+use super::send_budget::Outstanding;
+use super::stats::{Abuse, Traffic};
+use super::worker_pool::{Desk, Pool};
+use super::{connection, parser, response_writer};
 use crate::limits;
 
 /// What the gate is made of.
@@ -183,18 +172,18 @@ impl Drop for Gate {
 }
 
 /// What all connections share, on the gate's thread.
-pub struct Hall {
-    allow: Vec<IpNet>,
-    answerer: Arc<dyn Answerer>,
-    feed: Arc<Feed>,
-    traffic: Arc<Traffic>,
-    limits: GateLimits,
-    register: Rc<Register>,
-    outstanding: Rc<Outstanding>,
-    backend: Rc<Backend>,
-    repeats: Repeats,
-    hub: Rc<Hub>,
-    date: RefCell<Option<Rc<str>>>,
+pub(super) struct Hall {
+    pub allow: Vec<IpNet>,
+    pub answerer: Arc<dyn Answerer>,
+    pub feed: Arc<Feed>,
+    pub traffic: Arc<Traffic>,
+    pub limits: GateLimits,
+    pub register: Rc<Register>,
+    pub outstanding: Rc<Outstanding>,
+    pub backend: Rc<Backend>,
+    pub repeats: Repeats,
+    pub hub: Rc<Hub>,
+    pub date: RefCell<Option<Rc<str>>>,
     /// What is said to a connection that finds no place; made when first needed after a tick,
     /// so that a flood costs a copy each.
     no_place: RefCell<Option<Rc<[u8]>>>,
@@ -203,17 +192,17 @@ pub struct Hall {
     /// Likewise to one from a network that is not allowed.
     not_allowed: RefCell<Option<Rc<[u8]>>>,
     /// Weak, since the tasks that the executor owns hold the hall.
-    executor: Weak<LocalExecutor<'static>>,
+    pub executor: Weak<LocalExecutor<'static>>,
 }
 
 impl Hall {
     /// What an answer of this size has, until the client has taken it.
-    fn write_time(&self, bytes: usize) -> Duration {
+    pub fn write_time(&self, bytes: usize) -> Duration {
         let seconds = bytes / self.limits.write_bytes_per_s;
         self.limits.write_time + Duration::from_secs(seconds as u64)
     }
 
-    fn date(&self) -> Option<Rc<str>> {
+    pub fn date(&self) -> Option<Rc<str>> {
         self.date.borrow().clone()
     }
 
@@ -243,10 +232,10 @@ impl Hall {
             }
             let framing = Framing {
                 is_head: false,
-                version: head::Version::Http11,
+                version: parser::Version::Http11,
                 keep_alive: false,
             };
-            let mut bytes = write::head(&reply, framing, self.date().as_deref());
+            let mut bytes = response_writer::head(&reply, framing, self.date().as_deref());
             bytes.extend_from_slice(reply.body.bytes());
             let made: Rc<[u8]> = bytes.into();
             *kept.borrow_mut() = Some(made.clone());
@@ -444,7 +433,7 @@ async fn accept(listener: Async<TcpListener>, hall: Rc<Hall>) {
 }
 
 /// Errors that mean: there is a connection, but nothing to hold it with.
-fn is_want(error: &io::Error) -> bool {
+pub(super) fn is_want(error: &io::Error) -> bool {
     matches!(
         error.raw_os_error(),
         Some(libc::EMFILE | libc::ENFILE | libc::ENOMEM | libc::ENOBUFS)
@@ -517,4 +506,5 @@ fn turn_away(stream: TcpStream, hall: &Hall, why: Unwelcome) {
 }
 
 #[cfg(test)]
+#[path = "tests/mod.rs"]
 mod tests;

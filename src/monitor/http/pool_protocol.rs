@@ -3,9 +3,9 @@
 //!
 //! Pure; used on the gate's thread and by the workers.
 
-use super::head::PRIVATE;
+use super::handler::Request;
+use super::parser::PRIVATE;
 use crate::limits;
-use crate::monitor::answer::Request;
 
 /// Whose request it is.
 pub const PEER: &str = "x-gate-peer";

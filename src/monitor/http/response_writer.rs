@@ -12,10 +12,10 @@ use std::time::Duration;
 
 use smol::Async;
 
-use super::head::Version;
-use super::leash::{Cut, Leash, Phase};
-use super::outstanding::Debt;
-use crate::monitor::answer::Answer;
+use super::connection_table::{Cut, Leash, Phase};
+use super::handler::Answer;
+use super::parser::Version;
+use super::send_budget::Debt;
 
 /// An answer whose header fields are bytes already.
 pub struct Reply {

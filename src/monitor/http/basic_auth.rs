@@ -11,11 +11,11 @@ use base64::engine::general_purpose::STANDARD;
 use ring::digest::{SHA256, digest};
 use subtle::ConstantTimeEq as _;
 
-use super::answer::Request;
-use super::guesses::Guesses;
-use super::problem::Problem;
+use super::handler::Request;
+use super::login_throttle::Guesses;
 use crate::domain::time::Mono;
 use crate::limits;
+use crate::monitor::problem::Problem;
 
 /// What must be known to read here; any user name goes with it.
 pub struct Password {

@@ -1,0 +1,23 @@
+//! HTTP server: listener, connections, parser, caches, event streams, and the client of the
+//! worker pool behind it.
+
+pub mod basic_auth;
+mod connection;
+mod connection_cache;
+mod connection_table;
+pub mod cors;
+pub mod event_stream;
+pub mod handler;
+pub mod host_check;
+pub mod listener;
+mod login_throttle;
+mod micro_cache;
+mod parser;
+mod pool_client;
+mod pool_protocol;
+pub mod private_dir;
+mod response_writer;
+mod send_budget;
+pub mod server;
+pub mod stats;
+mod worker_pool;
