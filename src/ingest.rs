@@ -9,7 +9,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::Duration;
 
 use crate::domain::alert::{self, AlertCommit, Facts, NodeFacts, Rules, State};
-use crate::domain::ledger::{Ledger, Row};
+use crate::domain::ledger::{Ledger, RecordRow};
 use crate::domain::reading::Observation;
 use crate::domain::snapshot::Snapshot;
 use crate::domain::time::{Moment, Mono};
@@ -26,15 +26,15 @@ pub struct Ingest {
     pub clock: Arc<dyn Clock>,
     pub beat: Beat,
     /// Whether the other sources are being asked early: once for each doubt.
-    pub has_asked_others: bool,
+    pub has_probed: bool,
     /// Takes rows to be stored; must not block.
-    pub store: Box<dyn Fn(Vec<Row>) + Send>,
+    pub store: Box<dyn Fn(Vec<RecordRow>) + Send>,
     /// Takes the alerts' state and what is to be told; must not block.
     pub commit_alerts: Box<dyn Fn(AlertCommit) + Send>,
     /// How storage, displays and mail are doing; must not block.
     pub node: Box<dyn Fn() -> NodeFacts + Send>,
     /// Has every source asked early that was not asked lately; must not block.
-    pub ask_others: Box<dyn Fn() + Send>,
+    pub probe_sources: Box<dyn Fn() + Send>,
     /// Takes the new truth; must not block.
     pub publish: Box<dyn Fn(Arc<Snapshot>) + Send>,
 }
@@ -53,16 +53,16 @@ impl Ingest {
             // Whatever else has come is one change for the displays.
             let arrived = first.into_iter().chain(observations.try_iter());
             let arrived: Vec<Observation> = arrived.take(limits::OBSERVATION_QUEUE).collect();
-            wait = shielded("ingest", || self.turn(arrived, started))
+            wait = shielded("ingest", || self.step(arrived, started))
                 .unwrap_or(limits::INGEST_PATIENCE);
             self.beat.turned(self.clock.now().mono);
         }
     }
 
     /// Takes what arrived into account and publishes; returns how long nothing can change.
-    pub fn turn(&mut self, arrived: Vec<Observation>, started: Mono) -> Duration {
+    pub fn step(&mut self, arrived: Vec<Observation>, started: Mono) -> Duration {
         let now = self.clock.now();
-        self.ledger.settle(now);
+        self.ledger.fix_timestamps(now);
         for observation in arrived {
             let source = observation.source;
             let conflict = self.ledger.conflict(source).cloned();
@@ -70,7 +70,7 @@ impl Ingest {
             self.log_conflict(source, conflict.as_ref());
             (self.store)(rows);
         }
-        let snapshot = self.judge(now, started);
+        let snapshot = self.evaluate_alerts(now, started);
         let wait = match snapshot.changes_at {
             Some(at) => at.since(now.mono).min(limits::INGEST_PATIENCE),
             None => limits::INGEST_PATIENCE,
@@ -89,7 +89,7 @@ impl Ingest {
         }
     }
 
-    fn judge(&mut self, now: Moment, started: Mono) -> Snapshot {
+    fn evaluate_alerts(&mut self, now: Moment, started: Mono) -> Snapshot {
         let mut snapshot = self.ledger.snapshot(now);
         let facts = Facts {
             snapshot: &snapshot,
@@ -98,9 +98,9 @@ impl Ingest {
         };
         let step = alert::step(&self.rules, &self.alerts, now, &facts);
         self.alerts = step.state;
-        let has_asked = std::mem::replace(&mut self.has_asked_others, step.asks_others);
+        let has_asked = std::mem::replace(&mut self.has_probed, step.asks_others);
         if step.asks_others && !has_asked {
-            (self.ask_others)();
+            (self.probe_sources)();
         }
         if step.changed || !step.events.is_empty() {
             (self.commit_alerts)(AlertCommit {
@@ -122,26 +122,26 @@ mod tests {
     use super::*;
     use crate::domain::health::{Cause, Failure};
     use crate::domain::plan::test_plan;
-    use crate::domain::reading::{Outcome, Reading, Value};
-    use crate::domain::time::{Trust, Wall};
+    use crate::domain::reading::{FetchOutcome, Reading, Value};
+    use crate::domain::time::{ClockTrust, Wall};
     use crate::sys::clock::ManualClock;
     use std::sync::Mutex;
 
-    struct Bench {
+    struct TestIngest {
         ingest: Ingest,
         clock: Arc<ManualClock>,
         published: Arc<Mutex<Vec<Arc<Snapshot>>>>,
-        stored: Arc<Mutex<Vec<Row>>>,
+        stored: Arc<Mutex<Vec<RecordRow>>>,
         committed: Arc<Mutex<Vec<AlertCommit>>>,
     }
 
-    impl Bench {
-        fn new() -> Bench {
+    impl TestIngest {
+        fn new() -> TestIngest {
             let plan = Arc::new(test_plan(1, Duration::from_secs(60)));
             let clock = Arc::new(ManualClock::new(Moment {
                 mono: Mono(1_000),
                 wall: Wall(1_761_854_400_000),
-                trust: Trust::Trusted,
+                trust: ClockTrust::Trusted,
             }));
             let published = Arc::new(Mutex::new(Vec::new()));
             let stored = Arc::new(Mutex::new(Vec::new()));
@@ -151,8 +151,8 @@ mod tests {
                 rules: Rules::default(),
                 alerts: State::new("test"),
                 node: Box::new(NodeFacts::default),
-                has_asked_others: false,
-                ask_others: Box::new(|| ()),
+                has_probed: false,
+                probe_sources: Box::new(|| ()),
                 commit_alerts: Box::new({
                     let committed = committed.clone();
                     move |commit| committed.lock().unwrap().push(commit)
@@ -168,7 +168,7 @@ mod tests {
                     move |snapshot| published.lock().unwrap().push(snapshot)
                 }),
             };
-            Bench {
+            TestIngest {
                 ingest,
                 clock,
                 published,
@@ -177,7 +177,7 @@ mod tests {
             }
         }
 
-        fn turn(&mut self, outcomes: Vec<Outcome>) -> Duration {
+        fn turn(&mut self, outcomes: Vec<FetchOutcome>) -> Duration {
             let arrived = outcomes.into_iter().map(|outcome| Observation {
                 source: 0,
                 at: self.clock.now(),
@@ -185,12 +185,12 @@ mod tests {
                 bytes: 10,
                 outcome,
                 next_in: Duration::from_secs(60),
-                ordered: Duration::ZERO,
-                late: None,
-                dropped_turns: 0,
-                followed: None,
+                server_wait: Duration::ZERO,
+                late_notice: None,
+                skipped_polls: 0,
+                upstream: None,
             });
-            self.ingest.turn(arrived.collect(), Mono(1_000))
+            self.ingest.step(arrived.collect(), Mono(1_000))
         }
 
         fn last(&self) -> Arc<Snapshot> {
@@ -203,8 +203,8 @@ mod tests {
         }
     }
 
-    fn reading(value: f64) -> Outcome {
-        Outcome::Readings {
+    fn reading(value: f64) -> FetchOutcome {
+        FetchOutcome::Readings {
             observed: None,
             readings: vec![Reading {
                 key: "t".into(),
@@ -217,7 +217,7 @@ mod tests {
 
     #[test]
     fn an_observation_is_published_and_stored() {
-        let mut bench = Bench::new();
+        let mut bench = TestIngest::new();
         bench.turn(vec![reading(21.4)]);
         assert_eq!(bench.last().records[0].value, Value::Number(21.4));
         assert_eq!(bench.stored.lock().unwrap().len(), 1);
@@ -225,7 +225,7 @@ mod tests {
 
     #[test]
     fn what_arrives_together_is_published_once() {
-        let mut bench = Bench::new();
+        let mut bench = TestIngest::new();
         bench.turn(vec![reading(1.0), reading(2.0)]);
         assert_eq!(bench.published.lock().unwrap().len(), 1);
         assert_eq!(bench.last().records[0].value, Value::Number(2.0));
@@ -233,7 +233,7 @@ mod tests {
 
     #[test]
     fn a_value_turns_stale_without_an_observation_and_the_wait_ends_then() {
-        let mut bench = Bench::new();
+        let mut bench = TestIngest::new();
         let wait = bench.turn(vec![reading(21.4)]);
         assert!(wait <= Duration::from_secs(181));
         assert!(!bench.last().records[0].stale);
@@ -249,8 +249,8 @@ mod tests {
 
     #[test]
     fn a_source_that_goes_on_failing_raises_an_alert_and_two_successes_end_it() {
-        let mut bench = Bench::new();
-        let failed = || Outcome::Failed {
+        let mut bench = TestIngest::new();
+        let failed = || FetchOutcome::Failed {
             failure: Failure::new(Cause::Dns, "the name cannot be resolved."),
             issues: Vec::new(),
         };
@@ -272,7 +272,7 @@ mod tests {
 
     #[test]
     fn what_survives_a_restart_is_committed_only_when_it_changes() {
-        let mut bench = Bench::new();
+        let mut bench = TestIngest::new();
         for _ in 0..10 {
             bench.turn(vec![reading(1.0)]);
             bench.clock.advance(Duration::from_secs(60));
@@ -282,12 +282,12 @@ mod tests {
 
     #[test]
     fn other_sources_are_asked_early_once_for_each_doubt() {
-        let mut bench = Bench::new();
+        let mut bench = TestIngest::new();
         bench.ingest.ledger = Ledger::new(Arc::new(test_plan(2, Duration::from_secs(60))));
         let asked = Arc::new(Mutex::new(0));
         let count = asked.clone();
-        bench.ingest.ask_others = Box::new(move || *count.lock().unwrap() += 1);
-        let failed = || Outcome::Failed {
+        bench.ingest.probe_sources = Box::new(move || *count.lock().unwrap() += 1);
+        let failed = || FetchOutcome::Failed {
             failure: Failure::new(Cause::Dns, "the name cannot be resolved."),
             issues: Vec::new(),
         };

@@ -29,7 +29,7 @@ use crate::db::store::{self, Store, StoreSettings};
 use crate::db::{backup, last_values, quota, restore, salvage};
 use crate::domain::alert::NodeFacts;
 use crate::domain::ledger::Ledger;
-use crate::domain::snapshot::{Snapshot, Verdict};
+use crate::domain::snapshot::{DataStatus, Snapshot};
 use crate::ingest::Ingest;
 use crate::limits;
 use crate::monitor::Published;
@@ -92,7 +92,7 @@ impl Node {
             Ok(_) => {}
         }
         let restored = last_values::last_good(&opened, &place, &boot, &|key| {
-            (0..plan.sources.len()).any(|source| plan.names(source, key))
+            (0..plan.sources.len()).any(|source| plan.names_key(source, key))
         });
         let fetchers = sources::fetchers(config, clock).map_err(StartError::Wrong)?;
         let names = plan.sources.iter().map(|source| &*source.name);
@@ -125,7 +125,7 @@ impl Node {
         let (shown, alive, alive_clock) = (published.clone(), loops.clone(), clock.clone());
         let is_well = move || {
             let is_turning = alive.stuck(alive_clock.now().mono).is_none();
-            is_turning && shown.current().snapshot.verdict() != Verdict::Fail
+            is_turning && shown.current().snapshot.data_status() != DataStatus::Fail
         };
         let telling = Telling::start(config, bells, &store, clock, is_well);
         let telling = telling.map_err(no_thread("mail"))?;
@@ -147,8 +147,8 @@ impl Node {
         let (publish, lines) = publisher(&serving);
         let early = stopping.clone();
         let ingest = Ingest {
-            has_asked_others: false,
-            ask_others: Box::new(move || early.nudge()),
+            has_probed: false,
+            probe_sources: Box::new(move || early.nudge()),
             rules: config.alert.clone(),
             ledger,
             alerts,

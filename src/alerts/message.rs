@@ -16,7 +16,7 @@ use mail_send::mail_builder::mime::MimePart;
 
 use crate::domain::alert::{Event, Kind, Told};
 use crate::domain::outbox::Item;
-use crate::domain::time::{Moment, Wall, words as span};
+use crate::domain::time::{Moment, Wall, human_duration as span};
 
 /// What every message says about the node that sends it.
 #[derive(Debug, Clone)]

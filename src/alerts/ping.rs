@@ -70,7 +70,7 @@ fn say(heard: &Result<(), String>, was_heard: bool) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::time::{Moment, Mono, Trust, Wall};
+    use crate::domain::time::{ClockTrust, Moment, Mono, Wall};
     use crate::sys::clock::ManualClock;
     use std::io::{Read, Write};
     use std::net::TcpListener;
@@ -117,7 +117,7 @@ mod tests {
         ManualClock::new(Moment {
             mono: Mono(0),
             wall: Wall(1_762_027_200_000),
-            trust: Trust::Trusted,
+            trust: ClockTrust::Trusted,
         })
     }
 

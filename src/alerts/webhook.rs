@@ -254,7 +254,7 @@ fn describe(error: &ureq::Error) -> String {
 mod tests {
     use super::*;
     use crate::alerts::delivery::tests::item;
-    use crate::domain::time::{Moment, Mono, Trust, Wall};
+    use crate::domain::time::{ClockTrust, Moment, Mono, Wall};
     use jiff::tz::TimeZone;
     use std::io::{BufRead, BufReader, Write};
     use std::net::TcpListener;
@@ -307,7 +307,7 @@ mod tests {
             now: Moment {
                 mono: Mono(0),
                 wall: Wall(1_762_027_260_000),
-                trust: Trust::Trusted,
+                trust: ClockTrust::Trusted,
             },
             delayed_by: None,
         };

@@ -351,7 +351,7 @@ mod tests {
     use super::super::transport::TransportSettings;
     use super::super::url_source;
     use super::*;
-    use crate::domain::reading::Outcome;
+    use crate::domain::reading::FetchOutcome;
 
     fn device() -> FaultServer {
         FaultServer::start(Arc::new(|_: &str, wire, _: &_| {
@@ -373,7 +373,7 @@ mod tests {
 
     fn succeeds(fetcher: &mut Fetcher) -> bool {
         let outcome = fetcher.fetch_once().expect("nobody cancels").outcome;
-        matches!(outcome, Outcome::Readings { .. })
+        matches!(outcome, FetchOutcome::Readings { .. })
     }
 
     fn connections(server: &FaultServer) -> usize {

@@ -213,8 +213,8 @@ mod tests {
     use crate::api::transport::TransportSettings;
     use crate::domain::operation::Argument;
     use crate::domain::plan::Selection;
-    use crate::domain::reading::Outcome;
-    use crate::domain::time::{Moment, Mono, Trust, Wall};
+    use crate::domain::reading::FetchOutcome;
+    use crate::domain::time::{ClockTrust, Moment, Mono, Wall};
     use crate::sys::clock::ManualClock;
 
     #[test]
@@ -222,7 +222,7 @@ mod tests {
         let clock = Arc::new(ManualClock::new(Moment {
             mono: Mono(1_000),
             wall: Wall(1_795_435_200_000),
-            trust: Trust::Trusted,
+            trust: ClockTrust::Trusted,
         }));
         let demo = DemoServer::start(APIS, clock.clone()).expect("loopback");
         let call = &CALLS[0];
@@ -260,7 +260,7 @@ mod tests {
         let mut temperatures = Vec::new();
         for _ in 0..5 {
             let observation = fetcher.fetch_once().expect("nobody cancels");
-            let Outcome::Readings {
+            let FetchOutcome::Readings {
                 observed,
                 readings,
                 issues,
@@ -283,7 +283,7 @@ mod tests {
         // The clock stands: the same answer again, which a 304 says shorter.
         fetcher.fetch_once().expect("nobody cancels");
         let again = fetcher.fetch_once().expect("nobody cancels");
-        assert_eq!(again.outcome, Outcome::Unchanged);
+        assert_eq!(again.outcome, FetchOutcome::Unchanged);
         demo.stop();
     }
 

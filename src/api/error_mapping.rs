@@ -14,7 +14,7 @@ use ureq::{Error, Timeout};
 use super::connect::ConnectError;
 use super::private_address::is_mdns_name;
 use crate::domain::health::{Cause, Failure};
-use crate::domain::time::{Moment, Trust, Wall, words};
+use crate::domain::time::{ClockTrust, Moment, Wall, human_duration};
 use crate::limits;
 use crate::sys::tls;
 
@@ -264,7 +264,7 @@ fn classify_timeout(which: Timeout, context: ErrorContext) -> Failure {
 fn format_timeout(duration: Duration) -> String {
     match duration.as_secs() {
         0 => format!("{} ms", duration.as_millis()),
-        _ => words(duration),
+        _ => human_duration(duration),
     }
 }
 
@@ -328,7 +328,7 @@ fn classify_certificate(problem: &CertificateError, context: ErrorContext) -> Fa
         )),
         // A clock that nobody has set is the likelier culprit: a Pi wakes up in its past.
         CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. }
-            if context.now.trust == Trust::Untrusted =>
+            if context.now.trust == ClockTrust::Untrusted =>
         {
             clock_is_wrong(context)
         }
@@ -387,11 +387,11 @@ fn date(time: rustls::pki_types::UnixTime) -> String {
 
 fn clock_doubt(now: Moment) -> String {
     match now.trust {
-        Trust::Untrusted => format!(
+        ClockTrust::Untrusted => format!(
             ", if this node's clock ({}), which nobody has set, is right",
             &now.wall.to_string()[..10]
         ),
-        Trust::Trusted | Trust::Unknown => String::new(),
+        ClockTrust::Trusted | ClockTrust::Unknown => String::new(),
     }
 }
 
@@ -549,7 +549,7 @@ pub fn classify_status(
         429 => (
             Cause::RateLimited,
             match retry_after {
-                Some(wait) => format!("{host} wants to be left alone for {}", words(wait)),
+                Some(wait) => format!("{host} wants to be left alone for {}", human_duration(wait)),
                 None => format!("{host} is asked too often"),
             },
         ),
@@ -559,7 +559,7 @@ pub fn classify_status(
         ),
         _ => {
             let until = match retry_after {
-                Some(wait) => format!(" and wants to be left alone for {}", words(wait)),
+                Some(wait) => format!(" and wants to be left alone for {}", human_duration(wait)),
                 None => ": it has trouble of its own".to_owned(),
             };
             (

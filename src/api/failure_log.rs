@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use crate::domain::health::{Cause, Failure};
-use crate::domain::time::{Mono, words};
+use crate::domain::time::{Mono, human_duration};
 
 /// Waits between lines about one trouble.
 const INTERVALS: [Duration; 4] = [
@@ -75,7 +75,7 @@ impl FailureLog {
         Some(format!(
             "{how}, {} times in {}: {failure}",
             outage.failures,
-            words(now.since(outage.began))
+            human_duration(now.since(outage.began))
         ))
     }
 
@@ -97,7 +97,7 @@ impl FailureLog {
             1 => "one failure".to_owned(),
             many => format!("{many} failures"),
         };
-        let span = words(now.since(outage.began));
+        let span = human_duration(now.since(outage.began));
         Some(format!("working again after {times} in {span}"))
     }
 }

@@ -20,15 +20,15 @@ use super::transport::{
     Canceller, FetchError, FetchedResponse, SendRequest, Transport, TransportSettings, Validators,
 };
 use crate::domain::health::{Cause, Failure};
-use crate::domain::normalise::{Believed, normalise};
+use crate::domain::normalise::{LastAccepted, normalise};
 use crate::domain::operation::Operation;
 use crate::domain::plan::{Numbers, SourcePlan};
-use crate::domain::quota::{Carried, Meter, Reserved};
-use crate::domain::reading::{Followed, Issue, Observation, Outcome, Reason, Value};
+use crate::domain::quota::{QuotaMeter, QuotaReservation, SavedQuota};
+use crate::domain::reading::{FetchOutcome, Issue, Observation, Reason, UpstreamNode, Value};
 use crate::domain::redact::Secrets;
 use crate::domain::schedule;
 use crate::domain::schema::Judge;
-use crate::domain::time::{Moment, Mono, words};
+use crate::domain::time::{Moment, Mono, human_duration};
 use crate::limits;
 use crate::sys::clock::Clock;
 use crate::sys::shutdown::{Stopping, Woken};
@@ -53,9 +53,9 @@ pub struct SourceSettings {
 
 /// What of a quota, or of a wait that a server ordered, outlives the run.
 pub struct QuotaHandle {
-    pub carried: Carried,
+    pub carried: SavedQuota,
     /// Has it written down, and waits, bounded, until it is.
-    pub reserve: Box<dyn Fn(&Reserved) + std::marker::Send>,
+    pub reserve: Box<dyn Fn(&QuotaReservation) + std::marker::Send>,
 }
 
 impl QuotaHandle {
@@ -63,7 +63,7 @@ impl QuotaHandle {
     #[cfg(test)]
     pub fn none() -> QuotaHandle {
         QuotaHandle {
-            carried: Carried::Nothing,
+            carried: SavedQuota::Nothing,
             reserve: Box::new(|_| ()),
         }
     }
@@ -83,7 +83,7 @@ pub struct Fetcher {
     validators: Validators,
     failures_in_a_row: u64,
     failure_log: FailureLog,
-    believed: Believed,
+    believed: LastAccepted,
     /// What the last answer had against its schema, to say it once per change.
     drift: Vec<Issue>,
     /// What is to be said while others keep the server's connections busy for too long.
@@ -94,16 +94,16 @@ pub struct Fetcher {
 
 /// How one answer came out, before it becomes an observation.
 struct FetchResult {
-    outcome: Outcome,
+    outcome: FetchOutcome,
     bytes: u64,
     retry_after: Option<Duration>,
-    followed: Option<Followed>,
+    followed: Option<UpstreamNode>,
     /// To keep, if the answer was new and good.
     validators: Option<Validators>,
 }
 
 impl FetchResult {
-    fn new(outcome: Outcome, bytes: u64) -> FetchResult {
+    fn new(outcome: FetchOutcome, bytes: u64) -> FetchResult {
         FetchResult {
             outcome,
             bytes,
@@ -117,7 +117,7 @@ impl FetchResult {
         let retry_after = failure.retry_after;
         FetchResult {
             retry_after,
-            ..FetchResult::new(Outcome::Failed { failure, issues }, bytes)
+            ..FetchResult::new(FetchOutcome::Failed { failure, issues }, bytes)
         }
     }
 }
@@ -138,7 +138,7 @@ impl Fetcher {
             validators: Validators::default(),
             failures_in_a_row: 0,
             failure_log: FailureLog::default(),
-            believed: Believed::default(),
+            believed: LastAccepted::default(),
             drift: Vec::new(),
             overload: None,
             skipped_intervals: 0,
@@ -174,18 +174,18 @@ impl Fetcher {
         quota_handle: QuotaHandle,
         mut deliver: impl FnMut(Observation),
     ) {
-        let reserve = |reserved: Option<Reserved>| {
+        let reserve = |reserved: Option<QuotaReservation>| {
             if let Some(reserved) = reserved {
                 (quota_handle.reserve)(&reserved);
             }
         };
-        let mut meter = Meter::resume(self.quota, quota_handle.carried, self.clock.now());
+        let mut meter = QuotaMeter::resume(self.quota, quota_handle.carried, self.clock.now());
         let mut wait = schedule::first_wait(self.index).max(meter.wait(self.clock.now()));
         self.log_wait(wait);
         let (mut heard, mut last_begun) = (0, None);
         loop {
             // A clock that becomes trusted announces itself to nobody, and may end the wait.
-            let glance = match meter.is_in_doubt() {
+            let glance = match meter.is_uncertain() {
                 true => wait.min(limits::INGEST_PATIENCE),
                 false => wait,
             };
@@ -206,7 +206,7 @@ impl Fetcher {
                 (Woken::Elapsed, _) => {}
             }
             let due = meter.wait(now);
-            reserve(meter.date(now));
+            reserve(meter.refresh_reservation(now));
             if !due.is_zero() {
                 wait = due;
                 continue;
@@ -219,10 +219,10 @@ impl Fetcher {
             reserve(meter.reserve(now));
             last_begun = Some(now.mono);
             let observation = self.fetch(permit);
-            let ordered = observation.as_ref().map(|it| it.ordered);
+            let ordered = observation.as_ref().map(|it| it.server_wait);
             let requests = self.transport.requests();
             let ended = self.clock.now();
-            reserve(meter.spent(now.mono, requests, ordered.unwrap_or_default(), ended));
+            reserve(meter.record_attempt(now.mono, requests, ordered.unwrap_or_default(), ended));
             match observation {
                 Some(mut observation) => {
                     observation.next_in = observation.next_in.max(meter.wait(ended));
@@ -243,7 +243,7 @@ impl Fetcher {
             log::info!(
                 "{}: asked first in {}: requests of an earlier run count too",
                 self.plan.name,
-                words(wait)
+                human_duration(wait)
             );
         }
     }
@@ -351,13 +351,13 @@ impl Fetcher {
             at,
             duration,
             bytes: result.bytes,
-            followed: result.followed.map(Arc::new),
+            upstream: result.followed.map(Arc::new),
             outcome: result.outcome,
             // The interval runs from start to start, an ordered wait from the answer on.
             next_in: wait.saturating_sub(duration).max(ordered),
-            ordered,
-            late: self.overload.clone(),
-            dropped_turns: std::mem::take(&mut self.skipped_intervals),
+            server_wait: ordered,
+            late_notice: self.overload.clone(),
+            skipped_polls: std::mem::take(&mut self.skipped_intervals),
         })
     }
 
@@ -368,12 +368,12 @@ impl Fetcher {
         }
         let mask = |text: &mut String| *text = self.secrets.mask(text).into_owned();
         let issues = match &mut result.outcome {
-            Outcome::Unchanged | Outcome::Empty => return,
-            Outcome::Failed { failure, issues } => {
+            FetchOutcome::Unchanged | FetchOutcome::Empty => return,
+            FetchOutcome::Failed { failure, issues } => {
                 mask(&mut failure.detail);
                 issues
             }
-            Outcome::Readings {
+            FetchOutcome::Readings {
                 readings, issues, ..
             } => {
                 for reading in readings {
@@ -407,11 +407,11 @@ impl Fetcher {
     /// Keeps what makes the next request better.
     fn update_state(&mut self, result: &FetchResult, begun: Moment) {
         match &result.outcome {
-            Outcome::Failed { failure, .. } => {
+            FetchOutcome::Failed { failure, .. } => {
                 self.failures_in_a_row += 1;
                 // An answer that could not be read may carry the name of a good one; no
                 // answer at all changes nothing of what the last one was called.
-                if failure.cause.is_unusable_answer() {
+                if failure.cause.is_unusable_response() {
                     self.validators = Validators::default();
                 }
                 if self
@@ -421,14 +421,14 @@ impl Fetcher {
                     self.transport.reset_connections();
                 }
             }
-            Outcome::Unchanged => self.failures_in_a_row = 0,
-            Outcome::Empty => {
+            FetchOutcome::Unchanged => self.failures_in_a_row = 0,
+            FetchOutcome::Empty => {
                 self.failures_in_a_row = 0;
                 self.validators = result.validators.clone().unwrap_or_default();
             }
-            Outcome::Readings { readings, .. } => {
+            FetchOutcome::Readings { readings, .. } => {
                 self.failures_in_a_row = 0;
-                self.believed.take(&self.plan, readings, begun.mono);
+                self.believed.record(&self.plan, readings, begun.mono);
                 self.validators = result.validators.clone().unwrap_or_default();
             }
         }
@@ -447,7 +447,7 @@ impl Fetcher {
             self.clock.heard_date(port.map_or(host, |it| it.0), date);
         }
         let mut result = match fetched.status {
-            304 => FetchResult::new(Outcome::Unchanged, 0),
+            304 => FetchResult::new(FetchOutcome::Unchanged, 0),
             _ => self.parse_response(&fetched, begun),
         };
         result.retry_after = result.retry_after.or(fetched.retry_after);
@@ -484,13 +484,13 @@ impl Fetcher {
         );
         issues.iter_mut().for_each(Issue::shorten);
         if taken.is_empty_answer && issues.is_empty() {
-            return FetchResult::new(Outcome::Empty, bytes);
+            return FetchResult::new(FetchOutcome::Empty, bytes);
         }
         if taken.readings.is_empty() {
             let failure = no_readings(&issues, host);
             return FetchResult::failed(failure, issues, bytes);
         }
-        let outcome = Outcome::Readings {
+        let outcome = FetchOutcome::Readings {
             observed: taken.observed,
             readings: taken.readings,
             issues,
@@ -535,13 +535,13 @@ impl Fetcher {
         let mut lines = Vec::new();
         let now = observation.at.mono;
         let issues = match &observation.outcome {
-            Outcome::Failed { failure, .. } => {
+            FetchOutcome::Failed { failure, .. } => {
                 let line = self.failure_log.failed(failure, now);
                 lines.extend(line.map(|line| (log::Level::Warn, line)));
                 return lines;
             }
-            Outcome::Unchanged | Outcome::Empty => None,
-            Outcome::Readings { issues, .. } => Some(issues),
+            FetchOutcome::Unchanged | FetchOutcome::Empty => None,
+            FetchOutcome::Readings { issues, .. } => Some(issues),
         };
         let line = self.failure_log.succeeded(now);
         lines.extend(line.map(|line| (log::Level::Info, line)));
@@ -608,12 +608,12 @@ mod tests {
         source.skip_interval();
         source.skip_interval();
         let late = source.fetch_once().expect("nobody cancels");
-        let said = late.late.as_deref().unwrap_or_default();
+        let said = late.late_notice.as_deref().unwrap_or_default();
         assert!(said.contains("raise `connections` or `every`"), "{said}");
-        assert_eq!(late.dropped_turns, 2);
+        assert_eq!(late.skipped_polls, 2);
 
         source.clear_overload();
         let in_time = source.fetch_once().expect("nobody cancels");
-        assert_eq!((in_time.late, in_time.dropped_turns), (None, 0));
+        assert_eq!((in_time.late_notice, in_time.skipped_polls), (None, 0));
     }
 }

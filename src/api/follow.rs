@@ -11,8 +11,10 @@ use jiff::tz::TimeZone;
 use serde_json::Value as Json;
 
 use crate::domain::health::{Cause, Failure};
-use crate::domain::normalise::{LeftOut, Limit, Normalised, read_time, sample, shorten};
-use crate::domain::reading::{Followed, Issue, Reading, Reason, Told, Value};
+use crate::domain::normalise::{
+    Normalised, OmittedRecords, RecordLimit, read_time, sample, shorten,
+};
+use crate::domain::reading::{Issue, Reading, Reason, UpstreamNode, UpstreamRecord, Value};
 use crate::limits;
 
 /// Reads what the node at `host` publishes; `own` is this node's name.
@@ -20,7 +22,7 @@ pub fn parse_snapshot(
     body: &Json,
     own: &str,
     host: &str,
-) -> Result<(Normalised, Followed), Failure> {
+) -> Result<(Normalised, UpstreamNode), Failure> {
     let name = |json: &Json| json.as_str().map(|text| Arc::from(shorten_line(text)));
     let node: Option<Arc<str>> = body.get("node").and_then(name);
     let records = body.get("records").and_then(Json::as_array);
@@ -49,11 +51,11 @@ pub fn parse_snapshot(
     }
     let mut taken = Normalised::default();
     let mut told = BTreeMap::new();
-    let mut left_out = LeftOut::default();
+    let mut left_out = OmittedRecords::default();
     for (index, record) in records.iter().enumerate() {
         if taken.readings.len() >= limits::RECORDS_PER_SOURCE {
             let key = record.get("key").and_then(Json::as_str);
-            left_out.note(|| shorten_line(key.unwrap_or("?")).to_owned());
+            left_out.add(|| shorten_line(key.unwrap_or("?")).to_owned());
             continue;
         }
         match parse_record(record) {
@@ -74,19 +76,21 @@ pub fn parse_snapshot(
             }
         }
     }
-    taken.issues.extend(left_out.issue(Limit::OfFollowed));
-    let followed = Followed {
+    taken
+        .issues
+        .extend(left_out.issue(RecordLimit::PerUpstreamNode));
+    let followed = UpstreamNode {
         node,
         via,
         alert: body.get("alert").and_then(name),
-        told,
+        records: told,
     };
     Ok((taken, followed))
 }
 
 type RecordError = (&'static str, &'static str, String);
 
-fn parse_record(record: &Json) -> Result<(Reading, Told), RecordError> {
+fn parse_record(record: &Json) -> Result<(Reading, UpstreamRecord), RecordError> {
     let text = |field: &str| record.get(field).and_then(Json::as_str);
     let found = |field: &str| record.get(field).map_or("nothing".to_owned(), sample);
     let fits = |key: &&str| (1..=limits::KEY_BYTES).contains(&key.len());
@@ -109,7 +113,7 @@ fn parse_record(record: &Json) -> Result<(Reading, Told), RecordError> {
         value,
         unit: unit.map(|unit| shorten(unit, 32).into()),
     };
-    let told = Told {
+    let told = UpstreamRecord {
         observed,
         // A node that does not say vouches for nothing.
         stale: record.get("stale").and_then(Json::as_bool).unwrap_or(true),
@@ -153,7 +157,7 @@ mod tests {
             .readings
             .iter()
             .map(|reading| {
-                let told = &followed.told[&reading.key];
+                let told = &followed.records[&reading.key];
                 let (key, value) = (&reading.key, &reading.value);
                 format!(
                     "{key} {value} {:?} {} {}",

@@ -138,13 +138,13 @@ mod tests {
     use super::super::faults::{clock_at_noon, fetcher, good_response, long_timeout};
     use super::super::transport::TransportSettings;
     use super::super::url_source;
-    use crate::domain::reading::{Observation, Outcome};
+    use crate::domain::reading::{FetchOutcome, Observation};
     use crate::limits;
 
     fn detail(observation: Option<Observation>) -> Option<String> {
         match observation.expect("nobody cancels").outcome {
-            Outcome::Failed { failure, .. } => Some(failure.to_string()),
-            Outcome::Readings { .. } | Outcome::Unchanged | Outcome::Empty => None,
+            FetchOutcome::Failed { failure, .. } => Some(failure.to_string()),
+            FetchOutcome::Readings { .. } | FetchOutcome::Unchanged | FetchOutcome::Empty => None,
         }
     }
 

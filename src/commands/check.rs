@@ -22,8 +22,8 @@ use crate::db::file::{self, Found};
 use crate::db::schema;
 use crate::domain::operation::nearest;
 use crate::domain::plan::{Plan, Selection, SourcePlan};
-use crate::domain::reading::Outcome;
-use crate::domain::time::Trust;
+use crate::domain::reading::FetchOutcome;
+use crate::domain::time::ClockTrust;
 use crate::limits;
 use crate::monitor::http::listener::bind;
 use crate::node::telling;
@@ -232,14 +232,14 @@ fn room(config: &Config) -> Finding {
 fn clock() -> Finding {
     let now = SystemClock::new().now();
     match now.trust {
-        Trust::Trusted => Fine("the clock is synchronised".to_owned()),
-        Trust::Untrusted => Note(format!(
+        ClockTrust::Trusted => Fine("the clock is synchronised".to_owned()),
+        ClockTrust::Untrusted => Note(format!(
             "the clock ({}) is not synchronised yet: readings wait up to {} min for it; if it \
              stays so, `timedatectl` says what is wrong",
             now.wall,
             limits::CLOCK_PATIENCE.as_secs() / 60
         )),
-        Trust::Unknown => NotChecked(
+        ClockTrust::Unknown => NotChecked(
             "whether the clock is synchronised: the kernel may not be asked here".to_owned(),
         ),
     }
@@ -430,14 +430,14 @@ fn sources(config: &Config, online: bool) -> Vec<Finding> {
             return Problem(format!("{name}: {conflict}"));
         }
         match &observation.outcome {
-            Outcome::Failed { failure, .. } => Problem(format!("{name}: {failure}")),
-            Outcome::Readings { readings, .. } => {
+            FetchOutcome::Failed { failure, .. } => Problem(format!("{name}: {failure}")),
+            FetchOutcome::Readings { readings, .. } => {
                 let count = readings.len();
                 let readings = if count == 1 { "reading" } else { "readings" };
                 Fine(format!("{name} gives {count} {readings}"))
             }
-            Outcome::Unchanged => Fine(format!("{name} answers")),
-            Outcome::Empty => Fine(format!("{name} answers, nothing to read")),
+            FetchOutcome::Unchanged => Fine(format!("{name} answers")),
+            FetchOutcome::Empty => Fine(format!("{name} answers, nothing to read")),
         }
     });
     let mut findings: Vec<Finding> = findings.collect();
@@ -450,8 +450,12 @@ fn keys_not_given(plan: &Plan, fetched: &[once::Fetched]) -> Vec<Finding> {
     let mut given = BTreeSet::new();
     for of_source in fetched {
         match &of_source.observation.outcome {
-            Outcome::Readings { readings, .. } => given.extend(readings.iter().map(|it| &it.key)),
-            Outcome::Unchanged | Outcome::Empty | Outcome::Failed { .. } => return Vec::new(),
+            FetchOutcome::Readings { readings, .. } => {
+                given.extend(readings.iter().map(|it| &it.key))
+            }
+            FetchOutcome::Unchanged | FetchOutcome::Empty | FetchOutcome::Failed { .. } => {
+                return Vec::new();
+            }
         }
     }
     // Where all records are named, reading the configuration found it.
@@ -459,7 +463,7 @@ fn keys_not_given(plan: &Plan, fetched: &[once::Fetched]) -> Vec<Finding> {
     if !plan.sources.iter().any(is_leaves) {
         return Vec::new();
     }
-    let is_named = |key: &str| (0..plan.sources.len()).any(|source| plan.gives(source, key));
+    let is_named = |key: &str| (0..plan.sources.len()).any(|source| plan.selects_key(source, key));
     let expected = plan.expected_keys().into_iter();
     let missing = expected.filter(|key| !given.contains(key) && !is_named(key));
     let finding = |key: &Arc<str>| {

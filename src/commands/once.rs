@@ -8,7 +8,7 @@ use crate::api::http_exchange::HttpExchange;
 use crate::config::{Config, Overrides};
 use crate::domain::ledger::Ledger;
 use crate::domain::plan::Plan;
-use crate::domain::reading::{Observation, Outcome};
+use crate::domain::reading::{FetchOutcome, Observation};
 use crate::node::sources;
 use crate::sys::clock::{Clock, SystemClock};
 use crate::sys::os_error::reason;
@@ -28,7 +28,7 @@ pub fn once(overrides: &Overrides) -> u8 {
     };
     let printed = print_out(&table(&config.plan(), &fetched));
     let is_bad = |it: &Fetched| {
-        let is_failed = matches!(it.observation.outcome, Outcome::Failed { .. });
+        let is_failed = matches!(it.observation.outcome, FetchOutcome::Failed { .. });
         is_failed || it.conflict.is_some()
     };
     match fetched.iter().any(is_bad) {
@@ -56,7 +56,7 @@ pub fn table(plan: &Plan, fetched: &[Fetched]) -> String {
         .collect();
     let mut table = report::render(&results, std::io::stdout().is_terminal());
     for (source, it) in named() {
-        let is_failed = matches!(it.observation.outcome, Outcome::Failed { .. });
+        let is_failed = matches!(it.observation.outcome, FetchOutcome::Failed { .. });
         table += &report::exchanges(&source.name, &it.exchanges, is_failed);
     }
     table
@@ -88,7 +88,7 @@ pub fn fetch_all(config: &Config) -> Result<Vec<Fetched>, String> {
     fetched.sort_by_key(|it| it.observation.source);
     let mut ledger = Ledger::new(Arc::new(config.plan()));
     for it in &mut fetched {
-        ledger.review(&mut it.observation);
+        ledger.validate(&mut it.observation);
         it.conflict = ledger.conflict(it.observation.source).cloned();
         ledger.apply(it.observation.clone());
     }

@@ -12,8 +12,8 @@ use crate::domain::freshness::Stamp;
 use crate::domain::health::{Cause, Failure, SourceHealth};
 use crate::domain::outbox::Item;
 use crate::domain::reading::{Issue, Reason, Value};
-use crate::domain::snapshot::{Record, Snapshot, Source};
-use crate::domain::time::{Moment, Mono, Trust, words as span};
+use crate::domain::snapshot::{Record, Snapshot, SourceSnapshot};
+use crate::domain::time::{ClockTrust, Moment, Mono, human_duration as span};
 use crate::node::telling;
 use crate::sys::clock::{Clock, SystemClock};
 
@@ -118,16 +118,16 @@ impl<'a> Play<'a> {
             // Ages reach back behind the beginning.
             mono: Mono(1_000_000_000),
             wall: now.wall,
-            trust: Trust::Trusted,
+            trust: ClockTrust::Trusted,
         };
         let plan = config.plan();
         let mut snapshot = Snapshot::empty(now);
         snapshot.sources = plan
             .sources
             .iter()
-            .map(|source| Source {
+            .map(|source| SourceSnapshot {
                 name: source.name.clone(),
-                calls: source.calls.clone(),
+                target: source.target.clone(),
                 summary: source.summary.clone(),
                 description: source.description.clone(),
                 every: source.every,
@@ -205,8 +205,8 @@ impl<'a> Play<'a> {
             self.now.mono = self.now.mono.after(TICK);
             self.now.wall = self.now.wall.after(TICK);
             self.now.trust = match (&case.trouble, is_bad) {
-                (Trouble::Clock, true) => Trust::Untrusted,
-                _ => Trust::Trusted,
+                (Trouble::Clock, true) => ClockTrust::Untrusted,
+                _ => ClockTrust::Trusted,
             };
             self.fetch(&case.trouble, is_bad);
             self.set_scene(&case.trouble, is_bad);
@@ -395,7 +395,7 @@ mod tests {
         let now = Moment {
             mono: Mono(0),
             wall: Wall(1_762_027_200_000),
-            trust: Trust::Trusted,
+            trust: ClockTrust::Trusted,
         };
         crate::golden::check("rehearse.txt", &rehearse(&config, now));
     }

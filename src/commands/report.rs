@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use crate::api::http_exchange::HttpExchange;
 use crate::domain::plan::SourcePlan;
-use crate::domain::reading::{Observation, Outcome};
+use crate::domain::reading::{FetchOutcome, Observation};
 use crate::domain::time::millis;
 
 /// Rows of text in columns as wide as they need.
@@ -37,12 +37,12 @@ fn write_all(
     );
     for (plan, observation) in results {
         let (result, readings, issues) = match &observation.outcome {
-            Outcome::Readings {
+            FetchOutcome::Readings {
                 readings, issues, ..
             } => ("ok", readings.len(), issues.len()),
-            Outcome::Unchanged => ("unchanged", 0, 0),
-            Outcome::Empty => ("ok", 0, 0),
-            Outcome::Failed { failure, issues } => (failure.cause.name(), 0, issues.len()),
+            FetchOutcome::Unchanged => ("unchanged", 0, 0),
+            FetchOutcome::Empty => ("ok", 0, 0),
+            FetchOutcome::Failed { failure, issues } => (failure.cause.name(), 0, issues.len()),
         };
         sources.rows.push(vec![
             plan.name.to_string(),
@@ -62,7 +62,7 @@ fn write_all(
     })?;
     let mut records = Columns::new(colour, &["SOURCE", "KEY", "VALUE", "UNIT"]);
     for (plan, observation) in results {
-        if let Outcome::Readings { readings, .. } = &observation.outcome {
+        if let FetchOutcome::Readings { readings, .. } = &observation.outcome {
             for reading in readings {
                 records.rows.push(vec![
                     plan.name.to_string(),
@@ -79,11 +79,11 @@ fn write_all(
     }
     for (plan, observation) in results {
         let (failure, issues) = match &observation.outcome {
-            Outcome::Readings { issues, .. } => (None, issues.as_slice()),
-            Outcome::Unchanged | Outcome::Empty => (None, &[] as &[_]),
-            Outcome::Failed { failure, issues } => (Some(failure), issues.as_slice()),
+            FetchOutcome::Readings { issues, .. } => (None, issues.as_slice()),
+            FetchOutcome::Unchanged | FetchOutcome::Empty => (None, &[] as &[_]),
+            FetchOutcome::Failed { failure, issues } => (Some(failure), issues.as_slice()),
         };
-        if observation.outcome == Outcome::Empty {
+        if observation.outcome == FetchOutcome::Empty {
             let name = paint(&plan.name, GREEN, colour);
             writeln!(out, "\n{name}: answered, nothing to read")?;
         }
@@ -174,32 +174,32 @@ mod tests {
     use crate::domain::health::{Cause, Failure};
     use crate::domain::plan::test_plan;
     use crate::domain::reading::{Issue, Reading, Reason, Value};
-    use crate::domain::time::{Moment, Mono, Trust, Wall};
+    use crate::domain::time::{ClockTrust, Moment, Mono, Wall};
     use std::time::Duration;
 
-    fn observation(outcome: Outcome) -> Observation {
+    fn observation(outcome: FetchOutcome) -> Observation {
         Observation {
             source: 0,
             at: Moment {
                 mono: Mono(0),
                 wall: Wall(0),
-                trust: Trust::Trusted,
+                trust: ClockTrust::Trusted,
             },
             duration: Duration::from_millis(42),
             bytes: 321,
             outcome,
             next_in: Duration::ZERO,
-            ordered: Duration::ZERO,
-            late: None,
-            dropped_turns: 0,
-            followed: None,
+            server_wait: Duration::ZERO,
+            late_notice: None,
+            skipped_polls: 0,
+            upstream: None,
         }
     }
 
     #[test]
     fn a_table_for_a_person() {
         let plan = test_plan(2, Duration::from_secs(60));
-        let good = observation(Outcome::Readings {
+        let good = observation(FetchOutcome::Readings {
             observed: None,
             readings: vec![Reading {
                 key: "temperature".into(),
@@ -214,7 +214,7 @@ mod tests {
                 found: "nothing".to_owned(),
             }],
         });
-        let bad = observation(Outcome::Failed {
+        let bad = observation(FetchOutcome::Failed {
             failure: Failure::new(Cause::Dns, "the name meter.local cannot be resolved."),
             issues: Vec::new(),
         });

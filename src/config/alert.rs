@@ -12,7 +12,7 @@ use super::reader::{Item, Reader, Table};
 use super::{Secret, SourceConfig};
 use crate::domain::alert::{DisplayRule, Rules, SourceRule, StaleRule, ValueRule, Window};
 use crate::domain::operation::nearest;
-use crate::domain::time::spell_duration;
+use crate::domain::time::format_duration;
 use crate::domain::toml_text::{bare_or_quoted, quoted};
 
 /// Ways to people beside mail, and what messages say about the node.
@@ -288,13 +288,13 @@ fn say_repeated(rules: &Rules, reader: &Reader<'_>) {
 pub fn describe(out: &mut String, rules: &Rules, telling: &Telling) -> std::fmt::Result {
     writeln!(out, "\n[alert]")?;
     if let Some(span) = rules.no_success_for {
-        writeln!(out, "no_success_for = \"{}\"", spell_duration(span))?;
+        writeln!(out, "no_success_for = \"{}\"", format_duration(span))?;
     }
     writeln!(out, "failures_in_a_row = {}", rules.failures_in_a_row)?;
     writeln!(out, "recover_after = {}", rules.recover_after)?;
-    let remind_after = spell_duration(rules.remind_after);
+    let remind_after = format_duration(rules.remind_after);
     writeln!(out, "remind_after = \"{remind_after}\"")?;
-    let clock = spell_duration(rules.clock_untrusted_for);
+    let clock = format_duration(rules.clock_untrusted_for);
     writeln!(out, "clock_untrusted_for = \"{clock}\"")?;
     writeln!(out, "schema_drift = {}", rules.schema_drift)?;
     if !rules.mute.is_empty() {
@@ -315,7 +315,7 @@ pub fn describe(out: &mut String, rules: &Rules, telling: &Telling) -> std::fmt:
     for (name, rule) in &rules.sources {
         writeln!(out, "[alert.source.{}]", bare_or_quoted(name))?;
         if let Some(span) = rule.no_success_for {
-            writeln!(out, "no_success_for = \"{}\"", spell_duration(span))?;
+            writeln!(out, "no_success_for = \"{}\"", format_duration(span))?;
         }
         if let Some(count) = rule.failures_in_a_row {
             writeln!(out, "failures_in_a_row = {count}")?;
@@ -323,7 +323,7 @@ pub fn describe(out: &mut String, rules: &Rules, telling: &Telling) -> std::fmt:
     }
     let hold = |hold: Duration| match hold.is_zero() {
         true => String::new(),
-        false => format!("for = \"{}\"\n", spell_duration(hold)),
+        false => format!("for = \"{}\"\n", format_duration(hold)),
     };
     for rule in &rules.values {
         writeln!(out, "[[alert.value]]\nkey = {}", quoted(&rule.key))?;
@@ -341,7 +341,7 @@ pub fn describe(out: &mut String, rules: &Rules, telling: &Telling) -> std::fmt:
     }
     for rule in &rules.displays {
         writeln!(out, "[[alert.display]]\nname = {}", quoted(&rule.name))?;
-        writeln!(out, "silent_for = \"{}\"", spell_duration(rule.silent_for))?;
+        writeln!(out, "silent_for = \"{}\"", format_duration(rule.silent_for))?;
     }
     Ok(())
 }

@@ -7,7 +7,7 @@ use super::{Auth, Config, Login, SourceConfig, Target};
 use crate::domain::operation::{Argument, SecurityScheme};
 use crate::domain::plan::{Numbers, Selection};
 use crate::domain::redact::{MASK, Secrets};
-use crate::domain::time::spell_duration;
+use crate::domain::time::format_duration;
 use crate::domain::toml_text::{bare_or_quoted, key_table, quoted};
 
 impl Config {
@@ -50,17 +50,17 @@ impl Config {
         writeln!(
             out,
             "commit_every = \"{}\"",
-            spell_duration(self.commit_every)
+            format_duration(self.commit_every)
         )?;
-        writeln!(out, "keep_raw = \"{}\"", spell_duration(self.keep_raw))?;
+        writeln!(out, "keep_raw = \"{}\"", format_duration(self.keep_raw))?;
         writeln!(
             out,
             "keep_hourly = \"{}\"",
-            spell_duration(self.keep_hourly)
+            format_duration(self.keep_hourly)
         )?;
         writeln!(out, "database_max = {}", self.database_max)?;
         if let Some(every) = self.backup_every {
-            writeln!(out, "backup_every = \"{}\"", spell_duration(every))?;
+            writeln!(out, "backup_every = \"{}\"", format_duration(every))?;
             writeln!(out, "backup_keep = {}", self.backup_keep)?;
         }
         if self.cors_any {
@@ -75,7 +75,7 @@ impl Config {
                 writeln!(out, "merge = \"{}\"", merge.name())?;
             }
             if let Some(stale_after) = key.stale_after {
-                writeln!(out, "stale_after = \"{}\"", spell_duration(stale_after))?;
+                writeln!(out, "stale_after = \"{}\"", format_duration(stale_after))?;
             }
             if let Some(unit) = &key.unit {
                 writeln!(out, "unit = {}", quoted(unit))?;
@@ -170,18 +170,18 @@ fn write_source(out: &mut String, source: &SourceConfig) -> std::fmt::Result {
     if let Some(auth) = &source.auth {
         writeln!(out, "auth = {{ {} }}", redacted(auth))?;
     }
-    writeln!(out, "every = \"{}\"", spell_duration(plan.every))?;
+    writeln!(out, "every = \"{}\"", format_duration(plan.every))?;
     writeln!(
         out,
         "stale_after = \"{}\"",
-        spell_duration(plan.goes_stale_after(Duration::ZERO))
+        format_duration(plan.default_stale_after(Duration::ZERO))
     )?;
     writeln!(
         out,
         "forget_after = \"{}\"",
-        spell_duration(plan.forget_after)
+        format_duration(plan.forget_after)
     )?;
-    writeln!(out, "timeout = \"{}\"", spell_duration(source.timeout))?;
+    writeln!(out, "timeout = \"{}\"", format_duration(source.timeout))?;
     writeln!(out, "body_limit = {}", source.body_bytes)?;
     writeln!(out, "redirects = {}", source.redirects)?;
     writeln!(out, "connections = {}", source.connections)?;
@@ -207,7 +207,7 @@ fn write_source(out: &mut String, source: &SourceConfig) -> std::fmt::Result {
     }
     match &plan.selection {
         Selection::AllLeaves { prefix } => writeln!(out, "prefix = {}", quoted(prefix)),
-        Selection::Picks(picks) => {
+        Selection::Selectors(picks) => {
             writeln!(out, "[source.records]")?;
             for pick in picks {
                 write!(

@@ -39,7 +39,7 @@ use self::source::Named;
 pub use self::source::{SourceConfig, Target};
 use crate::domain::alert::Rules;
 use crate::domain::operation::{Api, nearest};
-use crate::domain::plan::{KeyPlan, Merge, Pick, Plan, Selection};
+use crate::domain::plan::{KeyPlan, Merge, Plan, RecordSelector, Selection};
 use crate::domain::redact::Secrets;
 use crate::domain::toml_text::{key_table, merge_advice, quoted};
 use crate::limits;
@@ -493,10 +493,10 @@ fn check_shared_keys(reader: &Reader<'_>, sources: &[Named], keys: &BTreeMap<Arc
             let giver = *first_giver.entry(key).or_insert(&source.plan.name);
             let is_merged = keys.get(key).is_some_and(|key| key.merge.is_some());
             if giver != &*source.plan.name && !is_merged {
-                let is_template = |pick: &Pick| pick.each.is_some() && *pick.key == **key;
+                let is_template = |pick: &RecordSelector| pick.each.is_some() && *pick.key == **key;
                 let advice = match &source.plan.selection {
                     // What merges them would have to name each key that comes of it.
-                    Selection::Picks(picks) if picks.iter().any(is_template) => {
+                    Selection::Selectors(picks) if picks.iter().any(is_template) => {
                         let own = quoted(&format!("{}.{key}", source.plan.name));
                         format!("give one of them another beginning, such as {own}")
                     }
@@ -520,7 +520,7 @@ fn check_given_keys(
     let picks = || {
         let selections = sources.iter().map(|(source, _)| &source.plan.selection);
         selections.filter_map(|selection| match selection {
-            Selection::Picks(picks) => Some(picks),
+            Selection::Selectors(picks) => Some(picks),
             Selection::AllLeaves { .. } => None,
         })
     };
@@ -529,7 +529,7 @@ fn check_given_keys(
     let stale = alert.stale.iter().map(|it| (&it.key, "[[alert.stale]]"));
     let tables = keys.keys().map(|key| (key, "[key]"));
     for (key, place) in values.chain(stale).chain(tables) {
-        if picks().flatten().any(|pick| pick.gives(key)) {
+        if picks().flatten().any(|pick| pick.selects_key(key)) {
             continue;
         }
         let place = match place {

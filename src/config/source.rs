@@ -20,7 +20,7 @@ use crate::api::request::base64;
 use crate::api::url_source;
 use crate::domain::operation::{Api, Argument, Operation};
 use crate::domain::plan::{Numbers, SourcePlan};
-use crate::domain::quota::share;
+use crate::domain::quota::request_interval;
 use crate::domain::redact::MASK;
 use crate::limits;
 use jiff::tz::TimeZone;
@@ -146,7 +146,7 @@ fn read_one(mut table: Table<'_>, directory: &Path, apis: &[&'static Api]) -> Op
     });
     let duration = |item: Option<Item>| item.and_then(|item| item.duration());
     let quota = table.get("quota").and_then(|item| read_quota(&item));
-    let quota = quota.map(share);
+    let quota = quota.map(request_interval);
     let every = every.max(quota.unwrap_or_default());
     let stale_after = duration(table.get("stale_after"));
     let forget_after = duration(table.get("forget_after"));
@@ -219,14 +219,14 @@ fn read_one(mut table: Table<'_>, directory: &Path, apis: &[&'static Api]) -> Op
         every,
         stale_after,
         forget_after: forget_after.unwrap_or(limits::FORGET_AFTER),
-        follows: matches!(target, Target::Follow { .. }),
+        is_upstream_node: matches!(target, Target::Follow { .. }),
         selection,
         observed_at,
         observed_zone: observed_zone.unwrap_or(TimeZone::UTC),
         units_at,
         numbers: numbers.unwrap_or_default(),
         attribution: attribution.map(Into::into),
-        calls: calls.into(),
+        target: calls.into(),
         summary: summary.into(),
         description: description.into(),
     };

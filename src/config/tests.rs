@@ -138,10 +138,10 @@ failures_in_a_row = 5
     let weather = &config.sources[0];
     assert_eq!(weather.plan.every, Duration::from_secs(900));
     assert_eq!(
-        weather.plan.goes_stale_after(Duration::ZERO),
+        weather.plan.default_stale_after(Duration::ZERO),
         Duration::from_secs(2700)
     );
-    let Selection::Picks(picks) = &weather.plan.selection else {
+    let Selection::Selectors(picks) = &weather.plan.selection else {
         panic!("records are named");
     };
     let keys: Vec<&str> = picks.iter().map(|pick| &*pick.key).collect();
@@ -774,8 +774,8 @@ key = "tank"
     assert!(described.contains("forget_after = \"3d\"\n"), "{described}");
     assert!(described.contains("forget_after = \"1d\"\n"), "{described}");
     let plan = config.plan();
-    assert!(!plan.sources[0].follows && plan.sources[1].follows);
-    assert!(plan.names(0, "power") && plan.names(1, "tank") && !plan.names(0, "other"));
+    assert!(!plan.sources[0].is_upstream_node && plan.sources[1].is_upstream_node);
+    assert!(plan.names_key(0, "power") && plan.names_key(1, "tank") && !plan.names_key(0, "other"));
 }
 
 /// A marker for every place that can hold a secret.

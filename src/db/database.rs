@@ -17,8 +17,8 @@ use super::retention::delete;
 use super::rollup::{Changes, HOUR, read_hour};
 use super::tiers::{Tiers, node, set_node};
 use super::{error, file, last_values, open_files};
-use crate::domain::health::Reach;
-use crate::domain::ledger::{Restored, Row};
+use crate::domain::health::HistoryExtent;
+use crate::domain::ledger::{RecordRow, RestoredRecord};
 use crate::domain::reading::Value;
 use crate::domain::retention_clock::RetentionClock;
 use crate::domain::time::{Wall, millis};
@@ -77,7 +77,7 @@ struct Key {
 /// A row on its way into the database.
 #[derive(Debug, Clone)]
 pub struct Entry {
-    pub row: Row,
+    pub row: RecordRow,
     /// Whether it was stamped by a clock that could not be believed.
     pub untrusted: bool,
 }
@@ -176,7 +176,7 @@ impl Database {
     pub fn set_retention_clock(&mut self, clock: RetentionClock) -> rusqlite::Result<()> {
         let saved = self.known.saved_clock.as_ref();
         if saved.is_none_or(|saved| clock.is_worth_saving(saved)) {
-            set_node(&self.connection, RETENTION_CLOCK, clock.spell())?;
+            set_node(&self.connection, RETENTION_CLOCK, clock.to_text())?;
             self.known.saved_clock = Some(clock.clone());
         }
         self.known.clock = Some(clock);
@@ -191,7 +191,7 @@ impl Database {
     }
 
     /// How far back each tier goes, from the first entry of each.
-    pub fn reach(&self) -> rusqlite::Result<Reach> {
+    pub fn reach(&self) -> rusqlite::Result<HistoryExtent> {
         let number = |sql: &str| -> rusqlite::Result<Option<i64>> {
             self.connection
                 .prepare_cached(sql)?
@@ -213,7 +213,7 @@ impl Database {
         let count = low
             .zip(high)
             .map_or(0, |(low, high)| high.saturating_sub(low).saturating_add(1));
-        Ok(Reach {
+        Ok(HistoryExtent {
             rows: first
                 .and_then(|text| text.parse::<jiff::Timestamp>().ok())
                 .map(|time| Wall::from_second(time.as_second())),
@@ -231,7 +231,10 @@ impl Database {
 
     /// The newest rows of each source's keys; `is_named` keys are among them whatever their
     /// age.
-    pub fn restore(&self, is_named: last_values::IsNamed<'_>) -> rusqlite::Result<Vec<Restored>> {
+    pub fn restore(
+        &self,
+        is_named: last_values::IsNamed<'_>,
+    ) -> rusqlite::Result<Vec<RestoredRecord>> {
         last_values::newest(&self.connection, &self.boot, is_named)
     }
 
@@ -320,7 +323,7 @@ impl Known {
     }
 
     /// The number that stands for a row's key, with its unit and source up to date.
-    fn k(&mut self, transaction: &Transaction, row: &Row) -> rusqlite::Result<i64> {
+    fn k(&mut self, transaction: &Transaction, row: &RecordRow) -> rusqlite::Result<i64> {
         if !self.keys.contains_key(&row.key) {
             let key = match read_key(transaction, &row.key)? {
                 Some(key) => key,
@@ -381,7 +384,7 @@ fn read_key(transaction: &Transaction, key: &str) -> rusqlite::Result<Option<Key
     key.optional()
 }
 
-fn add_key(transaction: &Transaction, row: &Row) -> rusqlite::Result<Key> {
+fn add_key(transaction: &Transaction, row: &RecordRow) -> rusqlite::Result<Key> {
     transaction.execute(
         "INSERT INTO keys (key, unit, source) VALUES (?1, ?2, ?3)",
         params![row.key, row.unit, row.source],
@@ -524,7 +527,7 @@ fn write_latest(
     let receipt = stamp.receipt();
     // The lag of a source's own time is only known under a clock that could be believed.
     let lag = receipt
-        .filter(|_| stamp.is_settled() || !stamp.own_time)
+        .filter(|_| stamp.has_trusted_time() || !stamp.has_source_time)
         .map(|(_, lag)| i64::try_from(millis(lag)).unwrap_or(i64::MAX));
     let mut upsert = transaction.prepare_cached(
         "INSERT OR REPLACE INTO latest \
@@ -537,7 +540,7 @@ fn write_latest(
         second,
         entry.row.value.number(),
         entry.row.value.text(),
-        stamp.own_time,
+        stamp.has_source_time,
         entry.untrusted,
         receipt.map(|(mono, _)| i64::try_from(mono.0).unwrap_or(i64::MAX)),
         lag,

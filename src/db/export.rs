@@ -16,7 +16,7 @@ use super::database::row_value;
 use super::rollup::{self, DAY, HOUR, Summary};
 use super::tiers::Tiers;
 use super::{error, open};
-use crate::domain::reading::{Value, round_computed, spell_number};
+use crate::domain::reading::{Value, format_number, round_computed};
 use crate::domain::time::Wall;
 use crate::limits;
 use crate::sys::os_error::reason;
@@ -350,14 +350,14 @@ impl<W: Write> Export<'_, W> {
 }
 
 fn write_csv(out: &mut impl Write, line: &Line) -> io::Result<()> {
-    let number = |value: Option<f64>| value.map(spell_number).unwrap_or_default();
+    let number = |value: Option<f64>| value.map(format_number).unwrap_or_default();
     let sum = line.sum.map(|(seconds, summary)| {
         [
             seconds.to_string(),
             summary.count.to_string(),
-            spell_number(summary.min),
-            spell_number(summary.max),
-            spell_number(summary.last),
+            format_number(summary.min),
+            format_number(summary.max),
+            format_number(summary.last),
         ]
     });
     let head = [
@@ -406,7 +406,7 @@ fn write_json(out: &mut impl Write, line: &Line) -> io::Result<()> {
         "{{\"timestamp\":\"{}\",\"key\":{},\"value\":{}",
         Wall::from_second(line.at),
         text(&line.key.key),
-        line.value.number().map_or("null".to_owned(), spell_number)
+        line.value.number().map_or("null".to_owned(), format_number)
     );
     if let Some(unit) = &line.key.unit {
         json += &format!(",\"unit\":{}", text(unit));
@@ -421,9 +421,9 @@ fn write_json(out: &mut impl Write, line: &Line) -> io::Result<()> {
         json += &format!(
             ",\"seconds\":{seconds},\"count\":{},\"min\":{},\"max\":{},\"last\":{}",
             s.count,
-            spell_number(s.min),
-            spell_number(s.max),
-            spell_number(s.last)
+            format_number(s.min),
+            format_number(s.max),
+            format_number(s.last)
         );
     }
     writeln!(out, "{json}}}")

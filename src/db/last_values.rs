@@ -17,7 +17,7 @@ use super::rollup::HOUR;
 use super::salvage;
 use super::tiers::node;
 use crate::domain::freshness::Stamp;
-use crate::domain::ledger::{Absence, Restored};
+use crate::domain::ledger::{Absence, RestoredRecord};
 use crate::domain::time::{Mono, Wall};
 use crate::limits;
 
@@ -29,7 +29,7 @@ struct Candidate {
     k: i64,
     second: i64,
     untrusted: bool,
-    row: Restored,
+    row: RestoredRecord,
 }
 
 /// The newest rows, as far as `connection` shows: of each source's keys those observed last,
@@ -39,7 +39,7 @@ pub(super) fn newest(
     connection: &Connection,
     boot: &str,
     is_named: IsNamed<'_>,
-) -> rusqlite::Result<Vec<Restored>> {
+) -> rusqlite::Result<Vec<RestoredRecord>> {
     let last_boot: Option<String> = error::readable(node(connection, "boot"))?.flatten();
     let is_same_boot = !boot.is_empty() && last_boot.as_deref() == Some(boot);
     let mut statement = connection.prepare(
@@ -59,7 +59,7 @@ pub(super) fn newest(
                 Mono(receipt.unsigned_abs()),
                 Duration::from_millis(lag.unsigned_abs()),
             ),
-            _ if untrusted => Stamp::undatable(observed, own_time),
+            _ if untrusted => Stamp::unknown_age(observed, own_time),
             _ => Stamp::restored(observed, own_time),
         };
         let k: i64 = row.get(10)?;
@@ -67,7 +67,7 @@ pub(super) fn newest(
             k,
             second: observed.second(),
             untrusted,
-            row: Restored {
+            row: RestoredRecord {
                 key: row.get(0).unwrap_or_else(|_| Arc::from("")),
                 unit: row.get(1).unwrap_or(None),
                 source: row.get(2).unwrap_or_else(|_| Arc::from("")),
@@ -143,7 +143,7 @@ fn count_absences(connection: &Connection, all: &mut [Candidate]) -> rusqlite::R
         // The newest hour need not be over.
         let time = count.saturating_sub(1) * HOUR.unsigned_abs();
         candidate.row.absence = Absence {
-            answers,
+            responses: answers,
             time: Duration::from_secs(time),
         };
     }
@@ -157,7 +157,7 @@ pub fn last_good(
     place: &Place,
     boot: &str,
     is_named: IsNamed<'_>,
-) -> Vec<Restored> {
+) -> Vec<RestoredRecord> {
     let restored = match opened {
         Ok(database) => database.restore(is_named),
         Err(error) if error.is_fatal() => return Vec::new(),

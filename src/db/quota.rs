@@ -10,7 +10,7 @@ use super::error::OpenError;
 use super::open::{self, Place};
 use super::salvage;
 use super::tiers::{node, set_node};
-use crate::domain::quota::{Carried, Reserved};
+use crate::domain::quota::{QuotaReservation, SavedQuota};
 use crate::domain::time::{Mono, Wall, millis};
 
 /// What earlier runs left, by source, in the order of `sources`.
@@ -19,7 +19,7 @@ pub fn carried<'a>(
     place: &Place,
     boot: &str,
     sources: impl Iterator<Item = &'a str>,
-) -> Vec<Carried> {
+) -> Vec<SavedQuota> {
     let elsewhere = match opened {
         Ok(_) => None,
         Err(OpenError::Corrupt { .. }) => salvage::in_memory(&place.path).ok(),
@@ -31,15 +31,15 @@ pub fn carried<'a>(
     };
     sources
         .map(|source| match connection {
-            Some(connection) => read(connection, boot, source).unwrap_or(Carried::Unknown),
-            None => Carried::Unknown,
+            Some(connection) => read(connection, boot, source).unwrap_or(SavedQuota::Unknown),
+            None => SavedQuota::Unknown,
         })
         .collect()
 }
 
-fn read(connection: &Connection, boot: &str, source: &str) -> rusqlite::Result<Carried> {
+fn read(connection: &Connection, boot: &str, source: &str) -> rusqlite::Result<SavedQuota> {
     let text: Option<String> = node(connection, &name(source))?;
-    Ok(text.map_or(Carried::Nothing, |text| parse(&text, boot)))
+    Ok(text.map_or(SavedQuota::Nothing, |text| parse(&text, boot)))
 }
 
 pub(super) fn write(connection: &Connection, source: &str, text: &str) -> rusqlite::Result<()> {
@@ -58,25 +58,25 @@ pub(super) fn is_name(name: &str) -> bool {
 }
 
 /// `<boot> <until, ms of that boot> <how far ahead, ms> <until, ms since 1970, or ->`.
-pub(super) fn spell(reserved: &Reserved, boot: &str) -> String {
+pub(super) fn spell(reserved: &QuotaReservation, boot: &str) -> String {
     let boot = if boot.is_empty() { "-" } else { boot };
     let wall = reserved.wall.map_or("-".to_owned(), |it| it.0.to_string());
     let (until, ahead) = (reserved.until.0, millis(reserved.ahead));
     format!("{boot} {until} {ahead} {wall}")
 }
 
-fn parse(text: &str, boot: &str) -> Carried {
+fn parse(text: &str, boot: &str) -> SavedQuota {
     let parts: Vec<&str> = text.split(' ').collect();
     let [of, until, ahead, wall] = parts[..] else {
-        return Carried::Unknown;
+        return SavedQuota::Unknown;
     };
     match (until.parse(), ahead.parse()) {
-        (Ok(until), Ok(_)) if of == boot => Carried::SameBoot { until: Mono(until) },
-        (Ok(_), Ok(ahead)) => Carried::OtherBoot {
+        (Ok(until), Ok(_)) if of == boot => SavedQuota::SameBoot { until: Mono(until) },
+        (Ok(_), Ok(ahead)) => SavedQuota::OtherBoot {
             ahead: std::time::Duration::from_millis(ahead),
             wall: wall.parse().ok().map(Wall),
         },
-        _ => Carried::Unknown,
+        _ => SavedQuota::Unknown,
     }
 }
 
@@ -89,7 +89,7 @@ mod tests {
     #[test]
     fn what_is_written_is_read_back_in_this_boot_and_in_the_next() {
         let ahead = Duration::from_millis(90_000);
-        let reserved = |wall| Reserved {
+        let reserved = |wall| QuotaReservation {
             until: Mono(120_000),
             ahead,
             wall,
@@ -97,17 +97,17 @@ mod tests {
         let until = Mono(120_000);
         let wall = Some(Wall(1_800_000_000_000));
         for (text, expected) in [
-            (spell(&reserved(wall), "b1"), Carried::SameBoot { until }),
+            (spell(&reserved(wall), "b1"), SavedQuota::SameBoot { until }),
             (
                 spell(&reserved(wall), "b0"),
-                Carried::OtherBoot { ahead, wall },
+                SavedQuota::OtherBoot { ahead, wall },
             ),
             (
                 spell(&reserved(None), ""),
-                Carried::OtherBoot { ahead, wall: None },
+                SavedQuota::OtherBoot { ahead, wall: None },
             ),
-            ("b1 12 many -".to_owned(), Carried::Unknown),
-            (String::new(), Carried::Unknown),
+            ("b1 12 many -".to_owned(), SavedQuota::Unknown),
+            (String::new(), SavedQuota::Unknown),
         ] {
             assert_eq!(parse(&text, "b1"), expected, "{text}");
         }

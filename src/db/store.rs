@@ -24,8 +24,8 @@ use super::outbox::Unwritten;
 use super::retention::policy::Retention;
 use crate::domain::alert::AlertCommit;
 use crate::domain::health::Storage;
-use crate::domain::ledger::Row;
-use crate::domain::time::{Mono, words};
+use crate::domain::ledger::RecordRow;
+use crate::domain::time::{Mono, human_duration};
 use crate::limits;
 use crate::sys::clock::Clock;
 
@@ -104,7 +104,7 @@ impl std::ops::DerefMut for Report {
 
 #[derive(Default)]
 struct Queue {
-    rows: VecDeque<Row>,
+    rows: VecDeque<RecordRow>,
     /// Each state replaces the one before; their events are few.
     alerts: VecDeque<AlertCommit>,
     reservations: Reservations,
@@ -162,7 +162,7 @@ pub fn start(
 
 impl Store {
     /// Takes rows for a later commit. Never waits for the disk.
-    pub fn append(&self, rows: Vec<Row>) {
+    pub fn append(&self, rows: Vec<RecordRow>) {
         self.shared.append(rows, self.clock.now().mono);
     }
 
@@ -267,7 +267,7 @@ impl Shared {
         }
     }
 
-    fn append(&self, rows: Vec<Row>, now: Mono) {
+    fn append(&self, rows: Vec<RecordRow>, now: Mono) {
         if rows.is_empty() {
             return;
         }
@@ -302,7 +302,7 @@ impl Shared {
         if let Some(busy) = busy.filter(|busy| *busy > limits::SLOW_COMMIT) {
             storage.trouble = Some(format!(
                 "a write has not come back for {}; the card may be failing",
-                words(busy)
+                human_duration(busy)
             ));
         } else if storage.rows_lost > 0
             && let Some(trouble) = &mut storage.trouble

@@ -7,29 +7,29 @@
 //! it has lasted [`limits::JUMP_PATIENCE`], or with the next start; after
 //! [`limits::JUMP_PATIENCE_LEAST`] where the time before it had not lasted as long.
 
-use super::time::{Moment, Mono, Trust};
+use super::time::{ClockTrust, Moment, Mono};
 use crate::limits;
 
 #[derive(Debug, Clone, Default, PartialEq)]
-pub struct Course {
+pub struct ClockFilter {
     /// The last believed reading of both clocks.
-    known: Option<Moment>,
+    last_trusted: Option<Moment>,
     /// When the course was set.
-    since: Mono,
+    trusted_since: Mono,
     differs_since: Option<Mono>,
 }
 
-impl Course {
+impl ClockFilter {
     /// `now` with the wall time to go by. While nothing was ever believed it passes as it is.
-    pub fn steer(&mut self, now: Moment) -> Moment {
-        let Some(known) = self.known else {
-            self.known = now.trust.is_trusted().then_some(now);
-            self.since = now.mono;
+    pub fn correct(&mut self, now: Moment) -> Moment {
+        let Some(known) = self.last_trusted else {
+            self.last_trusted = now.trust.is_trusted().then_some(now);
+            self.trusted_since = now.mono;
             return now;
         };
         let carried = Moment {
             wall: known.wall_at(now.mono),
-            trust: Trust::Trusted,
+            trust: ClockTrust::Trusted,
             ..now
         };
         if !now.trust.is_trusted() {
@@ -42,7 +42,7 @@ impl Course {
         let is_near = apart <= limits::CLOCK_AGREEMENT;
         let since = *self.differs_since.get_or_insert(now.mono);
         // What was believed for a minute is no better than what has lasted for an hour.
-        let patience = match since.since(self.since) < limits::JUMP_PATIENCE_LEAST {
+        let patience = match since.since(self.trusted_since) < limits::JUMP_PATIENCE_LEAST {
             true => limits::JUMP_PATIENCE_LEAST,
             false => limits::JUMP_PATIENCE,
         };
@@ -50,10 +50,10 @@ impl Course {
             return carried;
         }
         if !is_near {
-            self.since = now.mono;
+            self.trusted_since = now.mono;
         }
         self.differs_since = None;
-        self.known = Some(now);
+        self.last_trusted = Some(now);
         now
     }
 }
@@ -70,51 +70,57 @@ mod tests {
         const HOUR: u64 = 3_600_000;
         const YEAR: i64 = 365 * 24 * HOUR as i64;
         let patience = u64::try_from(limits::JUMP_PATIENCE.as_millis()).expect("days");
-        let mut course = Course::default();
+        let mut course = ClockFilter::default();
         let good = |mono: u64| i64::try_from(mono).expect("days") + 50 * YEAR;
         for (case, mono, wall, trust, expected) in [
-            ("1970 passes", 1, 1, Trust::Untrusted, 1),
-            ("nobody's word too", 2, 2, Trust::Unknown, 2),
-            ("the first word", 5, good(5), Trust::Trusted, good(5)),
-            ("doubt", HOUR, 7, Trust::Untrusted, good(HOUR)),
+            ("1970 passes", 1, 1, ClockTrust::Untrusted, 1),
+            ("nobody's word too", 2, 2, ClockTrust::Unknown, 2),
+            ("the first word", 5, good(5), ClockTrust::Trusted, good(5)),
+            ("doubt", HOUR, 7, ClockTrust::Untrusted, good(HOUR)),
             (
                 "ahead",
                 2 * HOUR,
                 good(0) + 10 * YEAR,
-                Trust::Trusted,
+                ClockTrust::Trusted,
                 good(2 * HOUR),
             ),
-            ("behind", 3 * HOUR, 3, Trust::Trusted, good(3 * HOUR)),
+            ("behind", 3 * HOUR, 3, ClockTrust::Trusted, good(3 * HOUR)),
             (
                 "a creep",
                 4 * HOUR,
                 good(4 * HOUR) + 9,
-                Trust::Trusted,
+                ClockTrust::Trusted,
                 good(4 * HOUR) + 9,
             ),
             (
                 "is followed",
                 5 * HOUR,
                 7,
-                Trust::Unknown,
+                ClockTrust::Unknown,
                 good(5 * HOUR) + 9,
             ),
-            ("a jump", 6 * HOUR, 0, Trust::Trusted, good(6 * HOUR) + 9),
+            (
+                "a jump",
+                6 * HOUR,
+                0,
+                ClockTrust::Trusted,
+                good(6 * HOUR) + 9,
+            ),
             (
                 "nor so soon",
                 12 * HOUR,
                 9,
-                Trust::Trusted,
+                ClockTrust::Trusted,
                 good(12 * HOUR) + 9,
             ),
-            ("that lasts", 6 * HOUR + patience, 8, Trust::Trusted, 8),
+            ("that lasts", 6 * HOUR + patience, 8, ClockTrust::Trusted, 8),
         ] {
             let now = Moment {
                 mono: Mono(mono),
                 wall: Wall(wall),
                 trust,
             };
-            let steered = course.steer(now);
+            let steered = course.correct(now);
             assert_eq!(steered.wall, Wall(expected), "{case}");
         }
         assert!(limits::JUMP_PATIENCE > Duration::from_secs(3 * 86_400));
@@ -124,7 +130,7 @@ mod tests {
     fn a_start_under_a_wrong_clock_is_corrected_within_the_hour() {
         const YEAR: i64 = 365 * 86_400_000;
         let right = |second: u64| 50 * YEAR + second as i64 * 1_000;
-        let mut course = Course::default();
+        let mut course = ClockFilter::default();
         for (second, wall, expected) in [
             (0, right(0) + YEAR, right(0) + YEAR),
             (60, right(60), right(60) + YEAR),
@@ -138,9 +144,9 @@ mod tests {
             let now = Moment {
                 mono: Mono(second * 1_000),
                 wall: Wall(wall),
-                trust: Trust::Trusted,
+                trust: ClockTrust::Trusted,
             };
-            assert_eq!(course.steer(now).wall, Wall(expected), "after {second} s");
+            assert_eq!(course.correct(now).wall, Wall(expected), "after {second} s");
         }
     }
 }

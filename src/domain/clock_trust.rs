@@ -6,7 +6,7 @@
 //! more than [`limits::CLOCK_AGREEMENT`], somebody has set it, and nothing of it holds any
 //! more.
 
-use super::time::{Moment, Mono, Trust, Wall};
+use super::time::{ClockTrust, Moment, Mono, Wall};
 use crate::limits;
 
 /// Who says that the wall clock is right.
@@ -50,17 +50,17 @@ struct Peer {
 impl PeerTrust {
     /// Takes the `Date` of an answer that came just now, not from a cache and not from this
     /// machine. `now.trust` does not matter.
-    pub fn heard(&mut self, host: &str, date: Wall, now: Moment) {
+    pub fn record_date(&mut self, host: &str, date: Wall, now: Moment) {
         self.is_trusted(now);
         let known = self.peers.iter().position(|peer| &*peer.host == host);
-        if apart(date, now.wall) {
+        if difference(date, now.wall) {
             if let Some(known) = known {
                 self.peers.remove(known);
             }
             return;
         }
         self.agreed = Some(Moment {
-            trust: Trust::Trusted,
+            trust: ClockTrust::Trusted,
             ..now
         });
         match known {
@@ -83,7 +83,7 @@ impl PeerTrust {
     pub fn is_trusted(&mut self, now: Moment) -> bool {
         if self
             .agreed
-            .is_some_and(|agreed| apart(agreed.wall_at(now.mono), now.wall))
+            .is_some_and(|agreed| difference(agreed.wall_at(now.mono), now.wall))
         {
             *self = PeerTrust::default();
         }
@@ -91,7 +91,7 @@ impl PeerTrust {
     }
 }
 
-fn apart(one: Wall, other: Wall) -> bool {
+fn difference(one: Wall, other: Wall) -> bool {
     one.since(other).max(other.since(one)) > limits::CLOCK_AGREEMENT
 }
 
@@ -106,7 +106,7 @@ mod tests {
         Moment {
             mono: Mono(second * 1_000),
             wall: Wall::from_second(T0 + second as i64 + ahead),
-            trust: Trust::Untrusted,
+            trust: ClockTrust::Untrusted,
         }
     }
 
@@ -118,7 +118,7 @@ mod tests {
     fn check(case: &str, heard: &[(&str, u64, i64)], expected: bool) {
         let mut trust = PeerTrust::default();
         for (host, second, ahead) in heard {
-            trust.heard(host, right(*second), at(*second, *ahead));
+            trust.record_date(host, right(*second), at(*second, *ahead));
         }
         let (_, second, ahead) = heard.last().copied().unwrap_or_default();
         assert_eq!(trust.is_trusted(at(second, ahead)), expected, "{case}");
@@ -170,8 +170,8 @@ mod tests {
             (3_650 * 86_400, false),
         ] {
             let mut trust = PeerTrust::default();
-            trust.heard("a", right(0), at(0, 0));
-            trust.heard("b", right(1), at(1, 0));
+            trust.record_date("a", right(0), at(0, 0));
+            trust.record_date("b", right(1), at(1, 0));
             assert!(trust.is_trusted(at(40 * 86_400, 0)), "it lasts");
             assert_eq!(
                 trust.is_trusted(at(50 * 86_400, ahead)),
@@ -189,9 +189,9 @@ mod tests {
     #[test]
     fn a_clock_that_creeps_and_is_confirmed_stays_trusted() {
         let mut trust = PeerTrust::default();
-        trust.heard("b", right(0), at(0, 0));
+        trust.record_date("b", right(0), at(0, 0));
         for day in 0..100 {
-            trust.heard(
+            trust.record_date(
                 "a",
                 at(day * 86_400, day as i64 * 100).wall,
                 at(day * 86_400, day as i64 * 100),
@@ -204,7 +204,7 @@ mod tests {
     fn servers_are_not_remembered_without_end() {
         let mut trust = PeerTrust::default();
         for host in 0..1_000 {
-            trust.heard(&host.to_string(), right(host), at(host, 0));
+            trust.record_date(&host.to_string(), right(host), at(host, 0));
         }
         assert_eq!(trust.peers.len(), limits::CLOCK_PEERS);
     }

@@ -7,7 +7,7 @@
 
 use std::time::Duration;
 
-use super::time::{Moment, Mono, Trust, Wall};
+use super::time::{ClockTrust, Moment, Mono, Wall};
 use crate::limits;
 
 /// When a value was observed and how its age is reckoned.
@@ -16,10 +16,10 @@ pub struct Stamp {
     /// The source's own time where it says one, else the receipt's.
     pub observed: Wall,
     /// Whether `observed` is the source's own word.
-    pub own_time: bool,
+    pub has_source_time: bool,
     /// The source's own time, ahead of ours while ours could not be believed: which of them
     /// is wrong is known when ours can be.
-    unjudged: Option<Wall>,
+    pending_source_time: Option<Wall>,
     origin: Origin,
 }
 
@@ -31,7 +31,7 @@ enum Origin {
     Restored,
     /// Stamped by a clock that nobody vouched for, in an earlier boot: its age can never be
     /// known.
-    Undatable,
+    UnknownAge,
 }
 
 impl Stamp {
@@ -46,8 +46,8 @@ impl Stamp {
         };
         Stamp {
             observed: believed.unwrap_or(receipt.wall),
-            own_time: believed.is_some(),
-            unjudged: own.filter(|_| believed.is_none() && !is_trusted),
+            has_source_time: believed.is_some(),
+            pending_source_time: own.filter(|_| believed.is_none() && !is_trusted),
             origin: Origin::Received { receipt, lag },
         }
     }
@@ -58,12 +58,12 @@ impl Stamp {
         let receipt = Moment {
             mono: receipt,
             wall: observed.after(lag),
-            trust: Trust::Trusted,
+            trust: ClockTrust::Trusted,
         };
         Stamp {
             observed,
-            own_time,
-            unjudged: None,
+            has_source_time: own_time,
+            pending_source_time: None,
             origin: Origin::Received { receipt, lag },
         }
     }
@@ -72,31 +72,31 @@ impl Stamp {
     pub fn restored(observed: Wall, own_time: bool) -> Stamp {
         Stamp {
             observed,
-            own_time,
-            unjudged: None,
+            has_source_time: own_time,
+            pending_source_time: None,
             origin: Origin::Restored,
         }
     }
 
     /// A value from the database of an earlier boot whose clock could not be believed: stale
     /// until a new observation replaces it.
-    pub fn undatable(observed: Wall, own_time: bool) -> Stamp {
+    pub fn unknown_age(observed: Wall, own_time: bool) -> Stamp {
         Stamp {
             observed,
-            own_time,
-            unjudged: None,
-            origin: Origin::Undatable,
+            has_source_time: own_time,
+            pending_source_time: None,
+            origin: Origin::UnknownAge,
         }
     }
 
     /// Whether the wall clock could be believed when the value was received, or has been
     /// set right since: only then do `observed` (without a time of the source's own) and
     /// the lag hold.
-    pub fn is_settled(&self) -> bool {
+    pub fn has_trusted_time(&self) -> bool {
         match self.origin {
             Origin::Received { receipt, .. } => receipt.trust.is_trusted(),
             Origin::Restored => true,
-            Origin::Undatable => false,
+            Origin::UnknownAge => false,
         }
     }
 
@@ -107,7 +107,7 @@ impl Stamp {
             Origin::Restored if now.trust.is_trusted() && !self.is_ahead_of(now) => {
                 Some(now.wall.since(self.observed))
             }
-            Origin::Restored | Origin::Undatable => None,
+            Origin::Restored | Origin::UnknownAge => None,
         }
     }
 
@@ -119,7 +119,11 @@ impl Stamp {
 
     /// Whether both are one observation that its source dates itself.
     pub fn is_same_observation(&self, other: &Stamp) -> bool {
-        let own = |stamp: &Stamp| stamp.unjudged.or(stamp.own_time.then_some(stamp.observed));
+        let own = |stamp: &Stamp| {
+            stamp
+                .pending_source_time
+                .or(stamp.has_source_time.then_some(stamp.observed))
+        };
         own(self).is_some() && own(self) == own(other)
     }
 
@@ -130,7 +134,7 @@ impl Stamp {
 
     /// When a value that is fresh now turns stale if nothing renews it; `None` if it is
     /// stale already.
-    pub fn turns_stale_at(&self, stale_after: Duration, now: Moment) -> Option<Mono> {
+    pub fn stale_at(&self, stale_after: Duration, now: Moment) -> Option<Mono> {
         let age = self.age(now).filter(|age| *age <= stale_after)?;
         // One millisecond past the bound, because at the bound it is still fresh.
         Some(now.mono.after(stale_after - age + Duration::from_millis(1)))
@@ -140,28 +144,28 @@ impl Stamp {
     pub fn receipt(&self) -> Option<(Mono, Duration)> {
         match self.origin {
             Origin::Received { receipt, lag } => Some((receipt.mono, lag)),
-            Origin::Restored | Origin::Undatable => None,
+            Origin::Restored | Origin::UnknownAge => None,
         }
     }
 
     /// Corrects what was stamped by a clock that could not be believed, now that it can:
     /// receipts get the wall time that they really had, restored values their true age.
-    pub fn settle(&mut self, now: Moment) {
+    pub fn apply_trusted_clock(&mut self, now: Moment) {
         if !now.trust.is_trusted() {
             return;
         }
         match &mut self.origin {
             Origin::Received { receipt, lag } if !receipt.trust.is_trusted() => {
                 receipt.wall = now.wall_at(receipt.mono);
-                receipt.trust = Trust::Trusted;
-                let said = self.own_time.then_some(self.observed);
-                let own = self.unjudged.take().or(said);
+                receipt.trust = ClockTrust::Trusted;
+                let said = self.has_source_time.then_some(self.observed);
+                let own = self.pending_source_time.take().or(said);
                 let own = own.filter(|own| !is_ahead(*own, receipt.wall));
-                self.own_time = own.is_some();
+                self.has_source_time = own.is_some();
                 self.observed = own.unwrap_or(receipt.wall);
                 *lag = receipt.wall.since(self.observed);
             }
-            Origin::Received { .. } | Origin::Undatable => {}
+            Origin::Received { .. } | Origin::UnknownAge => {}
             Origin::Restored => {
                 self.origin = Origin::Received {
                     receipt: now,
@@ -178,16 +182,16 @@ impl Stamp {
         if !now.trust.is_trusted() || !self.is_ahead_of(now) {
             return;
         }
-        self.own_time = false;
+        self.has_source_time = false;
         match &mut self.origin {
             Origin::Received { receipt, .. } => {
                 receipt.wall = now.wall_at(receipt.mono);
-                receipt.trust = Trust::Trusted;
+                receipt.trust = ClockTrust::Trusted;
                 self.observed = receipt.wall;
             }
-            Origin::Restored | Origin::Undatable => {
+            Origin::Restored | Origin::UnknownAge => {
                 self.observed = now.wall;
-                self.origin = Origin::Undatable;
+                self.origin = Origin::UnknownAge;
             }
         }
     }
@@ -195,7 +199,7 @@ impl Stamp {
     /// A 304, or the same observation delivered again: with the source's own time nothing
     /// is renewed; without it, the answer is news that the value still holds.
     pub fn renew(&mut self, receipt: Moment) {
-        if !self.own_time && self.unjudged.is_none() {
+        if !self.has_source_time && self.pending_source_time.is_none() {
             *self = Stamp::received(receipt, None);
         }
     }
@@ -213,7 +217,7 @@ mod tests {
     const HOUR: u64 = 3_600_000;
     const T0: i64 = 1_761_854_400_000;
 
-    fn at(mono_ms: u64, wall_ms: i64, trust: Trust) -> Moment {
+    fn at(mono_ms: u64, wall_ms: i64, trust: ClockTrust) -> Moment {
         Moment {
             mono: Mono(mono_ms),
             wall: Wall(wall_ms),
@@ -222,21 +226,21 @@ mod tests {
     }
 
     fn trusted(ms: u64) -> Moment {
-        at(ms, T0 + ms as i64, Trust::Trusted)
+        at(ms, T0 + ms as i64, ClockTrust::Trusted)
     }
 
     /// The time rules as a table: a stamp, a moment, the age in ms that rules then.
     #[test]
     fn age_by_the_time_rules() {
-        use Trust::*;
+        use ClockTrust::*;
         let own = |ms: i64| Some(Wall(T0 + ms));
         let settled = |mut stamp: Stamp, now| {
-            stamp.settle(now);
+            stamp.apply_trusted_clock(now);
             stamp
         };
         let corrected = |mut stamp: Stamp, now| {
             stamp.correct_if_ahead(now);
-            stamp.settle(now);
+            stamp.apply_trusted_clock(now);
             stamp
         };
         let renewed = |mut stamp: Stamp, receipt| {
@@ -348,7 +352,7 @@ mod tests {
             ),
             (
                 "restored from a boot whose clock was wrong: nobody will ever know",
-                settled(Stamp::undatable(Wall(T0), false), trusted(HOUR)),
+                settled(Stamp::unknown_age(Wall(T0), false), trusted(HOUR)),
                 trusted(HOUR),
                 None,
             ),
@@ -388,11 +392,11 @@ mod tests {
 
     #[test]
     fn a_clock_that_is_set_stamps_what_came_before() {
-        let mut stamp = Stamp::received(at(1_000, 77, Trust::Untrusted), None);
-        stamp.settle(trusted(3_000));
+        let mut stamp = Stamp::received(at(1_000, 77, ClockTrust::Untrusted), None);
+        stamp.apply_trusted_clock(trusted(3_000));
         assert_eq!(stamp.observed, Wall(T0 + 1_000));
-        let mut own = Stamp::received(at(1_000, 77, Trust::Untrusted), Some(Wall(T0)));
-        own.settle(trusted(3_000));
+        let mut own = Stamp::received(at(1_000, 77, ClockTrust::Untrusted), Some(Wall(T0)));
+        own.apply_trusted_clock(trusted(3_000));
         assert_eq!(
             own.observed,
             Wall(T0),
@@ -413,7 +417,7 @@ mod tests {
             ),
             (
                 "not trusted then",
-                Stamp::undatable(Wall(ahead), false),
+                Stamp::unknown_age(Wall(ahead), false),
                 T0 + 5_000,
             ),
             (
@@ -423,7 +427,7 @@ mod tests {
             ),
         ] {
             stamp.correct_if_ahead(trusted(5_000));
-            stamp.settle(trusted(5_000));
+            stamp.apply_trusted_clock(trusted(5_000));
             assert_eq!(stamp.observed, Wall(expected), "{case}");
         }
     }
@@ -434,13 +438,10 @@ mod tests {
         let stamp = Stamp::received(trusted(0), None);
         assert!(!stamp.is_stale(bound, trusted(30_000)));
         assert!(stamp.is_stale(bound, trusted(30_001)));
-        assert_eq!(
-            stamp.turns_stale_at(bound, trusted(10_000)),
-            Some(Mono(30_001))
-        );
-        assert_eq!(stamp.turns_stale_at(bound, trusted(30_001)), None);
+        assert_eq!(stamp.stale_at(bound, trusted(10_000)), Some(Mono(30_001)));
+        assert_eq!(stamp.stale_at(bound, trusted(30_001)), None);
         let unknown = Stamp::restored(Wall(T0), false);
-        assert!(unknown.is_stale(bound, at(0, T0, Trust::Unknown)));
+        assert!(unknown.is_stale(bound, at(0, T0, ClockTrust::Unknown)));
     }
 
     #[test]

@@ -7,7 +7,7 @@ use std::fmt;
 use std::time::Duration;
 
 use super::alert::Salvaged;
-use super::reading::{Observation, Outcome, Reason};
+use super::reading::{FetchOutcome, Observation, Reason};
 use super::time::{Moment, Wall};
 use crate::limits;
 
@@ -82,7 +82,7 @@ impl Cause {
     }
 
     /// Whether an answer came and was no good, rather than none.
-    pub fn is_unusable_answer(self) -> bool {
+    pub fn is_unusable_response(self) -> bool {
         matches!(
             self,
             Cause::TooLarge | Cause::Protocol | Cause::NotJson | Cause::Schema | Cause::Empty
@@ -90,7 +90,7 @@ impl Cause {
     }
 
     /// Whether an answer came at all, good or bad.
-    pub fn answer_came(self) -> bool {
+    pub fn was_answered(self) -> bool {
         let never_came = matches!(self, Cause::Clock | Cause::Tls) || self.is_below_http();
         !never_came
     }
@@ -153,34 +153,34 @@ pub struct SourceHealth {
     pub issues: Vec<super::reading::Issue>,
     pub next_in: Duration,
     /// What is to be said while its server answers too slowly for all its sources.
-    pub late: Option<std::sync::Arc<str>>,
+    pub late_notice: Option<std::sync::Arc<str>>,
     /// Turns dropped for it, since start.
-    pub dropped_turns: u64,
+    pub skipped_polls: u64,
     /// The wait that the newest answer ordered: until then nothing new can come.
-    pub ordered_wait: Duration,
+    pub server_wait: Duration,
     /// How long attempts took, since start.
     pub durations: Durations,
     /// The newest attempts, oldest first, at most [`limits::RECENT_FETCHES`].
-    pub recent: VecDeque<Fetch>,
+    pub recent: VecDeque<FetchAttempt>,
 }
 
 /// One attempt in a source's recent past.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Fetch {
+pub struct FetchAttempt {
     pub at: Moment,
     pub duration: Duration,
-    pub end: FetchEnd,
+    pub result: AttemptResult,
 }
 
 /// How an attempt ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum FetchEnd {
+pub enum AttemptResult {
     /// Every field that was asked for.
-    Whole,
+    Complete,
     /// A valid answer with nothing in it.
     Empty,
     /// Some fields were not as expected.
-    Partly {
+    Partial {
         issues: usize,
     },
     Unchanged,
@@ -267,13 +267,15 @@ impl SourceHealth {
         self.last_duration = observation.duration;
         self.last_bytes = observation.bytes;
         self.next_in = observation.next_in;
-        self.ordered_wait = observation.ordered;
-        self.late = observation.late.clone();
-        self.dropped_turns += observation.dropped_turns;
+        self.server_wait = observation.server_wait;
+        self.late_notice = observation.late_notice.clone();
+        self.skipped_polls += observation.skipped_polls;
         self.durations.record(observation.duration);
         let issues = match &observation.outcome {
-            Outcome::Readings { issues, .. } | Outcome::Failed { issues, .. } => issues.as_slice(),
-            Outcome::Unchanged | Outcome::Empty => &[],
+            FetchOutcome::Readings { issues, .. } | FetchOutcome::Failed { issues, .. } => {
+                issues.as_slice()
+            }
+            FetchOutcome::Unchanged | FetchOutcome::Empty => &[],
         };
         for issue in issues {
             // Drift is a condition: it counts when it changes, not with every fetch.
@@ -286,27 +288,29 @@ impl SourceHealth {
                 *self.rejected.entry(issue.reason).or_default() += 1;
             }
         }
-        self.remember(Fetch {
+        self.push_recent(FetchAttempt {
             at: observation.at,
             duration: observation.duration,
-            end: match &observation.outcome {
-                Outcome::Readings { issues, .. } if issues.is_empty() => FetchEnd::Whole,
-                Outcome::Readings { issues, .. } => FetchEnd::Partly {
+            result: match &observation.outcome {
+                FetchOutcome::Readings { issues, .. } if issues.is_empty() => {
+                    AttemptResult::Complete
+                }
+                FetchOutcome::Readings { issues, .. } => AttemptResult::Partial {
                     issues: issues.len(),
                 },
-                Outcome::Unchanged => FetchEnd::Unchanged,
-                Outcome::Empty => FetchEnd::Empty,
-                Outcome::Failed { failure, .. } => FetchEnd::Failed(failure.cause),
+                FetchOutcome::Unchanged => AttemptResult::Unchanged,
+                FetchOutcome::Empty => AttemptResult::Empty,
+                FetchOutcome::Failed { failure, .. } => AttemptResult::Failed(failure.cause),
             },
         });
         match &observation.outcome {
-            Outcome::Readings { .. } | Outcome::Empty => {
+            FetchOutcome::Readings { .. } | FetchOutcome::Empty => {
                 self.issues = issues.to_vec();
-                self.succeeded(observation.at);
+                self.record_success(observation.at);
             }
             // A 304 repeats the response whose issues are already known.
-            Outcome::Unchanged => self.succeeded(observation.at),
-            Outcome::Failed { failure, .. } => {
+            FetchOutcome::Unchanged => self.record_success(observation.at),
+            FetchOutcome::Failed { failure, .. } => {
                 self.issues = issues.to_vec();
                 *self.failures.entry(failure.cause).or_default() += 1;
                 self.failures_in_a_row += 1;
@@ -317,14 +321,14 @@ impl SourceHealth {
         }
     }
 
-    fn remember(&mut self, fetch: Fetch) {
+    fn push_recent(&mut self, fetch: FetchAttempt) {
         if self.recent.len() >= limits::RECENT_FETCHES {
             self.recent.pop_front();
         }
         self.recent.push_back(fetch);
     }
 
-    fn succeeded(&mut self, at: Moment) {
+    fn record_success(&mut self, at: Moment) {
         self.failures_in_a_row = 0;
         self.successes_in_a_row += 1;
         self.failing_since = None;
@@ -353,12 +357,12 @@ pub struct Storage {
     pub database_bytes: u64,
     /// Bytes this process wrote to storage since start, by the kernel's account.
     pub written_bytes: u64,
-    pub reach: Reach,
+    pub extent: HistoryExtent,
 }
 
 /// How far back each tier goes; `None` where it holds nothing.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
-pub struct Reach {
+pub struct HistoryExtent {
     pub rows: Option<Wall>,
     pub hours: Option<Wall>,
     pub days: Option<Wall>,
@@ -387,7 +391,7 @@ mod tests {
         let now = Moment {
             mono: crate::domain::time::Mono(1),
             wall: crate::domain::time::Wall(1),
-            trust: crate::domain::time::Trust::Trusted,
+            trust: crate::domain::time::ClockTrust::Trusted,
         };
         let mut health = SourceHealth::default();
         for attempt in 0..1_000 {
@@ -396,12 +400,12 @@ mod tests {
                 at: now,
                 duration: Duration::from_millis(attempt),
                 bytes: 0,
-                outcome: Outcome::Unchanged,
+                outcome: FetchOutcome::Unchanged,
                 next_in: Duration::ZERO,
-                ordered: Duration::ZERO,
-                late: None,
-                dropped_turns: 0,
-                followed: None,
+                server_wait: Duration::ZERO,
+                late_notice: None,
+                skipped_polls: 0,
+                upstream: None,
             });
         }
         assert_eq!(health.recent.len(), limits::RECENT_FETCHES);

@@ -18,7 +18,7 @@ pub struct Merged {
     pub value: Value,
     /// Indices of the contributions it was made of, in order; the first is the newest
     /// observed, whose stamp stands for the value's.
-    pub from: Vec<usize>,
+    pub contributors: Vec<usize>,
 }
 
 /// Merges contributions given in the configuration's order. Fresh ones alone count; where
@@ -66,7 +66,7 @@ pub fn merge(how: Merge, contributions: &[Contribution]) -> Option<Merged> {
     };
     Some(Merged {
         value,
-        from: counted,
+        contributors: counted,
     })
 }
 
@@ -163,7 +163,7 @@ mod tests {
                 .collect();
             let merged = merge(how, &contributions).expect("there are contributions");
             assert_eq!(merged.value, Value::Number(expected), "{how:?} {given:?}");
-            assert_eq!(merged.from, from, "{how:?} {given:?}");
+            assert_eq!(merged.contributors, from, "{how:?} {given:?}");
         }
         assert_eq!(merge(Merge::Mean, &[]), None);
     }

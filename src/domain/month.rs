@@ -8,11 +8,11 @@ use std::time::Duration;
 use super::alert::{self, Facts, NodeFacts, Rules, State, Window};
 use super::freshness::Stamp;
 use super::health::{Cause, Failure};
-use super::ledger::{Absence, Ledger, Restored};
+use super::ledger::{Absence, Ledger, RestoredRecord};
 use super::plan::{Plan, test_plan};
-use super::reading::{Observation, Outcome, Reading, Value};
+use super::reading::{FetchOutcome, Observation, Reading, Value};
 use super::schedule::next_wait;
-use super::time::{Moment, Mono, Trust, Wall, millis};
+use super::time::{ClockTrust, Moment, Mono, Wall, millis};
 
 const MINUTE: u64 = 60_000;
 const HOUR: u64 = 60 * MINUTE;
@@ -45,7 +45,7 @@ fn good_clock(ms: u64) -> Moment {
         // A boot's steady clock begins at zero.
         mono: Mono(ms.checked_sub(REBOOT).unwrap_or(ms)),
         wall: Wall(T0 + i64::try_from(ms).expect("a month")),
-        trust: Trust::Trusted,
+        trust: ClockTrust::Trusted,
     }
 }
 
@@ -58,19 +58,19 @@ fn wild_clock(ms: u64) -> Moment {
         _ => 0,
     };
     if ms / DAY % 5 == 2 && ms % DAY < HOUR / 2 {
-        now.trust = Trust::Untrusted;
+        now.trust = ClockTrust::Untrusted;
     }
     // No battery: the clock stands at 1970 until it is set.
     if (REBOOT..REBOOT + 4 * MINUTE).contains(&ms) {
         now.wall.0 = i64::try_from(ms - REBOOT).expect("minutes");
-        now.trust = Trust::Untrusted;
+        now.trust = ClockTrust::Untrusted;
     }
     now
 }
 
 /// Source 0 is down for hours around jumps, once within a mute window; source 1 says 304
 /// between changes; source 3 says its own time, moves it each half hour, and stands still once.
-fn outcome(source: usize, ms: u64) -> Outcome {
+fn outcome(source: usize, ms: u64) -> FetchOutcome {
     let is_down = [
         (4 * DAY - HOUR, 4 * DAY + 5 * HOUR),
         (17 * DAY, 17 * DAY + 9 * HOUR),
@@ -82,12 +82,12 @@ fn outcome(source: usize, ms: u64) -> Outcome {
     .iter()
     .any(|(from, to)| (*from..*to).contains(&ms));
     match source {
-        0 if is_down => Outcome::Failed {
+        0 if is_down => FetchOutcome::Failed {
             failure: Failure::new(Cause::Timeout, "too slow."),
             issues: Vec::new(),
         },
-        1 if !ms.is_multiple_of(HOUR) => Outcome::Unchanged,
-        _ => Outcome::Readings {
+        1 if !ms.is_multiple_of(HOUR) => FetchOutcome::Unchanged,
+        _ => FetchOutcome::Readings {
             observed: (source == 3).then(|| Wall(T0 + own_time(ms))),
             readings: vec![Reading {
                 key: format!("key{source}").into(),
@@ -143,8 +143,8 @@ fn month(clock: fn(u64) -> Moment) -> Told {
             ledger = Ledger::new(plan.clone());
             let restored = records.into_iter().map(|record| {
                 let (receipt, lag) = record.stamp.receipt().expect("of this boot");
-                let (observed, own_time) = (record.stamp.observed, record.stamp.own_time);
-                Restored {
+                let (observed, own_time) = (record.stamp.observed, record.stamp.has_source_time);
+                RestoredRecord {
                     key: record.key,
                     value: record.value,
                     unit: record.unit,
@@ -159,13 +159,13 @@ fn month(clock: fn(u64) -> Moment) -> Told {
             ledger.restore(restored.collect());
             state = state.resumed(["boot", "next boot"][usize::from(is_reboot)], now.mono);
         }
-        ledger.settle(now);
+        ledger.fix_timestamps(now);
         for source in 0..SOURCES {
             if due[source] > ms {
                 continue;
             }
             let outcome = outcome(source, ms);
-            told.answers[source] += u64::from(matches!(outcome, Outcome::Readings { .. }));
+            told.answers[source] += u64::from(matches!(outcome, FetchOutcome::Readings { .. }));
             let rows = ledger.apply(Observation {
                 source,
                 at: now,
@@ -173,10 +173,10 @@ fn month(clock: fn(u64) -> Moment) -> Told {
                 bytes: 1,
                 outcome,
                 next_in: every[source],
-                ordered: Duration::ZERO,
-                late: None,
-                dropped_turns: 0,
-                followed: None,
+                server_wait: Duration::ZERO,
+                late_notice: None,
+                skipped_polls: 0,
+                upstream: None,
             });
             told.observed
                 .extend(rows.iter().map(|row| (source, row.stamp.observed.second())));

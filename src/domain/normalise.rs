@@ -33,14 +33,14 @@ pub struct Normalised {
 /// The numbers last believed of one source and when, by which `max_change` judges the next
 /// ones.
 #[derive(Debug, Clone, Default)]
-pub struct Believed(BTreeMap<Arc<str>, (f64, Mono)>);
+pub struct LastAccepted(BTreeMap<Arc<str>, (f64, Mono)>);
 
-impl Believed {
+impl LastAccepted {
     /// Takes what was read of `source` at `now` as believed, where its next readings are
     /// judged by it.
-    pub fn take(&mut self, source: &SourcePlan, readings: &[Reading], now: Mono) {
+    pub fn record(&mut self, source: &SourcePlan, readings: &[Reading], now: Mono) {
         match &source.selection {
-            Selection::Picks(picks) if picks.iter().any(|it| it.max_change.is_some()) => {}
+            Selection::Selectors(picks) if picks.iter().any(|it| it.max_change.is_some()) => {}
             _ => return,
         }
         for reading in readings {
@@ -60,7 +60,12 @@ impl Believed {
 }
 
 /// Reads what `source` selects out of `body`, which came at `now`.
-pub fn normalise(source: &SourcePlan, body: &Json, believed: &Believed, now: Mono) -> Normalised {
+pub fn normalise(
+    source: &SourcePlan,
+    body: &Json,
+    believed: &LastAccepted,
+    now: Mono,
+) -> Normalised {
     if is_empty_answer(&source.selection, body) {
         return Normalised {
             is_empty_answer: true,
@@ -88,20 +93,20 @@ pub fn normalise(source: &SourcePlan, body: &Json, believed: &Believed, now: Mon
         .as_ref()
         .and_then(|pointer| body.pointer(pointer));
     match &source.selection {
-        Selection::Picks(list) => {
-            let mut picks = selected::Picks {
+        Selection::Selectors(list) => {
+            let mut picks = selected::SelectedRecords {
                 body,
                 units,
                 numbers: source.numbers,
-                believed,
+                last_accepted: believed,
                 now,
-                taken: &mut taken,
-                left_out: LeftOut::default(),
+                result: &mut taken,
+                omitted: OmittedRecords::default(),
             };
-            picks.take(list);
+            picks.read_all(list);
         }
         Selection::AllLeaves { prefix } => {
-            all_leaves::take(body, prefix, units, source.numbers, &mut taken);
+            all_leaves::read_all(body, prefix, units, source.numbers, &mut taken);
         }
     }
     taken
@@ -113,7 +118,7 @@ pub fn normalise(source: &SourcePlan, body: &Json, believed: &Believed, now: Mon
 fn is_empty_answer(selection: &Selection, body: &Json) -> bool {
     match selection {
         Selection::AllLeaves { .. } => has_no_leaf(body, 0),
-        Selection::Picks(picks) => {
+        Selection::Selectors(picks) => {
             let is_empty = |each: &String| match body.pointer(each) {
                 Some(Json::Array(items)) => items.is_empty(),
                 Some(Json::Object(fields)) => fields.is_empty(),
@@ -140,24 +145,24 @@ fn has_no_leaf(json: &Json, depth: usize) -> bool {
 
 /// A limit on records.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Limit {
+pub enum RecordLimit {
     /// Of one source.
-    OfSource,
+    PerSource,
     /// The same, where the source is another main-node, of which nothing can be chosen.
-    OfFollowed,
+    PerUpstreamNode,
     /// Of all sources together.
-    InAll,
+    Total,
 }
 
 /// What a limit leaves out: how many records, and the first few of their names.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct LeftOut {
+pub struct OmittedRecords {
     pub count: usize,
     first: Vec<String>,
 }
 
-impl LeftOut {
-    pub fn note(&mut self, name: impl FnOnce() -> String) {
+impl OmittedRecords {
+    pub fn add(&mut self, name: impl FnOnce() -> String) {
         self.count += 1;
         if self.first.len() < limits::LEFT_OUT_NAMES {
             let name = ellipsis(&name(), limits::SAMPLE_CHARS);
@@ -166,19 +171,19 @@ impl LeftOut {
     }
 
     /// What to tell of it, if anything was left out.
-    pub fn issue(&self, limit: Limit) -> Option<Issue> {
+    pub fn issue(&self, limit: RecordLimit) -> Option<Issue> {
         let expected = match limit {
-            Limit::OfSource => format!(
+            RecordLimit::PerSource => format!(
                 "at most {} records of one source: name those you want in [source.records], \
                  or spread them over several sources",
                 limits::RECORDS_PER_SOURCE
             ),
-            Limit::OfFollowed => format!(
+            RecordLimit::PerUpstreamNode => format!(
                 "at most {} records of one source: follow the nodes that this one follows, or \
                  read what you want of it with url = \"…/snapshot?keys=…\"",
                 limits::RECORDS_PER_SOURCE
             ),
-            Limit::InAll => format!(
+            RecordLimit::Total => format!(
                 "at most {} records of all sources together: name those you want in \
                  [source.records] of the sources with most keys",
                 limits::RECORDS_IN_ALL

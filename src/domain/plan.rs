@@ -28,7 +28,7 @@ pub struct SourcePlan {
     /// How long a key must be absent from good answers before it is forgotten.
     pub forget_after: Duration,
     /// Whether it is another main-node, which says of each value when it was observed.
-    pub follows: bool,
+    pub is_upstream_node: bool,
     pub selection: Selection,
     /// JSON Pointer to the source's own time.
     pub observed_at: Option<String>,
@@ -40,7 +40,7 @@ pub struct SourcePlan {
     /// Credit that the data's licence wants shown.
     pub attribution: Option<Arc<str>>,
     /// What is called, without parameters: an operation's id, or "a JSON address".
-    pub calls: Arc<str>,
+    pub target: Arc<str>,
     /// The operation's summary from its OpenAPI file.
     pub summary: Arc<str>,
     /// What that file says about it at length; its author's text, as long as they liked.
@@ -49,9 +49,9 @@ pub struct SourcePlan {
 
 impl Plan {
     /// Whether `[source.records]` of a source names this key, by a template too.
-    pub fn gives(&self, source: usize, key: &str) -> bool {
+    pub fn selects_key(&self, source: usize, key: &str) -> bool {
         match self.sources.get(source).map(|source| &source.selection) {
-            Some(Selection::Picks(picks)) => picks.iter().any(|pick| pick.gives(key)),
+            Some(Selection::Selectors(picks)) => picks.iter().any(|pick| pick.selects_key(key)),
             _ => false,
         }
     }
@@ -63,9 +63,9 @@ impl Plan {
 
     /// Whether the configuration names this key of `source` itself, and not by a template:
     /// such a key is never forgotten.
-    pub fn names(&self, source: usize, key: &str) -> bool {
+    pub fn names_key(&self, source: usize, key: &str) -> bool {
         let is_pick = match self.sources.get(source).map(|source| &source.selection) {
-            Some(Selection::Picks(picks)) => picks.iter().any(|pick| *pick.key == *key),
+            Some(Selection::Selectors(picks)) => picks.iter().any(|pick| *pick.key == *key),
             _ => false,
         };
         is_pick || self.keys.contains_key(key) || self.alert_keys.contains(key)
@@ -80,7 +80,7 @@ impl SourcePlan {
 
     /// Age past which this source's values are stale: who does as the server says is not to
     /// be blamed for it.
-    pub fn goes_stale_after(&self, ordered: Duration) -> Duration {
+    pub fn default_stale_after(&self, ordered: Duration) -> Duration {
         self.stale_after
             .unwrap_or_else(|| self.interval(ordered).saturating_mul(3))
     }
@@ -92,12 +92,12 @@ pub enum Selection {
     /// Every numeric or boolean leaf, keyed by its dotted path behind `prefix`.
     AllLeaves { prefix: String },
     /// These, in this order.
-    Picks(Vec<Pick>),
+    Selectors(Vec<RecordSelector>),
 }
 
 /// One record of `[source.records]`, or with `each` one per element.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Pick {
+pub struct RecordSelector {
     /// With `each` a template: `{id}` is the element's field of that name, `{/a/b}` the one at
     /// that pointer, `{#}` its index in a list or its name in an object.
     pub key: Arc<str>,
@@ -121,9 +121,9 @@ pub struct Pick {
     pub text: bool,
 }
 
-impl Pick {
+impl RecordSelector {
     /// Whether `key` is this record's, or one of those that its template makes.
-    pub fn gives(&self, key: &str) -> bool {
+    pub fn selects_key(&self, key: &str) -> bool {
         let template = &*self.key;
         let marks = (template.find('{'), template.rfind('}'));
         match (&self.each, marks) {
@@ -138,8 +138,8 @@ impl Pick {
     }
 
     /// The number or boolean at `at`, as it stands.
-    pub fn new(key: impl Into<Arc<str>>, at: impl Into<String>) -> Pick {
-        Pick {
+    pub fn new(key: impl Into<Arc<str>>, at: impl Into<String>) -> RecordSelector {
+        RecordSelector {
             key: key.into(),
             at: at.into(),
             each: None,
@@ -202,7 +202,7 @@ pub fn test_plan(sources: usize, every: Duration) -> Plan {
         every,
         stale_after: None,
         forget_after: crate::limits::FORGET_AFTER,
-        follows: false,
+        is_upstream_node: false,
         selection: Selection::AllLeaves {
             prefix: String::new(),
         },
@@ -211,7 +211,7 @@ pub fn test_plan(sources: usize, every: Duration) -> Plan {
         units_at: None,
         numbers: Numbers::Strict,
         attribution: None,
-        calls: "test".into(),
+        target: "test".into(),
         summary: "".into(),
         description: "".into(),
     };

@@ -13,14 +13,14 @@ use crate::limits;
 
 /// The share of the day that one request of `per_day` takes, in whole milliseconds, rounded
 /// up.
-pub fn share(per_day: u32) -> Duration {
+pub fn request_interval(per_day: u32) -> Duration {
     const DAY_MS: u64 = 86_400_000;
     Duration::from_millis(DAY_MS.div_ceil(u64::from(per_day.max(1))))
 }
 
 /// What is written down: no request before `until`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Reserved {
+pub struct QuotaReservation {
     pub until: Mono,
     /// How far ahead that was when it was written.
     pub ahead: Duration,
@@ -30,7 +30,7 @@ pub struct Reserved {
 
 /// What an earlier run has left.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Carried {
+pub enum SavedQuota {
     /// There was none, or it owed nothing.
     Nothing,
     /// The machine has run on since.
@@ -41,51 +41,51 @@ pub enum Carried {
     Unknown,
 }
 
-impl Carried {
+impl SavedQuota {
     /// How long a wait of an earlier run still lasts, as far as this boot's clock knows.
     pub fn wait(&self, now: Mono) -> Duration {
         match self {
-            Carried::SameBoot { until } => until.since(now).min(limits::RETRY_AFTER),
-            Carried::OtherBoot { ahead, .. } => (*ahead).min(limits::RETRY_AFTER),
-            Carried::Nothing | Carried::Unknown => Duration::ZERO,
+            SavedQuota::SameBoot { until } => until.since(now).min(limits::RETRY_AFTER),
+            SavedQuota::OtherBoot { ahead, .. } => (*ahead).min(limits::RETRY_AFTER),
+            SavedQuota::Nothing | SavedQuota::Unknown => Duration::ZERO,
         }
     }
 }
 
 /// When the next request may go out. Owned by the source's thread.
 #[derive(Debug)]
-pub struct Meter {
+pub struct QuotaMeter {
     /// Of the day, by one request; `None` without a quota, where only waits that the server
     /// ordered are remembered.
-    share: Option<Duration>,
-    free_at: Mono,
+    request_interval: Option<Duration>,
+    next_at: Mono,
     /// What is written down.
     reserved: Mono,
     /// Requests that the last attempt took: redirects and connections found closed count.
-    usual: u32,
+    usual_attempts: u32,
     /// Where an earlier boot's reservation ends, while no clock can say when that is.
-    doubtful: Option<Wall>,
+    uncertain_until: Option<Wall>,
     /// What is written down says nothing by a clock that can be believed.
     is_undated: bool,
     written_at: Mono,
 }
 
-impl Meter {
-    pub fn resume(share: Option<Duration>, carried: Carried, now: Moment) -> Meter {
+impl QuotaMeter {
+    pub fn resume(share: Option<Duration>, carried: SavedQuota, now: Moment) -> QuotaMeter {
         let longest = |wait: Duration| wait.min(limits::RETRY_AFTER.max(share.unwrap_or_default()));
         let (wait, doubtful) = match carried {
-            Carried::Nothing => (Duration::ZERO, None),
-            Carried::SameBoot { until } => (until.since(now.mono), None),
-            Carried::OtherBoot { ahead, wall } => (ahead, wall),
-            Carried::Unknown => (share.unwrap_or_default(), None),
+            SavedQuota::Nothing => (Duration::ZERO, None),
+            SavedQuota::SameBoot { until } => (until.since(now.mono), None),
+            SavedQuota::OtherBoot { ahead, wall } => (ahead, wall),
+            SavedQuota::Unknown => (share.unwrap_or_default(), None),
         };
-        Meter {
-            share,
-            free_at: now.mono.after(longest(wait)),
+        QuotaMeter {
+            request_interval: share,
+            next_at: now.mono.after(longest(wait)),
             reserved: Mono(0),
-            usual: 1,
-            doubtful,
-            is_undated: matches!(carried, Carried::OtherBoot { .. } | Carried::Unknown),
+            usual_attempts: 1,
+            uncertain_until: doubtful,
+            is_undated: matches!(carried, SavedQuota::OtherBoot { .. } | SavedQuota::Unknown),
             written_at: now.mono,
         }
     }
@@ -93,25 +93,25 @@ impl Meter {
     /// How long the next request has to wait at least.
     pub fn wait(&mut self, now: Moment) -> Duration {
         if now.trust.is_trusted()
-            && let Some(until) = self.doubtful.take()
+            && let Some(until) = self.uncertain_until.take()
         {
             // Never longer than it was ahead when it was written, whatever the clock says.
-            self.free_at = self.free_at.min(now.mono.after(until.since(now.wall)));
+            self.next_at = self.next_at.min(now.mono.after(until.since(now.wall)));
         }
-        self.free_at.since(now.mono)
+        self.next_at.since(now.mono)
     }
 
     /// Whether a clock that becomes trusted changes anything: then [`Meter::date`] is to be
     /// asked now and then.
-    pub fn is_in_doubt(&self) -> bool {
+    pub fn is_uncertain(&self) -> bool {
         self.is_undated
     }
 
     /// What to write down again while a wait goes on: by the clock once it is trusted, and
     /// until then how much is left, so that a machine without a clock whose power is cut
     /// often gets there too.
-    pub fn date(&mut self, now: Moment) -> Option<Reserved> {
-        let until = self.free_at.max(self.reserved);
+    pub fn refresh_reservation(&mut self, now: Moment) -> Option<QuotaReservation> {
+        let until = self.next_at.max(self.reserved);
         let is_old = now.mono.since(self.written_at) >= limits::QUOTA_AHEAD;
         let is_worth_it = now.trust.is_trusted() || is_old;
         (self.is_undated && is_worth_it && until > now.mono)
@@ -120,10 +120,10 @@ impl Meter {
 
     /// What to write down before the attempt that is about to begin; `None` if what is
     /// written covers it.
-    pub fn reserve(&mut self, now: Moment) -> Option<Reserved> {
-        self.doubtful = None;
-        let share = self.share?;
-        let needed = share.saturating_mul(self.usual);
+    pub fn reserve(&mut self, now: Moment) -> Option<QuotaReservation> {
+        self.uncertain_until = None;
+        let share = self.request_interval?;
+        let needed = share.saturating_mul(self.usual_attempts);
         match now.mono.after(needed) <= self.reserved {
             true => None,
             false => Some(self.write(needed.max(limits::QUOTA_AHEAD), now)),
@@ -132,42 +132,45 @@ impl Meter {
 
     /// Counts an attempt of `requests` that began at `begun`; what to write down, if it took
     /// more than was reserved, or if the server ordered a wait worth remembering.
-    pub fn spent(
+    pub fn record_attempt(
         &mut self,
         begun: Mono,
         requests: u32,
         ordered: Duration,
         now: Moment,
-    ) -> Option<Reserved> {
+    ) -> Option<QuotaReservation> {
         if requests > 0 {
-            self.usual = requests;
+            self.usual_attempts = requests;
         }
-        let cost = self.share.unwrap_or_default().saturating_mul(requests);
+        let cost = self
+            .request_interval
+            .unwrap_or_default()
+            .saturating_mul(requests);
         let ordered = ordered.min(limits::RETRY_AFTER);
-        self.free_at = begun.max(self.free_at).after(cost);
-        self.free_at = self.free_at.max(now.mono.after(ordered));
-        let is_worth_it = self.share.is_some() || ordered >= limits::ORDER_REMEMBERED;
-        let is_short = self.free_at > self.reserved;
-        (is_worth_it && is_short).then(|| self.write(self.free_at.since(now.mono), now))
+        self.next_at = begun.max(self.next_at).after(cost);
+        self.next_at = self.next_at.max(now.mono.after(ordered));
+        let is_worth_it = self.request_interval.is_some() || ordered >= limits::ORDER_REMEMBERED;
+        let is_short = self.next_at > self.reserved;
+        (is_worth_it && is_short).then(|| self.write(self.next_at.since(now.mono), now))
     }
 
     /// What is truly owed, at an orderly end; `None` if what is written says just that.
-    pub fn settle(&mut self, now: Moment) -> Option<Reserved> {
-        let is_ahead = self.reserved > self.free_at.max(now.mono);
-        is_ahead.then(|| self.write(self.free_at.since(now.mono), now))
+    pub fn settle(&mut self, now: Moment) -> Option<QuotaReservation> {
+        let is_ahead = self.reserved > self.next_at.max(now.mono);
+        is_ahead.then(|| self.write(self.next_at.since(now.mono), now))
     }
 
-    fn write(&mut self, ahead: Duration, now: Moment) -> Reserved {
+    fn write(&mut self, ahead: Duration, now: Moment) -> QuotaReservation {
         self.reserved = now.mono.after(ahead);
         self.written_at = now.mono;
         let is_trusted = now.trust.is_trusted();
         self.is_undated = !is_trusted;
-        Reserved {
+        QuotaReservation {
             until: self.reserved,
             ahead,
             wall: match is_trusted {
                 true => Some(now.wall.after(ahead)),
-                false => self.doubtful,
+                false => self.uncertain_until,
             },
         }
     }
@@ -176,12 +179,12 @@ impl Meter {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::time::Trust;
+    use crate::domain::time::ClockTrust;
 
     const HOUR: u64 = 3_600_000;
     const DAY: u64 = 24 * HOUR;
 
-    fn at(mono: u64, wall: u64, trust: Trust) -> Moment {
+    fn at(mono: u64, wall: u64, trust: ClockTrust) -> Moment {
         Moment {
             mono: Mono(mono),
             wall: Wall(1_800_000_000_000 + i64::try_from(wall).expect("years at most")),
@@ -192,100 +195,124 @@ mod tests {
     #[test]
     fn a_share_is_never_a_moment_too_short() {
         for per_day in [1, 7, 50, 999, 5_000] {
-            assert!(share(per_day) * per_day >= Duration::from_secs(86_400));
+            assert!(request_interval(per_day) * per_day >= Duration::from_secs(86_400));
         }
-        assert_eq!(share(0), Duration::from_secs(86_400));
+        assert_eq!(request_interval(0), Duration::from_secs(86_400));
     }
 
     #[test]
     fn what_a_restart_may_ask_and_when() {
         let hours = |hours: u64| Duration::from_millis(hours * HOUR);
-        let wall = Some(at(0, 5 * HOUR, Trust::Trusted).wall);
-        let other = |wall| Carried::OtherBoot {
+        let wall = Some(at(0, 5 * HOUR, ClockTrust::Trusted).wall);
+        let other = |wall| SavedQuota::OtherBoot {
             ahead: hours(4),
             wall,
         };
         let until = Mono(3 * HOUR);
         for (case, carried, trust, wall_now, expected) in [
-            ("first ever", Carried::Nothing, Trust::Trusted, 0, hours(0)),
-            ("unreadable", Carried::Unknown, Trust::Trusted, 0, hours(6)),
+            (
+                "first ever",
+                SavedQuota::Nothing,
+                ClockTrust::Trusted,
+                0,
+                hours(0),
+            ),
+            (
+                "unreadable",
+                SavedQuota::Unknown,
+                ClockTrust::Trusted,
+                0,
+                hours(6),
+            ),
             (
                 "same boot",
-                Carried::SameBoot { until },
-                Trust::Untrusted,
+                SavedQuota::SameBoot { until },
+                ClockTrust::Untrusted,
                 9,
                 hours(2),
             ),
             (
                 "boot, good clock",
                 other(wall),
-                Trust::Trusted,
+                ClockTrust::Trusted,
                 4 * HOUR,
                 hours(1),
             ),
             (
                 "boot, a day later",
                 other(wall),
-                Trust::Trusted,
+                ClockTrust::Trusted,
                 DAY,
                 hours(0),
             ),
             (
                 "boot, clock in 1970",
                 other(wall),
-                Trust::Untrusted,
+                ClockTrust::Untrusted,
                 0,
                 hours(4),
             ),
             (
                 "boot, clock unknown",
                 other(wall),
-                Trust::Unknown,
+                ClockTrust::Unknown,
                 DAY,
                 hours(4),
             ),
             (
                 "boot, never had a clock",
                 other(None),
-                Trust::Trusted,
+                ClockTrust::Trusted,
                 DAY,
                 hours(4),
             ),
             (
                 "trusted, yet years back",
                 other(wall),
-                Trust::Trusted,
+                ClockTrust::Trusted,
                 0,
                 hours(4),
             ),
         ] {
             let now = at(HOUR, wall_now, trust);
-            let mut meter = Meter::resume(Some(hours(6)), carried, now);
+            let mut meter = QuotaMeter::resume(Some(hours(6)), carried, now);
             assert_eq!(meter.wait(now), expected, "{case}");
         }
         // The clock becomes trusted while the source waits.
-        let mut meter = Meter::resume(Some(hours(6)), other(wall), at(0, 0, Trust::Untrusted));
+        let mut meter =
+            QuotaMeter::resume(Some(hours(6)), other(wall), at(0, 0, ClockTrust::Untrusted));
         assert_eq!(
-            meter.wait(at(1, 0, Trust::Untrusted)).as_secs(),
+            meter.wait(at(1, 0, ClockTrust::Untrusted)).as_secs(),
             4 * 3600 - 1
         );
-        assert_eq!(meter.wait(at(1_000, 5 * HOUR, Trust::Trusted)), hours(0));
+        assert_eq!(
+            meter.wait(at(1_000, 5 * HOUR, ClockTrust::Trusted)),
+            hours(0)
+        );
         // What a server ordered is remembered without a quota too, a clock's error is not.
-        let far = Carried::SameBoot {
+        let far = SavedQuota::SameBoot {
             until: Mono(400 * DAY),
         };
-        let mut meter = Meter::resume(None, far, at(0, 0, Trust::Trusted));
-        assert_eq!(meter.wait(at(0, 0, Trust::Trusted)), limits::RETRY_AFTER);
+        let mut meter = QuotaMeter::resume(None, far, at(0, 0, ClockTrust::Trusted));
+        assert_eq!(
+            meter.wait(at(0, 0, ClockTrust::Trusted)),
+            limits::RETRY_AFTER
+        );
     }
 
     #[test]
     fn an_order_is_written_down_and_a_short_one_is_not() {
-        let now = at(HOUR, HOUR, Trust::Trusted);
-        let mut meter = Meter::resume(None, Carried::Nothing, now);
+        let now = at(HOUR, HOUR, ClockTrust::Trusted);
+        let mut meter = QuotaMeter::resume(None, SavedQuota::Nothing, now);
         assert_eq!(meter.reserve(now), None);
-        assert_eq!(meter.spent(now.mono, 1, Duration::from_secs(5), now), None);
+        assert_eq!(
+            meter.record_attempt(now.mono, 1, Duration::from_secs(5), now),
+            None
+        );
         let ordered = Duration::from_secs(7_200);
-        let written = meter.spent(now.mono, 1, ordered, now).expect("two hours");
+        let written = meter
+            .record_attempt(now.mono, 1, ordered, now)
+            .expect("two hours");
         assert_eq!((written.until, written.ahead), (Mono(3 * HOUR), ordered));
         assert_eq!(meter.wait(now), ordered);
     }
@@ -296,8 +323,8 @@ mod tests {
     fn no_day_holds_more_than_the_quota_however_often_the_power_is_cut() {
         let mut random = fastrand::Rng::with_seed(5);
         for (per_day, redirects) in [(50, 0), (50, 1), (1, 0), (2_000, 0), (240, 2)] {
-            let share = share(per_day);
-            let mut disk: Option<(u64, Reserved)> = None;
+            let share = request_interval(per_day);
+            let mut disk: Option<(u64, QuotaReservation)> = None;
             let mut asked: Vec<u64> = Vec::new();
             let (mut real, mut writes) = (0_u64, 0_u64);
             for boot in 0..60 {
@@ -307,23 +334,29 @@ mod tests {
                 let until = real + random.u64(1..longest);
                 let has_clock = random.bool();
                 let now = |real: u64| {
-                    let trust = [Trust::Untrusted, Trust::Trusted]
+                    let trust = [ClockTrust::Untrusted, ClockTrust::Trusted]
                         [usize::from(has_clock && real - began > 60_000)];
                     // No battery: before it is set the clock stands where nobody knows.
-                    let wall = if trust == Trust::Trusted { real } else { 77 };
+                    let wall = if trust == ClockTrust::Trusted {
+                        real
+                    } else {
+                        77
+                    };
                     at(real - began, wall, trust)
                 };
                 let carried = match disk {
-                    None => Carried::Nothing,
-                    Some((of, reserved)) if of == boot => Carried::SameBoot {
+                    None => SavedQuota::Nothing,
+                    Some((of, reserved)) if of == boot => SavedQuota::SameBoot {
                         until: reserved.until,
                     },
-                    Some((_, Reserved { ahead, wall, .. })) => Carried::OtherBoot { ahead, wall },
+                    Some((_, QuotaReservation { ahead, wall, .. })) => {
+                        SavedQuota::OtherBoot { ahead, wall }
+                    }
                 };
-                let mut meter = Meter::resume(Some(share), carried, now(real));
+                let mut meter = QuotaMeter::resume(Some(share), carried, now(real));
                 loop {
                     let wait = meter.wait(now(real));
-                    let wait = match meter.is_in_doubt() {
+                    let wait = match meter.is_uncertain() {
                         true => wait.min(Duration::from_secs(10)),
                         false => wait,
                     };
@@ -331,7 +364,7 @@ mod tests {
                     if real >= until {
                         break;
                     }
-                    if let Some(dated) = meter.date(now(real)) {
+                    if let Some(dated) = meter.refresh_reservation(now(real)) {
                         (disk, writes) = (Some((boot, dated)), writes + 1);
                     }
                     if !meter.wait(now(real)).is_zero() {
@@ -343,7 +376,7 @@ mod tests {
                     asked.extend(std::iter::repeat_n(real, 1 + redirects));
                     let requests = u32::try_from(1 + redirects).expect("few");
                     let begun = now(real).mono;
-                    let spent = meter.spent(begun, requests, Duration::ZERO, now(real));
+                    let spent = meter.record_attempt(begun, requests, Duration::ZERO, now(real));
                     if let Some(reserved) = spent {
                         (disk, writes) = (Some((boot, reserved)), writes + 1);
                     }

@@ -36,14 +36,14 @@ impl Value {
 impl fmt::Display for Value {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Value::Number(number) => f.write_str(&spell_number(*number)),
+            Value::Number(number) => f.write_str(&format_number(*number)),
             Value::Text(text) => f.write_str(text),
         }
     }
 }
 
 /// A JSON number (RFC 8259) in its shortest form; `null` for what JSON cannot say.
-pub fn spell_number(number: f64) -> String {
+pub fn format_number(number: f64) -> String {
     if !number.is_finite() {
         return "null".to_owned();
     }
@@ -183,42 +183,42 @@ pub struct Observation {
     pub duration: Duration,
     /// Bytes of the body after decompression.
     pub bytes: u64,
-    pub outcome: Outcome,
+    pub outcome: FetchOutcome,
     /// When the thread will try again.
     pub next_in: Duration,
     /// The wait that the server ordered with this answer, as far as it is obeyed.
-    pub ordered: Duration,
+    pub server_wait: Duration,
     /// What is to be said where the source waited for its turn at its server, a whole interval
     /// or longer.
-    pub late: Option<Arc<str>>,
+    pub late_notice: Option<Arc<str>>,
     /// Intervals that passed so since the attempt before.
-    pub dropped_turns: u64,
+    pub skipped_polls: u64,
     /// What another main-node said beside its readings, where the source is one.
-    pub followed: Option<Arc<Followed>>,
+    pub upstream: Option<Arc<UpstreamNode>>,
 }
 
 /// What a followed node says of itself and of its values. Its word on staleness stands: it
 /// knows what it asks, and how often.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Followed {
+pub struct UpstreamNode {
     pub node: Arc<str>,
     /// The nodes that the data came through, the followed one last: this node's own `via`.
     pub via: Vec<Arc<str>>,
     /// A few words while an alert is open there.
     pub alert: Option<Arc<str>>,
-    pub told: BTreeMap<Arc<str>, Told>,
+    pub records: BTreeMap<Arc<str>, UpstreamRecord>,
 }
 
 /// What a followed node says of one value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Told {
+pub struct UpstreamRecord {
     pub observed: Wall,
     pub stale: bool,
 }
 
 /// How the attempt ended.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Outcome {
+pub enum FetchOutcome {
     /// At least one reading.
     Readings {
         /// The source's own time, where it says one.
@@ -255,7 +255,7 @@ mod tests {
             (f64::NAN, "null"),
             (f64::INFINITY, "null"),
         ] {
-            let spelled = spell_number(number);
+            let spelled = format_number(number);
             assert_eq!(spelled, expected);
             if number.is_finite() {
                 assert_eq!(spelled.parse::<f64>(), Ok(number));

@@ -51,7 +51,7 @@ impl Secrets {
             let least = if is_number { SHORTEST_NUMBER } else { SHORTEST };
             secret.chars().count() >= least
         };
-        let mut spellings: Vec<String> = whole.iter().filter(is_long).flat_map(spellings).collect();
+        let mut spellings: Vec<String> = whole.iter().filter(is_long).flat_map(variants).collect();
         spellings.sort_by(|one, other| other.len().cmp(&one.len()).then(one.cmp(other)));
         spellings.dedup();
         Secrets { spellings, whole }
@@ -77,7 +77,7 @@ impl Secrets {
         }
         let mut masked = Cow::Borrowed(text);
         if least == 0 && text.contains(CUT) {
-            masked = Cow::Owned(self.mask_begins(text));
+            masked = Cow::Owned(self.mask_truncated(text));
         }
         for secret in &self.spellings {
             if secret.len() >= least && masked.contains(secret.as_str()) {
@@ -88,7 +88,7 @@ impl Secrets {
     }
 
     /// Masks what is left of a secret that was cut off with the rest of a long text.
-    fn mask_begins(&self, text: &str) -> String {
+    fn mask_truncated(&self, text: &str) -> String {
         let mut masked = String::with_capacity(text.len());
         let mut parts = text.split(CUT).peekable();
         while let Some(part) = parts.next() {
@@ -96,7 +96,7 @@ impl Secrets {
             let begins = self
                 .spellings
                 .iter()
-                .filter_map(|secret| begin_at_end(part, secret));
+                .filter_map(|secret| truncated_at_end(part, secret));
             match begins.max().filter(|_| is_cut) {
                 Some(length) => {
                     masked.push_str(&part[..part.len() - length]);
@@ -113,7 +113,7 @@ impl Secrets {
 }
 
 /// How many bytes at the end of a text are the begin of a secret, if that is many enough.
-fn begin_at_end(text: &str, secret: &str) -> Option<usize> {
+fn truncated_at_end(text: &str, secret: &str) -> Option<usize> {
     let lengths = secret
         .char_indices()
         .map(|(at, _)| at)
@@ -145,7 +145,7 @@ fn replace(text: &str, secret: &str) -> String {
 }
 
 /// As it is, in quotes as Rust and JSON write it, and as a part of a URL or a form.
-fn spellings(secret: &String) -> Vec<String> {
+fn variants(secret: &String) -> Vec<String> {
     let inner = |quoted: String| quoted[1..quoted.len() - 1].to_owned();
     let mut encoded = String::new();
     for byte in secret.bytes() {

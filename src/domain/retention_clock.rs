@@ -37,7 +37,7 @@ impl RetentionClock {
         harmless: Option<Wall>,
     ) -> RetentionClock {
         let time = match (newest.max(harmless), harmless) {
-            (Some(known), Some(_)) => known.after(was_off(boot)).min(now.wall),
+            (Some(known), Some(_)) => known.after(time_powered_off(boot)).min(now.wall),
             // There is nothing to delete.
             _ => now.wall,
         };
@@ -50,7 +50,7 @@ impl RetentionClock {
 
     /// The clock after a reading of the others; one that is not trusted changes nothing.
     /// Up to `harmless` no row is due; `None` if there are no rows.
-    pub fn follow(&self, boot: &str, now: Moment, harmless: Option<Wall>) -> RetentionClock {
+    pub fn advance(&self, boot: &str, now: Moment, harmless: Option<Wall>) -> RetentionClock {
         if !now.trust.is_trusted() {
             return self.clone();
         }
@@ -58,7 +58,7 @@ impl RetentionClock {
         // Without the name of the boot, what a counter shows more than it did is the least
         // that has passed, whether it began anew or not.
         let (passed, off) = match is_new_boot {
-            true => (now.mono.since(Mono::default()), was_off(boot)),
+            true => (now.mono.since(Mono::default()), time_powered_off(boot)),
             false => (now.mono.since(self.mono), Duration::ZERO),
         };
         let catch_up = passed.min(limits::RETENTION_CATCH_UP);
@@ -81,7 +81,7 @@ impl RetentionClock {
     }
 
     /// How it is saved: `TIME_MS BOOT MONO_MS`, with `-` for a boot without a name.
-    pub fn spell(&self) -> String {
+    pub fn to_text(&self) -> String {
         let boot = match self.boot.as_str() {
             "" => "-",
             boot => boot,
@@ -108,7 +108,7 @@ impl RetentionClock {
 }
 
 /// What a new boot may add. Without its name it may be the same boot again and again.
-fn was_off(boot: &str) -> Duration {
+fn time_powered_off(boot: &str) -> Duration {
     match boot.is_empty() {
         true => Duration::ZERO,
         false => limits::RETENTION_CATCH_UP,

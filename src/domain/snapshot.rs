@@ -17,7 +17,7 @@ pub struct Snapshot {
     pub at: Moment,
     /// In the configuration's order.
     pub records: Vec<Record>,
-    pub sources: Vec<Source>,
+    pub sources: Vec<SourceSnapshot>,
     /// Open alerts.
     pub alerts: Vec<Alert>,
     /// Short ASCII words for a display while an alert is open.
@@ -27,12 +27,12 @@ pub struct Snapshot {
     /// Keys that were records until lately, and that their sources give no more.
     pub forgotten: Arc<BTreeSet<Arc<str>>>,
     /// Records that were left out because there are too many.
-    pub left_out: usize,
+    pub omitted: usize,
     /// Of those, the ones that the limit on the records of all sources leaves out.
-    pub left_out_in_all: usize,
+    pub omitted_by_total_limit: usize,
     /// Keys that the configuration is about and that no source gives, though each has
     /// answered.
-    pub not_given: Vec<Arc<str>>,
+    pub missing_keys: Vec<Arc<str>>,
     /// When staleness changes this snapshot if no observation does before.
     pub changes_at: Option<Mono>,
 }
@@ -52,9 +52,9 @@ pub struct Record {
 
 /// One source as it is doing.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Source {
+pub struct SourceSnapshot {
     pub name: Arc<str>,
-    pub calls: Arc<str>,
+    pub target: Arc<str>,
     pub summary: Arc<str>,
     pub description: Arc<str>,
     pub every: Duration,
@@ -70,7 +70,7 @@ pub struct Source {
 
 /// The node's health in one word (`/status`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Verdict {
+pub enum DataStatus {
     Pass,
     /// Something is stale or failing.
     Warn,
@@ -78,12 +78,12 @@ pub enum Verdict {
     Fail,
 }
 
-impl Verdict {
+impl DataStatus {
     pub fn name(self) -> &'static str {
         match self {
-            Verdict::Pass => "pass",
-            Verdict::Warn => "warn",
-            Verdict::Fail => "fail",
+            DataStatus::Pass => "pass",
+            DataStatus::Warn => "warn",
+            DataStatus::Fail => "fail",
         }
     }
 }
@@ -99,9 +99,9 @@ impl Snapshot {
             alert: None,
             via: Vec::new(),
             forgotten: Arc::default(),
-            left_out: 0,
-            left_out_in_all: 0,
-            not_given: Vec::new(),
+            omitted: 0,
+            omitted_by_total_limit: 0,
+            missing_keys: Vec::new(),
             changes_at: None,
         }
     }
@@ -111,9 +111,9 @@ impl Snapshot {
     }
 
     /// How the data is; trouble of the node itself (storage, clock) is the caller's to add.
-    pub fn verdict(&self) -> Verdict {
+    pub fn data_status(&self) -> DataStatus {
         if !self.records.iter().any(|record| !record.stale) {
-            return Verdict::Fail;
+            return DataStatus::Fail;
         }
         let troubled = self.alert.is_some()
             || self.records.iter().any(|record| record.stale)
@@ -122,8 +122,8 @@ impl Snapshot {
                 .iter()
                 .any(|source| source.health.state() == SourceState::Failing);
         match troubled {
-            true => Verdict::Warn,
-            false => Verdict::Pass,
+            true => DataStatus::Warn,
+            false => DataStatus::Pass,
         }
     }
 }

@@ -67,7 +67,7 @@ impl fmt::Display for Wall {
 
 /// What is known about the wall clock (DESIGN: a Pi has no battery behind it).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Trust {
+pub enum ClockTrust {
     /// Synchronised, by the kernel's word or a peer's.
     Trusted,
     /// The kernel says that nothing has set it.
@@ -76,16 +76,16 @@ pub enum Trust {
     Unknown,
 }
 
-impl Trust {
+impl ClockTrust {
     pub fn is_trusted(self) -> bool {
-        self == Trust::Trusted
+        self == ClockTrust::Trusted
     }
 
     pub fn name(self) -> &'static str {
         match self {
-            Trust::Trusted => "trusted",
-            Trust::Untrusted => "untrusted",
-            Trust::Unknown => "unknown",
+            ClockTrust::Trusted => "trusted",
+            ClockTrust::Untrusted => "untrusted",
+            ClockTrust::Unknown => "unknown",
         }
     }
 }
@@ -95,7 +95,7 @@ impl Trust {
 pub struct Moment {
     pub mono: Mono,
     pub wall: Wall,
-    pub trust: Trust,
+    pub trust: ClockTrust,
 }
 
 impl Moment {
@@ -115,7 +115,7 @@ pub fn millis(duration: Duration) -> u64 {
 }
 
 /// A duration for people: `8 s`, `23 min`, `5 h 12 min`, `3 days`.
-pub fn words(duration: Duration) -> String {
+pub fn human_duration(duration: Duration) -> String {
     let seconds = duration.as_secs();
     match seconds {
         0..=119 => format!("{seconds} s"),
@@ -158,7 +158,7 @@ pub fn parse_duration(text: &str) -> Option<Duration> {
 }
 
 /// The configuration's spelling of a duration, the inverse of [`parse_duration`].
-pub fn spell_duration(duration: Duration) -> String {
+pub fn format_duration(duration: Duration) -> String {
     let mut rest = millis(duration);
     if rest == 0 {
         return "0s".to_owned();
@@ -212,7 +212,7 @@ mod tests {
             let read = parse_duration(text).map(millis);
             assert_eq!(read, expected_ms, "{text:?}");
             if let Some(duration) = parse_duration(text) {
-                assert_eq!(parse_duration(&spell_duration(duration)), Some(duration));
+                assert_eq!(parse_duration(&format_duration(duration)), Some(duration));
             }
         }
     }
@@ -227,7 +227,7 @@ mod tests {
             (18_720, "5 h 12 min"),
             (300_000, "3 days"),
         ] {
-            assert_eq!(words(Duration::from_secs(seconds)), expected);
+            assert_eq!(human_duration(Duration::from_secs(seconds)), expected);
         }
     }
 }

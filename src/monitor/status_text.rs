@@ -8,8 +8,8 @@ use jiff::tz::TimeZone;
 
 use crate::domain::alert::ended;
 use crate::domain::health::{Cause, SourceState, Storage};
-use crate::domain::snapshot::{Record, Snapshot, Source, Verdict};
-use crate::domain::time::{Moment, Trust, Wall, words};
+use crate::domain::snapshot::{DataStatus, Record, Snapshot, SourceSnapshot};
+use crate::domain::time::{ClockTrust, Moment, Wall, human_duration};
 use crate::domain::toml_text::quoted;
 use crate::limits;
 use crate::monitor::routes::app::{ChannelState, PING};
@@ -17,7 +17,7 @@ use crate::monitor::routes::app::{ChannelState, PING};
 /// How all is, for a person and for a program.
 #[derive(Debug, Clone, PartialEq)]
 pub struct State {
-    pub verdict: Verdict,
+    pub verdict: DataStatus,
     /// One sentence.
     pub headline: String,
     /// What is wrong besides, a sentence each.
@@ -52,8 +52,8 @@ pub fn state(
     troubles.extend(storage.notice.as_deref().map(safe));
     troubles.extend(clock(now, started));
     troubles.extend(keys_not_given(snapshot));
-    let in_all = snapshot.left_out_in_all;
-    let of_sources = snapshot.left_out.saturating_sub(in_all);
+    let in_all = snapshot.omitted_by_total_limit;
+    let of_sources = snapshot.omitted.saturating_sub(in_all);
     if of_sources > 0 {
         let most = limits::RECORDS_PER_SOURCE;
         troubles.push(format!(
@@ -68,12 +68,12 @@ pub fn state(
              [source.records] names those that are wanted."
         ));
     }
-    let verdict = match snapshot.verdict() {
-        Verdict::Pass if !troubles.is_empty() => Verdict::Warn,
+    let verdict = match snapshot.data_status() {
+        DataStatus::Pass if !troubles.is_empty() => DataStatus::Warn,
         verdict => verdict,
     };
     let headline = match verdict {
-        Verdict::Pass => all_is_well(snapshot),
+        DataStatus::Pass => all_is_well(snapshot),
         _ if troubles.is_empty() => waiting(snapshot),
         _ => troubles.remove(0),
     };
@@ -106,9 +106,9 @@ fn waiting(snapshot: &Snapshot) -> String {
 
 /// One sentence for one, one sentence for all where none answers, else one each.
 fn failing_sources(snapshot: &Snapshot, now: Moment) -> Vec<String> {
-    let is_failing = |source: &&Source| source.health.state() == SourceState::Failing;
-    let failing: Vec<&Source> = snapshot.sources.iter().filter(is_failing).collect();
-    let is_below_http = |source: &&Source| {
+    let is_failing = |source: &&SourceSnapshot| source.health.state() == SourceState::Failing;
+    let failing: Vec<&SourceSnapshot> = snapshot.sources.iter().filter(is_failing).collect();
+    let is_below_http = |source: &&SourceSnapshot| {
         source
             .health
             .current_failure()
@@ -128,16 +128,16 @@ fn failing_sources(snapshot: &Snapshot, now: Moment) -> Vec<String> {
         return vec![format!(
             "None of the {} sources can be reached for {}: this node's own network seems to be down.",
             failing.len(),
-            words(longest)
+            human_duration(longest)
         )];
     }
-    let sentence = |source: &&Source| {
+    let sentence = |source: &&SourceSnapshot| {
         let cause = source.health.current_failure().map(|failure| failure.cause);
         if let (Some(Cause::DuplicateKey), Some(conflict)) = (cause, &source.conflict) {
             return format!("{}: {conflict}.", source.name);
         }
         let (name, why) = (&source.name, cause.map_or("", why));
-        let answer_came = cause.is_some_and(Cause::answer_came);
+        let answer_came = cause.is_some_and(Cause::was_answered);
         // Values of an earlier run: it did answer, and when is not known.
         let gave = |record: &Record| record.sources.contains(name);
         if source.health.last_success.is_none() && snapshot.records.iter().any(gave) {
@@ -158,7 +158,7 @@ fn failing_sources(snapshot: &Snapshot, now: Moment) -> Vec<String> {
 
 /// A key that an alert watches and nobody gives raises no alert.
 fn keys_not_given(snapshot: &Snapshot) -> Option<String> {
-    let keys = &snapshot.not_given;
+    let keys = &snapshot.missing_keys;
     let first = quoted(keys.first()?);
     Some(match keys.len() - 1 {
         0 => format!("The configuration is about the key {first}, which no source gives."),
@@ -213,7 +213,7 @@ fn waiting_alerts(channel: &ChannelState, now: Moment) -> Option<String> {
     let trouble = trouble.filter(|it| Some(*it) != channel.refusal.as_deref())?;
     let since = channel.trouble_since;
     let span = since.map_or_else(String::new, |since| {
-        format!(" for {}", words(now.mono.since(since)))
+        format!(" for {}", human_duration(now.mono.since(since)))
     });
     let why = ended(&safe(trouble));
     if channel.name == PING {
@@ -229,9 +229,9 @@ fn waiting_alerts(channel: &ChannelState, now: Moment) -> Option<String> {
 
 /// How long a failing source gives nothing: since its last success, else since its failures
 /// began. `None` for one that never answered at all since the start.
-fn silence(source: &Source, now: Moment) -> Option<String> {
+fn silence(source: &SourceSnapshot, now: Moment) -> Option<String> {
     let last = source.health.last_success?;
-    Some(words(now.mono.since(last.mono)))
+    Some(human_duration(now.mono.since(last.mono)))
 }
 
 /// What is stale, whether a failing source explains it or not: it is what displays show.
@@ -247,7 +247,7 @@ fn stale_records(snapshot: &Snapshot, now: Moment) -> Option<String> {
         .filter_map(|record| record.stamp.age(now))
         .max();
     let old = |before: &str| match oldest {
-        Some(age) => format!(", {before}{} old", words(age)),
+        Some(age) => format!(", {before}{} old", human_duration(age)),
         None => String::new(),
     };
     Some(match (stale.len(), snapshot.records.len()) {
@@ -261,13 +261,15 @@ fn stale_records(snapshot: &Snapshot, now: Moment) -> Option<String> {
 
 fn clock(now: Moment, started: Moment) -> Option<String> {
     let sentence = match now.trust {
-        Trust::Trusted => return None,
-        Trust::Untrusted => {
+        ClockTrust::Trusted => return None,
+        ClockTrust::Untrusted => {
             "The clock of this machine is not set: times may be wrong, and readings wait to be stored."
         }
         // Sources vouch for it soon after the start, where they can.
-        Trust::Unknown if now.mono.since(started.mono) <= limits::CLOCK_PATIENCE => return None,
-        Trust::Unknown => "Nobody vouches for the clock of this machine: times may be wrong.",
+        ClockTrust::Unknown if now.mono.since(started.mono) <= limits::CLOCK_PATIENCE => {
+            return None;
+        }
+        ClockTrust::Unknown => "Nobody vouches for the clock of this machine: times may be wrong.",
     };
     Some(sentence.to_owned())
 }
@@ -336,7 +338,7 @@ pub fn ago(age: Duration) -> String {
     match age.as_secs() {
         0..=1 => "now".to_owned(),
         7_200..=172_799 => format!("{} h ago", age.as_secs() / 3_600),
-        _ => format!("{} ago", words(age)),
+        _ => format!("{} ago", human_duration(age)),
     }
 }
 
@@ -344,7 +346,7 @@ pub fn ago(age: Duration) -> String {
 pub fn ahead(wait: Duration) -> String {
     match wait.as_secs() {
         0..=1 => "now".to_owned(),
-        _ => format!("in {}", words(wait)),
+        _ => format!("in {}", human_duration(wait)),
     }
 }
 
@@ -373,10 +375,10 @@ mod tests {
     /// A story: what happened, the verdict, the sentence.
     #[test]
     fn one_sentence_says_whether_all_is_well() {
-        use Verdict::*;
+        use DataStatus::*;
         let mut restarted = testing::healthy().failing("weather", Cause::Tls, 60);
         restarted.source("weather").health.last_success = None;
-        let rows: [(&str, Scene, Verdict, &str); 17] = [
+        let rows: [(&str, Scene, DataStatus, &str); 17] = [
             ("fresh", testing::healthy(), Pass, "Both sources are fresh."),
             (
                 "nothing configured",
@@ -481,7 +483,7 @@ mod tests {
             ),
             (
                 "the clock is not set",
-                testing::healthy().trust(Trust::Untrusted),
+                testing::healthy().trust(ClockTrust::Untrusted),
                 Warn,
                 "The clock of this machine is not set: times may be wrong, and readings wait to be stored.",
             ),
@@ -508,10 +510,10 @@ mod tests {
 
     #[test]
     fn an_unknown_clock_is_trouble_only_when_nobody_vouches_in_time() {
-        let unknown = testing::healthy().trust(Trust::Unknown);
-        assert_eq!(unknown.state().verdict, Verdict::Warn);
+        let unknown = testing::healthy().trust(ClockTrust::Unknown);
+        assert_eq!(unknown.state().verdict, DataStatus::Warn);
         let young = unknown.started_ago(Duration::from_secs(60));
-        assert_eq!(young.state().verdict, Verdict::Pass);
+        assert_eq!(young.state().verdict, DataStatus::Pass);
     }
 
     #[test]

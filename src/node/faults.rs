@@ -23,7 +23,7 @@ use crate::domain::alert::{NodeFacts, Rules, State};
 use crate::domain::health::{Cause, Storage};
 use crate::domain::ledger::Ledger;
 use crate::domain::plan::Plan;
-use crate::domain::reading::Outcome;
+use crate::domain::reading::FetchOutcome;
 use crate::golden;
 use crate::ingest::Ingest;
 use crate::monitor::http::handler::Request;
@@ -86,11 +86,11 @@ impl Bench {
             alerts: State::new("test"),
             clock: clock.clone(),
             beat: Beat::default(),
-            has_asked_others: false,
+            has_probed: false,
             store: Box::new(|_| ()),
             commit_alerts: Box::new(|_| ()),
             node: Box::new(NodeFacts::default),
-            ask_others: Box::new(|| ()),
+            probe_sources: Box::new(|| ()),
             publish: Box::new(move |snapshot| {
                 published.publish(snapshot);
             }),
@@ -112,7 +112,7 @@ impl Bench {
             let _ = writeln!(self.log, "{}: {line}", level.as_str().to_lowercase());
         }
         let (cause, words) = match &observation.outcome {
-            Outcome::Failed { failure, .. } => {
+            FetchOutcome::Failed { failure, .. } => {
                 let wait = failure.retry_after.map_or(String::new(), |wait| {
                     format!(" [waits {} s]", wait.as_secs())
                 });
@@ -122,7 +122,7 @@ impl Bench {
         };
         let bytes = observation.bytes;
         let started = self.clock.now().mono;
-        self.ingest.turn(vec![observation], started);
+        self.ingest.step(vec![observation], started);
         Seen {
             cause,
             words,

@@ -9,7 +9,7 @@ use rustix::time::{ClockId, clock_gettime};
 
 use super::os_error::reason;
 use crate::domain::clock_trust::{PeerTrust, TrustedBy};
-use crate::domain::time::{Moment, Mono, Trust, Wall};
+use crate::domain::time::{ClockTrust, Moment, Mono, Wall};
 
 /// Tells the time.
 pub trait Clock: Send + Sync {
@@ -33,7 +33,7 @@ pub struct SystemClock {
 }
 
 /// What is said of the wall clock, and by whom.
-type Word = (Trust, Option<TrustedBy>);
+type Word = (ClockTrust, Option<TrustedBy>);
 
 /// How long the kernel's word on its clock is kept.
 const KERNEL_WORD_MS: u64 = 1_000;
@@ -59,7 +59,7 @@ impl SystemClock {
         let mut now = Moment {
             mono: Mono(clock_ms(ClockId::Boottime).try_into().unwrap_or(0)),
             wall: Wall(clock_ms(ClockId::Realtime)),
-            trust: Trust::Trusted,
+            trust: ClockTrust::Trusted,
         };
         if self.is_demo {
             return (now, Some(TrustedBy::Demo));
@@ -97,7 +97,7 @@ impl Clock for SystemClock {
     fn heard_date(&self, host: &str, date: Wall) {
         let (now, _) = self.read();
         let mut peers = self.peers.lock().unwrap_or_else(PoisonError::into_inner);
-        peers.heard(host, date, now);
+        peers.record_date(host, date, now);
     }
 
     fn trusted_by(&self) -> Option<TrustedBy> {
@@ -114,7 +114,7 @@ fn clock_ms(clock: ClockId) -> i64 {
 /// the marker that systemd-timesyncd leaves.
 fn kernel_trust() -> Word {
     if std::path::Path::new("/run/systemd/timesync/synchronized").exists() {
-        return (Trust::Trusted, Some(TrustedBy::Timesyncd));
+        return (ClockTrust::Trusted, Some(TrustedBy::Timesyncd));
     }
     // SAFETY: all-zero is a valid timex, and with `modes` 0 the call only reads.
     let (state, status) = unsafe {
@@ -122,9 +122,9 @@ fn kernel_trust() -> Word {
         (libc::adjtimex(&mut timex), timex.status)
     };
     match state {
-        -1 => (Trust::Unknown, None),
-        _ if status & libc::STA_UNSYNC != 0 => (Trust::Untrusted, None),
-        _ => (Trust::Trusted, Some(TrustedBy::Kernel)),
+        -1 => (ClockTrust::Unknown, None),
+        _ if status & libc::STA_UNSYNC != 0 => (ClockTrust::Untrusted, None),
+        _ => (ClockTrust::Trusted, Some(TrustedBy::Kernel)),
     }
 }
 

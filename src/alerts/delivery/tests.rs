@@ -3,7 +3,7 @@
 use super::*;
 use crate::domain::alert::{Event, Kind, Told, Words};
 use crate::domain::outbox::Pending;
-use crate::domain::time::Trust;
+use crate::domain::time::ClockTrust;
 use crate::sys::clock::ManualClock;
 
 /// An event on its way.
@@ -142,7 +142,7 @@ fn moment(seconds: u64) -> Moment {
     Moment {
         mono: Mono(seconds * 1000),
         wall: Wall(1_762_027_200_000),
-        trust: Trust::Trusted,
+        trust: ClockTrust::Trusted,
     }
 }
 

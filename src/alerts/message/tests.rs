@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::domain::alert::{LastGood, Outage, Words};
-use crate::domain::time::{Mono, Trust};
+use crate::domain::time::{ClockTrust, Mono};
 
 /// Saturday, 1 November 2025, 02:10 in Berlin.
 const BEGAN: i64 = 1_761_959_400_000;
@@ -28,7 +28,7 @@ fn at(minutes: i64) -> Moment {
     Moment {
         mono: Mono(0),
         wall: told(minutes).wall(),
-        trust: Trust::Trusted,
+        trust: ClockTrust::Trusted,
     }
 }
 
@@ -178,7 +178,7 @@ fn without_a_clock_no_time_is_said() {
     blind.at.sure = false;
     let now = Moment {
         wall: Wall(0),
-        trust: Trust::Untrusted,
+        trust: ClockTrust::Untrusted,
         ..at(0)
     };
     let message = compose(&[item(blind)], 0, &sender(), now, Some("no network"));

@@ -12,8 +12,8 @@ use super::fault_server::{AfterResponse, FaultState, Wire, response, send};
 use super::fetcher::{Fetcher, SourceSettings};
 use super::transport::{SendRequest, TransportSettings};
 use crate::domain::health::Cause;
-use crate::domain::plan::{Numbers, Pick, Selection, SourcePlan};
-use crate::domain::time::{Moment, Mono, Trust, Wall};
+use crate::domain::plan::{Numbers, RecordSelector, Selection, SourcePlan};
+use crate::domain::time::{ClockTrust, Moment, Mono, Wall};
 use crate::sys::clock::{Clock, ManualClock};
 
 /// 2026-11-23, noon.
@@ -23,7 +23,7 @@ pub fn clock_at_noon() -> Arc<ManualClock> {
     Arc::new(ManualClock::new(Moment {
         mono: Mono(1_000),
         wall: NOON,
-        trust: Trust::Trusted,
+        trust: ClockTrust::Trusted,
     }))
 }
 
@@ -33,14 +33,14 @@ pub fn test_plan() -> SourcePlan {
         every: Duration::from_secs(60),
         stale_after: None,
         forget_after: crate::limits::FORGET_AFTER,
-        follows: false,
-        selection: Selection::Picks(vec![Pick::new("t", "/t")]),
+        is_upstream_node: false,
+        selection: Selection::Selectors(vec![RecordSelector::new("t", "/t")]),
         observed_at: None,
         observed_zone: TimeZone::UTC,
         units_at: None,
         numbers: Numbers::Strict,
         attribution: None,
-        calls: "test".into(),
+        target: "test".into(),
         summary: "".into(),
         description: "".into(),
     }

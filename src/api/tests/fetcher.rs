@@ -20,10 +20,10 @@ use super::transport::{SendRequest, TransportSettings};
 use super::url_source;
 use crate::domain::health::{Cause, SourceHealth};
 use crate::domain::plan::SourcePlan;
-use crate::domain::quota::Carried;
-use crate::domain::reading::{Observation, Outcome};
+use crate::domain::quota::SavedQuota;
+use crate::domain::reading::{FetchOutcome, Observation};
 use crate::domain::redact::Secrets;
-use crate::domain::time::{Moment, Mono, Trust, Wall};
+use crate::domain::time::{ClockTrust, Moment, Mono, Wall};
 use crate::golden;
 use crate::limits;
 use crate::sys::clock::{Clock, ManualClock};
@@ -31,8 +31,8 @@ use crate::sys::shutdown::shutdown;
 
 fn cause(observation: Option<Observation>) -> Option<Cause> {
     match observation.expect("nobody cancels").outcome {
-        Outcome::Failed { failure, .. } => Some(failure.cause),
-        Outcome::Readings { .. } | Outcome::Unchanged | Outcome::Empty => None,
+        FetchOutcome::Failed { failure, .. } => Some(failure.cause),
+        FetchOutcome::Readings { .. } | FetchOutcome::Unchanged | FetchOutcome::Empty => None,
     }
 }
 
@@ -126,7 +126,7 @@ fn odd_answers_that_can_be_read_are_read() {
         }));
         let mut fetcher = fetcher(get_url(&server.url()), long_timeout(), clock_at_noon());
         let outcome = fetcher.fetch_once().expect("nobody cancels").outcome;
-        let Outcome::Readings { readings, .. } = outcome else {
+        let FetchOutcome::Readings { readings, .. } = outcome else {
             panic!("{name}: {outcome:?}");
         };
         assert_eq!(readings[0].value.to_string(), expected, "{name}");
@@ -216,8 +216,8 @@ fn moved(to: &str) -> Box<Act> {
 
 fn failure(observation: Option<Observation>) -> Option<(Cause, String)> {
     match observation.expect("nobody cancels").outcome {
-        Outcome::Failed { failure, .. } => Some((failure.cause, failure.detail)),
-        Outcome::Readings { .. } | Outcome::Unchanged | Outcome::Empty => None,
+        FetchOutcome::Failed { failure, .. } => Some((failure.cause, failure.detail)),
+        FetchOutcome::Readings { .. } | FetchOutcome::Unchanged | FetchOutcome::Empty => None,
     }
 }
 
@@ -320,7 +320,7 @@ fn a_list_of_nothing_is_a_good_answer_and_a_missing_record_is_not() {
     assert_eq!(cause(source.fetch_once()), Some(Cause::Empty));
     source.select_all_leaves();
     let observation = source.fetch_once().expect("nobody cancels");
-    assert_eq!(observation.outcome, Outcome::Empty);
+    assert_eq!(observation.outcome, FetchOutcome::Empty);
     assert!(
         source
             .log_lines(&observation)
@@ -478,7 +478,7 @@ fn a_request_is_written_down_before_it_goes_out_and_failures_and_redirects_count
     let written = Arc::new(Mutex::new(Vec::new()));
     let (notes, heads) = (written.clone(), server.server.clone());
     let ration = QuotaHandle {
-        carried: Carried::Nothing,
+        carried: SavedQuota::Nothing,
         reserve: Box::new(move |reserved| {
             let sent = heads.heads.lock().expect("no act panics").len();
             notes.lock().expect("whole").push((sent, reserved.ahead));
@@ -544,7 +544,7 @@ fn an_answer_that_is_one_long_name_is_shown_shortened() {
     let mut fetcher = fetcher(get_url(&server.url()), long_timeout(), clock_at_noon());
     fetcher.select_all_leaves();
     let outcome = fetcher.fetch_once().expect("nobody cancels").outcome;
-    let Outcome::Failed { failure, issues } = outcome else {
+    let FetchOutcome::Failed { failure, issues } = outcome else {
         panic!("{outcome:?}");
     };
     assert_eq!(issues.len(), 1);
@@ -750,13 +750,13 @@ fn certificates_are_judged_and_an_own_one_can_be_trusted() {
     let mut tell = |name: &str, fetched: Option<Observation>, server: &FaultServer| {
         let outcome = fetched.expect("nobody cancels").outcome;
         let words = match &outcome {
-            Outcome::Failed { failure, .. } => failure.to_string(),
+            FetchOutcome::Failed { failure, .. } => failure.to_string(),
             _ => "fine".to_owned(),
         };
         let words = words.replace(&server.address.to_string(), "HOST");
         lines += &format!("{name}\n    {words}\n");
         match outcome {
-            Outcome::Failed { failure, .. } => Some(failure.cause),
+            FetchOutcome::Failed { failure, .. } => Some(failure.cause),
             _ => None,
         }
     };
@@ -812,7 +812,7 @@ fn certificates_are_judged_and_an_own_one_can_be_trusted() {
 
     let certified = certify("127.0.0.1", (2119, 2120));
     let unset = ManualClock::new(Moment {
-        trust: Trust::Untrusted,
+        trust: ClockTrust::Untrusted,
         ..clock_at_noon().now()
     });
     let file = scratch.0.join("ca.pem");
@@ -852,7 +852,7 @@ fn certificates_are_judged_and_an_own_one_can_be_trusted() {
     let clock = Arc::new(ManualClock::new(Moment {
         mono: Mono(1_000),
         wall: Wall(60_000),
-        trust: Trust::Untrusted,
+        trust: ClockTrust::Untrusted,
     }));
     let mut early = fetcher(secure(&server), settings, clock.clone());
     for _ in 0..3 {

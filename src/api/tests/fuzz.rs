@@ -12,9 +12,9 @@ use super::client::APIS;
 use super::fault_server::{Act, AfterResponse, FaultServer, send};
 use super::faults::{clock_at_noon, fetcher, long_timeout, test_plan};
 use super::{json, url_source};
-use crate::domain::normalise::{Believed, normalise};
-use crate::domain::plan::{Numbers, Pick, Selection, SourcePlan};
-use crate::domain::reading::Outcome;
+use crate::domain::normalise::{LastAccepted, normalise};
+use crate::domain::plan::{Numbers, RecordSelector, Selection, SourcePlan};
+use crate::domain::reading::FetchOutcome;
 use crate::domain::schema::judge;
 use crate::domain::time::Mono;
 use crate::golden::Budget;
@@ -80,30 +80,30 @@ fn mutate(random: &mut fastrand::Rng, bytes: &mut Vec<u8>) {
 
 fn plans() -> Vec<SourcePlan> {
     let picks = vec![
-        Pick {
+        RecordSelector {
             max_change: Some(1.0),
             min: Some(-1.0),
             scale: Some(1e200),
-            ..Pick::new("t", "/t")
+            ..RecordSelector::new("t", "/t")
         },
-        Pick {
+        RecordSelector {
             text: true,
-            ..Pick::new("text", "/current/time")
+            ..RecordSelector::new("text", "/current/time")
         },
-        Pick {
+        RecordSelector {
             each: Some("/stations".to_owned()),
             map: vec![("full".to_owned(), 0.0)],
-            ..Pick::new("bikes.{id}.{#}", "/free")
+            ..RecordSelector::new("bikes.{id}.{#}", "/free")
         },
-        Pick {
+        RecordSelector {
             each: Some(String::new()),
-            ..Pick::new("{/id}{", "")
+            ..RecordSelector::new("{/id}{", "")
         },
     ];
     let all = Selection::AllLeaves {
         prefix: "all".to_owned(),
     };
-    [Selection::Picks(picks), all]
+    [Selection::Selectors(picks), all]
         .map(|selection| SourcePlan {
             selection,
             observed_at: Some("/current/time".to_owned()),
@@ -115,7 +115,7 @@ fn plans() -> Vec<SourcePlan> {
 }
 
 /// What holds of every answer, however odd.
-fn check(body: &Json, believed: &mut Believed, now: Mono) {
+fn check(body: &Json, believed: &mut LastAccepted, now: Mono) {
     let drift = judge(APIS[0].operations[0].response.get(), body, 16);
     assert!(drift.len() <= 16);
     for plan in plans() {
@@ -128,13 +128,13 @@ fn check(body: &Json, believed: &mut Believed, now: Mono) {
             let text = reading.value.text().unwrap_or_default();
             assert!(text.len() <= limits::TEXT_BYTES && !text.contains('\n'));
         }
-        believed.take(&plan, &taken.readings, now);
+        believed.record(&plan, &taken.readings, now);
     }
 }
 
 #[test]
 fn fuzz_bodies() {
-    let mut believed = Believed::default();
+    let mut believed = LastAccepted::default();
     for seed in Budget::new(5_000).seeds() {
         let mut random = fastrand::Rng::with_seed(seed);
         let mut body = BODIES[random.usize(..BODIES.len())].as_bytes().to_vec();
@@ -183,7 +183,7 @@ fn fuzz_the_wire() {
         mutate(&mut random, &mut bytes);
         *next.lock().expect("whole") = bytes.clone();
         let fetched = fetcher.fetch_once().expect("nobody cancels");
-        if let Outcome::Failed { failure, .. } = &fetched.outcome {
+        if let FetchOutcome::Failed { failure, .. } = &fetched.outcome {
             let shown = bytes.escape_ascii();
             let is_own = failure.detail.contains("stumbled") || failure.detail.contains("foresaw");
             assert!(!is_own, "FUZZ_SEED={seed}: {failure}\n{shown}");

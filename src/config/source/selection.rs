@@ -6,7 +6,7 @@ use toml::de::DeValue;
 
 use super::Keys;
 use crate::config::reader::{Item, Table, Weight};
-use crate::domain::plan::{Pick, Selection};
+use crate::domain::plan::{RecordSelector, Selection};
 use crate::domain::toml_text::quoted;
 use crate::limits;
 
@@ -43,11 +43,11 @@ pub fn read_selection(table: &mut Table<'_>) -> (Selection, Keys) {
             picks.len()
         ));
     }
-    (Selection::Picks(picks), keys)
+    (Selection::Selectors(picks), keys)
 }
 
-fn read_pick(entry: &Item<'_>, key: Arc<str>) -> Option<Pick> {
-    let mut pick = Pick::new(key, "");
+fn read_pick(entry: &Item<'_>, key: Arc<str>) -> Option<RecordSelector> {
+    let mut pick = RecordSelector::new(key, "");
     if matches!(entry.value(), DeValue::String(_)) {
         pick.at = read_pointer(entry)?;
         say_braces(entry, &pick);
@@ -138,7 +138,7 @@ fn pointer_of(path: &str) -> Option<String> {
 }
 
 /// Braces of a key are filled in from elements, which `each` names.
-fn say_braces(entry: &Item<'_>, pick: &Pick) {
+fn say_braces(entry: &Item<'_>, pick: &RecordSelector) {
     if pick.each.is_none() && pick.key.contains(['{', '}']) {
         let message = format!(
             "the key {} has braces and its record no `each`: nothing is filled in; add each = \

@@ -76,7 +76,7 @@ pub fn follow(
     let harmless = nothing_is_due_until(database, kept)?;
     let boot = database.boot();
     let clock = match database.retention_clock() {
-        Some(clock) => clock.follow(boot, now, harmless),
+        Some(clock) => clock.advance(boot, now, harmless),
         None => {
             let newest = newest_receipt(database.connection())?;
             RetentionClock::new(newest, boot, now, harmless)

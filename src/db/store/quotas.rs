@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use super::{Shared, Store, lock};
 use crate::db::quota;
-use crate::domain::quota::Reserved;
+use crate::domain::quota::QuotaReservation;
 use crate::limits;
 
 /// Reservations that wait for the disk, the newest of each source.
@@ -23,7 +23,7 @@ impl Store {
     /// Has `reserved` written down, and waits for it: until it is, until the disk refuses
     /// (which is told as storage trouble, and then written later), or for
     /// [`limits::QUOTA_PATIENCE`] at most.
-    pub fn reserve(&self, source: &Arc<str>, reserved: &Reserved) {
+    pub fn reserve(&self, source: &Arc<str>, reserved: &QuotaReservation) {
         let text = quota::spell(reserved, &self.shared.settings.boot);
         let until = Instant::now() + limits::QUOTA_PATIENCE;
         let mut queue = lock(&self.shared.queue);
@@ -86,12 +86,12 @@ mod tests {
     use crate::db::open;
     use crate::db::store::{self, StoreSettings};
     use crate::db::test_support::{Directory, place, trusted};
-    use crate::domain::quota::Carried;
+    use crate::domain::quota::SavedQuota;
     use crate::domain::time::Mono;
     use crate::sys::clock::ManualClock;
 
-    fn reserved(until: u64) -> Reserved {
-        Reserved {
+    fn reserved(until: u64) -> QuotaReservation {
+        QuotaReservation {
             until: Mono(until),
             ahead: Duration::from_secs(60),
             wall: None,
@@ -116,7 +116,7 @@ mod tests {
                 ["meter", "other"].into_iter(),
             );
             let until = Mono(until);
-            assert_eq!(seen, [Carried::SameBoot { until }, Carried::Nothing]);
+            assert_eq!(seen, [SavedQuota::SameBoot { until }, SavedQuota::Nothing]);
         }
         assert!(store.stop(Duration::from_secs(5)).is_complete());
     }
@@ -127,7 +127,7 @@ mod tests {
         let place = place(&directory.path("missing/main-node.db"));
         let opened = open::open(&place, "boot");
         let seen = quota::carried(&opened, &place, "boot", ["meter"].into_iter());
-        assert_eq!(seen, [Carried::Unknown]);
+        assert_eq!(seen, [SavedQuota::Unknown]);
         let clock = Arc::new(ManualClock::new(trusted(0)));
         let settings = StoreSettings::new(place, "boot".to_owned());
         let store = store::start(settings, opened, clock).expect("a thread");

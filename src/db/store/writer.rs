@@ -19,7 +19,7 @@ use crate::db::open_files;
 use crate::db::retention::policy::{self, Step, Times};
 use crate::db::salvage::{self, Salvage};
 use crate::domain::alert::Salvaged;
-use crate::domain::ledger::Row;
+use crate::domain::ledger::RecordRow;
 use crate::domain::time::{Moment, Mono};
 use crate::limits;
 use crate::sys::clock::Clock;
@@ -326,7 +326,7 @@ impl Writer {
     /// Takes all rows out of the queue: those to store now, and those whose stamp may still
     /// become right. These have a quarter of the queue: the oldest past it are stored as what
     /// they are, with an untrusted time, before they would have to be given up.
-    fn take(&mut self, now: Moment, is_closing: bool) -> (Vec<Entry>, Vec<Row>) {
+    fn take(&mut self, now: Moment, is_closing: bool) -> (Vec<Entry>, Vec<RecordRow>) {
         let mut queue = lock(&self.shared.queue);
         let rows = std::mem::take(&mut queue.rows);
         queue.in_flight = rows.len();
@@ -336,8 +336,8 @@ impl Writer {
         let crowded_out = rows.len().saturating_sub(may_wait);
         let (mut ready, mut waiting) = (Vec::new(), Vec::new());
         for (place, mut row) in rows.into_iter().enumerate() {
-            row.stamp.settle(now);
-            let is_right = row.stamp.is_settled();
+            row.stamp.apply_trusted_clock(now);
+            let is_right = row.stamp.has_trusted_time();
             let waited = row.stamp.receipt().map(|(mono, _)| now.mono.since(mono));
             let is_patient = waited.is_some_and(|waited| waited < limits::CLOCK_PATIENCE);
             if !is_right && is_patient && place >= crowded_out && !is_closing {
@@ -345,7 +345,7 @@ impl Writer {
             } else {
                 ready.push(Entry {
                     // A source's own time holds, as far as anybody can say.
-                    untrusted: !is_right && !row.stamp.own_time,
+                    untrusted: !is_right && !row.stamp.has_source_time,
                     row,
                 });
             }
@@ -573,7 +573,7 @@ impl Writer {
         report.database_bytes = file::size_on_disk(database.path());
         report.written_bytes = written_bytes();
         // What cannot be read is found by whoever writes next.
-        report.reach = database.reach().unwrap_or(report.reach);
+        report.extent = database.reach().unwrap_or(report.extent);
     }
 }
 

@@ -16,7 +16,7 @@ use super::retention::policy::{Retention, Step, Times, step};
 use super::rollup::{DAY, HOUR};
 use super::test_support::{Dice, Directory, database, entries, row};
 use crate::domain::history::HistoryQuery;
-use crate::domain::ledger::Row;
+use crate::domain::ledger::RecordRow;
 use crate::domain::time::Wall;
 use crate::limits;
 use crate::sys::budget::Budget;
@@ -32,7 +32,7 @@ fn names() -> Vec<String> {
 }
 
 /// Readings such as a weather API gives: one decimal, wandering.
-fn fetch(names: &[String], second: i64, dice: &mut Dice) -> Vec<Row> {
+fn fetch(names: &[String], second: i64, dice: &mut Dice) -> Vec<RecordRow> {
     let value = |key: usize, dice: &mut Dice| key as f64 + (dice.below(300) as f64) / 10.0;
     let rows = names.iter().enumerate();
     rows.map(|(key, name)| row(name, second, value(key, dice)))
@@ -190,7 +190,7 @@ fn naive(path: &Path, fetches: i64, index: bool) -> Connection {
     connection
 }
 
-fn insert(connection: &Connection, rows: &[Row]) {
+fn insert(connection: &Connection, rows: &[RecordRow]) {
     let mut insert = connection
         .prepare_cached("INSERT INTO records (timestamp, key, value) VALUES (?1, ?2, ?3)")
         .expect("the table is there");

@@ -9,7 +9,7 @@ use crate::db::open::open;
 use crate::db::rollup::Summary;
 use crate::db::test_support::{Directory, T0, database, entries, place, row, row_of, trusted};
 use crate::domain::freshness::Stamp;
-use crate::domain::time::{Moment, Trust};
+use crate::domain::time::{ClockTrust, Moment};
 
 type Stored = (i64, String, String, Option<f64>, Option<String>);
 
@@ -254,11 +254,11 @@ fn restored_within_the_boot_age_goes_on_and_after_it_the_clock_decides() {
     let path = directory.path("a.db");
     let received = trusted(0);
     let untrusted = Moment {
-        trust: Trust::Untrusted,
+        trust: ClockTrust::Untrusted,
         ..received
     };
     let ten_s_old = Some(Wall(received.wall.0 - 10_000));
-    let stamped = |key, stamp| Row {
+    let stamped = |key, stamp| RecordRow {
         stamp,
         ..row(key, T0, 1.0)
     };
@@ -275,7 +275,7 @@ fn restored_within_the_boot_age_goes_on_and_after_it_the_clock_decides() {
     let later = trusted(60);
     let doubtful = Moment {
         wall: Wall(0),
-        trust: Trust::Untrusted,
+        trust: ClockTrust::Untrusted,
         ..later
     };
     let ages = |boot: &str, now: Moment| -> Vec<Option<u64>> {
@@ -283,7 +283,7 @@ fn restored_within_the_boot_age_goes_on_and_after_it_the_clock_decides() {
         let restored = database.restore(&|_| false).expect("it can be read");
         let keys: Vec<&str> = restored.iter().map(|row| &*row.key).collect();
         assert_eq!(keys, ["own", "ours", "doubted", "own under doubt"]);
-        let age_s = |row: &Restored| row.stamp.age(now).map(|age| age.as_secs());
+        let age_s = |row: &RestoredRecord| row.stamp.age(now).map(|age| age.as_secs());
         restored.iter().map(age_s).collect()
     };
     let same_boot = ages("this-boot", later);
@@ -407,7 +407,7 @@ fn a_start_knows_for_how_long_keys_were_absent() {
         .iter()
         .map(|row| {
             let absence = row.absence;
-            (&*row.key, absence.answers, absence.time.as_secs() / 3_600)
+            (&*row.key, absence.responses, absence.time.as_secs() / 3_600)
         })
         .collect();
     assert_eq!(

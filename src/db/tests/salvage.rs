@@ -735,7 +735,7 @@ fn an_older_database_that_is_damaged_is_recovered_instead_of_upgraded() {
 fn what_must_not_wait_is_read_where_there_is_no_room_for_a_new_database() {
     use crate::db::{last_values, outbox, quota, store};
     use crate::domain::alert::State;
-    use crate::domain::quota::Carried;
+    use crate::domain::quota::SavedQuota;
     use crate::domain::time::Mono;
 
     let directory = Directory::new();
@@ -762,7 +762,7 @@ fn what_must_not_wait_is_read_where_there_is_no_room_for_a_new_database() {
     );
     let carried = quota::carried(&opened, &place, boot, ["weather"].into_iter());
     let until = Mono(120_000);
-    assert_eq!(carried, [Carried::SameBoot { until }]);
+    assert_eq!(carried, [SavedQuota::SameBoot { until }]);
     let state = store::alerts::last_state(&opened, &place, boot, Mono(0));
     let expected = State::new("boot").counting_from(3).resumed(boot, Mono(0));
     assert_eq!(state, expected);

@@ -8,8 +8,8 @@ use crate::db::test_support::{Directory, T0, database, place, row, trusted};
 use crate::db::{file, open, outbox};
 use crate::domain::alert::{AlertCommit, State};
 use crate::domain::freshness::Stamp;
-use crate::domain::health::Reach;
-use crate::domain::time::{Moment, Trust, Wall};
+use crate::domain::health::HistoryExtent;
+use crate::domain::time::{ClockTrust, Moment, Wall};
 use crate::sys::clock::ManualClock;
 
 /// A writer without its thread, and what it shares.
@@ -40,7 +40,7 @@ impl Scene {
         }
     }
 
-    fn append(&self, rows: Vec<Row>, now: Moment) {
+    fn append(&self, rows: Vec<RecordRow>, now: Moment) {
         self.shared.append(rows, now.mono);
     }
 
@@ -105,10 +105,10 @@ fn rows_wait_for_a_clock_that_can_be_believed_and_are_then_stamped_rightly() {
     let mut scene = Scene::new();
     let doubtful = |second| Moment {
         wall: Wall::from_second(77),
-        trust: Trust::Untrusted,
+        trust: ClockTrust::Untrusted,
         ..trusted(second)
     };
-    let unstamped = Row {
+    let unstamped = RecordRow {
         stamp: Stamp::received(doubtful(0), None),
         ..row("ours", T0, 1.0)
     };
@@ -135,10 +135,10 @@ fn rows_that_wait_for_the_clock_are_stored_before_they_would_be_given_up() {
     for second in 0..30 {
         let now = Moment {
             wall: Wall::from_second(77 + second),
-            trust: Trust::Untrusted,
+            trust: ClockTrust::Untrusted,
             ..trusted(second)
         };
-        let rows = (0..10).map(|key| Row {
+        let rows = (0..10).map(|key| RecordRow {
             stamp: Stamp::received(now, None),
             ..row(&format!("k{key}"), T0, 1.0)
         });
@@ -160,10 +160,10 @@ fn patience_with_the_clock_ends() {
     let mut scene = Scene::new();
     let doubtful = |second| Moment {
         wall: Wall::from_second(77 + second),
-        trust: Trust::Unknown,
+        trust: ClockTrust::Unknown,
         ..trusted(second)
     };
-    let unstamped = Row {
+    let unstamped = RecordRow {
         stamp: Stamp::received(doubtful(0), None),
         ..row("ours", T0, 1.0)
     };
@@ -185,14 +185,14 @@ fn stopping_commits_all_even_what_waits_for_the_clock() {
     let directory = Directory::new();
     let path = directory.path("main-node.db");
     let doubtful = Moment {
-        trust: Trust::Untrusted,
+        trust: ClockTrust::Untrusted,
         ..trusted(0)
     };
     let settings = StoreSettings::new(place(&path), "this-boot".to_owned());
     let opened = open::open(&settings.place, &settings.boot);
     let clock = Arc::new(ManualClock::new(doubtful));
     let store = start(settings, opened, clock).expect("a thread can be started");
-    let unstamped = Row {
+    let unstamped = RecordRow {
         stamp: Stamp::received(doubtful, None),
         ..row("ours", T0, 1.0)
     };
@@ -227,7 +227,7 @@ fn fill(scene: &Scene) {
         .expect("a bound can be set");
 }
 
-fn many(from: i64) -> Vec<Row> {
+fn many(from: i64) -> Vec<RecordRow> {
     (0..2_000)
         .map(|at| row("t", T0 + from + at, at as f64))
         .collect()
@@ -320,12 +320,15 @@ fn a_write_that_does_not_come_back_is_trouble() {
 #[test]
 fn it_is_told_how_far_back_the_tiers_go() {
     let mut scene = Scene::new();
-    assert_eq!(scene.shared.status(trusted(0).mono).reach, Reach::default());
+    assert_eq!(
+        scene.shared.status(trusted(0).mono).extent,
+        HistoryExtent::default()
+    );
     scene.append(
         vec![row("t", T0, 1.0), row("t", T0 + 7_200, 2.0)],
         trusted(0),
     );
-    let reach = scene.turn(trusted(60)).reach;
+    let reach = scene.turn(trusted(60)).extent;
     let hour = T0 - T0.rem_euclid(3_600);
     assert_eq!(reach.rows, Some(Wall::from_second(T0)));
     assert_eq!(reach.hours, Some(Wall::from_second(hour)));
@@ -562,7 +565,7 @@ fn a_read_only_card_shows_what_was_last_known() {
 #[test]
 fn a_clock_that_jumps_back_stamps_no_row_that_waits() {
     let mut scene = Scene::new();
-    let received = Row {
+    let received = RecordRow {
         stamp: Stamp::received(trusted(0), None),
         ..row("t", T0, 1.0)
     };
@@ -582,7 +585,7 @@ fn a_clock_that_jumps_back_stamps_no_row_that_waits() {
 fn a_database_that_is_too_large_shrinks_without_a_trusted_clock() {
     let mut scene = Scene::with(|settings| settings.retention.bytes = 300_000);
     let doubtful = |second| Moment {
-        trust: Trust::Unknown,
+        trust: ClockTrust::Unknown,
         ..trusted(second)
     };
     for round in 0..4 {

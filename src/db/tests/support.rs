@@ -7,9 +7,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use super::database::{Database, Entry};
 use super::open::{Place, open};
 use crate::domain::freshness::Stamp;
-use crate::domain::ledger::Row;
+use crate::domain::ledger::RecordRow;
 use crate::domain::reading::Value;
-use crate::domain::time::{Moment, Mono, Trust, Wall};
+use crate::domain::time::{ClockTrust, Moment, Mono, Wall};
 
 /// A directory that goes with its owner.
 pub struct Directory(PathBuf);
@@ -68,7 +68,7 @@ pub fn trusted(second: i64) -> Moment {
     Moment {
         mono: Mono((1_000_000 + second).unsigned_abs() * 1000),
         wall: Wall::from_second(T0 + second),
-        trust: Trust::Trusted,
+        trust: ClockTrust::Trusted,
     }
 }
 
@@ -76,13 +76,13 @@ pub fn trusted(second: i64) -> Moment {
 pub const T0: i64 = 1_761_854_400;
 
 /// A row whose source says its own time: the second is since 1970.
-pub fn row(key: &str, second: i64, value: f64) -> Row {
+pub fn row(key: &str, second: i64, value: f64) -> RecordRow {
     row_of(key, second, Value::Number(value))
 }
 
-pub fn row_of(key: &str, second: i64, value: Value) -> Row {
+pub fn row_of(key: &str, second: i64, value: Value) -> RecordRow {
     let observed = Wall::from_second(second);
-    Row {
+    RecordRow {
         key: Arc::from(key),
         value,
         unit: Some(Arc::from("°C")),
@@ -91,7 +91,7 @@ pub fn row_of(key: &str, second: i64, value: Value) -> Row {
     }
 }
 
-pub fn entries(rows: impl IntoIterator<Item = Row>) -> Vec<Entry> {
+pub fn entries(rows: impl IntoIterator<Item = RecordRow>) -> Vec<Entry> {
     let entry = |row| Entry {
         row,
         untrusted: false,

@@ -6,8 +6,8 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::Told;
-use crate::domain::clock_filter::Course;
-use crate::domain::time::{Moment, Mono, Trust, millis};
+use crate::domain::clock_filter::ClockFilter;
+use crate::domain::time::{ClockTrust, Moment, Mono, millis};
 
 /// An instant of the monotonic clock in milliseconds. Instants of an earlier boot are moved
 /// before this one's zero, so it can be negative.
@@ -42,12 +42,12 @@ impl At {
 
 /// The wall time to go by: [`Course`] keeps it over jumps, for alerts as for readings. Where
 /// nobody can say whether the clock is right, it is believed until it jumps.
-pub fn told(course: &mut Course, now: Moment) -> Told {
+pub fn told(course: &mut ClockFilter, now: Moment) -> Told {
     let trust = match now.trust {
-        Trust::Unknown => Trust::Trusted,
+        ClockTrust::Unknown => ClockTrust::Trusted,
         known => known,
     };
-    let now = course.steer(Moment { trust, ..now });
+    let now = course.correct(Moment { trust, ..now });
     Told {
         ms: now.wall.0,
         sure: now.trust.is_trusted(),

@@ -7,8 +7,8 @@ use super::machine::State;
 use super::{Facts, LastGood, Rules, StaleRule, ValueRule, Words, words};
 use crate::domain::health::{Cause, SourceState};
 use crate::domain::reading::{Issue, Reason};
-use crate::domain::snapshot::{Record, Source};
-use crate::domain::time::{Moment, Mono, Trust};
+use crate::domain::snapshot::{Record, SourceSnapshot};
+use crate::domain::time::{ClockTrust, Moment, Mono};
 
 /// A streak of failures younger than this may be a router's restart.
 const SHORTEST_STREAK: Duration = Duration::from_secs(120);
@@ -164,7 +164,7 @@ impl View<'_> {
         words::last_good(self.facts.snapshot, is_concerned)
     }
 
-    fn source(&self, source: &Source) -> Condition {
+    fn source(&self, source: &SourceSnapshot) -> Condition {
         let name = format!("source:{}", source.name);
         let health = &source.health;
         let silence = self.rules.silence(&source.name, source.interval);
@@ -235,8 +235,8 @@ impl View<'_> {
 
     /// Whether nobody can say yet if a source fails alone: it fails before its server
     /// answers, and no other source was asked since.
-    fn may_be_the_network(&self, source: &Source) -> bool {
-        let is_below = |it: &Source| {
+    fn may_be_the_network(&self, source: &SourceSnapshot) -> bool {
+        let is_below = |it: &SourceSnapshot| {
             let failure = it.health.current_failure();
             failure.is_some_and(|failure| failure.cause.is_below_http())
         };
@@ -247,7 +247,7 @@ impl View<'_> {
             let sources = self.facts.snapshot.sources.iter();
             sources.filter(|it| it.name != source.name)
         };
-        let was_asked = |it: &Source| {
+        let was_asked = |it: &SourceSnapshot| {
             let attempt = it.health.last_attempt;
             attempt.is_some_and(|attempt| attempt.mono >= began.mono)
         };
@@ -291,18 +291,18 @@ impl View<'_> {
         })
     }
 
-    fn is_network_down(&self, sources: &[Source]) -> bool {
-        let failing_below = |source: &&Source| {
+    fn is_network_down(&self, sources: &[SourceSnapshot]) -> bool {
+        let failing_below = |source: &&SourceSnapshot| {
             let failure = source.health.current_failure();
             failure.is_some_and(|failure| failure.cause.is_below_http())
         };
-        let failing: Vec<&Source> = sources.iter().filter(failing_below).collect();
-        let began = |source: &&Source| source.health.failing_since.map(|since| since.mono);
+        let failing: Vec<&SourceSnapshot> = sources.iter().filter(failing_below).collect();
+        let began = |source: &&SourceSnapshot| source.health.failing_since.map(|since| since.mono);
         let Some(last_began) = failing.iter().filter_map(began).max() else {
             return false;
         };
         // A source that was not asked since says nothing.
-        let speaks_against = |source: &Source| {
+        let speaks_against = |source: &SourceSnapshot| {
             let attempt = source.health.last_attempt;
             !failing_below(&source) && attempt.is_some_and(|attempt| attempt.mono >= last_began)
         };
@@ -314,7 +314,7 @@ impl View<'_> {
         (enough || no_route) && !sources.iter().any(speaks_against)
     }
 
-    fn drift(&self, source: &Source) -> Condition {
+    fn drift(&self, source: &SourceSnapshot) -> Condition {
         let name = format!("schema:{}", source.name);
         let is_drift = |issue: &&Issue| {
             matches!(
@@ -413,9 +413,9 @@ impl View<'_> {
         const NAME: &str = "clock";
         let hold = self.rules.clock_untrusted_for;
         let verdict = match self.now.trust {
-            Trust::Untrusted => self.held(NAME, hold),
-            Trust::Trusted => GOOD,
-            Trust::Unknown => Verdict::Unknown,
+            ClockTrust::Untrusted => self.held(NAME, hold),
+            ClockTrust::Trusted => GOOD,
+            ClockTrust::Unknown => Verdict::Unknown,
         };
         self.condition(NAME.to_owned(), verdict, || {
             (words::clock(hold), Vec::new())

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use super::clock::{At, told};
 use super::conditions::{Condition, Proof, Verdict, View};
 use super::{Alert, Event, Facts, Kind, Outage, Rules, Told, Words, display_words};
-use crate::domain::clock_filter::Course;
+use crate::domain::clock_filter::ClockFilter;
 use crate::domain::time::{Moment, Mono, millis};
 
 /// This many alerts within `FLAP_WINDOW` and it flaps.
@@ -42,7 +42,7 @@ pub struct State {
     entries: BTreeMap<String, Entry>,
     /// Not remembered over a restart.
     #[serde(skip)]
-    course: Course,
+    course: ClockFilter,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -116,7 +116,7 @@ impl State {
             incidents: 0,
             excused_until: None,
             entries: BTreeMap::new(),
-            course: Course::default(),
+            course: ClockFilter::default(),
         }
     }
 

@@ -5,8 +5,8 @@ use crate::domain::freshness::Stamp;
 use crate::domain::health::{Cause, Failure, SourceHealth};
 use crate::domain::plan::test_plan;
 use crate::domain::reading::{Issue, Reason, Value};
-use crate::domain::snapshot::{Record, Source};
-use crate::domain::time::{Moment, Trust};
+use crate::domain::snapshot::{Record, SourceSnapshot};
+use crate::domain::time::{ClockTrust, Moment};
 
 /// A Saturday, 20:00 UTC.
 const T0: i64 = 1_762_027_200_000;
@@ -33,15 +33,15 @@ impl Story {
         let now = Moment {
             mono: Mono(1_000_000),
             wall: Wall(T0),
-            trust: Trust::Trusted,
+            trust: ClockTrust::Trusted,
         };
         let mut snapshot = Snapshot::empty(now);
         snapshot.sources = plan
             .sources
             .iter()
-            .map(|source| Source {
+            .map(|source| SourceSnapshot {
                 name: source.name.clone(),
-                calls: "".into(),
+                target: "".into(),
                 summary: "".into(),
                 description: "".into(),
                 every: source.every,
@@ -456,13 +456,13 @@ fn a_clock_that_jumps_fires_mutes_and_repeats_nothing() {
 #[test]
 fn an_incident_before_the_clock_is_set_gets_its_true_beginning_when_it_is() {
     let mut story = Story::of(1, 10);
-    story.now.trust = Trust::Untrusted;
+    story.now.trust = ClockTrust::Untrusted;
     story.now.wall = Wall(0);
     story.works(0);
     story.go_on(200, 10, |it| it.fails(0, Cause::Dns));
     assert!(!story.state.open()[0].since_is_sure);
     story.now.wall = Wall(T0);
-    story.now.trust = Trust::Trusted;
+    story.now.trust = ClockTrust::Trusted;
     story.look();
     let open = &story.state.open()[0];
     assert!(open.since_is_sure);
@@ -564,10 +564,10 @@ fn storage_clock_displays_and_delivery_are_watched_too() {
     assert_eq!(story.go_on(4 * 60, 60, works), ["trigger storage #1"]);
     story.node.storage = None;
     assert_eq!(story.go_on(2 * 60, 60, works), ["recovery storage #1"]);
-    story.now.trust = Trust::Untrusted;
+    story.now.trust = ClockTrust::Untrusted;
     assert_eq!(story.go_on(HOUR, 60, works), ["trigger display:hall #2"]);
     assert_eq!(story.go_on(10 * 60, 60, works), ["trigger clock #3"]);
-    story.now.trust = Trust::Trusted;
+    story.now.trust = ClockTrust::Trusted;
     story.node.displays = vec![("hall".into(), Duration::from_secs(3))];
     assert_eq!(
         story.go_on(2 * 60, 60, works),

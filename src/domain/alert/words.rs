@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use super::{DeliveryTrouble, DisplayRule, LastGood, Salvaged, StaleRule, ValueRule, Words};
 use crate::domain::health::{Cause, Failure};
-use crate::domain::reading::{Issue, spell_number};
-use crate::domain::snapshot::{Record, Snapshot, Source};
-use crate::domain::time::words as span;
+use crate::domain::reading::{Issue, format_number};
+use crate::domain::snapshot::{Record, Snapshot, SourceSnapshot};
+use crate::domain::time::human_duration as span;
 
 /// Records named in one message; more would not be read.
 const LAST_GOOD: usize = 8;
@@ -99,7 +99,7 @@ pub fn ended(words: &str) -> String {
 
 const DISPLAYS_KEEP: &str = "Displays keep showing the last good values, marked as stale.";
 
-pub fn source(source: &Source, silence: Duration) -> Words {
+pub fn source(source: &SourceSnapshot, silence: Duration) -> Words {
     let failure = source.health.current_failure();
     let retry = span(source.interval.max(Duration::from_secs(1)));
     Words {
@@ -147,7 +147,7 @@ pub fn network(sources: usize) -> Words {
     }
 }
 
-pub fn drift(source: &Source, issue: Option<&Issue>) -> Words {
+pub fn drift(source: &SourceSnapshot, issue: Option<&Issue>) -> Words {
     Words {
         about: capitalised(&source.name),
         trouble: "answers are not as described".to_owned(),
@@ -165,7 +165,7 @@ pub fn drift(source: &Source, issue: Option<&Issue>) -> Words {
 
 /// A number with its unit.
 fn with_unit(number: f64, unit: Option<&str>) -> String {
-    let number = spell_number(number);
+    let number = format_number(number);
     match unit {
         Some(unit) if !unit.is_empty() => format!("{number} {unit}"),
         _ => number,

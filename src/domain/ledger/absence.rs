@@ -11,19 +11,19 @@ use crate::limits;
 /// Good answers, and the time that they span.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Absence {
-    pub answers: u64,
+    pub responses: u64,
     pub time: Duration,
 }
 
 impl Absence {
     /// Whether a key that was absent for so long is forgotten.
-    pub fn is_over(self, forget_after: Duration) -> bool {
-        self.answers >= limits::FORGET_ANSWERS && self.time >= forget_after
+    pub fn is_longer_than(self, forget_after: Duration) -> bool {
+        self.responses >= limits::FORGET_ANSWERS && self.time >= forget_after
     }
 
     fn plus(self, more: Absence) -> Absence {
         Absence {
-            answers: self.answers.saturating_add(more.answers),
+            responses: self.responses.saturating_add(more.responses),
             time: self.time.saturating_add(more.time),
         }
     }
@@ -31,13 +31,13 @@ impl Absence {
 
 /// How much a source has answered since the start.
 #[derive(Debug, Default)]
-pub struct Answering {
+pub struct ResponseCount {
     so_far: Absence,
     /// The last attempt, if it was good.
     good_at: Option<Mono>,
 }
 
-impl Answering {
+impl ResponseCount {
     /// Takes one attempt into account. A longer pause than `longest` counts as that long: a
     /// machine that was suspended asked nobody.
     pub fn record(&mut self, at: Mono, is_good: bool, longest: Duration) {
@@ -46,28 +46,28 @@ impl Answering {
             self.so_far.time = self.so_far.time.saturating_add(pause);
         }
         self.good_at = is_good.then_some(at);
-        self.so_far.answers += u64::from(is_good);
+        self.so_far.responses += u64::from(is_good);
     }
 
     /// A key that the newest answer gave.
-    pub fn given(&self) -> Given {
-        Given {
+    pub fn provided_now(&self) -> LastProvided {
+        LastProvided {
             at: self.so_far,
             before: Absence::default(),
         }
     }
 
     /// A key of an earlier run, which had been absent for `before` then.
-    pub fn given_earlier(before: Absence) -> Given {
-        Given {
+    pub fn provided_in_earlier_run(before: Absence) -> LastProvided {
+        LastProvided {
             at: Absence::default(),
             before,
         }
     }
 
-    pub fn absence(&self, given: &Given) -> Absence {
+    pub fn absence(&self, given: &LastProvided) -> Absence {
         Absence {
-            answers: self.so_far.answers.saturating_sub(given.at.answers),
+            responses: self.so_far.responses.saturating_sub(given.at.responses),
             time: self.so_far.time.saturating_sub(given.at.time),
         }
         .plus(given.before)
@@ -76,7 +76,7 @@ impl Answering {
 
 /// Where a source's answering stood when it last gave a key.
 #[derive(Debug, Clone, Copy)]
-pub struct Given {
+pub struct LastProvided {
     at: Absence,
     /// Absence in earlier runs.
     before: Absence,

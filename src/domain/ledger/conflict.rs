@@ -7,7 +7,7 @@
 use std::sync::Arc;
 
 use crate::domain::health::{Cause, Failure};
-use crate::domain::plan::{Pick, Selection, SourcePlan};
+use crate::domain::plan::{RecordSelector, Selection, SourcePlan};
 use crate::domain::reading::{Issue, Reading, Reason};
 use crate::domain::toml_text::{merge_advice, quoted};
 use crate::limits;
@@ -58,7 +58,7 @@ impl Conflict<'_> {
         let merge = merge_advice(key);
         match &self.plan.selection {
             // The keys of another node are what that node calls them.
-            _ if self.plan.follows => merge,
+            _ if self.plan.is_upstream_node => merge,
             Selection::AllLeaves { .. } => {
                 let prefix = quoted(&format!("{}.", self.plan.name));
                 let rename = format!("add prefix = {prefix} to [[source]] {name}");
@@ -67,9 +67,13 @@ impl Conflict<'_> {
                     _ => rename,
                 }
             }
-            Selection::Picks(picks) => {
-                let is_template = |it: &&Pick| it.each.is_some();
-                match picks.iter().filter(is_template).find(|it| it.gives(key)) {
+            Selection::Selectors(picks) => {
+                let is_template = |it: &&RecordSelector| it.each.is_some();
+                match picks
+                    .iter()
+                    .filter(is_template)
+                    .find(|it| it.selects_key(key))
+                {
                     Some(pick) => {
                         let own = quoted(&format!("{}.{}", self.plan.name, pick.key));
                         format!("call it {own} in [source.records] of {name}")

@@ -7,16 +7,16 @@ use std::cmp::Reverse;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use super::last_value::Held;
+use super::last_value::LastValue;
 use super::{Ledger, SourceLedger};
-use crate::domain::normalise::Limit;
+use crate::domain::normalise::RecordLimit;
 use crate::domain::reading::{Issue, Reading, Reason};
 use crate::limits;
 
 impl Ledger {
     /// Marks the keys that the newest answer holds, those with a value that was refused too:
     /// the source still has them.
-    pub(super) fn mark_given(&mut self, index: usize, readings: &[Reading], issues: &[Issue]) {
+    pub(super) fn mark_provided(&mut self, index: usize, readings: &[Reading], issues: &[Issue]) {
         let refused = issues
             .iter()
             .filter(|issue| issue.reason != Reason::DuplicateKey);
@@ -27,32 +27,35 @@ impl Ledger {
             .chain(refused)
             .collect();
         let source = &mut self.sources[index];
-        let given = source.answering.given();
-        for held in &mut source.held {
+        let given = source.response_count.provided_now();
+        for held in &mut source.values {
             if keys.contains(&*held.key) {
-                held.given = given;
+                held.provided = given;
             }
         }
     }
 
     /// Forgets the keys of a source that it has answered without for long enough.
-    pub(super) fn forget(&mut self, index: usize) {
+    pub(super) fn forget_absent_keys(&mut self, index: usize) {
         let (plan, source) = (&self.plan, &mut self.sources[index]);
         let forget_after = plan.sources[index].forget_after;
-        let answering = &source.answering;
-        let is_forgotten = |held: &mut Held| {
-            answering.absence(&held.given).is_over(forget_after) && !plan.names(index, &held.key)
+        let answering = &source.response_count;
+        let is_forgotten = |held: &mut LastValue| {
+            answering
+                .absence(&held.provided)
+                .is_longer_than(forget_after)
+                && !plan.names_key(index, &held.key)
         };
-        let forgotten: Vec<Held> = source.held.extract_if(.., is_forgotten).collect();
+        let forgotten: Vec<LastValue> = source.values.extract_if(.., is_forgotten).collect();
         for held in forgotten {
-            self.let_go(&held.key);
+            self.drop_key(&held.key);
         }
     }
 
     /// A source lets go of a key. One that nobody holds any more needs no identity: the
     /// database knows its rows.
-    pub(super) fn let_go(&mut self, key: &Arc<str>) {
-        let holds = |source: &SourceLedger| source.held.iter().any(|held| held.key == *key);
+    pub(super) fn drop_key(&mut self, key: &Arc<str>) {
+        let holds = |source: &SourceLedger| source.values.iter().any(|held| held.key == *key);
         if self.sources.iter().any(holds) {
             return;
         }
@@ -68,42 +71,42 @@ impl Ledger {
     }
 
     /// The limit that leaves no place for one more key of a source.
-    pub(super) fn full(&self, index: usize) -> Option<Limit> {
-        let in_all: usize = self.sources.iter().map(|source| source.held.len()).sum();
-        if self.sources[index].held.len() >= limits::RECORDS_PER_SOURCE {
-            return Some(Limit::OfSource);
+    pub(super) fn limit_reached(&self, index: usize) -> Option<RecordLimit> {
+        let in_all: usize = self.sources.iter().map(|source| source.values.len()).sum();
+        if self.sources[index].values.len() >= limits::RECORDS_PER_SOURCE {
+            return Some(RecordLimit::PerSource);
         }
-        (in_all >= limits::RECORDS_IN_ALL).then_some(Limit::InAll)
+        (in_all >= limits::RECORDS_IN_ALL).then_some(RecordLimit::Total)
     }
 
     /// Makes a place for `key`, which `limit` leaves none: the key longest absent from good
     /// answers yields. One that its source's newest answer held yields only to a key that
     /// the configuration names. False if none can.
-    pub(super) fn make_place(&mut self, index: usize, key: &str, limit: Limit) -> bool {
-        let is_named = self.plan.names(index, key);
+    pub(super) fn evict_for(&mut self, index: usize, key: &str, limit: RecordLimit) -> bool {
+        let is_named = self.plan.names_key(index, key);
         let sources = match limit {
-            Limit::OfSource | Limit::OfFollowed => index..index + 1,
-            Limit::InAll => 0..self.sources.len(),
+            RecordLimit::PerSource | RecordLimit::PerUpstreamNode => index..index + 1,
+            RecordLimit::Total => 0..self.sources.len(),
         };
         let mut yields = None;
         for source in sources {
             let ledger = &self.sources[source];
-            for (place, held) in ledger.held.iter().enumerate() {
-                let absence = ledger.answering.absence(&held.given);
-                if absence.answers == 0 && !is_named {
+            for (place, held) in ledger.values.iter().enumerate() {
+                let absence = ledger.response_count.absence(&held.provided);
+                if absence.responses == 0 && !is_named {
                     continue;
                 }
                 // Among equals the oldest observed, then the last in the order of records.
                 let rank = (
-                    absence.answers > 0,
+                    absence.responses > 0,
                     absence.time,
-                    absence.answers,
+                    absence.responses,
                     Reverse(held.stamp.observed),
                     source,
                     place,
                 );
                 if yields.as_ref().is_none_or(|best| rank > *best)
-                    && !self.plan.names(source, &held.key)
+                    && !self.plan.names_key(source, &held.key)
                 {
                     yields = Some(rank);
                 }
@@ -112,8 +115,8 @@ impl Ledger {
         let Some((.., source, place)) = yields else {
             return false;
         };
-        let gone = self.sources[source].held.remove(place);
-        self.let_go(&gone.key);
+        let gone = self.sources[source].values.remove(place);
+        self.drop_key(&gone.key);
         true
     }
 }

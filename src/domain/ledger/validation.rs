@@ -7,30 +7,33 @@ use std::sync::Arc;
 use super::Ledger;
 use super::conflict::Conflict;
 use crate::domain::freshness::is_ahead;
-use crate::domain::reading::{Issue, Observation, Outcome, Reason};
+use crate::domain::reading::{FetchOutcome, Issue, Observation, Reason};
 use crate::limits;
 
 impl Ledger {
     /// Judges an answer by what is known beside it: the clock, and what other sources give.
-    pub fn review(&mut self, observation: &mut Observation) {
-        self.refuse_time_ahead(observation);
-        self.refuse_given_keys(observation);
+    pub fn validate(&mut self, observation: &mut Observation) {
+        self.check_source_time(observation);
+        self.check_duplicate_keys(observation);
     }
 
     /// Says that a source's own time is ahead of our clock; [`Stamp::received`] does not
     /// believe it.
-    fn refuse_time_ahead(&self, observation: &mut Observation) {
+    fn check_source_time(&self, observation: &mut Observation) {
         let at = observation.at;
         let Some(plan) = self.plan.sources.get(observation.source) else {
             return;
         };
-        let Outcome::Readings {
+        let FetchOutcome::Readings {
             observed, issues, ..
         } = &mut observation.outcome
         else {
             return;
         };
-        let told = observation.followed.iter().flat_map(|it| it.told.values());
+        let told = observation
+            .upstream
+            .iter()
+            .flat_map(|it| it.records.values());
         let own = told.map(|told| told.observed).chain(*observed).max();
         let Some(own) = own.filter(|own| at.trust.is_trusted() && is_ahead(*own, at.wall)) else {
             return;
@@ -51,32 +54,32 @@ impl Ledger {
 
     /// Takes out of an answer the keys that a source configured before gives already: an
     /// issue for each; without any other key the answer is a failure.
-    fn refuse_given_keys(&mut self, observation: &mut Observation) {
+    fn check_duplicate_keys(&mut self, observation: &mut Observation) {
         let index = observation.source;
         let Some(plan) = self.plan.sources.get(index) else {
             return;
         };
         let (readings, issues) = match &mut observation.outcome {
-            Outcome::Failed { .. } => return,
-            Outcome::Empty => {
+            FetchOutcome::Failed { .. } => return,
+            FetchOutcome::Empty => {
                 let source = &mut self.sources[index];
-                (source.conflict, source.refused) = (None, None);
+                (source.conflict, source.rejected) = (None, None);
                 return;
             }
-            Outcome::Unchanged => {
-                if let Some((failure, issues)) = self.sources[index].refused.clone() {
-                    observation.outcome = Outcome::Failed { failure, issues };
+            FetchOutcome::Unchanged => {
+                if let Some((failure, issues)) = self.sources[index].rejected.clone() {
+                    observation.outcome = FetchOutcome::Failed { failure, issues };
                 }
                 return;
             }
-            Outcome::Readings {
+            FetchOutcome::Readings {
                 readings, issues, ..
             } => (readings, issues),
         };
         let mut refused = Vec::new();
         let mut accepted = Vec::with_capacity(readings.len());
         for reading in std::mem::take(readings) {
-            match self.given_by(&reading.key, index) {
+            match self.earlier_provider(&reading.key, index) {
                 Some(giver) => refused.push((reading, giver)),
                 None => accepted.push(reading),
             }
@@ -93,20 +96,20 @@ impl Ledger {
         let sentence = (!conflict.refused.is_empty()).then(|| conflict.sentence());
         let source = &mut self.sources[index];
         source.conflict = sentence;
-        source.refused = failure.clone();
+        source.rejected = failure.clone();
         if let Some((failure, issues)) = failure {
-            observation.outcome = Outcome::Failed { failure, issues };
+            observation.outcome = FetchOutcome::Failed { failure, issues };
         }
     }
 
     /// The source configured before `index` that gives the key too, where nothing says how
     /// to merge them.
-    fn given_by(&self, key: &str, index: usize) -> Option<Arc<str>> {
+    fn earlier_provider(&self, key: &str, index: usize) -> Option<Arc<str>> {
         if self.merge_rule(key).is_some() {
             return None;
         }
         let before = self.plan.sources.iter().zip(&self.sources).take(index);
-        let mut givers = before.filter(|(_, it)| it.held.iter().any(|held| &*held.key == key));
+        let mut givers = before.filter(|(_, it)| it.values.iter().any(|held| &*held.key == key));
         givers.next().map(|(plan, _)| plan.name.clone())
     }
 }

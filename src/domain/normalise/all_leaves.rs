@@ -3,38 +3,40 @@
 
 use serde_json::Value as Json;
 
-use super::{LeftOut, Limit, Normalised, encode_segment, read_number, sample, unit_of};
+use super::{
+    Normalised, OmittedRecords, RecordLimit, encode_segment, read_number, sample, unit_of,
+};
 use crate::domain::plan::Numbers;
 use crate::domain::reading::{Issue, Reading, Reason, Value};
 use crate::limits;
 
 /// Takes all leaves of `body` into `taken`.
-pub fn take(
+pub fn read_all(
     body: &Json,
     prefix: &str,
     units: Option<&Json>,
     numbers: Numbers,
     taken: &mut Normalised,
 ) {
-    let mut leaves = Leaves {
+    let mut leaves = LeafReader {
         units,
         numbers,
-        taken,
-        left_out: LeftOut::default(),
+        result: taken,
+        omitted: OmittedRecords::default(),
     };
     leaves.collect(body, prefix, &mut String::new(), 0);
-    let issue = leaves.left_out.issue(Limit::OfSource);
+    let issue = leaves.omitted.issue(RecordLimit::PerSource);
     taken.issues.extend(issue);
 }
 
-struct Leaves<'a> {
+struct LeafReader<'a> {
     units: Option<&'a Json>,
     numbers: Numbers,
-    taken: &'a mut Normalised,
-    left_out: LeftOut,
+    result: &'a mut Normalised,
+    omitted: OmittedRecords,
 }
 
-impl Leaves<'_> {
+impl LeafReader<'_> {
     fn collect(&mut self, json: &Json, key: &str, pointer: &mut String, depth: usize) {
         if depth > limits::JSON_DEPTH {
             return;
@@ -75,8 +77,8 @@ impl Leaves<'_> {
             found: sample(json),
         };
         let number = read_number(json, self.numbers).unwrap_or(f64::NAN);
-        if self.taken.readings.len() >= limits::RECORDS_PER_SOURCE {
-            self.left_out.note(|| key.to_owned());
+        if self.result.readings.len() >= limits::RECORDS_PER_SOURCE {
+            self.omitted.add(|| key.to_owned());
         } else if key.is_empty() || key.len() > limits::KEY_BYTES {
             let expected = match key.is_empty() {
                 true => "an object or array; a lone value is named in [source.records]".to_owned(),
@@ -87,7 +89,7 @@ impl Leaves<'_> {
             let expected = "a number that a 64-bit float can hold".to_owned();
             self.push_issue(issue(Reason::NotFinite, expected));
         } else {
-            self.taken.readings.push(Reading {
+            self.result.readings.push(Reading {
                 key: key.into(),
                 value: Value::Number(number),
                 unit: unit_of(self.units, pointer),
@@ -96,8 +98,8 @@ impl Leaves<'_> {
     }
 
     fn push_issue(&mut self, issue: Issue) {
-        if self.taken.issues.len() < limits::ISSUES_PER_RESPONSE {
-            self.taken.issues.push(issue);
+        if self.result.issues.len() < limits::ISSUES_PER_RESPONSE {
+            self.result.issues.push(issue);
         }
     }
 }

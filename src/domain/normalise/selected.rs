@@ -7,40 +7,41 @@ use std::sync::Arc;
 use serde_json::Value as Json;
 
 use super::{
-    Believed, LeftOut, Limit, Normalised, encode_segment, read_number, sample, shorten, unit_of,
+    LastAccepted, Normalised, OmittedRecords, RecordLimit, encode_segment, read_number, sample,
+    shorten, unit_of,
 };
-use crate::domain::plan::{Numbers, Pick};
-use crate::domain::reading::{Issue, Reading, Reason, Value, round_computed, spell_number};
+use crate::domain::plan::{Numbers, RecordSelector};
+use crate::domain::reading::{Issue, Reading, Reason, Value, format_number, round_computed};
 use crate::domain::time::Mono;
 use crate::limits;
 
-pub struct Picks<'a> {
+pub struct SelectedRecords<'a> {
     pub body: &'a Json,
     pub units: Option<&'a Json>,
     pub numbers: Numbers,
-    pub believed: &'a Believed,
+    pub last_accepted: &'a LastAccepted,
     pub now: Mono,
-    pub taken: &'a mut Normalised,
-    pub left_out: LeftOut,
+    pub result: &'a mut Normalised,
+    pub omitted: OmittedRecords,
 }
 
-impl Picks<'_> {
-    pub fn take(&mut self, list: &[Pick]) {
+impl SelectedRecords<'_> {
+    pub fn read_all(&mut self, list: &[RecordSelector]) {
         let mut keys = BTreeSet::new();
         for pick in list {
             match &pick.each {
                 None => {
                     let json = self.body.pointer(&pick.at);
-                    self.one(pick, pick.key.clone(), &pick.at, json);
+                    self.read_one(pick, pick.key.clone(), &pick.at, json);
                 }
-                Some(each) => self.each(pick, each, &mut keys),
+                Some(each) => self.read_each(pick, each, &mut keys),
             }
         }
-        let issue = self.left_out.issue(Limit::OfSource);
-        self.taken.issues.extend(issue);
+        let issue = self.omitted.issue(RecordLimit::PerSource);
+        self.result.issues.extend(issue);
     }
 
-    fn each(&mut self, pick: &Pick, each: &str, keys: &mut BTreeSet<Arc<str>>) {
+    fn read_each(&mut self, pick: &RecordSelector, each: &str, keys: &mut BTreeSet<Arc<str>>) {
         let body = self.body;
         let elements: Box<dyn Iterator<Item = (String, &Json)>> = match body.pointer(each) {
             Some(Json::Array(items)) => Box::new(
@@ -53,7 +54,7 @@ impl Picks<'_> {
                 Box::new(fields.iter().map(|(name, item)| (name.clone(), item)))
             }
             other => {
-                self.issue(Issue {
+                self.push_issue(Issue {
                     reason: match other {
                         None | Some(Json::Null) => Reason::Missing,
                         Some(_) => Reason::WrongType,
@@ -69,15 +70,15 @@ impl Picks<'_> {
         for (own_name, element) in elements {
             let escaped = own_name.replace('~', "~0").replace('/', "~1");
             let place = format!("{each}/{escaped}");
-            if self.taken.readings.len() >= limits::RECORDS_PER_SOURCE {
-                let name = || fill(&pick.key, &own_name, element).unwrap_or(place);
-                self.left_out.note(name);
+            if self.result.readings.len() >= limits::RECORDS_PER_SOURCE {
+                let name = || fill_template(&pick.key, &own_name, element).unwrap_or(place);
+                self.omitted.add(name);
                 continue;
             }
-            let key = match fill(&pick.key, &own_name, element) {
+            let key = match fill_template(&pick.key, &own_name, element) {
                 Ok(key) => key,
                 Err((part, found)) => {
-                    self.issue(Issue {
+                    self.push_issue(Issue {
                         reason: Reason::Missing,
                         key: None,
                         pointer: place,
@@ -93,7 +94,7 @@ impl Picks<'_> {
                     true => format!("a key of at most {} bytes", limits::KEY_BYTES),
                     false => "an element with a key of its own".to_owned(),
                 };
-                self.issue(Issue {
+                self.push_issue(Issue {
                     reason: Reason::DuplicateKey,
                     key: None,
                     pointer: place,
@@ -103,18 +104,24 @@ impl Picks<'_> {
                 continue;
             }
             let pointer = format!("{place}{}", pick.at);
-            self.one(pick, key, &pointer, element.pointer(&pick.at));
+            self.read_one(pick, key, &pointer, element.pointer(&pick.at));
         }
     }
 
-    fn one(&mut self, pick: &Pick, key: Arc<str>, pointer: &str, json: Option<&Json>) {
-        match self.read(pick, &key, json) {
-            Ok(value) => self.taken.readings.push(Reading {
+    fn read_one(
+        &mut self,
+        pick: &RecordSelector,
+        key: Arc<str>,
+        pointer: &str,
+        json: Option<&Json>,
+    ) {
+        match self.read_value(pick, &key, json) {
+            Ok(value) => self.result.readings.push(Reading {
                 unit: pick.unit.clone().or_else(|| unit_of(self.units, pointer)),
                 key,
                 value,
             }),
-            Err((reason, expected, found)) => self.issue(Issue {
+            Err((reason, expected, found)) => self.push_issue(Issue {
                 reason,
                 key: Some(key),
                 pointer: pointer.to_owned(),
@@ -126,15 +133,15 @@ impl Picks<'_> {
 
     /// The first ones are kept and the rest is left out, so that no response can fill the
     /// node with what is wrong with it.
-    fn issue(&mut self, issue: Issue) {
-        if self.taken.issues.len() < limits::ISSUES_PER_RESPONSE {
-            self.taken.issues.push(issue);
+    fn push_issue(&mut self, issue: Issue) {
+        if self.result.issues.len() < limits::ISSUES_PER_RESPONSE {
+            self.result.issues.push(issue);
         }
     }
 
-    fn read(
+    fn read_value(
         &self,
-        pick: &Pick,
+        pick: &RecordSelector,
         key: &str,
         json: Option<&Json>,
     ) -> Result<Value, (Reason, String, String)> {
@@ -188,7 +195,7 @@ impl Picks<'_> {
             let expected = "a number that a 64-bit float can hold".to_owned();
             return Err((Reason::NotFinite, expected, sample(json)));
         }
-        let out_of_range = |expected| Err((Reason::OutOfRange, expected, spell_number(number)));
+        let out_of_range = |expected| Err((Reason::OutOfRange, expected, format_number(number)));
         match (pick.min, pick.max) {
             (Some(min), Some(max)) if !(min..=max).contains(&number) => {
                 return out_of_range(format!("from {min} to {max}"));
@@ -197,13 +204,15 @@ impl Picks<'_> {
             (_, Some(max)) if number > max => return out_of_range(format!("at most {max}")),
             _ => {}
         }
-        if let (Some(max_change), Some((last, at))) = (pick.max_change, self.believed.0.get(key)) {
+        if let (Some(max_change), Some((last, at))) =
+            (pick.max_change, self.last_accepted.0.get(key))
+        {
             // The longer ago, the more it may have moved: a real step is believed in time.
             let minutes = (self.now.since(*at).as_secs_f64() / 60.0).max(1.0);
             if (number - last).abs() > max_change * minutes {
                 return out_of_range(format!(
                     "a change of at most {max_change} per minute from {}",
-                    spell_number(*last)
+                    format_number(*last)
                 ));
             }
         }
@@ -213,7 +222,11 @@ impl Picks<'_> {
 
 /// A key template with its `{parts}` taken from the element. `Err` names the part that the
 /// element cannot fill, and what it has there.
-fn fill(template: &str, own_name: &str, element: &Json) -> Result<String, (String, String)> {
+fn fill_template(
+    template: &str,
+    own_name: &str,
+    element: &Json,
+) -> Result<String, (String, String)> {
     let mut key = String::with_capacity(template.len());
     let mut rest = template;
     while let Some((before, after)) = rest.split_once('{') {

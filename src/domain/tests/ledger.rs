@@ -2,9 +2,9 @@
 
 use super::*;
 use crate::domain::health::{Cause, Failure};
-use crate::domain::plan::{KeyPlan, Pick, test_plan};
-use crate::domain::reading::{Reading, Reason, Told};
-use crate::domain::time::{Mono, Trust, Wall};
+use crate::domain::plan::{KeyPlan, RecordSelector, test_plan};
+use crate::domain::reading::{Reading, Reason, UpstreamRecord};
+use crate::domain::time::{ClockTrust, Mono, Wall};
 
 const T0: i64 = 1_761_854_400;
 
@@ -12,11 +12,11 @@ pub(super) fn at(second: u64) -> Moment {
     Moment {
         mono: Mono(second * 1000),
         wall: Wall((T0 + second as i64) * 1000),
-        trust: Trust::Trusted,
+        trust: ClockTrust::Trusted,
     }
 }
 
-pub(super) fn observation(source: usize, second: u64, outcome: Outcome) -> Observation {
+pub(super) fn observation(source: usize, second: u64, outcome: FetchOutcome) -> Observation {
     Observation {
         source,
         at: at(second),
@@ -24,20 +24,20 @@ pub(super) fn observation(source: usize, second: u64, outcome: Outcome) -> Obser
         bytes: 1,
         outcome,
         next_in: Duration::from_secs(60),
-        ordered: Duration::ZERO,
-        late: None,
-        dropped_turns: 0,
-        followed: None,
+        server_wait: Duration::ZERO,
+        late_notice: None,
+        skipped_polls: 0,
+        upstream: None,
     }
 }
 
-pub(super) fn readings(own: Option<i64>, pairs: &[(&str, f64)]) -> Outcome {
+pub(super) fn readings(own: Option<i64>, pairs: &[(&str, f64)]) -> FetchOutcome {
     let reading = |(key, value): &(&str, f64)| Reading {
         key: (*key).into(),
         value: Value::Number(*value),
         unit: None,
     };
-    Outcome::Readings {
+    FetchOutcome::Readings {
         observed: own.map(|second| Wall::from_second(T0 + second)),
         readings: pairs.iter().map(reading).collect(),
         issues: Vec::new(),
@@ -109,7 +109,7 @@ fn a_304_renews_what_the_last_answer_held_and_stores_nothing() {
     ledger.apply(observation(0, 60, readings(None, &[("t", 1.0)])));
     assert!(
         ledger
-            .apply(observation(0, 150, Outcome::Unchanged))
+            .apply(observation(0, 150, FetchOutcome::Unchanged))
             .is_empty()
     );
     assert_eq!(values(&ledger.snapshot(at(300))), ["gone 1 stale", "t 1"]);
@@ -119,7 +119,7 @@ fn a_304_renews_what_the_last_answer_held_and_stores_nothing() {
 fn a_failure_keeps_what_is_known_until_it_is_stale() {
     let mut ledger = ledger(1);
     ledger.apply(observation(0, 0, readings(None, &[("t", 1.0)])));
-    let failed = Outcome::Failed {
+    let failed = FetchOutcome::Failed {
         failure: Failure::new(Cause::Timeout, "too slow."),
         issues: Vec::new(),
     };
@@ -159,7 +159,7 @@ fn a_source_without_a_key_of_its_own_is_failing_and_says_what_to_write() {
     let line = "add prefix = \"source1.\" to [[source]] \"source1\"";
     assert!(found.detail.ends_with(line), "{}", found.detail);
     // A 304 repeats an answer of which nothing could be published.
-    ledger.apply(observation(1, 3, Outcome::Unchanged));
+    ledger.apply(observation(1, 3, FetchOutcome::Unchanged));
     assert_eq!(failure(&ledger), Some(found));
     // What comes by a network's failure is told as that.
     let failed = Failure::new(Cause::Dns, "no name");
@@ -167,7 +167,7 @@ fn a_source_without_a_key_of_its_own_is_failing_and_says_what_to_write() {
     ledger.apply(observation(
         1,
         4,
-        Outcome::Failed {
+        FetchOutcome::Failed {
             failure: failed,
             issues,
         },
@@ -191,11 +191,11 @@ fn keys_given_by_a_template_are_told_apart_by_another_one() {
     let mut plan = test_plan(2, Duration::from_secs(60));
     for source in &mut plan.sources {
         let each = Some("/l".to_owned());
-        let pick = Pick {
+        let pick = RecordSelector {
             each,
-            ..Pick::new("{id}.power", "/p")
+            ..RecordSelector::new("{id}.power", "/p")
         };
-        source.selection = Selection::Picks(vec![pick]);
+        source.selection = Selection::Selectors(vec![pick]);
     }
     let mut ledger = Ledger::new(Arc::new(plan));
     for source in 0..2 {
@@ -215,7 +215,7 @@ fn a_time_ahead_is_not_believed_and_moves_nothing_into_the_future() {
     let year = 31_536_000;
     let rows = ledger.apply(observation(1, 20, readings(Some(9 * year), &[("t", 1.0)])));
     assert_eq!(rows[0].stamp.observed, Wall::from_second(T0 + 20));
-    assert!(!rows[0].stamp.own_time);
+    assert!(!rows[0].stamp.has_source_time);
     let snapshot = ledger.snapshot(at(20));
     let health = &snapshot.sources[1].health;
     assert_eq!(health.issues[0].reason, Reason::BadTime);
@@ -227,7 +227,7 @@ fn a_time_ahead_is_not_believed_and_moves_nothing_into_the_future() {
 #[test]
 fn a_time_told_before_the_clock_is_set_is_judged_when_it_is() {
     let slow = |second: u64| Moment {
-        trust: Trust::Untrusted,
+        trust: ClockTrust::Untrusted,
         wall: Wall(1_000 + second as i64 * 1000),
         ..at(second)
     };
@@ -250,17 +250,20 @@ fn a_time_told_before_the_clock_is_set_is_judged_when_it_is() {
             .is_empty()
     );
 
-    ledger.settle(at(30));
+    ledger.fix_timestamps(at(30));
     let observed = |key: &str| {
         let snapshot = ledger.snapshot(at(30));
         let record = snapshot.record(key).expect("it is held").clone();
-        (record.stamp.observed.second() - T0, record.stamp.own_time)
+        (
+            record.stamp.observed.second() - T0,
+            record.stamp.has_source_time,
+        )
     };
     assert_eq!(observed("good"), (5, true));
     assert_eq!(observed("bad"), (10, false));
     // The rows that wait in the store settle alike, before they are written.
     for (row, expected) in rows.iter_mut().zip([5, 10]) {
-        row.stamp.settle(at(30));
+        row.stamp.apply_trusted_clock(at(30));
         assert_eq!(row.stamp.observed.second() - T0, expected);
     }
     // The same observation again is no new row.
@@ -272,7 +275,7 @@ fn a_time_told_before_the_clock_is_set_is_judged_when_it_is() {
 fn what_was_stored_with_a_time_ahead_does_not_stay_the_latest() {
     let mut ledger = ledger(1);
     let ahead = Wall::from_second(T0 + 999_999_999);
-    ledger.restore(vec![Restored {
+    ledger.restore(vec![RestoredRecord {
         key: "t".into(),
         value: Value::Number(7.0),
         unit: None,
@@ -280,7 +283,7 @@ fn what_was_stored_with_a_time_ahead_does_not_stay_the_latest() {
         stamp: Stamp::restored(ahead, true),
         absence: Absence::default(),
     }]);
-    ledger.settle(at(20));
+    ledger.fix_timestamps(at(20));
     let snapshot = ledger.snapshot(at(20));
     assert_eq!(values(&snapshot), ["t 7 stale"]);
     assert_eq!(snapshot.records[0].stamp.observed.second(), T0 + 20);
@@ -296,10 +299,10 @@ fn a_key_that_an_alert_is_about_and_nobody_gives_is_told_when_all_have_answered(
     plan.keys.insert("other".into(), KeyPlan::default());
     let mut ledger = Ledger::new(Arc::new(plan));
     ledger.apply(observation(0, 1, readings(None, &[("a", 1.0)])));
-    assert!(ledger.snapshot(at(1)).not_given.is_empty());
+    assert!(ledger.snapshot(at(1)).missing_keys.is_empty());
     ledger.apply(observation(1, 2, readings(None, &[("b", 1.0)])));
     assert_eq!(
-        ledger.snapshot(at(2)).not_given,
+        ledger.snapshot(at(2)).missing_keys,
         ["other".into(), "typo".into()]
     );
 }
@@ -320,8 +323,8 @@ fn a_source_that_dies_leaves_the_merge_when_it_is_stale() {
 #[test]
 fn records_stand_in_the_configurations_order() {
     let mut plan = test_plan(2, Duration::from_secs(60));
-    let pick = |key: &str| Pick::new(key, format!("/{key}"));
-    plan.sources[1].selection = Selection::Picks(vec![pick("z"), pick("a")]);
+    let pick = |key: &str| RecordSelector::new(key, format!("/{key}"));
+    plan.sources[1].selection = Selection::Selectors(vec![pick("z"), pick("a")]);
     let mut ledger = Ledger::new(Arc::new(plan));
     ledger.apply(observation(1, 0, readings(None, &[("a", 1.0), ("z", 2.0)])));
     ledger.apply(observation(0, 0, readings(None, &[("m", 3.0)])));
@@ -335,7 +338,7 @@ fn records_stand_in_the_configurations_order() {
 #[test]
 fn restored_records_are_shown_at_once_and_stale_until_their_age_is_known() {
     let mut ledger = ledger(1);
-    let restored = |key: &str, source: &str| Restored {
+    let restored = |key: &str, source: &str| RestoredRecord {
         key: key.into(),
         value: Value::Number(7.0),
         unit: None,
@@ -345,11 +348,11 @@ fn restored_records_are_shown_at_once_and_stale_until_their_age_is_known() {
     };
     ledger.restore(vec![restored("t", "source0"), restored("old", "removed")]);
     let untrusted = Moment {
-        trust: Trust::Untrusted,
+        trust: ClockTrust::Untrusted,
         ..at(10)
     };
     assert_eq!(values(&ledger.snapshot(untrusted)), ["t 7 stale"]);
-    ledger.settle(at(20));
+    ledger.fix_timestamps(at(20));
     assert_eq!(values(&ledger.snapshot(at(20))), ["t 7"]);
     let rows = ledger.apply(observation(0, 30, readings(Some(0), &[("t", 7.0)])));
     assert!(
@@ -361,16 +364,16 @@ fn restored_records_are_shown_at_once_and_stale_until_their_age_is_known() {
 #[test]
 fn a_followed_nodes_word_on_time_staleness_and_alerts_stands() {
     let mut ledger = ledger(1);
-    let told = |second, stale| Told {
+    let told = |second, stale| UpstreamRecord {
         observed: Wall::from_second(T0 + second),
         stale,
     };
     let mut followed = observation(0, 100, readings(None, &[("a", 1.0), ("b", 2.0)]));
-    followed.followed = Some(Arc::new(Followed {
+    followed.upstream = Some(Arc::new(UpstreamNode {
         node: "cellar".into(),
         via: vec!["cellar".into()],
         alert: Some("pump: no data".into()),
-        told: [
+        records: [
             ("a".into(), told(-9000, false)),
             ("b".into(), told(95, true)),
         ]
@@ -382,7 +385,7 @@ fn a_followed_nodes_word_on_time_staleness_and_alerts_stands() {
     assert_eq!(values(&snapshot), ["a 1", "b 2 stale"]);
     assert_eq!(snapshot.alert.as_deref(), Some("pump: no data"));
     assert_eq!(snapshot.via, ["cellar".into()]);
-    ledger.apply(observation(0, 200, Outcome::Unchanged));
+    ledger.apply(observation(0, 200, FetchOutcome::Unchanged));
     assert_eq!(
         values(&ledger.snapshot(at(380))),
         ["a 1", "b 2 stale"],
@@ -404,8 +407,8 @@ fn whoever_waits_as_the_server_ordered_is_not_stale_for_it() {
         ledger.apply(observation(source, 0, readings(None, &[(key, 1.0)])));
         let failure = Failure::new(Cause::RateLimited, "asked too often");
         let issues = Vec::new();
-        let mut busy = observation(source, 60, Outcome::Failed { failure, issues });
-        busy.ordered = Duration::from_secs(7_200);
+        let mut busy = observation(source, 60, FetchOutcome::Failed { failure, issues });
+        busy.server_wait = Duration::from_secs(7_200);
         ledger.apply(busy);
     }
     let snapshot = ledger.snapshot(at(3 * 7_200));
@@ -441,7 +444,7 @@ fn what_is_too_much_is_counted() {
     }
     let snapshot = ledger.snapshot(at(1));
     assert_eq!(snapshot.records.len(), limits::RECORDS_IN_ALL);
-    assert_eq!(snapshot.left_out, 9 * 256 - 2000);
+    assert_eq!(snapshot.omitted, 9 * 256 - 2000);
     assert_eq!(snapshot.sources[8].health.rejected[&Reason::TooMany], 1);
 }
 
@@ -449,8 +452,8 @@ fn what_is_too_much_is_counted() {
 fn an_empty_answer_is_a_good_one_that_renews_no_key() {
     let mut ledger = ledger(1);
     ledger.apply(observation(0, 0, readings(None, &[("a", 1.0)])));
-    ledger.apply(observation(0, 60, Outcome::Empty));
-    ledger.apply(observation(0, 120, Outcome::Unchanged));
+    ledger.apply(observation(0, 60, FetchOutcome::Empty));
+    ledger.apply(observation(0, 120, FetchOutcome::Unchanged));
     let snapshot = ledger.snapshot(at(600));
     assert!(snapshot.records[0].stale, "nobody gave it since");
     let health = &snapshot.sources[0].health;

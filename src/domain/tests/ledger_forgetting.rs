@@ -5,7 +5,7 @@ use std::cmp::Reverse;
 use super::tests::{at, ledger, merging, observation, readings, values};
 use super::*;
 use crate::domain::health::{Cause, Failure};
-use crate::domain::plan::{KeyPlan, Pick, test_plan};
+use crate::domain::plan::{KeyPlan, RecordSelector, test_plan};
 use crate::domain::reading::Reason;
 use crate::domain::time::Wall;
 
@@ -13,8 +13,8 @@ const MINUTE: u64 = 60;
 const HOUR: u64 = 60 * MINUTE;
 const DAY: u64 = 24 * HOUR;
 
-fn failed() -> Outcome {
-    Outcome::Failed {
+fn failed() -> FetchOutcome {
+    FetchOutcome::Failed {
         failure: Failure::new(Cause::Timeout, "too slow."),
         issues: Vec::new(),
     }
@@ -32,7 +32,7 @@ fn numbered(prefix: &str, count: usize) -> Vec<String> {
     (0..count).map(|n| format!("{prefix}{n:04}")).collect()
 }
 
-fn answer(keys: &[String]) -> Outcome {
+fn answer(keys: &[String]) -> FetchOutcome {
     let pairs: Vec<(&str, f64)> = keys.iter().map(|key| (key.as_str(), 1.0)).collect();
     readings(None, &pairs)
 }
@@ -45,7 +45,7 @@ fn every(interval: u64) -> Ledger {
 /// key that only the first answer held is forgotten.
 #[test]
 fn a_key_is_forgotten_after_thirty_good_answers_over_a_day() {
-    type Row = (&'static str, u64, fn(u64) -> Option<Outcome>, u64);
+    type Row = (&'static str, u64, fn(u64) -> Option<FetchOutcome>, u64);
     let rows: [Row; 5] = [
         (
             "thirty answers are a day and more",
@@ -62,7 +62,7 @@ fn a_key_is_forgotten_after_thirty_good_answers_over_a_day() {
         (
             "a 304 is a good answer",
             HOUR,
-            |turn| (turn % 2 == 0).then_some(Outcome::Unchanged),
+            |turn| (turn % 2 == 0).then_some(FetchOutcome::Unchanged),
             30 * HOUR,
         ),
         (
@@ -146,7 +146,7 @@ fn a_value_that_is_refused_is_no_absence() {
     ledger.apply(observation(0, 0, readings(None, &[("a", 1.0), ("t", 1.0)])));
     for turn in 1..=40 {
         let mut outcome = readings(None, &[("t", 1.0)]);
-        if let Outcome::Readings { issues, .. } = &mut outcome {
+        if let FetchOutcome::Readings { issues, .. } = &mut outcome {
             issues.push(Issue {
                 reason: Reason::Missing,
                 key: Some("a".into()),
@@ -163,11 +163,12 @@ fn a_value_that_is_refused_is_no_absence() {
 #[test]
 fn keys_that_the_configuration_names_are_never_forgotten() {
     let mut plan = test_plan(2, Duration::from_secs(HOUR));
-    let each = Pick {
+    let each = RecordSelector {
         each: Some("/rooms".to_owned()),
-        ..Pick::new("room.{id}", "/t")
+        ..RecordSelector::new("room.{id}", "/t")
     };
-    plan.sources[1].selection = Selection::Picks(vec![Pick::new("pick", "/pick"), each]);
+    plan.sources[1].selection =
+        Selection::Selectors(vec![RecordSelector::new("pick", "/pick"), each]);
     plan.keys.insert("configured".into(), KeyPlan::default());
     plan.alert_keys.insert("watched".into());
     let mut ledger = Ledger::new(Arc::new(plan));
@@ -206,7 +207,7 @@ fn a_key_of_several_sources_is_forgotten_when_all_have_forgotten_it() {
             minute * MINUTE,
             readings(None, &[("b", 1.0)]),
         ));
-        let holds = |it: &SourceLedger| it.held.iter().any(|held| &*held.key == "t");
+        let holds = |it: &SourceLedger| it.values.iter().any(|held| &*held.key == "t");
         let holders = ledger.sources.iter().filter(|it| holds(it)).count();
         if holders < 2 - forgotten.len() {
             forgotten.push(minute * MINUTE);
@@ -227,7 +228,7 @@ fn junk_yields_to_what_a_source_gives_now() {
     let rows = ledger.apply(observation(0, 60, answer(&real)));
     assert_eq!(rows.len(), real.len());
     let snapshot = ledger.snapshot(at(60));
-    assert_eq!(snapshot.left_out, 0);
+    assert_eq!(snapshot.omitted, 0);
     assert_eq!(snapshot.records.len(), limits::RECORDS_PER_SOURCE);
     assert!(real.iter().all(|key| snapshot.record(key).is_some()));
     // And what is given in every answer yields to nothing that appears.
@@ -237,8 +238,8 @@ fn junk_yields_to_what_a_source_gives_now() {
     full.extend(numbered("new", 7));
     ledger.apply(observation(0, 180, answer(&full)));
     let snapshot = ledger.snapshot(at(180));
-    assert_eq!(snapshot.left_out, 7);
-    assert_eq!(snapshot.left_out_in_all, 0);
+    assert_eq!(snapshot.omitted, 7);
+    assert_eq!(snapshot.omitted_by_total_limit, 0);
     assert!(snapshot.records.iter().all(|it| !it.key.starts_with("new")));
     let issue = &snapshot.sources[0].health.issues[0];
     assert!(
@@ -293,7 +294,10 @@ fn the_limit_in_all_is_told_apart_and_takes_from_any_source() {
         ledger.apply(observation(source, 0, answer(&all)));
     }
     let snapshot = ledger.snapshot(at(0));
-    assert_eq!((snapshot.left_out, snapshot.left_out_in_all), (48, 48));
+    assert_eq!(
+        (snapshot.omitted, snapshot.omitted_by_total_limit),
+        (48, 48)
+    );
     let issue = &snapshot.sources[7].health.issues[0];
     assert!(
         issue
@@ -315,15 +319,15 @@ fn the_limit_in_all_is_told_apart_and_takes_from_any_source() {
     assert_eq!(snapshot.records.len(), limits::RECORDS_IN_ALL);
 }
 
-fn restored(key: &str, second: u64, hours: u64) -> Restored {
-    Restored {
+fn restored(key: &str, second: u64, hours: u64) -> RestoredRecord {
+    RestoredRecord {
         key: key.into(),
         value: Value::Number(7.0),
         unit: None,
         source: "source0".into(),
         stamp: Stamp::restored(Wall(at(second).wall.0), false),
         absence: Absence {
-            answers: hours,
+            responses: hours,
             time: Duration::from_secs(hours * HOUR),
         },
     }
@@ -345,7 +349,7 @@ fn a_restart_goes_on_counting_and_brings_nothing_forgotten_back() {
     assert_eq!(keys(&ledger), ["t", "watched"]);
     // Another node says of each value when it was observed: nothing follows from old ones.
     let mut follows = (*plan).clone();
-    follows.sources[0].follows = true;
+    follows.sources[0].is_upstream_node = true;
     let mut ledger = Ledger::new(Arc::new(follows));
     ledger.restore(rows.to_vec());
     assert_eq!(keys(&ledger), ["forgotten", "soon", "t", "watched"]);
@@ -356,7 +360,7 @@ fn a_restart_takes_no_more_than_the_limits_the_newest_first() {
     let mut plan = test_plan(1, Duration::from_secs(60));
     plan.alert_keys.insert("watched".into());
     let mut ledger = Ledger::new(Arc::new(plan));
-    let mut rows: Vec<Restored> = (0..1_000)
+    let mut rows: Vec<RestoredRecord> = (0..1_000)
         .map(|n| restored(&format!("k{n:04}"), n, 0))
         .collect();
     rows.push(restored("watched", 0, 0));
@@ -458,7 +462,7 @@ fn whatever_a_source_does_the_ledger_does_as_the_model() {
                     model.attempt(second, None, longest);
                 }
                 1 => {
-                    ledger.apply(observation(0, second, Outcome::Unchanged));
+                    ledger.apply(observation(0, second, FetchOutcome::Unchanged));
                     model.attempt(second, Some(None), longest);
                 }
                 _ => {
@@ -476,7 +480,7 @@ fn whatever_a_source_does_the_ledger_does_as_the_model() {
                 }
             }
             let held = ledger.sources[0]
-                .held
+                .values
                 .iter()
                 .map(|held| held.key.to_string());
             let held: Vec<String> = held.collect();

@@ -1,7 +1,7 @@
 //! What becomes of responses, good and bad.
 
 use super::*;
-use crate::domain::plan::Pick;
+use crate::domain::plan::RecordSelector;
 use jiff::tz::TimeZone;
 use serde_json::json;
 use std::time::Duration;
@@ -12,25 +12,25 @@ fn source(selection: Selection) -> SourcePlan {
         every: Duration::from_secs(60),
         stale_after: None,
         forget_after: limits::FORGET_AFTER,
-        follows: false,
+        is_upstream_node: false,
         selection,
         observed_at: None,
         observed_zone: TimeZone::UTC,
         units_at: None,
         numbers: Numbers::Strict,
         attribution: None,
-        calls: "test".into(),
+        target: "test".into(),
         summary: "".into(),
         description: "".into(),
     }
 }
 
-fn pick(at: &str) -> Pick {
-    Pick::new("key", at)
+fn pick(at: &str) -> RecordSelector {
+    RecordSelector::new("key", at)
 }
 
 fn read(source: &SourcePlan, body: &Json) -> Normalised {
-    normalise(source, body, &Believed::default(), Mono(0))
+    normalise(source, body, &LastAccepted::default(), Mono(0))
 }
 
 fn leaves(body: Json) -> Vec<(String, String)> {
@@ -70,12 +70,12 @@ fn what_is_wrong_with_a_field_costs_that_field_alone() {
         r#"{"t": 21.4, "s": "21.4", "n": null, "huge": 1e999, "hot": 99, "o": {}}"#,
     )
     .unwrap();
-    let ranged = |at| Pick {
+    let ranged = |at| RecordSelector {
         min: Some(-60.0),
         max: Some(60.0),
         ..pick(at)
     };
-    let cases: [(Pick, Result<&str, &str>); 8] = [
+    let cases: [(RecordSelector, Result<&str, &str>); 8] = [
         (pick("/t"), Ok("21.4")),
         (
             pick("/s"),
@@ -102,7 +102,7 @@ fn what_is_wrong_with_a_field_costs_that_field_alone() {
             Err("wrong_type: /o: expected a number, found an object of 0 fields"),
         ),
         (
-            Pick {
+            RecordSelector {
                 scale: Some(1.8),
                 offset: Some(32.0),
                 ..pick("/t")
@@ -112,7 +112,7 @@ fn what_is_wrong_with_a_field_costs_that_field_alone() {
     ];
     for (pick, expected) in cases {
         let at = pick.at.clone();
-        let taken = read(&source(Selection::Picks(vec![pick])), &body);
+        let taken = read(&source(Selection::Selectors(vec![pick])), &body);
         match expected {
             Ok(value) => assert_eq!(taken.readings[0].value.to_string(), value, "{at}"),
             Err(issue) => assert_eq!(taken.issues[0].to_string(), issue, "{at}"),
@@ -122,7 +122,7 @@ fn what_is_wrong_with_a_field_costs_that_field_alone() {
 
 #[test]
 fn numbers_as_text_are_taken_when_asked_for() {
-    let mut lenient = source(Selection::Picks(vec![pick("/s")]));
+    let mut lenient = source(Selection::Selectors(vec![pick("/s")]));
     lenient.numbers = Numbers::Lenient;
     for (text, expected) in [
         ("21.4", 1),
@@ -138,11 +138,14 @@ fn numbers_as_text_are_taken_when_asked_for() {
 
 #[test]
 fn a_text_reading_is_one_bounded_line() {
-    let text = Pick {
+    let text = RecordSelector {
         text: true,
         ..pick("/s")
     };
-    let taken = read(&source(Selection::Picks(vec![text])), &json!({"s": "a\nb"}));
+    let taken = read(
+        &source(Selection::Selectors(vec![text])),
+        &json!({"s": "a\nb"}),
+    );
     assert_eq!(taken.readings[0].value, Value::Text("a b".into()));
 }
 
@@ -219,7 +222,7 @@ fn the_sources_own_time_in_every_spelling() {
 
 #[test]
 fn units_come_from_a_sibling_object() {
-    let mut with_units = source(Selection::Picks(vec![pick("/current/temperature_2m")]));
+    let mut with_units = source(Selection::Selectors(vec![pick("/current/temperature_2m")]));
     with_units.units_at = Some("/current_units".to_owned());
     let body = json!({"current": {"temperature_2m": 3}, "current_units": {"temperature_2m": "°C"}});
     let taken = read(&with_units, &body);
@@ -260,9 +263,9 @@ fn said(taken: &Normalised) -> Vec<String> {
 #[test]
 fn each_element_gives_a_record_with_a_key_of_its_own_fields() {
     let each = |key: &str, each: &str, at: &str| {
-        source(Selection::Picks(vec![Pick {
+        source(Selection::Selectors(vec![RecordSelector {
             each: Some(each.to_owned()),
-            ..Pick::new(key, at)
+            ..RecordSelector::new(key, at)
         }]))
     };
     let stations = json!({"stations": [
@@ -312,9 +315,9 @@ fn each_element_gives_a_record_with_a_key_of_its_own_fields() {
 
 #[test]
 fn texts_that_stand_for_numbers_are_mapped() {
-    let door = source(Selection::Picks(vec![Pick {
+    let door = source(Selection::Selectors(vec![RecordSelector {
         map: vec![("open".to_owned(), 1.0), ("closed".to_owned(), 0.0)],
-        ..Pick::new("door", "/door")
+        ..RecordSelector::new("door", "/door")
     }]));
     for (found, expected) in [
         (json!("open"), "door 1"),
@@ -331,11 +334,11 @@ fn texts_that_stand_for_numbers_are_mapped() {
 
 #[test]
 fn a_jump_is_not_believed_until_enough_time_has_passed_for_it() {
-    let tank = source(Selection::Picks(vec![Pick {
+    let tank = source(Selection::Selectors(vec![RecordSelector {
         max_change: Some(2.0),
-        ..Pick::new("level", "/level")
+        ..RecordSelector::new("level", "/level")
     }]));
-    let mut believed = Believed::default();
+    let mut believed = LastAccepted::default();
     for (second, level, expected) in [
         (0, 50.0, "level 50"),
         (10, 51.5, "level 51.5"),
@@ -350,15 +353,15 @@ fn a_jump_is_not_believed_until_enough_time_has_passed_for_it() {
         let now = Mono(second * 1_000);
         let taken = normalise(&tank, &json!({ "level": level }), &believed, now);
         assert_eq!(said(&taken), [expected], "after {second} s");
-        believed.take(&tank, &taken.readings, now);
+        believed.record(&tank, &taken.readings, now);
     }
 }
 
 #[test]
 fn an_answer_with_nothing_in_it_is_told_from_one_that_lacks_what_was_asked_for() {
-    let each = |each: &str| Pick {
+    let each = |each: &str| RecordSelector {
         each: Some(each.to_owned()),
-        ..Pick::new("{id}", "/v")
+        ..RecordSelector::new("{id}", "/v")
     };
     let all = || Selection::AllLeaves {
         prefix: String::new(),
@@ -371,31 +374,31 @@ fn an_answer_with_nothing_in_it_is_told_from_one_that_lacks_what_was_asked_for()
         (all(), json!(null), false),
         (all(), json!([null]), false),
         (all(), json!("ok"), false),
-        (Selection::Picks(vec![each("")]), json!([]), true),
-        (Selection::Picks(vec![each("")]), json!({}), true),
+        (Selection::Selectors(vec![each("")]), json!([]), true),
+        (Selection::Selectors(vec![each("")]), json!({}), true),
         (
-            Selection::Picks(vec![each("/items")]),
+            Selection::Selectors(vec![each("/items")]),
             json!({ "items": [], "n": 0 }),
             true,
         ),
-        (Selection::Picks(vec![each("/items")]), json!([]), true),
+        (Selection::Selectors(vec![each("/items")]), json!([]), true),
         (
-            Selection::Picks(vec![each("/items")]),
+            Selection::Selectors(vec![each("/items")]),
             json!({ "error": "no" }),
             false,
         ),
         (
-            Selection::Picks(vec![each("/items")]),
+            Selection::Selectors(vec![each("/items")]),
             json!({ "items": [{}] }),
             false,
         ),
         (
-            Selection::Picks(vec![each(""), pick("/v")]),
+            Selection::Selectors(vec![each(""), pick("/v")]),
             json!([]),
             false,
         ),
-        (Selection::Picks(vec![pick("/v")]), json!([]), false),
-        (Selection::Picks(vec![pick("/v")]), json!({}), false),
+        (Selection::Selectors(vec![pick("/v")]), json!([]), false),
+        (Selection::Selectors(vec![pick("/v")]), json!({}), false),
     ] {
         let mut source = source(selection);
         source.observed_at = Some("/0/time".to_owned());
@@ -412,11 +415,11 @@ fn an_answer_with_nothing_in_it_is_told_from_one_that_lacks_what_was_asked_for()
 #[test]
 fn a_map_holds_for_numbers_and_booleans_by_their_text() {
     let map = [("on", 1.0), ("true", 2.0), ("3", 0.0), ("nan", 9.0)];
-    let pick = Pick {
+    let pick = RecordSelector {
         map: map.map(|(text, number)| (text.to_owned(), number)).to_vec(),
         ..pick("/v")
     };
-    let source = source(Selection::Picks(vec![pick]));
+    let source = source(Selection::Selectors(vec![pick]));
     for (json, expected) in [
         (json!("on"), Some(1.0)),
         (json!(true), Some(2.0)),

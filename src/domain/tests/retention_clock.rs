@@ -1,5 +1,5 @@
 use super::*;
-use crate::domain::time::Trust;
+use crate::domain::time::ClockTrust;
 
 const DAY: i64 = 86_400;
 /// 2026-06-01T00:00:00Z.
@@ -9,7 +9,7 @@ fn at(mono: i64, wall: i64) -> Moment {
     Moment {
         mono: Mono(mono.unsigned_abs() * 1_000),
         wall: Wall::from_second(wall),
-        trust: Trust::Trusted,
+        trust: ClockTrust::Trusted,
     }
 }
 
@@ -143,16 +143,20 @@ fn it_follows_the_wall_clock_by_these_rules() {
             900 * DAY,
         ),
     ] {
-        assert_eq!(time(&clock.follow(boot, now, harmless)), expected, "{case}");
+        assert_eq!(
+            time(&clock.advance(boot, now, harmless)),
+            expected,
+            "{case}"
+        );
     }
-    for trust in [Trust::Untrusted, Trust::Unknown] {
+    for trust in [ClockTrust::Untrusted, ClockTrust::Unknown] {
         let now = Moment {
             trust,
             ..at(60, T0 + 60)
         };
         let clock = saved(T0, "b", 0);
         assert_eq!(
-            clock.follow("b", now, None),
+            clock.advance("b", now, None),
             clock,
             "{trust:?} moves nothing"
         );
@@ -206,7 +210,7 @@ fn a_database_without_one_begins_where_nothing_is_due() {
 #[test]
 fn what_is_saved_is_read_again() {
     for clock in [saved(T0, "5f0c-11", 77), saved(-5, "", 0)] {
-        assert_eq!(RetentionClock::parse(&clock.spell()), Some(clock));
+        assert_eq!(RetentionClock::parse(&clock.to_text()), Some(clock));
     }
     for text in ["", "1 b", "1 b x", "1 b 2 3", "x b 2"] {
         assert_eq!(RetentionClock::parse(text), None, "{text:?}");
@@ -242,7 +246,7 @@ impl Node {
         let first = self.rows.first().copied();
         let harmless = first.map(|first| Wall::from_second(first + KEPT));
         let boot = self.boot.to_string();
-        self.clock = self.clock.follow(&boot, at(self.mono, wall), harmless);
+        self.clock = self.clock.advance(&boot, at(self.mono, wall), harmless);
         assert!(self.clock.time <= Wall::from_second(wall), "never ahead");
         if self.clock.is_worth_saving(&self.saved) {
             self.saved = self.clock.clone();

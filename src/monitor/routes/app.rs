@@ -420,7 +420,7 @@ fn configured(plan: &Plan) -> impl Iterator<Item = &Arc<str>> {
         .sources
         .iter()
         .filter_map(|source| match &source.selection {
-            Selection::Picks(picks) => Some(picks),
+            Selection::Selectors(picks) => Some(picks),
             Selection::AllLeaves { .. } => None,
         });
     picks.flatten().map(|pick| &pick.key)

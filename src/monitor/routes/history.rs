@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use super::table::Target;
 use crate::domain::history::{Bucket, HistoryQuery};
-use crate::domain::reading::spell_number;
+use crate::domain::reading::format_number;
 use crate::domain::time::{Wall, parse_duration};
 use crate::limits;
 use crate::monitor::problem::Problem;
@@ -117,7 +117,7 @@ pub fn json(query: &HistoryQuery, unit: Option<&str>, buckets: &[Bucket]) -> Vec
     let bucket = |bucket: &Bucket| {
         // What JSON cannot say never gets into the database; a bucket that holds it anyway
         // is left out.
-        let number = |number: f64| spell_number(number).parse().ok();
+        let number = |number: f64| format_number(number).parse().ok();
         let_others_run();
         Some(BucketStatus {
             from: bucket.from.to_string(),
@@ -145,7 +145,7 @@ pub fn csv(buckets: &[Bucket]) -> Vec<u8> {
     let mut text = String::from("from,duration_s,count,min,mean,max,last\r\n");
     for bucket in buckets {
         let [min, mean, max, last] =
-            [bucket.min, bucket.mean, bucket.max, bucket.last].map(spell_number);
+            [bucket.min, bucket.mean, bucket.max, bucket.last].map(format_number);
         let (from, seconds, count) = (bucket.from, bucket.seconds, bucket.count);
         // Writing to a String cannot fail.
         let _ = write!(

@@ -8,9 +8,9 @@ use std::fmt::Write;
 use super::app::{ChannelState, PING, RequestCount};
 use super::process::Process;
 use crate::domain::health::{Cause, Durations, SourceState, Storage};
-use crate::domain::reading::{Reason, spell_number};
+use crate::domain::reading::{Reason, format_number};
 use crate::domain::snapshot::Snapshot;
-use crate::domain::time::{Moment, Trust};
+use crate::domain::time::{ClockTrust, Moment};
 use crate::monitor::status_text as words;
 
 /// The two formats; they differ in the names of counters' families and in the end.
@@ -101,7 +101,7 @@ fn sources(page: &mut Page, facts: &Facts) {
     );
     for source in sources {
         let labels = [("source", &*source.name)];
-        let dropped = count(source.health.dropped_turns);
+        let dropped = count(source.health.skipped_polls);
         page.sample("fetch_turns_dropped_total", &labels, dropped);
     }
     page.family(
@@ -158,7 +158,7 @@ fn histogram(page: &mut Page, source: &str, durations: &Durations) {
     page.sample(
         "fetch_duration_seconds_sum",
         &labels,
-        spell_number(durations.sum.as_secs_f64()),
+        format_number(durations.sum.as_secs_f64()),
     );
     page.sample(
         "fetch_duration_seconds_count",
@@ -176,7 +176,7 @@ fn records(page: &mut Page, facts: &Facts) {
                 ("key", &*record.key),
                 ("unit", record.unit.as_deref().unwrap_or_default()),
             ];
-            page.sample("record_value", &labels, spell_number(number));
+            page.sample("record_value", &labels, format_number(number));
         }
     }
     page.gauge("record_timestamp_seconds", "When the record was observed.");
@@ -217,7 +217,7 @@ fn node(page: &mut Page, facts: &Facts) {
     page.sample(
         "clock_synchronized",
         &[],
-        flag(facts.now.trust == Trust::Trusted),
+        flag(facts.now.trust == ClockTrust::Trusted),
     );
     page.gauge("alert_active", "Always 1, for each alert that is open.");
     for alert in &facts.snapshot.alerts {
@@ -287,7 +287,7 @@ fn process(page: &mut Page, facts: &Facts) {
         page.sample(
             "process_cpu_seconds_total",
             &[],
-            spell_number(cpu.as_secs_f64()),
+            format_number(cpu.as_secs_f64()),
         );
     }
     for (name, help, value) in [
@@ -369,7 +369,7 @@ fn count(count: u64) -> String {
 
 /// Milliseconds as seconds with at most three digits behind the point, never an exponent.
 fn unix(ms: i64) -> String {
-    spell_number(ms as f64 / 1000.0)
+    format_number(ms as f64 / 1000.0)
 }
 
 #[cfg(test)]

@@ -201,7 +201,13 @@ impl Monitor {
 
     fn favicon(&self, target: &Target) -> Result<Answer, Problem> {
         let verdict = match target.parameter("state") {
-            None => self.context.published.current().snapshot.verdict().name(),
+            None => self
+                .context
+                .published
+                .current()
+                .snapshot
+                .data_status()
+                .name(),
             Some(named @ ("pass" | "warn" | "fail")) => named,
             Some(other) => {
                 let detail = format!("`state` is {other:?}; expected pass, warn or fail.");

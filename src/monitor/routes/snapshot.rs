@@ -9,7 +9,7 @@
 
 use nanoserde::{DeJson, DeJsonErr, DeJsonState, DeJsonTok, SerJson, SerJsonState};
 
-use crate::domain::reading::spell_number;
+use crate::domain::reading::format_number;
 
 /// The latest dataset.
 #[derive(Debug, Clone, PartialEq, SerJson, DeJson)]
@@ -76,7 +76,7 @@ impl SerJson for Number {
     fn ser_json(&self, _: usize, state: &mut SerJsonState) {
         // The derive would write 45 as `45.0` and NaN as `NaN`.
         match self.0 {
-            Some(number) => state.out.push_str(&spell_number(number)),
+            Some(number) => state.out.push_str(&format_number(number)),
             None => state.out.push_str("null"),
         }
     }

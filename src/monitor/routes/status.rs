@@ -12,7 +12,7 @@ use super::displays::Display;
 use crate::domain::clock_trust::TrustedBy;
 use crate::domain::health::{Cause, Storage};
 use crate::domain::reading::Reason;
-use crate::domain::snapshot::{Snapshot, Source, newest};
+use crate::domain::snapshot::{Snapshot, SourceSnapshot, newest};
 use crate::domain::time::Moment;
 use crate::monitor::status_text::{self as words, State};
 
@@ -191,7 +191,7 @@ pub fn render(facts: &Facts) -> Vec<u8> {
             count: snapshot.records.len(),
             fresh: snapshot.records.len() - stale,
             stale,
-            left_out: snapshot.left_out,
+            left_out: snapshot.omitted,
             newest: newest(snapshot.records.iter()).map(|wall| wall.to_string()),
         },
         sources: snapshot
@@ -243,14 +243,14 @@ pub fn render(facts: &Facts) -> Vec<u8> {
     serde_json::to_vec(&status).unwrap_or_default()
 }
 
-fn of_source(source: &Source, now: Moment) -> SourceStatus<'_> {
+fn of_source(source: &SourceSnapshot, now: Moment) -> SourceStatus<'_> {
     let health = &source.health;
     let time = |moment: Moment| words::wall_of(moment, now).to_string();
     let has_tried = health.last_attempt.is_some();
     SourceStatus {
         name: &source.name,
         state: health.state().name(),
-        calls: &source.calls,
+        calls: &source.target,
         attribution: source.attribution.as_deref(),
         every_s: source.every.as_secs_f64(),
         keys: source.keys,
@@ -263,8 +263,8 @@ fn of_source(source: &Source, now: Moment) -> SourceStatus<'_> {
         next_attempt: health
             .last_attempt
             .map(|last| words::wall_of(last, now).after(health.next_in).to_string()),
-        dropped_turns: health.dropped_turns,
-        late: health.late.as_deref().map(words::safe),
+        dropped_turns: health.skipped_polls,
+        late: health.late_notice.as_deref().map(words::safe),
         last_duration_s: has_tried.then_some(health.last_duration.as_secs_f64()),
         last_bytes: has_tried.then_some(health.last_bytes),
         last_failure: health

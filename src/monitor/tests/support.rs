@@ -9,13 +9,13 @@ use super::{
     ChannelState, Context, HistoryFailure, Monitor, Password, Published, RequestCount, Settings,
 };
 use crate::domain::freshness::Stamp;
-use crate::domain::health::{Cause, Failure, Reach, SourceHealth, Storage};
+use crate::domain::health::{Cause, Failure, HistoryExtent, SourceHealth, Storage};
 use crate::domain::history::{Bucket, HistoryQuery};
 use crate::domain::outbox::Incident;
-use crate::domain::plan::{KeyPlan, Merge, Numbers, Pick, Plan, Selection, SourcePlan};
-use crate::domain::reading::{Issue, Observation, Outcome, Reason, Value};
-use crate::domain::snapshot::{Record, Snapshot, Source};
-use crate::domain::time::{Moment, Mono, Trust, Wall};
+use crate::domain::plan::{KeyPlan, Merge, Numbers, Plan, RecordSelector, Selection, SourcePlan};
+use crate::domain::reading::{FetchOutcome, Issue, Observation, Reason, Value};
+use crate::domain::snapshot::{Record, Snapshot, SourceSnapshot};
+use crate::domain::time::{ClockTrust, Moment, Mono, Wall};
 use crate::monitor::http::handler::{Answer, Request};
 use crate::monitor::status_text::{self as words, State};
 use crate::sys::budget::Budget;
@@ -29,7 +29,7 @@ pub fn moment(seconds: u64) -> Moment {
     Moment {
         mono: Mono(seconds * 1000),
         wall: Wall(EIGHT - 86_400_000 + i64::try_from(seconds).expect("small") * 1000),
-        trust: Trust::Trusted,
+        trust: ClockTrust::Trusted,
     }
 }
 
@@ -159,15 +159,15 @@ impl Scene {
                 at: before(for_s / (attempt + 1)),
                 duration: Duration::from_millis(120),
                 bytes: 0,
-                outcome: Outcome::Failed {
+                outcome: FetchOutcome::Failed {
                     failure: failure.clone(),
                     issues: Vec::new(),
                 },
                 next_in: Duration::from_secs(60),
-                ordered: Duration::ZERO,
-                late: None,
-                dropped_turns: 0,
-                followed: None,
+                server_wait: Duration::ZERO,
+                late_notice: None,
+                skipped_polls: 0,
+                upstream: None,
             });
         }
         self
@@ -203,7 +203,7 @@ impl Scene {
         self
     }
 
-    pub fn trust(mut self, trust: Trust) -> Scene {
+    pub fn trust(mut self, trust: ClockTrust) -> Scene {
         self.now.trust = trust;
         self
     }
@@ -213,7 +213,7 @@ impl Scene {
         self
     }
 
-    pub fn source(&mut self, name: &str) -> &mut Source {
+    pub fn source(&mut self, name: &str) -> &mut SourceSnapshot {
         let mut sources = self.snapshot.sources.iter_mut();
         sources
             .find(|source| &*source.name == name)
@@ -293,16 +293,16 @@ pub fn healthy() -> Scene {
                 at: before(ago),
                 duration: Duration::from_millis(84),
                 bytes: 512,
-                outcome: Outcome::Readings {
+                outcome: FetchOutcome::Readings {
                     observed: None,
                     readings: Vec::new(),
                     issues: if is_meter { vec![issue] } else { Vec::new() },
                 },
                 next_in: source.every,
-                ordered: Duration::ZERO,
-                late: None,
-                dropped_turns: 0,
-                followed: None,
+                server_wait: Duration::ZERO,
+                late_notice: None,
+                skipped_polls: 0,
+                upstream: None,
             });
         }
     }
@@ -327,7 +327,7 @@ pub fn healthy() -> Scene {
         rows_stored: 1_234,
         database_bytes: 4_096_000,
         written_bytes: 81_920,
-        reach: Reach {
+        extent: HistoryExtent {
             rows: Some(Wall(EIGHT - 30 * 86_400_000)),
             hours: Some(Wall(EIGHT - 400 * 86_400_000)),
             days: None,
@@ -342,9 +342,9 @@ pub fn healthy() -> Scene {
 
 /// The same house before anything was fetched.
 pub fn just_started() -> Scene {
-    let source = |name: &str, calls: &str, summary: &str, credit: Option<&str>| Source {
+    let source = |name: &str, calls: &str, summary: &str, credit: Option<&str>| SourceSnapshot {
         name: name.into(),
-        calls: calls.into(),
+        target: calls.into(),
         summary: summary.into(),
         description: match summary {
             "" => "".into(),
@@ -376,23 +376,23 @@ pub fn just_started() -> Scene {
 }
 
 fn plan() -> Plan {
-    let pick = |key: &str| Pick {
+    let pick = |key: &str| RecordSelector {
         text: key == "sky",
-        ..Pick::new(key, format!("/current/{key}"))
+        ..RecordSelector::new(key, format!("/current/{key}"))
     };
     let source = |name: &str, keys: &[&str]| SourcePlan {
         name: name.into(),
         every: Duration::from_secs(900),
         stale_after: None,
         forget_after: crate::limits::FORGET_AFTER,
-        follows: false,
-        selection: Selection::Picks(keys.iter().map(|key| pick(key)).collect()),
+        is_upstream_node: false,
+        selection: Selection::Selectors(keys.iter().map(|key| pick(key)).collect()),
         observed_at: None,
         observed_zone: jiff::tz::TimeZone::UTC,
         units_at: None,
         numbers: Numbers::Strict,
         attribution: None,
-        calls: "getForecast".into(),
+        target: "getForecast".into(),
         summary: "".into(),
         description: "".into(),
     };

@@ -4,7 +4,7 @@ use maud::{Markup, html};
 
 use super::View;
 use super::layout::{self, Page, Part, past};
-use crate::domain::time::{Trust, words};
+use crate::domain::time::{ClockTrust, human_duration};
 use crate::monitor::routes::process;
 use crate::monitor::status_text::{bytes, local, safe};
 
@@ -30,14 +30,14 @@ fn node(view: &View) -> Markup {
         dl {
             dt { "Name" } dd { (settings.node_name) }
             dt { "Version" } dd { (settings.version) " (build " ((settings.build)()) ")" }
-            dt { "Started" } dd { (past(view, settings.started)) " (runs for " (words(uptime)) ")" }
+            dt { "Started" } dd { (past(view, settings.started)) " (runs for " (human_duration(uptime)) ")" }
             dt { "Time" } dd { (local(view.now.wall, &settings.timezone)) }
             dt { "Clock" }
             dd {
                 @match view.now.trust {
-                    Trust::Trusted => "synchronised",
-                    Trust::Untrusted => "not set: nothing has synchronised it since this machine started",
-                    Trust::Unknown => "nobody vouches for it yet",
+                    ClockTrust::Trusted => "synchronised",
+                    ClockTrust::Untrusted => "not set: nothing has synchronised it since this machine started",
+                    ClockTrust::Unknown => "nobody vouches for it yet",
                 }
             }
             dt { "Sources" } dd { (view.snapshot.sources.len()) }
@@ -54,7 +54,7 @@ fn storage(view: &View) -> Markup {
             dt { "State" }
             dd { @match &storage.trouble { Some(trouble) => (safe(trouble)), None => "fine" } }
             dt { "Database" } dd { (bytes(storage.database_bytes)) }
-            @let reach = storage.reach;
+            @let reach = storage.extent;
             @for (tier, since, rows) in [
                 ("Every value kept", reach.rows, Some(reach.row_count)),
                 ("Hours kept", reach.hours, None),
@@ -87,7 +87,7 @@ fn machine() -> Markup {
                 dt { "Memory of this program" } dd { (bytes(resident)) }
             }
             @if let Some(cpu) = process.cpu {
-                dt { "Processor time since the start" } dd { (words(cpu)) }
+                dt { "Processor time since the start" } dd { (human_duration(cpu)) }
             }
             @if let Some(threads) = process.threads { dt { "Threads" } dd { (threads) } }
             @if let (Some(all), Some(free)) = (machine.memory_bytes, machine.available_bytes) {

@@ -6,7 +6,7 @@ use super::View;
 use super::layout::{self, Page, Part, key_name};
 use crate::domain::alert::capitalised;
 use crate::domain::outbox::{Delivery, Incident, Waiting};
-use crate::domain::time::{Wall, words};
+use crate::domain::time::{Wall, human_duration};
 use crate::monitor::routes::app::{ChannelState, PING};
 use crate::monitor::status_text::{local, safe};
 
@@ -138,7 +138,7 @@ fn row(view: &View, incident: &Incident) -> Markup {
             td data-label="Began" { (since(view, incident.since, incident.since_is_sure)) }
             td data-label="Lasted" class="short" {
                 @match incident.ended {
-                    Some(ended) => (words(ended.since(incident.since))),
+                    Some(ended) => (human_duration(ended.since(incident.since))),
                     None => "goes on",
                 }
             }

@@ -12,7 +12,7 @@ use jiff::tz::TimeZone;
 use maud::{Markup, html};
 
 use crate::domain::history::Bucket;
-use crate::domain::reading::{round_computed, spell_number};
+use crate::domain::reading::{format_number, round_computed};
 use crate::domain::time::Wall;
 use crate::monitor::status_text::zoned;
 
@@ -148,7 +148,7 @@ pub fn chart(
                 path class="line" d=(line) {}
             }
             @for value in scale.values() {
-                text x="3" y=(pixel(TOP + scale.y(value) - 4.0)) { (spell_number(value)) }
+                text x="3" y=(pixel(TOP + scale.y(value) - 4.0)) { (format_number(value)) }
             }
             line class="axis" x1="0" x2="100%" y1=(TOP + HEIGHT) y2=(TOP + HEIGHT) {}
             @for (wall, words) in ticks(from, to, zone) {

@@ -13,7 +13,7 @@ use crate::domain::history::{Bucket, HistoryQuery};
 use crate::domain::plan::{Merge, Selection};
 use crate::domain::reading::{Value, round_computed};
 use crate::domain::snapshot::Record;
-use crate::domain::time::{Wall, words};
+use crate::domain::time::{Wall, human_duration};
 use crate::limits;
 use crate::monitor::problem::Problem;
 use crate::monitor::routes::app::{HistoryFailure, history_unavailable, unknown_key};
@@ -278,7 +278,7 @@ fn download(key: &str, span: Span, format: &str, name: &str) -> Markup {
 /// Sources of the plan that name the key, with their pointers.
 fn origins<'a>(view: &View<'a>, key: &str) -> Vec<(&'a str, &'a str)> {
     let pick = |source: &'a crate::domain::plan::SourcePlan| match &source.selection {
-        Selection::Picks(picks) => {
+        Selection::Selectors(picks) => {
             let pick = picks.iter().find(|pick| &*pick.key == key)?;
             Some((&*source.name, pick.at.as_str()))
         }
@@ -315,9 +315,9 @@ fn origin(view: &View, key: &str, record: Option<&Record>, origins: &[(&str, &st
             @if let Some(record) = record {
                 dt { "Time" }
                 dd {
-                    @if record.stamp.own_time { "the source's own" } @else { "when the answer came" }
+                    @if record.stamp.has_source_time { "the source's own" } @else { "when the answer came" }
                 }
-                dt { "Stale after" } dd { (words(record.stale_after)) }
+                dt { "Stale after" } dd { (human_duration(record.stale_after)) }
             }
         }
         @if !issues.is_empty() {

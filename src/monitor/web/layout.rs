@@ -4,7 +4,7 @@
 use maud::{DOCTYPE, Markup, html};
 
 use super::View;
-use crate::domain::snapshot::Verdict;
+use crate::domain::snapshot::DataStatus;
 use crate::domain::time::{Moment, Wall};
 use crate::monitor::problem::{Problem, title};
 use crate::monitor::status_text::{ago, local};
@@ -116,11 +116,11 @@ fn title_of(view: &View, page_title: &str) -> String {
 }
 
 /// The mark that stands for a verdict where colour cannot.
-fn sign(verdict: Verdict) -> &'static str {
+fn sign(verdict: DataStatus) -> &'static str {
     match verdict {
-        Verdict::Pass => "✓",
-        Verdict::Warn => "▲",
-        Verdict::Fail => "✕",
+        DataStatus::Pass => "✓",
+        DataStatus::Warn => "▲",
+        DataStatus::Fail => "✕",
     }
 }
 

@@ -5,9 +5,9 @@ use maud::{Markup, html};
 use super::View;
 use super::layout::{self, Page, Part, key_name, past, when};
 use crate::domain::health::SourceState;
-use crate::domain::reading::spell_number;
-use crate::domain::snapshot::{Record, Source};
-use crate::domain::time::words;
+use crate::domain::reading::format_number;
+use crate::domain::snapshot::{Record, SourceSnapshot};
+use crate::domain::time::human_duration;
 use crate::limits;
 use crate::monitor::routes::table::encode;
 use crate::monitor::status_text::{ahead, safe, why};
@@ -81,7 +81,7 @@ fn glance(record: &Record) -> Markup {
             let rounded: f64 = format!("{number:.*e}", digits - 1)
                 .parse()
                 .unwrap_or(number);
-            spell_number(rounded)
+            format_number(rounded)
         }
         false => exact.clone(),
     };
@@ -147,7 +147,7 @@ fn sources(view: &View) -> Markup {
     }
 }
 
-fn source_row(view: &View, source: &Source) -> Markup {
+fn source_row(view: &View, source: &SourceSnapshot) -> Markup {
     let health = &source.health;
     html! {
         tr {
@@ -168,7 +168,7 @@ fn source_row(view: &View, source: &Source) -> Markup {
 }
 
 /// The state with its cause in words.
-pub fn state(source: &Source) -> Markup {
+pub fn state(source: &SourceSnapshot) -> Markup {
     let health = &source.health;
     html! {
         @match health.state() {
@@ -188,7 +188,7 @@ pub fn state(source: &Source) -> Markup {
 }
 
 /// When it is asked again.
-pub fn next(view: &View, source: &Source) -> Markup {
+pub fn next(view: &View, source: &SourceSnapshot) -> Markup {
     html! {
         @match source.health.last_attempt {
             Some(last) => (ahead(last.mono.after(source.health.next_in).since(view.now.mono))),
@@ -198,7 +198,7 @@ pub fn next(view: &View, source: &Source) -> Markup {
 }
 
 /// The share of fetches that succeeded, since the start.
-pub fn rate(source: &Source) -> Markup {
+pub fn rate(source: &SourceSnapshot) -> Markup {
     let attempts = source.health.attempts;
     let failures: u64 = source.health.failures.values().sum();
     let successes = attempts.saturating_sub(failures);
@@ -263,7 +263,7 @@ fn displays(view: &View) -> Markup {
                                     Some(interval) if interval.as_secs() == 0 => {
                                         "under a second"
                                     },
-                                    Some(interval) => { "every " (words(interval)) },
+                                    Some(interval) => { "every " (human_duration(interval)) },
                                     None => "once",
                                 }
                             }

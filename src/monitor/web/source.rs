@@ -5,9 +5,9 @@ use maud::{Markup, html};
 use super::View;
 use super::layout::{self, Page, Part, key_name, past};
 use super::overview::{age, next, rate, state, value};
-use crate::domain::health::{Fetch, FetchEnd};
-use crate::domain::snapshot::Source;
-use crate::domain::time::words;
+use crate::domain::health::{AttemptResult, FetchAttempt};
+use crate::domain::snapshot::SourceSnapshot;
+use crate::domain::time::human_duration;
 use crate::limits;
 use crate::monitor::problem::Problem;
 use crate::monitor::routes::table::encode;
@@ -34,7 +34,7 @@ pub fn page(view: &View, name: &str) -> Result<Page, Problem> {
     })
 }
 
-fn facts(view: &View, source: &Source) -> Markup {
+fn facts(view: &View, source: &SourceSnapshot) -> Markup {
     let health = &source.health;
     html! {
         h1 { (source.name) }
@@ -46,23 +46,23 @@ fn facts(view: &View, source: &Source) -> Markup {
             @if let Some(since) = health.failing_since {
                 dt { "Failing since" } dd { (past(view, since)) }
             }
-            @if let Some(late) = &health.late {
+            @if let Some(late) = &health.late_notice {
                 dt { "Late" } dd { (safe(late)) }
             }
             dt { "Last success" }
             dd { @match health.last_success { Some(at) => (past(view, at)), None => "never" } }
             dt { "Next fetch" } dd { (next(view, source)) }
-            dt { "Interval" } dd { "every " (words(source.every)) }
+            dt { "Interval" } dd { "every " (human_duration(source.every)) }
             dt { "Succeeded" } dd { (rate(source)) }
             dt { "Calls" }
             dd {
-                code { (source.calls) }
+                code { (source.target) }
                 @if !source.summary.is_empty() { ": " (source.summary) }
             }
             @if let Some(description) = description(&source.description) {
                 dt { "Described as" } dd { (description) }
             }
-            @if health.recent.back().is_some_and(|it| it.end == FetchEnd::Empty) {
+            @if health.recent.back().is_some_and(|it| it.result == AttemptResult::Empty) {
                 dt { "Newest answer" } dd { "answered, nothing to read" }
             }
             @if health.attempts > 0 {
@@ -116,7 +116,7 @@ fn description(text: &str) -> Option<Markup> {
 
 /// A strip of marks, newest on the right, each with its story in the title; and the same as a
 /// table for whoever cannot point at a mark.
-fn fetches(view: &View, source: &Source) -> Markup {
+fn fetches(view: &View, source: &SourceSnapshot) -> Markup {
     let recent = &source.health.recent;
     html! {
         h2 { "Recent fetches" }
@@ -125,7 +125,7 @@ fn fetches(view: &View, source: &Source) -> Markup {
         } @else {
             ol class="strip" aria-hidden="true" {
                 @for fetch in recent {
-                    li class=(class(fetch.end)) title=(story(view, fetch)) { (mark(fetch.end)) }
+                    li class=(class(fetch.result)) title=(story(view, fetch)) { (mark(fetch.result)) }
                 }
             }
             details {
@@ -142,7 +142,7 @@ fn fetches(view: &View, source: &Source) -> Markup {
                         @for fetch in recent.iter().rev() {
                             tr {
                                 th scope="row" { (past(view, fetch.at)) }
-                                td data-label="Outcome" { (outcome(fetch.end)) }
+                                td data-label="Outcome" { (outcome(fetch.result)) }
                                 td data-label="Took" class="figure" {
                                     (fetch.duration.as_millis()) " ms"
                                 }
@@ -155,46 +155,46 @@ fn fetches(view: &View, source: &Source) -> Markup {
     }
 }
 
-fn class(end: FetchEnd) -> &'static str {
+fn class(end: AttemptResult) -> &'static str {
     match end {
-        FetchEnd::Whole | FetchEnd::Empty | FetchEnd::Unchanged => "pass",
-        FetchEnd::Partly { .. } => "warn",
-        FetchEnd::Failed(_) => "fail",
+        AttemptResult::Complete | AttemptResult::Empty | AttemptResult::Unchanged => "pass",
+        AttemptResult::Partial { .. } => "warn",
+        AttemptResult::Failed(_) => "fail",
     }
 }
 
 /// Colour is never the only sign.
-fn mark(end: FetchEnd) -> &'static str {
+fn mark(end: AttemptResult) -> &'static str {
     match end {
-        FetchEnd::Whole | FetchEnd::Empty => "✓",
-        FetchEnd::Unchanged => "=",
-        FetchEnd::Partly { .. } => "▲",
-        FetchEnd::Failed(_) => "✕",
+        AttemptResult::Complete | AttemptResult::Empty => "✓",
+        AttemptResult::Unchanged => "=",
+        AttemptResult::Partial { .. } => "▲",
+        AttemptResult::Failed(_) => "✕",
     }
 }
 
-fn outcome(end: FetchEnd) -> String {
+fn outcome(end: AttemptResult) -> String {
     match end {
-        FetchEnd::Whole => "fine".to_owned(),
-        FetchEnd::Empty => "answered, nothing to read".to_owned(),
-        FetchEnd::Unchanged => "unchanged (304)".to_owned(),
-        FetchEnd::Partly { issues } => {
+        AttemptResult::Complete => "fine".to_owned(),
+        AttemptResult::Empty => "answered, nothing to read".to_owned(),
+        AttemptResult::Unchanged => "unchanged (304)".to_owned(),
+        AttemptResult::Partial { issues } => {
             format!("fine but for {}", super::overview::count(issues, "issue"))
         }
-        FetchEnd::Failed(cause) => format!("failed ({}): {}", cause.name(), why(cause)),
+        AttemptResult::Failed(cause) => format!("failed ({}): {}", cause.name(), why(cause)),
     }
 }
 
-fn story(view: &View, fetch: &Fetch) -> String {
+fn story(view: &View, fetch: &FetchAttempt) -> String {
     let at = local(wall_of(fetch.at, view.now), &view.settings.timezone);
     format!(
         "{at}, {} ms: {}",
         fetch.duration.as_millis(),
-        outcome(fetch.end)
+        outcome(fetch.result)
     )
 }
 
-fn issues(source: &Source) -> Markup {
+fn issues(source: &SourceSnapshot) -> Markup {
     let issues = &source.health.issues;
     html! {
         h2 { "Issues of the newest response" }
@@ -225,7 +225,7 @@ fn issues(source: &Source) -> Markup {
     }
 }
 
-fn values(view: &View, source: &Source) -> Markup {
+fn values(view: &View, source: &SourceSnapshot) -> Markup {
     let records: Vec<_> = view
         .snapshot
         .records

@@ -14,8 +14,8 @@ use crate::domain::alert::{AlertCommit, Event, Facts, NodeFacts, Rules, State, s
 use crate::domain::health::{Cause, Failure, SourceHealth};
 use crate::domain::outbox::{Outbox, Outcome, Pending};
 use crate::domain::plan::{Plan, test_plan};
-use crate::domain::snapshot::{Snapshot, Source};
-use crate::domain::time::{Moment, Mono, Trust, Wall};
+use crate::domain::snapshot::{Snapshot, SourceSnapshot};
+use crate::domain::time::{ClockTrust, Moment, Mono, Wall};
 use crate::sys::clock::ManualClock;
 
 const SOURCES: usize = 4;
@@ -148,10 +148,10 @@ struct World {
     committed: Vec<Event>,
 }
 
-fn source(plan: &Plan, index: usize, health: &SourceHealth) -> Source {
-    Source {
+fn source(plan: &Plan, index: usize, health: &SourceHealth) -> SourceSnapshot {
+    SourceSnapshot {
         name: plan.sources[index].name.clone(),
-        calls: "".into(),
+        target: "".into(),
         summary: "".into(),
         description: "".into(),
         every: plan.sources[index].every,
@@ -173,7 +173,7 @@ impl World {
         let now = Moment {
             mono: Mono(1_000_000),
             wall: Wall(1_762_027_200_000),
-            trust: Trust::Trusted,
+            trust: ClockTrust::Trusted,
         };
         let (is_good, inbox) = (Arc::default(), Inbox::default());
         let (delivery, is_killed) = deliver(&card, seed, &is_good, &inbox);
@@ -206,8 +206,11 @@ impl World {
             self.now.wall = Wall(self.now.wall.0 + jump);
         }
         if self.random.one_in(300) {
-            self.now.trust = [Trust::Trusted, Trust::Untrusted, Trust::Unknown]
-                [(self.random.next() % 3) as usize];
+            self.now.trust = [
+                ClockTrust::Trusted,
+                ClockTrust::Untrusted,
+                ClockTrust::Unknown,
+            ][(self.random.next() % 3) as usize];
         }
         self.observe(minute);
         let (commit, is_news) = self.step();
@@ -320,7 +323,7 @@ fn deliver(
     let clock = Arc::new(ManualClock::new(Moment {
         mono: Mono(0),
         wall: Wall(0),
-        trust: Trust::Unknown,
+        trust: ClockTrust::Unknown,
     }));
     let gather = Duration::ZERO;
     let delivery = Delivery::new(server, Box::new(outbox), clock, Bell::default(), gather);
@@ -361,7 +364,7 @@ fn in_500_random_incidents_each_beginning_and_end_is_told_under_exactly_one_mess
     }
     // Then all is well for long enough.
     *world.is_good.lock().unwrap() = true;
-    world.now.trust = Trust::Trusted;
+    world.now.trust = ClockTrust::Trusted;
     for _ in 0..400 {
         let span = Duration::from_secs(60);
         world.now.mono = world.now.mono.after(span);

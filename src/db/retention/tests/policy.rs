@@ -6,8 +6,8 @@ use super::*;
 use crate::db::database::Entry;
 use crate::db::test_support::{Directory, database, entries, row};
 use crate::domain::freshness::Stamp;
-use crate::domain::ledger::Row;
-use crate::domain::time::{Moment, Mono, Trust};
+use crate::domain::ledger::RecordRow;
+use crate::domain::time::{ClockTrust, Moment, Mono};
 
 fn count(connection: &Connection, table: &str) -> i64 {
     connection
@@ -224,13 +224,13 @@ fn reading(second: i64, ahead: i64) -> Moment {
     Moment {
         mono: Mono((1_000_000 + second).unsigned_abs() * 1_000),
         wall: Wall::from_second(1_767_225_600 + second + ahead),
-        trust: Trust::Trusted,
+        trust: ClockTrust::Trusted,
     }
 }
 
 /// A row that the node stamps itself.
 fn stamped(now: Moment) -> Entry {
-    let row = Row {
+    let row = RecordRow {
         stamp: Stamp::received(now, None),
         ..row("t", 0, now.mono.0 as f64)
     };
@@ -419,7 +419,7 @@ fn a_start_in_1970_is_neither_the_oldest_nor_deleted() {
         for second in 0..5 {
             let now = Moment {
                 wall: Wall::from_second(second),
-                trust: Trust::Untrusted,
+                trust: ClockTrust::Untrusted,
                 ..reading(NOW + second, 0)
             };
             assert!(store(&mut database, &kept, now), "it is stored");

@@ -294,10 +294,10 @@ fn a_fetch_that_brings_equal_values_is_a_304_and_any_other_change_is_none() {
         ),
     ];
     let mut house = scene.clone();
-    house.plan.sources[0].selection = Selection::Picks(
+    house.plan.sources[0].selection = Selection::Selectors(
         ["temperature", "humidity", "sky", "power", "warmth"]
             .iter()
-            .map(|key| crate::domain::plan::Pick::new(*key, format!("/{key}")))
+            .map(|key| crate::domain::plan::RecordSelector::new(*key, format!("/{key}")))
             .collect(),
     );
     let monitor = house.monitor();
