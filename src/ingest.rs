@@ -14,8 +14,8 @@ use crate::domain::reading::Observation;
 use crate::domain::snapshot::Snapshot;
 use crate::domain::time::{Moment, Mono};
 use crate::limits;
-use crate::sys::beat::Beat;
 use crate::sys::clock::Clock;
+use crate::sys::heartbeat::Beat;
 use crate::sys::thread::shielded;
 
 pub struct Ingest {

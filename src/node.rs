@@ -3,8 +3,9 @@
 //! The only place, beside `main` and its commands, that sees the whole configuration; each
 //! part is handed its slice. Nothing here fetches, judges, stores or serves.
 
-pub mod demo_past;
+pub mod demo_history;
 #[cfg(test)]
+#[path = "node/tests/faults.rs"]
 mod faults;
 mod serving;
 pub mod sources;
@@ -33,11 +34,11 @@ use crate::domain::snapshot::{DataStatus, Snapshot};
 use crate::ingest::Ingest;
 use crate::limits;
 use crate::monitor::Published;
-use crate::sys::beat::Loops;
 use crate::sys::clock::{Clock, boot_id};
-use crate::sys::notify;
+use crate::sys::heartbeat::Loops;
 use crate::sys::os_error::reason;
 use crate::sys::shutdown::{Shutdown, Stopping, shutdown};
+use crate::sys::systemd;
 use crate::sys::thread::{Thread, have_room, spawn};
 
 /// Why the node cannot be started, in words for the person who configured it.
@@ -212,7 +213,7 @@ impl Node {
     /// succeeded and nothing was left behind.
     pub fn stop(self) -> bool {
         let deadline = Instant::now() + limits::STOP;
-        notify::stopping();
+        systemd::stopping();
         let mut left_behind = Vec::new();
 
         self.shutdown.begin();
@@ -275,7 +276,7 @@ type Publish = Box<dyn Fn(Arc<Snapshot>) + Send>;
 fn publisher(serving: &Serving) -> (Publish, Receiver<String>) {
     let (say, lines) = sync_channel(1);
     let publish = serving.publisher();
-    if !notify::is_supervised() {
+    if !systemd::is_supervised() {
         return (Box::new(publish), lines);
     }
     let monitor = serving.monitor.clone();
@@ -305,11 +306,11 @@ fn others(
         let run = move || backup::keep_making(&database, every, keep, &*clock, &stopping);
         others.push(spawn("backup", run).map_err(no_thread("backup"))?);
     }
-    if notify::is_supervised() {
+    if systemd::is_supervised() {
         let (clock, loops) = (clock.clone(), loops.clone());
         let run = move || {
             let is_alive = || loops.stuck(clock.now().mono).is_none();
-            notify::keep_informed(notify::watchdog_interval(), &lines, is_alive);
+            systemd::keep_informed(systemd::watchdog_interval(), &lines, is_alive);
         };
         others.push(spawn("watchdog", run).map_err(no_thread("watchdog"))?);
     }

@@ -3,7 +3,7 @@
 
 use std::fmt::{Display, Formatter, Result};
 
-use crate::sys::gzipped;
+use crate::sys::assets;
 
 static GZIPPED: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/notices.txt.gz"));
 
@@ -12,7 +12,7 @@ pub struct Notices;
 
 impl Display for Notices {
     fn fmt(&self, to: &mut Formatter) -> Result {
-        to.write_str(&String::from_utf8_lossy(&gzipped::unpack(GZIPPED)))
+        to.write_str(&String::from_utf8_lossy(&assets::unpack(GZIPPED)))
     }
 }
 

@@ -23,7 +23,7 @@ use crate::config::environment::Environment;
 use crate::config::service::Service;
 use crate::config::{self, Config, Essentials, Overrides, Problem};
 use crate::sys::os_error::reason;
-use crate::sys::{identity, program};
+use crate::sys::{build_id, privileges};
 
 /// Something is wrong with what was asked about.
 const BAD: u8 = 1;
@@ -32,7 +32,7 @@ const WRONG: u8 = 2;
 
 pub fn run(arguments: Arguments) -> u8 {
     if arguments.version {
-        let (version, build) = (env!("CARGO_PKG_VERSION"), program::build());
+        let (version, build) = (env!("CARGO_PKG_VERSION"), build_id::build());
         return print_out(&format_args!("main-node {version} (build {build})\n"));
     }
     let Arguments {
@@ -137,12 +137,12 @@ fn name_sudo(service: &Service) {
         .iter()
         .map(|file| file.display().to_string())
         .collect();
-    if !files.is_empty() && !identity::is_root() {
+    if !files.is_empty() && !privileges::is_root() {
         eprintln!(
             "This is the configuration of the installed service, which also has {}; this user may \
              not read that. Run: {}",
             files.join(" and "),
-            program::with_sudo()
+            build_id::with_sudo()
         );
     }
 }
@@ -151,19 +151,19 @@ fn name_sudo(service: &Service) {
 fn closed_to_us(database: &Path) -> Option<String> {
     let opened = std::fs::File::open(database);
     let is_closed = opened.is_err_and(|error| error.kind() == ErrorKind::PermissionDenied);
-    (is_closed && !identity::is_root()).then(|| {
+    (is_closed && !privileges::is_root()).then(|| {
         format!(
             "the database {} may not be opened by this user. Run: {}",
             database.display(),
-            program::with_sudo()
+            build_id::with_sudo()
         )
     })
 }
 
-/// See [`identity::take_owners`]. Where that is refused (a container without the right to),
+/// See [`privileges::take_owners`]. Where that is refused (a container without the right to),
 /// what root does is better than nothing.
 fn become_owner(database: &Path) {
-    if let Err(error) = identity::take_owners(database) {
+    if let Err(error) = privileges::take_owners(database) {
         let file = database.display();
         eprintln!(
             "root cannot become the owner of {file} ({}); files made now are root's",

@@ -7,7 +7,7 @@ use crate::config::Overrides;
 use crate::config::service::Service;
 use crate::db::open::Place;
 use crate::db::restore;
-use crate::sys::{identity, unit};
+use crate::sys::{privileges, systemd_unit};
 
 pub fn restore(overrides: &Overrides, file: &Path) -> u8 {
     let essentials = match essentials(overrides) {
@@ -34,13 +34,13 @@ pub fn restore(overrides: &Overrides, file: &Path) -> u8 {
         backup.records
     ));
     let is_of_service = overrides.database.is_none() && service(overrides) != Service::default();
-    if !is_of_service || !identity::is_root() {
+    if !is_of_service || !privileges::is_root() {
         return print_out(&"If main-node runs, restart it.\n");
     }
-    if !unit::is_active() {
+    if !systemd_unit::is_active() {
         return print_out(&"main-node does not run: systemctl start main-node\n");
     }
-    match unit::restart() {
+    match systemd_unit::restart() {
         Ok(()) => print_out(&"main-node is restarted.\n"),
         Err(words) => {
             eprintln!("main-node could not be restarted ({words}): systemctl restart main-node");

@@ -11,12 +11,12 @@ use crate::api::client::APIS;
 use crate::api::demo_server::DemoServer;
 use crate::config::{self, Config, Overrides, Weight};
 use crate::monitor::http::listener::bind;
-use crate::node::demo_past::{self, StandingClock};
+use crate::node::demo_history::{self, StandingClock};
 use crate::node::{Node, StartError};
 use crate::sys::clock::{Clock, SystemClock};
 use crate::sys::os_error::reason;
 use crate::sys::signals::Signals;
-use crate::sys::{log as logging, notify};
+use crate::sys::{log as logging, systemd};
 
 /// Between attempts to get a port that is in use, under a supervisor.
 const PORT_RETRY: Duration = Duration::from_secs(5);
@@ -93,7 +93,7 @@ fn a_day_before(database: PathBuf, clock: &dyn Clock, overrides: &Overrides) {
     };
     let base = |api: &str| simulated.base_url(api);
     if let Ok(config) = config::demo(&base, database, overrides, APIS)
-        && let Err(error) = demo_past::store(&config, &past)
+        && let Err(error) = demo_history::store(&config, &past)
     {
         log::warn!("the demonstration has no past to show: {error}");
     }
@@ -129,7 +129,7 @@ fn run(config: &Config, clock: Arc<dyn Clock>) -> u8 {
         "{}",
         found_at(node.addresses(), &config.page(), outward_address())
     );
-    notify::ready();
+    systemd::ready();
     signals.wait();
     log::info!("stopping: a signal asks for it");
     match node.stop() {
@@ -158,7 +158,7 @@ fn listen(addresses: &[SocketAddr], signals: &mut Signals) -> Option<Option<Vec<
         let words = error.to_string();
         if words != said {
             log::error!("{words}; trying again every {} s", PORT_RETRY.as_secs());
-            notify::status(&words);
+            systemd::status(&words);
             said = words;
         }
         if signals.wait_for(PORT_RETRY) {

@@ -43,7 +43,7 @@ use crate::domain::plan::{KeyPlan, Merge, Plan, RecordSelector, Selection};
 use crate::domain::redact::Secrets;
 use crate::domain::toml_text::{key_table, merge_advice, quoted};
 use crate::limits;
-pub use crate::sys::host::name as host_name;
+pub use crate::sys::host_name::name as host_name;
 use crate::sys::text_file;
 
 /// The effective configuration, whole and valid.

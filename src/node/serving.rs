@@ -16,9 +16,9 @@ use crate::monitor::http::stats::Traffic;
 use crate::monitor::{
     ChannelState, Context, HistoryFailure, Monitor, Password, Published, RequestCount, Settings,
 };
-use crate::sys::beat::Loops;
+use crate::sys::build_id;
 use crate::sys::clock::Clock;
-use crate::sys::program;
+use crate::sys::heartbeat::Loops;
 
 /// The server and what it serves.
 pub struct Serving {
@@ -86,7 +86,7 @@ impl Serving {
                 hosts: config.hosts.clone(),
                 timezone: config.timezone.clone(),
                 version: env!("CARGO_PKG_VERSION"),
-                build: program::build,
+                build: build_id::build,
                 started: clock.now(),
                 is_example: plan.is_example,
                 is_demo: config.is_demo,

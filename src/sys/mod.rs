@@ -1,20 +1,20 @@
 //! The machine: clocks, threads, signals, the supervisor. The only doors to them.
 
-pub mod beat;
+pub mod assets;
 pub mod budget;
+pub mod build_id;
 pub mod clock;
 pub mod disk;
-pub mod gzipped;
-pub mod host;
-pub mod identity;
+pub mod heartbeat;
+pub mod host_name;
 pub mod log;
-pub mod notify;
 pub mod os_error;
-pub mod program;
+pub mod privileges;
+pub mod semaphore;
 pub mod shutdown;
 pub mod signals;
+pub mod systemd;
+pub mod systemd_unit;
 pub mod text_file;
 pub mod thread;
 pub mod tls;
-pub mod turns;
-pub mod unit;

@@ -33,7 +33,7 @@ use crate::monitor::problem::{self, Problem, prefers_html};
 use crate::monitor::web;
 use crate::sys::budget::{Budget, Exceeded};
 use crate::sys::clock::Clock;
-use crate::sys::turns::Turns;
+use crate::sys::semaphore::Turns;
 
 /// What the answers are made from; put together by `node`.
 pub struct Context {

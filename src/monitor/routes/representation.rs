@@ -11,7 +11,7 @@ use flate2::write::GzEncoder;
 
 use crate::limits;
 use crate::monitor::http::handler::{Answer, Request};
-use crate::sys::gzipped;
+use crate::sys::assets;
 
 /// One variant of a resource.
 #[derive(Debug, Clone, PartialEq)]
@@ -52,7 +52,7 @@ impl Entity {
     pub fn gzipped(content_type: &'static str, gzip: &'static [u8]) -> Entity {
         Entity {
             content_type,
-            plain: Tagged::new(gzipped::unpack(gzip)),
+            plain: Tagged::new(assets::unpack(gzip)),
             gzip: Some(Tagged::new(gzip.to_vec())),
         }
     }

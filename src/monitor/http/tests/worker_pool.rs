@@ -90,8 +90,8 @@ fn a_silent_pool_is_said_with_503_and_serves_again_when_it_is_free() {
 #[test]
 fn workers_are_not_alive_when_requests_wait_and_none_is_finished_for_a_minute() {
     use crate::monitor::support::now;
-    use crate::sys::beat::Loops;
     use crate::sys::clock::{Clock, ManualClock};
+    use crate::sys::heartbeat::Loops;
     let clock = Arc::new(ManualClock::new(now()));
     let loops = Loops::starting(clock.now().mono);
     let (beat, beat_clock) = (loops.workers.clone(), clock.clone());

@@ -28,8 +28,8 @@ use crate::golden;
 use crate::ingest::Ingest;
 use crate::monitor::http::handler::Request;
 use crate::monitor::{Context, Monitor, Published, Settings};
-use crate::sys::beat::Beat;
 use crate::sys::clock::{Clock as _, ManualClock};
+use crate::sys::heartbeat::Beat;
 
 /// A node of one source, without threads, database and sockets of its own.
 struct Bench {
