@@ -7,9 +7,9 @@ pub mod demo_history;
 #[cfg(test)]
 #[path = "node/tests/faults.rs"]
 mod faults;
+pub mod notifiers;
 mod serving;
 pub mod sources;
-pub mod telling;
 
 use std::cell::RefCell;
 use std::net::{SocketAddr, TcpListener};
@@ -18,8 +18,8 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, sync_channel};
 use std::time::{Duration, Instant};
 
+use self::notifiers::{Bells, Telling, troubles};
 use self::serving::{Behind, Serving};
-use self::telling::{Bells, Telling, troubles};
 use crate::api::fetcher::QuotaHandle;
 use crate::api::transport::Canceller;
 use crate::config::Config;
@@ -114,7 +114,7 @@ impl Node {
                 hourly: config.keep_hourly,
                 bytes: config.database_max,
             },
-            channels: telling::channels(config),
+            channels: notifiers::channels(config),
             told: Arc::new(move || told.ring()),
             ..StoreSettings::new(place, boot)
         };

@@ -27,7 +27,7 @@ const ARROWS: [(&str, &[&str]); 10] = [
 ];
 
 /// Where `async` may stand: the gate's one thread, and mail.
-const ASYNC: [&str; 2] = ["src/monitor/http", "src/alerts/smtp"];
+const ASYNC: [&str; 2] = ["src/monitor/http", "src/alerts/channels/smtp"];
 
 /// Who may see the whole `Config`; every other part gets its slice.
 const WHOLE_CONFIG: [&str; 4] = ["src/main.rs", "src/node", "src/config", "src/commands"];

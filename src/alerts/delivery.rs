@@ -634,4 +634,5 @@ fn fresh_id(domain: &str) -> String {
 }
 
 #[cfg(test)]
+#[path = "tests/delivery.rs"]
 pub mod tests;

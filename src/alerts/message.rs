@@ -517,4 +517,5 @@ pub fn mail(message: &Message, envelope: &Envelope<'_>, sender: &Sender) -> Vec<
 }
 
 #[cfg(test)]
+#[path = "tests/message.rs"]
 mod tests;

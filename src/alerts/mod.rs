@@ -3,11 +3,9 @@
 //! The threads `mail` and `webhook` each deliver one channel, `ping` tells a dead man's
 //! switch that all is well. None of them decides what is worth telling (`domain::alert`
 //! does), and none touches the database: the outbox is handed in. Async code lives in
-//! [`smtp`] alone.
+//! [`channels::smtp`] alone.
 
+pub mod channels;
 pub mod delivery;
-pub mod mail;
+pub mod heartbeat;
 pub mod message;
-pub mod ping;
-pub mod smtp;
-pub mod webhook;

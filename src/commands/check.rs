@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::{BAD, become_owner, closed_to_us, complain, name_sudo, once, print_out, service};
-use crate::alerts::smtp::{Hooks, try_login};
+use crate::alerts::channels::smtp::{Hooks, try_login};
 use crate::api::client::APIS;
 use crate::api::private_address::is_mdns_name;
 use crate::config::environment::Environment;
@@ -26,7 +26,7 @@ use crate::domain::reading::FetchOutcome;
 use crate::domain::time::ClockTrust;
 use crate::limits;
 use crate::monitor::http::listener::bind;
-use crate::node::telling;
+use crate::node::notifiers;
 use crate::sys::clock::{Clock, SystemClock};
 use crate::sys::disk;
 use crate::sys::os_error::reason;
@@ -392,7 +392,7 @@ fn has_way(host: &str) -> bool {
 }
 
 fn mail(config: &Config, online: bool) -> Finding {
-    let Some(channel) = telling::mail_channel(config) else {
+    let Some(channel) = notifiers::mail_channel(config) else {
         return Fine("no mail server is named: alerts show on displays and pages".to_owned());
     };
     let server = format!("{}:{}", channel.account.host, channel.account.port);

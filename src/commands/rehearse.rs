@@ -14,7 +14,7 @@ use crate::domain::outbox::Item;
 use crate::domain::reading::{Issue, Reason, Value};
 use crate::domain::snapshot::{Record, Snapshot, SourceSnapshot};
 use crate::domain::time::{ClockTrust, Moment, Mono, human_duration as span};
-use crate::node::telling;
+use crate::node::notifiers;
 use crate::sys::clock::{Clock, SystemClock};
 
 /// What would be told in each case, beginning now.
@@ -339,7 +339,7 @@ impl<'a> Play<'a> {
         if step.asks_others {
             self.due.fill(self.now.mono);
         }
-        let sender = telling::sender(self.config);
+        let sender = notifiers::sender(self.config);
         let told = step.events.len();
         for event in step.events {
             let after = span(self.now.mono.since(self.began.mono));

@@ -4,17 +4,17 @@ use std::io::Write;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use crate::alerts::channels::mail::MailChannel;
+use crate::alerts::channels::smtp::{self, Failure, Hooks, Report};
 use crate::alerts::delivery::{Batch, Bell, Channel};
-use crate::alerts::mail::MailChannel;
 use crate::alerts::message::{self, Envelope};
-use crate::alerts::smtp::{self, Failure, Hooks, Report};
 use crate::config::Config;
 use crate::db::{error, file, open, outbox, retry_request};
 use crate::domain::alert::{Event, Kind, Told, Words};
 use crate::domain::outbox::Item;
 use crate::domain::redact::Secrets;
 use crate::domain::time::{Moment, millis};
-use crate::node::telling;
+use crate::node::notifiers;
 use crate::sys::clock::{Clock, SystemClock};
 
 /// Tries every channel that is configured; 0 if all of them told everybody.
@@ -23,13 +23,13 @@ pub fn run(config: &Config) -> u8 {
     let item = test_item(now);
     let mut is_fine = true;
     let mut is_tried = false;
-    if let Some(channel) = telling::mail_channel(config) {
+    if let Some(channel) = notifiers::mail_channel(config) {
         is_tried = true;
         let fate = try_mail(&channel, &item, now, &config.secrets);
         is_fine &= fate == Fate::Taken;
         say_what_follows(fate, "mail", config);
     }
-    if let Some(channel) = telling::webhook(config) {
+    if let Some(channel) = notifiers::webhook(config) {
         is_tried = true;
         say("webhook");
         let began = Instant::now();

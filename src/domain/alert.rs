@@ -8,13 +8,14 @@
 //! `clock` is time as alerts see it, `conditions` says how things are now, `machine` what
 //! follows from how they were, `words` how it is said, `mute` when nobody wants to hear it.
 
-mod clock;
 mod conditions;
-mod machine;
-mod mute;
+mod instant;
+mod mute_window;
+mod state_machine;
 #[cfg(test)]
+#[path = "tests/alert.rs"]
 mod tests;
-mod words;
+mod text;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -23,9 +24,9 @@ use std::time::Duration;
 use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
 
-pub use self::machine::{State, step};
-pub use self::mute::Window;
-pub use self::words::{capitalised, ended};
+pub use self::mute_window::Window;
+pub use self::state_machine::{State, step};
+pub use self::text::{capitalised, ended};
 use super::snapshot::Snapshot;
 use super::time::{Mono, Wall};
 

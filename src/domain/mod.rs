@@ -13,8 +13,6 @@ pub mod health;
 pub mod history;
 pub mod ledger;
 pub mod merge;
-#[cfg(test)]
-mod month;
 pub mod normalise;
 pub mod operation;
 pub mod outbox;
@@ -25,6 +23,9 @@ pub mod redact;
 pub mod retention_clock;
 pub mod schedule;
 pub mod schema;
+#[cfg(test)]
+#[path = "tests/simulated_month.rs"]
+mod simulated_month;
 pub mod snapshot;
 pub mod time;
 pub mod toml_text;

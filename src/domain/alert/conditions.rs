@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use super::clock::At;
-use super::machine::State;
-use super::{Facts, LastGood, Rules, StaleRule, ValueRule, Words, words};
+use super::instant::At;
+use super::state_machine::State;
+use super::{Facts, LastGood, Rules, StaleRule, ValueRule, Words, text};
 use crate::domain::health::{Cause, SourceState};
 use crate::domain::reading::{Issue, Reason};
 use crate::domain::snapshot::{Record, SourceSnapshot};
@@ -161,7 +161,7 @@ impl View<'_> {
     }
 
     fn last_good(&self, is_concerned: impl Fn(&Record) -> bool) -> Vec<LastGood> {
-        words::last_good(self.facts.snapshot, is_concerned)
+        text::last_good(self.facts.snapshot, is_concerned)
     }
 
     fn source(&self, source: &SourceSnapshot) -> Condition {
@@ -224,7 +224,7 @@ impl View<'_> {
         };
         let said = || {
             let last_good = self.last_good(|record| record.sources.contains(&source.name));
-            (words::source(source, silence), last_good)
+            (text::source(source, silence), last_good)
         };
         Condition {
             next,
@@ -287,7 +287,7 @@ impl View<'_> {
             (false, _) => GOOD,
         };
         self.condition(NAME.to_owned(), verdict, || {
-            (words::network(sources.len()), self.last_good(|_| true))
+            (text::network(sources.len()), self.last_good(|_| true))
         })
     }
 
@@ -334,7 +334,7 @@ impl View<'_> {
             // What answers nothing has the other alert.
             _ => Verdict::Unknown,
         };
-        self.condition(name, verdict, || (words::drift(source, issue), Vec::new()))
+        self.condition(name, verdict, || (text::drift(source, issue), Vec::new()))
     }
 
     fn value(&self, rule: &ValueRule) -> Condition {
@@ -359,7 +359,7 @@ impl View<'_> {
         };
         // What the key says now is the bad value itself.
         self.condition(name, verdict, || {
-            (words::value(rule, number, record), Vec::new())
+            (text::value(rule, number, record), Vec::new())
         })
     }
 
@@ -372,7 +372,7 @@ impl View<'_> {
             _ => self.held(&name, rule.hold),
         };
         self.condition(name, verdict, || {
-            (words::stale(rule), self.last_good(|it| it.key == rule.key))
+            (text::stale(rule), self.last_good(|it| it.key == rule.key))
         })
     }
 
@@ -384,7 +384,7 @@ impl View<'_> {
             None => GOOD,
         };
         self.condition(NAME.to_owned(), verdict, || {
-            (words::storage(why.unwrap_or_default()), Vec::new())
+            (text::storage(why.unwrap_or_default()), Vec::new())
         })
     }
 
@@ -404,7 +404,7 @@ impl View<'_> {
         Condition {
             next: over.filter(|at| *at > self.at()),
             ..self.condition(NAME.to_owned(), verdict, || {
-                (salvage.map(words::salvage).unwrap_or_default(), Vec::new())
+                (salvage.map(text::salvage).unwrap_or_default(), Vec::new())
             })
         }
     }
@@ -417,9 +417,7 @@ impl View<'_> {
             ClockTrust::Trusted => GOOD,
             ClockTrust::Unknown => Verdict::Unknown,
         };
-        self.condition(NAME.to_owned(), verdict, || {
-            (words::clock(hold), Vec::new())
-        })
+        self.condition(NAME.to_owned(), verdict, || (text::clock(hold), Vec::new()))
     }
 
     fn displays(&self, all: &mut Vec<Condition>) {
@@ -442,7 +440,7 @@ impl View<'_> {
             };
             all.push(Condition {
                 next: Some(ready_at).filter(|at| *at > self.at()),
-                ..self.condition(name, verdict, || (words::display(rule), Vec::new()))
+                ..self.condition(name, verdict, || (text::display(rule), Vec::new()))
             });
         }
     }
@@ -466,7 +464,7 @@ impl View<'_> {
                     settle: CALM,
                 },
             };
-            let said = || (trouble.map(words::delivery).unwrap_or_default(), Vec::new());
+            let said = || (trouble.map(text::delivery).unwrap_or_default(), Vec::new());
             all.push(Condition {
                 by_mail: channel != "mail",
                 ..self.condition(channel.to_owned(), verdict, said)

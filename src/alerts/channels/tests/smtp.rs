@@ -1,7 +1,7 @@
 //! The dialogue against a scripted server on loopback: what each of its answers, silences
 //! and lies makes of the mail.
 
-use super::dialogue::is_private;
+use super::session::is_private;
 use super::*;
 use std::io::{BufRead, BufReader, Write};
 use std::net::{TcpListener, TcpStream};

@@ -5,8 +5,8 @@
 
 use ureq::http::Request;
 
+use super::channels::webhook::call;
 use super::delivery::{Bell, SharedStatus};
-use super::webhook::call;
 use crate::limits;
 use crate::sys::clock::Clock;
 use crate::sys::thread::shielded;

@@ -10,8 +10,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::clock::{At, told};
 use super::conditions::{Condition, Proof, Verdict, View};
+use super::instant::{At, told};
 use super::{Alert, Event, Facts, Kind, Outage, Rules, Told, Words, display_words};
 use crate::domain::clock_filter::ClockFilter;
 use crate::domain::time::{Moment, Mono, millis};

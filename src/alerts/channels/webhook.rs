@@ -13,8 +13,8 @@ use ureq::http::{HeaderValue, Request};
 use ureq::unversioned::resolver::DefaultResolver;
 use ureq::unversioned::transport::{Connector, TcpConnector};
 
-use super::delivery::{Attempt, Batch, Bell, Channel, fingerprint};
-use super::message::{self, Message, Sender};
+use crate::alerts::delivery::{Attempt, Batch, Bell, Channel, fingerprint};
+use crate::alerts::message::{self, Message, Sender};
 use crate::limits;
 use crate::sys::os_error::reason;
 use crate::sys::thread;

@@ -3,12 +3,12 @@
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
+use crate::alerts::channels::mail::MailChannel;
+use crate::alerts::channels::smtp::{Account, Login, Patience, Protection};
+use crate::alerts::channels::webhook::{Format, Webhook};
 use crate::alerts::delivery::{Attempt, Batch, Bell, Channel, Delivery, SharedStatus};
-use crate::alerts::mail::MailChannel;
+use crate::alerts::heartbeat;
 use crate::alerts::message::Sender;
-use crate::alerts::ping;
-use crate::alerts::smtp::{Account, Login, Patience, Protection};
-use crate::alerts::webhook::{Format, Webhook};
 use crate::config::{Config, Mail, Tls, WebhookFormat};
 use crate::db::store::Store;
 use crate::db::store::alerts::StoredOutbox;
@@ -86,7 +86,7 @@ impl Telling {
             let (url, bell) = (url.reveal().to_owned(), telling.bells.add());
             let (clock, status) = (clock.clone(), SharedStatus::default());
             telling.statuses.push((PING, status.clone()));
-            let run = move || ping::run(&url, is_well, &bell, &*clock, &status);
+            let run = move || heartbeat::run(&url, is_well, &bell, &*clock, &status);
             telling.threads.push(spawn("ping", run)?);
         }
         Ok(telling)
@@ -246,4 +246,5 @@ fn own_name(node: &str) -> String {
 }
 
 #[cfg(test)]
+#[path = "tests/notifiers.rs"]
 mod tests;

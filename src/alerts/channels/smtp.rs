@@ -7,7 +7,7 @@
 //! over a connection that anybody could read.
 
 mod advice;
-mod dialogue;
+mod session;
 
 use std::cell::{Cell, RefCell};
 use std::fmt;
@@ -17,7 +17,7 @@ use std::time::Duration;
 use async_compat::Compat;
 use tokio_rustls::TlsConnector;
 
-use self::dialogue::Dialogue;
+use self::session::Dialogue;
 use crate::limits;
 use crate::sys::tls::Trust;
 
@@ -205,4 +205,5 @@ impl fmt::Debug for Account {
 }
 
 #[cfg(test)]
+#[path = "tests/smtp.rs"]
 pub mod tests;

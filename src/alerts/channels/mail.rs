@@ -1,8 +1,8 @@
 //! The mail channel: a batch of events as one mail, to whoever does not have it yet.
 
-use super::delivery::{Attempt, Batch, Bell, Channel, fingerprint};
-use super::message::{self, Envelope, Sender};
 use super::smtp::{self, Account, Failure, Hooks};
+use crate::alerts::delivery::{Attempt, Batch, Bell, Channel, fingerprint};
+use crate::alerts::message::{self, Envelope, Sender};
 
 pub struct MailChannel {
     pub account: Account,
