@@ -23,8 +23,8 @@ use self::serving::{Behind, Serving};
 use crate::api::fetcher::QuotaHandle;
 use crate::api::transport::Canceller;
 use crate::config::Config;
-use crate::db::open::Place;
-use crate::db::retention::policy::Retention;
+use crate::db::open::DatabaseLocation;
+use crate::db::retention::policy::RetentionPolicy;
 use crate::db::store::alerts::last_state;
 use crate::db::store::{self, Store, StoreSettings};
 use crate::db::{backup, last_values, quota, restore, salvage};
@@ -81,7 +81,7 @@ impl Node {
         })?;
         let plan = Arc::new(config.plan());
         let boot = boot_id();
-        let place = Place {
+        let place = DatabaseLocation {
             path: config.database.clone(),
             is_default: config.database_is_default,
         };
@@ -109,7 +109,7 @@ impl Node {
         let told = bells.clone();
         let settings = StoreSettings {
             commit_every: config.commit_every,
-            retention: Retention {
+            retention: RetentionPolicy {
                 raw: config.keep_raw,
                 hourly: config.keep_hourly,
                 bytes: config.database_max,

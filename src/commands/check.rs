@@ -18,7 +18,7 @@ use crate::api::private_address::is_mdns_name;
 use crate::config::environment::Environment;
 use crate::config::{self, Config, Overrides, Remark, Weight};
 use crate::db::error::OpenError;
-use crate::db::file::{self, Found};
+use crate::db::file::{self, FileKind};
 use crate::db::schema;
 use crate::domain::operation::nearest;
 use crate::domain::plan::{Plan, Selection, SourcePlan};
@@ -141,7 +141,7 @@ fn database(config: &Config, made_at_start: Option<&Path>) -> Finding {
     if let Some(words) = closed_to_us(path) {
         return Problem(words);
     }
-    match file::look(path) {
+    match file::probe(path) {
         Err(OpenError::NoDirectory { directory, .. })
             if made_at_start == Some(directory.as_path()) =>
         {
@@ -151,7 +151,7 @@ fn database(config: &Config, made_at_start: Option<&Path>) -> Finding {
             ))
         }
         Err(error) => Problem(error.to_string()),
-        Ok(Found::Nothing) => match directory_is_writable(path) {
+        Ok(FileKind::Absent) => match directory_is_writable(path) {
             true => Fine(format!("the database {} will be made", path.display())),
             false => Problem(format!(
                 "the database {} cannot be made: its directory is not writable for this user; \
@@ -159,7 +159,7 @@ fn database(config: &Config, made_at_start: Option<&Path>) -> Finding {
                 path.display()
             )),
         },
-        Ok(Found::Ours { version }) if version > schema::VERSION => {
+        Ok(FileKind::MainNode { version }) if version > schema::VERSION => {
             let path = path.clone();
             Problem(
                 OpenError::Newer {
@@ -169,32 +169,34 @@ fn database(config: &Config, made_at_start: Option<&Path>) -> Finding {
                 .to_string(),
             )
         }
-        Ok(found @ (Found::Ours { .. } | Found::EmptySqlite)) => match disk::is_writable(path) {
-            true => Fine(match found {
-                Found::Ours { version } if version < schema::VERSION => format!(
-                    "the database {} is ours, of version {version}; it is backed up and led to \
+        Ok(found @ (FileKind::MainNode { .. } | FileKind::EmptySqlite)) => {
+            match disk::is_writable(path) {
+                true => Fine(match found {
+                    FileKind::MainNode { version } if version < schema::VERSION => format!(
+                        "the database {} is ours, of version {version}; it is backed up and led to \
                      version {} when the service starts",
-                    path.display(),
-                    schema::VERSION
-                ),
-                _ => format!("the database {} is ours", path.display()),
-            }),
-            false => Problem(format!(
-                "the database {} is not writable for this user: give it to the service's user",
-                path.display()
-            )),
-        },
-        Ok(Found::NotSqlite { begins }) => Problem(format!(
+                        path.display(),
+                        schema::VERSION
+                    ),
+                    _ => format!("the database {} is ours", path.display()),
+                }),
+                false => Problem(format!(
+                    "the database {} is not writable for this user: give it to the service's user",
+                    path.display()
+                )),
+            }
+        }
+        Ok(FileKind::NotSqlite { begins }) => Problem(format!(
             "expected main-node's database at {}, found a file that begins with {begins}; name \
              another file with `database = …`",
             path.display()
         )),
-        Ok(Found::Damaged { begins }) => Problem(format!(
+        Ok(FileKind::Damaged { begins }) => Problem(format!(
             "the database {} is damaged, its header says {begins}; `serve` sets it aside and \
              recovers what can be read",
             path.display()
         )),
-        Ok(Found::Foreign { application_id }) => Problem(format!(
+        Ok(FileKind::Foreign { application_id }) => Problem(format!(
             "expected main-node's database at {}, found another program's SQLite database \
              (application_id {application_id}); name another file with `database = …`",
             path.display()

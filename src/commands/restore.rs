@@ -5,7 +5,7 @@ use std::path::Path;
 use super::{BAD, essentials, print_out, service};
 use crate::config::Overrides;
 use crate::config::service::Service;
-use crate::db::open::Place;
+use crate::db::open::DatabaseLocation;
 use crate::db::restore;
 use crate::sys::{privileges, systemd_unit};
 
@@ -14,7 +14,7 @@ pub fn restore(overrides: &Overrides, file: &Path) -> u8 {
         Ok(essentials) => essentials,
         Err(status) => return status,
     };
-    let place = Place {
+    let place = DatabaseLocation {
         path: essentials.database,
         is_default: essentials.database_is_default,
     };

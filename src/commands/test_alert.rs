@@ -103,7 +103,7 @@ fn ask_again(channel: &str, database: &Path) {
         Ok(several) => format!("{several} alerts that were refused before wait"),
         Err(error) => format!(
             "Whether alerts that were refused before wait cannot be read ({})",
-            error::words(&error)
+            error::describe(&error)
         ),
     };
     match retry_request::ask(database, channel) {
@@ -113,7 +113,7 @@ fn ask_again(channel: &str, database: &Path) {
         Err(error) => say(&format!(
             "{what}. The service cannot be asked to try again now, because {} cannot be written \
              ({}): run this command as root, or wait a day.",
-            file::directory(database).display(),
+            file::parent_directory(database).display(),
             error.kind()
         )),
     }

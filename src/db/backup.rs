@@ -97,7 +97,7 @@ pub fn copy(connection: &Connection, target: &Path) -> Result<Backup, BackupErro
             path: target.to_owned(),
         });
     }
-    let unfinished = file::beside(target, ".unfinished");
+    let unfinished = file::sibling(target, ".unfinished");
     let name = unfinished
         .to_str()
         .ok_or_else(|| written("its name is not UTF-8".to_owned()))?;
@@ -107,7 +107,7 @@ pub fn copy(connection: &Connection, target: &Path) -> Result<Backup, BackupErro
         .execute("VACUUM INTO ?1", [name])
         .map_err(|error| match error::is_damage(&error) {
             true => damaged(error.to_string()),
-            false => written(error::words(&error)),
+            false => written(error::describe(&error)),
         })
         .and_then(|_| {
             let synced = File::open(&unfinished).and_then(|file| file.sync_all());
@@ -117,7 +117,7 @@ pub fn copy(connection: &Connection, target: &Path) -> Result<Backup, BackupErro
             Ok(backup) => backup.map_err(damaged),
             Err(error) if error::is_damage(&error) => Err(damaged(error.to_string())),
             // A card that cannot be read now, or no memory: it says nothing about the content.
-            Err(error) => Err(written(error::words(&error))),
+            Err(error) => Err(written(error::describe(&error))),
         })
         .and_then(|backup| {
             std::fs::rename(&unfinished, target)
@@ -134,7 +134,7 @@ pub fn copy(connection: &Connection, target: &Path) -> Result<Backup, BackupErro
 
 /// Reads a backup whole.
 pub fn verify(path: &Path) -> Result<Backup, String> {
-    inspect(path).unwrap_or_else(|error| Err(error::words(&error)))
+    inspect(path).unwrap_or_else(|error| Err(error::describe(&error)))
 }
 
 /// The same, but tells damage (the inner error) from what keeps it from being read.
@@ -197,7 +197,7 @@ pub fn newest_whole(database: &Path) -> Option<PathBuf> {
 /// Makes a dated backup beside the database and lets go of all but the `keep` newest.
 pub fn rotate(database: &Path, keep: usize, now: Wall) -> Result<Backup, BackupError> {
     let date = now.to_string().replace([':', '-'], "");
-    let target = file::beside(database, &format!("{SUFFIX}{date}"));
+    let target = file::sibling(database, &format!("{SUFFIX}{date}"));
     let made = backup(database, &target)?;
     let mut all = beside(database);
     // One dated ahead was made under a wrong clock, before the others or among them.

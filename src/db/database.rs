@@ -11,11 +11,11 @@ use std::sync::Arc;
 
 use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, params};
 
-use super::file::Files;
-use super::file_change::{self, Exchange};
+use super::file::DatabaseFiles;
+use super::file_change::{self, FileChange};
 use super::retention::delete;
-use super::rollup::{Changes, HOUR, read_hour};
-use super::tiers::{Tiers, node, set_node};
+use super::rollup::{HOUR, RollupUpdate, read_hour};
+use super::tiers::{Tiers, read_meta, write_meta};
 use super::{error, file, last_values, open_files};
 use crate::domain::health::HistoryExtent;
 use crate::domain::ledger::{RecordRow, RestoredRecord};
@@ -33,21 +33,21 @@ pub struct Database {
     path: PathBuf,
     /// What `path` led to, and which files those were.
     real: PathBuf,
-    files: Files,
-    _in_use: open_files::Written,
+    files: DatabaseFiles,
+    _in_use: open_files::OpenFilesGuard,
     /// When the file was last written to, as far as this connection did it.
-    written: Cell<Option<file::Written>>,
+    last_write: Cell<Option<file::FileStamp>>,
     connection: Connection,
     /// This boot, by the kernel's name for it.
     boot: String,
-    known: Known,
+    state: WriterState,
 }
 
 /// What is kept in memory of the database, so that a commit reads little.
 #[derive(Debug, Default)]
-struct Known {
+struct WriterState {
     /// A cache of the keys used lately: over the years a database may hold any number.
-    keys: HashMap<Arc<str>, Key>,
+    keys: HashMap<Arc<str>, CachedKey>,
     /// Counts the commits, by which the cache knows what was used lately.
     commits: u64,
     next_id: i64,
@@ -64,10 +64,10 @@ struct Known {
 }
 
 #[derive(Debug)]
-struct Key {
+struct CachedKey {
     /// The commit that used it last.
-    used: u64,
-    k: i64,
+    last_used: u64,
+    id: i64,
     unit: Option<Arc<str>>,
     source: Arc<str>,
     /// Second and value of the newest row.
@@ -76,7 +76,7 @@ struct Key {
 
 /// A row on its way into the database.
 #[derive(Debug, Clone)]
-pub struct Entry {
+pub struct NewRow {
     pub row: RecordRow,
     /// Whether it was stamped by a clock that could not be believed.
     pub untrusted: bool,
@@ -84,10 +84,10 @@ pub struct Entry {
 
 /// What became of a batch.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Committed {
+pub struct CommitCounts {
     pub stored: u64,
     /// Said the same of the same second as a row that is there.
-    pub repeated: u64,
+    pub duplicates: u64,
     /// Belonged to hours that are no longer kept row by row.
     pub too_old: u64,
 }
@@ -102,18 +102,18 @@ impl Database {
         check_counters(&connection)?;
         check_keys(&connection)?;
         // SQLite makes the log with the first read.
-        let known = Known::read(&connection, boot)?;
-        let real = file::real(path);
-        let files = Files::at(path, &real);
+        let known = WriterState::read(&connection, boot)?;
+        let real = file::without_links(path);
+        let files = DatabaseFiles::at(path, &real);
         Ok(Database {
             path: path.to_owned(),
             real,
             files,
-            _in_use: open_files::Written::enter(path, files),
-            written: Cell::new(file::written(path)),
+            _in_use: open_files::OpenFilesGuard::register(path, files),
+            last_write: Cell::new(file::file_stamp(path)),
             connection,
             boot: boot.to_owned(),
-            known,
+            state: known,
         })
     }
 
@@ -122,45 +122,45 @@ impl Database {
     }
 
     /// The path of the file itself, where `path` is a link.
-    pub fn real(&self) -> &Path {
+    pub fn canonical_path(&self) -> &Path {
         &self.real
     }
 
     /// The files that are open.
-    pub fn files(&self) -> Files {
+    pub fn files(&self) -> DatabaseFiles {
         self.files
     }
 
     /// Whether other files than those that are open stand at their paths, or something else
     /// than SQLite has written to the database.
-    pub fn exchange(&self) -> Option<Exchange> {
-        let found = Files::at(&self.path, &self.real);
+    pub fn detect_file_change(&self) -> Option<FileChange> {
+        let found = DatabaseFiles::at(&self.path, &self.real);
         if found.database != self.files.database {
-            return Some(Exchange::Database);
+            return Some(FileChange::Database);
         }
         if found != self.files {
-            return Some(Exchange::Log);
+            return Some(FileChange::Log);
         }
-        let written = file::written(&self.path);
-        let known = self.written.get();
+        let written = file::file_stamp(&self.path);
+        let known = self.last_write.get();
         if written == known {
             return None;
         }
         let size = known.map_or(0, |(size, ..)| size);
-        let judged = file_change::judge(&self.connection, &self.path, size);
+        let judged = file_change::classify_write(&self.connection, &self.path, size);
         if judged.is_none() {
-            self.written.set(written);
+            self.last_write.set(written);
         }
         judged
     }
 
     /// Takes note that this connection may have written to the file.
-    pub fn has_written(&self) {
-        self.written.set(file::written(&self.path));
+    pub fn note_write(&self) {
+        self.last_write.set(file::file_stamp(&self.path));
     }
 
     pub fn tiers(&self) -> Tiers {
-        self.known.tiers
+        self.state.tiers
     }
 
     pub fn boot(&self) -> &str {
@@ -169,25 +169,25 @@ impl Database {
 
     /// Retention's clock; `None` before its first trusted reading.
     pub fn retention_clock(&self) -> Option<&RetentionClock> {
-        self.known.clock.as_ref()
+        self.state.clock.as_ref()
     }
 
     /// Takes over what retention's clock says now, and saves it where that is worth a write.
     pub fn set_retention_clock(&mut self, clock: RetentionClock) -> rusqlite::Result<()> {
-        let saved = self.known.saved_clock.as_ref();
+        let saved = self.state.saved_clock.as_ref();
         if saved.is_none_or(|saved| clock.is_worth_saving(saved)) {
-            set_node(&self.connection, RETENTION_CLOCK, clock.to_text())?;
-            self.known.saved_clock = Some(clock.clone());
+            write_meta(&self.connection, RETENTION_CLOCK, clock.to_text())?;
+            self.state.saved_clock = Some(clock.clone());
         }
-        self.known.clock = Some(clock);
+        self.state.clock = Some(clock);
         Ok(())
     }
 
     /// Has the next row of a key replace its newest where the clock that stamped that was
     /// ahead, by what the node's says now; `None` while it is not trusted.
-    pub fn forget_ahead_of(&mut self, now: Option<Wall>) {
+    pub fn set_latest_possible(&mut self, now: Option<Wall>) {
         let latest = now.map(|now| now.after(limits::CLOCK_AGREEMENT).second());
-        self.known.latest_second = latest;
+        self.state.latest_second = latest;
     }
 
     /// How far back each tier goes, from the first entry of each.
@@ -231,7 +231,7 @@ impl Database {
 
     /// The newest rows of each source's keys; `is_named` keys are among them whatever their
     /// age.
-    pub fn restore(
+    pub fn last_values(
         &self,
         is_named: last_values::IsNamed<'_>,
     ) -> rusqlite::Result<Vec<RestoredRecord>> {
@@ -241,27 +241,27 @@ impl Database {
     /// Stores a batch, its latest values and its hours in one transaction. Rows of hours
     /// before `oldest_hour`, or before the raw tier, are refused, unless their time is not
     /// trusted.
-    pub fn commit(&mut self, batch: &[Entry], oldest_hour: i64) -> rusqlite::Result<Committed> {
+    pub fn commit(&mut self, batch: &[NewRow], oldest_hour: i64) -> rusqlite::Result<CommitCounts> {
         let transaction = self
             .connection
             .transaction_with_behavior(TransactionBehavior::Immediate)?;
-        if data_version(&transaction)? != self.known.data_version {
-            self.known = Known::read(&transaction, &self.boot)?;
+        if data_version(&transaction)? != self.state.data_version {
+            self.state = WriterState::read(&transaction, &self.boot)?;
         }
-        if self.known.is_of_earlier_boot {
+        if self.state.is_of_earlier_boot {
             transaction.execute("UPDATE latest SET receipt_ms = NULL, lag_ms = NULL", [])?;
-            set_node(&transaction, "boot", &self.boot)?;
-            self.known.is_of_earlier_boot = false;
+            write_meta(&transaction, "boot", &self.boot)?;
+            self.state.is_of_earlier_boot = false;
         }
-        let oldest_hour = oldest_hour.max(self.known.tiers.raw_from);
-        let mut tiers = self.known.tiers;
-        delete::make_room(&transaction, &mut tiers, batch.len())?;
-        tiers.write(&transaction, &self.known.tiers)?;
-        self.known.tiers = tiers;
-        self.known.make_room();
-        let committed = append(&transaction, &mut self.known, batch, oldest_hour)?;
+        let oldest_hour = oldest_hour.max(self.state.tiers.raw_from);
+        let mut tiers = self.state.tiers;
+        delete::delete_with_commit(&transaction, &mut tiers, batch.len())?;
+        tiers.write(&transaction, &self.state.tiers)?;
+        self.state.tiers = tiers;
+        self.state.evict_keys();
+        let committed = append(&transaction, &mut self.state, batch, oldest_hour)?;
         transaction.commit()?;
-        self.has_written();
+        self.note_write();
         Ok(committed)
     }
 
@@ -279,24 +279,24 @@ impl Database {
         let transaction = self
             .connection
             .transaction_with_behavior(TransactionBehavior::Immediate)?;
-        let mut tiers = self.known.tiers;
+        let mut tiers = self.state.tiers;
         let done = change(&transaction, &mut tiers)?;
-        tiers.write(&transaction, &self.known.tiers)?;
+        tiers.write(&transaction, &self.state.tiers)?;
         transaction.commit()?;
-        self.known.tiers = tiers;
-        self.has_written();
+        self.state.tiers = tiers;
+        self.note_write();
         Ok(done)
     }
 
     /// Reads anew what is kept in memory, after something else than readings was written.
     pub fn reload(&mut self) -> rusqlite::Result<()> {
-        self.known = Known::read(&self.connection, &self.boot)?;
+        self.state = WriterState::read(&self.connection, &self.boot)?;
         Ok(())
     }
 }
 
-impl Known {
-    fn read(connection: &Connection, boot: &str) -> rusqlite::Result<Known> {
+impl WriterState {
+    fn read(connection: &Connection, boot: &str) -> rusqlite::Result<WriterState> {
         // Ids are not used again even where retention has dropped the highest.
         let last_id: i64 = connection.query_row(
             "SELECT max(coalesce((SELECT max(id) FROM records), 0), \
@@ -305,11 +305,11 @@ impl Known {
             [],
             |row| row.get(0),
         )?;
-        let last_id = error::within(&limits::IDS, last_id)?;
-        let last_boot: Option<String> = node(connection, "boot")?;
-        let saved: Option<String> = node(connection, RETENTION_CLOCK)?;
+        let last_id = error::in_range(&limits::IDS, last_id)?;
+        let last_boot: Option<String> = read_meta(connection, "boot")?;
+        let saved: Option<String> = read_meta(connection, RETENTION_CLOCK)?;
         let clock = saved.and_then(|text| RetentionClock::parse(&text));
-        Ok(Known {
+        Ok(WriterState {
             keys: HashMap::new(),
             commits: 0,
             latest_second: None,
@@ -323,7 +323,7 @@ impl Known {
     }
 
     /// The number that stands for a row's key, with its unit and source up to date.
-    fn k(&mut self, transaction: &Transaction, row: &RecordRow) -> rusqlite::Result<i64> {
+    fn key_id(&mut self, transaction: &Transaction, row: &RecordRow) -> rusqlite::Result<i64> {
         if !self.keys.contains_key(&row.key) {
             let key = match read_key(transaction, &row.key)? {
                 Some(key) => key,
@@ -334,7 +334,7 @@ impl Known {
         let Some(key) = self.keys.get_mut(&row.key) else {
             return Err(rusqlite::Error::QueryReturnedNoRows);
         };
-        key.used = self.commits;
+        key.last_used = self.commits;
         let is_ahead = |second: i64| self.latest_second.is_some_and(|latest| second > latest);
         let latest = key.latest.as_ref();
         if latest.is_some_and(|(second, _)| is_ahead(*second)) {
@@ -343,55 +343,55 @@ impl Known {
         if key.unit != row.unit || key.source != row.source {
             let mut update = transaction
                 .prepare_cached("UPDATE keys SET unit = ?2, source = ?3 WHERE k = ?1")?;
-            update.execute(params![key.k, row.unit, row.source])?;
+            update.execute(params![key.id, row.unit, row.source])?;
             key.unit = row.unit.clone();
             key.source = row.source.clone();
         }
-        Ok(key.k)
+        Ok(key.id)
     }
 
     /// Begins a commit: where the cache has grown past its bound, the half that was used
     /// longest ago goes.
-    fn make_room(&mut self) {
+    fn evict_keys(&mut self) {
         self.commits += 1;
         if self.keys.len() <= limits::KEYS_CACHED {
             return;
         }
-        let mut used: Vec<u64> = self.keys.values().map(|key| key.used).collect();
+        let mut used: Vec<u64> = self.keys.values().map(|key| key.last_used).collect();
         let middle = used.len().saturating_sub(limits::KEYS_CACHED / 2);
         let (_, bound, _) = used.select_nth_unstable(middle);
         let bound = *bound;
-        self.keys.retain(|_, key| key.used > bound);
+        self.keys.retain(|_, key| key.last_used > bound);
     }
 }
 
 /// A key as the database knows it.
-fn read_key(transaction: &Transaction, key: &str) -> rusqlite::Result<Option<Key>> {
+fn read_key(transaction: &Transaction, key: &str) -> rusqlite::Result<Option<CachedKey>> {
     let mut statement = transaction.prepare_cached(
         "SELECT keys.k, unit, source, second, value, text \
          FROM keys LEFT JOIN latest ON latest.k = keys.k WHERE key = ?1",
     )?;
     let key = statement.query_row([key], |row| {
         let second: Option<i64> = row.get(3)?;
-        Ok(Key {
-            used: 0,
-            k: row.get(0)?,
+        Ok(CachedKey {
+            last_used: 0,
+            id: row.get(0)?,
             unit: row.get(1)?,
             source: row.get(2)?,
-            latest: second.zip(read_value(row, 4)?),
+            latest: second.zip(column_value(row, 4)?),
         })
     });
     key.optional()
 }
 
-fn add_key(transaction: &Transaction, row: &RecordRow) -> rusqlite::Result<Key> {
+fn add_key(transaction: &Transaction, row: &RecordRow) -> rusqlite::Result<CachedKey> {
     transaction.execute(
         "INSERT INTO keys (key, unit, source) VALUES (?1, ?2, ?3)",
         params![row.key, row.unit, row.source],
     )?;
-    Ok(Key {
-        used: 0,
-        k: transaction.last_insert_rowid(),
+    Ok(CachedKey {
+        last_used: 0,
+        id: transaction.last_insert_rowid(),
         unit: row.unit.clone(),
         source: row.source.clone(),
         latest: None,
@@ -399,28 +399,28 @@ fn add_key(transaction: &Transaction, row: &RecordRow) -> rusqlite::Result<Key> 
 }
 
 /// The rows of a batch by their identities: what is there already, then what was added.
-type Said = HashMap<(i64, i64), Value>;
+type KnownValues = HashMap<(i64, i64), Value>;
 
 fn append(
     transaction: &Transaction,
-    known: &mut Known,
-    batch: &[Entry],
+    known: &mut WriterState,
+    batch: &[NewRow],
     oldest_hour: i64,
-) -> rusqlite::Result<Committed> {
-    let mut committed = Committed::default();
+) -> rusqlite::Result<CommitCounts> {
+    let mut committed = CommitCounts::default();
     let mut accepted = Vec::with_capacity(batch.len());
     for entry in batch {
-        let second = storable(entry.row.stamp.observed).second();
+        let second = clamp_to_rfc3339(entry.row.stamp.observed).second();
         // A stamp that nobody vouches for says nothing of how old a row is.
         if second.div_euclid(HOUR) < oldest_hour && !entry.untrusted {
             committed.too_old += 1;
         } else {
-            accepted.push((entry, known.k(transaction, &entry.row)?, second));
+            accepted.push((entry, known.key_id(transaction, &entry.row)?, second));
         }
     }
-    let mut said = said_before(transaction, known, &accepted)?;
-    let mut changes = Changes::new(known.tiers);
-    let mut newest: HashMap<i64, (i64, &Entry, i64)> = HashMap::new();
+    let mut said = stored_values(transaction, known, &accepted)?;
+    let mut changes = RollupUpdate::new(known.tiers);
+    let mut newest: HashMap<i64, (i64, &NewRow, i64)> = HashMap::new();
     let mut insert = transaction.prepare_cached(
         "INSERT INTO records (id, timestamp, key, value, meta) VALUES (?1, ?2, ?3, ?4, ?5)",
     )?;
@@ -428,7 +428,7 @@ fn append(
         let value = &entry.row.value;
         let earlier = said.insert((k, second), value.clone());
         if earlier.as_ref() == Some(value) {
-            committed.repeated += 1;
+            committed.duplicates += 1;
             continue;
         }
         let id = known.next_id;
@@ -438,7 +438,7 @@ fn append(
             Wall::from_second(second).to_string(),
             entry.row.key,
             value.number(),
-            meta(value, entry.untrusted),
+            encode_meta(value, entry.untrusted),
         ])?;
         match earlier {
             None => changes.add(k, second, id, value.number()),
@@ -461,12 +461,12 @@ fn append(
 
 /// What the database says of the identities of a batch. Those past the newest row of their
 /// key are new without looking; others are looked for in their hour's rows.
-fn said_before(
+fn stored_values(
     transaction: &Transaction,
-    known: &Known,
-    accepted: &[(&Entry, i64, i64)],
-) -> rusqlite::Result<Said> {
-    let mut said = Said::new();
+    known: &WriterState,
+    accepted: &[(&NewRow, i64, i64)],
+) -> rusqlite::Result<KnownValues> {
+    let mut said = KnownValues::new();
     let mut wanted: HashMap<i64, HashMap<(&str, i64), i64>> = HashMap::new();
     for (entry, k, second) in accepted {
         match known.keys.get(&entry.row.key).map(|key| &key.latest) {
@@ -508,7 +508,7 @@ fn said_before(
             let (Ok(number), Ok(text)) = (row.get(2), row.get::<_, Option<String>>(3)) else {
                 continue;
             };
-            if let Some(value) = row_value(number, text.as_deref()) {
+            if let Some(value) = decode_value(number, text.as_deref()) {
                 said.insert((*k, hour * HOUR + at), value);
             }
         }
@@ -521,7 +521,7 @@ fn write_latest(
     k: i64,
     id: i64,
     second: i64,
-    entry: &Entry,
+    entry: &NewRow,
 ) -> rusqlite::Result<()> {
     let stamp = &entry.row.stamp;
     let receipt = stamp.receipt();
@@ -562,7 +562,7 @@ fn check_counters(connection: &Connection) -> rusqlite::Result<()> {
         "SELECT max(k) FROM keys",
     ] {
         let count: Option<i64> = connection.query_row(counter, [], |row| row.get(0))?;
-        error::within(&limits::IDS, count.unwrap_or(0))?;
+        error::in_range(&limits::IDS, count.unwrap_or(0))?;
     }
     Ok(())
 }
@@ -577,9 +577,9 @@ fn check_keys(connection: &Connection) -> rusqlite::Result<()> {
     let mut rows = statement.query([])?;
     while let Some(row) = rows.next()? {
         let (_, _, _): (String, Option<String>, String) = (row.get(0)?, row.get(1)?, row.get(2)?);
-        read_value(row, 4)?;
+        column_value(row, 4)?;
         if let Some(second) = row.get::<_, Option<i64>>(3)? {
-            error::within(&limits::HOURS, second.div_euclid(HOUR))?;
+            error::in_range(&limits::HOURS, second.div_euclid(HOUR))?;
             let _: bool = row.get(6)?;
         }
     }
@@ -591,14 +591,14 @@ fn data_version(connection: &Connection) -> rusqlite::Result<i64> {
 }
 
 /// An instant that RFC 3339 can say: others become the nearest that it can.
-fn storable(observed: Wall) -> Wall {
+fn clamp_to_rfc3339(observed: Wall) -> Wall {
     const FIRST: i64 = -62_135_596_800_000;
     const LAST: i64 = 253_402_207_200_000;
     Wall(observed.0.clamp(FIRST, LAST))
 }
 
 /// What a row says that its key does not.
-fn meta(value: &Value, untrusted: bool) -> Option<String> {
+fn encode_meta(value: &Value, untrusted: bool) -> Option<String> {
     let mut meta = serde_json::Map::new();
     if let Some(text) = value.text() {
         meta.insert("text".to_owned(), text.into());
@@ -610,7 +610,7 @@ fn meta(value: &Value, untrusted: bool) -> Option<String> {
 }
 
 /// A value from two columns: number and text.
-pub(super) fn read_value(row: &rusqlite::Row, number: usize) -> rusqlite::Result<Option<Value>> {
+pub(super) fn column_value(row: &rusqlite::Row, number: usize) -> rusqlite::Result<Option<Value>> {
     if let Some(text) = row.get::<_, Option<Arc<str>>>(number + 1)? {
         return Ok(Some(Value::Text(text)));
     }
@@ -618,7 +618,7 @@ pub(super) fn read_value(row: &rusqlite::Row, number: usize) -> rusqlite::Result
 }
 
 /// The value of a row of `records`.
-pub fn row_value(number: Option<f64>, meta: Option<&str>) -> Option<Value> {
+pub fn decode_value(number: Option<f64>, meta: Option<&str>) -> Option<Value> {
     if let Some(number) = number {
         return Some(Value::Number(number));
     }

@@ -63,12 +63,12 @@ impl OpenError {
         | OpenError::Newer { path, .. }
         | OpenError::Corrupt { path, .. }
         | OpenError::Unusable { path, .. }) = self;
-        let (path, why) = (path.display(), self.clause());
+        let (path, why) = (path.display(), self.reason());
         format!("the database {path} cannot be used now: {why}")
     }
 
     /// What is wrong, to stand after a colon behind the path.
-    pub fn clause(&self) -> String {
+    pub fn reason(&self) -> String {
         match self {
             OpenError::NoDirectory { directory, .. } => {
                 format!("there is no directory {}", directory.display())
@@ -100,7 +100,7 @@ impl OpenError {
             let detail = error.to_string();
             OpenError::Corrupt { path, detail }
         } else {
-            let detail = words(error);
+            let detail = describe(error);
             OpenError::Unusable { path, detail }
         }
     }
@@ -247,7 +247,7 @@ pub fn readable<T>(read: rusqlite::Result<T>) -> rusqlite::Result<Option<T>> {
 }
 
 /// A number that must lie within `range`; elsewhere it is damage.
-pub fn within(range: &RangeInclusive<i64>, value: i64) -> rusqlite::Result<i64> {
+pub fn in_range(range: &RangeInclusive<i64>, value: i64) -> rusqlite::Result<i64> {
     if range.contains(&value) {
         Ok(value)
     } else {
@@ -256,7 +256,7 @@ pub fn within(range: &RangeInclusive<i64>, value: i64) -> rusqlite::Result<i64> 
 }
 
 /// An error of SQLite in words that say what to look at.
-pub fn words(error: &rusqlite::Error) -> String {
+pub fn describe(error: &rusqlite::Error) -> String {
     let advice = match error.sqlite_error_code() {
         Some(ErrorCode::ReadOnly) => READ_ONLY,
         Some(ErrorCode::DiskFull) => "no room is left on the card",
@@ -303,7 +303,7 @@ mod tests {
                     .unwrap_err(),
                 true,
             ),
-            (within(&(0..=1), 2).unwrap_err(), true),
+            (in_range(&(0..=1), 2).unwrap_err(), true),
             (failure(rusqlite::ffi::SQLITE_CORRUPT, "malformed"), true),
             (failure(rusqlite::ffi::SQLITE_NOTADB, ""), true),
             (

@@ -12,8 +12,8 @@ use std::sync::Arc;
 
 use rusqlite::{Connection, OptionalExtension, params};
 
-use super::database::row_value;
-use super::rollup::{self, DAY, HOUR, Summary};
+use super::database::decode_value;
+use super::rollup::{self, Aggregate, DAY, HOUR};
 use super::tiers::Tiers;
 use super::{error, open};
 use crate::domain::reading::{Value, format_number, round_computed};
@@ -73,7 +73,7 @@ impl std::error::Error for ExportError {}
 
 impl From<rusqlite::Error> for ExportError {
     fn from(error: rusqlite::Error) -> ExportError {
-        ExportError::Database(error::words(&error))
+        ExportError::Database(error::describe(&error))
     }
 }
 
@@ -175,7 +175,7 @@ struct Line<'a> {
     value: Value,
     untrusted: bool,
     /// Of what is left of many rows: their span and summary.
-    sum: Option<(i64, Summary)>,
+    sum: Option<(i64, Aggregate)>,
 }
 
 impl<W: Write> Export<'_, W> {
@@ -251,10 +251,10 @@ impl<W: Write> Export<'_, W> {
         statement.query_row([from, to], |row| row.get(0)).optional()
     }
 
-    fn sums(&self, sql: &str, at: i64) -> rusqlite::Result<Vec<(i64, Summary)>> {
+    fn sums(&self, sql: &str, at: i64) -> rusqlite::Result<Vec<(i64, Aggregate)>> {
         let mut statement = self.connection.prepare_cached(sql)?;
         let sums = statement.query_map([at], |row| {
-            Ok(rollup::read_summary(row)?.map(|summary| (row.get(6), summary)))
+            Ok(rollup::read_aggregate(row)?.map(|summary| (row.get(6), summary)))
         })?;
         let mut found = Vec::new();
         for sum in sums {
@@ -269,7 +269,7 @@ impl<W: Write> Export<'_, W> {
         &mut self,
         at: i64,
         seconds: i64,
-        sums: &[(i64, Summary)],
+        sums: &[(i64, Aggregate)],
     ) -> Result<(), ExportError> {
         for (k, summary) in sums {
             if let Some(key) = self.keys.get(k).cloned() {
@@ -318,7 +318,7 @@ impl<W: Write> Export<'_, W> {
             let (Ok(number), Ok(meta)) = (row.get(2), row.get::<_, Option<String>>(3)) else {
                 continue;
             };
-            if let Some(value) = row_value(number, meta.as_deref()) {
+            if let Some(value) = decode_value(number, meta.as_deref()) {
                 let untrusted = meta.is_some_and(|meta| meta.contains("\"clock\":\"untrusted\""));
                 held.insert((at, *k), (value, untrusted));
             }

@@ -17,13 +17,13 @@ use crate::domain::time::Wall;
 
 /// What stands at a path, judged without SQLite.
 #[derive(Debug, PartialEq)]
-pub enum Found {
-    Nothing,
+pub enum FileKind {
+    Absent,
     /// An SQLite file in which nothing was ever made.
     EmptySqlite,
     /// Its version as the file itself has it: while it is in use a newer one may stand in its
     /// log alone.
-    Ours {
+    MainNode {
         version: i32,
     },
     NotSqlite {
@@ -38,18 +38,18 @@ pub enum Found {
     },
 }
 
-pub fn look(path: &Path) -> Result<Found, OpenError> {
+pub fn probe(path: &Path) -> Result<FileKind, OpenError> {
     let unusable = |error: std::io::Error| OpenError::from_io(path, &error);
     let metadata = match path.metadata() {
         Ok(metadata) => metadata,
         Err(error) if error.kind() == ErrorKind::NotFound => {
-            if let Some(detail) = absent_disk(path) {
+            if let Some(detail) = missing_disk(path) {
                 let path = path.to_owned();
                 return Err(OpenError::Unusable { path, detail });
             }
-            let directory = directory(path);
+            let directory = parent_directory(path);
             return match directory.metadata() {
-                Ok(_) => Ok(Found::Nothing),
+                Ok(_) => Ok(FileKind::Absent),
                 Err(error) if error.kind() == ErrorKind::NotFound => Err(OpenError::NoDirectory {
                     path: path.to_owned(),
                     directory,
@@ -65,8 +65,10 @@ pub fn look(path: &Path) -> Result<Found, OpenError> {
         });
     }
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    match Connection::open_with_flags(path, flags).and_then(|connection| head(&connection)) {
-        Ok(head) => Ok(judge(&head[..head.len().min(size(metadata.len()))])),
+    match Connection::open_with_flags(path, flags).and_then(|connection| read_header(&connection)) {
+        Ok(head) => Ok(classify_header(
+            &head[..head.len().min(size(metadata.len()))],
+        )),
         // SQLite does not say why; the system does.
         Err(error) => Err(match File::open(path) {
             Err(error) => unusable(error),
@@ -76,7 +78,7 @@ pub fn look(path: &Path) -> Result<Found, OpenError> {
 }
 
 /// Why a file that is not there must not be made there: it belongs on a disk that is absent.
-fn absent_disk(path: &Path) -> Option<String> {
+fn missing_disk(path: &Path) -> Option<String> {
     for link in path.ancestors() {
         if link.is_symlink() && !link.exists() {
             let target = std::fs::read_link(link).unwrap_or_default();
@@ -88,9 +90,9 @@ fn absent_disk(path: &Path) -> Option<String> {
         }
     }
     let read = |file: &str| std::fs::read_to_string(file).unwrap_or_default();
-    let directory = directory(path).canonicalize().ok()?;
+    let directory = parent_directory(path).canonicalize().ok()?;
     let mounts = read("/proc/self/mountinfo");
-    let place = unmounted(&directory, &read("/etc/fstab"), &mounts)?;
+    let place = missing_mount_point(&directory, &read("/etc/fstab"), &mounts)?;
     Some(format!(
         "/etc/fstab has a disk for {}, and none is mounted there: see `mount {}`",
         place.display(),
@@ -99,7 +101,7 @@ fn absent_disk(path: &Path) -> Option<String> {
 }
 
 /// The mount point of `fstab` that `directory` lies on, if nothing is mounted there.
-fn unmounted(directory: &Path, fstab: &str, mountinfo: &str) -> Option<PathBuf> {
+fn missing_mount_point(directory: &Path, fstab: &str, mountinfo: &str) -> Option<PathBuf> {
     if mountinfo.is_empty() {
         return None;
     }
@@ -127,8 +129,8 @@ fn size(bytes: u64) -> usize {
 }
 
 /// The first bytes of the file itself, whatever its log says.
-pub fn head(connection: &Connection) -> rusqlite::Result<[u8; HEAD]> {
-    let mut head = [0_u8; HEAD];
+pub fn read_header(connection: &Connection) -> rusqlite::Result<[u8; HEADER_BYTES]> {
+    let mut head = [0_u8; HEADER_BYTES];
     let mut file: *mut ffi::sqlite3_file = std::ptr::null_mut();
     // SAFETY: the connection is open for the whole call, SQLite stores a pointer to its own
     // file at the place given, and xRead fills at most the length of the buffer.
@@ -147,7 +149,7 @@ pub fn head(connection: &Connection) -> rusqlite::Result<[u8; HEAD]> {
             true if asked == ffi::SQLITE_OK => ffi::SQLITE_CANTOPEN,
             true => asked,
             false => match (*methods).xRead {
-                Some(read) => read(file, head.as_mut_ptr().cast(), HEAD as i32, 0),
+                Some(read) => read(file, head.as_mut_ptr().cast(), HEADER_BYTES as i32, 0),
                 None => ffi::SQLITE_CANTOPEN,
             },
         }
@@ -160,26 +162,26 @@ pub fn head(connection: &Connection) -> rusqlite::Result<[u8; HEAD]> {
 }
 
 /// SQLite's header and that of its first page.
-pub const HEAD: usize = 108;
+pub const HEADER_BYTES: usize = 108;
 
 /// Whether a file that begins so is used with a write-ahead log. A backup is not, until
 /// it is opened; a log beside it belongs to another file.
-pub fn has_log_mode(head: &[u8]) -> bool {
+pub fn is_wal_mode(head: &[u8]) -> bool {
     head.get(18) == Some(&2) && head.get(19) == Some(&2)
 }
 
 /// Judges a file by its first 108 bytes.
-fn judge(head: &[u8]) -> Found {
+fn classify_header(head: &[u8]) -> FileKind {
     if head.is_empty() {
-        return Found::Nothing;
+        return FileKind::Absent;
     }
     if head.len() < 108 || !head.starts_with(b"SQLite format 3\0") {
         let begins = head[..head.len().min(12)].escape_ascii();
         let begins = format!("\"{begins}\"");
         let id = head.get(68..72).unwrap_or_default();
         return match *id == schema::APPLICATION_ID.to_be_bytes() {
-            true => Found::Damaged { begins },
-            false => Found::NotSqlite { begins },
+            true => FileKind::Damaged { begins },
+            false => FileKind::NotSqlite { begins },
         };
     }
     let number =
@@ -188,22 +190,22 @@ fn judge(head: &[u8]) -> Found {
     // The first page is the root of sqlite_schema: a leaf (13) without cells is empty.
     let is_empty = head[100] == 13 && head[103] == 0 && head[104] == 0;
     match application_id {
-        id if id == schema::APPLICATION_ID as u32 => Found::Ours { version },
-        _ if is_empty => Found::EmptySqlite,
+        id if id == schema::APPLICATION_ID as u32 => FileKind::MainNode { version },
+        _ if is_empty => FileKind::EmptySqlite,
         // One bit that has flipped.
-        id if (id ^ schema::APPLICATION_ID as u32).count_ones() == 1 => Found::Damaged {
+        id if (id ^ schema::APPLICATION_ID as u32).count_ones() == 1 => FileKind::Damaged {
             begins: format!("the application_id {id}"),
         },
-        application_id => Found::Foreign { application_id },
+        application_id => FileKind::Foreign { application_id },
     }
 }
 
 /// Makes a renaming last through a power cut.
 pub fn sync_directory(path: &Path) -> std::io::Result<()> {
-    File::open(directory(path))?.sync_all()
+    File::open(parent_directory(path))?.sync_all()
 }
 
-pub fn directory(path: &Path) -> PathBuf {
+pub fn parent_directory(path: &Path) -> PathBuf {
     match path.parent() {
         Some(directory) if directory != Path::new("") => directory.to_owned(),
         _ => PathBuf::from("."),
@@ -211,16 +213,16 @@ pub fn directory(path: &Path) -> PathBuf {
 }
 
 /// The path with something appended to its name.
-pub fn beside(path: &Path, suffix: &str) -> PathBuf {
+pub fn sibling(path: &Path, suffix: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(suffix);
     PathBuf::from(name)
 }
 
 /// Which file a path leads to, so that one put in its place is noticed.
-pub type Id = (u64, u64);
+pub type FileId = (u64, u64);
 
-pub fn id(path: &Path) -> Option<Id> {
+pub fn file_id(path: &Path) -> Option<FileId> {
     let metadata = path.metadata().ok()?;
     Some((metadata.dev(), metadata.ino()))
 }
@@ -228,40 +230,40 @@ pub fn id(path: &Path) -> Option<Id> {
 /// The files of a database in use: itself, its log, and the index of the log that
 /// processes share.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Files {
-    pub database: Option<Id>,
-    pub log: Option<Id>,
-    pub index: Option<Id>,
+pub struct DatabaseFiles {
+    pub database: Option<FileId>,
+    pub log: Option<FileId>,
+    pub index: Option<FileId>,
 }
 
-impl Files {
+impl DatabaseFiles {
     /// What stands at `path` now. `real` is what `path` led to when it was opened: SQLite
     /// keeps the log beside the file that a link leads to.
-    pub fn at(path: &Path, real: &Path) -> Files {
-        Files {
-            database: id(path),
-            log: id(&beside(real, "-wal")),
-            index: id(&beside(real, "-shm")),
+    pub fn at(path: &Path, real: &Path) -> DatabaseFiles {
+        DatabaseFiles {
+            database: file_id(path),
+            log: file_id(&sibling(real, "-wal")),
+            index: file_id(&sibling(real, "-shm")),
         }
     }
 }
 
 /// The path without links, as SQLite names the log after it.
-pub fn real(path: &Path) -> PathBuf {
+pub fn without_links(path: &Path) -> PathBuf {
     path.canonicalize().unwrap_or_else(|_| path.to_owned())
 }
 
 /// Size of a file, and when it was last written: seconds and nanoseconds since 1970.
-pub type Written = (u64, i64, i64);
+pub type FileStamp = (u64, i64, i64);
 
-pub fn written(path: &Path) -> Option<Written> {
+pub fn file_stamp(path: &Path) -> Option<FileStamp> {
     let metadata = path.metadata().ok()?;
     Some((metadata.len(), metadata.mtime(), metadata.mtime_nsec()))
 }
 
 /// Whether a file has been written so lately that somebody may still be at it.
 pub fn is_being_written(path: &Path, now: Wall, settled: std::time::Duration) -> bool {
-    written(path).is_some_and(|(_, second, nanosecond)| {
+    file_stamp(path).is_some_and(|(_, second, nanosecond)| {
         let written = Wall(second * 1_000 + nanosecond / 1_000_000);
         // A file of the future was written by a clock that was wrong.
         written <= now && now.since(written) < settled
@@ -270,7 +272,7 @@ pub fn is_being_written(path: &Path, now: Wall, settled: std::time::Duration) ->
 
 /// The path by which a file that this process has open can be reached now; `None` once it
 /// was removed.
-pub fn path_of_open(file: Id) -> Option<PathBuf> {
+pub fn path_of_open_file(file: FileId) -> Option<PathBuf> {
     let entries = std::fs::read_dir("/proc/self/fd").ok()?;
     for entry in entries.flatten() {
         let Ok(metadata) = entry.path().metadata() else {
@@ -278,7 +280,7 @@ pub fn path_of_open(file: Id) -> Option<PathBuf> {
         };
         if (metadata.dev(), metadata.ino()) == file && metadata.nlink() > 0 {
             let path = std::fs::read_link(entry.path()).ok()?;
-            return (id(&path) == Some(file)).then_some(path);
+            return (file_id(&path) == Some(file)).then_some(path);
         }
     }
     None
@@ -286,34 +288,34 @@ pub fn path_of_open(file: Id) -> Option<PathBuf> {
 
 /// The descriptor of a file that this process has open, as a path: it leads to the file
 /// though it was removed. To be closed only where nobody depends on this process's locks.
-pub fn descriptor_of(file: Id) -> Option<PathBuf> {
+pub fn descriptor_path(file: FileId) -> Option<PathBuf> {
     let entries = std::fs::read_dir("/proc/self/fd").ok()?;
     entries
         .flatten()
         .map(|entry| entry.path())
-        .find(|path| id(path) == Some(file))
+        .find(|path| file_id(path) == Some(file))
 }
 
 /// A name beside `path` that is free: with the date, and a number where that is not enough.
-pub fn free_name(path: &Path, suffix: &str, now: Wall) -> PathBuf {
+pub fn free_sibling(path: &Path, suffix: &str, now: Wall) -> PathBuf {
     let date = now.to_string().replace([':', '-'], "");
-    let mut free = beside(path, &format!(".{suffix}-{date}"));
+    let mut free = sibling(path, &format!(".{suffix}-{date}"));
     let mut count = 1;
-    while free.symlink_metadata().is_ok() || beside(&free, "-wal").symlink_metadata().is_ok() {
+    while free.symlink_metadata().is_ok() || sibling(&free, "-wal").symlink_metadata().is_ok() {
         count += 1;
-        free = beside(path, &format!(".{suffix}-{date}-{count}"));
+        free = sibling(path, &format!(".{suffix}-{date}-{count}"));
     }
     free
 }
 
 /// Moves a log, or what else SQLite would play into the database, out of its way: nothing
 /// that holds data is deleted. The new name, if there was something to keep.
-pub fn set_log_aside(path: &Path, log: &str, now: Wall) -> std::io::Result<Option<PathBuf>> {
-    let from = beside(path, log);
+pub fn quarantine_log(path: &Path, log: &str, now: Wall) -> std::io::Result<Option<PathBuf>> {
+    let from = sibling(path, log);
     match from.metadata().map(|metadata| metadata.len()) {
         Ok(0) => std::fs::remove_file(&from).map(|()| None),
         Ok(_) => {
-            let to = beside(&free_name(path, "set-aside", now), log);
+            let to = sibling(&free_sibling(path, "set-aside", now), log);
             std::fs::rename(&from, &to)?;
             sync_directory(path)?;
             Ok(Some(to))
@@ -324,7 +326,7 @@ pub fn set_log_aside(path: &Path, log: &str, now: Wall) -> std::io::Result<Optio
 }
 
 /// Removes a file that may not be there.
-pub fn remove(path: &Path) -> std::io::Result<()> {
+pub fn remove_if_exists(path: &Path) -> std::io::Result<()> {
     match std::fs::remove_file(path) {
         Err(error) if error.kind() != ErrorKind::NotFound => Err(error),
         _ => Ok(()),
@@ -334,7 +336,7 @@ pub fn remove(path: &Path) -> std::io::Result<()> {
 /// Bytes of the database and its log.
 pub fn size_on_disk(path: &Path) -> u64 {
     let size = |path: &Path| path.metadata().map_or(0, |metadata| metadata.len());
-    size(path) + size(&beside(path, "-wal"))
+    size(path) + size(&sibling(path, "-wal"))
 }
 
 #[cfg(test)]
@@ -353,18 +355,18 @@ mod tests {
         let mut theirs = ours.clone();
         theirs[68..72].copy_from_slice(&0u32.to_be_bytes());
         for (head, expected) in [
-            (&[][..], Found::Nothing),
-            (&empty, Found::EmptySqlite),
-            (&ours, Found::Ours { version: 7 }),
-            (&theirs, Found::Foreign { application_id: 0 }),
+            (&[][..], FileKind::Absent),
+            (&empty, FileKind::EmptySqlite),
+            (&ours, FileKind::MainNode { version: 7 }),
+            (&theirs, FileKind::Foreign { application_id: 0 }),
             (
                 &ours[..40],
-                Found::NotSqlite {
+                FileKind::NotSqlite {
                     begins: "\"SQLite forma\"".to_owned(),
                 },
             ),
         ] {
-            assert_eq!(judge(head), expected);
+            assert_eq!(classify_header(head), expected);
         }
     }
 
@@ -385,7 +387,7 @@ mod tests {
             // Where nobody says what is mounted, nothing is known.
             ("/mnt/my disk", "", None),
         ] {
-            let found = unmounted(Path::new(directory), fstab, mounts);
+            let found = missing_mount_point(Path::new(directory), fstab, mounts);
             assert_eq!(found.as_deref(), expected.map(Path::new), "{directory}");
         }
     }
@@ -397,7 +399,7 @@ mod tests {
         std::os::unix::fs::symlink("/no/such/disk/main-node.db", &link).expect("a link");
         std::os::unix::fs::symlink("/no/such/disk", directory.join("disk")).expect("a link");
         for path in [link.clone(), directory.join("disk/main-node.db")] {
-            let error = look(&path).expect_err("it is absent");
+            let error = probe(&path).expect_err("it is absent");
             assert!(!error.is_fatal(), "{error}");
             assert!(
                 error.to_string().contains("is a link to /no/such/disk"),
@@ -406,8 +408,8 @@ mod tests {
         }
         assert!(link.is_symlink(), "nothing was put in its place");
         assert!(matches!(
-            look(&directory.join("new.db")),
-            Ok(Found::Nothing)
+            probe(&directory.join("new.db")),
+            Ok(FileKind::Absent)
         ));
     }
 }

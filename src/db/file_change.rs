@@ -12,14 +12,14 @@ use rusqlite::config::DbConfig;
 use super::backup::{self, BackupError};
 use super::database::Database;
 use super::error::{self, OpenError};
-use super::file::{self, beside};
+use super::file::{self, sibling};
 use super::open;
 use crate::domain::time::Wall;
 use crate::limits;
 
 /// What has become of the files of an open database.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Exchange {
+pub enum FileChange {
     /// Another file stands at the path, or none.
     Database,
     /// The log or its index was removed or exchanged.
@@ -31,13 +31,13 @@ pub enum Exchange {
 }
 
 /// An open database whose files were exchanged.
-pub struct Displaced {
+pub struct DetachedDatabase {
     database: Database,
-    exchange: Exchange,
+    change: FileChange,
 }
 
 /// How far it has come.
-pub enum Rescue {
+pub enum Preservation {
     /// Somebody is still writing or reading: to be tried again in a moment.
     Wait,
     Done {
@@ -48,48 +48,55 @@ pub enum Rescue {
     },
 }
 
-impl Displaced {
-    pub fn new(database: Database, exchange: Exchange) -> Displaced {
-        if exchange == Exchange::Content {
+impl DetachedDatabase {
+    pub fn new(database: Database, exchange: FileChange) -> DetachedDatabase {
+        if exchange == FileChange::Content {
             // The log must not be written into what was put there. If this cannot be set the
             // connection is gone too, and takes nothing in.
             let keep = DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE;
             let _ = database.connection().set_db_config(keep, true);
         }
-        Displaced { database, exchange }
+        DetachedDatabase {
+            database,
+            change: exchange,
+        }
     }
 
     /// Keeps what the connection still sees and clears the way for what stands at the path.
     /// When it is done the connection may be closed.
-    pub fn rescue(&self, now: Wall) -> Result<Rescue, OpenError> {
+    pub fn preserve(&self, now: Wall) -> Result<Preservation, OpenError> {
         let path = self.database.path();
-        let is_quiet = match self.exchange {
-            Exchange::Log => true,
+        let is_quiet = match self.change {
+            FileChange::Log => true,
             _ => !file::is_being_written(path, now, limits::FILE_SETTLES),
         };
         if !is_quiet || !super::open_files::close_readers(path) {
-            return Ok(Rescue::Wait);
+            return Ok(Preservation::Wait);
         }
-        match self.exchange {
-            Exchange::Database => self.keep_replaced(now),
-            Exchange::Log => self.take_log_in(now),
-            Exchange::Content => self.keep_overwritten(now),
+        match self.change {
+            FileChange::Database => self.preserve_replaced(now),
+            FileChange::Log => self.checkpoint_log(now),
+            FileChange::Content => self.preserve_overwritten(now),
             // Never displaced: that is the salvage's.
-            Exchange::Damage => Ok(Rescue::Wait),
+            FileChange::Damage => Ok(Preservation::Wait),
         }
     }
 
-    fn keep_replaced(&self, now: Wall) -> Result<Rescue, OpenError> {
+    fn preserve_replaced(&self, now: Wall) -> Result<Preservation, OpenError> {
         let path = self.database.path();
-        let is_whole = take_in(self.database.connection()).unwrap_or(false);
-        let linked = self.database.files().database.and_then(file::path_of_open);
+        let is_whole = checkpoint(self.database.connection()).unwrap_or(false);
+        let linked = self
+            .database
+            .files()
+            .database
+            .and_then(file::path_of_open_file);
         let is_moved = linked.is_some();
         let kept = match linked {
             Some(linked) if is_whole => linked,
             linked => match self.copy_beside("replaced", now) {
                 Ok(copy) => copy,
-                Err(BackupError::Damaged { .. }) => self.keep_damaged(linked, now)?,
-                Err(error) => return Err(self.not_copied(&error)),
+                Err(BackupError::Damaged { .. }) => self.preserve_damaged(linked, now)?,
+                Err(error) => return Err(self.copy_failed(&error)),
             },
         };
         self.remove_own_logs()?;
@@ -106,48 +113,48 @@ impl Displaced {
             path.display(),
             kept.display()
         );
-        Ok(Rescue::Done {
+        Ok(Preservation::Done {
             notice,
             kept: Some(kept),
         })
     }
 
-    fn take_log_in(&self, now: Wall) -> Result<Rescue, OpenError> {
+    fn checkpoint_log(&self, now: Wall) -> Result<Preservation, OpenError> {
         let path = self.database.path();
         let sqlite = |error: rusqlite::Error| OpenError::from_sqlite(path, &error);
-        if !take_in(self.database.connection()).map_err(sqlite)? {
-            return Ok(Rescue::Wait);
+        if !checkpoint(self.database.connection()).map_err(sqlite)? {
+            return Ok(Preservation::Wait);
         }
         // What stands there now belongs to something else, and SQLite would remove it.
-        let (real, own) = (self.database.real(), self.database.files());
-        if file::id(&beside(real, "-wal")) != own.log {
-            let aside = file::set_log_aside(real, "-wal", now);
+        let (real, own) = (self.database.canonical_path(), self.database.files());
+        if file::file_id(&sibling(real, "-wal")) != own.log {
+            let aside = file::quarantine_log(real, "-wal", now);
             if let Some(aside) = aside.map_err(|error| OpenError::from_io(path, &error))? {
                 log::warn!("another log stood there; it is kept as {}", aside.display());
             }
         }
-        remove_beside(path, real, "-shm")?;
+        remove_sibling(path, real, "-shm")?;
         let notice = format!(
             "{}-wal or -shm was removed or exchanged while in use; nothing is lost, its \
              readings are in the database. Stop main-node before its files are touched",
             path.display()
         );
-        Ok(Rescue::Done { notice, kept: None })
+        Ok(Preservation::Done { notice, kept: None })
     }
 
-    fn keep_overwritten(&self, now: Wall) -> Result<Rescue, OpenError> {
-        let (path, real) = (self.database.path(), self.database.real());
+    fn preserve_overwritten(&self, now: Wall) -> Result<Preservation, OpenError> {
+        let (path, real) = (self.database.path(), self.database.canonical_path());
         let io = |error: std::io::Error| OpenError::from_io(path, &error);
         // Where the log still holds all that the old content had, the copy is whole.
         let copied = self.copy_beside("overwritten", now);
         let kept = match copied {
             Ok(copy) => {
-                remove_beside(path, real, "-wal")?;
+                remove_sibling(path, real, "-wal")?;
                 Some(copy)
             }
-            Err(_) => file::set_log_aside(real, "-wal", now).map_err(io)?,
+            Err(_) => file::quarantine_log(real, "-wal", now).map_err(io)?,
         };
-        remove_beside(path, real, "-shm")?;
+        remove_sibling(path, real, "-shm")?;
         let rest = match &kept {
             Some(kept) => format!("what its log held is kept as {}", kept.display()),
             None => "its log was empty".to_owned(),
@@ -157,16 +164,16 @@ impl Displaced {
              main-node before its files are touched",
             path.display()
         );
-        Ok(Rescue::Done { notice, kept: None })
+        Ok(Preservation::Done { notice, kept: None })
     }
 
     /// Copies what the connection sees to a dated file.
     fn copy_beside(&self, suffix: &str, now: Wall) -> Result<PathBuf, BackupError> {
-        let copy = file::free_name(self.database.real(), suffix, now);
+        let copy = file::free_sibling(self.database.canonical_path(), suffix, now);
         backup::copy(self.database.connection(), &copy).map(|_| copy)
     }
 
-    fn not_copied(&self, why: &dyn std::fmt::Display) -> OpenError {
+    fn copy_failed(&self, why: &dyn std::fmt::Display) -> OpenError {
         OpenError::Unusable {
             path: self.database.path().to_owned(),
             detail: format!(
@@ -178,29 +185,29 @@ impl Displaced {
 
     /// Keeps a damaged database byte by byte, with its log: there is no better copy of it.
     /// `linked` is where its file still stands.
-    fn keep_damaged(&self, linked: Option<PathBuf>, now: Wall) -> Result<PathBuf, OpenError> {
-        let (real, own) = (self.database.real(), self.database.files());
+    fn preserve_damaged(&self, linked: Option<PathBuf>, now: Wall) -> Result<PathBuf, OpenError> {
+        let (real, own) = (self.database.canonical_path(), self.database.files());
         let kept = match linked {
             Some(linked) => linked,
             None => {
-                let kept = file::free_name(real, "replaced", now);
+                let kept = file::free_sibling(real, "replaced", now);
                 let copied = own
                     .database
-                    .and_then(file::descriptor_of)
+                    .and_then(file::descriptor_path)
                     .ok_or_else(|| std::io::Error::from(std::io::ErrorKind::NotFound))
                     .and_then(|open| copy_bytes(&open, &kept));
-                copied.map_err(|error| self.not_copied(&error))?;
+                copied.map_err(|error| self.copy_failed(&error))?;
                 kept
             }
         };
         // Closing must not take the log away from it.
         let keep = DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE;
         let _ = self.database.connection().set_db_config(keep, true);
-        let log = beside(real, "-wal");
-        if own.log.is_some() && file::id(&log) == own.log {
-            std::fs::rename(&log, beside(&kept, "-wal"))
+        let log = sibling(real, "-wal");
+        if own.log.is_some() && file::file_id(&log) == own.log {
+            std::fs::rename(&log, sibling(&kept, "-wal"))
                 .and_then(|()| file::sync_directory(&kept))
-                .map_err(|error| self.not_copied(&error))?;
+                .map_err(|error| self.copy_failed(&error))?;
         }
         Ok(kept)
     }
@@ -210,17 +217,17 @@ impl Displaced {
     fn remove_own_logs(&self) -> Result<(), OpenError> {
         let (path, real, own) = (
             self.database.path(),
-            self.database.real(),
+            self.database.canonical_path(),
             self.database.files(),
         );
-        if file::id(real) == own.database {
+        if file::file_id(real) == own.database {
             // A link leads elsewhere now: the files themselves are all in place, and closing
             // tidies up.
             return Ok(());
         }
         for (suffix, own) in [("-wal", own.log), ("-shm", own.index)] {
-            if own.is_some() && file::id(&beside(real, suffix)) == own {
-                remove_beside(path, real, suffix)?;
+            if own.is_some() && file::file_id(&sibling(real, suffix)) == own {
+                remove_sibling(path, real, suffix)?;
             }
         }
         Ok(())
@@ -228,7 +235,7 @@ impl Displaced {
 }
 
 /// Copies the log into the file that is open; false while a reader keeps it from that.
-fn take_in(connection: &Connection) -> rusqlite::Result<bool> {
+fn checkpoint(connection: &Connection) -> rusqlite::Result<bool> {
     connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| {
         row.get(0).map(|busy: i64| busy == 0)
     })
@@ -236,7 +243,7 @@ fn take_in(connection: &Connection) -> rusqlite::Result<bool> {
 
 /// Copies a file; what stands at `target` is complete.
 fn copy_bytes(from: &Path, target: &Path) -> std::io::Result<()> {
-    let unfinished = beside(target, ".unfinished");
+    let unfinished = sibling(target, ".unfinished");
     let copied = std::fs::copy(from, &unfinished)
         .and_then(|_| std::fs::File::open(&unfinished)?.sync_all())
         .and_then(|()| std::fs::rename(&unfinished, target))
@@ -248,20 +255,24 @@ fn copy_bytes(from: &Path, target: &Path) -> std::io::Result<()> {
     copied
 }
 
-fn remove_beside(path: &Path, real: &Path, suffix: &str) -> Result<(), OpenError> {
-    file::remove(&beside(real, suffix)).map_err(|error| OpenError::from_io(path, &error))
+fn remove_sibling(path: &Path, real: &Path, suffix: &str) -> Result<(), OpenError> {
+    file::remove_if_exists(&sibling(real, suffix)).map_err(|error| OpenError::from_io(path, &error))
 }
 
 /// Judges a file that something else has written to while `connection` had it open. `None`
 /// if that was another program that used it as SQLite does.
-pub fn judge(connection: &Connection, path: &Path, size_before: u64) -> Option<Exchange> {
-    let size = file::written(path).map_or(0, |(size, ..)| size);
-    let is_ours = file::head(connection)
-        .is_ok_and(|head| head.starts_with(b"SQLite format 3\0") && file::has_log_mode(&head));
+pub fn classify_write(
+    connection: &Connection,
+    path: &Path,
+    size_before: u64,
+) -> Option<FileChange> {
+    let size = file::file_stamp(path).map_or(0, |(size, ..)| size);
+    let is_ours = file::read_header(connection)
+        .is_ok_and(|head| head.starts_with(b"SQLite format 3\0") && file::is_wal_mode(&head));
     if !is_ours || size < size_before {
-        return Some(Exchange::Content);
+        return Some(FileChange::Content);
     }
-    is_damaged(path, size).then_some(Exchange::Damage)
+    is_damaged(path, size).then_some(FileChange::Damage)
 }
 
 /// Whether SQLite finds damage in a database of ours of `size` bytes; false where that would

@@ -12,9 +12,9 @@ use std::time::{Duration, Instant};
 
 use rusqlite::{Connection, ErrorCode, OptionalExtension, params};
 
-use super::file::Files;
-use super::rollup::five_minute::{self, FIVE};
-use super::rollup::{self, DAY, HOUR, Hour, Summary};
+use super::file::DatabaseFiles;
+use super::rollup::five_minute::{self, FIVE_MINUTES};
+use super::rollup::{self, Aggregate, DAY, HOUR, HourRollup};
 use super::tiers::Tiers;
 use super::{error, file, open, open_files};
 use crate::domain::history::{Bucket, HistoryQuery};
@@ -53,7 +53,7 @@ impl std::error::Error for HistoryError {}
 
 impl From<rusqlite::Error> for HistoryError {
     fn from(error: rusqlite::Error) -> HistoryError {
-        let words = error::words(&error);
+        let words = error::describe(&error);
         match error::is_damage(&error) {
             true => HistoryError::Damaged(words),
             false => HistoryError::Unavailable(words),
@@ -125,7 +125,7 @@ impl Reader {
         {
             return Err(error.clone());
         }
-        let files = Files::at(&self.path, &file::real(&self.path));
+        let files = DatabaseFiles::at(&self.path, &file::without_links(&self.path));
         if files.database.is_none() {
             *open = None;
             return Err(HistoryError::Unavailable(
@@ -135,7 +135,7 @@ impl Reader {
         if !matches!(&*open, Some((opened, _)) if *opened == files) {
             *open = None;
             *refused = None;
-            let connection = open::open_for_pages(&self.path).map_err(|error| {
+            let connection = open::open_for_web(&self.path).map_err(|error| {
                 let is_locked = error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy);
                 let error = HistoryError::from(error);
                 if is_locked {
@@ -144,7 +144,7 @@ impl Reader {
                 error
             })?;
             // Opening may have made the index.
-            let files = Files::at(&self.path, &file::real(&self.path));
+            let files = DatabaseFiles::at(&self.path, &file::without_links(&self.path));
             *open = Some((files, connection));
         }
         let Some((_, connection)) = &*open else {
@@ -286,8 +286,8 @@ struct Fine {
 }
 
 impl Fine {
-    fn is_by_fives(&self, hour: i64, found: &Hour) -> bool {
-        hour < self.fives_until && five_minute::is_worth(found)
+    fn is_by_fives(&self, hour: i64, found: &HourRollup) -> bool {
+        hour < self.fives_until && five_minute::is_eligible(found)
     }
 }
 
@@ -347,13 +347,13 @@ impl Span<'_> {
         width: i64,
         hours: Range<i64>,
     ) -> Result<Option<Fine>, HistoryError> {
-        let fives_until = tiers.fives_until.unwrap_or(i64::MIN);
+        let fives_until = tiers.five_minute_until.unwrap_or(i64::MIN);
         let by_rows = Fine {
             width,
             fives_until: i64::MIN,
         };
         let by_fives = Fine {
-            width: width.max(FIVE),
+            width: width.max(FIVE_MINUTES),
             fives_until,
         };
         let affordable = i64::try_from(self.budget.rows_for_detail()).unwrap_or(i64::MAX);
@@ -361,18 +361,21 @@ impl Span<'_> {
         let (mut all_rows, mut other_rows, mut fives): (i64, i64, i64) = (0, 0, 0);
         let mut walk = HoursOf::new(connection, self, hours);
         while let Some((hour, found)) = walk.next()? {
-            all_rows = all_rows.saturating_add(found.ids());
+            all_rows = all_rows.saturating_add(found.id_count());
             match by_fives.is_by_fives(hour, &found) {
                 true => fives += 1,
-                false => other_rows = other_rows.saturating_add(found.ids()),
+                false => other_rows = other_rows.saturating_add(found.id_count()),
             }
             if fives > limits::HISTORY_FIVES_HOURS
-                || fives.saturating_mul(HOUR / FIVE).saturating_add(other_rows) > most
+                || fives
+                    .saturating_mul(HOUR / FIVE_MINUTES)
+                    .saturating_add(other_rows)
+                    > most
             {
                 return Ok(None);
             }
         }
-        Ok(match width < FIVE && all_rows <= most {
+        Ok(match width < FIVE_MINUTES && all_rows <= most {
             true => Some(by_rows),
             false => Some(by_fives),
         })
@@ -399,7 +402,7 @@ impl Span<'_> {
             let Some(day) = day else {
                 return Ok(());
             };
-            let summary = one.query_row([day, self.k], rollup::read_summary);
+            let summary = one.query_row([day, self.k], rollup::read_aggregate);
             let summary = error::readable(summary.optional())?.flatten();
             if let Some(summary) = summary.flatten() {
                 buckets.add(summary.last_at, width, &summary);
@@ -443,21 +446,21 @@ impl Span<'_> {
         &self,
         connection: &Connection,
         width: i64,
-        (hour, found): (i64, &Hour),
+        (hour, found): (i64, &HourRollup),
         buckets: &mut Buckets,
     ) -> Result<(), HistoryError> {
         self.budget
-            .spend(HOUR.unsigned_abs() / FIVE.unsigned_abs())?;
+            .spend(HOUR.unsigned_abs() / FIVE_MINUTES.unsigned_abs())?;
         let fives = five_minute::read(connection, hour, self.k)?;
         if fives.iter().all(Option::is_none) {
             buckets.add_hour(hour, width, found);
             return Ok(());
         }
         for (five, summary) in (0..).zip(fives) {
-            let begin = hour * HOUR + five * FIVE;
+            let begin = hour * HOUR + five * FIVE_MINUTES;
             if let Some(mut summary) = summary
                 && begin < self.to
-                && begin + FIVE > self.from
+                && begin + FIVE_MINUTES > self.from
             {
                 summary.last_at = summary.last_at.saturating_add(hour * HOUR);
                 buckets.add(begin, width, &summary);
@@ -470,7 +473,7 @@ impl Span<'_> {
         &self,
         connection: &Connection,
         width: i64,
-        (hour, found): (i64, &Hour),
+        (hour, found): (i64, &HourRollup),
         buckets: &mut Buckets,
     ) -> Result<(), HistoryError> {
         let mut statement = connection.prepare_cached(
@@ -509,7 +512,7 @@ impl Span<'_> {
         }
         for (at, value) in seconds {
             if let Some(value) = value {
-                buckets.add(at, width, &Summary::of(value, at));
+                buckets.add(at, width, &Aggregate::of(value, at));
             }
         }
         Ok(())
@@ -535,7 +538,7 @@ impl<'a> HoursOf<'a> {
         }
     }
 
-    fn next(&mut self) -> Result<Option<(i64, Hour)>, HistoryError> {
+    fn next(&mut self) -> Result<Option<(i64, HourRollup)>, HistoryError> {
         while self.next < self.end {
             let_others_run();
             self.asked.budget.spend(2)?;
@@ -559,11 +562,11 @@ impl<'a> HoursOf<'a> {
 #[derive(Default)]
 struct Buckets {
     origin: i64,
-    by_begin: BTreeMap<i64, (i64, Option<Summary>)>,
+    by_begin: BTreeMap<i64, (i64, Option<Aggregate>)>,
 }
 
 impl Buckets {
-    fn add(&mut self, at: i64, width: i64, summary: &Summary) {
+    fn add(&mut self, at: i64, width: i64, summary: &Aggregate) {
         let begin = self.origin + (at - self.origin).div_euclid(width) * width;
         let (seconds, sum) = self.by_begin.entry(begin).or_insert((width, None));
         *seconds = (*seconds).max(width);
@@ -571,15 +574,15 @@ impl Buckets {
     }
 
     /// An hour as a whole.
-    fn add_hour(&mut self, hour: i64, width: i64, found: &Hour) {
-        if let Some(mut summary) = found.summary {
+    fn add_hour(&mut self, hour: i64, width: i64, found: &HourRollup) {
+        if let Some(mut summary) = found.aggregate {
             summary.last_at = summary.last_at.saturating_add(hour * HOUR);
             self.add(hour * HOUR, width, &summary);
         }
     }
 
     fn finish(self) -> Vec<Bucket> {
-        let bucket = |(begin, (seconds, summary)): (i64, (i64, Option<Summary>))| {
+        let bucket = |(begin, (seconds, summary)): (i64, (i64, Option<Aggregate>))| {
             summary.map(|s| Bucket {
                 from: Wall::from_second(begin),
                 seconds: seconds.unsigned_abs(),

@@ -10,12 +10,12 @@ use std::time::Duration;
 
 use rusqlite::Connection;
 
-use super::database::{Database, read_value};
+use super::database::{Database, column_value};
 use super::error::{self, OpenError};
-use super::open::{self, Place};
+use super::open::{self, DatabaseLocation};
 use super::rollup::HOUR;
 use super::salvage;
-use super::tiers::node;
+use super::tiers::read_meta;
 use crate::domain::freshness::Stamp;
 use crate::domain::ledger::{Absence, RestoredRecord};
 use crate::domain::time::{Mono, Wall};
@@ -40,7 +40,7 @@ pub(super) fn newest(
     boot: &str,
     is_named: IsNamed<'_>,
 ) -> rusqlite::Result<Vec<RestoredRecord>> {
-    let last_boot: Option<String> = error::readable(node(connection, "boot"))?.flatten();
+    let last_boot: Option<String> = error::readable(read_meta(connection, "boot"))?.flatten();
     let is_same_boot = !boot.is_empty() && last_boot.as_deref() == Some(boot);
     let mut statement = connection.prepare(
         "SELECT key, unit, source, value, text, second, own_time, untrusted, receipt_ms, lag_ms, \
@@ -63,7 +63,7 @@ pub(super) fn newest(
             _ => Stamp::restored(observed, own_time),
         };
         let k: i64 = row.get(10)?;
-        Ok(read_value(row, 3)?.map(|value| Candidate {
+        Ok(column_value(row, 3)?.map(|value| Candidate {
             k,
             second: observed.second(),
             untrusted,
@@ -154,16 +154,16 @@ fn count_absences(connection: &Connection, all: &mut [Candidate]) -> rusqlite::R
 /// read-only card), from the file as far as it can be read.
 pub fn last_good(
     opened: &Result<Database, OpenError>,
-    place: &Place,
+    place: &DatabaseLocation,
     boot: &str,
     is_named: IsNamed<'_>,
 ) -> Vec<RestoredRecord> {
     let restored = match opened {
-        Ok(database) => database.restore(is_named),
+        Ok(database) => database.last_values(is_named),
         Err(error) if error.is_fatal() => return Vec::new(),
         Err(OpenError::Corrupt { .. }) => salvage::in_memory(&place.path)
             .and_then(|connection| newest(&connection, boot, is_named)),
-        Err(_) => open::open_as_it_is(&place.path)
+        Err(_) => open::open_best_effort(&place.path)
             .and_then(|connection| newest(&connection, boot, is_named))
             .or_else(|_| {
                 let connection = open::open_immutable(&place.path)?;
@@ -174,7 +174,7 @@ pub fn last_good(
         log::warn!(
             "{}: nothing of the last run can be shown: {}",
             place.path.display(),
-            error::words(&error)
+            error::describe(&error)
         );
         Vec::new()
     })

@@ -12,14 +12,14 @@ use rusqlite::{Connection, ErrorCode, OpenFlags};
 use super::backup::BackupError;
 use super::database::Database;
 use super::error::{self, OpenError, READ_ONLY};
-use super::file::{self, Found, beside, look, sync_directory};
+use super::file::{self, FileKind, probe, sibling, sync_directory};
 use super::{backup, open_files, replace, schema};
 use crate::domain::time::Wall;
 use crate::limits;
 
 /// Where the database is.
 #[derive(Debug, Clone)]
-pub struct Place {
+pub struct DatabaseLocation {
     pub path: PathBuf,
     /// Whether this is the path that the node takes unasked. A file there that is no
     /// database was ours once; elsewhere it may be anything that somebody mistyped.
@@ -28,13 +28,13 @@ pub struct Place {
 
 /// Opens the database at `place`, makes it if there is none, upgrades an older one after
 /// making a backup of it. `boot` tells monotonic times of this boot from earlier ones.
-pub fn open(place: &Place, boot: &str) -> Result<Database, OpenError> {
+pub fn open(place: &DatabaseLocation, boot: &str) -> Result<Database, OpenError> {
     open_within(place, boot, limits::DATABASE_BUSY)
 }
 
 /// The same at start: another program's lock is not waited for, since displays are served
 /// without a database too. The store thread opens it when it is free.
-pub fn open_at_start(place: &Place, boot: &str) -> Result<Database, OpenError> {
+pub fn open_at_start(place: &DatabaseLocation, boot: &str) -> Result<Database, OpenError> {
     let database = open_within(place, boot, limits::DATABASE_BUSY_AT_START)?;
     database
         .connection()
@@ -43,33 +43,37 @@ pub fn open_at_start(place: &Place, boot: &str) -> Result<Database, OpenError> {
     Ok(database)
 }
 
-fn open_within(place: &Place, boot: &str, busy: Duration) -> Result<Database, OpenError> {
+fn open_within(
+    place: &DatabaseLocation,
+    boot: &str,
+    busy: Duration,
+) -> Result<Database, OpenError> {
     let path = &place.path;
     let sqlite = |error: rusqlite::Error| OpenError::from_sqlite(path, &error);
     replace::finish(path).map_err(|error| OpenError::from_io(path, &error))?;
-    let found = look(path)?;
+    let found = probe(path)?;
     match &found {
-        Found::Nothing => make(path)?,
-        Found::EmptySqlite | Found::Ours { .. } => {}
-        Found::Damaged { begins } => {
+        FileKind::Absent => create_file(path)?,
+        FileKind::EmptySqlite | FileKind::MainNode { .. } => {}
+        FileKind::Damaged { begins } => {
             return Err(OpenError::Corrupt {
                 path: path.clone(),
                 detail: format!("its header is damaged, found {begins}"),
             });
         }
-        Found::NotSqlite { begins } if place.is_default => {
+        FileKind::NotSqlite { begins } if place.is_default => {
             return Err(OpenError::Corrupt {
                 path: path.clone(),
                 detail: format!("it begins with {begins}"),
             });
         }
-        Found::NotSqlite { begins } => {
+        FileKind::NotSqlite { begins } => {
             return Err(OpenError::NotSqlite {
                 path: path.clone(),
                 begins: begins.clone(),
             });
         }
-        Found::Foreign { application_id } => {
+        FileKind::Foreign { application_id } => {
             return Err(OpenError::Foreign {
                 path: path.clone(),
                 application_id: *application_id,
@@ -77,30 +81,30 @@ fn open_within(place: &Place, boot: &str, busy: Duration) -> Result<Database, Op
         }
     }
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let mut connection =
-        Connection::open_with_flags(path, flags).map_err(|error| why_not(path, sqlite(error)))?;
+    let mut connection = Connection::open_with_flags(path, flags)
+        .map_err(|error| explain_failure(path, sqlite(error)))?;
     // SQLite settles for reading where it may not write.
     if connection.is_readonly("main").map_err(sqlite)? {
         let read_only = OpenError::Unusable {
             path: path.clone(),
             detail: READ_ONLY.to_owned(),
         };
-        return Err(why_not(path, read_only));
+        return Err(explain_failure(path, read_only));
     }
-    set_foreign_logs_aside(path, &connection)?;
+    quarantine_foreign_logs(path, &connection)?;
     connection
         .busy_timeout(busy)
-        .and_then(|()| tune(&connection))
+        .and_then(|()| configure(&connection))
         .map_err(sqlite)?;
-    if found == Found::EmptySqlite {
+    if found == FileKind::EmptySqlite {
         schema::create(&mut connection).map_err(sqlite)?;
     }
-    upgrade(&mut connection, path, schema::STEPS)?;
+    migrate_after_backup(&mut connection, path, schema::STEPS)?;
     Database::load(connection, path, boot).map_err(sqlite)
 }
 
 /// SQLite's "unable to open" does not say why; the system does.
-fn why_not(path: &Path, error: OpenError) -> OpenError {
+fn explain_failure(path: &Path, error: OpenError) -> OpenError {
     match OpenOptions::new().append(true).open(path) {
         Err(error) => OpenError::from_io(path, &error),
         Ok(_) => error,
@@ -110,15 +114,16 @@ fn why_not(path: &Path, error: OpenError) -> OpenError {
 /// What SQLite would play into this database though it belongs to another: a log beside a
 /// file that is not used with one (a backup that was put in place), a journal beside one
 /// that is. `connection` has read nothing yet.
-fn set_foreign_logs_aside(path: &Path, connection: &Connection) -> Result<(), OpenError> {
-    let head = file::head(connection).map_err(|error| OpenError::from_sqlite(path, &error))?;
-    let foreign = match file::has_log_mode(&head) {
+fn quarantine_foreign_logs(path: &Path, connection: &Connection) -> Result<(), OpenError> {
+    let head =
+        file::read_header(connection).map_err(|error| OpenError::from_sqlite(path, &error))?;
+    let foreign = match file::is_wal_mode(&head) {
         true => "-journal",
         false => "-wal",
     };
-    let real = file::real(path);
+    let real = file::without_links(path);
     let now = Wall::from_second(jiff::Timestamp::now().as_second());
-    let aside = file::set_log_aside(&real, foreign, now);
+    let aside = file::quarantine_log(&real, foreign, now);
     let Some(aside) = aside.map_err(|error| OpenError::from_io(path, &error))? else {
         return Ok(());
     };
@@ -129,13 +134,18 @@ fn set_foreign_logs_aside(path: &Path, connection: &Connection) -> Result<(), Op
         aside.display()
     );
     if foreign == "-wal" {
-        file::remove(&beside(&real, "-shm")).map_err(|error| OpenError::from_io(path, &error))?;
+        file::remove_if_exists(&sibling(&real, "-shm"))
+            .map_err(|error| OpenError::from_io(path, &error))?;
     }
     Ok(())
 }
 
 /// Leads the database to the version that `steps` make, after a backup of what it was.
-fn upgrade(connection: &mut Connection, path: &Path, steps: &[&str]) -> Result<(), OpenError> {
+fn migrate_after_backup(
+    connection: &mut Connection,
+    path: &Path,
+    steps: &[&str],
+) -> Result<(), OpenError> {
     let sqlite = |error: rusqlite::Error| OpenError::from_sqlite(path, &error);
     let found = schema::version(connection).map_err(sqlite)?;
     let wanted = i32::try_from(steps.len()).unwrap_or(i32::MAX);
@@ -155,9 +165,9 @@ fn upgrade(connection: &mut Connection, path: &Path, steps: &[&str]) -> Result<(
         .pragma_update(None, "journal_mode", "WAL")
         .map_err(sqlite)?;
     if found < wanted {
-        let kept = beside(path, &format!(".before-version-{wanted}"));
+        let kept = sibling(path, &format!(".before-version-{wanted}"));
         if found > 0 && !kept.exists() {
-            backup::copy(connection, &kept).map_err(|error| not_backed_up(path, error))?;
+            backup::copy(connection, &kept).map_err(|error| backup_failed(path, error))?;
         }
         schema::migrate(connection, steps).map_err(sqlite)?;
     }
@@ -166,7 +176,7 @@ fn upgrade(connection: &mut Connection, path: &Path, steps: &[&str]) -> Result<(
 
 /// Why there is no backup to upgrade after. Of a damaged database there can be none: it is
 /// set aside as it is, and the salvage reads every version.
-fn not_backed_up(path: &Path, error: BackupError) -> OpenError {
+fn backup_failed(path: &Path, error: BackupError) -> OpenError {
     let path = path.to_owned();
     match error {
         BackupError::Damaged { detail, .. } => OpenError::Corrupt { path, detail },
@@ -185,73 +195,75 @@ pub fn open_read_only(path: &Path) -> rusqlite::Result<Connection> {
 /// The same for a command: whatever is in the way is said in words to stand after a colon, the
 /// same ones for every command.
 pub fn open_for_command(path: &Path) -> Result<Connection, String> {
-    let found = file::look(path).map_err(|error| error.clause())?;
+    let found = file::probe(path).map_err(|error| error.reason())?;
     let clause = match found {
-        Found::Nothing => "there is no such file: name the service's database with --database, or \
+        FileKind::Absent => {
+            "there is no such file: name the service's database with --database, or \
                            its configuration with --config"
-            .to_owned(),
-        Found::EmptySqlite => "nothing was ever stored in it".to_owned(),
-        Found::NotSqlite { begins } => {
-            let path = path.to_owned();
-            OpenError::NotSqlite { path, begins }.clause()
+                .to_owned()
         }
-        Found::Damaged { begins } => {
+        FileKind::EmptySqlite => "nothing was ever stored in it".to_owned(),
+        FileKind::NotSqlite { begins } => {
+            let path = path.to_owned();
+            OpenError::NotSqlite { path, begins }.reason()
+        }
+        FileKind::Damaged { begins } => {
             format!(
                 "it is damaged (it begins with {begins}); main-node recovers it at its next start"
             )
         }
-        Found::Foreign { application_id } => {
+        FileKind::Foreign { application_id } => {
             let path = path.to_owned();
             OpenError::Foreign {
                 path,
                 application_id,
             }
-            .clause()
+            .reason()
         }
-        Found::Ours { version } if version > schema::VERSION => {
+        FileKind::MainNode { version } if version > schema::VERSION => {
             let path = path.to_owned();
             OpenError::Newer {
                 path,
                 found: version,
             }
-            .clause()
+            .reason()
         }
-        Found::Ours { .. } => {
-            return open_read_only(path).map_err(|error| error::words(&error));
+        FileKind::MainNode { .. } => {
+            return open_read_only(path).map_err(|error| error::describe(&error));
         }
     };
     Err(clause)
 }
 
 /// The same for people who wait for a page: a lock is not waited for.
-pub fn open_for_pages(path: &Path) -> rusqlite::Result<Connection> {
+pub fn open_for_web(path: &Path) -> rusqlite::Result<Connection> {
     read_only_within(path, limits::DATABASE_BUSY_AT_START)
 }
 
 /// What can be read at start where the database cannot be opened for writing: without
 /// waiting for a lock, and without its log if need be.
-pub fn open_as_it_is(path: &Path) -> rusqlite::Result<Connection> {
+pub fn open_best_effort(path: &Path) -> rusqlite::Result<Connection> {
     read_only_within(path, limits::DATABASE_BUSY_AT_START).or_else(|_| open_immutable(path))
 }
 
 fn read_only_within(path: &Path, busy: Duration) -> rusqlite::Result<Connection> {
-    open_files::check(path)?;
+    open_files::check_not_replaced(path)?;
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(path, flags)?;
     connection.busy_timeout(busy)?;
-    let log = beside(&file::real(path), "-wal");
-    if !file::has_log_mode(&file::head(&connection)?)
+    let log = sibling(&file::without_links(path), "-wal");
+    if !file::is_wal_mode(&file::read_header(&connection)?)
         && log.metadata().is_ok_and(|log| log.len() > 0)
     {
         // The log is another file's; whoever writes next sets it aside.
         return open_immutable(path);
     }
-    match probe(&connection) {
+    match read_schema(&connection) {
         // On a medium that nobody can write to, SQLite cannot make the file that readers of
         // a log share. Where there is no log, none is needed.
         Err(error)
             if error.sqlite_error_code() == Some(ErrorCode::CannotOpen)
-                && beside(path, "-wal").metadata().map_or(0, |log| log.len()) == 0 =>
+                && sibling(path, "-wal").metadata().map_or(0, |log| log.len()) == 0 =>
         {
             open_immutable(path)
         }
@@ -265,7 +277,7 @@ fn read_only_within(path: &Path, busy: Duration) -> rusqlite::Result<Connection>
 }
 
 /// The first read, which is when SQLite really opens a file.
-fn probe(connection: &Connection) -> rusqlite::Result<()> {
+fn read_schema(connection: &Connection) -> rusqlite::Result<()> {
     connection.query_row("SELECT count(*) FROM sqlite_schema", [], |_| Ok(()))
 }
 
@@ -288,7 +300,7 @@ pub fn open_immutable(path: &Path) -> rusqlite::Result<Connection> {
 }
 
 /// What the node sets on every connection that writes.
-pub(super) fn tune(connection: &Connection) -> rusqlite::Result<()> {
+pub(super) fn configure(connection: &Connection) -> rusqlite::Result<()> {
     // A commit that was reported is on the card, whatever happens to the power then.
     connection.pragma_update(None, "synchronous", "FULL")?;
     connection.pragma_update(None, "wal_autocheckpoint", limits::WAL_PAGES)?;
@@ -303,12 +315,12 @@ pub(super) fn tune(connection: &Connection) -> rusqlite::Result<()> {
 
 /// Makes a database under another name and moves it into place when it is complete, so that
 /// a file that stands there is always whole.
-fn make(path: &Path) -> Result<(), OpenError> {
+fn create_file(path: &Path) -> Result<(), OpenError> {
     let io = |error: std::io::Error| OpenError::from_io(path, &error);
     // A log without its database would be played into the new one.
     let now = Wall::from_second(jiff::Timestamp::now().as_second());
     for leftover in ["-wal", "-journal"] {
-        if let Some(aside) = file::set_log_aside(path, leftover, now).map_err(io)? {
+        if let Some(aside) = file::quarantine_log(path, leftover, now).map_err(io)? {
             log::warn!(
                 "{}{leftover} was left without its database; it is kept as {}",
                 path.display(),
@@ -316,15 +328,15 @@ fn make(path: &Path) -> Result<(), OpenError> {
             );
         }
     }
-    file::remove(&beside(path, "-shm")).map_err(io)?;
-    let unfinished = prepare(path)?;
+    file::remove_if_exists(&sibling(path, "-shm")).map_err(io)?;
+    let unfinished = create_beside(path)?;
     std::fs::rename(&unfinished, path).map_err(io)?;
     sync_directory(path).map_err(io)
 }
 
-fn remove(path: &Path, leftovers: &[&str]) -> Result<(), OpenError> {
+fn remove_siblings(path: &Path, leftovers: &[&str]) -> Result<(), OpenError> {
     for leftover in leftovers {
-        let removed = file::remove(&beside(path, leftover));
+        let removed = file::remove_if_exists(&sibling(path, leftover));
         removed.map_err(|error| OpenError::from_io(path, &error))?;
     }
     Ok(())
@@ -332,9 +344,9 @@ fn remove(path: &Path, leftovers: &[&str]) -> Result<(), OpenError> {
 
 /// Makes an empty database of the current version beside the one at `path`. What an earlier
 /// attempt has left goes.
-pub(super) fn prepare(path: &Path) -> Result<PathBuf, OpenError> {
-    remove(path, &[".new", ".new-journal", ".new-wal", ".new-shm"])?;
-    let unfinished = beside(path, ".new");
+pub(super) fn create_beside(path: &Path) -> Result<PathBuf, OpenError> {
+    remove_siblings(path, &[".new", ".new-journal", ".new-wal", ".new-shm"])?;
+    let unfinished = sibling(path, ".new");
     let made = Connection::open(&unfinished).and_then(|mut connection| {
         connection.busy_timeout(limits::DATABASE_BUSY)?;
         connection.pragma_update(None, "synchronous", "FULL")?;
@@ -342,7 +354,7 @@ pub(super) fn prepare(path: &Path) -> Result<PathBuf, OpenError> {
     });
     if let Err(error) = made {
         // Of no use to anybody, and there may be no room.
-        let _ = remove(path, &[".new", ".new-journal"]);
+        let _ = remove_siblings(path, &[".new", ".new-journal"]);
         return Err(OpenError::from_sqlite(path, &error));
     }
     Ok(unfinished)
@@ -353,8 +365,8 @@ mod tests {
     use super::*;
     use crate::db::test_support::{Directory, T0, entries, golden, row};
 
-    fn place(path: &Path) -> Place {
-        Place {
+    fn place(path: &Path) -> DatabaseLocation {
+        DatabaseLocation {
             path: path.to_owned(),
             is_default: false,
         }
@@ -416,8 +428,8 @@ mod tests {
         open(&place(&path), "boot").expect("an empty SQLite file is nobody's");
         let version = schema::VERSION;
         assert_eq!(
-            look(&path).expect("it can be read"),
-            Found::Ours { version }
+            probe(&path).expect("it can be read"),
+            FileKind::MainNode { version }
         );
     }
 
@@ -429,7 +441,7 @@ mod tests {
         // A crash: the file goes, its log stays.
         std::mem::forget(kept);
         std::fs::remove_file(&path).expect("the file can be removed");
-        assert!(beside(&path, "-wal").exists());
+        assert!(sibling(&path, "-wal").exists());
         open(&place(&path), "boot").expect("a new one is made");
     }
 
@@ -466,8 +478,8 @@ mod tests {
         std::fs::create_dir(&place_of_its_own).expect("a directory can be made");
         let restored = place_of_its_own.join("main-node.db");
         std::fs::copy(&copy, &restored).expect("it can be copied");
-        let log = beside(&path, "-wal");
-        std::fs::copy(&log, beside(&restored, "-wal")).expect("it can be copied");
+        let log = sibling(&path, "-wal");
+        std::fs::copy(&log, sibling(&restored, "-wal")).expect("it can be copied");
         let seen = open_read_only(&restored).and_then(|connection| {
             connection.query_row("SELECT count(*) FROM records", [], |row| {
                 row.get::<_, i64>(0)
@@ -490,7 +502,7 @@ mod tests {
         let directory = Directory::new();
         let path = directory.path("main-node.db");
         let rows = crashed(&path);
-        let journal = beside(&path, "-journal");
+        let journal = sibling(&path, "-journal");
         std::fs::write(&journal, [0xd9; 2_000]).expect("a file can be written");
         let opened = open(&place(&path), "boot").expect("it can be opened");
         assert_eq!(count(&opened), rows);
@@ -525,14 +537,14 @@ mod tests {
         drop(open(&place(&path), "boot").expect("a database can be made"));
         let _open = open(&place(&path), "boot").expect("it can be opened");
         let is_locked = || {
-            let (_, inode) = file::id(&path).expect("it is there");
+            let (_, inode) = file::file_id(&path).expect("it is there");
             let own = format!(" {} ", std::process::id());
             let locks = std::fs::read_to_string("/proc/locks").expect("the kernel lists them");
             let is_ours = |line: &&str| line.contains(&own) && line.contains(&format!(":{inode} "));
             locks.lines().any(|line| is_ours(&line))
         };
         assert!(is_locked(), "after opening");
-        look(&path).expect("it can be looked at");
+        probe(&path).expect("it can be looked at");
         drop(open_read_only(&path).expect("it can be read"));
         drop(open(&place(&path), "boot").expect("it can be opened twice"));
         assert!(is_locked(), "after looking");
@@ -555,7 +567,7 @@ mod tests {
                 .contains("another program holds it locked"),
             "{error}"
         );
-        open_as_it_is(&path).expect("what the file holds can be shown");
+        open_best_effort(&path).expect("what the file holds can be shown");
         assert!(begun.elapsed() < limits::DATABASE_BUSY);
     }
 
@@ -564,7 +576,7 @@ mod tests {
         let directory = Directory::new();
         let path = directory.path("main-node.db");
         std::fs::write(&path, [0; 8192]).expect("a file can be written");
-        let place = Place {
+        let place = DatabaseLocation {
             path,
             is_default: true,
         };
@@ -580,12 +592,12 @@ mod tests {
         let mut steps = schema::STEPS.to_vec();
         steps.push("CREATE TABLE added (x)");
         let mut connection = Connection::open(&path).expect("it can be opened");
-        upgrade(&mut connection, &path, &steps).expect("it can be upgraded");
+        migrate_after_backup(&mut connection, &path, &steps).expect("it can be upgraded");
         assert_eq!(schema::version(&connection), Ok(schema::VERSION + 1));
         drop(connection);
         let error = open(&place(&path), "boot").expect_err("the old program refuses it");
         assert!(matches!(error, OpenError::Newer { .. }), "{error}");
-        let kept = beside(&path, &format!(".before-version-{}", schema::VERSION + 1));
+        let kept = sibling(&path, &format!(".before-version-{}", schema::VERSION + 1));
         std::fs::rename(kept, &path).expect("the backup was made where the message says");
         open(&place(&path), "boot").expect("and the old program takes it");
     }

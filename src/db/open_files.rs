@@ -10,54 +10,54 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use rusqlite::{Connection, ffi};
 
-use super::file::{self, Files};
+use super::file::{self, DatabaseFiles};
 
 /// A reader's connection, and the files that it was opened on.
-pub type ReaderSlot = Mutex<Option<(Files, Connection)>>;
+pub type ReaderSlot = Mutex<Option<(DatabaseFiles, Connection)>>;
 
-struct Tables {
-    written: Vec<(u64, PathBuf, Files)>,
+struct Registry {
+    written: Vec<(u64, PathBuf, DatabaseFiles)>,
     readers: Vec<(PathBuf, Weak<ReaderSlot>)>,
     /// Databases in which a reader has met damage.
     damaged: Vec<PathBuf>,
     next: u64,
 }
 
-static TABLES: Mutex<Tables> = Mutex::new(Tables {
+static REGISTRY: Mutex<Registry> = Mutex::new(Registry {
     written: Vec::new(),
     readers: Vec::new(),
     damaged: Vec::new(),
     next: 0,
 });
 
-fn tables() -> MutexGuard<'static, Tables> {
-    TABLES.lock().unwrap_or_else(PoisonError::into_inner)
+fn registry() -> MutexGuard<'static, Registry> {
+    REGISTRY.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// An entry for files that are open for writing; goes with its owner.
 #[derive(Debug)]
-pub struct Written(u64);
+pub struct OpenFilesGuard(u64);
 
-impl Written {
-    pub fn enter(path: &Path, files: Files) -> Written {
-        let mut tables = tables();
+impl OpenFilesGuard {
+    pub fn register(path: &Path, files: DatabaseFiles) -> OpenFilesGuard {
+        let mut tables = registry();
         tables.next += 1;
         let number = tables.next;
         tables.written.push((number, path.to_owned(), files));
-        Written(number)
+        OpenFilesGuard(number)
     }
 }
 
-impl Drop for Written {
+impl Drop for OpenFilesGuard {
     fn drop(&mut self) {
-        tables().written.retain(|(number, ..)| *number != self.0);
+        registry().written.retain(|(number, ..)| *number != self.0);
     }
 }
 
 /// A new place for a reader's connection to the database at `path`.
 pub fn reader_slot(path: &Path) -> Arc<ReaderSlot> {
     let slot = Arc::new(Mutex::new(None));
-    let mut tables = tables();
+    let mut tables = registry();
     tables.readers.retain(|(_, slot)| slot.strong_count() > 0);
     tables
         .readers
@@ -67,7 +67,7 @@ pub fn reader_slot(path: &Path) -> Arc<ReaderSlot> {
 
 /// Closes the readers' connections to the database at `path`; false while one is reading.
 pub fn close_readers(path: &Path) -> bool {
-    let slots: Vec<Arc<ReaderSlot>> = tables()
+    let slots: Vec<Arc<ReaderSlot>> = registry()
         .readers
         .iter()
         .filter(|(read, _)| read == path)
@@ -89,7 +89,7 @@ pub fn close_readers(path: &Path) -> bool {
 /// Tells the writer of the database at `path` that a reader has met damage in it: the writer
 /// may never read that page.
 pub fn report_damage(path: &Path) {
-    let mut tables = tables();
+    let mut tables = registry();
     let is_open = tables.written.iter().any(|(_, at, _)| at == path);
     if is_open && !tables.damaged.iter().any(|damaged| damaged == path) {
         tables.damaged.push(path.to_owned());
@@ -98,18 +98,18 @@ pub fn report_damage(path: &Path) {
 
 /// Whether damage was reported since this was last asked.
 pub fn take_damage(path: &Path) -> bool {
-    let mut tables = tables();
+    let mut tables = registry();
     let before = tables.damaged.len();
     tables.damaged.retain(|damaged| damaged != path);
     tables.damaged.len() < before
 }
 
 /// Refuses to open files that stand at `path` in the place of those that the writer has open.
-pub fn check(path: &Path) -> rusqlite::Result<()> {
-    let found = Files::at(path, &file::real(path));
-    let tables = tables();
+pub fn check_not_replaced(path: &Path) -> rusqlite::Result<()> {
+    let found = DatabaseFiles::at(path, &file::without_links(path));
+    let tables = registry();
     let mut open = tables.written.iter().filter(|(_, at, _)| at == path);
-    let is_known = |(_, _, files): &(u64, PathBuf, Files)| *files == found;
+    let is_known = |(_, _, files): &(u64, PathBuf, DatabaseFiles)| *files == found;
     match open.clone().next().is_none() || open.any(is_known) {
         true => Ok(()),
         false => Err(rusqlite::Error::SqliteFailure(

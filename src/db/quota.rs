@@ -7,23 +7,23 @@ use rusqlite::Connection;
 
 use super::database::Database;
 use super::error::OpenError;
-use super::open::{self, Place};
+use super::open::{self, DatabaseLocation};
 use super::salvage;
-use super::tiers::{node, set_node};
+use super::tiers::{read_meta, write_meta};
 use crate::domain::quota::{QuotaReservation, SavedQuota};
 use crate::domain::time::{Mono, Wall, millis};
 
 /// What earlier runs left, by source, in the order of `sources`.
 pub fn carried<'a>(
     opened: &Result<Database, OpenError>,
-    place: &Place,
+    place: &DatabaseLocation,
     boot: &str,
     sources: impl Iterator<Item = &'a str>,
 ) -> Vec<SavedQuota> {
     let elsewhere = match opened {
         Ok(_) => None,
         Err(OpenError::Corrupt { .. }) => salvage::in_memory(&place.path).ok(),
-        Err(_) => open::open_as_it_is(&place.path).ok(),
+        Err(_) => open::open_best_effort(&place.path).ok(),
     };
     let connection = match opened {
         Ok(database) => Some(database.connection()),
@@ -38,12 +38,12 @@ pub fn carried<'a>(
 }
 
 fn read(connection: &Connection, boot: &str, source: &str) -> rusqlite::Result<SavedQuota> {
-    let text: Option<String> = node(connection, &name(source))?;
+    let text: Option<String> = read_meta(connection, &name(source))?;
     Ok(text.map_or(SavedQuota::Nothing, |text| parse(&text, boot)))
 }
 
 pub(super) fn write(connection: &Connection, source: &str, text: &str) -> rusqlite::Result<()> {
-    set_node(connection, &name(source), text)
+    write_meta(connection, &name(source), text)
 }
 
 const NAME: &str = "quota:";

@@ -9,7 +9,7 @@
 use std::io::{Error, ErrorKind};
 use std::path::{Path, PathBuf};
 
-use super::file::{beside, directory, sync_directory};
+use super::file::{parent_directory, sibling, sync_directory};
 use crate::domain::time::Wall;
 
 /// What the name of an announced file has between the database's and the suffix.
@@ -32,7 +32,7 @@ pub fn resolved(path: &Path) -> PathBuf {
     // As many links as systems follow at most.
     for _ in 0..40 {
         match std::fs::read_link(&path) {
-            Ok(target) => path = directory(&path).join(target),
+            Ok(target) => path = parent_directory(&path).join(target),
             Err(_) => break,
         }
     }
@@ -43,13 +43,13 @@ fn is_free(path: &Path, suffix: &str) -> bool {
     let next = format!("{NEXT}{suffix}");
     [suffix, &format!("{suffix}-wal"), &next]
         .iter()
-        .all(|suffix| !beside(path, suffix).exists())
+        .all(|suffix| !sibling(path, suffix).exists())
 }
 
 /// Has `prepared`, which is complete and synced, take the place of the database at `path`,
 /// which goes to `path` with `suffix` appended. It does not yet: see [`finish`].
 pub fn announce(path: &Path, prepared: &Path, suffix: &str) -> std::io::Result<()> {
-    std::fs::rename(prepared, beside(path, &format!("{NEXT}{suffix}")))?;
+    std::fs::rename(prepared, sibling(path, &format!("{NEXT}{suffix}")))?;
     sync_directory(path)
 }
 
@@ -58,7 +58,7 @@ pub fn finish(path: &Path) -> std::io::Result<()> {
     let path = &resolved(path);
     for suffix in announced(path)? {
         move_away(path, &suffix)?;
-        std::fs::rename(beside(path, &format!("{NEXT}{suffix}")), path)?;
+        std::fs::rename(sibling(path, &format!("{NEXT}{suffix}")), path)?;
         sync_directory(path)?;
     }
     Ok(())
@@ -70,7 +70,7 @@ fn announced(path: &Path) -> std::io::Result<Vec<String>> {
         return Ok(Vec::new());
     };
     let prefix = format!("{}{NEXT}.", name.to_string_lossy());
-    let entries = match std::fs::read_dir(directory(path)) {
+    let entries = match std::fs::read_dir(parent_directory(path)) {
         // A directory that may not be listed is none that a replacement was announced in.
         Err(error)
             if matches!(
@@ -98,20 +98,20 @@ fn announced(path: &Path) -> std::io::Result<Vec<String>> {
 
 /// Moves the database and its log to the suffix, whatever of them is still here.
 fn move_away(path: &Path, suffix: &str) -> std::io::Result<()> {
-    let mut aside = beside(path, suffix);
+    let mut aside = sibling(path, suffix);
     // Something made a database after this one was moved away: it is kept as well.
     let mut count = 1;
     while path.exists() && aside.exists() {
         count += 1;
-        aside = beside(path, &format!("{suffix}-{count}"));
+        aside = sibling(path, &format!("{suffix}-{count}"));
     }
     // The log goes first: it is never left to a database that it does not belong to.
     for part in ["-wal", "-journal"] {
-        if_there(std::fs::rename(beside(path, part), beside(&aside, part)))?;
+        if_there(std::fs::rename(sibling(path, part), sibling(&aside, part)))?;
     }
     sync_directory(path)?;
     if_there(std::fs::rename(path, &aside))?;
-    if_there(std::fs::remove_file(beside(path, "-shm")))?;
+    if_there(std::fs::remove_file(sibling(path, "-shm")))?;
     sync_directory(path)
 }
 
@@ -134,7 +134,7 @@ pub fn is_moved(database: &Path, candidate: &Path, kind: &str) -> bool {
 
 /// What was moved away as `kind`, the newest last.
 pub fn moved(database: &Path, kind: &str) -> Vec<PathBuf> {
-    let entries = std::fs::read_dir(directory(database));
+    let entries = std::fs::read_dir(parent_directory(database));
     let mut found: Vec<PathBuf> = entries
         .into_iter()
         .flatten()
@@ -240,9 +240,9 @@ mod tests {
         let now = Wall::from_second(0);
         let first = free_suffix(&path, "was", now);
         assert_eq!(first, ".was-19700101T000000Z");
-        write(&beside(&path, &first), "old");
+        write(&sibling(&path, &first), "old");
         assert_eq!(free_suffix(&path, "was", now), ".was-19700101T000000Z-2");
         let moved = moved(&path, "was");
-        assert_eq!(moved, [beside(&path, &first)]);
+        assert_eq!(moved, [sibling(&path, &first)]);
     }
 }

@@ -18,8 +18,8 @@ use rusqlite::{Connection, ErrorCode, OpenFlags, TransactionBehavior};
 
 use super::backup::{self, Backup};
 use super::error::{self, OpenError};
-use super::file::{Found, beside, directory, id, look, sync_directory};
-use super::open::{self, Place};
+use super::file::{FileKind, file_id, parent_directory, probe, sibling, sync_directory};
+use super::open::{self, DatabaseLocation};
 use super::{quota, replace, schema};
 use crate::domain::time::Wall;
 use crate::sys::os_error::reason;
@@ -41,21 +41,23 @@ const ALERTS: [&str; 5] = [
 ];
 
 /// Stages `file` to take the place of the database at `place`.
-pub fn stage(file: &Path, place: &Place) -> Result<Backup, String> {
+pub fn stage(file: &Path, place: &DatabaseLocation) -> Result<Backup, String> {
     // Beside the database itself, where that is named by a link.
     let database = &replace::resolved(&place.path);
     may_be_replaced(place)?;
-    if id(file).is_some() && id(file) == id(database) {
+    if file_id(file).is_some() && file_id(file) == file_id(database) {
         return Err(format!(
             "{} is the database itself: expected a copy of it",
             file.display()
         ));
     }
     let refused = |why: String| format!("{} cannot be restored: {why}", file.display());
-    let unreadable = |error: rusqlite::Error| refused(error::words(&error));
-    match look(file).map_err(|error| refused(error.to_string()))? {
-        Found::Ours { .. } => {}
-        Found::Nothing => return Err(refused("there is no such file, or it is empty".to_owned())),
+    let unreadable = |error: rusqlite::Error| refused(error::describe(&error));
+    match probe(file).map_err(|error| refused(error.to_string()))? {
+        FileKind::MainNode { .. } => {}
+        FileKind::Absent => {
+            return Err(refused("there is no such file, or it is empty".to_owned()));
+        }
         _ => {
             return Err(refused(
                 "expected a copy of main-node's database".to_owned(),
@@ -77,11 +79,11 @@ pub fn stage(file: &Path, place: &Place) -> Result<Backup, String> {
     if verdict != "ok" {
         return Err(refused(format!("it is damaged ({verdict})")));
     }
-    let unfinished = beside(database, UNFINISHED);
+    let unfinished = sibling(database, UNFINISHED);
     remove_unfinished(&unfinished).map_err(|error| unwritten(&unfinished, &error))?;
     let backup = backup::copy(&connection, &unfinished).map_err(|error| error.to_string())?;
     let finished = lead_here(&unfinished)
-        .map_err(|error| refused(error::words(&error)))
+        .map_err(|error| refused(error::describe(&error)))
         .and_then(|()| {
             finish(&unfinished, database).map_err(|error| unwritten(&unfinished, &error))
         });
@@ -93,10 +95,10 @@ pub fn stage(file: &Path, place: &Place) -> Result<Backup, String> {
 }
 
 /// What is not ours stays where it is, as at a start.
-fn may_be_replaced(place: &Place) -> Result<(), String> {
-    match look(&place.path) {
-        Ok(Found::Foreign { .. }) => {}
-        Ok(Found::NotSqlite { .. }) if !place.is_default => {}
+fn may_be_replaced(place: &DatabaseLocation) -> Result<(), String> {
+    match probe(&place.path) {
+        Ok(FileKind::Foreign { .. }) => {}
+        Ok(FileKind::NotSqlite { .. }) if !place.is_default => {}
         Err(error @ (OpenError::NoDirectory { .. } | OpenError::NotAFile { .. })) => {
             return Err(error.to_string());
         }
@@ -115,7 +117,7 @@ fn unwritten(path: &Path, error: &std::io::Error) -> String {
 
 fn remove_unfinished(unfinished: &Path) -> std::io::Result<()> {
     for suffix in ["", "-journal", "-wal", "-shm", ".unfinished"] {
-        match std::fs::remove_file(beside(unfinished, suffix)) {
+        match std::fs::remove_file(sibling(unfinished, suffix)) {
             Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
             _ => {}
         }
@@ -132,7 +134,7 @@ fn lead_here(path: &Path) -> rusqlite::Result<()> {
 fn open(path: &Path) -> rusqlite::Result<Connection> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(path, flags)?;
-    open::tune(&connection)?;
+    open::configure(&connection)?;
     Ok(connection)
 }
 
@@ -140,7 +142,7 @@ fn open(path: &Path) -> rusqlite::Result<Connection> {
 fn finish(unfinished: &Path, database: &Path) -> std::io::Result<()> {
     let owned = database
         .metadata()
-        .or_else(|_| directory(database).metadata())?;
+        .or_else(|_| parent_directory(database).metadata())?;
     let file = File::open(unfinished)?;
     let made = file.metadata()?;
     if (made.uid(), made.gid()) != (owned.uid(), owned.gid()) {
@@ -148,7 +150,7 @@ fn finish(unfinished: &Path, database: &Path) -> std::io::Result<()> {
     }
     file.set_permissions(Permissions::from_mode(0o600))?;
     file.sync_all()?;
-    std::fs::rename(unfinished, beside(database, STAGED))?;
+    std::fs::rename(unfinished, sibling(database, STAGED))?;
     sync_directory(database)
 }
 
@@ -159,7 +161,7 @@ pub fn take(database: &Path, now: Wall) -> Result<Option<PathBuf>, OpenError> {
     let io = |error: std::io::Error| OpenError::from_io(database, &error);
     // One that a crash has interrupted.
     replace::finish(database).map_err(io)?;
-    let staged = beside(database, STAGED);
+    let staged = sibling(database, STAGED);
     if !staged.exists() {
         return Ok(None);
     }
@@ -168,7 +170,7 @@ pub fn take(database: &Path, now: Wall) -> Result<Option<PathBuf>, OpenError> {
     let suffix = replace::free_suffix(database, KIND, now);
     replace::announce(database, &staged, &suffix).map_err(io)?;
     replace::finish(database).map_err(io)?;
-    Ok(Some(beside(database, &suffix)))
+    Ok(Some(sibling(database, &suffix)))
 }
 
 /// Has the staged copy used with a write-ahead log, before it has the database's name: there, a

@@ -8,10 +8,10 @@ use std::io::{self, ErrorKind};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
-use super::file::beside;
+use super::file::sibling;
 
 fn request(database: &Path, channel: &str) -> PathBuf {
-    beside(database, &format!(".retry-{channel}"))
+    sibling(database, &format!(".retry-{channel}"))
 }
 
 /// Leaves the request; one that is there already is as good.

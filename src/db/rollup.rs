@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use rusqlite::{Connection, OptionalExtension, params};
 
-use self::five_minute::Fives;
+use self::five_minute::FiveMinuteRollup;
 use super::tiers::Tiers;
 use crate::limits;
 
@@ -19,7 +19,7 @@ pub const DAY: i64 = 86_400;
 
 /// Numbers summed up. There is at least one.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Summary {
+pub struct Aggregate {
     pub count: u64,
     pub min: f64,
     pub mean: f64,
@@ -29,9 +29,9 @@ pub struct Summary {
     pub last_at: i64,
 }
 
-impl Summary {
-    pub fn of(value: f64, at: i64) -> Summary {
-        Summary {
+impl Aggregate {
+    pub fn of(value: f64, at: i64) -> Aggregate {
+        Aggregate {
             count: 1,
             min: value,
             mean: value,
@@ -42,7 +42,7 @@ impl Summary {
     }
 
     /// Takes in another summary. Of two last values of one instant the other's rules.
-    pub fn add(&mut self, other: &Summary) {
+    pub fn merge(&mut self, other: &Aggregate) {
         let count = self.count.saturating_add(other.count);
         // Weighted, not summed: a sum of huge readings would be infinite.
         let share = other.count as f64 / count as f64;
@@ -58,45 +58,45 @@ impl Summary {
 }
 
 /// Adds to what may be nothing yet.
-pub fn add(to: &mut Option<Summary>, summary: &Summary) {
+pub fn add(to: &mut Option<Aggregate>, summary: &Aggregate) {
     match to {
-        Some(present) => present.add(summary),
+        Some(present) => present.merge(summary),
         None => *to = Some(*summary),
     }
 }
 
 /// One key's hour: its numbers, and the ids that its rows lie between.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Hour {
-    pub summary: Option<Summary>,
+pub struct HourRollup {
+    pub aggregate: Option<Aggregate>,
     pub first_id: i64,
     pub last_id: i64,
 }
 
-impl Hour {
+impl HourRollup {
     /// How many ids its rows lie among.
-    pub fn ids(&self) -> i64 {
+    pub fn id_count(&self) -> i64 {
         self.last_id.saturating_sub(self.first_id).saturating_add(1)
     }
 }
 
 /// What one transaction changes about the tiers.
-pub struct Changes {
+pub struct RollupUpdate {
     tiers: Tiers,
-    added: BTreeMap<(i64, i64), Added>,
+    added: BTreeMap<(i64, i64), HourAdditions>,
     corrected: BTreeSet<(i64, i64)>,
 }
 
 /// Rows that one hour of a key gets.
-struct Added {
-    hour: Hour,
+struct HourAdditions {
+    hour: HourRollup,
     /// Where the hour is one that may have fives already.
-    fives: Option<Box<Fives>>,
+    five_minute: Option<Box<FiveMinuteRollup>>,
 }
 
-impl Changes {
-    pub fn new(tiers: Tiers) -> Changes {
-        Changes {
+impl RollupUpdate {
+    pub fn new(tiers: Tiers) -> RollupUpdate {
+        RollupUpdate {
             tiers,
             added: BTreeMap::new(),
             corrected: BTreeSet::new(),
@@ -107,27 +107,32 @@ impl Changes {
     pub fn add(&mut self, k: i64, second: i64, id: i64, value: Option<f64>) {
         let hour = second.div_euclid(HOUR);
         let is_late = self.is_late(hour);
-        let added = self.added.entry((hour, k)).or_insert_with(|| Added {
-            hour: Hour {
-                summary: None,
-                first_id: id,
-                last_id: id,
-            },
-            fives: is_late.then(Box::default),
-        });
+        let added = self
+            .added
+            .entry((hour, k))
+            .or_insert_with(|| HourAdditions {
+                hour: HourRollup {
+                    aggregate: None,
+                    first_id: id,
+                    last_id: id,
+                },
+                five_minute: is_late.then(Box::default),
+            });
         added.hour.first_id = added.hour.first_id.min(id);
         added.hour.last_id = added.hour.last_id.max(id);
         if let Some(value) = value {
             let second = second.rem_euclid(HOUR);
-            add(&mut added.hour.summary, &Summary::of(value, second));
-            if let Some(fives) = &mut added.fives {
-                five_minute::add(fives, second, value);
+            add(&mut added.hour.aggregate, &Aggregate::of(value, second));
+            if let Some(fives) = &mut added.five_minute {
+                five_minute::add_value(fives, second, value);
             }
         }
     }
 
     fn is_late(&self, hour: i64) -> bool {
-        self.tiers.fives_until.is_some_and(|until| hour < until)
+        self.tiers
+            .five_minute_until
+            .is_some_and(|until| hour < until)
     }
 
     /// A row that says something else than an earlier one of its identity: its hour cannot
@@ -145,14 +150,14 @@ impl Changes {
             if let Some(present) = &present {
                 whole.first_id = whole.first_id.min(present.first_id);
                 whole.last_id = whole.last_id.max(present.last_id);
-                whole.summary = present.summary;
-                if let Some(summary) = &added.hour.summary {
-                    add(&mut whole.summary, summary);
+                whole.aggregate = present.aggregate;
+                if let Some(summary) = &added.hour.aggregate {
+                    add(&mut whole.aggregate, summary);
                 }
             }
             write_hour(connection, *hour, *k, &whole)?;
-            if let Some(late) = &added.fives
-                && five_minute::is_worth(&whole)
+            if let Some(late) = &added.five_minute
+                && five_minute::is_eligible(&whole)
                 && !self.corrected.contains(&(*hour, *k))
             {
                 five_minute::add_late(connection, (*hour, *k), late, present.as_ref())?;
@@ -164,7 +169,7 @@ impl Changes {
         }
         for (hour, keys) in corrected {
             for keys in keys.chunks(limits::RECOMPUTED_KEYS) {
-                sum_up_hour(connection, hour, keys, self.is_late(hour))?;
+                recompute_hour(connection, hour, keys, self.is_late(hour))?;
             }
         }
         let daily_until = self.tiers.daily_until.unwrap_or(i64::MIN);
@@ -174,22 +179,26 @@ impl Changes {
             .map(|(hour, k)| (hour.div_euclid(DAY / HOUR), *k));
         for (day, k) in days.collect::<BTreeSet<_>>() {
             if day < daily_until {
-                sum_up_day(connection, day, Some(k))?;
+                recompute_day(connection, day, Some(k))?;
             }
         }
         Ok(())
     }
 }
 
-pub fn read_hour(connection: &Connection, hour: i64, k: i64) -> rusqlite::Result<Option<Hour>> {
+pub fn read_hour(
+    connection: &Connection,
+    hour: i64,
+    k: i64,
+) -> rusqlite::Result<Option<HourRollup>> {
     let mut statement = connection.prepare_cached(
         "SELECT count, min, mean, max, last, last_s, first_id, last_id FROM hourly \
          WHERE hour = ?1 AND k = ?2",
     )?;
     statement
         .query_row([hour, k], |row| {
-            Ok(Hour {
-                summary: read_summary(row)?,
+            Ok(HourRollup {
+                aggregate: read_aggregate(row)?,
                 first_id: row.get(6)?,
                 last_id: row.get(7)?,
             })
@@ -198,12 +207,12 @@ pub fn read_hour(connection: &Connection, hour: i64, k: i64) -> rusqlite::Result
 }
 
 /// Reads count, min, mean, max, last and when that was from the first six columns.
-pub fn read_summary(row: &rusqlite::Row) -> rusqlite::Result<Option<Summary>> {
+pub fn read_aggregate(row: &rusqlite::Row) -> rusqlite::Result<Option<Aggregate>> {
     let count: i64 = row.get(0)?;
     if count <= 0 {
         return Ok(None);
     }
-    Ok(Some(Summary {
+    Ok(Some(Aggregate {
         count: count.unsigned_abs(),
         min: row.get(1)?,
         mean: row.get(2)?,
@@ -213,13 +222,18 @@ pub fn read_summary(row: &rusqlite::Row) -> rusqlite::Result<Option<Summary>> {
     }))
 }
 
-fn write_hour(connection: &Connection, hour: i64, k: i64, whole: &Hour) -> rusqlite::Result<()> {
+fn write_hour(
+    connection: &Connection,
+    hour: i64,
+    k: i64,
+    whole: &HourRollup,
+) -> rusqlite::Result<()> {
     let mut statement = connection.prepare_cached(
         "INSERT OR REPLACE INTO hourly \
          (hour, k, count, min, mean, max, last, last_s, first_id, last_id) \
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
     )?;
-    let summary = whole.summary;
+    let summary = whole.aggregate;
     statement.execute(params![
         hour,
         k,
@@ -236,14 +250,14 @@ fn write_hour(connection: &Connection, hour: i64, k: i64, whole: &Hour) -> rusql
 }
 
 /// Sums an hour of some keys up from its rows, and its fives where it `is_late`.
-fn sum_up_hour(
+fn recompute_hour(
     connection: &Connection,
     hour: i64,
     keys: &[i64],
     is_late: bool,
 ) -> rusqlite::Result<()> {
     /// A key's number, what is known of its hour, and its values by second.
-    type Counted = (i64, Hour, BTreeMap<i64, Option<f64>>);
+    type Counted = (i64, HourRollup, BTreeMap<i64, Option<f64>>);
     let mut hours: BTreeMap<String, Counted> = BTreeMap::new();
     let mut name = connection.prepare_cached("SELECT key FROM keys WHERE k = ?1")?;
     for k in keys {
@@ -257,20 +271,20 @@ fn sum_up_hour(
     let (Some(first), Some(last)) = (first, last) else {
         return Ok(());
     };
-    five_minute::each_row(connection, hour, (first, last), |key, second, value| {
+    five_minute::for_each_row(connection, hour, (first, last), |key, second, value| {
         if let Some((_, _, seconds)) = hours.get_mut(key) {
             // Rows come by id: the highest of an identity is the one that stays.
             seconds.insert(second, value);
         }
     })?;
     for (k, mut whole, seconds) in hours.into_values() {
-        whole.summary = None;
-        let parts = five_minute::of(&seconds);
+        whole.aggregate = None;
+        let parts = five_minute::from_seconds(&seconds);
         for part in parts.iter().flatten() {
-            add(&mut whole.summary, part);
+            add(&mut whole.aggregate, part);
         }
         write_hour(connection, hour, k, &whole)?;
-        if is_late && five_minute::is_worth(&whole) {
+        if is_late && five_minute::is_eligible(&whole) {
             five_minute::write(connection, hour, k, &parts)?;
         }
     }
@@ -289,17 +303,17 @@ pub fn second_of_hour(timestamp: &str) -> i64 {
 }
 
 /// Sums a day up from its hours: of one key, or of all that have any.
-pub fn sum_up_day(connection: &Connection, day: i64, k: Option<i64>) -> rusqlite::Result<()> {
+pub fn recompute_day(connection: &Connection, day: i64, k: Option<i64>) -> rusqlite::Result<()> {
     let mut hours = connection.prepare_cached(
         "SELECT count, min, mean, max, last, hour * 3600 + last_s, k FROM hourly \
          WHERE hour >= ?1 AND hour < ?2 AND count > 0 AND (?3 IS NULL OR k = ?3) ORDER BY hour",
     )?;
-    let mut days: BTreeMap<i64, Option<Summary>> = BTreeMap::new();
+    let mut days: BTreeMap<i64, Option<Aggregate>> = BTreeMap::new();
     days.extend(k.map(|k| (k, None)));
     let per_day = DAY / HOUR;
     let mut rows = hours.query(params![day * per_day, (day + 1) * per_day, k])?;
     while let Some(row) = rows.next()? {
-        if let Some(summary) = read_summary(row)? {
+        if let Some(summary) = read_aggregate(row)? {
             add(days.entry(row.get(6)?).or_default(), &summary);
         }
     }
@@ -335,7 +349,7 @@ mod tests {
         let of = |range: std::ops::Range<usize>| {
             let mut summary = None;
             for index in range {
-                add(&mut summary, &Summary::of(values[index], index as i64));
+                add(&mut summary, &Aggregate::of(values[index], index as i64));
             }
             summary
         };
@@ -349,7 +363,7 @@ mod tests {
             let late = late.expect("five values");
             assert!((late.mean - whole.mean).abs() < 1e-12);
             assert_eq!(
-                Summary {
+                Aggregate {
                     mean: whole.mean,
                     ..late
                 },
@@ -360,9 +374,9 @@ mod tests {
 
     #[test]
     fn huge_readings_have_a_mean() {
-        let mut summary = Some(Summary::of(f64::MAX, 0));
-        add(&mut summary, &Summary::of(f64::MAX, 1));
-        add(&mut summary, &Summary::of(-f64::MAX, 2));
+        let mut summary = Some(Aggregate::of(f64::MAX, 0));
+        add(&mut summary, &Aggregate::of(f64::MAX, 1));
+        add(&mut summary, &Aggregate::of(-f64::MAX, 2));
         assert!(summary.is_some_and(|s| s.mean.is_finite()));
     }
 

@@ -24,10 +24,10 @@ use self::pages::Pages;
 use self::source::{Named, Source};
 use super::database::Database;
 use super::error::{self, OpenError};
-use super::open::{self, Place};
-use super::retention::policy::Step;
-use super::rollup::{Changes, HOUR, read_hour, second_of_hour};
-use super::tiers::{Tiers, set_node};
+use super::open::{self, DatabaseLocation};
+use super::retention::policy::Progress;
+use super::rollup::{HOUR, RollupUpdate, read_hour, second_of_hour};
+use super::tiers::{Tiers, write_meta};
 use super::{backup, file, replace, schema};
 use crate::domain::time::Wall;
 use crate::limits;
@@ -35,7 +35,7 @@ use crate::sys::disk;
 
 /// Opens the database at `place`. A damaged one is set aside, and a new one stands in its
 /// place; what else it held is taken over by whoever [`Salvage::resume`]s.
-pub fn open(place: &Place, boot: &str, now: Wall) -> Result<Database, OpenError> {
+pub fn open(place: &DatabaseLocation, boot: &str, now: Wall) -> Result<Database, OpenError> {
     match open::open_at_start(place, boot) {
         Err(OpenError::Corrupt { path, detail }) => {
             let corrupt = OpenError::Corrupt { path, detail };
@@ -51,14 +51,14 @@ pub fn open(place: &Place, boot: &str, now: Wall) -> Result<Database, OpenError>
 
 /// Puts a new database in the place of a damaged one, which holds already what must not wait.
 /// Where it cannot be made (no room), the damaged one stays where it is.
-pub fn set_aside(place: &Place, boot: &str, now: Wall) -> Result<Database, OpenError> {
+pub fn set_aside(place: &DatabaseLocation, boot: &str, now: Wall) -> Result<Database, OpenError> {
     let path = &replace::resolved(&place.path);
     let io = |error: std::io::Error| OpenError::from_io(path, &error);
     // One that an earlier run has prepared.
     replace::finish(path).map_err(io)?;
     let suffix = replace::free_suffix(path, KIND, now);
-    let aside = file::beside(path, &suffix);
-    let prepared = open::prepare(path)?;
+    let aside = file::sibling(path, &suffix);
+    let prepared = open::create_beside(path)?;
     if let Err(error) = fill(&prepared, path, &aside) {
         let _ = std::fs::remove_file(&prepared);
         return Err(OpenError::from_sqlite(path, &error));
@@ -86,7 +86,7 @@ pub fn in_memory(damaged: &Path) -> rusqlite::Result<Connection> {
 
 fn fill(prepared: &Path, damaged: &Path, aside: &Path) -> rusqlite::Result<()> {
     let mut connection = Connection::open(prepared)?;
-    open::tune(&connection)?;
+    open::configure(&connection)?;
     take_first(&mut connection, damaged, aside)
 }
 
@@ -114,7 +114,7 @@ fn take_first(connection: &mut Connection, damaged: &Path, aside: &Path) -> rusq
     }
     write_asides(&transaction, &asides)?;
     // New rows must not take the ids of those that are still to come.
-    set_node(&transaction, "last_id", last)?;
+    write_meta(&transaction, "last_id", last)?;
     transaction.commit()
 }
 
@@ -212,16 +212,16 @@ impl Salvage {
     }
 
     /// Takes over some more.
-    pub fn step(&mut self, database: &mut Database) -> rusqlite::Result<Step> {
+    pub fn step(&mut self, database: &mut Database) -> rusqlite::Result<Progress> {
         if self.reading.is_none() && !self.open_next(database)? {
             database.change(|transaction, _| {
                 transaction.execute("DELETE FROM node WHERE name = ?1", [UNDER_WAY])
             })?;
             database.reload()?;
-            return Ok(Step::Done);
+            return Ok(Progress::Done);
         }
         let Some(reading) = &mut self.reading else {
-            return Ok(Step::More);
+            return Ok(Progress::More);
         };
         let batch = reading.some_rows();
         let numbers = &reading.numbers;
@@ -229,7 +229,7 @@ impl Salvage {
             for (table, row) in &batch.summaries {
                 insert_summary(transaction, table, row, numbers)?;
             }
-            let mut changes = Changes::new(*tiers);
+            let mut changes = RollupUpdate::new(*tiers);
             let mut taken = 0;
             for row in &batch.rows {
                 taken += u64::from(take_over(transaction, tiers, &mut changes, row)?);
@@ -244,7 +244,7 @@ impl Salvage {
         }
         // Keys may have come to light that the database must know of.
         database.reload()?;
-        Ok(Step::More)
+        Ok(Progress::More)
     }
 
     fn next_source(&mut self, database: &Path) -> Option<(PathBuf, bool)> {
@@ -260,7 +260,7 @@ impl Salvage {
 
     /// Whether the card has room for more, beside what new readings need.
     pub fn has_room(&self) -> bool {
-        let directory = file::directory(self.aside());
+        let directory = file::parent_directory(self.aside());
         let (free, total) = (disk::free_bytes(&directory), disk::total_bytes(&directory));
         match (free, total) {
             (Ok(free), Ok(total)) => {
@@ -298,7 +298,7 @@ fn paths(database: &Path, note: &str) -> Vec<PathBuf> {
         let path = PathBuf::from(line);
         let moved = path
             .file_name()
-            .map(|name| file::directory(database).join(name));
+            .map(|name| file::parent_directory(database).join(name));
         match moved {
             Some(moved) if !path.exists() && moved.exists() => moved,
             _ => path,
@@ -309,7 +309,7 @@ fn paths(database: &Path, note: &str) -> Vec<PathBuf> {
 
 fn write_asides(transaction: &Transaction, asides: &[PathBuf]) -> rusqlite::Result<()> {
     let lines: Vec<_> = asides.iter().map(|path| path.to_string_lossy()).collect();
-    set_node(transaction, UNDER_WAY, lines.join("\n"))
+    write_meta(transaction, UNDER_WAY, lines.join("\n"))
 }
 
 /// The highest id that the file says it has used.
@@ -474,7 +474,7 @@ impl Found {
 fn take_over(
     transaction: &Transaction,
     tiers: &Tiers,
-    changes: &mut Changes,
+    changes: &mut RollupUpdate,
     row: &Found,
 ) -> rusqlite::Result<bool> {
     let Some(second) = row.second() else {

@@ -19,9 +19,9 @@ use self::quotas::Reservations;
 use self::writer::Writer;
 use super::database::Database;
 use super::error::OpenError;
-use super::open::Place;
+use super::open::DatabaseLocation;
 use super::outbox::Unwritten;
-use super::retention::policy::Retention;
+use super::retention::policy::RetentionPolicy;
 use crate::domain::alert::AlertCommit;
 use crate::domain::health::Storage;
 use crate::domain::ledger::RecordRow;
@@ -32,12 +32,12 @@ use crate::sys::clock::Clock;
 /// What the configuration says about storage.
 #[derive(Clone)]
 pub struct StoreSettings {
-    pub place: Place,
+    pub place: DatabaseLocation,
     /// How long rows wait so that one commit serves many.
     pub commit_every: Duration,
     /// Rows that wait at most; past it the oldest are given up.
     pub rows_waiting: usize,
-    pub retention: Retention,
+    pub retention: RetentionPolicy,
     /// The kernel's name for this boot.
     pub boot: String,
     /// The channels that tell people of alerts.
@@ -47,12 +47,12 @@ pub struct StoreSettings {
 }
 
 impl StoreSettings {
-    pub fn new(place: Place, boot: String) -> StoreSettings {
+    pub fn new(place: DatabaseLocation, boot: String) -> StoreSettings {
         StoreSettings {
             place,
             commit_every: limits::COMMIT_EVERY,
             rows_waiting: limits::ROWS_WAITING,
-            retention: Retention::default(),
+            retention: RetentionPolicy::default(),
             boot,
             channels: Vec::new(),
             told: Arc::new(|| ()),

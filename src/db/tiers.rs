@@ -17,9 +17,9 @@ pub struct Tiers {
     /// way out.
     pub rows_from: i64,
     /// How far that is, where an hour is half gone. Not on disk.
-    pub emptying: Option<Emptying>,
+    pub partial_delete: Option<PartialDelete>,
     /// The hour from which on hours have no fives yet; `None` before the first had.
-    pub fives_until: Option<i64>,
+    pub five_minute_until: Option<i64>,
     /// The hour before which there are no hours.
     pub hourly_from: i64,
     /// The day from which on no day is summed up; `None` before the first was.
@@ -27,10 +27,10 @@ pub struct Tiers {
 }
 
 /// A bound that can be one; days lie within the range of hours too.
-pub(super) fn plausible(bound: i64) -> rusqlite::Result<i64> {
+pub(super) fn checked_bound(bound: i64) -> rusqlite::Result<i64> {
     match bound {
         FIRST => Ok(bound),
-        bound => error::within(&limits::HOURS, bound),
+        bound => error::in_range(&limits::HOURS, bound),
     }
 }
 
@@ -39,7 +39,7 @@ const FIRST: i64 = i64::MIN / DAY;
 
 /// An hour whose rows with lower ids are gone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Emptying {
+pub struct PartialDelete {
     pub hour: i64,
     pub next_id: i64,
 }
@@ -47,8 +47,8 @@ pub struct Emptying {
 impl Tiers {
     pub fn read(connection: &Connection) -> rusqlite::Result<Tiers> {
         Tiers::from(|name| {
-            let bound: Option<i64> = node(connection, name)?;
-            bound.map(plausible).transpose()
+            let bound: Option<i64> = read_meta(connection, name)?;
+            bound.map(checked_bound).transpose()
         })
     }
 
@@ -61,8 +61,8 @@ impl Tiers {
             raw_from,
             // Earlier versions gave an hour up when it was empty.
             rows_from: bound("rows_from")?.unwrap_or(raw_from),
-            emptying: None,
-            fives_until: bound("fives_until")?,
+            partial_delete: None,
+            five_minute_until: bound("fives_until")?,
             hourly_from: bound("hourly_from")?.unwrap_or(FIRST),
             daily_until: bound("daily_until")?,
         })
@@ -74,14 +74,14 @@ impl Tiers {
             [
                 ("raw_from", Some(tiers.raw_from)),
                 ("rows_from", Some(tiers.rows_from)),
-                ("fives_until", tiers.fives_until),
+                ("fives_until", tiers.five_minute_until),
                 ("hourly_from", Some(tiers.hourly_from)),
                 ("daily_until", tiers.daily_until),
             ]
         };
         for (now, before) in parts(self).into_iter().zip(parts(earlier)) {
             if now != before {
-                set_node(connection, now.0, now.1)?;
+                write_meta(connection, now.0, now.1)?;
             }
         }
         Ok(())
@@ -89,7 +89,7 @@ impl Tiers {
 }
 
 /// An entry of `node`.
-pub fn node<T: rusqlite::types::FromSql>(
+pub fn read_meta<T: rusqlite::types::FromSql>(
     connection: &Connection,
     name: &str,
 ) -> rusqlite::Result<Option<T>> {
@@ -98,7 +98,7 @@ pub fn node<T: rusqlite::types::FromSql>(
     Ok(value.optional()?.flatten())
 }
 
-pub fn set_node(
+pub fn write_meta(
     connection: &Connection,
     name: &str,
     value: impl rusqlite::ToSql,

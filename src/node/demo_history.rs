@@ -8,9 +8,9 @@ use std::time::Duration;
 
 use super::sources;
 use crate::config::Config;
-use crate::db::database::Entry;
+use crate::db::database::NewRow;
 use crate::db::error;
-use crate::db::open::{self, Place};
+use crate::db::open::{self, DatabaseLocation};
 use crate::domain::clock_trust::TrustedBy;
 use crate::domain::ledger::Ledger;
 use crate::domain::time::{Moment, Mono, Wall};
@@ -53,7 +53,7 @@ impl Clock for StandingClock {
 
 /// Fetches the day step by step and stores it. `config` calls the API that `clock` rules.
 pub fn store(config: &Config, clock: &Arc<StandingClock>) -> Result<(), String> {
-    let place = Place {
+    let place = DatabaseLocation {
         path: config.database.clone(),
         is_default: config.database_is_default,
     };
@@ -65,7 +65,7 @@ pub fn store(config: &Config, clock: &Arc<StandingClock>) -> Result<(), String> 
     for _ in 0..DAY.as_secs() / STEP.as_secs() {
         for fetcher in &mut fetchers {
             let rows = fetcher.fetch_once().map(|it| ledger.apply(it));
-            day.extend(rows.into_iter().flatten().map(|row| Entry {
+            day.extend(rows.into_iter().flatten().map(|row| NewRow {
                 untrusted: false,
                 row,
             }));
@@ -73,5 +73,5 @@ pub fn store(config: &Config, clock: &Arc<StandingClock>) -> Result<(), String> 
         clock.step();
     }
     let committed = database.commit(&day, i64::MIN);
-    committed.map(drop).map_err(|error| error::words(&error))
+    committed.map(drop).map_err(|error| error::describe(&error))
 }

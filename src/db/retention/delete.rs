@@ -8,30 +8,30 @@
 
 use rusqlite::{Connection, Transaction, params};
 
-use super::policy::Step;
+use super::policy::Progress;
 use crate::db::rollup::HOUR;
 use crate::db::rollup::five_minute;
-use crate::db::tiers::{Emptying, Tiers};
+use crate::db::tiers::{PartialDelete, Tiers};
 use crate::domain::time::Wall;
 use crate::limits;
 
 /// Drops rows of the oldest hour before `until` that has any, looking at no more than `ids`
 /// of them. Done when there is none.
-pub fn drop_rows(
+pub fn delete_rows(
     transaction: &Transaction,
     tiers: &mut Tiers,
     until: i64,
     ids: i64,
-) -> rusqlite::Result<Step> {
+) -> rusqlite::Result<Progress> {
     let oldest = oldest_hour(transaction, tiers.rows_from, until)?;
     let Some(hour) = oldest else {
         tiers.rows_from = tiers.rows_from.max(until);
-        return Ok(Step::Done);
+        return Ok(Progress::Done);
     };
     let (first, last): (i64, i64) = transaction
         .prepare_cached("SELECT min(first_id), max(last_id) FROM hourly WHERE hour = ?1")?
         .query_row([hour], |row| Ok((row.get(0)?, row.get(1)?)))?;
-    let begin = match tiers.emptying {
+    let begin = match tiers.partial_delete {
         Some(emptying) if emptying.hour == hour => emptying.next_id,
         _ => {
             let there: Option<i64> = transaction
@@ -57,16 +57,16 @@ pub fn drop_rows(
             Wall::from_second(limits::EARLIEST_WALL_S).to_string(),
         ])?;
     if end < last {
-        tiers.emptying = Some(Emptying {
+        tiers.partial_delete = Some(PartialDelete {
             hour,
             next_id: end + 1,
         });
     } else {
-        five_minute::drop_before(transaction, hour + 1)?;
+        five_minute::delete_before(transaction, hour + 1)?;
         tiers.rows_from = hour + 1;
-        tiers.emptying = None;
+        tiers.partial_delete = None;
     }
-    Ok(Step::More)
+    Ok(Progress::More)
 }
 
 /// The oldest hour of some that has rows. Hours whose rows all have lower ids than the first
@@ -85,7 +85,7 @@ pub fn oldest_hour(
 }
 
 /// Drops about as many rows as are to come.
-pub fn make_room(
+pub fn delete_with_commit(
     transaction: &Transaction,
     tiers: &mut Tiers,
     coming: usize,
@@ -94,7 +94,7 @@ pub fn make_room(
         // A little more, so that an hour has gone before the next one follows.
         let ids = coming + coming / 8 + 1;
         let until = tiers.raw_from;
-        drop_rows(
+        delete_rows(
             transaction,
             tiers,
             until,

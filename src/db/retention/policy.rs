@@ -21,15 +21,15 @@ use crate::limits;
 
 /// What is kept how long, and how large the file may become.
 #[derive(Debug, Clone, Copy)]
-pub struct Retention {
+pub struct RetentionPolicy {
     pub raw: Duration,
     pub hourly: Duration,
     pub bytes: u64,
 }
 
-impl Default for Retention {
-    fn default() -> Retention {
-        Retention {
+impl Default for RetentionPolicy {
+    fn default() -> RetentionPolicy {
+        RetentionPolicy {
             raw: limits::RAW_KEPT,
             hourly: limits::HOURLY_KEPT,
             bytes: limits::DATABASE_BYTES,
@@ -37,18 +37,18 @@ impl Default for Retention {
     }
 }
 
-impl Times {
+impl RetentionTimes {
     /// For a wall clock that was never wrong.
     #[cfg(test)]
-    pub fn right(now: Wall) -> Option<Times> {
-        Some(Times {
+    pub fn exact(now: Wall) -> Option<RetentionTimes> {
+        Some(RetentionTimes {
             wall: now,
             deletion: now,
         })
     }
 }
 
-impl Retention {
+impl RetentionPolicy {
     /// The hour before which no rows are kept at `now`.
     pub fn oldest_hour(&self, now: Wall) -> i64 {
         now.before(self.raw).second().div_euclid(HOUR)
@@ -57,23 +57,23 @@ impl Retention {
 
 /// Whether there is more to do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Step {
+pub enum Progress {
     More,
     Done,
 }
 
 /// Moves retention's clock on and returns what it says; `None` before the first reading that
 /// is trusted. Bounds of tiers that a wrong clock has left in the future are reset.
-pub fn follow(
+pub fn advance_clock(
     database: &mut Database,
-    kept: &Retention,
+    kept: &RetentionPolicy,
     now: Moment,
 ) -> rusqlite::Result<Option<Wall>> {
     if !now.trust.is_trusted() {
-        database.forget_ahead_of(None);
+        database.set_latest_possible(None);
         return Ok(database.retention_clock().map(|clock| clock.time));
     }
-    let harmless = nothing_is_due_until(database, kept)?;
+    let harmless = no_deletion_before(database, kept)?;
     let boot = database.boot();
     let clock = match database.retention_clock() {
         Some(clock) => clock.advance(boot, now, harmless),
@@ -84,7 +84,7 @@ pub fn follow(
     };
     let time = clock.time;
     database.set_retention_clock(clock)?;
-    database.forget_ahead_of(Some(now.wall));
+    database.set_latest_possible(Some(now.wall));
     if has_bounds_ahead(&database.tiers(), now.wall) {
         let oldest = kept.oldest_hour(time);
         database.change(|transaction, tiers| reset_bounds(transaction, tiers, oldest, now.wall))?;
@@ -93,7 +93,10 @@ pub fn follow(
 }
 
 /// The latest time by which neither a row nor an hour goes; `None` if there is none.
-fn nothing_is_due_until(database: &Database, kept: &Retention) -> rusqlite::Result<Option<Wall>> {
+fn no_deletion_before(
+    database: &Database,
+    kept: &RetentionPolicy,
+) -> rusqlite::Result<Option<Wall>> {
     let tiers = database.tiers();
     // Hours that were stamped by a clock that was never set say nothing of the time.
     let oldest = |from: i64, first_id: i64| -> rusqlite::Result<Option<i64>> {
@@ -139,7 +142,7 @@ fn has_bounds_ahead(tiers: &Tiers, now: Wall) -> bool {
         || tiers.rows_from > hour
         || tiers.hourly_from > hour
         || tiers.daily_until.is_some_and(|until| until > day)
-        || tiers.fives_until.is_some_and(|until| until > hour)
+        || tiers.five_minute_until.is_some_and(|until| until > hour)
 }
 
 /// Takes bounds back that lie in the future, to where the tiers really begin and end.
@@ -167,7 +170,7 @@ fn reset_bounds(
     }
     if tiers.rows_from > tiers.raw_from {
         tiers.rows_from = tiers.raw_from;
-        tiers.emptying = None;
+        tiers.partial_delete = None;
     }
     if tiers.hourly_from > hour {
         let first: Option<i64> = transaction.query_row(
@@ -179,13 +182,13 @@ fn reset_bounds(
     }
     let until = |bound: &mut Option<i64>, now: i64| *bound = bound.map(|until| until.min(now));
     until(&mut tiers.daily_until, day);
-    until(&mut tiers.fives_until, hour);
+    until(&mut tiers.five_minute_until, hour);
     Ok(())
 }
 
 /// The times that retention goes by.
 #[derive(Debug, Clone, Copy)]
-pub struct Times {
+pub struct RetentionTimes {
     /// The trusted wall clock: says which hours and days are over.
     pub wall: Wall,
     /// Retention's own clock: says what is deleted.
@@ -195,71 +198,75 @@ pub struct Times {
 /// One small step. Without times, while no clock is trusted, only what is past the size goes.
 pub fn step(
     database: &mut Database,
-    kept: &Retention,
-    times: Option<Times>,
-) -> rusqlite::Result<Step> {
+    kept: &RetentionPolicy,
+    times: Option<RetentionTimes>,
+) -> rusqlite::Result<Progress> {
     if let Some(times) = times
-        && step_by_time(database, kept, times)? == Step::More
+        && step_by_time(database, kept, times)? == Progress::More
     {
-        return Ok(Step::More);
+        return Ok(Progress::More);
     }
     step_by_size(database, kept)
 }
 
-fn step_by_time(database: &mut Database, kept: &Retention, times: Times) -> rusqlite::Result<Step> {
+fn step_by_time(
+    database: &mut Database,
+    kept: &RetentionPolicy,
+    times: RetentionTimes,
+) -> rusqlite::Result<Progress> {
     let tiers = database.tiers();
     let now = times.wall;
     let today = now.second().div_euclid(DAY);
     if tiers.daily_until.is_none_or(|until| until < today) {
-        return database.change(|transaction, tiers| sum_up_next_day(transaction, tiers, today));
+        return database.change(|transaction, tiers| roll_up_next_day(transaction, tiers, today));
     }
     let over = (now.second() - limits::FIVES_AFTER_S).div_euclid(HOUR);
-    if tiers.fives_until.is_none_or(|until| until < over) {
+    if tiers.five_minute_until.is_none_or(|until| until < over) {
         return database
-            .change(|transaction, tiers| five_minute::sum_up_next(transaction, tiers, over));
+            .change(|transaction, tiers| five_minute::roll_up_next(transaction, tiers, over));
     }
     let oldest_hour = kept.oldest_hour(times.deletion);
     if tiers.raw_from < oldest_hour {
         return database.change(|_, tiers| {
             tiers.raw_from = oldest_hour;
-            Ok(Step::More)
+            Ok(Progress::More)
         });
     }
     let left_to_commits = tiers.raw_from.saturating_sub(1);
     if tiers.rows_from < left_to_commits {
         return database
-            .change(|transaction, tiers| drop_rows(transaction, tiers, left_to_commits));
+            .change(|transaction, tiers| delete_rows(transaction, tiers, left_to_commits));
     }
     let oldest_day_of_hours = times.deletion.before(kept.hourly).second().div_euclid(DAY);
-    let may_go = hours_may_go_before(&tiers, oldest_day_of_hours);
+    let may_go = hours_deletable_before(&tiers, oldest_day_of_hours);
     if tiers.hourly_from < may_go {
-        return database.change(|transaction, tiers| drop_hours(transaction, tiers, may_go));
+        return database.change(|transaction, tiers| delete_hours(transaction, tiers, may_go));
     }
-    Ok(Step::Done)
+    Ok(Progress::Done)
 }
 
 /// Drops the oldest by their ids, which no clock gives, and returns room to the card.
-fn step_by_size(database: &mut Database, kept: &Retention) -> rusqlite::Result<Step> {
+fn step_by_size(database: &mut Database, kept: &RetentionPolicy) -> rusqlite::Result<Progress> {
     let tiers = database.tiers();
-    let space = Space::of(database.connection())?;
+    let space = FileSpace::of(database.connection())?;
     let is_too_large = space.used() > kept.bytes;
     if is_too_large && tiers.rows_from < tiers.raw_from {
         let until = tiers.raw_from;
-        return database.change(|transaction, tiers| drop_rows(transaction, tiers, until));
+        return database.change(|transaction, tiers| delete_rows(transaction, tiers, until));
     }
     // A little early, so that commits make room before it must be made at once.
     if space.used() > kept.bytes - kept.bytes / 64 && tiers.rows_from >= tiers.raw_from {
         // The running hour stays: it is being written.
-        let newest = row_at_end(database.connection(), "id DESC")?;
+        let newest = edge_row(database.connection(), "id DESC")?;
         let running = newest.map_or(i64::MIN / DAY, |(_, hour)| hour);
-        if database.change(|transaction, tiers| drop_oldest(transaction, tiers, running))?
-            == Step::More
+        if database.change(|transaction, tiers| delete_oldest_hour(transaction, tiers, running))?
+            == Progress::More
         {
-            return Ok(Step::More);
+            return Ok(Progress::More);
         }
-        let may_go = hours_may_go_before(&database.tiers(), running.div_euclid(24));
+        let may_go = hours_deletable_before(&database.tiers(), running.div_euclid(24));
         if is_too_large && tiers.hourly_from < may_go {
-            return database.change(|transaction, tiers| drop_hours(transaction, tiers, may_go));
+            return database.change(|transaction, tiers| delete_hours(transaction, tiers, may_go));
         }
     }
     if space.is_worth_returning(kept.bytes) {
@@ -269,25 +276,25 @@ fn step_by_size(database: &mut Database, kept: &Retention) -> rusqlite::Result<S
             .prepare(&format!("PRAGMA incremental_vacuum({pages})"))?;
         let mut rows = vacuum.query([])?;
         while rows.next()?.is_some() {}
-        return Ok(Step::More);
+        return Ok(Progress::More);
     }
-    Ok(Step::Done)
+    Ok(Progress::Done)
 }
 
 /// Pages of the file, used or not.
-struct Space {
+struct FileSpace {
     page: u64,
     pages: u64,
     free: u64,
 }
 
-impl Space {
-    fn of(connection: &Connection) -> rusqlite::Result<Space> {
+impl FileSpace {
+    fn of(connection: &Connection) -> rusqlite::Result<FileSpace> {
         let read = |name| -> rusqlite::Result<u64> {
             let value: i64 = connection.pragma_query_value(None, name, |row| row.get(0))?;
             Ok(value.unsigned_abs())
         };
-        Ok(Space {
+        Ok(FileSpace {
             page: read("page_size")?,
             pages: read("page_count")?,
             free: read("freelist_count")?,
@@ -308,11 +315,11 @@ impl Space {
 }
 
 /// Sums up one day that is over, and notes that it is.
-fn sum_up_next_day(
+fn roll_up_next_day(
     transaction: &Transaction,
     tiers: &mut Tiers,
     today: i64,
-) -> rusqlite::Result<Step> {
+) -> rusqlite::Result<Progress> {
     let from = tiers.daily_until.unwrap_or(i64::MIN / DAY);
     let next: Option<i64> = transaction.query_row(
         "SELECT min(hour) FROM hourly WHERE hour >= ?1",
@@ -321,19 +328,23 @@ fn sum_up_next_day(
     )?;
     let day = next.map_or(today, |hour| hour.div_euclid(24)).min(today);
     if day < today {
-        rollup::sum_up_day(transaction, day, None)?;
+        rollup::recompute_day(transaction, day, None)?;
     }
     tiers.daily_until = Some((day + 1).min(today));
-    Ok(Step::More)
+    Ok(Progress::More)
 }
 
-fn drop_rows(transaction: &Transaction, tiers: &mut Tiers, until: i64) -> rusqlite::Result<Step> {
-    delete::drop_rows(transaction, tiers, until, limits::RETENTION_STEP_IDS)?;
-    Ok(Step::More)
+fn delete_rows(
+    transaction: &Transaction,
+    tiers: &mut Tiers,
+    until: i64,
+) -> rusqlite::Result<Progress> {
+    delete::delete_rows(transaction, tiers, until, limits::RETENTION_STEP_IDS)?;
+    Ok(Progress::More)
 }
 
 /// Id and hour of the first row in an order.
-fn row_at_end(connection: &Connection, order: &str) -> rusqlite::Result<Option<(i64, i64)>> {
+fn edge_row(connection: &Connection, order: &str) -> rusqlite::Result<Option<(i64, i64)>> {
     let row: Option<(i64, String)> = connection
         .prepare_cached(&format!(
             "SELECT id, timestamp FROM records ORDER BY {order} LIMIT 1"
@@ -348,20 +359,20 @@ fn row_at_end(connection: &Connection, order: &str) -> rusqlite::Result<Option<(
 
 /// Gives up the hour of the row with the lowest id. A row that lies before the raw tier, or
 /// after the running hour, was stamped by a wrong clock, and goes by itself.
-fn drop_oldest(
+fn delete_oldest_hour(
     transaction: &Transaction,
     tiers: &mut Tiers,
     running: i64,
-) -> rusqlite::Result<Step> {
-    let Some((first, hour)) = row_at_end(transaction, "id")? else {
-        return Ok(Step::Done);
+) -> rusqlite::Result<Progress> {
+    let Some((first, hour)) = edge_row(transaction, "id")? else {
+        return Ok(Progress::Done);
     };
     if hour == running {
-        return Ok(Step::Done);
+        return Ok(Progress::Done);
     }
     if tiers.raw_from <= hour && hour < running {
         tiers.raw_from = hour + 1;
-        return Ok(Step::More);
+        return Ok(Progress::More);
     }
     transaction.execute(
         "DELETE FROM records WHERE id >= ?1 AND id < ?2 \
@@ -373,18 +384,22 @@ fn drop_oldest(
             Wall::from_second((running + 1) * HOUR).to_string(),
         ],
     )?;
-    Ok(Step::More)
+    Ok(Progress::More)
 }
 
 /// The hour before which hours may go, of those before a day: their days must stand, and
 /// their rows, which only they know the ids of, must be gone.
-fn hours_may_go_before(tiers: &Tiers, day: i64) -> i64 {
+fn hours_deletable_before(tiers: &Tiers, day: i64) -> i64 {
     let summed_up = tiers.daily_until.unwrap_or(i64::MIN / DAY);
     day.min(summed_up).saturating_mul(24).min(tiers.rows_from)
 }
 
 /// Drops the oldest day's hours.
-fn drop_hours(transaction: &Transaction, tiers: &mut Tiers, until: i64) -> rusqlite::Result<Step> {
+fn delete_hours(
+    transaction: &Transaction,
+    tiers: &mut Tiers,
+    until: i64,
+) -> rusqlite::Result<Progress> {
     let oldest: Option<i64> = transaction.query_row(
         "SELECT min(hour) FROM hourly WHERE hour < ?1",
         [until],
@@ -396,7 +411,7 @@ fn drop_hours(transaction: &Transaction, tiers: &mut Tiers, until: i64) -> rusql
     };
     transaction.execute("DELETE FROM hourly WHERE hour < ?1", [end])?;
     tiers.hourly_from = end;
-    Ok(Step::More)
+    Ok(Progress::More)
 }
 
 #[cfg(test)]

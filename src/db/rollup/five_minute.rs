@@ -9,9 +9,9 @@ use std::collections::{BTreeMap, HashMap};
 
 use rusqlite::{Connection, OptionalExtension, Transaction, params};
 
-use super::{self as rollup, HOUR, Hour, Summary};
+use super::{self as rollup, Aggregate, HOUR, HourRollup};
 use crate::db::error;
-use crate::db::retention::policy::Step;
+use crate::db::retention::policy::Progress;
 use crate::db::tiers::Tiers;
 use crate::domain::time::Wall;
 use crate::limits;
@@ -39,73 +39,76 @@ CREATE TABLE fives (
 ";
 
 /// How long each part is, seconds.
-pub const FIVE: i64 = 300;
+pub const FIVE_MINUTES: i64 = 300;
 
 /// An hour's parts. When each last value was observed counts from the beginning of the hour.
-pub type Fives = [Option<Summary>; (HOUR / FIVE) as usize];
+pub type FiveMinuteRollup = [Option<Aggregate>; (HOUR / FIVE_MINUTES) as usize];
 
 /// Whether an hour that is over has fives: its rows are many to look through.
-pub fn is_worth(hour: &Hour) -> bool {
-    hour.ids() > limits::FIVES_WORTH_IDS
+pub fn is_eligible(hour: &HourRollup) -> bool {
+    hour.id_count() > limits::FIVES_WORTH_IDS
 }
 
 /// Takes in a number that was observed at a second of the hour.
-pub fn add(fives: &mut Fives, second: i64, value: f64) {
-    if let Some(five) = fives.get_mut((second / FIVE) as usize) {
-        rollup::add(five, &Summary::of(value, second));
+pub fn add_value(fives: &mut FiveMinuteRollup, second: i64, value: f64) {
+    if let Some(five) = fives.get_mut((second / FIVE_MINUTES) as usize) {
+        rollup::add(five, &Aggregate::of(value, second));
     }
 }
 
 /// Takes in values by the second of the hour.
-pub fn of(seconds: &BTreeMap<i64, Option<f64>>) -> Fives {
-    let mut fives = Fives::default();
+pub fn from_seconds(seconds: &BTreeMap<i64, Option<f64>>) -> FiveMinuteRollup {
+    let mut fives = FiveMinuteRollup::default();
     for (second, value) in seconds {
         if let Some(value) = value {
-            add(&mut fives, *second, *value);
+            add_value(&mut fives, *second, *value);
         }
     }
     fives
 }
 
 /// Sums up some of the hours before `until` that are not yet, and notes how far it is.
-pub fn sum_up_next(
+pub fn roll_up_next(
     transaction: &Transaction,
     tiers: &mut Tiers,
     until: i64,
-) -> rusqlite::Result<Step> {
+) -> rusqlite::Result<Progress> {
     let mut looked_at = 0;
     loop {
-        let from = tiers.fives_until.unwrap_or(i64::MIN).max(tiers.raw_from);
+        let from = tiers
+            .five_minute_until
+            .unwrap_or(i64::MIN)
+            .max(tiers.raw_from);
         let next: Option<i64> = transaction
             .prepare_cached("SELECT min(hour) FROM hourly WHERE hour >= ?1 AND hour < ?2")?
             .query_row([from, until], |row| row.get(0))?;
         let Some(hour) = next else {
-            tiers.fives_until = Some(until);
-            return Ok(Step::More);
+            tiers.five_minute_until = Some(until);
+            return Ok(Progress::More);
         };
-        looked_at += sum_up(transaction, hour)?;
-        tiers.fives_until = Some(hour + 1);
+        looked_at += roll_up_hour(transaction, hour)?;
+        tiers.five_minute_until = Some(hour + 1);
         if looked_at > limits::RETENTION_STEP_IDS {
-            return Ok(Step::More);
+            return Ok(Progress::More);
         }
     }
 }
 
 /// A key's hour as its rows pass by.
-struct Passing {
+struct KeyScan {
     k: i64,
-    fives: Fives,
+    parts: FiveMinuteRollup,
     /// The second of the newest row that passed.
     newest: i64,
     /// Rows came out of order, or twice for one second: which one holds is not known in
     /// passing.
-    is_tangled: bool,
+    is_out_of_order: bool,
 }
 
 /// Sums up one hour of all keys that have many rows in it. Returns how many ids and keys
 /// that took a look at.
-fn sum_up(connection: &Connection, hour: i64) -> rusqlite::Result<i64> {
-    let mut keys: HashMap<String, Passing> = HashMap::new();
+fn roll_up_hour(connection: &Connection, hour: i64) -> rusqlite::Result<i64> {
+    let mut keys: HashMap<String, KeyScan> = HashMap::new();
     let (mut first, mut last) = (i64::MAX, i64::MIN);
     let mut hours = connection.prepare_cached(
         "SELECT key, keys.k, first_id, last_id FROM hourly JOIN keys ON keys.k = hourly.k \
@@ -114,11 +117,11 @@ fn sum_up(connection: &Connection, hour: i64) -> rusqlite::Result<i64> {
     let mut rows = hours.query([hour, limits::FIVES_WORTH_IDS])?;
     while let Some(row) = rows.next()? {
         (first, last) = (first.min(row.get(2)?), last.max(row.get(3)?));
-        let passing = Passing {
+        let passing = KeyScan {
             k: row.get(1)?,
-            fives: Fives::default(),
+            parts: FiveMinuteRollup::default(),
             newest: -1,
-            is_tangled: false,
+            is_out_of_order: false,
         };
         keys.insert(row.get(0)?, passing);
     }
@@ -127,20 +130,20 @@ fn sum_up(connection: &Connection, hour: i64) -> rusqlite::Result<i64> {
     if keys.is_empty() || ids > limits::FIVES_IDS {
         return Ok(1 + keys.len() as i64);
     }
-    each_row(connection, hour, (first, last), |key, second, value| {
+    for_each_row(connection, hour, (first, last), |key, second, value| {
         if let Some(passing) = keys.get_mut(key) {
-            passing.is_tangled |= second <= passing.newest;
+            passing.is_out_of_order |= second <= passing.newest;
             passing.newest = second;
             if let Some(value) = value {
-                add(&mut passing.fives, second, value);
+                add_value(&mut passing.parts, second, value);
             }
         }
     })?;
     for (key, mut passing) in keys {
-        if passing.is_tangled {
-            passing.fives = read_rows(connection, hour, &key, (first, last))?;
+        if passing.is_out_of_order {
+            passing.parts = read_rows(connection, hour, &key, (first, last))?;
         }
-        write(connection, hour, passing.k, &passing.fives)?;
+        write(connection, hour, passing.k, &passing.parts)?;
     }
     Ok(ids)
 }
@@ -151,18 +154,18 @@ pub fn read_rows(
     hour: i64,
     key: &str,
     ids: (i64, i64),
-) -> rusqlite::Result<Fives> {
+) -> rusqlite::Result<FiveMinuteRollup> {
     let mut seconds: BTreeMap<i64, Option<f64>> = BTreeMap::new();
-    each_row(connection, hour, ids, |found, second, value| {
+    for_each_row(connection, hour, ids, |found, second, value| {
         if found == key {
             seconds.insert(second, value);
         }
     })?;
-    Ok(of(&seconds))
+    Ok(from_seconds(&seconds))
 }
 
 /// Hands on the rows of an hour, by id: key, second of the hour, number.
-pub fn each_row(
+pub fn for_each_row(
     connection: &Connection,
     hour: i64,
     ids: (i64, i64),
@@ -189,7 +192,12 @@ pub fn each_row(
 }
 
 /// Writes a key's hour, in place of what there was.
-pub fn write(connection: &Connection, hour: i64, k: i64, fives: &Fives) -> rusqlite::Result<()> {
+pub fn write(
+    connection: &Connection,
+    hour: i64,
+    k: i64,
+    fives: &FiveMinuteRollup,
+) -> rusqlite::Result<()> {
     connection
         .prepare_cached("DELETE FROM fives WHERE hour = ?1 AND k = ?2")?
         .execute([hour, k])?;
@@ -214,16 +222,16 @@ pub fn write(connection: &Connection, hour: i64, k: i64, fives: &Fives) -> rusql
 }
 
 /// A key's hour; all `None` where it has no fives.
-pub fn read(connection: &Connection, hour: i64, k: i64) -> rusqlite::Result<Fives> {
+pub fn read(connection: &Connection, hour: i64, k: i64) -> rusqlite::Result<FiveMinuteRollup> {
     let mut statement = connection.prepare_cached(
         "SELECT count, min, mean, max, last, last_s, five FROM fives WHERE hour = ?1 AND k = ?2",
     )?;
     let mut rows = statement.query([hour, k])?;
-    let mut fives = Fives::default();
+    let mut fives = FiveMinuteRollup::default();
     while let Some(row) = rows.next()? {
         let five: i64 = row.get(6)?;
         if let Some(place) = usize::try_from(five).ok().and_then(|at| fives.get_mut(at)) {
-            *place = error::readable(rollup::read_summary(row))?.flatten();
+            *place = error::readable(rollup::read_aggregate(row))?.flatten();
         }
     }
     Ok(fives)
@@ -233,12 +241,12 @@ pub fn read(connection: &Connection, hour: i64, k: i64) -> rusqlite::Result<Five
 pub fn add_late(
     connection: &Connection,
     (hour, k): (i64, i64),
-    late: &Fives,
-    before: Option<&Hour>,
+    late: &FiveMinuteRollup,
+    before: Option<&HourRollup>,
 ) -> rusqlite::Result<()> {
     let mut fives = match before {
-        None => Fives::default(),
-        Some(before) if is_worth(before) => read(connection, hour, k)?,
+        None => FiveMinuteRollup::default(),
+        Some(before) if is_eligible(before) => read(connection, hour, k)?,
         // Its rows were few, and answered for themselves.
         Some(before) => {
             let key: Option<String> = connection
@@ -258,7 +266,7 @@ pub fn add_late(
 }
 
 /// Drops those of hours whose rows are gone.
-pub fn drop_before(connection: &Connection, hour: i64) -> rusqlite::Result<()> {
+pub fn delete_before(connection: &Connection, hour: i64) -> rusqlite::Result<()> {
     connection
         .prepare_cached("DELETE FROM fives WHERE hour < ?1")?
         .execute([hour])?;

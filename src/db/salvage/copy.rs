@@ -13,7 +13,7 @@ use super::source::{Named, Source};
 use crate::db::database::{Database, RETENTION_CLOCK};
 use crate::db::quota;
 use crate::db::rollup::HOUR;
-use crate::db::tiers::{self, Tiers, node, set_node};
+use crate::db::tiers::{self, Tiers, read_meta, write_meta};
 use crate::limits;
 
 /// What stands in `node`, as far as it can be read.
@@ -65,7 +65,7 @@ pub(super) fn summaries(
     let nodes = node_values(source);
     let old = Tiers::from(|name| {
         Ok(match nodes.get(name) {
-            Some(Value::Integer(bound)) => tiers::plausible(*bound).ok(),
+            Some(Value::Integer(bound)) => tiers::checked_bound(*bound).ok(),
             _ => None,
         })
     })?;
@@ -223,9 +223,9 @@ pub(super) fn remembered(
         let is_kept = quota::is_name(name) || name == RETENTION_CLOCK;
         if is_kept
             && let Value::Text(text) = &nodes[name]
-            && node::<Value>(target, name)?.is_none()
+            && read_meta::<Value>(target, name)?.is_none()
         {
-            set_node(target, name, text)?;
+            write_meta(target, name, text)?;
         }
     }
     Ok(())

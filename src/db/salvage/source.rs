@@ -29,7 +29,7 @@ const PAGE_SIZE: usize = 4_096;
 impl Image {
     pub fn open(path: &Path) -> std::io::Result<Image> {
         let file = File::open(path)?;
-        let log = read_log(&file::beside(path, "-wal"));
+        let log = read_log(&file::sibling(path, "-wal"));
         let mut header = [0; 100];
         let named = file.read_exact_at(&mut header, 0);
         let named = named.ok().and_then(|()| pages::page_size(&header));

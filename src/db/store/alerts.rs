@@ -9,7 +9,7 @@ use std::sync::Arc;
 use super::{Shared, Store, lock};
 use crate::db::database::Database;
 use crate::db::error::{self, OpenError};
-use crate::db::open::{self, Place};
+use crate::db::open::{self, DatabaseLocation};
 use crate::db::outbox;
 use crate::db::retry_request;
 use crate::db::salvage;
@@ -25,7 +25,7 @@ const FAR_AHEAD: u64 = 1_000_000;
 /// that cannot be opened otherwise; a fresh one where there was none.
 pub fn last_state(
     opened: &Result<Database, OpenError>,
-    place: &Place,
+    place: &DatabaseLocation,
     boot: &str,
     now: Mono,
 ) -> State {
@@ -36,7 +36,7 @@ pub fn last_state(
             let copy = salvage::in_memory(&place.path);
             Some(copy.and_then(|connection| outbox::restore(&connection, boot)))
         }
-        Err(_) => open::open_as_it_is(&place.path)
+        Err(_) => open::open_best_effort(&place.path)
             .and_then(|connection| outbox::restore(&connection, boot))
             .or_else(|_| {
                 let connection = open::open_immutable(&place.path)?;
@@ -44,7 +44,7 @@ pub fn last_state(
             })
             .map_or_else(
                 |error| {
-                    let why = error::words(&error);
+                    let why = error::describe(&error);
                     log::warn!("what alerts were open cannot be read: {why}");
                     None
                 },
@@ -73,9 +73,8 @@ impl Store {
     /// The newest incidents, the newest first.
     pub fn incidents(&self, most: usize) -> Result<Vec<Incident>, String> {
         match &*lock(&self.shared.database) {
-            Some(database) => {
-                outbox::history(database.connection(), most).map_err(|error| error::words(&error))
-            }
+            Some(database) => outbox::history(database.connection(), most)
+                .map_err(|error| error::describe(&error)),
             None => Err("the database cannot be read now".to_owned()),
         }
     }
@@ -99,7 +98,7 @@ impl Outbox for StoredOutbox {
             log::debug!("{channel}: what became of an alert waits for the disk: {error}");
         }
         if let Some(database) = &*database {
-            database.has_written();
+            database.note_write();
         }
     }
 
@@ -129,7 +128,7 @@ impl Shared {
         let written = match &mut *lock(&self.database) {
             Some(database) => {
                 let written = unwritten.flush(database.connection_mut());
-                database.has_written();
+                database.note_write();
                 written
             }
             None => {

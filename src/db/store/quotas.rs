@@ -62,7 +62,7 @@ impl Shared {
                 }
                 transaction.commit()
             })();
-            database.has_written();
+            database.note_write();
             if written.is_ok() {
                 waiting.clear();
             }

@@ -10,13 +10,13 @@ use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use super::{Shared, lock};
-use crate::db::database::{Committed, Database, Entry};
+use crate::db::database::{CommitCounts, Database, NewRow};
 use crate::db::error::OpenError;
 use crate::db::file;
-use crate::db::file_change::{self, Displaced, Exchange, Rescue};
+use crate::db::file_change::{self, DetachedDatabase, FileChange, Preservation};
 use crate::db::open;
 use crate::db::open_files;
-use crate::db::retention::policy::{self, Step, Times};
+use crate::db::retention::policy::{self, Progress, RetentionTimes};
 use crate::db::salvage::{self, Salvage};
 use crate::domain::alert::Salvaged;
 use crate::domain::ledger::RecordRow;
@@ -37,7 +37,7 @@ pub(super) struct Writer {
     salvage: Option<Salvage>,
     /// A database whose files were exchanged under it; nothing is opened until what it holds
     /// is kept.
-    displaced: Option<Displaced>,
+    displaced: Option<DetachedDatabase>,
     /// A database that was replaced, whose alerts the one in its place still lacks.
     replaced: Option<PathBuf>,
     /// When the salvage goes on, where it waits for room.
@@ -177,9 +177,9 @@ impl Writer {
     fn look_at_files(&mut self, now: Moment) -> bool {
         let shared = self.shared.clone();
         let mut open = lock(&shared.database);
-        let exchange = open.as_ref().and_then(Database::exchange);
+        let exchange = open.as_ref().and_then(Database::detect_file_change);
         let damage = match exchange {
-            Some(Exchange::Damage) => Some("another program wrote to it"),
+            Some(FileChange::Damage) => Some("another program wrote to it"),
             None if open.is_some() && self.has_damage_for_readers(now) => {
                 Some("history or a backup could not be read")
             }
@@ -195,7 +195,7 @@ impl Writer {
         {
             let path = database.path().display();
             log::warn!("{path}: its files were moved, removed or overwritten while in use");
-            self.displaced = Some(Displaced::new(database, exchange));
+            self.displaced = Some(DetachedDatabase::new(database, exchange));
         }
         self.displaced.is_none()
     }
@@ -212,7 +212,7 @@ impl Writer {
         }
         self.checked_at = Some(now.mono);
         let size = file::size_on_disk(path);
-        let free = disk::free_bytes(&file::directory(path)).unwrap_or(0);
+        let free = disk::free_bytes(&file::parent_directory(path)).unwrap_or(0);
         if free < size.saturating_add(limits::SALVAGE_LEAVES_BYTES) {
             log::error!(
                 "{} is damaged where only history reads; it is recovered when the card has \
@@ -230,9 +230,9 @@ impl Writer {
         let Some(displaced) = &self.displaced else {
             return true;
         };
-        match displaced.rescue(now.wall) {
-            Ok(Rescue::Wait) => false,
-            Ok(Rescue::Done { notice, kept }) => {
+        match displaced.preserve(now.wall) {
+            Ok(Preservation::Wait) => false,
+            Ok(Preservation::Done { notice, kept }) => {
                 self.displaced = None;
                 self.replaced = kept.or(self.replaced.take());
                 log::warn!("{notice}");
@@ -326,7 +326,7 @@ impl Writer {
     /// Takes all rows out of the queue: those to store now, and those whose stamp may still
     /// become right. These have a quarter of the queue: the oldest past it are stored as what
     /// they are, with an untrusted time, before they would have to be given up.
-    fn take(&mut self, now: Moment, is_closing: bool) -> (Vec<Entry>, Vec<RecordRow>) {
+    fn take(&mut self, now: Moment, is_closing: bool) -> (Vec<NewRow>, Vec<RecordRow>) {
         let mut queue = lock(&self.shared.queue);
         let rows = std::mem::take(&mut queue.rows);
         queue.in_flight = rows.len();
@@ -343,7 +343,7 @@ impl Writer {
             if !is_right && is_patient && place >= crowded_out && !is_closing {
                 waiting.push(row);
             } else {
-                ready.push(Entry {
+                ready.push(NewRow {
                     // A source's own time holds, as far as anybody can say.
                     untrusted: !is_right && !row.stamp.has_source_time,
                     row,
@@ -354,7 +354,7 @@ impl Writer {
     }
 
     /// Brings a batch to the disk, opening the database first if it is not.
-    fn store(&mut self, batch: &[Entry], now: Moment) -> Result<Committed, OpenError> {
+    fn store(&mut self, batch: &[NewRow], now: Moment) -> Result<CommitCounts, OpenError> {
         let place = &self.shared.settings.place;
         let sqlite = |error: rusqlite::Error| OpenError::from_sqlite(&place.path, &error);
         if lock(&self.shared.database).is_none() {
@@ -371,13 +371,13 @@ impl Writer {
         }
         let mut open = lock(&self.shared.database);
         let Some(database) = &mut *open else {
-            return Ok(Committed::default());
+            return Ok(CommitCounts::default());
         };
         if batch.is_empty() {
-            return Ok(Committed::default());
+            return Ok(CommitCounts::default());
         }
         let retention = &self.shared.settings.retention;
-        let committed = policy::follow(database, retention, now).and_then(|time| {
+        let committed = policy::advance_clock(database, retention, now).and_then(|time| {
             let oldest_hour = time.map_or(i64::MIN, |time| retention.oldest_hour(time));
             database.commit(batch, oldest_hour)
         });
@@ -463,7 +463,7 @@ impl Writer {
             return;
         }
         let step = salvage.step(database);
-        let is_over = matches!(step, Ok(Step::Done));
+        let is_over = matches!(step, Ok(Progress::Done));
         if is_over {
             log::warn!("{}", salvage.notice(is_over));
         }
@@ -490,11 +490,13 @@ impl Writer {
         let Some(database) = &mut *open else {
             return;
         };
-        let times = match policy::follow(database, &retention, now) {
-            Ok(time) => time.filter(|_| now.trust.is_trusted()).map(|time| Times {
-                wall: now.wall,
-                deletion: time,
-            }),
+        let times = match policy::advance_clock(database, &retention, now) {
+            Ok(time) => time
+                .filter(|_| now.trust.is_trusted())
+                .map(|time| RetentionTimes {
+                    wall: now.wall,
+                    deletion: time,
+                }),
             Err(error) => {
                 drop(open);
                 self.refused(now, &error);
@@ -503,13 +505,13 @@ impl Writer {
         };
         for _ in 0..limits::RETENTION_STEPS {
             let step = policy::step(database, &retention, times);
-            database.has_written();
+            database.note_write();
             match step {
-                Ok(Step::Done) => {
+                Ok(Progress::Done) => {
                     self.report_size(database);
                     return;
                 }
-                Ok(Step::More) => {}
+                Ok(Progress::More) => {}
                 Err(error) => {
                     drop(open);
                     self.refused(now, &error);
@@ -558,7 +560,7 @@ impl Writer {
         self.say("the store thread met a defect of its own (see the log); it tries again");
     }
 
-    fn report_commit(&self, committed: Committed) {
+    fn report_commit(&self, committed: CommitCounts) {
         let mut report = lock(&self.shared.report);
         report.rows_stored += committed.stored;
         report.rows_too_old += committed.too_old;

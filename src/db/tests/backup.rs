@@ -21,7 +21,7 @@ fn a_backup_of_a_database_in_use_is_that_database() {
     let mut restored = database(&path);
     let again = entries([row("t", T0 + 999, 999.0), row("t", T0 + 1_000, 1.0)]);
     let committed = restored.commit(&again, i64::MIN).expect("it is committed");
-    assert_eq!((committed.stored, committed.repeated), (1, 1));
+    assert_eq!((committed.stored, committed.duplicates), (1, 1));
     let auto_vacuum: i64 = restored
         .connection()
         .pragma_query_value(None, "auto_vacuum", |row| row.get(0))

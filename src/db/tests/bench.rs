@@ -12,7 +12,7 @@ use rusqlite::{Connection, params};
 use super::database::Database;
 use super::history::Reader;
 use super::open;
-use super::retention::policy::{Retention, Step, Times, step};
+use super::retention::policy::{Progress, RetentionPolicy, RetentionTimes, step};
 use super::rollup::{DAY, HOUR};
 use super::test_support::{Dice, Directory, database, entries, row};
 use crate::domain::history::HistoryQuery;
@@ -97,15 +97,20 @@ fn bytes_written_per_fetch() {
         let directory = Directory::new();
         let mut database = database(&directory.path("a.db"));
         fill(&mut database, BEGIN, OLD, 10);
-        let kept = Retention {
+        let kept = RetentionPolicy {
             raw: raw_kept.map_or(Duration::from_secs(30 * 86_400), |s| {
                 Duration::from_secs(s as u64)
             }),
-            ..Retention::default()
+            ..RetentionPolicy::default()
         };
         let keep = |database: &mut Database, second| {
-            while step(database, &kept, Times::right(Wall::from_second(second))).expect("a step")
-                == Step::More
+            while step(
+                database,
+                &kept,
+                RetentionTimes::exact(Wall::from_second(second)),
+            )
+            .expect("a step")
+                == Progress::More
             {}
         };
         keep(&mut database, BEGIN + OLD * 10);
@@ -265,11 +270,11 @@ fn asking_a_large_database() {
         let end = BEGIN + fetches * every;
         while step(
             &mut database,
-            &Retention::default(),
-            Times::right(Wall::from_second(end)),
+            &RetentionPolicy::default(),
+            RetentionTimes::exact(Wall::from_second(end)),
         )
         .expect("a step")
-            == Step::More
+            == Progress::More
         {}
         take_log_in(database.connection());
         drop(database);
@@ -283,7 +288,7 @@ fn asking_a_large_database() {
         let open_and_restore = median(|| {
             let database = super::test_support::database(&path);
             assert_eq!(
-                database.restore(&|_| false).map(|rows| rows.len()),
+                database.last_values(&|_| false).map(|rows| rows.len()),
                 Ok(KEYS as usize)
             );
         });
@@ -373,8 +378,13 @@ fn month_for_the_program() {
             .commit(&entries(rows.collect::<Vec<_>>()), i64::MIN)
             .expect("it is committed");
         let until = Wall::from_second(begin + (hour + 1) * HOUR);
-        while step(&mut database, &Retention::default(), Times::right(until)).expect("a step")
-            == Step::More
+        while step(
+            &mut database,
+            &RetentionPolicy::default(),
+            RetentionTimes::exact(until),
+        )
+        .expect("a step")
+            == Progress::More
         {}
     }
     take_log_in(database.connection());

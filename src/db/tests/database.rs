@@ -6,7 +6,7 @@ use rusqlite::Connection;
 
 use super::*;
 use crate::db::open::open;
-use crate::db::rollup::Summary;
+use crate::db::rollup::Aggregate;
 use crate::db::test_support::{Directory, T0, database, entries, place, row, row_of, trusted};
 use crate::domain::freshness::Stamp;
 use crate::domain::time::{ClockTrust, Moment};
@@ -32,10 +32,10 @@ fn all_records(database: &Database) -> Vec<Stored> {
         .expect("every row has these types")
 }
 
-fn hour_of(database: &Database, k: i64, second: i64) -> Summary {
+fn hour_of(database: &Database, k: i64, second: i64) -> Aggregate {
     read_hour(database.connection(), second.div_euclid(HOUR), k)
         .expect("hourly can be read")
-        .and_then(|hour| hour.summary)
+        .and_then(|hour| hour.aggregate)
         .expect("the hour has numbers")
 }
 
@@ -80,13 +80,13 @@ fn the_same_observation_is_stored_once_and_a_correction_holds() {
     type Rows = &'static [(i64, f64)];
     /// Count, min, max, last.
     type Hour = (u64, f64, f64, f64);
-    let cases: [(&str, &[Rows], Committed, Hour); 7] = [
+    let cases: [(&str, &[Rows], CommitCounts, Hour); 7] = [
         (
             "delivered twice in a batch",
             &[&[(0, 5.0), (0, 5.0)]],
-            Committed {
+            CommitCounts {
                 stored: 1,
-                repeated: 1,
+                duplicates: 1,
                 too_old: 0,
             },
             (1, 5.0, 5.0, 5.0),
@@ -94,9 +94,9 @@ fn the_same_observation_is_stored_once_and_a_correction_holds() {
         (
             "delivered again later",
             &[&[(0, 5.0)], &[(0, 5.0)]],
-            Committed {
+            CommitCounts {
                 stored: 1,
-                repeated: 1,
+                duplicates: 1,
                 too_old: 0,
             },
             (1, 5.0, 5.0, 5.0),
@@ -104,9 +104,9 @@ fn the_same_observation_is_stored_once_and_a_correction_holds() {
         (
             "delivered again after newer ones",
             &[&[(0, 5.0), (10, 7.0)], &[(0, 5.0)]],
-            Committed {
+            CommitCounts {
                 stored: 2,
-                repeated: 1,
+                duplicates: 1,
                 too_old: 0,
             },
             (2, 5.0, 7.0, 7.0),
@@ -114,9 +114,9 @@ fn the_same_observation_is_stored_once_and_a_correction_holds() {
         (
             "an equal value observed anew is a row",
             &[&[(0, 5.0)], &[(10, 5.0)]],
-            Committed {
+            CommitCounts {
                 stored: 2,
-                repeated: 0,
+                duplicates: 0,
                 too_old: 0,
             },
             (2, 5.0, 5.0, 5.0),
@@ -124,9 +124,9 @@ fn the_same_observation_is_stored_once_and_a_correction_holds() {
         (
             "the newest corrected",
             &[&[(0, 5.0), (10, 99.0)], &[(10, 6.0)]],
-            Committed {
+            CommitCounts {
                 stored: 3,
-                repeated: 0,
+                duplicates: 0,
                 too_old: 0,
             },
             (2, 5.0, 6.0, 6.0),
@@ -138,9 +138,9 @@ fn the_same_observation_is_stored_once_and_a_correction_holds() {
                 &[(0, 4.0)],
                 &[(0, -50.0), (0, 5.0)],
             ],
-            Committed {
+            CommitCounts {
                 stored: 5,
-                repeated: 0,
+                duplicates: 0,
                 too_old: 0,
             },
             (2, 5.0, 6.0, 6.0),
@@ -148,9 +148,9 @@ fn the_same_observation_is_stored_once_and_a_correction_holds() {
         (
             "late ones find their place",
             &[&[(3000, 9.0)], &[(10, 1.0)], &[(2000, 2.0)]],
-            Committed {
+            CommitCounts {
                 stored: 3,
-                repeated: 0,
+                duplicates: 0,
                 too_old: 0,
             },
             (3, 1.0, 9.0, 9.0),
@@ -159,7 +159,7 @@ fn the_same_observation_is_stored_once_and_a_correction_holds() {
     for (story, batches, expected, (count, min, max, last)) in cases {
         let directory = Directory::new();
         let mut database = database(&directory.path("a.db"));
-        let mut committed = Committed::default();
+        let mut committed = CommitCounts::default();
         for batch in batches {
             let rows = batch
                 .iter()
@@ -168,7 +168,7 @@ fn the_same_observation_is_stored_once_and_a_correction_holds() {
                 .commit(&entries(rows), i64::MIN)
                 .expect("it is committed");
             committed.stored += one.stored;
-            committed.repeated += one.repeated;
+            committed.duplicates += one.duplicates;
         }
         assert_eq!(committed, expected, "{story}");
         let hour = hour_of(&database, 1, T0);
@@ -280,7 +280,7 @@ fn restored_within_the_boot_age_goes_on_and_after_it_the_clock_decides() {
     };
     let ages = |boot: &str, now: Moment| -> Vec<Option<u64>> {
         let database = open(&place(&path), boot).expect("it opens");
-        let restored = database.restore(&|_| false).expect("it can be read");
+        let restored = database.last_values(&|_| false).expect("it can be read");
         let keys: Vec<&str> = restored.iter().map(|row| &*row.key).collect();
         assert_eq!(keys, ["own", "ours", "doubted", "own under doubt"]);
         let age_s = |row: &RestoredRecord| row.stamp.age(now).map(|age| age.as_secs());
@@ -299,7 +299,7 @@ fn restored_within_the_boot_age_goes_on_and_after_it_the_clock_decides() {
     database.commit(&batch, i64::MIN).expect("it is committed");
     drop(database);
     let mut database = open(&place(&path), "this-boot").expect("it opens");
-    let restored = database.restore(&|_| false).expect("it can be read");
+    let restored = database.last_values(&|_| false).expect("it can be read");
     assert_eq!(restored[0].stamp.age(doubtful), None);
     assert!(database.commit(&[], i64::MIN).is_ok());
 }
@@ -348,11 +348,11 @@ fn any_number_of_keys_takes_bounded_memory_and_none_is_stored_twice() {
         let batch = rows(batch * 1_500, T0 + batch as i64);
         let committed = database.commit(&batch, i64::MIN).expect("it is committed");
         assert_eq!(committed.stored, 1_500);
-        assert!(database.known.keys.len() <= limits::KEYS_CACHED + 1_500);
+        assert!(database.state.keys.len() <= limits::KEYS_CACHED + 1_500);
     }
-    assert!(!database.known.keys.contains_key("k0"));
+    assert!(!database.state.keys.contains_key("k0"));
     let again = database.commit(&rows(0, T0), i64::MIN).expect("committed");
-    assert_eq!((again.stored, again.repeated), (0, 1_500));
+    assert_eq!((again.stored, again.duplicates), (0, 1_500));
     let later = database.commit(&rows(0, T0 + 9), i64::MIN);
     assert_eq!(later.expect("committed").stored, 1_500);
     let count = |sql: &str| -> i64 {
@@ -362,7 +362,7 @@ fn any_number_of_keys_takes_bounded_memory_and_none_is_stored_twice() {
     };
     assert_eq!(count("SELECT count(*) FROM keys"), 9_000);
     assert_eq!(count("SELECT count(*) FROM records"), 10_500);
-    let restored = database.restore(&|key| key == "k1500");
+    let restored = database.last_values(&|key| key == "k1500");
     let restored = restored.expect("it can be read");
     assert_eq!(restored.len(), limits::RECORDS_PER_SOURCE + 1);
     let keys: Vec<&str> = restored.iter().map(|row| &*row.key).collect();
@@ -402,7 +402,7 @@ fn a_start_knows_for_how_long_keys_were_absent() {
     }
     let committed = database.commit(&batch, i64::MIN).expect("it is committed");
     assert_eq!(committed.stored, batch.len() as u64);
-    let restored = database.restore(&|_| false).expect("it can be read");
+    let restored = database.last_values(&|_| false).expect("it can be read");
     let absences: Vec<(&str, u64, u64)> = restored
         .iter()
         .map(|row| {

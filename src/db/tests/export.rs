@@ -1,7 +1,7 @@
 //! Exports whole, and what cannot be exported.
 
 use super::*;
-use crate::db::retention::policy::{Retention, Step, Times, step};
+use crate::db::retention::policy::{Progress, RetentionPolicy, RetentionTimes, step};
 use crate::db::test_support::{Directory, T0, database, entries, golden, row, row_of};
 
 fn exported(path: &Path, wish: &Wish, format: Format) -> String {
@@ -31,15 +31,15 @@ fn filled(path: &Path) {
     batch[1].untrusted = true;
     database.commit(&batch, i64::MIN).expect("it is committed");
     let days = |days: u64| std::time::Duration::from_secs(days * 86_400);
-    let kept = Retention {
+    let kept = RetentionPolicy {
         raw: days(1),
         hourly: days(2),
-        ..Retention::default()
+        ..RetentionPolicy::default()
     };
     let now = Wall::from_second(begin + 4 * DAY);
-    while step(&mut database, &kept, Times::right(now)).expect("a step can be taken") == Step::More
-    {
-    }
+    while step(&mut database, &kept, RetentionTimes::exact(now)).expect("a step can be taken")
+        == Progress::More
+    {}
 }
 
 #[test]

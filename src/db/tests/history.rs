@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::*;
 use crate::db::database::Database;
-use crate::db::retention::policy::{Retention, Step, Times, step};
+use crate::db::retention::policy::{Progress, RetentionPolicy, RetentionTimes, step};
 use crate::db::test_support::{Dice, Directory, T0, database, entries, row};
 
 fn query(key: &str, from: i64, to: i64, points: usize) -> HistoryQuery {
@@ -28,9 +28,14 @@ fn ask(reader: &Reader, query: &HistoryQuery) -> Result<Vec<Bucket>, HistoryErro
 }
 
 fn keep_up(database: &mut Database, now: i64) {
-    let kept = Retention::default();
-    while step(database, &kept, Times::right(Wall::from_second(now))).expect("a step can be taken")
-        == Step::More
+    let kept = RetentionPolicy::default();
+    while step(
+        database,
+        &kept,
+        RetentionTimes::exact(Wall::from_second(now)),
+    )
+    .expect("a step can be taken")
+        == Progress::More
     {}
 }
 
@@ -114,7 +119,7 @@ fn history_agrees_with_a_model_that_forgets_nothing() {
             let to = (to + unit - 1).div_euclid(unit) * unit;
             for ((key, second), value) in &model {
                 if *key == index && (from..to).contains(second) {
-                    expected.add(*second, width, &Summary::of(*value, *second));
+                    expected.add(*second, width, &Aggregate::of(*value, *second));
                 }
             }
             let expected = expected.finish();
@@ -202,15 +207,15 @@ fn every_query_ends_within_its_points_and_says_what_it_counted() {
     database
         .commit(&entries(rows), i64::MIN)
         .expect("it is committed");
-    let kept = Retention {
+    let kept = RetentionPolicy {
         raw: std::time::Duration::from_secs(DAY as u64),
         hourly: std::time::Duration::from_secs(2 * DAY as u64),
-        ..Retention::default()
+        ..RetentionPolicy::default()
     };
     let now = Wall::from_second(begin + 3 * DAY);
-    while step(&mut database, &kept, Times::right(now)).expect("a step can be taken") == Step::More
-    {
-    }
+    while step(&mut database, &kept, RetentionTimes::exact(now)).expect("a step can be taken")
+        == Progress::More
+    {}
     let reader = Reader::new(&path);
     let mut dice = Dice(5);
     for _ in 0..400 {
@@ -315,15 +320,15 @@ fn a_part_that_has_lost_its_rows_is_answered_by_hours_and_then_by_days() {
     database
         .commit(&entries(rows), i64::MIN)
         .expect("it is committed");
-    let kept = Retention {
+    let kept = RetentionPolicy {
         raw: std::time::Duration::from_secs(DAY as u64),
         hourly: std::time::Duration::from_secs(2 * DAY as u64),
-        ..Retention::default()
+        ..RetentionPolicy::default()
     };
     let now = Wall::from_second(begin + 4 * DAY);
-    while step(&mut database, &kept, Times::right(now)).expect("a step can be taken") == Step::More
-    {
-    }
+    while step(&mut database, &kept, RetentionTimes::exact(now)).expect("a step can be taken")
+        == Progress::More
+    {}
     let reader = Reader::new(&path);
     let whole = query("t", begin, begin + 4 * DAY, 1_000);
     let found = ask(&reader, &whole).expect("it answers");

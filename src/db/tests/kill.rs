@@ -119,7 +119,7 @@ fn writes_until_it_is_killed() {
         .connection()
         .pragma_update(None, "wal_autocheckpoint", 30);
     pragma.expect("it can be set");
-    let restored = database.restore(&|_| false).expect("it can be read");
+    let restored = database.last_values(&|_| false).expect("it can be read");
     let last = restored
         .iter()
         .filter_map(|row| row.value.number())

@@ -13,7 +13,7 @@ use rusqlite::{Connection, OpenFlags, ffi};
 
 use super::database::Database;
 use super::open;
-use super::retention::policy::{Retention, Step, Times, step};
+use super::retention::policy::{Progress, RetentionPolicy, RetentionTimes, step};
 use super::test_support::{Dice, Directory, T0, database, entries, row};
 use crate::domain::time::Wall;
 
@@ -214,7 +214,7 @@ fn cut(before: &Card, events: &[Event], dice: &mut Dice) -> Card {
 fn open_through(path: &Path, vfs: &CStr) -> Database {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags_and_vfs(path, flags, vfs).expect("it opens");
-    open::tune(&connection).expect("it can be tuned");
+    open::configure(&connection).expect("it can be tuned");
     // So small a log that images meet every state of taking it in.
     connection
         .pragma_update(None, "wal_autocheckpoint", 40)
@@ -239,9 +239,9 @@ fn a_power_cut_at_any_moment_costs_no_committed_fetch() {
         .filter_map(|name| Some((name.to_owned(), read(name)?)))
         .collect();
     let mut database = open_through(&path, register());
-    let kept = Retention {
+    let kept = RetentionPolicy {
         raw: std::time::Duration::from_secs(3 * 3_600),
-        ..Retention::default()
+        ..RetentionPolicy::default()
     };
     for fetch in 1..=150 {
         let second = begin + fetch * 600;
@@ -253,10 +253,10 @@ fn a_power_cut_at_any_moment_costs_no_committed_fetch() {
         while step(
             &mut database,
             &kept,
-            Times::right(Wall::from_second(second)),
+            RetentionTimes::exact(Wall::from_second(second)),
         )
         .expect("a step")
-            == Step::More
+            == Progress::More
         {}
     }
     // Closing would sync all; the power fails before.

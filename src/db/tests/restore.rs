@@ -1,8 +1,8 @@
 use super::*;
 use crate::db::database::Database;
-use crate::db::file::has_log_mode;
+use crate::db::file::is_wal_mode;
 use crate::db::test_support::{Directory, T0, database, entries, place, row};
-use crate::db::tiers::{node, set_node};
+use crate::db::tiers::{read_meta, write_meta};
 
 const NOW: Wall = Wall(T0 * 1000);
 
@@ -53,9 +53,9 @@ fn restorable(directory: &Directory) -> PathBuf {
     let living = directory.path("living");
     let present = holding(&living, "present");
     waits(present.connection(), 2, "not told yet");
-    set_node(present.connection(), "quota:meter", "spent").expect("it can be written");
+    write_meta(present.connection(), "quota:meter", "spent").expect("it can be written");
     for part in ["", "-wal"] {
-        std::fs::copy(beside(&living, part), beside(&path, part)).expect("it can be copied");
+        std::fs::copy(sibling(&living, part), sibling(&path, part)).expect("it can be copied");
     }
     stage(&earlier, &place(&path)).expect("a good copy is staged");
     path
@@ -70,7 +70,7 @@ fn assert_restored(directory: &Directory, path: &Path, state: &str) {
         "{state}"
     );
     let connection = open::open_read_only(path).expect("it can be read");
-    let quota: Option<String> = node(&connection, "quota:meter").expect("it can be read");
+    let quota: Option<String> = read_meta(&connection, "quota:meter").expect("it can be read");
     assert_eq!(quota.as_deref(), Some("spent"), "{state}");
     let verdict = texts(path, "PRAGMA integrity_check");
     assert_eq!(verdict, ["ok"], "{state}");
@@ -94,7 +94,7 @@ fn a_staged_copy_takes_the_databases_place_and_its_alerts() {
         .expect("one is staged");
     assert_eq!(before, directory.path("db.replaced-20251030T200000Z"));
     let head = std::fs::read(&path).expect("it is there");
-    assert!(has_log_mode(&head), "the first opening changes no mode");
+    assert!(is_wal_mode(&head), "the first opening changes no mode");
     assert_restored(&directory, &path, "at once");
     drop(open::open(&place(&path), "boot").expect("the node takes it"));
     assert!(
@@ -107,31 +107,32 @@ fn a_staged_copy_takes_the_databases_place_and_its_alerts() {
 #[test]
 fn wherever_a_crash_interrupts_it_the_next_start_completes_it() {
     type Crash = fn(&Path);
-    let carried: Crash = |path| carry_over(path, &beside(path, STAGED)).expect("it can be carried");
+    let carried: Crash =
+        |path| carry_over(path, &sibling(path, STAGED)).expect("it can be carried");
     let logged: Crash = |path| {
-        carry_over(path, &beside(path, STAGED)).expect("it can be carried");
-        use_log(&beside(path, STAGED)).expect("it can be led to a log");
+        carry_over(path, &sibling(path, STAGED)).expect("it can be carried");
+        use_log(&sibling(path, STAGED)).expect("it can be led to a log");
     };
     let announced: Crash = |path| {
-        carry_over(path, &beside(path, STAGED)).expect("it can be carried");
-        replace::announce(path, &beside(path, STAGED), ".replaced-1").expect("announced");
+        carry_over(path, &sibling(path, STAGED)).expect("it can be carried");
+        replace::announce(path, &sibling(path, STAGED), ".replaced-1").expect("announced");
     };
     let log_moved: Crash = |path| {
-        carry_over(path, &beside(path, STAGED)).expect("it can be carried");
-        replace::announce(path, &beside(path, STAGED), ".replaced-1").expect("announced");
-        let moved = beside(path, ".replaced-1-wal");
-        std::fs::rename(beside(path, "-wal"), moved).expect("renamed");
+        carry_over(path, &sibling(path, STAGED)).expect("it can be carried");
+        replace::announce(path, &sibling(path, STAGED), ".replaced-1").expect("announced");
+        let moved = sibling(path, ".replaced-1-wal");
+        std::fs::rename(sibling(path, "-wal"), moved).expect("renamed");
     };
     let moved_away: Crash = |path| {
-        carry_over(path, &beside(path, STAGED)).expect("it can be carried");
-        replace::announce(path, &beside(path, STAGED), ".replaced-1").expect("announced");
-        let moved = beside(path, ".replaced-1");
-        std::fs::rename(beside(path, "-wal"), beside(&moved, "-wal")).expect("renamed");
+        carry_over(path, &sibling(path, STAGED)).expect("it can be carried");
+        replace::announce(path, &sibling(path, STAGED), ".replaced-1").expect("announced");
+        let moved = sibling(path, ".replaced-1");
+        std::fs::rename(sibling(path, "-wal"), sibling(&moved, "-wal")).expect("renamed");
         std::fs::rename(path, moved).expect("renamed");
     };
     // In the middle of the transaction that carries alerts over, with its journal on the disk.
     let carrying: Crash = |path| {
-        let target = open(&beside(path, STAGED)).expect("it can be opened");
+        let target = open(&sibling(path, STAGED)).expect("it can be opened");
         target
             .pragma_update(None, "cache_size", 1)
             .expect("it spills early");
@@ -140,11 +141,11 @@ fn wherever_a_crash_interrupts_it_the_next_start_completes_it() {
             .expect("begun");
         let filler = "x".repeat(100_000);
         waits(&target, 9, &filler);
-        let journal = std::fs::read(beside(path, ".restore-journal")).expect("there is one");
-        let half = std::fs::read(beside(path, STAGED)).expect("it is there");
+        let journal = std::fs::read(sibling(path, ".restore-journal")).expect("there is one");
+        let half = std::fs::read(sibling(path, STAGED)).expect("it is there");
         drop(target);
-        std::fs::write(beside(path, STAGED), half).expect("written");
-        std::fs::write(beside(path, ".restore-journal"), journal).expect("written");
+        std::fs::write(sibling(path, STAGED), half).expect("written");
+        std::fs::write(sibling(path, ".restore-journal"), journal).expect("written");
     };
     for (state, crash) in [
         ("carrying", carrying),
@@ -168,8 +169,8 @@ fn what_is_not_whole_is_never_taken() {
     let path = directory.path("db");
     drop(holding(&path, "present"));
     // A crash of the command: everything but the last rename.
-    std::fs::copy(&path, beside(&path, UNFINISHED)).expect("a copy can be begun");
-    std::fs::write(beside(&path, ".restore.copy.unfinished"), "half").expect("and another");
+    std::fs::copy(&path, sibling(&path, UNFINISHED)).expect("a copy can be begun");
+    std::fs::write(sibling(&path, ".restore.copy.unfinished"), "half").expect("and another");
     assert!(take(&path, NOW).expect("nothing is staged").is_none());
     assert_eq!(keys(&path), ["present"]);
     let other = directory.path("other");
@@ -368,7 +369,7 @@ fn what_is_staged_is_closed_to_others() {
     drop(holding(&copy, "restored"));
     std::fs::set_permissions(&copy, Permissions::from_mode(0o644)).expect("it is ours");
     stage(&copy, &place(&path)).expect("it is staged");
-    let staged = beside(&path, STAGED).metadata().expect("it is there");
+    let staged = sibling(&path, STAGED).metadata().expect("it is there");
     assert_eq!(staged.mode() & 0o777, 0o600);
     let owner = directory.path("").metadata().expect("it is there");
     assert_eq!(staged.uid(), owner.uid());

@@ -3,7 +3,7 @@
 use super::*;
 use crate::db::quota;
 use crate::db::test_support::{Dice, Directory, T0, database, entries, place, row};
-use crate::db::tiers::node;
+use crate::db::tiers::read_meta;
 
 const PAGE: usize = 4_096;
 
@@ -83,7 +83,7 @@ fn begun(path: &Path) -> (Database, Salvage) {
 fn salvaged(path: &Path) -> (Database, Salvage) {
     let (mut database, mut salvage) = begun(path);
     for _ in 0..10_000 {
-        if salvage.step(&mut database).expect("a step can be taken") == Step::Done {
+        if salvage.step(&mut database).expect("a step can be taken") == Progress::Done {
             return (database, salvage);
         }
     }
@@ -150,7 +150,7 @@ fn what_waits_to_be_told_outlives_the_database_and_is_not_told_again() {
     let mut resumed = Salvage::resume(&mut database)
         .expect("it can be read")
         .expect("it is under way");
-    while resumed.step(&mut database).expect("it goes on") != Step::Done {}
+    while resumed.step(&mut database).expect("it goes on") != Progress::Done {}
     assert_eq!(waiting(&database), []);
 }
 
@@ -163,7 +163,7 @@ fn quotas_that_are_spent_stay_spent() {
     quota::write(database(&path).connection(), "weather", spent).expect("it is written");
     damage(&path, &leaves(&path, "records")[3..5]);
     let (database, _) = salvaged(&path);
-    let found = node::<String>(database.connection(), "quota:weather");
+    let found = read_meta::<String>(database.connection(), "quota:weather");
     assert_eq!(found, Ok(Some(spent.to_owned())));
 }
 
@@ -189,7 +189,7 @@ fn what_lies_around_damaged_pages_is_recovered() {
         rows,
         "the hours could be read whole"
     );
-    let restored = database.restore(&|_| false).expect("it can be read");
+    let restored = database.last_values(&|_| false).expect("it can be read");
     assert_eq!(restored.len(), 2);
     let committed = database.commit(&entries([row("t", T0 + 2_000_000, 1.0)]), i64::MIN);
     assert_eq!(committed.map(|c| c.stored), Ok(1));
@@ -247,7 +247,7 @@ fn readings_that_come_meanwhile_keep_their_place() {
     let rows = filled(&path);
     let (mut database, mut salvage) = begun(&path);
     let mut steps = 0;
-    while salvage.step(&mut database).expect("a step can be taken") == Step::More {
+    while salvage.step(&mut database).expect("a step can be taken") == Progress::More {
         // Of the hour that is being recovered, and of a key that was never seen.
         let second = T0 + 999_900 + steps + 1;
         let batch = entries([row("t", second, 1.0), row("new", second, 1.0)]);
@@ -273,7 +273,7 @@ fn a_salvage_that_was_interrupted_goes_on_after_a_restart() {
     let mut salvage = Salvage::resume(&mut second)
         .expect("it can be read")
         .expect("a salvage is under way");
-    while salvage.step(&mut second).expect("a step can be taken") == Step::More {}
+    while salvage.step(&mut second).expect("a step can be taken") == Progress::More {}
     assert_eq!(count(&second, ROWS), rows);
     assert_eq!(count(&second, SUMMED), rows);
     assert!(
@@ -346,7 +346,7 @@ fn complete(path: &Path) {
         ended: Default::default(),
     };
     let written = database.change(|transaction, tiers| {
-        crate::db::rollup::sum_up_day(transaction, T0 / 86_400, None)?;
+        crate::db::rollup::recompute_day(transaction, T0 / 86_400, None)?;
         tiers.daily_until = Some(T0 / 86_400 + 1);
         tiers.raw_from = T0 / HOUR - 5;
         transaction.execute_batch(
@@ -368,7 +368,7 @@ use crate::domain::reading::Value::Text;
 fn copy_to(pristine: &Path, path: &Path) {
     std::fs::copy(pristine, path).expect("it can be copied");
     for part in ["-wal", "-shm"] {
-        let _ = std::fs::remove_file(file::beside(path, part));
+        let _ = std::fs::remove_file(file::sibling(path, part));
     }
 }
 
@@ -391,8 +391,8 @@ fn goes_on(path: &Path, context: &str) -> Database {
     if let Some(mut salvage) = salvage {
         for _ in 0..1_000 {
             match salvage.step(&mut database) {
-                Ok(Step::Done) => break,
-                Ok(Step::More) => {}
+                Ok(Progress::Done) => break,
+                Ok(Progress::More) => {}
                 Err(error) => panic!("{context}: {error}"),
             }
         }
@@ -587,25 +587,25 @@ fn a_crash_at_any_step_of_a_salvage_loses_nothing() {
         let mut writer = database(&path);
         let batch = entries([row("t", T0 + 800_000, 1.0)]);
         writer.commit(&batch, i64::MIN).expect("it is committed");
-        let log = std::fs::read(file::beside(&path, "-wal")).expect("there is a log");
+        let log = std::fs::read(file::sibling(&path, "-wal")).expect("there is a log");
         let file = std::fs::read(&path).expect("it is there");
         drop(writer);
         std::fs::write(&path, file).expect("it can be written");
-        std::fs::write(file::beside(&path, "-wal"), log).expect("it can be written");
+        std::fs::write(file::sibling(&path, "-wal"), log).expect("it can be written");
         damage(&path, &leaves(&pristine, "keys"));
 
         let suffix = replace::free_suffix(&path, KIND, now);
-        let aside = file::beside(&path, &suffix);
+        let aside = file::sibling(&path, &suffix);
         let steps: [&dyn Fn(); 7] = [
-            &|| drop(open::prepare(&path).expect("it can be made")),
-            &|| fill(&file::beside(&path, ".new"), &path, &aside).expect("it can be filled"),
+            &|| drop(open::create_beside(&path).expect("it can be made")),
+            &|| fill(&file::sibling(&path, ".new"), &path, &aside).expect("it can be filled"),
             &|| {
-                let prepared = file::beside(&path, ".new");
+                let prepared = file::sibling(&path, ".new");
                 replace::announce(&path, &prepared, &suffix).expect("it can be announced");
             },
             &|| {
                 let moved =
-                    std::fs::rename(file::beside(&path, "-wal"), file::beside(&aside, "-wal"));
+                    std::fs::rename(file::sibling(&path, "-wal"), file::sibling(&aside, "-wal"));
                 moved.expect("the log moves");
             },
             &|| std::fs::rename(&path, &aside).expect("the database moves"),
@@ -685,7 +685,7 @@ fn every_version_of_the_schema_is_known() {
             i64::from(version > 1),
             "{context}"
         );
-        let restored = database.restore(&|_| false).expect("it can be read");
+        let restored = database.last_values(&|_| false).expect("it can be read");
         assert_eq!(restored.len(), 2, "{context}");
     }
 }
@@ -723,7 +723,7 @@ fn an_older_database_that_is_damaged_is_recovered_instead_of_upgraded() {
         let mut salvage = Salvage::resume(&mut database)
             .expect("it can be read")
             .expect("a salvage is under way");
-        while salvage.step(&mut database).expect("a step can be taken") == Step::More {}
+        while salvage.step(&mut database).expect("a step can be taken") == Progress::More {}
         let rows = count(&database, ROWS);
         assert!(rows > 19_700, "{context}: {rows}");
         let version = schema::version(database.connection());
@@ -750,7 +750,7 @@ fn what_must_not_wait_is_read_where_there_is_no_room_for_a_new_database() {
     std::fs::write(&path, &bytes).expect("it can be written");
     let (place, boot) = (place(&path), "this-boot");
     // A directory stands where the new database is to be made.
-    std::fs::create_dir(file::beside(&path, ".new")).expect("it can be made");
+    std::fs::create_dir(file::sibling(&path, ".new")).expect("it can be made");
     let opened = open(&place, boot, Wall::from_second(T0));
     assert!(
         matches!(opened, Err(OpenError::Corrupt { .. })),
@@ -768,7 +768,7 @@ fn what_must_not_wait_is_read_where_there_is_no_room_for_a_new_database() {
     assert_eq!(state, expected);
     assert_eq!(std::fs::read(&path).ok(), Some(bytes), "nothing is written");
     // There is room again.
-    std::fs::remove_dir(file::beside(&path, ".new")).expect("it can be removed");
+    std::fs::remove_dir(file::sibling(&path, ".new")).expect("it can be removed");
     let database = goes_on(&path, "with room again");
     let waiting = outbox::pending(database.connection(), "mail").expect("it can be read");
     assert_eq!(waiting.items.len(), 2);

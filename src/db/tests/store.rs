@@ -119,7 +119,7 @@ fn rows_wait_for_a_clock_that_can_be_believed_and_are_then_stamped_rightly() {
     let status = scene.turn(trusted(120));
     assert_eq!((status.rows_stored, status.rows_waiting), (2, 0));
     let restored = database(&scene.path)
-        .restore(&|_| false)
+        .last_values(&|_| false)
         .expect("it can be read");
     let ours = restored.iter().find(|row| &*row.key == "ours");
     assert_eq!(
@@ -199,7 +199,10 @@ fn stopping_commits_all_even_what_waits_for_the_clock() {
     store.append(vec![unstamped, row("own", T0, 2.0)]);
     assert!(store.stop(Duration::from_secs(60)).is_complete());
     assert_eq!(store.status().rows_stored, 2);
-    assert!(!file::beside(&path, "-wal").exists(), "the log is taken in");
+    assert!(
+        !file::sibling(&path, "-wal").exists(),
+        "the log is taken in"
+    );
 }
 
 #[test]
@@ -576,7 +579,7 @@ fn a_clock_that_jumps_back_stamps_no_row_that_waits() {
     };
     assert_eq!(scene.turn(jumped).rows_stored, 1);
     let restored = database(&scene.path)
-        .restore(&|_| true)
+        .last_values(&|_| true)
         .expect("it can be read");
     assert_eq!(restored[0].stamp.observed, Wall::from_second(T0));
 }
@@ -678,7 +681,7 @@ fn a_log_that_was_removed_costs_nothing_even_if_the_process_is_killed() {
         let (mut scene, _) = with_backup();
         let reader = crate::db::history::Reader::new(&scene.path);
         assert_eq!(reader.keys().map(|keys| keys.len()), Ok(1));
-        std::fs::remove_file(file::beside(&scene.path, suffix)).expect("it can be removed");
+        std::fs::remove_file(file::sibling(&scene.path, suffix)).expect("it can be removed");
         let notice = goes_on(&mut scene, 3_000);
         assert!(notice.contains("nothing is lost"), "{notice}");
         assert_eq!(reader.keys().map(|keys| keys.len()), Ok(1));
@@ -688,7 +691,7 @@ fn a_log_that_was_removed_costs_nothing_even_if_the_process_is_killed() {
             scene.directory.path("killed-wal"),
         );
         std::fs::copy(&scene.path, &copy).expect("it can be copied");
-        std::fs::copy(file::beside(&scene.path, "-wal"), log).expect("there is a log again");
+        std::fs::copy(file::sibling(&scene.path, "-wal"), log).expect("there is a log again");
         assert_eq!(rows_of(&copy), 3_001, "{suffix}");
     }
 }
@@ -696,14 +699,14 @@ fn a_log_that_was_removed_costs_nothing_even_if_the_process_is_killed() {
 #[test]
 fn a_log_that_is_removed_before_a_commit_is_noticed_before_anything_is_called_stored() {
     let (mut scene, _) = with_backup();
-    std::fs::remove_file(file::beside(&scene.path, "-wal")).expect("it can be removed");
+    std::fs::remove_file(file::sibling(&scene.path, "-wal")).expect("it can be removed");
     scene.append(many(4_000), trusted(4_000));
     let status = scene.turn(trusted(4_060));
     assert_eq!((status.rows_stored, status.trouble), (5_000, None));
     let copy = scene.directory.path("killed");
     std::fs::copy(&scene.path, &copy).expect("it can be copied");
-    let log = file::beside(&copy, "-wal");
-    std::fs::copy(file::beside(&scene.path, "-wal"), log).expect("there is a log again");
+    let log = file::sibling(&copy, "-wal");
+    std::fs::copy(file::sibling(&scene.path, "-wal"), log).expect("there is a log again");
     assert_eq!(rows_of(&copy), 5_000);
 }
 
@@ -876,7 +879,7 @@ fn damage_old_rows(scene: &Scene) {
         .expect("it can be written");
     drop(file);
     // A card changes bytes without a word.
-    database.has_written();
+    database.note_write();
 }
 
 #[test]

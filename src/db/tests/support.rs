@@ -4,8 +4,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use super::database::{Database, Entry};
-use super::open::{Place, open};
+use super::database::{Database, NewRow};
+use super::open::{DatabaseLocation, open};
 use crate::domain::freshness::Stamp;
 use crate::domain::ledger::RecordRow;
 use crate::domain::reading::Value;
@@ -45,8 +45,8 @@ impl Drop for Directory {
     }
 }
 
-pub fn place(path: &Path) -> Place {
-    Place {
+pub fn place(path: &Path) -> DatabaseLocation {
+    DatabaseLocation {
         path: path.to_owned(),
         is_default: false,
     }
@@ -91,8 +91,8 @@ pub fn row_of(key: &str, second: i64, value: Value) -> RecordRow {
     }
 }
 
-pub fn entries(rows: impl IntoIterator<Item = RecordRow>) -> Vec<Entry> {
-    let entry = |row| Entry {
+pub fn entries(rows: impl IntoIterator<Item = RecordRow>) -> Vec<NewRow> {
+    let entry = |row| NewRow {
         row,
         untrusted: false,
     };

@@ -3,7 +3,7 @@
 use rusqlite::Connection;
 
 use super::*;
-use crate::db::database::Entry;
+use crate::db::database::NewRow;
 use crate::db::test_support::{Directory, database, entries, row};
 use crate::domain::freshness::Stamp;
 use crate::domain::ledger::RecordRow;
@@ -21,11 +21,15 @@ fn days(days: u64) -> Duration {
     Duration::from_secs(days * 86_400)
 }
 
-fn keep(database: &mut Database, kept: &Retention, now: i64) {
+fn keep(database: &mut Database, kept: &RetentionPolicy, now: i64) {
     for _ in 0..1_000_000 {
-        let taken = step(database, kept, Times::right(Wall::from_second(now)))
-            .expect("a step can be taken");
-        if taken == Step::Done {
+        let taken = step(
+            database,
+            kept,
+            RetentionTimes::exact(Wall::from_second(now)),
+        )
+        .expect("a step can be taken");
+        if taken == Progress::Done {
             return;
         }
     }
@@ -37,10 +41,10 @@ fn keep(database: &mut Database, kept: &Retention, now: i64) {
 fn soak(length_days: i64, keys: i64, every_s: i64) {
     let directory = Directory::new();
     let path = directory.path("a.db");
-    let kept = Retention {
+    let kept = RetentionPolicy {
         raw: days(3),
         hourly: days(10),
-        ..Retention::default()
+        ..RetentionPolicy::default()
     };
     let begin = 1_767_225_600 - 12 * DAY;
     let names: Vec<String> = (0..keys).map(|key| format!("key.{key}")).collect();
@@ -115,9 +119,9 @@ fn a_file_that_is_too_large_loses_its_oldest_rows_and_shrinks() {
     let begin = 1_767_225_600;
     let mut database = two_days(&path, begin);
     let now = begin + 2 * DAY;
-    let kept = Retention {
+    let kept = RetentionPolicy {
         bytes: 500_000,
-        ..Retention::default()
+        ..RetentionPolicy::default()
     };
     keep(&mut database, &kept, now);
     let left = count(database.connection(), "records");
@@ -143,10 +147,10 @@ fn hours_that_must_wait_for_their_rows_do_not_hold_up_the_bound() {
     let path = directory.path("a.db");
     let begin = 1_767_225_600;
     let mut database = two_days(&path, begin);
-    let kept = Retention {
+    let kept = RetentionPolicy {
         hourly: days(1),
         bytes: 500_000,
-        ..Retention::default()
+        ..RetentionPolicy::default()
     };
     keep(&mut database, &kept, begin + 2 * DAY);
     drop(database);
@@ -162,9 +166,9 @@ fn a_bound_that_nothing_fits_in_comes_to_an_end_too() {
     database
         .commit(&entries(rows), i64::MIN)
         .expect("it is committed");
-    let kept = Retention {
+    let kept = RetentionPolicy {
         bytes: 1,
-        ..Retention::default()
+        ..RetentionPolicy::default()
     };
     let now = begin + 5_000 * 60;
     keep(&mut database, &kept, now);
@@ -187,11 +191,12 @@ fn one_step_is_small() {
     database
         .commit(&entries(rows), i64::MIN)
         .expect("it is committed");
-    let kept = Retention::default();
+    let kept = RetentionPolicy::default();
     let now = Wall::from_second(begin + 40 * DAY);
     let mut before = count(database.connection(), "records");
     assert_eq!(before, 18_000);
-    while step(&mut database, &kept, Times::right(now)).expect("a step can be taken") == Step::More
+    while step(&mut database, &kept, RetentionTimes::exact(now)).expect("a step can be taken")
+        == Progress::More
     {
         let after = count(database.connection(), "records");
         assert!(before - after <= limits::RETENTION_STEP_IDS + 1);
@@ -211,7 +216,7 @@ fn a_row_dated_years_ahead_does_not_hold_up_the_rest() {
         row("ahead", begin, 2.0),
     ]);
     database.commit(&batch, i64::MIN).expect("it is committed");
-    keep(&mut database, &Retention::default(), begin + 31 * DAY);
+    keep(&mut database, &RetentionPolicy::default(), begin + 31 * DAY);
     assert_eq!(count(database.connection(), "records"), 1);
     assert_eq!(count(database.connection(), "daily"), 2);
 }
@@ -229,30 +234,32 @@ fn reading(second: i64, ahead: i64) -> Moment {
 }
 
 /// A row that the node stamps itself.
-fn stamped(now: Moment) -> Entry {
+fn stamped(now: Moment) -> NewRow {
     let row = RecordRow {
         stamp: Stamp::received(now, None),
         ..row("t", 0, now.mono.0 as f64)
     };
-    Entry {
+    NewRow {
         untrusted: !now.trust.is_trusted(),
         row,
     }
 }
 
 /// What the store thread does in a turn: a commit, then retention. True if the row is stored.
-fn store(database: &mut Database, kept: &Retention, now: Moment) -> bool {
-    let time = follow(database, kept, now).expect("the clock can be read");
+fn store(database: &mut Database, kept: &RetentionPolicy, now: Moment) -> bool {
+    let time = advance_clock(database, kept, now).expect("the clock can be read");
     let oldest = time.map_or(i64::MIN, |time| kept.oldest_hour(time));
     let committed = database
         .commit(&[stamped(now)], oldest)
         .expect("it is committed");
-    let times = time.filter(|_| now.trust.is_trusted()).map(|time| Times {
-        wall: now.wall,
-        deletion: time,
-    });
+    let times = time
+        .filter(|_| now.trust.is_trusted())
+        .map(|time| RetentionTimes {
+            wall: now.wall,
+            deletion: time,
+        });
     for _ in 0..100_000 {
-        if step(database, kept, times).expect("a step can be taken") == Step::Done {
+        if step(database, kept, times).expect("a step can be taken") == Progress::Done {
             return committed.stored == 1;
         }
     }
@@ -267,7 +274,7 @@ fn forty_days(path: &std::path::Path) -> Database {
         .commit(&hours.collect::<Vec<_>>(), i64::MIN)
         .expect("it is committed");
     let last = reading(40 * DAY, 0);
-    assert!(store(&mut database, &Retention::default(), last));
+    assert!(store(&mut database, &RetentionPolicy::default(), last));
     database
 }
 
@@ -275,7 +282,7 @@ const NOW: i64 = 40 * DAY;
 
 #[test]
 fn a_clock_that_jumps_deletes_nothing_and_storing_goes_on() {
-    let kept = Retention::default();
+    let kept = RetentionPolicy::default();
     let template = Directory::new();
     drop(forty_days(&template.path("a.db")));
     for (ahead, restarts) in [
@@ -315,7 +322,7 @@ fn a_clock_that_jumps_deletes_nothing_and_storing_goes_on() {
 
 #[test]
 fn a_wrong_clock_at_twenty_moments_costs_little() {
-    let kept = Retention::default();
+    let kept = RetentionPolicy::default();
     let directory = Directory::new();
     let path = directory.path("a.db");
     let mut database = forty_days(&path);
@@ -344,7 +351,7 @@ fn a_wrong_clock_at_twenty_moments_costs_little() {
 
 #[test]
 fn a_database_that_an_earlier_version_has_emptied_takes_rows_again() {
-    let kept = Retention::default();
+    let kept = RetentionPolicy::default();
     for ahead in [40 * DAY, 100 * YEAR] {
         let directory = Directory::new();
         let path = directory.path("a.db");
@@ -363,7 +370,7 @@ fn a_database_that_an_earlier_version_has_emptied_takes_rows_again() {
         let hour = (1_767_225_600 + NOW) / HOUR;
         assert!(tiers.raw_from <= hour && tiers.hourly_from <= hour);
         assert!(tiers.daily_until.is_some_and(|until| until <= hour / 24));
-        assert!(tiers.fives_until.is_some_and(|until| until <= hour));
+        assert!(tiers.five_minute_until.is_some_and(|until| until <= hour));
         for day in (2..60).step_by(2) {
             assert!(store(&mut database, &kept, reading(NOW + day * DAY, 0)));
         }
@@ -377,7 +384,7 @@ fn a_database_that_an_earlier_version_has_emptied_takes_rows_again() {
 
 #[test]
 fn what_was_stamped_ahead_is_not_the_newest_for_ever() {
-    let kept = Retention::default();
+    let kept = RetentionPolicy::default();
     let directory = Directory::new();
     let path = directory.path("a.db");
     // The very first start is a year ahead.
@@ -406,7 +413,7 @@ fn what_was_stamped_ahead_is_not_the_newest_for_ever() {
 
 #[test]
 fn a_start_in_1970_is_neither_the_oldest_nor_deleted() {
-    let kept = Retention::default();
+    let kept = RetentionPolicy::default();
     for has_a_past in [false, true] {
         let directory = Directory::new();
         let path = directory.path("a.db");
@@ -458,12 +465,12 @@ fn the_size_is_kept_to_without_any_clock() {
             )
             .expect("it can be stamped anew");
     }
-    let kept = Retention {
+    let kept = RetentionPolicy {
         bytes: 500_000,
-        ..Retention::default()
+        ..RetentionPolicy::default()
     };
     for _ in 0..100_000 {
-        if step(&mut database, &kept, None).expect("a step can be taken") == Step::Done {
+        if step(&mut database, &kept, None).expect("a step can be taken") == Progress::Done {
             break;
         }
     }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::*;
 use crate::db::database::Database;
 use crate::db::history::Reader;
-use crate::db::retention::policy::{Retention, Times, step};
+use crate::db::retention::policy::{RetentionPolicy, RetentionTimes, step};
 use crate::db::rollup::DAY;
 use crate::db::salvage;
 use crate::db::test_support::{Dice, Directory, database, entries, row};
@@ -23,11 +23,11 @@ type Model = BTreeMap<(usize, i64), f64>;
 fn keep_up(database: &mut Database, now: i64) {
     while step(
         database,
-        &Retention::default(),
-        Times::right(Wall::from_second(now)),
+        &RetentionPolicy::default(),
+        RetentionTimes::exact(Wall::from_second(now)),
     )
     .expect("a step")
-        == Step::More
+        == Progress::More
     {}
 }
 
@@ -60,18 +60,21 @@ fn busy(database: &mut Database, model: &mut Model, dice: &mut Dice) {
 }
 
 /// The buckets that the model gives.
-fn expected(model: &Model, key: usize, width: i64) -> Vec<(i64, Summary)> {
-    let mut buckets: BTreeMap<i64, Option<Summary>> = BTreeMap::new();
+fn expected(model: &Model, key: usize, width: i64) -> Vec<(i64, Aggregate)> {
+    let mut buckets: BTreeMap<i64, Option<Aggregate>> = BTreeMap::new();
     for ((_, at), value) in model.iter().filter(|((of, _), _)| *of == key) {
         let begin = at.div_euclid(width) * width;
-        rollup::add(buckets.entry(begin).or_default(), &Summary::of(*value, *at));
+        rollup::add(
+            buckets.entry(begin).or_default(),
+            &Aggregate::of(*value, *at),
+        );
     }
-    let some = |(at, summary): (i64, Option<Summary>)| summary.map(|summary| (at, summary));
+    let some = |(at, summary): (i64, Option<Aggregate>)| summary.map(|summary| (at, summary));
     buckets.into_iter().filter_map(some).collect()
 }
 
 #[track_caller]
-fn assert_agrees(found: &[Bucket], expected: &[(i64, Summary)]) {
+fn assert_agrees(found: &[Bucket], expected: &[(i64, Aggregate)]) {
     assert_eq!(found.len(), expected.len());
     for (found, (begin, sum)) in found.iter().zip(expected) {
         assert_eq!(found.from.second(), *begin);
@@ -219,15 +222,20 @@ fn a_database_that_comes_from_an_earlier_version_gets_its_fives_in_small_steps()
     busy(&mut database, &mut model, &mut dice);
     database
         .change(|transaction, tiers| {
-            tiers.fives_until = None;
+            tiers.five_minute_until = None;
             transaction.execute("DELETE FROM fives", [])
         })
         .expect("it can be made one");
     assert_history(&path, &model);
     let now = Wall::from_second(START + HOURS * HOUR + 600);
     let mut before = 0;
-    while step(&mut database, &Retention::default(), Times::right(now)).expect("a step")
-        == Step::More
+    while step(
+        &mut database,
+        &RetentionPolicy::default(),
+        RetentionTimes::exact(now),
+    )
+    .expect("a step")
+        == Progress::More
     {
         let hours = hours_with_fives(&database);
         assert!(
@@ -251,7 +259,7 @@ fn a_salvaged_database_gets_its_fives_again() {
     let mut database = database.expect("it can be set aside");
     let salvage = salvage::Salvage::resume(&mut database).expect("it can be read");
     let mut salvage = salvage.expect("it is under way");
-    while salvage.step(&mut database).expect("a step") == Step::More {}
+    while salvage.step(&mut database).expect("a step") == Progress::More {}
     assert_eq!(hours_with_fives(&database), 0);
     assert_history(&path, &model);
     keep_up(&mut database, START + HOURS * HOUR + limits::FIVES_AFTER_S);
@@ -265,12 +273,14 @@ fn fives_go_with_their_rows() {
     let mut database = database(&directory.path("a.db"));
     let (mut model, mut dice) = (Model::new(), Dice(14));
     busy(&mut database, &mut model, &mut dice);
-    let kept = Retention {
+    let kept = RetentionPolicy {
         raw: std::time::Duration::from_secs(DAY as u64),
-        ..Retention::default()
+        ..RetentionPolicy::default()
     };
     let now = Wall::from_second(START + 5 * HOUR + DAY);
-    while step(&mut database, &kept, Times::right(now)).expect("a step") == Step::More {}
+    while step(&mut database, &kept, RetentionTimes::exact(now)).expect("a step") == Progress::More
+    {
+    }
     let first: i64 = database
         .connection()
         .query_row("SELECT min(hour) FROM fives", [], |row| row.get(0))
