@@ -162,7 +162,7 @@ impl Node {
                 NodeFacts {
                     storage: storage.trouble,
                     salvage: storage.salvage,
-                    displays: monitor.silences(),
+                    displays: monitor.display_silences(),
                     delivery: troubles(&channels),
                 }
             }),
@@ -283,7 +283,7 @@ fn publisher(serving: &Serving) -> (Publish, Receiver<String>) {
     let said = RefCell::new(String::new());
     let publish = move |snapshot| {
         publish(snapshot);
-        let line = monitor.sentence();
+        let line = monitor.headline();
         if *said.borrow() != line && say.try_send(line.clone()).is_ok() {
             *said.borrow_mut() = line;
         }

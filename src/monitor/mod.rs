@@ -17,5 +17,5 @@ mod web;
 mod support;
 
 pub use http::basic_auth::Password;
-pub use routes::app::{ChannelState, Context, HistoryFailure, Monitor, RequestCount, Settings};
+pub use routes::app::{App, ChannelState, Context, HistoryFailure, RequestCount, ViewSettings};
 pub use routes::published::Published;

@@ -7,12 +7,12 @@ use std::borrow::Cow;
 
 use crate::limits;
 use crate::monitor::http::handler::{Answer, Overload, Request};
-use crate::monitor::routes::representation::weights;
-use crate::monitor::status_text::bytes;
+use crate::monitor::routes::representation::quality_values;
+use crate::monitor::status_text::format_bytes;
 
 /// An error for whoever asked.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Problem {
+pub struct ProblemDetails {
     pub status: u16,
     /// What was expected, what was found, what to change.
     pub detail: String,
@@ -20,32 +20,36 @@ pub struct Problem {
 }
 
 #[derive(Serialize)]
-struct Body<'a> {
+struct ProblemBody<'a> {
     r#type: &'a str,
     title: &'a str,
     status: u16,
     detail: &'a str,
 }
 
-impl Problem {
-    pub fn new(status: u16, detail: impl Into<String>) -> Problem {
-        Problem {
+impl ProblemDetails {
+    pub fn new(status: u16, detail: impl Into<String>) -> ProblemDetails {
+        ProblemDetails {
             status,
             detail: detail.into(),
             headers: Vec::new(),
         }
     }
 
-    pub fn with(mut self, name: &'static str, value: impl Into<Cow<'static, str>>) -> Problem {
+    pub fn with(
+        mut self,
+        name: &'static str,
+        value: impl Into<Cow<'static, str>>,
+    ) -> ProblemDetails {
         self.headers.push((name, value.into()));
         self
     }
 
     /// As `application/problem+json`.
-    pub fn answer(&self) -> Answer {
-        let body = Body {
+    pub fn response(&self) -> Answer {
+        let body = ProblemBody {
             r#type: "about:blank",
-            title: title(self.status),
+            title: reason_phrase(self.status),
             status: self.status,
             detail: &self.detail,
         };
@@ -66,7 +70,7 @@ impl Problem {
 }
 
 /// The reason phrase of a status, for titles.
-pub fn title(status: u16) -> &'static str {
+pub fn reason_phrase(status: u16) -> &'static str {
     match status {
         400 => "Bad Request",
         401 => "Unauthorized",
@@ -92,7 +96,7 @@ pub fn title(status: u16) -> &'static str {
 }
 
 /// What the gate says when it refuses a request; `request` if one could be read.
-pub fn refusal(status: u16) -> Problem {
+pub fn rejection(status: u16) -> ProblemDetails {
     let detail = match status {
         400 => "This is not a request that HTTP/1.1 allows.",
         403 => {
@@ -107,18 +111,18 @@ pub fn refusal(status: u16) -> Problem {
         500 => "Something went wrong in this node; its log says more.",
         _ => "The request cannot be answered.",
     };
-    Problem::new(status, detail)
+    ProblemDetails::new(status, detail)
 }
 
 /// What is said to whoever meets a limit of the gate: which it is, how much, and what to do.
 /// None is an option: they bound memory and descriptors on the smallest Pi.
-pub fn overloaded(limit: Overload) -> Problem {
+pub fn overloaded(limit: Overload) -> ProblemDetails {
     let (detail, name) = match limit {
         Overload::Connections(most) if most < limits::CONNECTIONS => {
             let detail = format!(
                 "All {most} connections that the limit of file descriptors allows are open. Raise LimitNOFILE (systemd) or `ulimit -n` where main-node runs, or close connections that are not in use."
             );
-            return Problem::new(503, detail).with("Retry-After", "5");
+            return ProblemDetails::new(503, detail).with("Retry-After", "5");
         }
         Overload::Connections(most) => (
             format!(
@@ -141,14 +145,14 @@ pub fn overloaded(limit: Overload) -> Problem {
         Overload::BytesOutstanding(most) => (
             format!(
                 "Answers of {} in all wait for slow clients to take them, the most that this node holds. Ask again in a moment, or for less.",
-                bytes(most as u64)
+                format_bytes(most as u64)
             ),
             "BYTES_OUTSTANDING",
         ),
         Overload::BytesOutstandingPerAddress(most) => (
             format!(
                 "Answers of {} wait for clients of this address to take them, the most for one address. Read the answers that were asked for, then ask again, or for less.",
-                bytes(most as u64)
+                format_bytes(most as u64)
             ),
             "BYTES_OUTSTANDING_PER_ADDRESS",
         ),
@@ -161,7 +165,7 @@ pub fn overloaded(limit: Overload) -> Problem {
         ),
     };
     let where_set = format!(" The limit is fixed: {name} in src/limits.rs.");
-    Problem::new(503, detail + &where_set).with("Retry-After", "5")
+    ProblemDetails::new(503, detail + &where_set).with("Retry-After", "5")
 }
 
 /// Whether the client would rather have a page than JSON.
@@ -174,7 +178,7 @@ pub fn prefers_html(request: &Request) -> bool {
         "application/*",
     ];
     let [html, json, problem, any, application] =
-        weights(request, "accept", members).map(Option::unwrap_or_default);
+        quality_values(request, "accept", members).map(Option::unwrap_or_default);
     html > json.max(problem) && html >= any.max(application)
 }
 
@@ -246,7 +250,7 @@ mod tests {
 
     #[test]
     fn a_refusal_says_what_would_be_taken() {
-        let answer = refusal(405).answer();
+        let answer = rejection(405).response();
         assert_eq!(
             header(&answer, "Content-Type"),
             Some("application/problem+json")

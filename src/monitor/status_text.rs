@@ -16,22 +16,22 @@ use crate::monitor::routes::app::{ChannelState, PING};
 
 /// How all is, for a person and for a program.
 #[derive(Debug, Clone, PartialEq)]
-pub struct State {
+pub struct NodeStatus {
     pub verdict: DataStatus,
     /// One sentence.
     pub headline: String,
     /// What is wrong besides, a sentence each.
-    pub further: Vec<String>,
+    pub details: Vec<String>,
 }
 
 /// Judges everything that can be wrong, the worst first.
-pub fn state(
+pub fn node_status(
     snapshot: &Snapshot,
     storage: &Storage,
     channels: &[ChannelState],
     now: Moment,
     started: Moment,
-) -> State {
+) -> NodeStatus {
     let mut troubles = Vec::new();
     // Whoever relies on being told must read this first.
     troubles.extend(channels.iter().filter_map(refused_alerts));
@@ -46,11 +46,11 @@ pub fn state(
             0 => String::new(),
             rows => format!(" {rows} readings wait in memory."),
         };
-        let trouble = ended(&safe(trouble));
+        let trouble = ended(&sanitize(trouble));
         troubles.push(format!("Readings cannot be stored: {trouble}{waiting}"));
     }
-    troubles.extend(storage.notice.as_deref().map(safe));
-    troubles.extend(clock(now, started));
+    troubles.extend(storage.notice.as_deref().map(sanitize));
+    troubles.extend(clock_problem(now, started));
     troubles.extend(keys_not_given(snapshot));
     let in_all = snapshot.omitted_by_total_limit;
     let of_sources = snapshot.omitted.saturating_sub(in_all);
@@ -73,18 +73,18 @@ pub fn state(
         verdict => verdict,
     };
     let headline = match verdict {
-        DataStatus::Pass => all_is_well(snapshot),
-        _ if troubles.is_empty() => waiting(snapshot),
+        DataStatus::Pass => all_fresh(snapshot),
+        _ if troubles.is_empty() => waiting_for_sources(snapshot),
         _ => troubles.remove(0),
     };
-    State {
+    NodeStatus {
         verdict,
         headline,
-        further: troubles,
+        details: troubles,
     }
 }
 
-fn all_is_well(snapshot: &Snapshot) -> String {
+fn all_fresh(snapshot: &Snapshot) -> String {
     match snapshot.sources.as_slice() {
         [] => "All values are fresh.".to_owned(),
         [only] => format!("{} is fresh.", only.name),
@@ -93,7 +93,7 @@ fn all_is_well(snapshot: &Snapshot) -> String {
     }
 }
 
-fn waiting(snapshot: &Snapshot) -> String {
+fn waiting_for_sources(snapshot: &Snapshot) -> String {
     match snapshot.sources.as_slice() {
         [] => "There are no sources: nothing is configured.".to_owned(),
         [only] => format!("Waiting for the first answer of {}.", only.name),
@@ -136,7 +136,7 @@ fn failing_sources(snapshot: &Snapshot, now: Moment) -> Vec<String> {
         if let (Some(Cause::DuplicateKey), Some(conflict)) = (cause, &source.conflict) {
             return format!("{}: {conflict}.", source.name);
         }
-        let (name, why) = (&source.name, cause.map_or("", why));
+        let (name, why) = (&source.name, cause.map_or("", cause_text));
         let answer_came = cause.is_some_and(Cause::was_answered);
         // Values of an earlier run: it did answer, and when is not known.
         let gave = |record: &Record| record.sources.contains(name);
@@ -146,7 +146,7 @@ fn failing_sources(snapshot: &Snapshot, now: Moment) -> Vec<String> {
                 true => format!("{name} has given no data since the start: {why}."),
             };
         }
-        match (silence(source, now), answer_came) {
+        match (time_without_data(source, now), answer_came) {
             (Some(silence), false) => format!("{name} has not answered for {silence}: {why}."),
             (Some(silence), true) => format!("{name} has given no data for {silence}: {why}."),
             (None, false) => format!("{name} has never answered: {why}."),
@@ -202,7 +202,7 @@ fn refused_alerts(channel: &ChannelState) -> Option<String> {
     Some(format!(
         "{alerts} not delivered by {}: {} {they} kept and tried again daily.",
         channel.name,
-        ended(&safe(why))
+        ended(&sanitize(why))
     ))
 }
 
@@ -215,7 +215,7 @@ fn waiting_alerts(channel: &ChannelState, now: Moment) -> Option<String> {
     let span = since.map_or_else(String::new, |since| {
         format!(" for {}", human_duration(now.mono.since(since)))
     });
-    let why = ended(&safe(trouble));
+    let why = ended(&sanitize(trouble));
     if channel.name == PING {
         return Some(format!("The dead man's switch does not hear{span}: {why}"));
     }
@@ -229,7 +229,7 @@ fn waiting_alerts(channel: &ChannelState, now: Moment) -> Option<String> {
 
 /// How long a failing source gives nothing: since its last success, else since its failures
 /// began. `None` for one that never answered at all since the start.
-fn silence(source: &SourceSnapshot, now: Moment) -> Option<String> {
+fn time_without_data(source: &SourceSnapshot, now: Moment) -> Option<String> {
     let last = source.health.last_success?;
     Some(human_duration(now.mono.since(last.mono)))
 }
@@ -259,7 +259,7 @@ fn stale_records(snapshot: &Snapshot, now: Moment) -> Option<String> {
     })
 }
 
-fn clock(now: Moment, started: Moment) -> Option<String> {
+fn clock_problem(now: Moment, started: Moment) -> Option<String> {
     let sentence = match now.trust {
         ClockTrust::Trusted => return None,
         ClockTrust::Untrusted => {
@@ -275,7 +275,7 @@ fn clock(now: Moment, started: Moment) -> Option<String> {
 }
 
 /// A cause as the end of a sentence: "weather has not answered for 5 min: …".
-pub fn why(cause: Cause) -> &'static str {
+pub fn cause_text(cause: Cause) -> &'static str {
     match cause {
         Cause::Clock => "this node's clock is wrong, so that its certificate cannot be judged",
         Cause::Network => "there is no network",
@@ -296,7 +296,7 @@ pub fn why(cause: Cause) -> &'static str {
 }
 
 /// A detail made elsewhere, as it may be shown: one line, and no query string in any URL.
-pub fn safe(detail: &str) -> String {
+pub fn sanitize(detail: &str) -> String {
     let word = |word: &str| match word
         .find("://")
         .and_then(|at| Some(at + word[at..].find(['?', '#'])?))
@@ -314,7 +314,7 @@ pub fn safe(detail: &str) -> String {
 
 /// When a moment of the past was, by what is known of the clock now: what was stamped
 /// before the clock was set is put right.
-pub fn wall_of(past: Moment, now: Moment) -> Wall {
+pub fn corrected_wall(past: Moment, now: Moment) -> Wall {
     match past.trust.is_trusted() || !now.trust.is_trusted() {
         true => past.wall,
         false => now.wall_at(past.mono),
@@ -322,19 +322,19 @@ pub fn wall_of(past: Moment, now: Moment) -> Wall {
 }
 
 /// Local time for a `title`: `2025-10-30 21:00:00 CET`.
-pub fn local(wall: Wall, zone: &TimeZone) -> String {
-    zoned(wall, zone)
+pub fn format_local(wall: Wall, zone: &TimeZone) -> String {
+    to_zoned(wall, zone)
         .strftime("%Y-%m-%d %H:%M:%S %Z")
         .to_string()
 }
 
-pub fn zoned(wall: Wall, zone: &TimeZone) -> jiff::ZonedDateTime {
+pub fn to_zoned(wall: Wall, zone: &TimeZone) -> jiff::ZonedDateTime {
     let instant = jiff::Timestamp::from_millisecond(wall.0).unwrap_or_default();
     instant.to_zoned_datetime(zone.clone())
 }
 
 /// An age: `now`, `8 s ago`, `5 h ago`; past an hour without the minutes.
-pub fn ago(age: Duration) -> String {
+pub fn format_age(age: Duration) -> String {
     match age.as_secs() {
         0..=1 => "now".to_owned(),
         7_200..=172_799 => format!("{} h ago", age.as_secs() / 3_600),
@@ -343,7 +343,7 @@ pub fn ago(age: Duration) -> String {
 }
 
 /// A span of time ahead.
-pub fn ahead(wait: Duration) -> String {
+pub fn format_wait(wait: Duration) -> String {
     match wait.as_secs() {
         0..=1 => "now".to_owned(),
         _ => format!("in {}", human_duration(wait)),
@@ -351,7 +351,7 @@ pub fn ahead(wait: Duration) -> String {
 }
 
 /// Bytes in a unit that suits their size.
-pub fn bytes(count: u64) -> String {
+pub fn format_bytes(count: u64) -> String {
     let (mut size, mut unit) = (count as f64, "B");
     for larger in ["kB", "MB", "GB", "TB"] {
         if size < 1_000.0 {
@@ -370,7 +370,7 @@ pub fn bytes(count: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::monitor::support::{self as testing, Scene};
+    use crate::monitor::support::{self as testing, NodeFixture};
 
     /// A story: what happened, the verdict, the sentence.
     #[test]
@@ -378,11 +378,11 @@ mod tests {
         use DataStatus::*;
         let mut restarted = testing::healthy().failing("weather", Cause::Tls, 60);
         restarted.source("weather").health.last_success = None;
-        let rows: [(&str, Scene, DataStatus, &str); 17] = [
+        let rows: [(&str, NodeFixture, DataStatus, &str); 17] = [
             ("fresh", testing::healthy(), Pass, "Both sources are fresh."),
             (
                 "nothing configured",
-                Scene::default(),
+                NodeFixture::default(),
                 Fail,
                 "There are no sources: nothing is configured.",
             ),
@@ -489,7 +489,7 @@ mod tests {
             ),
         ];
         for (story, scene, verdict, headline) in rows {
-            let state = scene.state();
+            let state = scene.status();
             assert_eq!(state.headline, headline, "{story}");
             assert_eq!(state.verdict, verdict, "{story}");
         }
@@ -505,15 +505,15 @@ mod tests {
             "3 of 4 values are stale, the oldest 5 min old.",
             "Readings cannot be stored: the disk is full. 12 readings wait in memory.",
         ];
-        assert_eq!(scene.state().further, expected);
+        assert_eq!(scene.status().details, expected);
     }
 
     #[test]
     fn an_unknown_clock_is_trouble_only_when_nobody_vouches_in_time() {
         let unknown = testing::healthy().trust(ClockTrust::Unknown);
-        assert_eq!(unknown.state().verdict, DataStatus::Warn);
+        assert_eq!(unknown.status().verdict, DataStatus::Warn);
         let young = unknown.started_ago(Duration::from_secs(60));
-        assert_eq!(young.state().verdict, DataStatus::Pass);
+        assert_eq!(young.status().verdict, DataStatus::Pass);
     }
 
     #[test]
@@ -530,18 +530,18 @@ mod tests {
             ("why? nobody knows", "why? nobody knows"),
             ("a\nb", "a b"),
         ] {
-            assert_eq!(safe(detail), expected);
+            assert_eq!(sanitize(detail), expected);
         }
     }
 
     #[test]
     fn sizes_and_ages_in_words() {
-        assert_eq!(bytes(999), "999 B");
-        assert_eq!(bytes(1_500), "1.5 kB");
-        assert_eq!(bytes(36_000_000), "36 MB");
-        assert_eq!(ago(Duration::from_millis(900)), "now");
-        assert_eq!(ago(Duration::from_secs(8)), "8 s ago");
-        assert_eq!(ago(Duration::from_secs(18_720)), "5 h ago");
-        assert_eq!(ahead(Duration::from_secs(300)), "in 5 min");
+        assert_eq!(format_bytes(999), "999 B");
+        assert_eq!(format_bytes(1_500), "1.5 kB");
+        assert_eq!(format_bytes(36_000_000), "36 MB");
+        assert_eq!(format_age(Duration::from_millis(900)), "now");
+        assert_eq!(format_age(Duration::from_secs(8)), "8 s ago");
+        assert_eq!(format_age(Duration::from_secs(18_720)), "5 h ago");
+        assert_eq!(format_wait(Duration::from_secs(300)), "in 5 min");
     }
 }

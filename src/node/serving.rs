@@ -14,7 +14,7 @@ use crate::monitor::http::private_dir::PrivateDir;
 use crate::monitor::http::server::{Gate, GateLimits, Parts};
 use crate::monitor::http::stats::Traffic;
 use crate::monitor::{
-    ChannelState, Context, HistoryFailure, Monitor, Password, Published, RequestCount, Settings,
+    App, ChannelState, Context, HistoryFailure, Password, Published, RequestCount, ViewSettings,
 };
 use crate::sys::build_id;
 use crate::sys::clock::Clock;
@@ -23,7 +23,7 @@ use crate::sys::heartbeat::Loops;
 /// The server and what it serves.
 pub struct Serving {
     pub gate: Gate,
-    pub monitor: Arc<Monitor>,
+    pub monitor: Arc<App>,
     published: Arc<Published>,
     feed: Arc<Feed>,
 }
@@ -61,7 +61,7 @@ impl Serving {
         let (turning, turning_clock) = (loops.clone(), clock.clone());
         let (gate_beat, gate_clock) = (loops.gate.clone(), clock.clone());
         let (workers_beat, workers_clock) = (loops.workers.clone(), clock.clone());
-        let monitor = Arc::new(Monitor::new(Context {
+        let monitor = Arc::new(App::new(Context {
             published: published.clone(),
             clock: clock.clone(),
             plan: plan.clone(),
@@ -80,7 +80,7 @@ impl Serving {
                 .password
                 .as_ref()
                 .map(|it| Password::new(it.reveal())),
-            settings: Settings {
+            settings: ViewSettings {
                 node_name: config.name.clone(),
                 host_name: crate::config::host_name(),
                 hosts: config.hosts.clone(),
@@ -123,8 +123,8 @@ impl Serving {
             if let Some(entity) = published.publish(snapshot) {
                 feed.announce(Event {
                     kind: EventKind::Snapshot,
-                    id: entity.plain.etag.clone(),
-                    data: entity.plain.body.clone(),
+                    id: entity.identity.etag.clone(),
+                    data: entity.identity.body.clone(),
                 });
             }
             if alert != alert_before {

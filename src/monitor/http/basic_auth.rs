@@ -15,7 +15,7 @@ use super::handler::Request;
 use super::login_throttle::Guesses;
 use crate::domain::time::Mono;
 use crate::limits;
-use crate::monitor::problem::Problem;
+use crate::monitor::problem::ProblemDetails;
 
 /// What must be known to read here; any user name goes with it.
 pub struct Password {
@@ -46,7 +46,7 @@ impl Password {
     /// Why this request gets nothing, if so. Whoever watches over the node need not know the
     /// password: `/healthz` says nothing but that it runs. A wrong one counts against the
     /// address it came from: to be asked once a request.
-    pub fn denies(&self, request: &Request, now: Mono) -> Option<Problem> {
+    pub fn denies(&self, request: &Request, now: Mono) -> Option<ProblemDetails> {
         if is_free(request) {
             return None;
         }
@@ -55,7 +55,7 @@ impl Password {
             let detail = "Too many wrong passwords came from this address. Wait a minute, then try \
                           again.";
             let wait = limits::GUESS_TIME.as_secs().to_string();
-            return Some(Problem::new(429, detail).with("Retry-After", wait));
+            return Some(ProblemDetails::new(429, detail).with("Retry-After", wait));
         }
         match self.given(request) {
             Given::Right => {
@@ -68,7 +68,7 @@ impl Password {
         let detail = "This node asks for the password that `password_file` in main-node.toml \
                       names: curl -u :PASSWORD, with any user name.";
         let challenge = "Basic realm=\"main-node\", charset=\"UTF-8\"";
-        Some(Problem::new(401, detail).with("WWW-Authenticate", challenge))
+        Some(ProblemDetails::new(401, detail).with("WWW-Authenticate", challenge))
     }
 
     /// Whether [`Password::denies`] would let it pass; counts nothing.
@@ -196,7 +196,7 @@ mod tests {
             asked.peer = peer.parse().expect("an address");
             password.denies(&asked, Mono(now))
         };
-        let status = |denied: Option<Problem>| denied.map_or(200, |it| it.status);
+        let status = |denied: Option<ProblemDetails>| denied.map_or(200, |it| it.status);
         let (right, wrong) = (basic("open sesame"), basic("hunter2"));
         for _ in 0..50 {
             assert_eq!(status(ask("10.0.0.1", None, 0)), 401);

@@ -22,7 +22,7 @@ use super::response_writer::{self, Unsent};
 use super::send_budget::Outstanding;
 use super::stats::{Abuse, Traffic};
 use crate::limits;
-use crate::monitor::routes::representation::opaque;
+use crate::monitor::routes::representation::opaque_tag;
 
 /// Something that listeners shall hear of.
 #[derive(Debug, Clone)]
@@ -175,10 +175,9 @@ impl Feed {
     /// what it heard last (by weak comparison), and with no old alerts.
     fn greeting(&self, last_id: Option<&str>) -> (Option<Arc<[u8]>>, u64) {
         let state = self.state();
-        let greeting = state
-            .snapshot
-            .as_ref()
-            .filter(|kept| last_id.is_none_or(|last_id| opaque(last_id) != opaque(&kept.id)));
+        let greeting = state.snapshot.as_ref().filter(|kept| {
+            last_id.is_none_or(|last_id| opaque_tag(last_id) != opaque_tag(&kept.id))
+        });
         (greeting.map(|kept| kept.frame.clone()), state.last)
     }
 

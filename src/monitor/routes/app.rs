@@ -14,10 +14,10 @@ use jiff::tz::TimeZone;
 use super::cut_offs::CutOffs;
 use super::displays::Displays;
 use super::openapi;
-use super::published::{JSON, Published, Rendered};
-use super::rendered::{coded, html};
-use super::representation::Entity;
-use super::table::{self, Misdirected, Route, Target};
+use super::published::{JSON, Publication, Published};
+use super::rendered::{html_response, with_gzip};
+use super::representation::Representation;
+use super::table::{self, RequestTarget, Route, TargetError};
 use crate::domain::health::Storage;
 use crate::domain::history::{Bucket, HistoryQuery};
 use crate::domain::outbox::Incident;
@@ -29,7 +29,7 @@ use crate::monitor::http::basic_auth::Password;
 use crate::monitor::http::cors;
 use crate::monitor::http::handler::{Answer, Overload, Request};
 use crate::monitor::http::host_check::{Hosts, name_of};
-use crate::monitor::problem::{self, Problem, prefers_html};
+use crate::monitor::problem::{self, ProblemDetails, prefers_html};
 use crate::monitor::web;
 use crate::sys::budget::{Budget, Exceeded};
 use crate::sys::clock::Clock;
@@ -42,22 +42,22 @@ pub struct Context {
     pub plan: Arc<Plan>,
     pub storage: Box<dyn Fn() -> Storage + Send + Sync>,
     /// Reads the database; only cold answers ask.
-    pub history: Box<History>,
+    pub history: Box<ReadHistory>,
     pub traffic: Box<dyn Fn() -> Vec<RequestCount> + Send + Sync>,
     /// How each channel that tells people is doing.
     pub channels: Box<dyn Fn() -> Vec<ChannelState> + Send + Sync>,
     /// The newest incidents that people were told of; reads the database.
-    pub incidents: Box<Incidents>,
+    pub incidents: Box<ReadIncidents>,
     /// Which of the node's loops, its page workers included, has made no progress within its
     /// bound; asked by `/healthz` on the
     /// gate's thread, so it must take no lock.
     pub stuck: Box<dyn Fn() -> Option<&'static str> + Send + Sync>,
     /// What must be known to read here, where the owner wants that.
     pub password: Option<Password>,
-    pub settings: Settings,
+    pub settings: ViewSettings,
 }
 
-pub type History =
+pub type ReadHistory =
     dyn Fn(&HistoryQuery, &Budget) -> Result<Vec<Bucket>, HistoryFailure> + Send + Sync;
 
 /// Why there is no history to show.
@@ -82,7 +82,7 @@ impl fmt::Display for HistoryFailure {
     }
 }
 
-pub type Incidents = dyn Fn(usize) -> Result<Vec<Incident>, String> + Send + Sync;
+pub type ReadIncidents = dyn Fn(usize) -> Result<Vec<Incident>, String> + Send + Sync;
 
 /// The dead man's switch, which is told that all is well and for which nothing waits.
 pub const PING: &str = "ping";
@@ -107,7 +107,7 @@ pub struct ChannelState {
 
 /// The part of the configuration that views need.
 #[derive(Debug, Clone)]
-pub struct Settings {
+pub struct ViewSettings {
     /// This node's name for people and for nodes that follow it.
     pub node_name: String,
     /// The machine's own name.
@@ -138,49 +138,52 @@ pub struct RequestCount {
 }
 
 /// Knows what to say.
-pub struct Monitor {
+pub struct App {
     pub(super) context: Context,
     hosts: Hosts,
     /// Keys that the configuration names.
-    configured: HashSet<Arc<str>>,
+    configured_keys: HashSet<Arc<str>>,
     pub(super) displays: Displays,
     pub(super) sparklines: web::Sparklines,
     pub(super) assets: Assets,
     pub(super) cut_offs: CutOffs,
     /// At rendering what reads the database, so that displays find a processor meanwhile.
-    turns: Turns,
+    database_permits: Turns,
 }
 
 /// What never changes while the node runs.
 pub(super) struct Assets {
-    pub(super) style: Entity,
-    pub(super) script: Entity,
-    pub(super) openapi: Entity,
+    pub(super) style: Representation,
+    pub(super) script: Representation,
+    pub(super) openapi: Representation,
 }
 
 pub(super) const NO_CACHE: &str = "no-cache";
 
-impl Monitor {
-    pub fn new(context: Context) -> Monitor {
+impl App {
+    pub fn new(context: Context) -> App {
         let settings = &context.settings;
-        Monitor {
+        App {
             hosts: Hosts::new(&settings.host_name, &settings.hosts),
-            configured: configured(&context.plan).cloned().collect(),
+            configured_keys: configured_keys(&context.plan).cloned().collect(),
             displays: Displays::default(),
             sparklines: web::Sparklines::default(),
             cut_offs: CutOffs::default(),
-            turns: Turns::sparing_one_processor(),
+            database_permits: Turns::sparing_one_processor(),
             assets: Assets {
-                style: Entity::gzipped("text/css; charset=utf-8", web::STYLE_GZIPPED),
-                script: Entity::gzipped("text/javascript; charset=utf-8", web::SCRIPT_GZIPPED),
-                openapi: Entity::gzipped(JSON, openapi::GZIPPED),
+                style: Representation::from_gzip("text/css; charset=utf-8", web::STYLE_GZIPPED),
+                script: Representation::from_gzip(
+                    "text/javascript; charset=utf-8",
+                    web::SCRIPT_GZIPPED,
+                ),
+                openapi: Representation::from_gzip(JSON, openapi::GZIPPED),
             },
             context,
         }
     }
 
     /// Each display that is remembered, as the page lists it, and how long it has been silent.
-    pub fn silences(&self) -> Vec<(Arc<str>, std::time::Duration)> {
+    pub fn display_silences(&self) -> Vec<(Arc<str>, std::time::Duration)> {
         let now = self.context.clock.now();
         let displays = self.displays.list().into_iter();
         displays
@@ -201,14 +204,14 @@ impl Monitor {
 
     /// The metrics' word for a request; one of a fixed set.
     pub fn route_name(request: &Request) -> &'static str {
-        table::name_of(&request.target)
+        table::route_name(&request.target)
     }
 
     /// Whether this asks for the stream of events and may have it. What asks for it and may
     /// not is told why by [`Monitor::cold`].
     pub fn is_event_stream(&self, request: &Request) -> bool {
         let is_events = || {
-            let target = Target::read(&request.target);
+            let target = RequestTarget::read(&request.target);
             target.is_ok_and(|target| target.route == Route::Events)
         };
         request.target.starts_with("/events")
@@ -228,72 +231,78 @@ impl Monitor {
             ],
             body: Arc::new([]),
         };
-        self.finished(answer).headers
+        self.with_cors(answer).headers
     }
 
     /// Answers from memory at once, or leaves it to [`Monitor::cold`].
-    pub fn hot(&self, request: &Request) -> Option<Answer> {
+    pub fn respond_from_memory(&self, request: &Request) -> Option<Answer> {
         let path = request.target.split('?').next().unwrap_or_default();
         // Escaped spellings of these take the long way and get the same answer.
         if !path.starts_with("/snapshot") && path != "/healthz" {
             return None;
         }
-        if let Some(problem) = self.barred(request) {
-            return Some(self.finished(problem.answer()));
+        if let Some(problem) = self.denied(request) {
+            return Some(self.with_cors(problem.response()));
         }
-        let target = Target::read(&request.target).ok()?;
+        let target = RequestTarget::read(&request.target).ok()?;
         let current = self.context.published.current();
-        if !self.is_quick(&current, &target) {
+        if !self.is_cheap(&current, &target) {
             return None;
         }
-        self.in_memory(request, &target, &current)
-            .map(|answer| self.finished(answer))
+        self.try_from_memory(request, &target, &current)
+            .map(|answer| self.with_cors(answer))
     }
 
     /// Whether a hot answer is made of what is published alone. Where a password is asked for,
     /// none is: repeated questions are recognised by their bytes, in no constant time.
-    pub fn stands(&self, request: &Request, answer: &Answer) -> bool {
+    pub fn is_cacheable(&self, request: &Request, answer: &Answer) -> bool {
         matches!(answer.status, 200 | 304)
             && request.target.starts_with("/snapshot")
             && self.context.password.is_none()
     }
 
     /// Takes note of a display that was answered with this ETag.
-    pub fn polled(&self, request: &Request, etag: &str) {
-        self.displays.saw(request, etag, self.context.clock.now());
+    pub fn record_poll(&self, request: &Request, etag: &str) {
+        self.displays
+            .record_poll(request, etag, self.context.clock.now());
     }
 
     /// Answers everything.
-    pub fn cold(&self, request: &Request) -> Answer {
-        if let Some(problem) = self.barred(request) {
-            return self.finished(self.complaint(request, &problem));
+    pub fn respond(&self, request: &Request) -> Answer {
+        if let Some(problem) = self.denied(request) {
+            return self.with_cors(self.error_page(request, &problem));
         }
-        let answer = match Target::read(&request.target) {
-            Ok(target) if target.route.reads_database() => self.read(request, &target),
+        let answer = match RequestTarget::read(&request.target) {
+            Ok(target) if target.route.reads_database() => {
+                self.render_with_database(request, &target)
+            }
             Ok(target) => self
-                .in_memory(request, &target, &self.context.published.current())
-                .unwrap_or_else(|| self.rendered(request, &target, &Budget::nothing())),
-            Err(why) => self.complaint(request, &misdirected(request, &why)),
+                .try_from_memory(request, &target, &self.context.published.current())
+                .unwrap_or_else(|| self.render(request, &target, &Budget::nothing())),
+            Err(why) => self.error_page(request, &target_problem(request, &why)),
         };
-        self.finished(coded(request, answer))
+        self.with_cors(with_gzip(request, answer))
     }
 
     /// Answers what reads the database, within the bounds of one request.
-    fn read(&self, request: &Request, target: &Target) -> Answer {
-        let Some(_turn) = self.turns.wait(limits::TURN_TIME) else {
+    fn render_with_database(&self, request: &Request, target: &RequestTarget) -> Answer {
+        let Some(_turn) = self.database_permits.wait(limits::TURN_TIME) else {
             self.cut_offs.count(target.route);
             let seconds = limits::TURN_TIME.as_secs();
             let detail = format!(
                 "Other requests kept the database busy for {seconds} s, the longest that one waits for its turn. Ask again in a moment."
             );
-            return self.complaint(request, &Problem::new(503, detail).with("Retry-After", "5"));
+            return self.error_page(
+                request,
+                &ProblemDetails::new(503, detail).with("Retry-After", "5"),
+            );
         };
         let (rows, coarse) = match target.route {
             Route::History => (limits::HISTORY_ROWS, limits::HISTORY_COARSE_ROWS),
             _ => (limits::PAGE_ROWS, limits::PAGE_COARSE_ROWS),
         };
         let budget = Budget::new(rows, limits::DATABASE_TIME).keeping(coarse);
-        let answer = self.rendered(request, target, &budget);
+        let answer = self.render(request, target, &budget);
         if budget.exceeded().is_some() {
             self.cut_offs.count(target.route);
         }
@@ -301,48 +310,53 @@ impl Monitor {
     }
 
     /// 503 to whoever met a limit of the gate.
-    pub fn overloaded(&self, limit: Overload, request: Option<&Request>) -> Answer {
+    pub fn overload_response(&self, limit: Overload, request: Option<&Request>) -> Answer {
         let problem = problem::overloaded(limit);
-        self.finished(match request {
-            Some(request) => self.complaint(request, &problem),
-            None => problem.answer(),
+        self.with_cors(match request {
+            Some(request) => self.error_page(request, &problem),
+            None => problem.response(),
         })
     }
 
     /// The gate's own refusals: `request` where one could be read.
-    pub fn refusal(&self, status: u16, request: Option<&Request>) -> Answer {
-        let mut problem = problem::refusal(status);
+    pub fn rejection_response(&self, status: u16, request: Option<&Request>) -> Answer {
+        let mut problem = problem::rejection(status);
         if status == 405 {
-            let methods = request.map(|request| table::methods_of(&request.target));
+            let methods = request.map(|request| table::allowed_methods(&request.target));
             let methods = methods.and_then(Result::ok).unwrap_or(table::READ);
             problem = problem.with("Allow", methods);
         }
-        self.finished(match request {
-            Some(request) => self.complaint(request, &problem),
-            None => problem.answer(),
+        self.with_cors(match request {
+            Some(request) => self.error_page(request, &problem),
+            None => problem.response(),
         })
     }
 
     /// OPTIONS: the methods of a path, and what a browser asks before a page of another origin
     /// may read it.
-    pub fn options(&self, request: &Request) -> Answer {
-        if let Some(problem) = self.misnamed(request) {
-            return self.finished(self.complaint(request, &problem));
+    pub fn options_response(&self, request: &Request) -> Answer {
+        if let Some(problem) = self.wrong_host(request) {
+            return self.with_cors(self.error_page(request, &problem));
         }
-        self.finished(match table::methods_of(&request.target) {
+        self.with_cors(match table::allowed_methods(&request.target) {
             Ok(methods) => cors::options(request, methods, self.context.settings.cors_any),
-            Err(why) => self.complaint(request, &misdirected(request, &why)),
+            Err(why) => self.error_page(request, &target_problem(request, &why)),
         })
     }
 
-    fn in_memory(&self, request: &Request, target: &Target, current: &Rendered) -> Option<Answer> {
+    fn try_from_memory(
+        &self,
+        request: &Request,
+        target: &RequestTarget,
+        current: &Publication,
+    ) -> Option<Answer> {
         match target.route {
             Route::Snapshot | Route::SnapshotKey => {
                 let answer = self
                     .snapshot(request, target, current)
-                    .unwrap_or_else(|problem| self.complaint(request, &problem));
+                    .unwrap_or_else(|problem| self.error_page(request, &problem));
                 if matches!(answer.status, 200 | 304) {
-                    self.polled(request, answer.etag());
+                    self.record_poll(request, answer.etag());
                 }
                 Some(answer)
             }
@@ -352,19 +366,19 @@ impl Monitor {
     }
 
     pub(super) fn is_configured(&self, key: &str) -> bool {
-        self.configured.contains(key)
+        self.configured_keys.contains(key)
     }
 
-    pub fn unknown_key(&self, current: &Rendered, key: &str) -> Problem {
+    pub fn unknown_key_problem(&self, current: &Publication, key: &str) -> ProblemDetails {
         unknown_key(key, &current.snapshot, &self.context.plan)
     }
 
     /// Why whoever asks gets nothing here, whatever it is. A wrong password counts: to be
     /// asked once a request.
-    fn barred(&self, request: &Request) -> Option<Problem> {
+    fn denied(&self, request: &Request) -> Option<ProblemDetails> {
         let now = || self.context.clock.now().mono;
         let denied = || self.context.password.as_ref()?.denies(request, now());
-        self.misnamed(request).or_else(denied)
+        self.wrong_host(request).or_else(denied)
     }
 
     /// Whether [`Monitor::barred`] would say nothing; counts nothing.
@@ -372,17 +386,17 @@ impl Monitor {
         let now = || self.context.clock.now().mono;
         let password = self.context.password.as_ref();
         let admits = || password.is_none_or(|password| password.admits(request, now()));
-        self.misnamed(request).is_none() && admits()
+        self.wrong_host(request).is_none() && admits()
     }
 
     /// The complaint about a `Host` that is none of ours, if it is none.
-    fn misnamed(&self, request: &Request) -> Option<Problem> {
+    fn wrong_host(&self, request: &Request) -> Option<ProblemDetails> {
         let fields = request.headers.iter().filter(|(name, _)| name == "host");
         let foreign = fields
             .map(|(_, value)| value.as_str())
             .find(|field| !self.hosts.admit(field))?;
         let name = name_of(foreign).unwrap_or_default();
-        Some(Problem::new(
+        Some(ProblemDetails::new(
             421,
             format!(
                 "This node does not answer to the name {name:?}, so that no web page of the outside can read it through a browser. If the name is yours, add it to `hosts` in main-node.toml: hosts = [{name:?}]."
@@ -391,22 +405,22 @@ impl Monitor {
     }
 
     /// A problem as whoever asked can read it best.
-    pub(super) fn complaint(&self, request: &Request, problem: &Problem) -> Answer {
+    pub(super) fn error_page(&self, request: &Request, problem: &ProblemDetails) -> Answer {
         let mut answer = match prefers_html(request) {
             true => {
-                let mut answer = html(problem.status, web::layout::complaint(problem));
+                let mut answer = html_response(problem.status, web::layout::error_page(problem));
                 answer.headers.retain(|(name, _)| *name != "Cache-Control");
                 answer.headers.push(("Cache-Control", "no-store".into()));
                 answer.headers.extend(problem.headers.iter().cloned());
                 answer
             }
-            false => problem.answer(),
+            false => problem.response(),
         };
         answer.headers.push(("Vary", "Accept".into()));
         answer
     }
 
-    fn finished(&self, mut answer: Answer) -> Answer {
+    fn with_cors(&self, mut answer: Answer) -> Answer {
         if self.context.settings.cors_any {
             cors::open_to_any_origin(&mut answer);
         }
@@ -415,7 +429,7 @@ impl Monitor {
 }
 
 /// The keys that the configuration names.
-fn configured(plan: &Plan) -> impl Iterator<Item = &Arc<str>> {
+fn configured_keys(plan: &Plan) -> impl Iterator<Item = &Arc<str>> {
     let picks = plan
         .sources
         .iter()
@@ -427,47 +441,49 @@ fn configured(plan: &Plan) -> impl Iterator<Item = &Arc<str>> {
 }
 
 /// 404 that names the key, and the known one that is most like it.
-pub fn unknown_key(key: &str, snapshot: &Snapshot, plan: &Plan) -> Problem {
+pub fn unknown_key(key: &str, snapshot: &Snapshot, plan: &Plan) -> ProblemDetails {
     let shown = snapshot.records.iter().map(|record| &record.key);
-    let known = shown.chain(configured(plan)).map(|key| &**key);
-    Problem::new(
+    let known = shown.chain(configured_keys(plan)).map(|key| &**key);
+    ProblemDetails::new(
         404,
-        format!("There is no record {key:?}.{}", nearest(key, known)),
+        format!("There is no record {key:?}.{}", suggestion(key, known)),
     )
 }
 
 /// 503 where the database would have to say what there is.
-pub fn history_unavailable() -> Problem {
-    Problem::new(
+pub fn history_unavailable() -> ProblemDetails {
+    ProblemDetails::new(
         503,
         "The history cannot be read now. /status says how the storage is doing.",
     )
     .with("Retry-After", "10")
 }
 
-fn misdirected(request: &Request, why: &Misdirected) -> Problem {
+fn target_problem(request: &Request, why: &TargetError) -> ProblemDetails {
     let path = request.target.split('?').next().unwrap_or_default();
     match why {
-        Misdirected::NotFound => Problem::new(
+        TargetError::NotFound => ProblemDetails::new(
             404,
             format!(
                 "There is nothing at {path:?}. /openapi.json lists what there is; /web is for people."
             ),
         ),
-        Misdirected::BadEscape => Problem::new(
+        TargetError::BadEscape => ProblemDetails::new(
             400,
             "A % in the address must be followed by two hexadecimal digits, and all must be UTF-8 then.",
         ),
-        Misdirected::TooManyParts => Problem::new(
+        TargetError::TooManyParts => ProblemDetails::new(
             400,
             "The address has more parameters than anything here takes.",
         ),
-        Misdirected::GivenTwice(name) => Problem::new(400, format!("`{name}` is given twice.")),
-        Misdirected::UnknownParameter { name, known: [] } => Problem::new(
+        TargetError::GivenTwice(name) => {
+            ProblemDetails::new(400, format!("`{name}` is given twice."))
+        }
+        TargetError::UnknownParameter { name, known: [] } => ProblemDetails::new(
             400,
             format!("{path} takes no parameters, and got {name:?}."),
         ),
-        Misdirected::UnknownParameter { name, known } => Problem::new(
+        TargetError::UnknownParameter { name, known } => ProblemDetails::new(
             400,
             format!(
                 "{path} takes no parameter {name:?}; it takes: {}.",
@@ -478,7 +494,7 @@ fn misdirected(request: &Request, why: &Misdirected) -> Problem {
 }
 
 /// ` Did you mean "temperature"?`, if something is near enough.
-fn nearest<'a>(wrong: &str, known: impl Iterator<Item = &'a str>) -> String {
+fn suggestion<'a>(wrong: &str, known: impl Iterator<Item = &'a str>) -> String {
     // A key's length is bounded, a request's is only by its head.
     let wrong: String = wrong.chars().take(limits::KEY_BYTES).collect();
     known
@@ -489,7 +505,7 @@ fn nearest<'a>(wrong: &str, known: impl Iterator<Item = &'a str>) -> String {
         .unwrap_or_default()
 }
 
-pub(super) fn plain(
+pub(super) fn ok_response(
     content_type: &'static str,
     cache_control: &'static str,
     body: Vec<u8>,

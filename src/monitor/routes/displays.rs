@@ -28,7 +28,7 @@ pub struct Display {
     /// The time between polls, smoothed; none after the first.
     pub interval: Option<Duration>,
     /// The target of the newest poll.
-    pub asked: String,
+    pub target: String,
     /// The tag of what it last got or was told that it has.
     pub etag: String,
 }
@@ -38,8 +38,8 @@ pub struct Displays(Mutex<Vec<Display>>);
 
 impl Displays {
     /// Takes note of a poll and of the tag of what it was answered.
-    pub fn saw(&self, request: &Request, etag: &str, now: Moment) {
-        let agent = word(request.header("user-agent").unwrap_or_default());
+    pub fn record_poll(&self, request: &Request, etag: &str, now: Moment) {
+        let agent = bounded_line(request.header("user-agent").unwrap_or_default());
         let mut displays = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let known = displays
             .iter_mut()
@@ -59,7 +59,7 @@ impl Displays {
                 last: now,
                 polls: 0,
                 interval: None,
-                asked: String::new(),
+                target: String::new(),
                 etag: String::new(),
             });
             displays.len() - 1
@@ -75,8 +75,8 @@ impl Displays {
         }
         display.polls += 1;
         display.last = now;
-        if display.asked != request.target {
-            display.asked = word(&request.target).into_owned();
+        if display.target != request.target {
+            display.target = bounded_line(&request.target).into_owned();
         }
         if display.etag != etag {
             etag.clone_into(&mut display.etag);
@@ -87,7 +87,7 @@ impl Displays {
             ("x-display-rssi", &mut display.rssi),
         ] {
             if let Some(said) = request.header(header) {
-                *place = Some(word(said).into_owned());
+                *place = Some(bounded_line(said).into_owned());
             }
         }
     }
@@ -116,7 +116,7 @@ impl Display {
 }
 
 /// What a client said, as far as it is kept: one short line.
-fn word(said: &str) -> Cow<'_, str> {
+fn bounded_line(said: &str) -> Cow<'_, str> {
     if said.len() <= limits::DISPLAY_CHARS && !said.chars().any(char::is_control) {
         return Cow::Borrowed(said);
     }
@@ -143,7 +143,7 @@ mod tests {
             &[("user-agent", agent), ("x-display-battery", "80%")],
         );
         request.peer = address.parse().expect("an address");
-        displays.saw(&request, "\"1\"", moment(at_s));
+        displays.record_poll(&request, "\"1\"", moment(at_s));
     }
 
     #[test]
@@ -181,9 +181,9 @@ mod tests {
 
     #[test]
     fn what_a_display_says_is_cut_to_one_short_line() {
-        assert_eq!(word("a\tb"), "a b");
+        assert_eq!(bounded_line("a\tb"), "a b");
         assert_eq!(
-            word(&"x".repeat(1_000)).chars().count(),
+            bounded_line(&"x".repeat(1_000)).chars().count(),
             limits::DISPLAY_CHARS
         );
     }

@@ -5,30 +5,30 @@
 
 use std::sync::Arc;
 
-use super::app::{Monitor, NO_CACHE};
-use super::published::{self, JSON, Rendered, TEXT};
-use super::representation::{Entity, weak_tag};
-use super::table::{Route, Target};
+use super::app::{App, NO_CACHE};
+use super::published::{self, JSON, Publication, TEXT};
+use super::representation::{Representation, weak_etag};
+use super::table::{RequestTarget, Route};
 use crate::domain::snapshot::Record;
 use crate::limits;
 use crate::monitor::http::handler::{Answer, Request};
-use crate::monitor::problem::Problem;
+use crate::monitor::problem::ProblemDetails;
 
-impl Monitor {
+impl App {
     /// Whether the answer takes no longer than a poll may keep the others waiting: few
     /// records, all of them known (who asks for another gets a suggestion, which compares
     /// all keys), and nothing large to render that many will share.
-    pub(super) fn is_quick(&self, current: &Rendered, target: &Target) -> bool {
-        if target.members("keys") > limits::SNAPSHOT_KEYS_AT_ONCE {
+    pub(super) fn is_cheap(&self, current: &Publication, target: &RequestTarget) -> bool {
+        if target.list_len("keys") > limits::SNAPSHOT_KEYS_AT_ONCE {
             return false;
         }
         if current.snapshot.records.len() <= limits::SNAPSHOT_KEYS_AT_ONCE {
             return true;
         }
-        let is_standing = |key: &str| current.place(key).is_some();
+        let is_standing = |key: &str| current.index_of(key).is_some();
         let is_known = |key: &str| is_standing(key) || self.is_configured(key);
         match target.route {
-            Route::SnapshotKey => is_known(&target.subject),
+            Route::SnapshotKey => is_known(&target.path_parameter),
             Route::Snapshot => match target.list("keys", is_standing) {
                 Some(keys) => {
                     let forgotten = &current.snapshot.forgotten;
@@ -44,77 +44,80 @@ impl Monitor {
     pub(super) fn snapshot(
         &self,
         request: &Request,
-        target: &Target,
-        current: &Rendered,
-    ) -> Result<Answer, Problem> {
-        let is_full = flag(target, "full")?;
+        target: &RequestTarget,
+        current: &Publication,
+    ) -> Result<Answer, ProblemDetails> {
+        let is_full = boolean_parameter(target, "full")?;
         let is_text = match target.parameter("format") {
             None | Some("json") => false,
             Some("text") => true,
             Some(other) => {
                 let detail = format!("`format` is {other:?}; expected json or text.");
-                return Err(Problem::new(400, detail));
+                return Err(ProblemDetails::new(400, detail));
             }
         };
         if current.json().is_none() {
-            return Ok(without_data());
+            return Ok(no_data_response());
         }
         let node = &self.context.settings.node_name;
         if target.route == Route::SnapshotKey {
             let record = self
-                .known(current, &target.subject)?
-                .ok_or_else(no_reading_yet)?;
+                .find_record(current, &target.path_parameter)?
+                .ok_or_else(no_reading_problem)?;
             let entity = match (is_text, is_full) {
-                (true, _) => timeless(TEXT, published::text(&[record])),
-                (_, true) => Entity::uncompressed(JSON, published::full_json_record(record).into()),
-                _ => timeless(JSON, published::json_record(record)),
+                (true, _) => weakly_tagged(TEXT, published::text(&[record])),
+                (_, true) => {
+                    Representation::uncompressed(JSON, published::full_json_record(record).into())
+                }
+                _ => weakly_tagged(JSON, published::json_record(record)),
             };
-            return Ok(entity.answer(request, NO_CACHE));
+            return Ok(entity.respond(request, NO_CACHE));
         }
-        let is_key = |key: &str| current.place(key).is_some();
+        let is_key = |key: &str| current.index_of(key).is_some();
         if let Some(keys) = target.list("keys", is_key) {
-            let wanted = self.selected(current, &keys)?;
+            let wanted = self.select_records(current, &keys)?;
             let snapshot = &current.snapshot;
             let entity = match (is_text, is_full) {
-                (true, _) => timeless(TEXT, published::text(&wanted)),
-                (_, true) => {
-                    Entity::uncompressed(JSON, published::full(snapshot, &wanted, node).into())
-                }
+                (true, _) => weakly_tagged(TEXT, published::text(&wanted)),
+                (_, true) => Representation::uncompressed(
+                    JSON,
+                    published::full(snapshot, &wanted, node).into(),
+                ),
                 _ => {
                     let body = published::json(snapshot, &wanted).into_bytes();
-                    let etag = weak_tag(published::shown(&body));
-                    Entity::uncompressed(JSON, body).with_weak_tag(etag)
+                    let etag = weak_etag(published::without_timestamp(&body));
+                    Representation::uncompressed(JSON, body).with_weak_etag(etag)
                 }
             };
-            return Ok(entity.answer(request, NO_CACHE));
+            return Ok(entity.respond(request, NO_CACHE));
         }
         let entity = match (is_text, is_full) {
             (true, _) => current.text().map(|entity| &**entity),
             (_, true) => current.full(node),
             _ => current.json().map(|entity| &**entity),
         };
-        Ok(entity.map_or_else(without_data, |entity| entity.answer(request, NO_CACHE)))
+        Ok(entity.map_or_else(no_data_response, |entity| entity.respond(request, NO_CACHE)))
     }
 
     /// The records of these keys, in the configuration's order. What is configured but gave
     /// nothing yet, or was forgotten, is left out while there are others.
-    fn selected<'a>(
+    fn select_records<'a>(
         &self,
-        current: &'a Rendered,
+        current: &'a Publication,
         keys: &[String],
-    ) -> Result<Vec<&'a Record>, Problem> {
+    ) -> Result<Vec<&'a Record>, ProblemDetails> {
         let mut wanted = Vec::new();
         let is_forgotten = |key: &&String| current.snapshot.forgotten.contains(key.as_str());
         for key in keys.iter().filter(|key| !is_forgotten(key)) {
-            match current.place(key) {
+            match current.index_of(key) {
                 Some(place) => wanted.push(place),
-                None => drop(self.known(current, key)?),
+                None => drop(self.find_record(current, key)?),
             }
         }
         if wanted.is_empty() {
             return Err(match keys.iter().find(is_forgotten) {
-                Some(key) => self.unknown_key(current, key),
-                None => no_reading_yet(),
+                Some(key) => self.unknown_key_problem(current, key),
+                None => no_reading_problem(),
             });
         }
         wanted.sort_unstable();
@@ -127,11 +130,15 @@ impl Monitor {
     }
 
     /// The record of a key; `None` for one that is configured and gave nothing yet.
-    fn known<'a>(&self, current: &'a Rendered, key: &str) -> Result<Option<&'a Record>, Problem> {
+    fn find_record<'a>(
+        &self,
+        current: &'a Publication,
+        key: &str,
+    ) -> Result<Option<&'a Record>, ProblemDetails> {
         match current.record(key) {
             Some(record) => Ok(Some(record)),
             None if self.is_configured(key) => Ok(None),
-            None => Err(self.unknown_key(current, key)),
+            None => Err(self.unknown_key_problem(current, key)),
         }
     }
 
@@ -148,38 +155,38 @@ impl Monitor {
             },
             Some(stuck) => {
                 let detail = format!("The node is stuck: {stuck} has made no progress.");
-                Problem::new(503, detail).answer()
+                ProblemDetails::new(503, detail).response()
             }
         }
     }
 }
 
 /// 503 that a display can parse like any other body.
-fn without_data() -> Answer {
+fn no_data_response() -> Answer {
     let body = concat!(
         r#"{"type":"about:blank","title":"Service Unavailable","status":503,"#,
         r#""detail":"No source has answered yet, and nothing is stored.","#,
         r#""timestamp":null,"records":[],"summary":{"count":0,"avg":null}}"#
     );
-    let mut answer = no_reading_yet().answer();
+    let mut answer = no_reading_problem().response();
     answer.body = Arc::from(body.as_bytes());
     answer
 }
 
-fn no_reading_yet() -> Problem {
+fn no_reading_problem() -> ProblemDetails {
     let seconds = limits::RETRY_WITHOUT_DATA.as_secs().to_string();
-    Problem::new(
+    ProblemDetails::new(
         503,
         "No reading of this has come yet; it is configured, and its source will be asked again.",
     )
     .with("Retry-After", seconds)
 }
 
-fn flag(target: &Target, name: &str) -> Result<bool, Problem> {
+fn boolean_parameter(target: &RequestTarget, name: &str) -> Result<bool, ProblemDetails> {
     match target.parameter(name) {
         None | Some("0") => Ok(false),
         Some("1") => Ok(true),
-        Some(other) => Err(Problem::new(
+        Some(other) => Err(ProblemDetails::new(
             400,
             format!("`{name}` is {other:?}; expected 0 or 1."),
         )),
@@ -187,7 +194,7 @@ fn flag(target: &Target, name: &str) -> Result<bool, Problem> {
 }
 
 /// What is made for one request and holds no time.
-fn timeless(content_type: &'static str, body: String) -> Entity {
-    let etag = weak_tag(body.as_bytes());
-    Entity::uncompressed(content_type, body.into()).with_weak_tag(etag)
+fn weakly_tagged(content_type: &'static str, body: String) -> Representation {
+    let etag = weak_etag(body.as_bytes());
+    Representation::uncompressed(content_type, body.into()).with_weak_etag(etag)
 }

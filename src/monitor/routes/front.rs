@@ -1,14 +1,14 @@
 //! What the gate asks, answered by [`Monitor`].
 
-use crate::monitor::Monitor;
+use crate::monitor::App;
 use crate::monitor::http::handler::{Answer, Answerer, Overload, Request, Way};
 
-impl Answerer for Monitor {
+impl Answerer for App {
     fn way(&self, request: &Request) -> Way {
         // Before what the answer is made of, so that what is published meanwhile ends it.
         let edition = self.edition();
-        if let Some(answer) = self.hot(request) {
-            return match self.stands(request, &answer) {
+        if let Some(answer) = self.respond_from_memory(request) {
+            return match self.is_cacheable(request, &answer) {
                 true => Way::Standing(answer, edition),
                 false => Way::Now(answer),
             };
@@ -26,7 +26,7 @@ impl Answerer for Monitor {
     }
 
     fn options(&self, request: &Request) -> Answer {
-        Monitor::options(self, request)
+        App::options_response(self, request)
     }
 
     fn edition(&self) -> u64 {
@@ -34,19 +34,19 @@ impl Answerer for Monitor {
     }
 
     fn asked_again(&self, request: &Request, etag: &str) {
-        self.polled(request, etag);
+        self.record_poll(request, etag);
     }
 
     fn cold(&self, request: &Request) -> Answer {
-        Monitor::cold(self, request)
+        App::respond(self, request)
     }
 
     fn overloaded(&self, limit: Overload, request: Option<&Request>) -> Answer {
-        Monitor::overloaded(self, limit, request)
+        App::overload_response(self, limit, request)
     }
 
     fn refusal(&self, status: u16, request: Option<&Request>) -> Answer {
-        Monitor::refusal(self, status, request)
+        App::rejection_response(self, status, request)
     }
 
     // From a clock that cannot be believed a date would only mislead (RFC 9110, 6.6.1);
@@ -56,6 +56,6 @@ impl Answerer for Monitor {
     }
 
     fn route_name(&self, request: &Request) -> &'static str {
-        Monitor::route_name(request)
+        App::route_name(request)
     }
 }

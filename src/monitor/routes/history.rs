@@ -6,16 +6,16 @@ use std::fmt::Write;
 
 use serde::Serialize;
 
-use super::table::Target;
+use super::table::RequestTarget;
 use crate::domain::history::{Bucket, HistoryQuery};
 use crate::domain::reading::format_number;
 use crate::domain::time::{Wall, parse_duration};
 use crate::limits;
-use crate::monitor::problem::Problem;
+use crate::monitor::problem::ProblemDetails;
 use crate::sys::thread::let_others_run;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Format {
+pub enum HistoryFormat {
     Json,
     Csv,
 }
@@ -24,24 +24,27 @@ pub enum Format {
 const POINTS: usize = 500;
 
 /// Reads the query; a problem says what is wrong with it and how it would be right.
-pub fn query(target: &Target, now: Wall) -> Result<(HistoryQuery, Format), Problem> {
-    let (query, format) = read(target, now).map_err(|wrong| Problem::new(400, wrong))?;
+pub fn parse_query(
+    target: &RequestTarget,
+    now: Wall,
+) -> Result<(HistoryQuery, HistoryFormat), ProblemDetails> {
+    let (query, format) = parse(target, now).map_err(|wrong| ProblemDetails::new(400, wrong))?;
     // Each value is fine by itself, so the request is; there is only nothing between them.
     if query.from >= query.to {
         let HistoryQuery { from, to, .. } = query;
         let detail = format!("There is nothing from {from} to {to}: `from` must lie before `to`.");
-        return Err(Problem::new(404, detail));
+        return Err(ProblemDetails::new(404, detail));
     }
     Ok((query, format))
 }
 
-fn read(target: &Target, now: Wall) -> Result<(HistoryQuery, Format), String> {
+fn parse(target: &RequestTarget, now: Wall) -> Result<(HistoryQuery, HistoryFormat), String> {
     let key = target.parameter("key").filter(|key| !key.is_empty());
     let key = key.ok_or("Say which record: /history?key=temperature.")?;
     let instant = |name: &str, otherwise: Wall| {
         match target.parameter(name) {
         None => Ok(otherwise),
-        Some(text) => instant(text, now).ok_or_else(|| {
+        Some(text) => parse_instant(text, now).ok_or_else(|| {
             format!(
                 "`{name}` is {text:?}; expected a time such as 2025-10-30T20:00:00Z or a span before now such as -24h."
             )
@@ -62,8 +65,8 @@ fn read(target: &Target, now: Wall) -> Result<(HistoryQuery, Format), String> {
             })?,
     };
     let format = match target.parameter("format") {
-        None | Some("json") => Format::Json,
-        Some("csv") => Format::Csv,
+        None | Some("json") => HistoryFormat::Json,
+        Some("csv") => HistoryFormat::Csv,
         Some(other) => return Err(format!("`format` is {other:?}; expected json or csv.")),
     };
     let key = key.into();
@@ -79,7 +82,7 @@ fn read(target: &Target, now: Wall) -> Result<(HistoryQuery, Format), String> {
 }
 
 /// RFC 3339, or a span before now with a minus sign.
-fn instant(text: &str, now: Wall) -> Option<Wall> {
+fn parse_instant(text: &str, now: Wall) -> Option<Wall> {
     if let Some(span) = text.strip_prefix('-') {
         return parse_duration(span).map(|span| now.before(span));
     }
@@ -94,16 +97,16 @@ fn instant(text: &str, now: Wall) -> Option<Wall> {
 }
 
 #[derive(Serialize)]
-struct History<'a> {
+struct HistoryBody<'a> {
     key: &'a str,
     unit: Option<&'a str>,
     from: String,
     to: String,
-    buckets: Vec<BucketStatus>,
+    buckets: Vec<BucketBody>,
 }
 
 #[derive(Serialize)]
-struct BucketStatus {
+struct BucketBody {
     from: String,
     duration_s: u64,
     count: u64,
@@ -119,7 +122,7 @@ pub fn json(query: &HistoryQuery, unit: Option<&str>, buckets: &[Bucket]) -> Vec
         // is left out.
         let number = |number: f64| format_number(number).parse().ok();
         let_others_run();
-        Some(BucketStatus {
+        Some(BucketBody {
             from: bucket.from.to_string(),
             duration_s: bucket.seconds,
             count: bucket.count,
@@ -129,7 +132,7 @@ pub fn json(query: &HistoryQuery, unit: Option<&str>, buckets: &[Bucket]) -> Vec
             last: number(bucket.last)?,
         })
     };
-    let history = History {
+    let history = HistoryBody {
         key: &query.key,
         unit,
         from: query.from.to_string(),
@@ -160,19 +163,19 @@ pub fn csv(buckets: &[Bucket]) -> Vec<u8> {
 mod tests {
     use super::*;
     use crate::monitor::http::handler::Answer;
-    use crate::monitor::support::{self as testing, EIGHT, body, header, request};
+    use crate::monitor::support::{self as testing, NOW_MS, body, header, request};
 
     #[test]
     fn instants_are_read_in_both_spellings() {
-        let now = Wall(EIGHT);
+        let now = Wall(NOW_MS);
         for (text, expected) in [
-            ("2025-10-30T20:00:00Z", Some(EIGHT)),
-            ("2025-10-30t20:00:00.250z", Some(EIGHT + 250)),
-            ("2025-10-30T21:00:00+01:00", Some(EIGHT)),
-            ("2025-10-30T21:00:00 01:00", Some(EIGHT)),
-            ("-24h", Some(EIGHT - 86_400_000)),
-            ("-1h30m", Some(EIGHT - 5_400_000)),
-            ("-99999999d", Some(EIGHT - 99_999_999 * 86_400_000)),
+            ("2025-10-30T20:00:00Z", Some(NOW_MS)),
+            ("2025-10-30t20:00:00.250z", Some(NOW_MS + 250)),
+            ("2025-10-30T21:00:00+01:00", Some(NOW_MS)),
+            ("2025-10-30T21:00:00 01:00", Some(NOW_MS)),
+            ("-24h", Some(NOW_MS - 86_400_000)),
+            ("-1h30m", Some(NOW_MS - 5_400_000)),
+            ("-99999999d", Some(NOW_MS - 99_999_999 * 86_400_000)),
             ("24h", None),
             ("-", None),
             ("-0s", None),
@@ -183,13 +186,13 @@ mod tests {
             ("", None),
             ("yesterday", None),
         ] {
-            assert_eq!(instant(text, now), expected.map(Wall), "{text:?}");
+            assert_eq!(parse_instant(text, now), expected.map(Wall), "{text:?}");
         }
     }
 
     #[test]
     fn a_wrong_query_is_told_how_it_would_be_right() {
-        let monitor = testing::healthy().monitor();
+        let monitor = testing::healthy().app();
         for (query, status, detail) in [
             ("", 400, "Say which record: /history?key=temperature."),
             ("?key=", 400, "Say which record: /history?key=temperature."),
@@ -224,7 +227,7 @@ mod tests {
                 "There is no record \"temperatur\". Did you mean \"temperature\"?",
             ),
         ] {
-            let answer = monitor.cold(&request(&format!("/history{query}"), &[]));
+            let answer = monitor.respond(&request(&format!("/history{query}"), &[]));
             let problem: serde_json::Value = serde_json::from_str(body(&answer)).expect("JSON");
             assert_eq!(problem["detail"], detail, "{query}");
             assert_eq!(answer.status, status);
@@ -233,8 +236,8 @@ mod tests {
 
     #[test]
     fn history_is_written_as_json_and_csv() {
-        let monitor = testing::healthy().monitor();
-        let answer = monitor.cold(&request(
+        let monitor = testing::healthy().app();
+        let answer = monitor.respond(&request(
             "/history?key=temperature&from=-90m&points=10",
             &[],
         ));
@@ -247,7 +250,7 @@ mod tests {
                 r#"{"from":"2025-10-30T19:30:00Z","duration_s":1800,"count":2,"min":12.9557904622,"mean":13.9557904622,"max":15.4557904622,"last":13.9557904622}]}"#
             )
         );
-        let answer = monitor.cold(&request(
+        let answer = monitor.respond(&request(
             "/history?key=temperature&from=-30m&format=csv",
             &[],
         ));
@@ -292,8 +295,8 @@ mod tests {
             (&forgotten, "sky", 200, 0),
             (&forgotten, "roof", 404, 0),
         ] {
-            let monitor = scene.clone().monitor();
-            let ask = |target: &str| monitor.cold(&request(target, &[]));
+            let monitor = scene.clone().app();
+            let ask = |target: &str| monitor.respond(&request(target, &[]));
             let json = ask(&format!("/history?key={key}"));
             let table = ask(&format!("/history?key={key}&format=csv"));
             let page = ask(&format!("/web/key/{key}"));
@@ -319,11 +322,11 @@ mod tests {
                 assert_eq!(body(&table), csv);
             }
         }
-        let monitor = young.monitor();
-        let answer = monitor.cold(&request("/history?key=voltag", &[]));
+        let monitor = young.app();
+        let answer = monitor.respond(&request("/history?key=voltag", &[]));
         assert!(body(&answer).contains("Did you mean \\\"voltage\\\"?"));
-        let page = forgotten.monitor();
-        let page = page.cold(&request("/web/key/attic", &[]));
+        let page = forgotten.app();
+        let page = page.respond(&request("/web/key/attic", &[]));
         assert!(body(&page).contains("No source gives this key now."));
     }
 
@@ -332,17 +335,17 @@ mod tests {
         let mut scene = testing::healthy();
         scene.history = Err("cannot open /var/lib/x: disk I/O error".to_owned());
         let answer = scene
-            .monitor()
-            .cold(&request("/history?key=temperature", &[]));
+            .app()
+            .respond(&request("/history?key=temperature", &[]));
         assert_eq!(answer.status, 503);
         assert!(header(&answer, "Retry-After").is_some());
         assert!(!body(&answer).contains("/var/lib"));
         // Nobody can tell now whether a page has anything to show of a key that it does not know.
         let mut scene = testing::healthy();
         scene.history = Err("locked".to_owned());
-        let monitor = scene.monitor();
+        let monitor = scene.app();
         for (key, status) in [("temperature", 200), ("attic", 503)] {
-            let page = monitor.cold(&request(&format!("/web/key/{key}"), &[]));
+            let page = monitor.respond(&request(&format!("/web/key/{key}"), &[]));
             assert_eq!(page.status, status, "{key}");
         }
     }

@@ -6,7 +6,7 @@
 use std::fmt::Write;
 
 use super::app::{ChannelState, PING, RequestCount};
-use super::process::Process;
+use super::process::ProcessInfo;
 use crate::domain::health::{Cause, Durations, SourceState, Storage};
 use crate::domain::reading::{Reason, format_number};
 use crate::domain::snapshot::Snapshot;
@@ -35,7 +35,7 @@ pub struct Facts<'a> {
     pub traffic: &'a [RequestCount],
     pub displays: usize,
     pub channels: &'a [ChannelState],
-    pub process: &'a Process,
+    pub process: &'a ProcessInfo,
     pub now: Moment,
     pub started: Moment,
     pub version: &'a str,
@@ -119,7 +119,7 @@ fn sources(page: &mut Page, facts: &Facts) {
     for source in sources {
         if let Some(success) = source.health.last_success {
             let labels = [("source", &*source.name)];
-            let seconds = unix(words::wall_of(success, facts.now).0);
+            let seconds = unix(words::corrected_wall(success, facts.now).0);
             page.sample("last_success_timestamp_seconds", &labels, seconds);
         }
     }
@@ -277,7 +277,7 @@ fn node(page: &mut Page, facts: &Facts) {
 
 fn process(page: &mut Page, facts: &Facts) {
     page.gauge("process_start_time_seconds", "When the node started.");
-    let started = words::wall_of(facts.started, facts.now);
+    let started = words::corrected_wall(facts.started, facts.now);
     page.sample("process_start_time_seconds", &[], unix(started.0));
     if let Some(cpu) = facts.process.cpu {
         page.counter(
@@ -376,11 +376,11 @@ fn unix(ms: i64) -> String {
 mod tests {
     use super::*;
     use crate::domain::reading::Value;
-    use crate::monitor::support::{self as testing, EIGHT, golden};
+    use crate::monitor::support::{self as testing, NOW_MS, golden};
     use std::time::Duration;
 
-    fn metrics(scene: &testing::Scene, format: Format) -> String {
-        let process = Process {
+    fn metrics(scene: &testing::NodeFixture, format: Format) -> String {
+        let process = ProcessInfo {
             cpu: Some(Duration::from_millis(1_500)),
             resident_bytes: Some(6 << 20),
             threads: Some(9),
@@ -450,6 +450,6 @@ mod tests {
         let text = metrics(&scene, Format::Prometheus);
         assert!(!text.contains("record_value{key=\"temperature\"") && !text.contains("null"));
         assert!(!text.contains("record_value{key=\"sky\""));
-        assert_eq!(unix(EIGHT + 123), "1761854400.123");
+        assert_eq!(unix(NOW_MS + 123), "1761854400.123");
     }
 }

@@ -7,12 +7,14 @@ pub static GZIPPED: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/openapi.js
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::monitor::routes::representation::Entity;
+    use crate::monitor::routes::representation::Representation;
 
     #[test]
     fn is_the_edited_file_without_its_indentation() {
         const EDITED: &[u8] = include_bytes!("../openapi.json");
-        let served = Entity::gzipped("application/json", GZIPPED).plain.body;
+        let served = Representation::from_gzip("application/json", GZIPPED)
+            .identity
+            .body;
         let value = |json| serde_json::from_slice::<serde_json::Value>(json).expect("valid JSON");
         assert_eq!(value(&served), value(EDITED));
         assert!(

@@ -9,8 +9,8 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use nanoserde::SerJson;
 
-use super::representation::{Entity, weak_tag};
-use super::snapshot::{self as wire, Number};
+use super::representation::{Representation, weak_etag};
+use super::snapshot::{self as wire, WireNumber};
 use crate::domain::snapshot::{Record, Snapshot, average, newest};
 
 pub const JSON: &str = "application/json";
@@ -18,35 +18,35 @@ pub const TEXT: &str = "text/plain; charset=utf-8";
 
 /// Where the standing snapshot is found.
 pub struct Published {
-    current: Mutex<Arc<Rendered>>,
+    current: Mutex<Arc<Publication>>,
     edition: AtomicU64,
 }
 
 /// A snapshot and the bytes that displays get of it.
-pub struct Rendered {
+pub struct Publication {
     pub snapshot: Arc<Snapshot>,
     /// `None` until there ever was a record.
     data: Option<Data>,
-    full: OnceLock<Entity>,
+    full: OnceLock<Representation>,
     /// Where each key's record stands; made when first asked for.
-    places: OnceLock<HashMap<Arc<str>, usize>>,
+    indexes: OnceLock<HashMap<Arc<str>, usize>>,
 }
 
 #[derive(Clone)]
 struct Data {
-    json: Arc<Entity>,
-    text: Arc<Entity>,
+    json: Arc<Representation>,
+    text: Arc<Representation>,
 }
 
 impl Published {
     pub fn new(snapshot: Arc<Snapshot>) -> Published {
         Published {
-            current: Mutex::new(Arc::new(Rendered::new(snapshot, None))),
+            current: Mutex::new(Arc::new(Publication::new(snapshot, None))),
             edition: AtomicU64::new(0),
         }
     }
 
-    pub fn current(&self) -> Arc<Rendered> {
+    pub fn current(&self) -> Arc<Publication> {
         self.current
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
@@ -62,59 +62,60 @@ impl Published {
     /// Renders and swaps. Returns the new `/snapshot` body if its bytes changed, which is
     /// what the feed is told: its tag is the `id` of the event, its plain body the `data`. With
     /// the tag of the one before, only its time is another.
-    pub fn publish(&self, snapshot: Arc<Snapshot>) -> Option<Arc<Entity>> {
+    pub fn publish(&self, snapshot: Arc<Snapshot>) -> Option<Arc<Representation>> {
         let before = self.current();
-        let rendered = Arc::new(Rendered::new(snapshot, before.data.as_ref()));
+        let rendered = Arc::new(Publication::new(snapshot, before.data.as_ref()));
         let after = rendered.json().cloned();
         *self.current.lock().unwrap_or_else(PoisonError::into_inner) = rendered;
         self.edition.fetch_add(1, Ordering::Release);
-        let is_same = |after: &Arc<Entity>| {
+        let is_same = |after: &Arc<Representation>| {
             before
                 .json()
-                .is_some_and(|before| before.plain.body == after.plain.body)
+                .is_some_and(|before| before.identity.body == after.identity.body)
         };
         after.filter(|after| !is_same(after))
     }
 }
 
-impl Rendered {
-    fn new(snapshot: Arc<Snapshot>, before: Option<&Data>) -> Rendered {
+impl Publication {
+    fn new(snapshot: Arc<Snapshot>, before: Option<&Data>) -> Publication {
         let data = (!snapshot.records.is_empty()).then(|| {
             let body = json(&snapshot, &all(&snapshot)).into_bytes();
             match before {
                 // Health changes with every fetch, the bytes often do not.
-                Some(data) if *data.json.plain.body == *body => data.clone(),
+                Some(data) if *data.json.identity.body == *body => data.clone(),
                 _ => {
                     let text = text(&all(&snapshot)).into_bytes();
-                    let (of_json, of_text) = (weak_tag(shown(&body)), weak_tag(&text));
+                    let (of_json, of_text) =
+                        (weak_etag(without_timestamp(&body)), weak_etag(&text));
                     Data {
-                        json: Arc::new(Entity::new(JSON, body).with_weak_tag(of_json)),
-                        text: Arc::new(Entity::new(TEXT, text).with_weak_tag(of_text)),
+                        json: Arc::new(Representation::new(JSON, body).with_weak_etag(of_json)),
+                        text: Arc::new(Representation::new(TEXT, text).with_weak_etag(of_text)),
                     }
                 }
             }
         });
-        Rendered {
+        Publication {
             snapshot,
             data,
             full: OnceLock::new(),
-            places: OnceLock::new(),
+            indexes: OnceLock::new(),
         }
     }
 
     /// `/snapshot`; `None` while there is no data.
-    pub fn json(&self) -> Option<&Arc<Entity>> {
+    pub fn json(&self) -> Option<&Arc<Representation>> {
         self.data.as_ref().map(|data| &data.json)
     }
 
     /// `/snapshot?format=text`.
-    pub fn text(&self) -> Option<&Arc<Entity>> {
+    pub fn text(&self) -> Option<&Arc<Representation>> {
         self.data.as_ref().map(|data| &data.text)
     }
 
     /// Where the record of a key stands among all, found without a walk through them.
-    pub fn place(&self, key: &str) -> Option<usize> {
-        let places = self.places.get_or_init(|| {
+    pub fn index_of(&self, key: &str) -> Option<usize> {
+        let places = self.indexes.get_or_init(|| {
             let records = self.snapshot.records.iter().enumerate();
             records
                 .map(|(at, record)| (record.key.clone(), at))
@@ -124,7 +125,7 @@ impl Rendered {
     }
 
     pub fn record(&self, key: &str) -> Option<&Record> {
-        self.snapshot.records.get(self.place(key)?)
+        self.snapshot.records.get(self.index_of(key)?)
     }
 
     /// Whether [`Rendered::full`] has nothing left to render.
@@ -133,10 +134,10 @@ impl Rendered {
     }
 
     /// `/snapshot?full=1`: rendered when first asked for, since few nodes are followed.
-    pub fn full(&self, node: &str) -> Option<&Entity> {
+    pub fn full(&self, node: &str) -> Option<&Representation> {
         self.data.as_ref()?;
         Some(self.full.get_or_init(|| {
-            Entity::new(
+            Representation::new(
                 JSON,
                 full(&self.snapshot, &all(&self.snapshot), node).into_bytes(),
             )
@@ -150,7 +151,7 @@ fn all(snapshot: &Snapshot) -> Vec<&Record> {
 
 /// The body of `/snapshot` for these of its records.
 pub fn json(snapshot: &Snapshot, records: &[&Record]) -> String {
-    wire::Snapshot {
+    wire::WireSnapshot {
         timestamp: timestamp(records),
         records: records.iter().map(|record| wire_record(record)).collect(),
         summary: summary(records),
@@ -162,7 +163,7 @@ pub fn json(snapshot: &Snapshot, records: &[&Record]) -> String {
 
 /// What the ETag of such a body is made of: all but its time, so that whoever shows values has
 /// nothing to redraw when a fetch brings the same ones. Records and lines of text hold no time.
-pub fn shown(json: &[u8]) -> &[u8] {
+pub fn without_timestamp(json: &[u8]) -> &[u8] {
     // The timestamp comes first, and there is no comma in one.
     let comma = json.iter().position(|byte| *byte == b',');
     &json[comma.unwrap_or(0)..]
@@ -170,7 +171,7 @@ pub fn shown(json: &[u8]) -> &[u8] {
 
 /// The same with `?full=1`.
 pub fn full(snapshot: &Snapshot, records: &[&Record], node: &str) -> String {
-    wire::FullSnapshot {
+    wire::WireFullSnapshot {
         timestamp: timestamp(records),
         records: records.iter().map(|record| full_record(record)).collect(),
         summary: summary(records),
@@ -215,19 +216,19 @@ fn one_line(c: char) -> char {
     if c.is_control() { ' ' } else { c }
 }
 
-fn wire_record(record: &Record) -> wire::Record {
-    wire::Record {
+fn wire_record(record: &Record) -> wire::WireRecord {
+    wire::WireRecord {
         key: record.key.to_string(),
-        value: Number(record.value.number()),
+        value: WireNumber(record.value.number()),
         text: record.value.text().map(str::to_owned),
         stale: record.stale.then_some(true),
     }
 }
 
-fn full_record(record: &Record) -> wire::FullRecord {
-    wire::FullRecord {
+fn full_record(record: &Record) -> wire::WireFullRecord {
+    wire::WireFullRecord {
         key: record.key.to_string(),
-        value: Number(record.value.number()),
+        value: WireNumber(record.value.number()),
         text: record.value.text().map(str::to_owned),
         unit: record.unit.as_ref().map(|unit| unit.to_string()),
         observed: record.stamp.observed.to_string(),
@@ -241,10 +242,10 @@ fn timestamp(records: &[&Record]) -> String {
     newest.map(|wall| wall.to_string()).unwrap_or_default()
 }
 
-fn summary(records: &[&Record]) -> wire::Summary {
-    wire::Summary {
+fn summary(records: &[&Record]) -> wire::WireSummary {
+    wire::WireSummary {
         count: u64::try_from(records.len()).unwrap_or(u64::MAX),
-        avg: Number(average(records.iter().copied())),
+        avg: WireNumber(average(records.iter().copied())),
     }
 }
 

@@ -4,25 +4,30 @@
 
 use std::sync::Arc;
 
-use super::app::{HistoryFailure, Monitor, NO_CACHE, history_unavailable, plain};
-use super::published::{JSON, Rendered, TEXT};
-use super::representation::{Entity, gzip, takes_gzip, weights};
-use super::table::{Route, Target};
+use super::app::{App, HistoryFailure, NO_CACHE, history_unavailable, ok_response};
+use super::published::{JSON, Publication, TEXT};
+use super::representation::{Representation, accepts_gzip, gzip, quality_values};
+use super::table::{RequestTarget, Route};
 use super::{history, metrics, process, status};
 use crate::domain::health::Storage;
 use crate::domain::time::Moment;
 use crate::limits;
 use crate::monitor::http::handler::{Answer, Request};
-use crate::monitor::problem::{self, Problem};
-use crate::monitor::status_text::{self as words, State};
-use crate::monitor::web::{self, View};
+use crate::monitor::problem::{self, ProblemDetails};
+use crate::monitor::status_text::{self as words, NodeStatus};
+use crate::monitor::web::{self, PageContext};
 use crate::sys::budget::Budget;
 use crate::sys::thread::panics;
 
 const IMMUTABLE: &str = "public, max-age=31536000, immutable";
 
-impl Monitor {
-    pub(super) fn rendered(&self, request: &Request, target: &Target, budget: &Budget) -> Answer {
+impl App {
+    pub(super) fn render(
+        &self,
+        request: &Request,
+        target: &RequestTarget,
+        budget: &Budget,
+    ) -> Answer {
         let answer = match target.route {
             Route::Home => Ok(Answer {
                 status: 302,
@@ -41,8 +46,8 @@ impl Monitor {
             }
             Route::Style => asset(&self.assets.style, request, target, &web::style_name()),
             Route::Script => asset(&self.assets.script, request, target, &web::script_name()),
-            Route::OpenApi => Ok(self.assets.openapi.answer(request, NO_CACHE)),
-            Route::Robots => Ok(plain(
+            Route::OpenApi => Ok(self.assets.openapi.respond(request, NO_CACHE)),
+            Route::Robots => Ok(ok_response(
                 TEXT,
                 NO_CACHE,
                 b"User-agent: *\nDisallow: /\n".to_vec(),
@@ -54,13 +59,13 @@ impl Monitor {
                 headers: self.event_stream_headers(),
                 body: Arc::new([]),
             }),
-            Route::Snapshot | Route::SnapshotKey | Route::Healthz => Err(problem::refusal(500)),
+            Route::Snapshot | Route::SnapshotKey | Route::Healthz => Err(problem::rejection(500)),
         };
-        answer.unwrap_or_else(|problem| self.complaint(request, &problem))
+        answer.unwrap_or_else(|problem| self.error_page(request, &problem))
     }
 
-    fn state(&self, current: &Rendered, storage: &Storage, now: Moment) -> State {
-        words::state(
+    fn node_status(&self, current: &Publication, storage: &Storage, now: Moment) -> NodeStatus {
+        words::node_status(
             &current.snapshot,
             storage,
             &(self.context.channels)(),
@@ -70,17 +75,17 @@ impl Monitor {
     }
 
     /// How all is, in one sentence.
-    pub fn sentence(&self) -> String {
+    pub fn headline(&self) -> String {
         let (current, storage) = (self.context.published.current(), (self.context.storage)());
         let now = self.context.clock.now();
-        self.state(&current, &storage, now).headline
+        self.node_status(&current, &storage, now).headline
     }
 
     fn status(&self) -> Answer {
         let (current, storage) = (self.context.published.current(), (self.context.storage)());
         let (now, settings) = (self.context.clock.now(), &self.context.settings);
-        let body = status::render(&status::Facts {
-            state: &self.state(&current, &storage, now),
+        let body = status::render(&status::StatusInput {
+            state: &self.node_status(&current, &storage, now),
             snapshot: &current.snapshot,
             storage: &storage,
             displays: &self.displays.list(),
@@ -93,12 +98,13 @@ impl Monitor {
             build: (settings.build)(),
             is_example: settings.is_example,
         });
-        plain(JSON, "no-store", body)
+        ok_response(JSON, "no-store", body)
     }
 
     fn metrics(&self, request: &Request) -> Answer {
         let members = ["application/openmetrics-text", "text/plain"];
-        let [open, plain_text] = weights(request, "accept", members).map(Option::unwrap_or_default);
+        let [open, plain_text] =
+            quality_values(request, "accept", members).map(Option::unwrap_or_default);
         let format = match open > 0.0 && open >= plain_text {
             true => metrics::Format::OpenMetrics,
             false => metrics::Format::Prometheus,
@@ -109,14 +115,14 @@ impl Monitor {
             traffic: &(self.context.traffic)(),
             displays: self.displays.count(),
             channels: &(self.context.channels)(),
-            process: &process::process(),
+            process: &process::process_info(),
             now: self.context.clock.now(),
             started: self.context.settings.started,
             version: self.context.settings.version,
             panics: panics(),
             cut_offs: &self.cut_offs.counts(),
         };
-        let mut answer = plain(
+        let mut answer = ok_response(
             format.content_type(),
             "no-store",
             metrics::render(&facts, format).into_bytes(),
@@ -125,9 +131,9 @@ impl Monitor {
         answer
     }
 
-    fn history(&self, target: &Target, budget: &Budget) -> Result<Answer, Problem> {
+    fn history(&self, target: &RequestTarget, budget: &Budget) -> Result<Answer, ProblemDetails> {
         let now = self.context.clock.now();
-        let (query, format) = history::query(target, now.wall)?;
+        let (query, format) = history::parse_query(target, now.wall)?;
         let read = (self.context.history)(&query, budget);
         if let Err(failure) = &read {
             log::debug!("history of {:?} is not read: {failure}", query.key);
@@ -143,20 +149,22 @@ impl Monitor {
                 Vec::new()
             }
             Err(HistoryFailure::NothingStored) => {
-                return Err(self.unknown_key(&current, &query.key));
+                return Err(self.unknown_key_problem(&current, &query.key));
             }
             Err(HistoryFailure::Unavailable(_)) => return Err(history_unavailable()),
             Err(HistoryFailure::Exceeded(limit)) => {
                 let detail = format!(
                     "The history was cut off at {limit}, the most that one request may take. Ask for a shorter span between `from` and `to`."
                 );
-                return Err(Problem::new(503, detail).with("Retry-After", "10"));
+                return Err(ProblemDetails::new(503, detail).with("Retry-After", "10"));
             }
         };
         let unit = record.and_then(|record| record.unit.as_deref());
         Ok(match format {
-            history::Format::Json => plain(JSON, NO_CACHE, history::json(&query, unit, &buckets)),
-            history::Format::Csv => plain(
+            history::HistoryFormat::Json => {
+                ok_response(JSON, NO_CACHE, history::json(&query, unit, &buckets))
+            }
+            history::HistoryFormat::Csv => ok_response(
                 "text/csv; charset=utf-8; header=present",
                 NO_CACHE,
                 history::csv(&buckets),
@@ -164,11 +172,11 @@ impl Monitor {
         })
     }
 
-    fn page(&self, target: &Target, budget: &Budget) -> Result<Answer, Problem> {
+    fn page(&self, target: &RequestTarget, budget: &Budget) -> Result<Answer, ProblemDetails> {
         let (current, storage) = (self.context.published.current(), (self.context.storage)());
         let now = self.context.clock.now();
-        let view = View {
-            state: &self.state(&current, &storage, now),
+        let view = PageContext {
+            state: &self.node_status(&current, &storage, now),
             snapshot: &current.snapshot,
             storage: &storage,
             displays: &self.displays.list(),
@@ -181,8 +189,8 @@ impl Monitor {
             now,
         };
         let page = match target.route {
-            Route::Key => web::key::page(&view, &target.subject, target.parameter("span"))?,
-            Route::Source => web::source::page(&view, &target.subject)?,
+            Route::Key => web::key::page(&view, &target.path_parameter, target.parameter("span"))?,
+            Route::Source => web::source::page(&view, &target.path_parameter)?,
             Route::Alerts => {
                 let incidents = (self.context.incidents)(limits::INCIDENTS_SHOWN);
                 web::alerts::page(&view, &incidents)
@@ -190,16 +198,16 @@ impl Monitor {
             Route::About => web::about::page(&view),
             _ => web::overview::page(&view),
         };
-        Ok(html(
+        Ok(html_response(
             200,
             match target.parameter("fragment") {
-                None => web::layout::whole(&view, &page),
+                None => web::layout::document(&view, &page),
                 Some(name) => page.fragment(name)?,
             },
         ))
     }
 
-    fn favicon(&self, target: &Target) -> Result<Answer, Problem> {
+    fn favicon(&self, target: &RequestTarget) -> Result<Answer, ProblemDetails> {
         let verdict = match target.parameter("state") {
             None => self
                 .context
@@ -211,31 +219,31 @@ impl Monitor {
             Some(named @ ("pass" | "warn" | "fail")) => named,
             Some(other) => {
                 let detail = format!("`state` is {other:?}; expected pass, warn or fail.");
-                return Err(Problem::new(400, detail));
+                return Err(ProblemDetails::new(400, detail));
             }
         };
         let picture = web::favicon(verdict).into_bytes();
-        Ok(plain("image/svg+xml", NO_CACHE, picture))
+        Ok(ok_response("image/svg+xml", NO_CACHE, picture))
     }
 }
 
 fn asset(
-    entity: &Entity,
+    entity: &Representation,
     request: &Request,
-    target: &Target,
+    target: &RequestTarget,
     name: &str,
-) -> Result<Answer, Problem> {
-    match target.subject == name {
-        true => Ok(entity.answer(request, IMMUTABLE)),
-        false => Err(Problem::new(
+) -> Result<Answer, ProblemDetails> {
+    match target.path_parameter == name {
+        true => Ok(entity.respond(request, IMMUTABLE)),
+        false => Err(ProblemDetails::new(
             404,
             "That file belongs to another version of this program; reload the page.",
         )),
     }
 }
 
-pub(super) fn html(status: u16, markup: maud::Markup) -> Answer {
-    let mut answer = plain(
+pub(super) fn html_response(status: u16, markup: maud::Markup) -> Answer {
+    let mut answer = ok_response(
         "text/html; charset=utf-8",
         NO_CACHE,
         markup.into_string().into_bytes(),
@@ -251,7 +259,7 @@ pub(super) fn html(status: u16, markup: maud::Markup) -> Answer {
 }
 
 /// Compresses what was rendered for this request and is not coded yet.
-pub(super) fn coded(request: &Request, mut answer: Answer) -> Answer {
+pub(super) fn with_gzip(request: &Request, mut answer: Answer) -> Answer {
     let has = |name: &str| answer.headers.iter().any(|(given, _)| *given == name);
     // A tag is a hash of the bytes as they are, and whoever made it chose the coding.
     if has("ETag") || has("Content-Encoding") || answer.body.len() < 2 * limits::GZIP_SAVING {
@@ -261,7 +269,7 @@ pub(super) fn coded(request: &Request, mut answer: Answer) -> Answer {
         Some((_, fields)) => fields.to_mut().push_str(", Accept-Encoding"),
         None => answer.headers.push(("Vary", "Accept-Encoding".into())),
     }
-    if let Some(body) = takes_gzip(request).then(|| gzip(&answer.body)).flatten() {
+    if let Some(body) = accepts_gzip(request).then(|| gzip(&answer.body)).flatten() {
         answer.headers.push(("Content-Encoding", "gzip".into()));
         answer.body = body.into();
     }

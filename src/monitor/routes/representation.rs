@@ -15,77 +15,77 @@ use crate::sys::assets;
 
 /// One variant of a resource.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Entity {
+pub struct Representation {
     pub content_type: &'static str,
-    pub plain: Tagged,
+    pub identity: Encoded,
     /// Where that is worth it.
-    pub gzip: Option<Tagged>,
+    pub gzip: Option<Encoded>,
 }
 
 /// Bytes and their ETag: a strong one is made of them, a weak one of what they mean.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Tagged {
+pub struct Encoded {
     pub etag: String,
     pub body: Arc<[u8]>,
 }
 
-impl Tagged {
-    pub fn new(body: Vec<u8>) -> Tagged {
-        Tagged {
+impl Encoded {
+    pub fn new(body: Vec<u8>) -> Encoded {
+        Encoded {
             etag: format!("\"{:016x}\"", hash(&body)),
             body: body.into(),
         }
     }
 }
 
-impl Entity {
+impl Representation {
     /// With a gzip coding beside it if that saves something.
-    pub fn new(content_type: &'static str, body: Vec<u8>) -> Entity {
-        Entity {
+    pub fn new(content_type: &'static str, body: Vec<u8>) -> Representation {
+        Representation {
             content_type,
-            gzip: gzip(&body).map(Tagged::new),
-            plain: Tagged::new(body),
+            gzip: gzip(&body).map(Encoded::new),
+            identity: Encoded::new(body),
         }
     }
 
     /// Of what the binary carries gzipped.
-    pub fn gzipped(content_type: &'static str, gzip: &'static [u8]) -> Entity {
-        Entity {
+    pub fn from_gzip(content_type: &'static str, gzip: &'static [u8]) -> Representation {
+        Representation {
             content_type,
-            plain: Tagged::new(assets::unpack(gzip)),
-            gzip: Some(Tagged::new(gzip.to_vec())),
+            identity: Encoded::new(assets::unpack(gzip)),
+            gzip: Some(Encoded::new(gzip.to_vec())),
         }
     }
 
     /// As it is, for what is made for one request.
-    pub fn uncompressed(content_type: &'static str, body: Vec<u8>) -> Entity {
-        Entity {
+    pub fn uncompressed(content_type: &'static str, body: Vec<u8>) -> Representation {
+        Representation {
             content_type,
-            plain: Tagged::new(body),
+            identity: Encoded::new(body),
             gzip: None,
         }
     }
 
     /// With one weak tag, of [`weak_tag`], for all its codings.
-    pub fn with_weak_tag(mut self, etag: String) -> Entity {
+    pub fn with_weak_etag(mut self, etag: String) -> Representation {
         if let Some(gzip) = &mut self.gzip {
             gzip.etag.clone_from(&etag);
         }
-        self.plain.etag = etag;
+        self.identity.etag = etag;
         self
     }
 
     /// 200, or 304 where the client has these bytes.
-    pub fn answer(&self, request: &Request, cache_control: &'static str) -> Answer {
-        let coded = self.gzip.as_ref().filter(|_| takes_gzip(request));
-        let chosen = coded.unwrap_or(&self.plain);
+    pub fn respond(&self, request: &Request, cache_control: &'static str) -> Answer {
+        let coded = self.gzip.as_ref().filter(|_| accepts_gzip(request));
+        let chosen = coded.unwrap_or(&self.identity);
         let mut headers: Vec<(&str, Cow<str>)> = Vec::with_capacity(7);
         headers.push(("ETag", chosen.etag.clone().into()));
         headers.push(("Cache-Control", cache_control.into()));
         if self.gzip.is_some() {
             headers.push(("Vary", "Accept-Encoding".into()));
         }
-        if has_already(request, &chosen.etag) {
+        if if_none_match(request, &chosen.etag) {
             return Answer {
                 status: 304,
                 headers,
@@ -127,31 +127,31 @@ pub const fn hash(bytes: &[u8]) -> u64 {
 }
 
 /// The weak tag of whatever means the same as these bytes (RFC 9110, 8.8.1).
-pub fn weak_tag(meaning: &[u8]) -> String {
+pub fn weak_etag(meaning: &[u8]) -> String {
     format!("W/\"{:016x}\"", hash(meaning))
 }
 
 /// What weak comparison compares: the tag without its mark of weakness.
-pub fn opaque(etag: &str) -> &str {
+pub fn opaque_tag(etag: &str) -> &str {
     etag.strip_prefix("W/").unwrap_or(etag)
 }
 
 /// Whether `If-None-Match` names this tag, by weak comparison (RFC 9110, 13.1.2).
-pub fn has_already(request: &Request, etag: &str) -> bool {
+pub fn if_none_match(request: &Request, etag: &str) -> bool {
     let fields = request
         .headers
         .iter()
         .filter(|(name, _)| name == "if-none-match");
     fields
         .map(|(_, value)| value.as_str())
-        .any(|field| names_tag(field, etag))
+        .any(|field| lists_etag(field, etag))
 }
 
-fn names_tag(field: &str, etag: &str) -> bool {
+fn lists_etag(field: &str, etag: &str) -> bool {
     if field.trim() == "*" {
         return true;
     }
-    let etag = opaque(etag);
+    let etag = opaque_tag(etag);
     // Most that is sent here is not the tag: one search tells, however long the list.
     if !field.contains(etag) {
         return false;
@@ -161,12 +161,12 @@ fn names_tag(field: &str, etag: &str) -> bool {
     field
         .split(',')
         .map(|tag| tag.trim())
-        .any(|tag| opaque(tag) == etag)
+        .any(|tag| opaque_tag(tag) == etag)
 }
 
 /// Whether gzip is acceptable, and not less so than the bytes as they are.
-pub fn takes_gzip(request: &Request) -> bool {
-    let [gzip, x_gzip, any, identity] = weights(
+pub fn accepts_gzip(request: &Request) -> bool {
+    let [gzip, x_gzip, any, identity] = quality_values(
         request,
         "accept-encoding",
         ["gzip", "x-gzip", "*", "identity"],
@@ -179,7 +179,7 @@ pub fn takes_gzip(request: &Request) -> bool {
 /// The highest weight that a list field such as `Accept` gives to each of these members;
 /// `None` if it names one not at all. They are compared in any case, without parameters. One
 /// pass that allocates nothing, since the gate's thread does this for lists of any length.
-pub fn weights<const N: usize>(
+pub fn quality_values<const N: usize>(
     request: &Request,
     name: &str,
     members: [&str; N],
@@ -218,8 +218,8 @@ mod tests {
 
     #[test]
     fn gzip_is_used_when_asked_for_and_worth_it() {
-        let large = Entity::new("text/plain", b"value ".repeat(100));
-        let small = Entity::new("text/plain", b"value".to_vec());
+        let large = Representation::new("text/plain", b"value ".repeat(100));
+        let small = Representation::new("text/plain", b"value".to_vec());
         for (accepted, expected) in [
             (None, false),
             (Some(""), false),
@@ -238,11 +238,11 @@ mod tests {
                 .map(|field| ("accept-encoding", field))
                 .into_iter()
                 .collect();
-            let answer = large.answer(&request("/", &headers), "no-cache");
+            let answer = large.respond(&request("/", &headers), "no-cache");
             let coding = header(&answer, "Content-Encoding");
             assert_eq!(coding == Some("gzip"), expected, "{accepted:?}");
             assert_eq!(header(&answer, "Vary"), Some("Accept-Encoding"));
-            let answer = small.answer(&request("/", &headers), "no-cache");
+            let answer = small.respond(&request("/", &headers), "no-cache");
             assert_eq!(header(&answer, "Content-Encoding"), None);
             assert_eq!(header(&answer, "Vary"), None, "nothing was negotiable");
         }
@@ -252,16 +252,16 @@ mod tests {
     fn the_highest_weight_of_each_member_counts() {
         let accept = "text/HTML;q=0.4, text/html; Q=0.7 ,*/*;q=x,b;p=1;q=2,é;q=1,;;,c;q=-1";
         let asked = request("/", &[("accept", accept), ("accept", "b;q=0.1")]);
-        let found = weights(&asked, "accept", ["text/html", "*/*", "b", "c", "d"]);
+        let found = quality_values(&asked, "accept", ["text/html", "*/*", "b", "c", "d"]);
         assert_eq!(found, [Some(0.7), Some(0.0), Some(1.0), Some(0.0), None]);
     }
 
     #[test]
     fn each_coding_has_its_tag_and_304_repeats_it() {
-        let entity = Entity::new("text/plain", b"value ".repeat(100));
+        let entity = Representation::new("text/plain", b"value ".repeat(100));
         let gzip = entity.gzip.clone().expect("that is worth coding");
-        assert_ne!(entity.plain.etag, gzip.etag);
-        let plain = entity.plain.etag.as_str();
+        assert_ne!(entity.identity.etag, gzip.etag);
+        let plain = entity.identity.etag.as_str();
         for (field, status) in [
             (plain.to_owned(), 304),
             (format!("W/{plain}"), 304),
@@ -271,7 +271,7 @@ mod tests {
             (plain.trim_matches('"').to_owned(), 200),
             ("".to_owned(), 200),
         ] {
-            let answer = entity.answer(&request("/", &[("if-none-match", &field)]), "no-cache");
+            let answer = entity.respond(&request("/", &[("if-none-match", &field)]), "no-cache");
             assert_eq!(answer.status, status, "{field}");
             assert_eq!(header(&answer, "ETag"), Some(plain));
             assert_eq!(header(&answer, "Cache-Control"), Some("no-cache"));
@@ -281,14 +281,17 @@ mod tests {
             ("accept-encoding", "gzip"),
             ("if-none-match", gzip.etag.as_str()),
         ];
-        assert_eq!(entity.answer(&request("/", &coded), "no-cache").status, 304);
+        assert_eq!(
+            entity.respond(&request("/", &coded), "no-cache").status,
+            304
+        );
     }
 
     #[test]
     fn a_weak_tag_is_one_for_all_codings_and_known_in_either_spelling() {
         let body = b"value ".repeat(100);
-        let entity = Entity::new("text/plain", body).with_weak_tag(weak_tag(b"value"));
-        let tag = entity.plain.etag.clone();
+        let entity = Representation::new("text/plain", body).with_weak_etag(weak_etag(b"value"));
+        let tag = entity.identity.etag.clone();
         assert!(tag.starts_with("W/\"") && tag.ends_with('"'), "{tag}");
         let strong = tag.trim_start_matches("W/").to_owned();
         for (field, status) in [
@@ -306,19 +309,19 @@ mod tests {
         ] {
             for coding in ["gzip", "identity"] {
                 let fields = [("if-none-match", &*field), ("accept-encoding", coding)];
-                let answer = entity.answer(&request("/", &fields), "no-cache");
+                let answer = entity.respond(&request("/", &fields), "no-cache");
                 assert_eq!(answer.status, status, "{field:?} {coding}");
                 assert_eq!(header(&answer, "ETag"), Some(&*tag));
             }
         }
         let two = [("if-none-match", "\"a\""), ("if-none-match", &*tag)];
-        assert_eq!(entity.answer(&request("/", &two), "no-cache").status, 304);
+        assert_eq!(entity.respond(&request("/", &two), "no-cache").status, 304);
     }
 
     #[test]
     fn the_hash_is_the_same_in_every_build() {
         assert_eq!(
-            Tagged::new(b"main-node".to_vec()).etag,
+            Encoded::new(b"main-node".to_vec()).etag,
             "\"1988e97acccd8187\""
         );
     }

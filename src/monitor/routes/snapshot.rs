@@ -13,11 +13,11 @@ use crate::domain::reading::format_number;
 
 /// The latest dataset.
 #[derive(Debug, Clone, PartialEq, SerJson, DeJson)]
-pub struct Snapshot {
+pub struct WireSnapshot {
     /// When the newest record was observed: RFC 3339, UTC.
     pub timestamp: String,
-    pub records: Vec<Record>,
-    pub summary: Summary,
+    pub records: Vec<WireRecord>,
+    pub summary: WireSummary,
     /// `Some(true)` when every record is stale.
     pub stale: Option<bool>,
     /// A few ASCII words while an alert is open.
@@ -25,29 +25,29 @@ pub struct Snapshot {
 }
 
 #[derive(Debug, Clone, PartialEq, SerJson, DeJson)]
-pub struct Record {
+pub struct WireRecord {
     pub key: String,
     /// Null for a text.
-    pub value: Number,
+    pub value: WireNumber,
     pub text: Option<String>,
     /// `Some(true)` when the value can no longer be trusted.
     pub stale: Option<bool>,
 }
 
 #[derive(Debug, Clone, PartialEq, SerJson, DeJson)]
-pub struct Summary {
+pub struct WireSummary {
     /// Records listed.
     pub count: u64,
     /// Mean of those that are numeric and not stale.
-    pub avg: Number,
+    pub avg: WireNumber,
 }
 
 /// With `?full=1`: what another node needs to follow this one.
 #[derive(Debug, Clone, PartialEq, SerJson, DeJson)]
-pub struct FullSnapshot {
+pub struct WireFullSnapshot {
     pub timestamp: String,
-    pub records: Vec<FullRecord>,
-    pub summary: Summary,
+    pub records: Vec<WireFullRecord>,
+    pub summary: WireSummary,
     pub stale: Option<bool>,
     pub alert: Option<String>,
     /// This node's name.
@@ -57,9 +57,9 @@ pub struct FullSnapshot {
 }
 
 #[derive(Debug, Clone, PartialEq, SerJson, DeJson)]
-pub struct FullRecord {
+pub struct WireFullRecord {
     pub key: String,
-    pub value: Number,
+    pub value: WireNumber,
     pub text: Option<String>,
     pub unit: Option<String>,
     /// RFC 3339, UTC.
@@ -70,9 +70,9 @@ pub struct FullRecord {
 
 /// A JSON number in its shortest spelling, or null.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Number(pub Option<f64>);
+pub struct WireNumber(pub Option<f64>);
 
-impl SerJson for Number {
+impl SerJson for WireNumber {
     fn ser_json(&self, _: usize, state: &mut SerJsonState) {
         // The derive would write 45 as `45.0` and NaN as `NaN`.
         match self.0 {
@@ -82,13 +82,16 @@ impl SerJson for Number {
     }
 }
 
-impl DeJson for Number {
-    fn de_json(state: &mut DeJsonState, input: &mut std::str::Chars) -> Result<Number, DeJsonErr> {
+impl DeJson for WireNumber {
+    fn de_json(
+        state: &mut DeJsonState,
+        input: &mut std::str::Chars,
+    ) -> Result<WireNumber, DeJsonErr> {
         if let DeJsonTok::Null = state.tok {
             state.next_tok(input)?;
-            return Ok(Number(None));
+            return Ok(WireNumber(None));
         }
-        f64::de_json(state, input).map(|number| Number(Some(number)))
+        f64::de_json(state, input).map(|number| WireNumber(Some(number)))
     }
 }
 
@@ -98,31 +101,31 @@ mod tests {
 
     #[test]
     fn a_display_reads_back_what_is_written() {
-        let snapshot = Snapshot {
+        let snapshot = WireSnapshot {
             timestamp: "2025-10-30T20:00:00Z".to_owned(),
             records: vec![
-                Record {
+                WireRecord {
                     key: "temperature".to_owned(),
-                    value: Number(Some(21.4)),
+                    value: WireNumber(Some(21.4)),
                     text: None,
                     stale: Some(true),
                 },
-                Record {
+                WireRecord {
                     key: "sky \"\\\u{1}".to_owned(),
-                    value: Number(None),
+                    value: WireNumber(None),
                     text: Some("Cloudy".to_owned()),
                     stale: None,
                 },
             ],
-            summary: Summary {
+            summary: WireSummary {
                 count: 2,
-                avg: Number(None),
+                avg: WireNumber(None),
             },
             stale: None,
             alert: None,
         };
         let written = snapshot.serialize_json();
-        let read = Snapshot::deserialize_json(&written).expect("it was just written");
+        let read = WireSnapshot::deserialize_json(&written).expect("it was just written");
         assert_eq!(read, snapshot);
     }
 
@@ -135,7 +138,7 @@ mod tests {
             (Some(f64::NEG_INFINITY), "null"),
             (None, "null"),
         ] {
-            assert_eq!(Number(number).serialize_json(), expected);
+            assert_eq!(WireNumber(number).serialize_json(), expected);
         }
     }
 }

@@ -14,11 +14,11 @@ use crate::domain::health::{Cause, Storage};
 use crate::domain::reading::Reason;
 use crate::domain::snapshot::{Snapshot, SourceSnapshot, newest};
 use crate::domain::time::Moment;
-use crate::monitor::status_text::{self as words, State};
+use crate::monitor::status_text::{self as words, NodeStatus};
 
 /// What `/status` is made of.
-pub struct Facts<'a> {
-    pub state: &'a State,
+pub struct StatusInput<'a> {
+    pub state: &'a NodeStatus,
     pub snapshot: &'a Snapshot,
     pub storage: &'a Storage,
     pub displays: &'a [Display],
@@ -33,7 +33,7 @@ pub struct Facts<'a> {
 }
 
 #[derive(Serialize)]
-struct Status<'a> {
+struct StatusBody<'a> {
     status: &'static str,
     summary: &'a str,
     troubles: &'a [String],
@@ -44,8 +44,8 @@ struct Status<'a> {
     started: String,
     uptime_s: u64,
     nothing_configured: bool,
-    clock: Clock,
-    records: Records,
+    clock: ClockStatus,
+    records: RecordsStatus,
     sources: Vec<SourceStatus<'a>>,
     storage: StorageStatus,
     alert: Option<&'a str>,
@@ -76,14 +76,14 @@ struct ChannelStatus<'a> {
 }
 
 #[derive(Serialize)]
-struct Clock {
+struct ClockStatus {
     state: &'static str,
     /// Null while it is not trusted.
     trusted_by: Option<&'static str>,
 }
 
 #[derive(Serialize)]
-struct Records {
+struct RecordsStatus {
     count: usize,
     fresh: usize,
     stale: usize,
@@ -160,8 +160,8 @@ struct DisplayStatus<'a> {
     silent: bool,
 }
 
-pub fn render(facts: &Facts) -> Vec<u8> {
-    let Facts {
+pub fn render(facts: &StatusInput) -> Vec<u8> {
+    let StatusInput {
         snapshot,
         storage,
         now,
@@ -172,22 +172,22 @@ pub fn render(facts: &Facts) -> Vec<u8> {
         .iter()
         .filter(|record| record.stale)
         .count();
-    let status = Status {
+    let status = StatusBody {
         status: facts.state.verdict.name(),
         summary: &facts.state.headline,
-        troubles: &facts.state.further,
+        troubles: &facts.state.details,
         node: facts.node,
         version: facts.version,
         build: facts.build,
         time: now.wall.to_string(),
-        started: words::wall_of(facts.started, now).to_string(),
+        started: words::corrected_wall(facts.started, now).to_string(),
         uptime_s: now.mono.since(facts.started.mono).as_secs(),
         nothing_configured: facts.is_example,
-        clock: Clock {
+        clock: ClockStatus {
             state: now.trust.name(),
             trusted_by: facts.trusted_by.map(TrustedBy::name),
         },
-        records: Records {
+        records: RecordsStatus {
             count: snapshot.records.len(),
             fresh: snapshot.records.len() - stale,
             stale,
@@ -197,11 +197,11 @@ pub fn render(facts: &Facts) -> Vec<u8> {
         sources: snapshot
             .sources
             .iter()
-            .map(|source| of_source(source, now))
+            .map(|source| source_status(source, now))
             .collect(),
         storage: StorageStatus {
-            trouble: storage.trouble.as_deref().map(words::safe),
-            notice: storage.notice.as_deref().map(words::safe),
+            trouble: storage.trouble.as_deref().map(words::sanitize),
+            notice: storage.notice.as_deref().map(words::sanitize),
             rows_stored: storage.rows_stored,
             rows_waiting: storage.rows_waiting,
             rows_lost: storage.rows_lost,
@@ -215,7 +215,7 @@ pub fn render(facts: &Facts) -> Vec<u8> {
             .map(|alert| AlertStatus {
                 name: &alert.name,
                 since: alert.since_is_sure.then(|| alert.since.to_string()),
-                words: words::safe(&alert.for_people),
+                words: words::sanitize(&alert.for_people),
                 recovering: alert.is_recovering,
             })
             .collect(),
@@ -225,27 +225,27 @@ pub fn render(facts: &Facts) -> Vec<u8> {
             .map(|channel| ChannelStatus {
                 name: channel.name,
                 waiting: channel.waiting,
-                trouble: channel.trouble.as_deref().map(words::safe),
+                trouble: channel.trouble.as_deref().map(words::sanitize),
                 last_delivered: channel.last_delivered.map(|wall| wall.to_string()),
                 refused: channel.refused,
                 refused_since: channel.refused_since.map(|wall| wall.to_string()),
-                refusal: channel.refusal.as_deref().map(words::safe),
+                refusal: channel.refusal.as_deref().map(words::sanitize),
                 undelivered: channel.undelivered,
             })
             .collect(),
         displays: facts
             .displays
             .iter()
-            .map(|display| of_display(display, now))
+            .map(|display| display_status(display, now))
             .collect(),
     };
     // Strings and finite numbers always serialise.
     serde_json::to_vec(&status).unwrap_or_default()
 }
 
-fn of_source(source: &SourceSnapshot, now: Moment) -> SourceStatus<'_> {
+fn source_status(source: &SourceSnapshot, now: Moment) -> SourceStatus<'_> {
     let health = &source.health;
-    let time = |moment: Moment| words::wall_of(moment, now).to_string();
+    let time = |moment: Moment| words::corrected_wall(moment, now).to_string();
     let has_tried = health.last_attempt.is_some();
     SourceStatus {
         name: &source.name,
@@ -260,11 +260,13 @@ fn of_source(source: &SourceSnapshot, now: Moment) -> SourceStatus<'_> {
         failing_since: health.failing_since.map(time),
         last_attempt: health.last_attempt.map(time),
         last_success: health.last_success.map(time),
-        next_attempt: health
-            .last_attempt
-            .map(|last| words::wall_of(last, now).after(health.next_in).to_string()),
+        next_attempt: health.last_attempt.map(|last| {
+            words::corrected_wall(last, now)
+                .after(health.next_in)
+                .to_string()
+        }),
         dropped_turns: health.skipped_polls,
-        late: health.late_notice.as_deref().map(words::safe),
+        late: health.late_notice.as_deref().map(words::sanitize),
         last_duration_s: has_tried.then_some(health.last_duration.as_secs_f64()),
         last_bytes: has_tried.then_some(health.last_bytes),
         last_failure: health
@@ -272,7 +274,7 @@ fn of_source(source: &SourceSnapshot, now: Moment) -> SourceStatus<'_> {
             .as_ref()
             .map(|(at, failure)| FailureStatus {
                 cause: failure.cause.name(),
-                detail: words::safe(&failure.detail),
+                detail: words::sanitize(&failure.detail),
                 at: time(*at),
                 retry_after_s: failure.retry_after.map(|wait| wait.as_secs_f64()),
             }),
@@ -301,17 +303,17 @@ fn counts<K: Copy + Ord>(
         .collect()
 }
 
-fn of_display(display: &Display, now: Moment) -> DisplayStatus<'_> {
+fn display_status(display: &Display, now: Moment) -> DisplayStatus<'_> {
     DisplayStatus {
         address: display.address.to_string(),
         agent: &display.agent,
         name: display.name.as_deref(),
         battery: display.battery.as_deref(),
         rssi: display.rssi.as_deref(),
-        asked: &display.asked,
+        asked: &display.target,
         polls: display.polls,
         interval_s: display.interval.map(|interval| interval.as_secs_f64()),
-        last_poll: words::wall_of(display.last, now).to_string(),
+        last_poll: words::corrected_wall(display.last, now).to_string(),
         last_etag: &display.etag,
         silent: display.is_silent(now),
     }
@@ -327,11 +329,11 @@ mod tests {
         let monitor = testing::healthy()
             .failing("weather", Cause::Dns, 1_380)
             .stale(&["humidity"])
-            .monitor();
+            .app();
         monitor
-            .hot(&request("/snapshot", &[("user-agent", "matrix/1")]))
+            .respond_from_memory(&request("/snapshot", &[("user-agent", "matrix/1")]))
             .expect("hot");
-        let answer = monitor.cold(&request("/status", &[]));
+        let answer = monitor.respond(&request("/status", &[]));
         assert_eq!(
             (answer.status, header(&answer, "Content-Type")),
             (200, Some("application/json"))
@@ -345,7 +347,7 @@ mod tests {
     #[test]
     fn is_200_whatever_is_wrong() {
         for scene in [testing::just_started(), Default::default()] {
-            let answer = scene.monitor().cold(&request("/status", &[]));
+            let answer = scene.app().respond(&request("/status", &[]));
             assert_eq!(answer.status, 200);
             let status: serde_json::Value = serde_json::from_str(body(&answer)).expect("JSON");
             assert_eq!(status["status"], "fail");

@@ -40,7 +40,7 @@ impl Route {
 }
 
 /// One row of the table.
-pub struct Row {
+pub struct RouteRow {
     pub route: Route,
     /// Path with `{name}` where one segment is variable.
     pub template: &'static str,
@@ -55,7 +55,7 @@ pub struct Row {
 pub const READ: &str = "GET, HEAD, OPTIONS";
 
 #[rustfmt::skip]
-pub const TABLE: [Row; 19] = [
+pub const TABLE: [RouteRow; 19] = [
     row(Route::Snapshot,    "/snapshot",           "snapshot",     &["keys", "format", "full"]),
     row(Route::SnapshotKey, "/snapshot/{key}",     "snapshot_key", &["format", "full"]),
     row(Route::Status,      "/status",             "status",       &[]),
@@ -82,8 +82,8 @@ const fn row(
     template: &'static str,
     name: &'static str,
     parameters: &'static [&'static str],
-) -> Row {
-    Row {
+) -> RouteRow {
+    RouteRow {
         route,
         template,
         name,
@@ -97,15 +97,15 @@ pub const UNKNOWN: &str = "unknown";
 
 /// A request's target, understood.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Target {
+pub struct RequestTarget {
     pub route: Route,
     /// What stands for the `{…}` of the template, decoded; empty where it has none.
-    pub subject: String,
-    parameters: Vec<Parameter>,
+    pub path_parameter: String,
+    parameters: Vec<QueryParameter>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-struct Parameter {
+struct QueryParameter {
     name: &'static str,
     raw: String,
     value: String,
@@ -113,7 +113,7 @@ struct Parameter {
 
 /// Why a target names nothing.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Misdirected {
+pub enum TargetError {
     BadEscape,
     NotFound,
     TooManyParts,
@@ -124,37 +124,37 @@ pub enum Misdirected {
     GivenTwice(&'static str),
 }
 
-impl Target {
+impl RequestTarget {
     /// Reads a target in origin form.
-    pub fn read(target: &str) -> Result<Target, Misdirected> {
+    pub fn read(target: &str) -> Result<RequestTarget, TargetError> {
         let (path, query) = target.split_once('?').unwrap_or((target, ""));
         let (row, subject) = find(path)?;
-        let mut parameters: Vec<Parameter> = Vec::new();
+        let mut parameters: Vec<QueryParameter> = Vec::new();
         for pair in query.split('&').filter(|pair| !pair.is_empty()) {
             if parameters.len() >= limits::TARGET_PARTS {
-                return Err(Misdirected::TooManyParts);
+                return Err(TargetError::TooManyParts);
             }
             let (name, raw) = pair.split_once('=').unwrap_or((pair, ""));
-            let name = decode(name, true).ok_or(Misdirected::BadEscape)?;
+            let name = percent_decode(name, true).ok_or(TargetError::BadEscape)?;
             let known = row.parameters.iter().find(|known| **known == name);
-            let name = known.ok_or_else(|| Misdirected::UnknownParameter {
+            let name = known.ok_or_else(|| TargetError::UnknownParameter {
                 name: name.into_owned(),
                 known: row.parameters,
             })?;
             if parameters.iter().any(|parameter| parameter.name == *name) {
-                return Err(Misdirected::GivenTwice(name));
+                return Err(TargetError::GivenTwice(name));
             }
-            parameters.push(Parameter {
+            parameters.push(QueryParameter {
                 name,
                 raw: raw.to_owned(),
-                value: decode(raw, true)
-                    .ok_or(Misdirected::BadEscape)?
+                value: percent_decode(raw, true)
+                    .ok_or(TargetError::BadEscape)?
                     .into_owned(),
             });
         }
-        Ok(Target {
+        Ok(RequestTarget {
             route: row.route,
-            subject: subject.into_owned(),
+            path_parameter: subject.into_owned(),
             parameters,
         })
     }
@@ -166,7 +166,7 @@ impl Target {
     }
 
     /// How many members [`Target::list`] has at most.
-    pub fn members(&self, name: &str) -> usize {
+    pub fn list_len(&self, name: &str) -> usize {
         let value = self.parameter(name);
         value.map_or(0, |value| value.bytes().filter(|b| *b == b',').count() + 1)
     }
@@ -178,7 +178,7 @@ impl Target {
         let mut members = Vec::new();
         for raw in parameter.raw.split(',') {
             // The whole was decoded before, so its parts between commas can be.
-            let member = decode(raw, true).unwrap_or_default();
+            let member = percent_decode(raw, true).unwrap_or_default();
             if member.contains(',') && !is_member(&member) {
                 members.extend(member.split(',').map(str::to_owned));
             } else {
@@ -191,13 +191,13 @@ impl Target {
 
 /// The metrics' word for a target: of its path alone, so that a wrong query is counted where
 /// it was sent.
-pub fn name_of(target: &str) -> &'static str {
+pub fn route_name(target: &str) -> &'static str {
     let path = target.split_once('?').map_or(target, |(path, _)| path);
     find(path).map_or(UNKNOWN, |(row, _)| row.name)
 }
 
 /// The methods that a target's path takes; `*` is the server as a whole (RFC 9110, 9.3.7).
-pub fn methods_of(target: &str) -> Result<&'static str, Misdirected> {
+pub fn allowed_methods(target: &str) -> Result<&'static str, TargetError> {
     let path = target.split_once('?').map_or(target, |(path, _)| path);
     match path {
         "*" => Ok(READ),
@@ -205,9 +205,9 @@ pub fn methods_of(target: &str) -> Result<&'static str, Misdirected> {
     }
 }
 
-fn find(path: &str) -> Result<(&'static Row, Cow<'_, str>), Misdirected> {
+fn find(path: &str) -> Result<(&'static RouteRow, Cow<'_, str>), TargetError> {
     // As displays and browsers write it, before whatever else may be meant.
-    let is_as_written = |row: &&Row| row.template == path && !path.ends_with('}');
+    let is_as_written = |row: &&RouteRow| row.template == path && !path.ends_with('}');
     if let Some(row) = TABLE.iter().find(is_as_written) {
         return Ok((row, Cow::Borrowed("")));
     }
@@ -215,14 +215,14 @@ fn find(path: &str) -> Result<(&'static Row, Cow<'_, str>), Misdirected> {
     let mut segments = Vec::new();
     for segment in path.split('/') {
         if segments.len() >= limits::TARGET_PARTS {
-            return Err(Misdirected::NotFound);
+            return Err(TargetError::NotFound);
         }
-        segments.push(decode(segment, false).ok_or(Misdirected::BadEscape)?);
+        segments.push(percent_decode(segment, false).ok_or(TargetError::BadEscape)?);
     }
     TABLE
         .iter()
         .find_map(|row| Some((row, matches(row.template, &segments)?)))
-        .ok_or(Misdirected::NotFound)
+        .ok_or(TargetError::NotFound)
 }
 
 /// What stands for the variable segment, if the path matches.
@@ -246,7 +246,7 @@ fn matches<'a>(template: &str, segments: &[Cow<'a, str>]) -> Option<Cow<'a, str>
 
 /// Percent-decoding; `None` for a bad escape, or what is not UTF-8 then. In a query, `+` is
 /// a blank.
-fn decode(text: &str, in_query: bool) -> Option<Cow<'_, str>> {
+fn percent_decode(text: &str, in_query: bool) -> Option<Cow<'_, str>> {
     let is_coded = |byte| byte == b'%' || (in_query && byte == b'+');
     if !text.bytes().any(is_coded) {
         return Some(Cow::Borrowed(text));
@@ -268,7 +268,7 @@ fn decode(text: &str, in_query: bool) -> Option<Cow<'_, str>> {
 }
 
 /// Percent-encoding of one path segment or query value: what is not unreserved is escaped.
-pub fn encode(text: &str) -> String {
+pub fn percent_encode(text: &str) -> String {
     let mut encoded = String::with_capacity(text.len());
     for byte in text.bytes() {
         match byte {
@@ -287,14 +287,14 @@ mod tests {
 
     #[test]
     fn every_url_names_a_route_or_says_why_not() {
-        use Misdirected::*;
+        use TargetError::*;
         let unknown = |name: &str, known| {
             Err(UnknownParameter {
                 name: name.to_owned(),
                 known,
             })
         };
-        type Expected<'a> = Result<(Route, &'a str), Misdirected>;
+        type Expected<'a> = Result<(Route, &'a str), TargetError>;
         let rows: [(&str, Expected); 45] = [
             ("/", Ok((Route::Home, ""))),
             ("/?", Ok((Route::Home, ""))),
@@ -346,10 +346,10 @@ mod tests {
             ("/snapshot?keys=a&keys=b", Err(GivenTwice("keys"))),
         ];
         for (target, expected) in rows {
-            let read = Target::read(target);
+            let read = RequestTarget::read(target);
             let found = read
                 .as_ref()
-                .map(|target| (target.route, target.subject.as_str()));
+                .map(|target| (target.route, target.path_parameter.as_str()));
             assert_eq!(found.map_err(Clone::clone), expected, "{target}");
         }
     }
@@ -363,15 +363,18 @@ mod tests {
                 .replace("{name}", "x")
                 .replace("{file}", "x");
             assert_eq!(
-                Target::read(&example).map(|target| target.route),
+                RequestTarget::read(&example).map(|target| target.route),
                 Ok(row.route)
             );
-            assert_eq!(name_of(&format!("{example}?nonsense")), row.name);
-            assert_eq!(methods_of(&format!("{example}?nonsense")), Ok(row.methods));
+            assert_eq!(route_name(&format!("{example}?nonsense")), row.name);
+            assert_eq!(
+                allowed_methods(&format!("{example}?nonsense")),
+                Ok(row.methods)
+            );
         }
-        assert_eq!(name_of("/nowhere"), UNKNOWN);
-        assert_eq!(methods_of("/nowhere"), Err(Misdirected::NotFound));
-        assert_eq!(methods_of("*"), Ok(READ));
+        assert_eq!(route_name("/nowhere"), UNKNOWN);
+        assert_eq!(allowed_methods("/nowhere"), Err(TargetError::NotFound));
+        assert_eq!(allowed_methods("*"), Ok(READ));
     }
 
     #[test]
@@ -384,7 +387,7 @@ mod tests {
             ("keys=a+b", vec!["a b"]),
             ("keys=", vec![""]),
         ] {
-            let target = Target::read(&format!("/snapshot?{query}")).expect("a fine target");
+            let target = RequestTarget::read(&format!("/snapshot?{query}")).expect("a fine target");
             let expected: Vec<String> = expected.into_iter().map(str::to_owned).collect();
             assert_eq!(target.list("keys", is_member), Some(expected), "{query}");
         }
@@ -393,8 +396,14 @@ mod tests {
     #[test]
     fn encoding_is_undone_by_decoding() {
         for text in ["plain", "a/b c+d%e&f=g,h", "°C ä \u{1F600}", "\"<>'"] {
-            assert_eq!(decode(&encode(text), false).as_deref(), Some(text));
-            assert_eq!(decode(&encode(text), true).as_deref(), Some(text));
+            assert_eq!(
+                percent_decode(&percent_encode(text), false).as_deref(),
+                Some(text)
+            );
+            assert_eq!(
+                percent_decode(&percent_encode(text), true).as_deref(),
+                Some(text)
+            );
         }
     }
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::{
-    ChannelState, Context, HistoryFailure, Monitor, Password, Published, RequestCount, Settings,
+    App, ChannelState, Context, HistoryFailure, Password, Published, RequestCount, ViewSettings,
 };
 use crate::domain::freshness::Stamp;
 use crate::domain::health::{Cause, Failure, HistoryExtent, SourceHealth, Storage};
@@ -17,18 +17,18 @@ use crate::domain::reading::{FetchOutcome, Issue, Observation, Reason, Value};
 use crate::domain::snapshot::{Record, Snapshot, SourceSnapshot};
 use crate::domain::time::{ClockTrust, Moment, Mono, Wall};
 use crate::monitor::http::handler::{Answer, Request};
-use crate::monitor::status_text::{self as words, State};
+use crate::monitor::status_text::{self as words, NodeStatus};
 use crate::sys::budget::Budget;
 use crate::sys::clock::ManualClock;
 
 /// 2025-10-30T20:00:00Z.
-pub const EIGHT: i64 = 1_761_854_400_000;
+pub const NOW_MS: i64 = 1_761_854_400_000;
 
 /// `seconds` after the machine's start, which was a day before eight.
 pub fn moment(seconds: u64) -> Moment {
     Moment {
         mono: Mono(seconds * 1000),
-        wall: Wall(EIGHT - 86_400_000 + i64::try_from(seconds).expect("small") * 1000),
+        wall: Wall(NOW_MS - 86_400_000 + i64::try_from(seconds).expect("small") * 1000),
         trust: ClockTrust::Trusted,
     }
 }
@@ -86,7 +86,7 @@ pub fn golden(name: &str, found: &str) {
 
 /// Everything that views look at.
 #[derive(Clone)]
-pub struct Scene {
+pub struct NodeFixture {
     pub snapshot: Snapshot,
     pub storage: Storage,
     pub now: Moment,
@@ -105,9 +105,9 @@ pub struct Scene {
     pub history_rows: u64,
 }
 
-impl Default for Scene {
-    fn default() -> Scene {
-        Scene {
+impl Default for NodeFixture {
+    fn default() -> NodeFixture {
+        NodeFixture {
             snapshot: Snapshot::empty(now()),
             storage: Storage::default(),
             now: now(),
@@ -136,9 +136,9 @@ impl Default for Scene {
     }
 }
 
-impl Scene {
-    pub fn state(&self) -> State {
-        words::state(
+impl NodeFixture {
+    pub fn status(&self) -> NodeStatus {
+        words::node_status(
             &self.snapshot,
             &self.storage,
             std::slice::from_ref(&self.channel),
@@ -147,7 +147,7 @@ impl Scene {
         )
     }
 
-    pub fn failing(mut self, source: &str, cause: Cause, for_s: u64) -> Scene {
+    pub fn failing(mut self, source: &str, cause: Cause, for_s: u64) -> NodeFixture {
         let source = self.source(source);
         let failure = Failure::new(cause, "the name api.example cannot be resolved");
         if source.health.attempts > 0 {
@@ -173,7 +173,7 @@ impl Scene {
         self
     }
 
-    pub fn stale(mut self, keys: &[&str]) -> Scene {
+    pub fn stale(mut self, keys: &[&str]) -> NodeFixture {
         for record in &mut self.snapshot.records {
             record.stale |= keys.contains(&&*record.key);
         }
@@ -181,7 +181,7 @@ impl Scene {
     }
 
     /// Mails that cannot be delivered.
-    pub fn pending_mails(mut self, waiting: usize, trouble: &str) -> Scene {
+    pub fn pending_mails(mut self, waiting: usize, trouble: &str) -> NodeFixture {
         self.channel.waiting = waiting;
         self.channel.trouble = Some(trouble.to_owned());
         self.channel.trouble_since = Some(before(600).mono);
@@ -189,7 +189,7 @@ impl Scene {
     }
 
     /// Alerts that the mail server refuses.
-    pub fn refused_mails(mut self, refused: usize, why: &str) -> Scene {
+    pub fn refused_mails(mut self, refused: usize, why: &str) -> NodeFixture {
         self = self.pending_mails(refused, why);
         self.channel.refused = refused;
         self.channel.refused_since = Some(before(600).wall);
@@ -197,18 +197,18 @@ impl Scene {
         self
     }
 
-    pub fn storage_trouble(mut self, trouble: &str) -> Scene {
+    pub fn storage_trouble(mut self, trouble: &str) -> NodeFixture {
         self.storage.trouble = Some(trouble.to_owned());
         self.storage.rows_waiting = 12;
         self
     }
 
-    pub fn trust(mut self, trust: ClockTrust) -> Scene {
+    pub fn trust(mut self, trust: ClockTrust) -> NodeFixture {
         self.now.trust = trust;
         self
     }
 
-    pub fn started_ago(mut self, span: Duration) -> Scene {
+    pub fn started_ago(mut self, span: Duration) -> NodeFixture {
         self.started = before(span.as_secs());
         self
     }
@@ -220,12 +220,12 @@ impl Scene {
             .expect("the scene has it")
     }
 
-    pub fn monitor(self) -> Monitor {
+    pub fn app(self) -> App {
         let published = Arc::new(Published::new(Arc::new(self.snapshot)));
         let (storage, history, stuck) = (self.storage, self.history, self.stuck);
         let (channel, incidents) = (self.channel, self.incidents);
         let (history_rows, stored) = (self.history_rows, self.stored);
-        Monitor::new(Context {
+        App::new(Context {
             published,
             clock: Arc::new(ManualClock::new(self.now)),
             plan: Arc::new(self.plan),
@@ -259,7 +259,7 @@ impl Scene {
             incidents: Box::new(move |_| Ok(incidents.clone())),
             stuck: Box::new(move || stuck),
             password: self.password.map(Password::new),
-            settings: Settings {
+            settings: ViewSettings {
                 node_name: "main-node".to_owned(),
                 host_name: "pi".to_owned(),
                 hosts: Vec::new(),
@@ -276,7 +276,7 @@ impl Scene {
 }
 
 /// Two sources that answered eight seconds ago, four records of all kinds.
-pub fn healthy() -> Scene {
+pub fn healthy() -> NodeFixture {
     let mut scene = just_started();
     for source in &mut scene.snapshot.sources {
         for ago in [968, 488, 8] {
@@ -322,14 +322,14 @@ pub fn healthy() -> Scene {
         record("sky", Value::Text("Cloudy".into()), None, "weather"),
         record("power", Value::Number(-120.0), Some("W"), "meter"),
     ];
-    scene.snapshot.records[0].stamp = Stamp::received(before(8), Some(Wall(EIGHT - 300_000)));
+    scene.snapshot.records[0].stamp = Stamp::received(before(8), Some(Wall(NOW_MS - 300_000)));
     scene.storage = Storage {
         rows_stored: 1_234,
         database_bytes: 4_096_000,
         written_bytes: 81_920,
         extent: HistoryExtent {
-            rows: Some(Wall(EIGHT - 30 * 86_400_000)),
-            hours: Some(Wall(EIGHT - 400 * 86_400_000)),
+            rows: Some(Wall(NOW_MS - 30 * 86_400_000)),
+            hours: Some(Wall(NOW_MS - 400 * 86_400_000)),
             days: None,
             row_count: 5_184_000,
         },
@@ -341,7 +341,7 @@ pub fn healthy() -> Scene {
 }
 
 /// The same house before anything was fetched.
-pub fn just_started() -> Scene {
+pub fn just_started() -> NodeFixture {
     let source = |name: &str, calls: &str, summary: &str, credit: Option<&str>| SourceSnapshot {
         name: name.into(),
         target: calls.into(),
@@ -368,10 +368,10 @@ pub fn just_started() -> Scene {
         ),
         source("meter", "a JSON address", "", None),
     ];
-    Scene {
+    NodeFixture {
         snapshot,
         plan: plan(),
-        ..Scene::default()
+        ..NodeFixture::default()
     }
 }
 
@@ -419,7 +419,7 @@ fn day_of_buckets() -> Vec<Bucket> {
             let phase = f64::from(half_hour) / 48.0 * std::f64::consts::TAU;
             let mean = crate::domain::reading::round_computed(15.0 + 8.0 * phase.sin());
             Bucket {
-                from: Wall(EIGHT - 86_400_000 + i64::from(half_hour) * 1_800_000),
+                from: Wall(NOW_MS - 86_400_000 + i64::from(half_hour) * 1_800_000),
                 seconds: 1_800,
                 count: 2,
                 min: mean - 1.0,

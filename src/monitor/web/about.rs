@@ -2,17 +2,17 @@
 
 use maud::{Markup, html};
 
-use super::View;
-use super::layout::{self, Page, Part, past};
+use super::PageContext;
+use super::layout::{self, Page, Part, past_time};
 use crate::domain::time::{ClockTrust, human_duration};
 use crate::monitor::routes::process;
-use crate::monitor::status_text::{bytes, local, safe};
+use crate::monitor::status_text::{format_bytes, format_local, sanitize};
 
-pub fn page(view: &View) -> Page {
+pub fn page(view: &PageContext) -> Page {
     Page {
         title: "About".to_owned(),
         parts: vec![
-            layout::state(view, "About"),
+            layout::status_section(view, "About"),
             Part::live("node", node(view)),
             Part::live("storage", storage(view)),
             Part::live("machine", machine()),
@@ -22,7 +22,7 @@ pub fn page(view: &View) -> Page {
     }
 }
 
-fn node(view: &View) -> Markup {
+fn node(view: &PageContext) -> Markup {
     let settings = view.settings;
     let uptime = view.now.mono.since(settings.started.mono);
     html! {
@@ -30,8 +30,8 @@ fn node(view: &View) -> Markup {
         dl {
             dt { "Name" } dd { (settings.node_name) }
             dt { "Version" } dd { (settings.version) " (build " ((settings.build)()) ")" }
-            dt { "Started" } dd { (past(view, settings.started)) " (runs for " (human_duration(uptime)) ")" }
-            dt { "Time" } dd { (local(view.now.wall, &settings.timezone)) }
+            dt { "Started" } dd { (past_time(view, settings.started)) " (runs for " (human_duration(uptime)) ")" }
+            dt { "Time" } dd { (format_local(view.now.wall, &settings.timezone)) }
             dt { "Clock" }
             dd {
                 @match view.now.trust {
@@ -46,14 +46,14 @@ fn node(view: &View) -> Markup {
     }
 }
 
-fn storage(view: &View) -> Markup {
+fn storage(view: &PageContext) -> Markup {
     let storage = view.storage;
     html! {
         h2 { "Storage" }
         dl {
             dt { "State" }
-            dd { @match &storage.trouble { Some(trouble) => (safe(trouble)), None => "fine" } }
-            dt { "Database" } dd { (bytes(storage.database_bytes)) }
+            dd { @match &storage.trouble { Some(trouble) => (sanitize(trouble)), None => "fine" } }
+            dt { "Database" } dd { (format_bytes(storage.database_bytes)) }
             @let reach = storage.extent;
             @for (tier, since, rows) in [
                 ("Every value kept", reach.rows, Some(reach.row_count)),
@@ -63,12 +63,12 @@ fn storage(view: &View) -> Markup {
                 @if let Some(since) = since {
                     dt { (tier) }
                     dd {
-                        "since " (local(since, &view.settings.timezone))
+                        "since " (format_local(since, &view.settings.timezone))
                         @if let Some(rows) = rows { ", " (rows) " rows" }
                     }
                 }
             }
-            dt { "Written since the start" } dd { (bytes(storage.written_bytes)) }
+            dt { "Written since the start" } dd { (format_bytes(storage.written_bytes)) }
             dt { "Records stored since the start" } dd { (storage.rows_stored) }
             dt { "Waiting to be stored" } dd { (storage.rows_waiting) }
             @if storage.rows_lost > 0 {
@@ -79,19 +79,19 @@ fn storage(view: &View) -> Markup {
 }
 
 fn machine() -> Markup {
-    let (process, machine) = (process::process(), process::machine());
+    let (process, machine) = (process::process_info(), process::machine_info());
     html! {
         h2 { "Machine" }
         dl {
             @if let Some(resident) = process.resident_bytes {
-                dt { "Memory of this program" } dd { (bytes(resident)) }
+                dt { "Memory of this program" } dd { (format_bytes(resident)) }
             }
             @if let Some(cpu) = process.cpu {
                 dt { "Processor time since the start" } dd { (human_duration(cpu)) }
             }
             @if let Some(threads) = process.threads { dt { "Threads" } dd { (threads) } }
             @if let (Some(all), Some(free)) = (machine.memory_bytes, machine.available_bytes) {
-                dt { "Memory of the machine" } dd { (bytes(all)) ", " (bytes(free)) " available" }
+                dt { "Memory of the machine" } dd { (format_bytes(all)) ", " (format_bytes(free)) " available" }
             }
             @if let Some(celsius) = machine.celsius {
                 dt { "Temperature" } dd { (format!("{celsius:.0} °C")) }
@@ -118,15 +118,15 @@ mod tests {
 
     #[test]
     fn tells_about_the_node_and_its_storage() {
-        let monitor = testing::healthy().monitor();
+        let monitor = testing::healthy().app();
         let mut all = String::new();
         // The machine's part differs from machine to machine.
         for part in ["node", "storage", "links"] {
-            let answer = monitor.cold(&request(&format!("/web/about?fragment={part}"), &[]));
+            let answer = monitor.respond(&request(&format!("/web/about?fragment={part}"), &[]));
             all += body(&answer);
         }
         golden("about.html", &all);
-        let whole = monitor.cold(&request("/web/about", &[]));
+        let whole = monitor.respond(&request("/web/about", &[]));
         assert!(body(&whole).contains("Memory of this program"));
     }
 }

@@ -2,28 +2,28 @@
 
 use maud::{Markup, html};
 
-use super::View;
+use super::PageContext;
 use super::layout::{self, Page, Part, key_name};
 use crate::domain::alert::capitalised;
 use crate::domain::outbox::{Delivery, Incident, Waiting};
 use crate::domain::time::{Wall, human_duration};
 use crate::monitor::routes::app::{ChannelState, PING};
-use crate::monitor::status_text::{local, safe};
+use crate::monitor::status_text::{format_local, sanitize};
 
-pub fn page(view: &View, incidents: &Result<Vec<Incident>, String>) -> Page {
+pub fn page(view: &PageContext, incidents: &Result<Vec<Incident>, String>) -> Page {
     Page {
         title: "Alerts".to_owned(),
         parts: vec![
-            layout::state(view, "Alerts"),
-            Part::live("open", open(view)),
+            layout::status_section(view, "Alerts"),
+            Part::live("open", open_alerts(view)),
             Part::live("channels", channels(view)),
-            Part::live("past", past(view, incidents)),
+            Part::live("past", alert_history(view, incidents)),
         ],
         has_own_heading: false,
     }
 }
 
-fn open(view: &View) -> Markup {
+fn open_alerts(view: &PageContext) -> Markup {
     html! {
         h2 { "Open now" }
         @if view.snapshot.alerts.is_empty() {
@@ -42,10 +42,10 @@ fn open(view: &View) -> Markup {
                             tr {
                                 th scope="row" { (key_name(&alert.name)) }
                                 td data-label="Since" {
-                                    (since(view, alert.since, alert.since_is_sure))
+                                    (format_since(view, alert.since, alert.since_is_sure))
                                 }
                                 td data-label="What" {
-                                    (capitalised(&safe(&alert.for_people)))
+                                    (capitalised(&sanitize(&alert.for_people)))
                                     @if alert.is_recovering { " It seems to be over." }
                                 }
                             }
@@ -56,7 +56,7 @@ fn open(view: &View) -> Markup {
     }
 }
 
-fn channels(view: &View) -> Markup {
+fn channels(view: &PageContext) -> Markup {
     html! {
         h2 { "How people are told" }
         @if view.channels.is_empty() {
@@ -73,23 +73,23 @@ fn channels(view: &View) -> Markup {
                         @if let Some(refusal) = &channel.refusal {
                             (channel.refused) " refused"
                             @if let Some(since) = channel.refused_since {
-                                " since " (local(since, &view.settings.timezone))
+                                " since " (format_local(since, &view.settings.timezone))
                             }
-                            ", kept and tried again daily: " (safe(refusal)) "; "
+                            ", kept and tried again daily: " (sanitize(refusal)) "; "
                         }
                         @match (waiting_trouble(channel), channel.waiting - channel.refused) {
                             (Some(trouble), _) if channel.name == PING => {
-                                "the dead man's switch does not hear: " (safe(trouble))
+                                "the dead man's switch does not hear: " (sanitize(trouble))
                             }
                             (None, _) if channel.name == PING => "tells the dead man's switch that all is well",
                             (Some(trouble), waiting) => {
-                                (waiting) " waiting: " (safe(trouble))
+                                (waiting) " waiting: " (sanitize(trouble))
                             }
                             (None, 0) => "nothing waits",
                             (None, waiting) => { (waiting) " waiting" }
                         }
                         @if let Some(last) = channel.last_delivered {
-                            "; last delivered " (local(last, &view.settings.timezone))
+                            "; last delivered " (format_local(last, &view.settings.timezone))
                         }
                         @if channel.undelivered > 0 {
                             "; " (channel.undelivered) " given up and never delivered"
@@ -107,7 +107,7 @@ fn waiting_trouble(channel: &ChannelState) -> Option<&str> {
     (channel.refusal.as_deref() != Some(trouble)).then_some(trouble)
 }
 
-fn past(view: &View, incidents: &Result<Vec<Incident>, String>) -> Markup {
+fn alert_history(view: &PageContext, incidents: &Result<Vec<Incident>, String>) -> Markup {
     html! {
         h2 { "Told so far" }
         @match incidents {
@@ -124,18 +124,18 @@ fn past(view: &View, incidents: &Result<Vec<Incident>, String>) -> Markup {
                                 th scope="col" { "Told" }
                             }
                         }
-                        tbody { @for incident in incidents { (row(view, incident)) } }
+                        tbody { @for incident in incidents { (incident_row(view, incident)) } }
                     }
             }
         }
     }
 }
 
-fn row(view: &View, incident: &Incident) -> Markup {
+fn incident_row(view: &PageContext, incident: &Incident) -> Markup {
     html! {
         tr {
             th scope="row" { (key_name(&incident.alert)) }
-            td data-label="Began" { (since(view, incident.since, incident.since_is_sure)) }
+            td data-label="Began" { (format_since(view, incident.since, incident.since_is_sure)) }
             td data-label="Lasted" class="short" {
                 @match incident.ended {
                     Some(ended) => (human_duration(ended.since(incident.since))),
@@ -143,7 +143,7 @@ fn row(view: &View, incident: &Incident) -> Markup {
                 }
             }
             td data-label="What" {
-                (capitalised(&safe(&incident.words)))
+                (capitalised(&sanitize(&incident.words)))
                 @if incident.flaps { " It came and went several times." }
             }
             td data-label="Told" {
@@ -152,11 +152,11 @@ fn row(view: &View, incident: &Incident) -> Markup {
                 }
                 @for (index, delivery) in incident.deliveries.iter().enumerate() {
                     @if index > 0 { br; }
-                    (told(view, delivery))
+                    (delivery_text(view, delivery))
                 }
                 @for (index, waiting) in incident.waiting.iter().enumerate() {
                     @if index > 0 || !incident.deliveries.is_empty() { br; }
-                    (to_be_told(waiting))
+                    (waiting_text(waiting))
                 }
             }
         }
@@ -164,16 +164,16 @@ fn row(view: &View, incident: &Incident) -> Markup {
 }
 
 /// `recovery by mail, Fri 31 Oct 03:41, attempt 3`.
-fn told(view: &View, delivery: &Delivery) -> String {
+fn delivery_text(view: &PageContext, delivery: &Delivery) -> String {
     let ended = &delivery.ended;
-    let when = local(Wall::from_second(ended.second), &view.settings.timezone);
+    let when = format_local(Wall::from_second(ended.second), &view.settings.timezone);
     let attempts = match ended.attempts {
         0 | 1 => String::new(),
         several => format!(", attempt {several}"),
     };
     let refused = match &ended.refused {
-        Some(why) if ended.is_given_up => format!(": not delivered, {}", safe(why)),
-        Some(why) => format!(": refused, {}", safe(why)),
+        Some(why) if ended.is_given_up => format!(": not delivered, {}", sanitize(why)),
+        Some(why) => format!(": refused, {}", sanitize(why)),
         None => String::new(),
     };
     format!(
@@ -183,22 +183,22 @@ fn told(view: &View, delivery: &Delivery) -> String {
 }
 
 /// An event that somebody is still to be told.
-fn to_be_told(waiting: &Waiting) -> String {
+fn waiting_text(waiting: &Waiting) -> String {
     let had = match waiting.settled.as_slice() {
         [] => String::new(),
         settled => format!(", told {}", settled.join(", ")),
     };
     let why = match &waiting.refused {
-        Some(why) => format!(": refused and kept, {}", safe(why)),
+        Some(why) => format!(": refused and kept, {}", sanitize(why)),
         None => ": waits".to_owned(),
     };
     format!("{} by {}{had}{why}", waiting.kind, waiting.channel)
 }
 
 /// A time that a clock told which could not be believed is not shown as if it could.
-fn since(view: &View, wall: Wall, is_sure: bool) -> String {
+fn format_since(view: &PageContext, wall: Wall, is_sure: bool) -> String {
     match is_sure {
-        true => local(wall, &view.settings.timezone),
+        true => format_local(wall, &view.settings.timezone),
         false => "unknown (clock not set)".to_owned(),
     }
 }
@@ -208,7 +208,7 @@ mod tests {
     use super::*;
     use crate::domain::alert::Alert;
     use crate::domain::outbox::Ended;
-    use crate::monitor::support::{self as testing, EIGHT, body, golden, request};
+    use crate::monitor::support::{self as testing, NOW_MS, body, golden, request};
 
     #[test]
     fn says_what_is_open_who_hears_of_it_and_what_was_before() {
@@ -218,7 +218,7 @@ mod tests {
         scene.channel.undelivered = 4;
         scene.snapshot.alerts = vec![Alert {
             name: "source:weather".into(),
-            since: Wall(EIGHT - 7_200_000),
+            since: Wall(NOW_MS - 7_200_000),
             since_is_sure: true,
             for_displays: "weather: no data".into(),
             for_people: "weather: no data (http://a.example/v1?key=secret).".to_owned(),
@@ -238,7 +238,7 @@ mod tests {
         let incident = |name: &str, ended: Option<Wall>| Incident {
             incident: 1,
             alert: name.to_owned(),
-            since: Wall(EIGHT - 7_200_000),
+            since: Wall(NOW_MS - 7_200_000),
             since_is_sure: ended.is_some(),
             ended,
             flaps: ended.is_some(),
@@ -251,12 +251,12 @@ mod tests {
                 None => vec![Delivery {
                     channel: "webhook".to_owned(),
                     ended: Ended {
-                        second: EIGHT / 1000,
+                        second: NOW_MS / 1000,
                         attempts: 15,
                         refused: Some("HTTP 400".to_owned()),
                         is_given_up: true,
                     },
-                    ..delivery("trigger", Wall(EIGHT), 1, None)
+                    ..delivery("trigger", Wall(NOW_MS), 1, None)
                 }],
             },
             waiting: match ended {
@@ -271,9 +271,9 @@ mod tests {
         };
         scene.incidents = vec![
             incident("weather", None),
-            incident("meter", Some(Wall(EIGHT - 3_600_000))),
+            incident("meter", Some(Wall(NOW_MS - 3_600_000))),
         ];
-        let answer = scene.monitor().cold(&request("/web/alerts", &[]));
+        let answer = scene.app().respond(&request("/web/alerts", &[]));
         golden("alerts.html", body(&answer));
     }
 }

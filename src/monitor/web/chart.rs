@@ -14,7 +14,7 @@ use maud::{Markup, html};
 use crate::domain::history::Bucket;
 use crate::domain::reading::{format_number, round_computed};
 use crate::domain::time::Wall;
-use crate::monitor::status_text::zoned;
+use crate::monitor::status_text::to_zoned;
 
 /// The plot's own units; its width is stretched to the page's.
 const WIDTH: f64 = 1000.0;
@@ -214,7 +214,7 @@ fn ticks(from: Wall, to: Wall, zone: &TimeZone) -> Vec<(Wall, String)> {
     const HOUR: i64 = 3_600;
     const DAY: i64 = 24 * HOUR;
     let seconds = to.second().saturating_sub(from.second());
-    let first = zoned(from, zone).datetime();
+    let first = to_zoned(from, zone).datetime();
     let midnight = first.date().to_datetime(jiff::civil::Time::midnight());
     let monday = first
         .date()
@@ -269,14 +269,14 @@ fn days_since_monday(date: Date) -> i32 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::monitor::support::EIGHT;
+    use crate::monitor::support::NOW_MS;
 
     const DAY_MS: i64 = 86_400_000;
 
     #[test]
     fn ticks_stand_at_round_local_times() {
         let berlin = TimeZone::get("Europe/Berlin").unwrap_or(TimeZone::fixed(jiff::tz::offset(1)));
-        let to = Wall(EIGHT);
+        let to = Wall(NOW_MS);
         for (days, expected) in [
             (1, "Fri"),
             (7, "Fri Sat Sun Mon Tue Wed Thu"),
@@ -284,7 +284,7 @@ mod tests {
             (365, "Dec Feb Apr Jun Aug Oct"),
             (3_000, "2018 2019 2020 2021 2022 2023 2024 2025"),
         ] {
-            let from = Wall(EIGHT - days * DAY_MS);
+            let from = Wall(NOW_MS - days * DAY_MS);
             let names: Vec<String> = ticks(from, to, &berlin)
                 .into_iter()
                 .map(|(_, name)| name)

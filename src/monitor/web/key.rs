@@ -5,31 +5,31 @@ use std::time::Duration;
 
 use maud::{Markup, html};
 
-use super::View;
+use super::PageContext;
 use super::chart;
 use super::layout::{self, Page, Part, key_name};
-use super::overview::{age, value};
+use super::overview::{record_age, record_value};
 use crate::domain::history::{Bucket, HistoryQuery};
 use crate::domain::plan::{Merge, Selection};
 use crate::domain::reading::{Value, round_computed};
 use crate::domain::snapshot::Record;
 use crate::domain::time::{Wall, human_duration};
 use crate::limits;
-use crate::monitor::problem::Problem;
+use crate::monitor::problem::ProblemDetails;
 use crate::monitor::routes::app::{HistoryFailure, history_unavailable, unknown_key};
-use crate::monitor::routes::table::encode;
-use crate::monitor::status_text::zoned;
+use crate::monitor::routes::table::percent_encode;
+use crate::monitor::status_text::to_zoned;
 
 /// How far back a chart looks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Span {
+struct ChartSpan {
     name: &'static str,
     words: &'static str,
     /// None for all there is.
     days: Option<u64>,
 }
 
-const SPANS: [Span; 5] = [
+const SPANS: [ChartSpan; 5] = [
     span("24h", "24 hours", Some(1)),
     span("7d", "7 days", Some(7)),
     span("30d", "30 days", Some(30)),
@@ -37,14 +37,14 @@ const SPANS: [Span; 5] = [
     span("all", "all time", None),
 ];
 
-const fn span(name: &'static str, words: &'static str, days: Option<u64>) -> Span {
-    Span { name, words, days }
+const fn span(name: &'static str, words: &'static str, days: Option<u64>) -> ChartSpan {
+    ChartSpan { name, words, days }
 }
 
-pub fn page(view: &View, key: &str, span: Option<&str>) -> Result<Page, Problem> {
+pub fn page(view: &PageContext, key: &str, span: Option<&str>) -> Result<Page, ProblemDetails> {
     let name = span.unwrap_or("24h");
     let span = *SPANS.iter().find(|span| span.name == name).ok_or_else(|| {
-        Problem::new(
+        ProblemDetails::new(
             400,
             format!("`span` is {name:?}; expected 24h, 7d, 30d, 1y or all."),
         )
@@ -52,7 +52,7 @@ pub fn page(view: &View, key: &str, span: Option<&str>) -> Result<Page, Problem>
     let record = view.snapshot.record(key);
     let origins = origins(view, key);
     let is_known = record.is_some() || !origins.is_empty();
-    let history_read = read(view, key, span);
+    let history_read = read_history(view, key, span);
     match &history_read {
         Err(HistoryFailure::NothingStored) if !is_known => {
             return Err(unknown_key(key, view.snapshot, view.plan));
@@ -61,8 +61,8 @@ pub fn page(view: &View, key: &str, span: Option<&str>) -> Result<Page, Problem>
         _ => {}
     }
     let mut parts = vec![
-        layout::state(view, key),
-        Part::live("value", now(view, key, record, is_known)),
+        layout::status_section(view, key),
+        Part::live("value", current_value(view, key, record, is_known)),
         Part::live("history", history(view, key, record, span, history_read)),
     ];
     if is_known {
@@ -75,13 +75,13 @@ pub fn page(view: &View, key: &str, span: Option<&str>) -> Result<Page, Problem>
     })
 }
 
-fn now(view: &View, key: &str, record: Option<&Record>, is_known: bool) -> Markup {
+fn current_value(view: &PageContext, key: &str, record: Option<&Record>, is_known: bool) -> Markup {
     html! {
         h1 { (key_name(key)) }
         @match record {
             Some(record) => {
-                p class=(if record.stale { "value stale" } else { "value" }) { (value(record)) }
-                p class="age" { (age(view, record)) }
+                p class=(if record.stale { "value stale" } else { "value" }) { (record_value(record)) }
+                p class="age" { (record_age(view, record)) }
             }
             None if is_known => p class="quiet" { "No reading of it has come yet." },
             None => p class="quiet" {
@@ -92,10 +92,10 @@ fn now(view: &View, key: &str, record: Option<&Record>, is_known: bool) -> Marku
 }
 
 fn history(
-    view: &View,
+    view: &PageContext,
     key: &str,
     record: Option<&Record>,
-    span: Span,
+    span: ChartSpan,
     read: Result<(Vec<Bucket>, Wall, Wall), HistoryFailure>,
 ) -> Markup {
     let stale_after = record.map_or(Duration::ZERO, |record| record.stale_after);
@@ -106,7 +106,7 @@ fn history(
         h2 { "History" }
         nav class="spans" aria-label="How far back" {
             @for other in SPANS {
-                a href=(format!("/web/key/{}?span={}", encode(key), other.name))
+                a href=(format!("/web/key/{}?span={}", percent_encode(key), other.name))
                     aria-current=[(other == span).then_some("page")] { (other.name) }
                 " "
             }
@@ -138,13 +138,13 @@ fn history(
             Ok((buckets, from, to)) => {
                 (chart::chart(
                     &buckets, from, to, stale_after, &view.settings.timezone,
-                    &label(key, &buckets, unit, span),
+                    &chart_label(key, &buckets, unit, span),
                 ))
                 (extremes(&buckets, record, unit))
                 (table(view, &buckets, span))
                 p {
-                    "The same as " (download(key, span, "csv", "CSV")) " or "
-                    (download(key, span, "json", "JSON")) "."
+                    "The same as " (download_link(key, span, "csv", "CSV")) " or "
+                    (download_link(key, span, "json", "JSON")) "."
                 }
             }
         }
@@ -152,7 +152,11 @@ fn history(
 }
 
 /// The buckets of a span and its bounds; for all there is, from the first bucket.
-fn read(view: &View, key: &str, span: Span) -> Result<(Vec<Bucket>, Wall, Wall), HistoryFailure> {
+fn read_history(
+    view: &PageContext,
+    key: &str,
+    span: ChartSpan,
+) -> Result<(Vec<Bucket>, Wall, Wall), HistoryFailure> {
     let key: Arc<str> = key.into();
     let to = view.now.wall.after(Duration::from_secs(1));
     let ask = |from: Wall, points| {
@@ -179,7 +183,7 @@ fn read(view: &View, key: &str, span: Span) -> Result<(Vec<Bucket>, Wall, Wall),
 }
 
 /// What the chart shows, for whoever cannot see it.
-fn label(key: &str, buckets: &[Bucket], unit: &str, span: Span) -> String {
+fn chart_label(key: &str, buckets: &[Bucket], unit: &str, span: ChartSpan) -> String {
     let (low, _, high) = low_mean_high(buckets);
     let (low, high) = (Value::Number(low), Value::Number(high));
     let label = format!("{key}, {}: from {low} to {high} {unit}", span.words);
@@ -209,24 +213,24 @@ fn extremes(buckets: &[Bucket], record: Option<&Record>, unit: &str) -> Markup {
     html! {
         dl class="extremes" {
             @if let Some(record) = record {
-                dt { "Now" } dd { (value(record)) }
+                dt { "Now" } dd { (record_value(record)) }
             }
             @for (name, number) in [("Lowest", low), ("Mean", mean), ("Highest", high)] {
                 dt { (name) }
-                dd { span class="number" { (short(number)) } " " span class="unit" { (unit) } }
+                dd { span class="number" { (format_rounded(number)) } " " span class="unit" { (unit) } }
             }
         }
     }
 }
 
 /// A number made by arithmetic, with as many digits as a person reads.
-fn short(number: f64) -> String {
+fn format_rounded(number: f64) -> String {
     let digits = format!("{number:.4e}").parse().unwrap_or(number);
     Value::Number(round_computed(digits)).to_string()
 }
 
 /// The chart in words: neighbouring buckets taken together.
-fn table(view: &View, buckets: &[Bucket], span: Span) -> Markup {
+fn table(view: &PageContext, buckets: &[Bucket], span: ChartSpan) -> Markup {
     let together = buckets.len().div_ceil(limits::CHART_ROWS).max(1);
     let format = match span.days {
         Some(1) => "%a %H:%M",
@@ -250,11 +254,11 @@ fn table(view: &View, buckets: &[Bucket], span: Span) -> Markup {
                         @let (low, mean, high) = low_mean_high(group);
                         tr {
                             th scope="row" {
-                                (zoned(group[0].from, &view.settings.timezone).strftime(format))
+                                (to_zoned(group[0].from, &view.settings.timezone).strftime(format))
                             }
-                            td data-label="Lowest" class="figure" { (short(low)) }
-                            td data-label="Mean" class="figure" { (short(mean)) }
-                            td data-label="Highest" class="figure" { (short(high)) }
+                            td data-label="Lowest" class="figure" { (format_rounded(low)) }
+                            td data-label="Mean" class="figure" { (format_rounded(mean)) }
+                            td data-label="Highest" class="figure" { (format_rounded(high)) }
                         }
                     }
                 }
@@ -263,20 +267,20 @@ fn table(view: &View, buckets: &[Bucket], span: Span) -> Markup {
     }
 }
 
-fn download(key: &str, span: Span, format: &str, name: &str) -> Markup {
+fn download_link(key: &str, span: ChartSpan, format: &str, name: &str) -> Markup {
     let from = match span.days {
         Some(days) => format!("-{days}d"),
         None => "1970-01-01T00:00:00Z".to_owned(),
     };
     let points = limits::HISTORY_POINTS;
-    let key = encode(key);
+    let key = percent_encode(key);
     html! {
         a href=(format!("/history?key={key}&from={from}&points={points}&format={format}")) { (name) }
     }
 }
 
 /// Sources of the plan that name the key, with their pointers.
-fn origins<'a>(view: &View<'a>, key: &str) -> Vec<(&'a str, &'a str)> {
+fn origins<'a>(view: &PageContext<'a>, key: &str) -> Vec<(&'a str, &'a str)> {
     let pick = |source: &'a crate::domain::plan::SourcePlan| match &source.selection {
         Selection::Selectors(picks) => {
             let pick = picks.iter().find(|pick| &*pick.key == key)?;
@@ -287,7 +291,12 @@ fn origins<'a>(view: &View<'a>, key: &str) -> Vec<(&'a str, &'a str)> {
     view.plan.sources.iter().filter_map(pick).collect()
 }
 
-fn origin(view: &View, key: &str, record: Option<&Record>, origins: &[(&str, &str)]) -> Markup {
+fn origin(
+    view: &PageContext,
+    key: &str,
+    record: Option<&Record>,
+    origins: &[(&str, &str)],
+) -> Markup {
     let names = record
         .map(|record| record.sources.as_slice())
         .unwrap_or_default();
@@ -303,7 +312,7 @@ fn origin(view: &View, key: &str, record: Option<&Record>, origins: &[(&str, &st
         dl {
             @for name in names {
                 dt { "Source" }
-                dd { a href=(format!("/web/source/{}", encode(name))) { (name) } }
+                dd { a href=(format!("/web/source/{}", percent_encode(name))) { (name) } }
             }
             @for (name, pointer) in origins {
                 dt { "Read at" } dd { code { (key_name(pointer)) } " of " (name) }
@@ -311,7 +320,7 @@ fn origin(view: &View, key: &str, record: Option<&Record>, origins: &[(&str, &st
             @if origins.is_empty() {
                 dt { "Read at" } dd { "its path in the response, which is its name" }
             }
-            @if let Some(merge) = merge { dt { "Merged" } dd { (merged(merge)) } }
+            @if let Some(merge) = merge { dt { "Merged" } dd { (merge_text(merge)) } }
             @if let Some(record) = record {
                 dt { "Time" }
                 dd {
@@ -331,7 +340,7 @@ fn origin(view: &View, key: &str, record: Option<&Record>, origins: &[(&str, &st
     }
 }
 
-fn merged(merge: Merge) -> &'static str {
+fn merge_text(merge: Merge) -> &'static str {
     match merge {
         Merge::Priority => "the first source that is fresh",
         Merge::Latest => "the newest of its sources",
@@ -346,8 +355,8 @@ mod tests {
 
     #[test]
     fn shows_a_day_with_its_gap_and_where_the_value_comes_from() {
-        let monitor = testing::healthy().monitor();
-        let answer = monitor.cold(&request("/web/key/temperature", &[]));
+        let monitor = testing::healthy().app();
+        let answer = monitor.respond(&request("/web/key/temperature", &[]));
         golden("key.html", body(&answer));
     }
 
@@ -367,7 +376,7 @@ mod tests {
             scene.history = history;
             for span in ["24h", "all"] {
                 let target = format!("/web/key/{key}?span={span}");
-                let answer = scene.clone().monitor().cold(&request(&target, &[]));
+                let answer = scene.clone().app().respond(&request(&target, &[]));
                 assert!(
                     body(&answer).contains(expected),
                     "{target}: {}",
@@ -379,9 +388,9 @@ mod tests {
 
     #[test]
     fn every_span_has_its_chart() {
-        let monitor = testing::healthy().monitor();
+        let monitor = testing::healthy().app();
         for span in ["24h", "7d", "30d", "1y", "all"] {
-            let answer = monitor.cold(&request(&format!("/web/key/power?span={span}"), &[]));
+            let answer = monitor.respond(&request(&format!("/web/key/power?span={span}"), &[]));
             assert!(body(&answer).contains("<svg class=\"chart\""), "{span}");
         }
     }

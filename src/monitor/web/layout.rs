@@ -3,11 +3,11 @@
 
 use maud::{DOCTYPE, Markup, html};
 
-use super::View;
+use super::PageContext;
 use crate::domain::snapshot::DataStatus;
 use crate::domain::time::{Moment, Wall};
-use crate::monitor::problem::{Problem, title};
-use crate::monitor::status_text::{ago, local};
+use crate::monitor::problem::{ProblemDetails, reason_phrase};
+use crate::monitor::status_text::{format_age, format_local};
 
 pub const OVERVIEW: &str = "Overview";
 
@@ -49,7 +49,7 @@ impl Part {
 
 impl Page {
     /// One part; `all` is all that the script swaps.
-    pub fn fragment(&self, name: &str) -> Result<Markup, Problem> {
+    pub fn fragment(&self, name: &str) -> Result<Markup, ProblemDetails> {
         let wanted: Vec<&Part> = self
             .parts
             .iter()
@@ -59,7 +59,7 @@ impl Page {
             let names: Vec<&str> = self.parts.iter().map(|part| part.name).collect();
             let names = names.join(", ");
             let detail = format!("This page has no fragment {name:?}; it has: all, {names}.");
-            return Err(Problem::new(404, detail));
+            return Err(ProblemDetails::new(404, detail));
         }
         Ok(html! { @for part in wanted { (part.markup) } })
     }
@@ -67,7 +67,7 @@ impl Page {
 
 /// The part that every page begins with: the state in one sentence, on the overview with all
 /// that is wrong besides.
-pub fn state(view: &View, page_title: &str) -> Part {
+pub fn status_section(view: &PageContext, page_title: &str) -> Part {
     let state = view.state;
     let is_overview = page_title == OVERVIEW;
     let icon = format!("/favicon.svg?state={}", state.verdict.name());
@@ -78,11 +78,11 @@ pub fn state(view: &View, page_title: &str) -> Part {
             section id="state" data-live data-title=(title_of(view, page_title)) data-icon=(icon)
                 class=(format!("state {}", state.verdict.name())) {
                 p id="sentence" role="status" {
-                    span class="sign" { (sign(state.verdict)) } " " (state.headline)
+                    span class="sign" { (verdict_mark(state.verdict)) } " " (state.headline)
                 }
-                @if is_overview && !state.further.is_empty() {
+                @if is_overview && !state.details.is_empty() {
                     ul {
-                        @for sentence in &state.further { li { (sentence) } }
+                        @for sentence in &state.details { li { (sentence) } }
                     }
                 }
                 @if is_overview && view.settings.is_demo {
@@ -106,17 +106,17 @@ pub fn state(view: &View, page_title: &str) -> Part {
 }
 
 /// A tab's title says the state too; the overview's in words.
-fn title_of(view: &View, page_title: &str) -> String {
+fn title_of(view: &PageContext, page_title: &str) -> String {
     let subject = match page_title {
         OVERVIEW => &view.state.headline,
         other => other,
     };
-    let mark = sign(view.state.verdict);
+    let mark = verdict_mark(view.state.verdict);
     format!("{mark} {subject} – {}", view.settings.node_name)
 }
 
 /// The mark that stands for a verdict where colour cannot.
-fn sign(verdict: DataStatus) -> &'static str {
+fn verdict_mark(verdict: DataStatus) -> &'static str {
     match verdict {
         DataStatus::Pass => "✓",
         DataStatus::Warn => "▲",
@@ -125,7 +125,7 @@ fn sign(verdict: DataStatus) -> &'static str {
 }
 
 /// A whole document.
-pub fn whole(view: &View, page: &Page) -> Markup {
+pub fn document(view: &PageContext, page: &Page) -> Markup {
     let title = title_of(view, &page.title);
     let icon = format!("/favicon.svg?state={}", view.state.verdict.name());
     let credits: Vec<&str> = view
@@ -148,11 +148,11 @@ pub fn whole(view: &View, page: &Page) -> Markup {
                     a class="name" href="/web" { (view.settings.node_name) }
                     " "
                     nav aria-label="Pages" {
-                        (link("/web", "Overview", page.title == OVERVIEW))
+                        (nav_link("/web", "Overview", page.title == OVERVIEW))
                         " "
-                        (link("/web/alerts", "Alerts", page.title == "Alerts"))
+                        (nav_link("/web/alerts", "Alerts", page.title == "Alerts"))
                         " "
-                        (link("/web/about", "About", page.title == "About"))
+                        (nav_link("/web/about", "About", page.title == "About"))
                     }
                 }
                 main id="main" {
@@ -176,10 +176,10 @@ pub fn whole(view: &View, page: &Page) -> Markup {
     }
 }
 
-fn zone_name(view: &View) -> String {
+fn zone_name(view: &PageContext) -> String {
     match view.settings.timezone.iana_name() {
         Some(name) => name.to_owned(),
-        None => local(view.now.wall, &view.settings.timezone)
+        None => format_local(view.now.wall, &view.settings.timezone)
             .rsplit(' ')
             .next()
             .unwrap_or_default()
@@ -198,13 +198,13 @@ fn head(title: &str, icon: &str) -> Markup {
     }
 }
 
-fn link(href: &str, text: &str, is_here: bool) -> Markup {
+fn nav_link(href: &str, text: &str, is_here: bool) -> Markup {
     html! { a href=(href) aria-current=[is_here.then_some("page")] { (text) } }
 }
 
 /// A page that says what was wrong with a request.
-pub fn complaint(problem: &Problem) -> Markup {
-    let title = title(problem.status);
+pub fn error_page(problem: &ProblemDetails) -> Markup {
+    let title = reason_phrase(problem.status);
     html! {
         (DOCTYPE)
         html lang="en" {
@@ -222,17 +222,17 @@ pub fn complaint(problem: &Problem) -> Markup {
 }
 
 /// An age in words; the exact local time is in its title.
-pub fn when(view: &View, wall: Wall, age: Option<std::time::Duration>) -> Markup {
-    let words = age.map_or_else(|| "age unknown".to_owned(), ago);
+pub fn time_element(view: &PageContext, wall: Wall, age: Option<std::time::Duration>) -> Markup {
+    let words = age.map_or_else(|| "age unknown".to_owned(), format_age);
     html! {
-        time datetime=(wall.to_string()) title=(local(wall, &view.settings.timezone)) { (words) }
+        time datetime=(wall.to_string()) title=(format_local(wall, &view.settings.timezone)) { (words) }
     }
 }
 
 /// The same for a moment of this node's past.
-pub fn past(view: &View, past: Moment) -> Markup {
-    let wall = crate::monitor::status_text::wall_of(past, view.now);
-    when(view, wall, Some(view.now.mono.since(past.mono)))
+pub fn past_time(view: &PageContext, past: Moment) -> Markup {
+    let wall = crate::monitor::status_text::corrected_wall(past, view.now);
+    time_element(view, wall, Some(view.now.mono.since(past.mono)))
 }
 
 /// Long dotted keys may break behind their dots.

@@ -12,15 +12,15 @@ pub mod overview;
 pub mod source;
 mod sparkline;
 
-use super::Settings;
+use super::ViewSettings;
 use crate::domain::health::Storage;
 use crate::domain::plan::Plan;
 use crate::domain::snapshot::Snapshot;
 use crate::domain::time::Moment;
-use crate::monitor::routes::app::{ChannelState, History};
+use crate::monitor::routes::app::{ChannelState, ReadHistory};
 use crate::monitor::routes::displays::Display;
 use crate::monitor::routes::representation::hash;
-use crate::monitor::status_text::State;
+use crate::monitor::status_text::NodeStatus;
 use crate::sys::budget::Budget;
 
 pub use sparkline::Sparklines;
@@ -36,18 +36,18 @@ pub const POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self
     frame-ancestors 'none'";
 
 /// What pages are rendered from.
-pub struct View<'a> {
-    pub state: &'a State,
+pub struct PageContext<'a> {
+    pub state: &'a NodeStatus,
     pub snapshot: &'a Snapshot,
     pub storage: &'a Storage,
     pub displays: &'a [Display],
     pub channels: &'a [ChannelState],
     pub plan: &'a Plan,
-    pub history: &'a History,
+    pub history: &'a ReadHistory,
     /// What reading history for this page may still cost.
     pub budget: &'a Budget,
     pub sparklines: &'a Sparklines,
-    pub settings: &'a Settings,
+    pub settings: &'a ViewSettings,
     pub now: Moment,
 }
 

@@ -2,21 +2,21 @@
 
 use maud::{Markup, html};
 
-use super::View;
-use super::layout::{self, Page, Part, key_name, past, when};
+use super::PageContext;
+use super::layout::{self, Page, Part, key_name, past_time, time_element};
 use crate::domain::health::SourceState;
 use crate::domain::reading::format_number;
 use crate::domain::snapshot::{Record, SourceSnapshot};
 use crate::domain::time::human_duration;
 use crate::limits;
-use crate::monitor::routes::table::encode;
-use crate::monitor::status_text::{ahead, safe, why};
+use crate::monitor::routes::table::percent_encode;
+use crate::monitor::status_text::{cause_text, format_wait, sanitize};
 
-pub fn page(view: &View) -> Page {
+pub fn page(view: &PageContext) -> Page {
     Page {
         title: layout::OVERVIEW.to_owned(),
         parts: vec![
-            layout::state(view, layout::OVERVIEW),
+            layout::status_section(view, layout::OVERVIEW),
             Part::live("values", values(view)),
             Part::live("sources", sources(view)),
             Part::live("displays", displays(view)),
@@ -25,7 +25,7 @@ pub fn page(view: &View) -> Page {
     }
 }
 
-fn values(view: &View) -> Markup {
+fn values(view: &PageContext) -> Markup {
     let records = &view.snapshot.records;
     let shown = records.len().min(limits::TILES);
     html! {
@@ -43,15 +43,15 @@ fn values(view: &View) -> Markup {
     }
 }
 
-fn tile(view: &View, record: &Record) -> Markup {
+fn tile(view: &PageContext, record: &Record) -> Markup {
     let trend = view.sparklines.of(view, record);
     html! {
         li class=(if record.stale { "tile stale" } else { "tile" }) {
-            a href=(format!("/web/key/{}", encode(&record.key))) { (key_name(&record.key)) }
-            p class="value" { (glance(record)) }
+            a href=(format!("/web/key/{}", percent_encode(&record.key))) { (key_name(&record.key)) }
+            p class="value" { (tile_value(record)) }
             @if let Some(trend) = &trend { (trend.line()) } @else { div class="spark" {} }
             p class="age" {
-                (age(view, record))
+                (record_age(view, record))
                 // Where a value is heading that is no longer known, nobody can say.
                 @if let Some(trend) = trend.as_ref().filter(|_| !record.stale) { (trend.arrow()) }
             }
@@ -61,23 +61,23 @@ fn tile(view: &View, record: &Record) -> Markup {
 
 /// The value as it is taken in at a glance: no more digits behind the point than fit beside
 /// those before it. The title says it in full.
-fn glance(record: &Record) -> Markup {
+fn tile_value(record: &Record) -> Markup {
     let Some(number) = record.value.number() else {
         return match record.value.text() {
-            Some(text) if text.chars().count() > GLANCE_CHARS + 2 => html! {
+            Some(text) if text.chars().count() > TILE_DIGITS + 2 => html! {
                 span class="text long" { (text) }
             },
-            _ => value(record),
+            _ => record_value(record),
         };
     };
     let exact = record.value.to_string();
-    let shown = match exact.len() > GLANCE_CHARS {
+    let shown = match exact.len() > TILE_DIGITS {
         true => {
             let whole = exact.split('.').next().unwrap_or_default();
             let digits = whole
                 .trim_start_matches('-')
                 .len()
-                .clamp(GLANCE_CHARS - 1, 17);
+                .clamp(TILE_DIGITS - 1, 17);
             let rounded: f64 = format!("{number:.*e}", digits - 1)
                 .parse()
                 .unwrap_or(number);
@@ -106,10 +106,10 @@ fn figure_class(digits: usize, unit_chars: usize) -> &'static str {
 }
 
 /// What fits a tile in large figures.
-const GLANCE_CHARS: usize = 7;
+const TILE_DIGITS: usize = 7;
 
 /// The value with its unit small beside it.
-pub fn value(record: &Record) -> Markup {
+pub fn record_value(record: &Record) -> Markup {
     let is_text = record.value.text().is_some();
     html! {
         span class=(if is_text { "text" } else { "number" }) { (record.value) }
@@ -118,14 +118,14 @@ pub fn value(record: &Record) -> Markup {
 }
 
 /// How old the value is, and in words that it is stale.
-pub fn age(view: &View, record: &Record) -> Markup {
+pub fn record_age(view: &PageContext, record: &Record) -> Markup {
     html! {
         @if record.stale { strong class="label" { "stale" } " " }
-        (when(view, record.stamp.observed, record.stamp.age(view.now)))
+        (time_element(view, record.stamp.observed, record.stamp.age(view.now)))
     }
 }
 
-fn sources(view: &View) -> Markup {
+fn sources(view: &PageContext) -> Markup {
     html! {
         h2 { "Sources" }
         @if view.snapshot.sources.is_empty() {
@@ -147,40 +147,40 @@ fn sources(view: &View) -> Markup {
     }
 }
 
-fn source_row(view: &View, source: &SourceSnapshot) -> Markup {
+fn source_row(view: &PageContext, source: &SourceSnapshot) -> Markup {
     let health = &source.health;
     html! {
         tr {
             th scope="row" {
-                a href=(format!("/web/source/{}", encode(&source.name))) { (source.name) }
+                a href=(format!("/web/source/{}", percent_encode(&source.name))) { (source.name) }
             }
-            td data-label="State" { (state(source)) }
+            td data-label="State" { (source_state(source)) }
             td data-label="Last success" {
                 @match health.last_success {
-                    Some(success) => (past(view, success)),
+                    Some(success) => (past_time(view, success)),
                     None => "never",
                 }
             }
-            td data-label="Next fetch" { (next(view, source)) }
-            td data-label="Succeeded" class="figure" { (rate(source)) }
+            td data-label="Next fetch" { (next_fetch(view, source)) }
+            td data-label="Succeeded" class="figure" { (success_rate(source)) }
         }
     }
 }
 
 /// The state with its cause in words.
-pub fn state(source: &SourceSnapshot) -> Markup {
+pub fn source_state(source: &SourceSnapshot) -> Markup {
     let health = &source.health;
     html! {
         @match health.state() {
             SourceState::Waiting => span class="badge wait" { "waiting" },
             SourceState::Up if health.issues.is_empty() => span class="badge pass" { "up" },
             SourceState::Up => {
-                span class="badge warn" { "up, " (count(health.issues.len(), "issue")) }
+                span class="badge warn" { "up, " (count_noun(health.issues.len(), "issue")) }
             }
             SourceState::Failing => {
                 span class="badge fail" { "failing" }
                 @if let Some(failure) = health.current_failure() {
-                    " " span class="why" title=(safe(&failure.detail)) { (why(failure.cause)) }
+                    " " span class="why" title=(sanitize(&failure.detail)) { (cause_text(failure.cause)) }
                 }
             }
         }
@@ -188,17 +188,17 @@ pub fn state(source: &SourceSnapshot) -> Markup {
 }
 
 /// When it is asked again.
-pub fn next(view: &View, source: &SourceSnapshot) -> Markup {
+pub fn next_fetch(view: &PageContext, source: &SourceSnapshot) -> Markup {
     html! {
         @match source.health.last_attempt {
-            Some(last) => (ahead(last.mono.after(source.health.next_in).since(view.now.mono))),
+            Some(last) => (format_wait(last.mono.after(source.health.next_in).since(view.now.mono))),
             None => "now",
         }
     }
 }
 
 /// The share of fetches that succeeded, since the start.
-pub fn rate(source: &SourceSnapshot) -> Markup {
+pub fn success_rate(source: &SourceSnapshot) -> Markup {
     let attempts = source.health.attempts;
     let failures: u64 = source.health.failures.values().sum();
     let successes = attempts.saturating_sub(failures);
@@ -212,14 +212,14 @@ pub fn rate(source: &SourceSnapshot) -> Markup {
     }
 }
 
-pub fn count(count: usize, what: &str) -> String {
+pub fn count_noun(count: usize, what: &str) -> String {
     match count {
         1 => format!("1 {what}"),
         _ => format!("{count} {what}s"),
     }
 }
 
-fn displays(view: &View) -> Markup {
+fn displays(view: &PageContext) -> Markup {
     html! {
         h2 { "Displays" }
         @if view.displays.is_empty() {
@@ -256,7 +256,7 @@ fn displays(view: &View) -> Markup {
                                 @if display.is_silent(view.now) {
                                     strong class="label" { "silent" } " "
                                 }
-                                (past(view, display.last))
+                                (past_time(view, display.last))
                             }
                             td data-label="Interval" {
                                 @match display.interval {
@@ -267,7 +267,7 @@ fn displays(view: &View) -> Markup {
                                     None => "once",
                                 }
                             }
-                            td data-label="Asked for" { code { (display.asked) } }
+                            td data-label="Asked for" { code { (display.target) } }
                         }
                     }
                 }
@@ -287,10 +287,12 @@ mod tests {
             .failing("weather", Cause::Dns, 1_380)
             .stale(&["humidity"])
             .pending_mails(1, "mail.example takes no connection")
-            .monitor();
+            .app();
         let display = [("user-agent", "matrix/1"), ("x-display-name", "Kitchen")];
-        monitor.hot(&request("/snapshot", &display)).expect("hot");
-        let answer = monitor.cold(&request("/web", &[]));
+        monitor
+            .respond_from_memory(&request("/snapshot", &display))
+            .expect("hot");
+        let answer = monitor.respond(&request("/web", &[]));
         golden("overview.html", body(&answer));
     }
 
@@ -298,7 +300,7 @@ mod tests {
     fn the_built_in_example_says_that_it_is_one() {
         let mut scene = testing::healthy();
         scene.is_example = true;
-        let answer = scene.monitor().cold(&request("/web", &[]));
+        let answer = scene.app().respond(&request("/web", &[]));
         assert!(body(&answer).contains("Nothing is configured yet"));
     }
 
@@ -306,7 +308,7 @@ mod tests {
     fn the_demonstration_says_that_its_values_are_simulated() {
         let mut scene = testing::healthy();
         (scene.is_example, scene.is_demo) = (true, true);
-        let answer = scene.monitor().cold(&request("/web", &[]));
+        let answer = scene.app().respond(&request("/web", &[]));
         assert!(body(&answer).contains("all values are simulated"));
         assert!(!body(&answer).contains("Nothing is configured yet"));
     }
@@ -332,8 +334,8 @@ mod tests {
             scene.snapshot.records[0].value = crate::domain::reading::Value::Number(number);
             let answer = scene
                 .clone()
-                .monitor()
-                .cold(&request("/web?fragment=values", &[]));
+                .app()
+                .respond(&request("/web?fragment=values", &[]));
             let tile = body(&answer).split("</li>").next().unwrap_or_default();
             assert!(tile.contains(expected), "{number}: {tile}");
         }
@@ -341,10 +343,10 @@ mod tests {
 
     #[test]
     fn a_fragment_is_that_part_of_the_page_alone() {
-        let monitor = testing::healthy().monitor();
-        let page = monitor.cold(&request("/web", &[]));
+        let monitor = testing::healthy().app();
+        let page = monitor.respond(&request("/web", &[]));
         for name in ["state", "values", "sources", "displays"] {
-            let answer = monitor.cold(&request(&format!("/web?fragment={name}"), &[]));
+            let answer = monitor.respond(&request(&format!("/web?fragment={name}"), &[]));
             let fragment = body(&answer);
             assert!(
                 fragment.starts_with(&format!("<section id=\"{name}\"")),
@@ -367,8 +369,8 @@ mod tests {
             })
             .collect();
         let answer = scene
-            .monitor()
-            .cold(&request("/web", &[("accept-encoding", "gzip")]));
+            .app()
+            .respond(&request("/web", &[("accept-encoding", "gzip")]));
         assert!(answer.body.len() < 30_000, "{} bytes", answer.body.len());
     }
 }

@@ -2,30 +2,32 @@
 
 use maud::{Markup, html};
 
-use super::View;
-use super::layout::{self, Page, Part, key_name, past};
-use super::overview::{age, next, rate, state, value};
+use super::PageContext;
+use super::layout::{self, Page, Part, key_name, past_time};
+use super::overview::{next_fetch, record_age, record_value, source_state, success_rate};
 use crate::domain::health::{AttemptResult, FetchAttempt};
 use crate::domain::snapshot::SourceSnapshot;
 use crate::domain::time::human_duration;
 use crate::limits;
-use crate::monitor::problem::Problem;
-use crate::monitor::routes::table::encode;
-use crate::monitor::status_text::{bytes, local, safe, wall_of, why};
+use crate::monitor::problem::ProblemDetails;
+use crate::monitor::routes::table::percent_encode;
+use crate::monitor::status_text::{
+    cause_text, corrected_wall, format_bytes, format_local, sanitize,
+};
 
-pub fn page(view: &View, name: &str) -> Result<Page, Problem> {
+pub fn page(view: &PageContext, name: &str) -> Result<Page, ProblemDetails> {
     let source = view
         .snapshot
         .sources
         .iter()
         .find(|source| &*source.name == name);
     let source =
-        source.ok_or_else(|| Problem::new(404, format!("There is no source {name:?}.")))?;
+        source.ok_or_else(|| ProblemDetails::new(404, format!("There is no source {name:?}.")))?;
     Ok(Page {
         title: name.to_owned(),
         parts: vec![
-            layout::state(view, name),
-            Part::live("source", facts(view, source)),
+            layout::status_section(view, name),
+            Part::live("source", details(view, source)),
             Part::live("fetches", fetches(view, source)),
             Part::live("issues", issues(source)),
             Part::live("values", values(view, source)),
@@ -34,26 +36,26 @@ pub fn page(view: &View, name: &str) -> Result<Page, Problem> {
     })
 }
 
-fn facts(view: &View, source: &SourceSnapshot) -> Markup {
+fn details(view: &PageContext, source: &SourceSnapshot) -> Markup {
     let health = &source.health;
     html! {
         h1 { (source.name) }
         dl {
-            dt { "State" } dd { (state(source)) }
+            dt { "State" } dd { (source_state(source)) }
             @if let Some(failure) = health.current_failure() {
-                dt { "Cause" } dd { code { (failure.cause.name()) } ": " (safe(&failure.detail)) }
+                dt { "Cause" } dd { code { (failure.cause.name()) } ": " (sanitize(&failure.detail)) }
             }
             @if let Some(since) = health.failing_since {
-                dt { "Failing since" } dd { (past(view, since)) }
+                dt { "Failing since" } dd { (past_time(view, since)) }
             }
             @if let Some(late) = &health.late_notice {
-                dt { "Late" } dd { (safe(late)) }
+                dt { "Late" } dd { (sanitize(late)) }
             }
             dt { "Last success" }
-            dd { @match health.last_success { Some(at) => (past(view, at)), None => "never" } }
-            dt { "Next fetch" } dd { (next(view, source)) }
+            dd { @match health.last_success { Some(at) => (past_time(view, at)), None => "never" } }
+            dt { "Next fetch" } dd { (next_fetch(view, source)) }
             dt { "Interval" } dd { "every " (human_duration(source.every)) }
-            dt { "Succeeded" } dd { (rate(source)) }
+            dt { "Succeeded" } dd { (success_rate(source)) }
             dt { "Calls" }
             dd {
                 code { (source.target) }
@@ -67,7 +69,7 @@ fn facts(view: &View, source: &SourceSnapshot) -> Markup {
             }
             @if health.attempts > 0 {
                 dt { "Newest attempt" }
-                dd { (bytes(health.last_bytes)) " in " (health.last_duration.as_millis()) " ms" }
+                dd { (format_bytes(health.last_bytes)) " in " (health.last_duration.as_millis()) " ms" }
             }
             @if let Some(attribution) = &source.attribution {
                 dt { "Credit" } dd { (attribution) }
@@ -116,7 +118,7 @@ fn description(text: &str) -> Option<Markup> {
 
 /// A strip of marks, newest on the right, each with its story in the title; and the same as a
 /// table for whoever cannot point at a mark.
-fn fetches(view: &View, source: &SourceSnapshot) -> Markup {
+fn fetches(view: &PageContext, source: &SourceSnapshot) -> Markup {
     let recent = &source.health.recent;
     html! {
         h2 { "Recent fetches" }
@@ -125,7 +127,7 @@ fn fetches(view: &View, source: &SourceSnapshot) -> Markup {
         } @else {
             ol class="strip" aria-hidden="true" {
                 @for fetch in recent {
-                    li class=(class(fetch.result)) title=(story(view, fetch)) { (mark(fetch.result)) }
+                    li class=(outcome_class(fetch.result)) title=(fetch_title(view, fetch)) { (outcome_mark(fetch.result)) }
                 }
             }
             details {
@@ -141,7 +143,7 @@ fn fetches(view: &View, source: &SourceSnapshot) -> Markup {
                     tbody {
                         @for fetch in recent.iter().rev() {
                             tr {
-                                th scope="row" { (past(view, fetch.at)) }
+                                th scope="row" { (past_time(view, fetch.at)) }
                                 td data-label="Outcome" { (outcome(fetch.result)) }
                                 td data-label="Took" class="figure" {
                                     (fetch.duration.as_millis()) " ms"
@@ -155,7 +157,7 @@ fn fetches(view: &View, source: &SourceSnapshot) -> Markup {
     }
 }
 
-fn class(end: AttemptResult) -> &'static str {
+fn outcome_class(end: AttemptResult) -> &'static str {
     match end {
         AttemptResult::Complete | AttemptResult::Empty | AttemptResult::Unchanged => "pass",
         AttemptResult::Partial { .. } => "warn",
@@ -164,7 +166,7 @@ fn class(end: AttemptResult) -> &'static str {
 }
 
 /// Colour is never the only sign.
-fn mark(end: AttemptResult) -> &'static str {
+fn outcome_mark(end: AttemptResult) -> &'static str {
     match end {
         AttemptResult::Complete | AttemptResult::Empty => "✓",
         AttemptResult::Unchanged => "=",
@@ -179,14 +181,17 @@ fn outcome(end: AttemptResult) -> String {
         AttemptResult::Empty => "answered, nothing to read".to_owned(),
         AttemptResult::Unchanged => "unchanged (304)".to_owned(),
         AttemptResult::Partial { issues } => {
-            format!("fine but for {}", super::overview::count(issues, "issue"))
+            format!(
+                "fine but for {}",
+                super::overview::count_noun(issues, "issue")
+            )
         }
-        AttemptResult::Failed(cause) => format!("failed ({}): {}", cause.name(), why(cause)),
+        AttemptResult::Failed(cause) => format!("failed ({}): {}", cause.name(), cause_text(cause)),
     }
 }
 
-fn story(view: &View, fetch: &FetchAttempt) -> String {
-    let at = local(wall_of(fetch.at, view.now), &view.settings.timezone);
+fn fetch_title(view: &PageContext, fetch: &FetchAttempt) -> String {
+    let at = format_local(corrected_wall(fetch.at, view.now), &view.settings.timezone);
     format!(
         "{at}, {} ms: {}",
         fetch.duration.as_millis(),
@@ -225,7 +230,7 @@ fn issues(source: &SourceSnapshot) -> Markup {
     }
 }
 
-fn values(view: &View, source: &SourceSnapshot) -> Markup {
+fn values(view: &PageContext, source: &SourceSnapshot) -> Markup {
     let records: Vec<_> = view
         .snapshot
         .records
@@ -249,12 +254,12 @@ fn values(view: &View, source: &SourceSnapshot) -> Markup {
                     @for record in records {
                         tr class=[record.stale.then_some("stale")] {
                             th scope="row" {
-                                a href=(format!("/web/key/{}", encode(&record.key))) {
+                                a href=(format!("/web/key/{}", percent_encode(&record.key))) {
                                     (key_name(&record.key))
                                 }
                             }
-                            td data-label="Value" class="figure" { (value(record)) }
-                            td data-label="Observed" { (age(view, record)) }
+                            td data-label="Value" class="figure" { (record_value(record)) }
+                            td data-label="Observed" { (record_age(view, record)) }
                         }
                     }
                 }
@@ -287,10 +292,10 @@ mod tests {
     fn tells_how_fetches_went_and_what_was_wrong() {
         let monitor = testing::healthy()
             .failing("weather", Cause::Dns, 1_380)
-            .monitor();
-        let answer = monitor.cold(&request("/web/source/weather", &[]));
+            .app();
+        let answer = monitor.respond(&request("/web/source/weather", &[]));
         golden("source_failing.html", body(&answer));
-        let answer = monitor.cold(&request("/web/source/meter", &[]));
+        let answer = monitor.respond(&request("/web/source/meter", &[]));
         golden("source_with_issues.html", body(&answer));
     }
 }

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use maud::{Markup, html};
 
-use super::View;
+use super::PageContext;
 use super::chart::Scale;
 use crate::domain::history::{Bucket, HistoryQuery};
 use crate::domain::snapshot::Record;
@@ -26,11 +26,11 @@ pub struct Sparklines(Mutex<BTreeMap<Arc<str>, (Mono, Sparkline)>>);
 #[derive(Clone, PartialEq, Debug)]
 pub struct Sparkline {
     path: String,
-    heading: Heading,
+    trend: Trend,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Heading {
+enum Trend {
     Up,
     Level,
     Down,
@@ -40,7 +40,7 @@ const DAY: Duration = Duration::from_secs(86_400);
 
 impl Sparklines {
     /// The line of a record; none for texts and for what has no history.
-    pub fn of(&self, view: &View, record: &Record) -> Option<Sparkline> {
+    pub fn of(&self, view: &PageContext, record: &Record) -> Option<Sparkline> {
         record.value.number()?;
         let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let now = view.now.mono;
@@ -93,7 +93,7 @@ impl Sparkline {
         }
         Sparkline {
             path,
-            heading: heading(buckets),
+            trend: trend(buckets),
         }
     }
 
@@ -106,10 +106,10 @@ impl Sparkline {
     }
 
     pub fn arrow(&self) -> Markup {
-        let (mark, words) = match self.heading {
-            Heading::Up => ("↗", "rising"),
-            Heading::Level => ("→", "level"),
-            Heading::Down => ("↘", "falling"),
+        let (mark, words) = match self.trend {
+            Trend::Up => ("↗", "rising"),
+            Trend::Level => ("→", "level"),
+            Trend::Down => ("↘", "falling"),
         };
         html! {
             " " span class="trend" role="img" aria-label=(words) title=(words) { (mark) }
@@ -118,7 +118,7 @@ impl Sparkline {
 }
 
 /// Where the newest eighth stands to the eighth before it, measured by the day's spread.
-fn heading(buckets: &[Bucket]) -> Heading {
+fn trend(buckets: &[Bucket]) -> Trend {
     let part = (buckets.len() / 8).max(1);
     let (Some(newest), Some(before)) = (
         buckets.len().checked_sub(part).map(|at| &buckets[at..]),
@@ -127,7 +127,7 @@ fn heading(buckets: &[Bucket]) -> Heading {
             .checked_sub(2 * part)
             .map(|at| &buckets[at..at + part]),
     ) else {
-        return Heading::Level;
+        return Trend::Level;
     };
     let mean = |part: &[Bucket]| part.iter().map(|b| b.mean / part.len() as f64).sum::<f64>();
     let lowest = buckets.iter().map(|b| b.mean).fold(f64::INFINITY, f64::min);
@@ -137,9 +137,9 @@ fn heading(buckets: &[Bucket]) -> Heading {
         .fold(f64::NEG_INFINITY, f64::max);
     let share = (mean(newest) - mean(before)) / (highest - lowest);
     match share {
-        share if share > 0.05 => Heading::Up,
-        share if share < -0.05 => Heading::Down,
-        _ => Heading::Level,
+        share if share > 0.05 => Trend::Up,
+        share if share < -0.05 => Trend::Down,
+        _ => Trend::Level,
     }
 }
 
@@ -169,14 +169,14 @@ mod tests {
                 .collect()
         };
         for (means, expected) in [
-            (&[][..], Heading::Level),
-            (&[1.0], Heading::Level),
-            (&[1.0, 2.0], Heading::Up),
-            (&[2.0, 1.0], Heading::Down),
-            (&[5.0, 5.0, 5.0], Heading::Level),
-            (&[0.0, 100.0, 50.0, 51.0], Heading::Level),
+            (&[][..], Trend::Level),
+            (&[1.0], Trend::Level),
+            (&[1.0, 2.0], Trend::Up),
+            (&[2.0, 1.0], Trend::Down),
+            (&[5.0, 5.0, 5.0], Trend::Level),
+            (&[0.0, 100.0, 50.0, 51.0], Trend::Level),
         ] {
-            assert_eq!(heading(&line(means)), expected, "{means:?}");
+            assert_eq!(trend(&line(means)), expected, "{means:?}");
         }
     }
 

@@ -27,7 +27,7 @@ use crate::domain::reading::FetchOutcome;
 use crate::golden;
 use crate::ingest::Ingest;
 use crate::monitor::http::handler::Request;
-use crate::monitor::{Context, Monitor, Published, Settings};
+use crate::monitor::{App, Context, Published, ViewSettings};
 use crate::sys::clock::{Clock as _, ManualClock};
 use crate::sys::heartbeat::Beat;
 
@@ -35,7 +35,7 @@ use crate::sys::heartbeat::Beat;
 struct Bench {
     fetcher: Fetcher,
     ingest: Ingest,
-    monitor: Monitor,
+    monitor: App,
     clock: Arc<ManualClock>,
     log: String,
 }
@@ -56,7 +56,7 @@ impl Bench {
         });
         let ledger = Ledger::new(plan.clone());
         let published = Arc::new(Published::new(Arc::new(ledger.snapshot(clock.now()))));
-        let monitor = Monitor::new(Context {
+        let monitor = App::new(Context {
             published: published.clone(),
             clock: clock.clone(),
             plan,
@@ -67,7 +67,7 @@ impl Bench {
             incidents: Box::new(|_| Ok(Vec::new())),
             stuck: Box::new(|| None),
             password: None,
-            settings: Settings {
+            settings: ViewSettings {
                 node_name: "node".to_owned(),
                 host_name: "node".to_owned(),
                 hosts: Vec::new(),
@@ -131,7 +131,7 @@ impl Bench {
     }
 
     fn get(&self, path: &str) -> (u16, Json) {
-        let answer = self.monitor.cold(&Request {
+        let answer = self.monitor.respond(&Request {
             is_head: false,
             target: path.to_owned(),
             headers: Vec::new(),

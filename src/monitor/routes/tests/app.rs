@@ -6,18 +6,18 @@ use crate::domain::snapshot::Record;
 use crate::monitor::http::handler::{Answerer as _, Way};
 use crate::monitor::support::{self as testing, body, golden, header, request};
 
-fn get(monitor: &Monitor, target: &str) -> Answer {
+fn get(monitor: &App, target: &str) -> Answer {
     let request = request(target, &[]);
     monitor
-        .hot(&request)
-        .unwrap_or_else(|| monitor.cold(&request))
+        .respond_from_memory(&request)
+        .unwrap_or_else(|| monitor.respond(&request))
 }
 
 #[test]
 fn the_snapshot_has_exactly_this_shape() {
     let mut scene = testing::healthy();
     scene.snapshot.records.truncate(2);
-    let answer = get(&scene.clone().monitor(), "/snapshot");
+    let answer = get(&scene.clone().app(), "/snapshot");
     assert_eq!(
         body(&answer),
         r#"{"timestamp":"2025-10-30T19:59:52Z","records":[{"key":"temperature","value":21.4},{"key":"humidity","value":45.2}],"summary":{"count":2,"avg":33.3}}"#
@@ -33,7 +33,7 @@ fn the_snapshot_has_exactly_this_shape() {
 fn what_cannot_be_trusted_says_so_behind_what_was_there_before() {
     let mut scene = testing::healthy().stale(&["temperature", "humidity", "sky", "power"]);
     scene.snapshot.alert = Some("weather: no answer for 23 min – däta is old".into());
-    let monitor = scene.monitor();
+    let monitor = scene.app();
     assert_eq!(
         body(&get(&monitor, "/snapshot")),
         concat!(
@@ -49,7 +49,7 @@ fn what_cannot_be_trusted_says_so_behind_what_was_there_before() {
 
 #[test]
 fn the_variants_of_the_snapshot() {
-    let monitor = testing::healthy().stale(&["humidity"]).monitor();
+    let monitor = testing::healthy().stale(&["humidity"]).app();
     let mut all = String::new();
     for target in [
         "/snapshot",
@@ -66,7 +66,9 @@ fn the_variants_of_the_snapshot() {
         "/snapshot/humidity?format=text&full=1",
     ] {
         let request = request(target, &[]);
-        let answer = monitor.hot(&request).expect("variants are hot");
+        let answer = monitor
+            .respond_from_memory(&request)
+            .expect("variants are hot");
         assert_eq!(answer.status, 200, "{target}");
         let content_type = header(&answer, "Content-Type").expect("it has one");
         if content_type == "application/json" {
@@ -81,7 +83,7 @@ fn the_variants_of_the_snapshot() {
 
 #[test]
 fn wrong_requests_are_told_how_they_would_be_right() {
-    let monitor = testing::healthy().monitor();
+    let monitor = testing::healthy().app();
     let rows = [
         (
             "/snapshot?keys=temperatur",
@@ -151,7 +153,7 @@ fn wrong_requests_are_told_how_they_would_be_right() {
         assert_eq!(problem["status"].as_u64(), Some(u64::from(status)));
         assert_eq!(problem["type"], "about:blank");
         let page = [("accept", "text/html,*/*;q=0.8")];
-        let browsers = monitor.cold(&request(target, &page));
+        let browsers = monitor.respond(&request(target, &page));
         assert_eq!(browsers.status, status);
         assert_eq!(
             header(&browsers, "Content-Type"),
@@ -162,7 +164,7 @@ fn wrong_requests_are_told_how_they_would_be_right() {
 
 #[test]
 fn what_is_configured_and_has_no_reading_yet_is_no_unknown_key() {
-    let monitor = testing::healthy().monitor();
+    let monitor = testing::healthy().app();
     let answer = get(&monitor, "/snapshot/voltage");
     assert_eq!(
         (answer.status, header(&answer, "Retry-After")),
@@ -177,7 +179,7 @@ fn what_is_configured_and_has_no_reading_yet_is_no_unknown_key() {
 fn a_forgotten_key_costs_a_display_none_of_the_others_that_it_asks_for() {
     let mut scene = testing::healthy();
     scene.snapshot.forgotten = Arc::new(["attic".into()].into());
-    let monitor = scene.monitor();
+    let monitor = scene.app();
     assert_eq!(get(&monitor, "/snapshot/attic").status, 404);
     assert_eq!(get(&monitor, "/snapshot?keys=attic").status, 404);
     let answer = get(&monitor, "/snapshot?keys=attic,power");
@@ -188,7 +190,7 @@ fn a_forgotten_key_costs_a_display_none_of_the_others_that_it_asks_for() {
 
 #[test]
 fn without_any_data_ever_displays_are_told_to_come_back() {
-    let monitor = testing::just_started().monitor();
+    let monitor = testing::just_started().app();
     for target in [
         "/snapshot",
         "/snapshot?keys=anything",
@@ -224,24 +226,27 @@ fn tags_hold_until_data_or_staleness_changes() {
     let later = published
         .publish(Arc::new(a_minute_later(&healthy)))
         .expect("a body has its time");
-    assert_eq!(first.plain.etag, later.plain.etag, "times are no news");
-    assert_ne!(first.plain.body, later.plain.body);
+    assert_eq!(
+        first.identity.etag, later.identity.etag,
+        "times are no news"
+    );
+    assert_ne!(first.identity.body, later.identity.body);
     let stale = healthy.clone().stale(&["power"]);
     let second = published
         .publish(Arc::new(stale.snapshot))
         .expect("staleness is news");
-    assert_ne!(first.plain.etag, second.plain.etag);
+    assert_ne!(first.identity.etag, second.identity.etag);
     let back = published
         .publish(Arc::new(healthy.snapshot))
         .expect("freshness too");
     assert_eq!(
-        first.plain.etag, back.plain.etag,
+        first.identity.etag, back.identity.etag,
         "equal values have equal tags"
     );
 }
 
 /// The same records, observed and fetched a minute later.
-fn a_minute_later(scene: &testing::Scene) -> Snapshot {
+fn a_minute_later(scene: &testing::NodeFixture) -> Snapshot {
     let mut snapshot = scene.snapshot.clone();
     for record in &mut snapshot.records {
         record.stamp.observed = record
@@ -300,7 +305,7 @@ fn a_fetch_that_brings_equal_values_is_a_304_and_any_other_change_is_none() {
             .map(|key| crate::domain::plan::RecordSelector::new(*key, format!("/{key}")))
             .collect(),
     );
-    let monitor = house.monitor();
+    let monitor = house.app();
     let published = &monitor.context.published;
     for (target, shows) in variants {
         published.publish(scene.snapshot.clone().into());
@@ -308,7 +313,7 @@ fn a_fetch_that_brings_equal_values_is_a_304_and_any_other_change_is_none() {
         let tag = header(&first, "ETag").expect("a tag").to_owned();
         let ask = || {
             let asked = request(target, &[("if-none-match", &*tag)]);
-            monitor.hot(&asked).expect("hot").status
+            monitor.respond_from_memory(&asked).expect("hot").status
         };
         let later = a_minute_later(&scene);
         published.publish(later.clone().into());
@@ -352,7 +357,7 @@ fn every_variant_has_its_own_tag_and_its_own_304() {
         })
         .collect();
     scene.snapshot.records.extend(more);
-    let monitor = scene.monitor();
+    let monitor = scene.app();
     let mut tags = std::collections::BTreeSet::new();
     for target in [
         "/snapshot",
@@ -363,7 +368,7 @@ fn every_variant_has_its_own_tag_and_its_own_304() {
     ] {
         for coding in ["identity", "gzip"] {
             let answer = monitor
-                .hot(&request(target, &[("accept-encoding", coding)]))
+                .respond_from_memory(&request(target, &[("accept-encoding", coding)]))
                 .expect("hot");
             let tag = header(&answer, "ETag").expect("a tag").to_owned();
             let is_gzip = header(&answer, "Content-Encoding").is_some();
@@ -377,7 +382,9 @@ fn every_variant_has_its_own_tag_and_its_own_304() {
                 "{target} {coding}"
             );
             let again = [("accept-encoding", coding), ("if-none-match", tag.as_str())];
-            let answer = monitor.hot(&request(target, &again)).expect("hot");
+            let answer = monitor
+                .respond_from_memory(&request(target, &again))
+                .expect("hot");
             assert_eq!((answer.status, answer.body.len()), (304, 0));
             assert_eq!(header(&answer, "ETag"), Some(tag.as_str()));
             assert_eq!(header(&answer, "Cache-Control"), Some("no-cache"));
@@ -387,7 +394,7 @@ fn every_variant_has_its_own_tag_and_its_own_304() {
 
 #[test]
 fn the_head_of_a_snapshot_is_small() {
-    let answer = get(&testing::healthy().monitor(), "/snapshot");
+    let answer = get(&testing::healthy().app(), "/snapshot");
     let fields: usize = answer
         .headers
         .iter()
@@ -400,7 +407,7 @@ fn the_head_of_a_snapshot_is_small() {
 
 #[test]
 fn foreign_names_are_refused_everywhere_and_told_the_option() {
-    let monitor = testing::healthy().monitor();
+    let monitor = testing::healthy().app();
     for target in [
         "/snapshot",
         "/healthz",
@@ -411,8 +418,8 @@ fn foreign_names_are_refused_everywhere_and_told_the_option() {
     ] {
         let request = request(target, &[("host", "evil.example:8000")]);
         let answer = monitor
-            .hot(&request)
-            .unwrap_or_else(|| monitor.cold(&request));
+            .respond_from_memory(&request)
+            .unwrap_or_else(|| monitor.respond(&request));
         assert_eq!(answer.status, 421, "{target}");
         let problem: serde_json::Value = serde_json::from_str(body(&answer)).expect("JSON");
         let detail = problem["detail"].as_str().expect("a detail");
@@ -427,12 +434,12 @@ fn foreign_names_are_refused_everywhere_and_told_the_option() {
 fn a_password_guards_everything_but_the_sign_of_life() {
     let mut scene = testing::healthy();
     scene.password = Some("sesame");
-    let monitor = scene.monitor();
+    let monitor = scene.app();
     let ask = |target: &str, headers: &[(&str, &str)]| {
         let request = request(target, headers);
         monitor
-            .hot(&request)
-            .unwrap_or_else(|| monitor.cold(&request))
+            .respond_from_memory(&request)
+            .unwrap_or_else(|| monitor.respond(&request))
     };
     // printf :sesame | base64
     let known = ("authorization", "Basic OnNlc2FtZQ==");
@@ -452,22 +459,22 @@ fn a_password_guards_everything_but_the_sign_of_life() {
     assert!(body(&ask("/web", &[("accept", "text/html")])).contains("password_file"));
     assert!(!monitor.is_event_stream(&request("/events", &[])));
     assert!(monitor.is_event_stream(&request("/events", &[known])));
-    let seen = monitor.silences();
+    let seen = monitor.display_silences();
     assert_eq!(seen.len(), 1, "who is not let in is no display");
 }
 
 #[test]
 fn liveness_depends_on_the_node_alone() {
     let mut scene = testing::just_started().storage_trouble("the disk is full");
-    assert_eq!(get(&scene.clone().monitor(), "/healthz").status, 200);
+    assert_eq!(get(&scene.clone().app(), "/healthz").status, 200);
     scene.stuck = Some("ingest");
-    let answer = get(&scene.monitor(), "/healthz");
+    let answer = get(&scene.app(), "/healthz");
     assert_eq!(answer.status, 503);
     assert!(body(&answer).contains("The node is stuck: ingest"));
 }
 
 /// As many records as there may be.
-fn full_house() -> testing::Scene {
+fn full_house() -> testing::NodeFixture {
     let mut scene = testing::healthy();
     let one = scene.snapshot.records.remove(0);
     let record = |number: usize| Record {
@@ -481,7 +488,7 @@ fn full_house() -> testing::Scene {
 
 #[test]
 fn what_takes_long_from_memory_is_left_to_the_workers() {
-    let monitor = full_house().monitor();
+    let monitor = full_house().app();
     let keys = |count: usize, separator: &str| {
         let keys: Vec<String> = (0..count)
             .map(|n| format!("key+{:04}", n * 7 % 2000))
@@ -507,9 +514,9 @@ fn what_takes_long_from_memory_is_left_to_the_workers() {
         ("/snapshot?format=yaml".to_owned(), true, 400),
     ] {
         let asked = request(&target, &[]);
-        let hot = monitor.hot(&asked);
+        let hot = monitor.respond_from_memory(&asked);
         assert_eq!(hot.is_some(), is_quick, "{target:.60}");
-        let answer = hot.unwrap_or_else(|| monitor.cold(&asked));
+        let answer = hot.unwrap_or_else(|| monitor.respond(&asked));
         assert_eq!(answer.status, status, "{target:.60}: {}", body(&answer));
     }
     let way = monitor.way(&request(&keys(600, ","), &[]));
@@ -518,7 +525,7 @@ fn what_takes_long_from_memory_is_left_to_the_workers() {
 
 #[test]
 fn however_many_keys_are_asked_for_each_record_comes_once_and_in_order() {
-    let monitor = full_house().monitor();
+    let monitor = full_house().app();
     let keys: Vec<String> = (0..900)
         .map(|n| format!("key+{:04}", n * 7 % 450))
         .collect();
@@ -527,7 +534,7 @@ fn however_many_keys_are_asked_for_each_record_comes_once_and_in_order() {
     let expected: String = (0..450).map(|n| format!("key%20{n:04} {n}\n")).collect();
     assert_eq!(body(&answer), expected);
     let tag = header(&answer, "ETag").expect("it has a tag");
-    let again = monitor.cold(&request(&target, &[("if-none-match", tag)]));
+    let again = monitor.respond(&request(&target, &[("if-none-match", tag)]));
     assert_eq!(again.status, 304);
 }
 
@@ -535,8 +542,8 @@ fn however_many_keys_are_asked_for_each_record_comes_once_and_in_order() {
 fn what_costs_too_much_is_cut_off_counted_and_leaves_everything_else_working() {
     let mut scene = testing::healthy();
     scene.history_rows = limits::HISTORY_ROWS + 1;
-    let monitor = scene.clone().monitor();
-    let cut_off = |monitor: &Monitor, route: &str| {
+    let monitor = scene.clone().app();
+    let cut_off = |monitor: &App, route: &str| {
         let metrics = get(monitor, "/metrics");
         let name = format!("mainnode_http_cut_off_total{{route=\"{route}\"}} ");
         let line = body(&metrics).lines().find(|line| line.starts_with(&name));
@@ -561,7 +568,7 @@ fn what_costs_too_much_is_cut_off_counted_and_leaves_everything_else_working() {
     assert!(body(&get(&monitor, "/web")).contains("class=\"spark\""));
     assert_eq!(cut_off(&monitor, "web").as_deref(), Some("0"));
     scene.history_rows = limits::PAGE_ROWS + 1;
-    let monitor = scene.monitor();
+    let monitor = scene.app();
     assert_eq!(get(&monitor, "/web").status, 200);
     let page = get(&monitor, "/web/key/temperature?span=all");
     assert_eq!(page.status, 200);
@@ -581,7 +588,7 @@ fn what_costs_too_much_is_cut_off_counted_and_leaves_everything_else_working() {
 
 #[test]
 fn pages_alone_carry_a_policy() {
-    let monitor = testing::healthy().monitor();
+    let monitor = testing::healthy().app();
     for (target, is_page) in [
         ("/web", true),
         ("/web?fragment=all", true),
@@ -613,7 +620,7 @@ fn pages_alone_carry_a_policy() {
 
 #[test]
 fn style_and_script_live_for_ever_under_their_hashed_names() {
-    let monitor = testing::healthy().monitor();
+    let monitor = testing::healthy().app();
     let page = get(&monitor, "/web");
     for (start, content_type) in [
         ("/web/style/", "text/css; charset=utf-8"),
@@ -632,7 +639,7 @@ fn style_and_script_live_for_ever_under_their_hashed_names() {
 
 #[test]
 fn what_is_rendered_is_compressed_when_asked_for() {
-    let monitor = testing::healthy().monitor();
+    let monitor = testing::healthy().app();
     for target in [
         "/web",
         "/status",
@@ -640,8 +647,8 @@ fn what_is_rendered_is_compressed_when_asked_for() {
         "/history?key=power",
         "/openapi.json",
     ] {
-        let coded = monitor.cold(&request(target, &[("accept-encoding", "gzip")]));
-        let plain = monitor.cold(&request(target, &[]));
+        let coded = monitor.respond(&request(target, &[("accept-encoding", "gzip")]));
+        let plain = monitor.respond(&request(target, &[]));
         assert_eq!(header(&coded, "Content-Encoding"), Some("gzip"), "{target}");
         assert_eq!(header(&plain, "Content-Encoding"), None);
         assert!(header(&plain, "Vary").is_some_and(|vary| vary.contains("Accept-Encoding")));
@@ -653,15 +660,15 @@ fn what_is_rendered_is_compressed_when_asked_for() {
 fn a_page_of_another_origin_may_read_whatever_the_answer_when_the_owner_says_so() {
     let mut scene = testing::healthy();
     scene.password = Some("sesame");
-    let mut monitor = scene.monitor();
+    let mut monitor = scene.app();
     monitor.context.settings.cors_any = true;
     let known = ("authorization", "Basic OnNlc2FtZQ==");
     let wrong = ("authorization", "Basic d3Jvbmc6");
     let ask = |target: &str, headers: &[(&str, &str)]| {
         let request = request(target, headers);
         monitor
-            .hot(&request)
-            .unwrap_or_else(|| monitor.cold(&request))
+            .respond_from_memory(&request)
+            .unwrap_or_else(|| monitor.respond(&request))
     };
     let mut seen = std::collections::BTreeSet::new();
     let mut check = |answer: Answer, what: &str| {
@@ -685,7 +692,7 @@ fn a_page_of_another_origin_may_read_whatever_the_answer_when_the_owner_says_so(
     for row in &table::TABLE {
         // A preflight is asked without the password, and after wrong ones too.
         let target = row.template.replace(['{', '}'], "");
-        let answer = monitor.options(&request(&target, &preflight));
+        let answer = monitor.options_response(&request(&target, &preflight));
         assert_eq!(answer.status, 204, "{target}");
         assert_eq!(header(&answer, "Allow"), Some(row.methods));
         let methods = header(&answer, "Access-Control-Allow-Methods");
@@ -701,15 +708,24 @@ fn a_page_of_another_origin_may_read_whatever_the_answer_when_the_owner_says_so(
     for _ in 0..=limits::WRONG_PASSWORDS {
         check(ask("/snapshot", &[wrong]), "401, then 429");
     }
-    check(monitor.options(&request("/snapshot", &preflight)), "204");
-    check(monitor.options(&request("/nowhere", &preflight)), "404");
+    check(
+        monitor.options_response(&request("/snapshot", &preflight)),
+        "204",
+    );
+    check(
+        monitor.options_response(&request("/nowhere", &preflight)),
+        "404",
+    );
     let foreign = [preflight[0], ("host", "evil.example")];
-    check(monitor.options(&request("/snapshot", &foreign)), "421");
+    check(
+        monitor.options_response(&request("/snapshot", &foreign)),
+        "421",
+    );
     for status in [400, 403, 405] {
-        check(monitor.refusal(status, None), "a refusal");
+        check(monitor.rejection_response(status, None), "a refusal");
     }
     let limit = Overload::ConnectionsPerAddress(64);
-    check(monitor.overloaded(limit, None), "a limit");
+    check(monitor.overload_response(limit, None), "a limit");
     check(
         Answer {
             status: 200,
@@ -725,53 +741,61 @@ fn a_page_of_another_origin_may_read_whatever_the_answer_when_the_owner_says_so(
 
 #[test]
 fn nothing_is_said_of_other_origins_unless_the_owner_wants_it() {
-    let monitor = testing::healthy().monitor();
+    let monitor = testing::healthy().app();
     let asked = [
         ("origin", "http://ha.local"),
         ("access-control-request-method", "GET"),
     ];
     let answers = [
-        monitor.options(&request("/snapshot", &asked)),
-        monitor.options(&request("*", &asked)),
-        monitor.cold(&request("/snapshot", &asked)),
-        monitor.refusal(405, None),
+        monitor.options_response(&request("/snapshot", &asked)),
+        monitor.options_response(&request("*", &asked)),
+        monitor.respond(&request("/snapshot", &asked)),
+        monitor.rejection_response(405, None),
     ];
     for answer in answers {
         let is_of_cors = |name: &str| name.starts_with("Access-Control");
         assert!(!answer.headers.iter().any(|(name, _)| is_of_cors(name)));
     }
-    let answer = monitor.options(&request("/snapshot", &asked));
+    let answer = monitor.options_response(&request("/snapshot", &asked));
     assert_eq!(answer.headers, [("Allow", table::READ.into())]);
-    assert_eq!(monitor.options(&request("/snapshot/", &asked)).status, 404);
-    assert_eq!(monitor.options(&request("/%zz", &asked)).status, 400);
+    assert_eq!(
+        monitor
+            .options_response(&request("/snapshot/", &asked))
+            .status,
+        404
+    );
+    assert_eq!(
+        monitor.options_response(&request("/%zz", &asked)).status,
+        400
+    );
 }
 
 #[test]
 fn the_gates_refusals_say_what_would_be_taken() {
-    let monitor = testing::healthy().monitor();
+    let monitor = testing::healthy().app();
     for status in [400, 405, 408, 413, 414, 431, 505] {
-        let answer = monitor.refusal(status, None);
+        let answer = monitor.rejection_response(status, None);
         assert_eq!(answer.status, status);
         assert_eq!(header(&answer, "Allow").is_some(), status == 405);
         let problem: serde_json::Value = serde_json::from_str(body(&answer)).expect("JSON");
         assert_eq!(problem["status"].as_u64(), Some(u64::from(status)));
     }
     let browser = request("/web", &[("accept", "text/html")]);
-    let answer = monitor.refusal(405, Some(&browser));
+    let answer = monitor.rejection_response(405, Some(&browser));
     assert!(body(&answer).contains("This node is read-only"));
     assert_eq!(header(&answer, "Allow"), Some(table::READ));
 }
 
 #[test]
 fn who_polls_is_remembered() {
-    let monitor = testing::healthy().monitor();
+    let monitor = testing::healthy().app();
     get(&monitor, "/snapshot?keys=power");
     get(&monitor, "/snapshot?keys=nothing");
     get(&monitor, "/status");
     let displays = monitor.displays.list();
     assert_eq!(displays.len(), 1);
     assert_eq!(
-        (displays[0].polls, displays[0].asked.as_str()),
+        (displays[0].polls, displays[0].target.as_str()),
         (1, "/snapshot?keys=power")
     );
 }
@@ -779,8 +803,8 @@ fn who_polls_is_remembered() {
 #[test]
 fn what_is_published_alone_stands_until_something_is_published() {
     let scene = testing::healthy();
-    let monitor = scene.clone().monitor();
-    let stands = |monitor: &Monitor, target: &str, headers: &[(&str, &str)]| match monitor
+    let monitor = scene.clone().app();
+    let stands = |monitor: &App, target: &str, headers: &[(&str, &str)]| match monitor
         .way(&request(target, headers))
     {
         Way::Standing(answer, edition) => Some((answer, edition)),
@@ -811,7 +835,7 @@ fn what_is_published_alone_stands_until_something_is_published() {
     let mut guarded = scene;
     guarded.password = Some("sesame");
     let known = ("authorization", "Basic OnNlc2FtZQ==");
-    let monitor = guarded.monitor();
+    let monitor = guarded.app();
     assert!(matches!(
         monitor.way(&request("/snapshot", &[known])),
         Way::Now(answer) if answer.status == 200
@@ -835,10 +859,12 @@ fn what_an_api_sends_is_text_everywhere() {
         }
         source.attribution = Some(EVIL.into());
     }
-    let monitor = scene.monitor();
-    let key = table::encode(EVIL);
+    let monitor = scene.app();
+    let key = table::percent_encode(EVIL);
     let agent = [("user-agent", EVIL), ("x-display-name", EVIL)];
-    monitor.hot(&request("/snapshot", &agent)).expect("hot");
+    monitor
+        .respond_from_memory(&request("/snapshot", &agent))
+        .expect("hot");
     for target in [
         "/web".to_owned(),
         format!("/web/key/{key}"),
@@ -848,7 +874,7 @@ fn what_an_api_sends_is_text_everywhere() {
         format!("/web/key/x{key}"),
         format!("/{key}"),
     ] {
-        let answer = monitor.cold(&request(&target, &[("accept", "text/html")]));
+        let answer = monitor.respond(&request(&target, &[("accept", "text/html")]));
         let page = body(&answer);
         assert!(
             !page.contains("<script>") && !page.contains("<img"),

@@ -197,9 +197,11 @@ fn what_is_served_is_what_the_contract_says() {
         testing::just_started(),
     ];
     for scene in scenes {
-        let monitor = scene.monitor();
+        let monitor = scene.app();
         let display = [("user-agent", "matrix/1"), ("x-display-battery", "80%")];
-        monitor.hot(&request("/snapshot", &display)).expect("hot");
+        monitor
+            .respond_from_memory(&request("/snapshot", &display))
+            .expect("hot");
         for (target, template) in [
             ("/snapshot", "/snapshot"),
             ("/snapshot?full=1", "/snapshot"),
@@ -228,8 +230,8 @@ fn what_is_served_is_what_the_contract_says() {
         ] {
             let request = request(target, &[]);
             let answer = monitor
-                .hot(&request)
-                .unwrap_or_else(|| monitor.cold(&request));
+                .respond_from_memory(&request)
+                .unwrap_or_else(|| monitor.respond(&request));
             let responses = &contract["paths"][template]["get"]["responses"];
             let response = responses.get(answer.status.to_string());
             let response = response

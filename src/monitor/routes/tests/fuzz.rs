@@ -7,9 +7,9 @@
 use std::collections::BTreeSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use super::table::{Misdirected, TABLE, Target};
+use super::table::{RequestTarget, TABLE, TargetError};
 use crate::golden::Budget;
-use crate::monitor::Monitor;
+use crate::monitor::App;
 use crate::monitor::http::handler::{Answer, Request};
 use crate::monitor::http::host_check::Hosts;
 use crate::monitor::support::{healthy, request};
@@ -161,16 +161,16 @@ fn any_request(random: &mut fastrand::Rng, etag: &str) -> Request {
 }
 
 /// What holds of the answer to any request.
-fn check(monitor: &Monitor, request: &Request) -> u16 {
-    let answer = monitor.hot(request);
-    let answer = answer.unwrap_or_else(|| monitor.cold(request));
+fn check(monitor: &App, request: &Request) -> u16 {
+    let answer = monitor.respond_from_memory(request);
+    let answer = answer.unwrap_or_else(|| monitor.respond(request));
     check_clean(&answer);
     let is_ours = request
         .header("host")
         .is_none_or(|host| Hosts::new("house", &[]).admit(host));
-    let expected: &[u16] = match Target::read(&request.target) {
+    let expected: &[u16] = match RequestTarget::read(&request.target) {
         _ if !is_ours => &[421],
-        Err(Misdirected::NotFound) => &[404],
+        Err(TargetError::NotFound) => &[404],
         Err(_) => &[400],
         // A route may know no such key, or not understand a value; it never gives up.
         Ok(_) => &[200, 302, 303, 304, 307, 308, 400, 404, 406],
@@ -179,7 +179,7 @@ fn check(monitor: &Monitor, request: &Request) -> u16 {
     assert!(expected.contains(&status), "{status} for {expected:?}");
     assert!(status != 304 || request.header("if-none-match").is_some());
     // Metrics have a word for it, from a table: what is asked cannot make new ones.
-    let name = Monitor::route_name(request);
+    let name = App::route_name(request);
     assert!(name == super::table::UNKNOWN || TABLE.iter().any(|row| row.name == name));
     status
 }
@@ -198,8 +198,10 @@ fn check_clean(answer: &Answer) {
 
 #[test]
 fn fuzz_the_router() {
-    let monitor = healthy().monitor();
-    let snapshot = monitor.hot(&request("/snapshot", &[])).expect("is hot");
+    let monitor = healthy().app();
+    let snapshot = monitor
+        .respond_from_memory(&request("/snapshot", &[]))
+        .expect("is hot");
     let etag = crate::monitor::support::header(&snapshot, "ETag").expect("has a tag");
     let mut met = BTreeSet::new();
     for seed in Budget::new(20_000).seeds() {
