@@ -4,7 +4,7 @@
 
 use argh::{EarlyExit, FromArgs, SubCommands};
 
-use crate::domain::operation::nearest;
+use openapi::operation::nearest;
 
 #[cfg(test)]
 mod manual;

@@ -107,9 +107,10 @@ fn every_source_file_is_reached_from_its_crate_root() {
     ] {
         let files = rust_files(directory);
         let texts: BTreeMap<&str, &File> = files.iter().map(|file| (&*file.path, file)).collect();
-        // A crate may be a library that its binary uses.
-        let library = format!("{directory}/lib.rs");
-        let mut waiting = vec![root.to_owned(), library];
+        // A crate may have a library that its binary uses, and a build script.
+        let others = ["lib.rs", "build.rs"].map(|name| format!("{directory}/{name}"));
+        let mut waiting = vec![root.to_owned()];
+        waiting.extend(others);
         let mut reached = BTreeSet::new();
         while let Some(path) = waiting.pop() {
             let Some(file) = texts.get(path.as_str()) else {

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 use std::time::Instant;
 
-use codegen::command::{Arguments, generate};
+use openapi::command::{Arguments, generate};
 use serde_json::Value;
 
 /// Of the oracle's JSON GETs, this much has to be in the table.
@@ -17,15 +17,9 @@ const BAR_PERCENT: f64 = 99.0;
 
 /// What generated code stands on.
 const RUNTIME: &[&str] = &[
-    "domain/operation.rs",
-    "domain/operation/check.rs",
-    "domain/schema.rs",
-    "domain/schema/judge.rs",
-    "domain/schema/pack.rs",
-    "domain/schema/pattern.rs",
     "api/request.rs",
-    "api/request/given.rs",
-    "api/request/write.rs",
+    "api/request/typed_arguments.rs",
+    "api/request/serialize.rs",
 ];
 
 fn main() -> ExitCode {
@@ -199,7 +193,6 @@ impl Scratch {
         let root = workspace.join("target").join("corpus");
         let make = |path: &Path| fs::create_dir_all(path).map_err(|error| error.to_string());
         make(&root.join("src").join("api"))?;
-        make(&root.join("src").join("domain"))?;
         for file in RUNTIME {
             let text = fs::read_to_string(workspace.join("src").join(file))
                 .map_err(|error| format!("src/{file}: {error}"))?;
@@ -211,10 +204,13 @@ impl Scratch {
         }
         fs::copy(workspace.join("Cargo.lock"), root.join("Cargo.lock"))
             .map_err(|error| error.to_string())?;
-        let manifest = "[package]\nname = \"corpus\"\nversion = \"0.0.0\"\nedition = \"2024\"\n\n\
-             [workspace]\n\n[dependencies]\nserde_json = { version = \"1\", features = [\"arbitrary_precision\"] }\n\
-             flate2 = { version = \"1\", default-features = false, features = [\"rust_backend\"] }\n\
-             strsim = \"0.11\"\nureq = { version = \"3.5\", default-features = false, features = [\"rustls\", \"gzip\"] }\n";
+        let manifest = format!(
+            "[package]\nname = \"corpus\"\nversion = \"0.0.0\"\nedition = \"2024\"\n\n\
+             [workspace]\n\n[dependencies]\ncodegen = {{ path = {:?}, default-features = false }}\n\
+             serde_json = {{ version = \"1\", features = [\"arbitrary_precision\"] }}\n\
+             ureq = {{ version = \"3.5\", default-features = false, features = [\"rustls\", \"gzip\"] }}\n",
+            env!("CARGO_MANIFEST_DIR")
+        );
         fs::write(root.join("Cargo.toml"), manifest).map_err(|error| error.to_string())?;
         Ok(Scratch { root, workspace })
     }
@@ -229,7 +225,9 @@ impl Scratch {
     }
 
     fn check(&self, rows: &[Row]) -> Result<bool, String> {
-        let mut main = "#![deny(warnings)]\n#![allow(dead_code)]\nmod domain {\n    pub mod operation;\n    pub mod schema;\n}\nmod api {\n    pub mod request;\n".to_owned();
+        let mut main =
+            "#![deny(warnings)]\n#![allow(dead_code)]\nmod api {\n    pub mod request;\n"
+                .to_owned();
         let mut calls = String::new();
         for row in rows {
             let module = module(&row.name);
@@ -256,5 +254,5 @@ impl Scratch {
 }
 
 fn module(name: &str) -> String {
-    format!("spec_{}", codegen::names::snake(name))
+    format!("spec_{}", openapi::lower::names::snake(name))
 }

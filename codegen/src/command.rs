@@ -6,11 +6,11 @@ use std::path::{Path, PathBuf};
 use argh::FromArgs;
 
 use crate::emit::emit;
+use crate::lower::names::{self, Scope};
+use crate::lower::report::Report;
+use crate::lower::spec::{Failure, Spec};
 use crate::lower::{lower, wanted_by_file};
 use crate::model::Api;
-use crate::names::{self, Scope};
-use crate::report::Report;
-use crate::spec::{Failure, Spec};
 
 const DEFAULT_FILE: &str = "openapi.yaml";
 const DEFAULT_OUT: &str = "src/api/client.rs";

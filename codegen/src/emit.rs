@@ -5,9 +5,9 @@
 
 use std::fmt::Write as _;
 
-use crate::data;
+use crate::emit_data;
+use crate::lower::names::identifier;
 use crate::model::{Api, FieldType, Operation, Parameter};
-use crate::names::identifier;
 
 /// The whole of `client.rs`.
 pub fn emit(apis: &[Api], command: &str) -> String {
@@ -40,7 +40,7 @@ fn header(out: &mut String, apis: &[Api], command: &str) {
          #![allow(clippy::all, clippy::pedantic)]\n\
          \n\
          use crate::api::request::{{Call, prepare}};\n\
-         use crate::domain::operation::Api;\n",
+         use openapi::operation::Api;\n",
         files.join(", ")
     );
 }
@@ -75,12 +75,12 @@ fn module(out: &mut String, api: &Api) {
             "    use crate::api::request::{{{}}};",
             imports.join(", ")
         );
-        out.push_str("    use crate::domain::operation::{Argument, ArgumentProblem, Operation};\n");
+        out.push_str("    use openapi::operation::{Argument, ArgumentProblem, Operation};\n");
     }
     for operation in &api.operations {
         structure(out, operation);
     }
-    data::data(out, api);
+    emit_data::data(out, api);
     out.push_str("}\n");
 }
 

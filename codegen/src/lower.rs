@@ -3,16 +3,29 @@
 //! Owns which operations there are and what they are called. One bad node costs at most its
 //! operation.
 
+pub mod dedupe;
+pub mod json;
+pub mod names;
+pub mod parameters;
+pub mod patterns;
+pub mod report;
+pub mod responses;
+pub mod schemas;
+pub mod security;
+pub mod spec;
+pub mod tree;
+pub mod values;
+pub mod yaml;
+
 use std::collections::HashSet;
 
+use crate::lower::names::Scope;
+use crate::lower::report::{LeftOut, Report, Taken};
+use crate::lower::schemas::Shapes;
+use crate::lower::spec::{Failure, Spec};
+use crate::lower::tree::{Kind, Node, Place, shortened};
+use crate::lower::values::sentence;
 use crate::model::{Api, Operation, Server, Variable};
-use crate::names::{self, Scope};
-use crate::node::{Kind, Node, Place, shortened};
-use crate::report::{LeftOut, Report, Taken};
-use crate::shapes::Shapes;
-use crate::spec::{Failure, Spec};
-use crate::values::sentence;
-use crate::{answers, dedupe, parameters, security};
 
 /// What every generated module uses: no operation may be called so.
 const RESERVED_TYPES: &[&str] = &[
@@ -316,7 +329,7 @@ fn operation<'a>(
         return Err("it needs a request body, which a GET of main-node does not send".to_owned());
     }
     let security = security::security(spec, node, report);
-    let answers = answers::answers(spec, node, get.place, shapes, report)?;
+    let answers = responses::answers(spec, node, get.place, shapes, report)?;
     let parameters =
         parameters::parameters(spec, &get.path, get.item, node, &security, shapes, report)?;
     let own = servers(spec, node, report).or_else(|| servers(spec, get.item, report));
@@ -356,7 +369,7 @@ fn assumed(spec: &Spec, get: &Get, report: &mut Report) -> Operation {
         parameters: parameters::of_template(&get.path),
         security: security::security(spec, get.item, report),
         accept: "application/json".to_owned(),
-        answers: vec![answers::free_form("200")],
+        answers: vec![responses::free_form("200")],
         deprecated: false,
     }
 }

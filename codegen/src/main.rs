@@ -6,7 +6,7 @@ fn main() {
         .map(|it| it.to_string_lossy().into_owned())
         .collect();
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
-    let outcome = codegen::command::run(&arguments);
+    let outcome = openapi::command::run(&arguments);
     print(&mut std::io::stdout(), &outcome.stdout);
     print(&mut std::io::stderr(), &outcome.stderr);
     std::process::exit(outcome.code);

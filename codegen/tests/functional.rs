@@ -6,11 +6,6 @@
 
 #![allow(dead_code)]
 
-#[path = "../../src/domain"]
-mod domain {
-    pub mod operation;
-    pub mod schema;
-}
 #[path = "../../src/api"]
 mod api {
     #[path = "../../codegen/tests/fixtures/everything.rs"]
@@ -27,8 +22,8 @@ use std::thread;
 
 use api::client::{APIS, CALLS, everything};
 use api::request::{Call, Credential, Endpoint, Fetch};
-use domain::operation::{Argument, Location};
-use domain::schema::{self, judge};
+use openapi::operation::{Argument, Location};
+use openapi::schema::{self, judge};
 
 fn call(id: &str) -> &'static Call {
     CALLS
@@ -351,10 +346,10 @@ fn the_fixtures_are_what_codegen_makes() {
         ("large", large_source().into_bytes()),
     ] {
         let file = format!("{name}.yaml");
-        let spec = codegen::spec::Spec::from_bytes(Path::new(&file), &source).unwrap();
-        let (api, report) = codegen::lower::lower(&spec, name, &[]).unwrap();
+        let spec = openapi::lower::spec::Spec::from_bytes(Path::new(&file), &source).unwrap();
+        let (api, report) = openapi::lower::lower(&spec, name, &[]).unwrap();
         assert!(report.left_out.is_empty(), "{}", report.text());
-        let fresh = codegen::emit::emit(&[api], "UPDATE_GOLDEN=1 cargo test -p codegen");
+        let fresh = openapi::emit::emit(&[api], "UPDATE_GOLDEN=1 cargo test -p codegen");
         assert_eq!(fresh.contains("Pack::deflated("), name == "large");
         let path = here.join(format!("{name}.rs"));
         if std::env::var_os("UPDATE_GOLDEN").is_some() {
@@ -430,7 +425,7 @@ fn patterns_are_judged_as_their_file_means_them() {
         // Beyond a table: nothing is ruled out.
         ("^(?!api/).*", &[("api/x", true), ("x", true)]),
     ] {
-        let table = codegen::patterns::table(pattern).unwrap_or_default();
+        let table = openapi::lower::patterns::table(pattern).unwrap_or_default();
         let rule = schema::Rule::Pattern("", table.leak());
         let schema = schema::Schema {
             types: schema::Types::TEXT,
@@ -448,7 +443,7 @@ fn an_argument_that_breaks_its_pattern_is_refused_with_the_pattern() {
     let given = |text: &str| {
         let id = ("id".to_owned(), Argument::Integer(1));
         let user = ("user_id".to_owned(), Argument::Text(text.to_owned()));
-        domain::operation::check_arguments(places, &[id, user])
+        openapi::operation::check_arguments(places, &[id, user])
     };
     assert!(given("anna07").is_empty());
     let found: Vec<String> = given("anna").into_iter().map(|it| it.message).collect();

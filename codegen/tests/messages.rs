@@ -4,7 +4,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use codegen::command::run;
+use openapi::command::run;
 
 /// A case: the files it lays out, the arguments, the golden file's name.
 fn check(name: &str, files: &[(&str, &str)], arguments: &[&str]) {

@@ -7,7 +7,7 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
-use codegen::{emit, lower, spec::Spec};
+use openapi::{emit, lower, lower::spec::Spec};
 
 const USUAL: u64 = 1_500;
 /// For one input; all of them are small.
@@ -134,7 +134,7 @@ fn generate(bytes: &[u8]) -> usize {
     match lower::lower(&spec, "mutilated", &[]) {
         Ok((api, report)) => {
             // Each line of the packed schemas can be read.
-            for line in codegen::packed::Lines::of(&api)
+            for line in openapi::compact_schemas::Lines::of(&api)
                 .text(&api)
                 .split('\n')
                 .skip(1)

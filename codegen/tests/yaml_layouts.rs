@@ -1,7 +1,7 @@
 //! Layouts that PyYAML and js-yaml read and YAML 1.2 is stricter about, and layouts of which
 //! some parser has refused a published file: each is read, with the values that they have.
 
-use codegen::yaml::read;
+use openapi::lower::yaml::read;
 use serde_json::{Value, json};
 
 #[track_caller]

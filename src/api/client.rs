@@ -11,12 +11,12 @@
 #![allow(clippy::all, clippy::pedantic)]
 
 use crate::api::request::{Call, prepare};
-use crate::domain::operation::Api;
+use openapi::operation::Api;
 
 /// Open-Meteo
 pub mod open_meteo {
     use crate::api::request::{Fetch, Given, given, maybe};
-    use crate::domain::operation::{Argument, ArgumentProblem, Operation};
+    use openapi::operation::{Argument, ArgumentProblem, Operation};
 
     /// `GET /v1/forecast`: Weather forecast for one place
     #[derive(Clone, Debug, PartialEq)]
@@ -112,8 +112,8 @@ pub mod open_meteo {
     /// The operations and schemas as data.
     #[rustfmt::skip]
     pub mod data {
-        use crate::domain::operation::*;
-        use crate::domain::schema::*;
+        use openapi::operation::*;
+        use openapi::schema::*;
 
         pub static API: Api = Api {
             name: "open_meteo", title: "Open-Meteo", version: "1", source_file: "openapi.yaml",

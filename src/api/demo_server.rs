@@ -14,8 +14,8 @@ use serde_json::json;
 use tiny_http::{Header, Method, Request, Response, Server};
 
 use super::simulate::{Arguments, simulate};
-use crate::domain::operation::{Api, Location, Operation};
 use crate::sys::clock::Clock;
+use openapi::operation::{Api, Location, Operation};
 
 pub struct DemoServer {
     address: SocketAddr,
@@ -211,11 +211,11 @@ mod tests {
     use crate::api::fetcher::{Fetcher, SourceSettings};
     use crate::api::request::Endpoint;
     use crate::api::transport::TransportSettings;
-    use crate::domain::operation::Argument;
     use crate::domain::plan::Selection;
     use crate::domain::reading::FetchOutcome;
     use crate::domain::time::{ClockTrust, Moment, Mono, Wall};
     use crate::sys::clock::ManualClock;
+    use openapi::operation::Argument;
 
     #[test]
     fn the_generated_client_fetches_moving_readings_from_the_demo() {

@@ -21,17 +21,17 @@ use super::transport::{
 };
 use crate::domain::health::{Cause, Failure};
 use crate::domain::normalise::{LastAccepted, normalise};
-use crate::domain::operation::Operation;
 use crate::domain::plan::{Numbers, SourcePlan};
 use crate::domain::quota::{QuotaMeter, QuotaReservation, SavedQuota};
 use crate::domain::reading::{FetchOutcome, Issue, Observation, Reason, UpstreamNode, Value};
 use crate::domain::redact::Secrets;
 use crate::domain::schedule;
-use crate::domain::schema::Judge;
 use crate::domain::time::{Moment, Mono, human_duration};
 use crate::limits;
 use crate::sys::clock::Clock;
 use crate::sys::shutdown::{Stopping, Woken};
+use openapi::operation::Operation;
+use openapi::schema::Judge;
 
 /// A source as the configuration describes it.
 pub struct SourceSettings {

@@ -8,18 +8,18 @@
 use ureq::Body;
 use ureq::http::Response;
 
-use crate::domain::operation::{
+use openapi::operation::{
     Argument, ArgumentProblem, Location, Operation, SecurityKind, SecurityScheme,
 };
 
-pub use given::{Given, given, maybe, prepare};
-pub use write::base64;
-use write::{encode, expand, join, pairs};
+pub use serialize::base64;
+use serialize::{encode, expand, join, pairs};
+pub use typed_arguments::{Given, given, maybe, prepare};
 
-#[path = "request/given.rs"]
-mod given;
-#[path = "request/write.rs"]
-mod write;
+#[path = "request/serialize.rs"]
+mod serialize;
+#[path = "request/typed_arguments.rs"]
+mod typed_arguments;
 
 /// One operation of the compiled-in table.
 pub struct Call {

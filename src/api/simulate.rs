@@ -6,9 +6,9 @@
 use jiff::tz::TimeZone;
 use serde_json::{Map, Number, Value as Json};
 
-use crate::domain::operation::{Location, Operation};
-use crate::domain::schema::{Literal, Schema, Types};
 use crate::domain::time::Wall;
+use openapi::operation::{Location, Operation};
+use openapi::schema::{Literal, Schema, Types};
 
 /// Items of every list: hours of a forecast, stations of a network.
 const ITEMS: usize = 6;
@@ -413,7 +413,7 @@ fn hash(text: &str, seed: i64) -> u64 {
 mod tests {
     use super::*;
     use crate::api::client::APIS;
-    use crate::domain::schema::judge;
+    use openapi::schema::judge;
 
     const NOON: Wall = Wall(1_795_435_200_000);
 
@@ -493,7 +493,7 @@ mod tests {
             types: Types::LIST,
             rules: &[Rule::Items(Link::Static(&NODE))],
         };
-        use crate::domain::schema::{Link, Property, Rule};
+        use openapi::schema::{Link, Property, Rule};
         static TREE: Operation = Operation {
             api: "trees",
             id: "getTree",

@@ -20,7 +20,6 @@ use crate::config::{self, Config, Overrides, Remark, Weight};
 use crate::db::error::OpenError;
 use crate::db::file::{self, FileKind};
 use crate::db::schema;
-use crate::domain::operation::nearest;
 use crate::domain::plan::{Plan, Selection, SourcePlan};
 use crate::domain::reading::FetchOutcome;
 use crate::domain::time::ClockTrust;
@@ -31,6 +30,7 @@ use crate::sys::clock::{Clock, SystemClock};
 use crate::sys::disk;
 use crate::sys::os_error::reason;
 use crate::sys::tls::system_roots;
+use openapi::operation::nearest;
 
 /// What one look found.
 enum Finding {

@@ -1,5 +1,5 @@
 //! `licenses`: the notices of everything compiled in, which the build script
-//! (codegen/build/notices.rs) collected.
+//! (src/build/notices.rs) collected.
 
 use std::fmt::{Display, Formatter, Result};
 

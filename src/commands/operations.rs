@@ -4,8 +4,8 @@
 use std::fmt::Write;
 
 use crate::config::example::{key, placeholder, shown, source_name, spell_literal};
-use crate::domain::operation::{Api, Location, Operation, Parameter, SecurityKind, SecurityScheme};
-use crate::domain::schema::{Schema, Types};
+use openapi::operation::{Api, Location, Operation, Parameter, SecurityKind, SecurityScheme};
+use openapi::schema::{Schema, Types};
 
 /// Leaves of a response that are named, at most.
 const LEAVES: usize = 12;

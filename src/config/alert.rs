@@ -11,9 +11,9 @@ use super::describe::without_secrets;
 use super::reader::{Item, Reader, Table};
 use super::{Secret, SourceConfig};
 use crate::domain::alert::{DisplayRule, Rules, SourceRule, StaleRule, ValueRule, Window};
-use crate::domain::operation::nearest;
 use crate::domain::time::format_duration;
 use crate::domain::toml_text::{bare_or_quoted, quoted};
+use openapi::operation::nearest;
 
 /// Ways to people beside mail, and what messages say about the node.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

@@ -6,8 +6,8 @@ use super::Secret;
 use super::reader::{Item, Weight};
 use super::source::{Header, Target};
 use crate::api::request::base64;
-use crate::domain::operation::{Location, Operation, SecurityKind, SecurityScheme, nearest};
 use crate::domain::toml_text::bare_or_quoted;
+use openapi::operation::{Location, Operation, SecurityKind, SecurityScheme, nearest};
 
 /// The owner's credentials; the OpenAPI file says where they go.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -259,8 +259,8 @@ mod tests {
 
     use super::*;
     use crate::config::{Config, Environment, Overrides, read};
-    use crate::domain::operation::Api;
-    use crate::domain::schema::Link;
+    use openapi::operation::Api;
+    use openapi::schema::Link;
 
     const fn scheme(name: &'static str, kind: SecurityKind) -> SecurityScheme {
         SecurityScheme {
@@ -292,7 +292,7 @@ mod tests {
             parameters: &[],
             security,
             accept: "application/json",
-            response: Link::Static(&crate::domain::schema::leaf::ANY),
+            response: Link::Static(&openapi::schema::leaf::ANY),
             answers: &[],
             deprecated: false,
         }

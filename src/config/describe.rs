@@ -4,11 +4,11 @@ use std::fmt::Write;
 use std::time::Duration;
 
 use super::{Auth, Config, Login, SourceConfig, Target};
-use crate::domain::operation::{Argument, SecurityScheme};
 use crate::domain::plan::{Numbers, Selection};
 use crate::domain::redact::{MASK, Secrets};
 use crate::domain::time::format_duration;
 use crate::domain::toml_text::{bare_or_quoted, key_table, quoted};
+use openapi::operation::{Argument, SecurityScheme};
 
 impl Config {
     /// Everything that is in force, defaults included.

@@ -1,8 +1,8 @@
 //! Configurations that nobody wrote: the built-in example, and one for the demo of whatever
 //! API is compiled in.
 
-use crate::domain::operation::{Api, Argument, Operation, Parameter, fits};
-use crate::domain::schema::{Literal, Types};
+use openapi::operation::{Api, Argument, Operation, Parameter, fits};
+use openapi::schema::{Literal, Types};
 
 /// What is fetched while nobody has configured anything: the weather of Berlin.
 pub const EXAMPLE: &str = include_str!("example.toml");

@@ -38,13 +38,13 @@ use self::setting::{duration_option, option, options, parsed, split_list};
 use self::source::Named;
 pub use self::source::{SourceConfig, Target};
 use crate::domain::alert::Rules;
-use crate::domain::operation::{Api, nearest};
 use crate::domain::plan::{KeyPlan, Merge, Plan, RecordSelector, Selection};
 use crate::domain::redact::Secrets;
 use crate::domain::toml_text::{key_table, merge_advice, quoted};
 use crate::limits;
 pub use crate::sys::host_name::name as host_name;
 use crate::sys::text_file;
+use openapi::operation::{Api, nearest};
 
 /// The effective configuration, whole and valid.
 #[derive(Debug, Clone)]

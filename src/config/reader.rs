@@ -15,9 +15,9 @@ use toml::de::{DeTable, DeValue};
 use super::Secret;
 use super::describe::sounds_secret;
 use super::environment::Environment;
-use crate::domain::operation::nearest;
 use crate::domain::redact::{MASK, Secrets};
 use crate::domain::time::parse_duration;
+use openapi::operation::nearest;
 
 /// Something wrong in the configuration: where, and what to do about it.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -18,12 +18,12 @@ use super::{Secret, read_zone};
 use crate::api::connection_pool;
 use crate::api::request::base64;
 use crate::api::url_source;
-use crate::domain::operation::{Api, Argument, Operation};
 use crate::domain::plan::{Numbers, SourcePlan};
 use crate::domain::quota::request_interval;
 use crate::domain::redact::MASK;
 use crate::limits;
 use jiff::tz::TimeZone;
+use openapi::operation::{Api, Argument, Operation};
 
 /// One source: the domain's plan for it, and how it is called.
 #[derive(Debug, Clone)]

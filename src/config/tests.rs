@@ -2,9 +2,9 @@
 
 use super::reader::TOP_LEVEL;
 use super::*;
-use crate::domain::operation::{Location, Operation, Parameter, Style};
 use crate::domain::plan::Selection;
-use crate::domain::schema::{Link, Literal, Property, Rule, Schema, Types};
+use openapi::operation::{Location, Operation, Parameter, Style};
+use openapi::schema::{Link, Literal, Property, Rule, Schema, Types};
 
 static LATITUDE: Schema = Schema {
     types: Types::NUMBER,
@@ -26,7 +26,7 @@ static RESPONSE: Schema = Schema {
     rules: &[Rule::Properties(&[Property {
         name: "current",
         required: true,
-        schema: Link::Static(&crate::domain::schema::leaf::OBJECT),
+        schema: Link::Static(&openapi::schema::leaf::OBJECT),
     }])],
 };
 
@@ -52,14 +52,14 @@ static FORECAST: Operation = Operation {
     summary: "A forecast",
     description: "",
     path: "/v1/forecast",
-    servers: &[crate::domain::operation::Server {
+    servers: &[openapi::operation::Server {
         url: "https://api.open-meteo.com",
         description: "",
         variables: &[],
     }],
     parameters: &[
         parameter("latitude", true, &LATITUDE),
-        parameter("longitude", true, &crate::domain::schema::leaf::NUMBER),
+        parameter("longitude", true, &openapi::schema::leaf::NUMBER),
         parameter("current", false, &VARIABLES),
     ],
     security: &[],

@@ -14,7 +14,6 @@ pub mod history;
 pub mod ledger;
 pub mod merge;
 pub mod normalise;
-pub mod operation;
 pub mod outbox;
 pub mod plan;
 pub mod quota;
@@ -22,7 +21,6 @@ pub mod reading;
 pub mod redact;
 pub mod retention_clock;
 pub mod schedule;
-pub mod schema;
 #[cfg(test)]
 #[path = "tests/simulated_month.rs"]
 mod simulated_month;

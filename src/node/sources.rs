@@ -11,8 +11,8 @@ use crate::api::request::{Credential, Endpoint};
 use crate::api::transport::{SendRequest, TransportSettings};
 use crate::api::url_source;
 use crate::config::{Auth, Config, Login, SourceConfig, Target};
-use crate::domain::operation::{Argument, Operation, SecurityScheme};
 use crate::sys::clock::Clock;
+use openapi::operation::{Argument, Operation, SecurityScheme};
 
 /// A fetcher per source, in the configuration's order. `Err` says which source cannot be
 /// fetched so, and what to change.

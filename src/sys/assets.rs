@@ -1,4 +1,4 @@
-//! Files that the build script (codegen/build) compressed into the binary.
+//! Files that the build script (src/build.rs) compressed into the binary.
 
 use flate2::{Decompress, FlushDecompress};
 

@@ -1,4 +1,4 @@
-use super::write::encode_but;
+use super::serialize::encode_but;
 use super::*;
 
 #[test]

@@ -15,10 +15,10 @@ use super::{json, url_source};
 use crate::domain::normalise::{LastAccepted, normalise};
 use crate::domain::plan::{Numbers, RecordSelector, Selection, SourcePlan};
 use crate::domain::reading::FetchOutcome;
-use crate::domain::schema::judge;
 use crate::domain::time::Mono;
 use crate::golden::Budget;
 use crate::limits;
+use openapi::schema::judge;
 
 const BODIES: [&str; 5] = [
     r#"{"t": 21.4, "stations": [{"id": 1, "free": 3}, {"id": "x", "free": null}]}"#,

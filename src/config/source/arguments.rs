@@ -4,9 +4,7 @@ use toml::de::DeValue;
 
 use crate::config::describe::sounds_secret;
 use crate::config::reader::{Item, Table};
-use crate::domain::operation::{
-    Api, Argument, Location, Operation, Parameter, check_arguments, nearest,
-};
+use openapi::operation::{Api, Argument, Location, Operation, Parameter, check_arguments, nearest};
 
 pub fn find_operation(
     item: &Item<'_>,

@@ -2,15 +2,15 @@
 
 use std::collections::HashSet;
 
+use crate::lower::names::{self, Scope};
+use crate::lower::report::Report;
+use crate::lower::schemas::{Shapes, Use};
+use crate::lower::spec::Spec;
+use crate::lower::tree::Node;
+use crate::lower::values::{listed, sentence};
 use crate::model::{
     ANY, FieldType, Location, Parameter, Rule, SchemaId, SecurityKind, SecurityScheme, Style, Types,
 };
-use crate::names::{self, Scope};
-use crate::node::Node;
-use crate::report::Report;
-use crate::shapes::{Shapes, Use};
-use crate::spec::Spec;
-use crate::values::{listed, sentence};
 
 /// Those of the path and of the operation; the operation's win.
 pub fn parameters<'a>(

@@ -3,10 +3,10 @@
 //! What main-node cannot send by itself costs no operation: it is named in a note, and the
 //! owner may send it with `headers`.
 
+use crate::lower::report::Report;
+use crate::lower::spec::Spec;
+use crate::lower::tree::{Node, Place};
 use crate::model::{Location, SecurityKind, SecurityScheme};
-use crate::node::{Node, Place};
-use crate::report::Report;
-use crate::spec::Spec;
 
 /// The alternatives of an operation, without the credentials that main-node cannot send.
 pub fn security(spec: &Spec, operation: &Node, report: &mut Report) -> Vec<Vec<SecurityScheme>> {
@@ -107,7 +107,8 @@ fn scheme(spec: &Spec, name: &str) -> Result<SecurityScheme, Unsupported> {
             )));
         }
     };
-    let description = crate::values::sentence(node.text_of("description").unwrap_or(""), 100);
+    let description =
+        crate::lower::values::sentence(node.text_of("description").unwrap_or(""), 100);
     Ok(SecurityScheme {
         name: name.to_owned(),
         kind,

@@ -1,10 +1,10 @@
 //! Which responses of an operation are JSON, and their schemas.
 
+use crate::lower::report::Report;
+use crate::lower::schemas::{Shapes, Use};
+use crate::lower::spec::Spec;
+use crate::lower::tree::{Node, Place};
 use crate::model::{ANY, Answer};
-use crate::node::{Node, Place};
-use crate::report::Report;
-use crate::shapes::{Shapes, Use};
-use crate::spec::Spec;
 
 pub struct Answers {
     pub accept: String,

@@ -9,12 +9,11 @@
 
 use serde_json::Value;
 
-use super::schema::{Link, Schema};
+use crate::schema::{Link, Schema};
 
 #[allow(unused_imports)]
 pub use check::{check_arguments, fits, nearest};
 
-#[path = "operation/check.rs"]
 mod check;
 
 /// One OpenAPI file.
@@ -300,5 +299,5 @@ impl Parameter {
 }
 
 #[cfg(test)]
-#[path = "operation/tests.rs"]
+#[path = "tests/operation.rs"]
 mod tests;

@@ -10,7 +10,7 @@ use std::collections::{HashMap, HashSet};
 
 use granit_parser::{ErrorKind, Event, Parser, ScalarStyle, Span, StructureStyle};
 
-use crate::node::{
+use crate::lower::tree::{
     Broken, Entry, Kind, MAX_DEPTH, Node, Oddity, Place, join_entries, parse_number, shortened,
 };
 

@@ -3,7 +3,9 @@
 //! Writes to `OUT_DIR` and nowhere else. The same commit gives the same bytes: no path and no
 //! date is in them.
 
+#[path = "build/assets.rs"]
 mod assets;
+#[path = "build/notices.rs"]
 mod notices;
 
 use std::io::Write;
@@ -16,7 +18,7 @@ use flate2::write::GzEncoder;
 fn main() {
     let root = PathBuf::from(variable("CARGO_MANIFEST_DIR"));
     let out = PathBuf::from(variable("OUT_DIR"));
-    watch(&root, &["codegen/build"]);
+    watch(&root, &["src/build.rs", "src/build"]);
     notices::write(&root, &out);
     assets::write(&root, &out);
 }

@@ -4,7 +4,7 @@
 //! Lenient where that is harmless (comments, a trailing comma, control characters in
 //! strings); bounded in depth.
 
-use crate::node::{Broken, Entry, Kind, MAX_DEPTH, Node, Oddity, Place, join_entries};
+use crate::lower::tree::{Broken, Entry, Kind, MAX_DEPTH, Node, Oddity, Place, join_entries};
 
 pub fn read(text: &str, file: u32, oddities: &mut Vec<Oddity>) -> Result<Node, Broken> {
     let mut reader = Reader {

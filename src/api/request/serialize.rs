@@ -1,6 +1,6 @@
 //! How arguments are written into a URL, a header or a cookie: RFC 6570 and OpenAPI's styles.
 
-use crate::domain::operation::{Argument, Location, Parameter, Style};
+use openapi::operation::{Argument, Location, Parameter, Style};
 
 /// The path template with its `{names}` filled. What follows a `?` in it is a query already.
 pub fn expand<'a>(

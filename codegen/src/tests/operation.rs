@@ -1,5 +1,5 @@
-use super::super::schema::{Link, Literal, Property, Rule, Types, leaf};
 use super::*;
+use crate::schema::{Link, Literal, Property, Rule, Types, leaf};
 
 static LATITUDE: Schema = Schema {
     types: Types::NUMBER,

@@ -11,15 +11,13 @@
 use serde_json::Value;
 
 #[allow(unused_imports)]
-pub use judge::{Drift, DriftKind, Judge, judge};
+pub use validate::{Drift, DriftKind, Judge, judge};
 
-pub use pack::{Link, Pack};
+pub use compact::{Link, Pack};
 
-#[path = "schema/judge.rs"]
-mod judge;
-#[path = "schema/pack.rs"]
-mod pack;
+mod compact;
 mod pattern;
+mod validate;
 
 /// A declared schema. Statics may refer to each other in circles (recursive schemas).
 #[derive(Debug)]
@@ -424,5 +422,5 @@ fn number(found: &serde_json::Number) -> Option<f64> {
 }
 
 #[cfg(test)]
-#[path = "schema/tests.rs"]
+#[path = "tests/schema.rs"]
 mod tests;

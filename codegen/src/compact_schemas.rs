@@ -4,8 +4,8 @@
 use std::fmt::Write as _;
 
 use crate::emit::doc;
+use crate::lower::tree::quoted;
 use crate::model::{ANY, Api, Literal, Rule, Schema, SchemaId, Types};
-use crate::node::quoted;
 
 /// What an API may cost the binary, about, with its text readable in the generated file.
 /// Beyond it everybody who runs the binary would pay for what nobody reads: deflated it is a

@@ -3,7 +3,7 @@
 //! Every message is for a tired person: expected, found, what to change. Nothing is altered.
 
 use super::{Argument, ArgumentProblem, Location, Operation, Parameter, Style};
-use crate::domain::schema::{Link, Literal, Schema, Types};
+use crate::schema::{Link, Literal, Schema, Types};
 
 /// Every problem of these arguments, each with what to change; none means it can be called.
 pub fn check_arguments(

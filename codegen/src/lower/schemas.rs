@@ -6,16 +6,16 @@
 
 use std::collections::{HashMap, VecDeque};
 
-use draft::Draft;
-
+use crate::lower::patterns;
+use crate::lower::report::Report;
+use crate::lower::spec::Spec;
+use crate::lower::tree::{Kind, Node, shortened};
+use crate::lower::values::{example, example_of, literal, sentence};
 use crate::model::{ANY, Literal, Number, Property, Rule, Schema, SchemaId, Types};
-use crate::node::{Kind, Node, shortened};
-use crate::patterns;
-use crate::report::Report;
-use crate::spec::Spec;
-use crate::values::{example, example_of, literal, sentence};
 
-mod draft;
+#[path = "schema_builder.rs"]
+mod schema_builder;
+use schema_builder::Draft;
 
 /// allOf and `$ref` inside each other.
 const MAX_GATHER_DEPTH: usize = 100;

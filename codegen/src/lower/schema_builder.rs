@@ -3,11 +3,11 @@
 use std::collections::HashMap;
 
 use super::{MAX_GATHER_DEPTH, MAX_VARIANTS, Shapes, address};
+use crate::lower::report::Report;
+use crate::lower::spec::reference_of;
+use crate::lower::tree::{Kind, Node};
+use crate::lower::values::{is_null_schema, type_of, type_of_value};
 use crate::model::Types;
-use crate::node::{Kind, Node};
-use crate::report::Report;
-use crate::spec::reference_of;
-use crate::values::{is_null_schema, type_of, type_of_value};
 
 /// All that several nodes say of one schema.
 #[derive(Default)]

@@ -2,13 +2,13 @@
 
 use std::fmt::Write as _;
 
+use crate::compact_schemas::Lines;
 use crate::emit::doc;
+use crate::lower::names::{self, Scope};
 use crate::model::{
     ANY, Api, Literal, Location, Operation, Parameter, Rule, Schema, SchemaId, SecurityKind,
     SecurityScheme, Server, Style, Types,
 };
-use crate::names::{self, Scope};
-use crate::packed::Lines;
 
 /// What a schema is written as where it is referred to.
 enum Form {
@@ -28,9 +28,7 @@ pub fn data(out: &mut String, api: &Api) {
     out.push_str(
         "\n    /// The operations and schemas as data.\n    #[rustfmt::skip]\n    pub mod data {\n",
     );
-    out.push_str(
-        "        use crate::domain::operation::*;\n        use crate::domain::schema::*;\n\n",
-    );
+    out.push_str("        use openapi::operation::*;\n        use openapi::schema::*;\n\n");
     let _ = write!(
         out,
         "        pub static API: Api = Api {{\n            \

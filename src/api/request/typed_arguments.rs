@@ -1,7 +1,7 @@
 //! Checked arguments to the typed fields of generated structs, and back.
 
 use super::{Fetch, Prepared};
-use crate::domain::operation::{Argument, ArgumentProblem, Operation, Parameter, check_arguments};
+use openapi::operation::{Argument, ArgumentProblem, Operation, Parameter, check_arguments};
 
 /// Arguments that fit their operation; the generated structs are read from it.
 pub struct Given<'a> {

@@ -8,8 +8,8 @@ use std::fs;
 use std::io::Read;
 use std::path::{Component, Path, PathBuf};
 
-use crate::node::{Kind, Node, Oddity, Place};
-use crate::{json, yaml};
+use crate::lower::tree::{Kind, Node, Oddity, Place};
+use crate::lower::{json, yaml};
 
 /// GitHub's file is 13 MB; nobody's is this.
 const MAX_FILE_BYTES: u64 = 128 * 1024 * 1024;
