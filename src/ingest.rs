@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::Duration;
 
-use crate::domain::alert::{self, AlertCommit, Facts, NodeFacts, Rules, State};
+use crate::domain::alert::{self, AlertCommit, AlertFacts, AlertRules, AlertState, NodeFacts};
 use crate::domain::ledger::{Ledger, RecordRow};
 use crate::domain::reading::Observation;
 use crate::domain::snapshot::Snapshot;
@@ -19,10 +19,10 @@ use crate::sys::heartbeat::Beat;
 use crate::sys::thread::shielded;
 
 pub struct Ingest {
-    pub rules: Rules,
+    pub rules: AlertRules,
     pub ledger: Ledger,
     /// As the last run left it.
-    pub alerts: State,
+    pub alerts: AlertState,
     pub clock: Arc<dyn Clock>,
     pub beat: Beat,
     /// Whether the other sources are being asked early: once for each doubt.
@@ -91,15 +91,15 @@ impl Ingest {
 
     fn evaluate_alerts(&mut self, now: Moment, started: Mono) -> Snapshot {
         let mut snapshot = self.ledger.snapshot(now);
-        let facts = Facts {
+        let facts = AlertFacts {
             snapshot: &snapshot,
             started,
             node: &(self.node)(),
         };
         let step = alert::step(&self.rules, &self.alerts, now, &facts);
         self.alerts = step.state;
-        let has_asked = std::mem::replace(&mut self.has_probed, step.asks_others);
-        if step.asks_others && !has_asked {
+        let has_asked = std::mem::replace(&mut self.has_probed, step.wants_probe);
+        if step.wants_probe && !has_asked {
             (self.probe_sources)();
         }
         if step.changed || !step.events.is_empty() {
@@ -111,7 +111,7 @@ impl Ingest {
         let changes_at = snapshot.changes_at.into_iter().chain(step.changes_at);
         snapshot.changes_at = changes_at.min();
         // An alert of a followed node shows while there is none of our own.
-        snapshot.alert = alert::for_displays(&step.open).or(snapshot.alert);
+        snapshot.alert = alert::display_summary(&step.open).or(snapshot.alert);
         snapshot.alerts = step.open;
         snapshot
     }
@@ -148,8 +148,8 @@ mod tests {
             let committed = Arc::new(Mutex::new(Vec::new()));
             let ingest = Ingest {
                 ledger: Ledger::new(plan.clone()),
-                rules: Rules::default(),
-                alerts: State::new("test"),
+                rules: AlertRules::default(),
+                alerts: AlertState::new("test"),
                 node: Box::new(NodeFacts::default),
                 has_probed: false,
                 probe_sources: Box::new(|| ()),

@@ -13,8 +13,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use crate::domain::alert::DeliveryTrouble;
-use crate::domain::outbox::{Ended, Item, Outbox, Outcome, Pending, Refusal};
+use crate::domain::alert::DeliveryFailure;
+use crate::domain::outbox::{
+    DeliveryEnd, DeliveryOutcome, DeliveryRefusal, Outbox, OutboxItem, PendingItems,
+};
 use crate::domain::time::{Moment, Mono, Wall};
 use crate::limits;
 use crate::sys::clock::Clock;
@@ -44,7 +46,7 @@ impl Attempt {
 
 /// One message to be delivered.
 pub struct Batch<'a> {
-    pub items: &'a [Item],
+    pub items: &'a [OutboxItem],
     pub dropped: u64,
     pub message_id: &'a str,
     /// Recipients that need it no more.
@@ -152,7 +154,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 /// How delivering goes, for `/status`, `/metrics` and the alert about itself.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Status {
-    pub trouble: Option<DeliveryTrouble>,
+    pub trouble: Option<DeliveryFailure>,
     /// Events that wait.
     pub waiting: usize,
     /// Of those, the refused ones.
@@ -189,7 +191,7 @@ impl SharedStatus {
                 status.failures += 1;
                 let since = status.trouble.as_ref().map_or(now.mono, |it| it.since);
                 let why = why.clone();
-                status.trouble = Some(DeliveryTrouble {
+                status.trouble = Some(DeliveryFailure {
                     channel,
                     since,
                     why,
@@ -213,7 +215,7 @@ pub struct Delivery<C> {
     last_try: Option<Mono>,
     retry_at: Option<Mono>,
     last_problem: Option<String>,
-    failing: Option<DeliveryTrouble>,
+    failing: Option<DeliveryFailure>,
     lane: RefusedLane,
 }
 
@@ -237,7 +239,7 @@ struct RefusedLane {
 
 impl RefusedLane {
     /// Plans when each of the refused events is tried again.
-    fn plan(&mut self, items: &[Item], is_asked: bool, now: Moment) {
+    fn plan(&mut self, items: &[OutboxItem], is_asked: bool, now: Moment) {
         let waits = |id: &i64| items.iter().any(|item| item.id == *id);
         self.due.retain(|id, _| waits(id));
         self.alone.retain(waits);
@@ -245,7 +247,8 @@ impl RefusedLane {
             .iter()
             .filter_map(|item| Some((item.id, item.refusal.as_ref()?)));
         for (id, refusal) in refused {
-            if is_asked || (refusal.setup != self.setup && !self.due.contains_key(&id)) {
+            if is_asked || (refusal.config_fingerprint != self.setup && !self.due.contains_key(&id))
+            {
                 self.due.insert(id, (now.mono, false));
                 self.retry_at = None;
             } else if !self.due.contains_key(&id) {
@@ -354,7 +357,7 @@ impl<C: Channel> Delivery<C> {
     /// Tries what is due; returns how long nothing is.
     pub fn turn(&mut self, now: Moment) -> Duration {
         let pending = self.look(now);
-        let (refused, fresh): (Vec<Item>, Vec<Item>) = pending
+        let (refused, fresh): (Vec<OutboxItem>, Vec<OutboxItem>) = pending
             .items
             .into_iter()
             .partition(|item| item.refusal.is_some());
@@ -366,8 +369,8 @@ impl<C: Channel> Delivery<C> {
         if self.gathering_since.is_some() {
             return pause;
         }
-        let is_due = |item: &Item| self.lane.is_due(item.id, now.mono);
-        let due: Vec<Item> = refused.iter().filter(|it| is_due(it)).cloned().collect();
+        let is_due = |item: &OutboxItem| self.lane.is_due(item.id, now.mono);
+        let due: Vec<OutboxItem> = refused.iter().filter(|it| is_due(it)).cloned().collect();
         let may_try = self.lane.retry_at.is_none_or(|at| at <= now.mono);
         if may_try && let Some(batch) = choose(&due, &self.lane.alone) {
             return self.try_batch(&batch, pending.dropped, now);
@@ -381,7 +384,7 @@ impl<C: Channel> Delivery<C> {
     }
 
     /// Reads what waits, plans what is refused, and shows both.
-    fn look(&mut self, now: Moment) -> Pending {
+    fn look(&mut self, now: Moment) -> PendingItems {
         let name = self.channel.name();
         let is_asked = self.outbox.is_retry_asked(name);
         let pending = self.outbox.pending(name);
@@ -390,7 +393,7 @@ impl<C: Channel> Delivery<C> {
         pending
     }
 
-    fn show(&self, pending: &Pending) {
+    fn show(&self, pending: &PendingItems) {
         let name = self.channel.name();
         let refusals = || pending.items.iter().filter_map(|it| it.refusal.as_ref());
         let newest = refusals().max_by_key(|it| it.last);
@@ -402,7 +405,7 @@ impl<C: Channel> Delivery<C> {
         status.undelivered = pending.undelivered;
         let of_refusal = newest
             .zip(self.lane.since)
-            .map(|(newest, since)| DeliveryTrouble {
+            .map(|(newest, since)| DeliveryFailure {
                 channel: name,
                 since,
                 why: newest.why.clone(),
@@ -411,7 +414,11 @@ impl<C: Channel> Delivery<C> {
     }
 
     /// What was never refused and is due, else how long nothing is.
-    fn next_fresh(&mut self, fresh: &[Item], now: Moment) -> (Option<Vec<Item>>, Duration) {
+    fn next_fresh(
+        &mut self,
+        fresh: &[OutboxItem],
+        now: Moment,
+    ) -> (Option<Vec<OutboxItem>>, Duration) {
         let Some(batch) = choose(fresh, &self.lane.alone) else {
             self.gathering_since = None;
             return (None, IDLE);
@@ -420,7 +427,7 @@ impl<C: Channel> Delivery<C> {
             return (None, at.since(now.mono));
         }
         let is_known =
-            |item: &Item| item.message_id.is_some() || self.lane.alone.contains(&item.id);
+            |item: &OutboxItem| item.message_id.is_some() || self.lane.alone.contains(&item.id);
         if !batch.iter().any(is_known) {
             let since = *self.gathering_since.get_or_insert(now.mono);
             let rest = self.gather.saturating_sub(now.mono.since(since));
@@ -432,7 +439,7 @@ impl<C: Channel> Delivery<C> {
         (Some(batch), Duration::ZERO)
     }
 
-    fn try_batch(&mut self, items: &[Item], dropped: u64, now: Moment) -> Duration {
+    fn try_batch(&mut self, items: &[OutboxItem], dropped: u64, now: Moment) -> Duration {
         let name = self.channel.name();
         let ids: Vec<i64> = items.iter().map(|item| item.id).collect();
         let first = items.first();
@@ -443,7 +450,7 @@ impl<C: Channel> Delivery<C> {
             items,
             dropped,
             message_id: &message_id,
-            settled: first.map_or(&[], |item| item.settled.as_slice()),
+            settled: first.map_or(&[], |item| item.done_recipients.as_slice()),
             now,
             delayed_by: match refusal {
                 Some(refusal) => Some(&refusal.why),
@@ -454,7 +461,7 @@ impl<C: Channel> Delivery<C> {
         let mut is_sent = false;
         let mut before_data = || {
             is_sent = true;
-            let trying = Outcome::Trying {
+            let trying = DeliveryOutcome::Attempting {
                 ids: ids.clone(),
                 message_id: message_id.clone(),
             };
@@ -474,7 +481,7 @@ impl<C: Channel> Delivery<C> {
         if !is_whole && !attempt.settled.is_empty() {
             let (ids, recipients) = (ids.clone(), attempt.settled);
             self.outbox
-                .record(name, Outcome::Partly { ids, recipients });
+                .record(name, DeliveryOutcome::PartlyDelivered { ids, recipients });
         }
         let pause = match (attempt.again, attempt.refused) {
             (Some(again), None) => self.failed(now.mono, again, refusal.is_some()),
@@ -483,7 +490,7 @@ impl<C: Channel> Delivery<C> {
             }
             (None, Some(_)) if attempt.is_about_content && items.len() > 1 => {
                 self.lane.alone.extend(&ids);
-                self.outbox.record(name, Outcome::Split { ids });
+                self.outbox.record(name, DeliveryOutcome::Split { ids });
                 Duration::ZERO
             }
             (None, Some(why)) => {
@@ -491,15 +498,15 @@ impl<C: Channel> Delivery<C> {
                 Duration::ZERO
             }
             (None, None) => {
-                let ended = Ended {
+                let ended = DeliveryEnd {
                     second: now.wall.second(),
                     attempts: match refusal {
                         Some(refusal) => refusal.days.saturating_add(2),
                         None => self.failures_in_a_row.saturating_add(1),
                     },
-                    ..Ended::default()
+                    ..DeliveryEnd::default()
                 };
-                let delivered = Outcome::Delivered {
+                let delivered = DeliveryOutcome::Delivered {
                     ids,
                     dropped,
                     ended,
@@ -527,7 +534,7 @@ impl<C: Channel> Delivery<C> {
     }
 
     /// Keeps what is refused, but what was for too many days.
-    fn refused(&mut self, items: &[Item], why: String, now: Moment) {
+    fn refused(&mut self, items: &[OutboxItem], why: String, now: Moment) {
         let name = self.channel.name();
         self.answered();
         let second = now.wall.second();
@@ -536,21 +543,21 @@ impl<C: Channel> Delivery<C> {
             let is_daily = self.lane.due.get(&item.id).is_some_and(|(_, daily)| *daily);
             let days = known.map_or(0, |it| it.days) + u32::from(known.is_some() && is_daily);
             let outcome = match days < limits::REFUSED_DAYS {
-                true => Outcome::Refused {
+                true => DeliveryOutcome::Refused {
                     ids,
-                    refusal: Refusal {
+                    refusal: DeliveryRefusal {
                         since: known.map_or(second, |it| it.since),
                         last: second,
                         days,
                         why: why.clone(),
-                        setup: self.lane.setup,
+                        config_fingerprint: self.lane.setup,
                     },
                 },
                 false => {
                     log::error!("{name}: an alert is given up after {days} days: {why}");
-                    Outcome::Undelivered {
+                    DeliveryOutcome::Undelivered {
                         ids,
-                        ended: Ended {
+                        ended: DeliveryEnd {
                             second,
                             attempts: days + 1,
                             refused: Some(why.clone()),
@@ -589,7 +596,7 @@ impl<C: Channel> Delivery<C> {
             return Duration::ZERO;
         }
         let since = *self.failing_since.get_or_insert(now);
-        self.failing = Some(DeliveryTrouble {
+        self.failing = Some(DeliveryFailure {
             channel: name,
             since,
             why: why.clone(),
@@ -610,15 +617,15 @@ fn back_off(failures: u32) -> Duration {
 
 /// What goes next: the items of the oldest message that was tried, else all that were not,
 /// as far as the same people have them already; those that go alone one by one.
-fn choose(items: &[Item], alone: &BTreeSet<i64>) -> Option<Vec<Item>> {
+fn choose(items: &[OutboxItem], alone: &BTreeSet<i64>) -> Option<Vec<OutboxItem>> {
     let tried = items.iter().find(|item| item.message_id.is_some());
     let first = tried.or(items.first())?;
     if tried.is_none() && alone.contains(&first.id) {
         return Some(vec![first.clone()]);
     }
-    let goes_along = |item: &&Item| {
+    let goes_along = |item: &&OutboxItem| {
         item.message_id == first.message_id
-            && item.settled == first.settled
+            && item.done_recipients == first.done_recipients
             && (tried.is_some() || !alone.contains(&item.id))
     };
     let batch = items.iter().filter(goes_along);

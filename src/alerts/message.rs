@@ -14,8 +14,8 @@ use mail_send::mail_builder::headers::message_id::MessageId;
 use mail_send::mail_builder::headers::raw::Raw;
 use mail_send::mail_builder::mime::MimePart;
 
-use crate::domain::alert::{Event, Kind, Told};
-use crate::domain::outbox::Item;
+use crate::domain::alert::{AlertEvent, AlertEventKind, WallStamp};
+use crate::domain::outbox::OutboxItem;
 use crate::domain::time::{Moment, Wall, human_duration as span};
 
 /// What every message says about the node that sends it.
@@ -46,7 +46,7 @@ const LATE: Duration = Duration::from_secs(600);
 /// What one batch of events says. `delayed_by` is why it could not be told before; `dropped`
 /// counts events that nobody will be told.
 pub fn compose(
-    items: &[Item],
+    items: &[OutboxItem],
     dropped: u64,
     sender: &Sender,
     now: Moment,
@@ -57,7 +57,7 @@ pub fn compose(
     let mut blocks = Vec::new();
     for (index, story) in stories.iter().enumerate() {
         if stories.len() > 1 {
-            blocks.push(Block::Heading(story.last.words.about.clone()));
+            blocks.push(Block::Heading(story.last.text.about.clone()));
         }
         teller.tell(story, index < FULL_STORIES, &mut blocks);
     }
@@ -76,7 +76,10 @@ pub fn compose(
         sender.node,
         incidents(&stories)
     )));
-    let mut references: Vec<String> = items.iter().filter_map(|it| it.thread.clone()).collect();
+    let mut references: Vec<String> = items
+        .iter()
+        .filter_map(|it| it.thread_root.clone())
+        .collect();
     references.dedup();
     Message {
         subject: one_line(&teller.subject(&stories)),
@@ -88,13 +91,13 @@ pub fn compose(
 
 /// What a batch tells of one incident.
 struct Story<'a> {
-    first: &'a Event,
-    last: &'a Event,
+    first: &'a AlertEvent,
+    last: &'a AlertEvent,
     /// What it was when it began, if the batch tells that.
-    opening: Option<&'a Event>,
+    opening: Option<&'a AlertEvent>,
 }
 
-fn stories(items: &[Item]) -> Vec<Story<'_>> {
+fn stories(items: &[OutboxItem]) -> Vec<Story<'_>> {
     let mut stories: Vec<Story<'_>> = Vec::new();
     for event in items.iter().map(|item| &item.event) {
         let opening = Some(event).filter(|event| event.kind.opens());
@@ -140,7 +143,7 @@ impl Teller<'_> {
                 let abouts: Vec<&str> = several
                     .iter()
                     .take(4)
-                    .map(|story| story.last.words.about.as_str())
+                    .map(|story| story.last.text.about.as_str())
                     .collect();
                 let rest = match several.len() > 4 {
                     true => ", …",
@@ -163,13 +166,15 @@ impl Teller<'_> {
     /// `Weather: no data since 02:10 (cannot resolve name)`.
     fn headline(&self, story: &Story<'_>) -> String {
         let event = story.last;
-        let words = &event.words;
+        let words = &event.text;
         let what = format!("{}: {}", words.about, words.trouble);
         match event.kind {
-            Kind::Flapping => format!("{what} comes and goes ({} times)", event.outage_count),
-            Kind::Trigger | Kind::Reminder => {
+            AlertEventKind::Flapping => {
+                format!("{what} comes and goes ({} times)", event.outage_count)
+            }
+            AlertEventKind::Trigger | AlertEventKind::Reminder => {
                 let still = match event.kind {
-                    Kind::Reminder => ", still",
+                    AlertEventKind::Reminder => ", still",
                     _ => "",
                 };
                 let cause = match words.cause.as_str() {
@@ -178,35 +183,35 @@ impl Teller<'_> {
                 };
                 format!("{what}{still} {}{cause}", self.since(event))
             }
-            Kind::Recovery => format!(
+            AlertEventKind::Recovery => format!(
                 "{}: good again ({} {})",
                 words.about,
                 words.trouble,
                 self.span(event)
             ),
-            Kind::Unwatched => format!("{}: no longer watched", words.about),
+            AlertEventKind::RuleRemoved => format!("{}: no longer watched", words.about),
         }
     }
 
     /// `since 02:10`, or where no clock could be believed `for 12 min`.
-    fn since(&self, event: &Event) -> String {
-        match event.since.sure {
+    fn since(&self, event: &AlertEvent) -> String {
+        match event.since.is_trusted {
             true => format!("since {}", self.brief(event.since.wall())),
             false => format!("for {}", span(Duration::from_millis(event.lasted_ms))),
         }
     }
 
     /// `02:10–03:40`.
-    fn span(&self, event: &Event) -> String {
-        if !event.since.sure || !event.at.sure {
+    fn span(&self, event: &AlertEvent) -> String {
+        if !event.since.is_trusted || !event.at.is_trusted {
             return format!("for {}", span(Duration::from_millis(event.lasted_ms)));
         }
         let (from, until) = (event.since.wall(), event.at.wall());
         format!("{}–{}", self.brief(from), self.brief_after(until, from))
     }
 
-    fn told(&self, told: Told) -> String {
-        match told.sure {
+    fn told(&self, told: WallStamp) -> String {
+        match told.is_trusted {
             true => self.brief(told.wall()),
             false => "?".to_owned(),
         }
@@ -237,27 +242,27 @@ impl Teller<'_> {
 
     fn tell(&self, story: &Story<'_>, is_full: bool, blocks: &mut Vec<Block>) {
         let event = story.last;
-        let words = &event.words;
-        let since = match event.since.sure {
+        let words = &event.text;
+        let since = match event.since.is_trusted {
             true => self.spell(event.since.wall(), "%a %-d %b %Y, %H:%M %Z"),
             false => "a time that no clock could tell".to_owned(),
         };
         let lasted = span(Duration::from_millis(event.lasted_ms));
         let opening = match event.kind {
-            Kind::Trigger => format!(
+            AlertEventKind::Trigger => format!(
                 "{}: {} since {since} ({lasted}). {}",
                 words.about, words.trouble, words.displays
             ),
-            Kind::Reminder => format!(
+            AlertEventKind::Reminder => format!(
                 "{}: {}, still since {since} ({lasted}). {}",
                 words.about, words.trouble, words.displays
             ),
-            Kind::Flapping => format!(
+            AlertEventKind::Flapping => format!(
                 "{}: {} comes and goes, {} times lately; now again, since {since}. {} You will \
                  hear once more, when it has been calm for an hour.",
                 words.about, words.trouble, event.outage_count, words.displays
             ),
-            Kind::Recovery => {
+            AlertEventKind::Recovery => {
                 let until = self.told(event.at);
                 let itself = "It recovered by itself; displays show current values.";
                 match event.outages.is_empty() {
@@ -272,7 +277,7 @@ impl Teller<'_> {
                     ),
                 }
             }
-            Kind::Unwatched => format!(
+            AlertEventKind::RuleRemoved => format!(
                 "{}: no longer watched, because the configuration changed. It was: {}, since \
                  {since}.",
                 words.about, words.trouble
@@ -323,8 +328,8 @@ impl Teller<'_> {
         }
     }
 
-    fn tell_why(&self, event: &Event, blocks: &mut Vec<Block>) {
-        let words = &event.words;
+    fn tell_why(&self, event: &AlertEvent, blocks: &mut Vec<Block>) {
+        let words = &event.text;
         let mut why = String::new();
         if !words.cause.is_empty() {
             why += &format!("{}. ", words.cause);
@@ -342,10 +347,10 @@ impl Teller<'_> {
         }
     }
 
-    fn lateness(&self, items: &[Item], delayed_by: Option<&str>) -> Option<String> {
+    fn lateness(&self, items: &[OutboxItem], delayed_by: Option<&str>) -> Option<String> {
         let first = items.first()?.event.at;
         let late = self.now.wall.since(first.wall());
-        if !first.sure || !self.now.trust.is_trusted() || late < LATE {
+        if !first.is_trusted || !self.now.trust.is_trusted() || late < LATE {
             return None;
         }
         let why = delayed_by.map(|why| format!(": {why}")).unwrap_or_default();

@@ -7,10 +7,10 @@ use std::time::Duration;
 
 use crate::alerts::message;
 use crate::config::Config;
-use crate::domain::alert::{Facts, NodeFacts, Salvaged, State, step};
+use crate::domain::alert::{AlertFacts, AlertState, NodeFacts, Salvaged, step};
 use crate::domain::freshness::Stamp;
 use crate::domain::health::{Cause, Failure, SourceHealth};
-use crate::domain::outbox::Item;
+use crate::domain::outbox::OutboxItem;
 use crate::domain::reading::{Issue, Reason, Value};
 use crate::domain::snapshot::{Record, Snapshot, SourceSnapshot};
 use crate::domain::time::{ClockTrust, Moment, Mono, human_duration as span};
@@ -102,7 +102,7 @@ struct Play<'a> {
     config: &'a Config,
     snapshot: Snapshot,
     node: NodeFacts,
-    state: State,
+    state: AlertState,
     now: Moment,
     began: Moment,
     due: Vec<Mono>,
@@ -153,7 +153,7 @@ impl<'a> Play<'a> {
                 .collect(),
             snapshot,
             node: NodeFacts::default(),
-            state: State::new("rehearsal"),
+            state: AlertState::new("rehearsal"),
             now,
             began: now,
         }
@@ -268,8 +268,8 @@ impl<'a> Play<'a> {
             Trouble::Database => {
                 self.node.salvage = Some(Salvaged {
                     since: self.began.mono,
-                    aside: "main-node.db.damaged-…, beside the database".to_owned(),
-                    is_over: !is_bad,
+                    quarantine_path: "main-node.db.damaged-…, beside the database".to_owned(),
+                    is_complete: !is_bad,
                 });
             }
             Trouble::Storage => {
@@ -329,14 +329,14 @@ impl<'a> Play<'a> {
     /// Prints what is told now.
     fn look(&mut self, out: &mut String) -> Result<usize, std::fmt::Error> {
         self.snapshot.at = self.now;
-        let facts = Facts {
+        let facts = AlertFacts {
             snapshot: &self.snapshot,
             started: self.began.mono,
             node: &self.node,
         };
         let step = step(&self.config.alert, &self.state, self.now, &facts);
         self.state = step.state;
-        if step.asks_others {
+        if step.wants_probe {
             self.due.fill(self.now.mono);
         }
         let sender = notifiers::sender(self.config);
@@ -344,13 +344,13 @@ impl<'a> Play<'a> {
         for event in step.events {
             let after = span(self.now.mono.since(self.began.mono));
             let kind = event.kind.name();
-            let item = Item {
+            let item = OutboxItem {
                 id: 0,
                 event,
                 message_id: None,
-                settled: Vec::new(),
+                done_recipients: Vec::new(),
                 refusal: None,
-                thread: None,
+                thread_root: None,
             };
             let message = message::compose(&[item], 0, &sender, self.now, None);
             writeln!(

@@ -10,8 +10,8 @@ use crate::alerts::delivery::{Batch, Bell, Channel};
 use crate::alerts::message::{self, Envelope};
 use crate::config::Config;
 use crate::db::{error, file, open, outbox, retry_request};
-use crate::domain::alert::{Event, Kind, Told, Words};
-use crate::domain::outbox::Item;
+use crate::domain::alert::{AlertEvent, AlertEventKind, AlertText, WallStamp};
+use crate::domain::outbox::OutboxItem;
 use crate::domain::redact::Secrets;
 use crate::domain::time::{Moment, millis};
 use crate::node::notifiers;
@@ -119,7 +119,7 @@ fn ask_again(channel: &str, database: &Path) {
     }
 }
 
-fn try_mail(channel: &MailChannel, item: &Item, now: Moment, secrets: &Secrets) -> Fate {
+fn try_mail(channel: &MailChannel, item: &OutboxItem, now: Moment, secrets: &Secrets) -> Fate {
     let account = &channel.account;
     say(&format!(
         "mail from {} to {} through {}:{}",
@@ -199,21 +199,21 @@ fn say(line: &str) {
     let _ = writeln!(std::io::stdout(), "{line}");
 }
 
-fn test_item(now: Moment) -> Item {
-    let told = Told {
+fn test_item(now: Moment) -> OutboxItem {
+    let told = WallStamp {
         ms: now.wall.0,
-        sure: true,
+        is_trusted: true,
     };
-    Item {
+    OutboxItem {
         id: 0,
-        event: Event {
+        event: AlertEvent {
             incident: 0,
             alert: "test".to_owned(),
-            kind: Kind::Trigger,
+            kind: AlertEventKind::Trigger,
             at: told,
             since: told,
             lasted_ms: 0,
-            words: Words {
+            text: AlertText {
                 about: "Test".to_owned(),
                 trouble: "somebody tries whether alerts arrive".to_owned(),
                 cause: "main-node test-alert".to_owned(),
@@ -230,8 +230,8 @@ fn test_item(now: Moment) -> Item {
             by_mail: true,
         },
         message_id: None,
-        settled: Vec::new(),
+        done_recipients: Vec::new(),
         refusal: None,
-        thread: None,
+        thread_root: None,
     }
 }

@@ -10,7 +10,7 @@ use jiff::tz::TimeZone;
 use super::describe::without_secrets;
 use super::reader::{Item, Reader, Table};
 use super::{Secret, SourceConfig};
-use crate::domain::alert::{DisplayRule, Rules, SourceRule, StaleRule, ValueRule, Window};
+use crate::domain::alert::{AlertRules, DisplayRule, MuteWindow, SourceRule, StaleRule, ValueRule};
 use crate::domain::time::format_duration;
 use crate::domain::toml_text::{bare_or_quoted, quoted};
 use openapi::operation::nearest;
@@ -56,10 +56,10 @@ pub fn read(
     reader: &Reader<'_>,
     sources: &Sources,
     timezone: &TimeZone,
-) -> (Rules, Telling) {
-    let mut rules = Rules {
+) -> (AlertRules, Telling) {
+    let mut rules = AlertRules {
         timezone: timezone.clone(),
-        ..Rules::default()
+        ..AlertRules::default()
     };
     let mut telling = Telling::default();
     let Some(mut table) = root.get("alert").and_then(|item| item.table("[alert]")) else {
@@ -122,10 +122,10 @@ fn count(item: &Item<'_>) -> Option<u64> {
     item.integer(1..=10_000)
 }
 
-fn windows(reader: &Reader<'_>, item: &Item<'_>) -> Vec<Window> {
+fn windows(reader: &Reader<'_>, item: &Item<'_>) -> Vec<MuteWindow> {
     let mut windows = Vec::new();
     for (text, span) in item.texts() {
-        match Window::parse(&text) {
+        match MuteWindow::parse(&text) {
             Some(window) => windows.push(window),
             None => reader.problem(
                 &span,
@@ -139,7 +139,7 @@ fn windows(reader: &Reader<'_>, item: &Item<'_>) -> Vec<Window> {
     windows
 }
 
-fn read_source(entry: &Item<'_>, sources: &Sources, rules: &mut Rules) {
+fn read_source(entry: &Item<'_>, sources: &Sources, rules: &mut AlertRules) {
     let name = entry.key();
     let known = || sources.iter().map(|(source, _)| &*source.plan.name);
     if !known().any(|known| known == name) {
@@ -269,7 +269,7 @@ fn address(table: &mut Table<'_>, key: &'static str) -> Option<String> {
 }
 
 /// Two rules of one name would be one alert.
-fn say_repeated(rules: &Rules, reader: &Reader<'_>) {
+fn say_repeated(rules: &AlertRules, reader: &Reader<'_>) {
     let values = rules.values.iter().map(ValueRule::name);
     let stale = rules.stale.iter().map(|rule| format!("stale:{}", rule.key));
     let displays = rules.displays.iter();
@@ -285,7 +285,7 @@ fn say_repeated(rules: &Rules, reader: &Reader<'_>) {
 }
 
 /// Both as TOML, secrets masked: a part of what `check` prints.
-pub fn describe(out: &mut String, rules: &Rules, telling: &Telling) -> std::fmt::Result {
+pub fn describe(out: &mut String, rules: &AlertRules, telling: &Telling) -> std::fmt::Result {
     writeln!(out, "\n[alert]")?;
     if let Some(span) = rules.no_success_for {
         writeln!(out, "no_success_for = \"{}\"", format_duration(span))?;
@@ -298,7 +298,7 @@ pub fn describe(out: &mut String, rules: &Rules, telling: &Telling) -> std::fmt:
     writeln!(out, "clock_untrusted_for = \"{clock}\"")?;
     writeln!(out, "schema_drift = {}", rules.schema_drift)?;
     if !rules.mute.is_empty() {
-        let windows: Vec<String> = rules.mute.iter().map(|it| quoted(&it.spell())).collect();
+        let windows: Vec<String> = rules.mute.iter().map(|it| quoted(&it.to_text())).collect();
         writeln!(out, "mute = [{}]", windows.join(", "))?;
     }
     if let Some(webhook) = &telling.webhook {

@@ -37,7 +37,7 @@ pub use self::reader::{Problem, Remark, Weight};
 use self::setting::{duration_option, option, options, parsed, split_list};
 use self::source::Named;
 pub use self::source::{SourceConfig, Target};
-use crate::domain::alert::Rules;
+use crate::domain::alert::AlertRules;
 use crate::domain::plan::{KeyPlan, Merge, Plan, RecordSelector, Selection};
 use crate::domain::redact::Secrets;
 use crate::domain::toml_text::{key_table, merge_advice, quoted};
@@ -85,7 +85,7 @@ pub struct Config {
     pub cors_any: bool,
     pub sources: Vec<SourceConfig>,
     pub keys: BTreeMap<Arc<str>, KeyPlan>,
-    pub alert: Rules,
+    pub alert: AlertRules,
     /// How people are told beside mail.
     pub telling: Telling,
     pub mail: Option<Mail>,
@@ -515,7 +515,7 @@ fn check_given_keys(
     reader: &Reader<'_>,
     sources: &[Named],
     keys: &BTreeMap<Arc<str>, KeyPlan>,
-    alert: &Rules,
+    alert: &AlertRules,
 ) {
     let picks = || {
         let selections = sources.iter().map(|(source, _)| &source.plan.selection);

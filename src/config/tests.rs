@@ -455,7 +455,9 @@ fn every_alert_rule_is_read_and_described_as_it_was_read() {
          [[alert.stale]]\nkey = \"t\"\n[[alert.display]]\nname = \"hall\"\nsilent_for = \"1h\"\n"
     );
     let first = load_text(&text, &[]).expect("it is valid");
-    let meter = first.alert.silence("meter", Duration::from_secs(10));
+    let meter = first
+        .alert
+        .no_success_limit("meter", Duration::from_secs(10));
     assert_eq!(meter, Duration::from_secs(3600));
     assert_eq!(first.alert.values[0].name(), "value:t>30");
     assert_eq!(first.alert.values[0].hold, Duration::from_secs(600));

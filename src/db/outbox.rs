@@ -13,8 +13,11 @@ use rusqlite::{Connection, OptionalExtension, Transaction, params};
 
 pub use self::write_buffer::Unwritten;
 use super::error;
-use crate::domain::alert::{Event, Kind, State};
-use crate::domain::outbox::{Delivery, Ended, Incident, Item, Outcome, Pending, Refusal, Waiting};
+use crate::domain::alert::{AlertEvent, AlertEventKind, AlertState};
+use crate::domain::outbox::{
+    DeliveryEnd, DeliveryOutcome, DeliveryRecord, DeliveryRefusal, Incident, OutboxItem,
+    PendingItems, WaitingEvent,
+};
 use crate::domain::time::Wall;
 use crate::limits;
 
@@ -85,11 +88,11 @@ ALTER TABLE deliveries ADD COLUMN given_up INTEGER NOT NULL DEFAULT 0;
 ";
 
 /// Whether a channel tells an event: mail does not tell that mail fails.
-fn is_for(event: &Event, channel: &str) -> bool {
+fn is_for(event: &AlertEvent, channel: &str) -> bool {
     event.by_mail || channel != "mail"
 }
 
-fn write_state(transaction: &Transaction<'_>, state: &State) -> rusqlite::Result<()> {
+fn write_state(transaction: &Transaction<'_>, state: &AlertState) -> rusqlite::Result<()> {
     transaction.execute(
         "INSERT INTO alert_state (id, state) VALUES (1, ?1)
          ON CONFLICT (id) DO UPDATE SET state = excluded.state",
@@ -98,9 +101,9 @@ fn write_state(transaction: &Transaction<'_>, state: &State) -> rusqlite::Result
     Ok(())
 }
 
-fn note_incident(transaction: &Transaction<'_>, event: &Event) -> rusqlite::Result<()> {
+fn note_incident(transaction: &Transaction<'_>, event: &AlertEvent) -> rusqlite::Result<()> {
     if event.kind.opens() {
-        let words = &event.words;
+        let words = &event.text;
         let cause = match words.cause.as_str() {
             "" => String::new(),
             cause => format!(" ({cause})"),
@@ -112,8 +115,8 @@ fn note_incident(transaction: &Transaction<'_>, event: &Event) -> rusqlite::Resu
                 integer(event.incident),
                 event.alert,
                 event.since.wall().second(),
-                event.since.sure,
-                event.kind == Kind::Flapping,
+                event.since.is_trusted,
+                event.kind == AlertEventKind::Flapping,
                 format!(
                     "{}: {}{cause}. {}",
                     words.about, words.trouble, words.detail
@@ -134,7 +137,7 @@ fn note_incident(transaction: &Transaction<'_>, event: &Event) -> rusqlite::Resu
                 integer(event.incident),
                 event.at.wall().second(),
                 event.since.wall().second(),
-                event.since.sure
+                event.since.is_trusted
             ],
         )?;
     }
@@ -142,7 +145,11 @@ fn note_incident(transaction: &Transaction<'_>, event: &Event) -> rusqlite::Resu
 }
 
 /// The id that the event has from now on.
-fn append(transaction: &Transaction<'_>, channel: &str, event: &Event) -> rusqlite::Result<i64> {
+fn append(
+    transaction: &Transaction<'_>,
+    channel: &str,
+    event: &AlertEvent,
+) -> rusqlite::Result<i64> {
     transaction.execute(
         "INSERT INTO outbox (channel, incident, event) VALUES (?1, ?2, ?3)",
         params![channel, integer(event.incident), to_json(event)?],
@@ -191,7 +198,9 @@ fn note_dropped_refusals(
     for id in ids {
         let row = "SELECT refused FROM outbox WHERE id = ?1";
         let text: Option<String> = transaction.query_row(row, [id], |row| row.get(0))?;
-        if let Some(refusal) = text.and_then(|text| serde_json::from_str::<Refusal>(&text).ok()) {
+        if let Some(refusal) =
+            text.and_then(|text| serde_json::from_str::<DeliveryRefusal>(&text).ok())
+        {
             note_deliveries(transaction, channel, &[*id], &dropped_refusal(&refusal))?;
         }
     }
@@ -199,8 +208,8 @@ fn note_dropped_refusals(
 }
 
 /// How the delivery of a refused event ended that had to make room.
-fn dropped_refusal(refusal: &Refusal) -> Ended {
-    Ended {
+fn dropped_refusal(refusal: &DeliveryRefusal) -> DeliveryEnd {
+    DeliveryEnd {
         second: refusal.last,
         attempts: refusal.days,
         refused: Some(format!("{}; dropped, because too many wait", refusal.why)),
@@ -225,7 +234,7 @@ fn add_dropped(
 
 /// The state as the last run left it; `None` in a new database. One that cannot be read is
 /// said and left behind, counting on where the history ends.
-pub fn restore(connection: &Connection, boot: &str) -> rusqlite::Result<Option<State>> {
+pub fn restore(connection: &Connection, boot: &str) -> rusqlite::Result<Option<AlertState>> {
     let mut statement = connection.prepare("SELECT state FROM alert_state WHERE id = 1")?;
     let text = statement.query_row([], |row| row.get::<_, String>(0));
     let Some(text) = error::readable(text.optional())? else {
@@ -245,15 +254,15 @@ pub fn restore(connection: &Connection, boot: &str) -> rusqlite::Result<Option<S
     }))
 }
 
-fn begin_anew(connection: &Connection, boot: &str, why: &str) -> rusqlite::Result<State> {
+fn begin_anew(connection: &Connection, boot: &str, why: &str) -> rusqlite::Result<AlertState> {
     log::error!("the state of the alerts cannot be read ({why}); it begins anew");
     let count = "SELECT coalesce(max(incident), 0) FROM incidents";
     let known: i64 = connection.query_row(count, [], |row| row.get(0))?;
-    Ok(State::new(boot).counting_from(known.unsigned_abs()))
+    Ok(AlertState::new(boot).counting_from(known.unsigned_abs()))
 }
 
 /// What waits on a channel.
-pub fn pending(connection: &Connection, channel: &str) -> rusqlite::Result<Pending> {
+pub fn pending(connection: &Connection, channel: &str) -> rusqlite::Result<PendingItems> {
     let mut statement = connection.prepare(
         "SELECT id, event, message_id, settled, thread, refused FROM outbox
          LEFT JOIN incidents USING (incident)
@@ -264,16 +273,16 @@ pub fn pending(connection: &Connection, channel: &str) -> rusqlite::Result<Pendi
         // Told twice is better than never: only the event itself must be readable.
         let settled = error::readable(row.get::<_, String>(3))?;
         let refused = error::readable(row.get::<_, Option<String>>(5))?.flatten();
-        Ok(Item {
+        Ok(OutboxItem {
             id: row.get(0)?,
             event: from_json(1, &event)?,
             message_id: error::readable(row.get(2))?.flatten(),
-            settled: settled
+            done_recipients: settled
                 .and_then(|settled| serde_json::from_str(&settled).ok())
                 .unwrap_or_default(),
             // One that cannot be read makes it an event that was never tried.
             refusal: refused.and_then(|text| serde_json::from_str(&text).ok()),
-            thread: error::readable(row.get(4))?.flatten(),
+            thread_root: error::readable(row.get(4))?.flatten(),
         })
     })?;
     let mut items = Vec::new();
@@ -293,7 +302,7 @@ pub fn pending(connection: &Connection, channel: &str) -> rusqlite::Result<Pendi
         .optional();
     let counts: Option<(i64, i64)> = error::readable(counts)?.flatten();
     let (dropped, undelivered) = counts.unwrap_or_default();
-    Ok(Pending {
+    Ok(PendingItems {
         items,
         dropped: dropped.unsigned_abs(),
         undelivered: undelivered.unsigned_abs(),
@@ -304,10 +313,10 @@ pub fn pending(connection: &Connection, channel: &str) -> rusqlite::Result<Pendi
 pub fn record(
     transaction: &Transaction<'_>,
     channel: &str,
-    outcome: &Outcome,
+    outcome: &DeliveryOutcome,
 ) -> rusqlite::Result<()> {
     match outcome {
-        Outcome::Trying { ids, message_id } => {
+        DeliveryOutcome::Attempting { ids, message_id } => {
             for id in ids {
                 transaction.execute(
                     "UPDATE outbox SET message_id = ?2 WHERE id = ?1 AND message_id IS NULL",
@@ -318,7 +327,7 @@ pub fn record(
                 }
             }
         }
-        Outcome::Partly { ids, recipients } => {
+        DeliveryOutcome::PartlyDelivered { ids, recipients } => {
             for id in ids {
                 let known = "SELECT settled FROM outbox WHERE id = ?1";
                 let known = transaction.query_row(known, [id], |row| row.get::<_, String>(0));
@@ -338,7 +347,7 @@ pub fn record(
                 )?;
             }
         }
-        Outcome::Delivered {
+        DeliveryOutcome::Delivered {
             ids,
             dropped,
             ended,
@@ -350,8 +359,8 @@ pub fn record(
                 params![channel, integer(*dropped)],
             )?;
         }
-        Outcome::Split { ids } => leave_message(transaction, ids)?,
-        Outcome::Refused { ids, refusal } => {
+        DeliveryOutcome::Split { ids } => leave_message(transaction, ids)?,
+        DeliveryOutcome::Refused { ids, refusal } => {
             leave_message(transaction, ids)?;
             for id in ids {
                 transaction.execute(
@@ -361,7 +370,7 @@ pub fn record(
             }
             trim(transaction, channel)?;
         }
-        Outcome::Undelivered { ids, ended } => {
+        DeliveryOutcome::Undelivered { ids, ended } => {
             note_deliveries(transaction, channel, ids, ended)?;
             let removed = remove(transaction, ids)?;
             add_dropped(transaction, channel, 0, removed)?;
@@ -388,21 +397,21 @@ fn note_deliveries(
     transaction: &Transaction<'_>,
     channel: &str,
     ids: &[i64],
-    ended: &Ended,
+    ended: &DeliveryEnd,
 ) -> rusqlite::Result<()> {
     for id in ids {
         let row = "SELECT event FROM outbox WHERE id = ?1";
         let text = transaction.query_row(row, [id], |row| row.get::<_, String>(0));
         let text = error::readable(text.optional())?.flatten();
-        if let Some(event) = text.and_then(|text| serde_json::from_str::<Event>(&text).ok()) {
+        if let Some(event) = text.and_then(|text| serde_json::from_str::<AlertEvent>(&text).ok()) {
             note_delivery(transaction, &delivery(&event, channel, ended))?;
         }
     }
     Ok(())
 }
 
-fn delivery(event: &Event, channel: &str, ended: &Ended) -> Delivery {
-    Delivery {
+fn delivery(event: &AlertEvent, channel: &str, ended: &DeliveryEnd) -> DeliveryRecord {
+    DeliveryRecord {
         incident: event.incident,
         channel: channel.to_owned(),
         kind: event.kind.name().to_owned(),
@@ -410,7 +419,7 @@ fn delivery(event: &Event, channel: &str, ended: &Ended) -> Delivery {
     }
 }
 
-fn note_delivery(transaction: &Transaction<'_>, delivery: &Delivery) -> rusqlite::Result<()> {
+fn note_delivery(transaction: &Transaction<'_>, delivery: &DeliveryRecord) -> rusqlite::Result<()> {
     let ended = &delivery.ended;
     transaction.execute(
         "INSERT INTO deliveries (incident, channel, kind, ended, attempts, refused, given_up)
@@ -432,17 +441,17 @@ fn note_delivery(transaction: &Transaction<'_>, delivery: &Delivery) -> rusqlite
     Ok(())
 }
 
-fn deliveries(connection: &Connection, incident: i64) -> rusqlite::Result<Vec<Delivery>> {
+fn deliveries(connection: &Connection, incident: i64) -> rusqlite::Result<Vec<DeliveryRecord>> {
     let mut statement = connection.prepare_cached(
         "SELECT channel, kind, ended, attempts, refused, given_up FROM deliveries
          WHERE incident = ?1 ORDER BY id",
     )?;
     let rows = statement.query_map([incident], |row| {
-        Ok(Delivery {
+        Ok(DeliveryRecord {
             incident: incident.unsigned_abs(),
             channel: row.get(0)?,
             kind: row.get(1)?,
-            ended: Ended {
+            ended: DeliveryEnd {
                 second: row.get(2)?,
                 attempts: row.get(3)?,
                 refused: row.get(4)?,
@@ -486,25 +495,25 @@ pub fn refused(connection: &Connection, channel: &str) -> rusqlite::Result<u64> 
 }
 
 /// What is still to be told, by incident, the oldest first.
-fn waiting(connection: &Connection) -> rusqlite::Result<BTreeMap<i64, Vec<Waiting>>> {
+fn waiting(connection: &Connection) -> rusqlite::Result<BTreeMap<i64, Vec<WaitingEvent>>> {
     let mut statement = connection.prepare_cached(
         "SELECT incident, channel, event, settled, refused FROM outbox ORDER BY id",
     )?;
     let mut rows = statement.query([])?;
-    let mut waiting: BTreeMap<i64, Vec<Waiting>> = BTreeMap::new();
+    let mut waiting: BTreeMap<i64, Vec<WaitingEvent>> = BTreeMap::new();
     while let Some(row) = rows.next()? {
         let event: String = row.get(2)?;
         let settled: String = row.get(3)?;
         let refused: Option<String> = row.get(4)?;
         // A damaged row is said by whoever delivers.
-        let Ok(event) = serde_json::from_str::<Event>(&event) else {
+        let Ok(event) = serde_json::from_str::<AlertEvent>(&event) else {
             continue;
         };
-        let refusal = refused.and_then(|text| serde_json::from_str::<Refusal>(&text).ok());
-        waiting.entry(row.get(0)?).or_default().push(Waiting {
+        let refusal = refused.and_then(|text| serde_json::from_str::<DeliveryRefusal>(&text).ok());
+        waiting.entry(row.get(0)?).or_default().push(WaitingEvent {
             channel: row.get(1)?,
             kind: event.kind.name().to_owned(),
-            settled: serde_json::from_str(&settled).unwrap_or_default(),
+            done_recipients: serde_json::from_str(&settled).unwrap_or_default(),
             refused: refusal.map(|refusal| refusal.why),
         });
     }
@@ -525,10 +534,10 @@ pub fn history(connection: &Connection, most: usize) -> rusqlite::Result<Vec<Inc
             incident: incident.unsigned_abs(),
             alert: row.get(1)?,
             since: Wall::from_second(row.get(2)?),
-            since_is_sure: row.get(3)?,
+            since_is_trusted: row.get(3)?,
             ended: ended.map(Wall::from_second),
             flaps: row.get(5)?,
-            words: row.get(6)?,
+            text: row.get(6)?,
             deliveries: deliveries(connection, incident)?,
             waiting: waiting.remove(&incident).unwrap_or_default(),
         })

@@ -24,15 +24,15 @@ use std::time::Duration;
 use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
 
-pub use self::mute_window::Window;
-pub use self::state_machine::{State, step};
-pub use self::text::{capitalised, ended};
+pub use self::mute_window::MuteWindow;
+pub use self::state_machine::{AlertState, step};
+pub use self::text::{capitalised, with_full_stop};
 use super::snapshot::Snapshot;
 use super::time::{Mono, Wall};
 
 /// The owner's thresholds.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Rules {
+pub struct AlertRules {
     /// A source without success for this long; by default per source, the larger of 15 min
     /// and three intervals, so that a slow source never alarms by itself.
     pub no_success_for: Option<Duration>,
@@ -54,14 +54,14 @@ pub struct Rules {
     pub stale: Vec<StaleRule>,
     pub displays: Vec<DisplayRule>,
     /// When nothing new is told and nobody reminded.
-    pub mute: Vec<Window>,
+    pub mute: Vec<MuteWindow>,
     /// The zone that `mute` speaks.
     pub timezone: TimeZone,
 }
 
-impl Default for Rules {
-    fn default() -> Rules {
-        Rules {
+impl Default for AlertRules {
+    fn default() -> AlertRules {
+        AlertRules {
             no_success_for: None,
             failures_in_a_row: 5,
             recover_after: 2,
@@ -78,18 +78,18 @@ impl Default for Rules {
     }
 }
 
-const SHORTEST_SILENCE: Duration = Duration::from_secs(15 * 60);
+const MIN_NO_SUCCESS_LIMIT: Duration = Duration::from_secs(15 * 60);
 
-impl Rules {
+impl AlertRules {
     /// How long a source that is asked at every `interval` may be without success.
-    pub fn silence(&self, source: &str, interval: Duration) -> Duration {
+    pub fn no_success_limit(&self, source: &str, interval: Duration) -> Duration {
         let own = self.sources.get(source).and_then(|own| own.no_success_for);
         own.or(self.no_success_for)
-            .unwrap_or_else(|| SHORTEST_SILENCE.max(interval.saturating_mul(3)))
+            .unwrap_or_else(|| MIN_NO_SUCCESS_LIMIT.max(interval.saturating_mul(3)))
     }
 
     /// How many failures in a row are too many for a source.
-    pub fn failures(&self, source: &str) -> u64 {
+    pub fn failure_limit(&self, source: &str) -> u64 {
         let own = self.sources.get(source);
         own.and_then(|own| own.failures_in_a_row)
             .unwrap_or(self.failures_in_a_row)
@@ -140,7 +140,7 @@ pub struct DisplayRule {
 
 /// What is known at one moment, beside the moment itself.
 #[derive(Debug, Clone, Copy)]
-pub struct Facts<'a> {
+pub struct AlertFacts<'a> {
     /// Its `alerts` and `alert` are not looked at.
     pub snapshot: &'a Snapshot,
     /// When the node began.
@@ -157,7 +157,7 @@ pub struct NodeFacts {
     pub salvage: Option<Salvaged>,
     /// Each display seen since the start and how long it has been silent.
     pub displays: Vec<(Arc<str>, Duration)>,
-    pub delivery: Vec<DeliveryTrouble>,
+    pub delivery: Vec<DeliveryFailure>,
 }
 
 /// A damaged database was set aside, and what could be read of it is taken over.
@@ -165,19 +165,19 @@ pub struct NodeFacts {
 pub struct Salvaged {
     pub since: Mono,
     /// Where the damaged file lies now.
-    pub aside: String,
-    pub is_over: bool,
+    pub quarantine_path: String,
+    pub is_complete: bool,
 }
 
 impl Salvaged {
-    fn is_news(&self, now: Mono) -> bool {
-        !self.is_over || now.since(self.since) < conditions::SALVAGE_SHOWN
+    fn is_shown(&self, now: Mono) -> bool {
+        !self.is_complete || now.since(self.since) < conditions::SALVAGE_SHOWN
     }
 }
 
 /// Alerts that cannot be delivered.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct DeliveryTrouble {
+pub struct DeliveryFailure {
     /// `mail` or `webhook`.
     pub channel: &'static str,
     pub since: Mono,
@@ -189,9 +189,9 @@ pub struct DeliveryTrouble {
 /// caused.
 #[derive(Debug, Clone, PartialEq)]
 pub struct AlertCommit {
-    pub state: State,
+    pub state: AlertState,
     /// Without any there is no hurry.
-    pub events: Vec<Event>,
+    pub events: Vec<AlertEvent>,
 }
 
 /// An open alert.
@@ -202,24 +202,25 @@ pub struct Alert {
     /// When the trouble began.
     pub since: Wall,
     /// Whether the clock could be believed then, or since.
-    pub since_is_sure: bool,
+    pub since_is_trusted: bool,
     /// ASCII, at most 32 characters.
-    pub for_displays: Arc<str>,
+    pub display_text: Arc<str>,
     /// One sentence, without anything that ticks.
-    pub for_people: String,
+    pub message: String,
     /// Whether the trouble is over and only waits to prove it.
     pub is_recovering: bool,
 }
 
 /// A wall time in a state or an event, and whether the clock could be believed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Told {
+pub struct WallStamp {
     /// Milliseconds since 1970.
     pub ms: i64,
-    pub sure: bool,
+    #[serde(rename = "sure")]
+    pub is_trusted: bool,
 }
 
-impl Told {
+impl WallStamp {
     pub fn wall(self) -> Wall {
         Wall(self.ms)
     }
@@ -228,16 +229,17 @@ impl Told {
 /// Something to tell people. It holds all that its message says, so that it can be told days
 /// later by another run of the node.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Event {
+pub struct AlertEvent {
     /// Counts from 1, over restarts; all events of one trouble share it.
     pub incident: u64,
     pub alert: String,
-    pub kind: Kind,
-    pub at: Told,
-    pub since: Told,
+    pub kind: AlertEventKind,
+    pub at: WallStamp,
+    pub since: WallStamp,
     /// Milliseconds that the trouble had lasted, by the monotonic clock.
     pub lasted_ms: u64,
-    pub words: Words,
+    #[serde(rename = "words")]
+    pub text: AlertText,
     pub last_good: Vec<LastGood>,
     /// What came and went, of an alert that flaps; the newest of `outage_count`.
     pub outages: Vec<Outage>,
@@ -247,41 +249,42 @@ pub struct Event {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Kind {
+pub enum AlertEventKind {
     Trigger,
     Reminder,
     Recovery,
     /// It came and went several times; told once, until it has been calm.
     Flapping,
     /// Nobody watches it any more, because the configuration changed.
-    Unwatched,
+    #[serde(rename = "Unwatched")]
+    RuleRemoved,
 }
 
-impl Kind {
+impl AlertEventKind {
     pub fn name(self) -> &'static str {
         match self {
-            Kind::Trigger => "trigger",
-            Kind::Reminder => "reminder",
-            Kind::Recovery => "recovery",
-            Kind::Flapping => "flapping",
-            Kind::Unwatched => "unwatched",
+            AlertEventKind::Trigger => "trigger",
+            AlertEventKind::Reminder => "reminder",
+            AlertEventKind::Recovery => "recovery",
+            AlertEventKind::Flapping => "flapping",
+            AlertEventKind::RuleRemoved => "unwatched",
         }
     }
 
     /// Whether an incident begins with it.
     pub fn opens(self) -> bool {
-        matches!(self, Kind::Trigger | Kind::Flapping)
+        matches!(self, AlertEventKind::Trigger | AlertEventKind::Flapping)
     }
 
     /// Whether an incident ends with it.
     pub fn closes(self) -> bool {
-        matches!(self, Kind::Recovery | Kind::Unwatched)
+        matches!(self, AlertEventKind::Recovery | AlertEventKind::RuleRemoved)
     }
 }
 
 /// What is said about a trouble; none of it ticks.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Words {
+pub struct AlertText {
     /// What it is about: `Weather`.
     pub about: String,
     /// What is wrong with it: `no data`.
@@ -315,21 +318,21 @@ pub struct LastGood {
 /// One coming and going of an alert that flaps.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Outage {
-    pub from: Told,
-    pub until: Option<Told>,
+    pub from: WallStamp,
+    pub until: Option<WallStamp>,
 }
 
 /// The words that a display shows for all open alerts.
-pub fn for_displays(open: &[Alert]) -> Option<Arc<str>> {
+pub fn display_summary(open: &[Alert]) -> Option<Arc<str>> {
     match open {
         [] => None,
-        [one] => Some(one.for_displays.clone()),
+        [one] => Some(one.display_text.clone()),
         several => Some(format!("{} alerts", several.len()).into()),
     }
 }
 
 /// Plain ASCII of at most 32 characters; what is neither becomes `?`.
-fn display_words(text: &str) -> String {
+fn ascii_line(text: &str) -> String {
     /// What a display's one line holds.
     const DISPLAY_CHARS: usize = 32;
     text.chars()

@@ -8,27 +8,27 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::alert::Event;
+use super::alert::AlertEvent;
 use super::time::Wall;
 
 /// One event on its way over one channel.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Item {
+pub struct OutboxItem {
     pub id: i64,
-    pub event: Event,
+    pub event: AlertEvent,
     /// The message that it belongs to, once its delivery has been tried.
     pub message_id: Option<String>,
     /// Recipients that have it.
-    pub settled: Vec<String>,
+    pub done_recipients: Vec<String>,
     /// Why the others have refused it, if they have.
-    pub refusal: Option<Refusal>,
+    pub refusal: Option<DeliveryRefusal>,
     /// The message that told the beginning of its incident, if one did.
-    pub thread: Option<String>,
+    pub thread_root: Option<String>,
 }
 
 /// The other side has looked at a message and does not take it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Refusal {
+pub struct DeliveryRefusal {
     /// When it was first refused, seconds since 1970.
     pub since: i64,
     /// When it was last refused.
@@ -38,13 +38,14 @@ pub struct Refusal {
     /// One sentence.
     pub why: String,
     /// Fingerprint of the channel's configuration then: with another one it is tried again.
-    pub setup: u16,
+    #[serde(rename = "setup")]
+    pub config_fingerprint: u16,
 }
 
 /// What waits on one channel, oldest first.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub struct Pending {
-    pub items: Vec<Item>,
+pub struct PendingItems {
+    pub items: Vec<OutboxItem>,
     /// Items given up because too many waited; to be told with the next message.
     pub dropped: u64,
     /// Events that the channel never delivered, since the database was made.
@@ -54,11 +55,11 @@ pub struct Pending {
 /// What became of items. Each is on the disk when [`Outbox::record`] returns, or replaces
 /// what is there when the disk works again.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Outcome {
+pub enum DeliveryOutcome {
     /// The next byte may deliver them under this Message-ID.
-    Trying { ids: Vec<i64>, message_id: String },
+    Attempting { ids: Vec<i64>, message_id: String },
     /// These recipients have them; others are still to be tried.
-    Partly {
+    PartlyDelivered {
         ids: Vec<i64>,
         recipients: Vec<String>,
     },
@@ -66,43 +67,46 @@ pub enum Outcome {
     Delivered {
         ids: Vec<i64>,
         dropped: u64,
-        ended: Ended,
+        ended: DeliveryEnd,
     },
     /// The message was refused as a whole; each of them is tried alone now.
     Split { ids: Vec<i64> },
     /// Refused, and kept for a later try.
-    Refused { ids: Vec<i64>, refusal: Refusal },
+    Refused {
+        ids: Vec<i64>,
+        refusal: DeliveryRefusal,
+    },
     /// Refused for too many days, and given up.
-    Undelivered { ids: Vec<i64>, ended: Ended },
+    Undelivered { ids: Vec<i64>, ended: DeliveryEnd },
 }
 
-impl Outcome {
+impl DeliveryOutcome {
     pub fn ids(&self) -> &[i64] {
         match self {
-            Outcome::Trying { ids, .. }
-            | Outcome::Partly { ids, .. }
-            | Outcome::Delivered { ids, .. }
-            | Outcome::Split { ids }
-            | Outcome::Refused { ids, .. }
-            | Outcome::Undelivered { ids, .. } => ids,
+            DeliveryOutcome::Attempting { ids, .. }
+            | DeliveryOutcome::PartlyDelivered { ids, .. }
+            | DeliveryOutcome::Delivered { ids, .. }
+            | DeliveryOutcome::Split { ids }
+            | DeliveryOutcome::Refused { ids, .. }
+            | DeliveryOutcome::Undelivered { ids, .. } => ids,
         }
     }
 
     pub fn ids_mut(&mut self) -> &mut [i64] {
         match self {
-            Outcome::Trying { ids, .. }
-            | Outcome::Partly { ids, .. }
-            | Outcome::Delivered { ids, .. }
-            | Outcome::Split { ids }
-            | Outcome::Refused { ids, .. }
-            | Outcome::Undelivered { ids, .. } => ids,
+            DeliveryOutcome::Attempting { ids, .. }
+            | DeliveryOutcome::PartlyDelivered { ids, .. }
+            | DeliveryOutcome::Delivered { ids, .. }
+            | DeliveryOutcome::Split { ids }
+            | DeliveryOutcome::Refused { ids, .. }
+            | DeliveryOutcome::Undelivered { ids, .. } => ids,
         }
     }
 }
 
 /// How the delivery of a message ended, for the history.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Ended {
+pub struct DeliveryEnd {
     /// Seconds since 1970.
     pub second: i64,
     /// Attempts of this run of the node.
@@ -116,32 +120,32 @@ pub struct Ended {
 
 /// One event of an incident that is still to be told.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Waiting {
+pub struct WaitingEvent {
     /// `mail` or `webhook`.
     pub channel: String,
     /// `trigger`, `recovery` …
     pub kind: String,
     /// Recipients that have it.
-    pub settled: Vec<String>,
+    pub done_recipients: Vec<String>,
     /// Why it was refused, if it was.
     pub refused: Option<String>,
 }
 
 /// One event of an incident that people were told, or that nobody would take.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Delivery {
+pub struct DeliveryRecord {
     pub incident: u64,
     /// `mail` or `webhook`.
     pub channel: String,
     /// `trigger`, `recovery` …
     pub kind: String,
-    pub ended: Ended,
+    pub ended: DeliveryEnd,
 }
 
 /// The store's side, for the thread that delivers.
 pub trait Outbox: Send {
-    fn pending(&self, channel: &str) -> Pending;
-    fn record(&self, channel: &str, outcome: Outcome);
+    fn pending(&self, channel: &str) -> PendingItems;
+    fn record(&self, channel: &str, outcome: DeliveryOutcome);
     /// Whether somebody has asked since the last call that refused events are tried again.
     fn is_retry_asked(&self, channel: &str) -> bool;
 }
@@ -152,13 +156,13 @@ pub struct Incident {
     pub incident: u64,
     pub alert: String,
     pub since: Wall,
-    pub since_is_sure: bool,
+    pub since_is_trusted: bool,
     /// `None` while it is open.
     pub ended: Option<Wall>,
     pub flaps: bool,
-    pub words: String,
+    pub text: String,
     /// How people were told of it, the oldest first.
-    pub deliveries: Vec<Delivery>,
+    pub deliveries: Vec<DeliveryRecord>,
     /// What is still to be told of it.
-    pub waiting: Vec<Waiting>,
+    pub waiting: Vec<WaitingEvent>,
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use jiff::tz::TimeZone;
 
-use crate::domain::alert::ended;
+use crate::domain::alert::with_full_stop;
 use crate::domain::health::{Cause, SourceState, Storage};
 use crate::domain::snapshot::{DataStatus, Record, Snapshot, SourceSnapshot};
 use crate::domain::time::{ClockTrust, Moment, Wall, human_duration};
@@ -46,7 +46,7 @@ pub fn node_status(
             0 => String::new(),
             rows => format!(" {rows} readings wait in memory."),
         };
-        let trouble = ended(&sanitize(trouble));
+        let trouble = with_full_stop(&sanitize(trouble));
         troubles.push(format!("Readings cannot be stored: {trouble}{waiting}"));
     }
     troubles.extend(storage.notice.as_deref().map(sanitize));
@@ -202,7 +202,7 @@ fn refused_alerts(channel: &ChannelState) -> Option<String> {
     Some(format!(
         "{alerts} not delivered by {}: {} {they} kept and tried again daily.",
         channel.name,
-        ended(&sanitize(why))
+        with_full_stop(&sanitize(why))
     ))
 }
 
@@ -215,7 +215,7 @@ fn waiting_alerts(channel: &ChannelState, now: Moment) -> Option<String> {
     let span = since.map_or_else(String::new, |since| {
         format!(" for {}", human_duration(now.mono.since(since)))
     });
-    let why = ended(&sanitize(trouble));
+    let why = with_full_stop(&sanitize(trouble));
     if channel.name == PING {
         return Some(format!("The dead man's switch does not hear{span}: {why}"));
     }

@@ -12,7 +12,7 @@ use crate::alerts::message::Sender;
 use crate::config::{Config, Mail, Tls, WebhookFormat};
 use crate::db::store::Store;
 use crate::db::store::alerts::StoredOutbox;
-use crate::domain::alert::DeliveryTrouble;
+use crate::domain::alert::DeliveryFailure;
 use crate::domain::redact::Secrets;
 use crate::limits;
 use crate::sys::clock::Clock;
@@ -126,7 +126,7 @@ impl Telling {
 }
 
 /// What cannot be delivered now. No alert waits for the dead man's switch.
-pub fn troubles(statuses: &[(&'static str, SharedStatus)]) -> Vec<DeliveryTrouble> {
+pub fn troubles(statuses: &[(&'static str, SharedStatus)]) -> Vec<DeliveryFailure> {
     statuses
         .iter()
         .filter(|(name, _)| *name != PING)

@@ -146,8 +146,9 @@ impl Webhook {
     fn json(&self, batch: &Batch<'_>, message: &Message) -> String {
         let events = batch.items.iter().map(|item| {
             let event = &item.event;
-            let time =
-                |told: crate::domain::alert::Told| told.sure.then(|| told.wall().to_string());
+            let time = |told: crate::domain::alert::WallStamp| {
+                told.is_trusted.then(|| told.wall().to_string())
+            };
             serde_json::json!({
                 "incident": event.incident,
                 "alert": event.alert,
@@ -155,10 +156,10 @@ impl Webhook {
                 "at": time(event.at),
                 "since": time(event.since),
                 "lasted_s": event.lasted_ms / 1000,
-                "about": event.words.about,
-                "trouble": event.words.trouble,
-                "cause": event.words.cause_name,
-                "detail": event.words.detail,
+                "about": event.text.about,
+                "trouble": event.text.trouble,
+                "cause": event.text.cause_name,
+                "detail": event.text.detail,
             })
         });
         serde_json::json!({

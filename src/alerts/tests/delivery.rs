@@ -1,50 +1,50 @@
 //! Stories of one channel: what goes together, what is tried again, what a stop does.
 
 use super::*;
-use crate::domain::alert::{Event, Kind, Told, Words};
-use crate::domain::outbox::Pending;
+use crate::domain::alert::{AlertEvent, AlertEventKind, AlertText, WallStamp};
+use crate::domain::outbox::PendingItems;
 use crate::domain::time::ClockTrust;
 use crate::sys::clock::ManualClock;
 
 /// An event on its way.
-pub fn item(id: i64, message_id: Option<&str>) -> Item {
-    let told = Told {
+pub fn item(id: i64, message_id: Option<&str>) -> OutboxItem {
+    let told = WallStamp {
         ms: 1_762_027_200_000,
-        sure: true,
+        is_trusted: true,
     };
-    Item {
+    OutboxItem {
         id,
-        event: Event {
+        event: AlertEvent {
             incident: id as u64,
             alert: "source:s".to_owned(),
-            kind: Kind::Trigger,
+            kind: AlertEventKind::Trigger,
             at: told,
             since: told,
             lasted_ms: 0,
-            words: Words::default(),
+            text: AlertText::default(),
             last_good: Vec::new(),
             outages: Vec::new(),
             outage_count: 0,
             by_mail: true,
         },
         message_id: message_id.map(str::to_owned),
-        settled: Vec::new(),
+        done_recipients: Vec::new(),
         refusal: None,
-        thread: None,
+        thread_root: None,
     }
 }
 
 #[derive(Clone, Default)]
 struct Letters {
-    items: Arc<Mutex<Vec<Item>>>,
+    items: Arc<Mutex<Vec<OutboxItem>>>,
     outcomes: Arc<Mutex<Vec<String>>>,
     is_asked: Arc<Mutex<bool>>,
     undelivered: Arc<Mutex<u64>>,
 }
 
 impl Outbox for Letters {
-    fn pending(&self, _: &str) -> Pending {
-        Pending {
+    fn pending(&self, _: &str) -> PendingItems {
+        PendingItems {
             items: lock(&self.items).clone(),
             dropped: 0,
             undelivered: *lock(&self.undelivered),
@@ -55,39 +55,39 @@ impl Outbox for Letters {
         std::mem::take(&mut *lock(&self.is_asked))
     }
 
-    fn record(&self, _: &str, outcome: Outcome) {
+    fn record(&self, _: &str, outcome: DeliveryOutcome) {
         let mut items = lock(&self.items);
         let said = match outcome {
-            Outcome::Trying { ids, message_id } => {
+            DeliveryOutcome::Attempting { ids, message_id } => {
                 for item in items.iter_mut().filter(|item| ids.contains(&item.id)) {
                     item.message_id.get_or_insert(message_id.clone());
                 }
                 format!("trying {ids:?}")
             }
-            Outcome::Partly { ids, recipients } => {
+            DeliveryOutcome::PartlyDelivered { ids, recipients } => {
                 for item in items.iter_mut().filter(|item| ids.contains(&item.id)) {
-                    item.settled.extend(recipients.iter().cloned());
+                    item.done_recipients.extend(recipients.iter().cloned());
                 }
                 format!("partly {ids:?} {recipients:?}")
             }
-            Outcome::Delivered { ids, .. } => {
+            DeliveryOutcome::Delivered { ids, .. } => {
                 items.retain(|item| !ids.contains(&item.id));
                 format!("delivered {ids:?}")
             }
-            Outcome::Split { ids } => {
+            DeliveryOutcome::Split { ids } => {
                 for item in items.iter_mut().filter(|item| ids.contains(&item.id)) {
                     item.message_id = None;
                 }
                 format!("split {ids:?}")
             }
-            Outcome::Refused { ids, refusal } => {
+            DeliveryOutcome::Refused { ids, refusal } => {
                 for item in items.iter_mut().filter(|item| ids.contains(&item.id)) {
                     item.message_id = None;
                     item.refusal = Some(refusal.clone());
                 }
                 format!("refused {ids:?}")
             }
-            Outcome::Undelivered { ids, .. } => {
+            DeliveryOutcome::Undelivered { ids, .. } => {
                 items.retain(|item| !ids.contains(&item.id));
                 *lock(&self.undelivered) += ids.len() as u64;
                 format!("undelivered {ids:?}")
@@ -156,7 +156,7 @@ fn delivery(outbox: &Letters, script: Vec<(bool, Attempt)>, gather: u64) -> Deli
     )
 }
 
-fn outbox(items: Vec<Item>) -> Letters {
+fn outbox(items: Vec<OutboxItem>) -> Letters {
     Letters {
         items: Arc::new(Mutex::new(items)),
         ..Letters::default()
@@ -238,7 +238,7 @@ fn who_has_it_is_not_sent_it_again() {
     ];
     let mut delivery = delivery(&outbox, script, 0);
     delivery.turn(moment(0));
-    assert_eq!(lock(&outbox.items)[0].settled, ["a@x"]);
+    assert_eq!(lock(&outbox.items)[0].done_recipients, ["a@x"]);
     delivery.turn(moment(60));
     assert!(lock(&outbox.items).is_empty());
 }
@@ -272,14 +272,14 @@ fn became(outbox: &Letters) -> Vec<String> {
 }
 
 /// An item as an earlier run left it.
-fn refused_item(id: i64, last: i64, days: u32, setup: u16) -> Item {
+fn refused_item(id: i64, last: i64, days: u32, setup: u16) -> OutboxItem {
     let mut item = item(id, None);
-    item.refusal = Some(Refusal {
+    item.refusal = Some(DeliveryRefusal {
         since: 0,
         last,
         days,
         why: "no".to_owned(),
-        setup,
+        config_fingerprint: setup,
     });
     item
 }
@@ -419,7 +419,7 @@ fn it_is_tried_again_with_another_configuration_on_request_and_once_a_day() {
         assert_eq!(became(&outbox), ["refused [1]"], "{story}");
         let refusal = lock(&outbox.items)[0].refusal.clone().expect("it is kept");
         assert_eq!(
-            (refusal.days, refusal.setup),
+            (refusal.days, refusal.config_fingerprint),
             (3 + u32::from(is_daily), 7),
             "{story}"
         );

@@ -1,7 +1,7 @@
 //! What stands in an inbox, whole: each kind of message against a golden file.
 
 use super::*;
-use crate::domain::alert::{LastGood, Outage, Words};
+use crate::domain::alert::{AlertText, LastGood, Outage};
 use crate::domain::time::{ClockTrust, Mono};
 
 /// Saturday, 1 November 2025, 02:10 in Berlin.
@@ -17,10 +17,10 @@ fn sender() -> Sender {
     }
 }
 
-fn told(minutes: i64) -> Told {
-    Told {
+fn told(minutes: i64) -> WallStamp {
+    WallStamp {
         ms: BEGAN + minutes * MINUTE,
-        sure: true,
+        is_trusted: true,
     }
 }
 
@@ -32,15 +32,15 @@ fn at(minutes: i64) -> Moment {
     }
 }
 
-fn event(kind: Kind, minutes: i64) -> Event {
-    Event {
+fn event(kind: AlertEventKind, minutes: i64) -> AlertEvent {
+    AlertEvent {
         incident: 12,
         alert: "source:weather".to_owned(),
         kind,
         at: told(minutes),
         since: told(0),
         lasted_ms: (minutes * MINUTE) as u64,
-        words: Words {
+        text: AlertText {
             about: "Weather".to_owned(),
             trouble: "no data".to_owned(),
             cause: "cannot resolve name".to_owned(),
@@ -73,19 +73,19 @@ fn event(kind: Kind, minutes: i64) -> Event {
     }
 }
 
-fn item(event: Event) -> Item {
-    Item {
+fn item(event: AlertEvent) -> OutboxItem {
+    OutboxItem {
         id: 1,
         event,
         message_id: None,
-        settled: Vec::new(),
+        done_recipients: Vec::new(),
         refusal: None,
-        thread: None,
+        thread_root: None,
     }
 }
 
 /// The mail as a golden: headers and parts as they go over the wire.
-fn check(name: &str, items: &[Item], dropped: u64, now: Moment, delayed_by: Option<&str>) {
+fn check(name: &str, items: &[OutboxItem], dropped: u64, now: Moment, delayed_by: Option<&str>) {
     let message = compose(items, dropped, &sender(), now, delayed_by);
     let to = ["you@example.org".to_owned(), "me@example.org".to_owned()];
     let envelope = Envelope {
@@ -107,29 +107,29 @@ fn check(name: &str, items: &[Item], dropped: u64, now: Moment, delayed_by: Opti
 
 #[test]
 fn a_beginning() {
-    let items = [item(event(Kind::Trigger, 15))];
+    let items = [item(event(AlertEventKind::Trigger, 15))];
     check("mail-trigger.txt", &items, 0, at(15), None);
 }
 
 #[test]
 fn a_reminder_answers_the_beginning() {
-    let mut reminder = item(event(Kind::Reminder, 255));
-    reminder.thread = Some("main-node.0@example.org".to_owned());
+    let mut reminder = item(event(AlertEventKind::Reminder, 255));
+    reminder.thread_root = Some("main-node.0@example.org".to_owned());
     check("mail-reminder.txt", &[reminder], 0, at(255), None);
 }
 
 #[test]
 fn an_end_answers_the_beginning() {
-    let mut end = item(event(Kind::Recovery, 90));
-    end.thread = Some("main-node.0@example.org".to_owned());
+    let mut end = item(event(AlertEventKind::Recovery, 90));
+    end.thread_root = Some("main-node.0@example.org".to_owned());
     check("mail-recovery.txt", &[end], 0, at(90), None);
 }
 
 #[test]
 fn an_outage_that_ate_its_own_mail_is_told_whole() {
     let items = [
-        item(event(Kind::Trigger, 15)),
-        item(event(Kind::Recovery, 90)),
+        item(event(AlertEventKind::Trigger, 15)),
+        item(event(AlertEventKind::Recovery, 90)),
     ];
     let why = Some("resolve: no network");
     check("mail-late.txt", &items, 0, at(103), why);
@@ -137,13 +137,13 @@ fn an_outage_that_ate_its_own_mail_is_told_whole() {
 
 #[test]
 fn what_piled_up_is_told_in_one_mail() {
-    let mut other = event(Kind::Trigger, 16);
+    let mut other = event(AlertEventKind::Trigger, 16);
     other.incident = 13;
-    other.words.about = "Meter".to_owned();
+    other.text.about = "Meter".to_owned();
     let items = [
-        item(event(Kind::Trigger, 15)),
+        item(event(AlertEventKind::Trigger, 15)),
         item(other),
-        item(event(Kind::Recovery, 90)),
+        item(event(AlertEventKind::Recovery, 90)),
     ];
     let why = Some("connect: no route.");
     check("mail-several.txt", &items, 3, at(36 * 60), why);
@@ -155,7 +155,7 @@ fn an_alert_that_flaps() {
         from: told(from),
         until: until.map(told),
     };
-    let mut flapping = event(Kind::Flapping, 62);
+    let mut flapping = event(AlertEventKind::Flapping, 62);
     flapping.since = told(60);
     flapping.outages = vec![outage(0, Some(10)), outage(30, Some(41)), outage(60, None)];
     flapping.outage_count = 3;
@@ -166,16 +166,16 @@ fn an_alert_that_flaps() {
         at(62),
         None,
     );
-    flapping.kind = Kind::Recovery;
+    flapping.kind = AlertEventKind::Recovery;
     flapping.at = told(180);
     check("mail-calm.txt", &[item(flapping)], 0, at(180), None);
 }
 
 #[test]
 fn without_a_clock_no_time_is_said() {
-    let mut blind = event(Kind::Trigger, 15);
-    blind.since.sure = false;
-    blind.at.sure = false;
+    let mut blind = event(AlertEventKind::Trigger, 15);
+    blind.since.is_trusted = false;
+    blind.at.is_trusted = false;
     let now = Moment {
         wall: Wall(0),
         trust: ClockTrust::Untrusted,
@@ -192,8 +192,8 @@ fn without_a_clock_no_time_is_said() {
 
 #[test]
 fn a_subject_is_one_line_whatever_a_source_is_called() {
-    let mut bad = event(Kind::Trigger, 15);
-    bad.words.about = "x\r\nBcc: everybody@example.org\r\n".to_owned();
+    let mut bad = event(AlertEventKind::Trigger, 15);
+    bad.text.about = "x\r\nBcc: everybody@example.org\r\n".to_owned();
     let message = compose(&[item(bad)], 0, &sender(), at(15), None);
     let envelope = Envelope {
         message_id: "main-node.1@example.org",

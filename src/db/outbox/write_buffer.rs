@@ -12,20 +12,20 @@ use super::{
     add_dropped, append, delivery, dropped_refusal, dropped_words, is_for, note_delivery,
     note_incident, pending, record, write_state,
 };
-use crate::domain::alert::{AlertCommit, Event, State};
-use crate::domain::outbox::{Delivery, Item, Outcome, Pending};
+use crate::domain::alert::{AlertCommit, AlertEvent, AlertState};
+use crate::domain::outbox::{DeliveryOutcome, DeliveryRecord, OutboxItem, PendingItems};
 use crate::limits;
 
 #[derive(Default)]
 pub struct Unwritten {
-    state: Option<State>,
+    state: Option<AlertState>,
     /// Every event, for the history.
-    events: VecDeque<Event>,
-    rows: Vec<(String, Item)>,
+    events: VecDeque<AlertEvent>,
+    rows: Vec<(String, OutboxItem)>,
     /// What became of rows that are on the disk.
-    outcomes: VecDeque<(String, Outcome)>,
+    outcomes: VecDeque<(String, DeliveryOutcome)>,
     /// How the delivery of rows that never were on the disk has ended.
-    deliveries: VecDeque<Delivery>,
+    deliveries: VecDeque<DeliveryRecord>,
     threads: BTreeMap<u64, String>,
     last_id: i64,
     /// Ids that rows had here, and have on the disk now: those who deliver may still speak of
@@ -47,13 +47,13 @@ impl Unwritten {
             self.is_urgent = true;
             for channel in channels.iter().filter(|it| is_for(&event, it)) {
                 self.last_id -= 1;
-                let item = Item {
+                let item = OutboxItem {
                     id: self.last_id,
                     event: event.clone(),
                     message_id: None,
-                    settled: Vec::new(),
+                    done_recipients: Vec::new(),
                     refusal: None,
-                    thread: None,
+                    thread_root: None,
                 };
                 self.rows.push(((*channel).to_owned(), item));
                 self.trim(channel);
@@ -65,11 +65,11 @@ impl Unwritten {
     }
 
     fn trim(&mut self, channel: &str) {
-        let waits = |(of, item): &(String, Item)| of == channel && item.message_id.is_none();
+        let waits = |(of, item): &(String, OutboxItem)| of == channel && item.message_id.is_none();
         if self.rows.iter().filter(|row| waits(row)).count() <= limits::OUTBOX_ROWS {
             return;
         }
-        let is_refused = |row: &(String, Item)| waits(row) && row.1.refusal.is_some();
+        let is_refused = |row: &(String, OutboxItem)| waits(row) && row.1.refusal.is_some();
         let refused = self.rows.iter().position(is_refused);
         let Some(oldest) = refused.or_else(|| self.rows.iter().position(waits)) else {
             return;
@@ -145,15 +145,27 @@ impl Unwritten {
             renamed.push((item.id, id));
             if let Some(refusal) = &item.refusal {
                 let (ids, refusal) = (vec![id], refusal.clone());
-                record(transaction, channel, &Outcome::Refused { ids, refusal })?;
+                record(
+                    transaction,
+                    channel,
+                    &DeliveryOutcome::Refused { ids, refusal },
+                )?;
             }
             if let Some(message_id) = &item.message_id {
                 let (ids, message_id) = (vec![id], message_id.clone());
-                record(transaction, channel, &Outcome::Trying { ids, message_id })?;
+                record(
+                    transaction,
+                    channel,
+                    &DeliveryOutcome::Attempting { ids, message_id },
+                )?;
             }
-            if !item.settled.is_empty() {
-                let (ids, recipients) = (vec![id], item.settled.clone());
-                record(transaction, channel, &Outcome::Partly { ids, recipients })?;
+            if !item.done_recipients.is_empty() {
+                let (ids, recipients) = (vec![id], item.done_recipients.clone());
+                record(
+                    transaction,
+                    channel,
+                    &DeliveryOutcome::PartlyDelivered { ids, recipients },
+                )?;
             }
         }
         for (incident, message_id) in &self.threads {
@@ -179,15 +191,15 @@ impl Unwritten {
 
     /// What waits on a channel: on the disk, and what the disk has refused. What it has not
     /// been asked yet is not told, so that a restart cannot tell it twice.
-    pub fn pending(&self, connection: Option<&Connection>, channel: &str) -> Pending {
+    pub fn pending(&self, connection: Option<&Connection>, channel: &str) -> PendingItems {
         let stored = connection.map(|connection| pending(connection, channel));
         let mut all = match stored {
             Some(Ok(stored)) => stored,
             Some(Err(error)) => {
                 log::debug!("the outbox cannot be read now: {error}");
-                Pending::default()
+                PendingItems::default()
             }
-            None => Pending::default(),
+            None => PendingItems::default(),
         };
         for (_, outcome) in self.outcomes.iter().filter(|(of, _)| of == channel) {
             apply(&mut all.items, outcome);
@@ -201,7 +213,7 @@ impl Unwritten {
         }
         for item in &mut all.items {
             let known = self.threads.get(&item.event.incident);
-            item.thread = item.thread.take().or_else(|| known.cloned());
+            item.thread_root = item.thread_root.take().or_else(|| known.cloned());
         }
         all
     }
@@ -212,7 +224,7 @@ impl Unwritten {
         &mut self,
         connection: Option<&mut Connection>,
         channel: &str,
-        mut outcome: Outcome,
+        mut outcome: DeliveryOutcome,
     ) -> rusqlite::Result<()> {
         for id in outcome.ids_mut() {
             let now = self.renamed.iter().find(|(former, _)| former == id);
@@ -223,7 +235,7 @@ impl Unwritten {
         self.note_deliveries(channel, &outcome);
         self.apply_here(&outcome);
         let stored = |id: &i64| *id > 0;
-        let is_told = matches!(outcome, Outcome::Delivered { dropped, .. } if dropped > 0);
+        let is_told = matches!(outcome, DeliveryOutcome::Delivered { dropped, .. } if dropped > 0);
         if !outcome.ids().iter().any(stored) && !is_told {
             return Ok(());
         }
@@ -241,8 +253,8 @@ impl Unwritten {
         written
     }
 
-    fn note_threads(&mut self, channel: &str, outcome: &Outcome) {
-        let Outcome::Trying { ids, message_id } = outcome else {
+    fn note_threads(&mut self, channel: &str, outcome: &DeliveryOutcome) {
+        let DeliveryOutcome::Attempting { ids, message_id } = outcome else {
             return;
         };
         let here = self
@@ -257,19 +269,21 @@ impl Unwritten {
     }
 
     /// A message that nobody has taken begins no thread.
-    fn forget_threads(&mut self, outcome: &Outcome) {
-        let (Outcome::Split { ids } | Outcome::Refused { ids, .. }) = outcome else {
+    fn forget_threads(&mut self, outcome: &DeliveryOutcome) {
+        let (DeliveryOutcome::Split { ids } | DeliveryOutcome::Refused { ids, .. }) = outcome
+        else {
             return;
         };
         let left = self.rows.iter().map(|(_, item)| item);
-        let left = left.filter(|item| ids.contains(&item.id) && item.settled.is_empty());
+        let left = left.filter(|item| ids.contains(&item.id) && item.done_recipients.is_empty());
         let messages: Vec<&String> = left.filter_map(|item| item.message_id.as_ref()).collect();
         self.threads
             .retain(|_, thread| !messages.contains(&&*thread));
     }
 
-    fn note_deliveries(&mut self, channel: &str, outcome: &Outcome) {
-        let (Outcome::Delivered { ids, ended, .. } | Outcome::Undelivered { ids, ended }) = outcome
+    fn note_deliveries(&mut self, channel: &str, outcome: &DeliveryOutcome) {
+        let (DeliveryOutcome::Delivered { ids, ended, .. }
+        | DeliveryOutcome::Undelivered { ids, ended }) = outcome
         else {
             return;
         };
@@ -278,7 +292,7 @@ impl Unwritten {
         let noted = here.map(|(_, item)| delivery(&item.event, channel, ended));
         let before = self.deliveries.len();
         self.deliveries.extend(noted);
-        if matches!(outcome, Outcome::Undelivered { .. }) {
+        if matches!(outcome, DeliveryOutcome::Undelivered { .. }) {
             let given_up = (self.deliveries.len() - before) as u64;
             *self.undelivered.entry(channel.to_owned()).or_default() += given_up;
         }
@@ -286,8 +300,8 @@ impl Unwritten {
         self.deliveries.drain(..excess);
     }
 
-    fn apply_here(&mut self, outcome: &Outcome) {
-        let mut items: Vec<Item> = Vec::new();
+    fn apply_here(&mut self, outcome: &DeliveryOutcome) {
+        let mut items: Vec<OutboxItem> = Vec::new();
         let mut channels = BTreeMap::new();
         for (channel, item) in self.rows.drain(..) {
             channels.insert(item.id, channel);
@@ -302,30 +316,30 @@ impl Unwritten {
 }
 
 /// What an outcome makes of items in memory.
-fn apply(items: &mut Vec<Item>, outcome: &Outcome) {
+fn apply(items: &mut Vec<OutboxItem>, outcome: &DeliveryOutcome) {
     match outcome {
-        Outcome::Trying { ids, message_id } => {
+        DeliveryOutcome::Attempting { ids, message_id } => {
             for item in items.iter_mut().filter(|item| ids.contains(&item.id)) {
                 item.message_id.get_or_insert_with(|| message_id.clone());
             }
         }
-        Outcome::Partly { ids, recipients } => {
+        DeliveryOutcome::PartlyDelivered { ids, recipients } => {
             for item in items.iter_mut().filter(|item| ids.contains(&item.id)) {
-                item.settled.extend(recipients.iter().cloned());
+                item.done_recipients.extend(recipients.iter().cloned());
             }
         }
-        Outcome::Split { ids } => {
+        DeliveryOutcome::Split { ids } => {
             for item in items.iter_mut().filter(|item| ids.contains(&item.id)) {
                 item.message_id = None;
             }
         }
-        Outcome::Refused { ids, refusal } => {
+        DeliveryOutcome::Refused { ids, refusal } => {
             for item in items.iter_mut().filter(|item| ids.contains(&item.id)) {
                 item.message_id = None;
                 item.refusal = Some(refusal.clone());
             }
         }
-        Outcome::Delivered { ids, .. } | Outcome::Undelivered { ids, .. } => {
+        DeliveryOutcome::Delivered { ids, .. } | DeliveryOutcome::Undelivered { ids, .. } => {
             items.retain(|item| !ids.contains(&item.id));
         }
     }

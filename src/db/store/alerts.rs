@@ -13,8 +13,8 @@ use crate::db::open::{self, DatabaseLocation};
 use crate::db::outbox;
 use crate::db::retry_request;
 use crate::db::salvage;
-use crate::domain::alert::{AlertCommit, State};
-use crate::domain::outbox::{Incident, Outbox, Outcome, Pending};
+use crate::domain::alert::{AlertCommit, AlertState};
+use crate::domain::outbox::{DeliveryOutcome, Incident, Outbox, PendingItems};
 use crate::domain::time::Mono;
 
 /// Where incidents are counted from when the last number cannot be read: a damaged database
@@ -28,7 +28,7 @@ pub fn last_state(
     place: &DatabaseLocation,
     boot: &str,
     now: Mono,
-) -> State {
+) -> AlertState {
     let restored = match opened {
         Ok(database) => Some(outbox::restore(database.connection(), boot)),
         Err(error) if error.is_fatal() => None,
@@ -56,9 +56,9 @@ pub fn last_state(
         Some(Ok(Some(state))) => state.resumed(boot, now),
         Some(Err(error)) => {
             log::error!("the state of the alerts cannot be read ({error}); it begins anew");
-            State::new(boot).counting_from(FAR_AHEAD)
+            AlertState::new(boot).counting_from(FAR_AHEAD)
         }
-        Some(Ok(None)) | None => State::new(boot),
+        Some(Ok(None)) | None => AlertState::new(boot),
     }
 }
 
@@ -84,13 +84,13 @@ impl Store {
 pub struct StoredOutbox(pub Arc<Store>);
 
 impl Outbox for StoredOutbox {
-    fn pending(&self, channel: &str) -> Pending {
+    fn pending(&self, channel: &str) -> PendingItems {
         let unwritten = lock(&self.0.shared.unwritten);
         let database = lock(&self.0.shared.database);
         unwritten.pending(database.as_ref().map(Database::connection), channel)
     }
 
-    fn record(&self, channel: &str, outcome: Outcome) {
+    fn record(&self, channel: &str, outcome: DeliveryOutcome) {
         let mut unwritten = lock(&self.0.shared.unwritten);
         let mut database = lock(&self.0.shared.database);
         let connection = database.as_mut().map(Database::connection_mut);

@@ -241,7 +241,7 @@ impl Writer {
                 if self.salvage.take().is_some() {
                     report.notice = None;
                     if let Some(salvage) = &mut report.salvage {
-                        salvage.is_over = true;
+                        salvage.is_complete = true;
                     }
                 }
                 report.exchanged = Some(notice);
@@ -439,8 +439,8 @@ impl Writer {
         let since = report.salvage.as_ref().map_or(now, |known| known.since);
         report.salvage = Some(Salvaged {
             since,
-            aside: salvage.aside().display().to_string(),
-            is_over,
+            quarantine_path: salvage.aside().display().to_string(),
+            is_complete: is_over,
         });
     }
 

@@ -1,5 +1,5 @@
 use super::*;
-use crate::domain::alert::{AlertCommit, Told, Words};
+use crate::domain::alert::{AlertCommit, AlertText, WallStamp};
 use rusqlite::TransactionBehavior;
 
 const BOTH: [&str; 2] = ["mail", "webhook"];
@@ -13,19 +13,19 @@ pub fn database() -> Connection {
     connection
 }
 
-pub fn event(incident: u64, kind: Kind) -> Event {
-    let told = Told {
+pub fn event(incident: u64, kind: AlertEventKind) -> AlertEvent {
+    let told = WallStamp {
         ms: 1_762_027_200_000 + incident as i64 * 60_000,
-        sure: true,
+        is_trusted: true,
     };
-    Event {
+    AlertEvent {
         incident,
         alert: format!("source:s{incident}"),
         kind,
         at: told,
         since: told,
         lasted_ms: 0,
-        words: Words::default(),
+        text: AlertText::default(),
         last_good: Vec::new(),
         outages: Vec::new(),
         outage_count: 1,
@@ -33,14 +33,14 @@ pub fn event(incident: u64, kind: Kind) -> Event {
     }
 }
 
-fn commit(events: &[Event]) -> AlertCommit {
+fn commit(events: &[AlertEvent]) -> AlertCommit {
     AlertCommit {
-        state: State::new("boot").counting_from(7),
+        state: AlertState::new("boot").counting_from(7),
         events: events.to_vec(),
     }
 }
 
-fn stored(events: &[Event]) -> (Connection, Unwritten) {
+fn stored(events: &[AlertEvent]) -> (Connection, Unwritten) {
     let mut connection = database();
     let mut unwritten = Unwritten::default();
     unwritten.add(commit(events), &BOTH);
@@ -50,7 +50,7 @@ fn stored(events: &[Event]) -> (Connection, Unwritten) {
     (connection, unwritten)
 }
 
-fn kinds(pending: &Pending) -> Vec<&'static str> {
+fn kinds(pending: &PendingItems) -> Vec<&'static str> {
     pending
         .items
         .iter()
@@ -58,8 +58,8 @@ fn kinds(pending: &Pending) -> Vec<&'static str> {
         .collect()
 }
 
-fn ended(attempts: u32) -> Ended {
-    Ended {
+fn ended(attempts: u32) -> DeliveryEnd {
+    DeliveryEnd {
         second: 1_762_027_300,
         attempts,
         refused: None,
@@ -78,19 +78,22 @@ fn told(connection: &Connection) -> Vec<(String, String, u32)> {
 
 #[test]
 fn how_people_were_told_is_kept_with_the_incident_and_bounded() {
-    let both = [event(1, Kind::Trigger), event(1, Kind::Recovery)];
+    let both = [
+        event(1, AlertEventKind::Trigger),
+        event(1, AlertEventKind::Recovery),
+    ];
     let (mut connection, mut unwritten) = stored(&both);
     for channel in BOTH {
         let pending = unwritten.pending(Some(&connection), channel);
         let mut ended = ended(2);
         ended.refused = (channel == "webhook").then(|| "it answers HTTP 410".to_owned());
         let outcome = match channel {
-            "mail" => Outcome::Delivered {
+            "mail" => DeliveryOutcome::Delivered {
                 ids: ids(&pending),
                 dropped: 0,
                 ended,
             },
-            _ => Outcome::Undelivered {
+            _ => DeliveryOutcome::Undelivered {
                 ids: ids(&pending),
                 ended,
             },
@@ -125,10 +128,10 @@ fn how_people_were_told_is_kept_with_the_incident_and_bounded() {
 fn what_was_told_while_the_disk_failed_is_noted_when_it_works_again() {
     let mut connection = database();
     let mut unwritten = Unwritten::default();
-    unwritten.add(commit(&[event(1, Kind::Trigger)]), &["mail"]);
+    unwritten.add(commit(&[event(1, AlertEventKind::Trigger)]), &["mail"]);
     unwritten.refused();
     let pending = unwritten.pending(None, "mail");
-    let outcome = Outcome::Delivered {
+    let outcome = DeliveryOutcome::Delivered {
         ids: ids(&pending),
         dropped: 0,
         ended: ended(1),
@@ -141,17 +144,20 @@ fn what_was_told_while_the_disk_failed_is_noted_when_it_works_again() {
     assert_eq!(told(&connection), [expected]);
 }
 
-fn ids(pending: &Pending) -> Vec<i64> {
+fn ids(pending: &PendingItems) -> Vec<i64> {
     pending.items.iter().map(|item| item.id).collect()
 }
 
 #[test]
 fn events_wait_on_each_channel_until_they_are_delivered() {
-    let both = [event(1, Kind::Trigger), event(1, Kind::Recovery)];
+    let both = [
+        event(1, AlertEventKind::Trigger),
+        event(1, AlertEventKind::Recovery),
+    ];
     let (mut connection, mut unwritten) = stored(&both);
     let mail = unwritten.pending(Some(&connection), "mail");
     assert_eq!(kinds(&mail), ["trigger", "recovery"]);
-    let outcome = Outcome::Delivered {
+    let outcome = DeliveryOutcome::Delivered {
         ids: ids(&mail),
         dropped: 0,
         ended: ended(3),
@@ -173,10 +179,10 @@ fn events_wait_on_each_channel_until_they_are_delivered() {
 
 #[test]
 fn what_was_tried_keeps_its_message_and_begins_its_thread() {
-    let (mut connection, mut unwritten) = stored(&[event(1, Kind::Trigger)]);
+    let (mut connection, mut unwritten) = stored(&[event(1, AlertEventKind::Trigger)]);
     let mail = unwritten.pending(Some(&connection), "mail");
     for message_id in ["first@x", "second@x"] {
-        let outcome = Outcome::Trying {
+        let outcome = DeliveryOutcome::Attempting {
             ids: ids(&mail),
             message_id: message_id.to_owned(),
         };
@@ -184,7 +190,7 @@ fn what_was_tried_keeps_its_message_and_begins_its_thread() {
             .record(Some(&mut connection), "mail", outcome)
             .expect("it is written");
     }
-    unwritten.add(commit(&[event(1, Kind::Recovery)]), &BOTH);
+    unwritten.add(commit(&[event(1, AlertEventKind::Recovery)]), &BOTH);
     unwritten.flush(&mut connection).expect("the disk works");
     let mail = unwritten.pending(Some(&connection), "mail");
     let ids: Vec<Option<&str>> = mail
@@ -193,12 +199,12 @@ fn what_was_tried_keeps_its_message_and_begins_its_thread() {
         .map(|it| it.message_id.as_deref())
         .collect();
     assert_eq!(ids, [Some("first@x"), None]);
-    assert_eq!(mail.items[1].thread.as_deref(), Some("first@x"));
+    assert_eq!(mail.items[1].thread_root.as_deref(), Some("first@x"));
 }
 
 #[test]
 fn mail_is_not_asked_to_tell_that_mail_fails() {
-    let mut about_mail = event(1, Kind::Trigger);
+    let mut about_mail = event(1, AlertEventKind::Trigger);
     about_mail.by_mail = false;
     let (connection, unwritten) = stored(&[about_mail]);
     assert!(
@@ -220,7 +226,7 @@ fn a_disk_that_fails_does_not_keep_its_own_alert_from_being_told() {
         .pragma_update(None, "query_only", true)
         .expect("it is a pragma");
     let mut unwritten = Unwritten::default();
-    unwritten.add(commit(&[event(1, Kind::Trigger)]), &BOTH);
+    unwritten.add(commit(&[event(1, AlertEventKind::Trigger)]), &BOTH);
     assert!(
         unwritten
             .pending(Some(&connection), "mail")
@@ -233,7 +239,7 @@ fn a_disk_that_fails_does_not_keep_its_own_alert_from_being_told() {
         .expect_err("the disk refuses");
     let mail = unwritten.pending(Some(&connection), "mail");
     assert_eq!(kinds(&mail), ["trigger"]);
-    let trying = Outcome::Trying {
+    let trying = DeliveryOutcome::Attempting {
         ids: ids(&mail),
         message_id: "m@x".to_owned(),
     };
@@ -247,7 +253,7 @@ fn a_disk_that_fails_does_not_keep_its_own_alert_from_being_told() {
     unwritten.flush(&mut connection).expect("the disk works");
     let now = unwritten.pending(Some(&connection), "mail");
     assert_eq!(now.items[0].message_id.as_deref(), Some("m@x"));
-    let delivered = Outcome::Delivered {
+    let delivered = DeliveryOutcome::Delivered {
         ids: ids(&mail),
         dropped: 0,
         ended: ended(3),
@@ -266,12 +272,12 @@ fn a_disk_that_fails_does_not_keep_its_own_alert_from_being_told() {
 
 #[test]
 fn an_outcome_that_the_disk_refuses_counts_at_once_and_is_written_later() {
-    let (mut connection, mut unwritten) = stored(&[event(1, Kind::Trigger)]);
+    let (mut connection, mut unwritten) = stored(&[event(1, AlertEventKind::Trigger)]);
     connection
         .pragma_update(None, "query_only", true)
         .expect("it is a pragma");
     let ids = ids(&unwritten.pending(Some(&connection), "mail"));
-    let delivered = Outcome::Delivered {
+    let delivered = DeliveryOutcome::Delivered {
         ids,
         dropped: 0,
         ended: Default::default(),
@@ -299,8 +305,8 @@ fn an_outcome_that_the_disk_refuses_counts_at_once_and_is_written_later() {
 
 #[test]
 fn what_is_too_much_is_dropped_counted_and_told() {
-    let events: Vec<Event> = (1..=limits::OUTBOX_ROWS as u64 + 3)
-        .map(|incident| event(incident, Kind::Trigger))
+    let events: Vec<AlertEvent> = (1..=limits::OUTBOX_ROWS as u64 + 3)
+        .map(|incident| event(incident, AlertEventKind::Trigger))
         .collect();
     let (connection, unwritten) = stored(&events);
     let mail = unwritten.pending(Some(&connection), "mail");
@@ -309,19 +315,22 @@ fn what_is_too_much_is_dropped_counted_and_told() {
     assert_eq!(mail.items[0].event.incident, 4, "the oldest went");
 }
 
-fn refusal(why: &str) -> Refusal {
-    Refusal {
+fn refusal(why: &str) -> DeliveryRefusal {
+    DeliveryRefusal {
         since: 1_762_027_200,
         last: 1_762_027_300,
         days: 2,
         why: why.to_owned(),
-        setup: 7,
+        config_fingerprint: 7,
     }
 }
 
 /// Every story is told twice: on the disk, and in memory while the disk refuses all.
 fn on_disk_and_in_memory(story: impl Fn(&mut Unwritten, Option<&mut Connection>)) {
-    let both = [event(1, Kind::Trigger), event(2, Kind::Trigger)];
+    let both = [
+        event(1, AlertEventKind::Trigger),
+        event(2, AlertEventKind::Trigger),
+    ];
     let (mut connection, mut unwritten) = stored(&both);
     story(&mut unwritten, Some(&mut connection));
     let mut unwritten = Unwritten::default();
@@ -333,7 +342,7 @@ fn on_disk_and_in_memory(story: impl Fn(&mut Unwritten, Option<&mut Connection>)
     let before = unwritten.pending(None, "mail");
     unwritten.flush(&mut connection).expect("the disk works");
     let after = unwritten.pending(Some(&connection), "mail");
-    let what = |pending: &Pending| -> Vec<(Option<Refusal>, Option<String>)> {
+    let what = |pending: &PendingItems| -> Vec<(Option<DeliveryRefusal>, Option<String>)> {
         let items = pending.items.iter();
         items
             .map(|it| (it.refusal.clone(), it.message_id.clone()))
@@ -348,16 +357,16 @@ fn what_is_refused_stays_with_its_reason_and_without_a_message() {
     on_disk_and_in_memory(|unwritten, mut connection| {
         let all = ids(&unwritten.pending(connection.as_deref(), "mail"));
         let outcomes = [
-            Outcome::Trying {
+            DeliveryOutcome::Attempting {
                 ids: all.clone(),
                 message_id: "first@x".to_owned(),
             },
-            Outcome::Split { ids: all.clone() },
-            Outcome::Trying {
+            DeliveryOutcome::Split { ids: all.clone() },
+            DeliveryOutcome::Attempting {
                 ids: vec![all[0]],
                 message_id: "second@x".to_owned(),
             },
-            Outcome::Refused {
+            DeliveryOutcome::Refused {
                 ids: vec![all[0]],
                 refusal: refusal("HTTP 413"),
             },
@@ -369,7 +378,7 @@ fn what_is_refused_stays_with_its_reason_and_without_a_message() {
         }
         let mail = unwritten.pending(connection.as_deref(), "mail");
         let expected = [(Some(refusal("HTTP 413")), None), (None, None)];
-        let found: Vec<(Option<Refusal>, Option<String>)> = mail
+        let found: Vec<(Option<DeliveryRefusal>, Option<String>)> = mail
             .items
             .iter()
             .map(|it| (it.refusal.clone(), it.message_id.clone()))
@@ -391,9 +400,9 @@ fn what_is_refused_stays_with_its_reason_and_without_a_message() {
 fn what_is_given_up_is_not_delivered_in_the_history_and_counted() {
     on_disk_and_in_memory(|unwritten, mut connection| {
         let all = ids(&unwritten.pending(connection.as_deref(), "mail"));
-        let outcome = Outcome::Undelivered {
+        let outcome = DeliveryOutcome::Undelivered {
             ids: vec![all[0]],
-            ended: Ended {
+            ended: DeliveryEnd {
                 refused: Some("HTTP 413".to_owned()),
                 is_given_up: true,
                 ..ended(15)
@@ -416,13 +425,14 @@ fn what_is_given_up_is_not_delivered_in_the_history_and_counted() {
 
 #[test]
 fn a_full_outbox_drops_what_was_refused_first() {
-    let full: Vec<Event> = (1..=limits::OUTBOX_ROWS as u64)
-        .map(|incident| event(incident, Kind::Trigger))
+    let full: Vec<AlertEvent> = (1..=limits::OUTBOX_ROWS as u64)
+        .map(|incident| event(incident, AlertEventKind::Trigger))
         .collect();
-    let more = [500, 501].map(|more| event(limits::OUTBOX_ROWS as u64 + more, Kind::Trigger));
+    let more =
+        [500, 501].map(|more| event(limits::OUTBOX_ROWS as u64 + more, AlertEventKind::Trigger));
     let story = |unwritten: &mut Unwritten, mut connection: Option<&mut Connection>| {
         let all = ids(&unwritten.pending(connection.as_deref(), "mail"));
-        let outcome = Outcome::Refused {
+        let outcome = DeliveryOutcome::Refused {
             ids: vec![all[100], all[200], all[300]],
             refusal: refusal("HTTP 400"),
         };
@@ -466,15 +476,15 @@ fn a_full_outbox_drops_what_was_refused_first() {
 #[test]
 fn state_and_history_are_read_back() {
     let both = [
-        event(1, Kind::Trigger),
-        event(2, Kind::Flapping),
-        event(1, Kind::Recovery),
+        event(1, AlertEventKind::Trigger),
+        event(2, AlertEventKind::Flapping),
+        event(1, AlertEventKind::Recovery),
     ];
     let (connection, _) = stored(&both);
     let state = restore(&connection, "boot")
         .expect("it reads")
         .expect("it is there");
-    assert_eq!(state, State::new("boot").counting_from(7));
+    assert_eq!(state, AlertState::new("boot").counting_from(7));
     let history = history(&connection, 10).expect("it reads");
     let rows: Vec<(u64, bool, bool)> = history
         .iter()
@@ -485,7 +495,7 @@ fn state_and_history_are_read_back() {
 
 #[test]
 fn a_state_that_cannot_be_read_begins_anew_after_the_history() {
-    let (mut connection, _) = stored(&[event(5, Kind::Trigger)]);
+    let (mut connection, _) = stored(&[event(5, AlertEventKind::Trigger)]);
     let transaction = connection
         .transaction_with_behavior(TransactionBehavior::Immediate)
         .expect("it begins");
@@ -499,5 +509,5 @@ fn a_state_that_cannot_be_read_begins_anew_after_the_history() {
     let state = restore(&connection, "boot")
         .expect("it reads")
         .expect("anew");
-    assert_eq!(state, State::new("boot").counting_from(5));
+    assert_eq!(state, AlertState::new("boot").counting_from(5));
 }

@@ -101,16 +101,16 @@ const SUMMED: &str = "SELECT sum(count) FROM hourly";
 #[test]
 fn what_waits_to_be_told_outlives_the_database_and_is_not_told_again() {
     use crate::db::outbox::{self, Unwritten};
-    use crate::domain::alert::{AlertCommit, Kind, State};
-    use crate::domain::outbox::Outcome;
+    use crate::domain::alert::{AlertCommit, AlertEventKind, AlertState};
+    use crate::domain::outbox::DeliveryOutcome;
 
     let directory = Directory::new();
     let path = directory.path("a.db");
     let mut old = database(&path);
-    let event = |incident| outbox::tests::event(incident, Kind::Trigger);
+    let event = |incident| outbox::tests::event(incident, AlertEventKind::Trigger);
     let mut unwritten = Unwritten::default();
     let commit = AlertCommit {
-        state: State::new("boot").counting_from(2),
+        state: AlertState::new("boot").counting_from(2),
         events: vec![event(1), event(2)],
     };
     unwritten.add(commit, &["mail"]);
@@ -124,7 +124,7 @@ fn what_waits_to_be_told_outlives_the_database_and_is_not_told_again() {
         items.collect::<Vec<_>>()
     };
     let ids: Vec<i64> = waiting(&old).iter().map(|item| item.0).collect();
-    let trying = Outcome::Trying {
+    let trying = DeliveryOutcome::Attempting {
         ids: vec![ids[0]],
         message_id: "a@b".to_owned(),
     };
@@ -135,11 +135,11 @@ fn what_waits_to_be_told_outlives_the_database_and_is_not_told_again() {
     let (mut database, _) = begun(&path);
     assert_eq!(waiting(&database), before);
     let state = outbox::restore(database.connection(), "boot").expect("it can be read");
-    assert_eq!(state, Some(State::new("boot").counting_from(2)));
+    assert_eq!(state, Some(AlertState::new("boot").counting_from(2)));
     let known = outbox::history(database.connection(), 9).expect("it can be read");
     assert_eq!(known.len(), 2);
     // Told meanwhile; a salvage that goes on after a restart must not bring it back.
-    let delivered = Outcome::Delivered {
+    let delivered = DeliveryOutcome::Delivered {
         ids,
         dropped: 0,
         ended: Default::default(),
@@ -313,8 +313,8 @@ fn no_damage_is_fatal() {
 /// A database with something in every table, closed.
 fn complete(path: &Path) {
     use crate::db::outbox::{self, Unwritten};
-    use crate::domain::alert::{AlertCommit, Kind, State};
-    use crate::domain::outbox::Outcome;
+    use crate::domain::alert::{AlertCommit, AlertEventKind, AlertState};
+    use crate::domain::outbox::DeliveryOutcome;
 
     let mut database = database(path);
     for hour in 0..30 {
@@ -331,16 +331,16 @@ fn complete(path: &Path) {
         committed.expect("it is committed");
     }
     let mut unwritten = Unwritten::default();
-    let events = (1..=3).map(|incident| outbox::tests::event(incident, Kind::Trigger));
+    let events = (1..=3).map(|incident| outbox::tests::event(incident, AlertEventKind::Trigger));
     let commit = AlertCommit {
-        state: State::new("boot").counting_from(3),
+        state: AlertState::new("boot").counting_from(3),
         events: events.collect(),
     };
     unwritten.add(commit, &["mail"]);
     let connection = database.connection_mut();
     unwritten.flush(connection).expect("it is written");
     let first = outbox::pending(connection, "mail").expect("it can be read");
-    let delivered = Outcome::Delivered {
+    let delivered = DeliveryOutcome::Delivered {
         ids: vec![first.items[0].id],
         dropped: 0,
         ended: Default::default(),
@@ -734,7 +734,7 @@ fn an_older_database_that_is_damaged_is_recovered_instead_of_upgraded() {
 #[test]
 fn what_must_not_wait_is_read_where_there_is_no_room_for_a_new_database() {
     use crate::db::{last_values, outbox, quota, store};
-    use crate::domain::alert::State;
+    use crate::domain::alert::AlertState;
     use crate::domain::quota::SavedQuota;
     use crate::domain::time::Mono;
 
@@ -764,7 +764,9 @@ fn what_must_not_wait_is_read_where_there_is_no_room_for_a_new_database() {
     let until = Mono(120_000);
     assert_eq!(carried, [SavedQuota::SameBoot { until }]);
     let state = store::alerts::last_state(&opened, &place, boot, Mono(0));
-    let expected = State::new("boot").counting_from(3).resumed(boot, Mono(0));
+    let expected = AlertState::new("boot")
+        .counting_from(3)
+        .resumed(boot, Mono(0));
     assert_eq!(state, expected);
     assert_eq!(std::fs::read(&path).ok(), Some(bytes), "nothing is written");
     // There is room again.

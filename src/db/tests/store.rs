@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use super::*;
 use crate::db::test_support::{Directory, T0, database, place, row, trusted};
 use crate::db::{file, open, outbox};
-use crate::domain::alert::{AlertCommit, State};
+use crate::domain::alert::{AlertCommit, AlertState};
 use crate::domain::freshness::Stamp;
 use crate::domain::health::HistoryExtent;
 use crate::domain::time::{ClockTrust, Moment, Wall};
@@ -456,7 +456,7 @@ fn damage_that_only_alerts_meet_is_set_aside_too_and_told_once() {
         .and_then(|_| file.write_all(&[0xaa; 4096]))
         .expect("a page can be overwritten");
     lock(&shared.queue).alerts.push_back(AlertCommit {
-        state: State::new("this-boot"),
+        state: AlertState::new("this-boot"),
         events: Vec::new(),
     });
     scene.append(vec![row("t", T0 + 5_000, 1.0)], trusted(60));
@@ -802,7 +802,7 @@ fn alerts_that_wait_in_a_database_that_was_replaced_are_told_from_the_new_one() 
     let mut scene = Scene::with(|settings| settings.channels = vec!["mail"]);
     scene.append(vec![row("t", T0, 1.0)], trusted(0));
     lock(&scene.shared.queue).alerts.push_back(AlertCommit {
-        state: State::new("this-boot"),
+        state: AlertState::new("this-boot"),
         events: Vec::new(),
     });
     scene.turn(trusted(60));

@@ -2,16 +2,16 @@
 
 use std::time::Duration;
 
-use super::instant::At;
-use super::state_machine::State;
-use super::{Facts, LastGood, Rules, StaleRule, ValueRule, Words, text};
+use super::instant::AlertInstant;
+use super::state_machine::AlertState;
+use super::{AlertFacts, AlertRules, AlertText, LastGood, StaleRule, ValueRule, text};
 use crate::domain::health::{Cause, SourceState};
 use crate::domain::reading::{Issue, Reason};
 use crate::domain::snapshot::{Record, SourceSnapshot};
 use crate::domain::time::{ClockTrust, Moment, Mono};
 
 /// A streak of failures younger than this may be a router's restart.
-const SHORTEST_STREAK: Duration = Duration::from_secs(120);
+const MIN_FAILURE_STREAK: Duration = Duration::from_secs(120);
 /// Storage that fails once and then works is not worth a mail.
 const STORAGE_HOLD: Duration = Duration::from_secs(120);
 /// Delivery that fails for less is a server's restart, or greylisting.
@@ -21,32 +21,32 @@ const NETWORK_GRACE: Duration = Duration::from_secs(60);
 /// A database that was set aside shows on displays and the page for so long.
 pub(super) const SALVAGE_SHOWN: Duration = Duration::from_secs(3600);
 /// One success that has held for this long ends an alert, however many are asked for.
-const SUCCESS_HOLDS: Duration = Duration::from_secs(300);
+const SUCCESS_STABLE_FOR: Duration = Duration::from_secs(300);
 /// What is good without anything that could be counted must stay so for this long.
-const CALM: Duration = Duration::from_secs(60);
+const STABLE_FOR: Duration = Duration::from_secs(60);
 
 /// One rule's word.
 pub struct Condition {
     pub name: String,
-    pub verdict: Verdict,
-    pub words: Words,
+    pub state: ConditionState,
+    pub text: AlertText,
     pub last_good: Vec<LastGood>,
     /// False where mail is what fails.
     pub by_mail: bool,
     /// When the verdict changes without anything new.
-    pub next: Option<At>,
+    pub changes_at: Option<AlertInstant>,
     /// Whether the other sources, asked now, would tell what this is.
-    pub asks_others: bool,
+    pub wants_probe: bool,
 }
 
 /// What shows that something is good again. One rule for all: `recover_after` good ones in a
 /// row, or one that has held for `SUCCESS_HOLDS`; what nobody can count must hold for `CALM`.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub enum Proof {
+pub enum RecoveryProof {
     /// Nothing that could be counted.
     None,
     /// It needs no more.
-    Whole,
+    Complete,
     /// So many in a row.
     Count(u64),
     /// One more with every new number: a reading, or an answer.
@@ -54,32 +54,32 @@ pub enum Proof {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub enum Verdict {
+pub enum ConditionState {
     Good {
-        proof: Proof,
+        proof: RecoveryProof,
         /// Without proof it must stay good for so long.
-        settle: Duration,
+        stable_for: Duration,
     },
     Bad {
-        since: At,
+        since: AlertInstant,
         /// From when on a person should know; `None` if waiting alone does not bring it.
-        ready_at: Option<At>,
+        ready_at: Option<AlertInstant>,
     },
     /// Nothing is known that would change anything.
     Unknown,
 }
 
-const GOOD: Verdict = Verdict::Good {
-    proof: Proof::None,
-    settle: CALM,
+const GOOD: ConditionState = ConditionState::Good {
+    proof: RecoveryProof::None,
+    stable_for: STABLE_FOR,
 };
 
 /// Good by one reading or answer, which is known by when it came.
-fn good_since(latest: Option<Mono>) -> Verdict {
+fn good_since(latest: Option<Mono>) -> ConditionState {
     match latest {
-        Some(at) => Verdict::Good {
-            proof: Proof::Latest(At::of(at).0),
-            settle: SUCCESS_HOLDS,
+        Some(at) => ConditionState::Good {
+            proof: RecoveryProof::Latest(AlertInstant::of(at).0),
+            stable_for: SUCCESS_STABLE_FOR,
         },
         None => GOOD,
     }
@@ -90,20 +90,20 @@ fn receipt(record: &Record) -> Option<Mono> {
 }
 
 /// Everything that the rules look at.
-pub struct View<'a> {
-    pub rules: &'a Rules,
-    pub state: &'a State,
+pub struct RuleEvaluator<'a> {
+    pub rules: &'a AlertRules,
+    pub state: &'a AlertState,
     pub now: Moment,
-    pub facts: &'a Facts<'a>,
+    pub facts: &'a AlertFacts<'a>,
 }
 
-impl View<'_> {
-    fn at(&self) -> At {
-        At::of(self.now.mono)
+impl RuleEvaluator<'_> {
+    fn now(&self) -> AlertInstant {
+        AlertInstant::of(self.now.mono)
     }
 
-    fn started(&self) -> At {
-        At::of(self.facts.started)
+    fn started(&self) -> AlertInstant {
+        AlertInstant::of(self.facts.started)
     }
 
     /// Every rule's word; the network's first.
@@ -130,9 +130,9 @@ impl View<'_> {
     }
 
     /// A verdict for what is bad now and must stay so for `hold`.
-    fn held(&self, name: &str, hold: Duration) -> Verdict {
-        let since = self.state.bad_since(name).unwrap_or(self.at());
-        Verdict::Bad {
+    fn bad_for(&self, name: &str, hold: Duration) -> ConditionState {
+        let since = self.state.bad_since(name).unwrap_or(self.now());
+        ConditionState::Bad {
             since,
             ready_at: Some(since.after(hold)),
         }
@@ -142,21 +142,21 @@ impl View<'_> {
     fn condition(
         &self,
         name: String,
-        verdict: Verdict,
-        words: impl FnOnce() -> (Words, Vec<LastGood>),
+        verdict: ConditionState,
+        words: impl FnOnce() -> (AlertText, Vec<LastGood>),
     ) -> Condition {
         let (words, last_good) = match verdict {
-            Verdict::Bad { .. } => words(),
+            ConditionState::Bad { .. } => words(),
             _ => Default::default(),
         };
         Condition {
             name,
-            verdict,
-            words,
+            state: verdict,
+            text: words,
             last_good,
             by_mail: true,
-            next: None,
-            asks_others: false,
+            changes_at: None,
+            wants_probe: false,
         }
     }
 
@@ -167,57 +167,59 @@ impl View<'_> {
     fn source(&self, source: &SourceSnapshot) -> Condition {
         let name = format!("source:{}", source.name);
         let health = &source.health;
-        let silence = self.rules.silence(&source.name, source.interval);
+        let silence = self.rules.no_success_limit(&source.name, source.interval);
         // While the network was down, no source could show how it is.
-        let excused = self.state.excused_until;
-        let after_excuse = |at: At| excused.map_or(at, |excused| at.max(excused));
+        let excused = self.state.network_grace_from;
+        let after_excuse = |at: AlertInstant| excused.map_or(at, |excused| at.max(excused));
         let known_bad = self.state.bad_since(&name);
-        let last_success = health.last_success.map(|at| At::of(at.mono));
+        let last_success = health.last_success.map(|at| AlertInstant::of(at.mono));
         let silent_from = last_success.unwrap_or(self.started());
         let mut next = None;
         let mut asks_others = false;
         let verdict = match health.state() {
             SourceState::Failing => {
-                let first = health.failing_since.map_or(self.at(), |at| At::of(at.mono));
+                let first = health
+                    .failing_since
+                    .map_or(self.now(), |at| AlertInstant::of(at.mono));
                 // A restart forgets the streak, not that it was one.
                 let since = known_bad.map_or(first, |known| known.min(first));
                 let silent_from = silent_from.min(since);
-                let is_streak = health.failures_in_a_row >= self.rules.failures(&source.name);
+                let is_streak = health.failures_in_a_row >= self.rules.failure_limit(&source.name);
                 let is_fresh = match (excused, health.last_attempt) {
-                    (Some(excused), Some(attempt)) => At::of(attempt.mono) > excused,
+                    (Some(excused), Some(attempt)) => AlertInstant::of(attempt.mono) > excused,
                     _ => true,
                 };
-                let streak_at = after_excuse(first).after(SHORTEST_STREAK);
+                let streak_at = after_excuse(first).after(MIN_FAILURE_STREAK);
                 let silent_at = after_excuse(silent_from).after(silence);
                 let streak_at = (is_streak && is_fresh).then_some(streak_at);
                 let ready_at = streak_at.into_iter().chain([silent_at]).min();
-                let ready_at = match self.may_be_the_network(source) {
+                let ready_at = match self.may_be_network_outage(source) {
                     true => {
-                        let is_due = ready_at.is_some_and(|at| at <= self.at());
+                        let is_due = ready_at.is_some_and(|at| at <= self.now());
                         asks_others = is_due && !self.state.is_open(&name);
                         // Sources that are asked as often have been by then.
                         Some(silent_at.after(NETWORK_GRACE))
                     }
                     false => ready_at,
                 };
-                Verdict::Bad { since, ready_at }
+                ConditionState::Bad { since, ready_at }
             }
             state => {
                 let silent_at = after_excuse(silent_from).after(silence);
-                if silent_at <= self.at() {
+                if silent_at <= self.now() {
                     let since = known_bad.map_or(silent_from, |known| known.min(silent_from));
-                    Verdict::Bad {
+                    ConditionState::Bad {
                         since,
                         ready_at: Some(silent_at),
                     }
                 } else {
                     next = Some(silent_at);
                     match state {
-                        SourceState::Up => Verdict::Good {
-                            proof: Proof::Count(health.successes_in_a_row),
-                            settle: SUCCESS_HOLDS,
+                        SourceState::Up => ConditionState::Good {
+                            proof: RecoveryProof::Count(health.successes_in_a_row),
+                            stable_for: SUCCESS_STABLE_FOR,
                         },
-                        _ => Verdict::Unknown,
+                        _ => ConditionState::Unknown,
                     }
                 }
             }
@@ -227,15 +229,15 @@ impl View<'_> {
             (text::source(source, silence), last_good)
         };
         Condition {
-            next,
-            asks_others,
+            changes_at: next,
+            wants_probe: asks_others,
             ..self.condition(name, verdict, said)
         }
     }
 
     /// Whether nobody can say yet if a source fails alone: it fails before its server
     /// answers, and no other source was asked since.
-    fn may_be_the_network(&self, source: &SourceSnapshot) -> bool {
+    fn may_be_network_outage(&self, source: &SourceSnapshot) -> bool {
         let is_below = |it: &SourceSnapshot| {
             let failure = it.health.current_failure();
             failure.is_some_and(|failure| failure.cause.is_below_http())
@@ -265,13 +267,13 @@ impl View<'_> {
         let sources = &self.facts.snapshot.sources;
         let is_down = self.is_network_down(sources);
         let is_open = self.state.is_open(NAME);
-        let mut since: Option<At> = None;
-        let mut ready_at: Option<At> = None;
+        let mut since: Option<AlertInstant> = None;
+        let mut ready_at: Option<AlertInstant> = None;
         for condition in of_sources.iter_mut() {
-            if let Verdict::Bad {
+            if let ConditionState::Bad {
                 since: began,
                 ready_at: ready,
-            } = &mut condition.verdict
+            } = &mut condition.state
                 && (is_down || is_open)
                 && !self.state.is_open(&condition.name)
             {
@@ -281,9 +283,9 @@ impl View<'_> {
             }
         }
         let verdict = match (is_down, since) {
-            (true, Some(since)) => Verdict::Bad { since, ready_at },
+            (true, Some(since)) => ConditionState::Bad { since, ready_at },
             // All are reported already, or the network is back.
-            (true, None) => Verdict::Unknown,
+            (true, None) => ConditionState::Unknown,
             (false, _) => GOOD,
         };
         self.condition(NAME.to_owned(), verdict, || {
@@ -325,14 +327,14 @@ impl View<'_> {
         let issue = source.health.issues.iter().find(is_drift);
         let verdict = match (source.health.state(), issue) {
             (SourceState::Up, Some(_)) => {
-                let hold = self.rules.silence(&source.name, source.interval);
-                self.held(&name, hold)
+                let hold = self.rules.no_success_limit(&source.name, source.interval);
+                self.bad_for(&name, hold)
             }
             (SourceState::Up, None) => {
                 good_since(source.health.last_success.map(|success| success.mono))
             }
             // What answers nothing has the other alert.
-            _ => Verdict::Unknown,
+            _ => ConditionState::Unknown,
         };
         self.condition(name, verdict, || (text::drift(source, issue), Vec::new()))
     }
@@ -344,7 +346,7 @@ impl View<'_> {
             .filter(|record| !record.stale)
             .and_then(|record| record.value.number());
         let (Some(record), Some(number)) = (record, number) else {
-            return self.condition(name, Verdict::Unknown, Default::default);
+            return self.condition(name, ConditionState::Unknown, Default::default);
         };
         // What is told must come back by the hysteresis before it is good.
         let margin = match self.state.is_open(&name) {
@@ -354,7 +356,7 @@ impl View<'_> {
         let is_high = rule.above.is_some_and(|bound| number > bound - margin);
         let is_low = rule.below.is_some_and(|bound| number < bound + margin);
         let verdict = match is_high || is_low {
-            true => self.held(&name, rule.hold),
+            true => self.bad_for(&name, rule.hold),
             false => good_since(receipt(record)),
         };
         // What the key says now is the bad value itself.
@@ -368,8 +370,8 @@ impl View<'_> {
         let verdict = match self.facts.snapshot.record(&rule.key) {
             Some(record) if !record.stale => good_since(receipt(record)),
             // Restored, and the clock not yet set: nobody knows its age.
-            Some(record) if record.stamp.age(self.now).is_none() => Verdict::Unknown,
-            _ => self.held(&name, rule.hold),
+            Some(record) if record.stamp.age(self.now).is_none() => ConditionState::Unknown,
+            _ => self.bad_for(&name, rule.hold),
         };
         self.condition(name, verdict, || {
             (text::stale(rule), self.last_good(|it| it.key == rule.key))
@@ -380,7 +382,7 @@ impl View<'_> {
         const NAME: &str = "storage";
         let why = self.facts.node.storage.as_deref();
         let verdict = match why {
-            Some(_) => self.held(NAME, STORAGE_HOLD),
+            Some(_) => self.bad_for(NAME, STORAGE_HOLD),
             None => GOOD,
         };
         self.condition(NAME.to_owned(), verdict, || {
@@ -393,16 +395,16 @@ impl View<'_> {
         const NAME: &str = "database";
         let salvage = self.facts.node.salvage.as_ref();
         let verdict = match salvage {
-            Some(salvage) if salvage.is_news(self.now.mono) => Verdict::Bad {
-                since: At::of(salvage.since),
-                ready_at: Some(At::of(salvage.since)),
+            Some(salvage) if salvage.is_shown(self.now.mono) => ConditionState::Bad {
+                since: AlertInstant::of(salvage.since),
+                ready_at: Some(AlertInstant::of(salvage.since)),
             },
             // One that is resumed is heard of a moment after the start.
             _ => GOOD,
         };
-        let over = salvage.map(|it| At::of(it.since).after(SALVAGE_SHOWN));
+        let over = salvage.map(|it| AlertInstant::of(it.since).after(SALVAGE_SHOWN));
         Condition {
-            next: over.filter(|at| *at > self.at()),
+            changes_at: over.filter(|at| *at > self.now()),
             ..self.condition(NAME.to_owned(), verdict, || {
                 (salvage.map(text::salvage).unwrap_or_default(), Vec::new())
             })
@@ -413,9 +415,9 @@ impl View<'_> {
         const NAME: &str = "clock";
         let hold = self.rules.clock_untrusted_for;
         let verdict = match self.now.trust {
-            ClockTrust::Untrusted => self.held(NAME, hold),
+            ClockTrust::Untrusted => self.bad_for(NAME, hold),
             ClockTrust::Trusted => GOOD,
-            ClockTrust::Unknown => Verdict::Unknown,
+            ClockTrust::Unknown => ConditionState::Unknown,
         };
         self.condition(NAME.to_owned(), verdict, || (text::clock(hold), Vec::new()))
     }
@@ -427,19 +429,19 @@ impl View<'_> {
             let silence = seen.iter().find(|(display, _)| *display == rule.name);
             let silence = silence.map(|(_, silence)| *silence);
             // One that was never seen may not know yet that the node is back.
-            let silence = silence.unwrap_or(self.at().since(self.started()));
-            let heard_at = self.at().before(silence);
+            let silence = silence.unwrap_or(self.now().since(self.started()));
+            let heard_at = self.now().before(silence);
             let ready_at = heard_at.after(rule.silent_for);
-            let verdict = match ready_at <= self.at() {
-                true => Verdict::Bad {
+            let verdict = match ready_at <= self.now() {
+                true => ConditionState::Bad {
                     since: heard_at,
                     ready_at: Some(ready_at),
                 },
                 false if self.is_seen(&rule.name) => GOOD,
-                false => Verdict::Unknown,
+                false => ConditionState::Unknown,
             };
             all.push(Condition {
-                next: Some(ready_at).filter(|at| *at > self.at()),
+                changes_at: Some(ready_at).filter(|at| *at > self.now()),
                 ..self.condition(name, verdict, || (text::display(rule), Vec::new()))
             });
         }
@@ -455,13 +457,13 @@ impl View<'_> {
             let mut troubles = self.facts.node.delivery.iter();
             let trouble = troubles.find(|trouble| trouble.channel == channel);
             let verdict = match trouble {
-                Some(trouble) => Verdict::Bad {
-                    since: At::of(trouble.since),
-                    ready_at: Some(At::of(trouble.since).after(DELIVERY_HOLD)),
+                Some(trouble) => ConditionState::Bad {
+                    since: AlertInstant::of(trouble.since),
+                    ready_at: Some(AlertInstant::of(trouble.since).after(DELIVERY_HOLD)),
                 },
-                None => Verdict::Good {
-                    proof: Proof::Whole,
-                    settle: CALM,
+                None => ConditionState::Good {
+                    proof: RecoveryProof::Complete,
+                    stable_for: STABLE_FOR,
                 },
             };
             let said = || (trouble.map(text::delivery).unwrap_or_default(), Vec::new());

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::Told;
+use super::WallStamp;
 use crate::domain::clock_filter::ClockFilter;
 use crate::domain::time::{ClockTrust, Moment, Mono, millis};
 
@@ -14,23 +14,23 @@ use crate::domain::time::{ClockTrust, Moment, Mono, millis};
 #[derive(
     Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize,
 )]
-pub struct At(pub i64);
+pub struct AlertInstant(pub i64);
 
-impl At {
-    pub fn of(mono: Mono) -> At {
-        At(i64::try_from(mono.0).unwrap_or(i64::MAX))
+impl AlertInstant {
+    pub fn of(mono: Mono) -> AlertInstant {
+        AlertInstant(i64::try_from(mono.0).unwrap_or(i64::MAX))
     }
 
-    pub fn after(self, span: Duration) -> At {
-        At(self.0.saturating_add_unsigned(millis(span)))
+    pub fn after(self, span: Duration) -> AlertInstant {
+        AlertInstant(self.0.saturating_add_unsigned(millis(span)))
     }
 
-    pub fn before(self, span: Duration) -> At {
-        At(self.0.saturating_sub_unsigned(millis(span)))
+    pub fn before(self, span: Duration) -> AlertInstant {
+        AlertInstant(self.0.saturating_sub_unsigned(millis(span)))
     }
 
     /// Time since `earlier`; zero if that lies ahead.
-    pub fn since(self, earlier: At) -> Duration {
+    pub fn since(self, earlier: AlertInstant) -> Duration {
         let span = self.0.saturating_sub(earlier.0);
         Duration::from_millis(u64::try_from(span).unwrap_or(0))
     }
@@ -42,14 +42,14 @@ impl At {
 
 /// The wall time to go by: [`Course`] keeps it over jumps, for alerts as for readings. Where
 /// nobody can say whether the clock is right, it is believed until it jumps.
-pub fn told(course: &mut ClockFilter, now: Moment) -> Told {
+pub fn wall_stamp(course: &mut ClockFilter, now: Moment) -> WallStamp {
     let trust = match now.trust {
         ClockTrust::Unknown => ClockTrust::Trusted,
         known => known,
     };
     let now = course.correct(Moment { trust, ..now });
-    Told {
+    WallStamp {
         ms: now.wall.0,
-        sure: now.trust.is_trusted(),
+        is_trusted: now.trust.is_trusted(),
     }
 }

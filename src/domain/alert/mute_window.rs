@@ -7,7 +7,7 @@ use crate::domain::time::Wall;
 
 /// Hours of some days of the week, by the local clock.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Window {
+pub struct MuteWindow {
     /// From Monday; on which days it begins.
     days: [bool; 7],
     /// Minutes of the day. An end at or before the beginning is on the next day.
@@ -18,10 +18,10 @@ pub struct Window {
 const DAYS: [&str; 7] = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"];
 const DAY: u16 = 24 * 60;
 
-impl Window {
+impl MuteWindow {
     /// Reads `Sat 22:00-23:00`, `Mon-Fri 08:00-09:30`, `Sat,Sun 23:00-01:00`,
     /// `daily 02:00-02:30`, or the hours alone.
-    pub fn parse(text: &str) -> Option<Window> {
+    pub fn parse(text: &str) -> Option<MuteWindow> {
         let mut words = text.split_whitespace().rev();
         let (from, until) = words.next()?.split_once('-')?;
         let days = match words.next() {
@@ -29,7 +29,7 @@ impl Window {
             Some(word) if word.eq_ignore_ascii_case("daily") => [true; 7],
             Some(word) => parse_days(word)?,
         };
-        let window = Window {
+        let window = MuteWindow {
             days,
             from: parse_time(from)?,
             until: parse_time(until)?,
@@ -38,7 +38,7 @@ impl Window {
     }
 
     /// Whether `wall` lies within, by the clocks of `zone`.
-    pub fn holds(&self, wall: Wall, zone: &TimeZone) -> bool {
+    pub fn contains(&self, wall: Wall, zone: &TimeZone) -> bool {
         let Ok(instant) = jiff::Timestamp::from_millisecond(wall.0) else {
             return false;
         };
@@ -54,7 +54,7 @@ impl Window {
     }
 
     /// As the configuration spells it.
-    pub fn spell(&self) -> String {
+    pub fn to_text(&self) -> String {
         let time = |minute: u16| format!("{:02}:{:02}", minute / 60, minute % 60);
         let hours = format!("{}-{}", time(self.from), time(self.until));
         if self.days == [true; 7] {
@@ -116,8 +116,8 @@ mod tests {
         let zone = TimeZone::get("Europe/Berlin").unwrap_or(TimeZone::fixed(jiff::tz::offset(1)));
         let civil: jiff::civil::DateTime = local.parse().expect("a local time");
         let wall = civil.to_zoned_datetime(zone.clone()).expect("it exists");
-        let window = Window::parse(window).expect(window);
-        window.holds(Wall(wall.timestamp().as_millisecond()), &zone)
+        let window = MuteWindow::parse(window).expect(window);
+        window.contains(Wall(wall.timestamp().as_millisecond()), &zone)
     }
 
     #[test]
@@ -155,15 +155,15 @@ mod tests {
             "Sat Sun 22:00-23:00",
             "Sat 22:00-23:00 CET",
         ] {
-            assert_eq!(Window::parse(text), None, "{text:?}");
+            assert_eq!(MuteWindow::parse(text), None, "{text:?}");
         }
         for text in [
             "Sat 22:00-23:00",
             "daily 02:00-02:30",
             "Mon,Tue 08:00-09:00",
         ] {
-            let window = Window::parse(text).expect(text);
-            assert_eq!(window.spell(), text);
+            let window = MuteWindow::parse(text).expect(text);
+            assert_eq!(window.to_text(), text);
         }
     }
 }

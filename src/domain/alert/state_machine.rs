@@ -10,9 +10,12 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::conditions::{Condition, Proof, Verdict, View};
-use super::instant::{At, told};
-use super::{Alert, Event, Facts, Kind, Outage, Rules, Told, Words, display_words};
+use super::conditions::{Condition, ConditionState, RecoveryProof, RuleEvaluator};
+use super::instant::{AlertInstant, wall_stamp};
+use super::{
+    Alert, AlertEvent, AlertEventKind, AlertFacts, AlertRules, AlertText, Outage, WallStamp,
+    ascii_line,
+};
 use crate::domain::clock_filter::ClockFilter;
 use crate::domain::time::{Moment, Mono, millis};
 
@@ -20,51 +23,54 @@ use crate::domain::time::{Moment, Mono, millis};
 const FLAP_COUNT: usize = 3;
 const FLAP_WINDOW: Duration = Duration::from_secs(6 * 3600);
 /// An alert that flapped is over when nothing has happened for this long.
-const FLAP_CALM: Duration = Duration::from_secs(3600);
+const FLAP_COOLDOWN: Duration = Duration::from_secs(3600);
 /// Outages listed of one alert; more are counted.
-const OUTAGES: usize = 20;
+const MAX_OUTAGES_LISTED: usize = 20;
 /// Reminders never come rarer.
-const LONGEST_REMINDER: Duration = Duration::from_secs(7 * 24 * 3600);
+const MAX_REMINDER_INTERVAL: Duration = Duration::from_secs(7 * 24 * 3600);
 /// How often a muted alert looks whether the window is over.
-const MUTE_LOOK: Duration = Duration::from_secs(30);
+const MUTE_POLL: Duration = Duration::from_secs(30);
 
 /// All that the machine remembers.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct State {
+pub struct AlertState {
     /// The boot to whose clock the instants belong.
     boot: String,
     /// When this state was reached.
-    as_of: At,
+    as_of: AlertInstant,
     /// Incidents counted so far.
     incidents: u64,
     /// When the network came back: what failed before is not held against a source.
-    pub(super) excused_until: Option<At>,
-    entries: BTreeMap<String, Entry>,
+    #[serde(rename = "excused_until")]
+    pub(super) network_grace_from: Option<AlertInstant>,
+    entries: BTreeMap<String, AlertEntry>,
     /// Not remembered over a restart.
     #[serde(skip)]
     course: ClockFilter,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-struct Entry {
-    phase: Phase,
+struct AlertEntry {
+    phase: AlertPhase,
     /// When what is bad now began; `None` while all is well.
-    bad_since: Option<At>,
+    bad_since: Option<AlertInstant>,
     /// When the incident began.
-    since: At,
-    since_told: Told,
+    since: AlertInstant,
+    #[serde(rename = "since_told")]
+    since_stamp: WallStamp,
     incident: u64,
-    words: Words,
-    good_since: Option<At>,
+    #[serde(rename = "words")]
+    text: AlertText,
+    good_since: Option<AlertInstant>,
     /// Good readings or answers in a row since, and by what the last one is known.
     #[serde(default)]
     good_count: u64,
     #[serde(default)]
     good_mark: Option<i64>,
     reminders: u32,
-    remind_at: Option<At>,
+    remind_at: Option<AlertInstant>,
     /// When it fired lately, for judging whether it flaps.
-    fired: Vec<At>,
+    fired: Vec<AlertInstant>,
     outages: Vec<Outage>,
     outage_count: u64,
     flaps: bool,
@@ -72,7 +78,7 @@ struct Entry {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-enum Phase {
+enum AlertPhase {
     /// Nothing is wrong; only kept to see whether it flaps.
     Quiet,
     /// Something is wrong, not yet for long enough.
@@ -81,21 +87,25 @@ enum Phase {
     /// Nothing is wrong any more, not yet for long enough.
     Recovering,
     /// It flapped and is well; told when it has stayed so.
-    Calming,
+    #[serde(rename = "Calming")]
+    Cooldown,
 }
 
-impl Phase {
+impl AlertPhase {
     fn is_open(self) -> bool {
-        matches!(self, Phase::Firing | Phase::Recovering | Phase::Calming)
+        matches!(
+            self,
+            AlertPhase::Firing | AlertPhase::Recovering | AlertPhase::Cooldown
+        )
     }
 }
 
 /// What one step gives.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Step {
-    pub state: State,
+pub struct AlertStep {
+    pub state: AlertState,
     /// In the order in which they happened; to be committed with the state, at once.
-    pub events: Vec<Event>,
+    pub events: Vec<AlertEvent>,
     pub open: Vec<Alert>,
     /// When something follows without anything new being known.
     pub changes_at: Option<Mono>,
@@ -104,24 +114,24 @@ pub struct Step {
     pub changed: bool,
     /// Whether somebody would be told of a source now if it were not still open whether it
     /// is this node's own network: the other sources, asked early, would settle that.
-    pub asks_others: bool,
+    pub wants_probe: bool,
 }
 
-impl State {
+impl AlertState {
     /// Before anything was ever wrong; `boot` names this boot.
-    pub fn new(boot: &str) -> State {
-        State {
+    pub fn new(boot: &str) -> AlertState {
+        AlertState {
             boot: boot.to_owned(),
-            as_of: At(0),
+            as_of: AlertInstant(0),
             incidents: 0,
-            excused_until: None,
+            network_grace_from: None,
             entries: BTreeMap::new(),
             course: ClockFilter::default(),
         }
     }
 
     /// The same, its next incident counted after so many.
-    pub fn counting_from(mut self, incidents: u64) -> State {
+    pub fn counting_from(mut self, incidents: u64) -> AlertState {
         self.incidents = incidents;
         self
     }
@@ -129,13 +139,13 @@ impl State {
     /// The state as a run of the same or an earlier boot left it. Within one boot its
     /// instants hold. Across boots each keeps its distance from the last step: time in which
     /// the machine was off is nobody's outage.
-    pub fn resumed(mut self, boot: &str, now: Mono) -> State {
+    pub fn resumed(mut self, boot: &str, now: Mono) -> AlertState {
         if !boot.is_empty() && self.boot == boot {
             return self;
         }
-        let shift = At::of(now).0.saturating_sub(self.as_of.0);
-        let shift_one = |at: &mut At| at.0 = at.0.saturating_add(shift);
-        self.excused_until.iter_mut().for_each(shift_one);
+        let shift = AlertInstant::of(now).0.saturating_sub(self.as_of.0);
+        let shift_one = |at: &mut AlertInstant| at.0 = at.0.saturating_add(shift);
+        self.network_grace_from.iter_mut().for_each(shift_one);
         for entry in self.entries.values_mut() {
             let instants = [
                 &mut entry.bad_since,
@@ -146,13 +156,13 @@ impl State {
             shift_one(&mut entry.since);
             entry.fired.iter_mut().for_each(shift_one);
         }
-        self.as_of = At::of(now);
+        self.as_of = AlertInstant::of(now);
         self.boot = boot.to_owned();
         self
     }
 
     /// Since when an alert's trouble lasts, if it does.
-    pub(super) fn bad_since(&self, name: &str) -> Option<At> {
+    pub(super) fn bad_since(&self, name: &str) -> Option<AlertInstant> {
         self.entries.get(name)?.bad_since
     }
 
@@ -170,21 +180,26 @@ impl State {
     /// first step.
     pub fn open(&self) -> Vec<Alert> {
         let open = self.entries.iter().filter(|(_, it)| it.phase.is_open());
-        let mut open: Vec<(&String, &Entry)> = open.collect();
+        let mut open: Vec<(&String, &AlertEntry)> = open.collect();
         open.sort_by_key(|(_, entry)| entry.incident);
         open.into_iter().map(|(name, it)| it.alert(name)).collect()
     }
 
-    fn matters_as(&self, other: &State) -> bool {
+    fn has_same_persistent_state(&self, other: &AlertState) -> bool {
         self.incidents == other.incidents
-            && self.excused_until == other.excused_until
+            && self.network_grace_from == other.network_grace_from
             && self.entries == other.entries
     }
 }
 
 /// Takes one moment and what is known then into account.
-pub fn step(rules: &Rules, state: &State, now: Moment, facts: &Facts<'_>) -> Step {
-    let view = View {
+pub fn step(
+    rules: &AlertRules,
+    state: &AlertState,
+    now: Moment,
+    facts: &AlertFacts<'_>,
+) -> AlertStep {
+    let view = RuleEvaluator {
         rules,
         state,
         now,
@@ -192,27 +207,27 @@ pub fn step(rules: &Rules, state: &State, now: Moment, facts: &Facts<'_>) -> Ste
     };
     let conditions = view.conditions();
     let mut next = state.clone();
-    let told = told(&mut next.course, now);
-    let is_muted = told.sure
+    let told = wall_stamp(&mut next.course, now);
+    let is_muted = told.is_trusted
         && rules
             .mute
             .iter()
-            .any(|window| window.holds(told.wall(), &rules.timezone));
-    let mut turn = Turn {
+            .any(|window| window.contains(told.wall(), &rules.timezone));
+    let mut turn = StepContext {
         rules,
-        now: At::of(now.mono),
-        told,
+        now: AlertInstant::of(now.mono),
+        wall: told,
         is_muted,
         incidents: next.incidents,
         events: Vec::new(),
         changes_at: None,
     };
-    let asks_others = conditions.iter().any(|it| it.asks_others);
+    let asks_others = conditions.iter().any(|it| it.wants_probe);
     let network_was_down = state.is_bad("network");
     let mut entries = std::mem::take(&mut next.entries);
     for condition in conditions {
         let entry = entries.remove(&condition.name);
-        turn.wake(condition.next);
+        turn.schedule(condition.changes_at);
         let name = condition.name.clone();
         if let Some(entry) = turn.advance(entry, condition) {
             next.entries.insert(name, entry);
@@ -221,84 +236,89 @@ pub fn step(rules: &Rules, state: &State, now: Moment, facts: &Facts<'_>) -> Ste
     // What no rule speaks of any more: the configuration has changed.
     for (name, entry) in entries {
         if entry.phase.is_open() {
-            turn.tell(Kind::Unwatched, &name, &entry, Vec::new());
+            turn.push_event(AlertEventKind::RuleRemoved, &name, &entry, Vec::new());
         }
     }
     if network_was_down && !next.is_bad("network") {
-        next.excused_until = Some(turn.now);
+        next.network_grace_from = Some(turn.now);
     }
     next.incidents = turn.incidents;
     next.as_of = turn.now;
-    Step {
+    AlertStep {
         open: next.open(),
-        changed: !next.matters_as(state),
-        asks_others,
+        changed: !next.has_same_persistent_state(state),
+        wants_probe: asks_others,
         events: turn.events,
-        changes_at: turn.changes_at.map(At::mono),
+        changes_at: turn.changes_at.map(AlertInstant::mono),
         state: next,
     }
 }
 
 /// One step while it goes through the conditions.
-struct Turn<'a> {
-    rules: &'a Rules,
-    now: At,
-    told: Told,
+struct StepContext<'a> {
+    rules: &'a AlertRules,
+    now: AlertInstant,
+    wall: WallStamp,
     is_muted: bool,
     incidents: u64,
-    events: Vec<Event>,
-    changes_at: Option<At>,
+    events: Vec<AlertEvent>,
+    changes_at: Option<AlertInstant>,
 }
 
-impl Turn<'_> {
-    fn wake(&mut self, at: Option<At>) {
+impl StepContext<'_> {
+    fn schedule(&mut self, at: Option<AlertInstant>) {
         let at = at.map(|at| at.max(self.now));
         self.changes_at = self.changes_at.into_iter().chain(at).min();
     }
 
     /// What the wall clock said at an instant, by what it says now.
-    fn told_at(&self, at: At) -> Told {
-        let ms = self.told.ms.saturating_sub(self.now.0.saturating_sub(at.0));
-        Told {
+    fn wall_stamp_at(&self, at: AlertInstant) -> WallStamp {
+        let ms = self.wall.ms.saturating_sub(self.now.0.saturating_sub(at.0));
+        WallStamp {
             ms,
-            sure: self.told.sure,
+            is_trusted: self.wall.is_trusted,
         }
     }
 
-    fn advance(&mut self, entry: Option<Entry>, condition: Condition) -> Option<Entry> {
+    fn advance(&mut self, entry: Option<AlertEntry>, condition: Condition) -> Option<AlertEntry> {
         let name = condition.name.clone();
-        let mut entry = match (entry, condition.verdict) {
+        let mut entry = match (entry, condition.state) {
             (Some(entry), _) => entry,
-            (None, Verdict::Bad { since, .. }) => self.begin(since, &condition),
+            (None, ConditionState::Bad { since, .. }) => self.new_entry(since, &condition),
             (None, _) => return None,
         };
-        self.settle_times(&mut entry);
-        match condition.verdict {
-            Verdict::Bad { since, ready_at } => self.bad(&mut entry, condition, since, ready_at),
-            Verdict::Good { proof, settle } => {
+        self.fix_timestamps(&mut entry);
+        match condition.state {
+            ConditionState::Bad { since, ready_at } => {
+                self.handle_bad(&mut entry, condition, since, ready_at)
+            }
+            ConditionState::Good {
+                proof,
+                stable_for: settle,
+            } => {
                 entry.bad_since = None;
                 let good_since = *entry.good_since.get_or_insert(self.now);
-                let proved = entry.is_proved(proof, self.rules.recover_after);
-                self.good(&mut entry, &name, proved, good_since.after(settle));
+                let proved = entry.is_recovery_proven(proof, self.rules.recover_after);
+                self.handle_good(&mut entry, &name, proved, good_since.after(settle));
             }
-            Verdict::Unknown => {}
+            ConditionState::Unknown => {}
         }
         self.remind(&mut entry, &name);
         entry
             .fired
             .retain(|fired| self.now.since(*fired) < FLAP_WINDOW);
-        let is_forgotten = entry.phase == Phase::Quiet && entry.fired.is_empty();
+        let is_forgotten = entry.phase == AlertPhase::Quiet && entry.fired.is_empty();
         (!is_forgotten).then_some(entry)
     }
 
-    fn begin(&self, since: At, condition: &Condition) -> Entry {
-        Entry {
-            phase: Phase::Quiet,
+    fn new_entry(&self, since: AlertInstant, condition: &Condition) -> AlertEntry {
+        AlertEntry {
+            phase: AlertPhase::Quiet,
             bad_since: None,
             since,
-            since_told: self.told_at(since),
+            since_stamp: self.wall_stamp_at(since),
             incident: 0,
-            words: Words::default(),
+            text: AlertText::default(),
             good_since: None,
             good_count: 0,
             good_mark: None,
@@ -313,103 +333,115 @@ impl Turn<'_> {
     }
 
     /// Times told by a clock that could not be believed, once it can.
-    fn settle_times(&self, entry: &mut Entry) {
-        if self.told.sure && !entry.since_told.sure {
-            entry.since_told = self.told_at(entry.since);
+    fn fix_timestamps(&self, entry: &mut AlertEntry) {
+        if self.wall.is_trusted && !entry.since_stamp.is_trusted {
+            entry.since_stamp = self.wall_stamp_at(entry.since);
         }
     }
 
-    fn bad(&mut self, entry: &mut Entry, condition: Condition, since: At, ready_at: Option<At>) {
+    fn handle_bad(
+        &mut self,
+        entry: &mut AlertEntry,
+        condition: Condition,
+        since: AlertInstant,
+        ready_at: Option<AlertInstant>,
+    ) {
         entry.good_since = None;
         entry.good_count = 0;
         entry.good_mark = None;
         entry.bad_since = Some(entry.bad_since.map_or(since, |known| known.min(since)));
         let is_ready = ready_at.is_some_and(|at| at <= self.now) && !self.is_muted;
         match entry.phase {
-            Phase::Quiet => {
-                entry.phase = Phase::Pending;
+            AlertPhase::Quiet => {
+                entry.phase = AlertPhase::Pending;
                 entry.since = since;
-                entry.since_told = self.told_at(since);
+                entry.since_stamp = self.wall_stamp_at(since);
             }
-            Phase::Recovering => entry.phase = Phase::Firing,
-            Phase::Pending | Phase::Firing | Phase::Calming => {}
+            AlertPhase::Recovering => entry.phase = AlertPhase::Firing,
+            AlertPhase::Pending | AlertPhase::Firing | AlertPhase::Cooldown => {}
         }
         match entry.phase {
-            Phase::Pending if is_ready => {
-                entry.words = condition.words;
+            AlertPhase::Pending if is_ready => {
+                entry.text = condition.text;
                 self.fire(entry, &condition.name, condition.last_good);
             }
-            Phase::Calming if is_ready => {
-                entry.phase = Phase::Firing;
-                entry.words = condition.words;
-                self.note_outage(entry, self.told_at(since));
+            AlertPhase::Cooldown if is_ready => {
+                entry.phase = AlertPhase::Firing;
+                entry.text = condition.text;
+                self.add_outage(entry, self.wall_stamp_at(since));
             }
-            Phase::Pending | Phase::Calming => {
+            AlertPhase::Pending | AlertPhase::Cooldown => {
                 let at = match self.is_muted {
-                    true => ready_at.map(|at| at.max(self.now.after(MUTE_LOOK))),
+                    true => ready_at.map(|at| at.max(self.now.after(MUTE_POLL))),
                     false => ready_at,
                 };
-                self.wake(at);
+                self.schedule(at);
             }
             // Only another cause is news; what counts up is not.
-            Phase::Firing if entry.words.cause_name != condition.words.cause_name => {
-                entry.words = condition.words;
+            AlertPhase::Firing if entry.text.cause_name != condition.text.cause_name => {
+                entry.text = condition.text;
             }
-            Phase::Firing | Phase::Quiet | Phase::Recovering => {}
+            AlertPhase::Firing | AlertPhase::Quiet | AlertPhase::Recovering => {}
         }
     }
 
     /// The moment at which a person should know.
-    fn fire(&mut self, entry: &mut Entry, name: &str, last_good: Vec<super::LastGood>) {
-        entry.phase = Phase::Firing;
+    fn fire(&mut self, entry: &mut AlertEntry, name: &str, last_good: Vec<super::LastGood>) {
+        entry.phase = AlertPhase::Firing;
         self.incidents += 1;
         entry.incident = self.incidents;
         entry.reminders = 0;
         entry.remind_at = Some(self.now.after(self.rules.remind_after));
         entry.fired.push(self.now);
-        self.note_outage(entry, entry.since_told);
+        self.add_outage(entry, entry.since_stamp);
         entry.flaps = entry.fired.len() >= FLAP_COUNT;
         let kind = match entry.flaps {
-            true => Kind::Flapping,
-            false => Kind::Trigger,
+            true => AlertEventKind::Flapping,
+            false => AlertEventKind::Trigger,
         };
-        self.tell(kind, name, entry, last_good);
+        self.push_event(kind, name, entry, last_good);
     }
 
-    fn note_outage(&self, entry: &mut Entry, from: Told) {
+    fn add_outage(&self, entry: &mut AlertEntry, from: WallStamp) {
         entry.outages.push(Outage { from, until: None });
         entry.outage_count += 1;
-        let excess = entry.outages.len().saturating_sub(OUTAGES);
+        let excess = entry.outages.len().saturating_sub(MAX_OUTAGES_LISTED);
         entry.outages.drain(..excess);
     }
 
-    fn good(&mut self, entry: &mut Entry, name: &str, proved: bool, settled_at: At) {
-        if entry.phase == Phase::Pending {
-            entry.phase = Phase::Quiet;
+    fn handle_good(
+        &mut self,
+        entry: &mut AlertEntry,
+        name: &str,
+        proved: bool,
+        settled_at: AlertInstant,
+    ) {
+        if entry.phase == AlertPhase::Pending {
+            entry.phase = AlertPhase::Quiet;
         }
-        if entry.phase == Phase::Firing {
-            entry.phase = Phase::Recovering;
+        if entry.phase == AlertPhase::Firing {
+            entry.phase = AlertPhase::Recovering;
         }
-        if entry.phase == Phase::Recovering {
+        if entry.phase == AlertPhase::Recovering {
             if !proved && settled_at > self.now {
-                self.wake(Some(settled_at));
+                self.schedule(Some(settled_at));
                 return;
             }
             let good_since = entry.good_since.unwrap_or(self.now);
             if let Some(outage) = entry.outages.last_mut() {
-                outage.until.get_or_insert(self.told_at(good_since));
+                outage.until.get_or_insert(self.wall_stamp_at(good_since));
             }
-            entry.phase = Phase::Calming;
+            entry.phase = AlertPhase::Cooldown;
         }
-        if entry.phase == Phase::Calming {
+        if entry.phase == AlertPhase::Cooldown {
             let good_since = entry.good_since.unwrap_or(self.now);
-            let calm_at = good_since.after(FLAP_CALM);
+            let calm_at = good_since.after(FLAP_COOLDOWN);
             if entry.flaps && calm_at > self.now {
-                self.wake(Some(calm_at));
+                self.schedule(Some(calm_at));
                 return;
             }
-            self.tell(Kind::Recovery, name, entry, Vec::new());
-            entry.phase = Phase::Quiet;
+            self.push_event(AlertEventKind::Recovery, name, entry, Vec::new());
+            entry.phase = AlertPhase::Quiet;
             entry.remind_at = None;
             if entry.flaps {
                 // The next one begins a new story.
@@ -423,34 +455,43 @@ impl Turn<'_> {
         }
     }
 
-    fn remind(&mut self, entry: &mut Entry, name: &str) {
-        let Some(at) = entry.remind_at.filter(|_| entry.phase == Phase::Firing) else {
+    fn remind(&mut self, entry: &mut AlertEntry, name: &str) {
+        let Some(at) = entry
+            .remind_at
+            .filter(|_| entry.phase == AlertPhase::Firing)
+        else {
             return;
         };
         if at <= self.now && !self.is_muted {
             entry.reminders += 1;
             let wait = self.rules.remind_after * (1 << entry.reminders.min(10));
-            entry.remind_at = Some(self.now.after(wait.min(LONGEST_REMINDER)));
-            self.tell(Kind::Reminder, name, entry, Vec::new());
+            entry.remind_at = Some(self.now.after(wait.min(MAX_REMINDER_INTERVAL)));
+            self.push_event(AlertEventKind::Reminder, name, entry, Vec::new());
         }
-        let look = self.now.after(MUTE_LOOK);
+        let look = self.now.after(MUTE_POLL);
         let at = entry.remind_at.map(|at| match self.is_muted {
             true => at.max(look),
             false => at,
         });
-        self.wake(at);
+        self.schedule(at);
     }
 
-    fn tell(&mut self, kind: Kind, name: &str, entry: &Entry, last_good: Vec<super::LastGood>) {
-        let tells_outages = entry.flaps || kind == Kind::Flapping;
-        self.events.push(Event {
+    fn push_event(
+        &mut self,
+        kind: AlertEventKind,
+        name: &str,
+        entry: &AlertEntry,
+        last_good: Vec<super::LastGood>,
+    ) {
+        let tells_outages = entry.flaps || kind == AlertEventKind::Flapping;
+        self.events.push(AlertEvent {
             incident: entry.incident,
             alert: name.to_owned(),
             kind,
-            at: self.told,
-            since: entry.since_told,
+            at: self.wall,
+            since: entry.since_stamp,
             lasted_ms: millis(self.now.since(entry.since)),
-            words: entry.words.clone(),
+            text: entry.text.clone(),
             last_good,
             outages: match tells_outages {
                 true => entry.outages.clone(),
@@ -462,14 +503,14 @@ impl Turn<'_> {
     }
 }
 
-impl Entry {
+impl AlertEntry {
     /// Whether enough good ones came in a row.
-    fn is_proved(&mut self, proof: Proof, wanted: u64) -> bool {
+    fn is_recovery_proven(&mut self, proof: RecoveryProof, wanted: u64) -> bool {
         match proof {
-            Proof::None => false,
-            Proof::Whole => true,
-            Proof::Count(count) => count >= wanted,
-            Proof::Latest(mark) => {
+            RecoveryProof::None => false,
+            RecoveryProof::Complete => true,
+            RecoveryProof::Count(count) => count >= wanted,
+            RecoveryProof::Latest(mark) => {
                 if self.good_mark != Some(mark) {
                     self.good_mark = Some(mark);
                     self.good_count += 1;
@@ -480,7 +521,7 @@ impl Entry {
     }
 
     fn alert(&self, name: &str) -> Alert {
-        let words = &self.words;
+        let words = &self.text;
         let mut sentence = format!("{}: {}", words.about, words.trouble);
         if !words.cause.is_empty() {
             sentence += &format!(" ({})", words.cause);
@@ -494,11 +535,11 @@ impl Entry {
         }
         Alert {
             name: name.into(),
-            since: self.since_told.wall(),
-            since_is_sure: self.since_told.sure,
-            for_displays: display_words(&words.short).into(),
-            for_people: sentence,
-            is_recovering: self.phase != Phase::Firing,
+            since: self.since_stamp.wall(),
+            since_is_trusted: self.since_stamp.is_trusted,
+            display_text: ascii_line(&words.short).into(),
+            message: sentence,
+            is_recovering: self.phase != AlertPhase::Firing,
         }
     }
 }

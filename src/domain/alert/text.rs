@@ -4,17 +4,17 @@
 
 use std::time::Duration;
 
-use super::{DeliveryTrouble, DisplayRule, LastGood, Salvaged, StaleRule, ValueRule, Words};
+use super::{AlertText, DeliveryFailure, DisplayRule, LastGood, Salvaged, StaleRule, ValueRule};
 use crate::domain::health::{Cause, Failure};
 use crate::domain::reading::{Issue, format_number};
 use crate::domain::snapshot::{Record, Snapshot, SourceSnapshot};
 use crate::domain::time::human_duration as span;
 
 /// Records named in one message; more would not be read.
-const LAST_GOOD: usize = 8;
+const MAX_LAST_GOOD: usize = 8;
 
 /// The word for a cause in a subject.
-fn brief(cause: Cause) -> &'static str {
+fn cause_text(cause: Cause) -> &'static str {
     match cause {
         Cause::Clock => "this node's clock is wrong",
         Cause::Network => "no network",
@@ -34,7 +34,7 @@ fn brief(cause: Cause) -> &'static str {
     }
 }
 
-fn checks(cause: Cause) -> &'static [&'static str] {
+fn cause_checks(cause: Cause) -> &'static [&'static str] {
     match cause {
         Cause::Clock => &["whether the node reaches a time server: timedatectl status"],
         Cause::Network | Cause::Dns => &[
@@ -84,13 +84,13 @@ pub fn capitalised(name: &str) -> String {
 fn sentence(words: &str) -> String {
     let first = words.split(' ').next().unwrap_or_default();
     match first.chars().all(char::is_alphabetic) {
-        true => ended(&capitalised(words)),
-        false => ended(words),
+        true => with_full_stop(&capitalised(words)),
+        false => with_full_stop(words),
     }
 }
 
 /// Words as the end of a sentence, with one mark at its end.
-pub fn ended(words: &str) -> String {
+pub fn with_full_stop(words: &str) -> String {
     match words.ends_with(['.', '?', '!']) || words.is_empty() {
         true => words.to_owned(),
         false => format!("{words}."),
@@ -99,14 +99,14 @@ pub fn ended(words: &str) -> String {
 
 const DISPLAYS_KEEP: &str = "Displays keep showing the last good values, marked as stale.";
 
-pub fn source(source: &SourceSnapshot, silence: Duration) -> Words {
+pub fn source(source: &SourceSnapshot, silence: Duration) -> AlertText {
     let failure = source.health.current_failure();
     let retry = span(source.interval.max(Duration::from_secs(1)));
-    Words {
+    AlertText {
         about: capitalised(&source.name),
         trouble: "no data".to_owned(),
         cause: failure
-            .map_or("no fetch has ended", |it| brief(it.cause))
+            .map_or("no fetch has ended", |it| cause_text(it.cause))
             .to_owned(),
         cause_name: failure.map_or("", |it| it.cause.name()).to_owned(),
         detail: detail(failure, silence),
@@ -116,7 +116,7 @@ pub fn source(source: &SourceSnapshot, silence: Duration) -> Words {
              is back."
         ),
         check: match failure {
-            Some(failure) => strings(checks(failure.cause)),
+            Some(failure) => strings(cause_checks(failure.cause)),
             None => strings(&["the log: journalctl -u main-node"]),
         },
         short: format!("{}: no data", source.name),
@@ -130,8 +130,8 @@ fn detail(failure: Option<&Failure>, silence: Duration) -> String {
     }
 }
 
-pub fn network(sources: usize) -> Words {
-    Words {
+pub fn network(sources: usize) -> AlertText {
+    AlertText {
         about: "Network".to_owned(),
         trouble: "no source can be reached".to_owned(),
         cause: "no network".to_owned(),
@@ -142,23 +142,23 @@ pub fn network(sources: usize) -> Words {
         ),
         displays: DISPLAYS_KEEP.to_owned(),
         node_does: "It goes on asking each source and writes again when one answers.".to_owned(),
-        check: strings(checks(Cause::Network)),
+        check: strings(cause_checks(Cause::Network)),
         short: "no network".to_owned(),
     }
 }
 
-pub fn drift(source: &SourceSnapshot, issue: Option<&Issue>) -> Words {
-    Words {
+pub fn drift(source: &SourceSnapshot, issue: Option<&Issue>) -> AlertText {
+    AlertText {
         about: capitalised(&source.name),
         trouble: "answers are not as described".to_owned(),
         cause: "a field has changed".to_owned(),
         cause_name: Cause::Schema.name().to_owned(),
         detail: issue
-            .map(|issue| ended(&issue.to_string()))
+            .map(|issue| with_full_stop(&issue.to_string()))
             .unwrap_or_default(),
         displays: "Displays lack what can no longer be read; the rest is current.".to_owned(),
         node_does: "It reads what it still can.".to_owned(),
-        check: strings(checks(Cause::Schema)),
+        check: strings(cause_checks(Cause::Schema)),
         short: format!("{}: answer changed", source.name),
     }
 }
@@ -172,7 +172,7 @@ fn with_unit(number: f64, unit: Option<&str>) -> String {
     }
 }
 
-pub fn value(rule: &ValueRule, number: f64, record: &Record) -> Words {
+pub fn value(rule: &ValueRule, number: f64, record: &Record) -> AlertText {
     let unit = record.unit.as_deref();
     let is_above = rule.above.is_some_and(|bound| number > bound);
     let bound = match is_above {
@@ -191,7 +191,7 @@ pub fn value(rule: &ValueRule, number: f64, record: &Record) -> Words {
         true => String::new(),
         false => format!(" for {}", span(rule.hold)),
     };
-    Words {
+    AlertText {
         about: capitalised(&rule.key),
         trouble: format!("{side} {bound}"),
         cause: format!("it is {}", with_unit(number, unit)),
@@ -204,8 +204,8 @@ pub fn value(rule: &ValueRule, number: f64, record: &Record) -> Words {
     }
 }
 
-pub fn stale(rule: &StaleRule) -> Words {
-    Words {
+pub fn stale(rule: &StaleRule) -> AlertText {
+    AlertText {
         about: capitalised(&rule.key),
         trouble: "stale".to_owned(),
         cause: "no new value".to_owned(),
@@ -218,8 +218,8 @@ pub fn stale(rule: &StaleRule) -> Words {
     }
 }
 
-pub fn storage(why: &str) -> Words {
-    Words {
+pub fn storage(why: &str) -> AlertText {
+    AlertText {
         about: "Storage".to_owned(),
         trouble: "readings cannot be stored".to_owned(),
         cause: "storage".to_owned(),
@@ -237,15 +237,15 @@ pub fn storage(why: &str) -> Words {
     }
 }
 
-pub fn salvage(salvaged: &Salvaged) -> Words {
-    Words {
+pub fn salvage(salvaged: &Salvaged) -> AlertText {
+    AlertText {
         about: "Database".to_owned(),
         trouble: "damaged and set aside".to_owned(),
         cause: "the card or a power cut".to_owned(),
         cause_name: "storage".to_owned(),
         detail: format!(
             "The damaged file lies at {}; nothing of it was deleted.",
-            salvaged.aside
+            salvaged.quarantine_path
         ),
         displays: "Displays show current values; history may have gaps.".to_owned(),
         node_does: "It has begun a new database and copies into it what can be read of the old \
@@ -260,8 +260,8 @@ pub fn salvage(salvaged: &Salvaged) -> Words {
     }
 }
 
-pub fn clock(hold: Duration) -> Words {
-    Words {
+pub fn clock(hold: Duration) -> AlertText {
+    AlertText {
         about: "Clock".to_owned(),
         trouble: "nobody has set it".to_owned(),
         cause: "no time server".to_owned(),
@@ -277,8 +277,8 @@ pub fn clock(hold: Duration) -> Words {
     }
 }
 
-pub fn display(rule: &DisplayRule) -> Words {
-    Words {
+pub fn display(rule: &DisplayRule) -> AlertText {
+    AlertText {
         about: format!("Display {}", rule.name),
         trouble: "asks for nothing any more".to_owned(),
         cause: "silent".to_owned(),
@@ -291,8 +291,8 @@ pub fn display(rule: &DisplayRule) -> Words {
     }
 }
 
-pub fn delivery(trouble: &DeliveryTrouble) -> Words {
-    Words {
+pub fn delivery(trouble: &DeliveryFailure) -> AlertText {
+    AlertText {
         about: capitalised(trouble.channel),
         trouble: "alerts cannot be delivered".to_owned(),
         cause: String::new(),
@@ -312,7 +312,7 @@ pub fn last_good(snapshot: &Snapshot, is_concerned: impl Fn(&Record) -> bool) ->
         .iter()
         .filter(|record| is_concerned(record));
     records
-        .take(LAST_GOOD)
+        .take(MAX_LAST_GOOD)
         .map(|record| LastGood {
             key: record.key.to_string(),
             value: record.value.to_string(),

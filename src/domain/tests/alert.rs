@@ -15,13 +15,13 @@ const HOUR: u64 = 3600;
 
 /// A node of which a story says how its parts are doing; time passes only when it is told.
 struct Story {
-    rules: Rules,
+    rules: AlertRules,
     snapshot: Snapshot,
     node: NodeFacts,
     now: Moment,
     started: Mono,
     boot: String,
-    state: State,
+    state: AlertState,
     open: Vec<String>,
     changes_at: Option<Mono>,
     asks_others: bool,
@@ -53,13 +53,13 @@ impl Story {
             })
             .collect();
         Story {
-            rules: Rules::default(),
+            rules: AlertRules::default(),
             snapshot,
             node: NodeFacts::default(),
             now,
             started: now.mono,
             boot: "one".to_owned(),
-            state: State::new("one"),
+            state: AlertState::new("one"),
             open: Vec::new(),
             changes_at: None,
             asks_others: false,
@@ -69,7 +69,7 @@ impl Story {
     /// Looks once; what is told now.
     fn look(&mut self) -> Vec<String> {
         self.snapshot.at = self.now;
-        let facts = Facts {
+        let facts = AlertFacts {
             snapshot: &self.snapshot,
             started: self.started,
             node: &self.node,
@@ -77,10 +77,11 @@ impl Story {
         let step = step(&self.rules, &self.state, self.now, &facts);
         self.state = step.state;
         self.changes_at = step.changes_at;
-        self.asks_others = step.asks_others;
+        self.asks_others = step.wants_probe;
         self.open = step.open.iter().map(|it| it.name.to_string()).collect();
-        let tell =
-            |event: &Event| format!("{} {} #{}", event.kind.name(), event.alert, event.incident);
+        let tell = |event: &AlertEvent| {
+            format!("{} {} #{}", event.kind.name(), event.alert, event.incident)
+        };
         step.events.iter().map(tell).collect()
     }
 
@@ -153,7 +154,7 @@ impl Story {
             self.boot = boot.to_owned();
         }
         self.started = self.now.mono;
-        let state: State = serde_json::from_str(&text).expect("it reads back");
+        let state: AlertState = serde_json::from_str(&text).expect("it reads back");
         self.state = state.resumed(boot, self.now.mono);
         for source in &mut self.snapshot.sources {
             source.health = SourceHealth::default();
@@ -433,7 +434,7 @@ fn a_clock_that_jumps_fires_mutes_and_repeats_nothing() {
     ] {
         let mut story = Story::of(1, 10);
         // 22:00 to 23:00 of the Saturday that the jumps of three hours lead into.
-        story.rules.mute = vec![Window::parse("Sat 22:00-23:30").expect("a window")];
+        story.rules.mute = vec![MuteWindow::parse("Sat 22:00-23:30").expect("a window")];
         story.go_on(600, 10, |it| it.works(0));
         story.now.wall = Wall(story.now.wall.0 + jump * 1000);
         assert_eq!(story.go_on(600, 10, |it| it.works(0)), NOTHING, "{jump}");
@@ -460,12 +461,12 @@ fn an_incident_before_the_clock_is_set_gets_its_true_beginning_when_it_is() {
     story.now.wall = Wall(0);
     story.works(0);
     story.go_on(200, 10, |it| it.fails(0, Cause::Dns));
-    assert!(!story.state.open()[0].since_is_sure);
+    assert!(!story.state.open()[0].since_is_trusted);
     story.now.wall = Wall(T0);
     story.now.trust = ClockTrust::Trusted;
     story.look();
     let open = &story.state.open()[0];
-    assert!(open.since_is_sure);
+    assert!(open.since_is_trusted);
     assert_eq!(open.since, Wall(T0 - 190_000));
 }
 
@@ -473,7 +474,7 @@ fn an_incident_before_the_clock_is_set_gets_its_true_beginning_when_it_is() {
 fn in_a_window_of_maintenance_nothing_is_told_and_what_lasts_is_told_after_it() {
     let mut story = Story::of(1, 60);
     // It is 20:00; the window is from 20:05 to 21:00.
-    story.rules.mute = vec![Window::parse("Sat 20:05-21:00").expect("a window")];
+    story.rules.mute = vec![MuteWindow::parse("Sat 20:05-21:00").expect("a window")];
     story.go_on(5 * 60, 60, |it| it.works(0));
     assert_eq!(
         story.go_on(20 * 60, 60, |it| it.fails(0, Cause::Connect)),
@@ -573,7 +574,7 @@ fn storage_clock_displays_and_delivery_are_watched_too() {
         story.go_on(2 * 60, 60, works),
         ["recovery clock #3", "recovery display:hall #2"]
     );
-    story.node.delivery = vec![DeliveryTrouble {
+    story.node.delivery = vec![DeliveryFailure {
         channel: "mail",
         since: story.now.mono,
         why: "AUTH: refused.".to_owned(),
@@ -592,14 +593,14 @@ fn a_damaged_database_is_told_once_and_is_over_after_an_hour() {
         let aside = "/data/node.db.damaged-20251101".to_owned();
         Some(Salvaged {
             since,
-            aside,
-            is_over,
+            quarantine_path: aside,
+            is_complete: is_over,
         })
     };
     let since = story.now.mono;
     story.node.salvage = salvaged(since, false);
     assert_eq!(story.look(), ["trigger database #1"]);
-    let words = &story.state.open()[0].for_people;
+    let words = &story.state.open()[0].message;
     assert!(words.contains("/data/node.db.damaged-20251101"), "{words}");
     assert_eq!(story.go_on(2 * HOUR, 60, works), NOTHING, "still under way");
     // The process ends; the next one says after a moment that it goes on with it.
@@ -624,14 +625,14 @@ fn a_bad_value_is_not_among_the_last_good_ones() {
         hold: Duration::ZERO,
     }];
     story.record("t", 31.0, false);
-    let facts = Facts {
+    let facts = AlertFacts {
         snapshot: &story.snapshot,
         started: story.started,
         node: &story.node,
     };
     let step = step(&story.rules, &story.state, story.now, &facts);
     assert_eq!(step.events.len(), 1);
-    assert_eq!(step.events[0].words.cause, "it is 31 °C");
+    assert_eq!(step.events[0].text.cause, "it is 31 °C");
     assert_eq!(step.events[0].last_good, []);
 }
 
@@ -701,7 +702,7 @@ fn what_is_no_longer_configured_is_said_and_closed() {
 
 #[test]
 fn displays_get_short_ascii() {
-    let words = display_words("Außentemperatur-Fühler am Nordhaus: no data");
+    let words = ascii_line("Außentemperatur-Fühler am Nordhaus: no data");
     assert_eq!(words, "Au?entemperatur-F?hler am Nordha");
 }
 

@@ -5,7 +5,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::alert::{self, Facts, NodeFacts, Rules, State, Window};
+use super::alert::{self, AlertFacts, AlertRules, AlertState, MuteWindow, NodeFacts};
 use super::freshness::Stamp;
 use super::health::{Cause, Failure};
 use super::ledger::{Absence, Ledger, RestoredRecord};
@@ -26,11 +26,11 @@ const SOURCES: usize = 4;
 
 /// What must not depend on the wall clock.
 #[derive(Default)]
-struct Told {
+struct MonthLog {
     /// Time since the month began, alert and kind of every event.
     events: Vec<(u64, String, &'static str)>,
     /// Time, key and staleness whenever that turns.
-    turns: Vec<(u64, usize, bool)>,
+    stale_changes: Vec<(u64, usize, bool)>,
     /// Observed second of every row.
     observed: Vec<(usize, i64)>,
     /// Attempts and failures by source since the reboot.
@@ -110,25 +110,25 @@ fn own_time(ms: u64) -> i64 {
     i64::try_from(ms - ms % (HOUR / 2)).expect("a month")
 }
 
-fn month(clock: fn(u64) -> Moment) -> Told {
+fn simulate_month(clock: fn(u64) -> Moment) -> MonthLog {
     let every = [10, 15, 15, 15].map(|minutes| Duration::from_millis(minutes * MINUTE));
     let mut plan: Plan = test_plan(every.len(), every[1]);
     for (source, every) in plan.sources.iter_mut().zip(every) {
         source.every = every;
     }
     let plan = Arc::new(plan);
-    let rules = Rules {
-        mute: vec![Window::parse("daily 08:00-12:00").expect("a window")],
-        ..Rules::default()
+    let rules = AlertRules {
+        mute: vec![MuteWindow::parse("daily 08:00-12:00").expect("a window")],
+        ..AlertRules::default()
     };
     let node = NodeFacts::default();
     let mut ledger = Ledger::new(plan.clone());
-    let mut state = State::new("boot");
+    let mut state = AlertState::new("boot");
     let mut due = [0; SOURCES];
     let mut looks_at = u64::MAX;
     let mut was_stale = [false; SOURCES];
     let mut restarts = 0;
-    let mut told = Told::default();
+    let mut told = MonthLog::default();
     loop {
         let ms = due.into_iter().chain([looks_at]).min().expect("four");
         if ms >= 30 * DAY {
@@ -188,10 +188,10 @@ fn month(clock: fn(u64) -> Moment) -> Told {
         for (index, record) in snapshot.records.iter().enumerate() {
             if record.stale != was_stale[index] {
                 was_stale[index] = record.stale;
-                told.turns.push((ms, index, record.stale));
+                told.stale_changes.push((ms, index, record.stale));
             }
         }
-        let facts = Facts {
+        let facts = AlertFacts {
             snapshot: &snapshot,
             started: Mono(0),
             node: &node,
@@ -222,12 +222,12 @@ fn month(clock: fn(u64) -> Moment) -> Told {
 
 #[test]
 fn a_clock_that_jumps_by_years_changes_nothing_in_a_month() {
-    let good = month(good_clock);
-    let wild = month(wild_clock);
+    let good = simulate_month(good_clock);
+    let wild = simulate_month(wild_clock);
     // After the reboot what is restored is stale until the clock is set or news comes.
     let doubt = REBOOT..REBOOT + 15 * MINUTE;
-    let turns = |told: &Told| -> Vec<_> {
-        let turns = told.turns.iter().copied();
+    let turns = |told: &MonthLog| -> Vec<_> {
+        let turns = told.stale_changes.iter().copied();
         turns.filter(|turn| !doubt.contains(&turn.0)).collect()
     };
     assert_eq!(turns(&wild), turns(&good));

@@ -214,8 +214,8 @@ pub fn render(facts: &StatusInput) -> Vec<u8> {
             .iter()
             .map(|alert| AlertStatus {
                 name: &alert.name,
-                since: alert.since_is_sure.then(|| alert.since.to_string()),
-                words: words::sanitize(&alert.for_people),
+                since: alert.since_is_trusted.then(|| alert.since.to_string()),
+                words: words::sanitize(&alert.message),
                 recovering: alert.is_recovering,
             })
             .collect(),

@@ -5,7 +5,7 @@ use maud::{Markup, html};
 use super::PageContext;
 use super::layout::{self, Page, Part, key_name};
 use crate::domain::alert::capitalised;
-use crate::domain::outbox::{Delivery, Incident, Waiting};
+use crate::domain::outbox::{DeliveryRecord, Incident, WaitingEvent};
 use crate::domain::time::{Wall, human_duration};
 use crate::monitor::routes::app::{ChannelState, PING};
 use crate::monitor::status_text::{format_local, sanitize};
@@ -42,10 +42,10 @@ fn open_alerts(view: &PageContext) -> Markup {
                             tr {
                                 th scope="row" { (key_name(&alert.name)) }
                                 td data-label="Since" {
-                                    (format_since(view, alert.since, alert.since_is_sure))
+                                    (format_since(view, alert.since, alert.since_is_trusted))
                                 }
                                 td data-label="What" {
-                                    (capitalised(&sanitize(&alert.for_people)))
+                                    (capitalised(&sanitize(&alert.message)))
                                     @if alert.is_recovering { " It seems to be over." }
                                 }
                             }
@@ -135,7 +135,7 @@ fn incident_row(view: &PageContext, incident: &Incident) -> Markup {
     html! {
         tr {
             th scope="row" { (key_name(&incident.alert)) }
-            td data-label="Began" { (format_since(view, incident.since, incident.since_is_sure)) }
+            td data-label="Began" { (format_since(view, incident.since, incident.since_is_trusted)) }
             td data-label="Lasted" class="short" {
                 @match incident.ended {
                     Some(ended) => (human_duration(ended.since(incident.since))),
@@ -143,7 +143,7 @@ fn incident_row(view: &PageContext, incident: &Incident) -> Markup {
                 }
             }
             td data-label="What" {
-                (capitalised(&sanitize(&incident.words)))
+                (capitalised(&sanitize(&incident.text)))
                 @if incident.flaps { " It came and went several times." }
             }
             td data-label="Told" {
@@ -164,7 +164,7 @@ fn incident_row(view: &PageContext, incident: &Incident) -> Markup {
 }
 
 /// `recovery by mail, Fri 31 Oct 03:41, attempt 3`.
-fn delivery_text(view: &PageContext, delivery: &Delivery) -> String {
+fn delivery_text(view: &PageContext, delivery: &DeliveryRecord) -> String {
     let ended = &delivery.ended;
     let when = format_local(Wall::from_second(ended.second), &view.settings.timezone);
     let attempts = match ended.attempts {
@@ -183,8 +183,8 @@ fn delivery_text(view: &PageContext, delivery: &Delivery) -> String {
 }
 
 /// An event that somebody is still to be told.
-fn waiting_text(waiting: &Waiting) -> String {
-    let had = match waiting.settled.as_slice() {
+fn waiting_text(waiting: &WaitingEvent) -> String {
+    let had = match waiting.done_recipients.as_slice() {
         [] => String::new(),
         settled => format!(", told {}", settled.join(", ")),
     };
@@ -207,7 +207,7 @@ fn format_since(view: &PageContext, wall: Wall, is_sure: bool) -> String {
 mod tests {
     use super::*;
     use crate::domain::alert::Alert;
-    use crate::domain::outbox::Ended;
+    use crate::domain::outbox::DeliveryEnd;
     use crate::monitor::support::{self as testing, NOW_MS, body, golden, request};
 
     #[test]
@@ -219,38 +219,39 @@ mod tests {
         scene.snapshot.alerts = vec![Alert {
             name: "source:weather".into(),
             since: Wall(NOW_MS - 7_200_000),
-            since_is_sure: true,
-            for_displays: "weather: no data".into(),
-            for_people: "weather: no data (http://a.example/v1?key=secret).".to_owned(),
+            since_is_trusted: true,
+            display_text: "weather: no data".into(),
+            message: "weather: no data (http://a.example/v1?key=secret).".to_owned(),
             is_recovering: true,
         }];
-        let delivery = |kind: &str, at: Wall, attempts: u32, refused: Option<&str>| Delivery {
-            incident: 1,
-            channel: "mail".to_owned(),
-            kind: kind.to_owned(),
-            ended: Ended {
-                second: at.second(),
-                attempts,
-                refused: refused.map(str::to_owned),
-                is_given_up: false,
-            },
-        };
+        let delivery =
+            |kind: &str, at: Wall, attempts: u32, refused: Option<&str>| DeliveryRecord {
+                incident: 1,
+                channel: "mail".to_owned(),
+                kind: kind.to_owned(),
+                ended: DeliveryEnd {
+                    second: at.second(),
+                    attempts,
+                    refused: refused.map(str::to_owned),
+                    is_given_up: false,
+                },
+            };
         let incident = |name: &str, ended: Option<Wall>| Incident {
             incident: 1,
             alert: name.to_owned(),
             since: Wall(NOW_MS - 7_200_000),
-            since_is_sure: ended.is_some(),
+            since_is_trusted: ended.is_some(),
             ended,
             flaps: ended.is_some(),
-            words: format!("{name}: the answer <was> broken."),
+            text: format!("{name}: the answer <was> broken."),
             deliveries: match ended {
                 Some(ended) => vec![
                     delivery("trigger", ended, 1, None),
                     delivery("recovery", ended, 3, Some("you@example.org: 550 <no>")),
                 ],
-                None => vec![Delivery {
+                None => vec![DeliveryRecord {
                     channel: "webhook".to_owned(),
-                    ended: Ended {
+                    ended: DeliveryEnd {
                         second: NOW_MS / 1000,
                         attempts: 15,
                         refused: Some("HTTP 400".to_owned()),
@@ -261,10 +262,10 @@ mod tests {
             },
             waiting: match ended {
                 Some(_) => Vec::new(),
-                None => vec![Waiting {
+                None => vec![WaitingEvent {
                     channel: "mail".to_owned(),
                     kind: "trigger".to_owned(),
-                    settled: vec!["me@example.org".to_owned()],
+                    done_recipients: vec!["me@example.org".to_owned()],
                     refused: Some("you@example.org: 550 <no>".to_owned()),
                 }],
             },

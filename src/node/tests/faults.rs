@@ -19,7 +19,7 @@ use crate::api::faults::{
 };
 use crate::api::fetcher::Fetcher;
 use crate::api::url_source;
-use crate::domain::alert::{NodeFacts, Rules, State};
+use crate::domain::alert::{AlertRules, AlertState, NodeFacts};
 use crate::domain::health::{Cause, Storage};
 use crate::domain::ledger::Ledger;
 use crate::domain::plan::Plan;
@@ -81,9 +81,9 @@ impl Bench {
             },
         });
         let ingest = Ingest {
-            rules: Rules::default(),
+            rules: AlertRules::default(),
             ledger,
-            alerts: State::new("test"),
+            alerts: AlertState::new("test"),
             clock: clock.clone(),
             beat: Beat::default(),
             has_probed: false,

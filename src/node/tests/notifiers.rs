@@ -10,9 +10,11 @@ use rusqlite::Connection;
 
 use crate::alerts::delivery::{Attempt, Batch, Bell, Channel, Delivery};
 use crate::db::outbox::{self, Unwritten};
-use crate::domain::alert::{AlertCommit, Event, Facts, NodeFacts, Rules, State, step};
+use crate::domain::alert::{
+    AlertCommit, AlertEvent, AlertFacts, AlertRules, AlertState, NodeFacts, step,
+};
 use crate::domain::health::{Cause, Failure, SourceHealth};
-use crate::domain::outbox::{Outbox, Outcome, Pending};
+use crate::domain::outbox::{DeliveryOutcome, Outbox, PendingItems};
 use crate::domain::plan::{Plan, test_plan};
 use crate::domain::snapshot::{Snapshot, SourceSnapshot};
 use crate::domain::time::{ClockTrust, Moment, Mono, Wall};
@@ -47,11 +49,11 @@ struct CardOutbox {
 }
 
 impl Outbox for CardOutbox {
-    fn pending(&self, channel: &str) -> Pending {
+    fn pending(&self, channel: &str) -> PendingItems {
         outbox::pending(&self.card.0.lock().unwrap(), channel).expect("the card can be read")
     }
 
-    fn record(&self, channel: &str, outcome: Outcome) {
+    fn record(&self, channel: &str, outcome: DeliveryOutcome) {
         if *self.is_killed.lock().unwrap() {
             return;
         }
@@ -75,7 +77,7 @@ struct Server {
 }
 
 /// Message-ID and the events told, in the order of arrival.
-type Inbox = Arc<Mutex<Vec<(String, Vec<Event>)>>>;
+type Inbox = Arc<Mutex<Vec<(String, Vec<AlertEvent>)>>>;
 
 impl Channel for Server {
     fn name(&self) -> &'static str {
@@ -140,12 +142,12 @@ struct World {
     plan: Plan,
     health: Vec<SourceHealth>,
     down_until: [u64; SOURCES],
-    state: State,
+    state: AlertState,
     delivery: Delivery<Server>,
     is_killed: Arc<Mutex<bool>>,
     is_good: Arc<Mutex<bool>>,
     inbox: Inbox,
-    committed: Vec<Event>,
+    committed: Vec<AlertEvent>,
 }
 
 fn source(plan: &Plan, index: usize, health: &SourceHealth) -> SourceSnapshot {
@@ -186,7 +188,7 @@ impl World {
             plan: test_plan(SOURCES, Duration::from_secs(60)),
             health: vec![SourceHealth::default(); SOURCES],
             down_until: [0; SOURCES],
-            state: State::new("0"),
+            state: AlertState::new("0"),
             delivery,
             is_killed,
             is_good,
@@ -260,12 +262,12 @@ impl World {
         let mut snapshot = Snapshot::empty(self.now);
         let sources = self.health.iter().enumerate();
         snapshot.sources = sources.map(|(at, it)| source(&self.plan, at, it)).collect();
-        let facts = Facts {
+        let facts = AlertFacts {
             snapshot: &snapshot,
             started: self.started,
             node: &NodeFacts::default(),
         };
-        let step = step(&Rules::default(), &self.state, self.now, &facts);
+        let step = step(&AlertRules::default(), &self.state, self.now, &facts);
         let is_news = step.changed || !step.events.is_empty();
         let commit = AlertCommit {
             state: step.state,
@@ -296,7 +298,7 @@ impl World {
         let stored = outbox::restore(&self.card.0.lock().unwrap(), &boot).expect("it reads");
         self.state = match stored {
             Some(state) => state.resumed(&boot, self.now.mono),
-            None => State::new(&boot),
+            None => AlertState::new(&boot),
         };
         let seed = self.random.next();
         (self.delivery, self.is_killed) = deliver(&self.card, seed, &self.is_good, &self.inbox);
@@ -408,7 +410,7 @@ fn in_500_random_incidents_each_beginning_and_end_is_told_under_exactly_one_mess
     });
     assert!(happened.is_sorted_by(|a, b| a < b), "not in order");
     // A resend tells what the first did.
-    let mut told: BTreeMap<String, Vec<Event>> = BTreeMap::new();
+    let mut told: BTreeMap<String, Vec<AlertEvent>> = BTreeMap::new();
     for (message_id, events) in world.inbox.lock().unwrap().iter() {
         if let Some(known) = told.get(message_id) {
             assert_eq!(known, events);
@@ -418,5 +420,5 @@ fn in_500_random_incidents_each_beginning_and_end_is_told_under_exactly_one_mess
     }
     assert!(kills > 20, "the server was too kind: {kills}");
     let left = outbox::pending(&world.card.0.lock().unwrap(), "mail").expect("it reads");
-    assert_eq!(left, Pending::default());
+    assert_eq!(left, PendingItems::default());
 }
