@@ -6,6 +6,11 @@
 
 #![allow(dead_code)]
 
+/// What `request` needs of main-node.
+#[path = "../../src/domain"]
+mod domain {
+    pub mod percent;
+}
 #[path = "../../src/api"]
 mod api {
     #[path = "../../codegen/tests/fixtures/everything.rs"]

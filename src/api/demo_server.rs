@@ -14,6 +14,7 @@ use serde_json::json;
 use tiny_http::{Header, Method, Request, Response, Server};
 
 use super::simulate::{Arguments, simulate};
+use crate::domain::percent;
 use crate::sys::clock::Clock;
 use openapi::operation::{Api, Location, Operation};
 
@@ -173,25 +174,9 @@ fn match_path(template: &str, path: &[String]) -> Option<Arguments> {
     Some(arguments)
 }
 
+/// As a form is decoded: a plus is a blank.
 fn decode(text: &str) -> String {
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes().iter();
-    while let Some(byte) = rest.next() {
-        let hex = |at: usize| {
-            rest.as_slice()
-                .get(at)
-                .and_then(|it| char::from(*it).to_digit(16))
-        };
-        match (byte, hex(0), hex(1)) {
-            (b'%', Some(high), Some(low)) => {
-                bytes.push(u8::try_from(high * 16 + low).unwrap_or(b'?'));
-                rest.nth(1);
-            }
-            (b'+', ..) => bytes.push(b' '),
-            _ => bytes.push(*byte),
-        }
-    }
-    String::from_utf8_lossy(&bytes).into_owned()
+    percent::decode_lossy(&text.replace('+', " "))
 }
 
 fn fingerprint(body: &str) -> u64 {

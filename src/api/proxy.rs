@@ -4,6 +4,8 @@
 //! Runs on the fetch thread. The proxy's credentials go to the proxy alone: they are added here,
 //! below the request's own headers, which redirects may take along.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
 use ureq::Error;
 use ureq::config::Config;
 use ureq::unversioned::transport::{
@@ -11,7 +13,6 @@ use ureq::unversioned::transport::{
 };
 
 use super::redirect;
-use super::request::base64;
 
 /// Connects to the proxy where a request in plain HTTP goes through one.
 #[derive(Debug)]
@@ -54,7 +55,7 @@ impl<In: Transport> Connector<In> for HttpProxyConnector {
         let (user, password) = (proxy.username(), proxy.password());
         let login = (user.is_some() || password.is_some()).then(|| {
             let (user, password) = (user.unwrap_or_default(), password.unwrap_or_default());
-            base64(format!("{user}:{password}").as_bytes())
+            BASE64.encode(format!("{user}:{password}"))
         });
         Ok(Some(Either::B(AbsoluteFormTransport {
             transport,

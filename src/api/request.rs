@@ -5,15 +5,17 @@
 //! parameters are written (RFC 6570 and OpenAPI's styles) and where credentials go. It must
 //! not choose timeouts, limits, redirects or proxies: the agent comes configured.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
 use ureq::Body;
 use ureq::http::Response;
 
+use crate::domain::percent::encode;
 use openapi::operation::{
     Argument, ArgumentProblem, Location, Operation, SecurityKind, SecurityScheme,
 };
 
-pub use serialize::base64;
-use serialize::{encode, expand, join, pairs};
+use serialize::{expand, join, pairs};
 pub use typed_arguments::{Given, given, maybe, prepare};
 
 #[path = "request/serialize.rs"]
@@ -154,7 +156,7 @@ impl Request {
         for credential in &to.credentials {
             match credential {
                 Credential::Basic { user, password } => {
-                    let text = format!("Basic {}", base64(format!("{user}:{password}").as_bytes()));
+                    let text = format!("Basic {}", BASE64.encode(format!("{user}:{password}")));
                     set(&mut headers, "Authorization", text);
                 }
                 Credential::Bearer { token } => {

@@ -11,6 +11,8 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
 use ureq::config::Config;
 use ureq::http::{HeaderMap, HeaderValue, Request, Response, Uri, header};
 use ureq::middleware::{Middleware, MiddlewareNext};
@@ -22,10 +24,9 @@ use super::connection_pool::{ConnectionPool, PoolPermit, PoolingConnector};
 use super::error_mapping::{self, AccessDenial, ErrorContext, ResponsePart};
 use super::http_exchange::HttpExchange;
 use super::proxy::HttpProxyConnector;
-use super::request::base64;
-use super::url_source::percent_decode;
 use super::{private_address, redirect};
 use crate::domain::health::{Cause, Failure};
+use crate::domain::percent;
 use crate::domain::time::{Moment, Mono, Wall};
 use crate::limits;
 use crate::sys::tls::{Tls, Trust};
@@ -702,8 +703,8 @@ impl Middleware for RequestRecorder {
 fn basic_auth(uri: &Uri) -> Option<HeaderValue> {
     let (login, _) = uri.authority()?.as_str().rsplit_once('@')?;
     let (user, password) = login.split_once(':').unwrap_or((login, ""));
-    let pair = [percent_decode(user), percent_decode(password)].join(&b':');
-    let mut value = HeaderValue::from_str(&format!("Basic {}", base64(&pair))).ok()?;
+    let pair = [percent::decode(user), percent::decode(password)].join(&b':');
+    let mut value = HeaderValue::from_str(&format!("Basic {}", BASE64.encode(&pair))).ok()?;
     value.set_sensitive(true);
     Some(value)
 }

@@ -6,6 +6,7 @@ use ureq::http::uri::Scheme;
 use ureq::http::{HeaderName, HeaderValue, Uri};
 
 use super::transport::SendRequest;
+use crate::domain::percent;
 
 /// What sends a GET to `url` with `params` added to its query. `Err` says what cannot be
 /// sent, without showing values, which may be secrets.
@@ -15,6 +16,7 @@ pub fn prepare_request(
     headers: &[(String, String)],
 ) -> Result<Box<SendRequest>, String> {
     let url = url.split('#').next().unwrap_or_default();
+    let encode = |text: &str| percent::encode_set(text, percent::LIST);
     let query: Vec<String> = params
         .iter()
         .map(|(name, value)| format!("{}={}", encode(name), encode(value)))
@@ -51,42 +53,6 @@ pub fn prepare_request(
         }
         request.call()
     }))
-}
-
-/// Percent-encodes all but the unreserved characters of RFC 3986 and the comma, which
-/// stands between the values of a list.
-fn encode(text: &str) -> String {
-    let mut encoded = String::with_capacity(text.len());
-    for byte in text.bytes() {
-        match byte.is_ascii_alphanumeric() || b"-._~,".contains(&byte) {
-            true => encoded.push(char::from(byte)),
-            false => encoded.push_str(&format!("%{byte:02X}")),
-        }
-    }
-    encoded
-}
-
-/// The bytes that `%40` and its like stand for; what is no such sequence stays.
-pub fn percent_decode(text: &str) -> Vec<u8> {
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes();
-    while let [first, behind @ ..] = rest {
-        let hex = || {
-            let pair = std::str::from_utf8(behind.get(..2)?).ok()?;
-            u8::from_str_radix(pair, 16).ok()
-        };
-        match (first, hex()) {
-            (b'%', Some(byte)) => {
-                bytes.push(byte);
-                rest = &behind[2..];
-            }
-            _ => {
-                bytes.push(*first);
-                rest = behind;
-            }
-        }
-    }
-    bytes
 }
 
 #[cfg(test)]

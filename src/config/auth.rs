@@ -1,11 +1,12 @@
 //! The owner's credentials, and which security schemes of the OpenAPI file they fill.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
 use toml::de::DeValue;
 
 use super::Secret;
 use super::reader::{Item, Weight};
 use super::source::{Header, Target};
-use crate::api::request::base64;
 use crate::domain::toml_text::bare_or_quoted;
 use openapi::operation::{Location, Operation, SecurityKind, SecurityScheme, nearest};
 
@@ -94,7 +95,7 @@ fn read_login(item: &Item<'_>) -> Option<Login> {
                 item.hide(user.clone());
             }
             let pair = format!("{user}:{}", password.reveal());
-            item.hide(base64(pair.as_bytes()));
+            item.hide(BASE64.encode(pair));
             Some(Login::Basic { user, password })
         }
         (None, None, Some(token)) => Some(Login::Token(token)),

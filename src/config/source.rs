@@ -16,12 +16,13 @@ use super::describe::{looks_like_a_key, sounds_secret};
 use super::reader::{Item, Table, Weight, is_harmless_header};
 use super::{Secret, read_zone};
 use crate::api::connection_pool;
-use crate::api::request::base64;
-use crate::api::url_source;
+use crate::domain::percent;
 use crate::domain::plan::{Numbers, SourcePlan};
 use crate::domain::quota::request_interval;
 use crate::domain::redact::MASK;
 use crate::limits;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
 use jiff::tz::TimeZone;
 use openapi::operation::{Api, Argument, Operation};
 
@@ -397,8 +398,8 @@ fn authority_end(rest: &str) -> usize {
 fn hide_parts(item: &Item<'_>, rest: &str) {
     let (authority, behind) = rest.split_at(authority_end(rest));
     if let Some((login, _)) = authority.rsplit_once('@') {
-        let decoded = percent_decode(login);
-        item.hide(base64(decoded.as_bytes()));
+        let decoded = percent::decode_lossy(login);
+        item.hide(BASE64.encode(&decoded));
         for login in [login, &decoded] {
             match login.split_once(':') {
                 Some((_, password)) if !password.is_empty() => item.hide(password),
@@ -412,7 +413,7 @@ fn hide_parts(item: &Item<'_>, rest: &str) {
     for (name, value) in query.split('&').filter_map(|pair| pair.split_once('=')) {
         if sounds_secret(name) {
             item.hide(value);
-            item.hide(percent_decode(value));
+            item.hide(percent::decode_lossy(value));
         }
     }
     for part in path.split('/').filter(|part| looks_like_a_key(part)) {
@@ -421,10 +422,6 @@ fn hide_parts(item: &Item<'_>, rest: &str) {
             item.hide(token);
         }
     }
-}
-
-fn percent_decode(text: &str) -> String {
-    String::from_utf8_lossy(&url_source::percent_decode(text)).into_owned()
 }
 
 /// `"50/day"` or `"10/hour"` as requests a day.

@@ -14,6 +14,7 @@ use super::database::Database;
 use super::error::{self, OpenError, READ_ONLY};
 use super::file::{self, FileKind, probe, sibling, sync_directory};
 use super::{backup, open_files, replace, schema};
+use crate::domain::percent;
 use crate::domain::time::Wall;
 use crate::limits;
 
@@ -287,16 +288,8 @@ pub fn open_immutable(path: &Path) -> rusqlite::Result<Connection> {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY
         | OpenFlags::SQLITE_OPEN_NO_MUTEX
         | OpenFlags::SQLITE_OPEN_URI;
-    let mut uri = "file:".to_owned();
-    for byte in path.to_string_lossy().bytes() {
-        match byte {
-            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'/' | b'.' | b'-' | b'_' => {
-                uri.push(char::from(byte));
-            }
-            _ => uri += &format!("%{byte:02X}"),
-        }
-    }
-    Connection::open_with_flags(uri + "?immutable=1", flags)
+    let path = percent::encode_set(&path.to_string_lossy(), percent::PATH);
+    Connection::open_with_flags(format!("file:{path}?immutable=1"), flags)
 }
 
 /// What the node sets on every connection that writes.

@@ -15,6 +15,7 @@ pub mod ledger;
 pub mod merge;
 pub mod normalise;
 pub mod outbox;
+pub mod percent;
 pub mod plan;
 pub mod quota;
 pub mod reading;

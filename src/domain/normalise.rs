@@ -15,6 +15,7 @@ use std::sync::Arc;
 
 use serde_json::Value as Json;
 
+use super::percent;
 use super::plan::{Numbers, Selection, SourcePlan};
 use super::reading::{Issue, Reading, Reason, Value};
 use super::time::{Mono, Wall};
@@ -229,14 +230,8 @@ fn encode_segment(name: &str) -> String {
     let mut encoded = String::with_capacity(name.len());
     for c in name.chars() {
         match c {
-            '.' => encoded.push_str("%2E"),
-            '%' => encoded.push_str("%25"),
-            c if c.is_control() => {
-                let mut bytes = [0; 4];
-                for byte in c.encode_utf8(&mut bytes).bytes() {
-                    encoded.push_str(&format!("%{byte:02X}"));
-                }
-            }
+            '.' | '%' => encoded += &percent::encode_all(c),
+            c if c.is_control() => encoded += &percent::encode_all(c),
             c => encoded.push(c),
         }
     }

@@ -6,7 +6,8 @@
 
 use std::borrow::Cow;
 use std::fmt;
-use std::fmt::Write as _;
+
+use super::percent;
 
 /// What stands in the place of a secret.
 pub const MASK: &str = "***";
@@ -147,14 +148,7 @@ fn replace(text: &str, secret: &str) -> String {
 /// As it is, in quotes as Rust and JSON write it, and as a part of a URL or a form.
 fn variants(secret: &String) -> Vec<String> {
     let inner = |quoted: String| quoted[1..quoted.len() - 1].to_owned();
-    let mut encoded = String::new();
-    for byte in secret.bytes() {
-        match byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
-            true => encoded.push(char::from(byte)),
-            // Writing to a String cannot fail.
-            false => drop(write!(encoded, "%{byte:02X}")),
-        }
-    }
+    let encoded = percent::encode(secret);
     vec![
         secret.clone(),
         inner(format!("{secret:?}")),

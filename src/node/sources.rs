@@ -4,6 +4,9 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
+
 use crate::api::client::CALLS;
 use crate::api::connection_pool::{self, ConnectionPool};
 use crate::api::fetcher::{Fetcher, SourceSettings};
@@ -174,7 +177,7 @@ fn url_headers(source: &SourceConfig) -> Vec<(String, String)> {
             let pair = format!("{user}:{}", password.reveal());
             headers.push((
                 "Authorization".to_owned(),
-                format!("Basic {}", crate::api::request::base64(pair.as_bytes())),
+                format!("Basic {}", BASE64.encode(pair)),
             ));
         }
     }

@@ -1,5 +1,6 @@
 //! How arguments are written into a URL, a header or a cookie: RFC 6570 and OpenAPI's styles.
 
+use crate::domain::percent::{self, encode};
 use openapi::operation::{Argument, Location, Parameter, Style};
 
 /// The path template with its `{names}` filled. What follows a `?` in it is a query already.
@@ -145,53 +146,11 @@ fn scalar(value: &Argument, escape: &dyn Fn(&str) -> String) -> String {
 }
 
 fn escape_of(parameter: &Parameter) -> impl Fn(&str) -> String + use<> {
-    let keep = match (parameter.reserved, parameter.location) {
+    let set = match (parameter.reserved, parameter.location) {
         // A name in a query may not end it.
-        (true, Location::Query) => ":/?@!$'()*,;[]",
-        (true, _) => ":/@!$&'()*+,;=",
-        (false, _) => "",
+        (true, Location::Query) => percent::RESERVED_IN_QUERY,
+        (true, _) => percent::RESERVED,
+        (false, _) => percent::COMPONENT,
     };
-    move |text| encode_but(text, keep)
-}
-
-pub fn encode(text: &str) -> String {
-    encode_but(text, "")
-}
-
-/// Percent-encodes all but the unreserved characters of RFC 3986 and those to keep.
-pub fn encode_but(text: &str, keep: &str) -> String {
-    const HEX: &[u8; 16] = b"0123456789ABCDEF";
-    let mut out = String::with_capacity(text.len());
-    for byte in text.bytes() {
-        if byte.is_ascii_alphanumeric()
-            || b"-._~".contains(&byte)
-            || keep.as_bytes().contains(&byte)
-        {
-            out.push(char::from(byte));
-        } else {
-            out.push('%');
-            out.push(char::from(HEX[usize::from(byte >> 4)]));
-            out.push(char::from(HEX[usize::from(byte & 15)]));
-        }
-    }
-    out
-}
-
-pub fn base64(bytes: &[u8]) -> String {
-    const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    let mut out = String::with_capacity(bytes.len().div_ceil(3) * 4);
-    for chunk in bytes.chunks(3) {
-        let byte = |at: usize| u32::from(chunk.get(at).copied().unwrap_or(0));
-        let bits = byte(0) << 16 | byte(1) << 8 | byte(2);
-        for at in 0..4_u32 {
-            let digit = (bits >> (18 - 6 * at)) & 63;
-            let real = at as usize <= chunk.len();
-            out.push(if real {
-                char::from(DIGITS[digit as usize])
-            } else {
-                '='
-            });
-        }
-    }
-    out
+    move |text| percent::encode_set(text, set)
 }

@@ -1,4 +1,3 @@
-use super::serialize::encode_but;
 use super::*;
 
 #[test]
@@ -42,23 +41,4 @@ fn addresses_join_without_doubled_parts() {
     ] {
         assert_eq!(address(base, path), url);
     }
-}
-
-#[test]
-fn base64_matches_rfc_4648() {
-    for (plain, coded) in [
-        ("", ""),
-        ("f", "Zg=="),
-        ("fo", "Zm8="),
-        ("foo", "Zm9v"),
-        ("foob", "Zm9vYg=="),
-    ] {
-        assert_eq!(base64(plain.as_bytes()), coded);
-    }
-}
-
-#[test]
-fn text_is_percent_encoded_byte_by_byte() {
-    assert_eq!(encode("a b/ü?&=~"), "a%20b%2F%C3%BC%3F%26%3D~");
-    assert_eq!(encode_but("a/b?c", "/"), "a/b%3Fc");
 }

@@ -3,8 +3,11 @@
 //!
 //! Pure; used on the gate's thread and by the workers.
 
+use std::borrow::Cow;
+
 use super::handler::Request;
 use super::parser::PRIVATE;
+use crate::domain::percent;
 use crate::limits;
 
 /// Whose request it is.
@@ -58,35 +61,11 @@ pub fn read_ticket(value: &str) -> Option<(usize, u64)> {
 
 /// Visible ASCII and blanks as they are; everything else, and `%`, as `%XX`.
 pub fn encode(value: &str) -> String {
-    let mut coded = String::with_capacity(value.len());
-    for byte in value.bytes() {
-        match byte {
-            b'%' => coded.push_str("%25"),
-            b' '..=b'~' => coded.push(char::from(byte)),
-            _ => {
-                const DIGITS: &[u8; 16] = b"0123456789ABCDEF";
-                coded.push('%');
-                coded.push(char::from(DIGITS[usize::from(byte >> 4)]));
-                coded.push(char::from(DIGITS[usize::from(byte & 15)]));
-            }
-        }
-    }
-    coded
+    percent::encode_set(value, percent::HEADER)
 }
 
 pub fn decode(coded: &str) -> Option<String> {
-    let mut bytes = Vec::with_capacity(coded.len());
-    let mut rest = coded.bytes();
-    while let Some(byte) = rest.next() {
-        if byte != b'%' {
-            bytes.push(byte);
-            continue;
-        }
-        let high = char::from(rest.next()?).to_digit(16)?;
-        let low = char::from(rest.next()?).to_digit(16)?;
-        bytes.push((high * 16 + low) as u8);
-    }
-    String::from_utf8(bytes).ok()
+    percent::decode_strict(coded).map(Cow::into_owned)
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@
 
 use std::borrow::Cow;
 
+use crate::domain::percent;
 use crate::limits;
 
 /// Everything that can be asked for.
@@ -247,38 +248,11 @@ fn matches<'a>(template: &str, segments: &[Cow<'a, str>]) -> Option<Cow<'a, str>
 /// Percent-decoding; `None` for a bad escape, or what is not UTF-8 then. In a query, `+` is
 /// a blank.
 fn percent_decode(text: &str, in_query: bool) -> Option<Cow<'_, str>> {
-    let is_coded = |byte| byte == b'%' || (in_query && byte == b'+');
-    if !text.bytes().any(is_coded) {
-        return Some(Cow::Borrowed(text));
+    if in_query && text.contains('+') {
+        let text = text.replace('+', " ");
+        return percent::decode_strict(&text).map(|it| Cow::Owned(it.into_owned()));
     }
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.bytes();
-    while let Some(byte) = rest.next() {
-        bytes.push(match byte {
-            b'%' => {
-                let high = char::from(rest.next()?).to_digit(16)?;
-                let low = char::from(rest.next()?).to_digit(16)?;
-                u8::try_from(high * 16 + low).ok()?
-            }
-            b'+' if in_query => b' ',
-            byte => byte,
-        });
-    }
-    String::from_utf8(bytes).ok().map(Cow::Owned)
-}
-
-/// Percent-encoding of one path segment or query value: what is not unreserved is escaped.
-pub fn percent_encode(text: &str) -> String {
-    let mut encoded = String::with_capacity(text.len());
-    for byte in text.bytes() {
-        match byte {
-            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => {
-                encoded.push(char::from(byte));
-            }
-            byte => encoded.push_str(&format!("%{byte:02X}")),
-        }
-    }
-    encoded
+    percent::decode_strict(text)
 }
 
 #[cfg(test)]
@@ -397,11 +371,11 @@ mod tests {
     fn encoding_is_undone_by_decoding() {
         for text in ["plain", "a/b c+d%e&f=g,h", "°C ä \u{1F600}", "\"<>'"] {
             assert_eq!(
-                percent_decode(&percent_encode(text), false).as_deref(),
+                percent_decode(&percent::encode(text), false).as_deref(),
                 Some(text)
             );
             assert_eq!(
-                percent_decode(&percent_encode(text), true).as_deref(),
+                percent_decode(&percent::encode(text), true).as_deref(),
                 Some(text)
             );
         }

@@ -10,6 +10,7 @@ use super::chart;
 use super::layout::{self, Page, Part, key_name};
 use super::overview::{record_age, record_value};
 use crate::domain::history::{Bucket, HistoryQuery};
+use crate::domain::percent;
 use crate::domain::plan::{Merge, Selection};
 use crate::domain::reading::{Value, round_computed};
 use crate::domain::snapshot::Record;
@@ -17,7 +18,6 @@ use crate::domain::time::{Wall, human_duration};
 use crate::limits;
 use crate::monitor::problem::ProblemDetails;
 use crate::monitor::routes::app::{HistoryFailure, history_unavailable, unknown_key};
-use crate::monitor::routes::table::percent_encode;
 use crate::monitor::status_text::to_zoned;
 
 /// How far back a chart looks.
@@ -106,7 +106,7 @@ fn history(
         h2 { "History" }
         nav class="spans" aria-label="How far back" {
             @for other in SPANS {
-                a href=(format!("/web/key/{}?span={}", percent_encode(key), other.name))
+                a href=(format!("/web/key/{}?span={}", percent::encode(key), other.name))
                     aria-current=[(other == span).then_some("page")] { (other.name) }
                 " "
             }
@@ -273,7 +273,7 @@ fn download_link(key: &str, span: ChartSpan, format: &str, name: &str) -> Markup
         None => "1970-01-01T00:00:00Z".to_owned(),
     };
     let points = limits::HISTORY_POINTS;
-    let key = percent_encode(key);
+    let key = percent::encode(key);
     html! {
         a href=(format!("/history?key={key}&from={from}&points={points}&format={format}")) { (name) }
     }
@@ -312,7 +312,7 @@ fn origin(
         dl {
             @for name in names {
                 dt { "Source" }
-                dd { a href=(format!("/web/source/{}", percent_encode(name))) { (name) } }
+                dd { a href=(format!("/web/source/{}", percent::encode(name))) { (name) } }
             }
             @for (name, pointer) in origins {
                 dt { "Read at" } dd { code { (key_name(pointer)) } " of " (name) }

@@ -5,11 +5,11 @@ use maud::{Markup, html};
 use super::PageContext;
 use super::layout::{self, Page, Part, key_name, past_time, time_element};
 use crate::domain::health::SourceState;
+use crate::domain::percent;
 use crate::domain::reading::format_number;
 use crate::domain::snapshot::{Record, SourceSnapshot};
 use crate::domain::time::human_duration;
 use crate::limits;
-use crate::monitor::routes::table::percent_encode;
 use crate::monitor::status_text::{cause_text, format_wait, sanitize};
 
 pub fn page(view: &PageContext) -> Page {
@@ -47,7 +47,7 @@ fn tile(view: &PageContext, record: &Record) -> Markup {
     let trend = view.sparklines.of(view, record);
     html! {
         li class=(if record.stale { "tile stale" } else { "tile" }) {
-            a href=(format!("/web/key/{}", percent_encode(&record.key))) { (key_name(&record.key)) }
+            a href=(format!("/web/key/{}", percent::encode(&record.key))) { (key_name(&record.key)) }
             p class="value" { (tile_value(record)) }
             @if let Some(trend) = &trend { (trend.line()) } @else { div class="spark" {} }
             p class="age" {
@@ -152,7 +152,7 @@ fn source_row(view: &PageContext, source: &SourceSnapshot) -> Markup {
     html! {
         tr {
             th scope="row" {
-                a href=(format!("/web/source/{}", percent_encode(&source.name))) { (source.name) }
+                a href=(format!("/web/source/{}", percent::encode(&source.name))) { (source.name) }
             }
             td data-label="State" { (source_state(source)) }
             td data-label="Last success" {

@@ -6,11 +6,11 @@ use super::PageContext;
 use super::layout::{self, Page, Part, key_name, past_time};
 use super::overview::{next_fetch, record_age, record_value, source_state, success_rate};
 use crate::domain::health::{AttemptResult, FetchAttempt};
+use crate::domain::percent;
 use crate::domain::snapshot::SourceSnapshot;
 use crate::domain::time::human_duration;
 use crate::limits;
 use crate::monitor::problem::ProblemDetails;
-use crate::monitor::routes::table::percent_encode;
 use crate::monitor::status_text::{
     cause_text, corrected_wall, format_bytes, format_local, sanitize,
 };
@@ -254,7 +254,7 @@ fn values(view: &PageContext, source: &SourceSnapshot) -> Markup {
                     @for record in records {
                         tr class=[record.stale.then_some("stale")] {
                             th scope="row" {
-                                a href=(format!("/web/key/{}", percent_encode(&record.key))) {
+                                a href=(format!("/web/key/{}", percent::encode(&record.key))) {
                                     (key_name(&record.key))
                                 }
                             }

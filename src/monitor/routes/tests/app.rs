@@ -860,7 +860,7 @@ fn what_an_api_sends_is_text_everywhere() {
         source.attribution = Some(EVIL.into());
     }
     let monitor = scene.app();
-    let key = table::percent_encode(EVIL);
+    let key = crate::domain::percent::encode(EVIL);
     let agent = [("user-agent", EVIL), ("x-display-name", EVIL)];
     monitor
         .respond_from_memory(&request("/snapshot", &agent))
