@@ -25,7 +25,7 @@ use crate::api::transport::Canceller;
 use crate::config::Config;
 use crate::db::open::DatabaseLocation;
 use crate::db::retention::policy::RetentionPolicy;
-use crate::db::store::alerts::last_state;
+use crate::db::store::alerts::load_alert_state;
 use crate::db::store::{self, Store, StoreSettings};
 use crate::db::{backup, last_values, quota, restore, salvage};
 use crate::domain::alert::NodeFacts;
@@ -81,29 +81,29 @@ impl Node {
         })?;
         let plan = Arc::new(config.plan());
         let boot = boot_id();
-        let place = DatabaseLocation {
+        let location = DatabaseLocation {
             path: config.database.clone(),
             is_default: config.database_is_default,
         };
-        take_restored(&place.path, clock);
-        let opened = salvage::open(&place, &boot, clock.now().wall);
+        take_restored(&location.path, clock);
+        let opened = salvage::open(&location, &boot, clock.now().wall);
         match &opened {
             Err(error) if error.is_fatal() => return Err(StartError::Wrong(error.to_string())),
             Err(error) => log::error!("storage: {error}"),
             Ok(_) => {}
         }
-        let restored = last_values::last_good(&opened, &place, &boot, &|key| {
+        let restored = last_values::load(&opened, &location, &boot, &|key| {
             (0..plan.sources.len()).any(|source| plan.names_key(source, key))
         });
         let fetchers = sources::fetchers(config, clock).map_err(StartError::Wrong)?;
         let names = plan.sources.iter().map(|source| &*source.name);
-        let carried = quota::carried(&opened, &place, &boot, names);
+        let carried = quota::saved_quotas(&opened, &location, &boot, names);
         let mut ledger = Ledger::new(plan.clone());
         ledger.restore(restored);
         for (source, carried) in carried.iter().enumerate() {
             ledger.expect_wait(source, carried.wait(clock.now().mono));
         }
-        let alerts = last_state(&opened, &place, &boot, clock.now().mono);
+        let alerts = load_alert_state(&opened, &location, &boot, clock.now().mono);
 
         let bells = Bells::default();
         let told = bells.clone();
@@ -115,8 +115,8 @@ impl Node {
                 bytes: config.database_max,
             },
             channels: notifiers::channels(config),
-            told: Arc::new(move || told.ring()),
-            ..StoreSettings::new(place, boot)
+            on_outbox_changed: Arc::new(move || told.ring()),
+            ..StoreSettings::new(location, boot)
         };
         let store = store::start(settings, opened, clock.clone()).map_err(no_thread("store"))?;
         let store = Arc::new(store);
@@ -259,7 +259,7 @@ impl Node {
 /// A copy that `main-node restore` has staged. One that cannot be put in place now stays where
 /// it is for the next start, and the node goes on with the database that it has.
 fn take_restored(database: &Path, clock: &Arc<dyn Clock>) {
-    match restore::take(database, clock.now().wall) {
+    match restore::apply_staged(database, clock.now().wall) {
         Ok(None) => {}
         Ok(Some(before)) => log::warn!(
             "a restored copy is the database now; the one before it is {}",
@@ -303,7 +303,7 @@ fn others(
     if let Some(every) = config.backup_every {
         let (database, keep) = (config.database.clone(), config.backup_keep);
         let (clock, stopping) = (clock.clone(), stopping.clone());
-        let run = move || backup::keep_making(&database, every, keep, &*clock, &stopping);
+        let run = move || backup::run_schedule(&database, every, keep, &*clock, &stopping);
         others.push(spawn("backup", run).map_err(no_thread("backup"))?);
     }
     if systemd::is_supervised() {

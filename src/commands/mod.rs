@@ -1,12 +1,13 @@
 //! What each command does. They run on the main thread; each returns its exit status: 0
 //! fine, 1 the thing asked about is bad, 2 wrong arguments or a configuration error.
 
+mod backup;
 mod check;
+mod export;
 mod healthcheck;
 mod licenses;
 mod once;
 mod operations;
-mod past;
 mod rehearse;
 mod report;
 mod restore;
@@ -71,11 +72,11 @@ pub fn run(arguments: Arguments) -> u8 {
         Command::Licenses(_) => print_out(&licenses::Notices),
         Command::Backup(it) => {
             let file = PathBuf::from(it.file);
-            past::backup(&overrides(it.config, None, it.database), &file)
+            backup::backup(&overrides(it.config, None, it.database), &file)
         }
         Command::Export(it) => {
             let overrides = overrides(it.config, None, it.database);
-            past::export(&overrides, it.key, it.from, it.to, &it.format)
+            export::export(&overrides, it.key, it.from, it.to, &it.format)
         }
         Command::Restore(it) => {
             let file = PathBuf::from(it.file);

@@ -14,19 +14,19 @@ pub fn restore(overrides: &Overrides, file: &Path) -> u8 {
         Ok(essentials) => essentials,
         Err(status) => return status,
     };
-    let place = DatabaseLocation {
+    let location = DatabaseLocation {
         path: essentials.database,
         is_default: essentials.database_is_default,
     };
     // Root stays root, to restart the service; what is staged gets the database's owner.
-    let backup = match restore::stage(file, &place) {
+    let backup = match restore::stage(file, &location) {
         Ok(backup) => backup,
         Err(message) => {
             eprintln!("{message}");
             return BAD;
         }
     };
-    let database = place.path.display();
+    let database = location.path.display();
     print_out(&format_args!(
         "{}: {} records, verified. It takes the place of {database} when main-node starts; the \
          database before it is kept as {database}.replaced-DATE\n",

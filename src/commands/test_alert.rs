@@ -95,8 +95,8 @@ fn ask_again(channel: &str, database: &Path) {
     if !database.exists() {
         return;
     }
-    let waiting =
-        open::open_read_only(database).and_then(|connection| outbox::refused(&connection, channel));
+    let waiting = open::open_read_only(database)
+        .and_then(|connection| outbox::count_refused(&connection, channel));
     let what = match waiting {
         Ok(0) => return,
         Ok(1) => "1 alert that was refused before waits".to_owned(),
@@ -106,7 +106,7 @@ fn ask_again(channel: &str, database: &Path) {
             error::describe(&error)
         ),
     };
-    match retry_request::ask(database, channel) {
+    match retry_request::create(database, channel) {
         Ok(()) => say(&format!(
             "{what}: the service tries again within a minute, or when it starts."
         )),

@@ -161,7 +161,7 @@ fn application_id(connection: &Connection) -> rusqlite::Result<i32> {
 }
 
 /// The backups that stand beside a database, oldest first.
-pub fn beside(database: &Path) -> Vec<PathBuf> {
+pub fn list_backups(database: &Path) -> Vec<PathBuf> {
     let (Some(directory), Some(name)) = (database.parent(), database.file_name()) else {
         return Vec::new();
     };
@@ -188,8 +188,8 @@ pub fn beside(database: &Path) -> Vec<PathBuf> {
 const SUFFIX: &str = ".backup-";
 
 /// The newest backup beside a database that passes its check.
-pub fn newest_whole(database: &Path) -> Option<PathBuf> {
-    let mut found = beside(database);
+pub fn newest_verified(database: &Path) -> Option<PathBuf> {
+    let mut found = list_backups(database);
     found.reverse();
     found.into_iter().find(|path| verify(path).is_ok())
 }
@@ -199,9 +199,9 @@ pub fn rotate(database: &Path, keep: usize, now: Wall) -> Result<Backup, BackupE
     let date = now.to_string().replace([':', '-'], "");
     let target = file::sibling(database, &format!("{SUFFIX}{date}"));
     let made = backup(database, &target)?;
-    let mut all = beside(database);
+    let mut all = list_backups(database);
     // One dated ahead was made under a wrong clock, before the others or among them.
-    all.sort_by_key(|path| date_of(path).is_none_or(|date| date <= now));
+    all.sort_by_key(|path| parse_date(path).is_none_or(|date| date <= now));
     for old in &all[..all.len().saturating_sub(keep.max(1))] {
         if let Err(error) = std::fs::remove_file(old) {
             log::warn!(
@@ -215,7 +215,7 @@ pub fn rotate(database: &Path, keep: usize, now: Wall) -> Result<Backup, BackupE
 
 /// Makes a backup `every` so often and keeps the newest, until told to stop: the loop of a
 /// thread of its own, since a copy may take minutes that no commit should wait.
-pub fn keep_making(
+pub fn run_schedule(
     database: &Path,
     every: Duration,
     keep: usize,
@@ -223,12 +223,12 @@ pub fn keep_making(
     stopping: &Stopping,
 ) {
     let mut tried_at: Option<Mono> = None;
-    while !stopping.wait(every.min(LOOK_EVERY)) {
+    while !stopping.wait(every.min(CHECK_INTERVAL)) {
         let now = clock.now();
         // Whatever the wall clock says, there is one in `every` at most.
         let is_early = tried_at.is_some_and(|tried| now.mono.since(tried) < every);
-        let dates = beside(database);
-        let dates = dates.iter().filter_map(|path| date_of(path));
+        let dates = list_backups(database);
+        let dates = dates.iter().filter_map(|path| parse_date(path));
         // Names are dates, so they wait for a clock that can be believed.
         if is_early || !now.trust.is_trusted() || !is_due(dates, every, now.wall) {
             continue;
@@ -249,7 +249,7 @@ pub fn keep_making(
     }
 }
 
-const LOOK_EVERY: Duration = Duration::from_secs(60);
+const CHECK_INTERVAL: Duration = Duration::from_secs(60);
 
 fn is_due(dates: impl Iterator<Item = Wall>, every: Duration, now: Wall) -> bool {
     // A date ahead of us was written by a clock that was wrong.
@@ -258,7 +258,7 @@ fn is_due(dates: impl Iterator<Item = Wall>, every: Duration, now: Wall) -> bool
 }
 
 /// The date in an automatic backup's name.
-fn date_of(path: &Path) -> Option<Wall> {
+fn parse_date(path: &Path) -> Option<Wall> {
     let name = path.file_name()?.to_str()?;
     let date = &name[name.rfind(SUFFIX)? + SUFFIX.len()..];
     let instant: jiff::Timestamp = date.parse().ok()?;

@@ -235,7 +235,7 @@ impl Database {
         &self,
         is_named: last_values::IsNamed<'_>,
     ) -> rusqlite::Result<Vec<RestoredRecord>> {
-        last_values::newest(&self.connection, &self.boot, is_named)
+        last_values::read_last_values(&self.connection, &self.boot, is_named)
     }
 
     /// Stores a batch, its latest values and its hours in one transaction. Rows of hours

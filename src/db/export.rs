@@ -22,14 +22,14 @@ use crate::limits;
 use crate::sys::os_error::reason;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Format {
+pub enum ExportFormat {
     Csv,
     JsonLines,
 }
 
 /// What to export. No keys means all; no bound means from the first, or to the last.
 #[derive(Debug, Clone, Default)]
-pub struct Wish {
+pub struct ExportQuery {
     pub keys: Vec<String>,
     /// Inclusive.
     pub from: Option<Wall>,
@@ -88,15 +88,15 @@ impl From<io::Error> for ExportError {
 /// lines of data there are.
 pub fn export(
     database: &Path,
-    wish: &Wish,
-    format: Format,
+    wish: &ExportQuery,
+    format: ExportFormat,
     out: &mut impl Write,
 ) -> Result<u64, ExportError> {
     let connection = open::open_for_command(database).map_err(|detail| ExportError::Source {
         path: database.display().to_string(),
         detail,
     })?;
-    let mut export = Export {
+    let mut export = ExportJob {
         keys: keys(&connection, wish, database)?,
         connection,
         from: wish.from.map_or(i64::MIN, Wall::second),
@@ -105,7 +105,7 @@ pub fn export(
         out,
         lines: 0,
     };
-    if format == Format::Csv {
+    if format == ExportFormat::Csv {
         export.out.write_all(HEADER.as_bytes())?;
     }
     let tiers = Tiers::read(&export.connection)?;
@@ -122,25 +122,25 @@ pub fn export(
 /// is their mean then.
 const HEADER: &str = "timestamp,key,value,unit,text,clock,seconds,count,min,max,last\r\n";
 
-struct Key {
+struct ExportKey {
     key: String,
     unit: Option<String>,
 }
 
 fn keys(
     connection: &Connection,
-    wish: &Wish,
+    wish: &ExportQuery,
     database: &Path,
-) -> Result<HashMap<i64, Arc<Key>>, ExportError> {
+) -> Result<HashMap<i64, Arc<ExportKey>>, ExportError> {
     let mut statement = connection.prepare("SELECT k, key, unit FROM keys")?;
     let keys = statement.query_map([], |row| {
-        let key = Key {
+        let key = ExportKey {
             key: row.get(1)?,
             unit: error::readable(row.get(2))?.flatten(),
         };
         Ok((row.get(0)?, Arc::new(key)))
     })?;
-    let mut found: HashMap<i64, Arc<Key>> = HashMap::new();
+    let mut found: HashMap<i64, Arc<ExportKey>> = HashMap::new();
     for key in keys {
         found.extend(error::readable(key)?);
     }
@@ -157,28 +157,28 @@ fn keys(
     Ok(keys)
 }
 
-struct Export<'a, W: Write> {
+struct ExportJob<'a, W: Write> {
     connection: Connection,
-    keys: HashMap<i64, Arc<Key>>,
+    keys: HashMap<i64, Arc<ExportKey>>,
     /// Seconds: inclusive, exclusive.
     from: i64,
     to: i64,
-    format: Format,
+    format: ExportFormat,
     out: &'a mut W,
     lines: u64,
 }
 
 /// One line.
-struct Line<'a> {
+struct ExportLine<'a> {
     at: i64,
-    key: &'a Key,
+    key: &'a ExportKey,
     value: Value,
     untrusted: bool,
     /// Of what is left of many rows: their span and summary.
-    sum: Option<(i64, Aggregate)>,
+    aggregate: Option<(i64, Aggregate)>,
 }
 
-impl<W: Write> Export<'_, W> {
+impl<W: Write> ExportJob<'_, W> {
     fn days(&mut self, until: i64) -> Result<(), ExportError> {
         let mut day = self.from.div_euclid(DAY);
         loop {
@@ -187,11 +187,11 @@ impl<W: Write> Export<'_, W> {
             let Some(found) = next else {
                 return Ok(());
             };
-            let sums = self.sums(
+            let sums = self.aggregates(
                 "SELECT count, min, mean, max, last, 0, k FROM daily WHERE day = ?1 ORDER BY k",
                 found,
             )?;
-            self.write_sums(found.saturating_mul(DAY), DAY, &sums)?;
+            self.write_aggregates(found.saturating_mul(DAY), DAY, &sums)?;
             day = found + 1;
         }
     }
@@ -204,12 +204,12 @@ impl<W: Write> Export<'_, W> {
             let Some(found) = next else {
                 return Ok(());
             };
-            let sums = self.sums(
+            let sums = self.aggregates(
                 "SELECT count, min, mean, max, last, last_s, k FROM hourly \
                  WHERE hour = ?1 ORDER BY k",
                 found,
             )?;
-            self.write_sums(found.saturating_mul(HOUR), HOUR, &sums)?;
+            self.write_aggregates(found.saturating_mul(HOUR), HOUR, &sums)?;
             hour = found + 1;
         }
     }
@@ -251,7 +251,7 @@ impl<W: Write> Export<'_, W> {
         statement.query_row([from, to], |row| row.get(0)).optional()
     }
 
-    fn sums(&self, sql: &str, at: i64) -> rusqlite::Result<Vec<(i64, Aggregate)>> {
+    fn aggregates(&self, sql: &str, at: i64) -> rusqlite::Result<Vec<(i64, Aggregate)>> {
         let mut statement = self.connection.prepare_cached(sql)?;
         let sums = statement.query_map([at], |row| {
             Ok(rollup::read_aggregate(row)?.map(|summary| (row.get(6), summary)))
@@ -265,7 +265,7 @@ impl<W: Write> Export<'_, W> {
         Ok(found)
     }
 
-    fn write_sums(
+    fn write_aggregates(
         &mut self,
         at: i64,
         seconds: i64,
@@ -273,12 +273,12 @@ impl<W: Write> Export<'_, W> {
     ) -> Result<(), ExportError> {
         for (k, summary) in sums {
             if let Some(key) = self.keys.get(k).cloned() {
-                self.write(&Line {
+                self.write(&ExportLine {
                     at,
                     key: &key,
                     value: Value::Number(round_computed(summary.mean)),
                     untrusted: false,
-                    sum: Some((seconds, *summary)),
+                    aggregate: Some((seconds, *summary)),
                 })?;
             }
         }
@@ -328,30 +328,30 @@ impl<W: Write> Export<'_, W> {
         let hour = begin.div_euclid(HOUR) * HOUR;
         for ((at, k), (value, untrusted)) in held {
             if let Some(key) = self.keys.get(&k).cloned() {
-                self.write(&Line {
+                self.write(&ExportLine {
                     at: hour.saturating_add(at),
                     key: &key,
                     value,
                     untrusted,
-                    sum: None,
+                    aggregate: None,
                 })?;
             }
         }
         Ok(())
     }
 
-    fn write(&mut self, line: &Line) -> io::Result<()> {
+    fn write(&mut self, line: &ExportLine) -> io::Result<()> {
         self.lines += 1;
         match self.format {
-            Format::Csv => write_csv(self.out, line),
-            Format::JsonLines => write_json(self.out, line),
+            ExportFormat::Csv => write_csv(self.out, line),
+            ExportFormat::JsonLines => write_json(self.out, line),
         }
     }
 }
 
-fn write_csv(out: &mut impl Write, line: &Line) -> io::Result<()> {
+fn write_csv(out: &mut impl Write, line: &ExportLine) -> io::Result<()> {
     let number = |value: Option<f64>| value.map(format_number).unwrap_or_default();
-    let sum = line.sum.map(|(seconds, summary)| {
+    let sum = line.aggregate.map(|(seconds, summary)| {
         [
             seconds.to_string(),
             summary.count.to_string(),
@@ -362,10 +362,10 @@ fn write_csv(out: &mut impl Write, line: &Line) -> io::Result<()> {
     });
     let head = [
         Wall::from_second(line.at).to_string(),
-        text_cell(&line.key.key),
+        csv_text(&line.key.key),
         number(line.value.number()),
-        text_cell(line.key.unit.as_deref().unwrap_or_default()),
-        text_cell(line.value.text().unwrap_or_default()),
+        csv_text(line.key.unit.as_deref().unwrap_or_default()),
+        csv_text(line.value.text().unwrap_or_default()),
         if line.untrusted { "untrusted" } else { "" }.to_owned(),
     ];
     let fields: Vec<String> = head.into_iter().chain(sum.unwrap_or_default()).collect();
@@ -376,7 +376,7 @@ fn write_csv(out: &mut impl Write, line: &Line) -> io::Result<()> {
 /// and keys and texts come from servers: an apostrophe in front makes it text (CSV injection).
 /// What begins with apostrophes before such a sign gets one too, so that taking one away
 /// always gives the original. A text that is a number is harmless and stays one.
-fn text_cell(text: &str) -> String {
+fn csv_text(text: &str) -> String {
     let begin = text.trim_start_matches('\'');
     let is_formula = begin.starts_with(['\t', '\r', '\n'])
         || begin.trim_start().starts_with([
@@ -387,20 +387,20 @@ fn text_cell(text: &str) -> String {
         digits && text.parse::<f64>().is_ok()
     };
     match is_formula && !is_number() {
-        true => quoted(&format!("'{text}")),
-        false => quoted(text),
+        true => csv_quote(&format!("'{text}")),
+        false => csv_quote(text),
     }
 }
 
 /// A field as RFC 4180 wants it.
-fn quoted(text: &str) -> String {
+fn csv_quote(text: &str) -> String {
     match text.contains([',', '"', '\n', '\r']) {
         true => format!("\"{}\"", text.replace('"', "\"\"")),
         false => text.to_owned(),
     }
 }
 
-fn write_json(out: &mut impl Write, line: &Line) -> io::Result<()> {
+fn write_json(out: &mut impl Write, line: &ExportLine) -> io::Result<()> {
     let text = |text: &str| serde_json::Value::from(text).to_string();
     let mut json = format!(
         "{{\"timestamp\":\"{}\",\"key\":{},\"value\":{}",
@@ -417,7 +417,7 @@ fn write_json(out: &mut impl Write, line: &Line) -> io::Result<()> {
     if line.untrusted {
         json += ",\"clock\":\"untrusted\"";
     }
-    if let Some((seconds, s)) = &line.sum {
+    if let Some((seconds, s)) = &line.aggregate {
         json += &format!(
             ",\"seconds\":{seconds},\"count\":{},\"min\":{},\"max\":{},\"last\":{}",
             s.count,

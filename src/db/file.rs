@@ -92,11 +92,11 @@ fn missing_disk(path: &Path) -> Option<String> {
     let read = |file: &str| std::fs::read_to_string(file).unwrap_or_default();
     let directory = parent_directory(path).canonicalize().ok()?;
     let mounts = read("/proc/self/mountinfo");
-    let place = missing_mount_point(&directory, &read("/etc/fstab"), &mounts)?;
+    let mount_point = missing_mount_point(&directory, &read("/etc/fstab"), &mounts)?;
     Some(format!(
         "/etc/fstab has a disk for {}, and none is mounted there: see `mount {}`",
-        place.display(),
-        place.display()
+        mount_point.display(),
+        mount_point.display()
     ))
 }
 
@@ -110,11 +110,12 @@ fn missing_mount_point(directory: &Path, fstab: &str, mountinfo: &str) -> Option
         .lines()
         .filter(|line| !line.trim_start().starts_with('#'));
     let places = lines.filter_map(|line| field(line, 1).map(PathBuf::from));
-    let place = places
-        .filter(|place| place.is_absolute() && directory.starts_with(place))
-        .max_by_key(|place| place.components().count())?;
-    let is_it = |line: &str| field(line, 4).is_some_and(|mounted| Path::new(&mounted) == place);
-    (!mountinfo.lines().any(is_it)).then_some(place)
+    let mount_point = places
+        .filter(|mount_point| mount_point.is_absolute() && directory.starts_with(mount_point))
+        .max_by_key(|mount_point| mount_point.components().count())?;
+    let is_it =
+        |line: &str| field(line, 4).is_some_and(|mounted| Path::new(&mounted) == mount_point);
+    (!mountinfo.lines().any(is_it)).then_some(mount_point)
 }
 
 /// Both files write blanks and backslashes in octal.

@@ -68,22 +68,22 @@ impl From<Exceeded> for HistoryError {
 }
 
 /// Answers history queries. Shared by all workers; one asks at a time.
-pub struct Reader {
+pub struct HistoryReader {
     path: PathBuf,
     open: Arc<open_files::ReaderSlot>,
     /// When another program's lock was met, and what was said then.
-    refused: Mutex<Option<(Instant, HistoryError)>>,
+    locked: Mutex<Option<(Instant, HistoryError)>>,
 }
 
 /// How long a database that was locked is not tried again: a page asks for many keys.
-const REFUSED: Duration = Duration::from_secs(1);
+const LOCKED_RETRY: Duration = Duration::from_secs(1);
 
-impl Reader {
-    pub fn new(path: impl Into<PathBuf>) -> Reader {
+impl HistoryReader {
+    pub fn new(path: impl Into<PathBuf>) -> HistoryReader {
         let path = path.into();
-        Reader {
+        HistoryReader {
             open: open_files::reader_slot(&path),
-            refused: Mutex::default(),
+            locked: Mutex::default(),
             path,
         }
     }
@@ -97,7 +97,7 @@ impl Reader {
         query: &HistoryQuery,
         budget: &Budget,
     ) -> Result<Vec<Bucket>, HistoryError> {
-        self.with(|connection| {
+        self.with_connection(|connection| {
             // Others may have had the connection for long.
             budget.spend(0)?;
             history(connection, query, budget)
@@ -107,21 +107,21 @@ impl Reader {
     /// The keys that rows were ever stored of, by name.
     #[cfg(test)]
     pub fn keys(&self) -> Result<Vec<String>, HistoryError> {
-        self.with(|connection| {
+        self.with_connection(|connection| {
             let mut statement = connection.prepare_cached("SELECT key FROM keys ORDER BY key")?;
             let keys = statement.query_map([], |row| row.get(0))?;
             Ok(keys.collect::<rusqlite::Result<_>>()?)
         })
     }
 
-    fn with<T>(
+    fn with_connection<T>(
         &self,
         read: impl FnOnce(&Connection) -> Result<T, HistoryError>,
     ) -> Result<T, HistoryError> {
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut refused = self.refused.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut refused = self.locked.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some((at, error)) = &*refused
-            && at.elapsed() < REFUSED
+            && at.elapsed() < LOCKED_RETRY
         {
             return Err(error.clone());
         }
@@ -166,7 +166,7 @@ impl Reader {
 }
 
 /// Rows of one key that are read before others are let run: some 50 µs of work on a PC.
-const ROWS_AT_A_STRETCH: usize = 16;
+const ROWS_PER_YIELD: usize = 16;
 
 /// Widths of buckets, in seconds: those that people count in.
 const WIDTHS: [i64; 24] = [
@@ -243,8 +243,8 @@ pub(super) fn history(
     if from >= to {
         return Ok(Vec::new());
     }
-    let asked = Span {
-        k,
+    let asked = KeySpan {
+        key_id: k,
         key: &query.key,
         from,
         to,
@@ -267,40 +267,40 @@ pub(super) fn history(
     let end = asked.end_hour();
     let oldest = first.max(tiers.raw_from).min(end);
     let fine = match width < HOUR {
-        true => asked.fine(connection, &tiers, width, oldest..end)?,
+        true => asked.sub_hour_plan(connection, &tiers, width, oldest..end)?,
         false => None,
     };
     let fine_from = if fine.is_some() { oldest } else { end };
     asked.hours(connection, first..fine_from, width.max(HOUR), &mut buckets)?;
     if let Some(fine) = fine {
-        asked.parts(connection, &fine, oldest..end, &mut buckets)?;
+        asked.sub_hours(connection, &fine, oldest..end, &mut buckets)?;
     }
     Ok(buckets.finish())
 }
 
 /// How hours are answered in parts.
-struct Fine {
+struct SubHourPlan {
     width: i64,
     /// The hour before which fives answer where there are any.
-    fives_until: i64,
+    five_minute_until: i64,
 }
 
-impl Fine {
-    fn is_by_fives(&self, hour: i64, found: &HourRollup) -> bool {
-        hour < self.fives_until && five_minute::is_eligible(found)
+impl SubHourPlan {
+    fn uses_five_minutes(&self, hour: i64, found: &HourRollup) -> bool {
+        hour < self.five_minute_until && five_minute::is_eligible(found)
     }
 }
 
 /// A key and a span, in seconds.
-struct Span<'a> {
-    k: i64,
+struct KeySpan<'a> {
+    key_id: i64,
     key: &'a str,
     from: i64,
     to: i64,
     budget: &'a Budget,
 }
 
-impl Span<'_> {
+impl KeySpan<'_> {
     /// How many hours of this key the span has, counted no further than is of use.
     fn hours_between(&self, connection: &Connection) -> rusqlite::Result<i64> {
         // Hours without any key cost nothing to pass, so the table says, not the calendar.
@@ -340,29 +340,29 @@ impl Span<'_> {
 
     /// How these hours can be answered in parts: by rows alone, with fives where rows are
     /// many, or, where both would be too many to read, not at all.
-    fn fine(
+    fn sub_hour_plan(
         &self,
         connection: &Connection,
         tiers: &Tiers,
         width: i64,
         hours: Range<i64>,
-    ) -> Result<Option<Fine>, HistoryError> {
+    ) -> Result<Option<SubHourPlan>, HistoryError> {
         let fives_until = tiers.five_minute_until.unwrap_or(i64::MIN);
-        let by_rows = Fine {
+        let by_rows = SubHourPlan {
             width,
-            fives_until: i64::MIN,
+            five_minute_until: i64::MIN,
         };
-        let by_fives = Fine {
+        let by_fives = SubHourPlan {
             width: width.max(FIVE_MINUTES),
-            fives_until,
+            five_minute_until: fives_until,
         };
         let affordable = i64::try_from(self.budget.rows_for_detail()).unwrap_or(i64::MAX);
         let most = limits::HISTORY_RAW_ROWS.min(affordable);
         let (mut all_rows, mut other_rows, mut fives): (i64, i64, i64) = (0, 0, 0);
-        let mut walk = HoursOf::new(connection, self, hours);
+        let mut walk = HourWalk::new(connection, self, hours);
         while let Some((hour, found)) = walk.next()? {
             all_rows = all_rows.saturating_add(found.id_count());
-            match by_fives.is_by_fives(hour, &found) {
+            match by_fives.uses_five_minutes(hour, &found) {
                 true => fives += 1,
                 false => other_rows = other_rows.saturating_add(found.id_count()),
             }
@@ -402,7 +402,7 @@ impl Span<'_> {
             let Some(day) = day else {
                 return Ok(());
             };
-            let summary = one.query_row([day, self.k], rollup::read_aggregate);
+            let summary = one.query_row([day, self.key_id], rollup::read_aggregate);
             let summary = error::readable(summary.optional())?.flatten();
             if let Some(summary) = summary.flatten() {
                 buckets.add(summary.last_at, width, &summary);
@@ -418,31 +418,31 @@ impl Span<'_> {
         width: i64,
         buckets: &mut Buckets,
     ) -> Result<(), HistoryError> {
-        let mut walk = HoursOf::new(connection, self, hours);
+        let mut walk = HourWalk::new(connection, self, hours);
         while let Some((hour, found)) = walk.next()? {
             buckets.add_hour(hour, width, &found);
         }
         Ok(())
     }
 
-    fn parts(
+    fn sub_hours(
         &self,
         connection: &Connection,
-        fine: &Fine,
+        fine: &SubHourPlan,
         hours: Range<i64>,
         buckets: &mut Buckets,
     ) -> Result<(), HistoryError> {
-        let mut walk = HoursOf::new(connection, self, hours);
+        let mut walk = HourWalk::new(connection, self, hours);
         while let Some((hour, found)) = walk.next()? {
-            match fine.is_by_fives(hour, &found) {
-                true => self.fives(connection, fine.width, (hour, &found), buckets)?,
+            match fine.uses_five_minutes(hour, &found) {
+                true => self.five_minutes(connection, fine.width, (hour, &found), buckets)?,
                 false => self.rows(connection, fine.width, (hour, &found), buckets)?,
             }
         }
         Ok(())
     }
 
-    fn fives(
+    fn five_minutes(
         &self,
         connection: &Connection,
         width: i64,
@@ -451,7 +451,7 @@ impl Span<'_> {
     ) -> Result<(), HistoryError> {
         self.budget
             .spend(HOUR.unsigned_abs() / FIVE_MINUTES.unsigned_abs())?;
-        let fives = five_minute::read(connection, hour, self.k)?;
+        let fives = five_minute::read(connection, hour, self.key_id)?;
         if fives.iter().all(Option::is_none) {
             buckets.add_hour(hour, width, found);
             return Ok(());
@@ -500,7 +500,7 @@ impl Span<'_> {
                 if let Ok(value) = row.get(1) {
                     seconds.insert(at, value);
                 }
-                if seconds.len().is_multiple_of(ROWS_AT_A_STRETCH) {
+                if seconds.len().is_multiple_of(ROWS_PER_YIELD) {
                     let_others_run();
                 }
             }
@@ -521,18 +521,18 @@ impl Span<'_> {
 
 /// Walks one key's hours by looking each up: in a time-major table the hours of all the
 /// other keys lie between. Gaps in which no key has an hour are leapt over.
-struct HoursOf<'a> {
+struct HourWalk<'a> {
     connection: &'a Connection,
-    asked: &'a Span<'a>,
+    span: &'a KeySpan<'a>,
     next: i64,
     end: i64,
 }
 
-impl<'a> HoursOf<'a> {
-    fn new(connection: &'a Connection, asked: &'a Span<'a>, hours: Range<i64>) -> HoursOf<'a> {
-        HoursOf {
+impl<'a> HourWalk<'a> {
+    fn new(connection: &'a Connection, asked: &'a KeySpan<'a>, hours: Range<i64>) -> HourWalk<'a> {
+        HourWalk {
             connection,
-            asked,
+            span: asked,
             next: hours.start,
             end: hours.end,
         }
@@ -541,10 +541,11 @@ impl<'a> HoursOf<'a> {
     fn next(&mut self) -> Result<Option<(i64, HourRollup)>, HistoryError> {
         while self.next < self.end {
             let_others_run();
-            self.asked.budget.spend(2)?;
+            self.span.budget.spend(2)?;
             let hour = self.next;
             self.next += 1;
-            let found = error::readable(rollup::read_hour(self.connection, hour, self.asked.k))?;
+            let found =
+                error::readable(rollup::read_hour(self.connection, hour, self.span.key_id))?;
             if let Some(found) = found.flatten() {
                 return Ok(Some((hour, found)));
             }

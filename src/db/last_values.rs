@@ -25,8 +25,8 @@ use crate::limits;
 pub type IsNamed<'a> = &'a dyn Fn(&str) -> bool;
 
 /// A row of `latest` with what is needed to judge it.
-struct Candidate {
-    k: i64,
+struct LastRow {
+    key_id: i64,
     second: i64,
     untrusted: bool,
     row: RestoredRecord,
@@ -35,7 +35,7 @@ struct Candidate {
 /// The newest rows, as far as `connection` shows: of each source's keys those observed last,
 /// at most as many as a source may have records, and all that `is_named`. Any number of keys
 /// may have come and gone over the years, and memory is small.
-pub(super) fn newest(
+pub(super) fn read_last_values(
     connection: &Connection,
     boot: &str,
     is_named: IsNamed<'_>,
@@ -63,8 +63,8 @@ pub(super) fn newest(
             _ => Stamp::restored(observed, own_time),
         };
         let k: i64 = row.get(10)?;
-        Ok(column_value(row, 3)?.map(|value| Candidate {
-            k,
+        Ok(column_value(row, 3)?.map(|value| LastRow {
+            key_id: k,
             second: observed.second(),
             untrusted,
             row: RestoredRecord {
@@ -78,7 +78,7 @@ pub(super) fn newest(
         }))
     })?;
     let mut named = Vec::new();
-    let mut others: HashMap<Arc<str>, Vec<Candidate>> = HashMap::new();
+    let mut others: HashMap<Arc<str>, Vec<LastRow>> = HashMap::new();
     for candidate in rows {
         // A damaged row says nothing.
         let Some(candidate) = error::readable(candidate)?.flatten() else {
@@ -95,22 +95,24 @@ pub(super) fn newest(
         }
     }
     others.values_mut().for_each(keep_newest);
-    let mut all: Vec<Candidate> = others.into_values().flatten().chain(named).collect();
-    all.sort_by_key(|candidate| candidate.k);
+    let mut all: Vec<LastRow> = others.into_values().flatten().chain(named).collect();
+    all.sort_by_key(|candidate| candidate.key_id);
     count_absences(connection, &mut all)?;
     Ok(all.into_iter().map(|candidate| candidate.row).collect())
 }
 
-fn keep_newest(candidates: &mut Vec<Candidate>) {
-    candidates.sort_by_key(|candidate| (Reverse(candidate.second), candidate.k));
+fn keep_newest(candidates: &mut Vec<LastRow>) {
+    candidates.sort_by_key(|candidate| (Reverse(candidate.second), candidate.key_id));
     candidates.truncate(limits::RECORDS_PER_SOURCE);
 }
 
 /// For how long each key's source answered without it, as far as the hourly tier proves: by
 /// the hours after the key's newest row in which other keys of that source have rows.
-fn count_absences(connection: &Connection, all: &mut [Candidate]) -> rusqlite::Result<()> {
-    let source_of: HashMap<i64, Arc<str>> =
-        all.iter().map(|it| (it.k, it.row.source.clone())).collect();
+fn count_absences(connection: &Connection, all: &mut [LastRow]) -> rusqlite::Result<()> {
+    let source_of: HashMap<i64, Arc<str>> = all
+        .iter()
+        .map(|it| (it.key_id, it.row.source.clone()))
+        .collect();
     let mut statement =
         connection.prepare("SELECT hour, k, count FROM hourly ORDER BY hour DESC LIMIT ?1")?;
     let mut rows = statement.query([limits::RESTORED_HOURLY_ROWS as i64])?;
@@ -152,28 +154,28 @@ fn count_absences(connection: &Connection, all: &mut [Candidate]) -> rusqlite::R
 
 /// What is known at start: from the database that was opened, or, where it cannot be (a
 /// read-only card), from the file as far as it can be read.
-pub fn last_good(
+pub fn load(
     opened: &Result<Database, OpenError>,
-    place: &DatabaseLocation,
+    location: &DatabaseLocation,
     boot: &str,
     is_named: IsNamed<'_>,
 ) -> Vec<RestoredRecord> {
     let restored = match opened {
         Ok(database) => database.last_values(is_named),
         Err(error) if error.is_fatal() => return Vec::new(),
-        Err(OpenError::Corrupt { .. }) => salvage::in_memory(&place.path)
-            .and_then(|connection| newest(&connection, boot, is_named)),
-        Err(_) => open::open_best_effort(&place.path)
-            .and_then(|connection| newest(&connection, boot, is_named))
+        Err(OpenError::Corrupt { .. }) => salvage::copy_in_memory(&location.path)
+            .and_then(|connection| read_last_values(&connection, boot, is_named)),
+        Err(_) => open::open_best_effort(&location.path)
+            .and_then(|connection| read_last_values(&connection, boot, is_named))
             .or_else(|_| {
-                let connection = open::open_immutable(&place.path)?;
-                newest(&connection, boot, is_named)
+                let connection = open::open_immutable(&location.path)?;
+                read_last_values(&connection, boot, is_named)
             }),
     };
     restored.unwrap_or_else(|error| {
         log::warn!(
             "{}: nothing of the last run can be shown: {}",
-            place.path.display(),
+            location.path.display(),
             error::describe(&error)
         );
         Vec::new()

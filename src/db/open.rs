@@ -27,31 +27,31 @@ pub struct DatabaseLocation {
     pub is_default: bool,
 }
 
-/// Opens the database at `place`, makes it if there is none, upgrades an older one after
+/// Opens the database at `location`, makes it if there is none, upgrades an older one after
 /// making a backup of it. `boot` tells monotonic times of this boot from earlier ones.
-pub fn open(place: &DatabaseLocation, boot: &str) -> Result<Database, OpenError> {
-    open_within(place, boot, limits::DATABASE_BUSY)
+pub fn open(location: &DatabaseLocation, boot: &str) -> Result<Database, OpenError> {
+    open_within(location, boot, limits::DATABASE_BUSY)
 }
 
 /// The same at start: another program's lock is not waited for, since displays are served
 /// without a database too. The store thread opens it when it is free.
-pub fn open_at_start(place: &DatabaseLocation, boot: &str) -> Result<Database, OpenError> {
-    let database = open_within(place, boot, limits::DATABASE_BUSY_AT_START)?;
+pub fn open_at_start(location: &DatabaseLocation, boot: &str) -> Result<Database, OpenError> {
+    let database = open_within(location, boot, limits::DATABASE_BUSY_AT_START)?;
     database
         .connection()
         .busy_timeout(limits::DATABASE_BUSY)
-        .map_err(|error| OpenError::from_sqlite(&place.path, &error))?;
+        .map_err(|error| OpenError::from_sqlite(&location.path, &error))?;
     Ok(database)
 }
 
 fn open_within(
-    place: &DatabaseLocation,
+    location: &DatabaseLocation,
     boot: &str,
     busy: Duration,
 ) -> Result<Database, OpenError> {
-    let path = &place.path;
+    let path = &location.path;
     let sqlite = |error: rusqlite::Error| OpenError::from_sqlite(path, &error);
-    replace::finish(path).map_err(|error| OpenError::from_io(path, &error))?;
+    replace::complete(path).map_err(|error| OpenError::from_io(path, &error))?;
     let found = probe(path)?;
     match &found {
         FileKind::Absent => create_file(path)?,
@@ -62,7 +62,7 @@ fn open_within(
                 detail: format!("its header is damaged, found {begins}"),
             });
         }
-        FileKind::NotSqlite { begins } if place.is_default => {
+        FileKind::NotSqlite { begins } if location.is_default => {
             return Err(OpenError::Corrupt {
                 path: path.clone(),
                 detail: format!("it begins with {begins}"),
@@ -358,7 +358,7 @@ mod tests {
     use super::*;
     use crate::db::test_support::{Directory, T0, entries, golden, row};
 
-    fn place(path: &Path) -> DatabaseLocation {
+    fn location(path: &Path) -> DatabaseLocation {
         DatabaseLocation {
             path: path.to_owned(),
             is_default: false,
@@ -382,7 +382,7 @@ mod tests {
         let theirs = directory.path("theirs.db");
         foreign(&theirs);
         let newer = directory.path("newer.db");
-        drop(open(&place(&newer), "boot").expect("a database can be made"));
+        drop(open(&location(&newer), "boot").expect("a database can be made"));
         Connection::open(&newer)
             .and_then(|connection| connection.pragma_update(None, "user_version", 9))
             .expect("its version can be changed");
@@ -394,7 +394,7 @@ mod tests {
             newer,
         ] {
             let before = std::fs::read(&path).ok();
-            let error = open(&place(&path), "boot").expect_err("it is refused");
+            let error = open(&location(&path), "boot").expect_err("it is refused");
             assert!(error.is_fatal(), "{error}");
             assert_eq!(std::fs::read(&path).ok(), before, "{error}");
             messages += &format!("{error}\n\n");
@@ -412,13 +412,13 @@ mod tests {
         let directory = Directory::new();
         let path = directory.path("touched.db");
         std::fs::write(&path, "").expect("a file can be written");
-        open(&place(&path), "boot").expect("an empty file is nobody's");
+        open(&location(&path), "boot").expect("an empty file is nobody's");
         let path = directory.path("vacuumed.db");
         Connection::open(&path)
             .and_then(|connection| connection.execute_batch("PRAGMA user_version = 0; VACUUM"))
             .expect("an empty SQLite file can be made");
         assert!(std::fs::metadata(&path).is_ok_and(|m| m.len() > 0));
-        open(&place(&path), "boot").expect("an empty SQLite file is nobody's");
+        open(&location(&path), "boot").expect("an empty SQLite file is nobody's");
         let version = schema::VERSION;
         assert_eq!(
             probe(&path).expect("it can be read"),
@@ -430,17 +430,17 @@ mod tests {
     fn a_log_without_its_database_does_not_get_into_a_new_one() {
         let directory = Directory::new();
         let path = directory.path("main-node.db");
-        let kept = open(&place(&path), "boot").expect("a database can be made");
+        let kept = open(&location(&path), "boot").expect("a database can be made");
         // A crash: the file goes, its log stays.
         std::mem::forget(kept);
         std::fs::remove_file(&path).expect("the file can be removed");
         assert!(sibling(&path, "-wal").exists());
-        open(&place(&path), "boot").expect("a new one is made");
+        open(&location(&path), "boot").expect("a new one is made");
     }
 
     /// A database with rows that stand in its log alone, as a crash leaves it.
     fn crashed(path: &Path) -> i64 {
-        let mut database = open(&place(path), "boot").expect("a database can be made");
+        let mut database = open(&location(path), "boot").expect("a database can be made");
         let rows = (0..100).map(|second| row("t", T0 + second, 1.0));
         database.commit(&entries(rows), 0).expect("rows are stored");
         std::mem::forget(database);
@@ -461,7 +461,7 @@ mod tests {
         crashed(&path);
         let backup = backup::backup(&path, &copy).expect("a backup can be made");
         assert_eq!(backup.records, 100);
-        let mut kept = open(&place(&path), "boot").expect("it can be opened");
+        let mut kept = open(&location(&path), "boot").expect("it can be opened");
         let rows = (100..200).map(|second| row("t", T0 + second, 2.0));
         kept.commit(&entries(rows), 0).expect("rows are stored");
         std::mem::forget(kept);
@@ -479,7 +479,7 @@ mod tests {
             })
         });
         assert_eq!(seen, Ok(100), "a reader is not misled either");
-        let opened = open(&place(&restored), "boot").expect("the backup is used");
+        let opened = open(&location(&restored), "boot").expect("the backup is used");
         assert_eq!(count(&opened), 100);
         let names = std::fs::read_dir(&place_of_its_own).expect("it can be read");
         let aside = names.flatten().find(|entry| {
@@ -497,7 +497,7 @@ mod tests {
         let rows = crashed(&path);
         let journal = sibling(&path, "-journal");
         std::fs::write(&journal, [0xd9; 2_000]).expect("a file can be written");
-        let opened = open(&place(&path), "boot").expect("it can be opened");
+        let opened = open(&location(&path), "boot").expect("it can be opened");
         assert_eq!(count(&opened), rows);
         assert!(!journal.exists());
         let names = directory.names();
@@ -513,7 +513,7 @@ mod tests {
         let path = directory.path("main-node.db");
         crashed(&path);
         std::fs::remove_file(&path).expect("it can be removed");
-        drop(open(&place(&path), "boot").expect("a new one is made"));
+        drop(open(&location(&path), "boot").expect("a new one is made"));
         let names = directory.names();
         assert!(
             names.iter().any(|name| name.contains(".set-aside-")),
@@ -527,8 +527,8 @@ mod tests {
     fn an_open_database_keeps_its_lock_whatever_is_looked_at() {
         let directory = Directory::new();
         let path = directory.path("main-node.db");
-        drop(open(&place(&path), "boot").expect("a database can be made"));
-        let _open = open(&place(&path), "boot").expect("it can be opened");
+        drop(open(&location(&path), "boot").expect("a database can be made"));
+        let _open = open(&location(&path), "boot").expect("it can be opened");
         let is_locked = || {
             let (_, inode) = file::file_id(&path).expect("it is there");
             let own = format!(" {} ", std::process::id());
@@ -539,7 +539,7 @@ mod tests {
         assert!(is_locked(), "after opening");
         probe(&path).expect("it can be looked at");
         drop(open_read_only(&path).expect("it can be read"));
-        drop(open(&place(&path), "boot").expect("it can be opened twice"));
+        drop(open(&location(&path), "boot").expect("it can be opened twice"));
         assert!(is_locked(), "after looking");
     }
 
@@ -547,13 +547,13 @@ mod tests {
     fn a_lock_of_another_program_is_not_waited_for_at_start() {
         let directory = Directory::new();
         let path = directory.path("main-node.db");
-        drop(open(&place(&path), "boot").expect("a database can be made"));
+        drop(open(&location(&path), "boot").expect("a database can be made"));
         let other = Connection::open(&path).expect("it can be opened");
         other
             .execute_batch("PRAGMA locking_mode = EXCLUSIVE; BEGIN EXCLUSIVE")
             .expect("it can be locked");
         let begun = std::time::Instant::now();
-        let error = open_at_start(&place(&path), "boot").expect_err("it is locked");
+        let error = open_at_start(&location(&path), "boot").expect_err("it is locked");
         assert!(
             error
                 .to_string()
@@ -569,11 +569,11 @@ mod tests {
         let directory = Directory::new();
         let path = directory.path("main-node.db");
         std::fs::write(&path, [0; 8192]).expect("a file can be written");
-        let place = DatabaseLocation {
+        let location = DatabaseLocation {
             path,
             is_default: true,
         };
-        let error = open(&place, "boot").expect_err("it is damaged");
+        let error = open(&location, "boot").expect_err("it is damaged");
         assert!(matches!(error, OpenError::Corrupt { .. }), "{error}");
     }
 
@@ -581,17 +581,17 @@ mod tests {
     fn an_older_database_is_upgraded_after_a_backup() {
         let directory = Directory::new();
         let path = directory.path("main-node.db");
-        drop(open(&place(&path), "boot").expect("a database can be made"));
+        drop(open(&location(&path), "boot").expect("a database can be made"));
         let mut steps = schema::STEPS.to_vec();
         steps.push("CREATE TABLE added (x)");
         let mut connection = Connection::open(&path).expect("it can be opened");
         migrate_after_backup(&mut connection, &path, &steps).expect("it can be upgraded");
         assert_eq!(schema::version(&connection), Ok(schema::VERSION + 1));
         drop(connection);
-        let error = open(&place(&path), "boot").expect_err("the old program refuses it");
+        let error = open(&location(&path), "boot").expect_err("the old program refuses it");
         assert!(matches!(error, OpenError::Newer { .. }), "{error}");
         let kept = sibling(&path, &format!(".before-version-{}", schema::VERSION + 1));
         std::fs::rename(kept, &path).expect("the backup was made where the message says");
-        open(&place(&path), "boot").expect("and the old program takes it");
+        open(&location(&path), "boot").expect("and the old program takes it");
     }
 }

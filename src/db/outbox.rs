@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 
 use rusqlite::{Connection, OptionalExtension, Transaction, params};
 
-pub use self::write_buffer::Unwritten;
+pub use self::write_buffer::OutboxBuffer;
 use super::error;
 use crate::domain::alert::{AlertEvent, AlertEventKind, AlertState};
 use crate::domain::outbox::{
@@ -101,7 +101,7 @@ fn write_state(transaction: &Transaction<'_>, state: &AlertState) -> rusqlite::R
     Ok(())
 }
 
-fn note_incident(transaction: &Transaction<'_>, event: &AlertEvent) -> rusqlite::Result<()> {
+fn record_incident(transaction: &Transaction<'_>, event: &AlertEvent) -> rusqlite::Result<()> {
     if event.kind.opens() {
         let words = &event.text;
         let cause = match words.cause.as_str() {
@@ -112,7 +112,7 @@ fn note_incident(transaction: &Transaction<'_>, event: &AlertEvent) -> rusqlite:
             "INSERT OR REPLACE INTO incidents (incident, alert, since, sure, flaps, words)
              VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
             params![
-                integer(event.incident),
+                to_i64(event.incident),
                 event.alert,
                 event.since.wall().second(),
                 event.since.is_trusted,
@@ -127,14 +127,14 @@ fn note_incident(transaction: &Transaction<'_>, event: &AlertEvent) -> rusqlite:
             "DELETE FROM incidents WHERE incident IN (
                  SELECT incident FROM incidents ORDER BY ended IS NULL DESC, incident DESC
                  LIMIT -1 OFFSET ?1)",
-            [integer(limits::INCIDENTS)],
+            [to_i64(limits::INCIDENTS)],
         )?;
     }
     if event.kind.closes() {
         transaction.execute(
             "UPDATE incidents SET ended = ?2, since = ?3, sure = ?4 WHERE incident = ?1",
             params![
-                integer(event.incident),
+                to_i64(event.incident),
                 event.at.wall().second(),
                 event.since.wall().second(),
                 event.since.is_trusted
@@ -152,20 +152,20 @@ fn append(
 ) -> rusqlite::Result<i64> {
     transaction.execute(
         "INSERT INTO outbox (channel, incident, event) VALUES (?1, ?2, ?3)",
-        params![channel, integer(event.incident), to_json(event)?],
+        params![channel, to_i64(event.incident), to_json(event)?],
     )?;
     let id = transaction.last_insert_rowid();
-    trim(transaction, channel)?;
+    enforce_limit(transaction, channel)?;
     Ok(id)
 }
 
 /// Drops what is too much on a channel: what was refused first, the oldest of them first.
-fn trim(transaction: &Transaction<'_>, channel: &str) -> rusqlite::Result<()> {
+fn enforce_limit(transaction: &Transaction<'_>, channel: &str) -> rusqlite::Result<()> {
     let mut excess = transaction.prepare_cached(
         "SELECT id, refused IS NOT NULL FROM outbox WHERE channel = ?1 AND message_id IS NULL
          ORDER BY refused IS NOT NULL, id DESC LIMIT -1 OFFSET ?2",
     )?;
-    let rows = excess.query_map(params![channel, integer(limits::OUTBOX_ROWS)], |row| {
+    let rows = excess.query_map(params![channel, to_i64(limits::OUTBOX_ROWS)], |row| {
         Ok((row.get(0)?, row.get(1)?))
     })?;
     let excess: Vec<(i64, bool)> = rows.collect::<rusqlite::Result<_>>()?;
@@ -173,14 +173,14 @@ fn trim(transaction: &Transaction<'_>, channel: &str) -> rusqlite::Result<()> {
         return Ok(());
     }
     let refused = excess.iter().filter(|(_, is_refused)| *is_refused).count();
-    log::error!("{channel}: {}", dropped_words(excess.len(), refused));
+    log::error!("{channel}: {}", dropped_text(excess.len(), refused));
     let ids: Vec<i64> = excess.iter().map(|(id, _)| *id).collect();
-    note_dropped_refusals(transaction, channel, &ids)?;
+    record_dropped_refusals(transaction, channel, &ids)?;
     remove(transaction, &ids)?;
     add_dropped(transaction, channel, ids.len() as u64, ids.len() as u64)
 }
 
-fn dropped_words(count: usize, refused: usize) -> String {
+fn dropped_text(count: usize, refused: usize) -> String {
     match refused {
         0 => format!("{count} alert events were dropped, because too many wait"),
         refused => format!(
@@ -190,7 +190,7 @@ fn dropped_words(count: usize, refused: usize) -> String {
 }
 
 /// A refused event that is dropped ends as not delivered in the history.
-fn note_dropped_refusals(
+fn record_dropped_refusals(
     transaction: &Transaction<'_>,
     channel: &str,
     ids: &[i64],
@@ -201,7 +201,7 @@ fn note_dropped_refusals(
         if let Some(refusal) =
             text.and_then(|text| serde_json::from_str::<DeliveryRefusal>(&text).ok())
         {
-            note_deliveries(transaction, channel, &[*id], &dropped_refusal(&refusal))?;
+            record_deliveries(transaction, channel, &[*id], &dropped_refusal(&refusal))?;
         }
     }
     Ok(())
@@ -227,34 +227,34 @@ fn add_dropped(
         "INSERT INTO outbox_dropped (channel, count, undelivered) VALUES (?1, ?2, ?3)
          ON CONFLICT (channel) DO UPDATE SET count = count + excluded.count,
              undelivered = undelivered + excluded.undelivered",
-        params![channel, integer(dropped), integer(undelivered)],
+        params![channel, to_i64(dropped), to_i64(undelivered)],
     )?;
     Ok(())
 }
 
 /// The state as the last run left it; `None` in a new database. One that cannot be read is
 /// said and left behind, counting on where the history ends.
-pub fn restore(connection: &Connection, boot: &str) -> rusqlite::Result<Option<AlertState>> {
+pub fn read_state(connection: &Connection, boot: &str) -> rusqlite::Result<Option<AlertState>> {
     let mut statement = connection.prepare("SELECT state FROM alert_state WHERE id = 1")?;
     let text = statement.query_row([], |row| row.get::<_, String>(0));
     let Some(text) = error::readable(text.optional())? else {
-        return Ok(Some(begin_anew(connection, boot, "it is no text")?));
+        return Ok(Some(reset_state(connection, boot, "it is no text")?));
     };
     let Some(text) = text else {
         let last = "SELECT max(incident) FROM incidents";
         let last: Option<i64> = connection.query_row(last, [], |row| row.get(0))?;
         return match last {
-            Some(_) => begin_anew(connection, boot, "it is missing").map(Some),
+            Some(_) => reset_state(connection, boot, "it is missing").map(Some),
             None => Ok(None),
         };
     };
     Ok(Some(match serde_json::from_str(&text) {
         Ok(state) => state,
-        Err(error) => begin_anew(connection, boot, &error.to_string())?,
+        Err(error) => reset_state(connection, boot, &error.to_string())?,
     }))
 }
 
-fn begin_anew(connection: &Connection, boot: &str, why: &str) -> rusqlite::Result<AlertState> {
+fn reset_state(connection: &Connection, boot: &str, why: &str) -> rusqlite::Result<AlertState> {
     log::error!("the state of the alerts cannot be read ({why}); it begins anew");
     let count = "SELECT coalesce(max(incident), 0) FROM incidents";
     let known: i64 = connection.query_row(count, [], |row| row.get(0))?;
@@ -352,26 +352,26 @@ pub fn record(
             dropped,
             ended,
         } => {
-            note_deliveries(transaction, channel, ids, ended)?;
+            record_deliveries(transaction, channel, ids, ended)?;
             remove(transaction, ids)?;
             transaction.execute(
                 "UPDATE outbox_dropped SET count = max(0, count - ?2) WHERE channel = ?1",
-                params![channel, integer(*dropped)],
+                params![channel, to_i64(*dropped)],
             )?;
         }
-        DeliveryOutcome::Split { ids } => leave_message(transaction, ids)?,
+        DeliveryOutcome::Split { ids } => detach_from_message(transaction, ids)?,
         DeliveryOutcome::Refused { ids, refusal } => {
-            leave_message(transaction, ids)?;
+            detach_from_message(transaction, ids)?;
             for id in ids {
                 transaction.execute(
                     "UPDATE outbox SET refused = ?2 WHERE id = ?1",
                     params![id, to_json(refusal)?],
                 )?;
             }
-            trim(transaction, channel)?;
+            enforce_limit(transaction, channel)?;
         }
         DeliveryOutcome::Undelivered { ids, ended } => {
-            note_deliveries(transaction, channel, ids, ended)?;
+            record_deliveries(transaction, channel, ids, ended)?;
             let removed = remove(transaction, ids)?;
             add_dropped(transaction, channel, 0, removed)?;
         }
@@ -380,7 +380,7 @@ pub fn record(
 }
 
 /// Takes events out of a message that nobody has taken.
-fn leave_message(transaction: &Transaction<'_>, ids: &[i64]) -> rusqlite::Result<()> {
+fn detach_from_message(transaction: &Transaction<'_>, ids: &[i64]) -> rusqlite::Result<()> {
     for id in ids {
         transaction.execute(
             "UPDATE incidents SET thread = NULL
@@ -393,7 +393,7 @@ fn leave_message(transaction: &Transaction<'_>, ids: &[i64]) -> rusqlite::Result
 }
 
 /// Notes for the history how the delivery of rows that are still there has ended.
-fn note_deliveries(
+fn record_deliveries(
     transaction: &Transaction<'_>,
     channel: &str,
     ids: &[i64],
@@ -404,7 +404,7 @@ fn note_deliveries(
         let text = transaction.query_row(row, [id], |row| row.get::<_, String>(0));
         let text = error::readable(text.optional())?.flatten();
         if let Some(event) = text.and_then(|text| serde_json::from_str::<AlertEvent>(&text).ok()) {
-            note_delivery(transaction, &delivery(&event, channel, ended))?;
+            record_delivery(transaction, &delivery(&event, channel, ended))?;
         }
     }
     Ok(())
@@ -419,13 +419,16 @@ fn delivery(event: &AlertEvent, channel: &str, ended: &DeliveryEnd) -> DeliveryR
     }
 }
 
-fn note_delivery(transaction: &Transaction<'_>, delivery: &DeliveryRecord) -> rusqlite::Result<()> {
+fn record_delivery(
+    transaction: &Transaction<'_>,
+    delivery: &DeliveryRecord,
+) -> rusqlite::Result<()> {
     let ended = &delivery.ended;
     transaction.execute(
         "INSERT INTO deliveries (incident, channel, kind, ended, attempts, refused, given_up)
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
         params![
-            integer(delivery.incident),
+            to_i64(delivery.incident),
             delivery.channel,
             delivery.kind,
             ended.second,
@@ -436,7 +439,7 @@ fn note_delivery(transaction: &Transaction<'_>, delivery: &DeliveryRecord) -> ru
     )?;
     transaction.execute(
         "DELETE FROM deliveries WHERE id <= (SELECT max(id) FROM deliveries) - ?1",
-        [integer(limits::DELIVERIES)],
+        [to_i64(limits::DELIVERIES)],
     )?;
     Ok(())
 }
@@ -483,7 +486,7 @@ fn remove(transaction: &Transaction<'_>, ids: &[i64]) -> rusqlite::Result<u64> {
 
 /// How many refused events wait on a channel; for commands that look at the database of a
 /// running service. One that an older version made knows none.
-pub fn refused(connection: &Connection, channel: &str) -> rusqlite::Result<u64> {
+pub fn count_refused(connection: &Connection, channel: &str) -> rusqlite::Result<u64> {
     let columns = "SELECT count(*) FROM pragma_table_info('outbox') WHERE name = 'refused'";
     let known: i64 = connection.query_row(columns, [], |row| row.get(0))?;
     if known == 0 {
@@ -495,7 +498,9 @@ pub fn refused(connection: &Connection, channel: &str) -> rusqlite::Result<u64> 
 }
 
 /// What is still to be told, by incident, the oldest first.
-fn waiting(connection: &Connection) -> rusqlite::Result<BTreeMap<i64, Vec<WaitingEvent>>> {
+fn waiting_by_incident(
+    connection: &Connection,
+) -> rusqlite::Result<BTreeMap<i64, Vec<WaitingEvent>>> {
     let mut statement = connection.prepare_cached(
         "SELECT incident, channel, event, settled, refused FROM outbox ORDER BY id",
     )?;
@@ -521,13 +526,13 @@ fn waiting(connection: &Connection) -> rusqlite::Result<BTreeMap<i64, Vec<Waitin
 }
 
 /// The newest incidents, the newest first.
-pub fn history(connection: &Connection, most: usize) -> rusqlite::Result<Vec<Incident>> {
-    let mut waiting = waiting(connection)?;
+pub fn incidents(connection: &Connection, most: usize) -> rusqlite::Result<Vec<Incident>> {
+    let mut waiting = waiting_by_incident(connection)?;
     let mut statement = connection.prepare(
         "SELECT incident, alert, since, sure, ended, flaps, words FROM incidents
          ORDER BY incident DESC LIMIT ?1",
     )?;
-    let rows = statement.query_map([integer(most)], |row| {
+    let rows = statement.query_map([to_i64(most)], |row| {
         let incident: i64 = row.get(0)?;
         let ended: Option<i64> = row.get(4)?;
         Ok(Incident {
@@ -555,7 +560,7 @@ fn readable_rows<T>(rows: impl Iterator<Item = rusqlite::Result<T>>) -> rusqlite
 }
 
 /// SQLite's integers are signed; counts of ours never come near the difference.
-fn integer(count: impl TryInto<i64>) -> i64 {
+fn to_i64(count: impl TryInto<i64>) -> i64 {
     count.try_into().unwrap_or(i64::MAX)
 }
 

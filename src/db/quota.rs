@@ -14,16 +14,16 @@ use crate::domain::quota::{QuotaReservation, SavedQuota};
 use crate::domain::time::{Mono, Wall, millis};
 
 /// What earlier runs left, by source, in the order of `sources`.
-pub fn carried<'a>(
+pub fn saved_quotas<'a>(
     opened: &Result<Database, OpenError>,
-    place: &DatabaseLocation,
+    location: &DatabaseLocation,
     boot: &str,
     sources: impl Iterator<Item = &'a str>,
 ) -> Vec<SavedQuota> {
     let elsewhere = match opened {
         Ok(_) => None,
-        Err(OpenError::Corrupt { .. }) => salvage::in_memory(&place.path).ok(),
-        Err(_) => open::open_best_effort(&place.path).ok(),
+        Err(OpenError::Corrupt { .. }) => salvage::copy_in_memory(&location.path).ok(),
+        Err(_) => open::open_best_effort(&location.path).ok(),
     };
     let connection = match opened {
         Ok(database) => Some(database.connection()),
@@ -38,27 +38,27 @@ pub fn carried<'a>(
 }
 
 fn read(connection: &Connection, boot: &str, source: &str) -> rusqlite::Result<SavedQuota> {
-    let text: Option<String> = read_meta(connection, &name(source))?;
+    let text: Option<String> = read_meta(connection, &entry_name(source))?;
     Ok(text.map_or(SavedQuota::Nothing, |text| parse(&text, boot)))
 }
 
 pub(super) fn write(connection: &Connection, source: &str, text: &str) -> rusqlite::Result<()> {
-    write_meta(connection, &name(source), text)
+    write_meta(connection, &entry_name(source), text)
 }
 
-const NAME: &str = "quota:";
+const PREFIX: &str = "quota:";
 
-fn name(source: &str) -> String {
-    format!("{NAME}{source}")
+fn entry_name(source: &str) -> String {
+    format!("{PREFIX}{source}")
 }
 
 /// Whether an entry of `node` is of this kind.
 pub(super) fn is_name(name: &str) -> bool {
-    name.starts_with(NAME)
+    name.starts_with(PREFIX)
 }
 
 /// `<boot> <until, ms of that boot> <how far ahead, ms> <until, ms since 1970, or ->`.
-pub(super) fn spell(reserved: &QuotaReservation, boot: &str) -> String {
+pub(super) fn format_entry(reserved: &QuotaReservation, boot: &str) -> String {
     let boot = if boot.is_empty() { "-" } else { boot };
     let wall = reserved.wall.map_or("-".to_owned(), |it| it.0.to_string());
     let (until, ahead) = (reserved.until.0, millis(reserved.ahead));
@@ -97,13 +97,16 @@ mod tests {
         let until = Mono(120_000);
         let wall = Some(Wall(1_800_000_000_000));
         for (text, expected) in [
-            (spell(&reserved(wall), "b1"), SavedQuota::SameBoot { until }),
             (
-                spell(&reserved(wall), "b0"),
+                format_entry(&reserved(wall), "b1"),
+                SavedQuota::SameBoot { until },
+            ),
+            (
+                format_entry(&reserved(wall), "b0"),
                 SavedQuota::OtherBoot { ahead, wall },
             ),
             (
-                spell(&reserved(None), ""),
+                format_entry(&reserved(None), ""),
                 SavedQuota::OtherBoot { ahead, wall: None },
             ),
             ("b1 12 many -".to_owned(), SavedQuota::Unknown),

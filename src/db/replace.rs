@@ -27,7 +27,7 @@ pub fn free_suffix(path: &Path, kind: &str, now: Wall) -> String {
 }
 
 /// Where a link leads, though nothing may stand there now: SQLite names the log after it.
-pub fn resolved(path: &Path) -> PathBuf {
+pub fn resolve_links(path: &Path) -> PathBuf {
     let mut path = path.to_owned();
     // As many links as systems follow at most.
     for _ in 0..40 {
@@ -48,15 +48,15 @@ fn is_free(path: &Path, suffix: &str) -> bool {
 
 /// Has `prepared`, which is complete and synced, take the place of the database at `path`,
 /// which goes to `path` with `suffix` appended. It does not yet: see [`finish`].
-pub fn announce(path: &Path, prepared: &Path, suffix: &str) -> std::io::Result<()> {
+pub fn schedule(path: &Path, prepared: &Path, suffix: &str) -> std::io::Result<()> {
     std::fs::rename(prepared, sibling(path, &format!("{NEXT}{suffix}")))?;
     sync_directory(path)
 }
 
 /// Takes the steps that are left of a replacement that was announced; none if there is none.
-pub fn finish(path: &Path) -> std::io::Result<()> {
-    let path = &resolved(path);
-    for suffix in announced(path)? {
+pub fn complete(path: &Path) -> std::io::Result<()> {
+    let path = &resolve_links(path);
+    for suffix in scheduled(path)? {
         move_away(path, &suffix)?;
         std::fs::rename(sibling(path, &format!("{NEXT}{suffix}")), path)?;
         sync_directory(path)?;
@@ -65,7 +65,7 @@ pub fn finish(path: &Path) -> std::io::Result<()> {
 }
 
 /// Suffixes of announced files, the oldest first.
-fn announced(path: &Path) -> std::io::Result<Vec<String>> {
+fn scheduled(path: &Path) -> std::io::Result<Vec<String>> {
     let Some(name) = path.file_name() else {
         return Ok(Vec::new());
     };
@@ -107,15 +107,15 @@ fn move_away(path: &Path, suffix: &str) -> std::io::Result<()> {
     }
     // The log goes first: it is never left to a database that it does not belong to.
     for part in ["-wal", "-journal"] {
-        if_there(std::fs::rename(sibling(path, part), sibling(&aside, part)))?;
+        ignore_missing(std::fs::rename(sibling(path, part), sibling(&aside, part)))?;
     }
     sync_directory(path)?;
-    if_there(std::fs::rename(path, &aside))?;
-    if_there(std::fs::remove_file(sibling(path, "-shm")))?;
+    ignore_missing(std::fs::rename(path, &aside))?;
+    ignore_missing(std::fs::remove_file(sibling(path, "-shm")))?;
     sync_directory(path)
 }
 
-fn if_there(done: Result<(), Error>) -> std::io::Result<()> {
+fn ignore_missing(done: Result<(), Error>) -> std::io::Result<()> {
     match done {
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
         done => done,
@@ -133,7 +133,7 @@ pub fn is_moved(database: &Path, candidate: &Path, kind: &str) -> bool {
 }
 
 /// What was moved away as `kind`, the newest last.
-pub fn moved(database: &Path, kind: &str) -> Vec<PathBuf> {
+pub fn list_moved(database: &Path, kind: &str) -> Vec<PathBuf> {
     let entries = std::fs::read_dir(parent_directory(database));
     let mut found: Vec<PathBuf> = entries
         .into_iter()
@@ -180,7 +180,7 @@ mod tests {
                 write(&directory.path(name), text);
             }
             write(&directory.path("db.next.was-1"), "new");
-            finish(&directory.path("db")).expect("it can be finished");
+            complete(&directory.path("db")).expect("it can be finished");
             assert_eq!(
                 directory.names(),
                 ["db", "db.was-1", "db.was-1-wal"],
@@ -189,7 +189,7 @@ mod tests {
             for (name, text) in [("db", "new"), ("db.was-1", "old"), ("db.was-1-wal", "log")] {
                 assert_eq!(read(&directory.path(name)), text, "{at}: {name}");
             }
-            finish(&directory.path("db")).expect("nothing is left to do");
+            complete(&directory.path("db")).expect("nothing is left to do");
             assert_eq!(read(&directory.path("db")), "new");
         }
     }
@@ -205,7 +205,7 @@ mod tests {
             write(&directory.path(name), text);
         }
         write(&directory.path("db.next.was-1"), "new");
-        finish(&directory.path("db")).expect("it can be finished");
+        complete(&directory.path("db")).expect("it can be finished");
         for (name, text) in [
             ("db", "new"),
             ("db.was-1", "old"),
@@ -227,7 +227,7 @@ mod tests {
         // Between two steps the link leads to nothing.
         let moved = std::fs::rename(directory.path("db"), directory.path("db.was-1"));
         moved.expect("it can be moved");
-        finish(&link).expect("it can be finished");
+        complete(&link).expect("it can be finished");
         assert_eq!(read(&link), "new");
         assert!(link.is_symlink());
         assert_eq!(read(&directory.path("db.was-1-wal")), "log");
@@ -242,7 +242,7 @@ mod tests {
         assert_eq!(first, ".was-19700101T000000Z");
         write(&sibling(&path, &first), "old");
         assert_eq!(free_suffix(&path, "was", now), ".was-19700101T000000Z-2");
-        let moved = moved(&path, "was");
+        let moved = list_moved(&path, "was");
         assert_eq!(moved, [sibling(&path, &first)]);
     }
 }

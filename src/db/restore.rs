@@ -25,14 +25,14 @@ use crate::domain::time::Wall;
 use crate::sys::os_error::reason;
 
 /// The staged copy, complete: the database's name and this.
-const STAGED: &str = ".restore";
+const STAGED_SUFFIX: &str = ".restore";
 /// It before it is complete.
-const UNFINISHED: &str = ".restore.copy";
+const UNFINISHED_SUFFIX: &str = ".restore.copy";
 /// What the database before a restore is called: `DATABASE.replaced-DATE`.
-const KIND: &str = "replaced";
+const REPLACED: &str = "replaced";
 
 /// What is known of alerts: taken over whole, in this order.
-const ALERTS: [&str; 5] = [
+const ALERT_TABLES: [&str; 5] = [
     "alert_state",
     "incidents",
     "outbox",
@@ -40,11 +40,11 @@ const ALERTS: [&str; 5] = [
     "deliveries",
 ];
 
-/// Stages `file` to take the place of the database at `place`.
-pub fn stage(file: &Path, place: &DatabaseLocation) -> Result<Backup, String> {
+/// Stages `file` to take the place of the database at `location`.
+pub fn stage(file: &Path, location: &DatabaseLocation) -> Result<Backup, String> {
     // Beside the database itself, where that is named by a link.
-    let database = &replace::resolved(&place.path);
-    may_be_replaced(place)?;
+    let database = &replace::resolve_links(&location.path);
+    check_replaceable(location)?;
     if file_id(file).is_some() && file_id(file) == file_id(database) {
         return Err(format!(
             "{} is the database itself: expected a copy of it",
@@ -79,13 +79,13 @@ pub fn stage(file: &Path, place: &DatabaseLocation) -> Result<Backup, String> {
     if verdict != "ok" {
         return Err(refused(format!("it is damaged ({verdict})")));
     }
-    let unfinished = sibling(database, UNFINISHED);
-    remove_unfinished(&unfinished).map_err(|error| unwritten(&unfinished, &error))?;
+    let unfinished = sibling(database, UNFINISHED_SUFFIX);
+    remove_unfinished(&unfinished).map_err(|error| write_failed(&unfinished, &error))?;
     let backup = backup::copy(&connection, &unfinished).map_err(|error| error.to_string())?;
-    let finished = lead_here(&unfinished)
+    let finished = migrate_copy(&unfinished)
         .map_err(|error| refused(error::describe(&error)))
         .and_then(|()| {
-            finish(&unfinished, database).map_err(|error| unwritten(&unfinished, &error))
+            finish_staging(&unfinished, database).map_err(|error| write_failed(&unfinished, &error))
         });
     if finished.is_err() {
         // Ours, and of no use to anybody.
@@ -95,10 +95,10 @@ pub fn stage(file: &Path, place: &DatabaseLocation) -> Result<Backup, String> {
 }
 
 /// What is not ours stays where it is, as at a start.
-fn may_be_replaced(place: &DatabaseLocation) -> Result<(), String> {
-    match probe(&place.path) {
+fn check_replaceable(location: &DatabaseLocation) -> Result<(), String> {
+    match probe(&location.path) {
         Ok(FileKind::Foreign { .. }) => {}
-        Ok(FileKind::NotSqlite { .. }) if !place.is_default => {}
+        Ok(FileKind::NotSqlite { .. }) if !location.is_default => {}
         Err(error @ (OpenError::NoDirectory { .. } | OpenError::NotAFile { .. })) => {
             return Err(error.to_string());
         }
@@ -107,11 +107,11 @@ fn may_be_replaced(place: &DatabaseLocation) -> Result<(), String> {
     Err(format!(
         "expected main-node's database at {}, found another program's file, which is left alone; \
          name the database with `database = …` or --database",
-        place.path.display()
+        location.path.display()
     ))
 }
 
-fn unwritten(path: &Path, error: &std::io::Error) -> String {
+fn write_failed(path: &Path, error: &std::io::Error) -> String {
     format!("{} cannot be written: {}", path.display(), reason(error))
 }
 
@@ -126,7 +126,7 @@ fn remove_unfinished(unfinished: &Path) -> std::io::Result<()> {
 }
 
 /// Leads a copy of an earlier version to this program's; the original stays as it is.
-fn lead_here(path: &Path) -> rusqlite::Result<()> {
+fn migrate_copy(path: &Path) -> rusqlite::Result<()> {
     let mut connection = open(path)?;
     schema::migrate(&mut connection, schema::STEPS)
 }
@@ -139,7 +139,7 @@ fn open(path: &Path) -> rusqlite::Result<Connection> {
 }
 
 /// Gives the copy to whoever has the database, closed to others, and then its name.
-fn finish(unfinished: &Path, database: &Path) -> std::io::Result<()> {
+fn finish_staging(unfinished: &Path, database: &Path) -> std::io::Result<()> {
     let owned = database
         .metadata()
         .or_else(|_| parent_directory(database).metadata())?;
@@ -150,32 +150,32 @@ fn finish(unfinished: &Path, database: &Path) -> std::io::Result<()> {
     }
     file.set_permissions(Permissions::from_mode(0o600))?;
     file.sync_all()?;
-    std::fs::rename(unfinished, sibling(database, STAGED))?;
+    std::fs::rename(unfinished, sibling(database, STAGED_SUFFIX))?;
     sync_directory(database)
 }
 
 /// Puts a staged copy in the place of the database, if there is one. Returns where the
 /// database before it is now.
-pub fn take(database: &Path, now: Wall) -> Result<Option<PathBuf>, OpenError> {
-    let database = &*replace::resolved(database);
+pub fn apply_staged(database: &Path, now: Wall) -> Result<Option<PathBuf>, OpenError> {
+    let database = &*replace::resolve_links(database);
     let io = |error: std::io::Error| OpenError::from_io(database, &error);
     // One that a crash has interrupted.
-    replace::finish(database).map_err(io)?;
-    let staged = sibling(database, STAGED);
+    replace::complete(database).map_err(io)?;
+    let staged = sibling(database, STAGED_SUFFIX);
     if !staged.exists() {
         return Ok(None);
     }
-    carry_over(database, &staged)?;
-    use_log(&staged).map_err(|error| OpenError::from_sqlite(&staged, &error))?;
-    let suffix = replace::free_suffix(database, KIND, now);
-    replace::announce(database, &staged, &suffix).map_err(io)?;
-    replace::finish(database).map_err(io)?;
+    copy_alerts_and_quotas(database, &staged)?;
+    set_wal_mode(&staged).map_err(|error| OpenError::from_sqlite(&staged, &error))?;
+    let suffix = replace::free_suffix(database, REPLACED, now);
+    replace::schedule(database, &staged, &suffix).map_err(io)?;
+    replace::complete(database).map_err(io)?;
     Ok(Some(sibling(database, &suffix)))
 }
 
 /// Has the staged copy used with a write-ahead log, before it has the database's name: there, a
 /// journal that a crash leaves beside a file in this mode counts as another database's.
-fn use_log(staged: &Path) -> rusqlite::Result<()> {
+fn set_wal_mode(staged: &Path) -> rusqlite::Result<()> {
     let connection = open(staged)?;
     // The log stays empty: nothing is lost with it.
     connection.pragma_update(None, "journal_mode", "wal")?;
@@ -184,7 +184,7 @@ fn use_log(staged: &Path) -> rusqlite::Result<()> {
 
 /// Gives the staged copy what the database knows of alerts (what waits to be told, what has
 /// been told) and of quotas, in one transaction.
-fn carry_over(database: &Path, staged: &Path) -> Result<(), OpenError> {
+fn copy_alerts_and_quotas(database: &Path, staged: &Path) -> Result<(), OpenError> {
     let sqlite = |error: rusqlite::Error| OpenError::from_sqlite(staged, &error);
     let mut target = open(staged).map_err(sqlite)?;
     // A crash may have left it with a log ([`use_log`]), which the switch does not take along.
@@ -212,13 +212,13 @@ fn carry_over(database: &Path, staged: &Path) -> Result<(), OpenError> {
         .transaction_with_behavior(TransactionBehavior::Immediate)
         .map_err(sqlite)?;
     // A database that knows of no alert was made after the one that is restored was lost.
-    let knows_alerts = ALERTS.iter().any(|table| {
+    let knows_alerts = ALERT_TABLES.iter().any(|table| {
         let sql = format!("SELECT EXISTS (SELECT 1 FROM {table})");
         source
             .query_row(&sql, [], |row| row.get(0))
             .unwrap_or(false)
     });
-    let tables = ALERTS.iter().filter(|_| knows_alerts);
+    let tables = ALERT_TABLES.iter().filter(|_| knows_alerts);
     for table in tables {
         let delete = format!("DELETE FROM {table}");
         transaction.execute(&delete, []).map_err(sqlite)?;
@@ -267,7 +267,7 @@ fn copy_rows(
                 }
             };
             match is_wanted(&row).then(|| write(&row)) {
-                Some(Err(error)) if is_misfit(&error) => {
+                Some(Err(error)) if is_constraint_violation(&error) => {
                     log::error!("a row of the table {table} is damaged: {error}");
                 }
                 Some(Err(error)) => return Ok(Err(error)),
@@ -283,7 +283,7 @@ fn copy_rows(
 }
 
 /// Whether a row does not fit the table of a sound database.
-fn is_misfit(error: &rusqlite::Error) -> bool {
+fn is_constraint_violation(error: &rusqlite::Error) -> bool {
     matches!(
         error.sqlite_error_code(),
         Some(ErrorCode::ConstraintViolation | ErrorCode::TypeMismatch)

@@ -10,13 +10,13 @@ use std::path::{Path, PathBuf};
 
 use super::file::sibling;
 
-fn request(database: &Path, channel: &str) -> PathBuf {
+fn file_path(database: &Path, channel: &str) -> PathBuf {
     sibling(database, &format!(".retry-{channel}"))
 }
 
 /// Leaves the request; one that is there already is as good.
-pub fn ask(database: &Path, channel: &str) -> io::Result<()> {
-    let file = request(database, channel);
+pub fn create(database: &Path, channel: &str) -> io::Result<()> {
+    let file = file_path(database, channel);
     let made = OpenOptions::new()
         .write(true)
         .create_new(true)
@@ -30,7 +30,7 @@ pub fn ask(database: &Path, channel: &str) -> io::Result<()> {
 
 /// Takes the request away; whether there was one.
 pub fn take(database: &Path, channel: &str) -> bool {
-    let file = request(database, channel);
+    let file = file_path(database, channel);
     match fs::remove_file(&file) {
         Ok(()) => true,
         Err(error) if error.kind() == ErrorKind::NotFound => false,
@@ -53,11 +53,11 @@ mod tests {
         let database = directory.path("main-node.db");
         assert!(!take(&database, "mail"));
         for _ in 0..2 {
-            ask(&database, "mail").expect("it can be left");
+            create(&database, "mail").expect("it can be left");
         }
         assert!(!take(&database, "webhook"));
         assert!(take(&database, "mail"));
         assert!(!take(&database, "mail"));
-        ask(&directory.path("absent/main-node.db"), "mail").expect_err("there is no such place");
+        create(&directory.path("absent/main-node.db"), "mail").expect_err("there is no such place");
     }
 }

@@ -16,12 +16,13 @@ use std::path::{Path, PathBuf};
 use rusqlite::types::Value;
 use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, params};
 
-pub use self::copy::take_alerts_over;
+pub use self::copy::merge_alerts_from;
 use self::copy::{
-    alerts, insert_summary, integer, node_values, number_of, real, remembered, summaries, text,
+    copy_alerts, copy_keys_and_tiers, copy_quotas, insert_rollup, integer, key_id_of, meta_values,
+    real, text,
 };
-use self::pages::Pages;
-use self::source::{Named, Source};
+use self::pages::PageSource;
+use self::source::{DamagedDatabase, NamedRow};
 use super::database::Database;
 use super::error::{self, OpenError};
 use super::open::{self, DatabaseLocation};
@@ -33,14 +34,14 @@ use crate::domain::time::Wall;
 use crate::limits;
 use crate::sys::disk;
 
-/// Opens the database at `place`. A damaged one is set aside, and a new one stands in its
+/// Opens the database at `location`. A damaged one is set aside, and a new one stands in its
 /// place; what else it held is taken over by whoever [`Salvage::resume`]s.
-pub fn open(place: &DatabaseLocation, boot: &str, now: Wall) -> Result<Database, OpenError> {
-    match open::open_at_start(place, boot) {
+pub fn open(location: &DatabaseLocation, boot: &str, now: Wall) -> Result<Database, OpenError> {
+    match open::open_at_start(location, boot) {
         Err(OpenError::Corrupt { path, detail }) => {
             let corrupt = OpenError::Corrupt { path, detail };
             log::error!("{corrupt}");
-            set_aside(place, boot, now).map_err(|error| {
+            quarantine(location, boot, now).map_err(|error| {
                 log::error!("it could not be set aside: {error}");
                 corrupt
             })
@@ -51,68 +52,76 @@ pub fn open(place: &DatabaseLocation, boot: &str, now: Wall) -> Result<Database,
 
 /// Puts a new database in the place of a damaged one, which holds already what must not wait.
 /// Where it cannot be made (no room), the damaged one stays where it is.
-pub fn set_aside(place: &DatabaseLocation, boot: &str, now: Wall) -> Result<Database, OpenError> {
-    let path = &replace::resolved(&place.path);
+pub fn quarantine(
+    location: &DatabaseLocation,
+    boot: &str,
+    now: Wall,
+) -> Result<Database, OpenError> {
+    let path = &replace::resolve_links(&location.path);
     let io = |error: std::io::Error| OpenError::from_io(path, &error);
     // One that an earlier run has prepared.
-    replace::finish(path).map_err(io)?;
-    let suffix = replace::free_suffix(path, KIND, now);
+    replace::complete(path).map_err(io)?;
+    let suffix = replace::free_suffix(path, QUARANTINED, now);
     let aside = file::sibling(path, &suffix);
     let prepared = open::create_beside(path)?;
     if let Err(error) = fill(&prepared, path, &aside) {
         let _ = std::fs::remove_file(&prepared);
         return Err(OpenError::from_sqlite(path, &error));
     }
-    replace::announce(path, &prepared, &suffix).map_err(io)?;
+    replace::schedule(path, &prepared, &suffix).map_err(io)?;
     log::warn!(
         "{} is set aside as {}; what can be read of it is recovered",
         path.display(),
         aside.display()
     );
-    open::open(place, boot)
+    open::open(location, boot)
 }
 
 /// What a damaged database is moved to: `DATABASE.damaged-DATE`.
-const KIND: &str = "damaged";
+const QUARANTINED: &str = "damaged";
 
 /// What must not wait of a damaged database that cannot be set aside now: a copy in memory, to
 /// be read.
-pub fn in_memory(damaged: &Path) -> rusqlite::Result<Connection> {
+pub fn copy_in_memory(damaged: &Path) -> rusqlite::Result<Connection> {
     let mut connection = Connection::open_in_memory()?;
     schema::create(&mut connection)?;
-    take_first(&mut connection, damaged, damaged)?;
+    copy_essentials(&mut connection, damaged, damaged)?;
     Ok(connection)
 }
 
 fn fill(prepared: &Path, damaged: &Path, aside: &Path) -> rusqlite::Result<()> {
     let mut connection = Connection::open(prepared)?;
     open::configure(&connection)?;
-    take_first(&mut connection, damaged, aside)
+    copy_essentials(&mut connection, damaged, aside)
 }
 
 /// Fills a new database with what must not wait, in one transaction.
-fn take_first(connection: &mut Connection, damaged: &Path, aside: &Path) -> rusqlite::Result<()> {
+fn copy_essentials(
+    connection: &mut Connection,
+    damaged: &Path,
+    aside: &Path,
+) -> rusqlite::Result<()> {
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     let mut asides = vec![aside.to_owned()];
-    let mut last = FAR_AHEAD;
-    match Source::open(damaged) {
+    let mut last = UNKNOWN_ID_START;
+    match DamagedDatabase::open(damaged) {
         Ok(source) => {
-            let nodes = node_values(&source);
-            if let Some(Value::Text(earlier)) = nodes.get(UNDER_WAY) {
+            let nodes = meta_values(&source);
+            if let Some(Value::Text(earlier)) = nodes.get(PROGRESS_ENTRY) {
                 asides.extend(paths(damaged, earlier));
             }
             // Once, and never from a backup: what has been told since must not be told again.
-            alerts(&source, &transaction)?;
-            remembered(&nodes, &transaction)?;
+            copy_alerts(&source, &transaction)?;
+            copy_quotas(&nodes, &transaction)?;
             let before = Tiers::read(&transaction)?;
             let mut tiers = before;
-            summaries(&source, &transaction, &mut tiers)?;
+            copy_keys_and_tiers(&source, &transaction, &mut tiers)?;
             tiers.write(&transaction, &before)?;
             last = last_id(&source, &nodes);
         }
         Err(error) => log::error!("{}: it cannot be read: {error}", damaged.display()),
     }
-    write_asides(&transaction, &asides)?;
+    write_progress(&transaction, &asides)?;
     // New rows must not take the ids of those that are still to come.
     write_meta(&transaction, "last_id", last)?;
     transaction.commit()
@@ -121,44 +130,44 @@ fn take_first(connection: &mut Connection, damaged: &Path, aside: &Path) -> rusq
 /// The work of taking over what can be read.
 pub struct Salvage {
     /// The damaged files, the newest first.
-    asides: Vec<PathBuf>,
+    damaged_files: Vec<PathBuf>,
     /// Those that are still to be read, the next one last; a backup comes after them.
     sources: Vec<PathBuf>,
     has_tried_backup: bool,
-    reading: Option<Reading>,
+    scan: Option<SourceScan>,
     /// Rows taken over.
     pub rows: u64,
     /// Rows or stretches of them that could not be read.
-    pub holes: u64,
+    pub unreadable: u64,
 }
 
 /// One file as it is read.
-struct Reading {
-    source: Source,
+struct SourceScan {
+    source: DamagedDatabase,
     /// What stands for a key there, and here.
-    numbers: HashMap<i64, i64>,
+    key_ids: HashMap<i64, i64>,
     /// What is still to be read, the next one last.
-    work: Vec<Work>,
+    tasks: Vec<ScanTask>,
     /// Pages whose rows are known already, or are none.
     seen: HashSet<u32>,
 }
 
-enum Work {
+enum ScanTask {
     /// A page of a table of summaries.
-    Summaries(&'static str, u32),
+    Rollups(&'static str, u32),
     /// A page of `records`.
     Rows(u32),
     /// All pages from this one on, for rows that no tree leads to any more.
-    Strays(u32),
+    Unreferenced(u32),
 }
 
 /// What the new database remembers while a salvage is under way: a file a line.
-const UNDER_WAY: &str = "salvage";
+const PROGRESS_ENTRY: &str = "salvage";
 
 /// Ids given to new rows where the damaged file does not say which it has used.
-const FAR_AHEAD: i64 = 1 << 40;
+const UNKNOWN_ID_START: i64 = 1 << 40;
 /// Added where the newest may be among what cannot be read.
-const MARGIN: i64 = 1_000_000;
+const ID_MARGIN: i64 = 1_000_000;
 
 impl Salvage {
     /// Goes on with what was begun when the database was set aside, or interrupted since.
@@ -166,34 +175,36 @@ impl Salvage {
         let under_way = "SELECT value FROM node WHERE name = ?1";
         let under_way = database
             .connection()
-            .query_row(under_way, [UNDER_WAY], |row| row.get::<_, String>(0));
+            .query_row(under_way, [PROGRESS_ENTRY], |row| row.get::<_, String>(0));
         let asides = match error::readable(under_way.optional())? {
             Some(None) => return Ok(None),
             Some(Some(text)) => paths(database.path(), &text),
             // The note is damaged: what lies there tells.
-            None => replace::moved(&replace::resolved(database.path()), KIND)
+            None => replace::list_moved(&replace::resolve_links(database.path()), QUARANTINED)
                 .pop()
                 .into_iter()
                 .collect(),
         };
         Ok(Some(Salvage {
             sources: asides.iter().rev().cloned().collect(),
-            asides,
+            damaged_files: asides,
             has_tried_backup: false,
-            reading: None,
+            scan: None,
             rows: 0,
-            holes: 0,
+            unreadable: 0,
         }))
     }
 
     /// Where the damaged file lies.
-    pub fn aside(&self) -> &Path {
-        self.asides.first().map_or(Path::new(""), PathBuf::as_path)
+    pub fn damaged_file(&self) -> &Path {
+        self.damaged_files
+            .first()
+            .map_or(Path::new(""), PathBuf::as_path)
     }
 
     /// What a person should know.
     pub fn notice(&self, is_over: bool) -> String {
-        let progress = match (is_over, self.holes) {
+        let progress = match (is_over, self.unreadable) {
             (false, _) => format!("{} rows recovered so far", self.rows),
             (true, 0) => format!("all that it held was recovered, {} rows", self.rows),
             (true, 1) => format!(
@@ -207,40 +218,40 @@ impl Salvage {
         };
         format!(
             "the database was damaged and is set aside as {}; {progress}",
-            self.aside().display()
+            self.damaged_file().display()
         )
     }
 
     /// Takes over some more.
     pub fn step(&mut self, database: &mut Database) -> rusqlite::Result<Progress> {
-        if self.reading.is_none() && !self.open_next(database)? {
+        if self.scan.is_none() && !self.open_next(database)? {
             database.change(|transaction, _| {
-                transaction.execute("DELETE FROM node WHERE name = ?1", [UNDER_WAY])
+                transaction.execute("DELETE FROM node WHERE name = ?1", [PROGRESS_ENTRY])
             })?;
             database.reload()?;
             return Ok(Progress::Done);
         }
-        let Some(reading) = &mut self.reading else {
+        let Some(reading) = &mut self.scan else {
             return Ok(Progress::More);
         };
-        let batch = reading.some_rows();
-        let numbers = &reading.numbers;
+        let batch = reading.next_batch();
+        let numbers = &reading.key_ids;
         let taken = database.change(|transaction, tiers| {
-            for (table, row) in &batch.summaries {
-                insert_summary(transaction, table, row, numbers)?;
+            for (table, row) in &batch.rollups {
+                insert_rollup(transaction, table, row, numbers)?;
             }
             let mut changes = RollupUpdate::new(*tiers);
             let mut taken = 0;
             for row in &batch.rows {
-                taken += u64::from(take_over(transaction, tiers, &mut changes, row)?);
+                taken += u64::from(insert_row(transaction, tiers, &mut changes, row)?);
             }
             changes.write(transaction)?;
             Ok(taken)
         })?;
         self.rows += taken;
-        self.holes += batch.holes;
-        if reading.work.is_empty() {
-            self.reading = None;
+        self.unreadable += batch.unreadable;
+        if reading.tasks.is_empty() {
+            self.scan = None;
         }
         // Keys may have come to light that the database must know of.
         database.reload()?;
@@ -255,12 +266,12 @@ impl Salvage {
             return None;
         }
         self.has_tried_backup = true;
-        backup::newest_whole(database).map(|backup| (backup, true))
+        backup::newest_verified(database).map(|backup| (backup, true))
     }
 
     /// Whether the card has room for more, beside what new readings need.
     pub fn has_room(&self) -> bool {
-        let directory = file::parent_directory(self.aside());
+        let directory = file::parent_directory(self.damaged_file());
         let (free, total) = (disk::free_bytes(&directory), disk::total_bytes(&directory));
         match (free, total) {
             (Ok(free), Ok(total)) => {
@@ -275,16 +286,21 @@ impl Salvage {
     /// Opens the next source and takes over its small tables; false when there is none.
     fn open_next(&mut self, database: &mut Database) -> rusqlite::Result<bool> {
         while let Some((path, is_backup)) = self.next_source(database.path()) {
-            let Ok(source) = Source::open(&path) else {
-                self.holes += 1;
+            let Ok(source) = DamagedDatabase::open(&path) else {
+                self.unreadable += 1;
                 continue;
             };
-            let found =
-                database.change(|transaction, tiers| summaries(&source, transaction, tiers))?;
+            let found = database
+                .change(|transaction, tiers| copy_keys_and_tiers(&source, transaction, tiers))?;
             database.reload()?;
             let (numbers, holes) = found;
-            self.holes += holes;
-            self.reading = Some(Reading::new(source, numbers, is_backup, &mut self.holes));
+            self.unreadable += holes;
+            self.scan = Some(SourceScan::new(
+                source,
+                numbers,
+                is_backup,
+                &mut self.unreadable,
+            ));
             return Ok(true);
         }
         Ok(false)
@@ -307,13 +323,13 @@ fn paths(database: &Path, note: &str) -> Vec<PathBuf> {
     note.lines().map(here).collect()
 }
 
-fn write_asides(transaction: &Transaction, asides: &[PathBuf]) -> rusqlite::Result<()> {
+fn write_progress(transaction: &Transaction, asides: &[PathBuf]) -> rusqlite::Result<()> {
     let lines: Vec<_> = asides.iter().map(|path| path.to_string_lossy()).collect();
-    write_meta(transaction, UNDER_WAY, lines.join("\n"))
+    write_meta(transaction, PROGRESS_ENTRY, lines.join("\n"))
 }
 
 /// The highest id that the file says it has used.
-fn last_id(source: &Source, nodes: &HashMap<String, Value>) -> i64 {
+fn last_id(source: &DamagedDatabase, nodes: &HashMap<String, Value>) -> i64 {
     let mut ids = Vec::new();
     if let Some(Value::Integer(id)) = nodes.get("last_id") {
         ids.push(*id);
@@ -335,19 +351,19 @@ fn last_id(source: &Source, nodes: &HashMap<String, Value>) -> i64 {
     let known = ids.into_iter().filter(|id| limits::IDS.contains(id)).max();
     match known {
         Some(id) if unreadable == 0 => id,
-        Some(id) => id.saturating_add(MARGIN).min(*limits::IDS.end()),
-        None => FAR_AHEAD,
+        Some(id) => id.saturating_add(ID_MARGIN).min(*limits::IDS.end()),
+        None => UNKNOWN_ID_START,
     }
 }
 
 #[derive(Default)]
-struct Batch {
-    summaries: Vec<(&'static str, Named)>,
-    rows: Vec<Found>,
-    holes: u64,
+struct SalvageBatch {
+    rollups: Vec<(&'static str, NamedRow)>,
+    rows: Vec<SalvagedRow>,
+    unreadable: u64,
 }
 
-struct Found {
+struct SalvagedRow {
     id: i64,
     timestamp: String,
     key: String,
@@ -355,13 +371,13 @@ struct Found {
     meta: Option<String>,
 }
 
-impl Reading {
+impl SourceScan {
     fn new(
-        source: Source,
+        source: DamagedDatabase,
         numbers: HashMap<i64, i64>,
         is_backup: bool,
         holes: &mut u64,
-    ) -> Reading {
+    ) -> SourceScan {
         let mut work = Vec::new();
         let records = source.pages_of("records");
         *holes += records.unreadable;
@@ -369,78 +385,78 @@ impl Reading {
         if !is_backup {
             seen = source.free_pages();
             seen.extend(&records.pages);
-            work.push(Work::Strays(1));
+            work.push(ScanTask::Unreferenced(1));
         }
-        work.extend(records.pages.into_iter().map(Work::Rows));
+        work.extend(records.pages.into_iter().map(ScanTask::Rows));
         for table in ["hourly", "daily"] {
             let tree = source.pages_of(table);
             *holes += tree.unreadable;
             let pages = tree.pages.into_iter();
-            work.extend(pages.map(|number| Work::Summaries(table, number)));
+            work.extend(pages.map(|number| ScanTask::Rollups(table, number)));
         }
-        Reading {
+        SourceScan {
             source,
-            numbers,
-            work,
+            key_ids: numbers,
+            tasks: work,
             seen,
         }
     }
 
     /// The newest of what is still to be read, until it is much.
-    fn some_rows(&mut self) -> Batch {
-        let mut batch = Batch::default();
+    fn next_batch(&mut self) -> SalvageBatch {
+        let mut batch = SalvageBatch::default();
         let mut pages = 0;
-        while batch.rows.len() + batch.summaries.len() < limits::SALVAGE_STEP_ROWS
+        while batch.rows.len() + batch.rollups.len() < limits::SALVAGE_STEP_ROWS
             && pages < limits::SALVAGE_STEP_PAGES
         {
             pages += 1;
-            match self.work.pop() {
+            match self.tasks.pop() {
                 None => break,
-                Some(Work::Summaries(table, number)) => {
+                Some(ScanTask::Rollups(table, number)) => {
                     let (rows, holes) = self.source.rows_of(table, number);
-                    batch.holes += holes;
+                    batch.unreadable += holes;
                     batch
-                        .summaries
+                        .rollups
                         .extend(rows.into_iter().map(|row| (table, row)));
                 }
-                Some(Work::Rows(number)) => {
+                Some(ScanTask::Rows(number)) => {
                     let (rows, holes) = self.source.rows_of("records", number);
-                    batch.holes += holes;
+                    batch.unreadable += holes;
                     for row in rows {
-                        match Found::of(&row) {
+                        match SalvagedRow::of(&row) {
                             Some(found) => batch.rows.push(found),
-                            None => batch.holes += 1,
+                            None => batch.unreadable += 1,
                         }
                     }
                 }
-                Some(Work::Strays(number)) => self.strays(number, &mut batch),
+                Some(ScanTask::Unreferenced(number)) => self.unreferenced(number, &mut batch),
             }
         }
         batch.rows.sort_unstable_by_key(|row| row.id);
         batch
     }
 
-    fn strays(&mut self, number: u32, batch: &mut Batch) {
+    fn unreferenced(&mut self, number: u32, batch: &mut SalvageBatch) {
         let image = self.source.image();
         if number < image.count() {
-            self.work.push(Work::Strays(number + 1));
+            self.tasks.push(ScanTask::Unreferenced(number + 1));
         }
         let is_leaf = |page: Vec<u8>| pages::is_table_leaf(&page, number);
         if !self.seen.contains(&number) && image.page(number).is_some_and(is_leaf) {
             // Rows of other tables are none of these.
             let (rows, _) = self.source.rows_of("records", number);
-            batch.rows.extend(rows.iter().filter_map(Found::of));
+            batch.rows.extend(rows.iter().filter_map(SalvagedRow::of));
         }
     }
 }
 
 /// What a row says whose own word for it cannot be read: that nothing vouches for its time.
-const NOT_VOUCHED_FOR: &str = "{\"clock\":\"untrusted\"}";
+const UNTRUSTED_META: &str = "{\"clock\":\"untrusted\"}";
 
-impl Found {
+impl SalvagedRow {
     /// A row of `records`, if it can be one of ours.
-    fn of(row: &Named) -> Option<Found> {
-        let found = Found {
+    fn of(row: &NamedRow) -> Option<SalvagedRow> {
+        let found = SalvagedRow {
             id: integer(row, "id")?,
             timestamp: text(row, "timestamp")?,
             key: text(row, "key")?,
@@ -450,10 +466,10 @@ impl Found {
             },
             meta: match row.get("meta") {
                 Some(Value::Null) => None,
-                _ => Some(text(row, "meta").unwrap_or_else(|| NOT_VOUCHED_FOR.to_owned())),
+                _ => Some(text(row, "meta").unwrap_or_else(|| UNTRUSTED_META.to_owned())),
             },
         };
-        found.is_ours().then_some(found)
+        found.is_valid().then_some(found)
     }
 
     fn second(&self) -> Option<i64> {
@@ -461,7 +477,7 @@ impl Found {
         (self.timestamp.len() == 20).then_some(second)
     }
 
-    fn is_ours(&self) -> bool {
+    fn is_valid(&self) -> bool {
         let is_value = self.value.is_none_or(f64::is_finite);
         let is_key = !self.key.is_empty() && self.key.len() <= limits::KEY_BYTES;
         let hour = self.second().map(|second| second.div_euclid(HOUR));
@@ -471,11 +487,11 @@ impl Found {
 }
 
 /// Takes one row over, if it is not there; true if it was not.
-fn take_over(
+fn insert_row(
     transaction: &Transaction,
     tiers: &Tiers,
     changes: &mut RollupUpdate,
-    row: &Found,
+    row: &SalvagedRow,
 ) -> rusqlite::Result<bool> {
     let Some(second) = row.second() else {
         return Ok(false);
@@ -491,7 +507,7 @@ fn take_over(
     if insert.execute(params![row.id, row.timestamp, row.key, row.value, row.meta])? == 0 {
         return Ok(false);
     }
-    let k = number_of(transaction, &row.key)?;
+    let k = key_id_of(transaction, &row.key)?;
     // Where the hour's own summary was recovered it counts this row already.
     let is_counted = read_hour(transaction, hour, k)?
         .is_some_and(|known| (known.first_id..=known.last_id).contains(&row.id));

@@ -20,7 +20,7 @@ use self::writer::Writer;
 use super::database::Database;
 use super::error::OpenError;
 use super::open::DatabaseLocation;
-use super::outbox::Unwritten;
+use super::outbox::OutboxBuffer;
 use super::retention::policy::RetentionPolicy;
 use crate::domain::alert::AlertCommit;
 use crate::domain::health::Storage;
@@ -32,7 +32,7 @@ use crate::sys::clock::Clock;
 /// What the configuration says about storage.
 #[derive(Clone)]
 pub struct StoreSettings {
-    pub place: DatabaseLocation,
+    pub location: DatabaseLocation,
     /// How long rows wait so that one commit serves many.
     pub commit_every: Duration,
     /// Rows that wait at most; past it the oldest are given up.
@@ -43,19 +43,19 @@ pub struct StoreSettings {
     /// The channels that tell people of alerts.
     pub channels: Vec<&'static str>,
     /// Called on the store's thread when there may be something new to tell.
-    pub told: Arc<dyn Fn() + Send + Sync>,
+    pub on_outbox_changed: Arc<dyn Fn() + Send + Sync>,
 }
 
 impl StoreSettings {
-    pub fn new(place: DatabaseLocation, boot: String) -> StoreSettings {
+    pub fn new(location: DatabaseLocation, boot: String) -> StoreSettings {
         StoreSettings {
-            place,
+            location,
             commit_every: limits::COMMIT_EVERY,
             rows_waiting: limits::ROWS_WAITING,
             retention: RetentionPolicy::default(),
             boot,
             channels: Vec::new(),
-            told: Arc::new(|| ()),
+            on_outbox_changed: Arc::new(|| ()),
         }
     }
 }
@@ -74,21 +74,21 @@ struct Shared {
     queue: Mutex<Queue>,
     /// The queue has changed, or the thread has ended.
     changed: Condvar,
-    report: Mutex<Report>,
+    report: Mutex<StoreReport>,
     database: Mutex<Option<Database>>,
     /// Alerts that wait for the disk. Taken before `database`, where both are.
-    unwritten: Mutex<Unwritten>,
+    outbox_buffer: Mutex<OutboxBuffer>,
 }
 
 /// What the thread tells.
 #[derive(Default)]
-struct Report {
+struct StoreReport {
     storage: Storage,
     /// What became of files that were exchanged while in use.
-    exchanged: Option<String>,
+    file_change: Option<String>,
 }
 
-impl std::ops::Deref for Report {
+impl std::ops::Deref for StoreReport {
     type Target = Storage;
 
     fn deref(&self) -> &Storage {
@@ -96,7 +96,7 @@ impl std::ops::Deref for Report {
     }
 }
 
-impl std::ops::DerefMut for Report {
+impl std::ops::DerefMut for StoreReport {
     fn deref_mut(&mut self) -> &mut Storage {
         &mut self.storage
     }
@@ -113,7 +113,7 @@ struct Queue {
     /// Rows that the thread has taken and not yet committed.
     in_flight: usize,
     /// Rows that came since a commit last took all.
-    fresh: usize,
+    new_rows: usize,
     /// When the next commit is due; `None` while no row waits.
     due: Option<Mono>,
     lost: u64,
@@ -173,7 +173,7 @@ impl Store {
 
     /// Has everything committed and the thread ended, within `deadline`. What could not be
     /// written is lost with the process, and said.
-    pub fn stop(&self, deadline: Duration) -> Stopped {
+    pub fn stop(&self, deadline: Duration) -> UnsavedAtStop {
         let until = Instant::now() + deadline;
         let mut queue = lock(&self.shared.queue);
         queue.is_closing = true;
@@ -187,7 +187,7 @@ impl Store {
             (queue, _) = waited.unwrap_or_else(PoisonError::into_inner);
         }
         let has_ended = queue.has_ended;
-        let mut stopped = Stopped {
+        let mut stopped = UnsavedAtStop {
             rows: queue.rows.len() + queue.in_flight,
             alerts: !queue.alerts.is_empty(),
             why: None,
@@ -198,7 +198,7 @@ impl Store {
                 // Its turns catch their panics; there is nothing to learn from the result.
                 let _ = thread.join();
             }
-            stopped.alerts |= !lock(&self.shared.unwritten).is_empty();
+            stopped.alerts |= !lock(&self.shared.outbox_buffer).is_empty();
         }
         if !stopped.is_complete() {
             stopped.why = self.status().trouble;
@@ -212,7 +212,7 @@ impl Store {
 
 /// How a stop went for what waited.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub struct Stopped {
+pub struct UnsavedAtStop {
     /// Readings that are not stored.
     pub rows: usize,
     /// Whether alerts, or what became of them, are not stored.
@@ -221,14 +221,14 @@ pub struct Stopped {
     pub why: Option<String>,
 }
 
-impl Stopped {
+impl UnsavedAtStop {
     /// Whether all that waited is on the disk.
     pub fn is_complete(&self) -> bool {
         self.rows == 0 && !self.alerts && self.why.is_none()
     }
 }
 
-impl fmt::Display for Stopped {
+impl fmt::Display for UnsavedAtStop {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match (self.rows, self.alerts) {
             _ if self.is_complete() => return f.write_str("readings and alerts are committed"),
@@ -263,7 +263,7 @@ impl Shared {
             changed: Condvar::new(),
             report: Mutex::default(),
             database: Mutex::default(),
-            unwritten: Mutex::default(),
+            outbox_buffer: Mutex::default(),
         }
     }
 
@@ -272,12 +272,12 @@ impl Shared {
             return;
         }
         let mut queue = lock(&self.queue);
-        queue.fresh += rows.len();
+        queue.new_rows += rows.len();
         queue.rows.extend(rows);
         queue.trim(self.settings.rows_waiting);
         // Many quick sources fill the queue before the time is up: a disk that can take them
         // gets them early, while there is room for what comes meanwhile.
-        let is_half_full = queue.fresh >= self.settings.rows_waiting / 2;
+        let is_half_full = queue.new_rows >= self.settings.rows_waiting / 2;
         if queue.due.is_none() {
             queue.due = Some(now.after(self.settings.commit_every));
             self.changed.notify_all();
@@ -291,7 +291,7 @@ impl Shared {
     fn status(&self, now: Mono) -> Storage {
         let report = lock(&self.report);
         let mut storage = report.storage.clone();
-        let notices = [storage.notice.take(), report.exchanged.clone()];
+        let notices = [storage.notice.take(), report.file_change.clone()];
         let notices: Vec<String> = notices.into_iter().flatten().collect();
         storage.notice = (!notices.is_empty()).then(|| notices.join("; "));
         drop(report);

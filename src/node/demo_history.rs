@@ -53,11 +53,12 @@ impl Clock for StandingClock {
 
 /// Fetches the day step by step and stores it. `config` calls the API that `clock` rules.
 pub fn store(config: &Config, clock: &Arc<StandingClock>) -> Result<(), String> {
-    let place = DatabaseLocation {
+    let location = DatabaseLocation {
         path: config.database.clone(),
         is_default: config.database_is_default,
     };
-    let mut database = open::open(&place, "the day before").map_err(|error| error.to_string())?;
+    let mut database =
+        open::open(&location, "the day before").map_err(|error| error.to_string())?;
     let ruling: Arc<dyn Clock> = clock.clone();
     let mut fetchers = sources::fetchers(config, &ruling)?;
     let mut ledger = Ledger::new(Arc::new(config.plan()));

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::alerts::delivery::SharedStatus;
 use crate::config::Config;
-use crate::db::history::{HistoryError, Reader};
+use crate::db::history::{HistoryError, HistoryReader};
 use crate::db::store::Store;
 use crate::domain::plan::Plan;
 use crate::domain::snapshot::Snapshot;
@@ -56,7 +56,7 @@ impl Serving {
         } = behind;
         let feed = Arc::new(Feed::new());
         let traffic = Arc::new(Traffic::new());
-        let reader = Reader::new(&config.database);
+        let reader = HistoryReader::new(&config.database);
         let (store, past, counts) = (store.clone(), store.clone(), traffic.clone());
         let (turning, turning_clock) = (loops.clone(), clock.clone());
         let (gate_beat, gate_clock) = (loops.gate.clone(), clock.clone());

@@ -9,15 +9,15 @@ use std::collections::{BTreeMap, VecDeque};
 use rusqlite::{Connection, Transaction};
 
 use super::{
-    add_dropped, append, delivery, dropped_refusal, dropped_words, is_for, note_delivery,
-    note_incident, pending, record, write_state,
+    add_dropped, append, delivery, dropped_refusal, dropped_text, is_for, pending, record,
+    record_delivery, record_incident, write_state,
 };
 use crate::domain::alert::{AlertCommit, AlertEvent, AlertState};
 use crate::domain::outbox::{DeliveryOutcome, DeliveryRecord, OutboxItem, PendingItems};
 use crate::limits;
 
 #[derive(Default)]
-pub struct Unwritten {
+pub struct OutboxBuffer {
     state: Option<AlertState>,
     /// Every event, for the history.
     events: VecDeque<AlertEvent>,
@@ -30,16 +30,16 @@ pub struct Unwritten {
     last_id: i64,
     /// Ids that rows had here, and have on the disk now: those who deliver may still speak of
     /// the former.
-    renamed: VecDeque<(i64, i64)>,
+    stored_ids: VecDeque<(i64, i64)>,
     /// Whether the disk has refused what waits here.
-    is_refused: bool,
+    has_disk_failed: bool,
     dropped: BTreeMap<String, u64>,
     /// Events given up, by channel, beside those that were dropped.
     undelivered: BTreeMap<String, u64>,
     is_urgent: bool,
 }
 
-impl Unwritten {
+impl OutboxBuffer {
     /// Takes a commit that is to be written next.
     pub fn add(&mut self, commit: AlertCommit, channels: &[&str]) {
         self.state = Some(commit.state);
@@ -81,7 +81,7 @@ impl Unwritten {
         }
         *self.dropped.entry(channel.to_owned()).or_default() += 1;
         let refused = usize::from(item.refusal.is_some());
-        log::error!("{channel}: {}", dropped_words(1, refused));
+        log::error!("{channel}: {}", dropped_text(1, refused));
     }
 
     /// Whether anything waits for the disk.
@@ -109,26 +109,26 @@ impl Unwritten {
         })();
         match written {
             Ok(renamed) => {
-                self.renamed.extend(renamed);
-                let excess = self.renamed.len().saturating_sub(limits::OUTBOX_ROWS);
-                self.renamed.drain(..excess);
-                *self = Unwritten {
+                self.stored_ids.extend(renamed);
+                let excess = self.stored_ids.len().saturating_sub(limits::OUTBOX_ROWS);
+                self.stored_ids.drain(..excess);
+                *self = OutboxBuffer {
                     last_id: self.last_id,
-                    renamed: std::mem::take(&mut self.renamed),
-                    ..Unwritten::default()
+                    stored_ids: std::mem::take(&mut self.stored_ids),
+                    ..OutboxBuffer::default()
                 };
                 Ok(())
             }
             Err(error) => {
-                self.refused();
+                self.mark_disk_failed();
                 Err(error)
             }
         }
     }
 
     /// Says that there is no disk to write to now.
-    pub fn refused(&mut self) {
-        self.is_refused = true;
+    pub fn mark_disk_failed(&mut self) {
+        self.has_disk_failed = true;
     }
 
     /// The ids that the rows have on the disk.
@@ -138,7 +138,7 @@ impl Unwritten {
             write_state(transaction, state)?;
         }
         for event in &self.events {
-            note_incident(transaction, event)?;
+            record_incident(transaction, event)?;
         }
         for (channel, item) in &self.rows {
             let id = append(transaction, channel, &item.event)?;
@@ -171,14 +171,14 @@ impl Unwritten {
         for (incident, message_id) in &self.threads {
             transaction.execute(
                 "UPDATE incidents SET thread = ?2 WHERE incident = ?1 AND thread IS NULL",
-                rusqlite::params![super::integer(*incident), message_id],
+                rusqlite::params![super::to_i64(*incident), message_id],
             )?;
         }
         for (channel, outcome) in &self.outcomes {
             record(transaction, channel, outcome)?;
         }
         for delivery in &self.deliveries {
-            note_delivery(transaction, delivery)?;
+            record_delivery(transaction, delivery)?;
         }
         for (channel, count) in &self.dropped {
             add_dropped(transaction, channel, *count, *count)?;
@@ -207,7 +207,7 @@ impl Unwritten {
         let dropped = self.dropped.get(channel).copied().unwrap_or(0);
         all.dropped += dropped;
         all.undelivered += dropped + self.undelivered.get(channel).copied().unwrap_or(0);
-        if self.is_refused {
+        if self.has_disk_failed {
             let here = self.rows.iter().filter(|(of, _)| of == channel);
             all.items.extend(here.map(|(_, item)| item.clone()));
         }
@@ -227,13 +227,13 @@ impl Unwritten {
         mut outcome: DeliveryOutcome,
     ) -> rusqlite::Result<()> {
         for id in outcome.ids_mut() {
-            let now = self.renamed.iter().find(|(former, _)| former == id);
+            let now = self.stored_ids.iter().find(|(former, _)| former == id);
             *id = now.map_or(*id, |(_, now)| *now);
         }
-        self.note_threads(channel, &outcome);
+        self.record_threads(channel, &outcome);
         self.forget_threads(&outcome);
-        self.note_deliveries(channel, &outcome);
-        self.apply_here(&outcome);
+        self.record_deliveries(channel, &outcome);
+        self.apply_to_rows(&outcome);
         let stored = |id: &i64| *id > 0;
         let is_told = matches!(outcome, DeliveryOutcome::Delivered { dropped, .. } if dropped > 0);
         if !outcome.ids().iter().any(stored) && !is_told {
@@ -253,7 +253,7 @@ impl Unwritten {
         written
     }
 
-    fn note_threads(&mut self, channel: &str, outcome: &DeliveryOutcome) {
+    fn record_threads(&mut self, channel: &str, outcome: &DeliveryOutcome) {
         let DeliveryOutcome::Attempting { ids, message_id } = outcome else {
             return;
         };
@@ -281,7 +281,7 @@ impl Unwritten {
             .retain(|_, thread| !messages.contains(&&*thread));
     }
 
-    fn note_deliveries(&mut self, channel: &str, outcome: &DeliveryOutcome) {
+    fn record_deliveries(&mut self, channel: &str, outcome: &DeliveryOutcome) {
         let (DeliveryOutcome::Delivered { ids, ended, .. }
         | DeliveryOutcome::Undelivered { ids, ended }) = outcome
         else {
@@ -300,7 +300,7 @@ impl Unwritten {
         self.deliveries.drain(..excess);
     }
 
-    fn apply_here(&mut self, outcome: &DeliveryOutcome) {
+    fn apply_to_rows(&mut self, outcome: &DeliveryOutcome) {
         let mut items: Vec<OutboxItem> = Vec::new();
         let mut channels = BTreeMap::new();
         for (channel, item) in self.rows.drain(..) {

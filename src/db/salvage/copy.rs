@@ -9,7 +9,7 @@ use std::path::Path;
 use rusqlite::types::Value;
 use rusqlite::{OptionalExtension, Transaction, params};
 
-use super::source::{Named, Source};
+use super::source::{DamagedDatabase, NamedRow};
 use crate::db::database::{Database, RETENTION_CLOCK};
 use crate::db::quota;
 use crate::db::rollup::HOUR;
@@ -17,28 +17,28 @@ use crate::db::tiers::{self, Tiers, read_meta, write_meta};
 use crate::limits;
 
 /// What stands in `node`, as far as it can be read.
-pub(super) fn node_values(source: &Source) -> HashMap<String, Value> {
+pub(super) fn meta_values(source: &DamagedDatabase) -> HashMap<String, Value> {
     let (rows, _) = source.all("node");
     rows.into_iter()
         .filter_map(|mut row| Some((text(&row, "name")?, row.remove("value")?)))
         .collect()
 }
 
-pub(super) fn text(row: &Named, column: &str) -> Option<String> {
+pub(super) fn text(row: &NamedRow, column: &str) -> Option<String> {
     match row.get(column) {
         Some(Value::Text(text)) => Some(text.clone()),
         _ => None,
     }
 }
 
-pub(super) fn integer(row: &Named, column: &str) -> Option<i64> {
+pub(super) fn integer(row: &NamedRow, column: &str) -> Option<i64> {
     match row.get(column) {
         Some(Value::Integer(number)) => Some(*number),
         _ => None,
     }
 }
 
-pub(super) fn real(row: &Named, column: &str) -> Option<f64> {
+pub(super) fn real(row: &NamedRow, column: &str) -> Option<f64> {
     match row.get(column) {
         Some(Value::Real(number)) => Some(*number),
         _ => None,
@@ -46,7 +46,7 @@ pub(super) fn real(row: &Named, column: &str) -> Option<f64> {
 }
 
 /// The number that stands for a key, which may be all that is left of it.
-pub(super) fn number_of(transaction: &Transaction, key: &str) -> rusqlite::Result<i64> {
+pub(super) fn key_id_of(transaction: &Transaction, key: &str) -> rusqlite::Result<i64> {
     let mut known = transaction.prepare_cached("SELECT k FROM keys WHERE key = ?1")?;
     if let Some(k) = known.query_row([key], |row| row.get(0)).optional()? {
         return Ok(k);
@@ -57,12 +57,12 @@ pub(super) fn number_of(transaction: &Transaction, key: &str) -> rusqlite::Resul
 
 /// Takes over keys, latest values and where the tiers begin. Returns what stands for the keys
 /// there and here, and how much could not be read; hours come back from their rows.
-pub(super) fn summaries(
-    source: &Source,
+pub(super) fn copy_keys_and_tiers(
+    source: &DamagedDatabase,
     target: &Transaction,
     tiers: &mut Tiers,
 ) -> rusqlite::Result<(HashMap<i64, i64>, u64)> {
-    let nodes = node_values(source);
+    let nodes = meta_values(source);
     let old = Tiers::from(|name| {
         Ok(match nodes.get(name) {
             Some(Value::Integer(bound)) => tiers::checked_bound(*bound).ok(),
@@ -82,7 +82,7 @@ pub(super) fn summaries(
             holes += 1;
             continue;
         };
-        let k = number_of(target, &key)?;
+        let k = key_id_of(target, &key)?;
         target.execute(
             "UPDATE keys SET unit = ?2, source = ?3 WHERE k = ?1 AND source = ''",
             params![
@@ -95,16 +95,16 @@ pub(super) fn summaries(
     }
     let (latest, missed) = source.all("latest");
     for row in latest {
-        insert_summary(target, "latest", &row, &numbers)?;
+        insert_rollup(target, "latest", &row, &numbers)?;
     }
     Ok((numbers, holes + missed))
 }
 
 /// Takes over a row of `latest`, `hourly` or `daily`, if it can be one.
-pub(super) fn insert_summary(
+pub(super) fn insert_rollup(
     target: &Transaction,
     table: &str,
-    row: &Named,
+    row: &NamedRow,
     numbers: &HashMap<i64, i64>,
 ) -> rusqlite::Result<()> {
     let within = |column, range: std::ops::RangeInclusive<i64>| {
@@ -122,9 +122,13 @@ pub(super) fn insert_summary(
             within("hour", limits::HOURS)
                 && within("first_id", 0..=integer(row, "last_id").unwrap_or(-1))
                 && within("last_id", limits::IDS)
-                && (within("count", 0..=0) || within("count", 1..=COUNT) && is_summary)
+                && (within("count", 0..=0) || within("count", 1..=HOUR_COUNT_MAX) && is_summary)
         }
-        _ => within("day", limits::HOURS) && within("count", 1..=24 * COUNT) && has_numbers(),
+        _ => {
+            within("day", limits::HOURS)
+                && within("count", 1..=24 * HOUR_COUNT_MAX)
+                && has_numbers()
+        }
     };
     let k = integer(row, "k").and_then(|k| numbers.get(&k));
     let (Some(k), true) = (k, is_ours) else {
@@ -138,10 +142,10 @@ pub(super) fn insert_summary(
 }
 
 /// Numbers that an hour of a key can have: one a second.
-const COUNT: i64 = HOUR;
+const HOUR_COUNT_MAX: i64 = HOUR;
 
 /// Inserts what can be read of a row; one that does not fit is left out.
-pub(super) fn insert(target: &Transaction, table: &str, row: &Named) -> rusqlite::Result<()> {
+pub(super) fn insert(target: &Transaction, table: &str, row: &NamedRow) -> rusqlite::Result<()> {
     let columns: Vec<&str> = row.keys().map(String::as_str).collect();
     let places: Vec<String> = (1..=columns.len()).map(|at| format!("?{at}")).collect();
     let sql = format!(
@@ -159,7 +163,7 @@ pub(super) fn insert(target: &Transaction, table: &str, row: &Named) -> rusqlite
 }
 
 /// Takes over what is open and what waits to be told, with its ids and Message-IDs.
-pub(super) fn alerts(source: &Source, target: &Transaction) -> rusqlite::Result<()> {
+pub(super) fn copy_alerts(source: &DamagedDatabase, target: &Transaction) -> rusqlite::Result<()> {
     for (table, id) in [
         ("outbox", "id"),
         ("alert_state", "id"),
@@ -168,10 +172,11 @@ pub(super) fn alerts(source: &Source, target: &Transaction) -> rusqlite::Result<
         ("deliveries", "id"),
     ] {
         let (rows, _) = source.all(table);
-        let (kept, renumbered): (Vec<Named>, Vec<Named>) = rows.into_iter().partition(|row| {
-            let number = integer(row, id);
-            id.is_empty() || number.is_some_and(|number| limits::IDS.contains(&number))
-        });
+        let (kept, renumbered): (Vec<NamedRow>, Vec<NamedRow>) =
+            rows.into_iter().partition(|row| {
+                let number = integer(row, id);
+                id.is_empty() || number.is_some_and(|number| limits::IDS.contains(&number))
+            });
         // What waits to be told is told under another number rather than not at all.
         let renumbered = renumbered.into_iter().map(|mut row| {
             row.remove(id);
@@ -200,11 +205,11 @@ pub(super) fn alerts(source: &Source, target: &Transaction) -> rusqlite::Result<
 
 /// Takes over the alerts and quotas of a whole database that another was put in place of:
 /// what waits to be told there is told from here.
-pub fn take_alerts_over(replaced: &Path, database: &mut Database) -> rusqlite::Result<()> {
-    match Source::open(replaced) {
+pub fn merge_alerts_from(replaced: &Path, database: &mut Database) -> rusqlite::Result<()> {
+    match DamagedDatabase::open(replaced) {
         Ok(source) => database.change(|transaction, _| {
-            alerts(&source, transaction)?;
-            remembered(&node_values(&source), transaction)
+            copy_alerts(&source, transaction)?;
+            copy_quotas(&meta_values(&source), transaction)
         }),
         Err(error) => {
             log::error!("{}: its alerts cannot be read: {error}", replaced.display());
@@ -214,7 +219,7 @@ pub fn take_alerts_over(replaced: &Path, database: &mut Database) -> rusqlite::R
 }
 
 /// Takes over until when quotas are spent, and retention's clock.
-pub(super) fn remembered(
+pub(super) fn copy_quotas(
     nodes: &HashMap<String, Value>,
     target: &Transaction,
 ) -> rusqlite::Result<()> {

@@ -8,7 +8,7 @@
 use std::collections::HashSet;
 
 /// Where pages come from: a database with its log, or bytes.
-pub trait Pages {
+pub trait PageSource {
     /// Bytes of a page.
     fn page_size(&self) -> usize;
     /// How many pages there are; the first has the number 1.
@@ -19,7 +19,7 @@ pub trait Pages {
 
 /// A value of a record.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Cell {
+pub enum RawValue {
     Null,
     Integer(i64),
     Real(f64),
@@ -30,22 +30,22 @@ pub enum Cell {
 
 /// One row: its id (0 in a table without) and its values in the order of the file.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Row {
+pub struct RawRow {
     pub rowid: i64,
-    pub cells: Vec<Cell>,
+    pub cells: Vec<RawValue>,
 }
 
 /// The rows of one page.
 #[derive(Debug, Default)]
 pub struct PageRows {
-    pub rows: Vec<Row>,
+    pub rows: Vec<RawRow>,
     /// Cells that could not be read.
     pub unreadable: u64,
 }
 
 /// The pages of a tree that hold rows.
 #[derive(Debug, Default)]
-pub struct Tree {
+pub struct TablePages {
     /// In the order of their keys.
     pub pages: Vec<u32>,
     /// Branches that could not be followed.
@@ -76,8 +76,8 @@ fn header_at(number: u32) -> usize {
 
 /// Walks the tree that begins at `root`. The pages of a table without ids hold rows on every
 /// level, those of others in the leaves.
-pub fn walk(pages: &impl Pages, root: u32) -> Tree {
-    let mut tree = Tree::default();
+pub fn walk(pages: &impl PageSource, root: u32) -> TablePages {
+    let mut tree = TablePages::default();
     let mut seen = HashSet::new();
     let mut open = vec![(root, 0)];
     while let Some((number, depth)) = open.pop() {
@@ -127,7 +127,7 @@ pub fn walk(pages: &impl Pages, root: u32) -> Tree {
 }
 
 /// By the first of these pages that can be read as one of a tree.
-fn are_leaves(pages: &impl Pages, children: &[u32]) -> bool {
+fn are_leaves(pages: &impl PageSource, children: &[u32]) -> bool {
     let kinds = children.iter().filter_map(|child| {
         let kind = *pages.page(*child)?.first()?;
         let is_interior = matches!(kind, TABLE_INTERIOR | INDEX_INTERIOR);
@@ -137,7 +137,7 @@ fn are_leaves(pages: &impl Pages, children: &[u32]) -> bool {
 }
 
 /// The rows of a page; one that holds none is unreadable.
-pub fn rows(pages: &impl Pages, number: u32) -> PageRows {
+pub fn rows(pages: &impl PageSource, number: u32) -> PageRows {
     let mut found = PageRows::default();
     let Some(page) = pages.page(number) else {
         found.unreadable += 1;
@@ -175,7 +175,7 @@ fn pointers(page: &[u8], at: usize, header: usize) -> Vec<Option<usize>> {
     (0..count).map(pointer).collect()
 }
 
-fn read_cell(pages: &impl Pages, page: &[u8], cell: usize, kind: u8) -> Option<Row> {
+fn read_cell(pages: &impl PageSource, page: &[u8], cell: usize, kind: u8) -> Option<RawRow> {
     let mut at = cell;
     if kind == INDEX_INTERIOR {
         at += 4;
@@ -186,14 +186,20 @@ fn read_cell(pages: &impl Pages, page: &[u8], cell: usize, kind: u8) -> Option<R
         _ => 0,
     };
     let record = payload(pages, page, at, length, kind)?;
-    Some(Row {
+    Some(RawRow {
         rowid,
         cells: record_cells(&record)?,
     })
 }
 
 /// A cell's record, with what of it stands on overflow pages.
-fn payload(pages: &impl Pages, page: &[u8], at: usize, length: u64, kind: u8) -> Option<Vec<u8>> {
+fn payload(
+    pages: &impl PageSource,
+    page: &[u8],
+    at: usize,
+    length: u64,
+    kind: u8,
+) -> Option<Vec<u8>> {
     if length > LONGEST_RECORD {
         return None;
     }
@@ -220,7 +226,7 @@ fn payload(pages: &impl Pages, page: &[u8], at: usize, length: u64, kind: u8) ->
     Some(record)
 }
 
-fn record_cells(record: &[u8]) -> Option<Vec<Cell>> {
+fn record_cells(record: &[u8]) -> Option<Vec<RawValue>> {
     let mut at = 0;
     let header = usize::try_from(varint(record, &mut at)?).ok()?;
     if header > record.len() {
@@ -245,12 +251,12 @@ fn record_cells(record: &[u8]) -> Option<Vec<Cell>> {
         let bytes = record.get(body..end)?;
         body = end;
         cells.push(match kind {
-            0 => Cell::Null,
-            8 | 9 => Cell::Integer(kind - 8),
-            7 => Cell::Real(f64::from_be_bytes(bytes.try_into().ok()?)),
-            1..=6 => Cell::Integer(signed(bytes)),
-            _ if kind % 2 == 0 => Cell::Blob(bytes.to_vec()),
-            _ => Cell::Text(bytes.to_vec()),
+            0 => RawValue::Null,
+            8 | 9 => RawValue::Integer(kind - 8),
+            7 => RawValue::Real(f64::from_be_bytes(bytes.try_into().ok()?)),
+            1..=6 => RawValue::Integer(signed(bytes)),
+            _ if kind % 2 == 0 => RawValue::Blob(bytes.to_vec()),
+            _ => RawValue::Text(bytes.to_vec()),
         });
     }
     // Bytes that no column takes are those of another record.
@@ -303,7 +309,7 @@ pub fn page_size(header: &[u8]) -> Option<usize> {
 
 /// The log as far as its checksums hold: of each page that a commit has written the place of
 /// its newest bytes. Fed with the log's bytes in the order in which they stand.
-pub struct Log {
+pub struct WalScan {
     page_size: usize,
     salt: [u8; 8],
     is_big_endian: bool,
@@ -317,12 +323,12 @@ pub struct Log {
     at: u64,
 }
 
-pub const LOG_HEADER: usize = 32;
+pub const WAL_HEADER: usize = 32;
 pub const FRAME_HEADER: usize = 24;
 
-impl Log {
+impl WalScan {
     /// From the log's first [`LOG_HEADER`] bytes; `None` if it is none.
-    pub fn begin(header: &[u8]) -> Option<Log> {
+    pub fn begin(header: &[u8]) -> Option<WalScan> {
         let magic = big_endian(header, 0, 4)?;
         if magic & !1 != 0x377f_0682 {
             return None;
@@ -333,7 +339,7 @@ impl Log {
             && big_endian(header, 28, 4)? == u64::from(sum.1);
         let page_size = big_endian(header, 8, 4)? as usize;
         let is_size = page_size.is_power_of_two() && (512..=65_536).contains(&page_size);
-        (is_whole && is_size).then_some(Log {
+        (is_whole && is_size).then_some(WalScan {
             page_size,
             salt: header.get(16..24)?.try_into().ok()?,
             is_big_endian,
@@ -341,7 +347,7 @@ impl Log {
             open: Vec::new(),
             committed: Vec::new(),
             count: 0,
-            at: LOG_HEADER as u64,
+            at: WAL_HEADER as u64,
         })
     }
 
@@ -350,7 +356,7 @@ impl Log {
     }
 
     /// Takes the next frame; false if it does not belong to the log any more.
-    pub fn take(&mut self, frame: &[u8]) -> bool {
+    pub fn push_frame(&mut self, frame: &[u8]) -> bool {
         self.try_take(frame).is_some()
     }
 

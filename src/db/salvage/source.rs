@@ -12,11 +12,11 @@ use std::path::Path;
 use rusqlite::Connection;
 use rusqlite::types::Value;
 
-use super::pages::{self, Cell, Log, Pages, Row};
+use super::pages::{self, PageSource, RawRow, RawValue, WalScan};
 use crate::db::{file, schema};
 
 /// The file and what its log says of it.
-pub struct Image {
+pub struct DatabaseImage {
     file: File,
     log: Option<(File, HashMap<u32, u64>)>,
     page_size: usize,
@@ -26,8 +26,8 @@ pub struct Image {
 /// What this program makes; for a header that does not say.
 const PAGE_SIZE: usize = 4_096;
 
-impl Image {
-    pub fn open(path: &Path) -> std::io::Result<Image> {
+impl DatabaseImage {
+    pub fn open(path: &Path) -> std::io::Result<DatabaseImage> {
         let file = File::open(path)?;
         let log = read_log(&file::sibling(path, "-wal"));
         let mut header = [0; 100];
@@ -38,7 +38,7 @@ impl Image {
         let bytes = file.metadata()?.len();
         let count = u32::try_from(bytes / page_size as u64).unwrap_or(u32::MAX);
         let logged = log.as_ref().map_or(0, |(_, log)| log.count);
-        Ok(Image {
+        Ok(DatabaseImage {
             file,
             log: log.map(|(file, log)| (file, log.committed.into_iter().collect())),
             page_size,
@@ -48,17 +48,17 @@ impl Image {
 }
 
 /// The log as far as it holds; `None` where there is none.
-fn read_log(path: &Path) -> Option<(File, Log)> {
+fn read_log(path: &Path) -> Option<(File, WalScan)> {
     let mut file = File::open(path).ok()?;
-    let mut header = [0; pages::LOG_HEADER];
+    let mut header = [0; pages::WAL_HEADER];
     file.read_exact(&mut header).ok()?;
-    let mut log = Log::begin(&header)?;
+    let mut log = WalScan::begin(&header)?;
     let mut frame = vec![0; pages::FRAME_HEADER + log.page_size()];
-    while file.read_exact(&mut frame).is_ok() && log.take(&frame) {}
+    while file.read_exact(&mut frame).is_ok() && log.push_frame(&frame) {}
     (!log.committed.is_empty()).then_some((file, log))
 }
 
-impl Pages for Image {
+impl PageSource for DatabaseImage {
     fn page_size(&self) -> usize {
         self.page_size
     }
@@ -84,15 +84,15 @@ impl Pages for Image {
 }
 
 /// A table as this program makes it.
-struct Table {
+struct TableLayout {
     root: u32,
-    columns: Vec<Column>,
+    columns: Vec<ColumnLayout>,
     has_rowid: bool,
 }
 
-struct Column {
+struct ColumnLayout {
     name: String,
-    kind: Kind,
+    kind: ColumnType,
     /// Whether a row can do without it.
     is_optional: bool,
     /// Stands for the row's id, and is not in the record.
@@ -100,7 +100,7 @@ struct Column {
 }
 
 #[derive(Clone, Copy, PartialEq)]
-enum Kind {
+enum ColumnType {
     Integer,
     Real,
     Text,
@@ -108,27 +108,27 @@ enum Kind {
 }
 
 /// A row by its columns; those that cannot be read and can be done without are missing.
-pub type Named = BTreeMap<String, Value>;
+pub type NamedRow = BTreeMap<String, Value>;
 
 /// A damaged database.
-pub struct Source {
-    image: Image,
-    tables: BTreeMap<String, Table>,
+pub struct DamagedDatabase {
+    image: DatabaseImage,
+    tables: BTreeMap<String, TableLayout>,
 }
 
-impl Source {
-    pub fn open(path: &Path) -> Result<Source, String> {
-        let image = Image::open(path).map_err(|error| error.to_string())?;
+impl DamagedDatabase {
+    pub fn open(path: &Path) -> Result<DamagedDatabase, String> {
+        let image = DatabaseImage::open(path).map_err(|error| error.to_string())?;
         let mut tables = tables().map_err(|error| error.to_string())?;
         // The roots as the file's own schema has them, else where they usually are.
         let mut taken = HashSet::new();
         for number in pages::walk(&image, 1).pages {
             for row in pages::rows(&image, number).rows {
                 let [
-                    Cell::Text(kind),
-                    Cell::Text(name),
+                    RawValue::Text(kind),
+                    RawValue::Text(name),
                     _,
-                    Cell::Integer(root),
+                    RawValue::Integer(root),
                     ..,
                 ] = &row.cells[..]
                 else {
@@ -145,23 +145,23 @@ impl Source {
                 }
             }
         }
-        Ok(Source { image, tables })
+        Ok(DamagedDatabase { image, tables })
     }
 
-    pub fn image(&self) -> &Image {
+    pub fn image(&self) -> &DatabaseImage {
         &self.image
     }
 
     /// The pages of a table, in the order of its keys, and how many could not be read.
-    pub fn pages_of(&self, table: &str) -> pages::Tree {
+    pub fn pages_of(&self, table: &str) -> pages::TablePages {
         match self.tables.get(table) {
             Some(table) => pages::walk(&self.image, table.root),
-            None => pages::Tree::default(),
+            None => pages::TablePages::default(),
         }
     }
 
     /// The rows of a page of a table, and how many could not be read.
-    pub fn rows_of(&self, table: &str, number: u32) -> (Vec<Named>, u64) {
+    pub fn rows_of(&self, table: &str, number: u32) -> (Vec<NamedRow>, u64) {
         let Some(table) = self.tables.get(table) else {
             return (Vec::new(), 0);
         };
@@ -178,7 +178,7 @@ impl Source {
     }
 
     /// All rows of a table that is small, and how many could not be read.
-    pub fn all(&self, table: &str) -> (Vec<Named>, u64) {
+    pub fn all(&self, table: &str) -> (Vec<NamedRow>, u64) {
         let tree = self.pages_of(table);
         let (mut rows, mut unreadable) = (Vec::new(), tree.unreadable);
         for number in tree.pages {
@@ -210,8 +210,8 @@ impl Source {
     }
 }
 
-impl Table {
-    fn is_root(&self, image: &Image, root: u32) -> bool {
+impl TableLayout {
+    fn is_root(&self, image: &DatabaseImage, root: u32) -> bool {
         let first = image.page(root).and_then(|page| page.first().copied());
         match self.has_rowid {
             true => matches!(first, Some(5 | 13)),
@@ -220,8 +220,8 @@ impl Table {
     }
 
     /// Gives the values of a row their names; `None` where one is missing that it needs.
-    fn name(&self, row: Row) -> Option<Named> {
-        let mut named = Named::new();
+    fn name(&self, row: RawRow) -> Option<NamedRow> {
+        let mut named = NamedRow::new();
         let mut cells = row.cells.into_iter();
         for column in &self.columns {
             // A row that is older than a column ends before it.
@@ -244,17 +244,21 @@ impl Table {
     }
 }
 
-impl Column {
+impl ColumnLayout {
     /// A value as the column can hold it.
-    fn value(&self, cell: Cell) -> Option<Value> {
+    fn value(&self, cell: RawValue) -> Option<Value> {
         match (self.kind, cell) {
-            (_, Cell::Null) if self.is_optional => Some(Value::Null),
-            (Kind::Integer | Kind::Any, Cell::Integer(number)) => Some(Value::Integer(number)),
+            (_, RawValue::Null) if self.is_optional => Some(Value::Null),
+            (ColumnType::Integer | ColumnType::Any, RawValue::Integer(number)) => {
+                Some(Value::Integer(number))
+            }
             // Whole numbers take less room as integers.
-            (Kind::Real, Cell::Integer(number)) => Some(Value::Real(number as f64)),
-            (Kind::Real, Cell::Real(number)) => number.is_finite().then_some(Value::Real(number)),
-            (Kind::Any, Cell::Real(number)) => Some(Value::Real(number)),
-            (Kind::Text | Kind::Any, Cell::Text(text)) => {
+            (ColumnType::Real, RawValue::Integer(number)) => Some(Value::Real(number as f64)),
+            (ColumnType::Real, RawValue::Real(number)) => {
+                number.is_finite().then_some(Value::Real(number))
+            }
+            (ColumnType::Any, RawValue::Real(number)) => Some(Value::Real(number)),
+            (ColumnType::Text | ColumnType::Any, RawValue::Text(text)) => {
                 Some(Value::Text(String::from_utf8(text).ok()?))
             }
             _ => None,
@@ -264,7 +268,7 @@ impl Column {
 
 /// The tables of a database of the current version; those of earlier ones are the same with
 /// fewer columns at the end.
-fn tables() -> rusqlite::Result<BTreeMap<String, Table>> {
+fn tables() -> rusqlite::Result<BTreeMap<String, TableLayout>> {
     let mut fresh = Connection::open_in_memory()?;
     schema::create(&mut fresh)?;
     let mut tables = BTreeMap::new();
@@ -282,19 +286,19 @@ fn tables() -> rusqlite::Result<BTreeMap<String, Table>> {
         let columns = columns.query_map([&name], |row| {
             let kind: String = row.get(1)?;
             let (is_optional, pk): (bool, i64) = (row.get(2)?, row.get(3)?);
-            Ok(Column {
+            Ok(ColumnLayout {
                 name: row.get(0)?,
                 kind: match &*kind {
-                    "INTEGER" => Kind::Integer,
-                    "REAL" => Kind::Real,
-                    "TEXT" | "JSON" => Kind::Text,
-                    _ => Kind::Any,
+                    "INTEGER" => ColumnType::Integer,
+                    "REAL" => ColumnType::Real,
+                    "TEXT" | "JSON" => ColumnType::Text,
+                    _ => ColumnType::Any,
                 },
                 is_optional: is_optional && pk == 0,
                 is_rowid: has_rowid && pk == 1 && kind == "INTEGER",
             })
         })?;
-        let table = Table {
+        let table = TableLayout {
             root: row.get(1)?,
             columns: columns.collect::<rusqlite::Result<_>>()?,
             has_rowid,

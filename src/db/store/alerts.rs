@@ -19,28 +19,28 @@ use crate::domain::time::Mono;
 
 /// Where incidents are counted from when the last number cannot be read: a damaged database
 /// that is salvaged may still give back those before.
-const FAR_AHEAD: u64 = 1_000_000;
+const INCIDENT_GAP: u64 = 1_000_000;
 
 /// The alerts' state as the last run left it, read from a damaged or read-only file where
 /// that cannot be opened otherwise; a fresh one where there was none.
-pub fn last_state(
+pub fn load_alert_state(
     opened: &Result<Database, OpenError>,
-    place: &DatabaseLocation,
+    location: &DatabaseLocation,
     boot: &str,
     now: Mono,
 ) -> AlertState {
     let restored = match opened {
-        Ok(database) => Some(outbox::restore(database.connection(), boot)),
+        Ok(database) => Some(outbox::read_state(database.connection(), boot)),
         Err(error) if error.is_fatal() => None,
         Err(OpenError::Corrupt { .. }) => {
-            let copy = salvage::in_memory(&place.path);
-            Some(copy.and_then(|connection| outbox::restore(&connection, boot)))
+            let copy = salvage::copy_in_memory(&location.path);
+            Some(copy.and_then(|connection| outbox::read_state(&connection, boot)))
         }
-        Err(_) => open::open_best_effort(&place.path)
-            .and_then(|connection| outbox::restore(&connection, boot))
+        Err(_) => open::open_best_effort(&location.path)
+            .and_then(|connection| outbox::read_state(&connection, boot))
             .or_else(|_| {
-                let connection = open::open_immutable(&place.path)?;
-                outbox::restore(&connection, boot)
+                let connection = open::open_immutable(&location.path)?;
+                outbox::read_state(&connection, boot)
             })
             .map_or_else(
                 |error| {
@@ -56,7 +56,7 @@ pub fn last_state(
         Some(Ok(Some(state))) => state.resumed(boot, now),
         Some(Err(error)) => {
             log::error!("the state of the alerts cannot be read ({error}); it begins anew");
-            AlertState::new(boot).counting_from(FAR_AHEAD)
+            AlertState::new(boot).counting_from(INCIDENT_GAP)
         }
         Some(Ok(None)) | None => AlertState::new(boot),
     }
@@ -73,7 +73,7 @@ impl Store {
     /// The newest incidents, the newest first.
     pub fn incidents(&self, most: usize) -> Result<Vec<Incident>, String> {
         match &*lock(&self.shared.database) {
-            Some(database) => outbox::history(database.connection(), most)
+            Some(database) => outbox::incidents(database.connection(), most)
                 .map_err(|error| error::describe(&error)),
             None => Err("the database cannot be read now".to_owned()),
         }
@@ -85,13 +85,13 @@ pub struct StoredOutbox(pub Arc<Store>);
 
 impl Outbox for StoredOutbox {
     fn pending(&self, channel: &str) -> PendingItems {
-        let unwritten = lock(&self.0.shared.unwritten);
+        let unwritten = lock(&self.0.shared.outbox_buffer);
         let database = lock(&self.0.shared.database);
         unwritten.pending(database.as_ref().map(Database::connection), channel)
     }
 
     fn record(&self, channel: &str, outcome: DeliveryOutcome) {
-        let mut unwritten = lock(&self.0.shared.unwritten);
+        let mut unwritten = lock(&self.0.shared.outbox_buffer);
         let mut database = lock(&self.0.shared.database);
         let connection = database.as_mut().map(Database::connection_mut);
         if let Err(error) = unwritten.record(connection, channel, outcome) {
@@ -103,16 +103,16 @@ impl Outbox for StoredOutbox {
     }
 
     fn is_retry_asked(&self, channel: &str) -> bool {
-        retry_request::take(&self.0.shared.settings.place.path, channel)
+        retry_request::take(&self.0.shared.settings.location.path, channel)
     }
 }
 
 impl Shared {
     /// Moves what `ingest` has queued to where it waits for the disk; whether somebody is to
     /// be told of it.
-    pub(super) fn take_alerts(&self) -> bool {
+    pub(super) fn buffer_alerts(&self) -> bool {
         let queued = std::mem::take(&mut lock(&self.queue).alerts);
-        let mut unwritten = lock(&self.unwritten);
+        let mut unwritten = lock(&self.outbox_buffer);
         for commit in queued {
             unwritten.add(commit, &self.settings.channels);
         }
@@ -121,7 +121,7 @@ impl Shared {
 
     /// Writes what waits, if there is a database, and wakes those who deliver.
     pub(super) fn flush_alerts(&self) -> rusqlite::Result<()> {
-        let mut unwritten = lock(&self.unwritten);
+        let mut unwritten = lock(&self.outbox_buffer);
         if unwritten.is_empty() {
             return Ok(());
         }
@@ -132,12 +132,12 @@ impl Shared {
                 written
             }
             None => {
-                unwritten.refused();
+                unwritten.mark_disk_failed();
                 Ok(())
             }
         };
         drop(unwritten);
-        (self.settings.told)();
+        (self.settings.on_outbox_changed)();
         written
     }
 }

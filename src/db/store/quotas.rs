@@ -15,8 +15,8 @@ use crate::limits;
 pub(super) struct Reservations {
     pub waiting: BTreeMap<Arc<str>, String>,
     /// Counts what was handed in, and how much of that the disk has taken or refused.
-    asked: u64,
-    answered: u64,
+    requested: u64,
+    completed: u64,
 }
 
 impl Store {
@@ -24,15 +24,15 @@ impl Store {
     /// (which is told as storage trouble, and then written later), or for
     /// [`limits::QUOTA_PATIENCE`] at most.
     pub fn reserve(&self, source: &Arc<str>, reserved: &QuotaReservation) {
-        let text = quota::spell(reserved, &self.shared.settings.boot);
+        let text = quota::format_entry(reserved, &self.shared.settings.boot);
         let until = Instant::now() + limits::QUOTA_PATIENCE;
         let mut queue = lock(&self.shared.queue);
         queue.reservations.waiting.insert(source.clone(), text);
-        queue.reservations.asked += 1;
-        let mine = queue.reservations.asked;
+        queue.reservations.requested += 1;
+        let mine = queue.reservations.requested;
         queue.has_urgent = true;
         self.shared.changed.notify_all();
-        while queue.reservations.answered < mine && !queue.has_ended {
+        while queue.reservations.completed < mine && !queue.has_ended {
             let rest = until.saturating_duration_since(Instant::now());
             if rest.is_zero() {
                 return;
@@ -48,7 +48,7 @@ impl Shared {
     pub(super) fn flush_reservations(&self) -> rusqlite::Result<()> {
         let mut queue = lock(&self.queue);
         queue.has_urgent = false;
-        let asked = queue.reservations.asked;
+        let asked = queue.reservations.requested;
         let mut waiting = std::mem::take(&mut queue.reservations.waiting);
         drop(queue);
         let mut written = Ok(());
@@ -72,7 +72,7 @@ impl Shared {
             // What came meanwhile is newer.
             queue.reservations.waiting.entry(source).or_insert(text);
         }
-        queue.reservations.answered = asked;
+        queue.reservations.completed = asked;
         self.changed.notify_all();
         written
     }
@@ -85,7 +85,7 @@ mod tests {
     use super::*;
     use crate::db::open;
     use crate::db::store::{self, StoreSettings};
-    use crate::db::test_support::{Directory, place, trusted};
+    use crate::db::test_support::{Directory, location, trusted};
     use crate::domain::quota::SavedQuota;
     use crate::domain::time::Mono;
     use crate::sys::clock::ManualClock;
@@ -101,17 +101,17 @@ mod tests {
     #[test]
     fn what_is_reserved_is_on_disk_before_the_source_is_asked() {
         let directory = Directory::new();
-        let place = place(&directory.path("main-node.db"));
-        let opened = open::open(&place, "boot");
+        let location = location(&directory.path("main-node.db"));
+        let opened = open::open(&location, "boot");
         let clock = Arc::new(ManualClock::new(trusted(0)));
-        let settings = StoreSettings::new(place.clone(), "boot".to_owned());
+        let settings = StoreSettings::new(location.clone(), "boot".to_owned());
         let store = store::start(settings, opened, clock).expect("a thread");
         for until in [60_000, 120_000] {
             store.reserve(&"meter".into(), &reserved(until));
             // As after a kill: the store still runs, and nothing was closed.
-            let seen = quota::carried(
-                &open::open(&place, "boot"),
-                &place,
+            let seen = quota::saved_quotas(
+                &open::open(&location, "boot"),
+                &location,
                 "boot",
                 ["meter", "other"].into_iter(),
             );
@@ -124,12 +124,12 @@ mod tests {
     #[test]
     fn a_disk_that_is_not_there_holds_nobody_up_and_what_it_missed_is_unknown() {
         let directory = Directory::new();
-        let place = place(&directory.path("missing/main-node.db"));
-        let opened = open::open(&place, "boot");
-        let seen = quota::carried(&opened, &place, "boot", ["meter"].into_iter());
+        let location = location(&directory.path("missing/main-node.db"));
+        let opened = open::open(&location, "boot");
+        let seen = quota::saved_quotas(&opened, &location, "boot", ["meter"].into_iter());
         assert_eq!(seen, [SavedQuota::Unknown]);
         let clock = Arc::new(ManualClock::new(trusted(0)));
-        let settings = StoreSettings::new(place, "boot".to_owned());
+        let settings = StoreSettings::new(location, "boot".to_owned());
         let store = store::start(settings, opened, clock).expect("a thread");
         let begun = Instant::now();
         store.reserve(&"meter".into(), &reserved(1));

@@ -31,13 +31,13 @@ pub(super) struct Writer {
     /// Failures in a row, and when to try again.
     failures: u32,
     retry_at: Mono,
-    has_more_to_drop: bool,
+    has_more_to_delete: bool,
     retention_at: Mono,
     /// A damaged database whose rows are being taken over.
     salvage: Option<Salvage>,
     /// A database whose files were exchanged under it; nothing is opened until what it holds
     /// is kept.
-    displaced: Option<DetachedDatabase>,
+    detached: Option<DetachedDatabase>,
     /// A database that was replaced, whose alerts the one in its place still lacks.
     replaced: Option<PathBuf>,
     /// When the salvage goes on, where it waits for room.
@@ -51,10 +51,10 @@ pub(super) struct Writer {
 /// Retention looks this often; what it drops is an hour at least.
 const RETENTION_EVERY: Duration = Duration::from_secs(60);
 /// Between looks at files that somebody is still writing or reading.
-const SETTLING: Duration = Duration::from_secs(1);
+const FILES_SETTLE: Duration = Duration::from_secs(1);
 /// The same when the node stops: as long as a file that was put in place takes to settle.
 const CLOSING_WAIT: Duration = Duration::from_millis(100);
-const CLOSING_TURNS: u32 = 25;
+const CLOSING_ATTEMPTS: u32 = 25;
 
 impl Writer {
     pub(super) fn new(shared: Arc<Shared>, opened: Result<Database, OpenError>) -> Writer {
@@ -62,10 +62,10 @@ impl Writer {
             shared,
             failures: 0,
             retry_at: Mono(0),
-            has_more_to_drop: false,
+            has_more_to_delete: false,
             retention_at: Mono(0),
             salvage: None,
-            displaced: None,
+            detached: None,
             replaced: None,
             salvage_at: Mono(0),
             damaged_at: None,
@@ -78,7 +78,7 @@ impl Writer {
                 *lock(&writer.shared.database) = Some(database);
             }
             // The first turn opens it again, and sets it aside if it is damaged.
-            Err(error) => writer.say(&error.to_string()),
+            Err(error) => writer.report_failure(&error.to_string()),
         }
         writer
     }
@@ -88,13 +88,13 @@ impl Writer {
         loop {
             let is_closing = lock(&self.shared.queue).is_closing;
             let now = clock.now();
-            let turn = catch_unwind(AssertUnwindSafe(|| self.turn(now, is_closing)));
+            let turn = catch_unwind(AssertUnwindSafe(|| self.run_due(now, is_closing)));
             let wake_at = turn.unwrap_or_else(|_| {
                 self.recover_from_panic(now);
                 now.mono.after(limits::STORAGE_BACK_OFF)
             });
             let mut queue = lock(&self.shared.queue);
-            if is_closing && self.displaced.is_some() && closing_turns < CLOSING_TURNS {
+            if is_closing && self.detached.is_some() && closing_turns < CLOSING_ATTEMPTS {
                 closing_turns += 1;
                 let waited = self.shared.changed.wait_timeout(queue, CLOSING_WAIT);
                 drop(waited.unwrap_or_else(PoisonError::into_inner));
@@ -114,14 +114,14 @@ impl Writer {
             drop(queue);
         }
         // Closing the last connection takes the log into the database.
-        self.displaced = None;
+        self.detached = None;
         *lock(&self.shared.database) = None;
         lock(&self.shared.queue).has_ended = true;
         self.shared.changed.notify_all();
     }
 
     /// What is due at `now`: a commit, then steps of retention. Returns when to come again.
-    pub(super) fn turn(&mut self, now: Moment, is_closing: bool) -> Mono {
+    pub(super) fn run_due(&mut self, now: Moment, is_closing: bool) -> Mono {
         let mut queue = lock(&self.shared.queue);
         let is_due = queue.due.is_some_and(|due| due <= now.mono);
         queue.working_since = Some(now.mono);
@@ -132,8 +132,8 @@ impl Writer {
         if self.failures > 0 {
             return self.retry_at;
         }
-        let mut idle = match self.has_more_to_drop {
-            _ if self.displaced.is_some() => return now.mono.after(SETTLING),
+        let mut idle = match self.has_more_to_delete {
+            _ if self.detached.is_some() => return now.mono.after(FILES_SETTLE),
             true => now.mono,
             false => now.mono.after(limits::FILES_CHECK),
         };
@@ -145,36 +145,36 @@ impl Writer {
 
     fn work(&mut self, now: Moment, is_due: bool, is_closing: bool) {
         let may_try = self.retry_at <= now.mono || is_closing;
-        let has_news = self.shared.take_alerts();
-        let was_displaced = self.displaced.is_some();
-        let is_in_place = self.look_at_files(now);
-        if !is_in_place && may_try && !self.clear_way(now) {
+        let has_news = self.shared.buffer_alerts();
+        let was_displaced = self.detached.is_some();
+        let is_in_place = self.check_files(now);
+        if !is_in_place && may_try && !self.preserve_detached(now) {
             // People are told of alerts all the same.
-            self.write(now, Shared::flush_reservations);
-            self.write(now, Shared::flush_alerts);
+            self.flush_first(now, Shared::flush_reservations);
+            self.flush_first(now, Shared::flush_alerts);
             return;
         }
         let is_due = is_due || was_displaced || !is_in_place;
-        let mut is_fine = self.write(now, Shared::flush_reservations);
+        let mut is_fine = self.flush_first(now, Shared::flush_reservations);
         if has_news || is_due || is_closing || (self.failures > 0 && may_try) {
-            is_fine &= self.write(now, Shared::flush_alerts);
+            is_fine &= self.flush_first(now, Shared::flush_alerts);
         }
         // A commit that may have nothing to write is no proof that the disk is well again.
         let is_due = is_due || is_closing || self.failures > 0;
-        if is_fine && is_due && may_try && self.displaced.is_none() {
+        if is_fine && is_due && may_try && self.detached.is_none() {
             self.commit(now, is_closing);
         }
         if !is_closing && self.failures == 0 {
             match self.salvage.take_if(|_| self.salvage_at <= now.mono) {
-                Some(salvage) => self.go_on(salvage, now),
-                None => self.drop_oldest(now),
+                Some(salvage) => self.continue_salvage(salvage, now),
+                None => self.run_retention(now),
             }
         }
     }
 
     /// Whether all files that are open still stand at their paths. If not, nothing more is
     /// written to them.
-    fn look_at_files(&mut self, now: Moment) -> bool {
+    fn check_files(&mut self, now: Moment) -> bool {
         let shared = self.shared.clone();
         let mut open = lock(&shared.database);
         let exchange = open.as_ref().and_then(Database::detect_file_change);
@@ -189,21 +189,21 @@ impl Writer {
             drop(open);
             let code = rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_CORRUPT);
             let error = rusqlite::Error::SqliteFailure(code, Some(words.to_owned()));
-            self.refused(now, &error);
+            self.handle_write_error(now, &error);
         } else if let Some(exchange) = exchange
             && let Some(database) = open.take()
         {
             let path = database.path().display();
             log::warn!("{path}: its files were moved, removed or overwritten while in use");
-            self.displaced = Some(DetachedDatabase::new(database, exchange));
+            self.detached = Some(DetachedDatabase::new(database, exchange));
         }
-        self.displaced.is_none()
+        self.detached.is_none()
     }
 
     /// Whether readers have met damage that SQLite confirms, and that a new database can be
     /// rid of now: nothing depends on it but those rows, so that there has to be room for all.
     fn has_damage_for_readers(&mut self, now: Moment) -> bool {
-        let path = &self.shared.settings.place.path;
+        let path = &self.shared.settings.location.path;
         let is_early =
             |at: Option<Mono>| at.is_some_and(|at| now.mono.since(at) < limits::SALVAGE_PAUSE);
         if is_early(self.damaged_at) || !open_files::take_damage(path) || is_early(self.checked_at)
@@ -226,14 +226,14 @@ impl Writer {
 
     /// Keeps what a database holds whose files were exchanged, so that another can be opened;
     /// false if that has to wait.
-    fn clear_way(&mut self, now: Moment) -> bool {
-        let Some(displaced) = &self.displaced else {
+    fn preserve_detached(&mut self, now: Moment) -> bool {
+        let Some(displaced) = &self.detached else {
             return true;
         };
         match displaced.preserve(now.wall) {
             Ok(Preservation::Wait) => false,
             Ok(Preservation::Done { notice, kept }) => {
-                self.displaced = None;
+                self.detached = None;
                 self.replaced = kept.or(self.replaced.take());
                 log::warn!("{notice}");
                 let mut report = lock(&self.shared.report);
@@ -244,11 +244,11 @@ impl Writer {
                         salvage.is_complete = true;
                     }
                 }
-                report.exchanged = Some(notice);
+                report.file_change = Some(notice);
                 true
             }
             Err(error) => {
-                self.failed(now, &error);
+                self.back_off(now, &error);
                 false
             }
         }
@@ -256,12 +256,12 @@ impl Writer {
 
     /// Writes what goes first and at once: reservations, for which a request waits, and
     /// alerts. What the disk refuses of these is told all the same: above all that it does.
-    fn write(&mut self, now: Moment, flush: fn(&Shared) -> rusqlite::Result<()>) -> bool {
+    fn flush_first(&mut self, now: Moment, flush: fn(&Shared) -> rusqlite::Result<()>) -> bool {
         loop {
             match flush(&self.shared) {
                 Ok(()) => return true,
                 // At most once: a second database is not set aside so soon.
-                Err(error) if self.refused(now, &error) => {}
+                Err(error) if self.handle_write_error(now, &error) => {}
                 Err(_) => return false,
             }
         }
@@ -269,32 +269,32 @@ impl Writer {
 
     /// What the disk has refused. A damaged database is set aside and another stands in its
     /// place (true); anything else is told, and tried again later.
-    fn refused(&mut self, now: Moment, error: &rusqlite::Error) -> bool {
+    fn handle_write_error(&mut self, now: Moment, error: &rusqlite::Error) -> bool {
         *lock(&self.shared.database) = None;
-        let mut error = OpenError::from_sqlite(&self.shared.settings.place.path, error);
+        let mut error = OpenError::from_sqlite(&self.shared.settings.location.path, error);
         if let OpenError::Corrupt { detail, .. } = &mut error
-            && self.set_aside(detail, now)
+            && self.quarantine(detail, now)
         {
             return true;
         }
-        self.failed(now, &error);
+        self.back_off(now, &error);
         false
     }
 
     /// Commits what can be stored now; what cannot goes on waiting.
     fn commit(&mut self, now: Moment, is_closing: bool) {
-        let (ready, waiting) = self.take(now, is_closing);
-        let mut result = self.store(&ready, now);
+        let (ready, waiting) = self.take_rows(now, is_closing);
+        let mut result = self.write_batch(&ready, now);
         if let Err(OpenError::Corrupt { detail, .. }) = &mut result
-            && self.set_aside(detail, now)
+            && self.quarantine(detail, now)
         {
-            result = self.store(&ready, now);
+            result = self.write_batch(&ready, now);
         }
         // Exchanged while it was written to: what went into the old files is stored anew.
-        if result.is_ok() && !self.look_at_files(now) && self.clear_way(now) {
-            result = self.store(&ready, now);
+        if result.is_ok() && !self.check_files(now) && self.preserve_detached(now) {
+            result = self.write_batch(&ready, now);
         }
-        if result.is_ok() && self.displaced.is_none() {
+        if result.is_ok() && self.detached.is_none() {
             self.report_commit(result.as_ref().copied().unwrap_or_default());
         }
         let mut queue = lock(&self.shared.queue);
@@ -302,7 +302,7 @@ impl Writer {
         for row in waiting.into_iter().rev() {
             queue.rows.push_front(row);
         }
-        if result.is_err() || self.displaced.is_some() {
+        if result.is_err() || self.detached.is_some() {
             for entry in ready.into_iter().rev() {
                 queue.rows.push_front(entry.row);
             }
@@ -310,7 +310,7 @@ impl Writer {
             queue.due = Some(now.mono);
             drop(queue);
             if let Err(error) = result {
-                self.failed(now, &error);
+                self.back_off(now, &error);
             }
             return;
         }
@@ -320,17 +320,17 @@ impl Writer {
             false => Some(now.mono.after(self.shared.settings.commit_every)),
         };
         drop(queue);
-        self.succeeded();
+        self.report_success();
     }
 
     /// Takes all rows out of the queue: those to store now, and those whose stamp may still
     /// become right. These have a quarter of the queue: the oldest past it are stored as what
     /// they are, with an untrusted time, before they would have to be given up.
-    fn take(&mut self, now: Moment, is_closing: bool) -> (Vec<NewRow>, Vec<RecordRow>) {
+    fn take_rows(&mut self, now: Moment, is_closing: bool) -> (Vec<NewRow>, Vec<RecordRow>) {
         let mut queue = lock(&self.shared.queue);
         let rows = std::mem::take(&mut queue.rows);
         queue.in_flight = rows.len();
-        queue.fresh = 0;
+        queue.new_rows = 0;
         drop(queue);
         let may_wait = self.shared.settings.rows_waiting / 4;
         let crowded_out = rows.len().saturating_sub(may_wait);
@@ -354,8 +354,8 @@ impl Writer {
     }
 
     /// Brings a batch to the disk, opening the database first if it is not.
-    fn store(&mut self, batch: &[NewRow], now: Moment) -> Result<CommitCounts, OpenError> {
-        let place = &self.shared.settings.place;
+    fn write_batch(&mut self, batch: &[NewRow], now: Moment) -> Result<CommitCounts, OpenError> {
+        let place = &self.shared.settings.location;
         let sqlite = |error: rusqlite::Error| OpenError::from_sqlite(&place.path, &error);
         if lock(&self.shared.database).is_none() {
             // Without the lock: those who ask for alerts must not wait for another's.
@@ -364,7 +364,7 @@ impl Writer {
                 self.salvage = Salvage::resume(&mut database).map_err(sqlite)?;
             }
             if let Some(replaced) = &self.replaced {
-                salvage::take_alerts_over(replaced, &mut database).map_err(sqlite)?;
+                salvage::merge_alerts_from(replaced, &mut database).map_err(sqlite)?;
                 self.replaced = None;
             }
             *lock(&self.shared.database) = Some(database);
@@ -389,7 +389,7 @@ impl Writer {
 
     /// Puts a damaged database aside and begins a new one that takes over what can be read;
     /// false if that cannot be done now, and then `detail` says why.
-    fn set_aside(&mut self, detail: &mut String, now: Moment) -> bool {
+    fn quarantine(&mut self, detail: &mut String, now: Moment) -> bool {
         let is_again = self
             .damaged_at
             .is_some_and(|at| now.mono.since(at) < limits::SALVAGE_PAUSE);
@@ -397,10 +397,10 @@ impl Writer {
             return false;
         }
         let settings = &self.shared.settings;
-        let path = &settings.place.path;
+        let path = &settings.location.path;
         let mut open = lock(&self.shared.database);
         *open = None;
-        let begun = salvage::set_aside(&settings.place, &settings.boot, now.wall);
+        let begun = salvage::quarantine(&settings.location, &settings.boot, now.wall);
         let begun = begun.map(|database| open.insert(database));
         match begun {
             Ok(database) => {
@@ -439,13 +439,13 @@ impl Writer {
         let since = report.salvage.as_ref().map_or(now, |known| known.since);
         report.salvage = Some(Salvaged {
             since,
-            quarantine_path: salvage.aside().display().to_string(),
+            quarantine_path: salvage.damaged_file().display().to_string(),
             is_complete: is_over,
         });
     }
 
     /// Takes over some more of a damaged database.
-    fn go_on(&mut self, mut salvage: Salvage, now: Moment) {
+    fn continue_salvage(&mut self, mut salvage: Salvage, now: Moment) {
         let mut open = lock(&self.shared.database);
         let Some(database) = &mut *open else {
             self.salvage = Some(salvage);
@@ -471,19 +471,19 @@ impl Writer {
         if let Err(error) = step {
             *open = None;
             drop(open);
-            let error = OpenError::from_sqlite(&self.shared.settings.place.path, &error);
+            let error = OpenError::from_sqlite(&self.shared.settings.location.path, &error);
             // It begins anew when the database is open again; what is there stays once.
-            self.failed(now, &error);
+            self.back_off(now, &error);
         } else if !is_over {
             self.salvage = Some(salvage);
         }
     }
 
-    fn drop_oldest(&mut self, now: Moment) {
-        if !self.has_more_to_drop && now.mono < self.retention_at {
+    fn run_retention(&mut self, now: Moment) {
+        if !self.has_more_to_delete && now.mono < self.retention_at {
             return;
         }
-        self.has_more_to_drop = false;
+        self.has_more_to_delete = false;
         self.retention_at = now.mono.after(RETENTION_EVERY);
         let retention = self.shared.settings.retention;
         let mut open = lock(&self.shared.database);
@@ -499,7 +499,7 @@ impl Writer {
                 }),
             Err(error) => {
                 drop(open);
-                self.refused(now, &error);
+                self.handle_write_error(now, &error);
                 return;
             }
         };
@@ -514,24 +514,24 @@ impl Writer {
                 Ok(Progress::More) => {}
                 Err(error) => {
                     drop(open);
-                    self.refused(now, &error);
+                    self.handle_write_error(now, &error);
                     return;
                 }
             }
         }
-        self.has_more_to_drop = true;
+        self.has_more_to_delete = true;
     }
 
-    fn failed(&mut self, now: Moment, error: &OpenError) {
+    fn back_off(&mut self, now: Moment, error: &OpenError) {
         let longest = limits::STORAGE_BACK_OFF;
         let pause = Duration::from_secs(1 << self.failures.min(6)).min(longest);
         self.failures = self.failures.saturating_add(1);
         self.retry_at = now.mono.after(pause);
-        self.say(&error.summary());
+        self.report_failure(&error.summary());
     }
 
     /// Tells a trouble, once in the log, and in every status until it is over.
-    fn say(&mut self, trouble: &str) {
+    fn report_failure(&mut self, trouble: &str) {
         let mut report = lock(&self.shared.report);
         if report.trouble.as_deref() != Some(trouble) {
             log::error!("{trouble}");
@@ -540,7 +540,7 @@ impl Writer {
         self.failures = self.failures.max(1);
     }
 
-    fn succeeded(&mut self) {
+    fn report_success(&mut self) {
         self.failures = 0;
         if lock(&self.shared.report).trouble.take().is_some() {
             log::info!("storage works again");
@@ -557,7 +557,9 @@ impl Writer {
         drop(queue);
         self.failures = self.failures.saturating_add(1);
         self.retry_at = now.mono.after(limits::STORAGE_BACK_OFF);
-        self.say("the store thread met a defect of its own (see the log); it tries again");
+        self.report_failure(
+            "the store thread met a defect of its own (see the log); it tries again",
+        );
     }
 
     fn report_commit(&self, committed: CommitCounts) {

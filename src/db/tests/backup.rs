@@ -103,14 +103,14 @@ fn a_damaged_backup_is_not_called_whole() {
     bytes[middle..middle + 4_096].fill(0xAA);
     std::fs::write(&damaged, bytes).expect("it can be written");
     assert!(verify(&damaged).is_err());
-    assert_eq!(newest_whole(&path), Some(whole));
+    assert_eq!(newest_verified(&path), Some(whole));
 }
 
 #[test]
 fn a_backup_is_due_when_the_newest_is_old_or_dated_ahead() {
     let every = Duration::from_secs(86_400);
     let now = Wall::from_second(T0);
-    let dated = |name: &str| date_of(Path::new(name));
+    let dated = |name: &str| parse_date(Path::new(name));
     for (newest, expected) in [
         (None, true),
         (dated("/data/a.db.backup-20251030T195959Z"), false),
@@ -136,7 +136,9 @@ fn a_backup_dated_ahead_does_not_stay_in_place_of_newer_ones() {
     for second in [T0, T0 + 3_650 * 86_400, T0 + 86_400, T0 + 2 * 86_400] {
         rotate(&path, 2, Wall::from_second(second)).expect("a backup is made");
     }
-    let names = beside(&path).into_iter().filter_map(|path| date_of(&path));
+    let names = list_backups(&path)
+        .into_iter()
+        .filter_map(|path| parse_date(&path));
     let days: Vec<i64> = names.map(|date| (date.second() - T0) / 86_400).collect();
     assert_eq!(days, [1, 2]);
 }
@@ -149,11 +151,11 @@ fn backups_are_made_until_the_stop() {
     let clock = crate::sys::clock::ManualClock::new(crate::db::test_support::trusted(0));
     let (shutdown, stopping) = crate::sys::shutdown::shutdown();
     std::thread::scope(|scope| {
-        scope.spawn(|| keep_making(&path, Duration::from_millis(1), 2, &clock, &stopping));
-        while beside(&path).is_empty() {
+        scope.spawn(|| run_schedule(&path, Duration::from_millis(1), 2, &clock, &stopping));
+        while list_backups(&path).is_empty() {
             std::thread::yield_now();
         }
         shutdown.begin();
     });
-    assert_eq!(beside(&path).len(), 1, "the clock stood still");
+    assert_eq!(list_backups(&path).len(), 1, "the clock stood still");
 }

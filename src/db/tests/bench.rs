@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use rusqlite::{Connection, params};
 
 use super::database::Database;
-use super::history::Reader;
+use super::history::HistoryReader;
 use super::open;
 use super::retention::policy::{Progress, RetentionPolicy, RetentionTimes, step};
 use super::rollup::{DAY, HOUR};
@@ -297,7 +297,7 @@ fn asking_a_large_database() {
             open_and_restore,
             KEYS as usize,
         );
-        let reader = Reader::new(&path);
+        let reader = HistoryReader::new(&path);
         for (question, span, points) in [
             ("one key, 1 hour", HOUR, 500),
             ("one key, 1 day", DAY, 500),

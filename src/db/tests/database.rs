@@ -7,7 +7,7 @@ use rusqlite::Connection;
 use super::*;
 use crate::db::open::open;
 use crate::db::rollup::Aggregate;
-use crate::db::test_support::{Directory, T0, database, entries, place, row, row_of, trusted};
+use crate::db::test_support::{Directory, T0, database, entries, location, row, row_of, trusted};
 use crate::domain::freshness::Stamp;
 use crate::domain::time::{ClockTrust, Moment};
 
@@ -279,7 +279,7 @@ fn restored_within_the_boot_age_goes_on_and_after_it_the_clock_decides() {
         ..later
     };
     let ages = |boot: &str, now: Moment| -> Vec<Option<u64>> {
-        let database = open(&place(&path), boot).expect("it opens");
+        let database = open(&location(&path), boot).expect("it opens");
         let restored = database.last_values(&|_| false).expect("it can be read");
         let keys: Vec<&str> = restored.iter().map(|row| &*row.key).collect();
         assert_eq!(keys, ["own", "ours", "doubted", "own under doubt"]);
@@ -294,11 +294,11 @@ fn restored_within_the_boot_age_goes_on_and_after_it_the_clock_decides() {
     assert_eq!(ages("another", doubtful), [None; 4]);
     assert_eq!(ages("", doubtful), [None; 4], "a kernel that names no boot");
     // The first commit of another boot ends what was true in the one before.
-    let mut database = open(&place(&path), "another").expect("it opens");
+    let mut database = open(&location(&path), "another").expect("it opens");
     let batch = entries([row("new", T0 + 1, 1.0)]);
     database.commit(&batch, i64::MIN).expect("it is committed");
     drop(database);
-    let mut database = open(&place(&path), "this-boot").expect("it opens");
+    let mut database = open(&location(&path), "this-boot").expect("it opens");
     let restored = database.last_values(&|_| false).expect("it can be read");
     assert_eq!(restored[0].stamp.age(doubtful), None);
     assert!(database.commit(&[], i64::MIN).is_ok());

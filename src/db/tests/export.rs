@@ -4,7 +4,7 @@ use super::*;
 use crate::db::retention::policy::{Progress, RetentionPolicy, RetentionTimes, step};
 use crate::db::test_support::{Directory, T0, database, entries, golden, row, row_of};
 
-fn exported(path: &Path, wish: &Wish, format: Format) -> String {
+fn exported(path: &Path, wish: &ExportQuery, format: ExportFormat) -> String {
     let mut out = Vec::new();
     export(path, wish, format, &mut out).expect("it is exported");
     String::from_utf8(out).expect("an export is UTF-8")
@@ -47,9 +47,9 @@ fn everything_is_exported_oldest_first_and_as_it_holds() {
     let directory = Directory::new();
     let path = directory.path("a.db");
     filled(&path);
-    let csv = exported(&path, &Wish::default(), Format::Csv);
+    let csv = exported(&path, &ExportQuery::default(), ExportFormat::Csv);
     golden("tests/golden/db/export.csv", &csv);
-    let json = exported(&path, &Wish::default(), Format::JsonLines);
+    let json = exported(&path, &ExportQuery::default(), ExportFormat::JsonLines);
     golden("tests/golden/db/export.jsonl", &json);
     for line in json.lines() {
         serde_json::from_str::<serde_json::Value>(line).expect("every line is JSON");
@@ -64,21 +64,21 @@ fn keys_and_spans_are_obeyed() {
     database(&path)
         .commit(&entries(rows), i64::MIN)
         .expect("it is committed");
-    let wish = Wish {
+    let wish = ExportQuery {
         keys: vec!["t".to_owned()],
         from: Some(Wall::from_second(T0 + 10)),
         to: Some(Wall::from_second(T0 + 12)),
     };
     assert_eq!(
-        exported(&path, &wish, Format::JsonLines),
+        exported(&path, &wish, ExportFormat::JsonLines),
         "{\"timestamp\":\"2025-10-30T20:00:10Z\",\"key\":\"t\",\"value\":10,\"unit\":\"°C\"}\n\
          {\"timestamp\":\"2025-10-30T20:00:11Z\",\"key\":\"t\",\"value\":11,\"unit\":\"°C\"}\n"
     );
-    let nothing = Wish {
+    let nothing = ExportQuery {
         to: Some(Wall::from_second(T0)),
-        ..Wish::default()
+        ..ExportQuery::default()
     };
-    assert_eq!(exported(&path, &nothing, Format::JsonLines), "");
+    assert_eq!(exported(&path, &nothing, ExportFormat::JsonLines), "");
 }
 
 #[test]
@@ -90,7 +90,7 @@ fn an_hour_of_very_many_rows_comes_in_parts_and_in_order() {
     database(&path)
         .commit(&entries(rows), i64::MIN)
         .expect("it is committed");
-    let csv = exported(&path, &Wish::default(), Format::Csv);
+    let csv = exported(&path, &ExportQuery::default(), ExportFormat::Csv);
     assert_eq!(csv.lines().count(), 40 * 3_600 + 1);
     let times: Vec<&str> = csv.lines().skip(1).map(|line| &line[..20]).collect();
     assert!(times.is_sorted());
@@ -101,11 +101,12 @@ fn a_key_that_never_was_is_named() {
     let directory = Directory::new();
     let path = directory.path("a.db");
     drop(database(&path));
-    let wish = Wish {
+    let wish = ExportQuery {
         keys: vec!["nothing".to_owned()],
-        ..Wish::default()
+        ..ExportQuery::default()
     };
-    let error = export(&path, &wish, Format::Csv, &mut Vec::new()).expect_err("it is refused");
+    let error =
+        export(&path, &wish, ExportFormat::Csv, &mut Vec::new()).expect_err("it is refused");
     assert!(
         error.to_string().contains("no reading of nothing"),
         "{error}"
@@ -140,7 +141,7 @@ fn no_text_cell_is_a_formula_to_a_spreadsheet_and_numbers_stay_numbers() {
         ("°C", "°C"),
         ("", ""),
     ] {
-        assert_eq!(text_cell(text), expected, "{text:?}");
+        assert_eq!(csv_text(text), expected, "{text:?}");
     }
     let directory = Directory::new();
     let path = directory.path("a.db");
@@ -151,11 +152,11 @@ fn no_text_cell_is_a_formula_to_a_spreadsheet_and_numbers_stay_numbers() {
             i64::MIN,
         )
         .expect("it is committed");
-    let csv = exported(&path, &Wish::default(), Format::Csv);
+    let csv = exported(&path, &ExportQuery::default(), ExportFormat::Csv);
     assert!(csv.contains(",'@key,,"), "{csv}");
     assert!(csv.contains(",'=1+1,"), "{csv}");
     assert!(csv.contains(",t,-3.5,"), "{csv}");
-    let json = exported(&path, &Wish::default(), Format::JsonLines);
+    let json = exported(&path, &ExportQuery::default(), ExportFormat::JsonLines);
     assert!(json.contains("\"text\":\"=1+1\""), "{json}");
 }
 
@@ -175,8 +176,9 @@ fn what_cannot_be_read_is_told_alike_by_an_export_and_a_backup() {
         (&text, "found a file that begins with \"buy milk\""),
         (&theirs, "found another program's SQLite database"),
     ] {
-        let (wish, mut out) = (Wish::default(), Vec::new());
-        let exported = export(source, &wish, Format::Csv, &mut out).expect_err("it is refused");
+        let (wish, mut out) = (ExportQuery::default(), Vec::new());
+        let exported =
+            export(source, &wish, ExportFormat::Csv, &mut out).expect_err("it is refused");
         let exported = exported.to_string();
         assert!(exported.contains(expected), "{exported}");
         let copied = crate::db::backup::backup(source, &directory.path("copy.db"));

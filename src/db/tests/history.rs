@@ -23,7 +23,7 @@ fn budget() -> Budget {
 }
 
 /// As a request asks.
-fn ask(reader: &Reader, query: &HistoryQuery) -> Result<Vec<Bucket>, HistoryError> {
+fn ask(reader: &HistoryReader, query: &HistoryQuery) -> Result<Vec<Bucket>, HistoryError> {
     reader.history(query, &budget())
 }
 
@@ -91,7 +91,7 @@ fn history_agrees_with_a_model_that_forgets_nothing() {
         }
     }
     keep_up(&mut database, start + 6 * DAY);
-    let reader = Reader::new(&path);
+    let reader = HistoryReader::new(&path);
     for (from, to, points) in [
         (start, start + 3 * DAY, 2_000),
         (start - DAY, start + 7 * DAY, 150),
@@ -216,7 +216,7 @@ fn every_query_ends_within_its_points_and_says_what_it_counted() {
     while step(&mut database, &kept, RetentionTimes::exact(now)).expect("a step can be taken")
         == Progress::More
     {}
-    let reader = Reader::new(&path);
+    let reader = HistoryReader::new(&path);
     let mut dice = Dice(5);
     for _ in 0..400 {
         let (from, to) = (any_second(&mut dice), any_second(&mut dice));
@@ -259,7 +259,7 @@ fn a_query_that_would_cost_too_much_is_ended_and_leaves_nothing_open() {
     database
         .commit(&entries(rows), i64::MIN)
         .expect("it is committed");
-    let reader = Reader::new(&path);
+    let reader = HistoryReader::new(&path);
     let asked = query("t", T0, T0 + 3_000, 2_000);
     let with = |budget: Budget| reader.history(&asked, &budget);
     let long = std::time::Duration::from_secs(3600);
@@ -299,7 +299,7 @@ fn gaps_stay_gaps_and_extremes_survive() {
     database(&path)
         .commit(&entries(rows), i64::MIN)
         .expect("it is committed");
-    let reader = Reader::new(&path);
+    let reader = HistoryReader::new(&path);
     let found = ask(&reader, &query("t", T0, T0 + 6_000, 10)).expect("it answers");
     let begins: Vec<i64> = found.iter().map(|b| (b.from.second() - T0) / 60).collect();
     assert_eq!(begins, [0, 10, 20, 30, 60, 70, 80, 90]);
@@ -329,7 +329,7 @@ fn a_part_that_has_lost_its_rows_is_answered_by_hours_and_then_by_days() {
     while step(&mut database, &kept, RetentionTimes::exact(now)).expect("a step can be taken")
         == Progress::More
     {}
-    let reader = Reader::new(&path);
+    let reader = HistoryReader::new(&path);
     let whole = query("t", begin, begin + 4 * DAY, 1_000);
     let found = ask(&reader, &whole).expect("it answers");
     let widths: Vec<u64> = found.iter().map(|bucket| bucket.seconds).collect();
@@ -343,7 +343,7 @@ fn a_part_that_has_lost_its_rows_is_answered_by_hours_and_then_by_days() {
 fn a_reader_survives_a_file_that_comes_and_goes() {
     let directory = Directory::new();
     let path = directory.path("a.db");
-    let reader = Reader::new(&path);
+    let reader = HistoryReader::new(&path);
     let asked = query("t", T0, T0 + 60, 10);
     assert!(matches!(
         ask(&reader, &asked),
@@ -388,7 +388,7 @@ fn absurd_spans_are_answered() {
     database(&path)
         .commit(&entries([row("t", T0, 1.0)]), i64::MIN)
         .expect("it is committed");
-    let reader = Reader::new(&path);
+    let reader = HistoryReader::new(&path);
     for (from, to) in [(i64::MIN, i64::MAX), (i64::MAX, i64::MIN), (0, i64::MAX)] {
         let asked = HistoryQuery {
             from: Wall(from),

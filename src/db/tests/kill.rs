@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use super::open;
 use super::store::{StoreSettings, start};
-use super::test_support::{Dice, Directory, place, row};
+use super::test_support::{Dice, Directory, location, row};
 use crate::domain::time::Wall;
 use crate::sys::clock::{Clock, SystemClock};
 
@@ -111,9 +111,9 @@ fn writes_until_it_is_killed() {
         return;
     };
     let path = Path::new(&path);
-    let mut settings = StoreSettings::new(place(path), "this-boot".to_owned());
+    let mut settings = StoreSettings::new(location(path), "this-boot".to_owned());
     settings.commit_every = Duration::ZERO;
-    let database = open::open(&settings.place, &settings.boot).expect("it opens");
+    let database = open::open(&settings.location, &settings.boot).expect("it opens");
     // The log is taken in often, so that kills meet that too.
     let pragma = database
         .connection()

@@ -40,9 +40,9 @@ fn commit(events: &[AlertEvent]) -> AlertCommit {
     }
 }
 
-fn stored(events: &[AlertEvent]) -> (Connection, Unwritten) {
+fn stored(events: &[AlertEvent]) -> (Connection, OutboxBuffer) {
     let mut connection = database();
-    let mut unwritten = Unwritten::default();
+    let mut unwritten = OutboxBuffer::default();
     unwritten.add(commit(events), &BOTH);
     assert!(unwritten.is_urgent());
     unwritten.flush(&mut connection).expect("the disk works");
@@ -69,7 +69,7 @@ fn ended(attempts: u32) -> DeliveryEnd {
 
 /// Each delivery of the newest incident: channel, kind and attempts.
 fn told(connection: &Connection) -> Vec<(String, String, u32)> {
-    let known = history(connection, 1).expect("it can be read");
+    let known = incidents(connection, 1).expect("it can be read");
     let deliveries = known[0].deliveries.iter().cloned();
     deliveries
         .map(|it| (it.channel, it.kind, it.ended.attempts))
@@ -113,12 +113,12 @@ fn how_people_were_told_is_kept_with_the_incident_and_bounded() {
         row("webhook", "recovery"),
     ];
     assert_eq!(told(&connection), expected);
-    let known = history(&connection, 1).expect("it can be read");
+    let known = incidents(&connection, 1).expect("it can be read");
     let last = known[0].deliveries.last().expect("four");
     assert_eq!(last.ended.refused.as_deref(), Some("it answers HTTP 410"));
     let transaction = connection.transaction().expect("it can be written");
     for _ in 0..limits::DELIVERIES {
-        note_delivery(&transaction, last).expect("it is written");
+        record_delivery(&transaction, last).expect("it is written");
     }
     transaction.commit().expect("it is written");
     assert_eq!(told(&connection).len(), limits::DELIVERIES);
@@ -127,9 +127,9 @@ fn how_people_were_told_is_kept_with_the_incident_and_bounded() {
 #[test]
 fn what_was_told_while_the_disk_failed_is_noted_when_it_works_again() {
     let mut connection = database();
-    let mut unwritten = Unwritten::default();
+    let mut unwritten = OutboxBuffer::default();
     unwritten.add(commit(&[event(1, AlertEventKind::Trigger)]), &["mail"]);
-    unwritten.refused();
+    unwritten.mark_disk_failed();
     let pending = unwritten.pending(None, "mail");
     let outcome = DeliveryOutcome::Delivered {
         ids: ids(&pending),
@@ -225,7 +225,7 @@ fn a_disk_that_fails_does_not_keep_its_own_alert_from_being_told() {
     connection
         .pragma_update(None, "query_only", true)
         .expect("it is a pragma");
-    let mut unwritten = Unwritten::default();
+    let mut unwritten = OutboxBuffer::default();
     unwritten.add(commit(&[event(1, AlertEventKind::Trigger)]), &BOTH);
     assert!(
         unwritten
@@ -267,7 +267,7 @@ fn a_disk_that_fails_does_not_keep_its_own_alert_from_being_told() {
             .items
             .is_empty()
     );
-    assert_eq!(history(&connection, 10).expect("it reads")[0].incident, 1);
+    assert_eq!(incidents(&connection, 10).expect("it reads")[0].incident, 1);
 }
 
 #[test]
@@ -326,16 +326,16 @@ fn refusal(why: &str) -> DeliveryRefusal {
 }
 
 /// Every story is told twice: on the disk, and in memory while the disk refuses all.
-fn on_disk_and_in_memory(story: impl Fn(&mut Unwritten, Option<&mut Connection>)) {
+fn on_disk_and_in_memory(story: impl Fn(&mut OutboxBuffer, Option<&mut Connection>)) {
     let both = [
         event(1, AlertEventKind::Trigger),
         event(2, AlertEventKind::Trigger),
     ];
     let (mut connection, mut unwritten) = stored(&both);
     story(&mut unwritten, Some(&mut connection));
-    let mut unwritten = Unwritten::default();
+    let mut unwritten = OutboxBuffer::default();
     unwritten.add(commit(&both), &BOTH);
-    unwritten.refused();
+    unwritten.mark_disk_failed();
     story(&mut unwritten, None);
     // And what memory knows comes to the disk.
     let mut connection = database();
@@ -386,9 +386,9 @@ fn what_is_refused_stays_with_its_reason_and_without_a_message() {
         assert_eq!(found, expected);
         assert_eq!(mail.undelivered, 0);
         if let Some(connection) = connection {
-            assert_eq!(refused(connection, "mail"), Ok(1));
-            assert_eq!(refused(connection, "webhook"), Ok(0));
-            let known = history(connection, 10).expect("it reads");
+            assert_eq!(count_refused(connection, "mail"), Ok(1));
+            assert_eq!(count_refused(connection, "webhook"), Ok(0));
+            let known = incidents(connection, 10).expect("it reads");
             assert_eq!(known[1].deliveries, []);
             let why = known[1].waiting[0].refused.as_deref();
             assert_eq!(why, Some("HTTP 413"), "the history says so");
@@ -417,7 +417,7 @@ fn what_is_given_up_is_not_delivered_in_the_history_and_counted() {
         let mail = unwritten.pending(connection.as_deref(), "mail");
         assert_eq!((mail.items.len(), mail.undelivered), (1, 1));
         if let Some(connection) = connection {
-            let known = history(connection, 10).expect("it reads");
+            let known = incidents(connection, 10).expect("it reads");
             assert!(known[1].deliveries[0].ended.is_given_up);
         }
     });
@@ -430,7 +430,7 @@ fn a_full_outbox_drops_what_was_refused_first() {
         .collect();
     let more =
         [500, 501].map(|more| event(limits::OUTBOX_ROWS as u64 + more, AlertEventKind::Trigger));
-    let story = |unwritten: &mut Unwritten, mut connection: Option<&mut Connection>| {
+    let story = |unwritten: &mut OutboxBuffer, mut connection: Option<&mut Connection>| {
         let all = ids(&unwritten.pending(connection.as_deref(), "mail"));
         let outcome = DeliveryOutcome::Refused {
             ids: vec![all[100], all[200], all[300]],
@@ -457,7 +457,7 @@ fn a_full_outbox_drops_what_was_refused_first() {
     };
     let (mut connection, mut unwritten) = stored(&full);
     story(&mut unwritten, Some(&mut connection));
-    let known = history(&connection, limits::INCIDENTS).expect("it reads");
+    let known = incidents(&connection, limits::INCIDENTS).expect("it reads");
     let of_101 = known.iter().find(|it| it.incident == 101).expect("known");
     let ended = &of_101.deliveries[0].ended;
     assert!(
@@ -467,9 +467,9 @@ fn a_full_outbox_drops_what_was_refused_first() {
                 .as_deref()
                 .is_some_and(|it| it.contains("dropped"))
     );
-    let mut unwritten = Unwritten::default();
+    let mut unwritten = OutboxBuffer::default();
     unwritten.add(commit(&full), &["mail"]);
-    unwritten.refused();
+    unwritten.mark_disk_failed();
     story(&mut unwritten, None);
 }
 
@@ -481,11 +481,11 @@ fn state_and_history_are_read_back() {
         event(1, AlertEventKind::Recovery),
     ];
     let (connection, _) = stored(&both);
-    let state = restore(&connection, "boot")
+    let state = read_state(&connection, "boot")
         .expect("it reads")
         .expect("it is there");
     assert_eq!(state, AlertState::new("boot").counting_from(7));
-    let history = history(&connection, 10).expect("it reads");
+    let history = incidents(&connection, 10).expect("it reads");
     let rows: Vec<(u64, bool, bool)> = history
         .iter()
         .map(|it| (it.incident, it.ended.is_some(), it.flaps))
@@ -506,7 +506,7 @@ fn a_state_that_cannot_be_read_begins_anew_after_the_history() {
         )
         .expect("it is written");
     transaction.commit().expect("it commits");
-    let state = restore(&connection, "boot")
+    let state = read_state(&connection, "boot")
         .expect("it reads")
         .expect("anew");
     assert_eq!(state, AlertState::new("boot").counting_from(5));

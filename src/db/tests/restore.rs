@@ -1,7 +1,7 @@
 use super::*;
 use crate::db::database::Database;
 use crate::db::file::is_wal_mode;
-use crate::db::test_support::{Directory, T0, database, entries, place, row};
+use crate::db::test_support::{Directory, T0, database, entries, location, row};
 use crate::db::tiers::{read_meta, write_meta};
 
 const NOW: Wall = Wall(T0 * 1000);
@@ -57,7 +57,7 @@ fn restorable(directory: &Directory) -> PathBuf {
     for part in ["", "-wal"] {
         std::fs::copy(sibling(&living, part), sibling(&path, part)).expect("it can be copied");
     }
-    stage(&earlier, &place(&path)).expect("a good copy is staged");
+    stage(&earlier, &location(&path)).expect("a good copy is staged");
     path
 }
 
@@ -74,10 +74,10 @@ fn assert_restored(directory: &Directory, path: &Path, state: &str) {
     assert_eq!(quota.as_deref(), Some("spent"), "{state}");
     let verdict = texts(path, "PRAGMA integrity_check");
     assert_eq!(verdict, ["ok"], "{state}");
-    let kept = replace::moved(path, KIND);
+    let kept = replace::list_moved(path, REPLACED);
     assert_eq!(kept.len(), 1, "{state}: {:?}", directory.names());
     assert_eq!(keys(&kept[0]), ["present"], "{state}: with its log");
-    let left = |name: &String| name.contains(STAGED) || name.contains(".next");
+    let left = |name: &String| name.contains(STAGED_SUFFIX) || name.contains(".next");
     assert!(
         !directory.names().iter().any(left),
         "{state}: {:?}",
@@ -89,16 +89,18 @@ fn assert_restored(directory: &Directory, path: &Path, state: &str) {
 fn a_staged_copy_takes_the_databases_place_and_its_alerts() {
     let directory = Directory::new();
     let path = restorable(&directory);
-    let before = take(&path, NOW)
+    let before = apply_staged(&path, NOW)
         .expect("it can be taken")
         .expect("one is staged");
     assert_eq!(before, directory.path("db.replaced-20251030T200000Z"));
     let head = std::fs::read(&path).expect("it is there");
     assert!(is_wal_mode(&head), "the first opening changes no mode");
     assert_restored(&directory, &path, "at once");
-    drop(open::open(&place(&path), "boot").expect("the node takes it"));
+    drop(open::open(&location(&path), "boot").expect("the node takes it"));
     assert!(
-        take(&path, NOW).expect("nothing is in the way").is_none(),
+        apply_staged(&path, NOW)
+            .expect("nothing is in the way")
+            .is_none(),
         "once"
     );
 }
@@ -107,32 +109,33 @@ fn a_staged_copy_takes_the_databases_place_and_its_alerts() {
 #[test]
 fn wherever_a_crash_interrupts_it_the_next_start_completes_it() {
     type Crash = fn(&Path);
-    let carried: Crash =
-        |path| carry_over(path, &sibling(path, STAGED)).expect("it can be carried");
+    let carried: Crash = |path| {
+        copy_alerts_and_quotas(path, &sibling(path, STAGED_SUFFIX)).expect("it can be carried")
+    };
     let logged: Crash = |path| {
-        carry_over(path, &sibling(path, STAGED)).expect("it can be carried");
-        use_log(&sibling(path, STAGED)).expect("it can be led to a log");
+        copy_alerts_and_quotas(path, &sibling(path, STAGED_SUFFIX)).expect("it can be carried");
+        set_wal_mode(&sibling(path, STAGED_SUFFIX)).expect("it can be led to a log");
     };
     let announced: Crash = |path| {
-        carry_over(path, &sibling(path, STAGED)).expect("it can be carried");
-        replace::announce(path, &sibling(path, STAGED), ".replaced-1").expect("announced");
+        copy_alerts_and_quotas(path, &sibling(path, STAGED_SUFFIX)).expect("it can be carried");
+        replace::schedule(path, &sibling(path, STAGED_SUFFIX), ".replaced-1").expect("announced");
     };
     let log_moved: Crash = |path| {
-        carry_over(path, &sibling(path, STAGED)).expect("it can be carried");
-        replace::announce(path, &sibling(path, STAGED), ".replaced-1").expect("announced");
+        copy_alerts_and_quotas(path, &sibling(path, STAGED_SUFFIX)).expect("it can be carried");
+        replace::schedule(path, &sibling(path, STAGED_SUFFIX), ".replaced-1").expect("announced");
         let moved = sibling(path, ".replaced-1-wal");
         std::fs::rename(sibling(path, "-wal"), moved).expect("renamed");
     };
     let moved_away: Crash = |path| {
-        carry_over(path, &sibling(path, STAGED)).expect("it can be carried");
-        replace::announce(path, &sibling(path, STAGED), ".replaced-1").expect("announced");
+        copy_alerts_and_quotas(path, &sibling(path, STAGED_SUFFIX)).expect("it can be carried");
+        replace::schedule(path, &sibling(path, STAGED_SUFFIX), ".replaced-1").expect("announced");
         let moved = sibling(path, ".replaced-1");
         std::fs::rename(sibling(path, "-wal"), sibling(&moved, "-wal")).expect("renamed");
         std::fs::rename(path, moved).expect("renamed");
     };
     // In the middle of the transaction that carries alerts over, with its journal on the disk.
     let carrying: Crash = |path| {
-        let target = open(&sibling(path, STAGED)).expect("it can be opened");
+        let target = open(&sibling(path, STAGED_SUFFIX)).expect("it can be opened");
         target
             .pragma_update(None, "cache_size", 1)
             .expect("it spills early");
@@ -142,9 +145,9 @@ fn wherever_a_crash_interrupts_it_the_next_start_completes_it() {
         let filler = "x".repeat(100_000);
         waits(&target, 9, &filler);
         let journal = std::fs::read(sibling(path, ".restore-journal")).expect("there is one");
-        let half = std::fs::read(sibling(path, STAGED)).expect("it is there");
+        let half = std::fs::read(sibling(path, STAGED_SUFFIX)).expect("it is there");
         drop(target);
-        std::fs::write(sibling(path, STAGED), half).expect("written");
+        std::fs::write(sibling(path, STAGED_SUFFIX), half).expect("written");
         std::fs::write(sibling(path, ".restore-journal"), journal).expect("written");
     };
     for (state, crash) in [
@@ -158,7 +161,7 @@ fn wherever_a_crash_interrupts_it_the_next_start_completes_it() {
         let directory = Directory::new();
         let path = restorable(&directory);
         crash(&path);
-        take(&path, NOW).expect(state);
+        apply_staged(&path, NOW).expect(state);
         assert_restored(&directory, &path, state);
     }
 }
@@ -169,16 +172,20 @@ fn what_is_not_whole_is_never_taken() {
     let path = directory.path("db");
     drop(holding(&path, "present"));
     // A crash of the command: everything but the last rename.
-    std::fs::copy(&path, sibling(&path, UNFINISHED)).expect("a copy can be begun");
+    std::fs::copy(&path, sibling(&path, UNFINISHED_SUFFIX)).expect("a copy can be begun");
     std::fs::write(sibling(&path, ".restore.copy.unfinished"), "half").expect("and another");
-    assert!(take(&path, NOW).expect("nothing is staged").is_none());
+    assert!(
+        apply_staged(&path, NOW)
+            .expect("nothing is staged")
+            .is_none()
+    );
     assert_eq!(keys(&path), ["present"]);
     let other = directory.path("other");
     drop(holding(&other, "restored"));
-    stage(&other, &place(&path)).expect("leftovers are in nobody's way");
-    take(&path, NOW).expect("it can be taken");
+    stage(&other, &location(&path)).expect("leftovers are in nobody's way");
+    apply_staged(&path, NOW).expect("it can be taken");
     assert_eq!(keys(&path), ["restored"]);
-    let left = |name: &String| name.contains(STAGED);
+    let left = |name: &String| name.contains(STAGED_SUFFIX);
     assert!(
         !directory.names().iter().any(left),
         "{:?}",
@@ -229,14 +236,14 @@ fn what_cannot_be_restored_is_refused_in_words_and_stages_nothing() {
         (damaged, "cannot be restored: "),
         (path.clone(), "is the database itself"),
     ] {
-        let said = stage(&file, &place(&path)).expect_err("it is refused");
+        let said = stage(&file, &location(&path)).expect_err("it is refused");
         assert!(said.contains(expected), "{said}");
     }
     let good = directory.path("good");
     drop(holding(&good, "good"));
-    let said = stage(&good, &place(&foreign)).expect_err("another program's is left alone");
+    let said = stage(&good, &location(&foreign)).expect_err("another program's is left alone");
     assert!(said.contains("another program's file"), "{said}");
-    let left = |name: &String| name.contains(STAGED);
+    let left = |name: &String| name.contains(STAGED_SUFFIX);
     assert!(
         !directory.names().iter().any(left),
         "{:?}",
@@ -265,18 +272,18 @@ fn copies_of_every_earlier_version_are_led_here() {
             .expect("an earlier version can be made");
         drop(connection);
         let bytes = std::fs::read(&old).expect("it can be read");
-        stage(&old, &place(&path)).expect("it is staged");
+        stage(&old, &location(&path)).expect("it is staged");
         assert_eq!(
             std::fs::read(&old).expect("it is there"),
             bytes,
             "the copy stays as it is"
         );
-        take(&path, NOW).expect("it is taken");
+        apply_staged(&path, NOW).expect("it is taken");
         assert_eq!(
             (keys(&path), outbox(&path)),
             (vec!["restored".to_owned()], vec!["not told yet".to_owned()])
         );
-        drop(open::open(&place(&path), "boot").expect("the node takes it"));
+        drop(open::open(&location(&path), "boot").expect("the node takes it"));
         assert!(
             !directory
                 .names()
@@ -297,8 +304,8 @@ fn on_a_new_card_the_copys_own_alerts_are_kept() {
         if present {
             drop(holding(&path, "fresh"));
         }
-        stage(&copy, &place(&path)).expect("it is staged");
-        take(&path, NOW).expect("it is taken");
+        stage(&copy, &location(&path)).expect("it is staged");
+        apply_staged(&path, NOW).expect("it is taken");
         assert_eq!(outbox(&path), ["waiting"]);
         assert_eq!(keys(&path), ["restored"]);
     }
@@ -316,8 +323,8 @@ fn a_link_to_the_database_stays_one() {
     drop(holding(&path, "present"));
     drop(holding(&copy, "restored"));
     std::os::unix::fs::symlink(&path, &link).expect("a link can be made");
-    stage(&copy, &place(&link)).expect("it is staged");
-    let kept = take(&link, NOW)
+    stage(&copy, &location(&link)).expect("it is staged");
+    let kept = apply_staged(&link, NOW)
         .expect("it is taken")
         .expect("it was staged");
     assert!(link.is_symlink());
@@ -340,8 +347,8 @@ fn a_damaged_alert_costs_no_other() {
         .expect("it can be written");
     waits(present.connection(), 2, "not told yet");
     drop(present);
-    stage(&copy, &place(&path)).expect("it is staged");
-    take(&path, NOW).expect("it is taken");
+    stage(&copy, &location(&path)).expect("it is staged");
+    apply_staged(&path, NOW).expect("it is taken");
     assert_eq!(outbox(&path), ["not told yet"]);
 }
 
@@ -354,8 +361,8 @@ fn a_damaged_database_is_no_reason_not_to_restore() {
     let mut bytes = std::fs::read(&path).expect("read");
     bytes[100..].fill(0xa5);
     std::fs::write(&path, &bytes).expect("written");
-    stage(&copy, &place(&path)).expect("it is staged");
-    let kept = take(&path, NOW)
+    stage(&copy, &location(&path)).expect("it is staged");
+    let kept = apply_staged(&path, NOW)
         .expect("it is taken")
         .expect("it was staged");
     assert_eq!(keys(&path), ["restored"]);
@@ -368,8 +375,10 @@ fn what_is_staged_is_closed_to_others() {
     let (path, copy) = (directory.path("db"), directory.path("copy"));
     drop(holding(&copy, "restored"));
     std::fs::set_permissions(&copy, Permissions::from_mode(0o644)).expect("it is ours");
-    stage(&copy, &place(&path)).expect("it is staged");
-    let staged = sibling(&path, STAGED).metadata().expect("it is there");
+    stage(&copy, &location(&path)).expect("it is staged");
+    let staged = sibling(&path, STAGED_SUFFIX)
+        .metadata()
+        .expect("it is there");
     assert_eq!(staged.mode() & 0o777, 0o600);
     let owner = directory.path("").metadata().expect("it is there");
     assert_eq!(staged.uid(), owner.uid());

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::db::quota;
-use crate::db::test_support::{Dice, Directory, T0, database, entries, place, row};
+use crate::db::test_support::{Dice, Directory, T0, database, entries, location, row};
 use crate::db::tiers::read_meta;
 
 const PAGE: usize = 4_096;
@@ -68,7 +68,7 @@ fn leaves(path: &Path, table: &str) -> Vec<usize> {
 
 /// Set aside, with a new database in its place.
 fn begun(path: &Path) -> (Database, Salvage) {
-    let database = set_aside(&place(path), "this-boot", Wall::from_second(T0));
+    let database = quarantine(&location(path), "this-boot", Wall::from_second(T0));
     let mut database = database.expect("it can be set aside");
     database
         .connection()
@@ -76,7 +76,7 @@ fn begun(path: &Path) -> (Database, Salvage) {
         .expect("it can be set");
     let salvage = Salvage::resume(&mut database).expect("it can be read");
     let salvage = salvage.expect("a salvage is under way");
-    assert!(salvage.aside().exists());
+    assert!(salvage.damaged_file().exists());
     (database, salvage)
 }
 
@@ -100,7 +100,7 @@ const SUMMED: &str = "SELECT sum(count) FROM hourly";
 
 #[test]
 fn what_waits_to_be_told_outlives_the_database_and_is_not_told_again() {
-    use crate::db::outbox::{self, Unwritten};
+    use crate::db::outbox::{self, OutboxBuffer};
     use crate::domain::alert::{AlertCommit, AlertEventKind, AlertState};
     use crate::domain::outbox::DeliveryOutcome;
 
@@ -108,7 +108,7 @@ fn what_waits_to_be_told_outlives_the_database_and_is_not_told_again() {
     let path = directory.path("a.db");
     let mut old = database(&path);
     let event = |incident| outbox::tests::event(incident, AlertEventKind::Trigger);
-    let mut unwritten = Unwritten::default();
+    let mut unwritten = OutboxBuffer::default();
     let commit = AlertCommit {
         state: AlertState::new("boot").counting_from(2),
         events: vec![event(1), event(2)],
@@ -134,9 +134,9 @@ fn what_waits_to_be_told_outlives_the_database_and_is_not_told_again() {
     drop(old);
     let (mut database, _) = begun(&path);
     assert_eq!(waiting(&database), before);
-    let state = outbox::restore(database.connection(), "boot").expect("it can be read");
+    let state = outbox::read_state(database.connection(), "boot").expect("it can be read");
     assert_eq!(state, Some(AlertState::new("boot").counting_from(2)));
-    let known = outbox::history(database.connection(), 9).expect("it can be read");
+    let known = outbox::incidents(database.connection(), 9).expect("it can be read");
     assert_eq!(known.len(), 2);
     // Told meanwhile; a salvage that goes on after a restart must not bring it back.
     let delivered = DeliveryOutcome::Delivered {
@@ -183,7 +183,7 @@ fn what_lies_around_damaged_pages_is_recovered() {
         "{left} of {rows}"
     );
     assert_eq!(salvage.rows, left as u64);
-    assert!(salvage.holes >= 3, "{}", salvage.holes);
+    assert!(salvage.unreadable >= 3, "{}", salvage.unreadable);
     assert_eq!(
         count(&database, SUMMED),
         rows,
@@ -234,7 +234,7 @@ fn the_newest_whole_backup_fills_the_holes() {
         .expect("it is committed");
     damage(&path, &leaves(&path, "records")[3..30]);
     // The newest backup is damaged too.
-    damage(&backup::beside(&path)[1], &[4, 5, 6]);
+    damage(&backup::list_backups(&path)[1], &[4, 5, 6]);
     let (database, _) = salvaged(&path);
     assert_eq!(count(&database, ROWS), rows + 1);
     assert_eq!(count(&database, SUMMED), rows + 1);
@@ -312,7 +312,7 @@ fn no_damage_is_fatal() {
 
 /// A database with something in every table, closed.
 fn complete(path: &Path) {
-    use crate::db::outbox::{self, Unwritten};
+    use crate::db::outbox::{self, OutboxBuffer};
     use crate::domain::alert::{AlertCommit, AlertEventKind, AlertState};
     use crate::domain::outbox::DeliveryOutcome;
 
@@ -330,7 +330,7 @@ fn complete(path: &Path) {
         let committed = database.commit(&entries(rows), i64::MIN);
         committed.expect("it is committed");
     }
-    let mut unwritten = Unwritten::default();
+    let mut unwritten = OutboxBuffer::default();
     let events = (1..=3).map(|incident| outbox::tests::event(incident, AlertEventKind::Trigger));
     let commit = AlertCommit {
         state: AlertState::new("boot").counting_from(3),
@@ -375,12 +375,12 @@ fn copy_to(pristine: &Path, path: &Path) {
 /// Opens it as the node does, salvages if need be, and stores something new.
 fn goes_on(path: &Path, context: &str) -> Database {
     let later = || entries([row("t", T0 + 900_000, 1.0), row("new", T0 + 900_000, 1.0)]);
-    let mut database = open(&place(path), "this-boot", Wall::from_second(T0))
+    let mut database = open(&location(path), "this-boot", Wall::from_second(T0))
         .unwrap_or_else(|error| panic!("{context}: {error}"));
     let mut committed = database.commit(&later(), i64::MIN);
     if committed.as_ref().is_err_and(error::is_damage) {
         drop(database);
-        let again = set_aside(&place(path), "this-boot", Wall::from_second(T0));
+        let again = quarantine(&location(path), "this-boot", Wall::from_second(T0));
         database = again.unwrap_or_else(|error| panic!("{context}: {error}"));
         committed = database.commit(&later(), i64::MIN);
     }
@@ -405,7 +405,7 @@ fn goes_on(path: &Path, context: &str) -> Database {
     assert!(verdict == "ok" || !is_new, "{context}: {verdict}");
     drop(database);
     // What was salvaged is no damage in its turn.
-    open::open(&place(path), "this-boot").unwrap_or_else(|error| panic!("{context}: {error}"))
+    open::open(&location(path), "this-boot").unwrap_or_else(|error| panic!("{context}: {error}"))
 }
 
 const WAITING: &str = "SELECT count(*) FROM outbox";
@@ -524,7 +524,7 @@ fn a_damaged_byte_of_the_schema_costs_no_row() {
     let path = directory.path("a.db");
     let mut dice = Dice(9);
     let mut set_aside = 0;
-    let image = source::Image::open(&pristine).expect("it opens");
+    let image = source::DatabaseImage::open(&pristine).expect("it opens");
     let mut pages = pages::walk(&image, 1).pages;
     pages.push(1);
     for _ in 0..24 {
@@ -594,14 +594,14 @@ fn a_crash_at_any_step_of_a_salvage_loses_nothing() {
         std::fs::write(file::sibling(&path, "-wal"), log).expect("it can be written");
         damage(&path, &leaves(&pristine, "keys"));
 
-        let suffix = replace::free_suffix(&path, KIND, now);
+        let suffix = replace::free_suffix(&path, QUARANTINED, now);
         let aside = file::sibling(&path, &suffix);
         let steps: [&dyn Fn(); 7] = [
             &|| drop(open::create_beside(&path).expect("it can be made")),
             &|| fill(&file::sibling(&path, ".new"), &path, &aside).expect("it can be filled"),
             &|| {
                 let prepared = file::sibling(&path, ".new");
-                replace::announce(&path, &prepared, &suffix).expect("it can be announced");
+                replace::schedule(&path, &prepared, &suffix).expect("it can be announced");
             },
             &|| {
                 let moved =
@@ -609,7 +609,7 @@ fn a_crash_at_any_step_of_a_salvage_loses_nothing() {
                 moved.expect("the log moves");
             },
             &|| std::fs::rename(&path, &aside).expect("the database moves"),
-            &|| replace::finish(&path).expect("it is finished"),
+            &|| replace::complete(&path).expect("it is finished"),
             &|| {
                 let mut database = database(&path);
                 let mut salvage = Salvage::resume(&mut database)
@@ -640,7 +640,7 @@ fn a_salvage_whose_database_is_damaged_in_its_turn_forgets_neither() {
     second.commit(&batch, i64::MIN).expect("it is committed");
     drop(second);
     let (database, salvage) = salvaged(&path);
-    assert_eq!(salvage.asides.len(), 2);
+    assert_eq!(salvage.damaged_files.len(), 2);
     assert_eq!(count(&database, ROWS), rows + 1);
 }
 
@@ -719,7 +719,7 @@ fn an_older_database_that_is_damaged_is_recovered_instead_of_upgraded() {
             .expect("its version can be changed");
         hurt(&path);
         let now = Wall::from_second(T0);
-        let mut database = open(&place(&path), "this-boot", now).expect(context);
+        let mut database = open(&location(&path), "this-boot", now).expect(context);
         let mut salvage = Salvage::resume(&mut database)
             .expect("it can be read")
             .expect("a salvage is under way");
@@ -748,22 +748,22 @@ fn what_must_not_wait_is_read_where_there_is_no_room_for_a_new_database() {
     let mut bytes = std::fs::read(&path).expect("it is there");
     bytes[16] = 3;
     std::fs::write(&path, &bytes).expect("it can be written");
-    let (place, boot) = (place(&path), "this-boot");
+    let (location, boot) = (location(&path), "this-boot");
     // A directory stands where the new database is to be made.
     std::fs::create_dir(file::sibling(&path, ".new")).expect("it can be made");
-    let opened = open(&place, boot, Wall::from_second(T0));
+    let opened = open(&location, boot, Wall::from_second(T0));
     assert!(
         matches!(opened, Err(OpenError::Corrupt { .. })),
         "{opened:?}"
     );
     assert_eq!(
-        last_values::last_good(&opened, &place, boot, &|_| false).len(),
+        last_values::load(&opened, &location, boot, &|_| false).len(),
         3
     );
-    let carried = quota::carried(&opened, &place, boot, ["weather"].into_iter());
+    let carried = quota::saved_quotas(&opened, &location, boot, ["weather"].into_iter());
     let until = Mono(120_000);
     assert_eq!(carried, [SavedQuota::SameBoot { until }]);
-    let state = store::alerts::last_state(&opened, &place, boot, Mono(0));
+    let state = store::alerts::load_alert_state(&opened, &location, boot, Mono(0));
     let expected = AlertState::new("boot")
         .counting_from(3)
         .resumed(boot, Mono(0));

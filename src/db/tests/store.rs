@@ -4,7 +4,7 @@ use std::io::{Seek as _, SeekFrom, Write as _};
 use std::path::PathBuf;
 
 use super::*;
-use crate::db::test_support::{Directory, T0, database, place, row, trusted};
+use crate::db::test_support::{Directory, T0, database, location, row, trusted};
 use crate::db::{file, open, outbox};
 use crate::domain::alert::{AlertCommit, AlertState};
 use crate::domain::freshness::Stamp;
@@ -28,9 +28,9 @@ impl Scene {
     fn with(change: impl FnOnce(&mut StoreSettings)) -> Scene {
         let directory = Directory::new();
         let path = directory.path("main-node.db");
-        let mut settings = StoreSettings::new(place(&path), "this-boot".to_owned());
+        let mut settings = StoreSettings::new(location(&path), "this-boot".to_owned());
         change(&mut settings);
-        let opened = open::open(&settings.place, &settings.boot);
+        let opened = open::open(&settings.location, &settings.boot);
         let shared = Arc::new(Shared::new(settings));
         Scene {
             writer: Writer::new(shared.clone(), opened),
@@ -45,7 +45,7 @@ impl Scene {
     }
 
     fn turn(&mut self, now: Moment) -> Storage {
-        self.writer.turn(now, false);
+        self.writer.run_due(now, false);
         self.shared.status(now.mono)
     }
 
@@ -92,9 +92,9 @@ fn the_turn_says_when_it_wants_to_come_again() {
     let mut scene = Scene::new();
     scene.append(vec![row("t", T0, 1.0)], trusted(5));
     let look = i64::try_from(limits::FILES_CHECK.as_secs()).expect("a short time");
-    assert_eq!(scene.writer.turn(trusted(60), false), trusted(65).mono);
+    assert_eq!(scene.writer.run_due(trusted(60), false), trusted(65).mono);
     assert_eq!(
-        scene.writer.turn(trusted(65), false),
+        scene.writer.run_due(trusted(65), false),
         trusted(65 + look).mono,
         "the files are looked at"
     );
@@ -188,8 +188,8 @@ fn stopping_commits_all_even_what_waits_for_the_clock() {
         trust: ClockTrust::Untrusted,
         ..trusted(0)
     };
-    let settings = StoreSettings::new(place(&path), "this-boot".to_owned());
-    let opened = open::open(&settings.place, &settings.boot);
+    let settings = StoreSettings::new(location(&path), "this-boot".to_owned());
+    let opened = open::open(&settings.location, &settings.boot);
     let clock = Arc::new(ManualClock::new(doubtful));
     let store = start(settings, opened, clock).expect("a thread can be started");
     let unstamped = RecordRow {
@@ -209,9 +209,9 @@ fn stopping_commits_all_even_what_waits_for_the_clock() {
 fn a_thread_commits_what_is_due() {
     let directory = Directory::new();
     let path = directory.path("main-node.db");
-    let mut settings = StoreSettings::new(place(&path), "this-boot".to_owned());
+    let mut settings = StoreSettings::new(location(&path), "this-boot".to_owned());
     settings.commit_every = Duration::ZERO;
-    let opened = open::open(&settings.place, &settings.boot);
+    let opened = open::open(&settings.location, &settings.boot);
     let clock = Arc::new(ManualClock::new(trusted(0)));
     let store = start(settings, opened, clock).expect("a thread can be started");
     store.append(vec![row("t", T0, 1.0)]);
@@ -287,7 +287,7 @@ fn attempts_come_less_often_while_storage_fails() {
     let mut now = trusted(60);
     let mut waits = Vec::new();
     for _ in 0..8 {
-        let again = scene.writer.turn(now, false);
+        let again = scene.writer.run_due(now, false);
         waits.push(again.since(now.mono).as_secs());
         let rest = again.since(now.mono);
         now.mono = now.mono.after(rest);
@@ -361,11 +361,11 @@ fn a_database_damaged_at_start_is_set_aside_and_the_node_goes_on() {
     let shared = scene.shared.clone();
     lock(&shared.database).take();
     damage(&scene.path);
-    let place = &shared.settings.place;
-    let opened = open::open(place, "this-boot");
+    let location = &shared.settings.location;
+    let opened = open::open(location, "this-boot");
     let error = opened.as_ref().expect_err("it is damaged");
     assert!(!error.is_fatal(), "{error}");
-    assert!(crate::db::last_values::last_good(&opened, place, "this-boot", &|_| false).is_empty());
+    assert!(crate::db::last_values::load(&opened, location, "this-boot", &|_| false).is_empty());
     let shared = Arc::new(Shared::new(shared.settings.clone()));
     scene.writer = Writer::new(shared.clone(), opened);
     scene.shared = shared;
@@ -451,8 +451,8 @@ fn damage_that_only_alerts_meet_is_set_aside_too_and_told_once() {
         .write(true)
         .open(&scene.path)
         .expect("the file is there");
-    let place = u64::try_from((page - 1) * 4096).expect("a place in the file");
-    file.seek(SeekFrom::Start(place))
+    let offset = u64::try_from((page - 1) * 4096).expect("a place in the file");
+    file.seek(SeekFrom::Start(offset))
         .and_then(|_| file.write_all(&[0xaa; 4096]))
         .expect("a page can be overwritten");
     lock(&shared.queue).alerts.push_back(AlertCommit {
@@ -469,7 +469,7 @@ fn damage_that_only_alerts_meet_is_set_aside_too_and_told_once() {
     assert!(notice.contains("is set aside as"), "{notice}");
     assert!(notice.contains("2000 rows"), "{notice}");
     let stored = open::open_read_only(&scene.path)
-        .and_then(|connection| outbox::restore(&connection, "this-boot"));
+        .and_then(|connection| outbox::read_state(&connection, "this-boot"));
     assert!(matches!(stored, Ok(Some(_))), "{stored:?}");
 }
 
@@ -542,18 +542,18 @@ fn a_read_only_card_shows_what_was_last_known() {
     let Some(path) = std::env::var_os("MAIN_NODE_TEST_READ_ONLY") else {
         return;
     };
-    let place = place(std::path::Path::new(&path));
-    let opened = open::open(&place, "this-boot");
+    let location = location(std::path::Path::new(&path));
+    let opened = open::open(&location, "this-boot");
     let error = opened.as_ref().expect_err("nothing can be written");
     assert!(!error.is_fatal(), "{error}");
     println!("{error}");
-    let restored = crate::db::last_values::last_good(&opened, &place, "this-boot", &|_| false);
+    let restored = crate::db::last_values::load(&opened, &location, "this-boot", &|_| false);
     assert!(!restored.is_empty());
-    let settings = StoreSettings::new(place.clone(), "this-boot".to_owned());
+    let settings = StoreSettings::new(location.clone(), "this-boot".to_owned());
     let shared = Arc::new(Shared::new(settings));
     let mut writer = Writer::new(shared.clone(), opened);
     shared.append(vec![row("t", T0, 1.0)], trusted(0).mono);
-    writer.turn(trusted(60), false);
+    writer.run_due(trusted(60), false);
     let status = shared.status(trusted(60).mono);
     assert!(
         status
@@ -561,7 +561,7 @@ fn a_read_only_card_shows_what_was_last_known() {
             .is_some_and(|trouble| trouble.contains("read-only"))
     );
     assert_eq!(status.rows_waiting, 1);
-    let reader = crate::db::history::Reader::new(&place.path);
+    let reader = crate::db::history::HistoryReader::new(&location.path);
     println!("history: {:?}", reader.keys().map(|keys| keys.len()));
 }
 
@@ -679,7 +679,7 @@ fn a_backup_copied_over_the_open_file_is_used_and_the_log_kept() {
 fn a_log_that_was_removed_costs_nothing_even_if_the_process_is_killed() {
     for suffix in ["-wal", "-shm"] {
         let (mut scene, _) = with_backup();
-        let reader = crate::db::history::Reader::new(&scene.path);
+        let reader = crate::db::history::HistoryReader::new(&scene.path);
         assert_eq!(reader.keys().map(|keys| keys.len()), Ok(1));
         std::fs::remove_file(file::sibling(&scene.path, suffix)).expect("it can be removed");
         let notice = goes_on(&mut scene, 3_000);
@@ -738,21 +738,21 @@ fn a_directory_that_is_renamed_keeps_its_rows_and_the_new_ones_wait() {
     let directory = Directory::new();
     let (home, away) = (directory.path("home"), directory.path("away"));
     std::fs::create_dir(&home).expect("a directory can be made");
-    let mut settings = StoreSettings::new(place(&home.join("main-node.db")), "this-boot".into());
+    let mut settings = StoreSettings::new(location(&home.join("main-node.db")), "this-boot".into());
     settings.commit_every = Duration::ZERO;
-    let opened = open::open(&settings.place, &settings.boot);
+    let opened = open::open(&settings.location, &settings.boot);
     let shared = Arc::new(Shared::new(settings));
     let mut writer = Writer::new(shared.clone(), opened);
     shared.append(many(0), trusted(0).mono);
-    writer.turn(trusted(1), false);
+    writer.run_due(trusted(1), false);
     std::fs::rename(&home, &away).expect("a directory can be renamed");
     shared.append(many(2_000), trusted(2).mono);
-    writer.turn(trusted(3), false);
+    writer.run_due(trusted(3), false);
     let status = shared.status(trusted(3).mono);
     assert!(status.trouble.is_some(), "{status:?}");
     assert_eq!((status.rows_stored, status.rows_waiting), (2_000, 2_000));
     std::fs::rename(&away, &home).expect("it comes back");
-    writer.turn(trusted(60), false);
+    writer.run_due(trusted(60), false);
     let status = shared.status(trusted(60).mono);
     assert_eq!((status.rows_stored, status.trouble), (4_000, None));
     assert_eq!(rows_of(&home.join("main-node.db")), 4_000);
@@ -763,19 +763,19 @@ fn a_link_that_leads_elsewhere_changes_the_database() {
     let directory = Directory::new();
     let [one, other] = ["one.db", "other.db"].map(|name| directory.path(name));
     let link = directory.path("main-node.db");
-    drop(open::open(&place(&other), "this-boot").expect("a database can be made"));
-    drop(open::open(&place(&one), "this-boot").expect("a database can be made"));
+    drop(open::open(&location(&other), "this-boot").expect("a database can be made"));
+    drop(open::open(&location(&one), "this-boot").expect("a database can be made"));
     std::os::unix::fs::symlink(&one, &link).expect("a link can be made");
-    let settings = StoreSettings::new(place(&link), "this-boot".to_owned());
-    let opened = open::open(&settings.place, &settings.boot);
+    let settings = StoreSettings::new(location(&link), "this-boot".to_owned());
+    let opened = open::open(&settings.location, &settings.boot);
     let shared = Arc::new(Shared::new(settings));
     let mut writer = Writer::new(shared.clone(), opened);
     shared.append(many(0), trusted(0).mono);
-    writer.turn(trusted(60), false);
+    writer.run_due(trusted(60), false);
     std::fs::remove_file(&link).expect("the link can be removed");
     std::os::unix::fs::symlink(&other, &link).expect("a link can be made");
     shared.append(vec![row("t", T0, 1.0)], trusted(60).mono);
-    writer.turn(trusted(120), false);
+    writer.run_due(trusted(120), false);
     assert_eq!((rows_of(&one), rows_of(&other)), (2_000, 1));
 }
 
@@ -809,7 +809,7 @@ fn alerts_that_wait_in_a_database_that_was_replaced_are_told_from_the_new_one() 
     std::fs::remove_file(&scene.path).expect("it can be removed");
     scene.turn(trusted(70));
     let state = open::open_read_only(&scene.path)
-        .and_then(|connection| outbox::restore(&connection, "this-boot"));
+        .and_then(|connection| outbox::read_state(&connection, "this-boot"));
     assert!(matches!(state, Ok(Some(_))), "{state:?}");
 }
 
@@ -817,8 +817,8 @@ fn alerts_that_wait_in_a_database_that_was_replaced_are_told_from_the_new_one() 
 fn a_stop_says_how_many_readings_are_lost_and_why() {
     let directory = Directory::new();
     let path = directory.path("main-node.db");
-    let settings = StoreSettings::new(place(&path), "this-boot".to_owned());
-    let opened = open::open(&settings.place, &settings.boot);
+    let settings = StoreSettings::new(location(&path), "this-boot".to_owned());
+    let opened = open::open(&settings.location, &settings.boot);
     let lock = |path: &std::path::Path| {
         let other = rusqlite::Connection::open(path).expect("it can be opened");
         other.execute_batch("BEGIN EXCLUSIVE").expect("a lock");
@@ -840,8 +840,8 @@ fn a_stop_says_how_many_readings_are_lost_and_why() {
     drop(locked);
     // Storage that refuses: something else stands at the path.
     let path = directory.path("refused.db");
-    let settings = StoreSettings::new(place(&path), "this-boot".to_owned());
-    let opened = open::open(&settings.place, &settings.boot);
+    let settings = StoreSettings::new(location(&path), "this-boot".to_owned());
+    let opened = open::open(&settings.location, &settings.boot);
     let clock = Arc::new(ManualClock::new(trusted(0)));
     let store = start(settings, opened, clock).expect("a thread can be started");
     *super::lock(&store.shared.database) = None;
@@ -885,7 +885,7 @@ fn damage_old_rows(scene: &Scene) {
 #[test]
 fn damage_that_only_readers_meet_is_set_aside_where_it_is_there() {
     let (mut scene, _) = with_backup();
-    let reader = crate::db::history::Reader::new(&scene.path);
+    let reader = crate::db::history::HistoryReader::new(&scene.path);
     let query = crate::domain::history::HistoryQuery {
         key: Arc::from("t"),
         from: Wall::from_second(T0),
@@ -896,7 +896,7 @@ fn damage_that_only_readers_meet_is_set_aside_where_it_is_there() {
     reader.history(&query, &budget()).expect("it can be read");
     damage_old_rows(&scene);
     assert_eq!(scene.turn(trusted(2_070)).notice, None, "nobody has met it");
-    let reader = crate::db::history::Reader::new(&scene.path);
+    let reader = crate::db::history::HistoryReader::new(&scene.path);
     reader.history(&query, &budget()).expect_err("it is met");
     let mut status = scene.turn(trusted(2_080));
     for second in 2_081..2_100 {
@@ -938,7 +938,7 @@ fn a_damaged_database_that_is_replaced_while_in_use_is_kept_as_it_is() {
     let kept = kept.first().expect("it is kept");
     assert!(notice.contains(&kept.display().to_string()), "{notice}");
     let mut there = database(&scene.directory.path("other.db"));
-    crate::db::salvage::take_alerts_over(kept, &mut there).expect("it can be read");
+    crate::db::salvage::merge_alerts_from(kept, &mut there).expect("it can be read");
     let rows = open::open_immutable(kept).and_then(|connection| {
         let sql = "SELECT count(*) FROM latest";
         connection.query_row(sql, [], |row| row.get::<_, i64>(0))

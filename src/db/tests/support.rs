@@ -45,7 +45,7 @@ impl Drop for Directory {
     }
 }
 
-pub fn place(path: &Path) -> DatabaseLocation {
+pub fn location(path: &Path) -> DatabaseLocation {
     DatabaseLocation {
         path: path.to_owned(),
         is_default: false,
@@ -55,7 +55,7 @@ pub fn place(path: &Path) -> DatabaseLocation {
 /// Opens a database that does not wait for the disk: what is kept through a power cut is
 /// another test's business.
 pub fn database(path: &Path) -> Database {
-    let database = open(&place(path), "this-boot").expect("a database can be opened");
+    let database = open(&location(path), "this-boot").expect("a database can be opened");
     let pragma = database
         .connection()
         .pragma_update(None, "synchronous", "OFF");

@@ -9,7 +9,7 @@ use std::time::Duration;
 use rusqlite::Connection;
 
 use crate::alerts::delivery::{Attempt, Batch, Bell, Channel, Delivery};
-use crate::db::outbox::{self, Unwritten};
+use crate::db::outbox::{self, OutboxBuffer};
 use crate::domain::alert::{
     AlertCommit, AlertEvent, AlertFacts, AlertRules, AlertState, NodeFacts, step,
 };
@@ -278,7 +278,7 @@ impl World {
 
     /// What the store thread does with a commit.
     fn commit(&mut self, commit: AlertCommit) {
-        let mut unwritten = Unwritten::default();
+        let mut unwritten = OutboxBuffer::default();
         self.committed.extend(commit.events.iter().cloned());
         unwritten.add(commit, &CHANNELS);
         let mut card = self.card.0.lock().unwrap();
@@ -295,7 +295,7 @@ impl World {
         self.started = self.now.mono;
         self.health = vec![SourceHealth::default(); SOURCES];
         let boot = self.boot.to_string();
-        let stored = outbox::restore(&self.card.0.lock().unwrap(), &boot).expect("it reads");
+        let stored = outbox::read_state(&self.card.0.lock().unwrap(), &boot).expect("it reads");
         self.state = match stored {
             Some(state) => state.resumed(&boot, self.now.mono),
             None => AlertState::new(&boot),

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::*;
 use crate::db::database::Database;
-use crate::db::history::Reader;
+use crate::db::history::HistoryReader;
 use crate::db::retention::policy::{RetentionPolicy, RetentionTimes, step};
 use crate::db::rollup::DAY;
 use crate::db::salvage;
@@ -89,7 +89,7 @@ fn assert_agrees(found: &[Bucket], expected: &[(i64, Aggregate)]) {
 /// Asks for all of it, at every width that fives have a part in.
 #[track_caller]
 fn assert_history(path: &std::path::Path, model: &Model) {
-    let reader = Reader::new(path);
+    let reader = HistoryReader::new(path);
     for (points, width) in [(HOURS * 12, 300), (HOURS * 6, 600), (HOURS * 2, 1_800)] {
         for (index, key) in KEYS.into_iter().enumerate() {
             let query = HistoryQuery {
@@ -255,7 +255,7 @@ fn a_salvaged_database_gets_its_fives_again() {
     let (mut model, mut dice) = (Model::new(), Dice(15));
     busy(&mut database(&path), &mut model, &mut dice);
     let now = Wall::from_second(START);
-    let database = salvage::set_aside(&crate::db::test_support::place(&path), "this-boot", now);
+    let database = salvage::quarantine(&crate::db::test_support::location(&path), "this-boot", now);
     let mut database = database.expect("it can be set aside");
     let salvage = salvage::Salvage::resume(&mut database).expect("it can be read");
     let mut salvage = salvage.expect("it is under way");

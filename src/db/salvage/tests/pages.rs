@@ -9,7 +9,7 @@ use crate::db::test_support::{Dice, Directory};
 /// A file in memory.
 struct Bytes(Vec<u8>, usize);
 
-impl Pages for Bytes {
+impl PageSource for Bytes {
     fn page_size(&self) -> usize {
         self.1
     }
@@ -24,13 +24,13 @@ impl Pages for Bytes {
     }
 }
 
-fn cell(value: Value) -> Cell {
+fn cell(value: Value) -> RawValue {
     match value {
-        Value::Null => Cell::Null,
-        Value::Integer(number) => Cell::Integer(number),
-        Value::Real(number) => Cell::Real(number),
-        Value::Text(text) => Cell::Text(text.into_bytes()),
-        Value::Blob(bytes) => Cell::Blob(bytes),
+        Value::Null => RawValue::Null,
+        Value::Integer(number) => RawValue::Integer(number),
+        Value::Real(number) => RawValue::Real(number),
+        Value::Text(text) => RawValue::Text(text.into_bytes()),
+        Value::Blob(bytes) => RawValue::Blob(bytes),
     }
 }
 
@@ -54,19 +54,19 @@ fn sample(path: &std::path::Path, page_size: usize) {
         .expect("it can be filled");
 }
 
-fn read(path: &std::path::Path, sql: &str) -> Vec<Vec<Cell>> {
+fn read(path: &std::path::Path, sql: &str) -> Vec<Vec<RawValue>> {
     let connection = Connection::open(path).expect("it opens");
     let mut statement = connection.prepare(sql).expect("it is SQL");
     let columns = statement.column_count();
     let rows = statement.query_map([], |row| {
         (0..columns)
             .map(|at| Ok(cell(row.get(at)?)))
-            .collect::<rusqlite::Result<Vec<Cell>>>()
+            .collect::<rusqlite::Result<Vec<RawValue>>>()
     });
     rows.and_then(Iterator::collect).expect("it can be read")
 }
 
-fn all(pages: &impl Pages, root: u32) -> (Vec<Row>, u64) {
+fn all(pages: &impl PageSource, root: u32) -> (Vec<RawRow>, u64) {
     let tree = walk(pages, root);
     let (mut found, mut unreadable) = (Vec::new(), tree.unreadable);
     for number in tree.pages {
@@ -91,19 +91,19 @@ fn what_sqlite_reads_is_what_is_read_here() {
             .iter()
             .enumerate()
         {
-            let Cell::Integer(root) = schema[at].cells[3] else {
+            let RawValue::Integer(root) = schema[at].cells[3] else {
                 panic!("a root is a number");
             };
             let (found, unreadable) = all(&bytes, root as u32);
             assert_eq!(unreadable, 0, "{page_size}: {sql}");
-            let mut found: Vec<Vec<Cell>> = found
+            let mut found: Vec<Vec<RawValue>> = found
                 .into_iter()
-                .map(|row| [vec![Cell::Integer(row.rowid)], row.cells].concat())
+                .map(|row| [vec![RawValue::Integer(row.rowid)], row.cells].concat())
                 .collect();
             // Inner pages of a table without ids hold rows that come between.
             if at == 1 {
                 found.sort_by_key(|row| match row[1] {
-                    Cell::Integer(number) => number,
+                    RawValue::Integer(number) => number,
                     _ => i64::MIN,
                 });
             }
@@ -126,16 +126,16 @@ fn the_log_is_read_as_far_as_it_holds() {
     let log = std::fs::read(directory.path("a.db-wal")).expect("there is a log");
     let frame = FRAME_HEADER + 4_096;
     let committed = |log: &[u8]| {
-        let mut reader = Log::begin(log)?;
-        for frame in log[LOG_HEADER..].chunks(frame) {
-            if !reader.take(frame) {
+        let mut reader = WalScan::begin(log)?;
+        for frame in log[WAL_HEADER..].chunks(frame) {
+            if !reader.push_frame(frame) {
                 break;
             }
         }
         Some(reader.committed)
     };
     let whole = committed(&log).expect("it is a log");
-    assert_eq!(whole.len(), (log.len() - LOG_HEADER) / frame);
+    assert_eq!(whole.len(), (log.len() - WAL_HEADER) / frame);
     let mut dice = Dice(3);
     for _ in 0..200 {
         let at = dice.below(log.len() as u64) as usize;
@@ -144,7 +144,7 @@ fn the_log_is_read_as_far_as_it_holds() {
         let found = committed(&damaged).unwrap_or_default();
         assert!(found.len() < whole.len(), "byte {at}");
         assert_eq!(found, whole[..found.len()], "byte {at}");
-        let cut = committed(&log[..at.max(LOG_HEADER)]).unwrap_or_default();
+        let cut = committed(&log[..at.max(WAL_HEADER)]).unwrap_or_default();
         assert_eq!(cut, whole[..cut.len()], "cut at {at}");
     }
 }
@@ -180,7 +180,7 @@ fn nonsense_is_no_reason_to_panic_or_to_go_on_for_ever() {
     for length in [0, 1, 7, 99, 511, 512] {
         let noise: Vec<u8> = (0..length).map(|_| dice.below(256) as u8).collect();
         page_size(&noise);
-        assert!(Log::begin(&noise).is_none());
+        assert!(WalScan::begin(&noise).is_none());
         let mut at = 0;
         while varint(&noise, &mut at).is_some() {}
         record_cells(&noise);

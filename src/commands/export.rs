@@ -1,34 +1,12 @@
-//! `main-node backup` and `main-node export`: what is stored, beside a running service.
+//! `main-node export`: stored readings as CSV or JSON lines, beside a running service.
 
 use std::io::{BufWriter, ErrorKind};
-use std::path::Path;
 
-use super::{BAD, WRONG, become_owner, essentials, print_out};
+use super::{BAD, WRONG, become_owner, essentials};
 use crate::config::Overrides;
-use crate::db::export::{ExportError, Format, Wish};
-use crate::db::{backup as copies, export as exports};
+use crate::db::export::{self, ExportError, ExportFormat, ExportQuery};
 use crate::domain::time::{Wall, parse_duration};
 use crate::sys::clock::{Clock, SystemClock};
-
-pub fn backup(overrides: &Overrides, target: &Path) -> u8 {
-    let database = match essentials(overrides) {
-        Ok(essentials) => essentials.database,
-        Err(status) => return status,
-    };
-    become_owner(&database);
-    match copies::backup(&database, target) {
-        Ok(backup) => print_out(&format_args!(
-            "{}: {} records, {} bytes, verified\n",
-            target.display(),
-            backup.records,
-            backup.bytes
-        )),
-        Err(error) => {
-            eprintln!("{error}");
-            BAD
-        }
-    }
-}
 
 pub fn export(
     overrides: &Overrides,
@@ -38,8 +16,8 @@ pub fn export(
     format: &str,
 ) -> u8 {
     let format = match format {
-        "csv" => Format::Csv,
-        "jsonl" => Format::JsonLines,
+        "csv" => ExportFormat::Csv,
+        "jsonl" => ExportFormat::JsonLines,
         other => {
             eprintln!("--format: expected csv or jsonl, found {other:?}");
             return WRONG;
@@ -64,13 +42,13 @@ pub fn export(
         Err(status) => return status,
     };
     become_owner(&database);
-    let wish = Wish {
+    let query = ExportQuery {
         keys: key.into_iter().collect(),
         from,
         to,
     };
     let mut out = BufWriter::new(std::io::stdout().lock());
-    match exports::export(&database, &wish, format, &mut out) {
+    match export::export(&database, &query, format, &mut out) {
         Ok(_) => 0,
         // The reader has seen enough (`| head`).
         Err(ExportError::Output(error)) if error.kind() == ErrorKind::BrokenPipe => 0,

@@ -1,0 +1,27 @@
+//! `main-node backup`: a verified copy of the database, beside a running service.
+
+use std::path::Path;
+
+use super::{BAD, become_owner, essentials, print_out};
+use crate::config::Overrides;
+use crate::db::backup as database_backup;
+
+pub fn backup(overrides: &Overrides, target: &Path) -> u8 {
+    let database = match essentials(overrides) {
+        Ok(essentials) => essentials.database,
+        Err(status) => return status,
+    };
+    become_owner(&database);
+    match database_backup::backup(&database, target) {
+        Ok(backup) => print_out(&format_args!(
+            "{}: {} records, {} bytes, verified\n",
+            target.display(),
+            backup.records,
+            backup.bytes
+        )),
+        Err(error) => {
+            eprintln!("{error}");
+            BAD
+        }
+    }
+}
