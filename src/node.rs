@@ -18,7 +18,7 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, sync_channel};
 use std::time::{Duration, Instant};
 
-use self::notifiers::{Bells, Telling, troubles};
+use self::notifiers::{Notifiers, WakeSignals, delivery_failures};
 use self::serving::{Behind, Serving};
 use crate::api::fetcher::QuotaHandle;
 use crate::api::transport::Canceller;
@@ -56,7 +56,7 @@ pub struct Node {
     fetchers: Vec<(Thread, Canceller)>,
     ingest: Thread,
     store: Arc<Store>,
-    telling: Telling,
+    telling: Notifiers,
     serving: Serving,
     /// Threads that no data passes through: backups, the watchdog.
     others: Vec<Thread>,
@@ -105,7 +105,7 @@ impl Node {
         }
         let alerts = load_alert_state(&opened, &location, &boot, clock.now().mono);
 
-        let bells = Bells::default();
+        let bells = WakeSignals::default();
         let told = bells.clone();
         let settings = StoreSettings {
             commit_every: config.commit_every,
@@ -128,7 +128,7 @@ impl Node {
             let is_turning = alive.stuck(alive_clock.now().mono).is_none();
             is_turning && shown.current().snapshot.data_status() != DataStatus::Fail
         };
-        let telling = Telling::start(config, bells, &store, clock, is_well);
+        let telling = Notifiers::start(config, bells, &store, clock, is_well);
         let telling = telling.map_err(no_thread("mail"))?;
         let channels = telling.statuses();
         let behind = Behind {
@@ -163,7 +163,7 @@ impl Node {
                     storage: storage.trouble,
                     salvage: storage.salvage,
                     displays: monitor.display_silences(),
-                    delivery: troubles(&channels),
+                    delivery: delivery_failures(&channels),
                 }
             }),
             publish,

@@ -26,31 +26,31 @@ use crate::sys::thread::shielded;
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Attempt {
     /// Recipients that have the message; empty where there is only one.
-    pub settled: Vec<String>,
+    pub done_recipients: Vec<String>,
     /// Why somebody refuses it, in one sentence.
     pub refused: Option<String>,
     /// Whether it is refused for what it says, so that parts of it may be taken.
     pub is_about_content: bool,
     /// Why it must be tried again soon.
-    pub again: Option<String>,
+    pub retry: Option<String>,
 }
 
 impl Attempt {
-    pub fn again(why: String) -> Attempt {
+    pub fn retry(why: String) -> Attempt {
         Attempt {
-            again: Some(why),
+            retry: Some(why),
             ..Attempt::default()
         }
     }
 }
 
 /// One message to be delivered.
-pub struct Batch<'a> {
+pub struct DeliveryBatch<'a> {
     pub items: &'a [OutboxItem],
     pub dropped: u64,
     pub message_id: &'a str,
     /// Recipients that need it no more.
-    pub settled: &'a [String],
+    pub done_recipients: &'a [String],
     pub now: Moment,
     /// Why it could not be delivered until now.
     pub delayed_by: Option<&'a str>,
@@ -64,16 +64,16 @@ pub trait Channel: Send {
     /// soon once the bell is closed.
     fn deliver(
         &self,
-        batch: &Batch<'_>,
+        batch: &DeliveryBatch<'_>,
         before_data: &mut dyn FnMut() -> Result<(), String>,
-        bell: &Bell,
+        wake_signal: &WakeSignal,
     ) -> Attempt;
 
     /// What stands behind the `@` of a Message-ID.
-    fn domain(&self) -> String;
+    fn message_id_domain(&self) -> String;
 
     /// A fingerprint of the configuration: what it refuses under one may pass under another.
-    fn setup(&self) -> u16;
+    fn config_fingerprint(&self) -> u16;
 }
 
 /// A fingerprint of settings and of this version. It is so short that it tells nothing of a
@@ -91,26 +91,26 @@ pub fn fingerprint(settings: &[&str]) -> u16 {
 
 /// Wakes one who delivers, and ends it. Each has its own: a ring is heard once.
 #[derive(Clone, Default)]
-pub struct Bell(Arc<BellState>);
+pub struct WakeSignal(Arc<WakeState>);
 
 #[derive(Default)]
-struct BellState {
-    has_rung: Mutex<bool>,
+struct WakeState {
+    is_set: Mutex<bool>,
     changed: Condvar,
     is_closed: AtomicBool,
 }
 
-impl Bell {
+impl WakeSignal {
     /// Something new waits in the outbox.
-    pub fn ring(&self) {
-        *lock(&self.0.has_rung) = true;
+    pub fn wake(&self) {
+        *lock(&self.0.is_set) = true;
         self.0.changed.notify_all();
     }
 
     /// The node stops.
     pub fn close(&self) {
         self.0.is_closed.store(true, Ordering::Release);
-        self.ring();
+        self.wake();
     }
 
     pub fn is_closed(&self) -> bool {
@@ -132,7 +132,7 @@ impl Bell {
     /// Waits for a ring, at most so long; whether it rang.
     fn wait(&self, span: Duration) -> bool {
         let deadline = Instant::now() + span;
-        let mut has_rung = lock(&self.0.has_rung);
+        let mut has_rung = lock(&self.0.is_set);
         loop {
             if std::mem::take(&mut *has_rung) {
                 return true;
@@ -153,8 +153,8 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 /// How delivering goes, for `/status`, `/metrics` and the alert about itself.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub struct Status {
-    pub trouble: Option<DeliveryFailure>,
+pub struct DeliveryStatus {
+    pub failure: Option<DeliveryFailure>,
     /// Events that wait.
     pub waiting: usize,
     /// Of those, the refused ones.
@@ -171,27 +171,27 @@ pub struct Status {
 
 /// A status that others can read at any time.
 #[derive(Clone, Default)]
-pub struct SharedStatus(Arc<Mutex<Status>>);
+pub struct SharedDeliveryStatus(Arc<Mutex<DeliveryStatus>>);
 
-impl SharedStatus {
-    pub fn get(&self) -> Status {
+impl SharedDeliveryStatus {
+    pub fn get(&self) -> DeliveryStatus {
         lock(&self.0).clone()
     }
 
     /// Notes how telling something that nothing waits for has ended.
-    pub fn note(&self, channel: &'static str, heard: &Result<(), String>, now: Moment) {
+    pub fn record_attempt(&self, channel: &'static str, heard: &Result<(), String>, now: Moment) {
         let mut status = lock(&self.0);
         status.attempts += 1;
         match heard {
             Ok(()) => {
-                status.trouble = None;
+                status.failure = None;
                 status.last_delivered = Some(now.wall);
             }
             Err(why) => {
                 status.failures += 1;
-                let since = status.trouble.as_ref().map_or(now.mono, |it| it.since);
+                let since = status.failure.as_ref().map_or(now.mono, |it| it.since);
                 let why = why.clone();
-                status.trouble = Some(DeliveryFailure {
+                status.failure = Some(DeliveryFailure {
                     channel,
                     since,
                     why,
@@ -201,29 +201,29 @@ impl SharedStatus {
     }
 }
 
-pub struct Delivery<C> {
+pub struct DeliveryWorker<C> {
     channel: C,
     outbox: Box<dyn Outbox>,
     clock: Arc<dyn Clock>,
-    bell: Bell,
-    status: SharedStatus,
+    wake_signal: WakeSignal,
+    status: SharedDeliveryStatus,
     /// How long the first event waits for others.
-    gather: Duration,
-    gathering_since: Option<Mono>,
+    batch_delay: Duration,
+    batching_since: Option<Mono>,
     failures_in_a_row: u32,
     failing_since: Option<Mono>,
     last_try: Option<Mono>,
     retry_at: Option<Mono>,
-    last_problem: Option<String>,
-    failing: Option<DeliveryFailure>,
-    lane: RefusedLane,
+    last_error: Option<String>,
+    failure: Option<DeliveryFailure>,
+    refused_queue: RefusedQueue,
 }
 
 /// When refused events are tried again.
-struct RefusedLane {
+struct RefusedQueue {
     started: Mono,
     /// The configuration that this run has.
-    setup: u16,
+    config_fingerprint: u16,
     /// When each is due, and whether because a day is over.
     due: BTreeMap<i64, (Mono, bool)>,
     /// Events whose message was refused as a whole: each is tried alone.
@@ -234,10 +234,10 @@ struct RefusedLane {
     /// Since when something refused waits, as this run knows.
     since: Option<Mono>,
     /// What was last said in the log.
-    said: Option<String>,
+    last_logged: Option<String>,
 }
 
-impl RefusedLane {
+impl RefusedQueue {
     /// Plans when each of the refused events is tried again.
     fn plan(&mut self, items: &[OutboxItem], is_asked: bool, now: Moment) {
         let waits = |id: &i64| items.iter().any(|item| item.id == *id);
@@ -247,7 +247,9 @@ impl RefusedLane {
             .iter()
             .filter_map(|item| Some((item.id, item.refusal.as_ref()?)));
         for (id, refusal) in refused {
-            if is_asked || (refusal.config_fingerprint != self.setup && !self.due.contains_key(&id))
+            if is_asked
+                || (refusal.config_fingerprint != self.config_fingerprint
+                    && !self.due.contains_key(&id))
             {
                 self.due.insert(id, (now.mono, false));
                 self.retry_at = None;
@@ -270,7 +272,7 @@ impl RefusedLane {
         let first = items.iter().any(|item| item.refusal.is_some());
         self.since = first.then(|| self.since.unwrap_or(now.mono));
         if !first {
-            self.said = None;
+            self.last_logged = None;
         }
     }
 
@@ -282,50 +284,50 @@ impl RefusedLane {
     fn pause(&self, now: Mono) -> Duration {
         let next = self.due.values().map(|(at, _)| *at).min();
         let next = next.max(self.retry_at.filter(|_| next.is_some()));
-        next.map_or(IDLE, |at| at.since(now))
+        next.map_or(IDLE_WAIT, |at| at.since(now))
     }
 }
 
 /// Without anything to do; a wait without end would outlive a lost ring.
-const IDLE: Duration = Duration::from_secs(600);
+const IDLE_WAIT: Duration = Duration::from_secs(600);
 
-impl<C: Channel> Delivery<C> {
+impl<C: Channel> DeliveryWorker<C> {
     pub fn new(
         channel: C,
         outbox: Box<dyn Outbox>,
         clock: Arc<dyn Clock>,
-        bell: Bell,
+        wake_signal: WakeSignal,
         gather: Duration,
-    ) -> Delivery<C> {
-        let lane = RefusedLane {
+    ) -> DeliveryWorker<C> {
+        let refused_queue = RefusedQueue {
             started: clock.now().mono,
-            setup: channel.setup(),
+            config_fingerprint: channel.config_fingerprint(),
             due: BTreeMap::new(),
             alone: BTreeSet::new(),
             failures: 0,
             retry_at: None,
             since: None,
-            said: None,
+            last_logged: None,
         };
-        Delivery {
+        DeliveryWorker {
             channel,
             outbox,
             clock,
-            bell,
-            status: SharedStatus::default(),
-            gather,
-            gathering_since: None,
+            wake_signal,
+            status: SharedDeliveryStatus::default(),
+            batch_delay: gather,
+            batching_since: None,
             failures_in_a_row: 0,
             failing_since: None,
             last_try: None,
             retry_at: None,
-            last_problem: None,
-            failing: None,
-            lane,
+            last_error: None,
+            failure: None,
+            refused_queue,
         }
     }
 
-    pub fn status(&self) -> SharedStatus {
+    pub fn status(&self) -> SharedDeliveryStatus {
         self.status.clone()
     }
 
@@ -333,46 +335,46 @@ impl<C: Channel> Delivery<C> {
     pub fn run(mut self) {
         let mut wait = Duration::ZERO;
         loop {
-            let has_rung = self.bell.wait(wait);
-            if self.bell.is_closed() {
+            let has_rung = self.wake_signal.wait(wait);
+            if self.wake_signal.is_closed() {
                 return;
             }
             let now = self.clock.now();
             if has_rung {
-                self.hurry(now.mono);
+                self.shorten_retry(now.mono);
             }
             let name = self.channel.name();
             let pause = limits::DELIVERY_BACK_OFF.0;
-            wait = shielded(name, || self.turn(now)).unwrap_or(pause);
+            wait = shielded(name, || self.deliver_due(now)).unwrap_or(pause);
         }
     }
 
     /// News may mean that the network is back: a long pause is cut to the shortest.
-    fn hurry(&mut self, now: Mono) {
+    fn shorten_retry(&mut self, now: Mono) {
         let shortest = limits::DELIVERY_BACK_OFF.0;
         let soon = self.last_try.map_or(now, |last| last.after(shortest));
         self.retry_at = self.retry_at.map(|at| at.min(soon));
     }
 
     /// Tries what is due; returns how long nothing is.
-    pub fn turn(&mut self, now: Moment) -> Duration {
-        let pending = self.look(now);
+    pub fn deliver_due(&mut self, now: Moment) -> Duration {
+        let pending = self.load_pending(now);
         let (refused, fresh): (Vec<OutboxItem>, Vec<OutboxItem>) = pending
             .items
             .into_iter()
             .partition(|item| item.refusal.is_some());
-        let (batch, pause) = self.next_fresh(&fresh, now);
+        let (batch, pause) = self.next_new_batch(&fresh, now);
         if let Some(batch) = batch {
             return self.try_batch(&batch, pending.dropped, now);
         }
         // What is new comes first, and soon.
-        if self.gathering_since.is_some() {
+        if self.batching_since.is_some() {
             return pause;
         }
-        let is_due = |item: &OutboxItem| self.lane.is_due(item.id, now.mono);
+        let is_due = |item: &OutboxItem| self.refused_queue.is_due(item.id, now.mono);
         let due: Vec<OutboxItem> = refused.iter().filter(|it| is_due(it)).cloned().collect();
-        let may_try = self.lane.retry_at.is_none_or(|at| at <= now.mono);
-        if may_try && let Some(batch) = choose(&due, &self.lane.alone) {
+        let may_try = self.refused_queue.retry_at.is_none_or(|at| at <= now.mono);
+        if may_try && let Some(batch) = next_batch(&due, &self.refused_queue.alone) {
             return self.try_batch(&batch, pending.dropped, now);
         }
         let pause = match refused.is_empty() {
@@ -380,20 +382,20 @@ impl<C: Channel> Delivery<C> {
             // A request to try them again is noticed soon.
             false => pause.min(limits::REFUSED_LOOK),
         };
-        pause.min(self.lane.pause(now.mono))
+        pause.min(self.refused_queue.pause(now.mono))
     }
 
     /// Reads what waits, plans what is refused, and shows both.
-    fn look(&mut self, now: Moment) -> PendingItems {
+    fn load_pending(&mut self, now: Moment) -> PendingItems {
         let name = self.channel.name();
         let is_asked = self.outbox.is_retry_asked(name);
         let pending = self.outbox.pending(name);
-        self.lane.plan(&pending.items, is_asked, now);
-        self.show(&pending);
+        self.refused_queue.plan(&pending.items, is_asked, now);
+        self.update_status(&pending);
         pending
     }
 
-    fn show(&self, pending: &PendingItems) {
+    fn update_status(&self, pending: &PendingItems) {
         let name = self.channel.name();
         let refusals = || pending.items.iter().filter_map(|it| it.refusal.as_ref());
         let newest = refusals().max_by_key(|it| it.last);
@@ -403,39 +405,41 @@ impl<C: Channel> Delivery<C> {
         status.refused_since = refusals().map(|it| it.since).min().map(Wall::from_second);
         status.refusal = newest.map(|it| it.why.clone());
         status.undelivered = pending.undelivered;
-        let of_refusal = newest
-            .zip(self.lane.since)
-            .map(|(newest, since)| DeliveryFailure {
-                channel: name,
-                since,
-                why: newest.why.clone(),
-            });
-        status.trouble = self.failing.clone().or(of_refusal);
+        let of_refusal =
+            newest
+                .zip(self.refused_queue.since)
+                .map(|(newest, since)| DeliveryFailure {
+                    channel: name,
+                    since,
+                    why: newest.why.clone(),
+                });
+        status.failure = self.failure.clone().or(of_refusal);
     }
 
     /// What was never refused and is due, else how long nothing is.
-    fn next_fresh(
+    fn next_new_batch(
         &mut self,
         fresh: &[OutboxItem],
         now: Moment,
     ) -> (Option<Vec<OutboxItem>>, Duration) {
-        let Some(batch) = choose(fresh, &self.lane.alone) else {
-            self.gathering_since = None;
-            return (None, IDLE);
+        let Some(batch) = next_batch(fresh, &self.refused_queue.alone) else {
+            self.batching_since = None;
+            return (None, IDLE_WAIT);
         };
         if let Some(at) = self.retry_at.filter(|at| *at > now.mono) {
             return (None, at.since(now.mono));
         }
-        let is_known =
-            |item: &OutboxItem| item.message_id.is_some() || self.lane.alone.contains(&item.id);
+        let is_known = |item: &OutboxItem| {
+            item.message_id.is_some() || self.refused_queue.alone.contains(&item.id)
+        };
         if !batch.iter().any(is_known) {
-            let since = *self.gathering_since.get_or_insert(now.mono);
-            let rest = self.gather.saturating_sub(now.mono.since(since));
+            let since = *self.batching_since.get_or_insert(now.mono);
+            let rest = self.batch_delay.saturating_sub(now.mono.since(since));
             if !rest.is_zero() {
                 return (None, rest);
             }
         }
-        self.gathering_since = None;
+        self.batching_since = None;
         (Some(batch), Duration::ZERO)
     }
 
@@ -444,17 +448,17 @@ impl<C: Channel> Delivery<C> {
         let ids: Vec<i64> = items.iter().map(|item| item.id).collect();
         let first = items.first();
         let known = first.and_then(|item| item.message_id.clone());
-        let message_id = known.unwrap_or_else(|| fresh_id(&self.channel.domain()));
+        let message_id = known.unwrap_or_else(|| new_message_id(&self.channel.message_id_domain()));
         let refusal = first.and_then(|item| item.refusal.as_ref());
-        let batch = Batch {
+        let batch = DeliveryBatch {
             items,
             dropped,
             message_id: &message_id,
-            settled: first.map_or(&[], |item| item.done_recipients.as_slice()),
+            done_recipients: first.map_or(&[], |item| item.done_recipients.as_slice()),
             now,
             delayed_by: match refusal {
                 Some(refusal) => Some(&refusal.why),
-                None => self.last_problem.as_deref(),
+                None => self.last_error.as_deref(),
             },
         };
         let outbox = &self.outbox;
@@ -468,33 +472,35 @@ impl<C: Channel> Delivery<C> {
             outbox.record(name, trying);
             Ok(())
         };
-        let attempt = self.channel.deliver(&batch, &mut before_data, &self.bell);
+        let attempt = self
+            .channel
+            .deliver(&batch, &mut before_data, &self.wake_signal);
         self.last_try = Some(now.mono);
         let mut status = lock(&self.status.0);
         status.attempts += 1;
-        status.failures += u64::from(attempt.again.is_some() || attempt.refused.is_some());
-        let is_whole = attempt.again.is_none() && attempt.refused.is_none();
-        if is_sent && (is_whole || !attempt.settled.is_empty()) {
+        status.failures += u64::from(attempt.retry.is_some() || attempt.refused.is_some());
+        let is_whole = attempt.retry.is_none() && attempt.refused.is_none();
+        if is_sent && (is_whole || !attempt.done_recipients.is_empty()) {
             status.last_delivered = Some(now.wall);
         }
         drop(status);
-        if !is_whole && !attempt.settled.is_empty() {
-            let (ids, recipients) = (ids.clone(), attempt.settled);
+        if !is_whole && !attempt.done_recipients.is_empty() {
+            let (ids, recipients) = (ids.clone(), attempt.done_recipients);
             self.outbox
                 .record(name, DeliveryOutcome::PartlyDelivered { ids, recipients });
         }
-        let pause = match (attempt.again, attempt.refused) {
-            (Some(again), None) => self.failed(now.mono, again, refusal.is_some()),
+        let pause = match (attempt.retry, attempt.refused) {
+            (Some(again), None) => self.record_failure(now.mono, again, refusal.is_some()),
             (Some(again), Some(refused)) => {
-                self.failed(now.mono, format!("{again}; {refused}"), refusal.is_some())
+                self.record_failure(now.mono, format!("{again}; {refused}"), refusal.is_some())
             }
             (None, Some(_)) if attempt.is_about_content && items.len() > 1 => {
-                self.lane.alone.extend(&ids);
+                self.refused_queue.alone.extend(&ids);
                 self.outbox.record(name, DeliveryOutcome::Split { ids });
                 Duration::ZERO
             }
             (None, Some(why)) => {
-                self.refused(items, why, now);
+                self.record_refusal(items, why, now);
                 Duration::ZERO
             }
             (None, None) => {
@@ -512,35 +518,39 @@ impl<C: Channel> Delivery<C> {
                     ended,
                 };
                 self.outbox.record(name, delivered);
-                self.answered();
+                self.reset_failures();
                 Duration::ZERO
             }
         };
         let pending = self.outbox.pending(name);
-        self.lane.plan(&pending.items, false, now);
-        self.show(&pending);
+        self.refused_queue.plan(&pending.items, false, now);
+        self.update_status(&pending);
         pause
     }
 
     /// The other side is there, whatever it said.
-    fn answered(&mut self) {
+    fn reset_failures(&mut self) {
         self.failures_in_a_row = 0;
         self.failing_since = None;
-        self.failing = None;
+        self.failure = None;
         self.retry_at = None;
-        self.last_problem = None;
-        self.lane.failures = 0;
-        self.lane.retry_at = None;
+        self.last_error = None;
+        self.refused_queue.failures = 0;
+        self.refused_queue.retry_at = None;
     }
 
     /// Keeps what is refused, but what was for too many days.
-    fn refused(&mut self, items: &[OutboxItem], why: String, now: Moment) {
+    fn record_refusal(&mut self, items: &[OutboxItem], why: String, now: Moment) {
         let name = self.channel.name();
-        self.answered();
+        self.reset_failures();
         let second = now.wall.second();
         for item in items {
             let (ids, known) = (vec![item.id], item.refusal.as_ref());
-            let is_daily = self.lane.due.get(&item.id).is_some_and(|(_, daily)| *daily);
+            let is_daily = self
+                .refused_queue
+                .due
+                .get(&item.id)
+                .is_some_and(|(_, daily)| *daily);
             let days = known.map_or(0, |it| it.days) + u32::from(known.is_some() && is_daily);
             let outcome = match days < limits::REFUSED_DAYS {
                 true => DeliveryOutcome::Refused {
@@ -550,7 +560,7 @@ impl<C: Channel> Delivery<C> {
                         last: second,
                         days,
                         why: why.clone(),
-                        config_fingerprint: self.lane.setup,
+                        config_fingerprint: self.refused_queue.config_fingerprint,
                     },
                 },
                 false => {
@@ -567,41 +577,41 @@ impl<C: Channel> Delivery<C> {
                 }
             };
             let again = now.mono.after(limits::REFUSED_AGAIN);
-            self.lane.due.insert(item.id, (again, true));
+            self.refused_queue.due.insert(item.id, (again, true));
             self.outbox.record(name, outcome);
         }
         // Once in the log, until another is the reason.
-        if self.lane.said.as_ref() != Some(&why) {
+        if self.refused_queue.last_logged.as_ref() != Some(&why) {
             log::error!("{name}: an alert is refused and kept: {why}");
-            self.lane.said = Some(why);
+            self.refused_queue.last_logged = Some(why);
         }
     }
 
     /// It could not be learnt whether the message is taken: soon again. What had been refused
     /// holds up nothing else.
-    fn failed(&mut self, now: Mono, why: String, was_refused: bool) -> Duration {
+    fn record_failure(&mut self, now: Mono, why: String, was_refused: bool) -> Duration {
         let name = self.channel.name();
         // Once in the log, until it is another problem.
         let is_known = match was_refused {
-            true => self.lane.failures > 0,
-            false => self.last_problem.as_ref() == Some(&why),
+            true => self.refused_queue.failures > 0,
+            false => self.last_error.as_ref() == Some(&why),
         };
-        if !is_known && !self.bell.is_closed() {
+        if !is_known && !self.wake_signal.is_closed() {
             log::warn!("{name}: an alert could not be delivered and is kept: {why}");
         }
         if was_refused {
-            let pause = back_off(self.lane.failures);
-            self.lane.failures = self.lane.failures.saturating_add(1);
-            self.lane.retry_at = Some(now.after(pause));
+            let pause = back_off(self.refused_queue.failures);
+            self.refused_queue.failures = self.refused_queue.failures.saturating_add(1);
+            self.refused_queue.retry_at = Some(now.after(pause));
             return Duration::ZERO;
         }
         let since = *self.failing_since.get_or_insert(now);
-        self.failing = Some(DeliveryFailure {
+        self.failure = Some(DeliveryFailure {
             channel: name,
             since,
             why: why.clone(),
         });
-        self.last_problem = Some(why);
+        self.last_error = Some(why);
         let pause = back_off(self.failures_in_a_row);
         self.failures_in_a_row = self.failures_in_a_row.saturating_add(1);
         self.retry_at = Some(now.after(pause));
@@ -617,7 +627,7 @@ fn back_off(failures: u32) -> Duration {
 
 /// What goes next: the items of the oldest message that was tried, else all that were not,
 /// as far as the same people have them already; those that go alone one by one.
-fn choose(items: &[OutboxItem], alone: &BTreeSet<i64>) -> Option<Vec<OutboxItem>> {
+fn next_batch(items: &[OutboxItem], alone: &BTreeSet<i64>) -> Option<Vec<OutboxItem>> {
     let tried = items.iter().find(|item| item.message_id.is_some());
     let first = tried.or(items.first())?;
     if tried.is_none() && alone.contains(&first.id) {
@@ -633,7 +643,7 @@ fn choose(items: &[OutboxItem], alone: &BTreeSet<i64>) -> Option<Vec<OutboxItem>
 }
 
 /// A Message-ID that nobody else has, without brackets.
-fn fresh_id(domain: &str) -> String {
+fn new_message_id(domain: &str) -> String {
     // The standard library's keys are the system's randomness; nobody needs to be kept from
     // guessing it.
     let random = || RandomState::new().build_hasher().finish();

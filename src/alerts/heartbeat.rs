@@ -6,29 +6,29 @@
 use ureq::http::Request;
 
 use super::channels::webhook::call;
-use super::delivery::{Bell, SharedStatus};
+use super::delivery::{SharedDeliveryStatus, WakeSignal};
 use crate::limits;
 use crate::sys::clock::Clock;
 use crate::sys::thread::shielded;
 
-/// Pings until the bell is closed; `is_well` says whether every loop turned and something is
+/// Pings until the stop; `is_well` says whether every loop turned and something is
 /// fresh. `status` shows whether the switch hears.
 pub fn run(
     url: &str,
     is_well: impl Fn() -> bool,
-    bell: &Bell,
+    wake_signal: &WakeSignal,
     clock: &dyn Clock,
-    status: &SharedStatus,
+    status: &SharedDeliveryStatus,
 ) {
     let mut was_heard = true;
-    while !bell.is_closed() {
+    while !wake_signal.is_closed() {
         let turn = shielded("ping", || {
             if is_well() {
-                let heard = ping(url, bell);
+                let heard = send_ping(url, wake_signal);
                 // An answer that the stop cut off says nothing of the switch.
-                if heard.is_ok() || !bell.is_closed() {
-                    say(&heard, was_heard);
-                    status.note("ping", &heard, clock.now());
+                if heard.is_ok() || !wake_signal.is_closed() {
+                    log_change(&heard, was_heard);
+                    status.record_attempt("ping", &heard, clock.now());
                     was_heard = heard.is_ok();
                 }
             }
@@ -36,11 +36,11 @@ pub fn run(
         if turn.is_none() {
             was_heard = false;
         }
-        bell.sleep(limits::PING_EVERY);
+        wake_signal.sleep(limits::PING_EVERY);
     }
 }
 
-fn ping(url: &str, bell: &Bell) -> Result<(), String> {
+fn send_ping(url: &str, wake_signal: &WakeSignal) -> Result<(), String> {
     let request = Request::get(url)
         .header(
             "User-Agent",
@@ -48,7 +48,7 @@ fn ping(url: &str, bell: &Bell) -> Result<(), String> {
         )
         .body(String::new())
         .map_err(|_| "its address cannot be used".to_owned())?;
-    match call(request, bell)? {
+    match call(request, wake_signal)? {
         (200..=299, _) => Ok(()),
         (status @ 300..=399, _) => Err(format!(
             "it sends elsewhere (HTTP {status}), and a redirect is not followed"
@@ -59,7 +59,7 @@ fn ping(url: &str, bell: &Bell) -> Result<(), String> {
 }
 
 /// Once each time that it changes.
-fn say(heard: &Result<(), String>, was_heard: bool) {
+fn log_change(heard: &Result<(), String>, was_heard: bool) {
     match heard {
         Err(why) if was_heard => log::warn!("ping: the dead man's switch cannot be told: {why}"),
         Ok(()) if !was_heard => log::info!("ping: the dead man's switch hears again"),
@@ -82,8 +82,8 @@ mod tests {
             "http://{}/ping/secret",
             listener.local_addr().expect("bound")
         );
-        let bell = Bell::default();
-        let closes = bell.clone();
+        let wake_signal = WakeSignal::default();
+        let closes = wake_signal.clone();
         let server = std::thread::spawn(move || {
             let (mut stream, _) = listener.accept().expect("it comes");
             let mut head = [0; 1024];
@@ -95,19 +95,19 @@ mod tests {
             String::from_utf8_lossy(&head[..count]).into_owned()
         });
         let clock = clock();
-        let status = SharedStatus::default();
-        run(&url, || true, &bell, &clock, &status);
+        let status = SharedDeliveryStatus::default();
+        run(&url, || true, &wake_signal, &clock, &status);
         let head = server.join().expect("the server does not panic");
         assert!(head.starts_with("GET /ping/secret HTTP/1.1\r\n"), "{head}");
-        let bell = Bell::default();
-        let asked = bell.clone();
+        let wake_signal = WakeSignal::default();
+        let asked = wake_signal.clone();
         run(
             "http://127.0.0.1:9/",
             || {
                 asked.close();
                 false
             },
-            &bell,
+            &wake_signal,
             &clock,
             &status,
         );
@@ -123,17 +123,17 @@ mod tests {
 
     #[test]
     fn a_switch_that_does_not_hear_is_in_sight_until_it_hears() {
-        let status = SharedStatus::default();
+        let status = SharedDeliveryStatus::default();
         let clock = clock();
-        status.note("ping", &Err("it answers HTTP 405".to_owned()), clock.now());
+        status.record_attempt("ping", &Err("it answers HTTP 405".to_owned()), clock.now());
         let shown = status.get();
         assert_eq!(
-            shown.trouble.map(|it| it.why).as_deref(),
+            shown.failure.map(|it| it.why).as_deref(),
             Some("it answers HTTP 405")
         );
         assert_eq!(shown.last_delivered, None);
-        status.note("ping", &Ok(()), clock.now());
+        status.record_attempt("ping", &Ok(()), clock.now());
         let shown = status.get();
-        assert!(shown.trouble.is_none() && shown.last_delivered.is_some());
+        assert!(shown.failure.is_none() && shown.last_delivered.is_some());
     }
 }

@@ -20,7 +20,7 @@ use crate::domain::time::{Moment, Wall, human_duration as span};
 
 /// What every message says about the node that sends it.
 #[derive(Debug, Clone)]
-pub struct Sender {
+pub struct SenderInfo {
     /// The node's own name.
     pub node: String,
     /// Where its page is.
@@ -39,29 +39,29 @@ pub struct Message {
 }
 
 /// Incidents of one message that are told at length.
-const FULL_STORIES: usize = 3;
+const MAX_DETAILED_INCIDENTS: usize = 3;
 /// A message that comes later than this says why.
-const LATE: Duration = Duration::from_secs(600);
+const DELAY_NOTE_AFTER: Duration = Duration::from_secs(600);
 
 /// What one batch of events says. `delayed_by` is why it could not be told before; `dropped`
 /// counts events that nobody will be told.
 pub fn compose(
     items: &[OutboxItem],
     dropped: u64,
-    sender: &Sender,
+    sender: &SenderInfo,
     now: Moment,
     delayed_by: Option<&str>,
 ) -> Message {
-    let teller = Teller { sender, now };
-    let stories = stories(items);
+    let teller = MessageWriter { sender, now };
+    let stories = summarize_incidents(items);
     let mut blocks = Vec::new();
     for (index, story) in stories.iter().enumerate() {
         if stories.len() > 1 {
             blocks.push(Block::Heading(story.last.text.about.clone()));
         }
-        teller.tell(story, index < FULL_STORIES, &mut blocks);
+        teller.write_incident(story, index < MAX_DETAILED_INCIDENTS, &mut blocks);
     }
-    if let Some(late) = teller.lateness(items, delayed_by) {
+    if let Some(late) = teller.delay_note(items, delayed_by) {
         blocks.push(Block::Paragraph(late));
     }
     if dropped > 0 {
@@ -74,7 +74,7 @@ pub fn compose(
     blocks.push(Block::Small(format!(
         "main-node on {}, incident {}",
         sender.node,
-        incidents(&stories)
+        incident_numbers(&stories)
     )));
     let mut references: Vec<String> = items
         .iter()
@@ -83,22 +83,22 @@ pub fn compose(
     references.dedup();
     Message {
         subject: one_line(&teller.subject(&stories)),
-        text: text(&blocks),
-        html: html(&blocks),
+        text: render_text(&blocks),
+        html: render_html(&blocks),
         references,
     }
 }
 
 /// What a batch tells of one incident.
-struct Story<'a> {
+struct IncidentSummary<'a> {
     first: &'a AlertEvent,
     last: &'a AlertEvent,
     /// What it was when it began, if the batch tells that.
     opening: Option<&'a AlertEvent>,
 }
 
-fn stories(items: &[OutboxItem]) -> Vec<Story<'_>> {
-    let mut stories: Vec<Story<'_>> = Vec::new();
+fn summarize_incidents(items: &[OutboxItem]) -> Vec<IncidentSummary<'_>> {
+    let mut stories: Vec<IncidentSummary<'_>> = Vec::new();
     for event in items.iter().map(|item| &item.event) {
         let opening = Some(event).filter(|event| event.kind.opens());
         match stories
@@ -109,7 +109,7 @@ fn stories(items: &[OutboxItem]) -> Vec<Story<'_>> {
                 story.last = event;
                 story.opening = story.opening.or(opening);
             }
-            None => stories.push(Story {
+            None => stories.push(IncidentSummary {
                 first: event,
                 last: event,
                 opening,
@@ -119,7 +119,7 @@ fn stories(items: &[OutboxItem]) -> Vec<Story<'_>> {
     stories
 }
 
-fn incidents(stories: &[Story<'_>]) -> String {
+fn incident_numbers(stories: &[IncidentSummary<'_>]) -> String {
     let numbers: Vec<String> = stories
         .iter()
         .map(|story| story.last.incident.to_string())
@@ -127,13 +127,13 @@ fn incidents(stories: &[Story<'_>]) -> String {
     numbers.join(", ")
 }
 
-struct Teller<'a> {
-    sender: &'a Sender,
+struct MessageWriter<'a> {
+    sender: &'a SenderInfo,
     now: Moment,
 }
 
-impl Teller<'_> {
-    fn subject(&self, stories: &[Story<'_>]) -> String {
+impl MessageWriter<'_> {
+    fn subject(&self, stories: &[IncidentSummary<'_>]) -> String {
         let what = match stories {
             [] => "nothing to tell".to_owned(),
             [one] => self.headline(one),
@@ -164,7 +164,7 @@ impl Teller<'_> {
     }
 
     /// `Weather: no data since 02:10 (cannot resolve name)`.
-    fn headline(&self, story: &Story<'_>) -> String {
+    fn headline(&self, story: &IncidentSummary<'_>) -> String {
         let event = story.last;
         let words = &event.text;
         let what = format!("{}: {}", words.about, words.trouble);
@@ -187,7 +187,7 @@ impl Teller<'_> {
                 "{}: good again ({} {})",
                 words.about,
                 words.trouble,
-                self.span(event)
+                self.time_span(event)
             ),
             AlertEventKind::RuleRemoved => format!("{}: no longer watched", words.about),
         }
@@ -196,41 +196,45 @@ impl Teller<'_> {
     /// `since 02:10`, or where no clock could be believed `for 12 min`.
     fn since(&self, event: &AlertEvent) -> String {
         match event.since.is_trusted {
-            true => format!("since {}", self.brief(event.since.wall())),
+            true => format!("since {}", self.short_time(event.since.wall())),
             false => format!("for {}", span(Duration::from_millis(event.lasted_ms))),
         }
     }
 
     /// `02:10–03:40`.
-    fn span(&self, event: &AlertEvent) -> String {
+    fn time_span(&self, event: &AlertEvent) -> String {
         if !event.since.is_trusted || !event.at.is_trusted {
             return format!("for {}", span(Duration::from_millis(event.lasted_ms)));
         }
         let (from, until) = (event.since.wall(), event.at.wall());
-        format!("{}–{}", self.brief(from), self.brief_after(until, from))
+        format!(
+            "{}–{}",
+            self.short_time(from),
+            self.short_time_after(until, from)
+        )
     }
 
-    fn told(&self, told: WallStamp) -> String {
+    fn stamp_text(&self, told: WallStamp) -> String {
         match told.is_trusted {
-            true => self.brief(told.wall()),
+            true => self.short_time(told.wall()),
             false => "?".to_owned(),
         }
     }
 
     /// The hour, with the day where that is not today.
-    fn brief(&self, wall: Wall) -> String {
-        self.brief_after(wall, self.now.wall)
+    fn short_time(&self, wall: Wall) -> String {
+        self.short_time_after(wall, self.now.wall)
     }
 
-    fn brief_after(&self, wall: Wall, known: Wall) -> String {
-        let day = self.spell(wall, "%Y-%m-%d");
-        match day == self.spell(known, "%Y-%m-%d") {
-            true => self.spell(wall, "%H:%M"),
-            false => self.spell(wall, "%a %-d %b %H:%M"),
+    fn short_time_after(&self, wall: Wall, known: Wall) -> String {
+        let day = self.format_time(wall, "%Y-%m-%d");
+        match day == self.format_time(known, "%Y-%m-%d") {
+            true => self.format_time(wall, "%H:%M"),
+            false => self.format_time(wall, "%a %-d %b %H:%M"),
         }
     }
 
-    fn spell(&self, wall: Wall, format: &str) -> String {
+    fn format_time(&self, wall: Wall, format: &str) -> String {
         match jiff::Timestamp::from_millisecond(wall.0) {
             Ok(instant) => instant
                 .to_zoned_datetime(self.sender.zone.clone())
@@ -240,11 +244,11 @@ impl Teller<'_> {
         }
     }
 
-    fn tell(&self, story: &Story<'_>, is_full: bool, blocks: &mut Vec<Block>) {
+    fn write_incident(&self, story: &IncidentSummary<'_>, is_full: bool, blocks: &mut Vec<Block>) {
         let event = story.last;
         let words = &event.text;
         let since = match event.since.is_trusted {
-            true => self.spell(event.since.wall(), "%a %-d %b %Y, %H:%M %Z"),
+            true => self.format_time(event.since.wall(), "%a %-d %b %Y, %H:%M %Z"),
             false => "a time that no clock could tell".to_owned(),
         };
         let lasted = span(Duration::from_millis(event.lasted_ms));
@@ -263,7 +267,7 @@ impl Teller<'_> {
                 words.about, words.trouble, event.outage_count, words.displays
             ),
             AlertEventKind::Recovery => {
-                let until = self.told(event.at);
+                let until = self.stamp_text(event.at);
                 let itself = "It recovered by itself; displays show current values.";
                 match event.outages.is_empty() {
                     true => format!(
@@ -289,11 +293,15 @@ impl Teller<'_> {
                 "You hear of its beginning and its end in one message.".to_owned(),
             ));
         }
-        self.tell_why(event, blocks);
+        self.write_cause(event, blocks);
         if !event.outages.is_empty() {
             let outages = event.outages.iter().map(|outage| match outage.until {
-                Some(until) => format!("{} to {}", self.told(outage.from), self.told(until)),
-                None => format!("{} until now", self.told(outage.from)),
+                Some(until) => format!(
+                    "{} to {}",
+                    self.stamp_text(outage.from),
+                    self.stamp_text(until)
+                ),
+                None => format!("{} until now", self.stamp_text(outage.from)),
             });
             blocks.push(Block::List("When".to_owned(), outages.collect()));
         }
@@ -302,7 +310,7 @@ impl Teller<'_> {
             let values = last_good.iter().map(|good| {
                 let observed = Wall(good.observed_ms);
                 let age = span(event.at.wall().since(observed));
-                let when = format!("{}, {age} old then", self.brief(observed));
+                let when = format!("{}, {age} old then", self.short_time(observed));
                 [
                     good.key.clone(),
                     format!("{} {}", good.value, good.unit).trim().to_owned(),
@@ -328,7 +336,7 @@ impl Teller<'_> {
         }
     }
 
-    fn tell_why(&self, event: &AlertEvent, blocks: &mut Vec<Block>) {
+    fn write_cause(&self, event: &AlertEvent, blocks: &mut Vec<Block>) {
         let words = &event.text;
         let mut why = String::new();
         if !words.cause.is_empty() {
@@ -347,10 +355,10 @@ impl Teller<'_> {
         }
     }
 
-    fn lateness(&self, items: &[OutboxItem], delayed_by: Option<&str>) -> Option<String> {
+    fn delay_note(&self, items: &[OutboxItem], delayed_by: Option<&str>) -> Option<String> {
         let first = items.first()?.event.at;
         let late = self.now.wall.since(first.wall());
-        if !first.is_trusted || !self.now.trust.is_trusted() || late < LATE {
+        if !first.is_trusted || !self.now.trust.is_trusted() || late < DELAY_NOTE_AFTER {
             return None;
         }
         let why = delayed_by.map(|why| format!(": {why}")).unwrap_or_default();
@@ -389,7 +397,7 @@ enum Block {
     Small(String),
 }
 
-fn text(blocks: &[Block]) -> String {
+fn render_text(blocks: &[Block]) -> String {
     let parts: Vec<String> = blocks
         .iter()
         .map(|block| match block {
@@ -439,7 +447,7 @@ fn wrap(text: &str) -> String {
     lines
 }
 
-fn html(blocks: &[Block]) -> String {
+fn render_html(blocks: &[Block]) -> String {
     maud::html! {
         (maud::DOCTYPE)
         html lang="en" {
@@ -478,7 +486,7 @@ pub struct Envelope<'a> {
 }
 
 /// The whole mail, as it goes over the wire.
-pub fn mail(message: &Message, envelope: &Envelope<'_>, sender: &Sender) -> Vec<u8> {
+pub fn mime_message(message: &Message, envelope: &Envelope<'_>, sender: &SenderInfo) -> Vec<u8> {
     // Derived, so that a resend is the same to the byte.
     let boundary = format!("part_{}", envelope.message_id.replace(['@', '<', '>'], "_"));
     let body = MimePart::new(

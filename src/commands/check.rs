@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::{BAD, become_owner, closed_to_us, complain, name_sudo, once, print_out, service};
-use crate::alerts::channels::smtp::{Hooks, try_login};
+use crate::alerts::channels::smtp::{SmtpHooks, try_login};
 use crate::api::client::APIS;
 use crate::api::private_address::is_mdns_name;
 use crate::config::environment::Environment;
@@ -403,7 +403,7 @@ fn mail(config: &Config, online: bool) -> Finding {
             "whether {server} takes mail: `check --online` logs in, `test-alert` sends one"
         ));
     }
-    let hooks = Hooks {
+    let hooks = SmtpHooks {
         before_data: &mut || Ok(()),
         report: &mut |_| (),
         is_stopping: &|| false,

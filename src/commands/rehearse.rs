@@ -24,18 +24,18 @@ pub fn run(config: &Config) -> String {
 
 fn rehearse(config: &Config, now: Moment) -> String {
     let mut out = String::new();
-    for case in cases(config) {
+    for case in scenarios(config) {
         // Writing to a String cannot fail.
-        let _ = Play::new(config, now).perform(&case, &mut out);
+        let _ = Rehearsal::new(config, now).run(&case, &mut out);
     }
-    if config.mail.is_none() && config.telling.webhook.is_none() {
+    if config.mail.is_none() && config.notifications.webhook.is_none() {
         out += "Nobody would be told any of this: neither [mail] nor `webhook` is configured.\n";
     }
     out
 }
 
 /// What goes wrong.
-enum Trouble {
+enum SimulatedFault {
     Source(usize),
     Network,
     Flapping(usize),
@@ -48,57 +48,63 @@ enum Trouble {
     Display,
 }
 
-struct Case {
+struct Scenario {
     title: String,
-    trouble: Trouble,
+    trouble: SimulatedFault,
 }
 
-fn cases(config: &Config) -> Vec<Case> {
+fn scenarios(config: &Config) -> Vec<Scenario> {
     let mut cases = Vec::new();
-    let mut add = |title: String, trouble| cases.push(Case { title, trouble });
+    let mut add = |title: String, trouble| cases.push(Scenario { title, trouble });
     for (index, source) in config.sources.iter().enumerate() {
         let name = &source.plan.name;
         add(
             format!("{name}: no fetch ends well"),
-            Trouble::Source(index),
+            SimulatedFault::Source(index),
         );
     }
     if config.sources.len() > 1 {
-        add("the network is down".to_owned(), Trouble::Network);
+        add("the network is down".to_owned(), SimulatedFault::Network);
     }
     if let Some(first) = config.sources.first() {
         let name = &first.plan.name;
-        add(format!("{name} comes and goes"), Trouble::Flapping(0));
+        add(
+            format!("{name} comes and goes"),
+            SimulatedFault::Flapping(0),
+        );
         if config.alert.schema_drift {
             let title = format!("{name}: answers are no longer as described");
-            add(title, Trouble::Drift(0));
+            add(title, SimulatedFault::Drift(0));
         }
     }
     for rule in &config.alert.values {
         let beyond = |bound: f64, side: f64| bound + side * (rule.hysteresis + 1.0);
         let bad = rule.above.map(|it| beyond(it, 1.0));
         let bad = bad.or(rule.below.map(|it| beyond(it, -1.0)));
-        let trouble = Trouble::Value(rule.key.clone(), bad.unwrap_or(0.0));
+        let trouble = SimulatedFault::Value(rule.key.clone(), bad.unwrap_or(0.0));
         add(format!("{} is outside its bounds", rule.key), trouble);
     }
     for rule in &config.alert.stale {
-        let trouble = Trouble::Stale(rule.key.clone());
+        let trouble = SimulatedFault::Stale(rule.key.clone());
         add(format!("{} is stale", rule.key), trouble);
     }
-    add("nothing can be stored".to_owned(), Trouble::Storage);
-    add("the database is damaged".to_owned(), Trouble::Database);
-    add("nobody sets the clock".to_owned(), Trouble::Clock);
+    add("nothing can be stored".to_owned(), SimulatedFault::Storage);
+    add(
+        "the database is damaged".to_owned(),
+        SimulatedFault::Database,
+    );
+    add("nobody sets the clock".to_owned(), SimulatedFault::Clock);
     if let Some(rule) = config.alert.displays.first() {
         add(
             format!("the display {} is silent", rule.name),
-            Trouble::Display,
+            SimulatedFault::Display,
         );
     }
     cases
 }
 
 /// One case on a clock of its own.
-struct Play<'a> {
+struct Rehearsal<'a> {
     config: &'a Config,
     snapshot: Snapshot,
     node: NodeFacts,
@@ -109,11 +115,11 @@ struct Play<'a> {
 }
 
 /// The longest that a case is waited for.
-const PATIENCE: Duration = Duration::from_secs(14 * 24 * 3600);
+const MAX_WAIT: Duration = Duration::from_secs(14 * 24 * 3600);
 const TICK: Duration = Duration::from_secs(10);
 
-impl<'a> Play<'a> {
-    fn new(config: &'a Config, now: Moment) -> Play<'a> {
+impl<'a> Rehearsal<'a> {
+    fn new(config: &'a Config, now: Moment) -> Rehearsal<'a> {
         let now = Moment {
             // Ages reach back behind the beginning.
             mono: Mono(1_000_000_000),
@@ -144,7 +150,7 @@ impl<'a> Play<'a> {
                 },
             })
             .collect();
-        Play {
+        Rehearsal {
             config,
             due: plan
                 .sources
@@ -159,14 +165,14 @@ impl<'a> Play<'a> {
         }
     }
 
-    fn perform(mut self, case: &Case, out: &mut String) -> std::fmt::Result {
+    fn run(mut self, case: &Scenario, out: &mut String) -> std::fmt::Result {
         writeln!(out, "=== {}", case.title)?;
         let was_told = match case.trouble {
-            Trouble::Flapping(_) => {
+            SimulatedFault::Flapping(_) => {
                 let mut was_told = false;
                 for _ in 0..3 {
-                    was_told |= self.go_on(case, true, 1, out)?;
-                    let closed = self.go_on(case, false, 1, out)?;
+                    was_told |= self.run_until_events(case, true, 1, out)?;
+                    let closed = self.run_until_events(case, false, 1, out)?;
                     // Once it flaps there is no more word until it has been calm.
                     if !closed {
                         break;
@@ -176,13 +182,13 @@ impl<'a> Play<'a> {
             }
             _ => {
                 // The beginning, and one reminder.
-                let was_told = self.go_on(case, true, 2, out)?;
-                self.go_on(case, false, 1, out)?;
+                let was_told = self.run_until_events(case, true, 2, out)?;
+                self.run_until_events(case, false, 1, out)?;
                 was_told
             }
         };
         if !was_told {
-            let patience = span(PATIENCE);
+            let patience = span(MAX_WAIT);
             writeln!(
                 out,
                 "Nothing is told within {patience}; is `mute` too wide?\n"
@@ -192,25 +198,25 @@ impl<'a> Play<'a> {
     }
 
     /// Goes on, bad or good, until so many events are told; whether one was.
-    fn go_on(
+    fn run_until_events(
         &mut self,
-        case: &Case,
+        case: &Scenario,
         is_bad: bool,
         wanted: usize,
         out: &mut String,
     ) -> Result<bool, std::fmt::Error> {
         let mut told = 0;
-        let until = self.now.mono.after(PATIENCE);
+        let until = self.now.mono.after(MAX_WAIT);
         while told < wanted && self.now.mono < until {
             self.now.mono = self.now.mono.after(TICK);
             self.now.wall = self.now.wall.after(TICK);
             self.now.trust = match (&case.trouble, is_bad) {
-                (Trouble::Clock, true) => ClockTrust::Untrusted,
+                (SimulatedFault::Clock, true) => ClockTrust::Untrusted,
                 _ => ClockTrust::Trusted,
             };
             self.fetch(&case.trouble, is_bad);
-            self.set_scene(&case.trouble, is_bad);
-            told += self.look(out)?;
+            self.apply_fault(&case.trouble, is_bad);
+            told += self.print_events(out)?;
             if !is_bad && self.state.open().is_empty() {
                 break;
             }
@@ -219,7 +225,7 @@ impl<'a> Play<'a> {
     }
 
     /// The sources that are due are asked.
-    fn fetch(&mut self, trouble: &Trouble, is_bad: bool) {
+    fn fetch(&mut self, trouble: &SimulatedFault, is_bad: bool) {
         for (index, source) in self.snapshot.sources.iter_mut().enumerate() {
             if self.due[index] > self.now.mono {
                 continue;
@@ -229,13 +235,13 @@ impl<'a> Play<'a> {
             health.attempts += 1;
             health.last_attempt = Some(self.now);
             let fails = match trouble {
-                Trouble::Source(one) | Trouble::Flapping(one) => *one == index,
-                Trouble::Network => true,
+                SimulatedFault::Source(one) | SimulatedFault::Flapping(one) => *one == index,
+                SimulatedFault::Network => true,
                 _ => false,
             };
             if fails && is_bad {
                 let cause = match trouble {
-                    Trouble::Network => Cause::Network,
+                    SimulatedFault::Network => Cause::Network,
                     _ => Cause::Timeout,
                 };
                 let failure = Failure::new(cause, "This is a rehearsal.");
@@ -252,9 +258,9 @@ impl<'a> Play<'a> {
         }
     }
 
-    fn set_scene(&mut self, trouble: &Trouble, is_bad: bool) {
+    fn apply_fault(&mut self, trouble: &SimulatedFault, is_bad: bool) {
         match trouble {
-            Trouble::Drift(index) => {
+            SimulatedFault::Drift(index) => {
                 let issue = Issue {
                     reason: Reason::WrongType,
                     key: None,
@@ -265,21 +271,21 @@ impl<'a> Play<'a> {
                 let issues = is_bad.then_some(issue);
                 self.snapshot.sources[*index].health.issues = issues.into_iter().collect();
             }
-            Trouble::Database => {
+            SimulatedFault::Database => {
                 self.node.salvage = Some(Salvaged {
                     since: self.began.mono,
                     quarantine_path: "main-node.db.damaged-…, beside the database".to_owned(),
                     is_complete: !is_bad,
                 });
             }
-            Trouble::Storage => {
+            SimulatedFault::Storage => {
                 self.node.storage = is_bad.then(|| "This is a rehearsal.".to_owned());
             }
             _ => {}
         }
         self.snapshot.records = self.records(trouble, is_bad);
         let silence = match (trouble, is_bad) {
-            (Trouble::Display, true) => self.now.mono.since(self.began.mono),
+            (SimulatedFault::Display, true) => self.now.mono.since(self.began.mono),
             _ => Duration::ZERO,
         };
         let displays = self.config.alert.displays.iter();
@@ -287,11 +293,11 @@ impl<'a> Play<'a> {
     }
 
     /// The keys that rules speak of: good, but for the one in trouble.
-    fn records(&self, trouble: &Trouble, is_bad: bool) -> Vec<Record> {
+    fn records(&self, trouble: &SimulatedFault, is_bad: bool) -> Vec<Record> {
         let rules = &self.config.alert;
         let mut records: Vec<Record> = Vec::new();
         for rule in &rules.stale {
-            let is_it = matches!(trouble, Trouble::Stale(key) if *key == rule.key);
+            let is_it = matches!(trouble, SimulatedFault::Stale(key) if *key == rule.key);
             records.push(self.record(&rule.key, 1.0, is_it && is_bad));
         }
         for rule in &rules.values {
@@ -302,7 +308,7 @@ impl<'a> Play<'a> {
                 (None, None) => 0.0,
             };
             let value = match trouble {
-                Trouble::Value(key, bad) if is_bad && *key == rule.key => *bad,
+                SimulatedFault::Value(key, bad) if is_bad && *key == rule.key => *bad,
                 _ => good,
             };
             // One key may have both kinds of rule.
@@ -327,7 +333,7 @@ impl<'a> Play<'a> {
     }
 
     /// Prints what is told now.
-    fn look(&mut self, out: &mut String) -> Result<usize, std::fmt::Error> {
+    fn print_events(&mut self, out: &mut String) -> Result<usize, std::fmt::Error> {
         self.snapshot.at = self.now;
         let facts = AlertFacts {
             snapshot: &self.snapshot,

@@ -5,8 +5,8 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use crate::alerts::channels::mail::MailChannel;
-use crate::alerts::channels::smtp::{self, Failure, Hooks, Report};
-use crate::alerts::delivery::{Batch, Bell, Channel};
+use crate::alerts::channels::smtp::{self, SmtpFailure, SmtpHooks, StepReport};
+use crate::alerts::delivery::{Channel, DeliveryBatch, WakeSignal};
 use crate::alerts::message::{self, Envelope};
 use crate::config::Config;
 use crate::db::{error, file, open, outbox, retry_request};
@@ -26,38 +26,38 @@ pub fn run(config: &Config) -> u8 {
     if let Some(channel) = notifiers::mail_channel(config) {
         is_tried = true;
         let fate = try_mail(&channel, &item, now, &config.secrets);
-        is_fine &= fate == Fate::Taken;
-        say_what_follows(fate, "mail", config);
+        is_fine &= fate == TestOutcome::Taken;
+        print_consequence(fate, "mail", config);
     }
     if let Some(channel) = notifiers::webhook(config) {
         is_tried = true;
-        say("webhook");
+        print_line("webhook");
         let began = Instant::now();
         let items = [item.clone()];
-        let batch = Batch {
+        let batch = DeliveryBatch {
             items: &items,
             dropped: 0,
             message_id: "main-node.test@main-node.invalid",
-            settled: &[],
+            done_recipients: &[],
             now,
             delayed_by: None,
         };
-        let attempt = channel.deliver(&batch, &mut || Ok(()), &Bell::default());
-        let fate = match (&attempt.again, &attempt.refused) {
-            (None, None) => Fate::Taken,
-            (None, Some(_)) => Fate::Refused,
-            (Some(_), _) => Fate::Later,
+        let attempt = channel.deliver(&batch, &mut || Ok(()), &WakeSignal::default());
+        let fate = match (&attempt.retry, &attempt.refused) {
+            (None, None) => TestOutcome::Taken,
+            (None, Some(_)) => TestOutcome::Refused,
+            (Some(_), _) => TestOutcome::Later,
         };
-        let result = match attempt.again.or(attempt.refused) {
+        let result = match attempt.retry.or(attempt.refused) {
             None => Ok("taken".to_owned()),
             Some(why) => Err(why),
         };
-        is_fine &= fate == Fate::Taken;
-        step("POST", began.elapsed(), &result, &config.secrets);
-        say_what_follows(fate, "webhook", config);
+        is_fine &= fate == TestOutcome::Taken;
+        print_step("POST", began.elapsed(), &result, &config.secrets);
+        print_consequence(fate, "webhook", config);
     }
     if !is_tried {
-        say(
+        print_line(
             "Nobody would be told: set SMTP_HOST and ALERT_EMAIL (or host and to in [mail]), or \
              webhook in [alert].",
         );
@@ -68,21 +68,21 @@ pub fn run(config: &Config) -> u8 {
 
 /// What would become of a real alert.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Fate {
+enum TestOutcome {
     Taken,
     Later,
     Refused,
 }
 
 /// What a real alert would have met with, and what becomes of those that were refused before.
-fn say_what_follows(fate: Fate, channel: &str, config: &Config) {
+fn print_consequence(fate: TestOutcome, channel: &str, config: &Config) {
     match fate {
-        Fate::Taken => ask_again(channel, &config.database),
-        Fate::Later => say(
+        TestOutcome::Taken => request_retry(channel, &config.database),
+        TestOutcome::Later => print_line(
             "A real alert would be kept and tried again: after a minute, then less \
                             often, every hour at last.",
         ),
-        Fate::Refused => say(
+        TestOutcome::Refused => print_line(
             "A real alert would be kept, shown as refused on the pages and in \
                               /status, and tried again once a day for 14 days, when the service \
                               starts with another configuration, and when test-alert succeeds.",
@@ -91,7 +91,7 @@ fn say_what_follows(fate: Fate, channel: &str, config: &Config) {
 }
 
 /// Asks the service to try again what this channel has refused, now that it takes messages.
-fn ask_again(channel: &str, database: &Path) {
+fn request_retry(channel: &str, database: &Path) {
     if !database.exists() {
         return;
     }
@@ -107,10 +107,10 @@ fn ask_again(channel: &str, database: &Path) {
         ),
     };
     match retry_request::create(database, channel) {
-        Ok(()) => say(&format!(
+        Ok(()) => print_line(&format!(
             "{what}: the service tries again within a minute, or when it starts."
         )),
-        Err(error) => say(&format!(
+        Err(error) => print_line(&format!(
             "{what}. The service cannot be asked to try again now, because {} cannot be written \
              ({}): run this command as root, or wait a day.",
             file::parent_directory(database).display(),
@@ -119,9 +119,14 @@ fn ask_again(channel: &str, database: &Path) {
     }
 }
 
-fn try_mail(channel: &MailChannel, item: &OutboxItem, now: Moment, secrets: &Secrets) -> Fate {
+fn try_mail(
+    channel: &MailChannel,
+    item: &OutboxItem,
+    now: Moment,
+    secrets: &Secrets,
+) -> TestOutcome {
     let account = &channel.account;
-    say(&format!(
+    print_line(&format!(
         "mail from {} to {} through {}:{}",
         account.from,
         channel.to.join(", "),
@@ -129,56 +134,60 @@ fn try_mail(channel: &MailChannel, item: &OutboxItem, now: Moment, secrets: &Sec
         account.port
     ));
     let message = message::compose(std::slice::from_ref(item), 0, &channel.sender, now, None);
-    let message_id = format!("main-node.test.{}@{}", now.wall.0, channel.domain());
+    let message_id = format!(
+        "main-node.test.{}@{}",
+        now.wall.0,
+        channel.message_id_domain()
+    );
     let envelope = Envelope {
         message_id: &message_id,
         from: &account.from,
         to: &channel.to,
         date: now.wall,
     };
-    let mail = message::mail(&message, &envelope, &channel.sender);
-    let hooks = Hooks {
+    let mail = message::mime_message(&message, &envelope, &channel.sender);
+    let hooks = SmtpHooks {
         before_data: &mut || Ok(()),
-        report: &mut |report: Report| {
-            step(report.step.name(), report.took, &report.result, secrets);
+        report: &mut |report: StepReport| {
+            print_step(report.step.name(), report.took, &report.result, secrets);
         },
         is_stopping: &|| false,
     };
     match smtp::send(account, &mail, &channel.to, hooks) {
         Ok(sent) if sent.refused.is_empty() && sent.deferred.is_empty() => {
-            say(&format!("The server has taken it: {}", message.subject));
-            Fate::Taken
+            print_line(&format!("The server has taken it: {}", message.subject));
+            TestOutcome::Taken
         }
         Ok(sent) => {
             if !sent.accepted.is_empty() {
-                say(&format!(
+                print_line(&format!(
                     "The server has taken it for {}",
                     sent.accepted.join(", ")
                 ));
             }
             let fate = match sent.deferred.is_empty() {
-                true => Fate::Refused,
-                false => Fate::Later,
+                true => TestOutcome::Refused,
+                false => TestOutcome::Later,
             };
             for (to, why) in sent.refused {
-                say(&format!("{to} is refused: {}", secrets.mask(&why)));
+                print_line(&format!("{to} is refused: {}", secrets.mask(&why)));
             }
             for (to, why) in sent.deferred {
-                say(&format!("{to} is put off: {}", secrets.mask(&why)));
+                print_line(&format!("{to} is put off: {}", secrets.mask(&why)));
             }
             fate
         }
         Err(failure) => {
-            say(&format!("Not sent: {}", secrets.mask(&failure.to_string())));
+            print_line(&format!("Not sent: {}", secrets.mask(&failure.to_string())));
             match failure {
-                Failure::Never(_) => Fate::Refused,
-                Failure::Later(_) | Failure::InDoubt(_) => Fate::Later,
+                SmtpFailure::Permanent(_) => TestOutcome::Refused,
+                SmtpFailure::Temporary(_) | SmtpFailure::InDoubt(_) => TestOutcome::Later,
             }
         }
     }
 }
 
-fn step(name: &str, took: Duration, result: &Result<String, String>, secrets: &Secrets) {
+fn print_step(name: &str, took: Duration, result: &Result<String, String>, secrets: &Secrets) {
     let (mark, said) = match result {
         Ok(said) => ("ok    ", said.as_str()),
         // The step stands before it already.
@@ -187,14 +196,14 @@ fn step(name: &str, took: Duration, result: &Result<String, String>, secrets: &S
             ("FAILED", bare.unwrap_or(why))
         }
     };
-    say(&format!(
+    print_line(&format!(
         "  {mark} {name:<10} {:>6} ms  {}",
         millis(took),
         secrets.mask(said)
     ));
 }
 
-fn say(line: &str) {
+fn print_line(line: &str) {
     // A closed pipe has nobody to tell.
     let _ = writeln!(std::io::stdout(), "{line}");
 }

@@ -17,9 +17,9 @@ use openapi::operation::nearest;
 
 /// Ways to people beside mail, and what messages say about the node.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Telling {
+pub struct Notifications {
     /// Where alerts are posted; the address itself may be the secret.
-    pub webhook: Option<Webhook>,
+    pub webhook: Option<WebhookConfig>,
     /// A dead man's switch that hears once a minute that all is well.
     pub ping: Option<Secret>,
     /// Where people find the node's page, for links in messages.
@@ -27,7 +27,7 @@ pub struct Telling {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Webhook {
+pub struct WebhookConfig {
     pub url: Secret,
     pub format: WebhookFormat,
 }
@@ -56,12 +56,12 @@ pub fn read(
     reader: &Reader<'_>,
     sources: &Sources,
     timezone: &TimeZone,
-) -> (AlertRules, Telling) {
+) -> (AlertRules, Notifications) {
     let mut rules = AlertRules {
         timezone: timezone.clone(),
         ..AlertRules::default()
     };
-    let mut telling = Telling::default();
+    let mut telling = Notifications::default();
     let Some(mut table) = root.get("alert").and_then(|item| item.table("[alert]")) else {
         return (rules, telling);
     };
@@ -105,16 +105,16 @@ pub fn read(
     let webhook = address(&mut table, "webhook");
     let ping = address(&mut table, "ping");
     for url in [&webhook, &ping].into_iter().flatten() {
-        hide_parts(reader, url);
+        hide_secret_parts(reader, url);
     }
-    telling.webhook = webhook.map(|url| Webhook {
+    telling.webhook = webhook.map(|url| WebhookConfig {
         url: Secret::new(url),
         format: format.unwrap_or(WebhookFormat::Json),
     });
     telling.ping = ping.map(Secret::new);
     telling.page = address(&mut table, "page");
     table.finish();
-    say_repeated(&rules, reader);
+    report_duplicates(&rules, reader);
     (rules, telling)
 }
 
@@ -229,7 +229,7 @@ fn read_display(entry: &Item<'_>) -> Option<DisplayRule> {
 
 /// An address whose path is the secret: the whole of it, what stands behind the host, and
 /// each part that is no plain word.
-fn hide_parts(reader: &Reader<'_>, url: &str) {
+fn hide_secret_parts(reader: &Reader<'_>, url: &str) {
     reader.hide(url);
     let rest = url.split_once("://").map_or(url, |it| it.1);
     let Some(at) = rest.find(['/', '?', '@']) else {
@@ -269,7 +269,7 @@ fn address(table: &mut Table<'_>, key: &'static str) -> Option<String> {
 }
 
 /// Two rules of one name would be one alert.
-fn say_repeated(rules: &AlertRules, reader: &Reader<'_>) {
+fn report_duplicates(rules: &AlertRules, reader: &Reader<'_>) {
     let values = rules.values.iter().map(ValueRule::name);
     let stale = rules.stale.iter().map(|rule| format!("stale:{}", rule.key));
     let displays = rules.displays.iter();
@@ -285,7 +285,7 @@ fn say_repeated(rules: &AlertRules, reader: &Reader<'_>) {
 }
 
 /// Both as TOML, secrets masked: a part of what `check` prints.
-pub fn describe(out: &mut String, rules: &AlertRules, telling: &Telling) -> std::fmt::Result {
+pub fn describe(out: &mut String, rules: &AlertRules, telling: &Notifications) -> std::fmt::Result {
     writeln!(out, "\n[alert]")?;
     if let Some(span) = rules.no_success_for {
         writeln!(out, "no_success_for = \"{}\"", format_duration(span))?;

@@ -81,7 +81,7 @@ impl Config {
                 writeln!(out, "unit = {}", quoted(unit))?;
             }
         }
-        super::alert::describe(out, &self.alert, &self.telling)?;
+        super::alert::describe(out, &self.alert, &self.notifications)?;
         if let Some(mail) = &self.mail {
             writeln!(out, "\n[mail]")?;
             writeln!(out, "host = {}", quoted(&mail.host))?;

@@ -8,10 +8,10 @@ use crate::sys::text_file;
 
 /// How to send mail.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Mail {
+pub struct MailConfig {
     pub host: String,
     pub port: u16,
-    pub tls: Tls,
+    pub tls: MailTls,
     pub user: Option<String>,
     pub password: Option<Secret>,
     pub from: String,
@@ -23,7 +23,7 @@ pub struct Mail {
 
 /// How the connection to the mail server is protected.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Tls {
+pub enum MailTls {
     /// STARTTLS (RFC 3207), usually on port 587.
     Upgrade,
     /// TLS from the first byte (RFC 8314), usually on port 465.
@@ -32,18 +32,18 @@ pub enum Tls {
     Off,
 }
 
-impl Tls {
+impl MailTls {
     pub fn name(self) -> &'static str {
         match self {
-            Tls::Upgrade => "starttls",
-            Tls::Implicit => "implicit",
-            Tls::Off => "none",
+            MailTls::Upgrade => "starttls",
+            MailTls::Implicit => "implicit",
+            MailTls::Off => "none",
         }
     }
 }
 
 /// A value and where it stands, for messages.
-struct Found {
+struct FoundValue {
     text: String,
     place: String,
     /// In the environment or a credential, not in the file.
@@ -51,7 +51,7 @@ struct Found {
 }
 
 /// Reads `[mail]` and the variables that stand before it. `None` if no server is named.
-pub fn read(root: &mut Table<'_>, reader: &Reader<'_>, directory: &Path) -> Option<Mail> {
+pub fn read(root: &mut Table<'_>, reader: &Reader<'_>, directory: &Path) -> Option<MailConfig> {
     let mut table = root.get("mail").and_then(|item| item.table("[mail]"));
     let mut find = |variable: &str, key: &'static str| {
         let item = table.as_mut().and_then(|table| table.get(key));
@@ -85,7 +85,7 @@ pub fn read(root: &mut Table<'_>, reader: &Reader<'_>, directory: &Path) -> Opti
     let tls = match &tls {
         None => None,
         Some(found) => {
-            let known = [Tls::Upgrade, Tls::Implicit, Tls::Off];
+            let known = [MailTls::Upgrade, MailTls::Implicit, MailTls::Off];
             let chosen = known.into_iter().find(|tls| tls.name() == found.text);
             if chosen.is_none() {
                 let message = format!(
@@ -107,14 +107,14 @@ pub fn read(root: &mut Table<'_>, reader: &Reader<'_>, directory: &Path) -> Opti
     });
     // The port says the kind of protection where nothing else does, and the reverse.
     let tls = tls.unwrap_or(match port_number {
-        Some(465) => Tls::Implicit,
-        Some(25) => Tls::Off,
-        _ => Tls::Upgrade,
+        Some(465) => MailTls::Implicit,
+        Some(25) => MailTls::Off,
+        _ => MailTls::Upgrade,
     });
     let port = port_number.unwrap_or(match tls {
-        Tls::Upgrade => 587,
-        Tls::Implicit => 465,
-        Tls::Off => 25,
+        MailTls::Upgrade => 587,
+        MailTls::Implicit => 465,
+        MailTls::Off => 25,
     });
     if let Some(user) = &user {
         if password.is_none() {
@@ -122,7 +122,7 @@ pub fn read(root: &mut Table<'_>, reader: &Reader<'_>, directory: &Path) -> Opti
                            or `password_file` in [mail]";
             reader.problem_at(&user.place, message);
         }
-        if tls == Tls::Off {
+        if tls == MailTls::Off {
             let message = "the password would go to the mail server unencrypted: set tls = \
                            \"starttls\" or \"implicit\", or remove user and password";
             reader.problem_at(&user.place, message);
@@ -146,7 +146,7 @@ pub fn read(root: &mut Table<'_>, reader: &Reader<'_>, directory: &Path) -> Opti
             .filter(|user| user.contains('@'))
             .or_else(|| recipients.first().cloned()),
     };
-    Some(Mail {
+    Some(MailConfig {
         host: host.text,
         port,
         tls,
@@ -159,10 +159,10 @@ pub fn read(root: &mut Table<'_>, reader: &Reader<'_>, directory: &Path) -> Opti
     })
 }
 
-fn find_one(reader: &Reader<'_>, variable: &str, item: Option<Item<'_>>) -> Option<Found> {
-    let outside = outside(reader, variable);
+fn find_one(reader: &Reader<'_>, variable: &str, item: Option<Item<'_>>) -> Option<FoundValue> {
+    let outside = from_environment(reader, variable);
     if let Some((text, place)) = outside {
-        return Some(Found {
+        return Some(FoundValue {
             text,
             place,
             is_outside: true,
@@ -178,7 +178,7 @@ fn find_one(reader: &Reader<'_>, variable: &str, item: Option<Item<'_>>) -> Opti
         _ => item.text()?,
     };
     let place = reader.place(&item.span());
-    (!text.is_empty()).then_some(Found {
+    (!text.is_empty()).then_some(FoundValue {
         text,
         place,
         is_outside: false,
@@ -186,7 +186,7 @@ fn find_one(reader: &Reader<'_>, variable: &str, item: Option<Item<'_>>) -> Opti
 }
 
 /// A variable or a credential; one that is there and cannot be read is a problem.
-fn outside(reader: &Reader<'_>, variable: &str) -> Option<(String, String)> {
+fn from_environment(reader: &Reader<'_>, variable: &str) -> Option<(String, String)> {
     if let Some(found) = reader.environment.lookup(variable) {
         return Some(found);
     }
@@ -203,7 +203,7 @@ fn outside(reader: &Reader<'_>, variable: &str) -> Option<(String, String)> {
 fn password_from_file(
     reader: &Reader<'_>,
     file: Option<(PathBuf, Item<'_>)>,
-    found: Option<Found>,
+    found: Option<FoundValue>,
 ) -> Option<Secret> {
     let from_outside = found.as_ref().is_some_and(|found| found.is_outside);
     let (Some((path, item)), false) = (file, from_outside) else {
@@ -223,7 +223,7 @@ fn password_from_file(
 
 /// Addresses separated by commas, in ASCII, since few servers take others. Control characters and angle brackets would end up as
 /// SMTP commands of somebody else's choosing.
-fn addresses(reader: &Reader<'_>, found: &Found) -> Vec<String> {
+fn addresses(reader: &Reader<'_>, found: &FoundValue) -> Vec<String> {
     let mut addresses = Vec::new();
     for address in found.text.split(',').map(str::trim) {
         let is_plain = address
@@ -245,7 +245,7 @@ fn addresses(reader: &Reader<'_>, found: &Found) -> Vec<String> {
     addresses
 }
 
-fn check_line(reader: &Reader<'_>, found: &Found, what: &str) {
+fn check_line(reader: &Reader<'_>, found: &FoundValue, what: &str) {
     let is_plain =
         |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | ':' | '_' | '[' | ']');
     if !found.text.chars().all(is_plain) {

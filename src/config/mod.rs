@@ -28,10 +28,10 @@ use jiff::tz::TimeZone;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-pub use self::alert::{Telling, WebhookFormat};
+pub use self::alert::{Notifications, WebhookFormat};
 pub use self::auth::{Auth, Login};
 use self::environment::Environment;
-pub use self::mail::{Mail, Tls};
+pub use self::mail::{MailConfig, MailTls};
 use self::reader::{Item, Reader, Table};
 pub use self::reader::{Problem, Remark, Weight};
 use self::setting::{duration_option, option, options, parsed, split_list};
@@ -87,8 +87,8 @@ pub struct Config {
     pub keys: BTreeMap<Arc<str>, KeyPlan>,
     pub alert: AlertRules,
     /// How people are told beside mail.
-    pub telling: Telling,
-    pub mail: Option<Mail>,
+    pub notifications: Notifications,
+    pub mail: Option<MailConfig>,
 }
 
 /// What the command line says about the configuration.
@@ -354,7 +354,7 @@ fn read_root(
         sources: sources.into_iter().map(|(source, _)| source).collect(),
         keys,
         alert,
-        telling,
+        notifications: telling,
         mail,
     })
 }
@@ -554,7 +554,7 @@ fn check_given_keys(
 impl Config {
     /// Where people find the node's page: as configured, else by the name that mDNS gives it.
     pub fn page(&self) -> String {
-        if let Some(page) = &self.telling.page {
+        if let Some(page) = &self.notifications.page {
             return page.trim_end_matches('/').to_owned();
         }
         let host = match self.name.contains('.') {

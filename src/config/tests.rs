@@ -394,7 +394,7 @@ fn mail_comes_from_the_variables_by_their_exact_names() {
     ];
     let config = load_text(METER, &variables).expect("it is valid");
     let mail = config.mail.as_ref().expect("a server is named");
-    assert_eq!(mail.tls, Tls::Implicit);
+    assert_eq!(mail.tls, MailTls::Implicit);
     assert_eq!(mail.from, "me@example.org");
     assert_eq!(mail.to.len(), 2);
     assert!(!format!("{:?} {}", config, config.describe()).contains("hush"));

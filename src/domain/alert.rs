@@ -242,7 +242,7 @@ pub struct AlertEvent {
     pub text: AlertText,
     pub last_good: Vec<LastGood>,
     /// What came and went, of an alert that flaps; the newest of `outage_count`.
-    pub outages: Vec<Outage>,
+    pub outages: Vec<AlertOutage>,
     pub outage_count: u64,
     /// False where mail is what fails.
     pub by_mail: bool,
@@ -317,7 +317,7 @@ pub struct LastGood {
 
 /// One coming and going of an alert that flaps.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Outage {
+pub struct AlertOutage {
     pub from: WallStamp,
     pub until: Option<WallStamp>,
 }

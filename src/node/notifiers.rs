@@ -4,12 +4,14 @@ use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
 use crate::alerts::channels::mail::MailChannel;
-use crate::alerts::channels::smtp::{Account, Login, Patience, Protection};
-use crate::alerts::channels::webhook::{Format, Webhook};
-use crate::alerts::delivery::{Attempt, Batch, Bell, Channel, Delivery, SharedStatus};
+use crate::alerts::channels::smtp::{Protection, SmtpAccount, SmtpLogin, Timeouts};
+use crate::alerts::channels::webhook::{BodyFormat, WebhookChannel};
+use crate::alerts::delivery::{
+    Attempt, Channel, DeliveryBatch, DeliveryWorker, SharedDeliveryStatus, WakeSignal,
+};
 use crate::alerts::heartbeat;
-use crate::alerts::message::Sender;
-use crate::config::{Config, Mail, Tls, WebhookFormat};
+use crate::alerts::message::SenderInfo;
+use crate::config::{Config, MailConfig, MailTls, WebhookFormat};
 use crate::db::store::Store;
 use crate::db::store::alerts::StoredOutbox;
 use crate::domain::alert::DeliveryFailure;
@@ -23,25 +25,25 @@ const PING: &str = "ping";
 
 /// Wakes every channel; made before the store, which rings it.
 #[derive(Clone, Default)]
-pub struct Bells(Arc<Mutex<Vec<Bell>>>);
+pub struct WakeSignals(Arc<Mutex<Vec<WakeSignal>>>);
 
-impl Bells {
-    fn add(&self) -> Bell {
-        let bell = Bell::default();
-        self.lock().push(bell.clone());
-        bell
+impl WakeSignals {
+    fn add(&self) -> WakeSignal {
+        let wake_signal = WakeSignal::default();
+        self.lock().push(wake_signal.clone());
+        wake_signal
     }
 
     /// There may be something new to tell.
     pub fn ring(&self) {
-        self.lock().iter().for_each(Bell::ring);
+        self.lock().iter().for_each(WakeSignal::wake);
     }
 
     fn close(&self) {
-        self.lock().iter().for_each(Bell::close);
+        self.lock().iter().for_each(WakeSignal::close);
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, Vec<Bell>> {
+    fn lock(&self) -> std::sync::MutexGuard<'_, Vec<WakeSignal>> {
         self.0
             .lock()
             .unwrap_or_else(std::sync::PoisonError::into_inner)
@@ -56,37 +58,37 @@ pub fn channels(config: &Config) -> Vec<&'static str> {
 }
 
 /// Those who tell people, running.
-pub struct Telling {
-    bells: Bells,
+pub struct Notifiers {
+    wake_signals: WakeSignals,
     threads: Vec<Thread>,
-    statuses: Vec<(&'static str, SharedStatus)>,
+    statuses: Vec<(&'static str, SharedDeliveryStatus)>,
 }
 
-impl Telling {
+impl Notifiers {
     /// Starts a thread per channel. `is_well` is what the dead man's switch hears of.
     pub fn start(
         config: &Config,
-        bells: Bells,
+        wake_signals: WakeSignals,
         store: &Arc<Store>,
         clock: &Arc<dyn Clock>,
         is_well: impl Fn() -> bool + Send + 'static,
-    ) -> std::io::Result<Telling> {
-        let mut telling = Telling {
-            bells,
+    ) -> std::io::Result<Notifiers> {
+        let mut telling = Notifiers {
+            wake_signals,
             threads: Vec::new(),
             statuses: Vec::new(),
         };
         if let Some(channel) = mail_channel(config) {
-            telling.deliver(Discreet::new(channel, config), store, clock)?;
+            telling.deliver(MaskedChannel::new(channel, config), store, clock)?;
         }
         if let Some(channel) = webhook(config) {
-            telling.deliver(Discreet::new(channel, config), store, clock)?;
+            telling.deliver(MaskedChannel::new(channel, config), store, clock)?;
         }
-        if let Some(url) = &config.telling.ping {
-            let (url, bell) = (url.reveal().to_owned(), telling.bells.add());
-            let (clock, status) = (clock.clone(), SharedStatus::default());
+        if let Some(url) = &config.notifications.ping {
+            let (url, wake_signal) = (url.reveal().to_owned(), telling.wake_signals.add());
+            let (clock, status) = (clock.clone(), SharedDeliveryStatus::default());
             telling.statuses.push((PING, status.clone()));
-            let run = move || heartbeat::run(&url, is_well, &bell, &*clock, &status);
+            let run = move || heartbeat::run(&url, is_well, &wake_signal, &*clock, &status);
             telling.threads.push(spawn("ping", run)?);
         }
         Ok(telling)
@@ -94,27 +96,28 @@ impl Telling {
 
     fn deliver(
         &mut self,
-        channel: Discreet,
+        channel: MaskedChannel,
         store: &Arc<Store>,
         clock: &Arc<dyn Clock>,
     ) -> std::io::Result<()> {
         let name = channel.name();
         let outbox = Box::new(StoredOutbox(store.clone()));
-        let bell = self.bells.add();
-        let delivery = Delivery::new(channel, outbox, clock.clone(), bell, limits::GATHER);
+        let wake_signal = self.wake_signals.add();
+        let delivery =
+            DeliveryWorker::new(channel, outbox, clock.clone(), wake_signal, limits::GATHER);
         self.statuses.push((name, delivery.status()));
         self.threads.push(spawn(name, move || delivery.run())?);
         Ok(())
     }
 
     /// How each channel is doing.
-    pub fn statuses(&self) -> Vec<(&'static str, SharedStatus)> {
+    pub fn statuses(&self) -> Vec<(&'static str, SharedDeliveryStatus)> {
         self.statuses.clone()
     }
 
     /// Ends every channel; what waits is on the disk. Names what did not end in time.
     pub fn stop(self, deadline: Instant) -> Vec<String> {
-        self.bells.close();
+        self.wake_signals.close();
         let threads = self.threads.into_iter();
         threads
             .filter_map(|thread| {
@@ -126,61 +129,63 @@ impl Telling {
 }
 
 /// What cannot be delivered now. No alert waits for the dead man's switch.
-pub fn troubles(statuses: &[(&'static str, SharedStatus)]) -> Vec<DeliveryFailure> {
+pub fn delivery_failures(
+    statuses: &[(&'static str, SharedDeliveryStatus)],
+) -> Vec<DeliveryFailure> {
     statuses
         .iter()
         .filter(|(name, _)| *name != PING)
-        .filter_map(|(_, status)| status.get().trouble)
+        .filter_map(|(_, status)| status.get().failure)
         .collect()
 }
 
 /// A channel whose troubles show no secret, should its server repeat one.
-struct Discreet {
+struct MaskedChannel {
     channel: Box<dyn Channel>,
     secrets: Arc<Secrets>,
 }
 
-impl Discreet {
-    fn new(channel: impl Channel + 'static, config: &Config) -> Discreet {
-        Discreet {
+impl MaskedChannel {
+    fn new(channel: impl Channel + 'static, config: &Config) -> MaskedChannel {
+        MaskedChannel {
             channel: Box::new(channel),
             secrets: config.secrets.clone(),
         }
     }
 }
 
-impl Channel for Discreet {
+impl Channel for MaskedChannel {
     fn name(&self) -> &'static str {
         self.channel.name()
     }
 
     fn deliver(
         &self,
-        batch: &Batch<'_>,
+        batch: &DeliveryBatch<'_>,
         before_data: &mut dyn FnMut() -> Result<(), String>,
-        bell: &Bell,
+        wake_signal: &WakeSignal,
     ) -> Attempt {
         let mask = |why: String| self.secrets.mask(&why).into_owned();
-        let attempt = self.channel.deliver(batch, before_data, bell);
+        let attempt = self.channel.deliver(batch, before_data, wake_signal);
         Attempt {
             refused: attempt.refused.map(mask),
-            again: attempt.again.map(mask),
+            retry: attempt.retry.map(mask),
             ..attempt
         }
     }
 
-    fn domain(&self) -> String {
-        self.channel.domain()
+    fn message_id_domain(&self) -> String {
+        self.channel.message_id_domain()
     }
 
-    fn setup(&self) -> u16 {
-        self.channel.setup()
+    fn config_fingerprint(&self) -> u16 {
+        self.channel.config_fingerprint()
     }
 }
 
 /// Who every message says that it comes from.
-pub fn sender(config: &Config) -> Sender {
-    Sender {
+pub fn sender(config: &Config) -> SenderInfo {
+    SenderInfo {
         node: config.name.clone(),
         page: config.page(),
         zone: config.timezone.clone(),
@@ -198,40 +203,40 @@ pub fn mail_channel(config: &Config) -> Option<MailChannel> {
 }
 
 /// The second channel, where one is configured.
-pub fn webhook(config: &Config) -> Option<Webhook> {
-    let webhook = config.telling.webhook.as_ref()?;
-    Some(Webhook {
+pub fn webhook(config: &Config) -> Option<WebhookChannel> {
+    let webhook = config.notifications.webhook.as_ref()?;
+    Some(WebhookChannel {
         url: webhook.url.reveal().to_owned(),
         format: match webhook.format {
-            WebhookFormat::Json => Format::Json,
-            WebhookFormat::Text => Format::Text,
+            WebhookFormat::Json => BodyFormat::Json,
+            WebhookFormat::Text => BodyFormat::Text,
         },
         sender: sender(config),
     })
 }
 
-fn account(mail: &Mail, node: &str) -> Account {
+fn account(mail: &MailConfig, node: &str) -> SmtpAccount {
     let login = match (&mail.user, &mail.password) {
-        (Some(user), Some(password)) => Some(Login {
+        (Some(user), Some(password)) => Some(SmtpLogin {
             user: user.clone(),
             password: password.reveal().to_owned(),
         }),
         _ => None,
     };
-    Account {
+    SmtpAccount {
         host: mail.host.clone(),
         port: mail.port,
         protection: match mail.tls {
-            Tls::Upgrade => Protection::StartTls,
-            Tls::Implicit => Protection::Implicit,
-            Tls::Off => Protection::None,
+            MailTls::Upgrade => Protection::StartTls,
+            MailTls::Implicit => Protection::Implicit,
+            MailTls::Off => Protection::None,
         },
         login,
         from: mail.from.clone(),
         ca_file: mail.ca_file.clone(),
         plain_anywhere: mail.plain_anywhere,
         own_name: own_name(node),
-        patience: Patience::default(),
+        timeouts: Timeouts::default(),
     }
 }
 

@@ -3,7 +3,7 @@
 use std::net::TcpListener;
 use std::sync::Arc;
 
-use crate::alerts::delivery::SharedStatus;
+use crate::alerts::delivery::SharedDeliveryStatus;
 use crate::config::Config;
 use crate::db::history::{HistoryError, HistoryReader};
 use crate::db::store::Store;
@@ -36,7 +36,7 @@ pub struct Behind<'a> {
     pub loops: &'a Loops,
     pub published: Arc<Published>,
     /// How those who tell people are doing.
-    pub channels: Vec<(&'static str, SharedStatus)>,
+    pub channels: Vec<(&'static str, SharedDeliveryStatus)>,
 }
 
 impl Serving {
@@ -139,13 +139,13 @@ impl Serving {
     }
 }
 
-fn channel_state((name, status): &(&'static str, SharedStatus)) -> ChannelState {
+fn channel_state((name, status): &(&'static str, SharedDeliveryStatus)) -> ChannelState {
     let status = status.get();
     ChannelState {
         name,
         waiting: status.waiting,
-        trouble_since: status.trouble.as_ref().map(|trouble| trouble.since),
-        trouble: status.trouble.map(|trouble| trouble.why),
+        trouble_since: status.failure.as_ref().map(|trouble| trouble.since),
+        trouble: status.failure.map(|trouble| trouble.why),
         last_delivered: status.last_delivered,
         refused: status.refused,
         refused_since: status.refused_since,

@@ -1,13 +1,13 @@
 //! The mail channel: a batch of events as one mail, to whoever does not have it yet.
 
-use super::smtp::{self, Account, Failure, Hooks};
-use crate::alerts::delivery::{Attempt, Batch, Bell, Channel, fingerprint};
-use crate::alerts::message::{self, Envelope, Sender};
+use super::smtp::{self, SmtpAccount, SmtpFailure, SmtpHooks};
+use crate::alerts::delivery::{Attempt, Channel, DeliveryBatch, WakeSignal, fingerprint};
+use crate::alerts::message::{self, Envelope, SenderInfo};
 
 pub struct MailChannel {
-    pub account: Account,
+    pub account: SmtpAccount,
     pub to: Vec<String>,
-    pub sender: Sender,
+    pub sender: SenderInfo,
 }
 
 impl Channel for MailChannel {
@@ -17,11 +17,11 @@ impl Channel for MailChannel {
 
     fn deliver(
         &self,
-        batch: &Batch<'_>,
+        batch: &DeliveryBatch<'_>,
         before_data: &mut dyn FnMut() -> Result<(), String>,
-        bell: &Bell,
+        wake_signal: &WakeSignal,
     ) -> Attempt {
-        let is_left = |to: &&String| !batch.settled.contains(to);
+        let is_left = |to: &&String| !batch.done_recipients.contains(to);
         let left: Vec<String> = self.to.iter().filter(is_left).cloned().collect();
         if left.is_empty() {
             // The configuration no longer names who still waited for it.
@@ -40,16 +40,16 @@ impl Channel for MailChannel {
             to: &self.to,
             date: batch.now.wall,
         };
-        let mail = message::mail(&message, &envelope, &self.sender);
-        let hooks = Hooks {
+        let mail = message::mime_message(&message, &envelope, &self.sender);
+        let hooks = SmtpHooks {
             before_data,
             report: &mut |report| log::debug!("mail: {report:?}"),
-            is_stopping: &|| bell.is_closed(),
+            is_stopping: &|| wake_signal.is_closed(),
         };
         match smtp::send(&self.account, &mail, &left, hooks) {
-            Ok(sent) => settle(sent),
-            Err(Failure::Later(why) | Failure::InDoubt(why)) => Attempt::again(why),
-            Err(Failure::Never(why)) => Attempt {
+            Ok(sent) => attempt_from_result(sent),
+            Err(SmtpFailure::Temporary(why) | SmtpFailure::InDoubt(why)) => Attempt::retry(why),
+            Err(SmtpFailure::Permanent(why)) => Attempt {
                 refused: Some(why),
                 is_about_content: true,
                 ..Attempt::default()
@@ -57,7 +57,7 @@ impl Channel for MailChannel {
         }
     }
 
-    fn domain(&self) -> String {
+    fn message_id_domain(&self) -> String {
         let domain = self.account.from.rsplit('@').next().unwrap_or("");
         match domain.is_ascii() && !domain.is_empty() {
             true => domain.to_owned(),
@@ -65,7 +65,7 @@ impl Channel for MailChannel {
         }
     }
 
-    fn setup(&self) -> u16 {
+    fn config_fingerprint(&self) -> u16 {
         let account = &self.account;
         let (user, password) = account
             .login
@@ -81,7 +81,7 @@ impl Channel for MailChannel {
 }
 
 /// Who refuses it keeps nobody else from having it.
-fn settle(sent: smtp::Sent) -> Attempt {
+fn attempt_from_result(sent: smtp::SendResult) -> Attempt {
     let refused = sent.refused.iter().map(|(to, why)| format!("{to}: {why}"));
     let refused: Vec<String> = refused.collect();
     let again: Vec<String> = sent
@@ -90,10 +90,10 @@ fn settle(sent: smtp::Sent) -> Attempt {
         .map(|(to, why)| format!("RCPT TO {to}: the server answers {why}"))
         .collect();
     Attempt {
-        settled: sent.accepted,
+        done_recipients: sent.accepted,
         refused: (!refused.is_empty())
             .then(|| format!("the server refuses a recipient ({})", refused.join("; "))),
         is_about_content: false,
-        again: again.into_iter().next(),
+        retry: again.into_iter().next(),
     }
 }

@@ -17,17 +17,17 @@ use std::time::Duration;
 use async_compat::Compat;
 use tokio_rustls::TlsConnector;
 
-use self::session::Dialogue;
+use self::session::Session;
 use crate::limits;
 use crate::sys::tls::Trust;
 
 /// Through which server, as whom, from whom.
 #[derive(Clone)]
-pub struct Account {
+pub struct SmtpAccount {
     pub host: String,
     pub port: u16,
     pub protection: Protection,
-    pub login: Option<Login>,
+    pub login: Option<SmtpLogin>,
     pub from: String,
     /// Certificates to trust instead of the machine's.
     pub ca_file: Option<PathBuf>,
@@ -35,20 +35,20 @@ pub struct Account {
     pub plain_anywhere: bool,
     /// What this machine calls itself.
     pub own_name: String,
-    pub patience: Patience,
+    pub timeouts: Timeouts,
 }
 
 /// How long the steps may take.
 #[derive(Debug, Clone, Copy)]
-pub struct Patience {
+pub struct Timeouts {
     pub connect: Duration,
     pub step: Duration,
     pub data: Duration,
 }
 
-impl Default for Patience {
-    fn default() -> Patience {
-        Patience {
+impl Default for Timeouts {
+    fn default() -> Timeouts {
+        Timeouts {
             connect: limits::CONNECT_TIMEOUT,
             step: limits::SMTP_STEP,
             data: limits::SMTP_DATA,
@@ -57,7 +57,7 @@ impl Default for Patience {
 }
 
 #[derive(Clone)]
-pub struct Login {
+pub struct SmtpLogin {
     pub user: String,
     pub password: String,
 }
@@ -71,7 +71,7 @@ pub enum Protection {
 
 /// The steps of the dialogue, as they are reported.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Step {
+pub enum SmtpStep {
     Resolve,
     Connect,
     Tls,
@@ -84,27 +84,27 @@ pub enum Step {
     Data,
 }
 
-impl Step {
+impl SmtpStep {
     pub fn name(self) -> &'static str {
         match self {
-            Step::Resolve => "resolve",
-            Step::Connect => "connect",
-            Step::Tls => "TLS",
-            Step::Greeting => "greeting",
-            Step::Hello => "EHLO",
-            Step::StartTls => "STARTTLS",
-            Step::Login => "AUTH",
-            Step::From => "MAIL FROM",
-            Step::To => "RCPT TO",
-            Step::Data => "DATA",
+            SmtpStep::Resolve => "resolve",
+            SmtpStep::Connect => "connect",
+            SmtpStep::Tls => "TLS",
+            SmtpStep::Greeting => "greeting",
+            SmtpStep::Hello => "EHLO",
+            SmtpStep::StartTls => "STARTTLS",
+            SmtpStep::Login => "AUTH",
+            SmtpStep::From => "MAIL FROM",
+            SmtpStep::To => "RCPT TO",
+            SmtpStep::Data => "DATA",
         }
     }
 }
 
 /// How one step went.
 #[derive(Debug, Clone)]
-pub struct Report {
-    pub step: Step,
+pub struct StepReport {
+    pub step: SmtpStep,
     pub took: Duration,
     /// What the server said or was asked, or why the step failed.
     pub result: Result<String, String>,
@@ -112,7 +112,7 @@ pub struct Report {
 
 /// Who has the mail, and who never will.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Sent {
+pub struct SendResult {
     pub accepted: Vec<String>,
     /// With the server's words.
     pub refused: Vec<(String, String)>,
@@ -122,55 +122,57 @@ pub struct Sent {
 
 /// Why nobody has it, by what is to be done.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Failure {
+pub enum SmtpFailure {
     /// Try again: the network, the server, or a setting that a person will mend.
-    Later(String),
+    Temporary(String),
     /// The server will never take this mail.
-    Never(String),
+    Permanent(String),
     /// It may have been delivered: try again under the same Message-ID.
     InDoubt(String),
 }
 
-impl fmt::Display for Failure {
+impl fmt::Display for SmtpFailure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Failure::Later(why) | Failure::Never(why) | Failure::InDoubt(why) => f.write_str(why),
+            SmtpFailure::Temporary(why)
+            | SmtpFailure::Permanent(why)
+            | SmtpFailure::InDoubt(why) => f.write_str(why),
         }
     }
 }
 
 /// What the dialogue asks and tells its caller on the way.
-pub struct Hooks<'a> {
+pub struct SmtpHooks<'a> {
     /// Called once, before the first byte that could deliver; an error ends the attempt.
     pub before_data: &'a mut dyn FnMut() -> Result<(), String>,
-    pub report: &'a mut dyn FnMut(Report),
+    pub report: &'a mut dyn FnMut(StepReport),
     /// Whether the node stops.
     pub is_stopping: &'a dyn Fn() -> bool,
 }
 
 /// Sends a mail to those recipients.
 pub fn send(
-    account: &Account,
+    account: &SmtpAccount,
     mail: &[u8],
     recipients: &[String],
-    hooks: Hooks<'_>,
-) -> Result<Sent, Failure> {
+    hooks: SmtpHooks<'_>,
+) -> Result<SendResult, SmtpFailure> {
     run(account, Some((mail, recipients)), hooks)
 }
 
 /// Goes as far as logging in, and leaves.
-pub fn try_login(account: &Account, hooks: Hooks<'_>) -> Result<(), Failure> {
+pub fn try_login(account: &SmtpAccount, hooks: SmtpHooks<'_>) -> Result<(), SmtpFailure> {
     run(account, None, hooks).map(|_| ())
 }
 
 fn run(
-    account: &Account,
+    account: &SmtpAccount,
     mail: Option<(&[u8], &[String])>,
-    hooks: Hooks<'_>,
-) -> Result<Sent, Failure> {
-    let connector = connector(account).map_err(Failure::Later)?;
+    hooks: SmtpHooks<'_>,
+) -> Result<SendResult, SmtpFailure> {
+    let connector = connector(account).map_err(SmtpFailure::Temporary)?;
     let in_doubt = Cell::new(false);
-    let dialogue = Dialogue {
+    let dialogue = Session {
         account,
         connector,
         in_doubt: &in_doubt,
@@ -183,22 +185,22 @@ fn run(
         }
         let why = "main-node is stopping".to_owned();
         Err(match in_doubt.get() {
-            true => Failure::InDoubt(why),
-            false => Failure::Later(why),
+            true => SmtpFailure::InDoubt(why),
+            false => SmtpFailure::Temporary(why),
         })
     };
-    smol::block_on(smol::future::or(Compat::new(dialogue.hold(mail)), stopped))
+    smol::block_on(smol::future::or(Compat::new(dialogue.run(mail)), stopped))
 }
 
 /// TLS by our own trust: mail-send's builder fails where the system has no roots.
-fn connector(account: &Account) -> Result<TlsConnector, String> {
+fn connector(account: &SmtpAccount) -> Result<TlsConnector, String> {
     let trust = Trust::of(account.ca_file.as_deref()).map_err(|why| format!("ca_file {why}"))?;
     let config = trust.client_config();
     let config = config.map_err(|error| format!("TLS cannot be set up: {error}"))?;
     Ok(TlsConnector::from(config))
 }
 
-impl fmt::Debug for Account {
+impl fmt::Debug for SmtpAccount {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Account({}:{})", self.host, self.port)
     }

@@ -13,35 +13,35 @@ use ureq::http::{HeaderValue, Request};
 use ureq::unversioned::resolver::DefaultResolver;
 use ureq::unversioned::transport::{Connector, TcpConnector};
 
-use crate::alerts::delivery::{Attempt, Batch, Bell, Channel, fingerprint};
-use crate::alerts::message::{self, Message, Sender};
+use crate::alerts::delivery::{Attempt, Channel, DeliveryBatch, WakeSignal, fingerprint};
+use crate::alerts::message::{self, Message, SenderInfo};
 use crate::limits;
 use crate::sys::os_error::reason;
 use crate::sys::thread;
 use crate::sys::tls::{Tls, Trust, certificate_words};
 
-pub struct Webhook {
+pub struct WebhookChannel {
     pub url: String,
-    pub format: Format,
-    pub sender: Sender,
+    pub format: BodyFormat,
+    pub sender: SenderInfo,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Format {
+pub enum BodyFormat {
     Json,
     Text,
 }
 
-impl Channel for Webhook {
+impl Channel for WebhookChannel {
     fn name(&self) -> &'static str {
         "webhook"
     }
 
     fn deliver(
         &self,
-        batch: &Batch<'_>,
+        batch: &DeliveryBatch<'_>,
         before_data: &mut dyn FnMut() -> Result<(), String>,
-        bell: &Bell,
+        wake_signal: &WakeSignal,
     ) -> Attempt {
         let message = message::compose(
             batch.items,
@@ -52,29 +52,29 @@ impl Channel for Webhook {
         );
         let request = match self.request(batch, &message) {
             Ok(request) => request,
-            Err(why) => return Attempt::again(why),
+            Err(why) => return Attempt::retry(why),
         };
         if let Err(why) = before_data() {
-            return Attempt::again(why);
+            return Attempt::retry(why);
         }
-        match call(request, bell) {
-            Ok((status, said)) => judge(status, &without_secrets(&said, &self.url)),
-            Err(why) => Attempt::again(why),
+        match call(request, wake_signal) {
+            Ok((status, said)) => classify_status(status, &mask_url_parts(&said, &self.url)),
+            Err(why) => Attempt::retry(why),
         }
     }
 
-    fn domain(&self) -> String {
+    fn message_id_domain(&self) -> String {
         "main-node.invalid".to_owned()
     }
 
-    fn setup(&self) -> u16 {
+    fn config_fingerprint(&self) -> u16 {
         fingerprint(&["webhook", &self.url, &format!("{:?}", self.format)])
     }
 }
 
 /// What an answer means. Redirects are no refusals: the page of a captive portal answers with
 /// one, and is gone in a minute.
-fn judge(status: u16, said: &str) -> Attempt {
+fn classify_status(status: u16, said: &str) -> Attempt {
     let said = match said {
         "" => String::new(),
         said => format!(" {said}"),
@@ -82,13 +82,13 @@ fn judge(status: u16, said: &str) -> Attempt {
     let advice = match status {
         200..=299 => return Attempt::default(),
         300..=399 => {
-            return Attempt::again(format!(
+            return Attempt::retry(format!(
                 "the webhook sends elsewhere (HTTP {status}), and a redirect is not followed: set \
                  webhook to the address that takes messages"
             ));
         }
         408 | 425 | 429 | 500.. | ..200 => {
-            return Attempt::again(format!("the webhook answers HTTP {status}{said}"));
+            return Attempt::retry(format!("the webhook answers HTTP {status}{said}"));
         }
         400 | 415 | 422 => "it cannot read the message: is webhook_format right for it?",
         401 | 403 | 407 => "it does not let main-node in: check token or password in its address",
@@ -107,7 +107,7 @@ fn judge(status: u16, said: &str) -> Attempt {
 }
 
 /// Servers like to say what was asked of them, and an address is a secret.
-fn without_secrets(said: &str, url: &str) -> String {
+fn mask_url_parts(said: &str, url: &str) -> String {
     let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
     let parts = rest.split(['/', '?', '&', '=', '@', ':', '#']).skip(1);
     let mut parts: Vec<&str> = parts.filter(|part| part.len() >= 6).collect();
@@ -117,8 +117,12 @@ fn without_secrets(said: &str, url: &str) -> String {
         .fold(said.to_owned(), |said, part| said.replace(part, "***"))
 }
 
-impl Webhook {
-    fn request(&self, batch: &Batch<'_>, message: &Message) -> Result<Request<String>, String> {
+impl WebhookChannel {
+    fn request(
+        &self,
+        batch: &DeliveryBatch<'_>,
+        message: &Message,
+    ) -> Result<Request<String>, String> {
         let builder = Request::post(&self.url)
             .header(
                 "User-Agent",
@@ -127,10 +131,10 @@ impl Webhook {
             // The same message, sent again because its delivery was in doubt, has the same.
             .header("Idempotency-Key", batch.message_id);
         let request = match self.format {
-            Format::Json => builder
+            BodyFormat::Json => builder
                 .header("Content-Type", "application/json")
                 .body(self.json(batch, message)),
-            Format::Text => {
+            BodyFormat::Text => {
                 let title = HeaderValue::from_bytes(message.subject.as_bytes());
                 let title = title.unwrap_or(HeaderValue::from_static("[main-node] alert"));
                 builder
@@ -143,7 +147,7 @@ impl Webhook {
         request.map_err(|_| "the webhook's address cannot be used".to_owned())
     }
 
-    fn json(&self, batch: &Batch<'_>, message: &Message) -> String {
+    fn json(&self, batch: &DeliveryBatch<'_>, message: &Message) -> String {
         let events = batch.items.iter().map(|item| {
             let event = &item.event;
             let time = |told: crate::domain::alert::WallStamp| {
@@ -174,14 +178,14 @@ impl Webhook {
     }
 }
 
-/// One call, ended early by the bell's closing; the status and the beginning of the answer.
-pub fn call(request: Request<String>, bell: &Bell) -> Result<(u16, String), String> {
+/// One call, ended early by the stop; the status and the beginning of the answer.
+pub fn call(request: Request<String>, wake_signal: &WakeSignal) -> Result<(u16, String), String> {
     let agent = agent();
     let (tell, heard) = channel();
     let caller = agent.clone();
     let spawned = thread::spawn("call", move || {
         // Nobody listens any more once the node stops.
-        let _ = tell.send(exchange(&caller, request));
+        let _ = tell.send(send_request(&caller, request));
     });
     spawned.map_err(|error| format!("no thread can be started: {}", reason(&error)))?;
     let deadline = Instant::now() + limits::WEBHOOK_TIMEOUT * 2;
@@ -191,7 +195,9 @@ pub fn call(request: Request<String>, bell: &Bell) -> Result<(u16, String), Stri
             Err(RecvTimeoutError::Disconnected) => {
                 return Err("the call met a defect of main-node; the log says where".to_owned());
             }
-            Err(RecvTimeoutError::Timeout) if bell.is_closed() || Instant::now() > deadline => {
+            Err(RecvTimeoutError::Timeout)
+                if wake_signal.is_closed() || Instant::now() > deadline =>
+            {
                 agent.shutdown();
                 return Err("main-node is stopping".to_owned());
             }
@@ -215,11 +221,11 @@ fn agent() -> Agent {
     Agent::with_parts(config, connector, DefaultResolver::default())
 }
 
-fn exchange(agent: &Agent, request: Request<String>) -> Result<(u16, String), String> {
+fn send_request(agent: &Agent, request: Request<String>) -> Result<(u16, String), String> {
     let host = request.uri().host().unwrap_or_default().to_owned();
     let mut answer = agent
         .run(request)
-        .map_err(|error| format!("{host}: {}", describe(&error)))?;
+        .map_err(|error| format!("{host}: {}", describe_error(&error)))?;
     let mut beginning = Vec::new();
     let bytes = limits::REPLY_CHARS as u64;
     // What it says beside its status is a courtesy.
@@ -235,7 +241,7 @@ fn exchange(agent: &Agent, request: Request<String>) -> Result<(u16, String), St
 }
 
 /// The library's own words may hold the address.
-fn describe(error: &ureq::Error) -> String {
+fn describe_error(error: &ureq::Error) -> String {
     match error {
         ureq::Error::Timeout(_) => {
             format!("no answer within {} s", limits::WEBHOOK_TIMEOUT.as_secs())
@@ -288,23 +294,23 @@ mod tests {
         (url, heard)
     }
 
-    fn posted(format: Format, answer: &'static str) -> (Attempt, String, String) {
+    fn posted(format: BodyFormat, answer: &'static str) -> (Attempt, String, String) {
         let (url, heard) = serve(answer);
-        let webhook = Webhook {
+        let webhook = WebhookChannel {
             url,
             format,
-            sender: Sender {
+            sender: SenderInfo {
                 node: "pi".to_owned(),
                 page: "http://pi.local:8000".to_owned(),
                 zone: TimeZone::UTC,
             },
         };
         let items = [item(1, None)];
-        let batch = Batch {
+        let batch = DeliveryBatch {
             items: &items,
             dropped: 0,
             message_id: "main-node.1@x",
-            settled: &[],
+            done_recipients: &[],
             now: Moment {
                 mono: Mono(0),
                 wall: Wall(1_762_027_260_000),
@@ -312,7 +318,7 @@ mod tests {
             },
             delayed_by: None,
         };
-        let attempt = webhook.deliver(&batch, &mut || Ok(()), &Bell::default());
+        let attempt = webhook.deliver(&batch, &mut || Ok(()), &WakeSignal::default());
         let (head, body) = heard.recv().expect("it was asked");
         (attempt, head, body)
     }
@@ -320,7 +326,7 @@ mod tests {
     #[test]
     fn a_message_is_posted_as_json() {
         let ok = "HTTP/1.1 204 No Content\r\n\r\n";
-        let (attempt, head, body) = posted(Format::Json, ok);
+        let (attempt, head, body) = posted(BodyFormat::Json, ok);
         assert_eq!(attempt, Attempt::default());
         assert!(
             head.to_lowercase()
@@ -336,7 +342,7 @@ mod tests {
     #[test]
     fn or_as_text_with_a_title() {
         let ok = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
-        let (attempt, head, body) = posted(Format::Text, ok);
+        let (attempt, head, body) = posted(BodyFormat::Text, ok);
         assert_eq!(attempt, Attempt::default());
         assert!(
             head.to_lowercase().contains("title: [main-node] "),
@@ -348,23 +354,23 @@ mod tests {
     #[test]
     fn what_its_answers_mean() {
         let (attempt, ..) = posted(
-            Format::Json,
+            BodyFormat::Json,
             "HTTP/1.1 503 Busy\r\nContent-Length: 0\r\n\r\n",
         );
         assert_eq!(
-            attempt.again.as_deref(),
+            attempt.retry.as_deref(),
             Some("the webhook answers HTTP 503")
         );
         let (attempt, ..) = posted(
-            Format::Json,
+            BodyFormat::Json,
             "HTTP/1.1 422 No\r\nContent-Length: 3\r\n\r\nbad",
         );
         let why = attempt.refused.expect("refused");
         assert!(why.contains("HTTP 422 bad (it cannot read"), "{why}");
         let elsewhere =
             "HTTP/1.1 302 Found\r\nLocation: http://127.0.0.1:9/\r\nContent-Length: 0\r\n\r\n";
-        let (attempt, ..) = posted(Format::Json, elsewhere);
-        let why = attempt.again.expect("not followed");
+        let (attempt, ..) = posted(BodyFormat::Json, elsewhere);
+        let why = attempt.retry.expect("not followed");
         assert!(!why.contains("hush"), "{why}");
     }
 
@@ -372,12 +378,12 @@ mod tests {
     #[test]
     fn every_status_is_taken_tried_again_or_refused() {
         for status in 100..=599 {
-            let attempt = judge(status, "said");
+            let attempt = classify_status(status, "said");
             let is_refused = (400..500).contains(&status) && ![408, 425, 429].contains(&status);
             let is_taken = (200..300).contains(&status);
             assert_eq!(attempt.refused.is_some(), is_refused, "{status}");
             assert_eq!(
-                attempt.again.is_some(),
+                attempt.retry.is_some(),
                 !is_refused && !is_taken,
                 "{status}"
             );
@@ -393,7 +399,7 @@ mod tests {
     fn what_a_server_repeats_of_the_address_is_masked() {
         let url = "https://user:hushhush@hook.example/bot123456:token?key=secret";
         let said = "Cannot POST /bot123456:token?key=secret for hushhush at hook.example";
-        let shown = without_secrets(said, url);
+        let shown = mask_url_parts(said, url);
         assert_eq!(shown, "Cannot POST /***:token?key=*** for *** at ***");
     }
 }

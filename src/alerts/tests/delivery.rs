@@ -107,9 +107,9 @@ impl Channel for Scripted {
 
     fn deliver(
         &self,
-        _: &Batch<'_>,
+        _: &DeliveryBatch<'_>,
         before_data: &mut dyn FnMut() -> Result<(), String>,
-        _: &Bell,
+        _: &WakeSignal,
     ) -> Attempt {
         let mut script = lock(&self.0);
         let (reaches_data, attempt) = match script.len() {
@@ -122,18 +122,18 @@ impl Channel for Scripted {
         attempt
     }
 
-    fn domain(&self) -> String {
+    fn message_id_domain(&self) -> String {
         "example.org".to_owned()
     }
 
-    fn setup(&self) -> u16 {
+    fn config_fingerprint(&self) -> u16 {
         7
     }
 }
 
 fn again(why: &str) -> Attempt {
     Attempt {
-        again: Some(why.to_owned()),
+        retry: Some(why.to_owned()),
         ..Attempt::default()
     }
 }
@@ -146,12 +146,16 @@ fn moment(seconds: u64) -> Moment {
     }
 }
 
-fn delivery(outbox: &Letters, script: Vec<(bool, Attempt)>, gather: u64) -> Delivery<Scripted> {
-    Delivery::new(
+fn delivery(
+    outbox: &Letters,
+    script: Vec<(bool, Attempt)>,
+    gather: u64,
+) -> DeliveryWorker<Scripted> {
+    DeliveryWorker::new(
         Scripted(Mutex::new(script)),
         Box::new(outbox.clone()),
         Arc::new(ManualClock::new(moment(0))),
-        Bell::default(),
+        WakeSignal::default(),
         Duration::from_secs(gather),
     )
 }
@@ -167,11 +171,11 @@ fn outbox(items: Vec<OutboxItem>) -> Letters {
 fn what_comes_together_is_told_together() {
     let outbox = outbox(vec![item(1, None)]);
     let mut delivery = delivery(&outbox, vec![(true, Attempt::default())], 10);
-    assert_eq!(delivery.turn(moment(0)), Duration::from_secs(10));
+    assert_eq!(delivery.deliver_due(moment(0)), Duration::from_secs(10));
     lock(&outbox.items).push(item(2, None));
-    assert_eq!(delivery.turn(moment(5)), Duration::from_secs(5));
-    assert_eq!(delivery.turn(moment(10)), Duration::ZERO);
-    assert_eq!(delivery.turn(moment(10)), IDLE);
+    assert_eq!(delivery.deliver_due(moment(5)), Duration::from_secs(5));
+    assert_eq!(delivery.deliver_due(moment(10)), Duration::ZERO);
+    assert_eq!(delivery.deliver_due(moment(10)), IDLE_WAIT);
     assert_eq!(
         *lock(&outbox.outcomes),
         ["trying [1, 2]", "delivered [1, 2]"]
@@ -187,12 +191,12 @@ fn what_is_in_doubt_goes_first_and_alone_and_what_never_left_joins_what_follows(
         (true, Attempt::default()),
     ];
     let mut delivery = delivery(&outbox, script, 0);
-    assert_eq!(delivery.turn(moment(0)), Duration::from_secs(60));
+    assert_eq!(delivery.deliver_due(moment(0)), Duration::from_secs(60));
     lock(&outbox.items).push(item(2, None));
-    assert_eq!(delivery.turn(moment(60)), Duration::from_secs(120));
+    assert_eq!(delivery.deliver_due(moment(60)), Duration::from_secs(120));
     lock(&outbox.items).push(item(3, None));
-    assert_eq!(delivery.turn(moment(180)), Duration::ZERO);
-    assert_eq!(delivery.turn(moment(180)), Duration::ZERO);
+    assert_eq!(delivery.deliver_due(moment(180)), Duration::ZERO);
+    assert_eq!(delivery.deliver_due(moment(180)), Duration::ZERO);
     let expected = [
         "trying [1, 2]",
         "trying [1, 2]",
@@ -210,17 +214,20 @@ fn pauses_widen_to_an_hour_and_news_cut_them_to_a_minute() {
     let mut now = 0;
     let mut pauses = Vec::new();
     for _ in 0..9 {
-        let pause = delivery.turn(moment(now)).as_secs();
+        let pause = delivery.deliver_due(moment(now)).as_secs();
         pauses.push(pause);
         now += pause;
     }
     assert_eq!(pauses, [60, 120, 240, 480, 960, 1920, 3600, 3600, 3600]);
     let status = delivery.status().get();
-    let trouble = status.trouble.expect("it is in trouble");
+    let trouble = status.failure.expect("it is in trouble");
     assert_eq!((trouble.since, status.waiting), (Mono(0), 1));
     let last_try = now - 3600;
-    delivery.hurry(Mono((last_try + 5) * 1000));
-    assert_eq!(delivery.turn(moment(last_try + 5)), Duration::from_secs(55));
+    delivery.shorten_retry(Mono((last_try + 5) * 1000));
+    assert_eq!(
+        delivery.deliver_due(moment(last_try + 5)),
+        Duration::from_secs(55)
+    );
 }
 
 #[test]
@@ -230,16 +237,16 @@ fn who_has_it_is_not_sent_it_again() {
         (
             true,
             Attempt {
-                settled: vec!["a@x".to_owned()],
+                done_recipients: vec!["a@x".to_owned()],
                 ..again("RCPT TO b@x: later")
             },
         ),
         (true, Attempt::default()),
     ];
     let mut delivery = delivery(&outbox, script, 0);
-    delivery.turn(moment(0));
+    delivery.deliver_due(moment(0));
     assert_eq!(lock(&outbox.items)[0].done_recipients, ["a@x"]);
-    delivery.turn(moment(60));
+    delivery.deliver_due(moment(60));
     assert!(lock(&outbox.items).is_empty());
 }
 
@@ -289,31 +296,31 @@ fn what_is_refused_is_kept_and_shown_and_delays_nothing() {
     let outbox = outbox(vec![item(1, None)]);
     let script = vec![(true, refused("HTTP 401")), taken()];
     let mut delivery = delivery(&outbox, script, 10);
-    delivery.turn(moment(0));
-    delivery.turn(moment(10));
+    delivery.deliver_due(moment(0));
+    delivery.deliver_due(moment(10));
     assert_eq!(became(&outbox), ["refused [1]"]);
     let status = delivery.status();
     let now = status.get();
     assert_eq!((now.waiting, now.refused), (1, 1));
     assert_eq!(now.refusal.as_deref(), Some("HTTP 401"));
-    assert_eq!(now.trouble.map(|it| it.why).as_deref(), Some("HTTP 401"));
+    assert_eq!(now.failure.map(|it| it.why).as_deref(), Some("HTTP 401"));
     assert_eq!(now.last_delivered, None, "nobody has it");
-    assert_eq!(delivery.turn(moment(11)), limits::REFUSED_LOOK);
+    assert_eq!(delivery.deliver_due(moment(11)), limits::REFUSED_LOOK);
     // What is new goes at once, and the other stays in sight.
     lock(&outbox.items).push(item(2, None));
-    delivery.turn(moment(12));
-    delivery.turn(moment(22));
+    delivery.deliver_due(moment(12));
+    delivery.deliver_due(moment(22));
     assert_eq!(became(&outbox), ["delivered [2]"]);
     let now = status.get();
     assert_eq!(now.refused, 1);
-    assert!(now.trouble.is_some() && now.last_delivered.is_some());
+    assert!(now.failure.is_some() && now.last_delivered.is_some());
     // A day after it was refused, what is new still goes first.
     lock(&outbox.items).push(item(3, None));
-    delivery.turn(moment(DAY + 10));
-    delivery.turn(moment(DAY + 20));
-    delivery.turn(moment(DAY + 20));
+    delivery.deliver_due(moment(DAY + 10));
+    delivery.deliver_due(moment(DAY + 20));
+    delivery.deliver_due(moment(DAY + 20));
     assert_eq!(became(&outbox), ["delivered [3]", "delivered [1]"]);
-    assert_eq!(status.get().trouble, None);
+    assert_eq!(status.get().failure, None);
 }
 
 #[test]
@@ -328,7 +335,7 @@ fn one_event_that_is_refused_takes_no_others_along() {
     ];
     let mut delivery = delivery(&outbox, script, 0);
     for _ in 0..5 {
-        assert_eq!(delivery.turn(moment(0)), Duration::ZERO);
+        assert_eq!(delivery.deliver_due(moment(0)), Duration::ZERO);
     }
     let expected = [
         "split [1, 2, 3, 4]",
@@ -345,11 +352,11 @@ fn one_event_that_is_refused_takes_no_others_along() {
 fn a_refusal_that_is_not_about_the_message_is_not_asked_for_each_event() {
     let outbox = outbox(vec![item(1, None), item(2, None)]);
     let mut delivery = delivery(&outbox, vec![(true, refused("HTTP 401"))], 0);
-    delivery.turn(moment(0));
+    delivery.deliver_due(moment(0));
     assert_eq!(became(&outbox), ["refused [1]", "refused [2]"]);
-    assert_eq!(delivery.turn(moment(1)), limits::REFUSED_LOOK);
+    assert_eq!(delivery.deliver_due(moment(1)), limits::REFUSED_LOOK);
     // Nor a day later: they go together.
-    delivery.turn(moment(DAY));
+    delivery.deliver_due(moment(DAY));
     assert_eq!(delivery.status().get().attempts, 2);
 }
 
@@ -360,22 +367,22 @@ fn who_refuses_a_message_keeps_nobody_else_from_it() {
         (
             true,
             Attempt {
-                settled: vec!["a@x".to_owned()],
+                done_recipients: vec!["a@x".to_owned()],
                 ..refused("b@x: 550 no such user")
             },
         ),
         taken(),
     ];
     let mut delivery = delivery(&outbox, script, 0);
-    delivery.turn(moment(0));
+    delivery.deliver_due(moment(0));
     assert_eq!(became(&outbox), [r#"partly [1] ["a@x"]"#, "refused [1]"]);
     let status = delivery.status().get();
     assert_eq!(status.refused, 1);
     assert!(status.last_delivered.is_some(), "one has it");
     // What all of them need does not go together with what one of them has.
     lock(&outbox.items).push(item(2, None));
-    delivery.turn(moment(1));
-    delivery.turn(moment(DAY));
+    delivery.deliver_due(moment(1));
+    delivery.deliver_due(moment(DAY));
     assert_eq!(became(&outbox), ["delivered [2]", "delivered [1]"]);
 }
 
@@ -411,11 +418,11 @@ fn it_is_tried_again_with_another_configuration_on_request_and_once_a_day() {
         *lock(&outbox.is_asked) = is_asked;
         let mut delivery = delivery(&outbox, vec![(true, refused("still no"))], 0);
         if due > 0 {
-            delivery.turn(moment(0));
-            delivery.turn(moment(due - 1));
+            delivery.deliver_due(moment(0));
+            delivery.deliver_due(moment(due - 1));
             assert!(became(&outbox).is_empty(), "{story}: too early");
         }
-        delivery.turn(moment(due));
+        delivery.deliver_due(moment(due));
         assert_eq!(became(&outbox), ["refused [1]"], "{story}");
         let refusal = lock(&outbox.items)[0].refusal.clone().expect("it is kept");
         assert_eq!(
@@ -423,9 +430,9 @@ fn it_is_tried_again_with_another_configuration_on_request_and_once_a_day() {
             (3 + u32::from(is_daily), 7),
             "{story}"
         );
-        delivery.turn(moment(due + DAY - 1));
+        delivery.deliver_due(moment(due + DAY - 1));
         assert!(became(&outbox).is_empty(), "{story}: once a day");
-        delivery.turn(moment(due + DAY));
+        delivery.deliver_due(moment(due + DAY));
         assert_eq!(became(&outbox), ["refused [1]"], "{story}: the day after");
     }
 }
@@ -434,20 +441,20 @@ fn it_is_tried_again_with_another_configuration_on_request_and_once_a_day() {
 fn after_fourteen_daily_retries_it_is_given_up_and_no_clock_hurries_that() {
     let outbox = outbox(vec![item(1, None)]);
     let mut delivery = delivery(&outbox, vec![(true, refused("no"))], 0);
-    delivery.turn(moment(0));
+    delivery.deliver_due(moment(0));
     for day in 1..=14 {
         // The wall clock leaps ahead by years all the while.
         for hour in [1, 9, 23] {
             let mut now = moment((day - 1) * DAY + hour * 3600);
             now.wall = Wall(now.wall.0 + (day * 400 * DAY * 1000) as i64);
-            delivery.turn(now);
+            delivery.deliver_due(now);
         }
         let expected = match day {
             1 => vec!["refused [1]"],
             _ => Vec::new(),
         };
         assert_eq!(became(&outbox), expected, "day {day}");
-        delivery.turn(moment(day * DAY));
+        delivery.deliver_due(moment(day * DAY));
         let expected = match day {
             14 => "undelivered [1]",
             _ => "refused [1]",
@@ -459,7 +466,7 @@ fn after_fourteen_daily_retries_it_is_given_up_and_no_clock_hurries_that() {
         (status.waiting, status.refused, status.undelivered),
         (0, 0, 1)
     );
-    assert_eq!((status.trouble, status.last_delivered), (None, None));
+    assert_eq!((status.failure, status.last_delivered), (None, None));
 }
 
 #[test]
@@ -467,13 +474,13 @@ fn a_retry_that_learns_nothing_comes_soon_again_and_holds_nothing_up() {
     let outbox = outbox(vec![refused_item(1, 0, 0, 6)]);
     let script = vec![(false, again("no network")), taken(), taken()];
     let mut delivery = delivery(&outbox, script, 0);
-    delivery.turn(moment(0));
+    delivery.deliver_due(moment(0));
     assert!(became(&outbox).is_empty());
     assert!(lock(&outbox.items)[0].refusal.is_some(), "still in sight");
-    assert!(delivery.turn(moment(1)) <= Duration::from_secs(59));
+    assert!(delivery.deliver_due(moment(1)) <= Duration::from_secs(59));
     lock(&outbox.items).push(item(2, None));
-    delivery.turn(moment(2));
-    delivery.turn(moment(60));
+    delivery.deliver_due(moment(2));
+    delivery.deliver_due(moment(60));
     assert_eq!(became(&outbox), ["delivered [2]", "delivered [1]"]);
 }
 
@@ -486,12 +493,12 @@ fn fingerprints_differ_with_every_setting_and_tell_nothing_else() {
 }
 
 #[test]
-fn closing_the_bell_ends_the_thread() {
+fn closing_the_signal_ends_the_thread() {
     let outbox = outbox(Vec::new());
     let delivery = delivery(&outbox, vec![(true, Attempt::default())], 0);
-    let bell = delivery.bell.clone();
+    let wake_signal = delivery.wake_signal.clone();
     let thread = std::thread::spawn(move || delivery.run());
-    bell.ring();
-    bell.close();
+    wake_signal.wake();
+    wake_signal.close();
     thread.join().expect("it ends");
 }

@@ -1,15 +1,15 @@
 //! What stands in an inbox, whole: each kind of message against a golden file.
 
 use super::*;
-use crate::domain::alert::{AlertText, LastGood, Outage};
+use crate::domain::alert::{AlertOutage, AlertText, LastGood};
 use crate::domain::time::{ClockTrust, Mono};
 
 /// Saturday, 1 November 2025, 02:10 in Berlin.
 const BEGAN: i64 = 1_761_959_400_000;
 const MINUTE: i64 = 60_000;
 
-fn sender() -> Sender {
-    Sender {
+fn sender() -> SenderInfo {
+    SenderInfo {
         node: "pi-küche".to_owned(),
         page: "http://main-node.local:8000".to_owned(),
         // Central European winter time, whether or not this machine has tzdata.
@@ -94,7 +94,7 @@ fn check(name: &str, items: &[OutboxItem], dropped: u64, now: Moment, delayed_by
         to: &to,
         date: now.wall,
     };
-    let mail = mail(&message, &envelope, &sender());
+    let mail = mime_message(&message, &envelope, &sender());
     let mail = String::from_utf8(mail)
         .expect("a mail is text")
         .replace("\r\n", "\n");
@@ -151,7 +151,7 @@ fn what_piled_up_is_told_in_one_mail() {
 
 #[test]
 fn an_alert_that_flaps() {
-    let outage = |from: i64, until: Option<i64>| Outage {
+    let outage = |from: i64, until: Option<i64>| AlertOutage {
         from: told(from),
         until: until.map(told),
     };
@@ -201,7 +201,7 @@ fn a_subject_is_one_line_whatever_a_source_is_called() {
         to: &["you@example.org".to_owned()],
         date: at(15).wall,
     };
-    let mail = mail(&message, &envelope, &sender());
+    let mail = mime_message(&message, &envelope, &sender());
     let mail = String::from_utf8(mail).expect("a mail is text");
     let heads = mail.split("\r\n\r\n").next().expect("headers");
     assert!(

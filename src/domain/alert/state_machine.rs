@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use super::conditions::{Condition, ConditionState, RecoveryProof, RuleEvaluator};
 use super::instant::{AlertInstant, wall_stamp};
 use super::{
-    Alert, AlertEvent, AlertEventKind, AlertFacts, AlertRules, AlertText, Outage, WallStamp,
+    Alert, AlertEvent, AlertEventKind, AlertFacts, AlertOutage, AlertRules, AlertText, WallStamp,
     ascii_line,
 };
 use crate::domain::clock_filter::ClockFilter;
@@ -71,7 +71,7 @@ struct AlertEntry {
     remind_at: Option<AlertInstant>,
     /// When it fired lately, for judging whether it flaps.
     fired: Vec<AlertInstant>,
-    outages: Vec<Outage>,
+    outages: Vec<AlertOutage>,
     outage_count: u64,
     flaps: bool,
     by_mail: bool,
@@ -403,7 +403,7 @@ impl StepContext<'_> {
     }
 
     fn add_outage(&self, entry: &mut AlertEntry, from: WallStamp) {
-        entry.outages.push(Outage { from, until: None });
+        entry.outages.push(AlertOutage { from, until: None });
         entry.outage_count += 1;
         let excess = entry.outages.len().saturating_sub(MAX_OUTAGES_LISTED);
         entry.outages.drain(..excess);

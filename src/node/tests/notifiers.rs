@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use rusqlite::Connection;
 
-use crate::alerts::delivery::{Attempt, Batch, Bell, Channel, Delivery};
+use crate::alerts::delivery::{Attempt, Channel, DeliveryBatch, DeliveryWorker, WakeSignal};
 use crate::db::outbox::{self, OutboxBuffer};
 use crate::domain::alert::{
     AlertCommit, AlertEvent, AlertFacts, AlertRules, AlertState, NodeFacts, step,
@@ -86,12 +86,12 @@ impl Channel for Server {
 
     fn deliver(
         &self,
-        batch: &Batch<'_>,
+        batch: &DeliveryBatch<'_>,
         before_data: &mut dyn FnMut() -> Result<(), String>,
-        _: &Bell,
+        _: &WakeSignal,
     ) -> Attempt {
         let again = |why: &str| Attempt {
-            again: Some(why.to_owned()),
+            retry: Some(why.to_owned()),
             ..Attempt::default()
         };
         let fate = match *self.is_good.lock().unwrap() {
@@ -124,11 +124,11 @@ impl Channel for Server {
         }
     }
 
-    fn domain(&self) -> String {
+    fn message_id_domain(&self) -> String {
         "example.org".to_owned()
     }
 
-    fn setup(&self) -> u16 {
+    fn config_fingerprint(&self) -> u16 {
         0
     }
 }
@@ -143,7 +143,7 @@ struct World {
     health: Vec<SourceHealth>,
     down_until: [u64; SOURCES],
     state: AlertState,
-    delivery: Delivery<Server>,
+    delivery: DeliveryWorker<Server>,
     is_killed: Arc<Mutex<bool>>,
     is_good: Arc<Mutex<bool>>,
     inbox: Inbox,
@@ -223,7 +223,7 @@ impl World {
             self.commit(commit);
         }
         if !is_killed {
-            self.delivery.turn(self.now);
+            self.delivery.deliver_due(self.now);
         }
         if is_killed || *self.is_killed.lock().unwrap() {
             self.restart();
@@ -310,7 +310,7 @@ fn deliver(
     seed: u64,
     is_good: &Arc<Mutex<bool>>,
     inbox: &Inbox,
-) -> (Delivery<Server>, Arc<Mutex<bool>>) {
+) -> (DeliveryWorker<Server>, Arc<Mutex<bool>>) {
     let is_killed: Arc<Mutex<bool>> = Arc::default();
     let server = Server {
         random: Arc::new(Mutex::new(Random(seed | 1))),
@@ -328,7 +328,13 @@ fn deliver(
         trust: ClockTrust::Unknown,
     }));
     let gather = Duration::ZERO;
-    let delivery = Delivery::new(server, Box::new(outbox), clock, Bell::default(), gather);
+    let delivery = DeliveryWorker::new(
+        server,
+        Box::new(outbox),
+        clock,
+        WakeSignal::default(),
+        gather,
+    );
     (delivery, is_killed)
 }
 
@@ -382,7 +388,7 @@ fn in_500_random_incidents_each_beginning_and_end_is_told_under_exactly_one_mess
         let (commit, _) = world.step();
         world.state = commit.state.clone();
         world.commit(commit);
-        while world.delivery.turn(world.now).is_zero() {}
+        while world.delivery.deliver_due(world.now).is_zero() {}
     }
     assert!(world.state.open().is_empty(), "{:?}", world.state.open());
     let arrivals = arrivals(&world.inbox);

@@ -5,7 +5,7 @@
 
 use smtp_proto::Response;
 
-use super::Step;
+use super::SmtpStep;
 use crate::limits;
 
 /// One provider, by the end of its servers' names, and what it wants beside a right password.
@@ -81,7 +81,7 @@ fn is_of(host: &str, domain: &str) -> bool {
 }
 
 /// What to do when the server refuses user and password.
-pub fn login(host: &str, reply: &Response<String>) -> &'static str {
+pub fn login_advice(host: &str, reply: &Response<String>) -> &'static str {
     let words = reply.message.to_lowercase();
     let says = |part: &str| words.contains(part);
     if reply.code < 500 {
@@ -108,18 +108,18 @@ pub fn login(host: &str, reply: &Response<String>) -> &'static str {
 }
 
 /// What to do about a refusal of one of the other steps, where its code or words tell.
-pub fn refusal(step: Step, reply: &Response<String>) -> Option<&'static str> {
+pub fn refusal_advice(step: SmtpStep, reply: &Response<String>) -> Option<&'static str> {
     let words = reply.message.to_lowercase();
     let says = |part: &str| words.contains(part);
     match reply.code {
         530 | 538 if says("starttls") => Some(NEEDS_TLS),
         530 => Some(NEEDS_LOGIN),
         _ if is_limit(reply) => Some(LIMIT),
-        450 | 451 if step == Step::To => Some(GREYLISTED),
+        450 | 451 if step == SmtpStep::To => Some(GREYLISTED),
         400..=499 => Some(LATER),
         // The sender is judged at any of these steps.
         550..=554 if is_about_sender(reply) => Some(WRONG_SENDER),
-        553 if step == Step::From => Some(WRONG_SENDER),
+        553 if step == SmtpStep::From => Some(WRONG_SENDER),
         _ => None,
     }
 }
@@ -156,7 +156,7 @@ pub fn is_limit(reply: &Response<String>) -> bool {
 
 /// A server's reply: its codes and words in one line, bounded, without anything that could
 /// steer a terminal.
-pub fn words(reply: &Response<String>) -> String {
+pub fn reply_text(reply: &Response<String>) -> String {
     let blank_or_mark = |c: char| match c {
         '\r' | '\n' | '\t' => ' ',
         c if c.is_control() => '?',
@@ -294,7 +294,7 @@ mod tests {
             ),
             ("mail.example.org", 535, [0, 0, 0], "no", CHECK),
         ] {
-            let found = login(host, &reply(code, esc, message));
+            let found = login_advice(host, &reply(code, esc, message));
             assert_eq!(found, expected, "{host}: {code} {esc:?} {message}");
         }
     }
@@ -303,60 +303,60 @@ mod tests {
     fn what_to_do_when_a_mail_is_refused() {
         for (step, code, esc, message, expected) in [
             (
-                Step::From,
+                SmtpStep::From,
                 530,
                 [5, 7, 0],
                 "Must issue a STARTTLS command first",
                 Some(NEEDS_TLS),
             ),
             (
-                Step::From,
+                SmtpStep::From,
                 530,
                 [5, 7, 0],
                 "Authentication Required.",
                 Some(NEEDS_LOGIN),
             ),
             (
-                Step::From,
+                SmtpStep::From,
                 553,
                 [5, 7, 1],
                 "<me@x>: Sender address rejected: not owned by user",
                 Some(WRONG_SENDER),
             ),
             (
-                Step::Data,
+                SmtpStep::Data,
                 554,
                 [5, 2, 252],
                 "SendAsDenied; me@x not allowed to send as you@x",
                 Some(WRONG_SENDER),
             ),
             (
-                Step::Data,
+                SmtpStep::Data,
                 550,
                 [5, 4, 5],
                 "Daily user sending limit exceeded.",
                 Some(LIMIT),
             ),
             (
-                Step::Greeting,
+                SmtpStep::Greeting,
                 421,
                 [4, 7, 0],
                 "Too many connections",
                 Some(LIMIT),
             ),
             (
-                Step::To,
+                SmtpStep::To,
                 451,
                 [4, 7, 1],
                 "Greylisting in action",
                 Some(GREYLISTED),
             ),
-            (Step::Data, 451, [4, 3, 0], "not now", Some(LATER)),
-            (Step::To, 552, [5, 2, 2], "Mailbox quota exceeded", None),
-            (Step::To, 550, [5, 1, 1], "no such user", None),
-            (Step::Data, 554, [5, 7, 1], "spam", None),
+            (SmtpStep::Data, 451, [4, 3, 0], "not now", Some(LATER)),
+            (SmtpStep::To, 552, [5, 2, 2], "Mailbox quota exceeded", None),
+            (SmtpStep::To, 550, [5, 1, 1], "no such user", None),
+            (SmtpStep::Data, 554, [5, 7, 1], "spam", None),
         ] {
-            let found = refusal(step, &reply(code, esc, message));
+            let found = refusal_advice(step, &reply(code, esc, message));
             assert_eq!(found, expected, "{code} {esc:?} {message}");
         }
     }
@@ -374,9 +374,9 @@ mod tests {
             (550, [5, 7, 255], "no", "550 no"),
             (421, [4, 7, 0], "", "421 4.7.0"),
         ] {
-            assert_eq!(words(&reply(code, esc, message)), expected);
+            assert_eq!(reply_text(&reply(code, esc, message)), expected);
         }
-        let long = words(&reply(250, [0, 0, 0], &"x".repeat(9_999)));
+        let long = reply_text(&reply(250, [0, 0, 0], &"x".repeat(9_999)));
         assert_eq!(long.len(), limits::REPLY_CHARS + "250 ".len());
     }
 }

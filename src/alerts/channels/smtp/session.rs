@@ -14,91 +14,91 @@ use rustls::CertificateError;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_rustls::TlsConnector;
 
-use super::{Account, Failure, Protection, Report, Sent, Step, advice};
+use super::{Protection, SendResult, SmtpAccount, SmtpFailure, SmtpStep, StepReport, advice};
 use crate::limits;
 use crate::sys::os_error::reason;
 use crate::sys::tls::{certificate_words, handshake_words};
 
 /// One conversation with a server, and what it means for the mail.
-pub struct Dialogue<'a> {
-    pub account: &'a Account,
+pub struct Session<'a> {
+    pub account: &'a SmtpAccount,
     pub connector: TlsConnector,
     pub in_doubt: &'a Cell<bool>,
     pub before_data: RefCell<&'a mut dyn FnMut() -> Result<(), String>>,
-    pub report: RefCell<&'a mut dyn FnMut(Report)>,
+    pub report: RefCell<&'a mut dyn FnMut(StepReport)>,
 }
 
 /// Bytes to and from a server, encrypted or not: the dialogue is compiled once for both.
-trait Wire: AsyncRead + AsyncWrite + Unpin {}
+trait ByteStream: AsyncRead + AsyncWrite + Unpin {}
 
-impl<T: AsyncRead + AsyncWrite + Unpin> Wire for T {}
+impl<T: AsyncRead + AsyncWrite + Unpin> ByteStream for T {}
 
-type Client = SmtpClient<Box<dyn Wire>>;
+type Client = SmtpClient<Box<dyn ByteStream>>;
 
-fn over_any_wire<T: Wire + 'static>(client: SmtpClient<T>) -> Client {
+fn boxed_stream<T: ByteStream + 'static>(client: SmtpClient<T>) -> Client {
     SmtpClient {
         stream: Box::new(client.stream),
         timeout: client.timeout,
     }
 }
 
-type Mail<'a> = Option<(&'a [u8], &'a [String])>;
+type MailToSend<'a> = Option<(&'a [u8], &'a [String])>;
 
-impl Dialogue<'_> {
-    pub async fn hold(&self, mail: Mail<'_>) -> Result<Sent, Failure> {
+impl Session<'_> {
+    pub async fn run(&self, mail: MailToSend<'_>) -> Result<SendResult, SmtpFailure> {
         let account = self.account;
         if account.protection == Protection::None && account.login.is_some() {
-            return Err(Failure::Later(
+            return Err(SmtpFailure::Temporary(
                 "a password is set, but the connection is not encrypted: set tls = \"starttls\" \
                  or \"implicit\", or remove user and password"
                     .to_owned(),
             ));
         }
         let tcp = self.connect().await?;
-        let step = account.patience.step;
+        let step = account.timeouts.step;
         match account.protection {
             Protection::Implicit => {
-                let handshake = tcp.into_tls(&self.connector, bare(&account.host));
+                let handshake = tcp.into_tls(&self.connector, without_brackets(&account.host));
                 let client = self
-                    .step(Step::Tls, step, handshake, |_| "agreed".into())
+                    .step(SmtpStep::Tls, step, handshake, |_| "agreed".into())
                     .await?;
-                let mut client = over_any_wire(client);
-                self.greeting(&mut client).await?;
-                self.session(client, mail).await
+                let mut client = boxed_stream(client);
+                self.read_greeting(&mut client).await?;
+                self.authenticate_and_send(client, mail).await
             }
             Protection::StartTls => {
                 let mut tcp = tcp;
-                self.greeting(&mut tcp).await?;
-                self.hello(&mut tcp).await?;
+                self.read_greeting(&mut tcp).await?;
+                self.ehlo(&mut tcp).await?;
                 let answer = tcp.cmd("STARTTLS\r\n");
                 let answer = self
-                    .step(Step::StartTls, step, answer, advice::words)
+                    .step(SmtpStep::StartTls, step, answer, advice::reply_text)
                     .await?;
                 if !(200..300).contains(&answer.code) {
-                    return Err(Failure::Later(format!(
+                    return Err(SmtpFailure::Temporary(format!(
                         "STARTTLS: the server does not offer it ({}); nothing is sent \
                          unencrypted. Set tls = \"implicit\" (port 465) if it has that",
-                        advice::words(&answer)
+                        advice::reply_text(&answer)
                     )));
                 }
-                let handshake = tcp.into_tls(&self.connector, bare(&account.host));
+                let handshake = tcp.into_tls(&self.connector, without_brackets(&account.host));
                 let client = self
-                    .step(Step::Tls, step, handshake, |_| "agreed".into())
+                    .step(SmtpStep::Tls, step, handshake, |_| "agreed".into())
                     .await?;
-                self.session(over_any_wire(client), mail).await
+                self.authenticate_and_send(boxed_stream(client), mail).await
             }
             Protection::None => {
-                let mut client = over_any_wire(tcp);
-                self.greeting(&mut client).await?;
-                self.session(client, mail).await
+                let mut client = boxed_stream(tcp);
+                self.read_greeting(&mut client).await?;
+                self.authenticate_and_send(client, mail).await
             }
         }
     }
 
-    async fn connect(&self) -> Result<SmtpClient<tokio::net::TcpStream>, Failure> {
+    async fn connect(&self) -> Result<SmtpClient<tokio::net::TcpStream>, SmtpFailure> {
         let (host, port) = (self.account.host.as_str(), self.account.port);
         let resolve = async {
-            smol::net::resolve((bare(host), port))
+            smol::net::resolve((without_brackets(host), port))
                 .await
                 .map_err(Error::Io)
         };
@@ -107,28 +107,28 @@ impl Dialogue<'_> {
             texts.join(", ")
         };
         let found = self
-            .step(Step::Resolve, limits::RESOLVE_TIMEOUT, resolve, list)
+            .step(SmtpStep::Resolve, limits::RESOLVE_TIMEOUT, resolve, list)
             .await?;
-        let mut last = Failure::Later(format!("resolve: {host} has no address"));
+        let mut last = SmtpFailure::Temporary(format!("resolve: {host} has no address"));
         for address in found {
             if self.account.protection == Protection::None
                 && !self.account.plain_anywhere
                 && !is_private(address.ip())
             {
-                last = Failure::Later(format!(
+                last = SmtpFailure::Temporary(format!(
                     "connect: {} is outside the house, and tls = \"none\" would let anybody read \
                      the mail: set tls = \"starttls\", or plain_anywhere = true",
                     address.ip()
                 ));
                 continue;
             }
-            let patience = self.account.patience.connect;
+            let patience = self.account.timeouts.connect;
             let connect = SmtpClient::connect(address, patience);
             let said = |_: &_| address.to_string();
-            match self.step(Step::Connect, patience, connect, said).await {
+            match self.step(SmtpStep::Connect, patience, connect, said).await {
                 Ok(mut client) => {
                     // The library's own bound; ours lie within it.
-                    client.timeout = self.account.patience.data * 2;
+                    client.timeout = self.account.timeouts.data * 2;
                     return Ok(client);
                 }
                 Err(failure) => last = failure,
@@ -137,42 +137,46 @@ impl Dialogue<'_> {
         Err(last)
     }
 
-    async fn greeting<T: AsyncRead + AsyncWrite + Unpin>(
+    async fn read_greeting<T: AsyncRead + AsyncWrite + Unpin>(
         &self,
         client: &mut SmtpClient<T>,
-    ) -> Result<(), Failure> {
+    ) -> Result<(), SmtpFailure> {
         let read = client.read();
         let reply = self
             .step(
-                Step::Greeting,
-                self.account.patience.step,
+                SmtpStep::Greeting,
+                self.account.timeouts.step,
                 read,
-                advice::words,
+                advice::reply_text,
             )
             .await?;
         match (200..300).contains(&reply.code) {
             true => Ok(()),
-            false => Err(Failure::Later(format!(
+            false => Err(SmtpFailure::Temporary(format!(
                 "greeting: {}",
-                with_advice(Step::Greeting, &reply)
+                with_advice(SmtpStep::Greeting, &reply)
             ))),
         }
     }
 
-    async fn hello<T: AsyncRead + AsyncWrite + Unpin>(
+    async fn ehlo<T: AsyncRead + AsyncWrite + Unpin>(
         &self,
         client: &mut SmtpClient<T>,
-    ) -> Result<smtp_proto::EhloResponse<String>, Failure> {
+    ) -> Result<smtp_proto::EhloResponse<String>, SmtpFailure> {
         let hello = client.ehlo(&self.account.own_name);
-        self.step(Step::Hello, self.account.patience.step, hello, |_| {
+        self.step(SmtpStep::Hello, self.account.timeouts.step, hello, |_| {
             "understood".into()
         })
         .await
     }
 
     /// From the EHLO that counts to the end of the mail.
-    async fn session(&self, mut client: Client, mail: Mail<'_>) -> Result<Sent, Failure> {
-        let abilities = self.hello(&mut client).await?;
+    async fn authenticate_and_send(
+        &self,
+        mut client: Client,
+        mail: MailToSend<'_>,
+    ) -> Result<SendResult, SmtpFailure> {
+        let abilities = self.ehlo(&mut client).await?;
         if let Some(login) = &self.account.login {
             let credentials = Credentials::new(login.user.clone(), login.password.clone());
             let authenticate = async {
@@ -180,8 +184,8 @@ impl Dialogue<'_> {
                 done.map(|_| ())
             };
             self.step(
-                Step::Login,
-                self.account.patience.step,
+                SmtpStep::Login,
+                self.account.timeouts.step,
                 authenticate,
                 |()| format!("as {}", login.user),
             )
@@ -189,7 +193,7 @@ impl Dialogue<'_> {
         }
         let sent = match mail {
             Some((mail, recipients)) => self.deliver(&mut client, mail, recipients).await?,
-            None => Sent::default(),
+            None => SendResult::default(),
         };
         // The mail is the server's now; whether it says goodbye changes nothing.
         let goodbye = async {
@@ -207,21 +211,21 @@ impl Dialogue<'_> {
         client: &mut Client,
         mail: &[u8],
         recipients: &[String],
-    ) -> Result<Sent, Failure> {
-        let step = self.account.patience.step;
+    ) -> Result<SendResult, SmtpFailure> {
+        let step = self.account.timeouts.step;
         let parameters = Parameters::new();
         let from = client.mail_from(&self.account.from, &parameters);
         let said = |(): &()| self.account.from.clone();
-        self.step(Step::From, step, from, said).await?;
-        let mut sent = Sent::default();
+        self.step(SmtpStep::From, step, from, said).await?;
+        let mut sent = SendResult::default();
         for recipient in recipients {
             let command = format!("RCPT TO:<{recipient}>\r\n");
             let ask = client.cmd(command);
             let said = |reply: &smtp_proto::Response<String>| {
-                format!("{recipient}: {}", advice::words(reply))
+                format!("{recipient}: {}", advice::reply_text(reply))
             };
-            let reply = self.step(Step::To, step, ask, said).await?;
-            let words = with_advice(Step::To, &reply);
+            let reply = self.step(SmtpStep::To, step, ask, said).await?;
+            let words = with_advice(SmtpStep::To, &reply);
             match reply.code {
                 200..=299 => sent.accepted.push(recipient.clone()),
                 500..=599 if !advice::is_limit(&reply) => {
@@ -233,13 +237,18 @@ impl Dialogue<'_> {
         if sent.accepted.is_empty() {
             return Ok(sent);
         }
-        (self.before_data.borrow_mut())().map_err(Failure::Later)?;
+        (self.before_data.borrow_mut())().map_err(SmtpFailure::Temporary)?;
         self.in_doubt.set(true);
         // The library ends the last line itself.
         let mail = mail.strip_suffix(b"\r\n").unwrap_or(mail);
         let data = client.data(mail);
         let reply = self
-            .step(Step::Data, self.account.patience.data, data, advice::words)
+            .step(
+                SmtpStep::Data,
+                self.account.timeouts.data,
+                data,
+                advice::reply_text,
+            )
             .await;
         self.in_doubt.set(false);
         reply.map(|_| sent)
@@ -248,23 +257,23 @@ impl Dialogue<'_> {
     /// One step within its time, reported.
     async fn step<T>(
         &self,
-        step: Step,
+        step: SmtpStep,
         patience: Duration,
         work: impl Future<Output = Result<T, Error>>,
         words: impl Fn(&T) -> String,
-    ) -> Result<T, Failure> {
+    ) -> Result<T, SmtpFailure> {
         let began = Instant::now();
         let late = async {
             smol::Timer::after(patience).await;
             Err(Error::Timeout)
         };
         let result = smol::future::or(work, late).await;
-        let result = result.map_err(|error| self.attribute(step, patience, error));
+        let result = result.map_err(|error| self.classify_error(step, patience, error));
         let said = match &result {
             Ok(done) => Ok(words(done)),
             Err(failure) => Err(failure.to_string()),
         };
-        (self.report.borrow_mut())(Report {
+        (self.report.borrow_mut())(StepReport {
             step,
             took: began.elapsed(),
             result: said,
@@ -273,43 +282,48 @@ impl Dialogue<'_> {
     }
 
     /// What an error of the library means for the mail.
-    fn attribute(&self, step: Step, patience: Duration, error: Error) -> Failure {
+    fn classify_error(&self, step: SmtpStep, patience: Duration, error: Error) -> SmtpFailure {
         let name = step.name();
         match error {
             Error::UnexpectedReply(reply) => {
                 let why = format!("{name}: the server answers {}", with_advice(step, &reply));
                 match (step, reply.code) {
                     // It has looked at the mail and does not want it.
-                    (Step::Data, 500..=599) if !advice::is_limit(&reply) => Failure::Never(why),
-                    _ => Failure::Later(why),
+                    (SmtpStep::Data, 500..=599) if !advice::is_limit(&reply) => {
+                        SmtpFailure::Permanent(why)
+                    }
+                    _ => SmtpFailure::Temporary(why),
                 }
             }
-            Error::AuthenticationFailed(reply) => Failure::Later(format!(
+            Error::AuthenticationFailed(reply) => SmtpFailure::Temporary(format!(
                 "{name}: the server refuses the login ({}): {}",
-                advice::words(&reply),
-                advice::login(&self.account.host, &reply)
+                advice::reply_text(&reply),
+                advice::login_advice(&self.account.host, &reply)
             )),
-            Error::UnsupportedAuthMechanism => Failure::Later(format!(
+            Error::UnsupportedAuthMechanism => SmtpFailure::Temporary(format!(
                 "{name}: the server takes no user and password (main-node logs in with PLAIN, \
                  LOGIN, CRAM-MD5 or DIGEST-MD5; OAuth is not supported): use another mail \
                  provider or a relay, or remove user and password if it needs none"
             )),
             error => {
-                let why = format!("{name}: {}", self.describe(step, patience, &error));
+                let why = format!("{name}: {}", self.describe_error(step, patience, &error));
                 match self.in_doubt.get() {
-                    true => Failure::InDoubt(format!("{why} (it may have arrived all the same)")),
-                    false => Failure::Later(why),
+                    true => {
+                        SmtpFailure::InDoubt(format!("{why} (it may have arrived all the same)"))
+                    }
+                    false => SmtpFailure::Temporary(why),
                 }
             }
         }
     }
 
-    fn describe(&self, step: Step, patience: Duration, error: &Error) -> String {
+    fn describe_error(&self, step: SmtpStep, patience: Duration, error: &Error) -> String {
         let host = &self.account.host;
         match error {
             // A server that waits for TLS keeps silent.
             Error::Timeout
-                if step == Step::Greeting && self.account.protection != Protection::Implicit =>
+                if step == SmtpStep::Greeting
+                    && self.account.protection != Protection::Implicit =>
             {
                 format!(
                     "no answer within {} s; if port {} speaks TLS from the start, set tls = \
@@ -363,14 +377,14 @@ impl Dialogue<'_> {
 }
 
 /// An IPv6 address without the brackets that the configuration may give it.
-fn bare(host: &str) -> &str {
+fn without_brackets(host: &str) -> &str {
     host.trim_matches(['[', ']'])
 }
 
 /// What the server says, and what to do about it.
-fn with_advice(step: Step, reply: &smtp_proto::Response<String>) -> String {
-    let words = advice::words(reply);
-    match advice::refusal(step, reply) {
+fn with_advice(step: SmtpStep, reply: &smtp_proto::Response<String>) -> String {
+    let words = advice::reply_text(reply);
+    match advice::refusal_advice(step, reply) {
         Some(advice) => format!("{words}: {advice}"),
         None => words,
     }

@@ -115,8 +115,8 @@ fn talk(
     Ok(())
 }
 
-fn account(port: u16) -> Account {
-    Account {
+fn account(port: u16) -> SmtpAccount {
+    SmtpAccount {
         host: "127.0.0.1".to_owned(),
         port,
         protection: Protection::None,
@@ -125,11 +125,13 @@ fn account(port: u16) -> Account {
         ca_file: None,
         plain_anywhere: false,
         own_name: "node.local".to_owned(),
-        patience: Patience::default(),
+        timeouts: Timeouts::default(),
     }
 }
 
-fn sent(answers: &[(&'static str, &'static str)]) -> (Result<Sent, Failure>, Vec<String>, bool) {
+fn sent(
+    answers: &[(&'static str, &'static str)],
+) -> (Result<SendResult, SmtpFailure>, Vec<String>, bool) {
     let server = serve(vec![Script {
         answers: answers.to_vec(),
         abilities: vec!["SIZE 1000000"],
@@ -141,7 +143,7 @@ fn sent(answers: &[(&'static str, &'static str)]) -> (Result<Sent, Failure>, Vec
         &account(server.port),
         mail,
         &to,
-        Hooks {
+        SmtpHooks {
             before_data: &mut || {
                 began = true;
                 Ok(())
@@ -193,7 +195,7 @@ fn greylisting_defers_and_delivers_nothing() {
 /// Each step's bad answers: what becomes of the mail.
 #[test]
 fn what_each_bad_answer_means() {
-    let later = |why: &str| Failure::Later(why.to_owned());
+    let later = |why: &str| SmtpFailure::Temporary(why.to_owned());
     for (step, answer, expected) in [
         (
             "greeting",
@@ -230,12 +232,12 @@ fn what_each_bad_answer_means() {
         (
             "end of data",
             "554 5.7.1 spam",
-            Failure::Never("DATA: the server answers 554 5.7.1 spam".to_owned()),
+            SmtpFailure::Permanent("DATA: the server answers 554 5.7.1 spam".to_owned()),
         ),
         (
             "end of data",
             "",
-            Failure::InDoubt(
+            SmtpFailure::InDoubt(
                 "DATA: the server closed the connection, or speaks no SMTP; is the port right? \
                  (it may have arrived all the same)"
                     .to_owned(),
@@ -264,7 +266,7 @@ fn a_stop_ends_a_hanging_server_and_says_whether_the_mail_is_in_doubt() {
             &account(server.port),
             b"x\r\n",
             &both(),
-            Hooks {
+            SmtpHooks {
                 before_data: &mut || {
                     in_data.set(true);
                     Ok(())
@@ -278,7 +280,7 @@ fn a_stop_ends_a_hanging_server_and_says_whether_the_mail_is_in_doubt() {
             },
         );
         assert_eq!(
-            matches!(result, Err(Failure::InDoubt(_))),
+            matches!(result, Err(SmtpFailure::InDoubt(_))),
             is_in_doubt,
             "{step}"
         );
@@ -288,7 +290,7 @@ fn a_stop_ends_a_hanging_server_and_says_whether_the_mail_is_in_doubt() {
 
 #[test]
 fn a_server_that_hangs_is_left_in_time_at_every_step() {
-    let short = Patience {
+    let short = Timeouts {
         connect: Duration::from_millis(300),
         step: Duration::from_millis(300),
         data: Duration::from_millis(600),
@@ -353,14 +355,14 @@ fn a_server_that_hangs_is_left_in_time_at_every_step() {
             answers: vec![(hangs_at, answer)],
             abilities: vec!["STARTTLS"],
         }]);
-        let account = Account {
+        let account = SmtpAccount {
             protection,
-            patience: short,
+            timeouts: short,
             ..account(server.port)
         };
         let mut reported = Vec::new();
         let mut began_data = false;
-        let hooks = Hooks {
+        let hooks = SmtpHooks {
             before_data: &mut || {
                 began_data = true;
                 Ok(())
@@ -387,7 +389,7 @@ fn a_server_that_hangs_is_left_in_time_at_every_step() {
         let failure = result.expect_err(hangs_at);
         assert_eq!(failure.to_string(), expected);
         assert_eq!(
-            matches!(failure, Failure::InDoubt(_)),
+            matches!(failure, SmtpFailure::InDoubt(_)),
             is_in_doubt,
             "{expected}"
         );
@@ -404,11 +406,11 @@ fn a_server_that_hangs_is_left_in_time_at_every_step() {
 fn a_password_never_goes_over_an_open_connection() {
     let server = serve(vec![Script::default()]);
     let mut account = account(server.port);
-    account.login = Some(Login {
+    account.login = Some(SmtpLogin {
         user: "me".to_owned(),
         password: "hush".to_owned(),
     });
-    let hooks = Hooks {
+    let hooks = SmtpHooks {
         before_data: &mut || Ok(()),
         report: &mut |_| {},
         is_stopping: &|| false,
@@ -416,7 +418,7 @@ fn a_password_never_goes_over_an_open_connection() {
     let why = try_login(&account, hooks).expect_err("refused").to_string();
     assert!(why.contains("not encrypted"), "{why}");
     account.protection = Protection::StartTls;
-    let hooks = Hooks {
+    let hooks = SmtpHooks {
         before_data: &mut || Ok(()),
         report: &mut |_| {},
         is_stopping: &|| false,
