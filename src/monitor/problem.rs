@@ -6,7 +6,7 @@ use serde::Serialize;
 use std::borrow::Cow;
 
 use crate::limits;
-use crate::monitor::http::handler::{Answer, Overload, Request};
+use crate::monitor::http::handler::{Overload, Request, Response};
 use crate::monitor::routes::representation::quality_values;
 use crate::monitor::status_text::format_bytes;
 
@@ -46,7 +46,7 @@ impl ProblemDetails {
     }
 
     /// As `application/problem+json`.
-    pub fn response(&self) -> Answer {
+    pub fn response(&self) -> Response {
         let body = ProblemBody {
             r#type: "about:blank",
             title: reason_phrase(self.status),
@@ -61,7 +61,7 @@ impl ProblemDetails {
             ("X-Content-Type-Options", "nosniff".into()),
         ];
         headers.extend(self.headers.iter().cloned());
-        Answer {
+        Response {
             status: self.status,
             headers,
             body: body.into(),
@@ -156,7 +156,7 @@ pub fn overloaded(limit: Overload) -> ProblemDetails {
             ),
             "BYTES_OUTSTANDING_PER_ADDRESS",
         ),
-        Overload::AnswerTime(most) => (
+        Overload::ResponseTime(most) => (
             format!(
                 "The workers that make pages and history had no answer within {} s, the longest that one may take. Ask again in a moment, with fewer requests at once; /snapshot needs no worker.",
                 most.as_secs_f32()
@@ -238,7 +238,7 @@ mod tests {
                 "Answers of 4.2 MB wait for clients of this address to take them, the most for one address. Read the answers that were asked for, then ask again, or for less. The limit is fixed: BYTES_OUTSTANDING_PER_ADDRESS in src/limits.rs.",
             ),
             (
-                Overload::AnswerTime(limits::BACKEND_TIME),
+                Overload::ResponseTime(limits::BACKEND_TIME),
                 "The workers that make pages and history had no answer within 10 s, the longest that one may take. Ask again in a moment, with fewer requests at once; /snapshot needs no worker. The limit is fixed: BACKEND_TIME in src/limits.rs.",
             ),
         ] {

@@ -12,7 +12,7 @@ use crate::domain::snapshot::Snapshot;
 use crate::monitor::http::event_stream::{Event, EventKind, Feed};
 use crate::monitor::http::private_dir::PrivateDir;
 use crate::monitor::http::server::{Gate, GateLimits, Parts};
-use crate::monitor::http::stats::Traffic;
+use crate::monitor::http::stats::HttpStats;
 use crate::monitor::{
     App, ChannelState, Context, HistoryFailure, Password, Published, RequestCount, ViewSettings,
 };
@@ -55,7 +55,7 @@ impl Serving {
             channels,
         } = behind;
         let feed = Arc::new(Feed::new());
-        let traffic = Arc::new(Traffic::new());
+        let traffic = Arc::new(HttpStats::new());
         let reader = HistoryReader::new(&config.database);
         let (store, past, counts) = (store.clone(), store.clone(), traffic.clone());
         let (turning, turning_clock) = (loops.clone(), clock.clone());
@@ -154,7 +154,7 @@ fn channel_state((name, status): &(&'static str, SharedDeliveryStatus)) -> Chann
     }
 }
 
-fn request_counts(traffic: &Traffic) -> Vec<RequestCount> {
+fn request_counts(traffic: &HttpStats) -> Vec<RequestCount> {
     let requests = traffic.snapshot().requests.into_iter();
     requests
         .map(|((route, status), count)| RequestCount {

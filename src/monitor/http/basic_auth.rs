@@ -12,7 +12,7 @@ use ring::digest::{SHA256, digest};
 use subtle::ConstantTimeEq as _;
 
 use super::handler::Request;
-use super::login_throttle::Guesses;
+use super::login_throttle::LoginThrottle;
 use crate::domain::time::Mono;
 use crate::limits;
 use crate::monitor::problem::ProblemDetails;
@@ -22,16 +22,16 @@ pub struct Password {
     digest: [u8; 32],
     /// Of the same without blanks at its end, which an editor leaves and nobody sees.
     trimmed: [u8; 32],
-    guesses: Mutex<Guesses>,
+    throttle: Mutex<LoginThrottle>,
 }
 
 /// What a request brings.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Given {
-    Right,
+enum CredentialCheck {
+    Valid,
     /// No credentials at all: a browser asks first without.
-    Nothing,
-    Wrong,
+    Missing,
+    Invalid,
 }
 
 impl Password {
@@ -39,31 +39,31 @@ impl Password {
         Password {
             digest: sha256(text.as_bytes()),
             trimmed: sha256(text.trim_end().as_bytes()),
-            guesses: Mutex::default(),
+            throttle: Mutex::default(),
         }
     }
 
     /// Why this request gets nothing, if so. Whoever watches over the node need not know the
     /// password: `/healthz` says nothing but that it runs. A wrong one counts against the
     /// address it came from: to be asked once a request.
-    pub fn denies(&self, request: &Request, now: Mono) -> Option<ProblemDetails> {
-        if is_free(request) {
+    pub fn deny(&self, request: &Request, now: Mono) -> Option<ProblemDetails> {
+        if is_exempt(request) {
             return None;
         }
-        let mut guesses = self.guesses.lock().unwrap_or_else(PoisonError::into_inner);
-        if guesses.is_refused(request.peer, now) {
+        let mut guesses = self.throttle.lock().unwrap_or_else(PoisonError::into_inner);
+        if guesses.is_locked_out(request.peer, now) {
             let detail = "Too many wrong passwords came from this address. Wait a minute, then try \
                           again.";
             let wait = limits::GUESS_TIME.as_secs().to_string();
             return Some(ProblemDetails::new(429, detail).with("Retry-After", wait));
         }
-        match self.given(request) {
-            Given::Right => {
-                guesses.right(request.peer, now);
+        match self.check_credentials(request) {
+            CredentialCheck::Valid => {
+                guesses.record_success(request.peer, now);
                 return None;
             }
-            Given::Wrong => guesses.wrong(request.peer, now),
-            Given::Nothing => {}
+            CredentialCheck::Invalid => guesses.record_failure(request.peer, now),
+            CredentialCheck::Missing => {}
         }
         let detail = "This node asks for the password that `password_file` in main-node.toml \
                       names: curl -u :PASSWORD, with any user name.";
@@ -72,24 +72,25 @@ impl Password {
     }
 
     /// Whether [`Password::denies`] would let it pass; counts nothing.
-    pub fn admits(&self, request: &Request, now: Mono) -> bool {
-        let guesses = self.guesses.lock().unwrap_or_else(PoisonError::into_inner);
-        let is_refused = || guesses.is_refused(request.peer, now);
-        is_free(request) || (!is_refused() && self.given(request) == Given::Right)
+    pub fn is_authorized(&self, request: &Request, now: Mono) -> bool {
+        let guesses = self.throttle.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_refused = || guesses.is_locked_out(request.peer, now);
+        is_exempt(request)
+            || (!is_refused() && self.check_credentials(request) == CredentialCheck::Valid)
     }
 
-    fn given(&self, request: &Request) -> Given {
+    fn check_credentials(&self, request: &Request) -> CredentialCheck {
         let Some(field) = request.header("authorization").map(str::trim) else {
-            return Given::Nothing;
+            return CredentialCheck::Missing;
         };
         match field.is_empty() {
-            true => Given::Nothing,
-            false if self.is_right(field) => Given::Right,
-            false => Given::Wrong,
+            true => CredentialCheck::Missing,
+            false if self.matches(field) => CredentialCheck::Valid,
+            false => CredentialCheck::Invalid,
         }
     }
 
-    fn is_right(&self, field: &str) -> bool {
+    fn matches(&self, field: &str) -> bool {
         let Some((scheme, encoded)) = field.split_once(' ') else {
             return false;
         };
@@ -105,7 +106,7 @@ impl Password {
     }
 }
 
-fn is_free(request: &Request) -> bool {
+fn is_exempt(request: &Request) -> bool {
     request.target.split('?').next().unwrap_or_default() == "/healthz"
 }
 
@@ -142,8 +143,12 @@ mod tests {
         {
             let now = Mono(second as u64 * 10_000);
             let asked = request("/snapshot", &[("authorization", field.as_str())]);
-            assert_eq!(password.admits(&asked, now), is_admitted, "{field:?}");
-            let denied = password.denies(&asked, now);
+            assert_eq!(
+                password.is_authorized(&asked, now),
+                is_admitted,
+                "{field:?}"
+            );
+            let denied = password.deny(&asked, now);
             assert_eq!(denied.is_none(), is_admitted, "{field:?}");
         }
     }
@@ -161,7 +166,7 @@ mod tests {
             ("/openapi.json", false),
             ("/nowhere", false),
         ] {
-            let denied = password.denies(&request(target, &[]), Mono(0));
+            let denied = password.deny(&request(target, &[]), Mono(0));
             assert_eq!(denied.is_none(), is_free, "{target}");
             let Some(problem) = denied else { continue };
             assert_eq!(problem.status, 401);
@@ -181,7 +186,11 @@ mod tests {
         ] {
             let field = format!("Basic {}", STANDARD.encode(format!("me:{given}")));
             let asked = request("/", &[("authorization", field.as_str())]);
-            assert_eq!(password.admits(&asked, Mono(0)), is_admitted, "{given:?}");
+            assert_eq!(
+                password.is_authorized(&asked, Mono(0)),
+                is_admitted,
+                "{given:?}"
+            );
         }
     }
 
@@ -194,7 +203,7 @@ mod tests {
                 field.map(|it| ("authorization", it)).into_iter().collect();
             let mut asked = request("/snapshot", &fields);
             asked.peer = peer.parse().expect("an address");
-            password.denies(&asked, Mono(now))
+            password.deny(&asked, Mono(now))
         };
         let status = |denied: Option<ProblemDetails>| denied.map_or(200, |it| it.status);
         let (right, wrong) = (basic("open sesame"), basic("hunter2"));

@@ -18,12 +18,12 @@ use smol::Async;
 use super::connection_cache::Standing;
 use super::connection_table::{Cut, Lease, Leash, Phase};
 use super::event_stream::Listener;
-use super::handler::{Answer, Overload, Request, Way};
+use super::handler::{Dispatch, Overload, Request, Response};
 use super::parser::{Head, Inbox, Refusal, Version};
 use super::pool_client::Trouble;
 use super::response_writer::{self, Body, Framing, Reply, Unsent};
 use super::server::Hall;
-use super::stats::Abuse;
+use super::stats::Rejection;
 use crate::limits;
 
 /// Serves a connection until it ends.
@@ -75,7 +75,7 @@ impl Connection {
                 Some(standing) => {
                     self.guarded(|| {
                         let answerer = &self.hall.answerer;
-                        answerer.asked_again(&standing.request, &standing.etag);
+                        answerer.on_cache_hit(&standing.request, &standing.etag);
                     });
                     self.give(standing, inbox).await
                 }
@@ -130,7 +130,7 @@ impl Connection {
                     Ok(Err(_)) | Err(Cut::Shed) => return Err(Ended::Silently),
                     Err(Cut::Late) if inbox.is_empty() => return Err(Ended::Silently),
                     Err(Cut::Late) => {
-                        let late = inbox.unfinished(408, Abuse::SlowHead);
+                        let late = inbox.unfinished(408, Rejection::SlowHead);
                         return Err(Ended::Refused(Box::new(late)));
                     }
                 }
@@ -138,7 +138,7 @@ impl Connection {
             match read_some(self.stream.get_ref(), inbox) {
                 Ok(0) if inbox.is_empty() => return Err(Ended::Silently),
                 Ok(0) => {
-                    let truncated = inbox.unfinished(400, Abuse::BadRequest);
+                    let truncated = inbox.unfinished(400, Rejection::BadRequest);
                     return Err(Ended::Refused(Box::new(truncated)));
                 }
                 Ok(_) => return Ok(()),
@@ -154,16 +154,19 @@ impl Connection {
         let (route, way) = match self.guarded(|| {
             let route = hall.answerer.route_name(&head.request);
             let way = match head.is_options {
-                true => Way::Now(hall.answerer.options(&head.request)),
-                false => hall.answerer.way(&head.request),
+                true => Dispatch::Immediate(hall.answerer.options(&head.request)),
+                false => hall.answerer.dispatch(&head.request),
             };
             (route, way)
         }) {
             Some(known) => known,
-            None => ("panic", Way::Now(self.refusal(500, Some(&head.request)))),
+            None => (
+                "panic",
+                Dispatch::Immediate(self.refusal(500, Some(&head.request))),
+            ),
         };
         let way = match way {
-            Way::Standing(answer, edition)
+            Dispatch::Cacheable(answer, edition)
                 if Standing::may_be(&head, &answer) && !hall.register.is_stopping() =>
             {
                 let standing = Standing::new(head, route, answer, edition, hall);
@@ -179,9 +182,11 @@ impl Connection {
             ..
         } = head;
         let reply = match way {
-            Way::Now(answer) | Way::Standing(answer, _) => Some(self.lend(answer, &request)),
-            Way::Pool => self.ask_pool(&request).await,
-            Way::Events(fields) => {
+            Dispatch::Immediate(answer) | Dispatch::Cacheable(answer, _) => {
+                Some(self.lend(answer, &request))
+            }
+            Dispatch::Worker => self.ask_pool(&request).await,
+            Dispatch::EventStream(fields) => {
                 match self.stream_events(&request, version, route, fields).await {
                     Some(reply) => reply,
                     None => return Then::End(End::Linger),
@@ -234,7 +239,9 @@ impl Connection {
             Err(unsent) => {
                 if unsent == Unsent::Cut(Cut::Late) {
                     let peer = self.leash().peer;
-                    self.hall.traffic.refused(Abuse::SlowReader, peer);
+                    self.hall
+                        .traffic
+                        .record_rejection(Rejection::SlowReader, peer);
                 }
                 Then::End(End::Now)
             }
@@ -242,11 +249,12 @@ impl Connection {
     }
 
     /// An answer from memory, if there is room for it beside those not yet taken.
-    fn lend(&self, answer: Answer, request: &Request) -> Reply {
+    fn lend(&self, answer: Response, request: &Request) -> Reply {
         let hall = &*self.hall;
         let debt = hall.outstanding.lend(&answer.body);
         if debt.is_none() && !request.is_head {
-            hall.traffic.refused(Abuse::BytesOutstanding, request.peer);
+            hall.traffic
+                .record_rejection(Rejection::SendBudget, request.peer);
             let limit = Overload::BytesOutstanding(hall.limits.bytes_outstanding);
             return self.dress(self.overloaded(limit, request));
         }
@@ -276,7 +284,7 @@ impl Connection {
             None
         };
         let asked = smol::future::or(asked, gone);
-        let silent = Overload::AnswerTime(hall.limits.backend_time);
+        let silent = Overload::ResponseTime(hall.limits.backend_time);
         let (abuse, limit) = match self.leash().within(asked).await {
             Ok(None) => return None,
             Ok(Some(Ok(mut reply))) => {
@@ -285,11 +293,11 @@ impl Connection {
                 }
                 return Some(hall.repeats.keep(request, asked_at, heard, reply));
             }
-            Ok(Some(Err(Trouble::NoRoom(limit)))) => (Abuse::BytesOutstanding, limit),
-            Ok(Some(Err(Trouble::Silent))) | Err(Cut::Late) => (Abuse::SilentPool, silent),
+            Ok(Some(Err(Trouble::NoRoom(limit)))) => (Rejection::SendBudget, limit),
+            Ok(Some(Err(Trouble::Silent))) | Err(Cut::Late) => (Rejection::WorkerTimeout, silent),
             Err(Cut::Shed) => return None,
         };
-        hall.traffic.refused(abuse, request.peer);
+        hall.traffic.record_rejection(abuse, request.peer);
         Some(self.dress(self.overloaded(limit, request)))
     }
 
@@ -322,11 +330,12 @@ impl Connection {
     ) -> Option<Option<Reply>> {
         let hall = &*self.hall;
         let Some(_place) = hall.register.stream(hall.limits.event_streams) else {
-            hall.traffic.refused(Abuse::EventStreams, request.peer);
+            hall.traffic
+                .record_rejection(Rejection::EventStreams, request.peer);
             let limit = Overload::EventStreams(hall.limits.event_streams);
             return Some(Some(self.dress(self.overloaded(limit, request))));
         };
-        let mut reply = Reply::new(Answer {
+        let mut reply = Reply::new(Response {
             status: 200,
             headers: fields,
             body: Vec::new().into(),
@@ -340,7 +349,7 @@ impl Connection {
         };
         let head =
             response_writer::endless_head(200, &reply.fields, framing, hall.date().as_deref());
-        hall.traffic.answered(route, 200);
+        hall.traffic.record_response(route, 200);
         if request.is_head {
             let _ = response_writer::send(
                 &self.stream,
@@ -369,7 +378,8 @@ impl Connection {
     /// Answers what is no request, once, and ends.
     async fn refuse(&self, refusal: Refusal) -> End {
         let hall = &*self.hall;
-        hall.traffic.refused(refusal.abuse, self.leash().peer);
+        hall.traffic
+            .record_rejection(refusal.abuse, self.leash().peer);
         let answer = self.refusal(refusal.status, refusal.request.as_ref());
         let reply = self.dress(answer);
         let framing = Framing {
@@ -378,25 +388,25 @@ impl Connection {
             keep_alive: false,
         };
         let sent = self.send(&reply, framing).await;
-        hall.traffic.answered("refused", reply.status);
+        hall.traffic.record_response("refused", reply.status);
         match sent {
             Ok(()) => End::Linger,
             Err(_) => End::Now,
         }
     }
 
-    fn refusal(&self, status: u16, request: Option<&Request>) -> Answer {
-        let answer = self.guarded(|| self.hall.answerer.refusal(status, request));
+    fn refusal(&self, status: u16, request: Option<&Request>) -> Response {
+        let answer = self.guarded(|| self.hall.answerer.rejection(status, request));
         answer.unwrap_or_else(|| wordless(status))
     }
 
-    fn overloaded(&self, limit: Overload, request: &Request) -> Answer {
+    fn overloaded(&self, limit: Overload, request: &Request) -> Response {
         let answer = self.guarded(|| self.hall.answerer.overloaded(limit, Some(request)));
         answer.unwrap_or_else(|| wordless(503))
     }
 
     /// Bytes of an answer from memory, with what HTTP wants beside some statuses.
-    fn dress(&self, answer: Answer) -> Reply {
+    fn dress(&self, answer: Response) -> Reply {
         let mut reply = Reply::new(answer);
         match reply.status {
             405 => reply.ensure("Allow", "GET, HEAD, OPTIONS"),
@@ -411,7 +421,7 @@ impl Connection {
         match catch_unwind(AssertUnwindSafe(run)) {
             Ok(value) => Some(value),
             Err(_) => {
-                self.hall.traffic.panicked("an answer from memory");
+                self.hall.traffic.record_panic("an answer from memory");
                 None
             }
         }
@@ -440,10 +450,12 @@ impl Connection {
         bytes: usize,
         sent: Result<(), Unsent>,
     ) {
-        self.hall.traffic.answered(route, status);
+        self.hall.traffic.record_response(route, status);
         // Only guesses are answered so: everything else is refused before a route is known.
         if status == 429 {
-            self.hall.traffic.refused(Abuse::Guesses, request.peer);
+            self.hall
+                .traffic
+                .record_rejection(Rejection::LoginThrottled, request.peer);
         }
         if log::log_enabled!(target: "access", log::Level::Debug) {
             let (peer, target) = (request.peer, &request.target);
@@ -502,8 +514,8 @@ fn read_some(mut stream: &TcpStream, inbox: &mut Inbox) -> std::io::Result<usize
 }
 
 /// Where the answerer has no words.
-fn wordless(status: u16) -> Answer {
-    Answer {
+fn wordless(status: u16) -> Response {
+    Response {
         status,
         headers: Vec::new(),
         body: Vec::new().into(),

@@ -8,7 +8,7 @@
 use std::rc::Rc;
 use std::sync::Arc;
 
-use super::handler::{Answer, Request};
+use super::handler::{Request, Response};
 use super::parser::{Head, Inbox, Version};
 use super::response_writer::{self, Framing, Reply};
 use super::server::Hall;
@@ -33,7 +33,7 @@ pub struct Standing {
 impl Standing {
     /// Whether an exchange can be repeated as it is, and is worth being kept: what idle
     /// connections keep is bounded by their number, as small answers on their way are.
-    pub fn may_be(head: &Head, answer: &Answer) -> bool {
+    pub fn may_be(head: &Head, answer: &Response) -> bool {
         head.keep_alive
             && head.version == Version::Http11
             && !head.request.is_head
@@ -44,7 +44,7 @@ impl Standing {
     pub fn new(
         head: Head,
         route: &'static str,
-        answer: Answer,
+        answer: Response,
         edition: u64,
         hall: &Hall,
     ) -> Standing {
@@ -72,7 +72,7 @@ impl Standing {
 
     /// Takes the question from the inbox, if it is there again and the answer still stands.
     pub fn take(&self, inbox: &mut Inbox, hall: &Hall) -> bool {
-        self.edition == hall.answerer.edition()
+        self.edition == hall.answerer.generation()
             && self.date == *hall.date.borrow()
             && !hall.register.is_stopping()
             && inbox.take_again(&self.asked)

@@ -14,7 +14,7 @@ use std::sync::Arc;
 use std::task::{Poll, Waker};
 use std::time::{Duration, Instant};
 
-use super::stats::{Abuse, Traffic};
+use super::stats::{HttpStats, Rejection};
 use crate::limits;
 
 /// What a connection is doing.
@@ -125,11 +125,11 @@ pub struct Register {
     stopping: Cell<bool>,
     in_all: usize,
     of_one_address: usize,
-    traffic: Arc<Traffic>,
+    traffic: Arc<HttpStats>,
 }
 
 impl Register {
-    pub fn new(in_all: usize, of_one_address: usize, traffic: Arc<Traffic>) -> Register {
+    pub fn new(in_all: usize, of_one_address: usize, traffic: Arc<HttpStats>) -> Register {
         Register {
             connections: RefCell::default(),
             of_address: RefCell::default(),
@@ -173,7 +173,7 @@ impl Register {
         let leash = Rc::new(Leash::new(peer));
         self.connections.borrow_mut().insert(key, leash.clone());
         *self.of_address.borrow_mut().entry(peer).or_insert(0) += 1;
-        self.traffic.connected();
+        self.traffic.connection_opened();
         Ok(Lease {
             register: self.clone(),
             key,
@@ -219,7 +219,8 @@ impl Register {
         let Some((_, _, leash)) = candidates.min_by_key(|(rank, since, _)| (*rank, *since)) else {
             return false;
         };
-        self.traffic.refused(Abuse::Shed, leash.peer);
+        self.traffic
+            .record_rejection(Rejection::Evicted, leash.peer);
         leash.cut(Cut::Shed);
         true
     }
@@ -252,7 +253,7 @@ impl Drop for Lease {
                 of_address.remove(&self.leash.peer);
             }
         }
-        self.register.traffic.disconnected();
+        self.register.traffic.connection_closed();
     }
 }
 
@@ -276,7 +277,7 @@ mod tests {
     }
 
     fn register() -> Rc<Register> {
-        Rc::new(Register::new(4, 2, Arc::new(Traffic::new())))
+        Rc::new(Register::new(4, 2, Arc::new(HttpStats::new())))
     }
 
     #[test]

@@ -4,7 +4,7 @@
 //! Pure; any thread. With `cors = "*"` every page may read whatever needs no credentials of the
 //! browser's own; without it nothing is said of CORS, and browsers keep the answers to themselves.
 
-use super::handler::{Answer, Request};
+use super::handler::{Request, Response};
 use crate::limits;
 
 /// Fields of answers that a page of another origin may look at, beside those it always may.
@@ -18,7 +18,7 @@ const MAX_AGE_S: &str = "86400";
 
 /// 204 with the methods that a path takes and, where `cors_any`, the answer to a preflight. Asks
 /// for no password: a browser sends no credentials with a preflight (Fetch, 3.2.5).
-pub fn options(request: &Request, methods: &'static str, cors_any: bool) -> Answer {
+pub fn options(request: &Request, methods: &'static str, cors_any: bool) -> Response {
     let mut headers = vec![("Allow", methods.into())];
     if cors_any && request.header("access-control-request-method").is_some() {
         headers.push(("Access-Control-Allow-Methods", methods.into()));
@@ -29,7 +29,7 @@ pub fn options(request: &Request, methods: &'static str, cors_any: bool) -> Answ
             headers.push(("Access-Control-Allow-Private-Network", "true".into()));
         }
     }
-    Answer {
+    Response {
         status: 204,
         headers,
         body: Vec::new().into(),
@@ -38,7 +38,7 @@ pub fn options(request: &Request, methods: &'static str, cors_any: bool) -> Answ
 
 /// Adds to any answer what lets a page of any origin read it. Never `Allow-Credentials`: what a
 /// browser remembers of its user is not for every page.
-pub fn open_to_any_origin(answer: &mut Answer) {
+pub fn open_to_any_origin(answer: &mut Response) {
     let headers = &mut answer.headers;
     headers.push(("Access-Control-Allow-Origin", "*".into()));
     headers.push(("Access-Control-Expose-Headers", EXPOSED.into()));

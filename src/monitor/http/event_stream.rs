@@ -20,7 +20,7 @@ use smol::Async;
 use super::connection_table::{Cut, Leash, Phase};
 use super::response_writer::{self, Unsent};
 use super::send_budget::Outstanding;
-use super::stats::{Abuse, Traffic};
+use super::stats::{HttpStats, Rejection};
 use crate::limits;
 use crate::monitor::routes::representation::opaque_tag;
 
@@ -259,7 +259,7 @@ pub(super) struct Listener<'a> {
     pub feed: &'a Feed,
     pub hub: &'a Rc<Hub>,
     pub outstanding: &'a Rc<Outstanding>,
-    pub traffic: &'a Traffic,
+    pub traffic: &'a HttpStats,
     pub write_time: Duration,
     pub heartbeat: Duration,
 }
@@ -335,7 +335,7 @@ impl Listener<'_> {
     async fn send_frame(&self, frame: &Arc<[u8]>) -> bool {
         let Some(_debt) = self.outstanding.lend(frame) else {
             self.traffic
-                .refused(Abuse::BytesOutstanding, self.leash.peer);
+                .record_rejection(Rejection::SendBudget, self.leash.peer);
             return false;
         };
         self.send(b"", frame).await
@@ -345,7 +345,8 @@ impl Listener<'_> {
         match response_writer::send(self.stream, self.leash, head, bytes, self.write_time).await {
             Ok(()) => true,
             Err(Unsent::Cut(Cut::Late)) => {
-                self.traffic.refused(Abuse::SlowListener, self.leash.peer);
+                self.traffic
+                    .record_rejection(Rejection::SlowEventStream, self.leash.peer);
                 false
             }
             Err(_) => false,

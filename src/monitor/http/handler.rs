@@ -24,7 +24,7 @@ pub struct Request {
     pub peer: IpAddr,
 }
 
-impl Answer {
+impl Response {
     /// The tag that tells the client whether it has these bytes; empty where there is none.
     pub fn etag(&self) -> &str {
         let found = self.headers.iter().find(|(name, _)| *name == "ETag");
@@ -46,7 +46,7 @@ impl Request {
 /// tells the length of that representation and sends none of it; with an empty body it tells
 /// no length, as RFC 9110 wants.
 #[derive(Debug, Clone)]
-pub struct Answer {
+pub struct Response {
     pub status: u16,
     /// Further header fields, `Content-Type` among them.
     pub headers: Vec<(&'static str, Cow<'static, str>)>,
@@ -55,18 +55,18 @@ pub struct Answer {
 }
 
 /// How a request is to be served.
-pub enum Way {
+pub enum Dispatch {
     /// This answer, from memory.
-    Now(Answer),
+    Immediate(Response),
     /// This answer, from memory. The very same question has it as long as
     /// [`Answerer::edition`] gives this number, and [`Answerer::asked_again`] is told.
-    Standing(Answer, u64),
+    Cacheable(Response, u64),
     /// By tiny_http's pool: the gate passes the request on and a worker calls
     /// [`Answerer::cold`].
-    Pool,
+    Worker,
     /// As a stream of events, with these further header fields (CORS, say); the gate writes
     /// `Content-Type` and `Cache-Control` itself.
-    Events(Vec<(&'static str, Cow<'static, str>)>),
+    EventStream(Vec<(&'static str, Cow<'static, str>)>),
 }
 
 /// A limit of the gate that somebody met, and how much it is now.
@@ -79,46 +79,46 @@ pub enum Overload {
     BytesOutstanding(usize),
     BytesOutstandingPerAddress(usize),
     /// How long the workers have for an answer.
-    AnswerTime(Duration),
+    ResponseTime(Duration),
 }
 
 /// Knows what to say. Node hands one in; the gate and its pool call it.
-pub trait Answerer: Send + Sync + 'static {
+pub trait Handler: Send + Sync + 'static {
     /// How to serve this request. Runs on the gate's thread, which serves everybody: no disk,
     /// no lock that a writer holds long, nothing that grows with history. Access rules (`Host`,
     /// password, allowed networks) are decided here for every way, events among them.
-    fn way(&self, request: &Request) -> Way;
+    fn dispatch(&self, request: &Request) -> Dispatch;
 
     /// The answer to OPTIONS. Runs on the gate's thread. The access rules but the password are
     /// decided here.
-    fn options(&self, request: &Request) -> Answer;
+    fn options(&self, request: &Request) -> Response;
 
     /// What standing answers are made of: another number as soon as that is another. Asked for
     /// every repeated question, on the gate's thread.
-    fn edition(&self) -> u64 {
+    fn generation(&self) -> u64 {
         0
     }
 
     /// A question was asked again on its connection, and its standing answer, of this ETag, is
     /// given again. Runs on the gate's thread.
-    fn asked_again(&self, _request: &Request, _etag: &str) {}
+    fn on_cache_hit(&self, _request: &Request, _etag: &str) {}
 
     /// Must not depend on who asks: a good answer also serves whoever else asks the very same
     /// within `limits::REPEAT_TIME`, unless something was announced in between.
     ///
     /// Runs on a worker of the pool; may read history and take its time, within
     /// `limits::BACKEND_TIME`.
-    fn cold(&self, request: &Request) -> Answer;
+    fn render(&self, request: &Request) -> Response;
 
     /// The answer, 503, to whoever met a limit: which it is, and what to do. `request` is there
     /// where one was read. Runs on the gate's thread. The gate adds `Retry-After` where it is
     /// missing.
-    fn overloaded(&self, limit: Overload, request: Option<&Request>) -> Answer;
+    fn overloaded(&self, limit: Overload, request: Option<&Request>) -> Response;
 
     /// The answer to what the gate itself refuses: 400, 403, 405, 408, 413, 414, 417, 431, 500
     /// or 505. `request` is there where the head could be read well enough. Runs on the gate's
     /// thread. The gate adds `Allow` where it is missing.
-    fn refusal(&self, status: u16, request: Option<&Request>) -> Answer;
+    fn rejection(&self, status: u16, request: Option<&Request>) -> Response;
 
     /// The route's name for counters: one of a small fixed set, never the path itself.
     fn route_name(&self, request: &Request) -> &'static str;

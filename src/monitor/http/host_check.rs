@@ -7,20 +7,20 @@
 use std::net::{IpAddr, Ipv6Addr};
 
 /// Suffixes that the public DNS does not hand out.
-const HOME: [&str; 5] = [".local", ".lan", ".home.arpa", ".internal", ".fritz.box"];
+const LOCAL_SUFFIXES: [&str; 5] = [".local", ".lan", ".home.arpa", ".internal", ".fritz.box"];
 
 /// The names of one node.
 #[derive(Debug, Clone, Default)]
-pub struct Hosts {
+pub struct AllowedHosts {
     names: Vec<String>,
     suffixes: Vec<String>,
 }
 
-impl Hosts {
+impl AllowedHosts {
     /// `own` is the machine's name; `configured` the option `hosts`, where `*.example.org`
     /// stands for all names below one.
-    pub fn new(own: &str, configured: &[String]) -> Hosts {
-        let mut hosts = Hosts::default();
+    pub fn new(own: &str, configured: &[String]) -> AllowedHosts {
+        let mut hosts = AllowedHosts::default();
         for name in configured.iter().map(String::as_str).chain([own]) {
             let name = name.trim_end_matches('.').to_ascii_lowercase();
             match name.strip_prefix('*') {
@@ -33,8 +33,8 @@ impl Hosts {
     }
 
     /// Whether a `Host` field names this node. An empty one names nobody else.
-    pub fn admit(&self, field: &str) -> bool {
-        let Some(name) = name_of(field) else {
+    pub fn allows(&self, field: &str) -> bool {
+        let Some(name) = host_name(field) else {
             return false;
         };
         let name = name.strip_suffix('.').unwrap_or(&name);
@@ -48,7 +48,7 @@ impl Hosts {
             return name.starts_with('[') && is_bracketed_address(name);
         }
         !name.contains('.')
-            || HOME.iter().any(|suffix| name.ends_with(suffix))
+            || LOCAL_SUFFIXES.iter().any(|suffix| name.ends_with(suffix))
             || self.names.iter().any(|own| own == name)
             || self
                 .suffixes
@@ -58,7 +58,7 @@ impl Hosts {
 }
 
 /// The name of a `Host` field in lower case, without its port; `None` if the port is none.
-pub fn name_of(field: &str) -> Option<String> {
+pub fn host_name(field: &str) -> Option<String> {
     let field = field.trim();
     let (name, port) = match field.rfind(']') {
         Some(end) => field.split_at(end + 1),
@@ -89,7 +89,7 @@ mod tests {
 
     #[test]
     fn answers_to_names_of_the_house_and_to_no_other() {
-        let hosts = Hosts::new(
+        let hosts = AllowedHosts::new(
             "pi.example.net",
             &["node.example.org".to_owned(), "*.Home.Example".to_owned()],
         );
@@ -124,7 +124,7 @@ mod tests {
             ("a b", false),
             ("évil", false),
         ] {
-            assert_eq!(hosts.admit(field), expected, "{field:?}");
+            assert_eq!(hosts.allows(field), expected, "{field:?}");
         }
     }
 }

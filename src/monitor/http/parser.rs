@@ -7,7 +7,7 @@
 use std::net::IpAddr;
 
 use super::handler::Request;
-use super::stats::Abuse;
+use super::stats::Rejection;
 use crate::limits;
 
 /// Header names with this prefix are ours, between gate and pool; from outside they are
@@ -38,7 +38,7 @@ pub enum Version {
 #[derive(Debug)]
 pub struct Refusal {
     pub status: u16,
-    pub abuse: Abuse,
+    pub abuse: Rejection,
     /// As far as it could be understood, for an answer in the client's language.
     pub request: Option<Request>,
     pub is_head: bool,
@@ -85,7 +85,7 @@ impl Inbox {
         };
         // A TLS greeting, a binary protocol: said at once, not after a deadline.
         if !first.is_ascii_alphanumeric() {
-            return Err(refusal(400, Abuse::BadRequest, unread));
+            return Err(refusal(400, Rejection::BadRequest, unread));
         }
         let Some(end) = end_of_head(unread, self.searched) else {
             // The last two bytes may be the beginning of an end.
@@ -94,7 +94,7 @@ impl Inbox {
                 return Ok(None);
             }
             let status = if unread.contains(&b'\n') { 431 } else { 414 };
-            return Err(refusal(status, Abuse::LargeHead, unread));
+            return Err(refusal(status, Rejection::LargeHead, unread));
         };
         let head = parse(&unread[..end], peer)?;
         self.taken(end);
@@ -121,7 +121,7 @@ impl Inbox {
     }
 
     /// What to answer when no more bytes will come, or not in time.
-    pub fn unfinished(&self, status: u16, abuse: Abuse) -> Refusal {
+    pub fn unfinished(&self, status: u16, abuse: Rejection) -> Refusal {
         refusal(status, abuse, &self.bytes[self.start..])
     }
 
@@ -131,7 +131,7 @@ impl Inbox {
             self.searched = 0;
             self.blanks += 1;
             if self.blanks > limits::BLANKS_BEFORE_HEAD {
-                return Err(refusal(400, Abuse::BadRequest, b""));
+                return Err(refusal(400, Rejection::BadRequest, b""));
             }
         }
         Ok(())
@@ -145,7 +145,7 @@ impl Inbox {
     }
 }
 
-fn refusal(status: u16, abuse: Abuse, bytes: &[u8]) -> Refusal {
+fn refusal(status: u16, abuse: Rejection, bytes: &[u8]) -> Refusal {
     Refusal {
         status,
         abuse,
@@ -170,16 +170,16 @@ fn end_of_head(bytes: &[u8], from: usize) -> Option<usize> {
 }
 
 fn parse(bytes: &[u8], peer: IpAddr) -> Result<Head, Refusal> {
-    let bad = || refusal(400, Abuse::BadRequest, bytes);
+    let bad = || refusal(400, Rejection::BadRequest, bytes);
     let mut fields = [httparse::EMPTY_HEADER; limits::REQUEST_HEADERS];
     let mut parsed = httparse::Request::new(&mut fields);
     match parsed.parse(bytes) {
         Ok(httparse::Status::Complete(used)) if used == bytes.len() => {}
         Err(httparse::Error::TooManyHeaders) => {
-            return Err(refusal(431, Abuse::LargeHead, bytes));
+            return Err(refusal(431, Rejection::LargeHead, bytes));
         }
         Err(httparse::Error::Version) if names_a_version(bytes) => {
-            return Err(refusal(505, Abuse::Version, bytes));
+            return Err(refusal(505, Rejection::Version, bytes));
         }
         _ => return Err(bad()),
     }
@@ -217,22 +217,22 @@ fn parse(bytes: &[u8], peer: IpAddr) -> Result<Head, Refusal> {
     if method != "GET" && method != "HEAD" && !is_options {
         // The answer names what the path takes.
         request.target = split.map(|(_, origin)| origin).unwrap_or_default();
-        return refuse(405, Abuse::Method, request);
+        return refuse(405, Rejection::Method, request);
     }
     if framing.coded {
-        return refuse(400, Abuse::Body, request);
+        return refuse(400, Rejection::Body, request);
     }
     if framing.length.is_some_and(|length| length > 0) {
-        return refuse(413, Abuse::Body, request);
+        return refuse(413, Rejection::Body, request);
     }
     if framing.unmet_expectation {
-        return refuse(417, Abuse::Expectation, request);
+        return refuse(417, Rejection::Expectation, request);
     }
     if framing.hosts > 1 || (framing.hosts == 0 && version == Version::Http11) {
-        return refuse(400, Abuse::BadRequest, request);
+        return refuse(400, Rejection::BadRequest, request);
     }
     let Some((authority, origin)) = split else {
-        return refuse(400, Abuse::BadRequest, request);
+        return refuse(400, Rejection::BadRequest, request);
     };
     request.target = origin;
     if let Some(authority) = authority {
@@ -240,7 +240,7 @@ fn parse(bytes: &[u8], peer: IpAddr) -> Result<Head, Refusal> {
         request.headers.push(("host".to_owned(), authority));
     }
     if !request.header("host").is_none_or(may_be_host) {
-        return refuse(400, Abuse::BadRequest, request);
+        return refuse(400, Rejection::BadRequest, request);
     }
     let keep_alive = match version {
         Version::Http10 => framing.says_keep_alive && !framing.says_close,

@@ -24,7 +24,7 @@ use super::handler::{Overload, Request};
 use super::pool_protocol;
 use super::response_writer::{self, Body, Reply};
 use super::send_budget::Outstanding;
-use super::stats::Traffic;
+use super::stats::HttpStats;
 use super::worker_pool::Desk;
 use crate::limits;
 
@@ -43,7 +43,7 @@ pub enum Trouble {
 pub struct Backend {
     desk: Arc<Desk>,
     outstanding: Rc<Outstanding>,
-    traffic: Arc<Traffic>,
+    traffic: Arc<HttpStats>,
     slots: RefCell<Vec<Slot>>,
     waiting: RefCell<VecDeque<Waiting>>,
     /// Held while a connection is being opened.
@@ -83,7 +83,7 @@ impl Backend {
     pub fn new(
         desk: Arc<Desk>,
         outstanding: Rc<Outstanding>,
-        traffic: Arc<Traffic>,
+        traffic: Arc<HttpStats>,
         proof_time: Duration,
     ) -> Rc<Backend> {
         Rc::new(Backend {
@@ -263,7 +263,7 @@ impl Backend {
             let server = self.desk.number();
             let error = match self.connect().await {
                 Ok(stream) => {
-                    self.traffic.pool_connected();
+                    self.traffic.pool_connection_opened();
                     return Ok(Link { stream, server });
                 }
                 Err(error) => error,

@@ -13,7 +13,7 @@ use std::time::Duration;
 use smol::Async;
 
 use super::connection_table::{Cut, Leash, Phase};
-use super::handler::Answer;
+use super::handler::Response;
 use super::parser::Version;
 use super::send_budget::Debt;
 
@@ -44,7 +44,7 @@ impl Body {
 
 impl Reply {
     /// A field that would not survive on the wire (a line end in a value) is left out.
-    pub fn new(answer: Answer) -> Reply {
+    pub fn new(answer: Response) -> Reply {
         let mut fields = Vec::with_capacity(192);
         for (name, value) in &answer.headers {
             if is_ours(name) {
@@ -252,8 +252,12 @@ fn reason(status: u16) -> &'static str {
 mod tests {
     use super::*;
 
-    fn answer(status: u16, headers: Vec<(&'static str, Cow<'static, str>)>, body: &[u8]) -> Answer {
-        Answer {
+    fn answer(
+        status: u16,
+        headers: Vec<(&'static str, Cow<'static, str>)>,
+        body: &[u8],
+    ) -> Response {
+        Response {
             status,
             headers,
             body: body.into(),

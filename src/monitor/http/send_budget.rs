@@ -11,7 +11,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use super::handler::Overload;
-use super::stats::Traffic;
+use super::stats::HttpStats;
 use crate::limits;
 
 /// The bytes of large answers that clients have not taken. A shared body counts once, however
@@ -24,11 +24,11 @@ pub struct Outstanding {
     /// By the address of the bytes, which stay where they are while anybody holds them.
     shared: RefCell<HashMap<usize, usize>>,
     of_address: RefCell<HashMap<IpAddr, usize>>,
-    traffic: Arc<Traffic>,
+    traffic: Arc<HttpStats>,
 }
 
 impl Outstanding {
-    pub fn new(in_all: usize, of_one_address: usize, traffic: Arc<Traffic>) -> Rc<Outstanding> {
+    pub fn new(in_all: usize, of_one_address: usize, traffic: Arc<HttpStats>) -> Rc<Outstanding> {
         Rc::new(Outstanding {
             total: Cell::new(0),
             in_all,
@@ -90,7 +90,7 @@ impl Outstanding {
 
     fn change(&self, by: impl Fn(usize) -> usize) {
         self.total.set(by(self.total.get()));
-        self.traffic.outstanding(self.total.get());
+        self.traffic.set_bytes_outstanding(self.total.get());
     }
 }
 
@@ -157,7 +157,7 @@ mod tests {
 
     #[test]
     fn a_shared_body_counts_once_and_own_ones_each() {
-        let outstanding = Outstanding::new(100_000, 60_000, Arc::new(Traffic::new()));
+        let outstanding = Outstanding::new(100_000, 60_000, Arc::new(HttpStats::new()));
         let peer = IpAddr::from([127, 0, 0, 1]);
         let other = IpAddr::from([127, 0, 0, 2]);
         let body: Arc<[u8]> = vec![0; 50_000].into();

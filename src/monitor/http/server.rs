@@ -25,13 +25,13 @@ use smol::{Async, LocalExecutor, Timer};
 
 use super::connection_table::{Full, Register};
 use super::event_stream::{Feed, Hub};
-use super::handler::{Answerer, Overload};
+use super::handler::{Handler, Overload};
 use super::micro_cache::Repeats;
 use super::pool_client::Backend;
 use super::private_dir::PrivateDir;
 use super::response_writer::{Framing, Reply};
 use super::send_budget::Outstanding;
-use super::stats::{Abuse, Traffic};
+use super::stats::{HttpStats, Rejection};
 use super::worker_pool::{Desk, Pool};
 use super::{connection, parser, response_writer};
 use crate::limits;
@@ -42,9 +42,9 @@ pub struct Parts {
     pub listeners: Vec<TcpListener>,
     /// Networks that may connect beside this machine itself; none is all.
     pub allow: Vec<IpNet>,
-    pub answerer: Arc<dyn Answerer>,
+    pub answerer: Arc<dyn Handler>,
     pub feed: Arc<Feed>,
-    pub traffic: Arc<Traffic>,
+    pub traffic: Arc<HttpStats>,
     /// Where the private directory of the pool's socket may be made, best first:
     /// [`PrivateDir::bases`].
     pub private_bases: Vec<PathBuf>,
@@ -174,9 +174,9 @@ impl Drop for Gate {
 /// What all connections share, on the gate's thread.
 pub(super) struct Hall {
     pub allow: Vec<IpNet>,
-    pub answerer: Arc<dyn Answerer>,
+    pub answerer: Arc<dyn Handler>,
     pub feed: Arc<Feed>,
-    pub traffic: Arc<Traffic>,
+    pub traffic: Arc<HttpStats>,
     pub limits: GateLimits,
     pub register: Rc<Register>,
     pub outstanding: Rc<Outstanding>,
@@ -217,7 +217,7 @@ impl Hall {
         made.unwrap_or_else(|| {
             let (in_all, of_one) = self.register.most();
             let answer = match why {
-                Unwelcome::Foreign => self.answerer.refusal(403, None),
+                Unwelcome::Foreign => self.answerer.rejection(403, None),
                 Unwelcome::Full(Full::InAll) => self
                     .answerer
                     .overloaded(Overload::Connections(in_all), None),
@@ -252,7 +252,7 @@ fn run(parts: &Parts, desk: &Arc<Desk>, stopped: &smol::channel::Receiver<Instan
         match turned {
             Ok(Ok(())) => return,
             Ok(Err(error)) => log::error!("the gate cannot serve: {error}; it tries again"),
-            Err(_) => parts.traffic.panicked("the gate's loop"),
+            Err(_) => parts.traffic.record_panic("the gate's loop"),
         }
         thread::sleep(limits::ACCEPT_PAUSE);
         if stopped.is_closed() {
@@ -350,7 +350,7 @@ async fn tick<T>(hall: &Hall, beat: &(dyn Fn() + Send), workers_beat: &(dyn Fn()
             beat();
         }));
         if turned.is_err() {
-            hall.traffic.panicked("the gate's tick");
+            hall.traffic.record_panic("the gate's tick");
         }
         Timer::after(hall.limits.tick).await;
     }
@@ -391,7 +391,7 @@ async fn accept(listener: Async<TcpListener>, hall: Rc<Hall>) {
                 let admitted =
                     catch_unwind(AssertUnwindSafe(|| admit(stream, address.ip(), &hall)));
                 if admitted.is_err() {
-                    hall.traffic.panicked("accepting a connection");
+                    hall.traffic.record_panic("accepting a connection");
                 }
                 in_a_row += 1;
                 if in_a_row % limits::ACCEPTS_IN_A_ROW == 0 {
@@ -408,7 +408,8 @@ async fn accept(listener: Async<TcpListener>, hall: Rc<Hall>) {
                     && spare.take().is_some()
                     && let Ok((stream, address)) = listener.get_ref().accept()
                 {
-                    hall.traffic.refused(Abuse::Descriptors, address.ip());
+                    hall.traffic
+                        .record_rejection(Rejection::Descriptors, address.ip());
                     drop(stream);
                 }
                 if spare.is_none() {
@@ -444,17 +445,18 @@ pub(super) fn is_want(error: &io::Error) -> bool {
 fn admit(stream: TcpStream, peer: IpAddr, hall: &Rc<Hall>) {
     let peer = peer.to_canonical();
     if !is_allowed(&hall.allow, peer) {
-        hall.traffic.refused(Abuse::Foreign, peer);
+        hall.traffic
+            .record_rejection(Rejection::ForbiddenNetwork, peer);
         return turn_away(stream, hall, Unwelcome::Foreign);
     }
     let lease = match hall.register.enter(peer) {
         Ok(lease) => lease,
         Err(full) => {
             let abuse = match full {
-                Full::InAll => Abuse::Connections,
-                Full::OfOneAddress => Abuse::ConnectionsOfOne,
+                Full::InAll => Rejection::Connections,
+                Full::OfOneAddress => Rejection::ConnectionsPerAddress,
             };
-            hall.traffic.refused(abuse, peer);
+            hall.traffic.record_rejection(abuse, peer);
             return turn_away(stream, hall, Unwelcome::Full(full));
         }
     };
@@ -465,7 +467,7 @@ fn admit(stream: TcpStream, peer: IpAddr, hall: &Rc<Hall>) {
     let traffic = hall.traffic.clone();
     let caught = async move {
         if AssertUnwindSafe(served).catch_unwind().await.is_err() {
-            traffic.panicked("a connection");
+            traffic.record_panic("a connection");
         }
     };
     executor.spawn(caught).detach();
@@ -502,7 +504,7 @@ fn turn_away(stream: TcpStream, hall: &Hall, why: Unwelcome) {
     // What has come already is taken, so that closing is less likely to reset.
     let mut scratch = [0; 4096];
     let _ = socket.read(&mut scratch);
-    hall.traffic.answered("refused", status);
+    hall.traffic.record_response("refused", status);
 }
 
 #[cfg(test)]

@@ -14,7 +14,7 @@ use crate::limits;
 
 /// Why a request, a connection or a stream was refused or cut.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Abuse {
+pub enum Rejection {
     /// Bytes that are no HTTP/1 head, or a head that contradicts itself.
     BadRequest,
     /// A body where none is taken.
@@ -32,103 +32,105 @@ pub enum Abuse {
     /// More connections than the gate keeps.
     Connections,
     /// More connections than one address may have.
-    ConnectionsOfOne,
+    ConnectionsPerAddress,
     /// An idle connection that gave way to another.
-    Shed,
+    Evicted,
     /// No file descriptor left for a connection.
     Descriptors,
     /// An answer that the client did not take in time.
     SlowReader,
     /// More bytes of answers waiting for clients than the gate holds.
-    BytesOutstanding,
+    SendBudget,
     /// The pool did not answer in time.
-    SilentPool,
+    WorkerTimeout,
     /// More event streams than the gate keeps.
     EventStreams,
     /// An event stream that did not take an event in time.
-    SlowListener,
+    SlowEventStream,
     /// A connection from a network that is not allowed.
-    Foreign,
+    ForbiddenNetwork,
     /// A request from an address that sent too many wrong passwords.
-    Guesses,
+    LoginThrottled,
 }
 
-impl Abuse {
-    pub const ALL: [Abuse; 18] = [
-        Abuse::BadRequest,
-        Abuse::Body,
-        Abuse::Method,
-        Abuse::LargeHead,
-        Abuse::SlowHead,
-        Abuse::Expectation,
-        Abuse::Version,
-        Abuse::Connections,
-        Abuse::ConnectionsOfOne,
-        Abuse::Shed,
-        Abuse::Descriptors,
-        Abuse::SlowReader,
-        Abuse::BytesOutstanding,
-        Abuse::SilentPool,
-        Abuse::EventStreams,
-        Abuse::SlowListener,
-        Abuse::Foreign,
-        Abuse::Guesses,
+impl Rejection {
+    pub const ALL: [Rejection; 18] = [
+        Rejection::BadRequest,
+        Rejection::Body,
+        Rejection::Method,
+        Rejection::LargeHead,
+        Rejection::SlowHead,
+        Rejection::Expectation,
+        Rejection::Version,
+        Rejection::Connections,
+        Rejection::ConnectionsPerAddress,
+        Rejection::Evicted,
+        Rejection::Descriptors,
+        Rejection::SlowReader,
+        Rejection::SendBudget,
+        Rejection::WorkerTimeout,
+        Rejection::EventStreams,
+        Rejection::SlowEventStream,
+        Rejection::ForbiddenNetwork,
+        Rejection::LoginThrottled,
     ];
 
     /// The word in `/metrics`, `/status` and the log.
-    pub fn word(self) -> &'static str {
+    pub fn label(self) -> &'static str {
         match self {
-            Abuse::BadRequest => "bad_request",
-            Abuse::Body => "body",
-            Abuse::Method => "method",
-            Abuse::LargeHead => "large_head",
-            Abuse::SlowHead => "slow_head",
-            Abuse::Expectation => "expectation",
-            Abuse::Version => "version",
-            Abuse::Connections => "connections",
-            Abuse::ConnectionsOfOne => "connections_of_one",
-            Abuse::Shed => "shed",
-            Abuse::Descriptors => "descriptors",
-            Abuse::SlowReader => "slow_reader",
-            Abuse::BytesOutstanding => "bytes_outstanding",
-            Abuse::SilentPool => "silent_pool",
-            Abuse::EventStreams => "event_streams",
-            Abuse::SlowListener => "slow_listener",
-            Abuse::Foreign => "foreign",
-            Abuse::Guesses => "guesses",
+            Rejection::BadRequest => "bad_request",
+            Rejection::Body => "body",
+            Rejection::Method => "method",
+            Rejection::LargeHead => "large_head",
+            Rejection::SlowHead => "slow_head",
+            Rejection::Expectation => "expectation",
+            Rejection::Version => "version",
+            Rejection::Connections => "connections",
+            Rejection::ConnectionsPerAddress => "connections_of_one",
+            Rejection::Evicted => "shed",
+            Rejection::Descriptors => "descriptors",
+            Rejection::SlowReader => "slow_reader",
+            Rejection::SendBudget => "bytes_outstanding",
+            Rejection::WorkerTimeout => "silent_pool",
+            Rejection::EventStreams => "event_streams",
+            Rejection::SlowEventStream => "slow_listener",
+            Rejection::ForbiddenNetwork => "foreign",
+            Rejection::LoginThrottled => "guesses",
         }
     }
 
     fn explanation(self) -> &'static str {
         match self {
-            Abuse::BadRequest => "sent what is not a request; answered 400",
-            Abuse::Body => "sent a body with a request that takes none; answered 413",
-            Abuse::Method => "used a method other than GET, HEAD and OPTIONS; answered 405",
-            Abuse::LargeHead => "sent a request head that is too large; answered 431 or 414",
-            Abuse::SlowHead => "did not finish a request head in time; answered 408",
-            Abuse::Expectation => "sent an Expect that cannot be met; answered 417",
-            Abuse::Version => "spoke another version of HTTP; answered 505",
-            Abuse::Connections => "found all connections taken; answered 503",
-            Abuse::ConnectionsOfOne => "has as many connections as one address may; refused more",
-            Abuse::Shed => "was idle and gave its connection to another",
-            Abuse::Descriptors => "came when no file descriptor was left; see LimitNOFILE",
-            Abuse::SlowReader => "did not take its answer in time; cut off",
-            Abuse::BytesOutstanding => {
-                "asked while too many answers wait to be taken; answered 503"
+            Rejection::BadRequest => "sent what is not a request; answered 400",
+            Rejection::Body => "sent a body with a request that takes none; answered 413",
+            Rejection::Method => "used a method other than GET, HEAD and OPTIONS; answered 405",
+            Rejection::LargeHead => "sent a request head that is too large; answered 431 or 414",
+            Rejection::SlowHead => "did not finish a request head in time; answered 408",
+            Rejection::Expectation => "sent an Expect that cannot be met; answered 417",
+            Rejection::Version => "spoke another version of HTTP; answered 505",
+            Rejection::Connections => "found all connections taken; answered 503",
+            Rejection::ConnectionsPerAddress => {
+                "has as many connections as one address may; refused more"
             }
-            Abuse::SilentPool => "asked for what the page workers did not answer in time; got 503",
-            Abuse::EventStreams => "found all event streams taken; answered 503",
-            Abuse::Foreign => "is in no network of `allow`; answered 403",
-            Abuse::Guesses => "sent too many wrong passwords; answered 429",
-            Abuse::SlowListener => "did not take an event in time; its stream was ended",
+            Rejection::Evicted => "was idle and gave its connection to another",
+            Rejection::Descriptors => "came when no file descriptor was left; see LimitNOFILE",
+            Rejection::SlowReader => "did not take its answer in time; cut off",
+            Rejection::SendBudget => "asked while too many answers wait to be taken; answered 503",
+            Rejection::WorkerTimeout => {
+                "asked for what the page workers did not answer in time; got 503"
+            }
+            Rejection::EventStreams => "found all event streams taken; answered 503",
+            Rejection::ForbiddenNetwork => "is in no network of `allow`; answered 403",
+            Rejection::LoginThrottled => "sent too many wrong passwords; answered 429",
+            Rejection::SlowEventStream => "did not take an event in time; its stream was ended",
         }
     }
 }
 
 /// The counters. All zero at the start of the process.
-pub struct Traffic {
+pub struct HttpStats {
     requests: Mutex<BTreeMap<(&'static str, u16), u64>>,
-    refused: [Kind; Abuse::ALL.len()],
+    rejected: [RejectionCounter; Rejection::ALL.len()],
     connections: AtomicU64,
     connections_peak: AtomicU64,
     connections_accepted: AtomicU64,
@@ -141,7 +143,7 @@ pub struct Traffic {
 
 /// The counters at one moment.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct TrafficSnapshot {
+pub struct HttpStatsSnapshot {
     /// Answers by route and status, in that order. Route `refused` is what the gate refused
     /// before it knew a route; `other` is what no longer fitted.
     pub requests: Vec<((&'static str, u16), u64)>,
@@ -162,37 +164,37 @@ pub struct TrafficSnapshot {
 
 /// One kind of abuse: how often, and when it was last told.
 #[derive(Default)]
-struct Kind {
+struct RejectionCounter {
     count: AtomicU64,
-    told: Mutex<Told>,
+    told: Mutex<LogThrottle>,
 }
 
 #[derive(Default)]
-struct Told {
+struct LogThrottle {
     times: usize,
     count: u64,
     at: Option<Instant>,
 }
 
 /// How long a kind that was told n times stays untold, whatever happens.
-const QUIET: [Duration; 4] = [
+const LOG_INTERVALS: [Duration; 4] = [
     Duration::from_secs(60),
     Duration::from_secs(10 * 60),
     Duration::from_secs(3600),
     Duration::from_secs(24 * 3600),
 ];
 
-impl Default for Traffic {
-    fn default() -> Traffic {
-        Traffic::new()
+impl Default for HttpStats {
+    fn default() -> HttpStats {
+        HttpStats::new()
     }
 }
 
-impl Traffic {
-    pub fn new() -> Traffic {
-        Traffic {
+impl HttpStats {
+    pub fn new() -> HttpStats {
+        HttpStats {
             requests: Mutex::new(BTreeMap::new()),
-            refused: std::array::from_fn(|_| Kind::default()),
+            rejected: std::array::from_fn(|_| RejectionCounter::default()),
             connections: AtomicU64::new(0),
             connections_peak: AtomicU64::new(0),
             connections_accepted: AtomicU64::new(0),
@@ -204,13 +206,13 @@ impl Traffic {
         }
     }
 
-    pub fn snapshot(&self) -> TrafficSnapshot {
+    pub fn snapshot(&self) -> HttpStatsSnapshot {
         let requests = self.requests.lock().unwrap_or_else(PoisonError::into_inner);
-        TrafficSnapshot {
+        HttpStatsSnapshot {
             requests: requests.iter().map(|(key, count)| (*key, *count)).collect(),
-            refused: Abuse::ALL
+            refused: Rejection::ALL
                 .iter()
-                .map(|abuse| (abuse.word(), self.refusals(*abuse)))
+                .map(|abuse| (abuse.label(), self.rejections(*abuse)))
                 .collect(),
             connections: self.connections.load(Relaxed),
             connections_peak: self.connections_peak.load(Relaxed),
@@ -223,11 +225,11 @@ impl Traffic {
         }
     }
 
-    pub fn refusals(&self, abuse: Abuse) -> u64 {
-        self.refused[abuse as usize].count.load(Relaxed)
+    pub fn rejections(&self, abuse: Rejection) -> u64 {
+        self.rejected[abuse as usize].count.load(Relaxed)
     }
 
-    pub(in crate::monitor) fn answered(&self, route: &'static str, status: u16) {
+    pub(in crate::monitor) fn record_response(&self, route: &'static str, status: u16) {
         let mut requests = self.requests.lock().unwrap_or_else(PoisonError::into_inner);
         let known =
             requests.len() < limits::ROUTE_COUNTERS || requests.contains_key(&(route, status));
@@ -236,9 +238,9 @@ impl Traffic {
     }
 
     /// Counts, and tells the log where this kind has not been told for long enough.
-    pub(in crate::monitor) fn refused(&self, abuse: Abuse, peer: IpAddr) {
-        if let Some(since) = self.refused[abuse as usize].count_one(Instant::now()) {
-            let (word, explanation) = (abuse.word(), abuse.explanation());
+    pub(in crate::monitor) fn record_rejection(&self, abuse: Rejection, peer: IpAddr) {
+        if let Some(since) = self.rejected[abuse as usize].record(Instant::now()) {
+            let (word, explanation) = (abuse.label(), abuse.explanation());
             match since {
                 1 => log::warn!("{word}: {peer} {explanation}"),
                 _ => log::warn!(
@@ -248,13 +250,13 @@ impl Traffic {
         }
     }
 
-    pub(in crate::monitor) fn connected(&self) {
+    pub(in crate::monitor) fn connection_opened(&self) {
         self.connections_accepted.fetch_add(1, Relaxed);
         let open = self.connections.fetch_add(1, Relaxed) + 1;
         self.connections_peak.fetch_max(open, Relaxed);
     }
 
-    pub(in crate::monitor) fn disconnected(&self) {
+    pub(in crate::monitor) fn connection_closed(&self) {
         self.connections.fetch_sub(1, Relaxed);
     }
 
@@ -266,12 +268,12 @@ impl Traffic {
         self.event_streams.fetch_sub(1, Relaxed);
     }
 
-    pub(in crate::monitor) fn outstanding(&self, bytes: usize) {
+    pub(in crate::monitor) fn set_bytes_outstanding(&self, bytes: usize) {
         self.bytes_outstanding.store(bytes as u64, Relaxed);
     }
 
     /// A panic that was caught at the edge of one request.
-    pub(in crate::monitor) fn panicked(&self, place: &str) {
+    pub(in crate::monitor) fn record_panic(&self, place: &str) {
         let count = self.panics.fetch_add(1, Relaxed) + 1;
         // The hook has printed the message and its place; this adds what became of it.
         if count == 1 || count.is_power_of_two() {
@@ -281,7 +283,7 @@ impl Traffic {
         }
     }
 
-    pub(in crate::monitor) fn pool_connected(&self) {
+    pub(in crate::monitor) fn pool_connection_opened(&self) {
         self.pool_connections.fetch_add(1, Relaxed);
     }
 
@@ -291,19 +293,19 @@ impl Traffic {
     }
 }
 
-impl Kind {
+impl RejectionCounter {
     /// Counts one; Some(how many since last told) if it is to be told now.
-    fn count_one(&self, now: Instant) -> Option<u64> {
+    fn record(&self, now: Instant) -> Option<u64> {
         let count = self.count.fetch_add(1, Relaxed) + 1;
         let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(at) = told.at {
-            let quiet = QUIET[(told.times - 1).min(QUIET.len() - 1)];
+            let quiet = LOG_INTERVALS[(told.times - 1).min(LOG_INTERVALS.len() - 1)];
             if now.saturating_duration_since(at) < quiet {
                 return None;
             }
         }
         let since = count - told.count;
-        *told = Told {
+        *told = LogThrottle {
             times: told.times + 1,
             count,
             at: Some(now),
@@ -318,7 +320,7 @@ mod tests {
 
     #[test]
     fn a_kind_of_abuse_is_told_once_then_at_widening_intervals() {
-        let kind = Kind::default();
+        let kind = RejectionCounter::default();
         let start = Instant::now();
         let at = |seconds| start + Duration::from_secs(seconds);
         let story = [
@@ -333,16 +335,16 @@ mod tests {
             (60 + 600 + 3600, Some(2)),
         ];
         for (seconds, told) in story {
-            assert_eq!(kind.count_one(at(seconds)), told, "at {seconds} s");
+            assert_eq!(kind.record(at(seconds)), told, "at {seconds} s");
         }
         assert_eq!(kind.count.load(Relaxed), story.len() as u64);
     }
 
     #[test]
     fn counters_stay_bounded_whatever_the_statuses() {
-        let traffic = Traffic::new();
+        let traffic = HttpStats::new();
         for status in 0..1000 {
-            traffic.answered("route", status);
+            traffic.record_response("route", status);
         }
         let snapshot = traffic.snapshot();
         assert_eq!(snapshot.requests.len(), limits::ROUTE_COUNTERS + 1);
@@ -352,9 +354,10 @@ mod tests {
 
     #[test]
     fn every_kind_has_its_own_word_and_place() {
-        let words: std::collections::BTreeSet<_> = Abuse::ALL.iter().map(|a| a.word()).collect();
-        assert_eq!(words.len(), Abuse::ALL.len());
-        for (place, abuse) in Abuse::ALL.iter().enumerate() {
+        let words: std::collections::BTreeSet<_> =
+            Rejection::ALL.iter().map(|a| a.label()).collect();
+        assert_eq!(words.len(), Rejection::ALL.len());
+        for (place, abuse) in Rejection::ALL.iter().enumerate() {
             assert_eq!(*abuse as usize, place);
         }
     }

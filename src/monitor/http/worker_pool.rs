@@ -18,10 +18,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use super::handler::{Answer, Answerer, Request};
+use super::handler::{Handler, Request, Response};
 use super::pool_protocol;
 use super::private_dir::PrivateDir;
-use super::stats::Traffic;
+use super::stats::HttpStats;
 use crate::limits;
 use crate::sys::shutdown::{Shutdown, Stopping, shutdown};
 use crate::sys::thread::give_way;
@@ -35,8 +35,8 @@ pub struct Pool {
 
 /// What the gate's thread and the workers share.
 pub struct Desk {
-    answerer: Arc<dyn Answerer>,
-    traffic: Arc<Traffic>,
+    answerer: Arc<dyn Handler>,
+    traffic: Arc<HttpStats>,
     current: Mutex<Current>,
     /// By slot of the gate: the last ticket whose answer was given.
     finished: [AtomicU64; limits::WORKERS],
@@ -56,8 +56,8 @@ struct Current {
 
 impl Pool {
     pub fn start(
-        answerer: Arc<dyn Answerer>,
-        traffic: Arc<Traffic>,
+        answerer: Arc<dyn Handler>,
+        traffic: Arc<HttpStats>,
         directory: PrivateDir,
     ) -> io::Result<Pool> {
         let (shutdown, stopping) = shutdown();
@@ -251,7 +251,7 @@ impl Desk {
             Ok(Ok(())) => {}
             // The gate gave this one up and has closed its end.
             Ok(Err(error)) => log::debug!("an answer came too late for the gate: {error}"),
-            Err(_) => self.traffic.panicked("a page worker"),
+            Err(_) => self.traffic.record_panic("a page worker"),
         }
         if let Some((slot, number)) = ticket {
             self.finished[slot].fetch_max(number, Ordering::AcqRel);
@@ -259,18 +259,18 @@ impl Desk {
         }
     }
 
-    fn answer(&self, request: &Request) -> Answer {
-        let answer = match catch_unwind(AssertUnwindSafe(|| self.answerer.cold(request))) {
+    fn answer(&self, request: &Request) -> Response {
+        let answer = match catch_unwind(AssertUnwindSafe(|| self.answerer.render(request))) {
             Ok(answer) => answer,
             Err(_) => {
-                self.traffic.panicked("a page worker");
-                return self.answerer.refusal(500, Some(request));
+                self.traffic.record_panic("a page worker");
+                return self.answerer.rejection(500, Some(request));
             }
         };
         if answer.body.len() > limits::BACKEND_ANSWER_BYTES {
             let (bytes, most) = (answer.body.len(), limits::BACKEND_ANSWER_BYTES);
             log::error!("an answer of {bytes} bytes was withheld: at most {most} are sent at once");
-            return self.answerer.refusal(500, Some(request));
+            return self.answerer.rejection(500, Some(request));
         }
         answer
     }
@@ -316,7 +316,7 @@ fn understand(asked: &tiny_http::Request) -> Option<Call> {
 
 /// Always status 200 with a `Content-Length`, whatever the answer's own status, which travels
 /// beside: so tiny_http never drops a body or a length by its own rules.
-fn respond(asked: tiny_http::Request, answer: Answer) -> io::Result<()> {
+fn respond(asked: tiny_http::Request, answer: Response) -> io::Result<()> {
     let mut headers = Vec::with_capacity(answer.headers.len() + 1);
     let status = answer.status.to_string();
     headers.extend(tiny_http::Header::from_bytes(pool_protocol::STATUS, status).ok());
@@ -340,8 +340,8 @@ fn respond(asked: tiny_http::Request, answer: Answer) -> io::Result<()> {
     asked.respond(response.with_chunked_threshold(usize::MAX))
 }
 
-fn plain(status: u16, text: &str) -> Answer {
-    Answer {
+fn plain(status: u16, text: &str) -> Response {
+    Response {
         status,
         headers: vec![("Content-Type", "text/plain; charset=utf-8".into())],
         body: text.as_bytes().into(),

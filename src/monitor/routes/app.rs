@@ -27,8 +27,8 @@ use crate::domain::time::{Moment, Mono, Wall};
 use crate::limits;
 use crate::monitor::http::basic_auth::Password;
 use crate::monitor::http::cors;
-use crate::monitor::http::handler::{Answer, Overload, Request};
-use crate::monitor::http::host_check::{Hosts, name_of};
+use crate::monitor::http::handler::{Overload, Request, Response};
+use crate::monitor::http::host_check::{AllowedHosts, host_name};
 use crate::monitor::problem::{self, ProblemDetails, prefers_html};
 use crate::monitor::web;
 use crate::sys::budget::{Budget, Exceeded};
@@ -140,7 +140,7 @@ pub struct RequestCount {
 /// Knows what to say.
 pub struct App {
     pub(super) context: Context,
-    hosts: Hosts,
+    hosts: AllowedHosts,
     /// Keys that the configuration names.
     configured_keys: HashSet<Arc<str>>,
     pub(super) displays: Displays,
@@ -164,7 +164,7 @@ impl App {
     pub fn new(context: Context) -> App {
         let settings = &context.settings;
         App {
-            hosts: Hosts::new(&settings.host_name, &settings.hosts),
+            hosts: AllowedHosts::new(&settings.host_name, &settings.hosts),
             configured_keys: configured_keys(&context.plan).cloned().collect(),
             displays: Displays::default(),
             sparklines: web::Sparklines::default(),
@@ -222,7 +222,7 @@ impl App {
 
     /// Header fields of the event stream's answer.
     pub fn event_stream_headers(&self) -> Vec<(&'static str, Cow<'static, str>)> {
-        let answer = Answer {
+        let answer = Response {
             status: 200,
             headers: vec![
                 ("Content-Type", "text/event-stream".into()),
@@ -235,7 +235,7 @@ impl App {
     }
 
     /// Answers from memory at once, or leaves it to [`Monitor::cold`].
-    pub fn respond_from_memory(&self, request: &Request) -> Option<Answer> {
+    pub fn respond_from_memory(&self, request: &Request) -> Option<Response> {
         let path = request.target.split('?').next().unwrap_or_default();
         // Escaped spellings of these take the long way and get the same answer.
         if !path.starts_with("/snapshot") && path != "/healthz" {
@@ -255,7 +255,7 @@ impl App {
 
     /// Whether a hot answer is made of what is published alone. Where a password is asked for,
     /// none is: repeated questions are recognised by their bytes, in no constant time.
-    pub fn is_cacheable(&self, request: &Request, answer: &Answer) -> bool {
+    pub fn is_cacheable(&self, request: &Request, answer: &Response) -> bool {
         matches!(answer.status, 200 | 304)
             && request.target.starts_with("/snapshot")
             && self.context.password.is_none()
@@ -268,7 +268,7 @@ impl App {
     }
 
     /// Answers everything.
-    pub fn respond(&self, request: &Request) -> Answer {
+    pub fn respond(&self, request: &Request) -> Response {
         if let Some(problem) = self.denied(request) {
             return self.with_cors(self.error_page(request, &problem));
         }
@@ -285,7 +285,7 @@ impl App {
     }
 
     /// Answers what reads the database, within the bounds of one request.
-    fn render_with_database(&self, request: &Request, target: &RequestTarget) -> Answer {
+    fn render_with_database(&self, request: &Request, target: &RequestTarget) -> Response {
         let Some(_turn) = self.database_permits.wait(limits::TURN_TIME) else {
             self.cut_offs.count(target.route);
             let seconds = limits::TURN_TIME.as_secs();
@@ -310,7 +310,7 @@ impl App {
     }
 
     /// 503 to whoever met a limit of the gate.
-    pub fn overload_response(&self, limit: Overload, request: Option<&Request>) -> Answer {
+    pub fn overload_response(&self, limit: Overload, request: Option<&Request>) -> Response {
         let problem = problem::overloaded(limit);
         self.with_cors(match request {
             Some(request) => self.error_page(request, &problem),
@@ -319,7 +319,7 @@ impl App {
     }
 
     /// The gate's own refusals: `request` where one could be read.
-    pub fn rejection_response(&self, status: u16, request: Option<&Request>) -> Answer {
+    pub fn rejection_response(&self, status: u16, request: Option<&Request>) -> Response {
         let mut problem = problem::rejection(status);
         if status == 405 {
             let methods = request.map(|request| table::allowed_methods(&request.target));
@@ -334,7 +334,7 @@ impl App {
 
     /// OPTIONS: the methods of a path, and what a browser asks before a page of another origin
     /// may read it.
-    pub fn options_response(&self, request: &Request) -> Answer {
+    pub fn options_response(&self, request: &Request) -> Response {
         if let Some(problem) = self.wrong_host(request) {
             return self.with_cors(self.error_page(request, &problem));
         }
@@ -349,7 +349,7 @@ impl App {
         request: &Request,
         target: &RequestTarget,
         current: &Publication,
-    ) -> Option<Answer> {
+    ) -> Option<Response> {
         match target.route {
             Route::Snapshot | Route::SnapshotKey => {
                 let answer = self
@@ -377,7 +377,7 @@ impl App {
     /// asked once a request.
     fn denied(&self, request: &Request) -> Option<ProblemDetails> {
         let now = || self.context.clock.now().mono;
-        let denied = || self.context.password.as_ref()?.denies(request, now());
+        let denied = || self.context.password.as_ref()?.deny(request, now());
         self.wrong_host(request).or_else(denied)
     }
 
@@ -385,7 +385,7 @@ impl App {
     fn admits(&self, request: &Request) -> bool {
         let now = || self.context.clock.now().mono;
         let password = self.context.password.as_ref();
-        let admits = || password.is_none_or(|password| password.admits(request, now()));
+        let admits = || password.is_none_or(|password| password.is_authorized(request, now()));
         self.wrong_host(request).is_none() && admits()
     }
 
@@ -394,8 +394,8 @@ impl App {
         let fields = request.headers.iter().filter(|(name, _)| name == "host");
         let foreign = fields
             .map(|(_, value)| value.as_str())
-            .find(|field| !self.hosts.admit(field))?;
-        let name = name_of(foreign).unwrap_or_default();
+            .find(|field| !self.hosts.allows(field))?;
+        let name = host_name(foreign).unwrap_or_default();
         Some(ProblemDetails::new(
             421,
             format!(
@@ -405,7 +405,7 @@ impl App {
     }
 
     /// A problem as whoever asked can read it best.
-    pub(super) fn error_page(&self, request: &Request, problem: &ProblemDetails) -> Answer {
+    pub(super) fn error_page(&self, request: &Request, problem: &ProblemDetails) -> Response {
         let mut answer = match prefers_html(request) {
             true => {
                 let mut answer = html_response(problem.status, web::layout::error_page(problem));
@@ -420,7 +420,7 @@ impl App {
         answer
     }
 
-    fn with_cors(&self, mut answer: Answer) -> Answer {
+    fn with_cors(&self, mut answer: Response) -> Response {
         if self.context.settings.cors_any {
             cors::open_to_any_origin(&mut answer);
         }
@@ -509,8 +509,8 @@ pub(super) fn ok_response(
     content_type: &'static str,
     cache_control: &'static str,
     body: Vec<u8>,
-) -> Answer {
-    Answer {
+) -> Response {
+    Response {
         status: 200,
         headers: vec![
             ("Content-Type", content_type.into()),

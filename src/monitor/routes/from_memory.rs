@@ -11,7 +11,7 @@ use super::representation::{Representation, weak_etag};
 use super::table::{RequestTarget, Route};
 use crate::domain::snapshot::Record;
 use crate::limits;
-use crate::monitor::http::handler::{Answer, Request};
+use crate::monitor::http::handler::{Request, Response};
 use crate::monitor::problem::ProblemDetails;
 
 impl App {
@@ -46,7 +46,7 @@ impl App {
         request: &Request,
         target: &RequestTarget,
         current: &Publication,
-    ) -> Result<Answer, ProblemDetails> {
+    ) -> Result<Response, ProblemDetails> {
         let is_full = boolean_parameter(target, "full")?;
         let is_text = match target.parameter("format") {
             None | Some("json") => false,
@@ -142,9 +142,9 @@ impl App {
         }
     }
 
-    pub(super) fn healthz(&self) -> Answer {
+    pub(super) fn healthz(&self) -> Response {
         match (self.context.stuck)() {
-            None => Answer {
+            None => Response {
                 status: 200,
                 headers: vec![
                     ("Content-Type", JSON.into()),
@@ -162,7 +162,7 @@ impl App {
 }
 
 /// 503 that a display can parse like any other body.
-fn no_data_response() -> Answer {
+fn no_data_response() -> Response {
     let body = concat!(
         r#"{"type":"about:blank","title":"Service Unavailable","status":503,"#,
         r#""detail":"No source has answered yet, and nothing is stored.","#,

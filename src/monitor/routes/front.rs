@@ -1,51 +1,51 @@
 //! What the gate asks, answered by [`Monitor`].
 
 use crate::monitor::App;
-use crate::monitor::http::handler::{Answer, Answerer, Overload, Request, Way};
+use crate::monitor::http::handler::{Dispatch, Handler, Overload, Request, Response};
 
-impl Answerer for App {
-    fn way(&self, request: &Request) -> Way {
+impl Handler for App {
+    fn dispatch(&self, request: &Request) -> Dispatch {
         // Before what the answer is made of, so that what is published meanwhile ends it.
-        let edition = self.edition();
+        let generation = self.generation();
         if let Some(answer) = self.respond_from_memory(request) {
             return match self.is_cacheable(request, &answer) {
-                true => Way::Standing(answer, edition),
-                false => Way::Now(answer),
+                true => Dispatch::Cacheable(answer, generation),
+                false => Dispatch::Immediate(answer),
             };
         }
         match self.is_event_stream(request) {
             // The gate writes the media type and the caching itself.
-            true => Way::Events(
+            true => Dispatch::EventStream(
                 self.event_stream_headers()
                     .into_iter()
                     .filter(|(name, _)| !matches!(*name, "Content-Type" | "Cache-Control"))
                     .collect(),
             ),
-            false => Way::Pool,
+            false => Dispatch::Worker,
         }
     }
 
-    fn options(&self, request: &Request) -> Answer {
+    fn options(&self, request: &Request) -> Response {
         App::options_response(self, request)
     }
 
-    fn edition(&self) -> u64 {
+    fn generation(&self) -> u64 {
         self.context.published.edition()
     }
 
-    fn asked_again(&self, request: &Request, etag: &str) {
+    fn on_cache_hit(&self, request: &Request, etag: &str) {
         self.record_poll(request, etag);
     }
 
-    fn cold(&self, request: &Request) -> Answer {
+    fn render(&self, request: &Request) -> Response {
         App::respond(self, request)
     }
 
-    fn overloaded(&self, limit: Overload, request: Option<&Request>) -> Answer {
+    fn overloaded(&self, limit: Overload, request: Option<&Request>) -> Response {
         App::overload_response(self, limit, request)
     }
 
-    fn refusal(&self, status: u16, request: Option<&Request>) -> Answer {
+    fn rejection(&self, status: u16, request: Option<&Request>) -> Response {
         App::rejection_response(self, status, request)
     }
 

@@ -162,7 +162,7 @@ pub fn csv(buckets: &[Bucket]) -> Vec<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::monitor::http::handler::Answer;
+    use crate::monitor::http::handler::Response;
     use crate::monitor::support::{self as testing, NOW_MS, body, header, request};
 
     #[test]
@@ -284,7 +284,7 @@ mod tests {
             )
         };
         let csv = "from,duration_s,count,min,mean,max,last\r\n";
-        let lines = |answer: &Answer| body(answer).lines().count();
+        let lines = |answer: &Response| body(answer).lines().count();
         for (scene, key, status, rows) in [
             (&young, "power", 200, 0),
             // Named by the configuration, and without a reading.

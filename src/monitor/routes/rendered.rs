@@ -12,7 +12,7 @@ use super::{history, metrics, process, status};
 use crate::domain::health::Storage;
 use crate::domain::time::Moment;
 use crate::limits;
-use crate::monitor::http::handler::{Answer, Request};
+use crate::monitor::http::handler::{Request, Response};
 use crate::monitor::problem::{self, ProblemDetails};
 use crate::monitor::status_text::{self as words, NodeStatus};
 use crate::monitor::web::{self, PageContext};
@@ -27,9 +27,9 @@ impl App {
         request: &Request,
         target: &RequestTarget,
         budget: &Budget,
-    ) -> Answer {
+    ) -> Response {
         let answer = match target.route {
-            Route::Home => Ok(Answer {
+            Route::Home => Ok(Response {
                 status: 302,
                 headers: vec![
                     ("Location", "/web".into()),
@@ -54,7 +54,7 @@ impl App {
             )),
             Route::Favicon => self.favicon(target),
             // The gate opens the stream itself; here it is only asked for its head.
-            Route::Events => Ok(Answer {
+            Route::Events => Ok(Response {
                 status: 200,
                 headers: self.event_stream_headers(),
                 body: Arc::new([]),
@@ -81,7 +81,7 @@ impl App {
         self.node_status(&current, &storage, now).headline
     }
 
-    fn status(&self) -> Answer {
+    fn status(&self) -> Response {
         let (current, storage) = (self.context.published.current(), (self.context.storage)());
         let (now, settings) = (self.context.clock.now(), &self.context.settings);
         let body = status::render(&status::StatusInput {
@@ -101,7 +101,7 @@ impl App {
         ok_response(JSON, "no-store", body)
     }
 
-    fn metrics(&self, request: &Request) -> Answer {
+    fn metrics(&self, request: &Request) -> Response {
         let members = ["application/openmetrics-text", "text/plain"];
         let [open, plain_text] =
             quality_values(request, "accept", members).map(Option::unwrap_or_default);
@@ -131,7 +131,7 @@ impl App {
         answer
     }
 
-    fn history(&self, target: &RequestTarget, budget: &Budget) -> Result<Answer, ProblemDetails> {
+    fn history(&self, target: &RequestTarget, budget: &Budget) -> Result<Response, ProblemDetails> {
         let now = self.context.clock.now();
         let (query, format) = history::parse_query(target, now.wall)?;
         let read = (self.context.history)(&query, budget);
@@ -172,7 +172,7 @@ impl App {
         })
     }
 
-    fn page(&self, target: &RequestTarget, budget: &Budget) -> Result<Answer, ProblemDetails> {
+    fn page(&self, target: &RequestTarget, budget: &Budget) -> Result<Response, ProblemDetails> {
         let (current, storage) = (self.context.published.current(), (self.context.storage)());
         let now = self.context.clock.now();
         let view = PageContext {
@@ -207,7 +207,7 @@ impl App {
         ))
     }
 
-    fn favicon(&self, target: &RequestTarget) -> Result<Answer, ProblemDetails> {
+    fn favicon(&self, target: &RequestTarget) -> Result<Response, ProblemDetails> {
         let verdict = match target.parameter("state") {
             None => self
                 .context
@@ -232,7 +232,7 @@ fn asset(
     request: &Request,
     target: &RequestTarget,
     name: &str,
-) -> Result<Answer, ProblemDetails> {
+) -> Result<Response, ProblemDetails> {
     match target.path_parameter == name {
         true => Ok(entity.respond(request, IMMUTABLE)),
         false => Err(ProblemDetails::new(
@@ -242,7 +242,7 @@ fn asset(
     }
 }
 
-pub(super) fn html_response(status: u16, markup: maud::Markup) -> Answer {
+pub(super) fn html_response(status: u16, markup: maud::Markup) -> Response {
     let mut answer = ok_response(
         "text/html; charset=utf-8",
         NO_CACHE,
@@ -259,7 +259,7 @@ pub(super) fn html_response(status: u16, markup: maud::Markup) -> Answer {
 }
 
 /// Compresses what was rendered for this request and is not coded yet.
-pub(super) fn with_gzip(request: &Request, mut answer: Answer) -> Answer {
+pub(super) fn with_gzip(request: &Request, mut answer: Response) -> Response {
     let has = |name: &str| answer.headers.iter().any(|(given, _)| *given == name);
     // A tag is a hash of the bytes as they are, and whoever made it chose the coding.
     if has("ETag") || has("Content-Encoding") || answer.body.len() < 2 * limits::GZIP_SAVING {

@@ -10,7 +10,7 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 
 use crate::limits;
-use crate::monitor::http::handler::{Answer, Request};
+use crate::monitor::http::handler::{Request, Response};
 use crate::sys::assets;
 
 /// One variant of a resource.
@@ -76,7 +76,7 @@ impl Representation {
     }
 
     /// 200, or 304 where the client has these bytes.
-    pub fn respond(&self, request: &Request, cache_control: &'static str) -> Answer {
+    pub fn respond(&self, request: &Request, cache_control: &'static str) -> Response {
         let coded = self.gzip.as_ref().filter(|_| accepts_gzip(request));
         let chosen = coded.unwrap_or(&self.identity);
         let mut headers: Vec<(&str, Cow<str>)> = Vec::with_capacity(7);
@@ -86,7 +86,7 @@ impl Representation {
             headers.push(("Vary", "Accept-Encoding".into()));
         }
         if if_none_match(request, &chosen.etag) {
-            return Answer {
+            return Response {
                 status: 304,
                 headers,
                 body: Arc::new([]),
@@ -97,7 +97,7 @@ impl Representation {
             headers.push(("Content-Encoding", "gzip".into()));
         }
         headers.push(("X-Content-Type-Options", "nosniff".into()));
-        Answer {
+        Response {
             status: 200,
             headers,
             body: chosen.body.clone(),

@@ -16,7 +16,7 @@ use crate::domain::plan::{KeyPlan, Merge, Numbers, Plan, RecordSelector, Selecti
 use crate::domain::reading::{FetchOutcome, Issue, Observation, Reason, Value};
 use crate::domain::snapshot::{Record, Snapshot, SourceSnapshot};
 use crate::domain::time::{ClockTrust, Moment, Mono, Wall};
-use crate::monitor::http::handler::{Answer, Request};
+use crate::monitor::http::handler::{Request, Response};
 use crate::monitor::status_text::{self as words, NodeStatus};
 use crate::sys::budget::Budget;
 use crate::sys::clock::ManualClock;
@@ -52,12 +52,12 @@ pub fn request(target: &str, headers: &[(&str, &str)]) -> Request {
     }
 }
 
-pub fn header<'a>(answer: &'a Answer, name: &str) -> Option<&'a str> {
+pub fn header<'a>(answer: &'a Response, name: &str) -> Option<&'a str> {
     let found = answer.headers.iter().find(|(given, _)| *given == name);
     found.map(|(_, value)| &**value)
 }
 
-pub fn body(answer: &Answer) -> &str {
+pub fn body(answer: &Response) -> &str {
     std::str::from_utf8(&answer.body).expect("bodies are UTF-8")
 }
 

@@ -184,7 +184,7 @@ fn a_slow_reader_is_cut_when_its_time_is_over() {
     let mut stream = running.connect();
     rustix::net::sockopt::set_socket_recv_buffer_size(&stream, 4096).expect("a socket");
     stream.write_all(&get("/big")).expect("sent");
-    running.until("cut", || running.refusals(Abuse::SlowReader) == 1);
+    running.until("cut", || running.refusals(Rejection::SlowReader) == 1);
     running.until("gone", || running.traffic.snapshot().connections == 0);
     assert_eq!(running.traffic.snapshot().bytes_outstanding, 0);
     running.still_serves();
@@ -216,7 +216,7 @@ fn answers_not_taken_are_bounded_and_small_ones_go_on() {
             "{path}"
         );
     }
-    assert_eq!(running.refusals(Abuse::BytesOutstanding), 2);
+    assert_eq!(running.refusals(Rejection::SendBudget), 2);
     running.still_serves();
     drop(unread);
     running.until("given back", || {
@@ -246,7 +246,7 @@ fn connections_are_capped_per_address_and_others_are_served() {
         refused.ends_with("met ConnectionsPerAddress(3)"),
         "{refused}"
     );
-    assert_eq!(running.refusals(Abuse::ConnectionsOfOne), 1);
+    assert_eq!(running.refusals(Rejection::ConnectionsPerAddress), 1);
     let mut other = running.connect_from(7);
     other.write_all(b"GET /hot HTTP/1.0\r\n\r\n").expect("sent");
     assert!(rest(other).ends_with("hot"));
@@ -280,7 +280,7 @@ fn when_all_places_are_taken_the_idlest_gives_way() {
         .expect("sent");
     assert!(rest(newcomer).ends_with("hot"));
     assert_eq!(rest(idlest.into_inner()), "", "closed in silence");
-    assert_eq!(running.refusals(Abuse::Shed), 1);
+    assert_eq!(running.refusals(Rejection::Evicted), 1);
     running.stage.release();
     busy.shutdown(Shutdown::Write).expect("a socket");
     assert!(
@@ -412,7 +412,10 @@ fn out_of_descriptors() {
     println!("listening on {}", running.address);
     let mut nothing = String::new();
     io::stdin().read_to_string(&mut nothing).expect("ends");
-    assert!(running.refusals(Abuse::Shed) > 40, "the idlest gave way");
+    assert!(
+        running.refusals(Rejection::Evicted) > 40,
+        "the idlest gave way"
+    );
     drop(junk);
     running.still_serves();
 }

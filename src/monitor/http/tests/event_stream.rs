@@ -120,7 +120,7 @@ fn a_listener_that_does_not_read_is_dropped_and_the_others_hear() {
             &long,
         );
         read_until(&mut reader, &format!("id: {number}\n"));
-        running.refusals(Abuse::SlowListener) == 1
+        running.refusals(Rejection::SlowEventStream) == 1
     });
     running.until("gone", || running.traffic.snapshot().event_streams == 1);
 }

@@ -16,7 +16,7 @@ use std::sync::{Condvar, Mutex};
 
 use super::*;
 use crate::monitor::http::event_stream::{Event, EventKind};
-use crate::monitor::http::handler::{Answer, Request, Way};
+use crate::monitor::http::handler::{Dispatch, Request, Response};
 use crate::monitor::http::listener::bind;
 
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -55,54 +55,54 @@ impl Stage {
     }
 }
 
-fn answer(status: u16, text: impl Into<Vec<u8>>) -> Answer {
+fn answer(status: u16, text: impl Into<Vec<u8>>) -> Response {
     let text: Vec<u8> = text.into();
-    Answer {
+    Response {
         status,
         headers: vec![("Content-Type", "text/plain".into())],
         body: text.into(),
     }
 }
 
-impl Answerer for Stage {
-    fn way(&self, request: &Request) -> Way {
+impl Handler for Stage {
+    fn dispatch(&self, request: &Request) -> Dispatch {
         let path = request.target.split('?').next().unwrap_or_default();
         match path {
-            "/hot" => Way::Now(answer(200, "hot")),
+            "/hot" => Dispatch::Immediate(answer(200, "hot")),
             "/standing" | "/standing-big" => {
                 self.judged.fetch_add(1, Ordering::SeqCst);
-                let edition = self.edition();
+                let edition = self.generation();
                 let mut text = format!("edition {edition}").into_bytes();
                 if path == "/standing-big" {
                     text.resize(limits::SMALL_ANSWER_BYTES + 1, b' ');
                 }
                 let mut answer = answer(200, text);
                 answer.headers.push(("ETag", "\"1\"".into()));
-                Way::Standing(answer, edition)
+                Dispatch::Cacheable(answer, edition)
             }
-            "/unchanged" => Way::Now(answer(304, "")),
-            "/big" => Way::Now(Answer {
+            "/unchanged" => Dispatch::Immediate(answer(304, "")),
+            "/big" => Dispatch::Immediate(Response {
                 body: self.big.clone(),
                 ..answer(200, "")
             }),
             // Each a body of its own.
-            "/bigs" => Way::Now(answer(200, vec![b'y'; 3 * 1024 * 1024])),
+            "/bigs" => Dispatch::Immediate(answer(200, vec![b'y'; 3 * 1024 * 1024])),
             "/panic" => panic!("asked to"),
-            "/events" => Way::Events(vec![("X-Extra", "1".into())]),
-            _ => Way::Pool,
+            "/events" => Dispatch::EventStream(vec![("X-Extra", "1".into())]),
+            _ => Dispatch::Worker,
         }
     }
 
-    fn edition(&self) -> u64 {
+    fn generation(&self) -> u64 {
         self.edition.load(Ordering::SeqCst)
     }
 
-    fn asked_again(&self, request: &Request, etag: &str) {
+    fn on_cache_hit(&self, request: &Request, etag: &str) {
         assert!(request.target.starts_with("/standing") && etag == "\"1\"");
         self.again.fetch_add(1, Ordering::SeqCst);
     }
 
-    fn cold(&self, request: &Request) -> Answer {
+    fn render(&self, request: &Request) -> Response {
         self.cold.fetch_add(1, Ordering::SeqCst);
         let path = request.target.split('?').next().unwrap_or_default();
         match path {
@@ -131,7 +131,7 @@ impl Answerer for Stage {
         }
     }
 
-    fn options(&self, request: &Request) -> Answer {
+    fn options(&self, request: &Request) -> Response {
         let mut answer = answer(204, "");
         answer.headers.push(("Allow", "GET".into()));
         answer
@@ -140,11 +140,11 @@ impl Answerer for Stage {
         answer
     }
 
-    fn overloaded(&self, limit: Overload, _: Option<&Request>) -> Answer {
+    fn overloaded(&self, limit: Overload, _: Option<&Request>) -> Response {
         answer(503, format!("met {limit:?}"))
     }
 
-    fn refusal(&self, status: u16, _: Option<&Request>) -> Answer {
+    fn rejection(&self, status: u16, _: Option<&Request>) -> Response {
         answer(status, format!("refused {status}"))
     }
 
@@ -160,7 +160,7 @@ impl Answerer for Stage {
 struct Running {
     gate: Option<Gate>,
     address: SocketAddr,
-    traffic: Arc<Traffic>,
+    traffic: Arc<HttpStats>,
     feed: Arc<Feed>,
     stage: Arc<Stage>,
     beats: Arc<AtomicU64>,
@@ -197,7 +197,7 @@ fn start(limits: GateLimits) -> Running {
 fn start_with(limits: GateLimits, workers_beat: impl Fn() + Send + 'static) -> Running {
     let stage = Stage::new();
     let listeners = bind(&[SocketAddr::from(([127, 0, 0, 1], 0))]).expect("a free port");
-    let (traffic, feed) = (Arc::new(Traffic::new()), Arc::new(Feed::new()));
+    let (traffic, feed) = (Arc::new(HttpStats::new()), Arc::new(Feed::new()));
     let beats = Arc::new(AtomicU64::new(0));
     let beat = {
         let beats = beats.clone();
@@ -256,8 +256,8 @@ impl Running {
         rest(stream)
     }
 
-    fn refusals(&self, abuse: Abuse) -> u64 {
-        self.traffic.refusals(abuse)
+    fn refusals(&self, abuse: Rejection) -> u64 {
+        self.traffic.rejections(abuse)
     }
 
     /// Until the gate has looked at everything that was so before.

@@ -3,10 +3,10 @@
 use super::*;
 use crate::domain::reading::Value;
 use crate::domain::snapshot::Record;
-use crate::monitor::http::handler::{Answerer as _, Way};
+use crate::monitor::http::handler::{Dispatch, Handler as _};
 use crate::monitor::support::{self as testing, body, golden, header, request};
 
-fn get(monitor: &App, target: &str) -> Answer {
+fn get(monitor: &App, target: &str) -> Response {
     let request = request(target, &[]);
     monitor
         .respond_from_memory(&request)
@@ -519,8 +519,8 @@ fn what_takes_long_from_memory_is_left_to_the_workers() {
         let answer = hot.unwrap_or_else(|| monitor.respond(&asked));
         assert_eq!(answer.status, status, "{target:.60}: {}", body(&answer));
     }
-    let way = monitor.way(&request(&keys(600, ","), &[]));
-    assert!(matches!(way, Way::Pool));
+    let way = monitor.dispatch(&request(&keys(600, ","), &[]));
+    assert!(matches!(way, Dispatch::Worker));
 }
 
 #[test]
@@ -671,7 +671,7 @@ fn a_page_of_another_origin_may_read_whatever_the_answer_when_the_owner_says_so(
             .unwrap_or_else(|| monitor.respond(&request))
     };
     let mut seen = std::collections::BTreeSet::new();
-    let mut check = |answer: Answer, what: &str| {
+    let mut check = |answer: Response, what: &str| {
         seen.insert(answer.status);
         let origin = header(&answer, "Access-Control-Allow-Origin");
         assert_eq!(origin, Some("*"), "{what}");
@@ -727,7 +727,7 @@ fn a_page_of_another_origin_may_read_whatever_the_answer_when_the_owner_says_so(
     let limit = Overload::ConnectionsPerAddress(64);
     check(monitor.overload_response(limit, None), "a limit");
     check(
-        Answer {
+        Response {
             status: 200,
             headers: monitor.event_stream_headers(),
             body: Arc::new([]),
@@ -805,14 +805,14 @@ fn what_is_published_alone_stands_until_something_is_published() {
     let scene = testing::healthy();
     let monitor = scene.clone().app();
     let stands = |monitor: &App, target: &str, headers: &[(&str, &str)]| match monitor
-        .way(&request(target, headers))
+        .dispatch(&request(target, headers))
     {
-        Way::Standing(answer, edition) => Some((answer, edition)),
+        Dispatch::Cacheable(answer, edition) => Some((answer, edition)),
         _ => None,
     };
     let (answer, edition) = stands(&monitor, "/snapshot", &[]).expect("it is all published");
     let tag = header(&answer, "ETag").expect("a tag").to_owned();
-    assert_eq!(edition, monitor.edition());
+    assert_eq!(edition, monitor.generation());
     for target in ["/snapshot?keys=power", "/snapshot/power?format=text"] {
         assert!(stands(&monitor, target, &[]).is_some(), "{target}");
     }
@@ -825,20 +825,20 @@ fn what_is_published_alone_stands_until_something_is_published() {
     // A poll that is answered so is a poll.
     let polls = || monitor.displays.list()[0].polls;
     let before = polls();
-    monitor.asked_again(&request("/snapshot", &[]), answer.etag());
+    monitor.on_cache_hit(&request("/snapshot", &[]), answer.etag());
     assert_eq!(polls(), before + 1);
 
     let published = &monitor.context.published;
     published.publish(Arc::new(scene.clone().stale(&["power"]).snapshot));
-    assert_ne!(monitor.edition(), edition);
+    assert_ne!(monitor.generation(), edition);
 
     let mut guarded = scene;
     guarded.password = Some("sesame");
     let known = ("authorization", "Basic OnNlc2FtZQ==");
     let monitor = guarded.app();
     assert!(matches!(
-        monitor.way(&request("/snapshot", &[known])),
-        Way::Now(answer) if answer.status == 200
+        monitor.dispatch(&request("/snapshot", &[known])),
+        Dispatch::Immediate(answer) if answer.status == 200
     ));
 }
 

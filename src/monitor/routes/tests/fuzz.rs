@@ -10,8 +10,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use super::table::{RequestTarget, TABLE, TargetError};
 use crate::golden::Budget;
 use crate::monitor::App;
-use crate::monitor::http::handler::{Answer, Request};
-use crate::monitor::http::host_check::Hosts;
+use crate::monitor::http::handler::{Request, Response};
+use crate::monitor::http::host_check::AllowedHosts;
 use crate::monitor::support::{healthy, request};
 
 /// Pieces of targets, near to what is understood and far from it.
@@ -167,7 +167,7 @@ fn check(monitor: &App, request: &Request) -> u16 {
     check_clean(&answer);
     let is_ours = request
         .header("host")
-        .is_none_or(|host| Hosts::new("house", &[]).admit(host));
+        .is_none_or(|host| AllowedHosts::new("house", &[]).allows(host));
     let expected: &[u16] = match RequestTarget::read(&request.target) {
         _ if !is_ours => &[421],
         Err(TargetError::NotFound) => &[404],
@@ -184,7 +184,7 @@ fn check(monitor: &App, request: &Request) -> u16 {
     status
 }
 
-fn check_clean(answer: &Answer) {
+fn check_clean(answer: &Response) {
     for (name, value) in &answer.headers {
         let is_clean = !value.contains(|c: char| c.is_control() || !c.is_ascii());
         assert!(is_clean, "{name}: {value:?}");
