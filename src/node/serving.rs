@@ -11,7 +11,7 @@ use crate::domain::plan::Plan;
 use crate::domain::snapshot::Snapshot;
 use crate::monitor::http::event_stream::{Event, EventKind, Feed};
 use crate::monitor::http::private_dir::PrivateDir;
-use crate::monitor::http::server::{Gate, GateLimits, Parts};
+use crate::monitor::http::server::{HttpLimits, HttpServer, HttpServerParts};
 use crate::monitor::http::stats::HttpStats;
 use crate::monitor::{
     App, ChannelState, Context, HistoryFailure, Password, Published, RequestCount, ViewSettings,
@@ -22,7 +22,7 @@ use crate::sys::heartbeat::Loops;
 
 /// The server and what it serves.
 pub struct Serving {
-    pub gate: Gate,
+    pub gate: HttpServer,
     pub monitor: Arc<App>,
     published: Arc<Published>,
     feed: Arc<Feed>,
@@ -93,16 +93,16 @@ impl Serving {
                 cors_any: config.cors_any,
             },
         }));
-        let gate = Gate::start(Parts {
+        let gate = HttpServer::start(HttpServerParts {
             listeners,
             allow: config.allow.clone(),
-            answerer: monitor.clone(),
-            feed: feed.clone(),
-            traffic,
+            handler: monitor.clone(),
+            events: feed.clone(),
+            stats: traffic,
             private_bases: PrivateDir::bases(),
-            beat: Box::new(move || gate_beat.turned(gate_clock.now().mono)),
-            workers_beat: Box::new(move || workers_beat.turned(workers_clock.now().mono)),
-            limits: GateLimits::default(),
+            heartbeat: Box::new(move || gate_beat.turned(gate_clock.now().mono)),
+            workers_heartbeat: Box::new(move || workers_beat.turned(workers_clock.now().mono)),
+            limits: HttpLimits::default(),
         })
         .map_err(|error| format!("the server cannot be started: {error}"))?;
         Ok(Serving {

@@ -16,18 +16,18 @@ use std::time::Instant;
 use smol::Async;
 
 use super::connection_cache::Standing;
-use super::connection_table::{Cut, Lease, Leash, Phase};
+use super::connection_table::{ConnectionGuard, ConnectionPhase, ConnectionState, Interrupt};
 use super::event_stream::Listener;
 use super::handler::{Dispatch, Overload, Request, Response};
 use super::parser::{Head, Inbox, Refusal, Version};
 use super::pool_client::Trouble;
 use super::response_writer::{self, Body, Framing, Reply, Unsent};
-use super::server::Hall;
+use super::server::ServerState;
 use super::stats::Rejection;
 use crate::limits;
 
 /// Serves a connection until it ends.
-pub async fn serve(stream: Async<TcpStream>, lease: Lease, hall: Rc<Hall>) {
+pub async fn serve(stream: Async<TcpStream>, lease: ConnectionGuard, hall: Rc<ServerState>) {
     let connection = Connection {
         stream,
         lease,
@@ -42,8 +42,8 @@ pub async fn serve(stream: Async<TcpStream>, lease: Lease, hall: Rc<Hall>) {
 
 struct Connection {
     stream: Async<TcpStream>,
-    lease: Lease,
-    hall: Rc<Hall>,
+    lease: ConnectionGuard,
+    hall: Rc<ServerState>,
 }
 
 /// How a connection ends.
@@ -66,7 +66,7 @@ impl Connection {
     async fn converse(&self, inbox: &mut Inbox) -> End {
         let leash = self.leash();
         // From accepting on, the first head has the time of a head.
-        leash.enter(Phase::Head, self.hall.limits.head_time);
+        leash.enter(ConnectionPhase::Head, self.hall.limits.head_timeout);
         let mut in_a_row = 0;
         let mut is_first = true;
         let mut standing: Option<Box<Standing>> = None;
@@ -97,10 +97,10 @@ impl Connection {
             match inbox.is_empty() {
                 true => {
                     in_a_row = 0;
-                    leash.enter(Phase::Idle, self.hall.limits.idle_time);
+                    leash.enter(ConnectionPhase::Idle, self.hall.limits.idle_timeout);
                 }
                 false => {
-                    leash.enter(Phase::Head, self.hall.limits.head_time);
+                    leash.enter(ConnectionPhase::Head, self.hall.limits.head_timeout);
                     in_a_row += 1;
                     if in_a_row % limits::ANSWERS_IN_A_ROW == 0 {
                         smol::future::yield_now().await;
@@ -113,8 +113,8 @@ impl Connection {
     /// Waits for more bytes of a head.
     async fn more(&self, inbox: &mut Inbox, is_first: bool) -> Result<(), Ended> {
         let leash = self.leash();
-        if leash.phase() == Phase::Idle && !inbox.is_empty() {
-            leash.enter(Phase::Head, self.hall.limits.head_time);
+        if leash.phase() == ConnectionPhase::Idle && !inbox.is_empty() {
+            leash.enter(ConnectionPhase::Head, self.hall.limits.head_timeout);
         }
         // After an answer the next request is seldom there at once. With the others served in
         // between it may be, and reading in vain costs less than asking the kernel to tell.
@@ -125,11 +125,11 @@ impl Connection {
         loop {
             if wait_first {
                 let readable = poll_fn(|context| self.stream.poll_readable(context));
-                match leash.within(readable).await {
+                match leash.wait(readable).await {
                     Ok(Ok(())) => {}
-                    Ok(Err(_)) | Err(Cut::Shed) => return Err(Ended::Silently),
-                    Err(Cut::Late) if inbox.is_empty() => return Err(Ended::Silently),
-                    Err(Cut::Late) => {
+                    Ok(Err(_)) | Err(Interrupt::Evicted) => return Err(Ended::Silently),
+                    Err(Interrupt::TimedOut) if inbox.is_empty() => return Err(Ended::Silently),
+                    Err(Interrupt::TimedOut) => {
                         let late = inbox.unfinished(408, Rejection::SlowHead);
                         return Err(Ended::Refused(Box::new(late)));
                     }
@@ -167,7 +167,7 @@ impl Connection {
         };
         let way = match way {
             Dispatch::Cacheable(answer, edition)
-                if Standing::may_be(&head, &answer) && !hall.register.is_stopping() =>
+                if Standing::may_be(&head, &answer) && !hall.connections.is_stopping() =>
             {
                 let standing = Standing::new(head, route, answer, edition, hall);
                 return self.give(Box::new(standing), inbox).await;
@@ -199,7 +199,7 @@ impl Connection {
         let framing = Framing {
             is_head: request.is_head,
             version,
-            keep_alive: keep_alive && !hall.register.is_stopping(),
+            keep_alive: keep_alive && !hall.connections.is_stopping(),
         };
         let sent = self.send(&reply, framing).await;
         let bytes = reply.body.bytes().len();
@@ -219,7 +219,7 @@ impl Connection {
             304 => &[],
             _ => &*standing.body,
         };
-        let time = self.hall.write_time(body.len());
+        let time = self.hall.write_timeout(body.len());
         let sent =
             response_writer::send(&self.stream, self.leash(), &standing.head, body, time).await;
         self.account(request, "GET", standing.route, status, body.len(), sent);
@@ -232,12 +232,12 @@ impl Connection {
     fn after(&self, sent: Result<(), Unsent>, keep_alive: bool, inbox: &Inbox) -> Then {
         match sent {
             // A stop that began meanwhile waits for answers, not for what may come after them.
-            Ok(()) if keep_alive && !self.hall.register.is_stopping() => Then::Next(None),
+            Ok(()) if keep_alive && !self.hall.connections.is_stopping() => Then::Next(None),
             // Bytes behind a last request are unread bytes.
             Ok(()) if inbox.is_empty() => Then::End(End::Now),
             Ok(()) => Then::End(End::Linger),
             Err(unsent) => {
-                if unsent == Unsent::Cut(Cut::Late) {
+                if unsent == Unsent::Cut(Interrupt::TimedOut) {
                     let peer = self.leash().peer;
                     self.hall
                         .traffic
@@ -251,7 +251,7 @@ impl Connection {
     /// An answer from memory, if there is room for it beside those not yet taken.
     fn lend(&self, answer: Response, request: &Request) -> Reply {
         let hall = &*self.hall;
-        let debt = hall.outstanding.lend(&answer.body);
+        let debt = hall.send_budget.lend(&answer.body);
         if debt.is_none() && !request.is_head {
             hall.traffic
                 .record_rejection(Rejection::SendBudget, request.peer);
@@ -267,35 +267,37 @@ impl Connection {
     async fn ask_pool(&self, request: &Request) -> Option<Reply> {
         let hall = &*self.hall;
         let heard = hall.feed.newest();
-        if let Some(mut reply) = hall.repeats.find(request, heard) {
+        if let Some(mut reply) = hall.micro_cache.find(request, heard) {
             if let Body::Shared(body) = &reply.body {
-                reply.debt = hall.outstanding.lend(body);
+                reply.debt = hall.send_budget.lend(body);
             }
             if reply.debt.is_some() {
                 return Some(reply);
             }
         }
         self.leash()
-            .enter(Phase::Answering, hall.limits.backend_time);
+            .enter(ConnectionPhase::Answering, hall.limits.worker_timeout);
         let asked_at = Instant::now();
-        let asked = async { Some(hall.backend.ask(request).await) };
+        let asked = async { Some(hall.pool.ask(request).await) };
         let gone = async {
             self.reset().await;
             None
         };
         let asked = smol::future::or(asked, gone);
-        let silent = Overload::ResponseTime(hall.limits.backend_time);
-        let (abuse, limit) = match self.leash().within(asked).await {
+        let silent = Overload::ResponseTime(hall.limits.worker_timeout);
+        let (abuse, limit) = match self.leash().wait(asked).await {
             Ok(None) => return None,
             Ok(Some(Ok(mut reply))) => {
                 if reply.status == 503 {
                     reply.ensure("Retry-After", RETRY_AFTER_S);
                 }
-                return Some(hall.repeats.keep(request, asked_at, heard, reply));
+                return Some(hall.micro_cache.keep(request, asked_at, heard, reply));
             }
             Ok(Some(Err(Trouble::NoRoom(limit)))) => (Rejection::SendBudget, limit),
-            Ok(Some(Err(Trouble::Silent))) | Err(Cut::Late) => (Rejection::WorkerTimeout, silent),
-            Err(Cut::Shed) => return None,
+            Ok(Some(Err(Trouble::Silent))) | Err(Interrupt::TimedOut) => {
+                (Rejection::WorkerTimeout, silent)
+            }
+            Err(Interrupt::Evicted) => return None,
         };
         hall.traffic.record_rejection(abuse, request.peer);
         Some(self.dress(self.overloaded(limit, request)))
@@ -329,7 +331,10 @@ impl Connection {
         fields: Vec<(&'static str, Cow<'static, str>)>,
     ) -> Option<Option<Reply>> {
         let hall = &*self.hall;
-        let Some(_place) = hall.register.stream(hall.limits.event_streams) else {
+        let Some(_place) = hall
+            .connections
+            .open_event_stream(hall.limits.event_streams)
+        else {
             hall.traffic
                 .record_rejection(Rejection::EventStreams, request.peer);
             let limit = Overload::EventStreams(hall.limits.event_streams);
@@ -356,7 +361,7 @@ impl Connection {
                 self.leash(),
                 &head,
                 b"",
-                hall.limits.write_time,
+                hall.limits.write_timeout,
             )
             .await;
             return None;
@@ -365,11 +370,11 @@ impl Connection {
             stream: &self.stream,
             leash: self.leash(),
             feed: &hall.feed,
-            hub: &hall.hub,
-            outstanding: &hall.outstanding,
+            hub: &hall.wakers,
+            outstanding: &hall.send_budget,
             traffic: &hall.traffic,
-            write_time: hall.limits.write_time,
-            heartbeat: hall.limits.heartbeat,
+            write_time: hall.limits.write_timeout,
+            heartbeat: hall.limits.event_keepalive,
         };
         listener.serve(&head, request.header("last-event-id")).await;
         None
@@ -437,7 +442,7 @@ impl Connection {
             (false, Body::Shared(bytes)) => &**bytes,
             (false, Body::Own(bytes)) => bytes.as_slice(),
         };
-        let time = self.hall.write_time(body.len());
+        let time = self.hall.write_timeout(body.len());
         response_writer::send(&self.stream, self.leash(), &head, body, time).await
     }
 
@@ -470,7 +475,7 @@ impl Connection {
         if self.stream.get_ref().shutdown(Shutdown::Write).is_err() {
             return;
         }
-        leash.enter(Phase::Lingering, self.hall.limits.linger_time);
+        leash.enter(ConnectionPhase::Lingering, self.hall.limits.linger_timeout);
         let mut dropped = 0;
         while dropped < limits::LINGER_BYTES {
             match drop_some(self.stream.get_ref()) {
@@ -482,7 +487,7 @@ impl Connection {
                 }
                 Err(error) if error.kind() == ErrorKind::WouldBlock => {
                     let readable = poll_fn(|context| self.stream.poll_readable(context));
-                    match leash.within(readable).await {
+                    match leash.wait(readable).await {
                         Ok(Ok(())) => {}
                         _ => return,
                     }
@@ -493,8 +498,8 @@ impl Connection {
         }
     }
 
-    fn leash(&self) -> &Leash {
-        &self.lease.leash
+    fn leash(&self) -> &ConnectionState {
+        &self.lease.state
     }
 }
 

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use super::handler::{Request, Response};
 use super::parser::{Head, Inbox, Version};
 use super::response_writer::{self, Framing, Reply};
-use super::server::Hall;
+use super::server::ServerState;
 use crate::limits;
 
 /// A question, and what answers it.
@@ -46,7 +46,7 @@ impl Standing {
         route: &'static str,
         answer: Response,
         edition: u64,
-        hall: &Hall,
+        hall: &ServerState,
     ) -> Standing {
         let framing = Framing {
             is_head: head.request.is_head,
@@ -71,10 +71,10 @@ impl Standing {
     }
 
     /// Takes the question from the inbox, if it is there again and the answer still stands.
-    pub fn take(&self, inbox: &mut Inbox, hall: &Hall) -> bool {
+    pub fn take(&self, inbox: &mut Inbox, hall: &ServerState) -> bool {
         self.edition == hall.answerer.generation()
             && self.date == *hall.date.borrow()
-            && !hall.register.is_stopping()
+            && !hall.connections.is_stopping()
             && inbox.take_again(&self.asked)
     }
 }

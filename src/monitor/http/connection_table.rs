@@ -19,7 +19,7 @@ use crate::limits;
 
 /// What a connection is doing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Phase {
+pub enum ConnectionPhase {
     /// Nothing: between requests.
     Idle,
     /// Sending a head.
@@ -34,64 +34,64 @@ pub enum Phase {
 
 /// Why a wait ended before what it waited for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Cut {
+pub enum Interrupt {
     /// The deadline of the phase has passed.
-    Late,
+    TimedOut,
     /// The connection has to go: its place is needed, or the gate stops.
-    Shed,
+    Evicted,
 }
 
 /// Why a newcomer is not let in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Full {
-    InAll,
-    OfOneAddress,
+pub enum LimitReached {
+    Total,
+    PerAddress,
 }
 
 /// One connection, as the register sees it.
-pub struct Leash {
+pub struct ConnectionState {
     pub peer: IpAddr,
-    phase: Cell<Phase>,
+    phase: Cell<ConnectionPhase>,
     since: Cell<Instant>,
     deadline: Cell<Instant>,
-    cut: Cell<Option<Cut>>,
+    interrupt: Cell<Option<Interrupt>>,
     waker: RefCell<Option<Waker>>,
 }
 
-impl Leash {
-    fn new(peer: IpAddr) -> Leash {
+impl ConnectionState {
+    fn new(peer: IpAddr) -> ConnectionState {
         let now = Instant::now();
-        Leash {
+        ConnectionState {
             peer,
-            phase: Cell::new(Phase::Head),
+            phase: Cell::new(ConnectionPhase::Head),
             since: Cell::new(now),
             deadline: Cell::new(now + limits::REQUEST_HEAD_TIME),
-            cut: Cell::new(None),
+            interrupt: Cell::new(None),
             waker: RefCell::new(None),
         }
     }
 
     /// Begins a phase that may last for `span`.
-    pub fn enter(&self, phase: Phase, span: Duration) {
+    pub fn enter(&self, phase: ConnectionPhase, span: Duration) {
         let now = Instant::now();
         self.phase.set(phase);
         self.since.set(now);
         self.deadline.set(now + span);
         // What was late in the phase before is not late in this one.
-        if self.cut.get() == Some(Cut::Late) {
-            self.cut.set(None);
+        if self.interrupt.get() == Some(Interrupt::TimedOut) {
+            self.interrupt.set(None);
         }
     }
 
-    pub fn phase(&self) -> Phase {
+    pub fn phase(&self) -> ConnectionPhase {
         self.phase.get()
     }
 
     /// Waits for `future` for as long as this connection may.
-    pub async fn within<F: Future>(&self, future: F) -> Result<F::Output, Cut> {
+    pub async fn wait<F: Future>(&self, future: F) -> Result<F::Output, Interrupt> {
         let mut future = pin!(future);
         std::future::poll_fn(|context| {
-            if let Some(cut) = self.cut.get() {
+            if let Some(cut) = self.interrupt.get() {
                 return Poll::Ready(Err(cut));
             }
             if let Poll::Ready(output) = future.as_mut().poll(context) {
@@ -107,8 +107,8 @@ impl Leash {
         .await
     }
 
-    fn cut(&self, cut: Cut) {
-        self.cut.set(Some(cut));
+    fn interrupt(&self, cut: Interrupt) {
+        self.interrupt.set(Some(cut));
         let waker = self.waker.borrow_mut().take();
         if let Some(waker) = waker {
             waker.wake();
@@ -117,27 +117,27 @@ impl Leash {
 }
 
 /// All connections.
-pub struct Register {
-    connections: RefCell<HashMap<u64, Rc<Leash>>>,
-    of_address: RefCell<HashMap<IpAddr, usize>>,
+pub struct ConnectionTable {
+    connections: RefCell<HashMap<u64, Rc<ConnectionState>>>,
+    per_address: RefCell<HashMap<IpAddr, usize>>,
     next: Cell<u64>,
     streams: Cell<usize>,
     stopping: Cell<bool>,
-    in_all: usize,
-    of_one_address: usize,
+    max_total: usize,
+    max_per_address: usize,
     traffic: Arc<HttpStats>,
 }
 
-impl Register {
-    pub fn new(in_all: usize, of_one_address: usize, traffic: Arc<HttpStats>) -> Register {
-        Register {
+impl ConnectionTable {
+    pub fn new(in_all: usize, of_one_address: usize, traffic: Arc<HttpStats>) -> ConnectionTable {
+        ConnectionTable {
             connections: RefCell::default(),
-            of_address: RefCell::default(),
+            per_address: RefCell::default(),
             next: Cell::new(0),
             streams: Cell::new(0),
             stopping: Cell::new(false),
-            in_all,
-            of_one_address,
+            max_total: in_all,
+            max_per_address: of_one_address,
             traffic,
         }
     }
@@ -151,51 +151,51 @@ impl Register {
     }
 
     pub fn is_full(&self) -> bool {
-        self.len() >= self.in_all
+        self.len() >= self.max_total
     }
 
     /// How many connections there may be, and of one address.
-    pub fn most(&self) -> (usize, usize) {
-        (self.in_all, self.of_one_address)
+    pub fn limits(&self) -> (usize, usize) {
+        (self.max_total, self.max_per_address)
     }
 
     /// Lets a connection in, if there is a place.
-    pub fn enter(self: &Rc<Self>, peer: IpAddr) -> Result<Lease, Full> {
-        let of_one = self.of_address.borrow().get(&peer).copied().unwrap_or(0);
-        if of_one >= self.of_one_address {
-            return Err(Full::OfOneAddress);
+    pub fn admit(self: &Rc<Self>, peer: IpAddr) -> Result<ConnectionGuard, LimitReached> {
+        let of_one = self.per_address.borrow().get(&peer).copied().unwrap_or(0);
+        if of_one >= self.max_per_address {
+            return Err(LimitReached::PerAddress);
         }
         if self.is_full() {
-            return Err(Full::InAll);
+            return Err(LimitReached::Total);
         }
         let key = self.next.get();
         self.next.set(key + 1);
-        let leash = Rc::new(Leash::new(peer));
+        let leash = Rc::new(ConnectionState::new(peer));
         self.connections.borrow_mut().insert(key, leash.clone());
-        *self.of_address.borrow_mut().entry(peer).or_insert(0) += 1;
+        *self.per_address.borrow_mut().entry(peer).or_insert(0) += 1;
         self.traffic.connection_opened();
-        Ok(Lease {
+        Ok(ConnectionGuard {
             register: self.clone(),
             key,
-            leash,
+            state: leash,
         })
     }
 
     /// A place among the event streams, if one is left.
-    pub fn stream(self: &Rc<Self>, at_most: usize) -> Option<StreamPlace> {
+    pub fn open_event_stream(self: &Rc<Self>, at_most: usize) -> Option<EventStreamGuard> {
         if self.streams.get() >= at_most {
             return None;
         }
         self.streams.set(self.streams.get() + 1);
         self.traffic.stream_opened();
-        Some(StreamPlace(self.clone()))
+        Some(EventStreamGuard(self.clone()))
     }
 
     /// Ends what is late.
-    pub fn look(&self, now: Instant) {
+    pub fn expire(&self, now: Instant) {
         for leash in self.connections.borrow().values() {
-            if leash.deadline.get() <= now && leash.cut.get().is_none() {
-                leash.cut(Cut::Late);
+            if leash.deadline.get() <= now && leash.interrupt.get().is_none() {
+                leash.interrupt(Interrupt::TimedOut);
             }
         }
     }
@@ -203,25 +203,25 @@ impl Register {
     /// Asks the connection that is missed least to go, if one has done nothing for `at_least`:
     /// refused ones before idle ones before unfinished heads, the longest first. Never one
     /// that is being answered.
-    pub fn shed(&self, at_least: Duration) -> bool {
+    pub fn evict_idle(&self, at_least: Duration) -> bool {
         let now = Instant::now();
         let connections = self.connections.borrow();
         let candidates = connections.values().filter_map(|leash| {
             let rank = match leash.phase.get() {
-                Phase::Lingering => 0,
-                Phase::Idle => 1,
-                Phase::Head => 2,
-                Phase::Answering | Phase::Streaming => return None,
+                ConnectionPhase::Lingering => 0,
+                ConnectionPhase::Idle => 1,
+                ConnectionPhase::Head => 2,
+                ConnectionPhase::Answering | ConnectionPhase::Streaming => return None,
             };
             let rested = now.saturating_duration_since(leash.since.get()) >= at_least;
-            (rested && leash.cut.get().is_none()).then_some((rank, leash.since.get(), leash))
+            (rested && leash.interrupt.get().is_none()).then_some((rank, leash.since.get(), leash))
         });
         let Some((_, _, leash)) = candidates.min_by_key(|(rank, since, _)| (*rank, *since)) else {
             return false;
         };
         self.traffic
             .record_rejection(Rejection::Evicted, leash.peer);
-        leash.cut(Cut::Shed);
+        leash.interrupt(Interrupt::Evicted);
         true
     }
 
@@ -229,28 +229,28 @@ impl Register {
     pub fn stop(&self) {
         self.stopping.set(true);
         for leash in self.connections.borrow().values() {
-            if leash.phase.get() != Phase::Answering {
-                leash.cut(Cut::Shed);
+            if leash.phase.get() != ConnectionPhase::Answering {
+                leash.interrupt(Interrupt::Evicted);
             }
         }
     }
 }
 
 /// A connection's place; dropping it gives the place back.
-pub struct Lease {
-    register: Rc<Register>,
+pub struct ConnectionGuard {
+    register: Rc<ConnectionTable>,
     key: u64,
-    pub leash: Rc<Leash>,
+    pub state: Rc<ConnectionState>,
 }
 
-impl Drop for Lease {
+impl Drop for ConnectionGuard {
     fn drop(&mut self) {
         self.register.connections.borrow_mut().remove(&self.key);
-        let mut of_address = self.register.of_address.borrow_mut();
-        if let Some(count) = of_address.get_mut(&self.leash.peer) {
+        let mut of_address = self.register.per_address.borrow_mut();
+        if let Some(count) = of_address.get_mut(&self.state.peer) {
             *count -= 1;
             if *count == 0 {
-                of_address.remove(&self.leash.peer);
+                of_address.remove(&self.state.peer);
             }
         }
         self.register.traffic.connection_closed();
@@ -258,9 +258,9 @@ impl Drop for Lease {
 }
 
 /// An event stream's place; dropping it gives the place back.
-pub struct StreamPlace(Rc<Register>);
+pub struct EventStreamGuard(Rc<ConnectionTable>);
 
-impl Drop for StreamPlace {
+impl Drop for EventStreamGuard {
     fn drop(&mut self) {
         self.0.streams.set(self.0.streams.get() - 1);
         self.0.traffic.stream_closed();
@@ -276,73 +276,81 @@ mod tests {
         IpAddr::V4(Ipv4Addr::new(127, 0, 0, last))
     }
 
-    fn register() -> Rc<Register> {
-        Rc::new(Register::new(4, 2, Arc::new(HttpStats::new())))
+    fn register() -> Rc<ConnectionTable> {
+        Rc::new(ConnectionTable::new(4, 2, Arc::new(HttpStats::new())))
     }
 
     #[test]
     fn places_are_capped_in_all_and_per_address_and_given_back() {
         let register = register();
-        let first = register.enter(address(1)).ok();
-        let _second = register.enter(address(1)).ok();
-        assert_eq!(register.enter(address(1)).err(), Some(Full::OfOneAddress));
-        let _others = (
-            register.enter(address(2)).ok(),
-            register.enter(address(3)).ok(),
+        let first = register.admit(address(1)).ok();
+        let _second = register.admit(address(1)).ok();
+        assert_eq!(
+            register.admit(address(1)).err(),
+            Some(LimitReached::PerAddress)
         );
-        assert_eq!(register.enter(address(4)).err(), Some(Full::InAll));
+        let _others = (
+            register.admit(address(2)).ok(),
+            register.admit(address(3)).ok(),
+        );
+        assert_eq!(register.admit(address(4)).err(), Some(LimitReached::Total));
         drop(first);
-        assert!(register.enter(address(1)).is_ok());
+        assert!(register.admit(address(1)).is_ok());
     }
 
     #[test]
     fn the_one_missed_least_is_shed_and_nobody_that_is_being_answered() {
         let register = register();
         let long = Duration::from_secs(60);
-        let answering = register.enter(address(1)).expect("a place");
-        answering.leash.enter(Phase::Answering, long);
-        let head = register.enter(address(1)).expect("a place");
-        head.leash.enter(Phase::Head, long);
-        let idle = register.enter(address(2)).expect("a place");
-        idle.leash.enter(Phase::Idle, long);
-        let lingering = register.enter(address(2)).expect("a place");
-        lingering.leash.enter(Phase::Lingering, long);
+        let answering = register.admit(address(1)).expect("a place");
+        answering.state.enter(ConnectionPhase::Answering, long);
+        let head = register.admit(address(1)).expect("a place");
+        head.state.enter(ConnectionPhase::Head, long);
+        let idle = register.admit(address(2)).expect("a place");
+        idle.state.enter(ConnectionPhase::Idle, long);
+        let lingering = register.admit(address(2)).expect("a place");
+        lingering.state.enter(ConnectionPhase::Lingering, long);
         for next in [&lingering, &idle, &head] {
-            assert!(next.leash.cut.get().is_none());
-            assert!(register.shed(Duration::ZERO));
-            assert_eq!(next.leash.cut.get(), Some(Cut::Shed));
+            assert!(next.state.interrupt.get().is_none());
+            assert!(register.evict_idle(Duration::ZERO));
+            assert_eq!(next.state.interrupt.get(), Some(Interrupt::Evicted));
         }
-        assert!(!register.shed(Duration::ZERO));
-        assert!(answering.leash.cut.get().is_none());
+        assert!(!register.evict_idle(Duration::ZERO));
+        assert!(answering.state.interrupt.get().is_none());
     }
 
     #[test]
     fn who_was_active_just_now_keeps_its_place() {
         let register = register();
-        let idle = register.enter(address(1)).expect("a place");
-        idle.leash.enter(Phase::Idle, Duration::from_secs(60));
-        assert!(!register.shed(Duration::from_secs(1)));
+        let idle = register.admit(address(1)).expect("a place");
+        idle.state
+            .enter(ConnectionPhase::Idle, Duration::from_secs(60));
+        assert!(!register.evict_idle(Duration::from_secs(1)));
     }
 
     #[test]
     fn a_late_wait_ends_and_the_next_phase_begins_afresh() {
         let register = register();
-        let lease = register.enter(address(1)).expect("a place");
-        lease.leash.enter(Phase::Head, Duration::ZERO);
-        register.look(Instant::now());
-        let waited = smol::block_on(lease.leash.within(std::future::pending::<()>()));
-        assert_eq!(waited, Err(Cut::Late));
-        lease.leash.enter(Phase::Answering, Duration::from_secs(60));
-        assert_eq!(smol::block_on(lease.leash.within(async { 7 })), Ok(7));
+        let lease = register.admit(address(1)).expect("a place");
+        lease.state.enter(ConnectionPhase::Head, Duration::ZERO);
+        register.expire(Instant::now());
+        let waited = smol::block_on(lease.state.wait(std::future::pending::<()>()));
+        assert_eq!(waited, Err(Interrupt::TimedOut));
+        lease
+            .state
+            .enter(ConnectionPhase::Answering, Duration::from_secs(60));
+        assert_eq!(smol::block_on(lease.state.wait(async { 7 })), Ok(7));
     }
 
     #[test]
     fn who_must_go_is_not_saved_by_a_new_phase() {
         let register = register();
-        let lease = register.enter(address(1)).expect("a place");
+        let lease = register.admit(address(1)).expect("a place");
         register.stop();
-        lease.leash.enter(Phase::Idle, Duration::from_secs(60));
-        let waited = smol::block_on(lease.leash.within(std::future::pending::<()>()));
-        assert_eq!(waited, Err(Cut::Shed));
+        lease
+            .state
+            .enter(ConnectionPhase::Idle, Duration::from_secs(60));
+        let waited = smol::block_on(lease.state.wait(std::future::pending::<()>()));
+        assert_eq!(waited, Err(Interrupt::Evicted));
     }
 }

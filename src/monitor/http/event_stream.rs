@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 
 use smol::Async;
 
-use super::connection_table::{Cut, Leash, Phase};
+use super::connection_table::{ConnectionPhase, ConnectionState, Interrupt};
 use super::response_writer::{self, Unsent};
 use super::send_budget::Outstanding;
 use super::stats::{HttpStats, Rejection};
@@ -255,7 +255,7 @@ impl Drop for HubPlace {
 /// What a stream needs of the gate.
 pub(super) struct Listener<'a> {
     pub stream: &'a Async<TcpStream>,
-    pub leash: &'a Leash,
+    pub leash: &'a ConnectionState,
     pub feed: &'a Feed,
     pub hub: &'a Rc<Hub>,
     pub outstanding: &'a Rc<Outstanding>,
@@ -270,7 +270,8 @@ impl Listener<'_> {
         let place = self.hub.place();
         let (greeting, mut heard) = self.feed.greeting(last_id);
         let retry = format!("retry: {}\n\n", limits::EVENT_RETRY.as_millis());
-        self.leash.enter(Phase::Streaming, self.write_time);
+        self.leash
+            .enter(ConnectionPhase::Streaming, self.write_time);
         if !self.send(head, retry.as_bytes()).await {
             return;
         }
@@ -280,8 +281,8 @@ impl Listener<'_> {
             return;
         }
         loop {
-            self.leash.enter(Phase::Streaming, self.heartbeat);
-            match self.leash.within(self.news(&place, heard)).await {
+            self.leash.enter(ConnectionPhase::Streaming, self.heartbeat);
+            match self.leash.wait(self.news(&place, heard)).await {
                 Ok(News::Announced) => {
                     let (frames, now_heard) = self.feed.since(heard);
                     heard = now_heard;
@@ -291,8 +292,8 @@ impl Listener<'_> {
                         }
                     }
                 }
-                Ok(News::Left) | Err(Cut::Shed) => return,
-                Err(Cut::Late) => {
+                Ok(News::Left) | Err(Interrupt::Evicted) => return,
+                Err(Interrupt::TimedOut) => {
                     if !self.send(b"", b":\n\n").await {
                         return;
                     }
@@ -344,7 +345,7 @@ impl Listener<'_> {
     async fn send(&self, head: &[u8], bytes: &[u8]) -> bool {
         match response_writer::send(self.stream, self.leash, head, bytes, self.write_time).await {
             Ok(()) => true,
-            Err(Unsent::Cut(Cut::Late)) => {
+            Err(Unsent::Cut(Interrupt::TimedOut)) => {
                 self.traffic
                     .record_rejection(Rejection::SlowEventStream, self.leash.peer);
                 false

@@ -25,7 +25,7 @@ use super::pool_protocol;
 use super::response_writer::{self, Body, Reply};
 use super::send_budget::Outstanding;
 use super::stats::HttpStats;
-use super::worker_pool::Desk;
+use super::worker_pool::PoolState;
 use crate::limits;
 
 /// Slots that one address may have at once, so that another is never kept waiting by it alone.
@@ -41,7 +41,7 @@ pub enum Trouble {
 }
 
 pub struct Backend {
-    desk: Arc<Desk>,
+    desk: Arc<PoolState>,
     outstanding: Rc<Outstanding>,
     traffic: Arc<HttpStats>,
     slots: RefCell<Vec<Slot>>,
@@ -81,7 +81,7 @@ struct Waiting {
 
 impl Backend {
     pub fn new(
-        desk: Arc<Desk>,
+        desk: Arc<PoolState>,
         outstanding: Rc<Outstanding>,
         traffic: Arc<HttpStats>,
         proof_time: Duration,
@@ -104,7 +104,7 @@ impl Backend {
         let mut place = self.place(request.peer).await?;
         // A connection that was closed while it was not used is replaced, once.
         if let Some(link) = place.link.take()
-            && link.server == self.desk.number()
+            && link.server == self.desk.server_number()
         {
             match place.exchange(link, request).await {
                 Err(Failure::Unused) => {}
@@ -127,7 +127,7 @@ impl Backend {
                 continue;
             };
             // A request that no worker ever saw ends nowhere; an idle worker proves that.
-            let lost = self.desk.idle() > 0
+            let lost = self.desk.idle_workers() > 0
                 && now.saturating_duration_since(*since) >= limits::BACKEND_TIME;
             if lost || self.desk.has_finished(number, *ticket) {
                 *slot = Slot::Free(None);
@@ -140,7 +140,7 @@ impl Backend {
     /// waits: none is queued or being answered, and a worker is free for the next one. Once a
     /// tick.
     pub fn is_getting_on(&self) -> bool {
-        let done = self.desk.done();
+        let done = self.desk.finished_requests();
         if self.done.replace(done) != done {
             return true;
         }
@@ -260,7 +260,7 @@ impl Backend {
     async fn open(&self) -> Result<Link, Trouble> {
         let _one = self.opening.lock().await;
         for _ in 0..2 {
-            let server = self.desk.number();
+            let server = self.desk.server_number();
             let error = match self.connect().await {
                 Ok(stream) => {
                     self.traffic.pool_connection_opened();
@@ -271,7 +271,7 @@ impl Backend {
             log::debug!("a connection to the page workers failed: {error}");
             // With an idle worker at hand it is tiny_http that is deaf, not the work that is
             // slow. Want of descriptors is neither; it passes.
-            if super::server::is_want(&error) || self.desk.idle() == 0 {
+            if super::server::is_resource_exhaustion(&error) || self.desk.idle_workers() == 0 {
                 break;
             }
             if let Err(error) = self.desk.replace(server) {
@@ -284,8 +284,8 @@ impl Backend {
 
     async fn connect(&self) -> io::Result<Async<UnixStream>> {
         let proved = async {
-            let mut stream = Async::<UnixStream>::connect(self.desk.path()).await?;
-            stream.write_all(&pool_protocol::proof()).await?;
+            let mut stream = Async::<UnixStream>::connect(self.desk.socket_path()).await?;
+            stream.write_all(&pool_protocol::ping()).await?;
             let answer = read_head(&mut stream).await?;
             match (answer.status, answer.length) {
                 (200, 0) => Ok(stream),
@@ -338,7 +338,7 @@ impl Place {
         let backend = self.backend.clone();
         let ticket = backend.next.get();
         backend.next.set(ticket + 1);
-        let bytes = pool_protocol::write(request, self.slot, ticket);
+        let bytes = pool_protocol::encode_request(request, self.slot, ticket);
         if link.stream.write_all(&bytes).await.is_err() {
             return Err(Failure::Unused);
         }
@@ -455,7 +455,7 @@ fn parse(bytes: &[u8]) -> io::Result<Option<(PoolHead, usize)>> {
         } else if let Some(name) = header.name.strip_prefix(pool_protocol::FIELD)
             && !response_writer::is_ours(name)
         {
-            let value = pool_protocol::decode(value).unwrap_or_default();
+            let value = pool_protocol::unescape(value).unwrap_or_default();
             response_writer::field(&mut head.fields, name, &value);
         }
     }

@@ -15,21 +15,21 @@ pub const PEER: &str = "x-gate-peer";
 /// There and `1` where the client asked HEAD; on the hop everything is GET.
 pub const HEAD: &str = "x-gate-head";
 /// There where the gate only wants to see that the connection works.
-pub const PROOF: &str = "x-gate-proof";
+pub const PING: &str = "x-gate-proof";
 /// Which of the gate's requests this is, so that it can be told when a worker is free again.
-pub const TICKET: &str = "x-gate-ticket";
+pub const REQUEST_ID: &str = "x-gate-ticket";
 /// The answer's own status.
 pub const STATUS: &str = "x-gate-status";
 /// Before the names of the answer's own header fields.
 pub const FIELD: &str = "x-gate-field-";
 
 /// What proves that a connection is being served.
-pub fn proof() -> Vec<u8> {
-    format!("GET / HTTP/1.1\r\n{PROOF}: 1\r\n\r\n").into_bytes()
+pub fn ping() -> Vec<u8> {
+    format!("GET / HTTP/1.1\r\n{PING}: 1\r\n\r\n").into_bytes()
 }
 
 /// A checked request, as tiny_http shall see it.
-pub fn write(request: &Request, slot: usize, ticket: u64) -> Vec<u8> {
+pub fn encode_request(request: &Request, slot: usize, ticket: u64) -> Vec<u8> {
     let mut bytes = String::with_capacity(512);
     bytes.push_str("GET ");
     bytes.push_str(&request.target);
@@ -41,30 +41,30 @@ pub fn write(request: &Request, slot: usize, ticket: u64) -> Vec<u8> {
         bytes.push_str("\r\n");
     };
     field(PEER, &request.peer.to_string());
-    field(TICKET, &format!("{slot}-{ticket}"));
+    field(REQUEST_ID, &format!("{slot}-{ticket}"));
     if request.is_head {
         field(HEAD, "1");
     }
     for (name, value) in &request.headers {
         debug_assert!(!name.starts_with(PRIVATE), "the head parser drops these");
-        field(name, &encode(value));
+        field(name, &escape(value));
     }
     bytes.push_str("\r\n");
     bytes.into_bytes()
 }
 
-pub fn read_ticket(value: &str) -> Option<(usize, u64)> {
+pub fn parse_request_id(value: &str) -> Option<(usize, u64)> {
     let (slot, ticket) = value.split_once('-')?;
     let slot = slot.parse().ok()?;
     (slot < limits::WORKERS).then_some((slot, ticket.parse().ok()?))
 }
 
 /// Visible ASCII and blanks as they are; everything else, and `%`, as `%XX`.
-pub fn encode(value: &str) -> String {
+pub fn escape(value: &str) -> String {
     percent::encode_set(value, percent::HEADER)
 }
 
-pub fn decode(coded: &str) -> Option<String> {
+pub fn unescape(coded: &str) -> Option<String> {
     percent::decode_strict(coded).map(Cow::into_owned)
 }
 
@@ -84,27 +84,27 @@ mod tests {
             "a\r\nb: c",
             "\u{fffd}",
         ] {
-            let coded = encode(value);
+            let coded = escape(value);
             assert!(
                 coded.bytes().all(|byte| (b' '..=b'~').contains(&byte)),
                 "{coded}"
             );
-            assert_eq!(decode(&coded).as_deref(), Some(value));
+            assert_eq!(unescape(&coded).as_deref(), Some(value));
         }
     }
 
     #[test]
     fn broken_codes_are_refused() {
         for coded in ["%", "%4", "%zz", "%FF"] {
-            assert_eq!(decode(coded), None, "{coded}");
+            assert_eq!(unescape(coded), None, "{coded}");
         }
     }
 
     #[test]
     fn tickets_name_a_slot_that_exists() {
-        assert_eq!(read_ticket("2-77"), Some((2, 77)));
+        assert_eq!(parse_request_id("2-77"), Some((2, 77)));
         for broken in ["", "2", "4-1", "-1-1", "1-", "1-x"] {
-            assert_eq!(read_ticket(broken), None, "{broken}");
+            assert_eq!(parse_request_id(broken), None, "{broken}");
         }
     }
 }

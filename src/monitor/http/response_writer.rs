@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use smol::Async;
 
-use super::connection_table::{Cut, Leash, Phase};
+use super::connection_table::{ConnectionPhase, ConnectionState, Interrupt};
 use super::handler::Response;
 use super::parser::Version;
 use super::send_budget::Debt;
@@ -168,14 +168,14 @@ fn end(head: &mut Vec<u8>, framing: Framing, date: Option<&str>) {
 /// Sends head and body in one write where the socket takes them, all of it within `time`.
 pub async fn send(
     stream: &Async<TcpStream>,
-    leash: &Leash,
+    leash: &ConnectionState,
     head: &[u8],
     body: &[u8],
     time: Duration,
 ) -> Result<(), Unsent> {
     let phase = match leash.phase() {
-        Phase::Streaming => Phase::Streaming,
-        _ => Phase::Answering,
+        ConnectionPhase::Streaming => ConnectionPhase::Streaming,
+        _ => ConnectionPhase::Answering,
     };
     leash.enter(phase, time);
     let (mut head, mut body) = (head, body);
@@ -197,7 +197,7 @@ pub async fn send(
             }
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                 let writable = poll_fn(|context| stream.poll_writable(context));
-                match leash.within(writable).await {
+                match leash.wait(writable).await {
                     Ok(Ok(())) => {}
                     Ok(Err(_)) => return Err(Unsent::Gone),
                     Err(cut) => return Err(Unsent::Cut(cut)),
@@ -213,7 +213,7 @@ pub async fn send(
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Unsent {
     Gone,
-    Cut(Cut),
+    Cut(Interrupt),
 }
 
 fn reason(status: u16) -> &'static str {

@@ -23,7 +23,7 @@ use ipnet::IpNet;
 use smol::future::FutureExt as _;
 use smol::{Async, LocalExecutor, Timer};
 
-use super::connection_table::{Full, Register};
+use super::connection_table::{ConnectionTable, LimitReached};
 use super::event_stream::{Feed, Hub};
 use super::handler::{Handler, Overload};
 use super::micro_cache::Repeats;
@@ -32,98 +32,98 @@ use super::private_dir::PrivateDir;
 use super::response_writer::{Framing, Reply};
 use super::send_budget::Outstanding;
 use super::stats::{HttpStats, Rejection};
-use super::worker_pool::{Desk, Pool};
+use super::worker_pool::{PoolState, WorkerPool};
 use super::{connection, parser, response_writer};
 use crate::limits;
 
 /// What the gate is made of.
-pub struct Parts {
+pub struct HttpServerParts {
     /// From [`listen::bind`].
     pub listeners: Vec<TcpListener>,
     /// Networks that may connect beside this machine itself; none is all.
     pub allow: Vec<IpNet>,
-    pub answerer: Arc<dyn Handler>,
-    pub feed: Arc<Feed>,
-    pub traffic: Arc<HttpStats>,
+    pub handler: Arc<dyn Handler>,
+    pub events: Arc<Feed>,
+    pub stats: Arc<HttpStats>,
     /// Where the private directory of the pool's socket may be made, best first:
     /// [`PrivateDir::bases`].
     pub private_bases: Vec<PathBuf>,
     /// Called on the gate's thread at every tick: the proof, for a watchdog, that it turns.
-    pub beat: Box<dyn Fn() + Send>,
+    pub heartbeat: Box<dyn Fn() + Send>,
     /// Called likewise while no request waits for the page workers, or one of them has
     /// finished one since the last tick.
-    pub workers_beat: Box<dyn Fn() + Send>,
-    pub limits: GateLimits,
+    pub workers_heartbeat: Box<dyn Fn() + Send>,
+    pub limits: HttpLimits,
 }
 
 /// The bounds that the gate keeps; the default is `limits`'s, tests take shorter ones.
 #[derive(Debug, Clone)]
-pub struct GateLimits {
+pub struct HttpLimits {
     pub connections: usize,
     pub connections_per_address: usize,
-    pub head_time: Duration,
-    pub idle_time: Duration,
-    pub write_time: Duration,
+    pub head_timeout: Duration,
+    pub idle_timeout: Duration,
+    pub write_timeout: Duration,
     pub write_bytes_per_s: usize,
-    pub backend_time: Duration,
-    pub repeat_time: Duration,
-    pub proof_time: Duration,
-    pub linger_time: Duration,
+    pub worker_timeout: Duration,
+    pub page_cache_ttl: Duration,
+    pub pool_ping_timeout: Duration,
+    pub linger_timeout: Duration,
     pub bytes_outstanding: usize,
     pub bytes_outstanding_per_address: usize,
     pub event_streams: usize,
-    pub heartbeat: Duration,
-    pub shed_after: Duration,
+    pub event_keepalive: Duration,
+    pub evict_idle_after: Duration,
     pub tick: Duration,
 }
 
-impl Default for GateLimits {
-    fn default() -> GateLimits {
-        GateLimits {
+impl Default for HttpLimits {
+    fn default() -> HttpLimits {
+        HttpLimits {
             connections: limits::CONNECTIONS,
             connections_per_address: limits::CONNECTIONS_PER_ADDRESS,
-            head_time: limits::REQUEST_HEAD_TIME,
-            idle_time: limits::IDLE_TIME,
-            write_time: limits::WRITE_TIME,
+            head_timeout: limits::REQUEST_HEAD_TIME,
+            idle_timeout: limits::IDLE_TIME,
+            write_timeout: limits::WRITE_TIME,
             write_bytes_per_s: limits::WRITE_BYTES_PER_S,
-            backend_time: limits::BACKEND_TIME,
-            repeat_time: limits::REPEAT_TIME,
-            proof_time: limits::PROOF_TIME,
-            linger_time: limits::LINGER_TIME,
+            worker_timeout: limits::BACKEND_TIME,
+            page_cache_ttl: limits::REPEAT_TIME,
+            pool_ping_timeout: limits::PROOF_TIME,
+            linger_timeout: limits::LINGER_TIME,
             bytes_outstanding: limits::BYTES_OUTSTANDING,
             bytes_outstanding_per_address: limits::BYTES_OUTSTANDING_PER_ADDRESS,
             event_streams: limits::EVENT_STREAMS,
-            heartbeat: limits::EVENT_HEARTBEAT,
-            shed_after: limits::SHED_AFTER,
+            event_keepalive: limits::EVENT_HEARTBEAT,
+            evict_idle_after: limits::SHED_AFTER,
             tick: limits::GATE_TICK,
         }
     }
 }
 
 /// The running gate. Dropping it stops it at once; [`Gate::stop`] lets answers finish.
-pub struct Gate {
+pub struct HttpServer {
     addresses: Vec<SocketAddr>,
     stop: smol::channel::Sender<Instant>,
     thread: Option<JoinHandle<()>>,
-    pool: Pool,
+    pool: WorkerPool,
 }
 
-impl Gate {
+impl HttpServer {
     /// Starts the pool and the gate's thread; requests are answered from now on.
-    pub fn start(parts: Parts) -> io::Result<Gate> {
+    pub fn start(parts: HttpServerParts) -> io::Result<HttpServer> {
         let mut addresses = Vec::with_capacity(parts.listeners.len());
         for listener in &parts.listeners {
             addresses.push(listener.local_addr()?);
         }
         let directory = PrivateDir::create(&parts.private_bases)?;
-        let pool = Pool::start(parts.answerer.clone(), parts.traffic.clone(), directory)?;
-        let desk = pool.desk();
+        let pool = WorkerPool::start(parts.handler.clone(), parts.stats.clone(), directory)?;
+        let desk = pool.state();
         let (stop, stopped) = smol::channel::bounded(1);
         let thread = thread::Builder::new()
             .name("gate".to_owned())
             .stack_size(limits::STACK_BYTES)
             .spawn(move || run(&parts, &desk, &stopped))?;
-        Ok(Gate {
+        Ok(HttpServer {
             addresses,
             stop,
             thread: Some(thread),
@@ -163,7 +163,7 @@ impl Gate {
     }
 }
 
-impl Drop for Gate {
+impl Drop for HttpServer {
     fn drop(&mut self) {
         if self.thread.is_some() {
             self.end(Duration::ZERO);
@@ -172,34 +172,34 @@ impl Drop for Gate {
 }
 
 /// What all connections share, on the gate's thread.
-pub(super) struct Hall {
+pub(super) struct ServerState {
     pub allow: Vec<IpNet>,
     pub answerer: Arc<dyn Handler>,
     pub feed: Arc<Feed>,
     pub traffic: Arc<HttpStats>,
-    pub limits: GateLimits,
-    pub register: Rc<Register>,
-    pub outstanding: Rc<Outstanding>,
-    pub backend: Rc<Backend>,
-    pub repeats: Repeats,
-    pub hub: Rc<Hub>,
+    pub limits: HttpLimits,
+    pub connections: Rc<ConnectionTable>,
+    pub send_budget: Rc<Outstanding>,
+    pub pool: Rc<Backend>,
+    pub micro_cache: Repeats,
+    pub wakers: Rc<Hub>,
     pub date: RefCell<Option<Rc<str>>>,
     /// What is said to a connection that finds no place; made when first needed after a tick,
     /// so that a flood costs a copy each.
-    no_place: RefCell<Option<Rc<[u8]>>>,
+    total_limit_response: RefCell<Option<Rc<[u8]>>>,
     /// Likewise to one of an address that has as many as it may.
-    no_place_of_one: RefCell<Option<Rc<[u8]>>>,
+    address_limit_response: RefCell<Option<Rc<[u8]>>>,
     /// Likewise to one from a network that is not allowed.
-    not_allowed: RefCell<Option<Rc<[u8]>>>,
+    forbidden_response: RefCell<Option<Rc<[u8]>>>,
     /// Weak, since the tasks that the executor owns hold the hall.
     pub executor: Weak<LocalExecutor<'static>>,
 }
 
-impl Hall {
+impl ServerState {
     /// What an answer of this size has, until the client has taken it.
-    pub fn write_time(&self, bytes: usize) -> Duration {
+    pub fn write_timeout(&self, bytes: usize) -> Duration {
         let seconds = bytes / self.limits.write_bytes_per_s;
-        self.limits.write_time + Duration::from_secs(seconds as u64)
+        self.limits.write_timeout + Duration::from_secs(seconds as u64)
     }
 
     pub fn date(&self) -> Option<Rc<str>> {
@@ -207,21 +207,21 @@ impl Hall {
     }
 
     /// A whole answer that refuses a connection before it has said a word.
-    fn refusal(&self, why: Unwelcome) -> Rc<[u8]> {
+    fn rejection(&self, why: ConnectionRejection) -> Rc<[u8]> {
         let kept = match why {
-            Unwelcome::Foreign => &self.not_allowed,
-            Unwelcome::Full(Full::InAll) => &self.no_place,
-            Unwelcome::Full(Full::OfOneAddress) => &self.no_place_of_one,
+            ConnectionRejection::ForbiddenNetwork => &self.forbidden_response,
+            ConnectionRejection::Limit(LimitReached::Total) => &self.total_limit_response,
+            ConnectionRejection::Limit(LimitReached::PerAddress) => &self.address_limit_response,
         };
         let made = kept.borrow().clone();
         made.unwrap_or_else(|| {
-            let (in_all, of_one) = self.register.most();
+            let (in_all, of_one) = self.connections.limits();
             let answer = match why {
-                Unwelcome::Foreign => self.answerer.rejection(403, None),
-                Unwelcome::Full(Full::InAll) => self
+                ConnectionRejection::ForbiddenNetwork => self.answerer.rejection(403, None),
+                ConnectionRejection::Limit(LimitReached::Total) => self
                     .answerer
                     .overloaded(Overload::Connections(in_all), None),
-                Unwelcome::Full(Full::OfOneAddress) => {
+                ConnectionRejection::Limit(LimitReached::PerAddress) => {
                     let limit = Overload::ConnectionsPerAddress(of_one);
                     self.answerer.overloaded(limit, None)
                 }
@@ -245,14 +245,16 @@ impl Hall {
 }
 
 /// The gate's thread.
-fn run(parts: &Parts, desk: &Arc<Desk>, stopped: &smol::channel::Receiver<Instant>) {
+fn run(parts: &HttpServerParts, desk: &Arc<PoolState>, stopped: &smol::channel::Receiver<Instant>) {
     loop {
         // Every task catches its own panics; this is for those of the loop itself.
-        let turned = catch_unwind(AssertUnwindSafe(|| serve(parts, desk, stopped)));
+        let turned = catch_unwind(AssertUnwindSafe(|| {
+            serve_until_stopped(parts, desk, stopped)
+        }));
         match turned {
             Ok(Ok(())) => return,
             Ok(Err(error)) => log::error!("the gate cannot serve: {error}; it tries again"),
-            Err(_) => parts.traffic.record_panic("the gate's loop"),
+            Err(_) => parts.stats.record_panic("the gate's loop"),
         }
         thread::sleep(limits::ACCEPT_PAUSE);
         if stopped.is_closed() {
@@ -261,70 +263,70 @@ fn run(parts: &Parts, desk: &Arc<Desk>, stopped: &smol::channel::Receiver<Instan
     }
 }
 
-fn serve(
-    parts: &Parts,
-    desk: &Arc<Desk>,
+fn serve_until_stopped(
+    parts: &HttpServerParts,
+    desk: &Arc<PoolState>,
     stopped: &smol::channel::Receiver<Instant>,
 ) -> io::Result<()> {
     let executor = Rc::new(LocalExecutor::new());
     let gate_limits = parts.limits.clone();
-    let connections = affordable(gate_limits.connections);
-    let register = Rc::new(Register::new(
+    let connections = connection_limit(gate_limits.connections);
+    let register = Rc::new(ConnectionTable::new(
         connections,
         gate_limits.connections_per_address,
-        parts.traffic.clone(),
+        parts.stats.clone(),
     ));
     let outstanding = Outstanding::new(
         gate_limits.bytes_outstanding,
         gate_limits.bytes_outstanding_per_address,
-        parts.traffic.clone(),
+        parts.stats.clone(),
     );
-    let hall = Rc::new(Hall {
+    let hall = Rc::new(ServerState {
         allow: parts.allow.clone(),
-        answerer: parts.answerer.clone(),
-        feed: parts.feed.clone(),
-        traffic: parts.traffic.clone(),
-        backend: Backend::new(
+        answerer: parts.handler.clone(),
+        feed: parts.events.clone(),
+        traffic: parts.stats.clone(),
+        pool: Backend::new(
             desk.clone(),
             outstanding.clone(),
-            parts.traffic.clone(),
-            gate_limits.proof_time,
+            parts.stats.clone(),
+            gate_limits.pool_ping_timeout,
         ),
-        repeats: Repeats::new(gate_limits.repeat_time),
+        micro_cache: Repeats::new(gate_limits.page_cache_ttl),
         limits: gate_limits,
-        register,
-        outstanding,
-        hub: Rc::default(),
+        connections: register,
+        send_budget: outstanding,
+        wakers: Rc::default(),
         date: RefCell::default(),
-        no_place: RefCell::default(),
-        no_place_of_one: RefCell::default(),
-        not_allowed: RefCell::default(),
+        total_limit_response: RefCell::default(),
+        address_limit_response: RefCell::default(),
+        forbidden_response: RefCell::default(),
         executor: Rc::downgrade(&executor),
     });
     let mut accepting = Vec::with_capacity(parts.listeners.len());
     for listener in &parts.listeners {
         let listener = Async::new(listener.try_clone()?)?;
-        accepting.push(executor.spawn(accept(listener, hall.clone())));
+        accepting.push(executor.spawn(accept_loop(listener, hall.clone())));
     }
     let announcing = {
         let hall = hall.clone();
         executor.spawn(async move {
             loop {
                 hall.feed.announced().await;
-                hall.hub.wake_all();
+                hall.wakers.wake_all();
             }
         })
     };
     smol::block_on(executor.run(async {
-        let ticking = tick(&hall, &parts.beat, &parts.workers_beat);
+        let ticking = tick_loop(&hall, &parts.heartbeat, &parts.workers_heartbeat);
         let stopping = async { stopped.recv().await.unwrap_or_else(|_| Instant::now()) };
         let deadline = smol::future::or(stopping, ticking).await;
         drop(accepting);
         drop(announcing);
-        hall.register.stop();
-        while hall.register.len() > 0 && Instant::now() < deadline {
-            hall.register.look(Instant::now());
-            hall.backend.look(Instant::now());
+        hall.connections.stop();
+        while hall.connections.len() > 0 && Instant::now() < deadline {
+            hall.connections.expire(Instant::now());
+            hall.pool.look(Instant::now());
             Timer::after(Duration::from_millis(5)).await;
         }
     }));
@@ -332,19 +334,23 @@ fn serve(
 }
 
 /// Looks at every deadline, for ever.
-async fn tick<T>(hall: &Hall, beat: &(dyn Fn() + Send), workers_beat: &(dyn Fn() + Send)) -> T {
+async fn tick_loop<T>(
+    hall: &ServerState,
+    beat: &(dyn Fn() + Send),
+    workers_beat: &(dyn Fn() + Send),
+) -> T {
     loop {
         let turned = catch_unwind(AssertUnwindSafe(|| {
             let now = Instant::now();
-            hall.register.look(now);
-            hall.backend.look(now);
-            hall.repeats.look(now);
+            hall.connections.expire(now);
+            hall.pool.look(now);
+            hall.micro_cache.look(now);
             hall.feed.look(now);
             *hall.date.borrow_mut() = hall.answerer.date().map(Rc::from);
-            *hall.no_place.borrow_mut() = None;
-            *hall.no_place_of_one.borrow_mut() = None;
-            *hall.not_allowed.borrow_mut() = None;
-            if hall.backend.is_getting_on() {
+            *hall.total_limit_response.borrow_mut() = None;
+            *hall.address_limit_response.borrow_mut() = None;
+            *hall.forbidden_response.borrow_mut() = None;
+            if hall.pool.is_getting_on() {
                 workers_beat();
             }
             beat();
@@ -357,7 +363,7 @@ async fn tick<T>(hall: &Hall, beat: &(dyn Fn() + Send), workers_beat: &(dyn Fn()
 }
 
 /// As many connections as descriptors allow beside the rest of the node.
-fn affordable(wanted: usize) -> usize {
+fn connection_limit(wanted: usize) -> usize {
     let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile).current;
     let limit = limit
         .and_then(|limit| usize::try_from(limit).ok())
@@ -377,7 +383,7 @@ fn affordable(wanted: usize) -> usize {
 }
 
 /// Takes connections from one listening socket, for ever.
-async fn accept(listener: Async<TcpListener>, hall: Rc<Hall>) {
+async fn accept_loop(listener: Async<TcpListener>, hall: Rc<ServerState>) {
     let mut spare = File::open("/dev/null").ok();
     let (mut in_a_row, mut errors_in_a_row) = (0, 0);
     loop {
@@ -385,11 +391,14 @@ async fn accept(listener: Async<TcpListener>, hall: Rc<Hall>) {
             Ok((stream, address)) => {
                 errors_in_a_row = 0;
                 // A newcomer may have the place of who has been idle for a while.
-                if hall.register.is_full() && hall.register.shed(hall.limits.shed_after) {
+                if hall.connections.is_full()
+                    && hall.connections.evict_idle(hall.limits.evict_idle_after)
+                {
                     smol::future::yield_now().await;
                 }
-                let admitted =
-                    catch_unwind(AssertUnwindSafe(|| admit(stream, address.ip(), &hall)));
+                let admitted = catch_unwind(AssertUnwindSafe(|| {
+                    accept_connection(stream, address.ip(), &hall)
+                }));
                 if admitted.is_err() {
                     hall.traffic.record_panic("accepting a connection");
                 }
@@ -398,11 +407,11 @@ async fn accept(listener: Async<TcpListener>, hall: Rc<Hall>) {
                     smol::future::yield_now().await;
                 }
             }
-            Err(error) if is_want(&error) => {
+            Err(error) if is_resource_exhaustion(&error) => {
                 // The waiting connection stays in the kernel's queue until somebody made room;
                 // if nobody can, the spare descriptor takes it in to be closed, so that its
                 // client learns at once and the loop does not spin.
-                let shed = hall.register.shed(Duration::ZERO);
+                let shed = hall.connections.evict_idle(Duration::ZERO);
                 smol::future::yield_now().await;
                 if !shed
                     && spare.take().is_some()
@@ -434,7 +443,7 @@ async fn accept(listener: Async<TcpListener>, hall: Rc<Hall>) {
 }
 
 /// Errors that mean: there is a connection, but nothing to hold it with.
-pub(super) fn is_want(error: &io::Error) -> bool {
+pub(super) fn is_resource_exhaustion(error: &io::Error) -> bool {
     matches!(
         error.raw_os_error(),
         Some(libc::EMFILE | libc::ENFILE | libc::ENOMEM | libc::ENOBUFS)
@@ -442,22 +451,22 @@ pub(super) fn is_want(error: &io::Error) -> bool {
 }
 
 /// Gives a new connection its task, or turns it away.
-fn admit(stream: TcpStream, peer: IpAddr, hall: &Rc<Hall>) {
+fn accept_connection(stream: TcpStream, peer: IpAddr, hall: &Rc<ServerState>) {
     let peer = peer.to_canonical();
     if !is_allowed(&hall.allow, peer) {
         hall.traffic
             .record_rejection(Rejection::ForbiddenNetwork, peer);
-        return turn_away(stream, hall, Unwelcome::Foreign);
+        return reject(stream, hall, ConnectionRejection::ForbiddenNetwork);
     }
-    let lease = match hall.register.enter(peer) {
+    let lease = match hall.connections.admit(peer) {
         Ok(lease) => lease,
         Err(full) => {
             let abuse = match full {
-                Full::InAll => Rejection::Connections,
-                Full::OfOneAddress => Rejection::ConnectionsPerAddress,
+                LimitReached::Total => Rejection::Connections,
+                LimitReached::PerAddress => Rejection::ConnectionsPerAddress,
             };
             hall.traffic.record_rejection(abuse, peer);
-            return turn_away(stream, hall, Unwelcome::Full(full));
+            return reject(stream, hall, ConnectionRejection::Limit(full));
         }
     };
     let (Some(executor), Ok(stream)) = (hall.executor.upgrade(), Async::new(stream)) else {
@@ -482,21 +491,21 @@ fn is_allowed(allow: &[IpNet], peer: IpAddr) -> bool {
 
 /// Why a connection is turned away.
 #[derive(Clone, Copy)]
-enum Unwelcome {
+enum ConnectionRejection {
     /// It comes from a network that is not allowed.
-    Foreign,
-    Full(Full),
+    ForbiddenNetwork,
+    Limit(LimitReached),
 }
 
 /// Refuses as far as that goes without waiting.
-fn turn_away(stream: TcpStream, hall: &Hall, why: Unwelcome) {
+fn reject(stream: TcpStream, hall: &ServerState, why: ConnectionRejection) {
     if stream.set_nonblocking(true).is_err() {
         return;
     }
-    let bytes = hall.refusal(why);
+    let bytes = hall.rejection(why);
     let status = match why {
-        Unwelcome::Foreign => 403,
-        Unwelcome::Full(_) => 503,
+        ConnectionRejection::ForbiddenNetwork => 403,
+        ConnectionRejection::Limit(_) => 503,
     };
     let mut socket = &stream;
     let _ = socket.write(&bytes);

@@ -27,17 +27,17 @@ use crate::sys::shutdown::{Shutdown, Stopping, shutdown};
 use crate::sys::thread::give_way;
 
 /// The pool. Dropping it stops it.
-pub struct Pool {
-    desk: Arc<Desk>,
+pub struct WorkerPool {
+    desk: Arc<PoolState>,
     workers: Vec<JoinHandle<()>>,
     shutdown: Shutdown,
 }
 
 /// What the gate's thread and the workers share.
-pub struct Desk {
+pub struct PoolState {
     answerer: Arc<dyn Handler>,
     traffic: Arc<HttpStats>,
-    current: Mutex<Current>,
+    current: Mutex<CurrentServer>,
     /// By slot of the gate: the last ticket whose answer was given.
     finished: [AtomicU64; limits::WORKERS],
     /// Requests that workers have finished, ever.
@@ -49,23 +49,23 @@ pub struct Desk {
 }
 
 /// tiny_http's server of the moment; after a replacement there is another.
-struct Current {
+struct CurrentServer {
     server: Option<Arc<tiny_http::Server>>,
     number: u64,
 }
 
-impl Pool {
+impl WorkerPool {
     pub fn start(
         answerer: Arc<dyn Handler>,
         traffic: Arc<HttpStats>,
         directory: PrivateDir,
-    ) -> io::Result<Pool> {
+    ) -> io::Result<WorkerPool> {
         let (shutdown, stopping) = shutdown();
-        let server = listen(directory.socket(0))?;
-        let desk = Arc::new(Desk {
+        let server = start_tiny_http(directory.socket(0))?;
+        let desk = Arc::new(PoolState {
             answerer,
             traffic,
-            current: Mutex::new(Current {
+            current: Mutex::new(CurrentServer {
                 server: Some(server),
                 number: 0,
             }),
@@ -75,7 +75,7 @@ impl Pool {
             stopping,
             directory,
         });
-        let mut pool = Pool {
+        let mut pool = WorkerPool {
             desk,
             workers: Vec::with_capacity(limits::WORKERS),
             shutdown,
@@ -85,13 +85,13 @@ impl Pool {
             let worker = thread::Builder::new()
                 .name(format!("web-{number}"))
                 .stack_size(limits::STACK_BYTES)
-                .spawn(move || desk.work())?;
+                .spawn(move || desk.worker_loop())?;
             pool.workers.push(worker);
         }
         Ok(pool)
     }
 
-    pub fn desk(&self) -> Arc<Desk> {
+    pub fn state(&self) -> Arc<PoolState> {
         self.desk.clone()
     }
 
@@ -128,13 +128,13 @@ impl Pool {
     }
 }
 
-impl Drop for Pool {
+impl Drop for WorkerPool {
     fn drop(&mut self) {
         self.stop(limits::STOP_GRACE);
     }
 }
 
-fn listen(path: PathBuf) -> io::Result<Arc<tiny_http::Server>> {
+fn start_tiny_http(path: PathBuf) -> io::Result<Arc<tiny_http::Server>> {
     match tiny_http::Server::http_unix(&path) {
         Ok(server) => Ok(Arc::new(server)),
         Err(error) => Err(io::Error::other(format!(
@@ -144,19 +144,19 @@ fn listen(path: PathBuf) -> io::Result<Arc<tiny_http::Server>> {
     }
 }
 
-impl Desk {
+impl PoolState {
     /// Where the server of the moment listens.
-    pub fn path(&self) -> PathBuf {
+    pub fn socket_path(&self) -> PathBuf {
         self.directory.socket(self.current().number)
     }
 
     /// Workers that wait for a request.
-    pub fn idle(&self) -> usize {
+    pub fn idle_workers(&self) -> usize {
         self.idle.load(Ordering::Acquire)
     }
 
     /// How many requests workers have finished, for whomever.
-    pub fn done(&self) -> u64 {
+    pub fn finished_requests(&self) -> u64 {
         self.done.load(Ordering::Acquire)
     }
 
@@ -171,7 +171,7 @@ impl Desk {
         if current.number != number || self.stopping.is_stopping() {
             return Ok(());
         }
-        let next = listen(self.directory.socket(number + 1))?;
+        let next = start_tiny_http(self.directory.socket(number + 1))?;
         current.number += 1;
         let dead = current.server.replace(next);
         drop(current);
@@ -191,16 +191,16 @@ impl Desk {
     }
 
     /// The number of the server of the moment, for [`Desk::replace`].
-    pub fn number(&self) -> u64 {
+    pub fn server_number(&self) -> u64 {
         self.current().number
     }
 
-    fn current(&self) -> std::sync::MutexGuard<'_, Current> {
+    fn current(&self) -> std::sync::MutexGuard<'_, CurrentServer> {
         self.current.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The loop of one worker.
-    fn work(&self) {
+    fn worker_loop(&self) {
         // Displays before pages: the gate answers them while workers render.
         give_way();
         loop {
@@ -215,12 +215,12 @@ impl Desk {
             let received = server.recv();
             self.idle.fetch_sub(1, Ordering::AcqRel);
             match received {
-                Ok(request) => self.turn(request),
+                Ok(request) => self.handle(request),
                 Err(_) if self.stopping.is_stopping() => return,
                 // Either this server was replaced and we were called away, or its accept loop
                 // has ended and this is its last word.
                 Err(error) => {
-                    if self.number() != number {
+                    if self.server_number() != number {
                         continue;
                     }
                     log::debug!("tiny_http: {error}");
@@ -233,17 +233,20 @@ impl Desk {
         }
     }
 
-    fn turn(&self, asked: tiny_http::Request) {
+    fn handle(&self, asked: tiny_http::Request) {
         let mut ticket = None;
         let turned = catch_unwind(AssertUnwindSafe(|| {
-            let Some(call) = understand(&asked) else {
+            let Some(call) = decode(&asked) else {
                 // Only somebody who may enter our directory can do this: ourselves by mistake.
-                return respond(asked, plain(400, "the pool is asked by the gate alone\n"));
+                return respond(
+                    asked,
+                    text_response(400, "the pool is asked by the gate alone\n"),
+                );
             };
-            ticket = call.ticket;
-            let answer = match call.is_proof {
-                true => plain(200, ""),
-                false => self.answer(&call.request),
+            ticket = call.request_id;
+            let answer = match call.is_ping {
+                true => text_response(200, ""),
+                false => self.render(&call.request),
             };
             respond(asked, answer)
         }));
@@ -259,7 +262,7 @@ impl Desk {
         }
     }
 
-    fn answer(&self, request: &Request) -> Response {
+    fn render(&self, request: &Request) -> Response {
         let answer = match catch_unwind(AssertUnwindSafe(|| self.answerer.render(request))) {
             Ok(answer) => answer,
             Err(_) => {
@@ -277,13 +280,13 @@ impl Desk {
 }
 
 /// What the gate wrote, read back.
-struct Call {
+struct PoolRequest {
     request: Request,
-    ticket: Option<(usize, u64)>,
-    is_proof: bool,
+    request_id: Option<(usize, u64)>,
+    is_ping: bool,
 }
 
-fn understand(asked: &tiny_http::Request) -> Option<Call> {
+fn decode(asked: &tiny_http::Request) -> Option<PoolRequest> {
     let mut request = Request {
         is_head: false,
         target: asked.url().to_owned(),
@@ -300,17 +303,17 @@ fn understand(asked: &tiny_http::Request) -> Option<Call> {
                 has_peer = true;
             }
             pool_protocol::HEAD => request.is_head = true,
-            pool_protocol::PROOF => is_proof = true,
-            pool_protocol::TICKET => ticket = Some(pool_protocol::read_ticket(value)?),
+            pool_protocol::PING => is_proof = true,
+            pool_protocol::REQUEST_ID => ticket = Some(pool_protocol::parse_request_id(value)?),
             _ => request
                 .headers
-                .push((name.to_owned(), pool_protocol::decode(value)?)),
+                .push((name.to_owned(), pool_protocol::unescape(value)?)),
         }
     }
-    (is_proof || has_peer).then_some(Call {
+    (is_proof || has_peer).then_some(PoolRequest {
         request,
-        ticket,
-        is_proof,
+        request_id: ticket,
+        is_ping: is_proof,
     })
 }
 
@@ -324,7 +327,7 @@ fn respond(asked: tiny_http::Request, answer: Response) -> io::Result<()> {
         // Encoded, since tiny_http takes ASCII alone; renamed, since it has its own opinion on
         // some names.
         let name = format!("{}{name}", pool_protocol::FIELD);
-        match tiny_http::Header::from_bytes(name.as_bytes(), pool_protocol::encode(value)) {
+        match tiny_http::Header::from_bytes(name.as_bytes(), pool_protocol::escape(value)) {
             Ok(header) => headers.push(header),
             Err(()) => log::debug!("left out a header field that cannot be sent: {name}"),
         }
@@ -340,7 +343,7 @@ fn respond(asked: tiny_http::Request, answer: Response) -> io::Result<()> {
     asked.respond(response.with_chunked_threshold(usize::MAX))
 }
 
-fn plain(status: u16, text: &str) -> Response {
+fn text_response(status: u16, text: &str) -> Response {
     Response {
         status,
         headers: vec![("Content-Type", "text/plain; charset=utf-8".into())],

@@ -94,8 +94,8 @@ fn clients_that_reset_after_asking_hurt_nobody() {
 
 #[test]
 fn a_head_that_does_not_end_in_time_is_answered_408() {
-    let limits = GateLimits {
-        head_time: SOON,
+    let limits = HttpLimits {
+        head_timeout: SOON,
         ..test_limits()
     };
     let running = start(limits);
@@ -128,8 +128,8 @@ fn a_head_that_does_not_end_in_time_is_answered_408() {
 
 #[test]
 fn an_idle_connection_is_closed_in_silence() {
-    let limits = GateLimits {
-        idle_time: SOON,
+    let limits = HttpLimits {
+        idle_timeout: SOON,
         ..test_limits()
     };
     let running = start(limits);
@@ -151,8 +151,8 @@ fn a_truncated_head_gets_one_400() {
 
 #[test]
 fn clients_that_do_not_read_are_cut_and_hold_up_nobody() {
-    let limits = GateLimits {
-        write_time: SOON,
+    let limits = HttpLimits {
+        write_timeout: SOON,
         ..test_limits()
     };
     let running = start(limits);
@@ -175,8 +175,8 @@ fn clients_that_do_not_read_are_cut_and_hold_up_nobody() {
 
 #[test]
 fn a_slow_reader_is_cut_when_its_time_is_over() {
-    let limits = GateLimits {
-        write_time: SOON,
+    let limits = HttpLimits {
+        write_timeout: SOON,
         write_bytes_per_s: usize::MAX,
         ..test_limits()
     };
@@ -192,7 +192,7 @@ fn a_slow_reader_is_cut_when_its_time_is_over() {
 
 #[test]
 fn answers_not_taken_are_bounded_and_small_ones_go_on() {
-    let limits = GateLimits {
+    let limits = HttpLimits {
         bytes_outstanding: 4 * 1024 * 1024,
         bytes_outstanding_per_address: 4 * 1024 * 1024,
         ..test_limits()
@@ -228,7 +228,7 @@ fn answers_not_taken_are_bounded_and_small_ones_go_on() {
 
 #[test]
 fn connections_are_capped_per_address_and_others_are_served() {
-    let limits = GateLimits {
+    let limits = HttpLimits {
         connections_per_address: 3,
         ..test_limits()
     };
@@ -257,9 +257,9 @@ fn connections_are_capped_per_address_and_others_are_served() {
 
 #[test]
 fn when_all_places_are_taken_the_idlest_gives_way() {
-    let limits = GateLimits {
+    let limits = HttpLimits {
         connections: 3,
-        shed_after: Duration::ZERO,
+        evict_idle_after: Duration::ZERO,
         ..test_limits()
     };
     let running = start(limits);
@@ -396,7 +396,7 @@ fn out_of_descriptors() {
         maximum: Some(96),
     };
     setrlimit(Resource::Nofile, few).expect("lowering is allowed");
-    let limits = GateLimits {
+    let limits = HttpLimits {
         connections_per_address: 1000,
         ..test_limits()
     };

@@ -51,8 +51,8 @@ fn a_listener_is_greeted_and_told_of_every_change() {
 
 #[test]
 fn a_silent_stream_is_kept_alive_by_comments() {
-    let limits = GateLimits {
-        heartbeat: SOON,
+    let limits = HttpLimits {
+        event_keepalive: SOON,
         ..test_limits()
     };
     let running = start(limits);
@@ -66,7 +66,7 @@ fn a_silent_stream_is_kept_alive_by_comments() {
 
 #[test]
 fn two_hundred_streams_cost_no_threads_and_one_more_is_told_to_come_back() {
-    let limits = GateLimits {
+    let limits = HttpLimits {
         connections: 300,
         connections_per_address: 300,
         event_streams: 200,
@@ -95,8 +95,8 @@ fn two_hundred_streams_cost_no_threads_and_one_more_is_told_to_come_back() {
 
 #[test]
 fn a_listener_that_does_not_read_is_dropped_and_the_others_hear() {
-    let limits = GateLimits {
-        write_time: SOON,
+    let limits = HttpLimits {
+        write_timeout: SOON,
         write_bytes_per_s: usize::MAX,
         ..test_limits()
     };

@@ -6,7 +6,11 @@ use super::*;
 fn a_connections_task_is_small() {
     let bytes = {
         fn size<F>(
-            _: fn(Async<TcpStream>, crate::monitor::http::connection_table::Lease, Rc<Hall>) -> F,
+            _: fn(
+                Async<TcpStream>,
+                crate::monitor::http::connection_table::ConnectionGuard,
+                Rc<ServerState>,
+            ) -> F,
         ) -> usize {
             size_of::<F>()
         }

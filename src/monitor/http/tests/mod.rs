@@ -158,7 +158,7 @@ impl Handler for Stage {
 }
 
 struct Running {
-    gate: Option<Gate>,
+    gate: Option<HttpServer>,
     address: SocketAddr,
     traffic: Arc<HttpStats>,
     feed: Arc<Feed>,
@@ -173,28 +173,28 @@ impl Drop for Running {
 }
 
 /// Quick to look at deadlines; what a test does not shorten is long enough never to matter.
-fn test_limits() -> GateLimits {
-    GateLimits {
+fn test_limits() -> HttpLimits {
+    HttpLimits {
         tick: Duration::from_millis(5),
-        head_time: PATIENCE,
-        idle_time: PATIENCE,
-        write_time: PATIENCE,
-        backend_time: PATIENCE,
+        head_timeout: PATIENCE,
+        idle_timeout: PATIENCE,
+        write_timeout: PATIENCE,
+        worker_timeout: PATIENCE,
         // Tests count what the pool was asked.
-        repeat_time: Duration::ZERO,
-        linger_time: Duration::from_millis(500),
-        ..GateLimits::default()
+        page_cache_ttl: Duration::ZERO,
+        linger_timeout: Duration::from_millis(500),
+        ..HttpLimits::default()
     }
 }
 
 const SOON: Duration = Duration::from_millis(50);
 
-fn start(limits: GateLimits) -> Running {
+fn start(limits: HttpLimits) -> Running {
     start_with(limits, || ())
 }
 
 /// `workers_beat` is called as in [`Parts`].
-fn start_with(limits: GateLimits, workers_beat: impl Fn() + Send + 'static) -> Running {
+fn start_with(limits: HttpLimits, workers_beat: impl Fn() + Send + 'static) -> Running {
     let stage = Stage::new();
     let listeners = bind(&[SocketAddr::from(([127, 0, 0, 1], 0))]).expect("a free port");
     let (traffic, feed) = (Arc::new(HttpStats::new()), Arc::new(Feed::new()));
@@ -205,15 +205,15 @@ fn start_with(limits: GateLimits, workers_beat: impl Fn() + Send + 'static) -> R
             beats.fetch_add(1, Ordering::SeqCst);
         })
     };
-    let gate = Gate::start(Parts {
+    let gate = HttpServer::start(HttpServerParts {
         allow: Vec::new(),
         listeners,
-        answerer: stage.clone(),
-        feed: feed.clone(),
-        traffic: traffic.clone(),
+        handler: stage.clone(),
+        events: feed.clone(),
+        stats: traffic.clone(),
         private_bases: vec![std::env::temp_dir()],
-        beat,
-        workers_beat: Box::new(workers_beat),
+        heartbeat: beat,
+        workers_heartbeat: Box::new(workers_beat),
         limits,
     })
     .expect("the gate starts");

@@ -23,7 +23,7 @@ fn a_stop_lets_answers_finish_ends_streams_and_leaves_nothing_behind() {
         running.traffic.snapshot().event_streams == 1
     });
     let gate = running.gate.take().expect("running");
-    let socket = gate.pool.desk().path();
+    let socket = gate.pool.state().socket_path();
     assert!(socket.exists());
     let clean = Arc::new(AtomicBool::new(false));
     let stopping = {
@@ -73,7 +73,7 @@ fn a_stop_does_not_wait_for_the_stuck() {
     unread.write_all(&get("/bigs")).expect("sent");
     running.until("stuck", || running.stage.stuck.load(Ordering::SeqCst) == 1);
     let gate = running.gate.take().expect("running");
-    let socket = gate.pool.desk().path();
+    let socket = gate.pool.state().socket_path();
     let begun = Instant::now();
     assert!(
         !gate.stop(Duration::from_millis(200)),

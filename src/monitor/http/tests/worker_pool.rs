@@ -54,9 +54,9 @@ fn who_resets_while_waiting_for_the_pool_is_forgotten() {
 
 #[test]
 fn a_silent_pool_is_said_with_503_and_serves_again_when_it_is_free() {
-    let limits = GateLimits {
-        backend_time: SOON,
-        proof_time: SOON,
+    let limits = HttpLimits {
+        worker_timeout: SOON,
+        pool_ping_timeout: SOON,
         ..test_limits()
     };
     let running = start(limits);
@@ -95,9 +95,9 @@ fn workers_are_not_alive_when_requests_wait_and_none_is_finished_for_a_minute() 
     let clock = Arc::new(ManualClock::new(now()));
     let loops = Loops::starting(clock.now().mono);
     let (beat, beat_clock) = (loops.workers.clone(), clock.clone());
-    let limits = GateLimits {
-        backend_time: SOON,
-        proof_time: SOON,
+    let limits = HttpLimits {
+        worker_timeout: SOON,
+        pool_ping_timeout: SOON,
         ..test_limits()
     };
     let running = start_with(limits, move || beat.turned(beat_clock.now().mono));
@@ -143,8 +143,8 @@ fn workers_are_not_alive_when_requests_wait_and_none_is_finished_for_a_minute() 
 
 #[test]
 fn the_very_same_request_is_answered_once_until_something_is_announced() {
-    let limits = GateLimits {
-        repeat_time: PATIENCE,
+    let limits = HttpLimits {
+        page_cache_ttl: PATIENCE,
         ..test_limits()
     };
     let running = start(limits);
@@ -166,24 +166,24 @@ fn the_very_same_request_is_answered_once_until_something_is_announced() {
 
 #[test]
 fn a_deaf_tiny_http_is_replaced() {
-    let limits = GateLimits {
-        proof_time: Duration::from_millis(500),
+    let limits = HttpLimits {
+        pool_ping_timeout: Duration::from_millis(500),
         ..test_limits()
     };
     let running = start(limits);
     running.still_serves();
     // As after running out of descriptors: nobody accepts at the path any more.
-    let desk = running.gate.as_ref().expect("running").pool.desk();
-    let number = desk.number();
+    let desk = running.gate.as_ref().expect("running").pool.state();
+    let number = desk.server_number();
     desk.replace(number).expect("a second server");
     running.still_serves();
-    std::fs::remove_file(desk.path()).expect("its socket");
-    let deaf = std::os::unix::net::UnixListener::bind(desk.path()).expect("a deaf one");
+    std::fs::remove_file(desk.socket_path()).expect("its socket");
+    let deaf = std::os::unix::net::UnixListener::bind(desk.socket_path()).expect("a deaf one");
     // Break the connections that are open: a replaced server's are not used again.
     desk.replace(number)
         .expect("of another number, so nothing happens");
-    assert_eq!(desk.number(), number + 1);
-    let replaced = || desk.number() > number + 1;
+    assert_eq!(desk.server_number(), number + 1);
+    let replaced = || desk.server_number() > number + 1;
     // The one proved connection still serves; ask for more at once until another is opened.
     let mut held: Vec<_> = (0..2).map(|_| running.connect_from(6)).collect();
     for stream in &mut held {
