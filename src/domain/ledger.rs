@@ -8,30 +8,33 @@ mod absence;
 mod conflict;
 mod eviction;
 mod last_value;
+mod last_values;
+mod snapshot;
 mod validation;
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
 pub use self::absence::Absence;
 use self::absence::ResponseCount;
 use self::last_value::{LastValue, UpstreamStaleness};
+use self::last_values::LastValues;
 use super::clock_filter::ClockFilter;
 use super::freshness::Stamp;
 use super::health::{Failure, SourceHealth};
-use super::merge::{Contribution, Merged, merge};
 use super::normalise::{OmittedRecords, RecordLimit};
 use super::plan::{Merge, Plan, Selection};
-use super::reading::{FetchOutcome, Issue, Observation, UpstreamNode, Value};
-use super::snapshot::{Record, Snapshot, SourceSnapshot};
-use super::time::Moment;
+use super::reading::{FetchOutcome, Issue, Observation, Reading, UpstreamNode, Value};
+use super::time::{Moment, Wall};
 use crate::limits;
 
 /// The state of all sources.
 pub struct Ledger {
     plan: Arc<Plan>,
     sources: Vec<SourceLedger>,
+    /// Which sources have a value of a key: their indices, in the configuration's order.
+    providers: HashMap<Arc<str>, Vec<usize>>,
     /// Identity of what was last handed to the store, by key.
     stored: BTreeMap<Arc<str>, (i64, Value)>,
     /// Keys that no source holds any more: the last ones, in the order in which they went.
@@ -45,7 +48,7 @@ pub struct Ledger {
 struct SourceLedger {
     health: SourceHealth,
     /// In the order in which records are listed.
-    values: Vec<LastValue>,
+    values: LastValues,
     /// Counts whole answers: what the newest one did not hold is not renewed by a 304.
     responses: u64,
     response_count: ResponseCount,
@@ -60,6 +63,30 @@ struct SourceLedger {
     upstream: Option<Arc<UpstreamNode>>,
 }
 
+impl SourceLedger {
+    /// The source says that its newest response still holds.
+    fn renew_newest(&mut self, at: Moment) {
+        let (newest, provided) = (self.responses, self.response_count.provided_now());
+        let values = self.values.iter_mut();
+        for value in values.filter(|value| value.response == newest) {
+            value.renew(at);
+            value.provided = provided;
+        }
+    }
+
+    /// What the limits on records left out of the newest response.
+    fn limit_issues(&self, is_upstream_node: bool) -> impl Iterator<Item = Issue> {
+        let of_source = if is_upstream_node {
+            RecordLimit::PerUpstreamNode
+        } else {
+            RecordLimit::PerSource
+        };
+        let own = self.over_source_limit.issue(of_source);
+        let total = self.over_total_limit.issue(RecordLimit::Total);
+        own.into_iter().chain(total)
+    }
+}
+
 /// A merged value to be stored: one row of `records`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct RecordRow {
@@ -69,15 +96,6 @@ pub struct RecordRow {
     /// The source whose observation this is.
     pub source: Arc<str>,
     pub stamp: Stamp,
-}
-
-/// The value that stands for a key.
-struct CurrentValue {
-    merged: Merged,
-    stamp: Stamp,
-    unit: Option<Arc<str>>,
-    stale: bool,
-    stale_after: Duration,
 }
 
 /// A key's newest row, read back from the database at start.
@@ -98,6 +116,7 @@ impl Ledger {
         Ledger {
             sources: sources.collect(),
             plan,
+            providers: HashMap::new(),
             stored: BTreeMap::new(),
             forgotten: Arc::default(),
             forgotten_order: VecDeque::new(),
@@ -120,9 +139,10 @@ impl Ledger {
                 row.absence = Absence::default();
             }
             let is_named = self.plan.names_key(source, &row.key);
-            match is_named || !row.absence.is_longer_than(plan.forget_after) {
-                true => restored.push((is_named, source, row)),
-                false => self.drop_key(&row.key),
+            if is_named || !row.absence.is_longer_than(plan.forget_after) {
+                restored.push((is_named, source, row));
+            } else {
+                self.drop_key(&row.key);
             }
         }
         restored.sort_by(|(a_named, _, a), (b_named, _, b)| {
@@ -177,10 +197,10 @@ impl Ledger {
     pub fn apply(&mut self, mut observation: Observation) -> Vec<RecordRow> {
         observation.at = self.clock_filter.correct(observation.at);
         let index = observation.source;
-        let Some(plan) = self.plan.sources.get(index).cloned() else {
+        let plans = self.plan.clone();
+        let Some(plan) = plans.sources.get(index) else {
             return Vec::new();
         };
-        let mut changed = Vec::new();
         self.validate(&mut observation);
         let source = &mut self.sources[index];
         let is_good = !matches!(observation.outcome, FetchOutcome::Failed { .. });
@@ -189,73 +209,76 @@ impl Ledger {
         source
             .response_count
             .record(observation.at.mono, is_good, longest);
-        match &mut observation.outcome {
-            FetchOutcome::Failed { .. } => {}
+        let changed = match &mut observation.outcome {
+            FetchOutcome::Failed { .. } => Vec::new(),
             FetchOutcome::Unchanged => {
-                let (answers, given) = (source.responses, source.response_count.provided_now());
-                for held in source.values.iter_mut().filter(|h| h.response == answers) {
-                    held.renew(observation.at);
-                    held.provided = given;
-                }
+                source.renew_newest(observation.at);
                 self.forget_absent_keys(index);
+                Vec::new()
             }
-            // A good answer without any of the keys: they become stale, and may be forgotten.
+            // A good response without any of the keys: they become stale, and may be forgotten.
             FetchOutcome::Empty => {
                 source.responses += 1;
                 self.forget_absent_keys(index);
+                Vec::new()
             }
             FetchOutcome::Readings {
                 observed,
                 readings,
                 issues,
             } => {
-                let followed = observation.upstream.clone();
-                source.upstream = followed.clone();
-                source.responses += 1;
-                source.over_source_limit = OmittedRecords::default();
-                source.over_total_limit = OmittedRecords::default();
-                let (answer, given) = (source.responses, source.response_count.provided_now());
-                let accepted = std::mem::take(readings);
-                // Before anything new asks for a place, what the answer holds keeps its own.
-                self.mark_provided(index, &accepted, issues);
-                self.forget_absent_keys(index);
-                for reading in accepted {
-                    let key = reading.key.clone();
-                    let told = followed
-                        .as_ref()
-                        .and_then(|it| it.records.get(&key))
-                        .copied();
-                    let own = told.map(|told| told.observed).or(*observed);
-                    let held = LastValue {
-                        key: reading.key,
-                        value: reading.value,
-                        unit: reading.unit,
-                        stamp: Stamp::received(observation.at, own),
-                        upstream: told.map(|told| UpstreamStaleness {
-                            stale: told.stale,
-                            received: Stamp::received(observation.at, None),
-                        }),
-                        response: answer,
-                        provided: given,
-                    };
-                    if self.set_value(index, held) {
-                        changed.push(key);
-                    }
-                }
-                let source = &self.sources[index];
-                let of_source = match plan.is_upstream_node {
-                    true => RecordLimit::PerUpstreamNode,
-                    false => RecordLimit::PerSource,
-                };
-                issues.extend(source.over_source_limit.issue(of_source));
-                issues.extend(source.over_total_limit.issue(RecordLimit::Total));
+                source.upstream = observation.upstream.clone();
+                let readings = std::mem::take(readings);
+                self.mark_provided(index, &readings, issues);
+                let changed = self.apply_readings(index, observation.at, *observed, readings);
+                issues.extend(self.sources[index].limit_issues(plan.is_upstream_node));
+                changed
             }
-        }
+        };
         self.sources[index].health.record(&observation);
         changed
             .into_iter()
             .filter_map(|key| self.row_to_store(key, &plan.name, observation.at))
             .collect()
+    }
+
+    /// Takes over what a response gave at `at`; returns the keys whose value was taken.
+    fn apply_readings(
+        &mut self,
+        index: usize,
+        at: Moment,
+        observed: Option<Wall>,
+        readings: Vec<Reading>,
+    ) -> Vec<Arc<str>> {
+        // Before a new key needs room, absent ones make it.
+        self.forget_absent_keys(index);
+        let source = &mut self.sources[index];
+        source.responses += 1;
+        source.over_source_limit = OmittedRecords::default();
+        source.over_total_limit = OmittedRecords::default();
+        let (response, provided) = (source.responses, source.response_count.provided_now());
+        let upstream = source.upstream.clone();
+        let mut changed = Vec::with_capacity(readings.len());
+        for reading in readings {
+            let key = reading.key.clone();
+            let record = upstream.as_ref().and_then(|node| node.records.get(&key));
+            let value = LastValue {
+                key: reading.key,
+                value: reading.value,
+                unit: reading.unit,
+                stamp: Stamp::received(at, record.map(|it| it.observed).or(observed)),
+                upstream: record.map(|record| UpstreamStaleness {
+                    stale: record.stale,
+                    received: Stamp::received(at, None),
+                }),
+                response,
+                provided,
+            };
+            if self.set_value(index, value) {
+                changed.push(key);
+            }
+        }
+        changed
     }
 
     pub fn source_name(&self, source: usize) -> &str {
@@ -267,6 +290,11 @@ impl Ledger {
         self.sources.get(source)?.conflict.as_ref()
     }
 
+    /// The sources that have a value of `key`, in the configuration's order.
+    fn providers(&self, key: &str) -> &[usize] {
+        self.providers.get(key).map_or(&[], Vec::as_slice)
+    }
+
     fn merge_rule(&self, key: &str) -> Option<Merge> {
         self.plan.keys.get(key).and_then(|key| key.merge)
     }
@@ -274,7 +302,7 @@ impl Ledger {
     /// Holds what was read; false if there was no room for it.
     fn set_value(&mut self, index: usize, mut new: LastValue) -> bool {
         let source = &mut self.sources[index];
-        if let Some(held) = source.values.iter_mut().find(|held| held.key == new.key) {
+        if let Some(held) = source.values.get_mut(&new.key) {
             // The same observation delivered again renews no age.
             if held.stamp.is_same_observation(&new.stamp) {
                 new.stamp = held.stamp;
@@ -310,15 +338,17 @@ impl Ledger {
             Arc::make_mut(&mut self.forgotten).remove(&held.key);
             self.forgotten_order.retain(|key| *key != held.key);
         }
-        let list = &mut self.sources[index].values;
-        let at = list.partition_point(|other| (position_of(&other.key), other.key.clone()) < rank);
-        list.insert(at, held);
+        let providers = self.providers.entry(held.key.clone()).or_default();
+        if let Err(at) = providers.binary_search(&index) {
+            providers.insert(at, index);
+        }
+        let is_before = |other: &LastValue| (position_of(&other.key), other.key.clone()) < rank;
+        self.sources[index].values.insert_sorted(held, is_before);
     }
 
     /// The row that this change of `key` makes, unless it repeats what is stored.
     fn row_to_store(&mut self, key: Arc<str>, source: &Arc<str>, now: Moment) -> Option<RecordRow> {
-        let givers = self.providers(&key);
-        let standing = self.current_value(&key, &givers, now)?;
+        let standing = self.current_value(&key, self.providers(&key), now)?;
         let value = standing.merged.value;
         let identity = (standing.stamp.observed.second(), value.clone());
         if self.stored.get(&key) == Some(&identity) {
@@ -334,82 +364,6 @@ impl Ledger {
         })
     }
 
-    /// Positions (source, place in its list) that hold `key`, in the configuration's order.
-    fn providers(&self, key: &str) -> Vec<(usize, usize)> {
-        let mut givers = Vec::new();
-        for (index, source) in self.sources.iter().enumerate() {
-            if let Some(place) = source.values.iter().position(|held| &*held.key == key) {
-                givers.push((index, place));
-            }
-        }
-        givers
-    }
-
-    fn current_value(
-        &self,
-        key: &str,
-        givers: &[(usize, usize)],
-        now: Moment,
-    ) -> Option<CurrentValue> {
-        let held = |giver: usize| {
-            let (index, place) = givers[giver];
-            &self.sources[index].values[place]
-        };
-        let contributions: Vec<Contribution> = givers
-            .iter()
-            .enumerate()
-            .map(|(giver, (index, _))| {
-                let held = held(giver);
-                Contribution {
-                    value: &held.value,
-                    observed: held.stamp.observed,
-                    stale: held.is_stale(self.stale_after(key, *index), now),
-                }
-            })
-            .collect();
-        let rule = self.merge_rule(key).unwrap_or(Merge::Priority);
-        let merged = merge(rule, &contributions)?;
-        let newest = held(merged.contributors[0]);
-        let unit = self.plan.keys.get(key).and_then(|key| key.unit.clone());
-        let unit = unit.or_else(|| newest.unit.clone());
-        let stale_after = self.stale_after(key, givers[merged.contributors[0]].0);
-        Some(CurrentValue {
-            unit,
-            stamp: newest.stamp,
-            stale: newest.is_stale(stale_after, now),
-            stale_after,
-            merged,
-        })
-    }
-
-    fn upstream_nodes(&self) -> impl Iterator<Item = &UpstreamNode> {
-        self.sources
-            .iter()
-            .filter_map(|source| source.upstream.as_deref())
-    }
-
-    /// The nodes that some of the data came through.
-    fn via(&self) -> Vec<Arc<str>> {
-        let mut via: Vec<Arc<str>> = Vec::new();
-        for node in self.upstream_nodes().flat_map(|followed| &followed.via) {
-            if !via.contains(node) {
-                via.push(node.clone());
-            }
-        }
-        via
-    }
-
-    fn stale_after(&self, key: &str, source: usize) -> Duration {
-        self.plan
-            .keys
-            .get(key)
-            .and_then(|key| key.stale_after)
-            .unwrap_or_else(|| {
-                let ordered = self.sources[source].health.server_wait;
-                self.plan.sources[source].default_stale_after(ordered)
-            })
-    }
-
     /// Corrects stamps made under a clock that could not be believed, once it can. Rows that
     /// were handed to the store settle there by the same rule.
     pub fn fix_timestamps(&mut self, now: Moment) {
@@ -418,7 +372,7 @@ impl Ledger {
             return;
         }
         for source in &mut self.sources {
-            for held in &mut source.values {
+            for held in source.values.iter_mut() {
                 let before = held.stamp.observed;
                 held.stamp.correct_if_ahead(now);
                 held.stamp.apply_trusted_clock(now);
@@ -432,89 +386,6 @@ impl Ledger {
                     *second = held.stamp.observed.second();
                 }
             }
-        }
-    }
-
-    /// The state of everything at `now`; alerts are judged from it by `alert`.
-    pub fn snapshot(&self, now: Moment) -> Snapshot {
-        let mut givers: BTreeMap<&str, Vec<(usize, usize)>> = BTreeMap::new();
-        let mut order: Vec<&Arc<str>> = Vec::new();
-        for (index, source) in self.sources.iter().enumerate() {
-            for (place, held) in source.values.iter().enumerate() {
-                let of_key = givers.entry(&held.key).or_default();
-                if of_key.is_empty() {
-                    order.push(&held.key);
-                }
-                of_key.push((index, place));
-            }
-        }
-        let mut changes_at = None;
-        let mut records = Vec::with_capacity(order.len());
-        for key in order {
-            let givers = &givers[&**key];
-            for (index, place) in givers {
-                let held = &self.sources[*index].values[*place];
-                let turns = held.stale_at(self.stale_after(key, *index), now);
-                changes_at = changes_at.into_iter().chain(turns).min();
-            }
-            let Some(standing) = self.current_value(key, givers, now) else {
-                continue;
-            };
-            let name = |giver: &usize| self.plan.sources[givers[*giver].0].name.clone();
-            records.push(Record {
-                key: key.clone(),
-                stale: standing.stale,
-                stamp: standing.stamp,
-                stale_after: standing.stale_after,
-                unit: standing.unit,
-                sources: standing.merged.contributors.iter().map(name).collect(),
-                value: standing.merged.value,
-            });
-        }
-        let mut not_given = Vec::new();
-        let has_answered = |source: &SourceLedger| source.health.last_success.is_some();
-        if self.sources.iter().all(has_answered) {
-            let expected = self.plan.expected_keys().into_iter();
-            let missing = expected
-                .filter(|key| !givers.contains_key(&***key))
-                .cloned();
-            not_given.extend(missing);
-        }
-        let sources = self.plan.sources.iter().zip(&self.sources);
-        Snapshot {
-            missing_keys: not_given,
-            at: now,
-            records,
-            sources: sources
-                .map(|(plan, source)| SourceSnapshot {
-                    name: plan.name.clone(),
-                    target: plan.target.clone(),
-                    summary: plan.summary.clone(),
-                    description: plan.description.clone(),
-                    every: plan.every,
-                    interval: plan.interval(source.health.server_wait),
-                    attribution: plan.attribution.clone(),
-                    keys: source.values.len(),
-                    conflict: source.conflict.clone(),
-                    health: source.health.clone(),
-                })
-                .collect(),
-            alerts: Vec::new(),
-            alert: self.upstream_nodes().find_map(|it| it.alert.clone()),
-            via: self.via(),
-            forgotten: self.forgotten.clone(),
-            omitted: {
-                let sources = self.sources.iter();
-                sources
-                    .map(|it| it.over_source_limit.count + it.over_total_limit.count)
-                    .sum()
-            },
-            omitted_by_total_limit: self
-                .sources
-                .iter()
-                .map(|it| it.over_total_limit.count)
-                .sum(),
-            changes_at,
         }
     }
 }

@@ -7,8 +7,8 @@ use std::cmp::Reverse;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use super::Ledger;
 use super::last_value::LastValue;
-use super::{Ledger, SourceLedger};
 use crate::domain::normalise::RecordLimit;
 use crate::domain::reading::{Issue, Reading, Reason};
 use crate::limits;
@@ -28,7 +28,7 @@ impl Ledger {
             .collect();
         let source = &mut self.sources[index];
         let given = source.response_count.provided_now();
-        for held in &mut source.values {
+        for held in source.values.iter_mut() {
             if keys.contains(&*held.key) {
                 held.provided = given;
             }
@@ -46,17 +46,26 @@ impl Ledger {
                 .is_longer_than(forget_after)
                 && !plan.names_key(index, &held.key)
         };
-        let forgotten: Vec<LastValue> = source.values.extract_if(.., is_forgotten).collect();
-        for held in forgotten {
-            self.drop_key(&held.key);
+        for held in source.values.remove_if(is_forgotten) {
+            self.release_key(index, &held.key);
         }
     }
 
-    /// A source lets go of a key. One that nobody holds any more needs no identity: the
+    /// Takes note that a source has no value of `key` any more.
+    fn release_key(&mut self, index: usize, key: &Arc<str>) {
+        if let Some(providers) = self.providers.get_mut(key) {
+            providers.retain(|provider| *provider != index);
+            if providers.is_empty() {
+                self.providers.remove(key);
+            }
+        }
+        self.drop_key(key);
+    }
+
+    /// Drops what is known of a key that no source has a value of. It needs no identity: the
     /// database knows its rows.
     pub(super) fn drop_key(&mut self, key: &Arc<str>) {
-        let holds = |source: &SourceLedger| source.values.iter().any(|held| held.key == *key);
-        if self.sources.iter().any(holds) {
+        if !self.providers(key).is_empty() {
             return;
         }
         self.stored.remove(key);
@@ -116,7 +125,7 @@ impl Ledger {
             return false;
         };
         let gone = self.sources[source].values.remove(place);
-        self.drop_key(&gone.key);
+        self.release_key(source, &gone.key);
         true
     }
 }

@@ -108,8 +108,7 @@ impl Ledger {
         if self.merge_rule(key).is_some() {
             return None;
         }
-        let before = self.plan.sources.iter().zip(&self.sources).take(index);
-        let mut givers = before.filter(|(_, it)| it.values.iter().any(|held| &*held.key == key));
-        givers.next().map(|(plan, _)| plan.name.clone())
+        let first = *self.providers(key).first()?;
+        (first < index).then(|| self.plan.sources[first].name.clone())
     }
 }

@@ -4,6 +4,7 @@ use super::*;
 use crate::domain::health::{Cause, Failure};
 use crate::domain::plan::{KeyPlan, RecordSelector, test_plan};
 use crate::domain::reading::{Reading, Reason, UpstreamRecord};
+use crate::domain::snapshot::{Record, Snapshot};
 use crate::domain::time::{ClockTrust, Mono, Wall};
 
 const T0: i64 = 1_761_854_400;

@@ -1,0 +1,165 @@
+//! The snapshot of the ledger: the current value of every key and the state of every source.
+//!
+//! A part of the ledger, on its thread. It is made anew for every publication, so what is done
+//! for each record here is done often.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::{Ledger, SourceLedger};
+use crate::domain::freshness::Stamp;
+use crate::domain::merge::{Contribution, Merged, merge};
+use crate::domain::plan::Merge;
+use crate::domain::reading::UpstreamNode;
+use crate::domain::snapshot::{Record, Snapshot, SourceSnapshot};
+use crate::domain::time::Moment;
+
+/// The value of a key, merged of what its sources provide.
+pub(super) struct CurrentValue {
+    pub merged: Merged,
+    pub stamp: Stamp,
+    pub unit: Option<Arc<str>>,
+    pub stale: bool,
+    pub stale_after: Duration,
+}
+
+impl Ledger {
+    /// The state of everything at `now`. Alerts are evaluated from it elsewhere.
+    pub fn snapshot(&self, now: Moment) -> Snapshot {
+        let mut changes_at = None;
+        let mut records = Vec::with_capacity(self.providers.len());
+        for (index, source) in self.sources.iter().enumerate() {
+            for value in source.values.iter() {
+                let stale_at = value.stale_at(self.stale_after(&value.key, index), now);
+                changes_at = changes_at.into_iter().chain(stale_at).min();
+                let providers = self.providers(&value.key);
+                // Listed where its first source lists it.
+                if providers.first() == Some(&index)
+                    && let Some(record) = self.record(&value.key, providers, now)
+                {
+                    records.push(record);
+                }
+            }
+        }
+        let sum = |count: fn(&SourceLedger) -> usize| self.sources.iter().map(count).sum();
+        Snapshot {
+            at: now,
+            records,
+            sources: self.source_snapshots(),
+            alerts: Vec::new(),
+            alert: self.upstream_nodes().find_map(|it| it.alert.clone()),
+            via: self.via(),
+            forgotten: self.forgotten.clone(),
+            omitted: sum(|it| it.over_source_limit.count + it.over_total_limit.count),
+            omitted_by_total_limit: sum(|it| it.over_total_limit.count),
+            missing_keys: self.missing_keys(),
+            changes_at,
+        }
+    }
+
+    fn record(&self, key: &Arc<str>, providers: &[usize], now: Moment) -> Option<Record> {
+        let current = self.current_value(key, providers, now)?;
+        let name = |provider: &usize| self.plan.sources[providers[*provider]].name.clone();
+        Some(Record {
+            key: key.clone(),
+            stale: current.stale,
+            stamp: current.stamp,
+            stale_after: current.stale_after,
+            unit: current.unit,
+            sources: current.merged.contributors.iter().map(name).collect(),
+            value: current.merged.value,
+        })
+    }
+
+    /// The value of `key`, of which the sources `providers` have one.
+    pub(super) fn current_value(
+        &self,
+        key: &str,
+        providers: &[usize],
+        now: Moment,
+    ) -> Option<CurrentValue> {
+        let provided = providers.iter().filter_map(|index| {
+            let value = self.sources[*index].values.get(key)?;
+            Some((value, self.stale_after(key, *index)))
+        });
+        let provided: Vec<_> = provided.collect();
+        let contributions: Vec<Contribution> = provided
+            .iter()
+            .map(|(value, stale_after)| Contribution {
+                value: &value.value,
+                observed: value.stamp.observed,
+                stale: value.is_stale(*stale_after, now),
+            })
+            .collect();
+        let rule = self.merge_rule(key).unwrap_or(Merge::Priority);
+        let merged = merge(rule, &contributions)?;
+        let (newest, stale_after) = provided[merged.contributors[0]];
+        let unit = self.plan.keys.get(key).and_then(|key| key.unit.clone());
+        Some(CurrentValue {
+            unit: unit.or_else(|| newest.unit.clone()),
+            stamp: newest.stamp,
+            stale: newest.is_stale(stale_after, now),
+            stale_after,
+            merged,
+        })
+    }
+
+    fn source_snapshots(&self) -> Vec<SourceSnapshot> {
+        let sources = self.plan.sources.iter().zip(&self.sources);
+        sources
+            .map(|(plan, source)| SourceSnapshot {
+                name: plan.name.clone(),
+                target: plan.target.clone(),
+                summary: plan.summary.clone(),
+                description: plan.description.clone(),
+                every: plan.every,
+                interval: plan.interval(source.health.server_wait),
+                attribution: plan.attribution.clone(),
+                keys: source.values.len(),
+                conflict: source.conflict.clone(),
+                health: source.health.clone(),
+            })
+            .collect()
+    }
+
+    /// Keys that the configuration names and that no source provides, once each has answered.
+    fn missing_keys(&self) -> Vec<Arc<str>> {
+        let has_answered = |source: &SourceLedger| source.health.last_success.is_some();
+        if !self.sources.iter().all(has_answered) {
+            return Vec::new();
+        }
+        let expected = self.plan.expected_keys().into_iter();
+        expected
+            .filter(|key| self.providers(key).is_empty())
+            .cloned()
+            .collect()
+    }
+
+    fn upstream_nodes(&self) -> impl Iterator<Item = &UpstreamNode> {
+        self.sources
+            .iter()
+            .filter_map(|source| source.upstream.as_deref())
+    }
+
+    /// The nodes that some of the data came through.
+    fn via(&self) -> Vec<Arc<str>> {
+        let mut via: Vec<Arc<str>> = Vec::new();
+        for node in self.upstream_nodes().flat_map(|node| &node.via) {
+            if !via.contains(node) {
+                via.push(node.clone());
+            }
+        }
+        via
+    }
+
+    fn stale_after(&self, key: &str, source: usize) -> Duration {
+        self.plan
+            .keys
+            .get(key)
+            .and_then(|key| key.stale_after)
+            .unwrap_or_else(|| {
+                let server_wait = self.sources[source].health.server_wait;
+                self.plan.sources[source].default_stale_after(server_wait)
+            })
+    }
+}
