@@ -9,7 +9,7 @@ use crate::db::history::{HistoryError, HistoryReader};
 use crate::db::store::Store;
 use crate::domain::plan::Plan;
 use crate::domain::snapshot::Snapshot;
-use crate::monitor::http::event_stream::{Event, EventKind, Feed};
+use crate::monitor::http::event_stream::{EventKind, EventLog, StreamEvent};
 use crate::monitor::http::private_dir::PrivateDir;
 use crate::monitor::http::server::{HttpLimits, HttpServer, HttpServerParts};
 use crate::monitor::http::stats::HttpStats;
@@ -25,7 +25,7 @@ pub struct Serving {
     pub gate: HttpServer,
     pub monitor: Arc<App>,
     published: Arc<Published>,
-    feed: Arc<Feed>,
+    feed: Arc<EventLog>,
 }
 
 /// What is behind the server.
@@ -54,7 +54,7 @@ impl Serving {
             published,
             channels,
         } = behind;
-        let feed = Arc::new(Feed::new());
+        let feed = Arc::new(EventLog::new());
         let traffic = Arc::new(HttpStats::new());
         let reader = HistoryReader::new(&config.database);
         let (store, past, counts) = (store.clone(), store.clone(), traffic.clone());
@@ -121,7 +121,7 @@ impl Serving {
             let alert_before = published.current().snapshot.alert.clone();
             let alert = snapshot.alert.clone();
             if let Some(entity) = published.publish(snapshot) {
-                feed.announce(Event {
+                feed.append(StreamEvent {
                     kind: EventKind::Snapshot,
                     id: entity.identity.etag.clone(),
                     data: entity.identity.body.clone(),
@@ -129,7 +129,7 @@ impl Serving {
             }
             if alert != alert_before {
                 let body = serde_json::json!({ "alert": alert.as_deref() });
-                feed.announce(Event {
+                feed.append(StreamEvent {
                     kind: EventKind::Alert,
                     id: String::new(),
                     data: body.to_string().into_bytes().into(),

@@ -15,13 +15,13 @@ use std::time::Instant;
 
 use smol::Async;
 
-use super::connection_cache::Standing;
+use super::connection_cache::CachedResponse;
 use super::connection_table::{ConnectionGuard, ConnectionPhase, ConnectionState, Interrupt};
-use super::event_stream::Listener;
+use super::event_stream::EventStream;
 use super::handler::{Dispatch, Overload, Request, Response};
-use super::parser::{Head, Inbox, Refusal, Version};
-use super::pool_client::Trouble;
-use super::response_writer::{self, Body, Framing, Reply, Unsent};
+use super::parser::{HeadError, RequestBuffer, RequestHead, Version};
+use super::pool_client::PoolError;
+use super::response_writer::{self, EncodedResponse, ResponseBody, ResponseFraming, SendError};
 use super::server::ServerState;
 use super::stats::Rejection;
 use crate::limits;
@@ -30,24 +30,24 @@ use crate::limits;
 pub async fn serve(stream: Async<TcpStream>, lease: ConnectionGuard, hall: Rc<ServerState>) {
     let connection = Connection {
         stream,
-        lease,
-        hall,
+        guard: lease,
+        server: hall,
     };
-    let mut inbox = Inbox::default();
-    match connection.converse(&mut inbox).await {
-        End::Now => {}
-        End::Linger => connection.linger().await,
+    let mut inbox = RequestBuffer::default();
+    match connection.serve_requests(&mut inbox).await {
+        Close::Now => {}
+        Close::Linger => connection.linger().await,
     }
 }
 
 struct Connection {
     stream: Async<TcpStream>,
-    lease: ConnectionGuard,
-    hall: Rc<ServerState>,
+    guard: ConnectionGuard,
+    server: Rc<ServerState>,
 }
 
 /// How a connection ends.
-enum End {
+enum Close {
     /// Nothing unread is left, or nobody is there to mind.
     Now,
     /// The client may still be sending: closing at once would make its kernel throw our answer
@@ -56,51 +56,52 @@ enum End {
 }
 
 /// What becomes of the connection after an answer.
-enum Then {
+enum NextStep {
     /// It goes on, with the answer that stands now, if that was one.
-    Next(Option<Box<Standing>>),
-    End(End),
+    Next(Option<Box<CachedResponse>>),
+    End(Close),
 }
 
 impl Connection {
-    async fn converse(&self, inbox: &mut Inbox) -> End {
-        let leash = self.leash();
+    async fn serve_requests(&self, inbox: &mut RequestBuffer) -> Close {
+        let leash = self.state();
         // From accepting on, the first head has the time of a head.
-        leash.enter(ConnectionPhase::Head, self.hall.limits.head_timeout);
+        leash.enter(ConnectionPhase::Head, self.server.limits.head_timeout);
         let mut in_a_row = 0;
         let mut is_first = true;
-        let mut standing: Option<Box<Standing>> = None;
+        let mut standing: Option<Box<CachedResponse>> = None;
         loop {
-            let then = match standing.take_if(|standing| standing.take(inbox, &self.hall)) {
+            let then = match standing.take_if(|standing| standing.take_repeat(inbox, &self.server))
+            {
                 Some(standing) => {
-                    self.guarded(|| {
-                        let answerer = &self.hall.answerer;
+                    self.catch_panic(|| {
+                        let answerer = &self.server.answerer;
                         answerer.on_cache_hit(&standing.request, &standing.etag);
                     });
-                    self.give(standing, inbox).await
+                    self.send_cached(standing, inbox).await
                 }
-                None => match inbox.take(leash.peer) {
+                None => match inbox.next_head(leash.peer) {
                     Ok(Some(head)) => self.answer(head, inbox).await,
                     Ok(None) => match self.more(inbox, is_first).await {
                         Ok(()) => continue,
-                        Err(Ended::Silently) => return End::Now,
-                        Err(Ended::Refused(refusal)) => return self.refuse(*refusal).await,
+                        Err(NoHead::Silently) => return Close::Now,
+                        Err(NoHead::Refused(refusal)) => return self.reject(*refusal).await,
                     },
-                    Err(refusal) => return self.refuse(refusal).await,
+                    Err(refusal) => return self.reject(refusal).await,
                 },
             };
             is_first = false;
             match then {
-                Then::Next(still_stands) => standing = still_stands.or(standing),
-                Then::End(end) => return end,
+                NextStep::Next(still_stands) => standing = still_stands.or(standing),
+                NextStep::End(end) => return end,
             }
             match inbox.is_empty() {
                 true => {
                     in_a_row = 0;
-                    leash.enter(ConnectionPhase::Idle, self.hall.limits.idle_timeout);
+                    leash.enter(ConnectionPhase::Idle, self.server.limits.idle_timeout);
                 }
                 false => {
-                    leash.enter(ConnectionPhase::Head, self.hall.limits.head_timeout);
+                    leash.enter(ConnectionPhase::Head, self.server.limits.head_timeout);
                     in_a_row += 1;
                     if in_a_row % limits::ANSWERS_IN_A_ROW == 0 {
                         smol::future::yield_now().await;
@@ -111,10 +112,10 @@ impl Connection {
     }
 
     /// Waits for more bytes of a head.
-    async fn more(&self, inbox: &mut Inbox, is_first: bool) -> Result<(), Ended> {
-        let leash = self.leash();
+    async fn more(&self, inbox: &mut RequestBuffer, is_first: bool) -> Result<(), NoHead> {
+        let leash = self.state();
         if leash.phase() == ConnectionPhase::Idle && !inbox.is_empty() {
-            leash.enter(ConnectionPhase::Head, self.hall.limits.head_timeout);
+            leash.enter(ConnectionPhase::Head, self.server.limits.head_timeout);
         }
         // After an answer the next request is seldom there at once. With the others served in
         // between it may be, and reading in vain costs less than asking the kernel to tell.
@@ -127,31 +128,31 @@ impl Connection {
                 let readable = poll_fn(|context| self.stream.poll_readable(context));
                 match leash.wait(readable).await {
                     Ok(Ok(())) => {}
-                    Ok(Err(_)) | Err(Interrupt::Evicted) => return Err(Ended::Silently),
-                    Err(Interrupt::TimedOut) if inbox.is_empty() => return Err(Ended::Silently),
+                    Ok(Err(_)) | Err(Interrupt::Evicted) => return Err(NoHead::Silently),
+                    Err(Interrupt::TimedOut) if inbox.is_empty() => return Err(NoHead::Silently),
                     Err(Interrupt::TimedOut) => {
-                        let late = inbox.unfinished(408, Rejection::SlowHead);
-                        return Err(Ended::Refused(Box::new(late)));
+                        let late = inbox.incomplete(408, Rejection::SlowHead);
+                        return Err(NoHead::Refused(Box::new(late)));
                     }
                 }
             }
-            match read_some(self.stream.get_ref(), inbox) {
-                Ok(0) if inbox.is_empty() => return Err(Ended::Silently),
+            match read_input(self.stream.get_ref(), inbox) {
+                Ok(0) if inbox.is_empty() => return Err(NoHead::Silently),
                 Ok(0) => {
-                    let truncated = inbox.unfinished(400, Rejection::BadRequest);
-                    return Err(Ended::Refused(Box::new(truncated)));
+                    let truncated = inbox.incomplete(400, Rejection::BadRequest);
+                    return Err(NoHead::Refused(Box::new(truncated)));
                 }
                 Ok(_) => return Ok(()),
                 Err(error) if error.kind() == ErrorKind::WouldBlock => wait_first = true,
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                Err(_) => return Err(Ended::Silently),
+                Err(_) => return Err(NoHead::Silently),
             }
         }
     }
 
-    async fn answer(&self, head: Head, inbox: &Inbox) -> Then {
-        let hall = &*self.hall;
-        let (route, way) = match self.guarded(|| {
+    async fn answer(&self, head: RequestHead, inbox: &RequestBuffer) -> NextStep {
+        let hall = &*self.server;
+        let (route, way) = match self.catch_panic(|| {
             let route = hall.answerer.route_name(&head.request);
             let way = match head.is_options {
                 true => Dispatch::Immediate(hall.answerer.options(&head.request)),
@@ -162,19 +163,20 @@ impl Connection {
             Some(known) => known,
             None => (
                 "panic",
-                Dispatch::Immediate(self.refusal(500, Some(&head.request))),
+                Dispatch::Immediate(self.rejection(500, Some(&head.request))),
             ),
         };
         let way = match way {
             Dispatch::Cacheable(answer, edition)
-                if Standing::may_be(&head, &answer) && !hall.connections.is_stopping() =>
+                if CachedResponse::is_cacheable(&head, &answer)
+                    && !hall.connections.is_stopping() =>
             {
-                let standing = Standing::new(head, route, answer, edition, hall);
-                return self.give(Box::new(standing), inbox).await;
+                let standing = CachedResponse::new(head, route, answer, edition, hall);
+                return self.send_cached(Box::new(standing), inbox).await;
             }
             way => way,
         };
-        let Head {
+        let RequestHead {
             request,
             version,
             keep_alive,
@@ -183,20 +185,20 @@ impl Connection {
         } = head;
         let reply = match way {
             Dispatch::Immediate(answer) | Dispatch::Cacheable(answer, _) => {
-                Some(self.lend(answer, &request))
+                Some(self.from_memory(answer, &request))
             }
-            Dispatch::Worker => self.ask_pool(&request).await,
+            Dispatch::Worker => self.from_worker(&request).await,
             Dispatch::EventStream(fields) => {
                 match self.stream_events(&request, version, route, fields).await {
                     Some(reply) => reply,
-                    None => return Then::End(End::Linger),
+                    None => return NextStep::End(Close::Linger),
                 }
             }
         };
         let Some(reply) = reply else {
-            return Then::End(End::Now);
+            return NextStep::End(Close::Now);
         };
-        let framing = Framing {
+        let framing = ResponseFraming {
             is_head: request.is_head,
             version,
             keep_alive: keep_alive && !hall.connections.is_stopping(),
@@ -208,104 +210,109 @@ impl Connection {
             (_, true) => "HEAD",
             _ => "GET",
         };
-        self.account(&request, method, route, reply.status, bytes, sent);
-        self.after(sent, framing.keep_alive, inbox)
+        self.record(&request, method, route, reply.status, bytes, sent);
+        self.next_step(sent, framing.keep_alive, inbox)
     }
 
     /// Gives a standing answer, for the first time or again.
-    async fn give(&self, standing: Box<Standing>, inbox: &Inbox) -> Then {
+    async fn send_cached(&self, standing: Box<CachedResponse>, inbox: &RequestBuffer) -> NextStep {
         let (request, status) = (&standing.request, standing.status);
         let body = match status {
             304 => &[],
             _ => &*standing.body,
         };
-        let time = self.hall.write_timeout(body.len());
+        let time = self.server.write_timeout(body.len());
         let sent =
-            response_writer::send(&self.stream, self.leash(), &standing.head, body, time).await;
-        self.account(request, "GET", standing.route, status, body.len(), sent);
-        match self.after(sent, true, inbox) {
-            Then::Next(_) => Then::Next(Some(standing)),
+            response_writer::send(&self.stream, self.state(), &standing.head, body, time).await;
+        self.record(request, "GET", standing.route, status, body.len(), sent);
+        match self.next_step(sent, true, inbox) {
+            NextStep::Next(_) => NextStep::Next(Some(standing)),
             then => then,
         }
     }
 
-    fn after(&self, sent: Result<(), Unsent>, keep_alive: bool, inbox: &Inbox) -> Then {
+    fn next_step(
+        &self,
+        sent: Result<(), SendError>,
+        keep_alive: bool,
+        inbox: &RequestBuffer,
+    ) -> NextStep {
         match sent {
             // A stop that began meanwhile waits for answers, not for what may come after them.
-            Ok(()) if keep_alive && !self.hall.connections.is_stopping() => Then::Next(None),
+            Ok(()) if keep_alive && !self.server.connections.is_stopping() => NextStep::Next(None),
             // Bytes behind a last request are unread bytes.
-            Ok(()) if inbox.is_empty() => Then::End(End::Now),
-            Ok(()) => Then::End(End::Linger),
+            Ok(()) if inbox.is_empty() => NextStep::End(Close::Now),
+            Ok(()) => NextStep::End(Close::Linger),
             Err(unsent) => {
-                if unsent == Unsent::Cut(Interrupt::TimedOut) {
-                    let peer = self.leash().peer;
-                    self.hall
+                if unsent == SendError::Interrupted(Interrupt::TimedOut) {
+                    let peer = self.state().peer;
+                    self.server
                         .traffic
                         .record_rejection(Rejection::SlowReader, peer);
                 }
-                Then::End(End::Now)
+                NextStep::End(Close::Now)
             }
         }
     }
 
     /// An answer from memory, if there is room for it beside those not yet taken.
-    fn lend(&self, answer: Response, request: &Request) -> Reply {
-        let hall = &*self.hall;
-        let debt = hall.send_budget.lend(&answer.body);
+    fn from_memory(&self, answer: Response, request: &Request) -> EncodedResponse {
+        let hall = &*self.server;
+        let debt = hall.send_budget.reserve_shared(&answer.body);
         if debt.is_none() && !request.is_head {
             hall.traffic
                 .record_rejection(Rejection::SendBudget, request.peer);
             let limit = Overload::BytesOutstanding(hall.limits.bytes_outstanding);
-            return self.dress(self.overloaded(limit, request));
+            return self.add_required_headers(self.overloaded(limit, request));
         }
-        let mut reply = self.dress(answer);
-        reply.debt = debt;
+        let mut reply = self.add_required_headers(answer);
+        reply.reservation = debt;
         reply
     }
 
     /// None if the client has to go before there is an answer.
-    async fn ask_pool(&self, request: &Request) -> Option<Reply> {
-        let hall = &*self.hall;
+    async fn from_worker(&self, request: &Request) -> Option<EncodedResponse> {
+        let hall = &*self.server;
         let heard = hall.feed.newest();
-        if let Some(mut reply) = hall.micro_cache.find(request, heard) {
-            if let Body::Shared(body) = &reply.body {
-                reply.debt = hall.send_budget.lend(body);
+        if let Some(mut reply) = hall.micro_cache.get(request, heard) {
+            if let ResponseBody::Shared(body) = &reply.body {
+                reply.reservation = hall.send_budget.reserve_shared(body);
             }
-            if reply.debt.is_some() {
+            if reply.reservation.is_some() {
                 return Some(reply);
             }
         }
-        self.leash()
+        self.state()
             .enter(ConnectionPhase::Answering, hall.limits.worker_timeout);
         let asked_at = Instant::now();
-        let asked = async { Some(hall.pool.ask(request).await) };
+        let asked = async { Some(hall.pool.request(request).await) };
         let gone = async {
-            self.reset().await;
+            self.wait_for_reset().await;
             None
         };
         let asked = smol::future::or(asked, gone);
         let silent = Overload::ResponseTime(hall.limits.worker_timeout);
-        let (abuse, limit) = match self.leash().wait(asked).await {
+        let (abuse, limit) = match self.state().wait(asked).await {
             Ok(None) => return None,
             Ok(Some(Ok(mut reply))) => {
                 if reply.status == 503 {
-                    reply.ensure("Retry-After", RETRY_AFTER_S);
+                    reply.add_if_missing("Retry-After", RETRY_AFTER_S);
                 }
-                return Some(hall.micro_cache.keep(request, asked_at, heard, reply));
+                return Some(hall.micro_cache.insert(request, asked_at, heard, reply));
             }
-            Ok(Some(Err(Trouble::NoRoom(limit)))) => (Rejection::SendBudget, limit),
-            Ok(Some(Err(Trouble::Silent))) | Err(Interrupt::TimedOut) => {
+            Ok(Some(Err(PoolError::OverBudget(limit)))) => (Rejection::SendBudget, limit),
+            Ok(Some(Err(PoolError::Unavailable))) | Err(Interrupt::TimedOut) => {
                 (Rejection::WorkerTimeout, silent)
             }
             Err(Interrupt::Evicted) => return None,
         };
         hall.traffic.record_rejection(abuse, request.peer);
-        Some(self.dress(self.overloaded(limit, request)))
+        Some(self.add_required_headers(self.overloaded(limit, request)))
     }
 
     /// Resolves when the client has reset the connection: the pool need not work for it. One
     /// that has only closed its side, or has already sent more, is still there.
-    async fn reset(&self) {
+    async fn wait_for_reset(&self) {
         loop {
             if poll_fn(|context| self.stream.poll_readable(context))
                 .await
@@ -329,8 +336,8 @@ impl Connection {
         version: Version,
         route: &'static str,
         fields: Vec<(&'static str, Cow<'static, str>)>,
-    ) -> Option<Option<Reply>> {
-        let hall = &*self.hall;
+    ) -> Option<Option<EncodedResponse>> {
+        let hall = &*self.server;
         let Some(_place) = hall
             .connections
             .open_event_stream(hall.limits.event_streams)
@@ -338,27 +345,29 @@ impl Connection {
             hall.traffic
                 .record_rejection(Rejection::EventStreams, request.peer);
             let limit = Overload::EventStreams(hall.limits.event_streams);
-            return Some(Some(self.dress(self.overloaded(limit, request))));
+            return Some(Some(
+                self.add_required_headers(self.overloaded(limit, request)),
+            ));
         };
-        let mut reply = Reply::new(Response {
+        let mut reply = EncodedResponse::new(Response {
             status: 200,
             headers: fields,
             body: Vec::new().into(),
         });
-        reply.ensure("Content-Type", "text/event-stream");
-        reply.ensure("Cache-Control", "no-store");
-        let framing = Framing {
+        reply.add_if_missing("Content-Type", "text/event-stream");
+        reply.add_if_missing("Cache-Control", "no-store");
+        let framing = ResponseFraming {
             is_head: request.is_head,
             version,
             keep_alive: false,
         };
         let head =
-            response_writer::endless_head(200, &reply.fields, framing, hall.date().as_deref());
+            response_writer::stream_head(200, &reply.fields, framing, hall.date().as_deref());
         hall.traffic.record_response(route, 200);
         if request.is_head {
             let _ = response_writer::send(
                 &self.stream,
-                self.leash(),
+                self.state(),
                 &head,
                 b"",
                 hall.limits.write_timeout,
@@ -366,9 +375,9 @@ impl Connection {
             .await;
             return None;
         }
-        let listener = Listener {
+        let listener = EventStream {
             stream: &self.stream,
-            leash: self.leash(),
+            leash: self.state(),
             feed: &hall.feed,
             hub: &hall.wakers,
             outstanding: &hall.send_budget,
@@ -381,13 +390,13 @@ impl Connection {
     }
 
     /// Answers what is no request, once, and ends.
-    async fn refuse(&self, refusal: Refusal) -> End {
-        let hall = &*self.hall;
+    async fn reject(&self, refusal: HeadError) -> Close {
+        let hall = &*self.server;
         hall.traffic
-            .record_rejection(refusal.abuse, self.leash().peer);
-        let answer = self.refusal(refusal.status, refusal.request.as_ref());
-        let reply = self.dress(answer);
-        let framing = Framing {
+            .record_rejection(refusal.rejection, self.state().peer);
+        let answer = self.rejection(refusal.status, refusal.request.as_ref());
+        let reply = self.add_required_headers(answer);
+        let framing = ResponseFraming {
             is_head: refusal.is_head,
             version: Version::Http11,
             keep_alive: false,
@@ -395,70 +404,74 @@ impl Connection {
         let sent = self.send(&reply, framing).await;
         hall.traffic.record_response("refused", reply.status);
         match sent {
-            Ok(()) => End::Linger,
-            Err(_) => End::Now,
+            Ok(()) => Close::Linger,
+            Err(_) => Close::Now,
         }
     }
 
-    fn refusal(&self, status: u16, request: Option<&Request>) -> Response {
-        let answer = self.guarded(|| self.hall.answerer.rejection(status, request));
-        answer.unwrap_or_else(|| wordless(status))
+    fn rejection(&self, status: u16, request: Option<&Request>) -> Response {
+        let answer = self.catch_panic(|| self.server.answerer.rejection(status, request));
+        answer.unwrap_or_else(|| empty_response(status))
     }
 
     fn overloaded(&self, limit: Overload, request: &Request) -> Response {
-        let answer = self.guarded(|| self.hall.answerer.overloaded(limit, Some(request)));
-        answer.unwrap_or_else(|| wordless(503))
+        let answer = self.catch_panic(|| self.server.answerer.overloaded(limit, Some(request)));
+        answer.unwrap_or_else(|| empty_response(503))
     }
 
     /// Bytes of an answer from memory, with what HTTP wants beside some statuses.
-    fn dress(&self, answer: Response) -> Reply {
-        let mut reply = Reply::new(answer);
+    fn add_required_headers(&self, answer: Response) -> EncodedResponse {
+        let mut reply = EncodedResponse::new(answer);
         match reply.status {
-            405 => reply.ensure("Allow", "GET, HEAD, OPTIONS"),
-            503 => reply.ensure("Retry-After", RETRY_AFTER_S),
+            405 => reply.add_if_missing("Allow", "GET, HEAD, OPTIONS"),
+            503 => reply.add_if_missing("Retry-After", RETRY_AFTER_S),
             _ => {}
         }
         reply
     }
 
     /// Runs the answerer; a panic of it costs this request alone.
-    fn guarded<T>(&self, run: impl FnOnce() -> T) -> Option<T> {
+    fn catch_panic<T>(&self, run: impl FnOnce() -> T) -> Option<T> {
         match catch_unwind(AssertUnwindSafe(run)) {
             Ok(value) => Some(value),
             Err(_) => {
-                self.hall.traffic.record_panic("an answer from memory");
+                self.server.traffic.record_panic("an answer from memory");
                 None
             }
         }
     }
 
-    async fn send(&self, reply: &Reply, framing: Framing) -> Result<(), Unsent> {
-        let head = response_writer::head(reply, framing, self.hall.date().as_deref());
+    async fn send(
+        &self,
+        reply: &EncodedResponse,
+        framing: ResponseFraming,
+    ) -> Result<(), SendError> {
+        let head = response_writer::head(reply, framing, self.server.date().as_deref());
         let body = match (
             framing.is_head || reply.status == 304 || reply.status == 204,
             &reply.body,
         ) {
             (true, _) => &[],
-            (false, Body::Shared(bytes)) => &**bytes,
-            (false, Body::Own(bytes)) => bytes.as_slice(),
+            (false, ResponseBody::Shared(bytes)) => &**bytes,
+            (false, ResponseBody::Own(bytes)) => bytes.as_slice(),
         };
-        let time = self.hall.write_timeout(body.len());
-        response_writer::send(&self.stream, self.leash(), &head, body, time).await
+        let time = self.server.write_timeout(body.len());
+        response_writer::send(&self.stream, self.state(), &head, body, time).await
     }
 
-    fn account(
+    fn record(
         &self,
         request: &Request,
         method: &str,
         route: &'static str,
         status: u16,
         bytes: usize,
-        sent: Result<(), Unsent>,
+        sent: Result<(), SendError>,
     ) {
-        self.hall.traffic.record_response(route, status);
+        self.server.traffic.record_response(route, status);
         // Only guesses are answered so: everything else is refused before a route is known.
         if status == 429 {
-            self.hall
+            self.server
                 .traffic
                 .record_rejection(Rejection::LoginThrottled, request.peer);
         }
@@ -471,14 +484,17 @@ impl Connection {
 
     /// Says that we are done and drops what still comes, for a while.
     async fn linger(&self) {
-        let leash = self.leash();
+        let leash = self.state();
         if self.stream.get_ref().shutdown(Shutdown::Write).is_err() {
             return;
         }
-        leash.enter(ConnectionPhase::Lingering, self.hall.limits.linger_timeout);
+        leash.enter(
+            ConnectionPhase::Lingering,
+            self.server.limits.linger_timeout,
+        );
         let mut dropped = 0;
         while dropped < limits::LINGER_BYTES {
-            match drop_some(self.stream.get_ref()) {
+            match discard_input(self.stream.get_ref()) {
                 Ok(0) => return,
                 Ok(read) => {
                     dropped += read;
@@ -498,18 +514,18 @@ impl Connection {
         }
     }
 
-    fn leash(&self) -> &ConnectionState {
-        &self.lease.state
+    fn state(&self) -> &ConnectionState {
+        &self.guard.state
     }
 }
 
 /// Reads and forgets. Apart, so that no connection's task holds the buffer while it waits.
-fn drop_some(mut stream: &TcpStream) -> std::io::Result<usize> {
+fn discard_input(mut stream: &TcpStream) -> std::io::Result<usize> {
     stream.read(&mut [0; 4096])
 }
 
 /// Reads what an inbox has room for. Apart for the same reason.
-fn read_some(mut stream: &TcpStream, inbox: &mut Inbox) -> std::io::Result<usize> {
+fn read_input(mut stream: &TcpStream, inbox: &mut RequestBuffer) -> std::io::Result<usize> {
     // A display's head is 200 bytes; a longer one takes another turn.
     let mut scratch = [0; 1024];
     let room = inbox.room().min(scratch.len());
@@ -519,7 +535,7 @@ fn read_some(mut stream: &TcpStream, inbox: &mut Inbox) -> std::io::Result<usize
 }
 
 /// Where the answerer has no words.
-fn wordless(status: u16) -> Response {
+fn empty_response(status: u16) -> Response {
     Response {
         status,
         headers: Vec::new(),
@@ -531,7 +547,7 @@ fn wordless(status: u16) -> Response {
 const RETRY_AFTER_S: &str = "2";
 
 /// Why no head came.
-enum Ended {
+enum NoHead {
     Silently,
-    Refused(Box<Refusal>),
+    Refused(Box<HeadError>),
 }

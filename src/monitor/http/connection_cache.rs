@@ -9,15 +9,15 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use super::handler::{Request, Response};
-use super::parser::{Head, Inbox, Version};
-use super::response_writer::{self, Framing, Reply};
+use super::parser::{RequestBuffer, RequestHead, Version};
+use super::response_writer::{self, EncodedResponse, ResponseFraming};
 use super::server::ServerState;
 use crate::limits;
 
 /// A question, and what answers it.
-pub struct Standing {
+pub struct CachedResponse {
     /// The question's bytes.
-    asked: Vec<u8>,
+    request_bytes: Vec<u8>,
     pub request: Request,
     pub route: &'static str,
     pub status: u16,
@@ -25,30 +25,30 @@ pub struct Standing {
     /// The response head as it goes out.
     pub head: Vec<u8>,
     pub body: Arc<[u8]>,
-    edition: u64,
+    generation: u64,
     /// The date in it.
     date: Option<Rc<str>>,
 }
 
-impl Standing {
+impl CachedResponse {
     /// Whether an exchange can be repeated as it is, and is worth being kept: what idle
     /// connections keep is bounded by their number, as small answers on their way are.
-    pub fn may_be(head: &Head, answer: &Response) -> bool {
+    pub fn is_cacheable(head: &RequestHead, answer: &Response) -> bool {
         head.keep_alive
             && head.version == Version::Http11
             && !head.request.is_head
-            && !head.asked.is_empty()
+            && !head.raw_bytes.is_empty()
             && answer.body.len() <= limits::SMALL_ANSWER_BYTES
     }
 
     pub fn new(
-        head: Head,
+        head: RequestHead,
         route: &'static str,
         answer: Response,
         edition: u64,
         hall: &ServerState,
-    ) -> Standing {
-        let framing = Framing {
+    ) -> CachedResponse {
+        let framing = ResponseFraming {
             is_head: head.request.is_head,
             version: head.version,
             keep_alive: head.keep_alive,
@@ -56,25 +56,26 @@ impl Standing {
         let date = hall.date();
         let (status, body) = (answer.status, answer.body.clone());
         let etag = answer.etag().to_owned();
-        let response_head = response_writer::head(&Reply::new(answer), framing, date.as_deref());
-        Standing {
-            asked: head.asked,
+        let response_head =
+            response_writer::head(&EncodedResponse::new(answer), framing, date.as_deref());
+        CachedResponse {
+            request_bytes: head.raw_bytes,
             request: head.request,
             route,
             status,
             etag,
             head: response_head,
             body,
-            edition,
+            generation: edition,
             date,
         }
     }
 
     /// Takes the question from the inbox, if it is there again and the answer still stands.
-    pub fn take(&self, inbox: &mut Inbox, hall: &ServerState) -> bool {
-        self.edition == hall.answerer.generation()
+    pub fn take_repeat(&self, inbox: &mut RequestBuffer, hall: &ServerState) -> bool {
+        self.generation == hall.answerer.generation()
             && self.date == *hall.date.borrow()
             && !hall.connections.is_stopping()
-            && inbox.take_again(&self.asked)
+            && inbox.take_identical(&self.request_bytes)
     }
 }

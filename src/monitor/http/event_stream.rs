@@ -18,15 +18,15 @@ use std::time::{Duration, Instant};
 use smol::Async;
 
 use super::connection_table::{ConnectionPhase, ConnectionState, Interrupt};
-use super::response_writer::{self, Unsent};
-use super::send_budget::Outstanding;
+use super::response_writer::{self, SendError};
+use super::send_budget::SendBudget;
 use super::stats::{HttpStats, Rejection};
 use crate::limits;
 use crate::monitor::routes::representation::opaque_tag;
 
 /// Something that listeners shall hear of.
 #[derive(Debug, Clone)]
-pub struct Event {
+pub struct StreamEvent {
     pub kind: EventKind,
     /// What a listener says when it comes back (`Last-Event-ID`); of a snapshot its ETag. Two
     /// snapshots of one id differ in times alone.
@@ -44,52 +44,52 @@ pub enum EventKind {
 }
 
 /// What was announced, ready to be sent.
-pub struct Feed {
-    state: Mutex<State>,
-    ring: smol::channel::Sender<()>,
-    heard: smol::channel::Receiver<()>,
+pub struct EventLog {
+    state: Mutex<EventLogState>,
+    wake_sender: smol::channel::Sender<()>,
+    wake_receiver: smol::channel::Receiver<()>,
 }
 
 #[derive(Default)]
-struct State {
+struct EventLogState {
     last: u64,
-    snapshot: Option<Kept>,
+    snapshot: Option<StoredEvent>,
     /// When a snapshot was told last.
-    told: Option<Instant>,
+    snapshot_sent_at: Option<Instant>,
     /// Since then another came with the same id.
     has_new_times: bool,
-    alerts: VecDeque<Kept>,
+    alerts: VecDeque<StoredEvent>,
 }
 
 #[derive(Clone)]
-struct Kept {
+struct StoredEvent {
     number: u64,
     id: String,
     frame: Arc<[u8]>,
 }
 
-impl Default for Feed {
-    fn default() -> Feed {
-        Feed::new()
+impl Default for EventLog {
+    fn default() -> EventLog {
+        EventLog::new()
     }
 }
 
-impl Feed {
-    pub fn new() -> Feed {
+impl EventLog {
+    pub fn new() -> EventLog {
         let (ring, heard) = smol::channel::bounded(1);
-        Feed {
+        EventLog {
             state: Mutex::default(),
-            ring,
-            heard,
+            wake_sender: ring,
+            wake_receiver: heard,
         }
     }
 
     /// Tells all listeners, soon. Callable from any thread; never waits for one of them.
-    pub fn announce(&self, event: Event) {
-        self.announce_at(event, Instant::now());
+    pub fn append(&self, event: StreamEvent) {
+        self.append_at(event, Instant::now());
     }
 
-    fn announce_at(&self, event: Event, now: Instant) {
+    fn append_at(&self, event: StreamEvent, now: Instant) {
         let frame: Arc<[u8]> = frame(&event).into();
         let mut state = self.state();
         if event.kind == EventKind::Snapshot
@@ -102,7 +102,7 @@ impl Feed {
             return;
         }
         state.last += 1;
-        let kept = Kept {
+        let kept = StoredEvent {
             number: state.last,
             id: event.id,
             frame,
@@ -110,7 +110,7 @@ impl Feed {
         match event.kind {
             EventKind::Snapshot => {
                 state.snapshot = Some(kept);
-                state.told = Some(now);
+                state.snapshot_sent_at = Some(now);
                 state.has_new_times = false;
             }
             EventKind::Alert => {
@@ -122,25 +122,25 @@ impl Feed {
         }
         drop(state);
         // Full means that the bell is ringing already.
-        let _ = self.ring.try_send(());
+        let _ = self.wake_sender.try_send(());
     }
 
     /// Tells all listeners of a snapshot with new times alone, once that is due. Once a tick.
-    pub(super) fn look(&self, now: Instant) {
+    pub(super) fn publish_new_times(&self, now: Instant) {
         let mut guard = self.state();
         let state = &mut *guard;
         let is_due = |told: Instant| now.saturating_duration_since(told) >= limits::EVENT_TIMES;
-        if !state.has_new_times || !state.told.is_none_or(is_due) {
+        if !state.has_new_times || !state.snapshot_sent_at.is_none_or(is_due) {
             return;
         }
         state.has_new_times = false;
-        state.told = Some(now);
+        state.snapshot_sent_at = Some(now);
         state.last += 1;
         if let Some(kept) = &mut state.snapshot {
             kept.number = state.last;
         }
         drop(guard);
-        let _ = self.ring.try_send(());
+        let _ = self.wake_sender.try_send(());
     }
 
     /// The number of the newest announcement; 0 before the first.
@@ -149,16 +149,16 @@ impl Feed {
     }
 
     /// Resolves when something was announced since it last did.
-    pub(super) async fn announced(&self) {
+    pub(super) async fn wait(&self) {
         // The feed holds a sender itself, so that this channel is never closed.
-        let _ = self.heard.recv().await;
+        let _ = self.wake_receiver.recv().await;
     }
 
     /// What a listener that has heard everything up to `heard` has not: in the order of
     /// announcing, and the number that it has heard then.
     fn since(&self, heard: u64) -> (Vec<Arc<[u8]>>, u64) {
         let state = self.state();
-        let mut news: Vec<&Kept> = state.alerts.iter().chain(&state.snapshot).collect();
+        let mut news: Vec<&StoredEvent> = state.alerts.iter().chain(&state.snapshot).collect();
         news.retain(|kept| kept.number > heard);
         news.sort_by_key(|kept| kept.number);
         (
@@ -167,13 +167,13 @@ impl Feed {
         )
     }
 
-    fn has_news(&self, heard: u64) -> bool {
+    fn has_newer(&self, heard: u64) -> bool {
         self.state().last > heard
     }
 
     /// Where a new listener begins: it is greeted with the newest snapshot, unless that is
     /// what it heard last (by weak comparison), and with no old alerts.
-    fn greeting(&self, last_id: Option<&str>) -> (Option<Arc<[u8]>>, u64) {
+    fn initial_event(&self, last_id: Option<&str>) -> (Option<Arc<[u8]>>, u64) {
         let state = self.state();
         let greeting = state.snapshot.as_ref().filter(|kept| {
             last_id.is_none_or(|last_id| opaque_tag(last_id) != opaque_tag(&kept.id))
@@ -181,13 +181,13 @@ impl Feed {
         (greeting.map(|kept| kept.frame.clone()), state.last)
     }
 
-    fn state(&self) -> std::sync::MutexGuard<'_, State> {
+    fn state(&self) -> std::sync::MutexGuard<'_, EventLogState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 /// An event in the words of the HTML standard's event stream format.
-fn frame(event: &Event) -> Vec<u8> {
+fn frame(event: &StreamEvent) -> Vec<u8> {
     let name = match event.kind {
         EventKind::Snapshot => "snapshot",
         EventKind::Alert => "alert",
@@ -211,12 +211,12 @@ fn frame(event: &Event) -> Vec<u8> {
 
 /// Wakes the listeners, on the gate's thread.
 #[derive(Default)]
-pub(super) struct Hub {
+pub(super) struct WakerSet {
     wakers: RefCell<BTreeMap<u64, Waker>>,
     next: std::cell::Cell<u64>,
 }
 
-impl Hub {
+impl WakerSet {
     pub(super) fn wake_all(&self) {
         let wakers = std::mem::take(&mut *self.wakers.borrow_mut());
         for waker in wakers.into_values() {
@@ -224,51 +224,51 @@ impl Hub {
         }
     }
 
-    fn place(self: &Rc<Self>) -> HubPlace {
+    fn register(self: &Rc<Self>) -> WakerSlot {
         let number = self.next.get();
         self.next.set(number + 1);
-        HubPlace {
+        WakerSlot {
             hub: self.clone(),
             number,
         }
     }
 }
 
-struct HubPlace {
-    hub: Rc<Hub>,
+struct WakerSlot {
+    hub: Rc<WakerSet>,
     number: u64,
 }
 
-impl HubPlace {
+impl WakerSlot {
     fn wait(&self, context: &Context<'_>) {
         let mut wakers = self.hub.wakers.borrow_mut();
         wakers.insert(self.number, context.waker().clone());
     }
 }
 
-impl Drop for HubPlace {
+impl Drop for WakerSlot {
     fn drop(&mut self) {
         self.hub.wakers.borrow_mut().remove(&self.number);
     }
 }
 
 /// What a stream needs of the gate.
-pub(super) struct Listener<'a> {
+pub(super) struct EventStream<'a> {
     pub stream: &'a Async<TcpStream>,
     pub leash: &'a ConnectionState,
-    pub feed: &'a Feed,
-    pub hub: &'a Rc<Hub>,
-    pub outstanding: &'a Rc<Outstanding>,
+    pub feed: &'a EventLog,
+    pub hub: &'a Rc<WakerSet>,
+    pub outstanding: &'a Rc<SendBudget>,
     pub traffic: &'a HttpStats,
     pub write_time: Duration,
     pub heartbeat: Duration,
 }
 
-impl Listener<'_> {
+impl EventStream<'_> {
     /// Sends the head, greets, and goes on until the client leaves, is too slow, or has to go.
     pub(super) async fn serve(&self, head: &[u8], last_id: Option<&str>) {
-        let place = self.hub.place();
-        let (greeting, mut heard) = self.feed.greeting(last_id);
+        let place = self.hub.register();
+        let (greeting, mut heard) = self.feed.initial_event(last_id);
         let retry = format!("retry: {}\n\n", limits::EVENT_RETRY.as_millis());
         self.leash
             .enter(ConnectionPhase::Streaming, self.write_time);
@@ -282,8 +282,8 @@ impl Listener<'_> {
         }
         loop {
             self.leash.enter(ConnectionPhase::Streaming, self.heartbeat);
-            match self.leash.wait(self.news(&place, heard)).await {
-                Ok(News::Announced) => {
+            match self.leash.wait(self.next_update(&place, heard)).await {
+                Ok(Update::Announced) => {
                     let (frames, now_heard) = self.feed.since(heard);
                     heard = now_heard;
                     for frame in &frames {
@@ -292,7 +292,7 @@ impl Listener<'_> {
                         }
                     }
                 }
-                Ok(News::Left) | Err(Interrupt::Evicted) => return,
+                Ok(Update::Left) | Err(Interrupt::Evicted) => return,
                 Err(Interrupt::TimedOut) => {
                     if !self.send(b"", b":\n\n").await {
                         return;
@@ -302,28 +302,28 @@ impl Listener<'_> {
         }
     }
 
-    async fn news(&self, place: &HubPlace, heard: u64) -> News {
+    async fn next_update(&self, place: &WakerSlot, heard: u64) -> Update {
         poll_fn(|context| {
             place.wait(context);
-            if self.feed.has_news(heard) {
-                return Poll::Ready(News::Announced);
+            if self.feed.has_newer(heard) {
+                return Poll::Ready(Update::Announced);
             }
             // The client has nothing more to say: what it sends is dropped, its end is ours.
             // Bounded: after a few reads the rest waits for the next turn.
             for _ in 0..4 {
                 let mut scratch = [0; 512];
                 match self.stream.get_ref().read(&mut scratch) {
-                    Ok(0) => return Poll::Ready(News::Left),
+                    Ok(0) => return Poll::Ready(Update::Left),
                     Ok(_) => {}
                     Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {
                         match self.stream.poll_readable(context) {
                             Poll::Ready(Ok(())) => {}
-                            Poll::Ready(Err(_)) => return Poll::Ready(News::Left),
+                            Poll::Ready(Err(_)) => return Poll::Ready(Update::Left),
                             Poll::Pending => return Poll::Pending,
                         }
                     }
                     Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
-                    Err(_) => return Poll::Ready(News::Left),
+                    Err(_) => return Poll::Ready(Update::Left),
                 }
             }
             context.waker().wake_by_ref();
@@ -334,7 +334,7 @@ impl Listener<'_> {
 
     /// False if the stream is to end.
     async fn send_frame(&self, frame: &Arc<[u8]>) -> bool {
-        let Some(_debt) = self.outstanding.lend(frame) else {
+        let Some(_debt) = self.outstanding.reserve_shared(frame) else {
             self.traffic
                 .record_rejection(Rejection::SendBudget, self.leash.peer);
             return false;
@@ -345,7 +345,7 @@ impl Listener<'_> {
     async fn send(&self, head: &[u8], bytes: &[u8]) -> bool {
         match response_writer::send(self.stream, self.leash, head, bytes, self.write_time).await {
             Ok(()) => true,
-            Err(Unsent::Cut(Interrupt::TimedOut)) => {
+            Err(SendError::Interrupted(Interrupt::TimedOut)) => {
                 self.traffic
                     .record_rejection(Rejection::SlowEventStream, self.leash.peer);
                 false
@@ -355,7 +355,7 @@ impl Listener<'_> {
     }
 }
 
-enum News {
+enum Update {
     Announced,
     Left,
 }
@@ -364,8 +364,8 @@ enum News {
 mod tests {
     use super::*;
 
-    fn event(kind: EventKind, id: &str, data: &str) -> Event {
-        Event {
+    fn event(kind: EventKind, id: &str, data: &str) -> StreamEvent {
+        StreamEvent {
             kind,
             id: id.to_owned(),
             data: data.as_bytes().into(),
@@ -406,16 +406,16 @@ mod tests {
 
     #[test]
     fn a_busy_listener_gets_the_newest_snapshot_and_every_alert() {
-        let feed = Feed::new();
-        feed.announce(event(EventKind::Snapshot, "1", "one"));
-        let (greeting, heard) = feed.greeting(None);
+        let feed = EventLog::new();
+        feed.append(event(EventKind::Snapshot, "1", "one"));
+        let (greeting, heard) = feed.initial_event(None);
         assert!(greeting.is_some());
-        assert!(!feed.has_news(heard));
-        feed.announce(event(EventKind::Alert, "", "opened"));
-        feed.announce(event(EventKind::Snapshot, "2", "two"));
-        feed.announce(event(EventKind::Snapshot, "3", "three"));
-        feed.announce(event(EventKind::Alert, "", "closed"));
-        assert!(feed.has_news(heard));
+        assert!(!feed.has_newer(heard));
+        feed.append(event(EventKind::Alert, "", "opened"));
+        feed.append(event(EventKind::Snapshot, "2", "two"));
+        feed.append(event(EventKind::Snapshot, "3", "three"));
+        feed.append(event(EventKind::Alert, "", "closed"));
+        assert!(feed.has_newer(heard));
         let (frames, heard) = feed.since(heard);
         assert_eq!(
             texts(&frames),
@@ -430,27 +430,30 @@ mod tests {
 
     #[test]
     fn who_comes_back_with_the_newest_id_is_not_greeted_again() {
-        let feed = Feed::new();
-        assert!(feed.greeting(None).0.is_none(), "nothing was announced yet");
-        feed.announce(event(EventKind::Snapshot, "1", "one"));
-        feed.announce(event(EventKind::Alert, "", "old"));
-        assert!(feed.greeting(Some("0")).0.is_some());
-        let (greeting, heard) = feed.greeting(Some("1"));
+        let feed = EventLog::new();
+        assert!(
+            feed.initial_event(None).0.is_none(),
+            "nothing was announced yet"
+        );
+        feed.append(event(EventKind::Snapshot, "1", "one"));
+        feed.append(event(EventKind::Alert, "", "old"));
+        assert!(feed.initial_event(Some("0")).0.is_some());
+        let (greeting, heard) = feed.initial_event(Some("1"));
         assert!(greeting.is_none());
-        assert!(!feed.has_news(heard));
+        assert!(!feed.has_newer(heard));
     }
 
     #[test]
     fn new_times_alone_are_told_once_a_minute_and_new_values_at_once() {
-        let (feed, start) = (Feed::new(), Instant::now());
+        let (feed, start) = (EventLog::new(), Instant::now());
         let after = |seconds| start + Duration::from_secs(seconds);
         let minute = limits::EVENT_TIMES.as_secs();
         let publish = |id: &str, data: &str, seconds| {
-            feed.announce_at(event(EventKind::Snapshot, id, data), after(seconds));
+            feed.append_at(event(EventKind::Snapshot, id, data), after(seconds));
         };
         let mut heard = 0;
         let mut told = |seconds| {
-            feed.look(after(seconds));
+            feed.publish_new_times(after(seconds));
             let (frames, now_heard) = feed.since(heard);
             heard = now_heard;
             texts(&frames)
@@ -463,7 +466,7 @@ mod tests {
         publish("W/\"1\"", "one, last", minute - 1);
         assert!(told(minute - 1).is_empty());
         // Whoever comes in between has the newest.
-        let (greeting, _) = feed.greeting(None);
+        let (greeting, _) = feed.initial_event(None);
         let greeting = greeting.expect("a snapshot");
         assert_eq!(texts(&[greeting]), [frame("W/\"1\"", "one, last")]);
         assert_eq!(told(minute), [frame("W/\"1\"", "one, last")]);
@@ -477,17 +480,17 @@ mod tests {
         publish("W/\"1\"", "one", 5 * minute);
         assert_eq!(told(5 * minute), [frame("W/\"1\"", "one")]);
         for (last_id, is_greeted) in [("W/\"1\"", false), ("\"1\"", false), ("W/\"2\"", true)] {
-            let (greeting, _) = feed.greeting(Some(last_id));
+            let (greeting, _) = feed.initial_event(Some(last_id));
             assert_eq!(greeting.is_some(), is_greeted, "{last_id}");
         }
     }
 
     #[test]
     fn what_is_kept_for_the_busy_is_bounded() {
-        let feed = Feed::new();
+        let feed = EventLog::new();
         for number in 0..1000 {
-            feed.announce(event(EventKind::Alert, "", &number.to_string()));
-            feed.announce(event(EventKind::Snapshot, "s", &number.to_string()));
+            feed.append(event(EventKind::Alert, "", &number.to_string()));
+            feed.append(event(EventKind::Snapshot, "s", &number.to_string()));
         }
         assert_eq!(feed.since(0).0.len(), limits::ALERTS_KEPT + 1);
     }

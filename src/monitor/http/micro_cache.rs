@@ -10,55 +10,61 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::handler::Request;
-use super::response_writer::{Body, Reply};
+use super::response_writer::{EncodedResponse, ResponseBody};
 use crate::limits;
 
-pub struct Repeats {
-    span: Duration,
-    kept: RefCell<VecDeque<Kept>>,
+pub struct MicroCache {
+    ttl: Duration,
+    entries: RefCell<VecDeque<MicroCacheEntry>>,
 }
 
-struct Kept {
+struct MicroCacheEntry {
     /// All of it but the address counts: an answer is never given to who asked otherwise,
     /// with another password, say.
     request: Request,
     until: Instant,
-    heard: u64,
+    event_number: u64,
     status: u16,
     fields: Vec<u8>,
     body: Arc<[u8]>,
 }
 
-impl Repeats {
+impl MicroCache {
     /// Answers are repeated for `span` after they were asked for.
-    pub fn new(span: Duration) -> Repeats {
-        Repeats {
-            span,
-            kept: RefCell::default(),
+    pub fn new(span: Duration) -> MicroCache {
+        MicroCache {
+            ttl: span,
+            entries: RefCell::default(),
         }
     }
 
     /// The answer to the same question, if it was just given. `heard` is the number of the
     /// newest announcement.
-    pub fn find(&self, request: &Request, heard: u64) -> Option<Reply> {
-        let kept = self.kept.borrow();
+    pub fn get(&self, request: &Request, heard: u64) -> Option<EncodedResponse> {
+        let kept = self.entries.borrow();
         let now = Instant::now();
         let same = kept.iter().find(|kept| {
-            kept.heard == heard && now < kept.until && is_same(&kept.request, request)
+            kept.event_number == heard && now < kept.until && is_same(&kept.request, request)
         })?;
-        Some(Reply {
+        Some(EncodedResponse {
             status: same.status,
             fields: same.fields.clone(),
-            body: Body::Shared(same.body.clone()),
-            debt: None,
+            body: ResponseBody::Shared(same.body.clone()),
+            reservation: None,
         })
     }
 
     /// Keeps an answer that the pool was asked for at `asked`, with the announcements heard
     /// until then; gives it back.
-    pub fn keep(&self, request: &Request, asked: Instant, heard: u64, reply: Reply) -> Reply {
-        let until = asked + self.span;
-        let Body::Own(bytes) = &reply.body else {
+    pub fn insert(
+        &self,
+        request: &Request,
+        asked: Instant,
+        heard: u64,
+        reply: EncodedResponse,
+    ) -> EncodedResponse {
+        let until = asked + self.ttl;
+        let ResponseBody::Own(bytes) = &reply.body else {
             return reply;
         };
         let is_kept = matches!(reply.status, 200 | 304)
@@ -68,28 +74,28 @@ impl Repeats {
             return reply;
         }
         let body: Arc<[u8]> = bytes.as_slice().into();
-        let mut kept = self.kept.borrow_mut();
+        let mut kept = self.entries.borrow_mut();
         kept.retain(|kept| !is_same(&kept.request, request));
         if kept.len() >= limits::REPEATS {
             kept.pop_front();
         }
-        kept.push_back(Kept {
+        kept.push_back(MicroCacheEntry {
             request: request.clone(),
             until,
-            heard,
+            event_number: heard,
             status: reply.status,
             fields: reply.fields.clone(),
             body: body.clone(),
         });
-        Reply {
-            body: Body::Shared(body),
+        EncodedResponse {
+            body: ResponseBody::Shared(body),
             ..reply
         }
     }
 
     /// Forgets what is too old. Once a tick.
-    pub fn look(&self, now: Instant) {
-        self.kept.borrow_mut().retain(|kept| now < kept.until);
+    pub fn expire(&self, now: Instant) {
+        self.entries.borrow_mut().retain(|kept| now < kept.until);
     }
 }
 
@@ -104,25 +110,25 @@ mod tests {
 
     const LONG: Duration = Duration::from_secs(3600);
 
-    fn reply(status: u16, body: Vec<u8>) -> Reply {
-        Reply {
+    fn reply(status: u16, body: Vec<u8>) -> EncodedResponse {
+        EncodedResponse {
             status,
             fields: b"X-Test: 1\r\n".to_vec(),
-            body: Body::Own(body),
-            debt: None,
+            body: ResponseBody::Own(body),
+            reservation: None,
         }
     }
 
     #[test]
     fn the_same_question_gets_the_same_answer_until_there_is_news() {
-        let repeats = Repeats::new(LONG);
+        let repeats = MicroCache::new(LONG);
         let page = request("/web", &[("authorization", "Basic a")]);
-        let given = repeats.keep(&page, Instant::now(), 7, reply(200, b"page".to_vec()));
+        let given = repeats.insert(&page, Instant::now(), 7, reply(200, b"page".to_vec()));
         assert_eq!(given.body.bytes(), b"page");
-        let again = repeats.find(&page, 7).expect("it was just given");
+        let again = repeats.get(&page, 7).expect("it was just given");
         assert_eq!((again.status, again.body.bytes()), (200, &b"page"[..]));
         assert_eq!(again.fields, b"X-Test: 1\r\n");
-        assert!(repeats.find(&page, 8).is_none(), "there is news");
+        assert!(repeats.get(&page, 8).is_none(), "there is news");
         for other in [
             request("/web", &[]),
             request("/web", &[("authorization", "Basic b")]),
@@ -132,18 +138,18 @@ mod tests {
                 ..page.clone()
             },
         ] {
-            assert!(repeats.find(&other, 7).is_none(), "{other:?}");
+            assert!(repeats.get(&other, 7).is_none(), "{other:?}");
         }
     }
 
     #[test]
     fn only_what_is_young_good_and_small_is_kept_and_little_of_it() {
-        let repeats = Repeats::new(LONG);
+        let repeats = MicroCache::new(LONG);
         let now = Instant::now();
-        let kept = |target: &str, asked: Instant, reply: Reply| {
+        let kept = |target: &str, asked: Instant, reply: EncodedResponse| {
             let request = request(target, &[]);
-            repeats.keep(&request, asked, 0, reply);
-            repeats.find(&request, 0).is_some()
+            repeats.insert(&request, asked, 0, reply);
+            repeats.get(&request, 0).is_some()
         };
         let old = now.checked_sub(LONG).unwrap_or(now);
         assert!(old == now || !kept("/old", old, reply(200, Vec::new())));
@@ -153,8 +159,8 @@ mod tests {
         for number in 0..=limits::REPEATS {
             assert!(kept(&format!("/{number}"), now, reply(200, Vec::new())));
         }
-        assert!(repeats.find(&request("/0", &[]), 0).is_none());
-        repeats.look(now + LONG);
-        assert_eq!(repeats.kept.borrow().len(), 0);
+        assert!(repeats.get(&request("/0", &[]), 0).is_none());
+        repeats.expire(now + LONG);
+        assert_eq!(repeats.entries.borrow().len(), 0);
     }
 }

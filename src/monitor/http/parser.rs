@@ -12,11 +12,11 @@ use crate::limits;
 
 /// Header names with this prefix are ours, between gate and pool; from outside they are
 /// dropped.
-pub const PRIVATE: &str = "x-gate-";
+pub const PRIVATE_PREFIX: &str = "x-gate-";
 
 /// A request and what its connection needs to know about it.
 #[derive(Debug)]
-pub struct Head {
+pub struct RequestHead {
     pub request: Request,
     pub version: Version,
     /// Neither GET nor HEAD: asks what there is to ask.
@@ -24,7 +24,7 @@ pub struct Head {
     /// What the client wants to happen after the answer.
     pub keep_alive: bool,
     /// Its bytes, to know it by when it comes again; none where they are too many to keep.
-    pub asked: Vec<u8>,
+    pub raw_bytes: Vec<u8>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,9 +36,9 @@ pub enum Version {
 /// A head that is not served. Its connection is closed after the answer: where the next
 /// request would begin is unknown.
 #[derive(Debug)]
-pub struct Refusal {
+pub struct HeadError {
     pub status: u16,
-    pub abuse: Rejection,
+    pub rejection: Rejection,
     /// As far as it could be understood, for an answer in the client's language.
     pub request: Option<Request>,
     pub is_head: bool,
@@ -47,7 +47,7 @@ pub struct Refusal {
 /// The bytes of one connection that have not become requests yet: at most one head's worth, so
 /// that a client that pipelines waits for its answers (back-pressure).
 #[derive(Default)]
-pub struct Inbox {
+pub struct RequestBuffer {
     bytes: Vec<u8>,
     /// Where the unread part begins.
     start: usize,
@@ -57,7 +57,7 @@ pub struct Inbox {
     blanks: usize,
 }
 
-impl Inbox {
+impl RequestBuffer {
     pub fn is_empty(&self) -> bool {
         self.start == self.bytes.len()
     }
@@ -76,11 +76,11 @@ impl Inbox {
     }
 
     /// The next request, if all of its head is there.
-    pub fn take(&mut self, peer: IpAddr) -> Result<Option<Head>, Refusal> {
-        self.drop_blanks()?;
+    pub fn next_head(&mut self, peer: IpAddr) -> Result<Option<RequestHead>, HeadError> {
+        self.skip_leading_newlines()?;
         let unread = &self.bytes[self.start..];
         let Some(first) = unread.first() else {
-            self.forget();
+            self.clear();
             return Ok(None);
         };
         // A TLS greeting, a binary protocol: said at once, not after a deadline.
@@ -97,35 +97,35 @@ impl Inbox {
             return Err(refusal(status, Rejection::LargeHead, unread));
         };
         let head = parse(&unread[..end], peer)?;
-        self.taken(end);
+        self.consume(end);
         Ok(Some(head))
     }
 
-    fn taken(&mut self, bytes: usize) {
+    fn consume(&mut self, bytes: usize) {
         self.start += bytes;
         self.searched = 0;
         self.blanks = 0;
         if self.is_empty() {
-            self.forget();
+            self.clear();
         }
     }
 
     /// Takes the next request if it is this one again, byte for byte.
-    pub fn take_again(&mut self, asked: &[u8]) -> bool {
+    pub fn take_identical(&mut self, asked: &[u8]) -> bool {
         // A head ends with its first empty line, so what begins like a whole one is that one.
         let is_it = !asked.is_empty() && self.bytes[self.start..].starts_with(asked);
         if is_it {
-            self.taken(asked.len());
+            self.consume(asked.len());
         }
         is_it
     }
 
     /// What to answer when no more bytes will come, or not in time.
-    pub fn unfinished(&self, status: u16, abuse: Rejection) -> Refusal {
+    pub fn incomplete(&self, status: u16, abuse: Rejection) -> HeadError {
         refusal(status, abuse, &self.bytes[self.start..])
     }
 
-    fn drop_blanks(&mut self) -> Result<(), Refusal> {
+    fn skip_leading_newlines(&mut self) -> Result<(), HeadError> {
         while let Some(b'\r' | b'\n') = self.bytes.get(self.start) {
             self.start += 1;
             self.searched = 0;
@@ -138,17 +138,17 @@ impl Inbox {
     }
 
     /// An idle connection holds next to nothing.
-    fn forget(&mut self) {
+    fn clear(&mut self) {
         self.bytes.clear();
         self.bytes.shrink_to(1024);
         self.start = 0;
     }
 }
 
-fn refusal(status: u16, abuse: Rejection, bytes: &[u8]) -> Refusal {
-    Refusal {
+fn refusal(status: u16, abuse: Rejection, bytes: &[u8]) -> HeadError {
+    HeadError {
         status,
-        abuse,
+        rejection: abuse,
         request: None,
         is_head: bytes.starts_with(b"HEAD "),
     }
@@ -169,7 +169,7 @@ fn end_of_head(bytes: &[u8], from: usize) -> Option<usize> {
     None
 }
 
-fn parse(bytes: &[u8], peer: IpAddr) -> Result<Head, Refusal> {
+fn parse(bytes: &[u8], peer: IpAddr) -> Result<RequestHead, HeadError> {
     let bad = || refusal(400, Rejection::BadRequest, bytes);
     let mut fields = [httparse::EMPTY_HEADER; limits::REQUEST_HEADERS];
     let mut parsed = httparse::Request::new(&mut fields);
@@ -178,7 +178,7 @@ fn parse(bytes: &[u8], peer: IpAddr) -> Result<Head, Refusal> {
         Err(httparse::Error::TooManyHeaders) => {
             return Err(refusal(431, Rejection::LargeHead, bytes));
         }
-        Err(httparse::Error::Version) if names_a_version(bytes) => {
+        Err(httparse::Error::Version) if has_http_version(bytes) => {
             return Err(refusal(505, Rejection::Version, bytes));
         }
         _ => return Err(bad()),
@@ -191,20 +191,20 @@ fn parse(bytes: &[u8], peer: IpAddr) -> Result<Head, Refusal> {
         0 => Version::Http10,
         _ => Version::Http11,
     };
-    let framing = Framing::of(parsed.headers);
+    let framing = FramingFields::of(parsed.headers);
     if framing.is_broken(version) {
         return Err(bad());
     }
     let mut request = Request {
         is_head: method == "HEAD",
         target: String::new(),
-        headers: passed_on(parsed.headers),
+        headers: forwarded_headers(parsed.headers),
         peer,
     };
     let refuse = |status, abuse, request| {
-        Err(Refusal {
+        Err(HeadError {
             status,
-            abuse,
+            rejection: abuse,
             request: Some(request),
             is_head: method == "HEAD",
         })
@@ -239,19 +239,19 @@ fn parse(bytes: &[u8], peer: IpAddr) -> Result<Head, Refusal> {
         request.headers.retain(|(name, _)| name != "host");
         request.headers.push(("host".to_owned(), authority));
     }
-    if !request.header("host").is_none_or(may_be_host) {
+    if !request.header("host").is_none_or(is_host_syntax) {
         return refuse(400, Rejection::BadRequest, request);
     }
     let keep_alive = match version {
         Version::Http10 => framing.says_keep_alive && !framing.says_close,
         Version::Http11 => !framing.says_close,
     };
-    Ok(Head {
+    Ok(RequestHead {
         request,
         version,
         is_options,
         keep_alive,
-        asked: match bytes.len() <= limits::STANDING_HEAD_BYTES {
+        raw_bytes: match bytes.len() <= limits::STANDING_HEAD_BYTES {
             true => bytes.to_vec(),
             false => Vec::new(),
         },
@@ -259,7 +259,7 @@ fn parse(bytes: &[u8], peer: IpAddr) -> Result<Head, Refusal> {
 }
 
 /// Whether the request line ends like one of another HTTP, rather than in nonsense.
-fn names_a_version(bytes: &[u8]) -> bool {
+fn has_http_version(bytes: &[u8]) -> bool {
     let line = bytes.split(|byte| *byte == b'\n').next().unwrap_or(bytes);
     let line = line.strip_suffix(b"\r").unwrap_or(line);
     match line.rsplit(|byte| *byte == b' ').next() {
@@ -272,7 +272,7 @@ fn names_a_version(bytes: &[u8]) -> bool {
 
 /// What the header fields say about where this request ends and what comes after it.
 #[derive(Default)]
-struct Framing {
+struct FramingFields {
     lengths: usize,
     length: Option<u64>,
     bad_length: bool,
@@ -283,14 +283,14 @@ struct Framing {
     unmet_expectation: bool,
 }
 
-impl Framing {
-    fn of(fields: &[httparse::Header<'_>]) -> Framing {
-        let mut framing = Framing::default();
+impl FramingFields {
+    fn of(fields: &[httparse::Header<'_>]) -> FramingFields {
+        let mut framing = FramingFields::default();
         for field in fields {
             let is = |name: &str| field.name.eq_ignore_ascii_case(name);
             if is("content-length") {
                 framing.lengths += 1;
-                framing.length = length(field.value);
+                framing.length = parse_length(field.value);
                 framing.bad_length |= framing.length.is_none();
             } else if is("transfer-encoding") {
                 framing.coded = true;
@@ -324,7 +324,7 @@ impl Framing {
 }
 
 /// Digits alone: no sign, no blank inside, no list.
-fn length(value: &[u8]) -> Option<u64> {
+fn parse_length(value: &[u8]) -> Option<u64> {
     let digits = value.trim_ascii();
     if digits.is_empty() || !digits.iter().all(u8::is_ascii_digit) {
         return None;
@@ -333,7 +333,7 @@ fn length(value: &[u8]) -> Option<u64> {
 }
 
 /// The fields that concern the request and not the connection.
-fn passed_on(fields: &[httparse::Header<'_>]) -> Vec<(String, String)> {
+fn forwarded_headers(fields: &[httparse::Header<'_>]) -> Vec<(String, String)> {
     const OF_THE_CONNECTION: [&str; 11] = [
         "connection",
         "keep-alive",
@@ -350,7 +350,7 @@ fn passed_on(fields: &[httparse::Header<'_>]) -> Vec<(String, String)> {
     let mut passed = Vec::with_capacity(fields.len());
     for field in fields {
         let name = field.name.to_ascii_lowercase();
-        if OF_THE_CONNECTION.contains(&name.as_str()) || name.starts_with(PRIVATE) {
+        if OF_THE_CONNECTION.contains(&name.as_str()) || name.starts_with(PRIVATE_PREFIX) {
             continue;
         }
         let value = String::from_utf8_lossy(field.value.trim_ascii()).into_owned();
@@ -387,7 +387,7 @@ fn split_target(target: &str) -> Option<(Option<String>, String)> {
 }
 
 /// Whether this can be a host with or without a port; which hosts are ours is not decided here.
-fn may_be_host(value: &str) -> bool {
+fn is_host_syntax(value: &str) -> bool {
     let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~:[]%!$&'()*+;=".contains(&byte);
     value.bytes().all(allowed)
 }

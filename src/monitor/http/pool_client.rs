@@ -22,40 +22,40 @@ use smol::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::handler::{Overload, Request};
 use super::pool_protocol;
-use super::response_writer::{self, Body, Reply};
-use super::send_budget::Outstanding;
+use super::response_writer::{self, EncodedResponse, ResponseBody};
+use super::send_budget::SendBudget;
 use super::stats::HttpStats;
 use super::worker_pool::PoolState;
 use crate::limits;
 
 /// Slots that one address may have at once, so that another is never kept waiting by it alone.
-const SLOTS_OF_ONE_ADDRESS: usize = limits::WORKERS - 1;
+const SLOTS_PER_ADDRESS: usize = limits::WORKERS - 1;
 
 /// Why there is no answer from the pool.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Trouble {
+pub enum PoolError {
     /// It does not answer, or not as it should.
-    Silent,
+    Unavailable,
     /// Its answer does not fit beside those that clients have not taken yet.
-    NoRoom(Overload),
+    OverBudget(Overload),
 }
 
-pub struct Backend {
-    desk: Arc<PoolState>,
-    outstanding: Rc<Outstanding>,
+pub struct PoolClient {
+    workers: Arc<PoolState>,
+    outstanding: Rc<SendBudget>,
     traffic: Arc<HttpStats>,
     slots: RefCell<Vec<Slot>>,
-    waiting: RefCell<VecDeque<Waiting>>,
+    queue: RefCell<VecDeque<QueuedRequest>>,
     /// Held while a connection is being opened.
     opening: smol::lock::Mutex<()>,
-    next: Cell<u64>,
+    next_id: Cell<u64>,
     /// Requests that the workers had finished at the last tick.
     done: Cell<u64>,
-    proof_time: Duration,
+    ping_timeout: Duration,
 }
 
 enum Slot {
-    Free(Option<Link>),
+    Free(Option<PoolConnection>),
     Taken(IpAddr),
     /// Its request was given up; a worker may still be at it. Until then it is part of the
     /// share of who asked, or asking and resetting would get an address the whole pool.
@@ -66,87 +66,87 @@ enum Slot {
     },
 }
 
-struct Link {
+struct PoolConnection {
     stream: Async<UnixStream>,
     /// Which of tiny_http's servers it leads to.
     server: u64,
 }
 
-struct Waiting {
+struct QueuedRequest {
     number: u64,
     peer: IpAddr,
     granted: Option<usize>,
     waker: Option<Waker>,
 }
 
-impl Backend {
+impl PoolClient {
     pub fn new(
         desk: Arc<PoolState>,
-        outstanding: Rc<Outstanding>,
+        outstanding: Rc<SendBudget>,
         traffic: Arc<HttpStats>,
         proof_time: Duration,
-    ) -> Rc<Backend> {
-        Rc::new(Backend {
-            desk,
+    ) -> Rc<PoolClient> {
+        Rc::new(PoolClient {
+            workers: desk,
             outstanding,
             traffic,
             slots: RefCell::new((0..limits::WORKERS).map(|_| Slot::Free(None)).collect()),
-            waiting: RefCell::default(),
+            queue: RefCell::default(),
             opening: smol::lock::Mutex::new(()),
-            next: Cell::new(1),
+            next_id: Cell::new(1),
             done: Cell::new(0),
-            proof_time,
+            ping_timeout: proof_time,
         })
     }
 
     /// Asks the pool. The caller bounds the time; a call that is dropped gives its place back.
-    pub async fn ask(self: &Rc<Self>, request: &Request) -> Result<Reply, Trouble> {
-        let mut place = self.place(request.peer).await?;
+    pub async fn request(self: &Rc<Self>, request: &Request) -> Result<EncodedResponse, PoolError> {
+        let mut place = self.acquire_slot(request.peer).await?;
         // A connection that was closed while it was not used is replaced, once.
         if let Some(link) = place.link.take()
-            && link.server == self.desk.server_number()
+            && link.server == self.workers.server_number()
         {
             match place.exchange(link, request).await {
-                Err(Failure::Unused) => {}
-                Err(Failure::Trouble(trouble)) => return Err(trouble),
+                Err(ExchangeError::ConnectionClosed) => {}
+                Err(ExchangeError::Failed(trouble)) => return Err(trouble),
                 Ok(reply) => return Ok(reply),
             }
         }
         let link = self.open().await?;
         match place.exchange(link, request).await {
-            Err(Failure::Unused) => Err(Trouble::Silent),
-            Err(Failure::Trouble(trouble)) => Err(trouble),
+            Err(ExchangeError::ConnectionClosed) => Err(PoolError::Unavailable),
+            Err(ExchangeError::Failed(trouble)) => Err(trouble),
             Ok(reply) => Ok(reply),
         }
     }
 
     /// Gives places back whose workers are free again. Once a tick.
-    pub fn look(&self, now: Instant) {
+    pub fn reclaim_slots(&self, now: Instant) {
         for (number, slot) in self.slots.borrow_mut().iter_mut().enumerate() {
             let Slot::Abandoned { ticket, since, .. } = slot else {
                 continue;
             };
             // A request that no worker ever saw ends nowhere; an idle worker proves that.
-            let lost = self.desk.idle_workers() > 0
+            let lost = self.workers.idle_workers() > 0
                 && now.saturating_duration_since(*since) >= limits::BACKEND_TIME;
-            if lost || self.desk.has_finished(number, *ticket) {
+            if lost || self.workers.has_finished(number, *ticket) {
                 *slot = Slot::Free(None);
             }
         }
-        self.grant();
+        self.assign_slots();
     }
 
     /// Whether a worker has finished a request since this was last asked, or no request
     /// waits: none is queued or being answered, and a worker is free for the next one. Once a
     /// tick.
-    pub fn is_getting_on(&self) -> bool {
-        let done = self.desk.finished_requests();
+    pub fn is_making_progress(&self) -> bool {
+        let done = self.workers.finished_requests();
         if self.done.replace(done) != done {
             return true;
         }
         let slots = self.slots.borrow();
         let is_asked = slots.iter().any(|slot| matches!(slot, Slot::Taken(_)));
-        let is_queued = !self.waiting.borrow().is_empty();
+        let is_queued = !self.queue.borrow().is_empty();
         // With every worker busy for those who have left, the next to ask is refused.
         let all_are_kept = slots
             .iter()
@@ -155,8 +155,8 @@ impl Backend {
     }
 
     /// Waits for a slot, in the order of coming, except that one address never has them all.
-    async fn place(self: &Rc<Self>, peer: IpAddr) -> Result<Place, Trouble> {
-        self.look(Instant::now());
+    async fn acquire_slot(self: &Rc<Self>, peer: IpAddr) -> Result<SlotGuard, PoolError> {
+        self.reclaim_slots(Instant::now());
         // Slots given up long ago have stuck workers: no use to wait. Those given up just now
         // (a reader who clicked on) will be free soon.
         let (mut abandoned, mut by_peer) = (0, 0);
@@ -164,31 +164,31 @@ impl Backend {
             if let Slot::Abandoned {
                 peer: by, since, ..
             } = slot
-                && since.elapsed() >= self.proof_time
+                && since.elapsed() >= self.ping_timeout
             {
                 abandoned += 1;
                 by_peer += usize::from(*by == peer);
             }
         }
-        if abandoned == limits::WORKERS || by_peer >= SLOTS_OF_ONE_ADDRESS {
-            return Err(Trouble::Silent);
+        if abandoned == limits::WORKERS || by_peer >= SLOTS_PER_ADDRESS {
+            return Err(PoolError::Unavailable);
         }
-        let number = self.next.get();
-        self.next.set(number + 1);
-        self.waiting.borrow_mut().push_back(Waiting {
+        let number = self.next_id.get();
+        self.next_id.set(number + 1);
+        self.queue.borrow_mut().push_back(QueuedRequest {
             number,
             peer,
             granted: None,
             waker: None,
         });
         // Leaves the queue when this wait is given up.
-        let queued = Queued {
+        let queued = QueueGuard {
             backend: self.clone(),
             number,
         };
-        self.grant();
+        self.assign_slots();
         let granted = poll_fn(|context| {
-            let mut waiting = self.waiting.borrow_mut();
+            let mut waiting = self.queue.borrow_mut();
             let Some(found) = waiting.iter_mut().find(|one| one.number == number) else {
                 return Poll::Ready(None);
             };
@@ -199,7 +199,7 @@ impl Backend {
             Poll::Pending
         })
         .await;
-        let slot = granted.ok_or(Trouble::Silent)?;
+        let slot = granted.ok_or(PoolError::Unavailable)?;
         // Taken before the queue is left: leaving hands free slots to the next.
         let taken = std::mem::replace(&mut self.slots.borrow_mut()[slot], Slot::Taken(peer));
         drop(queued);
@@ -207,19 +207,19 @@ impl Backend {
             Slot::Free(link) => link,
             Slot::Taken(_) | Slot::Abandoned { .. } => None,
         };
-        Ok(Place {
+        Ok(SlotGuard {
             backend: self.clone(),
             peer,
             slot,
             link,
-            asked: None,
+            pending_id: None,
         })
     }
 
     /// Hands free slots to those who wait.
-    fn grant(&self) {
+    fn assign_slots(&self) {
         let slots = self.slots.borrow();
-        let mut waiting = self.waiting.borrow_mut();
+        let mut waiting = self.queue.borrow_mut();
         loop {
             let promised = |slot: usize| waiting.iter().any(|one| one.granted == Some(slot));
             // One with an open connection first.
@@ -238,13 +238,13 @@ impl Backend {
                     Slot::Free(_) => false,
                 };
                 let taken = slots.iter().filter(is_of);
-                let is_granted = |one: &&Waiting| one.granted.is_some() && one.peer == peer;
+                let is_granted = |one: &&QueuedRequest| one.granted.is_some() && one.peer == peer;
                 let granted = waiting.iter().filter(is_granted);
                 taken.count() + granted.count()
             };
             let next = waiting
                 .iter()
-                .position(|one| one.granted.is_none() && has(one.peer) < SLOTS_OF_ONE_ADDRESS);
+                .position(|one| one.granted.is_none() && has(one.peer) < SLOTS_PER_ADDRESS);
             let Some(next) = next.and_then(|at| waiting.get_mut(at)) else {
                 return;
             };
@@ -257,34 +257,34 @@ impl Backend {
 
     /// A new connection, proved. One at a time: tiny_http's own pool stalls on bursts. A server
     /// that turns out deaf is replaced, and asked once more.
-    async fn open(&self) -> Result<Link, Trouble> {
+    async fn open(&self) -> Result<PoolConnection, PoolError> {
         let _one = self.opening.lock().await;
         for _ in 0..2 {
-            let server = self.desk.server_number();
+            let server = self.workers.server_number();
             let error = match self.connect().await {
                 Ok(stream) => {
                     self.traffic.pool_connection_opened();
-                    return Ok(Link { stream, server });
+                    return Ok(PoolConnection { stream, server });
                 }
                 Err(error) => error,
             };
             log::debug!("a connection to the page workers failed: {error}");
             // With an idle worker at hand it is tiny_http that is deaf, not the work that is
             // slow. Want of descriptors is neither; it passes.
-            if super::server::is_resource_exhaustion(&error) || self.desk.idle_workers() == 0 {
+            if super::server::is_resource_exhaustion(&error) || self.workers.idle_workers() == 0 {
                 break;
             }
-            if let Err(error) = self.desk.replace(server) {
+            if let Err(error) = self.workers.replace(server) {
                 log::debug!("{error}");
                 break;
             }
         }
-        Err(Trouble::Silent)
+        Err(PoolError::Unavailable)
     }
 
     async fn connect(&self) -> io::Result<Async<UnixStream>> {
         let proved = async {
-            let mut stream = Async::<UnixStream>::connect(self.desk.socket_path()).await?;
+            let mut stream = Async::<UnixStream>::connect(self.workers.socket_path()).await?;
             stream.write_all(&pool_protocol::ping()).await?;
             let answer = read_head(&mut stream).await?;
             match (answer.status, answer.length) {
@@ -293,7 +293,7 @@ impl Backend {
             }
         };
         let patience = async {
-            smol::Timer::after(self.proof_time).await;
+            smol::Timer::after(self.ping_timeout).await;
             Err(io::Error::from(io::ErrorKind::TimedOut))
         };
         smol::future::or(proved, patience).await
@@ -301,86 +301,90 @@ impl Backend {
 }
 
 /// A place in the queue.
-struct Queued {
-    backend: Rc<Backend>,
+struct QueueGuard {
+    backend: Rc<PoolClient>,
     number: u64,
 }
 
-impl Drop for Queued {
+impl Drop for QueueGuard {
     fn drop(&mut self) {
         self.backend
-            .waiting
+            .queue
             .borrow_mut()
             .retain(|one| one.number != self.number);
         // It may have been granted a slot that it no longer wants.
-        self.backend.grant();
+        self.backend.assign_slots();
     }
 }
 
 /// A slot in use.
-struct Place {
-    backend: Rc<Backend>,
+struct SlotGuard {
+    backend: Rc<PoolClient>,
     peer: IpAddr,
     slot: usize,
-    link: Option<Link>,
+    link: Option<PoolConnection>,
     /// The ticket of a request whose answer has not been read to its end.
-    asked: Option<u64>,
+    pending_id: Option<u64>,
 }
 
-enum Failure {
+enum ExchangeError {
     /// The connection turned out closed before it took or answered anything.
-    Unused,
-    Trouble(Trouble),
+    ConnectionClosed,
+    Failed(PoolError),
 }
 
-impl Place {
-    async fn exchange(&mut self, mut link: Link, request: &Request) -> Result<Reply, Failure> {
+impl SlotGuard {
+    async fn exchange(
+        &mut self,
+        mut link: PoolConnection,
+        request: &Request,
+    ) -> Result<EncodedResponse, ExchangeError> {
         let backend = self.backend.clone();
-        let ticket = backend.next.get();
-        backend.next.set(ticket + 1);
+        let ticket = backend.next_id.get();
+        backend.next_id.set(ticket + 1);
         let bytes = pool_protocol::encode_request(request, self.slot, ticket);
         if link.stream.write_all(&bytes).await.is_err() {
-            return Err(Failure::Unused);
+            return Err(ExchangeError::ConnectionClosed);
         }
-        self.asked = Some(ticket);
+        self.pending_id = Some(ticket);
         let head = match read_head(&mut link.stream).await {
             Ok(head) => head,
             Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
-                self.asked = None;
-                return Err(Failure::Unused);
+                self.pending_id = None;
+                return Err(ExchangeError::ConnectionClosed);
             }
             Err(error) => {
                 log::debug!("the page workers' answer could not be read: {error}");
-                return Err(Failure::Trouble(Trouble::Silent));
+                return Err(ExchangeError::Failed(PoolError::Unavailable));
             }
         };
         if head.length > limits::BACKEND_ANSWER_BYTES {
-            return Err(Failure::Trouble(Trouble::Silent));
+            return Err(ExchangeError::Failed(PoolError::Unavailable));
         }
         let debt = backend
             .outstanding
-            .owe(head.length, request.peer)
-            .map_err(|limit| Failure::Trouble(Trouble::NoRoom(limit)))?;
+            .reserve(head.length, request.peer)
+            .map_err(|limit| ExchangeError::Failed(PoolError::OverBudget(limit)))?;
         let mut body = head.begun;
         let have = body.len().min(head.length);
         body.resize(head.length, 0);
         if link.stream.read_exact(&mut body[have..]).await.is_err() {
-            return Err(Failure::Trouble(Trouble::Silent));
+            return Err(ExchangeError::Failed(PoolError::Unavailable));
         }
-        self.asked = None;
+        self.pending_id = None;
         self.link = Some(link);
-        Ok(Reply {
+        Ok(EncodedResponse {
             status: head.status,
             fields: head.fields,
-            body: Body::Own(body),
-            debt: Some(debt),
+            body: ResponseBody::Own(body),
+            reservation: Some(debt),
         })
     }
 }
 
-impl Drop for Place {
+impl Drop for SlotGuard {
     fn drop(&mut self) {
-        let slot = match self.asked {
+        let slot = match self.pending_id {
             None => Slot::Free(self.link.take()),
             Some(ticket) => Slot::Abandoned {
                 peer: self.peer,
@@ -389,12 +393,12 @@ impl Drop for Place {
             },
         };
         self.backend.slots.borrow_mut()[self.slot] = slot;
-        self.backend.grant();
+        self.backend.assign_slots();
     }
 }
 
 /// The head of an answer of the pool.
-struct PoolHead {
+struct PoolResponseHead {
     status: u16,
     fields: Vec<u8>,
     length: usize,
@@ -402,7 +406,7 @@ struct PoolHead {
     begun: Vec<u8>,
 }
 
-async fn read_head(stream: &mut Async<UnixStream>) -> io::Result<PoolHead> {
+async fn read_head(stream: &mut Async<UnixStream>) -> io::Result<PoolResponseHead> {
     let mut bytes = vec![0; 2048];
     let mut filled = 0;
     loop {
@@ -431,7 +435,7 @@ async fn read_head(stream: &mut Async<UnixStream>) -> io::Result<PoolHead> {
     }
 }
 
-fn parse(bytes: &[u8]) -> io::Result<Option<(PoolHead, usize)>> {
+fn parse(bytes: &[u8]) -> io::Result<Option<(PoolResponseHead, usize)>> {
     let mut fields = [httparse::EMPTY_HEADER; limits::REQUEST_HEADERS];
     let mut parsed = httparse::Response::new(&mut fields);
     let used = match parsed.parse(bytes) {
@@ -439,7 +443,7 @@ fn parse(bytes: &[u8]) -> io::Result<Option<(PoolHead, usize)>> {
         Ok(httparse::Status::Partial) => return Ok(None),
         Err(error) => return Err(io::Error::other(error)),
     };
-    let mut head = PoolHead {
+    let mut head = PoolResponseHead {
         status: parsed.code.unwrap_or(0),
         fields: Vec::with_capacity(256),
         length: 0,
@@ -453,10 +457,10 @@ fn parse(bytes: &[u8]) -> io::Result<Option<(PoolHead, usize)>> {
         } else if header.name == pool_protocol::STATUS {
             head.status = value.parse().map_err(io::Error::other)?;
         } else if let Some(name) = header.name.strip_prefix(pool_protocol::FIELD)
-            && !response_writer::is_ours(name)
+            && !response_writer::is_writer_field(name)
         {
             let value = pool_protocol::unescape(value).unwrap_or_default();
-            response_writer::field(&mut head.fields, name, &value);
+            response_writer::append_checked(&mut head.fields, name, &value);
         }
     }
     head.length = length.ok_or_else(|| io::Error::other("an answer without its length"))?;

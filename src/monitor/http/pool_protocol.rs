@@ -6,7 +6,7 @@
 use std::borrow::Cow;
 
 use super::handler::Request;
-use super::parser::PRIVATE;
+use super::parser::PRIVATE_PREFIX;
 use crate::domain::percent;
 use crate::limits;
 
@@ -46,7 +46,10 @@ pub fn encode_request(request: &Request, slot: usize, ticket: u64) -> Vec<u8> {
         field(HEAD, "1");
     }
     for (name, value) in &request.headers {
-        debug_assert!(!name.starts_with(PRIVATE), "the head parser drops these");
+        debug_assert!(
+            !name.starts_with(PRIVATE_PREFIX),
+            "the head parser drops these"
+        );
         field(name, &escape(value));
     }
     bytes.push_str("\r\n");

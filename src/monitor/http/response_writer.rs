@@ -15,70 +15,70 @@ use smol::Async;
 use super::connection_table::{ConnectionPhase, ConnectionState, Interrupt};
 use super::handler::Response;
 use super::parser::Version;
-use super::send_budget::Debt;
+use super::send_budget::Reservation;
 
 /// An answer whose header fields are bytes already.
-pub struct Reply {
+pub struct EncodedResponse {
     pub status: u16,
     /// `Name: value` lines, each with its CR LF.
     pub fields: Vec<u8>,
-    pub body: Body,
+    pub body: ResponseBody,
     /// Held until the client has taken the body.
-    pub debt: Option<Debt>,
+    pub reservation: Option<Reservation>,
 }
 
 /// A body from memory is shared with everybody who is sent it; one of the pool is not.
-pub enum Body {
+pub enum ResponseBody {
     Shared(Arc<[u8]>),
     Own(Vec<u8>),
 }
 
-impl Body {
+impl ResponseBody {
     pub fn bytes(&self) -> &[u8] {
         match self {
-            Body::Shared(bytes) => bytes,
-            Body::Own(bytes) => bytes,
+            ResponseBody::Shared(bytes) => bytes,
+            ResponseBody::Own(bytes) => bytes,
         }
     }
 }
 
-impl Reply {
+impl EncodedResponse {
     /// A field that would not survive on the wire (a line end in a value) is left out.
-    pub fn new(answer: Response) -> Reply {
+    pub fn new(answer: Response) -> EncodedResponse {
         let mut fields = Vec::with_capacity(192);
         for (name, value) in &answer.headers {
-            if is_ours(name) {
+            if is_writer_field(name) {
                 continue;
             }
             match value {
                 // Written in this program, like the names.
                 Cow::Borrowed(value) => append(&mut fields, name, value),
-                Cow::Owned(value) => field(&mut fields, name, value),
+                Cow::Owned(value) => append_checked(&mut fields, name, value),
             }
         }
-        Reply {
+        EncodedResponse {
             status: answer.status,
             fields,
-            body: Body::Shared(answer.body),
-            debt: None,
+            body: ResponseBody::Shared(answer.body),
+            reservation: None,
         }
     }
 
     /// Adds a field unless there is one of that name.
-    pub fn ensure(&mut self, name: &str, value: &str) {
+    pub fn add_if_missing(&mut self, name: &str, value: &str) {
         let is_it = |line: &[u8]| {
             line.get(..name.len())
                 .is_some_and(|start| start.eq_ignore_ascii_case(name.as_bytes()))
                 && line.get(name.len()) == Some(&b':')
         };
         if !self.fields.split(|byte| *byte == b'\n').any(is_it) {
-            field(&mut self.fields, name, value);
+            append_checked(&mut self.fields, name, value);
         }
     }
 }
 
 /// Whether a field is the writer's alone.
-pub fn is_ours(name: &str) -> bool {
+pub fn is_writer_field(name: &str) -> bool {
     const OURS: [&str; 6] = [
         "content-length",
         "connection",
@@ -91,7 +91,7 @@ pub fn is_ours(name: &str) -> bool {
 }
 
 /// Appends one field, if it can stand in a head.
-pub fn field(fields: &mut Vec<u8>, name: &str, value: &str) {
+pub fn append_checked(fields: &mut Vec<u8>, name: &str, value: &str) {
     let name_fits = !name.is_empty()
         && name
             .bytes()
@@ -115,16 +115,16 @@ fn append(fields: &mut Vec<u8>, name: &str, value: &str) {
 
 /// How the answer is to be framed.
 #[derive(Clone, Copy)]
-pub struct Framing {
+pub struct ResponseFraming {
     pub is_head: bool,
     pub version: Version,
     pub keep_alive: bool,
 }
 
 /// The response head.
-pub fn head(reply: &Reply, framing: Framing, date: Option<&str>) -> Vec<u8> {
+pub fn head(reply: &EncodedResponse, framing: ResponseFraming, date: Option<&str>) -> Vec<u8> {
     let mut head = Vec::with_capacity(reply.fields.len() + 128);
-    begin(&mut head, reply.status);
+    append_status_line(&mut head, reply.status);
     head.extend_from_slice(&reply.fields);
     let length = reply.body.bytes().len();
     // RFC 9110 §8.6: a 204 has none, a 304 only that of the representation it stands for.
@@ -132,20 +132,25 @@ pub fn head(reply: &Reply, framing: Framing, date: Option<&str>) -> Vec<u8> {
         // Writing to a Vec cannot fail.
         let _ = write!(head, "Content-Length: {length}\r\n");
     }
-    end(&mut head, framing, date);
+    finish_head(&mut head, framing, date);
     head
 }
 
 /// The head of an answer without an end: it ends with its connection.
-pub fn endless_head(status: u16, fields: &[u8], framing: Framing, date: Option<&str>) -> Vec<u8> {
+pub fn stream_head(
+    status: u16,
+    fields: &[u8],
+    framing: ResponseFraming,
+    date: Option<&str>,
+) -> Vec<u8> {
     let mut head = Vec::with_capacity(fields.len() + 128);
-    begin(&mut head, status);
+    append_status_line(&mut head, status);
     head.extend_from_slice(fields);
-    end(&mut head, framing, date);
+    finish_head(&mut head, framing, date);
     head
 }
 
-fn begin(head: &mut Vec<u8>, status: u16) {
+fn append_status_line(head: &mut Vec<u8>, status: u16) {
     match status {
         200 => head.extend_from_slice(b"HTTP/1.1 200 OK\r\n"),
         304 => head.extend_from_slice(b"HTTP/1.1 304 Not Modified\r\n"),
@@ -153,9 +158,9 @@ fn begin(head: &mut Vec<u8>, status: u16) {
     }
 }
 
-fn end(head: &mut Vec<u8>, framing: Framing, date: Option<&str>) {
+fn finish_head(head: &mut Vec<u8>, framing: ResponseFraming, date: Option<&str>) {
     if let Some(date) = date {
-        field(head, "Date", date);
+        append_checked(head, "Date", date);
     }
     match (framing.keep_alive, framing.version) {
         (false, _) => head.extend_from_slice(b"Connection: close\r\n"),
@@ -172,7 +177,7 @@ pub async fn send(
     head: &[u8],
     body: &[u8],
     time: Duration,
-) -> Result<(), Unsent> {
+) -> Result<(), SendError> {
     let phase = match leash.phase() {
         ConnectionPhase::Streaming => ConnectionPhase::Streaming,
         _ => ConnectionPhase::Answering,
@@ -186,7 +191,7 @@ pub async fn send(
             false => socket.write_vectored(&[IoSlice::new(head), IoSlice::new(body)]),
         };
         match written {
-            Ok(0) => return Err(Unsent::Gone),
+            Ok(0) => return Err(SendError::Closed),
             Ok(written) => {
                 let of_head = written.min(head.len());
                 head = &head[of_head..];
@@ -199,21 +204,21 @@ pub async fn send(
                 let writable = poll_fn(|context| stream.poll_writable(context));
                 match leash.wait(writable).await {
                     Ok(Ok(())) => {}
-                    Ok(Err(_)) => return Err(Unsent::Gone),
-                    Err(cut) => return Err(Unsent::Cut(cut)),
+                    Ok(Err(_)) => return Err(SendError::Closed),
+                    Err(cut) => return Err(SendError::Interrupted(cut)),
                 }
             }
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(_) => return Err(Unsent::Gone),
+            Err(_) => return Err(SendError::Closed),
         }
     }
 }
 
 /// Why an answer did not get through.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Unsent {
-    Gone,
-    Cut(Interrupt),
+pub enum SendError {
+    Closed,
+    Interrupted(Interrupt),
 }
 
 fn reason(status: u16) -> &'static str {
@@ -264,8 +269,8 @@ mod tests {
         }
     }
 
-    fn text(reply: &Reply, is_head: bool, version: Version, keep_alive: bool) -> String {
-        let framing = Framing {
+    fn text(reply: &EncodedResponse, is_head: bool, version: Version, keep_alive: bool) -> String {
+        let framing = ResponseFraming {
             is_head,
             version,
             keep_alive,
@@ -275,14 +280,14 @@ mod tests {
 
     #[test]
     fn heads_are_framed_by_status_version_and_wish() {
-        let plain = Reply::new(answer(
+        let plain = EncodedResponse::new(answer(
             200,
             vec![("Content-Type", "text/plain".into())],
             b"hello",
         ));
-        let empty = Reply::new(answer(304, vec![], b""));
-        let stands_for = Reply::new(answer(304, vec![], b"hello"));
-        let none = Reply::new(answer(204, vec![], b""));
+        let empty = EncodedResponse::new(answer(304, vec![], b""));
+        let stands_for = EncodedResponse::new(answer(304, vec![], b"hello"));
+        let none = EncodedResponse::new(answer(204, vec![], b""));
         use Version::*;
         let rows = [
             (
@@ -325,16 +330,16 @@ mod tests {
             ("Server", "secret/1.0".into()),
             ("X-Fine", "c".into()),
         ];
-        let reply = Reply::new(answer(200, headers, b""));
+        let reply = EncodedResponse::new(answer(200, headers, b""));
         assert_eq!(reply.fields, b"X-Fine: c\r\n");
     }
 
     #[test]
     fn a_field_is_ensured_once() {
-        let mut reply = Reply::new(answer(405, vec![("Allow", "GET".into())], b""));
-        reply.ensure("allow", "GET, HEAD");
-        reply.ensure("Retry-After", "2");
-        reply.ensure("retry-after", "9");
+        let mut reply = EncodedResponse::new(answer(405, vec![("Allow", "GET".into())], b""));
+        reply.add_if_missing("allow", "GET, HEAD");
+        reply.add_if_missing("Retry-After", "2");
+        reply.add_if_missing("retry-after", "9");
         assert_eq!(reply.fields, b"Allow: GET\r\nRetry-After: 2\r\n");
     }
 }

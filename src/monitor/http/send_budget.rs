@@ -17,49 +17,49 @@ use crate::limits;
 /// The bytes of large answers that clients have not taken. A shared body counts once, however
 /// many are being sent it; one of the pool counts for itself, from the moment its length is
 /// known. Small answers are not counted: the number of connections bounds them.
-pub struct Outstanding {
+pub struct SendBudget {
     total: Cell<usize>,
-    in_all: usize,
-    of_one_address: usize,
+    max_total: usize,
+    max_per_address: usize,
     /// By the address of the bytes, which stay where they are while anybody holds them.
     shared: RefCell<HashMap<usize, usize>>,
-    of_address: RefCell<HashMap<IpAddr, usize>>,
+    per_address: RefCell<HashMap<IpAddr, usize>>,
     traffic: Arc<HttpStats>,
 }
 
-impl Outstanding {
-    pub fn new(in_all: usize, of_one_address: usize, traffic: Arc<HttpStats>) -> Rc<Outstanding> {
-        Rc::new(Outstanding {
+impl SendBudget {
+    pub fn new(in_all: usize, of_one_address: usize, traffic: Arc<HttpStats>) -> Rc<SendBudget> {
+        Rc::new(SendBudget {
             total: Cell::new(0),
-            in_all,
-            of_one_address,
+            max_total: in_all,
+            max_per_address: of_one_address,
             shared: RefCell::default(),
-            of_address: RefCell::default(),
+            per_address: RefCell::default(),
             traffic,
         })
     }
 
     /// Counts a shared body in; None if there is no room.
-    pub fn lend(self: &Rc<Self>, body: &Arc<[u8]>) -> Option<Debt> {
+    pub fn reserve_shared(self: &Rc<Self>, body: &Arc<[u8]>) -> Option<Reservation> {
         let bytes = body.len();
         if bytes <= limits::SMALL_ANSWER_BYTES {
-            return Some(Debt::none(self));
+            return Some(Reservation::none(self));
         }
         let place = body.as_ptr() as usize;
         let mut shared = self.shared.borrow_mut();
         match shared.get_mut(&place) {
             Some(count) => *count += 1,
             None => {
-                if self.total.get() + bytes > self.in_all {
+                if self.total.get() + bytes > self.max_total {
                     return None;
                 }
                 shared.insert(place, 1);
                 self.change(|total| total + bytes);
             }
         }
-        Some(Debt {
+        Some(Reservation {
             outstanding: self.clone(),
-            kind: DebtKind::Shared {
+            kind: ReservationKind::Shared {
                 place,
                 bytes,
                 _body: body.clone(),
@@ -68,23 +68,23 @@ impl Outstanding {
     }
 
     /// Counts a body in that only `peer` gets, or says why there is no room.
-    pub fn owe(self: &Rc<Self>, bytes: usize, peer: IpAddr) -> Result<Debt, Overload> {
+    pub fn reserve(self: &Rc<Self>, bytes: usize, peer: IpAddr) -> Result<Reservation, Overload> {
         if bytes <= limits::SMALL_ANSWER_BYTES {
-            return Ok(Debt::none(self));
+            return Ok(Reservation::none(self));
         }
-        let mut of_address = self.of_address.borrow_mut();
+        let mut of_address = self.per_address.borrow_mut();
         let of_one = of_address.get(&peer).copied().unwrap_or(0);
-        if of_one + bytes > self.of_one_address {
-            return Err(Overload::BytesOutstandingPerAddress(self.of_one_address));
+        if of_one + bytes > self.max_per_address {
+            return Err(Overload::BytesOutstandingPerAddress(self.max_per_address));
         }
-        if self.total.get() + bytes > self.in_all {
-            return Err(Overload::BytesOutstanding(self.in_all));
+        if self.total.get() + bytes > self.max_total {
+            return Err(Overload::BytesOutstanding(self.max_total));
         }
         of_address.insert(peer, of_one + bytes);
         self.change(|total| total + bytes);
-        Ok(Debt {
+        Ok(Reservation {
             outstanding: self.clone(),
-            kind: DebtKind::Own { peer, bytes },
+            kind: ReservationKind::Own { peer, bytes },
         })
     }
 
@@ -95,12 +95,12 @@ impl Outstanding {
 }
 
 /// A body on its way; dropping it counts it out.
-pub struct Debt {
-    outstanding: Rc<Outstanding>,
-    kind: DebtKind,
+pub struct Reservation {
+    outstanding: Rc<SendBudget>,
+    kind: ReservationKind,
 }
 
-enum DebtKind {
+enum ReservationKind {
     None,
     Shared {
         place: usize,
@@ -114,20 +114,20 @@ enum DebtKind {
     },
 }
 
-impl Debt {
-    fn none(outstanding: &Rc<Outstanding>) -> Debt {
-        Debt {
+impl Reservation {
+    fn none(outstanding: &Rc<SendBudget>) -> Reservation {
+        Reservation {
             outstanding: outstanding.clone(),
-            kind: DebtKind::None,
+            kind: ReservationKind::None,
         }
     }
 }
 
-impl Drop for Debt {
+impl Drop for Reservation {
     fn drop(&mut self) {
         match &self.kind {
-            DebtKind::None => {}
-            DebtKind::Shared { place, bytes, .. } => {
+            ReservationKind::None => {}
+            ReservationKind::Shared { place, bytes, .. } => {
                 let mut shared = self.outstanding.shared.borrow_mut();
                 if let Some(count) = shared.get_mut(place) {
                     *count -= 1;
@@ -137,8 +137,8 @@ impl Drop for Debt {
                     }
                 }
             }
-            DebtKind::Own { peer, bytes } => {
-                let mut of_address = self.outstanding.of_address.borrow_mut();
+            ReservationKind::Own { peer, bytes } => {
+                let mut of_address = self.outstanding.per_address.borrow_mut();
                 if let Some(held) = of_address.get_mut(peer) {
                     *held -= bytes;
                     if *held == 0 {
@@ -157,12 +157,12 @@ mod tests {
 
     #[test]
     fn a_shared_body_counts_once_and_own_ones_each() {
-        let outstanding = Outstanding::new(100_000, 60_000, Arc::new(HttpStats::new()));
+        let outstanding = SendBudget::new(100_000, 60_000, Arc::new(HttpStats::new()));
         let peer = IpAddr::from([127, 0, 0, 1]);
         let other = IpAddr::from([127, 0, 0, 2]);
         let body: Arc<[u8]> = vec![0; 50_000].into();
-        let first = outstanding.lend(&body);
-        let second = outstanding.lend(&body);
+        let first = outstanding.reserve_shared(&body);
+        let second = outstanding.reserve_shared(&body);
         assert_eq!(outstanding.total.get(), 50_000);
         drop(first);
         assert_eq!(
@@ -170,19 +170,19 @@ mod tests {
             50_000,
             "one is still being sent it"
         );
-        let own = outstanding.owe(40_000, peer);
+        let own = outstanding.reserve(40_000, peer);
         assert!(own.is_ok());
-        let refused = |peer| outstanding.owe(30_000, peer).map(drop);
+        let refused = |peer| outstanding.reserve(30_000, peer).map(drop);
         let share = Overload::BytesOutstandingPerAddress(60_000);
         assert_eq!(refused(peer), Err(share), "one address has its share");
         let room = Overload::BytesOutstanding(100_000);
         assert_eq!(refused(other), Err(room), "no room in all");
         assert!(
-            outstanding.owe(1_000, other).is_ok(),
+            outstanding.reserve(1_000, other).is_ok(),
             "a small answer always goes"
         );
         drop(second);
-        assert!(outstanding.owe(30_000, other).is_ok());
+        assert!(outstanding.reserve(30_000, other).is_ok());
         drop(own);
         assert_eq!(outstanding.total.get(), 0);
     }

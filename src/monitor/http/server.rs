@@ -24,13 +24,13 @@ use smol::future::FutureExt as _;
 use smol::{Async, LocalExecutor, Timer};
 
 use super::connection_table::{ConnectionTable, LimitReached};
-use super::event_stream::{Feed, Hub};
+use super::event_stream::{EventLog, WakerSet};
 use super::handler::{Handler, Overload};
-use super::micro_cache::Repeats;
-use super::pool_client::Backend;
+use super::micro_cache::MicroCache;
+use super::pool_client::PoolClient;
 use super::private_dir::PrivateDir;
-use super::response_writer::{Framing, Reply};
-use super::send_budget::Outstanding;
+use super::response_writer::{EncodedResponse, ResponseFraming};
+use super::send_budget::SendBudget;
 use super::stats::{HttpStats, Rejection};
 use super::worker_pool::{PoolState, WorkerPool};
 use super::{connection, parser, response_writer};
@@ -43,7 +43,7 @@ pub struct HttpServerParts {
     /// Networks that may connect beside this machine itself; none is all.
     pub allow: Vec<IpNet>,
     pub handler: Arc<dyn Handler>,
-    pub events: Arc<Feed>,
+    pub events: Arc<EventLog>,
     pub stats: Arc<HttpStats>,
     /// Where the private directory of the pool's socket may be made, best first:
     /// [`PrivateDir::bases`].
@@ -175,14 +175,14 @@ impl Drop for HttpServer {
 pub(super) struct ServerState {
     pub allow: Vec<IpNet>,
     pub answerer: Arc<dyn Handler>,
-    pub feed: Arc<Feed>,
+    pub feed: Arc<EventLog>,
     pub traffic: Arc<HttpStats>,
     pub limits: HttpLimits,
     pub connections: Rc<ConnectionTable>,
-    pub send_budget: Rc<Outstanding>,
-    pub pool: Rc<Backend>,
-    pub micro_cache: Repeats,
-    pub wakers: Rc<Hub>,
+    pub send_budget: Rc<SendBudget>,
+    pub pool: Rc<PoolClient>,
+    pub micro_cache: MicroCache,
+    pub wakers: Rc<WakerSet>,
     pub date: RefCell<Option<Rc<str>>>,
     /// What is said to a connection that finds no place; made when first needed after a tick,
     /// so that a flood costs a copy each.
@@ -226,11 +226,11 @@ impl ServerState {
                     self.answerer.overloaded(limit, None)
                 }
             };
-            let mut reply = Reply::new(answer);
+            let mut reply = EncodedResponse::new(answer);
             if reply.status == 503 {
-                reply.ensure("Retry-After", "5");
+                reply.add_if_missing("Retry-After", "5");
             }
-            let framing = Framing {
+            let framing = ResponseFraming {
                 is_head: false,
                 version: parser::Version::Http11,
                 keep_alive: false,
@@ -276,7 +276,7 @@ fn serve_until_stopped(
         gate_limits.connections_per_address,
         parts.stats.clone(),
     ));
-    let outstanding = Outstanding::new(
+    let outstanding = SendBudget::new(
         gate_limits.bytes_outstanding,
         gate_limits.bytes_outstanding_per_address,
         parts.stats.clone(),
@@ -286,13 +286,13 @@ fn serve_until_stopped(
         answerer: parts.handler.clone(),
         feed: parts.events.clone(),
         traffic: parts.stats.clone(),
-        pool: Backend::new(
+        pool: PoolClient::new(
             desk.clone(),
             outstanding.clone(),
             parts.stats.clone(),
             gate_limits.pool_ping_timeout,
         ),
-        micro_cache: Repeats::new(gate_limits.page_cache_ttl),
+        micro_cache: MicroCache::new(gate_limits.page_cache_ttl),
         limits: gate_limits,
         connections: register,
         send_budget: outstanding,
@@ -312,7 +312,7 @@ fn serve_until_stopped(
         let hall = hall.clone();
         executor.spawn(async move {
             loop {
-                hall.feed.announced().await;
+                hall.feed.wait().await;
                 hall.wakers.wake_all();
             }
         })
@@ -326,7 +326,7 @@ fn serve_until_stopped(
         hall.connections.stop();
         while hall.connections.len() > 0 && Instant::now() < deadline {
             hall.connections.expire(Instant::now());
-            hall.pool.look(Instant::now());
+            hall.pool.reclaim_slots(Instant::now());
             Timer::after(Duration::from_millis(5)).await;
         }
     }));
@@ -343,14 +343,14 @@ async fn tick_loop<T>(
         let turned = catch_unwind(AssertUnwindSafe(|| {
             let now = Instant::now();
             hall.connections.expire(now);
-            hall.pool.look(now);
-            hall.micro_cache.look(now);
-            hall.feed.look(now);
+            hall.pool.reclaim_slots(now);
+            hall.micro_cache.expire(now);
+            hall.feed.publish_new_times(now);
             *hall.date.borrow_mut() = hall.answerer.date().map(Rc::from);
             *hall.total_limit_response.borrow_mut() = None;
             *hall.address_limit_response.borrow_mut() = None;
             *hall.forbidden_response.borrow_mut() = None;
-            if hall.pool.is_getting_on() {
+            if hall.pool.is_making_progress() {
                 workers_beat();
             }
             beat();

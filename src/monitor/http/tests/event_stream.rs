@@ -2,8 +2,8 @@
 
 use super::*;
 
-fn announce(feed: &Feed, kind: EventKind, id: &str, data: &str) {
-    feed.announce(Event {
+fn announce(feed: &EventLog, kind: EventKind, id: &str, data: &str) {
+    feed.append(StreamEvent {
         kind,
         id: id.to_owned(),
         data: data.as_bytes().into(),

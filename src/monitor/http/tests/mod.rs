@@ -15,7 +15,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Condvar, Mutex};
 
 use super::*;
-use crate::monitor::http::event_stream::{Event, EventKind};
+use crate::monitor::http::event_stream::{EventKind, StreamEvent};
 use crate::monitor::http::handler::{Dispatch, Request, Response};
 use crate::monitor::http::listener::bind;
 
@@ -161,7 +161,7 @@ struct Running {
     gate: Option<HttpServer>,
     address: SocketAddr,
     traffic: Arc<HttpStats>,
-    feed: Arc<Feed>,
+    feed: Arc<EventLog>,
     stage: Arc<Stage>,
     beats: Arc<AtomicU64>,
 }
@@ -197,7 +197,7 @@ fn start(limits: HttpLimits) -> Running {
 fn start_with(limits: HttpLimits, workers_beat: impl Fn() + Send + 'static) -> Running {
     let stage = Stage::new();
     let listeners = bind(&[SocketAddr::from(([127, 0, 0, 1], 0))]).expect("a free port");
-    let (traffic, feed) = (Arc::new(HttpStats::new()), Arc::new(Feed::new()));
+    let (traffic, feed) = (Arc::new(HttpStats::new()), Arc::new(EventLog::new()));
     let beats = Arc::new(AtomicU64::new(0));
     let beat = {
         let beats = beats.clone();

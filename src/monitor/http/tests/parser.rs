@@ -7,10 +7,10 @@ use std::time::{Duration, Instant};
 
 const PEER: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 
-fn take(bytes: &[u8]) -> Result<Option<Head>, Refusal> {
-    let mut inbox = Inbox::default();
+fn take(bytes: &[u8]) -> Result<Option<RequestHead>, HeadError> {
+    let mut inbox = RequestBuffer::default();
     inbox.add(bytes);
-    inbox.take(PEER)
+    inbox.next_head(PEER)
 }
 
 fn status(bytes: &[u8]) -> u16 {
@@ -278,11 +278,11 @@ fn a_refused_head_request_is_known_as_one() {
 fn a_head_may_come_in_any_pieces() {
     let sent = b"\r\nGET /a HTTP/1.1\r\nHost: a\r\n\r\nGET /b HTTP/1.1\nHost: a\n\nGET /c HTTP/1.0\r\n\r\n";
     for size in 1..sent.len() {
-        let mut inbox = Inbox::default();
+        let mut inbox = RequestBuffer::default();
         let mut targets = Vec::new();
         for piece in sent.chunks(size) {
             inbox.add(piece);
-            while let Some(head) = inbox.take(PEER).expect("good") {
+            while let Some(head) = inbox.next_head(PEER).expect("good") {
                 targets.push(head.request.target);
             }
         }
@@ -293,12 +293,12 @@ fn a_head_may_come_in_any_pieces() {
 
 #[test]
 fn an_inbox_never_holds_more_than_one_head() {
-    let mut inbox = Inbox::default();
+    let mut inbox = RequestBuffer::default();
     let request = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n";
     let many = request.repeat(limits::REQUEST_HEAD_BYTES / request.len());
     inbox.add(&many);
     assert!(inbox.room() < request.len());
-    assert!(inbox.take(PEER).expect("good").is_some());
+    assert!(inbox.next_head(PEER).expect("good").is_some());
     assert!(inbox.room() >= request.len());
     assert!(inbox.bytes.capacity() <= 2 * limits::REQUEST_HEAD_BYTES);
 }
@@ -420,7 +420,7 @@ fn check_any(seed: u64, bytes: &[u8], dice: &mut Dice) {
 
 /// The targets served, and the status of the refusal that ended it.
 fn outcome<'a>(pieces: impl Iterator<Item = &'a [u8]>, seed: u64) -> (Vec<String>, Option<u16>) {
-    let mut inbox = Inbox::default();
+    let mut inbox = RequestBuffer::default();
     let mut targets = Vec::new();
     for piece in pieces {
         let mut piece = piece;
@@ -428,7 +428,7 @@ fn outcome<'a>(pieces: impl Iterator<Item = &'a [u8]>, seed: u64) -> (Vec<String
             let now = piece.len().min(inbox.room());
             inbox.add(&piece[..now]);
             piece = &piece[now..];
-            match inbox.take(PEER) {
+            match inbox.next_head(PEER) {
                 Ok(Some(head)) => {
                     check_clean(&head, seed);
                     targets.push(head.request.target);
@@ -443,7 +443,7 @@ fn outcome<'a>(pieces: impl Iterator<Item = &'a [u8]>, seed: u64) -> (Vec<String
 }
 
 /// What tiny_http and the views may rely on.
-fn check_clean(head: &Head, seed: u64) {
+fn check_clean(head: &RequestHead, seed: u64) {
     let visible = |byte: u8| (0x21..=0x7e).contains(&byte);
     let request = &head.request;
     let is_of_server = head.is_options && request.target == "*";
@@ -453,7 +453,7 @@ fn check_clean(head: &Head, seed: u64) {
     );
     for (name, value) in &request.headers {
         assert!(
-            name.bytes().all(visible) && !name.starts_with(PRIVATE),
+            name.bytes().all(visible) && !name.starts_with(PRIVATE_PREFIX),
             "seed {seed}: {name:?}"
         );
         assert!(

@@ -154,7 +154,7 @@ fn the_very_same_request_is_answered_once_until_something_is_announced() {
     assert_eq!(cold(), 1);
     running.whole(b"GET /echo HTTP/1.0\r\nX-A: b\r\n\r\n");
     assert_eq!(cold(), 2, "another request");
-    running.feed.announce(Event {
+    running.feed.append(StreamEvent {
         kind: EventKind::Alert,
         id: String::new(),
         data: b"news"[..].into(),
