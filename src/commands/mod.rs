@@ -9,9 +9,9 @@ mod licenses;
 mod once;
 mod operations;
 mod rehearse;
-mod report;
 mod restore;
 mod serve;
+mod table;
 mod test_alert;
 
 use std::fmt::Display;

@@ -3,7 +3,7 @@
 use std::io::IsTerminal;
 use std::sync::Arc;
 
-use super::{BAD, WRONG, configured, print_out, report};
+use super::{BAD, WRONG, configured, print_out, table};
 use crate::api::http_exchange::HttpExchange;
 use crate::config::{Config, Overrides};
 use crate::domain::ledger::Ledger;
@@ -54,12 +54,12 @@ pub fn table(plan: &Plan, fetched: &[Fetched]) -> String {
     let results: Vec<_> = named()
         .map(|(source, it)| (source, it.observation.clone()))
         .collect();
-    let mut table = report::render(&results, std::io::stdout().is_terminal());
+    let mut text = table::render(&results, std::io::stdout().is_terminal());
     for (source, it) in named() {
         let is_failed = matches!(it.observation.outcome, FetchOutcome::Failed { .. });
-        table += &report::exchanges(&source.name, &it.exchanges, is_failed);
+        text += &table::exchanges(&source.name, &it.exchanges, is_failed);
     }
-    table
+    text
 }
 
 /// One observation of each source, in their order. Each has its own timeout, so the whole

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use jiff::tz::TimeZone;
 
-use super::describe::without_secrets;
+use super::print::without_secrets;
 use super::reader::{Item, Reader, Table};
 use super::{Secret, SourceConfig};
 use crate::domain::alert::{AlertRules, DisplayRule, MuteWindow, SourceRule, StaleRule, ValueRule};

@@ -6,14 +6,14 @@
 
 mod alert;
 mod auth;
-mod describe;
 mod env_file;
 pub mod environment;
 pub mod example;
 mod mail;
+mod option;
+mod print;
 pub mod reader;
 pub mod service;
-mod setting;
 mod source;
 
 use std::collections::BTreeMap;
@@ -32,9 +32,9 @@ pub use self::alert::{Notifications, WebhookFormat};
 pub use self::auth::{Auth, Login};
 use self::environment::Environment;
 pub use self::mail::{MailConfig, MailTls};
+use self::option::{duration_option, option, options, parsed, split_list};
 use self::reader::{Item, Reader, Table};
 pub use self::reader::{Problem, Remark, Weight};
-use self::setting::{duration_option, option, options, parsed, split_list};
 use self::source::Named;
 pub use self::source::{SourceConfig, Target};
 use crate::domain::alert::AlertRules;
@@ -585,4 +585,5 @@ impl Config {
 }
 
 #[cfg(test)]
+#[path = "tests/config.rs"]
 mod tests;

@@ -13,8 +13,8 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::Secret;
-use super::describe::sounds_secret;
 use super::environment::Environment;
+use super::print::sounds_secret;
 use crate::domain::redact::{MASK, Secrets};
 use crate::domain::time::parse_duration;
 use openapi::operation::nearest;

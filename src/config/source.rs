@@ -12,7 +12,7 @@ use std::time::Duration;
 use self::arguments::{find_operation, read_arguments, read_query};
 use self::selection::{read_pointer, read_selection};
 use super::auth::{Auth, read_auth, say_missing};
-use super::describe::{looks_like_a_key, sounds_secret};
+use super::print::{looks_like_a_key, sounds_secret};
 use super::reader::{Item, Table, Weight, is_harmless_header};
 use super::{Secret, read_zone};
 use crate::api::connection_pool;

@@ -2,7 +2,7 @@
 
 use toml::de::DeValue;
 
-use crate::config::describe::sounds_secret;
+use crate::config::print::sounds_secret;
 use crate::config::reader::{Item, Table};
 use openapi::operation::{Api, Argument, Location, Operation, Parameter, check_arguments, nearest};
 

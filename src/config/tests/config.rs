@@ -730,8 +730,8 @@ fn problems_of_example(example: &str) -> Vec<String> {
 
 #[test]
 fn the_examples_that_people_are_given_are_understood() {
-    let installed = include_str!("../../systemd/main-node.toml");
-    let readme = include_str!("../../README.md");
+    let installed = include_str!("../../../systemd/main-node.toml");
+    let readme = include_str!("../../../README.md");
     let mut examples = vec![installed.to_owned(), with_all_options(installed)];
     let blocks = readme.split("```toml\n").skip(1);
     for block in blocks.filter_map(|block| block.split("```").next()) {
