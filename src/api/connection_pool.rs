@@ -11,12 +11,10 @@ use std::net::IpAddr;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use ureq::Error;
-use ureq::http::Uri;
-use ureq::unversioned::transport::{Buffers, ConnectionDetails, Connector, NextTimeout, Transport};
+use ureq::unversioned::transport::Transport;
 
-use super::connect::{FetchControl, TcpConnection};
-use super::{private_address, redirect};
+use super::fetch_control::{FetchControl, TcpConnection};
+use super::private_address;
 use crate::domain::time::Mono;
 use crate::limits;
 
@@ -56,11 +54,11 @@ struct PoolState {
     idle: Vec<IdleConnection>,
 }
 
-struct IdleConnection {
-    origin: String,
-    transport: Box<dyn Transport>,
-    connection: Arc<TcpConnection>,
-    since: Instant,
+pub struct IdleConnection {
+    pub origin: String,
+    pub transport: Box<dyn Transport>,
+    pub connection: Arc<TcpConnection>,
+    pub since: Instant,
 }
 
 impl fmt::Debug for ConnectionPool {
@@ -133,7 +131,7 @@ impl ConnectionPool {
     }
 
     /// An open connection to `origin` that nobody uses.
-    fn take_idle(&self, origin: &str) -> Option<IdleConnection> {
+    pub fn take_idle(&self, origin: &str) -> Option<IdleConnection> {
         self.close_expired();
         let mut state = self.lock();
         while let Some(newest) = state.idle.iter().rposition(|it| it.origin == origin) {
@@ -146,14 +144,14 @@ impl ConnectionPool {
     }
 
     /// Closes idle connections, so that a new one is within the limit.
-    fn evict_idle(&self) {
+    pub fn evict_idle(&self) {
         let mut state = self.lock();
         let room = self.limit.saturating_sub(state.active);
         let surplus = state.idle.len().saturating_sub(room);
         drop(state.idle.drain(..surplus));
     }
 
-    fn return_idle(&self, idle: IdleConnection) {
+    pub fn return_idle(&self, idle: IdleConnection) {
         let mut state = self.lock();
         state.idle.push(idle);
         let surplus = state.idle.len().saturating_sub(self.limit);
@@ -218,289 +216,6 @@ impl Drop for PoolPermit {
     }
 }
 
-/// Reuses an idle connection of the pool, or opens one.
-pub struct PoolingConnector<C> {
-    pub connector: C,
-    pub pool: Arc<ConnectionPool>,
-    pub control: Arc<FetchControl>,
-    /// The connection to a proxy is opened through this connector as well, without a proxy in
-    /// its configuration: it is part of another one and not kept by itself.
-    pub has_proxy: bool,
-}
-
-impl<C> fmt::Debug for PoolingConnector<C> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Pooled")
-    }
-}
-
-impl<C: Connector<()>> Connector<()> for PoolingConnector<C> {
-    type Out = Box<dyn Transport>;
-
-    fn connect(
-        &self,
-        details: &ConnectionDetails,
-        chained: Option<()>,
-    ) -> Result<Option<Self::Out>, Error> {
-        if self.has_proxy && details.config.proxy().is_none() {
-            let opened = self.connector.connect(details, chained)?;
-            return Ok(opened.map(Transport::boxed));
-        }
-        let origin = origin(details.uri);
-        if let Some(idle) = self.pool.take_idle(&origin) {
-            self.control.adopt(&idle.connection)?;
-            return Ok(Some(Box::new(PooledConnection {
-                origin,
-                transport: Some(idle.transport),
-                connection: idle.connection,
-                pool: self.pool.clone(),
-                is_reusable: false,
-            })));
-        }
-        self.pool.evict_idle();
-        let Some(opened) = self.connector.connect(details, chained)? else {
-            return Ok(None);
-        };
-        Ok(Some(match self.control.connection() {
-            Some(connection) => Box::new(PooledConnection {
-                origin,
-                transport: Some(opened.boxed()),
-                connection,
-                pool: self.pool.clone(),
-                is_reusable: false,
-            }),
-            None => opened.boxed(),
-        }))
-    }
-}
-
-/// Scheme, host and port, the same for every spelling.
-pub fn origin(uri: &Uri) -> String {
-    redirect::display_origin(uri).to_ascii_lowercase()
-}
-
-/// A connection in use. The agent keeps none itself: when it has read an answer to its end it
-/// asks whether the connection is open, and drops it; it is then given back to the pool.
-struct PooledConnection {
-    origin: String,
-    /// Always there until it is dropped.
-    transport: Option<Box<dyn Transport>>,
-    connection: Arc<TcpConnection>,
-    pool: Arc<ConnectionPool>,
-    /// What the agent was last told, if it has not used the connection since.
-    is_reusable: bool,
-}
-
-impl fmt::Debug for PooledConnection {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Lease")
-    }
-}
-
-impl Transport for PooledConnection {
-    fn buffers(&mut self) -> &mut dyn Buffers {
-        self.transport.as_mut().expect(HELD).buffers()
-    }
-
-    fn transmit_output(&mut self, amount: usize, timeout: NextTimeout) -> Result<(), Error> {
-        self.is_reusable = false;
-        let transport = self.transport.as_mut().expect(HELD);
-        transport.transmit_output(amount, timeout)
-    }
-
-    fn await_input(&mut self, timeout: NextTimeout) -> Result<bool, Error> {
-        self.is_reusable = false;
-        self.transport.as_mut().expect(HELD).await_input(timeout)
-    }
-
-    fn is_open(&mut self) -> bool {
-        self.is_reusable = self.transport.as_mut().expect(HELD).is_open();
-        self.is_reusable
-    }
-
-    fn is_tls(&self) -> bool {
-        self.transport.as_ref().expect(HELD).is_tls()
-    }
-}
-
-const HELD: &str = "a lease holds its connection until it is dropped";
-
-impl Drop for PooledConnection {
-    fn drop(&mut self) {
-        if let Some(transport) = self.transport.take()
-            && self.is_reusable
-        {
-            self.pool.return_idle(IdleConnection {
-                origin: std::mem::take(&mut self.origin),
-                transport,
-                connection: self.connection.clone(),
-                since: Instant::now(),
-            });
-        }
-    }
-}
-
 #[cfg(test)]
-mod tests {
-    use std::sync::atomic::Ordering;
-    use std::sync::mpsc::channel;
-
-    use super::super::fault_server::{AfterResponse, FaultServer, send};
-    use super::super::faults::{clock_at_noon, fetcher, good_response, long_timeout};
-    use super::super::fetcher::Fetcher;
-    use super::super::transport::TransportSettings;
-    use super::super::url_source;
-    use super::*;
-    use crate::domain::reading::FetchOutcome;
-
-    fn device() -> FaultServer {
-        FaultServer::start(Arc::new(|_: &str, wire, _: &_| {
-            match send(wire, good_response()) {
-                true => AfterResponse::Keep,
-                false => AfterResponse::Close,
-            }
-        }))
-    }
-
-    fn source(server: &FaultServer, pool: &Arc<ConnectionPool>) -> Fetcher {
-        let settings = TransportSettings {
-            pool: pool.clone(),
-            ..long_timeout()
-        };
-        let request = url_source::prepare_request(&server.url(), &[], &[]).expect("a URL");
-        fetcher(request, settings, clock_at_noon())
-    }
-
-    fn succeeds(fetcher: &mut Fetcher) -> bool {
-        let outcome = fetcher.fetch_once().expect("nobody cancels").outcome;
-        matches!(outcome, FetchOutcome::Readings { .. })
-    }
-
-    fn connections(server: &FaultServer) -> usize {
-        server.server.connections.load(Ordering::SeqCst)
-    }
-
-    #[test]
-    fn sources_of_one_device_share_its_one_connection() {
-        let server = device();
-        let pool = ConnectionPool::new("http://meter", 1);
-        let mut sources = [source(&server, &pool), source(&server, &pool)];
-        for _ in 0..3 {
-            assert!(sources.iter_mut().all(succeeds));
-        }
-        assert_eq!(connections(&server), 1);
-    }
-
-    #[test]
-    fn at_most_so_many_connections_are_open_at_once() {
-        let server = device();
-        let pool = ConnectionPool::new("http://meter", 2);
-        std::thread::scope(|scope| {
-            for _ in 0..6 {
-                scope.spawn(|| assert!(succeeds(&mut source(&server, &pool))));
-            }
-        });
-        let found = connections(&server);
-        assert!((1..=2).contains(&found), "{found} connections");
-        assert_eq!(pool.lock().active, 0);
-    }
-
-    #[test]
-    fn another_origin_of_the_pool_gets_the_place_of_an_idle_connection() {
-        let (one, other) = (device(), device());
-        let pool = ConnectionPool::new("http://meter", 1);
-        assert!(succeeds(&mut source(&one, &pool)));
-        assert!(succeeds(&mut source(&other, &pool)));
-        let state = pool.lock();
-        let origins: Vec<&str> = state.idle.iter().map(|it| it.origin.as_str()).collect();
-        assert_eq!(origins, [format!("http://{}", other.address)]);
-    }
-
-    #[test]
-    fn a_connection_is_closed_when_its_time_is_over_and_not_by_the_next_fetch() {
-        let server = device();
-        let pool = ConnectionPool::with_idle_timeout("http://meter", 1, Duration::ZERO);
-        assert!(succeeds(&mut source(&server, &pool)));
-        assert_eq!(pool.lock().idle.len(), 1);
-        assert_eq!(pool.close_expired(), None);
-        assert!(pool.lock().idle.is_empty());
-
-        let pool = ConnectionPool::new("http://meter", 1);
-        assert!(succeeds(&mut source(&server, &pool)));
-        let left = pool.close_expired().expect("it is kept");
-        assert!(left <= limits::KEPT_CONNECTION);
-        assert_eq!(pool.lock().idle.len(), 1);
-    }
-
-    #[test]
-    fn a_kept_connection_that_the_server_closed_costs_no_fetch() {
-        let server = FaultServer::start(Arc::new(|_: &str, wire, _: &_| {
-            send(wire, good_response());
-            AfterResponse::Close
-        }));
-        let pool = ConnectionPool::new("http://meter", 1);
-        let mut source = source(&server, &pool);
-        assert!((0..3).all(|_| succeeds(&mut source)));
-    }
-
-    #[test]
-    fn turns_are_taken_in_the_order_in_which_sources_fell_due() {
-        let pool = ConnectionPool::new("http://meter", 1);
-        let control = FetchControl::default();
-        let now = Some(Duration::ZERO);
-        let mut running = pool.queue(Mono(1));
-        assert_eq!(running.wait(&control, now), WaitResult::Ready);
-        let mut later = pool.queue(Mono(3));
-        let mut earlier = pool.queue(Mono(2));
-        assert_eq!(earlier.wait(&control, now), WaitResult::TimedOut);
-        drop(running);
-        assert_eq!(
-            later.wait(&control, now),
-            WaitResult::TimedOut,
-            "it is not its turn"
-        );
-        assert_eq!(earlier.wait(&control, now), WaitResult::Ready);
-        drop(earlier);
-        assert_eq!(later.wait(&control, now), WaitResult::Ready);
-        drop(later);
-
-        // One that gave up waiting holds up nobody.
-        drop(pool.queue(Mono(4)));
-        assert_eq!(pool.queue(Mono(5)).wait(&control, now), WaitResult::Ready);
-    }
-
-    #[test]
-    fn the_stop_ends_the_wait_for_a_turn() {
-        let pool = ConnectionPool::new("http://meter", 1);
-        let control = FetchControl::default();
-        let mut running = pool.queue(Mono(1));
-        assert_eq!(running.wait(&control, None), WaitResult::Ready);
-        let (tell, told) = channel();
-        std::thread::scope(|scope| {
-            scope.spawn(|| {
-                let mut waiting = pool.queue(Mono(2));
-                tell.send(()).expect("the test listens");
-                assert_eq!(waiting.wait(&control, None), WaitResult::Stopped);
-            });
-            told.recv().expect("it is queued");
-            control.stop();
-            pool.wake();
-        });
-    }
-
-    #[test]
-    fn a_device_at_home_gets_one_connection_and_other_servers_more() {
-        for (host, expected) in [
-            ("127.0.0.1", 1),
-            ("192.168.1.20", 1),
-            ("[fe80::1]", 1),
-            ("meter.local", 1),
-            ("localhost", 1),
-            ("nas", 1),
-            ("1.1.1.1", 4),
-            ("api.example.org", 4),
-        ] {
-            assert_eq!(default_connections(host), expected, "{host}");
-        }
-    }
-}
+#[path = "tests/connection_pool.rs"]
+mod tests;

@@ -191,11 +191,11 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
+    use crate::api::agent::TransportSettings;
     use crate::api::client::{APIS, CALLS};
     use crate::api::faults::test_plan;
     use crate::api::fetcher::{Fetcher, SourceSettings};
     use crate::api::request::Endpoint;
-    use crate::api::transport::TransportSettings;
     use crate::domain::plan::Selection;
     use crate::domain::reading::FetchOutcome;
     use crate::domain::time::{ClockTrust, Moment, Mono, Wall};

@@ -5,7 +5,9 @@
 
 use std::time::Duration;
 
+use super::response_parser::and_more;
 use crate::domain::health::{Cause, Failure};
+use crate::domain::reading::{FetchOutcome, Issue, Observation, Reason};
 use crate::domain::time::{Mono, human_duration};
 
 /// Waits between lines about one trouble.
@@ -19,7 +21,11 @@ const INTERVALS: [Duration; 4] = [
 const RECOVERED_AFTER: Duration = Duration::from_secs(600);
 
 #[derive(Debug, Default)]
-pub struct FailureLog(Option<Outage>);
+pub struct FailureLog {
+    outage: Option<Outage>,
+    /// What the last answer had against its schema, to log it once per change.
+    drift: Vec<Issue>,
+}
 
 #[derive(Debug)]
 struct Outage {
@@ -34,14 +40,46 @@ struct Outage {
 }
 
 impl FailureLog {
-    pub fn failed(&mut self, failure: &Failure, now: Mono) -> Option<String> {
-        if let Some(outage) = &self.0
+    /// What the log is to say of an attempt: of what is as it was, nothing.
+    pub fn lines(&mut self, observation: &Observation) -> Vec<(log::Level, String)> {
+        let mut lines = Vec::new();
+        let now = observation.at.mono;
+        let issues = match &observation.outcome {
+            FetchOutcome::Failed { failure, .. } => {
+                let line = self.failed(failure, now);
+                lines.extend(line.map(|line| (log::Level::Warn, line)));
+                return lines;
+            }
+            FetchOutcome::Unchanged | FetchOutcome::Empty => None,
+            FetchOutcome::Readings { issues, .. } => Some(issues),
+        };
+        let line = self.succeeded(now);
+        lines.extend(line.map(|line| (log::Level::Info, line)));
+        let Some(issues) = issues else { return lines };
+        let is_drift = |issue: &&Issue| issue.reason == Reason::Drift;
+        let drift: Vec<Issue> = issues.iter().filter(is_drift).cloned().collect();
+        let is_new = |issue: &&Issue| {
+            let same =
+                |old: &Issue| (&old.pointer, &old.expected) == (&issue.pointer, &issue.expected);
+            !self.drift.iter().any(same)
+        };
+        let new = drift.iter().filter(is_new).count();
+        if let Some(first) = drift.iter().find(is_new) {
+            let line = format!("{first}{}", and_more(new - 1));
+            lines.push((log::Level::Warn, line));
+        }
+        self.drift = drift;
+        lines
+    }
+
+    fn failed(&mut self, failure: &Failure, now: Mono) -> Option<String> {
+        if let Some(outage) = &self.outage
             && outage.recovery_logged
             && now.since(outage.last_failure) >= RECOVERED_AFTER
         {
-            self.0 = None;
+            self.outage = None;
         }
-        let outage = self.0.get_or_insert(Outage {
+        let outage = self.outage.get_or_insert(Outage {
             began: now,
             last_failure: now,
             failures: 0,
@@ -79,12 +117,12 @@ impl FailureLog {
         ))
     }
 
-    pub fn succeeded(&mut self, now: Mono) -> Option<String> {
-        let outage = self.0.as_mut()?;
+    fn succeeded(&mut self, now: Mono) -> Option<String> {
+        let outage = self.outage.as_mut()?;
         let is_steady = now.since(outage.last_failure) >= RECOVERED_AFTER;
         if outage.recovery_logged {
             if is_steady {
-                self.0 = None;
+                self.outage = None;
             }
             return None;
         }

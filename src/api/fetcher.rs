@@ -4,26 +4,24 @@
 //! on and keeps nothing but what makes the next request better (validators, failures in a
 //! row). A source that hangs holds up this thread alone, and the stop interrupts it.
 
-use std::borrow::Cow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde_json::Value as Json;
-
-use super::connection_pool::{PoolPermit as Permit, WaitResult};
+use super::agent::TransportSettings;
+use super::connection_pool::{PoolPermit, WaitResult};
 use super::failure_log::FailureLog;
-use super::follow;
+use super::fetch_result::FetchResult;
 use super::http_exchange::HttpExchange;
-use super::json;
-use super::transport::{
-    Canceller, FetchError, FetchedResponse, SendRequest, Transport, TransportSettings, Validators,
-};
+use super::http_response::FetchError;
+use super::response_parser::ResponseParser;
+use super::sent_request::Validators;
+use super::transport::{Canceller, SendRequest, Transport};
 use crate::domain::health::{Cause, Failure};
-use crate::domain::normalise::{LastAccepted, normalise};
-use crate::domain::plan::{Numbers, SourcePlan};
+use crate::domain::normalise::LastAccepted;
+use crate::domain::plan::SourcePlan;
 use crate::domain::quota::{QuotaMeter, QuotaReservation, SavedQuota};
-use crate::domain::reading::{FetchOutcome, Issue, Observation, Reason, UpstreamNode, Value};
+use crate::domain::reading::{FetchOutcome, Observation};
 use crate::domain::redact::Secrets;
 use crate::domain::schedule;
 use crate::domain::time::{Moment, Mono, human_duration};
@@ -31,7 +29,6 @@ use crate::limits;
 use crate::sys::clock::Clock;
 use crate::sys::shutdown::{Stopping, Woken};
 use openapi::operation::Operation;
-use openapi::schema::Judge;
 
 /// A source as the configuration describes it.
 pub struct SourceSettings {
@@ -84,42 +81,10 @@ pub struct Fetcher {
     failures_in_a_row: u64,
     failure_log: FailureLog,
     believed: LastAccepted,
-    /// What the last answer had against its schema, to say it once per change.
-    drift: Vec<Issue>,
     /// What is to be said while others keep the server's connections busy for too long.
     overload: Option<Arc<str>>,
     /// Intervals that passed without a turn, since the last observation.
     skipped_intervals: u64,
-}
-
-/// How one answer came out, before it becomes an observation.
-struct FetchResult {
-    outcome: FetchOutcome,
-    bytes: u64,
-    retry_after: Option<Duration>,
-    followed: Option<UpstreamNode>,
-    /// To keep, if the answer was new and good.
-    validators: Option<Validators>,
-}
-
-impl FetchResult {
-    fn new(outcome: FetchOutcome, bytes: u64) -> FetchResult {
-        FetchResult {
-            outcome,
-            bytes,
-            retry_after: None,
-            followed: None,
-            validators: None,
-        }
-    }
-
-    fn failed(failure: Failure, issues: Vec<Issue>, bytes: u64) -> FetchResult {
-        let retry_after = failure.retry_after;
-        FetchResult {
-            retry_after,
-            ..FetchResult::new(FetchOutcome::Failed { failure, issues }, bytes)
-        }
-    }
 }
 
 impl Fetcher {
@@ -139,7 +104,6 @@ impl Fetcher {
             failures_in_a_row: 0,
             failure_log: FailureLog::default(),
             believed: LastAccepted::default(),
-            drift: Vec::new(),
             overload: None,
             skipped_intervals: 0,
         })
@@ -264,7 +228,7 @@ impl Fetcher {
 
     /// Waits for a connection of the server's pool; `None` if the node stops. Each whole
     /// interval that passes meanwhile is a turn that is dropped.
-    fn wait_for_permit(&mut self, due: Mono) -> Option<Permit> {
+    fn wait_for_permit(&mut self, due: Mono) -> Option<PoolPermit> {
         let mut permit = self.transport.queue(due);
         let mut is_in_time = true;
         loop {
@@ -319,7 +283,7 @@ impl Fetcher {
         }
     }
 
-    fn fetch(&mut self, permit: Permit) -> Option<Observation> {
+    fn fetch(&mut self, permit: PoolPermit) -> Option<Observation> {
         let begun = self.clock.now();
         // A turn changes nothing of the fetcher, so a panic leaves no half-made state.
         let caught = catch_unwind(AssertUnwindSafe(|| self.request_and_parse(begun)));
@@ -334,7 +298,7 @@ impl Fetcher {
             }
         };
         drop(permit);
-        self.mask(&mut result);
+        result.mask(&self.secrets);
         self.update_state(&result, begun);
         let at = self.clock.now();
         let duration = at.mono.since(begun.mono);
@@ -359,49 +323,6 @@ impl Fetcher {
             late_notice: self.overload.clone(),
             skipped_polls: std::mem::take(&mut self.skipped_intervals),
         })
-    }
-
-    /// Takes every configured secret out of the texts that an answer made.
-    fn mask(&self, result: &mut FetchResult) {
-        if self.secrets.is_empty() {
-            return;
-        }
-        let mask = |text: &mut String| *text = self.secrets.mask(text).into_owned();
-        let issues = match &mut result.outcome {
-            FetchOutcome::Unchanged | FetchOutcome::Empty => return,
-            FetchOutcome::Failed { failure, issues } => {
-                mask(&mut failure.detail);
-                issues
-            }
-            FetchOutcome::Readings {
-                readings, issues, ..
-            } => {
-                for reading in readings {
-                    if let Value::Text(text) = &mut reading.value
-                        && let Cow::Owned(masked) = self.secrets.mask_data(text)
-                    {
-                        *text = masked.into();
-                    }
-                }
-                issues
-            }
-        };
-        for issue in issues {
-            mask(&mut issue.pointer);
-            mask(&mut issue.expected);
-            mask(&mut issue.found);
-            if let Some(key) = &mut issue.key
-                && let Cow::Owned(masked) = self.secrets.mask_data(key)
-            {
-                *key = masked.into();
-            }
-        }
-        if let Some(followed) = &mut result.followed
-            && let Some(alert) = &mut followed.alert
-            && let Cow::Owned(masked) = self.secrets.mask(alert)
-        {
-            *alert = masked.into();
-        }
     }
 
     /// Keeps what makes the next request better.
@@ -448,80 +369,25 @@ impl Fetcher {
         }
         let mut result = match fetched.status {
             304 => FetchResult::new(FetchOutcome::Unchanged, 0),
-            _ => self.parse_response(&fetched, begun),
+            _ => self.parser().parse(&fetched, begun),
         };
         result.retry_after = result.retry_after.or(fetched.retry_after);
         result.validators = Some(fetched.validators);
         Ok(result)
     }
 
-    /// An answer with a body becomes readings, or says why it does not.
-    fn parse_response(&self, fetched: &FetchedResponse, begun: Moment) -> FetchResult {
-        let bytes = fetched.body.len() as u64;
-        let host = fetched.origin.split("://").last().unwrap_or_default();
-        let failed = |failure| FetchResult::failed(failure, Vec::new(), bytes);
-        let body = match json::parse(&fetched.body, fetched.is_html, host) {
-            Ok(body) => body,
-            Err(failure) => return failed(failure),
-        };
-        let (taken, followed) = match &self.follow {
-            None => {
-                let taken = normalise(&self.plan, &body, &self.believed, begun.mono);
-                (taken, None)
-            }
-            Some(own) => match follow::parse_snapshot(&body, own, host) {
-                Ok((taken, followed)) => (taken, Some(followed)),
-                Err(failure) => return failed(failure),
-            },
-        };
-        let mut issues = taken.issues;
-        issues.truncate(limits::ISSUES_PER_RESPONSE);
-        let room = limits::ISSUES_PER_RESPONSE - issues.len();
-        issues.extend(
-            self.check_schema(&body, fetched.status)
-                .into_iter()
-                .take(room),
-        );
-        issues.iter_mut().for_each(Issue::shorten);
-        if taken.is_empty_answer && issues.is_empty() {
-            return FetchResult::new(FetchOutcome::Empty, bytes);
-        }
-        if taken.readings.is_empty() {
-            let failure = no_readings(&issues, host);
-            return FetchResult::failed(failure, issues, bytes);
-        }
-        let outcome = FetchOutcome::Readings {
-            observed: taken.observed,
-            readings: taken.readings,
-            issues,
-        };
-        FetchResult {
-            followed,
-            ..FetchResult::new(outcome, bytes)
+    fn parser(&self) -> ResponseParser<'_> {
+        ResponseParser {
+            plan: &self.plan,
+            operation: self.operation,
+            follow: self.follow.as_deref(),
+            believed: &self.believed,
         }
     }
 
-    /// Where the answer is not what the OpenAPI file declares.
-    fn check_schema(&self, body: &Json, status: u16) -> Vec<Issue> {
-        let Some(operation) = self.operation else {
-            return Vec::new();
-        };
-        let declared = operation.schema_for(status);
-        let schema = declared.unwrap_or_else(|| operation.response.get());
-        let judge = Judge {
-            bound: limits::ISSUES_PER_RESPONSE / 2,
-            numbers_as_text: self.plan.numbers == Numbers::Lenient,
-        };
-        let drift = judge.judge(schema, body).into_iter();
-        drift
-            .map(|drift| Issue {
-                reason: Reason::Drift,
-                key: None,
-                pointer: drift.pointer,
-                expected: drift.expected,
-                found: drift.found,
-            })
-            .collect()
+    /// What the log is to say of an attempt.
+    pub fn log_lines(&mut self, observation: &Observation) -> Vec<(log::Level, String)> {
+        self.failure_log.lines(observation)
     }
 
     fn log(&mut self, observation: &Observation) {
@@ -529,70 +395,6 @@ impl Fetcher {
             log::log!(level, "{}: {line}", self.plan.name);
         }
     }
-
-    /// What the log is to say of an attempt: of what is as it was, nothing.
-    pub fn log_lines(&mut self, observation: &Observation) -> Vec<(log::Level, String)> {
-        let mut lines = Vec::new();
-        let now = observation.at.mono;
-        let issues = match &observation.outcome {
-            FetchOutcome::Failed { failure, .. } => {
-                let line = self.failure_log.failed(failure, now);
-                lines.extend(line.map(|line| (log::Level::Warn, line)));
-                return lines;
-            }
-            FetchOutcome::Unchanged | FetchOutcome::Empty => None,
-            FetchOutcome::Readings { issues, .. } => Some(issues),
-        };
-        let line = self.failure_log.succeeded(now);
-        lines.extend(line.map(|line| (log::Level::Info, line)));
-        let Some(issues) = issues else { return lines };
-        let is_drift = |issue: &&Issue| issue.reason == Reason::Drift;
-        let drift: Vec<Issue> = issues.iter().filter(is_drift).cloned().collect();
-        let is_new = |issue: &&Issue| {
-            let same =
-                |old: &Issue| (&old.pointer, &old.expected) == (&issue.pointer, &issue.expected);
-            !self.drift.iter().any(same)
-        };
-        let new = drift.iter().filter(is_new).count();
-        if let Some(first) = drift.iter().find(is_new) {
-            let line = format!("{first}{}", and_more(new - 1));
-            lines.push((log::Level::Warn, line));
-        }
-        self.drift = drift;
-        lines
-    }
-}
-
-fn and_more(count: usize) -> String {
-    match count {
-        0 => String::new(),
-        _ => format!("; and {count} more"),
-    }
-}
-
-/// Why an answer in JSON gave no reading at all.
-fn no_readings(issues: &[Issue], host: &str) -> Failure {
-    let drift = issues.iter().find(|issue| issue.reason == Reason::Drift);
-    let (cause, first) = match drift {
-        Some(drift) => (Cause::Schema, Some(drift)),
-        None => (Cause::Empty, issues.first()),
-    };
-    let detail = match first {
-        Some(issue) => {
-            let pointer = match issue.pointer.as_str() {
-                "" => "the whole answer",
-                pointer => pointer,
-            };
-            format!(
-                "nothing in the answer of {host} can be read; {pointer}: expected {}, found {}{}",
-                issue.expected,
-                issue.found,
-                and_more(issues.len() - 1)
-            )
-        }
-        None => format!("the answer of {host} holds no number"),
-    };
-    Failure::new(cause, detail)
 }
 
 #[cfg(test)]

@@ -6,21 +6,34 @@
 //! and `connect` below it and `redirect`), what its failure is called (`error_mapping`), its answer (`json`, `follow`),
 //! and the loop around it all (`fetcher`, with `failure_log` for the log).
 
+pub mod agent;
+mod certificate_errors;
 pub mod client;
-mod connect;
+mod connect_error;
 pub mod connection_pool;
 pub mod demo_server;
+mod dns;
+mod error_context;
 mod error_mapping;
 mod failure_log;
+mod fetch_control;
+mod fetch_result;
 pub mod fetcher;
 mod follow;
 pub mod http_exchange;
+mod http_response;
 mod json;
+pub mod origin;
+mod pooled_connection;
 pub mod private_address;
 mod proxy;
 mod redirect;
 pub mod request;
+mod response_parser;
+mod sent_request;
 mod simulate;
+mod status_errors;
+mod tcp;
 pub mod transport;
 pub mod url_source;
 

@@ -12,7 +12,7 @@ use ureq::unversioned::transport::{
     Buffers, ConnectionDetails, Connector, Either, NextTimeout, Transport,
 };
 
-use super::redirect;
+use super::origin;
 
 /// Connects to the proxy where a request in plain HTTP goes through one.
 #[derive(Debug)]
@@ -59,7 +59,7 @@ impl<In: Transport> Connector<In> for HttpProxyConnector {
         });
         Ok(Some(Either::B(AbsoluteFormTransport {
             transport,
-            origin: redirect::display_origin(details.uri),
+            origin: origin::display_origin(details.uri),
             authorization: login.map(|login| format!("Proxy-Authorization: Basic {login}\r\n")),
             is_at_start: true,
         })))
@@ -135,9 +135,9 @@ mod tests {
     use std::sync::Arc;
     use std::sync::atomic::Ordering;
 
+    use super::super::agent::TransportSettings;
     use super::super::fault_server::{AfterResponse, FaultServer, response, send};
     use super::super::faults::{clock_at_noon, fetcher, good_response, long_timeout};
-    use super::super::transport::TransportSettings;
     use super::super::url_source;
     use crate::domain::reading::{FetchOutcome, Observation};
     use crate::limits;

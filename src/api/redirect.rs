@@ -5,6 +5,8 @@
 use ureq::http::Uri;
 use ureq::http::uri::{Authority, PathAndQuery, Scheme};
 
+use super::origin::{port, same_host, same_origin};
+
 pub fn is_redirect(status: u16) -> bool {
     matches!(status, 301 | 302 | 303 | 307 | 308)
 }
@@ -101,20 +103,6 @@ fn resolve_path(base: &str, reference: &str) -> String {
     format!("/{}{query}", kept.join("/"))
 }
 
-/// By its name, whatever the port.
-pub fn same_host(one: &Uri, other: &Uri) -> bool {
-    let host = |uri: &Uri| {
-        let host = uri.host().map(str::to_ascii_lowercase);
-        host.map(|host| host.trim_end_matches('.').to_owned())
-    };
-    host(one) == host(other)
-}
-
-pub fn same_origin(one: &Uri, other: &Uri) -> bool {
-    let host = |uri: &Uri| uri.host().map(str::to_ascii_lowercase);
-    one.scheme() == other.scheme() && host(one) == host(other) && port(one) == port(other)
-}
-
 /// Whether credentials go along from `here` to `target`: on the same origin, and from plain HTTP
 /// to TLS on the same host where both ports are the schemes' own, as most servers that have both
 /// say it. curl would drop them there too; the token has gone over the same host's plain HTTP
@@ -126,37 +114,9 @@ pub fn keeps_credentials(here: &Uri, target: &Uri) -> bool {
     same_origin(here, target) || (is_upgrade && same_host(here, target))
 }
 
-fn port(uri: &Uri) -> u16 {
-    uri.port_u16().unwrap_or(match uri.scheme_str() {
-        Some("https") => 443,
-        _ => 80,
-    })
-}
-
-/// `example.org`, or `meter.local:8080` where the port is not the scheme's own.
-pub fn display_host(uri: &Uri) -> String {
-    let host = uri.host().unwrap_or("this source's host");
-    let own = match uri.scheme_str() {
-        Some("https") => 443,
-        _ => 80,
-    };
-    match uri.port_u16() {
-        Some(port) if port != own => format!("{host}:{port}"),
-        _ => host.to_owned(),
-    }
-}
-
-/// `https://example.org:8443`.
-pub fn display_origin(uri: &Uri) -> String {
-    format!(
-        "{}://{}",
-        uri.scheme_str().unwrap_or("http"),
-        display_host(uri)
-    )
-}
-
 #[cfg(test)]
 mod tests {
+    use super::super::origin::{display_host, display_origin};
     use super::*;
 
     #[test]

@@ -7,11 +7,13 @@ use std::sync::Arc;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 
+use crate::api::agent::TransportSettings;
 use crate::api::client::CALLS;
-use crate::api::connection_pool::{self, ConnectionPool};
+use crate::api::connection_pool::ConnectionPool;
 use crate::api::fetcher::{Fetcher, SourceSettings};
+use crate::api::origin;
 use crate::api::request::{Credential, Endpoint};
-use crate::api::transport::{SendRequest, TransportSettings};
+use crate::api::transport::SendRequest;
 use crate::api::url_source;
 use crate::config::{Auth, Config, Login, SourceConfig, Target};
 use crate::sys::clock::Clock;
@@ -43,7 +45,7 @@ struct Server<'a> {
 fn server(source: &SourceConfig) -> Server<'_> {
     let uri = source.target.uri().unwrap_or_default();
     Server {
-        origin: connection_pool::origin(&uri),
+        origin: origin::pool_key(&uri),
         proxy: source.proxy.as_deref(),
         ca_file: source.ca_file.as_deref(),
     }

@@ -8,9 +8,10 @@ use std::time::Duration;
 
 use jiff::tz::TimeZone;
 
+use super::agent::TransportSettings;
 use super::fault_server::{AfterResponse, FaultState, Wire, response, send};
 use super::fetcher::{Fetcher, SourceSettings};
-use super::transport::{SendRequest, TransportSettings};
+use super::transport::SendRequest;
 use crate::domain::health::Cause;
 use crate::domain::plan::{Numbers, RecordSelector, Selection, SourcePlan};
 use crate::domain::time::{ClockTrust, Moment, Mono, Wall};

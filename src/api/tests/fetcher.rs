@@ -8,15 +8,17 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use super::connect::ConnectError;
-use super::error_mapping::{ErrorContext, ResponsePart, classify_error};
+use super::agent::TransportSettings;
+use super::connect_error::ConnectError;
+use super::error_context::{ErrorContext, ResponsePart};
+use super::error_mapping::classify_error;
 use super::fault_server::{Act, AfterResponse, FaultServer, response, send};
 use super::faults::{
     clock_at_noon, fault_cases, fetcher, good_response, gzip, long_timeout, short_timeout,
     test_plan,
 };
 use super::fetcher::{Fetcher, QuotaHandle, SourceSettings};
-use super::transport::{SendRequest, TransportSettings};
+use super::transport::SendRequest;
 use super::url_source;
 use crate::domain::health::{Cause, SourceHealth};
 use crate::domain::plan::SourcePlan;

@@ -1,0 +1,117 @@
+//! ureq agent with every limit set: configuration, proxy, connectors.
+//!
+//! Built on the thread that starts the sources, used on the fetch thread.
+
+use std::net::IpAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use ureq::Agent;
+use ureq::config::Config;
+use ureq::http::HeaderValue;
+use ureq::unversioned::transport::{ConnectProxyConnector, Connector};
+
+use super::connection_pool::ConnectionPool;
+use super::dns::DnsResolver;
+use super::fetch_control::FetchControl;
+use super::pooled_connection::PoolingConnector;
+use super::private_address;
+use super::proxy::HttpProxyConnector;
+use super::sent_request::RequestRecorder;
+use super::tcp::TcpConnector;
+use crate::limits;
+use crate::sys::tls::{Tls, Trust};
+
+/// What a source's configuration says about its requests.
+#[derive(Debug, Clone)]
+pub struct TransportSettings {
+    /// The whole of one fetch, redirects included.
+    pub timeout: Duration,
+    /// Of the body, after decompression.
+    pub body_limit: u64,
+    pub redirects: u32,
+    /// Certificates to trust instead of the machine's.
+    pub ca_file: Option<PathBuf>,
+    /// `http://host:port`, used for everything; the environment's proxies are not.
+    pub proxy: Option<String>,
+    pub user_agent: String,
+    /// The connections that it shares with the other sources of its server.
+    pub pool: Arc<ConnectionPool>,
+    /// Which addresses an answer from outside must not lead to; tests have others.
+    pub is_private: fn(IpAddr) -> bool,
+}
+
+impl Default for TransportSettings {
+    fn default() -> TransportSettings {
+        TransportSettings {
+            timeout: limits::FETCH_TIMEOUT,
+            body_limit: limits::BODY_BYTES,
+            redirects: limits::REDIRECTS,
+            ca_file: None,
+            proxy: None,
+            user_agent: concat!("main-node/", env!("CARGO_PKG_VERSION")).to_owned(),
+            pool: ConnectionPool::new("", limits::CONNECTIONS_TO_A_DEVICE),
+            is_private: private_address::is_private,
+        }
+    }
+}
+
+pub fn make_agent(
+    (config, direct): (&Config, &Config),
+    trust: &Trust,
+    control: &Arc<FetchControl>,
+    pool: &Arc<ConnectionPool>,
+) -> Agent {
+    let opens = ()
+        .chain(HttpProxyConnector {
+            direct: direct.clone(),
+        })
+        .chain(ConnectProxyConnector::default())
+        .chain(TcpConnector(control.clone()))
+        .chain(Tls::new(trust.clone()));
+    let connector = PoolingConnector {
+        connector: opens,
+        pool: pool.clone(),
+        control: control.clone(),
+        has_proxy: config.proxy().is_some(),
+    };
+    Agent::with_parts(config.clone(), connector, DnsResolver(control.clone()))
+}
+
+pub fn build_config(
+    settings: &TransportSettings,
+    proxy: Option<ureq::Proxy>,
+    recorder: RequestRecorder,
+) -> Result<Config, String> {
+    if HeaderValue::from_str(&settings.user_agent).is_err() {
+        return Err("expected a user agent of printable ASCII".to_owned());
+    }
+    Ok(Agent::config_builder()
+        .timeout_global(Some(settings.timeout))
+        .timeout_resolve(Some(limits::RESOLVE_TIMEOUT.min(settings.timeout)))
+        .timeout_connect(Some(limits::CONNECT_TIMEOUT.min(settings.timeout)))
+        .timeout_recv_response(Some(settings.timeout))
+        .http_status_as_error(false)
+        // Followed here: ureq would take custom headers along to another host.
+        .max_redirects(0)
+        .max_redirects_will_error(false)
+        .max_response_header_size(limits::RESPONSE_HEAD_BYTES)
+        // One byte more than a head may have, or ureq waits for room instead of failing.
+        .input_buffer_size(limits::RESPONSE_HEAD_BYTES + 1)
+        .output_buffer_size(limits::TRANSPORT_BUFFER_BYTES)
+        // `pool` keeps them, for all sources of a server.
+        .max_idle_connections(0)
+        .user_agent(settings.user_agent.as_str())
+        .proxy(proxy)
+        .middleware(recorder)
+        .build())
+}
+
+pub fn parse_proxy(text: &str) -> Result<ureq::Proxy, String> {
+    let wrong = "expected a proxy as http://host:port or https://host:port";
+    if !text.starts_with("http://") && !text.starts_with("https://") {
+        return Err(wrong.to_owned());
+    }
+    ureq::Proxy::new(text).map_err(|_| wrong.to_owned())
+}

@@ -1,0 +1,118 @@
+//! TLS and certificate errors, to a cause and a sentence for people.
+//!
+//! Pure.
+
+use rustls::CertificateError;
+
+use super::error_context::ErrorContext;
+use crate::domain::health::{Cause, Failure};
+use crate::domain::time::{ClockTrust, Moment, Wall};
+use crate::limits;
+use crate::sys::tls;
+
+pub fn classify_tls(error: &rustls::Error, context: ErrorContext) -> Failure {
+    match error {
+        rustls::Error::InvalidCertificate(problem) => classify_certificate(problem, context),
+        rustls::Error::FailedToGetCurrentTime => clock_is_wrong(context),
+        error => Failure::new(Cause::Tls, tls::handshake_words(error, context.host)),
+    }
+}
+
+fn classify_certificate(problem: &CertificateError, context: ErrorContext) -> Failure {
+    let host = context.host;
+    let fail = |detail: String| Failure::new(Cause::Tls, detail);
+    match problem {
+        CertificateError::ExpiredContext { not_after, .. } => fail(format!(
+            "the certificate of {host} expired on {}{}",
+            date(*not_after),
+            clock_doubt(context.now)
+        )),
+        CertificateError::Expired => fail(format!(
+            "the certificate of {host} has expired{}",
+            clock_doubt(context.now)
+        )),
+        // A clock that nobody has set is the likelier culprit: a Pi wakes up in its past.
+        CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. }
+            if context.now.trust == ClockTrust::Untrusted =>
+        {
+            clock_is_wrong(context)
+        }
+        CertificateError::NotValidYetContext { not_before, .. } => fail(format!(
+            "the certificate of {host} is valid from {} on, and it is {} here",
+            date(*not_before),
+            &context.now.wall.to_string()[..10]
+        )),
+        CertificateError::NotValidYet => {
+            fail(format!("the certificate of {host} is not valid yet"))
+        }
+        CertificateError::NotValidForName => {
+            fail(format!("the certificate of {host} is for another name"))
+        }
+        CertificateError::NotValidForNameContext { presented, .. } => fail(format!(
+            "the certificate of {host} is for {}",
+            certificate_names(presented)
+        )),
+        CertificateError::UnknownIssuer if context.has_ca_file => fail(format!(
+            "no certificate of this source's `ca_file` vouches for the certificate of {host}: \
+             put the CA's there that made it, or the server's own"
+        )),
+        CertificateError::UnknownIssuer => fail(format!(
+            "nobody whom this node trusts vouches for the certificate of {host}; if it is \
+             your own, name its CA in `ca_file`"
+        )),
+        other => fail(format!(
+            "the certificate of {host} {}",
+            tls::certificate_words(other)
+        )),
+    }
+}
+
+/// Up to three of the names that a certificate holds: `DnsName("example.org")`.
+fn certificate_names(presented: &[String]) -> String {
+    let bare = |name: &String| -> String {
+        let inner = name.split('"').nth(1).unwrap_or(name);
+        inner.chars().filter(|c| !c.is_control()).take(64).collect()
+    };
+    match presented {
+        [] => "no name at all".to_owned(),
+        [..] => {
+            let mut shown: Vec<String> = presented.iter().take(3).map(bare).collect();
+            if presented.len() > 3 {
+                shown.push("others".to_owned());
+            }
+            shown.join(", ")
+        }
+    }
+}
+
+fn date(time: rustls::pki_types::UnixTime) -> String {
+    let second = i64::try_from(time.as_secs()).unwrap_or(i64::MAX);
+    Wall::from_second(second).to_string()[..10].to_owned()
+}
+
+fn clock_doubt(now: Moment) -> String {
+    match now.trust {
+        ClockTrust::Untrusted => format!(
+            ", if this node's clock ({}), which nobody has set, is right",
+            &now.wall.to_string()[..10]
+        ),
+        ClockTrust::Trusted | ClockTrust::Unknown => String::new(),
+    }
+}
+
+/// The clock forbids to judge certificates.
+pub fn clock_is_wrong(context: ErrorContext) -> Failure {
+    let why = match context.now.wall.second() < limits::EARLIEST_WALL_S {
+        true => "which cannot be right",
+        false => "and nobody has set it",
+    };
+    Failure::new(
+        Cause::Clock,
+        format!(
+            "this node's clock says {}, {why}, so the certificate of {} cannot be judged; the \
+             node waits for the time to be set",
+            &context.now.wall.to_string()[..10],
+            context.host
+        ),
+    )
+}

@@ -1,0 +1,108 @@
+//! DNS lookups that the stop interrupts, by the system's resolver.
+//!
+//! Runs on the fetch thread; the lookup itself on a helper thread. Must not log or retry.
+
+use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
+use std::sync::Arc;
+use std::sync::mpsc::Receiver;
+use std::time::Duration;
+
+use ureq::Error;
+use ureq::config::Config;
+use ureq::http::Uri;
+use ureq::unversioned::resolver::{ResolvedSocketAddrs, Resolver};
+use ureq::unversioned::transport::NextTimeout;
+
+use super::connect_error::ConnectError;
+use super::fetch_control::{FetchControl, Lookup, lock, spawn_helper};
+use crate::limits;
+
+/// Host names to addresses, by the system's resolver.
+#[derive(Debug)]
+pub struct DnsResolver(pub Arc<FetchControl>);
+
+impl Resolver for DnsResolver {
+    fn resolve(
+        &self,
+        uri: &Uri,
+        config: &Config,
+        timeout: NextTimeout,
+    ) -> Result<ResolvedSocketAddrs, Error> {
+        let host = uri.host().unwrap_or_default();
+        let port = uri.port_u16().unwrap_or(match uri.scheme_str() {
+            Some("https") => 443,
+            _ => 80,
+        });
+        let bare = host.trim_start_matches('[').trim_end_matches(']');
+        let found = match bare.parse::<IpAddr>() {
+            Ok(address) => vec![SocketAddr::new(address, port)],
+            Err(_) => self.lookup(&format!("{host}:{port}"), self.0.time_left(timeout.after))?,
+        };
+        let mut addresses = self.empty();
+        for address in config
+            .ip_family()
+            .keep_wanted(found.into_iter())
+            .take(ADDRESSES)
+        {
+            addresses.push(address);
+        }
+        match addresses.is_empty() {
+            true => Err(Error::HostNotFound),
+            false => Ok(addresses),
+        }
+    }
+}
+
+/// As many as ureq's list of addresses holds.
+const ADDRESSES: usize = 16;
+
+impl DnsResolver {
+    /// Every address of a host; none where nobody knows it.
+    pub fn addresses(&self, uri: &Uri) -> Result<Vec<IpAddr>, ConnectError> {
+        let host = uri.host().unwrap_or_default();
+        let bare = host.trim_start_matches('[').trim_end_matches(']');
+        if let Ok(address) = bare.parse::<IpAddr>() {
+            return Ok(vec![address]);
+        }
+        let timeout = self.0.time_left(limits::RESOLVE_TIMEOUT.into());
+        match self.lookup(&format!("{host}:80"), timeout) {
+            Ok(found) => Ok(found.iter().map(SocketAddr::ip).collect()),
+            Err(ConnectError::Stopped) => Err(ConnectError::Stopped),
+            Err(_) => Ok(Vec::new()),
+        }
+    }
+
+    fn lookup(&self, name: &str, timeout: Duration) -> Result<Vec<SocketAddr>, ConnectError> {
+        let mut earlier = lock(&self.0.lookup);
+        let answer = match earlier.take() {
+            Some((pending, answer)) if pending == name => answer,
+            Some((pending, answer)) => {
+                // Only a redirect asks for a second name. Its lookup waits for the first.
+                match self.0.wait_for(&answer, timeout)? {
+                    Some(_) => self.start_lookup(name)?,
+                    None => {
+                        *earlier = Some((pending, answer));
+                        return Err(ConnectError::LookupTimeout);
+                    }
+                }
+            }
+            None => self.start_lookup(name)?,
+        };
+        match self
+            .0
+            .wait_for(&answer, timeout.min(limits::RESOLVE_TIMEOUT))?
+        {
+            Some(found) => found.map_err(ConnectError::Lookup),
+            None => {
+                *earlier = Some((name.to_owned(), answer));
+                Err(ConnectError::LookupTimeout)
+            }
+        }
+    }
+
+    fn start_lookup(&self, name: &str) -> Result<Receiver<Lookup>, ConnectError> {
+        let name = name.to_owned();
+        let look_up = move || Ok(name.to_socket_addrs()?.collect());
+        spawn_helper("lookup", look_up).map_err(ConnectError::Lookup)
+    }
+}

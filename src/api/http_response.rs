@@ -1,0 +1,128 @@
+//! HTTP response as the parser gets it: status, validators, dates, waits, body.
+//!
+//! Pure.
+
+use std::time::Duration;
+
+use ureq::Body;
+use ureq::http::{HeaderMap, Response, Uri, header};
+
+use super::origin;
+use super::sent_request::Validators;
+use crate::domain::health::Failure;
+use crate::domain::time::{Moment, Wall};
+use crate::limits;
+
+/// An answer that can be read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FetchedResponse {
+    /// 2xx with a body, or 304 if the request was conditional.
+    pub status: u16,
+    /// After decompression.
+    pub body: Vec<u8>,
+    pub validators: Validators,
+    /// The server's clock, unless it is this machine's or a cache may have kept the answer.
+    pub date: Option<Wall>,
+    /// The origin that answered in the end: `https://example.org`.
+    pub origin: String,
+    pub is_html: bool,
+    /// A wait that the server asked for beside a good answer.
+    pub retry_after: Option<Duration>,
+}
+
+impl FetchedResponse {
+    /// Without its body. `is_other_clock`: the server's clock is not this machine's.
+    pub fn from_head(
+        response: &Response<Body>,
+        from: &Uri,
+        now: Moment,
+        is_other_clock: bool,
+    ) -> FetchedResponse {
+        let headers = response.headers();
+        let text = |name| text_of(headers, name);
+        let date = text(header::DATE).and_then(|date| http_date(&date));
+        let retry_after =
+            text(header::RETRY_AFTER).and_then(|wait| retry_after(&wait, date.unwrap_or(now.wall)));
+        let is_short = |text: &String| text.len() <= limits::VALIDATOR_BYTES;
+        let status = response.status().as_u16();
+        FetchedResponse {
+            status,
+            body: Vec::new(),
+            validators: Validators {
+                etag: text(header::ETAG).filter(is_short),
+                last_modified: text(header::LAST_MODIFIED).filter(is_short),
+            },
+            date: date.filter(|_| is_other_clock && is_origin_date(status, headers)),
+            origin: origin::display_origin(from),
+            is_html: text(header::CONTENT_TYPE)
+                .is_some_and(|kind| kind.to_ascii_lowercase().starts_with("text/html")),
+            retry_after,
+        }
+    }
+}
+
+fn text_of(headers: &HeaderMap, name: header::HeaderName) -> Option<String> {
+    let value = headers.get(name).and_then(|value| value.to_str().ok());
+    value.map(|value| value.trim().to_owned())
+}
+
+/// Whether the body is as it stands; gzip is unpacked by the agent and its header taken away.
+pub fn has_known_encoding(headers: &HeaderMap) -> bool {
+    text_of(headers, header::CONTENT_ENCODING)
+        .is_none_or(|coding| matches!(coding.to_ascii_lowercase().as_str(), "" | "identity"))
+}
+
+/// Why there is no answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum FetchError {
+    /// The node is stopping; nothing is to be said about the source.
+    Stopped,
+    Failed(Failure),
+}
+
+/// Whether a `Date` says when the answer was sent: what a cache hands out has `Age`, and a 304
+/// may be its word alone.
+fn is_origin_date(status: u16, headers: &HeaderMap) -> bool {
+    status != 304 && !headers.contains_key(header::AGE)
+}
+
+/// `Retry-After`: seconds, or a date beside the server's own `Date`.
+fn retry_after(text: &str, server_now: Wall) -> Option<Duration> {
+    if text.bytes().all(|byte| byte.is_ascii_digit()) {
+        let seconds = text.parse().unwrap_or(u64::MAX);
+        return (!text.is_empty()).then(|| Duration::from_secs(seconds).min(limits::RETRY_AFTER));
+    }
+    http_date(text).map(|until| until.since(server_now).min(limits::RETRY_AFTER))
+}
+
+/// `Sun, 06 Nov 1994 08:49:37 GMT`.
+fn http_date(text: &str) -> Option<Wall> {
+    let zoned = jiff::fmt::rfc2822::parse(text).ok()?;
+    Some(Wall(zoned.timestamp().as_millisecond()))
+}
+
+#[cfg(test)]
+mod tests {
+    use ureq::http::HeaderValue;
+
+    use super::*;
+
+    #[test]
+    fn a_date_out_of_a_cache_vouches_for_no_clock() {
+        for (status, fields, expected) in [
+            (200, &[][..], true),
+            (203, &[("x-cache", "MISS")], true),
+            (200, &[("age", "0")], false),
+            (200, &[("Age", "86400")], false),
+            (304, &[], false),
+        ] {
+            let mut headers = HeaderMap::new();
+            for (name, value) in fields {
+                let name = header::HeaderName::try_from(*name).expect("a name");
+                headers.insert(name, HeaderValue::from_static(value));
+            }
+            let found = is_origin_date(status, &headers);
+            assert_eq!(found, expected, "{status} {fields:?}");
+        }
+    }
+}

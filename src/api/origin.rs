@@ -1,0 +1,53 @@
+//! Scheme, host and port of an address: compared, and shown without secrets.
+//!
+//! Pure. Never shows a path, a query or user-info.
+
+use ureq::http::Uri;
+
+/// `example.org`, or `meter.local:8080` where the port is not the scheme's own.
+pub fn display_host(uri: &Uri) -> String {
+    let host = uri.host().unwrap_or("this source's host");
+    let own = match uri.scheme_str() {
+        Some("https") => 443,
+        _ => 80,
+    };
+    match uri.port_u16() {
+        Some(port) if port != own => format!("{host}:{port}"),
+        _ => host.to_owned(),
+    }
+}
+
+/// `https://example.org:8443`.
+pub fn display_origin(uri: &Uri) -> String {
+    format!(
+        "{}://{}",
+        uri.scheme_str().unwrap_or("http"),
+        display_host(uri)
+    )
+}
+
+/// Scheme, host and port, the same for every spelling.
+pub fn pool_key(uri: &Uri) -> String {
+    display_origin(uri).to_ascii_lowercase()
+}
+
+pub fn same_origin(one: &Uri, other: &Uri) -> bool {
+    let host = |uri: &Uri| uri.host().map(str::to_ascii_lowercase);
+    one.scheme() == other.scheme() && host(one) == host(other) && port(one) == port(other)
+}
+
+/// By its name, whatever the port.
+pub fn same_host(one: &Uri, other: &Uri) -> bool {
+    let host = |uri: &Uri| {
+        let host = uri.host().map(str::to_ascii_lowercase);
+        host.map(|host| host.trim_end_matches('.').to_owned())
+    };
+    host(one) == host(other)
+}
+
+pub fn port(uri: &Uri) -> u16 {
+    uri.port_u16().unwrap_or(match uri.scheme_str() {
+        Some("https") => 443,
+        _ => 80,
+    })
+}

@@ -1,0 +1,129 @@
+//! Response parser: a body to readings and issues, or to the failure that says why not.
+//!
+//! Pure.
+
+use serde_json::Value as Json;
+
+use super::fetch_result::FetchResult;
+use super::http_response::FetchedResponse;
+use super::{follow, json};
+use crate::domain::health::{Cause, Failure};
+use crate::domain::normalise::{LastAccepted, normalise};
+use crate::domain::plan::{Numbers, SourcePlan};
+use crate::domain::reading::{FetchOutcome, Issue, Reason};
+use crate::domain::time::Moment;
+use crate::limits;
+use openapi::operation::Operation;
+use openapi::schema::Judge;
+
+/// What is known of the source whose response is parsed.
+pub struct ResponseParser<'a> {
+    pub plan: &'a SourcePlan,
+    pub operation: Option<&'static Operation>,
+    /// The source is another main-node; this node's own name.
+    pub follow: Option<&'a str>,
+    pub believed: &'a LastAccepted,
+}
+
+impl ResponseParser<'_> {
+    /// An answer with a body becomes readings, or says why it does not.
+    pub fn parse(&self, fetched: &FetchedResponse, begun: Moment) -> FetchResult {
+        let bytes = fetched.body.len() as u64;
+        let host = fetched.origin.split("://").last().unwrap_or_default();
+        let failed = |failure| FetchResult::failed(failure, Vec::new(), bytes);
+        let body = match json::parse(&fetched.body, fetched.is_html, host) {
+            Ok(body) => body,
+            Err(failure) => return failed(failure),
+        };
+        let (taken, followed) = match self.follow {
+            None => {
+                let taken = normalise(self.plan, &body, self.believed, begun.mono);
+                (taken, None)
+            }
+            Some(own) => match follow::parse_snapshot(&body, own, host) {
+                Ok((taken, followed)) => (taken, Some(followed)),
+                Err(failure) => return failed(failure),
+            },
+        };
+        let mut issues = taken.issues;
+        issues.truncate(limits::ISSUES_PER_RESPONSE);
+        let room = limits::ISSUES_PER_RESPONSE - issues.len();
+        issues.extend(
+            self.check_schema(&body, fetched.status)
+                .into_iter()
+                .take(room),
+        );
+        issues.iter_mut().for_each(Issue::shorten);
+        if taken.is_empty_answer && issues.is_empty() {
+            return FetchResult::new(FetchOutcome::Empty, bytes);
+        }
+        if taken.readings.is_empty() {
+            let failure = no_readings(&issues, host);
+            return FetchResult::failed(failure, issues, bytes);
+        }
+        let outcome = FetchOutcome::Readings {
+            observed: taken.observed,
+            readings: taken.readings,
+            issues,
+        };
+        FetchResult {
+            followed,
+            ..FetchResult::new(outcome, bytes)
+        }
+    }
+
+    /// Where the answer is not what the OpenAPI file declares.
+    fn check_schema(&self, body: &Json, status: u16) -> Vec<Issue> {
+        let Some(operation) = self.operation else {
+            return Vec::new();
+        };
+        let declared = operation.schema_for(status);
+        let schema = declared.unwrap_or_else(|| operation.response.get());
+        let judge = Judge {
+            bound: limits::ISSUES_PER_RESPONSE / 2,
+            numbers_as_text: self.plan.numbers == Numbers::Lenient,
+        };
+        let drift = judge.judge(schema, body).into_iter();
+        drift
+            .map(|drift| Issue {
+                reason: Reason::Drift,
+                key: None,
+                pointer: drift.pointer,
+                expected: drift.expected,
+                found: drift.found,
+            })
+            .collect()
+    }
+}
+
+pub fn and_more(count: usize) -> String {
+    match count {
+        0 => String::new(),
+        _ => format!("; and {count} more"),
+    }
+}
+
+/// Why an answer in JSON gave no reading at all.
+fn no_readings(issues: &[Issue], host: &str) -> Failure {
+    let drift = issues.iter().find(|issue| issue.reason == Reason::Drift);
+    let (cause, first) = match drift {
+        Some(drift) => (Cause::Schema, Some(drift)),
+        None => (Cause::Empty, issues.first()),
+    };
+    let detail = match first {
+        Some(issue) => {
+            let pointer = match issue.pointer.as_str() {
+                "" => "the whole answer",
+                pointer => pointer,
+            };
+            format!(
+                "nothing in the answer of {host} can be read; {pointer}: expected {}, found {}{}",
+                issue.expected,
+                issue.found,
+                and_more(issues.len() - 1)
+            )
+        }
+        None => format!("the answer of {host} holds no number"),
+    };
+    Failure::new(cause, detail)
+}

@@ -1,0 +1,169 @@
+//! Each request as it goes out: made conditional, given its credentials, and recorded.
+//!
+//! A middleware of the agent; runs on the fetch thread.
+
+use std::sync::{Arc, Mutex};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use ureq::http::{HeaderMap, HeaderValue, Request, Response, Uri, header};
+use ureq::middleware::{Middleware, MiddlewareNext};
+use ureq::{Body, Error, SendBody};
+
+use super::fetch_control::lock;
+use super::http_exchange::HttpExchange;
+use crate::domain::percent;
+use crate::domain::time::Moment;
+use crate::limits;
+
+/// What makes a request conditional: what the server called its last answer.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Validators {
+    pub etag: Option<String>,
+    pub last_modified: Option<String>,
+}
+
+impl Validators {
+    pub fn is_empty(&self) -> bool {
+        self.etag.is_none() && self.last_modified.is_none()
+    }
+}
+
+/// What the agent's request was, as it went out: generated code makes it, and redirects
+/// and sentences need it.
+#[derive(Debug)]
+pub struct SentRequest {
+    now: Option<Moment>,
+    validators: Validators,
+    pub uri: Option<Uri>,
+    pub headers: HeaderMap,
+    /// Requests sent for this fetch.
+    pub requests: u32,
+    /// All of them, where somebody watches.
+    pub exchanges: Option<Vec<HttpExchange>>,
+}
+
+impl Default for SentRequest {
+    fn default() -> SentRequest {
+        SentRequest {
+            now: None,
+            validators: Validators::default(),
+            uri: None,
+            headers: HeaderMap::new(),
+            requests: 0,
+            exchanges: None,
+        }
+    }
+}
+
+impl SentRequest {
+    pub fn begin(&mut self, now: Moment, validators: &Validators) {
+        *self = SentRequest {
+            now: Some(now),
+            validators: validators.clone(),
+            exchanges: self.exchanges.as_ref().map(|_| Vec::new()),
+            ..SentRequest::default()
+        };
+    }
+}
+
+/// TLS must not begin: certificates cannot be judged by a clock that is surely wrong, and
+/// one before 1970 panics inside the TLS library.
+#[derive(Debug)]
+pub struct ClockTooEarly;
+
+impl std::fmt::Display for ClockTooEarly {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("the clock is too early")
+    }
+}
+
+impl std::error::Error for ClockTooEarly {}
+
+/// Sees every request on its way out: makes the first one conditional, and notes it.
+pub struct RequestRecorder(pub Arc<Mutex<SentRequest>>);
+
+impl Middleware for RequestRecorder {
+    fn handle(
+        &self,
+        mut request: Request<SendBody>,
+        next: MiddlewareNext,
+    ) -> Result<Response<Body>, Error> {
+        {
+            let mut sent = lock(&self.0);
+            if sent.uri.is_none() {
+                let Validators {
+                    etag,
+                    last_modified,
+                } = std::mem::take(&mut sent.validators);
+                let conditions = [
+                    (header::IF_NONE_MATCH, etag),
+                    (header::IF_MODIFIED_SINCE, last_modified),
+                ];
+                for (name, value) in conditions {
+                    if let Some(Ok(value)) = value.as_deref().map(HeaderValue::from_str) {
+                        request.headers_mut().insert(name, value);
+                    }
+                }
+            }
+            if let Some(login) = basic_auth(request.uri())
+                && !request.headers().contains_key(header::AUTHORIZATION)
+            {
+                request.headers_mut().insert(header::AUTHORIZATION, login);
+            }
+            sent.uri = Some(request.uri().clone());
+            sent.headers = request.headers().clone();
+            let too_early = sent
+                .now
+                .is_none_or(|now| now.wall.second() < limits::EARLIEST_WALL_S);
+            if too_early && request.uri().scheme_str() == Some("https") {
+                return Err(Error::Other(Box::new(ClockTooEarly)));
+            }
+            sent.requests += 1;
+            if let Some(seen) = &mut sent.exchanges {
+                let (method, uri) = (request.method(), request.uri());
+                seen.push(HttpExchange::new(method, uri, request.headers()));
+            }
+        }
+        let response = next.handle(request)?;
+        let mut sent = lock(&self.0);
+        if let Some(exchange) = sent.exchanges.as_mut().and_then(|seen| seen.last_mut()) {
+            exchange.status = Some(response.status().as_u16());
+        }
+        drop(sent);
+        Ok(response)
+    }
+}
+
+/// The credentials of `http://user:p%40ss@host/`, decoded, which ureq would send as they stand.
+pub fn basic_auth(uri: &Uri) -> Option<HeaderValue> {
+    let (login, _) = uri.authority()?.as_str().rsplit_once('@')?;
+    let (user, password) = login.split_once(':').unwrap_or((login, ""));
+    let pair = [percent::decode(user), percent::decode(password)].join(&b':');
+    let mut value = HeaderValue::from_str(&format!("Basic {}", BASE64.encode(&pair))).ok()?;
+    value.set_sensitive(true);
+    Some(value)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_user_name_and_password_of_an_address_are_decoded_once() {
+        for (url, expected) in [
+            // me:p@ss
+            ("http://me:p%40ss@nas/x", Some("Basic bWU6cEBzcw==")),
+            // me:100%
+            ("http://me:100%25@nas/x", Some("Basic bWU6MTAwJQ==")),
+            // key:
+            ("http://key@nas/x", Some("Basic a2V5Og==")),
+            ("http://nas/x@y", None),
+        ] {
+            let uri: Uri = url.parse().expect("a URL");
+            let found = basic_auth(&uri);
+            let found = found.as_ref().map(|it| it.to_str().expect("ASCII"));
+            assert_eq!(found, expected, "{url}");
+        }
+    }
+}

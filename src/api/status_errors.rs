@@ -1,0 +1,197 @@
+//! HTTP status codes that bring no reading, to a cause and a sentence for people.
+//!
+//! Pure.
+
+use std::time::Duration;
+
+use ureq::http::{HeaderMap, HeaderValue, StatusCode, header};
+
+use crate::domain::health::{Cause, Failure};
+use crate::domain::time::human_duration;
+
+/// A status that brings no reading.
+pub fn classify_status(
+    code: u16,
+    host: &str,
+    retry_after: Option<Duration>,
+    denial: &AccessDenial,
+) -> Failure {
+    let reason = reason_phrase(code);
+    let (cause, detail) = match code {
+        204 | 205 => (
+            Cause::Protocol,
+            format!("{host} answers {code}{reason}: success, and nothing to read"),
+        ),
+        304 => (
+            Cause::Protocol,
+            format!("{host} answers 304 Not Modified, and nothing was read before"),
+        ),
+        100..=299 => (
+            Cause::Protocol,
+            format!("{host} answers {code}{reason}, which no request here asks for"),
+        ),
+        300..=399 => (
+            Cause::Redirect,
+            format!("{host} answers {code}{reason} without saying where to go"),
+        ),
+        401 | 403 => (
+            Cause::HttpStatus,
+            format!("{host} answers {code}{reason}: {}", denial.explain(code)),
+        ),
+        407 => (Cause::HttpStatus, PROXY_LOGIN.to_owned()),
+        404 | 410 => (
+            Cause::HttpStatus,
+            format!("{host} answers {code}{reason}: the address or a parameter is wrong"),
+        ),
+        429 => (
+            Cause::RateLimited,
+            match retry_after {
+                Some(wait) => format!("{host} wants to be left alone for {}", human_duration(wait)),
+                None => format!("{host} is asked too often"),
+            },
+        ),
+        400..=499 => (
+            Cause::HttpStatus,
+            format!("{host} answers {code}{reason}: it does not accept the request"),
+        ),
+        _ => {
+            let until = match retry_after {
+                Some(wait) => format!(" and wants to be left alone for {}", human_duration(wait)),
+                None => ": it has trouble of its own".to_owned(),
+            };
+            (
+                Cause::HttpStatus,
+                format!("{host} answers {code}{reason}{until}"),
+            )
+        }
+    };
+    Failure {
+        cause,
+        detail,
+        retry_after,
+    }
+}
+
+pub const PROXY_LOGIN: &str = "the proxy answers 407: it wants another user and password; write them \
+                           as proxy = \"http://user:password@host:port\"";
+
+/// What an answer with a 401 or 403, and the way to it, say about why.
+#[derive(Debug, Clone, Default)]
+pub struct AccessDenial {
+    /// The fields `WWW-Authenticate`.
+    pub challenges: Vec<String>,
+    /// The scheme of the `Authorization` that was sent: `Basic`.
+    pub sent_scheme: Option<String>,
+    /// Its head or body speaks of a quota.
+    pub mentions_quota: bool,
+    /// A redirect from the one origin to the other, which credentials do not follow.
+    pub dropped_credentials: Option<(String, String)>,
+}
+
+impl AccessDenial {
+    /// Of a response with this head, whose body begins like this.
+    pub fn read(
+        headers: &HeaderMap,
+        body: &[u8],
+        sent: Option<&HeaderValue>,
+        dropped_credentials: Option<(String, String)>,
+    ) -> AccessDenial {
+        let text = |value: &HeaderValue| value.to_str().unwrap_or_default().to_owned();
+        let is_spent = [
+            "x-ratelimit-remaining",
+            "ratelimit-remaining",
+            "x-rate-limit-remaining",
+        ]
+        .iter()
+        .any(|name| headers.get(*name).is_some_and(|value| value == "0"));
+        let sent = sent.map(text);
+        AccessDenial {
+            challenges: headers
+                .get_all(header::WWW_AUTHENTICATE)
+                .iter()
+                .map(text)
+                .collect(),
+            sent_scheme: sent.and_then(|it| Some(it.split_whitespace().next()?.to_owned())),
+            mentions_quota: is_spent || mentions_quota(body),
+            dropped_credentials,
+        }
+    }
+
+    fn explain(&self, code: u16) -> String {
+        if let Some((from, to)) = &self.dropped_credentials {
+            return format!(
+                "{from} sent the node on to {to}, and credentials and headers are not sent along \
+                 to another server or port; write {to} in this source"
+            );
+        }
+        if code == 403 && self.mentions_quota {
+            return "it speaks of a limit or quota; ask less often (`every`, `quota`), or see what \
+                    your key allows"
+                .to_owned();
+        }
+        let wants = |scheme: &str| {
+            let mut parts = self.challenges.iter().flat_map(|it| it.split([',', ' ']));
+            parts.any(|part| part.eq_ignore_ascii_case(scheme))
+        };
+        let sends = |scheme: &str| {
+            let sent = self.sent_scheme.as_ref();
+            sent.is_some_and(|sent| sent.eq_ignore_ascii_case(scheme))
+        };
+        let is_sent = self.sent_scheme.is_some();
+        let words = match () {
+            () if wants("Digest") && !wants("Basic") && !wants("Bearer") => {
+                "it wants Digest authentication (RFC 7616), which main-node does not speak yet; \
+                 set it to Basic, or to no password, if it can"
+            }
+            () if sends("Basic")
+                && (wants("Basic") || code == 401 && self.challenges.is_empty()) =>
+            {
+                "the user or the password is wrong"
+            }
+            () if sends("Bearer") && wants("Bearer") => "the token is wrong or has expired",
+            () if wants("Basic") && is_sent => {
+                "it wants a user and a password (auth = { user = …, password = … }), and this \
+                 source sends something else"
+            }
+            () if wants("Basic") => {
+                "it wants a user and a password: add auth = { user = …, password = … }"
+            }
+            () if wants("Bearer") && is_sent => {
+                "it wants a token (auth = { token = … }), and this source sends something else"
+            }
+            () if wants("Bearer") => "it wants a token: add auth = { token = … }",
+            () if code == 403 => {
+                "the credentials are missing or wrong, or do not allow this; some servers refuse \
+                 addresses or programs that they do not know"
+            }
+            () => "the credentials are missing or wrong",
+        };
+        words.to_owned()
+    }
+}
+
+/// Whether the body of an error is about a quota: `API rate limit exceeded`.
+pub fn mentions_quota(body: &[u8]) -> bool {
+    let text = String::from_utf8_lossy(body).to_ascii_lowercase();
+    let signs = [
+        "rate limit",
+        "rate-limit",
+        "rate_limit",
+        "ratelimit",
+        "quota",
+        "too many requests",
+        "limit exceeded",
+        "limit_exceeded",
+        "limit reached",
+        "limitexceeded",
+    ];
+    signs.iter().any(|sign| text.contains(sign))
+}
+
+/// ` Not Found`; nothing where the code is not a usual one.
+pub fn reason_phrase(code: u16) -> String {
+    StatusCode::from_u16(code)
+        .ok()
+        .and_then(|status| status.canonical_reason())
+        .map_or(String::new(), |reason| format!(" {reason}"))
+}

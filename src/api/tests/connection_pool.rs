@@ -1,0 +1,161 @@
+use std::sync::atomic::Ordering;
+use std::sync::mpsc::channel;
+
+use super::super::agent::TransportSettings;
+use super::super::fault_server::{AfterResponse, FaultServer, send};
+use super::super::faults::{clock_at_noon, fetcher, good_response, long_timeout};
+use super::super::fetcher::Fetcher;
+use super::super::url_source;
+use super::*;
+use crate::domain::reading::FetchOutcome;
+
+fn device() -> FaultServer {
+    FaultServer::start(Arc::new(|_: &str, wire, _: &_| {
+        match send(wire, good_response()) {
+            true => AfterResponse::Keep,
+            false => AfterResponse::Close,
+        }
+    }))
+}
+
+fn source(server: &FaultServer, pool: &Arc<ConnectionPool>) -> Fetcher {
+    let settings = TransportSettings {
+        pool: pool.clone(),
+        ..long_timeout()
+    };
+    let request = url_source::prepare_request(&server.url(), &[], &[]).expect("a URL");
+    fetcher(request, settings, clock_at_noon())
+}
+
+fn succeeds(fetcher: &mut Fetcher) -> bool {
+    let outcome = fetcher.fetch_once().expect("nobody cancels").outcome;
+    matches!(outcome, FetchOutcome::Readings { .. })
+}
+
+fn connections(server: &FaultServer) -> usize {
+    server.server.connections.load(Ordering::SeqCst)
+}
+
+#[test]
+fn sources_of_one_device_share_its_one_connection() {
+    let server = device();
+    let pool = ConnectionPool::new("http://meter", 1);
+    let mut sources = [source(&server, &pool), source(&server, &pool)];
+    for _ in 0..3 {
+        assert!(sources.iter_mut().all(succeeds));
+    }
+    assert_eq!(connections(&server), 1);
+}
+
+#[test]
+fn at_most_so_many_connections_are_open_at_once() {
+    let server = device();
+    let pool = ConnectionPool::new("http://meter", 2);
+    std::thread::scope(|scope| {
+        for _ in 0..6 {
+            scope.spawn(|| assert!(succeeds(&mut source(&server, &pool))));
+        }
+    });
+    let found = connections(&server);
+    assert!((1..=2).contains(&found), "{found} connections");
+    assert_eq!(pool.lock().active, 0);
+}
+
+#[test]
+fn another_origin_of_the_pool_gets_the_place_of_an_idle_connection() {
+    let (one, other) = (device(), device());
+    let pool = ConnectionPool::new("http://meter", 1);
+    assert!(succeeds(&mut source(&one, &pool)));
+    assert!(succeeds(&mut source(&other, &pool)));
+    let state = pool.lock();
+    let origins: Vec<&str> = state.idle.iter().map(|it| it.origin.as_str()).collect();
+    assert_eq!(origins, [format!("http://{}", other.address)]);
+}
+
+#[test]
+fn a_connection_is_closed_when_its_time_is_over_and_not_by_the_next_fetch() {
+    let server = device();
+    let pool = ConnectionPool::with_idle_timeout("http://meter", 1, Duration::ZERO);
+    assert!(succeeds(&mut source(&server, &pool)));
+    assert_eq!(pool.lock().idle.len(), 1);
+    assert_eq!(pool.close_expired(), None);
+    assert!(pool.lock().idle.is_empty());
+
+    let pool = ConnectionPool::new("http://meter", 1);
+    assert!(succeeds(&mut source(&server, &pool)));
+    let left = pool.close_expired().expect("it is kept");
+    assert!(left <= limits::KEPT_CONNECTION);
+    assert_eq!(pool.lock().idle.len(), 1);
+}
+
+#[test]
+fn a_kept_connection_that_the_server_closed_costs_no_fetch() {
+    let server = FaultServer::start(Arc::new(|_: &str, wire, _: &_| {
+        send(wire, good_response());
+        AfterResponse::Close
+    }));
+    let pool = ConnectionPool::new("http://meter", 1);
+    let mut source = source(&server, &pool);
+    assert!((0..3).all(|_| succeeds(&mut source)));
+}
+
+#[test]
+fn turns_are_taken_in_the_order_in_which_sources_fell_due() {
+    let pool = ConnectionPool::new("http://meter", 1);
+    let control = FetchControl::default();
+    let now = Some(Duration::ZERO);
+    let mut running = pool.queue(Mono(1));
+    assert_eq!(running.wait(&control, now), WaitResult::Ready);
+    let mut later = pool.queue(Mono(3));
+    let mut earlier = pool.queue(Mono(2));
+    assert_eq!(earlier.wait(&control, now), WaitResult::TimedOut);
+    drop(running);
+    assert_eq!(
+        later.wait(&control, now),
+        WaitResult::TimedOut,
+        "it is not its turn"
+    );
+    assert_eq!(earlier.wait(&control, now), WaitResult::Ready);
+    drop(earlier);
+    assert_eq!(later.wait(&control, now), WaitResult::Ready);
+    drop(later);
+
+    // One that gave up waiting holds up nobody.
+    drop(pool.queue(Mono(4)));
+    assert_eq!(pool.queue(Mono(5)).wait(&control, now), WaitResult::Ready);
+}
+
+#[test]
+fn the_stop_ends_the_wait_for_a_turn() {
+    let pool = ConnectionPool::new("http://meter", 1);
+    let control = FetchControl::default();
+    let mut running = pool.queue(Mono(1));
+    assert_eq!(running.wait(&control, None), WaitResult::Ready);
+    let (tell, told) = channel();
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let mut waiting = pool.queue(Mono(2));
+            tell.send(()).expect("the test listens");
+            assert_eq!(waiting.wait(&control, None), WaitResult::Stopped);
+        });
+        told.recv().expect("it is queued");
+        control.stop();
+        pool.wake();
+    });
+}
+
+#[test]
+fn a_device_at_home_gets_one_connection_and_other_servers_more() {
+    for (host, expected) in [
+        ("127.0.0.1", 1),
+        ("192.168.1.20", 1),
+        ("[fe80::1]", 1),
+        ("meter.local", 1),
+        ("localhost", 1),
+        ("nas", 1),
+        ("1.1.1.1", 4),
+        ("api.example.org", 4),
+    ] {
+        assert_eq!(default_connections(host), expected, "{host}");
+    }
+}

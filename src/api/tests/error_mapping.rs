@@ -1,0 +1,280 @@
+use rustls::{
+    AlertDescription, CertificateError, ContentType, HandshakeType, InvalidMessage, OtherError,
+    PeerIncompatible, PeerMisbehaved,
+};
+
+use super::super::faults::clock_at_noon;
+use super::super::status_errors::mentions_quota;
+use super::*;
+use crate::sys::clock::Clock;
+
+fn context(part: ResponsePart, has_ca_file: bool) -> ErrorContext<'static> {
+    ErrorContext {
+        host: "meter.example",
+        part,
+        timeout: Duration::from_secs(30),
+        body_limit: limits::BODY_BYTES,
+        has_ca_file,
+        now: clock_at_noon().now(),
+    }
+}
+
+/// A library's name for a variant: `UnknownIssuer`.
+fn is_a_types_name(word: &str) -> bool {
+    let word = word.trim_matches(|c: char| !c.is_ascii_alphanumeric());
+    let is_joint = |pair: &[u8]| pair[0].is_ascii_lowercase() && pair[1].is_ascii_uppercase();
+    // The certificate's own purpose is written so.
+    word != "serverAuth" && word.as_bytes().windows(2).any(is_joint)
+}
+
+#[derive(Debug)]
+struct CaUsedAsEndEntity;
+
+impl std::fmt::Display for CaUsedAsEndEntity {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("CaUsedAsEndEntity")
+    }
+}
+
+impl std::error::Error for CaUsedAsEndEntity {}
+
+fn certificate_errors() -> Vec<CertificateError> {
+    use CertificateError::*;
+    let time = rustls::pki_types::UnixTime::since_unix_epoch(Duration::from_secs(1));
+    let other = OtherError(std::sync::Arc::new(CaUsedAsEndEntity));
+    let name = rustls::pki_types::ServerName::try_from("a.example").expect("a name");
+    vec![
+        BadEncoding,
+        Expired,
+        ExpiredContext {
+            time,
+            not_after: time,
+        },
+        NotValidYet,
+        NotValidYetContext {
+            time,
+            not_before: time,
+        },
+        Revoked,
+        UnhandledCriticalExtension,
+        UnknownIssuer,
+        UnknownRevocationStatus,
+        ExpiredRevocationList,
+        ExpiredRevocationListContext {
+            time,
+            next_update: time,
+        },
+        BadSignature,
+        UnsupportedSignatureAlgorithmContext {
+            signature_algorithm_id: vec![1],
+            supported_algorithms: Vec::new(),
+        },
+        NotValidForName,
+        NotValidForNameContext {
+            expected: name,
+            presented: vec!["DnsName(\"b.example\")".to_owned()],
+        },
+        InvalidPurpose,
+        InvalidOcspResponse,
+        ApplicationVerificationFailure,
+        Other(other),
+    ]
+}
+
+fn tls_errors() -> Vec<rustls::Error> {
+    let general = "topsecret".to_owned();
+    let alerts =
+        (0..=u8::MAX).map(|code| rustls::Error::AlertReceived(AlertDescription::from(code)));
+    let certificates = certificate_errors().into_iter();
+    let mut errors = vec![
+        rustls::Error::InappropriateMessage {
+            expect_types: vec![ContentType::Handshake],
+            got_type: ContentType::Alert,
+        },
+        rustls::Error::InappropriateHandshakeMessage {
+            expect_types: vec![HandshakeType::ServerHello],
+            got_type: HandshakeType::Finished,
+        },
+        rustls::Error::InvalidMessage(InvalidMessage::InvalidContentType),
+        rustls::Error::NoCertificatesPresented,
+        rustls::Error::UnsupportedNameType,
+        rustls::Error::DecryptError,
+        rustls::Error::EncryptError,
+        rustls::Error::PeerIncompatible(PeerIncompatible::Tls12NotOffered),
+        rustls::Error::PeerMisbehaved(PeerMisbehaved::TooMuchEarlyDataReceived),
+        rustls::Error::General(general),
+        rustls::Error::FailedToGetCurrentTime,
+        rustls::Error::FailedToGetRandomBytes,
+        rustls::Error::HandshakeNotComplete,
+        rustls::Error::PeerSentOversizedRecord,
+        rustls::Error::NoApplicationProtocol,
+        rustls::Error::BadMaxFragmentSize,
+        rustls::Error::Other(OtherError(std::sync::Arc::new(CaUsedAsEndEntity))),
+    ];
+    errors.extend(alerts);
+    errors.extend(certificates.map(rustls::Error::InvalidCertificate));
+    errors
+}
+
+#[test]
+fn no_message_shows_a_librarys_own_names() {
+    use io::ErrorKind::*;
+    let kinds = [
+        NotFound,
+        PermissionDenied,
+        ConnectionRefused,
+        ConnectionReset,
+        HostUnreachable,
+        NetworkUnreachable,
+        ConnectionAborted,
+        NotConnected,
+        AddrInUse,
+        AddrNotAvailable,
+        NetworkDown,
+        BrokenPipe,
+        AlreadyExists,
+        WouldBlock,
+        InvalidInput,
+        InvalidData,
+        TimedOut,
+        WriteZero,
+        Interrupted,
+        Unsupported,
+        UnexpectedEof,
+        OutOfMemory,
+        Other,
+    ];
+    let mut errors: Vec<Error> = tls_errors().into_iter().map(Error::Rustls).collect();
+    let within = |error| Error::Io(io::Error::new(InvalidData, error));
+    errors.extend(tls_errors().into_iter().map(within));
+    errors.extend(kinds.map(|kind| Error::Io(kind.into())));
+    errors.extend(kinds.map(|kind| ConnectError::Connect(kind.into()).into()));
+    errors.extend(kinds.map(|kind| ConnectError::Lookup(kind.into()).into()));
+    errors.extend([
+        Error::HostNotFound,
+        Error::BodyStalled,
+        Error::ConnectionFailed,
+        Error::InvalidProxyUrl,
+        Error::TlsRequired,
+        Error::Timeout(Timeout::Connect),
+        Error::Timeout(Timeout::Resolve),
+        Error::Timeout(Timeout::RecvResponse),
+    ]);
+    let mut seen = 0;
+    for error in &errors {
+        for (part, has_ca_file) in [(ResponsePart::Head, false), (ResponsePart::Body, true)] {
+            let failure = classify_error(error, context(part, has_ca_file)).expect("nobody stops");
+            let said = failure.detail;
+            let name = said.split_whitespace().find(|word| is_a_types_name(word));
+            assert_eq!(name, None, "{said}");
+            assert!(!said.contains("topsecret"), "{said}");
+            seen += 1;
+        }
+    }
+    assert!(seen > 1_000, "{seen}");
+}
+
+#[test]
+fn what_is_set_already_is_not_asked_for() {
+    let error = Error::Rustls(rustls::Error::InvalidCertificate(
+        CertificateError::UnknownIssuer,
+    ));
+    let said = |has_ca_file| {
+        let failure = classify_error(&error, context(ResponsePart::Head, has_ca_file));
+        failure.expect("nobody stops").detail
+    };
+    assert!(said(false).contains("name its CA in `ca_file`"));
+    assert!(said(true).starts_with("no certificate of this source's `ca_file` vouches"));
+}
+
+#[test]
+fn a_refusal_says_its_cause_and_what_to_do() {
+    let denial = |challenges: &[&str], sent: Option<&str>| AccessDenial {
+        challenges: challenges.iter().map(|it| (*it).to_owned()).collect(),
+        sent_scheme: sent.map(str::to_owned),
+        ..AccessDenial::default()
+    };
+    let limited = AccessDenial {
+        mentions_quota: mentions_quota(b"{\"message\": \"API rate limit exceeded\"}"),
+        ..AccessDenial::default()
+    };
+    let dropped = AccessDenial {
+        dropped_credentials: Some(("http://nas".to_owned(), "https://nas:8443".to_owned())),
+        ..denial(&["Basic realm=\"x\""], None)
+    };
+    let digest = "Digest realm=\"shelly\", nonce=\"1\", qop=\"auth\"";
+    for (code, denial, expected) in [
+        (
+            401,
+            denial(&[], None),
+            "the credentials are missing or wrong",
+        ),
+        (
+            401,
+            denial(&[digest], Some("Basic")),
+            "it wants Digest authentication",
+        ),
+        (
+            401,
+            denial(&[digest, "Basic realm=\"x\""], Some("Basic")),
+            "the user or the password is wrong",
+        ),
+        (
+            401,
+            denial(&["Basic realm=\"x\""], None),
+            "add auth = { user =",
+        ),
+        (
+            401,
+            denial(&["Basic"], Some("Bearer")),
+            "this source sends something else",
+        ),
+        (
+            401,
+            denial(&["Bearer"], Some("Bearer")),
+            "the token is wrong or has expired",
+        ),
+        (401, denial(&["Bearer"], None), "add auth = { token ="),
+        (403, denial(&[], Some("Bearer")), "or do not allow this"),
+        (
+            403,
+            limited,
+            "it speaks of a limit or quota; ask less often",
+        ),
+        (
+            401,
+            dropped,
+            "http://nas sent the node on to https://nas:8443, and credentials",
+        ),
+    ] {
+        let failure = classify_status(code, "meter.example", None, &denial);
+        assert_eq!(failure.cause, Cause::HttpStatus);
+        assert!(failure.detail.contains(expected), "{}", failure.detail);
+    }
+}
+
+#[test]
+fn a_local_name_is_told_from_one_that_is_wrong() {
+    for (host, expected) in [
+        ("meter.local", true),
+        ("Meter.LOCAL.", true),
+        ("meter.local:8080", true),
+        ("meter.local.example.org", false),
+        ("local", false),
+    ] {
+        assert_eq!(is_mdns_name(host), expected, "{host}");
+    }
+    let unknown = io::Error::other("failed to lookup: Try again");
+    let local = ErrorContext {
+        host: "meter.local",
+        ..context(ResponsePart::Head, false)
+    };
+    let failure =
+        classify_error(&ConnectError::Lookup(unknown).into(), local).expect("nobody stops");
+    assert_eq!(failure.cause, Cause::Dns);
+    assert!(
+        failure
+            .detail
+            .contains("write the device's address instead")
+    );
+}
