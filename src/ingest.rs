@@ -8,8 +8,10 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::Duration;
 
-use crate::domain::alert::{self, AlertCommit, AlertFacts, AlertRules, AlertState, NodeFacts};
+use crate::domain::alert;
+use crate::domain::alert::{AlertCommit, AlertFacts, AlertRules, AlertState, NodeFacts};
 use crate::domain::ledger::{Ledger, RecordRow};
+use crate::domain::open_alert::display_summary;
 use crate::domain::reading::Observation;
 use crate::domain::snapshot::Snapshot;
 use crate::domain::time::{Moment, Mono};
@@ -111,7 +113,7 @@ impl Ingest {
         let changes_at = snapshot.changes_at.into_iter().chain(step.changes_at);
         snapshot.changes_at = changes_at.min();
         // An alert of a followed node shows while there is none of our own.
-        snapshot.alert = alert::display_summary(&step.open).or(snapshot.alert);
+        snapshot.alert = display_summary(&step.open).or(snapshot.alert);
         snapshot.alerts = step.open;
         snapshot
     }

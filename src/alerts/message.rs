@@ -14,7 +14,7 @@ use mail_send::mail_builder::headers::message_id::MessageId;
 use mail_send::mail_builder::headers::raw::Raw;
 use mail_send::mail_builder::mime::MimePart;
 
-use crate::domain::alert::{AlertEvent, AlertEventKind, WallStamp};
+use crate::domain::alert_event::{AlertEvent, AlertEventKind, WallStamp};
 use crate::domain::outbox::OutboxItem;
 use crate::domain::time::{Moment, Wall, human_duration as span};
 

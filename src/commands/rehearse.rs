@@ -7,8 +7,9 @@ use std::time::Duration;
 
 use crate::alerts::message;
 use crate::config::Config;
-use crate::domain::alert::{AlertFacts, AlertState, NodeFacts, Salvaged, step};
+use crate::domain::alert::{AlertFacts, AlertState, NodeFacts, step};
 use crate::domain::freshness::Stamp;
+use crate::domain::health::Salvaged;
 use crate::domain::health::{Cause, Failure, SourceHealth};
 use crate::domain::outbox::OutboxItem;
 use crate::domain::reading::{Issue, Reason, Value};

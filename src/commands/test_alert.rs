@@ -10,7 +10,7 @@ use crate::alerts::delivery::{Channel, DeliveryBatch, WakeSignal};
 use crate::alerts::message::{self, Envelope};
 use crate::config::Config;
 use crate::db::{error, file, open, outbox, retry_request};
-use crate::domain::alert::{AlertEvent, AlertEventKind, AlertText, WallStamp};
+use crate::domain::alert_event::{AlertEvent, AlertEventKind, AlertText, WallStamp};
 use crate::domain::outbox::OutboxItem;
 use crate::domain::redact::Secrets;
 use crate::domain::time::{Moment, millis};

@@ -13,7 +13,8 @@ use rusqlite::{Connection, OptionalExtension, Transaction, params};
 
 pub use self::write_buffer::OutboxBuffer;
 use super::error;
-use crate::domain::alert::{AlertEvent, AlertEventKind, AlertState};
+use crate::domain::alert::AlertState;
+use crate::domain::alert_event::{AlertEvent, AlertEventKind};
 use crate::domain::outbox::{
     DeliveryEnd, DeliveryOutcome, DeliveryRecord, DeliveryRefusal, Incident, OutboxItem,
     PendingItems, WaitingEvent,

@@ -21,14 +21,14 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use jiff::tz::TimeZone;
-use serde::{Deserialize, Serialize};
-
 pub use self::mute_window::MuteWindow;
 pub use self::state_machine::{AlertState, step};
 pub use self::text::{capitalised, with_full_stop};
+use super::alert_event::AlertEvent;
+use super::health::Salvaged;
 use super::snapshot::Snapshot;
-use super::time::{Mono, Wall};
+use super::time::Mono;
+use jiff::tz::TimeZone;
 
 /// The owner's thresholds.
 #[derive(Debug, Clone, PartialEq)]
@@ -160,21 +160,6 @@ pub struct NodeFacts {
     pub delivery: Vec<DeliveryFailure>,
 }
 
-/// A damaged database was set aside, and what could be read of it is taken over.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Salvaged {
-    pub since: Mono,
-    /// Where the damaged file lies now.
-    pub quarantine_path: String,
-    pub is_complete: bool,
-}
-
-impl Salvaged {
-    fn is_shown(&self, now: Mono) -> bool {
-        !self.is_complete || now.since(self.since) < conditions::SALVAGE_SHOWN
-    }
-}
-
 /// Alerts that cannot be delivered.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DeliveryFailure {
@@ -192,154 +177,4 @@ pub struct AlertCommit {
     pub state: AlertState,
     /// Without any there is no hurry.
     pub events: Vec<AlertEvent>,
-}
-
-/// An open alert.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Alert {
-    /// `source:weather`, or `network`: what `alert_active{alert}` says.
-    pub name: Arc<str>,
-    /// When the trouble began.
-    pub since: Wall,
-    /// Whether the clock could be believed then, or since.
-    pub since_is_trusted: bool,
-    /// ASCII, at most 32 characters.
-    pub display_text: Arc<str>,
-    /// One sentence, without anything that ticks.
-    pub message: String,
-    /// Whether the trouble is over and only waits to prove it.
-    pub is_recovering: bool,
-}
-
-/// A wall time in a state or an event, and whether the clock could be believed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct WallStamp {
-    /// Milliseconds since 1970.
-    pub ms: i64,
-    #[serde(rename = "sure")]
-    pub is_trusted: bool,
-}
-
-impl WallStamp {
-    pub fn wall(self) -> Wall {
-        Wall(self.ms)
-    }
-}
-
-/// Something to tell people. It holds all that its message says, so that it can be told days
-/// later by another run of the node.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct AlertEvent {
-    /// Counts from 1, over restarts; all events of one trouble share it.
-    pub incident: u64,
-    pub alert: String,
-    pub kind: AlertEventKind,
-    pub at: WallStamp,
-    pub since: WallStamp,
-    /// Milliseconds that the trouble had lasted, by the monotonic clock.
-    pub lasted_ms: u64,
-    #[serde(rename = "words")]
-    pub text: AlertText,
-    pub last_good: Vec<LastGood>,
-    /// What came and went, of an alert that flaps; the newest of `outage_count`.
-    pub outages: Vec<AlertOutage>,
-    pub outage_count: u64,
-    /// False where mail is what fails.
-    pub by_mail: bool,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub enum AlertEventKind {
-    Trigger,
-    Reminder,
-    Recovery,
-    /// It came and went several times; told once, until it has been calm.
-    Flapping,
-    /// Nobody watches it any more, because the configuration changed.
-    #[serde(rename = "Unwatched")]
-    RuleRemoved,
-}
-
-impl AlertEventKind {
-    pub fn name(self) -> &'static str {
-        match self {
-            AlertEventKind::Trigger => "trigger",
-            AlertEventKind::Reminder => "reminder",
-            AlertEventKind::Recovery => "recovery",
-            AlertEventKind::Flapping => "flapping",
-            AlertEventKind::RuleRemoved => "unwatched",
-        }
-    }
-
-    /// Whether an incident begins with it.
-    pub fn opens(self) -> bool {
-        matches!(self, AlertEventKind::Trigger | AlertEventKind::Flapping)
-    }
-
-    /// Whether an incident ends with it.
-    pub fn closes(self) -> bool {
-        matches!(self, AlertEventKind::Recovery | AlertEventKind::RuleRemoved)
-    }
-}
-
-/// What is said about a trouble; none of it ticks.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct AlertText {
-    /// What it is about: `Weather`.
-    pub about: String,
-    /// What is wrong with it: `no data`.
-    pub trouble: String,
-    /// Why, in a few words; may be empty.
-    pub cause: String,
-    /// The contract's word for the cause: `dns`; may be empty.
-    pub cause_name: String,
-    /// Why, in a sentence; may be empty.
-    pub detail: String,
-    /// What it means for the displays.
-    pub displays: String,
-    /// What main-node does about it by itself.
-    pub node_does: String,
-    /// What a person can check.
-    pub check: Vec<String>,
-    /// For a display's one line.
-    pub short: String,
-}
-
-/// What a key last said when something went wrong.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct LastGood {
-    pub key: String,
-    pub value: String,
-    pub unit: String,
-    /// When it was observed, milliseconds since 1970.
-    pub observed_ms: i64,
-}
-
-/// One coming and going of an alert that flaps.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct AlertOutage {
-    pub from: WallStamp,
-    pub until: Option<WallStamp>,
-}
-
-/// The words that a display shows for all open alerts.
-pub fn display_summary(open: &[Alert]) -> Option<Arc<str>> {
-    match open {
-        [] => None,
-        [one] => Some(one.display_text.clone()),
-        several => Some(format!("{} alerts", several.len()).into()),
-    }
-}
-
-/// Plain ASCII of at most 32 characters; what is neither becomes `?`.
-fn ascii_line(text: &str) -> String {
-    /// What a display's one line holds.
-    const DISPLAY_CHARS: usize = 32;
-    text.chars()
-        .map(|c| match c {
-            ' '..='~' => c,
-            _ => '?',
-        })
-        .take(DISPLAY_CHARS)
-        .collect()
 }

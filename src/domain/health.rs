@@ -6,9 +6,8 @@ use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
 use std::time::Duration;
 
-use super::alert::Salvaged;
 use super::reading::{FetchOutcome, Observation, Reason};
-use super::time::{Moment, Wall};
+use super::time::{Moment, Mono, Wall};
 use crate::limits;
 
 /// Why a fetch failed. Every failure has exactly one.
@@ -368,6 +367,15 @@ pub struct HistoryExtent {
     pub days: Option<Wall>,
     /// How many rows there are, but for a few that were dropped out of their turn.
     pub row_count: u64,
+}
+
+/// A damaged database was set aside, and what could be read of it is taken over.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Salvaged {
+    pub since: Mono,
+    /// Where the damaged file lies now.
+    pub quarantine_path: String,
+    pub is_complete: bool,
 }
 
 #[cfg(test)]

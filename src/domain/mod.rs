@@ -6,6 +6,7 @@
 //! of the modules below.
 
 pub mod alert;
+pub mod alert_event;
 mod clock_filter;
 pub mod clock_trust;
 pub mod freshness;
@@ -14,6 +15,7 @@ pub mod history;
 pub mod ledger;
 pub mod merge;
 pub mod normalise;
+pub mod open_alert;
 pub mod outbox;
 pub mod percent;
 pub mod plan;

@@ -8,7 +8,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::alert::AlertEvent;
+use super::alert_event::AlertEvent;
 use super::time::Wall;
 
 /// One event on its way over one channel.

@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::alert::Alert;
 use super::health::{SourceHealth, SourceState};
+use super::open_alert::OpenAlert;
 use super::reading::{Value, round_computed};
 use super::time::{Moment, Mono, Wall};
 use super::{freshness::Stamp, merge::mean};
@@ -19,7 +19,7 @@ pub struct Snapshot {
     pub records: Vec<Record>,
     pub sources: Vec<SourceSnapshot>,
     /// Open alerts.
-    pub alerts: Vec<Alert>,
+    pub alerts: Vec<OpenAlert>,
     /// Short ASCII words for a display while an alert is open.
     pub alert: Option<Arc<str>>,
     /// Other main-nodes that some of the data came through.

@@ -15,6 +15,7 @@ use ureq::unversioned::transport::{Connector, TcpConnector};
 
 use crate::alerts::delivery::{Attempt, Channel, DeliveryBatch, WakeSignal, fingerprint};
 use crate::alerts::message::{self, Message, SenderInfo};
+use crate::domain::alert_event::WallStamp;
 use crate::limits;
 use crate::sys::os_error::reason;
 use crate::sys::thread;
@@ -150,9 +151,7 @@ impl WebhookChannel {
     fn json(&self, batch: &DeliveryBatch<'_>, message: &Message) -> String {
         let events = batch.items.iter().map(|item| {
             let event = &item.event;
-            let time = |told: crate::domain::alert::WallStamp| {
-                told.is_trusted.then(|| told.wall().to_string())
-            };
+            let time = |told: WallStamp| told.is_trusted.then(|| told.wall().to_string());
             serde_json::json!({
                 "incident": event.incident,
                 "alert": event.alert,

@@ -1,7 +1,7 @@
 //! Stories of one channel: what goes together, what is tried again, what a stop does.
 
 use super::*;
-use crate::domain::alert::{AlertEvent, AlertEventKind, AlertText, WallStamp};
+use crate::domain::alert_event::{AlertEvent, AlertEventKind, AlertText, WallStamp};
 use crate::domain::outbox::PendingItems;
 use crate::domain::time::ClockTrust;
 use crate::sys::clock::ManualClock;

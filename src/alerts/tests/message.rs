@@ -1,7 +1,7 @@
 //! What stands in an inbox, whole: each kind of message against a golden file.
 
 use super::*;
-use crate::domain::alert::{AlertOutage, AlertText, LastGood};
+use crate::domain::alert_event::{AlertOutage, AlertText, LastGood};
 use crate::domain::time::{ClockTrust, Mono};
 
 /// Saturday, 1 November 2025, 02:10 in Berlin.

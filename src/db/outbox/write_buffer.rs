@@ -12,7 +12,8 @@ use super::{
     add_dropped, append, delivery, dropped_refusal, dropped_text, is_for, pending, record,
     record_delivery, record_incident, write_state,
 };
-use crate::domain::alert::{AlertCommit, AlertEvent, AlertState};
+use crate::domain::alert::{AlertCommit, AlertState};
+use crate::domain::alert_event::AlertEvent;
 use crate::domain::outbox::{DeliveryOutcome, DeliveryRecord, OutboxItem, PendingItems};
 use crate::limits;
 

@@ -18,7 +18,7 @@ use crate::db::open;
 use crate::db::open_files;
 use crate::db::retention::policy::{self, Progress, RetentionTimes};
 use crate::db::salvage::{self, Salvage};
-use crate::domain::alert::Salvaged;
+use crate::domain::health::Salvaged;
 use crate::domain::ledger::RecordRow;
 use crate::domain::time::{Moment, Mono};
 use crate::limits;

@@ -101,7 +101,8 @@ const SUMMED: &str = "SELECT sum(count) FROM hourly";
 #[test]
 fn what_waits_to_be_told_outlives_the_database_and_is_not_told_again() {
     use crate::db::outbox::{self, OutboxBuffer};
-    use crate::domain::alert::{AlertCommit, AlertEventKind, AlertState};
+    use crate::domain::alert::{AlertCommit, AlertState};
+    use crate::domain::alert_event::AlertEventKind;
     use crate::domain::outbox::DeliveryOutcome;
 
     let directory = Directory::new();
@@ -313,7 +314,8 @@ fn no_damage_is_fatal() {
 /// A database with something in every table, closed.
 fn complete(path: &Path) {
     use crate::db::outbox::{self, OutboxBuffer};
-    use crate::domain::alert::{AlertCommit, AlertEventKind, AlertState};
+    use crate::domain::alert::{AlertCommit, AlertState};
+    use crate::domain::alert_event::AlertEventKind;
     use crate::domain::outbox::DeliveryOutcome;
 
     let mut database = database(path);

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use super::instant::AlertInstant;
 use super::state_machine::AlertState;
-use super::{AlertFacts, AlertRules, AlertText, LastGood, StaleRule, ValueRule, text};
+use super::{AlertFacts, AlertRules, StaleRule, ValueRule, text};
+use crate::domain::alert_event::{AlertText, LastGood};
 use crate::domain::health::{Cause, SourceState};
 use crate::domain::reading::{Issue, Reason};
 use crate::domain::snapshot::{Record, SourceSnapshot};
@@ -19,7 +20,7 @@ const DELIVERY_HOLD: Duration = Duration::from_secs(600);
 /// A fetch that had begun when a source's silence became too long may take so much longer.
 const NETWORK_GRACE: Duration = Duration::from_secs(60);
 /// A database that was set aside shows on displays and the page for so long.
-pub(super) const SALVAGE_SHOWN: Duration = Duration::from_secs(3600);
+const SALVAGE_SHOWN: Duration = Duration::from_secs(3600);
 /// One success that has held for this long ends an alert, however many are asked for.
 const SUCCESS_STABLE_FOR: Duration = Duration::from_secs(300);
 /// What is good without anything that could be counted must stay so for this long.
@@ -395,10 +396,14 @@ impl RuleEvaluator<'_> {
         const NAME: &str = "database";
         let salvage = self.facts.node.salvage.as_ref();
         let verdict = match salvage {
-            Some(salvage) if salvage.is_shown(self.now.mono) => ConditionState::Bad {
-                since: AlertInstant::of(salvage.since),
-                ready_at: Some(AlertInstant::of(salvage.since)),
-            },
+            Some(salvage)
+                if (!salvage.is_complete || self.now.mono.since(salvage.since) < SALVAGE_SHOWN) =>
+            {
+                ConditionState::Bad {
+                    since: AlertInstant::of(salvage.since),
+                    ready_at: Some(AlertInstant::of(salvage.since)),
+                }
+            }
             // One that is resumed is heard of a moment after the start.
             _ => GOOD,
         };

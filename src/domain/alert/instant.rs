@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::WallStamp;
+use crate::domain::alert_event::WallStamp;
 use crate::domain::clock_filter::ClockFilter;
 use crate::domain::time::{ClockTrust, Moment, Mono, millis};
 

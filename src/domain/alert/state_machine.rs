@@ -12,11 +12,12 @@ use serde::{Deserialize, Serialize};
 
 use super::conditions::{Condition, ConditionState, RecoveryProof, RuleEvaluator};
 use super::instant::{AlertInstant, wall_stamp};
-use super::{
-    Alert, AlertEvent, AlertEventKind, AlertFacts, AlertOutage, AlertRules, AlertText, WallStamp,
-    ascii_line,
+use super::{AlertFacts, AlertRules};
+use crate::domain::alert_event::{
+    AlertEvent, AlertEventKind, AlertOutage, AlertText, LastGood, WallStamp,
 };
 use crate::domain::clock_filter::ClockFilter;
+use crate::domain::open_alert::{OpenAlert, ascii_line};
 use crate::domain::time::{Moment, Mono, millis};
 
 /// This many alerts within `FLAP_WINDOW` and it flaps.
@@ -106,7 +107,7 @@ pub struct AlertStep {
     pub state: AlertState,
     /// In the order in which they happened; to be committed with the state, at once.
     pub events: Vec<AlertEvent>,
-    pub open: Vec<Alert>,
+    pub open: Vec<OpenAlert>,
     /// When something follows without anything new being known.
     pub changes_at: Option<Mono>,
     /// Whether the state differs from the one before in what should survive a restart.
@@ -178,7 +179,7 @@ impl AlertState {
 
     /// The alerts that are open, as far as the state alone says: for showing them before the
     /// first step.
-    pub fn open(&self) -> Vec<Alert> {
+    pub fn open(&self) -> Vec<OpenAlert> {
         let open = self.entries.iter().filter(|(_, it)| it.phase.is_open());
         let mut open: Vec<(&String, &AlertEntry)> = open.collect();
         open.sort_by_key(|(_, entry)| entry.incident);
@@ -386,7 +387,7 @@ impl StepContext<'_> {
     }
 
     /// The moment at which a person should know.
-    fn fire(&mut self, entry: &mut AlertEntry, name: &str, last_good: Vec<super::LastGood>) {
+    fn fire(&mut self, entry: &mut AlertEntry, name: &str, last_good: Vec<LastGood>) {
         entry.phase = AlertPhase::Firing;
         self.incidents += 1;
         entry.incident = self.incidents;
@@ -481,7 +482,7 @@ impl StepContext<'_> {
         kind: AlertEventKind,
         name: &str,
         entry: &AlertEntry,
-        last_good: Vec<super::LastGood>,
+        last_good: Vec<LastGood>,
     ) {
         let tells_outages = entry.flaps || kind == AlertEventKind::Flapping;
         self.events.push(AlertEvent {
@@ -520,7 +521,7 @@ impl AlertEntry {
         }
     }
 
-    fn alert(&self, name: &str) -> Alert {
+    fn alert(&self, name: &str) -> OpenAlert {
         let words = &self.text;
         let mut sentence = format!("{}: {}", words.about, words.trouble);
         if !words.cause.is_empty() {
@@ -533,7 +534,7 @@ impl AlertEntry {
         if self.flaps {
             sentence += " It comes and goes.";
         }
-        Alert {
+        OpenAlert {
             name: name.into(),
             since: self.since_stamp.wall(),
             since_is_trusted: self.since_stamp.is_trusted,

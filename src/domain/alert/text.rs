@@ -4,7 +4,9 @@
 
 use std::time::Duration;
 
-use super::{AlertText, DeliveryFailure, DisplayRule, LastGood, Salvaged, StaleRule, ValueRule};
+use super::{DeliveryFailure, DisplayRule, StaleRule, ValueRule};
+use crate::domain::alert_event::{AlertText, LastGood};
+use crate::domain::health::Salvaged;
 use crate::domain::health::{Cause, Failure};
 use crate::domain::reading::{Issue, format_number};
 use crate::domain::snapshot::{Record, Snapshot, SourceSnapshot};

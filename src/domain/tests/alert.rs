@@ -1,12 +1,14 @@
 //! Stories: what happens, and what people are told of it.
 
 use super::*;
+use crate::domain::alert_event::AlertEvent;
 use crate::domain::freshness::Stamp;
 use crate::domain::health::{Cause, Failure, SourceHealth};
+use crate::domain::open_alert::ascii_line;
 use crate::domain::plan::test_plan;
 use crate::domain::reading::{Issue, Reason, Value};
 use crate::domain::snapshot::{Record, SourceSnapshot};
-use crate::domain::time::{ClockTrust, Moment};
+use crate::domain::time::{ClockTrust, Moment, Wall};
 
 /// A Saturday, 20:00 UTC.
 const T0: i64 = 1_762_027_200_000;

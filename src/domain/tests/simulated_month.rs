@@ -5,7 +5,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::alert::{self, AlertFacts, AlertRules, AlertState, MuteWindow, NodeFacts};
+use super::alert;
+use super::alert::{AlertFacts, AlertRules, AlertState, MuteWindow, NodeFacts};
 use super::freshness::Stamp;
 use super::health::{Cause, Failure};
 use super::ledger::{Absence, Ledger, RestoredRecord};

@@ -206,7 +206,7 @@ fn format_since(view: &PageContext, wall: Wall, is_sure: bool) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::alert::Alert;
+    use crate::domain::open_alert::OpenAlert;
     use crate::domain::outbox::DeliveryEnd;
     use crate::monitor::support::{self as testing, NOW_MS, body, golden, request};
 
@@ -216,7 +216,7 @@ mod tests {
         scene.channel.waiting = 3;
         scene.channel.trouble = Some("mail.example takes no connection".to_owned());
         scene.channel.undelivered = 4;
-        scene.snapshot.alerts = vec![Alert {
+        scene.snapshot.alerts = vec![OpenAlert {
             name: "source:weather".into(),
             since: Wall(NOW_MS - 7_200_000),
             since_is_trusted: true,

@@ -10,9 +10,8 @@ use rusqlite::Connection;
 
 use crate::alerts::delivery::{Attempt, Channel, DeliveryBatch, DeliveryWorker, WakeSignal};
 use crate::db::outbox::{self, OutboxBuffer};
-use crate::domain::alert::{
-    AlertCommit, AlertEvent, AlertFacts, AlertRules, AlertState, NodeFacts, step,
-};
+use crate::domain::alert::{AlertCommit, AlertFacts, AlertRules, AlertState, NodeFacts, step};
+use crate::domain::alert_event::AlertEvent;
 use crate::domain::health::{Cause, Failure, SourceHealth};
 use crate::domain::outbox::{DeliveryOutcome, Outbox, PendingItems};
 use crate::domain::plan::{Plan, test_plan};
