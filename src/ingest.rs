@@ -122,7 +122,7 @@ impl Ingest {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::health::{Cause, Failure};
+    use crate::domain::failure::{Cause, Failure};
     use crate::domain::plan::test_plan;
     use crate::domain::reading::{FetchOutcome, Reading, Value};
     use crate::domain::time::{ClockTrust, Wall};

@@ -5,7 +5,7 @@
 use rustls::CertificateError;
 
 use super::error_context::ErrorContext;
-use crate::domain::health::{Cause, Failure};
+use crate::domain::failure::{Cause, Failure};
 use crate::domain::time::{ClockTrust, Moment, Wall};
 use crate::limits;
 use crate::sys::tls;

@@ -14,7 +14,7 @@ use super::connect_error::ConnectError;
 use super::error_context::{ErrorContext, ResponsePart};
 use super::private_address::is_mdns_name;
 use super::status_errors::{AccessDenial, PROXY_LOGIN, classify_status, reason_phrase};
-use crate::domain::health::{Cause, Failure};
+use crate::domain::failure::{Cause, Failure};
 use crate::domain::time::human_duration;
 use crate::limits;
 

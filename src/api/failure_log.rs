@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use super::response_parser::and_more;
-use crate::domain::health::{Cause, Failure};
+use crate::domain::failure::{Cause, Failure};
 use crate::domain::reading::{FetchOutcome, Issue, Observation, Reason};
 use crate::domain::time::{Mono, human_duration};
 

@@ -6,7 +6,7 @@ use std::borrow::Cow;
 use std::time::Duration;
 
 use super::sent_request::Validators;
-use crate::domain::health::Failure;
+use crate::domain::failure::Failure;
 use crate::domain::reading::{FetchOutcome, Issue, UpstreamNode, Value};
 use crate::domain::redact::Secrets;
 

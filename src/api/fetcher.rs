@@ -17,7 +17,7 @@ use super::http_response::FetchError;
 use super::response_parser::ResponseParser;
 use super::sent_request::Validators;
 use super::transport::{Canceller, SendRequest, Transport};
-use crate::domain::health::{Cause, Failure};
+use crate::domain::failure::{Cause, Failure};
 use crate::domain::normalise::LastAccepted;
 use crate::domain::plan::SourcePlan;
 use crate::domain::quota::{QuotaMeter, QuotaReservation, SavedQuota};

@@ -9,7 +9,7 @@ use ureq::http::{HeaderMap, Response, Uri, header};
 
 use super::origin;
 use super::sent_request::Validators;
-use crate::domain::health::Failure;
+use crate::domain::failure::Failure;
 use crate::domain::time::{Moment, Wall};
 use crate::limits;
 

@@ -4,7 +4,7 @@
 
 use serde_json::Value as Json;
 
-use crate::domain::health::{Cause, Failure};
+use crate::domain::failure::{Cause, Failure};
 use crate::limits;
 
 /// Reads `body`, which `host` sent, as JSON. `said_html`: its Content-Type says HTML; that

@@ -7,7 +7,7 @@ use serde_json::Value as Json;
 use super::fetch_result::FetchResult;
 use super::http_response::FetchedResponse;
 use super::{follow, json};
-use crate::domain::health::{Cause, Failure};
+use crate::domain::failure::{Cause, Failure};
 use crate::domain::normalise::{LastAccepted, normalise};
 use crate::domain::plan::{Numbers, SourcePlan};
 use crate::domain::reading::{FetchOutcome, Issue, Reason};

@@ -26,7 +26,7 @@ use super::http_response::{FetchError, FetchedResponse, has_known_encoding};
 use super::sent_request::{ClockTooEarly, RequestRecorder, SentRequest, Validators};
 use super::status_errors::{AccessDenial, classify_status};
 use super::{origin, private_address, redirect};
-use crate::domain::health::{Cause, Failure};
+use crate::domain::failure::{Cause, Failure};
 use crate::domain::time::{Moment, Mono};
 use crate::limits;
 use crate::sys::tls::Trust;

@@ -171,7 +171,7 @@ impl Columns {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::health::{Cause, Failure};
+    use crate::domain::failure::{Cause, Failure};
     use crate::domain::plan::test_plan;
     use crate::domain::reading::{Issue, Reading, Reason, Value};
     use crate::domain::time::{ClockTrust, Moment, Mono, Wall};

@@ -9,6 +9,7 @@ pub mod alert;
 pub mod alert_event;
 mod clock_filter;
 pub mod clock_trust;
+pub mod failure;
 pub mod freshness;
 pub mod health;
 pub mod history;

@@ -5,7 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::health::Failure;
+use super::failure::Failure;
 use super::time::{Moment, Wall};
 use crate::limits;
 

@@ -7,7 +7,8 @@ use std::time::Duration;
 use jiff::tz::TimeZone;
 
 use crate::domain::alert::with_full_stop;
-use crate::domain::health::{Cause, SourceState, Storage};
+use crate::domain::failure::Cause;
+use crate::domain::health::{SourceState, Storage};
 use crate::domain::snapshot::{DataStatus, Record, Snapshot, SourceSnapshot};
 use crate::domain::time::{ClockTrust, Moment, Wall, human_duration};
 use crate::domain::toml_text::quoted;

@@ -12,7 +12,7 @@ use super::agent::TransportSettings;
 use super::fault_server::{AfterResponse, FaultState, Wire, response, send};
 use super::fetcher::{Fetcher, SourceSettings};
 use super::transport::SendRequest;
-use crate::domain::health::Cause;
+use crate::domain::failure::Cause;
 use crate::domain::plan::{Numbers, RecordSelector, Selection, SourcePlan};
 use crate::domain::time::{ClockTrust, Moment, Mono, Wall};
 use crate::sys::clock::{Clock, ManualClock};

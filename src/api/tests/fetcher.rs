@@ -20,7 +20,8 @@ use super::faults::{
 use super::fetcher::{Fetcher, QuotaHandle, SourceSettings};
 use super::transport::SendRequest;
 use super::url_source;
-use crate::domain::health::{Cause, SourceHealth};
+use crate::domain::failure::Cause;
+use crate::domain::health::SourceHealth;
 use crate::domain::plan::SourcePlan;
 use crate::domain::quota::SavedQuota;
 use crate::domain::reading::{FetchOutcome, Observation};

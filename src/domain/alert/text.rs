@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use super::{DeliveryFailure, DisplayRule, StaleRule, ValueRule};
 use crate::domain::alert_event::{AlertText, LastGood};
+use crate::domain::failure::{Cause, Failure};
 use crate::domain::health::Salvaged;
-use crate::domain::health::{Cause, Failure};
 use crate::domain::reading::{Issue, format_number};
 use crate::domain::snapshot::{Record, Snapshot, SourceSnapshot};
 use crate::domain::time::human_duration as span;

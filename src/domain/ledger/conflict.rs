@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 
-use crate::domain::health::{Cause, Failure};
+use crate::domain::failure::{Cause, Failure};
 use crate::domain::plan::{RecordSelector, Selection, SourcePlan};
 use crate::domain::reading::{Issue, Reading, Reason};
 use crate::domain::toml_text::{merge_advice, quoted};

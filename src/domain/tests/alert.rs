@@ -2,8 +2,9 @@
 
 use super::*;
 use crate::domain::alert_event::AlertEvent;
+use crate::domain::failure::{Cause, Failure};
 use crate::domain::freshness::Stamp;
-use crate::domain::health::{Cause, Failure, SourceHealth};
+use crate::domain::health::SourceHealth;
 use crate::domain::open_alert::ascii_line;
 use crate::domain::plan::test_plan;
 use crate::domain::reading::{Issue, Reason, Value};

@@ -1,7 +1,7 @@
 //! What sources say, and the rows and snapshots that follow.
 
 use super::*;
-use crate::domain::health::{Cause, Failure};
+use crate::domain::failure::{Cause, Failure};
 use crate::domain::plan::{KeyPlan, RecordSelector, test_plan};
 use crate::domain::reading::{Reading, Reason, UpstreamRecord};
 use crate::domain::snapshot::{Record, Snapshot};

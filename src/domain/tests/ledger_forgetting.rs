@@ -4,7 +4,7 @@ use std::cmp::Reverse;
 
 use super::tests::{at, ledger, merging, observation, readings, values};
 use super::*;
-use crate::domain::health::{Cause, Failure};
+use crate::domain::failure::{Cause, Failure};
 use crate::domain::plan::{KeyPlan, RecordSelector, test_plan};
 use crate::domain::reading::Reason;
 use crate::domain::time::Wall;

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use super::alert;
 use super::alert::{AlertFacts, AlertRules, AlertState, MuteWindow, NodeFacts};
+use super::failure::{Cause, Failure};
 use super::freshness::Stamp;
-use super::health::{Cause, Failure};
 use super::ledger::{Absence, Ledger, RestoredRecord};
 use super::plan::{Plan, test_plan};
 use super::reading::{FetchOutcome, Observation, Reading, Value};

@@ -7,7 +7,8 @@ use std::fmt::Write;
 
 use super::app::{ChannelState, PING, RequestCount};
 use super::process::ProcessInfo;
-use crate::domain::health::{Cause, Durations, SourceState, Storage};
+use crate::domain::failure::Cause;
+use crate::domain::health::{Durations, SourceState, Storage};
 use crate::domain::reading::{Reason, format_number};
 use crate::domain::snapshot::Snapshot;
 use crate::domain::time::{ClockTrust, Moment};

@@ -10,7 +10,8 @@ use serde::Serialize;
 use super::app::ChannelState;
 use super::displays::Display;
 use crate::domain::clock_trust::TrustedBy;
-use crate::domain::health::{Cause, Storage};
+use crate::domain::failure::Cause;
+use crate::domain::health::Storage;
 use crate::domain::reading::Reason;
 use crate::domain::snapshot::{Snapshot, SourceSnapshot, newest};
 use crate::domain::time::Moment;
@@ -321,7 +322,7 @@ fn display_status(display: &Display, now: Moment) -> DisplayStatus<'_> {
 
 #[cfg(test)]
 mod tests {
-    use crate::domain::health::Cause;
+    use crate::domain::failure::Cause;
     use crate::monitor::support::{self as testing, body, golden, header, request};
 
     #[test]

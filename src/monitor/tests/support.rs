@@ -8,8 +8,9 @@ use std::time::Duration;
 use super::{
     App, ChannelState, Context, HistoryFailure, Password, Published, RequestCount, ViewSettings,
 };
+use crate::domain::failure::{Cause, Failure};
 use crate::domain::freshness::Stamp;
-use crate::domain::health::{Cause, Failure, HistoryExtent, SourceHealth, Storage};
+use crate::domain::health::{HistoryExtent, SourceHealth, Storage};
 use crate::domain::history::{Bucket, HistoryQuery};
 use crate::domain::outbox::Incident;
 use crate::domain::plan::{KeyPlan, Merge, Numbers, Plan, RecordSelector, Selection, SourcePlan};

@@ -278,7 +278,7 @@ fn displays(view: &PageContext) -> Markup {
 
 #[cfg(test)]
 mod tests {
-    use crate::domain::health::Cause;
+    use crate::domain::failure::Cause;
     use crate::monitor::support::{self as testing, body, golden, request};
 
     #[test]

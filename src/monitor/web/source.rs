@@ -270,7 +270,7 @@ fn values(view: &PageContext, source: &SourceSnapshot) -> Markup {
 
 #[cfg(test)]
 mod tests {
-    use crate::domain::health::Cause;
+    use crate::domain::failure::Cause;
     use crate::monitor::support::{self as testing, body, golden, request};
 
     #[test]

@@ -20,7 +20,8 @@ use crate::api::faults::{
 use crate::api::fetcher::Fetcher;
 use crate::api::url_source;
 use crate::domain::alert::{AlertRules, AlertState, NodeFacts};
-use crate::domain::health::{Cause, Storage};
+use crate::domain::failure::Cause;
+use crate::domain::health::Storage;
 use crate::domain::ledger::Ledger;
 use crate::domain::plan::Plan;
 use crate::domain::reading::FetchOutcome;

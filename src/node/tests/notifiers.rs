@@ -12,7 +12,8 @@ use crate::alerts::delivery::{Attempt, Channel, DeliveryBatch, DeliveryWorker, W
 use crate::db::outbox::{self, OutboxBuffer};
 use crate::domain::alert::{AlertCommit, AlertFacts, AlertRules, AlertState, NodeFacts, step};
 use crate::domain::alert_event::AlertEvent;
-use crate::domain::health::{Cause, Failure, SourceHealth};
+use crate::domain::failure::{Cause, Failure};
+use crate::domain::health::SourceHealth;
 use crate::domain::outbox::{DeliveryOutcome, Outbox, PendingItems};
 use crate::domain::plan::{Plan, test_plan};
 use crate::domain::snapshot::{Snapshot, SourceSnapshot};

@@ -217,7 +217,7 @@ fn tags_hold_until_data_or_staleness_changes() {
         .expect("data came");
     let failing = healthy
         .clone()
-        .failing("weather", crate::domain::health::Cause::Dns, 60);
+        .failing("weather", crate::domain::failure::Cause::Dns, 60);
     assert_eq!(
         published.publish(Arc::new(failing.snapshot)),
         None,
@@ -846,7 +846,7 @@ fn what_is_published_alone_stands_until_something_is_published() {
 #[test]
 fn what_an_api_sends_is_text_everywhere() {
     const EVIL: &str = "<script>alert(1)</script>\"'><img src=x onerror=alert(1)>";
-    let mut scene = testing::healthy().failing("weather", crate::domain::health::Cause::Dns, 60);
+    let mut scene = testing::healthy().failing("weather", crate::domain::failure::Cause::Dns, 60);
     for record in &mut scene.snapshot.records {
         record.key = EVIL.into();
         record.value = Value::Text(EVIL.into());

@@ -3,7 +3,7 @@
 use serde_json::Value as Json;
 
 use super::table::TABLE;
-use crate::domain::health::Cause;
+use crate::domain::failure::Cause;
 use crate::monitor::support::{self as testing, body, header, request};
 
 fn contract() -> Json {
