@@ -116,7 +116,7 @@ impl Transport for PooledConnection {
 impl Drop for PooledConnection {
     fn drop(&mut self) {
         if self.is_reusable {
-            let closed = Box::new(ClosedTransport(LazyBuffers::new(0, 0)));
+            let closed = Box::new(ClosedTransport(LazyBuffers::new(1, 1)));
             self.pool.return_idle(IdleConnection {
                 origin: std::mem::take(&mut self.origin),
                 transport: std::mem::replace(&mut self.transport, closed),
