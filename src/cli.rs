@@ -12,7 +12,7 @@ mod manual;
 /// main-node: polls REST APIs, keeps years of readings, serves displays on the LAN.
 #[derive(FromArgs, Debug)]
 #[cfg_attr(test, derive(argh::ArgsInfo))]
-pub struct Arguments {
+pub struct CommandLine {
     #[argh(switch)]
     /// print the version
     pub version: bool,
@@ -33,25 +33,25 @@ pub struct Arguments {
 #[cfg_attr(test, derive(argh::ArgsInfo))]
 #[argh(subcommand)]
 pub enum Command {
-    Serve(Serve),
-    Demo(Demo),
-    Once(Once),
-    Check(Check),
-    Operations(Operations),
-    TestAlert(TestAlert),
-    Rehearse(Rehearse),
-    Licenses(Licenses),
-    Backup(Backup),
-    Export(Export),
-    Healthcheck(Healthcheck),
-    Restore(Restore),
+    Serve(ServeArguments),
+    Demo(DemoArguments),
+    Once(OnceArguments),
+    Check(CheckArguments),
+    Operations(OperationsArguments),
+    TestAlert(TestAlertArguments),
+    Rehearse(RehearseArguments),
+    Licenses(LicensesArguments),
+    Backup(BackupArguments),
+    Export(ExportArguments),
+    Healthcheck(HealthcheckArguments),
+    Restore(RestoreArguments),
 }
 
 /// the service: fetch, store, serve (also what happens without a command)
 #[derive(FromArgs, Debug, Default)]
 #[cfg_attr(test, derive(argh::ArgsInfo))]
 #[argh(subcommand, name = "serve")]
-pub struct Serve {
+pub struct ServeArguments {
     #[argh(option, arg_name = "FILE")]
     /// the configuration
     pub config: Option<String>,
@@ -67,7 +67,7 @@ pub struct Serve {
 #[derive(FromArgs, Debug)]
 #[cfg_attr(test, derive(argh::ArgsInfo))]
 #[argh(subcommand, name = "demo")]
-pub struct Demo {
+pub struct DemoArguments {
     #[argh(option, arg_name = "ADDR:PORT")]
     /// where to listen (default: 127.0.0.1:8000)
     pub listen: Option<String>,
@@ -80,7 +80,7 @@ pub struct Demo {
 #[derive(FromArgs, Debug)]
 #[cfg_attr(test, derive(argh::ArgsInfo))]
 #[argh(subcommand, name = "once")]
-pub struct Once {
+pub struct OnceArguments {
     #[argh(option, arg_name = "FILE")]
     /// the configuration
     pub config: Option<String>,
@@ -90,7 +90,7 @@ pub struct Once {
 #[derive(FromArgs, Debug)]
 #[cfg_attr(test, derive(argh::ArgsInfo))]
 #[argh(subcommand, name = "check")]
-pub struct Check {
+pub struct CheckArguments {
     #[argh(option, arg_name = "FILE")]
     /// the configuration
     pub config: Option<String>,
@@ -109,7 +109,7 @@ pub struct Check {
 #[derive(FromArgs, Debug)]
 #[cfg_attr(test, derive(argh::ArgsInfo))]
 #[argh(subcommand, name = "operations")]
-pub struct Operations {
+pub struct OperationsArguments {
     #[argh(positional, arg_name = "WORD")]
     /// only those whose id, path or summary has all these words
     pub words: Vec<String>,
@@ -119,7 +119,7 @@ pub struct Operations {
 #[derive(FromArgs, Debug)]
 #[cfg_attr(test, derive(argh::ArgsInfo))]
 #[argh(subcommand, name = "test-alert")]
-pub struct TestAlert {
+pub struct TestAlertArguments {
     #[argh(option, arg_name = "FILE")]
     /// the configuration
     pub config: Option<String>,
@@ -129,7 +129,7 @@ pub struct TestAlert {
 #[derive(FromArgs, Debug)]
 #[cfg_attr(test, derive(argh::ArgsInfo))]
 #[argh(subcommand, name = "rehearse")]
-pub struct Rehearse {
+pub struct RehearseArguments {
     #[argh(option, arg_name = "FILE")]
     /// the configuration
     pub config: Option<String>,
@@ -139,13 +139,13 @@ pub struct Rehearse {
 #[derive(FromArgs, Debug)]
 #[cfg_attr(test, derive(argh::ArgsInfo))]
 #[argh(subcommand, name = "licenses")]
-pub struct Licenses {}
+pub struct LicensesArguments {}
 
 /// copy the database while the service runs, and verify the copy
 #[derive(FromArgs, Debug)]
 #[cfg_attr(test, derive(argh::ArgsInfo))]
 #[argh(subcommand, name = "backup")]
-pub struct Backup {
+pub struct BackupArguments {
     #[argh(positional, arg_name = "FILE")]
     /// where the copy goes; must not exist
     pub file: String,
@@ -161,7 +161,7 @@ pub struct Backup {
 #[derive(FromArgs, Debug)]
 #[cfg_attr(test, derive(argh::ArgsInfo))]
 #[argh(subcommand, name = "export")]
-pub struct Export {
+pub struct ExportArguments {
     #[argh(option, arg_name = "KEY")]
     /// only this key
     pub key: Option<String>,
@@ -186,7 +186,7 @@ pub struct Export {
 #[derive(FromArgs, Debug)]
 #[cfg_attr(test, derive(argh::ArgsInfo))]
 #[argh(subcommand, name = "healthcheck")]
-pub struct Healthcheck {
+pub struct HealthcheckArguments {
     #[argh(option, arg_name = "FILE")]
     /// the configuration of the node
     pub config: Option<String>,
@@ -199,7 +199,7 @@ pub struct Healthcheck {
 #[derive(FromArgs, Debug)]
 #[cfg_attr(test, derive(argh::ArgsInfo))]
 #[argh(subcommand, name = "restore")]
-pub struct Restore {
+pub struct RestoreArguments {
     #[argh(positional, arg_name = "FILE")]
     /// a copy that backup made, or another main-node's database
     pub file: String,
@@ -212,7 +212,7 @@ pub struct Restore {
 }
 
 /// What the arguments ask for, or what to print instead and the exit status with it.
-pub fn parse(arguments: &[String]) -> Result<Arguments, (String, u8)> {
+pub fn parse(arguments: &[String]) -> Result<CommandLine, (String, u8)> {
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let words = match words.as_slice() {
         // argh knows only the long forms.
@@ -221,12 +221,12 @@ pub fn parse(arguments: &[String]) -> Result<Arguments, (String, u8)> {
     };
     from_args(&words).map_err(|exit| match exit.status {
         Ok(()) => (exit.output, 0),
-        Err(()) => (complaint(&words, &exit.output), 2),
+        Err(()) => (usage_error(&words, &exit.output), 2),
     })
 }
 
-fn from_args(words: &[&str]) -> Result<Arguments, EarlyExit> {
-    Arguments::from_args(&["main-node"], words)
+fn from_args(words: &[&str]) -> Result<CommandLine, EarlyExit> {
+    CommandLine::from_args(&["main-node"], words)
 }
 
 /// `-h` as `--help`, wherever an option can stand.
@@ -239,7 +239,7 @@ fn with_long_help(mut words: Vec<&str>) -> Vec<&str> {
 }
 
 /// What is wrong with the arguments, and where help is.
-fn complaint(words: &[&str], said: &str) -> String {
+fn usage_error(words: &[&str], said: &str) -> String {
     let names = || <Command as SubCommands>::COMMANDS.iter().map(|it| it.name);
     let command = command_of(words);
     let known = command.filter(|word| names().any(|name| name == *word));
@@ -299,7 +299,7 @@ fn hint<'a>(unknown: &str, known: impl Iterator<Item = &'a str>) -> String {
 mod tests {
     use super::*;
 
-    fn parsed(line: &str) -> Result<Arguments, (String, u8)> {
+    fn parsed(line: &str) -> Result<CommandLine, (String, u8)> {
         let words: Vec<String> = line.split_whitespace().map(str::to_owned).collect();
         parse(&words)
     }

@@ -7,7 +7,7 @@ use argh::{ArgsInfo, CommandInfoWithArgs, FlagInfo, FlagInfoKind};
 use argh_complete::Generator;
 use roff::{Roff, bold, italic, line_break, roman};
 
-use super::Arguments;
+use super::CommandLine;
 use crate::domain::alert::capitalised;
 use crate::golden;
 
@@ -20,7 +20,7 @@ fn the_manual_page_says_what_the_command_line_takes() {
 
 #[test]
 fn completions_know_every_command_and_option() {
-    let known = Arguments::get_args_info();
+    let known = CommandLine::get_args_info();
     let bash = argh_complete::bash::Bash::generate(NAME, &known);
     for command in &known.commands {
         assert!(bash.contains(command.name), "{}", command.name);
@@ -33,7 +33,7 @@ fn completions_know_every_command_and_option() {
 }
 
 fn page() -> String {
-    let known = Arguments::get_args_info();
+    let known = CommandLine::get_args_info();
     let mut page = Roff::new();
     page.control("TH", ["MAIN-NODE", "1"]);
     page.control("SH", ["NAME"]);

@@ -2,12 +2,12 @@
 
 use std::path::Path;
 
-use super::{BAD, become_owner, essentials, print_out};
+use super::{FAILED, become_owner, local_settings, print_out};
 use crate::config::Overrides;
 use crate::db::backup as database_backup;
 
 pub fn backup(overrides: &Overrides, target: &Path) -> u8 {
-    let database = match essentials(overrides) {
+    let database = match local_settings(overrides) {
         Ok(essentials) => essentials.database,
         Err(status) => return status,
     };
@@ -21,7 +21,7 @@ pub fn backup(overrides: &Overrides, target: &Path) -> u8 {
         )),
         Err(error) => {
             eprintln!("{error}");
-            BAD
+            FAILED
         }
     }
 }

@@ -11,12 +11,15 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{BAD, become_owner, closed_to_us, complain, name_sudo, once, print_out, service};
+use super::{
+    FAILED, become_owner, once, print_out, print_problems, service, suggest_sudo,
+    unreadable_database,
+};
 use crate::alerts::channels::smtp::{SmtpHooks, try_login};
 use crate::api::client::APIS;
 use crate::api::private_address::is_mdns_name;
 use crate::config::environment::Environment;
-use crate::config::{self, Config, Overrides, Remark, Weight};
+use crate::config::{self, Config, Overrides, Remark, Severity};
 use crate::db::error::OpenError;
 use crate::db::file::{self, FileKind};
 use crate::db::schema;
@@ -50,28 +53,28 @@ pub fn check(overrides: &Overrides, online: bool) -> u8 {
     let config = match config::load(overrides, environment, APIS) {
         Ok(config) => config,
         Err(problems) => {
-            complain(&problems);
+            print_problems(&problems);
             eprintln!("{} problem(s) found", problems.len());
-            name_sudo(&service);
-            return BAD;
+            suggest_sudo(&service);
+            return FAILED;
         }
     };
     crate::sys::log::mask(&config.secrets);
     become_owner(&config.database);
     print_out(&format_args!(
         "# The effective configuration, secrets masked.\n{}\n",
-        config.describe()
+        config.to_toml()
     ));
     let mut findings = remarks(&config, online);
     findings.extend([
         database(&config, service.state.as_deref()),
-        room(&config),
+        disk_space(&config),
         clock(),
-        secrets(&config),
-        trusted(),
+        secret_files(&config),
+        root_certificates(),
     ]);
-    findings.extend(config.listen.iter().map(|address| port(*address)));
-    findings.push(ways(&config));
+    findings.extend(config.listen.iter().map(|address| listen_address(*address)));
+    findings.push(routes(&config));
     findings.extend(local_names(&config));
     findings.push(mail(&config, online));
     findings.extend(sources(&config, online));
@@ -91,7 +94,7 @@ pub fn check(overrides: &Overrides, online: bool) -> u8 {
     print_out(&format_args!("{problems} problem(s) found\n"));
     match problems {
         0 => 0,
-        _ => BAD,
+        _ => FAILED,
     }
 }
 
@@ -125,20 +128,20 @@ fn remarks(config: &Config, online: bool) -> Vec<Finding> {
     let finding = |remark: &Remark| {
         let text = remark.problem.to_string();
         match remark.weight {
-            Weight::Problem => Problem(text),
-            Weight::Note => Note(text),
-            Weight::NotChecked => NotChecked(text),
+            Severity::Problem => Problem(text),
+            Severity::Note => Note(text),
+            Severity::NotChecked => NotChecked(text),
         }
     };
     // What only the sources can tell, they are asked.
-    let is_open = |remark: &&Remark| !(online && remark.weight == Weight::NotChecked);
+    let is_open = |remark: &&Remark| !(online && remark.weight == Severity::NotChecked);
     config.remarks.iter().filter(is_open).map(finding).collect()
 }
 
 /// `made_at_start` is the directory that systemd makes when the service starts.
 fn database(config: &Config, made_at_start: Option<&Path>) -> Finding {
     let path = &config.database;
-    if let Some(words) = closed_to_us(path) {
+    if let Some(words) = unreadable_database(path) {
         return Problem(words);
     }
     match file::probe(path) {
@@ -209,7 +212,7 @@ fn directory_is_writable(file: &Path) -> bool {
     disk::is_writable(directory.unwrap_or(Path::new(".")))
 }
 
-fn room(config: &Config) -> Finding {
+fn disk_space(config: &Config) -> Finding {
     let directory = config
         .database
         .parent()
@@ -248,7 +251,7 @@ fn clock() -> Finding {
 }
 
 /// A file with secrets that everybody on the machine can read.
-fn secrets(config: &Config) -> Finding {
+fn secret_files(config: &Config) -> Finding {
     let file = config.file.as_deref();
     let dot_env = file.map_or(".env".into(), |it| it.with_file_name(".env"));
     let is_password = |path: &Path| config.password_file.as_deref() == Some(path);
@@ -295,7 +298,7 @@ fn holds_a_secret(line: &str) -> bool {
 }
 
 /// Which certificates vouch for servers, where no `ca_file` is named.
-fn trusted() -> Finding {
+fn root_certificates() -> Finding {
     let roots = system_roots();
     let count = roots.len();
     match roots.file() {
@@ -310,7 +313,7 @@ fn trusted() -> Finding {
     }
 }
 
-fn port(address: SocketAddr) -> Finding {
+fn listen_address(address: SocketAddr) -> Finding {
     match bind(&[address]) {
         Ok(_) => Fine(format!("{address} is free")),
         Err(error) if error.is_in_use() && is_main_node(address) => {
@@ -352,13 +355,13 @@ fn is_main_node(address: SocketAddr) -> bool {
 }
 
 /// Whether the kernel knows a way to where each source is.
-fn ways(config: &Config) -> Finding {
+fn routes(config: &Config) -> Finding {
     let cut_off: Vec<String> = config
         .sources
         .iter()
         .filter(|source| source.proxy.is_none())
         .filter_map(|source| Some((&source.plan.name, source.host()?)))
-        .filter(|(_, host)| !has_way(host))
+        .filter(|(_, host)| !has_route(host))
         .map(|(name, host)| format!("{name} ({host})"))
         .collect();
     match cut_off.as_slice() {
@@ -372,7 +375,7 @@ fn ways(config: &Config) -> Finding {
 }
 
 /// Connecting a datagram socket asks the routing table and sends nothing.
-fn has_way(host: &str) -> bool {
+fn has_route(host: &str) -> bool {
     // Addresses for documentation (RFC 5737, RFC 3849): wherever the default route leads.
     const ANYWHERE: [IpAddr; 2] = [
         IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1)),

@@ -2,7 +2,7 @@
 
 use std::io::{BufWriter, ErrorKind};
 
-use super::{BAD, WRONG, become_owner, essentials};
+use super::{FAILED, USAGE_ERROR, become_owner, local_settings};
 use crate::config::Overrides;
 use crate::db::export::{self, ExportError, ExportFormat, ExportQuery};
 use crate::domain::time::{Wall, parse_duration};
@@ -20,7 +20,7 @@ pub fn export(
         "jsonl" => ExportFormat::JsonLines,
         other => {
             eprintln!("--format: expected csv or jsonl, found {other:?}");
-            return WRONG;
+            return USAGE_ERROR;
         }
     };
     let now = SystemClock::new().now().wall;
@@ -30,14 +30,14 @@ pub fn export(
             eprintln!(
                 "--{name}: expected a time such as 2025-10-30T20:00:00Z, or -24h, found {text:?}"
             );
-            WRONG
+            USAGE_ERROR
         }),
     };
     let (from, to) = match (bound("from", from), bound("to", to)) {
         (Ok(from), Ok(to)) => (from, to),
         (Err(status), _) | (_, Err(status)) => return status,
     };
-    let database = match essentials(overrides) {
+    let database = match local_settings(overrides) {
         Ok(essentials) => essentials.database,
         Err(status) => return status,
     };
@@ -54,7 +54,7 @@ pub fn export(
         Err(ExportError::Output(error)) if error.kind() == ErrorKind::BrokenPipe => 0,
         Err(error) => {
             eprintln!("{error}");
-            BAD
+            FAILED
         }
     }
 }

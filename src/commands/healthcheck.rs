@@ -4,7 +4,7 @@
 use std::io::{ErrorKind, Read, Write};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream};
 
-use super::{BAD, WRONG, complain, print_out, service};
+use super::{FAILED, USAGE_ERROR, print_out, print_problems, service};
 use crate::config::environment::Environment;
 use crate::config::{self, Overrides};
 use crate::limits;
@@ -12,18 +12,18 @@ use crate::sys::os_error::reason;
 
 pub fn healthcheck(overrides: &Overrides) -> u8 {
     let environment = Environment::of_process().with_service(service(overrides));
-    let essentials = match config::essentials(overrides, environment) {
+    let essentials = match config::local_settings(overrides, environment) {
         Ok(essentials) => essentials,
         Err(problems) => {
-            complain(&problems);
-            return WRONG;
+            print_problems(&problems);
+            return USAGE_ERROR;
         }
     };
     match ask(&essentials.listen) {
         Ok(words) => print_out(&format_args!("{words}\n")),
         Err(words) => {
             eprintln!("{words}");
-            BAD
+            FAILED
         }
     }
 }
@@ -32,7 +32,7 @@ pub fn healthcheck(overrides: &Overrides) -> u8 {
 /// none. The words say what was asked and what came.
 fn ask(listen: &[SocketAddr]) -> Result<String, String> {
     let mut silent = Vec::new();
-    for address in listen.iter().copied().map(callable) {
+    for address in listen.iter().copied().map(connectable) {
         let url = format!("http://{address}/healthz");
         let stream = match TcpStream::connect_timeout(&address, limits::HEALTHCHECK_TIME) {
             Ok(stream) => stream,
@@ -51,7 +51,7 @@ fn ask(listen: &[SocketAddr]) -> Result<String, String> {
 }
 
 /// An address to listen on as one to call.
-fn callable(mut address: SocketAddr) -> SocketAddr {
+fn connectable(mut address: SocketAddr) -> SocketAddr {
     if address.ip().is_unspecified() {
         address.set_ip(match address.ip() {
             IpAddr::V4(_) => Ipv4Addr::LOCALHOST.into(),
@@ -141,7 +141,7 @@ mod tests {
             ("192.168.0.7:8000", "192.168.0.7:8000"),
         ] {
             let listen: SocketAddr = listen.parse().expect("an address");
-            assert_eq!(callable(listen).to_string(), expected);
+            assert_eq!(connectable(listen).to_string(), expected);
         }
     }
 }

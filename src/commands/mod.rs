@@ -19,24 +19,24 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use crate::api::client::APIS;
-use crate::cli::{Arguments, Command, Serve};
+use crate::cli::{Command, CommandLine, ServeArguments};
 use crate::config::environment::Environment;
-use crate::config::service::Service;
-use crate::config::{self, Config, Essentials, Overrides, Problem};
+use crate::config::service::InstalledService;
+use crate::config::{self, Config, LocalSettings, Overrides, Problem};
 use crate::sys::os_error::reason;
 use crate::sys::{build_id, privileges};
 
 /// Something is wrong with what was asked about.
-const BAD: u8 = 1;
+const FAILED: u8 = 1;
 /// Something is wrong with how it was asked, or with the configuration.
-const WRONG: u8 = 2;
+const USAGE_ERROR: u8 = 2;
 
-pub fn run(arguments: Arguments) -> u8 {
+pub fn run(arguments: CommandLine) -> u8 {
     if arguments.version {
         let (version, build) = (env!("CARGO_PKG_VERSION"), build_id::build());
         return print_out(&format_args!("main-node {version} (build {build})\n"));
     }
-    let Arguments {
+    let CommandLine {
         config,
         listen,
         database,
@@ -52,7 +52,7 @@ pub fn run(arguments: Arguments) -> u8 {
     };
     match arguments
         .command
-        .unwrap_or(Command::Serve(Serve::default()))
+        .unwrap_or(Command::Serve(ServeArguments::default()))
     {
         Command::Serve(it) => serve::serve(&overrides(it.config, it.listen, it.database)),
         Command::Demo(it) => serve::demo(&overrides(None, it.listen, it.database)),
@@ -94,9 +94,9 @@ fn configured(overrides: &Overrides) -> Result<Config, u8> {
     let service = service(overrides);
     let environment = Environment::of_process().with_service(service.clone());
     let config = config::load(overrides, environment, APIS).map_err(|problems| {
-        complain(&problems);
-        name_sudo(&service);
-        WRONG
+        print_problems(&problems);
+        suggest_sudo(&service);
+        USAGE_ERROR
     })?;
     crate::sys::log::mask(&config.secrets);
     become_owner(&config.database);
@@ -105,34 +105,34 @@ fn configured(overrides: &Overrides) -> Result<Config, u8> {
 
 /// Of the configuration what [`Essentials`] are, likewise. Where the database is closed to
 /// this user, how it is opened.
-fn essentials(overrides: &Overrides) -> Result<Essentials, u8> {
+fn local_settings(overrides: &Overrides) -> Result<LocalSettings, u8> {
     let service = service(overrides);
     let environment = Environment::of_process().with_service(service.clone());
-    let essentials = config::essentials(overrides, environment).map_err(|problems| {
-        complain(&problems);
-        name_sudo(&service);
-        WRONG
+    let essentials = config::local_settings(overrides, environment).map_err(|problems| {
+        print_problems(&problems);
+        suggest_sudo(&service);
+        USAGE_ERROR
     })?;
-    if let Some(words) = closed_to_us(&essentials.database) {
+    if let Some(words) = unreadable_database(&essentials.database) {
         eprintln!("{words}");
-        return Err(BAD);
+        return Err(FAILED);
     }
     Ok(essentials)
 }
 
 /// The installed service, if this is a command run by hand on its configuration. Run by
 /// systemd, the process has been given all that the service has.
-fn service(overrides: &Overrides) -> Service {
+fn service(overrides: &Overrides) -> InstalledService {
     let is_unit = ["NOTIFY_SOCKET", "STATE_DIRECTORY"]
         .iter()
         .any(|name| std::env::var_os(name).is_some());
     let file = config::file(overrides).filter(|_| !is_unit);
-    file.and_then(|file| Service::of(&file, Path::new("/")))
+    file.and_then(|file| InstalledService::of(&file, Path::new("/")))
         .unwrap_or_default()
 }
 
 /// Says how a command gets at the service's secrets, where this user may not read them.
-fn name_sudo(service: &Service) {
+fn suggest_sudo(service: &InstalledService) {
     let files: Vec<String> = service
         .closed
         .iter()
@@ -149,7 +149,7 @@ fn name_sudo(service: &Service) {
 }
 
 /// What to say where the database is closed to this user, and root can help.
-fn closed_to_us(database: &Path) -> Option<String> {
+fn unreadable_database(database: &Path) -> Option<String> {
     let opened = std::fs::File::open(database);
     let is_closed = opened.is_err_and(|error| error.kind() == ErrorKind::PermissionDenied);
     (is_closed && !privileges::is_root()).then(|| {
@@ -173,7 +173,7 @@ fn become_owner(database: &Path) {
     }
 }
 
-fn complain(problems: &[Problem]) {
+fn print_problems(problems: &[Problem]) {
     for problem in problems {
         eprintln!("{problem}");
     }
@@ -187,7 +187,7 @@ pub fn print_out(text: &dyn Display) -> u8 {
         Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => 0,
         Err(error) => {
             eprintln!("the output cannot be written: {}", reason(&error));
-            BAD
+            FAILED
         }
     }
 }

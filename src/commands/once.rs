@@ -3,7 +3,7 @@
 use std::io::IsTerminal;
 use std::sync::Arc;
 
-use super::{BAD, WRONG, configured, print_out, table};
+use super::{FAILED, USAGE_ERROR, configured, print_out, table};
 use crate::api::http_exchange::HttpExchange;
 use crate::config::{Config, Overrides};
 use crate::domain::ledger::Ledger;
@@ -23,7 +23,7 @@ pub fn once(overrides: &Overrides) -> u8 {
         Ok(fetched) => fetched,
         Err(message) => {
             eprintln!("{message}");
-            return WRONG;
+            return USAGE_ERROR;
         }
     };
     let printed = print_out(&table(&config.plan(), &fetched));
@@ -32,7 +32,7 @@ pub fn once(overrides: &Overrides) -> u8 {
         is_failed || it.conflict.is_some()
     };
     match fetched.iter().any(is_bad) {
-        true => BAD,
+        true => FAILED,
         false => printed,
     }
 }

@@ -2,15 +2,15 @@
 
 use std::path::Path;
 
-use super::{BAD, essentials, print_out, service};
+use super::{FAILED, local_settings, print_out, service};
 use crate::config::Overrides;
-use crate::config::service::Service;
+use crate::config::service::InstalledService;
 use crate::db::open::DatabaseLocation;
 use crate::db::restore;
 use crate::sys::{privileges, systemd_unit};
 
 pub fn restore(overrides: &Overrides, file: &Path) -> u8 {
-    let essentials = match essentials(overrides) {
+    let essentials = match local_settings(overrides) {
         Ok(essentials) => essentials,
         Err(status) => return status,
     };
@@ -23,7 +23,7 @@ pub fn restore(overrides: &Overrides, file: &Path) -> u8 {
         Ok(backup) => backup,
         Err(message) => {
             eprintln!("{message}");
-            return BAD;
+            return FAILED;
         }
     };
     let database = location.path.display();
@@ -33,7 +33,8 @@ pub fn restore(overrides: &Overrides, file: &Path) -> u8 {
         file.display(),
         backup.records
     ));
-    let is_of_service = overrides.database.is_none() && service(overrides) != Service::default();
+    let is_of_service =
+        overrides.database.is_none() && service(overrides) != InstalledService::default();
     if !is_of_service || !privileges::is_root() {
         return print_out(&"If main-node runs, restart it.\n");
     }
@@ -44,7 +45,7 @@ pub fn restore(overrides: &Overrides, file: &Path) -> u8 {
         Ok(()) => print_out(&"main-node is restarted.\n"),
         Err(words) => {
             eprintln!("main-node could not be restarted ({words}): systemctl restart main-node");
-            BAD
+            FAILED
         }
     }
 }

@@ -6,10 +6,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{BAD, WRONG, complain, configured};
+use super::{FAILED, USAGE_ERROR, configured, print_problems};
 use crate::api::client::APIS;
 use crate::api::demo_server::DemoServer;
-use crate::config::{self, Config, Overrides, Weight};
+use crate::config::{self, Config, Overrides, Severity};
 use crate::monitor::http::listener::bind;
 use crate::node::demo_history::{self, StandingClock};
 use crate::node::{Node, StartError};
@@ -34,7 +34,7 @@ pub fn serve(overrides: &Overrides) -> u8 {
         );
     }
     for remark in &config.remarks {
-        if remark.weight != Weight::NotChecked {
+        if remark.weight != Severity::NotChecked {
             log::warn!("{}", remark.problem);
         }
     }
@@ -52,7 +52,7 @@ pub fn demo(overrides: &Overrides) -> u8 {
                 "the simulated API cannot be served on 127.0.0.1: {}",
                 reason(&error)
             );
-            return BAD;
+            return FAILED;
         }
     };
     let kept = match &overrides.database {
@@ -66,7 +66,7 @@ pub fn demo(overrides: &Overrides) -> u8 {
                 "no temporary directory for the demo's database: {}; use --database",
                 reason(&error)
             );
-            return BAD;
+            return FAILED;
         }
     };
     if let Kept::Temporary(_) = &kept {
@@ -76,8 +76,8 @@ pub fn demo(overrides: &Overrides) -> u8 {
     let status = match config::demo(&base, kept.database(), overrides, APIS) {
         Ok(config) => run(&config, clock),
         Err(problems) => {
-            complain(&problems);
-            WRONG
+            print_problems(&problems);
+            USAGE_ERROR
         }
     };
     simulated.stop();
@@ -105,11 +105,11 @@ fn run(config: &Config, clock: Arc<dyn Clock>) -> u8 {
         Ok(signals) => signals,
         Err(error) => {
             eprintln!("signals cannot be received: {}", reason(&error));
-            return BAD;
+            return FAILED;
         }
     };
     let Some(listeners) = listen(&config.listen, &mut signals) else {
-        return WRONG;
+        return USAGE_ERROR;
     };
     let Some(listeners) = listeners else {
         return 0;
@@ -118,11 +118,11 @@ fn run(config: &Config, clock: Arc<dyn Clock>) -> u8 {
         Ok(node) => node,
         Err(StartError::Wrong(message)) => {
             eprintln!("{message}");
-            return WRONG;
+            return USAGE_ERROR;
         }
         Err(StartError::Short(message)) => {
             log::error!("{message}");
-            return BAD;
+            return FAILED;
         }
     };
     log::info!(
@@ -134,7 +134,7 @@ fn run(config: &Config, clock: Arc<dyn Clock>) -> u8 {
     log::info!("stopping: a signal asks for it");
     match node.stop() {
         true => 0,
-        false => BAD,
+        false => FAILED,
     }
 }
 

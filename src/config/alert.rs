@@ -8,7 +8,7 @@ use std::time::Duration;
 use jiff::tz::TimeZone;
 
 use super::print::without_secrets;
-use super::reader::{Item, Reader, Table};
+use super::reader::{ConfigReader, TableEntry, TableReader};
 use super::{Secret, SourceConfig};
 use crate::domain::alert::{AlertRules, DisplayRule, MuteWindow, SourceRule, StaleRule, ValueRule};
 use crate::domain::time::format_duration;
@@ -52,8 +52,8 @@ type Sources = [(SourceConfig, Vec<(Arc<str>, Range<usize>)>)];
 
 /// Reads `[alert]`; `sources` are those that it may name.
 pub fn read(
-    root: &mut Table<'_>,
-    reader: &Reader<'_>,
+    root: &mut TableReader<'_>,
+    reader: &ConfigReader<'_>,
     sources: &Sources,
     timezone: &TimeZone,
 ) -> (AlertRules, Notifications) {
@@ -86,16 +86,16 @@ pub fn read(
     if let Some(item) = table.get("mute") {
         rules.mute = windows(reader, &item);
     }
-    for entry in table.get("source").iter().flat_map(Item::entries) {
+    for entry in table.get("source").iter().flat_map(TableEntry::entries) {
         read_source(&entry, sources, &mut rules);
     }
-    for entry in table.get("value").iter().flat_map(Item::tables) {
+    for entry in table.get("value").iter().flat_map(TableEntry::tables) {
         rules.values.extend(read_value(&entry));
     }
-    for entry in table.get("stale").iter().flat_map(Item::tables) {
+    for entry in table.get("stale").iter().flat_map(TableEntry::tables) {
         rules.stale.extend(read_stale(&entry));
     }
-    for entry in table.get("display").iter().flat_map(Item::tables) {
+    for entry in table.get("display").iter().flat_map(TableEntry::tables) {
         rules.displays.extend(read_display(&entry));
     }
     let format = table.get("webhook_format").and_then(|item| {
@@ -118,11 +118,11 @@ pub fn read(
     (rules, telling)
 }
 
-fn count(item: &Item<'_>) -> Option<u64> {
+fn count(item: &TableEntry<'_>) -> Option<u64> {
     item.integer(1..=10_000)
 }
 
-fn windows(reader: &Reader<'_>, item: &Item<'_>) -> Vec<MuteWindow> {
+fn windows(reader: &ConfigReader<'_>, item: &TableEntry<'_>) -> Vec<MuteWindow> {
     let mut windows = Vec::new();
     for (text, span) in item.texts() {
         match MuteWindow::parse(&text) {
@@ -139,7 +139,7 @@ fn windows(reader: &Reader<'_>, item: &Item<'_>) -> Vec<MuteWindow> {
     windows
 }
 
-fn read_source(entry: &Item<'_>, sources: &Sources, rules: &mut AlertRules) {
+fn read_source(entry: &TableEntry<'_>, sources: &Sources, rules: &mut AlertRules) {
     let name = entry.key();
     let known = || sources.iter().map(|(source, _)| &*source.plan.name);
     if !known().any(|known| known == name) {
@@ -161,7 +161,7 @@ fn read_source(entry: &Item<'_>, sources: &Sources, rules: &mut AlertRules) {
 }
 
 /// The text of an option that such a table cannot do without.
-fn required(table: &mut Table<'_>, key: &'static str, example: &str) -> Option<String> {
+fn required(table: &mut TableReader<'_>, key: &'static str, example: &str) -> Option<String> {
     match table.get(key) {
         Some(item) => item.text(),
         None => {
@@ -171,10 +171,14 @@ fn required(table: &mut Table<'_>, key: &'static str, example: &str) -> Option<S
     }
 }
 
-fn read_value(entry: &Item<'_>) -> Option<ValueRule> {
+fn read_value(entry: &TableEntry<'_>) -> Option<ValueRule> {
     let mut table = entry.table("[[alert.value]]")?;
     let key = required(&mut table, "key", "temperature");
-    let mut number = |key| table.get(key).and_then(|item: Item<'_>| item.number());
+    let mut number = |key| {
+        table
+            .get(key)
+            .and_then(|item: TableEntry<'_>| item.number())
+    };
     let (above, below, hysteresis) = (number("above"), number("below"), number("hysteresis"));
     let hold = table.get("for").and_then(|item| item.duration());
     if above.is_none() && below.is_none() {
@@ -201,7 +205,7 @@ fn read_value(entry: &Item<'_>) -> Option<ValueRule> {
     })
 }
 
-fn read_stale(entry: &Item<'_>) -> Option<StaleRule> {
+fn read_stale(entry: &TableEntry<'_>) -> Option<StaleRule> {
     let mut table = entry.table("[[alert.stale]]")?;
     let key = required(&mut table, "key", "temperature");
     let hold = table.get("for").and_then(|item| item.duration());
@@ -212,7 +216,7 @@ fn read_stale(entry: &Item<'_>) -> Option<StaleRule> {
     })
 }
 
-fn read_display(entry: &Item<'_>) -> Option<DisplayRule> {
+fn read_display(entry: &TableEntry<'_>) -> Option<DisplayRule> {
     let mut table = entry.table("[[alert.display]]")?;
     let name = required(&mut table, "name", "192.168.1.20");
     let silent_for = table.get("silent_for");
@@ -229,7 +233,7 @@ fn read_display(entry: &Item<'_>) -> Option<DisplayRule> {
 
 /// An address whose path is the secret: the whole of it, what stands behind the host, and
 /// each part that is no plain word.
-fn hide_secret_parts(reader: &Reader<'_>, url: &str) {
+fn hide_secret_parts(reader: &ConfigReader<'_>, url: &str) {
     reader.hide(url);
     let rest = url.split_once("://").map_or(url, |it| it.1);
     let Some(at) = rest.find(['/', '?', '@']) else {
@@ -251,7 +255,7 @@ fn hide_secret_parts(reader: &Reader<'_>, url: &str) {
     }
 }
 
-fn address(table: &mut Table<'_>, key: &'static str) -> Option<String> {
+fn address(table: &mut TableReader<'_>, key: &'static str) -> Option<String> {
     let item = table.get(key)?;
     let text = item.text()?;
     let fits = ["https://", "http://"]
@@ -269,7 +273,7 @@ fn address(table: &mut Table<'_>, key: &'static str) -> Option<String> {
 }
 
 /// Two rules of one name would be one alert.
-fn report_duplicates(rules: &AlertRules, reader: &Reader<'_>) {
+fn report_duplicates(rules: &AlertRules, reader: &ConfigReader<'_>) {
     let values = rules.values.iter().map(ValueRule::name);
     let stale = rules.stale.iter().map(|rule| format!("stale:{}", rule.key));
     let displays = rules.displays.iter();

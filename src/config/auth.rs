@@ -5,8 +5,8 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 use toml::de::DeValue;
 
 use super::Secret;
-use super::reader::{Item, Weight};
-use super::source::{Header, Target};
+use super::reader::{Severity, TableEntry};
+use super::source::{Header, SourceTarget};
 use crate::domain::toml_text::bare_or_quoted;
 use openapi::operation::{Location, Operation, SecurityKind, SecurityScheme, nearest};
 
@@ -14,14 +14,14 @@ use openapi::operation::{Location, Operation, SecurityKind, SecurityScheme, near
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Auth {
     /// For whichever scheme wants one of its kind.
-    Any(Login),
+    Any(ConfiguredCredential),
     /// By the names of schemes: where one is meant of several, or several are needed.
-    Schemes(Vec<(&'static SecurityScheme, Login)>),
+    Schemes(Vec<(&'static SecurityScheme, ConfiguredCredential)>),
 }
 
 /// One credential.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Login {
+pub enum ConfiguredCredential {
     Basic {
         user: String,
         password: Secret,
@@ -32,9 +32,9 @@ pub enum Login {
 
 const LOGINS: &str = "expected { user = …, password = … } or { token = … }";
 
-pub fn read_auth(item: &Item<'_>, target: Option<&Target>) -> Option<Auth> {
+pub fn read_auth(item: &TableEntry<'_>, target: Option<&SourceTarget>) -> Option<Auth> {
     let operation = match target {
-        Some(Target::Operation { operation, .. }) => Some(*operation),
+        Some(SourceTarget::Operation { operation, .. }) => Some(*operation),
         _ => None,
     };
     if !is_table(item) {
@@ -55,7 +55,7 @@ pub fn read_auth(item: &Item<'_>, target: Option<&Target>) -> Option<Auth> {
                 item.problem(format!(
                     "{} takes: auth = {}",
                     operation.id,
-                    wanted(operation)
+                    auth_forms(operation)
                 ));
             }
             Some(Auth::Any(login))
@@ -64,7 +64,7 @@ pub fn read_auth(item: &Item<'_>, target: Option<&Target>) -> Option<Auth> {
 }
 
 /// Said here, because the usual words for a wrong type show what was found: a secret.
-fn is_table(item: &Item<'_>) -> bool {
+fn is_table(item: &TableEntry<'_>) -> bool {
     let is_table = matches!(item.value(), DeValue::Table(_));
     if !is_table {
         item.problem(LOGINS);
@@ -72,7 +72,7 @@ fn is_table(item: &Item<'_>) -> bool {
     is_table
 }
 
-fn read_login(item: &Item<'_>) -> Option<Login> {
+fn read_login(item: &TableEntry<'_>) -> Option<ConfiguredCredential> {
     let mut table = item.table("auth")?;
     // One that is given and cannot be read was told already.
     let mut is_whole = true;
@@ -96,9 +96,9 @@ fn read_login(item: &Item<'_>) -> Option<Login> {
             }
             let pair = format!("{user}:{}", password.reveal());
             item.hide(BASE64.encode(pair));
-            Some(Login::Basic { user, password })
+            Some(ConfiguredCredential::Basic { user, password })
         }
-        (None, None, Some(token)) => Some(Login::Token(token)),
+        (None, None, Some(token)) => Some(ConfiguredCredential::Token(token)),
         _ => {
             item.problem(LOGINS);
             None
@@ -106,7 +106,7 @@ fn read_login(item: &Item<'_>) -> Option<Login> {
     }
 }
 
-fn secret(item: &Item<'_>) -> Option<Secret> {
+fn secret(item: &TableEntry<'_>) -> Option<Secret> {
     if !matches!(item.value(), DeValue::String(_)) {
         item.problem("expected a text in quotes");
         return None;
@@ -117,7 +117,7 @@ fn secret(item: &Item<'_>) -> Option<Secret> {
 }
 
 /// Credentials by the names that the file gives its security schemes.
-fn read_schemes(item: &Item<'_>, operation: &'static Operation) -> Option<Auth> {
+fn read_schemes(item: &TableEntry<'_>, operation: &'static Operation) -> Option<Auth> {
     let known: Vec<&'static SecurityScheme> = operation
         .security
         .iter()
@@ -134,13 +134,13 @@ fn read_schemes(item: &Item<'_>, operation: &'static Operation) -> Option<Auth> 
                 entry.key(),
                 nearest(entry.key(), names)
                     .map_or(String::new(), |name| format!(" (did you mean {name:?}?)")),
-                wanted(operation)
+                auth_forms(operation)
             ));
             return None;
         };
         let login = match scheme.kind {
             SecurityKind::Basic => is_table(&entry).then(|| read_login(&entry)).flatten(),
-            _ => secret(&entry).map(Login::Token),
+            _ => secret(&entry).map(ConfiguredCredential::Token),
         };
         match login {
             Some(login) => given.push((*scheme, login)),
@@ -156,7 +156,7 @@ fn read_schemes(item: &Item<'_>, operation: &'static Operation) -> Option<Auth> 
         item.problem(format!(
             "{} takes: auth = {}",
             operation.id,
-            wanted(operation)
+            auth_forms(operation)
         ));
     }
     is_whole.then_some(Auth::Schemes(given))
@@ -165,7 +165,12 @@ fn read_schemes(item: &Item<'_>, operation: &'static Operation) -> Option<Auth> 
 /// Says that an operation wants credentials and the source has none for it. What fills a
 /// scheme may stand in `headers` and `params` too, and a server need not want what its file
 /// says: it is no reason to refuse the configuration.
-pub fn say_missing(item: &Item<'_>, operation: &Operation, headers: &[Header], given: &[&str]) {
+pub fn warn_missing_auth(
+    item: &TableEntry<'_>,
+    operation: &Operation,
+    headers: &[Header],
+    given: &[&str],
+) {
     let names = |name: &str| headers.iter().any(|it| it.name.eq_ignore_ascii_case(name));
     let is_filled = |scheme: &SecurityScheme| match scheme.kind {
         SecurityKind::ApiKey(Location::Header, name) => names(name),
@@ -178,21 +183,21 @@ pub fn say_missing(item: &Item<'_>, operation: &Operation, headers: &[Header], g
         return;
     }
     let weight = match headers.is_empty() {
-        true => Weight::Problem,
-        false => Weight::Note,
+        true => Severity::Problem,
+        false => Severity::Note,
     };
     item.remark(
         weight,
         format!(
             "{} wants credentials and the source has none: add auth = {}",
             operation.id,
-            wanted(operation)
+            auth_forms(operation)
         ),
     );
 }
 
 /// How `auth` may be written for an operation, each way once.
-pub fn wanted(operation: &Operation) -> String {
+pub fn auth_forms(operation: &Operation) -> String {
     let mut ways: Vec<String> = Vec::new();
     for schemes in operation.security {
         let way = match schemes {
@@ -226,7 +231,7 @@ impl Auth {
     pub fn filling(
         &self,
         operation: &'static Operation,
-    ) -> Vec<(Option<&'static SecurityScheme>, &Login)> {
+    ) -> Vec<(Option<&'static SecurityScheme>, &ConfiguredCredential)> {
         match self {
             Auth::Any(login) => vec![(login.scheme_of(operation), login)],
             Auth::Schemes(given) => given
@@ -237,12 +242,12 @@ impl Auth {
     }
 }
 
-impl Login {
+impl ConfiguredCredential {
     /// The scheme that this credential fills by itself.
     fn scheme_of(&self, operation: &'static Operation) -> Option<&'static SecurityScheme> {
         let fits = |kind: SecurityKind| match self {
-            Login::Basic { .. } => kind == SecurityKind::Basic,
-            Login::Token(_) => kind != SecurityKind::Basic,
+            ConfiguredCredential::Basic { .. } => kind == SecurityKind::Basic,
+            ConfiguredCredential::Token(_) => kind != SecurityKind::Basic,
         };
         let singles = operation
             .security
@@ -348,7 +353,7 @@ mod tests {
         assert_eq!(filled(&TOGETHER, with_user), ["apiKey", "login"]);
         let described = config("together", with_user)
             .expect("it is valid")
-            .describe();
+            .to_toml();
         let line = r#"auth = { apiKey = "***", login = { user = "***", password = "***" } }"#;
         assert!(described.contains(line), "{described}");
     }
@@ -376,12 +381,12 @@ mod tests {
     #[test]
     fn credentials_that_are_wanted_and_not_given_are_told() {
         for (operation, more, expected) in [
-            ("together", "", Some(Weight::Problem)),
+            ("together", "", Some(Severity::Problem)),
             // It may be what the server wants.
             (
                 "together",
                 "headers = { X-Other = \"k\" }",
-                Some(Weight::Note),
+                Some(Severity::Note),
             ),
             (
                 "together",

@@ -4,7 +4,7 @@
 /// The variables of such a file, in order. Lines without `=` are left out, as systemd does.
 pub fn parse(text: &str) -> Vec<(String, String)> {
     let mut parser = Parser::default();
-    let mut state = State::BeforeKey;
+    let mut state = ParserState::BeforeKey;
     for c in text.chars().chain(['\n']) {
         state = parser.step(state, c);
     }
@@ -12,7 +12,7 @@ pub fn parse(text: &str) -> Vec<(String, String)> {
 }
 
 #[derive(Clone, Copy)]
-enum State {
+enum ParserState {
     BeforeKey,
     Comment,
     CommentEscape,
@@ -35,90 +35,90 @@ struct Parser {
 }
 
 impl Parser {
-    fn step(&mut self, state: State, c: char) -> State {
+    fn step(&mut self, state: ParserState, c: char) -> ParserState {
         let is_line_end = matches!(c, '\n' | '\r');
         match state {
-            State::BeforeKey => match c {
-                '#' | ';' => State::Comment,
-                _ if c.is_ascii_whitespace() => State::BeforeKey,
+            ParserState::BeforeKey => match c {
+                '#' | ';' => ParserState::Comment,
+                _ if c.is_ascii_whitespace() => ParserState::BeforeKey,
                 _ => {
                     self.key.push(c);
-                    State::Key
+                    ParserState::Key
                 }
             },
-            State::Comment if c == '\\' => State::CommentEscape,
-            State::Comment if is_line_end => State::BeforeKey,
-            State::Comment | State::CommentEscape => State::Comment,
-            State::Key if is_line_end => {
+            ParserState::Comment if c == '\\' => ParserState::CommentEscape,
+            ParserState::Comment if is_line_end => ParserState::BeforeKey,
+            ParserState::Comment | ParserState::CommentEscape => ParserState::Comment,
+            ParserState::Key if is_line_end => {
                 self.key.clear();
-                State::BeforeKey
+                ParserState::BeforeKey
             }
-            State::Key if c == '=' => State::BeforeValue,
-            State::Key => {
+            ParserState::Key if c == '=' => ParserState::BeforeValue,
+            ParserState::Key => {
                 self.key.push(c);
-                State::Key
+                ParserState::Key
             }
-            State::BeforeValue | State::Value if is_line_end => self.end(),
-            State::BeforeValue => match c {
-                '\'' => State::SingleQuoted,
-                '"' => State::DoubleQuoted,
-                '\\' => State::ValueEscape,
-                ' ' | '\t' => State::BeforeValue,
+            ParserState::BeforeValue | ParserState::Value if is_line_end => self.end(),
+            ParserState::BeforeValue => match c {
+                '\'' => ParserState::SingleQuoted,
+                '"' => ParserState::DoubleQuoted,
+                '\\' => ParserState::ValueEscape,
+                ' ' | '\t' => ParserState::BeforeValue,
                 _ => self.take(c),
             },
-            State::Value => match c {
+            ParserState::Value => match c {
                 '\\' => {
                     self.blanks_from = None;
-                    State::ValueEscape
+                    ParserState::ValueEscape
                 }
                 ' ' | '\t' => {
                     self.blanks_from.get_or_insert(self.value.len());
                     self.value.push(c);
-                    State::Value
+                    ParserState::Value
                 }
                 _ => self.take(c),
             },
-            State::ValueEscape if is_line_end => State::Value,
-            State::ValueEscape => self.take(c),
-            State::SingleQuoted if c == '\'' => State::BeforeValue,
-            State::SingleQuoted => {
+            ParserState::ValueEscape if is_line_end => ParserState::Value,
+            ParserState::ValueEscape => self.take(c),
+            ParserState::SingleQuoted if c == '\'' => ParserState::BeforeValue,
+            ParserState::SingleQuoted => {
                 self.value.push(c);
-                State::SingleQuoted
+                ParserState::SingleQuoted
             }
-            State::DoubleQuoted => match c {
-                '"' => State::BeforeValue,
-                '\\' => State::DoubleQuotedEscape,
+            ParserState::DoubleQuoted => match c {
+                '"' => ParserState::BeforeValue,
+                '\\' => ParserState::DoubleQuotedEscape,
                 _ => {
                     self.value.push(c);
-                    State::DoubleQuoted
+                    ParserState::DoubleQuoted
                 }
             },
-            State::DoubleQuotedEscape => {
+            ParserState::DoubleQuotedEscape => {
                 if !matches!(c, '"' | '\\' | '`' | '$' | '\n') {
                     self.value.push('\\');
                 }
                 if c != '\n' {
                     self.value.push(c);
                 }
-                State::DoubleQuoted
+                ParserState::DoubleQuoted
             }
         }
     }
 
-    fn take(&mut self, c: char) -> State {
+    fn take(&mut self, c: char) -> ParserState {
         self.blanks_from = None;
         self.value.push(c);
-        State::Value
+        ParserState::Value
     }
 
     /// A value is over.
-    fn end(&mut self) -> State {
+    fn end(&mut self) -> ParserState {
         if let Some(at) = self.blanks_from.take() {
             self.value.truncate(at);
         }
         let key = std::mem::take(&mut self.key).trim_end().to_owned();
         self.found.push((key, std::mem::take(&mut self.value)));
-        State::BeforeKey
+        ParserState::BeforeKey
     }
 }
 

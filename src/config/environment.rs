@@ -4,8 +4,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-use super::reader::{Problem, Remark, Weight};
-use super::service::Service;
+use super::reader::{Problem, Remark, Severity};
+use super::service::InstalledService;
 use crate::sys::text_file;
 
 /// Variables by precedence: the process environment, the installed service's, `.env`, the file
@@ -17,7 +17,7 @@ pub struct Environment {
     dot_env_place: String,
     /// systemd's directory of credentials.
     credentials: Option<PathBuf>,
-    service: Service,
+    service: InstalledService,
 }
 
 impl Environment {
@@ -41,7 +41,7 @@ impl Environment {
     }
 
     /// Adds what the installed service is given, for a command run by hand.
-    pub fn with_service(self, service: Service) -> Environment {
+    pub fn with_service(self, service: InstalledService) -> Environment {
         Environment { service, ..self }
     }
 
@@ -58,7 +58,7 @@ impl Environment {
         }
         let text =
             text_file::read(&path).map_err(|error| problem(format!("cannot be read: {error}")))?;
-        let (text, kept) = keep_dollars(&text, |name| self.process.contains_key(name));
+        let (text, kept) = escape_dollars(&text, |name| self.process.contains_key(name));
         for entry in dotenvy::from_read_iter(text.as_bytes()) {
             // The library's message repeats the line, which may hold a secret.
             let (name, value) = entry.map_err(|_| {
@@ -71,7 +71,7 @@ impl Environment {
         }
         self.dot_env_place = place;
         let remark = |name: String| Remark {
-            weight: Weight::Note,
+            weight: Severity::Note,
             problem: Problem {
                 place: format!("{name} in {}", self.dot_env_place),
                 message: "a $ in its value names no variable and stays a $; single quotes around \
@@ -154,7 +154,7 @@ fn read_secret(path: &Path) -> Option<String> {
 /// take for an empty value: a password is likelier to hold a `$` than a name that nothing
 /// sets. Known are those of earlier lines and what `is_set`. Gives the names of the lines
 /// that it changed.
-fn keep_dollars(text: &str, is_set: impl Fn(&str) -> bool) -> (String, Vec<String>) {
+fn escape_dollars(text: &str, is_set: impl Fn(&str) -> bool) -> (String, Vec<String>) {
     let mut kept = String::with_capacity(text.len());
     let mut changed = Vec::new();
     let mut earlier = BTreeSet::new();

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::Secret;
-use super::reader::{Item, Reader, Table};
+use super::reader::{ConfigReader, TableEntry, TableReader};
 use crate::sys::text_file;
 
 /// How to send mail.
@@ -51,7 +51,11 @@ struct FoundValue {
 }
 
 /// Reads `[mail]` and the variables that stand before it. `None` if no server is named.
-pub fn read(root: &mut Table<'_>, reader: &Reader<'_>, directory: &Path) -> Option<MailConfig> {
+pub fn read(
+    root: &mut TableReader<'_>,
+    reader: &ConfigReader<'_>,
+    directory: &Path,
+) -> Option<MailConfig> {
     let mut table = root.get("mail").and_then(|item| item.table("[mail]"));
     let mut find = |variable: &str, key: &'static str| {
         let item = table.as_mut().and_then(|table| table.get(key));
@@ -159,7 +163,11 @@ pub fn read(root: &mut Table<'_>, reader: &Reader<'_>, directory: &Path) -> Opti
     })
 }
 
-fn find_one(reader: &Reader<'_>, variable: &str, item: Option<Item<'_>>) -> Option<FoundValue> {
+fn find_one(
+    reader: &ConfigReader<'_>,
+    variable: &str,
+    item: Option<TableEntry<'_>>,
+) -> Option<FoundValue> {
     let outside = from_environment(reader, variable);
     if let Some((text, place)) = outside {
         return Some(FoundValue {
@@ -186,7 +194,7 @@ fn find_one(reader: &Reader<'_>, variable: &str, item: Option<Item<'_>>) -> Opti
 }
 
 /// A variable or a credential; one that is there and cannot be read is a problem.
-fn from_environment(reader: &Reader<'_>, variable: &str) -> Option<(String, String)> {
+fn from_environment(reader: &ConfigReader<'_>, variable: &str) -> Option<(String, String)> {
     if let Some(found) = reader.environment.lookup(variable) {
         return Some(found);
     }
@@ -201,8 +209,8 @@ fn from_environment(reader: &Reader<'_>, variable: &str) -> Option<(String, Stri
 
 /// A password in a file goes before one in the TOML, after one in the environment.
 fn password_from_file(
-    reader: &Reader<'_>,
-    file: Option<(PathBuf, Item<'_>)>,
+    reader: &ConfigReader<'_>,
+    file: Option<(PathBuf, TableEntry<'_>)>,
     found: Option<FoundValue>,
 ) -> Option<Secret> {
     let from_outside = found.as_ref().is_some_and(|found| found.is_outside);
@@ -223,7 +231,7 @@ fn password_from_file(
 
 /// Addresses separated by commas, in ASCII, since few servers take others. Control characters and angle brackets would end up as
 /// SMTP commands of somebody else's choosing.
-fn addresses(reader: &Reader<'_>, found: &FoundValue) -> Vec<String> {
+fn addresses(reader: &ConfigReader<'_>, found: &FoundValue) -> Vec<String> {
     let mut addresses = Vec::new();
     for address in found.text.split(',').map(str::trim) {
         let is_plain = address
@@ -245,7 +253,7 @@ fn addresses(reader: &Reader<'_>, found: &FoundValue) -> Vec<String> {
     addresses
 }
 
-fn check_line(reader: &Reader<'_>, found: &FoundValue, what: &str) {
+fn check_line(reader: &ConfigReader<'_>, found: &FoundValue, what: &str) {
     let is_plain =
         |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | ':' | '_' | '[' | ']');
     if !found.text.chars().all(is_plain) {

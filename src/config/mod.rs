@@ -29,14 +29,14 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 pub use self::alert::{Notifications, WebhookFormat};
-pub use self::auth::{Auth, Login};
+pub use self::auth::{Auth, ConfiguredCredential};
 use self::environment::Environment;
 pub use self::mail::{MailConfig, MailTls};
 use self::option::{duration_option, option, options, parsed, split_list};
-use self::reader::{Item, Reader, Table};
-pub use self::reader::{Problem, Remark, Weight};
+use self::reader::{ConfigReader, TableEntry, TableReader};
+pub use self::reader::{Problem, Remark, Severity};
 use self::source::Named;
-pub use self::source::{SourceConfig, Target};
+pub use self::source::{SourceConfig, SourceTarget};
 use crate::domain::alert::AlertRules;
 use crate::domain::plan::{KeyPlan, Merge, Plan, RecordSelector, Selection};
 use crate::domain::redact::Secrets;
@@ -172,28 +172,28 @@ fn find(overrides: &Overrides) -> Result<(String, Option<PathBuf>), Vec<Problem>
 /// node needs. Sources, alerts and their secrets are not read, so that nothing about them can
 /// be in the way.
 #[derive(Debug, Clone)]
-pub struct Essentials {
+pub struct LocalSettings {
     pub database: PathBuf,
     pub database_is_default: bool,
     pub listen: Vec<SocketAddr>,
 }
 
-pub fn essentials(
+pub fn local_settings(
     overrides: &Overrides,
     mut environment: Environment,
-) -> Result<Essentials, Vec<Problem>> {
+) -> Result<LocalSettings, Vec<Problem>> {
     let (text, file) = find(overrides)?;
     let directory = directory_of(file.as_deref());
     let dot_env_problem = environment.read_dot_env(&directory).err();
-    let reader = Reader::new(label(file.as_deref()), &text, &environment);
+    let reader = ConfigReader::new(label(file.as_deref()), &text, &environment);
     let document = parse(&text, &reader);
-    let mut root = Table::new(&reader, document.get_ref(), 0..0, "the configuration");
+    let mut root = TableReader::new(&reader, document.get_ref(), 0..0, "the configuration");
     let listen = read_listen(&mut root, &reader, overrides);
     let (database, database_is_default) = read_database(&mut root, &reader, &directory, overrides);
     let mut problems = reader.into_problems();
     problems.extend(dot_env_problem);
     match problems.is_empty() {
-        true => Ok(Essentials {
+        true => Ok(LocalSettings {
             database,
             database_is_default,
             listen,
@@ -235,11 +235,11 @@ fn read(
 ) -> Result<Config, Vec<Problem>> {
     let directory = directory_of(file.as_deref());
     let dot_env = environment.read_dot_env(&directory);
-    let reader = Reader::new(label(file.as_deref()), text, &environment);
+    let reader = ConfigReader::new(label(file.as_deref()), text, &environment);
     let document = parse(text, &reader);
     let config = match reader.has_problems() {
         false => {
-            let root = Table::new(&reader, document.get_ref(), 0..0, "the configuration");
+            let root = TableReader::new(&reader, document.get_ref(), 0..0, "the configuration");
             read_root(root, &reader, file, &directory, overrides, apis)
         }
         true => None,
@@ -277,7 +277,7 @@ fn label(file: Option<&Path>) -> String {
 }
 
 /// The document as far as it is TOML; what is not, is told.
-fn parse<'a>(text: &'a str, reader: &Reader<'_>) -> Spanned<DeTable<'a>> {
+fn parse<'a>(text: &'a str, reader: &ConfigReader<'_>) -> Spanned<DeTable<'a>> {
     let (document, errors) = DeTable::parse_recoverable(text);
     for error in &errors {
         let span = error.span().unwrap_or(0..0);
@@ -287,8 +287,8 @@ fn parse<'a>(text: &'a str, reader: &Reader<'_>) -> Spanned<DeTable<'a>> {
 }
 
 fn read_root(
-    mut root: Table<'_>,
-    reader: &Reader<'_>,
+    mut root: TableReader<'_>,
+    reader: &ConfigReader<'_>,
     file: Option<PathBuf>,
     directory: &Path,
     overrides: &Overrides,
@@ -302,7 +302,7 @@ fn read_root(
     let (password_file, password) = read_password(&mut root, reader, directory).unzip();
     let timezone = option(&mut root, reader, "timezone", "MAIN_NODE_TIMEZONE");
     if timezone.is_none() {
-        say_zone(reader);
+        warn_unknown_zone(reader);
     }
     let timezone = timezone.map_or_else(TimeZone::system, |setting| {
         read_zone(&setting.text).unwrap_or_else(|message| {
@@ -329,7 +329,7 @@ fn read_root(
     let mail = mail::read(&mut root, reader, directory);
     root.finish();
     check_shared_keys(reader, &sources, &keys);
-    check_given_keys(reader, &sources, &keys, &alert);
+    warn_unknown_keys(reader, &sources, &keys, &alert);
     Some(Config {
         is_demo: false,
         remarks: Vec::new(),
@@ -361,8 +361,8 @@ fn read_root(
 
 /// Where the database is, and whether nobody named it.
 fn read_database(
-    root: &mut Table<'_>,
-    reader: &Reader<'_>,
+    root: &mut TableReader<'_>,
+    reader: &ConfigReader<'_>,
     directory: &Path,
     overrides: &Overrides,
 ) -> (PathBuf, bool) {
@@ -378,8 +378,8 @@ fn read_database(
 }
 
 fn read_listen(
-    root: &mut Table<'_>,
-    reader: &Reader<'_>,
+    root: &mut TableReader<'_>,
+    reader: &ConfigReader<'_>,
     overrides: &Overrides,
 ) -> Vec<SocketAddr> {
     let configured = options(root, reader, "listen", "MAIN_NODE_LISTEN");
@@ -394,7 +394,7 @@ fn read_listen(
     parsed(settings, reader, expected, |text| text.parse().ok())
 }
 
-fn read_networks(root: &mut Table<'_>, reader: &Reader<'_>) -> Vec<IpNet> {
+fn read_networks(root: &mut TableReader<'_>, reader: &ConfigReader<'_>) -> Vec<IpNet> {
     let expected = "expected a network such as \"192.168.0.0/16\" or \"fd00::/8\", or one address";
     let settings = options(root, reader, "allow", "MAIN_NODE_ALLOW");
     parsed(settings, reader, expected, |text| {
@@ -405,8 +405,8 @@ fn read_networks(root: &mut Table<'_>, reader: &Reader<'_>) -> Vec<IpNet> {
 
 /// A file that is named and cannot be used is a problem, never a node without a password.
 fn read_password(
-    root: &mut Table<'_>,
-    reader: &Reader<'_>,
+    root: &mut TableReader<'_>,
+    reader: &ConfigReader<'_>,
     directory: &Path,
 ) -> Option<(PathBuf, Option<Secret>)> {
     let setting = option(root, reader, "password_file", "MAIN_NODE_PASSWORD_FILE")?;
@@ -435,7 +435,7 @@ fn read_zone(name: &str) -> Result<TimeZone, String> {
 }
 
 /// A `TZ` of the environment that nobody understands is taken for UTC.
-fn say_zone(reader: &Reader<'_>) {
+fn warn_unknown_zone(reader: &ConfigReader<'_>) {
     let Some((zone, place)) = reader.environment.lookup("TZ") else {
         return;
     };
@@ -444,7 +444,7 @@ fn say_zone(reader: &Reader<'_>) {
     let is_known = TimeZone::get(name).is_ok() || TimeZone::posix(name).is_ok();
     if !is_known && !is_file {
         reader.remark_at(
-            Weight::Note,
+            Severity::Note,
             &place,
             format!(
                 "expected the IANA name of a time zone, found {name:?}: times are shown in UTC; \
@@ -454,9 +454,9 @@ fn say_zone(reader: &Reader<'_>) {
     }
 }
 
-fn read_keys(root: &mut Table<'_>) -> BTreeMap<Arc<str>, KeyPlan> {
+fn read_keys(root: &mut TableReader<'_>) -> BTreeMap<Arc<str>, KeyPlan> {
     let mut keys = BTreeMap::new();
-    for entry in root.get("key").iter().flat_map(Item::entries) {
+    for entry in root.get("key").iter().flat_map(TableEntry::entries) {
         let name = entry.key().to_owned();
         let Some(mut table) = entry.table(key_table(&name)) else {
             continue;
@@ -486,7 +486,11 @@ fn read_keys(root: &mut Table<'_>) -> BTreeMap<Arc<str>, KeyPlan> {
 }
 
 /// Two sources that name one key need a word on how to merge them.
-fn check_shared_keys(reader: &Reader<'_>, sources: &[Named], keys: &BTreeMap<Arc<str>, KeyPlan>) {
+fn check_shared_keys(
+    reader: &ConfigReader<'_>,
+    sources: &[Named],
+    keys: &BTreeMap<Arc<str>, KeyPlan>,
+) {
     let mut first_giver: BTreeMap<&str, &str> = BTreeMap::new();
     for (source, named) in sources {
         for (key, span) in named {
@@ -511,8 +515,8 @@ fn check_shared_keys(reader: &Reader<'_>, sources: &[Named], keys: &BTreeMap<Arc
 
 /// Keys that `[alert]` and `[key.NAME]` are about, and that no source names: certainly wrong
 /// where every source names its records, else for the sources to tell.
-fn check_given_keys(
-    reader: &Reader<'_>,
+fn warn_unknown_keys(
+    reader: &ConfigReader<'_>,
     sources: &[Named],
     keys: &BTreeMap<Arc<str>, KeyPlan>,
     alert: &AlertRules,
@@ -541,9 +545,9 @@ fn check_given_keys(
             format!("; did you mean {}?", quoted(near))
         });
         let (weight, message) = match are_all_named {
-            true => (Weight::Problem, format!("no source gives this key{hint}")),
+            true => (Severity::Problem, format!("no source gives this key{hint}")),
             false => (
-                Weight::NotChecked,
+                Severity::NotChecked,
                 format!("whether a source gives this key: no [source.records] names it{hint}"),
             ),
         };

@@ -2,75 +2,75 @@
 
 use std::time::Duration;
 
-use super::reader::{Item, Reader, Table};
+use super::reader::{ConfigReader, TableEntry, TableReader};
 use crate::domain::time::parse_duration;
 
 /// A top-level option's text and where it stands, for messages.
-pub struct Setting {
+pub struct OptionText {
     pub text: String,
-    place: Place,
+    place: OptionPlace,
 }
 
-enum Place {
+enum OptionPlace {
     File(std::ops::Range<usize>),
     Elsewhere(String),
 }
 
-impl Setting {
-    pub fn problem(&self, reader: &Reader<'_>, message: &str) {
+impl OptionText {
+    pub fn problem(&self, reader: &ConfigReader<'_>, message: &str) {
         let message = format!("{message}, found {:?}", self.text);
         match &self.place {
-            Place::File(span) => reader.problem(span, message),
-            Place::Elsewhere(place) => reader.problem_at(place, message),
+            OptionPlace::File(span) => reader.problem(span, message),
+            OptionPlace::Elsewhere(place) => reader.problem_at(place, message),
         }
     }
 }
 
 /// A top-level option: the environment's word before the file's.
 pub fn option(
-    root: &mut Table<'_>,
-    reader: &Reader<'_>,
+    root: &mut TableReader<'_>,
+    reader: &ConfigReader<'_>,
     key: &'static str,
     variable: &str,
-) -> Option<Setting> {
+) -> Option<OptionText> {
     options(root, reader, key, variable).into_iter().next()
 }
 
 /// A top-level option that may be a list; in a variable, commas separate.
 pub fn options(
-    root: &mut Table<'_>,
-    reader: &Reader<'_>,
+    root: &mut TableReader<'_>,
+    reader: &ConfigReader<'_>,
     key: &'static str,
     variable: &str,
-) -> Vec<Setting> {
+) -> Vec<OptionText> {
     let item = root.get(key);
     if let Some((text, place)) = reader.environment.lookup(variable) {
         return split_list(&text, &place);
     }
-    let texts = item.as_ref().map(Item::texts).unwrap_or_default();
+    let texts = item.as_ref().map(TableEntry::texts).unwrap_or_default();
     texts
         .into_iter()
-        .map(|(text, span)| Setting {
+        .map(|(text, span)| OptionText {
             text,
-            place: Place::File(span),
+            place: OptionPlace::File(span),
         })
         .collect()
 }
 
-pub fn split_list(text: &str, place: &str) -> Vec<Setting> {
+pub fn split_list(text: &str, place: &str) -> Vec<OptionText> {
     text.split(',')
         .map(str::trim)
         .filter(|part| !part.is_empty())
-        .map(|part| Setting {
+        .map(|part| OptionText {
             text: part.to_owned(),
-            place: Place::Elsewhere(place.to_owned()),
+            place: OptionPlace::Elsewhere(place.to_owned()),
         })
         .collect()
 }
 
 pub fn duration_option(
-    root: &mut Table<'_>,
-    reader: &Reader<'_>,
+    root: &mut TableReader<'_>,
+    reader: &ConfigReader<'_>,
     key: &'static str,
     variable: &str,
 ) -> Option<Duration> {
@@ -87,12 +87,12 @@ pub fn duration_option(
 
 /// What can be read of a list; of each that cannot, the problem.
 pub fn parsed<T>(
-    settings: Vec<Setting>,
-    reader: &Reader<'_>,
+    settings: Vec<OptionText>,
+    reader: &ConfigReader<'_>,
     expected: &str,
     parse: impl Fn(&str) -> Option<T>,
 ) -> Vec<T> {
-    let one = |setting: Setting| {
+    let one = |setting: OptionText| {
         let value = parse(&setting.text);
         if value.is_none() {
             setting.problem(reader, expected);

@@ -3,7 +3,7 @@
 use std::fmt::Write;
 use std::time::Duration;
 
-use super::{Auth, Config, Login, SourceConfig, Target};
+use super::{Auth, Config, ConfiguredCredential, SourceConfig, SourceTarget};
 use crate::domain::plan::{Numbers, Selection};
 use crate::domain::redact::{MASK, Secrets};
 use crate::domain::time::format_duration;
@@ -12,7 +12,7 @@ use openapi::operation::{Argument, SecurityScheme};
 
 impl Config {
     /// Everything that is in force, defaults included.
-    pub fn describe(&self) -> String {
+    pub fn to_toml(&self) -> String {
         let mut out = String::new();
         // Writing to a String cannot fail.
         let _ = self.write_to(&mut out);
@@ -112,7 +112,7 @@ fn write_source(out: &mut String, source: &SourceConfig) -> std::fmt::Result {
     writeln!(out, "\n[[source]]")?;
     writeln!(out, "name = {}", quoted(&plan.name))?;
     match &source.target {
-        Target::Operation {
+        SourceTarget::Operation {
             operation,
             base,
             arguments,
@@ -130,7 +130,7 @@ fn write_source(out: &mut String, source: &SourceConfig) -> std::fmt::Result {
                             .parameters
                             .iter()
                             .any(|it| it.argument == name && it.filled_by_security);
-                        let value = if is_secret || sounds_secret(name) {
+                        let value = if is_secret || is_secret_name(name) {
                             "\"***\"".to_owned()
                         } else {
                             spell(value)
@@ -141,16 +141,16 @@ fn write_source(out: &mut String, source: &SourceConfig) -> std::fmt::Result {
                 writeln!(out, "params = {{ {} }}", arguments.join(", "))?;
             }
         }
-        Target::Follow { node } => {
+        SourceTarget::Follow { node } => {
             writeln!(out, "follow = {}", quoted(&without_secrets(node)))?;
         }
-        Target::Url { url, params } => {
+        SourceTarget::Url { url, params } => {
             writeln!(out, "url = {}", quoted(&without_secrets(url)))?;
             if !params.is_empty() {
                 let params: Vec<String> = params
                     .iter()
                     .map(|(name, value)| {
-                        let shown = if sounds_secret(name) { "***" } else { value };
+                        let shown = if is_secret_name(name) { "***" } else { value };
                         format!("{} = {}", bare_or_quoted(name), quoted(shown))
                     })
                     .collect();
@@ -289,7 +289,7 @@ pub(super) fn without_secrets(url: &str) -> String {
         Some((path, _)) => (path, "?***"),
         None => (path, ""),
     };
-    let shown = |part| match looks_like_a_key(part) {
+    let shown = |part| match is_likely_key(part) {
         true => MASK,
         false => part,
     };
@@ -299,7 +299,7 @@ pub(super) fn without_secrets(url: &str) -> String {
 
 /// Whether a part of a path is likely to be a key: Telegram's `bot123:ABC…`, or a long one
 /// of letters and digits in which no word is separated.
-pub(super) fn looks_like_a_key(part: &str) -> bool {
+pub(super) fn is_likely_key(part: &str) -> bool {
     let digits = part.bytes().filter(u8::is_ascii_digit).count();
     let letters = part.bytes().filter(u8::is_ascii_alphabetic).count();
     let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_:".contains(&byte);
@@ -307,7 +307,7 @@ pub(super) fn looks_like_a_key(part: &str) -> bool {
 }
 
 /// Whether a parameter of this name is likely to hold a secret.
-pub(super) fn sounds_secret(name: &str) -> bool {
+pub(super) fn is_secret_name(name: &str) -> bool {
     let name = name.to_ascii_lowercase();
     let parts = [
         "key",
@@ -339,7 +339,7 @@ fn spell(argument: &Argument) -> String {
             let fields: Vec<String> = fields
                 .iter()
                 .map(|(name, value)| {
-                    let shown = match sounds_secret(name) {
+                    let shown = match is_secret_name(name) {
                         true => quoted(MASK),
                         false => spell(value),
                     };
@@ -355,18 +355,20 @@ fn spell(argument: &Argument) -> String {
 /// What kind of credentials is given, without them. Some services take their key as the user
 /// name, so that is not shown either.
 fn redacted(auth: &Auth) -> String {
-    let login = |login: &Login| match login {
-        Login::Basic { .. } => "user = \"***\", password = \"***\"".to_owned(),
-        Login::Token(_) => "token = \"***\"".to_owned(),
+    let login = |login: &ConfiguredCredential| match login {
+        ConfiguredCredential::Basic { .. } => "user = \"***\", password = \"***\"".to_owned(),
+        ConfiguredCredential::Token(_) => "token = \"***\"".to_owned(),
     };
     match auth {
         Auth::Any(given) => login(given),
         Auth::Schemes(given) => {
-            let entry = |(scheme, given): &(&SecurityScheme, Login)| {
+            let entry = |(scheme, given): &(&SecurityScheme, ConfiguredCredential)| {
                 let name = bare_or_quoted(scheme.name);
                 match given {
-                    Login::Basic { .. } => format!("{name} = {{ {} }}", login(given)),
-                    Login::Token(_) => format!("{name} = \"***\""),
+                    ConfiguredCredential::Basic { .. } => {
+                        format!("{name} = {{ {} }}", login(given))
+                    }
+                    ConfiguredCredential::Token(_) => format!("{name} = \"***\""),
                 }
             };
             given.iter().map(entry).collect::<Vec<_>>().join(", ")

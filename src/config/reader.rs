@@ -14,7 +14,7 @@ use toml::de::{DeTable, DeValue};
 
 use super::Secret;
 use super::environment::Environment;
-use super::print::sounds_secret;
+use super::print::is_secret_name;
 use crate::domain::redact::{MASK, Secrets};
 use crate::domain::time::parse_duration;
 use openapi::operation::nearest;
@@ -36,12 +36,12 @@ impl fmt::Display for Problem {
 /// Something that `check` says about a configuration that can be used.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Remark {
-    pub weight: Weight,
+    pub weight: Severity,
     pub problem: Problem,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Weight {
+pub enum Severity {
     /// Certainly not what was meant, and yet no reason for a service not to start.
     Problem,
     Note,
@@ -50,7 +50,7 @@ pub enum Weight {
 }
 
 /// One configuration file being read.
-pub struct Reader<'a> {
+pub struct ConfigReader<'a> {
     pub environment: &'a Environment,
     file: String,
     text: &'a str,
@@ -59,9 +59,9 @@ pub struct Reader<'a> {
     secrets: RefCell<Vec<String>>,
 }
 
-impl<'a> Reader<'a> {
-    pub fn new(file: String, text: &'a str, environment: &'a Environment) -> Reader<'a> {
-        Reader {
+impl<'a> ConfigReader<'a> {
+    pub fn new(file: String, text: &'a str, environment: &'a Environment) -> ConfigReader<'a> {
+        ConfigReader {
             environment,
             file,
             text,
@@ -96,11 +96,11 @@ impl<'a> Reader<'a> {
     }
 
     /// Says something that is no reason to refuse the configuration.
-    pub fn remark(&self, weight: Weight, span: &Range<usize>, message: impl Into<String>) {
+    pub fn remark(&self, weight: Severity, span: &Range<usize>, message: impl Into<String>) {
         self.remark_at(weight, &self.place(span), message);
     }
 
-    pub fn remark_at(&self, weight: Weight, place: &str, message: impl Into<String>) {
+    pub fn remark_at(&self, weight: Severity, place: &str, message: impl Into<String>) {
         let problem = Problem {
             place: place.to_owned(),
             message: message.into(),
@@ -254,8 +254,8 @@ fn floor_char_boundary(text: &str, mut at: usize) -> usize {
 }
 
 /// A table being read; [`Table::finish`] reports what nobody asked for.
-pub struct Table<'a> {
-    reader: &'a Reader<'a>,
+pub struct TableReader<'a> {
+    reader: &'a ConfigReader<'a>,
     table: &'a DeTable<'a>,
     span: Range<usize>,
     /// How messages call it: `[[source]] "weather"`.
@@ -264,14 +264,14 @@ pub struct Table<'a> {
     is_hidden: bool,
 }
 
-impl<'a> Table<'a> {
+impl<'a> TableReader<'a> {
     pub fn new(
-        reader: &'a Reader<'a>,
+        reader: &'a ConfigReader<'a>,
         table: &'a DeTable<'a>,
         span: Range<usize>,
         name: impl Into<String>,
-    ) -> Table<'a> {
-        Table {
+    ) -> TableReader<'a> {
+        TableReader {
             reader,
             table,
             span,
@@ -289,17 +289,17 @@ impl<'a> Table<'a> {
         &self.name
     }
 
-    pub fn reader(&self) -> &'a Reader<'a> {
+    pub fn reader(&self) -> &'a ConfigReader<'a> {
         self.reader
     }
 
     /// The value of `key`, which from now on is a known name.
-    pub fn get(&mut self, key: &'static str) -> Option<Item<'a>> {
+    pub fn get(&mut self, key: &'static str) -> Option<TableEntry<'a>> {
         if !self.known.contains(&key) {
             self.known.push(key);
         }
         let (spanned_key, value) = self.table.get_key_value(key)?;
-        Some(Item {
+        Some(TableEntry {
             reader: self.reader,
             key: spanned_key.get_ref().to_string(),
             key_span: spanned_key.span(),
@@ -339,8 +339,8 @@ impl<'a> Table<'a> {
 
 /// One value with its key and place.
 #[derive(Clone)]
-pub struct Item<'a> {
-    reader: &'a Reader<'a>,
+pub struct TableEntry<'a> {
+    reader: &'a ConfigReader<'a>,
     key: String,
     key_span: Range<usize>,
     value: &'a Spanned<DeValue<'a>>,
@@ -348,7 +348,7 @@ pub struct Item<'a> {
     is_hidden: bool,
 }
 
-impl<'a> Item<'a> {
+impl<'a> TableEntry<'a> {
     pub fn key(&self) -> &str {
         &self.key
     }
@@ -379,7 +379,7 @@ impl<'a> Item<'a> {
     }
 
     /// Says something about it that is no reason to refuse the configuration.
-    pub fn remark(&self, weight: Weight, message: impl Into<String>) {
+    pub fn remark(&self, weight: Severity, message: impl Into<String>) {
         self.reader.remark(weight, &self.key_span, message);
     }
 
@@ -505,7 +505,7 @@ impl<'a> Item<'a> {
             DeValue::Array(items) => items
                 .iter()
                 .filter_map(|value| {
-                    let item = Item {
+                    let item = TableEntry {
                         value,
                         ..self.clone()
                     };
@@ -520,12 +520,12 @@ impl<'a> Item<'a> {
         }
     }
 
-    pub fn table(&self, name: impl Into<String>) -> Option<Table<'a>> {
+    pub fn table(&self, name: impl Into<String>) -> Option<TableReader<'a>> {
         match self.value.get_ref() {
             DeValue::Table(table) => {
                 let span = self.key_span();
-                let table = Table::new(self.reader, table, span, name);
-                Some(Table {
+                let table = TableReader::new(self.reader, table, span, name);
+                Some(TableReader {
                     is_hidden: self.is_hidden,
                     ..table
                 })
@@ -538,21 +538,21 @@ impl<'a> Item<'a> {
     }
 
     /// The entries of a table whose keys are free, in the order of the file.
-    pub fn entries(&self) -> Vec<Item<'a>> {
+    pub fn entries(&self) -> Vec<TableEntry<'a>> {
         let DeValue::Table(table) = self.value.get_ref() else {
             self.expected("a table");
             return Vec::new();
         };
-        let mut entries: Vec<Item> = table
+        let mut entries: Vec<TableEntry> = table
             .iter()
-            .map(|(key, value)| Item {
+            .map(|(key, value)| TableEntry {
                 reader: self.reader,
                 key: key.get_ref().to_string(),
                 key_span: key.span(),
                 value,
                 is_hidden: match self.key.as_str() {
                     // Most are places and names of quantities, and people mistype them.
-                    "params" => sounds_secret(key.get_ref()),
+                    "params" => is_secret_name(key.get_ref()),
                     "headers" => self.is_hidden && !is_harmless_header(key.get_ref()),
                     _ => self.is_hidden,
                 },
@@ -563,11 +563,11 @@ impl<'a> Item<'a> {
     }
 
     /// The items of a list of tables (`[[name]]`).
-    pub fn tables(&self) -> Vec<Item<'a>> {
+    pub fn tables(&self) -> Vec<TableEntry<'a>> {
         match self.value.get_ref() {
             DeValue::Array(items) => items
                 .iter()
-                .map(|value| Item {
+                .map(|value| TableEntry {
                     key_span: value.span(),
                     value,
                     ..self.clone()

@@ -34,7 +34,7 @@ const CONFIGURATION: &str = "/etc/main-node/main-node.toml";
 
 /// What the service is given beside its configuration.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub struct Service {
+pub struct InstalledService {
     /// Variables, each with the file that sets it.
     pub variables: BTreeMap<String, (String, PathBuf)>,
     /// Files that hold some and that this user may not read.
@@ -48,26 +48,26 @@ pub struct Service {
 /// One option of a unit.
 type Options = Vec<(String, String)>;
 
-impl Service {
+impl InstalledService {
     /// The service that takes `configuration`, if one is installed below `root`.
-    pub fn of(configuration: &Path, root: &Path) -> Option<Service> {
+    pub fn of(configuration: &Path, root: &Path) -> Option<InstalledService> {
         let options = read_unit(root)?;
         let own = options
             .iter()
             .rev()
             .find(|(name, value)| name == "ExecStart" && !value.is_empty())
-            .and_then(|(_, command)| named_configuration(command))
+            .and_then(|(_, command)| configuration_argument(command))
             .unwrap_or(CONFIGURATION.to_owned());
         let own = below(root, &own);
         let is_same = match (own.canonicalize(), configuration.canonicalize()) {
             (Ok(own), Ok(configuration)) => own == configuration,
             _ => own == configuration,
         };
-        is_same.then(|| Service::read(&options, root))
+        is_same.then(|| InstalledService::read(&options, root))
     }
 
-    fn read(options: &Options, root: &Path) -> Service {
-        let mut service = Service::default();
+    fn read(options: &Options, root: &Path) -> InstalledService {
+        let mut service = InstalledService::default();
         let unit = PathBuf::from(UNIT);
         for value in list(options, "Environment") {
             for assignment in words(&value) {
@@ -226,7 +226,7 @@ fn words(value: &str) -> Vec<String> {
 }
 
 /// The file behind `--config` in a command line.
-fn named_configuration(command: &str) -> Option<String> {
+fn configuration_argument(command: &str) -> Option<String> {
     let words = words(command);
     let at = words
         .iter()
@@ -279,7 +279,7 @@ mod tests {
                 ("etc/main-node/smtp_pass", "hush\n"),
             ],
         );
-        let service = Service::of(&root.join(TOML), &root).expect("it is the service's");
+        let service = InstalledService::of(&root.join(TOML), &root).expect("it is the service's");
         let value = |name: &str| service.variables.get(name).map(|(value, _)| value.as_str());
         assert_eq!(value("METER_TOKEN"), Some("a$b"));
         assert_eq!(value("GREETING"), Some("good day"));
@@ -316,15 +316,18 @@ mod tests {
             "service-other",
             &[(TOML, ""), ("home/main-node.toml", ""), (path, unit)],
         );
-        assert!(Service::of(&root.join(TOML), &root).is_some());
-        assert_eq!(Service::of(&root.join("home/main-node.toml"), &root), None);
+        assert!(InstalledService::of(&root.join(TOML), &root).is_some());
+        assert_eq!(
+            InstalledService::of(&root.join("home/main-node.toml"), &root),
+            None
+        );
         let named = unit.replace("serve", "serve --config /home/main-node.toml");
         std::fs::write(root.join(path), named).unwrap();
-        assert!(Service::of(&root.join("home/main-node.toml"), &root).is_some());
-        assert_eq!(Service::of(&root.join(TOML), &root), None);
+        assert!(InstalledService::of(&root.join("home/main-node.toml"), &root).is_some());
+        assert_eq!(InstalledService::of(&root.join(TOML), &root), None);
         std::fs::remove_file(root.join(path)).unwrap();
         assert_eq!(
-            Service::of(&root.join(TOML), &root),
+            InstalledService::of(&root.join(TOML), &root),
             None,
             "no service, no guess"
         );
@@ -348,7 +351,7 @@ mod tests {
                 ),
             ],
         );
-        let service = Service::of(&root.join(TOML), &root).expect("it is the service's");
+        let service = InstalledService::of(&root.join(TOML), &root).expect("it is the service's");
         assert_eq!(service.variables.keys().collect::<Vec<_>>(), ["B"]);
         assert_eq!(service.closed, [""; 0].map(PathBuf::from));
     }

@@ -11,9 +11,9 @@ use std::time::Duration;
 
 use self::arguments::{find_operation, read_arguments, read_query};
 use self::selection::{read_pointer, read_selection};
-use super::auth::{Auth, read_auth, say_missing};
-use super::print::{looks_like_a_key, sounds_secret};
-use super::reader::{Item, Table, Weight, is_harmless_header};
+use super::auth::{Auth, read_auth, warn_missing_auth};
+use super::print::{is_likely_key, is_secret_name};
+use super::reader::{Severity, TableEntry, TableReader, is_harmless_header};
 use super::{Secret, read_zone};
 use crate::api::connection_pool;
 use crate::domain::percent;
@@ -30,7 +30,7 @@ use openapi::operation::{Api, Argument, Operation};
 #[derive(Debug, Clone)]
 pub struct SourceConfig {
     pub plan: SourcePlan,
-    pub target: Target,
+    pub target: SourceTarget,
     pub headers: Vec<Header>,
     pub auth: Option<Auth>,
     pub timeout: Duration,
@@ -48,7 +48,7 @@ pub struct SourceConfig {
 
 /// What a source calls.
 #[derive(Debug, Clone)]
-pub enum Target {
+pub enum SourceTarget {
     /// A compiled-in operation; `base` is where, if not where its file says.
     Operation {
         operation: &'static Operation,
@@ -64,15 +64,15 @@ pub enum Target {
     Follow { node: String },
 }
 
-impl Target {
+impl SourceTarget {
     /// Where its first request goes.
     pub fn uri(&self) -> Option<ureq::http::Uri> {
         let url = match self {
-            Target::Operation {
+            SourceTarget::Operation {
                 operation, base, ..
             } => operation.base_url(base.as_deref()).ok()?,
-            Target::Url { url, .. } => url.clone(),
-            Target::Follow { node } => node.clone(),
+            SourceTarget::Url { url, .. } => url.clone(),
+            SourceTarget::Follow { node } => node.clone(),
         };
         url.parse().ok()
     }
@@ -90,12 +90,12 @@ const DEFAULT_INTERVAL: Duration = Duration::from_secs(300);
 const FOLLOW_INTERVAL: Duration = Duration::from_secs(10);
 
 /// Keys that the file names, each with its place.
-type Keys = Vec<(Arc<str>, Range<usize>)>;
+type KeySpans = Vec<(Arc<str>, Range<usize>)>;
 
 /// A source and the keys that it names.
-pub type Named = (SourceConfig, Keys);
+pub type Named = (SourceConfig, KeySpans);
 
-pub fn read_all(root: &mut Table<'_>, directory: &Path, apis: &[&'static Api]) -> Vec<Named> {
+pub fn read_all(root: &mut TableReader<'_>, directory: &Path, apis: &[&'static Api]) -> Vec<Named> {
     let Some(list) = root.get("source") else {
         root.problem(
             "nothing to fetch: add a [[source]] with a name and an operation or a url \
@@ -128,24 +128,24 @@ pub fn read_all(root: &mut Table<'_>, directory: &Path, apis: &[&'static Api]) -
     sources
 }
 
-fn read_one(mut table: Table<'_>, directory: &Path, apis: &[&'static Api]) -> Option<Named> {
+fn read_one(mut table: TableReader<'_>, directory: &Path, apis: &[&'static Api]) -> Option<Named> {
     let name = read_name(&mut table);
     if let Some(name) = &name {
         table.rename(format!("[[source]] {name:?}"));
     }
     let target = read_target(&mut table, apis);
     let every_item = table.get("every");
-    let every = every_item.as_ref().and_then(Item::duration);
+    let every = every_item.as_ref().and_then(TableEntry::duration);
     if let (Some(item), Some(every)) = (&every_item, every)
         && every < limits::SHORTEST_INTERVAL
     {
         item.expected("at least \"1s\"");
     }
     let every = every.unwrap_or(match target {
-        Some(Target::Follow { .. }) => FOLLOW_INTERVAL,
+        Some(SourceTarget::Follow { .. }) => FOLLOW_INTERVAL,
         _ => DEFAULT_INTERVAL,
     });
-    let duration = |item: Option<Item>| item.and_then(|item| item.duration());
+    let duration = |item: Option<TableEntry>| item.and_then(|item| item.duration());
     let quota = table.get("quota").and_then(|item| read_quota(&item));
     let quota = quota.map(request_interval);
     let every = every.max(quota.unwrap_or_default());
@@ -159,7 +159,7 @@ fn read_one(mut table: Table<'_>, directory: &Path, apis: &[&'static Api]) -> Op
     let connections = table
         .get("connections")
         .and_then(|item| item.integer(1..=limits::CONNECTIONS_ASKED));
-    let pointer = |item: Option<Item>| item.and_then(|item| read_pointer(&item));
+    let pointer = |item: Option<TableEntry>| item.and_then(|item| read_pointer(&item));
     let observed_at = pointer(table.get("observed_at"));
     let units_at = pointer(table.get("units_at"));
     let observed_zone = table.get("observed_zone").and_then(|item| {
@@ -175,7 +175,7 @@ fn read_one(mut table: Table<'_>, directory: &Path, apis: &[&'static Api]) -> Op
     let auth = auth.and_then(|item| read_auth(item, target.as_ref()));
     if let (
         None,
-        Some(Target::Operation {
+        Some(SourceTarget::Operation {
             operation,
             arguments,
             ..
@@ -184,18 +184,18 @@ fn read_one(mut table: Table<'_>, directory: &Path, apis: &[&'static Api]) -> Op
         && let Some(item) = table.get("operation")
     {
         let given: Vec<&str> = arguments.iter().map(|(name, _)| name.as_str()).collect();
-        say_missing(
+        warn_missing_auth(
             &item,
             operation,
             headers.as_deref().unwrap_or_default(),
             &given,
         );
     }
-    if let Some(Target::Follow { .. }) = target {
+    if let Some(SourceTarget::Follow { .. }) = target {
         for option in ["records", "prefix", "observed_at", "units_at", "numbers"] {
             if let Some(item) = table.get(option) {
                 item.remark(
-                    Weight::Note,
+                    Severity::Note,
                     format!(
                         "`{option}` means nothing to a `follow` source, whose keys are those of \
                          the other node: remove it, or read that node with url = \"…/snapshot\""
@@ -209,18 +209,18 @@ fn read_one(mut table: Table<'_>, directory: &Path, apis: &[&'static Api]) -> Op
     table.finish();
     let (name, target) = (name?, target?);
     let (calls, summary, description) = match &target {
-        Target::Operation { operation, .. } => {
+        SourceTarget::Operation { operation, .. } => {
             (operation.id, operation.summary, operation.description)
         }
-        Target::Url { .. } => ("a JSON address", "", ""),
-        Target::Follow { .. } => ("another main-node", "", ""),
+        SourceTarget::Url { .. } => ("a JSON address", "", ""),
+        SourceTarget::Follow { .. } => ("another main-node", "", ""),
     };
     let plan = SourcePlan {
         name: name.into(),
         every,
         stale_after,
         forget_after: forget_after.unwrap_or(limits::FORGET_AFTER),
-        is_upstream_node: matches!(target, Target::Follow { .. }),
+        is_upstream_node: matches!(target, SourceTarget::Follow { .. }),
         selection,
         observed_at,
         observed_zone: observed_zone.unwrap_or(TimeZone::UTC),
@@ -250,7 +250,7 @@ fn read_one(mut table: Table<'_>, directory: &Path, apis: &[&'static Api]) -> Op
     Some((source, keys))
 }
 
-fn read_name(table: &mut Table<'_>) -> Option<String> {
+fn read_name(table: &mut TableReader<'_>) -> Option<String> {
     let Some(item) = table.get("name") else {
         table.problem("this source has no name: add name = \"…\"");
         return None;
@@ -264,7 +264,7 @@ fn read_name(table: &mut Table<'_>) -> Option<String> {
     Some(name)
 }
 
-fn read_target(table: &mut Table<'_>, apis: &[&'static Api]) -> Option<Target> {
+fn read_target(table: &mut TableReader<'_>, apis: &[&'static Api]) -> Option<SourceTarget> {
     let kinds = [
         table.get("operation"),
         table.get("url"),
@@ -301,7 +301,7 @@ fn read_target(table: &mut Table<'_>, apis: &[&'static Api]) -> Option<Target> {
         {
             first.problem(message);
         }
-        return Some(Target::Operation {
+        return Some(SourceTarget::Operation {
             operation: found,
             base,
             arguments,
@@ -319,14 +319,14 @@ fn read_target(table: &mut Table<'_>, apis: &[&'static Api]) -> Option<Target> {
             params.problem("`params` means nothing to another main-node: remove it");
         }
         let node = url.trim_end_matches('/').to_owned();
-        return Some(Target::Follow { node });
+        return Some(SourceTarget::Follow { node });
     }
     let params = params.as_ref().map(read_query).unwrap_or_default();
-    Some(Target::Url { url, params })
+    Some(SourceTarget::Url { url, params })
 }
 
 /// What is wrong is said without the address's query and user-info, which may be secrets.
-fn read_url(item: &Item<'_>) -> Option<String> {
+fn read_url(item: &TableEntry<'_>) -> Option<String> {
     const WHAT: &str = "an address that begins with http:// or https://";
     let url = item.text_as(WHAT)?;
     let key = item.key();
@@ -341,11 +341,11 @@ fn read_url(item: &Item<'_>) -> Option<String> {
             true => MASK,
             false => authority.rsplit_once('@').map_or(authority, |it| it.1),
         };
-        hide_parts(item, rest);
+        hide_url_secrets(item, rest);
         item.problem(format!("{key}: expected {WHAT}, found the text {shown:?}"));
         return None;
     };
-    hide_parts(item, rest);
+    hide_url_secrets(item, rest);
     let authority = &rest[..authority_end(rest)];
     if rest[authority.len()..].contains('@') && authority.contains(':') && !authority.contains('@')
     {
@@ -395,7 +395,7 @@ fn authority_end(rest: &str) -> usize {
 /// Takes note of what in an address without its scheme may be a secret: the password, or the
 /// user where there is none, values of the query by their names, parts of the path that look
 /// like a key.
-fn hide_parts(item: &Item<'_>, rest: &str) {
+fn hide_url_secrets(item: &TableEntry<'_>, rest: &str) {
     let (authority, behind) = rest.split_at(authority_end(rest));
     if let Some((login, _)) = authority.rsplit_once('@') {
         let decoded = percent::decode_lossy(login);
@@ -411,12 +411,12 @@ fn hide_parts(item: &Item<'_>, rest: &str) {
     let (path, query) = behind.split_once('?').unwrap_or((behind, ""));
     let query = query.split('#').next().unwrap_or_default();
     for (name, value) in query.split('&').filter_map(|pair| pair.split_once('=')) {
-        if sounds_secret(name) {
+        if is_secret_name(name) {
             item.hide(value);
             item.hide(percent::decode_lossy(value));
         }
     }
-    for part in path.split('/').filter(|part| looks_like_a_key(part)) {
+    for part in path.split('/').filter(|part| is_likely_key(part)) {
         item.hide(part);
         if let Some((_, token)) = part.split_once(':') {
             item.hide(token);
@@ -425,7 +425,7 @@ fn hide_parts(item: &Item<'_>, rest: &str) {
 }
 
 /// `"50/day"` or `"10/hour"` as requests a day.
-fn read_quota(item: &Item<'_>) -> Option<u32> {
+fn read_quota(item: &TableEntry<'_>) -> Option<u32> {
     const WHAT: &str = "a quota such as \"50/day\" or \"10/hour\"";
     let text = item.text_as(WHAT)?;
     let per_day = text.split_once('/').and_then(|(count, span)| {
@@ -442,7 +442,7 @@ fn read_quota(item: &Item<'_>) -> Option<u32> {
     per_day
 }
 
-fn read_headers(item: &Item<'_>) -> Vec<Header> {
+fn read_headers(item: &TableEntry<'_>) -> Vec<Header> {
     let mut headers = Vec::new();
     for entry in item.entries() {
         let Some(value) = entry.text() else {
@@ -471,7 +471,7 @@ fn read_headers(item: &Item<'_>) -> Vec<Header> {
 }
 
 /// A header's value, and in it what stands behind a scheme (`Bearer …`) or a cookie's name.
-fn hide_header(entry: &Item<'_>, value: &str) {
+fn hide_header(entry: &TableEntry<'_>, value: &str) {
     entry.hide(value);
     if let Some((_, credential)) = value.split_once(' ') {
         entry.hide(credential.trim());
@@ -490,7 +490,7 @@ impl SourceConfig {
 
     /// Sends the source to a simulation of its API, and asks it often.
     pub fn simulate(&mut self, base_of: &dyn Fn(&str) -> String, every: Duration) {
-        if let Target::Operation {
+        if let SourceTarget::Operation {
             operation, base, ..
         } = &mut self.target
         {

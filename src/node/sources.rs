@@ -15,7 +15,7 @@ use crate::api::origin;
 use crate::api::request::{Credential, Endpoint};
 use crate::api::transport::SendRequest;
 use crate::api::url_source;
-use crate::config::{Auth, Config, Login, SourceConfig, Target};
+use crate::config::{Auth, Config, ConfiguredCredential, SourceConfig, SourceTarget};
 use crate::sys::clock::Clock;
 use openapi::operation::{Argument, Operation, SecurityScheme};
 
@@ -76,7 +76,7 @@ fn fetcher(
     clock: &Arc<dyn Clock>,
 ) -> Result<Fetcher, String> {
     let (request, declared) = match &source.target {
-        Target::Operation {
+        SourceTarget::Operation {
             operation,
             base,
             arguments,
@@ -84,11 +84,11 @@ fn fetcher(
             let request = operation_request(source, operation, base.as_deref(), arguments)?;
             (request, Some(*operation))
         }
-        Target::Url { url, params } => {
+        SourceTarget::Url { url, params } => {
             let request = url_source::prepare_request(url, params, &url_headers(source))?;
             (request, None)
         }
-        Target::Follow { node } => {
+        SourceTarget::Follow { node } => {
             let url = format!("{node}/snapshot?full=1");
             (
                 url_source::prepare_request(&url, &[], &url_headers(source))?,
@@ -96,7 +96,7 @@ fn fetcher(
             )
         }
     };
-    let follows = matches!(source.target, Target::Follow { .. });
+    let follows = matches!(source.target, SourceTarget::Follow { .. });
     let settings = SourceSettings {
         index,
         plan: source.plan.clone(),
@@ -140,17 +140,19 @@ fn operation_request(
 }
 
 /// A credential in its place: where the file says, or as the header that is usual for it.
-fn credential(scheme: Option<&SecurityScheme>, login: &Login) -> Credential {
+fn credential(scheme: Option<&SecurityScheme>, login: &ConfiguredCredential) -> Credential {
     match (scheme, login) {
-        (Some(scheme), Login::Basic { user, password }) => {
+        (Some(scheme), ConfiguredCredential::Basic { user, password }) => {
             Credential::fill(scheme, user, password.reveal())
         }
-        (Some(scheme), Login::Token(token)) => Credential::fill(scheme, "", token.reveal()),
-        (None, Login::Basic { user, password }) => Credential::Basic {
+        (Some(scheme), ConfiguredCredential::Token(token)) => {
+            Credential::fill(scheme, "", token.reveal())
+        }
+        (None, ConfiguredCredential::Basic { user, password }) => Credential::Basic {
             user: user.clone(),
             password: password.reveal().to_owned(),
         },
-        (None, Login::Token(token)) => Credential::Bearer {
+        (None, ConfiguredCredential::Token(token)) => Credential::Bearer {
             token: token.reveal().to_owned(),
         },
     }
@@ -169,13 +171,13 @@ fn url_headers(source: &SourceConfig) -> Vec<(String, String)> {
     match &source.auth {
         // Schemes have names where there is a file alone.
         None | Some(Auth::Schemes(_)) => {}
-        Some(Auth::Any(Login::Token(token))) => {
+        Some(Auth::Any(ConfiguredCredential::Token(token))) => {
             headers.push((
                 "Authorization".to_owned(),
                 format!("Bearer {}", token.reveal()),
             ));
         }
-        Some(Auth::Any(Login::Basic { user, password })) => {
+        Some(Auth::Any(ConfiguredCredential::Basic { user, password })) => {
             let pair = format!("{user}:{}", password.reveal());
             headers.push((
                 "Authorization".to_owned(),

@@ -2,13 +2,13 @@
 
 use toml::de::DeValue;
 
-use crate::config::print::sounds_secret;
-use crate::config::reader::{Item, Table};
+use crate::config::print::is_secret_name;
+use crate::config::reader::{TableEntry, TableReader};
 use openapi::operation::{Api, Argument, Location, Operation, Parameter, check_arguments, nearest};
 
 pub fn find_operation(
-    item: &Item<'_>,
-    api: Option<&Item<'_>>,
+    item: &TableEntry<'_>,
+    api: Option<&TableEntry<'_>>,
     apis: &[&'static Api],
 ) -> Option<&'static Operation> {
     let id = item.text()?;
@@ -52,12 +52,12 @@ pub fn find_operation(
 }
 
 pub fn read_arguments(
-    table: &Table<'_>,
-    operation: &Item<'_>,
-    params: Option<&Item<'_>>,
+    table: &TableReader<'_>,
+    operation: &TableEntry<'_>,
+    params: Option<&TableEntry<'_>>,
     found: &'static Operation,
 ) -> Vec<(String, Argument)> {
-    let entries = params.map(Item::entries).unwrap_or_default();
+    let entries = params.map(TableEntry::entries).unwrap_or_default();
     let arguments: Vec<(String, Argument)> = entries
         .iter()
         .filter_map(|entry| Some((entry.key().to_owned(), read_argument(entry, 0)?)))
@@ -89,8 +89,8 @@ pub fn read_arguments(
 }
 
 /// Takes note of what may be a secret by its name, at any depth.
-fn hide_secrets(entry: &Item<'_>, name: &str, argument: &Argument, is_secret: bool) {
-    let is_secret = is_secret || sounds_secret(name);
+fn hide_secrets(entry: &TableEntry<'_>, name: &str, argument: &Argument, is_secret: bool) {
+    let is_secret = is_secret || is_secret_name(name);
     match argument {
         Argument::List(items) => items
             .iter()
@@ -106,7 +106,7 @@ fn hide_secrets(entry: &Item<'_>, name: &str, argument: &Argument, is_secret: bo
     }
 }
 
-fn read_argument(item: &Item<'_>, depth: usize) -> Option<Argument> {
+fn read_argument(item: &TableEntry<'_>, depth: usize) -> Option<Argument> {
     if depth > 8 {
         item.problem(format!(
             "{}: nested deeper than any parameter is",
@@ -144,7 +144,7 @@ fn read_argument(item: &Item<'_>, depth: usize) -> Option<Argument> {
 }
 
 /// The query of a plain address: scalars, and lists joined by commas.
-pub fn read_query(params: &Item<'_>) -> Vec<(String, String)> {
+pub fn read_query(params: &TableEntry<'_>) -> Vec<(String, String)> {
     let mut query = Vec::new();
     for entry in params.entries() {
         let argument = read_argument(&entry, 0);

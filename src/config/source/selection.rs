@@ -4,14 +4,14 @@ use std::sync::Arc;
 
 use toml::de::DeValue;
 
-use super::Keys;
-use crate::config::reader::{Item, Table, Weight};
+use super::KeySpans;
+use crate::config::reader::{Severity, TableEntry, TableReader};
 use crate::domain::plan::{RecordSelector, Selection};
 use crate::domain::toml_text::quoted;
 use crate::limits;
 
 /// `[source.records]`, or every leaf behind `prefix`.
-pub fn read_selection(table: &mut Table<'_>) -> (Selection, Keys) {
+pub fn read_selection(table: &mut TableReader<'_>) -> (Selection, KeySpans) {
     let prefix = table.get("prefix");
     let Some(records) = table.get("records") else {
         let prefix = prefix.and_then(|item| item.text()).unwrap_or_default();
@@ -46,11 +46,11 @@ pub fn read_selection(table: &mut Table<'_>) -> (Selection, Keys) {
     (Selection::Selectors(picks), keys)
 }
 
-fn read_pick(entry: &Item<'_>, key: Arc<str>) -> Option<RecordSelector> {
+fn read_pick(entry: &TableEntry<'_>, key: Arc<str>) -> Option<RecordSelector> {
     let mut pick = RecordSelector::new(key, "");
     if matches!(entry.value(), DeValue::String(_)) {
         pick.at = read_pointer(entry)?;
-        say_braces(entry, &pick);
+        warn_unused_braces(entry, &pick);
         return Some(pick);
     }
     if !matches!(entry.value(), DeValue::Table(_)) {
@@ -63,7 +63,7 @@ fn read_pick(entry: &Item<'_>, key: Arc<str>) -> Option<RecordSelector> {
         .get("unit")
         .and_then(|item| item.text())
         .map(Into::into);
-    let mut number = |key| table.get(key).and_then(|item: Item| item.number());
+    let mut number = |key| table.get(key).and_then(|item: TableEntry| item.number());
     (pick.min, pick.max) = (number("min"), number("max"));
     (pick.scale, pick.offset) = (number("scale"), number("offset"));
     pick.max_change = number("max_change");
@@ -91,7 +91,7 @@ fn read_pick(entry: &Item<'_>, key: Arc<str>) -> Option<RecordSelector> {
     {
         entry.problem(format!("min = {min} is above max = {max}: swap them"));
     }
-    say_braces(entry, &pick);
+    warn_unused_braces(entry, &pick);
     let pointer = match &at {
         Some(at) => read_pointer(at),
         None => {
@@ -138,18 +138,18 @@ fn pointer_of(path: &str) -> Option<String> {
 }
 
 /// Braces of a key are filled in from elements, which `each` names.
-fn say_braces(entry: &Item<'_>, pick: &RecordSelector) {
+fn warn_unused_braces(entry: &TableEntry<'_>, pick: &RecordSelector) {
     if pick.each.is_none() && pick.key.contains(['{', '}']) {
         let message = format!(
             "the key {} has braces and its record no `each`: nothing is filled in; add each = \
              \"/…\", or remove the braces",
             quoted(&pick.key)
         );
-        entry.remark(Weight::Problem, message);
+        entry.remark(Severity::Problem, message);
     }
 }
 
-pub fn read_pointer(item: &Item<'_>) -> Option<String> {
+pub fn read_pointer(item: &TableEntry<'_>) -> Option<String> {
     const WHAT: &str = "a JSON Pointer such as \"/current/temperature\"";
     if let DeValue::String(text) = item.value()
         && (text.starts_with("$.") || text.starts_with("$["))

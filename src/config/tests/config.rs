@@ -148,7 +148,7 @@ failures_in_a_row = 5
     assert_eq!(keys, ["temperature", "humidity"], "in the file's order");
     let meter = &config.sources[1];
     assert_eq!(meter.headers[0].value.reveal(), "Bearer hush");
-    assert!(!config.describe().contains("hush"), "{}", config.describe());
+    assert!(!config.to_toml().contains("hush"), "{}", config.to_toml());
     assert_eq!(config.alert.no_success_for, Some(Duration::from_secs(900)));
 }
 
@@ -160,8 +160,8 @@ fn what_describe_prints_is_a_configuration_that_means_the_same() {
         "{METER}[source.records]\nzeta = \"/z\"\n\"a b\" = {{ at = \"/a\", scale = 0.1, text = true }}\n"
     );
     let first = load_text(&text, &[]).expect("it is valid");
-    let second = load_text(&first.describe(), &[]).expect("what is printed is valid");
-    assert_eq!(first.describe(), second.describe());
+    let second = load_text(&first.to_toml(), &[]).expect("what is printed is valid");
+    assert_eq!(first.to_toml(), second.to_toml());
 }
 
 /// One golden for the words of every problem: the configuration, then what is said of it.
@@ -397,7 +397,7 @@ fn mail_comes_from_the_variables_by_their_exact_names() {
     assert_eq!(mail.tls, MailTls::Implicit);
     assert_eq!(mail.from, "me@example.org");
     assert_eq!(mail.to.len(), 2);
-    assert!(!format!("{:?} {}", config, config.describe()).contains("hush"));
+    assert!(!format!("{:?} {}", config, config.to_toml()).contains("hush"));
 }
 
 /// A heading such as `[key."a.b"]` in a message: from its bracket to the one that ends it
@@ -461,14 +461,14 @@ fn every_alert_rule_is_read_and_described_as_it_was_read() {
     assert_eq!(meter, Duration::from_secs(3600));
     assert_eq!(first.alert.values[0].name(), "value:t>30");
     assert_eq!(first.alert.values[0].hold, Duration::from_secs(600));
-    let described = first.describe();
+    let described = first.to_toml();
     assert!(
         !format!("{first:?}{described}").contains("hush"),
         "{described}"
     );
     let second = load_text(&described, &[]).expect("what is printed is valid");
     assert_eq!(first.alert, second.alert);
-    assert_eq!(described, second.describe());
+    assert_eq!(described, second.to_toml());
 }
 
 #[test]
@@ -530,7 +530,7 @@ fn a_command_by_hand_has_what_the_service_has() {
         let file = PathBuf::from("secrets.env");
         (name.to_owned(), (value.to_owned(), file))
     };
-    let service = service::Service {
+    let service = service::InstalledService {
         variables: [
             variable("TOKEN", "of-service"),
             variable("STATE_DIRECTORY", "/var/lib/x"),
@@ -540,7 +540,7 @@ fn a_command_by_hand_has_what_the_service_has() {
             ("key".to_owned(), directory.join("absent")),
             ("key".to_owned(), directory.join("key")),
         ],
-        ..service::Service::default()
+        ..service::InstalledService::default()
     };
     let load = |own: &[(&str, &str)]| {
         let own = own
@@ -574,7 +574,7 @@ fn copying_and_asking_need_no_secret() {
         file: Some(file.clone()),
         ..Overrides::default()
     };
-    let found = essentials(&overrides, Environment::default()).expect("no secret is needed");
+    let found = local_settings(&overrides, Environment::default()).expect("no secret is needed");
     assert_eq!(found.database, directory.join("a.db"));
     assert_eq!(found.listen, ["127.0.0.1:1".parse().expect("an address")]);
     // What is asked of the file is still checked.
@@ -583,7 +583,7 @@ fn copying_and_asking_need_no_secret() {
         ("database = \"", "not TOML"),
     ] {
         std::fs::write(&file, wrong).expect("a file can be written");
-        let problems = essentials(&overrides, Environment::default()).expect_err("it is wrong");
+        let problems = local_settings(&overrides, Environment::default()).expect_err("it is wrong");
         assert!(
             problems[0].to_string().contains(expected),
             "{}",
@@ -772,7 +772,7 @@ above = 5000
 key = "tank"
 "#;
     let config = load_text(text, &[]).expect("it is valid");
-    let described = config.describe();
+    let described = config.to_toml();
     assert!(described.contains("forget_after = \"3d\"\n"), "{described}");
     assert!(described.contains("forget_after = \"1d\"\n"), "{described}");
     let plan = config.plan();
@@ -849,7 +849,7 @@ to = "you@example.org"
         ("HOST", "hunter.example"),
     ];
     let config = load_text(&text, &variables).expect("it is valid");
-    let described = config.describe();
+    let described = config.to_toml();
     markers.assert_in_none(&described);
     markers.assert_in_none(&format!("{:?}", config.secrets));
     assert!(described.contains("short = \"***\""), "{described}");
@@ -980,7 +980,9 @@ fn what_an_editor_leaves_in_a_file_is_no_part_of_a_secret() {
             .and_then(|mail| mail.password)
             .expect("it is given");
         assert_eq!(mail.reveal(), "sesame", "{secret:?}");
-        let token = Some(Auth::Any(Login::Token(Secret::new("sesame"))));
+        let token = Some(Auth::Any(ConfiguredCredential::Token(Secret::new(
+            "sesame",
+        ))));
         assert_eq!(config.sources[0].auth, token, "{secret:?}");
     }
     let wide: Vec<u8> = "\u{feff}sesame\n"
@@ -1014,7 +1016,7 @@ fn a_source_at_home_gets_one_connection_unless_it_says_how_many() {
         let text = format!("[[source]]\nname = \"a\"\n{rest}");
         let config = load_text(&text, &[]).expect("it is valid");
         let line = format!("\nconnections = {expected}\n");
-        assert!(config.describe().contains(&line), "{rest}");
+        assert!(config.to_toml().contains(&line), "{rest}");
     }
     for wrong in ["0", "17", "\"many\""] {
         let said = problems(&format!("{METER}connections = {wrong}\n"));
