@@ -7,6 +7,8 @@
 pub mod http;
 
 // What an answer says.
+mod context;
+mod format;
 mod problem;
 mod routes;
 mod status_text;
@@ -16,6 +18,7 @@ mod web;
 #[path = "tests/support.rs"]
 mod support;
 
+pub use context::{ChannelState, Context, HistoryFailure, RequestCount, ViewSettings};
 pub use http::basic_auth::Password;
-pub use routes::app::{App, ChannelState, Context, HistoryFailure, RequestCount, ViewSettings};
+pub use routes::app::App;
 pub use routes::published::Published;

@@ -4,11 +4,14 @@
 
 use serde::Serialize;
 use std::borrow::Cow;
+use std::sync::Arc;
 
+use crate::domain::plan::{Plan, Selection};
+use crate::domain::snapshot::Snapshot;
 use crate::limits;
+use crate::monitor::format::format_bytes;
 use crate::monitor::http::handler::{Overload, Request, Response};
 use crate::monitor::routes::representation::quality_values;
-use crate::monitor::status_text::format_bytes;
 
 /// An error for whoever asked.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -166,6 +169,49 @@ pub fn overloaded(limit: Overload) -> ProblemDetails {
     };
     let where_set = format!(" The limit is fixed: {name} in src/limits.rs.");
     ProblemDetails::new(503, detail + &where_set).with("Retry-After", "5")
+}
+
+/// 404 that names the key, and the known one that is most like it.
+pub fn unknown_key_problem(key: &str, snapshot: &Snapshot, plan: &Plan) -> ProblemDetails {
+    let shown = snapshot.records.iter().map(|record| &record.key);
+    let known = shown.chain(configured_keys(plan)).map(|key| &**key);
+    ProblemDetails::new(
+        404,
+        format!("There is no record {key:?}.{}", suggestion(key, known)),
+    )
+}
+
+/// 503 where the database would have to say what there is.
+pub fn history_unavailable() -> ProblemDetails {
+    ProblemDetails::new(
+        503,
+        "The history cannot be read now. /status says how the storage is doing.",
+    )
+    .with("Retry-After", "10")
+}
+
+/// The keys that the configuration names.
+pub fn configured_keys(plan: &Plan) -> impl Iterator<Item = &Arc<str>> {
+    let picks = plan
+        .sources
+        .iter()
+        .filter_map(|source| match &source.selection {
+            Selection::Selectors(picks) => Some(picks),
+            Selection::AllLeaves { .. } => None,
+        });
+    picks.flatten().map(|pick| &pick.key)
+}
+
+/// ` Did you mean "temperature"?`, if something is near enough.
+fn suggestion<'a>(wrong: &str, known: impl Iterator<Item = &'a str>) -> String {
+    // A key's length is bounded, a request's is only by its head.
+    let wrong: String = wrong.chars().take(limits::KEY_BYTES).collect();
+    known
+        .map(|key| (strsim::jaro_winkler(&wrong, key), key))
+        .filter(|(likeness, _)| *likeness > 0.8)
+        .max_by(|a, b| a.0.total_cmp(&b.0))
+        .map(|(_, key)| format!(" Did you mean {key:?}?"))
+        .unwrap_or_default()
 }
 
 /// Whether the client would rather have a page than JSON.

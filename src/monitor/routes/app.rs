@@ -6,136 +6,26 @@
 
 use std::borrow::Cow;
 use std::collections::HashSet;
-use std::fmt;
 use std::sync::Arc;
-
-use jiff::tz::TimeZone;
 
 use super::cut_offs::CutOffs;
 use super::displays::Displays;
 use super::openapi;
-use super::published::{JSON, Publication, Published};
+use super::published::{JSON, Publication};
 use super::rendered::{html_response, with_gzip};
 use super::representation::Representation;
 use super::table::{self, RequestTarget, Route, TargetError};
-use crate::domain::health::Storage;
-use crate::domain::history::{Bucket, HistoryQuery};
-use crate::domain::outbox::Incident;
-use crate::domain::plan::{Plan, Selection};
-use crate::domain::snapshot::Snapshot;
-use crate::domain::time::{Moment, Mono, Wall};
 use crate::limits;
-use crate::monitor::http::basic_auth::Password;
+use crate::monitor::context::Context;
 use crate::monitor::http::cors;
-use crate::monitor::http::handler::{Overload, Request, Response};
+use crate::monitor::http::handler::{Dispatch, Handler, Overload, Request, Response};
 use crate::monitor::http::host_check::{AllowedHosts, host_name};
-use crate::monitor::problem::{self, ProblemDetails, prefers_html};
+use crate::monitor::problem::{
+    self, ProblemDetails, configured_keys, prefers_html, unknown_key_problem,
+};
 use crate::monitor::web;
-use crate::sys::budget::{Budget, Exceeded};
-use crate::sys::clock::Clock;
+use crate::sys::budget::Budget;
 use crate::sys::semaphore::Turns;
-
-/// What the answers are made from; put together by `node`.
-pub struct Context {
-    pub published: Arc<Published>,
-    pub clock: Arc<dyn Clock>,
-    pub plan: Arc<Plan>,
-    pub storage: Box<dyn Fn() -> Storage + Send + Sync>,
-    /// Reads the database; only cold answers ask.
-    pub history: Box<ReadHistory>,
-    pub traffic: Box<dyn Fn() -> Vec<RequestCount> + Send + Sync>,
-    /// How each channel that tells people is doing.
-    pub channels: Box<dyn Fn() -> Vec<ChannelState> + Send + Sync>,
-    /// The newest incidents that people were told of; reads the database.
-    pub incidents: Box<ReadIncidents>,
-    /// Which of the node's loops, its page workers included, has made no progress within its
-    /// bound; asked by `/healthz` on the
-    /// gate's thread, so it must take no lock.
-    pub stuck: Box<dyn Fn() -> Option<&'static str> + Send + Sync>,
-    /// What must be known to read here, where the owner wants that.
-    pub password: Option<Password>,
-    pub settings: ViewSettings,
-}
-
-pub type ReadHistory =
-    dyn Fn(&HistoryQuery, &Budget) -> Result<Vec<Bucket>, HistoryFailure> + Send + Sync;
-
-/// Why there is no history to show.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum HistoryFailure {
-    /// The database holds no row of this key and never did; there may be such a record anyway,
-    /// whose first reading is not stored yet.
-    NothingStored,
-    /// The database cannot be read.
-    Unavailable(String),
-    /// It would cost more than one request may.
-    Exceeded(Exceeded),
-}
-
-impl fmt::Display for HistoryFailure {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            HistoryFailure::NothingStored => f.write_str("no reading of this key was ever stored"),
-            HistoryFailure::Unavailable(detail) => f.write_str(detail),
-            HistoryFailure::Exceeded(limit) => write!(f, "cut off at {limit}"),
-        }
-    }
-}
-
-pub type ReadIncidents = dyn Fn(usize) -> Result<Vec<Incident>, String> + Send + Sync;
-
-/// The dead man's switch, which is told that all is well and for which nothing waits.
-pub const PING: &str = "ping";
-
-/// A channel that tells people of alerts, or the dead man's switch.
-#[derive(Debug, Clone, PartialEq)]
-pub struct ChannelState {
-    pub name: &'static str,
-    /// Events that wait to be told.
-    pub waiting: usize,
-    /// Why they cannot be told now, in one sentence.
-    pub trouble: Option<String>,
-    pub trouble_since: Option<Mono>,
-    pub last_delivered: Option<Wall>,
-    /// Of those that wait, the refused ones; since when, and why.
-    pub refused: usize,
-    pub refused_since: Option<Wall>,
-    pub refusal: Option<String>,
-    /// Events given up, since the database was made.
-    pub undelivered: u64,
-}
-
-/// The part of the configuration that views need.
-#[derive(Debug, Clone)]
-pub struct ViewSettings {
-    /// This node's name for people and for nodes that follow it.
-    pub node_name: String,
-    /// The machine's own name.
-    pub host_name: String,
-    /// The option `hosts`: further names to answer to.
-    pub hosts: Vec<String>,
-    /// In which pages speak.
-    pub timezone: TimeZone,
-    pub version: &'static str,
-    /// Which bytes run; only cold answers ask.
-    pub build: fn() -> &'static str,
-    pub started: Moment,
-    /// Nobody configured anything: the built-in example runs.
-    pub is_example: bool,
-    /// The sources are simulated: `main-node demo`.
-    pub is_demo: bool,
-    /// The option `cors = "*"`.
-    pub cors_any: bool,
-}
-
-/// Requests answered, as the gate counts them.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct RequestCount {
-    /// Of [`Monitor::route_name`].
-    pub route: &'static str,
-    pub status: u16,
-    pub count: u64,
-}
 
 /// Knows what to say.
 pub struct App {
@@ -370,7 +260,7 @@ impl App {
     }
 
     pub fn unknown_key_problem(&self, current: &Publication, key: &str) -> ProblemDetails {
-        unknown_key(key, &current.snapshot, &self.context.plan)
+        unknown_key_problem(key, &current.snapshot, &self.context.plan)
     }
 
     /// Why whoever asks gets nothing here, whatever it is. A wrong password counts: to be
@@ -428,35 +318,61 @@ impl App {
     }
 }
 
-/// The keys that the configuration names.
-fn configured_keys(plan: &Plan) -> impl Iterator<Item = &Arc<str>> {
-    let picks = plan
-        .sources
-        .iter()
-        .filter_map(|source| match &source.selection {
-            Selection::Selectors(picks) => Some(picks),
-            Selection::AllLeaves { .. } => None,
-        });
-    picks.flatten().map(|pick| &pick.key)
-}
+impl Handler for App {
+    fn dispatch(&self, request: &Request) -> Dispatch {
+        // Before what the answer is made of, so that what is published meanwhile ends it.
+        let edition = self.generation();
+        if let Some(answer) = self.respond_from_memory(request) {
+            return match self.is_cacheable(request, &answer) {
+                true => Dispatch::Cacheable(answer, edition),
+                false => Dispatch::Immediate(answer),
+            };
+        }
+        match self.is_event_stream(request) {
+            // The gate writes the media type and the caching itself.
+            true => Dispatch::EventStream(
+                self.event_stream_headers()
+                    .into_iter()
+                    .filter(|(name, _)| !matches!(*name, "Content-Type" | "Cache-Control"))
+                    .collect(),
+            ),
+            false => Dispatch::Worker,
+        }
+    }
 
-/// 404 that names the key, and the known one that is most like it.
-pub fn unknown_key(key: &str, snapshot: &Snapshot, plan: &Plan) -> ProblemDetails {
-    let shown = snapshot.records.iter().map(|record| &record.key);
-    let known = shown.chain(configured_keys(plan)).map(|key| &**key);
-    ProblemDetails::new(
-        404,
-        format!("There is no record {key:?}.{}", suggestion(key, known)),
-    )
-}
+    fn options(&self, request: &Request) -> Response {
+        App::options_response(self, request)
+    }
 
-/// 503 where the database would have to say what there is.
-pub fn history_unavailable() -> ProblemDetails {
-    ProblemDetails::new(
-        503,
-        "The history cannot be read now. /status says how the storage is doing.",
-    )
-    .with("Retry-After", "10")
+    fn generation(&self) -> u64 {
+        self.context.published.edition()
+    }
+
+    fn on_cache_hit(&self, request: &Request, etag: &str) {
+        self.record_poll(request, etag);
+    }
+
+    fn render(&self, request: &Request) -> Response {
+        App::respond(self, request)
+    }
+
+    fn overloaded(&self, limit: Overload, request: Option<&Request>) -> Response {
+        App::overload_response(self, limit, request)
+    }
+
+    fn rejection(&self, status: u16, request: Option<&Request>) -> Response {
+        App::rejection_response(self, status, request)
+    }
+
+    // From a clock that cannot be believed a date would only mislead (RFC 9110, 6.6.1);
+    // from one that can it lets a node that follows this one trust its own.
+    fn date(&self) -> Option<String> {
+        self.http_date()
+    }
+
+    fn route_name(&self, request: &Request) -> &'static str {
+        App::route_name(request)
+    }
 }
 
 fn target_problem(request: &Request, why: &TargetError) -> ProblemDetails {
@@ -491,18 +407,6 @@ fn target_problem(request: &Request, why: &TargetError) -> ProblemDetails {
             ),
         ),
     }
-}
-
-/// ` Did you mean "temperature"?`, if something is near enough.
-fn suggestion<'a>(wrong: &str, known: impl Iterator<Item = &'a str>) -> String {
-    // A key's length is bounded, a request's is only by its head.
-    let wrong: String = wrong.chars().take(limits::KEY_BYTES).collect();
-    known
-        .map(|key| (strsim::jaro_winkler(&wrong, key), key))
-        .filter(|(likeness, _)| *likeness > 0.8)
-        .max_by(|a, b| a.0.total_cmp(&b.0))
-        .map(|(_, key)| format!(" Did you mean {key:?}?"))
-        .unwrap_or_default()
 }
 
 pub(super) fn ok_response(

@@ -4,34 +4,12 @@
 //! whoever renders a page. What a display says about itself is shown, never trusted.
 
 use std::borrow::Cow;
-use std::net::IpAddr;
 use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
 
 use crate::domain::time::Moment;
 use crate::limits;
+use crate::monitor::context::Display;
 use crate::monitor::http::handler::Request;
-
-/// One poller: an address and what it calls itself.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Display {
-    pub address: IpAddr,
-    /// `User-Agent`.
-    pub agent: String,
-    /// `X-Display-Name`, `X-Display-Battery`, `X-Display-RSSI`, as sent.
-    pub name: Option<String>,
-    pub battery: Option<String>,
-    pub rssi: Option<String>,
-    pub first: Moment,
-    pub last: Moment,
-    pub polls: u64,
-    /// The time between polls, smoothed; none after the first.
-    pub interval: Option<Duration>,
-    /// The target of the newest poll.
-    pub target: String,
-    /// The tag of what it last got or was told that it has.
-    pub etag: String,
-}
 
 #[derive(Default)]
 pub struct Displays(Mutex<Vec<Display>>);
@@ -106,15 +84,6 @@ impl Displays {
     }
 }
 
-impl Display {
-    /// Silent for more than three of its own intervals, and for a minute.
-    pub fn is_silent(&self, now: Moment) -> bool {
-        let silence = now.mono.since(self.last.mono);
-        let patience = self.interval.unwrap_or_default().saturating_mul(3);
-        silence > patience.max(Duration::from_secs(60))
-    }
-}
-
 /// What a client said, as far as it is kept: one short line.
 fn bounded_line(said: &str) -> Cow<'_, str> {
     if said.len() <= limits::DISPLAY_CHARS && !said.chars().any(char::is_control) {
@@ -136,6 +105,7 @@ fn bounded_line(said: &str) -> Cow<'_, str> {
 mod tests {
     use super::*;
     use crate::monitor::support::{moment, request};
+    use std::time::Duration;
 
     fn poll(displays: &Displays, address: &str, agent: &str, at_s: u64) {
         let mut request = request(

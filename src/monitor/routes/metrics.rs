@@ -5,14 +5,14 @@
 
 use std::fmt::Write;
 
-use super::app::{ChannelState, PING, RequestCount};
 use super::process::ProcessInfo;
 use crate::domain::failure::Cause;
 use crate::domain::health::{Durations, SourceState, Storage};
 use crate::domain::reading::{Reason, format_number};
 use crate::domain::snapshot::Snapshot;
 use crate::domain::time::{ClockTrust, Moment};
-use crate::monitor::status_text as words;
+use crate::monitor::context::{ChannelState, PING, RequestCount};
+use crate::monitor::format::corrected_wall;
 
 /// The two formats; they differ in the names of counters' families and in the end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -120,7 +120,7 @@ fn sources(page: &mut Page, facts: &Facts) {
     for source in sources {
         if let Some(success) = source.health.last_success {
             let labels = [("source", &*source.name)];
-            let seconds = unix(words::corrected_wall(success, facts.now).0);
+            let seconds = unix(corrected_wall(success, facts.now).0);
             page.sample("last_success_timestamp_seconds", &labels, seconds);
         }
     }
@@ -278,7 +278,7 @@ fn node(page: &mut Page, facts: &Facts) {
 
 fn process(page: &mut Page, facts: &Facts) {
     page.gauge("process_start_time_seconds", "When the node started.");
-    let started = words::corrected_wall(facts.started, facts.now);
+    let started = corrected_wall(facts.started, facts.now);
     page.sample("process_start_time_seconds", &[], unix(started.0));
     if let Some(cpu) = facts.process.cpu {
         page.counter(

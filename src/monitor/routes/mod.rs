@@ -7,7 +7,6 @@ pub mod app;
 mod cut_offs;
 pub mod displays;
 mod from_memory;
-mod front;
 mod history;
 mod metrics;
 mod openapi;

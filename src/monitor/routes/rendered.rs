@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use super::app::{App, HistoryFailure, NO_CACHE, history_unavailable, ok_response};
+use super::app::{App, NO_CACHE, ok_response};
 use super::published::{JSON, Publication, TEXT};
 use super::representation::{Representation, accepts_gzip, gzip, quality_values};
 use super::table::{RequestTarget, Route};
@@ -12,9 +12,10 @@ use super::{history, metrics, process, status};
 use crate::domain::health::Storage;
 use crate::domain::time::Moment;
 use crate::limits;
+use crate::monitor::context::HistoryFailure;
 use crate::monitor::http::handler::{Request, Response};
-use crate::monitor::problem::{self, ProblemDetails};
-use crate::monitor::status_text::{self as words, NodeStatus};
+use crate::monitor::problem::{self, ProblemDetails, history_unavailable};
+use crate::monitor::status_text::{self, NodeStatus};
 use crate::monitor::web::{self, PageContext};
 use crate::sys::budget::Budget;
 use crate::sys::thread::panics;
@@ -65,7 +66,7 @@ impl App {
     }
 
     fn node_status(&self, current: &Publication, storage: &Storage, now: Moment) -> NodeStatus {
-        words::node_status(
+        status_text::node_status(
             &current.snapshot,
             storage,
             &(self.context.channels)(),

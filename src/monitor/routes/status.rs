@@ -7,15 +7,15 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use super::app::ChannelState;
-use super::displays::Display;
 use crate::domain::clock_trust::TrustedBy;
 use crate::domain::failure::Cause;
 use crate::domain::health::Storage;
 use crate::domain::reading::Reason;
 use crate::domain::snapshot::{Snapshot, SourceSnapshot, newest};
 use crate::domain::time::Moment;
-use crate::monitor::status_text::{self as words, NodeStatus};
+use crate::monitor::context::{ChannelState, Display};
+use crate::monitor::format::{corrected_wall, sanitize};
+use crate::monitor::status_text::NodeStatus;
 
 /// What `/status` is made of.
 pub struct StatusInput<'a> {
@@ -181,7 +181,7 @@ pub fn render(facts: &StatusInput) -> Vec<u8> {
         version: facts.version,
         build: facts.build,
         time: now.wall.to_string(),
-        started: words::corrected_wall(facts.started, now).to_string(),
+        started: corrected_wall(facts.started, now).to_string(),
         uptime_s: now.mono.since(facts.started.mono).as_secs(),
         nothing_configured: facts.is_example,
         clock: ClockStatus {
@@ -201,8 +201,8 @@ pub fn render(facts: &StatusInput) -> Vec<u8> {
             .map(|source| source_status(source, now))
             .collect(),
         storage: StorageStatus {
-            trouble: storage.trouble.as_deref().map(words::sanitize),
-            notice: storage.notice.as_deref().map(words::sanitize),
+            trouble: storage.trouble.as_deref().map(sanitize),
+            notice: storage.notice.as_deref().map(sanitize),
             rows_stored: storage.rows_stored,
             rows_waiting: storage.rows_waiting,
             rows_lost: storage.rows_lost,
@@ -216,7 +216,7 @@ pub fn render(facts: &StatusInput) -> Vec<u8> {
             .map(|alert| AlertStatus {
                 name: &alert.name,
                 since: alert.since_is_trusted.then(|| alert.since.to_string()),
-                words: words::sanitize(&alert.message),
+                words: sanitize(&alert.message),
                 recovering: alert.is_recovering,
             })
             .collect(),
@@ -226,11 +226,11 @@ pub fn render(facts: &StatusInput) -> Vec<u8> {
             .map(|channel| ChannelStatus {
                 name: channel.name,
                 waiting: channel.waiting,
-                trouble: channel.trouble.as_deref().map(words::sanitize),
+                trouble: channel.trouble.as_deref().map(sanitize),
                 last_delivered: channel.last_delivered.map(|wall| wall.to_string()),
                 refused: channel.refused,
                 refused_since: channel.refused_since.map(|wall| wall.to_string()),
-                refusal: channel.refusal.as_deref().map(words::sanitize),
+                refusal: channel.refusal.as_deref().map(sanitize),
                 undelivered: channel.undelivered,
             })
             .collect(),
@@ -246,7 +246,7 @@ pub fn render(facts: &StatusInput) -> Vec<u8> {
 
 fn source_status(source: &SourceSnapshot, now: Moment) -> SourceStatus<'_> {
     let health = &source.health;
-    let time = |moment: Moment| words::corrected_wall(moment, now).to_string();
+    let time = |moment: Moment| corrected_wall(moment, now).to_string();
     let has_tried = health.last_attempt.is_some();
     SourceStatus {
         name: &source.name,
@@ -261,13 +261,11 @@ fn source_status(source: &SourceSnapshot, now: Moment) -> SourceStatus<'_> {
         failing_since: health.failing_since.map(time),
         last_attempt: health.last_attempt.map(time),
         last_success: health.last_success.map(time),
-        next_attempt: health.last_attempt.map(|last| {
-            words::corrected_wall(last, now)
-                .after(health.next_in)
-                .to_string()
-        }),
+        next_attempt: health
+            .last_attempt
+            .map(|last| corrected_wall(last, now).after(health.next_in).to_string()),
         dropped_turns: health.skipped_polls,
-        late: health.late_notice.as_deref().map(words::sanitize),
+        late: health.late_notice.as_deref().map(sanitize),
         last_duration_s: has_tried.then_some(health.last_duration.as_secs_f64()),
         last_bytes: has_tried.then_some(health.last_bytes),
         last_failure: health
@@ -275,7 +273,7 @@ fn source_status(source: &SourceSnapshot, now: Moment) -> SourceStatus<'_> {
             .as_ref()
             .map(|(at, failure)| FailureStatus {
                 cause: failure.cause.name(),
-                detail: words::sanitize(&failure.detail),
+                detail: sanitize(&failure.detail),
                 at: time(*at),
                 retry_after_s: failure.retry_after.map(|wait| wait.as_secs_f64()),
             }),
@@ -314,7 +312,7 @@ fn display_status(display: &Display, now: Moment) -> DisplayStatus<'_> {
         asked: &display.target,
         polls: display.polls,
         interval_s: display.interval.map(|interval| interval.as_secs_f64()),
-        last_poll: words::corrected_wall(display.last, now).to_string(),
+        last_poll: corrected_wall(display.last, now).to_string(),
         last_etag: &display.etag,
         silent: display.is_silent(now),
     }

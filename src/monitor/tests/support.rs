@@ -18,7 +18,7 @@ use crate::domain::reading::{FetchOutcome, Issue, Observation, Reason, Value};
 use crate::domain::snapshot::{Record, Snapshot, SourceSnapshot};
 use crate::domain::time::{ClockTrust, Moment, Mono, Wall};
 use crate::monitor::http::handler::{Request, Response};
-use crate::monitor::status_text::{self as words, NodeStatus};
+use crate::monitor::status_text::{self, NodeStatus};
 use crate::sys::budget::Budget;
 use crate::sys::clock::ManualClock;
 
@@ -139,7 +139,7 @@ impl Default for NodeFixture {
 
 impl NodeFixture {
     pub fn status(&self) -> NodeStatus {
-        words::node_status(
+        status_text::node_status(
             &self.snapshot,
             &self.storage,
             std::slice::from_ref(&self.channel),

@@ -5,8 +5,8 @@ use maud::{Markup, html};
 use super::PageContext;
 use super::layout::{self, Page, Part, past_time};
 use crate::domain::time::{ClockTrust, human_duration};
+use crate::monitor::format::{format_bytes, format_local, sanitize};
 use crate::monitor::routes::process;
-use crate::monitor::status_text::{format_bytes, format_local, sanitize};
 
 pub fn page(view: &PageContext) -> Page {
     Page {

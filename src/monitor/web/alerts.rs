@@ -7,8 +7,8 @@ use super::layout::{self, Page, Part, key_name};
 use crate::domain::alert::capitalised;
 use crate::domain::outbox::{DeliveryRecord, Incident, WaitingEvent};
 use crate::domain::time::{Wall, human_duration};
-use crate::monitor::routes::app::{ChannelState, PING};
-use crate::monitor::status_text::{format_local, sanitize};
+use crate::monitor::context::{ChannelState, PING};
+use crate::monitor::format::{format_local, sanitize};
 
 pub fn page(view: &PageContext, incidents: &Result<Vec<Incident>, String>) -> Page {
     Page {

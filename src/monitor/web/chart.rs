@@ -14,7 +14,7 @@ use maud::{Markup, html};
 use crate::domain::history::Bucket;
 use crate::domain::reading::{format_number, round_computed};
 use crate::domain::time::Wall;
-use crate::monitor::status_text::to_zoned;
+use crate::monitor::format::to_zoned;
 
 /// The plot's own units; its width is stretched to the page's.
 const WIDTH: f64 = 1000.0;

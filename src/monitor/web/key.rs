@@ -16,9 +16,9 @@ use crate::domain::reading::{Value, round_computed};
 use crate::domain::snapshot::Record;
 use crate::domain::time::{Wall, human_duration};
 use crate::limits;
-use crate::monitor::problem::ProblemDetails;
-use crate::monitor::routes::app::{HistoryFailure, history_unavailable, unknown_key};
-use crate::monitor::status_text::to_zoned;
+use crate::monitor::context::HistoryFailure;
+use crate::monitor::format::to_zoned;
+use crate::monitor::problem::{ProblemDetails, history_unavailable, unknown_key_problem};
 
 /// How far back a chart looks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -55,7 +55,7 @@ pub fn page(view: &PageContext, key: &str, span: Option<&str>) -> Result<Page, P
     let history_read = read_history(view, key, span);
     match &history_read {
         Err(HistoryFailure::NothingStored) if !is_known => {
-            return Err(unknown_key(key, view.snapshot, view.plan));
+            return Err(unknown_key_problem(key, view.snapshot, view.plan));
         }
         Err(HistoryFailure::Unavailable(_)) if !is_known => return Err(history_unavailable()),
         _ => {}

@@ -6,8 +6,8 @@ use maud::{DOCTYPE, Markup, html};
 use super::PageContext;
 use crate::domain::snapshot::DataStatus;
 use crate::domain::time::{Moment, Wall};
+use crate::monitor::format::{format_age, format_local};
 use crate::monitor::problem::{ProblemDetails, reason_phrase};
-use crate::monitor::status_text::{format_age, format_local};
 
 pub const OVERVIEW: &str = "Overview";
 
@@ -231,7 +231,7 @@ pub fn time_element(view: &PageContext, wall: Wall, age: Option<std::time::Durat
 
 /// The same for a moment of this node's past.
 pub fn past_time(view: &PageContext, past: Moment) -> Markup {
-    let wall = crate::monitor::status_text::corrected_wall(past, view.now);
+    let wall = crate::monitor::format::corrected_wall(past, view.now);
     time_element(view, wall, Some(view.now.mono.since(past.mono)))
 }
 

@@ -12,13 +12,11 @@ pub mod overview;
 pub mod source;
 mod sparkline;
 
-use super::ViewSettings;
 use crate::domain::health::Storage;
 use crate::domain::plan::Plan;
 use crate::domain::snapshot::Snapshot;
 use crate::domain::time::Moment;
-use crate::monitor::routes::app::{ChannelState, ReadHistory};
-use crate::monitor::routes::displays::Display;
+use crate::monitor::context::{ChannelState, Display, ReadHistory, ViewSettings};
 use crate::monitor::routes::representation::hash;
 use crate::monitor::status_text::NodeStatus;
 use crate::sys::budget::Budget;

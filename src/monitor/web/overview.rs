@@ -10,7 +10,8 @@ use crate::domain::reading::format_number;
 use crate::domain::snapshot::{Record, SourceSnapshot};
 use crate::domain::time::human_duration;
 use crate::limits;
-use crate::monitor::status_text::{cause_text, format_wait, sanitize};
+use crate::monitor::format::{format_wait, sanitize};
+use crate::monitor::status_text::cause_text;
 
 pub fn page(view: &PageContext) -> Page {
     Page {

@@ -10,10 +10,9 @@ use crate::domain::percent;
 use crate::domain::snapshot::SourceSnapshot;
 use crate::domain::time::human_duration;
 use crate::limits;
+use crate::monitor::format::{corrected_wall, format_bytes, format_local, sanitize};
 use crate::monitor::problem::ProblemDetails;
-use crate::monitor::status_text::{
-    cause_text, corrected_wall, format_bytes, format_local, sanitize,
-};
+use crate::monitor::status_text::cause_text;
 
 pub fn page(view: &PageContext, name: &str) -> Result<Page, ProblemDetails> {
     let source = view

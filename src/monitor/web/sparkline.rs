@@ -16,7 +16,7 @@ use crate::domain::history::{Bucket, HistoryQuery};
 use crate::domain::snapshot::Record;
 use crate::domain::time::{Mono, Wall};
 use crate::limits;
-use crate::monitor::routes::app::HistoryFailure;
+use crate::monitor::context::HistoryFailure;
 
 /// The sparklines read last, by key.
 #[derive(Default)]

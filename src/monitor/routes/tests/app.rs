@@ -1,9 +1,10 @@
 //! The HTTP contract, request by request.
 
 use super::*;
+use crate::domain::plan::Selection;
 use crate::domain::reading::Value;
-use crate::domain::snapshot::Record;
-use crate::monitor::http::handler::{Dispatch, Handler as _};
+use crate::domain::snapshot::{Record, Snapshot};
+use crate::monitor::routes::published::Published;
 use crate::monitor::support::{self as testing, body, golden, header, request};
 
 fn get(monitor: &App, target: &str) -> Response {

@@ -1,0 +1,115 @@
+//! Text formatting for pages and `/status`: bytes, ages, local times, details from elsewhere.
+//!
+//! Pure; any thread.
+
+use std::time::Duration;
+
+use jiff::tz::TimeZone;
+
+use crate::domain::time::{Moment, Wall, human_duration};
+
+/// A detail made elsewhere, as it may be shown: one line, and no query string in any URL.
+pub fn sanitize(detail: &str) -> String {
+    let word = |word: &str| match word
+        .find("://")
+        .and_then(|at| Some(at + word[at..].find(['?', '#'])?))
+    {
+        Some(query) => format!("{}?…", &word[..query]),
+        None => word.to_owned(),
+    };
+    let line: String = detail
+        .chars()
+        .map(|c| if c.is_control() { ' ' } else { c })
+        .collect();
+    let words: Vec<String> = line.split(' ').map(word).collect();
+    words.join(" ")
+}
+
+/// When a moment of the past was, by what is known of the clock now: what was stamped
+/// before the clock was set is put right.
+pub fn corrected_wall(past: Moment, now: Moment) -> Wall {
+    match past.trust.is_trusted() || !now.trust.is_trusted() {
+        true => past.wall,
+        false => now.wall_at(past.mono),
+    }
+}
+
+/// Local time for a `title`: `2025-10-30 21:00:00 CET`.
+pub fn format_local(wall: Wall, zone: &TimeZone) -> String {
+    to_zoned(wall, zone)
+        .strftime("%Y-%m-%d %H:%M:%S %Z")
+        .to_string()
+}
+
+pub fn to_zoned(wall: Wall, zone: &TimeZone) -> jiff::ZonedDateTime {
+    let instant = jiff::Timestamp::from_millisecond(wall.0).unwrap_or_default();
+    instant.to_zoned_datetime(zone.clone())
+}
+
+/// An age: `now`, `8 s ago`, `5 h ago`; past an hour without the minutes.
+pub fn format_age(age: Duration) -> String {
+    match age.as_secs() {
+        0..=1 => "now".to_owned(),
+        7_200..=172_799 => format!("{} h ago", age.as_secs() / 3_600),
+        _ => format!("{} ago", human_duration(age)),
+    }
+}
+
+/// A span of time ahead.
+pub fn format_wait(wait: Duration) -> String {
+    match wait.as_secs() {
+        0..=1 => "now".to_owned(),
+        _ => format!("in {}", human_duration(wait)),
+    }
+}
+
+/// Bytes in a unit that suits their size.
+pub fn format_bytes(count: u64) -> String {
+    let (mut size, mut unit) = (count as f64, "B");
+    for larger in ["kB", "MB", "GB", "TB"] {
+        if size < 1_000.0 {
+            break;
+        }
+        size /= 1_000.0;
+        unit = larger;
+    }
+    match unit {
+        "B" => format!("{count} B"),
+        _ if size < 10.0 => format!("{size:.1} {unit}"),
+        _ => format!("{size:.0} {unit}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn details_are_shown_without_queries_and_on_one_line() {
+        for (detail, expected) in [
+            (
+                "the name api.example cannot be resolved",
+                "the name api.example cannot be resolved",
+            ),
+            (
+                "GET https://a.example/v1?key=secret&x=1 gave 500",
+                "GET https://a.example/v1?… gave 500",
+            ),
+            ("why? nobody knows", "why? nobody knows"),
+            ("a\nb", "a b"),
+        ] {
+            assert_eq!(sanitize(detail), expected);
+        }
+    }
+
+    #[test]
+    fn sizes_and_ages_in_words() {
+        assert_eq!(format_bytes(999), "999 B");
+        assert_eq!(format_bytes(1_500), "1.5 kB");
+        assert_eq!(format_bytes(36_000_000), "36 MB");
+        assert_eq!(format_age(Duration::from_millis(900)), "now");
+        assert_eq!(format_age(Duration::from_secs(8)), "8 s ago");
+        assert_eq!(format_age(Duration::from_secs(18_720)), "5 h ago");
+        assert_eq!(format_wait(Duration::from_secs(300)), "in 5 min");
+    }
+}

@@ -1,0 +1,188 @@
+use super::*;
+use crate::monitor::http::handler::Response;
+use crate::monitor::support::{self as testing, NOW_MS, body, header, request};
+
+#[test]
+fn instants_are_read_in_both_spellings() {
+    let now = Wall(NOW_MS);
+    for (text, expected) in [
+        ("2025-10-30T20:00:00Z", Some(NOW_MS)),
+        ("2025-10-30t20:00:00.250z", Some(NOW_MS + 250)),
+        ("2025-10-30T21:00:00+01:00", Some(NOW_MS)),
+        ("2025-10-30T21:00:00 01:00", Some(NOW_MS)),
+        ("-24h", Some(NOW_MS - 86_400_000)),
+        ("-1h30m", Some(NOW_MS - 5_400_000)),
+        ("-99999999d", Some(NOW_MS - 99_999_999 * 86_400_000)),
+        ("24h", None),
+        ("-", None),
+        ("-0s", None),
+        ("2025-10-30", None),
+        ("2025-10-30T20:00:00", None),
+        ("2025-10-30T20:00:00Zjunk", None),
+        ("1761854400", None),
+        ("", None),
+        ("yesterday", None),
+    ] {
+        assert_eq!(parse_instant(text, now), expected.map(Wall), "{text:?}");
+    }
+}
+
+#[test]
+fn a_wrong_query_is_told_how_it_would_be_right() {
+    let monitor = testing::healthy().app();
+    for (query, status, detail) in [
+        ("", 400, "Say which record: /history?key=temperature."),
+        ("?key=", 400, "Say which record: /history?key=temperature."),
+        (
+            "?key=temperature&from=noon",
+            400,
+            "`from` is \"noon\"; expected a time such as 2025-10-30T20:00:00Z or a span before now such as -24h.",
+        ),
+        (
+            "?key=temperature&from=-1h&to=-2h",
+            404,
+            "There is nothing from 2025-10-30T19:00:00Z to 2025-10-30T18:00:00Z: `from` must lie before `to`.",
+        ),
+        (
+            "?key=temperature&points=0",
+            400,
+            "`points` is \"0\"; expected a whole number from 1 to 2000.",
+        ),
+        (
+            "?key=temperature&points=2001",
+            400,
+            "`points` is \"2001\"; expected a whole number from 1 to 2000.",
+        ),
+        (
+            "?key=temperature&format=xml",
+            400,
+            "`format` is \"xml\"; expected json or csv.",
+        ),
+        (
+            "?key=temperatur&from=-1m",
+            404,
+            "There is no record \"temperatur\". Did you mean \"temperature\"?",
+        ),
+    ] {
+        let answer = monitor.respond(&request(&format!("/history{query}"), &[]));
+        let problem: serde_json::Value = serde_json::from_str(body(&answer)).expect("JSON");
+        assert_eq!(problem["detail"], detail, "{query}");
+        assert_eq!(answer.status, status);
+    }
+}
+
+#[test]
+fn history_is_written_as_json_and_csv() {
+    let monitor = testing::healthy().app();
+    let answer = monitor.respond(&request(
+        "/history?key=temperature&from=-90m&points=10",
+        &[],
+    ));
+    assert_eq!(
+        body(&answer),
+        concat!(
+            r#"{"key":"temperature","unit":"°C","from":"2025-10-30T18:30:00Z","to":"2025-10-30T20:00:00Z","buckets":["#,
+            r#"{"from":"2025-10-30T18:30:00Z","duration_s":1800,"count":2,"min":10.9385325411,"mean":11.9385325411,"max":13.4385325411,"last":11.9385325411},"#,
+            r#"{"from":"2025-10-30T19:00:00Z","duration_s":1800,"count":2,"min":11.9294476392,"mean":12.9294476392,"max":14.4294476392,"last":12.9294476392},"#,
+            r#"{"from":"2025-10-30T19:30:00Z","duration_s":1800,"count":2,"min":12.9557904622,"mean":13.9557904622,"max":15.4557904622,"last":13.9557904622}]}"#
+        )
+    );
+    let answer = monitor.respond(&request(
+        "/history?key=temperature&from=-30m&format=csv",
+        &[],
+    ));
+    assert_eq!(
+        header(&answer, "Content-Type"),
+        Some("text/csv; charset=utf-8; header=present")
+    );
+    let mut lines = body(&answer).split("\r\n");
+    assert_eq!(
+        lines.next(),
+        Some("from,duration_s,count,min,mean,max,last")
+    );
+    assert!(
+        lines
+            .next()
+            .is_some_and(|line| line.starts_with("2025-10-30T19:30:00Z,1800,2,"))
+    );
+    assert_eq!((lines.next(), lines.next()), (Some(""), None));
+}
+
+#[test]
+fn an_unknown_key_is_404_and_a_young_or_a_forgotten_one_has_the_history_there_is() {
+    let mut young = testing::healthy();
+    young.stored = Vec::new();
+    let mut forgotten = testing::healthy();
+    forgotten.snapshot.records.clear();
+    forgotten.stored = vec!["attic", "cellar"];
+    let empty = |key: &str| {
+        format!(
+            r#"{{"key":"{key}","unit":null,"from":"2025-10-29T20:00:00Z","to":"2025-10-30T20:00:00Z","buckets":[]}}"#
+        )
+    };
+    let csv = "from,duration_s,count,min,mean,max,last\r\n";
+    let lines = |answer: &Response| body(answer).lines().count();
+    for (scene, key, status, rows) in [
+        (&young, "power", 200, 0),
+        // Named by the configuration, and without a reading.
+        (&young, "voltage", 200, 0),
+        (&young, "attic", 404, 0),
+        (&young, "voltag", 404, 0),
+        (&forgotten, "attic", 200, 44),
+        (&forgotten, "sky", 200, 0),
+        (&forgotten, "roof", 404, 0),
+    ] {
+        let monitor = scene.clone().app();
+        let ask = |target: &str| monitor.respond(&request(target, &[]));
+        let json = ask(&format!("/history?key={key}"));
+        let table = ask(&format!("/history?key={key}&format=csv"));
+        let page = ask(&format!("/web/key/{key}"));
+        assert_eq!(
+            [json.status, table.status, page.status],
+            [status; 3],
+            "{key}"
+        );
+        if status == 404 {
+            assert_eq!(json.body, table.body);
+            assert_eq!(json.body, page.body);
+            let named = format!("There is no record \\\"{key}\\\".");
+            assert!(body(&json).contains(&named), "{}", body(&json));
+            continue;
+        }
+        assert_eq!(lines(&table), rows + 1, "{key}");
+        let has_chart = body(&page).contains("<svg class=\"chart\"");
+        assert_eq!(has_chart, rows > 0, "{key}");
+        let is_young = body(&page).contains("There is no history yet.");
+        assert_eq!(is_young, rows == 0, "{key}");
+        if rows == 0 {
+            assert_eq!(body(&json).replace("\"W\"", "null"), empty(key));
+            assert_eq!(body(&table), csv);
+        }
+    }
+    let monitor = young.app();
+    let answer = monitor.respond(&request("/history?key=voltag", &[]));
+    assert!(body(&answer).contains("Did you mean \\\"voltage\\\"?"));
+    let page = forgotten.app();
+    let page = page.respond(&request("/web/key/attic", &[]));
+    assert!(body(&page).contains("No source gives this key now."));
+}
+
+#[test]
+fn history_that_cannot_be_read_is_503_and_says_no_more_than_that() {
+    let mut scene = testing::healthy();
+    scene.history = Err("cannot open /var/lib/x: disk I/O error".to_owned());
+    let answer = scene
+        .app()
+        .respond(&request("/history?key=temperature", &[]));
+    assert_eq!(answer.status, 503);
+    assert!(header(&answer, "Retry-After").is_some());
+    assert!(!body(&answer).contains("/var/lib"));
+    // Nobody can tell now whether a page has anything to show of a key that it does not know.
+    let mut scene = testing::healthy();
+    scene.history = Err("locked".to_owned());
+    let monitor = scene.app();
+    for (key, status) in [("temperature", 200), ("attic", 503)] {
+        let page = monitor.respond(&request(&format!("/web/key/{key}"), &[]));
+        assert_eq!(page.status, status, "{key}");
+    }
+}

@@ -1,0 +1,148 @@
+use super::*;
+use std::time::Duration;
+
+use crate::monitor::support::{self as testing, NodeFixture};
+
+/// A story: what happened, the verdict, the sentence.
+#[test]
+fn one_sentence_says_whether_all_is_well() {
+    use DataStatus::*;
+    let mut restarted = testing::healthy().failing("weather", Cause::Tls, 60);
+    restarted.source("weather").health.last_success = None;
+    let rows: [(&str, NodeFixture, DataStatus, &str); 17] = [
+        ("fresh", testing::healthy(), Pass, "Both sources are fresh."),
+        (
+            "nothing configured",
+            NodeFixture::default(),
+            Fail,
+            "There are no sources: nothing is configured.",
+        ),
+        (
+            "just started",
+            testing::just_started(),
+            Fail,
+            "Waiting for the first answers of 2 sources.",
+        ),
+        (
+            "a dead source",
+            testing::healthy().failing("weather", Cause::Dns, 1_380),
+            Warn,
+            "weather has not answered for 23 min: its name cannot be resolved.",
+        ),
+        (
+            "never an answer",
+            testing::just_started().failing("weather", Cause::Tls, 60),
+            Fail,
+            "weather has never answered: no secure connection can be made.",
+        ),
+        (
+            "an answer in an earlier run",
+            restarted,
+            Warn,
+            "weather has not answered since the start: no secure connection can be made.",
+        ),
+        (
+            "the network is down",
+            testing::healthy()
+                .failing("weather", Cause::Dns, 600)
+                .failing("meter", Cause::Timeout, 300),
+            Warn,
+            "None of the 2 sources can be reached for 5 min: this node's own network seems to be down.",
+        ),
+        (
+            "both fail, each in its way",
+            testing::healthy()
+                .failing("weather", Cause::HttpStatus, 600)
+                .failing("meter", Cause::Dns, 300),
+            Warn,
+            "weather has given no data for 10 min: it answers with an error.",
+        ),
+        (
+            "one value is stale",
+            testing::healthy().stale(&["humidity"]),
+            Warn,
+            "humidity is stale, 8 s old.",
+        ),
+        (
+            "several are",
+            testing::healthy().stale(&["humidity", "power"]),
+            Warn,
+            "2 of 4 values are stale, the oldest 8 s old.",
+        ),
+        (
+            "all are",
+            testing::healthy().stale(&["temperature", "humidity", "sky", "power"]),
+            Fail,
+            "All 4 values are stale, the oldest 5 min old.",
+        ),
+        (
+            "the disk is full",
+            testing::healthy().storage_trouble("the disk is full"),
+            Warn,
+            "Readings cannot be stored: the disk is full. 12 readings wait in memory.",
+        ),
+        (
+            "a trouble with dots in it, and a full stop",
+            testing::healthy().storage_trouble("../data/.. cannot be used now: it is full."),
+            Warn,
+            "Readings cannot be stored: ../data/.. cannot be used now: it is full. 12 readings \
+             wait in memory.",
+        ),
+        (
+            "alerts are refused",
+            testing::healthy()
+                .stale(&["humidity"])
+                .refused_mails(2, "DATA: the server answers 554 spam"),
+            Warn,
+            "2 alerts are not delivered by mail: DATA: the server answers 554 spam. They are kept and tried again daily.",
+        ),
+        (
+            "nobody would notice that the node is dead",
+            {
+                let mut scene = testing::healthy().pending_mails(0, "it answers HTTP 405");
+                scene.channel.name = PING;
+                scene
+            },
+            Warn,
+            "The dead man's switch does not hear for 10 min: it answers HTTP 405.",
+        ),
+        (
+            "alerts cannot be told now",
+            testing::healthy().pending_mails(1, "mail.example takes no connection"),
+            Warn,
+            "1 message by mail waits, undeliverable for 10 min: mail.example takes no connection.",
+        ),
+        (
+            "the clock is not set",
+            testing::healthy().trust(ClockTrust::Untrusted),
+            Warn,
+            "The clock of this machine is not set: times may be wrong, and readings wait to be stored.",
+        ),
+    ];
+    for (story, scene, verdict, headline) in rows {
+        let state = scene.status();
+        assert_eq!(state.headline, headline, "{story}");
+        assert_eq!(state.verdict, verdict, "{story}");
+    }
+}
+
+#[test]
+fn what_is_wrong_besides_is_said_too() {
+    let scene = testing::healthy()
+        .failing("weather", Cause::Dns, 1_380)
+        .stale(&["temperature", "humidity", "power"])
+        .storage_trouble("the disk is full");
+    let expected = [
+        "3 of 4 values are stale, the oldest 5 min old.",
+        "Readings cannot be stored: the disk is full. 12 readings wait in memory.",
+    ];
+    assert_eq!(scene.status().details, expected);
+}
+
+#[test]
+fn an_unknown_clock_is_trouble_only_when_nobody_vouches_in_time() {
+    let unknown = testing::healthy().trust(ClockTrust::Unknown);
+    assert_eq!(unknown.status().verdict, DataStatus::Warn);
+    let young = unknown.started_ago(Duration::from_secs(60));
+    assert_eq!(young.status().verdict, DataStatus::Pass);
+}
