@@ -5,12 +5,12 @@ use std::path::{Path, PathBuf};
 
 use argh::FromArgs;
 
+use crate::compact::Description;
 use crate::emit::emit;
 use crate::lower::names::{self, Scope};
 use crate::lower::report::Report;
 use crate::lower::spec::{Failure, Spec};
 use crate::lower::{lower, wanted_by_file};
-use crate::model::Api;
 
 const DEFAULT_FILE: &str = "openapi.yaml";
 const DEFAULT_OUT: &str = "src/api/client.rs";
@@ -110,8 +110,8 @@ pub fn generate(arguments: &Arguments) -> Result<Generated, Failure> {
         .map(|it| it.trim().to_owned())
         .filter(|it| !it.is_empty())
         .collect();
-    let mut modules = Scope::without(&["api", "request", "data", "crate", "self", "super"]);
-    let mut apis: Vec<Api> = Vec::new();
+    let mut modules = Scope::without(&["api", "crate", "self", "super"]);
+    let mut descriptions: Vec<Description> = Vec::new();
     let mut reports = Vec::new();
     let specs = files
         .iter()
@@ -127,19 +127,19 @@ pub fn generate(arguments: &Arguments) -> Result<Generated, Failure> {
             continue;
         }
         let module = modules.unique(module_name(spec));
-        let (api, report) = lower(spec, &module, &wanted)?;
-        if let Some(refused) = report.left_out.first().filter(|_| !wanted.is_empty()) {
+        let (description, report) = lower(spec, &module, &wanted)?;
+        if let Some(refused) = report.skipped.first().filter(|_| !wanted.is_empty()) {
             return Err(Failure(format!(
-                "{}: the operation {:?} is asked for and cannot be taken: {}; \
+                "{}: the operation {:?} is requested but cannot be included: {}; \
                  remove it from the list",
                 refused.place, refused.id, refused.reason
             )));
         }
-        apis.push(api);
+        descriptions.push(description);
         reports.push(report);
     }
     Ok(Generated {
-        text: emit(&apis, &command_line(arguments)),
+        text: emit(&descriptions, &command_line(arguments)),
         reports,
     })
 }
@@ -222,7 +222,7 @@ fn finish(arguments: &Arguments, generated: &Generated) -> Result<Outcome, Failu
     let found = fs::read(&out).unwrap_or_default();
     let fresh = found == generated.text.as_bytes();
     let mut outcome = Outcome::default();
-    let taken: usize = generated.reports.iter().map(|it| it.taken.len()).sum();
+    let included: usize = generated.reports.iter().map(|it| it.included.len()).sum();
     let result = if arguments.check && !fresh {
         outcome.code = 1;
         let command = command_line(arguments);
@@ -240,7 +240,7 @@ fn finish(arguments: &Arguments, generated: &Generated) -> Result<Outcome, Failu
     if arguments.json {
         let files: Vec<_> = generated.reports.iter().map(Report::json).collect();
         let whole = serde_json::json!({
-            "out": out.display().to_string(), "result": result, "taken": taken, "files": files,
+            "out": out.display().to_string(), "result": result, "taken": included, "files": files,
         });
         outcome.stdout = format!("{whole:#}\n");
     } else {
@@ -258,7 +258,7 @@ fn finish(arguments: &Arguments, generated: &Generated) -> Result<Outcome, Failu
         outcome.stdout.push_str(&format!(
             "{} {words}: {} of {}\n",
             out.display(),
-            count(taken, "operation"),
+            count(included, "operation"),
             count(generated.reports.len(), "API")
         ));
     }

@@ -7,19 +7,18 @@
 
 #![forbid(unsafe_code)]
 
+pub mod compact;
 pub mod operation;
 pub mod schema;
 
 #[cfg(feature = "lower")]
 pub mod lower;
-#[cfg(feature = "lower")]
-pub mod model;
 
 #[cfg(feature = "command")]
 pub mod command;
 #[cfg(feature = "command")]
-pub mod compact_schemas;
-#[cfg(feature = "command")]
 pub mod emit;
-#[cfg(feature = "command")]
-pub mod emit_data;
+
+#[cfg(test)]
+#[path = "tests/support.rs"]
+mod support;

@@ -1,4 +1,9 @@
-//! spec → model: the GET operations of a description, each taken or left out with a reason.
+//! OpenAPI files to operations: the GETs of a description, each included or skipped with a
+//! reason.
+//!
+//! `spec` reads files with `yaml` and `json` into a `tree` that knows its places; this finds the
+//! GETs and asks `parameters`, `security`, `responses` and `schemas` for their parts; `dedupe`
+//! makes equal schemas one; `report` keeps what was included and what was skipped.
 //!
 //! Owns which operations there are and what they are called. One bad node costs at most its
 //! operation.
@@ -19,51 +24,15 @@ pub mod yaml;
 
 use std::collections::HashSet;
 
+use crate::compact::Description;
 use crate::lower::names::Scope;
-use crate::lower::report::{LeftOut, Report, Taken};
-use crate::lower::schemas::Shapes;
+use crate::lower::report::{Included, Report, Skipped};
+use crate::lower::responses::JsonResponses;
+use crate::lower::schemas::Schemas;
 use crate::lower::spec::{Failure, Spec};
 use crate::lower::tree::{Kind, Node, Place, shortened};
 use crate::lower::values::sentence;
-use crate::model::{Api, Operation, Server, Variable};
-
-/// What every generated module uses: no operation may be called so.
-const RESERVED_TYPES: &[&str] = &[
-    "Answer",
-    "Api",
-    "Argument",
-    "ArgumentProblem",
-    "Box",
-    "Call",
-    "Clone",
-    "Debug",
-    "Err",
-    "Fetch",
-    "Given",
-    "Literal",
-    "Location",
-    "None",
-    "Ok",
-    "Operation",
-    "Option",
-    "Parameter",
-    "PartialEq",
-    "Property",
-    "Result",
-    "Rule",
-    "Schema",
-    "SecurityKind",
-    "SecurityScheme",
-    "Self",
-    "Server",
-    "Some",
-    "String",
-    "Style",
-    "Types",
-    "Variable",
-    "Vec",
-];
-const RESERVED_STATICS: &[&str] = &["API", "SERVERS", "SCHEMAS"];
+use crate::operation::{Api, Operation, Server, Variable};
 
 /// A GET as the file has it, before anything of it is judged.
 struct Get<'a> {
@@ -76,11 +45,15 @@ struct Get<'a> {
 }
 
 /// Lowers a description. `wanted` prunes to the operations that it names.
-pub fn lower(spec: &Spec, module: &str, wanted: &[String]) -> Result<(Api, Report), Failure> {
+pub fn lower(
+    spec: &Spec,
+    module: &str,
+    wanted: &[String],
+) -> Result<(Description, Report), Failure> {
     let root = spec.root();
     let mut report = Report::new(spec.main_file(), module);
-    for oddity in &spec.oddities {
-        report.note(spec.place(oddity.place), oddity.message.clone());
+    for warning in &spec.warnings {
+        report.note(spec.place(warning.place), warning.message.clone());
     }
     let mut gets = find_gets(spec, &mut report);
     name_gets(spec, &mut gets, &mut report);
@@ -88,32 +61,30 @@ pub fn lower(spec: &Spec, module: &str, wanted: &[String]) -> Result<(Api, Repor
     let gets = asked_for(spec, gets, wanted)?;
     report.not_asked_for = all - gets.len();
 
-    let mut shapes = Shapes::new(spec);
-    let mut types = Scope::without(RESERVED_TYPES);
-    let mut statics = Scope::without(RESERVED_STATICS);
+    let own = servers(spec, root, &mut report).unwrap_or_default();
+    let mut schemas = Schemas::new(spec);
     let mut operations = Vec::new();
     for get in &gets {
         let (id, path, place) = (get.id.clone(), get.path.clone(), spec.place(get.place));
-        // Names are given to what is left out too, so that they do not change with it.
-        let type_name = types.unique(names::pascal(&get.id));
-        let static_name = statics.unique(names::shout(&get.id));
         let lowered = match get.operation {
-            Some(node) => operation(spec, get, node, &mut shapes, &mut report),
+            Some(node) => operation(spec, get, node, &mut schemas, &mut report),
             None => Ok(assumed(spec, get, &mut report)),
         };
         match lowered {
             Ok(mut operation) => {
-                operation.type_name = type_name;
-                operation.static_name = static_name;
+                operation.api = module.to_owned();
+                if operation.servers.is_empty() {
+                    operation.servers = own.clone();
+                }
                 operations.push(operation);
-                report.taken.push(Taken {
+                report.included.push(Included {
                     id,
                     path,
                     place,
                     assumed: get.operation.is_none(),
                 });
             }
-            Err(reason) => report.left_out.push(LeftOut {
+            Err(reason) => report.skipped.push(Skipped {
                 id,
                 path,
                 place,
@@ -128,17 +99,20 @@ pub fn lower(spec: &Spec, module: &str, wanted: &[String]) -> Result<(Api, Repor
             .trim()
             .to_owned()
     };
-    let mut api = Api {
+    let api = Api {
         name: module.to_owned(),
         title: one_line(&text("title"), 100),
         version: one_line(&text("version"), 40),
         source_file: spec.main_file().to_owned(),
-        servers: servers(spec, root, &mut report).unwrap_or_default(),
+        servers: own,
         operations,
-        schemas: shapes.into_schemas(),
     };
-    dedupe::dedupe(&mut api);
-    Ok((api, report))
+    let mut description = Description {
+        api,
+        schemas: schemas.into_schemas(),
+    };
+    dedupe::dedupe(&mut description);
+    Ok((description, report))
 }
 
 /// What the file itself asks for.
@@ -316,7 +290,7 @@ fn operation<'a>(
     spec: &'a Spec,
     get: &Get<'a>,
     node: &'a Node,
-    shapes: &mut Shapes<'a>,
+    schemas: &mut Schemas<'a>,
     report: &mut Report,
 ) -> Result<Operation, String> {
     let node = spec.resolve(node)?;
@@ -329,9 +303,10 @@ fn operation<'a>(
         return Err("it needs a request body, which a GET of main-node does not send".to_owned());
     }
     let security = security::security(spec, node, report);
-    let answers = responses::answers(spec, node, get.place, shapes, report)?;
+    let JsonResponses { accept, responses } =
+        responses::responses(spec, node, get.place, schemas, report)?;
     let parameters =
-        parameters::parameters(spec, &get.path, get.item, node, &security, shapes, report)?;
+        parameters::parameters(spec, &get.path, get.item, node, &security, schemas, report)?;
     let own = servers(spec, node, report).or_else(|| servers(spec, get.item, report));
     let text = |key: &str| node.text_of(key).unwrap_or("");
     let summary = if text("summary").is_empty() {
@@ -340,17 +315,16 @@ fn operation<'a>(
         text("summary")
     };
     Ok(Operation {
+        api: String::new(),
         id: get.id.clone(),
-        type_name: String::new(),
-        static_name: String::new(),
         summary: sentence(summary, 100),
         description: one_line(text("description"), 160),
         path: get.path.clone(),
-        servers: own,
+        servers: own.unwrap_or_default(),
         parameters,
         security,
-        accept: answers.accept,
-        answers: answers.list,
+        accept,
+        responses,
         deprecated: node.is_true("deprecated"),
     })
 }
@@ -360,17 +334,13 @@ fn operation<'a>(
 fn assumed(spec: &Spec, get: &Get, report: &mut Report) -> Operation {
     Operation {
         id: get.id.clone(),
-        type_name: String::new(),
-        static_name: String::new(),
         summary: "(its file was missing when this was generated)".to_owned(),
-        description: String::new(),
         path: get.path.clone(),
-        servers: None,
         parameters: parameters::of_template(&get.path),
         security: security::security(spec, get.item, report),
         accept: "application/json".to_owned(),
-        answers: vec![responses::free_form("200")],
-        deprecated: false,
+        responses: vec![responses::free_form("200")],
+        ..Operation::default()
     }
 }
 

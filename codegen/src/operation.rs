@@ -1,113 +1,132 @@
-//! What an API offers, as static data, and the arguments that a source may give it.
+//! Operations of an API: what is sent, what may be given, what comes back.
 //!
-//! The generated `api/client.rs` holds the operations; configuration, `check`, `operations`
-//! and `demo` read them here. Pure: nothing is sent, nothing is read.
+//! Configuration, `check`, `operations` and `demo` read them; `lower` makes them of a file, and
+//! `compact` keeps them. Pure: nothing is sent, nothing is read.
 
-// The vocabulary of generated clients: which words of it a build uses depends on the
-// files that were compiled in.
-#![allow(dead_code)]
-
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::schema::{Link, Schema};
+use crate::compact::SchemaRef;
+use crate::schema::Schema;
 
-#[allow(unused_imports)]
 pub use check::{check_arguments, fits, nearest};
 
 mod check;
 
 /// One OpenAPI file.
-#[derive(Debug)]
+#[derive(Debug, Default, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Api {
     /// What a source calls it: `api = "open_meteo"`.
-    pub name: &'static str,
-    pub title: &'static str,
-    pub version: &'static str,
-    pub source_file: &'static str,
-    pub servers: &'static [Server],
-    pub operations: &'static [&'static Operation],
+    pub name: String,
+    pub title: String,
+    pub version: String,
+    pub source_file: String,
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub servers: Vec<Server>,
+    #[serde(skip)]
+    pub operations: Vec<Operation>,
 }
 
 /// Where an API lives; `url` may be relative and may hold `{variables}`.
-#[derive(Debug)]
+#[derive(Debug, Default, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Server {
-    pub url: &'static str,
-    pub description: &'static str,
-    pub variables: &'static [Variable],
+    pub url: String,
+    #[serde(skip_serializing_if = "is_default")]
+    pub description: String,
+    #[serde(skip_serializing_if = "is_default")]
+    pub variables: Vec<Variable>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Default, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Variable {
-    pub name: &'static str,
-    pub default: &'static str,
-    pub values: &'static [&'static str],
+    pub name: String,
+    pub default: String,
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub values: Vec<String>,
 }
 
 /// One GET operation.
-#[derive(Debug)]
+#[derive(Debug, Default, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Operation {
-    pub api: &'static str,
+    #[serde(skip)]
+    pub api: String,
     /// The operationId, or a stable readable name where the file has none.
-    pub id: &'static str,
-    pub summary: &'static str,
-    pub description: &'static str,
+    pub id: String,
+    pub summary: String,
+    #[serde(skip_serializing_if = "is_default")]
+    pub description: String,
     /// The template: `/stations/{id}.json`.
-    pub path: &'static str,
+    pub path: String,
     /// Its own, its path's or its API's, whichever is nearest.
-    pub servers: &'static [Server],
-    pub parameters: &'static [Parameter],
+    #[serde(skip_serializing_if = "is_default")]
+    pub servers: Vec<Server>,
+    #[serde(skip_serializing_if = "is_default")]
+    pub parameters: Vec<Parameter>,
     /// Alternatives; of each all schemes are needed; an empty one means none is.
-    pub security: &'static [&'static [SecurityScheme]],
+    #[serde(skip_serializing_if = "is_default")]
+    pub security: Vec<Vec<SecurityScheme>>,
     /// What to ask for: `application/json`.
-    pub accept: &'static str,
-    /// The schema of the best success response.
-    pub response: Link,
-    /// Every JSON success response, most exact first.
-    pub answers: &'static [Answer],
+    pub accept: String,
+    /// Every JSON success response, best first.
+    pub responses: Vec<Response>,
+    #[serde(skip_serializing_if = "is_default")]
     pub deprecated: bool,
 }
 
-#[derive(Debug)]
-pub struct Answer {
+#[derive(Debug, Default, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Response {
     /// `200`, `2XX` or `default`.
-    pub status: &'static str,
-    pub media_type: &'static str,
-    pub schema: Link,
+    pub status: String,
+    pub media_type: String,
+    pub schema: SchemaRef,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Default, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Parameter {
     /// What a source's `params` calls it: the wire name, unless two places share that.
-    pub argument: &'static str,
+    pub argument: String,
     /// The name on the wire.
-    pub name: &'static str,
+    pub name: String,
     pub location: Location,
+    #[serde(skip_serializing_if = "is_default")]
     pub required: bool,
     /// A credential goes here: `params` need not name it.
+    #[serde(skip_serializing_if = "is_default")]
     pub filled_by_security: bool,
     pub style: Style,
+    #[serde(skip_serializing_if = "is_default")]
     pub explode: bool,
     /// Reserved characters stay as they are (`allowReserved`).
-    pub reserved: bool,
-    pub schema: &'static Schema,
-    pub description: &'static str,
+    #[serde(skip_serializing_if = "is_default")]
+    pub allow_reserved: bool,
+    pub schema: SchemaRef,
+    #[serde(skip_serializing_if = "is_default")]
+    pub description: String,
     /// A value that its file shows for it, as JSON; empty where it shows none.
-    pub example: &'static str,
+    #[serde(skip_serializing_if = "is_default")]
+    pub example: String,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Location {
     Path,
+    #[default]
     Query,
     Header,
     Cookie,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Style {
     Simple,
     Label,
     Matrix,
+    #[default]
     Form,
     SpaceDelimited,
     PipeDelimited,
@@ -118,21 +137,28 @@ pub enum Style {
     Json,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SecurityScheme {
     /// What the file calls it.
-    pub name: &'static str,
+    pub name: String,
     pub kind: SecurityKind,
-    pub description: &'static str,
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub description: String,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum SecurityKind {
     /// Place and wire name.
-    ApiKey(Location, &'static str),
+    ApiKey(Location, String),
     Basic,
     /// Bearer, OAuth 2 or OpenID Connect: a token that somebody has.
     Bearer,
+}
+
+/// Leaves out of the compact form what its reader fills in.
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
 }
 
 /// A value of a source's `params` table.
@@ -163,6 +189,14 @@ impl std::fmt::Display for ArgumentProblem {
 impl std::error::Error for ArgumentProblem {}
 
 impl Operation {
+    /// The schema of the best success response.
+    pub fn response(&self) -> &'static Schema {
+        self.responses
+            .first()
+            .map_or(SchemaRef::ANY, |it| it.schema)
+            .get()
+    }
+
     /// The schema declared for a status: the exact one, then `2XX`, then `default`.
     pub fn schema_for(&self, status: u16) -> Option<&'static Schema> {
         let exact = status.to_string();
@@ -170,12 +204,18 @@ impl Operation {
         [exact.as_str(), class.as_str(), "default"]
             .into_iter()
             .find_map(|wanted| {
-                let answer = self
-                    .answers
+                let response = self
+                    .responses
                     .iter()
                     .find(|it| it.status.eq_ignore_ascii_case(wanted));
-                answer.map(|answer| answer.schema.get())
+                response.map(|response| response.schema.get())
             })
+    }
+
+    /// Every reference of it to a schema.
+    pub fn schemas_mut(&mut self) -> impl Iterator<Item = &mut SchemaRef> {
+        let responses = self.responses.iter_mut().map(|it| &mut it.schema);
+        responses.chain(self.parameters.iter_mut().map(|it| &mut it.schema))
     }
 
     /// Where to send requests. `configured` overrides the file: as it stands where it has a
@@ -206,9 +246,9 @@ impl Operation {
 impl Server {
     /// The URL with each variable's default in its place.
     pub fn resolved(&self) -> String {
-        let mut url = self.url.to_owned();
-        for variable in self.variables {
-            url = url.replace(&format!("{{{}}}", variable.name), variable.default);
+        let mut url = self.url.clone();
+        for variable in &self.variables {
+            url = url.replace(&format!("{{{}}}", variable.name), &variable.default);
         }
         url
     }
@@ -255,7 +295,7 @@ impl Argument {
     }
 
     /// In words, for messages.
-    pub(super) fn words(&self) -> String {
+    fn describe(&self) -> String {
         match self {
             Argument::Text(it) => {
                 let short: String = it.chars().take(32).collect();
@@ -273,8 +313,8 @@ impl Argument {
 
 impl Parameter {
     /// A scalar default of the file, where it may stand in for a missing argument.
-    pub fn default(&self) -> Option<Argument> {
-        match serde_json::from_str(self.schema.default()?).ok()? {
+    pub fn default_value(&self) -> Option<Argument> {
+        match serde_json::from_str(self.schema.default_value()?).ok()? {
             Value::String(it) => Some(Argument::Text(it)),
             Value::Bool(it) => Some(Argument::Boolean(it)),
             Value::Number(it) => match it.as_i64() {
@@ -289,11 +329,11 @@ impl Parameter {
     }
 
     /// What a source has to write, in words.
-    pub fn words(&self) -> String {
+    pub fn describe(&self) -> String {
         if self.style == Style::Json {
             "a value".to_owned()
         } else {
-            self.schema.words()
+            self.schema.describe()
         }
     }
 }

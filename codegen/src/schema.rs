@@ -1,85 +1,99 @@
-//! What a response is declared to be, as static data.
+//! JSON schemas of parameters and responses, as main-node uses them.
 //!
-//! The generated `api/client.rs` holds the schemas; this file says what they are made of, and
-//! `judge` walks a response along them, so that no schema, however odd, can break compilation.
+//! A schema is a set of types and a list of rules. A new keyword is a `Rule` here: `lower` fills
+//! it, its compact form follows from its type, `validate` and `operation::check` apply it.
 //! Pure: no I/O, no clock.
 
-// The vocabulary of generated clients: which words of it a build uses depends on the
-// files that were compiled in.
-#![allow(dead_code)]
-
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-#[allow(unused_imports)]
-pub use validate::{Drift, DriftKind, Judge, judge};
+pub use crate::compact::SchemaRef;
+pub use validate::{Drift, DriftKind, Validator, validate};
 
-pub use compact::{Link, Pack};
-
-mod compact;
 mod pattern;
 mod validate;
 
-/// A declared schema. Statics may refer to each other in circles (recursive schemas).
-#[derive(Debug)]
+/// A declared schema. By their references schemas may lie in circles (recursive schemas).
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Schema {
+    #[serde(default, skip_serializing_if = "says_nothing")]
     pub types: Types,
-    pub rules: &'static [Rule],
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub rules: Vec<Rule>,
 }
 
 /// One statement of a schema beside its type.
-#[derive(Debug)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Rule {
     /// `date-time`, `int64`, `float` … as the file says it.
-    Format(&'static str),
+    Format(String),
     Minimum(f64),
     Maximum(f64),
-    /// `exclusiveMinimum`.
-    Above(f64),
-    /// `exclusiveMaximum`.
-    Below(f64),
-    Enum(&'static [Literal]),
-    /// As the file says it, for people, and as codegen has compiled it.
-    Pattern(&'static str, &'static [u8]),
-    Properties(&'static [Property]),
+    ExclusiveMinimum(f64),
+    ExclusiveMaximum(f64),
+    Enum(Vec<Literal>),
+    /// As the file says it, for people, and as an automaton (`pattern`).
+    Pattern(String, Vec<u8>),
+    Properties(Vec<Property>),
     /// `additionalProperties: false`.
     Closed,
     /// The schema of properties that are not named.
-    Additional(Link),
-    Items(Link),
+    AdditionalProperties(SchemaRef),
+    Items(SchemaRef),
     /// The first items of a tuple.
-    Prefix(&'static [Link]),
+    PrefixItems(Vec<SchemaRef>),
     /// `oneOf` or `anyOf`: at least one fits.
-    Variants(&'static [Link]),
+    Variants(Vec<SchemaRef>),
     /// The property whose text says which variant it is.
-    Discriminator(&'static str, &'static [(&'static str, usize)]),
+    Discriminator(String, Vec<(String, usize)>),
     /// A JSON text.
-    Default(&'static str),
+    Default(String),
     /// A JSON text.
-    Example(&'static str),
-    Description(&'static str),
+    Example(String),
+    Description(String),
 }
 
 /// A value that a schema lists; numbers keep the text that the file has.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(from = "Value", into = "Value")]
 pub enum Literal {
     Null,
     Boolean(bool),
-    Number(&'static str),
-    Text(&'static str),
+    Number(String),
+    Text(String),
     /// A list or an object, as JSON text.
-    Json(&'static str),
+    Json(String),
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Property {
-    pub name: &'static str,
+    pub name: String,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub required: bool,
-    pub schema: Link,
+    pub schema: SchemaRef,
 }
 
-/// A set of JSON types.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// A set of JSON types; `number|null` in the compact form.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(from = "String", into = "String")]
 pub struct Types(u8);
+
+fn says_nothing(types: &Types) -> bool {
+    *types == Types::ANY
+}
+
+impl Default for Types {
+    fn default() -> Types {
+        Types::ANY
+    }
+}
+
+impl Default for Schema {
+    fn default() -> Schema {
+        Schema::of(Types::ANY)
+    }
+}
 
 impl Types {
     pub const NONE: Types = Types(0);
@@ -96,6 +110,18 @@ impl Types {
     /// Null is declared whatever the variants say.
     pub const NULLABLE: Types = Types(128 | 1);
 
+    const NAMES: [(Types, &str); 9] = [
+        (Types::ANY, "any"),
+        (Types::OBJECT, "object"),
+        (Types::LIST, "array"),
+        (Types::TEXT, "string"),
+        (Types::NUMBER, "number"),
+        (Types::INTEGER, "integer"),
+        (Types::BOOLEAN, "boolean"),
+        (Types::NULLABLE, "nullable"),
+        (Types::NULL, "null"),
+    ];
+
     pub const fn or(self, other: Types) -> Types {
         Types(self.0 | other.0)
     }
@@ -108,12 +134,33 @@ impl Types {
         self.0 & 127 == 127
     }
 
-    /// In words, for messages: "a number", "text or null".
-    pub fn words(self) -> String {
+    pub const fn without(self, other: Types) -> Types {
+        Types(self.0 & !other.0)
+    }
+
+    /// What both allow; every number may be an integer.
+    pub fn and(self, other: Types) -> Types {
+        let wide = |it: Types| {
+            if it.has(Types::NUMBER) {
+                it.or(Types::INTEGER)
+            } else {
+                it
+            }
+        };
+        let both = Types(wide(self).0 & wide(other).0);
+        if both.has(Types::NUMBER) && !both.is_any() {
+            both.without(Types::INTEGER)
+        } else {
+            both
+        }
+    }
+
+    /// In text, for messages: "a number", "text or null".
+    pub fn describe(self) -> String {
         if self.is_any() {
             return "anything".to_owned();
         }
-        let mut words = Vec::new();
+        let mut text = Vec::new();
         for (one, word) in [
             (Types::NUMBER, "a number"),
             (Types::INTEGER, "an integer"),
@@ -124,90 +171,105 @@ impl Types {
             (Types::NULL, "null"),
         ] {
             if self.has(one) && !(one == Types::INTEGER && self.has(Types::NUMBER)) {
-                words.push(word);
+                text.push(word);
             }
         }
-        if words.is_empty() {
+        if text.is_empty() {
             "nothing".to_owned()
         } else {
-            words.join(" or ")
+            text.join(" or ")
         }
     }
 }
 
-/// The schemas that every file has, once.
-pub mod leaf {
-    use super::{Schema, Types};
+impl From<String> for Types {
+    fn from(names: String) -> Types {
+        names.split('|').fold(Types::NONE, |types, name| {
+            let known = Types::NAMES.iter().find(|(_, it)| *it == name);
+            known.map_or(types, |(one, _)| types.or(*one))
+        })
+    }
+}
 
-    pub static ANY: Schema = Schema::of(Types::ANY);
-    pub static BOOLEAN: Schema = Schema::of(Types::BOOLEAN);
-    pub static INTEGER: Schema = Schema::of(Types::INTEGER);
-    pub static NUMBER: Schema = Schema::of(Types::NUMBER);
-    pub static TEXT: Schema = Schema::of(Types::TEXT);
-    pub static OBJECT: Schema = Schema::of(Types::OBJECT);
+impl From<Types> for String {
+    fn from(types: Types) -> String {
+        let mut rest = types;
+        let mut names = Vec::new();
+        for (one, name) in Types::NAMES {
+            if rest.has(one) {
+                rest = rest.without(one);
+                names.push(name);
+            }
+        }
+        // `any` takes null with it.
+        if types.has(Types::NULLABLE) && types.is_any() {
+            names.push("nullable");
+        }
+        names.join("|")
+    }
+}
+
+impl Rule {
+    /// The schemas that it leads to.
+    pub fn children_mut(&mut self) -> Vec<&mut SchemaRef> {
+        match self {
+            Rule::Properties(it) => it.iter_mut().map(|property| &mut property.schema).collect(),
+            Rule::AdditionalProperties(it) | Rule::Items(it) => vec![it],
+            Rule::PrefixItems(it) | Rule::Variants(it) => it.iter_mut().collect(),
+            _ => Vec::new(),
+        }
+    }
 }
 
 impl Schema {
-    const fn of(types: Types) -> Schema {
-        Schema { types, rules: &[] }
+    pub const fn of(types: Types) -> Schema {
+        Schema {
+            types,
+            rules: Vec::new(),
+        }
     }
 
-    pub fn format(&self) -> Option<&'static str> {
-        self.find(|rule| {
-            if let Rule::Format(it) = rule {
-                Some(*it)
-            } else {
-                None
-            }
+    pub fn format(&self) -> Option<&str> {
+        self.find(|rule| match rule {
+            Rule::Format(it) => Some(it.as_str()),
+            _ => None,
         })
     }
 
-    pub fn description(&self) -> Option<&'static str> {
-        self.find(|rule| {
-            if let Rule::Description(it) = rule {
-                Some(*it)
-            } else {
-                None
-            }
+    pub fn description(&self) -> Option<&str> {
+        self.find(|rule| match rule {
+            Rule::Description(it) => Some(it.as_str()),
+            _ => None,
         })
     }
 
-    pub fn pattern(&self) -> Option<&'static str> {
-        self.find(|rule| {
-            if let Rule::Pattern(it, _) = rule {
-                Some(*it)
-            } else {
-                None
-            }
+    pub fn pattern(&self) -> Option<&str> {
+        self.find(|rule| match rule {
+            Rule::Pattern(it, _) => Some(it.as_str()),
+            _ => None,
         })
     }
 
     /// The example as JSON text.
-    pub fn example(&self) -> Option<&'static str> {
-        self.find(|rule| {
-            if let Rule::Example(it) = rule {
-                Some(*it)
-            } else {
-                None
-            }
+    pub fn example(&self) -> Option<&str> {
+        self.find(|rule| match rule {
+            Rule::Example(it) => Some(it.as_str()),
+            _ => None,
         })
     }
 
     /// The default as JSON text.
-    pub fn default(&self) -> Option<&'static str> {
-        self.find(|rule| {
-            if let Rule::Default(it) = rule {
-                Some(*it)
-            } else {
-                None
-            }
+    pub fn default_value(&self) -> Option<&str> {
+        self.find(|rule| match rule {
+            Rule::Default(it) => Some(it.as_str()),
+            _ => None,
         })
     }
 
     /// The lowest number that fits, exclusive or not.
     pub fn minimum(&self) -> Option<f64> {
         self.find(|rule| match rule {
-            Rule::Minimum(it) | Rule::Above(it) => Some(*it),
+            Rule::Minimum(it) | Rule::ExclusiveMinimum(it) => Some(*it),
             _ => None,
         })
     }
@@ -215,67 +277,52 @@ impl Schema {
     /// The highest number that fits, exclusive or not.
     pub fn maximum(&self) -> Option<f64> {
         self.find(|rule| match rule {
-            Rule::Maximum(it) | Rule::Below(it) => Some(*it),
+            Rule::Maximum(it) | Rule::ExclusiveMaximum(it) => Some(*it),
             _ => None,
         })
     }
 
-    pub fn literals(&self) -> &'static [Literal] {
-        self.find(|rule| {
-            if let Rule::Enum(it) = rule {
-                Some(*it)
-            } else {
-                None
-            }
+    pub fn literals(&self) -> &[Literal] {
+        self.find(|rule| match rule {
+            Rule::Enum(it) => Some(it.as_slice()),
+            _ => None,
         })
         .unwrap_or(&[])
     }
 
-    pub fn properties(&self) -> &'static [Property] {
-        self.find(|rule| {
-            if let Rule::Properties(it) = rule {
-                Some(*it)
-            } else {
-                None
-            }
+    pub fn properties(&self) -> &[Property] {
+        self.find(|rule| match rule {
+            Rule::Properties(it) => Some(it.as_slice()),
+            _ => None,
         })
         .unwrap_or(&[])
     }
 
-    pub fn property(&self, name: &str) -> Option<&'static Property> {
+    pub fn property(&self, name: &str) -> Option<&Property> {
         self.properties()
             .iter()
             .find(|property| property.name == name)
     }
 
     pub fn items(&self) -> Option<&'static Schema> {
-        self.find(|rule| {
-            if let Rule::Items(it) = rule {
-                Some(it.get())
-            } else {
-                None
-            }
+        self.find(|rule| match rule {
+            Rule::Items(it) => Some(it.get()),
+            _ => None,
         })
     }
 
-    pub fn prefix(&self) -> &'static [Link] {
-        self.find(|rule| {
-            if let Rule::Prefix(it) = rule {
-                Some(*it)
-            } else {
-                None
-            }
+    pub fn prefix(&self) -> &[SchemaRef] {
+        self.find(|rule| match rule {
+            Rule::PrefixItems(it) => Some(it.as_slice()),
+            _ => None,
         })
         .unwrap_or(&[])
     }
 
     pub fn additional(&self) -> Option<&'static Schema> {
-        self.find(|rule| {
-            if let Rule::Additional(it) = rule {
-                Some(it.get())
-            } else {
-                None
-            }
+        self.find(|rule| match rule {
+            Rule::AdditionalProperties(it) => Some(it.get()),
+            _ => None,
         })
     }
 
@@ -284,13 +331,10 @@ impl Schema {
     }
 
     /// `oneOf` or `anyOf`; a schema has at most a few such lists, this is the first.
-    pub fn variants(&self) -> &'static [Link] {
-        self.find(|rule| {
-            if let Rule::Variants(it) = rule {
-                Some(*it)
-            } else {
-                None
-            }
+    pub fn variants(&self) -> &[SchemaRef] {
+        self.find(|rule| match rule {
+            Rule::Variants(it) => Some(it.as_slice()),
+            _ => None,
         })
         .unwrap_or(&[])
     }
@@ -299,33 +343,33 @@ impl Schema {
         self.types.has(Types::NULL)
     }
 
-    fn find<T>(&self, pick: impl Fn(&Rule) -> Option<T>) -> Option<T> {
+    fn find<'a, T>(&'a self, pick: impl Fn(&'a Rule) -> Option<T>) -> Option<T> {
         self.rules.iter().find_map(pick)
     }
 
-    /// What a value has to be, in words: "a number from -90 to 90".
-    pub fn words(&self) -> String {
+    /// What a value has to be, in text: "a number from -90 to 90".
+    pub fn describe(&self) -> String {
         let literals = self.literals();
         if !literals.is_empty() {
-            return literal_words(literals);
+            return describe_literals(literals);
         }
-        let mut words = self.types.words();
+        let mut text = self.types.describe();
         if let Some(items) = self.items().filter(|_| self.types == Types::LIST) {
             let of = if items.literals().is_empty() {
-                items.types.words()
+                items.types.describe()
             } else {
-                literal_words(items.literals())
+                describe_literals(items.literals())
             };
-            words = format!("a list of {of}");
+            text = format!("a list of {of}");
         }
-        if let Some(range) = self.range_words() {
-            words.push(' ');
-            words.push_str(&range);
+        if let Some(range) = self.describe_range() {
+            text.push(' ');
+            text.push_str(&range);
         }
         if let Some(pattern) = self.pattern() {
-            words += &format!(" that matches {pattern}");
+            text += &format!(" that matches {pattern}");
         }
-        words
+        text
     }
 
     /// Whether the declared pattern rules a text out.
@@ -336,15 +380,15 @@ impl Schema {
         })
     }
 
-    fn range_words(&self) -> Option<String> {
+    fn describe_range(&self) -> Option<String> {
         let low = self.find(|rule| match rule {
             Rule::Minimum(it) => Some(format!("{it}")),
-            Rule::Above(it) => Some(format!("above {it}")),
+            Rule::ExclusiveMinimum(it) => Some(format!("above {it}")),
             _ => None,
         });
         let high = self.find(|rule| match rule {
             Rule::Maximum(it) => Some(format!("{it}")),
-            Rule::Below(it) => Some(format!("below {it}")),
+            Rule::ExclusiveMaximum(it) => Some(format!("below {it}")),
             _ => None,
         });
         match (low, high) {
@@ -360,26 +404,51 @@ impl Schema {
         self.rules.iter().any(|rule| match rule {
             Rule::Minimum(limit) => number < *limit,
             Rule::Maximum(limit) => number > *limit,
-            Rule::Above(limit) => number <= *limit,
-            Rule::Below(limit) => number >= *limit,
+            Rule::ExclusiveMinimum(limit) => number <= *limit,
+            Rule::ExclusiveMaximum(limit) => number >= *limit,
             _ => false,
         })
     }
 }
 
-fn literal_words(literals: &[Literal]) -> String {
+fn describe_literals(literals: &[Literal]) -> String {
     const SHOWN: usize = 6;
-    let mut words: Vec<String> = literals
+    let mut text: Vec<String> = literals
         .iter()
         .take(SHOWN)
         .map(Literal::to_string)
         .collect();
     if literals.len() > SHOWN {
-        words.push(format!("… ({} in all)", literals.len()));
+        text.push(format!("… ({} in all)", literals.len()));
     }
-    match words.len() {
-        1 => words.remove(0),
-        _ => format!("one of {}", words.join(", ")),
+    match text.len() {
+        1 => text.remove(0),
+        _ => format!("one of {}", text.join(", ")),
+    }
+}
+
+impl From<Value> for Literal {
+    fn from(value: Value) -> Literal {
+        match value {
+            Value::Null => Literal::Null,
+            Value::Bool(it) => Literal::Boolean(it),
+            Value::Number(it) => Literal::Number(it.to_string()),
+            Value::String(it) => Literal::Text(it),
+            other => Literal::Json(other.to_string()),
+        }
+    }
+}
+
+impl From<Literal> for Value {
+    fn from(literal: Literal) -> Value {
+        match literal {
+            Literal::Null => Value::Null,
+            Literal::Boolean(it) => Value::Bool(it),
+            Literal::Text(it) => Value::String(it),
+            Literal::Number(it) | Literal::Json(it) => {
+                serde_json::from_str(&it).unwrap_or(Value::String(it))
+            }
+        }
     }
 }
 

@@ -279,7 +279,7 @@ fn json_under_another_name_is_taken_and_unknown_credentials_cost_no_operation() 
     let written = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("mislabelled/client.rs");
     let written = fs::read_to_string(written).unwrap();
     assert!(written.contains("\"application/json, text/html;q=0.9\""));
-    let schemes = written.matches("name: \"key\"").count();
+    let schemes = written.matches("\"name\":\"key\"").count();
     assert_eq!(
         schemes, 2,
         "either and pair take the key, the others nothing"

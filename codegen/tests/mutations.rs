@@ -7,7 +7,9 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
-use openapi::{emit, lower, lower::spec::Spec};
+use openapi::compact::{self, CompactApi};
+use openapi::lower::spec::Spec;
+use openapi::{emit, lower};
 
 const USUAL: u64 = 1_500;
 /// For one input; all of them are small.
@@ -132,17 +134,14 @@ fn generate(bytes: &[u8]) -> usize {
         return 0;
     };
     match lower::lower(&spec, "mutilated", &[]) {
-        Ok((api, report)) => {
-            // Each line of the packed schemas can be read.
-            for line in openapi::compact_schemas::Lines::of(&api)
-                .text(&api)
-                .split('\n')
-                .skip(1)
-            {
-                let read = serde_json::from_str::<serde_json::Value>(line);
-                assert!(read.is_ok_and(|it| it.is_object()), "{line}");
-            }
-            emit::emit(&[api], "test").len() + report.text().len() + report.json().to_string().len()
+        Ok((description, report)) => {
+            // What is written reads back equal, each schema too.
+            let text = compact::write(&description);
+            let api = CompactApi::leak(text).read();
+            assert_eq!(api, Ok(&description.api));
+            emit::emit(&[description], "test").len()
+                + report.text().len()
+                + report.json().to_string().len()
         }
         Err(failure) => failure.to_string().len(),
     }

@@ -7,12 +7,12 @@ fn the_committed_client_is_fresh_and_the_description_gives_all_it_has() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
     let source = std::fs::read(root.join("openapi.yaml")).unwrap();
     let spec = openapi::lower::spec::Spec::from_bytes(Path::new("openapi.yaml"), &source).unwrap();
-    let (api, report) = openapi::lower::lower(&spec, "open_meteo", &[]).unwrap();
+    let (description, report) = openapi::lower::lower(&spec, "open_meteo", &[]).unwrap();
     assert_eq!(
         report.summary(),
-        "openapi.yaml: open_meteo: 1 of 1 GETs taken"
+        "openapi.yaml: open_meteo: 1 of 1 GETs included"
     );
-    let fresh = openapi::emit::emit(&[api], "cargo codegen");
+    let fresh = openapi::emit::emit(&[description], "cargo codegen");
     let committed = std::fs::read_to_string(root.join("src/api/client.rs")).unwrap();
     assert!(
         committed == fresh,

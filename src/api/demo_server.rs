@@ -108,11 +108,11 @@ fn answer(target: &str, apis: &[&'static Api], clock: &dyn Clock) -> (u16, Strin
     let path: Vec<String> = path.split('/').skip(1).map(decode).collect();
     let found = apis.iter().find_map(|api| {
         let (first, rest) = path.split_first()?;
-        if first != api.name {
+        if *first != api.name {
             return None;
         }
         api.operations.iter().find_map(|operation| {
-            match_path(operation.path, rest).map(|arguments| (*operation, arguments))
+            match_path(&operation.path, rest).map(|arguments| (operation, arguments))
         })
     });
     let Some((operation, mut arguments)) = found else {
@@ -142,11 +142,11 @@ fn add_argument(arguments: &mut Arguments, name: &str, value: &str) {
     }
 }
 
-fn missing_parameter(operation: &Operation, arguments: &Arguments) -> Option<&'static str> {
+fn missing_parameter<'a>(operation: &'a Operation, arguments: &Arguments) -> Option<&'a str> {
     let wanted = operation.parameters.iter().filter(|parameter| {
         parameter.required && parameter.location == Location::Query && !parameter.filled_by_security
     });
-    let mut names = wanted.map(|parameter| parameter.name);
+    let mut names = wanted.map(|parameter| parameter.name.as_str());
     names.find(|name| !arguments.iter().any(|(given, _)| given == name))
 }
 
@@ -195,7 +195,7 @@ mod tests {
     use crate::api::client::{APIS, CALLS};
     use crate::api::faults::test_plan;
     use crate::api::fetcher::{Fetcher, SourceSettings};
-    use crate::api::request::Endpoint;
+    use crate::api::request::{Endpoint, PreparedCall};
     use crate::domain::plan::Selection;
     use crate::domain::reading::FetchOutcome;
     use crate::domain::time::{ClockTrust, Moment, Mono, Wall};
@@ -209,7 +209,7 @@ mod tests {
             wall: Wall(1_795_435_200_000),
             trust: ClockTrust::Trusted,
         }));
-        let demo = DemoServer::start(APIS, clock.clone()).expect("loopback");
+        let demo = DemoServer::start(&APIS, clock.clone()).expect("loopback");
         let call = &CALLS[0];
         let text = |text: &str| Argument::Text(text.to_owned());
         let arguments = [
@@ -220,9 +220,10 @@ mod tests {
                 Argument::List(vec![text("temperature_2m"), text("rain")]),
             ),
         ];
-        let fetch = (call.prepare)(&arguments).expect("good arguments");
+        let operation = &APIS[0].operations[0];
+        let prepared = PreparedCall::new(operation, &arguments).expect("good arguments");
         let endpoint = Endpoint {
-            base: demo.base_url(call.operation.api),
+            base: demo.base_url(call.api),
             ..Endpoint::default()
         };
         let mut source = test_plan();
@@ -234,8 +235,8 @@ mod tests {
         let settings = SourceSettings {
             index: 0,
             plan: source,
-            request: Box::new(move |agent| fetch.call(&endpoint, agent)),
-            operation: Some(call.operation),
+            request: Box::new(move |agent| (call.send)(&prepared, &endpoint, agent)),
+            operation: Some(operation),
             follow: None,
             transport: TransportSettings::default(),
             quota: None,

@@ -1,52 +1,65 @@
-//! The hand-written runtime beside the generated `client.rs`: typed arguments to the bytes
-//! of one GET request.
+//! HTTP requests for operations: checked arguments to the bytes of one GET request.
 //!
-//! Called on the fetch threads; it blocks for as long as the agent lets it. It owns how
-//! parameters are written (RFC 6570 and OpenAPI's styles) and where credentials go. It must
-//! not choose timeouts, limits, redirects or proxies: the agent comes configured.
+//! The hand-written part beside the generated `client.rs`. Called on the fetch threads; it
+//! blocks for as long as the agent lets it. It owns how parameters are serialised (RFC 6570 and
+//! OpenAPI's styles) and where credentials go. It must not choose timeouts, limits, redirects or
+//! proxies: the agent comes configured.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
-use ureq::Body;
-use ureq::http::Response;
 
 use crate::domain::percent::encode;
 use openapi::operation::{
-    Argument, ArgumentProblem, Location, Operation, SecurityKind, SecurityScheme,
+    Argument, ArgumentProblem, Location, Operation, SecurityKind, SecurityScheme, check_arguments,
 };
+use ureq::http::Response;
+use ureq::typestate::WithoutBody;
+use ureq::{Agent, Body, RequestBuilder};
 
 use serialize::{expand, join, pairs};
-pub use typed_arguments::{Given, given, maybe, prepare};
 
 #[path = "request/serialize.rs"]
 mod serialize;
-#[path = "request/typed_arguments.rs"]
-mod typed_arguments;
 
-/// One operation of the compiled-in table.
+/// What sends one compiled-in operation.
 pub struct Call {
-    pub operation: &'static Operation,
-    /// Checks the arguments and gives what can be called again and again.
-    pub prepare: fn(&[(String, Argument)]) -> Prepared,
+    pub api: &'static str,
+    pub operation: &'static str,
+    pub send: fn(&PreparedCall, &Endpoint, &Agent) -> Result<Response<Body>, ureq::Error>,
 }
 
-pub type Prepared = Result<Box<dyn Fetch>, ArgumentProblem>;
+/// A GET operation with its arguments, which were checked: it can be sent again and again.
+pub struct PreparedCall {
+    operation: &'static Operation,
+    /// In the order of the operation's parameters.
+    values: Vec<Option<Argument>>,
+}
 
-/// A GET operation with its arguments; each generated struct is one.
-pub trait Fetch: Send + Sync {
-    fn operation(&self) -> &'static Operation;
-
-    /// The arguments in the order of `operation().parameters`.
-    fn values(&self) -> Vec<Option<Argument>>;
-
-    /// Sends the request and waits for the head of its response.
-    fn call(&self, to: &Endpoint, agent: &ureq::Agent) -> Result<Response<Body>, ureq::Error> {
-        let request = Request::new(self.operation(), &self.values(), to);
-        let mut call = agent.get(&request.url);
-        for (name, value) in &request.headers {
-            call = call.header(name, value);
+impl PreparedCall {
+    /// Takes a source's `params`; defaults fill what is required and not given.
+    pub fn new(
+        operation: &'static Operation,
+        arguments: &[(String, Argument)],
+    ) -> Result<PreparedCall, ArgumentProblem> {
+        if let Some(problem) = check_arguments(operation, arguments).into_iter().next() {
+            return Err(problem);
         }
-        call.call()
+        let values = operation.parameters.iter().map(|parameter| {
+            let given = arguments
+                .iter()
+                .find(|(name, _)| *name == parameter.argument);
+            let needed = parameter.required && !parameter.filled_by_security;
+            let default = || parameter.default_value().filter(|_| needed);
+            given.map(|(_, value)| value.clone()).or_else(default)
+        });
+        Ok(PreparedCall {
+            operation,
+            values: values.collect(),
+        })
+    }
+
+    pub fn request(&self, to: &Endpoint) -> Request {
+        Request::new(self.operation, &self.values, to)
     }
 }
 
@@ -80,10 +93,10 @@ pub enum Credential {
 impl Credential {
     /// Fills a scheme of the file: `user` is for basic alone.
     pub fn fill(scheme: &SecurityScheme, user: &str, secret: &str) -> Credential {
-        match scheme.kind {
+        match &scheme.kind {
             SecurityKind::ApiKey(location, name) => Credential::Key {
-                location,
-                name: name.to_owned(),
+                location: *location,
+                name: name.clone(),
                 value: secret.to_owned(),
             },
             SecurityKind::Basic => Credential::Basic {
@@ -119,12 +132,21 @@ impl std::fmt::Debug for Endpoint {
 }
 
 /// What goes on the wire.
-struct Request {
+pub struct Request {
     url: String,
     headers: Vec<(String, String)>,
 }
 
 impl Request {
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    pub fn with_headers(&self, call: RequestBuilder<WithoutBody>) -> RequestBuilder<WithoutBody> {
+        let headers = self.headers.iter();
+        headers.fold(call, |call, (name, value)| call.header(name, value))
+    }
+
     fn new(operation: &'static Operation, values: &[Option<Argument>], to: &Endpoint) -> Request {
         let given = || {
             operation
@@ -138,18 +160,18 @@ impl Request {
         let mut cookies: Vec<String> = Vec::new();
         let mut names: Vec<(Location, &str)> = Vec::new();
         let path = expand(
-            operation.path,
+            &operation.path,
             &mut given().filter(|it| it.0.location == Location::Path),
         );
         for (parameter, value) in given() {
-            names.push((parameter.location, parameter.name));
+            names.push((parameter.location, &parameter.name));
             match parameter.location {
                 Location::Path => {}
                 Location::Query => query.extend(pairs(parameter, value)),
                 Location::Cookie => cookies.extend(pairs(parameter, value)),
                 Location::Header => {
                     let text = join(parameter, value, ",", &str::to_owned);
-                    set(&mut headers, parameter.name, text);
+                    set(&mut headers, &parameter.name, text);
                 }
             }
         }
@@ -183,7 +205,7 @@ impl Request {
         if !cookies.is_empty() {
             headers.push(("Cookie".to_owned(), cookies.join("; ")));
         }
-        set(&mut headers, "Accept", operation.accept.to_owned());
+        set(&mut headers, "Accept", operation.accept.clone());
         for (name, value) in &to.headers {
             set(&mut headers, name, value.clone());
         }

@@ -14,7 +14,7 @@ use crate::domain::reading::{FetchOutcome, Issue, Reason};
 use crate::domain::time::Moment;
 use crate::limits;
 use openapi::operation::Operation;
-use openapi::schema::Judge;
+use openapi::schema::Validator;
 
 /// What is known of the source whose response is parsed.
 pub struct ResponseParser<'a> {
@@ -78,12 +78,12 @@ impl ResponseParser<'_> {
             return Vec::new();
         };
         let declared = operation.schema_for(status);
-        let schema = declared.unwrap_or_else(|| operation.response.get());
-        let judge = Judge {
+        let schema = declared.unwrap_or_else(|| operation.response());
+        let validator = Validator {
             bound: limits::ISSUES_PER_RESPONSE / 2,
             numbers_as_text: self.plan.numbers == Numbers::Lenient,
         };
-        let drift = judge.judge(schema, body).into_iter();
+        let drift = validator.validate(schema, body).into_iter();
         drift
             .map(|drift| Issue {
                 reason: Reason::Drift,

@@ -40,7 +40,7 @@ pub fn simulate(operation: &Operation, arguments: &Arguments, wall: Wall) -> Jso
         zone,
         left: VALUES,
     };
-    simulation.value(operation.response.get(), "", "", 0)
+    simulation.value(operation.response(), "", "", 0)
 }
 
 fn find<'a>(arguments: &'a Arguments, name: &str) -> Option<&'a Vec<String>> {
@@ -128,7 +128,7 @@ impl Simulation<'_> {
         let own_name = pointer.rsplit('/').next().unwrap_or_default();
         let selection = self.selection(own_name);
         for property in schema.properties() {
-            let name = property.name;
+            let name = property.name.as_str();
             if is_deep && !property.required {
                 continue;
             }
@@ -169,12 +169,12 @@ impl Simulation<'_> {
     /// was given.
     fn selection(&self, name: &str) -> Option<(Vec<&'static str>, Vec<String>)> {
         let parameter = self.operation.parameters.iter().find(|parameter| {
-            let rest = name.strip_prefix(parameter.name);
+            let rest = name.strip_prefix(&parameter.name);
             parameter.location == Location::Query
                 && rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('_'))
                 && !texts(parameter.schema.items()).is_empty()
         })?;
-        let given = find(self.arguments, parameter.name).cloned();
+        let given = find(self.arguments, &parameter.name).cloned();
         Some((texts(parameter.schema.items()), given.unwrap_or_default()))
     }
 
@@ -182,11 +182,11 @@ impl Simulation<'_> {
     /// description ends (`Air temperature, °C`).
     fn units_beside(&self, name: &str, parent: &'static Schema) -> Option<Json> {
         let of = parent.property(name.strip_suffix("_units")?)?;
-        let selection = self.selection(of.name);
+        let selection = self.selection(&of.name);
         let mut units = Map::new();
         for property in of.schema.properties() {
             let is_left_out = selection.as_ref().is_some_and(|(known, selected)| {
-                known.contains(&property.name) && !selected.iter().any(|it| it == property.name)
+                known.contains(&property.name.as_str()) && !selected.contains(&property.name)
             });
             if is_left_out {
                 continue;
@@ -303,7 +303,7 @@ impl Simulation<'_> {
     fn text(&self, schema: &Schema, name: &str, step: usize) -> String {
         let example = schema
             .example()
-            .or(schema.default())
+            .or(schema.default_value())
             .and_then(|it| serde_json::from_str::<String>(it).ok());
         let shape = match (schema.format(), &example) {
             (Some("date-time"), None) => "2025-10-30T20:00:00Z",
@@ -373,7 +373,7 @@ fn texts(schema: Option<&'static Schema>) -> Vec<&'static str> {
     literals
         .iter()
         .filter_map(|literal| match literal {
-            Literal::Text(text) => Some(*text),
+            Literal::Text(text) => Some(text.as_str()),
             _ => None,
         })
         .collect()
@@ -413,12 +413,13 @@ fn hash(text: &str, seed: i64) -> u64 {
 mod tests {
     use super::*;
     use crate::api::client::APIS;
-    use openapi::schema::judge;
+    use openapi::compact::CompactApi;
+    use openapi::schema::validate;
 
     const NOON: Wall = Wall(1_795_435_200_000);
 
     fn forecast(arguments: &[(&str, &[&str])], wall: Wall) -> Json {
-        let operation = APIS[0].operations[0];
+        let operation = &APIS[0].operations[0];
         let arguments = arguments
             .iter()
             .map(|(name, values)| {
@@ -427,7 +428,7 @@ mod tests {
             })
             .collect();
         let answer = simulate(operation, &arguments, wall);
-        assert_eq!(judge(operation.response.get(), &answer, 9), [], "{answer}");
+        assert_eq!(validate(operation.response(), &answer, 9), [], "{answer}");
         answer
     }
 
@@ -481,36 +482,18 @@ mod tests {
 
     #[test]
     fn a_schema_that_contains_itself_ends() {
-        static NODE: Schema = Schema {
-            types: Types::OBJECT,
-            rules: &[Rule::Properties(&[Property {
-                name: "children",
-                required: true,
-                schema: Link::Static(&CHILDREN),
-            }])],
-        };
-        static CHILDREN: Schema = Schema {
-            types: Types::LIST,
-            rules: &[Rule::Items(Link::Static(&NODE))],
-        };
-        use openapi::schema::{Link, Property, Rule};
-        static TREE: Operation = Operation {
-            api: "trees",
-            id: "getTree",
-            summary: "",
-            description: "",
-            path: "/",
-            servers: &[],
-            parameters: &[],
-            security: &[],
-            accept: "application/json",
-            response: Link::Static(&NODE),
-            answers: &[],
-            deprecated: false,
-        };
-        let answer = simulate(&TREE, &Arguments::new(), NOON);
+        static TREES: CompactApi = CompactApi::plain(
+            r#"
+{"name":"trees","title":"","version":"","source_file":""}
+{"id":"getTree","summary":"","path":"/","accept":"application/json","responses":[{"status":"200","media_type":"application/json","schema":1}]}
+
+{"types":"object","rules":[{"properties":[{"name":"children","required":true,"schema":2}]}]}
+{"types":"array","rules":[{"items":1}]}"#,
+        );
+        let tree = &TREES.read().expect("it is an API").operations[0];
+        let answer = simulate(tree, &Arguments::new(), NOON);
         assert!(answer.to_string().len() < 200_000);
-        assert_eq!(judge(&NODE, &answer, 1), []);
+        assert_eq!(validate(tree.response(), &answer, 1), []);
     }
 
     #[test]

@@ -50,7 +50,7 @@ use Finding::{Fine, NotChecked, Note, Problem};
 pub fn check(overrides: &Overrides, online: bool) -> u8 {
     let service = service(overrides);
     let environment = Environment::of_process().with_service(service.clone());
-    let config = match config::load(overrides, environment, APIS) {
+    let config = match config::load(overrides, environment, &APIS) {
         Ok(config) => config,
         Err(problems) => {
             print_problems(&problems);

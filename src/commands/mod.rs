@@ -60,7 +60,7 @@ pub fn run(arguments: CommandLine) -> u8 {
         Command::Check(it) => {
             check::check(&overrides(it.config, it.listen, it.database), it.online)
         }
-        Command::Operations(it) => print_out(&operations::list(APIS, &it.words)),
+        Command::Operations(it) => print_out(&operations::list(&APIS, &it.words)),
         Command::TestAlert(it) => match configured(&overrides(it.config, None, None)) {
             Ok(config) => test_alert::run(&config),
             Err(status) => status,
@@ -93,7 +93,7 @@ pub fn run(arguments: CommandLine) -> u8 {
 fn configured(overrides: &Overrides) -> Result<Config, u8> {
     let service = service(overrides);
     let environment = Environment::of_process().with_service(service.clone());
-    let config = config::load(overrides, environment, APIS).map_err(|problems| {
+    let config = config::load(overrides, environment, &APIS).map_err(|problems| {
         print_problems(&problems);
         suggest_sudo(&service);
         USAGE_ERROR

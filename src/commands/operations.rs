@@ -71,7 +71,7 @@ fn describe(out: &mut String, operation: &'static Operation, name_api: bool) -> 
     };
     writeln!(out, "# GET {}: {summary}{deprecated}", operation.path)?;
     let mut leaves = Vec::new();
-    collect_leaves(operation.response.get(), "", 0, &mut leaves);
+    collect_leaves(operation.response(), "", 0, &mut leaves);
     match leaves.len() {
         0 => writeln!(
             out,
@@ -99,12 +99,12 @@ fn describe(out: &mut String, operation: &'static Operation, name_api: bool) -> 
             out,
             "#   {}: {}, {need}{place}{}",
             parameter.argument,
-            describe_values(parameter.schema),
-            brief(parameter.description)
+            describe_values(parameter.schema.get()),
+            brief(&parameter.description)
         )?;
     }
     writeln!(out, "[[source]]")?;
-    writeln!(out, "name = {:?}", source_name(operation.id))?;
+    writeln!(out, "name = {:?}", source_name(&operation.id))?;
     writeln!(out, "operation = {:?}", operation.id)?;
     if name_api {
         writeln!(out, "api = {:?}", operation.api)?;
@@ -125,7 +125,7 @@ fn describe(out: &mut String, operation: &'static Operation, name_api: bool) -> 
     let spell = |parameters: &[&'static Parameter]| {
         let spelled = parameters
             .iter()
-            .map(|it| format!("{} = {}", key(it.argument), placeholder(operation, it)));
+            .map(|it| format!("{} = {}", key(&it.argument), placeholder(operation, it)));
         spelled.collect::<Vec<_>>().join(", ")
     };
     if !pasted.is_empty() {
@@ -142,7 +142,7 @@ fn describe(out: &mut String, operation: &'static Operation, name_api: bool) -> 
 
 /// Whether the author shows a value for this parameter itself, and it can be used.
 fn is_shown(operation: &Operation, parameter: &'static Parameter) -> bool {
-    let is_empty = matches!(parameter.example, "" | "\"\"" | "[]" | "[\"\"]");
+    let is_empty = matches!(parameter.example.as_str(), "" | "\"\"" | "[]" | "[\"\"]");
     !is_empty && shown(operation, parameter).is_some()
 }
 
@@ -154,19 +154,23 @@ fn chooses_what_comes(parameter: &Parameter) -> bool {
 
 /// Credentials as the file wants them: of several ways one that takes a single one.
 fn auth(operation: &Operation) -> Option<String> {
-    let ways = operation.security;
+    let ways = &operation.security;
     let way = ways
         .iter()
         .find(|schemes| schemes.len() == 1)
         .or_else(|| ways.iter().find(|schemes| !schemes.is_empty()))?;
     let basic = "user = \"…\", password = \"${PASSWORD}\"";
-    Some(match way {
+    Some(match way.as_slice() {
         [one] if one.kind == SecurityKind::Basic => basic.to_owned(),
         [_] => "token = \"${TOKEN}\"".to_owned(),
         several => {
             let part = |scheme: &SecurityScheme| match scheme.kind {
-                SecurityKind::Basic => format!("{} = {{ {basic} }}", key(scheme.name)),
-                _ => format!("{} = \"${{{}}}\"", key(scheme.name), variable(scheme.name)),
+                SecurityKind::Basic => format!("{} = {{ {basic} }}", key(&scheme.name)),
+                _ => format!(
+                    "{} = \"${{{}}}\"",
+                    key(&scheme.name),
+                    variable(&scheme.name)
+                ),
             };
             several.iter().map(part).collect::<Vec<_>>().join(", ")
         }
@@ -199,7 +203,7 @@ fn collect_leaves(schema: &'static Schema, path: &str, depth: usize, leaves: &mu
     for property in schema.properties() {
         collect_leaves(
             property.schema.get(),
-            &join(property.name),
+            &join(&property.name),
             depth + 1,
             leaves,
         );
@@ -230,7 +234,7 @@ fn describe_values(schema: &'static Schema) -> String {
         ""
     };
     match words.is_empty() {
-        true => schema.words(),
+        true => schema.describe(),
         false => format!("{list}{}", shortened(&words, WORDS)),
     }
 }
@@ -262,7 +266,7 @@ mod tests {
 
     #[test]
     fn what_is_printed_can_be_pasted_and_asks_for_something() {
-        let printed = list(APIS, &[]);
+        let printed = list(&APIS, &[]);
         let place = crate::golden::scratch("operations");
         let file = place.join("main-node.toml");
         std::fs::write(&file, &printed).expect("a file");
@@ -270,7 +274,7 @@ mod tests {
             file: Some(file),
             ..Overrides::default()
         };
-        let config = load(&overrides, Environment::default(), APIS);
+        let config = load(&overrides, Environment::default(), &APIS);
         let config = config.unwrap_or_else(|problems| panic!("{problems:?} in\n{printed}"));
         assert_eq!(config.sources.len(), 1);
         let params = "params = { latitude = 52.52, longitude = 13.41, \
@@ -282,8 +286,8 @@ mod tests {
 
     #[test]
     fn words_choose() {
-        assert!(list(APIS, &["FORECAST".to_owned()]).contains("[[source]]"));
-        let none = list(APIS, &["forecast".to_owned(), "tide".to_owned()]);
+        assert!(list(&APIS, &["FORECAST".to_owned()]).contains("[[source]]"));
+        let none = list(&APIS, &["forecast".to_owned(), "tide".to_owned()]);
         assert!(
             none.starts_with("# none of the 1 compiled-in operations has"),
             "{none}"

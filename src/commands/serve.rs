@@ -45,7 +45,7 @@ pub fn serve(overrides: &Overrides) -> u8 {
 pub fn demo(overrides: &Overrides) -> u8 {
     logging::init();
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::trusting());
-    let simulated = match DemoServer::start(APIS, clock.clone()) {
+    let simulated = match DemoServer::start(&APIS, clock.clone()) {
         Ok(simulated) => simulated,
         Err(error) => {
             eprintln!(
@@ -73,7 +73,7 @@ pub fn demo(overrides: &Overrides) -> u8 {
         a_day_before(kept.database(), &*clock, overrides);
     }
     let base = |api: &str| simulated.base_url(api);
-    let status = match config::demo(&base, kept.database(), overrides, APIS) {
+    let status = match config::demo(&base, kept.database(), overrides, &APIS) {
         Ok(config) => run(&config, clock),
         Err(problems) => {
             print_problems(&problems);
@@ -88,11 +88,11 @@ pub fn demo(overrides: &Overrides) -> u8 {
 /// charts.
 fn a_day_before(database: PathBuf, clock: &dyn Clock, overrides: &Overrides) {
     let past = Arc::new(StandingClock::a_day_before(clock.now()));
-    let Ok(simulated) = DemoServer::start(APIS, past.clone()) else {
+    let Ok(simulated) = DemoServer::start(&APIS, past.clone()) else {
         return;
     };
     let base = |api: &str| simulated.base_url(api);
-    if let Ok(config) = config::demo(&base, database, overrides, APIS)
+    if let Ok(config) = config::demo(&base, database, overrides, &APIS)
         && let Err(error) = demo_history::store(&config, &past)
     {
         log::warn!("the demonstration has no past to show: {error}");

@@ -127,7 +127,7 @@ fn read_schemes(item: &TableEntry<'_>, operation: &'static Operation) -> Option<
     let mut is_whole = true;
     for entry in item.entries() {
         let Some(scheme) = known.iter().find(|scheme| scheme.name == entry.key()) else {
-            let names = known.iter().map(|scheme| scheme.name);
+            let names = known.iter().map(|scheme| scheme.name.as_str());
             entry.problem(format!(
                 "{} has no security scheme {:?}{}; {LOGINS}, or {}",
                 operation.id,
@@ -172,10 +172,10 @@ pub fn warn_missing_auth(
     given: &[&str],
 ) {
     let names = |name: &str| headers.iter().any(|it| it.name.eq_ignore_ascii_case(name));
-    let is_filled = |scheme: &SecurityScheme| match scheme.kind {
+    let is_filled = |scheme: &SecurityScheme| match &scheme.kind {
         SecurityKind::ApiKey(Location::Header, name) => names(name),
         SecurityKind::ApiKey(Location::Cookie, _) => names("cookie"),
-        SecurityKind::ApiKey(_, name) => given.contains(&name),
+        SecurityKind::ApiKey(_, name) => given.contains(&name.as_str()),
         SecurityKind::Basic | SecurityKind::Bearer => names("authorization"),
     };
     let mut ways = operation.security.iter();
@@ -199,8 +199,8 @@ pub fn warn_missing_auth(
 /// How `auth` may be written for an operation, each way once.
 pub fn auth_forms(operation: &Operation) -> String {
     let mut ways: Vec<String> = Vec::new();
-    for schemes in operation.security {
-        let way = match schemes {
+    for schemes in &operation.security {
+        let way = match schemes.as_slice() {
             [] => continue,
             [one] if one.kind == SecurityKind::Basic => "{ user = …, password = … }".to_owned(),
             [_] => "{ token = … }".to_owned(),
@@ -210,7 +210,7 @@ pub fn auth_forms(operation: &Operation) -> String {
                         SecurityKind::Basic => "{ user = …, password = … }",
                         SecurityKind::Bearer | SecurityKind::ApiKey(..) => "…",
                     };
-                    format!("{} = {value}", bare_or_quoted(scheme.name))
+                    format!("{} = {value}", bare_or_quoted(&scheme.name))
                 });
                 format!("{{ {} }}", parts.collect::<Vec<_>>().join(", "))
             }
@@ -245,9 +245,9 @@ impl Auth {
 impl ConfiguredCredential {
     /// The scheme that this credential fills by itself.
     fn scheme_of(&self, operation: &'static Operation) -> Option<&'static SecurityScheme> {
-        let fits = |kind: SecurityKind| match self {
-            ConfiguredCredential::Basic { .. } => kind == SecurityKind::Basic,
-            ConfiguredCredential::Token(_) => kind != SecurityKind::Basic,
+        let fits = |kind: &SecurityKind| match self {
+            ConfiguredCredential::Basic { .. } => *kind == SecurityKind::Basic,
+            ConfiguredCredential::Token(_) => *kind != SecurityKind::Basic,
         };
         let singles = operation
             .security
@@ -255,7 +255,7 @@ impl ConfiguredCredential {
             .filter(|schemes| schemes.len() == 1);
         singles
             .flat_map(|schemes| schemes.iter())
-            .find(|scheme| fits(scheme.kind))
+            .find(|scheme| fits(&scheme.kind))
     }
 }
 
@@ -266,54 +266,41 @@ mod tests {
     use super::*;
     use crate::config::{Config, Environment, Overrides, read};
     use openapi::operation::Api;
-    use openapi::schema::Link;
 
-    const fn scheme(name: &'static str, kind: SecurityKind) -> SecurityScheme {
+    fn scheme(name: &str, kind: SecurityKind) -> SecurityScheme {
         SecurityScheme {
-            name,
+            name: name.to_owned(),
             kind,
-            description: "",
+            description: String::new(),
         }
     }
 
-    const KEY: SecurityScheme = scheme(
-        "apiKey",
-        SecurityKind::ApiKey(Location::Header, "X-Api-Key"),
-    );
-    const APP: SecurityScheme = scheme("app.key", SecurityKind::ApiKey(Location::Query, "app"));
-    const USER: SecurityScheme = scheme("login", SecurityKind::Basic);
-    const TOKEN: SecurityScheme = scheme("oauth", SecurityKind::Bearer);
-
-    const fn operation(
-        id: &'static str,
-        security: &'static [&'static [SecurityScheme]],
-    ) -> Operation {
-        Operation {
-            api: "vendor",
-            id,
-            summary: "",
-            description: "",
-            path: "/",
-            servers: &[],
-            parameters: &[],
+    /// `together` takes two of its schemes at once, `either` one or none.
+    fn api() -> &'static Api {
+        let key = |name: &str, location| SecurityKind::ApiKey(location, name.to_owned());
+        let api_key = scheme("apiKey", key("X-Api-Key", Location::Header));
+        let app = scheme("app.key", key("app", Location::Query));
+        let login = scheme("login", SecurityKind::Basic);
+        let oauth = scheme("oauth", SecurityKind::Bearer);
+        let operation = |id: &str, security| Operation {
+            api: "vendor".to_owned(),
+            id: id.to_owned(),
+            path: "/".to_owned(),
             security,
-            accept: "application/json",
-            response: Link::Static(&openapi::schema::leaf::ANY),
-            answers: &[],
-            deprecated: false,
-        }
+            ..Operation::default()
+        };
+        Box::leak(Box::new(Api {
+            name: "vendor".to_owned(),
+            operations: vec![
+                operation(
+                    "together",
+                    vec![vec![api_key.clone(), app], vec![api_key.clone(), login]],
+                ),
+                operation("either", vec![vec![api_key], vec![oauth], Vec::new()]),
+            ],
+            ..Api::default()
+        }))
     }
-
-    static TOGETHER: Operation = operation("together", &[&[KEY, APP], &[KEY, USER]]);
-    static EITHER: Operation = operation("either", &[&[KEY], &[TOKEN], &[]]);
-    static API: Api = Api {
-        name: "vendor",
-        title: "",
-        version: "1",
-        source_file: "vendor.yaml",
-        servers: &[],
-        operations: &[&TOGETHER, &EITHER],
-    };
 
     fn config(operation: &str, auth: &str) -> Result<Config, String> {
         let text = format!(
@@ -322,35 +309,37 @@ mod tests {
         );
         let file = Some(PathBuf::from("main-node.toml"));
         let environment = Environment::new([]);
-        read(&text, file, &Overrides::default(), environment, &[&API]).map_err(|problems| {
+        read(&text, file, &Overrides::default(), environment, &[api()]).map_err(|problems| {
             let lines = problems.iter().map(ToString::to_string);
             lines.collect::<Vec<_>>().join("\n")
         })
     }
 
     /// The names of the schemes that are filled.
-    fn filled(operation: &'static Operation, auth: &str) -> Vec<&'static str> {
-        let config = config(operation.id, auth).expect("it is valid");
+    fn filled(id: &str, auth: &str) -> Vec<&'static str> {
+        let mut operations = api().operations.iter();
+        let operation = operations.find(|it| it.id == id).expect("it is known");
+        let config = config(id, auth).expect("it is valid");
         let auth = config.sources[0].auth.as_ref().expect("it was given");
         let filled = auth.filling(operation).into_iter();
         filled
             .flat_map(|(scheme, _)| scheme)
-            .map(|it| it.name)
+            .map(|it| it.name.as_str())
             .collect()
     }
 
     #[test]
     fn one_credential_fills_the_scheme_of_its_kind_and_a_name_chooses_among_several() {
-        assert_eq!(filled(&EITHER, r#"{ token = "s" }"#), ["apiKey"]);
-        assert_eq!(filled(&EITHER, r#"{ oauth = "s" }"#), ["oauth"]);
+        assert_eq!(filled("either", r#"{ token = "s" }"#), ["apiKey"]);
+        assert_eq!(filled("either", r#"{ oauth = "s" }"#), ["oauth"]);
     }
 
     #[test]
     fn schemes_that_are_needed_together_are_filled_together() {
         let keys = r#"{ apiKey = "hush", "app.key" = "hush" }"#;
-        assert_eq!(filled(&TOGETHER, keys), ["apiKey", "app.key"]);
+        assert_eq!(filled("together", keys), ["apiKey", "app.key"]);
         let with_user = r#"{ apiKey = "hush", login = { user = "me", password = "hush" } }"#;
-        assert_eq!(filled(&TOGETHER, with_user), ["apiKey", "login"]);
+        assert_eq!(filled("together", with_user), ["apiKey", "login"]);
         let described = config("together", with_user)
             .expect("it is valid")
             .to_toml();
@@ -401,7 +390,7 @@ mod tests {
                  base_url = \"http://vendor.local\"\n{more}\n"
             );
             let environment = Environment::new([]);
-            let config = read(&text, None, &Overrides::default(), environment, &[&API]);
+            let config = read(&text, None, &Overrides::default(), environment, &[api()]);
             let remarks = config.expect("it is valid").remarks;
             let found = remarks.first().map(|it| it.weight);
             assert_eq!(found, expected, "{operation} {more}");

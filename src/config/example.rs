@@ -24,9 +24,9 @@ pub fn demo_text(apis: &[&'static Api]) -> String {
         .take(DEMO_SOURCES)
     {
         let params: Vec<String> = required(operation)
-            .map(|it| format!("{} = {}", key(it.argument), placeholder(operation, it)))
+            .map(|it| format!("{} = {}", key(&it.argument), placeholder(operation, it)))
             .collect();
-        let name = source_name(operation.id);
+        let name = source_name(&operation.id);
         text += &format!(
             "[[source]]\nname = {name:?}\noperation = {:?}\napi = {:?}\nprefix = \"{name}.\"\n\
              params = {{ {} }}\n",
@@ -40,7 +40,7 @@ pub fn demo_text(apis: &[&'static Api]) -> String {
 
 /// Whether a simulated answer would have something to show.
 fn is_promising(operation: &Operation) -> bool {
-    let response = operation.response;
+    let response = operation.response();
     let has_shape = response.types.has(Types::OBJECT) || response.types.has(Types::LIST);
     has_shape
         && !response.types.is_any()
@@ -50,7 +50,7 @@ fn is_promising(operation: &Operation) -> bool {
         })
 }
 
-fn required(operation: &Operation) -> impl Iterator<Item = &'static Parameter> {
+fn required(operation: &Operation) -> impl Iterator<Item = &Parameter> {
     let parameters = operation.parameters.iter();
     parameters.filter(|it| it.required && !it.filled_by_security)
 }
@@ -60,15 +60,15 @@ pub fn spell_literal(literal: &Literal) -> String {
     match literal {
         Literal::Null => "null".to_owned(),
         Literal::Boolean(truth) => truth.to_string(),
-        Literal::Number(number) => (*number).to_owned(),
+        Literal::Number(number) => number.clone(),
         Literal::Text(text) => format!("{text:?}"),
-        Literal::Json(json) => (*json).to_owned(),
+        Literal::Json(json) => json.clone(),
     }
 }
 
 /// A value to begin with: the file's example or default where it keeps the file's own rules,
 /// its first word, or a mark of what belongs there.
-pub fn placeholder(operation: &Operation, parameter: &'static Parameter) -> String {
+pub fn placeholder(operation: &Operation, parameter: &Parameter) -> String {
     let schema = parameter.schema;
     if let Some(value) = shown(operation, parameter) {
         return value;
@@ -94,10 +94,10 @@ pub fn placeholder(operation: &Operation, parameter: &'static Parameter) -> Stri
 }
 
 /// What the file's author shows for a parameter, if it can be used.
-pub fn shown(operation: &Operation, parameter: &'static Parameter) -> Option<String> {
+pub fn shown(operation: &Operation, parameter: &Parameter) -> Option<String> {
     let schema = parameter.schema;
-    let example = Some(parameter.example).filter(|json| !json.is_empty());
-    [example, schema.example(), schema.default()]
+    let example = Some(parameter.example.as_str()).filter(|json| !json.is_empty());
+    [example, schema.example(), schema.default_value()]
         .into_iter()
         .flatten()
         .filter(|json| {

@@ -117,8 +117,8 @@ fn write_source(out: &mut String, source: &SourceConfig) -> std::fmt::Result {
             base,
             arguments,
         } => {
-            writeln!(out, "operation = {}", quoted(operation.id))?;
-            writeln!(out, "api = {}", quoted(operation.api))?;
+            writeln!(out, "operation = {}", quoted(&operation.id))?;
+            writeln!(out, "api = {}", quoted(&operation.api))?;
             if let Ok(url) = operation.base_url(base.as_deref()) {
                 writeln!(out, "base_url = {}", quoted(&without_secrets(&url)))?;
             }
@@ -129,7 +129,7 @@ fn write_source(out: &mut String, source: &SourceConfig) -> std::fmt::Result {
                         let is_secret = operation
                             .parameters
                             .iter()
-                            .any(|it| it.argument == name && it.filled_by_security);
+                            .any(|it| it.argument == *name && it.filled_by_security);
                         let value = if is_secret || is_secret_name(name) {
                             "\"***\"".to_owned()
                         } else {
@@ -363,7 +363,7 @@ fn redacted(auth: &Auth) -> String {
         Auth::Any(given) => login(given),
         Auth::Schemes(given) => {
             let entry = |(scheme, given): &(&SecurityScheme, ConfiguredCredential)| {
-                let name = bare_or_quoted(scheme.name);
+                let name = bare_or_quoted(&scheme.name);
                 match given {
                     ConfiguredCredential::Basic { .. } => {
                         format!("{name} = {{ {} }}", login(given))

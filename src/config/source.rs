@@ -209,9 +209,11 @@ fn read_one(mut table: TableReader<'_>, directory: &Path, apis: &[&'static Api])
     table.finish();
     let (name, target) = (name?, target?);
     let (calls, summary, description) = match &target {
-        SourceTarget::Operation { operation, .. } => {
-            (operation.id, operation.summary, operation.description)
-        }
+        SourceTarget::Operation { operation, .. } => (
+            operation.id.as_str(),
+            operation.summary.as_str(),
+            operation.description.as_str(),
+        ),
         SourceTarget::Url { .. } => ("a JSON address", "", ""),
         SourceTarget::Follow { .. } => ("another main-node", "", ""),
     };
@@ -494,7 +496,7 @@ impl SourceConfig {
             operation, base, ..
         } = &mut self.target
         {
-            *base = Some(base_of(operation.api));
+            *base = Some(base_of(&operation.api));
         }
         self.plan.every = every;
         self.plan.stale_after = None;

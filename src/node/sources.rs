@@ -12,7 +12,7 @@ use crate::api::client::CALLS;
 use crate::api::connection_pool::ConnectionPool;
 use crate::api::fetcher::{Fetcher, SourceSettings};
 use crate::api::origin;
-use crate::api::request::{Credential, Endpoint};
+use crate::api::request::{Credential, Endpoint, PreparedCall};
 use crate::api::transport::SendRequest;
 use crate::api::url_source;
 use crate::config::{Auth, Config, ConfiguredCredential, SourceConfig, SourceTarget};
@@ -126,9 +126,9 @@ fn operation_request(
 ) -> Result<Box<SendRequest>, String> {
     let call = CALLS
         .iter()
-        .find(|call| std::ptr::eq(call.operation, operation))
+        .find(|call| call.api == operation.api && call.operation == operation.id)
         .ok_or_else(|| format!("the operation {} is not compiled in", operation.id))?;
-    let fetch = (call.prepare)(arguments).map_err(|problem| problem.message)?;
+    let prepared = PreparedCall::new(operation, arguments).map_err(|problem| problem.message)?;
     let filling = source.auth.iter().flat_map(|auth| auth.filling(operation));
     let credentials = filling.map(|(scheme, login)| credential(scheme, login));
     let endpoint = Endpoint {
@@ -136,7 +136,9 @@ fn operation_request(
         headers: headers(source),
         credentials: credentials.collect(),
     };
-    Ok(Box::new(move |agent| fetch.call(&endpoint, agent)))
+    Ok(Box::new(move |agent| {
+        (call.send)(&prepared, &endpoint, agent)
+    }))
 }
 
 /// A credential in its place: where the file says, or as the header that is usual for it.

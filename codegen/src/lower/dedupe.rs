@@ -3,62 +3,48 @@
 
 use std::collections::HashMap;
 
-use crate::model::{ANY, Api, Rule, Schema, SchemaId, Types};
+use crate::compact::Description;
+use crate::schema::{Rule, Schema, SchemaRef};
 
 /// Leaves become one in the first round, what holds them in the next …
 const MAX_ROUNDS: usize = 24;
 
-pub fn dedupe(api: &mut Api) {
-    drop_hollow(&mut api.schemas);
-    let mut same: Vec<SchemaId> = (0..api.schemas.len()).collect();
+pub fn dedupe(description: &mut Description) {
+    let schemas = &mut description.schemas;
+    drop_hollow(schemas);
+    let mut same: Vec<usize> = (0..schemas.len()).collect();
     for _ in 0..MAX_ROUNDS {
-        let mut first: HashMap<(Types, Vec<Rule>), SchemaId> = HashMap::new();
+        // Equal schemas have equal compact forms, which unlike numbers can be hashed.
+        let mut first: HashMap<String, usize> = HashMap::new();
         let mut found = false;
-        for (id, schema) in api.schemas.iter().enumerate() {
+        for (id, schema) in schemas.iter().enumerate() {
             if same[id] != id {
                 continue;
             }
-            let key = (schema.types, schema.rules.clone());
-            match first.get(&key) {
-                Some(&earlier) => {
-                    same[id] = earlier;
-                    found = true;
-                }
-                None => {
-                    first.insert(key, id);
-                }
-            }
+            let Ok(key) = serde_json::to_string(schema) else {
+                continue;
+            };
+            let earlier = *first.entry(key).or_insert(id);
+            found |= earlier != id;
+            same[id] = earlier;
         }
         if !found {
             break;
         }
-        let merged: Vec<SchemaId> = (0..same.len()).map(|id| final_of(&same, id)).collect();
-        same = merged;
-        for schema in &mut api.schemas {
-            for child in schema.rules.iter_mut().flat_map(Rule::children_mut) {
-                *child = same[*child];
-            }
+        same = (0..same.len()).map(|id| final_of(&same, id)).collect();
+        for child in children_mut(schemas) {
+            *child = SchemaRef::new(same[child.id()]);
         }
     }
-    // A name of the file is worth more than a hint.
-    let names: Vec<(SchemaId, String)> = api
-        .schemas
-        .iter()
-        .enumerate()
-        .filter(|(id, schema)| same[*id] != *id && schema.named)
-        .map(|(id, schema)| (same[id], schema.name.clone()))
-        .collect();
-    for (id, name) in names {
-        let schema = &mut api.schemas[id];
-        if !schema.named {
-            schema.named = true;
-            schema.name = name;
-        }
-    }
-    relabel(api, &same);
+    renumber(description, &same);
 }
 
-fn final_of(same: &[SchemaId], id: SchemaId) -> SchemaId {
+fn children_mut(schemas: &mut [Schema]) -> impl Iterator<Item = &mut SchemaRef> {
+    let rules = schemas.iter_mut().flat_map(|it| it.rules.iter_mut());
+    rules.flat_map(Rule::children_mut)
+}
+
+fn final_of(same: &[usize], id: usize) -> usize {
     let mut id = id;
     while same[id] != id {
         id = same[id];
@@ -68,26 +54,20 @@ fn final_of(same: &[SchemaId], id: SchemaId) -> SchemaId {
 
 /// A rule that leads to the schema that says nothing, says nothing.
 fn drop_hollow(schemas: &mut [Schema]) {
-    let hollow: Vec<bool> = schemas
-        .iter()
-        .map(|it| it.types == Types::ANY && it.rules.is_empty())
-        .collect();
-    for schema in schemas {
-        for child in schema.rules.iter_mut().flat_map(Rule::children_mut) {
-            if hollow[*child] {
-                *child = ANY;
-            }
+    let hollow: Vec<bool> = schemas.iter().map(|it| *it == Schema::default()).collect();
+    for child in children_mut(schemas) {
+        if hollow[child.id()] {
+            *child = SchemaRef::ANY;
         }
+    }
+    for schema in schemas {
         schema.rules.retain(|rule| match rule {
-            Rule::Items(it) | Rule::Additional(it) => *it != ANY,
-            Rule::Variants(it) => !it.contains(&ANY),
+            Rule::Items(it) | Rule::AdditionalProperties(it) => *it != SchemaRef::ANY,
+            Rule::Variants(it) => !it.contains(&SchemaRef::ANY),
             _ => true,
         });
-        if !schema
-            .rules
-            .iter()
-            .any(|rule| matches!(rule, Rule::Variants(_)))
-        {
+        let is_variants = |rule: &Rule| matches!(rule, Rule::Variants(_));
+        if !schema.rules.iter().any(is_variants) {
             schema
                 .rules
                 .retain(|rule| !matches!(rule, Rule::Discriminator(..)));
@@ -96,33 +76,31 @@ fn drop_hollow(schemas: &mut [Schema]) {
 }
 
 /// Keeps what operations lead to, in the order in which they do.
-fn relabel(api: &mut Api, same: &[SchemaId]) {
-    let mut new: HashMap<SchemaId, SchemaId> = HashMap::from([(ANY, ANY)]);
-    let mut order = vec![ANY];
+fn renumber(description: &mut Description, same: &[usize]) {
+    let mut new: HashMap<usize, usize> = HashMap::from([(0, 0)]);
+    let mut order = vec![0];
     let mut next = 0;
-    let mut label = |id: SchemaId, order: &mut Vec<SchemaId>| -> SchemaId {
-        let id = same[id];
-        *new.entry(id).or_insert_with(|| {
+    let mut number = |child: &mut SchemaRef, order: &mut Vec<usize>| {
+        let id = same[child.id()];
+        let id = *new.entry(id).or_insert_with(|| {
             order.push(id);
             order.len() - 1
-        })
+        });
+        *child = SchemaRef::new(id);
     };
-    for operation in &mut api.operations {
-        for answer in &mut operation.answers {
-            answer.schema = label(answer.schema, &mut order);
-        }
-        for parameter in &mut operation.parameters {
-            parameter.schema = label(parameter.schema, &mut order);
+    for operation in &mut description.api.operations {
+        for child in operation.schemas_mut() {
+            number(child, &mut order);
         }
     }
     let mut kept = Vec::new();
     while next < order.len() {
-        let mut schema = api.schemas[order[next]].clone();
+        let mut schema = description.schemas[order[next]].clone();
         for child in schema.rules.iter_mut().flat_map(Rule::children_mut) {
-            *child = label(*child, &mut order);
+            number(child, &mut order);
         }
         kept.push(schema);
         next += 1;
     }
-    api.schemas = kept;
+    description.schemas = kept;
 }

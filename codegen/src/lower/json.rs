@@ -4,9 +4,9 @@
 //! Lenient where that is harmless (comments, a trailing comma, control characters in
 //! strings); bounded in depth.
 
-use crate::lower::tree::{Broken, Entry, Kind, MAX_DEPTH, Node, Oddity, Place, join_entries};
+use crate::lower::tree::{Broken, Entry, Kind, MAX_DEPTH, Node, Place, Warning, join_entries};
 
-pub fn read(text: &str, file: u32, oddities: &mut Vec<Oddity>) -> Result<Node, Broken> {
+pub fn read(text: &str, file: u32, warnings: &mut Vec<Warning>) -> Result<Node, Broken> {
     let mut reader = Reader {
         bytes: text.as_bytes(),
         text,
@@ -14,7 +14,7 @@ pub fn read(text: &str, file: u32, oddities: &mut Vec<Oddity>) -> Result<Node, B
         line: 1,
         line_start: 0,
         file,
-        oddities,
+        warnings,
     };
     reader.skip()?;
     let root = reader.value(0)?;
@@ -32,7 +32,7 @@ struct Reader<'a> {
     line: u32,
     line_start: usize,
     file: u32,
-    oddities: &'a mut Vec<Oddity>,
+    warnings: &'a mut Vec<Warning>,
 }
 
 impl Reader<'_> {
@@ -162,7 +162,7 @@ impl Reader<'_> {
             match self.peek() {
                 Some(b'}') => {
                     self.at += 1;
-                    return Ok(Kind::Map(join_entries(entries, self.oddities)));
+                    return Ok(Kind::Map(join_entries(entries, self.warnings)));
                 }
                 Some(b'"') => {}
                 _ => return Err(self.broken("expected a key in double quotes or `}`")),

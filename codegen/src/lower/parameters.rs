@@ -2,15 +2,14 @@
 
 use std::collections::HashSet;
 
-use crate::lower::names::{self, Scope};
+use crate::lower::names::Scope;
 use crate::lower::report::Report;
-use crate::lower::schemas::{Shapes, Use};
+use crate::lower::schemas::{Schemas, Usage};
 use crate::lower::spec::Spec;
 use crate::lower::tree::Node;
 use crate::lower::values::{listed, sentence};
-use crate::model::{
-    ANY, FieldType, Location, Parameter, Rule, SchemaId, SecurityKind, SecurityScheme, Style, Types,
-};
+use crate::operation::{Location, Parameter, SecurityKind, SecurityScheme, Style};
+use crate::schema::SchemaRef;
 
 /// Those of the path and of the operation; the operation's win.
 pub fn parameters<'a>(
@@ -19,7 +18,7 @@ pub fn parameters<'a>(
     item: &'a Node,
     operation: &'a Node,
     security: &[Vec<SecurityScheme>],
-    shapes: &mut Shapes<'a>,
+    schemas: &mut Schemas<'a>,
     report: &mut Report,
 ) -> Result<Vec<Parameter>, String> {
     let mut found: Vec<Parameter> = Vec::new();
@@ -35,7 +34,7 @@ pub fn parameters<'a>(
             .chain(list.entries().iter().map(|it| &it.value));
         for node in nodes {
             let at = spec.place(node.place);
-            let parameter = match parameter(spec, node, shapes, report) {
+            let parameter = match parameter(spec, node, schemas, report) {
                 Ok(parameter) => parameter,
                 Err(Unfit::Skipped(why)) => {
                     report.note(at, why);
@@ -81,7 +80,7 @@ pub fn parameters<'a>(
         parameter.filled_by_security = filled_by(security, parameter);
     }
     found.sort_by_key(|it| !it.required || it.filled_by_security);
-    name_fields(&mut found);
+    name_arguments(&mut found);
     Ok(found)
 }
 
@@ -91,7 +90,7 @@ pub fn of_template(path: &str) -> Vec<Parameter> {
         .iter()
         .map(|name| undeclared(name))
         .collect();
-    name_fields(&mut parameters);
+    name_arguments(&mut parameters);
     parameters
 }
 
@@ -113,19 +112,11 @@ pub fn template_names(path: &str) -> Vec<String> {
 
 fn undeclared(name: &str) -> Parameter {
     Parameter {
-        argument: String::new(),
         name: name.to_owned(),
-        field: String::new(),
-        kind: FieldType::Any,
         location: Location::Path,
         required: true,
-        filled_by_security: false,
         style: Style::Simple,
-        explode: false,
-        reserved: false,
-        schema: ANY,
-        description: String::new(),
-        example: String::new(),
+        ..Parameter::default()
     }
 }
 
@@ -143,10 +134,9 @@ fn filled_by(security: &[Vec<SecurityScheme>], parameter: &Parameter) -> bool {
         })
 }
 
-/// Arguments are called as on the wire, unless two places share a name; fields as Rust can.
-fn name_fields(parameters: &mut [Parameter]) {
+/// Arguments are called as on the wire, unless two places share a name.
+fn name_arguments(parameters: &mut [Parameter]) {
     let mut arguments = Scope::default();
-    let mut fields = Scope::default();
     let mut first: HashSet<String> = HashSet::new();
     for parameter in parameters.iter() {
         first.insert(parameter.name.clone());
@@ -169,9 +159,7 @@ fn name_fields(parameters: &mut [Parameter]) {
         while shared && first.contains(&unique) {
             unique = arguments.unique(argument.clone());
         }
-        let parameter = &mut parameters[at];
-        parameter.field = names::identifier(&fields.unique(names::snake(&unique)));
-        parameter.argument = unique;
+        parameters[at].argument = unique;
     }
 }
 
@@ -184,7 +172,7 @@ enum Unfit {
 fn parameter<'a>(
     spec: &'a Spec,
     node: &'a Node,
-    shapes: &mut Shapes<'a>,
+    schemas: &mut Schemas<'a>,
     report: &mut Report,
 ) -> Result<Parameter, Unfit> {
     let node = spec
@@ -240,7 +228,9 @@ fn parameter<'a>(
     // Swagger 2.0: the parameter is its own schema.
     let schema_node = schema_node
         .or_else(|| (node.get("type").is_some() || node.get("enum").is_some()).then_some(node));
-    let schema = schema_node.map_or(ANY, |it| shapes.shape(it, Use::Parameter, name, report));
+    let schema = schema_node.map_or(SchemaRef::ANY, |it| {
+        schemas.schema(it, Usage::Parameter, report)
+    });
     let (mut style, mut explode) =
         style_of(node, location).map_err(|why| refuse(format!("the parameter {name:?} {why}")))?;
     if place == "querystring" {
@@ -255,18 +245,12 @@ fn parameter<'a>(
     Ok(Parameter {
         argument: String::new(),
         name: name.to_owned(),
-        field: String::new(),
-        kind: if style == Style::Json {
-            FieldType::Any
-        } else {
-            field_type(shapes, schema)
-        },
         location,
         required: needed || location == Location::Path,
         filled_by_security: false,
         style,
         explode,
-        reserved: node.is_true("allowReserved"),
+        allow_reserved: node.is_true("allowReserved"),
         schema,
         description: sentence(description, 100),
         example: shown(node).unwrap_or_default(),
@@ -327,36 +311,4 @@ fn style_of(node: &Node, location: Location) -> Result<(Style, bool), String> {
         node.get("schema").is_none() && node.get("content").is_none() && node.get("type").is_some();
     let explode = node.get("explode").and_then(Node::boolean);
     Ok((style, explode.unwrap_or(style == Style::Form && !swagger)))
-}
-
-fn field_type(shapes: &Shapes, id: SchemaId) -> FieldType {
-    let schema = shapes.get(id);
-    let types = schema.types.without(Types::NULLABLE);
-    if schema
-        .rules
-        .iter()
-        .any(|rule| matches!(rule, Rule::Variants(_)))
-    {
-        return FieldType::Any;
-    }
-    match types {
-        Types::NUMBER => FieldType::Number,
-        Types::INTEGER => FieldType::Integer,
-        Types::BOOLEAN => FieldType::Boolean,
-        Types::TEXT => FieldType::Text,
-        Types::LIST => {
-            let items = schema.rules.iter().find_map(|rule| match rule {
-                Rule::Items(items) => Some(*items),
-                _ => None,
-            });
-            match items.map(|it| field_type(shapes, it)) {
-                Some(FieldType::Number) => FieldType::Numbers,
-                Some(FieldType::Integer) => FieldType::Integers,
-                Some(FieldType::Boolean) => FieldType::Booleans,
-                Some(FieldType::Text) => FieldType::Texts,
-                _ => FieldType::Any,
-            }
-        }
-        _ => FieldType::Any,
-    }
 }

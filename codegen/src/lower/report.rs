@@ -1,4 +1,4 @@
-//! What was taken, what was left out and why, for people and for machines.
+//! What was included, what was skipped and why, for people and for machines.
 //!
 //! Collects and prints; it decides nothing.
 
@@ -11,8 +11,8 @@ use serde_json::{Value, json};
 pub struct Report {
     pub file: String,
     pub name: String,
-    pub taken: Vec<Taken>,
-    pub left_out: Vec<LeftOut>,
+    pub included: Vec<Included>,
+    pub skipped: Vec<Skipped>,
     /// GETs that the list of operations does not name.
     pub not_asked_for: usize,
     /// POST and the like.
@@ -22,7 +22,7 @@ pub struct Report {
 }
 
 #[derive(Debug)]
-pub struct Taken {
+pub struct Included {
     pub id: String,
     pub path: String,
     pub place: String,
@@ -31,7 +31,7 @@ pub struct Taken {
 }
 
 #[derive(Debug)]
-pub struct LeftOut {
+pub struct Skipped {
     pub id: String,
     pub path: String,
     pub place: String,
@@ -61,11 +61,11 @@ impl Report {
     }
 
     pub fn gets(&self) -> usize {
-        self.taken.len() + self.left_out.len() + self.not_asked_for
+        self.included.len() + self.skipped.len() + self.not_asked_for
     }
 
     fn assumed(&self) -> usize {
-        self.taken.iter().filter(|it| it.assumed).count()
+        self.included.iter().filter(|it| it.assumed).count()
     }
 
     /// Lines for a person; the summary is the last.
@@ -85,16 +85,16 @@ impl Report {
             };
             out.push_str(&format!("{}: note: {}{more}\n", it.place, it.message));
         }
-        for it in &self.taken {
+        for it in &self.included {
             let assumed = if it.assumed { " (assumed)" } else { "" };
             out.push_str(&format!(
-                "{}: taken{assumed}: {} GET {}\n",
+                "{}: included{assumed}: {} GET {}\n",
                 it.place, it.id, it.path
             ));
         }
-        for it in &self.left_out {
+        for it in &self.skipped {
             out.push_str(&format!(
-                "{}: left out: {} GET {}: {}\n",
+                "{}: skipped: {} GET {}: {}\n",
                 it.place, it.id, it.path, it.reason
             ));
         }
@@ -105,18 +105,15 @@ impl Report {
 
     pub fn summary(&self) -> String {
         let mut parts = vec![format!(
-            "{} of {} GETs taken",
-            self.taken.len(),
+            "{} of {} GETs included",
+            self.included.len(),
             self.gets()
         )];
         for (count, words) in [
-            (
-                self.assumed(),
-                "of them assumed, for their files are missing",
-            ),
-            (self.left_out.len(), "left out"),
-            (self.not_asked_for, "not asked for"),
-            (self.other_methods, "other methods passed over"),
+            (self.assumed(), "of them assumed: their files are missing"),
+            (self.skipped.len(), "skipped"),
+            (self.not_asked_for, "not requested"),
+            (self.other_methods, "other methods skipped"),
             (self.notes.len(), "notes"),
         ] {
             if count > 0 {
@@ -133,10 +130,10 @@ impl Report {
             "gets": self.gets(),
             "not_asked_for": self.not_asked_for,
             "other_methods": self.other_methods,
-            "taken": self.taken.iter().map(|it| json!({
+            "taken": self.included.iter().map(|it| json!({
                 "id": it.id, "path": it.path, "at": it.place, "assumed": it.assumed,
             })).collect::<Vec<_>>(),
-            "left_out": self.left_out.iter().map(|it| json!({
+            "left_out": self.skipped.iter().map(|it| json!({
                 "id": it.id, "path": it.path, "at": it.place, "reason": it.reason,
             })).collect::<Vec<_>>(),
             "notes": self.notes.iter().map(|it| json!({

@@ -1,36 +1,38 @@
 //! Which responses of an operation are JSON, and their schemas.
 
 use crate::lower::report::Report;
-use crate::lower::schemas::{Shapes, Use};
+use crate::lower::schemas::{Schemas, Usage};
 use crate::lower::spec::Spec;
 use crate::lower::tree::{Node, Place};
-use crate::model::{ANY, Answer};
+use crate::operation::Response;
+use crate::schema::SchemaRef;
 
-pub struct Answers {
+/// What to ask for, and what may come.
+pub struct JsonResponses {
     pub accept: String,
-    pub list: Vec<Answer>,
+    pub responses: Vec<Response>,
 }
 
 /// A JSON response of which nothing is known.
-pub fn free_form(status: &str) -> Answer {
-    Answer {
+pub fn free_form(status: &str) -> Response {
+    Response {
         status: status.to_owned(),
         media_type: "application/json".to_owned(),
-        schema: ANY,
+        schema: SchemaRef::ANY,
     }
 }
 
 /// The JSON success responses, best first; an error where there is none.
-pub fn answers<'a>(
+pub fn responses<'a>(
     spec: &'a Spec,
     operation: &'a Node,
     at: Place,
-    shapes: &mut Shapes<'a>,
+    schemas: &mut Schemas<'a>,
     report: &mut Report,
-) -> Result<Answers, String> {
-    let responses = operation.get("responses").map(Node::entries).unwrap_or(&[]);
+) -> Result<JsonResponses, String> {
+    let declared = operation.get("responses").map(Node::entries).unwrap_or(&[]);
     let mut successes: Vec<(String, &'a Node)> = Vec::new();
-    for entry in responses {
+    for entry in declared {
         let status = entry.key.trim().to_ascii_uppercase();
         if status.len() == 3 && status.starts_with('2') || status == "DEFAULT" {
             successes.push((
@@ -49,9 +51,9 @@ pub fn answers<'a>(
     }
     successes.sort_by_key(|(status, _)| (status.ends_with("XX"), status != "200", status.clone()));
 
-    let mut list: Vec<Answer> = Vec::new();
+    let mut found: Vec<Response> = Vec::new();
     let mut others: Vec<String> = Vec::new();
-    let mut unsaid: Option<(String, Place)> = None;
+    let mut undeclared: Option<(String, Place)> = None;
     for (status, node) in &successes {
         if matches!(status.as_str(), "204" | "205") {
             others.push(format!("{status} (no body)"));
@@ -64,7 +66,7 @@ pub fn answers<'a>(
                     spec.place(node.place),
                     format!("{reason}; any JSON is taken here"),
                 );
-                list.push(free_form(status));
+                found.push(free_form(status));
                 continue;
             }
         };
@@ -72,41 +74,42 @@ pub fn answers<'a>(
         match best(spec, &media) {
             Some((media_type, holder)) => {
                 let schema = holder.and_then(|it| it.get("schema"));
-                let hint = operation.text_of("operationId").unwrap_or("response");
                 let schema = match schema {
-                    Some(node) => shapes.shape(node, Use::Response, hint, report),
-                    None => ANY,
+                    Some(node) => schemas.schema(node, Usage::Response, report),
+                    None => SchemaRef::ANY,
                 };
                 let media_type = media_type.to_owned();
-                list.push(Answer {
+                found.push(Response {
                     status: status.clone(),
                     media_type,
                     schema,
                 });
             }
-            None if media.is_empty() => unsaid = unsaid.or(Some((status.clone(), response.place))),
+            None if media.is_empty() => {
+                undeclared = undeclared.or(Some((status.clone(), response.place)))
+            }
             None => others.extend(media.iter().map(|(name, _)| (*name).to_owned())),
         }
     }
-    if let (true, Some((status, place))) = (list.is_empty() && others.is_empty(), &unsaid) {
+    if let (true, Some((status, place))) = (found.is_empty() && others.is_empty(), &undeclared) {
         report.note(
             spec.place(*place),
             "the response says nothing of its content; any JSON is taken".to_owned(),
         );
-        list.push(free_form(status));
+        found.push(free_form(status));
     }
-    if successes.is_empty() && responses.is_empty() {
+    if successes.is_empty() && declared.is_empty() {
         report.note(
             spec.place(at),
             "it declares no responses; any JSON is taken".to_owned(),
         );
-        list.push(free_form("2XX"));
+        found.push(free_form("2XX"));
     }
-    let Some(first) = list.first() else {
+    let Some(first) = found.first() else {
         others.sort();
         others.dedup();
         return Err(if others.is_empty() {
-            let statuses: Vec<&str> = responses.iter().map(|it| it.key.as_str()).collect();
+            let statuses: Vec<&str> = declared.iter().map(|it| it.key.as_str()).collect();
             format!(
                 "it declares no success response, only {}",
                 statuses.join(", ")
@@ -121,7 +124,10 @@ pub fn answers<'a>(
         media if is_text(media) => format!("application/json, {media};q=0.9"),
         media => media.to_owned(),
     };
-    Ok(Answers { accept, list })
+    Ok(JsonResponses {
+        accept,
+        responses: found,
+    })
 }
 
 /// Each media type with the node that holds its schema.

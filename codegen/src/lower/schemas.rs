@@ -11,35 +11,34 @@ use crate::lower::report::Report;
 use crate::lower::spec::Spec;
 use crate::lower::tree::{Kind, Node, shortened};
 use crate::lower::values::{example, example_of, literal, sentence};
-use crate::model::{ANY, Literal, Number, Property, Rule, Schema, SchemaId, Types};
+use crate::schema::{Literal, Property, Rule, Schema, SchemaRef, Types};
 
-#[path = "schema_builder.rs"]
 mod schema_builder;
-use schema_builder::Draft;
+use schema_builder::SchemaBuilder;
 
 /// allOf and `$ref` inside each other.
 const MAX_GATHER_DEPTH: usize = 100;
 /// Schemas of one file; GitHub's 640 GETs need about a tenth.
 const MAX_SCHEMAS: usize = 400_000;
 /// Nodes that may speak of one schema; more are a circle of allOf in disguise.
-const MAX_SPEAKERS: usize = 64;
+const MAX_SOURCES: usize = 64;
 const MAX_VARIANTS: usize = 500;
 const MAX_DESCRIPTION: usize = 60;
 
 /// What a schema is for: responses are judged and simulated, parameters are explained.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Use {
+pub enum Usage {
     Response,
     Parameter,
 }
 
-type Key = (Use, Vec<usize>);
+type Key = (Usage, Vec<usize>);
 
-pub struct Shapes<'a> {
+pub struct Schemas<'a> {
     spec: &'a Spec,
     schemas: Vec<Schema>,
-    known: HashMap<Key, SchemaId>,
-    queue: VecDeque<(SchemaId, Use, Vec<&'a Node>)>,
+    known: HashMap<Key, SchemaRef>,
+    queue: VecDeque<(SchemaRef, Usage, Vec<&'a Node>)>,
     /// Names that the file gives to nodes.
     names: HashMap<usize, &'a str>,
 }
@@ -48,14 +47,8 @@ fn address(node: &Node) -> usize {
     std::ptr::from_ref(node) as usize
 }
 
-impl<'a> Shapes<'a> {
-    pub fn new(spec: &'a Spec) -> Shapes<'a> {
-        let any = Schema {
-            name: "any".to_owned(),
-            named: false,
-            types: Types::ANY,
-            rules: Vec::new(),
-        };
+impl<'a> Schemas<'a> {
+    pub fn new(spec: &'a Spec) -> Schemas<'a> {
         let root = spec.root();
         let components = root.get("components").and_then(|it| it.get("schemas"));
         let names = [components, root.get("definitions")]
@@ -64,9 +57,9 @@ impl<'a> Shapes<'a> {
             .flat_map(Node::entries)
             .map(|entry| (address(&entry.value), entry.key.as_str()))
             .collect();
-        Shapes {
+        Schemas {
             spec,
-            schemas: vec![any],
+            schemas: vec![Schema::default()],
             known: HashMap::new(),
             queue: VecDeque::new(),
             names,
@@ -74,26 +67,16 @@ impl<'a> Shapes<'a> {
     }
 
     /// The schema of a node, complete with all that it leads to.
-    pub fn shape(
-        &mut self,
-        node: &'a Node,
-        used: Use,
-        hint: &str,
-        report: &mut Report,
-    ) -> SchemaId {
-        let id = self.enqueue(&[node], used, hint, report);
-        while let Some((id, used, nodes)) = self.queue.pop_front() {
-            let mut draft = Draft::default();
+    pub fn schema(&mut self, node: &'a Node, usage: Usage, report: &mut Report) -> SchemaRef {
+        let id = self.enqueue(&[node], usage, report);
+        while let Some((id, usage, nodes)) = self.queue.pop_front() {
+            let mut builder = SchemaBuilder::default();
             for node in nodes {
-                self.gather(node, &mut draft, 0, report);
+                self.gather(node, &mut builder, 0, report);
             }
-            self.finish(id, draft, used, report);
+            self.finish(id, &builder, usage, report);
         }
         id
-    }
-
-    pub fn get(&self, id: SchemaId) -> &Schema {
-        self.schemas.get(id).unwrap_or(&self.schemas[ANY])
     }
 
     pub fn into_schemas(self) -> Vec<Schema> {
@@ -111,18 +94,12 @@ impl<'a> Shapes<'a> {
         Some(Rule::Pattern(shortened(pattern, 200), table))
     }
 
-    fn enqueue(
-        &mut self,
-        nodes: &[&'a Node],
-        used: Use,
-        hint: &str,
-        report: &mut Report,
-    ) -> SchemaId {
-        let mut speakers: Vec<&'a Node> = Vec::with_capacity(nodes.len());
+    fn enqueue(&mut self, nodes: &[&'a Node], usage: Usage, report: &mut Report) -> SchemaRef {
+        let mut sources: Vec<&'a Node> = Vec::with_capacity(nodes.len());
         for node in nodes {
             let node = self.dereferenced(node);
-            if !speakers.iter().any(|it| std::ptr::eq(*it, node)) {
-                speakers.push(node);
+            if !sources.iter().any(|it| std::ptr::eq(*it, node)) {
+                sources.push(node);
             }
         }
         let says_nothing = |it: &&Node| {
@@ -130,158 +107,127 @@ impl<'a> Shapes<'a> {
                 || matches!(it.kind, Kind::Bool(true))
                 || (it.is_map() && it.entries().is_empty())
         };
-        if speakers.iter().all(says_nothing) {
-            return ANY;
+        if sources.iter().all(says_nothing) {
+            return SchemaRef::ANY;
         }
-        let mut addresses: Vec<usize> = speakers.iter().map(|it| address(it)).collect();
+        let mut addresses: Vec<usize> = sources.iter().map(|it| address(it)).collect();
         addresses.sort_unstable();
-        if let Some(id) = self.known.get(&(used, addresses.clone())) {
+        if let Some(id) = self.known.get(&(usage, addresses.clone())) {
             return *id;
         }
-        let first = speakers[0];
-        if self.schemas.len() >= MAX_SCHEMAS || speakers.len() > MAX_SPEAKERS {
+        let first = sources[0];
+        if self.schemas.len() >= MAX_SCHEMAS || sources.len() > MAX_SOURCES {
             report.note(
                 self.spec.place(first.place),
                 "too many schemas lie inside each other here; anything is taken".to_owned(),
             );
-            return ANY;
+            return SchemaRef::ANY;
         }
-        let id = self.schemas.len();
-        let given = if speakers.len() == 1 {
-            self.names.get(&address(first))
-        } else {
-            None
-        };
-        let name = given.map_or_else(|| hint.to_owned(), |it| (*it).to_owned());
-        self.schemas.push(Schema {
-            name,
-            named: given.is_some(),
-            types: Types::ANY,
-            rules: Vec::new(),
-        });
-        self.known.insert((used, addresses), id);
-        self.queue.push_back((id, used, speakers));
+        let id = SchemaRef::new(self.schemas.len());
+        self.schemas.push(Schema::default());
+        self.known.insert((usage, addresses), id);
+        self.queue.push_back((id, usage, sources));
         id
     }
 
-    fn finish(&mut self, id: SchemaId, draft: Draft<'a>, used: Use, report: &mut Report) {
+    fn finish(
+        &mut self,
+        id: SchemaRef,
+        builder: &SchemaBuilder<'a>,
+        usage: Usage,
+        report: &mut Report,
+    ) {
+        let types = builder.types();
         let mut rules = Vec::new();
-        let types = draft.types();
-        let numeric = types.has(Types::NUMBER) || types.has(Types::INTEGER);
-        let scalar = !types.is_any() && !types.has(Types::OBJECT) && !types.has(Types::LIST);
-        let hint = self.schemas[id].name.clone();
-        rules.extend(
-            draft
-                .format
-                .clone()
-                .map(|it| Rule::Format(shortened(&it, 30))),
-        );
-        if used == Use::Response && scalar && (numeric || types.has(Types::BOOLEAN)) {
-            let text = draft
-                .description
-                .as_deref()
-                .map(|it| sentence(it, MAX_DESCRIPTION));
-            rules.extend(text.filter(|it| !it.is_empty()).map(Rule::Description));
+        scalar_rules(builder, types, usage, &mut rules);
+        if usage == Usage::Parameter {
+            rules.extend(builder.pattern.and_then(|node| self.pattern(node, report)));
         }
-        let limit = |it: Option<f64>| it.map(Number::of);
-        // `exclusiveMinimum: true` repeats the minimum: one of them is enough.
-        rules.extend(limit(draft.minimum.filter(|it| Some(*it) != draft.above)).map(Rule::Minimum));
-        rules.extend(limit(draft.maximum.filter(|it| Some(*it) != draft.below)).map(Rule::Maximum));
-        rules.extend(limit(draft.above).map(Rule::Above));
-        rules.extend(limit(draft.below).map(Rule::Below));
-        if let Some(nodes) = &draft.literals {
-            let mut literals: Vec<Literal> =
-                nodes.iter().map(|node| literal(node, types)).collect();
-            if types.has(Types::NULL) && !literals.contains(&Literal::Null) {
-                literals.push(Literal::Null);
+        self.object_rules(builder, usage, &mut rules, report);
+        self.list_rules(builder, usage, &mut rules, report);
+        for nodes in &builder.variants {
+            let ids: Vec<SchemaRef> = nodes
+                .iter()
+                .map(|it| self.enqueue(&[it], usage, report))
+                .collect();
+            if !ids.contains(&SchemaRef::ANY) {
+                rules.push(Rule::Variants(ids));
             }
-            rules.push(Rule::Enum(literals));
         }
-        if used == Use::Parameter {
-            rules.extend(draft.pattern.and_then(|node| self.pattern(node, report)));
+        if let (Some(node), [nodes, ..]) = (builder.discriminator, builder.variants.as_slice()) {
+            rules.extend(self.discriminator(node, nodes));
         }
-        let mut properties: Vec<Property> = Vec::with_capacity(draft.properties.len());
-        for (name, nodes) in &draft.properties {
-            let required = draft.required.contains(name)
+        rules.extend(values_shown(builder, types, usage));
+        self.schemas[id.id()] = Schema { types, rules };
+    }
+
+    fn object_rules(
+        &mut self,
+        builder: &SchemaBuilder<'a>,
+        usage: Usage,
+        rules: &mut Vec<Rule>,
+        report: &mut Report,
+    ) {
+        let mut properties: Vec<Property> = Vec::with_capacity(builder.properties.len());
+        for (name, nodes) in &builder.properties {
+            let required = builder.required.contains(name)
                 && !nodes.iter().any(|node| node.is_true("writeOnly"));
-            let schema = self.enqueue(nodes, used, name, report);
+            let schema = self.enqueue(nodes, usage, report);
             properties.push(Property {
                 name: (*name).to_owned(),
                 required,
                 schema,
             });
         }
-        for name in &draft.required {
-            if !draft.property_index.contains_key(name)
+        for name in &builder.required {
+            if !builder.property_index.contains_key(name)
                 && !properties.iter().any(|it| it.name == *name)
             {
-                let name = (*name).to_owned();
                 properties.push(Property {
-                    name,
+                    name: (*name).to_owned(),
                     required: true,
-                    schema: ANY,
+                    schema: SchemaRef::ANY,
                 });
             }
         }
-        let named_properties = !properties.is_empty();
-        if named_properties {
+        if !properties.is_empty() {
             rules.push(Rule::Properties(properties));
         }
-        if !draft.additional.is_empty() {
-            let schema = self.enqueue(&draft.additional, used, &hint, report);
-            if schema != ANY {
-                rules.push(Rule::Additional(schema));
+        if !builder.additional.is_empty() {
+            let schema = self.enqueue(&builder.additional, usage, report);
+            if schema != SchemaRef::ANY {
+                rules.push(Rule::AdditionalProperties(schema));
             }
-        } else if draft.closed > 0
-            && draft.parts <= 1
-            && !draft.patterned
-            && draft.variants.is_empty()
+        } else if builder.closed > 0
+            && builder.parts <= 1
+            && !builder.patterned
+            && builder.variants.is_empty()
         {
             // Closed parts of an allOf would exclude each other: nobody means that.
             rules.push(Rule::Closed);
         }
-        if !draft.items.is_empty() {
-            let schema = self.enqueue(&draft.items, used, &hint, report);
-            if schema != ANY {
+    }
+
+    fn list_rules(
+        &mut self,
+        builder: &SchemaBuilder<'a>,
+        usage: Usage,
+        rules: &mut Vec<Rule>,
+        report: &mut Report,
+    ) {
+        if !builder.items.is_empty() {
+            let schema = self.enqueue(&builder.items, usage, report);
+            if schema != SchemaRef::ANY {
                 rules.push(Rule::Items(schema));
             }
         }
-        if !draft.prefix.is_empty() {
-            let prefix = draft.prefix.iter().take(MAX_VARIANTS);
+        if !builder.prefix.is_empty() {
+            let prefix = builder.prefix.iter().take(MAX_VARIANTS);
             let ids = prefix
-                .map(|it| self.enqueue(&[it], used, &hint, report))
+                .map(|it| self.enqueue(&[it], usage, report))
                 .collect();
-            rules.push(Rule::Prefix(ids));
+            rules.push(Rule::PrefixItems(ids));
         }
-        for nodes in &draft.variants {
-            let ids: Vec<SchemaId> = nodes
-                .iter()
-                .map(|it| self.enqueue(&[it], used, &hint, report))
-                .collect();
-            if !ids.contains(&ANY) {
-                rules.push(Rule::Variants(ids));
-            }
-        }
-        if let (Some(node), [nodes, ..]) = (draft.discriminator, draft.variants.as_slice()) {
-            rules.extend(self.discriminator(node, nodes));
-        }
-        let example = draft.example.and_then(|it| example(it, types));
-        if used == Use::Parameter {
-            let default = draft.default.filter(|it| !it.is_null()).map(Node::json);
-            rules.extend(default.filter(|it| it.len() <= 200).map(Rule::Default));
-            rules.extend(example.map(Rule::Example));
-        } else {
-            let default = || {
-                draft
-                    .default
-                    .filter(|_| numeric)
-                    .and_then(|it| example_of(it, types))
-            };
-            rules.extend(example.or_else(default).map(Rule::Example));
-        }
-        let schema = &mut self.schemas[id];
-        schema.types = types;
-        schema.rules = rules;
     }
 
     fn discriminator(&self, node: &'a Node, variants: &[&'a Node]) -> Option<Rule> {
@@ -315,4 +261,53 @@ impl<'a> Shapes<'a> {
             Some(Rule::Discriminator(property.to_owned(), mapping))
         }
     }
+}
+
+/// What is said of numbers and texts.
+fn scalar_rules(builder: &SchemaBuilder, types: Types, usage: Usage, rules: &mut Vec<Rule>) {
+    let numeric = types.has(Types::NUMBER) || types.has(Types::INTEGER);
+    let scalar = !types.is_any() && !types.has(Types::OBJECT) && !types.has(Types::LIST);
+    let format = builder.format.as_deref();
+    rules.extend(format.map(|it| Rule::Format(shortened(it, 30))));
+    // The demo takes a number's unit from its description; nothing reads the others.
+    if usage == Usage::Response && scalar && numeric {
+        let text = builder.description.as_deref();
+        let text = text.map(|it| sentence(it, MAX_DESCRIPTION));
+        rules.extend(text.filter(|it| !it.is_empty()).map(Rule::Description));
+    }
+    // `exclusiveMinimum: true` repeats the minimum: one of them is enough.
+    let minimum = builder
+        .minimum
+        .filter(|it| Some(*it) != builder.exclusive_minimum);
+    let maximum = builder
+        .maximum
+        .filter(|it| Some(*it) != builder.exclusive_maximum);
+    rules.extend(minimum.map(Rule::Minimum));
+    rules.extend(maximum.map(Rule::Maximum));
+    rules.extend(builder.exclusive_minimum.map(Rule::ExclusiveMinimum));
+    rules.extend(builder.exclusive_maximum.map(Rule::ExclusiveMaximum));
+    if let Some(nodes) = &builder.literals {
+        let mut literals: Vec<Literal> = nodes.iter().map(|node| literal(node, types)).collect();
+        if types.has(Types::NULL) && !literals.contains(&Literal::Null) {
+            literals.push(Literal::Null);
+        }
+        rules.push(Rule::Enum(literals));
+    }
+}
+
+/// Default and example.
+fn values_shown(builder: &SchemaBuilder, types: Types, usage: Usage) -> Vec<Rule> {
+    let example = builder.example.and_then(|it| example(it, types));
+    let mut rules = Vec::new();
+    if usage == Usage::Parameter {
+        let default = builder.default.filter(|it| !it.is_null()).map(Node::json);
+        rules.extend(default.filter(|it| it.len() <= 200).map(Rule::Default));
+        rules.extend(example.map(Rule::Example));
+    } else {
+        let numeric = types.has(Types::NUMBER) || types.has(Types::INTEGER);
+        let default = builder.default.filter(|_| numeric);
+        let default = || default.and_then(|it| example_of(it, types));
+        rules.extend(example.or_else(default).map(Rule::Example));
+    }
+    rules
 }

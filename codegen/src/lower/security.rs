@@ -6,7 +6,7 @@
 use crate::lower::report::Report;
 use crate::lower::spec::Spec;
 use crate::lower::tree::{Node, Place};
-use crate::model::{Location, SecurityKind, SecurityScheme};
+use crate::operation::{Location, SecurityKind, SecurityScheme};
 
 /// The alternatives of an operation, without the credentials that main-node cannot send.
 pub fn security(spec: &Spec, operation: &Node, report: &mut Report) -> Vec<Vec<SecurityScheme>> {

@@ -8,7 +8,7 @@ use std::fs;
 use std::io::Read;
 use std::path::{Component, Path, PathBuf};
 
-use crate::lower::tree::{Kind, Node, Oddity, Place};
+use crate::lower::tree::{Kind, Node, Place, Warning};
 use crate::lower::{json, yaml};
 
 /// GitHub's file is 13 MB; nobody's is this.
@@ -31,7 +31,7 @@ impl std::fmt::Display for Failure {
 pub struct Spec {
     files: Vec<File>,
     by_path: HashMap<PathBuf, Result<u32, String>>,
-    pub oddities: Vec<Oddity>,
+    pub warnings: Vec<Warning>,
 }
 
 struct File {
@@ -57,7 +57,7 @@ impl Spec {
         let mut spec = Spec {
             files: Vec::new(),
             by_path: HashMap::new(),
-            oddities: Vec::new(),
+            warnings: Vec::new(),
         };
         spec.add(path, bytes).map_err(Failure)?;
         spec.by_path.insert(clean(path), Ok(0));
@@ -86,18 +86,18 @@ impl Spec {
     fn add(&mut self, path: &Path, bytes: &[u8]) -> Result<u32, String> {
         let number = u32::try_from(self.files.len()).unwrap_or(u32::MAX);
         let shown = path.display().to_string();
-        let text = decode(bytes, number, &mut self.oddities);
+        let text = decode(bytes, number, &mut self.warnings);
         let looks_like_json = text.trim_start().starts_with(['{', '[']);
-        let mut oddities = Vec::new();
+        let mut warnings = Vec::new();
         let read = if looks_like_json {
-            json::read(&text, number, &mut oddities).or_else(|broken| {
+            json::read(&text, number, &mut warnings).or_else(|broken| {
                 // YAML's flow style looks like JSON too.
-                yaml::read(&text, number, &mut oddities).map_err(|_| broken)
+                yaml::read(&text, number, &mut warnings).map_err(|_| broken)
             })
         } else {
-            yaml::read(&text, number, &mut oddities)
+            yaml::read(&text, number, &mut warnings)
         };
-        self.oddities.append(&mut oddities);
+        self.warnings.append(&mut warnings);
         let root = read.map_err(|broken| {
             format!("{shown}:{broken}; mend this place, or take the file from its vendor again")
         })?;
@@ -295,7 +295,7 @@ fn read_neighbour(path: &Path) -> Result<Vec<u8>, String> {
     }
 }
 
-fn decode(bytes: &[u8], file: u32, oddities: &mut Vec<Oddity>) -> String {
+fn decode(bytes: &[u8], file: u32, warnings: &mut Vec<Warning>) -> String {
     let place = Place {
         file,
         line: 1,
@@ -315,7 +315,7 @@ fn decode(bytes: &[u8], file: u32, oddities: &mut Vec<Oddity>) -> String {
         _ => {
             if std::str::from_utf8(bytes).is_err() {
                 let message = "not all of the file is UTF-8; what is not is shown as `\u{fffd}`";
-                oddities.push(Oddity {
+                warnings.push(Warning {
                     place,
                     message: message.to_owned(),
                 });

@@ -41,7 +41,7 @@ pub struct Entry {
 
 /// Something odd that a reader met and lived with.
 #[derive(Debug, Clone)]
-pub struct Oddity {
+pub struct Warning {
     pub place: Place,
     pub message: String,
 }
@@ -225,7 +225,7 @@ pub fn json_number(text: &str) -> Option<String> {
 
 /// Builds a map in which a repeated key is lived with: two maps are joined, of anything
 /// else the later one counts.
-pub fn join_entries(entries: Vec<Entry>, oddities: &mut Vec<Oddity>) -> Vec<Entry> {
+pub fn join_entries(entries: Vec<Entry>, warnings: &mut Vec<Warning>) -> Vec<Entry> {
     let mut seen = std::collections::HashMap::with_capacity(entries.len());
     let mut joined: Vec<Entry> = Vec::with_capacity(entries.len());
     for entry in entries {
@@ -235,7 +235,7 @@ pub fn join_entries(entries: Vec<Entry>, oddities: &mut Vec<Oddity>) -> Vec<Entr
             continue;
         };
         let earlier: &mut Entry = &mut joined[at];
-        oddities.push(Oddity {
+        warnings.push(Warning {
             place: entry.place,
             message: format!(
                 "the key {:?} is here for the second time (first in line {}); the later counts",

@@ -1,7 +1,7 @@
 //! Scalars of a schema: types by name, listed values, examples, first sentences.
 
 use crate::lower::tree::{Kind, Node, json_number, quoted, shortened};
-use crate::model::{Literal, Types};
+use crate::schema::{Literal, Types};
 
 /// Examples longer than this are prose.
 const MAX_EXAMPLE: usize = 32;

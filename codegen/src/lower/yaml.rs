@@ -11,7 +11,7 @@ use std::collections::{HashMap, HashSet};
 use granit_parser::{ErrorKind, Event, Parser, ScalarStyle, Span, StructureStyle};
 
 use crate::lower::tree::{
-    Broken, Entry, Kind, MAX_DEPTH, Node, Oddity, Place, join_entries, parse_number, shortened,
+    Broken, Entry, Kind, MAX_DEPTH, Node, Place, Warning, join_entries, parse_number, shortened,
 };
 
 /// Nodes that all aliases of a file together may copy ("billion laughs").
@@ -20,16 +20,16 @@ const MAX_COPIED: usize = 1_000_000;
 /// Blocks of lines indented by tabs, between brackets, that are read: each costs a new start.
 const MAX_TAB_BLOCKS: usize = 100;
 
-pub fn read(text: &str, file: u32, oddities: &mut Vec<Oddity>) -> Result<Node, Broken> {
-    let mut text = replace_control_characters(text, file, oddities);
+pub fn read(text: &str, file: u32, warnings: &mut Vec<Warning>) -> Result<Node, Broken> {
+    let mut text = replace_control_characters(text, file, warnings);
     let mut tabbed_lines = HashSet::new();
-    let oddities_before = oddities.len();
+    let oddities_before = warnings.len();
     for _ in 0..MAX_TAB_BLOCKS {
-        match parse(&text, file, &tabbed_lines, oddities) {
+        match parse(&text, file, &tabbed_lines, warnings) {
             Err(Refusal::Tab { line, error }) => {
                 let expanded = expand_tabs(&text, line, &mut tabbed_lines);
                 text = Cow::Owned(expanded.ok_or(error)?);
-                oddities.truncate(oddities_before);
+                warnings.truncate(oddities_before);
             }
             Err(Refusal::Other(error)) => return Err(error),
             Ok(node) => return Ok(node),
@@ -58,11 +58,11 @@ fn parse(
     text: &str,
     file: u32,
     tabbed_lines: &HashSet<usize>,
-    oddities: &mut Vec<Oddity>,
+    warnings: &mut Vec<Warning>,
 ) -> Result<Node, Refusal> {
     let mut builder = Builder {
         file,
-        oddities,
+        warnings,
         open: Vec::new(),
         root: None,
         anchors: HashMap::new(),
@@ -143,7 +143,7 @@ fn expand_tabs(text: &str, line: usize, tabbed_lines: &mut HashSet<usize>) -> Op
 fn replace_control_characters<'a>(
     text: &'a str,
     file: u32,
-    oddities: &mut Vec<Oddity>,
+    warnings: &mut Vec<Warning>,
 ) -> Cow<'a, str> {
     let is_allowed = |character: char| {
         matches!(character, '\t' | '\n' | '\r' | '\u{85}' | ' '..='~' | '\u{a0}'..='\u{fffd}')
@@ -153,7 +153,7 @@ fn replace_control_characters<'a>(
         return Cow::Borrowed(text);
     };
     let before = &text[..first];
-    oddities.push(Oddity {
+    warnings.push(Warning {
         place: Place {
             file,
             line: number(before.matches('\n').count() + 1),
@@ -180,7 +180,7 @@ fn number(it: usize) -> u32 {
 
 struct Builder<'a> {
     file: u32,
-    oddities: &'a mut Vec<Oddity>,
+    warnings: &'a mut Vec<Warning>,
     open: Vec<Open>,
     root: Option<Node>,
     anchors: HashMap<usize, Node>,
@@ -294,7 +294,7 @@ impl Builder<'_> {
         }
         if self.wants_key() {
             // `? [a, b] : c`: no key that OpenAPI knows; its value is kept out of the way.
-            self.oddities.push(Oddity {
+            self.warnings.push(Warning {
                 place,
                 message: "a list or an object as a key is not understood".to_owned(),
             });
@@ -314,7 +314,7 @@ impl Builder<'_> {
         };
         let kind = match open.what {
             What::List(items) => Kind::List(items),
-            What::Map(entries, _) => Kind::Map(join_entries(merged(entries), self.oddities)),
+            What::Map(entries, _) => Kind::Map(join_entries(merged(entries), self.warnings)),
         };
         let node = Node {
             kind,

@@ -3,7 +3,7 @@
 //! Every message is for a tired person: expected, found, what to change. Nothing is altered.
 
 use super::{Argument, ArgumentProblem, Location, Operation, Parameter, Style};
-use crate::schema::{Link, Literal, Schema, Types};
+use crate::schema::{Literal, Schema, SchemaRef, Types};
 
 /// Every problem of these arguments, each with what to change; none means it can be called.
 pub fn check_arguments(
@@ -12,7 +12,7 @@ pub fn check_arguments(
 ) -> Vec<ArgumentProblem> {
     let mut problems = Vec::new();
     for (position, (name, argument)) in arguments.iter().enumerate() {
-        let problem = match operation.parameters.iter().find(|it| it.argument == name) {
+        let problem = match operation.parameters.iter().find(|it| it.argument == *name) {
             None => Some(unknown(operation, name)),
             Some(_)
                 if arguments[..position]
@@ -31,18 +31,20 @@ pub fn check_arguments(
             message,
         }));
     }
-    for parameter in operation.parameters {
-        let given = arguments.iter().any(|(name, _)| name == parameter.argument);
+    for parameter in &operation.parameters {
+        let given = arguments
+            .iter()
+            .any(|(name, _)| *name == parameter.argument);
         let needed = parameter.required && !parameter.filled_by_security;
-        if needed && !given && parameter.default().is_none() {
+        if needed && !given && parameter.default_value().is_none() {
             problems.push(ArgumentProblem {
-                argument: Some(parameter.argument.to_owned()),
+                argument: Some(parameter.argument.clone()),
                 message: format!(
                     "{} needs `{}` ({}) and `params` does not give it; add {} = …",
                     operation.id,
                     parameter.argument,
-                    parameter.words(),
-                    key(parameter.argument)
+                    parameter.describe(),
+                    key(&parameter.argument)
                 ),
             });
         }
@@ -61,7 +63,7 @@ fn key(name: &str) -> String {
 }
 
 fn unknown(operation: &Operation, name: &str) -> String {
-    let names = operation.parameters.iter().map(|it| it.argument);
+    let names = operation.parameters.iter().map(|it| it.argument.as_str());
     match nearest(name, names) {
         Some(near) => format!(
             "{} has no parameter `{name}`; did you mean `{near}`?",
@@ -74,7 +76,7 @@ fn unknown(operation: &Operation, name: &str) -> String {
             let mut known: Vec<&str> = operation
                 .parameters
                 .iter()
-                .map(|it| it.argument)
+                .map(|it| it.argument.as_str())
                 .take(8)
                 .collect();
             if operation.parameters.len() > known.len() {
@@ -108,8 +110,8 @@ fn unfit(operation: &Operation, parameter: &Parameter, argument: &Argument) -> O
     if parameter.style == Style::Json {
         return None;
     }
-    let id = operation.id;
-    let name = parameter.argument;
+    let id = &operation.id;
+    let name = &parameter.argument;
     if let Some(text) = argument.scalar_text() {
         let hint = match parameter.location {
             Location::Path if text.is_empty() => "may not be empty: it is a part of the path",
@@ -123,7 +125,7 @@ fn unfit(operation: &Operation, parameter: &Parameter, argument: &Argument) -> O
             return Some(format!("`{name}` of {id} {hint}; change it in `params`"));
         }
     }
-    let unfit = misfit(parameter.schema, argument, 0)?;
+    let unfit = misfit(parameter.schema.get(), argument, 0)?;
     let near = match &unfit.found {
         Argument::Text(text) => nearest(text, texts(unfit.schema)),
         _ => None,
@@ -133,14 +135,14 @@ fn unfit(operation: &Operation, parameter: &Parameter, argument: &Argument) -> O
         (None, Argument::Integer(_) | Argument::Number(_) | Argument::Boolean(_))
             if unfit.schema.types == Types::TEXT && unfit.schema.literals().is_empty() =>
         {
-            format!("put it in quotes: \"{}\"", unfit.found.words())
+            format!("put it in quotes: \"{}\"", unfit.found.describe())
         }
         _ => "change it in `params`".to_owned(),
     };
     Some(format!(
         "`{name}` of {id}: expected {}, found {}; {change}",
-        unfit.schema.words(),
-        unfit.found.words()
+        unfit.schema.describe(),
+        unfit.found.describe()
     ))
 }
 
@@ -148,12 +150,12 @@ fn is_dots(text: &str) -> bool {
     text == "." || text == ".."
 }
 
-fn texts(schema: &Schema) -> impl Iterator<Item = &'static str> {
+fn texts(schema: &Schema) -> impl Iterator<Item = &str> {
     schema
         .literals()
         .iter()
         .filter_map(|literal| match literal {
-            Literal::Text(it) => Some(*it),
+            Literal::Text(it) => Some(it.as_str()),
             _ => None,
         })
 }
@@ -242,7 +244,7 @@ fn misfit(schema: &'static Schema, argument: &Argument, depth: usize) -> Option<
 
 /// Variants of one form, like two enums, share the first one's message.
 fn no_variant(
-    variants: &'static [Link],
+    variants: &[SchemaRef],
     argument: &Argument,
     first: Option<Misfit>,
 ) -> Option<Misfit> {

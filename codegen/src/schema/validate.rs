@@ -1,4 +1,4 @@
-//! The lenient walk that judges a response against its declared schema.
+//! The lenient walk that validates a response against its declared schema.
 //!
 //! It only reports: it never changes or refuses a value, and a field that violates its schema
 //! costs that field alone. Bounded in depth, steps and findings, for schemas that refer to
@@ -8,11 +8,11 @@ use std::collections::HashSet;
 
 use serde_json::Value;
 
-use super::{Link, Literal, Rule, Schema, Types, literal_words, number};
+use super::{Literal, Rule, Schema, SchemaRef, Types, describe_literals, number};
 
 /// Deeper than serde_json reads, so only a schema that refers to itself gets here.
 const MAX_DEPTH: usize = 160;
-/// Values looked at in one judgement; `oneOf` inside `oneOf` would multiply without it.
+/// Values looked at in one validatement; `oneOf` inside `oneOf` would multiply without it.
 const MAX_STEPS: u32 = 200_000;
 /// Characters of a found value that a message may show.
 const SAMPLE_CHARACTERS: usize = 32;
@@ -63,35 +63,35 @@ impl std::fmt::Display for Drift {
     }
 }
 
-/// Judges a whole response: at most `bound` findings, in the order of the document.
-pub fn judge(schema: &'static Schema, value: &Value, bound: usize) -> Vec<Drift> {
-    Judge {
+/// Validators a whole response: at most `bound` findings, in the order of the document.
+pub fn validate(schema: &'static Schema, value: &Value, bound: usize) -> Vec<Drift> {
+    Validator {
         bound,
-        ..Judge::default()
+        ..Validator::default()
     }
-    .judge(schema, value)
+    .validate(schema, value)
 }
 
-/// How to judge. `Judge { numbers_as_text: true, ..Judge::default() }.judge(schema, value)`.
+/// How to validate. `Validator { numbers_as_text: true, ..Validator::default() }.validate(schema, value)`.
 #[derive(Debug, Clone, Copy)]
-pub struct Judge {
+pub struct Validator {
     /// The most findings to return.
     pub bound: usize,
     /// A number that comes as text (`"2"`) is taken for one (`numbers = "lenient"`).
     pub numbers_as_text: bool,
 }
 
-impl Default for Judge {
-    fn default() -> Judge {
-        Judge {
+impl Default for Validator {
+    fn default() -> Validator {
+        Validator {
             bound: 64,
             numbers_as_text: false,
         }
     }
 }
 
-impl Judge {
-    pub fn judge(self, schema: &'static Schema, value: &Value) -> Vec<Drift> {
+impl Validator {
+    pub fn validate(self, schema: &'static Schema, value: &Value) -> Vec<Drift> {
         let mut walk = Walk {
             how: self,
             steps: MAX_STEPS,
@@ -106,7 +106,7 @@ impl Judge {
 }
 
 struct Walk {
-    how: Judge,
+    how: Validator,
     steps: u32,
     drifts: Vec<Drift>,
     pointer: String,
@@ -127,7 +127,7 @@ impl Walk {
         }
         let fits = self.fits(schema.types, value);
         if !fits {
-            self.report(DriftKind::WrongType, schema.words(), sample(value));
+            self.report(DriftKind::WrongType, schema.describe(), sample(value));
             return;
         }
         self.listed(schema, value);
@@ -145,7 +145,7 @@ impl Walk {
             return;
         }
         if !schema.types.has(Types::NULL) {
-            self.report(DriftKind::Null, schema.words(), "null".to_owned());
+            self.report(DriftKind::Null, schema.describe(), "null".to_owned());
         } else if !schema.variants().is_empty() {
             self.variants(schema, &Value::Null, depth);
         }
@@ -181,7 +181,11 @@ impl Walk {
         {
             return;
         }
-        self.report(DriftKind::NotListed, literal_words(literals), sample(value));
+        self.report(
+            DriftKind::NotListed,
+            describe_literals(literals),
+            sample(value),
+        );
     }
 
     fn range(&mut self, schema: &'static Schema, value: &Value) {
@@ -191,7 +195,7 @@ impl Walk {
             _ => None,
         };
         if found.is_some_and(|found| schema.excludes(found)) {
-            self.report(DriftKind::OutOfRange, schema.words(), sample(value));
+            self.report(DriftKind::OutOfRange, schema.describe(), sample(value));
         }
     }
 
@@ -203,14 +207,14 @@ impl Walk {
     ) {
         let properties = schema.properties();
         for property in properties {
-            match fields.get(property.name) {
-                Some(value) => self.step(property.name, |walk| {
+            match fields.get(&property.name) {
+                Some(value) => self.step(&property.name, |walk| {
                     walk.value(property.schema.get(), value, depth + 1);
                 }),
-                None if property.required => self.step(property.name, |walk| {
+                None if property.required => self.step(&property.name, |walk| {
                     walk.report(
                         DriftKind::Missing,
-                        property.schema.words(),
+                        property.schema.describe(),
                         "nothing".to_owned(),
                     );
                 }),
@@ -222,7 +226,7 @@ impl Walk {
             return;
         }
         for (name, value) in fields {
-            if properties.iter().any(|property| property.name == name) {
+            if properties.iter().any(|property| property.name == *name) {
                 continue;
             }
             if let Some(additional) = additional {
@@ -243,7 +247,7 @@ impl Walk {
         let prefix = schema.prefix();
         let rest = schema.items();
         for (index, item) in items.iter().enumerate() {
-            let Some(schema) = prefix.get(index).map(Link::get).or(rest) else {
+            let Some(schema) = prefix.get(index).map(|it| it.get()).or(rest) else {
                 break;
             };
             let (pointer, pattern) = (self.pointer.len(), self.pattern.len());
@@ -273,7 +277,7 @@ impl Walk {
 
     /// At least one variant has to fit. Where none does, the one that is nearest speaks.
     fn variants(&mut self, schema: &'static Schema, value: &Value, depth: usize) {
-        for rule in schema.rules {
+        for rule in &schema.rules {
             let Rule::Variants(variants) = rule else {
                 continue;
             };
@@ -283,9 +287,9 @@ impl Walk {
             }
             let mut nearest: Option<Vec<Drift>> = None;
             let mut fits = false;
-            for variant in *variants {
+            for variant in variants {
                 let mut trial = Walk {
-                    how: Judge {
+                    how: Validator {
                         bound: 8,
                         ..self.how
                     },
@@ -319,7 +323,7 @@ impl Walk {
                     }
                 }
                 _ => {
-                    let expected = variant_words(variants);
+                    let expected = describe_variants(variants);
                     self.report(DriftKind::NoVariant, expected, sample(value));
                 }
             }
@@ -375,22 +379,22 @@ fn same_place(pointer: &str, pattern: &str) -> bool {
 
 fn discriminated(
     schema: &'static Schema,
-    variants: &'static [Link],
+    variants: &'static [SchemaRef],
     value: &Value,
 ) -> Option<&'static Schema> {
     let (property, mapping) = schema.find(|rule| match rule {
-        Rule::Discriminator(property, mapping) => Some((*property, *mapping)),
+        Rule::Discriminator(property, mapping) => Some((property, mapping)),
         _ => None,
     })?;
     let said = value.get(property)?.as_str()?;
     let (_, index) = mapping.iter().find(|(name, _)| *name == said)?;
-    variants.get(*index).map(Link::get)
+    variants.get(*index).map(|it| it.get())
 }
 
-fn variant_words(variants: &[Link]) -> String {
+fn describe_variants(variants: &[SchemaRef]) -> String {
     let mut words: Vec<String> = Vec::new();
     for variant in variants {
-        let one = variant.words();
+        let one = variant.describe();
         if !words.contains(&one) {
             words.push(one);
         }

@@ -1,110 +1,25 @@
+use std::sync::LazyLock;
+
 use super::*;
-use crate::schema::{Link, Literal, Property, Rule, Types, leaf};
+use crate::compact::CompactApi;
+use crate::schema::Types;
 
-static LATITUDE: Schema = Schema {
-    types: Types::NUMBER,
-    rules: &[Rule::Minimum(-90.0), Rule::Maximum(90.0)],
-};
-static UNIT: Schema = Schema {
-    types: Types::TEXT,
-    rules: &[
-        Rule::Enum(&[Literal::Text("celsius"), Literal::Text("fahrenheit")]),
-        Rule::Default("\"celsius\""),
-    ],
-};
-static UNITS: Schema = Schema {
-    types: Types::LIST,
-    rules: &[Rule::Items(Link::Static(&UNIT))],
-};
-static DAYS: Schema = Schema {
-    types: Types::INTEGER,
-    rules: &[Rule::Minimum(0.0), Rule::Maximum(16.0)],
-};
-static FILTER: Schema = Schema {
-    types: Types::OBJECT,
-    rules: &[Rule::Properties(&[Property {
-        name: "days",
-        required: false,
-        schema: Link::Static(&DAYS),
-    }])],
-};
-static EITHER: Schema = Schema {
-    types: Types::ANY,
-    rules: &[Rule::Variants(&[Link::Static(&DAYS), Link::Static(&UNITS)])],
-};
+static API: CompactApi = CompactApi::plain(
+    r#"
+{"name":"weather","title":"","version":"","source_file":""}
+{"id":"getForecast","path":"/v1/{place}","servers":[{"url":"https://{region}.example.net/base/","variables":[{"name":"region","default":"eu"}]}],"parameters":[{"argument":"place","location":"path","required":true,"schema":1},{"argument":"latitude","required":true,"schema":2},{"argument":"unit","required":true,"schema":3},{"argument":"units","schema":4},{"argument":"days","schema":5},{"argument":"filter","schema":6},{"argument":"either","schema":7},{"argument":"X-Trace","location":"header","schema":1},{"argument":"api_key","required":true,"filled_by_security":true,"schema":1}],"responses":[{"status":"200","media_type":"","schema":2},{"status":"2XX","media_type":"","schema":5},{"status":"default","media_type":"","schema":3}]}
 
-const fn parameter(
-    name: &'static str,
-    location: Location,
-    required: bool,
-    schema: &'static Schema,
-) -> Parameter {
-    Parameter {
-        argument: name,
-        name,
-        location,
-        required,
-        filled_by_security: false,
-        style: Style::Form,
-        explode: true,
-        reserved: false,
-        schema,
-        description: "",
-        example: "",
-    }
-}
+{"types":"string"}
+{"types":"number","rules":[{"minimum":-90.0},{"maximum":90.0}]}
+{"types":"string","rules":[{"enum":["celsius","fahrenheit"]},{"default":"\"celsius\""}]}
+{"types":"array","rules":[{"items":3}]}
+{"types":"integer","rules":[{"minimum":0.0},{"maximum":16.0}]}
+{"types":"object","rules":[{"properties":[{"name":"days","schema":5}]}]}
+{"rules":[{"variants":[5,4]}]}"#,
+);
 
-static OPERATION: Operation = Operation {
-    api: "weather",
-    id: "getForecast",
-    summary: "",
-    description: "",
-    path: "/v1/{place}",
-    servers: &[Server {
-        url: "https://{region}.example.net/base/",
-        description: "",
-        variables: &[Variable {
-            name: "region",
-            default: "eu",
-            values: &[],
-        }],
-    }],
-    parameters: &[
-        parameter("place", Location::Path, true, &leaf::TEXT),
-        parameter("latitude", Location::Query, true, &LATITUDE),
-        parameter("unit", Location::Query, true, &UNIT),
-        parameter("units", Location::Query, false, &UNITS),
-        parameter("days", Location::Query, false, &DAYS),
-        parameter("filter", Location::Query, false, &FILTER),
-        parameter("either", Location::Query, false, &EITHER),
-        parameter("X-Trace", Location::Header, false, &leaf::TEXT),
-        Parameter {
-            filled_by_security: true,
-            ..parameter("api_key", Location::Query, true, &leaf::TEXT)
-        },
-    ],
-    security: &[],
-    accept: "application/json",
-    response: Link::Static(&leaf::ANY),
-    answers: &[
-        Answer {
-            status: "200",
-            media_type: "application/json",
-            schema: Link::Static(&LATITUDE),
-        },
-        Answer {
-            status: "2XX",
-            media_type: "application/json",
-            schema: Link::Static(&DAYS),
-        },
-        Answer {
-            status: "default",
-            media_type: "application/json",
-            schema: Link::Static(&UNIT),
-        },
-    ],
-    deprecated: false,
-};
+static OPERATION: LazyLock<&Operation> =
+    LazyLock::new(|| &API.read().expect("it is an API").operations[0]);
 
 fn text(it: &str) -> Argument {
     Argument::Text(it.to_owned())
@@ -271,7 +186,8 @@ fn the_configured_address_wins() {
 
 #[test]
 fn the_nearest_declared_status_has_the_schema() {
-    assert!(std::ptr::eq(OPERATION.schema_for(200).unwrap(), &LATITUDE));
-    assert!(std::ptr::eq(OPERATION.schema_for(203).unwrap(), &DAYS));
-    assert!(std::ptr::eq(OPERATION.schema_for(500).unwrap(), &UNIT));
+    let types = |status| OPERATION.schema_for(status).map(|it| it.types);
+    assert_eq!(types(200), Some(Types::NUMBER));
+    assert_eq!(types(203), Some(Types::INTEGER));
+    assert_eq!(types(500), Some(Types::TEXT));
 }

@@ -1,163 +1,43 @@
+use std::sync::OnceLock;
+
 use serde_json::{Value, json};
 
 use super::*;
+use crate::support::schemas;
 
-static RANGED: Schema = Schema {
-    types: Types::NUMBER,
-    rules: &[Rule::Minimum(-60.0), Rule::Below(60.0)],
-};
-static KIND: Schema = Schema {
-    types: Types::TEXT.or(Types::NULL),
-    rules: &[Rule::Enum(&[
-        Literal::Text("indoor"),
-        Literal::Text("outdoor"),
-        Literal::Null,
-    ])],
-};
-static LEVEL: Schema = Schema {
-    types: Types::INTEGER,
-    rules: &[Rule::Enum(&[Literal::Number("1"), Literal::Number("2")])],
-};
-static SERIES: Schema = Schema {
-    types: Types::LIST,
-    rules: &[Rule::Items(Link::Static(&leaf::NUMBER))],
-};
-static CLOSED: Schema = Schema {
-    types: Types::OBJECT,
-    rules: &[
-        Rule::Properties(&[Property {
-            name: "a/b",
-            required: true,
-            schema: Link::Static(&leaf::INTEGER),
-        }]),
-        Rule::Closed,
-    ],
-};
-static MAP: Schema = Schema {
-    types: Types::OBJECT,
-    rules: &[Rule::Additional(Link::Static(&leaf::BOOLEAN))],
-};
-static TREE: Schema = Schema {
-    types: Types::OBJECT,
-    rules: &[Rule::Properties(&[
-        Property {
-            name: "value",
-            required: true,
-            schema: Link::Static(&leaf::NUMBER),
-        },
-        Property {
-            name: "next",
-            required: false,
-            schema: Link::Static(&TREE),
-        },
-    ])],
-};
-static CAT: Schema = Schema {
-    types: Types::OBJECT,
-    rules: &[Rule::Properties(&[
-        Property {
-            name: "kind",
-            required: true,
-            schema: Link::Static(&leaf::TEXT),
-        },
-        Property {
-            name: "lives",
-            required: true,
-            schema: Link::Static(&leaf::INTEGER),
-        },
-    ])],
-};
-static DOG: Schema = Schema {
-    types: Types::OBJECT,
-    rules: &[Rule::Properties(&[Property {
-        name: "bark",
-        required: true,
-        schema: Link::Static(&leaf::TEXT),
-    }])],
-};
-static PET: Schema = Schema {
-    types: Types::ANY,
-    rules: &[
-        Rule::Variants(&[Link::Static(&CAT), Link::Static(&DOG)]),
-        Rule::Discriminator("kind", &[("cat", 0), ("dog", 1)]),
-    ],
-};
-static TEXT_OR_LIST: Schema = Schema {
-    types: Types::ANY,
-    rules: &[Rule::Variants(&[
-        Link::Static(&leaf::TEXT),
-        Link::Static(&SERIES),
-    ])],
-};
+const MAP: usize = 6;
 /// Nothing but itself: a walk that trusts schemas would never end.
-static CIRCLE: Schema = Schema {
-    types: Types::ANY,
-    rules: &[Rule::Variants(&[
-        Link::Static(&CIRCLE),
-        Link::Static(&CIRCLE),
-        Link::Static(&CIRCLE),
-    ])],
-};
-static ALL: Schema = Schema {
-    types: Types::OBJECT,
-    rules: &[Rule::Properties(&[
-        Property {
-            name: "ranged",
-            required: false,
-            schema: Link::Static(&RANGED),
-        },
-        Property {
-            name: "kind",
-            required: false,
-            schema: Link::Static(&KIND),
-        },
-        Property {
-            name: "level",
-            required: false,
-            schema: Link::Static(&LEVEL),
-        },
-        Property {
-            name: "series",
-            required: false,
-            schema: Link::Static(&SERIES),
-        },
-        Property {
-            name: "closed",
-            required: false,
-            schema: Link::Static(&CLOSED),
-        },
-        Property {
-            name: "map",
-            required: false,
-            schema: Link::Static(&MAP),
-        },
-        Property {
-            name: "tree",
-            required: false,
-            schema: Link::Static(&TREE),
-        },
-        Property {
-            name: "pet",
-            required: false,
-            schema: Link::Static(&PET),
-        },
-        Property {
-            name: "either",
-            required: false,
-            schema: Link::Static(&TEXT_OR_LIST),
-        },
-        Property {
-            name: "flag",
-            required: true,
-            schema: Link::Static(&leaf::BOOLEAN),
-        },
-    ])],
-};
+const CIRCLE: usize = 12;
+const ALL: usize = 13;
+const SCHEMAS: &str = r#"
+{"types":"number","rules":[{"minimum":-60.0},{"exclusive_maximum":60.0}]}
+{"types":"string|null","rules":[{"enum":["indoor","outdoor",null]}]}
+{"types":"integer","rules":[{"enum":[1,2]}]}
+{"types":"array","rules":[{"items":14}]}
+{"types":"object","rules":[{"properties":[{"name":"a/b","required":true,"schema":15}]},"closed"]}
+{"types":"object","rules":[{"additional_properties":16}]}
+{"types":"object","rules":[{"properties":[{"name":"value","required":true,"schema":14},{"name":"next","schema":7}]}]}
+{"types":"object","rules":[{"properties":[{"name":"kind","required":true,"schema":17},{"name":"lives","required":true,"schema":15}]}]}
+{"types":"object","rules":[{"properties":[{"name":"bark","required":true,"schema":17}]}]}
+{"rules":[{"variants":[8,9]},{"discriminator":["kind",[["cat",0],["dog",1]]]}]}
+{"rules":[{"variants":[17,4]}]}
+{"rules":[{"variants":[12,12,12]}]}
+{"types":"object","rules":[{"properties":[{"name":"ranged","schema":1},{"name":"kind","schema":2},{"name":"level","schema":3},{"name":"series","schema":4},{"name":"closed","schema":5},{"name":"map","schema":6},{"name":"tree","schema":7},{"name":"pet","schema":10},{"name":"either","schema":11},{"name":"flag","required":true,"schema":16}]}]}
+{"types":"number"}
+{"types":"integer"}
+{"types":"boolean"}
+{"types":"string"}
+"#;
+
+fn schema(id: usize) -> &'static Schema {
+    static READ: OnceLock<Vec<&'static Schema>> = OnceLock::new();
+    READ.get_or_init(|| schemas(SCHEMAS))[id]
+}
 
 #[track_caller]
 fn check(text: &str, expected: &[&str]) {
     let value: Value = serde_json::from_str(text).unwrap();
-    let found: Vec<String> = judge(&ALL, &value, 64)
+    let found: Vec<String> = validate(schema(ALL), &value, 64)
         .iter()
         .map(Drift::to_string)
         .collect();
@@ -249,24 +129,27 @@ fn numbers_that_no_float_holds_are_judged_too() {
 #[test]
 fn text_counts_as_a_number_only_when_asked_to() {
     let value = json!({"flag": true, "ranged": "21.5", "level": "2"});
-    assert_eq!(judge(&ALL, &value, 64).len(), 2);
-    let lenient = Judge {
+    assert_eq!(validate(schema(ALL), &value, 64).len(), 2);
+    let lenient = Validator {
         numbers_as_text: true,
-        ..Judge::default()
+        ..Validator::default()
     };
-    assert_eq!(lenient.judge(&ALL, &value), []);
+    assert_eq!(lenient.validate(schema(ALL), &value), []);
     let outside = json!({"flag": true, "ranged": "75"});
-    assert_eq!(lenient.judge(&ALL, &outside)[0].kind, DriftKind::OutOfRange);
+    assert_eq!(
+        lenient.validate(schema(ALL), &outside)[0].kind,
+        DriftKind::OutOfRange
+    );
 }
 
 #[test]
 fn findings_samples_and_circles_are_bounded() {
     let many: Value = (0..500).map(|at| (format!("k{at}"), json!(at))).collect();
-    assert_eq!(judge(&MAP, &many, 16).len(), 16);
+    assert_eq!(validate(schema(MAP), &many, 16).len(), 16);
     let secret = json!({"flag": "s".repeat(10_000)});
-    assert!(judge(&ALL, &secret, 1)[0].found.len() < 50);
+    assert!(validate(schema(ALL), &secret, 1)[0].found.len() < 50);
     // It ends; what it says does not matter.
-    judge(&CIRCLE, &json!({"a": [1, 2, {"b": null}]}), 8);
+    validate(schema(CIRCLE), &json!({"a": [1, 2, {"b": null}]}), 8);
 }
 
 /// Seeded: a failure here fails everywhere.
@@ -306,8 +189,8 @@ impl Dice {
         }
     }
 
-    /// Leaked: a static schema is what the walk takes.
-    fn schema(&mut self, depth: u32) -> &'static Schema {
+    /// A schema that leads to any of `count`.
+    fn schema(&mut self, count: u64) -> Schema {
         const KINDS: &[Types] = &[
             Types::NONE,
             Types::NULL,
@@ -320,58 +203,57 @@ impl Dice {
             Types::ANY,
             Types::NULLABLE,
         ];
-        if depth == 0 {
-            return [&ALL, &PET, &TREE, &CIRCLE, &RANGED, &KIND][self.roll(6) as usize];
-        }
         let mut rules = Vec::new();
         for _ in 0..self.roll(4) {
-            let inner = self.schema(depth - 1);
+            let inner = SchemaRef::new(self.roll(count) as usize);
+            let other = SchemaRef::new(self.roll(count) as usize);
+            let property = |name: &str, required, schema| Property {
+                name: name.to_owned(),
+                required,
+                schema,
+            };
             rules.push(match self.roll(9) {
                 0 => Rule::Minimum(self.roll(100) as f64 - 50.0),
-                1 => Rule::Below(f64::MAX),
-                2 => Rule::Enum(&[Literal::Number("1e400"), Literal::Json("[1"), Literal::Null]),
-                3 => Rule::Properties(Box::leak(Box::new([
-                    Property {
-                        name: "next",
-                        required: true,
-                        schema: Link::Static(inner),
-                    },
-                    Property {
-                        name: "",
-                        required: false,
-                        schema: Link::Static(&ALL),
-                    },
-                ]))),
+                1 => Rule::ExclusiveMaximum(f64::MAX),
+                2 => Rule::Enum(vec![
+                    Literal::Number("1e400".to_owned()),
+                    Literal::Json("[1]".to_owned()),
+                    Literal::Null,
+                ]),
+                3 => Rule::Properties(vec![
+                    property("next", true, inner),
+                    property("", false, other),
+                ]),
                 4 => Rule::Closed,
-                5 => Rule::Additional(Link::Static(inner)),
-                6 => Rule::Items(Link::Static(inner)),
-                7 => Rule::Prefix(Box::leak(Box::new([Link::Static(inner)]))),
-                _ => Rule::Variants(Box::leak(Box::new([
-                    Link::Static(inner),
-                    Link::Static(&PET),
-                    Link::Static(inner),
-                ]))),
+                5 => Rule::AdditionalProperties(inner),
+                6 => Rule::Items(inner),
+                7 => Rule::PrefixItems(vec![inner]),
+                _ => Rule::Variants(vec![inner, other, inner]),
             });
         }
         let types = KINDS[self.roll(10) as usize].or(KINDS[self.roll(10) as usize]);
-        Box::leak(Box::new(Schema {
-            types,
-            rules: Box::leak(rules.into_boxed_slice()),
-        }))
+        Schema { types, rules }
     }
 }
 
 #[test]
 fn any_json_against_any_schema_ends_within_bounds() {
     let mut dice = Dice(0x9E37_79B9_7F4A_7C15);
-    for _ in 0..2_000 {
-        let schema = dice.schema(3);
+    let mut made = Vec::new();
+    for at in 0..2_000 {
+        if at % 40 == 0 {
+            let lines: Vec<String> = (0..40)
+                .map(|_| serde_json::to_string(&dice.schema(58)).unwrap())
+                .collect();
+            made = schemas(&format!("{}\n{}", SCHEMAS.trim(), lines.join("\n")));
+        }
+        let schema = made[dice.roll(58) as usize];
         let value = dice.value(4);
-        let drifts = Judge {
+        let drifts = Validator {
             bound: 20,
             numbers_as_text: dice.roll(2) == 0,
         }
-        .judge(schema, &value);
+        .validate(schema, &value);
         assert!(drifts.len() <= 20);
         for drift in drifts {
             assert!(drift.found.chars().count() < 60, "{drift}");
@@ -379,54 +261,5 @@ fn any_json_against_any_schema_ends_within_bounds() {
             let parent = drift.pointer.rsplit_once('/').map_or("", |it| it.0);
             assert!(value.pointer(parent).is_some(), "{drift}");
         }
-    }
-}
-
-/// Three schemas in every line of which something is said.
-const PACKED: &str = "\n{\"t\":\"object\",\"has\":[\"!at\",2,\"next\",1,\"°\",3]}\n\
-     {\"t\":\"integer|null\",\"about\":\"When, s\",\"min\":0,\"example\":\"7\"}\n\
-     {\"t\":\"string\",\"enum\":[\"a\",\"ü\"]}";
-
-fn deflate(text: &str) -> &'static [u8] {
-    use std::io::Write as _;
-    let mut writer = flate2::write::DeflateEncoder::new(Vec::new(), flate2::Compression::best());
-    writer.write_all(text.as_bytes()).unwrap();
-    Vec::leak(writer.finish().unwrap())
-}
-
-fn packed(pack: Pack) -> &'static Schema {
-    Link::Packed(Box::leak(Box::new(pack)), 1).get()
-}
-
-#[test]
-fn a_deflated_pack_reads_the_same_as_its_text() {
-    let plain = packed(Pack::new(PACKED));
-    let deflated = packed(Pack::deflated(PACKED.len(), deflate(PACKED)));
-    assert_eq!(format!("{plain:?}"), format!("{deflated:?}"));
-    for (one, other) in plain.properties().iter().zip(deflated.properties()) {
-        assert_eq!(one.name, other.name);
-        let (one, other) = (one.schema.get(), other.schema.get());
-        assert_eq!(format!("{one:?}"), format!("{other:?}"));
-    }
-    assert_eq!(deflated.properties().len(), 3);
-    let value = json!({"at": -1, "next": {"at": 3, "°": "b"}});
-    let drift = |schema| format!("{:?}", judge(schema, &value, 9));
-    assert_eq!(drift(plain), drift(deflated));
-}
-
-#[test]
-fn a_damaged_deflated_pack_says_nothing_and_takes_no_more_memory_than_stated() {
-    let bytes = deflate(PACKED);
-    let bomb = deflate(&"\n".repeat(1 << 20));
-    for (length, bytes) in [
-        (PACKED.len(), &bytes[..bytes.len() / 2]),
-        (PACKED.len(), &bytes[1..]),
-        (PACKED.len(), &[]),
-        (PACKED.len() - 1, bytes),
-        (PACKED.len() + 1, bytes),
-        (64, bomb),
-    ] {
-        let schema = packed(Pack::deflated(length, bytes));
-        assert!(schema.types.is_any() && schema.rules.is_empty());
     }
 }

@@ -42,7 +42,7 @@ fn is_url(it: char) -> bool {
 
 fn path_text(parameter: &Parameter, value: &Argument) -> String {
     let escape = escape_of(parameter);
-    let name = encode(parameter.name);
+    let name = encode(&parameter.name);
     match (parameter.style, value) {
         (Style::Label, Argument::List(_) | Argument::Object(_)) => {
             let between = if parameter.explode { "." } else { "," };
@@ -64,7 +64,7 @@ fn path_text(parameter: &Parameter, value: &Argument) -> String {
 /// `name=value` pairs for a query or a cookie.
 pub fn pairs(parameter: &Parameter, value: &Argument) -> Vec<String> {
     let escape = escape_of(parameter);
-    let name = encode(parameter.name);
+    let name = encode(&parameter.name);
     let pair = |name: &str, value: String| format!("{name}={value}");
     match (parameter.style, value) {
         (Style::DeepObject, Argument::Object(fields)) => {
@@ -146,7 +146,7 @@ fn scalar(value: &Argument, escape: &dyn Fn(&str) -> String) -> String {
 }
 
 fn escape_of(parameter: &Parameter) -> impl Fn(&str) -> String + use<> {
-    let set = match (parameter.reserved, parameter.location) {
+    let set = match (parameter.allow_reserved, parameter.location) {
         // A name in a query may not end it.
         (true, Location::Query) => percent::RESERVED_IN_QUERY,
         (true, _) => percent::RESERVED,

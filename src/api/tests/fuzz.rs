@@ -18,7 +18,7 @@ use crate::domain::reading::FetchOutcome;
 use crate::domain::time::Mono;
 use crate::golden::Budget;
 use crate::limits;
-use openapi::schema::judge;
+use openapi::schema::validate;
 
 const BODIES: [&str; 5] = [
     r#"{"t": 21.4, "stations": [{"id": 1, "free": 3}, {"id": "x", "free": null}]}"#,
@@ -116,7 +116,7 @@ fn plans() -> Vec<SourcePlan> {
 
 /// What holds of every answer, however odd.
 fn check(body: &Json, believed: &mut LastAccepted, now: Mono) {
-    let drift = judge(APIS[0].operations[0].response.get(), body, 16);
+    let drift = validate(APIS[0].operations[0].response(), body, 16);
     assert!(drift.len() <= 16);
     for plan in plans() {
         let taken = normalise(&plan, body, believed, now);

@@ -17,7 +17,7 @@ pub fn find_operation(
         Some(api) => {
             let name = api.text()?;
             if !apis.iter().any(|known| known.name == name) {
-                let known: Vec<&str> = apis.iter().map(|known| known.name).collect();
+                let known: Vec<&str> = apis.iter().map(|known| known.name.as_str()).collect();
                 api.expected(&format!(
                     "one of the compiled-in APIs: {}",
                     known.join(", ")
@@ -27,13 +27,17 @@ pub fn find_operation(
             Some(name)
         }
     };
-    let is_wanted = |known: &&&Api| wanted_api.as_ref().is_none_or(|name| known.name == name);
-    let operations = || apis.iter().filter(is_wanted).flat_map(|api| api.operations);
-    let found: Vec<&&'static Operation> = operations().filter(|known| known.id == id).collect();
+    let is_wanted = |known: &&&Api| wanted_api.as_ref().is_none_or(|name| known.name == *name);
+    let operations = || {
+        apis.iter()
+            .filter(is_wanted)
+            .flat_map(|api| &api.operations)
+    };
+    let found: Vec<&'static Operation> = operations().filter(|known| known.id == id).collect();
     match found.as_slice() {
-        [one] => Some(**one),
+        [one] => Some(*one),
         [] => {
-            let hint = match nearest(&id, operations().map(|known| known.id)) {
+            let hint = match nearest(&id, operations().map(|known| known.id.as_str())) {
                 Some(near) => format!("did you mean {near:?}?"),
                 None => "`main-node operations` lists what is compiled in".to_owned(),
             };
@@ -41,7 +45,7 @@ pub fn find_operation(
             None
         }
         several => {
-            let names: Vec<&str> = several.iter().map(|known| known.api).collect();
+            let names: Vec<&str> = several.iter().map(|known| known.api.as_str()).collect();
             item.problem(format!(
                 "several APIs have an operation {id:?}: say which with api = \"…\" ({})",
                 names.join(", ")
@@ -65,7 +69,7 @@ pub fn read_arguments(
     for (entry, (name, argument)) in entries.iter().zip(&arguments) {
         let is_credential = |it: &Parameter| {
             let is_place = matches!(it.location, Location::Header | Location::Cookie);
-            it.argument == name && (it.filled_by_security || is_place)
+            it.argument == *name && (it.filled_by_security || is_place)
         };
         hide_secrets(
             entry,

@@ -3,80 +3,24 @@
 use super::reader::TOP_LEVEL;
 use super::*;
 use crate::domain::plan::Selection;
-use openapi::operation::{Location, Operation, Parameter, Style};
-use openapi::schema::{Link, Literal, Property, Rule, Schema, Types};
+use openapi::compact::CompactApi;
 
-static LATITUDE: Schema = Schema {
-    types: Types::NUMBER,
-    rules: &[Rule::Minimum(-90.0), Rule::Maximum(90.0)],
-};
-static VARIABLE: Schema = Schema {
-    types: Types::TEXT,
-    rules: &[Rule::Enum(&[
-        Literal::Text("temperature_2m"),
-        Literal::Text("rain"),
-    ])],
-};
-static VARIABLES: Schema = Schema {
-    types: Types::LIST,
-    rules: &[Rule::Items(Link::Static(&VARIABLE))],
-};
-static RESPONSE: Schema = Schema {
-    types: Types::OBJECT,
-    rules: &[Rule::Properties(&[Property {
-        name: "current",
-        required: true,
-        schema: Link::Static(&openapi::schema::leaf::OBJECT),
-    }])],
-};
+static API: CompactApi = CompactApi::plain(
+    r#"
+{"name":"open_meteo","title":"Open-Meteo","version":"1","source_file":"openapi.yaml","servers":[{"url":"https://api.open-meteo.com"}]}
+{"id":"getForecast","summary":"A forecast","path":"/v1/forecast","parameters":[{"argument":"latitude","name":"latitude","required":true,"schema":1},{"argument":"longitude","name":"longitude","required":true,"schema":2},{"argument":"current","name":"current","schema":4}],"accept":"application/json","responses":[{"status":"default","media_type":"application/json","schema":5}]}
 
-const fn parameter(name: &'static str, required: bool, schema: &'static Schema) -> Parameter {
-    Parameter {
-        argument: name,
-        name,
-        location: Location::Query,
-        required,
-        filled_by_security: false,
-        style: Style::Form,
-        explode: false,
-        reserved: false,
-        schema,
-        description: "",
-        example: "",
-    }
+{"types":"number","rules":[{"minimum":-90.0},{"maximum":90.0}]}
+{"types":"number"}
+{"types":"string","rules":[{"enum":["temperature_2m","rain"]}]}
+{"types":"array","rules":[{"items":3}]}
+{"types":"object","rules":[{"properties":[{"name":"current","required":true,"schema":6}]}]}
+{"types":"object"}"#,
+);
+
+fn api() -> &'static Api {
+    API.read().expect("it is an API")
 }
-
-static FORECAST: Operation = Operation {
-    api: "open_meteo",
-    id: "getForecast",
-    summary: "A forecast",
-    description: "",
-    path: "/v1/forecast",
-    servers: &[openapi::operation::Server {
-        url: "https://api.open-meteo.com",
-        description: "",
-        variables: &[],
-    }],
-    parameters: &[
-        parameter("latitude", true, &LATITUDE),
-        parameter("longitude", true, &openapi::schema::leaf::NUMBER),
-        parameter("current", false, &VARIABLES),
-    ],
-    security: &[],
-    accept: "application/json",
-    response: Link::Static(&RESPONSE),
-    answers: &[],
-    deprecated: false,
-};
-
-static API: Api = Api {
-    name: "open_meteo",
-    title: "Open-Meteo",
-    version: "1",
-    source_file: "openapi.yaml",
-    servers: &[],
-    operations: &[&FORECAST],
-};
 
 fn load_text(text: &str, variables: &[(&str, &str)]) -> Result<Config, Vec<Problem>> {
     let variables = variables
@@ -84,7 +28,7 @@ fn load_text(text: &str, variables: &[(&str, &str)]) -> Result<Config, Vec<Probl
         .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
     let file = Some(PathBuf::from("main-node.toml"));
     let environment = Environment::new(variables);
-    read(text, file, &Overrides::default(), environment, &[&API])
+    read(text, file, &Overrides::default(), environment, &[api()])
 }
 
 fn problems(text: &str) -> String {
@@ -548,7 +492,7 @@ fn a_command_by_hand_has_what_the_service_has() {
             .map(|(name, value)| (name.to_string(), value.to_string()));
         let environment = Environment::new(own).with_service(service.clone());
         let file = Some(directory.join("main-node.toml"));
-        read(&text, file, &Overrides::default(), environment, &[&API]).expect("nothing is missing")
+        read(&text, file, &Overrides::default(), environment, &[api()]).expect("nothing is missing")
     };
     let config = load(&[]);
     let values = config.sources[0]
@@ -719,7 +663,7 @@ fn problems_of_example(example: &str) -> Vec<String> {
     let variables = ["SMTP_PASS", "METER_TOKEN"].map(|name| (name.to_owned(), "hush".to_owned()));
     let file = Some(directory.join("main-node.toml"));
     let environment = Environment::new(variables);
-    let apis = crate::api::client::APIS;
+    let apis = &crate::api::client::APIS;
     let found = read(example, file, &Overrides::default(), environment, apis);
     let _ = std::fs::remove_dir_all(directory);
     match found {
@@ -958,7 +902,7 @@ fn what_an_editor_leaves_in_a_file_is_no_part_of_a_secret() {
             file: Some(file.clone()),
             ..Overrides::default()
         };
-        load(&overrides, Environment::default(), &[&API])
+        load(&overrides, Environment::default(), &[api()])
     };
     fn secret_line(secret: &[u8]) -> Vec<u8> {
         match secret.strip_prefix(b"\xef\xbb\xbf") {

@@ -2,16 +2,16 @@
 
 use std::collections::HashMap;
 
-use super::{MAX_GATHER_DEPTH, MAX_VARIANTS, Shapes, address};
+use super::{MAX_GATHER_DEPTH, MAX_VARIANTS, Schemas, address};
 use crate::lower::report::Report;
 use crate::lower::spec::reference_of;
 use crate::lower::tree::{Kind, Node};
 use crate::lower::values::{is_null_schema, type_of, type_of_value};
-use crate::model::Types;
+use crate::schema::Types;
 
 /// All that several nodes say of one schema.
 #[derive(Default)]
-pub(super) struct Draft<'a> {
+pub(super) struct SchemaBuilder<'a> {
     pub(super) types: Option<Types>,
     pub(super) nullable: bool,
     pub(super) format: Option<String>,
@@ -21,8 +21,8 @@ pub(super) struct Draft<'a> {
     pub(super) default: Option<&'a Node>,
     pub(super) minimum: Option<f64>,
     pub(super) maximum: Option<f64>,
-    pub(super) above: Option<f64>,
-    pub(super) below: Option<f64>,
+    pub(super) exclusive_minimum: Option<f64>,
+    pub(super) exclusive_maximum: Option<f64>,
     pub(super) literals: Option<Vec<&'a Node>>,
     pub(super) properties: Vec<(&'a str, Vec<&'a Node>)>,
     pub(super) property_index: HashMap<&'a str, usize>,
@@ -38,10 +38,10 @@ pub(super) struct Draft<'a> {
     pub(super) seen: Vec<usize>,
 }
 
-impl<'a> Shapes<'a> {
+impl<'a> Schemas<'a> {
     /// What a pure reference means; one that says more beside `$ref` speaks for itself.
     pub(super) fn dereferenced(&self, node: &'a Node) -> &'a Node {
-        const SAYS_NOTHING: &[&str] = &[
+        const ANNOTATIONS: &[&str] = &[
             "$ref",
             "description",
             "summary",
@@ -56,7 +56,7 @@ impl<'a> Shapes<'a> {
             let Some(reference) = reference_of(node) else {
                 break;
             };
-            let silent = |key: &str| SAYS_NOTHING.contains(&key) || key.starts_with("x-");
+            let silent = |key: &str| ANNOTATIONS.contains(&key) || key.starts_with("x-");
             if !node.entries().iter().all(|entry| silent(&entry.key)) {
                 break;
             }
@@ -71,14 +71,14 @@ impl<'a> Shapes<'a> {
     pub(super) fn gather(
         &self,
         node: &'a Node,
-        draft: &mut Draft<'a>,
+        builder: &mut SchemaBuilder<'a>,
         depth: usize,
         report: &mut Report,
     ) {
-        if draft.seen.contains(&address(node)) || draft.seen.len() > 2_000 {
+        if builder.seen.contains(&address(node)) || builder.seen.len() > 2_000 {
             return;
         }
-        draft.seen.push(address(node));
+        builder.seen.push(address(node));
         let note = |report: &mut Report, message: String| {
             report.note(self.spec.place(node.place), message);
         };
@@ -91,18 +91,20 @@ impl<'a> Shapes<'a> {
         }
         if let Some(reference) = reference_of(node) {
             match self.spec.follow(node.place.file, reference) {
-                Ok(target) => self.gather(target, draft, depth + 1, report),
+                Ok(target) => self.gather(target, builder, depth + 1, report),
                 Err(reason) => note(report, format!("{reason}; anything is taken here")),
             }
         }
         match &node.kind {
-            Kind::Map(_) => self.gather_map(node, draft, depth, report),
+            Kind::Map(_) => self.gather_map(node, builder, depth, report),
             Kind::Null | Kind::Bool(true) => {}
-            Kind::Bool(false) => draft.types = Some(Types::NONE),
+            Kind::Bool(false) => builder.types = Some(Types::NONE),
             Kind::Text(name) => match type_of(name) {
-                Some(types) => draft.narrow(types),
+                Some(types) => builder.narrow(types),
                 None => match self.spec.follow(node.place.file, name) {
-                    Ok(target) if !name.is_empty() => self.gather(target, draft, depth + 1, report),
+                    Ok(target) if !name.is_empty() => {
+                        self.gather(target, builder, depth + 1, report)
+                    }
                     _ => note(
                         report,
                         format!(
@@ -122,76 +124,94 @@ impl<'a> Shapes<'a> {
         }
     }
 
-    fn gather_map(&self, node: &'a Node, draft: &mut Draft<'a>, depth: usize, report: &mut Report) {
+    fn gather_map(
+        &self,
+        node: &'a Node,
+        builder: &mut SchemaBuilder<'a>,
+        depth: usize,
+        report: &mut Report,
+    ) {
         for entry in node.entries() {
             let value = &entry.value;
             match entry.key.as_str() {
-                "type" => self.gather_type(value, draft, report),
+                "type" => self.gather_type(value, builder, report),
                 "nullable" | "x-nullable" => {
-                    draft.nullable |= value.boolean().unwrap_or(false);
+                    builder.nullable |= value.boolean().unwrap_or(false);
                 }
-                "format" => draft.format = draft.format.take().or(value.text().map(str::to_owned)),
+                "format" => {
+                    builder.format = builder.format.take().or(value.text().map(str::to_owned))
+                }
                 "pattern" => {
-                    draft.pattern = draft.pattern.or(value.text().map(|_| value));
+                    builder.pattern = builder.pattern.or(value.text().map(|_| value));
                 }
                 "description" | "title" => {
-                    let old = draft.description.take();
-                    draft.description = old.or(value.text().map(str::to_owned));
+                    let old = builder.description.take();
+                    builder.description = old.or(value.text().map(str::to_owned));
                 }
-                "example" => draft.example = draft.example.or(Some(value)),
-                "examples" => draft.example = draft.example.or(value.items().first()),
-                "default" => draft.default = draft.default.or(Some(value)),
-                "minimum" => draft.minimum = higher(draft.minimum, value.number()),
-                "maximum" => draft.maximum = lower(draft.maximum, value.number()),
-                "exclusiveMinimum" => draft.above = higher(draft.above, value.number()),
-                "exclusiveMaximum" => draft.below = lower(draft.below, value.number()),
-                "enum" if value.is_list() => draft.list(value.items().iter().collect()),
+                "example" => builder.example = builder.example.or(Some(value)),
+                "examples" => builder.example = builder.example.or(value.items().first()),
+                "default" => builder.default = builder.default.or(Some(value)),
+                "minimum" => builder.minimum = higher(builder.minimum, value.number()),
+                "maximum" => builder.maximum = lower(builder.maximum, value.number()),
+                "exclusiveMinimum" => {
+                    builder.exclusive_minimum = higher(builder.exclusive_minimum, value.number())
+                }
+                "exclusiveMaximum" => {
+                    builder.exclusive_maximum = lower(builder.exclusive_maximum, value.number())
+                }
+                "enum" if value.is_list() => builder.list(value.items().iter().collect()),
                 "enum" if value.is_map() => {
                     // `enum: {a: …, b: …}`: the keys are not nodes; say nothing of them.
                 }
-                "const" => draft.list(vec![value]),
-                "properties" => self.gather_properties(value, draft, report),
+                "const" => builder.list(vec![value]),
+                "properties" => self.gather_properties(value, builder, report),
                 "required" => {
-                    draft
+                    builder
                         .required
                         .extend(value.items().iter().filter_map(Node::text));
                 }
                 "additionalProperties" | "unevaluatedProperties" => match &value.kind {
-                    Kind::Bool(false) if entry.key == "additionalProperties" => draft.closed += 1,
-                    Kind::Map(entries) if !entries.is_empty() => draft.additional.push(value),
+                    Kind::Bool(false) if entry.key == "additionalProperties" => builder.closed += 1,
+                    Kind::Map(entries) if !entries.is_empty() => builder.additional.push(value),
                     _ => {}
                 },
-                "patternProperties" => draft.patterned = true,
+                "patternProperties" => builder.patterned = true,
                 // Before 2020, a list of items was a tuple.
-                "items" if value.is_list() => draft.prefix.extend(value.items()),
-                "items" => draft.items.push(value),
-                "prefixItems" => draft.prefix.extend(value.items()),
+                "items" if value.is_list() => builder.prefix.extend(value.items()),
+                "items" => builder.items.push(value),
+                "prefixItems" => builder.prefix.extend(value.items()),
                 "discriminator" if value.is_map() => {
-                    draft.discriminator = draft.discriminator.or(Some(value));
+                    builder.discriminator = builder.discriminator.or(Some(value));
                 }
                 "allOf" => {
                     for part in value.items() {
-                        self.gather(part, draft, depth + 1, report);
+                        self.gather(part, builder, depth + 1, report);
                     }
                     // A single schema where a list belongs.
                     if value.is_map() {
-                        self.gather(value, draft, depth + 1, report);
+                        self.gather(value, builder, depth + 1, report);
                     }
                 }
-                "oneOf" | "anyOf" => self.gather_variants(value, draft, depth, report),
+                "oneOf" | "anyOf" => self.gather_variants(value, builder, depth, report),
                 _ => {}
             }
         }
         // OpenAPI 3.0 says `exclusiveMinimum: true` beside the limit.
         if node.is_true("exclusiveMinimum") {
-            draft.above = higher(draft.above, node.get("minimum").and_then(Node::number));
+            builder.exclusive_minimum = higher(
+                builder.exclusive_minimum,
+                node.get("minimum").and_then(Node::number),
+            );
         }
         if node.is_true("exclusiveMaximum") {
-            draft.below = lower(draft.below, node.get("maximum").and_then(Node::number));
+            builder.exclusive_maximum = lower(
+                builder.exclusive_maximum,
+                node.get("maximum").and_then(Node::number),
+            );
         }
     }
 
-    fn gather_type(&self, value: &'a Node, draft: &mut Draft<'a>, report: &mut Report) {
+    fn gather_type(&self, value: &'a Node, builder: &mut SchemaBuilder<'a>, report: &mut Report) {
         let mut types = Types::NONE;
         let one = std::slice::from_ref(value);
         for it in if value.is_list() { value.items() } else { one } {
@@ -215,13 +235,18 @@ impl<'a> Shapes<'a> {
             return;
         }
         if types.has(Types::NULL) && !types.is_any() && types != Types::NULL {
-            draft.nullable = true;
+            builder.nullable = true;
             types = types.without(Types::NULL);
         }
-        draft.narrow(types);
+        builder.narrow(types);
     }
 
-    fn gather_properties(&self, value: &'a Node, draft: &mut Draft<'a>, report: &mut Report) {
+    fn gather_properties(
+        &self,
+        value: &'a Node,
+        builder: &mut SchemaBuilder<'a>,
+        report: &mut Report,
+    ) {
         if !value.is_map() {
             report.note(
                 self.spec.place(value.place),
@@ -232,20 +257,22 @@ impl<'a> Shapes<'a> {
             );
             return;
         }
-        draft.parts += 1;
+        builder.parts += 1;
         for entry in value.entries() {
             let name = entry.key.as_str();
             if matches!(
                 entry.value.get("required").map(|it| &it.kind),
                 Some(Kind::Bool(true))
             ) {
-                draft.required.push(name);
+                builder.required.push(name);
             }
-            match draft.property_index.get(name) {
-                Some(&at) => draft.properties[at].1.push(&entry.value),
+            match builder.property_index.get(name) {
+                Some(&at) => builder.properties[at].1.push(&entry.value),
                 None => {
-                    draft.property_index.insert(name, draft.properties.len());
-                    draft.properties.push((name, vec![&entry.value]));
+                    builder
+                        .property_index
+                        .insert(name, builder.properties.len());
+                    builder.properties.push((name, vec![&entry.value]));
                 }
             }
         }
@@ -254,7 +281,7 @@ impl<'a> Shapes<'a> {
     fn gather_variants(
         &self,
         value: &'a Node,
-        draft: &mut Draft<'a>,
+        builder: &mut SchemaBuilder<'a>,
         depth: usize,
         report: &mut Report,
     ) {
@@ -262,8 +289,8 @@ impl<'a> Shapes<'a> {
         for item in value.items().iter().take(MAX_VARIANTS) {
             let target = self.dereferenced(item);
             if is_null_schema(target) {
-                draft.nullable = true;
-            } else if !draft.seen.contains(&address(target)) {
+                builder.nullable = true;
+            } else if !builder.seen.contains(&address(target)) {
                 // (A variant that is this schema itself, as in "Pet is one of Cat; Cat is all
                 // of Pet and …", says nothing.)
                 variants.push(item);
@@ -271,13 +298,13 @@ impl<'a> Shapes<'a> {
         }
         match variants.as_slice() {
             [] => {}
-            [one] => self.gather(one, draft, depth + 1, report),
-            _ => draft.variants.push(variants),
+            [one] => self.gather(one, builder, depth + 1, report),
+            _ => builder.variants.push(variants),
         }
     }
 }
 
-impl<'a> Draft<'a> {
+impl<'a> SchemaBuilder<'a> {
     fn narrow(&mut self, types: Types) {
         let old = self.types.unwrap_or(Types::ANY);
         let both = old.and(types);
