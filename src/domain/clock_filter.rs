@@ -42,9 +42,10 @@ impl ClockFilter {
         let is_near = apart <= limits::CLOCK_AGREEMENT;
         let since = *self.differs_since.get_or_insert(now.mono);
         // What was believed for a minute is no better than what has lasted for an hour.
-        let patience = match since.since(self.trusted_since) < limits::JUMP_PATIENCE_LEAST {
-            true => limits::JUMP_PATIENCE_LEAST,
-            false => limits::JUMP_PATIENCE,
+        let patience = if since.since(self.trusted_since) < limits::JUMP_PATIENCE_LEAST {
+            limits::JUMP_PATIENCE_LEAST
+        } else {
+            limits::JUMP_PATIENCE
         };
         if !is_near && now.mono.since(since) < patience {
             return carried;

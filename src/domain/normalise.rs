@@ -191,9 +191,10 @@ impl OmittedRecords {
             ),
         };
         let names = self.first.join(", ");
-        let more = match self.count > self.first.len() {
-            true => ", …",
-            false => "",
+        let more = if self.count > self.first.len() {
+            ", …"
+        } else {
+            ""
         };
         (self.count > 0).then(|| Issue {
             reason: Reason::TooMany,

@@ -124,9 +124,10 @@ impl QuotaMeter {
         self.uncertain_until = None;
         let share = self.request_interval?;
         let needed = share.saturating_mul(self.usual_attempts);
-        match now.mono.after(needed) <= self.reserved {
-            true => None,
-            false => Some(self.write(needed.max(limits::QUOTA_AHEAD), now)),
+        if now.mono.after(needed) <= self.reserved {
+            None
+        } else {
+            Some(self.write(needed.max(limits::QUOTA_AHEAD), now))
         }
     }
 
@@ -168,9 +169,10 @@ impl QuotaMeter {
         QuotaReservation {
             until: self.reserved,
             ahead,
-            wall: match is_trusted {
-                true => Some(now.wall.after(ahead)),
-                false => self.uncertain_until,
+            wall: if is_trusted {
+                Some(now.wall.after(ahead))
+            } else {
+                self.uncertain_until
             },
         }
     }
@@ -356,9 +358,10 @@ mod tests {
                 let mut meter = QuotaMeter::resume(Some(share), carried, now(real));
                 loop {
                     let wait = meter.wait(now(real));
-                    let wait = match meter.is_uncertain() {
-                        true => wait.min(Duration::from_secs(10)),
-                        false => wait,
+                    let wait = if meter.is_uncertain() {
+                        wait.min(Duration::from_secs(10))
+                    } else {
+                        wait
                     };
                     real += u64::try_from(wait.as_millis()).expect("days");
                     if real >= until {

@@ -57,9 +57,10 @@ impl RetentionClock {
         let is_new_boot = !boot.is_empty() && self.boot != boot;
         // Without the name of the boot, what a counter shows more than it did is the least
         // that has passed, whether it began anew or not.
-        let (passed, off) = match is_new_boot {
-            true => (now.mono.since(Mono::default()), time_powered_off(boot)),
-            false => (now.mono.since(self.mono), Duration::ZERO),
+        let (passed, off) = if is_new_boot {
+            (now.mono.since(Mono::default()), time_powered_off(boot))
+        } else {
+            (now.mono.since(self.mono), Duration::ZERO)
         };
         let catch_up = passed.min(limits::RETENTION_CATCH_UP);
         let earned = self.time.after(passed).after(catch_up).after(off);
@@ -109,9 +110,10 @@ impl RetentionClock {
 
 /// What a new boot may add. Without its name it may be the same boot again and again.
 fn time_powered_off(boot: &str) -> Duration {
-    match boot.is_empty() {
-        true => Duration::ZERO,
-        false => limits::RETENTION_CATCH_UP,
+    if boot.is_empty() {
+        Duration::ZERO
+    } else {
+        limits::RETENTION_CATCH_UP
     }
 }
 

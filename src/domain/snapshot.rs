@@ -121,9 +121,10 @@ impl Snapshot {
                 .sources
                 .iter()
                 .any(|source| source.health.state() == SourceState::Failing);
-        match troubled {
-            true => DataStatus::Warn,
-            false => DataStatus::Pass,
+        if troubled {
+            DataStatus::Warn
+        } else {
+            DataStatus::Pass
         }
     }
 }

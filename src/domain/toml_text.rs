@@ -12,9 +12,10 @@ pub fn quoted(text: &str) -> String {
 /// One part of a TOML key: bare where that is allowed, else quoted.
 pub fn bare_or_quoted(name: &str) -> String {
     let is_bare = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-');
-    match !name.is_empty() && name.chars().all(is_bare) {
-        true => name.to_owned(),
-        false => quoted(name),
+    if !name.is_empty() && name.chars().all(is_bare) {
+        name.to_owned()
+    } else {
+        quoted(name)
     }
 }
 

@@ -80,9 +80,10 @@ impl LeafReader<'_> {
         if self.result.readings.len() >= limits::RECORDS_PER_SOURCE {
             self.omitted.add(|| key.to_owned());
         } else if key.is_empty() || key.len() > limits::KEY_BYTES {
-            let expected = match key.is_empty() {
-                true => "an object or array; a lone value is named in [source.records]".to_owned(),
-                false => format!("a path of at most {} bytes", limits::KEY_BYTES),
+            let expected = if key.is_empty() {
+                "an object or array; a lone value is named in [source.records]".to_owned()
+            } else {
+                format!("a path of at most {} bytes", limits::KEY_BYTES)
             };
             self.push_issue(issue(Reason::WrongType, expected));
         } else if !number.is_finite() {

@@ -90,9 +90,10 @@ impl SelectedRecords<'_> {
             };
             let key: Arc<str> = key.into();
             if key.len() > limits::KEY_BYTES || !keys.insert(key.clone()) {
-                let expected = match key.len() > limits::KEY_BYTES {
-                    true => format!("a key of at most {} bytes", limits::KEY_BYTES),
-                    false => "an element with a key of its own".to_owned(),
+                let expected = if key.len() > limits::KEY_BYTES {
+                    format!("a key of at most {} bytes", limits::KEY_BYTES)
+                } else {
+                    "an element with a key of its own".to_owned()
                 };
                 self.push_issue(Issue {
                     reason: Reason::DuplicateKey,
@@ -241,9 +242,10 @@ fn fill_template(
             key.push_str(&encode_segment(own_name));
             continue;
         }
-        let found = match part.starts_with('/') {
-            true => element.pointer(part),
-            false => element.get(part),
+        let found = if part.starts_with('/') {
+            element.pointer(part)
+        } else {
+            element.get(part)
         };
         match found {
             Some(Json::String(text)) if !text.is_empty() => key.push_str(&encode_segment(text)),

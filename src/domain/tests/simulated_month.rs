@@ -150,9 +150,10 @@ fn simulate_month(clock: fn(u64) -> Moment) -> MonthLog {
                     value: record.value,
                     unit: record.unit,
                     source: record.sources[0].clone(),
-                    stamp: match is_reboot {
-                        true => Stamp::restored(observed, own_time),
-                        false => Stamp::carried_over(observed, own_time, receipt, lag),
+                    stamp: if is_reboot {
+                        Stamp::restored(observed, own_time)
+                    } else {
+                        Stamp::carried_over(observed, own_time, receipt, lag)
                     },
                     absence: Absence::default(),
                 }
