@@ -17,8 +17,8 @@ use crate::domain::snapshot::Snapshot;
 use crate::domain::time::{Moment, Mono};
 use crate::limits;
 use crate::sys::clock::Clock;
-use crate::sys::heartbeat::Beat;
-use crate::sys::thread::shielded;
+use crate::sys::heartbeat::Heartbeat;
+use crate::sys::thread::catch_panic;
 
 pub struct Ingest {
     pub rules: AlertRules,
@@ -26,7 +26,7 @@ pub struct Ingest {
     /// As the last run left it.
     pub alerts: AlertState,
     pub clock: Arc<dyn Clock>,
-    pub beat: Beat,
+    pub beat: Heartbeat,
     /// Whether the other sources are being asked early: once for each doubt.
     pub has_probed: bool,
     /// Takes rows to be stored; must not block.
@@ -42,7 +42,7 @@ pub struct Ingest {
 }
 
 impl Ingest {
-    /// Turns until every sender of observations is gone.
+    /// Runs until every sender of observations is gone.
     pub fn run(mut self, observations: &Receiver<Observation>) {
         let started = self.clock.now().mono;
         let mut wait = Duration::ZERO;
@@ -55,9 +55,9 @@ impl Ingest {
             // Whatever else has come is one change for the displays.
             let arrived = first.into_iter().chain(observations.try_iter());
             let arrived: Vec<Observation> = arrived.take(limits::OBSERVATION_QUEUE).collect();
-            wait = shielded("ingest", || self.step(arrived, started))
+            wait = catch_panic("ingest", || self.step(arrived, started))
                 .unwrap_or(limits::INGEST_PATIENCE);
-            self.beat.turned(self.clock.now().mono);
+            self.beat.beat(self.clock.now().mono);
         }
     }
 
@@ -160,7 +160,7 @@ mod tests {
                     move |commit| committed.lock().unwrap().push(commit)
                 }),
                 clock: clock.clone(),
-                beat: Beat::default(),
+                beat: Heartbeat::default(),
                 store: Box::new({
                     let stored = stored.clone();
                     move |rows| stored.lock().unwrap().extend(rows)

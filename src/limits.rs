@@ -93,8 +93,8 @@ pub const CONNECTIONS_TO_A_DEVICE: usize = 1;
 pub const CONNECTIONS_TO_A_SERVER: usize = 4;
 /// The most that a source may ask for.
 pub const CONNECTIONS_ASKED: u64 = 16;
-/// How often a wait of the kernel's (lookup, connect) looks whether the node stops.
-pub const STOP_GLANCE: Duration = Duration::from_millis(50);
+/// What the kernel gets beyond the time of a connect, to say itself how it ended.
+pub const CONNECT_GRACE: Duration = Duration::from_millis(50);
 /// Characters of an answer that could not be read, as a command shows them: enough to know a
 /// login page or an error's message.
 pub const ANSWER_CHARS: usize = 300;
@@ -366,6 +366,9 @@ pub const SMALL_ANSWER_BYTES: usize = 4 * 1024;
 pub const BYTES_OUTSTANDING_PER_ADDRESS: usize = BYTES_OUTSTANDING / 2;
 /// How often deadlines are looked at; they are kept to this precision.
 pub const GATE_TICK: Duration = Duration::from_millis(250);
+/// The same while nobody is connected and no page is rendered: a node at rest wakes seldom,
+/// and `STUCK` still hears of it several times.
+pub const IDLE_TICK: Duration = Duration::from_secs(15);
 /// One proof that a new connection to the pool is answered; longer means that its accept loop
 /// has ended.
 pub const PROOF_TIME: Duration = Duration::from_secs(2);

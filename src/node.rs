@@ -19,9 +19,8 @@ use std::sync::mpsc::{Receiver, sync_channel};
 use std::time::{Duration, Instant};
 
 use self::notifiers::{Notifiers, WakeSignals, delivery_failures};
-use self::serving::{Behind, Serving};
+use self::serving::{Dependencies, Serving};
 use crate::api::fetcher::QuotaHandle;
-use crate::api::transport::Canceller;
 use crate::config::Config;
 use crate::db::open::DatabaseLocation;
 use crate::db::retention::policy::RetentionPolicy;
@@ -35,9 +34,9 @@ use crate::ingest::Ingest;
 use crate::limits;
 use crate::monitor::Published;
 use crate::sys::clock::{Clock, boot_id};
-use crate::sys::heartbeat::Loops;
+use crate::sys::heartbeat::Heartbeats;
 use crate::sys::os_error::reason;
-use crate::sys::shutdown::{Shutdown, Stopping, shutdown};
+use crate::sys::shutdown::{StopSource, StopToken};
 use crate::sys::systemd;
 use crate::sys::thread::{Thread, have_room, spawn};
 
@@ -52,8 +51,8 @@ pub enum StartError {
 
 /// The running node. [`Node::stop`] ends it in order.
 pub struct Node {
-    shutdown: Shutdown,
-    fetchers: Vec<(Thread, Canceller)>,
+    shutdown: StopSource,
+    fetchers: Vec<Thread>,
     ingest: Thread,
     store: Arc<Store>,
     telling: Notifiers,
@@ -121,7 +120,7 @@ impl Node {
         let store = store::start(settings, opened, clock.clone()).map_err(no_thread("store"))?;
         let store = Arc::new(store);
 
-        let loops = Loops::starting(clock.now().mono);
+        let loops = Heartbeats::starting(clock.now().mono);
         let published = Arc::new(Published::new(Arc::new(ledger.snapshot(clock.now()))));
         let (shown, alive, alive_clock) = (published.clone(), loops.clone(), clock.clone());
         let is_well = move || {
@@ -131,7 +130,7 @@ impl Node {
         let telling = Notifiers::start(config, bells, &store, clock, is_well);
         let telling = telling.map_err(no_thread("mail"))?;
         let channels = telling.statuses();
-        let behind = Behind {
+        let behind = Dependencies {
             clock,
             plan: &plan,
             store: &store,
@@ -144,12 +143,13 @@ impl Node {
         let (observations, observed) = sync_channel(limits::OBSERVATION_QUEUE);
         let (rows_to, alerts_to, facts_of) = (store.clone(), store.clone(), store.clone());
         let monitor = serving.monitor.clone();
-        let (shutdown, stopping) = shutdown();
+        let shutdown = StopSource::new();
+        let stopping = shutdown.token();
         let (publish, lines) = publisher(&serving);
         let early = stopping.clone();
         let ingest = Ingest {
             has_probed: false,
-            probe_sources: Box::new(move || early.nudge()),
+            probe_sources: Box::new(move || early.wake()),
             rules: config.alert.clone(),
             ledger,
             alerts,
@@ -174,7 +174,7 @@ impl Node {
         let names = plan.sources.iter().map(|source| source.name.clone());
         for (fetcher, (carried, source)) in fetchers.into_iter().zip(carried.into_iter().zip(names))
         {
-            let (canceller, name) = (fetcher.canceller(), fetcher.thread_name());
+            let name = fetcher.thread_name();
             let (stopping, observations) = (stopping.clone(), observations.clone());
             let spent = store.clone();
             let ration = QuotaHandle {
@@ -187,7 +187,7 @@ impl Node {
                     let _ = observations.send(observation);
                 });
             };
-            threads.push((spawn(&name, run).map_err(no_thread(&name))?, canceller));
+            threads.push(spawn(&name, run).map_err(no_thread(&name))?);
         }
         // Without a sender of its own left here, ingest ends when the last fetcher has.
         drop(observations);
@@ -216,13 +216,10 @@ impl Node {
         systemd::stopping();
         let mut left_behind = Vec::new();
 
-        self.shutdown.begin();
-        for (_, canceller) in &self.fetchers {
-            canceller.cancel();
-        }
+        self.shutdown.stop();
         // Half of the time is kept for the commit.
         let first_half = Instant::now() + limits::STOP / 2;
-        for (thread, _) in self.fetchers {
+        for thread in self.fetchers {
             let name = thread.name().to_owned();
             if !thread.join_by(first_half) {
                 left_behind.push(name);
@@ -295,9 +292,9 @@ fn publisher(serving: &Serving) -> (Publish, Receiver<String>) {
 fn others(
     config: &Config,
     clock: &Arc<dyn Clock>,
-    loops: &Loops,
+    loops: &Heartbeats,
     lines: Receiver<String>,
-    stopping: &Stopping,
+    stopping: &StopToken,
 ) -> Result<Vec<Thread>, StartError> {
     let mut others = Vec::new();
     if let Some(every) = config.backup_every {

@@ -20,7 +20,7 @@ use crate::domain::outbox::{
 use crate::domain::time::{Moment, Mono, Wall};
 use crate::limits;
 use crate::sys::clock::Clock;
-use crate::sys::thread::shielded;
+use crate::sys::thread::catch_panic;
 
 /// What one attempt came to.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -345,7 +345,7 @@ impl<C: Channel> DeliveryWorker<C> {
             }
             let name = self.channel.name();
             let pause = limits::DELIVERY_BACK_OFF.0;
-            wait = shielded(name, || self.deliver_due(now)).unwrap_or(pause);
+            wait = catch_panic(name, || self.deliver_due(now)).unwrap_or(pause);
         }
     }
 

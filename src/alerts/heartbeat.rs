@@ -9,7 +9,7 @@ use super::channels::webhook::call;
 use super::delivery::{SharedDeliveryStatus, WakeSignal};
 use crate::limits;
 use crate::sys::clock::Clock;
-use crate::sys::thread::shielded;
+use crate::sys::thread::catch_panic;
 
 /// Pings until the stop; `is_well` says whether every loop turned and something is
 /// fresh. `status` shows whether the switch hears.
@@ -22,7 +22,7 @@ pub fn run(
 ) {
     let mut was_heard = true;
     while !wake_signal.is_closed() {
-        let turn = shielded("ping", || {
+        let turn = catch_panic("ping", || {
             if is_well() {
                 let heard = send_ping(url, wake_signal);
                 // An answer that the stop cut off says nothing of the switch.

@@ -14,7 +14,7 @@ use ureq::unversioned::resolver::{ResolvedSocketAddrs, Resolver};
 use ureq::unversioned::transport::NextTimeout;
 
 use super::connect_error::ConnectError;
-use super::fetch_control::{FetchControl, Lookup, lock, spawn_helper};
+use super::fetch_control::{FetchControl, Lookup, lock};
 use crate::limits;
 
 /// Host names to addresses, by the system's resolver.
@@ -103,6 +103,8 @@ impl DnsResolver {
     fn start_lookup(&self, name: &str) -> Result<Receiver<Lookup>, ConnectError> {
         let name = name.to_owned();
         let look_up = move || Ok(name.to_socket_addrs()?.collect());
-        spawn_helper("lookup", look_up).map_err(ConnectError::Lookup)
+        self.0
+            .spawn_helper("lookup", look_up)
+            .map_err(ConnectError::Lookup)
     }
 }

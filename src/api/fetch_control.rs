@@ -10,7 +10,7 @@ use std::fmt;
 use std::io;
 use std::net::{IpAddr, SocketAddr, TcpStream};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
+use std::sync::mpsc::{Receiver, TryRecvError, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
@@ -19,11 +19,13 @@ use ureq::unversioned::transport::{NextTimeout, ShutdownHandle, time};
 
 use super::connect_error::{ConnectError, RedirectScope};
 use crate::limits;
+use crate::sys::shutdown::{StopSource, WakeReason};
+use crate::sys::thread::{catch_panic, spawn};
 
 /// What the fetches of one source share with its sockets.
 #[derive(Debug, Default)]
 pub struct FetchControl {
-    stopped: AtomicBool,
+    stop: StopSource,
     /// The end of the fetch that runs.
     deadline: Mutex<Option<Instant>>,
     pub connections_opened: AtomicU64,
@@ -44,7 +46,7 @@ pub type Lookup = io::Result<Vec<SocketAddr>>;
 impl FetchControl {
     /// Ends every wait of this line, now and in future.
     pub fn stop(&self) {
-        self.stopped.store(true, Ordering::SeqCst);
+        self.stop.stop();
         // Another source's agent may have opened it.
         if let Some(connection) = self.connection() {
             connection.shutdown();
@@ -74,7 +76,7 @@ impl FetchControl {
     }
 
     pub fn is_stopped(&self) -> bool {
-        self.stopped.load(Ordering::SeqCst)
+        self.stop.token().is_stopping()
     }
 
     pub fn set_deadline(&self, deadline: Instant) {
@@ -128,19 +130,41 @@ impl FetchControl {
         answer: &Receiver<T>,
         timeout: Duration,
     ) -> Result<Option<T>, ConnectError> {
-        let deadline = Instant::now() + timeout;
+        let (token, deadline) = (self.stop.token(), Instant::now() + timeout);
+        let mut seen = 0;
         loop {
-            if self.is_stopped() {
+            if token.is_stopping() {
                 return Err(ConnectError::Stopped);
             }
-            let left = deadline.saturating_duration_since(Instant::now());
-            match answer.recv_timeout(left.min(limits::STOP_GLANCE)) {
+            match answer.try_recv() {
                 Ok(answer) => return Ok(Some(answer)),
-                Err(RecvTimeoutError::Timeout) if left.is_zero() => return Ok(None),
-                Err(RecvTimeoutError::Timeout) => {}
-                Err(RecvTimeoutError::Disconnected) => return Ok(None),
+                Err(TryRecvError::Disconnected) => return Ok(None),
+                Err(TryRecvError::Empty) => {}
+            }
+            let left = deadline.saturating_duration_since(Instant::now());
+            if token.wait_or_wake(left, &mut seen) == WakeReason::Elapsed {
+                return Ok(None);
             }
         }
+    }
+
+    /// Runs `work` beside the fetch, so that the fetch can walk away from it.
+    pub fn spawn_helper<T: Send + 'static>(
+        &self,
+        name: &str,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> io::Result<Receiver<T>> {
+        let (sender, answer) = sync_channel(1);
+        let token = self.stop.token();
+        spawn(name, move || {
+            if let Some(answer) = catch_panic("a helper of a fetch", work) {
+                // A fetch that walked away no longer listens.
+                let _ = sender.send(answer);
+            }
+            drop(sender);
+            token.wake();
+        })?;
+        Ok(answer)
     }
 }
 
@@ -163,20 +187,6 @@ impl ShutdownHandle for TcpConnection {
         // It may be closed already.
         let _ = self.stream.shutdown(std::net::Shutdown::Both);
     }
-}
-
-/// Runs `work` beside the fetch, so that the fetch can walk away from it.
-pub fn spawn_helper<T: Send + 'static>(
-    name: &str,
-    work: impl FnOnce() -> T + Send + 'static,
-) -> io::Result<Receiver<T>> {
-    let (tell, answer) = sync_channel(1);
-    let builder = std::thread::Builder::new()
-        .name(name.to_owned())
-        .stack_size(limits::STACK_BYTES);
-    // A fetch that walked away no longer listens, which is no fault of the helper's.
-    builder.spawn(move || drop(tell.send(work())))?;
-    Ok(answer)
 }
 
 pub fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {

@@ -16,7 +16,7 @@ use super::http_exchange::HttpExchange;
 use super::http_response::FetchError;
 use super::response_parser::ResponseParser;
 use super::sent_request::Validators;
-use super::transport::{Canceller, SendRequest, Transport};
+use super::transport::{SendRequest, Transport};
 use crate::domain::failure::{Cause, Failure};
 use crate::domain::normalise::LastAccepted;
 use crate::domain::plan::SourcePlan;
@@ -27,7 +27,7 @@ use crate::domain::schedule;
 use crate::domain::time::{Moment, Mono, human_duration};
 use crate::limits;
 use crate::sys::clock::Clock;
-use crate::sys::shutdown::{Stopping, Woken};
+use crate::sys::shutdown::{StopToken, WakeReason};
 use openapi::operation::Operation;
 
 /// A source as the configuration describes it.
@@ -125,19 +125,15 @@ impl Fetcher {
         format!("fetch-{}", self.plan.name)
     }
 
-    /// Whoever stops the node cancels each fetcher, so that the stop need not wait for a
-    /// server.
-    pub fn canceller(&self) -> Canceller {
-        self.transport.canceller()
-    }
-
     /// The thread: fetches, delivers and waits until the stop.
     pub fn run(
         mut self,
-        stopping: &Stopping,
+        stopping: &StopToken,
         quota_handle: QuotaHandle,
         mut deliver: impl FnMut(Observation),
     ) {
+        let canceller = self.transport.canceller();
+        let _on_stop = stopping.on_stop(move || canceller.cancel());
         let reserve = |reserved: Option<QuotaReservation>| {
             if let Some(reserved) = reserved {
                 (quota_handle.reserve)(&reserved);
@@ -159,15 +155,15 @@ impl Fetcher {
             let asked = last_begun.map(|begun: Mono| now.mono.since(begun));
             let lately = asked.filter(|since| *since < limits::ASK_EARLY_AGAIN);
             match (woken, lately) {
-                (Woken::Stop, _) => break,
+                (WakeReason::Stop, _) => break,
                 // Early all the same, but not so soon.
-                (Woken::Nudge, Some(since)) => {
+                (WakeReason::Wake, Some(since)) => {
                     let rest = wait.saturating_sub(now.mono.since(slept_from));
                     wait = rest.min(limits::ASK_EARLY_AGAIN - since);
                     continue;
                 }
-                (Woken::Nudge, None) => log::debug!("{}: asked early", self.plan.name),
-                (Woken::Elapsed, _) => {}
+                (WakeReason::Wake, None) => log::debug!("{}: asked early", self.plan.name),
+                (WakeReason::Elapsed, _) => {}
             }
             let due = meter.wait(now);
             reserve(meter.refresh_reservation(now));
@@ -176,8 +172,7 @@ impl Fetcher {
                 continue;
             }
             let Some(permit) = self.wait_for_permit(now.mono) else {
-                wait = limits::STOP_GLANCE;
-                continue;
+                break;
             };
             let now = self.clock.now();
             reserve(meter.reserve(now));
@@ -194,8 +189,8 @@ impl Fetcher {
                     self.log(&observation);
                     deliver(observation);
                 }
-                // Cancelled: the stop is on its way.
-                None => wait = limits::STOP_GLANCE,
+                // Cancelled by the stop.
+                None => break,
             }
         }
         reserve(meter.settle(self.clock.now()));
@@ -213,14 +208,14 @@ impl Fetcher {
     }
 
     /// Sleeps for `span`, and closes connections whose time is over meanwhile.
-    fn sleep(&self, stopping: &Stopping, span: Duration, heard: &mut u64) -> Woken {
+    fn sleep(&self, stopping: &StopToken, span: Duration, heard: &mut u64) -> WakeReason {
         let begun = self.clock.now().mono;
         loop {
             let rest = span.saturating_sub(self.clock.now().mono.since(begun));
             let expiry = self.transport.close_expired();
             let glance = expiry.map_or(rest, |expiry| rest.min(expiry));
-            match stopping.wait_or_nudge(glance, heard) {
-                Woken::Elapsed if glance < rest => {}
+            match stopping.wait_or_wake(glance, heard) {
+                WakeReason::Elapsed if glance < rest => {}
                 woken => return woken,
             }
         }

@@ -16,7 +16,7 @@ use ureq::unversioned::transport::{
 use ureq::{Error, Timeout};
 
 use super::connect_error::ConnectError;
-use super::fetch_control::{FetchControl, TcpConnection, lock, spawn_helper};
+use super::fetch_control::{FetchControl, TcpConnection, lock};
 use crate::limits;
 
 /// Opens TCP connections.
@@ -110,9 +110,12 @@ impl TcpConnector {
         timeout: Duration,
     ) -> Result<TcpStream, ConnectError> {
         let connect = move || TcpStream::connect_timeout(&address, timeout);
-        let answer = spawn_helper("connect", connect).map_err(ConnectError::Connect)?;
+        let answer = self
+            .0
+            .spawn_helper("connect", connect)
+            .map_err(ConnectError::Connect)?;
         // The kernel ends its own wait at the same time; a moment more lets it say how.
-        let timeout = timeout + limits::STOP_GLANCE;
+        let timeout = timeout + limits::CONNECT_GRACE;
         match self.0.wait_for(&answer, timeout)? {
             Some(Ok(stream)) => Ok(stream),
             Some(Err(error)) if error.kind() == io::ErrorKind::TimedOut => {

@@ -161,10 +161,10 @@ fn unreadable_database(database: &Path) -> Option<String> {
     })
 }
 
-/// See [`privileges::take_owners`]. Where that is refused (a container without the right to),
+/// See [`privileges::drop_to_owner`]. Where that is refused (a container without the right to),
 /// what root does is better than nothing.
 fn become_owner(database: &Path) {
-    if let Err(error) = privileges::take_owners(database) {
+    if let Err(error) = privileges::drop_to_owner(database) {
         let file = database.display();
         eprintln!(
             "root cannot become the owner of {file} ({}); files made now are root's",

@@ -11,7 +11,7 @@ use crate::api::client::APIS;
 use crate::api::demo_server::DemoServer;
 use crate::config::{self, Config, Overrides, Severity};
 use crate::monitor::http::listener::bind;
-use crate::node::demo_history::{self, StandingClock};
+use crate::node::demo_history::{self, SteppedClock};
 use crate::node::{Node, StartError};
 use crate::sys::clock::{Clock, SystemClock};
 use crate::sys::os_error::reason;
@@ -87,7 +87,7 @@ pub fn demo(overrides: &Overrides) -> u8 {
 /// Gives the temporary database a past. Without one the demonstration is as good, but for its
 /// charts.
 fn a_day_before(database: PathBuf, clock: &dyn Clock, overrides: &Overrides) {
-    let past = Arc::new(StandingClock::a_day_before(clock.now()));
+    let past = Arc::new(SteppedClock::a_day_before(clock.now()));
     let Ok(simulated) = DemoServer::start(&APIS, past.clone()) else {
         return;
     };

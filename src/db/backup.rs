@@ -15,7 +15,7 @@ use super::{error, file, open, open_files, schema};
 use crate::domain::time::{Mono, Wall};
 use crate::sys::clock::Clock;
 use crate::sys::os_error::reason;
-use crate::sys::shutdown::Stopping;
+use crate::sys::shutdown::StopToken;
 
 /// Why there is no backup.
 #[derive(Debug)]
@@ -220,7 +220,7 @@ pub fn run_schedule(
     every: Duration,
     keep: usize,
     clock: &dyn Clock,
-    stopping: &Stopping,
+    stopping: &StopToken,
 ) {
     let mut tried_at: Option<Mono> = None;
     while !stopping.wait(every.min(CHECK_INTERVAL)) {

@@ -22,7 +22,7 @@ use crate::domain::reading::round_computed;
 use crate::domain::time::Wall;
 use crate::limits;
 use crate::sys::budget::{Budget, Exceeded};
-use crate::sys::thread::let_others_run;
+use crate::sys::thread::yield_cpu;
 
 /// Why there is no history.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -501,10 +501,10 @@ impl KeySpan<'_> {
                     seconds.insert(at, value);
                 }
                 if seconds.len().is_multiple_of(ROWS_PER_YIELD) {
-                    let_others_run();
+                    yield_cpu();
                 }
             }
-            let_others_run();
+            yield_cpu();
             match last.checked_add(1) {
                 Some(next) => first = next,
                 None => break,
@@ -540,7 +540,7 @@ impl<'a> HourWalk<'a> {
 
     fn next(&mut self) -> Result<Option<(i64, HourRollup)>, HistoryError> {
         while self.next < self.end {
-            let_others_run();
+            yield_cpu();
             self.span.budget.spend(2)?;
             let hour = self.next;
             self.next += 1;

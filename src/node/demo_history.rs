@@ -3,7 +3,7 @@
 //! Runs once on the main thread, before the node: the same fetchers ask the same simulated
 //! API, under a clock that is moved through the day instead of waiting for it.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::sources;
@@ -15,17 +15,18 @@ use crate::domain::clock_trust::TrustedBy;
 use crate::domain::ledger::Ledger;
 use crate::domain::time::{Moment, Mono, Wall};
 use crate::sys::clock::Clock;
+use crate::sys::sync::Mutex;
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 const STEP: Duration = Duration::from_secs(5 * 60);
 
 /// A clock that stands where it was put.
-pub struct StandingClock(Mutex<Moment>);
+pub struct SteppedClock(Mutex<Moment>);
 
-impl StandingClock {
+impl SteppedClock {
     /// A day before `now`.
-    pub fn a_day_before(now: Moment) -> StandingClock {
-        StandingClock(Mutex::new(Moment {
+    pub fn a_day_before(now: Moment) -> SteppedClock {
+        SteppedClock(Mutex::new(Moment {
             mono: Mono(0),
             wall: Wall(now.wall.0.saturating_sub(DAY.as_millis() as i64)),
             trust: now.trust,
@@ -33,15 +34,15 @@ impl StandingClock {
     }
 
     fn step(&self) {
-        let mut now = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut now = self.0.lock();
         now.mono = now.mono.after(STEP);
         now.wall = now.wall.after(STEP);
     }
 }
 
-impl Clock for StandingClock {
+impl Clock for SteppedClock {
     fn now(&self) -> Moment {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        *self.0.lock()
     }
 
     fn heard_date(&self, _: &str, _: Wall) {}
@@ -52,7 +53,7 @@ impl Clock for StandingClock {
 }
 
 /// Fetches the day step by step and stores it. `config` calls the API that `clock` rules.
-pub fn store(config: &Config, clock: &Arc<StandingClock>) -> Result<(), String> {
+pub fn store(config: &Config, clock: &Arc<SteppedClock>) -> Result<(), String> {
     let location = DatabaseLocation {
         path: config.database.clone(),
         is_default: config.database_is_default,

@@ -18,7 +18,7 @@ use crate::monitor::{
 };
 use crate::sys::build_id;
 use crate::sys::clock::Clock;
-use crate::sys::heartbeat::Loops;
+use crate::sys::heartbeat::Heartbeats;
 
 /// The server and what it serves.
 pub struct Serving {
@@ -29,11 +29,11 @@ pub struct Serving {
 }
 
 /// What is behind the server.
-pub struct Behind<'a> {
+pub struct Dependencies<'a> {
     pub clock: &'a Arc<dyn Clock>,
     pub plan: &'a Arc<Plan>,
     pub store: &'a Arc<Store>,
-    pub loops: &'a Loops,
+    pub loops: &'a Heartbeats,
     pub published: Arc<Published>,
     /// How those who tell people are doing.
     pub channels: Vec<(&'static str, SharedDeliveryStatus)>,
@@ -44,9 +44,9 @@ impl Serving {
     pub fn start(
         config: &Config,
         listeners: Vec<TcpListener>,
-        behind: Behind<'_>,
+        behind: Dependencies<'_>,
     ) -> Result<Serving, String> {
-        let Behind {
+        let Dependencies {
             clock,
             plan,
             store,
@@ -100,8 +100,8 @@ impl Serving {
             events: feed.clone(),
             stats: traffic,
             private_bases: PrivateDir::bases(),
-            heartbeat: Box::new(move || gate_beat.turned(gate_clock.now().mono)),
-            workers_heartbeat: Box::new(move || workers_beat.turned(workers_clock.now().mono)),
+            heartbeat: Box::new(move || gate_beat.beat(gate_clock.now().mono)),
+            workers_heartbeat: Box::new(move || workers_beat.beat(workers_clock.now().mono)),
             limits: HttpLimits::default(),
         })
         .map_err(|error| format!("the server cannot be started: {error}"))?;

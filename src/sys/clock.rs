@@ -3,11 +3,10 @@
 //! Everything that needs an instant is handed a [`Clock`]; tests drive [`ManualClock`].
 //! The system's clock also knows how far the wall clock can be believed.
 
-use std::sync::{Mutex, PoisonError};
-
 use rustix::time::{ClockId, clock_gettime};
 
 use super::os_error::reason;
+use super::sync::Mutex;
 use crate::domain::clock_trust::{PeerTrust, TrustedBy};
 use crate::domain::time::{ClockTrust, Moment, Mono, Wall};
 
@@ -65,7 +64,7 @@ impl SystemClock {
             return (now, Some(TrustedBy::Demo));
         }
         // Asked each time, because a jump is seen by it.
-        let mut peers = self.peers.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut peers = self.peers.lock();
         let do_peers_agree = peers.is_trusted(now);
         drop(peers);
         let (trust, by) = self.kernel_word(now.mono);
@@ -77,7 +76,7 @@ impl SystemClock {
     }
 
     fn kernel_word(&self, now: Mono) -> Word {
-        let mut kernel = self.kernel.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut kernel = self.kernel.lock();
         match *kernel {
             Some((asked, word)) if now.0.saturating_sub(asked.0) < KERNEL_WORD_MS => word,
             _ => {
@@ -96,7 +95,7 @@ impl Clock for SystemClock {
 
     fn heard_date(&self, host: &str, date: Wall) {
         let (now, _) = self.read();
-        let mut peers = self.peers.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut peers = self.peers.lock();
         peers.record_date(host, date, now);
     }
 
@@ -155,18 +154,12 @@ impl ManualClock {
     }
 
     pub fn set(&self, now: Moment) {
-        *self
-            .0
-            .lock()
-            .expect("no test panics while it holds the clock") = now;
+        *self.0.lock() = now;
     }
 
     /// Moves both clocks on.
     pub fn advance(&self, span: std::time::Duration) {
-        let mut now = self
-            .0
-            .lock()
-            .expect("no test panics while it holds the clock");
+        let mut now = self.0.lock();
         now.mono = now.mono.after(span);
         now.wall = now.wall.after(span);
     }
@@ -175,10 +168,7 @@ impl ManualClock {
 #[cfg(test)]
 impl Clock for ManualClock {
     fn now(&self) -> Moment {
-        *self
-            .0
-            .lock()
-            .expect("no test panics while it holds the clock")
+        *self.0.lock()
     }
 
     fn heard_date(&self, _: &str, _: Wall) {}

@@ -9,10 +9,10 @@ use crate::limits;
 
 /// When a loop last ended a turn.
 #[derive(Clone, Default)]
-pub struct Beat(Arc<AtomicU64>);
+pub struct Heartbeat(Arc<AtomicU64>);
 
-impl Beat {
-    pub fn turned(&self, now: Mono) {
+impl Heartbeat {
+    pub fn beat(&self, now: Mono) {
         self.0.store(now.0, Ordering::Relaxed);
     }
 
@@ -24,25 +24,25 @@ impl Beat {
 
 /// The loops that must go on turning, whatever sources and the card do.
 #[derive(Clone)]
-pub struct Loops {
-    pub ingest: Beat,
-    pub gate: Beat,
+pub struct Heartbeats {
+    pub ingest: Heartbeat,
+    pub gate: Heartbeat,
     /// The page workers: turned when one finished a request, or none waits for them. The
     /// disk may hold them up, which no restart mends: the watchdog does not look at them.
-    pub workers: Beat,
+    pub workers: Heartbeat,
 }
 
-impl Loops {
+impl Heartbeats {
     /// All count as having turned at `now`.
-    pub fn starting(now: Mono) -> Loops {
-        let loops = Loops {
-            ingest: Beat::default(),
-            gate: Beat::default(),
-            workers: Beat::default(),
+    pub fn starting(now: Mono) -> Heartbeats {
+        let loops = Heartbeats {
+            ingest: Heartbeat::default(),
+            gate: Heartbeat::default(),
+            workers: Heartbeat::default(),
         };
-        loops.ingest.turned(now);
-        loops.gate.turned(now);
-        loops.workers.turned(now);
+        loops.ingest.beat(now);
+        loops.gate.beat(now);
+        loops.workers.beat(now);
         loops
     }
 
@@ -69,16 +69,16 @@ mod tests {
     #[test]
     fn a_loop_that_stands_still_is_named() {
         let start = Mono(1_000_000);
-        let loops = Loops::starting(start);
+        let loops = Heartbeats::starting(start);
         assert_eq!(loops.stuck(start), None);
         let later = start.after(limits::STUCK + Duration::from_secs(1));
         assert_eq!(loops.stuck(later), Some("ingest"));
-        loops.ingest.turned(later);
+        loops.ingest.beat(later);
         assert_eq!(loops.stuck(later), Some("the gate"));
-        loops.gate.turned(later);
+        loops.gate.beat(later);
         assert_eq!(loops.stuck(later), None);
         assert_eq!(loops.not_alive(later), Some("the page workers"));
-        loops.workers.turned(later);
+        loops.workers.beat(later);
         assert_eq!(loops.not_alive(later), None);
     }
 }

@@ -13,6 +13,7 @@ pub mod privileges;
 pub mod semaphore;
 pub mod shutdown;
 pub mod signals;
+pub mod sync;
 pub mod systemd;
 pub mod systemd_unit;
 pub mod text_file;

@@ -18,7 +18,7 @@ pub fn is_root() -> bool {
 /// be, so that no file that root makes locks the owner out. What root may read, write and
 /// listen on stays allowed: a service's directory is often closed to its own user from
 /// outside, and a backup goes where root wants it. Anybody else stays who they are.
-pub fn take_owners(file: &Path) -> io::Result<()> {
+pub fn drop_to_owner(file: &Path) -> io::Result<()> {
     if !is_root() {
         return Ok(());
     }

@@ -1,51 +1,49 @@
-//! Work that would take every processor, kept to fewer.
+//! Counting semaphore: work that would take every processor, kept to fewer.
 
-use std::sync::{Condvar, Mutex, PoisonError};
 use std::thread::available_parallelism;
 use std::time::Duration;
 
-/// Turns at something; whoever finds none free waits.
-pub struct Turns {
+use super::sync::{Condvar, Mutex};
+
+/// So many permits; whoever finds none free waits.
+pub struct Semaphore {
     free: Mutex<usize>,
     freed: Condvar,
 }
 
-/// One turn, for as long as it is held.
-pub struct Turn<'a>(&'a Turns);
+/// One permit, for as long as it is held.
+pub struct SemaphorePermit<'a>(&'a Semaphore);
 
-impl Turns {
+impl Semaphore {
     /// As many as leave one processor to others; at least one.
-    pub fn sparing_one_processor() -> Turns {
+    pub fn leaving_one_cpu() -> Semaphore {
         let processors = available_parallelism().map_or(1, |count| count.get());
-        Turns::new(processors.saturating_sub(1).max(1))
+        Semaphore::new(processors.saturating_sub(1).max(1))
     }
 
-    fn new(count: usize) -> Turns {
-        Turns {
+    fn new(count: usize) -> Semaphore {
+        Semaphore {
             free: Mutex::new(count),
             freed: Condvar::new(),
         }
     }
 
-    /// None if no turn came within `time`.
-    pub fn wait(&self, time: Duration) -> Option<Turn<'_>> {
-        let free = self.free.lock().unwrap_or_else(PoisonError::into_inner);
-        let (mut free, _) = self
-            .freed
-            .wait_timeout_while(free, time, |free| *free == 0)
-            .unwrap_or_else(PoisonError::into_inner);
+    /// None if no permit was free within `time`.
+    pub fn acquire(&self, time: Duration) -> Option<SemaphorePermit<'_>> {
+        let free = self.free.lock();
+        let mut free = self.freed.wait_timeout_while(free, time, |free| *free == 0);
         if *free == 0 {
             return None;
         }
         *free -= 1;
-        Some(Turn(self))
+        Some(SemaphorePermit(self))
     }
 }
 
-impl Drop for Turn<'_> {
+impl Drop for SemaphorePermit<'_> {
     /// Also when its holder panics.
     fn drop(&mut self) {
-        *self.0.free.lock().unwrap_or_else(PoisonError::into_inner) += 1;
+        *self.0.free.lock() += 1;
         self.0.freed.notify_one();
     }
 }
@@ -60,8 +58,8 @@ mod tests {
     const LONG: Duration = Duration::from_secs(60);
 
     #[test]
-    fn no_more_than_there_are_turns_work_at_once_and_all_come_to_it() {
-        let turns = Turns::new(2);
+    fn at_most_as_many_as_there_are_permits_work_at_once_and_all_get_one() {
+        let semaphore = Semaphore::new(2);
         let (now, most, done) = (
             AtomicUsize::new(0),
             AtomicUsize::new(0),
@@ -70,7 +68,9 @@ mod tests {
         std::thread::scope(|scope| {
             for _ in 0..8 {
                 scope.spawn(|| {
-                    let _turn = turns.wait(LONG).expect("each turn is short");
+                    let _permit = semaphore
+                        .acquire(LONG)
+                        .expect("each permit is held briefly");
                     most.fetch_max(now.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
                     std::thread::yield_now();
                     now.fetch_sub(1, Ordering::SeqCst);
@@ -83,23 +83,23 @@ mod tests {
     }
 
     #[test]
-    fn a_panic_gives_its_turn_back() {
-        let turns = Turns::new(1);
+    fn a_panic_releases_its_permit() {
+        let semaphore = Semaphore::new(1);
         let panicked = catch_unwind(AssertUnwindSafe(|| {
-            let _turn = turns.wait(LONG);
+            let _permit = semaphore.acquire(LONG);
             panic!("on purpose");
         }));
         assert!(panicked.is_err());
-        assert!(turns.wait(Duration::ZERO).is_some());
+        assert!(semaphore.acquire(Duration::ZERO).is_some());
     }
 
     #[test]
-    fn who_finds_no_turn_in_time_goes_without() {
-        let turns = Turns::new(1);
-        let turn = turns.wait(Duration::ZERO);
-        assert!(turn.is_some());
-        assert!(turns.wait(Duration::from_millis(1)).is_none());
-        drop(turn);
-        assert!(turns.wait(Duration::ZERO).is_some());
+    fn an_acquire_times_out() {
+        let semaphore = Semaphore::new(1);
+        let permit = semaphore.acquire(Duration::ZERO);
+        assert!(permit.is_some());
+        assert!(semaphore.acquire(Duration::from_millis(1)).is_none());
+        drop(permit);
+        assert!(semaphore.acquire(Duration::ZERO).is_some());
     }
 }

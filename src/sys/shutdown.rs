@@ -1,160 +1,262 @@
-//! The wish to stop, as a value that every wait listens to.
+//! Graceful shutdown signal for blocking and asynchronous waits.
 //!
-//! [`Shutdown`] is held by whoever may stop a part; dropping it stops too, so that a part
-//! cannot outlive its owner by an early return. [`Stopping`] is what threads wait on
-//! instead of sleeping.
+//! [`StopSource`] is held by whoever may stop a part; dropping it stops too, so that a part
+//! cannot outlive its owner by an early return. [`StopToken`] is what threads wait on
+//! instead of sleeping: any thread. What cannot wait on it (a socket, another condition
+//! variable) registers a callback.
 
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
+use super::sync::{Condvar, Mutex};
+
 #[derive(Default)]
-struct Flag {
-    stopping: Mutex<bool>,
-    nudges: AtomicU64,
+struct Shared {
+    state: Mutex<StopState>,
     changed: Condvar,
+}
+
+#[derive(Default)]
+struct StopState {
+    is_stopping: bool,
+    wakes: u64,
+    callbacks: BTreeMap<u64, Box<dyn FnOnce() + Send>>,
+    next_callback: u64,
+    wakers: Vec<Waker>,
 }
 
 /// Why a wait has ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Woken {
+pub enum WakeReason {
     Stop,
-    /// Somebody wants it to look now.
-    Nudge,
+    /// Somebody called [`StopToken::wake`].
+    Wake,
     Elapsed,
 }
 
-/// The right to stop everything that holds the matching [`Stopping`].
-pub struct Shutdown(Arc<Flag>);
+/// The right to stop everything that holds a [`StopToken`] of it.
+#[derive(Default)]
+pub struct StopSource(Arc<Shared>);
 
 /// Listens for the stop. Cheap to clone, one per thread.
 #[derive(Clone)]
-pub struct Stopping(Arc<Flag>);
+pub struct StopToken(Arc<Shared>);
 
-pub fn shutdown() -> (Shutdown, Stopping) {
-    let flag = Arc::new(Flag::default());
-    (Shutdown(flag.clone()), Stopping(flag))
-}
+impl StopSource {
+    pub fn new() -> StopSource {
+        StopSource::default()
+    }
 
-impl Shutdown {
-    pub fn begin(&self) {
-        *self
-            .0
-            .stopping
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner) = true;
+    pub fn token(&self) -> StopToken {
+        StopToken(self.0.clone())
+    }
+
+    /// Ends every wait, now and in future, and runs the callbacks.
+    pub fn stop(&self) {
+        let mut state = self.0.state.lock();
+        state.is_stopping = true;
+        let callbacks = std::mem::take(&mut state.callbacks);
+        let wakers = std::mem::take(&mut state.wakers);
+        drop(state);
         self.0.changed.notify_all();
+        wakers.into_iter().for_each(Waker::wake);
+        callbacks.into_values().for_each(|callback| callback());
     }
 }
 
-impl Drop for Shutdown {
+impl std::fmt::Debug for StopSource {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("StopSource")
+    }
+}
+
+impl Drop for StopSource {
     fn drop(&mut self) {
-        self.begin();
+        self.stop();
     }
 }
 
-impl Stopping {
+impl StopToken {
     /// Sleeps for `span` or until the stop; true if stopping.
     pub fn wait(&self, span: Duration) -> bool {
-        self.listen(span, None) == Woken::Stop
+        self.wait_for(span, None) == WakeReason::Stop
     }
 
-    /// The same, but a nudge that is not among those `heard` ends it too.
-    pub fn wait_or_nudge(&self, span: Duration, heard: &mut u64) -> Woken {
-        self.listen(span, Some(heard))
+    /// The same, but a wake-up that is not among those `seen` ends it too.
+    pub fn wait_or_wake(&self, span: Duration, seen: &mut u64) -> WakeReason {
+        self.wait_for(span, Some(seen))
     }
 
-    /// Ends every wait that listens for it, once.
-    pub fn nudge(&self) {
-        // Under the lock, so that nobody looks just before and sleeps just after.
-        let _stopping = self
-            .0
-            .stopping
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        self.0.nudges.fetch_add(1, Ordering::AcqRel);
+    /// Ends every [`StopToken::wait_or_wake`] once.
+    pub fn wake(&self) {
+        self.0.state.lock().wakes += 1;
         self.0.changed.notify_all();
     }
 
-    fn listen(&self, span: Duration, mut heard: Option<&mut u64>) -> Woken {
+    pub fn is_stopping(&self) -> bool {
+        self.0.state.lock().is_stopping
+    }
+
+    /// Resolves when the stop begins.
+    pub fn stopped(&self) -> Stopped<'_> {
+        Stopped(self)
+    }
+
+    /// Calls `callback` when the stop begins, on the thread that stops; at once if it has begun.
+    /// It must be short. Dropping the result unregisters it.
+    pub fn on_stop(&self, callback: impl FnOnce() + Send + 'static) -> StopCallback {
+        let mut state = self.0.state.lock();
+        let id = state.next_callback;
+        if state.is_stopping {
+            drop(state);
+            callback();
+        } else {
+            state.next_callback += 1;
+            state.callbacks.insert(id, Box::new(callback));
+        }
+        StopCallback {
+            token: self.clone(),
+            id,
+        }
+    }
+
+    fn wait_for(&self, span: Duration, mut seen: Option<&mut u64>) -> WakeReason {
         let deadline = Instant::now().checked_add(span);
-        let mut stopping = self
-            .0
-            .stopping
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        while !*stopping {
-            let nudges = self.0.nudges.load(Ordering::Acquire);
-            if let Some(heard) = &mut heard
-                && std::mem::replace(*heard, nudges) != nudges
+        let mut state = self.0.state.lock();
+        while !state.is_stopping {
+            if let Some(seen) = &mut seen
+                && std::mem::replace(*seen, state.wakes) != state.wakes
             {
-                return Woken::Nudge;
+                return WakeReason::Wake;
             }
             let rest = match deadline {
                 Some(deadline) => deadline.saturating_duration_since(Instant::now()),
                 None => span,
             };
             if rest.is_zero() {
-                return Woken::Elapsed;
+                return WakeReason::Elapsed;
             }
-            (stopping, _) = self
-                .0
-                .changed
-                .wait_timeout(stopping, rest)
-                .unwrap_or_else(PoisonError::into_inner);
+            state = self.0.changed.wait_timeout(state, rest);
         }
-        Woken::Stop
+        WakeReason::Stop
     }
+}
 
-    pub fn is_stopping(&self) -> bool {
-        *self
-            .0
-            .stopping
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
+/// See [`StopToken::stopped`].
+pub struct Stopped<'a>(&'a StopToken);
+
+impl Future for Stopped<'_> {
+    type Output = ();
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
+        let mut state = self.0.0.state.lock();
+        if state.is_stopping {
+            return Poll::Ready(());
+        }
+        let waker = context.waker();
+        if !state.wakers.iter().any(|known| known.will_wake(waker)) {
+            state.wakers.push(waker.clone());
+        }
+        Poll::Pending
+    }
+}
+
+/// A registered callback; see [`StopToken::on_stop`].
+pub struct StopCallback {
+    token: StopToken,
+    id: u64,
+}
+
+impl Drop for StopCallback {
+    fn drop(&mut self) {
+        let callback = self.token.0.state.lock().callbacks.remove(&self.id);
+        // What it holds is dropped without the lock.
+        drop(callback);
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::sync::atomic::{AtomicU32, Ordering};
+
+    const LONG: Duration = Duration::from_secs(3600);
 
     #[test]
     fn a_wait_ends_when_the_stop_begins() {
-        let (shutdown, stopping) = shutdown();
-        let waiter = std::thread::spawn(move || stopping.wait(Duration::from_secs(3600)));
-        shutdown.begin();
+        let source = StopSource::new();
+        let token = source.token();
+        let waiter = std::thread::spawn(move || token.wait(LONG));
+        source.stop();
         assert!(waiter.join().expect("the waiter does not panic"));
     }
 
     #[test]
-    fn a_nudge_ends_one_wait_of_those_who_listen_for_it() {
-        let (shutdown, stopping) = shutdown();
-        let waiter = stopping.clone();
-        let (tell, told) = std::sync::mpsc::channel();
+    fn an_asynchronous_wait_ends_when_the_stop_begins() {
+        let source = StopSource::new();
+        let token = source.token();
+        let waiter = std::thread::spawn(move || smol::block_on(token.stopped()));
+        source.stop();
+        waiter.join().expect("the waiter does not panic");
+        smol::block_on(source.token().stopped());
+    }
+
+    #[test]
+    fn a_wake_ends_one_wait_of_those_who_listen_for_it() {
+        let source = StopSource::new();
+        let waiter = source.token();
+        let (send, reasons) = std::sync::mpsc::channel();
         let waiter = std::thread::spawn(move || {
-            let mut heard = 0;
-            let woken = waiter.wait_or_nudge(Duration::from_secs(3600), &mut heard);
-            tell.send(woken).expect("the test listens");
-            waiter.wait(Duration::from_secs(3600))
+            let mut seen = 0;
+            let reason = waiter.wait_or_wake(LONG, &mut seen);
+            send.send(reason).expect("the test listens");
+            waiter.wait(LONG)
         });
-        stopping.nudge();
-        assert_eq!(told.recv(), Ok(Woken::Nudge));
-        assert!(!stopping.wait(Duration::from_millis(1)), "it stops nobody");
-        shutdown.begin();
+        let token = source.token();
+        token.wake();
+        assert_eq!(reasons.recv(), Ok(WakeReason::Wake));
+        assert!(!token.wait(Duration::from_millis(1)), "it stops nobody");
+        source.stop();
         assert!(waiter.join().expect("the waiter does not panic"));
-        let (_owner, stopping) = super::shutdown();
-        stopping.nudge();
-        let mut heard = 0;
-        let mut wait = || stopping.wait_or_nudge(Duration::from_millis(1), &mut heard);
-        assert_eq!([wait(), wait()], [Woken::Nudge, Woken::Elapsed]);
+        let source = StopSource::new();
+        let token = source.token();
+        token.wake();
+        let mut seen = 0;
+        let mut wait = || token.wait_or_wake(Duration::from_millis(1), &mut seen);
+        assert_eq!([wait(), wait()], [WakeReason::Wake, WakeReason::Elapsed]);
     }
 
     #[test]
     fn dropping_the_owner_stops_too() {
-        let (shutdown, stopping) = shutdown();
-        assert!(!stopping.wait(Duration::from_millis(1)));
-        drop(shutdown);
-        assert!(stopping.is_stopping());
+        let source = StopSource::new();
+        let token = source.token();
+        assert!(!token.wait(Duration::from_millis(1)));
+        drop(source);
+        assert!(token.is_stopping());
+    }
+
+    #[test]
+    fn callbacks_run_once_at_the_stop_and_not_after_they_are_dropped() {
+        let source = StopSource::new();
+        let (token, calls) = (source.token(), Arc::new(AtomicU32::new(0)));
+        let callback = || {
+            let calls = calls.clone();
+            move || {
+                calls.fetch_add(1, Ordering::SeqCst);
+            }
+        };
+        let kept = token.on_stop(callback());
+        drop(token.on_stop(callback()));
+        source.stop();
+        source.stop();
+        assert_eq!(calls.load(Ordering::SeqCst), 1);
+        drop(kept);
+        let late = token.on_stop(callback());
+        assert_eq!(calls.load(Ordering::SeqCst), 2);
+        drop(late);
     }
 }

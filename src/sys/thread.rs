@@ -1,12 +1,18 @@
-//! Threads with a name, a stated stack, a shield against panics, and a join that ends.
+//! Thread runner: names, stack size, panics caught and counted, joins with a deadline.
+//!
+//! Every thread of the node is started here. A loop runs each iteration in [`catch_panic`]: a
+//! panic costs that iteration, is logged and counted by thread, and the loop goes on. One that
+//! escapes a thread's function is counted likewise.
 
+use std::cell::RefCell;
+use std::collections::BTreeMap;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::mpsc::{Receiver, channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::thread::{Builder, JoinHandle};
 use std::time::{Duration, Instant};
 
+use super::sync::Mutex;
 use crate::limits;
 
 /// A running thread of ours.
@@ -17,8 +23,18 @@ pub struct Thread {
     ended: Receiver<()>,
 }
 
-/// Starts a thread. `name` is what the kernel shows, cut at 15 bytes.
+/// Starts a thread. `name` is what the kernel shows, cut at 15 bytes; what is before its first
+/// `-` is its label in [`panics`].
 pub fn spawn(name: &str, run: impl FnOnce() + Send + 'static) -> io::Result<Thread> {
+    let label = name.split('-').next().unwrap_or(name).to_owned();
+    PANICS.lock().entry(label.clone()).or_default();
+    start(name, move || {
+        LABEL.set(Some(label));
+        catch_panic("the thread", run);
+    })
+}
+
+fn start(name: &str, run: impl FnOnce() + Send + 'static) -> io::Result<Thread> {
     let (alive, ended) = channel();
     let handle = Builder::new()
         .name(name.to_owned())
@@ -44,7 +60,7 @@ pub fn have_room(count: usize) -> io::Result<()> {
             // Ends when the sender is dropped.
             let _ = wait.recv();
         };
-        waiting.push((release, spawn("room", run)?));
+        waiting.push((release, start("room", run)?));
     }
     for (release, thread) in waiting {
         drop(release);
@@ -55,7 +71,7 @@ pub fn have_room(count: usize) -> io::Result<()> {
 
 /// From now on this thread lets others go first when all want the processor: its nice value
 /// grows by 5. Where the kernel forbids that, all stay equal.
-pub fn give_way() {
+pub fn lower_priority() {
     if let Err(error) = rustix::process::nice(5) {
         log::debug!("a thread keeps its priority: {error}");
     }
@@ -64,7 +80,7 @@ pub fn give_way() {
 /// Called now and then by work that takes milliseconds without a system call. Kernels that
 /// preempt lazily (Linux from 6.13 on) let a thread that was woken wait for the next tick, 4 ms,
 /// unless the one that runs enters the kernel; where nobody waits this takes a microsecond.
-pub fn let_others_run() {
+pub fn yield_cpu() {
     std::thread::yield_now();
 }
 
@@ -76,52 +92,93 @@ impl Thread {
     /// Waits for the end, at most until `deadline`; false leaves the thread behind.
     pub fn join_by(self, deadline: Instant) -> bool {
         let rest = deadline.saturating_duration_since(Instant::now());
-        // Nobody ever sends: only the disconnection ends the wait early.
-        let _ = self.ended.recv_timeout(rest.max(Duration::from_millis(1)));
-        let ended = self.handle.is_finished() || {
-            // The channel closes a moment before the thread is seen as finished.
-            matches!(
-                self.ended.try_recv(),
-                Err(std::sync::mpsc::TryRecvError::Disconnected)
-            )
-        };
-        if ended {
-            // A panic was logged by its hook; there is nobody to pass it on to.
+        // Nobody ever sends: it disconnects when the thread has ended.
+        let ended = self.ended.recv_timeout(rest.max(Duration::from_millis(1)));
+        let has_ended = ended == Err(RecvTimeoutError::Disconnected);
+        if has_ended {
+            // `run` catches panics; there is nothing to learn from the result.
             let _ = self.handle.join();
         }
-        ended
+        has_ended
     }
 }
 
-static PANICS: AtomicU64 = AtomicU64::new(0);
+/// By label of the thread.
+static PANICS: Mutex<BTreeMap<String, u64>> = Mutex::new(BTreeMap::new());
 
-/// Panics caught since start, for `/metrics`.
-pub fn panics() -> u64 {
-    PANICS.load(Ordering::Relaxed)
+thread_local! {
+    static LABEL: RefCell<Option<String>> = const { RefCell::new(None) };
 }
 
-/// Runs one turn of a loop; a panic in it is logged, counted, and costs that turn alone.
-pub fn shielded<T>(name: &str, turn: impl FnOnce() -> T) -> Option<T> {
+/// Panics caught since start, by label of the thread; a thread that never panicked has 0.
+pub fn panics() -> BTreeMap<String, u64> {
+    PANICS.lock().clone()
+}
+
+/// Runs one iteration of a loop; a panic in it is logged, counted, and costs that iteration
+/// alone. `what` names the iteration in the log.
+pub fn catch_panic<T>(what: &str, iteration: impl FnOnce() -> T) -> Option<T> {
     // A loop's state may be half changed by the panic; each loop here holds values that
     // stay meaningful so (counters, maps of whole entries).
-    let result = catch_unwind(AssertUnwindSafe(turn));
+    let result = catch_unwind(AssertUnwindSafe(iteration));
     if result.is_err() {
-        PANICS.fetch_add(1, Ordering::Relaxed);
-        log::error!("{name}: a defect in main-node cost one turn of this loop; it goes on");
+        count_panic(what);
     }
     result.ok()
+}
+
+/// Counts and logs a panic that was caught on this thread. At 1, 2, 4, 8 … of a thread it
+/// is logged, so that whoever can cause one cannot fill the log.
+pub fn count_panic(what: &str) {
+    let label = LABEL.with_borrow(|label| label.clone());
+    let label = label.unwrap_or_else(|| "other".to_owned());
+    let mut panics = PANICS.lock();
+    let count = panics.entry(label).or_default();
+    *count += 1;
+    let count = *count;
+    drop(panics);
+    if count.is_power_of_two() {
+        log::error!(
+            "{what}: internal error; this iteration was skipped ({count} so far on this thread)"
+        );
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    const LONG: Duration = Duration::from_secs(60);
+
+    fn count(label: &str) -> u64 {
+        panics().get(label).copied().unwrap_or(0)
+    }
+
     #[test]
-    fn a_panic_costs_one_turn() {
-        let before = panics();
-        assert_eq!(shielded("test", || 1), Some(1));
-        assert_eq!(shielded("test", || -> u8 { panic!("on purpose") }), None);
-        assert!(panics() > before);
+    fn a_panic_costs_one_iteration_and_is_counted_by_thread() {
+        let (send, results) = channel();
+        let thread = spawn("panicking-7", move || {
+            for result in [
+                catch_panic("test", || 1),
+                catch_panic("test", || -> u8 { panic!("on purpose") }),
+            ] {
+                send.send(result).expect("the test listens");
+            }
+        })
+        .expect("a thread starts");
+        assert!(thread.join_by(Instant::now() + LONG));
+        assert_eq!(results.iter().collect::<Vec<_>>(), [Some(1), None]);
+        assert_eq!(count("panicking"), 1);
+    }
+
+    #[test]
+    fn a_panic_that_ends_a_thread_is_counted_too() {
+        let thread = spawn("ending", || panic!("on purpose")).expect("a thread starts");
+        assert!(thread.join_by(Instant::now() + LONG));
+        assert_eq!(count("ending"), 1);
+        let well = spawn("well", || ()).expect("a thread starts");
+        assert!(well.join_by(Instant::now() + LONG));
+        assert_eq!(panics().get("well"), Some(&0));
     }
 
     #[test]
@@ -141,6 +198,6 @@ mod tests {
         assert!(!thread.join_by(Instant::now()));
         drop(release);
         let thread = spawn("test", || ()).expect("a thread starts");
-        assert!(thread.join_by(Instant::now() + Duration::from_secs(60)));
+        assert!(thread.join_by(Instant::now() + LONG));
     }
 }

@@ -9,7 +9,7 @@
 use std::fmt;
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, OnceLock};
 use std::time::SystemTime;
 
 use rustls::pki_types::pem::PemObject;
@@ -23,6 +23,7 @@ use ureq::unversioned::transport::{
     TransportAdapter,
 };
 
+use super::sync::Mutex;
 use super::text_file;
 
 /// Where systems keep their bundle, the Pi's own first.
@@ -158,7 +159,7 @@ pub fn system_roots() -> Roots {
         Some(named) => vec![named],
         None => BUNDLES.iter().map(PathBuf::from).collect(),
     };
-    let mut read = READ.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut read = READ.lock();
     match &*read {
         Some(roots) if roots.is_current(&bundles) => roots.clone(),
         _ => read.insert(Roots::read(&bundles)).clone(),

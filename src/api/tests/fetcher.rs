@@ -30,7 +30,7 @@ use crate::domain::time::{ClockTrust, Moment, Mono, Wall};
 use crate::golden;
 use crate::limits;
 use crate::sys::clock::{Clock, ManualClock};
-use crate::sys::shutdown::shutdown;
+use crate::sys::shutdown::StopSource;
 
 fn cause(observation: Option<Observation>) -> Option<Cause> {
     match observation.expect("nobody cancels").outcome {
@@ -477,7 +477,8 @@ fn a_request_is_written_down_before_it_goes_out_and_failures_and_redirects_count
     let mut fetcher = fetcher(get_url(&server.url()), long_timeout(), clock_at_noon());
     let share = Duration::from_secs(1_000);
     fetcher.limit_requests(share);
-    let (stop, stopping) = shutdown();
+    let stop = StopSource::new();
+    let stopping = stop.token();
     let written = Arc::new(Mutex::new(Vec::new()));
     let (notes, heads) = (written.clone(), server.server.clone());
     let ration = QuotaHandle {
@@ -490,7 +491,7 @@ fn a_request_is_written_down_before_it_goes_out_and_failures_and_redirects_count
     let mut waits = Vec::new();
     fetcher.run(&stopping, ration, |observation| {
         waits.push(observation.next_in);
-        stop.begin();
+        stop.stop();
     });
     let written = written.lock().expect("whole");
     assert_eq!(written[..], [(0, share), (2, share * 2)]);
@@ -518,7 +519,8 @@ fn a_source_that_is_nudged_is_asked_early_but_not_again_and_again() {
             secrets: Arc::default(),
         };
         let fetcher = Fetcher::new(settings, clock.clone()).expect("the settings are good");
-        let (stop, stopping) = shutdown();
+        let stop = StopSource::new();
+        let stopping = stop.token();
         let nudges = stopping.clone();
         let mut answers = Vec::new();
         fetcher.run(&stopping, QuotaHandle::none(), |_| {
@@ -526,9 +528,9 @@ fn a_source_that_is_nudged_is_asked_early_but_not_again_and_again() {
             match answers.len() {
                 1 => {
                     clock.advance(since_the_first);
-                    nudges.nudge();
+                    nudges.wake();
                 }
-                _ => stop.begin(),
+                _ => stop.stop(),
             }
         });
         answers[1] - answers[0]
@@ -587,8 +589,8 @@ fn the_stop_interrupts_a_fetch_that_hangs_wherever_it_hangs() {
             ..TransportSettings::default()
         };
         let fetcher = fetcher(get_url(&url), settings, clock_at_noon());
-        let canceller = fetcher.canceller();
-        let (stop, stopping) = shutdown();
+        let stop = StopSource::new();
+        let stopping = stop.token();
         let delivered = Arc::new(Mutex::new(Vec::new()));
         let deliver = delivered.clone();
         let thread = std::thread::spawn(move || {
@@ -598,8 +600,7 @@ fn the_stop_interrupts_a_fetch_that_hangs_wherever_it_hangs() {
         });
         std::thread::park_timeout(Duration::from_millis(150));
         let begun = Instant::now();
-        stop.begin();
-        canceller.cancel();
+        stop.stop();
         thread.join().expect("no panic");
         assert!(begun.elapsed() < Duration::from_secs(5), "{url}");
         assert_eq!(

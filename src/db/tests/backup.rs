@@ -149,13 +149,14 @@ fn backups_are_made_until_the_stop() {
     let path = directory.path("a.db");
     drop(database(&path));
     let clock = crate::sys::clock::ManualClock::new(crate::db::test_support::trusted(0));
-    let (shutdown, stopping) = crate::sys::shutdown::shutdown();
+    let shutdown = crate::sys::shutdown::StopSource::new();
+    let stopping = shutdown.token();
     std::thread::scope(|scope| {
         scope.spawn(|| run_schedule(&path, Duration::from_millis(1), 2, &clock, &stopping));
         while list_backups(&path).is_empty() {
             std::thread::yield_now();
         }
-        shutdown.begin();
+        shutdown.stop();
     });
     assert_eq!(list_backups(&path).len(), 1, "the clock stood still");
 }

@@ -11,6 +11,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::limits;
+use crate::sys::thread::count_panic;
 
 /// Why a request, a connection or a stream was refused or cut.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -274,13 +275,8 @@ impl HttpStats {
 
     /// A panic that was caught at the edge of one request.
     pub(in crate::monitor) fn record_panic(&self, place: &str) {
-        let count = self.panics.fetch_add(1, Relaxed) + 1;
-        // The hook has printed the message and its place; this adds what became of it.
-        if count == 1 || count.is_power_of_two() {
-            log::error!(
-                "a panic was caught in {place} and only that request failed; {count} so far. Please report it"
-            );
-        }
+        self.panics.fetch_add(1, Relaxed);
+        count_panic(place);
     }
 
     pub(in crate::monitor) fn pool_connection_opened(&self) {

@@ -15,7 +15,6 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use super::handler::{Handler, Request, Response};
@@ -23,14 +22,14 @@ use super::pool_protocol;
 use super::private_dir::PrivateDir;
 use super::stats::HttpStats;
 use crate::limits;
-use crate::sys::shutdown::{Shutdown, Stopping, shutdown};
-use crate::sys::thread::give_way;
+use crate::sys::shutdown::{StopSource, StopToken};
+use crate::sys::thread::{Thread, lower_priority, spawn};
 
 /// The pool. Dropping it stops it.
 pub struct WorkerPool {
     desk: Arc<PoolState>,
-    workers: Vec<JoinHandle<()>>,
-    shutdown: Shutdown,
+    workers: Vec<Thread>,
+    shutdown: StopSource,
 }
 
 /// What the gate's thread and the workers share.
@@ -43,7 +42,7 @@ pub struct PoolState {
     /// Requests that workers have finished, ever.
     done: AtomicU64,
     idle: AtomicUsize,
-    stopping: Stopping,
+    stopping: StopToken,
     // Last: the directory goes after the server that listens in it.
     directory: PrivateDir,
 }
@@ -60,7 +59,8 @@ impl WorkerPool {
         traffic: Arc<HttpStats>,
         directory: PrivateDir,
     ) -> io::Result<WorkerPool> {
-        let (shutdown, stopping) = shutdown();
+        let shutdown = StopSource::new();
+        let stopping = shutdown.token();
         let server = start_tiny_http(directory.socket(0))?;
         let desk = Arc::new(PoolState {
             answerer,
@@ -82,10 +82,7 @@ impl WorkerPool {
         };
         for number in 1..=limits::WORKERS {
             let desk = pool.desk.clone();
-            let worker = thread::Builder::new()
-                .name(format!("web-{number}"))
-                .stack_size(limits::STACK_BYTES)
-                .spawn(move || desk.worker_loop())?;
+            let worker = spawn(&format!("web-{number}"), move || desk.worker_loop())?;
             pool.workers.push(worker);
         }
         Ok(pool)
@@ -97,7 +94,7 @@ impl WorkerPool {
 
     /// Ends the workers, waiting for those that are busy at most for `time`. True if all ended.
     pub fn stop(&mut self, time: Duration) -> bool {
-        self.shutdown.begin();
+        self.shutdown.stop();
         let deadline = Instant::now() + time;
         let server = self.desk.current().server.take();
         if let Some(server) = &server {
@@ -107,24 +104,14 @@ impl WorkerPool {
             }
         }
         drop(server);
-        while self.workers.iter().any(|worker| !worker.is_finished()) && Instant::now() < deadline {
-            thread::sleep(Duration::from_millis(1));
-        }
-        let (finished, busy): (Vec<_>, Vec<_>) =
-            self.workers.drain(..).partition(JoinHandle::is_finished);
-        for worker in finished {
-            // Its loop catches panics; one that got out was printed by the hook.
-            let _ = worker.join();
-        }
-        if !busy.is_empty() {
-            log::warn!(
-                "{} page workers were still busy and are left behind",
-                busy.len()
-            );
+        let ended = self.workers.drain(..).map(|it| it.join_by(deadline));
+        let busy = ended.filter(|has_ended| !has_ended).count();
+        if busy > 0 {
+            log::warn!("{busy} page workers were still busy and are left behind");
         }
         // One that is left behind holds the desk; the directory goes all the same.
         self.desk.directory.remove();
-        busy.is_empty()
+        busy == 0
     }
 }
 
@@ -202,7 +189,7 @@ impl PoolState {
     /// The loop of one worker.
     fn worker_loop(&self) {
         // Displays before pages: the gate answers them while workers render.
-        give_way();
+        lower_priority();
         loop {
             let (server, number) = {
                 let current = self.current();

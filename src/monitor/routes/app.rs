@@ -25,7 +25,7 @@ use crate::monitor::problem::{
 };
 use crate::monitor::web;
 use crate::sys::budget::Budget;
-use crate::sys::semaphore::Turns;
+use crate::sys::semaphore::Semaphore;
 
 /// Knows what to say.
 pub struct App {
@@ -38,7 +38,7 @@ pub struct App {
     pub(super) assets: Assets,
     pub(super) cut_offs: CutOffs,
     /// At rendering what reads the database, so that displays find a processor meanwhile.
-    database_permits: Turns,
+    database_permits: Semaphore,
 }
 
 /// What never changes while the node runs.
@@ -59,7 +59,7 @@ impl App {
             displays: Displays::default(),
             sparklines: web::Sparklines::default(),
             cut_offs: CutOffs::default(),
-            database_permits: Turns::sparing_one_processor(),
+            database_permits: Semaphore::leaving_one_cpu(),
             assets: Assets {
                 style: Representation::from_gzip("text/css; charset=utf-8", web::STYLE_GZIPPED),
                 script: Representation::from_gzip(
@@ -176,7 +176,7 @@ impl App {
 
     /// Answers what reads the database, within the bounds of one request.
     fn render_with_database(&self, request: &Request, target: &RequestTarget) -> Response {
-        let Some(_turn) = self.database_permits.wait(limits::TURN_TIME) else {
+        let Some(_permit) = self.database_permits.acquire(limits::TURN_TIME) else {
             self.cut_offs.count(target.route);
             let seconds = limits::TURN_TIME.as_secs();
             let detail = format!(

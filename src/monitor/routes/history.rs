@@ -12,7 +12,7 @@ use crate::domain::reading::format_number;
 use crate::domain::time::{Wall, parse_duration};
 use crate::limits;
 use crate::monitor::problem::ProblemDetails;
-use crate::sys::thread::let_others_run;
+use crate::sys::thread::yield_cpu;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum HistoryFormat {
@@ -121,7 +121,7 @@ pub fn json(query: &HistoryQuery, unit: Option<&str>, buckets: &[Bucket]) -> Vec
         // What JSON cannot say never gets into the database; a bucket that holds it anyway
         // is left out.
         let number = |number: f64| format_number(number).parse().ok();
-        let_others_run();
+        yield_cpu();
         Some(BucketBody {
             from: bucket.from.to_string(),
             duration_s: bucket.seconds,

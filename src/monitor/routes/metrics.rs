@@ -3,6 +3,7 @@
 //! Rendered on demand by a worker. Labels are names from the configuration, keys and fixed
 //! words, never a URL or free text, so that their number is bounded.
 
+use std::collections::BTreeMap;
 use std::fmt::Write;
 
 use super::process::ProcessInfo;
@@ -40,8 +41,8 @@ pub struct Facts<'a> {
     pub now: Moment,
     pub started: Moment,
     pub version: &'a str,
-    /// Turns of loops that a defect of ours cost.
-    pub panics: u64,
+    /// Panics that were caught, by thread.
+    pub panics: BTreeMap<String, u64>,
     /// Requests that were cut off at a limit of their work, by route.
     pub cut_offs: &'a [(&'static str, u64)],
 }
@@ -269,8 +270,13 @@ fn node(page: &mut Page, facts: &Facts) {
     for (route, cut_off) in facts.cut_offs {
         page.sample("http_cut_off_total", &[("route", *route)], count(*cut_off));
     }
-    page.counter("panics_total", "Turns of a loop that a defect cost.");
-    page.sample("panics_total", &[], facts.panics.to_string());
+    page.counter(
+        "panics_total",
+        "Panics that were caught, each of which cost one iteration of a thread's loop.",
+    );
+    for (thread, count) in &facts.panics {
+        page.sample("panics_total", &[("thread", thread)], count.to_string());
+    }
     page.gauge("build_info", "Always 1; the version stands in its label.");
     page.sample("build_info", &[("version", facts.version)], "1".to_owned());
     process(page, facts);
@@ -409,7 +415,9 @@ mod tests {
             now: scene.now,
             started: scene.started,
             version: "0.1.0",
-            panics: 0,
+            panics: [("gate", 0), ("ingest", 1)]
+                .map(|(thread, count)| (thread.to_owned(), count))
+                .into(),
             cut_offs: &[("history", 1), ("web", 0)],
         };
         render(&facts, format)

@@ -30,7 +30,7 @@ use crate::ingest::Ingest;
 use crate::monitor::http::handler::Request;
 use crate::monitor::{App, Context, Published, ViewSettings};
 use crate::sys::clock::{Clock as _, ManualClock};
-use crate::sys::heartbeat::Beat;
+use crate::sys::heartbeat::Heartbeat;
 
 /// A node of one source, without threads, database and sockets of its own.
 struct Bench {
@@ -86,7 +86,7 @@ impl Bench {
             ledger,
             alerts: AlertState::new("test"),
             clock: clock.clone(),
-            beat: Beat::default(),
+            beat: Heartbeat::default(),
             has_probed: false,
             store: Box::new(|_| ()),
             commit_alerts: Box::new(|_| ()),

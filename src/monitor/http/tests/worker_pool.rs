@@ -91,21 +91,21 @@ fn a_silent_pool_is_said_with_503_and_serves_again_when_it_is_free() {
 fn workers_are_not_alive_when_requests_wait_and_none_is_finished_for_a_minute() {
     use crate::monitor::support::now;
     use crate::sys::clock::{Clock, ManualClock};
-    use crate::sys::heartbeat::Loops;
+    use crate::sys::heartbeat::Heartbeats;
     let clock = Arc::new(ManualClock::new(now()));
-    let loops = Loops::starting(clock.now().mono);
+    let loops = Heartbeats::starting(clock.now().mono);
     let (beat, beat_clock) = (loops.workers.clone(), clock.clone());
     let limits = HttpLimits {
         worker_timeout: SOON,
         pool_ping_timeout: SOON,
         ..test_limits()
     };
-    let running = start_with(limits, move || beat.turned(beat_clock.now().mono));
+    let running = start_with(limits, move || beat.beat(beat_clock.now().mono));
     let not_alive = || {
         let now = clock.now().mono;
         // These two turn, in a node.
-        loops.ingest.turned(now);
-        loops.gate.turned(now);
+        loops.ingest.beat(now);
+        loops.gate.beat(now);
         loops.not_alive(now)
     };
     let longer = limits::STUCK + Duration::from_secs(1);
