@@ -6,7 +6,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::net::IpAddr;
 use std::pin::pin;
 use std::rc::Rc;
@@ -90,7 +90,7 @@ impl ConnectionState {
     /// Waits for `future` for as long as this connection may.
     pub async fn wait<F: Future>(&self, future: F) -> Result<F::Output, Interrupt> {
         let mut future = pin!(future);
-        std::future::poll_fn(|context| {
+        poll_fn(|context| {
             if let Some(cut) = self.interrupt.get() {
                 return Poll::Ready(Err(cut));
             }
@@ -118,6 +118,8 @@ impl ConnectionState {
 
 /// All connections.
 pub struct ConnectionTable {
+    /// Of who waits for the first connection.
+    waker: RefCell<Option<Waker>>,
     connections: RefCell<HashMap<u64, Rc<ConnectionState>>>,
     per_address: RefCell<HashMap<IpAddr, usize>>,
     next: Cell<u64>,
@@ -131,6 +133,7 @@ pub struct ConnectionTable {
 impl ConnectionTable {
     pub fn new(in_all: usize, of_one_address: usize, traffic: Arc<HttpStats>) -> ConnectionTable {
         ConnectionTable {
+            waker: RefCell::default(),
             connections: RefCell::default(),
             per_address: RefCell::default(),
             next: Cell::new(0),
@@ -144,6 +147,18 @@ impl ConnectionTable {
 
     pub fn len(&self) -> usize {
         self.connections.borrow().len()
+    }
+
+    /// Resolves when a connection has been admitted while there was none.
+    pub async fn first_admitted(&self) {
+        poll_fn(|context| {
+            if self.len() > 0 {
+                return Poll::Ready(());
+            }
+            *self.waker.borrow_mut() = Some(context.waker().clone());
+            Poll::Pending
+        })
+        .await;
     }
 
     pub fn is_stopping(&self) -> bool {
@@ -172,6 +187,9 @@ impl ConnectionTable {
         self.next.set(key + 1);
         let leash = Rc::new(ConnectionState::new(peer));
         self.connections.borrow_mut().insert(key, leash.clone());
+        if let Some(waker) = self.waker.borrow_mut().take() {
+            waker.wake();
+        }
         *self.per_address.borrow_mut().entry(peer).or_insert(0) += 1;
         self.traffic.connection_opened();
         Ok(ConnectionGuard {

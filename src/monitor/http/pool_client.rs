@@ -136,6 +136,13 @@ impl PoolClient {
         self.assign_slots();
     }
 
+    /// Whether no request is asked, queued or given up: nothing to look at.
+    pub fn is_unused(&self) -> bool {
+        let slots = self.slots.borrow();
+        let is_free = slots.iter().all(|slot| matches!(slot, Slot::Free(_)));
+        is_free && self.queue.borrow().is_empty()
+    }
+
     /// Whether a worker has finished a request since this was last asked, or no request
     /// waits: none is queued or being answered, and a worker is free for the next one. Once a
     /// tick.

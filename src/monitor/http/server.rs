@@ -8,15 +8,14 @@
 //!
 //! A panic in one connection ends that connection; one in a loop of the gate restarts the loop.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::fs::File;
 use std::io::{self, Read as _, Write as _};
 use std::net::{IpAddr, Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::rc::{Rc, Weak};
-use std::sync::Arc;
-use std::thread::{self, JoinHandle};
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use ipnet::IpNet;
@@ -35,6 +34,8 @@ use super::stats::{HttpStats, Rejection};
 use super::worker_pool::{PoolState, WorkerPool};
 use super::{connection, parser, response_writer};
 use crate::limits;
+use crate::sys::shutdown::{StopSource, StopToken};
+use crate::sys::thread::{Thread, spawn};
 
 /// What the gate is made of.
 pub struct HttpServerParts {
@@ -75,6 +76,7 @@ pub struct HttpLimits {
     pub event_keepalive: Duration,
     pub evict_idle_after: Duration,
     pub tick: Duration,
+    pub idle_tick: Duration,
 }
 
 impl Default for HttpLimits {
@@ -96,6 +98,7 @@ impl Default for HttpLimits {
             event_keepalive: limits::EVENT_HEARTBEAT,
             evict_idle_after: limits::SHED_AFTER,
             tick: limits::GATE_TICK,
+            idle_tick: limits::IDLE_TICK,
         }
     }
 }
@@ -103,8 +106,10 @@ impl Default for HttpLimits {
 /// The running gate. Dropping it stops it at once; [`Gate::stop`] lets answers finish.
 pub struct HttpServer {
     addresses: Vec<SocketAddr>,
-    stop: smol::channel::Sender<Instant>,
-    thread: Option<JoinHandle<()>>,
+    stop: StopSource,
+    /// Until when answers in flight may take, once it stops.
+    deadline: Arc<OnceLock<Instant>>,
+    thread: Option<Thread>,
     pool: WorkerPool,
 }
 
@@ -118,14 +123,14 @@ impl HttpServer {
         let directory = PrivateDir::create(&parts.private_bases)?;
         let pool = WorkerPool::start(parts.handler.clone(), parts.stats.clone(), directory)?;
         let desk = pool.state();
-        let (stop, stopped) = smol::channel::bounded(1);
-        let thread = thread::Builder::new()
-            .name("gate".to_owned())
-            .stack_size(limits::STACK_BYTES)
-            .spawn(move || run(&parts, &desk, &stopped))?;
+        let stop = StopSource::new();
+        let deadline = Arc::new(OnceLock::new());
+        let (token, until) = (stop.token(), deadline.clone());
+        let thread = spawn("gate", move || run(&parts, &desk, &token, &until))?;
         Ok(HttpServer {
             addresses,
             stop,
+            deadline,
             thread: Some(thread),
             pool,
         })
@@ -146,15 +151,12 @@ impl HttpServer {
     fn end(&mut self, time: Duration) -> bool {
         let begun = Instant::now();
         // The workers' answers are among those in flight, so they end after them.
-        let _ = self.stop.try_send(begun + time.mul_f32(0.8));
-        let mut gate_ended = true;
-        if let Some(thread) = self.thread.take() {
-            // It keeps the deadline itself, unless an answerer blocks it, which it must not.
-            while !thread.is_finished() && begun.elapsed() < time + limits::STOP_GRACE {
-                thread::sleep(Duration::from_millis(1));
-            }
-            gate_ended = thread.is_finished() && thread.join().is_ok();
-        }
+        let _ = self.deadline.set(begun + time.mul_f32(0.8));
+        self.stop.stop();
+        // It keeps the deadline itself, unless an answerer blocks it, which it must not.
+        let thread = self.thread.take();
+        let latest = begun + time + limits::STOP_GRACE;
+        let gate_ended = thread.is_none_or(|thread| thread.join_by(latest));
         if !gate_ended {
             log::error!("the gate's thread did not end; it is left behind");
         }
@@ -184,6 +186,7 @@ pub(super) struct ServerState {
     pub micro_cache: MicroCache,
     pub wakers: Rc<WakerSet>,
     pub date: RefCell<Option<Rc<str>>>,
+    refreshed: Cell<Instant>,
     /// What is said to a connection that finds no place; made when first needed after a tick,
     /// so that a flood costs a copy each.
     total_limit_response: RefCell<Option<Rc<[u8]>>>,
@@ -200,6 +203,15 @@ impl ServerState {
     pub fn write_timeout(&self, bytes: usize) -> Duration {
         let seconds = bytes / self.limits.write_bytes_per_s;
         self.limits.write_timeout + Duration::from_secs(seconds as u64)
+    }
+
+    /// Makes the date anew, and with it what is kept that says it.
+    fn refresh(&self, now: Instant) {
+        self.refreshed.set(now);
+        *self.date.borrow_mut() = self.answerer.date().map(Rc::from);
+        *self.total_limit_response.borrow_mut() = None;
+        *self.address_limit_response.borrow_mut() = None;
+        *self.forbidden_response.borrow_mut() = None;
     }
 
     pub fn date(&self) -> Option<Rc<str>> {
@@ -245,19 +257,23 @@ impl ServerState {
 }
 
 /// The gate's thread.
-fn run(parts: &HttpServerParts, desk: &Arc<PoolState>, stopped: &smol::channel::Receiver<Instant>) {
+fn run(
+    parts: &HttpServerParts,
+    desk: &Arc<PoolState>,
+    token: &StopToken,
+    deadline: &OnceLock<Instant>,
+) {
     loop {
         // Every task catches its own panics; this is for those of the loop itself.
         let turned = catch_unwind(AssertUnwindSafe(|| {
-            serve_until_stopped(parts, desk, stopped)
+            serve_until_stopped(parts, desk, token, deadline)
         }));
         match turned {
             Ok(Ok(())) => return,
             Ok(Err(error)) => log::error!("the gate cannot serve: {error}; it tries again"),
             Err(_) => parts.stats.record_panic("the gate's loop"),
         }
-        thread::sleep(limits::ACCEPT_PAUSE);
-        if stopped.is_closed() {
+        if token.wait(limits::ACCEPT_PAUSE) {
             return;
         }
     }
@@ -266,7 +282,8 @@ fn run(parts: &HttpServerParts, desk: &Arc<PoolState>, stopped: &smol::channel::
 fn serve_until_stopped(
     parts: &HttpServerParts,
     desk: &Arc<PoolState>,
-    stopped: &smol::channel::Receiver<Instant>,
+    token: &StopToken,
+    deadline: &OnceLock<Instant>,
 ) -> io::Result<()> {
     let executor = Rc::new(LocalExecutor::new());
     let gate_limits = parts.limits.clone();
@@ -298,6 +315,7 @@ fn serve_until_stopped(
         send_budget: outstanding,
         wakers: Rc::default(),
         date: RefCell::default(),
+        refreshed: Cell::new(Instant::now()),
         total_limit_response: RefCell::default(),
         address_limit_response: RefCell::default(),
         forbidden_response: RefCell::default(),
@@ -319,8 +337,8 @@ fn serve_until_stopped(
     };
     smol::block_on(executor.run(async {
         let ticking = tick_loop(&hall, &parts.heartbeat, &parts.workers_heartbeat);
-        let stopping = async { stopped.recv().await.unwrap_or_else(|_| Instant::now()) };
-        let deadline = smol::future::or(stopping, ticking).await;
+        smol::future::or(token.stopped(), ticking).await;
+        let deadline = deadline.get().copied().unwrap_or_else(Instant::now);
         drop(accepting);
         drop(announcing);
         hall.connections.stop();
@@ -333,12 +351,8 @@ fn serve_until_stopped(
     Ok(())
 }
 
-/// Looks at every deadline, for ever.
-async fn tick_loop<T>(
-    hall: &ServerState,
-    beat: &(dyn Fn() + Send),
-    workers_beat: &(dyn Fn() + Send),
-) -> T {
+/// Looks at every deadline, for ever: rarely while there is nothing to look at.
+async fn tick_loop(hall: &ServerState, beat: &(dyn Fn() + Send), workers_beat: &(dyn Fn() + Send)) {
     loop {
         let turned = catch_unwind(AssertUnwindSafe(|| {
             let now = Instant::now();
@@ -346,10 +360,7 @@ async fn tick_loop<T>(
             hall.pool.reclaim_slots(now);
             hall.micro_cache.expire(now);
             hall.feed.publish_new_times(now);
-            *hall.date.borrow_mut() = hall.answerer.date().map(Rc::from);
-            *hall.total_limit_response.borrow_mut() = None;
-            *hall.address_limit_response.borrow_mut() = None;
-            *hall.forbidden_response.borrow_mut() = None;
+            hall.refresh(now);
             if hall.pool.is_making_progress() {
                 workers_beat();
             }
@@ -358,7 +369,18 @@ async fn tick_loop<T>(
         if turned.is_err() {
             hall.traffic.record_panic("the gate's tick");
         }
-        Timer::after(hall.limits.tick).await;
+        let is_idle = hall.connections.len() == 0 && hall.pool.is_unused();
+        if is_idle {
+            smol::future::or(
+                async {
+                    Timer::after(hall.limits.idle_tick).await;
+                },
+                hall.connections.first_admitted(),
+            )
+            .await;
+        } else {
+            Timer::after(hall.limits.tick).await;
+        }
     }
 }
 
@@ -390,6 +412,10 @@ async fn accept_loop(listener: Async<TcpListener>, hall: Rc<ServerState>) {
         match listener.read_with(|listener| listener.accept()).await {
             Ok((stream, address)) => {
                 errors_in_a_row = 0;
+                // After a long tick, which the admission ends, but later.
+                if hall.refreshed.get().elapsed() > hall.limits.tick {
+                    hall.refresh(Instant::now());
+                }
                 // A newcomer may have the place of who has been idle for a while.
                 if hall.connections.is_full()
                     && hall.connections.evict_idle(hall.limits.evict_idle_after)

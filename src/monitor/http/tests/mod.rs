@@ -13,6 +13,7 @@ use std::io::{BufRead, BufReader};
 use std::net::Ipv4Addr;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Condvar, Mutex};
+use std::thread;
 
 use super::*;
 use crate::monitor::http::event_stream::{EventKind, StreamEvent};
@@ -176,6 +177,7 @@ impl Drop for Running {
 fn test_limits() -> HttpLimits {
     HttpLimits {
         tick: Duration::from_millis(5),
+        idle_tick: Duration::from_millis(5),
         head_timeout: PATIENCE,
         idle_timeout: PATIENCE,
         write_timeout: PATIENCE,
