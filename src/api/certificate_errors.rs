@@ -53,12 +53,12 @@ fn classify_certificate(problem: &CertificateError, context: ErrorContext) -> Fa
             certificate_names(presented)
         )),
         CertificateError::UnknownIssuer if context.has_ca_file => fail(format!(
-            "no certificate of this source's `ca_file` vouches for the certificate of {host}: \
-             put the CA's there that made it, or the server's own"
+            "the TLS certificate of {host} is not trusted by this source's `ca_file`: put the CA \
+             that issued it there, or the server's own certificate"
         )),
         CertificateError::UnknownIssuer => fail(format!(
-            "nobody whom this node trusts vouches for the certificate of {host}; if it is \
-             your own, name its CA in `ca_file`"
+            "the TLS certificate of {host} is not trusted (unknown issuer); if it is your own, \
+             name its CA in `ca_file`"
         )),
         other => fail(format!(
             "the certificate of {host} {}",
@@ -93,7 +93,7 @@ fn date(time: rustls::pki_types::UnixTime) -> String {
 fn clock_doubt(now: Moment) -> String {
     match now.trust {
         ClockTrust::Untrusted => format!(
-            ", if this node's clock ({}), which nobody has set, is right",
+            ", if this node's clock ({}), not synchronised, is right",
             &now.wall.to_string()[..10]
         ),
         ClockTrust::Trusted | ClockTrust::Unknown => String::new(),
@@ -104,13 +104,13 @@ fn clock_doubt(now: Moment) -> String {
 pub fn clock_is_wrong(context: ErrorContext) -> Failure {
     let why = match context.now.wall.second() < limits::EARLIEST_WALL_S {
         true => "which cannot be right",
-        false => "and nobody has set it",
+        false => "which is not synchronised",
     };
     Failure::new(
         Cause::Clock,
         format!(
-            "this node's clock says {}, {why}, so the certificate of {} cannot be judged; the \
-             node waits for the time to be set",
+            "this node's clock says {}, {why}, so the certificate of {} cannot be checked; \
+             waiting for the time to be set",
             &context.now.wall.to_string()[..10],
             context.host
         ),

@@ -91,7 +91,7 @@ impl ConnectionPool {
     /// What is to be said where its sources ask for more than the server can answer.
     pub fn overload_warning(&self) -> String {
         let host = &self.host;
-        format!("{host} answers slower than its sources ask: raise `connections` or `every`")
+        format!("{host} is slower than its sources are polled: raise `connections` or `every`")
     }
 
     /// Queues a fetch that fell due at `due`.

@@ -27,7 +27,7 @@ pub fn classify_error(error: &Error, context: ErrorContext) -> Option<Failure> {
             Some(error) => classify_connect_error(error, context),
             None => fail(
                 Cause::Connect,
-                format!("the connection to {host} failed in a way that nobody foresaw"),
+                format!("connection to {host}: unexpected error"),
             ),
         },
         Error::Io(error) => Some(classify_io(error, context)),
@@ -37,45 +37,40 @@ pub fn classify_error(error: &Error, context: ErrorContext) -> Option<Failure> {
         Error::LargeResponseHeader(..) => fail(
             Cause::TooLarge,
             format!(
-                "{host} sent a head of more than {}",
+                "{host} sent response headers of more than {}",
                 format_size(limits::RESPONSE_HEAD_BYTES as u64)
             ),
         ),
         Error::Protocol(error) => Some(classify_protocol(error, host)),
         Error::Decompress(..) => fail(
             Cause::Protocol,
-            format!("the answer of {host} is said to be gzip and cannot be unpacked"),
+            format!("the response of {host} is declared as gzip and cannot be decompressed"),
         ),
         Error::Rustls(error) => Some(classify_tls(error, context)),
-        Error::Tls(_) | Error::Pem(_) | Error::TlsRequired => fail(
-            Cause::Tls,
-            format!("no secure connection to {host} came about"),
-        ),
+        Error::Tls(_) | Error::Pem(_) | Error::TlsRequired => {
+            fail(Cause::Tls, format!("TLS connection to {host} failed"))
+        }
         Error::StatusCode(code) => {
             Some(classify_status(*code, host, None, &AccessDenial::default()))
         }
         Error::ConnectProxyFailed(reason) => Some(classify_proxy(reason, host)),
         Error::InvalidProxyUrl => fail(
             Cause::Connect,
-            "the configured proxy is not a URL that can be used".to_owned(),
+            "the configured proxy is not a valid URL".to_owned(),
         ),
-        Error::ConnectionFailed => fail(
-            Cause::Connect,
-            format!("no connection to {host} came about"),
-        ),
-        Error::TooManyRedirects | Error::RedirectFailed => fail(
-            Cause::Redirect,
-            format!("{host} sends the node elsewhere, and it cannot follow"),
-        ),
+        Error::ConnectionFailed => fail(Cause::Connect, format!("connection to {host} failed")),
+        Error::TooManyRedirects | Error::RedirectFailed => {
+            fail(Cause::Redirect, format!("invalid redirect from {host}"))
+        }
         Error::BadUri(_) | Error::Http(_) | Error::RequireHttpsOnly(_) => fail(
             Cause::Protocol,
-            "no request can be made of this source's address, parameters and headers".to_owned(),
+            "this source's URL, parameters or headers do not make a valid request".to_owned(),
         ),
         Error::BodyStalled => fail(Cause::Protocol, truncated_body(host)),
         // The enum may grow with ureq.
         _ => fail(
             Cause::Protocol,
-            format!("the exchange with {host} failed in a way that nobody foresaw"),
+            format!("request to {host}: unexpected error"),
         ),
     }
 }
@@ -88,11 +83,11 @@ fn classify_proxy(reason: &str, host: &str) -> Failure {
     let detail = match status {
         Some(407) => PROXY_LOGIN.to_owned(),
         Some(code) => format!(
-            "the proxy answers {code}{} when it is asked to connect to {host}: does it allow that \
-             host and port?",
+            "the proxy answers {code}{} to a connection to {host}: does it allow that host and \
+             port?",
             reason_phrase(code)
         ),
-        None => format!("the proxy does not connect to {host}"),
+        None => format!("the proxy could not connect to {host}"),
     };
     Failure::new(Cause::Connect, detail)
 }
@@ -109,7 +104,8 @@ fn classify_connect_error(error: &ConnectError, context: ErrorContext) -> Option
             let is_silent = silent.iter().any(|part| text.contains(part));
             let detail = match is_silent && !is_mdns_name(host) {
                 true => format!(
-                    "no name server says where {host} is; is the network or the router down?"
+                    "cannot resolve {host}: no DNS server answers; is the network or the router \
+                     down?"
                 ),
                 false => unknown_host(host),
             };
@@ -120,12 +116,12 @@ fn classify_connect_error(error: &ConnectError, context: ErrorContext) -> Option
         }
         ConnectError::LookupTimeout => Failure::new(
             Cause::Dns,
-            format!("no name server said in time where {host} is"),
+            format!("resolving {host} timed out: no DNS server answered"),
         ),
         ConnectError::Connect(error) => classify_connect_io(error, host),
         ConnectError::ConnectTimeout => Failure::new(
             Cause::Timeout,
-            format!("{host} did not take a connection in time; is it switched on?"),
+            format!("connecting to {host} timed out; is it switched on?"),
         ),
         ConnectError::PrivateAddress => Failure::new(Cause::Redirect, redirect_to_private(host)),
         ConnectError::OtherMachine => {
@@ -138,28 +134,28 @@ fn classify_connect_error(error: &ConnectError, context: ErrorContext) -> Option
 /// An answer from outside that names this machine or its network.
 pub fn redirect_to_private(host: &str) -> String {
     format!(
-        "the server sends the node to {host}, which is an address inside this network: an answer \
-         from outside is not followed there; if it is right, write that address in this source"
+        "the server redirects to {host}, an address inside this network: redirects from outside \
+         are not followed there; if it is right, write that address in this source"
     )
 }
 
 /// An answer from inside that names another machine.
 pub fn redirect_to_other_machine(host: &str) -> String {
     format!(
-        "the server sends the node to {host}, which is another machine: an answer from inside \
-         this network is followed on the same machine only; if it is right, write that address \
-         in this source"
+        "the server redirects to {host}, which is another machine: redirects from inside this \
+         network are followed on the same machine only; if it is right, write that address in this \
+         source"
     )
 }
 
 fn unknown_host(host: &str) -> String {
     match is_mdns_name(host) {
         true => format!(
-            "the name {host} cannot be looked up: .local names need multicast DNS, which this \
+            "cannot resolve {host}: .local names need multicast DNS, which this \
              program does not speak yet; write the device's address instead, such as \
              http://192.168.1.20/ (the router's list of devices has it)"
         ),
-        false => format!("there is no host named {host}; is the name right?"),
+        false => format!("cannot resolve {host}: no such host; is the name right?"),
     }
 }
 
@@ -168,24 +164,24 @@ fn classify_connect_io(error: &io::Error, host: &str) -> Failure {
     let (cause, detail) = match error.kind() {
         ConnectionRefused => (
             Cause::Connect,
-            format!("{host} refuses connections; is the service there running?"),
+            format!("{host} refused the connection; is the service running there?"),
         ),
         HostUnreachable => (
             Cause::Connect,
-            format!("{host} cannot be reached; is it switched on?"),
+            format!("{host} is unreachable; is it switched on?"),
         ),
         NetworkUnreachable | NetworkDown | AddrNotAvailable => (
             Cause::Network,
-            format!("there is no way to {host}; is this node's network up?"),
+            format!("no route to {host}; is this node's network up?"),
         ),
         PermissionDenied => (
             Cause::Connect,
-            format!("a firewall on this node forbids connections to {host}"),
+            format!("a firewall on this node blocks connections to {host}"),
         ),
         ConnectionReset | ConnectionAborted => (Cause::Connect, connection_closed(host)),
         _ => (
             Cause::Network,
-            format!("this node could not open a connection to {host}"),
+            format!("could not open a connection to {host}"),
         ),
     };
     Failure::new(cause, detail)
@@ -207,30 +203,30 @@ fn classify_io(error: &io::Error, context: ErrorContext) -> Failure {
 }
 
 fn connection_closed(host: &str) -> String {
-    format!("{host} closed the connection without an answer")
+    format!("{host} closed the connection without a response")
 }
 
 pub fn truncated_body(host: &str) -> String {
-    format!("the answer of {host} broke off in the middle")
+    format!("the response of {host} ended early")
 }
 
 fn classify_timeout(which: Timeout, context: ErrorContext) -> Failure {
     let host = context.host;
     let detail = match (which, context.part) {
         (Timeout::Resolve, _) => {
-            let detail = format!("no name server said in time where {host} is");
+            let detail = format!("resolving {host} timed out: no DNS server answered");
             return Failure::new(Cause::Dns, detail);
         }
         // The TCP connection has a failure of its own; what follows it is TLS or a proxy.
         (Timeout::Connect, _) => {
-            format!("no secure connection to {host} came about in time; does it speak TLS there?")
+            format!("the TLS connection to {host} timed out; does it speak TLS on that port?")
         }
         (_, ResponsePart::Head) => format!(
-            "{host} did not answer within {}",
+            "{host} did not respond within {}",
             format_timeout(context.timeout)
         ),
         (_, ResponsePart::Body) => format!(
-            "the answer of {host} was not whole within {}",
+            "the response of {host} was not complete within {}",
             format_timeout(context.timeout)
         ),
     };
@@ -249,7 +245,7 @@ pub fn body_too_large(context: ErrorContext) -> Failure {
     let limit = format_size(context.body_limit);
     Failure::new(
         Cause::TooLarge,
-        format!("the answer of {} is larger than {limit}", context.host),
+        format!("the response of {} is larger than {limit}", context.host),
     )
 }
 
@@ -262,22 +258,22 @@ fn classify_protocol(error: &impl std::fmt::Debug, host: &str) -> Failure {
             return Failure::new(Cause::TooLarge, detail);
         }
         "HttpParseFail" | "UnsupportedVersion" | "BadHeader" | "HeadersWith100" => {
-            format!("what {host} sends is not HTTP")
+            format!("{host} does not send HTTP")
         }
         "TooManyContentLengthHeaders" | "BadContentLengthHeader" | "ConflictingBodyHeaders" => {
-            format!("{host} contradicts itself about the length of its answer")
+            format!("{host} sends conflicting Content-Length headers")
         }
         "ChunkLenNotAscii" | "ChunkLenNotANumber" | "ChunkExpectedCrLf" => {
-            format!("the answer of {host} is broken: a chunk without its length")
+            format!("the response of {host} has an invalid chunk length")
         }
         "NoLocationHeader" | "BadLocationHeader" => {
-            let detail = format!("{host} sends the node elsewhere without saying where");
+            let detail = format!("invalid redirect from {host}: no Location");
             return Failure::new(Cause::Redirect, detail);
         }
         "TooManyHostHeaders" | "BadHostHeader" | "BadAuthorizationHeader" | "OutputOverflow" => {
-            "no request can be made of this source's address, parameters and headers".to_owned()
+            "this source's URL, parameters or headers do not make a valid request".to_owned()
         }
-        _ => format!("{host} does not keep to HTTP"),
+        _ => format!("{host} violates HTTP"),
     };
     Failure::new(Cause::Protocol, detail)
 }

@@ -108,7 +108,7 @@ impl FailureLog {
         }
         let how = match outage.recoveries {
             0 => "still failing",
-            _ => "failing on and off",
+            _ => "failing intermittently",
         };
         Some(format!(
             "{how}, {} times in {}: {failure}",
@@ -215,7 +215,7 @@ mod tests {
         let expected = [
             "0: timeout: …",
             "1: working again after one failure in 1 s",
-            "600: failing on and off, 301 times in 10 min: timeout: …",
+            "600: failing intermittently, 301 times in 10 min: timeout: …",
             "4300: working again after 1800 failures in 71 min",
         ];
         assert_eq!(play(hour.chain(after)), expected);

@@ -200,7 +200,7 @@ impl Fetcher {
     fn log_wait(&self, wait: Duration) {
         if wait >= limits::ORDER_REMEMBERED {
             log::info!(
-                "{}: asked first in {}: requests of an earlier run count too",
+                "{}: first request in {} (quota used by the previous run)",
                 self.plan.name,
                 human_duration(wait)
             );
@@ -253,7 +253,7 @@ impl Fetcher {
 
     fn clear_overload(&mut self) {
         if self.overload.take().is_some() {
-            log::info!("{}: is asked in time again", self.plan.name);
+            log::info!("{}: polled in time again", self.plan.name);
         }
     }
 
@@ -287,8 +287,7 @@ impl Fetcher {
             Ok(Err(FetchError::Stopped)) => return None,
             Ok(Err(FetchError::Failed(failure))) => FetchResult::failed(failure, Vec::new(), 0),
             Err(_) => {
-                let detail = "the node itself stumbled over this answer; that is a defect of \
-                              main-node, and its log says where";
+                let detail = "internal error while reading the response; the log has the details";
                 FetchResult::failed(Failure::new(Cause::Protocol, detail), Vec::new(), 0)
             }
         };

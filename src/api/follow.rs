@@ -28,7 +28,7 @@ pub fn parse_snapshot(
     let records = body.get("records").and_then(Json::as_array);
     let (Some(node), Some(records)) = (node, records) else {
         let detail = format!(
-            "{host} is no main-node that can be followed: expected `node` and `records` in its \
+            "{host} cannot be followed: expected `node` and `records` in its \
              /snapshot?full=1"
         );
         return Err(Failure::new(Cause::Schema, detail));
@@ -39,8 +39,8 @@ pub fn parse_snapshot(
     via.push(node.clone());
     if via.iter().any(|it| **it == *own) {
         let detail = format!(
-            "the data of {host} came through this node ({own}): they follow each other in a \
-             circle, or two nodes have one `name`"
+            "the data of {host} came through this node ({own}): the nodes follow each other in \
+             a loop, or two have the same `name`"
         );
         return Err(Failure::new(Cause::Redirect, detail));
     }
@@ -209,13 +209,13 @@ mod tests {
         for (body, expected) in [
             (
                 snapshot("hall", &[], json!([])),
-                "redirect: the data of HOST came through this node (hall): they follow each other \
-                 in a circle, or two nodes have one `name`",
+                "redirect: the data of HOST came through this node (hall): the nodes follow each \
+                 other in a loop, or two have the same `name`",
             ),
             (
                 snapshot("attic", &["cellar", "hall"], json!([])),
-                "redirect: the data of HOST came through this node (hall): they follow each other \
-                 in a circle, or two nodes have one `name`",
+                "redirect: the data of HOST came through this node (hall): the nodes follow each \
+                 other in a loop, or two have the same `name`",
             ),
             (
                 snapshot("attic", &["a"; 20], json!([])),
@@ -223,7 +223,7 @@ mod tests {
             ),
             (
                 json!({"records": []}),
-                "schema: HOST is no main-node that can be followed: expected `node` and \
+                "schema: HOST cannot be followed: expected `node` and \
                  `records` in its /snapshot?full=1",
             ),
         ] {

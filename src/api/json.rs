@@ -17,13 +17,13 @@ pub fn parse(body: &[u8], is_html: bool, host: &str) -> Result<Json, Failure> {
         Ok(text) => text,
         Err(error) => {
             let at = error.valid_up_to();
-            let detail = format!("the answer of {host} is not text in UTF-8 (byte {at})");
+            let detail = format!("the response of {host} is not UTF-8 (byte {at})");
             return fail(Cause::NotJson, detail);
         }
     };
     let begin = text.trim_start();
     if begin.is_empty() {
-        let detail = format!("the answer of {host} is empty where JSON was expected");
+        let detail = format!("the response of {host} is empty, expected JSON");
         return fail(Cause::NotJson, detail);
     }
     if begin.starts_with('<') {
@@ -31,22 +31,22 @@ pub fn parse(body: &[u8], is_html: bool, host: &str) -> Result<Json, Failure> {
             true => "a web page (HTML)",
             false => "markup (XML or HTML)",
         };
-        let detail = format!("{host} answers with {what} where JSON was expected");
+        let detail = format!("{host} returned {what}, expected JSON");
         return fail(Cause::NotJson, detail);
     }
     if max_values(body) > limits::JSON_VALUES {
         let most = limits::JSON_VALUES;
-        let detail = format!("the answer of {host} holds more than {most} values");
+        let detail = format!("the response of {host} holds more than {most} values");
         return fail(Cause::TooLarge, detail);
     }
     serde_json::from_str(text).or_else(|error| {
         let (line, column) = (error.line(), error.column());
         let detail = if error.is_eof() {
-            format!("the JSON of {host} ends in the middle (line {line}, column {column})")
+            format!("the JSON of {host} ends early (line {line}, column {column})")
         } else if error.to_string().starts_with("recursion limit") {
             format!("the JSON of {host} is nested too deeply (line {line}, column {column})")
         } else {
-            format!("the answer of {host} is not JSON (line {line}, column {column})")
+            format!("the response of {host} is not valid JSON (line {line}, column {column})")
         };
         fail(Cause::NotJson, detail)
     })
@@ -80,31 +80,31 @@ mod tests {
             (b"  7 ", None),
             (
                 b"{\"a\": 1",
-                Some("not_json: the JSON of HOST ends in the middle (line 1, column 7)"),
+                Some("not_json: the JSON of HOST ends early (line 1, column 7)"),
             ),
             (
                 b"{\"a\": NaN}",
-                Some("not_json: the answer of HOST is not JSON (line 1, column 7)"),
+                Some("not_json: the response of HOST is not valid JSON (line 1, column 7)"),
             ),
             (
                 b"{} trailing",
-                Some("not_json: the answer of HOST is not JSON (line 1, column 4)"),
+                Some("not_json: the response of HOST is not valid JSON (line 1, column 4)"),
             ),
             (
                 b"",
-                Some("not_json: the answer of HOST is empty where JSON was expected"),
+                Some("not_json: the response of HOST is empty, expected JSON"),
             ),
             (
                 b"\n<!doctype html><html>",
-                Some("not_json: HOST answers with a web page (HTML) where JSON was expected"),
+                Some("not_json: HOST returned a web page (HTML), expected JSON"),
             ),
             (
                 b"<?xml version=\"1.0\"?>",
-                Some("not_json: HOST answers with markup (XML or HTML) where JSON was expected"),
+                Some("not_json: HOST returned markup (XML or HTML), expected JSON"),
             ),
             (
                 b"{\"a\": \"\xff\"}",
-                Some("not_json: the answer of HOST is not text in UTF-8 (byte 7)"),
+                Some("not_json: the response of HOST is not UTF-8 (byte 7)"),
             ),
         ] {
             let said = parse(body, false, "HOST").err().map(|it| it.to_string());

@@ -1,10 +1,14 @@
-//! Fetching: from an operation's description to an observation.
+//! API fetching: from an operation's description to an observation.
 //!
 //! One thread per source, named `fetch-<source>`. Never touches the database, the HTTP
-//! server or another source. In the order of a fetch: the request (`client`, generated, with
-//! its runtime `request`; or `url_source`), its way (`transport`, with `connection_pool`, `proxy`
-//! and `connect` below it and `redirect`), what its failure is called (`error_mapping`), its answer (`json`, `follow`),
-//! and the loop around it all (`fetcher`, with `failure_log` for the log).
+//! server or another source. In the order of a fetch:
+//! - the loop: `fetcher` (with `failure_log` for the log);
+//! - the request: `client` (generated, with its runtime `request`) or `url_source`;
+//! - HTTP: `transport` (redirects, retries), with `agent`, `sent_request`, `http_response`;
+//! - connections below it: `connection_pool`, `pooled_connection`, `proxy`, `dns`, `tcp`, all under
+//!   the stop and deadline of `fetch_control`;
+//! - what a failure is called: `error_mapping`, `certificate_errors`, `status_errors`;
+//! - the answer: `response_parser`, with `json` and `follow`.
 
 pub mod agent;
 mod certificate_errors;

@@ -215,13 +215,13 @@ mod tests {
             (
                 "403 Forbidden",
                 "https://api.example.org/x",
-                "connect: the proxy answers 403 Forbidden when it is asked to connect to \
-                 api.example.org: does it allow that host and port?",
+                "connect: the proxy answers 403 Forbidden to a connection to api.example.org: does \
+                 it allow that host and port?",
             ),
             (
                 "407 Proxy Authentication Required",
                 "https://api.example.org/x",
-                "connect: the proxy answers 407: it wants another user and password; write them \
+                "connect: the proxy answers 407: user or password missing or wrong; write them \
                  as proxy = \"http://user:password@host:port\"",
             ),
         ] {
@@ -243,7 +243,7 @@ mod tests {
             url_source::prepare_request("http://api.example.org/x", &[], &[]).expect("a URL");
         let said = detail(fetcher(request, settings, clock_at_noon()).fetch_once());
         let expected = format!(
-            "connect: the proxy {address} refuses connections; is the service there running?"
+            "connect: the proxy {address} refused the connection; is the service running there?"
         );
         assert_eq!(said, Some(expected));
     }

@@ -14,7 +14,7 @@ pub fn is_redirect(status: u16) -> bool {
 /// The address that `location` means, seen from `here` (RFC 3986, 5.2). `Err` completes
 /// the sentence "HOST sends the node …".
 pub fn resolve_location(here: &Uri, location: Option<&[u8]>) -> Result<Uri, String> {
-    let nowhere = || "elsewhere without saying where".to_owned();
+    let nowhere = || "no Location".to_owned();
     let text = std::str::from_utf8(location.ok_or_else(nowhere)?)
         .map_err(|_| nowhere())?
         .trim();
@@ -22,7 +22,7 @@ pub fn resolve_location(here: &Uri, location: Option<&[u8]>) -> Result<Uri, Stri
     if text.is_empty() {
         return Err(nowhere());
     }
-    let no_address = |_| "to what is no address".to_owned();
+    let no_address = |_| "not a valid URL".to_owned();
     let full = if has_scheme(text) {
         text.to_owned()
     } else {
@@ -41,13 +41,13 @@ pub fn resolve_location(here: &Uri, location: Option<&[u8]>) -> Result<Uri, Stri
     let scheme = parts.scheme.ok_or_else(nowhere)?;
     let authority = parts.authority.ok_or_else(nowhere)?;
     if scheme != Scheme::HTTP && scheme != Scheme::HTTPS {
-        return Err("to an address that is neither http nor https".to_owned());
+        return Err("neither http nor https".to_owned());
     }
     if scheme == Scheme::HTTP && here.scheme() == Some(&Scheme::HTTPS) {
-        return Err("from https to http, where anybody could read along".to_owned());
+        return Err("from https to http, which is not encrypted".to_owned());
     }
     if authority.as_str().contains('@') {
-        return Err("to an address with a user name in it".to_owned());
+        return Err("with a user name in the URL".to_owned());
     }
     if authority.host().is_empty() {
         return Err(nowhere());
@@ -60,7 +60,7 @@ pub fn resolve_location(here: &Uri, location: Option<&[u8]>) -> Result<Uri, Stri
         .authority(authority)
         .path_and_query(path)
         .build()
-        .map_err(|_| "to what is no address".to_owned())
+        .map_err(|_| "not a valid URL".to_owned())
 }
 
 fn has_scheme(text: &str) -> bool {
@@ -137,22 +137,19 @@ mod tests {
             ),
             ("../../../..", Ok("https://api.example.org/")),
             ("?page=2", Ok("https://api.example.org/v1/data/now?page=2")),
-            ("", Err("elsewhere without saying where")),
-            ("#part", Err("elsewhere without saying where")),
+            ("", Err("no Location")),
+            ("#part", Err("no Location")),
             (
                 "http://api.example.org/v2",
-                Err("from https to http, where anybody could read along"),
+                Err("from https to http, which is not encrypted"),
             ),
-            (
-                "ftp://example.org/x",
-                Err("to an address that is neither http nor https"),
-            ),
-            ("file:///etc/passwd", Err("to what is no address")),
+            ("ftp://example.org/x", Err("neither http nor https")),
+            ("file:///etc/passwd", Err("not a valid URL")),
             (
                 "https://user:pass@example.org/",
-                Err("to an address with a user name in it"),
+                Err("with a user name in the URL"),
             ),
-            ("https://exa mple/", Err("to what is no address")),
+            ("https://exa mple/", Err("not a valid URL")),
         ] {
             let here: Uri = here.parse().expect("a URL");
             let found =

@@ -113,17 +113,17 @@ fn no_readings(issues: &[Issue], host: &str) -> Failure {
     let detail = match first {
         Some(issue) => {
             let pointer = match issue.pointer.as_str() {
-                "" => "the whole answer",
+                "" => "the whole response",
                 pointer => pointer,
             };
             format!(
-                "nothing in the answer of {host} can be read; {pointer}: expected {}, found {}{}",
+                "no readings in the response of {host}; {pointer}: expected {}, found {}{}",
                 issue.expected,
                 issue.found,
                 and_more(issues.len() - 1)
             )
         }
-        None => format!("the answer of {host} holds no number"),
+        None => format!("no number in the response of {host}"),
     };
     Failure::new(cause, detail)
 }

@@ -20,19 +20,19 @@ pub fn classify_status(
     let (cause, detail) = match code {
         204 | 205 => (
             Cause::Protocol,
-            format!("{host} answers {code}{reason}: success, and nothing to read"),
+            format!("{host} answers {code}{reason}: success without a body"),
         ),
         304 => (
             Cause::Protocol,
-            format!("{host} answers 304 Not Modified, and nothing was read before"),
+            format!("{host} answers 304 Not Modified to a request that was not conditional"),
         ),
         100..=299 => (
             Cause::Protocol,
-            format!("{host} answers {code}{reason}, which no request here asks for"),
+            format!("{host} answers {code}{reason}, which is not expected here"),
         ),
         300..=399 => (
             Cause::Redirect,
-            format!("{host} answers {code}{reason} without saying where to go"),
+            format!("{host} answers {code}{reason} without a Location"),
         ),
         401 | 403 => (
             Cause::HttpStatus,
@@ -41,23 +41,23 @@ pub fn classify_status(
         407 => (Cause::HttpStatus, PROXY_LOGIN.to_owned()),
         404 | 410 => (
             Cause::HttpStatus,
-            format!("{host} answers {code}{reason}: the address or a parameter is wrong"),
+            format!("{host} answers {code}{reason}: the URL or a parameter is wrong"),
         ),
         429 => (
             Cause::RateLimited,
             match retry_after {
-                Some(wait) => format!("{host} wants to be left alone for {}", human_duration(wait)),
-                None => format!("{host} is asked too often"),
+                Some(wait) => format!("{host} asks to wait {}", human_duration(wait)),
+                None => format!("{host}: too many requests"),
             },
         ),
         400..=499 => (
             Cause::HttpStatus,
-            format!("{host} answers {code}{reason}: it does not accept the request"),
+            format!("{host} answers {code}{reason}: the request was not accepted"),
         ),
         _ => {
             let until = match retry_after {
-                Some(wait) => format!(" and wants to be left alone for {}", human_duration(wait)),
-                None => ": it has trouble of its own".to_owned(),
+                Some(wait) => format!(" and asks to wait {}", human_duration(wait)),
+                None => ": the server has a problem".to_owned(),
             };
             (
                 Cause::HttpStatus,
@@ -72,8 +72,8 @@ pub fn classify_status(
     }
 }
 
-pub const PROXY_LOGIN: &str = "the proxy answers 407: it wants another user and password; write them \
-                           as proxy = \"http://user:password@host:port\"";
+pub const PROXY_LOGIN: &str = "the proxy answers 407: user or password missing or wrong; write \
+    them as proxy = \"http://user:password@host:port\"";
 
 /// What an answer with a 401 or 403, and the way to it, say about why.
 #[derive(Debug, Clone, Default)]
@@ -120,8 +120,8 @@ impl AccessDenial {
     fn explain(&self, code: u16) -> String {
         if let Some((from, to)) = &self.dropped_credentials {
             return format!(
-                "{from} sent the node on to {to}, and credentials and headers are not sent along \
-                 to another server or port; write {to} in this source"
+                "{from} redirects to {to}, and credentials and headers are not sent to another \
+                 server or port; write {to} in this source"
             );
         }
         if code == 403 && self.mentions_quota {

@@ -178,10 +178,10 @@ impl Transport {
                 .map_err(|why| redirect_error(&host, &why))?;
             seen.push(here.clone());
             if seen.contains(&target) {
-                return Err(redirect_error(&host, "in a circle"));
+                return Err(redirect_error(&host, "redirect loop"));
             }
             if seen.len() > self.settings.redirects as usize {
-                let more = format!("on and on, more than {} times", self.settings.redirects);
+                let more = format!("more than {} redirects", self.settings.redirects);
                 return Err(redirect_error(&host, &more));
             }
             self.control.set_scope(self.redirect_scope(&here, &target)?);
@@ -303,7 +303,8 @@ impl Transport {
             }
         }
         if !has_known_encoding(response.headers()) {
-            let detail = format!("{host} packed its answer in a way that was not asked for");
+            let detail =
+                format!("{host} compressed its response with an encoding that was not requested");
             return Err(FetchError::Failed(Failure::new(Cause::Protocol, detail)));
         }
         let context = self.error_context(&host, ResponsePart::Body, now);
@@ -415,6 +416,6 @@ fn is_connect_error(error: &Error) -> bool {
 }
 
 fn redirect_error(host: &str, why: &str) -> FetchError {
-    let detail = format!("{host} sends the node {why}");
+    let detail = format!("invalid redirect from {host}: {why}");
     FetchError::Failed(Failure::new(Cause::Redirect, detail))
 }

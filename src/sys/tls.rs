@@ -233,10 +233,10 @@ pub fn handshake_words(error: &rustls::Error, host: &str) -> String {
         | rustls::Error::InappropriateMessage { .. }
         | rustls::Error::InappropriateHandshakeMessage { .. }
         | rustls::Error::PeerSentOversizedRecord
-        | rustls::Error::DecryptError => format!("{host} does not keep to TLS"),
+        | rustls::Error::DecryptError => format!("{host} violates TLS"),
         rustls::Error::NoCertificatesPresented => format!("{host} shows no certificate"),
         rustls::Error::AlertReceived(alert) => alert_words(*alert, host),
-        _ => format!("no secure connection to {host} came about"),
+        _ => format!("TLS connection to {host} failed"),
     }
 }
 

@@ -195,7 +195,7 @@ def a_circle_is_refused():
             return failure if failure and failure["cause"] == "redirect" else None
 
         failure = until(refused, 40, lambda: f"the circle is refused: {source_status(left, 'right')} {programs[0].said()}")
-        expect("follow each other in a circle" in failure["detail"], f"two nodes that follow each other: redirect, {failure['detail']}", failure)
+        expect("follow each other in a loop" in failure["detail"], f"two nodes that follow each other: redirect, {failure['detail']}", failure)
         expect("circle" in programs[0].said(), "the log says it too", programs[0].said())
         sources = records(left)["watts"]["sources"]
         expect(sources == ["meter"], "what came round is not taken for data", records(left))

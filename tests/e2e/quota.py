@@ -37,7 +37,7 @@ def quota():
             program = run(nth)
             until(lambda: asked.count("/free") > before + 2, 30, lambda: f"the free one is asked: {program.said()}")
             expect(asked.count("/counted") == 1, f"run {nth} does not ask again within the hour", asked)
-            expect("counted: asked first in" in program.said(), "and its log says why it is silent", program.said())
+            expect("counted: first request in" in program.said(), "and its log says why it is silent", program.said())
             program.signal(end)
             expect(program.wait(8) is not None, "it ends", program.said())
         status = [line for line in program.said().splitlines() if "panicked" in line]

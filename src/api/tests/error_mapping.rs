@@ -184,7 +184,9 @@ fn what_is_set_already_is_not_asked_for() {
         failure.expect("nobody stops").detail
     };
     assert!(said(false).contains("name its CA in `ca_file`"));
-    assert!(said(true).starts_with("no certificate of this source's `ca_file` vouches"));
+    assert!(said(true).starts_with(
+        "the TLS certificate of meter.example is not trusted by this source's `ca_file`"
+    ));
 }
 
 #[test]
@@ -244,7 +246,7 @@ fn a_refusal_says_its_cause_and_what_to_do() {
         (
             401,
             dropped,
-            "http://nas sent the node on to https://nas:8443, and credentials",
+            "http://nas redirects to https://nas:8443, and credentials",
         ),
     ] {
         let failure = classify_status(code, "meter.example", None, &denial);

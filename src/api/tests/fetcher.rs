@@ -346,8 +346,8 @@ fn a_refused_request_says_where_its_credentials_went_and_what_a_403_is_about() {
     let (_, detail) =
         failure(fetcher(request, long_timeout(), clock_at_noon()).fetch_once()).expect("401");
     let expected = format!(
-        "{0} answers 401 Unauthorized: http://{1} sent the node on to http://{0}, and credentials \
-         and headers are not sent along to another server or port; write http://{0} in this source",
+        "{0} answers 401 Unauthorized: http://{1} redirects to http://{0}, and credentials \
+         and headers are not sent to another server or port; write http://{0} in this source",
         sent_on.address, first.address
     );
     assert_eq!(detail, expected);
