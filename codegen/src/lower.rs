@@ -220,7 +220,7 @@ fn name_gets(spec: &Spec, gets: &mut [Get<'_>], report: &mut Report) {
             report.note(
                 spec.place(get.place),
                 format!(
-                    "the operationId {clash:?} is used twice; this one is called {:?}",
+                    "the operationId {clash:?} is used twice; this one is named {:?}",
                     get.id
                 ),
             );
@@ -272,9 +272,9 @@ fn asked_for<'a>(
                 .max_by(|a, b| a.0.total_cmp(&b.0))
                 .filter(|(likeness, _)| *likeness > 0.7)
                 .map(|(_, id)| format!("did you mean {id:?}?"))
-                .unwrap_or_else(|| "run codegen without a list to see them all".to_owned());
+                .unwrap_or_else(|| "run codegen without a list to see all".to_owned());
             return Err(Failure(format!(
-                "{}: expected a GET operation called {name:?}, found none of its {}; {near}",
+                "{}: expected a GET operation named {name:?}, found none of its {}; {near}",
                 spec.main_file(),
                 gets.len()
             )));
@@ -351,7 +351,7 @@ fn servers(spec: &Spec, node: &Node, report: &mut Report) -> Option<Vec<Server>>
         if servers.len() < list.items().len() || (servers.is_empty() && !list.items().is_empty()) {
             report.note(
                 spec.place(list.place),
-                "a server without a URL is left out".to_owned(),
+                "a server without a URL is skipped".to_owned(),
             );
         }
         return (!servers.is_empty()).then_some(servers);

@@ -96,10 +96,11 @@ impl Simulation<'_> {
         if types.has(Types::TEXT) {
             return Json::String(self.text(schema, name, step));
         }
-        match types.has(Types::BOOLEAN) {
-            // Changes its mind every ten minutes at most.
-            true => Json::Bool(!hash(pointer, self.wall.second() / 600).is_multiple_of(4)),
-            false => Json::Null,
+        if types.has(Types::BOOLEAN) {
+            // It changes every ten minutes at most.
+            Json::Bool(!hash(pointer, self.wall.second() / 600).is_multiple_of(4))
+        } else {
+            Json::Null
         }
     }
 
@@ -218,9 +219,10 @@ impl Simulation<'_> {
         (0..count)
             .map(|index| {
                 // A field of many objects differs between them; a series is one curve.
-                let child = match items.properties().is_empty() {
-                    true => format!("{pointer}/0"),
-                    false => format!("{pointer}/{index}"),
+                let child = if items.properties().is_empty() {
+                    format!("{pointer}/0")
+                } else {
+                    format!("{pointer}/{index}")
                 };
                 self.value(item(index), &child, name, index)
             })

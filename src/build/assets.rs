@@ -13,9 +13,11 @@ pub fn write(root: &Path, out: &Path) {
     crate::watch(root, &FILES);
     for file in FILES {
         let path = root.join(file);
-        let text = match file.ends_with(".json") {
-            true => compact(&crate::read(&path)),
-            false => crate::read(&path),
+        let text = crate::read(&path);
+        let text = if file.ends_with(".json") {
+            compact(&text)
+        } else {
+            text
         };
         let name = file.rsplit('/').next().unwrap_or(file);
         crate::write(

@@ -72,12 +72,13 @@ fn describe(out: &mut String, operation: &'static Operation, name_api: bool) -> 
     writeln!(out, "# GET {}: {summary}{deprecated}", operation.path)?;
     let mut leaves = Vec::new();
     collect_leaves(operation.response(), "", 0, &mut leaves);
-    match leaves.len() {
-        0 => writeln!(
+    if leaves.is_empty() {
+        writeln!(
             out,
-            "# returns: its file names no field; `once` shows what comes"
-        )?,
-        _ => writeln!(out, "# returns: {}", shortened(&leaves, LEAVES))?,
+            "# returns: not declared in its file; `main-node once` shows what comes"
+        )?;
+    } else {
+        writeln!(out, "# returns: {}", shortened(&leaves, LEAVES))?;
     }
     for parameter in operation
         .parameters
@@ -179,14 +180,18 @@ fn auth(operation: &Operation) -> Option<String> {
 
 /// A name for an environment variable.
 fn variable(name: &str) -> String {
-    let letters = name.chars().map(|c| match c.is_ascii_alphanumeric() {
-        true => c.to_ascii_uppercase(),
-        false => '_',
+    let letters = name.chars().map(|c| {
+        if c.is_ascii_alphanumeric() {
+            c.to_ascii_uppercase()
+        } else {
+            '_'
+        }
     });
     let name: String = letters.collect();
-    match name.starts_with(|c: char| c.is_ascii_digit()) {
-        true => format!("_{name}"),
-        false => name,
+    if name.starts_with(|c: char| c.is_ascii_digit()) {
+        format!("_{name}")
+    } else {
+        name
     }
 }
 
@@ -227,15 +232,16 @@ fn describe_values(schema: &'static Schema) -> String {
         Some(items) => items,
         None => schema,
     };
-    let words: Vec<String> = of.literals().iter().map(spell_literal).collect();
+    let values: Vec<String> = of.literals().iter().map(spell_literal).collect();
     let list = if schema.items().is_some() {
         "a list of "
     } else {
         ""
     };
-    match words.is_empty() {
-        true => schema.describe(),
-        false => format!("{list}{}", shortened(&words, WORDS)),
+    if values.is_empty() {
+        schema.describe()
+    } else {
+        format!("{list}{}", shortened(&values, WORDS))
     }
 }
 

@@ -36,11 +36,11 @@ pub fn parameters<'a>(
             let at = spec.place(node.place);
             let parameter = match parameter(spec, node, schemas, report) {
                 Ok(parameter) => parameter,
-                Err(Unfit::Skipped(why)) => {
+                Err(ParameterError::Skipped(why)) => {
                     report.note(at, why);
                     continue;
                 }
-                Err(Unfit::Needed(why)) => return Err(why),
+                Err(ParameterError::Required(why)) => return Err(why),
             };
             let same =
                 |it: &Parameter| it.name == parameter.name && it.location == parameter.location;
@@ -48,7 +48,7 @@ pub fn parameters<'a>(
                 report.note(
                     at,
                     format!(
-                        "the path {path} has no {{{}}}; the parameter is left out",
+                        "the path {path} has no {{{}}}; the parameter is skipped",
                         parameter.name
                     ),
                 );
@@ -72,7 +72,7 @@ pub fn parameters<'a>(
         }
         report.note(
             spec.place(operation.place),
-            format!("the path's {{{name}}} is not declared; any text is taken"),
+            format!("the path's {{{name}}} is not declared; any text is accepted"),
         );
         found.push(undeclared(name));
     }
@@ -163,10 +163,10 @@ fn name_arguments(parameters: &mut [Parameter]) {
     }
 }
 
-enum Unfit {
+enum ParameterError {
     /// It can be done without.
     Skipped(String),
-    Needed(String),
+    Required(String),
 }
 
 fn parameter<'a>(
@@ -174,45 +174,30 @@ fn parameter<'a>(
     node: &'a Node,
     schemas: &mut Schemas<'a>,
     report: &mut Report,
-) -> Result<Parameter, Unfit> {
+) -> Result<Parameter, ParameterError> {
     let node = spec
         .resolve(node)
-        .map_err(|reason| Unfit::Skipped(format!("{reason}; the parameter is left out")))?;
+        .map_err(|reason| ParameterError::Skipped(format!("{reason}; the parameter is skipped")))?;
     let Some(name) = node.text_of("name").filter(|it| !it.is_empty()) else {
-        return Err(Unfit::Skipped(format!(
-            "expected a parameter with a name, found {}; it is left out",
+        return Err(ParameterError::Skipped(format!(
+            "expected a parameter with a name, found {}; it is skipped",
             node.words()
         )));
     };
     let needed = node.is_true("required");
     let refuse = |why: String| {
         if needed {
-            Unfit::Needed(why)
+            ParameterError::Required(why)
         } else {
-            Unfit::Skipped(format!("{why}; it is left out"))
+            ParameterError::Skipped(format!("{why}; it is skipped"))
         }
     };
     let place = node.text_of("in").unwrap_or("").trim().to_ascii_lowercase();
-    let location = match place.as_str() {
-        "path" => Location::Path,
-        "query" | "querystring" => Location::Query,
-        "header" => Location::Header,
-        "cookie" => Location::Cookie,
-        "body" | "formdata" => {
-            return Err(refuse(format!(
-                "the parameter {name:?} is a request body, which a GET of main-node does not send"
-            )));
-        }
-        other => {
-            return Err(refuse(format!(
-                "expected the parameter {name:?} in path, query, header or cookie, found {other:?}"
-            )));
-        }
-    };
+    let location = location_of(name, &place).map_err(refuse)?;
     let is_header = |it: &str| location == Location::Header && name.eq_ignore_ascii_case(it);
     if is_header("accept") || is_header("content-type") {
-        return Err(Unfit::Skipped(format!(
-            "the header {name:?} follows from the response; as a parameter it is left out"
+        return Err(ParameterError::Skipped(format!(
+            "the header {name:?} follows from the response; as a parameter it is skipped"
         )));
     }
     if location == Location::Header && !name.bytes().all(is_header_byte) {
@@ -255,6 +240,21 @@ fn parameter<'a>(
         description: sentence(description, 100),
         example: shown(node).unwrap_or_default(),
     })
+}
+
+fn location_of(name: &str, place: &str) -> Result<Location, String> {
+    match place {
+        "path" => Ok(Location::Path),
+        "query" | "querystring" => Ok(Location::Query),
+        "header" => Ok(Location::Header),
+        "cookie" => Ok(Location::Cookie),
+        "body" | "formdata" => Err(format!(
+            "the parameter {name:?} is a request body, which a GET of main-node does not send"
+        )),
+        other => Err(format!(
+            "expected the parameter {name:?} in path, query, header or cookie, found {other:?}"
+        )),
+    }
 }
 
 /// The value that the parameter's author shows for it; the schema's own example is the

@@ -31,9 +31,12 @@ pub fn table(pattern: &str) -> Result<Vec<u8>, String> {
         .configure(config)
         .syntax(syntax::Config::new().unicode(true).utf8(true))
         .build(&translated(pattern))
-        .map_err(|error| match error.is_size_limit_exceeded() {
-            true => "it is too large".to_owned(),
-            false => "it looks around, refers back, or is no regular expression".to_owned(),
+        .map_err(|error| {
+            if error.is_size_limit_exceeded() {
+                "it is too large".to_owned()
+            } else {
+                "it uses look-around or back-references, or is not a regular expression".to_owned()
+            }
         })?;
     let input = Input::new("").anchored(Anchored::No);
     let start = dfa
@@ -65,7 +68,7 @@ fn number(
         return Ok(LOST);
     }
     if dfa.is_quit_state(state) {
-        return Err("it tells words of all languages apart".to_owned());
+        return Err("it uses Unicode word boundaries".to_owned());
     }
     // The automaton says so one byte late, and what follows a match does not matter.
     if dfa.is_match_state(state) {
@@ -105,9 +108,10 @@ fn written(rows: &[Vec<u8>]) -> Result<Vec<u8>, String> {
         table.extend(classes.iter().map(|column| column[state]));
         table.extend(row.last());
     }
-    match table.len() > BYTES {
-        true => Err("it is too large".to_owned()),
-        false => Ok(table),
+    if table.len() > BYTES {
+        Err("it is too large".to_owned())
+    } else {
+        Ok(table)
     }
 }
 
@@ -160,9 +164,9 @@ mod tests {
     #[test]
     fn what_cannot_be_a_table_says_why() {
         for (pattern, why) in [
-            ("^(?!api/).*", "it looks around"),
-            (r"(a)\1", "it looks around"),
-            ("(", "it looks around"),
+            ("^(?!api/).*", "it uses look-around"),
+            (r"(a)\1", "it uses look-around"),
+            ("(", "it uses look-around"),
             (r"^\p{L}{1,200}$", "too large"),
             ("^.{1,2000}$", "too large"),
         ] {

@@ -3,7 +3,7 @@
 use crate::lower::report::Report;
 use crate::lower::schemas::{Schemas, Usage};
 use crate::lower::spec::Spec;
-use crate::lower::tree::{Node, Place};
+use crate::lower::tree::{Entry, Node, Place};
 use crate::operation::Response;
 use crate::schema::SchemaRef;
 
@@ -31,81 +31,27 @@ pub fn responses<'a>(
     report: &mut Report,
 ) -> Result<JsonResponses, String> {
     let declared = operation.get("responses").map(Node::entries).unwrap_or(&[]);
-    let mut successes: Vec<(String, &'a Node)> = Vec::new();
-    for entry in declared {
-        let status = entry.key.trim().to_ascii_uppercase();
-        if status.len() == 3 && status.starts_with('2') || status == "DEFAULT" {
-            successes.push((
-                if status == "DEFAULT" {
-                    "default".to_owned()
-                } else {
-                    status
-                },
-                &entry.value,
-            ));
-        }
-    }
-    // `default` is the error where a success is named.
-    if successes.iter().any(|(status, _)| status != "default") {
-        successes.retain(|(status, _)| status != "default");
-    }
-    successes.sort_by_key(|(status, _)| (status.ends_with("XX"), status != "200", status.clone()));
-
-    let mut found: Vec<Response> = Vec::new();
-    let mut others: Vec<String> = Vec::new();
-    let mut undeclared: Option<(String, Place)> = None;
+    let successes = successes(declared);
+    let mut search = Search::default();
     for (status, node) in &successes {
-        if matches!(status.as_str(), "204" | "205") {
-            others.push(format!("{status} (no body)"));
-            continue;
-        }
-        let response = match spec.resolve(node) {
-            Ok(response) => response,
-            Err(reason) => {
-                report.note(
-                    spec.place(node.place),
-                    format!("{reason}; any JSON is taken here"),
-                );
-                found.push(free_form(status));
-                continue;
-            }
-        };
-        let media = media_types(spec, operation, response);
-        match best(spec, &media) {
-            Some((media_type, holder)) => {
-                let schema = holder.and_then(|it| it.get("schema"));
-                let schema = match schema {
-                    Some(node) => schemas.schema(node, Usage::Response, report),
-                    None => SchemaRef::ANY,
-                };
-                let media_type = media_type.to_owned();
-                found.push(Response {
-                    status: status.clone(),
-                    media_type,
-                    schema,
-                });
-            }
-            None if media.is_empty() => {
-                undeclared = undeclared.or(Some((status.clone(), response.place)))
-            }
-            None => others.extend(media.iter().map(|(name, _)| (*name).to_owned())),
-        }
+        search.add(spec, operation, status, node, schemas, report);
     }
-    if let (true, Some((status, place))) = (found.is_empty() && others.is_empty(), &undeclared) {
+    if let (true, Some((status, place))) = (search.is_empty(), &search.undeclared) {
         report.note(
             spec.place(*place),
-            "the response says nothing of its content; any JSON is taken".to_owned(),
+            "the response declares no content; any JSON is accepted".to_owned(),
         );
-        found.push(free_form(status));
+        search.found.push(free_form(status));
     }
     if successes.is_empty() && declared.is_empty() {
         report.note(
             spec.place(at),
-            "it declares no responses; any JSON is taken".to_owned(),
+            "it declares no responses; any JSON is accepted".to_owned(),
         );
-        found.push(free_form("2XX"));
+        search.found.push(free_form("2XX"));
     }
-    let Some(first) = found.first() else {
+    let Some(first) = search.found.first() else {
+        let mut others = search.others;
         others.sort();
         others.dedup();
         return Err(if others.is_empty() {
@@ -126,8 +72,91 @@ pub fn responses<'a>(
     };
     Ok(JsonResponses {
         accept,
-        responses: found,
+        responses: search.found,
     })
+}
+
+/// Success statuses with their nodes, best first.
+fn successes(declared: &[Entry]) -> Vec<(String, &Node)> {
+    let mut successes: Vec<(String, &Node)> = Vec::new();
+    for entry in declared {
+        let status = entry.key.trim().to_ascii_uppercase();
+        if status == "DEFAULT" {
+            successes.push(("default".to_owned(), &entry.value));
+        } else if status.len() == 3 && status.starts_with('2') {
+            successes.push((status, &entry.value));
+        }
+    }
+    // `default` is the error where a success is named.
+    if successes.iter().any(|(status, _)| status != "default") {
+        successes.retain(|(status, _)| status != "default");
+    }
+    successes.sort_by_key(|(status, _)| (status.ends_with("XX"), status != "200", status.clone()));
+    successes
+}
+
+#[derive(Default)]
+struct Search {
+    found: Vec<Response>,
+    /// Media types that are not JSON.
+    others: Vec<String>,
+    /// The first response without a media type.
+    undeclared: Option<(String, Place)>,
+}
+
+impl Search {
+    fn is_empty(&self) -> bool {
+        self.found.is_empty() && self.others.is_empty()
+    }
+
+    fn add<'a>(
+        &mut self,
+        spec: &'a Spec,
+        operation: &'a Node,
+        status: &str,
+        node: &'a Node,
+        schemas: &mut Schemas<'a>,
+        report: &mut Report,
+    ) {
+        if matches!(status, "204" | "205") {
+            self.others.push(format!("{status} (no body)"));
+            return;
+        }
+        let response = match spec.resolve(node) {
+            Ok(response) => response,
+            Err(reason) => {
+                report.note(
+                    spec.place(node.place),
+                    format!("{reason}; any JSON is accepted here"),
+                );
+                self.found.push(free_form(status));
+                return;
+            }
+        };
+        let media = media_types(spec, operation, response);
+        match best(spec, &media) {
+            Some((media_type, holder)) => {
+                let schema = holder.and_then(|it| it.get("schema"));
+                let schema = match schema {
+                    Some(node) => schemas.schema(node, Usage::Response, report),
+                    None => SchemaRef::ANY,
+                };
+                self.found.push(Response {
+                    status: status.to_owned(),
+                    media_type: media_type.to_owned(),
+                    schema,
+                });
+            }
+            None if media.is_empty() => {
+                let first = self.undeclared.take();
+                self.undeclared = first.or(Some((status.to_owned(), response.place)));
+            }
+            None => {
+                let names = media.iter().map(|(name, _)| (*name).to_owned());
+                self.others.extend(names);
+            }
+        }
+    }
 }
 
 /// Each media type with the node that holds its schema.

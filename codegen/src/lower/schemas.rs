@@ -119,7 +119,7 @@ impl<'a> Schemas<'a> {
         if self.schemas.len() >= MAX_SCHEMAS || sources.len() > MAX_SOURCES {
             report.note(
                 self.spec.place(first.place),
-                "too many schemas lie inside each other here; anything is taken".to_owned(),
+                "schemas are nested too deeply here; any value is accepted".to_owned(),
             );
             return SchemaRef::ANY;
         }

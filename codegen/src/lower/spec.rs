@@ -99,7 +99,7 @@ impl Spec {
         };
         self.warnings.append(&mut warnings);
         let root = read.map_err(|broken| {
-            format!("{shown}:{broken}; mend this place, or take the file from its vendor again")
+            format!("{shown}:{broken}; fix this place, or download the file again")
         })?;
         let directory = path.parent().map_or_else(PathBuf::new, Path::to_path_buf);
         self.files.push(File {
@@ -176,7 +176,7 @@ impl Spec {
             };
             node = self.follow(node.place.file, reference)?;
         }
-        Err("its `$ref` leads in a circle".to_owned())
+        Err("its `$ref` is circular".to_owned())
     }
 
     /// One `$ref`, from a file.
@@ -211,7 +211,7 @@ impl Spec {
             return self
                 .named(file, pointer)
                 .or_else(|| find_anchor(root, pointer))
-                .ok_or_else(|| format!("nothing is called {pointer:?}"));
+                .ok_or_else(|| format!("nothing is named {pointer:?}"));
         }
         let mut node = root;
         for segment in pointer.split('/').skip(1) {
@@ -222,7 +222,7 @@ impl Spec {
                 Kind::List(items) => name.parse::<usize>().ok().and_then(|at| items.get(at)),
                 _ => node.get(&name).or_else(|| node.get(segment)),
             }
-            .ok_or_else(|| format!("`{reference}` leads nowhere: there is no {name:?}"))?;
+            .ok_or_else(|| format!("`{reference}` cannot be followed: there is no {name:?}"))?;
         }
         Ok(node)
     }
@@ -267,8 +267,8 @@ pub fn reference_of(node: &Node) -> Option<&str> {
 
 fn read_file(path: &Path) -> Result<Vec<u8>, String> {
     let described = |error: std::io::Error| match error.kind() {
-        std::io::ErrorKind::NotFound => "there is none".to_owned(),
-        std::io::ErrorKind::PermissionDenied => "it may not be read".to_owned(),
+        std::io::ErrorKind::NotFound => "the file does not exist".to_owned(),
+        std::io::ErrorKind::PermissionDenied => "permission is denied".to_owned(),
         std::io::ErrorKind::IsADirectory => "it is a directory".to_owned(),
         _ => format!("reading it failed: {error}"),
     };

@@ -190,7 +190,6 @@ fn misfit(schema: &'static Schema, argument: &Argument, depth: usize) -> Option<
             no_variant(variants, argument, first)
         };
     }
-    let literals = schema.literals();
     let types = schema.types;
     match argument {
         Argument::List(items) if types.has(Types::LIST) => {
@@ -213,33 +212,31 @@ fn misfit(schema: &'static Schema, argument: &Argument, depth: usize) -> Option<
         }
         Argument::Object(_) => no(),
         _ if scalar_misfit(types, argument) => no(),
-        _ => {
-            let text = argument.scalar_text()?;
-            let listed = literals.is_empty()
-                || literals.iter().any(|it| match it {
-                    Literal::Text(it) => *it == text,
-                    Literal::Boolean(it) => it.to_string() == text,
-                    Literal::Number(it) => {
-                        *it == text
-                            || it
-                                .parse::<f64>()
-                                .ok()
-                                .is_some_and(|it| Some(it) == parsed(&text))
-                    }
-                    Literal::Null | Literal::Json(_) => false,
-                });
-            let numeric = types.has(Types::NUMBER) || types.has(Types::INTEGER);
-            let outside = numeric && parsed(&text).is_some_and(|it| schema.excludes(it));
-            let is_odd = matches!(argument, Argument::Text(_))
-                && types.has(Types::TEXT)
-                && schema.mismatches(&text);
-            if listed && !outside && !is_odd {
-                None
-            } else {
-                no()
-            }
-        }
+        _ if scalar_fits(schema, argument) => None,
+        _ => no(),
     }
+}
+
+/// Whether a scalar of the right type is one of the listed values, in range and of the pattern.
+fn scalar_fits(schema: &Schema, argument: &Argument) -> bool {
+    let Some(text) = argument.scalar_text() else {
+        return true;
+    };
+    let types = schema.types;
+    let literals = schema.literals();
+    let number = parsed(&text);
+    let is = |literal: &Literal| match literal {
+        Literal::Text(it) => *it == text,
+        Literal::Boolean(it) => it.to_string() == text,
+        Literal::Number(it) => *it == text || it.parse().is_ok_and(|it: f64| Some(it) == number),
+        Literal::Null | Literal::Json(_) => false,
+    };
+    let is_listed = literals.is_empty() || literals.iter().any(is);
+    let is_numeric = types.has(Types::NUMBER) || types.has(Types::INTEGER);
+    let is_outside = is_numeric && number.is_some_and(|it| schema.excludes(it));
+    let is_odd =
+        matches!(argument, Argument::Text(_)) && types.has(Types::TEXT) && schema.mismatches(&text);
+    is_listed && !is_outside && !is_odd
 }
 
 /// Variants of one form, like two enums, share the first one's message.

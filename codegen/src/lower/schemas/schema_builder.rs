@@ -83,16 +83,13 @@ impl<'a> Schemas<'a> {
             report.note(self.spec.place(node.place), message);
         };
         if depth > MAX_GATHER_DEPTH {
-            note(
-                report,
-                "too many allOf or $ref lie inside each other".to_owned(),
-            );
+            note(report, "allOf and $ref are nested too deeply".to_owned());
             return;
         }
         if let Some(reference) = reference_of(node) {
             match self.spec.follow(node.place.file, reference) {
                 Ok(target) => self.gather(target, builder, depth + 1, report),
-                Err(reason) => note(report, format!("{reason}; anything is taken here")),
+                Err(reason) => note(report, format!("{reason}; any value is accepted here")),
             }
         }
         match &node.kind {
@@ -108,7 +105,7 @@ impl<'a> Schemas<'a> {
                     _ => note(
                         report,
                         format!(
-                            "expected a schema, found {}; anything is taken here",
+                            "expected a schema, found {}; any value is accepted here",
                             node.words()
                         ),
                     ),
@@ -117,7 +114,7 @@ impl<'a> Schemas<'a> {
             Kind::List(_) | Kind::Number(_) => note(
                 report,
                 format!(
-                    "expected a schema, found {}; anything is taken here",
+                    "expected a schema, found {}; any value is accepted here",
                     node.words()
                 ),
             ),
@@ -196,19 +193,7 @@ impl<'a> Schemas<'a> {
                 _ => {}
             }
         }
-        // OpenAPI 3.0 says `exclusiveMinimum: true` beside the limit.
-        if node.is_true("exclusiveMinimum") {
-            builder.exclusive_minimum = higher(
-                builder.exclusive_minimum,
-                node.get("minimum").and_then(Node::number),
-            );
-        }
-        if node.is_true("exclusiveMaximum") {
-            builder.exclusive_maximum = lower(
-                builder.exclusive_maximum,
-                node.get("maximum").and_then(Node::number),
-            );
-        }
+        builder.exclude_limits(node);
     }
 
     fn gather_type(&self, value: &'a Node, builder: &mut SchemaBuilder<'a>, report: &mut Report) {
@@ -225,7 +210,10 @@ impl<'a> Schemas<'a> {
                 None => {
                     report.note(
                         self.spec.place(it.place),
-                        format!("expected a type, found {}; any type is taken", it.words()),
+                        format!(
+                            "expected a type, found {}; any type is accepted",
+                            it.words()
+                        ),
                     );
                     types = Types::ANY;
                 }
@@ -305,6 +293,19 @@ impl<'a> Schemas<'a> {
 }
 
 impl<'a> SchemaBuilder<'a> {
+    /// OpenAPI 3.0 says `exclusiveMinimum: true` beside the limit.
+    fn exclude_limits(&mut self, node: &Node) {
+        let limit = |flag: &str, limit: &str| {
+            node.get(limit)
+                .and_then(Node::number)
+                .filter(|_| node.is_true(flag))
+        };
+        let minimum = limit("exclusiveMinimum", "minimum");
+        let maximum = limit("exclusiveMaximum", "maximum");
+        self.exclusive_minimum = higher(self.exclusive_minimum, minimum);
+        self.exclusive_maximum = lower(self.exclusive_maximum, maximum);
+    }
+
     fn narrow(&mut self, types: Types) {
         let old = self.types.unwrap_or(Types::ANY);
         let both = old.and(types);
