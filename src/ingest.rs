@@ -1,8 +1,8 @@
-//! From observations to what is published and stored.
+//! Ingest loop: observations in, snapshot and rows out.
 //!
-//! One thread, named `ingest`, owns the ledger. It waits for the next observation, but no
-//! longer than until the truth changes by itself: a value turns stale, an alert opens, the
-//! clock becomes trusted. It never waits for the disk, and it decides nothing: `domain` does.
+//! One thread, named `ingest`, owns the ledger. It waits for the next observation, but no longer
+//! than until the snapshot changes by itself: a value becomes stale, an alert opens, the clock
+//! becomes trusted. It never waits for the disk, and it decides nothing: `domain` does.
 
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
@@ -27,17 +27,17 @@ pub struct Ingest {
     pub alerts: AlertState,
     pub clock: Arc<dyn Clock>,
     pub beat: Heartbeat,
-    /// Whether the other sources are being asked early: once for each doubt.
+    /// Whether the other sources are polled early now: once per suspected outage.
     pub has_probed: bool,
     /// Takes rows to be stored; must not block.
     pub store: Box<dyn Fn(Vec<RecordRow>) + Send>,
-    /// Takes the alerts' state and what is to be told; must not block.
+    /// Takes the state of the alerts and the events to deliver; must not block.
     pub commit_alerts: Box<dyn Fn(AlertCommit) + Send>,
     /// How storage, displays and mail are doing; must not block.
     pub node: Box<dyn Fn() -> NodeFacts + Send>,
-    /// Has every source asked early that was not asked lately; must not block.
+    /// Polls every source early that was not polled lately; must not block.
     pub probe_sources: Box<dyn Fn() + Send>,
-    /// Takes the new truth; must not block.
+    /// Takes the new snapshot; must not block.
     pub publish: Box<dyn Fn(Arc<Snapshot>) + Send>,
 }
 
@@ -52,7 +52,7 @@ impl Ingest {
                 Err(RecvTimeoutError::Timeout) => None,
                 Err(RecvTimeoutError::Disconnected) => return,
             };
-            // Whatever else has come is one change for the displays.
+            // Whatever else has arrived is published with it, as one change.
             let arrived = first.into_iter().chain(observations.try_iter());
             let arrived: Vec<Observation> = arrived.take(limits::OBSERVATION_QUEUE).collect();
             wait = catch_panic("ingest", || self.step(arrived, started))
@@ -61,7 +61,7 @@ impl Ingest {
         }
     }
 
-    /// Takes what arrived into account and publishes; returns how long nothing can change.
+    /// Applies what arrived and publishes; returns how long nothing can change by itself.
     pub fn step(&mut self, arrived: Vec<Observation>, started: Mono) -> Duration {
         let now = self.clock.now();
         self.ledger.fix_timestamps(now);
@@ -81,7 +81,7 @@ impl Ingest {
         wait
     }
 
-    /// Says once that keys of a source are given by another one, and when that ends.
+    /// Logs once that keys of a source are provided by another one, and when that ends.
     fn log_conflict(&self, source: usize, before: Option<&Arc<str>>) {
         let name = self.ledger.source_name(source);
         match self.ledger.conflict(source) {
@@ -112,7 +112,7 @@ impl Ingest {
         }
         let changes_at = snapshot.changes_at.into_iter().chain(step.changes_at);
         snapshot.changes_at = changes_at.min();
-        // An alert of a followed node shows while there is none of our own.
+        // An alert of an upstream node is shown while there is none of our own.
         snapshot.alert = display_summary(&step.open).or(snapshot.alert);
         snapshot.alerts = step.open;
         snapshot

@@ -1,10 +1,9 @@
-//! The wall clock, kept on course by the steady one.
+//! Filter for jumps of the wall clock.
 //!
-//! The first reading that can be believed sets the course; from then on the steady clock says
-//! what time it is. A clock that later jumps, by minutes or by years, in either direction,
-//! changes no age, no stamp and no identity; one that creeps, as a network's time does when
-//! it corrects, is followed. Where the jump was right after all, its time is taken over once
-//! it has lasted [`limits::JUMP_PATIENCE`], or with the next start; after
+//! From the first trusted reading on, the monotonic clock tells the time. A wall clock that later
+//! jumps, by minutes or by years, in either direction, changes no age, no timestamp and no
+//! identity; small corrections, as NTP makes them, are followed. A jump is accepted once it has
+//! lasted [`limits::JUMP_PATIENCE`], or with the next start; after
 //! [`limits::JUMP_PATIENCE_LEAST`] where the time before it had not lasted as long.
 
 use super::time::{ClockTrust, Moment, Mono};
@@ -12,15 +11,15 @@ use crate::limits;
 
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct ClockFilter {
-    /// The last believed reading of both clocks.
+    /// The last trusted reading of both clocks.
     last_trusted: Option<Moment>,
-    /// When the course was set.
+    /// When that began.
     trusted_since: Mono,
     differs_since: Option<Mono>,
 }
 
 impl ClockFilter {
-    /// `now` with the wall time to go by. While nothing was ever believed it passes as it is.
+    /// `now` with the corrected wall time; unchanged while the clock was never trusted.
     pub fn correct(&mut self, now: Moment) -> Moment {
         let Some(known) = self.last_trusted else {
             self.last_trusted = now.trust.is_trusted().then_some(now);
@@ -41,7 +40,7 @@ impl ClockFilter {
             .max(carried.wall.since(now.wall));
         let is_near = apart <= limits::CLOCK_AGREEMENT;
         let since = *self.differs_since.get_or_insert(now.mono);
-        // What was believed for a minute is no better than what has lasted for an hour.
+        // A time that was trusted for a minute is no better than one that has lasted for an hour.
         let patience = if since.since(self.trusted_since) < limits::JUMP_PATIENCE_LEAST {
             limits::JUMP_PATIENCE_LEAST
         } else {
@@ -67,7 +66,7 @@ mod tests {
     use crate::domain::time::Wall;
 
     #[test]
-    fn the_wall_clock_is_kept_on_course() {
+    fn jumps_of_the_wall_clock_are_filtered() {
         const HOUR: u64 = 3_600_000;
         const YEAR: i64 = 365 * 24 * HOUR as i64;
         let patience = u64::try_from(limits::JUMP_PATIENCE.as_millis()).expect("days");

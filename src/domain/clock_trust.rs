@@ -1,4 +1,4 @@
-//! Whether the wall clock can be trusted by the word of HTTP servers (`Date`), where the
+//! Trust in the wall clock by the `Date` header of HTTP servers, where the
 //! kernel has nothing to say.
 //!
 //! Two servers that agree with it are enough, or one that goes on agreeing. Every agreement
@@ -9,7 +9,7 @@
 use super::time::{ClockTrust, Moment, Mono, Wall};
 use crate::limits;
 
-/// Who says that the wall clock is right.
+/// The reason why the wall clock is trusted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TrustedBy {
     Kernel,
@@ -30,7 +30,7 @@ impl TrustedBy {
     }
 }
 
-/// What servers have said.
+/// Dates of servers, and whether they agree with the wall clock.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct PeerTrust {
     peers: Vec<Peer>,

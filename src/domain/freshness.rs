@@ -1,8 +1,8 @@
-//! How old a value is, and when it stops being news: the one place that decides.
+//! Age and staleness of values: the one place that decides.
 //!
 //! Age runs on monotonic time from the receipt that first delivered the value. What the
 //! value was already worth at that receipt (its [`Stamp::lag`]) counts only where the source
-//! says its own time and the node's wall clock could be believed. So a wall clock that
+//! gives its own time and the wall clock of the node was trusted. So a wall clock that
 //! jumps makes nothing fresh and nothing stale.
 
 use std::time::Duration;
@@ -13,9 +13,9 @@ use crate::limits;
 /// When a value was observed and how its age is reckoned.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Stamp {
-    /// The source's own time where it says one, else the receipt's.
+    /// The time that the source gives, else the time of receipt.
     pub observed: Wall,
-    /// Whether `observed` is the source's own word.
+    /// Whether `observed` was given by the source.
     pub has_source_time: bool,
     /// The source's own time, ahead of ours while ours could not be believed: which of them
     /// is wrong is known when ours can be.
@@ -29,8 +29,7 @@ enum Origin {
     Received { receipt: Moment, lag: Duration },
     /// Read from the database after a reboot: of unknown age until the clock is trusted.
     Restored,
-    /// Stamped by a clock that nobody vouched for, in an earlier boot: its age can never be
-    /// known.
+    /// From an earlier boot whose clock was not trusted: the age cannot be known.
     UnknownAge,
 }
 
@@ -78,7 +77,7 @@ impl Stamp {
         }
     }
 
-    /// A value from the database of an earlier boot whose clock could not be believed: stale
+    /// A value from the database of an earlier boot whose clock was not trusted: stale
     /// until a new observation replaces it.
     pub fn unknown_age(observed: Wall, own_time: bool) -> Stamp {
         Stamp {
@@ -89,7 +88,7 @@ impl Stamp {
         }
     }
 
-    /// Whether the wall clock could be believed when the value was received, or has been
+    /// Whether the wall clock was trusted when the value was received, or has been
     /// set right since: only then do `observed` (without a time of the source's own) and
     /// the lag hold.
     pub fn has_trusted_time(&self) -> bool {
@@ -100,7 +99,7 @@ impl Stamp {
         }
     }
 
-    /// The value's age; `None` while nobody can know it.
+    /// The age of the value; `None` while it cannot be known.
     pub fn age(&self, now: Moment) -> Option<Duration> {
         match self.origin {
             Origin::Received { receipt, lag } => Some(lag + now.mono.since(receipt.mono)),
@@ -148,7 +147,7 @@ impl Stamp {
         }
     }
 
-    /// Corrects what was stamped by a clock that could not be believed, now that it can:
+    /// Corrects what was stamped by an untrusted clock, once the clock is trusted:
     /// receipts get the wall time that they really had, restored values their true age.
     pub fn apply_trusted_clock(&mut self, now: Moment) {
         if !now.trust.is_trusted() {
@@ -197,7 +196,7 @@ impl Stamp {
     }
 
     /// A 304, or the same observation delivered again: with the source's own time nothing
-    /// is renewed; without it, the answer is news that the value still holds.
+    /// is renewed; without it, the response confirms that the value still holds.
     pub fn renew(&mut self, receipt: Moment) {
         if !self.has_source_time && self.pending_source_time.is_none() {
             *self = Stamp::received(receipt, None);

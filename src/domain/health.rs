@@ -29,7 +29,7 @@ pub struct SourceHealth {
     /// What was wrong with the newest response, bounded by whoever made the observation.
     pub issues: Vec<super::reading::Issue>,
     pub next_in: Duration,
-    /// What is to be said while its server answers too slowly for all its sources.
+    /// A notice while the server responds too slowly for all its sources.
     pub late_notice: Option<std::sync::Arc<str>>,
     /// Turns dropped for it, since start.
     pub skipped_polls: u64,
@@ -237,7 +237,7 @@ pub struct Storage {
     pub extent: HistoryExtent,
 }
 
-/// How far back each tier goes; `None` where it holds nothing.
+/// How far back each storage tier reaches; `None` where it is empty.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct HistoryExtent {
     pub rows: Option<Wall>,

@@ -1,5 +1,5 @@
-//! What every source last said, and what follows from it: the rows to store and the
-//! snapshot to publish.
+//! Last values of all sources, and what follows from them: rows to store and the snapshot to
+//! publish.
 //!
 //! Owned by the `ingest` thread, which alone changes it. It decides identity: which
 //! observations are new, which only repeat.
@@ -38,10 +38,10 @@ pub struct Ledger {
     providers: HashMap<Arc<str>, Vec<usize>>,
     /// Identity of what was last handed to the store, by key.
     stored: BTreeMap<Arc<str>, (i64, Value)>,
-    /// Keys that no source holds any more: the last ones, in the order in which they went.
+    /// Keys that no source has a value of any more: the latest ones, in the order of their removal.
     forgotten: Arc<BTreeSet<Arc<str>>>,
     forgotten_order: VecDeque<Arc<str>>,
-    /// Ages and stamps go by it.
+    /// Corrects the clock that ages and timestamps are based on.
     clock_filter: ClockFilter,
 }
 
@@ -50,22 +50,22 @@ struct SourceLedger {
     health: SourceHealth,
     /// In the order in which records are listed.
     values: LastValues,
-    /// Counts whole answers: what the newest one did not hold is not renewed by a 304.
+    /// Counts complete responses: a 304 renews only the values of the newest one.
     responses: u64,
     response_count: ResponseCount,
-    /// Records of the newest answer that found no place, by the limit that was met.
+    /// Records of the newest response that were left out, by the limit that was reached.
     over_source_limit: OmittedRecords,
     over_total_limit: OmittedRecords,
-    /// Why some or all keys of the newest answer are not published.
+    /// Why some or all keys of the newest response are not published.
     conflict: Option<Arc<str>>,
-    /// The newest answer was refused whole: what a 304 repeats is refused too.
+    /// The newest response was rejected as a whole: a 304 repeats that.
     rejected: Option<(Failure, Vec<Issue>)>,
-    /// What the newest answer said of itself, where the source is another main-node.
+    /// What the newest response says about its node, where the source is another main-node.
     upstream: Option<Arc<UpstreamNode>>,
 }
 
 impl SourceLedger {
-    /// The source says that its newest response still holds.
+    /// Renews the values of the newest response: a 304 confirms them.
     fn renew_newest(&mut self, at: Moment) {
         let (newest, provided) = (self.responses, self.response_count.provided_now());
         let values = self.values.iter_mut();
@@ -300,7 +300,7 @@ impl Ledger {
         self.plan.keys.get(key).and_then(|key| key.merge)
     }
 
-    /// Holds what was read; false if there was no room for it.
+    /// Sets the value of a key; false if a limit leaves no room for it.
     fn set_value(&mut self, index: usize, mut new: LastValue) -> bool {
         let source = &mut self.sources[index];
         if let Some(held) = source.values.get_mut(&new.key) {
@@ -365,7 +365,7 @@ impl Ledger {
         })
     }
 
-    /// Corrects stamps made under a clock that could not be believed, once it can. Rows that
+    /// Corrects timestamps made by an untrusted clock, once the clock is trusted. Rows that
     /// were handed to the store settle there by the same rule.
     pub fn fix_timestamps(&mut self, now: Moment) {
         let now = self.clock_filter.correct(now);

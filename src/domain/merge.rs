@@ -1,10 +1,10 @@
-//! Several sources, one key: which value stands, and who it came from.
+//! Merge rules: one value of several sources that provide the same key.
 
 use super::plan::Merge;
 use super::reading::{Value, round_computed};
 use super::time::Wall;
 
-/// What one source holds for the key.
+/// The value of one source.
 #[derive(Debug, Clone, Copy)]
 pub struct Contribution<'a> {
     pub value: &'a Value,
@@ -12,12 +12,12 @@ pub struct Contribution<'a> {
     pub stale: bool,
 }
 
-/// The value that stands.
+/// The merged value.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Merged {
     pub value: Value,
     /// Indices of the contributions it was made of, in order; the first is the newest
-    /// observed, whose stamp stands for the value's.
+    /// observed, whose timestamp the merged value takes.
     pub contributors: Vec<usize>,
 }
 
@@ -34,7 +34,7 @@ pub fn merge(how: Merge, contributions: &[Contribution]) -> Option<Merged> {
         if counted.iter().any(numeric) {
             counted.retain(numeric);
         } else {
-            // Texts have no mean: the first configured stands.
+            // Texts have no mean: the first configured source counts.
             counted.truncate(1);
         }
     }
@@ -169,7 +169,7 @@ mod tests {
     }
 
     #[test]
-    fn texts_have_no_mean_the_first_configured_stands() {
+    fn texts_have_no_mean_so_the_first_configured_counts() {
         let texts = [Value::Text("a".into()), Value::Text("b".into())];
         let contributions = texts.each_ref().map(|value| Contribution {
             value,

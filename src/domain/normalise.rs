@@ -1,4 +1,4 @@
-//! A response becomes readings and issues.
+//! Normalisation of a response to readings and issues.
 //!
 //! Lenient by rule: what is wrong costs its field and is reported; the response is lost
 //! only when no reading survives. Nothing here trusts the response's size: what is taken
@@ -21,7 +21,7 @@ use super::reading::{Issue, Reading, Reason, Value};
 use super::time::{Mono, Wall};
 use crate::limits;
 
-/// What a response gave.
+/// The result of reading a response.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Normalised {
     pub observed: Option<Wall>,
@@ -31,14 +31,12 @@ pub struct Normalised {
     pub is_empty_answer: bool,
 }
 
-/// The numbers last believed of one source and when, by which `max_change` judges the next
-/// ones.
+/// The last accepted numbers of one source and their times, for `max_change`.
 #[derive(Debug, Clone, Default)]
 pub struct LastAccepted(BTreeMap<Arc<str>, (f64, Mono)>);
 
 impl LastAccepted {
-    /// Takes what was read of `source` at `now` as believed, where its next readings are
-    /// judged by it.
+    /// Records what was read of `source` at `now`, if it uses `max_change`.
     pub fn record(&mut self, source: &SourcePlan, readings: &[Reading], now: Mono) {
         match &source.selection {
             Selection::Selectors(picks) if picks.iter().any(|it| it.max_change.is_some()) => {}
@@ -49,7 +47,7 @@ impl LastAccepted {
                 self.0.insert(reading.key.clone(), (number, now));
             }
         }
-        // Keys come from the response too: those silent longest yield.
+        // Keys come from responses, so they are bounded: the oldest go.
         while self.0.len() > 2 * limits::RECORDS_PER_SOURCE {
             let oldest = self.0.iter().min_by_key(|(_, (_, at))| *at);
             match oldest.map(|(key, _)| key.clone()) {
@@ -171,7 +169,7 @@ impl OmittedRecords {
         }
     }
 
-    /// What to tell of it, if anything was left out.
+    /// The issue that reports it, if anything was left out.
     pub fn issue(&self, limit: RecordLimit) -> Option<Issue> {
         let expected = match limit {
             RecordLimit::PerSource => format!(

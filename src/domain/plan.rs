@@ -23,11 +23,11 @@ pub struct SourcePlan {
     pub name: Arc<str>,
     /// The interval between fetches that go well.
     pub every: Duration,
-    /// Age past which this source's values are stale, where the configuration says it.
+    /// Age beyond which values of this source are stale, if configured.
     pub stale_after: Option<Duration>,
     /// How long a key must be absent from good answers before it is forgotten.
     pub forget_after: Duration,
-    /// Whether it is another main-node, which says of each value when it was observed.
+    /// Whether it is another main-node, which gives the time of each value.
     pub is_upstream_node: bool,
     pub selection: Selection,
     /// JSON Pointer to the source's own time.
@@ -56,7 +56,7 @@ impl Plan {
         }
     }
 
-    /// Keys that the configuration says something about: that somebody must give.
+    /// Keys that the configuration names, so that a source must provide them.
     pub fn expected_keys(&self) -> BTreeSet<&Arc<str>> {
         self.alert_keys.iter().chain(self.keys.keys()).collect()
     }
@@ -106,13 +106,13 @@ pub struct RecordSelector {
     /// Pointer to a list or an object, of each element of which one record is read.
     pub each: Option<String>,
     pub unit: Option<Arc<str>>,
-    /// Bounds of what is believed, after scaling.
+    /// Accepted range, after scaling.
     pub min: Option<f64>,
     pub max: Option<f64>,
     /// Published is `raw × scale + offset`.
     pub scale: Option<f64>,
     pub offset: Option<f64>,
-    /// The most that the number may move in a minute since it was last believed.
+    /// Largest change per minute since the last accepted number.
     pub max_change: Option<f64>,
     /// Texts, booleans and numbers, by their JSON text, that stand for numbers:
     /// `{ on = 1, off = 0 }`.

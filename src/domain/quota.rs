@@ -1,4 +1,5 @@
-//! A source's quota: requests spread evenly, and remembered across restarts and power cuts.
+//! Rate limiter for the daily quota of a source: requests are spread evenly, and the reservation is
+//! kept across restarts and power cuts.
 //!
 //! Every request pushes the next one away by its share of the day, so that no span of
 //! 24 hours, wherever it begins, holds more than the quota. What must outlive the run is one
@@ -18,24 +19,24 @@ pub fn request_interval(per_day: u32) -> Duration {
     Duration::from_millis(DAY_MS.div_ceil(u64::from(per_day.max(1))))
 }
 
-/// What is written down: no request before `until`.
+/// The saved reservation: no request before `until`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct QuotaReservation {
     pub until: Mono,
     /// How far ahead that was when it was written.
     pub ahead: Duration,
-    /// The same instant by the wall clock, where that can be believed.
+    /// The same instant by the wall clock, where it is trusted.
     pub wall: Option<Wall>,
 }
 
-/// What an earlier run has left.
+/// The reservation that an earlier run has saved.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SavedQuota {
-    /// There was none, or it owed nothing.
+    /// There was none, or no wait was left.
     Nothing,
     /// The machine has run on since.
     SameBoot { until: Mono },
-    /// The machine was off for nobody knows how long, until the clock can be believed.
+    /// The machine was off for an unknown time, until the clock is trusted.
     OtherBoot { ahead: Duration, wall: Option<Wall> },
     /// It cannot be read: the worst is assumed.
     Unknown,
@@ -65,7 +66,7 @@ pub struct QuotaMeter {
     usual_attempts: u32,
     /// Where an earlier boot's reservation ends, while no clock can say when that is.
     uncertain_until: Option<Wall>,
-    /// What is written down says nothing by a clock that can be believed.
+    /// The saved reservation has no time of a trusted clock.
     is_undated: bool,
     written_at: Mono,
 }
@@ -155,7 +156,7 @@ impl QuotaMeter {
         (is_worth_it && is_short).then(|| self.write(self.next_at.since(now.mono), now))
     }
 
-    /// What is truly owed, at an orderly end; `None` if what is written says just that.
+    /// The exact reservation, for an orderly stop; `None` if it is saved already.
     pub fn settle(&mut self, now: Moment) -> Option<QuotaReservation> {
         let is_ahead = self.reserved > self.next_at.max(now.mono);
         is_ahead.then(|| self.write(self.next_at.since(now.mono), now))

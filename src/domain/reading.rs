@@ -1,4 +1,4 @@
-//! Readings: what one fetch of one source says about keys, and what was wrong with it.
+//! Readings and issues: the result of one fetch of one source.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -9,7 +9,7 @@ use super::failure::Failure;
 use super::time::{Moment, Wall};
 use crate::limits;
 
-/// What a key holds: a finite number or a text. Booleans are 0 and 1.
+/// The value of a key: a finite number or a text. Booleans are 0 and 1.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Value {
     Number(f64),
@@ -101,7 +101,7 @@ impl Issue {
     }
 }
 
-/// Why a field gave no reading; the words of `records_rejected_total{reason}`.
+/// Why a field gave no reading; the labels of `records_rejected_total{reason}`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Reason {
     /// Nothing at that pointer, or null.
@@ -114,7 +114,7 @@ pub enum Reason {
     NotFinite,
     /// More records than the node takes.
     TooMany,
-    /// A second source gives this key and nothing says how to merge them.
+    /// A second source provides this key and no merge rule is configured.
     DuplicateKey,
     /// The response is not what the OpenAPI file declares.
     Drift,
@@ -149,7 +149,7 @@ impl Reason {
 }
 
 impl Issue {
-    /// Whether both say the same of the same place, whatever value stood there.
+    /// Whether both report the same about the same place, whatever the value.
     pub fn is_about_the_same(&self, other: &Issue) -> bool {
         let about = |issue: &Issue| (issue.reason, issue.pointer.clone(), issue.expected.clone());
         about(self) == about(other)
@@ -179,7 +179,7 @@ pub struct Observation {
     pub source: usize,
     /// When the response was whole, or the attempt had failed.
     pub at: Moment,
-    /// From the first byte sent (or the first wish to) until `at`.
+    /// From the start of the attempt until `at`.
     pub duration: Duration,
     /// Bytes of the body after decompression.
     pub bytes: u64,
@@ -188,28 +188,28 @@ pub struct Observation {
     pub next_in: Duration,
     /// The wait that the server ordered with this answer, as far as it is obeyed.
     pub server_wait: Duration,
-    /// What is to be said where the source waited for its turn at its server, a whole interval
+    /// A notice where the source waited for a connection to its server, a whole interval
     /// or longer.
     pub late_notice: Option<Arc<str>>,
     /// Intervals that passed so since the attempt before.
     pub skipped_polls: u64,
-    /// What another main-node said beside its readings, where the source is one.
+    /// What another main-node reports about itself, where the source is one.
     pub upstream: Option<Arc<UpstreamNode>>,
 }
 
-/// What a followed node says of itself and of its values. Its word on staleness stands: it
-/// knows what it asks, and how often.
+/// What an upstream node reports about itself and its records. Its staleness counts: it knows
+/// its sources and how often it polls them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UpstreamNode {
     pub node: Arc<str>,
-    /// The nodes that the data came through, the followed one last: this node's own `via`.
+    /// The nodes that the data came through, the upstream node last: `via` of this node.
     pub via: Vec<Arc<str>>,
-    /// A few words while an alert is open there.
+    /// A short text while an alert is open there.
     pub alert: Option<Arc<str>>,
     pub records: BTreeMap<Arc<str>, UpstreamRecord>,
 }
 
-/// What a followed node says of one value.
+/// What an upstream node reports about one record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct UpstreamRecord {
     pub observed: Wall,
@@ -226,7 +226,7 @@ pub enum FetchOutcome {
         readings: Vec<Reading>,
         issues: Vec<Issue>,
     },
-    /// 304: what was read last still holds.
+    /// 304: the last response still holds.
     Unchanged,
     /// A valid answer with nothing in it, as `[]` of a list of warnings.
     Empty,

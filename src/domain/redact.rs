@@ -9,7 +9,7 @@ use std::fmt;
 
 use super::percent;
 
-/// What stands in the place of a secret.
+/// Replaces a secret.
 pub const MASK: &str = "***";
 
 /// Shorter ones are masked only where they are the whole text: as a part of a sentence they

@@ -1,5 +1,6 @@
-//! The one value that every view renders: JSON, text, metrics and pages cannot disagree,
-//! because none of them looks at anything else for the data.
+//! Snapshot: the one published value that every view renders.
+//!
+//! JSON, text, metrics and pages cannot disagree, because none of them has another source of data.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -11,7 +12,7 @@ use super::reading::{Value, round_computed};
 use super::time::{Moment, Mono, Wall};
 use super::{freshness::Stamp, merge::mean};
 
-/// What the node holds to be true at one moment.
+/// The latest values, the state of the sources and the open alerts at one moment.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Snapshot {
     pub at: Moment,
@@ -20,7 +21,7 @@ pub struct Snapshot {
     pub sources: Vec<SourceSnapshot>,
     /// Open alerts.
     pub alerts: Vec<OpenAlert>,
-    /// Short ASCII words for a display while an alert is open.
+    /// Short ASCII text for displays while an alert is open.
     pub alert: Option<Arc<str>>,
     /// Other main-nodes that some of the data came through.
     pub via: Vec<Arc<str>>,
@@ -30,14 +31,13 @@ pub struct Snapshot {
     pub omitted: usize,
     /// Of those, the ones that the limit on the records of all sources leaves out.
     pub omitted_by_total_limit: usize,
-    /// Keys that the configuration is about and that no source gives, though each has
-    /// answered.
+    /// Keys that the configuration names and that no source provides, once each has answered.
     pub missing_keys: Vec<Arc<str>>,
     /// When staleness changes this snapshot if no observation does before.
     pub changes_at: Option<Mono>,
 }
 
-/// One key's standing value.
+/// The current value of one key.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Record {
     pub key: Arc<str>,
@@ -61,14 +61,14 @@ pub struct SourceSnapshot {
     /// Between fetches now: `every`, or the longer wait that the server ordered.
     pub interval: Duration,
     pub attribution: Option<Arc<str>>,
-    /// Keys that it gives now, standing or not.
+    /// Number of keys that it provides now.
     pub keys: usize,
-    /// Which of its keys are not published because another source gives them, and what to do.
+    /// Which of its keys are not published because another source provides them, and what to do.
     pub conflict: Option<Arc<str>>,
     pub health: SourceHealth,
 }
 
-/// The node's health in one word (`/status`).
+/// Health of the node (`/status`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum DataStatus {
     Pass,
@@ -110,7 +110,7 @@ impl Snapshot {
         self.records.iter().find(|record| &*record.key == key)
     }
 
-    /// How the data is; trouble of the node itself (storage, clock) is the caller's to add.
+    /// Health of the data; problems of the node itself (storage, clock) are added by the caller.
     pub fn data_status(&self) -> DataStatus {
         if !self.records.iter().any(|record| !record.stale) {
             return DataStatus::Fail;

@@ -1,8 +1,8 @@
-//! A source that gives keys which a source configured before it gives already, without a
-//! word on how to merge them.
+//! Conflict of duplicate keys: a source provides keys that a source configured before it
+//! provides already, and no merge rule is configured.
 //!
-//! Such a value is not published. A source left with no key of its own is failing: it would
-//! look well and give nothing.
+//! Such a value is not published. A source without any key of its own fails: it would look
+//! healthy and provide nothing.
 
 use std::sync::Arc;
 
@@ -12,10 +12,10 @@ use crate::domain::reading::{Issue, Reading, Reason};
 use crate::domain::toml_text::{merge_advice, quoted};
 use crate::limits;
 
-/// The keys of one answer that are given already.
+/// The keys of one response that another source provides already.
 pub struct Conflict<'a> {
     pub plan: &'a SourcePlan,
-    /// Each with the name of the source that gives it.
+    /// Each with the name of the source that provides it.
     pub refused: Vec<(Reading, Arc<str>)>,
     /// How many keys of the answer are the source's own.
     pub accepted: usize,

@@ -1,4 +1,4 @@
-//! Eviction of keys: which key is forgotten, and which yields its place when a limit is met.
+//! Eviction of keys: which key is forgotten, and which is evicted when a limit is reached.
 //!
 //! A part of the ledger, on its thread. What is evicted here is the live record; the history
 //! in the database stays.
@@ -14,7 +14,7 @@ use crate::domain::reading::{Issue, Reading, Reason};
 use crate::limits;
 
 impl Ledger {
-    /// Marks the keys that the newest answer holds, those with a value that was refused too:
+    /// Marks the keys of the newest response, also those whose value was rejected:
     /// the source still has them.
     pub(super) fn mark_provided(&mut self, index: usize, readings: &[Reading], issues: &[Issue]) {
         let refused = issues
@@ -79,7 +79,7 @@ impl Ledger {
         }
     }
 
-    /// The limit that leaves no place for one more key of a source.
+    /// The limit that forbids one more key of a source.
     pub(super) fn limit_reached(&self, index: usize) -> Option<RecordLimit> {
         let in_all: usize = self.sources.iter().map(|source| source.values.len()).sum();
         if self.sources[index].values.len() >= limits::RECORDS_PER_SOURCE {
@@ -88,9 +88,9 @@ impl Ledger {
         (in_all >= limits::RECORDS_IN_ALL).then_some(RecordLimit::Total)
     }
 
-    /// Makes a place for `key`, which `limit` leaves none: the key longest absent from good
-    /// answers yields. One that its source's newest answer held yields only to a key that
-    /// the configuration names. False if none can.
+    /// Evicts a key to make room for `key` under `limit`: the one longest absent from good
+    /// responses. A key of the newest response of its source is evicted only for a key that the
+    /// configuration names. False if no key can be evicted.
     pub(super) fn evict_for(&mut self, index: usize, key: &str, limit: RecordLimit) -> bool {
         let is_named = self.plan.names_key(index, key);
         let sources = match limit {

@@ -1,4 +1,4 @@
-//! What a source last said of one key, and how old that may get.
+//! Last value of one key from one source, and its staleness.
 //!
 //! A value of [`super::Ledger`]'s.
 
@@ -10,21 +10,21 @@ use crate::domain::freshness::Stamp;
 use crate::domain::reading::Value;
 use crate::domain::time::{Moment, Mono};
 
-/// What a source said of one key.
+/// The last value of one key from one source.
 pub struct LastValue {
     pub key: Arc<str>,
     pub value: Value,
     pub unit: Option<Arc<str>>,
     pub stamp: Stamp,
-    /// What a followed node said of it last.
+    /// Its staleness by the upstream node, where the source is one.
     pub upstream: Option<UpstreamStaleness>,
     /// Which of the source's answers that was.
     pub response: u64,
     pub provided: LastProvided,
 }
 
-/// A followed node's word on a value's staleness stands, for it knows its source; but only
-/// for as long as it goes on saying so.
+/// Staleness as the upstream node reports it, which knows the source of the value. It counts as
+/// long as the node goes on reporting.
 #[derive(Clone, Copy)]
 pub struct UpstreamStaleness {
     pub stale: bool,
@@ -47,7 +47,7 @@ impl LastValue {
         }
     }
 
-    /// The source says that what it said last still holds.
+    /// The source confirms the value.
     pub fn renew(&mut self, receipt: Moment) {
         self.stamp.renew(receipt);
         if let Some(there) = &mut self.upstream {

@@ -1,4 +1,4 @@
-//! Validation of an answer by what is known beside it: the clock, and what other sources give.
+//! Validation of a response by the clock and by the keys of other sources.
 //!
 //! A part of the ledger, on its thread.
 
@@ -11,14 +11,13 @@ use crate::domain::reading::{FetchOutcome, Issue, Observation, Reason};
 use crate::limits;
 
 impl Ledger {
-    /// Judges an answer by what is known beside it: the clock, and what other sources give.
+    /// Validates a response by the clock and by the keys of other sources.
     pub fn validate(&mut self, observation: &mut Observation) {
         self.check_source_time(observation);
         self.check_duplicate_keys(observation);
     }
 
-    /// Says that a source's own time is ahead of our clock; [`Stamp::received`] does not
-    /// believe it.
+    /// Reports a source time that is ahead of our clock; [`Stamp::received`] ignores it.
     fn check_source_time(&self, observation: &mut Observation) {
         let at = observation.at;
         let Some(plan) = self.plan.sources.get(observation.source) else {
@@ -52,8 +51,8 @@ impl Ledger {
         });
     }
 
-    /// Takes out of an answer the keys that a source configured before gives already: an
-    /// issue for each; without any other key the answer is a failure.
+    /// Removes the keys that a source configured before provides already from a response: an
+    /// issue for each; without any other key the response is a failure.
     fn check_duplicate_keys(&mut self, observation: &mut Observation) {
         let index = observation.source;
         let Some(plan) = self.plan.sources.get(index) else {
@@ -102,8 +101,8 @@ impl Ledger {
         }
     }
 
-    /// The source configured before `index` that gives the key too, where nothing says how
-    /// to merge them.
+    /// The source configured before `index` that provides the key too, unless a merge rule is
+    /// configured.
     fn earlier_provider(&self, key: &str, index: usize) -> Option<Arc<str>> {
         if self.merge_rule(key).is_some() {
             return None;

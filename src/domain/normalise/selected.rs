@@ -208,7 +208,7 @@ impl SelectedRecords<'_> {
         if let (Some(max_change), Some((last, at))) =
             (pick.max_change, self.last_accepted.0.get(key))
         {
-            // The longer ago, the more it may have moved: a real step is believed in time.
+            // The longer ago, the more it may have changed: a real step is accepted after some time.
             let minutes = (self.now.since(*at).as_secs_f64() / 60.0).max(1.0);
             if (number - last).abs() > max_change * minutes {
                 return out_of_range(format!(

@@ -1,4 +1,4 @@
-//! The source's own time, in whatever spelling it says it.
+//! Parser for timestamps of sources, in the formats that APIs use.
 
 use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
@@ -7,7 +7,7 @@ use serde_json::Value as Json;
 use super::sample;
 use crate::domain::time::Wall;
 
-/// Reads the source's own time; `Err` says what was found instead.
+/// Parses a timestamp; `Err` describes what was found instead.
 pub fn read_time(json: Option<&Json>, zone: &TimeZone) -> Result<Wall, String> {
     let json = json.ok_or("nothing")?;
     let wall = match json {
