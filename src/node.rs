@@ -24,9 +24,8 @@ use crate::api::fetcher::QuotaHandle;
 use crate::config::Config;
 use crate::db::open::DatabaseLocation;
 use crate::db::retention::policy::RetentionPolicy;
-use crate::db::store::alerts::load_alert_state;
 use crate::db::store::{self, Store, StoreSettings};
-use crate::db::{backup, last_values, quota, restore, salvage};
+use crate::db::{backup, last_run, restore, salvage};
 use crate::domain::alert::NodeFacts;
 use crate::domain::ledger::Ledger;
 use crate::domain::snapshot::{DataStatus, Snapshot};
@@ -91,18 +90,18 @@ impl Node {
             Err(error) => log::error!("storage: {error}"),
             Ok(_) => {}
         }
-        let restored = last_values::load(&opened, &location, &boot, &|key| {
+        let restored = last_run::last_values(&opened, &location, &boot, &|key| {
             (0..plan.sources.len()).any(|source| plan.names_key(source, key))
         });
         let fetchers = sources::fetchers(config, clock).map_err(StartError::Wrong)?;
         let names = plan.sources.iter().map(|source| &*source.name);
-        let carried = quota::saved_quotas(&opened, &location, &boot, names);
+        let carried = last_run::quotas(&opened, &location, &boot, names);
         let mut ledger = Ledger::new(plan.clone());
         ledger.restore(restored);
         for (source, carried) in carried.iter().enumerate() {
             ledger.expect_wait(source, carried.wait(clock.now().mono));
         }
-        let alerts = load_alert_state(&opened, &location, &boot, clock.now().mono);
+        let alerts = last_run::alert_state(&opened, &location, &boot, clock.now().mono);
 
         let bells = WakeSignals::default();
         let told = bells.clone();

@@ -9,7 +9,7 @@ use crate::alerts::channels::smtp::{self, SmtpFailure, SmtpHooks, StepReport};
 use crate::alerts::delivery::{Channel, DeliveryBatch, WakeSignal};
 use crate::alerts::message::{self, Envelope};
 use crate::config::Config;
-use crate::db::{error, file, open, outbox, retry_request};
+use crate::db::{connection, error, file, outbox, retry_request};
 use crate::domain::alert_event::{AlertEvent, AlertEventKind, AlertText, WallStamp};
 use crate::domain::outbox::OutboxItem;
 use crate::domain::redact::Secrets;
@@ -95,7 +95,7 @@ fn request_retry(channel: &str, database: &Path) {
     if !database.exists() {
         return;
     }
-    let waiting = open::open_read_only(database)
+    let waiting = connection::open_read_only(database)
         .and_then(|connection| outbox::count_refused(&connection, channel));
     let what = match waiting {
         Ok(0) => return,

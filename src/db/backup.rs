@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use rusqlite::Connection;
 
-use super::{error, file, open, open_files, schema};
+use super::{connection, error, file, open_files, schema};
 use crate::domain::time::{Mono, Wall};
 use crate::sys::clock::Clock;
 use crate::sys::os_error::reason;
@@ -77,7 +77,7 @@ pub fn backup(database: &Path, target: &Path) -> Result<Backup, BackupError> {
         path: database.to_owned(),
         detail,
     };
-    let connection = open::open_for_command(database).map_err(source)?;
+    let connection = connection::open_for_command(database).map_err(source)?;
     copy(&connection, target)
 }
 
@@ -139,7 +139,7 @@ pub fn verify(path: &Path) -> Result<Backup, String> {
 
 /// The same, but tells damage (the inner error) from what keeps it from being read.
 fn inspect(path: &Path) -> rusqlite::Result<Result<Backup, String>> {
-    let connection = open::open_immutable(path)?;
+    let connection = connection::open_immutable(path)?;
     if application_id(&connection)? != schema::APPLICATION_ID {
         return Ok(Err("it is not main-node's".to_owned()));
     }

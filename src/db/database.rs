@@ -13,12 +13,14 @@ use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, 
 
 use super::file::DatabaseFiles;
 use super::file_change::{self, FileChange};
+use super::periods::{HOUR, second_of_hour};
 use super::retention::delete;
-use super::rollup::{HOUR, RollupUpdate, read_hour};
+use super::rollup::{RollupUpdate, read_hour};
+use super::row_codec::{clamp_to_rfc3339, column_value, decode_value, encode_meta};
 use super::tiers::{Tiers, read_meta, write_meta};
-use super::{error, file, last_values, open_files};
+use super::{error, file, open_files};
 use crate::domain::health::HistoryExtent;
-use crate::domain::ledger::{RecordRow, RestoredRecord};
+use crate::domain::ledger::RecordRow;
 use crate::domain::reading::Value;
 use crate::domain::retention_clock::RetentionClock;
 use crate::domain::time::{Wall, millis};
@@ -227,15 +229,6 @@ impl Database {
 
     pub(super) fn connection(&self) -> &Connection {
         &self.connection
-    }
-
-    /// The newest rows of each source's keys; `is_named` keys are among them whatever their
-    /// age.
-    pub fn last_values(
-        &self,
-        is_named: last_values::IsNamed<'_>,
-    ) -> rusqlite::Result<Vec<RestoredRecord>> {
-        last_values::read_last_values(&self.connection, &self.boot, is_named)
     }
 
     /// Stores a batch, its latest values and its hours in one transaction. Rows of hours
@@ -499,7 +492,7 @@ fn stored_values(
         let end = Wall::from_second((hour + 1) * HOUR).to_string();
         let mut rows = rows.query(params![first, last, begin, end])?;
         while let Some(row) = rows.next()? {
-            let at = super::rollup::second_of_hour(row.get_ref(1)?.as_str().unwrap_or(""));
+            let at = second_of_hour(row.get_ref(1)?.as_str().unwrap_or(""));
             let key = row.get_ref(0)?.as_str().unwrap_or("");
             let Some(k) = wanted.get(&(key, at)) else {
                 continue;
@@ -588,42 +581,6 @@ fn check_keys(connection: &Connection) -> rusqlite::Result<()> {
 
 fn data_version(connection: &Connection) -> rusqlite::Result<i64> {
     connection.pragma_query_value(None, "data_version", |row| row.get(0))
-}
-
-/// An instant that RFC 3339 can say: others become the nearest that it can.
-fn clamp_to_rfc3339(observed: Wall) -> Wall {
-    const FIRST: i64 = -62_135_596_800_000;
-    const LAST: i64 = 253_402_207_200_000;
-    Wall(observed.0.clamp(FIRST, LAST))
-}
-
-/// What a row says that its key does not.
-fn encode_meta(value: &Value, untrusted: bool) -> Option<String> {
-    let mut meta = serde_json::Map::new();
-    if let Some(text) = value.text() {
-        meta.insert("text".to_owned(), text.into());
-    }
-    if untrusted {
-        meta.insert("clock".to_owned(), "untrusted".into());
-    }
-    (!meta.is_empty()).then(|| serde_json::Value::Object(meta).to_string())
-}
-
-/// A value from two columns: number and text.
-pub(super) fn column_value(row: &rusqlite::Row, number: usize) -> rusqlite::Result<Option<Value>> {
-    if let Some(text) = row.get::<_, Option<Arc<str>>>(number + 1)? {
-        return Ok(Some(Value::Text(text)));
-    }
-    Ok(row.get::<_, Option<f64>>(number)?.map(Value::Number))
-}
-
-/// The value of a row of `records`.
-pub fn decode_value(number: Option<f64>, meta: Option<&str>) -> Option<Value> {
-    if let Some(number) = number {
-        return Some(Value::Number(number));
-    }
-    let meta: serde_json::Value = serde_json::from_str(meta?).ok()?;
-    Some(Value::Text(meta.get("text")?.as_str()?.into()))
 }
 
 #[cfg(test)]

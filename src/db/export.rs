@@ -12,10 +12,11 @@ use std::sync::Arc;
 
 use rusqlite::{Connection, OptionalExtension, params};
 
-use super::database::decode_value;
-use super::rollup::{self, Aggregate, DAY, HOUR};
+use super::periods::{DAY, HOUR, second_of_hour};
+use super::rollup::{self, Aggregate};
+use super::row_codec::decode_value;
 use super::tiers::Tiers;
-use super::{error, open};
+use super::{connection, error};
 use crate::domain::reading::{Value, format_number, round_computed};
 use crate::domain::time::Wall;
 use crate::limits;
@@ -92,10 +93,11 @@ pub fn export(
     format: ExportFormat,
     out: &mut impl Write,
 ) -> Result<u64, ExportError> {
-    let connection = open::open_for_command(database).map_err(|detail| ExportError::Source {
-        path: database.display().to_string(),
-        detail,
-    })?;
+    let connection =
+        connection::open_for_command(database).map_err(|detail| ExportError::Source {
+            path: database.display().to_string(),
+            detail,
+        })?;
     let mut export = ExportJob {
         keys: keys(&connection, wish, database)?,
         connection,
@@ -313,7 +315,7 @@ impl<W: Write> ExportJob<'_, W> {
             let Some(k) = by_name.get(row.get_ref(1)?.as_str().unwrap_or("")) else {
                 continue;
             };
-            let at = rollup::second_of_hour(row.get_ref(0)?.as_str().unwrap_or(""));
+            let at = second_of_hour(row.get_ref(0)?.as_str().unwrap_or(""));
             // A damaged row says nothing.
             let (Ok(number), Ok(meta)) = (row.get(2), row.get::<_, Option<String>>(3)) else {
                 continue;

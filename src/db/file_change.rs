@@ -4,17 +4,12 @@
 //! still sees is kept before the connection is closed, and no log gets into a file that it
 //! does not belong to. Then the store opens what stands at the path.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use rusqlite::Connection;
-use rusqlite::config::DbConfig;
 
-use super::backup::{self, BackupError};
-use super::database::Database;
-use super::error::{self, OpenError};
-use super::file::{self, sibling};
-use super::open;
-use crate::domain::time::Wall;
+use super::file;
+use super::{connection, error};
 use crate::limits;
 
 /// What has become of the files of an open database.
@@ -28,235 +23,6 @@ pub enum FileChange {
     Content,
     /// Something else has written to the file, and it is damaged now.
     Damage,
-}
-
-/// An open database whose files were exchanged.
-pub struct DetachedDatabase {
-    database: Database,
-    change: FileChange,
-}
-
-/// How far it has come.
-pub enum Preservation {
-    /// Somebody is still writing or reading: to be tried again in a moment.
-    Wait,
-    Done {
-        /// What a person should know.
-        notice: String,
-        /// Where the old database lies now, if it is not the one at the path.
-        kept: Option<PathBuf>,
-    },
-}
-
-impl DetachedDatabase {
-    pub fn new(database: Database, exchange: FileChange) -> DetachedDatabase {
-        if exchange == FileChange::Content {
-            // The log must not be written into what was put there. If this cannot be set the
-            // connection is gone too, and takes nothing in.
-            let keep = DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE;
-            let _ = database.connection().set_db_config(keep, true);
-        }
-        DetachedDatabase {
-            database,
-            change: exchange,
-        }
-    }
-
-    /// Keeps what the connection still sees and clears the way for what stands at the path.
-    /// When it is done the connection may be closed.
-    pub fn preserve(&self, now: Wall) -> Result<Preservation, OpenError> {
-        let path = self.database.path();
-        let is_quiet = match self.change {
-            FileChange::Log => true,
-            _ => !file::is_being_written(path, now, limits::FILE_SETTLES),
-        };
-        if !is_quiet || !super::open_files::close_readers(path) {
-            return Ok(Preservation::Wait);
-        }
-        match self.change {
-            FileChange::Database => self.preserve_replaced(now),
-            FileChange::Log => self.checkpoint_log(now),
-            FileChange::Content => self.preserve_overwritten(now),
-            // Never displaced: that is the salvage's.
-            FileChange::Damage => Ok(Preservation::Wait),
-        }
-    }
-
-    fn preserve_replaced(&self, now: Wall) -> Result<Preservation, OpenError> {
-        let path = self.database.path();
-        let is_whole = checkpoint(self.database.connection()).unwrap_or(false);
-        let linked = self
-            .database
-            .files()
-            .database
-            .and_then(file::path_of_open_file);
-        let is_moved = linked.is_some();
-        let kept = match linked {
-            Some(linked) if is_whole => linked,
-            linked => match self.copy_beside("replaced", now) {
-                Ok(copy) => copy,
-                Err(BackupError::Damaged { .. }) => self.preserve_damaged(linked, now)?,
-                Err(error) => return Err(self.copy_failed(&error)),
-            },
-        };
-        self.remove_own_logs()?;
-        let (what, then) = match (path.exists(), is_moved) {
-            (true, _) => (
-                "another file was put in its place",
-                "that one is used now".to_owned(),
-            ),
-            (false, true) => ("it was moved away", "a new one is begun".to_owned()),
-            (false, false) => ("it was removed", "a new one is begun".to_owned()),
-        };
-        let notice = format!(
-            "{} was in use when {what}; {then}, and what the old one held is kept as {}",
-            path.display(),
-            kept.display()
-        );
-        Ok(Preservation::Done {
-            notice,
-            kept: Some(kept),
-        })
-    }
-
-    fn checkpoint_log(&self, now: Wall) -> Result<Preservation, OpenError> {
-        let path = self.database.path();
-        let sqlite = |error: rusqlite::Error| OpenError::from_sqlite(path, &error);
-        if !checkpoint(self.database.connection()).map_err(sqlite)? {
-            return Ok(Preservation::Wait);
-        }
-        // What stands there now belongs to something else, and SQLite would remove it.
-        let (real, own) = (self.database.canonical_path(), self.database.files());
-        if file::file_id(&sibling(real, "-wal")) != own.log {
-            let aside = file::quarantine_log(real, "-wal", now);
-            if let Some(aside) = aside.map_err(|error| OpenError::from_io(path, &error))? {
-                log::warn!("another log stood there; it is kept as {}", aside.display());
-            }
-        }
-        remove_sibling(path, real, "-shm")?;
-        let notice = format!(
-            "{}-wal or -shm was removed or exchanged while in use; nothing is lost, its \
-             readings are in the database. Stop main-node before its files are touched",
-            path.display()
-        );
-        Ok(Preservation::Done { notice, kept: None })
-    }
-
-    fn preserve_overwritten(&self, now: Wall) -> Result<Preservation, OpenError> {
-        let (path, real) = (self.database.path(), self.database.canonical_path());
-        let io = |error: std::io::Error| OpenError::from_io(path, &error);
-        // Where the log still holds all that the old content had, the copy is whole.
-        let copied = self.copy_beside("overwritten", now);
-        let kept = match copied {
-            Ok(copy) => {
-                remove_sibling(path, real, "-wal")?;
-                Some(copy)
-            }
-            Err(_) => file::quarantine_log(real, "-wal", now).map_err(io)?,
-        };
-        remove_sibling(path, real, "-shm")?;
-        let rest = match &kept {
-            Some(kept) => format!("what its log held is kept as {}", kept.display()),
-            None => "its log was empty".to_owned(),
-        };
-        let notice = format!(
-            "{} was overwritten while in use; what stands there now is used, and {rest}. Stop \
-             main-node before its files are touched",
-            path.display()
-        );
-        Ok(Preservation::Done { notice, kept: None })
-    }
-
-    /// Copies what the connection sees to a dated file.
-    fn copy_beside(&self, suffix: &str, now: Wall) -> Result<PathBuf, BackupError> {
-        let copy = file::free_sibling(self.database.canonical_path(), suffix, now);
-        backup::copy(self.database.connection(), &copy).map(|_| copy)
-    }
-
-    fn copy_failed(&self, why: &dyn std::fmt::Display) -> OpenError {
-        OpenError::Unusable {
-            path: self.database.path().to_owned(),
-            detail: format!(
-                "its file was removed or replaced, and what the old one held cannot be copied \
-                 beside it ({why}); make room, or restart main-node to go on without"
-            ),
-        }
-    }
-
-    /// Keeps a damaged database byte by byte, with its log: there is no better copy of it.
-    /// `linked` is where its file still stands.
-    fn preserve_damaged(&self, linked: Option<PathBuf>, now: Wall) -> Result<PathBuf, OpenError> {
-        let (real, own) = (self.database.canonical_path(), self.database.files());
-        let kept = match linked {
-            Some(linked) => linked,
-            None => {
-                let kept = file::free_sibling(real, "replaced", now);
-                let copied = own
-                    .database
-                    .and_then(file::descriptor_path)
-                    .ok_or_else(|| std::io::Error::from(std::io::ErrorKind::NotFound))
-                    .and_then(|open| copy_bytes(&open, &kept));
-                copied.map_err(|error| self.copy_failed(&error))?;
-                kept
-            }
-        };
-        // Closing must not take the log away from it.
-        let keep = DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE;
-        let _ = self.database.connection().set_db_config(keep, true);
-        let log = sibling(real, "-wal");
-        if own.log.is_some() && file::file_id(&log) == own.log {
-            std::fs::rename(&log, sibling(&kept, "-wal"))
-                .and_then(|()| file::sync_directory(&kept))
-                .map_err(|error| self.copy_failed(&error))?;
-        }
-        Ok(kept)
-    }
-
-    /// Removes the log from the place where it would be played into another file. All that it
-    /// holds was kept before.
-    fn remove_own_logs(&self) -> Result<(), OpenError> {
-        let (path, real, own) = (
-            self.database.path(),
-            self.database.canonical_path(),
-            self.database.files(),
-        );
-        if file::file_id(real) == own.database {
-            // A link leads elsewhere now: the files themselves are all in place, and closing
-            // tidies up.
-            return Ok(());
-        }
-        for (suffix, own) in [("-wal", own.log), ("-shm", own.index)] {
-            if own.is_some() && file::file_id(&sibling(real, suffix)) == own {
-                remove_sibling(path, real, suffix)?;
-            }
-        }
-        Ok(())
-    }
-}
-
-/// Copies the log into the file that is open; false while a reader keeps it from that.
-fn checkpoint(connection: &Connection) -> rusqlite::Result<bool> {
-    connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| {
-        row.get(0).map(|busy: i64| busy == 0)
-    })
-}
-
-/// Copies a file; what stands at `target` is complete.
-fn copy_bytes(from: &Path, target: &Path) -> std::io::Result<()> {
-    let unfinished = sibling(target, ".unfinished");
-    let copied = std::fs::copy(from, &unfinished)
-        .and_then(|_| std::fs::File::open(&unfinished)?.sync_all())
-        .and_then(|()| std::fs::rename(&unfinished, target))
-        .and_then(|()| file::sync_directory(target));
-    if copied.is_err() {
-        // Ours, and of no use to anybody.
-        let _ = std::fs::remove_file(&unfinished);
-    }
-    copied
-}
-
-fn remove_sibling(path: &Path, real: &Path, suffix: &str) -> Result<(), OpenError> {
-    file::remove_if_exists(&sibling(real, suffix)).map_err(|error| OpenError::from_io(path, &error))
 }
 
 /// Judges a file that something else has written to while `connection` had it open. `None`
@@ -282,7 +48,7 @@ pub fn is_damaged(path: &Path, size: u64) -> bool {
         return false;
     }
     // With a cache of its own.
-    let verdict = open::open_read_only(path).and_then(|connection| {
+    let verdict = connection::open_read_only(path).and_then(|connection| {
         connection.query_row("PRAGMA quick_check(1)", [], |row| row.get::<_, String>(0))
     });
     match verdict {

@@ -13,10 +13,11 @@ use std::time::{Duration, Instant};
 use rusqlite::{Connection, ErrorCode, OptionalExtension, params};
 
 use super::file::DatabaseFiles;
-use super::rollup::five_minute::{self, FIVE_MINUTES};
-use super::rollup::{self, Aggregate, DAY, HOUR, HourRollup};
+use super::periods::{DAY, FIVE_MINUTES, HOUR, second_of_hour};
+use super::rollup::five_minute;
+use super::rollup::{self, Aggregate, HourRollup};
 use super::tiers::Tiers;
-use super::{error, file, open, open_files};
+use super::{connection, error, file, open_files};
 use crate::domain::history::{Bucket, HistoryQuery};
 use crate::domain::reading::round_computed;
 use crate::domain::time::Wall;
@@ -135,7 +136,7 @@ impl HistoryReader {
         if !matches!(&*open, Some((opened, _)) if *opened == files) {
             *open = None;
             *refused = None;
-            let connection = open::open_for_web(&self.path).map_err(|error| {
+            let connection = connection::open_for_web(&self.path).map_err(|error| {
                 let is_locked = error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy);
                 let error = HistoryError::from(error);
                 if is_locked {
@@ -494,8 +495,7 @@ impl KeySpan<'_> {
             self.budget.spend(last.abs_diff(first) + 1)?;
             let mut rows = statement.query(params![first, last, self.key, begin, end])?;
             while let Some(row) = rows.next()? {
-                let at =
-                    hour * HOUR + rollup::second_of_hour(row.get_ref(0)?.as_str().unwrap_or(""));
+                let at = hour * HOUR + second_of_hour(row.get_ref(0)?.as_str().unwrap_or(""));
                 // A damaged row says nothing.
                 if let Ok(value) = row.get(1) {
                     seconds.insert(at, value);

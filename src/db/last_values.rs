@@ -10,11 +10,9 @@ use std::time::Duration;
 
 use rusqlite::Connection;
 
-use super::database::{Database, column_value};
-use super::error::{self, OpenError};
-use super::open::{self, DatabaseLocation};
-use super::rollup::HOUR;
-use super::salvage;
+use super::error;
+use super::periods::HOUR;
+use super::row_codec::column_value;
 use super::tiers::read_meta;
 use crate::domain::freshness::Stamp;
 use crate::domain::ledger::{Absence, RestoredRecord};
@@ -35,7 +33,7 @@ struct LastRow {
 /// The newest rows, as far as `connection` shows: of each source's keys those observed last,
 /// at most as many as a source may have records, and all that `is_named`. Any number of keys
 /// may have come and gone over the years, and memory is small.
-pub(super) fn read_last_values(
+pub fn read_last_values(
     connection: &Connection,
     boot: &str,
     is_named: IsNamed<'_>,
@@ -150,34 +148,4 @@ fn count_absences(connection: &Connection, all: &mut [LastRow]) -> rusqlite::Res
         };
     }
     Ok(())
-}
-
-/// What is known at start: from the database that was opened, or, where it cannot be (a
-/// read-only card), from the file as far as it can be read.
-pub fn load(
-    opened: &Result<Database, OpenError>,
-    location: &DatabaseLocation,
-    boot: &str,
-    is_named: IsNamed<'_>,
-) -> Vec<RestoredRecord> {
-    let restored = match opened {
-        Ok(database) => database.last_values(is_named),
-        Err(error) if error.is_fatal() => return Vec::new(),
-        Err(OpenError::Corrupt { .. }) => salvage::copy_in_memory(&location.path)
-            .and_then(|connection| read_last_values(&connection, boot, is_named)),
-        Err(_) => open::open_best_effort(&location.path)
-            .and_then(|connection| read_last_values(&connection, boot, is_named))
-            .or_else(|_| {
-                let connection = open::open_immutable(&location.path)?;
-                read_last_values(&connection, boot, is_named)
-            }),
-    };
-    restored.unwrap_or_else(|error| {
-        log::warn!(
-            "{}: nothing of the last run can be shown: {}",
-            location.path.display(),
-            error::describe(&error)
-        );
-        Vec::new()
-    })
 }

@@ -16,7 +16,9 @@ pub mod backup;
 #[cfg(test)]
 #[path = "tests/bench.rs"]
 mod bench;
+pub mod connection;
 pub mod database;
+pub mod detached;
 pub mod error;
 pub mod export;
 pub mod file;
@@ -25,19 +27,23 @@ pub mod history;
 #[cfg(test)]
 #[path = "tests/kill.rs"]
 mod kill;
+pub mod last_run;
 pub mod last_values;
 pub mod open;
 pub mod open_files;
 pub mod outbox;
+pub mod periods;
 #[cfg(test)]
 #[path = "tests/powercut.rs"]
 mod powercut;
+pub mod progress;
 pub mod quota;
 pub mod replace;
 pub mod restore;
 pub mod retention;
 pub mod retry_request;
 pub mod rollup;
+pub mod row_codec;
 pub mod salvage;
 pub mod schema;
 pub mod store;

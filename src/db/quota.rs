@@ -5,39 +5,15 @@
 
 use rusqlite::Connection;
 
-use super::database::Database;
-use super::error::OpenError;
-use super::open::{self, DatabaseLocation};
-use super::salvage;
 use super::tiers::{read_meta, write_meta};
 use crate::domain::quota::{QuotaReservation, SavedQuota};
 use crate::domain::time::{Mono, Wall, millis};
 
-/// What earlier runs left, by source, in the order of `sources`.
-pub fn saved_quotas<'a>(
-    opened: &Result<Database, OpenError>,
-    location: &DatabaseLocation,
+pub(super) fn read(
+    connection: &Connection,
     boot: &str,
-    sources: impl Iterator<Item = &'a str>,
-) -> Vec<SavedQuota> {
-    let elsewhere = match opened {
-        Ok(_) => None,
-        Err(OpenError::Corrupt { .. }) => salvage::copy_in_memory(&location.path).ok(),
-        Err(_) => open::open_best_effort(&location.path).ok(),
-    };
-    let connection = match opened {
-        Ok(database) => Some(database.connection()),
-        Err(_) => elsewhere.as_ref(),
-    };
-    sources
-        .map(|source| match connection {
-            Some(connection) => read(connection, boot, source).unwrap_or(SavedQuota::Unknown),
-            None => SavedQuota::Unknown,
-        })
-        .collect()
-}
-
-fn read(connection: &Connection, boot: &str, source: &str) -> rusqlite::Result<SavedQuota> {
+    source: &str,
+) -> rusqlite::Result<SavedQuota> {
     let text: Option<String> = read_meta(connection, &entry_name(source))?;
     Ok(text.map_or(SavedQuota::Nothing, |text| parse(&text, boot)))
 }

@@ -19,8 +19,8 @@ use rusqlite::{Connection, ErrorCode, OpenFlags, TransactionBehavior};
 use super::backup::{self, Backup};
 use super::error::{self, OpenError};
 use super::file::{FileKind, file_id, parent_directory, probe, sibling, sync_directory};
-use super::open::{self, DatabaseLocation};
-use super::{quota, replace, schema};
+use super::open::DatabaseLocation;
+use super::{connection, quota, replace, schema};
 use crate::domain::time::Wall;
 use crate::sys::os_error::reason;
 
@@ -64,7 +64,7 @@ pub fn stage(file: &Path, location: &DatabaseLocation) -> Result<Backup, String>
             ));
         }
     }
-    let connection = open::open_read_only(file).map_err(unreadable)?;
+    let connection = connection::open_read_only(file).map_err(unreadable)?;
     let version = schema::version(&connection).map_err(unreadable)?;
     if version > schema::VERSION {
         return Err(refused(format!(
@@ -134,7 +134,7 @@ fn migrate_copy(path: &Path) -> rusqlite::Result<()> {
 fn open(path: &Path) -> rusqlite::Result<Connection> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(path, flags)?;
-    open::configure(&connection)?;
+    connection::configure(&connection)?;
     Ok(connection)
 }
 
@@ -190,7 +190,7 @@ fn copy_alerts_and_quotas(database: &Path, staged: &Path) -> Result<(), OpenErro
     // A crash may have left it with a log ([`use_log`]), which the switch does not take along.
     let journal = target.pragma_update(None, "journal_mode", "delete");
     journal.map_err(sqlite)?;
-    let source = match open::open_read_only(database) {
+    let source = match connection::open_read_only(database) {
         Ok(source) => source,
         Err(error) if !database.exists() => {
             log::debug!("{}: {error}", database.display());

@@ -11,11 +11,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use rusqlite::{Connection, OptionalExtension, params};
 
 use self::five_minute::FiveMinuteRollup;
+use super::periods::{DAY, HOUR};
 use super::tiers::Tiers;
 use crate::limits;
-
-pub const HOUR: i64 = 3_600;
-pub const DAY: i64 = 86_400;
 
 /// Numbers summed up. There is at least one.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -291,17 +289,6 @@ fn recompute_hour(
     Ok(())
 }
 
-/// The seconds of `…:MM:SSZ`.
-pub fn second_of_hour(timestamp: &str) -> i64 {
-    let two = |range: std::ops::Range<usize>| {
-        timestamp
-            .get(range)
-            .and_then(|text| text.parse::<i64>().ok())
-            .unwrap_or(0)
-    };
-    two(14..16) * 60 + two(17..19)
-}
-
 /// Sums a day up from its hours: of one key, or of all that have any.
 pub fn recompute_day(connection: &Connection, day: i64, k: Option<i64>) -> rusqlite::Result<()> {
     let mut hours = connection.prepare_cached(
@@ -378,17 +365,5 @@ mod tests {
         add(&mut summary, &Aggregate::of(f64::MAX, 1));
         add(&mut summary, &Aggregate::of(-f64::MAX, 2));
         assert!(summary.is_some_and(|s| s.mean.is_finite()));
-    }
-
-    #[test]
-    fn the_second_of_an_hour_is_read_from_the_timestamp() {
-        for (timestamp, expected) in [
-            ("2025-12-31T23:59:59Z", 3_599),
-            ("2025-12-31T23:00:00Z", 0),
-            ("2025-12-31T23:01:07Z", 67),
-            ("broken", 0),
-        ] {
-            assert_eq!(second_of_hour(timestamp), expected);
-        }
     }
 }

@@ -26,10 +26,11 @@ use self::source::{DamagedDatabase, NamedRow};
 use super::database::Database;
 use super::error::{self, OpenError};
 use super::open::{self, DatabaseLocation};
-use super::retention::policy::Progress;
-use super::rollup::{HOUR, RollupUpdate, read_hour, second_of_hour};
+use super::periods::{HOUR, second_of_hour};
+use super::progress::Progress;
+use super::rollup::{RollupUpdate, read_hour};
 use super::tiers::{Tiers, write_meta};
-use super::{backup, file, replace, schema};
+use super::{backup, connection, file, replace, schema};
 use crate::domain::time::Wall;
 use crate::limits;
 use crate::sys::disk;
@@ -91,7 +92,7 @@ pub fn copy_in_memory(damaged: &Path) -> rusqlite::Result<Connection> {
 
 fn fill(prepared: &Path, damaged: &Path, aside: &Path) -> rusqlite::Result<()> {
     let mut connection = Connection::open(prepared)?;
-    open::configure(&connection)?;
+    connection::configure(&connection)?;
     copy_essentials(&mut connection, damaged, aside)
 }
 

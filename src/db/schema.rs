@@ -5,9 +5,6 @@
 
 use rusqlite::{Connection, TransactionBehavior};
 
-use super::outbox;
-use super::rollup::five_minute;
-
 /// Marks a file as ours: `mnod` in its header.
 pub const APPLICATION_ID: i32 = 0x6d6e_6f64;
 
@@ -15,10 +12,10 @@ pub const APPLICATION_ID: i32 = 0x6d6e_6f64;
 /// Only ever appended to.
 pub const STEPS: &[&str] = &[
     include_str!("schema/migrations/1.sql"),
-    outbox::DDL,
-    outbox::DELIVERIES,
-    five_minute::DDL,
-    outbox::REFUSED,
+    include_str!("schema/migrations/2.sql"),
+    include_str!("schema/migrations/3.sql"),
+    include_str!("schema/migrations/4.sql"),
+    include_str!("schema/migrations/5.sql"),
 ];
 
 /// The version that this program reads and writes.

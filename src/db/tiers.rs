@@ -5,7 +5,7 @@
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::error;
-use super::rollup::DAY;
+use super::periods::DAY;
 use crate::limits;
 
 /// Where the tiers begin and end.

@@ -8,8 +8,8 @@
 
 use rusqlite::{Connection, Transaction, params};
 
-use super::policy::Progress;
-use crate::db::rollup::HOUR;
+use crate::db::periods::HOUR;
+use crate::db::progress::Progress;
 use crate::db::rollup::five_minute;
 use crate::db::tiers::{PartialDelete, Tiers};
 use crate::domain::time::Wall;

@@ -12,8 +12,10 @@ use rusqlite::{Connection, OptionalExtension, Transaction, params};
 
 use super::delete;
 use crate::db::database::Database;
+use crate::db::periods::{DAY, HOUR};
+use crate::db::progress::Progress;
+use crate::db::rollup;
 use crate::db::rollup::five_minute;
-use crate::db::rollup::{self, DAY, HOUR};
 use crate::db::tiers::Tiers;
 use crate::domain::retention_clock::RetentionClock;
 use crate::domain::time::{Moment, Wall};
@@ -53,13 +55,6 @@ impl RetentionPolicy {
     pub fn oldest_hour(&self, now: Wall) -> i64 {
         now.before(self.raw).second().div_euclid(HOUR)
     }
-}
-
-/// Whether there is more to do.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Progress {
-    More,
-    Done,
 }
 
 /// Moves retention's clock on and returns what it says; `None` before the first reading that

@@ -9,37 +9,13 @@ use std::collections::{BTreeMap, HashMap};
 
 use rusqlite::{Connection, OptionalExtension, Transaction, params};
 
-use super::{self as rollup, Aggregate, HOUR, HourRollup};
+use super::{self as rollup, Aggregate, HourRollup};
 use crate::db::error;
-use crate::db::retention::policy::Progress;
+use crate::db::periods::{FIVE_MINUTES, HOUR, second_of_hour};
+use crate::db::progress::Progress;
 use crate::db::tiers::Tiers;
 use crate::domain::time::Wall;
 use crate::limits;
-
-/// Version 4 of the database.
-pub const DDL: &str = "
--- node.value since this version: raw_from is the hour from which on rows are kept, rows_from
--- the hour before which `records` holds nothing more (between them rows are on their way
--- out), fives_until the hour from which on `fives` holds nothing yet.
-
--- Each key's hours in twelve parts of five minutes, for hours before node.fives_until whose
--- rows are many (last_id - first_id in hourly). Parts without a number are left out.
-CREATE TABLE fives (
-    hour INTEGER NOT NULL,     -- as in hourly, whose key this is
-    k INTEGER NOT NULL,
-    five INTEGER NOT NULL,     -- 0 to 11: minutes into the hour, divided by five
-    count INTEGER NOT NULL,    -- numbers observed, at least 1; the rest as in hourly
-    min REAL NOT NULL,
-    mean REAL NOT NULL,
-    max REAL NOT NULL,
-    last REAL NOT NULL,
-    last_s INTEGER NOT NULL,
-    PRIMARY KEY (hour, k, five)
-) STRICT, WITHOUT ROWID;
-";
-
-/// How long each part is, seconds.
-pub const FIVE_MINUTES: i64 = 300;
 
 /// An hour's parts. When each last value was observed counts from the beginning of the hour.
 pub type FiveMinuteRollup = [Option<Aggregate>; (HOUR / FIVE_MINUTES) as usize];
@@ -182,7 +158,7 @@ pub fn for_each_row(
         Wall::from_second((hour + 1) * HOUR).to_string(),
     ])?;
     while let Some(row) = rows.next()? {
-        let second = rollup::second_of_hour(row.get_ref(1)?.as_str().unwrap_or(""));
+        let second = second_of_hour(row.get_ref(1)?.as_str().unwrap_or(""));
         // A damaged row says nothing.
         if let (Ok(key), Ok(value)) = (row.get_ref(0)?.as_str(), row.get(2)) {
             take(key, second, value);

@@ -11,8 +11,8 @@ use rusqlite::{OptionalExtension, Transaction, params};
 
 use super::source::{DamagedDatabase, NamedRow};
 use crate::db::database::{Database, RETENTION_CLOCK};
+use crate::db::periods::HOUR;
 use crate::db::quota;
-use crate::db::rollup::HOUR;
 use crate::db::tiers::{self, Tiers, read_meta, write_meta};
 use crate::limits;
 

@@ -8,59 +8,11 @@ use std::sync::Arc;
 
 use super::{Shared, Store, lock};
 use crate::db::database::Database;
-use crate::db::error::{self, OpenError};
-use crate::db::open::{self, DatabaseLocation};
+use crate::db::error;
 use crate::db::outbox;
 use crate::db::retry_request;
-use crate::db::salvage;
-use crate::domain::alert::{AlertCommit, AlertState};
+use crate::domain::alert::AlertCommit;
 use crate::domain::outbox::{DeliveryOutcome, Incident, Outbox, PendingItems};
-use crate::domain::time::Mono;
-
-/// Where incidents are counted from when the last number cannot be read: a damaged database
-/// that is salvaged may still give back those before.
-const INCIDENT_GAP: u64 = 1_000_000;
-
-/// The alerts' state as the last run left it, read from a damaged or read-only file where
-/// that cannot be opened otherwise; a fresh one where there was none.
-pub fn load_alert_state(
-    opened: &Result<Database, OpenError>,
-    location: &DatabaseLocation,
-    boot: &str,
-    now: Mono,
-) -> AlertState {
-    let restored = match opened {
-        Ok(database) => Some(outbox::read_state(database.connection(), boot)),
-        Err(error) if error.is_fatal() => None,
-        Err(OpenError::Corrupt { .. }) => {
-            let copy = salvage::copy_in_memory(&location.path);
-            Some(copy.and_then(|connection| outbox::read_state(&connection, boot)))
-        }
-        Err(_) => open::open_best_effort(&location.path)
-            .and_then(|connection| outbox::read_state(&connection, boot))
-            .or_else(|_| {
-                let connection = open::open_immutable(&location.path)?;
-                outbox::read_state(&connection, boot)
-            })
-            .map_or_else(
-                |error| {
-                    let why = error::describe(&error);
-                    log::warn!("what alerts were open cannot be read: {why}");
-                    None
-                },
-                Some,
-            )
-            .map(Ok),
-    };
-    match restored {
-        Some(Ok(Some(state))) => state.resumed(boot, now),
-        Some(Err(error)) => {
-            log::error!("the state of the alerts cannot be read ({error}); it begins anew");
-            AlertState::new(boot).counting_from(INCIDENT_GAP)
-        }
-        Some(Ok(None)) | None => AlertState::new(boot),
-    }
-}
 
 impl Store {
     /// Takes the alerts' state and events; they are committed at once. Never waits for the

@@ -83,9 +83,9 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::db::open;
     use crate::db::store::{self, StoreSettings};
     use crate::db::test_support::{Directory, location, trusted};
+    use crate::db::{last_run, open};
     use crate::domain::quota::SavedQuota;
     use crate::domain::time::Mono;
     use crate::sys::clock::ManualClock;
@@ -109,7 +109,7 @@ mod tests {
         for until in [60_000, 120_000] {
             store.reserve(&"meter".into(), &reserved(until));
             // As after a kill: the store still runs, and nothing was closed.
-            let seen = quota::saved_quotas(
+            let seen = last_run::quotas(
                 &open::open(&location, "boot"),
                 &location,
                 "boot",
@@ -126,7 +126,7 @@ mod tests {
         let directory = Directory::new();
         let location = location(&directory.path("missing/main-node.db"));
         let opened = open::open(&location, "boot");
-        let seen = quota::saved_quotas(&opened, &location, "boot", ["meter"].into_iter());
+        let seen = last_run::quotas(&opened, &location, "boot", ["meter"].into_iter());
         assert_eq!(seen, [SavedQuota::Unknown]);
         let clock = Arc::new(ManualClock::new(trusted(0)));
         let settings = StoreSettings::new(location, "boot".to_owned());

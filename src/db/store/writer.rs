@@ -11,12 +11,14 @@ use std::time::Duration;
 
 use super::{Shared, lock};
 use crate::db::database::{CommitCounts, Database, NewRow};
+use crate::db::detached::{DetachedDatabase, Preservation};
 use crate::db::error::OpenError;
 use crate::db::file;
-use crate::db::file_change::{self, DetachedDatabase, FileChange, Preservation};
+use crate::db::file_change::{self, FileChange};
 use crate::db::open;
 use crate::db::open_files;
-use crate::db::retention::policy::{self, Progress, RetentionTimes};
+use crate::db::progress::Progress;
+use crate::db::retention::policy::{self, RetentionTimes};
 use crate::db::salvage::{self, Salvage};
 use crate::domain::health::Salvaged;
 use crate::domain::ledger::RecordRow;

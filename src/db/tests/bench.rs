@@ -9,11 +9,12 @@ use std::time::{Duration, Instant};
 
 use rusqlite::{Connection, params};
 
+use super::connection;
 use super::database::Database;
 use super::history::HistoryReader;
-use super::open;
-use super::retention::policy::{Progress, RetentionPolicy, RetentionTimes, step};
-use super::rollup::{DAY, HOUR};
+use super::periods::{DAY, HOUR};
+use super::progress::Progress;
+use super::retention::policy::{RetentionPolicy, RetentionTimes, step};
 use super::test_support::{Dice, Directory, database, entries, row};
 use crate::domain::history::HistoryQuery;
 use crate::domain::ledger::RecordRow;
@@ -323,7 +324,7 @@ fn asking_a_large_database() {
             });
             say(question, ms, found);
         }
-        let connection = open::open_read_only(&path).expect("it opens");
+        let connection = connection::open_read_only(&path).expect("it opens");
         let count = |sql: &str| {
             let mut statement = connection.prepare(sql).expect("it can be asked");
             let mut rows = statement.query([]).expect("it can be asked");

@@ -9,6 +9,7 @@ use crate::db::open::open;
 use crate::db::rollup::Aggregate;
 use crate::db::test_support::{Directory, T0, database, entries, location, row, row_of, trusted};
 use crate::domain::freshness::Stamp;
+use crate::domain::ledger::RestoredRecord;
 use crate::domain::time::{ClockTrust, Moment};
 
 type Stored = (i64, String, String, Option<f64>, Option<String>);

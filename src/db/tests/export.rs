@@ -1,7 +1,8 @@
 //! Exports whole, and what cannot be exported.
 
 use super::*;
-use crate::db::retention::policy::{Progress, RetentionPolicy, RetentionTimes, step};
+use crate::db::progress::Progress;
+use crate::db::retention::policy::{RetentionPolicy, RetentionTimes, step};
 use crate::db::test_support::{Directory, T0, database, entries, golden, row, row_of};
 
 fn exported(path: &Path, wish: &ExportQuery, format: ExportFormat) -> String {

@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use super::*;
 use crate::db::database::Database;
-use crate::db::retention::policy::{Progress, RetentionPolicy, RetentionTimes, step};
+use crate::db::progress::Progress;
+use crate::db::retention::policy::{RetentionPolicy, RetentionTimes, step};
 use crate::db::test_support::{Dice, Directory, T0, database, entries, row};
 
 fn query(key: &str, from: i64, to: i64, points: usize) -> HistoryQuery {
@@ -375,7 +376,7 @@ fn a_reader_cannot_write() {
     let directory = Directory::new();
     let path = directory.path("a.db");
     drop(database(&path));
-    let connection = open::open_read_only(&path).expect("it opens");
+    let connection = connection::open_read_only(&path).expect("it opens");
     connection
         .execute("DELETE FROM records", [])
         .expect_err("it is refused");

@@ -9,9 +9,9 @@ use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::open;
 use super::store::{StoreSettings, start};
 use super::test_support::{Dice, Directory, location, row};
+use super::{connection, open};
 use crate::domain::time::Wall;
 use crate::sys::clock::{Clock, SystemClock};
 
@@ -73,7 +73,7 @@ fn take(line: &str, known: &mut i64) -> bool {
 }
 
 fn check(path: &Path, known: i64, round: u32) {
-    let connection = open::open_read_only(path).expect("it opens");
+    let connection = connection::open_read_only(path).expect("it opens");
     let one = |sql: &str| -> i64 {
         let one = connection.query_row(sql, [], |row| row.get::<_, Option<i64>>(0));
         one.expect("it can be asked").unwrap_or(0)

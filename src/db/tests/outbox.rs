@@ -5,12 +5,10 @@ use rusqlite::TransactionBehavior;
 
 const BOTH: [&str; 2] = ["mail", "webhook"];
 
-/// A database with the alerts' tables alone.
+/// An empty database in memory.
 pub fn database() -> Connection {
-    let connection = Connection::open_in_memory().expect("memory is a database");
-    connection
-        .execute_batch(&format!("{DDL}{DELIVERIES}{REFUSED}"))
-        .expect("the tables can be made");
+    let mut connection = Connection::open_in_memory().expect("memory is a database");
+    crate::db::schema::create(&mut connection).expect("the tables can be made");
     connection
 }
 

@@ -12,9 +12,10 @@ use std::path::{Path, PathBuf};
 use rusqlite::{Connection, OpenFlags, ffi};
 
 use super::database::Database;
-use super::open;
-use super::retention::policy::{Progress, RetentionPolicy, RetentionTimes, step};
+use super::progress::Progress;
+use super::retention::policy::{RetentionPolicy, RetentionTimes, step};
 use super::test_support::{Dice, Directory, T0, database, entries, row};
+use super::connection;
 use crate::domain::time::Wall;
 
 const READINGS: i64 = 50;
@@ -214,7 +215,7 @@ fn cut(before: &Card, events: &[Event], dice: &mut Dice) -> Card {
 fn open_through(path: &Path, vfs: &CStr) -> Database {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags_and_vfs(path, flags, vfs).expect("it opens");
-    open::configure(&connection).expect("it can be tuned");
+    connection::configure(&connection).expect("it can be tuned");
     // So small a log that images meet every state of taking it in.
     connection
         .pragma_update(None, "wal_autocheckpoint", 40)

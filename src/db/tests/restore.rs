@@ -28,7 +28,7 @@ fn waits(connection: &Connection, incident: i64, event: &str) {
 }
 
 fn texts(path: &Path, sql: &str) -> Vec<String> {
-    let connection = open::open_read_only(path).expect("it can be read");
+    let connection = connection::open_read_only(path).expect("it can be read");
     let mut statement = connection.prepare(sql).expect("it is SQL");
     let rows = statement.query_map([], |row| row.get(0)).expect("it runs");
     rows.collect::<Result<_, _>>().expect("texts")
@@ -69,7 +69,7 @@ fn assert_restored(directory: &Directory, path: &Path, state: &str) {
         ["not told yet"],
         "{state}"
     );
-    let connection = open::open_read_only(path).expect("it can be read");
+    let connection = connection::open_read_only(path).expect("it can be read");
     let quota: Option<String> = read_meta(&connection, "quota:meter").expect("it can be read");
     assert_eq!(quota.as_deref(), Some("spent"), "{state}");
     let verdict = texts(path, "PRAGMA integrity_check");
@@ -96,7 +96,7 @@ fn a_staged_copy_takes_the_databases_place_and_its_alerts() {
     let head = std::fs::read(&path).expect("it is there");
     assert!(is_wal_mode(&head), "the first opening changes no mode");
     assert_restored(&directory, &path, "at once");
-    drop(open::open(&location(&path), "boot").expect("the node takes it"));
+    drop(crate::db::open::open(&location(&path), "boot").expect("the node takes it"));
     assert!(
         apply_staged(&path, NOW)
             .expect("nothing is in the way")
@@ -283,7 +283,7 @@ fn copies_of_every_earlier_version_are_led_here() {
             (keys(&path), outbox(&path)),
             (vec!["restored".to_owned()], vec!["not told yet".to_owned()])
         );
-        drop(open::open(&location(&path), "boot").expect("the node takes it"));
+        drop(crate::db::open::open(&location(&path), "boot").expect("the node takes it"));
         assert!(
             !directory
                 .names()

@@ -37,7 +37,7 @@ fn damage(path: &Path, pages: &[usize]) {
 /// Pages of a table that are leaves, counted from 0: its tree, walked from the root (SQLite's
 /// "Database File Format", 1.6).
 fn leaves(path: &Path, table: &str) -> Vec<usize> {
-    let root: i64 = open::open_read_only(path)
+    let root: i64 = connection::open_read_only(path)
         .and_then(|connection| {
             let sql = "SELECT rootpage FROM sqlite_schema WHERE name = ?1";
             connection.query_row(sql, [table], |row| row.get(0))
@@ -735,7 +735,7 @@ fn an_older_database_that_is_damaged_is_recovered_instead_of_upgraded() {
 
 #[test]
 fn what_must_not_wait_is_read_where_there_is_no_room_for_a_new_database() {
-    use crate::db::{last_values, outbox, quota, store};
+    use crate::db::{last_run, outbox};
     use crate::domain::alert::AlertState;
     use crate::domain::quota::SavedQuota;
     use crate::domain::time::Mono;
@@ -759,13 +759,13 @@ fn what_must_not_wait_is_read_where_there_is_no_room_for_a_new_database() {
         "{opened:?}"
     );
     assert_eq!(
-        last_values::load(&opened, &location, boot, &|_| false).len(),
+        last_run::last_values(&opened, &location, boot, &|_| false).len(),
         3
     );
-    let carried = quota::saved_quotas(&opened, &location, boot, ["weather"].into_iter());
+    let carried = last_run::quotas(&opened, &location, boot, ["weather"].into_iter());
     let until = Mono(120_000);
     assert_eq!(carried, [SavedQuota::SameBoot { until }]);
-    let state = store::alerts::load_alert_state(&opened, &location, boot, Mono(0));
+    let state = last_run::alert_state(&opened, &location, boot, Mono(0));
     let expected = AlertState::new("boot")
         .counting_from(3)
         .resumed(boot, Mono(0));

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use super::*;
 use crate::db::test_support::{Directory, T0, database, location, row, trusted};
-use crate::db::{file, open, outbox};
+use crate::db::{connection, file, open, outbox};
 use crate::domain::alert::{AlertCommit, AlertState};
 use crate::domain::freshness::Stamp;
 use crate::domain::health::HistoryExtent;
@@ -51,7 +51,7 @@ impl Scene {
 
     /// Rows in the file, seen from outside.
     fn stored(&self) -> i64 {
-        open::open_read_only(&self.path)
+        connection::open_read_only(&self.path)
             .and_then(|connection| {
                 connection.query_row("SELECT count(*) FROM records", [], |row| row.get(0))
             })
@@ -172,7 +172,7 @@ fn patience_with_the_clock_ends() {
         assert_eq!(scene.turn(doubtful(second)).rows_stored, 0);
     }
     assert_eq!(scene.turn(doubtful(600)).rows_stored, 1);
-    let meta: String = open::open_read_only(&scene.path)
+    let meta: String = connection::open_read_only(&scene.path)
         .and_then(|connection| {
             connection.query_row("SELECT meta FROM records", [], |row| row.get(0))
         })
@@ -365,7 +365,9 @@ fn a_database_damaged_at_start_is_set_aside_and_the_node_goes_on() {
     let opened = open::open(location, "this-boot");
     let error = opened.as_ref().expect_err("it is damaged");
     assert!(!error.is_fatal(), "{error}");
-    assert!(crate::db::last_values::load(&opened, location, "this-boot", &|_| false).is_empty());
+    assert!(
+        crate::db::last_run::last_values(&opened, location, "this-boot", &|_| false).is_empty()
+    );
     let shared = Arc::new(Shared::new(shared.settings.clone()));
     scene.writer = Writer::new(shared.clone(), opened);
     scene.shared = shared;
@@ -468,7 +470,7 @@ fn damage_that_only_alerts_meet_is_set_aside_too_and_told_once() {
     let notice = status.notice.expect("a person is told");
     assert!(notice.contains("is set aside as"), "{notice}");
     assert!(notice.contains("2000 rows"), "{notice}");
-    let stored = open::open_read_only(&scene.path)
+    let stored = connection::open_read_only(&scene.path)
         .and_then(|connection| outbox::read_state(&connection, "this-boot"));
     assert!(matches!(stored, Ok(Some(_))), "{stored:?}");
 }
@@ -547,7 +549,7 @@ fn a_read_only_card_shows_what_was_last_known() {
     let error = opened.as_ref().expect_err("nothing can be written");
     assert!(!error.is_fatal(), "{error}");
     println!("{error}");
-    let restored = crate::db::last_values::load(&opened, &location, "this-boot", &|_| false);
+    let restored = crate::db::last_run::last_values(&opened, &location, "this-boot", &|_| false);
     assert!(!restored.is_empty());
     let settings = StoreSettings::new(location.clone(), "this-boot".to_owned());
     let shared = Arc::new(Shared::new(settings));
@@ -604,7 +606,7 @@ fn a_database_that_is_too_large_shrinks_without_a_trusted_clock() {
 
 /// Everything that the file at `path` has, log included.
 fn rows_of(path: &std::path::Path) -> i64 {
-    open::open_read_only(path)
+    connection::open_read_only(path)
         .and_then(|connection| {
             let sql = "SELECT count(*) FROM records";
             connection.query_row(sql, [], |row| row.get(0))
@@ -808,7 +810,7 @@ fn alerts_that_wait_in_a_database_that_was_replaced_are_told_from_the_new_one() 
     scene.turn(trusted(60));
     std::fs::remove_file(&scene.path).expect("it can be removed");
     scene.turn(trusted(70));
-    let state = open::open_read_only(&scene.path)
+    let state = connection::open_read_only(&scene.path)
         .and_then(|connection| outbox::read_state(&connection, "this-boot"));
     assert!(matches!(state, Ok(Some(_))), "{state:?}");
 }
@@ -939,7 +941,7 @@ fn a_damaged_database_that_is_replaced_while_in_use_is_kept_as_it_is() {
     assert!(notice.contains(&kept.display().to_string()), "{notice}");
     let mut there = database(&scene.directory.path("other.db"));
     crate::db::salvage::merge_alerts_from(kept, &mut there).expect("it can be read");
-    let rows = open::open_immutable(kept).and_then(|connection| {
+    let rows = connection::open_immutable(kept).and_then(|connection| {
         let sql = "SELECT count(*) FROM latest";
         connection.query_row(sql, [], |row| row.get::<_, i64>(0))
     });

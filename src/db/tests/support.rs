@@ -122,3 +122,12 @@ impl Dice {
         self.0 % bound
     }
 }
+
+impl Database {
+    pub fn last_values(
+        &self,
+        is_named: super::last_values::IsNamed<'_>,
+    ) -> rusqlite::Result<Vec<crate::domain::ledger::RestoredRecord>> {
+        super::last_values::read_last_values(self.connection(), self.boot(), is_named)
+    }
+}

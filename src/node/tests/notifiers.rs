@@ -10,6 +10,7 @@ use rusqlite::Connection;
 
 use crate::alerts::delivery::{Attempt, Channel, DeliveryBatch, DeliveryWorker, WakeSignal};
 use crate::db::outbox::{self, OutboxBuffer};
+use crate::db::schema;
 use crate::domain::alert::{AlertCommit, AlertFacts, AlertRules, AlertState, NodeFacts, step};
 use crate::domain::alert_event::AlertEvent;
 use crate::domain::failure::{Cause, Failure};
@@ -167,10 +168,8 @@ fn source(plan: &Plan, index: usize, health: &SourceHealth) -> SourceSnapshot {
 
 impl World {
     fn new(seed: u64) -> World {
-        let connection = Connection::open_in_memory().expect("memory is a database");
-        for tables in [outbox::DDL, outbox::DELIVERIES, outbox::REFUSED] {
-            connection.execute_batch(tables).expect("the tables");
-        }
+        let mut connection = Connection::open_in_memory().expect("memory is a database");
+        schema::create(&mut connection).expect("the tables");
         let card = Card(Arc::new(Mutex::new(connection)));
         let now = Moment {
             mono: Mono(1_000_000),

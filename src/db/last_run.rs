@@ -1,0 +1,109 @@
+//! State of the last run, read once at start: last values, alert state, quotas.
+//!
+//! Runs on the main thread, before anything is fetched. Where the database cannot be opened for
+//! writing it is read as far as it can be; a fatal error reads nothing. Never writes.
+
+use rusqlite::Connection;
+
+use super::database::Database;
+use super::error::{self, OpenError};
+use super::last_values::{self, IsNamed};
+use super::open::DatabaseLocation;
+use super::{connection, outbox, quota, salvage};
+use crate::domain::alert::AlertState;
+use crate::domain::ledger::RestoredRecord;
+use crate::domain::quota::SavedQuota;
+use crate::domain::time::Mono;
+
+/// Where incidents are counted from when the last number cannot be read: a damaged database
+/// that is salvaged may still give back those before.
+const INCIDENT_GAP: u64 = 1_000_000;
+
+/// The newest row of every key; see [`last_values::read_last_values`].
+pub fn last_values(
+    opened: &Result<Database, OpenError>,
+    location: &DatabaseLocation,
+    boot: &str,
+    is_named: IsNamed<'_>,
+) -> Vec<RestoredRecord> {
+    let read = |connection: &Connection| last_values::read_last_values(connection, boot, is_named);
+    match read_database(opened, location, read) {
+        None => Vec::new(),
+        Some(Ok(records)) => records,
+        Some(Err(error)) => {
+            log::warn!(
+                "{}: nothing of the last run can be shown: {}",
+                location.path.display(),
+                error::describe(&error)
+            );
+            Vec::new()
+        }
+    }
+}
+
+/// The alert state; a new one where there was none.
+pub fn alert_state(
+    opened: &Result<Database, OpenError>,
+    location: &DatabaseLocation,
+    boot: &str,
+    now: Mono,
+) -> AlertState {
+    let read = |connection: &Connection| outbox::read_state(connection, boot);
+    match read_database(opened, location, read) {
+        Some(Ok(Some(state))) => state.resumed(boot, now),
+        Some(Ok(None)) | None => AlertState::new(boot),
+        Some(Err(error)) if matches!(opened, Err(OpenError::Unusable { .. })) => {
+            let why = error::describe(&error);
+            log::warn!("the alerts that were open cannot be read: {why}");
+            AlertState::new(boot)
+        }
+        Some(Err(error)) => {
+            log::error!("the alert state cannot be read ({error}); it starts empty");
+            AlertState::new(boot).counting_from(INCIDENT_GAP)
+        }
+    }
+}
+
+/// Until when the quota of each of `sources` is spent, in their order.
+pub fn quotas<'a>(
+    opened: &Result<Database, OpenError>,
+    location: &DatabaseLocation,
+    boot: &str,
+    sources: impl Iterator<Item = &'a str>,
+) -> Vec<SavedQuota> {
+    let sources: Vec<&str> = sources.collect();
+    let read = |connection: &Connection| {
+        let quotas = sources
+            .iter()
+            .map(|source| quota::read(connection, boot, source));
+        Ok(quotas
+            .map(|quota| quota.unwrap_or(SavedQuota::Unknown))
+            .collect())
+    };
+    let unknown = || sources.iter().map(|_| SavedQuota::Unknown).collect();
+    read_database(opened, location, read)
+        .and_then(Result::ok)
+        .unwrap_or_else(unknown)
+}
+
+/// Reads from the database that was opened, else from its file: from a copy of what a damaged
+/// one still holds, or without its log if need be. `None` after a fatal error.
+fn read_database<T>(
+    opened: &Result<Database, OpenError>,
+    location: &DatabaseLocation,
+    read: impl Fn(&Connection) -> rusqlite::Result<T>,
+) -> Option<rusqlite::Result<T>> {
+    let path = &location.path;
+    match opened {
+        Ok(database) => Some(read(database.connection())),
+        Err(error) if error.is_fatal() => None,
+        Err(OpenError::Corrupt { .. }) => {
+            Some(salvage::copy_in_memory(path).and_then(|connection| read(&connection)))
+        }
+        Err(_) => Some(
+            connection::open_best_effort(path)
+                .and_then(|connection| read(&connection))
+                .or_else(|_| read(&connection::open_immutable(path)?)),
+        ),
+    }
+}

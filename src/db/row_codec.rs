@@ -1,0 +1,44 @@
+//! Encoding and decoding of rows of `records` and of value columns.
+//!
+//! Pure; any thread.
+
+use std::sync::Arc;
+
+use crate::domain::reading::Value;
+use crate::domain::time::Wall;
+
+/// An instant that RFC 3339 can say: others become the nearest that it can.
+pub fn clamp_to_rfc3339(observed: Wall) -> Wall {
+    const FIRST: i64 = -62_135_596_800_000;
+    const LAST: i64 = 253_402_207_200_000;
+    Wall(observed.0.clamp(FIRST, LAST))
+}
+
+/// What a row says that its key does not.
+pub fn encode_meta(value: &Value, untrusted: bool) -> Option<String> {
+    let mut meta = serde_json::Map::new();
+    if let Some(text) = value.text() {
+        meta.insert("text".to_owned(), text.into());
+    }
+    if untrusted {
+        meta.insert("clock".to_owned(), "untrusted".into());
+    }
+    (!meta.is_empty()).then(|| serde_json::Value::Object(meta).to_string())
+}
+
+/// A value from two columns: number and text.
+pub fn column_value(row: &rusqlite::Row, number: usize) -> rusqlite::Result<Option<Value>> {
+    if let Some(text) = row.get::<_, Option<Arc<str>>>(number + 1)? {
+        return Ok(Some(Value::Text(text)));
+    }
+    Ok(row.get::<_, Option<f64>>(number)?.map(Value::Number))
+}
+
+/// The value of a row of `records`.
+pub fn decode_value(number: Option<f64>, meta: Option<&str>) -> Option<Value> {
+    if let Some(number) = number {
+        return Some(Value::Number(number));
+    }
+    let meta: serde_json::Value = serde_json::from_str(meta?).ok()?;
+    Some(Value::Text(meta.get("text")?.as_str()?.into()))
+}
