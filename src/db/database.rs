@@ -4,6 +4,10 @@
 //! after an error the [`Database`] must be dropped and opened anew, because what it keeps
 //! in memory may say more than the disk does.
 
+mod append;
+mod check;
+mod key_cache;
+
 use std::cell::Cell;
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -11,19 +15,19 @@ use std::sync::Arc;
 
 use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, params};
 
+use self::append::append;
+use self::check::{check_counters, check_keys};
+use self::key_cache::{CachedKey, add_key, read_key};
 use super::file::DatabaseFiles;
 use super::file_change::{self, FileChange};
-use super::periods::{HOUR, second_of_hour};
+use super::periods::HOUR;
 use super::retention::delete;
-use super::rollup::{RollupUpdate, read_hour};
-use super::row_codec::{clamp_to_rfc3339, column_value, decode_value, encode_meta};
 use super::tiers::{Tiers, read_meta, write_meta};
 use super::{error, file, open_files};
 use crate::domain::health::HistoryExtent;
 use crate::domain::ledger::RecordRow;
-use crate::domain::reading::Value;
 use crate::domain::retention_clock::RetentionClock;
-use crate::domain::time::{Wall, millis};
+use crate::domain::time::Wall;
 use crate::limits;
 
 /// Where `node` keeps retention's clock.
@@ -63,17 +67,6 @@ struct WriterState {
     data_version: i64,
     /// Whether `latest` holds receipts of an earlier boot.
     is_of_earlier_boot: bool,
-}
-
-#[derive(Debug)]
-struct CachedKey {
-    /// The commit that used it last.
-    last_used: u64,
-    id: i64,
-    unit: Option<Arc<str>>,
-    source: Arc<str>,
-    /// Second and value of the newest row.
-    latest: Option<(i64, Value)>,
 }
 
 /// A row on its way into the database.
@@ -356,227 +349,6 @@ impl WriterState {
         let bound = *bound;
         self.keys.retain(|_, key| key.last_used > bound);
     }
-}
-
-/// A key as the database knows it.
-fn read_key(transaction: &Transaction, key: &str) -> rusqlite::Result<Option<CachedKey>> {
-    let mut statement = transaction.prepare_cached(
-        "SELECT keys.k, unit, source, second, value, text \
-         FROM keys LEFT JOIN latest ON latest.k = keys.k WHERE key = ?1",
-    )?;
-    let key = statement.query_row([key], |row| {
-        let second: Option<i64> = row.get(3)?;
-        Ok(CachedKey {
-            last_used: 0,
-            id: row.get(0)?,
-            unit: row.get(1)?,
-            source: row.get(2)?,
-            latest: second.zip(column_value(row, 4)?),
-        })
-    });
-    key.optional()
-}
-
-fn add_key(transaction: &Transaction, row: &RecordRow) -> rusqlite::Result<CachedKey> {
-    transaction.execute(
-        "INSERT INTO keys (key, unit, source) VALUES (?1, ?2, ?3)",
-        params![row.key, row.unit, row.source],
-    )?;
-    Ok(CachedKey {
-        last_used: 0,
-        id: transaction.last_insert_rowid(),
-        unit: row.unit.clone(),
-        source: row.source.clone(),
-        latest: None,
-    })
-}
-
-/// The rows of a batch by their identities: what is there already, then what was added.
-type KnownValues = HashMap<(i64, i64), Value>;
-
-fn append(
-    transaction: &Transaction,
-    known: &mut WriterState,
-    batch: &[NewRow],
-    oldest_hour: i64,
-) -> rusqlite::Result<CommitCounts> {
-    let mut committed = CommitCounts::default();
-    let mut accepted = Vec::with_capacity(batch.len());
-    for entry in batch {
-        let second = clamp_to_rfc3339(entry.row.stamp.observed).second();
-        // A stamp that nobody vouches for says nothing of how old a row is.
-        if second.div_euclid(HOUR) < oldest_hour && !entry.untrusted {
-            committed.too_old += 1;
-        } else {
-            accepted.push((entry, known.key_id(transaction, &entry.row)?, second));
-        }
-    }
-    let mut said = stored_values(transaction, known, &accepted)?;
-    let mut changes = RollupUpdate::new(known.tiers);
-    let mut newest: HashMap<i64, (i64, &NewRow, i64)> = HashMap::new();
-    let mut insert = transaction.prepare_cached(
-        "INSERT INTO records (id, timestamp, key, value, meta) VALUES (?1, ?2, ?3, ?4, ?5)",
-    )?;
-    for (entry, k, second) in accepted {
-        let value = &entry.row.value;
-        let earlier = said.insert((k, second), value.clone());
-        if earlier.as_ref() == Some(value) {
-            committed.duplicates += 1;
-            continue;
-        }
-        let id = known.next_id;
-        known.next_id += 1;
-        insert.execute(params![
-            id,
-            Wall::from_second(second).to_string(),
-            entry.row.key,
-            value.number(),
-            encode_meta(value, entry.untrusted),
-        ])?;
-        match earlier {
-            None => changes.add(k, second, id, value.number()),
-            Some(_) => changes.correct(k, second, id),
-        }
-        committed.stored += 1;
-        if let Some(key) = known.keys.get_mut(&entry.row.key)
-            && key.latest.as_ref().is_none_or(|(at, _)| *at <= second)
-        {
-            key.latest = Some((second, value.clone()));
-            newest.insert(k, (id, entry, second));
-        }
-    }
-    for (k, (id, entry, second)) in newest {
-        write_latest(transaction, k, id, second, entry)?;
-    }
-    changes.write(transaction)?;
-    Ok(committed)
-}
-
-/// What the database says of the identities of a batch. Those past the newest row of their
-/// key are new without looking; others are looked for in their hour's rows.
-fn stored_values(
-    transaction: &Transaction,
-    known: &WriterState,
-    accepted: &[(&NewRow, i64, i64)],
-) -> rusqlite::Result<KnownValues> {
-    let mut said = KnownValues::new();
-    let mut wanted: HashMap<i64, HashMap<(&str, i64), i64>> = HashMap::new();
-    for (entry, k, second) in accepted {
-        match known.keys.get(&entry.row.key).map(|key| &key.latest) {
-            Some(Some((newest, value))) if newest == second => {
-                said.insert((*k, *second), value.clone());
-            }
-            Some(Some((newest, _))) if newest > second => {
-                let hour = wanted.entry(second.div_euclid(HOUR)).or_default();
-                hour.insert((&entry.row.key, second.rem_euclid(HOUR)), *k);
-            }
-            _ => {}
-        }
-    }
-    let mut rows = transaction.prepare_cached(
-        "SELECT key, timestamp, value, meta FROM records \
-         WHERE id BETWEEN ?1 AND ?2 AND timestamp >= ?3 AND timestamp < ?4 ORDER BY id",
-    )?;
-    for (hour, wanted) in wanted {
-        let mut range: Option<(i64, i64)> = None;
-        for k in wanted.values() {
-            if let Some(there) = read_hour(transaction, hour, *k)? {
-                let (first, last) = range.unwrap_or((there.first_id, there.last_id));
-                range = Some((first.min(there.first_id), last.max(there.last_id)));
-            }
-        }
-        let Some((first, last)) = range else {
-            continue;
-        };
-        let begin = Wall::from_second(hour * HOUR).to_string();
-        let end = Wall::from_second((hour + 1) * HOUR).to_string();
-        let mut rows = rows.query(params![first, last, begin, end])?;
-        while let Some(row) = rows.next()? {
-            let at = second_of_hour(row.get_ref(1)?.as_str().unwrap_or(""));
-            let key = row.get_ref(0)?.as_str().unwrap_or("");
-            let Some(k) = wanted.get(&(key, at)) else {
-                continue;
-            };
-            // A damaged row says nothing.
-            let (Ok(number), Ok(text)) = (row.get(2), row.get::<_, Option<String>>(3)) else {
-                continue;
-            };
-            if let Some(value) = decode_value(number, text.as_deref()) {
-                said.insert((*k, hour * HOUR + at), value);
-            }
-        }
-    }
-    Ok(said)
-}
-
-fn write_latest(
-    transaction: &Transaction,
-    k: i64,
-    id: i64,
-    second: i64,
-    entry: &NewRow,
-) -> rusqlite::Result<()> {
-    let stamp = &entry.row.stamp;
-    let receipt = stamp.receipt();
-    // The lag of a source's own time is only known under a clock that could be believed.
-    let lag = receipt
-        .filter(|_| stamp.has_trusted_time() || !stamp.has_source_time)
-        .map(|(_, lag)| i64::try_from(millis(lag)).unwrap_or(i64::MAX));
-    let mut upsert = transaction.prepare_cached(
-        "INSERT OR REPLACE INTO latest \
-         (k, id, second, value, text, own_time, untrusted, receipt_ms, lag_ms) \
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
-    )?;
-    upsert.execute(params![
-        k,
-        id,
-        second,
-        entry.row.value.number(),
-        entry.row.value.text(),
-        stamp.has_source_time,
-        entry.untrusted,
-        receipt.map(|(mono, _)| i64::try_from(mono.0).unwrap_or(i64::MAX)),
-        lag,
-    ])?;
-    Ok(())
-}
-
-/// Counters that SQLite itself goes on from, where an insert would fail or be taken for
-/// something else.
-fn check_counters(connection: &Connection) -> rusqlite::Result<()> {
-    for counter in [
-        "SELECT min(id) FROM outbox",
-        "SELECT max(id) FROM outbox",
-        "SELECT max(seq) FROM sqlite_sequence WHERE name = 'outbox'",
-        "SELECT min(incident) FROM incidents",
-        "SELECT max(incident) FROM incidents",
-        "SELECT min(id) FROM deliveries",
-        "SELECT max(id) FROM deliveries",
-        "SELECT max(k) FROM keys",
-    ] {
-        let count: Option<i64> = connection.query_row(counter, [], |row| row.get(0))?;
-        error::in_range(&limits::IDS, count.unwrap_or(0))?;
-    }
-    Ok(())
-}
-
-/// Reads every key and its newest row once, so that damage shows when the database is opened
-/// and not when the key comes next.
-fn check_keys(connection: &Connection) -> rusqlite::Result<()> {
-    let mut statement = connection.prepare(
-        "SELECT key, unit, source, second, value, text, own_time \
-         FROM keys LEFT JOIN latest ON latest.k = keys.k",
-    )?;
-    let mut rows = statement.query([])?;
-    while let Some(row) = rows.next()? {
-        let (_, _, _): (String, Option<String>, String) = (row.get(0)?, row.get(1)?, row.get(2)?);
-        column_value(row, 4)?;
-        if let Some(second) = row.get::<_, Option<i64>>(3)? {
-            error::in_range(&limits::HOURS, second.div_euclid(HOUR))?;
-            let _: bool = row.get(6)?;
-        }
-    }
-    Ok(())
 }
 
 fn data_version(connection: &Connection) -> rusqlite::Result<i64> {

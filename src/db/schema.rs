@@ -1,4 +1,7 @@
-//! The database's versions: creating one, and leading an older one here.
+//! Database schema and migrations: creating a database, and migrating an older one.
+//!
+//! `schema/current.sql` is the whole schema, every column explained; `schema/migrations/` has a
+//! file for each version.
 //!
 //! Runs on whichever thread opens the database, before anybody else sees it. A migration
 //! must leave exactly what a fresh database has; a test compares them.
@@ -82,6 +85,29 @@ mod tests {
             assert_eq!(version(&old), Ok(VERSION));
             assert_eq!(tables(&old), tables(&fresh), "from version {earlier}");
         }
+    }
+
+    #[test]
+    fn current_sql_is_what_the_migrations_make() {
+        // Without comments and blanks: an added column stands on a line of its own.
+        let bare = |sql: &str| -> String {
+            let lines = sql
+                .lines()
+                .map(|line| line.split("--").next().unwrap_or_default());
+            let text: String = lines.collect();
+            text.split_whitespace().collect::<String>().replace('"', "")
+        };
+        let bare_tables = |connection: &Connection| -> Vec<(String, String)> {
+            let found = tables(connection).into_iter();
+            found.map(|(name, sql)| (name, bare(&sql))).collect()
+        };
+        let mut migrated = memory();
+        create(&mut migrated).expect("an empty file becomes a database");
+        let current = memory();
+        current
+            .execute_batch(include_str!("schema/current.sql"))
+            .expect("it is SQL");
+        assert_eq!(bare_tables(&current), bare_tables(&migrated));
     }
 
     #[test]

@@ -7,9 +7,11 @@ use rusqlite::Connection;
 use super::*;
 use crate::db::open::open;
 use crate::db::rollup::Aggregate;
+use crate::db::rollup::read_hour;
 use crate::db::test_support::{Directory, T0, database, entries, location, row, row_of, trusted};
 use crate::domain::freshness::Stamp;
 use crate::domain::ledger::RestoredRecord;
+use crate::domain::reading::Value;
 use crate::domain::time::{ClockTrust, Moment};
 
 type Stored = (i64, String, String, Option<f64>, Option<String>);

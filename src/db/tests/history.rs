@@ -1,12 +1,18 @@
 //! What history says, beside a model that keeps everything in a map.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use super::buckets::{Buckets, Grid, grid};
 use super::*;
 use crate::db::database::Database;
+use crate::db::periods::{DAY, HOUR};
 use crate::db::progress::Progress;
 use crate::db::retention::policy::{RetentionPolicy, RetentionTimes, step};
+use crate::db::rollup::Aggregate;
 use crate::db::test_support::{Dice, Directory, T0, database, entries, row};
+use crate::domain::time::Wall;
+use crate::limits;
 
 fn query(key: &str, from: i64, to: i64, points: usize) -> HistoryQuery {
     HistoryQuery {

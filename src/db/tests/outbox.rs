@@ -1,6 +1,6 @@
 use super::*;
 use crate::domain::alert::AlertCommit;
-use crate::domain::alert_event::{AlertText, WallStamp};
+use crate::domain::alert_event::{AlertEventKind, AlertText, WallStamp};
 use rusqlite::TransactionBehavior;
 
 const BOTH: [&str; 2] = ["mail", "webhook"];

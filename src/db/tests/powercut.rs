@@ -11,11 +11,11 @@ use std::path::{Path, PathBuf};
 
 use rusqlite::{Connection, OpenFlags, ffi};
 
+use super::connection;
 use super::database::Database;
 use super::progress::Progress;
 use super::retention::policy::{RetentionPolicy, RetentionTimes, step};
 use super::test_support::{Dice, Directory, T0, database, entries, row};
-use super::connection;
 use crate::domain::time::Wall;
 
 const READINGS: i64 = 50;

@@ -1,6 +1,7 @@
 //! Damage done on purpose, and what is there afterwards.
 
 use super::*;
+use crate::db::periods::HOUR;
 use crate::db::quota;
 use crate::db::test_support::{Dice, Directory, T0, database, entries, location, row};
 use crate::db::tiers::read_meta;

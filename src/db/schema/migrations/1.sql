@@ -1,6 +1,6 @@
 -- main-node's database, version 1. Times in INTEGER columns are UTC and count from
 -- 1970-01-01T00:00:00Z: `second`, `hour` (= second / 3600) and `day` (= second / 86400),
--- rounded down. Migrations that lead to later versions stand in schema.rs.
+-- rounded down. Migrations to later versions stand beside this file; current.sql has the whole.
 
 -- One row per observation of a key, in the order of arrival. Corrections are rows too: of
 -- several with the same (key, timestamp) the highest id holds. There is no index on

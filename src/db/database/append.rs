@@ -1,0 +1,164 @@
+//! Appending a batch of rows: records, latest values and rollups, in one transaction.
+//!
+//! Runs on the store thread, within [`super::Database::commit`].
+
+use std::collections::HashMap;
+
+use rusqlite::{Transaction, params};
+
+use super::{CommitCounts, NewRow, WriterState};
+use crate::db::periods::{HOUR, second_of_hour};
+use crate::db::rollup::{RollupUpdate, read_hour};
+use crate::db::row_codec::{clamp_to_rfc3339, decode_value, encode_meta};
+use crate::domain::reading::Value;
+use crate::domain::time::{Wall, millis};
+
+pub(super) fn append(
+    transaction: &Transaction,
+    known: &mut WriterState,
+    batch: &[NewRow],
+    oldest_hour: i64,
+) -> rusqlite::Result<CommitCounts> {
+    let mut committed = CommitCounts::default();
+    let mut accepted = Vec::with_capacity(batch.len());
+    for entry in batch {
+        let second = clamp_to_rfc3339(entry.row.stamp.observed).second();
+        // A stamp that nobody vouches for says nothing of how old a row is.
+        if second.div_euclid(HOUR) < oldest_hour && !entry.untrusted {
+            committed.too_old += 1;
+        } else {
+            accepted.push((entry, known.key_id(transaction, &entry.row)?, second));
+        }
+    }
+    let mut said = stored_values(transaction, known, &accepted)?;
+    let mut changes = RollupUpdate::new(known.tiers);
+    let mut newest: HashMap<i64, (i64, &NewRow, i64)> = HashMap::new();
+    let mut insert = transaction.prepare_cached(
+        "INSERT INTO records (id, timestamp, key, value, meta) VALUES (?1, ?2, ?3, ?4, ?5)",
+    )?;
+    for (entry, k, second) in accepted {
+        let value = &entry.row.value;
+        let earlier = said.insert((k, second), value.clone());
+        if earlier.as_ref() == Some(value) {
+            committed.duplicates += 1;
+            continue;
+        }
+        let id = known.next_id;
+        known.next_id += 1;
+        insert.execute(params![
+            id,
+            Wall::from_second(second).to_string(),
+            entry.row.key,
+            value.number(),
+            encode_meta(value, entry.untrusted),
+        ])?;
+        match earlier {
+            None => changes.add(k, second, id, value.number()),
+            Some(_) => changes.correct(k, second, id),
+        }
+        committed.stored += 1;
+        if let Some(key) = known.keys.get_mut(&entry.row.key)
+            && key.latest.as_ref().is_none_or(|(at, _)| *at <= second)
+        {
+            key.latest = Some((second, value.clone()));
+            newest.insert(k, (id, entry, second));
+        }
+    }
+    for (k, (id, entry, second)) in newest {
+        write_latest(transaction, k, id, second, entry)?;
+    }
+    changes.write(transaction)?;
+    Ok(committed)
+}
+
+/// The rows of a batch by their identities: what is there already, then what was added.
+type KnownValues = HashMap<(i64, i64), Value>;
+
+/// What the database says of the identities of a batch. Those past the newest row of their
+/// key are new without looking; others are looked for in their hour's rows.
+fn stored_values(
+    transaction: &Transaction,
+    known: &WriterState,
+    accepted: &[(&NewRow, i64, i64)],
+) -> rusqlite::Result<KnownValues> {
+    let mut said = KnownValues::new();
+    let mut wanted: HashMap<i64, HashMap<(&str, i64), i64>> = HashMap::new();
+    for (entry, k, second) in accepted {
+        match known.keys.get(&entry.row.key).map(|key| &key.latest) {
+            Some(Some((newest, value))) if newest == second => {
+                said.insert((*k, *second), value.clone());
+            }
+            Some(Some((newest, _))) if newest > second => {
+                let hour = wanted.entry(second.div_euclid(HOUR)).or_default();
+                hour.insert((&entry.row.key, second.rem_euclid(HOUR)), *k);
+            }
+            _ => {}
+        }
+    }
+    let mut rows = transaction.prepare_cached(
+        "SELECT key, timestamp, value, meta FROM records \
+         WHERE id BETWEEN ?1 AND ?2 AND timestamp >= ?3 AND timestamp < ?4 ORDER BY id",
+    )?;
+    for (hour, wanted) in wanted {
+        let mut range: Option<(i64, i64)> = None;
+        for k in wanted.values() {
+            if let Some(there) = read_hour(transaction, hour, *k)? {
+                let (first, last) = range.unwrap_or((there.first_id, there.last_id));
+                range = Some((first.min(there.first_id), last.max(there.last_id)));
+            }
+        }
+        let Some((first, last)) = range else {
+            continue;
+        };
+        let begin = Wall::from_second(hour * HOUR).to_string();
+        let end = Wall::from_second((hour + 1) * HOUR).to_string();
+        let mut rows = rows.query(params![first, last, begin, end])?;
+        while let Some(row) = rows.next()? {
+            let at = second_of_hour(row.get_ref(1)?.as_str().unwrap_or(""));
+            let key = row.get_ref(0)?.as_str().unwrap_or("");
+            let Some(k) = wanted.get(&(key, at)) else {
+                continue;
+            };
+            // A damaged row says nothing.
+            let (Ok(number), Ok(text)) = (row.get(2), row.get::<_, Option<String>>(3)) else {
+                continue;
+            };
+            if let Some(value) = decode_value(number, text.as_deref()) {
+                said.insert((*k, hour * HOUR + at), value);
+            }
+        }
+    }
+    Ok(said)
+}
+
+fn write_latest(
+    transaction: &Transaction,
+    k: i64,
+    id: i64,
+    second: i64,
+    entry: &NewRow,
+) -> rusqlite::Result<()> {
+    let stamp = &entry.row.stamp;
+    let receipt = stamp.receipt();
+    // The lag of a source's own time is only known under a clock that could be believed.
+    let lag = receipt
+        .filter(|_| stamp.has_trusted_time() || !stamp.has_source_time)
+        .map(|(_, lag)| i64::try_from(millis(lag)).unwrap_or(i64::MAX));
+    let mut upsert = transaction.prepare_cached(
+        "INSERT OR REPLACE INTO latest \
+         (k, id, second, value, text, own_time, untrusted, receipt_ms, lag_ms) \
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+    )?;
+    upsert.execute(params![
+        k,
+        id,
+        second,
+        entry.row.value.number(),
+        entry.row.value.text(),
+        stamp.has_source_time,
+        entry.untrusted,
+        receipt.map(|(mono, _)| i64::try_from(mono.0).unwrap_or(i64::MAX)),
+        lag,
+    ])?;
+    Ok(())
+}

@@ -1,0 +1,354 @@
+//! One history query: which tier answers which part of the span, read within a budget.
+//!
+//! Runs on the thread that asks, within one read transaction.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+
+use rusqlite::{Connection, OptionalExtension, params};
+
+use super::HistoryError;
+use super::buckets::{Buckets, Grid, grid};
+use crate::db::error;
+use crate::db::periods::{DAY, FIVE_MINUTES, HOUR, second_of_hour};
+use crate::db::rollup::{self, Aggregate, HourRollup, five_minute};
+use crate::db::tiers::Tiers;
+use crate::domain::history::{Bucket, HistoryQuery};
+use crate::domain::time::Wall;
+use crate::limits;
+use crate::sys::budget::Budget;
+use crate::sys::thread::yield_cpu;
+
+/// Rows of one key that are read before others are let run: some 50 µs of work on a PC.
+const ROWS_PER_YIELD: usize = 16;
+
+pub fn history(
+    connection: &Connection,
+    query: &HistoryQuery,
+    budget: &Budget,
+) -> Result<Vec<Bucket>, HistoryError> {
+    let mut statement = connection.prepare_cached("SELECT k FROM keys WHERE key = ?1")?;
+    let k: Option<i64> = statement
+        .query_row([&query.key], |row| row.get(0))
+        .optional()?;
+    let k = k.ok_or(HistoryError::UnknownKey)?;
+    // Years 1 to 9999, past which nothing is stored; arithmetic stays far from overflow.
+    let [from, to] =
+        [query.from, query.to].map(|at| at.second().clamp(-62_135_596_800, 253_402_300_800));
+    if from >= to {
+        return Ok(Vec::new());
+    }
+    let asked = KeySpan {
+        key_id: k,
+        key: &query.key,
+        from,
+        to,
+        budget,
+    };
+    let Grid { origin, width } = grid(from, to, query.points);
+    let tiers = Tiers::read(connection)?;
+    let mut buckets = Buckets {
+        origin,
+        ..Buckets::default()
+    };
+    let hours = asked.hours_between(connection)?;
+    let days_until = asked.days_until(&tiers, width, hours);
+    if days_until > asked.from.div_euclid(DAY) {
+        asked.days(connection, days_until, width.max(DAY), &mut buckets)?;
+    }
+    // Where days answer a part, hours of the same answer take the same width if it is wider;
+    // a bucket is never narrower than its tier.
+    let first = (asked.from.div_euclid(HOUR)).max(days_until.saturating_mul(24));
+    let end = asked.end_hour();
+    let oldest = first.max(tiers.raw_from).min(end);
+    let fine = match width < HOUR {
+        true => asked.sub_hour_plan(connection, &tiers, width, oldest..end)?,
+        false => None,
+    };
+    let fine_from = if fine.is_some() { oldest } else { end };
+    asked.hours(connection, first..fine_from, width.max(HOUR), &mut buckets)?;
+    if let Some(fine) = fine {
+        asked.sub_hours(connection, &fine, oldest..end, &mut buckets)?;
+    }
+    Ok(buckets.finish())
+}
+
+/// How hours are answered in parts.
+struct SubHourPlan {
+    width: i64,
+    /// The hour before which fives answer where there are any.
+    five_minute_until: i64,
+}
+
+impl SubHourPlan {
+    fn uses_five_minutes(&self, hour: i64, found: &HourRollup) -> bool {
+        hour < self.five_minute_until && five_minute::is_eligible(found)
+    }
+}
+
+/// A key and a span, in seconds.
+struct KeySpan<'a> {
+    key_id: i64,
+    key: &'a str,
+    from: i64,
+    to: i64,
+    budget: &'a Budget,
+}
+
+impl KeySpan<'_> {
+    /// How many hours of this key the span has, counted no further than is of use.
+    fn hours_between(&self, connection: &Connection) -> rusqlite::Result<i64> {
+        // Hours without any key cost nothing to pass, so the table says, not the calendar.
+        let (first, last): (Option<i64>, Option<i64>) = connection.query_row(
+            "SELECT (SELECT hour FROM hourly WHERE hour >= ?1 ORDER BY hour LIMIT 1), \
+             (SELECT hour FROM hourly WHERE hour < ?2 ORDER BY hour DESC LIMIT 1)",
+            [self.from.div_euclid(HOUR), self.end_hour()],
+            |row| Ok((row.get(0)?, row.get(1)?)),
+        )?;
+        Ok(match (first, last) {
+            (Some(first), Some(last)) => (last - first + 1).max(0),
+            _ => 0,
+        })
+    }
+
+    fn end_hour(&self) -> i64 {
+        (self.to - 1).div_euclid(HOUR) + 1
+    }
+
+    /// The day before which days answer.
+    fn days_until(&self, tiers: &Tiers, width: i64, hours: i64) -> i64 {
+        let summed_up = tiers.daily_until.unwrap_or(i64::MIN / DAY);
+        let until = if width >= DAY || hours > limits::HISTORY_HOURS {
+            summed_up
+        } else {
+            // Of days that have lost their hours only days are left.
+            summed_up.min(tiers.hourly_from.div_euclid(24))
+        };
+        // A day that the span ends within is for its hours, unless they are gone.
+        let end_day = (self.to - 1).div_euclid(DAY) + 1;
+        let end = match end_day <= tiers.hourly_from.div_euclid(24) {
+            true => end_day,
+            false => self.to.div_euclid(DAY),
+        };
+        until.min(end).max(self.from.div_euclid(DAY))
+    }
+
+    /// How these hours can be answered in parts: by rows alone, with fives where rows are
+    /// many, or, where both would be too many to read, not at all.
+    fn sub_hour_plan(
+        &self,
+        connection: &Connection,
+        tiers: &Tiers,
+        width: i64,
+        hours: Range<i64>,
+    ) -> Result<Option<SubHourPlan>, HistoryError> {
+        let fives_until = tiers.five_minute_until.unwrap_or(i64::MIN);
+        let by_rows = SubHourPlan {
+            width,
+            five_minute_until: i64::MIN,
+        };
+        let by_fives = SubHourPlan {
+            width: width.max(FIVE_MINUTES),
+            five_minute_until: fives_until,
+        };
+        let affordable = i64::try_from(self.budget.rows_for_detail()).unwrap_or(i64::MAX);
+        let most = limits::HISTORY_RAW_ROWS.min(affordable);
+        let (mut all_rows, mut other_rows, mut fives): (i64, i64, i64) = (0, 0, 0);
+        let mut walk = HourWalk::new(connection, self, hours);
+        while let Some((hour, found)) = walk.next()? {
+            all_rows = all_rows.saturating_add(found.id_count());
+            match by_fives.uses_five_minutes(hour, &found) {
+                true => fives += 1,
+                false => other_rows = other_rows.saturating_add(found.id_count()),
+            }
+            if fives > limits::HISTORY_FIVES_HOURS
+                || fives
+                    .saturating_mul(HOUR / FIVE_MINUTES)
+                    .saturating_add(other_rows)
+                    > most
+            {
+                return Ok(None);
+            }
+        }
+        Ok(match width < FIVE_MINUTES && all_rows <= most {
+            true => Some(by_rows),
+            false => Some(by_fives),
+        })
+    }
+
+    fn days(
+        &self,
+        connection: &Connection,
+        until: i64,
+        width: i64,
+        buckets: &mut Buckets,
+    ) -> Result<(), HistoryError> {
+        let mut one = connection.prepare_cached(
+            "SELECT count, min, mean, max, last, day * 86400 FROM daily \
+             WHERE day = ?1 AND k = ?2",
+        )?;
+        let mut next = connection.prepare_cached(
+            "SELECT day FROM daily WHERE day >= ?1 AND day < ?2 ORDER BY day LIMIT 1",
+        )?;
+        let mut from = self.from.div_euclid(DAY);
+        loop {
+            self.budget.spend(2)?;
+            let day: Option<i64> = next.query_row([from, until], |row| row.get(0)).optional()?;
+            let Some(day) = day else {
+                return Ok(());
+            };
+            let summary = one.query_row([day, self.key_id], rollup::read_aggregate);
+            let summary = error::readable(summary.optional())?.flatten();
+            if let Some(summary) = summary.flatten() {
+                buckets.add(summary.last_at, width, &summary);
+            }
+            from = day + 1;
+        }
+    }
+
+    fn hours(
+        &self,
+        connection: &Connection,
+        hours: Range<i64>,
+        width: i64,
+        buckets: &mut Buckets,
+    ) -> Result<(), HistoryError> {
+        let mut walk = HourWalk::new(connection, self, hours);
+        while let Some((hour, found)) = walk.next()? {
+            buckets.add_hour(hour, width, &found);
+        }
+        Ok(())
+    }
+
+    fn sub_hours(
+        &self,
+        connection: &Connection,
+        fine: &SubHourPlan,
+        hours: Range<i64>,
+        buckets: &mut Buckets,
+    ) -> Result<(), HistoryError> {
+        let mut walk = HourWalk::new(connection, self, hours);
+        while let Some((hour, found)) = walk.next()? {
+            match fine.uses_five_minutes(hour, &found) {
+                true => self.five_minutes(connection, fine.width, (hour, &found), buckets)?,
+                false => self.rows(connection, fine.width, (hour, &found), buckets)?,
+            }
+        }
+        Ok(())
+    }
+
+    fn five_minutes(
+        &self,
+        connection: &Connection,
+        width: i64,
+        (hour, found): (i64, &HourRollup),
+        buckets: &mut Buckets,
+    ) -> Result<(), HistoryError> {
+        self.budget
+            .spend(HOUR.unsigned_abs() / FIVE_MINUTES.unsigned_abs())?;
+        let fives = five_minute::read(connection, hour, self.key_id)?;
+        if fives.iter().all(Option::is_none) {
+            buckets.add_hour(hour, width, found);
+            return Ok(());
+        }
+        for (five, summary) in (0..).zip(fives) {
+            let begin = hour * HOUR + five * FIVE_MINUTES;
+            if let Some(mut summary) = summary
+                && begin < self.to
+                && begin + FIVE_MINUTES > self.from
+            {
+                summary.last_at = summary.last_at.saturating_add(hour * HOUR);
+                buckets.add(begin, width, &summary);
+            }
+        }
+        Ok(())
+    }
+
+    fn rows(
+        &self,
+        connection: &Connection,
+        width: i64,
+        (hour, found): (i64, &HourRollup),
+        buckets: &mut Buckets,
+    ) -> Result<(), HistoryError> {
+        let mut statement = connection.prepare_cached(
+            "SELECT timestamp, value FROM records WHERE id BETWEEN ?1 AND ?2 AND key = ?3 \
+             AND timestamp >= ?4 AND timestamp < ?5 ORDER BY id",
+        )?;
+        let begin = Wall::from_second(self.from.max(hour * HOUR)).to_string();
+        let end = Wall::from_second(self.to.min((hour + 1) * HOUR)).to_string();
+        // Of one second the highest id holds, and late rows find their place.
+        let mut seconds: BTreeMap<i64, Option<f64>> = BTreeMap::new();
+        // A part at a time: where the key has few rows of many, one statement could scan for
+        // long without a row to stop at.
+        let mut first = found.first_id;
+        while first <= found.last_id {
+            let last = found
+                .last_id
+                .min(first.saturating_add(limits::SCAN_IDS - 1));
+            self.budget.spend(last.abs_diff(first) + 1)?;
+            let mut rows = statement.query(params![first, last, self.key, begin, end])?;
+            while let Some(row) = rows.next()? {
+                let at = hour * HOUR + second_of_hour(row.get_ref(0)?.as_str().unwrap_or(""));
+                // A damaged row says nothing.
+                if let Ok(value) = row.get(1) {
+                    seconds.insert(at, value);
+                }
+                if seconds.len().is_multiple_of(ROWS_PER_YIELD) {
+                    yield_cpu();
+                }
+            }
+            yield_cpu();
+            match last.checked_add(1) {
+                Some(next) => first = next,
+                None => break,
+            }
+        }
+        for (at, value) in seconds {
+            if let Some(value) = value {
+                buckets.add(at, width, &Aggregate::of(value, at));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Walks one key's hours by looking each up: in a time-major table the hours of all the
+/// other keys lie between. Gaps in which no key has an hour are leapt over.
+struct HourWalk<'a> {
+    connection: &'a Connection,
+    span: &'a KeySpan<'a>,
+    next: i64,
+    end: i64,
+}
+
+impl<'a> HourWalk<'a> {
+    fn new(connection: &'a Connection, asked: &'a KeySpan<'a>, hours: Range<i64>) -> HourWalk<'a> {
+        HourWalk {
+            connection,
+            span: asked,
+            next: hours.start,
+            end: hours.end,
+        }
+    }
+
+    fn next(&mut self) -> Result<Option<(i64, HourRollup)>, HistoryError> {
+        while self.next < self.end {
+            yield_cpu();
+            self.span.budget.spend(2)?;
+            let hour = self.next;
+            self.next += 1;
+            let found =
+                error::readable(rollup::read_hour(self.connection, hour, self.span.key_id))?;
+            if let Some(found) = found.flatten() {
+                return Ok(Some((hour, found)));
+            }
+            let mut leap = self
+                .connection
+                .prepare_cached("SELECT hour FROM hourly WHERE hour >= ?1 ORDER BY hour LIMIT 1")?;
+            let next: Option<i64> = leap.query_row([self.next], |row| row.get(0)).optional()?;
+            self.next = next.unwrap_or(self.end);
+        }
+        Ok(None)
+    }
+}
