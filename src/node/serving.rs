@@ -120,12 +120,8 @@ impl Serving {
         move |snapshot| {
             let alert_before = published.current().snapshot.alert.clone();
             let alert = snapshot.alert.clone();
-            if let Some(entity) = published.publish(snapshot) {
-                feed.append(StreamEvent {
-                    kind: EventKind::Snapshot,
-                    id: entity.identity.etag.clone(),
-                    data: entity.identity.body.clone(),
-                });
+            if let Some(publication) = published.publish(snapshot) {
+                feed.append_snapshot(publication);
             }
             if alert != alert_before {
                 let body = serde_json::json!({ "alert": alert.as_deref() });

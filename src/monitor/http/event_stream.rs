@@ -43,6 +43,12 @@ pub enum EventKind {
     Alert,
 }
 
+/// A snapshot that becomes an event when a stream needs it: rendering costs.
+pub trait SnapshotSource: Send + Sync {
+    /// Of [`EventKind::Snapshot`].
+    fn to_event(&self) -> StreamEvent;
+}
+
 /// What was announced, ready to be sent.
 pub struct EventLog {
     state: Mutex<EventLogState>,
@@ -53,7 +59,11 @@ pub struct EventLog {
 #[derive(Default)]
 struct EventLogState {
     last: u64,
+    /// Open streams.
+    subscribers: usize,
     snapshot: Option<StoredEvent>,
+    /// The newest snapshot and its number, where no stream was open to render it for.
+    unrendered: Option<(u64, Arc<dyn SnapshotSource>)>,
     /// When a snapshot was told last.
     snapshot_sent_at: Option<Instant>,
     /// Since then another came with the same id.
@@ -89,6 +99,42 @@ impl EventLog {
         self.append_at(event, Instant::now());
     }
 
+    /// As [`EventLog::append`], but renders only while a stream is open.
+    pub fn append_snapshot(&self, source: Arc<dyn SnapshotSource>) {
+        let mut state = self.state();
+        if state.subscribers > 0 {
+            drop(state);
+            return self.append(source.to_event());
+        }
+        state.last += 1;
+        state.snapshot = None;
+        state.unrendered = Some((state.last, source));
+    }
+
+    /// Counts a stream that opens; the first one renders the newest snapshot.
+    fn subscribe(&self) -> Subscription<'_> {
+        let mut state = self.state();
+        state.subscribers += 1;
+        let unrendered = state.unrendered.take();
+        drop(state);
+        if let Some((number, source)) = unrendered {
+            let event = source.to_event();
+            let frame = frame(&event).into();
+            let mut state = self.state();
+            // A newer one may have come meanwhile.
+            if state.snapshot.is_none() {
+                state.snapshot_sent_at = Some(Instant::now());
+                state.has_new_times = false;
+                state.snapshot = Some(StoredEvent {
+                    number,
+                    id: event.id,
+                    frame,
+                });
+            }
+        }
+        Subscription(self)
+    }
+
     fn append_at(&self, event: StreamEvent, now: Instant) {
         let frame: Arc<[u8]> = frame(&event).into();
         let mut state = self.state();
@@ -109,6 +155,7 @@ impl EventLog {
         };
         match event.kind {
             EventKind::Snapshot => {
+                state.unrendered = None;
                 state.snapshot = Some(kept);
                 state.snapshot_sent_at = Some(now);
                 state.has_new_times = false;
@@ -183,6 +230,15 @@ impl EventLog {
 
     fn state(&self) -> std::sync::MutexGuard<'_, EventLogState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// One open stream.
+struct Subscription<'a>(&'a EventLog);
+
+impl Drop for Subscription<'_> {
+    fn drop(&mut self) {
+        self.0.state().subscribers -= 1;
     }
 }
 
@@ -268,6 +324,7 @@ impl EventStream<'_> {
     /// Sends the head, greets, and goes on until the client leaves, is too slow, or has to go.
     pub(super) async fn serve(&self, head: &[u8], last_id: Option<&str>) {
         let place = self.hub.register();
+        let _subscription = self.feed.subscribe();
         let (greeting, mut heard) = self.feed.initial_event(last_id);
         let retry = format!("retry: {}\n\n", limits::EVENT_RETRY.as_millis());
         self.leash
@@ -493,5 +550,57 @@ mod tests {
             feed.append(event(EventKind::Snapshot, "s", &number.to_string()));
         }
         assert_eq!(feed.since(0).0.len(), limits::ALERTS_KEPT + 1);
+    }
+
+    /// Counts how often it is rendered.
+    struct CountedSnapshot(&'static str, std::sync::atomic::AtomicUsize);
+
+    impl CountedSnapshot {
+        fn new(id: &'static str) -> Arc<CountedSnapshot> {
+            Arc::new(CountedSnapshot(id, Default::default()))
+        }
+
+        fn rendered(&self) -> usize {
+            self.1.load(std::sync::atomic::Ordering::Relaxed)
+        }
+    }
+
+    impl SnapshotSource for CountedSnapshot {
+        fn to_event(&self) -> StreamEvent {
+            self.1.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+            event(EventKind::Snapshot, self.0, "data")
+        }
+    }
+
+    #[test]
+    fn a_snapshot_is_rendered_only_while_a_stream_is_open() {
+        let feed = EventLog::new();
+        let (old, newest, next) = (
+            CountedSnapshot::new("1"),
+            CountedSnapshot::new("2"),
+            CountedSnapshot::new("3"),
+        );
+        feed.append_snapshot(old.clone());
+        let number = feed.newest();
+        feed.append_snapshot(newest.clone());
+        assert!(feed.newest() > number, "caches of pages end with it");
+        assert_eq!((old.rendered(), newest.rendered()), (0, 0));
+        let stream = feed.subscribe();
+        let second = feed.subscribe();
+        assert_eq!((old.rendered(), newest.rendered()), (0, 1));
+        let (greeting, heard) = feed.initial_event(None);
+        let greeting = texts(&greeting.into_iter().collect::<Vec<_>>());
+        assert_eq!(greeting, ["event: snapshot\nid: 2\ndata: data\n\n"]);
+        assert!(!feed.has_newer(heard));
+        drop(stream);
+        feed.append_snapshot(next.clone());
+        assert_eq!(next.rendered(), 1);
+        assert_eq!(
+            texts(&feed.since(heard).0),
+            ["event: snapshot\nid: 3\ndata: data\n\n"]
+        );
+        drop(second);
+        feed.append_snapshot(old.clone());
+        assert_eq!(old.rendered(), 0);
     }
 }

@@ -136,7 +136,7 @@ impl App {
         }
         let target = RequestTarget::read(&request.target).ok()?;
         let current = self.context.published.current();
-        if !self.is_cheap(&current, &target) {
+        if !self.is_cheap(request, &current, &target) {
             return None;
         }
         self.try_from_memory(request, &target, &current)

@@ -18,7 +18,12 @@ impl App {
     /// Whether the answer takes no longer than a poll may keep the others waiting: few
     /// records, all of them known (who asks for another gets a suggestion, which compares
     /// all keys), and nothing large to render that many will share.
-    pub(super) fn is_cheap(&self, current: &Publication, target: &RequestTarget) -> bool {
+    pub(super) fn is_cheap(
+        &self,
+        request: &Request,
+        current: &Publication,
+        target: &RequestTarget,
+    ) -> bool {
         if target.list_len("keys") > limits::SNAPSHOT_KEYS_AT_ONCE {
             return false;
         }
@@ -35,7 +40,11 @@ impl App {
                     let is_fine = |key: &String| is_known(key) || forgotten.contains(key.as_str());
                     keys.iter().all(is_fine) && keys.iter().any(|key| is_known(key))
                 }
-                None => target.parameter("full").is_none() || current.has_full(),
+                None => {
+                    let is_text = target.parameter("format") == Some("text");
+                    let is_full = target.parameter("full") == Some("1");
+                    current.is_rendered(request, is_text, is_full)
+                }
             },
             _ => true,
         }
@@ -56,7 +65,7 @@ impl App {
                 return Err(ProblemDetails::new(400, detail));
             }
         };
-        if current.json().is_none() {
+        if !current.has_data() {
             return Ok(no_data_response());
         }
         let node = &self.context.settings.node_name;
@@ -92,9 +101,9 @@ impl App {
             return Ok(entity.respond(request, NO_CACHE));
         }
         let entity = match (is_text, is_full) {
-            (true, _) => current.text().map(|entity| &**entity),
+            (true, _) => current.text(),
             (_, true) => current.full(node),
-            _ => current.json().map(|entity| &**entity),
+            _ => current.json(),
         };
         Ok(entity.map_or_else(no_data_response, |entity| entity.respond(request, NO_CACHE)))
     }

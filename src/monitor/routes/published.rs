@@ -1,7 +1,8 @@
-//! The published snapshot with its bytes, rendered once per change.
+//! The published snapshot, and its bodies in JSON and text, rendered when first asked for.
 //!
 //! `ingest` publishes, every other thread reads. One mutex holds one `Arc`: it is only ever
-//! locked to swap or to clone that, never while rendering.
+//! locked to swap or to clone that, never while rendering. A body is rendered once for all
+//! who ask; large ones by a worker, so that the connection thread waits for none.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -12,30 +13,33 @@ use nanoserde::SerJson;
 use super::representation::{Representation, weak_etag};
 use super::snapshot::{self as wire, WireNumber};
 use crate::domain::snapshot::{Record, Snapshot, average, newest};
+use crate::monitor::http::event_stream::{EventKind, SnapshotSource, StreamEvent};
+use crate::monitor::http::handler::Request;
 
 pub const JSON: &str = "application/json";
 pub const TEXT: &str = "text/plain; charset=utf-8";
 
-/// Where the standing snapshot is found.
+/// The current snapshot, for every reader.
 pub struct Published {
     current: Mutex<Arc<Publication>>,
     edition: AtomicU64,
 }
 
-/// A snapshot and the bytes that displays get of it.
+/// A snapshot, and the bodies made of it: each is rendered once, by whoever asks first.
 pub struct Publication {
     pub snapshot: Arc<Snapshot>,
-    /// `None` until there ever was a record.
-    data: Option<Data>,
+    /// Shared by all publications of the same data; `None` until there ever was a record.
+    bodies: Option<Arc<Bodies>>,
     full: OnceLock<Representation>,
-    /// Where each key's record stands; made when first asked for.
+    /// Where each key's record is; made when first asked for.
     indexes: OnceLock<HashMap<Arc<str>, usize>>,
 }
 
-#[derive(Clone)]
-struct Data {
-    json: Arc<Representation>,
-    text: Arc<Representation>,
+/// Health changes with every fetch, what displays get of it often does not.
+struct Bodies {
+    snapshot: Arc<Snapshot>,
+    json: OnceLock<Representation>,
+    text: OnceLock<Representation>,
 }
 
 impl Published {
@@ -59,58 +63,77 @@ impl Published {
         self.edition.load(Ordering::Acquire)
     }
 
-    /// Renders and swaps. Returns the new `/snapshot` body if its bytes changed, which is
-    /// what the feed is told: its tag is the `id` of the event, its plain body the `data`. With
-    /// the tag of the one before, only its time is another.
-    pub fn publish(&self, snapshot: Arc<Snapshot>) -> Option<Arc<Representation>> {
+    /// Swaps what is current and renders nothing. Returns the new publication if the body of
+    /// `/snapshot` is another one, which is what event streams are sent.
+    pub fn publish(&self, snapshot: Arc<Snapshot>) -> Option<Arc<Publication>> {
         let before = self.current();
-        let rendered = Arc::new(Publication::new(snapshot, before.data.as_ref()));
-        let after = rendered.json().cloned();
-        *self.current.lock().unwrap_or_else(PoisonError::into_inner) = rendered;
-        self.edition.fetch_add(1, Ordering::Release);
-        let is_same = |after: &Arc<Representation>| {
-            before
-                .json()
-                .is_some_and(|before| before.identity.body == after.identity.body)
+        let publication = Arc::new(Publication::new(snapshot, before.bodies.as_ref()));
+        let is_same = match (&before.bodies, &publication.bodies) {
+            (Some(before), Some(after)) => Arc::ptr_eq(before, after),
+            (_, after) => after.is_none(),
         };
-        after.filter(|after| !is_same(after))
+        *self.current.lock().unwrap_or_else(PoisonError::into_inner) = publication.clone();
+        self.edition.fetch_add(1, Ordering::Release);
+        (!is_same).then_some(publication)
     }
 }
 
 impl Publication {
-    fn new(snapshot: Arc<Snapshot>, before: Option<&Data>) -> Publication {
-        let data = (!snapshot.records.is_empty()).then(|| {
-            let body = json(&snapshot, &all(&snapshot)).into_bytes();
-            match before {
-                // Health changes with every fetch, the bytes often do not.
-                Some(data) if *data.json.identity.body == *body => data.clone(),
-                _ => {
-                    let text = text(&all(&snapshot)).into_bytes();
-                    let (of_json, of_text) =
-                        (weak_etag(without_timestamp(&body)), weak_etag(&text));
-                    Data {
-                        json: Arc::new(Representation::new(JSON, body).with_weak_etag(of_json)),
-                        text: Arc::new(Representation::new(TEXT, text).with_weak_etag(of_text)),
-                    }
-                }
-            }
+    fn new(snapshot: Arc<Snapshot>, before: Option<&Arc<Bodies>>) -> Publication {
+        let bodies = (!snapshot.records.is_empty()).then(|| {
+            let same = before.filter(|before| has_same_body(&before.snapshot, &snapshot));
+            same.cloned().unwrap_or_else(|| {
+                Arc::new(Bodies {
+                    snapshot: snapshot.clone(),
+                    json: OnceLock::new(),
+                    text: OnceLock::new(),
+                })
+            })
         });
         Publication {
             snapshot,
-            data,
+            bodies,
             full: OnceLock::new(),
             indexes: OnceLock::new(),
         }
     }
 
     /// `/snapshot`; `None` while there is no data.
-    pub fn json(&self) -> Option<&Arc<Representation>> {
-        self.data.as_ref().map(|data| &data.json)
+    pub fn json(&self) -> Option<&Representation> {
+        let bodies = self.bodies.as_ref()?;
+        Some(bodies.json.get_or_init(|| {
+            let body = json(&bodies.snapshot, &all(&bodies.snapshot)).into_bytes();
+            let etag = weak_etag(without_timestamp(&body));
+            Representation::new(JSON, body).with_weak_etag(etag)
+        }))
     }
 
     /// `/snapshot?format=text`.
-    pub fn text(&self) -> Option<&Arc<Representation>> {
-        self.data.as_ref().map(|data| &data.text)
+    pub fn text(&self) -> Option<&Representation> {
+        let bodies = self.bodies.as_ref()?;
+        Some(bodies.text.get_or_init(|| {
+            let body = text(&all(&bodies.snapshot)).into_bytes();
+            let etag = weak_etag(&body);
+            Representation::new(TEXT, body).with_weak_etag(etag)
+        }))
+    }
+
+    pub fn has_data(&self) -> bool {
+        self.bodies.is_some()
+    }
+
+    /// Whether a body of the whole snapshot is there as this request takes it, so that
+    /// responding with it renders and compresses nothing.
+    pub fn is_rendered(&self, request: &Request, is_text: bool, is_full: bool) -> bool {
+        let Some(bodies) = &self.bodies else {
+            return true;
+        };
+        let representation = match (is_text, is_full) {
+            (true, _) => bodies.text.get(),
+            (_, true) => self.full.get(),
+            _ => bodies.json.get(),
+        };
+        representation.is_some_and(|it| it.is_ready_for(request))
     }
 
     /// Where the record of a key stands among all, found without a walk through them.
@@ -128,14 +151,9 @@ impl Publication {
         self.snapshot.records.get(self.index_of(key)?)
     }
 
-    /// Whether [`Rendered::full`] has nothing left to render.
-    pub fn has_full(&self) -> bool {
-        self.data.is_none() || self.full.get().is_some()
-    }
-
     /// `/snapshot?full=1`: rendered when first asked for, since few nodes are followed.
     pub fn full(&self, node: &str) -> Option<&Representation> {
-        self.data.as_ref()?;
+        self.bodies.as_ref()?;
         Some(self.full.get_or_init(|| {
             Representation::new(
                 JSON,
@@ -143,6 +161,29 @@ impl Publication {
             )
         }))
     }
+}
+
+impl SnapshotSource for Publication {
+    fn to_event(&self) -> StreamEvent {
+        let identity = self.json().map(|json| &json.identity);
+        StreamEvent {
+            kind: EventKind::Snapshot,
+            id: identity.map(|it| it.etag.clone()).unwrap_or_default(),
+            data: identity.map_or_else(Arc::default, |it| it.body.clone()),
+        }
+    }
+}
+
+/// Whether two snapshots have one body, in JSON and in text.
+fn has_same_body(one: &Snapshot, other: &Snapshot) -> bool {
+    let seconds = |snapshot: &Snapshot| newest(snapshot.records.iter()).map(|wall| wall.second());
+    let is_same = |(one, other): (&Record, &Record)| {
+        one.stale == other.stale && one.value == other.value && one.key == other.key
+    };
+    one.alert == other.alert
+        && one.records.len() == other.records.len()
+        && one.records.iter().zip(&other.records).all(is_same)
+        && seconds(one) == seconds(other)
 }
 
 fn all(snapshot: &Snapshot) -> Vec<&Record> {

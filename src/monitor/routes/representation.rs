@@ -4,7 +4,7 @@
 
 use std::borrow::Cow;
 use std::io::Write;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
@@ -18,8 +18,19 @@ use crate::sys::assets;
 pub struct Representation {
     pub content_type: &'static str,
     pub identity: Encoded,
-    /// Where that is worth it.
-    pub gzip: Option<Encoded>,
+    coding: Coding,
+    /// Compressed when first asked for; `None` inside where that saves too little.
+    gzip: OnceLock<Option<Encoded>>,
+}
+
+/// Whether there is a gzip coding beside the identity.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Coding {
+    IdentityOnly,
+    /// With a tag of its own.
+    Strong,
+    /// With the tag of the identity.
+    Weak,
 }
 
 /// Bytes and their ETag: a strong one is made of them, a weak one of what they mean.
@@ -39,11 +50,16 @@ impl Encoded {
 }
 
 impl Representation {
-    /// With a gzip coding beside it if that saves something.
+    /// With a gzip coding beside it if that can save something.
     pub fn new(content_type: &'static str, body: Vec<u8>) -> Representation {
         Representation {
             content_type,
-            gzip: gzip(&body).map(Encoded::new),
+            coding: if body.len() < 2 * limits::GZIP_SAVING {
+                Coding::IdentityOnly
+            } else {
+                Coding::Strong
+            },
+            gzip: OnceLock::new(),
             identity: Encoded::new(body),
         }
     }
@@ -53,7 +69,8 @@ impl Representation {
         Representation {
             content_type,
             identity: Encoded::new(assets::unpack(gzip)),
-            gzip: Some(Encoded::new(gzip.to_vec())),
+            coding: Coding::Strong,
+            gzip: OnceLock::from(Some(Encoded::new(gzip.to_vec()))),
         }
     }
 
@@ -62,27 +79,61 @@ impl Representation {
         Representation {
             content_type,
             identity: Encoded::new(body),
-            gzip: None,
+            coding: Coding::IdentityOnly,
+            gzip: OnceLock::new(),
         }
     }
 
     /// With one weak tag, of [`weak_tag`], for all its codings.
     pub fn with_weak_etag(mut self, etag: String) -> Representation {
-        if let Some(gzip) = &mut self.gzip {
-            gzip.etag.clone_from(&etag);
-        }
         self.identity.etag = etag;
+        if self.coding == Coding::Strong {
+            self.coding = Coding::Weak;
+            self.gzip = OnceLock::new();
+        }
         self
+    }
+
+    /// The gzip coding, compressed by whoever asks first.
+    pub fn gzip(&self) -> Option<&Encoded> {
+        let coded = self.gzip.get_or_init(|| {
+            let body = match self.coding {
+                Coding::IdentityOnly => return None,
+                Coding::Strong | Coding::Weak => gzip(&self.identity.body)?,
+            };
+            Some(match self.coding {
+                Coding::Weak => Encoded {
+                    etag: self.identity.etag.clone(),
+                    body: body.into(),
+                },
+                _ => Encoded::new(body),
+            })
+        });
+        coded.as_ref()
+    }
+
+    /// Whether responding compresses nothing.
+    pub fn is_ready_for(&self, request: &Request) -> bool {
+        self.coding == Coding::IdentityOnly
+            || self.gzip.get().is_some()
+            || !accepts_gzip(request)
+            || self.is_known_in_all_codings(request)
+    }
+
+    /// Whether the client has these bytes, told by the one tag that all codings share.
+    fn is_known_in_all_codings(&self, request: &Request) -> bool {
+        self.coding != Coding::Strong && if_none_match(request, &self.identity.etag)
     }
 
     /// 200, or 304 where the client has these bytes.
     pub fn respond(&self, request: &Request, cache_control: &'static str) -> Response {
-        let coded = self.gzip.as_ref().filter(|_| accepts_gzip(request));
+        let is_coded = accepts_gzip(request) && !self.is_known_in_all_codings(request);
+        let coded = is_coded.then(|| self.gzip()).flatten();
         let chosen = coded.unwrap_or(&self.identity);
         let mut headers: Vec<(&str, Cow<str>)> = Vec::with_capacity(7);
         headers.push(("ETag", chosen.etag.clone().into()));
         headers.push(("Cache-Control", cache_control.into()));
-        if self.gzip.is_some() {
+        if self.coding != Coding::IdentityOnly {
             headers.push(("Vary", "Accept-Encoding".into()));
         }
         if if_none_match(request, &chosen.etag) {

@@ -213,35 +213,38 @@ fn without_any_data_ever_displays_are_told_to_come_back() {
 fn tags_hold_until_data_or_staleness_changes() {
     let published = Published::new(Arc::new(testing::just_started().snapshot));
     let healthy = testing::healthy();
+    let identity =
+        |publication: &Arc<Publication>| publication.json().expect("data").identity.clone();
     let first = published
         .publish(Arc::new(healthy.snapshot.clone()))
         .expect("data came");
     let failing = healthy
         .clone()
         .failing("weather", crate::domain::failure::Cause::Dns, 60);
-    assert_eq!(
-        published.publish(Arc::new(failing.snapshot)),
-        None,
+    assert!(
+        published.publish(Arc::new(failing.snapshot)).is_none(),
         "health is not in the body"
     );
     let later = published
         .publish(Arc::new(a_minute_later(&healthy)))
         .expect("a body has its time");
     assert_eq!(
-        first.identity.etag, later.identity.etag,
+        identity(&first).etag,
+        identity(&later).etag,
         "times are no news"
     );
-    assert_ne!(first.identity.body, later.identity.body);
+    assert_ne!(identity(&first).body, identity(&later).body);
     let stale = healthy.clone().stale(&["power"]);
     let second = published
         .publish(Arc::new(stale.snapshot))
         .expect("staleness is news");
-    assert_ne!(first.identity.etag, second.identity.etag);
+    assert_ne!(identity(&first).etag, identity(&second).etag);
     let back = published
         .publish(Arc::new(healthy.snapshot))
         .expect("freshness too");
     assert_eq!(
-        first.identity.etag, back.identity.etag,
+        identity(&first).etag,
+        identity(&back).etag,
         "equal values have equal tags"
     );
 }
@@ -498,7 +501,11 @@ fn what_takes_long_from_memory_is_left_to_the_workers() {
     };
     let few = limits::SNAPSHOT_KEYS_AT_ONCE;
     for (target, is_quick, status) in [
+        // Rendered once for all displays, by a worker.
+        ("/snapshot".to_owned(), false, 200),
         ("/snapshot".to_owned(), true, 200),
+        ("/snapshot?format=text".to_owned(), false, 200),
+        ("/snapshot?format=text".to_owned(), true, 200),
         ("/snapshot/key%200001".to_owned(), true, 200),
         (keys(few, ","), true, 200),
         (keys(few, "%2C"), true, 200),
@@ -520,6 +527,19 @@ fn what_takes_long_from_memory_is_left_to_the_workers() {
         let answer = hot.unwrap_or_else(|| monitor.respond(&asked));
         assert_eq!(answer.status, status, "{target:.60}: {}", body(&answer));
     }
+    // Compressed once for all displays, and for none that has the bytes already.
+    let gzip = ("accept-encoding", "gzip");
+    let plain = monitor.respond_from_memory(&request("/snapshot", &[]));
+    let etag = plain.expect("it is rendered").etag().to_owned();
+    let known = request("/snapshot", &[gzip, ("if-none-match", &etag)]);
+    let unchanged = monitor.respond_from_memory(&known).expect("from memory");
+    assert_eq!(unchanged.status, 304);
+    let asked = request("/snapshot", &[gzip]);
+    assert!(monitor.respond_from_memory(&asked).is_none());
+    let coded = monitor.respond(&asked);
+    assert_eq!(header(&coded, "Content-Encoding"), Some("gzip"));
+    assert_eq!(header(&coded, "ETag"), Some(&*etag));
+    assert!(monitor.respond_from_memory(&asked).is_some());
     let way = monitor.dispatch(&request(&keys(600, ","), &[]));
     assert!(matches!(way, Dispatch::Worker));
 }
