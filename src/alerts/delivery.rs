@@ -14,6 +14,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::domain::alert::DeliveryFailure;
+use crate::domain::back_off::BackOff;
 use crate::domain::outbox::{
     DeliveryEnd, DeliveryOutcome, DeliveryRefusal, Outbox, OutboxItem, PendingItems,
 };
@@ -622,7 +623,7 @@ impl<C: Channel> DeliveryWorker<C> {
 /// The pause after so many failures in a row.
 fn back_off(failures: u32) -> Duration {
     let (shortest, longest) = limits::DELIVERY_BACK_OFF;
-    (shortest * (1 << failures.min(10))).min(longest)
+    BackOff { shortest, longest }.pause(failures.into())
 }
 
 /// What goes next: the items of the oldest message that was tried, else all that were not,

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use super::response_parser::and_more;
 use crate::domain::failure::{Cause, Failure};
+use crate::domain::log_throttle::LogThrottle;
 use crate::domain::reading::{FetchOutcome, Issue, Observation, Reason};
 use crate::domain::time::{Mono, human_duration};
 
@@ -33,8 +34,7 @@ struct Outage {
     last_failure: Mono,
     failures: u64,
     logged_causes: Vec<Cause>,
-    next_repeat: Mono,
-    interval: usize,
+    throttle: LogThrottle,
     recovery_logged: bool,
     recoveries: u64,
 }
@@ -84,21 +84,18 @@ impl FailureLog {
             last_failure: now,
             failures: 0,
             logged_causes: Vec::new(),
-            next_repeat: now,
-            interval: 0,
+            throttle: LogThrottle::new(&INTERVALS),
             recovery_logged: false,
             recoveries: 0,
         });
         outage.failures += 1;
         outage.last_failure = now;
         let is_new = !outage.logged_causes.contains(&failure.cause);
-        if !is_new && now < outage.next_repeat {
-            return None;
+        if is_new {
+            outage.throttle.record_always(now);
+        } else {
+            outage.throttle.record(now)?;
         }
-        if !is_new {
-            outage.interval = (outage.interval + 1).min(INTERVALS.len() - 1);
-        }
-        outage.next_repeat = now.after(INTERVALS[outage.interval]);
         outage.recovery_logged = false;
         if is_new {
             outage.logged_causes.push(failure.cause);

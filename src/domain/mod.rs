@@ -7,6 +7,7 @@
 
 pub mod alert;
 pub mod alert_event;
+pub mod back_off;
 mod clock_filter;
 pub mod clock_trust;
 pub mod failure;
@@ -14,6 +15,7 @@ pub mod freshness;
 pub mod health;
 pub mod history;
 pub mod ledger;
+pub mod log_throttle;
 pub mod merge;
 pub mod normalise;
 pub mod open_alert;

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::back_off::BackOff;
 use crate::limits;
 
 /// The wait from the start of one attempt to the start of the next.
@@ -15,9 +16,11 @@ pub fn next_wait(
     retry_after: Option<Duration>,
     jitter: f64,
 ) -> Duration {
-    let cap = limits::BACK_OFF.max(every);
-    let doublings = u32::try_from(failures_in_a_row.saturating_sub(1).min(16)).unwrap_or(16);
-    let backed_off = every.saturating_mul(1 << doublings).min(cap);
+    let back_off = BackOff {
+        shortest: every,
+        longest: limits::BACK_OFF.max(every),
+    };
+    let backed_off = back_off.pause(failures_in_a_row.saturating_sub(1));
     match (failures_in_a_row, retry_after) {
         // A plain interval is kept exactly: whoever says every 10 s expects 10 s.
         (0, None) => every,

@@ -20,6 +20,7 @@ use crate::db::open_files;
 use crate::db::progress::Progress;
 use crate::db::retention::policy::{self, RetentionTimes};
 use crate::db::salvage::{self, Salvage};
+use crate::domain::back_off::BackOff;
 use crate::domain::health::Salvaged;
 use crate::domain::ledger::RecordRow;
 use crate::domain::time::{Moment, Mono};
@@ -525,8 +526,11 @@ impl Writer {
     }
 
     fn back_off(&mut self, now: Moment, error: &OpenError) {
-        let longest = limits::STORAGE_BACK_OFF;
-        let pause = Duration::from_secs(1 << self.failures.min(6)).min(longest);
+        let back_off = BackOff {
+            shortest: Duration::from_secs(1),
+            longest: limits::STORAGE_BACK_OFF,
+        };
+        let pause = back_off.pause(self.failures.into());
         self.failures = self.failures.saturating_add(1);
         self.retry_at = now.mono.after(pause);
         self.report_failure(&error.summary());

@@ -10,6 +10,8 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use crate::domain::log_throttle::LogThrottle;
+use crate::domain::time::Mono;
 use crate::limits;
 use crate::sys::thread::count_panic;
 
@@ -130,6 +132,7 @@ impl Rejection {
 
 /// The counters. All zero at the start of the process.
 pub struct HttpStats {
+    started: Instant,
     requests: Mutex<BTreeMap<(&'static str, u16), u64>>,
     rejected: [RejectionCounter; Rejection::ALL.len()],
     connections: AtomicU64,
@@ -163,18 +166,10 @@ pub struct HttpStatsSnapshot {
     pub pool_restarts: u64,
 }
 
-/// One kind of abuse: how often, and when it was last told.
-#[derive(Default)]
+/// One kind of rejection: how often, and when it is logged again.
 struct RejectionCounter {
     count: AtomicU64,
-    told: Mutex<LogThrottle>,
-}
-
-#[derive(Default)]
-struct LogThrottle {
-    times: usize,
-    count: u64,
-    at: Option<Instant>,
+    throttle: Mutex<LogThrottle>,
 }
 
 /// How long a kind that was told n times stays untold, whatever happens.
@@ -194,8 +189,9 @@ impl Default for HttpStats {
 impl HttpStats {
     pub fn new() -> HttpStats {
         HttpStats {
+            started: Instant::now(),
             requests: Mutex::new(BTreeMap::new()),
-            rejected: std::array::from_fn(|_| RejectionCounter::default()),
+            rejected: std::array::from_fn(|_| RejectionCounter::new()),
             connections: AtomicU64::new(0),
             connections_peak: AtomicU64::new(0),
             connections_accepted: AtomicU64::new(0),
@@ -205,6 +201,10 @@ impl HttpStats {
             pool_connections: AtomicU64::new(0),
             pool_restarts: AtomicU64::new(0),
         }
+    }
+
+    fn now(&self) -> Mono {
+        Mono(u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX))
     }
 
     pub fn snapshot(&self) -> HttpStatsSnapshot {
@@ -240,7 +240,7 @@ impl HttpStats {
 
     /// Counts, and tells the log where this kind has not been told for long enough.
     pub(in crate::monitor) fn record_rejection(&self, abuse: Rejection, peer: IpAddr) {
-        if let Some(since) = self.rejected[abuse as usize].record(Instant::now()) {
+        if let Some(since) = self.rejected[abuse as usize].record(self.now()) {
             let (word, explanation) = (abuse.label(), abuse.explanation());
             match since {
                 1 => log::warn!("{word}: {peer} {explanation}"),
@@ -290,23 +290,18 @@ impl HttpStats {
 }
 
 impl RejectionCounter {
-    /// Counts one; Some(how many since last told) if it is to be told now.
-    fn record(&self, now: Instant) -> Option<u64> {
-        let count = self.count.fetch_add(1, Relaxed) + 1;
-        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(at) = told.at {
-            let quiet = LOG_INTERVALS[(told.times - 1).min(LOG_INTERVALS.len() - 1)];
-            if now.saturating_duration_since(at) < quiet {
-                return None;
-            }
+    fn new() -> RejectionCounter {
+        RejectionCounter {
+            count: AtomicU64::new(0),
+            throttle: Mutex::new(LogThrottle::new(&LOG_INTERVALS)),
         }
-        let since = count - told.count;
-        *told = LogThrottle {
-            times: told.times + 1,
-            count,
-            at: Some(now),
-        };
-        Some(since)
+    }
+
+    /// Counts one; how many since the last line if one is due now.
+    fn record(&self, now: Mono) -> Option<u64> {
+        self.count.fetch_add(1, Relaxed);
+        let mut throttle = self.throttle.lock().unwrap_or_else(PoisonError::into_inner);
+        throttle.record(now)
     }
 }
 
@@ -316,9 +311,8 @@ mod tests {
 
     #[test]
     fn a_kind_of_abuse_is_told_once_then_at_widening_intervals() {
-        let kind = RejectionCounter::default();
-        let start = Instant::now();
-        let at = |seconds| start + Duration::from_secs(seconds);
+        let kind = RejectionCounter::new();
+        let at = |seconds: u64| Mono(seconds * 1000);
         let story = [
             (0, Some(1)),
             (1, None),
