@@ -18,7 +18,7 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, sync_channel};
 use std::time::{Duration, Instant};
 
-use self::notifiers::{Notifiers, WakeSignals, delivery_failures};
+use self::notifiers::{Notifiers, WakeSignals, channel_facts};
 use self::serving::{Dependencies, Serving};
 use crate::api::fetcher::QuotaHandle;
 use crate::config::Config;
@@ -112,7 +112,7 @@ impl Node {
                 hourly: config.keep_hourly,
                 bytes: config.database_max,
             },
-            channels: notifiers::channels(config),
+            channels: notifiers::channel_names(config),
             on_outbox_changed: Arc::new(move || told.ring()),
             ..StoreSettings::new(location, boot)
         };
@@ -162,7 +162,7 @@ impl Node {
                     storage: storage.trouble,
                     salvage: storage.salvage,
                     displays: monitor.display_silences(),
-                    delivery: delivery_failures(&channels),
+                    channels: channel_facts(&channels),
                 }
             }),
             publish,

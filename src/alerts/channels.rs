@@ -1,5 +1,117 @@
-//! Notification channels: mail and webhook.
+//! Notification channels: the trait, and the list of those that are configured.
+//!
+//! A channel is a name and a way to deliver a batch of events. Everything that goes over all
+//! channels (delivery, `check`, `test-alert`, `rehearse`, `/status`, metrics, pages) loops
+//! over the list; the domain and the database know channels by name alone.
 
-pub mod mail;
-pub mod smtp;
-pub mod webhook;
+mod mail;
+pub mod mail_message;
+mod smtp;
+mod webhook;
+
+use std::time::Duration;
+
+use super::message::SenderInfo;
+use super::wake_signal::WakeSignal;
+use crate::config::Notifications;
+use crate::domain::outbox::OutboxItem;
+use crate::domain::time::Moment;
+
+/// The channels of one kind that the configuration asks for.
+type Kind = fn(&Notifications, &SenderInfo) -> Vec<Box<dyn Channel>>;
+
+/// Every kind of channel.
+const KINDS: [Kind; 2] = [mail::channels, webhook::channels];
+
+/// Every channel that is configured.
+pub fn configured(settings: &Notifications, sender: &SenderInfo) -> Vec<Box<dyn Channel>> {
+    let kinds = KINDS.iter();
+    kinds.flat_map(|kind| kind(settings, sender)).collect()
+}
+
+/// What a delivery asks and reports on its way.
+pub struct DeliveryHooks<'a> {
+    /// Called once, before the first byte that could deliver; an error ends the attempt.
+    pub before_data: &'a mut dyn FnMut() -> Result<(), String>,
+    /// Called after each step: its name, how long it took, and its result.
+    pub report: &'a mut dyn FnMut(&str, Duration, &Result<String, String>),
+    /// Closed when the node stops: the attempt ends soon after.
+    pub wake_signal: &'a WakeSignal,
+}
+
+/// A way to deliver alerts to people.
+pub trait Channel: Send {
+    /// Unique among the channels that are configured; the outbox stores it.
+    fn name(&self) -> &str;
+
+    /// Where it delivers, in a few words without secrets.
+    fn destination(&self) -> String;
+
+    /// Tries once.
+    fn deliver(&self, batch: &DeliveryBatch<'_>, hooks: DeliveryHooks<'_>) -> Attempt;
+
+    /// Connects and logs in without delivering anything; `None` if the channel cannot.
+    fn check(&self) -> Option<Result<(), String>> {
+        None
+    }
+
+    /// What stands behind the `@` of a Message-ID.
+    fn message_id_domain(&self) -> String {
+        "main-node.invalid".to_owned()
+    }
+
+    /// A fingerprint of the configuration: what it refuses under one may pass under another.
+    fn config_fingerprint(&self) -> u16;
+
+    /// Whether it is asked to deliver the alert that it cannot deliver.
+    fn carries_own_failure(&self) -> bool {
+        true
+    }
+}
+
+/// What one attempt came to.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Attempt {
+    /// Recipients that have the message; empty where there is only one.
+    pub done_recipients: Vec<String>,
+    /// Why somebody refuses it, in one sentence.
+    pub refused: Option<String>,
+    /// Whether it is refused for what it says, so that parts of it may be taken.
+    pub is_about_content: bool,
+    /// Why it must be tried again soon.
+    pub retry: Option<String>,
+}
+
+impl Attempt {
+    pub fn retry(why: String) -> Attempt {
+        Attempt {
+            retry: Some(why),
+            ..Attempt::default()
+        }
+    }
+}
+
+/// One message to be delivered.
+pub struct DeliveryBatch<'a> {
+    pub items: &'a [OutboxItem],
+    pub dropped: u64,
+    pub message_id: &'a str,
+    /// Recipients that need it no more.
+    pub done_recipients: &'a [String],
+    pub now: Moment,
+    /// Why it could not be delivered until now.
+    pub delayed_by: Option<&'a str>,
+}
+
+/// A fingerprint of settings and of this version. It is so short that it tells nothing of a
+/// secret among them; two that are alike by chance cost a day, until the daily retry.
+pub fn fingerprint(settings: &[&str]) -> u16 {
+    let mut hash: u32 = 0x811c_9dc5; // FNV-1a
+    let version = env!("CARGO_PKG_VERSION");
+    for setting in settings.iter().chain([&version]) {
+        for byte in setting.bytes().chain([0xff]) {
+            hash = (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193);
+        }
+    }
+    (hash >> 16) as u16 ^ hash as u16
+}

@@ -7,12 +7,15 @@
 //! for what it says is tried again event by event, so that one event takes no others along.
 //! Refused events wait in a lane of their own: they go when nothing new is due.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::hash::{BuildHasher, Hasher, RandomState};
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::sync::Arc;
+use std::time::Duration;
 
+use super::channels::{Channel, DeliveryBatch, DeliveryHooks};
+use super::delivery_status::SharedDeliveryStatus;
+use super::refused_queue::RefusedQueue;
+use super::wake_signal::WakeSignal;
 use crate::domain::alert::DeliveryFailure;
 use crate::domain::back_off::BackOff;
 use crate::domain::outbox::{
@@ -23,187 +26,9 @@ use crate::limits;
 use crate::sys::clock::Clock;
 use crate::sys::thread::catch_panic;
 
-/// What one attempt came to.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Attempt {
-    /// Recipients that have the message; empty where there is only one.
-    pub done_recipients: Vec<String>,
-    /// Why somebody refuses it, in one sentence.
-    pub refused: Option<String>,
-    /// Whether it is refused for what it says, so that parts of it may be taken.
-    pub is_about_content: bool,
-    /// Why it must be tried again soon.
-    pub retry: Option<String>,
-}
-
-impl Attempt {
-    pub fn retry(why: String) -> Attempt {
-        Attempt {
-            retry: Some(why),
-            ..Attempt::default()
-        }
-    }
-}
-
-/// One message to be delivered.
-pub struct DeliveryBatch<'a> {
-    pub items: &'a [OutboxItem],
-    pub dropped: u64,
-    pub message_id: &'a str,
-    /// Recipients that need it no more.
-    pub done_recipients: &'a [String],
-    pub now: Moment,
-    /// Why it could not be delivered until now.
-    pub delayed_by: Option<&'a str>,
-}
-
-/// A way to people.
-pub trait Channel: Send {
-    fn name(&self) -> &'static str;
-
-    /// Tries once. Calls `before_data` before the first byte that could deliver, and gives up
-    /// soon once the bell is closed.
-    fn deliver(
-        &self,
-        batch: &DeliveryBatch<'_>,
-        before_data: &mut dyn FnMut() -> Result<(), String>,
-        wake_signal: &WakeSignal,
-    ) -> Attempt;
-
-    /// What stands behind the `@` of a Message-ID.
-    fn message_id_domain(&self) -> String;
-
-    /// A fingerprint of the configuration: what it refuses under one may pass under another.
-    fn config_fingerprint(&self) -> u16;
-}
-
-/// A fingerprint of settings and of this version. It is so short that it tells nothing of a
-/// secret among them; two that are alike by chance cost a day, until the daily retry.
-pub fn fingerprint(settings: &[&str]) -> u16 {
-    let mut hash: u32 = 0x811c_9dc5; // FNV-1a
-    let version = env!("CARGO_PKG_VERSION");
-    for setting in settings.iter().chain([&version]) {
-        for byte in setting.bytes().chain([0xff]) {
-            hash = (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193);
-        }
-    }
-    (hash >> 16) as u16 ^ hash as u16
-}
-
-/// Wakes one who delivers, and ends it. Each has its own: a ring is heard once.
-#[derive(Clone, Default)]
-pub struct WakeSignal(Arc<WakeState>);
-
-#[derive(Default)]
-struct WakeState {
-    is_set: Mutex<bool>,
-    changed: Condvar,
-    is_closed: AtomicBool,
-}
-
-impl WakeSignal {
-    /// Something new waits in the outbox.
-    pub fn wake(&self) {
-        *lock(&self.0.is_set) = true;
-        self.0.changed.notify_all();
-    }
-
-    /// The node stops.
-    pub fn close(&self) {
-        self.0.is_closed.store(true, Ordering::Release);
-        self.wake();
-    }
-
-    pub fn is_closed(&self) -> bool {
-        self.0.is_closed.load(Ordering::Acquire)
-    }
-
-    /// Waits for so long, or until the node stops.
-    pub fn sleep(&self, span: Duration) {
-        let deadline = Instant::now() + span;
-        while !self.is_closed() {
-            let rest = deadline.saturating_duration_since(Instant::now());
-            if rest.is_zero() {
-                return;
-            }
-            self.wait(rest);
-        }
-    }
-
-    /// Waits for a ring, at most so long; whether it rang.
-    fn wait(&self, span: Duration) -> bool {
-        let deadline = Instant::now() + span;
-        let mut has_rung = lock(&self.0.is_set);
-        loop {
-            if std::mem::take(&mut *has_rung) {
-                return true;
-            }
-            let rest = deadline.saturating_duration_since(Instant::now());
-            if rest.is_zero() {
-                return false;
-            }
-            let waited = self.0.changed.wait_timeout(has_rung, rest);
-            (has_rung, _) = waited.unwrap_or_else(PoisonError::into_inner);
-        }
-    }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// How delivering goes, for `/status`, `/metrics` and the alert about itself.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct DeliveryStatus {
-    pub failure: Option<DeliveryFailure>,
-    /// Events that wait.
-    pub waiting: usize,
-    /// Of those, the refused ones.
-    pub refused: usize,
-    /// When the oldest of them was refused first, and why the newest was.
-    pub refused_since: Option<Wall>,
-    pub refusal: Option<String>,
-    /// Events given up, since the database was made.
-    pub undelivered: u64,
-    pub attempts: u64,
-    pub failures: u64,
-    pub last_delivered: Option<Wall>,
-}
-
-/// A status that others can read at any time.
-#[derive(Clone, Default)]
-pub struct SharedDeliveryStatus(Arc<Mutex<DeliveryStatus>>);
-
-impl SharedDeliveryStatus {
-    pub fn get(&self) -> DeliveryStatus {
-        lock(&self.0).clone()
-    }
-
-    /// Notes how telling something that nothing waits for has ended.
-    pub fn record_attempt(&self, channel: &'static str, heard: &Result<(), String>, now: Moment) {
-        let mut status = lock(&self.0);
-        status.attempts += 1;
-        match heard {
-            Ok(()) => {
-                status.failure = None;
-                status.last_delivered = Some(now.wall);
-            }
-            Err(why) => {
-                status.failures += 1;
-                let since = status.failure.as_ref().map_or(now.mono, |it| it.since);
-                let why = why.clone();
-                status.failure = Some(DeliveryFailure {
-                    channel,
-                    since,
-                    why,
-                });
-            }
-        }
-    }
-}
-
-pub struct DeliveryWorker<C> {
-    channel: C,
+pub struct DeliveryWorker {
+    name: Arc<str>,
+    channel: Box<dyn Channel>,
     outbox: Box<dyn Outbox>,
     clock: Arc<dyn Clock>,
     wake_signal: WakeSignal,
@@ -220,103 +45,26 @@ pub struct DeliveryWorker<C> {
     refused_queue: RefusedQueue,
 }
 
-/// When refused events are tried again.
-struct RefusedQueue {
-    started: Mono,
-    /// The configuration that this run has.
-    config_fingerprint: u16,
-    /// When each is due, and whether because a day is over.
-    due: BTreeMap<i64, (Mono, bool)>,
-    /// Events whose message was refused as a whole: each is tried alone.
-    alone: BTreeSet<i64>,
-    /// Failures in a row to learn whether they are still refused.
-    failures: u32,
-    retry_at: Option<Mono>,
-    /// Since when something refused waits, as this run knows.
-    since: Option<Mono>,
-    /// What was last said in the log.
-    last_logged: Option<String>,
-}
-
-impl RefusedQueue {
-    /// Plans when each of the refused events is tried again.
-    fn plan(&mut self, items: &[OutboxItem], is_asked: bool, now: Moment) {
-        let waits = |id: &i64| items.iter().any(|item| item.id == *id);
-        self.due.retain(|id, _| waits(id));
-        self.alone.retain(waits);
-        let refused = items
-            .iter()
-            .filter_map(|item| Some((item.id, item.refusal.as_ref()?)));
-        for (id, refusal) in refused {
-            if is_asked
-                || (refusal.config_fingerprint != self.config_fingerprint
-                    && !self.due.contains_key(&id))
-            {
-                self.due.insert(id, (now.mono, false));
-                self.retry_at = None;
-            } else if !self.due.contains_key(&id) {
-                // The wall clock counts once in a run and for a day at most, so that one that
-                // jumps costs one of the daily retries and holds nothing up.
-                let past = now.wall.second().saturating_sub(refusal.last);
-                let day = limits::REFUSED_AGAIN;
-                let left = match u64::try_from(past) {
-                    Ok(past) => day.saturating_sub(Duration::from_secs(past)),
-                    Err(_) => Duration::ZERO,
-                };
-                if now.trust.is_trusted() {
-                    self.due.insert(id, (now.mono.after(left), true));
-                } else if now.mono >= self.started.after(day) {
-                    self.due.insert(id, (now.mono, true));
-                }
-            }
-        }
-        let first = items.iter().any(|item| item.refusal.is_some());
-        self.since = first.then(|| self.since.unwrap_or(now.mono));
-        if !first {
-            self.last_logged = None;
-        }
-    }
-
-    fn is_due(&self, id: i64, now: Mono) -> bool {
-        self.due.get(&id).is_some_and(|(at, _)| *at <= now)
-    }
-
-    /// How long nothing is due.
-    fn pause(&self, now: Mono) -> Duration {
-        let next = self.due.values().map(|(at, _)| *at).min();
-        let next = next.max(self.retry_at.filter(|_| next.is_some()));
-        next.map_or(IDLE_WAIT, |at| at.since(now))
-    }
-}
-
 /// Without anything to do; a wait without end would outlive a lost ring.
 const IDLE_WAIT: Duration = Duration::from_secs(600);
 
-impl<C: Channel> DeliveryWorker<C> {
+impl DeliveryWorker {
     pub fn new(
-        channel: C,
+        channel: Box<dyn Channel>,
         outbox: Box<dyn Outbox>,
         clock: Arc<dyn Clock>,
         wake_signal: WakeSignal,
-        gather: Duration,
-    ) -> DeliveryWorker<C> {
-        let refused_queue = RefusedQueue {
-            started: clock.now().mono,
-            config_fingerprint: channel.config_fingerprint(),
-            due: BTreeMap::new(),
-            alone: BTreeSet::new(),
-            failures: 0,
-            retry_at: None,
-            since: None,
-            last_logged: None,
-        };
+        batch_delay: Duration,
+    ) -> DeliveryWorker {
+        let refused_queue = RefusedQueue::new(clock.now().mono, channel.config_fingerprint());
         DeliveryWorker {
+            name: channel.name().into(),
             channel,
             outbox,
             clock,
             wake_signal,
             status: SharedDeliveryStatus::default(),
-            batch_delay: gather,
+            batch_delay,
             batching_since: None,
             failures_in_a_row: 0,
             failing_since: None,
@@ -344,9 +92,9 @@ impl<C: Channel> DeliveryWorker<C> {
             if has_rung {
                 self.shorten_retry(now.mono);
             }
-            let name = self.channel.name();
+            let name = self.name.clone();
             let pause = limits::DELIVERY_BACK_OFF.0;
-            wait = catch_panic(name, || self.deliver_due(now)).unwrap_or(pause);
+            wait = catch_panic(&name, || self.deliver_due(now)).unwrap_or(pause);
         }
     }
 
@@ -383,24 +131,25 @@ impl<C: Channel> DeliveryWorker<C> {
             // A request to try them again is noticed soon.
             false => pause.min(limits::REFUSED_LOOK),
         };
-        pause.min(self.refused_queue.pause(now.mono))
+        self.refused_queue
+            .pause(now.mono)
+            .map_or(pause, |due_in| pause.min(due_in))
     }
 
     /// Reads what waits, plans what is refused, and shows both.
     fn load_pending(&mut self, now: Moment) -> PendingItems {
-        let name = self.channel.name();
-        let is_asked = self.outbox.is_retry_asked(name);
-        let pending = self.outbox.pending(name);
+        let name = self.name.clone();
+        let is_asked = self.outbox.is_retry_asked(&name);
+        let pending = self.outbox.pending(&name);
         self.refused_queue.plan(&pending.items, is_asked, now);
         self.update_status(&pending);
         pending
     }
 
     fn update_status(&self, pending: &PendingItems) {
-        let name = self.channel.name();
         let refusals = || pending.items.iter().filter_map(|it| it.refusal.as_ref());
         let newest = refusals().max_by_key(|it| it.last);
-        let mut status = lock(&self.status.0);
+        let mut status = self.status.lock();
         status.waiting = pending.items.len();
         status.refused = refusals().count();
         status.refused_since = refusals().map(|it| it.since).min().map(Wall::from_second);
@@ -410,7 +159,6 @@ impl<C: Channel> DeliveryWorker<C> {
             newest
                 .zip(self.refused_queue.since)
                 .map(|(newest, since)| DeliveryFailure {
-                    channel: name,
                     since,
                     why: newest.why.clone(),
                 });
@@ -445,7 +193,7 @@ impl<C: Channel> DeliveryWorker<C> {
     }
 
     fn try_batch(&mut self, items: &[OutboxItem], dropped: u64, now: Moment) -> Duration {
-        let name = self.channel.name();
+        let name = self.name.clone();
         let ids: Vec<i64> = items.iter().map(|item| item.id).collect();
         let first = items.first();
         let known = first.and_then(|item| item.message_id.clone());
@@ -470,14 +218,17 @@ impl<C: Channel> DeliveryWorker<C> {
                 ids: ids.clone(),
                 message_id: message_id.clone(),
             };
-            outbox.record(name, trying);
+            outbox.record(&name, trying);
             Ok(())
         };
-        let attempt = self
-            .channel
-            .deliver(&batch, &mut before_data, &self.wake_signal);
+        let hooks = DeliveryHooks {
+            before_data: &mut before_data,
+            report: &mut |step, took, result| log::debug!("{name}: {step}, {took:?}: {result:?}"),
+            wake_signal: &self.wake_signal,
+        };
+        let attempt = self.channel.deliver(&batch, hooks);
         self.last_try = Some(now.mono);
-        let mut status = lock(&self.status.0);
+        let mut status = self.status.lock();
         status.attempts += 1;
         status.failures += u64::from(attempt.retry.is_some() || attempt.refused.is_some());
         let is_whole = attempt.retry.is_none() && attempt.refused.is_none();
@@ -488,7 +239,7 @@ impl<C: Channel> DeliveryWorker<C> {
         if !is_whole && !attempt.done_recipients.is_empty() {
             let (ids, recipients) = (ids.clone(), attempt.done_recipients);
             self.outbox
-                .record(name, DeliveryOutcome::PartlyDelivered { ids, recipients });
+                .record(&name, DeliveryOutcome::PartlyDelivered { ids, recipients });
         }
         let pause = match (attempt.retry, attempt.refused) {
             (Some(again), None) => self.record_failure(now.mono, again, refusal.is_some()),
@@ -497,7 +248,7 @@ impl<C: Channel> DeliveryWorker<C> {
             }
             (None, Some(_)) if attempt.is_about_content && items.len() > 1 => {
                 self.refused_queue.alone.extend(&ids);
-                self.outbox.record(name, DeliveryOutcome::Split { ids });
+                self.outbox.record(&name, DeliveryOutcome::Split { ids });
                 Duration::ZERO
             }
             (None, Some(why)) => {
@@ -518,12 +269,12 @@ impl<C: Channel> DeliveryWorker<C> {
                     dropped,
                     ended,
                 };
-                self.outbox.record(name, delivered);
+                self.outbox.record(&name, delivered);
                 self.reset_failures();
                 Duration::ZERO
             }
         };
-        let pending = self.outbox.pending(name);
+        let pending = self.outbox.pending(&name);
         self.refused_queue.plan(&pending.items, false, now);
         self.update_status(&pending);
         pause
@@ -542,7 +293,7 @@ impl<C: Channel> DeliveryWorker<C> {
 
     /// Keeps what is refused, but what was for too many days.
     fn record_refusal(&mut self, items: &[OutboxItem], why: String, now: Moment) {
-        let name = self.channel.name();
+        let name = self.name.clone();
         self.reset_failures();
         let second = now.wall.second();
         for item in items {
@@ -579,7 +330,7 @@ impl<C: Channel> DeliveryWorker<C> {
             };
             let again = now.mono.after(limits::REFUSED_AGAIN);
             self.refused_queue.due.insert(item.id, (again, true));
-            self.outbox.record(name, outcome);
+            self.outbox.record(&name, outcome);
         }
         // Once in the log, until another is the reason.
         if self.refused_queue.last_logged.as_ref() != Some(&why) {
@@ -591,7 +342,7 @@ impl<C: Channel> DeliveryWorker<C> {
     /// It could not be learnt whether the message is taken: soon again. What had been refused
     /// holds up nothing else.
     fn record_failure(&mut self, now: Mono, why: String, was_refused: bool) -> Duration {
-        let name = self.channel.name();
+        let name = self.name.clone();
         // Once in the log, until it is another problem.
         let is_known = match was_refused {
             true => self.refused_queue.failures > 0,
@@ -608,7 +359,6 @@ impl<C: Channel> DeliveryWorker<C> {
         }
         let since = *self.failing_since.get_or_insert(now);
         self.failure = Some(DeliveryFailure {
-            channel: name,
             since,
             why: why.clone(),
         });

@@ -5,8 +5,9 @@
 
 use ureq::http::Request;
 
-use super::channels::webhook::call;
-use super::delivery::{SharedDeliveryStatus, WakeSignal};
+use super::delivery_status::SharedDeliveryStatus;
+use super::http_client;
+use super::wake_signal::WakeSignal;
 use crate::limits;
 use crate::sys::clock::Clock;
 use crate::sys::thread::catch_panic;
@@ -28,7 +29,7 @@ pub fn run(
                 // An answer that the stop cut off says nothing of the switch.
                 if heard.is_ok() || !wake_signal.is_closed() {
                     log_change(&heard, was_heard);
-                    status.record_attempt("ping", &heard, clock.now());
+                    status.record_attempt(&heard, clock.now());
                     was_heard = heard.is_ok();
                 }
             }
@@ -48,7 +49,7 @@ fn send_ping(url: &str, wake_signal: &WakeSignal) -> Result<(), String> {
         )
         .body(String::new())
         .map_err(|_| "its address cannot be used".to_owned())?;
-    match call(request, wake_signal)? {
+    match http_client::send(request, wake_signal)? {
         (200..=299, _) => Ok(()),
         (status @ 300..=399, _) => Err(format!(
             "it sends elsewhere (HTTP {status}), and a redirect is not followed"
@@ -125,14 +126,14 @@ mod tests {
     fn a_switch_that_does_not_hear_is_in_sight_until_it_hears() {
         let status = SharedDeliveryStatus::default();
         let clock = clock();
-        status.record_attempt("ping", &Err("it answers HTTP 405".to_owned()), clock.now());
+        status.record_attempt(&Err("it answers HTTP 405".to_owned()), clock.now());
         let shown = status.get();
         assert_eq!(
             shown.failure.map(|it| it.why).as_deref(),
             Some("it answers HTTP 405")
         );
         assert_eq!(shown.last_delivered, None);
-        status.record_attempt("ping", &Ok(()), clock.now());
+        status.record_attempt(&Ok(()), clock.now());
         let shown = status.get();
         assert!(shown.failure.is_none() && shown.last_delivered.is_some());
     }

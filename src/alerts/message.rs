@@ -1,19 +1,13 @@
-//! From events to words: subject, plain text and its HTML twin, and the whole mail.
+//! Message text: subject and body of a batch of events, for every channel.
 //!
-//! Pure. The twins are rendered from the same blocks, so that they cannot disagree. All
+//! Pure. Plain text and HTML are rendered from the same blocks, so that they cannot disagree. All
 //! times are said by the owner's clock; a time that could not be believed is not said.
 
 use std::time::Duration;
 
 use jiff::tz::TimeZone;
-use mail_send::mail_builder::MessageBuilder;
-use mail_send::mail_builder::headers::HeaderType;
-use mail_send::mail_builder::headers::content_type::ContentType;
-use mail_send::mail_builder::headers::date::Date;
-use mail_send::mail_builder::headers::message_id::MessageId;
-use mail_send::mail_builder::headers::raw::Raw;
-use mail_send::mail_builder::mime::MimePart;
 
+use super::message_format::{Block, render_html, render_text};
 use crate::domain::alert_event::{AlertEvent, AlertEventKind, WallStamp};
 use crate::domain::outbox::OutboxItem;
 use crate::domain::time::{Moment, Wall, human_duration as span};
@@ -381,152 +375,11 @@ fn full_stop(sentence: &str) -> String {
 }
 
 /// A subject is one line, whatever a source calls itself.
-fn one_line(text: &str) -> String {
+pub fn one_line(text: &str) -> String {
     text.chars()
         .map(|c| if c.is_control() { ' ' } else { c })
         .take(200)
         .collect()
-}
-
-enum Block {
-    Heading(String),
-    Paragraph(String),
-    List(String, Vec<String>),
-    Values(String, Vec<[String; 3]>),
-    Link(String),
-    Small(String),
-}
-
-fn render_text(blocks: &[Block]) -> String {
-    let parts: Vec<String> = blocks
-        .iter()
-        .map(|block| match block {
-            Block::Heading(heading) => {
-                format!("{heading}\n{}", "-".repeat(heading.chars().count()))
-            }
-            Block::Paragraph(text) => wrap(text),
-            Block::List(title, items) => {
-                let items: Vec<String> = items.iter().map(|item| format!("  - {item}")).collect();
-                format!("{title}:\n{}", items.join("\n"))
-            }
-            Block::Values(title, rows) => {
-                let width = |column: usize| {
-                    let cells = rows.iter().map(|row| row[column].chars().count());
-                    cells.max().unwrap_or(0)
-                };
-                let (keys, values) = (width(0), width(1));
-                let rows: Vec<String> = rows
-                    .iter()
-                    .map(|[key, value, when]| format!("  {key:keys$}  {value:values$}  ({when})"))
-                    .collect();
-                format!("{title}:\n{}", rows.join("\n"))
-            }
-            Block::Link(url) => url.clone(),
-            Block::Small(text) => format!("-- \n{text}"),
-        })
-        .collect();
-    parts.join("\n\n") + "\n"
-}
-
-/// Breaks a paragraph at 72 columns, as mail programs and terminals like it.
-fn wrap(text: &str) -> String {
-    let mut lines = String::new();
-    let mut column = 0;
-    for word in text.split_whitespace() {
-        let width = word.chars().count();
-        if column > 0 && column + 1 + width > 72 {
-            lines.push('\n');
-            column = 0;
-        } else if column > 0 {
-            lines.push(' ');
-            column += 1;
-        }
-        lines.push_str(word);
-        column += width;
-    }
-    lines
-}
-
-fn render_html(blocks: &[Block]) -> String {
-    maud::html! {
-        (maud::DOCTYPE)
-        html lang="en" {
-            body style="font-family: sans-serif; max-width: 40em" {
-                @for block in blocks {
-                    @match block {
-                        Block::Heading(heading) => h2 { (heading) },
-                        Block::Paragraph(text) => p { (text) },
-                        Block::List(title, items) => {
-                            p { (title) ":" }
-                            ul { @for item in items { li { (item) } } }
-                        },
-                        Block::Values(title, rows) => {
-                            p { (title) ":" }
-                            table {
-                                @for row in rows { tr { @for cell in row { td { (cell) } } } }
-                            }
-                        },
-                        Block::Link(url) => p { a href=(url) { (url) } },
-                        Block::Small(text) => p { small { (text) } },
-                    }
-                }
-            }
-        }
-    }
-    .into_string()
-}
-
-/// The envelope of one mail.
-#[derive(Debug, Clone)]
-pub struct Envelope<'a> {
-    pub message_id: &'a str,
-    pub from: &'a str,
-    pub to: &'a [String],
-    pub date: Wall,
-}
-
-/// The whole mail, as it goes over the wire.
-pub fn mime_message(message: &Message, envelope: &Envelope<'_>, sender: &SenderInfo) -> Vec<u8> {
-    // Derived, so that a resend is the same to the byte.
-    let boundary = format!("part_{}", envelope.message_id.replace(['@', '<', '>'], "_"));
-    let body = MimePart::new(
-        ContentType::new("multipart/alternative").attribute("boundary", boundary),
-        vec![
-            MimePart::new("text/plain", message.text.as_str()),
-            MimePart::new("text/html", message.html.as_str()),
-        ],
-    );
-    let from_name = format!("main-node on {}", one_line(&sender.node));
-    let mut builder = MessageBuilder::new()
-        .from((from_name.as_str(), envelope.from))
-        .to(envelope
-            .to
-            .iter()
-            .map(String::as_str)
-            .collect::<Vec<&str>>())
-        .subject(message.subject.as_str())
-        .message_id(envelope.message_id)
-        // RFC 3834: nobody's absence note should answer.
-        .header(
-            "Auto-Submitted",
-            HeaderType::Raw(Raw::new("auto-generated")),
-        )
-        .body(body);
-    // Not its own ancestor, when a mail is tried again.
-    let known: Vec<&str> = message
-        .references
-        .iter()
-        .map(String::as_str)
-        .filter(|known| *known != envelope.message_id)
-        .collect();
-    if let Some(first) = known.first() {
-        builder = builder
-            .in_reply_to(MessageId::new(*first))
-            .references(MessageId::from(known));
-    }
-    builder = builder.date(Date::new(envelope.date.second()));
-    // Writing to memory cannot fail.
-    builder.write_to_vec().unwrap_or_default()
 }
 
 #[cfg(test)]

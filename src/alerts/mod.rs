@@ -7,5 +7,10 @@
 
 pub mod channels;
 pub mod delivery;
+pub mod delivery_status;
 pub mod heartbeat;
+mod http_client;
 pub mod message;
+mod message_format;
+mod refused_queue;
+pub mod wake_signal;

@@ -15,7 +15,6 @@ use super::{
     FAILED, become_owner, once, print_out, print_problems, service, suggest_sudo,
     unreadable_database,
 };
-use crate::alerts::channels::smtp::{SmtpHooks, try_login};
 use crate::api::client::APIS;
 use crate::api::private_address::is_mdns_name;
 use crate::config::environment::Environment;
@@ -76,7 +75,7 @@ pub fn check(overrides: &Overrides, online: bool) -> u8 {
     findings.extend(config.listen.iter().map(|address| listen_address(*address)));
     findings.push(routes(&config));
     findings.extend(local_names(&config));
-    findings.push(mail(&config, online));
+    findings.extend(channels(&config, online));
     findings.extend(sources(&config, online));
     let mut problems = 0;
     for finding in findings {
@@ -396,25 +395,25 @@ fn has_route(host: &str) -> bool {
     }
 }
 
-fn mail(config: &Config, online: bool) -> Finding {
-    let Some(channel) = notifiers::mail_channel(config) else {
-        return Fine("no mail server is named: alerts show on displays and pages".to_owned());
-    };
-    let server = format!("{}:{}", channel.account.host, channel.account.port);
-    if !online {
-        return NotChecked(format!(
-            "whether {server} takes mail: `check --online` logs in, `test-alert` sends one"
-        ));
+fn channels(config: &Config, online: bool) -> Vec<Finding> {
+    let channels = notifiers::channels(config);
+    if channels.is_empty() {
+        let text = "no channel for alerts is configured: they show on displays and pages alone";
+        return vec![Fine(text.to_owned())];
     }
-    let hooks = SmtpHooks {
-        before_data: &mut || Ok(()),
-        report: &mut |_| (),
-        is_stopping: &|| false,
-    };
-    match try_login(&channel.account, hooks) {
-        Ok(()) => Fine(format!("the login at {server} works")),
-        Err(failure) => Problem(format!("{server}: {failure}")),
-    }
+    let findings = channels.iter().map(|channel| {
+        let destination = channel.destination();
+        let result = if online { channel.check() } else { None };
+        match result {
+            Some(Ok(())) => Fine(format!("login to {destination} succeeded")),
+            Some(Err(why)) => Problem(format!("{destination}: {why}")),
+            None => NotChecked(format!(
+                "whether {destination} accepts alerts: `test-alert` sends one; `check --online` logs \
+                 in to a mail server"
+            )),
+        }
+    });
+    findings.collect()
 }
 
 fn sources(config: &Config, online: bool) -> Vec<Finding> {

@@ -30,7 +30,7 @@ fn rehearse(config: &Config, now: Moment) -> String {
         // Writing to a String cannot fail.
         let _ = Rehearsal::new(config, now).run(&case, &mut out);
     }
-    if config.mail.is_none() && config.notifications.webhook.is_none() {
+    if notifiers::channels(config).is_empty() {
         out += "Nobody would be told any of this: neither [mail] nor `webhook` is configured.\n";
     }
     out

@@ -1,13 +1,11 @@
-//! `main-node test-alert`: the real template by the real way, each step with its time.
+//! `main-node test-alert`: delivers a test alert over every channel and prints each step.
 
 use std::io::Write;
 use std::path::Path;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use crate::alerts::channels::mail::MailChannel;
-use crate::alerts::channels::smtp::{self, SmtpFailure, SmtpHooks, StepReport};
-use crate::alerts::delivery::{Channel, DeliveryBatch, WakeSignal};
-use crate::alerts::message::{self, Envelope};
+use crate::alerts::channels::{Channel, DeliveryBatch, DeliveryHooks};
+use crate::alerts::wake_signal::WakeSignal;
 use crate::config::Config;
 use crate::db::{connection, error, file, outbox, retry_request};
 use crate::domain::alert_event::{AlertEvent, AlertEventKind, AlertText, WallStamp};
@@ -17,53 +15,70 @@ use crate::domain::time::{Moment, millis};
 use crate::node::notifiers;
 use crate::sys::clock::{Clock, SystemClock};
 
-/// Tries every channel that is configured; 0 if all of them told everybody.
+/// Tries every channel that is configured; 0 if all of them delivered to everybody.
 pub fn run(config: &Config) -> u8 {
     let now = SystemClock::new().now();
     let item = test_item(now);
-    let mut is_fine = true;
-    let mut is_tried = false;
-    if let Some(channel) = notifiers::mail_channel(config) {
-        is_tried = true;
-        let fate = try_mail(&channel, &item, now, &config.secrets);
-        is_fine &= fate == TestOutcome::Taken;
-        print_consequence(fate, "mail", config);
-    }
-    if let Some(channel) = notifiers::webhook(config) {
-        is_tried = true;
-        print_line("webhook");
-        let began = Instant::now();
-        let items = [item.clone()];
-        let batch = DeliveryBatch {
-            items: &items,
-            dropped: 0,
-            message_id: "main-node.test@main-node.invalid",
-            done_recipients: &[],
-            now,
-            delayed_by: None,
-        };
-        let attempt = channel.deliver(&batch, &mut || Ok(()), &WakeSignal::default());
-        let fate = match (&attempt.retry, &attempt.refused) {
-            (None, None) => TestOutcome::Taken,
-            (None, Some(_)) => TestOutcome::Refused,
-            (Some(_), _) => TestOutcome::Later,
-        };
-        let result = match attempt.retry.or(attempt.refused) {
-            None => Ok("taken".to_owned()),
-            Some(why) => Err(why),
-        };
-        is_fine &= fate == TestOutcome::Taken;
-        print_step("POST", began.elapsed(), &result, &config.secrets);
-        print_consequence(fate, "webhook", config);
-    }
-    if !is_tried {
+    let channels = notifiers::channels(config);
+    if channels.is_empty() {
         print_line(
-            "Nobody would be told: set SMTP_HOST and ALERT_EMAIL (or host and to in [mail]), or \
-             webhook in [alert].",
+            "No channel is configured: set SMTP_HOST and ALERT_EMAIL (or host and to in [mail]), \
+             or webhook in [alert].",
         );
         return 1;
     }
+    let mut is_fine = true;
+    for channel in &channels {
+        let outcome = deliver_test(&**channel, &item, now, &config.secrets);
+        is_fine &= outcome == TestOutcome::Taken;
+        print_consequence(outcome, channel.name(), config);
+    }
     u8::from(!is_fine)
+}
+
+fn deliver_test(
+    channel: &dyn Channel,
+    item: &OutboxItem,
+    now: Moment,
+    secrets: &Secrets,
+) -> TestOutcome {
+    print_line(&format!("{}: {}", channel.name(), channel.destination()));
+    let message_id = format!(
+        "main-node.test.{}@{}",
+        now.wall.0,
+        channel.message_id_domain()
+    );
+    let batch = DeliveryBatch {
+        items: std::slice::from_ref(item),
+        dropped: 0,
+        message_id: &message_id,
+        done_recipients: &[],
+        now,
+        delayed_by: None,
+    };
+    let hooks = DeliveryHooks {
+        before_data: &mut || Ok(()),
+        report: &mut |step, took, result| print_step(step, took, result, secrets),
+        wake_signal: &WakeSignal::default(),
+    };
+    let attempt = channel.deliver(&batch, hooks);
+    let is_partial = !attempt.done_recipients.is_empty();
+    match (&attempt.retry, &attempt.refused) {
+        (None, None) => print_line("Delivered."),
+        _ if is_partial => print_line(&format!(
+            "Delivered to {}",
+            attempt.done_recipients.join(", ")
+        )),
+        _ => {}
+    }
+    for why in [&attempt.refused, &attempt.retry].into_iter().flatten() {
+        print_line(&format!("Not sent: {}", secrets.mask(why)));
+    }
+    match (attempt.retry, attempt.refused) {
+        (None, None) => TestOutcome::Taken,
+        (None, Some(_)) => TestOutcome::Refused,
+        (Some(_), _) => TestOutcome::Later,
+    }
 }
 
 /// What would become of a real alert.
@@ -119,74 +134,6 @@ fn request_retry(channel: &str, database: &Path) {
     }
 }
 
-fn try_mail(
-    channel: &MailChannel,
-    item: &OutboxItem,
-    now: Moment,
-    secrets: &Secrets,
-) -> TestOutcome {
-    let account = &channel.account;
-    print_line(&format!(
-        "mail from {} to {} through {}:{}",
-        account.from,
-        channel.to.join(", "),
-        account.host,
-        account.port
-    ));
-    let message = message::compose(std::slice::from_ref(item), 0, &channel.sender, now, None);
-    let message_id = format!(
-        "main-node.test.{}@{}",
-        now.wall.0,
-        channel.message_id_domain()
-    );
-    let envelope = Envelope {
-        message_id: &message_id,
-        from: &account.from,
-        to: &channel.to,
-        date: now.wall,
-    };
-    let mail = message::mime_message(&message, &envelope, &channel.sender);
-    let hooks = SmtpHooks {
-        before_data: &mut || Ok(()),
-        report: &mut |report: StepReport| {
-            print_step(report.step.name(), report.took, &report.result, secrets);
-        },
-        is_stopping: &|| false,
-    };
-    match smtp::send(account, &mail, &channel.to, hooks) {
-        Ok(sent) if sent.refused.is_empty() && sent.deferred.is_empty() => {
-            print_line(&format!("The server has taken it: {}", message.subject));
-            TestOutcome::Taken
-        }
-        Ok(sent) => {
-            if !sent.accepted.is_empty() {
-                print_line(&format!(
-                    "The server has taken it for {}",
-                    sent.accepted.join(", ")
-                ));
-            }
-            let fate = match sent.deferred.is_empty() {
-                true => TestOutcome::Refused,
-                false => TestOutcome::Later,
-            };
-            for (to, why) in sent.refused {
-                print_line(&format!("{to} is refused: {}", secrets.mask(&why)));
-            }
-            for (to, why) in sent.deferred {
-                print_line(&format!("{to} is put off: {}", secrets.mask(&why)));
-            }
-            fate
-        }
-        Err(failure) => {
-            print_line(&format!("Not sent: {}", secrets.mask(&failure.to_string())));
-            match failure {
-                SmtpFailure::Permanent(_) => TestOutcome::Refused,
-                SmtpFailure::Temporary(_) | SmtpFailure::InDoubt(_) => TestOutcome::Later,
-            }
-        }
-    }
-}
-
 fn print_step(name: &str, took: Duration, result: &Result<String, String>, secrets: &Secrets) {
     let (mark, said) = match result {
         Ok(said) => ("ok    ", said.as_str()),
@@ -236,7 +183,7 @@ fn test_item(now: Moment) -> OutboxItem {
             last_good: Vec::new(),
             outages: Vec::new(),
             outage_count: 0,
-            by_mail: true,
+            is_for_own_channel: true,
         },
         message_id: None,
         done_recipients: Vec::new(),

@@ -9,15 +9,16 @@ use jiff::tz::TimeZone;
 
 use super::print::without_secrets;
 use super::reader::{ConfigReader, TableEntry, TableReader};
-use super::{Secret, SourceConfig};
+use super::{MailConfig, Secret, SourceConfig};
 use crate::domain::alert::{AlertRules, DisplayRule, MuteWindow, SourceRule, StaleRule, ValueRule};
 use crate::domain::time::format_duration;
 use crate::domain::toml_text::{bare_or_quoted, quoted};
 use openapi::operation::nearest;
 
-/// Ways to people beside mail, and what messages say about the node.
+/// Where alerts are sent, and what messages say about the node.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Notifications {
+    pub mail: Option<MailConfig>,
     /// Where alerts are posted; the address itself may be the secret.
     pub webhook: Option<WebhookConfig>,
     /// A dead man's switch that hears once a minute that all is well.

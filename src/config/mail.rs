@@ -25,19 +25,19 @@ pub struct MailConfig {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum MailTls {
     /// STARTTLS (RFC 3207), usually on port 587.
-    Upgrade,
+    StartTls,
     /// TLS from the first byte (RFC 8314), usually on port 465.
     Implicit,
     /// None, usually on port 25.
-    Off,
+    None,
 }
 
 impl MailTls {
     pub fn name(self) -> &'static str {
         match self {
-            MailTls::Upgrade => "starttls",
+            MailTls::StartTls => "starttls",
             MailTls::Implicit => "implicit",
-            MailTls::Off => "none",
+            MailTls::None => "none",
         }
     }
 }
@@ -89,7 +89,7 @@ pub fn read(
     let tls = match &tls {
         None => None,
         Some(found) => {
-            let known = [MailTls::Upgrade, MailTls::Implicit, MailTls::Off];
+            let known = [MailTls::StartTls, MailTls::Implicit, MailTls::None];
             let chosen = known.into_iter().find(|tls| tls.name() == found.text);
             if chosen.is_none() {
                 let message = format!(
@@ -112,13 +112,13 @@ pub fn read(
     // The port says the kind of protection where nothing else does, and the reverse.
     let tls = tls.unwrap_or(match port_number {
         Some(465) => MailTls::Implicit,
-        Some(25) => MailTls::Off,
-        _ => MailTls::Upgrade,
+        Some(25) => MailTls::None,
+        _ => MailTls::StartTls,
     });
     let port = port_number.unwrap_or(match tls {
-        MailTls::Upgrade => 587,
+        MailTls::StartTls => 587,
         MailTls::Implicit => 465,
-        MailTls::Off => 25,
+        MailTls::None => 25,
     });
     if let Some(user) = &user {
         if password.is_none() {
@@ -126,7 +126,7 @@ pub fn read(
                            or `password_file` in [mail]";
             reader.problem_at(&user.place, message);
         }
-        if tls == MailTls::Off {
+        if tls == MailTls::None {
             let message = "the password would go to the mail server unencrypted: set tls = \
                            \"starttls\" or \"implicit\", or remove user and password";
             reader.problem_at(&user.place, message);

@@ -86,9 +86,8 @@ pub struct Config {
     pub sources: Vec<SourceConfig>,
     pub keys: BTreeMap<Arc<str>, KeyPlan>,
     pub alert: AlertRules,
-    /// How people are told beside mail.
+    /// Where alerts are sent.
     pub notifications: Notifications,
-    pub mail: Option<MailConfig>,
 }
 
 /// What the command line says about the configuration.
@@ -325,8 +324,8 @@ fn read_root(
         .and_then(|item| item.choice(&[("*", true), ("off", false)]));
     let sources = source::read_all(&mut root, directory, apis);
     let keys = read_keys(&mut root);
-    let (alert, telling) = alert::read(&mut root, reader, &sources, &timezone);
-    let mail = mail::read(&mut root, reader, directory);
+    let (alert, mut notifications) = alert::read(&mut root, reader, &sources, &timezone);
+    notifications.mail = mail::read(&mut root, reader, directory);
     root.finish();
     check_shared_keys(reader, &sources, &keys);
     warn_unknown_keys(reader, &sources, &keys, &alert);
@@ -354,8 +353,7 @@ fn read_root(
         sources: sources.into_iter().map(|(source, _)| source).collect(),
         keys,
         alert,
-        notifications: telling,
-        mail,
+        notifications,
     })
 }
 

@@ -82,7 +82,7 @@ impl Config {
             }
         }
         super::alert::describe(out, &self.alert, &self.notifications)?;
-        if let Some(mail) = &self.mail {
+        if let Some(mail) = &self.notifications.mail {
             writeln!(out, "\n[mail]")?;
             writeln!(out, "host = {}", quoted(&mail.host))?;
             writeln!(out, "port = {}", mail.port)?;

@@ -23,9 +23,9 @@ use crate::domain::outbox::{
 };
 use crate::limits;
 
-/// Whether a channel tells an event: mail does not tell that mail fails.
+/// Whether a channel delivers an event: some do not carry their own failure.
 fn is_for(event: &AlertEvent, channel: &str) -> bool {
-    event.by_mail || channel != "mail"
+    event.is_for_own_channel || event.alert != channel
 }
 
 fn write_state(transaction: &Transaction<'_>, state: &AlertState) -> rusqlite::Result<()> {

@@ -41,7 +41,7 @@ pub struct StoreSettings {
     /// The kernel's name for this boot.
     pub boot: String,
     /// The channels that tell people of alerts.
-    pub channels: Vec<&'static str>,
+    pub channels: Vec<Arc<str>>,
     /// Called on the store's thread when there may be something new to tell.
     pub on_outbox_changed: Arc<dyn Fn() + Send + Sync>,
 }

@@ -157,14 +157,23 @@ pub struct NodeFacts {
     pub salvage: Option<Salvaged>,
     /// Each display seen since the start and how long it has been silent.
     pub displays: Vec<(Arc<str>, Duration)>,
-    pub delivery: Vec<DeliveryFailure>,
+    /// Every channel that is configured.
+    pub channels: Vec<ChannelFacts>,
 }
 
-/// Alerts that cannot be delivered.
+/// One way to deliver alerts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ChannelFacts {
+    /// What the outbox calls it; an alert about it has the same name.
+    pub name: Arc<str>,
+    /// Whether it is asked to deliver the alert that it cannot deliver.
+    pub carries_own_failure: bool,
+    pub failure: Option<DeliveryFailure>,
+}
+
+/// Why a channel cannot deliver alerts.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DeliveryFailure {
-    /// `mail` or `webhook`.
-    pub channel: &'static str,
     pub since: Mono,
     /// One sentence.
     pub why: String,

@@ -23,8 +23,9 @@ pub struct AlertEvent {
     /// What came and went, of an alert that flaps; the newest of `outage_count`.
     pub outages: Vec<AlertOutage>,
     pub outage_count: u64,
-    /// False where mail is what fails.
-    pub by_mail: bool,
+    /// False for the failure of a channel that does not carry it; `alert` is its name then.
+    #[serde(rename = "by_mail")]
+    pub is_for_own_channel: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

@@ -74,7 +74,7 @@ pub const PING: &str = "ping";
 /// A channel that tells people of alerts, or the dead man's switch.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ChannelState {
-    pub name: &'static str,
+    pub name: Arc<str>,
     /// Events that wait to be told.
     pub waiting: usize,
     /// Why they cannot be told now, in one sentence.

@@ -214,7 +214,7 @@ fn waiting_alerts(channel: &ChannelState, now: Moment) -> Option<String> {
         format!(" for {}", human_duration(now.mono.since(since)))
     });
     let why = with_full_stop(&sanitize(trouble));
-    if channel.name == PING {
+    if &*channel.name == PING {
         return Some(format!("The dead man's switch does not hear{span}: {why}"));
     }
     let messages = match channel.waiting.saturating_sub(channel.refused) {

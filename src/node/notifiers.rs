@@ -3,25 +3,23 @@
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
-use crate::alerts::channels::mail::MailChannel;
-use crate::alerts::channels::smtp::{Protection, SmtpAccount, SmtpLogin, Timeouts};
-use crate::alerts::channels::webhook::{BodyFormat, WebhookChannel};
-use crate::alerts::delivery::{
-    Attempt, Channel, DeliveryBatch, DeliveryWorker, SharedDeliveryStatus, WakeSignal,
-};
+use crate::alerts::channels::{Attempt, Channel, DeliveryBatch, DeliveryHooks, configured};
+use crate::alerts::delivery::DeliveryWorker;
+use crate::alerts::delivery_status::SharedDeliveryStatus;
 use crate::alerts::heartbeat;
 use crate::alerts::message::SenderInfo;
-use crate::config::{Config, MailConfig, MailTls, WebhookFormat};
+use crate::alerts::wake_signal::WakeSignal;
+use crate::config::Config;
 use crate::db::store::Store;
 use crate::db::store::alerts::StoredOutbox;
-use crate::domain::alert::DeliveryFailure;
+use crate::domain::alert::ChannelFacts;
 use crate::domain::redact::Secrets;
 use crate::limits;
 use crate::sys::clock::Clock;
 use crate::sys::thread::{Thread, spawn};
 
-/// The dead man's switch among the channels.
-const PING: &str = "ping";
+/// The heartbeat among the channels.
+const HEARTBEAT: &str = "ping";
 
 /// Wakes every channel; made before the store, which rings it.
 #[derive(Clone, Default)]
@@ -50,22 +48,46 @@ impl WakeSignals {
     }
 }
 
-/// The names of the channels that the configuration asks for.
-pub fn channels(config: &Config) -> Vec<&'static str> {
-    let mail = mail_channel(config).map(|channel| channel.name());
-    let webhook = webhook(config).map(|channel| channel.name());
-    mail.into_iter().chain(webhook).collect()
+/// The channels that the configuration asks for; their errors show no secret.
+pub fn channels(config: &Config) -> Vec<Box<dyn Channel>> {
+    let channels = configured(&config.notifications, &sender(config)).into_iter();
+    channels
+        .map(|channel| -> Box<dyn Channel> {
+            Box::new(MaskedChannel {
+                channel,
+                secrets: config.secrets.clone(),
+            })
+        })
+        .collect()
 }
 
-/// Those who tell people, running.
+/// Their names.
+pub fn channel_names(config: &Config) -> Vec<Arc<str>> {
+    let channels = channels(config);
+    channels
+        .iter()
+        .map(|channel| channel.name().into())
+        .collect()
+}
+
+/// How one channel, or the heartbeat, is doing.
+#[derive(Clone)]
+pub struct NotifierStatus {
+    pub name: Arc<str>,
+    pub status: SharedDeliveryStatus,
+    /// [`Channel::carries_own_failure`]; `None` for the heartbeat, which carries no alerts.
+    carries_own_failure: Option<bool>,
+}
+
+/// The channels and the heartbeat, running.
 pub struct Notifiers {
     wake_signals: WakeSignals,
     threads: Vec<Thread>,
-    statuses: Vec<(&'static str, SharedDeliveryStatus)>,
+    statuses: Vec<NotifierStatus>,
 }
 
 impl Notifiers {
-    /// Starts a thread per channel. `is_well` is what the dead man's switch hears of.
+    /// Starts a thread per channel. The heartbeat is sent while `is_well`.
     pub fn start(
         config: &Config,
         wake_signals: WakeSignals,
@@ -73,45 +95,51 @@ impl Notifiers {
         clock: &Arc<dyn Clock>,
         is_well: impl Fn() -> bool + Send + 'static,
     ) -> std::io::Result<Notifiers> {
-        let mut telling = Notifiers {
+        let mut notifiers = Notifiers {
             wake_signals,
             threads: Vec::new(),
             statuses: Vec::new(),
         };
-        if let Some(channel) = mail_channel(config) {
-            telling.deliver(MaskedChannel::new(channel, config), store, clock)?;
-        }
-        if let Some(channel) = webhook(config) {
-            telling.deliver(MaskedChannel::new(channel, config), store, clock)?;
+        for channel in channels(config) {
+            notifiers.start_channel(channel, store, clock)?;
         }
         if let Some(url) = &config.notifications.ping {
-            let (url, wake_signal) = (url.reveal().to_owned(), telling.wake_signals.add());
+            let (url, wake_signal) = (url.reveal().to_owned(), notifiers.wake_signals.add());
             let (clock, status) = (clock.clone(), SharedDeliveryStatus::default());
-            telling.statuses.push((PING, status.clone()));
+            notifiers.statuses.push(NotifierStatus {
+                name: HEARTBEAT.into(),
+                status: status.clone(),
+                carries_own_failure: None,
+            });
             let run = move || heartbeat::run(&url, is_well, &wake_signal, &*clock, &status);
-            telling.threads.push(spawn("ping", run)?);
+            notifiers.threads.push(spawn(HEARTBEAT, run)?);
         }
-        Ok(telling)
+        Ok(notifiers)
     }
 
-    fn deliver(
+    fn start_channel(
         &mut self,
-        channel: MaskedChannel,
+        channel: Box<dyn Channel>,
         store: &Arc<Store>,
         clock: &Arc<dyn Clock>,
     ) -> std::io::Result<()> {
-        let name = channel.name();
+        let name: Arc<str> = channel.name().into();
+        let carries_own_failure = Some(channel.carries_own_failure());
         let outbox = Box::new(StoredOutbox(store.clone()));
         let wake_signal = self.wake_signals.add();
-        let delivery =
+        let worker =
             DeliveryWorker::new(channel, outbox, clock.clone(), wake_signal, limits::GATHER);
-        self.statuses.push((name, delivery.status()));
-        self.threads.push(spawn(name, move || delivery.run())?);
+        self.statuses.push(NotifierStatus {
+            name: name.clone(),
+            status: worker.status(),
+            carries_own_failure,
+        });
+        self.threads.push(spawn(&name, move || worker.run())?);
         Ok(())
     }
 
-    /// How each channel is doing.
-    pub fn statuses(&self) -> Vec<(&'static str, SharedDeliveryStatus)> {
+    /// How each of them is doing.
+    pub fn statuses(&self) -> Vec<NotifierStatus> {
         self.statuses.clone()
     }
 
@@ -128,15 +156,16 @@ impl Notifiers {
     }
 }
 
-/// What cannot be delivered now. No alert waits for the dead man's switch.
-pub fn delivery_failures(
-    statuses: &[(&'static str, SharedDeliveryStatus)],
-) -> Vec<DeliveryFailure> {
-    statuses
-        .iter()
-        .filter(|(name, _)| *name != PING)
-        .filter_map(|(_, status)| status.get().failure)
-        .collect()
+/// The channels for the alert rules: no alert waits for the heartbeat.
+pub fn channel_facts(statuses: &[NotifierStatus]) -> Vec<ChannelFacts> {
+    let facts = statuses.iter().filter_map(|notifier| {
+        Some(ChannelFacts {
+            name: notifier.name.clone(),
+            carries_own_failure: notifier.carries_own_failure?,
+            failure: notifier.status.get().failure,
+        })
+    });
+    facts.collect()
 }
 
 /// A channel whose troubles show no secret, should its server repeat one.
@@ -145,33 +174,27 @@ struct MaskedChannel {
     secrets: Arc<Secrets>,
 }
 
-impl MaskedChannel {
-    fn new(channel: impl Channel + 'static, config: &Config) -> MaskedChannel {
-        MaskedChannel {
-            channel: Box::new(channel),
-            secrets: config.secrets.clone(),
-        }
-    }
-}
-
 impl Channel for MaskedChannel {
-    fn name(&self) -> &'static str {
+    fn name(&self) -> &str {
         self.channel.name()
     }
 
-    fn deliver(
-        &self,
-        batch: &DeliveryBatch<'_>,
-        before_data: &mut dyn FnMut() -> Result<(), String>,
-        wake_signal: &WakeSignal,
-    ) -> Attempt {
+    fn destination(&self) -> String {
+        self.channel.destination()
+    }
+
+    fn deliver(&self, batch: &DeliveryBatch<'_>, hooks: DeliveryHooks<'_>) -> Attempt {
         let mask = |why: String| self.secrets.mask(&why).into_owned();
-        let attempt = self.channel.deliver(batch, before_data, wake_signal);
+        let attempt = self.channel.deliver(batch, hooks);
         Attempt {
             refused: attempt.refused.map(mask),
             retry: attempt.retry.map(mask),
             ..attempt
         }
+    }
+
+    fn check(&self) -> Option<Result<(), String>> {
+        self.channel.check()
     }
 
     fn message_id_domain(&self) -> String {
@@ -181,6 +204,10 @@ impl Channel for MaskedChannel {
     fn config_fingerprint(&self) -> u16 {
         self.channel.config_fingerprint()
     }
+
+    fn carries_own_failure(&self) -> bool {
+        self.channel.carries_own_failure()
+    }
 }
 
 /// Who every message says that it comes from.
@@ -189,64 +216,6 @@ pub fn sender(config: &Config) -> SenderInfo {
         node: config.name.clone(),
         page: config.page(),
         zone: config.timezone.clone(),
-    }
-}
-
-/// The mail channel, where one is configured.
-pub fn mail_channel(config: &Config) -> Option<MailChannel> {
-    let mail = config.mail.as_ref()?;
-    Some(MailChannel {
-        account: account(mail, &config.name),
-        to: mail.to.clone(),
-        sender: sender(config),
-    })
-}
-
-/// The second channel, where one is configured.
-pub fn webhook(config: &Config) -> Option<WebhookChannel> {
-    let webhook = config.notifications.webhook.as_ref()?;
-    Some(WebhookChannel {
-        url: webhook.url.reveal().to_owned(),
-        format: match webhook.format {
-            WebhookFormat::Json => BodyFormat::Json,
-            WebhookFormat::Text => BodyFormat::Text,
-        },
-        sender: sender(config),
-    })
-}
-
-fn account(mail: &MailConfig, node: &str) -> SmtpAccount {
-    let login = match (&mail.user, &mail.password) {
-        (Some(user), Some(password)) => Some(SmtpLogin {
-            user: user.clone(),
-            password: password.reveal().to_owned(),
-        }),
-        _ => None,
-    };
-    SmtpAccount {
-        host: mail.host.clone(),
-        port: mail.port,
-        protection: match mail.tls {
-            MailTls::Upgrade => Protection::StartTls,
-            MailTls::Implicit => Protection::Implicit,
-            MailTls::Off => Protection::None,
-        },
-        login,
-        from: mail.from.clone(),
-        ca_file: mail.ca_file.clone(),
-        plain_anywhere: mail.plain_anywhere,
-        own_name: own_name(node),
-        timeouts: Timeouts::default(),
-    }
-}
-
-/// What EHLO says; anything but a host name's letters would be another command.
-fn own_name(node: &str) -> String {
-    let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '.');
-    let name: String = node.chars().filter(|c| fits(*c)).take(63).collect();
-    match name.is_empty() {
-        true => "main-node.local".to_owned(),
-        false => name,
     }
 }
 

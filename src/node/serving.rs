@@ -3,7 +3,7 @@
 use std::net::TcpListener;
 use std::sync::Arc;
 
-use crate::alerts::delivery::SharedDeliveryStatus;
+use super::notifiers::NotifierStatus;
 use crate::config::Config;
 use crate::db::history::{HistoryError, HistoryReader};
 use crate::db::store::Store;
@@ -36,7 +36,7 @@ pub struct Dependencies<'a> {
     pub loops: &'a Heartbeats,
     pub published: Arc<Published>,
     /// How those who tell people are doing.
-    pub channels: Vec<(&'static str, SharedDeliveryStatus)>,
+    pub channels: Vec<NotifierStatus>,
 }
 
 impl Serving {
@@ -135,10 +135,10 @@ impl Serving {
     }
 }
 
-fn channel_state((name, status): &(&'static str, SharedDeliveryStatus)) -> ChannelState {
-    let status = status.get();
+fn channel_state(notifier: &NotifierStatus) -> ChannelState {
+    let status = notifier.status.get();
     ChannelState {
-        name,
+        name: notifier.name.clone(),
         waiting: status.waiting,
         trouble_since: status.failure.as_ref().map(|trouble| trouble.since),
         trouble: status.failure.map(|trouble| trouble.why),

@@ -21,7 +21,8 @@ const ARROWS: [(&str, &[&str]); 10] = [
     ("db", &["domain", "limits", "sys"]),
     // Not even db: node hands the pages a closure that reads history.
     ("monitor", &["domain", "limits", "sys"]),
-    ("alerts", &["domain", "limits", "sys"]),
+    // The settings of each channel; the whole configuration stays out of sight (see below).
+    ("alerts", &["config", "domain", "limits", "sys"]),
     ("ingest", &["db", "domain", "limits", "sys"]),
     // Parsed once, against the table of operations that was compiled in.
     ("config", &["api", "domain", "limits", "sys"]),

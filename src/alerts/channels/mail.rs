@@ -1,33 +1,49 @@
-//! The mail channel: a batch of events as one mail, to whoever does not have it yet.
+//! Mail channel: a batch of events as one mail, to every recipient that does not have it yet.
+//!
+//! On the thread `mail`.
 
+use super::mail_message::{Envelope, mime_message};
 use super::smtp::{self, SmtpAccount, SmtpFailure, SmtpHooks};
-use crate::alerts::delivery::{Attempt, Channel, DeliveryBatch, WakeSignal, fingerprint};
-use crate::alerts::message::{self, Envelope, SenderInfo};
+use super::smtp::{SmtpLogin, Timeouts};
+use super::{Attempt, Channel, DeliveryBatch, DeliveryHooks, fingerprint};
+use crate::alerts::message::{SenderInfo, compose};
+use crate::config::{MailConfig, Notifications};
 
-pub struct MailChannel {
-    pub account: SmtpAccount,
-    pub to: Vec<String>,
-    pub sender: SenderInfo,
+/// The mail channel, if a server is configured.
+pub fn channels(settings: &Notifications, sender: &SenderInfo) -> Vec<Box<dyn Channel>> {
+    let Some(mail) = &settings.mail else {
+        return Vec::new();
+    };
+    vec![Box::new(MailChannel {
+        account: account(mail, &sender.node),
+        to: mail.to.clone(),
+        sender: sender.clone(),
+    })]
+}
+
+struct MailChannel {
+    account: SmtpAccount,
+    to: Vec<String>,
+    sender: SenderInfo,
 }
 
 impl Channel for MailChannel {
-    fn name(&self) -> &'static str {
+    fn name(&self) -> &str {
         "mail"
     }
 
-    fn deliver(
-        &self,
-        batch: &DeliveryBatch<'_>,
-        before_data: &mut dyn FnMut() -> Result<(), String>,
-        wake_signal: &WakeSignal,
-    ) -> Attempt {
+    fn destination(&self) -> String {
+        format!("{}:{}", self.account.host, self.account.port)
+    }
+
+    fn deliver(&self, batch: &DeliveryBatch<'_>, hooks: DeliveryHooks<'_>) -> Attempt {
         let is_left = |to: &&String| !batch.done_recipients.contains(to);
         let left: Vec<String> = self.to.iter().filter(is_left).cloned().collect();
         if left.is_empty() {
             // The configuration no longer names who still waited for it.
             return Attempt::default();
         }
-        let message = message::compose(
+        let message = compose(
             batch.items,
             batch.dropped,
             &self.sender,
@@ -40,11 +56,11 @@ impl Channel for MailChannel {
             to: &self.to,
             date: batch.now.wall,
         };
-        let mail = message::mime_message(&message, &envelope, &self.sender);
+        let mail = mime_message(&message, &envelope, &self.sender);
         let hooks = SmtpHooks {
-            before_data,
-            report: &mut |report| log::debug!("mail: {report:?}"),
-            is_stopping: &|| wake_signal.is_closed(),
+            before_data: hooks.before_data,
+            report: &mut |step| (hooks.report)(step.step.name(), step.took, &step.result),
+            is_stopping: &|| hooks.wake_signal.is_closed(),
         };
         match smtp::send(&self.account, &mail, &left, hooks) {
             Ok(sent) => attempt_from_result(sent),
@@ -55,6 +71,20 @@ impl Channel for MailChannel {
                 ..Attempt::default()
             },
         }
+    }
+
+    fn check(&self) -> Option<Result<(), String>> {
+        let hooks = SmtpHooks {
+            before_data: &mut || Ok(()),
+            report: &mut |_| (),
+            is_stopping: &|| false,
+        };
+        let result = smtp::try_login(&self.account, hooks);
+        Some(result.map_err(|failure| failure.to_string()))
+    }
+
+    fn carries_own_failure(&self) -> bool {
+        false
     }
 
     fn message_id_domain(&self) -> String {
@@ -73,7 +103,7 @@ impl Channel for MailChannel {
             .map_or(("", ""), |login| (&login.user, &login.password));
         let server = format!(
             "{}:{} {:?} {} {:?}",
-            account.host, account.port, account.protection, account.plain_anywhere, account.ca_file
+            account.host, account.port, account.tls, account.plain_anywhere, account.ca_file
         );
         let to = self.to.join(",");
         fingerprint(&["mail", &server, user, password, &account.from, &to])
@@ -95,5 +125,36 @@ fn attempt_from_result(sent: smtp::SendResult) -> Attempt {
             .then(|| format!("the server refuses a recipient ({})", refused.join("; "))),
         is_about_content: false,
         retry: again.into_iter().next(),
+    }
+}
+
+fn account(mail: &MailConfig, node: &str) -> SmtpAccount {
+    let login = match (&mail.user, &mail.password) {
+        (Some(user), Some(password)) => Some(SmtpLogin {
+            user: user.clone(),
+            password: password.reveal().to_owned(),
+        }),
+        _ => None,
+    };
+    SmtpAccount {
+        host: mail.host.clone(),
+        port: mail.port,
+        tls: mail.tls,
+        login,
+        from: mail.from.clone(),
+        ca_file: mail.ca_file.clone(),
+        plain_anywhere: mail.plain_anywhere,
+        own_name: own_name(node),
+        timeouts: Timeouts::default(),
+    }
+}
+
+/// What EHLO says; anything but a host name's letters would be another command.
+fn own_name(node: &str) -> String {
+    let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '.');
+    let name: String = node.chars().filter(|c| fits(*c)).take(63).collect();
+    match name.is_empty() {
+        true => "main-node.local".to_owned(),
+        false => name,
     }
 }

@@ -18,6 +18,7 @@ use async_compat::Compat;
 use tokio_rustls::TlsConnector;
 
 use self::session::Session;
+use crate::config::MailTls;
 use crate::limits;
 use crate::sys::tls::Trust;
 
@@ -26,7 +27,7 @@ use crate::sys::tls::Trust;
 pub struct SmtpAccount {
     pub host: String,
     pub port: u16,
-    pub protection: Protection,
+    pub tls: MailTls,
     pub login: Option<SmtpLogin>,
     pub from: String,
     /// Certificates to trust instead of the machine's.
@@ -60,13 +61,6 @@ impl Default for Timeouts {
 pub struct SmtpLogin {
     pub user: String,
     pub password: String,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Protection {
-    StartTls,
-    Implicit,
-    None,
 }
 
 /// The steps of the dialogue, as they are reported.

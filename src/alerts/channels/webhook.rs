@@ -4,47 +4,47 @@
 //! Runs on the thread `webhook`, through the same outbox as mail. An address may be a
 //! secret, so nothing here says more of it than its host.
 
-use std::io::Read;
-use std::sync::mpsc::{RecvTimeoutError, channel};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use ureq::Agent;
 use ureq::http::{HeaderValue, Request};
-use ureq::unversioned::resolver::DefaultResolver;
-use ureq::unversioned::transport::{Connector, TcpConnector};
 
-use crate::alerts::delivery::{Attempt, Channel, DeliveryBatch, WakeSignal, fingerprint};
-use crate::alerts::message::{self, Message, SenderInfo};
+use super::{Attempt, Channel, DeliveryBatch, DeliveryHooks, fingerprint};
+use crate::alerts::http_client;
+use crate::alerts::message::{Message, SenderInfo, compose};
+use crate::config::{Notifications, WebhookFormat};
 use crate::domain::alert_event::WallStamp;
-use crate::limits;
-use crate::sys::os_error::reason;
-use crate::sys::thread;
-use crate::sys::tls::{Tls, Trust, certificate_words};
 
-pub struct WebhookChannel {
-    pub url: String,
-    pub format: BodyFormat,
-    pub sender: SenderInfo,
+/// The webhook, if one is configured.
+pub fn channels(settings: &Notifications, sender: &SenderInfo) -> Vec<Box<dyn Channel>> {
+    let Some(webhook) = &settings.webhook else {
+        return Vec::new();
+    };
+    vec![Box::new(WebhookChannel {
+        url: webhook.url.reveal().to_owned(),
+        format: webhook.format,
+        sender: sender.clone(),
+    })]
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum BodyFormat {
-    Json,
-    Text,
+struct WebhookChannel {
+    url: String,
+    format: WebhookFormat,
+    sender: SenderInfo,
 }
 
 impl Channel for WebhookChannel {
-    fn name(&self) -> &'static str {
+    fn name(&self) -> &str {
         "webhook"
     }
 
-    fn deliver(
-        &self,
-        batch: &DeliveryBatch<'_>,
-        before_data: &mut dyn FnMut() -> Result<(), String>,
-        wake_signal: &WakeSignal,
-    ) -> Attempt {
-        let message = message::compose(
+    fn destination(&self) -> String {
+        let host = self.url.parse::<ureq::http::Uri>().ok();
+        let host = host.and_then(|url| url.host().map(str::to_owned));
+        format!("the webhook at {}", host.unwrap_or_default())
+    }
+
+    fn deliver(&self, batch: &DeliveryBatch<'_>, hooks: DeliveryHooks<'_>) -> Attempt {
+        let message = compose(
             batch.items,
             batch.dropped,
             &self.sender,
@@ -55,17 +55,21 @@ impl Channel for WebhookChannel {
             Ok(request) => request,
             Err(why) => return Attempt::retry(why),
         };
-        if let Err(why) = before_data() {
+        if let Err(why) = (hooks.before_data)() {
             return Attempt::retry(why);
         }
-        match call(request, wake_signal) {
-            Ok((status, said)) => classify_status(status, &mask_url_parts(&said, &self.url)),
+        let began = Instant::now();
+        let response = http_client::send(request, hooks.wake_signal);
+        let attempt = match response {
+            Ok((status, body)) => classify_status(status, &mask_url_parts(&body, &self.url)),
             Err(why) => Attempt::retry(why),
-        }
-    }
-
-    fn message_id_domain(&self) -> String {
-        "main-node.invalid".to_owned()
+        };
+        let result = match attempt.retry.as_ref().or(attempt.refused.as_ref()) {
+            None => Ok("accepted".to_owned()),
+            Some(why) => Err(why.clone()),
+        };
+        (hooks.report)("POST", began.elapsed(), &result);
+        attempt
     }
 
     fn config_fingerprint(&self) -> u16 {
@@ -132,10 +136,10 @@ impl WebhookChannel {
             // The same message, sent again because its delivery was in doubt, has the same.
             .header("Idempotency-Key", batch.message_id);
         let request = match self.format {
-            BodyFormat::Json => builder
+            WebhookFormat::Json => builder
                 .header("Content-Type", "application/json")
                 .body(self.json(batch, message)),
-            BodyFormat::Text => {
+            WebhookFormat::Text => {
                 let title = HeaderValue::from_bytes(message.subject.as_bytes());
                 let title = title.unwrap_or(HeaderValue::from_static("[main-node] alert"));
                 builder
@@ -177,102 +181,25 @@ impl WebhookChannel {
     }
 }
 
-/// One call, ended early by the stop; the status and the beginning of the answer.
-pub fn call(request: Request<String>, wake_signal: &WakeSignal) -> Result<(u16, String), String> {
-    let agent = agent();
-    let (tell, heard) = channel();
-    let caller = agent.clone();
-    let spawned = thread::spawn("call", move || {
-        // Nobody listens any more once the node stops.
-        let _ = tell.send(send_request(&caller, request));
-    });
-    spawned.map_err(|error| format!("no thread can be started: {}", reason(&error)))?;
-    let deadline = Instant::now() + limits::WEBHOOK_TIMEOUT * 2;
-    loop {
-        match heard.recv_timeout(Duration::from_millis(100)) {
-            Ok(result) => return result,
-            Err(RecvTimeoutError::Disconnected) => {
-                return Err("the call met a defect of main-node; the log says where".to_owned());
-            }
-            Err(RecvTimeoutError::Timeout)
-                if wake_signal.is_closed() || Instant::now() > deadline =>
-            {
-                agent.shutdown();
-                return Err("main-node is stopping".to_owned());
-            }
-            Err(RecvTimeoutError::Timeout) => {}
-        }
-    }
-}
-
-fn agent() -> Agent {
-    let config = Agent::config_builder()
-        .timeout_global(Some(limits::WEBHOOK_TIMEOUT))
-        .timeout_connect(Some(limits::CONNECT_TIMEOUT))
-        .http_status_as_error(false)
-        // A secret in the address or a message must not wander to another host.
-        .max_redirects(0)
-        .max_redirects_will_error(false)
-        .max_response_header_size(limits::RESPONSE_HEAD_BYTES)
-        .proxy(None)
-        .build();
-    let connector = ().chain(TcpConnector::default()).chain(Tls::new(Trust::System));
-    Agent::with_parts(config, connector, DefaultResolver::default())
-}
-
-fn send_request(agent: &Agent, request: Request<String>) -> Result<(u16, String), String> {
-    let host = request.uri().host().unwrap_or_default().to_owned();
-    let mut answer = agent
-        .run(request)
-        .map_err(|error| format!("{host}: {}", describe_error(&error)))?;
-    let mut beginning = Vec::new();
-    let bytes = limits::REPLY_CHARS as u64;
-    // What it says beside its status is a courtesy.
-    let _ = answer
-        .body_mut()
-        .as_reader()
-        .take(bytes)
-        .read_to_end(&mut beginning);
-    let said = String::from_utf8_lossy(&beginning);
-    let said = said.chars().map(|c| if c.is_control() { ' ' } else { c });
-    let said: String = said.collect();
-    Ok((answer.status().as_u16(), said.trim().to_owned()))
-}
-
-/// The library's own words may hold the address.
-fn describe_error(error: &ureq::Error) -> String {
-    match error {
-        ureq::Error::Timeout(_) => {
-            format!("no answer within {} s", limits::WEBHOOK_TIMEOUT.as_secs())
-        }
-        ureq::Error::HostNotFound => "its name cannot be resolved".to_owned(),
-        ureq::Error::Io(error) => reason(error),
-        ureq::Error::ConnectionFailed => "it cannot be connected".to_owned(),
-        ureq::Error::Rustls(rustls::Error::InvalidCertificate(why)) => {
-            format!("its certificate {}", certificate_words(why))
-        }
-        ureq::Error::Tls(_) | ureq::Error::Rustls(_) => "its certificate is not trusted".to_owned(),
-        _ => "it does not answer as HTTP should".to_owned(),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::alerts::delivery::tests::item;
+    use crate::alerts::wake_signal::WakeSignal;
     use crate::domain::time::{ClockTrust, Moment, Mono, Wall};
     use jiff::tz::TimeZone;
-    use std::io::{BufRead, BufReader, Write};
+    use std::io::{BufRead, BufReader, Read, Write};
     use std::net::TcpListener;
+    use std::sync::mpsc;
 
     /// Answers one request so; gives its head and body.
-    fn serve(answer: &'static str) -> (String, std::sync::mpsc::Receiver<(String, String)>) {
+    fn serve(answer: &'static str) -> (String, mpsc::Receiver<(String, String)>) {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port is free");
         let url = format!(
             "http://{}/hook?token=hush",
             listener.local_addr().expect("bound")
         );
-        let (tell, heard) = channel();
+        let (tell, heard) = mpsc::channel();
         std::thread::spawn(move || {
             let (stream, _) = listener.accept()?;
             let mut reader = BufReader::new(stream.try_clone()?);
@@ -293,7 +220,7 @@ mod tests {
         (url, heard)
     }
 
-    fn posted(format: BodyFormat, answer: &'static str) -> (Attempt, String, String) {
+    fn posted(format: WebhookFormat, answer: &'static str) -> (Attempt, String, String) {
         let (url, heard) = serve(answer);
         let webhook = WebhookChannel {
             url,
@@ -317,7 +244,14 @@ mod tests {
             },
             delayed_by: None,
         };
-        let attempt = webhook.deliver(&batch, &mut || Ok(()), &WakeSignal::default());
+        let attempt = webhook.deliver(
+            &batch,
+            DeliveryHooks {
+                before_data: &mut || Ok(()),
+                report: &mut |_, _, _| (),
+                wake_signal: &WakeSignal::default(),
+            },
+        );
         let (head, body) = heard.recv().expect("it was asked");
         (attempt, head, body)
     }
@@ -325,7 +259,7 @@ mod tests {
     #[test]
     fn a_message_is_posted_as_json() {
         let ok = "HTTP/1.1 204 No Content\r\n\r\n";
-        let (attempt, head, body) = posted(BodyFormat::Json, ok);
+        let (attempt, head, body) = posted(WebhookFormat::Json, ok);
         assert_eq!(attempt, Attempt::default());
         assert!(
             head.to_lowercase()
@@ -341,7 +275,7 @@ mod tests {
     #[test]
     fn or_as_text_with_a_title() {
         let ok = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
-        let (attempt, head, body) = posted(BodyFormat::Text, ok);
+        let (attempt, head, body) = posted(WebhookFormat::Text, ok);
         assert_eq!(attempt, Attempt::default());
         assert!(
             head.to_lowercase().contains("title: [main-node] "),
@@ -353,7 +287,7 @@ mod tests {
     #[test]
     fn what_its_answers_mean() {
         let (attempt, ..) = posted(
-            BodyFormat::Json,
+            WebhookFormat::Json,
             "HTTP/1.1 503 Busy\r\nContent-Length: 0\r\n\r\n",
         );
         assert_eq!(
@@ -361,14 +295,14 @@ mod tests {
             Some("the webhook answers HTTP 503")
         );
         let (attempt, ..) = posted(
-            BodyFormat::Json,
+            WebhookFormat::Json,
             "HTTP/1.1 422 No\r\nContent-Length: 3\r\n\r\nbad",
         );
         let why = attempt.refused.expect("refused");
         assert!(why.contains("HTTP 422 bad (it cannot read"), "{why}");
         let elsewhere =
             "HTTP/1.1 302 Found\r\nLocation: http://127.0.0.1:9/\r\nContent-Length: 0\r\n\r\n";
-        let (attempt, ..) = posted(BodyFormat::Json, elsewhere);
+        let (attempt, ..) = posted(WebhookFormat::Json, elsewhere);
         let why = attempt.retry.expect("not followed");
         assert!(!why.contains("hush"), "{why}");
     }

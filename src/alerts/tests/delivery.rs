@@ -1,10 +1,16 @@
 //! Stories of one channel: what goes together, what is tried again, what a stop does.
 
 use super::*;
+use crate::alerts::channels::{Attempt, fingerprint};
 use crate::domain::alert_event::{AlertEvent, AlertEventKind, AlertText, WallStamp};
 use crate::domain::outbox::PendingItems;
 use crate::domain::time::ClockTrust;
 use crate::sys::clock::ManualClock;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
 
 /// An event on its way.
 pub fn item(id: i64, message_id: Option<&str>) -> OutboxItem {
@@ -25,7 +31,7 @@ pub fn item(id: i64, message_id: Option<&str>) -> OutboxItem {
             last_good: Vec::new(),
             outages: Vec::new(),
             outage_count: 0,
-            by_mail: true,
+            is_for_own_channel: true,
         },
         message_id: message_id.map(str::to_owned),
         done_recipients: Vec::new(),
@@ -101,23 +107,22 @@ impl Outbox for Letters {
 struct Scripted(Mutex<Vec<(bool, Attempt)>>);
 
 impl Channel for Scripted {
-    fn name(&self) -> &'static str {
+    fn name(&self) -> &str {
         "mail"
     }
 
-    fn deliver(
-        &self,
-        _: &DeliveryBatch<'_>,
-        before_data: &mut dyn FnMut() -> Result<(), String>,
-        _: &WakeSignal,
-    ) -> Attempt {
+    fn destination(&self) -> String {
+        "mail.example:587".to_owned()
+    }
+
+    fn deliver(&self, _: &DeliveryBatch<'_>, hooks: DeliveryHooks<'_>) -> Attempt {
         let mut script = lock(&self.0);
         let (reaches_data, attempt) = match script.len() {
             1 => script[0].clone(),
             _ => script.remove(0),
         };
         if reaches_data {
-            before_data().expect("it is recorded");
+            (hooks.before_data)().expect("it is recorded");
         }
         attempt
     }
@@ -146,13 +151,9 @@ fn moment(seconds: u64) -> Moment {
     }
 }
 
-fn delivery(
-    outbox: &Letters,
-    script: Vec<(bool, Attempt)>,
-    gather: u64,
-) -> DeliveryWorker<Scripted> {
+fn delivery(outbox: &Letters, script: Vec<(bool, Attempt)>, gather: u64) -> DeliveryWorker {
     DeliveryWorker::new(
-        Scripted(Mutex::new(script)),
+        Box::new(Scripted(Mutex::new(script))),
         Box::new(outbox.clone()),
         Arc::new(ManualClock::new(moment(0))),
         WakeSignal::default(),

@@ -1,6 +1,7 @@
 //! What stands in an inbox, whole: each kind of message against a golden file.
 
 use super::*;
+use crate::alerts::channels::mail_message::{Envelope, mime_message};
 use crate::domain::alert_event::{AlertOutage, AlertText, LastGood};
 use crate::domain::time::{ClockTrust, Mono};
 
@@ -69,7 +70,7 @@ fn event(kind: AlertEventKind, minutes: i64) -> AlertEvent {
         ],
         outages: Vec::new(),
         outage_count: 1,
-        by_mail: true,
+        is_for_own_channel: true,
     }
 }
 

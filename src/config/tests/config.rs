@@ -337,7 +337,11 @@ fn mail_comes_from_the_variables_by_their_exact_names() {
         ("ALERT_EMAIL", "you@example.org, me@example.org"),
     ];
     let config = load_text(METER, &variables).expect("it is valid");
-    let mail = config.mail.as_ref().expect("a server is named");
+    let mail = config
+        .notifications
+        .mail
+        .as_ref()
+        .expect("a server is named");
     assert_eq!(mail.tls, MailTls::Implicit);
     assert_eq!(mail.from, "me@example.org");
     assert_eq!(mail.to.len(), 2);
@@ -920,6 +924,7 @@ fn what_an_editor_leaves_in_a_file_is_no_part_of_a_secret() {
         let found = config.password.expect("it is given");
         assert_eq!(found.reveal(), "sesame", "{secret:?}");
         let mail = config
+            .notifications
             .mail
             .and_then(|mail| mail.password)
             .expect("it is given");

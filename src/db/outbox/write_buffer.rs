@@ -42,11 +42,12 @@ pub struct OutboxBuffer {
 
 impl OutboxBuffer {
     /// Takes a commit that is to be written next.
-    pub fn add(&mut self, commit: AlertCommit, channels: &[&str]) {
+    pub fn add(&mut self, commit: AlertCommit, channels: &[impl AsRef<str>]) {
         self.state = Some(commit.state);
         for event in commit.events {
             self.is_urgent = true;
-            for channel in channels.iter().filter(|it| is_for(&event, it)) {
+            let channels = channels.iter().map(AsRef::as_ref);
+            for channel in channels.filter(|it: &&str| is_for(&event, it)) {
                 self.last_id -= 1;
                 let item = OutboxItem {
                     id: self.last_id,

@@ -28,7 +28,7 @@ pub fn event(incident: u64, kind: AlertEventKind) -> AlertEvent {
         last_good: Vec::new(),
         outages: Vec::new(),
         outage_count: 1,
-        by_mail: true,
+        is_for_own_channel: true,
     }
 }
 
@@ -204,7 +204,8 @@ fn what_was_tried_keeps_its_message_and_begins_its_thread() {
 #[test]
 fn mail_is_not_asked_to_tell_that_mail_fails() {
     let mut about_mail = event(1, AlertEventKind::Trigger);
-    about_mail.by_mail = false;
+    about_mail.alert = "mail".to_owned();
+    about_mail.is_for_own_channel = false;
     let (connection, unwritten) = stored(&[about_mail]);
     assert!(
         unwritten

@@ -434,7 +434,7 @@ fn a_card_that_destroys_one_database_after_another_is_not_filled_with_them() {
 
 #[test]
 fn damage_that_only_alerts_meet_is_set_aside_too_and_told_once() {
-    let mut scene = Scene::with(|settings| settings.channels = vec!["mail"]);
+    let mut scene = Scene::with(|settings| settings.channels = vec!["mail".into()]);
     scene.append(many(0), trusted(0));
     scene.turn(trusted(60));
     let shared = scene.shared.clone();
@@ -801,7 +801,7 @@ fn what_an_other_program_writes_as_sqlite_does_is_no_exchange() {
 
 #[test]
 fn alerts_that_wait_in_a_database_that_was_replaced_are_told_from_the_new_one() {
-    let mut scene = Scene::with(|settings| settings.channels = vec!["mail"]);
+    let mut scene = Scene::with(|settings| settings.channels = vec!["mail".into()]);
     scene.append(vec![row("t", T0, 1.0)], trusted(0));
     lock(&scene.shared.queue).alerts.push_back(AlertCommit {
         state: AlertState::new("this-boot"),

@@ -33,8 +33,8 @@ pub struct Condition {
     pub state: ConditionState,
     pub text: AlertText,
     pub last_good: Vec<LastGood>,
-    /// False where mail is what fails.
-    pub by_mail: bool,
+    /// False for the failure of a channel that does not carry it.
+    pub is_for_own_channel: bool,
     /// When the verdict changes without anything new.
     pub changes_at: Option<AlertInstant>,
     /// Whether the other sources, asked now, would tell what this is.
@@ -156,7 +156,7 @@ impl RuleEvaluator<'_> {
             state: verdict,
             text: words,
             last_good,
-            by_mail: true,
+            is_for_own_channel: true,
             changes_at: None,
             wants_probe: false,
         }
@@ -459,23 +459,25 @@ impl RuleEvaluator<'_> {
     }
 
     fn delivery(&self, all: &mut Vec<Condition>) {
-        for channel in ["mail", "webhook"] {
-            let mut troubles = self.facts.node.delivery.iter();
-            let trouble = troubles.find(|trouble| trouble.channel == channel);
-            let verdict = match trouble {
-                Some(trouble) => ConditionState::Bad {
-                    since: AlertInstant::of(trouble.since),
-                    ready_at: Some(AlertInstant::of(trouble.since).after(DELIVERY_HOLD)),
+        for channel in &self.facts.node.channels {
+            let failure = channel.failure.as_ref();
+            let state = match failure {
+                Some(failure) => ConditionState::Bad {
+                    since: AlertInstant::of(failure.since),
+                    ready_at: Some(AlertInstant::of(failure.since).after(DELIVERY_HOLD)),
                 },
                 None => ConditionState::Good {
                     proof: RecoveryProof::Complete,
                     stable_for: STABLE_FOR,
                 },
             };
-            let said = || (trouble.map(text::delivery).unwrap_or_default(), Vec::new());
+            let describe = || {
+                let text = failure.map(|failure| text::delivery(&channel.name, failure));
+                (text.unwrap_or_default(), Vec::new())
+            };
             all.push(Condition {
-                by_mail: channel != "mail",
-                ..self.condition(channel.to_owned(), verdict, said)
+                is_for_own_channel: channel.carries_own_failure,
+                ..self.condition(channel.name.to_string(), state, describe)
             });
         }
     }

@@ -75,7 +75,8 @@ struct AlertEntry {
     outages: Vec<AlertOutage>,
     outage_count: u64,
     flaps: bool,
-    by_mail: bool,
+    #[serde(rename = "by_mail")]
+    is_for_own_channel: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -329,7 +330,7 @@ impl StepContext<'_> {
             outages: Vec::new(),
             outage_count: 0,
             flaps: false,
-            by_mail: condition.by_mail,
+            is_for_own_channel: condition.is_for_own_channel,
         }
     }
 
@@ -499,7 +500,7 @@ impl StepContext<'_> {
                 false => Vec::new(),
             },
             outage_count: entry.outage_count,
-            by_mail: entry.by_mail,
+            is_for_own_channel: entry.is_for_own_channel,
         });
     }
 }

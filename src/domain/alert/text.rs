@@ -293,17 +293,17 @@ pub fn display(rule: &DisplayRule) -> AlertText {
     }
 }
 
-pub fn delivery(trouble: &DeliveryFailure) -> AlertText {
+pub fn delivery(channel: &str, failure: &DeliveryFailure) -> AlertText {
     AlertText {
-        about: capitalised(trouble.channel),
+        about: capitalised(channel),
         trouble: "alerts cannot be delivered".to_owned(),
         cause: String::new(),
         cause_name: String::new(),
-        detail: sentence(&trouble.why),
+        detail: sentence(&failure.why),
         displays: "Displays show current values and this alert.".to_owned(),
         node_does: "It keeps what is to be told and tries again, for days if need be.".to_owned(),
         check: strings(&["`main-node test-alert` tries each step and says what it answered"]),
-        short: format!("{} stuck", trouble.channel),
+        short: format!("{channel} stuck"),
     }
 }
 

@@ -577,13 +577,18 @@ fn storage_clock_displays_and_delivery_are_watched_too() {
         story.go_on(2 * 60, 60, works),
         ["recovery clock #3", "recovery display:hall #2"]
     );
-    story.node.delivery = vec![DeliveryFailure {
-        channel: "mail",
+    let mail = |failure| ChannelFacts {
+        name: "mail".into(),
+        carries_own_failure: false,
+        failure,
+    };
+    let failure = DeliveryFailure {
         since: story.now.mono,
         why: "AUTH: refused.".to_owned(),
-    }];
+    };
+    story.node.channels = vec![mail(Some(failure))];
     assert_eq!(story.go_on(10 * 60, 60, works), ["trigger mail #4"]);
-    story.node.delivery.clear();
+    story.node.channels = vec![mail(None)];
     assert_eq!(story.go_on(60, 60, works), ["recovery mail #4"]);
 }
 

@@ -235,8 +235,8 @@ fn node(page: &mut Page, facts: &Facts) {
         "alerts_refused",
         "Alert events that a channel has refused, kept and tried again daily.",
     );
-    for channel in facts.channels.iter().filter(|it| it.name != PING) {
-        let labels = [("channel", channel.name)];
+    for channel in facts.channels.iter().filter(|it| &*it.name != PING) {
+        let labels = [("channel", &*channel.name)];
         page.sample("alerts_refused", &labels, channel.refused.to_string());
     }
     page.counter(

@@ -224,7 +224,7 @@ pub fn render(facts: &StatusInput) -> Vec<u8> {
             .channels
             .iter()
             .map(|channel| ChannelStatus {
-                name: channel.name,
+                name: &channel.name,
                 waiting: channel.waiting,
                 trouble: channel.trouble.as_deref().map(sanitize),
                 last_delivered: channel.last_delivered.map(|wall| wall.to_string()),

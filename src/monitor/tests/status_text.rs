@@ -100,7 +100,7 @@ fn one_sentence_says_whether_all_is_well() {
             "nobody would notice that the node is dead",
             {
                 let mut scene = testing::healthy().pending_mails(0, "it answers HTTP 405");
-                scene.channel.name = PING;
+                scene.channel.name = PING.into();
                 scene
             },
             Warn,

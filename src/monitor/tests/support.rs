@@ -117,7 +117,7 @@ impl Default for NodeFixture {
             is_example: false,
             is_demo: false,
             channel: ChannelState {
-                name: "mail",
+                name: "mail".into(),
                 waiting: 0,
                 trouble: None,
                 trouble_since: None,

@@ -78,10 +78,10 @@ fn channels(view: &PageContext) -> Markup {
                             ", kept and tried again daily: " (sanitize(refusal)) "; "
                         }
                         @match (waiting_trouble(channel), channel.waiting - channel.refused) {
-                            (Some(trouble), _) if channel.name == PING => {
+                            (Some(trouble), _) if &*channel.name == PING => {
                                 "the dead man's switch does not hear: " (sanitize(trouble))
                             }
-                            (None, _) if channel.name == PING => "tells the dead man's switch that all is well",
+                            (None, _) if &*channel.name == PING => "tells the dead man's switch that all is well",
                             (Some(trouble), waiting) => {
                                 (waiting) " waiting: " (sanitize(trouble))
                             }

@@ -8,7 +8,9 @@ use std::time::Duration;
 
 use rusqlite::Connection;
 
-use crate::alerts::delivery::{Attempt, Channel, DeliveryBatch, DeliveryWorker, WakeSignal};
+use crate::alerts::channels::{Attempt, Channel, DeliveryBatch, DeliveryHooks};
+use crate::alerts::delivery::DeliveryWorker;
+use crate::alerts::wake_signal::WakeSignal;
 use crate::db::outbox::{self, OutboxBuffer};
 use crate::db::schema;
 use crate::domain::alert::{AlertCommit, AlertFacts, AlertRules, AlertState, NodeFacts, step};
@@ -81,16 +83,15 @@ struct Server {
 type Inbox = Arc<Mutex<Vec<(String, Vec<AlertEvent>)>>>;
 
 impl Channel for Server {
-    fn name(&self) -> &'static str {
+    fn name(&self) -> &str {
         "mail"
     }
 
-    fn deliver(
-        &self,
-        batch: &DeliveryBatch<'_>,
-        before_data: &mut dyn FnMut() -> Result<(), String>,
-        _: &WakeSignal,
-    ) -> Attempt {
+    fn destination(&self) -> String {
+        "mail.example:587".to_owned()
+    }
+
+    fn deliver(&self, batch: &DeliveryBatch<'_>, hooks: DeliveryHooks<'_>) -> Attempt {
         let again = |why: &str| Attempt {
             retry: Some(why.to_owned()),
             ..Attempt::default()
@@ -102,7 +103,7 @@ impl Channel for Server {
         if fate >= 6 {
             return again("connect: refused");
         }
-        before_data().expect("the card works");
+        (hooks.before_data)().expect("the card works");
         if fate == 5 {
             return again("DATA: the server answers 451");
         }
@@ -144,7 +145,7 @@ struct World {
     health: Vec<SourceHealth>,
     down_until: [u64; SOURCES],
     state: AlertState,
-    delivery: DeliveryWorker<Server>,
+    delivery: DeliveryWorker,
     is_killed: Arc<Mutex<bool>>,
     is_good: Arc<Mutex<bool>>,
     inbox: Inbox,
@@ -309,7 +310,7 @@ fn deliver(
     seed: u64,
     is_good: &Arc<Mutex<bool>>,
     inbox: &Inbox,
-) -> (DeliveryWorker<Server>, Arc<Mutex<bool>>) {
+) -> (DeliveryWorker, Arc<Mutex<bool>>) {
     let is_killed: Arc<Mutex<bool>> = Arc::default();
     let server = Server {
         random: Arc::new(Mutex::new(Random(seed | 1))),
@@ -328,7 +329,7 @@ fn deliver(
     }));
     let gather = Duration::ZERO;
     let delivery = DeliveryWorker::new(
-        server,
+        Box::new(server),
         Box::new(outbox),
         clock,
         WakeSignal::default(),

@@ -14,7 +14,8 @@ use rustls::CertificateError;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_rustls::TlsConnector;
 
-use super::{Protection, SendResult, SmtpAccount, SmtpFailure, SmtpStep, StepReport, advice};
+use super::{SendResult, SmtpAccount, SmtpFailure, SmtpStep, StepReport, advice};
+use crate::config::MailTls;
 use crate::limits;
 use crate::sys::os_error::reason;
 use crate::sys::tls::{certificate_words, handshake_words};
@@ -47,7 +48,7 @@ type MailToSend<'a> = Option<(&'a [u8], &'a [String])>;
 impl Session<'_> {
     pub async fn run(&self, mail: MailToSend<'_>) -> Result<SendResult, SmtpFailure> {
         let account = self.account;
-        if account.protection == Protection::None && account.login.is_some() {
+        if account.tls == MailTls::None && account.login.is_some() {
             return Err(SmtpFailure::Temporary(
                 "a password is set, but the connection is not encrypted: set tls = \"starttls\" \
                  or \"implicit\", or remove user and password"
@@ -56,8 +57,8 @@ impl Session<'_> {
         }
         let tcp = self.connect().await?;
         let step = account.timeouts.step;
-        match account.protection {
-            Protection::Implicit => {
+        match account.tls {
+            MailTls::Implicit => {
                 let handshake = tcp.into_tls(&self.connector, without_brackets(&account.host));
                 let client = self
                     .step(SmtpStep::Tls, step, handshake, |_| "agreed".into())
@@ -66,7 +67,7 @@ impl Session<'_> {
                 self.read_greeting(&mut client).await?;
                 self.authenticate_and_send(client, mail).await
             }
-            Protection::StartTls => {
+            MailTls::StartTls => {
                 let mut tcp = tcp;
                 self.read_greeting(&mut tcp).await?;
                 self.ehlo(&mut tcp).await?;
@@ -87,7 +88,7 @@ impl Session<'_> {
                     .await?;
                 self.authenticate_and_send(boxed_stream(client), mail).await
             }
-            Protection::None => {
+            MailTls::None => {
                 let mut client = boxed_stream(tcp);
                 self.read_greeting(&mut client).await?;
                 self.authenticate_and_send(client, mail).await
@@ -111,7 +112,7 @@ impl Session<'_> {
             .await?;
         let mut last = SmtpFailure::Temporary(format!("resolve: {host} has no address"));
         for address in found {
-            if self.account.protection == Protection::None
+            if self.account.tls == MailTls::None
                 && !self.account.plain_anywhere
                 && !is_private(address.ip())
             {
@@ -322,8 +323,7 @@ impl Session<'_> {
         match error {
             // A server that waits for TLS keeps silent.
             Error::Timeout
-                if step == SmtpStep::Greeting
-                    && self.account.protection != Protection::Implicit =>
+                if step == SmtpStep::Greeting && self.account.tls != MailTls::Implicit =>
             {
                 format!(
                     "no answer within {} s; if port {} speaks TLS from the start, set tls = \

@@ -119,7 +119,7 @@ fn account(port: u16) -> SmtpAccount {
     SmtpAccount {
         host: "127.0.0.1".to_owned(),
         port,
-        protection: Protection::None,
+        tls: MailTls::None,
         login: None,
         from: "node@example.org".to_owned(),
         ca_file: None,
@@ -297,55 +297,55 @@ fn a_server_that_hangs_is_left_in_time_at_every_step() {
     };
     for (protection, hangs_at, answer, expected) in [
         (
-            Protection::Implicit,
+            MailTls::Implicit,
             "greeting",
             "hang",
             "TLS: no answer within 0.3 s",
         ),
         (
-            Protection::None,
+            MailTls::None,
             "greeting",
             "hang",
             "greeting: no answer within 0.3 s",
         ),
         (
-            Protection::None,
+            MailTls::None,
             "EHLO",
             "hang",
             "EHLO: no answer within 0.3 s",
         ),
         (
-            Protection::StartTls,
+            MailTls::StartTls,
             "STARTTLS",
             "hang",
             "STARTTLS: no answer within 0.3 s",
         ),
         (
-            Protection::StartTls,
+            MailTls::StartTls,
             "STARTTLS",
             "220 then silence",
             "TLS: no answer within 0.3 s",
         ),
         (
-            Protection::None,
+            MailTls::None,
             "MAIL FROM",
             "hang",
             "MAIL FROM: no answer within 0.3 s",
         ),
         (
-            Protection::None,
+            MailTls::None,
             "RCPT TO",
             "hang",
             "RCPT TO: no answer within 0.3 s",
         ),
         (
-            Protection::None,
+            MailTls::None,
             "DATA",
             "hang",
             "DATA: no answer within 0.6 s",
         ),
         (
-            Protection::None,
+            MailTls::None,
             "end of data",
             "hang",
             "DATA: no answer within 0.6 s",
@@ -356,7 +356,7 @@ fn a_server_that_hangs_is_left_in_time_at_every_step() {
             abilities: vec!["STARTTLS"],
         }]);
         let account = SmtpAccount {
-            protection,
+            tls: protection,
             timeouts: short,
             ..account(server.port)
         };
@@ -378,7 +378,7 @@ fn a_server_that_hangs_is_left_in_time_at_every_step() {
             true => " (it may have arrived all the same)",
             false => "",
         };
-        let hint = match protection != Protection::Implicit && expected.starts_with("greeting") {
+        let hint = match protection != MailTls::Implicit && expected.starts_with("greeting") {
             true => format!(
                 "; if port {} speaks TLS from the start, set tls = \"implicit\"",
                 server.port
@@ -417,7 +417,7 @@ fn a_password_never_goes_over_an_open_connection() {
     };
     let why = try_login(&account, hooks).expect_err("refused").to_string();
     assert!(why.contains("not encrypted"), "{why}");
-    account.protection = Protection::StartTls;
+    account.tls = MailTls::StartTls;
     let hooks = SmtpHooks {
         before_data: &mut || Ok(()),
         report: &mut |_| {},

@@ -1,0 +1,95 @@
+//! HTTP client for webhooks and the heartbeat: one short request at a time, no redirects.
+
+use std::io::Read;
+use std::sync::mpsc::{RecvTimeoutError, channel};
+use std::time::{Duration, Instant};
+
+use ureq::Agent;
+use ureq::http::Request;
+use ureq::unversioned::resolver::DefaultResolver;
+use ureq::unversioned::transport::{Connector, TcpConnector};
+
+use super::wake_signal::WakeSignal;
+use crate::limits;
+use crate::sys::os_error::reason;
+use crate::sys::thread;
+use crate::sys::tls::{Tls, Trust, certificate_words};
+
+/// One request, ended early by the stop; the status and the beginning of the response body.
+pub fn send(request: Request<String>, wake_signal: &WakeSignal) -> Result<(u16, String), String> {
+    let agent = agent();
+    let (tell, heard) = channel();
+    let caller = agent.clone();
+    let spawned = thread::spawn("call", move || {
+        // Nobody listens any more once the node stops.
+        let _ = tell.send(send_request(&caller, request));
+    });
+    spawned.map_err(|error| format!("no thread can be started: {}", reason(&error)))?;
+    let deadline = Instant::now() + limits::WEBHOOK_TIMEOUT * 2;
+    loop {
+        match heard.recv_timeout(Duration::from_millis(100)) {
+            Ok(result) => return result,
+            Err(RecvTimeoutError::Disconnected) => {
+                return Err("the call met a defect of main-node; the log says where".to_owned());
+            }
+            Err(RecvTimeoutError::Timeout)
+                if wake_signal.is_closed() || Instant::now() > deadline =>
+            {
+                agent.shutdown();
+                return Err("main-node is stopping".to_owned());
+            }
+            Err(RecvTimeoutError::Timeout) => {}
+        }
+    }
+}
+
+fn agent() -> Agent {
+    let config = Agent::config_builder()
+        .timeout_global(Some(limits::WEBHOOK_TIMEOUT))
+        .timeout_connect(Some(limits::CONNECT_TIMEOUT))
+        .http_status_as_error(false)
+        // A secret in the address or a message must not wander to another host.
+        .max_redirects(0)
+        .max_redirects_will_error(false)
+        .max_response_header_size(limits::RESPONSE_HEAD_BYTES)
+        .proxy(None)
+        .build();
+    let connector = ().chain(TcpConnector::default()).chain(Tls::new(Trust::System));
+    Agent::with_parts(config, connector, DefaultResolver::default())
+}
+
+fn send_request(agent: &Agent, request: Request<String>) -> Result<(u16, String), String> {
+    let host = request.uri().host().unwrap_or_default().to_owned();
+    let mut answer = agent
+        .run(request)
+        .map_err(|error| format!("{host}: {}", describe_error(&error)))?;
+    let mut beginning = Vec::new();
+    let bytes = limits::REPLY_CHARS as u64;
+    // What it says beside its status is a courtesy.
+    let _ = answer
+        .body_mut()
+        .as_reader()
+        .take(bytes)
+        .read_to_end(&mut beginning);
+    let said = String::from_utf8_lossy(&beginning);
+    let said = said.chars().map(|c| if c.is_control() { ' ' } else { c });
+    let said: String = said.collect();
+    Ok((answer.status().as_u16(), said.trim().to_owned()))
+}
+
+/// The library's own words may hold the address.
+fn describe_error(error: &ureq::Error) -> String {
+    match error {
+        ureq::Error::Timeout(_) => {
+            format!("no answer within {} s", limits::WEBHOOK_TIMEOUT.as_secs())
+        }
+        ureq::Error::HostNotFound => "its name cannot be resolved".to_owned(),
+        ureq::Error::Io(error) => reason(error),
+        ureq::Error::ConnectionFailed => "it cannot be connected".to_owned(),
+        ureq::Error::Rustls(rustls::Error::InvalidCertificate(why)) => {
+            format!("its certificate {}", certificate_words(why))
+        }
+        ureq::Error::Tls(_) | ureq::Error::Rustls(_) => "its certificate is not trusted".to_owned(),
+        _ => "it does not answer as HTTP should".to_owned(),
+    }
+}
