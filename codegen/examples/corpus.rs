@@ -16,7 +16,11 @@ use serde_json::Value;
 const BAR_PERCENT: f64 = 99.0;
 
 /// What generated code stands on.
-const RUNTIME: &[&str] = &["api/request.rs", "api/request/serialize.rs"];
+const RUNTIME: &[&str] = &[
+    "api/request.rs",
+    "api/request/serialize.rs",
+    "domain/percent.rs",
+];
 
 fn main() -> ExitCode {
     match run() {
@@ -203,7 +207,8 @@ impl Scratch {
         let manifest = format!(
             "[package]\nname = \"corpus\"\nversion = \"0.0.0\"\nedition = \"2024\"\n\n\
              [workspace]\n\n[dependencies]\ncodegen = {{ path = {:?}, default-features = false }}\n\
-             serde_json = {{ version = \"1\", features = [\"arbitrary_precision\"] }}\n\
+             base64 = {{ version = \"0.23\", default-features = false, features = [\"alloc\"] }}\n\
+             percent-encoding = {{ version = \"2\", default-features = false, features = [\"alloc\"] }}\n\
              ureq = {{ version = \"3.5\", default-features = false, features = [\"rustls\", \"gzip\"] }}\n",
             env!("CARGO_MANIFEST_DIR")
         );
@@ -222,7 +227,7 @@ impl Scratch {
 
     fn check(&self, rows: &[Row]) -> Result<bool, String> {
         let mut main =
-            "#![deny(warnings)]\n#![allow(dead_code)]\nmod api {\n    pub mod request;\n"
+            "#![deny(warnings)]\n#![allow(dead_code)]\nmod domain {\n    pub mod percent;\n}\nmod api {\n    pub mod request;\n"
                 .to_owned();
         let mut calls = String::new();
         for row in rows {

@@ -10,7 +10,7 @@ use crate::emit::emit;
 use crate::lower::names::{self, Scope};
 use crate::lower::report::Report;
 use crate::lower::spec::{Failure, Spec};
-use crate::lower::{lower, wanted_by_file};
+use crate::lower::{lower, requested_by_file};
 
 const DEFAULT_FILE: &str = "openapi.yaml";
 const DEFAULT_OUT: &str = "src/api/client.rs";
@@ -119,9 +119,9 @@ pub fn generate(arguments: &Arguments) -> Result<Generated, Failure> {
         .collect::<Result<Vec<_>, _>>()?;
     for spec in &specs {
         let wanted = if asked.is_empty() {
-            wanted_by_file(spec)
+            requested_by_file(spec)
         } else {
-            asked_of(spec, &specs, &asked)
+            requested_in(spec, &specs, &asked)
         };
         if !asked.is_empty() && wanted.is_empty() && specs.len() > 1 {
             continue;
@@ -146,7 +146,7 @@ pub fn generate(arguments: &Arguments) -> Result<Generated, Failure> {
 
 /// Of several files, each gets the names that it knows; a name that none knows goes to the
 /// first, which says so.
-fn asked_of(spec: &Spec, specs: &[Spec], asked: &[String]) -> Vec<String> {
+fn requested_in(spec: &Spec, specs: &[Spec], asked: &[String]) -> Vec<String> {
     if specs.len() == 1 {
         return asked.to_vec();
     }
@@ -163,7 +163,7 @@ fn asked_of(spec: &Spec, specs: &[Spec], asked: &[String]) -> Vec<String> {
 
 /// `x-main-node-name`, or the file's name, or where that says nothing the API's title.
 fn module_name(spec: &Spec) -> String {
-    const SAY_NOTHING: &[&str] = &[
+    const GENERIC_NAMES: &[&str] = &[
         "openapi", "swagger", "api", "api_docs", "spec", "schema", "main", "index", "root", "v1",
         "v2", "v3",
     ];
@@ -176,7 +176,7 @@ fn module_name(spec: &Spec) -> String {
         .map(|it| it.to_string_lossy().into_owned())
         .unwrap_or_default();
     let stem = names::snake(&stem);
-    if !SAY_NOTHING.contains(&stem.as_str()) {
+    if !GENERIC_NAMES.contains(&stem.as_str()) {
         return stem;
     }
     let title = spec

@@ -30,8 +30,8 @@ use crate::lower::report::{Included, Report, Skipped};
 use crate::lower::responses::JsonResponses;
 use crate::lower::schemas::Schemas;
 use crate::lower::spec::{Failure, Spec};
-use crate::lower::tree::{Kind, Node, Place, shortened};
-use crate::lower::values::sentence;
+use crate::lower::tree::{Kind, Node, Position, truncate};
+use crate::lower::values::first_sentence;
 use crate::operation::{Api, Operation, Server, Variable};
 
 /// A GET as the file has it, before anything of it is judged.
@@ -40,7 +40,7 @@ struct Get<'a> {
     /// `None` where its file is missing.
     operation: Option<&'a Node>,
     item: &'a Node,
-    place: Place,
+    place: Position,
     id: String,
 }
 
@@ -58,8 +58,8 @@ pub fn lower(
     let mut gets = find_gets(spec, &mut report);
     name_gets(spec, &mut gets, &mut report);
     let all = gets.len();
-    let gets = asked_for(spec, gets, wanted)?;
-    report.not_asked_for = all - gets.len();
+    let gets = requested(spec, gets, wanted)?;
+    report.not_requested = all - gets.len();
 
     let own = servers(spec, root, &mut report).unwrap_or_default();
     let mut schemas = Schemas::new(spec);
@@ -116,7 +116,7 @@ pub fn lower(
 }
 
 /// What the file itself asks for.
-pub fn wanted_by_file(spec: &Spec) -> Vec<String> {
+pub fn requested_by_file(spec: &Spec) -> Vec<String> {
     let list = spec
         .root()
         .get("x-main-node-operations")
@@ -129,7 +129,7 @@ pub fn wanted_by_file(spec: &Spec) -> Vec<String> {
 }
 
 pub fn one_line(text: &str, most: usize) -> String {
-    shortened(&text.split_whitespace().collect::<Vec<_>>().join(" "), most)
+    truncate(&text.split_whitespace().collect::<Vec<_>>().join(" "), most)
 }
 
 fn find_gets<'a>(spec: &'a Spec, report: &mut Report) -> Vec<Get<'a>> {
@@ -165,7 +165,10 @@ fn find_gets<'a>(spec: &'a Spec, report: &mut Report) -> Vec<Get<'a>> {
         if !item.is_map() {
             report.note(
                 spec.place(entry.value.place),
-                format!("expected the operations of {path}, found {}", item.words()),
+                format!(
+                    "expected the operations of {path}, found {}",
+                    item.describe()
+                ),
             );
             continue;
         }
@@ -253,7 +256,7 @@ fn name_of_path(path: &str) -> String {
     }
 }
 
-fn asked_for<'a>(
+fn requested<'a>(
     spec: &Spec,
     gets: Vec<Get<'a>>,
     wanted: &[String],
@@ -295,7 +298,7 @@ fn operation<'a>(
 ) -> Result<Operation, String> {
     let node = spec.resolve(node)?;
     if !node.is_map() {
-        return Err(format!("expected an operation, found {}", node.words()));
+        return Err(format!("expected an operation, found {}", node.describe()));
     }
     if let Some(body) = node.get("requestBody")
         && spec.resolve(body).is_ok_and(|it| it.is_true("required"))
@@ -317,7 +320,7 @@ fn operation<'a>(
     Ok(Operation {
         api: String::new(),
         id: get.id.clone(),
-        summary: sentence(summary, 100),
+        summary: first_sentence(summary, 100),
         description: one_line(text("description"), 160),
         path: get.path.clone(),
         servers: own.unwrap_or_default(),
@@ -336,7 +339,7 @@ fn assumed(spec: &Spec, get: &Get, report: &mut Report) -> Operation {
         id: get.id.clone(),
         summary: "(its file was missing when this was generated)".to_owned(),
         path: get.path.clone(),
-        parameters: parameters::of_template(&get.path),
+        parameters: parameters::from_template(&get.path),
         security: security::security(spec, get.item, report),
         accept: "application/json".to_owned(),
         responses: vec![responses::free_form("200")],

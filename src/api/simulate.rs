@@ -11,15 +11,15 @@ use openapi::operation::{Location, Operation};
 use openapi::schema::{Literal, Schema, Types};
 
 /// Items of every list: hours of a forecast, stations of a network.
-const ITEMS: usize = 6;
+const MAX_ITEMS: usize = 6;
 /// Levels below which lists are left empty and optional properties out: schemas may contain
 /// themselves.
-const DEPTH: usize = 8;
+const OPTIONAL_DEPTH: usize = 8;
 /// Levels below which even what is required is left out; only a schema that can never be
 /// satisfied gets there.
-const LAST_DEPTH: usize = 24;
+const MAX_DEPTH: usize = 24;
 /// Values in all: a list in a list in a list … multiplies.
-const VALUES: usize = 5_000;
+const MAX_VALUES: usize = 5_000;
 
 /// What the path and the query of a request say; a list is in its parts.
 pub type Arguments = Vec<(String, Vec<String>)>;
@@ -38,7 +38,7 @@ pub fn simulate(operation: &Operation, arguments: &Arguments, wall: Wall) -> Jso
         arguments,
         wall,
         zone,
-        left: VALUES,
+        left: MAX_VALUES,
     };
     simulation.value(operation.response(), "", "", 0)
 }
@@ -67,7 +67,7 @@ impl Simulation<'_> {
         if let (Some(variant), true) = (schema.variants().first(), is_leaf) {
             return self.value(variant, pointer, name, step);
         }
-        if let Some(echo) = self.echo(schema, name) {
+        if let Some(echo) = self.repeated_argument(schema, name) {
             return echo;
         }
         let types = schema.types;
@@ -105,7 +105,7 @@ impl Simulation<'_> {
     }
 
     /// An argument that the answer repeats: the place that was asked for.
-    fn echo(&self, schema: &Schema, name: &str) -> Option<Json> {
+    fn repeated_argument(&self, schema: &Schema, name: &str) -> Option<Json> {
         let values = find(self.arguments, name)?;
         let [value] = values.as_slice() else {
             return None;
@@ -122,10 +122,10 @@ impl Simulation<'_> {
     fn object(&mut self, schema: &'static Schema, pointer: &str) -> Json {
         let mut fields = Map::new();
         let depth = pointer.matches('/').count();
-        if depth >= LAST_DEPTH {
+        if depth >= MAX_DEPTH {
             return Json::Object(fields);
         }
-        let is_deep = depth >= DEPTH || self.left == 0;
+        let is_deep = depth >= OPTIONAL_DEPTH || self.left == 0;
         let own_name = pointer.rsplit('/').next().unwrap_or_default();
         let selection = self.selection(own_name);
         for property in schema.properties() {
@@ -173,10 +173,13 @@ impl Simulation<'_> {
             let rest = name.strip_prefix(&parameter.name);
             parameter.location == Location::Query
                 && rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('_'))
-                && !texts(parameter.schema.items()).is_empty()
+                && !listed_texts(parameter.schema.items()).is_empty()
         })?;
         let given = find(self.arguments, &parameter.name).cloned();
-        Some((texts(parameter.schema.items()), given.unwrap_or_default()))
+        Some((
+            listed_texts(parameter.schema.items()),
+            given.unwrap_or_default(),
+        ))
     }
 
     /// For a map such as `current_units`: the unit of each field of `current`, as the field's
@@ -206,12 +209,12 @@ impl Simulation<'_> {
 
     fn list(&mut self, schema: &'static Schema, pointer: &str, name: &str) -> Json {
         let depth = pointer.matches('/').count();
-        let items = match (schema.items(), depth < DEPTH && self.left > 0) {
+        let items = match (schema.items(), depth < OPTIONAL_DEPTH && self.left > 0) {
             (Some(items), true) => items,
             _ => return Json::Array(Vec::new()),
         };
         let count = match (schema.prefix().len(), depth) {
-            (0, 0..4) => ITEMS,
+            (0, 0..4) => MAX_ITEMS,
             (0, _) => 1,
             (places, _) => places,
         };
@@ -370,7 +373,7 @@ fn time_like(example: &str, wall: Wall, zone: &TimeZone) -> Option<String> {
     ))
 }
 
-fn texts(schema: Option<&'static Schema>) -> Vec<&'static str> {
+fn listed_texts(schema: Option<&'static Schema>) -> Vec<&'static str> {
     let literals = schema.map_or(&[][..], Schema::literals);
     literals
         .iter()
@@ -476,7 +479,7 @@ mod tests {
             assert_eq!(format!("{time}Z"), wall.to_string());
             assert_eq!(
                 answer["hourly"]["time"].as_array().map(Vec::len),
-                Some(ITEMS)
+                Some(MAX_ITEMS)
             );
         }
         assert!(seen.len() > 20, "{seen:?}");

@@ -18,7 +18,7 @@ use crate::{read, variable};
 const PREFERRED: [&str; 2] = ["Apache-2.0", "MIT"];
 
 /// What is linked and no package of Cargo.lock: name, licence, what it asks to be said.
-const BESIDE_PACKAGES: [(&str, &str, &str); 2] = [
+const OUTSIDE_CARGO: [(&str, &str, &str); 2] = [
     (
         "Rust's standard library",
         "Apache-2.0",
@@ -113,8 +113,8 @@ fn package(known: &Value) -> Package {
     let manifest = PathBuf::from(string(&known["manifest_path"]));
     let home = manifest.parent().expect("a manifest is in a directory");
     let offered = string(&known["license"]);
-    let licence = chosen(&offered);
-    let texts = files_of_notices(home, licence)
+    let licence = choose_licence(&offered);
+    let texts = notice_files(home, licence)
         .iter()
         .map(|file| normalised(&read(file)))
         .collect();
@@ -127,7 +127,7 @@ fn package(known: &Value) -> Package {
 }
 
 /// One of the licences offered (SPDX: `A OR B`; cargo's older way: `A/B`), or all that hold.
-fn chosen(offered: &str) -> &str {
+fn choose_licence(offered: &str) -> &str {
     let alternatives: Vec<&str> = offered
         .split(" OR ")
         .flat_map(|part| part.split('/'))
@@ -140,7 +140,7 @@ fn chosen(offered: &str) -> &str {
 }
 
 /// The files of a package that have to go along under the licence chosen.
-fn files_of_notices(home: &Path, licence: &str) -> Vec<PathBuf> {
+fn notice_files(home: &Path, licence: &str) -> Vec<PathBuf> {
     let entries = fs::read_dir(home)
         .unwrap_or_else(|error| panic!("{} cannot be read: {error}", home.display()));
     let mut files: Vec<(String, PathBuf)> = entries
@@ -170,13 +170,13 @@ fn files_of_notices(home: &Path, licence: &str) -> Vec<PathBuf> {
 fn notices(packages: &[Package], root: &Path) -> String {
     let with_musl =
         (std::env::var("CARGO_CFG_TARGET_ENV").as_deref() == Ok("musl")).then_some(MUSL);
-    let beside: Vec<_> = BESIDE_PACKAGES.into_iter().chain(with_musl).collect();
+    let beside: Vec<_> = OUTSIDE_CARGO.into_iter().chain(with_musl).collect();
     let mut text = String::from(
         "main-node is licensed under MIT or Apache-2.0, as you choose.\n\
          This binary holds the following, each under the licence named; their texts follow.\n\n",
     );
-    for (name, licence, words) in &beside {
-        let _ = writeln!(text, "{name}: {licence}; {words}");
+    for (name, licence, notice) in &beside {
+        let _ = writeln!(text, "{name}: {licence}; {notice}");
     }
     for package in packages {
         let Package {
@@ -187,8 +187,8 @@ fn notices(packages: &[Package], root: &Path) -> String {
         } = package;
         let _ = writeln!(text, "{name} {version}: {licence}");
     }
-    for (words, of) in by_text(packages) {
-        section(&mut text, &of.join(", "), &words);
+    for (notice, of) in by_text(packages) {
+        section(&mut text, &of.join(", "), &notice);
     }
     let own = |file: &str| normalised(&read(&root.join(file)));
     section(&mut text, "MIT", &own("LICENSE-MIT"));
@@ -200,19 +200,19 @@ fn notices(packages: &[Package], root: &Path) -> String {
 fn by_text(packages: &[Package]) -> Vec<(String, Vec<String>)> {
     let mut texts: Vec<(String, Vec<String>)> = Vec::new();
     for package in packages {
-        for words in &package.texts {
-            match texts.iter_mut().find(|(known, _)| known == words) {
+        for notice in &package.texts {
+            match texts.iter_mut().find(|(known, _)| known == notice) {
                 Some((_, of)) if of.last() == Some(&package.name) => {}
                 Some((_, of)) => of.push(package.name.clone()),
-                None => texts.push((words.clone(), vec![package.name.clone()])),
+                None => texts.push((notice.clone(), vec![package.name.clone()])),
             }
         }
     }
     texts
 }
 
-fn section(text: &mut String, title: &str, words: &str) {
-    let _ = write!(text, "\n---- {title} ----\n\n{words}\n");
+fn section(text: &mut String, title: &str, notice: &str) {
+    let _ = write!(text, "\n---- {title} ----\n\n{notice}\n");
 }
 
 /// Without the ends of line and the blank edges in which copies of a text differ.

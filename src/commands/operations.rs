@@ -8,9 +8,9 @@ use openapi::operation::{Api, Location, Operation, Parameter, SecurityKind, Secu
 use openapi::schema::{Schema, Types};
 
 /// Leaves of a response that are named, at most.
-const LEAVES: usize = 12;
+const MAX_LEAVES: usize = 12;
 /// Words of an enumeration that are named, at most.
-const WORDS: usize = 8;
+const MAX_VALUES: usize = 8;
 
 /// The operations that have all `words` in their id, path or summary.
 pub fn list(apis: &[&'static Api], words: &[String]) -> String {
@@ -78,7 +78,7 @@ fn describe(out: &mut String, operation: &'static Operation, name_api: bool) -> 
             "# returns: not declared in its file; `main-node once` shows what comes"
         )?;
     } else {
-        writeln!(out, "# returns: {}", shortened(&leaves, LEAVES))?;
+        writeln!(out, "# returns: {}", truncate_list(&leaves, MAX_LEAVES))?;
     }
     for parameter in operation
         .parameters
@@ -101,7 +101,7 @@ fn describe(out: &mut String, operation: &'static Operation, name_api: bool) -> 
             "#   {}: {}, {need}{place}{}",
             parameter.argument,
             describe_values(parameter.schema.get()),
-            brief(&parameter.description)
+            first_sentence(&parameter.description)
         )?;
     }
     writeln!(out, "[[source]]")?;
@@ -121,8 +121,8 @@ fn describe(out: &mut String, operation: &'static Operation, name_api: bool) -> 
     let (pasted, others): (Vec<_>, Vec<_>) = operation
         .parameters
         .iter()
-        .filter(|it| !it.filled_by_security && (it.required || is_shown(operation, it)))
-        .partition(|it| it.required || chooses_what_comes(it));
+        .filter(|it| !it.filled_by_security && (it.required || has_example(operation, it)))
+        .partition(|it| it.required || selects_fields(it));
     let spell = |parameters: &[&'static Parameter]| {
         let spelled = parameters
             .iter()
@@ -142,13 +142,13 @@ fn describe(out: &mut String, operation: &'static Operation, name_api: bool) -> 
 }
 
 /// Whether the author shows a value for this parameter itself, and it can be used.
-fn is_shown(operation: &Operation, parameter: &'static Parameter) -> bool {
+fn has_example(operation: &Operation, parameter: &'static Parameter) -> bool {
     let is_empty = matches!(parameter.example.as_str(), "" | "\"\"" | "[]" | "[\"\"]");
     !is_empty && shown(operation, parameter).is_some()
 }
 
 /// Whether a parameter is a list of words that the file names, as lists of fields are.
-fn chooses_what_comes(parameter: &Parameter) -> bool {
+fn selects_fields(parameter: &Parameter) -> bool {
     let items = parameter.schema.items();
     items.is_some_and(|items| !items.literals().is_empty())
 }
@@ -198,7 +198,7 @@ fn variable(name: &str) -> String {
 /// The numeric leaves that a schema declares, as dotted paths.
 fn collect_leaves(schema: &'static Schema, path: &str, depth: usize, leaves: &mut Vec<String>) {
     // Recursive schemas have no end, and nobody reads past a few.
-    if depth > 5 || leaves.len() > LEAVES {
+    if depth > 5 || leaves.len() > MAX_LEAVES {
         return;
     }
     let join = |name: &str| match path {
@@ -241,11 +241,11 @@ fn describe_values(schema: &'static Schema) -> String {
     if values.is_empty() {
         schema.describe()
     } else {
-        format!("{list}{}", shortened(&values, WORDS))
+        format!("{list}{}", truncate_list(&values, MAX_VALUES))
     }
 }
 
-fn shortened(words: &[String], most: usize) -> String {
+fn truncate_list(words: &[String], most: usize) -> String {
     let mut text = words[..words.len().min(most)].join(", ");
     if words.len() > most {
         text.push_str(", …");
@@ -254,7 +254,7 @@ fn shortened(words: &[String], most: usize) -> String {
 }
 
 /// The first sentence of a description, on one line.
-fn brief(description: &str) -> String {
+fn first_sentence(description: &str) -> String {
     let line = description.split_whitespace().collect::<Vec<_>>().join(" ");
     let end = line.find(". ").map_or(line.len(), |at| at + 1);
     match line[..end].chars().take(120).collect::<String>() {

@@ -11,7 +11,7 @@ const MAX_ROUNDS: usize = 24;
 
 pub fn dedupe(description: &mut Description) {
     let schemas = &mut description.schemas;
-    drop_hollow(schemas);
+    drop_empty(schemas);
     let mut same: Vec<usize> = (0..schemas.len()).collect();
     for _ in 0..MAX_ROUNDS {
         // Equal schemas have equal compact forms, which unlike numbers can be hashed.
@@ -31,7 +31,9 @@ pub fn dedupe(description: &mut Description) {
         if !found {
             break;
         }
-        same = (0..same.len()).map(|id| final_of(&same, id)).collect();
+        same = (0..same.len())
+            .map(|id| representative(&same, id))
+            .collect();
         for child in children_mut(schemas) {
             *child = SchemaRef::new(same[child.id()]);
         }
@@ -44,7 +46,7 @@ fn children_mut(schemas: &mut [Schema]) -> impl Iterator<Item = &mut SchemaRef> 
     rules.flat_map(Rule::children_mut)
 }
 
-fn final_of(same: &[usize], id: usize) -> usize {
+fn representative(same: &[usize], id: usize) -> usize {
     let mut id = id;
     while same[id] != id {
         id = same[id];
@@ -53,10 +55,10 @@ fn final_of(same: &[usize], id: usize) -> usize {
 }
 
 /// A rule that leads to the schema that says nothing, says nothing.
-fn drop_hollow(schemas: &mut [Schema]) {
-    let hollow: Vec<bool> = schemas.iter().map(|it| *it == Schema::default()).collect();
+fn drop_empty(schemas: &mut [Schema]) {
+    let empty: Vec<bool> = schemas.iter().map(|it| *it == Schema::default()).collect();
     for child in children_mut(schemas) {
-        if hollow[child.id()] {
+        if empty[child.id()] {
             *child = SchemaRef::ANY;
         }
     }

@@ -4,9 +4,11 @@
 //! Lenient where that is harmless (comments, a trailing comma, control characters in
 //! strings); bounded in depth.
 
-use crate::lower::tree::{Broken, Entry, Kind, MAX_DEPTH, Node, Place, Warning, join_entries};
+use crate::lower::tree::{
+    Entry, Kind, MAX_DEPTH, Node, ParseError, Position, Warning, join_entries,
+};
 
-pub fn read(text: &str, file: u32, warnings: &mut Vec<Warning>) -> Result<Node, Broken> {
+pub fn read(text: &str, file: u32, warnings: &mut Vec<Warning>) -> Result<Node, ParseError> {
     let mut reader = Reader {
         bytes: text.as_bytes(),
         text,
@@ -40,7 +42,7 @@ impl Reader<'_> {
         self.bytes.get(self.at).copied()
     }
 
-    fn place(&self) -> Place {
+    fn place(&self) -> Position {
         let before = self.text.get(self.line_start..self.at).unwrap_or("");
         // Counting characters of a file in one line would be quadratic.
         let column = if before.len() > 500 {
@@ -48,14 +50,14 @@ impl Reader<'_> {
         } else {
             before.chars().count()
         };
-        Place {
+        Position {
             file: self.file,
             line: self.line,
             column: u32::try_from(column).unwrap_or(u32::MAX).saturating_add(1),
         }
     }
 
-    fn broken(&self, message: &str) -> Broken {
+    fn broken(&self, message: &str) -> ParseError {
         let place = self.place();
         let found = match self
             .text
@@ -65,7 +67,7 @@ impl Reader<'_> {
             Some(found) => format!("{found:?}"),
             None => "the end of the file".to_owned(),
         };
-        Broken {
+        ParseError {
             line: place.line,
             column: place.column,
             message: format!("{message}, found {found}"),
@@ -78,7 +80,7 @@ impl Reader<'_> {
     }
 
     /// White space and comments.
-    fn skip(&mut self) -> Result<(), Broken> {
+    fn skip(&mut self) -> Result<(), ParseError> {
         loop {
             match self.peek() {
                 Some(b'\n') => {
@@ -107,7 +109,7 @@ impl Reader<'_> {
         }
     }
 
-    fn value(&mut self, depth: usize) -> Result<Node, Broken> {
+    fn value(&mut self, depth: usize) -> Result<Node, ParseError> {
         if depth > MAX_DEPTH {
             return Err(self.broken("expected fewer than 200 brackets inside each other"));
         }
@@ -139,7 +141,7 @@ impl Reader<'_> {
         self.text.get(start..self.at).unwrap_or("")
     }
 
-    fn list(&mut self, depth: usize) -> Result<Kind, Broken> {
+    fn list(&mut self, depth: usize) -> Result<Kind, ParseError> {
         let mut items = Vec::new();
         self.at += 1;
         loop {
@@ -153,7 +155,7 @@ impl Reader<'_> {
         }
     }
 
-    fn map(&mut self, depth: usize) -> Result<Kind, Broken> {
+    fn map(&mut self, depth: usize) -> Result<Kind, ParseError> {
         let mut entries = Vec::new();
         self.at += 1;
         loop {
@@ -180,7 +182,7 @@ impl Reader<'_> {
         }
     }
 
-    fn comma_or(&mut self, end: u8, message: &str) -> Result<(), Broken> {
+    fn comma_or(&mut self, end: u8, message: &str) -> Result<(), ParseError> {
         self.skip()?;
         match self.peek() {
             Some(b',') => {
@@ -192,7 +194,7 @@ impl Reader<'_> {
         }
     }
 
-    fn string(&mut self) -> Result<String, Broken> {
+    fn string(&mut self) -> Result<String, ParseError> {
         let mut out = String::new();
         self.at += 1;
         let mut start = self.at;
@@ -220,7 +222,7 @@ impl Reader<'_> {
         }
     }
 
-    fn escape(&mut self) -> Result<char, Broken> {
+    fn escape(&mut self) -> Result<char, ParseError> {
         let escaped = match self.peek() {
             Some(b'n') => '\n',
             Some(b't') => '\t',
@@ -250,7 +252,7 @@ impl Reader<'_> {
         Ok(escaped)
     }
 
-    fn hex(&mut self) -> Result<u32, Broken> {
+    fn hex(&mut self) -> Result<u32, ParseError> {
         let digits = self.text.get(self.at..self.at + 4);
         let digits = digits.filter(|it| it.bytes().all(|it| it.is_ascii_hexdigit()));
         match digits.and_then(|it| u32::from_str_radix(it, 16).ok()) {

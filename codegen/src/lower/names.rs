@@ -62,11 +62,6 @@ pub fn identifier(name: &str) -> String {
     }
 }
 
-/// `GET_FORECAST`.
-pub fn shout(text: &str) -> String {
-    snake(text).to_ascii_uppercase()
-}
-
 /// `GetForecast`.
 pub fn pascal(text: &str) -> String {
     let mut name = String::new();

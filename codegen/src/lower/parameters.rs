@@ -7,7 +7,7 @@ use crate::lower::report::Report;
 use crate::lower::schemas::{Schemas, Usage};
 use crate::lower::spec::Spec;
 use crate::lower::tree::Node;
-use crate::lower::values::{listed, sentence};
+use crate::lower::values::{first_sentence, short_json};
 use crate::operation::{Location, Parameter, SecurityKind, SecurityScheme, Style};
 use crate::schema::SchemaRef;
 
@@ -77,7 +77,7 @@ pub fn parameters<'a>(
         found.push(undeclared(name));
     }
     for parameter in &mut found {
-        parameter.filled_by_security = filled_by(security, parameter);
+        parameter.filled_by_security = is_filled_by_security(security, parameter);
     }
     found.sort_by_key(|it| !it.required || it.filled_by_security);
     name_arguments(&mut found);
@@ -85,7 +85,7 @@ pub fn parameters<'a>(
 }
 
 /// What a path alone says of its parameters.
-pub fn of_template(path: &str) -> Vec<Parameter> {
+pub fn from_template(path: &str) -> Vec<Parameter> {
     let mut parameters: Vec<Parameter> = template_names(path)
         .iter()
         .map(|name| undeclared(name))
@@ -120,7 +120,7 @@ fn undeclared(name: &str) -> Parameter {
     }
 }
 
-fn filled_by(security: &[Vec<SecurityScheme>], parameter: &Parameter) -> bool {
+fn is_filled_by_security(security: &[Vec<SecurityScheme>], parameter: &Parameter) -> bool {
     let is_header = |name: &str| {
         parameter.location == Location::Header && parameter.name.eq_ignore_ascii_case(name)
     };
@@ -181,7 +181,7 @@ fn parameter<'a>(
     let Some(name) = node.text_of("name").filter(|it| !it.is_empty()) else {
         return Err(ParameterError::Skipped(format!(
             "expected a parameter with a name, found {}; it is skipped",
-            node.words()
+            node.describe()
         )));
     };
     let needed = node.is_true("required");
@@ -237,8 +237,8 @@ fn parameter<'a>(
         explode,
         allow_reserved: node.is_true("allowReserved"),
         schema,
-        description: sentence(description, 100),
-        example: shown(node).unwrap_or_default(),
+        description: first_sentence(description, 100),
+        example: example_of(node).unwrap_or_default(),
     })
 }
 
@@ -259,13 +259,13 @@ fn location_of(name: &str, place: &str) -> Result<Location, String> {
 
 /// The value that the parameter's author shows for it; the schema's own example is the
 /// schema's.
-fn shown(node: &Node) -> Option<String> {
+fn example_of(node: &Node) -> Option<String> {
     let examples = node.get("examples");
     let first = examples.and_then(|it| it.entries().first());
     let value = node
         .get("example")
         .or_else(|| first.and_then(|entry| entry.value.get("value")))?;
-    listed(value)
+    short_json(value)
 }
 
 fn is_header_byte(byte: u8) -> bool {

@@ -15,11 +15,11 @@ use regex_automata::util::primitives::StateID;
 use regex_automata::util::syntax;
 use regex_automata::{Anchored, Input};
 
-const LOST: u8 = 0;
-const WON: u8 = 1;
-const FIRST: u8 = 2;
+const DEAD: u8 = 0;
+const MATCH: u8 = 1;
+const FIRST_STATE: u8 = 2;
 /// What a table may take of the binary; most take 200.
-const BYTES: usize = 2_048;
+const MAX_TABLE_BYTES: usize = 2_048;
 
 /// The table of a pattern, or why there is none.
 pub fn table(pattern: &str) -> Result<Vec<u8>, String> {
@@ -30,7 +30,7 @@ pub fn table(pattern: &str) -> Result<Vec<u8>, String> {
     let dfa = dense::Builder::new()
         .configure(config)
         .syntax(syntax::Config::new().unicode(true).utf8(true))
-        .build(&translated(pattern))
+        .build(&to_rust_syntax(pattern))
         .map_err(|error| {
             if error.is_size_limit_exceeded() {
                 "it is too large".to_owned()
@@ -43,7 +43,7 @@ pub fn table(pattern: &str) -> Result<Vec<u8>, String> {
         .start_state_forward(&input)
         .map_err(|error| error.to_string())?;
     let mut states = vec![start];
-    let mut numbers = HashMap::from([(start, FIRST)]);
+    let mut numbers = HashMap::from([(start, FIRST_STATE)]);
     let mut rows: Vec<Vec<u8>> = Vec::new();
     while let Some(state) = states.get(rows.len()).copied() {
         let mut row = Vec::with_capacity(257);
@@ -55,7 +55,7 @@ pub fn table(pattern: &str) -> Result<Vec<u8>, String> {
         row.push(u8::from(may_end));
         rows.push(row);
     }
-    written(&rows)
+    encode(&rows)
 }
 
 fn number(
@@ -65,26 +65,26 @@ fn number(
     numbers: &mut HashMap<StateID, u8>,
 ) -> Result<u8, String> {
     if dfa.is_dead_state(state) {
-        return Ok(LOST);
+        return Ok(DEAD);
     }
     if dfa.is_quit_state(state) {
         return Err("it uses Unicode word boundaries".to_owned());
     }
     // The automaton says so one byte late, and what follows a match does not matter.
     if dfa.is_match_state(state) {
-        return Ok(WON);
+        return Ok(MATCH);
     }
     if let Some(number) = numbers.get(&state) {
         return Ok(*number);
     }
-    let next = u8::try_from(states.len() + usize::from(FIRST));
+    let next = u8::try_from(states.len() + usize::from(FIRST_STATE));
     let next = next.map_err(|_| "it is too large".to_owned())?;
     states.push(state);
     numbers.insert(state, next);
     Ok(next)
 }
 
-fn written(rows: &[Vec<u8>]) -> Result<Vec<u8>, String> {
+fn encode(rows: &[Vec<u8>]) -> Result<Vec<u8>, String> {
     let mut classes: Vec<Vec<u8>> = Vec::new();
     let mut runs: Vec<(u8, u8)> = Vec::new();
     for byte in 0..=255_u8 {
@@ -108,7 +108,7 @@ fn written(rows: &[Vec<u8>]) -> Result<Vec<u8>, String> {
         table.extend(classes.iter().map(|column| column[state]));
         table.extend(row.last());
     }
-    if table.len() > BYTES {
+    if table.len() > MAX_TABLE_BYTES {
         Err("it is too large".to_owned())
     } else {
         Ok(table)
@@ -117,7 +117,7 @@ fn written(rows: &[Vec<u8>]) -> Result<Vec<u8>, String> {
 
 /// ECMA 262 in the words of the regex library: `\d` and `\w` are ASCII, and `[`, `&` and `~` in
 /// a class mean themselves.
-fn translated(pattern: &str) -> String {
+fn to_rust_syntax(pattern: &str) -> String {
     let mut out = String::with_capacity(pattern.len() + 16);
     let mut letters = pattern.chars();
     let mut is_in_class = false;

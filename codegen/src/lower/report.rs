@@ -14,7 +14,7 @@ pub struct Report {
     pub included: Vec<Included>,
     pub skipped: Vec<Skipped>,
     /// GETs that the list of operations does not name.
-    pub not_asked_for: usize,
+    pub not_requested: usize,
     /// POST and the like.
     pub other_methods: usize,
     pub notes: Vec<Note>,
@@ -61,7 +61,7 @@ impl Report {
     }
 
     pub fn gets(&self) -> usize {
-        self.included.len() + self.skipped.len() + self.not_asked_for
+        self.included.len() + self.skipped.len() + self.not_requested
     }
 
     fn assumed(&self) -> usize {
@@ -112,7 +112,7 @@ impl Report {
         for (count, words) in [
             (self.assumed(), "of them assumed: their files are missing"),
             (self.skipped.len(), "skipped"),
-            (self.not_asked_for, "not requested"),
+            (self.not_requested, "not requested"),
             (self.other_methods, "other methods skipped"),
             (self.notes.len(), "notes"),
         ] {
@@ -128,7 +128,7 @@ impl Report {
             "file": self.file,
             "api": self.name,
             "gets": self.gets(),
-            "not_asked_for": self.not_asked_for,
+            "not_asked_for": self.not_requested,
             "other_methods": self.other_methods,
             "taken": self.included.iter().map(|it| json!({
                 "id": it.id, "path": it.path, "at": it.place, "assumed": it.assumed,

@@ -3,7 +3,7 @@
 use crate::lower::report::Report;
 use crate::lower::schemas::{Schemas, Usage};
 use crate::lower::spec::Spec;
-use crate::lower::tree::{Entry, Node, Place};
+use crate::lower::tree::{Entry, Node, Position};
 use crate::operation::Response;
 use crate::schema::SchemaRef;
 
@@ -26,7 +26,7 @@ pub fn free_form(status: &str) -> Response {
 pub fn responses<'a>(
     spec: &'a Spec,
     operation: &'a Node,
-    at: Place,
+    at: Position,
     schemas: &mut Schemas<'a>,
     report: &mut Report,
 ) -> Result<JsonResponses, String> {
@@ -67,7 +67,7 @@ pub fn responses<'a>(
     // What has no schema asks for what its media type says; `*/*` asks for JSON.
     let accept = match first.media_type.split(';').next().unwrap_or("").trim() {
         media if media.contains('*') || !media.contains('/') => "application/json".to_owned(),
-        media if is_text(media) => format!("application/json, {media};q=0.9"),
+        media if is_generic(media) => format!("application/json, {media};q=0.9"),
         media => media.to_owned(),
     };
     Ok(JsonResponses {
@@ -101,7 +101,7 @@ struct Search {
     /// Media types that are not JSON.
     others: Vec<String>,
     /// The first response without a media type.
-    undeclared: Option<(String, Place)>,
+    undeclared: Option<(String, Position)>,
 }
 
 impl Search {
@@ -134,7 +134,7 @@ impl Search {
             }
         };
         let media = media_types(spec, operation, response);
-        match best(spec, &media) {
+        match best_media_type(spec, &media) {
             Some((media_type, holder)) => {
                 let schema = holder.and_then(|it| it.get("schema"));
                 let schema = match schema {
@@ -194,19 +194,19 @@ fn media_types<'a>(
 }
 
 /// The JSON media type to ask for.
-fn best<'a>(
+fn best_media_type<'a>(
     spec: &Spec,
     media: &[(&'a str, Option<&'a Node>)],
 ) -> Option<(&'a str, Option<&'a Node>)> {
     let declared = media
         .iter()
-        .filter_map(|(name, node)| Some((rank(name)?, *name, *node)))
+        .filter_map(|(name, node)| Some((json_rank(name)?, *name, *node)))
         .min_by_key(|(rank, _, _)| *rank)
         .map(|(_, name, node)| (name, node));
     declared.or_else(|| {
         let mislabelled = media.iter().find(|(name, holder)| {
             let schema = holder.and_then(|it| it.get("schema"));
-            is_text(name) && schema.is_some_and(|it| is_structured(spec, it))
+            is_generic(name) && schema.is_some_and(|it| is_structured(spec, it))
         });
         mislabelled.copied()
     })
@@ -214,7 +214,7 @@ fn best<'a>(
 
 /// Whether a media type names no format of its own, so that frameworks leave it standing on
 /// answers that are JSON.
-fn is_text(name: &str) -> bool {
+fn is_generic(name: &str) -> bool {
     let name = name.to_ascii_lowercase();
     matches!(
         name.split(';').next().unwrap_or("").trim(),
@@ -240,7 +240,7 @@ fn is_structured(spec: &Spec, schema: &Node) -> bool {
 }
 
 /// How good a media type is; `None` where it is not JSON.
-fn rank(name: &str) -> Option<u8> {
+fn json_rank(name: &str) -> Option<u8> {
     let name = name.to_ascii_lowercase();
     let name = name.split(';').next().unwrap_or("").trim();
     let subtype = name.split('/').nth(1).unwrap_or(name);

@@ -9,8 +9,8 @@ use std::collections::{HashMap, VecDeque};
 use crate::lower::patterns;
 use crate::lower::report::Report;
 use crate::lower::spec::Spec;
-use crate::lower::tree::{Kind, Node, shortened};
-use crate::lower::values::{example, example_of, literal, sentence};
+use crate::lower::tree::{Kind, Node, truncate};
+use crate::lower::values::{example, example_of, first_sentence, literal};
 use crate::schema::{Literal, Property, Rule, Schema, SchemaRef, Types};
 
 mod schema_builder;
@@ -86,12 +86,12 @@ impl<'a> Schemas<'a> {
     fn pattern(&self, node: &Node, report: &mut Report) -> Option<Rule> {
         let pattern = node.text()?;
         let table = patterns::table(pattern).unwrap_or_else(|why| {
-            let what = shortened(pattern, 40);
+            let what = truncate(pattern, 40);
             let note = format!("the pattern {what:?} is not checked: {why}");
             report.note(self.spec.place(node.place), note);
             Vec::new()
         });
-        Some(Rule::Pattern(shortened(pattern, 200), table))
+        Some(Rule::Pattern(truncate(pattern, 200), table))
     }
 
     fn enqueue(&mut self, nodes: &[&'a Node], usage: Usage, report: &mut Report) -> SchemaRef {
@@ -268,11 +268,11 @@ fn scalar_rules(builder: &SchemaBuilder, types: Types, usage: Usage, rules: &mut
     let numeric = types.has(Types::NUMBER) || types.has(Types::INTEGER);
     let scalar = !types.is_any() && !types.has(Types::OBJECT) && !types.has(Types::LIST);
     let format = builder.format.as_deref();
-    rules.extend(format.map(|it| Rule::Format(shortened(it, 30))));
+    rules.extend(format.map(|it| Rule::Format(truncate(it, 30))));
     // The demo takes a number's unit from its description; nothing reads the others.
     if usage == Usage::Response && scalar && numeric {
         let text = builder.description.as_deref();
-        let text = text.map(|it| sentence(it, MAX_DESCRIPTION));
+        let text = text.map(|it| first_sentence(it, MAX_DESCRIPTION));
         rules.extend(text.filter(|it| !it.is_empty()).map(Rule::Description));
     }
     // `exclusiveMinimum: true` repeats the minimum: one of them is enough.

@@ -5,7 +5,7 @@
 
 use crate::lower::report::Report;
 use crate::lower::spec::Spec;
-use crate::lower::tree::{Node, Place};
+use crate::lower::tree::{Node, Position};
 use crate::operation::{Location, SecurityKind, SecurityScheme};
 
 /// The alternatives of an operation, without the credentials that main-node cannot send.
@@ -15,7 +15,7 @@ pub fn security(spec: &Spec, operation: &Node, report: &mut Report) -> Vec<Vec<S
         .or_else(|| spec.root().get("security"));
     let mut complete: Vec<Vec<SecurityScheme>> = Vec::new();
     let mut reduced: Vec<Vec<SecurityScheme>> = Vec::new();
-    let mut notes: Vec<(Place, String)> = Vec::new();
+    let mut notes: Vec<(Position, String)> = Vec::new();
     for requirement in declared.map(Node::items).unwrap_or(&[]) {
         let mut schemes = Vec::new();
         let mut is_complete = true;
@@ -55,7 +55,7 @@ const WITH_HEADERS: &str = "give its header with `headers` if the server wants o
 /// A scheme that main-node cannot meet by itself.
 struct Unsupported {
     /// Where it is declared; `None` where it is not.
-    place: Option<Place>,
+    place: Option<Position>,
     reason: String,
 }
 
@@ -108,7 +108,7 @@ fn scheme(spec: &Spec, name: &str) -> Result<SecurityScheme, Unsupported> {
         }
     };
     let description =
-        crate::lower::values::sentence(node.text_of("description").unwrap_or(""), 100);
+        crate::lower::values::first_sentence(node.text_of("description").unwrap_or(""), 100);
     Ok(SecurityScheme {
         name: name.to_owned(),
         kind,

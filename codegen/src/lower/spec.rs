@@ -8,7 +8,7 @@ use std::fs;
 use std::io::Read;
 use std::path::{Component, Path, PathBuf};
 
-use crate::lower::tree::{Kind, Node, Place, Warning};
+use crate::lower::tree::{Kind, Node, Position, Warning};
 use crate::lower::{json, yaml};
 
 /// GitHub's file is 13 MB; nobody's is this.
@@ -60,9 +60,9 @@ impl Spec {
             warnings: Vec::new(),
         };
         spec.add(path, bytes).map_err(Failure)?;
-        spec.by_path.insert(clean(path), Ok(0));
+        spec.by_path.insert(normalize(path), Ok(0));
         spec.check()?;
-        spec.load_neighbours();
+        spec.load_referenced_files();
         Ok(spec)
     }
 
@@ -75,7 +75,7 @@ impl Spec {
     }
 
     /// `file:line:column`.
-    pub fn place(&self, place: Place) -> String {
+    pub fn place(&self, place: Position) -> String {
         let file = self
             .files
             .get(place.file as usize)
@@ -117,7 +117,7 @@ impl Spec {
             return Err(Failure(format!(
                 "{at}: expected an OpenAPI description (an object with `openapi:` or \
                  `swagger:`, and `paths:`), found {}; is this the right file?",
-                root.words()
+                root.describe()
             )));
         }
         let version = root
@@ -136,30 +136,30 @@ impl Spec {
                 "{}: expected `paths` to hold at least one path, found {}; \
                  add the paths to fetch from",
                 self.place(paths.place),
-                paths.value.words()
+                paths.value.describe()
             ))),
             None => Err(Failure(format!(
                 "{at}: expected `paths`, found only {}; is this an OpenAPI file?",
-                key_words(root)
+                describe_keys(root)
             ))),
         }
     }
 
     /// Reads every file that some `$ref` names, and what those name.
-    fn load_neighbours(&mut self) {
+    fn load_referenced_files(&mut self) {
         let mut next = 0;
         while next < self.files.len() {
             let mut wanted = Vec::new();
             collect_files(&self.files[next].root, &mut wanted);
             for reference in wanted {
-                let path = clean(&self.files[next].directory.join(percent_decoded(&reference)));
+                let path = normalize(&self.files[next].directory.join(percent_decoded(&reference)));
                 if self.by_path.contains_key(&path) {
                     continue;
                 }
                 let read = if self.files.len() >= MAX_FILES {
                     Err(format!("it would be file number {MAX_FILES}"))
                 } else {
-                    read_neighbour(&path).and_then(|bytes| self.add(&path, &bytes))
+                    read_referenced_file(&path).and_then(|bytes| self.add(&path, &bytes))
                 };
                 self.by_path.insert(path, read);
             }
@@ -185,7 +185,7 @@ impl Spec {
         let file = if file.is_empty() {
             Ok(from)
         } else {
-            self.neighbour(from, file)
+            self.referenced_file(from, file)
         };
         let file = match file {
             Ok(file) => file,
@@ -195,7 +195,7 @@ impl Spec {
                     .bytes()
                     .all(|it| it.is_ascii_alphanumeric() || it == b'_');
                 let named = if bare {
-                    self.named(from, reference)
+                    self.schema_named(from, reference)
                 } else {
                     None
                 };
@@ -209,7 +209,7 @@ impl Spec {
             .root;
         if !pointer.is_empty() && !pointer.starts_with('/') {
             return self
-                .named(file, pointer)
+                .schema_named(file, pointer)
                 .or_else(|| find_anchor(root, pointer))
                 .ok_or_else(|| format!("nothing is named {pointer:?}"));
         }
@@ -227,7 +227,7 @@ impl Spec {
         Ok(node)
     }
 
-    fn named(&self, file: u32, name: &str) -> Option<&Node> {
+    fn schema_named(&self, file: u32, name: &str) -> Option<&Node> {
         let root = &self.files.get(file as usize)?.root;
         let schemas = root.get("components").and_then(|it| it.get("schemas"));
         [schemas, root.get("definitions")]
@@ -236,7 +236,7 @@ impl Spec {
             .find_map(|it| it.get(name))
     }
 
-    fn neighbour(&self, from: u32, reference: &str) -> Result<u32, String> {
+    fn referenced_file(&self, from: u32, reference: &str) -> Result<u32, String> {
         if reference.contains("://") {
             return Err(format!(
                 "`{reference}` is on the network, where codegen does not go; \
@@ -248,7 +248,7 @@ impl Spec {
             .get(from as usize)
             .ok_or("its file is not known")?
             .directory;
-        let path = clean(&directory.join(percent_decoded(reference)));
+        let path = normalize(&directory.join(percent_decoded(reference)));
         match self.by_path.get(&path) {
             Some(Ok(file)) => Ok(*file),
             Some(Err(reason)) => Err(format!("`{reference}` cannot be read: {reason}")),
@@ -284,7 +284,7 @@ fn read_file(path: &Path) -> Result<Vec<u8>, String> {
 }
 
 /// What a `$ref` names has to be a plain file: a pipe or a device could wait for ever.
-fn read_neighbour(path: &Path) -> Result<Vec<u8>, String> {
+fn read_referenced_file(path: &Path) -> Result<Vec<u8>, String> {
     match fs::metadata(path) {
         Ok(about) if about.is_file() => read_file(path),
         Ok(_) => Err("it is no plain file".to_owned()),
@@ -296,7 +296,7 @@ fn read_neighbour(path: &Path) -> Result<Vec<u8>, String> {
 }
 
 fn decode(bytes: &[u8], file: u32, warnings: &mut Vec<Warning>) -> String {
-    let place = Place {
+    let place = Position {
         file,
         line: 1,
         column: 1,
@@ -359,7 +359,7 @@ fn find_anchor<'a>(node: &'a Node, name: &str) -> Option<&'a Node> {
 }
 
 /// `a/./b/../c` → `a/c`, without asking the disk.
-fn clean(path: &Path) -> PathBuf {
+fn normalize(path: &Path) -> PathBuf {
     let mut out = PathBuf::new();
     for part in path.components() {
         match part {
@@ -376,28 +376,12 @@ fn clean(path: &Path) -> PathBuf {
 }
 
 fn percent_decoded(text: &str) -> String {
-    let bytes = text.as_bytes();
-    let mut out = Vec::with_capacity(bytes.len());
-    let mut at = 0;
-    while at < bytes.len() {
-        let hex = (bytes[at] == b'%')
-            .then(|| text.get(at + 1..at + 3))
-            .flatten();
-        match hex.and_then(|hex| u8::from_str_radix(hex, 16).ok()) {
-            Some(byte) => {
-                out.push(byte);
-                at += 3;
-            }
-            None => {
-                out.push(bytes[at]);
-                at += 1;
-            }
-        }
-    }
-    String::from_utf8_lossy(&out).into_owned()
+    percent_encoding::percent_decode_str(text)
+        .decode_utf8_lossy()
+        .into_owned()
 }
 
-fn key_words(node: &Node) -> String {
+fn describe_keys(node: &Node) -> String {
     let keys: Vec<String> = node
         .entries()
         .iter()

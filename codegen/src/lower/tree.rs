@@ -9,7 +9,7 @@ use std::fmt;
 pub const MAX_DEPTH: usize = 200;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Place {
+pub struct Position {
     pub file: u32,
     pub line: u32,
     pub column: u32,
@@ -18,7 +18,7 @@ pub struct Place {
 #[derive(Debug, Clone)]
 pub struct Node {
     pub kind: Kind,
-    pub place: Place,
+    pub place: Position,
 }
 
 #[derive(Debug, Clone)]
@@ -35,20 +35,20 @@ pub enum Kind {
 #[derive(Debug, Clone)]
 pub struct Entry {
     pub key: String,
-    pub place: Place,
+    pub place: Position,
     pub value: Node,
 }
 
 /// Something odd that a reader met and lived with.
 #[derive(Debug, Clone)]
 pub struct Warning {
-    pub place: Place,
+    pub place: Position,
     pub message: String,
 }
 
 /// Why a file cannot be read at all.
 #[derive(Debug, Clone)]
-pub struct Broken {
+pub struct ParseError {
     pub line: u32,
     pub column: u32,
     pub message: String,
@@ -126,12 +126,12 @@ impl Node {
     }
 
     /// In words, for messages.
-    pub fn words(&self) -> String {
+    pub fn describe(&self) -> String {
         match &self.kind {
             Kind::Null => "nothing".to_owned(),
             Kind::Bool(it) => it.to_string(),
             Kind::Number(it) => it.clone(),
-            Kind::Text(it) => format!("the text {:?}", shortened(it, 40)),
+            Kind::Text(it) => format!("the text {:?}", truncate(it, 40)),
             Kind::List(it) => format!("a list of {}", it.len()),
             Kind::Map(it) => format!("an object of {}", it.len()),
         }
@@ -179,7 +179,7 @@ pub fn quoted(text: &str) -> String {
     serde_json::Value::String(text.to_owned()).to_string()
 }
 
-pub fn shortened(text: &str, most: usize) -> String {
+pub fn truncate(text: &str, most: usize) -> String {
     let mut characters = text.chars();
     let mut short: String = characters.by_ref().take(most).collect();
     if characters.next().is_some() {
@@ -239,7 +239,7 @@ pub fn join_entries(entries: Vec<Entry>, warnings: &mut Vec<Warning>) -> Vec<Ent
             place: entry.place,
             message: format!(
                 "the key {:?} is here for the second time (first in line {}); the later counts",
-                shortened(&entry.key, 60),
+                truncate(&entry.key, 60),
                 earlier.place.line
             ),
         });
@@ -255,7 +255,7 @@ pub fn join_entries(entries: Vec<Entry>, warnings: &mut Vec<Warning>) -> Vec<Ent
     joined
 }
 
-impl fmt::Display for Broken {
+impl fmt::Display for ParseError {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(out, "{}:{}: {}", self.line, self.column, self.message)
     }

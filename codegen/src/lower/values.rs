@@ -1,6 +1,6 @@
 //! Scalars of a schema: types by name, listed values, examples, first sentences.
 
-use crate::lower::tree::{Kind, Node, json_number, quoted, shortened};
+use crate::lower::tree::{Kind, Node, json_number, quoted, truncate};
 use crate::schema::{Literal, Types};
 
 /// Examples longer than this are prose.
@@ -100,7 +100,7 @@ pub fn example_of(node: &Node, types: Types) -> Option<String> {
 }
 
 /// A scalar or a list of scalars, as JSON; what is longer is no value to begin with.
-pub fn listed(node: &Node) -> Option<String> {
+pub fn short_json(node: &Node) -> Option<String> {
     let is_scalar = |it: &Node| !matches!(it.kind, Kind::Null | Kind::List(_) | Kind::Map(_));
     let is_list = matches!(node.kind, Kind::List(_)) && !node.items().is_empty();
     let fits = is_scalar(node) || (is_list && node.items().iter().all(is_scalar));
@@ -109,8 +109,8 @@ pub fn listed(node: &Node) -> Option<String> {
 }
 
 /// The first sentence of a text, in one line, without markup that nobody renders.
-pub fn sentence(text: &str, most: usize) -> String {
+pub fn first_sentence(text: &str, most: usize) -> String {
     let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
     let end = line.find(". ").map_or(line.as_str(), |at| &line[..at]);
-    shortened(end.trim_end_matches('.').trim(), most)
+    truncate(end.trim_end_matches('.').trim(), most)
 }

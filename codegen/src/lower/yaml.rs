@@ -11,7 +11,8 @@ use std::collections::{HashMap, HashSet};
 use granit_parser::{ErrorKind, Event, Parser, ScalarStyle, Span, StructureStyle};
 
 use crate::lower::tree::{
-    Broken, Entry, Kind, MAX_DEPTH, Node, Place, Warning, join_entries, parse_number, shortened,
+    Entry, Kind, MAX_DEPTH, Node, ParseError, Position, Warning, join_entries, parse_number,
+    truncate,
 };
 
 /// Nodes that all aliases of a file together may copy ("billion laughs").
@@ -20,22 +21,22 @@ const MAX_COPIED: usize = 1_000_000;
 /// Blocks of lines indented by tabs, between brackets, that are read: each costs a new start.
 const MAX_TAB_BLOCKS: usize = 100;
 
-pub fn read(text: &str, file: u32, warnings: &mut Vec<Warning>) -> Result<Node, Broken> {
+pub fn read(text: &str, file: u32, warnings: &mut Vec<Warning>) -> Result<Node, ParseError> {
     let mut text = replace_control_characters(text, file, warnings);
     let mut tabbed_lines = HashSet::new();
     let oddities_before = warnings.len();
     for _ in 0..MAX_TAB_BLOCKS {
         match parse(&text, file, &tabbed_lines, warnings) {
-            Err(Refusal::Tab { line, error }) => {
+            Err(YamlError::Tab { line, error }) => {
                 let expanded = expand_tabs(&text, line, &mut tabbed_lines);
                 text = Cow::Owned(expanded.ok_or(error)?);
                 warnings.truncate(oddities_before);
             }
-            Err(Refusal::Other(error)) => return Err(error),
+            Err(YamlError::Other(error)) => return Err(error),
             Ok(node) => return Ok(node),
         }
     }
-    Err(Broken {
+    Err(ParseError {
         line: 1,
         column: 1,
         message: format!("expected at most {MAX_TAB_BLOCKS} blocks that are indented by tabs"),
@@ -43,14 +44,14 @@ pub fn read(text: &str, file: u32, warnings: &mut Vec<Warning>) -> Result<Node, 
 }
 
 /// Why a text is refused.
-enum Refusal {
+enum YamlError {
     /// By a tab at the beginning of this line (from 1), which YAML allows between brackets
     /// and nowhere else; the parser allows it nowhere.
     Tab {
         line: usize,
-        error: Broken,
+        error: ParseError,
     },
-    Other(Broken),
+    Other(ParseError),
 }
 
 /// Reads a text in which the indentation of `tabbed_lines` was tabs.
@@ -59,7 +60,7 @@ fn parse(
     file: u32,
     tabbed_lines: &HashSet<usize>,
     warnings: &mut Vec<Warning>,
-) -> Result<Node, Refusal> {
+) -> Result<Node, YamlError> {
     let mut builder = Builder {
         file,
         warnings,
@@ -82,15 +83,15 @@ fn parse(
                 error.kind(),
                 ErrorKind::TabInBlockIndentation | ErrorKind::TabInIndentation
             );
-            let error = Broken {
+            let error = ParseError {
                 line: number(line),
                 column: number(error.marker().col() + 1),
                 message: format!("expected YAML, but: {}", error.info()),
             };
             if is_tab && !tabbed_lines.contains(&line) {
-                Refusal::Tab { line, error }
+                YamlError::Tab { line, error }
             } else {
-                Refusal::Other(error)
+                YamlError::Other(error)
             }
         })?;
         let is_node = matches!(
@@ -98,18 +99,18 @@ fn parse(
             Event::Scalar(..) | Event::SequenceStart(..) | Event::MappingStart(..)
         );
         if is_node && builder.is_in_block() && tabbed_lines.contains(&span.start.line()) {
-            return Err(Refusal::Other(Broken {
+            return Err(YamlError::Other(ParseError {
                 line: number(span.start.line()),
                 column: 1,
                 message: "expected YAML, but: tabs are no indentation (spaces are)".to_owned(),
             }));
         }
-        if !builder.take(event, span).map_err(Refusal::Other)? {
+        if !builder.take(event, span).map_err(YamlError::Other)? {
             break;
         }
     }
     builder.root.ok_or_else(|| {
-        Refusal::Other(Broken {
+        YamlError::Other(ParseError {
             line: 1,
             column: 1,
             message: "expected an OpenAPI description, found an empty file".to_owned(),
@@ -154,7 +155,7 @@ fn replace_control_characters<'a>(
     };
     let before = &text[..first];
     warnings.push(Warning {
-        place: Place {
+        place: Position {
             file,
             line: number(before.matches('\n').count() + 1),
             column: number(before.rsplit('\n').next().unwrap_or("").chars().count() + 1),
@@ -181,28 +182,28 @@ fn number(it: usize) -> u32 {
 struct Builder<'a> {
     file: u32,
     warnings: &'a mut Vec<Warning>,
-    open: Vec<Open>,
+    open: Vec<OpenCollection>,
     root: Option<Node>,
     anchors: HashMap<usize, Node>,
     copied: usize,
 }
 
-struct Open {
-    place: Place,
+struct OpenCollection {
+    place: Position,
     anchor: usize,
     style: StructureStyle,
-    what: What,
+    what: Collection,
 }
 
-enum What {
+enum Collection {
     List(Vec<Node>),
-    Map(Vec<Entry>, Option<(String, Place)>),
+    Map(Vec<Entry>, Option<(String, Position)>),
 }
 
 impl Builder<'_> {
     /// False when the first document has ended: a second one is not ours.
-    fn take(&mut self, event: Event<'_>, span: Span) -> Result<bool, Broken> {
-        let place = Place {
+    fn take(&mut self, event: Event<'_>, span: Span) -> Result<bool, ParseError> {
+        let place = Position {
             file: self.file,
             line: number(span.start.line()),
             column: number(span.start.col() + 1),
@@ -224,10 +225,10 @@ impl Builder<'_> {
                 }
             }
             Event::SequenceStart(style, anchor, _) => {
-                self.start(What::List(Vec::new()), style, place, anchor)?;
+                self.start(Collection::List(Vec::new()), style, place, anchor)?;
             }
             Event::MappingStart(style, anchor, _) => {
-                self.start(What::Map(Vec::new(), None), style, place, anchor)?;
+                self.start(Collection::Map(Vec::new(), None), style, place, anchor)?;
             }
             Event::SequenceEnd | Event::MappingEnd => self.end()?,
             Event::Alias(anchor) => {
@@ -255,16 +256,16 @@ impl Builder<'_> {
     fn wants_key(&self) -> bool {
         matches!(
             self.open.last(),
-            Some(Open {
-                what: What::Map(_, None),
+            Some(OpenCollection {
+                what: Collection::Map(_, None),
                 ..
             })
         )
     }
 
-    fn key(&mut self, text: String, place: Place) {
-        if let Some(Open {
-            what: What::Map(_, key),
+    fn key(&mut self, text: String, place: Position) {
+        if let Some(OpenCollection {
+            what: Collection::Map(_, key),
             ..
         }) = self.open.last_mut()
         {
@@ -280,13 +281,13 @@ impl Builder<'_> {
 
     fn start(
         &mut self,
-        what: What,
+        what: Collection,
         style: StructureStyle,
-        place: Place,
+        place: Position,
         anchor: usize,
-    ) -> Result<(), Broken> {
+    ) -> Result<(), ParseError> {
         if self.open.len() >= MAX_DEPTH {
-            return Err(Broken {
+            return Err(ParseError {
                 line: place.line,
                 column: place.column,
                 message: "expected fewer than 200 levels inside each other".to_owned(),
@@ -299,7 +300,7 @@ impl Builder<'_> {
                 message: "a list or an object as a key is not understood".to_owned(),
             });
         }
-        self.open.push(Open {
+        self.open.push(OpenCollection {
             place,
             anchor,
             style,
@@ -308,20 +309,20 @@ impl Builder<'_> {
         Ok(())
     }
 
-    fn end(&mut self) -> Result<(), Broken> {
+    fn end(&mut self) -> Result<(), ParseError> {
         let Some(open) = self.open.pop() else {
             return Ok(());
         };
         let kind = match open.what {
-            What::List(items) => Kind::List(items),
-            What::Map(entries, _) => Kind::Map(join_entries(merged(entries), self.warnings)),
+            Collection::List(items) => Kind::List(items),
+            Collection::Map(entries, _) => Kind::Map(join_entries(merged(entries), self.warnings)),
         };
         let node = Node {
             kind,
             place: open.place,
         };
         if self.wants_key() {
-            self.key(shortened(&node.json(), 80), node.place);
+            self.key(truncate(&node.json(), 80), node.place);
             Ok(())
         } else {
             self.add(node, open.anchor)
@@ -329,31 +330,31 @@ impl Builder<'_> {
     }
 
     /// Counts what anchors and aliases copy: a small file may ask for a lot of memory.
-    fn copy(&mut self, node: &Node, place: Place) -> Result<(), Broken> {
+    fn copy(&mut self, node: &Node, place: Position) -> Result<(), ParseError> {
         self.copied = self.copied.saturating_add(count(node));
         if self.copied <= MAX_COPIED {
             return Ok(());
         }
-        Err(Broken {
+        Err(ParseError {
             line: place.line,
             column: place.column,
             message: "expected aliases (`*name`) that copy at most a million nodes".to_owned(),
         })
     }
 
-    fn add(&mut self, node: Node, anchor: usize) -> Result<(), Broken> {
+    fn add(&mut self, node: Node, anchor: usize) -> Result<(), ParseError> {
         if anchor > 0 {
             self.copy(&node, node.place)?;
             self.anchors.insert(anchor, node.clone());
         }
         match self.open.last_mut() {
             None => self.root = Some(node),
-            Some(Open {
-                what: What::List(items),
+            Some(OpenCollection {
+                what: Collection::List(items),
                 ..
             }) => items.push(node),
-            Some(Open {
-                what: What::Map(entries, key),
+            Some(OpenCollection {
+                what: Collection::Map(entries, key),
                 ..
             }) => {
                 if let Some((key, place)) = key.take() {
@@ -398,7 +399,7 @@ fn merged(entries: Vec<Entry>) -> Vec<Entry> {
 fn text_of(node: &Node) -> String {
     match &node.kind {
         Kind::Null => String::new(),
-        Kind::List(_) | Kind::Map(_) => shortened(&node.json(), 80),
+        Kind::List(_) | Kind::Map(_) => truncate(&node.json(), 80),
         _ => node.text().unwrap_or("").to_owned(),
     }
 }

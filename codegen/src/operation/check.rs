@@ -13,7 +13,7 @@ pub fn check_arguments(
     let mut problems = Vec::new();
     for (position, (name, argument)) in arguments.iter().enumerate() {
         let problem = match operation.parameters.iter().find(|it| it.argument == *name) {
-            None => Some(unknown(operation, name)),
+            None => Some(unknown_argument(operation, name)),
             Some(_)
                 if arguments[..position]
                     .iter()
@@ -24,7 +24,7 @@ pub fn check_arguments(
                     operation.id
                 ))
             }
-            Some(parameter) => unfit(operation, parameter, argument),
+            Some(parameter) => describe_mismatch(operation, parameter, argument),
         };
         problems.extend(problem.map(|message| ArgumentProblem {
             argument: Some(name.clone()),
@@ -44,7 +44,7 @@ pub fn check_arguments(
                     operation.id,
                     parameter.argument,
                     parameter.describe(),
-                    key(&parameter.argument)
+                    toml_key(&parameter.argument)
                 ),
             });
         }
@@ -53,7 +53,7 @@ pub fn check_arguments(
 }
 
 /// A TOML key: quoted where it has to be.
-fn key(name: &str) -> String {
+fn toml_key(name: &str) -> String {
     let bare = |it: char| it.is_ascii_alphanumeric() || it == '_' || it == '-';
     if !name.is_empty() && name.chars().all(bare) {
         name.to_owned()
@@ -62,7 +62,7 @@ fn key(name: &str) -> String {
     }
 }
 
-fn unknown(operation: &Operation, name: &str) -> String {
+fn unknown_argument(operation: &Operation, name: &str) -> String {
     let names = operation.parameters.iter().map(|it| it.argument.as_str());
     match nearest(name, names) {
         Some(near) => format!(
@@ -103,10 +103,14 @@ pub fn nearest<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> Option<&
 
 /// Whether an argument may stand for a parameter.
 pub fn fits(operation: &Operation, parameter: &Parameter, argument: &Argument) -> bool {
-    unfit(operation, parameter, argument).is_none()
+    describe_mismatch(operation, parameter, argument).is_none()
 }
 
-fn unfit(operation: &Operation, parameter: &Parameter, argument: &Argument) -> Option<String> {
+fn describe_mismatch(
+    operation: &Operation,
+    parameter: &Parameter,
+    argument: &Argument,
+) -> Option<String> {
     if parameter.style == Style::Json {
         return None;
     }
@@ -125,24 +129,24 @@ fn unfit(operation: &Operation, parameter: &Parameter, argument: &Argument) -> O
             return Some(format!("`{name}` of {id} {hint}; change it in `params`"));
         }
     }
-    let unfit = misfit(parameter.schema.get(), argument, 0)?;
-    let near = match &unfit.found {
-        Argument::Text(text) => nearest(text, texts(unfit.schema)),
+    let mismatch = find_mismatch(parameter.schema.get(), argument, 0)?;
+    let near = match &mismatch.found {
+        Argument::Text(text) => nearest(text, listed_texts(mismatch.schema)),
         _ => None,
     };
-    let change = match (near, &unfit.found) {
+    let change = match (near, &mismatch.found) {
         (Some(near), _) => format!("did you mean \"{near}\"?"),
         (None, Argument::Integer(_) | Argument::Number(_) | Argument::Boolean(_))
-            if unfit.schema.types == Types::TEXT && unfit.schema.literals().is_empty() =>
+            if mismatch.schema.types == Types::TEXT && mismatch.schema.literals().is_empty() =>
         {
-            format!("put it in quotes: \"{}\"", unfit.found.describe())
+            format!("put it in quotes: \"{}\"", mismatch.found.describe())
         }
         _ => "change it in `params`".to_owned(),
     };
     Some(format!(
         "`{name}` of {id}: expected {}, found {}; {change}",
-        unfit.schema.describe(),
-        unfit.found.describe()
+        mismatch.schema.describe(),
+        mismatch.found.describe()
     ))
 }
 
@@ -150,7 +154,7 @@ fn is_dots(text: &str) -> bool {
     text == "." || text == ".."
 }
 
-fn texts(schema: &Schema) -> impl Iterator<Item = &str> {
+fn listed_texts(schema: &Schema) -> impl Iterator<Item = &str> {
     schema
         .literals()
         .iter()
@@ -160,17 +164,17 @@ fn texts(schema: &Schema) -> impl Iterator<Item = &str> {
         })
 }
 
-struct Misfit {
+struct Mismatch {
     schema: &'static Schema,
     found: Argument,
 }
 
-fn misfit(schema: &'static Schema, argument: &Argument, depth: usize) -> Option<Misfit> {
+fn find_mismatch(schema: &'static Schema, argument: &Argument, depth: usize) -> Option<Mismatch> {
     if depth > 32 {
         return None;
     }
     let no = || {
-        Some(Misfit {
+        Some(Mismatch {
             schema,
             found: argument.clone(),
         })
@@ -179,7 +183,7 @@ fn misfit(schema: &'static Schema, argument: &Argument, depth: usize) -> Option<
     if !variants.is_empty() {
         let mut first = None;
         for variant in variants {
-            match misfit(variant.get(), argument, depth + 1) {
+            match find_mismatch(variant.get(), argument, depth + 1) {
                 None => return None,
                 some => first = first.or(some),
             }
@@ -187,31 +191,33 @@ fn misfit(schema: &'static Schema, argument: &Argument, depth: usize) -> Option<
         return if variants.len() == 1 {
             first
         } else {
-            no_variant(variants, argument, first)
+            variant_mismatch(variants, argument, first)
         };
     }
     let types = schema.types;
     match argument {
         Argument::List(items) if types.has(Types::LIST) => {
             let of = schema.items()?;
-            items.iter().find_map(|item| misfit(of, item, depth + 1))
+            items
+                .iter()
+                .find_map(|item| find_mismatch(of, item, depth + 1))
         }
         // One value for a list of one.
-        _ if types.has(Types::LIST) && !types.is_any() && scalar_misfit(types, argument) => {
+        _ if types.has(Types::LIST) && !types.is_any() && is_wrong_type(types, argument) => {
             if matches!(argument, Argument::Object(_)) {
                 return no();
             }
-            misfit(schema.items()?, argument, depth + 1)
+            find_mismatch(schema.items()?, argument, depth + 1)
         }
         Argument::List(_) => no(),
         Argument::Object(fields) if types.has(Types::OBJECT) => {
             fields.iter().find_map(|(name, value)| {
                 let property = schema.property(name).map(|it| it.schema.get());
-                misfit(property.or(schema.additional())?, value, depth + 1)
+                find_mismatch(property.or(schema.additional())?, value, depth + 1)
             })
         }
         Argument::Object(_) => no(),
-        _ if scalar_misfit(types, argument) => no(),
+        _ if is_wrong_type(types, argument) => no(),
         _ if scalar_fits(schema, argument) => None,
         _ => no(),
     }
@@ -240,16 +246,16 @@ fn scalar_fits(schema: &Schema, argument: &Argument) -> bool {
 }
 
 /// Variants of one form, like two enums, share the first one's message.
-fn no_variant(
+fn variant_mismatch(
     variants: &[SchemaRef],
     argument: &Argument,
-    first: Option<Misfit>,
-) -> Option<Misfit> {
+    first: Option<Mismatch>,
+) -> Option<Mismatch> {
     let whole = variants
         .iter()
-        .find(|it| !scalar_misfit(it.types, argument));
+        .find(|it| !is_wrong_type(it.types, argument));
     match whole {
-        Some(schema) => Some(Misfit {
+        Some(schema) => Some(Mismatch {
             schema: schema.get(),
             found: argument.clone(),
         }),
@@ -263,7 +269,7 @@ fn parsed(text: &str) -> Option<f64> {
 
 /// Whether no scalar type of these takes the argument. Text that holds a number is taken
 /// for one: it may come from the environment.
-fn scalar_misfit(types: Types, argument: &Argument) -> bool {
+fn is_wrong_type(types: Types, argument: &Argument) -> bool {
     let number = types.has(Types::NUMBER);
     let integer = number || types.has(Types::INTEGER);
     !match argument {

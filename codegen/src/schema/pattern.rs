@@ -3,9 +3,9 @@
 //! Pure, and without a regular expression in it: codegen/src/patterns.rs says how the table is
 //! laid out.
 
-const LOST: u8 = 0;
-const WON: u8 = 1;
-const FIRST: u8 = 2;
+const DEAD: u8 = 0;
+const MATCH: u8 = 1;
+const FIRST_STATE: u8 = 2;
 
 /// Whether a text holds what the pattern of a table describes. A table that is none, as that of
 /// a pattern which codegen could not do, takes every text.
@@ -20,15 +20,15 @@ fn walk(table: &[u8], text: &str) -> Option<bool> {
     let width = usize::from(*classes) + 1;
     let row = |state: u8| {
         rows.chunks_exact(width)
-            .nth(usize::from(state.checked_sub(FIRST)?))
+            .nth(usize::from(state.checked_sub(FIRST_STATE)?))
     };
-    let mut state = FIRST;
+    let mut state = FIRST_STATE;
     for byte in text.bytes() {
         let run = runs.chunks_exact(2).find(|run| byte <= run[0])?;
         state = *row(state)?.get(usize::from(run[1]))?;
         match state {
-            LOST => return Some(false),
-            WON => return Some(true),
+            DEAD => return Some(false),
+            MATCH => return Some(true),
             _ => {}
         }
     }

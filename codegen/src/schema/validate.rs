@@ -1,4 +1,4 @@
-//! The lenient walk that validates a response against its declared schema.
+//! The lenient validation that validates a response against its declared schema.
 //!
 //! It only reports: it never changes or refuses a value, and a field that violates its schema
 //! costs that field alone. Bounded in depth, steps and findings, for schemas that refer to
@@ -92,7 +92,7 @@ impl Default for Validator {
 
 impl Validator {
     pub fn validate(self, schema: &'static Schema, value: &Value) -> Vec<Drift> {
-        let mut walk = Walk {
+        let mut validation = Validation {
             how: self,
             steps: MAX_STEPS,
             drifts: Vec::new(),
@@ -100,12 +100,12 @@ impl Validator {
             pattern: String::new(),
             seen: HashSet::new(),
         };
-        walk.value(schema, value, 0);
-        walk.drifts
+        validation.check(schema, value, 0);
+        validation.drifts
     }
 }
 
-struct Walk {
+struct Validation {
     how: Validator,
     steps: u32,
     drifts: Vec<Drift>,
@@ -115,14 +115,14 @@ struct Walk {
     seen: HashSet<(String, DriftKind)>,
 }
 
-impl Walk {
-    fn value(&mut self, schema: &'static Schema, value: &Value, depth: usize) {
+impl Validation {
+    fn check(&mut self, schema: &'static Schema, value: &Value, depth: usize) {
         if self.steps == 0 || depth > MAX_DEPTH {
             return;
         }
         self.steps -= 1;
         if value.is_null() {
-            self.null(schema, depth);
+            self.check_null(schema, depth);
             return;
         }
         let fits = self.fits(schema.types, value);
@@ -130,24 +130,24 @@ impl Walk {
             self.report(DriftKind::WrongType, schema.describe(), sample(value));
             return;
         }
-        self.listed(schema, value);
-        self.range(schema, value);
+        self.check_enum(schema, value);
+        self.check_range(schema, value);
         match value {
-            Value::Object(fields) => self.object(schema, fields, depth),
-            Value::Array(items) => self.list(schema, items, depth),
+            Value::Object(fields) => self.check_object(schema, fields, depth),
+            Value::Array(items) => self.check_list(schema, items, depth),
             _ => {}
         }
-        self.variants(schema, value, depth);
+        self.check_variants(schema, value, depth);
     }
 
-    fn null(&mut self, schema: &'static Schema, depth: usize) {
+    fn check_null(&mut self, schema: &'static Schema, depth: usize) {
         if schema.types.has(Types::NULLABLE) || schema.literals().contains(&Literal::Null) {
             return;
         }
         if !schema.types.has(Types::NULL) {
             self.report(DriftKind::Null, schema.describe(), "null".to_owned());
         } else if !schema.variants().is_empty() {
-            self.variants(schema, &Value::Null, depth);
+            self.check_variants(schema, &Value::Null, depth);
         }
     }
 
@@ -169,7 +169,7 @@ impl Walk {
         }
     }
 
-    fn listed(&mut self, schema: &'static Schema, value: &Value) {
+    fn check_enum(&mut self, schema: &'static Schema, value: &Value) {
         let literals = schema.literals();
         if literals.is_empty() || literals.iter().any(|literal| literal.is(value)) {
             return;
@@ -188,7 +188,7 @@ impl Walk {
         );
     }
 
-    fn range(&mut self, schema: &'static Schema, value: &Value) {
+    fn check_range(&mut self, schema: &'static Schema, value: &Value) {
         let found = match value {
             Value::Number(found) => number(found),
             Value::String(text) if !schema.types.has(Types::TEXT) => text.trim().parse().ok(),
@@ -199,7 +199,7 @@ impl Walk {
         }
     }
 
-    fn object(
+    fn check_object(
         &mut self,
         schema: &'static Schema,
         fields: &serde_json::Map<String, Value>,
@@ -208,11 +208,11 @@ impl Walk {
         let properties = schema.properties();
         for property in properties {
             match fields.get(&property.name) {
-                Some(value) => self.step(&property.name, |walk| {
-                    walk.value(property.schema.get(), value, depth + 1);
+                Some(value) => self.step(&property.name, |validation| {
+                    validation.check(property.schema.get(), value, depth + 1);
                 }),
-                None if property.required => self.step(&property.name, |walk| {
-                    walk.report(
+                None if property.required => self.step(&property.name, |validation| {
+                    validation.report(
                         DriftKind::Missing,
                         property.schema.describe(),
                         "nothing".to_owned(),
@@ -230,10 +230,12 @@ impl Walk {
                 continue;
             }
             if let Some(additional) = additional {
-                self.step(name, |walk| walk.value(additional, value, depth + 1));
+                self.step(name, |validation| {
+                    validation.check(additional, value, depth + 1)
+                });
             } else {
-                self.step(name, |walk| {
-                    walk.report(
+                self.step(name, |validation| {
+                    validation.report(
                         DriftKind::Unknown,
                         "no such field".to_owned(),
                         sample(value),
@@ -243,7 +245,7 @@ impl Walk {
         }
     }
 
-    fn list(&mut self, schema: &'static Schema, items: &[Value], depth: usize) {
+    fn check_list(&mut self, schema: &'static Schema, items: &[Value], depth: usize) {
         let prefix = schema.prefix();
         let rest = schema.items();
         for (index, item) in items.iter().enumerate() {
@@ -257,13 +259,13 @@ impl Walk {
                 0 => self.pattern.push_str("/*"),
                 _ => self.pattern.push_str(&format!("/{index}")),
             }
-            self.value(schema, item, depth + 1);
+            self.check(schema, item, depth + 1);
             self.pointer.truncate(pointer);
             self.pattern.truncate(pattern);
         }
     }
 
-    fn step(&mut self, name: &str, visit: impl FnOnce(&mut Walk)) {
+    fn step(&mut self, name: &str, visit: impl FnOnce(&mut Validation)) {
         let (pointer, pattern) = (self.pointer.len(), self.pattern.len());
         let escaped = name.replace('~', "~0").replace('/', "~1");
         for path in [&mut self.pointer, &mut self.pattern] {
@@ -276,19 +278,19 @@ impl Walk {
     }
 
     /// At least one variant has to fit. Where none does, the one that is nearest speaks.
-    fn variants(&mut self, schema: &'static Schema, value: &Value, depth: usize) {
+    fn check_variants(&mut self, schema: &'static Schema, value: &Value, depth: usize) {
         for rule in &schema.rules {
             let Rule::Variants(variants) = rule else {
                 continue;
             };
             if let Some(chosen) = discriminated(schema, variants, value) {
-                self.value(chosen, value, depth + 1);
+                self.check(chosen, value, depth + 1);
                 continue;
             }
             let mut nearest: Option<Vec<Drift>> = None;
             let mut fits = false;
             for variant in variants {
-                let mut trial = Walk {
+                let mut trial = Validation {
                     how: Validator {
                         bound: 8,
                         ..self.how
@@ -299,7 +301,7 @@ impl Walk {
                     pattern: self.pattern.clone(),
                     seen: HashSet::new(),
                 };
-                trial.value(variant.get(), value, depth + 1);
+                trial.check(variant.get(), value, depth + 1);
                 self.steps = trial.steps;
                 if trial.drifts.is_empty() {
                     fits = true;

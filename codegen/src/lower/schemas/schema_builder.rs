@@ -106,7 +106,7 @@ impl<'a> Schemas<'a> {
                         report,
                         format!(
                             "expected a schema, found {}; any value is accepted here",
-                            node.words()
+                            node.describe()
                         ),
                     ),
                 },
@@ -115,7 +115,7 @@ impl<'a> Schemas<'a> {
                 report,
                 format!(
                     "expected a schema, found {}; any value is accepted here",
-                    node.words()
+                    node.describe()
                 ),
             ),
         }
@@ -212,7 +212,7 @@ impl<'a> Schemas<'a> {
                         self.spec.place(it.place),
                         format!(
                             "expected a type, found {}; any type is accepted",
-                            it.words()
+                            it.describe()
                         ),
                     );
                     types = Types::ANY;
@@ -240,7 +240,7 @@ impl<'a> Schemas<'a> {
                 self.spec.place(value.place),
                 format!(
                     "expected properties by name, found {}; none are known",
-                    value.words()
+                    value.describe()
                 ),
             );
             return;
