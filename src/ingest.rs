@@ -13,7 +13,7 @@ use crate::domain::alert::{AlertCommit, AlertFacts, AlertRules, AlertState, Node
 use crate::domain::ledger::{Ledger, RecordRow};
 use crate::domain::open_alert::display_summary;
 use crate::domain::reading::Observation;
-use crate::domain::snapshot::Snapshot;
+use crate::domain::snapshot::{Snapshot, SnapshotSubscriber};
 use crate::domain::time::{Moment, Mono};
 use crate::limits;
 use crate::sys::clock::Clock;
@@ -37,8 +37,8 @@ pub struct Ingest {
     pub node: Box<dyn Fn() -> NodeFacts + Send>,
     /// Polls every source early that was not polled lately; must not block.
     pub probe_sources: Box<dyn Fn() + Send>,
-    /// Takes the new snapshot; must not block.
-    pub publish: Box<dyn Fn(Arc<Snapshot>) + Send>,
+    /// Called in this order with every new snapshot.
+    pub subscribers: Vec<SnapshotSubscriber>,
 }
 
 impl Ingest {
@@ -72,12 +72,15 @@ impl Ingest {
             self.log_conflict(source, conflict.as_ref());
             (self.store)(rows);
         }
-        let snapshot = self.evaluate_alerts(now, started);
+        let snapshot = self.snapshot(now, started);
         let wait = match snapshot.changes_at {
             Some(at) => at.since(now.mono).min(limits::INGEST_PATIENCE),
             None => limits::INGEST_PATIENCE,
         };
-        (self.publish)(Arc::new(snapshot));
+        let snapshot = Arc::new(snapshot);
+        for subscriber in &mut self.subscribers {
+            subscriber(&snapshot);
+        }
         wait
     }
 
@@ -91,10 +94,11 @@ impl Ingest {
         }
     }
 
-    fn evaluate_alerts(&mut self, now: Moment, started: Mono) -> Snapshot {
-        let mut snapshot = self.ledger.snapshot(now);
+    /// The state of the ledger with the alerts that follow from it.
+    fn snapshot(&mut self, now: Moment, started: Mono) -> Snapshot {
+        let data = self.ledger.snapshot(now);
         let facts = AlertFacts {
-            snapshot: &snapshot,
+            snapshot: &data,
             started,
             node: &(self.node)(),
         };
@@ -110,12 +114,13 @@ impl Ingest {
                 events: step.events,
             });
         }
-        let changes_at = snapshot.changes_at.into_iter().chain(step.changes_at);
-        snapshot.changes_at = changes_at.min();
-        // An alert of an upstream node is shown while there is none of our own.
-        snapshot.alert = display_summary(&step.open).or(snapshot.alert);
-        snapshot.alerts = step.open;
-        snapshot
+        Snapshot {
+            changes_at: data.changes_at.into_iter().chain(step.changes_at).min(),
+            // An alert of an upstream node is shown while there is none of our own.
+            alert: display_summary(&step.open).or(data.alert),
+            alerts: step.open,
+            ..data
+        }
     }
 }
 
@@ -165,10 +170,10 @@ mod tests {
                     let stored = stored.clone();
                     move |rows| stored.lock().unwrap().extend(rows)
                 }),
-                publish: Box::new({
+                subscribers: vec![Box::new({
                     let published = published.clone();
-                    move |snapshot| published.lock().unwrap().push(snapshot)
-                }),
+                    move |snapshot| published.lock().unwrap().push(snapshot.clone())
+                })],
             };
             TestIngest {
                 ingest,

@@ -11,7 +11,6 @@ pub mod notifiers;
 mod serving;
 pub mod sources;
 
-use std::cell::RefCell;
 use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
 use std::sync::Arc;
@@ -28,7 +27,7 @@ use crate::db::store::{self, Store, StoreSettings};
 use crate::db::{backup, last_run, restore, salvage};
 use crate::domain::alert::NodeFacts;
 use crate::domain::ledger::Ledger;
-use crate::domain::snapshot::{DataStatus, Snapshot};
+use crate::domain::snapshot::{DataStatus, SnapshotSubscriber};
 use crate::ingest::Ingest;
 use crate::limits;
 use crate::monitor::Published;
@@ -144,7 +143,9 @@ impl Node {
         let monitor = serving.monitor.clone();
         let shutdown = StopSource::new();
         let stopping = shutdown.token();
-        let (publish, lines) = publisher(&serving);
+        let mut subscribers = vec![serving.subscriber()];
+        let (status_line, lines) = status_line(&serving);
+        subscribers.extend(status_line);
         let early = stopping.clone();
         let ingest = Ingest {
             has_probed: false,
@@ -165,7 +166,7 @@ impl Node {
                     channels: channel_facts(&channels),
                 }
             }),
-            publish,
+            subscribers,
         };
         let ingest = spawn("ingest", move || ingest.run(&observed)).map_err(no_thread("ingest"))?;
 
@@ -265,26 +266,22 @@ fn take_restored(database: &Path, clock: &Arc<dyn Clock>) {
     }
 }
 
-type Publish = Box<dyn Fn(Arc<Snapshot>) + Send>;
-
-/// Publishes what `ingest` holds to be true. Under a supervisor each new sentence about it goes
-/// to the thread that tells it; should that be held up, the next one replaces it.
-fn publisher(serving: &Serving) -> (Publish, Receiver<String>) {
-    let (say, lines) = sync_channel(1);
-    let publish = serving.publisher();
+/// Under a supervisor, passes each new status line to the thread that reports it. While that is
+/// held up, the next line replaces it.
+fn status_line(serving: &Serving) -> (Option<SnapshotSubscriber>, Receiver<String>) {
+    let (sender, lines) = sync_channel(1);
     if !systemd::is_supervised() {
-        return (Box::new(publish), lines);
+        return (None, lines);
     }
     let monitor = serving.monitor.clone();
-    let said = RefCell::new(String::new());
-    let publish = move |snapshot| {
-        publish(snapshot);
+    let mut reported = String::new();
+    let subscriber: SnapshotSubscriber = Box::new(move |_| {
         let line = monitor.headline();
-        if *said.borrow() != line && say.try_send(line.clone()).is_ok() {
-            *said.borrow_mut() = line;
+        if reported != line && sender.try_send(line.clone()).is_ok() {
+            reported = line;
         }
-    };
-    (Box::new(publish), lines)
+    });
+    (Some(subscriber), lines)
 }
 
 /// Backups, where wanted, and the supervisor's watchdog, where there is one.

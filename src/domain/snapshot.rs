@@ -37,6 +37,10 @@ pub struct Snapshot {
     pub changes_at: Option<Mono>,
 }
 
+/// Follows the published snapshot: the HTTP server, an output, the status line of the supervisor.
+/// It is called on the `ingest` thread for every snapshot and must not block.
+pub type SnapshotSubscriber = Box<dyn FnMut(&Arc<Snapshot>) + Send>;
+
 /// The current value of one key.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Record {

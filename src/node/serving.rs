@@ -8,7 +8,7 @@ use crate::config::Config;
 use crate::db::history::{HistoryError, HistoryReader};
 use crate::db::store::Store;
 use crate::domain::plan::Plan;
-use crate::domain::snapshot::Snapshot;
+use crate::domain::snapshot::SnapshotSubscriber;
 use crate::monitor::http::event_stream::{EventKind, EventLog, StreamEvent};
 use crate::monitor::http::private_dir::PrivateDir;
 use crate::monitor::http::server::{HttpLimits, HttpServer, HttpServerParts};
@@ -113,14 +113,14 @@ impl Serving {
         })
     }
 
-    /// Swaps what is served and tells the event streams, when something they show has
+    /// Replaces the served snapshot, and sends events when something that streams show has
     /// changed.
-    pub fn publisher(&self) -> impl Fn(Arc<Snapshot>) + Send + use<> {
+    pub fn subscriber(&self) -> SnapshotSubscriber {
         let (published, feed) = (self.published.clone(), self.feed.clone());
-        move |snapshot| {
+        Box::new(move |snapshot| {
             let alert_before = published.current().snapshot.alert.clone();
             let alert = snapshot.alert.clone();
-            if let Some(publication) = published.publish(snapshot) {
+            if let Some(publication) = published.publish(snapshot.clone()) {
                 feed.append_snapshot(publication);
             }
             if alert != alert_before {
@@ -131,7 +131,7 @@ impl Serving {
                     data: body.to_string().into_bytes().into(),
                 });
             }
-        }
+        })
     }
 }
 

@@ -92,9 +92,9 @@ impl Bench {
             commit_alerts: Box::new(|_| ()),
             node: Box::new(NodeFacts::default),
             probe_sources: Box::new(|| ()),
-            publish: Box::new(move |snapshot| {
-                published.publish(snapshot);
-            }),
+            subscribers: vec![Box::new(move |snapshot| {
+                published.publish(snapshot.clone());
+            })],
         };
         Bench {
             fetcher,
