@@ -195,6 +195,9 @@ pub const WAL_PAGES: u32 = 1_000;
 /// SQLite's page cache of one connection, in KiB: the pages that one commit touches are
 /// about 30, a query of a year 200.
 pub const PAGE_CACHE_KIB: u32 = 2_000;
+/// Prepared SQL statements that the writing connection keeps; some 3 KB each. A commit, retention
+/// and the status use about 40 in turn.
+pub const PREPARED_STATEMENTS: usize = 64;
 /// Rows of all tiers that one `/history` reads, those of other keys in between included;
 /// past it the request is cut off. Coarser tiers are chosen so that it is not reached.
 pub const HISTORY_ROWS: u64 = 100_000;

@@ -105,9 +105,12 @@ pub fn copy(connection: &Connection, target: &Path) -> Result<Backup, BackupErro
     File::create(&unfinished).map_err(|error| written(reason(&error)))?;
     let copied = connection
         .execute("VACUUM INTO ?1", [name])
-        .map_err(|error| match error::is_damage(&error) {
-            true => damaged(error.to_string()),
-            false => written(error::describe(&error)),
+        .map_err(|error| {
+            if error::is_damage(&error) {
+                damaged(error.to_string())
+            } else {
+                written(error::describe(&error))
+            }
         })
         .and_then(|_| {
             let synced = File::open(&unfinished).and_then(|file| file.sync_all());
@@ -242,7 +245,7 @@ pub fn run_schedule(
                     open_files::report_damage(database);
                 }
             }
-            Err(_) => log::error!("the backup met a defect; it is tried again later"),
+            Err(_) => log::error!("internal error while making a backup; it is tried again later"),
         }
         // One that failed is tried again when the next would be due.
         tried_at = Some(now.mono);

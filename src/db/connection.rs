@@ -22,6 +22,8 @@ pub fn configure(connection: &Connection) -> rusqlite::Result<()> {
     connection.pragma_update(None, "journal_size_limit", limits::WAL_PAGES * 4096)?;
     connection.pragma_update(None, "cache_size", -i64::from(limits::PAGE_CACHE_KIB))?;
     connection.pragma_update(None, "temp_store", "memory")?;
+    // More than a commit, retention and the status between them have.
+    connection.set_prepared_statement_cache_capacity(limits::PREPARED_STATEMENTS);
     // Damage shows when a page is first read, not when its cells lead astray.
     connection.pragma_update(None, "cell_size_check", true)?;
     connection.pragma_update(None, "trusted_schema", false)

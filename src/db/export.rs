@@ -388,17 +388,19 @@ fn csv_text(text: &str) -> String {
         let digits = text.bytes().all(|byte| b"0123456789+-.eE".contains(&byte));
         digits && text.parse::<f64>().is_ok()
     };
-    match is_formula && !is_number() {
-        true => csv_quote(&format!("'{text}")),
-        false => csv_quote(text),
+    if is_formula && !is_number() {
+        csv_quote(&format!("'{text}"))
+    } else {
+        csv_quote(text)
     }
 }
 
 /// A field as RFC 4180 wants it.
 fn csv_quote(text: &str) -> String {
-    match text.contains([',', '"', '\n', '\r']) {
-        true => format!("\"{}\"", text.replace('"', "\"\"")),
-        false => text.to_owned(),
+    if text.contains([',', '"', '\n', '\r']) {
+        format!("\"{}\"", text.replace('"', "\"\""))
+    } else {
+        text.to_owned()
     }
 }
 

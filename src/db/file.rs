@@ -142,9 +142,10 @@ pub fn read_header(connection: &Connection) -> rusqlite::Result<[u8; HEADER_BYTE
             ffi::SQLITE_FCNTL_FILE_POINTER,
             (&raw mut file).cast(),
         );
-        let methods = match file.is_null() {
-            true => std::ptr::null(),
-            false => (*file).pMethods,
+        let methods = if file.is_null() {
+            std::ptr::null()
+        } else {
+            (*file).pMethods
         };
         match methods.is_null() {
             true if asked == ffi::SQLITE_OK => ffi::SQLITE_CANTOPEN,
@@ -180,9 +181,10 @@ fn classify_header(head: &[u8]) -> FileKind {
         let begins = head[..head.len().min(12)].escape_ascii();
         let begins = format!("\"{begins}\"");
         let id = head.get(68..72).unwrap_or_default();
-        return match *id == schema::APPLICATION_ID.to_be_bytes() {
-            true => FileKind::Damaged { begins },
-            false => FileKind::NotSqlite { begins },
+        return if *id == schema::APPLICATION_ID.to_be_bytes() {
+            FileKind::Damaged { begins }
+        } else {
+            FileKind::NotSqlite { begins }
         };
     }
     let number =

@@ -49,9 +49,10 @@ impl std::error::Error for HistoryError {}
 impl From<rusqlite::Error> for HistoryError {
     fn from(error: rusqlite::Error) -> HistoryError {
         let words = error::describe(&error);
-        match error::is_damage(&error) {
-            true => HistoryError::Damaged(words),
-            false => HistoryError::Unavailable(words),
+        if error::is_damage(&error) {
+            HistoryError::Damaged(words)
+        } else {
+            HistoryError::Unavailable(words)
         }
     }
 }

@@ -118,9 +118,10 @@ fn explain_failure(path: &Path, error: OpenError) -> OpenError {
 fn quarantine_foreign_logs(path: &Path, connection: &Connection) -> Result<(), OpenError> {
     let head =
         file::read_header(connection).map_err(|error| OpenError::from_sqlite(path, &error))?;
-    let foreign = match file::is_wal_mode(&head) {
-        true => "-journal",
-        false => "-wal",
+    let foreign = if file::is_wal_mode(&head) {
+        "-journal"
+    } else {
+        "-wal"
     };
     let real = file::without_links(path);
     let now = Wall::from_second(jiff::Timestamp::now().as_second());

@@ -110,11 +110,11 @@ pub fn check_not_replaced(path: &Path) -> rusqlite::Result<()> {
     let tables = registry();
     let mut open = tables.written.iter().filter(|(_, at, _)| at == path);
     let is_known = |(_, _, files): &(u64, PathBuf, DatabaseFiles)| *files == found;
-    match open.clone().next().is_none() || open.any(is_known) {
-        true => Ok(()),
-        false => Err(rusqlite::Error::SqliteFailure(
-            ffi::Error::new(ffi::SQLITE_PROTOCOL),
-            Some("its file was exchanged; the new one is opened in a moment".to_owned()),
-        )),
+    if open.clone().next().is_none() || open.any(is_known) {
+        return Ok(());
     }
+    Err(rusqlite::Error::SqliteFailure(
+        ffi::Error::new(ffi::SQLITE_PROTOCOL),
+        Some("its file was exchanged; the new one is opened in a moment".to_owned()),
+    ))
 }

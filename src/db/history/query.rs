@@ -61,9 +61,10 @@ pub fn history(
     let first = (asked.from.div_euclid(HOUR)).max(days_until.saturating_mul(24));
     let end = asked.end_hour();
     let oldest = first.max(tiers.raw_from).min(end);
-    let fine = match width < HOUR {
-        true => asked.sub_hour_plan(connection, &tiers, width, oldest..end)?,
-        false => None,
+    let fine = if width < HOUR {
+        asked.sub_hour_plan(connection, &tiers, width, oldest..end)?
+    } else {
+        None
     };
     let fine_from = if fine.is_some() { oldest } else { end };
     asked.hours(connection, first..fine_from, width.max(HOUR), &mut buckets)?;
@@ -126,9 +127,10 @@ impl KeySpan<'_> {
         };
         // A day that the span ends within is for its hours, unless they are gone.
         let end_day = (self.to - 1).div_euclid(DAY) + 1;
-        let end = match end_day <= tiers.hourly_from.div_euclid(24) {
-            true => end_day,
-            false => self.to.div_euclid(DAY),
+        let end = if end_day <= tiers.hourly_from.div_euclid(24) {
+            end_day
+        } else {
+            self.to.div_euclid(DAY)
         };
         until.min(end).max(self.from.div_euclid(DAY))
     }
@@ -157,9 +159,10 @@ impl KeySpan<'_> {
         let mut walk = HourWalk::new(connection, self, hours);
         while let Some((hour, found)) = walk.next()? {
             all_rows = all_rows.saturating_add(found.id_count());
-            match by_fives.uses_five_minutes(hour, &found) {
-                true => fives += 1,
-                false => other_rows = other_rows.saturating_add(found.id_count()),
+            if by_fives.uses_five_minutes(hour, &found) {
+                fives += 1
+            } else {
+                other_rows = other_rows.saturating_add(found.id_count())
             }
             if fives > limits::HISTORY_FIVES_HOURS
                 || fives
@@ -170,9 +173,10 @@ impl KeySpan<'_> {
                 return Ok(None);
             }
         }
-        Ok(match width < FIVE_MINUTES && all_rows <= most {
-            true => Some(by_rows),
-            false => Some(by_fives),
+        Ok(if width < FIVE_MINUTES && all_rows <= most {
+            Some(by_rows)
+        } else {
+            Some(by_fives)
         })
     }
 
@@ -229,9 +233,10 @@ impl KeySpan<'_> {
     ) -> Result<(), HistoryError> {
         let mut walk = HourWalk::new(connection, self, hours);
         while let Some((hour, found)) = walk.next()? {
-            match fine.uses_five_minutes(hour, &found) {
-                true => self.five_minutes(connection, fine.width, (hour, &found), buckets)?,
-                false => self.rows(connection, fine.width, (hour, &found), buckets)?,
+            if fine.uses_five_minutes(hour, &found) {
+                self.five_minutes(connection, fine.width, (hour, &found), buckets)?
+            } else {
+                self.rows(connection, fine.width, (hour, &found), buckets)?
             }
         }
         Ok(())

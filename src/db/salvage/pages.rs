@@ -109,9 +109,10 @@ pub fn walk(pages: &impl PageSource, root: u32) -> TablePages {
                 // All leaves are on one level, so that one tells of all, and none else is read.
                 if are_leaves(pages, &children) {
                     for child in children {
-                        match seen.insert(child) {
-                            true => tree.pages.push(child),
-                            false => tree.unreadable += 1,
+                        if seen.insert(child) {
+                            tree.pages.push(child)
+                        } else {
+                            tree.unreadable += 1
                         }
                     }
                 } else {
@@ -388,9 +389,10 @@ impl WalScan {
 fn checksum(is_big_endian: bool, mut sum: (u32, u32), bytes: &[u8]) -> (u32, u32) {
     let word = |bytes: &[u8]| {
         let bytes = [bytes[0], bytes[1], bytes[2], bytes[3]];
-        match is_big_endian {
-            true => u32::from_be_bytes(bytes),
-            false => u32::from_le_bytes(bytes),
+        if is_big_endian {
+            u32::from_be_bytes(bytes)
+        } else {
+            u32::from_le_bytes(bytes)
         }
     };
     for pair in bytes.chunks_exact(8) {

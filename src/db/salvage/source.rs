@@ -213,9 +213,10 @@ impl DamagedDatabase {
 impl TableLayout {
     fn is_root(&self, image: &DatabaseImage, root: u32) -> bool {
         let first = image.page(root).and_then(|page| page.first().copied());
-        match self.has_rowid {
-            true => matches!(first, Some(5 | 13)),
-            false => matches!(first, Some(2 | 10)),
+        if self.has_rowid {
+            matches!(first, Some(5 | 13))
+        } else {
+            matches!(first, Some(2 | 10))
         }
     }
 

@@ -318,9 +318,10 @@ impl Writer {
             return;
         }
         // Rows that came while the disk worked, and those that wait for the clock.
-        queue.due = match queue.rows.is_empty() {
-            true => None,
-            false => Some(now.mono.after(self.shared.settings.commit_every)),
+        queue.due = if queue.rows.is_empty() {
+            None
+        } else {
+            Some(now.mono.after(self.shared.settings.commit_every))
         };
         drop(queue);
         self.report_success();
@@ -563,9 +564,7 @@ impl Writer {
         drop(queue);
         self.failures = self.failures.saturating_add(1);
         self.retry_at = now.mono.after(limits::STORAGE_BACK_OFF);
-        self.report_failure(
-            "the store thread met a defect of its own (see the log); it tries again",
-        );
+        self.report_failure("internal error in the storage thread (see the log); it tries again");
     }
 
     fn report_commit(&self, committed: CommitCounts) {

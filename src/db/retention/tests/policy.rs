@@ -417,9 +417,10 @@ fn a_start_in_1970_is_neither_the_oldest_nor_deleted() {
     for has_a_past in [false, true] {
         let directory = Directory::new();
         let path = directory.path("a.db");
-        let mut database = match has_a_past {
-            true => forty_days(&path),
-            false => database(&path),
+        let mut database = if has_a_past {
+            forty_days(&path)
+        } else {
+            database(&path)
         };
         let oldest = |database: &Database| database.reach().expect("it can be read").rows;
         let first = oldest(&database);
