@@ -1,4 +1,4 @@
-//! The writer's view of the database: appending readings.
+//! Database handle of the writer: appends readings, and changes what stands beside them.
 //!
 //! Owned by the store thread. Decides nothing about when: one call is one transaction, and
 //! after an error the [`Database`] must be dropped and opened anew, because what it keeps

@@ -1,4 +1,4 @@
-//! Why the database cannot be opened or used, in words that say what to look at.
+//! Database errors: why it cannot be opened or used, and what to look at.
 //!
 //! Values; any thread.
 

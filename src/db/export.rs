@@ -1,4 +1,4 @@
-//! Everything that was observed, as a table for other programs.
+//! Export of stored readings as CSV or JSON lines.
 //!
 //! Runs on the thread of the command that asks, with a connection that cannot write. Memory
 //! does not grow with the database: hours are read in parts, each in a transaction of its

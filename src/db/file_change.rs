@@ -1,8 +1,6 @@
-//! Files of the database that were exchanged while they were open: moved, removed, overwritten.
+//! Detection of database files that were moved, removed or overwritten while they were open.
 //!
-//! Driven by the store thread, which has stopped writing to them. What the open connection
-//! still sees is kept before the connection is closed, and no log gets into a file that it
-//! does not belong to. Then the store opens what stands at the path.
+//! Runs on the store thread. What becomes of the open database is [`super::detached`]'s.
 
 use std::path::Path;
 

@@ -1,4 +1,4 @@
-//! Reading the past, beside the writer and never in its way.
+//! History queries, on a read-only connection beside the writer.
 //!
 //! Used by the web workers. A connection of its own that cannot write; opened when first
 //! asked, and anew when the file at the path is another one.

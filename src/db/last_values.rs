@@ -1,5 +1,5 @@
-//! What was known when the last run ended: the newest row of every key, with an age that
-//! goes on within one boot and is doubted after it.
+//! Last values of the previous run: the newest row of every key, with an age that goes on within
+//! one boot and is doubted after it.
 //!
 //! Runs once, on the main thread, before anything is fetched. Never writes.
 

@@ -3,14 +3,17 @@
 //! The `store` thread alone writes; readers have a connection of their own that cannot
 //! write. Nothing here decides what is worth storing: that is `domain::ledger`.
 //!
-//! In reading order: `schema/` (what is kept, column by column) and [`schema`] (its
-//! versions); [`open`] opens the [`file`], or says what the [`error`] is; [`open_files`] knows
-//! the files that are open, and [`file_change`] what to do when others stand there; [`database`]
-//! appends and [`last_values`] reads back; [`rollup`] sums up hours, days, and busy hours in
-//! five minutes; [`retention`] says what is too old and deletes it, and [`tiers`] where each
-//! begins; [`store`] is the thread that drives them; [`history`] and [`export`] read the past;
-//! [`backup`], [`salvage`] and [`replace`] are for bad days, [`restore`] for the day after.
-//! [`retry_request`] is how a command asks the service to tell refused alerts again.
+//! In reading order:
+//! - what is stored: `schema/current.sql` (every column), [`schema`] (versions and migrations),
+//!   [`periods`], [`row_codec`], [`tiers`];
+//! - opening: [`file`](mod@file), [`error`], [`open_files`] (registry), [`connection`], [`open`];
+//! - writing: [`database`] appends, [`rollup`] sums up, [`retention`] deletes, [`outbox`] and
+//!   [`quota`] keep alerts and quotas, [`store`] is the thread that drives them in small steps
+//!   ([`progress`]);
+//! - reading: [`last_run`] and [`last_values`] at start, [`history`], [`export`];
+//! - copies and repair: [`backup`], [`restore`] and [`replace`]; [`file_change`] and [`detached`]
+//!   for files that were replaced while open; [`salvage`] for damage. [`retry_request`] is how a
+//!   command asks the service to send refused alerts again.
 
 pub mod backup;
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! Opening the database: whose file it is, its version, the pragmas.
+//! Opening the database: probe the file, create or migrate it, load the handle.
 //!
 //! Called by `main` at start and by the store thread whenever the storage must be opened
 //! anew. Touches nothing that is not ours: a file is judged before SQLite sees it.

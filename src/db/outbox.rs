@@ -1,9 +1,9 @@
-//! The alerts' part of the database: the machine's state, the history of incidents, and the
-//! events that are not yet delivered.
+//! Alert storage: the state machine's state, and the outbox of events that are not delivered
+//! yet; incidents.rs keeps their history.
 //!
 //! Functions over a connection that the `store` thread hands in. The state and the events
 //! that it caused are written in one transaction, so that no restart repeats or forgets one.
-//! What the disk cannot take waits in [`Unwritten`]. Nothing here decides what is told.
+//! What the disk cannot take waits in [`OutboxBuffer`]. Nothing here decides what is told.
 
 mod incidents;
 mod write_buffer;

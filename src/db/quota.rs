@@ -1,4 +1,4 @@
-//! Until when each source's quota is spent, in `node` as `quota:<source>`.
+//! Saved quotas: until when each source's quota is spent, in `node` as `quota:<source>`.
 //!
 //! Read once at start; written by the store thread alone, at once, while the source waits a
 //! bounded time for it. See [`crate::domain::quota`] for why it is written ahead.

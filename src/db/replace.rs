@@ -1,4 +1,4 @@
-//! Putting another file in the database's place, so that a crash at any moment loses neither.
+//! Crash-safe replacement of the database file: a crash at any moment loses neither file.
 //!
 //! Runs on the thread that opens the database, while it is closed. The file that is to come is
 //! complete and synced before it is announced, by renaming it to `DATABASE.next.SUFFIX`. From

@@ -1,4 +1,4 @@
-//! A request to the running service to try refused alerts again: an empty file beside the
+//! Retry request for refused alerts, to the running service: an empty file beside the
 //! database, one for each channel, since only the service writes the database.
 //!
 //! `main-node test-alert` leaves it; the thread that delivers takes it away.

@@ -1,4 +1,4 @@
-//! Hours and days: what is left of many rows when nobody asks for each.
+//! Hourly and daily rollups.
 //!
 //! Called by the store thread within the transaction that stores the rows, so that the
 //! tiers never disagree with what they sum up. New rows are added to their hour; an hour

@@ -1,4 +1,4 @@
-//! A damaged database of ours: put aside, never deleted, and read as far as it can be.
+//! Salvage of a damaged database: quarantined, never deleted, and read as far as it can be.
 //!
 //! Driven by the store thread, a step at a time between commits. Alerts, quotas and the newest
 //! values are in the new database before it takes the damaged one's place ([`replace`]), so

@@ -1,4 +1,4 @@
-//! The thread that commits.
+//! Storage thread: queues rows, and commits many at once.
 //!
 //! `ingest` hands rows to a [`Store`] and never waits: they queue, bounded, until many are
 //! committed at once. The thread `store` alone touches the database through [`Writer`],

@@ -1,4 +1,4 @@
-//! Where each tier begins and ends, and the table `node` that remembers it.
+//! Tier bounds (rows, hours, days), and the table `node` with metadata of the database.
 //!
 //! Written by the store thread within the transactions that move the bounds; anybody reads.
 

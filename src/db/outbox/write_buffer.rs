@@ -1,5 +1,5 @@
-//! What the disk could not take yet: storage that fails must not keep its own alert from
-//! being told.
+//! Write buffer of the outbox: alerts that are not on the disk yet. Storage that fails must not
+//! keep its own alert from being delivered.
 //!
 //! The store thread owns it. Events wait here under negative ids and are delivered from
 //! here; when the disk works again, what is left of them is written.

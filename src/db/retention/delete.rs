@@ -1,4 +1,4 @@
-//! Rows whose time is over, on their way out.
+//! Deletes expired rows in small steps.
 //!
 //! Called by the store thread. Which hours are over is retention's to say (`raw_from`); here
 //! their rows go, by the hour, whose ids `hourly` knows. They go best with a commit, about as

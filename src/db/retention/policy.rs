@@ -1,4 +1,4 @@
-//! Letting go of the oldest: what is past its time, or past the size that the file may have.
+//! Retention policy: what is deleted when, by age and by the size of the file.
 //!
 //! Time is told by a clock of its own (`domain::retention_clock`); size goes by ids, without
 //! any. Called by the store thread between commits, one small step at a time, so that neither a

@@ -1,4 +1,4 @@
-//! Twelfths of hours: what makes the chart of a day where an hour's rows are many.
+//! Five-minute rollups for busy hours, from which the chart of a day is drawn.
 //!
 //! Called by the store thread. A key's rows lie among those of all others, so that reading
 //! one hour of it costs what all keys have stored in that hour. Where that is much, the

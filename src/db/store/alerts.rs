@@ -1,5 +1,4 @@
-//! The alerts' way through the store: commits of `ingest` at once, the outbox for those who
-//! deliver.
+//! Alerts in the storage thread: commits of `ingest` at once, the outbox for those who deliver.
 //!
 //! `ingest` only queues; the store thread writes. Those who deliver wait for the disk, as
 //! they must: what they are told is on it, or the disk has refused it.

@@ -1,5 +1,5 @@
-//! The quotas' way through the store: written at once, and waited for, since a request that
-//! nobody has written down may be made again after a power cut.
+//! Quota reservations in the storage thread: written at once, and waited for, since a request
+//! that nobody has written down may be made again after a power cut.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError};

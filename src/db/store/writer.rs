@@ -1,5 +1,4 @@
-//! What the store thread does in one turn: commit what is due, go on with a salvage, let go
-//! of the oldest.
+//! Loop of the storage thread: commits what is due, continues a salvage, runs retention.
 //!
 //! Owned by the thread `store`. Every turn takes the time as an argument; failures end a
 //! turn, never the thread.
