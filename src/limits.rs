@@ -367,11 +367,11 @@ pub const SMALL_ANSWER_BYTES: usize = 4 * 1024;
 /// Large answers not yet taken by one address: half of `BYTES_OUTSTANDING`, so that one client
 /// cannot use up everybody's.
 pub const BYTES_OUTSTANDING_PER_ADDRESS: usize = BYTES_OUTSTANDING / 2;
-/// How often deadlines are looked at; they are kept to this precision.
-pub const GATE_TICK: Duration = Duration::from_millis(250);
-/// The same while nobody is connected and no page is rendered: a node at rest wakes seldom,
-/// and `STUCK` still hears of it several times.
-pub const IDLE_TICK: Duration = Duration::from_secs(15);
+/// HTTP deadlines are kept to this precision; a `Date` header is at most this old.
+pub const HTTP_TICK: Duration = Duration::from_millis(250);
+/// How often the HTTP server shows that it runs while no deadline is due: well below
+/// [`STUCK`].
+pub const HTTP_HEARTBEAT: Duration = Duration::from_secs(10);
 /// One proof that a new connection to the pool is answered; longer means that its accept loop
 /// has ended.
 pub const PROOF_TIME: Duration = Duration::from_secs(2);

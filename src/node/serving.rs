@@ -11,7 +11,8 @@ use crate::domain::plan::Plan;
 use crate::domain::snapshot::SnapshotSubscriber;
 use crate::monitor::http::event_stream::{EventKind, EventLog, StreamEvent};
 use crate::monitor::http::private_dir::PrivateDir;
-use crate::monitor::http::server::{HttpLimits, HttpServer, HttpServerParts};
+use crate::monitor::http::server::{HttpServer, HttpServerParts};
+use crate::monitor::http::server_limits::HttpLimits;
 use crate::monitor::http::stats::HttpStats;
 use crate::monitor::{
     App, ChannelState, Context, HistoryFailure, Password, Published, RequestCount, ViewSettings,

@@ -1,7 +1,7 @@
-//! Who may read, where the owner wants to be asked: the option `password_file`, as HTTP Basic
-//! authentication (RFC 7617) for everything but `/healthz`.
+//! HTTP Basic authentication (RFC 7617): the option `password_file`, for everything but
+//! `/healthz`.
 //!
-//! Runs on the gate's thread and the pool's before anything else is looked at; no disk, and a
+//! Runs on the server's thread and the workers' before anything else is looked at; no disk, and a
 //! lock that is held for a look at two small tables. It keeps a digest, never the password.
 
 use std::sync::{Mutex, PoisonError};
@@ -15,7 +15,6 @@ use super::handler::Request;
 use super::login_throttle::LoginThrottle;
 use crate::domain::time::Mono;
 use crate::limits;
-use crate::monitor::problem::ProblemDetails;
 
 /// What must be known to read here; any user name goes with it.
 pub struct Password {
@@ -34,6 +33,48 @@ enum CredentialCheck {
     Invalid,
 }
 
+/// Why a request is not authorized.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AuthError {
+    PasswordRequired,
+    TooManyAttempts,
+}
+
+impl AuthError {
+    pub fn status(self) -> u16 {
+        match self {
+            AuthError::PasswordRequired => 401,
+            AuthError::TooManyAttempts => 429,
+        }
+    }
+
+    pub fn detail(self) -> &'static str {
+        match self {
+            AuthError::PasswordRequired => {
+                "A password is required: the one in the file that `password_file` in \
+                 main-node.toml names. curl -u :PASSWORD, with any user name."
+            }
+            AuthError::TooManyAttempts => {
+                "Too many wrong passwords from this address. Wait a minute, then try again."
+            }
+        }
+    }
+
+    /// The header field that belongs to it.
+    pub fn header(self) -> (&'static str, String) {
+        match self {
+            AuthError::PasswordRequired => {
+                let challenge = "Basic realm=\"main-node\", charset=\"UTF-8\"";
+                ("WWW-Authenticate", challenge.to_owned())
+            }
+            AuthError::TooManyAttempts => {
+                let seconds = limits::GUESS_TIME.as_secs().to_string();
+                ("Retry-After", seconds)
+            }
+        }
+    }
+}
+
 impl Password {
     pub fn new(text: &str) -> Password {
         Password {
@@ -46,16 +87,13 @@ impl Password {
     /// Why this request gets nothing, if so. Whoever watches over the node need not know the
     /// password: `/healthz` says nothing but that it runs. A wrong one counts against the
     /// address it came from: to be asked once a request.
-    pub fn deny(&self, request: &Request, now: Mono) -> Option<ProblemDetails> {
+    pub fn deny(&self, request: &Request, now: Mono) -> Option<AuthError> {
         if is_exempt(request) {
             return None;
         }
         let mut guesses = self.throttle.lock().unwrap_or_else(PoisonError::into_inner);
         if guesses.is_locked_out(request.peer, now) {
-            let detail = "Too many wrong passwords came from this address. Wait a minute, then try \
-                          again.";
-            let wait = limits::GUESS_TIME.as_secs().to_string();
-            return Some(ProblemDetails::new(429, detail).with("Retry-After", wait));
+            return Some(AuthError::TooManyAttempts);
         }
         match self.check_credentials(request) {
             CredentialCheck::Valid => {
@@ -65,10 +103,7 @@ impl Password {
             CredentialCheck::Invalid => guesses.record_failure(request.peer, now),
             CredentialCheck::Missing => {}
         }
-        let detail = "This node asks for the password that `password_file` in main-node.toml \
-                      names: curl -u :PASSWORD, with any user name.";
-        let challenge = "Basic realm=\"main-node\", charset=\"UTF-8\"";
-        Some(ProblemDetails::new(401, detail).with("WWW-Authenticate", challenge))
+        Some(AuthError::PasswordRequired)
     }
 
     /// Whether [`Password::denies`] would let it pass; counts nothing.
@@ -83,10 +118,12 @@ impl Password {
         let Some(field) = request.header("authorization").map(str::trim) else {
             return CredentialCheck::Missing;
         };
-        match field.is_empty() {
-            true => CredentialCheck::Missing,
-            false if self.matches(field) => CredentialCheck::Valid,
-            false => CredentialCheck::Invalid,
+        if field.is_empty() {
+            CredentialCheck::Missing
+        } else if self.matches(field) {
+            CredentialCheck::Valid
+        } else {
+            CredentialCheck::Invalid
         }
     }
 
@@ -169,8 +206,8 @@ mod tests {
             let denied = password.deny(&request(target, &[]), Mono(0));
             assert_eq!(denied.is_none(), is_free, "{target}");
             let Some(problem) = denied else { continue };
-            assert_eq!(problem.status, 401);
-            assert_eq!(problem.headers[0].0, "WWW-Authenticate");
+            assert_eq!(problem.status(), 401);
+            assert_eq!(problem.header().0, "WWW-Authenticate");
             assert!(!format!("{problem:?}").contains("sesame"));
         }
     }
@@ -205,7 +242,7 @@ mod tests {
             asked.peer = peer.parse().expect("an address");
             password.deny(&asked, Mono(now))
         };
-        let status = |denied: Option<ProblemDetails>| denied.map_or(200, |it| it.status);
+        let status = |denied: Option<AuthError>| denied.map_or(200, AuthError::status);
         let (right, wrong) = (basic("open sesame"), basic("hunter2"));
         for _ in 0..50 {
             assert_eq!(status(ask("10.0.0.1", None, 0)), 401);
@@ -216,8 +253,8 @@ mod tests {
         }
         for field in [Some(&*wrong), Some(&*right), None] {
             let problem = ask("10.0.0.1", field, 59_999).expect("it is refused");
-            assert_eq!(problem.status, 429);
-            assert_eq!(problem.headers, [("Retry-After", "60".into())]);
+            assert_eq!(problem.status(), 429);
+            assert_eq!(problem.header(), ("Retry-After", "60".into()));
         }
         assert_eq!(status(ask("10.0.0.2", Some(&right), 59_999)), 200);
         assert_eq!(status(ask("10.0.0.1", Some(&right), 60_000)), 200);

@@ -22,19 +22,19 @@ use super::handler::{Dispatch, Overload, Request, Response};
 use super::parser::{HeadError, RequestBuffer, RequestHead, Version};
 use super::pool_client::PoolError;
 use super::response_writer::{self, EncodedResponse, ResponseBody, ResponseFraming, SendError};
-use super::server::ServerState;
+use super::server_state::ServerState;
 use super::stats::Rejection;
 use crate::limits;
 
 /// Serves a connection until it ends.
-pub async fn serve(stream: Async<TcpStream>, lease: ConnectionGuard, hall: Rc<ServerState>) {
+pub async fn serve(stream: Async<TcpStream>, lease: ConnectionGuard, server: Rc<ServerState>) {
     let connection = Connection {
         stream,
         guard: lease,
-        server: hall,
+        server: server,
     };
-    let mut inbox = RequestBuffer::default();
-    match connection.serve_requests(&mut inbox).await {
+    let mut buffer = RequestBuffer::default();
+    match connection.serve_requests(&mut buffer).await {
         Close::Now => {}
         Close::Linger => connection.linger().await,
     }
@@ -63,26 +63,26 @@ enum NextStep {
 }
 
 impl Connection {
-    async fn serve_requests(&self, inbox: &mut RequestBuffer) -> Close {
-        let leash = self.state();
+    async fn serve_requests(&self, buffer: &mut RequestBuffer) -> Close {
+        let state = self.state();
         // From accepting on, the first head has the time of a head.
-        leash.enter(ConnectionPhase::Head, self.server.limits.head_timeout);
+        state.enter(ConnectionPhase::Head, self.server.limits.head_timeout);
         let mut in_a_row = 0;
         let mut is_first = true;
         let mut standing: Option<Box<CachedResponse>> = None;
         loop {
-            let then = match standing.take_if(|standing| standing.take_repeat(inbox, &self.server))
+            let then = match standing.take_if(|standing| standing.take_repeat(buffer, &self.server))
             {
                 Some(standing) => {
                     self.catch_panic(|| {
-                        let answerer = &self.server.answerer;
+                        let answerer = &self.server.handler;
                         answerer.on_cache_hit(&standing.request, &standing.etag);
                     });
-                    self.send_cached(standing, inbox).await
+                    self.send_cached(standing, buffer).await
                 }
-                None => match inbox.next_head(leash.peer) {
-                    Ok(Some(head)) => self.answer(head, inbox).await,
-                    Ok(None) => match self.more(inbox, is_first).await {
+                None => match buffer.next_head(state.peer) {
+                    Ok(Some(head)) => self.answer(head, buffer).await,
+                    Ok(None) => match self.more(buffer, is_first).await {
                         Ok(()) => continue,
                         Err(NoHead::Silently) => return Close::Now,
                         Err(NoHead::Refused(refusal)) => return self.reject(*refusal).await,
@@ -95,51 +95,48 @@ impl Connection {
                 NextStep::Next(still_stands) => standing = still_stands.or(standing),
                 NextStep::End(end) => return end,
             }
-            match inbox.is_empty() {
-                true => {
-                    in_a_row = 0;
-                    leash.enter(ConnectionPhase::Idle, self.server.limits.idle_timeout);
-                }
-                false => {
-                    leash.enter(ConnectionPhase::Head, self.server.limits.head_timeout);
-                    in_a_row += 1;
-                    if in_a_row % limits::ANSWERS_IN_A_ROW == 0 {
-                        smol::future::yield_now().await;
-                    }
+            if buffer.is_empty() {
+                in_a_row = 0;
+                state.enter(ConnectionPhase::Idle, self.server.limits.idle_timeout);
+            } else {
+                state.enter(ConnectionPhase::Head, self.server.limits.head_timeout);
+                in_a_row += 1;
+                if in_a_row % limits::ANSWERS_IN_A_ROW == 0 {
+                    smol::future::yield_now().await;
                 }
             }
         }
     }
 
     /// Waits for more bytes of a head.
-    async fn more(&self, inbox: &mut RequestBuffer, is_first: bool) -> Result<(), NoHead> {
-        let leash = self.state();
-        if leash.phase() == ConnectionPhase::Idle && !inbox.is_empty() {
-            leash.enter(ConnectionPhase::Head, self.server.limits.head_timeout);
+    async fn more(&self, buffer: &mut RequestBuffer, is_first: bool) -> Result<(), NoHead> {
+        let state = self.state();
+        if state.phase() == ConnectionPhase::Idle && !buffer.is_empty() {
+            state.enter(ConnectionPhase::Head, self.server.limits.head_timeout);
         }
         // After an answer the next request is seldom there at once. With the others served in
         // between it may be, and reading in vain costs less than asking the kernel to tell.
-        if inbox.is_empty() && !is_first {
+        if buffer.is_empty() && !is_first {
             smol::future::yield_now().await;
         }
         let mut wait_first = false;
         loop {
             if wait_first {
                 let readable = poll_fn(|context| self.stream.poll_readable(context));
-                match leash.wait(readable).await {
+                match state.wait(readable).await {
                     Ok(Ok(())) => {}
                     Ok(Err(_)) | Err(Interrupt::Evicted) => return Err(NoHead::Silently),
-                    Err(Interrupt::TimedOut) if inbox.is_empty() => return Err(NoHead::Silently),
+                    Err(Interrupt::TimedOut) if buffer.is_empty() => return Err(NoHead::Silently),
                     Err(Interrupt::TimedOut) => {
-                        let late = inbox.incomplete(408, Rejection::SlowHead);
+                        let late = buffer.incomplete(408, Rejection::SlowHead);
                         return Err(NoHead::Refused(Box::new(late)));
                     }
                 }
             }
-            match read_input(self.stream.get_ref(), inbox) {
-                Ok(0) if inbox.is_empty() => return Err(NoHead::Silently),
+            match read_input(self.stream.get_ref(), buffer) {
+                Ok(0) if buffer.is_empty() => return Err(NoHead::Silently),
                 Ok(0) => {
-                    let truncated = inbox.incomplete(400, Rejection::BadRequest);
+                    let truncated = buffer.incomplete(400, Rejection::BadRequest);
                     return Err(NoHead::Refused(Box::new(truncated)));
                 }
                 Ok(_) => return Ok(()),
@@ -150,13 +147,14 @@ impl Connection {
         }
     }
 
-    async fn answer(&self, head: RequestHead, inbox: &RequestBuffer) -> NextStep {
-        let hall = &*self.server;
+    async fn answer(&self, head: RequestHead, buffer: &RequestBuffer) -> NextStep {
+        let server = &*self.server;
         let (route, way) = match self.catch_panic(|| {
-            let route = hall.answerer.route_name(&head.request);
-            let way = match head.is_options {
-                true => Dispatch::Immediate(hall.answerer.options(&head.request)),
-                false => hall.answerer.dispatch(&head.request),
+            let route = server.handler.route_name(&head.request);
+            let way = if head.is_options {
+                Dispatch::Immediate(server.handler.options(&head.request))
+            } else {
+                server.handler.dispatch(&head.request)
             };
             (route, way)
         }) {
@@ -169,10 +167,10 @@ impl Connection {
         let way = match way {
             Dispatch::Cacheable(answer, edition)
                 if CachedResponse::is_cacheable(&head, &answer)
-                    && !hall.connections.is_stopping() =>
+                    && !server.connections.is_stopping() =>
             {
-                let standing = CachedResponse::new(head, route, answer, edition, hall);
-                return self.send_cached(Box::new(standing), inbox).await;
+                let standing = CachedResponse::new(head, route, answer, edition, server);
+                return self.send_cached(Box::new(standing), buffer).await;
             }
             way => way,
         };
@@ -185,9 +183,9 @@ impl Connection {
         } = head;
         let reply = match way {
             Dispatch::Immediate(answer) | Dispatch::Cacheable(answer, _) => {
-                Some(self.from_memory(answer, &request))
+                Some(self.respond_from_memory(answer, &request))
             }
-            Dispatch::Worker => self.from_worker(&request).await,
+            Dispatch::Worker => self.request_from_worker(&request).await,
             Dispatch::EventStream(fields) => {
                 match self.stream_events(&request, version, route, fields).await {
                     Some(reply) => reply,
@@ -201,7 +199,7 @@ impl Connection {
         let framing = ResponseFraming {
             is_head: request.is_head,
             version,
-            keep_alive: keep_alive && !hall.connections.is_stopping(),
+            keep_alive: keep_alive && !server.connections.is_stopping(),
         };
         let sent = self.send(&reply, framing).await;
         let bytes = reply.body.bytes().len();
@@ -211,11 +209,11 @@ impl Connection {
             _ => "GET",
         };
         self.record(&request, method, route, reply.status, bytes, sent);
-        self.next_step(sent, framing.keep_alive, inbox)
+        self.next_step(sent, framing.keep_alive, buffer)
     }
 
     /// Gives a standing answer, for the first time or again.
-    async fn send_cached(&self, standing: Box<CachedResponse>, inbox: &RequestBuffer) -> NextStep {
+    async fn send_cached(&self, standing: Box<CachedResponse>, buffer: &RequestBuffer) -> NextStep {
         let (request, status) = (&standing.request, standing.status);
         let body = match status {
             304 => &[],
@@ -225,7 +223,7 @@ impl Connection {
         let sent =
             response_writer::send(&self.stream, self.state(), &standing.head, body, time).await;
         self.record(request, "GET", standing.route, status, body.len(), sent);
-        match self.next_step(sent, true, inbox) {
+        match self.next_step(sent, true, buffer) {
             NextStep::Next(_) => NextStep::Next(Some(standing)),
             then => then,
         }
@@ -235,19 +233,19 @@ impl Connection {
         &self,
         sent: Result<(), SendError>,
         keep_alive: bool,
-        inbox: &RequestBuffer,
+        buffer: &RequestBuffer,
     ) -> NextStep {
         match sent {
             // A stop that began meanwhile waits for answers, not for what may come after them.
             Ok(()) if keep_alive && !self.server.connections.is_stopping() => NextStep::Next(None),
             // Bytes behind a last request are unread bytes.
-            Ok(()) if inbox.is_empty() => NextStep::End(Close::Now),
+            Ok(()) if buffer.is_empty() => NextStep::End(Close::Now),
             Ok(()) => NextStep::End(Close::Linger),
             Err(unsent) => {
                 if unsent == SendError::Interrupted(Interrupt::TimedOut) {
                     let peer = self.state().peer;
                     self.server
-                        .traffic
+                        .stats
                         .record_rejection(Rejection::SlowReader, peer);
                 }
                 NextStep::End(Close::Now)
@@ -256,49 +254,50 @@ impl Connection {
     }
 
     /// An answer from memory, if there is room for it beside those not yet taken.
-    fn from_memory(&self, answer: Response, request: &Request) -> EncodedResponse {
-        let hall = &*self.server;
-        let debt = hall.send_budget.reserve_shared(&answer.body);
-        if debt.is_none() && !request.is_head {
-            hall.traffic
+    fn respond_from_memory(&self, answer: Response, request: &Request) -> EncodedResponse {
+        let server = &*self.server;
+        let reservation = server.send_budget.reserve_shared(&answer.body);
+        if reservation.is_none() && !request.is_head {
+            server
+                .stats
                 .record_rejection(Rejection::SendBudget, request.peer);
-            let limit = Overload::BytesOutstanding(hall.limits.bytes_outstanding);
+            let limit = Overload::BytesOutstanding(server.limits.bytes_outstanding);
             return self.add_required_headers(self.overloaded(limit, request));
         }
         let mut reply = self.add_required_headers(answer);
-        reply.reservation = debt;
+        reply.reservation = reservation;
         reply
     }
 
     /// None if the client has to go before there is an answer.
-    async fn from_worker(&self, request: &Request) -> Option<EncodedResponse> {
-        let hall = &*self.server;
-        let heard = hall.feed.newest();
-        if let Some(mut reply) = hall.micro_cache.get(request, heard) {
+    async fn request_from_worker(&self, request: &Request) -> Option<EncodedResponse> {
+        let server = &*self.server;
+        let heard = server.events.newest();
+        if let Some(mut reply) = server.micro_cache.get(request, heard) {
             if let ResponseBody::Shared(body) = &reply.body {
-                reply.reservation = hall.send_budget.reserve_shared(body);
+                reply.reservation = server.send_budget.reserve_shared(body);
             }
             if reply.reservation.is_some() {
                 return Some(reply);
             }
         }
         self.state()
-            .enter(ConnectionPhase::Answering, hall.limits.worker_timeout);
+            .enter(ConnectionPhase::Answering, server.limits.worker_timeout);
         let asked_at = Instant::now();
-        let asked = async { Some(hall.pool.request(request).await) };
+        let asked = async { Some(server.pool.request(request).await) };
         let gone = async {
             self.wait_for_reset().await;
             None
         };
         let asked = smol::future::or(asked, gone);
-        let silent = Overload::ResponseTime(hall.limits.worker_timeout);
+        let silent = Overload::ResponseTime(server.limits.worker_timeout);
         let (abuse, limit) = match self.state().wait(asked).await {
             Ok(None) => return None,
             Ok(Some(Ok(mut reply))) => {
                 if reply.status == 503 {
                     reply.add_if_missing("Retry-After", RETRY_AFTER_S);
                 }
-                return Some(hall.micro_cache.insert(request, asked_at, heard, reply));
+                return Some(server.micro_cache.insert(request, asked_at, heard, reply));
             }
             Ok(Some(Err(PoolError::OverBudget(limit)))) => (Rejection::SendBudget, limit),
             Ok(Some(Err(PoolError::Unavailable))) | Err(Interrupt::TimedOut) => {
@@ -306,7 +305,7 @@ impl Connection {
             }
             Err(Interrupt::Evicted) => return None,
         };
-        hall.traffic.record_rejection(abuse, request.peer);
+        server.stats.record_rejection(abuse, request.peer);
         Some(self.add_required_headers(self.overloaded(limit, request)))
     }
 
@@ -337,14 +336,15 @@ impl Connection {
         route: &'static str,
         fields: Vec<(&'static str, Cow<'static, str>)>,
     ) -> Option<Option<EncodedResponse>> {
-        let hall = &*self.server;
-        let Some(_place) = hall
+        let server = &*self.server;
+        let Some(_place) = server
             .connections
-            .open_event_stream(hall.limits.event_streams)
+            .open_event_stream(server.limits.event_streams)
         else {
-            hall.traffic
+            server
+                .stats
                 .record_rejection(Rejection::EventStreams, request.peer);
-            let limit = Overload::EventStreams(hall.limits.event_streams);
+            let limit = Overload::EventStreams(server.limits.event_streams);
             return Some(Some(
                 self.add_required_headers(self.overloaded(limit, request)),
             ));
@@ -362,28 +362,28 @@ impl Connection {
             keep_alive: false,
         };
         let head =
-            response_writer::stream_head(200, &reply.fields, framing, hall.date().as_deref());
-        hall.traffic.record_response(route, 200);
+            response_writer::stream_head(200, &reply.fields, framing, server.date().as_deref());
+        server.stats.record_response(route, 200);
         if request.is_head {
             let _ = response_writer::send(
                 &self.stream,
                 self.state(),
                 &head,
                 b"",
-                hall.limits.write_timeout,
+                server.limits.write_timeout,
             )
             .await;
             return None;
         }
         let listener = EventStream {
             stream: &self.stream,
-            leash: self.state(),
-            feed: &hall.feed,
-            hub: &hall.wakers,
-            outstanding: &hall.send_budget,
-            traffic: &hall.traffic,
-            write_time: hall.limits.write_timeout,
-            heartbeat: hall.limits.event_keepalive,
+            connection: self.state(),
+            feed: &server.events,
+            hub: &server.wakers,
+            outstanding: &server.send_budget,
+            stats: &server.stats,
+            write_time: server.limits.write_timeout,
+            heartbeat: server.limits.event_keepalive,
         };
         listener.serve(&head, request.header("last-event-id")).await;
         None
@@ -391,8 +391,9 @@ impl Connection {
 
     /// Answers what is no request, once, and ends.
     async fn reject(&self, refusal: HeadError) -> Close {
-        let hall = &*self.server;
-        hall.traffic
+        let server = &*self.server;
+        server
+            .stats
             .record_rejection(refusal.rejection, self.state().peer);
         let answer = self.rejection(refusal.status, refusal.request.as_ref());
         let reply = self.add_required_headers(answer);
@@ -402,7 +403,7 @@ impl Connection {
             keep_alive: false,
         };
         let sent = self.send(&reply, framing).await;
-        hall.traffic.record_response("refused", reply.status);
+        server.stats.record_response("refused", reply.status);
         match sent {
             Ok(()) => Close::Linger,
             Err(_) => Close::Now,
@@ -410,12 +411,12 @@ impl Connection {
     }
 
     fn rejection(&self, status: u16, request: Option<&Request>) -> Response {
-        let answer = self.catch_panic(|| self.server.answerer.rejection(status, request));
+        let answer = self.catch_panic(|| self.server.handler.rejection(status, request));
         answer.unwrap_or_else(|| empty_response(status))
     }
 
     fn overloaded(&self, limit: Overload, request: &Request) -> Response {
-        let answer = self.catch_panic(|| self.server.answerer.overloaded(limit, Some(request)));
+        let answer = self.catch_panic(|| self.server.handler.overloaded(limit, Some(request)));
         answer.unwrap_or_else(|| empty_response(503))
     }
 
@@ -435,7 +436,7 @@ impl Connection {
         match catch_unwind(AssertUnwindSafe(run)) {
             Ok(value) => Some(value),
             Err(_) => {
-                self.server.traffic.record_panic("an answer from memory");
+                self.server.stats.record_panic("an answer from memory");
                 None
             }
         }
@@ -468,11 +469,11 @@ impl Connection {
         bytes: usize,
         sent: Result<(), SendError>,
     ) {
-        self.server.traffic.record_response(route, status);
+        self.server.stats.record_response(route, status);
         // Only guesses are answered so: everything else is refused before a route is known.
         if status == 429 {
             self.server
-                .traffic
+                .stats
                 .record_rejection(Rejection::LoginThrottled, request.peer);
         }
         if log::log_enabled!(target: "access", log::Level::Debug) {
@@ -484,11 +485,11 @@ impl Connection {
 
     /// Says that we are done and drops what still comes, for a while.
     async fn linger(&self) {
-        let leash = self.state();
+        let state = self.state();
         if self.stream.get_ref().shutdown(Shutdown::Write).is_err() {
             return;
         }
-        leash.enter(
+        state.enter(
             ConnectionPhase::Lingering,
             self.server.limits.linger_timeout,
         );
@@ -503,7 +504,7 @@ impl Connection {
                 }
                 Err(error) if error.kind() == ErrorKind::WouldBlock => {
                     let readable = poll_fn(|context| self.stream.poll_readable(context));
-                    match leash.wait(readable).await {
+                    match state.wait(readable).await {
                         Ok(Ok(())) => {}
                         _ => return,
                     }
@@ -524,13 +525,13 @@ fn discard_input(mut stream: &TcpStream) -> std::io::Result<usize> {
     stream.read(&mut [0; 4096])
 }
 
-/// Reads what an inbox has room for. Apart for the same reason.
-fn read_input(mut stream: &TcpStream, inbox: &mut RequestBuffer) -> std::io::Result<usize> {
+/// Reads what an buffer has room for. Apart for the same reason.
+fn read_input(mut stream: &TcpStream, buffer: &mut RequestBuffer) -> std::io::Result<usize> {
     // A display's head is 200 bytes; a longer one takes another turn.
     let mut scratch = [0; 1024];
-    let room = inbox.room().min(scratch.len());
+    let room = buffer.room().min(scratch.len());
     let read = stream.read(&mut scratch[..room])?;
-    inbox.add(&scratch[..read]);
+    buffer.add(&scratch[..read]);
     Ok(read)
 }
 

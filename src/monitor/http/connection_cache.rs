@@ -11,7 +11,7 @@ use std::sync::Arc;
 use super::handler::{Request, Response};
 use super::parser::{RequestBuffer, RequestHead, Version};
 use super::response_writer::{self, EncodedResponse, ResponseFraming};
-use super::server::ServerState;
+use super::server_state::ServerState;
 use crate::limits;
 
 /// A question, and what answers it.
@@ -46,14 +46,14 @@ impl CachedResponse {
         route: &'static str,
         answer: Response,
         edition: u64,
-        hall: &ServerState,
+        server: &ServerState,
     ) -> CachedResponse {
         let framing = ResponseFraming {
             is_head: head.request.is_head,
             version: head.version,
             keep_alive: head.keep_alive,
         };
-        let date = hall.date();
+        let date = server.date();
         let (status, body) = (answer.status, answer.body.clone());
         let etag = answer.etag().to_owned();
         let response_head =
@@ -72,10 +72,10 @@ impl CachedResponse {
     }
 
     /// Takes the question from the inbox, if it is there again and the answer still stands.
-    pub fn take_repeat(&self, inbox: &mut RequestBuffer, hall: &ServerState) -> bool {
-        self.generation == hall.answerer.generation()
-            && self.date == *hall.date.borrow()
-            && !hall.connections.is_stopping()
+    pub fn take_repeat(&self, inbox: &mut RequestBuffer, server: &ServerState) -> bool {
+        self.generation == server.handler.generation()
+            && self.date == server.date()
+            && !server.connections.is_stopping()
             && inbox.take_identical(&self.request_bytes)
     }
 }

@@ -1,8 +1,9 @@
-//! Who is connected, and until when: deadlines, caps, and who has to go.
+//! Connection table: deadlines, limits, eviction of idle connections.
 //!
-//! Owned by the gate's thread alone (`Rc`, `Cell`). One tick looks at every deadline, so that
-//! a request costs no timer. A connection waits through its [`Leash`]; whoever must end it
-//! says so there. It closes no socket itself: a task that ends closes its own.
+//! Owned by the server's thread alone (`Rc`, `Cell`). One [`DeadlineTimer`] serves all
+//! deadlines, so that a request costs no timer. A connection waits through its
+//! [`ConnectionState`]; whoever must end it interrupts it there. The table closes no socket: a
+//! task that ends closes its own.
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
@@ -14,6 +15,7 @@ use std::sync::Arc;
 use std::task::{Poll, Waker};
 use std::time::{Duration, Instant};
 
+use super::deadline_timer::DeadlineTimer;
 use super::stats::{HttpStats, Rejection};
 use crate::limits;
 
@@ -48,7 +50,7 @@ pub enum LimitReached {
     PerAddress,
 }
 
-/// One connection, as the register sees it.
+/// One connection, as the table sees it.
 pub struct ConnectionState {
     pub peer: IpAddr,
     phase: Cell<ConnectionPhase>,
@@ -56,10 +58,11 @@ pub struct ConnectionState {
     deadline: Cell<Instant>,
     interrupt: Cell<Option<Interrupt>>,
     waker: RefCell<Option<Waker>>,
+    timer: Rc<DeadlineTimer>,
 }
 
 impl ConnectionState {
-    fn new(peer: IpAddr) -> ConnectionState {
+    fn new(peer: IpAddr, timer: Rc<DeadlineTimer>) -> ConnectionState {
         let now = Instant::now();
         ConnectionState {
             peer,
@@ -68,6 +71,7 @@ impl ConnectionState {
             deadline: Cell::new(now + limits::REQUEST_HEAD_TIME),
             interrupt: Cell::new(None),
             waker: RefCell::new(None),
+            timer,
         }
     }
 
@@ -77,6 +81,7 @@ impl ConnectionState {
         self.phase.set(phase);
         self.since.set(now);
         self.deadline.set(now + span);
+        self.timer.wake_before(now + span);
         // What was late in the phase before is not late in this one.
         if self.interrupt.get() == Some(Interrupt::TimedOut) {
             self.interrupt.set(None);
@@ -118,8 +123,6 @@ impl ConnectionState {
 
 /// All connections.
 pub struct ConnectionTable {
-    /// Of who waits for the first connection.
-    waker: RefCell<Option<Waker>>,
     connections: RefCell<HashMap<u64, Rc<ConnectionState>>>,
     per_address: RefCell<HashMap<IpAddr, usize>>,
     next: Cell<u64>,
@@ -127,38 +130,32 @@ pub struct ConnectionTable {
     stopping: Cell<bool>,
     max_total: usize,
     max_per_address: usize,
-    traffic: Arc<HttpStats>,
+    stats: Arc<HttpStats>,
+    timer: Rc<DeadlineTimer>,
 }
 
 impl ConnectionTable {
-    pub fn new(in_all: usize, of_one_address: usize, traffic: Arc<HttpStats>) -> ConnectionTable {
+    pub fn new(
+        max_total: usize,
+        max_per_address: usize,
+        stats: Arc<HttpStats>,
+        timer: Rc<DeadlineTimer>,
+    ) -> ConnectionTable {
         ConnectionTable {
-            waker: RefCell::default(),
             connections: RefCell::default(),
             per_address: RefCell::default(),
             next: Cell::new(0),
             streams: Cell::new(0),
             stopping: Cell::new(false),
-            max_total: in_all,
-            max_per_address: of_one_address,
-            traffic,
+            max_total,
+            max_per_address,
+            stats,
+            timer,
         }
     }
 
     pub fn len(&self) -> usize {
         self.connections.borrow().len()
-    }
-
-    /// Resolves when a connection has been admitted while there was none.
-    pub async fn first_admitted(&self) {
-        poll_fn(|context| {
-            if self.len() > 0 {
-                return Poll::Ready(());
-            }
-            *self.waker.borrow_mut() = Some(context.waker().clone());
-            Poll::Pending
-        })
-        .await;
     }
 
     pub fn is_stopping(&self) -> bool {
@@ -176,8 +173,8 @@ impl ConnectionTable {
 
     /// Lets a connection in, if there is a place.
     pub fn admit(self: &Rc<Self>, peer: IpAddr) -> Result<ConnectionGuard, LimitReached> {
-        let of_one = self.per_address.borrow().get(&peer).copied().unwrap_or(0);
-        if of_one >= self.max_per_address {
+        let from_address = self.per_address.borrow().get(&peer).copied().unwrap_or(0);
+        if from_address >= self.max_per_address {
             return Err(LimitReached::PerAddress);
         }
         if self.is_full() {
@@ -185,17 +182,16 @@ impl ConnectionTable {
         }
         let key = self.next.get();
         self.next.set(key + 1);
-        let leash = Rc::new(ConnectionState::new(peer));
-        self.connections.borrow_mut().insert(key, leash.clone());
-        if let Some(waker) = self.waker.borrow_mut().take() {
-            waker.wake();
-        }
+        let connection = Rc::new(ConnectionState::new(peer, self.timer.clone()));
+        self.connections
+            .borrow_mut()
+            .insert(key, connection.clone());
         *self.per_address.borrow_mut().entry(peer).or_insert(0) += 1;
-        self.traffic.connection_opened();
+        self.stats.connection_opened();
         Ok(ConnectionGuard {
-            register: self.clone(),
+            table: self.clone(),
             key,
-            state: leash,
+            state: connection,
         })
     }
 
@@ -205,17 +201,25 @@ impl ConnectionTable {
             return None;
         }
         self.streams.set(self.streams.get() + 1);
-        self.traffic.stream_opened();
+        self.stats.stream_opened();
         Some(EventStreamGuard(self.clone()))
     }
 
-    /// Ends what is late.
-    pub fn expire(&self, now: Instant) {
-        for leash in self.connections.borrow().values() {
-            if leash.deadline.get() <= now && leash.interrupt.get().is_none() {
-                leash.interrupt(Interrupt::TimedOut);
+    /// Interrupts the connections whose deadline has passed; returns the next deadline.
+    pub fn expire(&self, now: Instant) -> Option<Instant> {
+        let mut next: Option<Instant> = None;
+        for connection in self.connections.borrow().values() {
+            let deadline = connection.deadline.get();
+            if connection.interrupt.get().is_some() {
+                continue;
+            }
+            if deadline <= now {
+                connection.interrupt(Interrupt::TimedOut);
+            } else {
+                next = Some(next.map_or(deadline, |next| next.min(deadline)));
             }
         }
+        next
     }
 
     /// Asks the connection that is missed least to go, if one has done nothing for `at_least`:
@@ -224,31 +228,36 @@ impl ConnectionTable {
     pub fn evict_idle(&self, at_least: Duration) -> bool {
         let now = Instant::now();
         let connections = self.connections.borrow();
-        let candidates = connections.values().filter_map(|leash| {
-            let rank = match leash.phase.get() {
+        let candidates = connections.values().filter_map(|connection| {
+            let rank = match connection.phase.get() {
                 ConnectionPhase::Lingering => 0,
                 ConnectionPhase::Idle => 1,
                 ConnectionPhase::Head => 2,
                 ConnectionPhase::Answering | ConnectionPhase::Streaming => return None,
             };
-            let rested = now.saturating_duration_since(leash.since.get()) >= at_least;
-            (rested && leash.interrupt.get().is_none()).then_some((rank, leash.since.get(), leash))
+            let rested = now.saturating_duration_since(connection.since.get()) >= at_least;
+            (rested && connection.interrupt.get().is_none()).then_some((
+                rank,
+                connection.since.get(),
+                connection,
+            ))
         });
-        let Some((_, _, leash)) = candidates.min_by_key(|(rank, since, _)| (*rank, *since)) else {
+        let Some((_, _, connection)) = candidates.min_by_key(|(rank, since, _)| (*rank, *since))
+        else {
             return false;
         };
-        self.traffic
-            .record_rejection(Rejection::Evicted, leash.peer);
-        leash.interrupt(Interrupt::Evicted);
+        self.stats
+            .record_rejection(Rejection::Evicted, connection.peer);
+        connection.interrupt(Interrupt::Evicted);
         true
     }
 
     /// Begins the end: whoever is not being answered goes now, the others after their answer.
     pub fn stop(&self) {
         self.stopping.set(true);
-        for leash in self.connections.borrow().values() {
-            if leash.phase.get() != ConnectionPhase::Answering {
-                leash.interrupt(Interrupt::Evicted);
+        for connection in self.connections.borrow().values() {
+            if connection.phase.get() != ConnectionPhase::Answering {
+                connection.interrupt(Interrupt::Evicted);
             }
         }
     }
@@ -256,22 +265,25 @@ impl ConnectionTable {
 
 /// A connection's place; dropping it gives the place back.
 pub struct ConnectionGuard {
-    register: Rc<ConnectionTable>,
+    table: Rc<ConnectionTable>,
     key: u64,
     pub state: Rc<ConnectionState>,
 }
 
 impl Drop for ConnectionGuard {
     fn drop(&mut self) {
-        self.register.connections.borrow_mut().remove(&self.key);
-        let mut of_address = self.register.per_address.borrow_mut();
+        self.table.connections.borrow_mut().remove(&self.key);
+        let mut of_address = self.table.per_address.borrow_mut();
         if let Some(count) = of_address.get_mut(&self.state.peer) {
             *count -= 1;
             if *count == 0 {
                 of_address.remove(&self.state.peer);
             }
         }
-        self.register.traffic.connection_closed();
+        self.table.stats.connection_closed();
+        if self.table.is_stopping() && self.table.len() == 0 {
+            self.table.timer.wake();
+        }
     }
 }
 
@@ -281,7 +293,7 @@ pub struct EventStreamGuard(Rc<ConnectionTable>);
 impl Drop for EventStreamGuard {
     fn drop(&mut self) {
         self.0.streams.set(self.0.streams.get() - 1);
-        self.0.traffic.stream_closed();
+        self.0.stats.stream_closed();
     }
 }
 
@@ -294,81 +306,83 @@ mod tests {
         IpAddr::V4(Ipv4Addr::new(127, 0, 0, last))
     }
 
-    fn register() -> Rc<ConnectionTable> {
-        Rc::new(ConnectionTable::new(4, 2, Arc::new(HttpStats::new())))
+    fn table() -> Rc<ConnectionTable> {
+        Rc::new(ConnectionTable::new(
+            4,
+            2,
+            Arc::new(HttpStats::new()),
+            Rc::default(),
+        ))
     }
 
     #[test]
     fn places_are_capped_in_all_and_per_address_and_given_back() {
-        let register = register();
-        let first = register.admit(address(1)).ok();
-        let _second = register.admit(address(1)).ok();
+        let table = table();
+        let first = table.admit(address(1)).ok();
+        let _second = table.admit(address(1)).ok();
         assert_eq!(
-            register.admit(address(1)).err(),
+            table.admit(address(1)).err(),
             Some(LimitReached::PerAddress)
         );
-        let _others = (
-            register.admit(address(2)).ok(),
-            register.admit(address(3)).ok(),
-        );
-        assert_eq!(register.admit(address(4)).err(), Some(LimitReached::Total));
+        let _others = (table.admit(address(2)).ok(), table.admit(address(3)).ok());
+        assert_eq!(table.admit(address(4)).err(), Some(LimitReached::Total));
         drop(first);
-        assert!(register.admit(address(1)).is_ok());
+        assert!(table.admit(address(1)).is_ok());
     }
 
     #[test]
     fn the_one_missed_least_is_shed_and_nobody_that_is_being_answered() {
-        let register = register();
+        let table = table();
         let long = Duration::from_secs(60);
-        let answering = register.admit(address(1)).expect("a place");
+        let answering = table.admit(address(1)).expect("a place");
         answering.state.enter(ConnectionPhase::Answering, long);
-        let head = register.admit(address(1)).expect("a place");
+        let head = table.admit(address(1)).expect("a place");
         head.state.enter(ConnectionPhase::Head, long);
-        let idle = register.admit(address(2)).expect("a place");
+        let idle = table.admit(address(2)).expect("a place");
         idle.state.enter(ConnectionPhase::Idle, long);
-        let lingering = register.admit(address(2)).expect("a place");
+        let lingering = table.admit(address(2)).expect("a place");
         lingering.state.enter(ConnectionPhase::Lingering, long);
         for next in [&lingering, &idle, &head] {
             assert!(next.state.interrupt.get().is_none());
-            assert!(register.evict_idle(Duration::ZERO));
+            assert!(table.evict_idle(Duration::ZERO));
             assert_eq!(next.state.interrupt.get(), Some(Interrupt::Evicted));
         }
-        assert!(!register.evict_idle(Duration::ZERO));
+        assert!(!table.evict_idle(Duration::ZERO));
         assert!(answering.state.interrupt.get().is_none());
     }
 
     #[test]
     fn who_was_active_just_now_keeps_its_place() {
-        let register = register();
-        let idle = register.admit(address(1)).expect("a place");
+        let table = table();
+        let idle = table.admit(address(1)).expect("a place");
         idle.state
             .enter(ConnectionPhase::Idle, Duration::from_secs(60));
-        assert!(!register.evict_idle(Duration::from_secs(1)));
+        assert!(!table.evict_idle(Duration::from_secs(1)));
     }
 
     #[test]
     fn a_late_wait_ends_and_the_next_phase_begins_afresh() {
-        let register = register();
-        let lease = register.admit(address(1)).expect("a place");
-        lease.state.enter(ConnectionPhase::Head, Duration::ZERO);
-        register.expire(Instant::now());
-        let waited = smol::block_on(lease.state.wait(std::future::pending::<()>()));
+        let table = table();
+        let guard = table.admit(address(1)).expect("a place");
+        guard.state.enter(ConnectionPhase::Head, Duration::ZERO);
+        table.expire(Instant::now());
+        let waited = smol::block_on(guard.state.wait(std::future::pending::<()>()));
         assert_eq!(waited, Err(Interrupt::TimedOut));
-        lease
+        guard
             .state
             .enter(ConnectionPhase::Answering, Duration::from_secs(60));
-        assert_eq!(smol::block_on(lease.state.wait(async { 7 })), Ok(7));
+        assert_eq!(smol::block_on(guard.state.wait(async { 7 })), Ok(7));
     }
 
     #[test]
     fn who_must_go_is_not_saved_by_a_new_phase() {
-        let register = register();
-        let lease = register.admit(address(1)).expect("a place");
-        register.stop();
-        lease
+        let table = table();
+        let guard = table.admit(address(1)).expect("a place");
+        table.stop();
+        guard
             .state
             .enter(ConnectionPhase::Idle, Duration::from_secs(60));
-        let waited = smol::block_on(lease.state.wait(std::future::pending::<()>()));
+        let waited = smol::block_on(guard.state.wait(std::future::pending::<()>()));
         assert_eq!(waited, Err(Interrupt::Evicted));
     }
 }

@@ -18,11 +18,11 @@ use std::time::{Duration, Instant};
 use smol::Async;
 
 use super::connection_table::{ConnectionPhase, ConnectionState, Interrupt};
+use super::handler::opaque_tag;
 use super::response_writer::{self, SendError};
 use super::send_budget::SendBudget;
 use super::stats::{HttpStats, Rejection};
 use crate::limits;
-use crate::monitor::routes::representation::opaque_tag;
 
 /// Something that listeners shall hear of.
 #[derive(Debug, Clone)]
@@ -139,12 +139,14 @@ impl EventLog {
         let frame: Arc<[u8]> = frame(&event).into();
         let mut state = self.state();
         if event.kind == EventKind::Snapshot
-            && let Some(kept) = &mut state.snapshot
-            && kept.id == event.id
+            && let Some(stored) = &mut state.snapshot
+            && stored.id == event.id
         {
-            // Whoever comes now is greeted with it; whoever listens hears of it by `look`.
-            kept.frame = frame;
+            // New clients get it at once, connected ones when it is due.
+            stored.frame = frame;
             state.has_new_times = true;
+            drop(state);
+            self.publish_new_times(now);
             return;
         }
         state.last += 1;
@@ -172,22 +174,28 @@ impl EventLog {
         let _ = self.wake_sender.try_send(());
     }
 
-    /// Tells all listeners of a snapshot with new times alone, once that is due. Once a tick.
-    pub(super) fn publish_new_times(&self, now: Instant) {
+    /// Sends a snapshot in which nothing but times changed, once that is due. Returns when to
+    /// call again, where that is known.
+    pub(super) fn publish_new_times(&self, now: Instant) -> Option<Instant> {
         let mut guard = self.state();
         let state = &mut *guard;
-        let is_due = |told: Instant| now.saturating_duration_since(told) >= limits::EVENT_TIMES;
-        if !state.has_new_times || !state.snapshot_sent_at.is_none_or(is_due) {
-            return;
+        let due = state
+            .snapshot_sent_at
+            .map(|sent| sent + limits::EVENT_TIMES);
+        if due.is_some_and(|due| due > now) {
+            return due;
         }
-        state.has_new_times = false;
-        state.snapshot_sent_at = Some(now);
-        state.last += 1;
-        if let Some(kept) = &mut state.snapshot {
-            kept.number = state.last;
+        if state.has_new_times {
+            state.has_new_times = false;
+            state.snapshot_sent_at = Some(now);
+            state.last += 1;
+            if let Some(stored) = &mut state.snapshot {
+                stored.number = state.last;
+            }
+            drop(guard);
+            let _ = self.wake_sender.try_send(());
         }
-        drop(guard);
-        let _ = self.wake_sender.try_send(());
+        None
     }
 
     /// The number of the newest announcement; 0 before the first.
@@ -311,11 +319,11 @@ impl Drop for WakerSlot {
 /// What a stream needs of the gate.
 pub(super) struct EventStream<'a> {
     pub stream: &'a Async<TcpStream>,
-    pub leash: &'a ConnectionState,
+    pub connection: &'a ConnectionState,
     pub feed: &'a EventLog,
     pub hub: &'a Rc<WakerSet>,
     pub outstanding: &'a Rc<SendBudget>,
-    pub traffic: &'a HttpStats,
+    pub stats: &'a HttpStats,
     pub write_time: Duration,
     pub heartbeat: Duration,
 }
@@ -327,7 +335,7 @@ impl EventStream<'_> {
         let _subscription = self.feed.subscribe();
         let (greeting, mut heard) = self.feed.initial_event(last_id);
         let retry = format!("retry: {}\n\n", limits::EVENT_RETRY.as_millis());
-        self.leash
+        self.connection
             .enter(ConnectionPhase::Streaming, self.write_time);
         if !self.send(head, retry.as_bytes()).await {
             return;
@@ -338,8 +346,9 @@ impl EventStream<'_> {
             return;
         }
         loop {
-            self.leash.enter(ConnectionPhase::Streaming, self.heartbeat);
-            match self.leash.wait(self.next_update(&place, heard)).await {
+            self.connection
+                .enter(ConnectionPhase::Streaming, self.heartbeat);
+            match self.connection.wait(self.next_update(&place, heard)).await {
                 Ok(Update::Announced) => {
                     let (frames, now_heard) = self.feed.since(heard);
                     heard = now_heard;
@@ -392,19 +401,21 @@ impl EventStream<'_> {
     /// False if the stream is to end.
     async fn send_frame(&self, frame: &Arc<[u8]>) -> bool {
         let Some(_debt) = self.outstanding.reserve_shared(frame) else {
-            self.traffic
-                .record_rejection(Rejection::SendBudget, self.leash.peer);
+            self.stats
+                .record_rejection(Rejection::SendBudget, self.connection.peer);
             return false;
         };
         self.send(b"", frame).await
     }
 
     async fn send(&self, head: &[u8], bytes: &[u8]) -> bool {
-        match response_writer::send(self.stream, self.leash, head, bytes, self.write_time).await {
+        match response_writer::send(self.stream, self.connection, head, bytes, self.write_time)
+            .await
+        {
             Ok(()) => true,
             Err(SendError::Interrupted(Interrupt::TimedOut)) => {
-                self.traffic
-                    .record_rejection(Rejection::SlowEventStream, self.leash.peer);
+                self.stats
+                    .record_rejection(Rejection::SlowEventStream, self.connection.peer);
                 false
             }
             Err(_) => false,

@@ -40,6 +40,11 @@ impl Request {
     }
 }
 
+/// What weak comparison compares: the tag without its mark of weakness.
+pub fn opaque_tag(etag: &str) -> &str {
+    etag.strip_prefix("W/").unwrap_or(etag)
+}
+
 /// What goes back. `Content-Length`, `Date` and `Connection` are the writer's business.
 ///
 /// To a HEAD the writer tells the length of `body` and sends none of it. A 304 with a body

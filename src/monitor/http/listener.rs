@@ -31,11 +31,16 @@ impl BindError {
 
     /// Descriptors or memory are short: others may give some back.
     pub fn is_short_of_resources(&self) -> bool {
-        matches!(
-            self.error.raw_os_error(),
-            Some(libc::EMFILE | libc::ENFILE | libc::ENOBUFS | libc::ENOMEM)
-        )
+        is_resource_exhaustion(&self.error)
     }
+}
+
+/// No file descriptor or no memory is left for a socket; that passes.
+pub fn is_resource_exhaustion(error: &io::Error) -> bool {
+    matches!(
+        error.raw_os_error(),
+        Some(libc::EMFILE | libc::ENFILE | libc::ENOMEM | libc::ENOBUFS)
+    )
 }
 
 impl fmt::Display for BindError {

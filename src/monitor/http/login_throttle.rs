@@ -1,4 +1,4 @@
-//! How many wrong passwords came from where, and who may not try another for now.
+//! Login throttle: limits wrong passwords per address.
 //!
 //! Pure: the time comes in. An address has [`limits::WRONG_PASSWORDS`] wrong ones in any
 //! [`limits::GUESS_TIME`]; then everything that needs the password is refused to it, the right
@@ -126,12 +126,11 @@ impl LoginThrottle {
         if is_new && self.others.len() >= limits::GUESSERS {
             self.others.retain(|_, wrong| !wrong.is_expired(now));
         }
-        match is_new && self.others.len() >= limits::GUESSERS {
-            true => {
-                let share = self.network_counter(guesser);
-                self.by_network[share].add(now);
-            }
-            false => self.others.entry(guesser).or_default().add(now),
+        if is_new && self.others.len() >= limits::GUESSERS {
+            let share = self.network_counter(guesser);
+            self.by_network[share].add(now);
+        } else {
+            self.others.entry(guesser).or_default().add(now);
         }
     }
 

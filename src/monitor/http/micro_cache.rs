@@ -93,9 +93,11 @@ impl MicroCache {
         }
     }
 
-    /// Forgets what is too old. Once a tick.
-    pub fn expire(&self, now: Instant) {
-        self.entries.borrow_mut().retain(|kept| now < kept.until);
+    /// Drops what is too old; returns when the next entry is.
+    pub fn expire(&self, now: Instant) -> Option<Instant> {
+        let mut entries = self.entries.borrow_mut();
+        entries.retain(|entry| now < entry.until);
+        entries.iter().map(|entry| entry.until).min()
     }
 }
 

@@ -1,11 +1,13 @@
 //! HTTP server: listener, connections, parser, caches, event streams, and the client of the
 //! worker pool behind it.
 
+mod accept;
 pub mod basic_auth;
 mod connection;
 mod connection_cache;
 mod connection_table;
 pub mod cors;
+mod deadline_timer;
 pub mod event_stream;
 pub mod handler;
 pub mod host_check;
@@ -19,5 +21,10 @@ pub mod private_dir;
 mod response_writer;
 mod send_budget;
 pub mod server;
+pub mod server_limits;
+mod server_state;
 pub mod stats;
 mod worker_pool;
+
+#[cfg(test)]
+mod tests;

@@ -1,4 +1,4 @@
-//! Bytes into requests: framing, and nothing of meaning.
+//! HTTP/1 request parser: bytes into requests, framing and nothing of meaning.
 //!
 //! Owns the unread bytes of one connection. Pure: no socket, no clock; the connection feeds it
 //! and asks. A head is judged once, when it is whole, so that a client that drips bytes costs
@@ -201,38 +201,65 @@ fn parse(bytes: &[u8], peer: IpAddr) -> Result<RequestHead, HeadError> {
         headers: forwarded_headers(parsed.headers),
         peer,
     };
-    let refuse = |status, abuse, request| {
-        Err(HeadError {
+    if let Err((status, rejection)) = check(&mut request, method, target, version, &framing) {
+        return Err(HeadError {
             status,
-            rejection: abuse,
+            rejection,
+            is_head: request.is_head,
             request: Some(request),
-            is_head: method == "HEAD",
-        })
+        });
+    }
+    let keep_alive = match version {
+        Version::Http10 => framing.says_keep_alive && !framing.says_close,
+        Version::Http11 => !framing.says_close,
     };
+    let raw_bytes = if bytes.len() <= limits::STANDING_HEAD_BYTES {
+        bytes.to_vec()
+    } else {
+        Vec::new()
+    };
+    Ok(RequestHead {
+        request,
+        version,
+        is_options: method == "OPTIONS",
+        keep_alive,
+        raw_bytes,
+    })
+}
+
+/// Checks method, body, expectation and host of a well-formed head, and sets the request's
+/// target; the status and the counter of what is wrong.
+fn check(
+    request: &mut Request,
+    method: &str,
+    target: &str,
+    version: Version,
+    framing: &FramingFields,
+) -> Result<(), (u16, Rejection)> {
     let is_options = method == "OPTIONS";
     let split = match target {
         "*" if is_options => Some((None, "*".to_owned())),
         target => split_target(target),
     };
     if method != "GET" && method != "HEAD" && !is_options {
-        // The answer names what the path takes.
+        // The response names the methods of the path.
         request.target = split.map(|(_, origin)| origin).unwrap_or_default();
-        return refuse(405, Rejection::Method, request);
+        return Err((405, Rejection::Method));
     }
     if framing.coded {
-        return refuse(400, Rejection::Body, request);
+        return Err((400, Rejection::Body));
     }
     if framing.length.is_some_and(|length| length > 0) {
-        return refuse(413, Rejection::Body, request);
+        return Err((413, Rejection::Body));
     }
     if framing.unmet_expectation {
-        return refuse(417, Rejection::Expectation, request);
+        return Err((417, Rejection::Expectation));
     }
     if framing.hosts > 1 || (framing.hosts == 0 && version == Version::Http11) {
-        return refuse(400, Rejection::BadRequest, request);
+        return Err((400, Rejection::BadRequest));
     }
     let Some((authority, origin)) = split else {
-        return refuse(400, Rejection::BadRequest, request);
+        return Err((400, Rejection::BadRequest));
     };
     request.target = origin;
     if let Some(authority) = authority {
@@ -240,22 +267,9 @@ fn parse(bytes: &[u8], peer: IpAddr) -> Result<RequestHead, HeadError> {
         request.headers.push(("host".to_owned(), authority));
     }
     if !request.header("host").is_none_or(is_host_syntax) {
-        return refuse(400, Rejection::BadRequest, request);
+        return Err((400, Rejection::BadRequest));
     }
-    let keep_alive = match version {
-        Version::Http10 => framing.says_keep_alive && !framing.says_close,
-        Version::Http11 => !framing.says_close,
-    };
-    Ok(RequestHead {
-        request,
-        version,
-        is_options,
-        keep_alive,
-        raw_bytes: match bytes.len() <= limits::STANDING_HEAD_BYTES {
-            true => bytes.to_vec(),
-            false => Vec::new(),
-        },
-    })
+    Ok(())
 }
 
 /// Whether the request line ends like one of another HTTP, rather than in nonsense.
@@ -379,9 +393,10 @@ fn split_target(target: &str) -> Option<(Option<String>, String)> {
     if authority.is_empty() {
         return None;
     }
-    let path = match path.starts_with('/') {
-        true => path.to_owned(),
-        false => format!("/{path}"),
+    let path = if path.starts_with('/') {
+        path.to_owned()
+    } else {
+        format!("/{path}")
     };
     Some((Some(authority.to_owned()), path))
 }

@@ -20,10 +20,13 @@ use std::time::{Duration, Instant};
 use smol::Async;
 use smol::io::{AsyncReadExt, AsyncWriteExt};
 
+use super::deadline_timer::DeadlineTimer;
 use super::handler::{Overload, Request};
+use super::listener::is_resource_exhaustion;
 use super::pool_protocol;
 use super::response_writer::{self, EncodedResponse, ResponseBody};
 use super::send_budget::SendBudget;
+use super::server_limits::HttpLimits;
 use super::stats::HttpStats;
 use super::worker_pool::PoolState;
 use crate::limits;
@@ -42,8 +45,9 @@ pub enum PoolError {
 
 pub struct PoolClient {
     workers: Arc<PoolState>,
-    outstanding: Rc<SendBudget>,
-    traffic: Arc<HttpStats>,
+    send_budget: Rc<SendBudget>,
+    stats: Arc<HttpStats>,
+    timer: Rc<DeadlineTimer>,
     slots: RefCell<Vec<Slot>>,
     queue: RefCell<VecDeque<QueuedRequest>>,
     /// Held while a connection is being opened.
@@ -52,6 +56,8 @@ pub struct PoolClient {
     /// Requests that the workers had finished at the last tick.
     done: Cell<u64>,
     ping_timeout: Duration,
+    /// How often it is asked whether an abandoned slot's worker is free again.
+    reclaim_interval: Duration,
 }
 
 enum Slot {
@@ -81,21 +87,24 @@ struct QueuedRequest {
 
 impl PoolClient {
     pub fn new(
-        desk: Arc<PoolState>,
-        outstanding: Rc<SendBudget>,
-        traffic: Arc<HttpStats>,
-        proof_time: Duration,
+        workers: Arc<PoolState>,
+        send_budget: Rc<SendBudget>,
+        stats: Arc<HttpStats>,
+        timer: Rc<DeadlineTimer>,
+        limits: &HttpLimits,
     ) -> Rc<PoolClient> {
         Rc::new(PoolClient {
-            workers: desk,
-            outstanding,
-            traffic,
+            workers,
+            send_budget,
+            stats,
+            timer,
             slots: RefCell::new((0..limits::WORKERS).map(|_| Slot::Free(None)).collect()),
             queue: RefCell::default(),
             opening: smol::lock::Mutex::new(()),
             next_id: Cell::new(1),
             done: Cell::new(0),
-            ping_timeout: proof_time,
+            ping_timeout: limits.pool_ping_timeout,
+            reclaim_interval: limits.tick,
         })
     }
 
@@ -120,8 +129,9 @@ impl PoolClient {
         }
     }
 
-    /// Gives places back whose workers are free again. Once a tick.
-    pub fn reclaim_slots(&self, now: Instant) {
+    /// Frees abandoned slots whose workers are free again; returns when to call again.
+    pub fn reclaim_slots(&self, now: Instant) -> Option<Instant> {
+        let mut next = None;
         for (number, slot) in self.slots.borrow_mut().iter_mut().enumerate() {
             let Slot::Abandoned { ticket, since, .. } = slot else {
                 continue;
@@ -131,16 +141,12 @@ impl PoolClient {
                 && now.saturating_duration_since(*since) >= limits::BACKEND_TIME;
             if lost || self.workers.has_finished(number, *ticket) {
                 *slot = Slot::Free(None);
+            } else {
+                next = Some(now + self.reclaim_interval);
             }
         }
         self.assign_slots();
-    }
-
-    /// Whether no request is asked, queued or given up: nothing to look at.
-    pub fn is_unused(&self) -> bool {
-        let slots = self.slots.borrow();
-        let is_free = slots.iter().all(|slot| matches!(slot, Slot::Free(_)));
-        is_free && self.queue.borrow().is_empty()
+        next
     }
 
     /// Whether a worker has finished a request since this was last asked, or no request
@@ -270,7 +276,7 @@ impl PoolClient {
             let server = self.workers.server_number();
             let error = match self.connect().await {
                 Ok(stream) => {
-                    self.traffic.pool_connection_opened();
+                    self.stats.pool_connection_opened();
                     return Ok(PoolConnection { stream, server });
                 }
                 Err(error) => error,
@@ -278,7 +284,7 @@ impl PoolClient {
             log::debug!("a connection to the page workers failed: {error}");
             // With an idle worker at hand it is tiny_http that is deaf, not the work that is
             // slow. Want of descriptors is neither; it passes.
-            if super::server::is_resource_exhaustion(&error) || self.workers.idle_workers() == 0 {
+            if is_resource_exhaustion(&error) || self.workers.idle_workers() == 0 {
                 break;
             }
             if let Err(error) = self.workers.replace(server) {
@@ -368,8 +374,8 @@ impl SlotGuard {
         if head.length > limits::BACKEND_ANSWER_BYTES {
             return Err(ExchangeError::Failed(PoolError::Unavailable));
         }
-        let debt = backend
-            .outstanding
+        let reservation = backend
+            .send_budget
             .reserve(head.length, request.peer)
             .map_err(|limit| ExchangeError::Failed(PoolError::OverBudget(limit)))?;
         let mut body = head.begun;
@@ -384,7 +390,7 @@ impl SlotGuard {
             status: head.status,
             fields: head.fields,
             body: ResponseBody::Own(body),
-            reservation: Some(debt),
+            reservation: Some(reservation),
         })
     }
 }
@@ -399,6 +405,10 @@ impl Drop for SlotGuard {
                 since: Instant::now(),
             },
         };
+        if matches!(slot, Slot::Abandoned { .. }) {
+            let timer = &self.backend.timer;
+            timer.wake_before(Instant::now() + self.backend.reclaim_interval);
+        }
         self.backend.slots.borrow_mut()[self.slot] = slot;
         self.backend.assign_slots();
     }

@@ -1,6 +1,6 @@
-//! Answers onto the wire: the head's bytes, and one write for head and body.
+//! Response writer: the head's bytes, and one write for head and body.
 //!
-//! Runs on the gate's thread. It decides framing (`Content-Length`, `Connection`, `Date`) and
+//! Runs on the server's thread. It decides framing (`Content-Length`, `Connection`, `Date`) and
 //! nothing of an answer's meaning.
 
 use std::borrow::Cow;
@@ -186,9 +186,10 @@ pub async fn send(
     let (mut head, mut body) = (head, body);
     loop {
         let mut socket = stream.get_ref();
-        let written = match body.is_empty() {
-            true => socket.write(head),
-            false => socket.write_vectored(&[IoSlice::new(head), IoSlice::new(body)]),
+        let written = if body.is_empty() {
+            socket.write(head)
+        } else {
+            socket.write_vectored(&[IoSlice::new(head), IoSlice::new(body)])
         };
         match written {
             Ok(0) => return Err(SendError::Closed),

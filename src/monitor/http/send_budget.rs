@@ -24,18 +24,18 @@ pub struct SendBudget {
     /// By the address of the bytes, which stay where they are while anybody holds them.
     shared: RefCell<HashMap<usize, usize>>,
     per_address: RefCell<HashMap<IpAddr, usize>>,
-    traffic: Arc<HttpStats>,
+    stats: Arc<HttpStats>,
 }
 
 impl SendBudget {
-    pub fn new(in_all: usize, of_one_address: usize, traffic: Arc<HttpStats>) -> Rc<SendBudget> {
+    pub fn new(in_all: usize, of_one_address: usize, stats: Arc<HttpStats>) -> Rc<SendBudget> {
         Rc::new(SendBudget {
             total: Cell::new(0),
             max_total: in_all,
             max_per_address: of_one_address,
             shared: RefCell::default(),
             per_address: RefCell::default(),
-            traffic,
+            stats,
         })
     }
 
@@ -90,7 +90,7 @@ impl SendBudget {
 
     fn change(&self, by: impl Fn(usize) -> usize) {
         self.total.set(by(self.total.get()));
-        self.traffic.set_bytes_outstanding(self.total.get());
+        self.stats.set_bytes_outstanding(self.total.get());
     }
 }
 

@@ -1,4 +1,4 @@
-//! tiny_http's server and its worker pool, behind the gate.
+//! Worker pool: tiny_http's server and its threads, which render pages.
 //!
 //! Owns threads `web-1` …, each of which takes one request at a time from tiny_http and asks
 //! the answerer. It listens on a Unix socket in a private directory and sees only what the
@@ -27,7 +27,7 @@ use crate::sys::thread::{Thread, lower_priority, spawn};
 
 /// The pool. Dropping it stops it.
 pub struct WorkerPool {
-    desk: Arc<PoolState>,
+    state: Arc<PoolState>,
     workers: Vec<Thread>,
     shutdown: StopSource,
 }
@@ -35,7 +35,7 @@ pub struct WorkerPool {
 /// What the gate's thread and the workers share.
 pub struct PoolState {
     answerer: Arc<dyn Handler>,
-    traffic: Arc<HttpStats>,
+    stats: Arc<HttpStats>,
     current: Mutex<CurrentServer>,
     /// By slot of the gate: the last ticket whose answer was given.
     finished: [AtomicU64; limits::WORKERS],
@@ -56,15 +56,15 @@ struct CurrentServer {
 impl WorkerPool {
     pub fn start(
         answerer: Arc<dyn Handler>,
-        traffic: Arc<HttpStats>,
+        stats: Arc<HttpStats>,
         directory: PrivateDir,
     ) -> io::Result<WorkerPool> {
         let shutdown = StopSource::new();
         let stopping = shutdown.token();
         let server = start_tiny_http(directory.socket(0))?;
-        let desk = Arc::new(PoolState {
+        let state = Arc::new(PoolState {
             answerer,
-            traffic,
+            stats,
             current: Mutex::new(CurrentServer {
                 server: Some(server),
                 number: 0,
@@ -76,27 +76,27 @@ impl WorkerPool {
             directory,
         });
         let mut pool = WorkerPool {
-            desk,
+            state,
             workers: Vec::with_capacity(limits::WORKERS),
             shutdown,
         };
         for number in 1..=limits::WORKERS {
-            let desk = pool.desk.clone();
-            let worker = spawn(&format!("web-{number}"), move || desk.worker_loop())?;
+            let state = pool.state.clone();
+            let worker = spawn(&format!("web-{number}"), move || state.worker_loop())?;
             pool.workers.push(worker);
         }
         Ok(pool)
     }
 
     pub fn state(&self) -> Arc<PoolState> {
-        self.desk.clone()
+        self.state.clone()
     }
 
     /// Ends the workers, waiting for those that are busy at most for `time`. True if all ended.
     pub fn stop(&mut self, time: Duration) -> bool {
         self.shutdown.stop();
         let deadline = Instant::now() + time;
-        let server = self.desk.current().server.take();
+        let server = self.state.current().server.take();
         if let Some(server) = &server {
             // One call frees one worker.
             for _ in 0..limits::WORKERS {
@@ -109,8 +109,8 @@ impl WorkerPool {
         if busy > 0 {
             log::warn!("{busy} page workers were still busy and are left behind");
         }
-        // One that is left behind holds the desk; the directory goes all the same.
-        self.desk.directory.remove();
+        // One that is left behind holds the state; the directory goes all the same.
+        self.state.directory.remove();
         busy == 0
     }
 }
@@ -162,7 +162,7 @@ impl PoolState {
         current.number += 1;
         let dead = current.server.replace(next);
         drop(current);
-        let times = self.traffic.pool_restarted();
+        let times = self.stats.pool_restarted();
         if times.is_power_of_two() {
             log::warn!(
                 "tiny_http's server no longer took connections and was replaced; {times} times \
@@ -231,17 +231,18 @@ impl PoolState {
                 );
             };
             ticket = call.request_id;
-            let answer = match call.is_ping {
-                true => text_response(200, ""),
-                false => self.render(&call.request),
+            let response = if call.is_ping {
+                text_response(200, "")
+            } else {
+                self.render(&call.request)
             };
-            respond(asked, answer)
+            respond(asked, response)
         }));
         match turned {
             Ok(Ok(())) => {}
-            // The gate gave this one up and has closed its end.
-            Ok(Err(error)) => log::debug!("an answer came too late for the gate: {error}"),
-            Err(_) => self.traffic.record_panic("a page worker"),
+            // The server gave this one up and has closed its end.
+            Ok(Err(error)) => log::debug!("a response came too late: {error}"),
+            Err(_) => self.stats.record_panic("a page worker"),
         }
         if let Some((slot, number)) = ticket {
             self.finished[slot].fetch_max(number, Ordering::AcqRel);
@@ -253,7 +254,7 @@ impl PoolState {
         let answer = match catch_unwind(AssertUnwindSafe(|| self.answerer.render(request))) {
             Ok(answer) => answer,
             Err(_) => {
-                self.traffic.record_panic("a page worker");
+                self.stats.record_panic("a page worker");
                 return self.answerer.rejection(500, Some(request));
             }
         };

@@ -267,7 +267,11 @@ impl App {
     /// asked once a request.
     fn denied(&self, request: &Request) -> Option<ProblemDetails> {
         let now = || self.context.clock.now().mono;
-        let denied = || self.context.password.as_ref()?.deny(request, now());
+        let denied = || {
+            let error = self.context.password.as_ref()?.deny(request, now())?;
+            let (name, value) = error.header();
+            Some(ProblemDetails::new(error.status(), error.detail()).with(name, value))
+        };
         self.wrong_host(request).or_else(denied)
     }
 

@@ -10,7 +10,7 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 
 use crate::limits;
-use crate::monitor::http::handler::{Request, Response};
+use crate::monitor::http::handler::{Request, Response, opaque_tag};
 use crate::sys::assets;
 
 /// One variant of a resource.
@@ -180,11 +180,6 @@ pub const fn hash(bytes: &[u8]) -> u64 {
 /// The weak tag of whatever means the same as these bytes (RFC 9110, 8.8.1).
 pub fn weak_etag(meaning: &[u8]) -> String {
     format!("W/\"{:016x}\"", hash(meaning))
-}
-
-/// What weak comparison compares: the tag without its mark of weakness.
-pub fn opaque_tag(etag: &str) -> &str {
-    etag.strip_prefix("W/").unwrap_or(etag)
 }
 
 /// Whether `If-None-Match` names this tag, by weak comparison (RFC 9110, 13.1.2).

@@ -345,7 +345,7 @@ fn it_serves_on_when_descriptors_run_out() {
     let mut child = std::process::Command::new(std::env::current_exe().expect("ourselves"))
         .args([
             "--exact",
-            "monitor::http::server::tests::attacks::out_of_descriptors",
+            "monitor::http::tests::attacks::out_of_descriptors",
             "--ignored",
             "--nocapture",
         ])

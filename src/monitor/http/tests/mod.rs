@@ -9,16 +9,28 @@ mod idle_cost;
 mod shutdown;
 mod worker_pool;
 
-use std::io::{BufRead, BufReader};
-use std::net::Ipv4Addr;
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, Read as _, Write as _};
+use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpStream};
+use std::rc::Rc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Condvar, Mutex};
+use std::sync::{Arc, Condvar, Mutex};
 use std::thread;
+use std::time::{Duration, Instant};
 
-use super::*;
-use crate::monitor::http::event_stream::{EventKind, StreamEvent};
-use crate::monitor::http::handler::{Dispatch, Request, Response};
-use crate::monitor::http::listener::bind;
+use ipnet::IpNet;
+use smol::Async;
+
+use super::accept::is_allowed;
+use super::connection;
+use super::event_stream::{EventKind, EventLog, StreamEvent};
+use super::handler::{Dispatch, Handler, Overload, Request, Response};
+use super::listener::bind;
+use super::server::{HttpServer, HttpServerParts};
+use super::server_limits::HttpLimits;
+use super::server_state::ServerState;
+use super::stats::{HttpStats, Rejection};
+use crate::limits;
 
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -177,7 +189,8 @@ impl Drop for Running {
 fn test_limits() -> HttpLimits {
     HttpLimits {
         tick: Duration::from_millis(5),
-        idle_tick: Duration::from_millis(5),
+        // Tests wait for a number of these.
+        heartbeat: Duration::from_millis(5),
         head_timeout: PATIENCE,
         idle_timeout: PATIENCE,
         write_timeout: PATIENCE,

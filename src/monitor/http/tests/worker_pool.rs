@@ -68,7 +68,7 @@ fn a_silent_pool_is_said_with_503_and_serves_again_when_it_is_free() {
             .expect("sent");
         let answered = rest(stream);
         assert!(answered.starts_with("HTTP/1.1 503 "), "{answered}");
-        assert!(answered.ends_with("met AnswerTime(50ms)"), "{answered}");
+        assert!(answered.ends_with("met ResponseTime(50ms)"), "{answered}");
     }
     let stuck = limits::WORKERS as u64;
     assert_eq!(running.stage.stuck.load(Ordering::SeqCst), stuck);

@@ -1,0 +1,53 @@
+//! Limits and timeouts of the HTTP server.
+
+use std::time::Duration;
+
+use crate::limits;
+
+/// The limits of the HTTP server; the default is `limits`'s, tests take shorter ones.
+#[derive(Debug, Clone)]
+pub struct HttpLimits {
+    pub connections: usize,
+    pub connections_per_address: usize,
+    pub head_timeout: Duration,
+    pub idle_timeout: Duration,
+    pub write_timeout: Duration,
+    pub write_bytes_per_s: usize,
+    pub worker_timeout: Duration,
+    pub page_cache_ttl: Duration,
+    pub pool_ping_timeout: Duration,
+    pub linger_timeout: Duration,
+    pub bytes_outstanding: usize,
+    pub bytes_outstanding_per_address: usize,
+    pub event_streams: usize,
+    pub event_keepalive: Duration,
+    pub evict_idle_after: Duration,
+    /// Precision of deadlines, and how old a `Date` may be.
+    pub tick: Duration,
+    /// How often the maintenance loop runs where nothing is due.
+    pub heartbeat: Duration,
+}
+
+impl Default for HttpLimits {
+    fn default() -> HttpLimits {
+        HttpLimits {
+            connections: limits::CONNECTIONS,
+            connections_per_address: limits::CONNECTIONS_PER_ADDRESS,
+            head_timeout: limits::REQUEST_HEAD_TIME,
+            idle_timeout: limits::IDLE_TIME,
+            write_timeout: limits::WRITE_TIME,
+            write_bytes_per_s: limits::WRITE_BYTES_PER_S,
+            worker_timeout: limits::BACKEND_TIME,
+            page_cache_ttl: limits::REPEAT_TIME,
+            pool_ping_timeout: limits::PROOF_TIME,
+            linger_timeout: limits::LINGER_TIME,
+            bytes_outstanding: limits::BYTES_OUTSTANDING,
+            bytes_outstanding_per_address: limits::BYTES_OUTSTANDING_PER_ADDRESS,
+            event_streams: limits::EVENT_STREAMS,
+            event_keepalive: limits::EVENT_HEARTBEAT,
+            evict_idle_after: limits::SHED_AFTER,
+            tick: limits::HTTP_TICK,
+            heartbeat: limits::HTTP_HEARTBEAT,
+        }
+    }
+}
