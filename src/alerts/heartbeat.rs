@@ -62,8 +62,8 @@ fn send_ping(url: &str, wake_signal: &WakeSignal) -> Result<(), String> {
 /// Once each time that it changes.
 fn log_change(heard: &Result<(), String>, was_heard: bool) {
     match heard {
-        Err(why) if was_heard => log::warn!("ping: the dead man's switch cannot be told: {why}"),
-        Ok(()) if !was_heard => log::info!("ping: the dead man's switch hears again"),
+        Err(why) if was_heard => log::warn!("ping: heartbeat URL not reachable: {why}"),
+        Ok(()) if !was_heard => log::info!("ping: heartbeat URL reachable again"),
         _ => {}
     }
 }

@@ -60,7 +60,7 @@ pub fn compose(
     }
     if dropped > 0 {
         blocks.push(Block::Paragraph(format!(
-            "{dropped} older events are not told, because too many waited; the page lists every \
+            "{dropped} older events were dropped, because too many waited; the page lists every \
              incident."
         )));
     }
@@ -129,7 +129,7 @@ struct MessageWriter<'a> {
 impl MessageWriter<'_> {
     fn subject(&self, stories: &[IncidentSummary<'_>]) -> String {
         let what = match stories {
-            [] => "nothing to tell".to_owned(),
+            [] => "no events".to_owned(),
             [one] => self.headline(one),
             several => {
                 let open = several.iter().filter(|story| !story.last.kind.closes());
@@ -164,7 +164,10 @@ impl MessageWriter<'_> {
         let what = format!("{}: {}", words.about, words.trouble);
         match event.kind {
             AlertEventKind::Flapping => {
-                format!("{what} comes and goes ({} times)", event.outage_count)
+                format!(
+                    "{}: flapping, {} ({} times)",
+                    words.about, words.trouble, event.outage_count
+                )
             }
             AlertEventKind::Trigger | AlertEventKind::Reminder => {
                 let still = match event.kind {
@@ -256,8 +259,8 @@ impl MessageWriter<'_> {
                 words.about, words.trouble, words.displays
             ),
             AlertEventKind::Flapping => format!(
-                "{}: {} comes and goes, {} times lately; now again, since {since}. {} You will \
-                 hear once more, when it has been calm for an hour.",
+                "{}: flapping, {} ({} times lately), now again since {since}. {} The next message \
+                 comes when it has been stable for an hour.",
                 words.about, words.trouble, event.outage_count, words.displays
             ),
             AlertEventKind::Recovery => {
@@ -284,7 +287,7 @@ impl MessageWriter<'_> {
         blocks.push(Block::Paragraph(opening));
         if story.first.kind.opens() && event.kind.closes() {
             blocks.push(Block::Paragraph(
-                "You hear of its beginning and its end in one message.".to_owned(),
+                "This message covers both the start and the end of the incident.".to_owned(),
             ));
         }
         self.write_cause(event, blocks);
@@ -304,7 +307,7 @@ impl MessageWriter<'_> {
             let values = last_good.iter().map(|good| {
                 let observed = Wall(good.observed_ms);
                 let age = span(event.at.wall().since(observed));
-                let when = format!("{}, {age} old then", self.short_time(observed));
+                let when = format!("{}, {age} old at the time", self.short_time(observed));
                 [
                     good.key.clone(),
                     format!("{} {}", good.value, good.unit).trim().to_owned(),
@@ -341,11 +344,7 @@ impl MessageWriter<'_> {
             why += &format!(" [{}]", words.cause_name);
         }
         if !why.trim().is_empty() {
-            let verb = match event.kind.closes() {
-                true => "Why it was",
-                false => "Why",
-            };
-            blocks.push(Block::Paragraph(format!("{verb}: {}", why.trim())));
+            blocks.push(Block::Paragraph(format!("Cause: {}", why.trim())));
         }
     }
 
