@@ -1,18 +1,21 @@
-//! What a person should be told of, and how beside mail: `[alert]`.
+//! `[alert]`: alert rules, and the channels beside mail.
 
-use std::fmt::Write;
-use std::ops::Range;
-use std::sync::Arc;
+use std::path::Path;
 use std::time::Duration;
 
 use jiff::tz::TimeZone;
 
-use super::print::without_secrets;
+use super::Config;
+use super::mail::MailConfig;
 use super::reader::{ConfigReader, TableEntry, TableReader};
-use super::{MailConfig, Secret, SourceConfig};
+use super::secret::{Secret, without_secrets};
+use super::section::{
+    ConfigOption, OptionReader, duration, list, number, plain, print_options, read_options, set,
+    text,
+};
+use super::source::{KeySpans, SourceConfig};
 use crate::domain::alert::{AlertRules, DisplayRule, MuteWindow, SourceRule, StaleRule, ValueRule};
-use crate::domain::time::format_duration;
-use crate::domain::toml_text::{bare_or_quoted, quoted};
+use crate::domain::toml_text::bare_or_quoted;
 use openapi::operation::nearest;
 
 /// Where alerts are sent, and what messages say about the node.
@@ -49,78 +52,319 @@ impl WebhookFormat {
     }
 }
 
-type Sources = [(SourceConfig, Vec<(Arc<str>, Range<usize>)>)];
-
-/// Reads `[alert]`; `sources` are those that it may name.
-pub fn read(
-    root: &mut TableReader<'_>,
-    reader: &ConfigReader<'_>,
-    sources: &Sources,
-    timezone: &TimeZone,
-) -> (AlertRules, Notifications) {
-    let mut rules = AlertRules {
-        timezone: timezone.clone(),
-        ..AlertRules::default()
-    };
-    let mut telling = Notifications::default();
-    let Some(mut table) = root.get("alert").and_then(|item| item.table("[alert]")) else {
-        return (rules, telling);
-    };
-    if let Some(item) = table.get("no_success_for") {
-        rules.no_success_for = item.duration();
-    }
-    if let Some(item) = table.get("failures_in_a_row") {
-        rules.failures_in_a_row = count(&item).unwrap_or(rules.failures_in_a_row);
-    }
-    if let Some(item) = table.get("recover_after") {
-        rules.recover_after = count(&item).unwrap_or(rules.recover_after);
-    }
-    if let Some(item) = table.get("remind_after") {
-        rules.remind_after = item.duration().unwrap_or(rules.remind_after);
-    }
-    if let Some(item) = table.get("clock_untrusted_for") {
-        rules.clock_untrusted_for = item.duration().unwrap_or(rules.clock_untrusted_for);
-    }
-    if let Some(item) = table.get("schema_drift") {
-        rules.schema_drift = item.boolean().unwrap_or(rules.schema_drift);
-    }
-    if let Some(item) = table.get("mute") {
-        rules.mute = windows(reader, &item);
-    }
-    for entry in table.get("source").iter().flat_map(TableEntry::entries) {
-        read_source(&entry, sources, &mut rules);
-    }
-    for entry in table.get("value").iter().flat_map(TableEntry::tables) {
-        rules.values.extend(read_value(&entry));
-    }
-    for entry in table.get("stale").iter().flat_map(TableEntry::tables) {
-        rules.stale.extend(read_stale(&entry));
-    }
-    for entry in table.get("display").iter().flat_map(TableEntry::tables) {
-        rules.displays.extend(read_display(&entry));
-    }
-    let format = table.get("webhook_format").and_then(|item| {
-        let known = [WebhookFormat::Json, WebhookFormat::Text];
-        item.choice(&known.map(|format| (format.name(), format)))
-    });
-    let webhook = address(&mut table, "webhook");
-    let ping = address(&mut table, "ping");
-    for url in [&webhook, &ping].into_iter().flatten() {
-        hide_secret_parts(reader, url);
-    }
-    telling.webhook = webhook.map(|url| WebhookConfig {
-        url: Secret::new(url),
-        format: format.unwrap_or(WebhookFormat::Json),
-    });
-    telling.ping = ping.map(Secret::new);
-    telling.page = address(&mut table, "page");
-    table.finish();
-    report_duplicates(&rules, reader);
-    (rules, telling)
+/// `[alert]` being read.
+pub struct AlertDraft {
+    rules: AlertRules,
+    webhook: Option<Secret>,
+    webhook_format: Option<WebhookFormat>,
+    ping: Option<Secret>,
+    page: Option<String>,
 }
 
-fn count(item: &TableEntry<'_>) -> Option<u64> {
-    item.integer(1..=10_000)
+type AlertOption = ConfigOption<AlertDraft, Config>;
+
+pub static OPTIONS: [AlertOption; 11] = [
+    AlertOption::new(
+        "no_success_for",
+        "duration",
+        "three times `every` of the source, at least 15 minutes",
+        "\"15m\"",
+        "Alert when a source had no good response for this long.",
+        |draft, option| draft.rules.no_success_for = option.duration(),
+        |config| duration(config.alert.no_success_for?),
+    ),
+    AlertOption::new(
+        "failures_in_a_row",
+        "number, 1 to 10000",
+        "5",
+        "3",
+        "Alert when so many requests of a source failed in a row.",
+        |draft, option| set(&mut draft.rules.failures_in_a_row, read_count(option)),
+        |config| plain(config.alert.failures_in_a_row),
+    ),
+    AlertOption::new(
+        "recover_after",
+        "number, 1 to 10000",
+        "2",
+        "3",
+        "Good responses in a row after which a source has recovered.",
+        |draft, option| set(&mut draft.rules.recover_after, read_count(option)),
+        |config| plain(config.alert.recover_after),
+    ),
+    AlertOption::new(
+        "remind_after",
+        "duration",
+        "\"4h\"",
+        "\"12h\"",
+        "Interval between reminders while an incident goes on.",
+        |draft, option| set(&mut draft.rules.remind_after, option.duration()),
+        |config| duration(config.alert.remind_after),
+    ),
+    AlertOption::new(
+        "clock_untrusted_for",
+        "duration",
+        "\"1h\"",
+        "\"30m\"",
+        "Alert when the machine's clock was not synchronised for this long.",
+        |draft, option| set(&mut draft.rules.clock_untrusted_for, option.duration()),
+        |config| duration(config.alert.clock_untrusted_for),
+    ),
+    AlertOption::new(
+        "schema_drift",
+        "true or false",
+        "true",
+        "false",
+        "Alert when responses no longer match their OpenAPI file, even if all records can be read.",
+        |draft, option| set(&mut draft.rules.schema_drift, option.boolean()),
+        |config| plain(config.alert.schema_drift),
+    ),
+    AlertOption::new(
+        "mute",
+        "list of days and hours",
+        "never",
+        "[\"Sat 22:00-23:00\", \"Mon-Fri 08:00-09:00\", \"daily 02:00-02:30\"]",
+        "When no alerts are sent. What is still wrong afterwards is sent then.",
+        |draft, option| {
+            let reader = option.reader();
+            draft.rules.mute = option
+                .entry()
+                .map(|it| windows(reader, &it))
+                .unwrap_or_default();
+        },
+        |config| {
+            let windows: Vec<String> = config.alert.mute.iter().map(|it| it.to_text()).collect();
+            list(&windows)
+        },
+    ),
+    AlertOption::new(
+        "webhook",
+        "URL",
+        "none",
+        "\"https://ntfy.sh/my-secret-topic\"",
+        "Address that alerts are posted to. It is never shown.",
+        |draft, option| draft.webhook = read_secret_address(option),
+        // The address may be the secret, and is a valid one while it is masked.
+        |config| {
+            config
+                .notifications
+                .webhook
+                .as_ref()
+                .map(|_| "\"https://***\"".to_owned())
+        },
+    ),
+    AlertOption::new(
+        "webhook_format",
+        "\"json\" or \"text\"",
+        "\"json\"",
+        "\"text\"",
+        "What is posted to `webhook`: JSON, or the message's text with a title, as ntfy takes it.",
+        |draft, option| {
+            let formats = [WebhookFormat::Json, WebhookFormat::Text];
+            draft.webhook_format = option.choice(&formats.map(|format| (format.name(), format)));
+        },
+        |config| text(config.notifications.webhook.as_ref()?.format.name()),
+    ),
+    AlertOption::new(
+        "ping",
+        "URL",
+        "none",
+        "\"https://hc-ping.com/00000000-0000-0000-0000-000000000000\"",
+        "Heartbeat URL (dead man's switch), requested once a minute while all is well. It is never shown.",
+        |draft, option| draft.ping = read_secret_address(option),
+        |config| {
+            config
+                .notifications
+                .ping
+                .as_ref()
+                .map(|_| "\"https://***\"".to_owned())
+        },
+    ),
+    AlertOption::new(
+        "page",
+        "URL",
+        "http://NAME.local:PORT",
+        "\"http://192.168.1.10:8000\"",
+        "Address of this node's page, for links in messages.",
+        |draft, option| draft.page = read_address(option),
+        |config| text(&without_secrets(config.notifications.page.as_deref()?)),
+    ),
+];
+
+type SourceRuleOption = ConfigOption<SourceRule>;
+
+/// `[alert.source.NAME]`.
+pub static SOURCE_OPTIONS: [SourceRuleOption; 2] = [
+    SourceRuleOption::new(
+        "no_success_for",
+        "duration",
+        "that of [alert]",
+        "\"2h\"",
+        "The same as in [alert], for this source.",
+        |rule, option| rule.no_success_for = option.duration(),
+        |rule| duration(rule.no_success_for?),
+    ),
+    SourceRuleOption::new(
+        "failures_in_a_row",
+        "number, 1 to 10000",
+        "that of [alert]",
+        "20",
+        "The same as in [alert], for this source.",
+        |rule, option| rule.failures_in_a_row = read_count(option),
+        |rule| plain(rule.failures_in_a_row?),
+    ),
+];
+
+/// A rule about a key or a display being read.
+#[derive(Default)]
+pub struct RuleDraft {
+    name: Option<String>,
+    above: Option<f64>,
+    below: Option<f64>,
+    hysteresis: f64,
+    hold: Duration,
+    silent_for: Option<Duration>,
+}
+
+/// `[[alert.value]]`.
+pub static VALUE_OPTIONS: [ConfigOption<RuleDraft, ValueRule>; 5] = [
+    ConfigOption::new(
+        "key",
+        "text",
+        "required",
+        "\"temperature\"",
+        "Key that the rule is about.",
+        |draft: &mut RuleDraft, option| draft.name = read_required(option, "temperature"),
+        |rule: &ValueRule| text(&rule.key),
+    ),
+    ConfigOption::new(
+        "above",
+        "number",
+        "none; `above` or `below` is required",
+        "30",
+        "Alert when the value is above this.",
+        |draft: &mut RuleDraft, option| draft.above = option.number(),
+        |rule: &ValueRule| number(rule.above?),
+    ),
+    ConfigOption::new(
+        "below",
+        "number",
+        "none",
+        "5",
+        "Alert when the value is below this.",
+        |draft: &mut RuleDraft, option| draft.below = option.number(),
+        |rule: &ValueRule| number(rule.below?),
+    ),
+    ConfigOption::new(
+        "hysteresis",
+        "number, 0 or more",
+        "0",
+        "0.5",
+        "How far the value must come back inside before the alert ends.",
+        |draft: &mut RuleDraft, option| set(&mut draft.hysteresis, option.number()),
+        |rule: &ValueRule| number(rule.hysteresis),
+    ),
+    ConfigOption::new(
+        "for",
+        "duration",
+        "at once",
+        "\"10m\"",
+        "How long the value must be outside before the alert begins.",
+        |draft: &mut RuleDraft, option| set(&mut draft.hold, option.duration()),
+        |rule: &ValueRule| print_hold(rule.hold),
+    ),
+];
+
+/// `[[alert.stale]]`.
+pub static STALE_OPTIONS: [ConfigOption<RuleDraft, StaleRule>; 2] = [
+    ConfigOption::new(
+        "key",
+        "text",
+        "required",
+        "\"temperature\"",
+        "Key that the rule is about.",
+        |draft: &mut RuleDraft, option| draft.name = read_required(option, "temperature"),
+        |rule: &StaleRule| text(&rule.key),
+    ),
+    ConfigOption::new(
+        "for",
+        "duration",
+        "at once",
+        "\"1h\"",
+        "How long the key must be stale before the alert begins.",
+        |draft: &mut RuleDraft, option| set(&mut draft.hold, option.duration()),
+        |rule: &StaleRule| print_hold(rule.hold),
+    ),
+];
+
+/// `[[alert.display]]`.
+pub static DISPLAY_OPTIONS: [ConfigOption<RuleDraft, DisplayRule>; 2] = [
+    ConfigOption::new(
+        "name",
+        "text",
+        "required",
+        "\"192.168.1.20\"",
+        "Name or address of a display, as the dashboard lists it.",
+        |draft: &mut RuleDraft, option| draft.name = read_required(option, "192.168.1.20"),
+        |rule: &DisplayRule| text(&rule.name),
+    ),
+    ConfigOption::new(
+        "silent_for",
+        "duration",
+        "required",
+        "\"1h\"",
+        "Alert when the display requested nothing for this long.",
+        |draft: &mut RuleDraft, option| draft.silent_for = read_silence(option),
+        |rule: &DisplayRule| duration(rule.silent_for),
+    ),
+];
+
+/// Reads `[alert]`; `sources` are those that it may name.
+pub fn read_alert(
+    root: &mut TableReader<'_>,
+    reader: &ConfigReader<'_>,
+    sources: &[(SourceConfig, KeySpans)],
+    timezone: &TimeZone,
+) -> (AlertRules, Notifications) {
+    let mut draft = AlertDraft {
+        rules: AlertRules {
+            timezone: timezone.clone(),
+            ..AlertRules::default()
+        },
+        webhook: None,
+        webhook_format: None,
+        ping: None,
+        page: None,
+    };
+    if let Some(mut table) = root.get("alert").and_then(|item| item.table("[alert]")) {
+        read_options(&OPTIONS, &mut table, Path::new(""), &mut draft);
+        let rules = &mut draft.rules;
+        for entry in table.get("source").iter().flat_map(TableEntry::entries) {
+            read_source(&entry, sources, rules);
+        }
+        for entry in table.get("value").iter().flat_map(TableEntry::tables) {
+            rules.values.extend(read_value(&entry));
+        }
+        for entry in table.get("stale").iter().flat_map(TableEntry::tables) {
+            rules.stale.extend(read_stale(&entry));
+        }
+        for entry in table.get("display").iter().flat_map(TableEntry::tables) {
+            rules.displays.extend(read_display(&entry));
+        }
+        table.finish();
+        report_duplicates(rules, reader);
+    }
+    let format = draft.webhook_format.unwrap_or(WebhookFormat::Json);
+    let notifications = Notifications {
+        mail: None,
+        webhook: draft.webhook.map(|url| WebhookConfig { url, format }),
+        ping: draft.ping,
+        page: draft.page,
+    };
+    (draft.rules, notifications)
+}
+
+fn read_count(option: &mut OptionReader<'_, '_>) -> Option<u64> {
+    option.integer(1..=10_000)
 }
 
 fn windows(reader: &ConfigReader<'_>, item: &TableEntry<'_>) -> Vec<MuteWindow> {
@@ -140,7 +384,11 @@ fn windows(reader: &ConfigReader<'_>, item: &TableEntry<'_>) -> Vec<MuteWindow> 
     windows
 }
 
-fn read_source(entry: &TableEntry<'_>, sources: &Sources, rules: &mut AlertRules) {
+fn read_source(
+    entry: &TableEntry<'_>,
+    sources: &[(SourceConfig, KeySpans)],
+    rules: &mut AlertRules,
+) {
     let name = entry.key();
     let known = || sources.iter().map(|(source, _)| &*source.plan.name);
     if !known().any(|known| known == name) {
@@ -153,82 +401,89 @@ fn read_source(entry: &TableEntry<'_>, sources: &Sources, rules: &mut AlertRules
     let Some(mut table) = entry.table(format!("[alert.source.{}]", bare_or_quoted(name))) else {
         return;
     };
-    let rule = SourceRule {
-        no_success_for: table.get("no_success_for").and_then(|item| item.duration()),
-        failures_in_a_row: table.get("failures_in_a_row").and_then(|item| count(&item)),
+    let mut rule = SourceRule {
+        no_success_for: None,
+        failures_in_a_row: None,
     };
+    read_options(&SOURCE_OPTIONS, &mut table, Path::new(""), &mut rule);
     table.finish();
     rules.sources.insert(name.into(), rule);
 }
 
 /// The text of an option that such a table cannot do without.
-fn required(table: &mut TableReader<'_>, key: &'static str, example: &str) -> Option<String> {
-    match table.get(key) {
-        Some(item) => item.text(),
-        None => {
-            table.problem(format!("{} needs {key} = {example:?}", table.name()));
-            None
-        }
+fn read_required(option: &mut OptionReader<'_, '_>, example: &str) -> Option<String> {
+    if let Some(entry) = option.entry() {
+        return entry.text();
     }
+    let (table, name) = (&option.table, option.name);
+    table.problem(format!("{} needs {name} = {example:?}", table.name()));
+    None
+}
+
+fn read_silence(option: &mut OptionReader<'_, '_>) -> Option<Duration> {
+    if let Some(entry) = option.entry() {
+        return entry.duration();
+    }
+    option
+        .table
+        .problem("[[alert.display]] needs silent_for = \"1h\"");
+    None
+}
+
+fn print_hold(hold: Duration) -> Option<String> {
+    (!hold.is_zero()).then(|| duration(hold))?
+}
+
+fn read_rule<P: 'static>(
+    entry: &TableEntry<'_>,
+    heading: &str,
+    options: &'static [ConfigOption<RuleDraft, P>],
+) -> Option<RuleDraft> {
+    let mut table = entry.table(heading)?;
+    let mut draft = RuleDraft::default();
+    read_options(options, &mut table, Path::new(""), &mut draft);
+    table.finish();
+    Some(draft)
 }
 
 fn read_value(entry: &TableEntry<'_>) -> Option<ValueRule> {
-    let mut table = entry.table("[[alert.value]]")?;
-    let key = required(&mut table, "key", "temperature");
-    let mut number = |key| {
-        table
-            .get(key)
-            .and_then(|item: TableEntry<'_>| item.number())
-    };
-    let (above, below, hysteresis) = (number("above"), number("below"), number("hysteresis"));
-    let hold = table.get("for").and_then(|item| item.duration());
+    let draft = read_rule(entry, "[[alert.value]]", &VALUE_OPTIONS)?;
+    let (above, below, hysteresis) = (draft.above, draft.below, draft.hysteresis);
     if above.is_none() && below.is_none() {
-        entry.problem("[[alert.value]] says no bound: add above = … or below = …");
+        entry.problem("[[alert.value]] has no limit: add above = … or below = …");
     }
     if let (Some(above), Some(below)) = (above, below)
         && below >= above
     {
         entry.problem(format!(
-            "below = {below} and above = {above} leave nothing that is good: swap them"
+            "no value can satisfy both below = {below} and above = {above}: swap them"
         ));
     }
-    let hysteresis = hysteresis.unwrap_or(0.0);
     if hysteresis < 0.0 {
         entry.problem(format!("hysteresis = {hysteresis}: expected 0 or more"));
     }
-    table.finish();
     Some(ValueRule {
-        key: key?.into(),
+        key: draft.name?.into(),
         above,
         below,
         hysteresis,
-        hold: hold.unwrap_or(Duration::ZERO),
+        hold: draft.hold,
     })
 }
 
 fn read_stale(entry: &TableEntry<'_>) -> Option<StaleRule> {
-    let mut table = entry.table("[[alert.stale]]")?;
-    let key = required(&mut table, "key", "temperature");
-    let hold = table.get("for").and_then(|item| item.duration());
-    table.finish();
+    let draft = read_rule(entry, "[[alert.stale]]", &STALE_OPTIONS)?;
     Some(StaleRule {
-        key: key?.into(),
-        hold: hold.unwrap_or(Duration::ZERO),
+        key: draft.name?.into(),
+        hold: draft.hold,
     })
 }
 
 fn read_display(entry: &TableEntry<'_>) -> Option<DisplayRule> {
-    let mut table = entry.table("[[alert.display]]")?;
-    let name = required(&mut table, "name", "192.168.1.20");
-    let silent_for = table.get("silent_for");
-    if silent_for.is_none() {
-        table.problem("[[alert.display]] needs silent_for = \"1h\"");
-    }
-    let silent_for = silent_for.and_then(|item| item.duration());
-    table.finish();
+    let draft = read_rule(entry, "[[alert.display]]", &DISPLAY_OPTIONS)?;
     Some(DisplayRule {
-        name: name?.into(),
-        silent_for: silent_for?,
+        name: draft.name?.into(),
+        silent_for: draft.silent_for?,
     })
 }
 
@@ -256,8 +511,15 @@ fn hide_secret_parts(reader: &ConfigReader<'_>, url: &str) {
     }
 }
 
-fn address(table: &mut TableReader<'_>, key: &'static str) -> Option<String> {
-    let item = table.get(key)?;
+fn read_secret_address(option: &mut OptionReader<'_, '_>) -> Option<Secret> {
+    let url = read_address(option)?;
+    hide_secret_parts(option.reader(), &url);
+    Some(Secret::new(url))
+}
+
+fn read_address(option: &mut OptionReader<'_, '_>) -> Option<String> {
+    let item = option.entry()?;
+    let key = option.name;
     let text = item.text()?;
     let fits = ["https://", "http://"]
         .iter()
@@ -289,64 +551,25 @@ fn report_duplicates(rules: &AlertRules, reader: &ConfigReader<'_>) {
     }
 }
 
-/// Both as TOML, secrets masked: a part of what `check` prints.
-pub fn describe(out: &mut String, rules: &AlertRules, telling: &Notifications) -> std::fmt::Result {
-    writeln!(out, "\n[alert]")?;
-    if let Some(span) = rules.no_success_for {
-        writeln!(out, "no_success_for = \"{}\"", format_duration(span))?;
-    }
-    writeln!(out, "failures_in_a_row = {}", rules.failures_in_a_row)?;
-    writeln!(out, "recover_after = {}", rules.recover_after)?;
-    let remind_after = format_duration(rules.remind_after);
-    writeln!(out, "remind_after = \"{remind_after}\"")?;
-    let clock = format_duration(rules.clock_untrusted_for);
-    writeln!(out, "clock_untrusted_for = \"{clock}\"")?;
-    writeln!(out, "schema_drift = {}", rules.schema_drift)?;
-    if !rules.mute.is_empty() {
-        let windows: Vec<String> = rules.mute.iter().map(|it| quoted(&it.to_text())).collect();
-        writeln!(out, "mute = [{}]", windows.join(", "))?;
-    }
-    if let Some(webhook) = &telling.webhook {
-        // The address may be the secret, and is a valid one while it is masked.
-        writeln!(out, "webhook = \"https://***\"")?;
-        writeln!(out, "webhook_format = \"{}\"", webhook.format.name())?;
-    }
-    if telling.ping.is_some() {
-        writeln!(out, "ping = \"https://***\"")?;
-    }
-    if let Some(page) = &telling.page {
-        writeln!(out, "page = {}", quoted(&without_secrets(page)))?;
-    }
+/// `[alert]` as TOML, secrets masked.
+pub fn print_alert(out: &mut String, config: &Config) {
+    let rules = &config.alert;
+    out.push_str("\n[alert]\n");
+    print_options(out, &OPTIONS, config);
     for (name, rule) in &rules.sources {
-        writeln!(out, "[alert.source.{}]", bare_or_quoted(name))?;
-        if let Some(span) = rule.no_success_for {
-            writeln!(out, "no_success_for = \"{}\"", format_duration(span))?;
-        }
-        if let Some(count) = rule.failures_in_a_row {
-            writeln!(out, "failures_in_a_row = {count}")?;
-        }
+        *out += &format!("[alert.source.{}]\n", bare_or_quoted(name));
+        print_options(out, &SOURCE_OPTIONS, rule);
     }
-    let hold = |hold: Duration| match hold.is_zero() {
-        true => String::new(),
-        false => format!("for = \"{}\"\n", format_duration(hold)),
-    };
     for rule in &rules.values {
-        writeln!(out, "[[alert.value]]\nkey = {}", quoted(&rule.key))?;
-        for (name, bound) in [("above", rule.above), ("below", rule.below)] {
-            if let Some(bound) = bound {
-                writeln!(out, "{name} = {bound:?}")?;
-            }
-        }
-        writeln!(out, "hysteresis = {:?}", rule.hysteresis)?;
-        write!(out, "{}", hold(rule.hold))?;
+        out.push_str("[[alert.value]]\n");
+        print_options(out, &VALUE_OPTIONS, rule);
     }
     for rule in &rules.stale {
-        writeln!(out, "[[alert.stale]]\nkey = {}", quoted(&rule.key))?;
-        write!(out, "{}", hold(rule.hold))?;
+        out.push_str("[[alert.stale]]\n");
+        print_options(out, &STALE_OPTIONS, rule);
     }
     for rule in &rules.displays {
-        writeln!(out, "[[alert.display]]\nname = {}", quoted(&rule.name))?;
-        writeln!(out, "silent_for = \"{}\"", format_duration(rule.silent_for))?;
+        out.push_str("[[alert.display]]\n");
+        print_options(out, &DISPLAY_OPTIONS, rule);
     }
-    Ok(())
 }

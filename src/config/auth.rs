@@ -5,7 +5,8 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 use toml::de::DeValue;
 
 use super::Secret;
-use super::reader::{Severity, TableEntry};
+use super::problem::Severity;
+use super::reader::TableEntry;
 use super::source::{Header, SourceTarget};
 use crate::domain::toml_text::bare_or_quoted;
 use openapi::operation::{Location, Operation, SecurityKind, SecurityScheme, nearest};
@@ -256,6 +257,30 @@ impl ConfiguredCredential {
         singles
             .flat_map(|schemes| schemes.iter())
             .find(|scheme| fits(&scheme.kind))
+    }
+}
+
+/// What kind of credentials is given, without them. Some services take their key as the user
+/// name, so that is not shown either.
+pub fn auth_as_toml(auth: &Auth) -> String {
+    let login = |login: &ConfiguredCredential| match login {
+        ConfiguredCredential::Basic { .. } => "user = \"***\", password = \"***\"".to_owned(),
+        ConfiguredCredential::Token(_) => "token = \"***\"".to_owned(),
+    };
+    match auth {
+        Auth::Any(given) => login(given),
+        Auth::Schemes(given) => {
+            let entry = |(scheme, given): &(&SecurityScheme, ConfiguredCredential)| {
+                let name = bare_or_quoted(scheme.name);
+                match given {
+                    ConfiguredCredential::Basic { .. } => {
+                        format!("{name} = {{ {} }}", login(given))
+                    }
+                    ConfiguredCredential::Token(_) => format!("{name} = \"***\""),
+                }
+            };
+            given.iter().map(entry).collect::<Vec<_>>().join(", ")
+        }
     }
 }
 

@@ -4,7 +4,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-use super::reader::{Problem, Remark, Severity};
+use super::problem::{Problem, Remark, Severity};
+
 use super::service::InstalledService;
 use crate::sys::text_file;
 

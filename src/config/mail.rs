@@ -1,9 +1,14 @@
-//! Who is told, and through which server: `[mail]` and its variables.
+//! `[mail]`: the mail server (SMTP) and the recipients, and the variables for them.
 
 use std::path::{Path, PathBuf};
 
-use super::Secret;
+use toml::de::DeTable;
+
 use super::reader::{ConfigReader, TableEntry, TableReader};
+use super::secret::Secret;
+use super::section::{
+    ConfigOption, OptionReader, list, path, plain, print_options, read_options, text,
+};
 use crate::sys::text_file;
 
 /// How to send mail.
@@ -50,116 +55,250 @@ struct FoundValue {
     is_outside: bool,
 }
 
+/// `[mail]` and its variables being read.
+#[derive(Default)]
+pub struct MailDraft {
+    host: Option<FoundValue>,
+    port: Option<FoundValue>,
+    tls: Option<FoundValue>,
+    user: Option<FoundValue>,
+    password: Option<FoundValue>,
+    password_file: Option<FoundValue>,
+    from: Option<FoundValue>,
+    to: Option<FoundValue>,
+    ca_file: Option<PathBuf>,
+    plain_anywhere: bool,
+}
+
+type MailOption = ConfigOption<MailDraft, MailConfig>;
+
+pub static OPTIONS: [MailOption; 10] = [
+    MailOption::new(
+        "host",
+        "text",
+        "none: no mail is sent",
+        "\"smtp.example.org\"",
+        "Mail server (SMTP).",
+        |draft, option| draft.host = read_value(option),
+        |mail| text(&mail.host),
+    )
+    .or_variable("SMTP_HOST"),
+    MailOption::new(
+        "port",
+        "number",
+        "587; 465 with tls = \"implicit\"; 25 with tls = \"none\"",
+        "465",
+        "Port of the mail server.",
+        |draft, option| draft.port = read_value(option),
+        |mail| plain(mail.port),
+    )
+    .or_variable("SMTP_PORT"),
+    MailOption::new(
+        "tls",
+        "\"starttls\", \"implicit\" or \"none\"",
+        "what is usual for the port, else \"starttls\"",
+        "\"implicit\"",
+        "How the connection is encrypted: STARTTLS (usually port 587), TLS from the first byte (465), or not at all (25).",
+        |draft, option| draft.tls = read_value(option),
+        |mail| text(mail.tls.name()),
+    )
+    .or_variable("SMTP_TLS"),
+    MailOption::new(
+        "user",
+        "text",
+        "no login",
+        "\"me@example.org\"",
+        "User name at the mail server. Needs a password.",
+        |draft, option| draft.user = read_value(option),
+        |mail| text(mail.user.as_deref()?),
+    )
+    .or_variable("SMTP_USER"),
+    MailOption::new(
+        "password",
+        "text",
+        "none",
+        "\"${SMTP_PASS}\"",
+        "Password at the mail server. It is never shown.",
+        |draft, option| draft.password = read_value(option),
+        |mail| mail.password.as_ref().map(|_| "\"***\"".to_owned()),
+    )
+    .or_variable("SMTP_PASS"),
+    MailOption::new(
+        "password_file",
+        "file",
+        "none",
+        "\"smtp-password\"",
+        "File that holds the password instead. A relative path begins at the configuration's directory.",
+        |draft, option| draft.password_file = read_password_file(option),
+        |_| None,
+    ),
+    MailOption::new(
+        "from",
+        "mail address",
+        "`user` if it is an address, else the first of `to`",
+        "\"main-node@example.org\"",
+        "Sender of the mails.",
+        |draft, option| draft.from = read_value(option),
+        |mail| text(&mail.from),
+    )
+    .or_variable("SMTP_FROM"),
+    MailOption::new(
+        "to",
+        "list of mail addresses",
+        "required with `host`",
+        "\"you@example.org\"",
+        "Who gets the mails.",
+        |draft, option| draft.to = read_value(option),
+        |mail| list(&mail.to),
+    )
+    .or_variable("ALERT_EMAIL"),
+    MailOption::new(
+        "ca_file",
+        "file",
+        "the system's root certificates",
+        "\"home-ca.pem\"",
+        "Root certificates to trust for the mail server instead, in PEM.",
+        |draft, option| draft.ca_file = option.path(),
+        |mail| path(mail.ca_file.as_deref()?),
+    ),
+    MailOption::new(
+        "plain_anywhere",
+        "true or false",
+        "false",
+        "true",
+        "With tls = \"none\", allow a mail server outside the local network. Everybody on the way can read the mail.",
+        |draft, option| draft.plain_anywhere = option.boolean().unwrap_or(false),
+        |mail| mail.plain_anywhere.then(|| "true".to_owned()),
+    ),
+];
+
 /// Reads `[mail]` and the variables that stand before it. `None` if no server is named.
-pub fn read(
+pub fn read_mail(
     root: &mut TableReader<'_>,
     reader: &ConfigReader<'_>,
     directory: &Path,
 ) -> Option<MailConfig> {
-    let mut table = root.get("mail").and_then(|item| item.table("[mail]"));
-    let mut find = |variable: &str, key: &'static str| {
-        let item = table.as_mut().and_then(|table| table.get(key));
-        find_one(reader, variable, item)
-    };
-    let host = find("SMTP_HOST", "host");
-    let port = find("SMTP_PORT", "port");
-    let user = find("SMTP_USER", "user");
-    let password = find("SMTP_PASS", "password");
-    let from = find("SMTP_FROM", "from");
-    let tls = find("SMTP_TLS", "tls");
-    let to = find("ALERT_EMAIL", "to");
-    let mut path = |key: &'static str| {
-        let item = table.as_mut().and_then(|table| table.get(key))?;
-        Some((directory.join(item.text()?), item))
-    };
-    let password_file = path("password_file");
-    let ca_file = path("ca_file").map(|(path, _)| path);
-    let plain_anywhere = table
-        .as_mut()
-        .and_then(|table| table.get("plain_anywhere"))
-        .and_then(|item| item.boolean())
-        .unwrap_or(false);
-    if let Some(table) = table {
-        table.finish();
+    let nothing = DeTable::new();
+    let table = root.get("mail").and_then(|item| item.table("[mail]"));
+    let mut draft = MailDraft::default();
+    match table {
+        Some(mut table) => {
+            read_options(&OPTIONS, &mut table, directory, &mut draft);
+            table.finish();
+        }
+        // Variables alone are enough.
+        None => {
+            let mut table = TableReader::new(reader, &nothing, 0..0, "[mail]");
+            read_options(&OPTIONS, &mut table, directory, &mut draft);
+        }
     }
-    let password = password_from_file(reader, password_file, password);
-
-    let host = host?;
+    let password = read_password(reader, draft.password_file, draft.password);
+    let host = draft.host?;
     check_line(reader, &host, "the mail server's name");
-    let tls = match &tls {
-        None => None,
-        Some(found) => {
-            let known = [MailTls::StartTls, MailTls::Implicit, MailTls::None];
-            let chosen = known.into_iter().find(|tls| tls.name() == found.text);
-            if chosen.is_none() {
-                let message = format!(
-                    "expected \"starttls\", \"implicit\" or \"none\", found {:?}",
-                    found.text
-                );
-                reader.problem_at(&found.place, message);
-            }
-            chosen
-        }
-    };
-    let port_number = port.as_ref().and_then(|found| {
-        let number = found.text.parse::<u16>().ok().filter(|port| *port > 0);
-        if number.is_none() {
-            let message = format!("expected a port from 1 to 65535, found {:?}", found.text);
-            reader.problem_at(&found.place, message);
-        }
-        number
-    });
-    // The port says the kind of protection where nothing else does, and the reverse.
-    let tls = tls.unwrap_or(match port_number {
-        Some(465) => MailTls::Implicit,
-        Some(25) => MailTls::None,
-        _ => MailTls::StartTls,
-    });
-    let port = port_number.unwrap_or(match tls {
-        MailTls::StartTls => 587,
-        MailTls::Implicit => 465,
-        MailTls::None => 25,
-    });
-    if let Some(user) = &user {
-        if password.is_none() {
-            let message = "a user is named for the mail server, but no password: set SMTP_PASS, \
-                           or `password_file` in [mail]";
-            reader.problem_at(&user.place, message);
-        }
-        if tls == MailTls::None {
-            let message = "the password would go to the mail server unencrypted: set tls = \
-                           \"starttls\" or \"implicit\", or remove user and password";
-            reader.problem_at(&user.place, message);
-        }
+    let tls = draft.tls.and_then(|found| parse_tls(reader, &found));
+    let port = draft.port.and_then(|found| parse_port(reader, &found));
+    let (port, tls) = port_and_tls(port, tls);
+    if let Some(user) = &draft.user {
+        check_login(reader, user, password.is_some(), tls);
     }
-    let recipients = match &to {
+    let to = match &draft.to {
+        Some(found) => addresses(reader, found),
         None => {
             let message = "a mail server is named, but nobody to write to: set ALERT_EMAIL, or \
                            `to` in [mail]";
             reader.problem_at(&host.place, message);
             Vec::new()
         }
-        Some(found) => addresses(reader, found),
     };
-    let from = match &from {
+    let user = draft.user.map(|found| found.text);
+    let from = match &draft.from {
         Some(found) => addresses(reader, found).into_iter().next(),
         // Most servers want the sender to be the account.
         None => user
-            .as_ref()
-            .map(|user| user.text.clone())
+            .clone()
             .filter(|user| user.contains('@'))
-            .or_else(|| recipients.first().cloned()),
+            .or_else(|| to.first().cloned()),
     };
     Some(MailConfig {
         host: host.text,
         port,
         tls,
-        user: user.map(|found| found.text),
+        user,
         password,
         from: from.unwrap_or_default(),
-        to: recipients,
-        ca_file,
-        plain_anywhere,
+        to,
+        ca_file: draft.ca_file,
+        plain_anywhere: draft.plain_anywhere,
+    })
+}
+
+fn parse_tls(reader: &ConfigReader<'_>, found: &FoundValue) -> Option<MailTls> {
+    let known = [MailTls::StartTls, MailTls::Implicit, MailTls::None];
+    let chosen = known.into_iter().find(|tls| tls.name() == found.text);
+    if chosen.is_none() {
+        let message = format!(
+            "expected \"starttls\", \"implicit\" or \"none\", found {:?}",
+            found.text
+        );
+        reader.problem_at(&found.place, message);
+    }
+    chosen
+}
+
+fn parse_port(reader: &ConfigReader<'_>, found: &FoundValue) -> Option<u16> {
+    let number = found.text.parse::<u16>().ok().filter(|port| *port > 0);
+    if number.is_none() {
+        let message = format!("expected a port from 1 to 65535, found {:?}", found.text);
+        reader.problem_at(&found.place, message);
+    }
+    number
+}
+
+/// The port says the kind of protection where nothing else does, and the reverse.
+fn port_and_tls(port: Option<u16>, tls: Option<MailTls>) -> (u16, MailTls) {
+    let tls = tls.unwrap_or(match port {
+        Some(465) => MailTls::Implicit,
+        Some(25) => MailTls::None,
+        _ => MailTls::StartTls,
+    });
+    let usual = match tls {
+        MailTls::StartTls => 587,
+        MailTls::Implicit => 465,
+        MailTls::None => 25,
+    };
+    (port.unwrap_or(usual), tls)
+}
+
+fn check_login(reader: &ConfigReader<'_>, user: &FoundValue, has_password: bool, tls: MailTls) {
+    if !has_password {
+        let message = "a user is named for the mail server, but no password: set SMTP_PASS, \
+                       or `password_file` in [mail]";
+        reader.problem_at(&user.place, message);
+    }
+    if tls == MailTls::None {
+        let message = "the password would go to the mail server unencrypted: set tls = \
+                       \"starttls\" or \"implicit\", or remove user and password";
+        reader.problem_at(&user.place, message);
+    }
+}
+
+/// `[mail]` as TOML, secrets masked.
+pub fn print_mail(out: &mut String, mail: &MailConfig) {
+    out.push_str("\n[mail]\n");
+    print_options(out, &OPTIONS, mail);
+}
+
+fn read_value(option: &mut OptionReader<'_, '_>) -> Option<FoundValue> {
+    let entry = option.entry();
+    find_one(option.reader(), option.variable?, entry)
+}
+
+fn read_password_file(option: &mut OptionReader<'_, '_>) -> Option<FoundValue> {
+    let entry = option.entry()?;
+    Some(FoundValue {
+        text: option.directory.join(entry.text()?).display().to_string(),
+        place: option.reader().place(&entry.span()),
+        is_outside: false,
     })
 }
 
@@ -208,22 +347,20 @@ fn from_environment(reader: &ConfigReader<'_>, variable: &str) -> Option<(String
 }
 
 /// A password in a file goes before one in the TOML, after one in the environment.
-fn password_from_file(
+fn read_password(
     reader: &ConfigReader<'_>,
-    file: Option<(PathBuf, TableEntry<'_>)>,
+    file: Option<FoundValue>,
     found: Option<FoundValue>,
 ) -> Option<Secret> {
-    let from_outside = found.as_ref().is_some_and(|found| found.is_outside);
-    let (Some((path, item)), false) = (file, from_outside) else {
+    let is_outside = found.as_ref().is_some_and(|found| found.is_outside);
+    let (Some(file), false) = (file, is_outside) else {
         return found.map(|found| reader.secret(found.text));
     };
-    match text_file::read(&path) {
+    match text_file::read(Path::new(&file.text)) {
         Ok(text) => Some(reader.secret(text.trim_end_matches(['\n', '\r']).to_owned())),
         Err(error) => {
-            item.problem(format!(
-                "the password file {} cannot be read: {error}",
-                path.display()
-            ));
+            let message = format!("the password file {} cannot be read: {error}", file.text);
+            reader.problem_at(&file.place, message);
             None
         }
     }
@@ -240,14 +377,12 @@ fn addresses(reader: &ConfigReader<'_>, found: &FoundValue) -> Vec<String> {
         let has_parts = address
             .rsplit_once('@')
             .is_some_and(|(local, domain)| !local.is_empty() && !domain.is_empty());
-        match is_plain && has_parts {
-            true => addresses.push(address.to_owned()),
-            false => {
-                let message = format!(
-                    "expected a mail address such as \"me@example.org\", found {address:?}"
-                );
-                reader.problem_at(&found.place, message);
-            }
+        if is_plain && has_parts {
+            addresses.push(address.to_owned());
+        } else {
+            let message =
+                format!("expected a mail address such as \"me@example.org\", found {address:?}");
+            reader.problem_at(&found.place, message);
         }
     }
     addresses

@@ -1,18 +1,19 @@
-//! Options that have one text, or several, and may come from the environment.
+//! The text of an option, from the file or from an environment variable, with its place.
 
+use std::ops::Range;
 use std::time::Duration;
 
-use super::reader::{ConfigReader, TableEntry, TableReader};
+use super::reader::{ConfigReader, TableEntry};
 use crate::domain::time::parse_duration;
 
-/// A top-level option's text and where it stands, for messages.
+/// One text of an option and where it stands, for messages.
 pub struct OptionText {
     pub text: String,
     place: OptionPlace,
 }
 
 enum OptionPlace {
-    File(std::ops::Range<usize>),
+    File(Range<usize>),
     Elsewhere(String),
 }
 
@@ -24,80 +25,53 @@ impl OptionText {
             OptionPlace::Elsewhere(place) => reader.problem_at(place, message),
         }
     }
-}
 
-/// A top-level option: the environment's word before the file's.
-pub fn option(
-    root: &mut TableReader<'_>,
-    reader: &ConfigReader<'_>,
-    key: &'static str,
-    variable: &str,
-) -> Option<OptionText> {
-    options(root, reader, key, variable).into_iter().next()
-}
-
-/// A top-level option that may be a list; in a variable, commas separate.
-pub fn options(
-    root: &mut TableReader<'_>,
-    reader: &ConfigReader<'_>,
-    key: &'static str,
-    variable: &str,
-) -> Vec<OptionText> {
-    let item = root.get(key);
-    if let Some((text, place)) = reader.environment.lookup(variable) {
-        return split_list(&text, &place);
-    }
-    let texts = item.as_ref().map(TableEntry::texts).unwrap_or_default();
-    texts
-        .into_iter()
-        .map(|(text, span)| OptionText {
+    /// The texts of an option in the file, which may be one or a list.
+    pub fn of_entry(entry: &TableEntry<'_>) -> Vec<OptionText> {
+        let text = |(text, span)| OptionText {
             text,
             place: OptionPlace::File(span),
-        })
-        .collect()
-}
-
-pub fn split_list(text: &str, place: &str) -> Vec<OptionText> {
-    text.split(',')
-        .map(str::trim)
-        .filter(|part| !part.is_empty())
-        .map(|part| OptionText {
-            text: part.to_owned(),
-            place: OptionPlace::Elsewhere(place.to_owned()),
-        })
-        .collect()
-}
-
-pub fn duration_option(
-    root: &mut TableReader<'_>,
-    reader: &ConfigReader<'_>,
-    key: &'static str,
-    variable: &str,
-) -> Option<Duration> {
-    let setting = option(root, reader, key, variable)?;
-    let duration = parse_duration(&setting.text);
-    if duration.is_none() {
-        setting.problem(
-            reader,
-            "expected a duration such as \"30s\", \"1m\" or \"30d\"",
-        );
+        };
+        entry.texts().into_iter().map(text).collect()
     }
-    duration
+
+    /// The parts of a flag or a variable, which commas separate.
+    pub fn split_list(text: &str, place: &str) -> Vec<OptionText> {
+        text.split(',')
+            .map(str::trim)
+            .filter(|part| !part.is_empty())
+            .map(|part| OptionText {
+                text: part.to_owned(),
+                place: OptionPlace::Elsewhere(place.to_owned()),
+            })
+            .collect()
+    }
+
+    pub fn duration(&self, reader: &ConfigReader<'_>) -> Option<Duration> {
+        let duration = parse_duration(&self.text);
+        if duration.is_none() {
+            self.problem(
+                reader,
+                "expected a duration such as \"30s\", \"1m\" or \"30d\"",
+            );
+        }
+        duration
+    }
 }
 
 /// What can be read of a list; of each that cannot, the problem.
-pub fn parsed<T>(
-    settings: Vec<OptionText>,
+pub fn parse_each<T>(
+    texts: Vec<OptionText>,
     reader: &ConfigReader<'_>,
     expected: &str,
     parse: impl Fn(&str) -> Option<T>,
 ) -> Vec<T> {
-    let one = |setting: OptionText| {
-        let value = parse(&setting.text);
+    let one = |text: OptionText| {
+        let value = parse(&text.text);
         if value.is_none() {
-            setting.problem(reader, expected);
+            text.problem(reader, expected);
         }
         value
     };
-    settings.into_iter().filter_map(one).collect()
+    texts.into_iter().filter_map(one).collect()
 }

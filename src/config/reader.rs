@@ -5,66 +5,43 @@
 //! asked for, so that what is left over is unknown and its nearest known name can be said.
 
 use std::cell::RefCell;
-use std::fmt;
 use std::ops::Range;
 use std::time::Duration;
 
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use super::Secret;
 use super::environment::Environment;
-use super::print::is_secret_name;
+use super::problem::{Problem, Remark, Severity};
+use super::secret::{Secret, is_secret_name};
 use crate::domain::redact::{MASK, Secrets};
 use crate::domain::time::parse_duration;
 use openapi::operation::nearest;
-
-/// Something wrong in the configuration: where, and what to do about it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Problem {
-    /// `main-node.toml:12:3`, `.env:2`, or the name of an environment variable.
-    pub place: String,
-    pub message: String,
-}
-
-impl fmt::Display for Problem {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.place, self.message)
-    }
-}
-
-/// Something that `check` says about a configuration that can be used.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Remark {
-    pub weight: Severity,
-    pub problem: Problem,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Severity {
-    /// Certainly not what was meant, and yet no reason for a service not to start.
-    Problem,
-    Note,
-    /// Only the sources can tell.
-    NotChecked,
-}
 
 /// One configuration file being read.
 pub struct ConfigReader<'a> {
     pub environment: &'a Environment,
     file: String,
     text: &'a str,
+    /// Whether an option stands above all tables: below one it would belong to that.
+    is_top_level: fn(&str) -> bool,
     problems: RefCell<Vec<(usize, Problem)>>,
     remarks: RefCell<Vec<Remark>>,
     secrets: RefCell<Vec<String>>,
 }
 
 impl<'a> ConfigReader<'a> {
-    pub fn new(file: String, text: &'a str, environment: &'a Environment) -> ConfigReader<'a> {
+    pub fn new(
+        file: String,
+        text: &'a str,
+        environment: &'a Environment,
+        is_top_level: fn(&str) -> bool,
+    ) -> ConfigReader<'a> {
         ConfigReader {
             environment,
             file,
             text,
+            is_top_level,
             problems: RefCell::new(Vec::new()),
             remarks: RefCell::new(Vec::new()),
             secrets: RefCell::new(Vec::new()),
@@ -204,24 +181,6 @@ fn is_variable_name(name: &str) -> bool {
     !name.is_empty() && name.bytes().all(is_part) && !name.as_bytes()[0].is_ascii_digit()
 }
 
-/// Options that stand above all tables: below one they belong to that.
-pub const TOP_LEVEL: [&str; 14] = [
-    "allow",
-    "backup_every",
-    "backup_keep",
-    "commit_every",
-    "cors",
-    "database",
-    "database_max",
-    "hosts",
-    "keep_hourly",
-    "keep_raw",
-    "listen",
-    "name",
-    "password_file",
-    "timezone",
-];
-
 /// Options whose values are secrets, or may be: a message says of what kind they are, and
 /// shows nothing of them.
 const CONFIDENTIAL: [&str; 8] = [
@@ -325,7 +284,7 @@ impl<'a> TableReader<'a> {
             if self.known.contains(&name) {
                 continue;
             }
-            let is_top_level = TOP_LEVEL.contains(&name) && !self.known.contains(&"listen");
+            let is_top_level = (self.reader.is_top_level)(name) && !self.known.contains(&"listen");
             let hint = match nearest(name, self.known.iter().copied()) {
                 _ if is_top_level => format!("; `{name}` belongs above the first [table]"),
                 Some(nearest) => format!("; did you mean \"{nearest}\"?"),

@@ -72,6 +72,29 @@ impl Plan {
     }
 }
 
+impl Default for SourcePlan {
+    fn default() -> SourcePlan {
+        SourcePlan {
+            name: "".into(),
+            every: Duration::ZERO,
+            stale_after: None,
+            forget_after: crate::limits::FORGET_AFTER,
+            is_upstream_node: false,
+            selection: Selection::AllLeaves {
+                prefix: String::new(),
+            },
+            observed_at: None,
+            observed_zone: TimeZone::UTC,
+            units_at: None,
+            numbers: Numbers::default(),
+            attribution: None,
+            target: "".into(),
+            summary: "".into(),
+            description: "".into(),
+        }
+    }
+}
+
 impl SourcePlan {
     /// Between fetches that go well, while the server orders a wait of `ordered`.
     pub fn interval(&self, ordered: Duration) -> Duration {
@@ -200,20 +223,8 @@ pub fn test_plan(sources: usize, every: Duration) -> Plan {
     let source = |index| SourcePlan {
         name: format!("source{index}").into(),
         every,
-        stale_after: None,
-        forget_after: crate::limits::FORGET_AFTER,
-        is_upstream_node: false,
-        selection: Selection::AllLeaves {
-            prefix: String::new(),
-        },
-        observed_at: None,
-        observed_zone: TimeZone::UTC,
-        units_at: None,
-        numbers: Numbers::Strict,
-        attribution: None,
         target: "test".into(),
-        summary: "".into(),
-        description: "".into(),
+        ..SourcePlan::default()
     };
     Plan {
         sources: (0..sources).map(source).collect(),

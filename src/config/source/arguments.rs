@@ -2,8 +2,8 @@
 
 use toml::de::DeValue;
 
-use crate::config::print::is_secret_name;
 use crate::config::reader::{TableEntry, TableReader};
+use crate::config::secret::is_secret_name;
 use openapi::operation::{Api, Argument, Location, Operation, Parameter, check_arguments, nearest};
 
 pub fn find_operation(

@@ -1,6 +1,5 @@
 //! Configurations good and bad, and the words for what is wrong.
 
-use super::reader::TOP_LEVEL;
 use super::*;
 use crate::domain::plan::Selection;
 use openapi::compact::CompactApi;
@@ -578,7 +577,7 @@ fn a_dollar_in_dot_env_that_names_nothing_stays() {
 
 #[test]
 fn the_options_of_the_top_are_all_known_there() {
-    for option in TOP_LEVEL {
+    for option in top_level::OPTIONS.iter().map(|it| it.name) {
         let text = format!("{option} = 5\n{METER}");
         let problems = load_text(&text, &[]).map_or_else(|it| it, |_| Vec::new());
         let is_unknown = |it: &Problem| it.message.contains("unknown option");
@@ -659,12 +658,13 @@ fn with_all_options(example: &str) -> String {
 }
 
 /// Against the operations that are compiled in, with the files and variables that it names.
-fn problems_of_example(example: &str) -> Vec<String> {
+pub fn problems_of_example(example: &str) -> Vec<String> {
     let directory = crate::golden::scratch("example");
-    for name in ["password", "smtp-password"] {
+    for name in ["password", "smtp-password", "home-ca.pem"] {
         std::fs::write(directory.join(name), "hush\n").expect("a file can be written");
     }
-    let variables = ["SMTP_PASS", "METER_TOKEN"].map(|name| (name.to_owned(), "hush".to_owned()));
+    let variables = ["SMTP_PASS", "METER_TOKEN", "METER_PASSWORD"]
+        .map(|name| (name.to_owned(), "hush".to_owned()));
     let file = Some(directory.join("main-node.toml"));
     let environment = Environment::new(variables);
     let apis = &crate::api::client::APIS;

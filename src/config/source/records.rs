@@ -1,17 +1,122 @@
-//! What is read from a source's answers: `[source.records]`, or every leaf.
+//! `[source.records]`: the records that are read from a response.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use toml::de::DeValue;
 
 use super::KeySpans;
-use crate::config::reader::{Severity, TableEntry, TableReader};
+use crate::config::problem::Severity;
+use crate::config::reader::{TableEntry, TableReader};
+use crate::config::section::{
+    ConfigOption, inline_table, number, options_as_toml, read_options, text, with_others,
+};
 use crate::domain::plan::{RecordSelector, Selection};
-use crate::domain::toml_text::quoted;
+use crate::domain::toml_text::{bare_or_quoted, quoted};
 use crate::limits;
 
+type RecordOption = ConfigOption<RecordSelector>;
+
+/// Options of one record; alone, its pointer can stand in the place of the table.
+pub static OPTIONS: [RecordOption; 10] = [
+    RecordOption::new(
+        "at",
+        "JSON Pointer",
+        "required",
+        "\"/current/temperature_2m\"",
+        "Where the value stands in the response; with `each`, in the element. Alone it can stand in the place of the table: `temperature = \"/current/temperature_2m\"`.",
+        with_others,
+        |record| text(&record.at),
+    ),
+    RecordOption::new(
+        "unit",
+        "text",
+        "what `units_at` or the OpenAPI file says",
+        "\"°C\"",
+        "Unit of the value.",
+        |record, option| record.unit = option.text().map(Into::into),
+        |record| text(record.unit.as_deref()?),
+    ),
+    RecordOption::new(
+        "min",
+        "number",
+        "none",
+        "-60",
+        "Smallest value that is believed, after scaling. A smaller one becomes an issue.",
+        |record, option| record.min = option.number(),
+        |record| number(record.min?),
+    ),
+    RecordOption::new(
+        "max",
+        "number",
+        "none",
+        "60",
+        "Largest value that is believed, after scaling. A larger one becomes an issue.",
+        |record, option| record.max = option.number(),
+        |record| number(record.max?),
+    ),
+    RecordOption::new(
+        "scale",
+        "number",
+        "1",
+        "0.001",
+        "Factor: what is stored is value × `scale` + `offset`.",
+        |record, option| record.scale = option.number(),
+        |record| number(record.scale?),
+    ),
+    RecordOption::new(
+        "offset",
+        "number",
+        "0",
+        "-273.15",
+        "Added after `scale`.",
+        |record, option| record.offset = option.number(),
+        |record| number(record.offset?),
+    ),
+    RecordOption::new(
+        "max_change",
+        "number",
+        "none",
+        "5",
+        "Most that the value may change in a minute. A larger jump becomes an issue.",
+        |record, option| record.max_change = option.number(),
+        |record| number(record.max_change?),
+    ),
+    RecordOption::new(
+        "each",
+        "JSON Pointer",
+        "none",
+        "\"/stations\"",
+        "A list or an object; one record is made of each element. The key is a template then: `{id}` is the element's field, `{/a/b}` what is at that pointer, `{#}` its position or name.",
+        |record, option| record.each = option.entry().and_then(|it| read_pointer(&it)),
+        |record| text(record.each.as_deref()?),
+    ),
+    RecordOption::new(
+        "map",
+        "table",
+        "none",
+        "{ on = 1, off = 0 }",
+        "Numbers for texts, booleans or numbers of the response.",
+        |record, option| record.map = option.entry().map(|it| read_map(&it)).unwrap_or_default(),
+        |record| {
+            let pair =
+                |(text, number): &(String, f64)| format!("{} = {number:?}", bare_or_quoted(text));
+            inline_table(record.map.iter().map(pair).collect())
+        },
+    ),
+    RecordOption::new(
+        "text",
+        "true or false",
+        "false",
+        "true",
+        "Take a text as it is, up to 256 bytes.",
+        |record, option| record.text = option.boolean().unwrap_or(false),
+        |record| record.text.then(|| "true".to_owned()),
+    ),
+];
+
 /// `[source.records]`, or every leaf behind `prefix`.
-pub fn read_selection(table: &mut TableReader<'_>) -> (Selection, KeySpans) {
+pub fn read_selection(table: &mut TableReader<'_>, directory: &Path) -> (Selection, KeySpans) {
     let prefix = table.get("prefix");
     let Some(records) = table.get("records") else {
         let prefix = prefix.and_then(|item| item.text()).unwrap_or_default();
@@ -31,7 +136,7 @@ pub fn read_selection(table: &mut TableReader<'_>) -> (Selection, KeySpans) {
             ));
             continue;
         }
-        if let Some(pick) = read_pick(&entry, key.clone()) {
+        if let Some(pick) = read_pick(&entry, key.clone(), directory) {
             picks.push(pick);
             keys.push((key, entry.key_span()));
         }
@@ -46,7 +151,7 @@ pub fn read_selection(table: &mut TableReader<'_>) -> (Selection, KeySpans) {
     (Selection::Selectors(picks), keys)
 }
 
-fn read_pick(entry: &TableEntry<'_>, key: Arc<str>) -> Option<RecordSelector> {
+fn read_pick(entry: &TableEntry<'_>, key: Arc<str>, directory: &Path) -> Option<RecordSelector> {
     let mut pick = RecordSelector::new(key, "");
     if matches!(entry.value(), DeValue::String(_)) {
         pick.at = read_pointer(entry)?;
@@ -59,26 +164,7 @@ fn read_pick(entry: &TableEntry<'_>, key: Arc<str>) -> Option<RecordSelector> {
     }
     let mut table = entry.table(format!("the record {:?}", entry.key()))?;
     let at = table.get("at");
-    pick.unit = table
-        .get("unit")
-        .and_then(|item| item.text())
-        .map(Into::into);
-    let mut number = |key| table.get(key).and_then(|item: TableEntry| item.number());
-    (pick.min, pick.max) = (number("min"), number("max"));
-    (pick.scale, pick.offset) = (number("scale"), number("offset"));
-    pick.max_change = number("max_change");
-    pick.text = table
-        .get("text")
-        .and_then(|item| item.boolean())
-        .unwrap_or(false);
-    pick.each = table.get("each").and_then(|item| read_pointer(&item));
-    if let Some(map) = table.get("map") {
-        let entries = map.entries();
-        let pairs = entries
-            .iter()
-            .filter_map(|entry| Some((entry.key().to_owned(), entry.number()?)));
-        pick.map = pairs.collect();
-    }
+    read_options(&OPTIONS, &mut table, directory, &mut pick);
     if pick.each.is_some() && !pick.key.contains('{') {
         entry.problem(format!(
             "with `each` a key wants a mark for what tells the elements apart: \"{}.{{id}}\" for \
@@ -105,6 +191,23 @@ fn read_pick(entry: &TableEntry<'_>, key: Arc<str>) -> Option<RecordSelector> {
     table.finish();
     pick.at = pointer?;
     Some(pick)
+}
+
+fn read_map(entry: &TableEntry<'_>) -> Vec<(String, f64)> {
+    let entries = entry.entries();
+    let pairs = entries.iter();
+    pairs
+        .filter_map(|pair| Some((pair.key().to_owned(), pair.number()?)))
+        .collect()
+}
+
+/// `[source.records]` as TOML, one record a line.
+pub fn print_records(out: &mut String, selectors: &[RecordSelector]) {
+    out.push_str("[source.records]\n");
+    for selector in selectors {
+        let options = options_as_toml(&OPTIONS, selector).join(", ");
+        *out += &format!("{} = {{ {options} }}\n", bare_or_quoted(&selector.key));
+    }
 }
 
 /// The JSON Pointer for a JSONPath of names and indices alone: `$.list[0].value`.

@@ -1,0 +1,153 @@
+//! `[key.NAME]`: what holds for one key, whichever sources give it.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+
+use toml::de::DeValue;
+
+use super::problem::Severity;
+use super::reader::{ConfigReader, TableEntry, TableReader};
+use super::section::{ConfigOption, duration, print_options, read_options, text};
+use super::source::{KeySpans, SourceConfig};
+use crate::domain::alert::AlertRules;
+use crate::domain::plan::{KeyPlan, Merge, RecordSelector, Selection};
+use crate::domain::toml_text::{key_table, merge_advice, quoted};
+use openapi::operation::nearest;
+
+type KeyOption = ConfigOption<KeyPlan>;
+
+pub static OPTIONS: [KeyOption; 3] = [
+    KeyOption::new(
+        "merge",
+        "\"priority\", \"latest\", \"mean\" or \"median\"",
+        "none: two sources may not give one key",
+        "\"mean\"",
+        "How several sources make one value: the first configured one, the newest value, or the mean or median. Fresh values count before stale ones.",
+        |plan, option| {
+            let merges = Merge::ALL.map(|merge| (merge.name(), merge));
+            plan.merge = option.choice(&merges);
+        },
+        |plan| text(plan.merge?.name()),
+    ),
+    KeyOption::new(
+        "stale_after",
+        "duration",
+        "the source's",
+        "\"30m\"",
+        "Age from which this key's value is stale.",
+        |plan, option| plan.stale_after = option.duration(),
+        |plan| duration(plan.stale_after?),
+    ),
+    KeyOption::new(
+        "unit",
+        "text",
+        "the source's",
+        "\"°C\"",
+        "Unit that is shown with the value.",
+        |plan, option| plan.unit = option.text().map(Into::into),
+        |plan| text(plan.unit.as_deref()?),
+    ),
+];
+
+pub fn read_keys(root: &mut TableReader<'_>) -> BTreeMap<Arc<str>, KeyPlan> {
+    let mut keys = BTreeMap::new();
+    for entry in root.get("key").iter().flat_map(TableEntry::entries) {
+        let name = entry.key().to_owned();
+        let Some(mut table) = entry.table(key_table(&name)) else {
+            continue;
+        };
+        let DeValue::Table(inner) = entry.value() else {
+            continue;
+        };
+        if let Some((part, _)) = inner.iter().find(|(_, it)| it.get_ref().is_table()) {
+            let whole = format!("{name}.{}", part.get_ref());
+            let message = format!("a key with a dot wants quotes: {}", key_table(&whole));
+            root.reader().problem(&part.span(), message);
+            continue;
+        }
+        let mut plan = KeyPlan::default();
+        read_options(&OPTIONS, &mut table, Path::new(""), &mut plan);
+        table.finish();
+        keys.insert(name.into(), plan);
+    }
+    keys
+}
+
+/// Two sources that name one key need a word on how to merge them.
+pub fn check_shared_keys(
+    reader: &ConfigReader<'_>,
+    sources: &[(SourceConfig, KeySpans)],
+    keys: &BTreeMap<Arc<str>, KeyPlan>,
+) {
+    let mut first_giver: BTreeMap<&str, &str> = BTreeMap::new();
+    for (source, named) in sources {
+        for (key, span) in named {
+            let giver = *first_giver.entry(key).or_insert(&source.plan.name);
+            let is_merged = keys.get(key).is_some_and(|key| key.merge.is_some());
+            if giver != &*source.plan.name && !is_merged {
+                let is_template = |pick: &RecordSelector| pick.each.is_some() && *pick.key == **key;
+                let advice = match &source.plan.selection {
+                    // What merges them would have to name each key that comes of it.
+                    Selection::Selectors(picks) if picks.iter().any(is_template) => {
+                        let own = quoted(&format!("{}.{key}", source.plan.name));
+                        format!("give one of them another beginning, such as {own}")
+                    }
+                    _ => format!("rename one, or {}", merge_advice(key)),
+                };
+                let message = format!("the source {giver:?} gives the key {key:?} too: {advice}");
+                reader.problem(span, message);
+            }
+        }
+    }
+}
+
+/// Keys that `[alert]` and `[key.NAME]` are about, and that no source names: certainly wrong
+/// where every source names its records, else for the sources to tell.
+pub fn warn_unknown_keys(
+    reader: &ConfigReader<'_>,
+    sources: &[(SourceConfig, KeySpans)],
+    keys: &BTreeMap<Arc<str>, KeyPlan>,
+    alert: &AlertRules,
+) {
+    let picks = || {
+        let selections = sources.iter().map(|(source, _)| &source.plan.selection);
+        selections.filter_map(|selection| match selection {
+            Selection::Selectors(picks) => Some(picks),
+            Selection::AllLeaves { .. } => None,
+        })
+    };
+    let are_all_named = picks().count() == sources.len();
+    let values = alert.values.iter().map(|it| (&it.key, "[[alert.value]]"));
+    let stale = alert.stale.iter().map(|it| (&it.key, "[[alert.stale]]"));
+    let tables = keys.keys().map(|key| (key, "[key]"));
+    for (key, place) in values.chain(stale).chain(tables) {
+        if picks().flatten().any(|pick| pick.selects_key(key)) {
+            continue;
+        }
+        let place = match place {
+            "[key]" => key_table(key),
+            _ => format!("{place} key = {}", quoted(key)),
+        };
+        let near = nearest(key, picks().flatten().map(|pick| &*pick.key));
+        let hint = near.map_or_else(String::new, |near| {
+            format!("; did you mean {}?", quoted(near))
+        });
+        let (severity, message) = if are_all_named {
+            (Severity::Problem, format!("no source gives this key{hint}"))
+        } else {
+            let message =
+                format!("whether a source gives this key: no [source.records] names it{hint}");
+            (Severity::NotChecked, message)
+        };
+        reader.remark_at(severity, &place, message);
+    }
+}
+
+/// The keys as TOML.
+pub fn print_keys(out: &mut String, keys: &BTreeMap<Arc<str>, KeyPlan>) {
+    for (name, plan) in keys {
+        *out += &format!("\n{}\n", key_table(name));
+        print_options(out, &OPTIONS, plan);
+    }
+}

@@ -1,0 +1,174 @@
+//! What a source calls: an operation of an OpenAPI file, any URL, or another main-node.
+
+use super::SourceConfig;
+use super::arguments::{find_operation, read_arguments, read_query};
+use super::url::read_url;
+use crate::config::reader::TableReader;
+use crate::config::secret::{is_secret_name, without_secrets};
+use crate::config::section::{inline_table, text};
+use crate::domain::redact::MASK;
+use crate::domain::toml_text::{bare_or_quoted, quoted};
+use openapi::operation::{Api, Argument, Operation};
+
+/// What a source calls.
+#[derive(Debug, Clone)]
+pub enum SourceTarget {
+    /// A compiled-in operation; `base` is where, if not where its file says.
+    Operation {
+        operation: &'static Operation,
+        base: Option<String>,
+        arguments: Vec<(String, Argument)>,
+    },
+    /// Any JSON address.
+    Url {
+        url: String,
+        params: Vec<(String, String)>,
+    },
+    /// Another main-node, by its address.
+    Follow { node: String },
+}
+
+impl SourceTarget {
+    /// Where its first request goes.
+    pub fn uri(&self) -> Option<ureq::http::Uri> {
+        let url = match self {
+            SourceTarget::Operation {
+                operation, base, ..
+            } => operation.base_url(base.as_deref()).ok()?,
+            SourceTarget::Url { url, .. } => url.clone(),
+            SourceTarget::Follow { node } => node.clone(),
+        };
+        url.parse().ok()
+    }
+}
+
+pub fn read_target(table: &mut TableReader<'_>, apis: &[&'static Api]) -> Option<SourceTarget> {
+    let kinds = [
+        table.get("operation"),
+        table.get("url"),
+        table.get("follow"),
+    ];
+    let api = table.get("api");
+    let base_url = table.get("base_url");
+    let params = table.get("params");
+    let mut named = kinds.iter().flatten();
+    let Some(first) = named.next() else {
+        table.problem(format!(
+            "{} says nothing to fetch: add operation = \"…\" (`main-node operations` lists them), \
+             url = \"http://…\" or follow = \"http://another-main-node:8000\"",
+            table.name()
+        ));
+        return None;
+    };
+    if let Some(second) = named.next() {
+        let (first, second_key) = (first.key(), second.key());
+        second.problem(format!(
+            "a source has one of `operation`, `url` and `follow`: remove `{first}` or `{second_key}`"
+        ));
+        return None;
+    }
+    if first.key() == "operation" {
+        let found = find_operation(first, api.as_ref(), apis)?;
+        let base = base_url.and_then(|item| {
+            let url = read_url(&item)?;
+            Some(url.trim_end_matches('/').to_owned())
+        });
+        let arguments = read_arguments(table, first, params.as_ref(), found);
+        if base.is_none()
+            && let Err(message) = found.base_url(None)
+        {
+            first.problem(message);
+        }
+        return Some(SourceTarget::Operation {
+            operation: found,
+            base,
+            arguments,
+        });
+    }
+    for item in [api, base_url].into_iter().flatten() {
+        let (key, kind) = (item.key(), first.key());
+        item.problem(format!(
+            "`{key}` belongs to an `operation`, not to a `{kind}`"
+        ));
+    }
+    let url = read_url(first)?;
+    if first.key() == "follow" {
+        if let Some(params) = params {
+            params.problem("`params` means nothing to another main-node: remove it");
+        }
+        let node = url.trim_end_matches('/').to_owned();
+        return Some(SourceTarget::Follow { node });
+    }
+    let params = params.as_ref().map(read_query).unwrap_or_default();
+    Some(SourceTarget::Url { url, params })
+}
+
+pub fn print_base_url(source: &SourceConfig) -> Option<String> {
+    let SourceTarget::Operation {
+        operation, base, ..
+    } = &source.target
+    else {
+        return None;
+    };
+    let url = operation.base_url(base.as_deref()).ok()?;
+    text(&without_secrets(&url))
+}
+
+pub fn print_params(source: &SourceConfig) -> Option<String> {
+    match &source.target {
+        SourceTarget::Follow { .. } => None,
+        SourceTarget::Operation {
+            operation,
+            arguments,
+            ..
+        } => {
+            let is_filled_by_security = |name: &str| {
+                let mut parameters = operation.parameters.iter();
+                parameters.any(|it| it.argument == name && it.filled_by_security)
+            };
+            let shown = |(name, value): &(String, Argument)| {
+                let is_secret = is_filled_by_security(name) || is_secret_name(name);
+                let value = if is_secret {
+                    quoted(MASK)
+                } else {
+                    argument_as_toml(value)
+                };
+                format!("{} = {value}", bare_or_quoted(name))
+            };
+            inline_table(arguments.iter().map(shown).collect())
+        }
+        SourceTarget::Url { params, .. } => {
+            let shown = |(name, value): &(String, String)| {
+                let value = if is_secret_name(name) { MASK } else { value };
+                format!("{} = {}", bare_or_quoted(name), quoted(value))
+            };
+            inline_table(params.iter().map(shown).collect())
+        }
+    }
+}
+
+fn argument_as_toml(argument: &Argument) -> String {
+    match argument {
+        Argument::Text(text) => quoted(text),
+        Argument::Number(number) => format!("{number:?}"),
+        Argument::List(items) => {
+            let items: Vec<String> = items.iter().map(argument_as_toml).collect();
+            format!("[{}]", items.join(", "))
+        }
+        Argument::Object(fields) => {
+            let fields: Vec<String> = fields
+                .iter()
+                .map(|(name, value)| {
+                    let shown = if is_secret_name(name) {
+                        quoted(MASK)
+                    } else {
+                        argument_as_toml(value)
+                    };
+                    format!("{} = {shown}", bare_or_quoted(name))
+                })
+                .collect();
+            format!("{{ {} }}", fields.join(", "))
+        }
+        Argument::Integer(_) | Argument::Boolean(_) => argument.scalar_text().unwrap_or_default(),
+    }
+}

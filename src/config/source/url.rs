@@ -1,0 +1,108 @@
+//! Addresses in the configuration: http or https, and what in them is a secret.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
+
+use crate::config::reader::TableEntry;
+use crate::config::secret::{is_likely_key, is_secret_name};
+use crate::domain::percent;
+use crate::domain::redact::MASK;
+
+/// What is wrong is said without the address's query and user-info, which may be secrets.
+pub fn read_url(item: &TableEntry<'_>) -> Option<String> {
+    const WHAT: &str = "an address that begins with http:// or https://";
+    let url = item.text_as(WHAT)?;
+    let key = item.key();
+    let rest = ["http://", "https://"]
+        .iter()
+        .find_map(|it| url.strip_prefix(it));
+    let Some(rest) = rest.filter(|rest| !rest.is_empty()) else {
+        // What stands before the first slash may be the machine; a path may be the secret.
+        let rest = url.split_once("://").map_or(url.as_str(), |it| it.1);
+        let (authority, behind) = rest.split_at(authority_end(rest));
+        let shown = match behind.contains('@') {
+            true => MASK,
+            false => authority.rsplit_once('@').map_or(authority, |it| it.1),
+        };
+        hide_url_secrets(item, rest);
+        item.problem(format!("{key}: expected {WHAT}, found the text {shown:?}"));
+        return None;
+    };
+    hide_url_secrets(item, rest);
+    let authority = &rest[..authority_end(rest)];
+    if rest[authority.len()..].contains('@') && authority.contains(':') && !authority.contains('@')
+    {
+        // `me:pa/ss@host`: whatever is shown of it may be the password.
+        let port = authority.rsplit_once(':').map_or("", |it| it.1);
+        if port.parse::<u16>().is_err() {
+            item.problem(format!(
+                "{key}: expected {WHAT}, found an @ behind the first slash: in a user name or a \
+                 password / is written as %2F, ? as %3F, # as %23"
+            ));
+            return None;
+        }
+    }
+    let place = authority.rsplit_once('@').map_or(authority, |it| it.1);
+    if !place.is_ascii() {
+        item.problem(format!(
+            "{key}: expected a host in ASCII, found {place:?}: write it as name servers know it \
+             (xn--…)"
+        ));
+        return None;
+    }
+    // Behind an IPv6 address's bracket, or behind the one colon.
+    let port = place.rsplit_once(']').map_or(place, |it| it.1);
+    let port = port.rsplit_once(':').map(|it| it.1);
+    if port.is_some_and(|port| port.parse::<u16>().is_err()) {
+        item.problem(format!(
+            "{key}: expected a port from 1 to 65535, found {place:?}"
+        ));
+        return None;
+    }
+    let parsed = url.parse::<ureq::http::Uri>().ok();
+    if parsed.is_none_or(|uri| uri.host().is_none_or(str::is_empty)) {
+        item.problem(format!(
+            "{key}: expected {WHAT}, found one of {place:?} that is no address (RFC 3986): spaces \
+             and letters beyond ASCII are written as %20, %C3%BC"
+        ));
+        return None;
+    }
+    Some(url)
+}
+
+/// Where the path, the query or the fragment begins.
+fn authority_end(rest: &str) -> usize {
+    rest.find(['/', '?', '#']).unwrap_or(rest.len())
+}
+
+/// Takes note of what in an address without its scheme may be a secret: the password, or the
+/// user where there is none, values of the query by their names, parts of the path that look
+/// like a key.
+fn hide_url_secrets(item: &TableEntry<'_>, rest: &str) {
+    let (authority, behind) = rest.split_at(authority_end(rest));
+    if let Some((login, _)) = authority.rsplit_once('@') {
+        let decoded = percent::decode_lossy(login);
+        item.hide(BASE64.encode(&decoded));
+        for login in [login, &decoded] {
+            match login.split_once(':') {
+                Some((_, password)) if !password.is_empty() => item.hide(password),
+                Some((user, _)) => item.hide(user),
+                None => item.hide(login),
+            }
+        }
+    }
+    let (path, query) = behind.split_once('?').unwrap_or((behind, ""));
+    let query = query.split('#').next().unwrap_or_default();
+    for (name, value) in query.split('&').filter_map(|pair| pair.split_once('=')) {
+        if is_secret_name(name) {
+            item.hide(value);
+            item.hide(percent::decode_lossy(value));
+        }
+    }
+    for part in path.split('/').filter(|part| is_likely_key(part)) {
+        item.hide(part);
+        if let Some((_, token)) = part.split_once(':') {
+            item.hide(token);
+        }
+    }
+}

@@ -1,0 +1,278 @@
+//! The options above all tables: the node itself, its network, its database.
+
+use std::net::{IpAddr, SocketAddr};
+use std::path::{Path, PathBuf};
+
+use ipnet::IpNet;
+use jiff::tz::TimeZone;
+
+use super::option::{OptionText, parse_each};
+use super::problem::Severity;
+use super::reader::ConfigReader;
+use super::secret::Secret;
+use super::section::{ConfigOption, OptionReader, duration, list, path, plain, set, text};
+use super::{Config, Overrides, read_zone};
+use crate::sys::text_file;
+
+/// The configuration being read, and the flags that stand before it.
+pub struct TopLevelDraft {
+    pub config: Config,
+    pub overrides: Overrides,
+}
+
+type TopLevelOption = ConfigOption<TopLevelDraft, Config>;
+
+pub static OPTIONS: [TopLevelOption; 14] = [
+    TopLevelOption::new(
+        "name",
+        "text",
+        "the machine's name",
+        "\"attic\"",
+        "Name of this node, in mails, on pages and for other nodes.",
+        |draft, option| set(&mut draft.config.name, option.one_text().map(|it| it.text)),
+        |config| text(&config.name),
+    )
+    .or_variable("MAIN_NODE_NAME"),
+    TopLevelOption::new(
+        "listen",
+        "list of addresses with port",
+        "[\"0.0.0.0:8000\", \"[::]:8000\"]",
+        "[\"192.168.1.10:8000\"]",
+        "Addresses to listen on. The flag `--listen` replaces it.",
+        read_listen,
+        |config| list(&config.listen),
+    )
+    .or_variable("MAIN_NODE_LISTEN"),
+    TopLevelOption::new(
+        "hosts",
+        "list of names",
+        "none",
+        "[\"dashboard.example.org\"]",
+        "Further host names under which browsers may open this node. Its own name, `.local` names and addresses always work.",
+        |draft, option| draft.config.hosts = option.texts().into_iter().map(|it| it.text).collect(),
+        |config| list(&config.hosts),
+    )
+    .or_variable("MAIN_NODE_HOSTS"),
+    TopLevelOption::new(
+        "allow",
+        "list of networks or addresses",
+        "everybody",
+        "[\"192.168.0.0/16\", \"fd00::/8\"]",
+        "Networks that may connect. This machine itself always may.",
+        |draft, option| draft.config.allow = read_networks(option),
+        |config| list(&config.allow),
+    )
+    .or_variable("MAIN_NODE_ALLOW"),
+    TopLevelOption::new(
+        "password_file",
+        "file",
+        "no password",
+        "\"password\"",
+        "File with one line, the password that everything but `/healthz` asks for. A relative path begins at the configuration's directory.",
+        |draft, option| {
+            let (file, password) = read_password(option).unzip();
+            draft.config.password_file = file;
+            draft.config.password = password.flatten();
+        },
+        |config| path(config.password_file.as_deref()?),
+    )
+    .or_variable("MAIN_NODE_PASSWORD_FILE"),
+    TopLevelOption::new(
+        "timezone",
+        "time zone",
+        "the system's",
+        "\"Europe/Berlin\"",
+        "Time zone of pages, mails and `mute`. The API and the database use UTC.",
+        read_timezone,
+        |config| text(config.timezone.iana_name()?),
+    )
+    .or_variable("MAIN_NODE_TIMEZONE"),
+    TopLevelOption::new(
+        "database",
+        "file",
+        "main-node.db in the service's state directory, else beside the configuration",
+        "\"/mnt/usb/main-node.db\"",
+        "The SQLite database. The flag `--database` replaces it.",
+        read_database,
+        |config| path(&config.database),
+    )
+    .or_variable("MAIN_NODE_DATABASE"),
+    TopLevelOption::new(
+        "commit_every",
+        "duration",
+        "\"1m\"",
+        "\"5m\"",
+        "How often readings are written to the database. A power cut loses at most this; longer spares the SD card.",
+        |draft, option| set(&mut draft.config.commit_every, option.duration()),
+        |config| duration(config.commit_every),
+    )
+    .or_variable("MAIN_NODE_COMMIT_EVERY"),
+    TopLevelOption::new(
+        "keep_raw",
+        "duration",
+        "\"30d\"",
+        "\"90d\"",
+        "How long every reading is kept. Hourly and daily values remain after that.",
+        |draft, option| set(&mut draft.config.keep_raw, option.duration()),
+        |config| duration(config.keep_raw),
+    )
+    .or_variable("MAIN_NODE_KEEP_RAW"),
+    TopLevelOption::new(
+        "keep_hourly",
+        "duration",
+        "\"731d\"",
+        "\"3650d\"",
+        "How long hourly minimum, maximum and mean are kept. Daily ones are kept for ever.",
+        |draft, option| set(&mut draft.config.keep_hourly, option.duration()),
+        |config| duration(config.keep_hourly),
+    )
+    .or_variable("MAIN_NODE_KEEP_HOURLY"),
+    TopLevelOption::new(
+        "database_max",
+        "size",
+        "2000000000",
+        "\"500MB\"",
+        "Largest size of the database file. Past it the oldest readings are deleted first.",
+        |draft, option| set(&mut draft.config.database_max, option.bytes()),
+        |config| plain(config.database_max),
+    ),
+    TopLevelOption::new(
+        "backup_every",
+        "duration",
+        "no backups",
+        "\"1d\"",
+        "How often a verified copy of the database is made beside it.",
+        |draft, option| draft.config.backup_every = option.duration(),
+        |config| duration(config.backup_every?),
+    )
+    .or_variable("MAIN_NODE_BACKUP_EVERY"),
+    TopLevelOption::new(
+        "backup_keep",
+        "number, 1 to 1000",
+        "7",
+        "14",
+        "How many of those copies are kept. Needs `backup_every`.",
+        |draft, option| {
+            let count = option.integer(1..=1000).map(|count| count as usize);
+            set(&mut draft.config.backup_keep, count);
+        },
+        |config| plain(config.backup_every.map(|_| config.backup_keep)?),
+    ),
+    TopLevelOption::new(
+        "cors",
+        "\"*\" or \"off\"",
+        "\"off\"",
+        "\"*\"",
+        "With \"*\", web pages of other machines may read this node (`Access-Control-Allow-Origin`).",
+        |draft, option| {
+            let choices = [("*", true), ("off", false)];
+            set(&mut draft.config.cors_any, option.choice(&choices));
+        },
+        |config| config.cors_any.then(|| "\"*\"".to_owned()),
+    ),
+];
+
+/// Those that [`LocalSettings`](super::LocalSettings) need.
+pub fn local_options() -> impl Iterator<Item = &'static TopLevelOption> {
+    let is_local = |option: &&TopLevelOption| matches!(option.name, "listen" | "database");
+    OPTIONS.iter().filter(is_local)
+}
+
+/// Where the database is, and whether nobody named it.
+fn read_database(draft: &mut TopLevelDraft, option: &mut OptionReader<'_, '_>) {
+    let named = option.one_text();
+    let config = &mut draft.config;
+    config.database_is_default = draft.overrides.database.is_none() && named.is_none();
+    config.database = match (&draft.overrides.database, named) {
+        (Some(path), _) => path.clone(),
+        (None, Some(named)) => option.directory.join(named.text),
+        (None, None) => match option.reader().environment.variable("STATE_DIRECTORY") {
+            Some(state) => Path::new(&state).join("main-node.db"),
+            None => option.directory.join("main-node.db"),
+        },
+    };
+}
+
+fn read_listen(draft: &mut TopLevelDraft, option: &mut OptionReader<'_, '_>) {
+    let configured = option.texts();
+    let texts = match &draft.overrides.listen {
+        Some(flag) => OptionText::split_list(flag, "--listen"),
+        None => configured,
+    };
+    draft.config.listen = if texts.is_empty() {
+        vec![([0; 4], 8000).into(), ([0u16; 8], 8000).into()]
+    } else {
+        let expected = "expected an address with a port, such as \"0.0.0.0:8000\" or \"[::]:8000\"";
+        parse_each(texts, option.reader(), expected, |text| {
+            text.parse::<SocketAddr>().ok()
+        })
+    };
+}
+
+fn read_networks(option: &mut OptionReader<'_, '_>) -> Vec<IpNet> {
+    let expected = "expected a network such as \"192.168.0.0/16\" or \"fd00::/8\", or one address";
+    let texts = option.texts();
+    parse_each(texts, option.reader(), expected, |text| {
+        let address = || text.parse::<IpAddr>().map(IpNet::from);
+        text.parse().or_else(|_| address()).ok()
+    })
+}
+
+/// A file that is named and cannot be used is a problem, never a node without a password.
+fn read_password(option: &mut OptionReader<'_, '_>) -> Option<(PathBuf, Option<Secret>)> {
+    let named = option.one_text()?;
+    let reader = option.reader();
+    let path = option.directory.join(&named.text);
+    let password = match text_file::read(&path) {
+        Ok(text) => {
+            let password = text_file::one_line(&text);
+            if password.is_none() {
+                named.problem(reader, "expected a file with one line, the password");
+            }
+            password.map(|password| reader.secret(password.to_owned()))
+        }
+        Err(error) => {
+            let message =
+                format!("expected a file with the password, and it cannot be read ({error})");
+            named.problem(reader, &message);
+            None
+        }
+    };
+    Some((path, password))
+}
+
+fn read_timezone(draft: &mut TopLevelDraft, option: &mut OptionReader<'_, '_>) {
+    let Some(named) = option.one_text() else {
+        warn_unknown_zone(option.reader());
+        draft.config.timezone = TimeZone::system();
+        return;
+    };
+    draft.config.timezone = read_zone(&named.text).unwrap_or_else(|message| {
+        named.problem(option.reader(), &message);
+        TimeZone::UTC
+    });
+}
+
+/// A `TZ` of the environment that nobody understands is taken for UTC.
+fn warn_unknown_zone(reader: &ConfigReader<'_>) {
+    let Some((zone, place)) = reader.environment.lookup("TZ") else {
+        return;
+    };
+    let name = zone.strip_prefix(':').unwrap_or(&zone);
+    let is_file = name.starts_with('/') && Path::new(name).is_file();
+    let is_known = TimeZone::get(name).is_ok() || TimeZone::posix(name).is_ok();
+    if !is_known && !is_file {
+        reader.remark_at(
+            Severity::Note,
+            &place,
+            format!(
+                "expected the IANA name of a time zone, found {name:?}: times are shown in UTC; \
+                 set timezone = \"Europe/Berlin\" or the like"
+            ),
+        );
+    }
+}
+
+pub fn is_top_level(name: &str) -> bool {
+    OPTIONS.iter().any(|option| option.name == name)
+}
