@@ -36,7 +36,7 @@ main() {
 
     say "main-node build $build"
     install_once
-    install_papers
+    install_docs
     # Beside the old one, in the same directory: the switch is one rename.
     install -m 755 main-node $PROGRAM.new || fail "the program cannot be copied to $PROGRAM.new"
     check_there || {
@@ -85,9 +85,10 @@ make_user() {
 
 has_user() { grep -q '^main-node:' /etc/passwd; }
 
-# The manual page and the completions, where a system looks for them.
-install_papers() {
+# The manual pages and the completions, where a system looks for them.
+install_docs() {
     install -D -m 644 main-node.1 /usr/local/share/man/man1/main-node.1
+    install -D -m 644 main-node.toml.5 /usr/local/share/man/man5/main-node.toml.5
     install -D -m 644 completions/main-node.bash /usr/local/share/bash-completion/completions/main-node
     install -D -m 644 completions/_main-node /usr/local/share/zsh/site-functions/_main-node
     install -D -m 644 completions/main-node.fish /usr/local/share/fish/vendor_completions.d/main-node.fish
@@ -218,7 +219,8 @@ uninstall() {
     bounded_stop
     systemctl disable --quiet main-node 2>/dev/null
     rm -f $PROGRAM $PROGRAM.old $PROGRAM.new $UNIT $UNIT.old
-    rm -f /usr/local/share/man/man1/main-node.1 /usr/local/share/bash-completion/completions/main-node \
+    rm -f /usr/local/share/man/man1/main-node.1 /usr/local/share/man/man5/main-node.toml.5 \
+        /usr/local/share/bash-completion/completions/main-node \
         /usr/local/share/zsh/site-functions/_main-node /usr/local/share/fish/vendor_completions.d/main-node.fish
     systemctl daemon-reload
     if [ "$1" = --purge ]; then

@@ -148,15 +148,15 @@ fn database(config: &Config, made_at_start: Option<&Path>) -> Finding {
             if made_at_start == Some(directory.as_path()) =>
         {
             Fine(format!(
-                "the database {} will be made; systemd makes its directory when the service starts",
+                "the database {} will be created; systemd creates its directory when the service starts",
                 path.display()
             ))
         }
         Err(error) => Problem(error.to_string()),
         Ok(FileKind::Absent) => match directory_is_writable(path) {
-            true => Fine(format!("the database {} will be made", path.display())),
+            true => Fine(format!("the database {} will be created", path.display())),
             false => Problem(format!(
-                "the database {} cannot be made: its directory is not writable for this user; \
+                "the database {} cannot be created: its directory is not writable for this user; \
                  give it to the service's user, or name another file with `database = …`",
                 path.display()
             )),
@@ -175,12 +175,12 @@ fn database(config: &Config, made_at_start: Option<&Path>) -> Finding {
             match disk::is_writable(path) {
                 true => Fine(match found {
                     FileKind::MainNode { version } if version < schema::VERSION => format!(
-                        "the database {} is ours, of version {version}; it is backed up and led to \
-                     version {} when the service starts",
+                        "{} is a main-node database of version {version}; it will be backed up and \
+                         migrated to version {} when the service starts",
                         path.display(),
                         schema::VERSION
                     ),
-                    _ => format!("the database {} is ours", path.display()),
+                    _ => format!("{} is a main-node database", path.display()),
                 }),
                 false => Problem(format!(
                     "the database {} is not writable for this user: give it to the service's user",
@@ -194,7 +194,7 @@ fn database(config: &Config, made_at_start: Option<&Path>) -> Finding {
             path.display()
         )),
         Ok(FileKind::Damaged { begins }) => Problem(format!(
-            "the database {} is damaged, its header says {begins}; `serve` sets it aside and \
+            "the database {} is damaged: its header is {begins}; `serve` moves it aside and \
              recovers what can be read",
             path.display()
         )),
@@ -316,7 +316,7 @@ fn listen_address(address: SocketAddr) -> Finding {
     match bind(&[address]) {
         Ok(_) => Fine(format!("{address} is free")),
         Err(error) if error.is_in_use() && is_main_node(address) => {
-            Fine(format!("{address} is held by a running main-node"))
+            Fine(format!("{address} is used by a running main-node"))
         }
         Err(error) => Problem(error.to_string()),
     }
@@ -364,9 +364,9 @@ fn routes(config: &Config) -> Finding {
         .map(|(name, host)| format!("{name} ({host})"))
         .collect();
     match cut_off.as_slice() {
-        [] => Fine("there is a way to the network of every source".to_owned()),
+        [] => Fine("a route exists to every source".to_owned()),
         _ => Problem(format!(
-            "no way leads from here to {}: is the Wi-Fi or the cable up (`ip address`), and a \
+            "no route to {}: is the Wi-Fi or the cable up (`ip address`), and a \
              gateway set (`ip route`)?",
             cut_off.join(", ")
         )),

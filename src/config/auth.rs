@@ -271,7 +271,7 @@ pub fn auth_as_toml(auth: &Auth) -> String {
         Auth::Any(given) => login(given),
         Auth::Schemes(given) => {
             let entry = |(scheme, given): &(&SecurityScheme, ConfiguredCredential)| {
-                let name = bare_or_quoted(scheme.name);
+                let name = bare_or_quoted(&scheme.name);
                 match given {
                     ConfiguredCredential::Basic { .. } => {
                         format!("{name} = {{ {} }}", login(given))

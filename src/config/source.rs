@@ -92,7 +92,7 @@ pub static OPTIONS: [SourceOption; 24] = [
         "\"getForecast\"",
         "Operation of a compiled-in OpenAPI file. `main-node operations` lists them, ready to paste.",
         with_others,
-        |source| text(source.operation()?.id),
+        |source| text(&source.operation()?.id),
     ),
     SourceOption::new(
         "api",
@@ -101,7 +101,7 @@ pub static OPTIONS: [SourceOption; 24] = [
         "\"open_meteo\"",
         "Which API is meant, where several have an operation of that name.",
         with_others,
-        |source| text(source.operation()?.api),
+        |source| text(&source.operation()?.api),
     ),
     SourceOption::new(
         "base_url",

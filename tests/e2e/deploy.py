@@ -161,6 +161,7 @@ def first(pi):
     expect(pi.status()["build"] == build, "/status shows the build that was sent")
     expect((pi.place / "etc/systemd/system/main-node.service").exists(), "the unit is installed")
     expect((pi.place / "share/man/man1/main-node.1").exists(), "and the manual page")
+    expect((pi.place / "share/man/man5/main-node.toml.5").exists(), "and that of the configuration")
     expect(pi.database().stat().st_uid == SERVICE, "the service's own user made the database")
 
 
@@ -282,7 +283,7 @@ def what_is_removed_and_what_stays(pi):
     expect(code != 0 and "usage:" in err and (pi.place / "bin/main-node").exists(), "a mistyped option removes nothing", out + err)
     code, out, err = pi.say(script.format("--uninstall"))
     expect(code == 0 and "main-node is removed" in out, "the program is removed", out + err)
-    gone = ["bin/main-node", "bin/main-node.old", "etc/systemd/system/main-node.service", "share/man/man1/main-node.1"]
+    gone = ["bin/main-node", "bin/main-node.old", "etc/systemd/system/main-node.service", "share/man/man1/main-node.1", "share/man/man5/main-node.toml.5"]
     expect(not any((pi.place / path).exists() for path in gone), "with its unit and its manual page")
     expect(pi.configuration.exists() and pi.database().exists(), "configuration and readings stay")
     expect("/etc/main-node" in out and "/var/lib/main-node" in out and "--purge" in out, "and it says so", out)

@@ -54,7 +54,7 @@ pub fn read_target(table: &mut TableReader<'_>, apis: &[&'static Api]) -> Option
     let mut named = kinds.iter().flatten();
     let Some(first) = named.next() else {
         table.problem(format!(
-            "{} says nothing to fetch: add operation = \"…\" (`main-node operations` lists them), \
+            "{} has nothing to fetch: add operation = \"…\" (`main-node operations` lists them), \
              url = \"http://…\" or follow = \"http://another-main-node:8000\"",
             table.name()
         ));
@@ -94,7 +94,7 @@ pub fn read_target(table: &mut TableReader<'_>, apis: &[&'static Api]) -> Option
     let url = read_url(first)?;
     if first.key() == "follow" {
         if let Some(params) = params {
-            params.problem("`params` means nothing to another main-node: remove it");
+            params.problem("`params` has no effect on a `follow` source: remove it");
         }
         let node = url.trim_end_matches('/').to_owned();
         return Some(SourceTarget::Follow { node });
