@@ -8,7 +8,7 @@
 use std::collections::BTreeSet;
 use std::fmt;
 use std::net::IpAddr;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use ureq::unversioned::transport::Transport;
@@ -17,6 +17,7 @@ use super::fetch_control::{FetchControl, TcpConnection};
 use super::private_address;
 use crate::domain::time::Mono;
 use crate::limits;
+use crate::sys::sync::{Condvar, Mutex};
 
 /// Connections to one server at once, where no source says how many: a small device at home
 /// has few sockets.
@@ -84,8 +85,8 @@ impl ConnectionPool {
         })
     }
 
-    fn lock(&self) -> MutexGuard<'_, PoolState> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> std::sync::MutexGuard<'_, PoolState> {
+        self.state.lock()
     }
 
     /// What is to be said where its sources ask for more than the server can answer.
@@ -199,8 +200,7 @@ impl PoolPermit {
                 return WaitResult::TimedOut;
             }
             let span = left.unwrap_or(limits::FETCH_TIMEOUT);
-            let woken = pool.changed.wait_timeout(state, span);
-            state = woken.unwrap_or_else(PoisonError::into_inner).0;
+            state = pool.changed.wait_timeout(state, span);
         }
     }
 }

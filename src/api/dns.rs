@@ -14,7 +14,7 @@ use ureq::unversioned::resolver::{ResolvedSocketAddrs, Resolver};
 use ureq::unversioned::transport::NextTimeout;
 
 use super::connect_error::ConnectError;
-use super::fetch_control::{FetchControl, Lookup, lock};
+use super::fetch_control::{FetchControl, Lookup};
 use crate::limits;
 
 /// Host names to addresses, by the system's resolver.
@@ -73,7 +73,7 @@ impl DnsResolver {
     }
 
     fn lookup(&self, name: &str, timeout: Duration) -> Result<Vec<SocketAddr>, ConnectError> {
-        let mut earlier = lock(&self.0.lookup);
+        let mut earlier = self.0.lookup.lock();
         let answer = match earlier.take() {
             Some((pending, answer)) if pending == name => answer,
             Some((pending, answer)) => {

@@ -11,7 +11,7 @@ use std::io;
 use std::net::{IpAddr, SocketAddr, TcpStream};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, TryRecvError, sync_channel};
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
 use ureq::Timeout;
@@ -20,6 +20,7 @@ use ureq::unversioned::transport::{NextTimeout, ShutdownHandle, time};
 use super::connect_error::{ConnectError, RedirectScope};
 use crate::limits;
 use crate::sys::shutdown::{StopSource, WakeReason};
+use crate::sys::sync::Mutex;
 use crate::sys::thread::{catch_panic, spawn};
 
 /// What the fetches of one source share with its sockets.
@@ -55,13 +56,13 @@ impl FetchControl {
 
     /// The connection that the fetch uses, if it is open.
     pub fn connection(&self) -> Option<Arc<TcpConnection>> {
-        lock(&self.connection).upgrade()
+        self.connection.lock().upgrade()
     }
 
     /// Makes a kept connection, which another source may have opened, this one's.
     pub fn adopt(self: &Arc<Self>, connection: &Arc<TcpConnection>) -> Result<(), ConnectError> {
-        *lock(&connection.control) = self.clone();
-        *lock(&self.connection) = Arc::downgrade(connection);
+        *connection.control.lock() = self.clone();
+        *self.connection.lock() = Arc::downgrade(connection);
         self.note_loopback(connection.peer);
         match self.is_stopped() {
             true => Err(ConnectError::Stopped),
@@ -80,7 +81,7 @@ impl FetchControl {
     }
 
     pub fn set_deadline(&self, deadline: Instant) {
-        *lock(&self.deadline) = Some(deadline);
+        *self.deadline.lock() = Some(deadline);
     }
 
     /// Connections opened so far: unchanged by a request that used a pooled one.
@@ -94,23 +95,26 @@ impl FetchControl {
 
     /// Where the next requests may go.
     pub fn set_scope(&self, scope: RedirectScope) {
-        *lock(&self.scope) = scope;
+        *self.scope.lock() = scope;
     }
 
     pub fn forbids(&self, address: IpAddr) -> Option<ConnectError> {
-        lock(&self.scope).forbids(address)
+        self.scope.lock().forbids(address)
     }
 
     /// The address that the last request was sent to: the proxy's, where there is one.
     pub fn peer(&self) -> Option<IpAddr> {
-        *lock(&self.peer)
+        *self.peer.lock()
     }
 
     /// What is left of `after` and of the whole fetch, whichever is less.
     pub fn time_left(&self, after: time::Duration) -> Duration {
-        let left = lock(&self.deadline).map_or(limits::FETCH_TIMEOUT, |deadline| {
-            deadline.saturating_duration_since(Instant::now())
-        });
+        let left = self
+            .deadline
+            .lock()
+            .map_or(limits::FETCH_TIMEOUT, |deadline| {
+                deadline.saturating_duration_since(Instant::now())
+            });
         left.min(*after)
     }
 
@@ -187,8 +191,4 @@ impl ShutdownHandle for TcpConnection {
         // It may be closed already.
         let _ = self.stream.shutdown(std::net::Shutdown::Both);
     }
-}
-
-pub fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -4,7 +4,6 @@
 //! on and keeps nothing but what makes the next request better (validators, failures in a
 //! row). A source that hangs holds up this thread alone, and the stop interrupts it.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -28,6 +27,7 @@ use crate::domain::time::{Moment, Mono, human_duration};
 use crate::limits;
 use crate::sys::clock::Clock;
 use crate::sys::shutdown::{StopToken, WakeReason};
+use crate::sys::thread::catch_panic;
 use openapi::operation::Operation;
 
 /// A source as the configuration describes it.
@@ -281,12 +281,12 @@ impl Fetcher {
     fn fetch(&mut self, permit: PoolPermit) -> Option<Observation> {
         let begun = self.clock.now();
         // A turn changes nothing of the fetcher, so a panic leaves no half-made state.
-        let caught = catch_unwind(AssertUnwindSafe(|| self.request_and_parse(begun)));
+        let caught = catch_panic(&self.plan.name, || self.request_and_parse(begun));
         let mut result = match caught {
-            Ok(Ok(result)) => result,
-            Ok(Err(FetchError::Stopped)) => return None,
-            Ok(Err(FetchError::Failed(failure))) => FetchResult::failed(failure, Vec::new(), 0),
-            Err(_) => {
+            Some(Ok(result)) => result,
+            Some(Err(FetchError::Stopped)) => return None,
+            Some(Err(FetchError::Failed(failure))) => FetchResult::failed(failure, Vec::new(), 0),
+            None => {
                 let detail = "internal error while reading the response; the log has the details";
                 FetchResult::failed(Failure::new(Cause::Protocol, detail), Vec::new(), 0)
             }

@@ -2,7 +2,7 @@
 //!
 //! A middleware of the agent; runs on the fetch thread.
 
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
@@ -10,11 +10,11 @@ use ureq::http::{HeaderMap, HeaderValue, Request, Response, Uri, header};
 use ureq::middleware::{Middleware, MiddlewareNext};
 use ureq::{Body, Error, SendBody};
 
-use super::fetch_control::lock;
 use super::http_exchange::HttpExchange;
 use crate::domain::percent;
 use crate::domain::time::Moment;
 use crate::limits;
+use crate::sys::sync::Mutex;
 
 /// What makes a request conditional: what the server called its last answer.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -90,7 +90,7 @@ impl Middleware for RequestRecorder {
         next: MiddlewareNext,
     ) -> Result<Response<Body>, Error> {
         {
-            let mut sent = lock(&self.0);
+            let mut sent = self.0.lock();
             if sent.uri.is_none() {
                 let Validators {
                     etag,
@@ -126,7 +126,7 @@ impl Middleware for RequestRecorder {
             }
         }
         let response = next.handle(request)?;
-        let mut sent = lock(&self.0);
+        let mut sent = self.0.lock();
         if let Some(exchange) = sent.exchanges.as_mut().and_then(|seen| seen.last_mut()) {
             exchange.status = Some(response.status().as_u16());
         }

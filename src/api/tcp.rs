@@ -6,7 +6,7 @@ use std::fmt;
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, Mutex, Weak};
+use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
 use ureq::unversioned::transport::{
@@ -16,8 +16,9 @@ use ureq::unversioned::transport::{
 use ureq::{Error, Timeout};
 
 use super::connect_error::ConnectError;
-use super::fetch_control::{FetchControl, TcpConnection, lock};
+use super::fetch_control::{FetchControl, TcpConnection};
 use crate::limits;
+use crate::sys::sync::Mutex;
 
 /// Opens TCP connections.
 #[derive(Debug)]
@@ -173,8 +174,8 @@ impl Transport for TcpTransport {
 
     fn transmit_output(&mut self, amount: usize, timeout: NextTimeout) -> Result<(), Error> {
         let peer = self.connection.peer;
-        let control = lock(&self.connection.control).clone();
-        *lock(&control.peer) = Some(peer);
+        let control = self.connection.control.lock().clone();
+        *control.peer.lock() = Some(peer);
         // A kept connection passes no connector.
         if let Some(error) = control.forbids(peer) {
             return Err(error.into());
@@ -195,7 +196,7 @@ impl Transport for TcpTransport {
     }
 
     fn await_input(&mut self, timeout: NextTimeout) -> Result<bool, Error> {
-        let control = lock(&self.connection.control).clone();
+        let control = self.connection.control.lock().clone();
         let (deadline, reason) = control.deadline(timeout.for_read());
         let room = self.buffers.input_append_buf();
         let set = TcpStream::set_read_timeout;

@@ -6,7 +6,7 @@
 //! cause with a sentence that holds no query, user-info or secret.
 
 use std::io::Read;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use ureq::config::Config;
@@ -20,7 +20,7 @@ use super::connection_pool::{ConnectionPool, PoolPermit};
 use super::dns::DnsResolver;
 use super::error_context::{ErrorContext, ResponsePart};
 use super::error_mapping;
-use super::fetch_control::{FetchControl, lock};
+use super::fetch_control::FetchControl;
 use super::http_exchange::HttpExchange;
 use super::http_response::{FetchError, FetchedResponse, has_known_encoding};
 use super::sent_request::{ClockTooEarly, RequestRecorder, SentRequest, Validators};
@@ -29,6 +29,7 @@ use super::{origin, private_address, redirect};
 use crate::domain::failure::{Cause, Failure};
 use crate::domain::time::{Moment, Mono};
 use crate::limits;
+use crate::sys::sync::Mutex;
 use crate::sys::tls::Trust;
 
 /// Sends the first request of a fetch with the agent it is given; redirects are followed
@@ -58,7 +59,7 @@ impl Canceller {
     pub fn cancel(&self) {
         self.control.stop();
         self.pool.wake();
-        lock(&self.agent).clone().shutdown();
+        self.agent.lock().clone().shutdown();
     }
 }
 
@@ -102,10 +103,10 @@ impl Transport {
         let pool = &self.settings.pool;
         // Other sources may use connections that the old one opened: it is not shut down.
         let configs = (&self.config, &self.direct);
-        *lock(&self.agent) = make_agent(configs, &self.trust, &self.control, pool);
+        *self.agent.lock() = make_agent(configs, &self.trust, &self.control, pool);
         pool.close_idle();
         if self.control.is_stopped() {
-            lock(&self.agent).clone().shutdown();
+            self.agent.lock().clone().shutdown();
         }
     }
 
@@ -130,17 +131,17 @@ impl Transport {
 
     /// From now on keeps what is sent and answered, for a command to show.
     pub fn record_exchanges(&self) {
-        lock(&self.sent).exchanges = Some(Vec::new());
+        self.sent.lock().exchanges = Some(Vec::new());
     }
 
     /// What the last fetch sent and was answered; empty unless it is watched.
     pub fn exchanges(&self) -> Vec<HttpExchange> {
-        lock(&self.sent).exchanges.clone().unwrap_or_default()
+        self.sent.lock().exchanges.clone().unwrap_or_default()
     }
 
     /// Notes how the answer begins, if somebody watches.
     fn record_body(&self, body: &[u8]) {
-        let mut sent = lock(&self.sent);
+        let mut sent = self.sent.lock();
         if let Some(exchange) = sent.exchanges.as_mut().and_then(|seen| seen.last_mut()) {
             exchange.set_body(body);
         }
@@ -148,7 +149,7 @@ impl Transport {
 
     /// Requests that the last fetch sent, or tried to: redirects and second tries count.
     pub fn requests(&self) -> u32 {
-        lock(&self.sent).requests
+        self.sent.lock().requests
     }
 
     /// One whole fetch: the request that `send` makes, its redirects, the body.
@@ -160,15 +161,15 @@ impl Transport {
     ) -> Result<FetchedResponse, FetchError> {
         let begun = Instant::now();
         self.control.set_deadline(begun + self.settings.timeout);
-        lock(&self.sent).begin(now, validators);
-        let agent = lock(&self.agent).clone();
+        self.sent.lock().begin(now, validators);
+        let agent = self.agent.lock().clone();
         self.control.set_scope(RedirectScope::Anywhere);
 
         let mut response = self.retry_if_closed(now, || send(&agent))?;
         let mut seen: Vec<Uri> = Vec::new();
         let mut dropped = None;
         loop {
-            let here = lock(&self.sent).uri.clone().unwrap_or_default();
+            let here = self.sent.lock().uri.clone().unwrap_or_default();
             if !redirect::is_redirect(response.status().as_u16()) {
                 return self.read_response(response, &here, now, validators, dropped);
             }
@@ -187,7 +188,7 @@ impl Transport {
             self.control.set_scope(self.redirect_scope(&here, &target)?);
             // Its connection is given up rather than its body read.
             drop(response);
-            let mut headers = std::mem::take(&mut lock(&self.sent).headers);
+            let mut headers = std::mem::take(&mut self.sent.lock().headers);
             if !redirect::keeps_credentials(&here, &target) {
                 let accept = headers.remove(header::ACCEPT);
                 if has_credentials(&headers) {
@@ -333,7 +334,7 @@ impl Transport {
         dropped: Option<(String, String)>,
     ) -> AccessDenial {
         let (is_recorded, sent) = {
-            let sent = lock(&self.sent);
+            let sent = self.sent.lock();
             let authorization = sent.headers.get(header::AUTHORIZATION).cloned();
             (sent.exchanges.is_some(), authorization)
         };
@@ -348,7 +349,7 @@ impl Transport {
     }
 
     fn classify(&self, error: &Error, part: ResponsePart, now: Moment) -> FetchError {
-        let uri = lock(&self.sent).uri.clone().unwrap_or_default();
+        let uri = self.sent.lock().uri.clone().unwrap_or_default();
         let host = match &self.config.proxy() {
             // What cannot be connected to is the proxy: it connects to the host.
             Some(proxy) if is_connect_error(error) => {

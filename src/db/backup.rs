@@ -5,7 +5,6 @@
 
 use std::fmt;
 use std::fs::File;
-use std::panic::catch_unwind;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -16,6 +15,7 @@ use crate::domain::time::{Mono, Wall};
 use crate::sys::clock::Clock;
 use crate::sys::os_error::reason;
 use crate::sys::shutdown::StopToken;
+use crate::sys::thread::catch_panic;
 
 /// Why there is no backup.
 #[derive(Debug)]
@@ -236,16 +236,17 @@ pub fn run_schedule(
         if is_early || !now.trust.is_trusted() || !is_due(dates, every, now.wall) {
             continue;
         }
-        let made = catch_unwind(|| rotate(database, keep, now.wall));
+        let made = catch_panic("the backup", || rotate(database, keep, now.wall));
         match made {
-            Ok(Ok(backup)) => log::info!("backup of {} records made", backup.records),
-            Ok(Err(error)) => {
+            Some(Ok(backup)) => log::info!("backup of {} records made", backup.records),
+            Some(Err(error)) => {
                 log::error!("{error}");
                 if let BackupError::Damaged { .. } = error {
                     open_files::report_damage(database);
                 }
             }
-            Err(_) => log::error!("internal error while making a backup; it is tried again later"),
+            // Counted and logged; it is tried again when the next would be due.
+            None => {}
         }
         // One that failed is tried again when the next would be due.
         tried_at = Some(now.mono);

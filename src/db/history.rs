@@ -8,7 +8,7 @@ mod query;
 
 use std::fmt;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use rusqlite::{Connection, ErrorCode};
@@ -18,6 +18,7 @@ use super::file::DatabaseFiles;
 use super::{connection, error, file, open_files};
 use crate::domain::history::{Bucket, HistoryQuery};
 use crate::sys::budget::{Budget, Exceeded};
+use crate::sys::sync::Mutex;
 
 /// Why there is no history.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -114,8 +115,8 @@ impl HistoryReader {
         &self,
         read: impl FnOnce(&Connection) -> Result<T, HistoryError>,
     ) -> Result<T, HistoryError> {
-        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut refused = self.locked.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut open = self.open.lock();
+        let mut refused = self.locked.lock();
         if let Some((at, error)) = &*refused
             && at.elapsed() < LOCKED_RETRY
         {

@@ -6,11 +6,12 @@
 //! let go of the old files, and readers have to close before the writer can.
 
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, MutexGuard, Weak};
 
 use rusqlite::{Connection, ffi};
 
 use super::file::{self, DatabaseFiles};
+use crate::sys::sync::Mutex;
 
 /// A reader's connection, and the files that it was opened on.
 pub type ReaderSlot = Mutex<Option<(DatabaseFiles, Connection)>>;
@@ -31,7 +32,7 @@ static REGISTRY: Mutex<Registry> = Mutex::new(Registry {
 });
 
 fn registry() -> MutexGuard<'static, Registry> {
-    REGISTRY.lock().unwrap_or_else(PoisonError::into_inner)
+    REGISTRY.lock()
 }
 
 /// An entry for files that are open for writing; goes with its owner.
@@ -74,15 +75,11 @@ pub fn close_readers(path: &Path) -> bool {
         .filter_map(|(_, slot)| slot.upgrade())
         .collect();
     slots.iter().all(|slot| match slot.try_lock() {
-        Ok(mut open) => {
+        Some(mut open) => {
             *open = None;
             true
         }
-        Err(std::sync::TryLockError::Poisoned(open)) => {
-            *open.into_inner() = None;
-            true
-        }
-        Err(std::sync::TryLockError::WouldBlock) => false,
+        None => false,
     })
 }
 

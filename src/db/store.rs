@@ -11,8 +11,7 @@ mod writer;
 
 use std::collections::VecDeque;
 use std::fmt;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::thread::JoinHandle;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use self::quotas::Reservations;
@@ -28,6 +27,8 @@ use crate::domain::ledger::RecordRow;
 use crate::domain::time::{Mono, human_duration};
 use crate::limits;
 use crate::sys::clock::Clock;
+use crate::sys::sync::{Condvar, Mutex};
+use crate::sys::thread::{Thread, spawn};
 
 /// What the configuration says about storage.
 #[derive(Clone)]
@@ -64,7 +65,7 @@ impl StoreSettings {
 pub struct Store {
     shared: Arc<Shared>,
     clock: Arc<dyn Clock>,
-    thread: Mutex<Option<JoinHandle<()>>>,
+    thread: Mutex<Option<Thread>>,
 }
 
 /// What the thread and its callers share. No lock is held while the disk works, but the
@@ -133,12 +134,6 @@ impl Queue {
     }
 }
 
-/// A lock whose holder may have panicked: what it guards is valid between any two
-/// statements, and the thread's turn has caught and said the panic.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
 /// Starts the thread. `opened` is what opening the database at start gave; an error that is
 /// fatal is the caller's to refuse before.
 pub fn start(
@@ -149,10 +144,7 @@ pub fn start(
     let shared = Arc::new(Shared::new(settings));
     let mut writer = Writer::new(shared.clone(), opened);
     let thread_clock = clock.clone();
-    let thread = std::thread::Builder::new()
-        .name("store".to_owned())
-        .stack_size(limits::STACK_BYTES)
-        .spawn(move || writer.run(&*thread_clock))?;
+    let thread = spawn("store", move || writer.run(&*thread_clock))?;
     Ok(Store {
         shared,
         clock,
@@ -175,18 +167,11 @@ impl Store {
     /// written is lost with the process, and said.
     pub fn stop(&self, deadline: Duration) -> UnsavedAtStop {
         let until = Instant::now() + deadline;
-        let mut queue = lock(&self.shared.queue);
-        queue.is_closing = true;
+        self.shared.queue.lock().is_closing = true;
         self.shared.changed.notify_all();
-        while !queue.has_ended {
-            let rest = until.saturating_duration_since(Instant::now());
-            if rest.is_zero() {
-                break;
-            }
-            let waited = self.shared.changed.wait_timeout(queue, rest);
-            (queue, _) = waited.unwrap_or_else(PoisonError::into_inner);
-        }
-        let has_ended = queue.has_ended;
+        let thread = self.thread.lock().take();
+        let has_ended = thread.is_none_or(|thread| thread.join_by(until));
+        let queue = self.shared.queue.lock();
         let mut stopped = UnsavedAtStop {
             rows: queue.rows.len() + queue.in_flight,
             alerts: !queue.alerts.is_empty(),
@@ -194,11 +179,7 @@ impl Store {
         };
         drop(queue);
         if has_ended {
-            if let Some(thread) = lock(&self.thread).take() {
-                // Its turns catch their panics; there is nothing to learn from the result.
-                let _ = thread.join();
-            }
-            stopped.alerts |= !lock(&self.shared.outbox_buffer).is_empty();
+            stopped.alerts |= !self.shared.outbox_buffer.lock().is_empty();
         }
         if !stopped.is_complete() {
             stopped.why = self.status().trouble;
@@ -250,7 +231,7 @@ impl fmt::Display for UnsavedAtStop {
 impl Drop for Store {
     /// A store that nobody can hand rows to any more ends by itself, committing what waits.
     fn drop(&mut self) {
-        lock(&self.shared.queue).is_closing = true;
+        self.shared.queue.lock().is_closing = true;
         self.shared.changed.notify_all();
     }
 }
@@ -271,7 +252,7 @@ impl Shared {
         if rows.is_empty() {
             return;
         }
-        let mut queue = lock(&self.queue);
+        let mut queue = self.queue.lock();
         queue.new_rows += rows.len();
         queue.rows.extend(rows);
         queue.trim(self.settings.rows_waiting);
@@ -289,13 +270,13 @@ impl Shared {
     }
 
     fn status(&self, now: Mono) -> Storage {
-        let report = lock(&self.report);
+        let report = self.report.lock();
         let mut storage = report.storage.clone();
         let notices = [storage.notice.take(), report.file_change.clone()];
         let notices: Vec<String> = notices.into_iter().flatten().collect();
         storage.notice = (!notices.is_empty()).then(|| notices.join("; "));
         drop(report);
-        let queue = lock(&self.queue);
+        let queue = self.queue.lock();
         storage.rows_waiting = (queue.rows.len() + queue.in_flight) as u64;
         storage.rows_lost = queue.lost;
         let busy = queue.working_since.map(|since| now.since(since));

@@ -1,6 +1,6 @@
 //! Telling people: the channels that the configuration names, and their threads.
 
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Instant;
 
 use crate::alerts::channels::{Attempt, Channel, DeliveryBatch, DeliveryHooks, configured};
@@ -16,6 +16,7 @@ use crate::domain::alert::ChannelFacts;
 use crate::domain::redact::Secrets;
 use crate::limits;
 use crate::sys::clock::Clock;
+use crate::sys::sync::Mutex;
 use crate::sys::thread::{Thread, spawn};
 
 /// The heartbeat among the channels.
@@ -42,9 +43,7 @@ impl WakeSignals {
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Vec<WakeSignal>> {
-        self.0
-            .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner)
+        self.0.lock()
     }
 }
 

@@ -3,7 +3,7 @@
 //! A panic is caught at the edge of an iteration (`sys::thread`) and the node goes on, so a lock
 //! whose holder panicked must stay usable: what it guards is valid between any two statements.
 
-use std::sync::{self, MutexGuard, PoisonError};
+use std::sync::{self, MutexGuard, PoisonError, TryLockError};
 use std::time::Duration;
 
 /// [`sync::Mutex`] without poisoning.
@@ -17,6 +17,15 @@ impl<T> Mutex<T> {
 
     pub fn lock(&self) -> MutexGuard<'_, T> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// `None` while somebody else holds it.
+    pub fn try_lock(&self) -> Option<MutexGuard<'_, T>> {
+        match self.0.try_lock() {
+            Ok(guard) => Some(guard),
+            Err(TryLockError::Poisoned(error)) => Some(error.into_inner()),
+            Err(TryLockError::WouldBlock) => None,
+        }
     }
 }
 
@@ -75,7 +84,11 @@ mod tests {
         });
         assert!(panicked.join().is_err());
         let (mutex, changed) = &*shared;
-        assert_eq!(*mutex.lock(), 2);
+        let guard = mutex.lock();
+        assert_eq!(*guard, 2);
+        assert!(mutex.try_lock().is_none());
+        drop(guard);
+        assert!(mutex.try_lock().is_some());
         let value = changed.wait_timeout(mutex.lock(), Duration::ZERO);
         let value = changed.wait_timeout_while(value, Duration::ZERO, |value| *value == 2);
         assert_eq!(*value, 2);

@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use super::{Shared, Store, lock};
+use super::{Shared, Store};
 use crate::db::database::Database;
 use crate::db::error;
 use crate::db::outbox;
@@ -17,13 +17,13 @@ impl Store {
     /// Takes the alerts' state and events; they are committed at once. Never waits for the
     /// disk.
     pub fn commit_alerts(&self, commit: AlertCommit) {
-        lock(&self.shared.queue).alerts.push_back(commit);
+        self.shared.queue.lock().alerts.push_back(commit);
         self.shared.changed.notify_all();
     }
 
     /// The newest incidents, the newest first.
     pub fn incidents(&self, most: usize) -> Result<Vec<Incident>, String> {
-        match &*lock(&self.shared.database) {
+        match &*self.shared.database.lock() {
             Some(database) => outbox::incidents(database.connection(), most)
                 .map_err(|error| error::describe(&error)),
             None => Err("the database cannot be read now".to_owned()),
@@ -36,14 +36,14 @@ pub struct StoredOutbox(pub Arc<Store>);
 
 impl Outbox for StoredOutbox {
     fn pending(&self, channel: &str) -> PendingItems {
-        let unwritten = lock(&self.0.shared.outbox_buffer);
-        let database = lock(&self.0.shared.database);
+        let unwritten = self.0.shared.outbox_buffer.lock();
+        let database = self.0.shared.database.lock();
         unwritten.pending(database.as_ref().map(Database::connection), channel)
     }
 
     fn record(&self, channel: &str, outcome: DeliveryOutcome) {
-        let mut unwritten = lock(&self.0.shared.outbox_buffer);
-        let mut database = lock(&self.0.shared.database);
+        let mut unwritten = self.0.shared.outbox_buffer.lock();
+        let mut database = self.0.shared.database.lock();
         let connection = database.as_mut().map(Database::connection_mut);
         if let Err(error) = unwritten.record(connection, channel, outcome) {
             log::debug!("{channel}: what became of an alert waits for the disk: {error}");
@@ -62,8 +62,8 @@ impl Shared {
     /// Moves what `ingest` has queued to where it waits for the disk; whether somebody is to
     /// be told of it.
     pub(super) fn buffer_alerts(&self) -> bool {
-        let queued = std::mem::take(&mut lock(&self.queue).alerts);
-        let mut unwritten = lock(&self.outbox_buffer);
+        let queued = std::mem::take(&mut self.queue.lock().alerts);
+        let mut unwritten = self.outbox_buffer.lock();
         for commit in queued {
             unwritten.add(commit, &self.settings.channels);
         }
@@ -72,11 +72,11 @@ impl Shared {
 
     /// Writes what waits, if there is a database, and wakes those who deliver.
     pub(super) fn flush_alerts(&self) -> rusqlite::Result<()> {
-        let mut unwritten = lock(&self.outbox_buffer);
+        let mut unwritten = self.outbox_buffer.lock();
         if unwritten.is_empty() {
             return Ok(());
         }
-        let written = match &mut *lock(&self.database) {
+        let written = match &mut *self.database.lock() {
             Some(database) => {
                 let written = unwritten.flush(database.connection_mut());
                 database.note_write();

@@ -2,10 +2,10 @@
 //! that nobody has written down may be made again after a power cut.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 use std::time::Instant;
 
-use super::{Shared, Store, lock};
+use super::{Shared, Store};
 use crate::db::quota;
 use crate::domain::quota::QuotaReservation;
 use crate::limits;
@@ -26,7 +26,7 @@ impl Store {
     pub fn reserve(&self, source: &Arc<str>, reserved: &QuotaReservation) {
         let text = quota::format_entry(reserved, &self.shared.settings.boot);
         let until = Instant::now() + limits::QUOTA_PATIENCE;
-        let mut queue = lock(&self.shared.queue);
+        let mut queue = self.shared.queue.lock();
         queue.reservations.waiting.insert(source.clone(), text);
         queue.reservations.requested += 1;
         let mine = queue.reservations.requested;
@@ -37,8 +37,7 @@ impl Store {
             if rest.is_zero() {
                 return;
             }
-            let waited = self.shared.changed.wait_timeout(queue, rest);
-            (queue, _) = waited.unwrap_or_else(PoisonError::into_inner);
+            queue = self.shared.changed.wait_timeout(queue, rest);
         }
     }
 }
@@ -46,14 +45,14 @@ impl Store {
 impl Shared {
     /// Writes what waits, if there is a database; what it refuses goes on waiting.
     pub(super) fn flush_reservations(&self) -> rusqlite::Result<()> {
-        let mut queue = lock(&self.queue);
+        let mut queue = self.queue.lock();
         queue.has_urgent = false;
         let asked = queue.reservations.requested;
         let mut waiting = std::mem::take(&mut queue.reservations.waiting);
         drop(queue);
         let mut written = Ok(());
         if !waiting.is_empty()
-            && let Some(database) = &mut *lock(&self.database)
+            && let Some(database) = &mut *self.database.lock()
         {
             written = (|| {
                 let transaction = database.connection_mut().transaction()?;
@@ -67,7 +66,7 @@ impl Shared {
                 waiting.clear();
             }
         }
-        let mut queue = lock(&self.queue);
+        let mut queue = self.queue.lock();
         for (source, text) in waiting {
             // What came meanwhile is newer.
             queue.reservations.waiting.entry(source).or_insert(text);

@@ -3,12 +3,11 @@
 //! Owned by the thread `store`. Every turn takes the time as an argument; failures end a
 //! turn, never the thread.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Shared, lock};
+use super::Shared;
 use crate::db::database::{CommitCounts, Database, NewRow};
 use crate::db::detached::{DetachedDatabase, Preservation};
 use crate::db::error::OpenError;
@@ -26,6 +25,7 @@ use crate::domain::time::{Moment, Mono};
 use crate::limits;
 use crate::sys::clock::Clock;
 use crate::sys::disk;
+use crate::sys::thread::catch_panic;
 
 /// The thread's own state.
 pub(super) struct Writer {
@@ -77,7 +77,7 @@ impl Writer {
             Ok(mut database) => {
                 writer.resume_salvage(&mut database);
                 writer.report_size(&database);
-                *lock(&writer.shared.database) = Some(database);
+                *writer.shared.database.lock() = Some(database);
             }
             // The first turn opens it again, and sets it aside if it is damaged.
             Err(error) => writer.report_failure(&error.to_string()),
@@ -88,18 +88,17 @@ impl Writer {
     pub(super) fn run(&mut self, clock: &dyn Clock) {
         let mut closing_turns = 0;
         loop {
-            let is_closing = lock(&self.shared.queue).is_closing;
+            let is_closing = self.shared.queue.lock().is_closing;
             let now = clock.now();
-            let turn = catch_unwind(AssertUnwindSafe(|| self.run_due(now, is_closing)));
-            let wake_at = turn.unwrap_or_else(|_| {
+            let turn = catch_panic("the store", || self.run_due(now, is_closing));
+            let wake_at = turn.unwrap_or_else(|| {
                 self.recover_from_panic(now);
                 now.mono.after(limits::STORAGE_BACK_OFF)
             });
-            let mut queue = lock(&self.shared.queue);
+            let mut queue = self.shared.queue.lock();
             if is_closing && self.detached.is_some() && closing_turns < CLOSING_ATTEMPTS {
                 closing_turns += 1;
-                let waited = self.shared.changed.wait_timeout(queue, CLOSING_WAIT);
-                drop(waited.unwrap_or_else(PoisonError::into_inner));
+                drop(self.shared.changed.wait_timeout(queue, CLOSING_WAIT));
                 continue;
             }
             if is_closing {
@@ -110,26 +109,25 @@ impl Writer {
             let wait = wake_at.min(sooner).since(now);
             if !wait.is_zero() && !queue.is_closing && queue.alerts.is_empty() && !queue.has_urgent
             {
-                let waited = self.shared.changed.wait_timeout(queue, wait);
-                (queue, _) = waited.unwrap_or_else(PoisonError::into_inner);
+                queue = self.shared.changed.wait_timeout(queue, wait);
             }
             drop(queue);
         }
         // Closing the last connection takes the log into the database.
         self.detached = None;
-        *lock(&self.shared.database) = None;
-        lock(&self.shared.queue).has_ended = true;
+        *self.shared.database.lock() = None;
+        self.shared.queue.lock().has_ended = true;
         self.shared.changed.notify_all();
     }
 
     /// What is due at `now`: a commit, then steps of retention. Returns when to come again.
     pub(super) fn run_due(&mut self, now: Moment, is_closing: bool) -> Mono {
-        let mut queue = lock(&self.shared.queue);
+        let mut queue = self.shared.queue.lock();
         let is_due = queue.due.is_some_and(|due| due <= now.mono);
         queue.working_since = Some(now.mono);
         drop(queue);
         self.work(now, is_due, is_closing);
-        let mut queue = lock(&self.shared.queue);
+        let mut queue = self.shared.queue.lock();
         queue.working_since = None;
         if self.failures > 0 {
             return self.retry_at;
@@ -178,7 +176,7 @@ impl Writer {
     /// written to them.
     fn check_files(&mut self, now: Moment) -> bool {
         let shared = self.shared.clone();
-        let mut open = lock(&shared.database);
+        let mut open = shared.database.lock();
         let exchange = open.as_ref().and_then(Database::detect_file_change);
         let damage = match exchange {
             Some(FileChange::Damage) => Some("another program wrote to it"),
@@ -238,7 +236,7 @@ impl Writer {
                 self.detached = None;
                 self.replaced = kept.or(self.replaced.take());
                 log::warn!("{notice}");
-                let mut report = lock(&self.shared.report);
+                let mut report = self.shared.report.lock();
                 // What was read of the old file ends with it; a new one says what it needs.
                 if self.salvage.take().is_some() {
                     report.notice = None;
@@ -272,7 +270,7 @@ impl Writer {
     /// What the disk has refused. A damaged database is set aside and another stands in its
     /// place (true); anything else is told, and tried again later.
     fn handle_write_error(&mut self, now: Moment, error: &rusqlite::Error) -> bool {
-        *lock(&self.shared.database) = None;
+        *self.shared.database.lock() = None;
         let mut error = OpenError::from_sqlite(&self.shared.settings.location.path, error);
         if let OpenError::Corrupt { detail, .. } = &mut error
             && self.quarantine(detail, now)
@@ -299,7 +297,7 @@ impl Writer {
         if result.is_ok() && self.detached.is_none() {
             self.report_commit(result.as_ref().copied().unwrap_or_default());
         }
-        let mut queue = lock(&self.shared.queue);
+        let mut queue = self.shared.queue.lock();
         queue.in_flight = 0;
         for row in waiting.into_iter().rev() {
             queue.rows.push_front(row);
@@ -330,7 +328,7 @@ impl Writer {
     /// become right. These have a quarter of the queue: the oldest past it are stored as what
     /// they are, with an untrusted time, before they would have to be given up.
     fn take_rows(&mut self, now: Moment, is_closing: bool) -> (Vec<NewRow>, Vec<RecordRow>) {
-        let mut queue = lock(&self.shared.queue);
+        let mut queue = self.shared.queue.lock();
         let rows = std::mem::take(&mut queue.rows);
         queue.in_flight = rows.len();
         queue.new_rows = 0;
@@ -360,7 +358,7 @@ impl Writer {
     fn write_batch(&mut self, batch: &[NewRow], now: Moment) -> Result<CommitCounts, OpenError> {
         let place = &self.shared.settings.location;
         let sqlite = |error: rusqlite::Error| OpenError::from_sqlite(&place.path, &error);
-        if lock(&self.shared.database).is_none() {
+        if self.shared.database.lock().is_none() {
             // Without the lock: those who ask for alerts must not wait for another's.
             let mut database = open::open(place, &self.shared.settings.boot)?;
             if self.salvage.is_none() {
@@ -370,9 +368,9 @@ impl Writer {
                 salvage::merge_alerts_from(replaced, &mut database).map_err(sqlite)?;
                 self.replaced = None;
             }
-            *lock(&self.shared.database) = Some(database);
+            *self.shared.database.lock() = Some(database);
         }
-        let mut open = lock(&self.shared.database);
+        let mut open = self.shared.database.lock();
         let Some(database) = &mut *open else {
             return Ok(CommitCounts::default());
         };
@@ -401,7 +399,7 @@ impl Writer {
         }
         let settings = &self.shared.settings;
         let path = &settings.location.path;
-        let mut open = lock(&self.shared.database);
+        let mut open = self.shared.database.lock();
         *open = None;
         let begun = salvage::quarantine(&settings.location, &settings.boot, now.wall);
         let begun = begun.map(|database| open.insert(database));
@@ -431,13 +429,13 @@ impl Writer {
     fn resume_salvage(&mut self, database: &mut Database) {
         // What cannot be read now is read at the next opening.
         if let Ok(Some(salvage)) = Salvage::resume(database) {
-            lock(&self.shared.report).notice = Some(salvage.notice(false));
+            self.shared.report.lock().notice = Some(salvage.notice(false));
             self.salvage = Some(salvage);
         }
     }
 
     fn report_salvage(&self, salvage: &Salvage, is_over: bool, now: Mono) {
-        let mut report = lock(&self.shared.report);
+        let mut report = self.shared.report.lock();
         report.notice = Some(salvage.notice(is_over));
         let since = report.salvage.as_ref().map_or(now, |known| known.since);
         report.salvage = Some(Salvaged {
@@ -449,7 +447,7 @@ impl Writer {
 
     /// Takes over some more of a damaged database.
     fn continue_salvage(&mut self, mut salvage: Salvage, now: Moment) {
-        let mut open = lock(&self.shared.database);
+        let mut open = self.shared.database.lock();
         let Some(database) = &mut *open else {
             self.salvage = Some(salvage);
             return;
@@ -461,7 +459,7 @@ impl Writer {
                 "{}; the rest waits for room on the card",
                 salvage.notice(false)
             );
-            lock(&self.shared.report).notice = Some(notice);
+            self.shared.report.lock().notice = Some(notice);
             self.salvage = Some(salvage);
             return;
         }
@@ -489,7 +487,7 @@ impl Writer {
         self.has_more_to_delete = false;
         self.retention_at = now.mono.after(RETENTION_EVERY);
         let retention = self.shared.settings.retention;
-        let mut open = lock(&self.shared.database);
+        let mut open = self.shared.database.lock();
         let Some(database) = &mut *open else {
             return;
         };
@@ -538,7 +536,7 @@ impl Writer {
 
     /// Tells a trouble, once in the log, and in every status until it is over.
     fn report_failure(&mut self, trouble: &str) {
-        let mut report = lock(&self.shared.report);
+        let mut report = self.shared.report.lock();
         if report.trouble.as_deref() != Some(trouble) {
             log::error!("{trouble}");
             report.trouble = Some(trouble.to_owned());
@@ -548,15 +546,15 @@ impl Writer {
 
     fn report_success(&mut self) {
         self.failures = 0;
-        if lock(&self.shared.report).trouble.take().is_some() {
+        if self.shared.report.lock().trouble.take().is_some() {
             log::info!("storage works again");
         }
     }
 
     fn recover_from_panic(&mut self, now: Moment) {
         // What the database keeps in memory may be half of a change.
-        *lock(&self.shared.database) = None;
-        let mut queue = lock(&self.shared.queue);
+        *self.shared.database.lock() = None;
+        let mut queue = self.shared.queue.lock();
         queue.lost += queue.in_flight as u64;
         queue.in_flight = 0;
         queue.working_since = None;
@@ -567,17 +565,17 @@ impl Writer {
     }
 
     fn report_commit(&self, committed: CommitCounts) {
-        let mut report = lock(&self.shared.report);
+        let mut report = self.shared.report.lock();
         report.rows_stored += committed.stored;
         report.rows_too_old += committed.too_old;
         drop(report);
-        if let Some(database) = &*lock(&self.shared.database) {
+        if let Some(database) = &*self.shared.database.lock() {
             self.report_size(database);
         }
     }
 
     fn report_size(&self, database: &Database) {
-        let mut report = lock(&self.shared.report);
+        let mut report = self.shared.report.lock();
         report.database_bytes = file::size_on_disk(database.path());
         report.written_bytes = written_bytes();
         // What cannot be read is found by whoever writes next.

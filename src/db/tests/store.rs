@@ -223,7 +223,7 @@ fn a_thread_commits_what_is_due() {
 
 /// The one seam where faults are put in: a file size that SQLite may not pass.
 fn fill(scene: &Scene) {
-    let open = lock(&scene.shared.database);
+    let open = scene.shared.database.lock();
     let connection = open.as_ref().expect("it is open").connection();
     connection
         .pragma_update(None, "max_page_count", 1)
@@ -280,7 +280,7 @@ fn storage_that_stays_away_costs_the_oldest_rows_and_heals_by_itself() {
 #[test]
 fn attempts_come_less_often_while_storage_fails() {
     let mut scene = Scene::new();
-    lock(&scene.shared.database).take();
+    scene.shared.database.lock().take();
     std::fs::remove_file(&scene.path).expect("it can be removed");
     std::fs::create_dir(&scene.path).expect("something else stands there");
     scene.append(vec![row("t", T0, 1.0)], trusted(0));
@@ -314,7 +314,7 @@ fn another_file_put_in_place_is_taken_up() {
 fn a_write_that_does_not_come_back_is_trouble() {
     let scene = Scene::new();
     scene.append(vec![row("t", T0, 1.0)], trusted(0));
-    lock(&scene.shared.queue).working_since = Some(trusted(0).mono);
+    scene.shared.queue.lock().working_since = Some(trusted(0).mono);
     assert_eq!(scene.shared.status(trusted(20).mono).trouble, None);
     let trouble = scene.shared.status(trusted(90).mono).trouble;
     assert!(trouble.is_some_and(|trouble| trouble.contains("90 s")));
@@ -359,7 +359,7 @@ fn a_database_damaged_at_start_is_set_aside_and_the_node_goes_on() {
     scene.append(many(0), trusted(0));
     scene.turn(trusted(60));
     let shared = scene.shared.clone();
-    lock(&shared.database).take();
+    shared.database.lock().take();
     damage(&scene.path);
     let location = &shared.settings.location;
     let opened = open::open(location, "this-boot");
@@ -392,7 +392,10 @@ fn damage_found_while_running_costs_no_reading_that_waits() {
     let mut scene = Scene::new();
     scene.append(many(0), trusted(0));
     scene.turn(trusted(60));
-    lock(&scene.shared.database)
+    scene
+        .shared
+        .database
+        .lock()
         .as_ref()
         .expect("it is open")
         .connection()
@@ -416,7 +419,7 @@ fn a_card_that_destroys_one_database_after_another_is_not_filled_with_them() {
     let mut scene = Scene::new();
     for round in 0..3 {
         scene.append(vec![row("t", T0 + round, 1.0)], trusted(round * 60));
-        lock(&scene.shared.database).take();
+        scene.shared.database.lock().take();
         damage(&scene.path);
         scene.turn(trusted(round * 60 + 60));
     }
@@ -439,7 +442,7 @@ fn damage_that_only_alerts_meet_is_set_aside_too_and_told_once() {
     scene.turn(trusted(60));
     let shared = scene.shared.clone();
     let page: i64 = {
-        let open = lock(&shared.database);
+        let open = shared.database.lock();
         let connection = open.as_ref().expect("it is open").connection();
         connection
             .execute_batch("PRAGMA wal_checkpoint(TRUNCATE); PRAGMA shrink_memory")
@@ -457,7 +460,7 @@ fn damage_that_only_alerts_meet_is_set_aside_too_and_told_once() {
     file.seek(SeekFrom::Start(offset))
         .and_then(|_| file.write_all(&[0xaa; 4096]))
         .expect("a page can be overwritten");
-    lock(&shared.queue).alerts.push_back(AlertCommit {
+    shared.queue.lock().alerts.push_back(AlertCommit {
         state: AlertState::new("this-boot"),
         events: Vec::new(),
     });
@@ -803,7 +806,7 @@ fn what_an_other_program_writes_as_sqlite_does_is_no_exchange() {
 fn alerts_that_wait_in_a_database_that_was_replaced_are_told_from_the_new_one() {
     let mut scene = Scene::with(|settings| settings.channels = vec!["mail".into()]);
     scene.append(vec![row("t", T0, 1.0)], trusted(0));
-    lock(&scene.shared.queue).alerts.push_back(AlertCommit {
+    scene.shared.queue.lock().alerts.push_back(AlertCommit {
         state: AlertState::new("this-boot"),
         events: Vec::new(),
     });
@@ -846,7 +849,7 @@ fn a_stop_says_how_many_readings_are_lost_and_why() {
     let opened = open::open(&settings.location, &settings.boot);
     let clock = Arc::new(ManualClock::new(trusted(0)));
     let store = start(settings, opened, clock).expect("a thread can be started");
-    *super::lock(&store.shared.database) = None;
+    *store.shared.database.lock() = None;
     std::fs::remove_file(&path).expect("it can be removed");
     std::fs::create_dir(&path).expect("something else stands there");
     store.append(many(0)[..1].to_vec());
@@ -861,7 +864,7 @@ fn a_stop_says_how_many_readings_are_lost_and_why() {
 
 /// Nonsense over a page that holds rows of which the writer needs none, as a card leaves it.
 fn damage_old_rows(scene: &Scene) {
-    let open = lock(&scene.shared.database);
+    let open = scene.shared.database.lock();
     let database = open.as_ref().expect("it is open");
     database
         .connection()

@@ -4,8 +4,6 @@
 //! Runs on the server's thread and the workers' before anything else is looked at; no disk, and a
 //! lock that is held for a look at two small tables. It keeps a digest, never the password.
 
-use std::sync::{Mutex, PoisonError};
-
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use ring::digest::{SHA256, digest};
@@ -15,6 +13,7 @@ use super::handler::Request;
 use super::login_throttle::LoginThrottle;
 use crate::domain::time::Mono;
 use crate::limits;
+use crate::sys::sync::Mutex;
 
 /// What must be known to read here; any user name goes with it.
 pub struct Password {
@@ -91,7 +90,7 @@ impl Password {
         if is_exempt(request) {
             return None;
         }
-        let mut guesses = self.throttle.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut guesses = self.throttle.lock();
         if guesses.is_locked_out(request.peer, now) {
             return Some(AuthError::TooManyAttempts);
         }
@@ -108,7 +107,7 @@ impl Password {
 
     /// Whether [`Password::denies`] would let it pass; counts nothing.
     pub fn is_authorized(&self, request: &Request, now: Mono) -> bool {
-        let guesses = self.throttle.lock().unwrap_or_else(PoisonError::into_inner);
+        let guesses = self.throttle.lock();
         let is_refused = || guesses.is_locked_out(request.peer, now);
         is_exempt(request)
             || (!is_refused() && self.check_credentials(request) == CredentialCheck::Valid)

@@ -11,7 +11,7 @@ use std::future::poll_fn;
 use std::io::Read as _;
 use std::net::TcpStream;
 use std::rc::Rc;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
@@ -23,6 +23,7 @@ use super::response_writer::{self, SendError};
 use super::send_budget::SendBudget;
 use super::stats::{HttpStats, Rejection};
 use crate::limits;
+use crate::sys::sync::Mutex;
 
 /// Something that listeners shall hear of.
 #[derive(Debug, Clone)]
@@ -237,7 +238,7 @@ impl EventLog {
     }
 
     fn state(&self) -> std::sync::MutexGuard<'_, EventLogState> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock()
     }
 }
 

@@ -7,12 +7,12 @@
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::domain::log_throttle::LogThrottle;
 use crate::domain::time::Mono;
 use crate::limits;
+use crate::sys::sync::Mutex;
 use crate::sys::thread::count_panic;
 
 /// Why a request, a connection or a stream was refused or cut.
@@ -208,7 +208,7 @@ impl HttpStats {
     }
 
     pub fn snapshot(&self) -> HttpStatsSnapshot {
-        let requests = self.requests.lock().unwrap_or_else(PoisonError::into_inner);
+        let requests = self.requests.lock();
         HttpStatsSnapshot {
             requests: requests.iter().map(|(key, count)| (*key, *count)).collect(),
             refused: Rejection::ALL
@@ -231,7 +231,7 @@ impl HttpStats {
     }
 
     pub(in crate::monitor) fn record_response(&self, route: &'static str, status: u16) {
-        let mut requests = self.requests.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut requests = self.requests.lock();
         let known =
             requests.len() < limits::ROUTE_COUNTERS || requests.contains_key(&(route, status));
         let key = if known { (route, status) } else { ("other", 0) };
@@ -300,7 +300,7 @@ impl RejectionCounter {
     /// Counts one; how many since the last line if one is due now.
     fn record(&self, now: Mono) -> Option<u64> {
         self.count.fetch_add(1, Relaxed);
-        let mut throttle = self.throttle.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut throttle = self.throttle.lock();
         throttle.record(now)
     }
 }

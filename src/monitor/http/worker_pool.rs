@@ -13,8 +13,8 @@ use std::io::{self, Cursor};
 use std::net::{IpAddr, Ipv4Addr};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::handler::{Handler, Request, Response};
@@ -23,6 +23,7 @@ use super::private_dir::PrivateDir;
 use super::stats::HttpStats;
 use crate::limits;
 use crate::sys::shutdown::{StopSource, StopToken};
+use crate::sys::sync::Mutex;
 use crate::sys::thread::{Thread, lower_priority, spawn};
 
 /// The pool. Dropping it stops it.
@@ -183,7 +184,7 @@ impl PoolState {
     }
 
     fn current(&self) -> std::sync::MutexGuard<'_, CurrentServer> {
-        self.current.lock().unwrap_or_else(PoisonError::into_inner)
+        self.current.lock()
     }
 
     /// The loop of one worker.

@@ -3,9 +3,9 @@
 //! The workers count, `/metrics` reads.
 
 use std::collections::BTreeMap;
-use std::sync::{Mutex, PoisonError};
 
 use super::table::{Route, TABLE};
+use crate::sys::sync::Mutex;
 
 /// How often each route was cut off since the start.
 #[derive(Default)]
@@ -14,14 +14,14 @@ pub struct CutOffs(Mutex<BTreeMap<&'static str, u64>>);
 impl CutOffs {
     pub fn count(&self, route: Route) {
         if let Some(row) = TABLE.iter().find(|row| row.route == route) {
-            let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut counts = self.0.lock();
             *counts.entry(row.name).or_default() += 1;
         }
     }
 
     /// Of each route that has such limits, those never cut off included.
     pub fn counts(&self) -> Vec<(&'static str, u64)> {
-        let counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let counts = self.0.lock();
         let limited = TABLE.iter().filter(|row| row.route.reads_database());
         let count = |name| counts.get(name).copied().unwrap_or_default();
         limited.map(|row| (row.name, count(row.name))).collect()

@@ -4,12 +4,12 @@
 //! whoever renders a page. What a display says about itself is shown, never trusted.
 
 use std::borrow::Cow;
-use std::sync::{Mutex, PoisonError};
 
 use crate::domain::time::Moment;
 use crate::limits;
 use crate::monitor::context::Display;
 use crate::monitor::http::handler::Request;
+use crate::sys::sync::Mutex;
 
 #[derive(Default)]
 pub struct Displays(Mutex<Vec<Display>>);
@@ -18,7 +18,7 @@ impl Displays {
     /// Takes note of a poll and of the tag of what it was answered.
     pub fn record_poll(&self, request: &Request, etag: &str, now: Moment) {
         let agent = bounded_line(request.header("user-agent").unwrap_or_default());
-        let mut displays = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut displays = self.0.lock();
         let known = displays
             .iter_mut()
             .position(|display| display.address == request.peer && display.agent == agent);
@@ -72,7 +72,7 @@ impl Displays {
 
     /// All that are remembered, the newest poll first.
     pub fn list(&self) -> Vec<Display> {
-        let displays = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let displays = self.0.lock();
         let mut list = displays.clone();
         drop(displays);
         list.sort_by_key(|display| std::cmp::Reverse((display.last.mono, display.address)));
@@ -80,7 +80,7 @@ impl Displays {
     }
 
     pub fn count(&self) -> usize {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).len()
+        self.0.lock().len()
     }
 }
 

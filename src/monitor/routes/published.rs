@@ -6,7 +6,7 @@
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, OnceLock};
 
 use nanoserde::SerJson;
 
@@ -15,6 +15,7 @@ use super::snapshot::{self as wire, WireNumber};
 use crate::domain::snapshot::{Record, Snapshot, average, newest};
 use crate::monitor::http::event_stream::{EventKind, SnapshotSource, StreamEvent};
 use crate::monitor::http::handler::Request;
+use crate::sys::sync::Mutex;
 
 pub const JSON: &str = "application/json";
 pub const TEXT: &str = "text/plain; charset=utf-8";
@@ -51,10 +52,7 @@ impl Published {
     }
 
     pub fn current(&self) -> Arc<Publication> {
-        self.current
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
+        self.current.lock().clone()
     }
 
     /// How often something was published. What [`Published::current`] gives afterwards is of
@@ -72,7 +70,7 @@ impl Published {
             (Some(before), Some(after)) => Arc::ptr_eq(before, after),
             (_, after) => after.is_none(),
         };
-        *self.current.lock().unwrap_or_else(PoisonError::into_inner) = publication.clone();
+        *self.current.lock() = publication.clone();
         self.edition.fetch_add(1, Ordering::Release);
         (!is_same).then_some(publication)
     }

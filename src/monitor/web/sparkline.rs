@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use maud::{Markup, html};
@@ -17,6 +17,7 @@ use crate::domain::snapshot::Record;
 use crate::domain::time::{Mono, Wall};
 use crate::limits;
 use crate::monitor::context::HistoryFailure;
+use crate::sys::sync::Mutex;
 
 /// The sparklines read last, by key.
 #[derive(Default)]
@@ -42,7 +43,7 @@ impl Sparklines {
     /// The line of a record; none for texts and for what has no history.
     pub fn of(&self, view: &PageContext, record: &Record) -> Option<Sparkline> {
         record.value.number()?;
-        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut kept = self.0.lock();
         let now = view.now.mono;
         match kept.get(&record.key) {
             Some((read, line)) if now.since(*read) < limits::SPARKLINE_TIME => {
@@ -68,7 +69,7 @@ impl Sparklines {
             Err(HistoryFailure::Unavailable(_) | HistoryFailure::NothingStored) => Vec::new(),
         };
         let line = Sparkline::new(&buckets, query.from, query.to, record.stale_after);
-        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut kept = self.0.lock();
         kept.insert(record.key.clone(), (now, line.clone()));
         Some(line).filter(|line| !line.path.is_empty())
     }
