@@ -29,14 +29,14 @@ e2e: ## stories from outside: Glances' own API, a browser, promtool (STORIES="de
 
 screenshot: ## README's picture, from the demo
 	$(CARGO) build --locked --quiet --bin main-node
-	E2E_BINARY="$${CARGO_TARGET_DIR:-target}/debug/main-node" python3 tests/e2e/pages.py
+	E2E_BINARY="$${CARGO_TARGET_DIR:-target}/debug/main-node" python3 tests/e2e/stories/pages.py
 
 lint: ## format, clippy, shell, licences and duplicates
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --locked --workspace --all-targets -- -D warnings
 	for script in $(SHELL_SCRIPTS); do bash -n $$script || exit 1; done
 	if bin=$$(.ci/tools.py venv:shellcheck); then "$$bin/shellcheck" --severity=warning $(SHELL_SCRIPTS); fi
-	python3 -c 'import ast, sys; [ast.parse(open(name).read(), name) for name in sys.argv[1:]]' .ci/*.py .ci/cross .ci/supply-chain tests/e2e/*.py tests/e2e/run tests/bench/run
+	python3 -c 'import ast, sys; [ast.parse(open(name).read(), name) for name in sys.argv[1:]]' .ci/*.py .ci/cross .ci/supply-chain tests/e2e/*.py tests/e2e/*/*.py tests/e2e/run tests/bench/run
 	.ci/supply-chain
 
 bench: ## speed, memory and size, each beside a baseline of the same run

@@ -1,7 +1,7 @@
 """The cases of the story `mail` (mail.py), in a process of their own: they need aiosmtpd and
 cryptography, which live in a virtual environment (.ci/tools.py venv:mail).
 
-    BIN/python tests/e2e/mail_cases.py [CASE…]
+    BIN/python tests/e2e/stories/mail_cases.py [CASE…]
 
 The servers are aiosmtpd's, and Debian's postfix where the cases run as root. Everything is
 on loopback and on ports of the system's choice. Most cases wait for time limits of the
@@ -39,10 +39,12 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-import world
-from world import Missing, Program, tool
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 
-BINARY = world.main_node()
+import harness  # noqa: E402
+from harness import Missing, Program, tool  # noqa: E402
+
+BINARY = harness.main_node()
 PASSWORD = "correct horse battery staple"
 
 
@@ -183,7 +185,7 @@ giving = threading.Lock()
 def free_port():
     """Never the same twice, for the cases run side by side."""
     with giving:
-        while (port := world.free_port()) in given:
+        while (port := harness.free_port()) in given:
             pass
         given.add(port)
         return port

@@ -12,7 +12,7 @@ import shutil
 import sqlite3
 import subprocess
 
-from world import Missing, Program, ROOT, WORK, expect, free_port, get, json_server, main_node, room, run, story, until
+from harness import Missing, Program, ROOT, WORK, expect, free_port, get, json_server, main_node, room, run, story, until
 
 # The last commit whose databases have version 3. A new version of the database moves this on.
 OLDER, ITS_VERSION = "7a0cac9de21f34709d813ec8efea722390ba85be", 3

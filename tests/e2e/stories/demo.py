@@ -4,7 +4,7 @@ import email.utils
 import json
 import re
 
-from world import (
+from harness import (
     Missing, Program, WORK, environment, expect, free_port, get, main_node, not_checked, room,
     run, samples, story, tool, until,
 )

@@ -4,7 +4,7 @@ a thousand cards as a power cut leaves them. Run by cargo from the dev test bina
 import re
 import shutil
 
-from world import ROOT, Missing, clean_environment, expect, run, story
+from harness import ROOT, Missing, clean_environment, expect, run, story
 
 TESTS = {
     "what_was_committed_outlives_a_kill_at_any_moment": "MAIN_NODE_TEST_KILLS",

@@ -5,7 +5,7 @@ import sqlite3
 import threading
 import time
 
-from world import Program, expect, free_port, get, json_server, main_node, room, server_that, story, until
+from harness import Program, expect, free_port, get, json_server, main_node, room, server_that, story, until
 
 
 def configuration(place, port, url, every="10s"):

@@ -4,7 +4,7 @@ import re
 import socket
 import sqlite3
 
-from world import expect, free_port, main_node, room, run, run_on_terminal, story
+from harness import expect, free_port, main_node, room, run, run_on_terminal, story
 
 
 @story(seconds=90)

@@ -2,7 +2,7 @@
 
 import signal
 
-from world import Program, expect, free_port, json_server, main_node, room, story, until
+from harness import Program, expect, free_port, json_server, main_node, room, story, until
 
 
 @story(seconds=60)

@@ -4,8 +4,8 @@ connect at all."""
 import base64
 import socket
 
-from follow import node, records, source, source_status
-from world import Program, clean_environment, expect, free_port, get, json_server, main_node, not_checked, room, run, story, until
+from stories.follow import node, records, source, source_status
+from harness import Program, clean_environment, expect, free_port, get, json_server, main_node, not_checked, room, run, story, until
 
 
 def own_address():

@@ -1,12 +1,12 @@
 """The gate under attack, with the whole program behind it. The attacks and what must hold
-after each are in gate_abuse.py, which also runs by itself against any loopback node."""
+after each are in http_attacks.py, which also runs by itself against any loopback node."""
 
 import re
 import statistics
 import sys
 import time
 
-from world import (
+from harness import (
     ROOT, Failed, Missing, Program, environment, expect, free_port, get, json_server, main_node, not_checked, room, run,
     story, tool, until,
 )
@@ -16,9 +16,9 @@ MIXED_SECONDS = 20
 
 @story(seconds=240)
 def gate_abuse():
-    attacks = ROOT / "tests" / "e2e" / "gate_abuse.py"
+    attacks = ROOT / "tests" / "e2e" / "http_attacks.py"
     if not attacks.exists():
-        raise Missing("there is no tests/e2e/gate_abuse.py yet")
+        raise Missing("there is no tests/e2e/http_attacks.py yet")
     place, port = room("gate-abuse"), free_port()
     with json_server(lambda path: {f"key{n}": n / 10 for n in range(50)}) as upstream:
         file = place / "main-node.toml"
@@ -39,7 +39,7 @@ def gate_abuse():
         code, out, err = run(command, 180)
         for line in out.splitlines():
             print(f"        {line}")
-        expect(code == 0, "every attack of gate_abuse.py is survived", (code, err))
+        expect(code == 0, "every attack of http_attacks.py is survived", (code, err))
         slow_clients(address, node)
         expect(node.running() and "panicked" not in node.said(), "the node lives, and nothing panicked", node.said())
         lines = [line for line in node.said().splitlines() if re.search(r"refus|abus|shed|limit|drop", line)]

@@ -2,7 +2,7 @@
 
 import re
 
-from world import ROOT, environment, expect, not_checked, run, story, tool, venv
+from harness import ROOT, environment, expect, not_checked, run, story, tool, venv
 
 # DESIGN's word for the unit; systemd counts exposure in tenths.
 EXPOSURE_AT_MOST = 1.7

@@ -6,7 +6,7 @@ import re
 import shutil
 import sqlite3
 
-from world import (
+from harness import (
     ROOT, WORK, Program, clean_environment, environment, expect, free_port, get, room, run, samples,
     story, tool, until, venv,
 )

@@ -1,7 +1,7 @@
 """make deploy onto a Debian with a real sshd: here, in a mount namespace of its own.
 
 /etc, /home, /run, /usr/local/bin and /var/lib are copies that only the story sees. An ordinary
-user logs in with a key and has sudo. No systemd runs here: stand_in.py plays its part.
+user logs in with a key and has sudo. No systemd runs here: fakes/systemd.py plays its part.
 """
 
 import contextlib
@@ -14,7 +14,7 @@ import subprocess
 import sys
 import time
 
-from world import (
+from harness import (
     Missing, Program, ROOT, clean_environment, expect, free_port, get, json_server, main_node, not_checked, room, run, story, tool, until,
 )
 
@@ -35,7 +35,7 @@ def deploy():
         finally:
             # What the stand-in started outlives its login, as a service does.
             pi.sudo("/usr/local/bin/systemctl stop main-node")
-    not_checked("a deploy under a running systemd: tests/e2e/stand_in.py stands in for it")
+    not_checked("a deploy under a running systemd: tests/e2e/fakes/systemd.py stands in for it")
 
 
 def chapters(pi):
@@ -62,7 +62,7 @@ class Pi:
         shutil.copytree("/etc", place / "etc", symlinks=True, ignore_dangling_symlinks=True)
         shutil.copytree("/usr/local/bin", place / "bin", symlinks=True)
         for name in ("systemctl", "systemd-run", "journalctl"):
-            script = (ROOT / "tests/e2e/stand_in.py").read_text().replace("/usr/bin/env python3", sys.executable, 1)
+            script = (ROOT / "tests/e2e/fakes/systemd.py").read_text().replace("/usr/bin/env python3", sys.executable, 1)
             (place / "bin" / name).write_text(script)
             (place / "bin" / name).chmod(0o755)
         self.users()

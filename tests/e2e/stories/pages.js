@@ -1,7 +1,7 @@
 // What a browser says about pages: node pages.js TASKS.json, answers as JSON on stdout.
 //
 // Drives a Chromium of the system through playwright-core; looks with axe-core. Runs from
-// tests/e2e/pages.py, which says where both lie and what to look at.
+// tests/e2e/stories/pages.py, which says where both lie and what to look at.
 'use strict';
 const fs = require('fs');
 const task = JSON.parse(fs.readFileSync(process.argv[2], 'utf8'));

@@ -6,8 +6,8 @@ import json
 import re
 from urllib.parse import quote
 
-from pages import demo_node
-from world import ROOT, Failed, Program, environment, expect, free_port, get, room, run, story, tool, until, venv
+from stories.pages import demo_node
+from harness import ROOT, Failed, Program, environment, expect, free_port, get, room, run, story, tool, until, venv
 
 
 @contextlib.contextmanager

@@ -5,7 +5,7 @@ import contextlib
 import signal
 import time
 
-from world import Program, expect, free_port, get, json_server, main_node, room, story, until
+from harness import Program, expect, free_port, get, json_server, main_node, room, story, until
 
 
 class Meter:

@@ -1,7 +1,7 @@
 """The dashboard as people see it: in a browser at three widths, light and dark, with scripts
 off, in a text browser, and while the node restarts.
 
-    tests/e2e/pages.py          makes README's picture from the demo (make screenshot)
+    tests/e2e/stories/pages.py          makes README's picture from the demo (make screenshot)
 
 Two nodes: the demo, and one with every fault at once. Screenshots go to target/e2e/shots.
 """
@@ -18,9 +18,9 @@ import sys
 import threading
 import time
 
-sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 
-from world import (  # noqa: E402
+from harness import (  # noqa: E402
     Failed, Missing, Program, ROOT, WORK, clean_environment, die_with_parent, environment, expect, free_port,
     get, json_server, main_node, not_checked, room, run, story, tool, until,
 )

@@ -3,8 +3,8 @@
 
 import getpass
 
-from glances import node_for, operation_of
-from world import (
+from stories.glances import node_for, operation_of
+from harness import (
     Program, clean_environment, environment, expect, free_port, get, room, run, story, tool, until, venv,
 )
 

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Abuses a running main-node on loopback and checks that nobody else notices.
 
-    gate_abuse.py http://127.0.0.1:8000 [--pid PID] [--hot /snapshot] [--pool /web]
+    http_attacks.py http://127.0.0.1:8000 [--pid PID] [--hot /snapshot] [--pool /web]
                   [--mixed-seconds 10] [--seed 1]
 
 One line per attack, `ok` or `FAIL`; the exit status is the number of failures, at most 1.
@@ -36,7 +36,7 @@ class Target:
         url = urlsplit(arguments.base)
         self.address = (url.hostname, url.port or 80)
         if not self.address[0].startswith("127."):
-            sys.exit("gate_abuse.py: the base must be http://127.0.0.1:PORT; this is no tool for networks")
+            sys.exit("http_attacks.py: the base must be http://127.0.0.1:PORT; this is no tool for networks")
         self.hot, self.pool, self.pid = arguments.hot, arguments.pool, arguments.pid
         self.random = random.Random(arguments.seed)
         self.seed = arguments.seed
