@@ -56,7 +56,7 @@ impl Ingest {
             let arrived = first.into_iter().chain(observations.try_iter());
             let arrived: Vec<Observation> = arrived.take(limits::OBSERVATION_QUEUE).collect();
             wait = catch_panic("ingest", || self.step(arrived, started))
-                .unwrap_or(limits::INGEST_PATIENCE);
+                .unwrap_or(limits::INGEST_WAIT_TIMEOUT);
             self.beat.beat(self.clock.now().mono);
         }
     }
@@ -74,8 +74,8 @@ impl Ingest {
         }
         let snapshot = self.snapshot(now, started);
         let wait = match snapshot.changes_at {
-            Some(at) => at.since(now.mono).min(limits::INGEST_PATIENCE),
-            None => limits::INGEST_PATIENCE,
+            Some(at) => at.since(now.mono).min(limits::INGEST_WAIT_TIMEOUT),
+            None => limits::INGEST_WAIT_TIMEOUT,
         };
         let snapshot = Arc::new(snapshot);
         for subscriber in &mut self.subscribers {

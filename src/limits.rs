@@ -9,24 +9,24 @@ use std::time::Duration;
 pub const RECORDS_PER_SOURCE: usize = 256;
 /// Records in all: 2,000 × about 60 bytes is a snapshot of 120 kB, the most that a Pi Zero
 /// should render on a change.
-pub const RECORDS_IN_ALL: usize = 2_000;
+pub const RECORDS_TOTAL: usize = 2_000;
 /// Good answers in a row without a key before it may be forgotten: a device that is off for
 /// a while, or an answer that is cut short, must not cost its key.
-pub const FORGET_ANSWERS: u64 = 30;
+pub const FORGET_AFTER_RESPONSES: u64 = 30;
 /// How long those answers must last, unless a source says otherwise: what is only there by
 /// day, such as a solar inverter, stays.
 pub const FORGET_AFTER: Duration = Duration::from_secs(86_400);
 /// The most that one pause between two attempts counts as time in which a source answers, in
 /// its intervals: what a suspended machine slept is nobody's absence.
-pub const ANSWERING_INTERVALS: u32 = 3;
+pub const MAX_CREDITED_INTERVALS: u32 = 3;
 /// Forgotten keys whose names are remembered, so that a display that asks for one among
 /// others goes on getting the others.
-pub const FORGOTTEN_KEYS: usize = RECORDS_IN_ALL;
+pub const FORGOTTEN_KEYS: usize = RECORDS_TOTAL;
 /// Names shown of the keys that a limit leaves out.
-pub const LEFT_OUT_NAMES: usize = 3;
+pub const DROPPED_KEYS_SHOWN: usize = 3;
 /// Keys of the database that are kept in memory, at about 200 bytes each: twice as many as
 /// there can be records, so that a node without dynamic keys reads each from disk once.
-pub const KEYS_CACHED: usize = 2 * RECORDS_IN_ALL;
+pub const KEY_CACHE_ENTRIES: usize = 2 * RECORDS_TOTAL;
 /// Rows of the hourly tier that a start reads to learn for how long keys have been absent:
 /// 30 hours of all records, a month of 80 keys.
 pub const RESTORED_HOURLY_ROWS: usize = 60_000;
@@ -43,16 +43,16 @@ pub const POINTER_CHARS: usize = 160;
 /// Levels of a JSON response that selection descends; serde_json refuses 128 itself.
 pub const JSON_DEPTH: usize = 64;
 
-/// Wrong passwords from one address within [`GUESS_TIME`]: a person mistypes a few times, and
+/// Wrong passwords from one address within [`WRONG_PASSWORD_WINDOW`]: a person mistypes a few times, and
 /// at ten a minute a list of ten thousand takes a day.
 pub const WRONG_PASSWORDS: usize = 10;
 /// How long a wrong password counts.
-pub const GUESS_TIME: Duration = Duration::from_secs(60);
+pub const WRONG_PASSWORD_WINDOW: Duration = Duration::from_secs(60);
 /// Addresses whose wrong passwords are counted each by itself: 100 bytes each.
-pub const GUESSERS: usize = 256;
+pub const THROTTLED_ADDRESSES: usize = 256;
 /// Addresses that are remembered for having given the right password: more than one house has
 /// displays and people.
-pub const PASSWORD_KNOWERS: usize = 64;
+pub const TRUSTED_ADDRESSES: usize = 64;
 /// Bytes of a file that a person writes: the configuration, `.env`, a password, certificates.
 /// The largest is a bundle of root certificates, 250 kB.
 pub const TEXT_FILE_BYTES: u64 = 4_000_000;
@@ -64,9 +64,9 @@ pub const SOURCES: usize = 128;
 /// Body after decompression, unless a source says otherwise.
 pub const BODY_BYTES: u64 = 4 * 1024 * 1024;
 /// A request head that is remembered with its answer, to be known when it comes again.
-pub const STANDING_HEAD_BYTES: usize = 512;
+pub const CACHED_HEAD_BYTES: usize = 512;
 /// Bytes read of a 403's body, to learn whether it speaks of a quota: an error is short.
-pub const REFUSAL_BYTES: u64 = 4 * 1024;
+pub const ERROR_BODY_BYTES: u64 = 4 * 1024;
 /// The head of one response. Each kept connection holds a buffer of this size, and servers
 /// with long policies send 8 KiB.
 pub const RESPONSE_HEAD_BYTES: usize = 16 * 1024;
@@ -77,7 +77,7 @@ pub const RESOLVE_TIMEOUT: Duration = Duration::from_secs(8);
 /// One TCP and TLS handshake.
 pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// Nodes that followed data may come through.
-pub const FOLLOWED_NODES: usize = 8;
+pub const UPSTREAM_HOPS: usize = 8;
 /// Redirects followed in one fetch.
 pub const REDIRECTS: u32 = 5;
 /// Write buffer of one connection, which the longest line of a request has to fit; ureq's
@@ -86,46 +86,46 @@ pub const TRANSPORT_BUFFER_BYTES: usize = 8 * 1024;
 /// Each buffer of the socket below TLS, which buffers whole records itself.
 pub const TLS_BUFFER_BYTES: usize = 4 * 1024;
 /// How long an unused connection is kept for the next fetch.
-pub const KEPT_CONNECTION: Duration = Duration::from_secs(90);
+pub const KEEP_ALIVE_TIMEOUT: Duration = Duration::from_secs(90);
 /// Connections to one device at home at once, idle ones included: some take no second one.
-pub const CONNECTIONS_TO_A_DEVICE: usize = 1;
+pub const CONNECTIONS_PER_DEVICE: usize = 1;
 /// The same for any other server: browsers open six.
-pub const CONNECTIONS_TO_A_SERVER: usize = 4;
+pub const CONNECTIONS_PER_SERVER: usize = 4;
 /// The most that a source may ask for.
-pub const CONNECTIONS_ASKED: u64 = 16;
+pub const MAX_CONFIGURED_CONNECTIONS: u64 = 16;
 /// What the kernel gets beyond the time of a connect, to say itself how it ended.
 pub const CONNECT_GRACE: Duration = Duration::from_millis(50);
 /// Characters of an answer that could not be read, as a command shows them: enough to know a
 /// login page or an error's message.
-pub const ANSWER_CHARS: usize = 300;
+pub const RESPONSE_SAMPLE_CHARS: usize = 300;
 /// Values of one JSON body: at about 100 bytes each in memory, 20 MB for the moment of
 /// reading. A body of 4 MiB could hold two million.
 pub const JSON_VALUES: usize = 200_000;
 /// A wall clock before this (2026-01-01) is wrong, since the program is younger:
 /// certificates cannot be judged by it.
-pub const EARLIEST_WALL_S: i64 = 1_767_225_600;
+pub const EARLIEST_PLAUSIBLE_WALL_S: i64 = 1_767_225_600;
 /// Bytes of an `ETag` or `Last-Modified` that is sent back.
 pub const VALIDATOR_BYTES: usize = 1024;
 /// Failures in a row after which connections are opened anew and nothing kept is trusted.
-pub const FRESH_POOL_AFTER: u64 = 3;
+pub const RECONNECT_AFTER_FAILURES: u64 = 3;
 /// The longest pause between attempts that back-off alone makes.
-pub const BACK_OFF: Duration = Duration::from_secs(15 * 60);
+pub const MAX_BACK_OFF: Duration = Duration::from_secs(15 * 60);
 /// The longest `Retry-After` that is obeyed: a server that says more is asked daily.
-pub const RETRY_AFTER: Duration = Duration::from_secs(24 * 3600);
+pub const MAX_RETRY_AFTER: Duration = Duration::from_secs(24 * 3600);
 /// How far ahead a quota's spending is written down: the card is written six times an hour
 /// at most, and a power cut costs a source no more than this.
-pub const QUOTA_AHEAD: Duration = Duration::from_secs(600);
+pub const QUOTA_RESERVATION: Duration = Duration::from_secs(600);
 /// How long a source with a quota waits for the disk before it asks all the same: a card that
 /// blocks is told as storage trouble, and must not end fetching.
-pub const QUOTA_PATIENCE: Duration = Duration::from_secs(2);
+pub const QUOTA_WRITE_TIMEOUT: Duration = Duration::from_secs(2);
 /// A wait ordered by a server is remembered across restarts from this length on; writing down
 /// a shorter one would wear the card for nothing.
-pub const ORDER_REMEMBERED: Duration = Duration::from_secs(60);
+pub const MIN_PERSISTED_RETRY_AFTER: Duration = Duration::from_secs(60);
 /// How soon a source is asked early again, to learn whether another's trouble is this node's
 /// own network: a neighbour that comes and goes must not multiply a server's load.
-pub const ASK_EARLY_AGAIN: Duration = Duration::from_secs(300);
+pub const EARLY_PROBE_INTERVAL: Duration = Duration::from_secs(300);
 /// The shortest interval of a source; below it a "node" is a load test.
-pub const SHORTEST_INTERVAL: Duration = Duration::from_secs(1);
+pub const MIN_INTERVAL: Duration = Duration::from_secs(1);
 
 // ---- Threads -------------------------------------------------------------------------
 
@@ -139,11 +139,11 @@ pub const THREADS_BESIDE_SOURCES: usize = 18;
 /// never waits for the disk.
 pub const OBSERVATION_QUEUE: usize = 64;
 /// The longest turn of `ingest`: a clock that becomes trusted announces itself to nobody.
-pub const INGEST_PATIENCE: Duration = Duration::from_secs(10);
+pub const INGEST_WAIT_TIMEOUT: Duration = Duration::from_secs(10);
 /// A loop silent for this long is stuck: `/healthz` says 503.
-pub const STUCK: Duration = Duration::from_secs(60);
+pub const HEARTBEAT_TIMEOUT: Duration = Duration::from_secs(60);
 /// The whole stop, from signal to exit, before threads are left behind.
-pub const STOP: Duration = Duration::from_secs(5);
+pub const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(5);
 
 // ---- Storage -------------------------------------------------------------------------
 
@@ -152,31 +152,31 @@ pub const STOP: Duration = Duration::from_secs(5);
 pub const COMMIT_EVERY: Duration = Duration::from_secs(60);
 /// Readings that wait in memory while the disk cannot take them: 20,000 × about 120 bytes
 /// is 2.4 MB, or 50 keys a minute for six hours.
-pub const ROWS_WAITING: usize = 20_000;
+pub const WRITE_BUFFER_ROWS: usize = 20_000;
 /// How long readings wait for a clock that can be believed.
-pub const CLOCK_PATIENCE: Duration = Duration::from_secs(600);
+pub const CLOCK_TRUST_TIMEOUT: Duration = Duration::from_secs(600);
 /// Below this much room `check` warns: about a month of 50 readings a minute.
 pub const LOW_DISK_BYTES: u64 = 200_000_000;
 /// How long SQLite waits for another process's lock.
-pub const DATABASE_BUSY: Duration = Duration::from_secs(5);
+pub const SQLITE_BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 /// The same at start, when displays wait for the first answer.
-pub const DATABASE_BUSY_AT_START: Duration = Duration::from_millis(200);
+pub const SQLITE_BUSY_TIMEOUT_AT_START: Duration = Duration::from_millis(200);
 /// How often the store looks whether its files are still those at their paths: an exchange is
 /// told within this time, and before anything more is written.
-pub const FILES_CHECK: Duration = Duration::from_secs(10);
+pub const FILE_CHECK_INTERVAL: Duration = Duration::from_secs(10);
 /// How long a database that was put in place has to be left alone before it is opened: a copy
 /// from another file system arrives in pieces.
-pub const FILE_SETTLES: Duration = Duration::from_secs(2);
+pub const FILE_QUIET_TIME: Duration = Duration::from_secs(2);
 /// Size of a database up to which it is read whole when something else has written to it.
-pub const CHECKED_BYTES: u64 = 256 * 1024 * 1024;
+pub const INTEGRITY_CHECK_BYTES: u64 = 256 * 1024 * 1024;
 /// The longest pause between attempts to use a storage that fails: a card put back is
 /// noticed within a minute.
-pub const STORAGE_BACK_OFF: Duration = Duration::from_secs(60);
+pub const MAX_STORAGE_BACK_OFF: Duration = Duration::from_secs(60);
 /// A commit that takes longer is told as trouble: the card blocks.
 pub const SLOW_COMMIT: Duration = Duration::from_secs(20);
 /// How long rows are kept one by one, as hours and (longer) as days.
-pub const RAW_KEPT: Duration = Duration::from_secs(30 * 86_400);
-pub const HOURLY_KEPT: Duration = Duration::from_secs(2 * 365 * 86_400 + 86_400);
+pub const RAW_RETENTION: Duration = Duration::from_secs(30 * 86_400);
+pub const HOURLY_RETENTION: Duration = Duration::from_secs(2 * 365 * 86_400 + 86_400);
 /// Size of the database past which the oldest rows go early.
 pub const DATABASE_BYTES: u64 = 2_000_000_000;
 /// Ids that one step of retention looks at: about 100 pages, 10 ms on a PC, so that nobody
@@ -188,10 +188,10 @@ pub const RETENTION_STEPS: usize = 8;
 pub const VACUUM_STEP_PAGES: u32 = 256;
 /// Keys of one hour whose rows are held in memory while that hour is summed up anew: 64
 /// keys at one row a second are 230,000 rows, about 10 MB.
-pub const RECOMPUTED_KEYS: usize = 64;
+pub const ROLLUP_BATCH_KEYS: usize = 64;
 /// Pages of the write-ahead log before it is copied into the database: 4 MB. Pages that
 /// change with every commit are then written back once for many commits.
-pub const WAL_PAGES: u32 = 1_000;
+pub const WAL_CHECKPOINT_PAGES: u32 = 1_000;
 /// SQLite's page cache of one connection, in KiB: the pages that one commit touches are
 /// about 30, a query of a year 200.
 pub const PAGE_CACHE_KIB: u32 = 2_000;
@@ -214,35 +214,35 @@ pub const HISTORY_RAW_ROWS: i64 = 90_000;
 /// Ids that one statement scans before rows and time are counted: a millisecond.
 pub const SCAN_IDS: i64 = 4_096;
 /// One answer that reads the database, once it has its turn; then it is cut off.
-pub const DATABASE_TIME: Duration = Duration::from_secs(2);
-/// How long such an answer waits for its turn: three others before it take `DATABASE_TIME`
-/// each. With its own it is less than `BACKEND_TIME`.
-pub const TURN_TIME: Duration = Duration::from_secs(6);
+pub const QUERY_TIMEOUT: Duration = Duration::from_secs(2);
+/// How long such an answer waits for its turn: three others before it take `QUERY_TIMEOUT`
+/// each. With its own it is less than `POOL_TIMEOUT`.
+pub const QUERY_QUEUE_TIMEOUT: Duration = Duration::from_secs(6);
 /// Hours of fives that one history query reads, twelve rows each; beyond it hours answer.
-pub const HISTORY_FIVES_HOURS: i64 = 8 * 24;
+pub const HISTORY_FIVE_MINUTE_HOURS: i64 = 8 * 24;
 /// Ids that an hour's rows lie among, past which it gets fives: reading that many takes as
 /// long as reading the fives.
-pub const FIVES_WORTH_IDS: i64 = 600;
+pub const FIVE_MINUTE_MIN_IDS: i64 = 600;
 /// Ids past which an hour gets none, and charts take it as a whole: 140 readings a second
 /// reach it, and the store thread is busy with them for 50 ms on a PC.
-pub const FIVES_IDS: i64 = 500_000;
+pub const FIVE_MINUTE_MAX_IDS: i64 = 500_000;
 /// How long an hour is over before its rows are summed up by fives, so that late ones are
 /// among them.
-pub const FIVES_AFTER_S: i64 = 600;
+pub const FIVE_MINUTE_DELAY_S: i64 = 600;
 /// Rows of the hourly tier that one history query reads; beyond it the daily tier answers.
 pub const HISTORY_HOURS: i64 = 4_400;
 /// Rows held at once by an export, which sorts and corrects within a part of an hour.
 pub const EXPORT_ROWS: i64 = 50_000;
 /// Ids that a database of ours can have: past these its counters would soon overflow, and a
 /// thousand rows a second do not get there in the age of the universe.
-pub const IDS: std::ops::RangeInclusive<i64> = 0..=1 << 62;
+pub const VALID_IDS: std::ops::RangeInclusive<i64> = 0..=1 << 62;
 /// Versions that a database can say it has; past it, a bit of the number has flipped.
-pub const SCHEMA_VERSIONS: i32 = 1_000;
+pub const MAX_SCHEMA_VERSION: i32 = 1_000;
 /// Hours since 1970 that a row can have: the years 1 to 9999, which RFC 3339 can say.
-pub const HOURS: std::ops::RangeInclusive<i64> = -17_259_888..=70_389_528;
+pub const VALID_HOURS: std::ops::RangeInclusive<i64> = -17_259_888..=70_389_528;
 /// At most one damaged database is set aside in this time; a card that destroys faster
 /// must not be filled with the remains.
-pub const SALVAGE_PAUSE: Duration = Duration::from_secs(3600);
+pub const MIN_SALVAGE_INTERVAL: Duration = Duration::from_secs(3600);
 /// Rows that one step of a salvage takes over: a tenth of a second on a PC, so that new
 /// readings are committed between.
 pub const SALVAGE_STEP_ROWS: usize = 10_000;
@@ -250,29 +250,29 @@ pub const SALVAGE_STEP_ROWS: usize = 10_000;
 pub const SALVAGE_STEP_PAGES: usize = 1_000;
 /// What a salvage leaves free on the card for new readings: this part of it, and no more than
 /// so many bytes.
-pub const SALVAGE_LEAVES_PART: u64 = 20;
-pub const SALVAGE_LEAVES_BYTES: u64 = 16 << 20;
+pub const SALVAGE_FREE_PART: u64 = 20;
+pub const SALVAGE_FREE_BYTES: u64 = 16 << 20;
 /// How often a salvage that waits for room looks again.
-pub const SALVAGE_WAITS: Duration = Duration::from_secs(60);
+pub const SALVAGE_RETRY_INTERVAL: Duration = Duration::from_secs(60);
 /// How long a clock that was believed and then jumped has to keep the new time before ages,
 /// stamps and alerts go by it: nobody leaves a wrong clock for a week, and a restart takes it over at once.
-pub const JUMP_PATIENCE: Duration = Duration::from_secs(7 * 86_400);
+pub const CLOCK_JUMP_TIMEOUT: Duration = Duration::from_secs(7 * 86_400);
 /// The same for a clock that had been believed for less than this: it may have been wrong at
 /// the start, and set right since.
-pub const JUMP_PATIENCE_LEAST: Duration = Duration::from_secs(3_600);
+pub const MIN_CLOCK_JUMP_TIMEOUT: Duration = Duration::from_secs(3_600);
 /// What retention's own clock may catch up at once: in each boot for the time that the machine
 /// was off, and in one reading. A wrong wall clock costs at most so much of what is kept.
-pub const RETENTION_CATCH_UP: Duration = Duration::from_secs(86_400);
+pub const MAX_RETENTION_CATCH_UP: Duration = Duration::from_secs(86_400);
 /// How far retention's clock moves before it is saved again: it deletes by the hour.
-pub const RETENTION_CLOCK_SAVED: Duration = Duration::from_secs(3_600);
+pub const RETENTION_CLOCK_SAVE_INTERVAL: Duration = Duration::from_secs(3_600);
 /// Servers whose `Date` is remembered: two that agree are enough.
 pub const CLOCK_PEERS: usize = 8;
 /// How many answers of one server vouch for our clock, and over how long.
 pub const CLOCK_PEER_DATES: u32 = 3;
-pub const CLOCK_PEER_TIME: Duration = Duration::from_secs(1_800);
+pub const CLOCK_PEER_PERIOD: Duration = Duration::from_secs(1_800);
 /// How far a peer's `Date` may be from ours and still vouch for our clock; and how far wall and
 /// monotonic time may part before a clock has jumped.
-pub const CLOCK_AGREEMENT: Duration = Duration::from_secs(300);
+pub const CLOCK_TOLERANCE: Duration = Duration::from_secs(300);
 
 // ---- Serving -------------------------------------------------------------------------
 
@@ -285,39 +285,39 @@ pub const REQUEST_HEAD_BYTES: usize = 8 * 1024;
 /// Headers of one request.
 pub const REQUEST_HEADERS: usize = 64;
 /// The whole head, from the first byte (or from accepting) to its end.
-pub const REQUEST_HEAD_TIME: Duration = Duration::from_secs(5);
+pub const REQUEST_HEAD_TIMEOUT: Duration = Duration::from_secs(5);
 /// A connection without a request.
-pub const IDLE_TIME: Duration = Duration::from_secs(30);
+pub const IDLE_TIMEOUT: Duration = Duration::from_secs(30);
 /// One answer, until the client has taken it.
-pub const WRITE_TIME: Duration = Duration::from_secs(10);
+pub const WRITE_TIMEOUT: Duration = Duration::from_secs(10);
 /// Answers not yet taken by clients, in all; past it new requests get 503.
-pub const BYTES_OUTSTANDING: usize = 8 * 1024 * 1024;
+pub const SEND_BUDGET_BYTES: usize = 8 * 1024 * 1024;
 /// Threads of tiny_http's pool behind the gate; as many backend connections at most.
-pub const WORKERS: usize = 4;
+pub const POOL_WORKERS: usize = 4;
 /// How long an answer of the pool serves whoever asks the very same: ages are told in seconds,
 /// and nobody sees a tenth.
-pub const REPEAT_TIME: Duration = Duration::from_millis(100);
+pub const PAGE_CACHE_TTL: Duration = Duration::from_millis(100);
 /// How many such answers are kept, and how large one may be: a page is 30 kB.
-pub const REPEATS: usize = 4;
-pub const REPEATED_BYTES: usize = 64 * 1024;
+pub const PAGE_CACHE_ENTRIES: usize = 4;
+pub const PAGE_CACHE_ENTRY_BYTES: usize = 64 * 1024;
 /// One answer of the pool, from asking to its last byte.
-pub const BACKEND_TIME: Duration = Duration::from_secs(10);
+pub const POOL_TIMEOUT: Duration = Duration::from_secs(10);
 /// One answer of the pool; a page is 30 kB, an exported history a few hundred.
-pub const BACKEND_ANSWER_BYTES: usize = 4 * 1024 * 1024;
+pub const POOL_RESPONSE_BYTES: usize = 4 * 1024 * 1024;
 /// Event streams at once.
 pub const EVENT_STREAMS: usize = 200;
 /// How often an event stream hears of a snapshot in which only times are new: a display that
 /// shows the age of a value is never wrong by more.
-pub const EVENT_TIMES: Duration = Duration::from_secs(60);
+pub const EVENT_TIMES_INTERVAL: Duration = Duration::from_secs(60);
 /// Field names that a page of another origin may announce: browsers name those that its script
 /// sets, a handful. What is past them is not allowed.
 pub const PREFLIGHT_FIELDS: usize = 32;
 /// One of them.
 pub const PREFLIGHT_FIELD_BYTES: usize = 64;
 /// A comment on a silent event stream.
-pub const EVENT_HEARTBEAT: Duration = Duration::from_secs(15);
+pub const EVENT_HEARTBEAT_INTERVAL: Duration = Duration::from_secs(15);
 /// Displays remembered, by address and agent; the one silent longest yields.
-pub const DISPLAYS: usize = 64;
+pub const TRACKED_DISPLAYS: usize = 64;
 /// Incidents on the alerts page.
 pub const INCIDENTS_SHOWN: usize = 100;
 /// Points of one `/history` answer.
@@ -325,7 +325,7 @@ pub const HISTORY_POINTS: usize = 2_000;
 
 /// One step of `main-node healthcheck`: `/healthz` is answered from memory, and Docker gives
 /// the whole command 30 s.
-pub const HEALTHCHECK_TIME: Duration = Duration::from_secs(5);
+pub const HEALTHCHECK_TIMEOUT: Duration = Duration::from_secs(5);
 /// What it reads of the answer, which is a line.
 pub const HEALTHCHECK_BYTES: u64 = 8 * 1024;
 
@@ -333,60 +333,60 @@ pub const HEALTHCHECK_BYTES: u64 = 8 * 1024;
 
 /// Keys of one `/snapshot?keys=` that the gate's thread answers itself, in 0.1 ms on a PC: a
 /// small display asks for a handful. A head holds thousands; then a worker answers.
-pub const SNAPSHOT_KEYS_AT_ONCE: usize = 64;
+pub const SNAPSHOT_INLINE_KEYS: usize = 64;
 /// Descriptors left to the rest of the node (database, fetches, pool) when connections are
 /// capped below `ulimit -n`.
-pub const DESCRIPTORS_KEPT: usize = 64;
+pub const RESERVED_DESCRIPTORS: usize = 64;
 /// Connections waiting in the kernel for the gate to accept them.
-pub const BACKLOG: i32 = 511;
+pub const LISTEN_BACKLOG: i32 = 511;
 /// Connections accepted in a row before the others get their turn.
-pub const ACCEPTS_IN_A_ROW: usize = 16;
+pub const ACCEPT_BATCH: usize = 16;
 /// Pause after an accept that failed for want of descriptors or memory.
-pub const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+pub const ACCEPT_RETRY_DELAY: Duration = Duration::from_millis(50);
 /// Pipelined requests of one connection answered in a row before the others get their turn.
-pub const ANSWERS_IN_A_ROW: usize = 8;
+pub const PIPELINE_BATCH: usize = 8;
 /// Empty line ends forgiven before a request line; old clients send one after a body.
-pub const BLANKS_BEFORE_HEAD: usize = 8;
+pub const LEADING_NEWLINES: usize = 8;
 /// How long a connection must have been idle before a newcomer may have its place.
-pub const SHED_AFTER: Duration = Duration::from_secs(1);
-/// What a large answer gets beyond `WRITE_TIME`: weak Wi-Fi takes this much a second.
-pub const WRITE_BYTES_PER_S: usize = 32 * 1024;
+pub const EVICT_IDLE_AFTER: Duration = Duration::from_secs(1);
+/// What a large answer gets beyond `WRITE_TIMEOUT`: weak Wi-Fi takes this much a second.
+pub const MIN_WRITE_BYTES_PER_S: usize = 32 * 1024;
 /// The kernel's buffer of unsent bytes of one connection (it doubles this); unasked it may
 /// grow to 4 MB each, which no count of ours would see.
 pub const SEND_BUFFER_BYTES: usize = 64 * 1024;
 /// Bytes sent but not acknowledged for this long: the client is gone, and the kernel says so.
-pub const UNACKNOWLEDGED_TIME: Duration = Duration::from_secs(30);
+pub const TCP_USER_TIMEOUT: Duration = Duration::from_secs(30);
 /// How long what a refused client still sends is read and dropped, so that its kernel does not
 /// answer our last bytes with a reset before it has shown them.
-pub const LINGER_TIME: Duration = Duration::from_secs(2);
+pub const LINGER_TIMEOUT: Duration = Duration::from_secs(2);
 /// How much of it.
 pub const LINGER_BYTES: usize = 256 * 1024;
 /// Answers up to this size are not counted as outstanding: times `CONNECTIONS` they are 1 MiB,
 /// and `/snapshot` and `/healthz` must live on while large answers are refused.
-pub const SMALL_ANSWER_BYTES: usize = 4 * 1024;
-/// Large answers not yet taken by one address: half of `BYTES_OUTSTANDING`, so that one client
+pub const SMALL_RESPONSE_BYTES: usize = 4 * 1024;
+/// Large answers not yet taken by one address: half of `SEND_BUDGET_BYTES`, so that one client
 /// cannot use up everybody's.
-pub const BYTES_OUTSTANDING_PER_ADDRESS: usize = BYTES_OUTSTANDING / 2;
+pub const SEND_BUDGET_BYTES_PER_ADDRESS: usize = SEND_BUDGET_BYTES / 2;
 /// HTTP deadlines are kept to this precision; a `Date` header is at most this old.
 pub const HTTP_TICK: Duration = Duration::from_millis(250);
 /// How often the HTTP server shows that it runs while no deadline is due: well below
-/// [`STUCK`].
+/// [`HEARTBEAT_TIMEOUT`].
 pub const HTTP_HEARTBEAT: Duration = Duration::from_secs(10);
 /// One proof that a new connection to the pool is answered; longer means that its accept loop
 /// has ended.
-pub const PROOF_TIME: Duration = Duration::from_secs(2);
+pub const POOL_PING_TIMEOUT: Duration = Duration::from_secs(2);
 /// Alert events kept for streams that are busy with an earlier one.
-pub const ALERTS_KEPT: usize = 16;
+pub const EVENT_LOG_ALERTS: usize = 16;
 /// What an event stream's client waits before it connects again.
-pub const EVENT_RETRY: Duration = Duration::from_secs(5);
+pub const EVENT_RECONNECT_DELAY: Duration = Duration::from_secs(5);
 /// Different pairs of route and status counted; two dozen routes have a handful each.
 pub const ROUTE_COUNTERS: usize = 192;
 /// Leftover socket directories of dead runs looked at on one start.
-pub const LEFTOVERS: usize = 64;
+pub const STALE_SOCKET_DIRECTORIES: usize = 64;
 /// Bytes of a Unix socket's path, by the kernel's `sun_path` with its closing zero.
 pub const SOCKET_PATH_BYTES: usize = 107;
 /// Bytes that gzip must save before it is used: its own two header fields cost 47.
-pub const GZIP_SAVING: usize = 64;
+pub const MIN_GZIP_SAVING_BYTES: usize = 64;
 /// Segments of a request's path and parameters of its query; no route has more than 4.
 pub const TARGET_PARTS: usize = 16;
 /// What a display that has nothing yet is told to wait before it asks again.
@@ -406,14 +406,14 @@ pub const CHART_POINTS: usize = 240;
 pub const SPARKLINE_POINTS: usize = 48;
 /// How long a sparkline is kept before its history is read again: it is 24 h wide and a
 /// pixel or two an hour.
-pub const SPARKLINE_TIME: Duration = Duration::from_secs(120);
+pub const SPARKLINE_TTL: Duration = Duration::from_secs(120);
 /// Characters of an operation's description that a source's page shows: some files hold a
 /// whole manual there, and a page stays light.
 pub const DESCRIPTION_CHARS: usize = 2_000;
 /// Of those, so many stand open; a longer one is folded, so that the facts stay in sight.
 pub const DESCRIPTION_OPEN_CHARS: usize = 300;
 /// What threads that only have to notice the stop get for it, on top of what is left.
-pub const STOP_GRACE: Duration = Duration::from_millis(100);
+pub const SHUTDOWN_GRACE: Duration = Duration::from_millis(100);
 // ---- Alerts --------------------------------------------------------------------------
 
 /// Events that wait on one channel: with reminders that widen and flapping told once, weeks
@@ -426,24 +426,24 @@ pub const INCIDENTS: usize = 1_000;
 /// Deliveries kept for the page, the oldest given up first: four for each incident.
 pub const DELIVERIES: usize = 4 * INCIDENTS;
 /// How long the first event waits for others, so that one cause makes one mail.
-pub const GATHER: Duration = Duration::from_secs(10);
+pub const BATCH_DELAY: Duration = Duration::from_secs(10);
 /// The shortest and longest pause between attempts to deliver.
 pub const DELIVERY_BACK_OFF: (Duration, Duration) =
     (Duration::from_secs(60), Duration::from_secs(3600));
 /// How often what was refused is tried again, unless the configuration has changed.
-pub const REFUSED_AGAIN: Duration = Duration::from_secs(86_400);
+pub const REFUSED_RETRY_INTERVAL: Duration = Duration::from_secs(86_400);
 /// Daily retries that may be refused before an alert is given up: counted, so that no clock
 /// that jumps can end them.
-pub const REFUSED_DAYS: u32 = 14;
+pub const REFUSED_RETRIES: u32 = 14;
 /// How soon a request to try refused alerts again is noticed.
-pub const REFUSED_LOOK: Duration = Duration::from_secs(30);
+pub const REFUSED_RETRY_POLL: Duration = Duration::from_secs(30);
 /// One step of an SMTP dialogue; servers that delay their greeting on purpose take 10 s.
-pub const SMTP_STEP: Duration = Duration::from_secs(30);
+pub const SMTP_STEP_TIMEOUT: Duration = Duration::from_secs(30);
 /// The text of a message, until the server has taken it; scanning for spam takes a while.
-pub const SMTP_DATA: Duration = Duration::from_secs(120);
+pub const SMTP_DATA_TIMEOUT: Duration = Duration::from_secs(120);
 /// Characters of a server's reply that are shown.
 pub const REPLY_CHARS: usize = 200;
 /// One call of a webhook or a ping.
 pub const WEBHOOK_TIMEOUT: Duration = Duration::from_secs(15);
 /// How often a dead man's switch is told that all is well.
-pub const PING_EVERY: Duration = Duration::from_secs(60);
+pub const PING_INTERVAL: Duration = Duration::from_secs(60);

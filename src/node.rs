@@ -212,13 +212,13 @@ impl Node {
     /// known is served until the end, and everything received is committed. True if that
     /// succeeded and nothing was left behind.
     pub fn stop(self) -> bool {
-        let deadline = Instant::now() + limits::STOP;
+        let deadline = Instant::now() + limits::SHUTDOWN_TIMEOUT;
         systemd::stopping();
         let mut left_behind = Vec::new();
 
         self.shutdown.stop();
         // Half of the time is kept for the commit.
-        let first_half = Instant::now() + limits::STOP / 2;
+        let first_half = Instant::now() + limits::SHUTDOWN_TIMEOUT / 2;
         for thread in self.fetchers {
             let name = thread.name().to_owned();
             if !thread.join_by(first_half) {
@@ -233,7 +233,7 @@ impl Node {
         log::info!("stopping: the last observation is published");
         left_behind.extend(self.telling.stop(first_half.max(Instant::now())));
         let rest = || deadline.saturating_duration_since(Instant::now());
-        let stored = self.store.stop(rest().max(limits::STOP / 10));
+        let stored = self.store.stop(rest().max(limits::SHUTDOWN_TIMEOUT / 10));
         match stored.is_complete() {
             true => log::info!("stopping: {stored}"),
             false => log::error!("stopping: {stored}"),

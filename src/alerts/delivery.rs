@@ -129,7 +129,7 @@ impl DeliveryWorker {
         let pause = match refused.is_empty() {
             true => pause,
             // A request to try them again is noticed soon.
-            false => pause.min(limits::REFUSED_LOOK),
+            false => pause.min(limits::REFUSED_RETRY_POLL),
         };
         self.refused_queue
             .pause(now.mono)
@@ -304,7 +304,7 @@ impl DeliveryWorker {
                 .get(&item.id)
                 .is_some_and(|(_, daily)| *daily);
             let days = known.map_or(0, |it| it.days) + u32::from(known.is_some() && is_daily);
-            let outcome = match days < limits::REFUSED_DAYS {
+            let outcome = match days < limits::REFUSED_RETRIES {
                 true => DeliveryOutcome::Refused {
                     ids,
                     refusal: DeliveryRefusal {
@@ -328,7 +328,7 @@ impl DeliveryWorker {
                     }
                 }
             };
-            let again = now.mono.after(limits::REFUSED_AGAIN);
+            let again = now.mono.after(limits::REFUSED_RETRY_INTERVAL);
             self.refused_queue.due.insert(item.id, (again, true));
             self.outbox.record(&name, outcome);
         }

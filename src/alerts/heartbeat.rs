@@ -37,7 +37,7 @@ pub fn run(
         if turn.is_none() {
             was_heard = false;
         }
-        wake_signal.sleep(limits::PING_EVERY);
+        wake_signal.sleep(limits::PING_INTERVAL);
     }
 }
 

@@ -60,7 +60,7 @@ impl RefusedQueue {
                 // The wall clock counts once in a run and for a day at most, so that one that
                 // jumps costs one of the daily retries and holds nothing up.
                 let past = now.wall.second().saturating_sub(refusal.last);
-                let day = limits::REFUSED_AGAIN;
+                let day = limits::REFUSED_RETRY_INTERVAL;
                 let left = match u64::try_from(past) {
                     Ok(past) => day.saturating_sub(Duration::from_secs(past)),
                     Err(_) => Duration::ZERO,

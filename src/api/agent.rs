@@ -51,7 +51,7 @@ impl Default for TransportSettings {
             ca_file: None,
             proxy: None,
             user_agent: concat!("main-node/", env!("CARGO_PKG_VERSION")).to_owned(),
-            pool: ConnectionPool::new("", limits::CONNECTIONS_TO_A_DEVICE),
+            pool: ConnectionPool::new("", limits::CONNECTIONS_PER_DEVICE),
             is_private: private_address::is_private,
         }
     }

@@ -102,7 +102,7 @@ fn clock_doubt(now: Moment) -> String {
 
 /// The clock forbids to judge certificates.
 pub fn clock_is_wrong(context: ErrorContext) -> Failure {
-    let why = match context.now.wall.second() < limits::EARLIEST_WALL_S {
+    let why = match context.now.wall.second() < limits::EARLIEST_PLAUSIBLE_WALL_S {
         true => "which cannot be right",
         false => "which is not synchronised",
     };

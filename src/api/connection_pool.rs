@@ -28,8 +28,8 @@ pub fn default_connections(host: &str) -> usize {
         Err(_) => private_address::is_local_name(bare),
     };
     match is_home {
-        true => limits::CONNECTIONS_TO_A_DEVICE,
-        false => limits::CONNECTIONS_TO_A_SERVER,
+        true => limits::CONNECTIONS_PER_DEVICE,
+        false => limits::CONNECTIONS_PER_SERVER,
     }
 }
 
@@ -71,7 +71,7 @@ impl fmt::Debug for ConnectionPool {
 impl ConnectionPool {
     /// Of the server at `origin`, with at most so many connections.
     pub fn new(origin: &str, most: usize) -> Arc<ConnectionPool> {
-        ConnectionPool::with_idle_timeout(origin, most, limits::KEPT_CONNECTION)
+        ConnectionPool::with_idle_timeout(origin, most, limits::KEEP_ALIVE_TIMEOUT)
     }
 
     fn with_idle_timeout(origin: &str, most: usize, kept_for: Duration) -> Arc<ConnectionPool> {

@@ -146,20 +146,20 @@ impl Fetcher {
         loop {
             // A clock that becomes trusted announces itself to nobody, and may end the wait.
             let glance = match meter.is_uncertain() {
-                true => wait.min(limits::INGEST_PATIENCE),
+                true => wait.min(limits::INGEST_WAIT_TIMEOUT),
                 false => wait,
             };
             let slept_from = self.clock.now().mono;
             let woken = self.sleep(stopping, glance, &mut heard);
             let now = self.clock.now();
             let asked = last_begun.map(|begun: Mono| now.mono.since(begun));
-            let lately = asked.filter(|since| *since < limits::ASK_EARLY_AGAIN);
+            let lately = asked.filter(|since| *since < limits::EARLY_PROBE_INTERVAL);
             match (woken, lately) {
                 (WakeReason::Stop, _) => break,
                 // Early all the same, but not so soon.
                 (WakeReason::Wake, Some(since)) => {
                     let rest = wait.saturating_sub(now.mono.since(slept_from));
-                    wait = rest.min(limits::ASK_EARLY_AGAIN - since);
+                    wait = rest.min(limits::EARLY_PROBE_INTERVAL - since);
                     continue;
                 }
                 (WakeReason::Wake, None) => log::debug!("{}: asked early", self.plan.name),
@@ -198,7 +198,7 @@ impl Fetcher {
 
     /// A source that keeps silent after a start says why.
     fn log_wait(&self, wait: Duration) {
-        if wait >= limits::ORDER_REMEMBERED {
+        if wait >= limits::MIN_PERSISTED_RETRY_AFTER {
             log::info!(
                 "{}: first request in {} (quota used by the previous run)",
                 self.plan.name,
@@ -303,7 +303,7 @@ impl Fetcher {
             fastrand::f64(),
         );
         let ordered = result.retry_after.unwrap_or_default();
-        let ordered = ordered.min(limits::RETRY_AFTER);
+        let ordered = ordered.min(limits::MAX_RETRY_AFTER);
         Some(Observation {
             source: self.index,
             at,
@@ -331,7 +331,7 @@ impl Fetcher {
                 }
                 if self
                     .failures_in_a_row
-                    .is_multiple_of(limits::FRESH_POOL_AFTER)
+                    .is_multiple_of(limits::RECONNECT_AFTER_FAILURES)
                 {
                     self.transport.reset_connections();
                 }

@@ -35,7 +35,7 @@ pub fn parse_snapshot(
     };
     let via = body.get("via").and_then(Json::as_array);
     let mut via: Vec<Arc<str>> = via.into_iter().flatten().filter_map(name).collect();
-    via.truncate(limits::FOLLOWED_NODES + 1);
+    via.truncate(limits::UPSTREAM_HOPS + 1);
     via.push(node.clone());
     if via.iter().any(|it| **it == *own) {
         let detail = format!(
@@ -44,8 +44,8 @@ pub fn parse_snapshot(
         );
         return Err(Failure::new(Cause::Redirect, detail));
     }
-    if via.len() > limits::FOLLOWED_NODES {
-        let most = limits::FOLLOWED_NODES;
+    if via.len() > limits::UPSTREAM_HOPS {
+        let most = limits::UPSTREAM_HOPS;
         let detail = format!("the data of {host} came through more than {most} nodes");
         return Err(Failure::new(Cause::Redirect, detail));
     }

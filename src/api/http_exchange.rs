@@ -57,8 +57,8 @@ impl HttpExchange {
             c if c.is_control() => '?',
             c => c,
         });
-        let mut begins: String = text.take(limits::ANSWER_CHARS + 1).collect();
-        if let Some((cut, _)) = begins.char_indices().nth(limits::ANSWER_CHARS) {
+        let mut begins: String = text.take(limits::RESPONSE_SAMPLE_CHARS + 1).collect();
+        if let Some((cut, _)) = begins.char_indices().nth(limits::RESPONSE_SAMPLE_CHARS) {
             begins.truncate(cut);
             begins.push('…');
         }
@@ -74,8 +74,8 @@ impl HttpExchange {
     }
 }
 
-/// Bytes that hold `limits::ANSWER_CHARS` characters, whatever they are.
-const ANSWER_BYTES: usize = limits::ANSWER_CHARS * 4 + 4;
+/// Bytes that hold `limits::RESPONSE_SAMPLE_CHARS` characters, whatever they are.
+const ANSWER_BYTES: usize = limits::RESPONSE_SAMPLE_CHARS * 4 + 4;
 
 /// Without user-info, and with the values of secret parameters masked.
 fn masked_uri(uri: &Uri) -> String {
@@ -146,7 +146,7 @@ mod tests {
         exchange.set_body("é".repeat(5_000).as_bytes());
         assert_eq!(
             exchange.body_start.chars().count(),
-            limits::ANSWER_CHARS + 1
+            limits::RESPONSE_SAMPLE_CHARS + 1
         );
         assert!(exchange.body_start.ends_with("é…"));
         exchange.set_body(b"short");

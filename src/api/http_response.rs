@@ -90,9 +90,10 @@ fn is_origin_date(status: u16, headers: &HeaderMap) -> bool {
 fn retry_after(text: &str, server_now: Wall) -> Option<Duration> {
     if text.bytes().all(|byte| byte.is_ascii_digit()) {
         let seconds = text.parse().unwrap_or(u64::MAX);
-        return (!text.is_empty()).then(|| Duration::from_secs(seconds).min(limits::RETRY_AFTER));
+        return (!text.is_empty())
+            .then(|| Duration::from_secs(seconds).min(limits::MAX_RETRY_AFTER));
     }
-    http_date(text).map(|until| until.since(server_now).min(limits::RETRY_AFTER))
+    http_date(text).map(|until| until.since(server_now).min(limits::MAX_RETRY_AFTER))
 }
 
 /// `Sun, 06 Nov 1994 08:49:37 GMT`.

@@ -115,7 +115,7 @@ impl Middleware for RequestRecorder {
             sent.headers = request.headers().clone();
             let too_early = sent
                 .now
-                .is_none_or(|now| now.wall.second() < limits::EARLIEST_WALL_S);
+                .is_none_or(|now| now.wall.second() < limits::EARLIEST_PLAUSIBLE_WALL_S);
             if too_early && request.uri().scheme_str() == Some("https") {
                 return Err(Error::Other(Box::new(ClockTooEarly)));
             }

@@ -342,7 +342,7 @@ impl Transport {
         if response.status() == 403 || is_recorded {
             // What cannot be read says nothing.
             let body = response.body_mut().as_reader();
-            let _ = body.take(limits::REFUSAL_BYTES).read_to_end(&mut text);
+            let _ = body.take(limits::ERROR_BODY_BYTES).read_to_end(&mut text);
             self.record_body(&text);
         }
         AccessDenial::read(response.headers(), &text, sent.as_ref(), dropped)

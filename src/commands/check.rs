@@ -241,7 +241,7 @@ fn clock() -> Finding {
             "the clock ({}) is not synchronised yet: readings wait up to {} min for it; if it \
              stays so, `timedatectl` says what is wrong",
             now.wall,
-            limits::CLOCK_PATIENCE.as_secs() / 60
+            limits::CLOCK_TRUST_TIMEOUT.as_secs() / 60
         )),
         ClockTrust::Unknown => NotChecked(
             "whether the clock is synchronised: the kernel may not be asked here".to_owned(),

@@ -34,7 +34,7 @@ fn ask(listen: &[SocketAddr]) -> Result<String, String> {
     let mut silent = Vec::new();
     for address in listen.iter().copied().map(connectable) {
         let url = format!("http://{address}/healthz");
-        let stream = match TcpStream::connect_timeout(&address, limits::HEALTHCHECK_TIME) {
+        let stream = match TcpStream::connect_timeout(&address, limits::HEALTHCHECK_TIMEOUT) {
             Ok(stream) => stream,
             Err(error) => {
                 silent.push(format!("{url} takes no connection: {}", reason(&error)));
@@ -63,8 +63,8 @@ fn connectable(mut address: SocketAddr) -> SocketAddr {
 
 /// The status and the body of `/healthz`.
 fn get(mut stream: TcpStream, address: SocketAddr) -> std::io::Result<(u16, String)> {
-    stream.set_read_timeout(Some(limits::HEALTHCHECK_TIME))?;
-    stream.set_write_timeout(Some(limits::HEALTHCHECK_TIME))?;
+    stream.set_read_timeout(Some(limits::HEALTHCHECK_TIMEOUT))?;
+    stream.set_write_timeout(Some(limits::HEALTHCHECK_TIMEOUT))?;
     write!(
         stream,
         "GET /healthz HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n"

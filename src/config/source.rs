@@ -245,7 +245,7 @@ pub static OPTIONS: [SourceOption; 24] = [
         "2",
         "Connections to the source's server at once, for all sources of that server together.",
         |draft, option| {
-            let count = option.integer(1..=limits::CONNECTIONS_ASKED);
+            let count = option.integer(1..=limits::MAX_CONFIGURED_CONNECTIONS);
             draft.connections = count.map(|count| count as usize);
         },
         |source| plain(source.connections),
@@ -493,7 +493,7 @@ fn read_name(option: &mut OptionReader<'_, '_>) -> Option<String> {
 fn read_interval(option: &mut OptionReader<'_, '_>) -> Option<Duration> {
     let entry = option.entry()?;
     let every = entry.duration()?;
-    if every < limits::SHORTEST_INTERVAL {
+    if every < limits::MIN_INTERVAL {
         entry.expected("at least \"1s\"");
     }
     Some(every)

@@ -17,9 +17,13 @@ use crate::limits;
 pub fn configure(connection: &Connection) -> rusqlite::Result<()> {
     // A commit that was reported is on the card, whatever happens to the power then.
     connection.pragma_update(None, "synchronous", "FULL")?;
-    connection.pragma_update(None, "wal_autocheckpoint", limits::WAL_PAGES)?;
+    connection.pragma_update(None, "wal_autocheckpoint", limits::WAL_CHECKPOINT_PAGES)?;
     // After a burst the log shrinks to what it usually is.
-    connection.pragma_update(None, "journal_size_limit", limits::WAL_PAGES * 4096)?;
+    connection.pragma_update(
+        None,
+        "journal_size_limit",
+        limits::WAL_CHECKPOINT_PAGES * 4096,
+    )?;
     connection.pragma_update(None, "cache_size", -i64::from(limits::PAGE_CACHE_KIB))?;
     connection.pragma_update(None, "temp_store", "memory")?;
     // More than a commit, retention and the status between them have.
@@ -31,7 +35,7 @@ pub fn configure(connection: &Connection) -> rusqlite::Result<()> {
 
 /// A connection that cannot write, for readers beside the store thread.
 pub fn open_read_only(path: &Path) -> rusqlite::Result<Connection> {
-    read_only_within(path, limits::DATABASE_BUSY)
+    read_only_within(path, limits::SQLITE_BUSY_TIMEOUT)
 }
 
 /// The same for a command: whatever is in the way is said in words to stand after a colon, the
@@ -79,13 +83,13 @@ pub fn open_for_command(path: &Path) -> Result<Connection, String> {
 
 /// The same for people who wait for a page: a lock is not waited for.
 pub fn open_for_web(path: &Path) -> rusqlite::Result<Connection> {
-    read_only_within(path, limits::DATABASE_BUSY_AT_START)
+    read_only_within(path, limits::SQLITE_BUSY_TIMEOUT_AT_START)
 }
 
 /// What can be read at start where the database cannot be opened for writing: without
 /// waiting for a lock, and without its log if need be.
 pub fn open_best_effort(path: &Path) -> rusqlite::Result<Connection> {
-    read_only_within(path, limits::DATABASE_BUSY_AT_START).or_else(|_| open_immutable(path))
+    read_only_within(path, limits::SQLITE_BUSY_TIMEOUT_AT_START).or_else(|_| open_immutable(path))
 }
 
 fn read_only_within(path: &Path, busy: Duration) -> rusqlite::Result<Connection> {

@@ -181,7 +181,7 @@ impl Database {
     /// Has the next row of a key replace its newest where the clock that stamped that was
     /// ahead, by what the node's says now; `None` while it is not trusted.
     pub fn set_latest_possible(&mut self, now: Option<Wall>) {
-        let latest = now.map(|now| now.after(limits::CLOCK_AGREEMENT).second());
+        let latest = now.map(|now| now.after(limits::CLOCK_TOLERANCE).second());
         self.state.latest_second = latest;
     }
 
@@ -198,7 +198,7 @@ impl Database {
             "SELECT timestamp FROM (SELECT timestamp, meta FROM records ORDER BY id LIMIT 1000) \
              WHERE timestamp >= ?1 OR meta IS NULL OR meta NOT LIKE '%\"untrusted\"%' LIMIT 1",
         )?;
-        let earliest = Wall::from_second(limits::EARLIEST_WALL_S).to_string();
+        let earliest = Wall::from_second(limits::EARLIEST_PLAUSIBLE_WALL_S).to_string();
         let first = first.query_row([&earliest], |row| row.get(0)).optional();
         let first: Option<String> = error::readable(first)?.flatten();
         let (low, high) = (
@@ -291,7 +291,7 @@ impl WriterState {
             [],
             |row| row.get(0),
         )?;
-        let last_id = error::in_range(&limits::IDS, last_id)?;
+        let last_id = error::in_range(&limits::VALID_IDS, last_id)?;
         let last_boot: Option<String> = read_meta(connection, "boot")?;
         let saved: Option<String> = read_meta(connection, RETENTION_CLOCK)?;
         let clock = saved.and_then(|text| RetentionClock::parse(&text));
@@ -340,11 +340,11 @@ impl WriterState {
     /// longest ago goes.
     fn evict_keys(&mut self) {
         self.commits += 1;
-        if self.keys.len() <= limits::KEYS_CACHED {
+        if self.keys.len() <= limits::KEY_CACHE_ENTRIES {
             return;
         }
         let mut used: Vec<u64> = self.keys.values().map(|key| key.last_used).collect();
-        let middle = used.len().saturating_sub(limits::KEYS_CACHED / 2);
+        let middle = used.len().saturating_sub(limits::KEY_CACHE_ENTRIES / 2);
         let (_, bound, _) = used.select_nth_unstable(middle);
         let bound = *bound;
         self.keys.retain(|_, key| key.last_used > bound);

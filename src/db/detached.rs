@@ -53,7 +53,7 @@ impl DetachedDatabase {
         let path = self.database.path();
         let is_quiet = match self.change {
             FileChange::Log => true,
-            _ => !file::is_being_written(path, now, limits::FILE_SETTLES),
+            _ => !file::is_being_written(path, now, limits::FILE_QUIET_TIME),
         };
         if !is_quiet || !super::open_files::close_readers(path) {
             return Ok(Preservation::Wait);

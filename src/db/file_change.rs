@@ -42,7 +42,7 @@ pub fn classify_write(
 /// Whether SQLite finds damage in a database of ours of `size` bytes; false where that would
 /// take too long, or cannot be found out now.
 pub fn is_damaged(path: &Path, size: u64) -> bool {
-    if size > limits::CHECKED_BYTES {
+    if size > limits::INTEGRITY_CHECK_BYTES {
         return false;
     }
     // With a cache of its own.

@@ -30,16 +30,16 @@ pub struct DatabaseLocation {
 /// Opens the database at `location`, makes it if there is none, upgrades an older one after
 /// making a backup of it. `boot` tells monotonic times of this boot from earlier ones.
 pub fn open(location: &DatabaseLocation, boot: &str) -> Result<Database, OpenError> {
-    open_within(location, boot, limits::DATABASE_BUSY)
+    open_within(location, boot, limits::SQLITE_BUSY_TIMEOUT)
 }
 
 /// The same at start: another program's lock is not waited for, since displays are served
 /// without a database too. The store thread opens it when it is free.
 pub fn open_at_start(location: &DatabaseLocation, boot: &str) -> Result<Database, OpenError> {
-    let database = open_within(location, boot, limits::DATABASE_BUSY_AT_START)?;
+    let database = open_within(location, boot, limits::SQLITE_BUSY_TIMEOUT_AT_START)?;
     database
         .connection()
-        .busy_timeout(limits::DATABASE_BUSY)
+        .busy_timeout(limits::SQLITE_BUSY_TIMEOUT)
         .map_err(|error| OpenError::from_sqlite(&location.path, &error))?;
     Ok(database)
 }
@@ -151,7 +151,7 @@ fn migrate_after_backup(
     let sqlite = |error: rusqlite::Error| OpenError::from_sqlite(path, &error);
     let found = schema::version(connection).map_err(sqlite)?;
     let wanted = i32::try_from(steps.len()).unwrap_or(i32::MAX);
-    if !(0..=limits::SCHEMA_VERSIONS).contains(&found) {
+    if !(0..=limits::MAX_SCHEMA_VERSION).contains(&found) {
         return Err(OpenError::Corrupt {
             path: path.to_owned(),
             detail: format!("it says that it has version {found}"),
@@ -224,7 +224,7 @@ pub(super) fn create_beside(path: &Path) -> Result<PathBuf, OpenError> {
     remove_siblings(path, &[".new", ".new-journal", ".new-wal", ".new-shm"])?;
     let unfinished = sibling(path, ".new");
     let made = Connection::open(&unfinished).and_then(|mut connection| {
-        connection.busy_timeout(limits::DATABASE_BUSY)?;
+        connection.busy_timeout(limits::SQLITE_BUSY_TIMEOUT)?;
         connection.pragma_update(None, "synchronous", "FULL")?;
         schema::create(&mut connection)
     });

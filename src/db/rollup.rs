@@ -166,7 +166,7 @@ impl RollupUpdate {
             corrected.entry(*hour).or_default().push(*k);
         }
         for (hour, keys) in corrected {
-            for keys in keys.chunks(limits::RECOMPUTED_KEYS) {
+            for keys in keys.chunks(limits::ROLLUP_BATCH_KEYS) {
                 recompute_hour(connection, hour, keys, self.is_late(hour))?;
             }
         }

@@ -255,8 +255,8 @@ impl Salvage {
         let (free, total) = (disk::free_bytes(&directory), disk::total_bytes(&directory));
         match (free, total) {
             (Ok(free), Ok(total)) => {
-                let part = total / limits::SALVAGE_LEAVES_PART;
-                free >= part.min(limits::SALVAGE_LEAVES_BYTES)
+                let part = total / limits::SALVAGE_FREE_PART;
+                free >= part.min(limits::SALVAGE_FREE_BYTES)
             }
             // Whoever writes next finds out.
             _ => true,
@@ -328,10 +328,13 @@ fn last_id(source: &DamagedDatabase, nodes: &HashMap<String, Value>) -> i64 {
             ids.extend(rows.iter().filter_map(|row| integer(row, column)));
         }
     }
-    let known = ids.into_iter().filter(|id| limits::IDS.contains(id)).max();
+    let known = ids
+        .into_iter()
+        .filter(|id| limits::VALID_IDS.contains(id))
+        .max();
     match known {
         Some(id) if unreadable == 0 => id,
-        Some(id) => id.saturating_add(ID_MARGIN).min(*limits::IDS.end()),
+        Some(id) => id.saturating_add(ID_MARGIN).min(*limits::VALID_IDS.end()),
         None => UNKNOWN_ID_START,
     }
 }

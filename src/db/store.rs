@@ -52,7 +52,7 @@ impl StoreSettings {
         StoreSettings {
             location,
             commit_every: limits::COMMIT_EVERY,
-            rows_waiting: limits::ROWS_WAITING,
+            rows_waiting: limits::WRITE_BUFFER_ROWS,
             retention: RetentionPolicy::default(),
             boot,
             channels: Vec::new(),

@@ -30,7 +30,7 @@ pub struct Tiers {
 pub(super) fn checked_bound(bound: i64) -> rusqlite::Result<i64> {
     match bound {
         FIRST => Ok(bound),
-        bound => error::in_range(&limits::HOURS, bound),
+        bound => error::in_range(&limits::VALID_HOURS, bound),
     }
 }
 

@@ -3,8 +3,8 @@
 //! From the first trusted reading on, the monotonic clock tells the time. A wall clock that later
 //! jumps, by minutes or by years, in either direction, changes no age, no timestamp and no
 //! identity; small corrections, as NTP makes them, are followed. A jump is accepted once it has
-//! lasted [`limits::JUMP_PATIENCE`], or with the next start; after
-//! [`limits::JUMP_PATIENCE_LEAST`] where the time before it had not lasted as long.
+//! lasted [`limits::CLOCK_JUMP_TIMEOUT`], or with the next start; after
+//! [`limits::MIN_CLOCK_JUMP_TIMEOUT`] where the time before it had not lasted as long.
 
 use super::time::{ClockTrust, Moment, Mono};
 use crate::limits;
@@ -38,13 +38,13 @@ impl ClockFilter {
             .wall
             .since(carried.wall)
             .max(carried.wall.since(now.wall));
-        let is_near = apart <= limits::CLOCK_AGREEMENT;
+        let is_near = apart <= limits::CLOCK_TOLERANCE;
         let since = *self.differs_since.get_or_insert(now.mono);
         // A time that was trusted for a minute is no better than one that has lasted for an hour.
-        let patience = if since.since(self.trusted_since) < limits::JUMP_PATIENCE_LEAST {
-            limits::JUMP_PATIENCE_LEAST
+        let patience = if since.since(self.trusted_since) < limits::MIN_CLOCK_JUMP_TIMEOUT {
+            limits::MIN_CLOCK_JUMP_TIMEOUT
         } else {
-            limits::JUMP_PATIENCE
+            limits::CLOCK_JUMP_TIMEOUT
         };
         if !is_near && now.mono.since(since) < patience {
             return carried;
@@ -69,7 +69,7 @@ mod tests {
     fn jumps_of_the_wall_clock_are_filtered() {
         const HOUR: u64 = 3_600_000;
         const YEAR: i64 = 365 * 24 * HOUR as i64;
-        let patience = u64::try_from(limits::JUMP_PATIENCE.as_millis()).expect("days");
+        let patience = u64::try_from(limits::CLOCK_JUMP_TIMEOUT.as_millis()).expect("days");
         let mut course = ClockFilter::default();
         let good = |mono: u64| i64::try_from(mono).expect("days") + 50 * YEAR;
         for (case, mono, wall, trust, expected) in [
@@ -123,7 +123,7 @@ mod tests {
             let steered = course.correct(now);
             assert_eq!(steered.wall, Wall(expected), "{case}");
         }
-        assert!(limits::JUMP_PATIENCE > Duration::from_secs(3 * 86_400));
+        assert!(limits::CLOCK_JUMP_TIMEOUT > Duration::from_secs(3 * 86_400));
     }
 
     #[test]

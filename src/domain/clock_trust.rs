@@ -3,7 +3,7 @@
 //!
 //! Two servers that agree with it are enough, or one that goes on agreeing. Every agreement
 //! is with the clock as it was set then: when wall and monotonic time have parted since by
-//! more than [`limits::CLOCK_AGREEMENT`], somebody has set it, and nothing of it holds any
+//! more than [`limits::CLOCK_TOLERANCE`], somebody has set it, and nothing of it holds any
 //! more.
 
 use super::time::{ClockTrust, Moment, Mono, Wall};
@@ -74,7 +74,7 @@ impl PeerTrust {
         }
         let is_steady = |peer: &Peer| {
             peer.dates >= limits::CLOCK_PEER_DATES
-                && now.mono.since(peer.first) >= limits::CLOCK_PEER_TIME
+                && now.mono.since(peer.first) >= limits::CLOCK_PEER_PERIOD
         };
         self.is_trusted |= self.peers.len() >= 2 || self.peers.iter().any(is_steady);
     }
@@ -92,7 +92,7 @@ impl PeerTrust {
 }
 
 fn difference(one: Wall, other: Wall) -> bool {
-    one.since(other).max(other.since(one)) > limits::CLOCK_AGREEMENT
+    one.since(other).max(other.since(one)) > limits::CLOCK_TOLERANCE
 }
 
 #[cfg(test)]

@@ -206,7 +206,7 @@ impl Stamp {
 
 /// Whether `time` is further ahead of our clock than clocks that are right differ.
 pub fn is_ahead(time: Wall, ours: Wall) -> bool {
-    time > ours.after(limits::CLOCK_AGREEMENT)
+    time > ours.after(limits::CLOCK_TOLERANCE)
 }
 
 #[cfg(test)]

@@ -206,7 +206,7 @@ impl Ledger {
         let source = &mut self.sources[index];
         let is_good = !matches!(observation.outcome, FetchOutcome::Failed { .. });
         let interval = plan.interval(source.health.server_wait);
-        let longest = interval.saturating_mul(limits::ANSWERING_INTERVALS);
+        let longest = interval.saturating_mul(limits::MAX_CREDITED_INTERVALS);
         source
             .response_count
             .record(observation.at.mono, is_good, longest);

@@ -163,7 +163,7 @@ pub struct OmittedRecords {
 impl OmittedRecords {
     pub fn add(&mut self, name: impl FnOnce() -> String) {
         self.count += 1;
-        if self.first.len() < limits::LEFT_OUT_NAMES {
+        if self.first.len() < limits::DROPPED_KEYS_SHOWN {
             let name = ellipsis(&name(), limits::SAMPLE_CHARS);
             self.first.push(name);
         }
@@ -185,7 +185,7 @@ impl OmittedRecords {
             RecordLimit::Total => format!(
                 "at most {} records of all sources together: name those you want in \
                  [source.records] of the sources with most keys",
-                limits::RECORDS_IN_ALL
+                limits::RECORDS_TOTAL
             ),
         };
         let names = self.first.join(", ");

@@ -46,8 +46,8 @@ impl SavedQuota {
     /// How long a wait of an earlier run still lasts, as far as this boot's clock knows.
     pub fn wait(&self, now: Mono) -> Duration {
         match self {
-            SavedQuota::SameBoot { until } => until.since(now).min(limits::RETRY_AFTER),
-            SavedQuota::OtherBoot { ahead, .. } => (*ahead).min(limits::RETRY_AFTER),
+            SavedQuota::SameBoot { until } => until.since(now).min(limits::MAX_RETRY_AFTER),
+            SavedQuota::OtherBoot { ahead, .. } => (*ahead).min(limits::MAX_RETRY_AFTER),
             SavedQuota::Nothing | SavedQuota::Unknown => Duration::ZERO,
         }
     }
@@ -73,7 +73,8 @@ pub struct QuotaMeter {
 
 impl QuotaMeter {
     pub fn resume(share: Option<Duration>, carried: SavedQuota, now: Moment) -> QuotaMeter {
-        let longest = |wait: Duration| wait.min(limits::RETRY_AFTER.max(share.unwrap_or_default()));
+        let longest =
+            |wait: Duration| wait.min(limits::MAX_RETRY_AFTER.max(share.unwrap_or_default()));
         let (wait, doubtful) = match carried {
             SavedQuota::Nothing => (Duration::ZERO, None),
             SavedQuota::SameBoot { until } => (until.since(now.mono), None),
@@ -113,7 +114,7 @@ impl QuotaMeter {
     /// often gets there too.
     pub fn refresh_reservation(&mut self, now: Moment) -> Option<QuotaReservation> {
         let until = self.next_at.max(self.reserved);
-        let is_old = now.mono.since(self.written_at) >= limits::QUOTA_AHEAD;
+        let is_old = now.mono.since(self.written_at) >= limits::QUOTA_RESERVATION;
         let is_worth_it = now.trust.is_trusted() || is_old;
         (self.is_undated && is_worth_it && until > now.mono)
             .then(|| self.write(until.since(now.mono), now))
@@ -128,7 +129,7 @@ impl QuotaMeter {
         if now.mono.after(needed) <= self.reserved {
             None
         } else {
-            Some(self.write(needed.max(limits::QUOTA_AHEAD), now))
+            Some(self.write(needed.max(limits::QUOTA_RESERVATION), now))
         }
     }
 
@@ -148,10 +149,11 @@ impl QuotaMeter {
             .request_interval
             .unwrap_or_default()
             .saturating_mul(requests);
-        let ordered = ordered.min(limits::RETRY_AFTER);
+        let ordered = ordered.min(limits::MAX_RETRY_AFTER);
         self.next_at = begun.max(self.next_at).after(cost);
         self.next_at = self.next_at.max(now.mono.after(ordered));
-        let is_worth_it = self.request_interval.is_some() || ordered >= limits::ORDER_REMEMBERED;
+        let is_worth_it =
+            self.request_interval.is_some() || ordered >= limits::MIN_PERSISTED_RETRY_AFTER;
         let is_short = self.next_at > self.reserved;
         (is_worth_it && is_short).then(|| self.write(self.next_at.since(now.mono), now))
     }
@@ -299,7 +301,7 @@ mod tests {
         let mut meter = QuotaMeter::resume(None, far, at(0, 0, ClockTrust::Trusted));
         assert_eq!(
             meter.wait(at(0, 0, ClockTrust::Trusted)),
-            limits::RETRY_AFTER
+            limits::MAX_RETRY_AFTER
         );
     }
 

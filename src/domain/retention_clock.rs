@@ -4,7 +4,7 @@
 //! a time of its own, which is saved in the database. It follows the wall clock only while
 //! that is trusted, is never ahead of it, and follows it back at once. Forward it moves by the
 //! monotonic time that passed, by as much again to catch up, and by
-//! [`limits::RETENTION_CATCH_UP`] (a day) once in each boot for the time that the machine was
+//! [`limits::MAX_RETENTION_CATCH_UP`] (a day) once in each boot for the time that the machine was
 //! off. Up to the time at which the oldest row would be deleted it moves at once, since that
 //! deletes nothing: a wall clock that went back by years and returned leaves it no years
 //! behind.
@@ -62,7 +62,7 @@ impl RetentionClock {
         } else {
             (now.mono.since(self.mono), Duration::ZERO)
         };
-        let catch_up = passed.min(limits::RETENTION_CATCH_UP);
+        let catch_up = passed.min(limits::MAX_RETENTION_CATCH_UP);
         let earned = self.time.after(passed).after(catch_up).after(off);
         let bound = harmless.map_or(now.wall, |harmless| earned.max(harmless));
         RetentionClock {
@@ -77,8 +77,8 @@ impl RetentionClock {
     pub fn is_worth_saving(&self, saved: &RetentionClock) -> bool {
         self.boot != saved.boot
             || self.time < saved.time
-            || self.time.since(saved.time) >= limits::RETENTION_CLOCK_SAVED
-            || self.mono.since(saved.mono) >= limits::RETENTION_CLOCK_SAVED
+            || self.time.since(saved.time) >= limits::RETENTION_CLOCK_SAVE_INTERVAL
+            || self.mono.since(saved.mono) >= limits::RETENTION_CLOCK_SAVE_INTERVAL
     }
 
     /// How it is saved: `TIME_MS BOOT MONO_MS`, with `-` for a boot without a name.
@@ -113,7 +113,7 @@ fn time_powered_off(boot: &str) -> Duration {
     if boot.is_empty() {
         Duration::ZERO
     } else {
-        limits::RETENTION_CATCH_UP
+        limits::MAX_RETENTION_CATCH_UP
     }
 }
 

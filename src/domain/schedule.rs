@@ -18,7 +18,7 @@ pub fn next_wait(
 ) -> Duration {
     let back_off = BackOff {
         shortest: every,
-        longest: limits::BACK_OFF.max(every),
+        longest: limits::MAX_BACK_OFF.max(every),
     };
     let backed_off = back_off.pause(failures_in_a_row.saturating_sub(1));
     match (failures_in_a_row, retry_after) {
@@ -26,7 +26,7 @@ pub fn next_wait(
         (0, None) => every,
         (_, ordered) => {
             let spread = backed_off.mul_f64(1.0 + 0.1 * jitter.clamp(0.0, 1.0));
-            spread.max(ordered.unwrap_or_default().min(limits::RETRY_AFTER))
+            spread.max(ordered.unwrap_or_default().min(limits::MAX_RETRY_AFTER))
         }
     }
 }

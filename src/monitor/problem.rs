@@ -150,21 +150,21 @@ pub fn overloaded(limit: Overload) -> ProblemDetails {
                 "Answers of {} in all wait for slow clients to take them, the most that this node holds. Ask again in a moment, or for less.",
                 format_bytes(most as u64)
             ),
-            "BYTES_OUTSTANDING",
+            "SEND_BUDGET_BYTES",
         ),
         Overload::BytesOutstandingPerAddress(most) => (
             format!(
                 "Answers of {} wait for clients of this address to take them, the most for one address. Read the answers that were asked for, then ask again, or for less.",
                 format_bytes(most as u64)
             ),
-            "BYTES_OUTSTANDING_PER_ADDRESS",
+            "SEND_BUDGET_BYTES_PER_ADDRESS",
         ),
         Overload::ResponseTime(most) => (
             format!(
                 "The workers that make pages and history had no answer within {} s, the longest that one may take. Ask again in a moment, with fewer requests at once; /snapshot needs no worker.",
                 most.as_secs_f32()
             ),
-            "BACKEND_TIME",
+            "POOL_TIMEOUT",
         ),
     };
     let where_set = format!(" The limit is fixed: {name} in src/limits.rs.");
@@ -276,16 +276,16 @@ mod tests {
                 "200 event streams are open, the most at once. Close one, or poll /snapshot with If-None-Match instead. The limit is fixed: EVENT_STREAMS in src/limits.rs.",
             ),
             (
-                Overload::BytesOutstanding(limits::BYTES_OUTSTANDING),
-                "Answers of 8.4 MB in all wait for slow clients to take them, the most that this node holds. Ask again in a moment, or for less. The limit is fixed: BYTES_OUTSTANDING in src/limits.rs.",
+                Overload::BytesOutstanding(limits::SEND_BUDGET_BYTES),
+                "Answers of 8.4 MB in all wait for slow clients to take them, the most that this node holds. Ask again in a moment, or for less. The limit is fixed: SEND_BUDGET_BYTES in src/limits.rs.",
             ),
             (
-                Overload::BytesOutstandingPerAddress(limits::BYTES_OUTSTANDING_PER_ADDRESS),
-                "Answers of 4.2 MB wait for clients of this address to take them, the most for one address. Read the answers that were asked for, then ask again, or for less. The limit is fixed: BYTES_OUTSTANDING_PER_ADDRESS in src/limits.rs.",
+                Overload::BytesOutstandingPerAddress(limits::SEND_BUDGET_BYTES_PER_ADDRESS),
+                "Answers of 4.2 MB wait for clients of this address to take them, the most for one address. Read the answers that were asked for, then ask again, or for less. The limit is fixed: SEND_BUDGET_BYTES_PER_ADDRESS in src/limits.rs.",
             ),
             (
-                Overload::ResponseTime(limits::BACKEND_TIME),
-                "The workers that make pages and history had no answer within 10 s, the longest that one may take. Ask again in a moment, with fewer requests at once; /snapshot needs no worker. The limit is fixed: BACKEND_TIME in src/limits.rs.",
+                Overload::ResponseTime(limits::POOL_TIMEOUT),
+                "The workers that make pages and history had no answer within 10 s, the longest that one may take. Ask again in a moment, with fewer requests at once; /snapshot needs no worker. The limit is fixed: POOL_TIMEOUT in src/limits.rs.",
             ),
         ] {
             let problem = overloaded(limit);

@@ -60,7 +60,7 @@ pub fn node_status(
         ));
     }
     if in_all > 0 {
-        let most = limits::RECORDS_IN_ALL;
+        let most = limits::RECORDS_TOTAL;
         troubles.push(format!(
             "{in_all} values are left out: this node takes {most} of all sources together. \
              [source.records] names those that are wanted."
@@ -264,7 +264,7 @@ fn clock_problem(now: Moment, started: Moment) -> Option<String> {
             "The clock of this machine is not set: times may be wrong, and readings wait to be stored."
         }
         // Sources vouch for it soon after the start, where they can.
-        ClockTrust::Unknown if now.mono.since(started.mono) <= limits::CLOCK_PATIENCE => {
+        ClockTrust::Unknown if now.mono.since(started.mono) <= limits::CLOCK_TRUST_TIMEOUT => {
             return None;
         }
         ClockTrust::Unknown => "Nobody vouches for the clock of this machine: times may be wrong.",

@@ -126,8 +126,13 @@ impl Notifiers {
         let carries_own_failure = Some(channel.carries_own_failure());
         let outbox = Box::new(StoredOutbox(store.clone()));
         let wake_signal = self.wake_signals.add();
-        let worker =
-            DeliveryWorker::new(channel, outbox, clock.clone(), wake_signal, limits::GATHER);
+        let worker = DeliveryWorker::new(
+            channel,
+            outbox,
+            clock.clone(),
+            wake_signal,
+            limits::BATCH_DELAY,
+        );
         self.statuses.push(NotifierStatus {
             name: name.clone(),
             status: worker.status(),

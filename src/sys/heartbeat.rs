@@ -46,18 +46,20 @@ impl Heartbeats {
         loops
     }
 
-    /// One that has not turned for `limits::STUCK`.
+    /// One that has not turned for `limits::HEARTBEAT_TIMEOUT`.
     pub fn stuck(&self, now: Mono) -> Option<&'static str> {
         [("ingest", &self.ingest), ("the gate", &self.gate)]
             .into_iter()
-            .find(|(_, beat)| beat.silence(now) > limits::STUCK)
+            .find(|(_, beat)| beat.silence(now) > limits::HEARTBEAT_TIMEOUT)
             .map(|(name, _)| name)
     }
 
     /// What `/healthz` tells: a loop that is stuck, or requests that wait for page workers
-    /// of which none has finished one for `limits::STUCK`.
+    /// of which none has finished one for `limits::HEARTBEAT_TIMEOUT`.
     pub fn not_alive(&self, now: Mono) -> Option<&'static str> {
-        let workers = || (self.workers.silence(now) > limits::STUCK).then_some("the page workers");
+        let workers = || {
+            (self.workers.silence(now) > limits::HEARTBEAT_TIMEOUT).then_some("the page workers")
+        };
         self.stuck(now).or_else(workers)
     }
 }
@@ -71,7 +73,7 @@ mod tests {
         let start = Mono(1_000_000);
         let loops = Heartbeats::starting(start);
         assert_eq!(loops.stuck(start), None);
-        let later = start.after(limits::STUCK + Duration::from_secs(1));
+        let later = start.after(limits::HEARTBEAT_TIMEOUT + Duration::from_secs(1));
         assert_eq!(loops.stuck(later), Some("ingest"));
         loops.ingest.beat(later);
         assert_eq!(loops.stuck(later), Some("the gate"));

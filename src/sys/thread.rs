@@ -64,7 +64,7 @@ pub fn have_room(count: usize) -> io::Result<()> {
     }
     for (release, thread) in waiting {
         drop(release);
-        thread.join_by(Instant::now() + limits::STOP);
+        thread.join_by(Instant::now() + limits::SHUTDOWN_TIMEOUT);
     }
     Ok(())
 }

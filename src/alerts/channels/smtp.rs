@@ -51,8 +51,8 @@ impl Default for Timeouts {
     fn default() -> Timeouts {
         Timeouts {
             connect: limits::CONNECT_TIMEOUT,
-            step: limits::SMTP_STEP,
-            data: limits::SMTP_DATA,
+            step: limits::SMTP_STEP_TIMEOUT,
+            data: limits::SMTP_DATA_TIMEOUT,
         }
     }
 }

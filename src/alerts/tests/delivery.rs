@@ -306,7 +306,7 @@ fn what_is_refused_is_kept_and_shown_and_delays_nothing() {
     assert_eq!(now.refusal.as_deref(), Some("HTTP 401"));
     assert_eq!(now.failure.map(|it| it.why).as_deref(), Some("HTTP 401"));
     assert_eq!(now.last_delivered, None, "nobody has it");
-    assert_eq!(delivery.deliver_due(moment(11)), limits::REFUSED_LOOK);
+    assert_eq!(delivery.deliver_due(moment(11)), limits::REFUSED_RETRY_POLL);
     // What is new goes at once, and the other stays in sight.
     lock(&outbox.items).push(item(2, None));
     delivery.deliver_due(moment(12));
@@ -355,7 +355,7 @@ fn a_refusal_that_is_not_about_the_message_is_not_asked_for_each_event() {
     let mut delivery = delivery(&outbox, vec![(true, refused("HTTP 401"))], 0);
     delivery.deliver_due(moment(0));
     assert_eq!(became(&outbox), ["refused [1]", "refused [2]"]);
-    assert_eq!(delivery.deliver_due(moment(1)), limits::REFUSED_LOOK);
+    assert_eq!(delivery.deliver_due(moment(1)), limits::REFUSED_RETRY_POLL);
     // Nor a day later: they go together.
     delivery.deliver_due(moment(DAY));
     assert_eq!(delivery.status().get().attempts, 2);

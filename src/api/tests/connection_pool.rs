@@ -84,7 +84,7 @@ fn a_connection_is_closed_when_its_time_is_over_and_not_by_the_next_fetch() {
     let pool = ConnectionPool::new("http://meter", 1);
     assert!(succeeds(&mut source(&server, &pool)));
     let left = pool.close_expired().expect("it is kept");
-    assert!(left <= limits::KEPT_CONNECTION);
+    assert!(left <= limits::KEEP_ALIVE_TIMEOUT);
     assert_eq!(pool.lock().idle.len(), 1);
 }
 

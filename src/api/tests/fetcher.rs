@@ -536,7 +536,7 @@ fn a_source_that_is_nudged_is_asked_early_but_not_again_and_again() {
         answers[1] - answers[0]
     }
     let hour = Duration::from_secs(3600);
-    assert!(pause(hour, limits::ASK_EARLY_AGAIN) < Duration::from_secs(60));
+    assert!(pause(hour, limits::EARLY_PROBE_INTERVAL) < Duration::from_secs(60));
     let short = Duration::from_millis(300);
     assert!(pause(short, Duration::ZERO) >= short / 2, "it sleeps on");
 }

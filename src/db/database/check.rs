@@ -23,7 +23,7 @@ pub(super) fn check_counters(connection: &Connection) -> rusqlite::Result<()> {
         "SELECT max(k) FROM keys",
     ] {
         let count: Option<i64> = connection.query_row(counter, [], |row| row.get(0))?;
-        error::in_range(&limits::IDS, count.unwrap_or(0))?;
+        error::in_range(&limits::VALID_IDS, count.unwrap_or(0))?;
     }
     Ok(())
 }
@@ -40,7 +40,7 @@ pub(super) fn check_keys(connection: &Connection) -> rusqlite::Result<()> {
         let (_, _, _): (String, Option<String>, String) = (row.get(0)?, row.get(1)?, row.get(2)?);
         column_value(row, 4)?;
         if let Some(second) = row.get::<_, Option<i64>>(3)? {
-            error::in_range(&limits::HOURS, second.div_euclid(HOUR))?;
+            error::in_range(&limits::VALID_HOURS, second.div_euclid(HOUR))?;
             let _: bool = row.get(6)?;
         }
     }

@@ -164,7 +164,7 @@ impl KeySpan<'_> {
             } else {
                 other_rows = other_rows.saturating_add(found.id_count())
             }
-            if fives > limits::HISTORY_FIVES_HOURS
+            if fives > limits::HISTORY_FIVE_MINUTE_HOURS
                 || fives
                     .saturating_mul(HOUR / FIVE_MINUTES)
                     .saturating_add(other_rows)

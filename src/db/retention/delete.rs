@@ -54,7 +54,7 @@ pub fn delete_rows(
             Wall::from_second((hour + 1) * HOUR).to_string(),
             // Stamped by a clock that was never set: how old it is nobody knows. It goes by
             // its id.
-            Wall::from_second(limits::EARLIEST_WALL_S).to_string(),
+            Wall::from_second(limits::EARLIEST_PLAUSIBLE_WALL_S).to_string(),
         ])?;
     if end < last {
         tiers.partial_delete = Some(PartialDelete {

@@ -32,8 +32,8 @@ pub struct RetentionPolicy {
 impl Default for RetentionPolicy {
     fn default() -> RetentionPolicy {
         RetentionPolicy {
-            raw: limits::RAW_KEPT,
-            hourly: limits::HOURLY_KEPT,
+            raw: limits::RAW_RETENTION,
+            hourly: limits::HOURLY_RETENTION,
             bytes: limits::DATABASE_BYTES,
         }
     }
@@ -103,7 +103,11 @@ fn no_deletion_before(
                  WHERE id = first_id AND meta LIKE '%\"untrusted\"%'))",
             )?
             .query_row(
-                [from, first_id, limits::EARLIEST_WALL_S.div_euclid(HOUR)],
+                [
+                    from,
+                    first_id,
+                    limits::EARLIEST_PLAUSIBLE_WALL_S.div_euclid(HOUR),
+                ],
                 |row| row.get(0),
             )
     };
@@ -215,7 +219,7 @@ fn step_by_time(
     if tiers.daily_until.is_none_or(|until| until < today) {
         return database.change(|transaction, tiers| roll_up_next_day(transaction, tiers, today));
     }
-    let over = (now.second() - limits::FIVES_AFTER_S).div_euclid(HOUR);
+    let over = (now.second() - limits::FIVE_MINUTE_DELAY_S).div_euclid(HOUR);
     if tiers.five_minute_until.is_none_or(|until| until < over) {
         return database
             .change(|transaction, tiers| five_minute::roll_up_next(transaction, tiers, over));

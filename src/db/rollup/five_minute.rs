@@ -22,7 +22,7 @@ pub type FiveMinuteRollup = [Option<Aggregate>; (HOUR / FIVE_MINUTES) as usize];
 
 /// Whether an hour that is over has fives: its rows are many to look through.
 pub fn is_eligible(hour: &HourRollup) -> bool {
-    hour.id_count() > limits::FIVES_WORTH_IDS
+    hour.id_count() > limits::FIVE_MINUTE_MIN_IDS
 }
 
 /// Takes in a number that was observed at a second of the hour.
@@ -90,7 +90,7 @@ fn roll_up_hour(connection: &Connection, hour: i64) -> rusqlite::Result<i64> {
         "SELECT key, keys.k, first_id, last_id FROM hourly JOIN keys ON keys.k = hourly.k \
          WHERE hour = ?1 AND last_id - first_id >= ?2",
     )?;
-    let mut rows = hours.query([hour, limits::FIVES_WORTH_IDS])?;
+    let mut rows = hours.query([hour, limits::FIVE_MINUTE_MIN_IDS])?;
     while let Some(row) = rows.next()? {
         (first, last) = (first.min(row.get(2)?), last.max(row.get(3)?));
         let passing = KeyScan {
@@ -103,7 +103,7 @@ fn roll_up_hour(connection: &Connection, hour: i64) -> rusqlite::Result<i64> {
     }
     let ids = last.saturating_sub(first).saturating_add(1);
     // A reader takes an hour without fives as a whole.
-    if keys.is_empty() || ids > limits::FIVES_IDS {
+    if keys.is_empty() || ids > limits::FIVE_MINUTE_MAX_IDS {
         return Ok(1 + keys.len() as i64);
     }
     for_each_row(connection, hour, (first, last), |key, second, value| {

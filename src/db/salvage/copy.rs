@@ -116,16 +116,19 @@ pub(super) fn insert_rollup(
     };
     let second = integer(row, "second").unwrap_or(i64::MAX);
     let is_ours = match table {
-        "latest" => within("id", limits::IDS) && limits::HOURS.contains(&second.div_euclid(HOUR)),
+        "latest" => {
+            within("id", limits::VALID_IDS)
+                && limits::VALID_HOURS.contains(&second.div_euclid(HOUR))
+        }
         "hourly" => {
             let is_summary = has_numbers() && within("last_s", 0..=HOUR - 1);
-            within("hour", limits::HOURS)
+            within("hour", limits::VALID_HOURS)
                 && within("first_id", 0..=integer(row, "last_id").unwrap_or(-1))
-                && within("last_id", limits::IDS)
+                && within("last_id", limits::VALID_IDS)
                 && (within("count", 0..=0) || within("count", 1..=HOUR_COUNT_MAX) && is_summary)
         }
         _ => {
-            within("day", limits::HOURS)
+            within("day", limits::VALID_HOURS)
                 && within("count", 1..=24 * HOUR_COUNT_MAX)
                 && has_numbers()
         }
@@ -175,7 +178,7 @@ pub(super) fn copy_alerts(source: &DamagedDatabase, target: &Transaction) -> rus
         let (kept, renumbered): (Vec<NamedRow>, Vec<NamedRow>) =
             rows.into_iter().partition(|row| {
                 let number = integer(row, id);
-                id.is_empty() || number.is_some_and(|number| limits::IDS.contains(&number))
+                id.is_empty() || number.is_some_and(|number| limits::VALID_IDS.contains(&number))
             });
         // What waits to be told is told under another number rather than not at all.
         let renumbered = renumbered.into_iter().map(|mut row| {
@@ -191,7 +194,7 @@ pub(super) fn copy_alerts(source: &DamagedDatabase, target: &Transaction) -> rus
     let (sequences, _) = source.all("sqlite_sequence");
     for row in sequences {
         if text(&row, "name").as_deref() == Some("outbox")
-            && let Some(seq) = integer(&row, "seq").filter(|seq| limits::IDS.contains(seq))
+            && let Some(seq) = integer(&row, "seq").filter(|seq| limits::VALID_IDS.contains(seq))
         {
             let raise = "UPDATE sqlite_sequence SET seq = max(seq, ?1) WHERE name = 'outbox'";
             if target.execute(raise, [seq])? == 0 {

@@ -160,8 +160,8 @@ impl SalvagedRow {
         let is_value = self.value.is_none_or(f64::is_finite);
         let is_key = !self.key.is_empty() && self.key.len() <= limits::KEY_BYTES;
         let hour = self.second().map(|second| second.div_euclid(HOUR));
-        let is_hour = hour.is_some_and(|hour| limits::HOURS.contains(&hour));
-        is_value && is_key && is_hour && limits::IDS.contains(&self.id)
+        let is_hour = hour.is_some_and(|hour| limits::VALID_HOURS.contains(&hour));
+        is_value && is_key && is_hour && limits::VALID_IDS.contains(&self.id)
     }
 }
 

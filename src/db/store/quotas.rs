@@ -22,10 +22,10 @@ pub(super) struct Reservations {
 impl Store {
     /// Has `reserved` written down, and waits for it: until it is, until the disk refuses
     /// (which is told as storage trouble, and then written later), or for
-    /// [`limits::QUOTA_PATIENCE`] at most.
+    /// [`limits::QUOTA_WRITE_TIMEOUT`] at most.
     pub fn reserve(&self, source: &Arc<str>, reserved: &QuotaReservation) {
         let text = quota::format_entry(reserved, &self.shared.settings.boot);
-        let until = Instant::now() + limits::QUOTA_PATIENCE;
+        let until = Instant::now() + limits::QUOTA_WRITE_TIMEOUT;
         let mut queue = self.shared.queue.lock();
         queue.reservations.waiting.insert(source.clone(), text);
         queue.reservations.requested += 1;
@@ -133,7 +133,7 @@ mod tests {
         let begun = Instant::now();
         store.reserve(&"meter".into(), &reserved(1));
         assert!(
-            begun.elapsed() < limits::QUOTA_PATIENCE,
+            begun.elapsed() < limits::QUOTA_WRITE_TIMEOUT,
             "the refusal is told"
         );
         store.stop(Duration::from_secs(5));

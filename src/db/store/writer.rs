@@ -93,7 +93,7 @@ impl Writer {
             let turn = catch_panic("the store", || self.run_due(now, is_closing));
             let wake_at = turn.unwrap_or_else(|| {
                 self.recover_from_panic(now);
-                now.mono.after(limits::STORAGE_BACK_OFF)
+                now.mono.after(limits::MAX_STORAGE_BACK_OFF)
             });
             let mut queue = self.shared.queue.lock();
             if is_closing && self.detached.is_some() && closing_turns < CLOSING_ATTEMPTS {
@@ -135,7 +135,7 @@ impl Writer {
         let mut idle = match self.has_more_to_delete {
             _ if self.detached.is_some() => return now.mono.after(FILES_SETTLE),
             true => now.mono,
-            false => now.mono.after(limits::FILES_CHECK),
+            false => now.mono.after(limits::FILE_CHECK_INTERVAL),
         };
         if self.salvage.is_some() {
             idle = idle.min(self.salvage_at.max(now.mono));
@@ -204,8 +204,9 @@ impl Writer {
     /// rid of now: nothing depends on it but those rows, so that there has to be room for all.
     fn has_damage_for_readers(&mut self, now: Moment) -> bool {
         let path = &self.shared.settings.location.path;
-        let is_early =
-            |at: Option<Mono>| at.is_some_and(|at| now.mono.since(at) < limits::SALVAGE_PAUSE);
+        let is_early = |at: Option<Mono>| {
+            at.is_some_and(|at| now.mono.since(at) < limits::MIN_SALVAGE_INTERVAL)
+        };
         if is_early(self.damaged_at) || !open_files::take_damage(path) || is_early(self.checked_at)
         {
             return false;
@@ -213,7 +214,7 @@ impl Writer {
         self.checked_at = Some(now.mono);
         let size = file::size_on_disk(path);
         let free = disk::free_bytes(&file::parent_directory(path)).unwrap_or(0);
-        if free < size.saturating_add(limits::SALVAGE_LEAVES_BYTES) {
+        if free < size.saturating_add(limits::SALVAGE_FREE_BYTES) {
             log::error!(
                 "{} is damaged where only history reads; it is recovered when the card has \
                  room for a second one",
@@ -340,7 +341,7 @@ impl Writer {
             row.stamp.apply_trusted_clock(now);
             let is_right = row.stamp.has_trusted_time();
             let waited = row.stamp.receipt().map(|(mono, _)| now.mono.since(mono));
-            let is_patient = waited.is_some_and(|waited| waited < limits::CLOCK_PATIENCE);
+            let is_patient = waited.is_some_and(|waited| waited < limits::CLOCK_TRUST_TIMEOUT);
             if !is_right && is_patient && place >= crowded_out && !is_closing {
                 waiting.push(row);
             } else {
@@ -393,7 +394,7 @@ impl Writer {
     fn quarantine(&mut self, detail: &mut String, now: Moment) -> bool {
         let is_again = self
             .damaged_at
-            .is_some_and(|at| now.mono.since(at) < limits::SALVAGE_PAUSE);
+            .is_some_and(|at| now.mono.since(at) < limits::MIN_SALVAGE_INTERVAL);
         if is_again {
             return false;
         }
@@ -454,7 +455,7 @@ impl Writer {
         };
         if !salvage.has_room() {
             drop(open);
-            self.salvage_at = now.mono.after(limits::SALVAGE_WAITS);
+            self.salvage_at = now.mono.after(limits::SALVAGE_RETRY_INTERVAL);
             let notice = format!(
                 "{}; the rest waits for room on the card",
                 salvage.notice(false)
@@ -526,7 +527,7 @@ impl Writer {
     fn back_off(&mut self, now: Moment, error: &OpenError) {
         let back_off = BackOff {
             shortest: Duration::from_secs(1),
-            longest: limits::STORAGE_BACK_OFF,
+            longest: limits::MAX_STORAGE_BACK_OFF,
         };
         let pause = back_off.pause(self.failures.into());
         self.failures = self.failures.saturating_add(1);
@@ -560,7 +561,7 @@ impl Writer {
         queue.working_since = None;
         drop(queue);
         self.failures = self.failures.saturating_add(1);
-        self.retry_at = now.mono.after(limits::STORAGE_BACK_OFF);
+        self.retry_at = now.mono.after(limits::MAX_STORAGE_BACK_OFF);
         self.report_failure("internal error in the storage thread (see the log); it tries again");
     }
 

@@ -317,7 +317,7 @@ fn asking_a_large_database() {
                 found = reader
                     .history(
                         &query,
-                        &Budget::new(limits::HISTORY_ROWS, limits::DATABASE_TIME),
+                        &Budget::new(limits::HISTORY_ROWS, limits::QUERY_TIMEOUT),
                     )
                     .expect("it answers")
                     .len()

@@ -351,7 +351,7 @@ fn any_number_of_keys_takes_bounded_memory_and_none_is_stored_twice() {
         let batch = rows(batch * 1_500, T0 + batch as i64);
         let committed = database.commit(&batch, i64::MIN).expect("it is committed");
         assert_eq!(committed.stored, 1_500);
-        assert!(database.state.keys.len() <= limits::KEYS_CACHED + 1_500);
+        assert!(database.state.keys.len() <= limits::KEY_CACHE_ENTRIES + 1_500);
     }
     assert!(!database.state.keys.contains_key("k0"));
     let again = database.commit(&rows(0, T0), i64::MIN).expect("committed");

@@ -91,7 +91,7 @@ fn quick_sources_fill_no_queue_while_the_disk_takes_rows() {
 fn the_turn_says_when_it_wants_to_come_again() {
     let mut scene = Scene::new();
     scene.append(vec![row("t", T0, 1.0)], trusted(5));
-    let look = i64::try_from(limits::FILES_CHECK.as_secs()).expect("a short time");
+    let look = i64::try_from(limits::FILE_CHECK_INTERVAL.as_secs()).expect("a short time");
     assert_eq!(scene.writer.run_due(trusted(60), false), trusted(65).mono);
     assert_eq!(
         scene.writer.run_due(trusted(65), false),

@@ -18,7 +18,7 @@ pub struct Absence {
 impl Absence {
     /// Whether a key that was absent for so long is forgotten.
     pub fn is_longer_than(self, forget_after: Duration) -> bool {
-        self.responses >= limits::FORGET_ANSWERS && self.time >= forget_after
+        self.responses >= limits::FORGET_AFTER_RESPONSES && self.time >= forget_after
     }
 
     fn plus(self, more: Absence) -> Absence {

@@ -85,7 +85,7 @@ impl Ledger {
         if self.sources[index].values.len() >= limits::RECORDS_PER_SOURCE {
             return Some(RecordLimit::PerSource);
         }
-        (in_all >= limits::RECORDS_IN_ALL).then_some(RecordLimit::Total)
+        (in_all >= limits::RECORDS_TOTAL).then_some(RecordLimit::Total)
     }
 
     /// Evicts a key to make room for `key` under `limit`: the one longest absent from good

@@ -45,7 +45,7 @@ impl Ledger {
             expected: format!(
                 "a time that is at most {} min ahead of this node's clock: the record counts from \
                  when the answer came; set the clock of the source, or `observed_zone`",
-                limits::CLOCK_AGREEMENT.as_secs() / 60
+                limits::CLOCK_TOLERANCE.as_secs() / 60
             ),
             found: own.to_string(),
         });

@@ -444,7 +444,7 @@ fn what_is_too_much_is_counted() {
         ledger.apply(observation(source, 1, readings(None, &pairs)));
     }
     let snapshot = ledger.snapshot(at(1));
-    assert_eq!(snapshot.records.len(), limits::RECORDS_IN_ALL);
+    assert_eq!(snapshot.records.len(), limits::RECORDS_TOTAL);
     assert_eq!(snapshot.omitted, 9 * 256 - 2000);
     assert_eq!(snapshot.sources[8].health.rejected[&Reason::TooMany], 1);
 }

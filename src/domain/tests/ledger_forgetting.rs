@@ -316,7 +316,7 @@ fn the_limit_in_all_is_told_apart_and_takes_from_any_source() {
     let snapshot = ledger.snapshot(at(120));
     assert_eq!(snapshot.sources[8].keys, 2);
     assert_eq!(snapshot.sources[3].keys, 254);
-    assert_eq!(snapshot.records.len(), limits::RECORDS_IN_ALL);
+    assert_eq!(snapshot.records.len(), limits::RECORDS_TOTAL);
 }
 
 fn restored(key: &str, second: u64, hours: u64) -> RestoredRecord {
@@ -449,7 +449,7 @@ fn whatever_a_source_does_the_ledger_does_as_the_model() {
             random % bound
         };
         let interval = [MINUTE, HOUR, 3 * HOUR, 12 * HOUR][seed as usize - 1];
-        let longest = interval * u64::from(limits::ANSWERING_INTERVALS);
+        let longest = interval * u64::from(limits::MAX_CREDITED_INTERVALS);
         let mut ledger = every(interval);
         let mut model = Model::default();
         let mut second = 0;

@@ -44,7 +44,7 @@ pub async fn accept_loop(listener: Async<TcpListener>, server: Rc<ServerState>) 
                     server.stats.record_panic("accepting a connection");
                 }
                 in_a_row += 1;
-                if in_a_row % limits::ACCEPTS_IN_A_ROW == 0 {
+                if in_a_row % limits::ACCEPT_BATCH == 0 {
                     smol::future::yield_now().await;
                 }
             }
@@ -67,7 +67,7 @@ pub async fn accept_loop(listener: Async<TcpListener>, server: Rc<ServerState>) 
                     spare = File::open("/dev/null").ok();
                 }
                 if !evicted {
-                    Timer::after(limits::ACCEPT_PAUSE).await;
+                    Timer::after(limits::ACCEPT_RETRY_DELAY).await;
                 }
             }
             // The client left while it waited; Linux reports other errors of the network here
@@ -75,10 +75,10 @@ pub async fn accept_loop(listener: Async<TcpListener>, server: Rc<ServerState>) 
             Err(error) => {
                 log::debug!("a connection was lost while it was accepted: {error}");
                 errors_in_a_row += 1;
-                if errors_in_a_row < limits::ACCEPTS_IN_A_ROW {
+                if errors_in_a_row < limits::ACCEPT_BATCH {
                     smol::future::yield_now().await;
                 } else {
-                    Timer::after(limits::ACCEPT_PAUSE).await;
+                    Timer::after(limits::ACCEPT_RETRY_DELAY).await;
                 }
             }
         }

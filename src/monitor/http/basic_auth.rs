@@ -67,7 +67,7 @@ impl AuthError {
                 ("WWW-Authenticate", challenge.to_owned())
             }
             AuthError::TooManyAttempts => {
-                let seconds = limits::GUESS_TIME.as_secs().to_string();
+                let seconds = limits::WRONG_PASSWORD_WINDOW.as_secs().to_string();
                 ("Retry-After", seconds)
             }
         }

@@ -101,7 +101,7 @@ impl Connection {
             } else {
                 state.enter(ConnectionPhase::Head, self.server.limits.head_timeout);
                 in_a_row += 1;
-                if in_a_row % limits::ANSWERS_IN_A_ROW == 0 {
+                if in_a_row % limits::PIPELINE_BATCH == 0 {
                     smol::future::yield_now().await;
                 }
             }

@@ -38,7 +38,7 @@ impl CachedResponse {
             && head.version == Version::Http11
             && !head.request.is_head
             && !head.raw_bytes.is_empty()
-            && answer.body.len() <= limits::SMALL_ANSWER_BYTES
+            && answer.body.len() <= limits::SMALL_RESPONSE_BYTES
     }
 
     pub fn new(

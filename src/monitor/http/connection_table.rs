@@ -68,7 +68,7 @@ impl ConnectionState {
             peer,
             phase: Cell::new(ConnectionPhase::Head),
             since: Cell::new(now),
-            deadline: Cell::new(now + limits::REQUEST_HEAD_TIME),
+            deadline: Cell::new(now + limits::REQUEST_HEAD_TIMEOUT),
             interrupt: Cell::new(None),
             waker: RefCell::new(None),
             timer,

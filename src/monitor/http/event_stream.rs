@@ -38,7 +38,7 @@ pub struct StreamEvent {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum EventKind {
     /// The exact body of `/snapshot`; a newer one replaces it. One with the id of the one before
-    /// is sent when [`limits::EVENT_TIMES`] have passed since a snapshot was.
+    /// is sent when [`limits::EVENT_TIMES_INTERVAL`] have passed since a snapshot was.
     Snapshot,
     /// An alert that opened or closed; the last few are kept for those who are busy.
     Alert,
@@ -164,7 +164,7 @@ impl EventLog {
                 state.has_new_times = false;
             }
             EventKind::Alert => {
-                if state.alerts.len() == limits::ALERTS_KEPT {
+                if state.alerts.len() == limits::EVENT_LOG_ALERTS {
                     state.alerts.pop_front();
                 }
                 state.alerts.push_back(kept);
@@ -182,7 +182,7 @@ impl EventLog {
         let state = &mut *guard;
         let due = state
             .snapshot_sent_at
-            .map(|sent| sent + limits::EVENT_TIMES);
+            .map(|sent| sent + limits::EVENT_TIMES_INTERVAL);
         if due.is_some_and(|due| due > now) {
             return due;
         }
@@ -335,7 +335,7 @@ impl EventStream<'_> {
         let place = self.hub.register();
         let _subscription = self.feed.subscribe();
         let (greeting, mut heard) = self.feed.initial_event(last_id);
-        let retry = format!("retry: {}\n\n", limits::EVENT_RETRY.as_millis());
+        let retry = format!("retry: {}\n\n", limits::EVENT_RECONNECT_DELAY.as_millis());
         self.connection
             .enter(ConnectionPhase::Streaming, self.write_time);
         if !self.send(head, retry.as_bytes()).await {
@@ -516,7 +516,7 @@ mod tests {
     fn new_times_alone_are_told_once_a_minute_and_new_values_at_once() {
         let (feed, start) = (EventLog::new(), Instant::now());
         let after = |seconds| start + Duration::from_secs(seconds);
-        let minute = limits::EVENT_TIMES.as_secs();
+        let minute = limits::EVENT_TIMES_INTERVAL.as_secs();
         let publish = |id: &str, data: &str, seconds| {
             feed.append_at(event(EventKind::Snapshot, id, data), after(seconds));
         };
@@ -561,7 +561,7 @@ mod tests {
             feed.append(event(EventKind::Alert, "", &number.to_string()));
             feed.append(event(EventKind::Snapshot, "s", &number.to_string()));
         }
-        assert_eq!(feed.since(0).0.len(), limits::ALERTS_KEPT + 1);
+        assert_eq!(feed.since(0).0.len(), limits::EVENT_LOG_ALERTS + 1);
     }
 
     /// Counts how often it is rendered.

@@ -109,10 +109,10 @@ pub trait Handler: Send + Sync + 'static {
     fn on_cache_hit(&self, _request: &Request, _etag: &str) {}
 
     /// Must not depend on who asks: a good answer also serves whoever else asks the very same
-    /// within `limits::REPEAT_TIME`, unless something was announced in between.
+    /// within `limits::PAGE_CACHE_TTL`, unless something was announced in between.
     ///
     /// Runs on a worker of the pool; may read history and take its time, within
-    /// `limits::BACKEND_TIME`.
+    /// `limits::POOL_TIMEOUT`.
     fn render(&self, request: &Request) -> Response;
 
     /// The answer, 503, to whoever met a limit: which it is, and what to do. `request` is there

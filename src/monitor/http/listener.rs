@@ -122,10 +122,10 @@ fn listener(address: SocketAddr) -> io::Result<TcpListener> {
     // Linux hands these on to every accepted connection, which saves a call each.
     sockopt::set_tcp_nodelay(&socket, true)?;
     sockopt::set_socket_send_buffer_size(&socket, limits::SEND_BUFFER_BYTES)?;
-    let unacknowledged_ms = limits::UNACKNOWLEDGED_TIME.as_millis() as u32;
+    let unacknowledged_ms = limits::TCP_USER_TIMEOUT.as_millis() as u32;
     sockopt::set_tcp_user_timeout(&socket, unacknowledged_ms)?;
     rustix::net::bind(&socket, &address)?;
-    rustix::net::listen(&socket, limits::BACKLOG)?;
+    rustix::net::listen(&socket, limits::LISTEN_BACKLOG)?;
     Ok(TcpListener::from(socket))
 }
 
@@ -181,7 +181,7 @@ mod tests {
         assert!(sockopt::tcp_nodelay(&accepted).expect("an option"));
         assert_eq!(
             sockopt::tcp_user_timeout(&accepted).expect("an option"),
-            limits::UNACKNOWLEDGED_TIME.as_millis() as u32
+            limits::TCP_USER_TIMEOUT.as_millis() as u32
         );
     }
 }

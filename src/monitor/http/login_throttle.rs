@@ -1,7 +1,7 @@
 //! Login throttle: limits wrong passwords per address.
 //!
 //! Pure: the time comes in. An address has [`limits::WRONG_PASSWORDS`] wrong ones in any
-//! [`limits::GUESS_TIME`]; then everything that needs the password is refused to it, the right
+//! [`limits::WRONG_PASSWORD_WINDOW`]; then everything that needs the password is refused to it, the right
 //! one too, and to nobody else. An IPv6 client has a whole /64 and counts as one.
 //!
 //! What is remembered is bounded, and whoever can fill it gains nothing:
@@ -47,7 +47,7 @@ impl FailedLogins {
 }
 
 fn is_recent(at: Mono, now: Mono) -> bool {
-    now.since(at) < limits::GUESS_TIME
+    now.since(at) < limits::WRONG_PASSWORD_WINDOW
 }
 
 /// An address as guesses are counted.
@@ -123,10 +123,10 @@ impl LoginThrottle {
             return wrong.add(now);
         }
         let is_new = !self.others.contains_key(&guesser);
-        if is_new && self.others.len() >= limits::GUESSERS {
+        if is_new && self.others.len() >= limits::THROTTLED_ADDRESSES {
             self.others.retain(|_, wrong| !wrong.is_expired(now));
         }
-        if is_new && self.others.len() >= limits::GUESSERS {
+        if is_new && self.others.len() >= limits::THROTTLED_ADDRESSES {
             let share = self.network_counter(guesser);
             self.by_network[share].add(now);
         } else {
@@ -141,7 +141,7 @@ impl LoginThrottle {
             *at = now;
             return;
         }
-        if self.authenticated.len() >= limits::PASSWORD_KNOWERS
+        if self.authenticated.len() >= limits::TRUSTED_ADDRESSES
             && let Some(oldest) = self.authenticated.iter().min_by_key(|(_, (_, at))| *at)
         {
             let oldest = *oldest.0;
@@ -153,7 +153,7 @@ impl LoginThrottle {
 
     /// Every place is taken by somebody whose guesses still count.
     fn is_full(&self, now: Mono) -> bool {
-        self.others.len() >= limits::GUESSERS
+        self.others.len() >= limits::THROTTLED_ADDRESSES
             && self.others.values().all(|wrong| !wrong.is_expired(now))
     }
 
@@ -195,7 +195,7 @@ mod tests {
         }
         assert_eq!(tried.len(), 10 * MOST);
         for window in tried.windows(MOST + 1) {
-            assert!(window[MOST].since(window[0]) >= limits::GUESS_TIME);
+            assert!(window[MOST].since(window[0]) >= limits::WRONG_PASSWORD_WINDOW);
         }
     }
 
@@ -220,8 +220,8 @@ mod tests {
         }
         assert!(guess(&mut guesses, ip("::ffff:203.0.113.5"), now));
         assert!(guesses.is_locked_out(nat, now));
-        assert!(guesses.is_locked_out(nat, now.after(limits::GUESS_TIME / 2)));
-        assert!(!guesses.is_locked_out(nat, now.after(limits::GUESS_TIME)));
+        assert!(guesses.is_locked_out(nat, now.after(limits::WRONG_PASSWORD_WINDOW / 2)));
+        assert!(!guesses.is_locked_out(nat, now.after(limits::WRONG_PASSWORD_WINDOW)));
     }
 
     #[test]
@@ -232,32 +232,32 @@ mod tests {
         let of_network = |host: usize| ip(&format!("10.9.{}.{}", host / 256, host % 256));
         let mut tried = 0;
         for _ in 0..3 * MOST {
-            for host in 0..4 * limits::GUESSERS {
+            for host in 0..4 * limits::THROTTLED_ADDRESSES {
                 tried += usize::from(guess(&mut guesses, of_network(host), now));
             }
         }
         // Each of the table, and all others of one network together, ten.
-        assert_eq!(tried, (limits::GUESSERS + 1) * MOST);
+        assert_eq!(tried, (limits::THROTTLED_ADDRESSES + 1) * MOST);
         assert!(guesses.is_locked_out(of_network(5_000), now));
         assert!(!guesses.is_locked_out(display, now));
         let is_open = |network: u8| !guesses.is_locked_out(ip(&format!("{network}.1.2.3")), now);
         assert!((100..200).filter(|it| is_open(*it)).count() > 90);
         // And it all passes.
-        let later = now.after(limits::GUESS_TIME);
+        let later = now.after(limits::WRONG_PASSWORD_WINDOW);
         assert!(!guesses.is_locked_out(of_network(5_000), later));
         assert!(guess(&mut guesses, of_network(5_000), later));
-        assert!(guesses.others.len() <= limits::GUESSERS);
+        assert!(guesses.others.len() <= limits::THROTTLED_ADDRESSES);
     }
 
     #[test]
     fn those_who_know_are_bounded_and_the_latest_stay() {
         let mut guesses = LoginThrottle::default();
-        for host in 0..2 * limits::PASSWORD_KNOWERS {
+        for host in 0..2 * limits::TRUSTED_ADDRESSES {
             let address = ip(&format!("10.0.{}.{}", host / 256, host % 256));
             guesses.record_success(address, Mono(host as u64));
         }
-        assert_eq!(guesses.authenticated.len(), limits::PASSWORD_KNOWERS);
-        let latest = (2 * limits::PASSWORD_KNOWERS - 1) % 256;
+        assert_eq!(guesses.authenticated.len(), limits::TRUSTED_ADDRESSES);
+        let latest = (2 * limits::TRUSTED_ADDRESSES - 1) % 256;
         let latest = ClientKey::of(ip(&format!("10.0.0.{latest}")));
         assert!(guesses.authenticated.contains_key(&latest));
     }

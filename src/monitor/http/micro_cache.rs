@@ -68,7 +68,7 @@ impl MicroCache {
             return reply;
         };
         let is_kept = matches!(reply.status, 200 | 304)
-            && bytes.len() <= limits::REPEATED_BYTES
+            && bytes.len() <= limits::PAGE_CACHE_ENTRY_BYTES
             && Instant::now() < until;
         if !is_kept {
             return reply;
@@ -76,7 +76,7 @@ impl MicroCache {
         let body: Arc<[u8]> = bytes.as_slice().into();
         let mut kept = self.entries.borrow_mut();
         kept.retain(|kept| !is_same(&kept.request, request));
-        if kept.len() >= limits::REPEATS {
+        if kept.len() >= limits::PAGE_CACHE_ENTRIES {
             kept.pop_front();
         }
         kept.push_back(MicroCacheEntry {
@@ -156,9 +156,9 @@ mod tests {
         let old = now.checked_sub(LONG).unwrap_or(now);
         assert!(old == now || !kept("/old", old, reply(200, Vec::new())));
         assert!(!kept("/bad", now, reply(503, Vec::new())));
-        let large = vec![b' '; limits::REPEATED_BYTES + 1];
+        let large = vec![b' '; limits::PAGE_CACHE_ENTRY_BYTES + 1];
         assert!(!kept("/large", now, reply(200, large)));
-        for number in 0..=limits::REPEATS {
+        for number in 0..=limits::PAGE_CACHE_ENTRIES {
             assert!(kept(&format!("/{number}"), now, reply(200, Vec::new())));
         }
         assert!(repeats.get(&request("/0", &[]), 0).is_none());

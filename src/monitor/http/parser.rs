@@ -130,7 +130,7 @@ impl RequestBuffer {
             self.start += 1;
             self.searched = 0;
             self.blanks += 1;
-            if self.blanks > limits::BLANKS_BEFORE_HEAD {
+            if self.blanks > limits::LEADING_NEWLINES {
                 return Err(refusal(400, Rejection::BadRequest, b""));
             }
         }
@@ -213,7 +213,7 @@ fn parse(bytes: &[u8], peer: IpAddr) -> Result<RequestHead, HeadError> {
         Version::Http10 => framing.says_keep_alive && !framing.says_close,
         Version::Http11 => !framing.says_close,
     };
-    let raw_bytes = if bytes.len() <= limits::STANDING_HEAD_BYTES {
+    let raw_bytes = if bytes.len() <= limits::CACHED_HEAD_BYTES {
         bytes.to_vec()
     } else {
         Vec::new()

@@ -32,7 +32,7 @@ use super::worker_pool::PoolState;
 use crate::limits;
 
 /// Slots that one address may have at once, so that another is never kept waiting by it alone.
-const SLOTS_PER_ADDRESS: usize = limits::WORKERS - 1;
+const SLOTS_PER_ADDRESS: usize = limits::POOL_WORKERS - 1;
 
 /// Why there is no answer from the pool.
 #[derive(Debug, PartialEq, Eq)]
@@ -98,7 +98,11 @@ impl PoolClient {
             send_budget,
             stats,
             timer,
-            slots: RefCell::new((0..limits::WORKERS).map(|_| Slot::Free(None)).collect()),
+            slots: RefCell::new(
+                (0..limits::POOL_WORKERS)
+                    .map(|_| Slot::Free(None))
+                    .collect(),
+            ),
             queue: RefCell::default(),
             opening: smol::lock::Mutex::new(()),
             next_id: Cell::new(1),
@@ -138,7 +142,7 @@ impl PoolClient {
             };
             // A request that no worker ever saw ends nowhere; an idle worker proves that.
             let lost = self.workers.idle_workers() > 0
-                && now.saturating_duration_since(*since) >= limits::BACKEND_TIME;
+                && now.saturating_duration_since(*since) >= limits::POOL_TIMEOUT;
             if lost || self.workers.has_finished(number, *ticket) {
                 *slot = Slot::Free(None);
             } else {
@@ -183,7 +187,7 @@ impl PoolClient {
                 by_peer += usize::from(*by == peer);
             }
         }
-        if abandoned == limits::WORKERS || by_peer >= SLOTS_PER_ADDRESS {
+        if abandoned == limits::POOL_WORKERS || by_peer >= SLOTS_PER_ADDRESS {
             return Err(PoolError::Unavailable);
         }
         let number = self.next_id.get();
@@ -371,7 +375,7 @@ impl SlotGuard {
                 return Err(ExchangeError::Failed(PoolError::Unavailable));
             }
         };
-        if head.length > limits::BACKEND_ANSWER_BYTES {
+        if head.length > limits::POOL_RESPONSE_BYTES {
             return Err(ExchangeError::Failed(PoolError::Unavailable));
         }
         let reservation = backend

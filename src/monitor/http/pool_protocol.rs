@@ -59,7 +59,7 @@ pub fn encode_request(request: &Request, slot: usize, ticket: u64) -> Vec<u8> {
 pub fn parse_request_id(value: &str) -> Option<(usize, u64)> {
     let (slot, ticket) = value.split_once('-')?;
     let slot = slot.parse().ok()?;
-    (slot < limits::WORKERS).then_some((slot, ticket.parse().ok()?))
+    (slot < limits::POOL_WORKERS).then_some((slot, ticket.parse().ok()?))
 }
 
 /// Visible ASCII and blanks as they are; everything else, and `%`, as `%XX`.

@@ -144,7 +144,11 @@ fn remove_leftovers(base: &Path) {
         return;
     };
     let ours = |entry: &fs::DirEntry| entry.file_name().to_string_lossy().starts_with(PREFIX);
-    for entry in entries.flatten().filter(ours).take(limits::LEFTOVERS) {
+    for entry in entries
+        .flatten()
+        .filter(ours)
+        .take(limits::STALE_SOCKET_DIRECTORIES)
+    {
         let path = entry.path();
         // Of another user, or a link that somebody laid there: left alone.
         let owned = fs::symlink_metadata(&path).is_ok_and(|found| {
@@ -170,7 +174,7 @@ fn remove_leftovers(base: &Path) {
 /// Removes what can be in such a directory, and then it. What is not ours keeps it alive.
 fn empty(path: &Path) {
     if let Ok(entries) = fs::read_dir(path) {
-        for entry in entries.flatten().take(limits::LEFTOVERS) {
+        for entry in entries.flatten().take(limits::STALE_SOCKET_DIRECTORIES) {
             let name = entry.file_name();
             let name = name.to_string_lossy();
             if name == LOCK || name.starts_with(SOCKET) {

@@ -42,7 +42,7 @@ impl SendBudget {
     /// Counts a shared body in; None if there is no room.
     pub fn reserve_shared(self: &Rc<Self>, body: &Arc<[u8]>) -> Option<Reservation> {
         let bytes = body.len();
-        if bytes <= limits::SMALL_ANSWER_BYTES {
+        if bytes <= limits::SMALL_RESPONSE_BYTES {
             return Some(Reservation::none(self));
         }
         let place = body.as_ptr() as usize;
@@ -69,7 +69,7 @@ impl SendBudget {
 
     /// Counts a body in that only `peer` gets, or says why there is no room.
     pub fn reserve(self: &Rc<Self>, bytes: usize, peer: IpAddr) -> Result<Reservation, Overload> {
-        if bytes <= limits::SMALL_ANSWER_BYTES {
+        if bytes <= limits::SMALL_RESPONSE_BYTES {
             return Ok(Reservation::none(self));
         }
         let mut of_address = self.per_address.borrow_mut();

@@ -103,13 +103,13 @@ impl HttpServer {
         let _ = self.deadline.set(begun + time.mul_f32(0.8));
         self.stop.stop();
         // It keeps the deadline itself, unless a handler blocks it, which it must not.
-        let deadline = begun + time + limits::STOP_GRACE;
+        let deadline = begun + time + limits::SHUTDOWN_GRACE;
         let ended = self.thread.take().is_none_or(|it| it.join_by(deadline));
         if !ended {
             log::error!("the HTTP server's thread did not end; it is left behind");
         }
         let rest = time.saturating_sub(begun.elapsed());
-        self.pool.stop(rest.max(limits::STOP_GRACE)) && ended
+        self.pool.stop(rest.max(limits::SHUTDOWN_GRACE)) && ended
     }
 }
 
@@ -138,7 +138,7 @@ fn run(
             Ok(Err(error)) => log::error!("the HTTP server failed: {error}; trying again"),
             Err(_) => parts.stats.record_panic("the HTTP server's loop"),
         }
-        if token.wait(limits::ACCEPT_PAUSE) {
+        if token.wait(limits::ACCEPT_RETRY_DELAY) {
             return;
         }
     }

@@ -171,7 +171,7 @@ fn connection_limit(wanted: usize) -> usize {
         .unwrap_or(usize::MAX);
     // With very few, half of them: better to serve few clients than none.
     let most = limit
-        .saturating_sub(limits::DESCRIPTORS_KEPT)
+        .saturating_sub(limits::RESERVED_DESCRIPTORS)
         .max(limit / 2)
         .max(1);
     if most < wanted {

@@ -39,7 +39,7 @@ pub struct PoolState {
     stats: Arc<HttpStats>,
     current: Mutex<CurrentServer>,
     /// By slot of the gate: the last ticket whose answer was given.
-    finished: [AtomicU64; limits::WORKERS],
+    finished: [AtomicU64; limits::POOL_WORKERS],
     /// Requests that workers have finished, ever.
     done: AtomicU64,
     idle: AtomicUsize,
@@ -78,10 +78,10 @@ impl WorkerPool {
         });
         let mut pool = WorkerPool {
             state,
-            workers: Vec::with_capacity(limits::WORKERS),
+            workers: Vec::with_capacity(limits::POOL_WORKERS),
             shutdown,
         };
-        for number in 1..=limits::WORKERS {
+        for number in 1..=limits::POOL_WORKERS {
             let state = pool.state.clone();
             let worker = spawn(&format!("web-{number}"), move || state.worker_loop())?;
             pool.workers.push(worker);
@@ -100,7 +100,7 @@ impl WorkerPool {
         let server = self.state.current().server.take();
         if let Some(server) = &server {
             // One call frees one worker.
-            for _ in 0..limits::WORKERS {
+            for _ in 0..limits::POOL_WORKERS {
                 server.unblock();
             }
         }
@@ -118,7 +118,7 @@ impl WorkerPool {
 
 impl Drop for WorkerPool {
     fn drop(&mut self) {
-        self.stop(limits::STOP_GRACE);
+        self.stop(limits::SHUTDOWN_GRACE);
     }
 }
 
@@ -171,7 +171,7 @@ impl PoolState {
             );
         }
         if let Some(dead) = dead {
-            for _ in 0..limits::WORKERS {
+            for _ in 0..limits::POOL_WORKERS {
                 dead.unblock();
             }
         }
@@ -214,7 +214,7 @@ impl PoolState {
                     log::debug!("tiny_http: {error}");
                     if let Err(error) = self.replace(number) {
                         log::debug!("{error}");
-                        self.stopping.wait(limits::ACCEPT_PAUSE);
+                        self.stopping.wait(limits::ACCEPT_RETRY_DELAY);
                     }
                 }
             }
@@ -259,8 +259,8 @@ impl PoolState {
                 return self.answerer.rejection(500, Some(request));
             }
         };
-        if answer.body.len() > limits::BACKEND_ANSWER_BYTES {
-            let (bytes, most) = (answer.body.len(), limits::BACKEND_ANSWER_BYTES);
+        if answer.body.len() > limits::POOL_RESPONSE_BYTES {
+            let (bytes, most) = (answer.body.len(), limits::POOL_RESPONSE_BYTES);
             log::error!("an answer of {bytes} bytes was withheld: at most {most} are sent at once");
             return self.answerer.rejection(500, Some(request));
         }

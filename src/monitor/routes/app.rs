@@ -176,9 +176,9 @@ impl App {
 
     /// Answers what reads the database, within the bounds of one request.
     fn render_with_database(&self, request: &Request, target: &RequestTarget) -> Response {
-        let Some(_permit) = self.database_permits.acquire(limits::TURN_TIME) else {
+        let Some(_permit) = self.database_permits.acquire(limits::QUERY_QUEUE_TIMEOUT) else {
             self.cut_offs.count(target.route);
-            let seconds = limits::TURN_TIME.as_secs();
+            let seconds = limits::QUERY_QUEUE_TIMEOUT.as_secs();
             let detail = format!(
                 "Other requests kept the database busy for {seconds} s, the longest that one waits for its turn. Ask again in a moment."
             );
@@ -191,7 +191,7 @@ impl App {
             Route::History => (limits::HISTORY_ROWS, limits::HISTORY_COARSE_ROWS),
             _ => (limits::PAGE_ROWS, limits::PAGE_COARSE_ROWS),
         };
-        let budget = Budget::new(rows, limits::DATABASE_TIME).keeping(coarse);
+        let budget = Budget::new(rows, limits::QUERY_TIMEOUT).keeping(coarse);
         let answer = self.render(request, target, &budget);
         if budget.exceeded().is_some() {
             self.cut_offs.count(target.route);

@@ -23,7 +23,7 @@ impl Displays {
             .iter_mut()
             .position(|display| display.address == request.peer && display.agent == agent);
         let at = known.unwrap_or_else(|| {
-            if displays.len() >= limits::DISPLAYS {
+            if displays.len() >= limits::TRACKED_DISPLAYS {
                 let silent = (0..displays.len()).min_by_key(|at| displays[*at].last.mono);
                 displays.swap_remove(silent.unwrap_or(0));
             }
@@ -144,7 +144,7 @@ mod tests {
             poll(&displays, "10.0.0.1", &format!("agent {agent}"), agent);
         }
         let list = displays.list();
-        assert_eq!(list.len(), limits::DISPLAYS);
+        assert_eq!(list.len(), limits::TRACKED_DISPLAYS);
         assert_eq!(list[0].agent, "agent 999");
         assert!(list.iter().all(|display| display.polls == 1));
     }

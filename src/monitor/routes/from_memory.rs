@@ -24,10 +24,10 @@ impl App {
         current: &Publication,
         target: &RequestTarget,
     ) -> bool {
-        if target.list_len("keys") > limits::SNAPSHOT_KEYS_AT_ONCE {
+        if target.list_len("keys") > limits::SNAPSHOT_INLINE_KEYS {
             return false;
         }
-        if current.snapshot.records.len() <= limits::SNAPSHOT_KEYS_AT_ONCE {
+        if current.snapshot.records.len() <= limits::SNAPSHOT_INLINE_KEYS {
             return true;
         }
         let is_standing = |key: &str| current.index_of(key).is_some();

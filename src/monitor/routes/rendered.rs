@@ -263,7 +263,10 @@ pub(super) fn html_response(status: u16, markup: maud::Markup) -> Response {
 pub(super) fn with_gzip(request: &Request, mut answer: Response) -> Response {
     let has = |name: &str| answer.headers.iter().any(|(given, _)| *given == name);
     // A tag is a hash of the bytes as they are, and whoever made it chose the coding.
-    if has("ETag") || has("Content-Encoding") || answer.body.len() < 2 * limits::GZIP_SAVING {
+    if has("ETag")
+        || has("Content-Encoding")
+        || answer.body.len() < 2 * limits::MIN_GZIP_SAVING_BYTES
+    {
         return answer;
     }
     match answer.headers.iter_mut().find(|(name, _)| *name == "Vary") {

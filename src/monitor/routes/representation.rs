@@ -54,7 +54,7 @@ impl Representation {
     pub fn new(content_type: &'static str, body: Vec<u8>) -> Representation {
         Representation {
             content_type,
-            coding: if body.len() < 2 * limits::GZIP_SAVING {
+            coding: if body.len() < 2 * limits::MIN_GZIP_SAVING_BYTES {
                 Coding::IdentityOnly
             } else {
                 Coding::Strong
@@ -161,7 +161,7 @@ pub fn gzip(body: &[u8]) -> Option<Vec<u8>> {
     let mut encoder = GzEncoder::new(Vec::new(), Compression::new(6));
     encoder.write_all(body).ok()?;
     let coded = encoder.finish().ok()?;
-    (coded.len() + limits::GZIP_SAVING <= body.len()).then_some(coded)
+    (coded.len() + limits::MIN_GZIP_SAVING_BYTES <= body.len()).then_some(coded)
 }
 
 /// FNV-1a, 64 bits, then mixed: the same in every build, so that a tag outlives an upgrade.

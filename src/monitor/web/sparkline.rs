@@ -46,7 +46,7 @@ impl Sparklines {
         let mut kept = self.0.lock();
         let now = view.now.mono;
         match kept.get(&record.key) {
-            Some((read, line)) if now.since(*read) < limits::SPARKLINE_TIME => {
+            Some((read, line)) if now.since(*read) < limits::SPARKLINE_TTL => {
                 return Some(line.clone()).filter(|line| !line.path.is_empty());
             }
             _ => {}

@@ -56,7 +56,7 @@ fn busy(database: &mut Database, model: &mut Model, dice: &mut Dice) {
             keep_up(database, now);
         }
     }
-    keep_up(database, START + HOURS * HOUR + limits::FIVES_AFTER_S);
+    keep_up(database, START + HOURS * HOUR + limits::FIVE_MINUTE_DELAY_S);
 }
 
 /// The buckets that the model gives.
@@ -262,7 +262,10 @@ fn a_salvaged_database_gets_its_fives_again() {
     while salvage.step(&mut database).expect("a step") == Progress::More {}
     assert_eq!(hours_with_fives(&database), 0);
     assert_history(&path, &model);
-    keep_up(&mut database, START + HOURS * HOUR + limits::FIVES_AFTER_S);
+    keep_up(
+        &mut database,
+        START + HOURS * HOUR + limits::FIVE_MINUTE_DELAY_S,
+    );
     assert_eq!(hours_with_fives(&database), HOURS);
     assert_history(&path, &model);
 }

@@ -51,7 +51,7 @@ fn a_te_header_that_panics_tiny_http_does_not_reach_it() {
     let running = start(test_limits());
     let list = vec!["a;q=nan"; 50].join(", ");
     let sent = format!("GET /echo HTTP/1.0\r\nTE: {list}\r\n\r\n");
-    for _ in 0..2 * limits::WORKERS {
+    for _ in 0..2 * limits::POOL_WORKERS {
         let answered = running.whole(sent.as_bytes());
         assert!(answered.starts_with("HTTP/1.1 200 OK\r\n"), "{answered}");
     }
@@ -157,7 +157,7 @@ fn clients_that_do_not_read_are_cut_and_hold_up_nobody() {
     };
     let running = start(limits);
     // More than the pool has workers: tiny_http alone would be blocked now.
-    let mut unread: Vec<_> = (0..2 * limits::WORKERS)
+    let mut unread: Vec<_> = (0..2 * limits::POOL_WORKERS)
         .map(|_| running.connect())
         .collect();
     for stream in &mut unread {
@@ -295,7 +295,7 @@ fn a_panic_costs_one_request_alone() {
     let mut other = BufReader::new(running.connect());
     for path in ["/panic", "/cold-panic"] {
         let sent = format!("GET {path} HTTP/1.0\r\n\r\n");
-        for _ in 0..2 * limits::WORKERS {
+        for _ in 0..2 * limits::POOL_WORKERS {
             let answered = running.whole(sent.as_bytes());
             assert!(answered.starts_with("HTTP/1.1 500 "), "{path}: {answered}");
         }
@@ -304,7 +304,7 @@ fn a_panic_costs_one_request_alone() {
     }
     assert_eq!(
         running.traffic.snapshot().panics,
-        4 * limits::WORKERS as u64
+        4 * limits::POOL_WORKERS as u64
     );
     running.still_serves();
 }
@@ -322,7 +322,10 @@ fn many_connections_at_once_share_the_pool() {
         }
     }
     let opened = running.traffic.snapshot().pool_connections;
-    assert!(opened <= limits::WORKERS as u64, "{opened} were opened");
+    assert!(
+        opened <= limits::POOL_WORKERS as u64,
+        "{opened} were opened"
+    );
 }
 
 #[test]

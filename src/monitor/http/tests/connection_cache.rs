@@ -115,7 +115,7 @@ fn what_is_not_plain_or_not_small_is_judged_every_time() {
         "GET /standing HTTP/1.0\r\nConnection: keep-alive\r\n\r\n".to_owned(),
         format!(
             "GET /standing HTTP/1.1\r\nHost: a\r\nX: {}\r\n\r\n",
-            "x".repeat(limits::STANDING_HEAD_BYTES)
+            "x".repeat(limits::CACHED_HEAD_BYTES)
         ),
     ];
     for asked in &rows {

@@ -87,7 +87,7 @@ impl Handler for Stage {
                 let edition = self.generation();
                 let mut text = format!("edition {edition}").into_bytes();
                 if path == "/standing-big" {
-                    text.resize(limits::SMALL_ANSWER_BYTES + 1, b' ');
+                    text.resize(limits::SMALL_RESPONSE_BYTES + 1, b' ');
                 }
                 let mut answer = answer(200, text);
                 answer.headers.push(("ETag", "\"1\"".into()));
@@ -122,7 +122,7 @@ impl Handler for Stage {
             "/cold-panic" => panic!("asked to"),
             "/cold-304" => answer(304, ""),
             "/cold-big" => answer(200, vec![b'z'; 3 * 1024 * 1024]),
-            "/cold-huge" => answer(200, vec![b'z'; limits::BACKEND_ANSWER_BYTES + 1]),
+            "/cold-huge" => answer(200, vec![b'z'; limits::POOL_RESPONSE_BYTES + 1]),
             "/stuck" => {
                 self.stuck.fetch_add(1, Ordering::SeqCst);
                 let mut open = self.open.lock().expect("no poison");

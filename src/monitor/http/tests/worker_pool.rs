@@ -5,13 +5,13 @@ use super::*;
 #[test]
 fn one_address_never_has_the_whole_pool() {
     let running = start(test_limits());
-    let mut greedy: Vec<_> = (0..2 * limits::WORKERS)
+    let mut greedy: Vec<_> = (0..2 * limits::POOL_WORKERS)
         .map(|_| running.connect())
         .collect();
     for stream in &mut greedy {
         stream.write_all(&get("/stuck")).expect("sent");
     }
-    let most = limits::WORKERS as u64 - 1;
+    let most = limits::POOL_WORKERS as u64 - 1;
     running.until("its share", || {
         running.stage.stuck.load(Ordering::SeqCst) == most
     });
@@ -33,11 +33,13 @@ fn one_address_never_has_the_whole_pool() {
 #[test]
 fn who_resets_while_waiting_for_the_pool_is_forgotten() {
     let running = start(test_limits());
-    let mut waiting: Vec<_> = (0..limits::WORKERS).map(|_| running.connect()).collect();
+    let mut waiting: Vec<_> = (0..limits::POOL_WORKERS)
+        .map(|_| running.connect())
+        .collect();
     for stream in &mut waiting {
         stream.write_all(&get("/stuck")).expect("sent");
     }
-    let most = limits::WORKERS as u64 - 1;
+    let most = limits::POOL_WORKERS as u64 - 1;
     running.until("its share", || {
         running.stage.stuck.load(Ordering::SeqCst) == most
     });
@@ -61,7 +63,7 @@ fn a_silent_pool_is_said_with_503_and_serves_again_when_it_is_free() {
     };
     let running = start(limits);
     // From several addresses, so that every worker gets stuck.
-    for last in 1..=limits::WORKERS as u8 {
+    for last in 1..=limits::POOL_WORKERS as u8 {
         let mut stream = running.connect_from(last);
         stream
             .write_all(b"GET /stuck HTTP/1.0\r\n\r\n")
@@ -70,7 +72,7 @@ fn a_silent_pool_is_said_with_503_and_serves_again_when_it_is_free() {
         assert!(answered.starts_with("HTTP/1.1 503 "), "{answered}");
         assert!(answered.ends_with("met ResponseTime(50ms)"), "{answered}");
     }
-    let stuck = limits::WORKERS as u64;
+    let stuck = limits::POOL_WORKERS as u64;
     assert_eq!(running.stage.stuck.load(Ordering::SeqCst), stuck);
     // Nothing more is piled on the stuck workers, and memory is still served.
     for _ in 0..20 {
@@ -108,7 +110,7 @@ fn workers_are_not_alive_when_requests_wait_and_none_is_finished_for_a_minute() 
         loops.gate.beat(now);
         loops.not_alive(now)
     };
-    let longer = limits::STUCK + Duration::from_secs(1);
+    let longer = limits::HEARTBEAT_TIMEOUT + Duration::from_secs(1);
     running.ticks();
     clock.advance(longer);
     running.ticks();
@@ -126,7 +128,7 @@ fn workers_are_not_alive_when_requests_wait_and_none_is_finished_for_a_minute() 
     clock.advance(longer);
     running.ticks();
     assert_eq!(not_alive(), None, "no request waits");
-    for last in 2..=limits::WORKERS as u8 {
+    for last in 2..=limits::POOL_WORKERS as u8 {
         stuck(last);
     }
     running.ticks();

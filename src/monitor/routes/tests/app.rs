@@ -486,7 +486,7 @@ fn full_house() -> testing::NodeFixture {
         value: Value::Number(number as f64),
         ..one.clone()
     };
-    scene.snapshot.records = (0..limits::RECORDS_IN_ALL).map(record).collect();
+    scene.snapshot.records = (0..limits::RECORDS_TOTAL).map(record).collect();
     scene
 }
 
@@ -499,7 +499,7 @@ fn what_takes_long_from_memory_is_left_to_the_workers() {
             .collect();
         format!("/snapshot?keys={}", keys.join(separator))
     };
-    let few = limits::SNAPSHOT_KEYS_AT_ONCE;
+    let few = limits::SNAPSHOT_INLINE_KEYS;
     for (target, is_quick, status) in [
         // Rendered once for all displays, by a worker.
         ("/snapshot".to_owned(), false, 200),
