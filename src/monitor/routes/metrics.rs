@@ -17,21 +17,23 @@ use crate::monitor::format::corrected_wall;
 
 /// The two formats; they differ in the names of counters' families and in the end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Format {
+pub enum ExpositionFormat {
     Prometheus,
     OpenMetrics,
 }
 
-impl Format {
+impl ExpositionFormat {
     pub fn content_type(self) -> &'static str {
         match self {
-            Format::Prometheus => "text/plain; version=0.0.4; charset=utf-8",
-            Format::OpenMetrics => "application/openmetrics-text; version=1.0.0; charset=utf-8",
+            ExpositionFormat::Prometheus => "text/plain; version=0.0.4; charset=utf-8",
+            ExpositionFormat::OpenMetrics => {
+                "application/openmetrics-text; version=1.0.0; charset=utf-8"
+            }
         }
     }
 }
 
-pub struct Facts<'a> {
+pub struct MetricsInput<'a> {
     pub snapshot: &'a Snapshot,
     pub storage: &'a Storage,
     pub traffic: &'a [RequestCount],
@@ -47,303 +49,388 @@ pub struct Facts<'a> {
     pub cut_offs: &'a [(&'static str, u64)],
 }
 
-pub fn render(facts: &Facts, format: Format) -> String {
-    let mut page = Page {
-        text: String::with_capacity(16 * 1024),
-        format,
-    };
-    sources(&mut page, facts);
-    records(&mut page, facts);
-    node(&mut page, facts);
-    if format == Format::OpenMetrics {
-        page.text.push_str("# EOF\n");
-    }
-    page.text
-}
-
-fn sources(page: &mut Page, facts: &Facts) {
-    let sources = &facts.snapshot.sources;
-    page.gauge(
-        "source_up",
-        "Whether the newest fetch of the source succeeded.",
-    );
-    for source in sources {
-        let is_up = source.health.state() == SourceState::Up;
-        page.sample("source_up", &[("source", &source.name)], flag(is_up));
-    }
-    page.counter(
-        "fetch_attempts_total",
-        "Fetches that came to an end, well or not.",
-    );
-    for source in sources {
-        let labels = [("source", &*source.name)];
-        page.sample(
-            "fetch_attempts_total",
-            &labels,
-            count(source.health.attempts),
-        );
-    }
-    page.counter("fetch_failures_total", "Fetches that failed, by cause.");
-    for source in sources {
-        // All causes from the start: a rate needs the zero before the first failure.
-        for cause in Cause::ALL {
-            let failures = source
-                .health
-                .failures
-                .get(&cause)
-                .copied()
-                .unwrap_or_default();
-            let labels = [("source", &*source.name), ("cause", cause.name())];
-            page.sample("fetch_failures_total", &labels, count(failures));
-        }
-    }
-    page.counter(
-        "fetch_turns_dropped_total",
-        "Intervals that passed while other sources of the same server were asked.",
-    );
-    for source in sources {
-        let labels = [("source", &*source.name)];
-        let dropped = count(source.health.skipped_polls);
-        page.sample("fetch_turns_dropped_total", &labels, dropped);
-    }
-    page.family(
-        "fetch_duration_seconds",
-        "histogram",
-        "How long fetches took, well or not.",
-    );
-    for source in sources {
-        histogram(page, &source.name, &source.health.durations);
-    }
-    page.gauge(
-        "last_success_timestamp_seconds",
-        "When the source last answered well.",
-    );
-    for source in sources {
-        if let Some(success) = source.health.last_success {
-            let labels = [("source", &*source.name)];
-            let seconds = unix(corrected_wall(success, facts.now).0);
-            page.sample("last_success_timestamp_seconds", &labels, seconds);
-        }
-    }
-    page.counter(
-        "records_rejected_total",
-        "Fields of responses that gave no record, by reason.",
-    );
-    for source in sources {
-        for reason in Reason::ALL {
-            let rejected = source
-                .health
-                .rejected
-                .get(&reason)
-                .copied()
-                .unwrap_or_default();
-            let labels = [("source", &*source.name), ("reason", reason.name())];
-            page.sample("records_rejected_total", &labels, count(rejected));
-        }
-    }
-}
-
-fn histogram(page: &mut Page, source: &str, durations: &Durations) {
-    for (bound_ms, attempts) in durations.cumulative() {
-        // With a fraction always, as OpenMetrics spells bounds.
-        let bound = format!("{:?}", bound_ms as f64 / 1000.0);
-        let labels = [("source", source), ("le", &bound)];
-        page.sample("fetch_duration_seconds_bucket", &labels, count(attempts));
-    }
-    let labels = [("source", source), ("le", "+Inf")];
-    page.sample(
-        "fetch_duration_seconds_bucket",
-        &labels,
-        count(durations.count()),
-    );
-    let labels = [("source", source)];
-    page.sample(
-        "fetch_duration_seconds_sum",
-        &labels,
-        format_number(durations.sum.as_secs_f64()),
-    );
-    page.sample(
-        "fetch_duration_seconds_count",
-        &labels,
-        count(durations.count()),
-    );
-}
-
-fn records(page: &mut Page, facts: &Facts) {
-    let records = &facts.snapshot.records;
-    page.gauge("record_value", "The record's value, while it is not stale.");
-    for record in records.iter().filter(|record| !record.stale) {
-        if let Some(number) = record.value.number().filter(|number| number.is_finite()) {
-            let labels = [
-                ("key", &*record.key),
-                ("unit", record.unit.as_deref().unwrap_or_default()),
-            ];
-            page.sample("record_value", &labels, format_number(number));
-        }
-    }
-    page.gauge("record_timestamp_seconds", "When the record was observed.");
-    for record in records {
-        let seconds = unix(record.stamp.observed.0);
-        page.sample("record_timestamp_seconds", &[("key", &record.key)], seconds);
-    }
-}
-
-fn node(page: &mut Page, facts: &Facts) {
-    let storage = facts.storage;
-    page.counter("records_stored_total", "Records committed to the database.");
-    page.sample("records_stored_total", &[], count(storage.rows_stored));
-    page.counter(
-        "records_lost_total",
-        "Records given up because too many waited for the disk.",
-    );
-    page.sample("records_lost_total", &[], count(storage.rows_lost));
-    page.gauge("records_waiting", "Records that wait to be committed.");
-    page.sample("records_waiting", &[], count(storage.rows_waiting));
-    page.gauge("storage_up", "Whether records can be stored.");
-    page.sample("storage_up", &[], flag(storage.trouble.is_none()));
-    page.gauge("database_size_bytes", "Size of the database with its log.");
-    page.sample("database_size_bytes", &[], count(storage.database_bytes));
-    page.counter(
-        "database_written_bytes_total",
-        "Bytes that this process wrote to storage.",
-    );
-    page.sample(
-        "database_written_bytes_total",
-        &[],
-        count(storage.written_bytes),
-    );
-    page.gauge(
-        "clock_synchronized",
-        "Whether the wall clock can be believed.",
-    );
-    page.sample(
-        "clock_synchronized",
-        &[],
-        flag(facts.now.trust == ClockTrust::Trusted),
-    );
-    page.gauge("alert_active", "Always 1, for each alert that is open.");
-    for alert in &facts.snapshot.alerts {
-        page.sample("alert_active", &[("alert", &alert.name)], "1".to_owned());
-    }
-    page.gauge(
-        "alert_outbox_pending",
-        "Alert events that wait to be told, over all channels.",
-    );
-    let pending: usize = facts.channels.iter().map(|channel| channel.waiting).sum();
-    page.sample("alert_outbox_pending", &[], pending.to_string());
-    page.gauge(
-        "alerts_refused",
-        "Alert events that a channel has refused, kept and tried again daily.",
-    );
-    for channel in facts.channels.iter().filter(|it| &*it.name != PING) {
-        let labels = [("channel", &*channel.name)];
-        page.sample("alerts_refused", &labels, channel.refused.to_string());
-    }
-    page.counter(
-        "alerts_undelivered_total",
-        "Alert events given up and never delivered, over all channels.",
-    );
-    let undelivered = facts.channels.iter().map(|channel| channel.undelivered);
-    page.sample("alerts_undelivered_total", &[], count(undelivered.sum()));
-    page.gauge(
-        "displays_seen",
-        "Displays that asked for the snapshot, as far as remembered.",
-    );
-    page.sample("displays_seen", &[], facts.displays.to_string());
-    page.counter(
-        "http_requests_total",
-        "Requests answered, by route and status.",
-    );
-    for RequestCount {
-        route,
-        status,
-        count,
-    } in facts.traffic
-    {
-        let labels = [("route", *route), ("status", &status.to_string())];
-        page.sample("http_requests_total", &labels, count.to_string());
-    }
-    page.counter(
-        "http_cut_off_total",
-        "Requests whose reading of the database was ended at its limit of rows or time, by route.",
-    );
-    for (route, cut_off) in facts.cut_offs {
-        page.sample("http_cut_off_total", &[("route", *route)], count(*cut_off));
-    }
-    page.counter(
-        "panics_total",
-        "Panics that were caught, each of which cost one iteration of a thread's loop.",
-    );
-    for (thread, count) in &facts.panics {
-        page.sample("panics_total", &[("thread", thread)], count.to_string());
-    }
-    page.gauge("build_info", "Always 1; the version stands in its label.");
-    page.sample("build_info", &[("version", facts.version)], "1".to_owned());
-    process(page, facts);
-}
-
-fn process(page: &mut Page, facts: &Facts) {
-    page.gauge("process_start_time_seconds", "When the node started.");
-    let started = corrected_wall(facts.started, facts.now);
-    page.sample("process_start_time_seconds", &[], unix(started.0));
-    if let Some(cpu) = facts.process.cpu {
-        page.counter(
-            "process_cpu_seconds_total",
-            "Processor time, user and system.",
-        );
-        page.sample(
-            "process_cpu_seconds_total",
-            &[],
-            format_number(cpu.as_secs_f64()),
-        );
-    }
-    for (name, help, value) in [
-        (
-            "process_resident_memory_bytes",
-            "Resident memory.",
-            facts.process.resident_bytes,
-        ),
-        ("process_threads", "Threads.", facts.process.threads),
-        (
-            "process_open_fds",
-            "Open file descriptors.",
-            facts.process.open_files,
-        ),
-    ] {
-        if let Some(value) = value {
-            page.gauge(name, help);
-            page.sample(name, &[], count(value));
-        }
-    }
-}
-
-struct Page {
-    text: String,
-    format: Format,
-}
-
-impl Page {
-    fn gauge(&mut self, name: &str, help: &str) {
-        self.family(name, "gauge", help);
-    }
-
-    /// `name` ends in `_total`; OpenMetrics leaves that off the family.
-    fn counter(&mut self, name: &str, help: &str) {
-        let family = match self.format {
-            Format::Prometheus => name,
-            Format::OpenMetrics => name.strip_suffix("_total").unwrap_or(name),
+pub fn render(facts: &MetricsInput, format: ExpositionFormat) -> String {
+    let mut text = String::with_capacity(16 * 1024);
+    for metric in &REGISTRY {
+        let mut samples = Samples {
+            name: metric.name,
+            text: String::new(),
         };
-        self.family(family, "counter", help);
+        (metric.collect)(facts, &mut samples);
+        if metric.is_optional() && samples.text.is_empty() {
+            continue;
+        }
+        metric.write_family(&mut text, format);
+        text.push_str(&samples.text);
+    }
+    if format == ExpositionFormat::OpenMetrics {
+        text.push_str("# EOF\n");
+    }
+    text
+}
+
+/// One metric: all that has to be said for a new one.
+struct Metric {
+    kind: Kind,
+    /// Without the prefix; a counter's ends in `_total`.
+    name: &'static str,
+    help: &'static str,
+    collect: fn(&MetricsInput, &mut Samples),
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Gauge,
+    /// Left out where the kernel does not tell.
+    OptionalGauge,
+    Counter,
+    OptionalCounter,
+    Histogram,
+}
+
+/// Every metric, in the order of the page.
+const REGISTRY: [Metric; 30] = [
+    Metric {
+        kind: Kind::Gauge,
+        name: "source_up",
+        help: "Whether the newest fetch of the source succeeded.",
+        collect: |facts, samples| {
+            for source in &facts.snapshot.sources {
+                let is_up = source.health.state() == SourceState::Up;
+                samples.add(&[("source", &source.name)], flag(is_up));
+            }
+        },
+    },
+    Metric {
+        kind: Kind::Counter,
+        name: "fetch_attempts_total",
+        help: "Fetches that came to an end, well or not.",
+        collect: |facts, samples| {
+            for source in &facts.snapshot.sources {
+                samples.add(&[("source", &source.name)], count(source.health.attempts));
+            }
+        },
+    },
+    Metric {
+        kind: Kind::Counter,
+        name: "fetch_failures_total",
+        help: "Fetches that failed, by cause.",
+        collect: |facts, samples| {
+            for source in &facts.snapshot.sources {
+                // All causes from the start: a rate needs the zero before the first failure.
+                for cause in Cause::ALL {
+                    let failures = source.health.failures.get(&cause).copied();
+                    let labels = [("source", &*source.name), ("cause", cause.name())];
+                    samples.add(&labels, count(failures.unwrap_or_default()));
+                }
+            }
+        },
+    },
+    Metric {
+        kind: Kind::Counter,
+        name: "fetch_turns_dropped_total",
+        help: "Intervals that passed while other sources of the same server were asked.",
+        collect: |facts, samples| {
+            for source in &facts.snapshot.sources {
+                samples.add(
+                    &[("source", &source.name)],
+                    count(source.health.skipped_polls),
+                );
+            }
+        },
+    },
+    Metric {
+        kind: Kind::Histogram,
+        name: "fetch_duration_seconds",
+        help: "How long fetches took, well or not.",
+        collect: |facts, samples| {
+            for source in &facts.snapshot.sources {
+                histogram(samples, &source.name, &source.health.durations);
+            }
+        },
+    },
+    Metric {
+        kind: Kind::Gauge,
+        name: "last_success_timestamp_seconds",
+        help: "When the source last answered well.",
+        collect: |facts, samples| {
+            for source in &facts.snapshot.sources {
+                if let Some(success) = source.health.last_success {
+                    let seconds = unix(corrected_wall(success, facts.now).0);
+                    samples.add(&[("source", &source.name)], seconds);
+                }
+            }
+        },
+    },
+    Metric {
+        kind: Kind::Counter,
+        name: "records_rejected_total",
+        help: "Fields of responses that gave no record, by reason.",
+        collect: |facts, samples| {
+            for source in &facts.snapshot.sources {
+                for reason in Reason::ALL {
+                    let rejected = source.health.rejected.get(&reason).copied();
+                    let labels = [("source", &*source.name), ("reason", reason.name())];
+                    samples.add(&labels, count(rejected.unwrap_or_default()));
+                }
+            }
+        },
+    },
+    Metric {
+        kind: Kind::Gauge,
+        name: "record_value",
+        help: "The record's value, while it is not stale.",
+        collect: |facts, samples| {
+            let records = facts.snapshot.records.iter();
+            for record in records.filter(|record| !record.stale) {
+                if let Some(number) = record.value.number().filter(|it| it.is_finite()) {
+                    let unit = record.unit.as_deref().unwrap_or_default();
+                    samples.add(
+                        &[("key", &record.key), ("unit", unit)],
+                        format_number(number),
+                    );
+                }
+            }
+        },
+    },
+    Metric {
+        kind: Kind::Gauge,
+        name: "record_timestamp_seconds",
+        help: "When the record was observed.",
+        collect: |facts, samples| {
+            for record in &facts.snapshot.records {
+                samples.add(&[("key", &record.key)], unix(record.stamp.observed.0));
+            }
+        },
+    },
+    Metric {
+        kind: Kind::Counter,
+        name: "records_stored_total",
+        help: "Records committed to the database.",
+        collect: |facts, samples| {
+            samples.add(&[], count(facts.storage.rows_stored));
+        },
+    },
+    Metric {
+        kind: Kind::Counter,
+        name: "records_lost_total",
+        help: "Records given up because too many waited for the disk.",
+        collect: |facts, samples| {
+            samples.add(&[], count(facts.storage.rows_lost));
+        },
+    },
+    Metric {
+        kind: Kind::Gauge,
+        name: "records_waiting",
+        help: "Records that wait to be committed.",
+        collect: |facts, samples| {
+            samples.add(&[], count(facts.storage.rows_waiting));
+        },
+    },
+    Metric {
+        kind: Kind::Gauge,
+        name: "storage_up",
+        help: "Whether records can be stored.",
+        collect: |facts, samples| {
+            samples.add(&[], flag(facts.storage.trouble.is_none()));
+        },
+    },
+    Metric {
+        kind: Kind::Gauge,
+        name: "database_size_bytes",
+        help: "Size of the database with its log.",
+        collect: |facts, samples| {
+            samples.add(&[], count(facts.storage.database_bytes));
+        },
+    },
+    Metric {
+        kind: Kind::Counter,
+        name: "database_written_bytes_total",
+        help: "Bytes that this process wrote to storage.",
+        collect: |facts, samples| {
+            samples.add(&[], count(facts.storage.written_bytes));
+        },
+    },
+    Metric {
+        kind: Kind::Gauge,
+        name: "clock_synchronized",
+        help: "Whether the wall clock can be believed.",
+        collect: |facts, samples| {
+            samples.add(&[], flag(facts.now.trust == ClockTrust::Trusted));
+        },
+    },
+    Metric {
+        kind: Kind::Gauge,
+        name: "alert_active",
+        help: "Always 1, for each alert that is open.",
+        collect: |facts, samples| {
+            for alert in &facts.snapshot.alerts {
+                samples.add(&[("alert", &alert.name)], count(1));
+            }
+        },
+    },
+    Metric {
+        kind: Kind::Gauge,
+        name: "alert_outbox_pending",
+        help: "Alert events that wait to be told, over all channels.",
+        collect: |facts, samples| {
+            let pending: usize = facts.channels.iter().map(|channel| channel.waiting).sum();
+            samples.add(&[], pending.to_string());
+        },
+    },
+    Metric {
+        kind: Kind::Gauge,
+        name: "alerts_refused",
+        help: "Alert events that a channel has refused, kept and tried again daily.",
+        collect: |facts, samples| {
+            for channel in facts.channels.iter().filter(|it| &*it.name != PING) {
+                samples.add(&[("channel", &*channel.name)], channel.refused.to_string());
+            }
+        },
+    },
+    Metric {
+        kind: Kind::Counter,
+        name: "alerts_undelivered_total",
+        help: "Alert events given up and never delivered, over all channels.",
+        collect: |facts, samples| {
+            let undelivered = facts.channels.iter().map(|channel| channel.undelivered);
+            samples.add(&[], count(undelivered.sum()));
+        },
+    },
+    Metric {
+        kind: Kind::Gauge,
+        name: "displays_seen",
+        help: "Displays that asked for the snapshot, as far as remembered.",
+        collect: |facts, samples| {
+            samples.add(&[], facts.displays.to_string());
+        },
+    },
+    Metric {
+        kind: Kind::Counter,
+        name: "http_requests_total",
+        help: "Requests answered, by route and status.",
+        collect: |facts, samples| {
+            for it in facts.traffic {
+                let status = it.status.to_string();
+                samples.add(&[("route", it.route), ("status", &status)], count(it.count));
+            }
+        },
+    },
+    Metric {
+        kind: Kind::Counter,
+        name: "http_cut_off_total",
+        help: "Requests whose reading of the database was ended at its limit of rows or time, by route.",
+        collect: |facts, samples| {
+            for (route, cut_off) in facts.cut_offs {
+                samples.add(&[("route", *route)], count(*cut_off));
+            }
+        },
+    },
+    Metric {
+        kind: Kind::Counter,
+        name: "panics_total",
+        help: "Panics that were caught, each of which cost one iteration of a thread's loop.",
+        collect: |facts, samples| {
+            for (thread, panics) in &facts.panics {
+                samples.add(&[("thread", thread)], count(*panics));
+            }
+        },
+    },
+    Metric {
+        kind: Kind::Gauge,
+        name: "build_info",
+        help: "Always 1; the version stands in its label.",
+        collect: |facts, samples| {
+            samples.add(&[("version", facts.version)], count(1));
+        },
+    },
+    Metric {
+        kind: Kind::Gauge,
+        name: "process_start_time_seconds",
+        help: "When the node started.",
+        collect: |facts, samples| {
+            samples.add(&[], unix(corrected_wall(facts.started, facts.now).0));
+        },
+    },
+    Metric {
+        kind: Kind::OptionalCounter,
+        name: "process_cpu_seconds_total",
+        help: "Processor time, user and system.",
+        collect: |facts, samples| {
+            if let Some(cpu) = facts.process.cpu {
+                samples.add(&[], format_number(cpu.as_secs_f64()));
+            }
+        },
+    },
+    Metric {
+        kind: Kind::OptionalGauge,
+        name: "process_resident_memory_bytes",
+        help: "Resident memory.",
+        collect: |facts, samples| {
+            if let Some(value) = facts.process.resident_bytes {
+                samples.add(&[], count(value));
+            }
+        },
+    },
+    Metric {
+        kind: Kind::OptionalGauge,
+        name: "process_threads",
+        help: "Threads.",
+        collect: |facts, samples| {
+            if let Some(value) = facts.process.threads {
+                samples.add(&[], count(value));
+            }
+        },
+    },
+    Metric {
+        kind: Kind::OptionalGauge,
+        name: "process_open_fds",
+        help: "Open file descriptors.",
+        collect: |facts, samples| {
+            if let Some(value) = facts.process.open_files {
+                samples.add(&[], count(value));
+            }
+        },
+    },
+];
+
+impl Metric {
+    fn is_optional(&self) -> bool {
+        matches!(self.kind, Kind::OptionalGauge | Kind::OptionalCounter)
     }
 
-    fn family(&mut self, name: &str, kind: &str, help: &str) {
+    /// OpenMetrics leaves `_total` off the family of a counter.
+    fn write_family(&self, text: &mut String, format: ExpositionFormat) {
+        let (kind, name) = match (self.kind, format) {
+            (Kind::Gauge | Kind::OptionalGauge, _) => ("gauge", self.name),
+            (Kind::Histogram, _) => ("histogram", self.name),
+            (Kind::Counter | Kind::OptionalCounter, ExpositionFormat::Prometheus) => {
+                ("counter", self.name)
+            }
+            (Kind::Counter | Kind::OptionalCounter, ExpositionFormat::OpenMetrics) => (
+                "counter",
+                self.name.strip_suffix("_total").unwrap_or(self.name),
+            ),
+        };
         // Writing to a String cannot fail.
-        let _ = writeln!(self.text, "# HELP mainnode_{name} {help}");
-        let _ = writeln!(self.text, "# TYPE mainnode_{name} {kind}");
+        let _ = writeln!(text, "# HELP mainnode_{name} {}", self.help);
+        let _ = writeln!(text, "# TYPE mainnode_{name} {kind}");
+    }
+}
+
+/// The samples of one metric.
+struct Samples {
+    name: &'static str,
+    text: String,
+}
+
+impl Samples {
+    fn add(&mut self, labels: &[(&str, &str)], value: String) {
+        self.add_suffixed("", labels, value);
     }
 
-    fn sample(&mut self, name: &str, labels: &[(&str, &str)], value: String) {
-        let _ = write!(self.text, "mainnode_{name}");
+    fn add_suffixed(&mut self, suffix: &str, labels: &[(&str, &str)], value: String) {
+        let _ = write!(self.text, "mainnode_{}{suffix}", self.name);
         for (at, (label, value)) in labels.iter().enumerate() {
             let before = if at == 0 { '{' } else { ',' };
             let _ = write!(self.text, "{before}{label}=\"{}\"", escape(value));
@@ -351,6 +438,21 @@ impl Page {
         let after = if labels.is_empty() { "" } else { "}" };
         let _ = writeln!(self.text, "{after} {value}");
     }
+}
+
+fn histogram(samples: &mut Samples, source: &str, durations: &Durations) {
+    for (bound_ms, attempts) in durations.cumulative() {
+        // With a fraction always, as OpenMetrics spells bounds.
+        let bound = format!("{:?}", bound_ms as f64 / 1000.0);
+        let labels = [("source", source), ("le", &*bound)];
+        samples.add_suffixed("_bucket", &labels, count(attempts));
+    }
+    let labels = [("source", source), ("le", "+Inf")];
+    samples.add_suffixed("_bucket", &labels, count(durations.count()));
+    let labels = [("source", source)];
+    let sum = format_number(durations.sum.as_secs_f64());
+    samples.add_suffixed("_sum", &labels, sum);
+    samples.add_suffixed("_count", &labels, count(durations.count()));
 }
 
 fn escape(label: &str) -> String {
@@ -386,7 +488,7 @@ mod tests {
     use crate::monitor::support::{self as testing, NOW_MS, golden};
     use std::time::Duration;
 
-    fn metrics(scene: &testing::NodeFixture, format: Format) -> String {
+    fn metrics(scene: &testing::NodeFixture, format: ExpositionFormat) -> String {
         let process = ProcessInfo {
             cpu: Some(Duration::from_millis(1_500)),
             resident_bytes: Some(6 << 20),
@@ -405,7 +507,7 @@ mod tests {
                 count: 3_000,
             },
         ];
-        let facts = Facts {
+        let facts = MetricsInput {
             snapshot: &scene.snapshot,
             storage: &scene.storage,
             traffic: &traffic,
@@ -428,7 +530,7 @@ mod tests {
         let scene = testing::healthy()
             .failing("weather", Cause::Dns, 1_380)
             .stale(&["humidity"]);
-        let text = metrics(&scene, Format::Prometheus);
+        let text = metrics(&scene, ExpositionFormat::Prometheus);
         golden("metrics.txt", &text);
         assert!(!text.contains("mainnode_record_value{key=\"humidity\""));
         assert!(text.contains("mainnode_record_timestamp_seconds{key=\"humidity\"}"));
@@ -436,7 +538,7 @@ mod tests {
 
     #[test]
     fn open_metrics_names_families_without_total_and_ends() {
-        let text = metrics(&testing::healthy(), Format::OpenMetrics);
+        let text = metrics(&testing::healthy(), ExpositionFormat::OpenMetrics);
         assert!(text.contains("# TYPE mainnode_fetch_attempts counter\n"));
         assert!(text.contains("\nmainnode_fetch_attempts_total{source=\"weather\"} 3\n"));
         assert!(text.ends_with("\n# EOF\n"));
@@ -447,7 +549,7 @@ mod tests {
         let mut scene = testing::healthy();
         scene.snapshot.records.truncate(1);
         scene.snapshot.records[0].key = "a\"} 1\nb\\".into();
-        let text = metrics(&scene, Format::Prometheus);
+        let text = metrics(&scene, ExpositionFormat::Prometheus);
         let expected = "mainnode_record_value{key=\"a\\\"} 1\\nb\\\\\",unit=\"°C\"} 21.4\n";
         assert!(text.contains(expected), "{text}");
     }
@@ -456,7 +558,7 @@ mod tests {
     fn what_is_no_number_is_no_sample() {
         let mut scene = testing::healthy();
         scene.snapshot.records[0].value = Value::Number(f64::NAN);
-        let text = metrics(&scene, Format::Prometheus);
+        let text = metrics(&scene, ExpositionFormat::Prometheus);
         assert!(!text.contains("record_value{key=\"temperature\"") && !text.contains("null"));
         assert!(!text.contains("record_value{key=\"sky\""));
         assert_eq!(unix(NOW_MS + 123), "1761854400.123");

@@ -107,10 +107,10 @@ impl App {
         let [open, plain_text] =
             quality_values(request, "accept", members).map(Option::unwrap_or_default);
         let format = match open > 0.0 && open >= plain_text {
-            true => metrics::Format::OpenMetrics,
-            false => metrics::Format::Prometheus,
+            true => metrics::ExpositionFormat::OpenMetrics,
+            false => metrics::ExpositionFormat::Prometheus,
         };
-        let facts = metrics::Facts {
+        let facts = metrics::MetricsInput {
             snapshot: &self.context.published.current().snapshot,
             storage: &(self.context.storage)(),
             traffic: &(self.context.traffic)(),
