@@ -1,7 +1,8 @@
-"""What the stories stand on: free ports, programs that end with their story, waiting.
+"""Test harness of the e2e stories: registry, expectations, waiting, child processes, HTTP client.
 
-Every child gets the kernel's word that it dies with its parent, so nothing is left
-behind however a story ends. Loopback only.
+Every child process is killed by the kernel when its parent ends (PR_SET_PDEATHSIG), so
+nothing is left running however a story ends. Loopback only. Stories wait for conditions
+with a deadline (`wait_until`), never for a fixed time.
 """
 
 import atexit
@@ -11,6 +12,10 @@ import http.client
 import json
 import os
 import pathlib
+import pty
+import re
+import select
+import shutil
 import signal
 import socket
 import subprocess
@@ -25,15 +30,15 @@ from tools import Missing, environment, tool, venv  # noqa: E402,F401  (for the 
 
 
 class Failed(Exception):
-    """An expectation that did not hold."""
+    """An expectation that is not met."""
 
 
+# Name: (time limit in seconds, function).
 STORIES = {}
-checks_held = 0
 
 
 def story(seconds):
-    """Names a function as a story, and bounds it."""
+    """Registers a function as a story, with a time limit."""
 
     def register(function):
         name = function.__name__.replace("_", "-")
@@ -43,40 +48,39 @@ def story(seconds):
     return register
 
 
-def expect(holds, sentence, found=None):
-    """One sentence that must be true; `found` says what was there instead."""
-    global checks_held
-    if holds:
-        checks_held += 1
-        print(f"  ok    {sentence}", flush=True)
-        return
-    detail = "" if found is None else f"\n        found: {shorten(found)}"
-    raise Failed(f"{sentence}{detail}")
+def expect(condition, description, actual=None):
+    """An assertion that is printed when it holds; `actual` is shown when it does not."""
+    if not condition:
+        detail = "" if actual is None else f"\n        actual: {truncate(actual)}"
+        raise Failed(f"{description}{detail}")
+    print(f"  ok    {description}", flush=True)
 
 
 def not_checked(what):
     print(f"NOT CHECKED: {what}", flush=True)
 
 
-def shorten(value, length=1500):
+def truncate(value, length=1500):
     text = value if isinstance(value, str) else repr(value)
     return text if len(text) <= length else f"{text[:length]} … ({len(text)} characters)"
 
 
-def until(question, seconds, sentence, every=0.05):
-    """Asks until the answer is true, and gives it back; the bound is the test."""
-    end = time.monotonic() + seconds
+def wait_until(condition, seconds, description, poll_every=0.05):
+    """Polls until `condition()` is true and gives its value; fails after `seconds`.
+
+    `description` is a text, or a function that makes one when it is needed."""
+    deadline = time.monotonic() + seconds
     while True:
-        last = None
+        last_error = None
         try:
-            if answer := question():
-                return answer
+            if value := condition():
+                return value
         except (OSError, http.client.HTTPException, ValueError, KeyError) as error:
-            last = error
-        if time.monotonic() > end:
-            reason = f" ({last!r})" if last else ""
-            raise Failed(f"{sentence() if callable(sentence) else sentence}: not within {seconds} s{reason}")
-        time.sleep(every)
+            last_error = error
+        if time.monotonic() > deadline:
+            reason = f" ({last_error!r})" if last_error else ""
+            raise Failed(f"{description() if callable(description) else description}: not within {seconds} s{reason}")
+        time.sleep(poll_every)
 
 
 def free_port():
@@ -85,17 +89,15 @@ def free_port():
         return probe.getsockname()[1]
 
 
-def room(name):
-    """An empty directory of this story's own."""
-    import shutil
-
-    path = WORK / "rooms" / name
+def work_dir(name):
+    """An empty directory for this story."""
+    path = WORK / "stories" / name
     shutil.rmtree(path, ignore_errors=True)
     path.mkdir(parents=True)
     return path
 
 
-# ---- Programs ----------------------------------------------------------------------------
+# ---- Processes ---------------------------------------------------------------------------
 
 PR_SET_PDEATHSIG = 1
 libc = ctypes.CDLL(None, use_errno=True)
@@ -105,12 +107,12 @@ def die_with_parent():
     libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
-class Program:
-    """A child with its output in a file, ended with the story."""
+class Process:
+    """A child process that logs to a file and ends with the story."""
 
     def __init__(self, command, log, env=None, cwd=None, preexec=None):
         self.log = pathlib.Path(log)
-        self.command = [str(word) for word in command]
+        self.command = [str(argument) for argument in command]
 
         def prepare():
             die_with_parent()
@@ -128,7 +130,7 @@ class Program:
     def pid(self):
         return self.process.pid
 
-    def said(self):
+    def output(self):
         return self.log.read_text(errors="replace")
 
     def running(self):
@@ -138,7 +140,7 @@ class Program:
         self.process.send_signal(number)
 
     def wait(self, seconds):
-        """The exit code, or None past the bound."""
+        """The exit code, or None when it still runs after `seconds`."""
         try:
             return self.process.wait(seconds)
         except subprocess.TimeoutExpired:
@@ -158,7 +160,7 @@ class Program:
 
 
 def clean_environment(**more):
-    """The environment without what would configure a node or divert its calls."""
+    """The environment without variables that configure main-node or its proxies."""
     ours = ("MAIN_NODE_", "SMTP_", "ALERT_EMAIL", "RUST_LOG", "NOTIFY_SOCKET", "JOURNAL_STREAM")
     proxies = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY")
     kept = {
@@ -170,46 +172,38 @@ def clean_environment(**more):
 
 
 def run(command, seconds, cwd=None, env=None, stdin=None):
-    """A command to its end: (exit code, stdout, stderr)."""
+    """Runs a command to its end: (exit code, stdout, stderr)."""
     try:
         done = subprocess.run(
             [str(word) for word in command], cwd=cwd or ROOT, env=env or clean_environment(),
             timeout=seconds, text=True, errors="replace", capture_output=True,
             input=stdin, preexec_fn=die_with_parent,
         )
-    except subprocess.TimeoutExpired as late:
-        said = (late.stdout or b"").decode(errors="replace") if late.stdout else ""
-        raise Failed(f"`{' '.join(map(str, command))}` ended not within {seconds} s; it said {shorten(said)}")
+    except subprocess.TimeoutExpired as timeout:
+        output = (timeout.stdout or b"").decode(errors="replace")
+        raise Failed(f"`{' '.join(map(str, command))}` did not end within {seconds} s; output: {truncate(output)}")
     return done.returncode, done.stdout, done.stderr
 
 
 def run_on_terminal(command, seconds, cwd=None, env=None):
-    """A command on a terminal of its own: (exit code or None, what it showed)."""
-    import pty
-
+    """Runs a command on a pseudo-terminal: (exit code or None, what it printed)."""
     pid, terminal = pty.fork()
     if pid == 0:
         die_with_parent()
         os.chdir(cwd or ROOT)
-        os.execvpe(str(command[0]), [str(word) for word in command], env or clean_environment())
-    os.set_blocking(terminal, False)
-    shown, end, status = b"", time.monotonic() + seconds, None
-    while time.monotonic() < end:
-        with contextlib.suppress(OSError):
-            shown += os.read(terminal, 65536)
-        done, raw = os.waitpid(pid, os.WNOHANG)
-        if done:
-            status = os.waitstatus_to_exitcode(raw)
-            break
-        time.sleep(0.02)
+        os.execvpe(str(command[0]), [str(argument) for argument in command], env or clean_environment())
+    output, deadline, exit_code = b"", time.monotonic() + seconds, None
+    # The terminal reports an error (EIO) once the command has closed its end.
+    with contextlib.suppress(OSError):
+        while select.select([terminal], [], [], max(0, deadline - time.monotonic()))[0]:
+            output += os.read(terminal, 65536)
+    if time.monotonic() < deadline:
+        exit_code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
     else:
         os.kill(pid, signal.SIGKILL)
         os.waitpid(pid, 0)
-    with contextlib.suppress(OSError):
-        while chunk := os.read(terminal, 65536):
-            shown += chunk
     os.close(terminal)
-    return status, shown.decode(errors="replace").replace("\r\n", "\n")
+    return exit_code, output.decode(errors="replace").replace("\r\n", "\n")
 
 
 def main_node():
@@ -221,7 +215,7 @@ def main_node():
 # ---- HTTP --------------------------------------------------------------------------------
 
 
-class Reply:
+class Response:
     def __init__(self, status, headers, body):
         self.status, self.headers, self.body = status, headers, body
 
@@ -237,11 +231,11 @@ class Reply:
         return json.loads(self.body)
 
     def __repr__(self):
-        return f"{self.status} {self.headers} {shorten(self.body.decode(errors='replace'))}"
+        return f"{self.status} {self.headers} {truncate(self.body.decode(errors='replace'))}"
 
 
 def get(address, path, headers=None, method="GET", seconds=5, source=None):
-    """One request on a connection of its own."""
+    """One request on a new connection; `source` is the local address."""
     host, _, port = address.rpartition(":")
     connection = http.client.HTTPConnection(
         host, int(port), timeout=seconds, source_address=(source, 0) if source else None
@@ -249,91 +243,18 @@ def get(address, path, headers=None, method="GET", seconds=5, source=None):
     try:
         connection.request(method, path, headers=headers or {})
         response = connection.getresponse()
-        found = {name.lower(): value for name, value in response.getheaders()}
-        return Reply(response.status, found, response.read())
+        received = {name.lower(): value for name, value in response.getheaders()}
+        return Response(response.status, received, response.read())
     finally:
         connection.close()
 
 
-@contextlib.contextmanager
-def server_that(behave):
-    """A loopback TCP server that hands each connection to `behave(socket)`; gives its port."""
-    import threading
-
-    listener = socket.create_server(("127.0.0.1", 0))
-    held = []
-
-    def accept():
-        while True:
-            try:
-                connection, _ = listener.accept()
-            except OSError:
-                return
-            held.append(connection)
-            threading.Thread(target=quietly, args=(connection,), daemon=True).start()
-
-    def quietly(connection):
-        with contextlib.suppress(OSError):
-            behave(connection)
-
-    threading.Thread(target=accept, daemon=True).start()
-    try:
-        yield listener.getsockname()[1]
-    finally:
-        with contextlib.suppress(OSError):
-            listener.shutdown(socket.SHUT_RDWR)
-        listener.close()
-        for connection in held:
-            connection.close()
+# ---- Prometheus text format --------------------------------------------------------------
 
 
-@contextlib.contextmanager
-def json_server(answer, tls=None):
-    """A loopback HTTP server; `answer(path)` gives the value that goes out as JSON.
-
-    `tls` is an `ssl.SSLContext`, for HTTPS."""
-    import http.server
-    import threading
-
-    class Handler(http.server.BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-
-        def do_GET(self):
-            body = json.dumps(answer(self.path)).encode()
-            self.send_response(200)
-            self.send_header("Content-Type", "application/json")
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
-
-        def log_message(self, *_):
-            pass
-
-    class Server(http.server.ThreadingHTTPServer):
-        daemon_threads = True
-
-        def handle_error(self, *_):
-            """A client that left in the middle is the story's business, not this server's."""
-
-    server = Server(("127.0.0.1", 0), Handler)
-    if tls:
-        server.socket = tls.wrap_socket(server.socket, server_side=True)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    try:
-        yield server.server_port
-    finally:
-        server.shutdown()
-        server.server_close()
-
-
-# ---- Prometheus text ---------------------------------------------------------------------
-
-
-def samples(text):
-    """{name: [(labels, value)]} of the Prometheus text format, as far as we write it."""
-    import re
-
-    found = {}
+def parse_metrics(text):
+    """{name: [(labels, value)]} of the Prometheus text format, as far as main-node uses it."""
+    samples = {}
     for line in text.splitlines():
         if not line or line.startswith("#"):
             continue
@@ -341,5 +262,41 @@ def samples(text):
         if not match:
             raise Failed(f"/metrics has a line that is no sample: {line}")
         labels = dict(re.findall(r'(\w+)="((?:[^"\\]|\\.)*)"', match[2] or ""))
-        found.setdefault(match[1], []).append((labels, float(match[3])))
-    return found
+        samples.setdefault(match[1], []).append((labels, float(match[3])))
+    return samples
+
+
+# ---- main-node ---------------------------------------------------------------------------
+
+
+def start_node(directory, name, port, *tables):
+    """`main-node serve`; its configuration, log and database are named after the node."""
+    head = f'name = "{name}"\nlisten = "127.0.0.1:{port}"\ndatabase = "{directory / name}.db"\n'
+    file = directory / f"{name}.toml"
+    file.write_text(head + "\n".join(tables))
+    return Process([main_node(), "serve", "--config", file], directory / f"{name}.log", cwd=directory)
+
+
+def source_table(name, target):
+    """A `[[source]]` that is fetched every second."""
+    return f'[[source]]\nname = "{name}"\n{target}\nevery = "1s"\n'
+
+
+def records_by_key(address):
+    return {record["key"]: record for record in get(address, "/snapshot?full=1").json["records"]}
+
+
+def source_status(address, name):
+    return next(it for it in get(address, "/status").json["sources"] if it["name"] == name)
+
+
+@contextlib.contextmanager
+def demo_node(directory):
+    """`main-node demo` with its first values; gives its address."""
+    address = f"127.0.0.1:{free_port()}"
+    node = Process([main_node(), "demo", "--listen", address], directory / "demo.log", cwd=directory)
+    wait_until(lambda: len(get(address, "/snapshot").json["records"]) > 3, 20, lambda: f"the demo has values: {node.output()}")
+    try:
+        yield address
+    finally:
+        node.stop()

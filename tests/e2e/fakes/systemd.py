@@ -67,7 +67,7 @@ def stop():
 
 
 def journalctl(arguments):
-    """All that was said, or what came after a cursor, which is a place in the log."""
+    """All that was said, or what came after a cursor, which is a directory in the log."""
     log = (STATE / "log").read_bytes() if (STATE / "log").exists() else b""
     if "--show-cursor" in arguments:
         print(f"-- cursor: {len(log)}")
@@ -153,10 +153,10 @@ def surroundings(properties, **more):
 
 
 def home(properties):
-    place = pathlib.Path("/var/lib", properties["StateDirectory"])
+    directory = pathlib.Path("/var/lib", properties["StateDirectory"])
     user = pwd.getpwnam(properties["User"])
-    place.mkdir(mode=0o700, exist_ok=True)
-    os.chown(place, user.pw_uid, user.pw_gid)
+    directory.mkdir(mode=0o700, exist_ok=True)
+    os.chown(directory, user.pw_uid, user.pw_gid)
     return place
 
 

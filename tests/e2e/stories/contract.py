@@ -1,10 +1,10 @@
-"""What is written down, judged by other people's programs."""
+"""Published files, checked by other vendors' validators: OpenAPI and the systemd unit."""
 
 import re
 
 from harness import ROOT, environment, expect, not_checked, run, story, tool, venv
 
-# DESIGN's word for the unit; systemd counts exposure in tenths.
+# As `systemd-analyze security` counts it, from 0 to 10.
 EXPOSURE_AT_MOST = 1.7
 
 
@@ -12,7 +12,7 @@ EXPOSURE_AT_MOST = 1.7
 def contract():
     validate = venv("openapi") / "openapi-spec-validator"
     for file in ("openapi.yaml", "src/monitor/openapi.json"):
-        expect((ROOT / file).exists(), f"{file} is there")
+        expect((ROOT / file).exists(), f"{file} exists")
         code, out, err = run([validate, file], 60)
         expect(code == 0, f"openapi-spec-validator accepts {file}", out + err)
 
@@ -24,9 +24,9 @@ def unit_file():
         [tool("systemd-analyze"), "security", "--offline=true", "--no-pager", unit], 30, env=environment()
     )
     exposure = re.search(r"Overall exposure level for \S+ ([\d.]+)", out)
-    expect(exposure, "systemd-analyze judges the unit", out + err)
-    expect(float(exposure[1]) <= EXPOSURE_AT_MOST, f"its exposure is at most {EXPOSURE_AT_MOST}: {exposure[1]}", out)
+    expect(exposure, "systemd-analyze rates the unit", out + err)
+    expect(float(exposure[1]) <= EXPOSURE_AT_MOST, f"its exposure level is at most {EXPOSURE_AT_MOST}: {exposure[1]}", out)
     text = unit.read_text()
-    expect(not re.search(r"^ProtectClock=(yes|true)", text, re.M), "ProtectClock stays off: it blinds the clock check")
-    expect("RestartPreventExitStatus=2" in text, "a configuration error is not restarted")
+    expect(not re.search(r"^ProtectClock=(yes|true)", text, re.M), "ProtectClock is off: it would forbid adjtimex, which the clock check needs")
+    expect("RestartPreventExitStatus=2" in text, "a configuration error (exit 2) is not restarted")
     not_checked("the unit under a running systemd (READY, watchdog, credentials): none runs here")

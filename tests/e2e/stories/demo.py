@@ -1,34 +1,34 @@
-"""`make run` as a stranger meets it: the whole system with no network."""
+"""`main-node demo`: /snapshot, caching headers, methods, /status, /metrics, and /web in a browser."""
 
 import email.utils
 import json
 import re
 
 from harness import (
-    Missing, Program, WORK, environment, expect, free_port, get, main_node, not_checked, room,
-    run, samples, story, tool, until,
+    Missing, Process, WORK, environment, expect, free_port, get, main_node, not_checked, work_dir,
+    run, parse_metrics, story, tool, wait_until,
 )
 
 
 @story(seconds=90)
 def demo():
-    place = room("demo")
+    directory = work_dir("demo")
     address = f"127.0.0.1:{free_port()}"
-    node = Program([main_node(), "demo", "--listen", address], place / "log", cwd=place)
-    until(lambda: get(address, "/snapshot").status == 200, 15, lambda: f"demo answers /snapshot; it said {node.said()}")
-    expect(address in node.said(), "demo prints the address that a person opens", node.said())
+    node = Process([main_node(), "demo", "--listen", address], directory / "log", cwd=directory)
+    wait_until(lambda: get(address, "/snapshot").status == 200, 15, lambda: f"demo answers /snapshot: {node.output()}")
+    expect(address in node.output(), "demo prints its address", node.output())
 
     snapshot(address)
     not_modified(address)
-    manners(address)
-    pages_of_numbers(address)
-    dashboard(address, place)
-    moves(address)
+    http_basics(address)
+    status_and_metrics(address)
+    dashboard(address, directory)
+    values_change(address)
 
     code, seconds = node.stop()
-    expect(code == 0, "demo ends with 0 on SIGTERM", (code, node.said()))
-    expect(seconds < 5, "and within 5 s", seconds)
-    expect("panicked" not in node.said(), "nothing panicked on the way", node.said())
+    expect(code == 0, "SIGTERM stops demo with exit code 0", (code, node.output()))
+    expect(seconds < 5, "within 5 s", seconds)
+    expect("panicked" not in node.output(), "no panic", node.output())
 
 
 def snapshot(address):
@@ -38,8 +38,8 @@ def snapshot(address):
     expect(reply["cache-control"] == "no-cache", "/snapshot is `no-cache`", reply)
     expect(reply["age"] is None, "/snapshot has no Age", reply)
     value = reply.json
-    expect(list(value)[:3] == ["timestamp", "records", "summary"], "its members stand in the contract's order", reply.text)
-    expect(re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", value["timestamp"]), "its timestamp is UTC seconds with Z", value["timestamp"])
+    expect(list(value)[:3] == ["timestamp", "records", "summary"], "its members are in the documented order", reply.text)
+    expect(re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", value["timestamp"]), "its timestamp is in UTC seconds, with Z", value["timestamp"])
     expect(value["records"], "there are records", value)
     expect(all(list(r)[:2] == ["key", "value"] for r in value["records"]), "each record starts with key and value", value)
     expect(value["summary"]["count"] == len(value["records"]), "count counts the records", value)
@@ -47,17 +47,17 @@ def snapshot(address):
     mean = sum(numbers) / len(numbers) if numbers else None
     avg = value["summary"]["avg"]
     expect(avg == mean or abs(avg - mean) <= abs(mean) * 1e-11 + 1e-12, "avg is the mean of the fresh numbers", (avg, mean))
-    expect(reply.body == json.dumps(value, separators=(",", ":"), ensure_ascii=False).encode() or b" " not in re.sub(rb'"(?:[^"\\]|\\.)*"', b"", reply.body), "it is compact on the wire", reply.text)
+    expect(reply.body == json.dumps(value, separators=(",", ":"), ensure_ascii=False).encode() or b" " not in re.sub(rb'"(?:[^"\\]|\\.)*"', b"", reply.body), "the JSON has no spaces", reply.text)
 
     key = value["records"][0]["key"]
-    expect(get(address, f"/snapshot/{key}").json["key"] == key, "/snapshot/<key> gives one record", get(address, f"/snapshot/{key}"))
+    expect(get(address, f"/snapshot/{key}").json["key"] == key, "/snapshot/<key> returns one record", get(address, f"/snapshot/{key}"))
     expect(get(address, "/snapshot/no.such.key").status == 404, "an unknown key is a 404")
     part = get(address, f"/snapshot?keys={key}").json
-    expect([r["key"] for r in part["records"]] == [key] and part["summary"]["count"] == 1, "?keys= gives that part, counted anew", part)
+    expect([r["key"] for r in part["records"]] == [key] and part["summary"]["count"] == 1, "?keys= returns those records with their own summary", part)
     text = get(address, "/snapshot?format=text").text
-    expect(text.splitlines()[0].startswith(f"{key} "), "?format=text gives `key value` lines", text)
+    expect(text.splitlines()[0].startswith(f"{key} "), "?format=text returns `key value` lines", text)
     full = get(address, "/snapshot?full=1").json
-    expect({"unit", "observed", "stale", "sources"} <= set(full["records"][0]), "?full=1 says unit, observed, stale, sources", full["records"][0])
+    expect({"unit", "observed", "stale", "sources"} <= set(full["records"][0]), "?full=1 has unit, observed, stale, sources", full["records"][0])
 
 
 def not_modified(address):
@@ -70,64 +70,64 @@ def not_modified(address):
     strong = get(address, "/snapshot?full=1")["etag"]
     expect(re.fullmatch(r'"[^"]+"', strong or ""), "with ?full=1 it is strong", strong)
     expect(again.status == 304 and again.body == b"", "If-None-Match gets 304 and no body", again)
-    expect(again["etag"] == first["etag"], "304 repeats the ETag", again)
-    expect(get(address, "/snapshot", {"If-None-Match": '"other"'}).status == 200, "another ETag gets the body")
-    expect(get(address, "/snapshot?format=text")["etag"] != first["etag"], "each variant has an ETag of its own")
+    expect(again["etag"] == first["etag"], "304 has the same ETag", again)
+    expect(get(address, "/snapshot", {"If-None-Match": '"other"'}).status == 200, "another ETag gets 200")
+    expect(get(address, "/snapshot?format=text")["etag"] != first["etag"], "each representation has an ETag of its own")
 
 
-def manners(address):
+def http_basics(address):
     head = get(address, "/snapshot", method="HEAD")
     expect(head.status == 200 and head.body == b"" and int(head["content-length"]) > 0, "HEAD is GET without the body", head)
-    expect(email.utils.parsedate_to_datetime(head["date"]) if head["date"] else True, "Date, where given, is a date", head)
+    expect(email.utils.parsedate_to_datetime(head["date"]) if head["date"] else True, "Date is valid", head)
     for method in ("POST", "PUT", "DELETE"):
         reply = get(address, "/snapshot", method=method)
         expect(reply.status == 405 and "GET" in (reply["allow"] or ""), f"{method} is 405 with Allow", reply)
     options = get(address, "/snapshot", {"Access-Control-Request-Method": "GET"}, method="OPTIONS")
     expect(options.status == 204 and options["allow"] == "GET, HEAD, OPTIONS", "OPTIONS is 204 with Allow", options)
-    expect(not any(name.lower().startswith("access-control") for name in options.headers), "and says nothing of CORS by itself", options)
+    expect(not any(name.lower().startswith("access-control") for name in options.headers), "CORS is off by default", options)
     missing = get(address, "/no/such/path")
     expect(missing.status == 404 and missing["content-type"] == "application/problem+json", "404 is a problem+json", missing)
     expect(get(address, "/snapshot", {"Host": "evil.example.com"}).status == 421, "a foreign Host is 421 (DNS rebinding)")
-    expect(get(address, "/", {}).status in (301, 302, 303, 307, 308), "/ leads to the dashboard", get(address, "/"))
+    expect(get(address, "/", {}).status in (301, 302, 303, 307, 308), "/ redirects to the dashboard", get(address, "/"))
     for path in ("/snapshot", "/status", "/metrics", "/web", "/openapi.json", "/robots.txt", "/favicon.svg", "/no/such/path", "/healthz"):
         reply = get(address, path)
         expect(reply["content-length"] is not None and reply["transfer-encoding"] is None, f"{path} has a Content-Length and is not chunked", reply.headers)
 
 
-def pages_of_numbers(address):
+def status_and_metrics(address):
     health = get(address, "/healthz")
     expect(health.status == 200, "/healthz is 200", health)
     status = get(address, "/status")
-    expect(status.status == 200 and status.json["status"] in ("pass", "warn", "fail"), "/status is 200 and says pass, warn or fail", status)
-    expect(status.json["status"] == "pass", "a demo is healthy", status.text)
+    expect(status.status == 200 and status.json["status"] in ("pass", "warn", "fail"), "/status is 200 with pass, warn or fail", status)
+    expect(status.json["status"] == "pass", "the demo is healthy", status.text)
 
     metrics = get(address, "/metrics")
-    expect(metrics["content-type"].startswith("text/plain; version=0.0.4"), "/metrics has the text format's type", metrics.headers)
-    found = samples(metrics.text)
-    expect(all(n.startswith(("mainnode_", "process_")) for n in found), "every metric has our prefix", sorted(found))
+    expect(metrics["content-type"].startswith("text/plain; version=0.0.4"), "/metrics has the Content-Type of the text format", metrics.headers)
+    found = parse_metrics(metrics.text)
+    expect(all(n.startswith(("mainnode_", "process_")) for n in found), "every metric has the prefix mainnode_ or process_", sorted(found))
     up = found.get("mainnode_source_up", [])
     expect(up and all(v == 1 for _, v in up), "every source is up in /metrics", up)
     records = {r["key"] for r in get(address, "/snapshot").json["records"] if r["value"] is not None}
     shown = {labels["key"] for labels, _ in found.get("mainnode_record_value", [])}
-    expect(records == shown, "/metrics and /snapshot know the same keys", (records, shown))
+    expect(records == shown, "/metrics and /snapshot have the same keys", (records, shown))
     promtool = tool("promtool")
     code, out, err = run([promtool, "check", "metrics"], 20, env=environment(), stdin=metrics.text)
-    expect(code == 0 and not (out + err).strip(), "promtool finds nothing to say about /metrics", out + err)
+    expect(code == 0 and not (out + err).strip(), "promtool accepts /metrics", out + err)
 
 
-def moves(address):
+def values_change(address):
     first = get(address, "/snapshot")
-    until(lambda: get(address, "/snapshot").body != first.body, 30, "the demo's values move")
-    expect(True, "the demo's values move")
+    wait_until(lambda: get(address, "/snapshot").body != first.body, 30, "the demo's values change")
+    expect(True, "the demo's values change")
 
 
-def dashboard(address, place):
+def dashboard(address, directory):
     page = get(address, "/web")
     expect(page.status == 200 and page["content-type"].startswith("text/html"), "/web is a page", page)
     expect("default-src" in (page["content-security-policy"] or ""), "with a Content-Security-Policy", page.headers)
     value = get(address, "/snapshot").json
     keys = [r["key"] for r in value["records"]]
-    expect(all(key in page.text for key in keys), "it names every key without a script's help", page.text)
+    expect(all(key in page.text for key in keys), "it has every key without scripts", page.text)
 
     try:
         browser = tool("chromium")
@@ -136,8 +136,8 @@ def dashboard(address, place):
         return
     headless = [
         browser, "--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage",
-        "--no-first-run", "--disable-background-networking", f"--user-data-dir={place / 'browser'}",
-        # No virtual time: the page holds an event stream open, for which it would wait.
+        "--no-first-run", "--disable-background-networking", f"--user-data-dir={directory / 'browser'}",
+        # No virtual time: it would wait for the event stream, which never ends.
         "--timeout=8000",
     ]
     code, dom, err = run([*headless, "--dump-dom", f"http://{address}/web"], 40)
@@ -148,19 +148,19 @@ def dashboard(address, place):
         shot = shots / f"web-{name}.png"
         shot.unlink(missing_ok=True)
         code, _, err = run([*headless, f"--window-size={size}", f"--screenshot={shot}", f"http://{address}/web"], 40)
-        expect(code == 0 and shot.exists(), f"it can be painted, {name}: {shot.relative_to(WORK.parent.parent)}", err)
-        expect(shades(shot) > 8, "and the picture is not blank", shades(shot))
+        expect(code == 0 and shot.exists(), f"a screenshot, {name}: {shot.relative_to(WORK.parent.parent)}", err)
+        expect(distinct_bytes(shot) > 8, "the screenshot is not blank", distinct_bytes(shot))
 
 
-def shades(png):
-    """How many different byte values the picture's pixels have; a blank one has very few."""
+def distinct_bytes(png):
+    """Number of different byte values in the pixels; a blank image has very few."""
     import struct
     import zlib
 
-    data, at, packed = png.read_bytes(), 8, b""
-    while at < len(data):
-        size, kind = struct.unpack(">I4s", data[at : at + 8])
+    data, offset, compressed = png.read_bytes(), 8, b""
+    while offset < len(data):
+        size, kind = struct.unpack(">I4s", data[offset : offset + 8])
         if kind == b"IDAT":
-            packed += data[at + 8 : at + 8 + size]
-        at += size + 12
-    return len(set(zlib.decompress(packed)))
+            compressed += data[offset + 8 : offset + 8 + size]
+        offset += size + 12
+    return len(set(zlib.decompress(compressed)))

@@ -14,8 +14,9 @@ import subprocess
 import sys
 import time
 
+from fakes.servers import json_server
 from harness import (
-    Missing, Program, ROOT, clean_environment, expect, free_port, get, json_server, main_node, not_checked, room, run, story, tool, until,
+    Missing, Process, ROOT, clean_environment, expect, free_port, get, main_node, not_checked, work_dir, run, story, tool, wait_until,
 )
 
 PI, SERVICE = 61500, 61501
@@ -29,7 +30,7 @@ def deploy():
         raise Missing("this machine allows no mount namespace")
     tool("sshd"), tool("sudo")
     with json_server(lambda path: {"watts": 7.5}) as upstream:
-        pi = Pi(room("deploy"), upstream)
+        pi = Pi(work_dir("deploy"), upstream)
         try:
             chapters(pi)
         finally:
@@ -55,31 +56,31 @@ def chapters(pi):
 class Pi:
     """The machine that is deployed to."""
 
-    def __init__(self, place, upstream):
-        self.place, self.port, self.address = place, free_port(), f"127.0.0.1:{free_port()}"
+    def __init__(self, directory, upstream):
+        self.directory, self.port, self.address = directory, free_port(), f"127.0.0.1:{free_port()}"
         for name in ("home/pi/.ssh", "run", "lib", "share"):
-            (place / name).mkdir(parents=True)
-        shutil.copytree("/etc", place / "etc", symlinks=True, ignore_dangling_symlinks=True)
-        shutil.copytree("/usr/local/bin", place / "bin", symlinks=True)
+            (directory / name).mkdir(parents=True)
+        shutil.copytree("/etc", directory / "etc", symlinks=True, ignore_dangling_symlinks=True)
+        shutil.copytree("/usr/local/bin", directory / "bin", symlinks=True)
         for name in ("systemctl", "systemd-run", "journalctl"):
             script = (ROOT / "tests/e2e/fakes/systemd.py").read_text().replace("/usr/bin/env python3", sys.executable, 1)
-            (place / "bin" / name).write_text(script)
-            (place / "bin" / name).chmod(0o755)
+            (directory / "bin" / name).write_text(script)
+            (directory / "bin" / name).chmod(0o755)
         self.users()
-        self.configuration = place / "etc/main-node/main-node.toml"
+        self.configuration = directory / "etc/main-node/main-node.toml"
         self.configuration.parent.mkdir(mode=0o755)
         self.configure(f"http://127.0.0.1:{upstream}/")
         self.sshd()
         self.ssh = (
-            f"ssh -p {self.port} -i {place / 'key'} -o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null"
+            f"ssh -p {self.port} -i {directory / 'key'} -o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null"
             " -o LogLevel=ERROR -o BatchMode=yes"
         )
-        until(lambda: self.say("true")[0] == 0, 15, lambda: f"a login works: {self.server.said()} {self.say('true')}")
+        wait_until(lambda: self.say("true")[0] == 0, 15, lambda: f"a login works: {self.server.output()} {self.say('true')}")
         said = self.say("id -un; uname -m")[1].split()
         expect(said[0] == "pi", "an ordinary user logs in over SSH", said)
 
     def users(self):
-        etc = self.place / "etc"
+        etc = self.directory / "etc"
         (etc / "sudoers.d").mkdir(exist_ok=True)
         (etc / "sudoers.d/pi").write_text("pi ALL=(ALL) NOPASSWD: ALL\n")
         (etc / "sudoers.d/pi").chmod(0o440)
@@ -90,22 +91,22 @@ class Pi:
                 group.write(f"{name}:x:{number}:\n")
 
     def sshd(self):
-        place = self.place
+        directory = self.place
         for key in ("host", "key"):
-            subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", place / key], check=True)
-        shutil.copy(place / "key.pub", place / "home/pi/.ssh/authorized_keys")
-        subprocess.run(["chown", "-R", f"{PI}:{PI}", place / "home/pi"], check=True)
-        (place / "sshd_config").write_text(
-            f"Port {self.port}\nListenAddress 127.0.0.1\nHostKey {place / 'host'}\nUsePAM no\n"
+            subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", directory / key], check=True)
+        shutil.copy(directory / "key.pub", directory / "home/pi/.ssh/authorized_keys")
+        subprocess.run(["chown", "-R", f"{PI}:{PI}", directory / "home/pi"], check=True)
+        (directory / "sshd_config").write_text(
+            f"Port {self.port}\nListenAddress 127.0.0.1\nHostKey {directory / 'host'}\nUsePAM no\n"
             "PasswordAuthentication no\nStrictModes no\nPidFile none\n"
         )
-        (place / "enter").write_text(
+        (directory / "enter").write_text(
             "set -e\nmount --make-rprivate /\n"
-            f"for name in etc home run; do mount --bind {place}/$name /$name; done\n"
-            f"mount --bind {place}/bin /usr/local/bin\nmount --bind {place}/share /usr/local/share\nmount --bind {place}/lib /var/lib\n"
-            f"mkdir -p /run/sshd\nexec /usr/sbin/sshd -D -e -f {place}/sshd_config\n"
+            f"for name in etc home run; do mount --bind {directory}/$name /$name; done\n"
+            f"mount --bind {directory}/bin /usr/local/bin\nmount --bind {directory}/share /usr/local/share\nmount --bind {directory}/lib /var/lib\n"
+            f"mkdir -p /run/sshd\nexec /usr/sbin/sshd -D -e -f {directory}/sshd_config\n"
         )
-        self.server = Program(["unshare", "-m", "sh", place / "enter"], place / "sshd.log")
+        self.server = Process(["unshare", "-m", "sh", directory / "enter"], directory / "sshd.log")
 
     def configure(self, url, more=""):
         self.configuration.write_text(
@@ -128,15 +129,15 @@ class Pi:
         return get(self.address, "/status").json
 
     def process(self):
-        return (self.place / "run/stand-in/pid").read_text()
+        return (self.directory / "run/stand-in/pid").read_text()
 
     def database(self):
-        return self.place / "lib/main-node/main-node.db"
+        return self.directory / "lib/main-node/main-node.db"
 
 
 def variant(pi, name, more=b"\0"):
     """The same program, other bytes."""
-    file = pi.place / name
+    file = pi.directory / name
     file.write_bytes(pathlib.Path(main_node()).read_bytes() + more)
     file.chmod(0o755)
     return file
@@ -159,14 +160,14 @@ def first(pi):
     build = digest(main_node())
     expect(code == 0 and f"deployed: build {build}" in said, "the first deploy ends with a healthy node", said + log(pi))
     expect(pi.status()["build"] == build, "/status shows the build that was sent")
-    expect((pi.place / "etc/systemd/system/main-node.service").exists(), "the unit is installed")
-    expect((pi.place / "share/man/man1/main-node.1").exists(), "and the manual page")
-    expect((pi.place / "share/man/man5/main-node.toml.5").exists(), "and that of the configuration")
+    expect((pi.directory / "etc/systemd/system/main-node.service").exists(), "the unit is installed")
+    expect((pi.directory / "share/man/man1/main-node.1").exists(), "and the manual page")
+    expect((pi.directory / "share/man/man5/main-node.toml.5").exists(), "and that of the configuration")
     expect(pi.database().stat().st_uid == SERVICE, "the service's own user made the database")
 
 
 def log(pi):
-    file = pi.place / "run/stand-in/log"
+    file = pi.directory / "run/stand-in/log"
     return file.read_text() if file.exists() else ""
 
 
@@ -180,7 +181,7 @@ def another(pi):
     binary = variant(pi, "second")
     code, said = pi.deploy(binary)
     expect(code == 0 and pi.status()["build"] == digest(binary), "another build takes its place", said)
-    expect((pi.place / "bin/main-node.old").exists(), "the one before is kept beside it")
+    expect((pi.directory / "bin/main-node.old").exists(), "the one before is kept beside it")
 
 
 def a_wrong_configuration_switches_nothing(pi):
@@ -190,12 +191,12 @@ def a_wrong_configuration_switches_nothing(pi):
     pi.configuration.write_text(good)
     expect(code != 0 and "evrey" in said and "nothing was switched" in said, "a configuration that the new program refuses is named", said)
     expect(pi.process() == before and pi.status()["build"] == build, "and the old one goes on untouched")
-    expect(not (pi.place / "bin/main-node.new").exists(), "and nothing of the new one is left")
+    expect(not (pi.directory / "bin/main-node.new").exists(), "and nothing of the new one is left")
 
 
 def nor_does_a_program_too_old_for_the_database(pi):
     before = pi.process()
-    until(lambda: rows(pi) > 0 or stored(pi), 90, "the node has stored something")
+    wait_until(lambda: rows(pi) > 0 or stored(pi), 90, "the node has stored something")
     with contextlib.closing(sqlite3.connect(pi.database())) as there:
         version, = there.execute("PRAGMA user_version").fetchone()
         for claimed in (version + 1, version):
@@ -210,8 +211,8 @@ def nor_does_a_program_too_old_for_the_database(pi):
 
 def a_program_that_fails_is_taken_back_with_its_database(pi):
     build = pi.status()["build"]
-    until(lambda: rows(pi) > 0 or stored(pi), 90, "the node has stored something")
-    broken = pi.place / "broken"
+    wait_until(lambda: rows(pi) > 0 or stored(pi), 90, "the node has stored something")
+    broken = pi.directory / "broken"
     # Upgrades the database, as a newer program would, and then does not serve.
     broken.write_text(
         "#!/bin/sh\n"
@@ -228,7 +229,7 @@ def a_program_that_fails_is_taken_back_with_its_database(pi):
     expect(pi.status()["build"] == build, "the old one answers again")
     newer = re.search(r"kept as (\S+)", said)
     expect(newer, "the newer database is kept, dated, and named", said)
-    kept = pi.place / "lib" / pathlib.Path(newer[1]).relative_to("/var/lib")
+    kept = pi.directory / "lib" / pathlib.Path(newer[1]).relative_to("/var/lib")
     with sqlite3.connect(kept) as database:
         expect(database.execute("PRAGMA user_version").fetchone()[0] == 99, "it is the upgraded one")
     with sqlite3.connect(pi.database()) as database:
@@ -237,7 +238,7 @@ def a_program_that_fails_is_taken_back_with_its_database(pi):
 
 def one_that_hangs_is_taken_back_in_time(pi):
     build = pi.status()["build"]
-    hangs = pi.place / "hangs"
+    hangs = pi.directory / "hangs"
     # Never ready: systemctl would wait for its start.
     hangs.write_text(f'#!/bin/sh\nif [ "$1" = serve ]; then echo "words of the new one"; exec sleep 600; fi\nexec {main_node()} "$@"\n')
     hangs.chmod(0o755)
@@ -277,14 +278,14 @@ def root_is_no_stranger_to_the_files(pi):
 
 
 def what_is_removed_and_what_stays(pi):
-    (pi.place / "home/pi/install.sh").write_text((ROOT / "systemd/install.sh").read_text())
+    (pi.directory / "home/pi/install.sh").write_text((ROOT / "systemd/install.sh").read_text())
     script = "sudo bash /home/pi/install.sh {}"
     code, out, err = pi.say(script.format("--unistall"))
-    expect(code != 0 and "usage:" in err and (pi.place / "bin/main-node").exists(), "a mistyped option removes nothing", out + err)
+    expect(code != 0 and "usage:" in err and (pi.directory / "bin/main-node").exists(), "a mistyped option removes nothing", out + err)
     code, out, err = pi.say(script.format("--uninstall"))
     expect(code == 0 and "main-node is removed" in out, "the program is removed", out + err)
     gone = ["bin/main-node", "bin/main-node.old", "etc/systemd/system/main-node.service", "share/man/man1/main-node.1", "share/man/man5/main-node.toml.5"]
-    expect(not any((pi.place / path).exists() for path in gone), "with its unit and its manual page")
+    expect(not any((pi.directory / path).exists() for path in gone), "with its unit and its manual page")
     expect(pi.configuration.exists() and pi.database().exists(), "configuration and readings stay")
     expect("/etc/main-node" in out and "/var/lib/main-node" in out and "--purge" in out, "and it says so", out)
     expect(pi.say(script.format("--uninstall"))[0] == 0, "a second time is no error")

@@ -1,14 +1,15 @@
-"""The gate under attack, with the whole program behind it. The attacks and what must hold
-after each are in http_attacks.py, which also runs by itself against any loopback node."""
+"""HTTP attacks on a whole node: those of http_attacks.py, which also runs by itself against any
+loopback node, and slowhttptest's."""
 
 import re
 import statistics
 import sys
 import time
 
+from fakes.servers import json_server
 from harness import (
-    ROOT, Failed, Missing, Program, environment, expect, free_port, get, json_server, main_node, not_checked, room, run,
-    story, tool, until,
+    ROOT, Failed, Missing, Process, environment, expect, free_port, get, main_node, not_checked, work_dir, run,
+    story, tool, wait_until,
 )
 
 MIXED_SECONDS = 20
@@ -17,71 +18,69 @@ MIXED_SECONDS = 20
 @story(seconds=240)
 def gate_abuse():
     attacks = ROOT / "tests" / "e2e" / "http_attacks.py"
-    if not attacks.exists():
-        raise Missing("there is no tests/e2e/http_attacks.py yet")
-    place, port = room("gate-abuse"), free_port()
+    directory, port = work_dir("gate-abuse"), free_port()
     with json_server(lambda path: {f"key{n}": n / 10 for n in range(50)}) as upstream:
-        file = place / "main-node.toml"
+        file = directory / "main-node.toml"
         file.write_text(
-            f'listen = "127.0.0.1:{port}"\ndatabase = "{place / "main-node.db"}"\n\n'
+            f'listen = "127.0.0.1:{port}"\ndatabase = "{directory / "main-node.db"}"\n\n'
             f'[[source]]\nname = "meter"\nurl = "http://127.0.0.1:{upstream}/"\nevery = "2s"\n'
         )
         serve = [main_node(), "serve", "--config", file]
         address = f"127.0.0.1:{port}"
-        # Attacks on histories need rows, which wait for a clock that can be believed or a stop.
-        earlier = Program(serve, place / "earlier-log", cwd=place)
-        until(lambda: get(address, "/snapshot").status == 200, 15, lambda: f"the node answers: {earlier.said()}")
-        code, _ = earlier.stop()
-        expect(code == 0, "it stops and leaves a database with rows", earlier.said())
-        node = Program(serve, place / "log", cwd=place)
-        until(lambda: get(address, "/snapshot").status == 200, 15, lambda: f"the node answers: {node.said()}")
+        # Attacks on /history need rows, which are committed at a stop at the latest.
+        first_run = Process(serve, directory / "first-run.log", cwd=directory)
+        wait_until(lambda: get(address, "/snapshot").status == 200, 15, lambda: f"the node answers: {first_run.output()}")
+        code, _ = first_run.stop()
+        expect(code == 0, "a first run leaves a database with rows", first_run.output())
+        node = Process(serve, directory / "node.log", cwd=directory)
+        wait_until(lambda: get(address, "/snapshot").status == 200, 15, lambda: f"the node answers: {node.output()}")
         command = [sys.executable, attacks, f"http://{address}", "--pid", node.pid, "--mixed-seconds", MIXED_SECONDS]
         code, out, err = run(command, 180)
         for line in out.splitlines():
             print(f"        {line}")
-        expect(code == 0, "every attack of http_attacks.py is survived", (code, err))
+        expect(code == 0, "all attacks of http_attacks.py pass", (code, err))
         slow_clients(address, node)
-        expect(node.running() and "panicked" not in node.said(), "the node lives, and nothing panicked", node.said())
-        lines = [line for line in node.said().splitlines() if re.search(r"refus|abus|shed|limit|drop", line)]
-        expect(len(lines) < 200, "abuse is told in few lines, not one per hit", len(lines))
+        expect(node.running() and "panicked" not in node.output(), "the node is alive and did not panic", node.output())
+        lines = [line for line in node.output().splitlines() if re.search(r"refus|abus|shed|limit|drop", line)]
+        expect(len(lines) < 200, "attacks are logged in few lines, not one per request", len(lines))
         code, seconds = node.stop()
-        expect(code == 0 and seconds < 5, "SIGTERM still ends it with 0 within 5 s", (code, seconds))
+        expect(code == 0 and seconds < 5, "SIGTERM stops it with exit code 0 within 5 s", (code, seconds))
 
 
 def slow_clients(address, node):
-    """Debian's slowhttptest, in its modes, while somebody well-behaved goes on asking."""
+    """slowhttptest in each of its modes, while a well-behaved client polls."""
     try:
         slow = tool("slowhttptest")
     except Missing as missing:
         not_checked(f"slowhttptest: {missing}")
         return
-    quiet = p99([wait(address) for _ in range(200)])
+    idle = p99([latency(address) for _ in range(200)])
     for mode, name in (("-H", "slow headers"), ("-B", "slow body"), ("-X", "slow reading"), ("-R", "overlapping ranges")):
-        attack = Program(
+        attack = Process(
             [slow, mode, "-c", 1000, "-r", 500, "-i", 1, "-l", 8, "-u", f"http://{address}/snapshot", "-p", 2],
             node.log.with_name(f"slow{mode}.log"), env=environment(),
         )
-        waits = []
+        latencies = []
         while attack.running():
-            waits.append(wait(address))
-        ours = p99(waits)
-        # A machine of two cores plays the attacker, the poller and the node.
+            latencies.append(latency(address))
+        p99_under_attack = p99(latencies)
+        # Attacker, poller and node may share two cores.
         expect(
-            len(waits) > 20 and ours < max(10 * quiet, 0.05),
-            f"{name}, 1,000 connections: p99 of {len(waits)} polls from elsewhere {ours * 1000:.1f} ms, quiet {quiet * 1000:.1f} ms",
-            attack.said()[-800:],
+            len(latencies) > 20 and p99_under_attack < max(10 * idle, 0.05),
+            f"{name}, 1,000 connections: p99 of {len(latencies)} polls by another client {p99_under_attack * 1000:.1f} ms, idle {idle * 1000:.1f} ms",
+            attack.output()[-800:],
         )
 
 
-def wait(address):
-    """Seconds that a poller from another address waits: the attacker may use up its own."""
+def latency(address):
+    """Seconds until a response to another address: limits count per address. Paced at 50 per second."""
     time.sleep(0.02)
     begin = time.monotonic()
     reply = get(address, "/snapshot", seconds=5, source="127.0.0.9")
     if reply.status != 200:
-        raise Failed(f"a poll from elsewhere is answered with {reply.status}")
+        raise Failed(f"a poll by another client got {reply.status}")
     return time.monotonic() - begin
 
 
-def p99(waits):
-    return statistics.quantiles(waits, n=100)[98]
+def p99(latencies):
+    return statistics.quantiles(latencies, n=100)[98]

@@ -20,9 +20,10 @@ import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 
+from fakes.servers import json_server
 from harness import (  # noqa: E402
-    Failed, Missing, Program, ROOT, WORK, clean_environment, die_with_parent, environment, expect, free_port,
-    get, json_server, main_node, not_checked, room, run, story, tool, until,
+    Failed, Missing, Process, ROOT, WORK, clean_environment, demo_node, die_with_parent, environment, expect, free_port,
+    get, main_node, not_checked, work_dir, run, story, tool, wait_until,
 )
 
 SIZES = {"phone": (360, 740), "touch": (800, 480), "desktop": (1280, 900)}
@@ -36,44 +37,33 @@ ON_THE_WIRE = 30_000
 
 @story(seconds=120)
 def pages():
-    place = room("pages")
-    with demo_node(place) as demo, faulty_node(place) as faults:
+    directory = work_dir("pages")
+    with demo_node(directory) as demo, faulty_node(directory) as faults:
         on_the_wire(demo, faults)
         text_browser(faults)
         hostile_text(faults)
-        with driver(place, task(demo, faults)) as browser:
+        with driver(directory, task(demo, faults)) as browser:
             in_a_browser(browser)
             without_scripts(browser)
             lives_on(browser, faults)
-    expect("panicked" not in faults.node.said(), "nothing panicked on the way", faults.node.said())
+    expect("panicked" not in faults.node.output(), "nothing panicked on the way", faults.node.output())
 
 
 # ---- The nodes ---------------------------------------------------------------------------
-
-
-@contextlib.contextmanager
-def demo_node(place):
-    address = f"127.0.0.1:{free_port()}"
-    node = Program([main_node(), "demo", "--listen", address], place / "demo.log", cwd=place)
-    until(lambda: len(get(address, "/snapshot").json["records"]) > 3, 20, lambda: f"the demo has values; it said {node.said()}")
-    try:
-        yield address
-    finally:
-        node.stop()
 
 
 class Faults:
     """A node with one dead source, one stale key, one mail that cannot go, one source whose
     fields are rejected, and one whose keys and texts are markup."""
 
-    def __init__(self, place, upstream):
-        self.place, self.address, self.dead = place, f"127.0.0.1:{free_port()}", free_port()
+    def __init__(self, directory, upstream):
+        self.directory, self.address, self.dead = directory, f"127.0.0.1:{free_port()}", free_port()
         self.power, self.stale = 230.5, False
-        self.file = place / "faults.toml"
+        self.file = directory / "faults.toml"
         self.file.write_text(f'''
 name = "pi"
 listen = "{self.address}"
-database = "{place / 'faults.db'}"
+database = "{directory / 'faults.db'}"
 
 [[source]]
 name = "meter"
@@ -122,19 +112,19 @@ to = "you@example.org"
         return {"number": 1019.6, "words": HOSTILE, HOSTILE: 7}
 
     def start(self):
-        self.node = Program([main_node(), "serve", "--config", self.file], self.place / "faults.log", cwd=self.place)
-        until(lambda: get(self.address, "/snapshot").status == 200, 15, lambda: f"the faulty node answers; it said {self.node.said()}")
+        self.node = Process([main_node(), "serve", "--config", self.file], self.directory / "faults.log", cwd=self.directory)
+        wait_until(lambda: get(self.address, "/snapshot").status == 200, 15, lambda: f"the faulty node answers; it said {self.node.output()}")
 
 
 @contextlib.contextmanager
-def faulty_node(place):
+def faulty_node(directory):
     faults = None
     with json_server(lambda path: faults.answer(path)) as upstream:
-        faults = Faults(place, upstream)
+        faults = Faults(directory, upstream)
         faults.start()
-        until(lambda: "level" in get(faults.address, "/snapshot").text, 10, "the key that will be stale comes once")
+        wait_until(lambda: "level" in get(faults.address, "/snapshot").text, 10, "the key that will be stale comes once")
         faults.stale = True
-        until(lambda: all_is_wrong(faults), 30, lambda: f"all faults show; /web is {get(faults.address, '/web').text}")
+        wait_until(lambda: all_is_wrong(faults), 30, lambda: f"all faults show; /web is {get(faults.address, '/web').text}")
         yield faults
         faults.node.stop()
 
@@ -223,13 +213,13 @@ def task(demo, faults):
 
 
 class Driver:
-    def __init__(self, place, task):
+    def __init__(self, directory, task):
         task = {**task, "modules": str(modules()), "browser": str(tool("chromium"))}
-        (place / "task.json").write_text(json.dumps(task))
+        (directory / "task.json").write_text(json.dumps(task))
         script = pathlib.Path(__file__).with_name("pages.js")
-        self.log = open(place / "driver.log", "w")
+        self.log = open(directory / "driver.log", "w")
         self.process = subprocess.Popen(
-            ["node", str(script), str(place / "task.json")], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+            ["node", str(script), str(directory / "task.json")], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
             stderr=self.log, text=True, env=clean_environment(), preexec_fn=die_with_parent,
         )
         self.lines = queue.Queue()
@@ -260,8 +250,8 @@ def expect_quietly(holds, sentence, found):
 
 
 @contextlib.contextmanager
-def driver(place, task):
-    made = Driver(place, task)
+def driver(directory, task):
+    made = Driver(directory, task)
     try:
         yield made
     finally:
@@ -294,7 +284,7 @@ def lives_on(browser, faults):
     faults.power = 777.5
     expect(browser.ask("shows", "777.5") is True, "a value that changes is swapped in without a reload")
     code, _ = faults.node.stop()
-    expect(code == 0, "the node stops with a page open", faults.node.said())
+    expect(code == 0, "the node stops with a page open", faults.node.output())
     shown = browser.ask("offline")
     expect(shown is True, "the page says that the node does not answer", shown)
     faults.power = 888.5
@@ -311,14 +301,14 @@ def lives_on(browser, faults):
 
 def screenshot():
     """The demo's overview, once its simulated values have come."""
-    place = room("screenshot")
-    with demo_node(place) as demo:
+    directory = work_dir("screenshot")
+    with demo_node(directory) as demo:
         time.sleep(float(os.environ.get("SECONDS_OF_DEMO", "10")))
         shot = {"name": "demo-readme", "url": f"http://{demo}/web", "width": 1280, "height": 640, "scheme": "light", "check": False}
-        plan = {"looks": [shot], "shots": str(place), "origin": {"demo": f"http://{demo}/"}}
-        with driver(place, plan) as browser:
+        plan = {"looks": [shot], "shots": str(directory), "origin": {"demo": f"http://{demo}/"}}
+        with driver(directory, plan) as browser:
             browser.hear("looks", 30)
-    shutil.copyfile(place / "demo-readme.png", PICTURE)
+    shutil.copyfile(directory / "demo-readme.png", PICTURE)
     print(f"{PICTURE.relative_to(ROOT)}: {PICTURE.stat().st_size} bytes")
 
 
