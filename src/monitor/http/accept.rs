@@ -60,7 +60,7 @@ pub async fn accept_loop(listener: Async<TcpListener>, server: Rc<ServerState>) 
                 {
                     server
                         .stats
-                        .record_rejection(Rejection::Descriptors, address.ip());
+                        .record_rejection(Rejection::NoDescriptors, address.ip());
                     drop(stream);
                 }
                 if spare.is_none() {
@@ -98,7 +98,7 @@ fn accept_connection(stream: TcpStream, peer: IpAddr, server: &Rc<ServerState>) 
         Ok(guard) => guard,
         Err(limit) => {
             let rejection = match limit {
-                LimitReached::Total => Rejection::Connections,
+                LimitReached::Total => Rejection::TooManyConnections,
                 LimitReached::PerAddress => Rejection::ConnectionsPerAddress,
             };
             server.stats.record_rejection(rejection, peer);

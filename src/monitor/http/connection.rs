@@ -128,7 +128,7 @@ impl Connection {
                     Ok(Err(_)) | Err(Interrupt::Evicted) => return Err(NoHead::Silently),
                     Err(Interrupt::TimedOut) if buffer.is_empty() => return Err(NoHead::Silently),
                     Err(Interrupt::TimedOut) => {
-                        let late = buffer.incomplete(408, Rejection::SlowHead);
+                        let late = buffer.incomplete(408, Rejection::HeadTimeout);
                         return Err(NoHead::Refused(Box::new(late)));
                     }
                 }
@@ -246,7 +246,7 @@ impl Connection {
                     let peer = self.state().peer;
                     self.server
                         .stats
-                        .record_rejection(Rejection::SlowReader, peer);
+                        .record_rejection(Rejection::SlowClient, peer);
                 }
                 NextStep::End(Close::Now)
             }
@@ -301,7 +301,7 @@ impl Connection {
             }
             Ok(Some(Err(PoolError::OverBudget(limit)))) => (Rejection::SendBudget, limit),
             Ok(Some(Err(PoolError::Unavailable))) | Err(Interrupt::TimedOut) => {
-                (Rejection::WorkerTimeout, silent)
+                (Rejection::PoolTimeout, silent)
             }
             Err(Interrupt::Evicted) => return None,
         };
@@ -343,7 +343,7 @@ impl Connection {
         else {
             server
                 .stats
-                .record_rejection(Rejection::EventStreams, request.peer);
+                .record_rejection(Rejection::TooManyEventStreams, request.peer);
             let limit = Overload::EventStreams(server.limits.event_streams);
             return Some(Some(
                 self.add_required_headers(self.overloaded(limit, request)),

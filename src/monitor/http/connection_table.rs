@@ -247,7 +247,7 @@ impl ConnectionTable {
             return false;
         };
         self.stats
-            .record_rejection(Rejection::Evicted, connection.peer);
+            .record_rejection(Rejection::EvictedIdle, connection.peer);
         connection.interrupt(Interrupt::Evicted);
         true
     }

@@ -94,7 +94,7 @@ impl RequestBuffer {
                 return Ok(None);
             }
             let status = if unread.contains(&b'\n') { 431 } else { 414 };
-            return Err(refusal(status, Rejection::LargeHead, unread));
+            return Err(refusal(status, Rejection::HeadTooLarge, unread));
         };
         let head = parse(&unread[..end], peer)?;
         self.consume(end);
@@ -176,10 +176,10 @@ fn parse(bytes: &[u8], peer: IpAddr) -> Result<RequestHead, HeadError> {
     match parsed.parse(bytes) {
         Ok(httparse::Status::Complete(used)) if used == bytes.len() => {}
         Err(httparse::Error::TooManyHeaders) => {
-            return Err(refusal(431, Rejection::LargeHead, bytes));
+            return Err(refusal(431, Rejection::HeadTooLarge, bytes));
         }
         Err(httparse::Error::Version) if has_http_version(bytes) => {
-            return Err(refusal(505, Rejection::Version, bytes));
+            return Err(refusal(505, Rejection::VersionNotSupported, bytes));
         }
         _ => return Err(bad()),
     }
@@ -244,16 +244,16 @@ fn check(
     if method != "GET" && method != "HEAD" && !is_options {
         // The response names the methods of the path.
         request.target = split.map(|(_, origin)| origin).unwrap_or_default();
-        return Err((405, Rejection::Method));
+        return Err((405, Rejection::MethodNotAllowed));
     }
     if framing.coded {
-        return Err((400, Rejection::Body));
+        return Err((400, Rejection::BodyNotAllowed));
     }
     if framing.length.is_some_and(|length| length > 0) {
-        return Err((413, Rejection::Body));
+        return Err((413, Rejection::BodyNotAllowed));
     }
     if framing.unmet_expectation {
-        return Err((417, Rejection::Expectation));
+        return Err((417, Rejection::ExpectationFailed));
     }
     if framing.hosts > 1 || (framing.hosts == 0 && version == Version::Http11) {
         return Err((400, Rejection::BadRequest));

@@ -1,8 +1,8 @@
-//! What came to the gate, counted.
+//! HTTP counters: requests by route and status, rejections by reason.
 //!
-//! Owned by node, shared by `Arc`: the gate's thread and the pool's workers count, `/metrics`
-//! and `/status` read. Every set of labels is fixed or capped. Abuse is told in the log once a
-//! kind, then at widening intervals with its count; nothing here writes a line per hit.
+//! Owned by node, shared by `Arc`: the server's thread and the workers count, `/metrics` reads.
+//! Every set of labels is fixed or capped. A rejection is logged once per reason, then at
+//! widening intervals with its count; nothing here logs a line per request.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -15,42 +15,42 @@ use crate::limits;
 use crate::sys::sync::Mutex;
 use crate::sys::thread::count_panic;
 
-/// Why a request, a connection or a stream was refused or cut.
+/// Why a request, a connection or a stream was rejected or closed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Rejection {
-    /// Bytes that are no HTTP/1 head, or a head that contradicts itself.
+    /// Bytes that are not an HTTP/1 head, or a head that contradicts itself.
     BadRequest,
-    /// A body where none is taken.
-    Body,
+    /// A request with a body.
+    BodyNotAllowed,
     /// Neither GET, HEAD nor OPTIONS.
-    Method,
-    /// A head too long or with too many fields.
-    LargeHead,
-    /// A head that did not end in time.
-    SlowHead,
-    /// An `Expect` that nobody can meet.
-    Expectation,
-    /// A version of HTTP that is not spoken here.
-    Version,
-    /// More connections than the gate keeps.
-    Connections,
-    /// More connections than one address may have.
+    MethodNotAllowed,
+    /// A head that is too long or has too many fields.
+    HeadTooLarge,
+    /// A head that was not complete in time.
+    HeadTimeout,
+    /// An `Expect` that is not supported.
+    ExpectationFailed,
+    /// A version of HTTP that is not supported.
+    VersionNotSupported,
+    /// More connections than the limit of all clients.
+    TooManyConnections,
+    /// More connections than the limit of one address.
     ConnectionsPerAddress,
-    /// An idle connection that gave way to another.
-    Evicted,
-    /// No file descriptor left for a connection.
-    Descriptors,
-    /// An answer that the client did not take in time.
-    SlowReader,
-    /// More bytes of answers waiting for clients than the gate holds.
+    /// An idle connection that was closed to make room for another.
+    EvictedIdle,
+    /// No file descriptor was left for a connection.
+    NoDescriptors,
+    /// A response that the client did not read in time.
+    SlowClient,
+    /// More unread response bytes than may be buffered.
     SendBudget,
-    /// The pool did not answer in time.
-    WorkerTimeout,
-    /// More event streams than the gate keeps.
-    EventStreams,
-    /// An event stream that did not take an event in time.
+    /// The worker pool did not respond in time.
+    PoolTimeout,
+    /// More event streams than the limit.
+    TooManyEventStreams,
+    /// An event stream whose client did not read an event in time.
     SlowEventStream,
-    /// A connection from a network that is not allowed.
+    /// A connection from a network that `allow` does not name.
     ForbiddenNetwork,
     /// A request from an address that sent too many wrong passwords.
     LoginThrottled,
@@ -59,73 +59,89 @@ pub enum Rejection {
 impl Rejection {
     pub const ALL: [Rejection; 18] = [
         Rejection::BadRequest,
-        Rejection::Body,
-        Rejection::Method,
-        Rejection::LargeHead,
-        Rejection::SlowHead,
-        Rejection::Expectation,
-        Rejection::Version,
-        Rejection::Connections,
+        Rejection::BodyNotAllowed,
+        Rejection::MethodNotAllowed,
+        Rejection::HeadTooLarge,
+        Rejection::HeadTimeout,
+        Rejection::ExpectationFailed,
+        Rejection::VersionNotSupported,
+        Rejection::TooManyConnections,
         Rejection::ConnectionsPerAddress,
-        Rejection::Evicted,
-        Rejection::Descriptors,
-        Rejection::SlowReader,
+        Rejection::EvictedIdle,
+        Rejection::NoDescriptors,
+        Rejection::SlowClient,
         Rejection::SendBudget,
-        Rejection::WorkerTimeout,
-        Rejection::EventStreams,
+        Rejection::PoolTimeout,
+        Rejection::TooManyEventStreams,
         Rejection::SlowEventStream,
         Rejection::ForbiddenNetwork,
         Rejection::LoginThrottled,
     ];
 
-    /// The word in `/metrics`, `/status` and the log.
+    /// The label `reason` in `/metrics`, and the first word of its log line.
     pub fn label(self) -> &'static str {
         match self {
             Rejection::BadRequest => "bad_request",
-            Rejection::Body => "body",
-            Rejection::Method => "method",
-            Rejection::LargeHead => "large_head",
-            Rejection::SlowHead => "slow_head",
-            Rejection::Expectation => "expectation",
-            Rejection::Version => "version",
-            Rejection::Connections => "connections",
-            Rejection::ConnectionsPerAddress => "connections_of_one",
-            Rejection::Evicted => "shed",
-            Rejection::Descriptors => "descriptors",
-            Rejection::SlowReader => "slow_reader",
-            Rejection::SendBudget => "bytes_outstanding",
-            Rejection::WorkerTimeout => "silent_pool",
-            Rejection::EventStreams => "event_streams",
-            Rejection::SlowEventStream => "slow_listener",
-            Rejection::ForbiddenNetwork => "foreign",
-            Rejection::LoginThrottled => "guesses",
+            Rejection::BodyNotAllowed => "body_not_allowed",
+            Rejection::MethodNotAllowed => "method_not_allowed",
+            Rejection::HeadTooLarge => "head_too_large",
+            Rejection::HeadTimeout => "head_timeout",
+            Rejection::ExpectationFailed => "expectation_failed",
+            Rejection::VersionNotSupported => "version_not_supported",
+            Rejection::TooManyConnections => "too_many_connections",
+            Rejection::ConnectionsPerAddress => "connections_per_address",
+            Rejection::EvictedIdle => "evicted_idle",
+            Rejection::NoDescriptors => "no_descriptors",
+            Rejection::SlowClient => "slow_client",
+            Rejection::SendBudget => "send_budget",
+            Rejection::PoolTimeout => "pool_timeout",
+            Rejection::TooManyEventStreams => "too_many_event_streams",
+            Rejection::SlowEventStream => "slow_event_stream",
+            Rejection::ForbiddenNetwork => "forbidden_network",
+            Rejection::LoginThrottled => "login_throttled",
         }
     }
 
     fn explanation(self) -> &'static str {
         match self {
-            Rejection::BadRequest => "sent what is not a request; answered 400",
-            Rejection::Body => "sent a body with a request that takes none; answered 413",
-            Rejection::Method => "used a method other than GET, HEAD and OPTIONS; answered 405",
-            Rejection::LargeHead => "sent a request head that is too large; answered 431 or 414",
-            Rejection::SlowHead => "did not finish a request head in time; answered 408",
-            Rejection::Expectation => "sent an Expect that cannot be met; answered 417",
-            Rejection::Version => "spoke another version of HTTP; answered 505",
-            Rejection::Connections => "found all connections taken; answered 503",
+            Rejection::BadRequest => "sent an invalid HTTP request; answered 400",
+            Rejection::BodyNotAllowed => "sent a request body, which is not accepted; answered 413",
+            Rejection::MethodNotAllowed => {
+                "used a method other than GET, HEAD and OPTIONS; answered 405"
+            }
+            Rejection::HeadTooLarge => "sent a request head that is too large; answered 431 or 414",
+            Rejection::HeadTimeout => "did not complete a request head in time; answered 408",
+            Rejection::ExpectationFailed => {
+                "sent an Expect header that is not supported; answered 417"
+            }
+            Rejection::VersionNotSupported => {
+                "used an HTTP version that is not supported; answered 505"
+            }
+            Rejection::TooManyConnections => {
+                "connected while the connection limit was reached; answered 503"
+            }
             Rejection::ConnectionsPerAddress => {
-                "has as many connections as one address may; refused more"
+                "reached the connection limit of one address; answered 503"
             }
-            Rejection::Evicted => "was idle and gave its connection to another",
-            Rejection::Descriptors => "came when no file descriptor was left; see LimitNOFILE",
-            Rejection::SlowReader => "did not take its answer in time; cut off",
-            Rejection::SendBudget => "asked while too many answers wait to be taken; answered 503",
-            Rejection::WorkerTimeout => {
-                "asked for what the page workers did not answer in time; got 503"
+            Rejection::EvictedIdle => {
+                "was idle; its connection was closed to make room for another"
             }
-            Rejection::EventStreams => "found all event streams taken; answered 503",
-            Rejection::ForbiddenNetwork => "is in no network of `allow`; answered 403",
+            Rejection::NoDescriptors => {
+                "connected while no file descriptor was left; see LimitNOFILE"
+            }
+            Rejection::SlowClient => "did not read its response in time; disconnected",
+            Rejection::SendBudget => {
+                "asked while too many unread responses are buffered; answered 503"
+            }
+            Rejection::PoolTimeout => {
+                "asked for a page that the workers did not render in time; answered 503"
+            }
+            Rejection::TooManyEventStreams => {
+                "asked for an event stream while all are in use; answered 503"
+            }
+            Rejection::SlowEventStream => "did not read an event in time; its stream was closed",
+            Rejection::ForbiddenNetwork => "is not in a network of `allow`; answered 403",
             Rejection::LoginThrottled => "sent too many wrong passwords; answered 429",
-            Rejection::SlowEventStream => "did not take an event in time; its stream was ended",
         }
     }
 }
@@ -136,7 +152,6 @@ pub struct HttpStats {
     requests: Mutex<BTreeMap<(&'static str, u16), u64>>,
     rejected: [RejectionCounter; Rejection::ALL.len()],
     connections: AtomicU64,
-    connections_peak: AtomicU64,
     connections_accepted: AtomicU64,
     event_streams: AtomicU64,
     bytes_outstanding: AtomicU64,
@@ -148,31 +163,30 @@ pub struct HttpStats {
 /// The counters at one moment.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HttpStatsSnapshot {
-    /// Answers by route and status, in that order. Route `refused` is what the gate refused
-    /// before it knew a route; `other` is what no longer fitted.
+    /// Responses by route and status, sorted. Route `refused` is what was rejected before the
+    /// route was known; `other` is what came after the table was full.
     pub requests: Vec<((&'static str, u16), u64)>,
-    /// By the word of each [`Abuse`]; those that never happened are there with 0.
-    pub refused: Vec<(&'static str, u64)>,
+    /// By label of each [`Rejection`]; those that never happened are there with 0.
+    pub rejected: Vec<(&'static str, u64)>,
     pub connections: u64,
-    pub connections_peak: u64,
     pub connections_accepted: u64,
     pub event_streams: u64,
-    /// Bytes of answers that clients have not taken yet, one shared body counted once.
+    /// Response bytes that clients have not read yet, a shared body counted once.
     pub bytes_outstanding: u64,
     pub panics: u64,
-    /// Connections to the pool that were opened, ever: a handful, unless answers are given up.
+    /// Connections to the pool opened so far: a handful, unless responses are given up.
     pub pool_connections: u64,
     /// How often tiny_http's server had to be replaced.
     pub pool_restarts: u64,
 }
 
-/// One kind of rejection: how often, and when it is logged again.
+/// One reason: how often, and when it is logged again.
 struct RejectionCounter {
     count: AtomicU64,
     throttle: Mutex<LogThrottle>,
 }
 
-/// How long a kind that was told n times stays untold, whatever happens.
+/// How long a reason that was logged n times is not logged again.
 const LOG_INTERVALS: [Duration; 4] = [
     Duration::from_secs(60),
     Duration::from_secs(10 * 60),
@@ -193,7 +207,6 @@ impl HttpStats {
             requests: Mutex::new(BTreeMap::new()),
             rejected: std::array::from_fn(|_| RejectionCounter::new()),
             connections: AtomicU64::new(0),
-            connections_peak: AtomicU64::new(0),
             connections_accepted: AtomicU64::new(0),
             event_streams: AtomicU64::new(0),
             bytes_outstanding: AtomicU64::new(0),
@@ -211,12 +224,11 @@ impl HttpStats {
         let requests = self.requests.lock();
         HttpStatsSnapshot {
             requests: requests.iter().map(|(key, count)| (*key, *count)).collect(),
-            refused: Rejection::ALL
+            rejected: Rejection::ALL
                 .iter()
-                .map(|abuse| (abuse.label(), self.rejections(*abuse)))
+                .map(|reason| (reason.label(), self.rejections(*reason)))
                 .collect(),
             connections: self.connections.load(Relaxed),
-            connections_peak: self.connections_peak.load(Relaxed),
             connections_accepted: self.connections_accepted.load(Relaxed),
             event_streams: self.event_streams.load(Relaxed),
             bytes_outstanding: self.bytes_outstanding.load(Relaxed),
@@ -226,8 +238,8 @@ impl HttpStats {
         }
     }
 
-    pub fn rejections(&self, abuse: Rejection) -> u64 {
-        self.rejected[abuse as usize].count.load(Relaxed)
+    pub fn rejections(&self, reason: Rejection) -> u64 {
+        self.rejected[reason as usize].count.load(Relaxed)
     }
 
     pub(in crate::monitor) fn record_response(&self, route: &'static str, status: u16) {
@@ -238,14 +250,14 @@ impl HttpStats {
         *requests.entry(key).or_insert(0) += 1;
     }
 
-    /// Counts, and tells the log where this kind has not been told for long enough.
-    pub(in crate::monitor) fn record_rejection(&self, abuse: Rejection, peer: IpAddr) {
-        if let Some(since) = self.rejected[abuse as usize].record(self.now()) {
-            let (word, explanation) = (abuse.label(), abuse.explanation());
+    /// Counts, and logs if this reason has not been logged for long enough.
+    pub(in crate::monitor) fn record_rejection(&self, reason: Rejection, peer: IpAddr) {
+        if let Some(since) = self.rejected[reason as usize].record(self.now()) {
+            let (label, explanation) = (reason.label(), reason.explanation());
             match since {
-                1 => log::warn!("{word}: {peer} {explanation}"),
+                1 => log::warn!("{label}: {peer} {explanation}"),
                 _ => log::warn!(
-                    "{word}: {since} more since last told; the latest: {peer} {explanation}"
+                    "{label}: {since} more since the last message; latest: {peer} {explanation}"
                 ),
             }
         }
@@ -253,8 +265,7 @@ impl HttpStats {
 
     pub(in crate::monitor) fn connection_opened(&self) {
         self.connections_accepted.fetch_add(1, Relaxed);
-        let open = self.connections.fetch_add(1, Relaxed) + 1;
-        self.connections_peak.fetch_max(open, Relaxed);
+        self.connections.fetch_add(1, Relaxed);
     }
 
     pub(in crate::monitor) fn connection_closed(&self) {
@@ -274,9 +285,9 @@ impl HttpStats {
     }
 
     /// A panic that was caught at the edge of one request.
-    pub(in crate::monitor) fn record_panic(&self, place: &str) {
+    pub(in crate::monitor) fn record_panic(&self, thread: &str) {
         self.panics.fetch_add(1, Relaxed);
-        count_panic(place);
+        count_panic(thread);
     }
 
     pub(in crate::monitor) fn pool_connection_opened(&self) {
@@ -310,10 +321,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_kind_of_abuse_is_told_once_then_at_widening_intervals() {
-        let kind = RejectionCounter::new();
+    fn a_rejection_is_logged_once_then_at_widening_intervals() {
+        let counter = RejectionCounter::new();
         let at = |seconds: u64| Mono(seconds * 1000);
-        let story = [
+        let cases = [
             (0, Some(1)),
             (1, None),
             (59, None),
@@ -324,31 +335,31 @@ mod tests {
             (60 + 600 + 3599, None),
             (60 + 600 + 3600, Some(2)),
         ];
-        for (seconds, told) in story {
-            assert_eq!(kind.record(at(seconds)), told, "at {seconds} s");
+        for (seconds, logged) in cases {
+            assert_eq!(counter.record(at(seconds)), logged, "at {seconds} s");
         }
-        assert_eq!(kind.count.load(Relaxed), story.len() as u64);
+        assert_eq!(counter.count.load(Relaxed), cases.len() as u64);
     }
 
     #[test]
     fn counters_stay_bounded_whatever_the_statuses() {
-        let traffic = HttpStats::new();
+        let stats = HttpStats::new();
         for status in 0..1000 {
-            traffic.record_response("route", status);
+            stats.record_response("route", status);
         }
-        let snapshot = traffic.snapshot();
+        let snapshot = stats.snapshot();
         assert_eq!(snapshot.requests.len(), limits::ROUTE_COUNTERS + 1);
         let total: u64 = snapshot.requests.iter().map(|(_, count)| count).sum();
         assert_eq!(total, 1000, "nothing is lost, only its label");
     }
 
     #[test]
-    fn every_kind_has_its_own_word_and_place() {
-        let words: std::collections::BTreeSet<_> =
-            Rejection::ALL.iter().map(|a| a.label()).collect();
-        assert_eq!(words.len(), Rejection::ALL.len());
-        for (place, abuse) in Rejection::ALL.iter().enumerate() {
-            assert_eq!(*abuse as usize, place);
+    fn every_rejection_has_its_own_label_and_index() {
+        let labels: std::collections::BTreeSet<_> =
+            Rejection::ALL.iter().map(|it| it.label()).collect();
+        assert_eq!(labels.len(), Rejection::ALL.len());
+        for (index, rejection) in Rejection::ALL.iter().enumerate() {
+            assert_eq!(*rejection as usize, index);
         }
     }
 }

@@ -184,7 +184,7 @@ fn a_slow_reader_is_cut_when_its_time_is_over() {
     let mut stream = running.connect();
     rustix::net::sockopt::set_socket_recv_buffer_size(&stream, 4096).expect("a socket");
     stream.write_all(&get("/big")).expect("sent");
-    running.until("cut", || running.refusals(Rejection::SlowReader) == 1);
+    running.until("cut", || running.refusals(Rejection::SlowClient) == 1);
     running.until("gone", || running.traffic.snapshot().connections == 0);
     assert_eq!(running.traffic.snapshot().bytes_outstanding, 0);
     running.still_serves();
@@ -280,7 +280,7 @@ fn when_all_places_are_taken_the_idlest_gives_way() {
         .expect("sent");
     assert!(rest(newcomer).ends_with("hot"));
     assert_eq!(rest(idlest.into_inner()), "", "closed in silence");
-    assert_eq!(running.refusals(Rejection::Evicted), 1);
+    assert_eq!(running.refusals(Rejection::EvictedIdle), 1);
     running.stage.release();
     busy.shutdown(Shutdown::Write).expect("a socket");
     assert!(
@@ -416,7 +416,7 @@ fn out_of_descriptors() {
     let mut nothing = String::new();
     io::stdin().read_to_string(&mut nothing).expect("ends");
     assert!(
-        running.refusals(Rejection::Evicted) > 40,
+        running.refusals(Rejection::EvictedIdle) > 40,
         "the idlest gave way"
     );
     drop(junk);
