@@ -15,6 +15,7 @@ use crate::domain::outbox::Incident;
 use crate::domain::plan::Plan;
 use crate::domain::time::{Moment, Mono, Wall};
 use crate::monitor::http::basic_auth::Password;
+use crate::monitor::http::stats::HttpStats;
 use crate::monitor::routes::published::Published;
 use crate::sys::budget::{Budget, Exceeded};
 use crate::sys::clock::Clock;
@@ -27,7 +28,7 @@ pub struct Context {
     pub storage: Box<dyn Fn() -> Storage + Send + Sync>,
     /// Reads the database; only cold answers ask.
     pub history: Box<ReadHistory>,
-    pub traffic: Box<dyn Fn() -> Vec<RequestCount> + Send + Sync>,
+    pub http_stats: Arc<HttpStats>,
     /// How each channel that tells people is doing.
     pub channels: Box<dyn Fn() -> Vec<ChannelState> + Send + Sync>,
     /// The newest incidents that people were told of; reads the database.
@@ -110,15 +111,6 @@ pub struct ViewSettings {
     pub is_demo: bool,
     /// The option `cors = "*"`.
     pub cors_any: bool,
-}
-
-/// Requests answered, as the gate counts them.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct RequestCount {
-    /// Of [`Monitor::route_name`].
-    pub route: &'static str,
-    pub status: u16,
-    pub count: u64,
 }
 
 /// One poller: an address and what it calls itself.

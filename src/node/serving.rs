@@ -15,7 +15,7 @@ use crate::monitor::http::server::{HttpServer, HttpServerParts};
 use crate::monitor::http::server_limits::HttpLimits;
 use crate::monitor::http::stats::HttpStats;
 use crate::monitor::{
-    App, ChannelState, Context, HistoryFailure, Password, Published, RequestCount, ViewSettings,
+    App, ChannelState, Context, HistoryFailure, Password, Published, ViewSettings,
 };
 use crate::sys::build_id;
 use crate::sys::clock::Clock;
@@ -56,9 +56,9 @@ impl Serving {
             channels,
         } = behind;
         let feed = Arc::new(EventLog::new());
-        let traffic = Arc::new(HttpStats::new());
+        let stats = Arc::new(HttpStats::new());
         let reader = HistoryReader::new(&config.database);
-        let (store, past, counts) = (store.clone(), store.clone(), traffic.clone());
+        let (store, past) = (store.clone(), store.clone());
         let (turning, turning_clock) = (loops.clone(), clock.clone());
         let (gate_beat, gate_clock) = (loops.gate.clone(), clock.clone());
         let (workers_beat, workers_clock) = (loops.workers.clone(), clock.clone());
@@ -73,7 +73,7 @@ impl Serving {
                 Err(HistoryError::Exceeded(limit)) => Err(HistoryFailure::Exceeded(limit)),
                 Err(error) => Err(HistoryFailure::Unavailable(error.to_string())),
             }),
-            traffic: Box::new(move || request_counts(&counts)),
+            http_stats: stats.clone(),
             channels: Box::new(move || channels.iter().map(channel_state).collect()),
             incidents: Box::new(move |most| past.incidents(most)),
             stuck: Box::new(move || turning.not_alive(turning_clock.now().mono)),
@@ -99,7 +99,7 @@ impl Serving {
             allow: config.allow.clone(),
             handler: monitor.clone(),
             events: feed.clone(),
-            stats: traffic,
+            stats,
             private_bases: PrivateDir::bases(),
             heartbeat: Box::new(move || gate_beat.beat(gate_clock.now().mono)),
             workers_heartbeat: Box::new(move || workers_beat.beat(workers_clock.now().mono)),
@@ -149,15 +149,4 @@ fn channel_state(notifier: &NotifierStatus) -> ChannelState {
         refusal: status.refusal,
         undelivered: status.undelivered,
     }
-}
-
-fn request_counts(traffic: &HttpStats) -> Vec<RequestCount> {
-    let requests = traffic.snapshot().requests.into_iter();
-    requests
-        .map(|((route, status), count)| RequestCount {
-            route,
-            status,
-            count,
-        })
-        .collect()
 }

@@ -12,8 +12,9 @@ use crate::domain::health::{Durations, SourceState, Storage};
 use crate::domain::reading::{Reason, format_number};
 use crate::domain::snapshot::Snapshot;
 use crate::domain::time::{ClockTrust, Moment};
-use crate::monitor::context::{ChannelState, PING, RequestCount};
+use crate::monitor::context::{ChannelState, PING};
 use crate::monitor::format::corrected_wall;
+use crate::monitor::http::stats::HttpStatsSnapshot;
 
 /// The two formats; they differ in the names of counters' families and in the end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,7 +37,7 @@ impl ExpositionFormat {
 pub struct MetricsInput<'a> {
     pub snapshot: &'a Snapshot,
     pub storage: &'a Storage,
-    pub traffic: &'a [RequestCount],
+    pub http: &'a HttpStatsSnapshot,
     pub displays: usize,
     pub channels: &'a [ChannelState],
     pub process: &'a ProcessInfo,
@@ -89,7 +90,7 @@ enum Kind {
 }
 
 /// Every metric, in the order of the page.
-const REGISTRY: [Metric; 30] = [
+const REGISTRY: [Metric; 31] = [
     Metric {
         kind: Kind::Gauge,
         name: "source_up",
@@ -310,9 +311,19 @@ const REGISTRY: [Metric; 30] = [
         name: "http_requests_total",
         help: "Requests answered, by route and status.",
         collect: |facts, samples| {
-            for it in facts.traffic {
-                let status = it.status.to_string();
-                samples.add(&[("route", it.route), ("status", &status)], count(it.count));
+            for ((route, status), requests) in &facts.http.requests {
+                let status = status.to_string();
+                samples.add(&[("route", *route), ("status", &status)], count(*requests));
+            }
+        },
+    },
+    Metric {
+        kind: Kind::Counter,
+        name: "http_rejected_total",
+        help: "Connections, requests and event streams rejected or closed, by reason.",
+        collect: |facts, samples| {
+            for (reason, rejected) in &facts.http.rejected {
+                samples.add(&[("reason", *reason)], count(*rejected));
             }
         },
     },
@@ -485,6 +496,7 @@ fn unix(ms: i64) -> String {
 mod tests {
     use super::*;
     use crate::domain::reading::Value;
+    use crate::monitor::http::stats::HttpStats;
     use crate::monitor::support::{self as testing, NOW_MS, golden};
     use std::time::Duration;
 
@@ -495,22 +507,14 @@ mod tests {
             threads: Some(9),
             open_files: Some(21),
         };
-        let traffic = [
-            RequestCount {
-                route: "snapshot",
-                status: 200,
-                count: 12,
-            },
-            RequestCount {
-                route: "snapshot",
-                status: 304,
-                count: 3_000,
-            },
-        ];
+        let http = HttpStatsSnapshot {
+            requests: vec![(("snapshot", 200), 12), (("snapshot", 304), 3_000)],
+            ..HttpStats::new().snapshot()
+        };
         let facts = MetricsInput {
             snapshot: &scene.snapshot,
             storage: &scene.storage,
-            traffic: &traffic,
+            http: &http,
             displays: 2,
             channels: std::slice::from_ref(&scene.channel),
             process: &process,

@@ -113,7 +113,7 @@ impl App {
         let facts = metrics::MetricsInput {
             snapshot: &self.context.published.current().snapshot,
             storage: &(self.context.storage)(),
-            traffic: &(self.context.traffic)(),
+            http: &self.context.http_stats.snapshot(),
             displays: self.displays.count(),
             channels: &(self.context.channels)(),
             process: &process::process_info(),

@@ -5,9 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{
-    App, ChannelState, Context, HistoryFailure, Password, Published, RequestCount, ViewSettings,
-};
+use super::{App, ChannelState, Context, HistoryFailure, Password, Published, ViewSettings};
 use crate::domain::failure::{Cause, Failure};
 use crate::domain::freshness::Stamp;
 use crate::domain::health::{HistoryExtent, SourceHealth, Storage};
@@ -242,20 +240,7 @@ impl NodeFixture {
                 buckets.retain(|bucket| bucket.from >= query.from && bucket.from < query.to);
                 Ok(buckets)
             }),
-            traffic: Box::new(|| {
-                vec![
-                    RequestCount {
-                        route: "snapshot",
-                        status: 200,
-                        count: 12,
-                    },
-                    RequestCount {
-                        route: "snapshot",
-                        status: 304,
-                        count: 3_000,
-                    },
-                ]
-            }),
+            http_stats: Arc::default(),
             channels: Box::new(move || vec![channel.clone()]),
             incidents: Box::new(move |_| Ok(incidents.clone())),
             stuck: Box::new(move || stuck),

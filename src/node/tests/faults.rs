@@ -63,7 +63,7 @@ impl Bench {
             plan,
             storage: Box::new(Storage::default),
             history: Box::new(|_, _| Ok(Vec::new())),
-            traffic: Box::new(Vec::new),
+            http_stats: Arc::default(),
             channels: Box::new(Vec::new),
             incidents: Box::new(|_| Ok(Vec::new())),
             stuck: Box::new(|| None),

@@ -1,7 +1,6 @@
 """HTTP attacks on a whole node: those of http_attacks.py, which also runs by itself against any
 loopback node, and slowhttptest's."""
 
-import re
 import statistics
 import sys
 import time
@@ -41,7 +40,7 @@ def gate_abuse():
         expect(code == 0, "all attacks of http_attacks.py pass", (code, err))
         slow_clients(address, node)
         expect(node.running() and "panicked" not in node.output(), "the node is alive and did not panic", node.output())
-        lines = [line for line in node.output().splitlines() if re.search(r"refus|abus|shed|limit|drop", line)]
+        lines = node.output().splitlines()
         expect(len(lines) < 200, "attacks are logged in few lines, not one per request", len(lines))
         code, seconds = node.stop()
         expect(code == 0 and seconds < 5, "SIGTERM stops it with exit code 0 within 5 s", (code, seconds))
