@@ -1,34 +1,49 @@
 //! # main-node
 //!
-//! The way of the data:
+//! The path of the data:
 //!
 //! ```text
 //! remote APIs ── api ──Observation──▶ ingest ──Arc<Snapshot>──▶ monitor ──▶ displays, people
-//!               one thread              │  merge, judge,          gate (smol), then tiny_http's
-//!               per source              │  publish                pool for pages and history
-//!                                       └──rows──▶ db: the store thread, SQLite
+//!               one thread              │  merge, evaluate        HTTP server (smol); tiny_http's
+//!               per source              │  alerts, publish        worker pool for pages, history
+//!                                       └──rows──▶ db: the store thread, SQLite ──▶ alerts
 //! ```
 //!
-//! What holds everywhere:
+//! Glossary:
+//! - source: an API that is polled, by an operation of an OpenAPI file or by a URL;
+//! - operation: one request of an OpenAPI file (`operationId`);
+//! - observation: the result of one fetch: readings and issues, or a failure with its cause;
+//! - reading: one key and its value, as one source gave it;
+//! - record: the current value of a key, merged of the readings of its sources;
+//! - snapshot: all records, the health of the sources and the open alerts at one moment;
+//! - stale: older than `stale_after`, or of unknown age;
+//! - upstream node: another main-node that is a source (`follow`);
+//! - ledger: the last values of all sources, and which of them are stored;
+//! - incident: one problem from its trigger to its recovery; all its messages share it;
+//! - channel: a way to deliver alerts (mail, webhook);
+//! - outbox: alert events that are stored until a channel has delivered them;
+//! - tier: rows, hours, days: how long each is kept is retention;
+//! - salvage: copying what is readable of a damaged database, which is quarantined.
+//!
+//! Invariants:
 //! - `domain` is pure: it reads no clock, does no I/O, knows no SQL and no HTTP. Time,
 //!   configuration and state go in, new state and values come out.
-//! - Arrows: `main → node → everything`; `ingest → domain`; `api`, `db`, `monitor` →
-//!   `domain`, `sys`. Edges never import each other. `domain` and `limits` import nothing
-//!   of the crate but each other. `tests/tidy.rs` holds this.
-//! - One owner for each mutable thing. Views render one published value, so that they
-//!   cannot disagree, and nothing they do waits for the disk.
-//! - Every bound is named in `limits`. Every wait can be interrupted by the stop.
-//! - A panic costs one turn of one loop: it is caught at the edge of the turn, logged,
-//!   counted and shown. Nothing that input can reach may panic.
+//! - `main → commands → node → everything`; `ingest → domain`; `api`, `db`, `monitor`, `alerts` →
+//!   `domain`, `limits`, `sys`, and never each other. `tests/tidy` holds this.
+//! - One owner for each mutable thing. Views render one published value, so that they cannot
+//!   disagree, and nothing they do waits for the disk.
+//! - Every bound is named in `limits`. Every wait can be interrupted by the stop token.
+//! - A panic costs one iteration of one loop: it is caught, logged, counted and shown. Nothing
+//!   that input can reach may panic.
 //! - The wall clock only stamps. Intervals, ages and alerts run on `CLOCK_BOOTTIME`.
 //!
-//! What is absent on purpose: an async web stack, a configuration that reloads, writes over
-//! HTTP, anything fetched that no source names.
+//! Deliberately absent: an async web stack, a configuration that is reloaded in place, writes over
+//! HTTP, requests that no source names. `docs/architecture.md` has the rest.
 
 // `println!` panics where the reader went away (`main-node check | head`).
 #![cfg_attr(not(test), deny(clippy::print_stdout))]
 
-// In reading order: what is known, how it comes in, how it is kept, how it goes out.
+// In reading order: the domain, then input, storage and output, then what assembles them.
 mod domain;
 mod limits;
 
@@ -49,8 +64,8 @@ mod golden;
 
 use std::process::ExitCode;
 
-/// One heap for all threads, coalesced when memory is freed: half the resident memory of
-/// musl's allocator under 100 sources, and flat under abuse where musl's grew threefold.
+/// One heap for all threads, coalesced when memory is freed. With 100 sources it takes half the
+/// resident memory of musl's allocator, and under load it stays flat where musl's grew threefold.
 #[global_allocator]
 static ALLOCATOR: dlmalloc::GlobalDlmalloc = dlmalloc::GlobalDlmalloc;
 

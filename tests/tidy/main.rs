@@ -1,8 +1,7 @@
-//! Style as a test: the import arrows of the design, files that nobody reaches, marks left
-//! behind, hosts that must not be named.
+//! Architecture and style tests: allowed imports, import cycles, unique names, unreachable files,
+//! leftover marks, documentation.
 //!
-//! It reads the source as text, so it needs no build of the program and sees what a
-//! compiler would let pass.
+//! They read the source as text, so they see what the compiler lets pass.
 
 mod imports;
 
@@ -10,8 +9,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// Who may know whom. A room that is not listed may know every other: `main` and `node`
-/// build the whole, the commands are its user interface.
+/// Which folder may import which. One that is not listed may import every other: `main` and
+/// `node` build the whole, the commands are its user interface.
 const ARROWS: [(&str, &[&str]); 10] = [
     // Bounds are constants; the core reads them, and nothing else of the crate.
     ("domain", &["limits"]),
@@ -29,26 +28,26 @@ const ARROWS: [(&str, &[&str]); 10] = [
     ("golden", &[]),
 ];
 
-/// Where `async` may stand: the gate's one thread, and mail.
+/// Where `async` is allowed: the thread of the HTTP server, and SMTP.
 const ASYNC: [&str; 2] = ["src/monitor/http", "src/alerts/channels/smtp"];
 
-/// Who may see the whole `Config`; every other part gets its slice.
+/// Files that may see the whole `Config`; every other part gets its own settings.
 const WHOLE_CONFIG: [&str; 4] = ["src/main.rs", "src/node", "src/config", "src/commands"];
 
 #[test]
-fn rooms_know_only_whom_the_design_lets_them_know() {
+fn folders_import_only_what_the_architecture_allows() {
     let mut found = Vec::new();
     for file in rust_files("src") {
-        let room = room_of(&file.path);
-        let Some((_, allowed)) = ARROWS.iter().find(|(name, _)| *name == room) else {
+        let folder = folder_of(&file.path);
+        let Some((_, allowed)) = ARROWS.iter().find(|(name, _)| *name == folder) else {
             continue;
         };
-        for (line, other) in file.rooms_named() {
+        for (line, other) in file.folders_named() {
             // The golden files' helper is every test's.
-            let is_known = other == room || other == "golden";
+            let is_known = other == folder || other == "golden";
             if !is_known && !allowed.contains(&other.as_str()) {
                 found.push(format!(
-                    "{}:{line}: {room} must not know {other}; it may know: {}",
+                    "{}:{line}: {folder} must not import {other}; it may import: {}",
                     file.path,
                     allowed.join(", ")
                 ));
@@ -59,7 +58,7 @@ fn rooms_know_only_whom_the_design_lets_them_know() {
 }
 
 #[test]
-fn async_code_lives_in_the_gate_the_events_and_the_mail_alone() {
+fn async_code_is_in_the_http_server_and_smtp_alone() {
     let mut found = Vec::new();
     for file in rust_files("src") {
         if ASYNC.iter().any(|place| file.path.starts_with(place)) {
@@ -134,7 +133,7 @@ fn every_source_file_is_reached_from_its_crate_root() {
 }
 
 #[test]
-fn every_golden_file_is_somebodys() {
+fn every_golden_file_is_used() {
     let sources: Vec<File> = ["src", "codegen", "tests"]
         .into_iter()
         .flat_map(rust_files)
@@ -202,6 +201,89 @@ fn a_type_name_has_one_meaning() {
     );
 }
 
+/// Sections of docs/architecture.md with the path of something through the files, and how many
+/// files that may be.
+const PATHS: [(&str, usize); 3] = [
+    ("## Path of a reading", 14),
+    ("## Path of an alert", 14),
+    ("## Path of a `/web` request", 12),
+];
+
+#[test]
+fn paths_of_data_are_short() {
+    let mut found = Vec::new();
+    for (heading, most) in PATHS {
+        let steps = table_below("docs/architecture.md", heading);
+        if steps.is_empty() || steps.len() > most {
+            found.push(format!(
+                "{heading}: {} files, 1 to {most} expected",
+                steps.len()
+            ));
+        }
+        for (file, function) in steps {
+            let text = fs::read_to_string(root().join(&file)).unwrap_or_default();
+            let declaration = format!("fn {}", function.trim_matches('`'));
+            if !text.lines().any(|line| has_word(line, &declaration)) {
+                found.push(format!("{heading}: {file} has no {declaration}"));
+            }
+        }
+    }
+    assert_none(found);
+}
+
+/// Sections of docs/contributing.md that say which files an addition touches, and how many those
+/// may be.
+const ADDITIONS: [(&str, usize); 5] = [
+    ("## Add a metric", 3),
+    ("## Add an alert channel", 4),
+    ("## Add an output", 5),
+    ("## Add a source option", 5),
+    ("## Add an OpenAPI keyword", 7),
+];
+
+#[test]
+fn additions_touch_few_files() {
+    let mut found = Vec::new();
+    for (heading, most) in ADDITIONS {
+        let files = table_below("docs/contributing.md", heading);
+        if files.is_empty() || files.len() > most {
+            found.push(format!(
+                "{heading}: {} files, 1 to {most} expected",
+                files.len()
+            ));
+        }
+        for (file, _) in files {
+            // A new file has a placeholder for its name.
+            if file.contains('/') && !file.contains("NAME") && !root().join(&file).exists() {
+                found.push(format!("{heading}: there is no {file}"));
+            }
+        }
+    }
+    assert_none(found);
+}
+
+#[test]
+fn links_between_documents_lead_somewhere() {
+    let mut found = Vec::new();
+    let documents = files_below("docs").into_iter();
+    for path in documents.chain(["README.md".to_owned(), "CHANGELOG.md".to_owned()]) {
+        let text = fs::read_to_string(root().join(&path)).unwrap_or_default();
+        let directory = Path::new(&path).parent().unwrap_or(Path::new(""));
+        for target in text
+            .split("](")
+            .skip(1)
+            .filter_map(|rest| rest.split(')').next())
+        {
+            let file = target.split('#').next().unwrap_or(target);
+            let is_local = !file.is_empty() && !file.contains("://");
+            if is_local && !root().join(directory).join(file).exists() {
+                found.push(format!("{path}: the link {target} leads nowhere"));
+            }
+        }
+    }
+    assert_none(found);
+}
+
 #[test]
 fn nothing_is_left_for_later() {
     // Spelled apart, so that this file does not find itself.
@@ -231,7 +313,7 @@ fn no_package_registry_is_named() {
 }
 
 #[test]
-fn every_module_says_what_it_owns() {
+fn every_module_has_a_comment() {
     let found = ["src", "codegen/src"]
         .into_iter()
         .flat_map(rust_files)
@@ -246,6 +328,22 @@ fn every_module_says_what_it_owns() {
         })
         .collect();
     assert_none(found);
+}
+
+/// The first two columns of the table below a heading, without its head.
+fn table_below(path: &str, heading: &str) -> Vec<(String, String)> {
+    let text = fs::read_to_string(root().join(path)).unwrap_or_default();
+    let lines = text.lines().skip_while(|line| *line != heading).skip(1);
+    let section = lines.take_while(|line| !line.starts_with("## "));
+    section
+        .filter(|line| line.starts_with('|'))
+        .skip(2)
+        .filter_map(|line| {
+            let mut cells = line.trim_matches('|').split(" | ").map(str::trim);
+            let file = cells.next()?.trim_matches('`').to_owned();
+            Some((file, cells.next().unwrap_or_default().to_owned()))
+        })
+        .collect()
 }
 
 // ---- The tree ------------------------------------------------------------------------
@@ -281,30 +379,30 @@ impl File {
             .filter(|(_, line)| !line.trim_start().starts_with("//"))
     }
 
-    /// The rooms that code of this file names: `crate::room…`, `use crate::{a, b}`.
-    fn rooms_named(&self) -> Vec<(usize, String)> {
-        let mut rooms = Vec::new();
+    /// The folders that code of this file names: `crate::folder…`, `use crate::{a, b}`.
+    fn folders_named(&self) -> Vec<(usize, String)> {
+        let mut folders = Vec::new();
         for (line, text) in self.code_lines() {
             for after in text.split("crate::").skip(1) {
                 if let Some(list) = after.strip_prefix('{') {
-                    // rustfmt keeps a short list on one line; a long one names a room at
+                    // rustfmt keeps a short list on one line; a long one names a folder at
                     // the beginning of each of its lines, which `use` forms here do not.
                     let firsts = list
                         .trim_end_matches(['}', ';'])
                         .split(',')
                         .map(|part| first_word(part.trim()));
-                    rooms.extend(
+                    folders.extend(
                         firsts
                             .filter(|word| !word.is_empty())
                             .map(|word| (line, word)),
                     );
                 } else {
-                    rooms.push((line, first_word(after)));
+                    folders.push((line, first_word(after)));
                 }
             }
         }
-        rooms.retain(|(_, room)| is_room(room));
-        rooms
+        folders.retain(|(_, folder)| is_folder(folder));
+        folders
     }
 
     /// Paths that the `mod` lines of this file lead to; those that exist among both forms.
@@ -350,14 +448,14 @@ fn first_word(text: &str) -> String {
         .collect()
 }
 
-/// Modules of the crate root; macros and items of the root are nobody's room.
-fn is_room(name: &str) -> bool {
+/// Modules of the crate root; macros and items of the root are nobody's folder.
+fn is_folder(name: &str) -> bool {
     let source = root().join("src");
     source.join(format!("{name}.rs")).exists() || source.join(name).is_dir()
 }
 
 /// `src/monitor/web/chart.rs` → `monitor`, `src/ingest.rs` → `ingest`.
-fn room_of(path: &str) -> &str {
+fn folder_of(path: &str) -> &str {
     let below = path.strip_prefix("src/").unwrap_or(path);
     below
         .split('/')
