@@ -9,7 +9,7 @@ use crate::db::history::{HistoryError, HistoryReader};
 use crate::db::store::Store;
 use crate::domain::plan::Plan;
 use crate::domain::snapshot::SnapshotSubscriber;
-use crate::monitor::http::event_stream::{EventKind, EventLog, StreamEvent};
+use crate::monitor::http::event_log::{EventKind, EventLog, StreamEvent};
 use crate::monitor::http::private_dir::PrivateDir;
 use crate::monitor::http::server::{HttpServer, HttpServerParts};
 use crate::monitor::http::server_limits::HttpLimits;

@@ -8,7 +8,8 @@ mod connection_cache;
 mod connection_table;
 pub mod cors;
 mod deadline_timer;
-pub mod event_stream;
+pub mod event_log;
+mod event_stream;
 pub mod handler;
 pub mod host_check;
 pub mod listener;
@@ -27,4 +28,5 @@ pub mod stats;
 mod worker_pool;
 
 #[cfg(test)]
+#[path = "tests/support.rs"]
 mod tests;

@@ -20,7 +20,7 @@ use ipnet::IpNet;
 use smol::{Async, LocalExecutor};
 
 use super::accept::accept_loop;
-use super::event_stream::EventLog;
+use super::event_log::EventLog;
 use super::handler::Handler;
 use super::private_dir::PrivateDir;
 use super::server_limits::HttpLimits;

@@ -12,7 +12,8 @@ use smol::LocalExecutor;
 
 use super::connection_table::{ConnectionTable, LimitReached};
 use super::deadline_timer::DeadlineTimer;
-use super::event_stream::{EventLog, WakerSet};
+use super::event_log::EventLog;
+use super::event_stream::WakerSet;
 use super::handler::{Handler, Overload};
 use super::micro_cache::MicroCache;
 use super::parser::Version;

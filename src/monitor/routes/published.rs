@@ -13,7 +13,7 @@ use nanoserde::SerJson;
 use super::representation::{Representation, weak_etag};
 use super::snapshot::{self as wire, WireNumber};
 use crate::domain::snapshot::{Record, Snapshot, average, newest};
-use crate::monitor::http::event_stream::{EventKind, SnapshotSource, StreamEvent};
+use crate::monitor::http::event_log::{EventKind, SnapshotSource, StreamEvent};
 use crate::monitor::http::handler::Request;
 use crate::sys::sync::Mutex;
 

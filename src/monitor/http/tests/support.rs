@@ -23,7 +23,7 @@ use smol::Async;
 
 use super::accept::is_allowed;
 use super::connection;
-use super::event_stream::{EventKind, EventLog, StreamEvent};
+use super::event_log::{EventKind, EventLog, StreamEvent};
 use super::handler::{Dispatch, Handler, Overload, Request, Response};
 use super::listener::bind;
 use super::server::{HttpServer, HttpServerParts};

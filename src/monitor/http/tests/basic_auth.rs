@@ -1,0 +1,105 @@
+//! Basic authentication: which credentials pass, and what is exempt.
+
+use super::*;
+use crate::monitor::support::request;
+
+#[test]
+fn the_password_opens_whatever_the_user_is_called() {
+    let password = Password::new("a:b \u{e9}");
+    let basic = |pair: &str| format!("Basic {}", STANDARD.encode(pair));
+    for (second, (field, is_admitted)) in [
+        (basic("me:a:b \u{e9}"), true),
+        (basic(":a:b \u{e9}"), true),
+        (basic("me:a:b \u{e9}").replace("Basic", "bAsIc  "), true),
+        (basic("me:a:b"), false),
+        (basic("me:a:b \u{e9} "), false),
+        (basic("me:"), false),
+        (basic("a b \u{e9}"), false),
+        (basic("me:a:b \u{e9}").replace("Basic", "Bearer"), false),
+        ("Basic".to_owned(), false),
+        ("Basic ???".to_owned(), false),
+        (String::new(), false),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let now = Mono(second as u64 * 10_000);
+        let asked = request("/snapshot", &[("authorization", field.as_str())]);
+        assert_eq!(
+            password.is_authorized(&asked, now),
+            is_admitted,
+            "{field:?}"
+        );
+        let denied = password.deny(&asked, now);
+        assert_eq!(denied.is_none(), is_admitted, "{field:?}");
+    }
+}
+
+#[test]
+fn only_the_sign_of_life_is_free() {
+    let password = Password::new("open sesame");
+    for (target, is_free) in [
+        ("/healthz", true),
+        ("/healthz?x", true),
+        ("/healthz/", false),
+        ("/%68ealthz", false),
+        ("/", false),
+        ("/events", false),
+        ("/openapi.json", false),
+        ("/nowhere", false),
+    ] {
+        let denied = password.deny(&request(target, &[]), Mono(0));
+        assert_eq!(denied.is_none(), is_free, "{target}");
+        let Some(problem) = denied else { continue };
+        assert_eq!(problem.status(), 401);
+        assert_eq!(problem.header().0, "WWW-Authenticate");
+        assert!(!format!("{problem:?}").contains("sesame"));
+    }
+}
+
+#[test]
+fn blanks_behind_a_password_in_its_file_are_not_asked_for() {
+    let password = Password::new("open sesame \t");
+    for (given, is_admitted) in [
+        ("open sesame", true),
+        ("open sesame \t", true),
+        ("open sesame ", false),
+        (" open sesame", false),
+    ] {
+        let field = format!("Basic {}", STANDARD.encode(format!("me:{given}")));
+        let asked = request("/", &[("authorization", field.as_str())]);
+        assert_eq!(
+            password.is_authorized(&asked, Mono(0)),
+            is_admitted,
+            "{given:?}"
+        );
+    }
+}
+
+#[test]
+fn too_many_wrong_ones_are_told_to_wait_and_asking_without_any_is_no_guess() {
+    let password = Password::new("open sesame");
+    let basic = |given: &str| format!("Basic {}", STANDARD.encode(format!("me:{given}")));
+    let ask = |peer: &str, field: Option<&str>, now: u64| {
+        let fields: Vec<(&str, &str)> = field.map(|it| ("authorization", it)).into_iter().collect();
+        let mut asked = request("/snapshot", &fields);
+        asked.peer = peer.parse().expect("an address");
+        password.deny(&asked, Mono(now))
+    };
+    let status = |denied: Option<AuthError>| denied.map_or(200, AuthError::status);
+    let (right, wrong) = (basic("open sesame"), basic("hunter2"));
+    for _ in 0..50 {
+        assert_eq!(status(ask("10.0.0.1", None, 0)), 401);
+    }
+    for _ in 0..limits::WRONG_PASSWORDS {
+        assert_eq!(status(ask("10.0.0.1", Some(&wrong), 0)), 401);
+        assert_eq!(status(ask("10.0.0.2", Some(&right), 0)), 200);
+    }
+    for field in [Some(&*wrong), Some(&*right), None] {
+        let problem = ask("10.0.0.1", field, 59_999).expect("it is refused");
+        assert_eq!(problem.status(), 429);
+        assert_eq!(problem.header(), ("Retry-After", "60".into()));
+    }
+    assert_eq!(status(ask("10.0.0.2", Some(&right), 59_999)), 200);
+    assert_eq!(status(ask("10.0.0.1", Some(&right), 60_000)), 200);
+}
