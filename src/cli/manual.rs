@@ -8,6 +8,7 @@ use argh_complete::Generator;
 use roff::{Roff, bold, italic, line_break, roman};
 
 use super::CommandLine;
+use crate::config::reference::top_level_variables;
 use crate::domain::alert::capitalised;
 use crate::golden;
 
@@ -64,6 +65,13 @@ fn page() -> String {
     }
     for (title, entries) in SECTIONS {
         page.control("SH", [title]);
+        if title == "ENVIRONMENT" {
+            page.control("TP", []);
+            page.text([bold(top_level_variables().join(" "))]);
+            page.text([roman(
+                "The option of that name at the top level of the configuration, in upper case; see main-node.toml(5). The others have no variable.",
+            )]);
+        }
         for (term, words) in entries {
             page.control("TP", []);
             page.text([bold(*term)]);
@@ -72,6 +80,8 @@ fn page() -> String {
     }
     page.control("SH", ["SEE ALSO"]);
     page.text([
+        bold("main-node.toml"),
+        roman("(5), "),
         bold("systemctl"),
         roman("(1), "),
         bold("journalctl"),
@@ -128,11 +138,7 @@ const SECTIONS: [(&str, Entries); 4] = [
         &[
             (
                 "SMTP_HOST SMTP_PORT SMTP_USER SMTP_PASS SMTP_FROM SMTP_TLS ALERT_EMAIL",
-                "The way of the alerts' mail, instead of [mail].",
-            ),
-            (
-                "MAIN_NODE_LISTEN MAIN_NODE_DATABASE ...",
-                "Any option of the configuration's top level.",
+                "The mail server and the recipients of alerts, instead of [mail].",
             ),
             ("RUST_LOG", "How much is logged: warn, info, debug."),
             (

@@ -241,3 +241,7 @@ fn variable_at(rest: &str) -> Option<&str> {
         .unwrap_or(rest.len());
     (end > 0).then(|| &rest[..end])
 }
+
+#[cfg(test)]
+#[path = "tests/environment.rs"]
+mod tests;

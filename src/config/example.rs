@@ -158,3 +158,7 @@ pub fn key(name: &str) -> String {
         false => format!("{name:?}"),
     }
 }
+
+#[cfg(test)]
+#[path = "tests/example.rs"]
+mod tests;

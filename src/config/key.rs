@@ -21,9 +21,9 @@ pub static OPTIONS: [KeyOption; 3] = [
     KeyOption::new(
         "merge",
         "\"priority\", \"latest\", \"mean\" or \"median\"",
-        "none: two sources may not give one key",
+        "none (an error if two sources name the key)",
         "\"mean\"",
-        "How several sources make one value: the first configured one, the newest value, or the mean or median. Fresh values count before stale ones.",
+        "What to publish when several sources give the key: the value of the first configured source (`priority`), the newest value (`latest`), or the `mean` or `median`. Fresh values count before stale ones.",
         |plan, option| {
             let merges = Merge::ALL.map(|merge| (merge.name(), merge));
             plan.merge = option.choice(&merges);
@@ -33,18 +33,18 @@ pub static OPTIONS: [KeyOption; 3] = [
     KeyOption::new(
         "stale_after",
         "duration",
-        "the source's",
+        "none (that of the source)",
         "\"30m\"",
-        "Age from which this key's value is stale.",
+        "Age at which the value of this key counts as stale.",
         |plan, option| plan.stale_after = option.duration(),
         |plan| duration(plan.stale_after?),
     ),
     KeyOption::new(
         "unit",
         "text",
-        "the source's",
+        "none (that of the source)",
         "\"°C\"",
-        "Unit that is shown with the value.",
+        "Unit to show for this key.",
         |plan, option| plan.unit = option.text().map(Into::into),
         |plan| text(plan.unit.as_deref()?),
     ),

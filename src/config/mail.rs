@@ -76,9 +76,9 @@ pub static OPTIONS: [MailOption; 10] = [
     MailOption::new(
         "host",
         "text",
-        "none: no mail is sent",
+        "none (no mail is sent)",
         "\"smtp.example.org\"",
-        "Mail server (SMTP).",
+        "Mail server (SMTP), the one that your mail program uses for sending.",
         |draft, option| draft.host = read_value(option),
         |mail| text(&mail.host),
     )
@@ -98,7 +98,7 @@ pub static OPTIONS: [MailOption; 10] = [
         "\"starttls\", \"implicit\" or \"none\"",
         "what is usual for the port, else \"starttls\"",
         "\"implicit\"",
-        "How the connection is encrypted: STARTTLS (usually port 587), TLS from the first byte (465), or not at all (25).",
+        "Encryption of the connection: `\"starttls\"` (usually port 587), `\"implicit\"` (TLS from the first byte, usually port 465), or `\"none\"` (usually port 25).",
         |draft, option| draft.tls = read_value(option),
         |mail| text(mail.tls.name()),
     )
@@ -106,9 +106,9 @@ pub static OPTIONS: [MailOption; 10] = [
     MailOption::new(
         "user",
         "text",
-        "no login",
+        "none (no login)",
         "\"me@example.org\"",
-        "User name at the mail server. Needs a password.",
+        "User name at the mail server. Needs a password and an encrypted connection.",
         |draft, option| draft.user = read_value(option),
         |mail| text(mail.user.as_deref()?),
     )
@@ -117,8 +117,8 @@ pub static OPTIONS: [MailOption; 10] = [
         "password",
         "text",
         "none",
-        "\"${SMTP_PASS}\"",
-        "Password at the mail server. It is never shown.",
+        "\"${MAIL_PASSWORD}\"",
+        "Password at the mail server, best taken from a variable. It is never shown.",
         |draft, option| draft.password = read_value(option),
         |mail| mail.password.as_ref().map(|_| "\"***\"".to_owned()),
     )
@@ -128,7 +128,7 @@ pub static OPTIONS: [MailOption; 10] = [
         "file",
         "none",
         "\"smtp-password\"",
-        "File that holds the password instead. A relative path begins at the configuration's directory.",
+        "File with the password, instead of `password`. The variable SMTP_PASS goes before both.",
         |draft, option| draft.password_file = read_password_file(option),
         |_| None,
     ),
@@ -137,7 +137,7 @@ pub static OPTIONS: [MailOption; 10] = [
         "mail address",
         "`user` if it is an address, else the first of `to`",
         "\"main-node@example.org\"",
-        "Sender of the mails.",
+        "Sender address. Most servers accept only the address of the account.",
         |draft, option| draft.from = read_value(option),
         |mail| text(&mail.from),
     )
@@ -147,7 +147,7 @@ pub static OPTIONS: [MailOption; 10] = [
         "list of mail addresses",
         "required with `host`",
         "\"you@example.org\"",
-        "Who gets the mails.",
+        "Recipients of the alerts.",
         |draft, option| draft.to = read_value(option),
         |mail| list(&mail.to),
     )
@@ -155,9 +155,9 @@ pub static OPTIONS: [MailOption; 10] = [
     MailOption::new(
         "ca_file",
         "file",
-        "the system's root certificates",
+        "none (the system's root certificates)",
         "\"home-ca.pem\"",
-        "Root certificates to trust for the mail server instead, in PEM.",
+        "PEM file with the root certificates to trust for the mail server, instead of the system's.",
         |draft, option| draft.ca_file = option.path(),
         |mail| path(mail.ca_file.as_deref()?),
     ),
@@ -166,7 +166,7 @@ pub static OPTIONS: [MailOption; 10] = [
         "true or false",
         "false",
         "true",
-        "With tls = \"none\", allow a mail server outside the local network. Everybody on the way can read the mail.",
+        "Together with `tls = \"none\"`: allow a mail server outside the local network. Everybody on the way can read the mail.",
         |draft, option| draft.plain_anywhere = option.boolean().unwrap_or(false),
         |mail| mail.plain_anywhere.then(|| "true".to_owned()),
     ),

@@ -365,7 +365,10 @@ impl Config {
 
 #[cfg(test)]
 #[path = "tests/reference.rs"]
-mod reference;
+pub mod reference;
+#[cfg(test)]
+#[path = "tests/support.rs"]
+mod support;
 #[cfg(test)]
 #[path = "tests/config.rs"]
 mod tests;

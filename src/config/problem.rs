@@ -31,3 +31,7 @@ pub enum Severity {
     /// Only the sources can tell.
     NotChecked,
 }
+
+#[cfg(test)]
+#[path = "tests/problem.rs"]
+mod tests;

@@ -77,3 +77,7 @@ pub fn is_secret_name(name: &str) -> bool {
     ];
     parts.iter().any(|part| name.contains(part)) || names.contains(&name.as_str())
 }
+
+#[cfg(test)]
+#[path = "tests/secret.rs"]
+mod tests;

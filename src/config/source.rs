@@ -81,7 +81,7 @@ pub static OPTIONS: [SourceOption; 24] = [
         "text",
         "required",
         "\"weather\"",
-        "Name of the source, in pages, alerts and metrics: 1 to 40 letters, digits, spaces or `-_.`, used once.",
+        "Name of the source, in pages, alerts and metrics: 1 to 40 letters, digits, spaces or `-_.`; each name is used once.",
         |draft, option| draft.name = read_name(option),
         |source| text(&source.plan.name),
     ),
@@ -90,7 +90,7 @@ pub static OPTIONS: [SourceOption; 24] = [
         "text",
         "one of `operation`, `url`, `follow` is required",
         "\"getForecast\"",
-        "Operation of a compiled-in OpenAPI file. `main-node operations` lists them, ready to paste.",
+        "What to call: an operation of a compiled-in OpenAPI file. Parameters and responses are checked against that file. `main-node operations` prints them, ready to paste.",
         with_others,
         |source| text(&source.operation()?.id),
     ),
@@ -99,7 +99,7 @@ pub static OPTIONS: [SourceOption; 24] = [
         "text",
         "the API that has the operation",
         "\"open_meteo\"",
-        "Which API is meant, where several have an operation of that name.",
+        "Which compiled-in API is meant. Only needed when several have an operation of that name.",
         with_others,
         |source| text(&source.operation()?.api),
     ),
@@ -108,16 +108,16 @@ pub static OPTIONS: [SourceOption; 24] = [
         "URL",
         "the server that the OpenAPI file names",
         "\"http://192.168.1.20:8080\"",
-        "Server of the operation.",
+        "Server of the operation, when it is not the one of the OpenAPI file: a device at home, or a test server.",
         with_others,
         target::print_base_url,
     ),
     SourceOption::new(
         "url",
         "URL",
-        "",
+        "one of `operation`, `url`, `follow` is required",
         "\"http://192.168.1.20/api/v1/data\"",
-        "Address of any JSON response; no OpenAPI file is needed.",
+        "What to call: any address that responds with JSON, requested by GET. No OpenAPI file is needed.",
         with_others,
         |source| match &source.target {
             SourceTarget::Url { url, .. } => text(&without_secrets(url)),
@@ -127,9 +127,9 @@ pub static OPTIONS: [SourceOption; 24] = [
     SourceOption::new(
         "follow",
         "URL",
-        "",
+        "one of `operation`, `url`, `follow` is required",
         "\"http://attic.local:8000\"",
-        "Address of another main-node, all readings of which this one takes over.",
+        "What to call: another main-node. This node takes over all its keys, with their units and times. Options that select records have no effect.",
         with_others,
         |source| match &source.target {
             SourceTarget::Follow { node } => text(&without_secrets(node)),
@@ -141,7 +141,7 @@ pub static OPTIONS: [SourceOption; 24] = [
         "table",
         "none",
         "{ latitude = 52.52, longitude = 13.41 }",
-        "Parameters of the operation, checked against its OpenAPI file; for a `url`, its query.",
+        "Parameters of the operation, checked against its OpenAPI file; with `url`, the query string, in which lists are joined by commas.",
         with_others,
         target::print_params,
     ),
@@ -150,7 +150,7 @@ pub static OPTIONS: [SourceOption; 24] = [
         "table",
         "none",
         "{ Authorization = \"Bearer ${METER_TOKEN}\" }",
-        "Request headers. Their values are never shown.",
+        "Request headers. Their values are never shown. For a user and password, or a token, use `auth`.",
         |draft, option| {
             draft.source.headers = option
                 .entry()
@@ -164,7 +164,7 @@ pub static OPTIONS: [SourceOption; 24] = [
         "table",
         "none",
         "{ user = \"me\", password = \"${METER_PASSWORD}\" }",
-        "Credentials: `{ user = …, password = … }` (Basic), `{ token = … }` (Bearer, or the API key that the OpenAPI file describes), or one entry for each security scheme, by its name.",
+        "Credentials: `{ user = …, password = … }` (HTTP Basic) or `{ token = … }` (a Bearer token; with `operation`, the API key where the OpenAPI file says it goes). If an operation needs several security schemes at once, one entry for each, by its name. `main-node operations` prints the right form.",
         with_others,
         |source| Some(format!("{{ {} }}", auth_as_toml(source.auth.as_ref()?))),
     ),
@@ -173,16 +173,16 @@ pub static OPTIONS: [SourceOption; 24] = [
         "duration",
         "\"5m\"; \"10s\" with `follow`",
         "\"15m\"",
-        "Interval between requests, at least \"1s\".",
+        "Interval between requests, at least `\"1s\"`. After failures the interval doubles up to 15 minutes; a longer wait that the server asks for (`Retry-After`) is obeyed.",
         |draft, option| draft.every = read_interval(option),
         |source| duration(source.plan.every),
     ),
     SourceOption::new(
         "quota",
-        "quota",
+        "text, `\"N/day\"` or `\"N/hour\"`",
         "none",
         "\"50/day\"",
-        "Most requests that the provider allows, by day or by hour. `every` becomes long enough for it, and restarts count too.",
+        "How many requests the provider allows. `every` is raised until they fit, and requests before a restart count too.",
         |draft, option| {
             let quota = option.entry().and_then(|it| read_quota(&it));
             draft.source.quota = quota.map(request_interval);
@@ -195,7 +195,7 @@ pub static OPTIONS: [SourceOption; 24] = [
         "duration",
         "three times `every`",
         "\"1h\"",
-        "Age from which the source's readings are stale.",
+        "Age at which readings of the source count as stale: marked on pages and in the API, and outvoted by fresh ones (see `merge`). `[key.NAME]` can set it for one key.",
         |draft, option| draft.source.plan.stale_after = option.duration(),
         |source| duration(source.plan.default_stale_after(Duration::ZERO)),
     ),
@@ -204,7 +204,7 @@ pub static OPTIONS: [SourceOption; 24] = [
         "duration",
         "\"1d\"",
         "\"7d\"",
-        "How long a key must be absent from good responses before it disappears from the snapshot. Keys that the configuration names stay.",
+        "How long a key must be missing from good responses before it is removed from the current values; its history stays. Keys that `[source.records]`, `[key.NAME]` or `[alert]` name are never removed.",
         |draft, option| set(&mut draft.source.plan.forget_after, option.duration()),
         |source| duration(source.plan.forget_after),
     ),
@@ -213,16 +213,16 @@ pub static OPTIONS: [SourceOption; 24] = [
         "duration",
         "\"30s\"",
         "\"10s\"",
-        "Longest time for one request with its response.",
+        "Time limit for one request, from the connection to the end of the response, redirects included.",
         |draft, option| set(&mut draft.source.timeout, option.duration()),
         |source| duration(source.timeout),
     ),
     SourceOption::new(
         "body_limit",
         "size",
-        "4 MiB",
+        "\"4MiB\"",
         "\"512kB\"",
-        "Largest response body that is read.",
+        "Largest response body that is read, after decompression. A larger one is a failure.",
         |draft, option| set(&mut draft.source.body_bytes, option.bytes()),
         |source| plain(source.body_bytes),
     ),
@@ -231,7 +231,7 @@ pub static OPTIONS: [SourceOption; 24] = [
         "number, 0 to 20",
         "5",
         "0",
-        "Redirects that one request follows.",
+        "How many redirects one request follows. `0` refuses them.",
         |draft, option| {
             let count = option.integer(0..=20).map(|count| count as u32);
             set(&mut draft.source.redirects, count);
@@ -241,9 +241,9 @@ pub static OPTIONS: [SourceOption; 24] = [
     SourceOption::new(
         "connections",
         "number, 1 to 16",
-        "1 to a device at home, 4 to a server on the internet",
+        "1 to a device in the local network, 4 to a server on the internet",
         "2",
-        "Connections to the source's server at once, for all sources of that server together.",
+        "Simultaneous connections to the source's server, for all sources of that server together.",
         |draft, option| {
             let count = option.integer(1..=limits::MAX_CONFIGURED_CONNECTIONS);
             draft.connections = count.map(|count| count as usize);
@@ -253,9 +253,9 @@ pub static OPTIONS: [SourceOption; 24] = [
     SourceOption::new(
         "ca_file",
         "file",
-        "the system's root certificates",
+        "none (the system's root certificates)",
         "\"home-ca.pem\"",
-        "Root certificates to trust for this source instead, in PEM. A relative path begins at the configuration's directory.",
+        "PEM file with the root certificates to trust for this source, instead of the system's. Needed for a device with a certificate of your own.",
         |draft, option| draft.source.ca_file = option.path(),
         |source| path(source.ca_file.as_deref()?),
     ),
@@ -264,16 +264,16 @@ pub static OPTIONS: [SourceOption; 24] = [
         "URL",
         "none",
         "\"http://proxy.lan:3128\"",
-        "HTTP proxy for this source.",
+        "HTTP proxy for this source; may contain `user:password@`.",
         |draft, option| draft.source.proxy = option.entry().and_then(|it| read_url(&it)),
         |source| text(&without_secrets(source.proxy.as_deref()?)),
     ),
     SourceOption::new(
         "observed_at",
         "JSON Pointer",
-        "the time of the response",
+        "none (the time of the response)",
         "\"/current/time\"",
-        "Where the response says when it was observed: RFC 3339, a local time, or Unix seconds or milliseconds.",
+        "Where the response has the time of its measurement. Understood are RFC 3339, a local time, and Unix time in seconds or milliseconds. Set it where the response can be older than the request.",
         |draft, option| {
             draft.source.plan.observed_at = option.entry().and_then(|it| read_pointer(&it))
         },
@@ -284,7 +284,7 @@ pub static OPTIONS: [SourceOption; 24] = [
         "time zone",
         "\"UTC\"",
         "\"Europe/Berlin\"",
-        "Time zone of `observed_at`, where the time there names none.",
+        "Time zone of `observed_at`, for times that name none.",
         |draft, option| {
             let zone = option.entry().and_then(|it| read_observed_zone(&it));
             set(&mut draft.source.plan.observed_zone, zone);
@@ -299,7 +299,7 @@ pub static OPTIONS: [SourceOption; 24] = [
         "JSON Pointer",
         "none",
         "\"/current_units\"",
-        "An object in the response that names the unit of each field.",
+        "An object in the response that has the unit of each field under the field's own name.",
         |draft, option| {
             draft.source.plan.units_at = option.entry().and_then(|it| read_pointer(&it))
         },
@@ -310,7 +310,7 @@ pub static OPTIONS: [SourceOption; 24] = [
         "\"strict\" or \"lenient\"",
         "\"strict\"",
         "\"lenient\"",
-        "Whether a text such as \"21.4\" counts as a number.",
+        "`\"lenient\"` accepts texts such as `\"21.4\"` as numbers; `\"strict\"` does not.",
         |draft, option| {
             let choices = [("strict", Numbers::Strict), ("lenient", Numbers::Lenient)];
             set(&mut draft.source.plan.numbers, option.choice(&choices));
@@ -325,7 +325,7 @@ pub static OPTIONS: [SourceOption; 24] = [
         "text",
         "none",
         "\"Weather data by Open-Meteo.com, CC BY 4.0\"",
-        "Credit that the data's licence asks for, shown on the pages.",
+        "Credit that the licence of the data asks for; shown on the pages.",
         |draft, option| draft.source.plan.attribution = option.text().map(Into::into),
         |source| text(source.plan.attribution.as_deref()?),
     ),
@@ -335,9 +335,9 @@ pub static OPTIONS: [SourceOption; 24] = [
 pub static PREFIX: [ConfigOption<(), SourceConfig>; 1] = [ConfigOption::new(
     "prefix",
     "text",
-    "none",
+    "\"\"",
     "\"meter.\"",
-    "What every key of the source begins with. For sources without `[source.records]`, which give every number of the response under its dotted path.",
+    "Text before every key of the source, so that two sources do not share keys. Only without `[source.records]`.",
     with_others,
     |source| match &source.plan.selection {
         Selection::AllLeaves { prefix } => text(prefix),

@@ -28,7 +28,7 @@ pub static OPTIONS: [TopLevelOption; 14] = [
         "text",
         "the machine's name",
         "\"attic\"",
-        "Name of this node, in mails, on pages and for other nodes.",
+        "Name of this node: in mails, on pages, and in other nodes that follow it.",
         |draft, option| set(&mut draft.config.name, option.one_text().map(|it| it.text)),
         |config| text(&config.name),
     )
@@ -38,7 +38,7 @@ pub static OPTIONS: [TopLevelOption; 14] = [
         "list of addresses with port",
         "[\"0.0.0.0:8000\", \"[::]:8000\"]",
         "[\"192.168.1.10:8000\"]",
-        "Addresses to listen on. The flag `--listen` replaces it.",
+        "Addresses and ports to listen on. `\"127.0.0.1:8000\"` serves this machine only. The flag `--listen` replaces it.",
         read_listen,
         |config| list(&config.listen),
     )
@@ -48,7 +48,7 @@ pub static OPTIONS: [TopLevelOption; 14] = [
         "list of names",
         "none",
         "[\"dashboard.example.org\"]",
-        "Further host names under which browsers may open this node. Its own name, `.local` names and addresses always work.",
+        "Further host names under which browsers may open this node, for example behind a reverse proxy; `*.example.org` stands for every name below that one. Always allowed: IP addresses, names without a dot, names that end in `.local`, `.lan` and the like. A request for any other name is refused, as protection against DNS rebinding.",
         |draft, option| draft.config.hosts = option.texts().into_iter().map(|it| it.text).collect(),
         |config| list(&config.hosts),
     )
@@ -56,9 +56,9 @@ pub static OPTIONS: [TopLevelOption; 14] = [
     TopLevelOption::new(
         "allow",
         "list of networks or addresses",
-        "everybody",
+        "none (everybody may)",
         "[\"192.168.0.0/16\", \"fd00::/8\"]",
-        "Networks that may connect. This machine itself always may.",
+        "Networks or single addresses that may connect; all others are refused. This machine itself always may.",
         |draft, option| draft.config.allow = read_networks(option),
         |config| list(&config.allow),
     )
@@ -66,9 +66,9 @@ pub static OPTIONS: [TopLevelOption; 14] = [
     TopLevelOption::new(
         "password_file",
         "file",
-        "no password",
+        "none (no password)",
         "\"password\"",
-        "File with one line, the password that everything but `/healthz` asks for. A relative path begins at the configuration's directory.",
+        "File with one line: the password that browsers and displays must send for everything but `/healthz`. Any user name goes with it. Create the file with `chmod 600`.",
         |draft, option| {
             let (file, password) = read_password(option).unzip();
             draft.config.password_file = file;
@@ -82,7 +82,7 @@ pub static OPTIONS: [TopLevelOption; 14] = [
         "time zone",
         "the system's",
         "\"Europe/Berlin\"",
-        "Time zone of pages, mails and `mute`. The API and the database use UTC.",
+        "Time zone of the pages, of mails and of `mute`. The API and the database always use UTC.",
         read_timezone,
         |config| text(config.timezone.iana_name()?),
     )
@@ -92,7 +92,7 @@ pub static OPTIONS: [TopLevelOption; 14] = [
         "file",
         "main-node.db in the service's state directory, else beside the configuration",
         "\"/mnt/usb/main-node.db\"",
-        "The SQLite database. The flag `--database` replaces it.",
+        "The SQLite database file. Choose a USB disk here to spare the SD card. The flag `--database` replaces it.",
         read_database,
         |config| path(&config.database),
     )
@@ -102,7 +102,7 @@ pub static OPTIONS: [TopLevelOption; 14] = [
         "duration",
         "\"1m\"",
         "\"5m\"",
-        "How often readings are written to the database. A power cut loses at most this; longer spares the SD card.",
+        "How often readings are written to disk. A power cut loses the readings since the last write; a longer interval spares the SD card.",
         |draft, option| set(&mut draft.config.commit_every, option.duration()),
         |config| duration(config.commit_every),
     )
@@ -112,7 +112,7 @@ pub static OPTIONS: [TopLevelOption; 14] = [
         "duration",
         "\"30d\"",
         "\"90d\"",
-        "How long every reading is kept. Hourly and daily values remain after that.",
+        "How long every single reading is kept. Older ones are deleted; their hourly and daily minimum, maximum and mean remain.",
         |draft, option| set(&mut draft.config.keep_raw, option.duration()),
         |config| duration(config.keep_raw),
     )
@@ -122,7 +122,7 @@ pub static OPTIONS: [TopLevelOption; 14] = [
         "duration",
         "\"731d\"",
         "\"3650d\"",
-        "How long hourly minimum, maximum and mean are kept. Daily ones are kept for ever.",
+        "How long the hourly minimum, maximum and mean are kept. Daily ones are kept for ever.",
         |draft, option| set(&mut draft.config.keep_hourly, option.duration()),
         |config| duration(config.keep_hourly),
     )
@@ -130,18 +130,18 @@ pub static OPTIONS: [TopLevelOption; 14] = [
     TopLevelOption::new(
         "database_max",
         "size",
-        "2000000000",
+        "\"2000MB\"",
         "\"500MB\"",
-        "Largest size of the database file. Past it the oldest readings are deleted first.",
+        "Largest size of the database file. Above it the oldest single readings are deleted, even before `keep_raw` is over.",
         |draft, option| set(&mut draft.config.database_max, option.bytes()),
         |config| plain(config.database_max),
     ),
     TopLevelOption::new(
         "backup_every",
         "duration",
-        "no backups",
+        "none (no backups)",
         "\"1d\"",
-        "How often a verified copy of the database is made beside it.",
+        "How often a verified copy of the database is written beside it. For one copy now, run `main-node backup FILE`.",
         |draft, option| draft.config.backup_every = option.duration(),
         |config| duration(config.backup_every?),
     )
@@ -151,7 +151,7 @@ pub static OPTIONS: [TopLevelOption; 14] = [
         "number, 1 to 1000",
         "7",
         "14",
-        "How many of those copies are kept. Needs `backup_every`.",
+        "How many of the copies of `backup_every` are kept; the oldest is deleted first.",
         |draft, option| {
             let count = option.integer(1..=1000).map(|count| count as usize);
             set(&mut draft.config.backup_keep, count);
@@ -163,7 +163,7 @@ pub static OPTIONS: [TopLevelOption; 14] = [
         "\"*\" or \"off\"",
         "\"off\"",
         "\"*\"",
-        "With \"*\", web pages of other machines may read this node (`Access-Control-Allow-Origin`).",
+        "`\"*\"` lets web pages of other sites read this node from a browser (header `Access-Control-Allow-Origin`). Needed when your own dashboard is served by another machine.",
         |draft, option| {
             let choices = [("*", true), ("off", false)];
             set(&mut draft.config.cors_any, option.choice(&choices));

@@ -3,11 +3,15 @@
 //!
 //! For tests alone. `UPDATE_GOLDEN=1 cargo test config::reference` writes both anew.
 
+use std::time::Duration;
+
+use jiff::tz::TimeZone;
 use roff::{Roff, bold, italic, roman};
 
 use super::section::{ConfigOption, OptionDoc};
-use super::tests::problems_of_example;
-use super::{alert, key, mail, source, top_level};
+use super::support::{load_example, problems_of_example};
+use super::{alert, host_name, key, mail, source, top_level};
+use crate::domain::alert::AlertRules;
 use crate::golden;
 
 /// A table of the configuration as it is documented.
@@ -35,115 +39,175 @@ fn sections() -> Vec<DocumentedSection> {
     vec![
         section(
             "Top level",
-            "The node itself: network, pages, database. These stand above the first table.",
+            "The node itself: network, pages, database. These options stand above the first table.",
             &["source", "key", "alert", "mail"],
             docs(&top_level::OPTIONS),
         ),
         section(
             "[[source]]",
-            "One table for each address that is polled. Each needs a name and one of `operation`, `url` and `follow`.",
+            "What is fetched: one table for each address. A source needs a `name` and one of `operation`, `url` and `follow`. At most 128 sources.",
             &["records"],
             of_source,
         ),
         section(
             "[source.records]",
-            "Below a `[[source]]`: the records that are read from its responses, `KEY = { … }`. Without this table every number and boolean of the response is read, under its dotted path.",
+            "Below a `[[source]]`: the records to read from its responses, one line each, `KEY = { … }`. What is not named is not read. Without this table every number and boolean is read.",
             &[],
             docs(&source::RECORD_OPTIONS),
         ),
         section(
             "[key.NAME]",
-            "What holds for one key, whichever sources give it. A key with a dot is written in quotes: `[key.\"house.power\"]`.",
+            "Settings for one key, whichever sources give it. A key with a dot needs quotes: `[key.\"house.power\"]`.",
             &[],
             docs(&key::OPTIONS),
         ),
         section(
             "[alert]",
-            "When alerts are sent, and the channels beside mail.",
+            "When alerts are sent, and the channels besides mail (`webhook`, `ping`). `main-node test-alert` sends a test message; `main-node rehearse` shows what each rule would send.",
             &["source", "value", "stale", "display"],
             docs(&alert::OPTIONS),
         ),
         section(
             "[alert.source.NAME]",
-            "Exceptions from `[alert]` for one source.",
+            "Limits for one source instead of those of `[alert]`; NAME is the `name` of the source.",
             &[],
             docs(&alert::SOURCE_OPTIONS),
         ),
         section(
             "[[alert.value]]",
-            "A limit for the value of a key.",
+            "Alert when a value is out of range. One table for each limit.",
             &[],
             docs(&alert::VALUE_OPTIONS),
         ),
         section(
             "[[alert.stale]]",
-            "A key that must not be stale for long.",
+            "Alert when a value has not been updated for long. One table for each key.",
             &[],
             docs(&alert::STALE_OPTIONS),
         ),
         section(
             "[[alert.display]]",
-            "A display that must not be silent for long.",
+            "Alert when a display stops requesting data. One table for each display.",
             &[],
             docs(&alert::DISPLAY_OPTIONS),
         ),
         section(
             "[mail]",
-            "The mail server for alerts and who gets them. Variables alone are enough: `SMTP_HOST` and `ALERT_EMAIL`.",
+            "The mail server for alerts, and the recipients. The variables SMTP_HOST and ALERT_EMAIL are enough, without this table. Port and encryption follow from each other: set one of `port` and `tls`.",
             &[],
             docs(&mail::OPTIONS),
         ),
     ]
 }
 
-const SOURCE: &str = "[[source]]\nname = \"weather\"\nurl = \"http://weather.local/\"\n";
-const OPERATION: &str = "operation = \"getForecast\"\n";
-const PARAMS: &str = "params = { latitude = 52.52, longitude = 13.41 }\n";
+const SOURCE: &str = "[[source]]\nname = \"meter\"\nurl = \"http://meter.local/\"\n";
 
-/// A whole configuration in which `line` is the option `name` of a section.
-fn around(heading: &str, name: &str, line: &str) -> String {
-    let below = |needed: &[(&str, &str)]| {
-        let others = needed.iter().filter(|(option, _)| *option != name);
-        let others: String = others
-            .map(|(option, value)| format!("{option} = {value}\n"))
-            .collect();
-        format!("{SOURCE}{heading}\n{others}{line}\n")
-    };
+type Pairs = Vec<(&'static str, &'static str)>;
+
+/// What a section needs so that the option `name` can be used. No value is an example's.
+fn companions(heading: &str, name: &str) -> Pairs {
+    let url = ("url", "\"http://a.local/\"");
+    let source = ("name", "\"a\"");
+    let params = ("params", "{ latitude = 1, longitude = 2 }");
+    let mail = [("host", "\"h\""), ("to", "\"a@b\"")];
     match (heading, name) {
-        ("Top level", _) => format!("{line}\n{SOURCE}"),
-        ("[[source]]", "name") => format!("[[source]]\nurl = \"http://a.local/\"\n{line}\n"),
-        ("[[source]]", "url" | "follow") => format!("[[source]]\nname = \"a\"\n{line}\n"),
-        ("[[source]]", "operation") => format!("[[source]]\nname = \"a\"\n{PARAMS}{line}\n"),
+        ("Top level", "backup_keep") => vec![("backup_every", "\"1d\"")],
+        ("[[source]]", "operation") => vec![source, url, params],
         ("[[source]]", "api" | "base_url") => {
-            format!("[[source]]\nname = \"a\"\n{OPERATION}{PARAMS}{line}\n")
+            vec![source, ("operation", "\"getForecast\""), params]
         }
-        ("[[source]]", _) => format!("{SOURCE}{line}\n"),
-        ("[source.records]", "at") => format!("{SOURCE}[source.records]\nt = {{ {line} }}\n"),
-        ("[source.records]", _) => {
-            format!(
-                "{SOURCE}[source.records]\n\"t.{{id}}\" = {{ at = \"/t\", {line}{} }}\n",
-                if name == "each" {
-                    ""
-                } else {
-                    ", each = \"/l\""
-                }
-            )
-        }
-        ("[key.NAME]", _) => format!("{SOURCE}[key.temperature]\n{line}\n"),
-        ("[alert.source.NAME]", _) => format!("{SOURCE}[alert.source.weather]\n{line}\n"),
-        ("[[alert.value]]", _) => below(&[("key", "\"t\""), ("above", "30")]),
-        ("[[alert.stale]]", _) => below(&[("key", "\"t\"")]),
-        ("[[alert.display]]", _) => below(&[("name", "\"d\""), ("silent_for", "\"1h\"")]),
-        ("[mail]", "user") => below(&[("host", "\"h\""), ("to", "\"a@b\""), ("password", "\"p\"")]),
-        ("[mail]", _) => below(&[("host", "\"h\""), ("to", "\"a@b\"")]),
-        _ => below(&[]),
+        ("[[source]]", "observed_zone") => vec![source, url, ("observed_at", "\"/time\"")],
+        ("[[source]]", _) => vec![source, url],
+        ("[source.records]", _) => vec![("at", "\"/t\"")],
+        ("[alert]", "webhook_format") => vec![("webhook", "\"https://a.example/x\"")],
+        ("[[alert.value]]", _) => vec![("key", "\"t\""), ("above", "40")],
+        ("[[alert.stale]]", _) => vec![("key", "\"t\"")],
+        ("[[alert.display]]", _) => vec![("name", "\"d\""), ("silent_for", "\"2h\"")],
+        ("[mail]", "user") => [&mail[..], &[("from", "\"a@b\""), ("password", "\"p\"")]].concat(),
+        ("[mail]", _) => mail.to_vec(),
+        _ => Vec::new(),
     }
+}
+
+/// Options that stand in the place of `url`.
+fn is_target(name: &str) -> bool {
+    matches!(name, "operation" | "follow")
+}
+
+/// The same without the option itself.
+fn without(heading: &str, name: &str) -> Pairs {
+    let mut pairs = companions(heading, name);
+    pairs.retain(|(other, _)| *other != name && !(is_target(name) && *other == "url"));
+    pairs
+}
+
+/// `pairs` with one option set; an operation or another node stands instead of a URL.
+fn set(mut pairs: Pairs, name: &'static str, value: &'static str) -> Pairs {
+    pairs.retain(|(other, _)| *other != name && !(is_target(name) && *other == "url"));
+    pairs.push((name, value));
+    pairs
+}
+
+/// A whole configuration with these options in a section.
+fn document(heading: &str, pairs: &Pairs) -> String {
+    let pairs: Vec<String> = pairs
+        .iter()
+        .map(|(name, value)| format!("{name} = {value}"))
+        .collect();
+    let lines: String = pairs.iter().map(|pair| format!("{pair}\n")).collect();
+    match heading {
+        "Top level" => format!("{lines}{SOURCE}"),
+        "[[source]]" => format!("[[source]]\n{lines}"),
+        "[source.records]" => {
+            let options = pairs.join(", ");
+            format!("{SOURCE}[source.records]\n\"t.{{id}}\" = {{ {options} }}\n")
+        }
+        "[key.NAME]" => format!("{SOURCE}[key.temperature]\n{lines}"),
+        "[alert.source.NAME]" => format!("{SOURCE}[alert.source.meter]\n{lines}"),
+        _ => format!("{SOURCE}{heading}\n{lines}"),
+    }
+}
+
+/// What `check` prints of it.
+fn printed(heading: &str, pairs: &Pairs) -> String {
+    let text = document(heading, pairs);
+    load_example(&text, &[]).unwrap_or_else(|problems| panic!("{text}\n{problems:?}"))
+}
+
+/// An option in what `check` prints.
+fn printed_value(printed: &str, heading: &str, name: &str) -> Option<toml::Value> {
+    let mut value = toml::Value::Table(printed.parse().expect("what is printed is TOML"));
+    let path: &[&str] = match heading {
+        "Top level" => &[],
+        "[source.records]" => &["source", "records", "t.{id}"],
+        "[key.NAME]" => &["key", "temperature"],
+        "[alert.source.NAME]" => &["alert", "source", "meter"],
+        table => &table
+            .trim_matches(['[', ']'])
+            .split('.')
+            .collect::<Vec<_>>(),
+    };
+    for part in path.iter().chain([&name]) {
+        value = value.get(part)?.clone();
+        if let toml::Value::Array(tables) = &value
+            && tables.iter().all(toml::Value::is_table)
+        {
+            value = tables.first()?.clone();
+        }
+    }
+    Some(value)
+}
+
+fn parsed(value: &str) -> Option<toml::Value> {
+    let table: toml::Table = format!("x = {value}").parse().ok()?;
+    table.get("x").cloned()
 }
 
 #[test]
 fn every_option_that_is_read_is_documented_and_every_documented_one_is_read() {
     for section in sections() {
-        let known = problems_of_example(&around(section.heading, "", "qqqqqqqqqqqqqqqq = 1"));
+        let unknown = set(companions(section.heading, ""), "qqqqqqqqqqqqqqqq", "1");
+        let known = problems_of_example(&document(section.heading, &unknown));
         let known = known
             .iter()
             .find_map(|problem| problem.split_once("known are: "))
@@ -161,19 +225,170 @@ fn every_option_that_is_read_is_documented_and_every_documented_one_is_read() {
 }
 
 #[test]
-fn the_example_of_every_option_is_understood() {
+fn the_example_of_every_option_changes_the_effective_configuration() {
     for section in sections() {
         for option in &section.options {
-            let line = format!("{} = {}", option.name, option.example);
-            let text = around(section.heading, option.name, &line);
-            let problems = problems_of_example(&text);
-            assert!(problems.is_empty(), "{text}\n{problems:?}");
-            assert!(
-                !option.kind.is_empty() && option.help.ends_with('.'),
-                "{line}"
+            let (heading, name) = (section.heading, option.name);
+            assert!(!option.kind.is_empty(), "{heading} {name}");
+            assert!(option.help.ends_with('.'), "{heading} {name}");
+            let before = companions(heading, name);
+            let with = printed(heading, &set(before.clone(), name, option.example));
+            if (heading, name) == ("[[source]]", "api") {
+                // One API alone is compiled in.
+                let other = document(heading, &set(before, name, "\"other\""));
+                assert!(load_example(&other, &[]).is_err(), "{other}");
+                continue;
+            }
+            let example = option.example;
+            assert_ne!(
+                with,
+                printed(heading, &before),
+                "{heading} {name} = {example}"
             );
         }
     }
+}
+
+#[test]
+fn every_variable_means_the_same_as_its_option() {
+    for section in sections() {
+        for option in &section.options {
+            let Some(variable) = option.variable else {
+                continue;
+            };
+            let (heading, name) = (section.heading, option.name);
+            let pairs = without(heading, name);
+            let text = match parsed(option.example) {
+                Some(toml::Value::String(text)) => text,
+                Some(toml::Value::Array(items)) => {
+                    let items = items.iter().filter_map(toml::Value::as_str);
+                    items.collect::<Vec<_>>().join(", ")
+                }
+                Some(_) => option.example.to_owned(),
+                None => panic!("{heading} {name}: the example is not TOML"),
+            };
+            let found = load_example(&document(heading, &pairs), &[(variable, &text)]);
+            let expected = printed(heading, &set(pairs, name, option.example));
+            assert_eq!(found, Ok(expected), "{variable}={text}");
+        }
+    }
+}
+
+/// Defaults that depend on something: in a section with these options, what is printed.
+fn computed_defaults() -> Vec<(&'static str, &'static str, Pairs, Option<String>)> {
+    let row = |heading, name, pairs: &[_], value: &str| {
+        (heading, name, pairs.to_vec(), Some(value.to_owned()))
+    };
+    let zone = TimeZone::system();
+    let zone = zone.iana_name().map(|name| format!("{name:?}"));
+    vec![
+        ("Top level", "timezone", Vec::new(), zone),
+        row("Top level", "name", &[], &format!("{:?}", host_name())),
+        row("Top level", "database", &[], "\"DIR/main-node.db\""),
+        row("[[source]]", "api", &[], "\"open_meteo\""),
+        row(
+            "[[source]]",
+            "base_url",
+            &[],
+            "\"https://api.open-meteo.com\"",
+        ),
+        row("[[source]]", "every", &[], "\"5m\""),
+        row(
+            "[[source]]",
+            "every",
+            &[("follow", "\"http://a\"")],
+            "\"10s\"",
+        ),
+        row(
+            "[[source]]",
+            "stale_after",
+            &[("every", "\"10m\"")],
+            "\"30m\"",
+        ),
+        row(
+            "[[source]]",
+            "connections",
+            &[("url", "\"http://10.0.0.1/\"")],
+            "1",
+        ),
+        row(
+            "[[source]]",
+            "connections",
+            &[("url", "\"https://a.example.org/\"")],
+            "4",
+        ),
+        row("[mail]", "port", &[], "587"),
+        row("[mail]", "port", &[("tls", "\"implicit\"")], "465"),
+        row("[mail]", "port", &[("tls", "\"none\"")], "25"),
+        row("[mail]", "tls", &[], "\"starttls\""),
+        row("[mail]", "tls", &[("port", "465")], "\"implicit\""),
+        row("[mail]", "tls", &[("port", "25")], "\"none\""),
+        row("[mail]", "from", &[], "\"a@b\""),
+        row(
+            "[mail]",
+            "from",
+            &[("user", "\"u@b\""), ("password", "\"p\"")],
+            "\"u@b\"",
+        ),
+    ]
+}
+
+/// A default is a value as TOML writes it, or begins with "none", "required" or "one of", or is
+/// a sentence that [`computed_defaults`] hold.
+#[test]
+fn the_default_of_every_option_is_the_one_in_force() {
+    let computed = computed_defaults();
+    for section in sections() {
+        for option in &section.options {
+            let (heading, name, default) = (section.heading, option.name, option.default);
+            let absent = without(heading, name);
+            let is_required = default.starts_with("required") || default.starts_with("one of");
+            if is_required {
+                let found = load_example(&document(heading, &absent), &[]);
+                assert!(found.is_err(), "{heading} {name} can be absent");
+            } else if default.starts_with("none") {
+                let found = printed_value(&printed(heading, &absent), heading, name);
+                assert_eq!(found, None, "{heading} {name}");
+            } else if parsed(default).is_some() {
+                let found = printed(heading, &absent);
+                assert_eq!(
+                    printed(heading, &set(absent, name, default)),
+                    found,
+                    "{heading} {name}"
+                );
+            } else {
+                let is_own = |row: &&(&str, &str, Pairs, _)| (row.0, row.1) == (heading, name);
+                assert!(
+                    computed.iter().any(|row| is_own(&row)),
+                    "{heading} {name}: {default}"
+                );
+                for (_, _, others, expected) in computed.iter().filter(is_own) {
+                    let all = others
+                        .iter()
+                        .fold(absent.clone(), |all, (other, value)| set(all, other, value));
+                    let found = printed_value(&printed(heading, &all), heading, name);
+                    assert_eq!(
+                        found,
+                        expected.as_deref().and_then(parsed),
+                        "{heading} {name} {others:?}"
+                    );
+                }
+            }
+        }
+    }
+    let limit = |minutes: u64| {
+        AlertRules::default().no_success_limit("a", Duration::from_secs(60 * minutes))
+    };
+    assert_eq!(
+        limit(1),
+        Duration::from_secs(15 * 60),
+        "[alert] no_success_for"
+    );
+    assert_eq!(
+        limit(10),
+        Duration::from_secs(30 * 60),
+        "[alert] no_success_for"
+    );
 }
 
 #[test]
@@ -219,6 +434,7 @@ fn markdown() -> String {
 fn facts(option: &OptionDoc) -> String {
     let default = match option.default {
         "" => String::new(),
+        default if default.starts_with("one of") => format!("; {default}"),
         "required" => "; required".to_owned(),
         default => format!("; default: {default}"),
     };
@@ -264,10 +480,17 @@ fn manual_page() -> String {
     page.render()
 }
 
-const DESCRIPTION: [&str; 5] = [
-    "main-node reads one TOML file: the one that --config names, else main-node.toml in the current directory, else /etc/main-node/main-node.toml. `main-node check` prints the effective configuration and every problem. The file is read once, at start.",
-    "Durations: \"30s\", \"5m\", \"1h30m\", \"30d\". Sizes: \"512kB\", \"4MB\", or a number of bytes. JSON Pointers (RFC 6901): \"/list/0/value\". Relative paths begin at the directory of the configuration.",
-    "Every text may contain ${NAME}; $$ is a plain $. NAME is looked up in the process environment, in what the installed service has (secrets.env), in .env beside the configuration, in the file that NAME_FILE names, and in the systemd credential of that name in lower case.",
-    "A flag stands before an environment variable, that before .env, NAME_FILE and credentials, those before the file, and the file before the default.",
-    "In environment variables, commas separate the entries of a list. TZ sets the time zone, STATE_DIRECTORY the directory of the database, where the file sets neither. RUST_LOG says how much is logged; SSL_CERT_FILE names root certificates to trust instead of the system's.",
+const DESCRIPTION: [&str; 6] = [
+    "main-node reads one TOML file: the one that --config names, else main-node.toml in the current directory, else /etc/main-node/main-node.toml. The file is read once, at start. `main-node check` prints the effective configuration and every problem.",
+    "Durations: \"500ms\", \"30s\", \"5m\", \"1h30m\", \"30d\". Sizes: \"512kB\", \"4MB\", or a number of bytes. A relative path begins at the directory of the configuration. A JSON Pointer (RFC 6901) names the fields and list positions on the way to a value: \"/list/0/value\".",
+    "Keys: [source.records] names them. Without it every number and boolean of the response becomes a record, under its path with dots. With each, the key is a template: {id} is the element's field, {/a/b} the value at that JSON Pointer, {#} its position or name.",
+    "Every text may contain ${NAME}; $$ is a plain $. NAME is looked up in the process environment, in what the installed service has (secrets.env), in .env beside the configuration, in the file that NAME_FILE names, and in the systemd credential of that name in lower case. An empty value counts as not set.",
+    "A flag goes before the option's environment variable, that before the file, the file before the default. A variable is looked up like ${NAME}; in it, commas separate the entries of a list.",
+    "Variables without an option: TZ is the time zone where timezone is not set, STATE_DIRECTORY the directory of the database where database is not set, RUST_LOG says how much is logged, SSL_CERT_FILE names root certificates to trust instead of the system's.",
 ];
+
+/// The environment variables of the options above all tables.
+pub fn top_level_variables() -> Vec<&'static str> {
+    let variables = top_level::OPTIONS.iter().map(|option| option.variable);
+    variables.flatten().collect()
+}

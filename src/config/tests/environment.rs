@@ -1,0 +1,224 @@
+//! Values from the environment, `.env`, files of secrets, credentials and the installed service.
+
+use std::path::{Path, PathBuf};
+
+use super::*;
+use crate::config::support::{METER, api, load_text};
+use crate::config::{Auth, Config, ConfiguredCredential, Overrides, Secret, load, read};
+
+#[test]
+fn the_environment_goes_before_the_file_and_empty_means_unset() {
+    let text = format!("listen = \"127.0.0.1:1\"\n{METER}");
+    let port = |variables| load_text(&text, variables).expect("it is valid").listen[0].port();
+    assert_eq!(port(&[]), 1);
+    assert_eq!(port(&[("MAIN_NODE_LISTEN", "127.0.0.1:2, 127.0.0.1:3")]), 2);
+    assert_eq!(port(&[("MAIN_NODE_LISTEN", "")]), 1);
+}
+
+#[test]
+fn dot_env_stands_beside_the_file_and_below_the_process() {
+    let directory = crate::golden::scratch("dot-env");
+    std::fs::write(
+        directory.join(".env"),
+        "TOKEN=from-file\nOTHER='two words'\n",
+    )
+    .unwrap();
+    let mut environment = Environment::new([("TOKEN".to_owned(), "from-process".to_owned())]);
+    environment
+        .read_dot_env(&directory)
+        .expect("it is readable");
+    assert_eq!(
+        environment.variable("TOKEN").as_deref(),
+        Some("from-process")
+    );
+    assert_eq!(environment.variable("OTHER").as_deref(), Some("two words"));
+    std::fs::write(directory.join(".env"), "SECRET some thing = 'x\n").unwrap();
+    let problem = Environment::default()
+        .read_dot_env(&directory)
+        .expect_err("not a pair");
+    assert!(!problem.message.contains("some thing"), "{problem}");
+}
+
+#[test]
+fn any_variable_comes_from_a_file_of_its_own_or_a_credential_too() {
+    let directory = crate::golden::scratch("credentials");
+    std::fs::write(directory.join("meter_token"), "credential\n").expect("a file can be written");
+    std::fs::write(directory.join("mounted"), "mounted\n").expect("a file can be written");
+    let place = |name: &str| directory.join(name).display().to_string();
+    let (credentials, mounted) = (directory.display().to_string(), place("mounted"));
+    let text = format!("{METER}headers = {{ Authorization = \"Bearer ${{METER_TOKEN}}\" }}\n");
+    let token = |variables: &[(&str, &str)]| match load_text(&text, variables) {
+        Ok(config) => config.sources[0].headers[0].value.reveal().to_owned(),
+        Err(problems) => problems[0].to_string(),
+    };
+    let passed = ("CREDENTIALS_DIRECTORY", &*credentials);
+    let file = ("METER_TOKEN_FILE", &*mounted);
+    assert_eq!(token(&[passed]), "Bearer credential");
+    assert_eq!(token(&[passed, file]), "Bearer mounted");
+    assert_eq!(token(&[passed, file, ("METER_TOKEN", "own")]), "Bearer own");
+    let absent = place("absent");
+    let said = token(&[("METER_TOKEN_FILE", &absent)]);
+    assert!(
+        said.contains(&format!("METER_TOKEN_FILE names {absent}")),
+        "{said}"
+    );
+    let _ = std::fs::remove_dir_all(directory);
+}
+
+#[test]
+fn a_command_by_hand_has_what_the_service_has() {
+    let directory = crate::golden::scratch("by-hand");
+    std::fs::write(directory.join("key"), "credential\n").expect("a file can be written");
+    let text = format!("{METER}headers = {{ a = \"${{TOKEN}}\", b = \"${{KEY}}\" }}\n");
+    let variable = |name: &str, value: &str| {
+        let file = PathBuf::from("secrets.env");
+        (name.to_owned(), (value.to_owned(), file))
+    };
+    let service = InstalledService {
+        variables: [
+            variable("TOKEN", "of-service"),
+            variable("STATE_DIRECTORY", "/var/lib/x"),
+        ]
+        .into(),
+        credentials: vec![
+            ("key".to_owned(), directory.join("absent")),
+            ("key".to_owned(), directory.join("key")),
+        ],
+        ..InstalledService::default()
+    };
+    let load = |own: &[(&str, &str)]| {
+        let own = own
+            .iter()
+            .map(|(name, value)| (name.to_string(), value.to_string()));
+        let environment = Environment::new(own).with_service(service.clone());
+        let file = Some(directory.join("main-node.toml"));
+        read(&text, file, &Overrides::default(), environment, &[api()]).expect("nothing is missing")
+    };
+    let config = load(&[]);
+    let values = config.sources[0]
+        .headers
+        .iter()
+        .map(|header| header.value.reveal());
+    assert_eq!(values.collect::<Vec<_>>(), ["of-service", "credential"]);
+    assert_eq!(config.database, Path::new("/var/lib/x/main-node.db"));
+    assert!(config.database_is_default);
+    let config = load(&[("TOKEN", "own")]);
+    assert_eq!(config.sources[0].headers[0].value.reveal(), "own");
+    let _ = std::fs::remove_dir_all(directory);
+}
+
+#[test]
+fn a_dollar_in_dot_env_that_names_nothing_stays() {
+    let directory = crate::golden::scratch("dot-env-dollars");
+    let text = "A=one\nexport B=two\nP1=pa$word1\nP2=\"pa$word2 $\"\nP3='pa$A'\nP4=x${A}y\nP5=$A$nothing\n\
+                P6=\"$B\"\nP7=a\\$b\nP8=${NO}\n# $c\nP9=ok # $d\nP10=$OUTSIDE\nP11='two\n$lines'\nP12=end$\n";
+    std::fs::write(directory.join(".env"), text).expect("it is written");
+    let mut environment = Environment::new([("NO".to_owned(), String::new())]);
+    let remarks = environment.read_dot_env(&directory).expect("it is read");
+    for (name, expected) in [
+        ("P1", "pa$word1"),
+        ("P2", "pa$word2 $"),
+        ("P3", "pa$A"),
+        ("P4", "xoney"),
+        ("P5", "one$nothing"),
+        ("P6", "two"),
+        ("P7", "a$b"),
+        ("P9", "ok"),
+        ("P10", "$OUTSIDE"),
+        ("P11", "two\n$lines"),
+        ("P12", "end$"),
+    ] {
+        assert_eq!(
+            environment.variable(name).as_deref(),
+            Some(expected),
+            "{name}"
+        );
+    }
+    assert_eq!(environment.variable("P8"), None, "it is set, and empty");
+    let places = remarks.iter().map(|it| it.problem.place.split(' ').next());
+    let places: Vec<&str> = places.flatten().collect();
+    assert_eq!(places, ["P1", "P2", "P5", "P10", "P12"]);
+    let said: Vec<String> = remarks.iter().map(|it| it.problem.to_string()).collect();
+    assert!(!said.join("").contains("word"), "{said:?}");
+}
+
+#[test]
+fn a_time_zone_of_the_environment_that_is_none_is_told() {
+    for (zone, is_told) in [
+        ("Europe/Berlin", false),
+        (":Europe/Berlin", false),
+        ("CET-1CEST,M3.5.0,M10.5.0/3", false),
+        ("Berlin", true),
+    ] {
+        let config = load_text(METER, &[("TZ", zone)]).expect("it is valid");
+        let remarks: Vec<String> = config
+            .remarks
+            .iter()
+            .map(|it| it.problem.to_string())
+            .collect();
+        assert_eq!(remarks.len(), usize::from(is_told), "{remarks:?}");
+        let text = format!("timezone = \"Europe/Berlin\"\n{METER}");
+        let config = load_text(&text, &[("TZ", zone)]).expect("it is valid");
+        assert_eq!(config.remarks, [], "the option rules");
+    }
+}
+
+#[test]
+fn what_an_editor_leaves_in_a_file_is_no_part_of_a_secret() {
+    let directory = crate::golden::scratch("editors");
+    let file = directory.join("main-node.toml");
+    let password = directory.join("password");
+    let load = |text: &[u8], secret: &[u8]| {
+        std::fs::write(&file, text).expect("it is written");
+        std::fs::write(&password, secret).expect("it is written");
+        std::fs::write(directory.join(".env"), secret_line(secret)).expect("it is written");
+        let overrides = Overrides {
+            file: Some(file.clone()),
+            ..Overrides::default()
+        };
+        load(&overrides, Environment::default(), &[api()])
+    };
+    fn secret_line(secret: &[u8]) -> Vec<u8> {
+        match secret.strip_prefix(b"\xef\xbb\xbf") {
+            Some(secret) => [b"\xef\xbb\xbfTOKEN=", secret].concat(),
+            None => [b"TOKEN=", secret].concat(),
+        }
+    }
+    let text = "password_file = \"password\"\r\n[[source]]\r\nname = \"m\"\r\n\
+                url = \"http://meter.local\"\r\nauth = { token = \"${TOKEN}\" }\r\n\
+                [mail]\r\nhost = \"h\"\r\nto = \"a@b\"\r\nuser = \"u\"\r\n\
+                password_file = \"password\"\r\n";
+    let marked = |text: &str| [b"\xef\xbb\xbf", text.as_bytes()].concat();
+    for secret in ["sesame", "sesame\n", "sesame\r\n", "sesame\r\n\r\n"] {
+        let config = load(&marked(text), &marked(secret)).expect("it is read");
+        let found = config.password.expect("it is given");
+        assert_eq!(found.reveal(), "sesame", "{secret:?}");
+        let mail = config
+            .notifications
+            .mail
+            .and_then(|mail| mail.password)
+            .expect("it is given");
+        assert_eq!(mail.reveal(), "sesame", "{secret:?}");
+        let token = Some(Auth::Any(ConfiguredCredential::Token(Secret::new(
+            "sesame",
+        ))));
+        assert_eq!(config.sources[0].auth, token, "{secret:?}");
+    }
+    let wide: Vec<u8> = "\u{feff}sesame\n"
+        .encode_utf16()
+        .flat_map(u16::to_le_bytes)
+        .collect();
+    let said = |found: Result<Config, Vec<Problem>>| {
+        let problems = found.expect_err("it is refused");
+        problems
+            .iter()
+            .map(|it| format!("{it}\n"))
+            .collect::<String>()
+    };
+    let problems = said(load(text.as_bytes(), &wide));
+    assert_eq!(problems.matches("UTF-16").count(), 2, "{problems}");
+    let problems = said(load(&wide, b"sesame"));
+    assert!(problems.contains("UTF-16: save it as UTF-8"), "{problems}");
+    let problems = said(load(b"name = \"x\"\n# \xe4\n", b"sesame"));
+    assert!(problems.contains("line 2 is not UTF-8"), "{problems}");
+}

@@ -1,0 +1,41 @@
+//! The configurations that users are given: the installed file and the blocks of README.
+
+use crate::config::support::problems_of_example;
+
+/// An example with the options that stand in it as comments switched on.
+fn with_all_options(example: &str) -> String {
+    let is_option = |line: &str| {
+        line.strip_prefix('#').is_some_and(|rest| {
+            rest.starts_with(|first: char| first.is_ascii_lowercase() || first == '[')
+        })
+    };
+    let lines = example.lines().map(|line| match is_option(line) {
+        true => &line[1..],
+        false => line,
+    });
+    lines.collect::<Vec<_>>().join("\n")
+}
+
+#[test]
+fn the_examples_that_people_are_given_are_understood() {
+    let installed = include_str!("../../../systemd/main-node.toml");
+    let readme = include_str!("../../../README.md");
+    let mut examples = vec![installed.to_owned(), with_all_options(installed)];
+    let blocks = readme.split("```toml\n").skip(1);
+    for block in blocks.filter_map(|block| block.split("```").next()) {
+        // A part of the file, shown alone.
+        let source = "[[source]]\nname = \"a\"\nurl = \"http://a.local/\"\n";
+        let block = match block {
+            part if part.starts_with("[source.") => format!("{source}{part}"),
+            whole if whole.contains("[[source]]") => whole.to_owned(),
+            part => format!("{part}{source}"),
+        };
+        examples.push(with_all_options(&block));
+        examples.push(block);
+    }
+    assert!(examples.len() >= 10, "README has examples");
+    for example in examples {
+        let problems = problems_of_example(&example);
+        assert!(problems.is_empty(), "{}\n{example}", problems.join("\n"));
+    }
+}

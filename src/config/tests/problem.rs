@@ -1,0 +1,296 @@
+//! The messages of every problem and remark.
+
+use crate::config::Remark;
+use crate::config::support::{METER, load_text, problems};
+
+/// One golden for the words of every problem: the configuration, then what is said of it.
+#[test]
+fn every_problem_says_where_and_what_to_change() {
+    let cases = [
+        ("not TOML", "listen = \n"),
+        ("unknown option", &format!("{METER}evry = \"5m\"\n")),
+        ("unknown table", &format!("{METER}\n[alrt]\n")),
+        ("nothing to fetch", "listen = \"127.0.0.1:8000\"\n"),
+        (
+            "unknown operation",
+            "[[source]]\nname = \"w\"\noperation = \"getForcast\"\n",
+        ),
+        (
+            "required parameter missing",
+            "[[source]]\nname = \"w\"\noperation = \"getForecast\"\nparams = { latitude = 1 }\n",
+        ),
+        (
+            "unknown parameter",
+            "[[source]]\nname = \"w\"\noperation = \"getForecast\"\nparams = { latitud = 1, latitude = 1, longitude = 2 }\n",
+        ),
+        (
+            "outside its range",
+            "[[source]]\nname = \"w\"\noperation = \"getForecast\"\nparams = { latitude = 99, longitude = 2 }\n",
+        ),
+        (
+            "outside its enum",
+            "[[source]]\nname = \"w\"\noperation = \"getForecast\"\nparams = { latitude = 9, longitude = 2, current = [\"temprature_2m\"] }\n",
+        ),
+        (
+            "unknown API",
+            "[[source]]\nname = \"w\"\napi = \"weather\"\noperation = \"getForecast\"\n",
+        ),
+        (
+            "operation and url",
+            &format!("{METER}operation = \"getForecast\"\n"),
+        ),
+        ("neither", "[[source]]\nname = \"w\"\n"),
+        ("no name", "[[source]]\nurl = \"http://meter.local\"\n"),
+        ("two of one name", &format!("{METER}{METER}")),
+        (
+            "an address that is none",
+            "[[source]]\nname = \"w\"\nurl = \"meter.local\"\n",
+        ),
+        (
+            "an address with letters of its own and a secret",
+            "[[source]]\nname = \"w\"\nurl = \"http://me:secret@bücher.example/?key=secret\"\n",
+        ),
+        (
+            "a port that is none",
+            "[[source]]\nname = \"w\"\nurl = \"https://me:secret@[::1]:99999/?key=secret\"\n",
+        ),
+        (
+            "an address with a space",
+            "[[source]]\nname = \"w\"\nurl = \"http://meter.local/a b?key=secret\"\n",
+        ),
+        (
+            "another protocol",
+            "[[source]]\nname = \"w\"\nurl = \"ftp://me:secret@meter.local/x?key=secret\"\n",
+        ),
+        (
+            "a network that is none",
+            &format!("allow = [\"192.168.0.0/33\", \"lan\", \"10.0.0.7\"]\n{METER}"),
+        ),
+        (
+            "a password file that is not there",
+            &format!("password_file = \"no/such/file\"\n{METER}"),
+        ),
+        (
+            "a duration that is none",
+            &format!("{METER}every = \"5 minutes\"\n"),
+        ),
+        (
+            "an interval too short",
+            &format!("{METER}every = \"10ms\"\n"),
+        ),
+        (
+            "a missing variable",
+            &format!("{METER}headers = {{ Authorization = \"Bearer ${{NO_SUCH}}\" }}\n"),
+        ),
+        (
+            "a lone dollar",
+            &format!("{METER}attribution = \"5 $ a day\"\n"),
+        ),
+        (
+            "a header that would inject one",
+            &format!("{METER}headers = {{ X = \"a\\r\\nY: b\" }}\n"),
+        ),
+        (
+            "a pointer that is none",
+            &format!("{METER}[source.records]\nt = \"current.t\"\n"),
+        ),
+        (
+            "a record without a place",
+            &format!("{METER}[source.records]\nt = {{ unit = \"V\" }}\n"),
+        ),
+        (
+            "a record without a place, with options that there are not",
+            &format!(
+                "{METER}[source.records]\np = {{ path = \"/power\", multiplier = 0.1, unit = \"W\" }}\n"
+            ),
+        ),
+        (
+            "min above max",
+            &format!("{METER}[source.records]\nt = {{ at = \"/t\", min = 9, max = 1 }}\n"),
+        ),
+        (
+            "one key from two sources",
+            &format!(
+                "{METER}[source.records]\nt = \"/t\"\n[[source]]\nname = \"other\"\nurl = \"http://b.local/\"\n[source.records]\nt = \"/t\"\n"
+            ),
+        ),
+        (
+            "a listening address that is none",
+            &format!("listen = \"8000\"\n{METER}"),
+        ),
+        (
+            "a time zone that is none",
+            &format!("timezone = \"Berlin\"\n{METER}"),
+        ),
+        (
+            "a merge that is none",
+            &format!("{METER}[key.t]\nmerge = \"average\"\n"),
+        ),
+        (
+            "mail without a recipient",
+            &format!("{METER}[mail]\nhost = \"smtp.example.org\"\n"),
+        ),
+        (
+            "a mail address that would inject",
+            &format!("{METER}[mail]\nhost = \"smtp.example.org\"\nto = \"a@b> RCPT TO:<c@d\"\n"),
+        ),
+        (
+            "a user without a password, over an open connection",
+            &format!(
+                "{METER}[mail]\nhost = \"mail.lan\"\nport = 25\nuser = \"me\"\nto = \"me@example.org\"\n"
+            ),
+        ),
+        (
+            "a window that is none",
+            &format!("{METER}[alert]\nmute = [\"Saturday night\"]\n"),
+        ),
+        (
+            "an alert for a source that is none",
+            &format!("{METER}[alert.source.metre]\nfailures_in_a_row = 3\n"),
+        ),
+        (
+            "a value without a bound",
+            &format!("{METER}[[alert.value]]\nkey = \"t\"\n"),
+        ),
+        (
+            "bounds that leave nothing",
+            &format!("{METER}[[alert.value]]\nkey = \"t\"\nabove = 1\nbelow = 2\n"),
+        ),
+        (
+            "a rule twice",
+            &format!("{METER}[[alert.stale]]\nkey = \"t\"\n[[alert.stale]]\nkey = \"t\"\n"),
+        ),
+        (
+            "a webhook that is none",
+            &format!("{METER}[alert]\nwebhook = \"ntfy.example/secret\"\n"),
+        ),
+        (
+            "one key with a dot from two sources",
+            &format!(
+                "{METER}[source.records]\n\"house.power\" = \"/p\"\n[[source]]\nname = \"other\"\n\
+                 url = \"http://b/\"\n[source.records]\n\"house.power\" = \"/p\"\n"
+            ),
+        ),
+        (
+            "one template from two sources",
+            &format!(
+                "{METER}[source.records]\n\"{{id}}\" = {{ each = \"/l\", at = \"/p\" }}\n[[source]]\n\
+                 name = \"other\"\nurl = \"http://b/\"\n[source.records]\n\
+                 \"{{id}}\" = {{ each = \"/l\", at = \"/p\" }}\n"
+            ),
+        ),
+        (
+            "a key with a dot without quotes",
+            &format!("{METER}[key.house.power]\nmerge = \"mean\"\n"),
+        ),
+        (
+            "an option of the top below a table",
+            &format!("{METER}[alert]\ntimezone = \"Europe/Berlin\"\n"),
+        ),
+        (
+            "JSONPath",
+            &format!(
+                "{METER}observed_at = \"$.time\"\n[source.records]\na = \"$.list[0]['a b'].v\"\n\
+                 b = {{ at = \"$..v\" }}\nc = \"$.checks[?@.name=='door'].status\"\n"
+            ),
+        ),
+        (
+            "an alert and a login with a missing variable",
+            &format!(
+                "{METER}auth = {{ token = \"${{NO_SUCH}}\" }}\n[[alert.stale]]\nkey = \"${{NO_SUCH}}\"\n\
+                 [[alert.display]]\nname = \"hall\"\nsilent_for = \"1 hour\"\n"
+            ),
+        ),
+        (
+            "several at once",
+            "lisen = \"x\"\n[[source]]\nname = 5\nurl = 7\nevery = 3\n",
+        ),
+    ];
+    let mut said = String::new();
+    for (name, text) in cases {
+        said += &format!("== {name}\n{}\n", problems(text));
+    }
+    crate::golden::check("config-problems.txt", &said);
+}
+
+/// What is said of a configuration that can be used.
+fn remarks(text: &str) -> String {
+    let config = load_text(text, &[]).expect("it is valid");
+    let line = |it: &Remark| format!("{:?}: {}\n", it.weight, it.problem);
+    config.remarks.iter().map(line).collect()
+}
+
+#[test]
+fn what_check_says_of_a_configuration_that_can_be_used() {
+    let records =
+        "[source.records]\ntemperature = \"/t\"\n\"{id}.power\" = { each = \"/l\", at = \"/p\" }\n";
+    let about = "[[alert.value]]\nkey = \"temprature\"\nabove = 30\n[[alert.stale]]\nkey = \"a.power\"\n\
+                 [[alert.stale]]\nkey = \"humidity\"\n[key.temperatur]\nunit = \"K\"\n";
+    let mut said = String::new();
+    for (name, text) in [
+        ("keys that nobody gives", format!("{METER}{records}{about}")),
+        (
+            "keys that a source may give",
+            format!("{METER}{records}[[source]]\nname = \"all\"\nurl = \"http://b/\"\n{about}"),
+        ),
+        (
+            "braces without each",
+            format!(
+                "{METER}[source.records]\n\"{{id}}\" = \"/t\"\n\"{{#}}\" = {{ at = \"/u\" }}\n"
+            ),
+        ),
+        (
+            "records of another node",
+            "[[source]]\nname = \"f\"\nfollow = \"http://b:8000\"\nprefix = \"f.\"\n".to_owned(),
+        ),
+        ("nothing", format!("{METER}{records}")),
+    ] {
+        said += &format!("== {name}\n{}", remarks(&text));
+    }
+    crate::golden::check("config-remarks.txt", &said);
+}
+
+/// A heading such as `[key."a.b"]` in a message: from its bracket to the one that ends it
+/// outside of quotes.
+fn headings(text: &str) -> Vec<&str> {
+    let mut headings = Vec::new();
+    for (at, _) in text.match_indices('[') {
+        let rest = &text[at..];
+        let begins = ["[key.", "[alert.", "[source.", "[[source", "[[alert"];
+        if !begins.iter().any(|it| rest.starts_with(it)) {
+            continue;
+        }
+        let mut is_quoted = false;
+        let mut depth = 0;
+        let end = rest.find(|c: char| {
+            is_quoted ^= c == '"';
+            depth += i32::from(c == '[' && !is_quoted) - i32::from(c == ']' && !is_quoted);
+            depth == 0
+        });
+        headings.extend(end.map(|end| &rest[..=end]));
+    }
+    headings
+}
+
+#[test]
+fn every_heading_that_a_message_advises_is_toml() {
+    let mut count = 0;
+    for file in std::fs::read_dir("tests/golden").expect("there are golden files") {
+        let path = file.expect("it is listed").path();
+        let is_text = path.extension().is_some_and(|it| it == "txt");
+        let text = match is_text {
+            true => std::fs::read_to_string(&path).expect("it is text"),
+            false => continue,
+        };
+        for heading in headings(&text) {
+            count += 1;
+            let table = format!("{heading}\nx = 1\n").parse::<toml::Table>();
+            assert!(table.is_ok(), "{}: {heading}", path.display());
+            // `[key.NAME]` has one part for the name: a dot in it is quoted.
+            let of_key = table.ok().and_then(|it| it.get("key")?.as_table().cloned());
+            let inner = of_key.and_then(|it| it.values().next()?.as_table().cloned());
+            assert!(inner.is_none_or(|it| it.contains_key("x")), "{heading}");
+        }
+    }
+    assert!(count > 5, "{count} headings");
+}

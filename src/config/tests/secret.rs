@@ -1,0 +1,168 @@
+//! No secret of the configuration is shown, and every one is known for masking.
+
+use crate::config::support::load_text;
+
+/// A marker for every place that can hold a secret.
+struct Markers(Vec<String>);
+
+impl Markers {
+    fn fill(text: &str) -> (String, Markers) {
+        let mut filled = String::new();
+        let mut markers = Vec::new();
+        let mut parts = text.split("MARK");
+        filled.push_str(parts.next().unwrap_or_default());
+        for part in parts {
+            let marker = format!("hunter{}zz", markers.len());
+            filled.push_str(&marker);
+            filled.push_str(part);
+            markers.push(marker);
+        }
+        (filled, Markers(markers))
+    }
+
+    fn assert_in_none(&self, text: &str) {
+        assert!(!text.contains("hunter"), "{:?} shows in: {text}", self.0);
+    }
+}
+
+#[test]
+fn check_shows_no_secret_of_any_option_and_all_of_them_are_known() {
+    let (text, markers) = Markers::fill(
+        r#"
+[[source]]
+name = "every kind"
+url = "http://me:MARK@meter.local/api/bot123456789012:MARK/x?appid=MARK&token=MARK#MARK"
+headers = { Authorization = "Bearer MARK", X-Key = "MARK", Cookie = "sid=MARK; x=MARK", Accept = "text/x" }
+params = { api_key = "MARK", list_of_tokens = ["MARK", "MARK"], q = "${VARIABLE}", short = "${SHORT}" }
+proxy = "http://me:MARK@proxy.local:3128"
+attribution = "by ${VARIABLE}"
+[[source]]
+name = "basic"
+url = "http://MARK@meter.local/api"
+auth = { user = "MARK", password = "MARK" }
+prefix = "b."
+[[source]]
+name = "key as user"
+url = "http://${HOST}/${VARIABLE}/api"
+auth = { user = "MARK", password = "" }
+prefix = "k."
+[[source]]
+name = "token"
+url = "http://meter.local/api"
+auth = { token = "MARK" }
+prefix = "t."
+[[source]]
+name = "follower"
+follow = "http://me:MARK@other.local"
+[alert]
+webhook = "https://hooks.example/services/T123/MARK?x=MARK"
+ping = "https://me:MARK@hc.example/MARK"
+page = "https://me:MARK@node.example/?token=MARK"
+[mail]
+host = "smtp.example.org"
+user = "me@example.org"
+password = "MARK"
+to = "you@example.org"
+"#,
+    );
+    let variables = [
+        ("VARIABLE", "hunter-of-variables"),
+        ("SHORT", "hun"),
+        ("HOST", "hunter.example"),
+    ];
+    let config = load_text(&text, &variables).expect("it is valid");
+    let described = config.to_toml();
+    markers.assert_in_none(&described);
+    markers.assert_in_none(&format!("{:?}", config.secrets));
+    assert!(described.contains("short = \"***\""), "{described}");
+    assert!(
+        described.contains("host = \"smtp.example.org\""),
+        "{described}"
+    );
+    // Whatever repeats them, they are masked, but for the fragment, which is never sent, the
+    // page, and a short user name, which may be any word.
+    let is_kept_back = |marker: &String| {
+        let places = [
+            "#MARK",
+            "MARK@node",
+            "/?token=MARK",
+            "user = \"MARK\", password = \"h",
+        ];
+        places
+            .iter()
+            .any(|place| text.contains(&place.replace("MARK", marker)))
+    };
+    for marker in markers.0.iter().filter(|marker| !is_kept_back(marker)) {
+        let said = config
+            .secrets
+            .mask(&format!("the server says: {marker} is wrong"))
+            .into_owned();
+        markers.assert_in_none(&said);
+    }
+}
+
+#[test]
+fn no_problem_of_the_configuration_shows_a_secret() {
+    let source = "[[source]]\nname = \"m\"\n";
+    let url = "url = \"http://meter.local/x\"\n";
+    let bad = [
+        // No TOML at all: the place is told, the line is not.
+        "token = hunter2".to_owned(),
+        format!("{source}{url}headers = {{ Authorization = \"Bearer hunter2 }}\n"),
+        format!("{source}{url}headers = {{ Authorization = hunter2 }}\n"),
+        format!("{source}{url}auth = {{ token = \"a\", token = \"hunter2\" }}\n"),
+        format!("{source}{url}auth = {{ token = 'hunter2 }}\n"),
+        format!("{source}{url}auth = {{ token = \"hunter2\\q\" }}\n"),
+        format!("{source}{url}auth.token = \"hunter2\"\nauth = \"hunter2\"\n"),
+        // Of the wrong type.
+        format!("{source}{url}headers = \"Authorization: Bearer hunter2\"\n"),
+        format!("{source}{url}headers = [\"X: hunter2\"]\n"),
+        format!("{source}{url}headers = {{ \"Authorization: Bearer hunter2\" = 5 }}\n"),
+        format!("{source}{url}headers = {{ \"Authorization: Bearer hunter2\" = \"x\" }}\n"),
+        format!("{source}{url}headers = {{ X = \"hunter2\\n\" }}\n"),
+        format!("{source}{url}params = \"api_key=hunter2\"\n"),
+        format!("{source}{url}params = {{ api_key = {{ x = \"hunter2\" }} }}\n"),
+        format!("{source}{url}auth = \"hunter2\"\n"),
+        format!("{source}{url}auth = {{ user = 5, password = \"hunter2\" }}\n"),
+        format!("{source}{url}auth = {{ password = \"hunter2\" }}\n"),
+        format!("{source}{url}auth = {{ token = \"a${{hunter2 b}}\" }}\n"),
+        // Addresses.
+        format!("{source}url = \"me:hunter2@meter.local/x\"\n"),
+        format!("{source}url = \"meter.local/bothunter2/x\"\n"),
+        format!("{source}url = \"ftp://me:hunter2@meter.local/x\"\n"),
+        format!("{source}url = \"http://me:hunter2/ss@meter.local/x\"\n"),
+        format!("{source}url = \"http://me:hun/ter2#hunter2@meter.local/x\"\n"),
+        format!("{source}url = \"http://me:hunter2@bücher.example/x\"\n"),
+        format!("{source}url = \"http://me:hunter2@meter.local:99999/x\"\n"),
+        format!("{source}url = \"http://me:hunter2@meter.local/a b?key=hunter2\"\n"),
+        format!("{source}{url}proxy = \"socks5://me:hunter2@proxy.local\"\n"),
+        format!("{source}{url}[alert]\nwebhook = \"hooks.example/hunter2\"\n"),
+        format!("{source}{url}[alert]\nwebhook = 5\nping = \"hc:/hunter2\"\n"),
+        // A parameter of an operation, by its name.
+        format!("{source}operation = \"getForecast\"\nparams = {{ latitude = 1, longitude = 2, api_key = \"hunter2\" }}\n"),
+        // Whatever came from a variable, wherever it stands.
+        format!("{source}{url}every = \"${{V}}\"\n"),
+        format!("{source}{url}observed_zone = \"${{V}}\"\n"),
+        "name = \"x\"\nlisten = \"${V}\"\ntimezone = \"${V}\"\nallow = [\"${V}\"]\npassword_file = \"${V}\"\n".to_owned(),
+        "[[source]]\nname = \"${V}!\"\noperation = \"${V}\"\n".to_owned(),
+        "[[source]]\nname = \"${V}\"\nurl = \"${V}://x\"\n".to_owned(),
+        format!("{source}operation = \"getForecast\"\nparams = {{ latitude = \"${{V}}\", longitude = 2, current = [\"${{V}}\"] }}\n"),
+        format!("{source}{url}[alert]\nmute = \"${{V}}\"\n"),
+        format!("{source}{url}[mail]\nhost = \"a b ${{V}}\"\nport = \"${{V}}\"\ntls = \"${{V}}\"\nto = \"${{V}}\"\n"),
+        format!("{source}{url}[source.records]\nt = \"${{V}}\"\n"),
+        format!("{source}url = \"http://a/\"\n[source.records]\nt = {{ at = \"/t\", min = \"${{V}}\" }}\n"),
+    ];
+    for text in bad {
+        let found = load_text(&text, &[("V", "hunter2")]);
+        let Err(found) = found else {
+            panic!("it is valid: {text}");
+        };
+        assert!(!found.is_empty());
+        for problem in found {
+            assert!(
+                !problem.to_string().contains("hunter2"),
+                "{text}\n{problem}"
+            );
+        }
+    }
+}

@@ -1,0 +1,79 @@
+//! Configurations for tests, and an API with one operation.
+
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use super::environment::Environment;
+use super::{Config, Overrides, Problem, read};
+use openapi::compact::CompactApi;
+use openapi::operation::Api;
+
+static API: CompactApi = CompactApi::plain(
+    r#"
+{"name":"open_meteo","title":"Open-Meteo","version":"1","source_file":"openapi.yaml","servers":[{"url":"https://api.open-meteo.com"}]}
+{"id":"getForecast","summary":"A forecast","path":"/v1/forecast","parameters":[{"argument":"latitude","name":"latitude","required":true,"schema":1},{"argument":"longitude","name":"longitude","required":true,"schema":2},{"argument":"current","name":"current","schema":4}],"accept":"application/json","responses":[{"status":"default","media_type":"application/json","schema":5}]}
+
+{"types":"number","rules":[{"minimum":-90.0},{"maximum":90.0}]}
+{"types":"number"}
+{"types":"string","rules":[{"enum":["temperature_2m","rain"]}]}
+{"types":"array","rules":[{"items":3}]}
+{"types":"object","rules":[{"properties":[{"name":"current","required":true,"schema":6}]}]}
+{"types":"object"}"#,
+);
+
+pub fn api() -> &'static Api {
+    API.read().expect("it is an API")
+}
+
+pub fn load_text(text: &str, variables: &[(&str, &str)]) -> Result<Config, Vec<Problem>> {
+    let variables = variables
+        .iter()
+        .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+    let file = Some(PathBuf::from("main-node.toml"));
+    let environment = Environment::new(variables);
+    read(text, file, &Overrides::default(), environment, &[api()])
+}
+
+pub fn problems(text: &str) -> String {
+    match load_text(text, &[]) {
+        Ok(_) => "no problem".to_owned(),
+        Err(problems) => {
+            let lines: Vec<String> = problems.iter().map(Problem::to_string).collect();
+            lines.join("\n")
+        }
+    }
+}
+
+pub const METER: &str = "[[source]]\nname = \"meter\"\nurl = \"http://meter.local/api\"\n";
+
+/// A configuration of the documentation, read with the compiled-in operations, the files and
+/// the variables that it names. Paths of the result begin with `DIR`.
+pub fn load_example(example: &str, variables: &[(&str, &str)]) -> Result<String, Vec<String>> {
+    static COUNT: AtomicUsize = AtomicUsize::new(0);
+    let count = COUNT.fetch_add(1, Ordering::Relaxed);
+    let directory = crate::golden::scratch(&format!("example-{count}"));
+    for name in ["password", "smtp-password", "home-ca.pem"] {
+        std::fs::write(directory.join(name), "hush\n").expect("a file can be written");
+    }
+    let own = ["METER_TOKEN", "METER_PASSWORD", "MAIL_PASSWORD"].map(|name| (name, "hush"));
+    let variables = own.iter().chain(variables);
+    let variables = variables.map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+    let file = Some(directory.join("main-node.toml"));
+    let environment = Environment::new(variables);
+    let apis = &crate::api::client::APIS;
+    let found = read(example, file, &Overrides::default(), environment, apis);
+    let _ = std::fs::remove_dir_all(&directory);
+    let without_directory = |text: String| text.replace(&directory.display().to_string(), "DIR");
+    match found {
+        Ok(config) => Ok(without_directory(config.to_toml())),
+        Err(problems) => Err(problems
+            .iter()
+            .map(|it| without_directory(it.to_string()))
+            .collect()),
+    }
+}
+
+/// The problems of such a configuration.
+pub fn problems_of_example(example: &str) -> Vec<String> {
+    load_example(example, &[]).err().unwrap_or_default()
+}
