@@ -102,9 +102,10 @@ fn clock_doubt(now: Moment) -> String {
 
 /// The clock forbids to judge certificates.
 pub fn clock_is_wrong(context: ErrorContext) -> Failure {
-    let why = match context.now.wall.second() < limits::EARLIEST_PLAUSIBLE_WALL_S {
-        true => "which cannot be right",
-        false => "which is not synchronised",
+    let why = if context.now.wall.second() < limits::EARLIEST_PLAUSIBLE_WALL_S {
+        "which cannot be right"
+    } else {
+        "which is not synchronised"
     };
     Failure::new(
         Cause::Clock,

@@ -27,9 +27,10 @@ pub fn default_connections(host: &str) -> usize {
         Ok(address) => private_address::is_private_range(address),
         Err(_) => private_address::is_local_name(bare),
     };
-    match is_home {
-        true => limits::CONNECTIONS_PER_DEVICE,
-        false => limits::CONNECTIONS_PER_SERVER,
+    if is_home {
+        limits::CONNECTIONS_PER_DEVICE
+    } else {
+        limits::CONNECTIONS_PER_SERVER
     }
 }
 
@@ -208,9 +209,10 @@ impl PoolPermit {
 impl Drop for PoolPermit {
     fn drop(&mut self) {
         let mut state = self.pool.lock();
-        match self.is_active {
-            true => state.active -= 1,
-            false => drop(state.queue.remove(&self.ticket)),
+        if self.is_active {
+            state.active -= 1;
+        } else {
+            state.queue.remove(&self.ticket);
         }
         self.pool.changed.notify_all();
     }

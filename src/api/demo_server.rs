@@ -83,9 +83,10 @@ fn respond(request: Request, apis: &[&'static Api], clock: &dyn Clock) {
         .headers()
         .iter()
         .any(|header| header.field.equiv("If-None-Match") && header.value.as_str() == etag);
-    let (status, body) = match known && status == 200 {
-        true => (304, String::new()),
-        false => (status, body),
+    let (status, body) = if known && status == 200 {
+        (304, String::new())
+    } else {
+        (status, body)
     };
     let mut response = Response::from_data(body)
         .with_status_code(status)

@@ -46,9 +46,10 @@ impl Resolver for DnsResolver {
         {
             addresses.push(address);
         }
-        match addresses.is_empty() {
-            true => Err(Error::HostNotFound),
-            false => Ok(addresses),
+        if addresses.is_empty() {
+            Err(Error::HostNotFound)
+        } else {
+            Ok(addresses)
         }
     }
 }

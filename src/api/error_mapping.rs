@@ -102,12 +102,13 @@ fn classify_connect_error(error: &ConnectError, context: ErrorContext) -> Option
             let text = error.to_string();
             let silent = ["emporary failure", "Try again"];
             let is_silent = silent.iter().any(|part| text.contains(part));
-            let detail = match is_silent && !is_mdns_name(host) {
-                true => format!(
+            let detail = if is_silent && !is_mdns_name(host) {
+                format!(
                     "cannot resolve {host}: no DNS server answers; is the network or the router \
                      down?"
-                ),
-                false => unknown_host(host),
+                )
+            } else {
+                unknown_host(host)
             };
             Failure::new(Cause::Dns, detail)
         }
@@ -149,13 +150,14 @@ pub fn redirect_to_other_machine(host: &str) -> String {
 }
 
 fn unknown_host(host: &str) -> String {
-    match is_mdns_name(host) {
-        true => format!(
+    if is_mdns_name(host) {
+        format!(
             "cannot resolve {host}: .local names need multicast DNS, which this \
              program does not speak yet; write the device's address instead, such as \
              http://192.168.1.20/ (the router's list of devices has it)"
-        ),
-        false => format!("cannot resolve {host}: no such host; is the name right?"),
+        )
+    } else {
+        format!("cannot resolve {host}: no such host; is the name right?")
     }
 }
 

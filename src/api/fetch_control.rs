@@ -64,9 +64,10 @@ impl FetchControl {
         *connection.control.lock() = self.clone();
         *self.connection.lock() = Arc::downgrade(connection);
         self.note_loopback(connection.peer);
-        match self.is_stopped() {
-            true => Err(ConnectError::Stopped),
-            false => Ok(()),
+        if self.is_stopped() {
+            Err(ConnectError::Stopped)
+        } else {
+            Ok(())
         }
     }
 
@@ -121,9 +122,10 @@ impl FetchControl {
     /// When a read or write has to be over, and what is to be said if it is not.
     pub fn deadline(&self, timeout: NextTimeout) -> (Instant, Timeout) {
         let left = self.time_left(timeout.after);
-        let reason = match left < *timeout.after {
-            true => Timeout::Global,
-            false => timeout.reason,
+        let reason = if left < *timeout.after {
+            Timeout::Global
+        } else {
+            timeout.reason
         };
         (Instant::now() + left, reason)
     }

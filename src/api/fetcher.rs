@@ -145,9 +145,10 @@ impl Fetcher {
         let (mut heard, mut last_begun) = (0, None);
         loop {
             // A clock that becomes trusted announces itself to nobody, and may end the wait.
-            let glance = match meter.is_uncertain() {
-                true => wait.min(limits::INGEST_WAIT_TIMEOUT),
-                false => wait,
+            let glance = if meter.is_uncertain() {
+                wait.min(limits::INGEST_WAIT_TIMEOUT)
+            } else {
+                wait
             };
             let slept_from = self.clock.now().mono;
             let woken = self.sleep(stopping, glance, &mut heard);

@@ -27,9 +27,10 @@ pub fn parse(body: &[u8], is_html: bool, host: &str) -> Result<Json, Failure> {
         return fail(Cause::NotJson, detail);
     }
     if begin.starts_with('<') {
-        let what = match is_html || begin.get(..200).unwrap_or(begin).contains("html") {
-            true => "a web page (HTML)",
-            false => "markup (XML or HTML)",
+        let what = if is_html || begin.get(..200).unwrap_or(begin).contains("html") {
+            "a web page (HTML)"
+        } else {
+            "markup (XML or HTML)"
         };
         let detail = format!("{host} returned {what}, expected JSON");
         return fail(Cause::NotJson, detail);

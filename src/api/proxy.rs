@@ -152,9 +152,10 @@ mod tests {
     /// A proxy that answers every request for a resource itself, and CONNECT with `connect`.
     fn proxy(connect: &'static str) -> FaultServer {
         FaultServer::start(Arc::new(move |head: &str, wire, _: &_| {
-            let said = match head.starts_with("CONNECT ") {
-                true => send(wire, response(connect, "", "")),
-                false => send(wire, good_response()),
+            let said = if head.starts_with("CONNECT ") {
+                send(wire, response(connect, "", ""))
+            } else {
+                send(wire, good_response())
             };
             if said {
                 AfterResponse::Keep

@@ -86,9 +86,10 @@ impl TcpConnector {
                 continue;
             }
             let left = deadline.saturating_duration_since(Instant::now());
-            let share = match index + 1 == addresses.len() {
-                true => left,
-                false => left / 2,
+            let share = if index + 1 == addresses.len() {
+                left
+            } else {
+                left / 2
             };
             if share.is_zero() {
                 break;

@@ -249,9 +249,10 @@ impl Transport {
         if is_inside(here)? {
             return refused(error_mapping::redirect_to_other_machine(&host));
         }
-        match is_inside(target)? {
-            true => refused(error_mapping::redirect_to_private(&host)),
-            false => Ok(RedirectScope::Anywhere),
+        if is_inside(target)? {
+            refused(error_mapping::redirect_to_private(&host))
+        } else {
+            Ok(RedirectScope::Anywhere)
         }
     }
 

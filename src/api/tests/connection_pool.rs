@@ -11,9 +11,10 @@ use crate::domain::reading::FetchOutcome;
 
 fn device() -> FaultServer {
     FaultServer::start(Arc::new(|_: &str, wire, _: &_| {
-        match send(wire, good_response()) {
-            true => AfterResponse::Keep,
-            false => AfterResponse::Close,
+        if send(wire, good_response()) {
+            AfterResponse::Keep
+        } else {
+            AfterResponse::Close
         }
     }))
 }

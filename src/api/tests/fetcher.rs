@@ -53,9 +53,12 @@ fn script(acts: Vec<Box<Act>>) -> Arc<Act> {
 }
 
 fn sends(bytes: Vec<u8>) -> Box<Act> {
-    Box::new(move |_, wire, _| match send(wire, &bytes) {
-        true => AfterResponse::Keep,
-        false => AfterResponse::Close,
+    Box::new(move |_, wire, _| {
+        if send(wire, &bytes) {
+            AfterResponse::Keep
+        } else {
+            AfterResponse::Close
+        }
     })
 }
 
@@ -675,10 +678,13 @@ fn a_thousand_random_faults_end_with_a_healthy_node_and_exact_counters() {
         Arc::new(
             move |head, wire, server| match faults.get(choice.load(Ordering::SeqCst)) {
                 Some(fault) => fault(head, wire, server),
-                None => match send(wire, good_response()) {
-                    true => AfterResponse::Keep,
-                    false => AfterResponse::Close,
-                },
+                None => {
+                    if send(wire, good_response()) {
+                        AfterResponse::Keep
+                    } else {
+                        AfterResponse::Close
+                    }
+                }
             },
         );
     let server = FaultServer::start(act);
