@@ -117,3 +117,7 @@ pub fn clock_is_wrong(context: ErrorContext) -> Failure {
         ),
     )
 }
+
+#[cfg(test)]
+#[path = "tests/certificate_errors.rs"]
+mod tests;

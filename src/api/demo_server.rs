@@ -194,9 +194,9 @@ mod tests {
     use super::*;
     use crate::api::agent::TransportSettings;
     use crate::api::client::{APIS, CALLS};
-    use crate::api::faults::test_plan;
     use crate::api::fetcher::{Fetcher, SourceSettings};
     use crate::api::request::{Endpoint, PreparedCall};
+    use crate::api::support::test_plan;
     use crate::domain::plan::Selection;
     use crate::domain::reading::FetchOutcome;
     use crate::domain::time::{ClockTrust, Moment, Mono, Wall};
@@ -246,7 +246,7 @@ mod tests {
         let mut fetcher = Fetcher::new(settings, clock.clone()).expect("good settings");
         let mut temperatures = Vec::new();
         for _ in 0..5 {
-            let observation = fetcher.fetch_once().expect("nobody cancels");
+            let observation = fetcher.fetch_once().expect("not cancelled");
             let FetchOutcome::Readings {
                 observed,
                 readings,
@@ -268,8 +268,8 @@ mod tests {
         temperatures.dedup();
         assert!(temperatures.len() > 2, "{temperatures:?}");
         // The clock stands: the same answer again, which a 304 says shorter.
-        fetcher.fetch_once().expect("nobody cancels");
-        let again = fetcher.fetch_once().expect("nobody cancels");
+        fetcher.fetch_once().expect("not cancelled");
+        let again = fetcher.fetch_once().expect("not cancelled");
         assert_eq!(again.outcome, FetchOutcome::Unchanged);
         demo.stop();
     }

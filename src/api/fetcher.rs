@@ -393,24 +393,5 @@ impl Fetcher {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::super::faults::{clock_at_noon, fetcher, short_timeout};
-    use super::super::url_source;
-
-    #[test]
-    fn turns_dropped_are_counted_and_said_until_one_is_in_time() {
-        // Nothing listens on the discard port: whether the fetch succeeds does not matter.
-        let request = url_source::prepare_request("http://127.0.0.1:9/", &[], &[]).expect("a URL");
-        let mut source = fetcher(request, short_timeout(), clock_at_noon());
-        source.skip_interval();
-        source.skip_interval();
-        let late = source.fetch_once().expect("nobody cancels");
-        let said = late.late_notice.as_deref().unwrap_or_default();
-        assert!(said.contains("raise `connections` or `every`"), "{said}");
-        assert_eq!(late.skipped_polls, 2);
-
-        source.clear_overload();
-        let in_time = source.fetch_once().expect("nobody cancels");
-        assert_eq!((in_time.late_notice, in_time.skipped_polls), (None, 0));
-    }
-}
+#[path = "tests/fetcher.rs"]
+mod tests;

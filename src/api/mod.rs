@@ -48,8 +48,8 @@ pub mod fault_server;
 #[path = "tests/faults.rs"]
 pub mod faults;
 #[cfg(test)]
-#[path = "tests/fetcher.rs"]
-mod fetcher_tests;
-#[cfg(test)]
 #[path = "tests/fuzz.rs"]
 mod fuzz;
+#[cfg(test)]
+#[path = "tests/support.rs"]
+pub mod support;

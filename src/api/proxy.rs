@@ -137,13 +137,13 @@ mod tests {
 
     use super::super::agent::TransportSettings;
     use super::super::fault_server::{AfterResponse, FaultServer, response, send};
-    use super::super::faults::{clock_at_noon, fetcher, good_response, long_timeout};
+    use super::super::support::{clock_at_noon, fetcher, good_response, long_timeout};
     use super::super::url_source;
     use crate::domain::reading::{FetchOutcome, Observation};
     use crate::limits;
 
     fn detail(observation: Option<Observation>) -> Option<String> {
-        match observation.expect("nobody cancels").outcome {
+        match observation.expect("not cancelled").outcome {
             FetchOutcome::Failed { failure, .. } => Some(failure.to_string()),
             FetchOutcome::Readings { .. } | FetchOutcome::Unchanged | FetchOutcome::Empty => None,
         }

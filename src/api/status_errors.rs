@@ -195,3 +195,7 @@ pub fn reason_phrase(code: u16) -> String {
         .and_then(|status| status.canonical_reason())
         .map_or(String::new(), |reason| format!(" {reason}"))
 }
+
+#[cfg(test)]
+#[path = "tests/status_errors.rs"]
+mod tests;

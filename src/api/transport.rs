@@ -421,3 +421,7 @@ fn redirect_error(host: &str, why: &str) -> FetchError {
     let detail = format!("invalid redirect from {host}: {why}");
     FetchError::Failed(Failure::new(Cause::Redirect, detail))
 }
+
+#[cfg(test)]
+#[path = "tests/transport.rs"]
+mod tests;

@@ -3,8 +3,8 @@ use std::sync::mpsc::channel;
 
 use super::super::agent::TransportSettings;
 use super::super::fault_server::{AfterResponse, FaultServer, send};
-use super::super::faults::{clock_at_noon, fetcher, good_response, long_timeout};
 use super::super::fetcher::Fetcher;
+use super::super::support::{clock_at_noon, fetcher, good_response, long_timeout};
 use super::super::url_source;
 use super::*;
 use crate::domain::reading::FetchOutcome;
@@ -29,7 +29,7 @@ fn source(server: &FaultServer, pool: &Arc<ConnectionPool>) -> Fetcher {
 }
 
 fn succeeds(fetcher: &mut Fetcher) -> bool {
-    let outcome = fetcher.fetch_once().expect("nobody cancels").outcome;
+    let outcome = fetcher.fetch_once().expect("not cancelled").outcome;
     matches!(outcome, FetchOutcome::Readings { .. })
 }
 

@@ -1,11 +1,15 @@
+use std::io;
+
 use rustls::{
     AlertDescription, CertificateError, ContentType, HandshakeType, InvalidMessage, OtherError,
     PeerIncompatible, PeerMisbehaved,
 };
 
-use super::super::faults::clock_at_noon;
+use super::super::connect_error::ConnectError;
 use super::super::status_errors::mentions_quota;
+use super::super::support::clock_at_noon;
 use super::*;
+use crate::golden;
 use crate::sys::clock::Clock;
 
 fn context(part: ResponsePart, has_ca_file: bool) -> ErrorContext<'static> {
@@ -163,7 +167,7 @@ fn no_message_shows_a_librarys_own_names() {
     let mut seen = 0;
     for error in &errors {
         for (part, has_ca_file) in [(ResponsePart::Head, false), (ResponsePart::Body, true)] {
-            let failure = classify_error(error, context(part, has_ca_file)).expect("nobody stops");
+            let failure = classify_error(error, context(part, has_ca_file)).expect("not stopped");
             let said = failure.detail;
             let name = said.split_whitespace().find(|word| is_a_types_name(word));
             assert_eq!(name, None, "{said}");
@@ -181,7 +185,7 @@ fn what_is_set_already_is_not_asked_for() {
     ));
     let said = |has_ca_file| {
         let failure = classify_error(&error, context(ResponsePart::Head, has_ca_file));
-        failure.expect("nobody stops").detail
+        failure.expect("not stopped").detail
     };
     assert!(said(false).contains("name its CA in `ca_file`"));
     assert!(said(true).starts_with(
@@ -272,11 +276,107 @@ fn a_local_name_is_told_from_one_that_is_wrong() {
         ..context(ResponsePart::Head, false)
     };
     let failure =
-        classify_error(&ConnectError::Lookup(unknown).into(), local).expect("nobody stops");
+        classify_error(&ConnectError::Lookup(unknown).into(), local).expect("not stopped");
     assert_eq!(failure.cause, Cause::Dns);
     assert!(
         failure
             .detail
             .contains("write the device's address instead")
     );
+}
+
+#[test]
+fn each_system_and_library_error_has_one_cause() {
+    let os = |code: i32| io::Error::from_raw_os_error(code);
+    let connect = |code| ureq::Error::from(ConnectError::Connect(os(code)));
+    let lookup = |text: &str| {
+        let text = format!("failed to lookup address information: {text}");
+        ureq::Error::from(ConnectError::Lookup(io::Error::other(text)))
+    };
+    let scene = |part| ErrorContext {
+        host: "HOST",
+        part,
+        timeout: Duration::from_secs(30),
+        body_limit: limits::BODY_BYTES,
+        has_ca_file: false,
+        now: clock_at_noon().now(),
+    };
+    use ResponsePart::{Body, Head};
+    let secret = || "https://user:topsecret@host/?key=topsecret".to_owned();
+    let mut lines = String::new();
+    for (name, part, error) in [
+        ("ECONNREFUSED", Head, connect(libc::ECONNREFUSED)),
+        ("EHOSTUNREACH", Head, connect(libc::EHOSTUNREACH)),
+        ("ENETUNREACH", Head, connect(libc::ENETUNREACH)),
+        ("ENETDOWN", Head, connect(libc::ENETDOWN)),
+        ("EADDRNOTAVAIL", Head, connect(libc::EADDRNOTAVAIL)),
+        ("EACCES", Head, connect(libc::EACCES)),
+        ("EMFILE", Head, connect(libc::EMFILE)),
+        ("ECONNRESET on connecting", Head, connect(libc::ECONNRESET)),
+        (
+            "connecting for too long",
+            Head,
+            ConnectError::ConnectTimeout.into(),
+        ),
+        (
+            "unknown name (glibc)",
+            Head,
+            lookup("Name or service not known"),
+        ),
+        ("unknown name (musl)", Head, lookup("Name does not resolve")),
+        (
+            "no name server (glibc)",
+            Head,
+            lookup("Temporary failure in name resolution"),
+        ),
+        ("no name server (musl)", Head, lookup("Try again")),
+        (
+            "a lookup for too long",
+            Head,
+            ConnectError::LookupTimeout.into(),
+        ),
+        ("EPIPE", Head, ureq::Error::Io(os(libc::EPIPE))),
+        (
+            "ENETUNREACH later",
+            Body,
+            ureq::Error::Io(os(libc::ENETUNREACH)),
+        ),
+        (
+            "ETIMEDOUT later",
+            Body,
+            ureq::Error::Io(os(libc::ETIMEDOUT)),
+        ),
+        ("no address", Head, ureq::Error::HostNotFound),
+        ("BadUri", Head, ureq::Error::BadUri(secret())),
+        (
+            "RequireHttpsOnly",
+            Head,
+            ureq::Error::RequireHttpsOnly(secret()),
+        ),
+        (
+            "ConnectProxyFailed",
+            Head,
+            ureq::Error::ConnectProxyFailed(secret()),
+        ),
+        ("Tls", Head, ureq::Error::Tls("topsecret")),
+        ("Other", Head, ureq::Error::Other(secret().into())),
+        ("TooManyRedirects", Head, ureq::Error::TooManyRedirects),
+        ("StatusCode", Head, ureq::Error::StatusCode(503)),
+        (
+            "a TLS alert",
+            Head,
+            ureq::Error::Rustls(rustls::Error::AlertReceived(
+                rustls::AlertDescription::HandshakeFailure,
+            )),
+        ),
+    ] {
+        let failure = classify_error(&error, scene(part)).expect("not stopped");
+        lines += &format!("{name}\n    {failure}\n");
+    }
+    assert!(!lines.contains("secret"), "{lines}");
+    assert_eq!(
+        classify_error(&ConnectError::Stopped.into(), scene(Head)),
+        None
+    );
+    golden::check("attribution.txt", &lines);
 }

@@ -1,92 +1,13 @@
 //! Everything that an upstream can do wrong, for the tests of this room and for
 //! `node::faults`, which plays it through the whole node.
 
-use std::io::Write as _;
+use std::sync::LazyLock;
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
-use jiff::tz::TimeZone;
-
-use super::agent::TransportSettings;
 use super::fault_server::{AfterResponse, FaultState, Wire, response, send};
-use super::fetcher::{Fetcher, SourceSettings};
-use super::transport::SendRequest;
+use super::support::gzip;
 use crate::domain::failure::Cause;
-use crate::domain::plan::{Numbers, RecordSelector, Selection, SourcePlan};
-use crate::domain::time::{ClockTrust, Moment, Mono, Wall};
-use crate::sys::clock::{Clock, ManualClock};
-
-/// 2026-11-23, noon.
-const NOON: Wall = Wall(1_795_435_200_000);
-
-pub fn clock_at_noon() -> Arc<ManualClock> {
-    Arc::new(ManualClock::new(Moment {
-        mono: Mono(1_000),
-        wall: NOON,
-        trust: ClockTrust::Trusted,
-    }))
-}
-
-pub fn test_plan() -> SourcePlan {
-    SourcePlan {
-        name: "test".into(),
-        every: Duration::from_secs(60),
-        stale_after: None,
-        forget_after: crate::limits::FORGET_AFTER,
-        is_upstream_node: false,
-        selection: Selection::Selectors(vec![RecordSelector::new("t", "/t")]),
-        observed_at: None,
-        observed_zone: TimeZone::UTC,
-        units_at: None,
-        numbers: Numbers::Strict,
-        attribution: None,
-        target: "test".into(),
-        summary: "".into(),
-        description: "".into(),
-    }
-}
-
-pub fn fetcher(
-    request: Box<SendRequest>,
-    transport: TransportSettings,
-    clock: Arc<dyn Clock>,
-) -> Fetcher {
-    let settings = SourceSettings {
-        index: 0,
-        plan: test_plan(),
-        request,
-        operation: None,
-        follow: None,
-        transport,
-        quota: None,
-        secrets: Arc::default(),
-    };
-    Fetcher::new(settings, clock).expect("the settings are good")
-}
-
-pub fn short_timeout() -> TransportSettings {
-    TransportSettings {
-        timeout: Duration::from_millis(600),
-        body_limit: 100_000,
-        ..TransportSettings::default()
-    }
-}
-
-pub fn long_timeout() -> TransportSettings {
-    TransportSettings {
-        timeout: Duration::from_secs(20),
-        ..short_timeout()
-    }
-}
-
-pub fn good_response() -> Vec<u8> {
-    response(
-        "200 OK",
-        "Content-Type: application/json\r\n",
-        r#"{"t": 21.4}"#,
-    )
-}
 
 pub type Fault = fn(&str, &mut dyn Wire, &FaultState) -> AfterResponse;
 
@@ -137,12 +58,6 @@ macro_rules! endless {
             AfterResponse::Close
         }
     };
-}
-
-pub fn gzip(plain: &[u8]) -> Vec<u8> {
-    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
-    encoder.write_all(plain).expect("memory");
-    encoder.finish().expect("memory")
 }
 
 pub fn fault_cases() -> Vec<FaultCase> {

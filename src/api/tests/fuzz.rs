@@ -10,7 +10,7 @@ use serde_json::Value as Json;
 
 use super::client::APIS;
 use super::fault_server::{Act, AfterResponse, FaultServer, send};
-use super::faults::{clock_at_noon, fetcher, long_timeout, test_plan};
+use super::support::{clock_at_noon, fetcher, long_timeout, test_plan};
 use super::{json, url_source};
 use crate::domain::normalise::{LastAccepted, normalise};
 use crate::domain::plan::{Numbers, RecordSelector, Selection, SourcePlan};
@@ -182,7 +182,7 @@ fn fuzz_the_wire() {
         let mut bytes = format!("HTTP/1.1 {status}\r\n{more}{framing}").into_bytes();
         mutate(&mut random, &mut bytes);
         *next.lock().expect("whole") = bytes.clone();
-        let fetched = fetcher.fetch_once().expect("nobody cancels");
+        let fetched = fetcher.fetch_once().expect("not cancelled");
         if let FetchOutcome::Failed { failure, .. } = &fetched.outcome {
             let shown = bytes.escape_ascii();
             let is_own = failure.detail.contains("internal error")

@@ -13,11 +13,11 @@ use std::time::Duration;
 use serde_json::Value as Json;
 
 use crate::api::fault_server::{Act, AfterResponse, FaultServer, send};
-use crate::api::faults::{
-    FaultCase, clock_at_noon, fault_cases, fetcher, good_response, long_timeout, short_timeout,
-    test_plan,
-};
+use crate::api::faults::{FaultCase, fault_cases};
 use crate::api::fetcher::Fetcher;
+use crate::api::support::{
+    clock_at_noon, fetcher, good_response, long_timeout, short_timeout, test_plan,
+};
 use crate::api::url_source;
 use crate::domain::alert::{AlertRules, AlertState, NodeFacts};
 use crate::domain::failure::Cause;
@@ -108,7 +108,7 @@ impl Bench {
     /// One fetch, a minute after the one before, taken into account everywhere.
     fn fetch(&mut self) -> Seen {
         self.clock.advance(Duration::from_secs(60));
-        let observation = self.fetcher.fetch_once().expect("nobody cancels");
+        let observation = self.fetcher.fetch_once().expect("not cancelled");
         for (level, line) in self.fetcher.log_lines(&observation) {
             let _ = writeln!(self.log, "{}: {line}", level.as_str().to_lowercase());
         }

@@ -1,0 +1,156 @@
+//! Test support of `api`: a fetcher with a manual clock, and scripts for the fault server.
+
+use std::io::Write as _;
+use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::os::fd::AsRawFd;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use jiff::tz::TimeZone;
+
+use super::agent::TransportSettings;
+use super::fault_server::{Act, AfterResponse, response, send};
+use super::fetcher::{Fetcher, SourceSettings};
+use super::transport::SendRequest;
+use super::url_source;
+use crate::domain::failure::Cause;
+use crate::domain::plan::{Numbers, RecordSelector, Selection, SourcePlan};
+use crate::domain::reading::{FetchOutcome, Observation};
+use crate::domain::time::{ClockTrust, Moment, Mono, Wall};
+use crate::sys::clock::{Clock, ManualClock};
+
+/// 2026-11-23, noon.
+const NOON: Wall = Wall(1_795_435_200_000);
+
+pub fn clock_at_noon() -> Arc<ManualClock> {
+    Arc::new(ManualClock::new(Moment {
+        mono: Mono(1_000),
+        wall: NOON,
+        trust: ClockTrust::Trusted,
+    }))
+}
+
+pub fn test_plan() -> SourcePlan {
+    SourcePlan {
+        name: "test".into(),
+        every: Duration::from_secs(60),
+        stale_after: None,
+        forget_after: crate::limits::FORGET_AFTER,
+        is_upstream_node: false,
+        selection: Selection::Selectors(vec![RecordSelector::new("t", "/t")]),
+        observed_at: None,
+        observed_zone: TimeZone::UTC,
+        units_at: None,
+        numbers: Numbers::Strict,
+        attribution: None,
+        target: "test".into(),
+        summary: "".into(),
+        description: "".into(),
+    }
+}
+
+pub fn fetcher(
+    request: Box<SendRequest>,
+    transport: TransportSettings,
+    clock: Arc<dyn Clock>,
+) -> Fetcher {
+    let settings = SourceSettings {
+        index: 0,
+        plan: test_plan(),
+        request,
+        operation: None,
+        follow: None,
+        transport,
+        quota: None,
+        secrets: Arc::default(),
+    };
+    Fetcher::new(settings, clock).expect("the settings are good")
+}
+
+pub fn short_timeout() -> TransportSettings {
+    TransportSettings {
+        timeout: Duration::from_millis(600),
+        body_limit: 100_000,
+        ..TransportSettings::default()
+    }
+}
+
+pub fn long_timeout() -> TransportSettings {
+    TransportSettings {
+        timeout: Duration::from_secs(20),
+        ..short_timeout()
+    }
+}
+
+pub fn good_response() -> Vec<u8> {
+    response(
+        "200 OK",
+        "Content-Type: application/json\r\n",
+        r#"{"t": 21.4}"#,
+    )
+}
+
+pub fn cause(observation: Option<Observation>) -> Option<Cause> {
+    match observation.expect("not cancelled").outcome {
+        FetchOutcome::Failed { failure, .. } => Some(failure.cause),
+        FetchOutcome::Readings { .. } | FetchOutcome::Unchanged | FetchOutcome::Empty => None,
+    }
+}
+
+pub fn failure(observation: Option<Observation>) -> Option<(Cause, String)> {
+    match observation.expect("not cancelled").outcome {
+        FetchOutcome::Failed { failure, .. } => Some((failure.cause, failure.detail)),
+        FetchOutcome::Readings { .. } | FetchOutcome::Unchanged | FetchOutcome::Empty => None,
+    }
+}
+
+pub fn get_url(url: &str) -> Box<SendRequest> {
+    url_source::prepare_request(url, &[], &[]).expect("a URL")
+}
+
+/// Answers the nth request with the nth of `acts`, and the rest with the last.
+pub fn script(acts: Vec<Box<Act>>) -> Arc<Act> {
+    let turn = AtomicUsize::new(0);
+    Arc::new(move |head, wire, server| {
+        let nth = turn.fetch_add(1, Ordering::SeqCst).min(acts.len() - 1);
+        acts[nth](head, wire, server)
+    })
+}
+
+pub fn sends(bytes: Vec<u8>) -> Box<Act> {
+    Box::new(move |_, wire, _| {
+        if send(wire, &bytes) {
+            AfterResponse::Keep
+        } else {
+            AfterResponse::Close
+        }
+    })
+}
+
+pub fn header<'a>(head: &'a str, name: &str) -> Option<&'a str> {
+    head.lines().find_map(|line| {
+        let (found, value) = line.split_once(':')?;
+        found.eq_ignore_ascii_case(name).then(|| value.trim())
+    })
+}
+
+pub fn gzip(plain: &[u8]) -> Vec<u8> {
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
+    encoder.write_all(plain).expect("memory");
+    encoder.finish().expect("memory")
+}
+
+/// A listener whose queue is full: connecting to it neither succeeds nor fails.
+pub fn full_listener() -> (TcpListener, Vec<TcpStream>) {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("loopback");
+    // SAFETY: the descriptor is a bound socket; this only shortens its queue.
+    unsafe { libc::listen(listener.as_raw_fd(), 0) };
+    let address = listener.local_addr().expect("bound");
+    let mut waiting = Vec::new();
+    while let Ok(stream) = TcpStream::connect_timeout(&address, Duration::from_millis(200)) {
+        waiting.push(stream);
+        assert!(waiting.len() < 64, "the queue never fills");
+    }
+    (listener, waiting)
+}
