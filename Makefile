@@ -24,10 +24,10 @@ run: ## the whole system with simulated data, no network: open the printed addre
 test: ## all tests that need no network
 	$(CARGO) test --locked --workspace
 
-e2e: ## stories from outside: Glances' own API, a browser, promtool (STORIES="demo stop")
+e2e: ## end-to-end tests with Glances' API, a browser, promtool, SMTP servers (STORIES="demo stop")
 	tests/e2e/run $(STORIES)
 
-screenshot: ## README's picture, from the demo
+screenshot: ## README's screenshot, from the demo
 	$(CARGO) build --locked --quiet --bin main-node
 	E2E_BINARY="$${CARGO_TARGET_DIR:-target}/debug/main-node" python3 tests/e2e/stories/pages.py
 
@@ -39,7 +39,7 @@ lint: ## format, clippy, shell, licences and duplicates
 	python3 -c 'import ast, sys; [ast.parse(open(name).read(), name) for name in sys.argv[1:]]' .ci/*.py .ci/cross .ci/supply-chain tests/e2e/*.py tests/e2e/*/*.py tests/e2e/run tests/bench/run
 	.ci/supply-chain
 
-bench: ## speed, memory and size, each beside a baseline of the same run
+bench: ## benchmarks of speed, memory and size, each next to a baseline of the same run
 	tests/bench/run
 
 corpus: ## published OpenAPI files through codegen (CORPUS=directory)

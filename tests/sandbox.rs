@@ -1,68 +1,68 @@
-//! The unit's sandbox against what the program reads: no option of `main-node.service` may
-//! hide a file of the kernel's that the source names, or forbid a system call that it makes.
+//! systemd sandbox: `main-node.service` must not hide a kernel file that the source reads, or
+//! forbid a system call that it makes.
 //!
-//! Reads source and unit as text. What a running systemd does with them is seen elsewhere.
+//! Reads source and unit as text; no systemd is needed.
 
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// An option that hides files.
-struct Hiding {
+/// A systemd option that hides files.
+struct HidingOption {
     option: &'static str,
     values: &'static [&'static str],
     hides: &'static [&'static str],
-    /// What it leaves of that.
-    leaves: &'static [&'static str],
+    /// Exceptions, which stay visible.
+    except: &'static [&'static str],
 }
 
-const HIDING: [Hiding; 6] = [
-    Hiding {
+const HIDING_OPTIONS: [HidingOption; 6] = [
+    HidingOption {
         option: "ProcSubset",
         values: &["pid"],
         hides: &["/proc/"],
-        leaves: &["/proc/self/", "/proc/thread-self/"],
+        except: &["/proc/self/", "/proc/thread-self/"],
     },
-    Hiding {
+    HidingOption {
         option: "ProtectKernelLogs",
         values: &["yes"],
         hides: &["/proc/kmsg", "/dev/kmsg"],
-        leaves: &[],
+        except: &[],
     },
-    Hiding {
+    HidingOption {
         option: "ProtectKernelTunables",
         values: &["yes"],
         hides: &["/proc/kcore", "/proc/kallsyms"],
-        leaves: &[],
+        except: &[],
     },
-    Hiding {
+    HidingOption {
         option: "ProtectHome",
         values: &["yes", "tmpfs"],
         hides: &["/home/", "/root/", "/run/user/"],
-        leaves: &[],
+        except: &[],
     },
-    Hiding {
+    HidingOption {
         option: "PrivateDevices",
         values: &["yes"],
         hides: &["/dev/"],
-        leaves: &["/dev/null", "/dev/random", "/dev/urandom", "/dev/shm"],
+        except: &["/dev/null", "/dev/random", "/dev/urandom", "/dev/shm"],
     },
-    Hiding {
+    HidingOption {
         option: "ProtectControlGroups",
         values: &["strict", "private"],
         hides: &["/sys/fs/cgroup/"],
-        leaves: &[],
+        except: &[],
     },
 ];
 
 /// Options whose value is a list of paths that are hidden.
-const HIDDEN_PATHS: [&str; 2] = ["InaccessiblePaths", "TemporaryFileSystem"];
+const PATH_OPTIONS: [&str; 2] = ["InaccessiblePaths", "TemporaryFileSystem"];
 
-/// System calls outside of `@system-service`, or taken from it again by the unit.
-const CALLS: [(&str, &str); 2] = [("adjtimex(", "adjtimex"), ("nice(", "setpriority")];
+/// System calls that the unit must allow by name: as written in the source, and as systemd names it.
+const SYSTEM_CALLS: [(&str, &str); 2] = [("adjtimex(", "adjtimex"), ("nice(", "setpriority")];
 
 #[test]
-fn the_unit_hides_nothing_that_the_program_reads() {
+fn unit_hides_no_file_that_the_source_reads() {
     let read = kernel_files();
     for expected in [
         "/proc/sys/kernel/random/boot_id",
@@ -71,14 +71,14 @@ fn the_unit_hides_nothing_that_the_program_reads() {
     ] {
         assert!(
             read.contains(expected),
-            "{expected} is not found in {read:?}"
+            "the source does not name {expected}: {read:?}"
         );
     }
     assert_eq!(hidden(&unit(), &read), [""; 0]);
 }
 
 #[test]
-fn an_option_that_hides_is_noticed() {
+fn hiding_options_are_detected() {
     let read = kernel_files();
     for option in [
         "ProcSubset=pid",
@@ -91,7 +91,7 @@ fn an_option_that_hides_is_noticed() {
 }
 
 #[test]
-fn the_unit_allows_the_calls_that_the_program_makes() {
+fn unit_allows_the_system_calls_of_the_source() {
     let (unit, source) = (unit(), source());
     let allowed: Vec<String> = settings(&unit)
         .filter(|(name, value)| *name == "SystemCallFilter" && !value.starts_with('~'))
@@ -102,7 +102,7 @@ fn the_unit_allows_the_calls_that_the_program_makes() {
                 .collect::<Vec<_>>()
         })
         .collect();
-    for (written, call) in CALLS {
+    for (written, call) in SYSTEM_CALLS {
         if source.iter().any(|text| text.contains(written)) {
             assert!(
                 allowed.iter().any(|it| it == call),
@@ -110,28 +110,29 @@ fn the_unit_allows_the_calls_that_the_program_makes() {
             );
         }
     }
-    // It forbids even reading the state of the clock.
-    let is_closed = settings(&unit).any(|(name, value)| name == "ProtectClock" && value != "no");
-    assert!(!is_closed, "ProtectClock= forbids adjtimex");
+    // ProtectClock= forbids even reading the clock state.
+    let protects_clock =
+        settings(&unit).any(|(name, value)| name == "ProtectClock" && value != "no");
+    assert!(!protects_clock, "ProtectClock= forbids adjtimex");
 }
 
-/// What of `read` the unit hides, and by which option.
+/// The files of `read` that the unit hides, each with the option.
 fn hidden(unit: &str, read: &BTreeSet<String>) -> Vec<String> {
     let mut found = Vec::new();
     for (name, value) in settings(unit) {
-        let by_value = HIDING
+        let by_value = HIDING_OPTIONS
             .iter()
             .filter(|it| it.option == name && it.values.contains(&value))
-            .flat_map(|it| it.hides.iter().map(|hides| (hides.to_string(), it.leaves)));
-        let by_path = HIDDEN_PATHS
+            .flat_map(|it| it.hides.iter().map(|hides| (hides.to_string(), it.except)));
+        let by_path = PATH_OPTIONS
             .iter()
             .filter(|option| **option == name)
             .flat_map(|_| value.split_whitespace())
             .map(|path| path.trim_start_matches(['-', '+']))
             .map(|path| (path.split(':').next().unwrap_or(path).to_owned(), &[][..]));
-        for (hides, leaves) in by_value.chain(by_path) {
+        for (hides, except) in by_value.chain(by_path) {
             let is_hidden = |path: &&String| {
-                path.starts_with(&hides) && !leaves.iter().any(|left| path.starts_with(left))
+                path.starts_with(&hides) && !except.iter().any(|visible| path.starts_with(visible))
             };
             found.extend(
                 read.iter()
@@ -151,7 +152,7 @@ fn settings(unit: &str) -> impl Iterator<Item = (&str, &str)> {
     lines.filter_map(|line| line.split_once('='))
 }
 
-/// Every path under /proc, /sys and /dev that the program's own source names as a text.
+/// Every path under /proc, /sys and /dev that is a string in the source.
 fn kernel_files() -> BTreeSet<String> {
     let mut files = BTreeSet::new();
     for text in source() {
@@ -170,19 +171,19 @@ fn kernel_files() -> BTreeSet<String> {
     files
 }
 
-/// The source of the program, file by file, without comments and tests.
+/// The source files of the program, without comments and tests.
 fn source() -> Vec<String> {
-    let mut waiting = vec![root().join("src")];
+    let mut directories = vec![root().join("src")];
     let mut texts = Vec::new();
-    while let Some(directory) = waiting.pop() {
+    while let Some(directory) = directories.pop() {
         for entry in fs::read_dir(directory)
             .expect("src can be listed")
             .flatten()
         {
             let path = entry.path();
-            if path.is_dir() {
-                waiting.push(path);
-            } else if path.extension().is_some_and(|ending| ending == "rs") {
+            if path.is_dir() && path.file_name().is_some_and(|name| name != "tests") {
+                directories.push(path);
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
                 let text = fs::read_to_string(&path).expect("a source file is readable");
                 let code = text
                     .split("#[cfg(test)]\nmod tests {")
@@ -199,7 +200,7 @@ fn source() -> Vec<String> {
 }
 
 fn unit() -> String {
-    fs::read_to_string(root().join("systemd/main-node.service")).expect("the unit is there")
+    fs::read_to_string(root().join("systemd/main-node.service")).expect("the unit is readable")
 }
 
 fn root() -> PathBuf {

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
-"""Stands in for systemctl, systemd-run and journalctl where no systemd runs: for the deploy story alone.
+"""Fake systemctl, systemd-run and journalctl for the story `deploy`, installed under these names.
 
-Called by any of these names. Does of a unit what the deploy relies on: its user, its state
-directory, its environment file, READY=1, restarts but for exit 2. Keeps itself to STATE.
+Implements what a deploy needs of a unit: user, state directory, environment file, READY=1,
+restart unless the exit code is 2. Keeps its files in STATE.
 """
 
 import os
@@ -15,7 +15,9 @@ import subprocess
 import sys
 import time
 
-STATE = pathlib.Path("/run/stand-in")
+STATE = pathlib.Path("/run/fake-systemd")
+# RestartSec, shortened.
+RESTART_DELAY = 0.3
 UNIT = pathlib.Path("/etc/systemd/system/main-node.service")
 
 
@@ -25,7 +27,7 @@ def main(name, arguments):
         return systemd_run(arguments)
     if name == "journalctl":
         return journalctl(arguments)
-    verb, *rest = [word for word in arguments if word != "--quiet"]
+    verb, *rest = [argument for argument in arguments if argument != "--quiet"]
     if verb in ("daemon-reload", "enable", "disable"):
         return 0
     if verb == "cat":
@@ -34,15 +36,15 @@ def main(name, arguments):
         print(UNIT.read_text())
         return 0
     if verb == "is-active":
-        return 0 if alive() else 3
+        return 0 if is_running() else 3
     if verb == "show":
-        prop = next(word.split("=")[1] for word in rest if word.startswith("--property="))
+        prop = next(argument.split("=")[1] for argument in rest if argument.startswith("--property="))
         print(read(prop))
         return 0
     if verb in ("restart", "start", "stop"):
         stop()
         return 0 if verb == "stop" else start("--no-block" not in rest)
-    sys.exit(f"the stand-in knows no systemctl {verb}")
+    sys.exit(f"fake systemctl: unknown verb {verb}")
 
 
 def read(name):
@@ -50,7 +52,7 @@ def read(name):
     return file.read_text() if file.exists() else ""
 
 
-def alive():
+def is_running():
     return bool(read("pid")) and pathlib.Path("/proc", read("pid")).exists()
 
 
@@ -67,7 +69,7 @@ def stop():
 
 
 def journalctl(arguments):
-    """All that was said, or what came after a cursor, which is a directory in the log."""
+    """The whole log, or what follows a cursor, which is an offset in it."""
     log = (STATE / "log").read_bytes() if (STATE / "log").exists() else b""
     if "--show-cursor" in arguments:
         print(f"-- cursor: {len(log)}")
@@ -77,7 +79,7 @@ def journalctl(arguments):
     return 0
 
 
-def start(is_waited_for=True):
+def start(wait=True):
     for name in ("Result", "ExecMainStatus", "ready"):
         (STATE / name).unlink(missing_ok=True)
     if os.fork() == 0:
@@ -90,7 +92,7 @@ def start(is_waited_for=True):
         os._exit(0)
     while not (STATE / "supervisor").exists():
         time.sleep(0.02)
-    if not is_waited_for:
+    if not wait:
         return 0
     while not (STATE / "ready").exists() and not (STATE / "Result").exists():
         time.sleep(0.02)
@@ -102,26 +104,26 @@ def supervise():
     properties = dict(line.split("=", 1) for line in UNIT.read_text().splitlines() if "=" in line and line[0] != "#")
     notify = STATE / "notify"
     notify.unlink(missing_ok=True)
-    door = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-    door.bind(str(notify))
+    notify_socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    notify_socket.bind(str(notify))
     notify.chmod(0o777)
     STATE.chmod(0o755)
-    door.settimeout(0.05)
-    stopping = []
-    signal.signal(signal.SIGTERM, lambda *_: stopping.append(True))
-    while not stopping:
+    notify_socket.settimeout(0.05)
+    stop_requests = []
+    signal.signal(signal.SIGTERM, lambda *_: stop_requests.append(True))
+    while not stop_requests:
         child = subprocess.Popen(
-            shlex.split(properties["ExecStart"]), env=surroundings(properties, NOTIFY_SOCKET=str(notify)),
-            cwd=home(properties), preexec_fn=lambda: become(properties),
+            shlex.split(properties["ExecStart"]), env=unit_environment(properties, NOTIFY_SOCKET=str(notify)),
+            cwd=state_directory(properties), preexec_fn=lambda: drop_privileges(properties),
         )
         (STATE / "pid").write_text(str(child.pid))
-        while child.poll() is None and not stopping:
+        while child.poll() is None and not stop_requests:
             try:
-                if b"READY=1" in door.recv(4096):
+                if b"READY=1" in notify_socket.recv(4096):
                     (STATE / "ready").touch()
             except TimeoutError:
                 pass
-        if stopping:
+        if stop_requests:
             child.terminate()
             child.wait()
             return
@@ -129,22 +131,22 @@ def supervise():
         (STATE / "Result").write_text("exit-code")
         if child.returncode == 2:
             return
-        time.sleep(0.3)
+        time.sleep(RESTART_DELAY)
 
 
 def systemd_run(arguments):
     properties = {}
     while arguments and arguments[0].startswith("--"):
-        word = arguments.pop(0)
-        if word.startswith("--property="):
-            name, value = word.split("=", 1)[1].split("=", 1)
+        option = arguments.pop(0)
+        if option.startswith("--property="):
+            name, value = option.split("=", 1)[1].split("=", 1)
             properties[name] = value
     return subprocess.run(
-        arguments, env=surroundings(properties), cwd=home(properties), preexec_fn=lambda: become(properties),
+        arguments, env=unit_environment(properties), cwd=state_directory(properties), preexec_fn=lambda: drop_privileges(properties),
     ).returncode
 
 
-def surroundings(properties, **more):
+def unit_environment(properties, **more):
     found = {"PATH": "/usr/local/bin:/usr/bin:/bin", **more}
     file = pathlib.Path(properties.get("EnvironmentFile", "").lstrip("-"))
     if file.is_file():
@@ -152,15 +154,15 @@ def surroundings(properties, **more):
     return found
 
 
-def home(properties):
+def state_directory(properties):
     directory = pathlib.Path("/var/lib", properties["StateDirectory"])
     user = pwd.getpwnam(properties["User"])
     directory.mkdir(mode=0o700, exist_ok=True)
     os.chown(directory, user.pw_uid, user.pw_gid)
-    return place
+    return directory
 
 
-def become(properties):
+def drop_privileges(properties):
     user = pwd.getpwnam(properties["User"])
     os.setgroups([])
     os.setgid(user.pw_gid)

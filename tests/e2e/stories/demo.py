@@ -142,10 +142,10 @@ def dashboard(address, directory):
     ]
     code, dom, err = run([*headless, "--dump-dom", f"http://{address}/web"], 40)
     expect(code == 0 and all(key in dom for key in keys), "a browser shows every key", dom or err)
-    shots = WORK / "shots"
-    shots.mkdir(parents=True, exist_ok=True)
+    screenshots = WORK / "screenshots"
+    screenshots.mkdir(parents=True, exist_ok=True)
     for name, size in (("desktop", "1280,900"), ("phone", "390,844")):
-        shot = shots / f"web-{name}.png"
+        shot = screenshots / f"web-{name}.png"
         shot.unlink(missing_ok=True)
         code, _, err = run([*headless, f"--window-size={size}", f"--screenshot={shot}", f"http://{address}/web"], 40)
         expect(code == 0 and shot.exists(), f"a screenshot, {name}: {shot.relative_to(WORK.parent.parent)}", err)

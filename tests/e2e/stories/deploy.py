@@ -1,7 +1,8 @@
-"""make deploy onto a Debian with a real sshd: here, in a mount namespace of its own.
+"""`make deploy`, rollback and uninstall on a Debian with a real sshd, in a mount namespace of this
+machine.
 
-/etc, /home, /run, /usr/local/bin and /var/lib are copies that only the story sees. An ordinary
-user logs in with a key and has sudo. No systemd runs here: fakes/systemd.py plays its part.
+/etc, /home, /run, /usr/local and /var/lib are copies that only the story sees. An ordinary user
+logs in with a key and has sudo. fakes/systemd.py replaces systemd.
 """
 
 import contextlib
@@ -25,32 +26,32 @@ PI, SERVICE = 61500, 61501
 @story(seconds=300)
 def deploy():
     if os.geteuid() != 0:
-        raise Missing("a mount namespace of its own needs root")
+        raise Missing("needs root for a mount namespace")
     if subprocess.run(["unshare", "-m", "true"], capture_output=True).returncode != 0:
-        raise Missing("this machine allows no mount namespace")
+        raise Missing("this machine does not allow mount namespaces")
     tool("sshd"), tool("sudo")
     with json_server(lambda path: {"watts": 7.5}) as upstream:
         pi = Pi(work_dir("deploy"), upstream)
         try:
-            chapters(pi)
+            deploy_steps(pi)
         finally:
-            # What the stand-in started outlives its login, as a service does.
+            # A service outlives the login that started it.
             pi.sudo("/usr/local/bin/systemctl stop main-node")
-    not_checked("a deploy under a running systemd: tests/e2e/fakes/systemd.py stands in for it")
+    not_checked("a deploy with a real systemd: tests/e2e/fakes/systemd.py replaces it")
 
 
-def chapters(pi):
-    refused_and_named(pi)
-    first(pi)
-    the_same_again(pi)
-    another(pi)
-    a_wrong_configuration_switches_nothing(pi)
-    nor_does_a_program_too_old_for_the_database(pi)
-    a_program_that_fails_is_taken_back_with_its_database(pi)
-    one_that_hangs_is_taken_back_in_time(pi)
-    a_dead_source_is_no_reason_to_go_back(pi)
-    root_is_no_stranger_to_the_files(pi)
-    what_is_removed_and_what_stays(pi)
+def deploy_steps(pi):
+    reports_wrong_usage(pi)
+    first_deploy(pi)
+    same_build_changes_nothing(pi)
+    new_build_replaces_the_old(pi)
+    invalid_configuration_is_not_deployed(pi)
+    program_too_old_for_the_database_is_not_deployed(pi)
+    failing_program_is_rolled_back_with_its_database(pi)
+    hanging_program_is_rolled_back_in_time(pi)
+    unreachable_source_does_not_roll_back(pi)
+    root_leaves_no_files_of_its_own(pi)
+    uninstall_and_purge(pi)
 
 
 class Pi:
@@ -66,20 +67,20 @@ class Pi:
             script = (ROOT / "tests/e2e/fakes/systemd.py").read_text().replace("/usr/bin/env python3", sys.executable, 1)
             (directory / "bin" / name).write_text(script)
             (directory / "bin" / name).chmod(0o755)
-        self.users()
+        self.add_users()
         self.configuration = directory / "etc/main-node/main-node.toml"
         self.configuration.parent.mkdir(mode=0o755)
         self.configure(f"http://127.0.0.1:{upstream}/")
-        self.sshd()
+        self.start_sshd()
         self.ssh = (
             f"ssh -p {self.port} -i {directory / 'key'} -o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null"
             " -o LogLevel=ERROR -o BatchMode=yes"
         )
-        wait_until(lambda: self.say("true")[0] == 0, 15, lambda: f"a login works: {self.server.output()} {self.say('true')}")
-        said = self.say("id -un; uname -m")[1].split()
-        expect(said[0] == "pi", "an ordinary user logs in over SSH", said)
+        wait_until(lambda: self.ssh_run("true")[0] == 0, 15, lambda: f"a login works: {self.server.output()} {self.ssh_run('true')}")
+        output = self.ssh_run("id -un; uname -m")[1].split()
+        expect(output[0] == "pi", "an ordinary user logs in over SSH", output)
 
-    def users(self):
+    def add_users(self):
         etc = self.directory / "etc"
         (etc / "sudoers.d").mkdir(exist_ok=True)
         (etc / "sudoers.d/pi").write_text("pi ALL=(ALL) NOPASSWD: ALL\n")
@@ -90,8 +91,8 @@ class Pi:
                 shadow.write(f"{name}:*:19000:0:99999:7:::\n")
                 group.write(f"{name}:x:{number}:\n")
 
-    def sshd(self):
-        directory = self.place
+    def start_sshd(self):
+        directory = self.directory
         for key in ("host", "key"):
             subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", directory / key], check=True)
         shutil.copy(directory / "key.pub", directory / "home/pi/.ssh/authorized_keys")
@@ -108,17 +109,17 @@ class Pi:
         )
         self.server = Process(["unshare", "-m", "sh", directory / "enter"], directory / "sshd.log")
 
-    def configure(self, url, more=""):
+    def configure(self, url):
         self.configuration.write_text(
-            f'listen = "{self.address}"\ndatabase = "/var/lib/main-node/main-node.db"\n{more}\n'
+            f'listen = "{self.address}"\ndatabase = "/var/lib/main-node/main-node.db"\ncommit_every = "1s"\n\n'
             f'[[source]]\nname = "meter"\nurl = "{url}"\nevery = "1s"\n'
         )
 
-    def say(self, command):
+    def ssh_run(self, command):
         return run([*self.ssh.split(), "pi@127.0.0.1", command], 60, env=clean_environment())
 
     def sudo(self, command):
-        return self.say(f"sudo {command}")
+        return self.ssh_run(f"sudo {command}")
 
     def deploy(self, binary, patience=60):
         environment = clean_environment(SSH=self.ssh, BINARY=str(binary), PATIENCE=str(patience))
@@ -128,15 +129,15 @@ class Pi:
     def status(self):
         return get(self.address, "/status").json
 
-    def process(self):
-        return (self.directory / "run/stand-in/pid").read_text()
+    def service_pid(self):
+        return (self.directory / "run/fake-systemd/pid").read_text()
 
     def database(self):
         return self.directory / "lib/main-node/main-node.db"
 
 
 def variant(pi, name, more=b"\0"):
-    """The same program, other bytes."""
+    """The same program with other bytes, so another build."""
     file = pi.directory / name
     file.write_bytes(pathlib.Path(main_node()).read_bytes() + more)
     file.chmod(0o755)
@@ -147,73 +148,73 @@ def digest(file):
     return run(["sha256sum", file], 20)[1][:12]
 
 
-def refused_and_named(pi):
+def reports_wrong_usage(pi):
     environment = clean_environment(SSH=pi.ssh.replace(f"-p {pi.port}", f"-p {free_port()}"))
     code, out, err = run([ROOT / ".ci/deploy", "pi@127.0.0.1"], 30, env=environment)
-    expect(code == 1 and "no login at pi@127.0.0.1" in out, "where no sshd answers, it says so", out + err)
+    expect(code == 1 and "no login at pi@127.0.0.1" in out, "without sshd: no login", out + err)
     code, out, _ = run([ROOT / ".ci/deploy"], 30, env=environment)
-    expect(code == 2 and "PI=" in out, "and says how it is called", out)
+    expect(code == 2 and "PI=" in out, "without PI: the usage", out)
 
 
-def first(pi):
-    code, said = pi.deploy(main_node())
+def first_deploy(pi):
+    code, output = pi.deploy(main_node())
     build = digest(main_node())
-    expect(code == 0 and f"deployed: build {build}" in said, "the first deploy ends with a healthy node", said + log(pi))
-    expect(pi.status()["build"] == build, "/status shows the build that was sent")
+    expect(code == 0 and f"deployed: build {build}" in output, "the first deploy ends with a healthy node", output + log(pi))
+    expect(pi.status()["build"] == build, "/status has the deployed build")
     expect((pi.directory / "etc/systemd/system/main-node.service").exists(), "the unit is installed")
-    expect((pi.directory / "share/man/man1/main-node.1").exists(), "and the manual page")
+    expect((pi.directory / "share/man/man1/main-node.1").exists(), "the man page is installed")
     expect((pi.directory / "share/man/man5/main-node.toml.5").exists(), "and that of the configuration")
-    expect(pi.database().stat().st_uid == SERVICE, "the service's own user made the database")
+    expect(pi.database().stat().st_uid == SERVICE, "the database belongs to the service's user")
 
 
 def log(pi):
-    file = pi.directory / "run/stand-in/log"
+    file = pi.directory / "run/fake-systemd/log"
     return file.read_text() if file.exists() else ""
 
 
-def the_same_again(pi):
-    before = pi.process()
-    code, said = pi.deploy(main_node())
-    expect(code == 0 and "nothing to do" in said and pi.process() == before, "the same again changes nothing and restarts nothing", said)
+def same_build_changes_nothing(pi):
+    before = pi.service_pid()
+    code, output = pi.deploy(main_node())
+    expect(code == 0 and "nothing to do" in output and pi.service_pid() == before, "the same build again: nothing changes, no restart", output)
 
 
-def another(pi):
+def new_build_replaces_the_old(pi):
     binary = variant(pi, "second")
-    code, said = pi.deploy(binary)
-    expect(code == 0 and pi.status()["build"] == digest(binary), "another build takes its place", said)
-    expect((pi.directory / "bin/main-node.old").exists(), "the one before is kept beside it")
+    code, output = pi.deploy(binary)
+    expect(code == 0 and pi.status()["build"] == digest(binary), "another build replaces it", output)
+    expect((pi.directory / "bin/main-node.old").exists(), "the old build is kept as main-node.old")
 
 
-def a_wrong_configuration_switches_nothing(pi):
-    before, build, good = pi.process(), pi.status()["build"], pi.configuration.read_text()
+def invalid_configuration_is_not_deployed(pi):
+    before, build, good = pi.service_pid(), pi.status()["build"], pi.configuration.read_text()
     pi.configuration.write_text(good + 'evrey = "5s"\n')
-    code, said = pi.deploy(variant(pi, "third", b"\0\0"))
+    code, output = pi.deploy(variant(pi, "third", b"\0\0"))
     pi.configuration.write_text(good)
-    expect(code != 0 and "evrey" in said and "nothing was switched" in said, "a configuration that the new program refuses is named", said)
-    expect(pi.process() == before and pi.status()["build"] == build, "and the old one goes on untouched")
-    expect(not (pi.directory / "bin/main-node.new").exists(), "and nothing of the new one is left")
+    expect(code != 0 and "evrey" in output and "nothing was switched" in output, "a configuration that the new program rejects is reported", output)
+    expect(pi.service_pid() == before and pi.status()["build"] == build, "the old program keeps running")
+    expect(not (pi.directory / "bin/main-node.new").exists(), "no file of the new program is left")
 
 
-def nor_does_a_program_too_old_for_the_database(pi):
-    before = pi.process()
-    wait_until(lambda: rows(pi) > 0 or stored(pi), 90, "the node has stored something")
+def program_too_old_for_the_database_is_not_deployed(pi):
+    before = pi.service_pid()
+    wait_until(lambda: rows(pi) > 0 or stored(pi), 30, "the node has stored rows")
     with contextlib.closing(sqlite3.connect(pi.database())) as there:
         version, = there.execute("PRAGMA user_version").fetchone()
         for claimed in (version + 1, version):
             there.execute(f"PRAGMA user_version = {claimed}")
-            # The service stands for one of that version, which has written for a while.
+            # As if the running service were of that schema version.
             there.execute("PRAGMA wal_checkpoint(TRUNCATE)")
             if claimed > version:
-                code, said = pi.deploy(variant(pi, "older", b"\0\0\0"))
-    expect(code != 0 and f"has version {version + 1}" in said and "nothing was switched" in said, "a program that does not know the database's version is named", said)
-    expect(pi.process() == before, "and the newer one goes on untouched")
+                code, output = pi.deploy(variant(pi, "older", b"\0\0\0"))
+    expect(code != 0 and f"has version {version + 1}" in output and "nothing was switched" in output, "a program that does not know the schema version is reported", output)
+    expect(pi.service_pid() == before, "the newer program keeps running")
 
 
-def a_program_that_fails_is_taken_back_with_its_database(pi):
+def failing_program_is_rolled_back_with_its_database(pi):
     build = pi.status()["build"]
-    wait_until(lambda: rows(pi) > 0 or stored(pi), 90, "the node has stored something")
+    wait_until(lambda: rows(pi) > 0 or stored(pi), 30, "the node has stored rows")
     broken = pi.directory / "broken"
-    # Upgrades the database, as a newer program would, and then does not serve.
+    # Migrates the database, as a newer program would, and exits.
     broken.write_text(
         "#!/bin/sh\n"
         'if [ "$1" = serve ]; then\n'
@@ -224,31 +225,31 @@ def a_program_that_fails_is_taken_back_with_its_database(pi):
         f'exec {main_node()} "$@"\n'
     )
     broken.chmod(0o755)
-    code, said = pi.deploy(broken, patience=6)
-    expect(code != 0 and f"rolled back: build {build} runs" in said, "a program that does not get healthy is taken back", said + log(pi))
-    expect(pi.status()["build"] == build, "the old one answers again")
-    newer = re.search(r"kept as (\S+)", said)
-    expect(newer, "the newer database is kept, dated, and named", said)
-    kept = pi.directory / "lib" / pathlib.Path(newer[1]).relative_to("/var/lib")
+    code, output = pi.deploy(broken, patience=6)
+    expect(code != 0 and f"rolled back: build {build} runs" in output, "a program that does not become healthy is rolled back", output + log(pi))
+    expect(pi.status()["build"] == build, "the old program answers again")
+    kept_as = re.search(r"kept as (\S+)", output)
+    expect(kept_as, "the migrated database is kept, with a date in its name", output)
+    kept = pi.directory / "lib" / pathlib.Path(kept_as[1]).relative_to("/var/lib")
     with sqlite3.connect(kept) as database:
-        expect(database.execute("PRAGMA user_version").fetchone()[0] == 99, "it is the upgraded one")
+        expect(database.execute("PRAGMA user_version").fetchone()[0] == 99, "the kept file is the migrated database")
     with sqlite3.connect(pi.database()) as database:
-        expect(database.execute("PRAGMA user_version").fetchone()[0] < 99, "and the old program has the one from before")
+        expect(database.execute("PRAGMA user_version").fetchone()[0] < 99, "the old program has the old database")
 
 
-def one_that_hangs_is_taken_back_in_time(pi):
+def hanging_program_is_rolled_back_in_time(pi):
     build = pi.status()["build"]
     hangs = pi.directory / "hangs"
-    # Never ready: systemctl would wait for its start.
-    hangs.write_text(f'#!/bin/sh\nif [ "$1" = serve ]; then echo "words of the new one"; exec sleep 600; fi\nexec {main_node()} "$@"\n')
+    # Never ready: a plain `systemctl start` would wait for it.
+    hangs.write_text(f'#!/bin/sh\nif [ "$1" = serve ]; then echo "output of the new program"; exec sleep 600; fi\nexec {main_node()} "$@"\n')
     hangs.chmod(0o755)
-    begun = time.monotonic()
-    code, said = pi.deploy(hangs, patience=3)
-    took = time.monotonic() - begun
-    expect(code != 0 and f"rolled back: build {build} runs" in said, "a program that hangs is taken back", said + log(pi))
-    expect(took < 23, "within 20 s beyond the patience", f"{took:.1f} s")
-    expect("words of the new one" in said, "its own last words are shown", said)
-    expect("stopping:" not in said and "listening on" not in said, "and none of the old one's", said)
+    start = time.monotonic()
+    code, output = pi.deploy(hangs, patience=3)
+    seconds = time.monotonic() - start
+    expect(code != 0 and f"rolled back: build {build} runs" in output, "a program that hangs is rolled back", output + log(pi))
+    expect(seconds < 23, "within 20 s after the timeout", f"{seconds:.1f} s")
+    expect("output of the new program" in output, "its last log lines are shown", output)
+    expect("stopping" not in output and "listening on" not in output, "no log lines of the old program are shown", output)
 
 
 def stored(pi):
@@ -260,34 +261,34 @@ def rows(pi):
         return database.execute("SELECT count(*) FROM records").fetchone()[0]
 
 
-def a_dead_source_is_no_reason_to_go_back(pi):
+def unreachable_source_does_not_roll_back(pi):
     pi.configure("http://127.0.0.1:9/")
     binary = variant(pi, "fourth", b"\0\0\0")
-    code, said = pi.deploy(binary)
+    code, output = pi.deploy(binary)
     source = pi.status()["sources"][0]
-    expect(code == 0 and pi.status()["build"] == digest(binary), "a deploy holds although no source answers", said)
-    expect(source["last_failure"]["cause"] == "connect", "whose failure is shown as what it is", source)
+    expect(code == 0 and pi.status()["build"] == digest(binary), "a deploy succeeds although no source answers", output)
+    expect(source["last_failure"]["cause"] == "connect", "the source has the cause connect", source)
 
 
-def root_is_no_stranger_to_the_files(pi):
+def root_leaves_no_files_of_its_own(pi):
     code, out, err = pi.sudo("main-node backup --config /etc/main-node/main-node.toml /var/lib/copy.db")
-    expect(code == 0 and "verified" in out, "root backs up beside the service", out + err)
+    expect(code == 0 and "verified" in out, "root can make a backup while the service runs", out + err)
     owners = {file.name: file.stat().st_uid for file in pi.database().parent.iterdir()}
-    mine = {name: owner for name, owner in owners.items() if owner != SERVICE}
-    expect(not mine, "and leaves no file of its own where the service writes", mine)
+    foreign = {name: owner for name, owner in owners.items() if owner != SERVICE}
+    expect(not foreign, "all files of the state directory belong to the service's user", foreign)
 
 
-def what_is_removed_and_what_stays(pi):
+def uninstall_and_purge(pi):
     (pi.directory / "home/pi/install.sh").write_text((ROOT / "systemd/install.sh").read_text())
     script = "sudo bash /home/pi/install.sh {}"
-    code, out, err = pi.say(script.format("--unistall"))
+    code, out, err = pi.ssh_run(script.format("--unistall"))
     expect(code != 0 and "usage:" in err and (pi.directory / "bin/main-node").exists(), "a mistyped option removes nothing", out + err)
-    code, out, err = pi.say(script.format("--uninstall"))
+    code, out, err = pi.ssh_run(script.format("--uninstall"))
     expect(code == 0 and "main-node is removed" in out, "the program is removed", out + err)
     gone = ["bin/main-node", "bin/main-node.old", "etc/systemd/system/main-node.service", "share/man/man1/main-node.1", "share/man/man5/main-node.toml.5"]
-    expect(not any((pi.directory / path).exists() for path in gone), "with its unit and its manual page")
-    expect(pi.configuration.exists() and pi.database().exists(), "configuration and readings stay")
-    expect("/etc/main-node" in out and "/var/lib/main-node" in out and "--purge" in out, "and it says so", out)
-    expect(pi.say(script.format("--uninstall"))[0] == 0, "a second time is no error")
-    code, out, err = pi.say(script.format("--purge"))
+    expect(not any((pi.directory / path).exists() for path in gone), "with its unit and its man page")
+    expect(pi.configuration.exists() and pi.database().exists(), "configuration and database stay")
+    expect("/etc/main-node" in out and "/var/lib/main-node" in out and "--purge" in out, "the output says so", out)
+    expect(pi.ssh_run(script.format("--uninstall"))[0] == 0, "a second uninstall is no error")
+    code, out, err = pi.ssh_run(script.format("--purge"))
     expect(code == 0 and not pi.configuration.exists() and not pi.database().exists(), "--purge removes them too", out + err)

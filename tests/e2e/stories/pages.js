@@ -1,54 +1,55 @@
-// What a browser says about pages: node pages.js TASKS.json, answers as JSON on stdout.
+// Browser driver of the story `pages`: node pages.js TASK.json, results as JSON lines on stdout.
 //
-// Drives a Chromium of the system through playwright-core; looks with axe-core. Runs from
-// tests/e2e/stories/pages.py, which says where both lie and what to look at.
+// Drives the system's Chromium with playwright-core and checks pages with axe-core. Started by
+// pages.py, whose task says where both are and which pages to check.
 'use strict';
 const fs = require('fs');
 const task = JSON.parse(fs.readFileSync(process.argv[2], 'utf8'));
 const { chromium } = require(`${task.modules}/playwright-core`);
 const axe = fs.readFileSync(`${task.modules}/axe-core/axe.min.js`, 'utf8');
 
-const LOOK = () => {
-  const wide = document.documentElement.scrollWidth - document.documentElement.clientWidth;
-  const lines = (element) => {
+// Layout problems, measured within the page.
+const findLayoutProblems = () => {
+  const overflow = document.documentElement.scrollWidth - document.documentElement.clientWidth;
+  const height = (element) => {
     const tops = [...element.querySelectorAll('span, time, strong')]
       .flatMap((part) => [...part.getClientRects()]).map((box) => box.bottom);
     return tops.length === 0 ? 0 : Math.max(...tops) - Math.min(...tops);
   };
-  const broken = [...document.querySelectorAll('.tile .value')]
-    .filter((value) => value.querySelector('.number') && lines(value) > 20)
+  const wrapped = [...document.querySelectorAll('.tile .value')]
+    .filter((value) => value.querySelector('.number') && height(value) > 20)
     .map((value) => value.parentElement.textContent);
-  const spilled = [...document.querySelectorAll('.tile p, td, dd')]
+  const clipped = [...document.querySelectorAll('.tile p, td, dd')]
     .filter((box) => box.scrollWidth > box.clientWidth + 1).map((box) => box.textContent);
-  return { wide, broken, spilled };
+  return { overflow, wrapped, clipped };
 };
 
-const settled = (page) => page.waitForSelector('#main');
+const ready = (page) => page.waitForSelector('#main');
 
-async function looks(browser) {
+async function checkViews(browser) {
   const found = [];
-  for (const { name, url, width, height, scheme, check } of task.looks) {
+  for (const { name, url, width, height, scheme, run_axe } of task.views) {
     const context = await browser.newContext({
-      viewport: { width, height }, colorScheme: scheme, bypassCSP: check,
+      viewport: { width, height }, colorScheme: scheme, bypassCSP: run_axe,
     });
     const page = await context.newPage();
     const errors = [];
     page.on('pageerror', (error) => errors.push(String(error)));
     page.on('dialog', (dialog) => { errors.push(`a dialog: ${dialog.message()}`); dialog.dismiss(); });
     page.on('request', (request) => {
-      if (!request.url().startsWith(task.origin[name.split('-')[0]])) errors.push(`asks ${request.url()}`);
+      if (!request.url().startsWith(task.origin[name.split('-')[0]])) errors.push(`requests ${request.url()}`);
     });
     await page.goto(url, { waitUntil: 'domcontentloaded' });
-    await settled(page);
-    await page.screenshot({ path: `${task.shots}/${name}.png`, fullPage: true });
-    const looked = await page.evaluate(LOOK);
-    let complaints = [];
-    if (check) {
+    await ready(page);
+    await page.screenshot({ path: `${task.screenshots}/${name}.png`, fullPage: true });
+    const layout = await page.evaluate(findLayoutProblems);
+    let violations = [];
+    if (run_axe) {
       await page.evaluate(axe);
       const result = await page.evaluate(() => globalThis.axe.run(document, { resultTypes: ['violations'] }));
-      complaints = result.violations.map((it) => `${it.id}: ${it.nodes.map((n) => n.html.slice(0, 200)).join(' | ')}`);
+      violations = result.violations.map((it) => `${it.id}: ${it.nodes.map((n) => n.html.slice(0, 200)).join(' | ')}`);
     }
-    found.push({ name, checked: check, errors, complaints, ...looked });
+    found.push({ name, checked: run_axe, errors, violations, ...layout });
     await context.close();
   }
   return found;
@@ -57,41 +58,42 @@ async function looks(browser) {
 async function withoutScripts(browser) {
   const context = await browser.newContext({ javaScriptEnabled: false });
   const page = await context.newPage();
-  await page.goto(task.still, { waitUntil: 'domcontentloaded' });
+  await page.goto(task.without_scripts, { waitUntil: 'domcontentloaded' });
   const text = await page.innerText('main');
   await context.close();
   return text;
 }
 
-// Waits for the node's test to do its part, by a line on stdin.
-const turns = [];
+// Commands of pages.py, one JSON line each.
+const commands = [];
 let waiting = null;
 require('readline').createInterface({ input: process.stdin }).on('line', (line) => {
-  if (waiting) { const go = waiting; waiting = null; go(line); } else turns.push(line);
+  if (waiting) { const resolve = waiting; waiting = null; resolve(line); } else commands.push(line);
 });
-const turn = () => (turns.length ? Promise.resolve(turns.shift()) : new Promise((go) => { waiting = go; }));
-const say = (word, value) => process.stdout.write(JSON.stringify([word, value]) + '\n');
+const nextCommand = () => (
+  commands.length ? Promise.resolve(commands.shift()) : new Promise((resolve) => { waiting = resolve; }));
+const send = (name, value) => process.stdout.write(JSON.stringify([name, value]) + '\n');
 
 async function live(browser) {
   const context = await browser.newContext();
   const page = await context.newPage();
   await page.goto(task.live, { waitUntil: 'domcontentloaded' });
-  // Lost with a reload.
+  // A reload loses this variable.
   await page.evaluate(() => { window.sameDocument = true; });
-  const kept = () => page.evaluate(() => window.sameDocument === true);
+  const sameDocument = () => page.evaluate(() => window.sameDocument === true);
   const shows = (text) => page.waitForFunction(
-    (wanted) => document.getElementById('values').innerText.includes(wanted), text, { timeout: 20000 });
-  say('loaded', true);
+    (expected) => document.getElementById('values').innerText.includes(expected), text, { timeout: 20000 });
+  send('loaded', true);
   for (;;) {
-    const [word, argument] = JSON.parse(await turn());
-    if (word === 'end') break;
+    const [name, argument] = JSON.parse(await nextCommand());
+    if (name === 'end') break;
     try {
-      if (word === 'shows') await shows(argument);
-      if (word === 'offline') await page.waitForSelector('#offline:not([hidden])', { timeout: 25000 });
-      if (word === 'online') await page.waitForSelector('#offline', { state: 'hidden', timeout: 25000 });
-      say(word, await kept());
+      if (name === 'shows') await shows(argument);
+      if (name === 'offline') await page.waitForSelector('#offline:not([hidden])', { timeout: 25000 });
+      if (name === 'online') await page.waitForSelector('#offline', { state: 'hidden', timeout: 25000 });
+      send(name, await sameDocument());
     } catch (error) {
-      say(word, `${error}; the page shows ${await page.innerText('main')}`);
+      send(name, `${error}; the page shows ${await page.innerText('main')}`);
     }
   }
   await context.close();
@@ -103,11 +105,11 @@ async function live(browser) {
     args: ['--no-sandbox', '--disable-gpu', '--disable-dev-shm-usage'],
   });
   try {
-    say('looks', await looks(browser));
-    if (task.still) say('still', await withoutScripts(browser));
+    send('views', await checkViews(browser));
+    if (task.without_scripts) send('without_scripts', await withoutScripts(browser));
     if (task.live) await live(browser);
   } finally {
     await browser.close();
   }
   process.exit(0);
-})().catch((error) => { say('broken', String(error.stack)); process.exit(1); });
+})().catch((error) => { send('broken', String(error.stack)); process.exit(1); });

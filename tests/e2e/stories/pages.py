@@ -1,9 +1,9 @@
-"""The dashboard as people see it: in a browser at three widths, light and dark, with scripts
-off, in a text browser, and while the node restarts.
+"""The web pages in a browser: three widths, light and dark, accessibility, without scripts, in a text
+browser, and while the node restarts.
 
-    tests/e2e/stories/pages.py          makes README's picture from the demo (make screenshot)
+    tests/e2e/stories/pages.py          takes README's screenshot from the demo (make screenshot)
 
-Two nodes: the demo, and one with every fault at once. Screenshots go to target/e2e/shots.
+Two nodes: the demo, and one with every fault at once. Screenshots go to target/e2e/screenshots.
 """
 
 import contextlib
@@ -28,33 +28,33 @@ from harness import (  # noqa: E402
 
 SIZES = {"phone": (360, 740), "touch": (800, 480), "desktop": (1280, 900)}
 SCHEMES = ("light", "dark")
-# Pinned, so that a new release is a commit and not a surprise.
-MODULES = {"playwright-core": "1.65.1", "axe-core": "4.14.1"}
-PICTURE = ROOT / "systemd" / "overview.png"
-HOSTILE = "<script>alert(1)</script>"
-ON_THE_WIRE = 30_000
+# Pinned, so that an update is a commit.
+NPM_PACKAGES = {"playwright-core": "1.65.1", "axe-core": "4.14.1"}
+README_SCREENSHOT = ROOT / "systemd" / "overview.png"
+MARKUP = "<script>alert(1)</script>"
+MAX_GZIP_BYTES = 30_000
 
 
 @story(seconds=120)
 def pages():
     directory = work_dir("pages")
     with demo_node(directory) as demo, faulty_node(directory) as faults:
-        on_the_wire(demo, faults)
+        pages_are_small_and_gzipped(demo, faults)
         text_browser(faults)
-        hostile_text(faults)
-        with driver(directory, task(demo, faults)) as browser:
-            in_a_browser(browser)
-            without_scripts(browser)
-            lives_on(browser, faults)
-    expect("panicked" not in faults.node.output(), "nothing panicked on the way", faults.node.output())
+        markup_is_escaped(faults)
+        with browser_driver(directory, browser_task(demo, faults)) as browser:
+            renders_in_a_browser(browser)
+            works_without_scripts(browser)
+            updates_itself(browser, faults)
+    expect("panicked" not in faults.node.output(), "no panic", faults.node.output())
 
 
 # ---- The nodes ---------------------------------------------------------------------------
 
 
 class Faults:
-    """A node with one dead source, one stale key, one mail that cannot go, one source whose
-    fields are rejected, and one whose keys and texts are markup."""
+    """A node with an unreachable source, a stale key, an undelivered mail, a source with rejected
+    values, and a source whose keys and texts are markup."""
 
     def __init__(self, directory, upstream):
         self.directory, self.address, self.dead = directory, f"127.0.0.1:{free_port()}", free_port()
@@ -85,11 +85,11 @@ url = "http://127.0.0.1:{self.dead}/"
 every = "1s"
 
 [[source]]
-name = "hostile"
-url = "http://127.0.0.1:{upstream}/hostile"
+name = "markup"
+url = "http://127.0.0.1:{upstream}/markup"
 every = "5s"
 [source.records]
-"{HOSTILE}" = {{ at = "/number" }}
+"{MARKUP}" = {{ at = "/number" }}
 words = {{ at = "/words", text = true }}
 
 [alert]
@@ -104,32 +104,32 @@ to = "you@example.org"
 ''')
         self.node = None
 
-    def answer(self, path):
+    def respond(self, path):
         if path == "/meter":
             return {"power": self.power, "voltage": 99999}
         if path == "/once":
             return {} if self.stale else {"level": 4.5}
-        return {"number": 1019.6, "words": HOSTILE, HOSTILE: 7}
+        return {"number": 1019.6, "words": MARKUP, MARKUP: 7}
 
     def start(self):
         self.node = Process([main_node(), "serve", "--config", self.file], self.directory / "faults.log", cwd=self.directory)
-        wait_until(lambda: get(self.address, "/snapshot").status == 200, 15, lambda: f"the faulty node answers; it said {self.node.output()}")
+        wait_until(lambda: get(self.address, "/snapshot").status == 200, 15, lambda: f"the faulty node answers: {self.node.output()}")
 
 
 @contextlib.contextmanager
 def faulty_node(directory):
     faults = None
-    with json_server(lambda path: faults.answer(path)) as upstream:
+    with json_server(lambda path: faults.respond(path)) as upstream:
         faults = Faults(directory, upstream)
         faults.start()
-        wait_until(lambda: "level" in get(faults.address, "/snapshot").text, 10, "the key that will be stale comes once")
+        wait_until(lambda: "level" in get(faults.address, "/snapshot").text, 10, "the key that becomes stale has a value")
         faults.stale = True
-        wait_until(lambda: all_is_wrong(faults), 30, lambda: f"all faults show; /web is {get(faults.address, '/web').text}")
+        wait_until(lambda: shows_all_faults(faults), 30, lambda: f"/web shows all faults: {get(faults.address, '/web').text}")
         yield faults
         faults.node.stop()
 
 
-def all_is_wrong(faults):
+def shows_all_faults(faults):
     page = get(faults.address, "/web").text
     return "tile stale" in page and "by mail wait" in page and "dead has never answered" in page
 
@@ -139,16 +139,16 @@ def all_is_wrong(faults):
 PAGES = ("/web", "/web/alerts", "/web/about")
 
 
-def on_the_wire(demo, faults):
+def pages_are_small_and_gzipped(demo, faults):
     for address, more in (
         (demo, ["/web/key/temperature", "/web/key/temperature?span=all", "/web/source/weather"]),
         (faults.address, ["/web/key/power", "/web/source/meter", "/web/source/dead"]),
     ):
         for path in [*PAGES, *more]:
-            reply = get(address, path, {"Accept-Encoding": "gzip"})
-            expect(reply.status == 200 and reply["content-encoding"] == "gzip", f"{path} is gzipped", reply.headers)
-            expect(len(reply.body) < ON_THE_WIRE, f"{path} has {len(reply.body)} bytes on the wire", len(reply.body))
-            expect(gzip.decompress(reply.body).startswith(b"<!DOCTYPE html>"), "and is a page", path)
+            response = get(address, path, {"Accept-Encoding": "gzip"})
+            expect(response.status == 200 and response["content-encoding"] == "gzip", f"{path} is gzipped", response.headers)
+            expect(len(response.body) < MAX_GZIP_BYTES, f"{path} has {len(response.body)} bytes gzipped", len(response.body))
+            expect(gzip.decompress(response.body).startswith(b"<!DOCTYPE html>"), "it is an HTML page", path)
 
 
 def text_browser(faults):
@@ -160,39 +160,39 @@ def text_browser(faults):
     code, text, err = run([w3m, "-dump", "-cols", "100", f"http://{faults.address}/web"], 15, env=environment())
     expect(code == 0, "w3m shows the overview", err)
     for wanted in ("dead", "it takes no connection", "power", "230.5 hPa", "stale", "by mail wait", "Overview Alerts About"):
-        expect(wanted in text, f"its text says {wanted!r}", text)
+        expect(wanted in text, f"w3m shows {wanted!r}", text)
 
 
-def hostile_text(faults):
+def markup_is_escaped(faults):
     page = get(faults.address, "/web").text
-    expect("alert(1)" in page and "<script>alert" not in page, "markup from an API is shown as text", page)
+    expect("alert(1)" in page and "<script>alert" not in page, "markup from an API is escaped", page)
 
 
 # ---- In a browser ------------------------------------------------------------------------
 
 
-def modules():
-    """Where npm put what drives and judges the browser."""
-    home = WORK.parent / "tools" / "npm" / "pages"
-    wanted = [f"{name}@{version}" for name, version in MODULES.items()]
-    marker = home / "holds"
+def npm_packages():
+    """The node_modules directory with playwright-core and axe-core."""
+    directory = WORK.parent / "tools" / "npm" / "pages"
+    wanted = [f"{name}@{version}" for name, version in NPM_PACKAGES.items()]
+    marker = directory / "holds"
     if not (marker.exists() and marker.read_text() == " ".join(wanted)):
         if not (shutil.which("npm") and shutil.which("node")):
             raise Missing("needs node and npm: sudo apt-get install nodejs npm")
-        home.mkdir(parents=True, exist_ok=True)
-        (home / "package.json").write_text("{}")
+        directory.mkdir(parents=True, exist_ok=True)
+        (directory / "package.json").write_text("{}")
         npm = ["npm", "install", "--no-audit", "--no-fund", "--ignore-scripts", "--no-save", *wanted]
-        done = subprocess.run(npm, cwd=home, capture_output=True, text=True, timeout=60)
+        done = subprocess.run(npm, cwd=directory, capture_output=True, text=True, timeout=60)
         if done.returncode != 0:
             raise Missing(f"npm could not install {' '.join(wanted)}: {done.stderr.strip()[-300:]}")
         marker.write_text(" ".join(wanted))
-    return home / "node_modules"
+    return directory / "node_modules"
 
 
-def task(demo, faults):
-    shots = WORK / "shots"
-    shots.mkdir(parents=True, exist_ok=True)
-    looks = []
+def browser_task(demo, faults):
+    screenshots = WORK / "screenshots"
+    screenshots.mkdir(parents=True, exist_ok=True)
+    views = []
     for node, address, paths in (
         ("demo", demo, {"overview": "/web", "key": "/web/key/temperature", "source": "/web/source/weather", "alerts": "/web/alerts", "about": "/web/about"}),
         ("faults", faults.address, {"overview": "/web", "key": "/web/key/power", "source": "/web/source/dead", "alerts": "/web/alerts", "about": "/web/about", "issues": "/web/source/meter"}),
@@ -200,21 +200,23 @@ def task(demo, faults):
         for page, path in paths.items():
             for size, (width, height) in SIZES.items():
                 for scheme in SCHEMES:
-                    # What axe judges differs with the width's layout and with the colours.
-                    check = (size, scheme) in (("phone", "dark"), ("desktop", "light"))
-                    if node == "demo" and page in ("source", "alerts", "about") and not check:
-                        continue  # the faulty node's show more
-                    looks.append({"name": f"{node}-{page}-{size}-{scheme}", "url": f"http://{address}{path}", "width": width, "height": height, "scheme": scheme, "check": check})
+                    # axe-core depends on layout and colours: one view of each.
+                    run_axe = (size, scheme) in (("phone", "dark"), ("desktop", "light"))
+                    if node == "demo" and page in ("source", "alerts", "about") and not run_axe:
+                        continue  # The faulty node covers these.
+                    views.append({"name": f"{node}-{page}-{size}-{scheme}", "url": f"http://{address}{path}", "width": width, "height": height, "scheme": scheme, "run_axe": run_axe})
     return {
-        "looks": looks, "shots": str(shots), "still": f"http://{faults.address}/web",
+        "views": views, "screenshots": str(screenshots), "without_scripts": f"http://{faults.address}/web",
         "live": f"http://{faults.address}/web",
         "origin": {"demo": f"http://{demo}/", "faults": f"http://{faults.address}/"},
     }
 
 
-class Driver:
+class BrowserDriver:
+    """The node.js process of pages.js: commands on stdin, results on stdout, as JSON lines."""
+
     def __init__(self, directory, task):
-        task = {**task, "modules": str(modules()), "browser": str(tool("chromium"))}
+        task = {**task, "modules": str(npm_packages()), "browser": str(tool("chromium"))}
         (directory / "task.json").write_text(json.dumps(task))
         script = pathlib.Path(__file__).with_name("pages.js")
         self.log = open(directory / "driver.log", "w")
@@ -230,86 +232,86 @@ class Driver:
             self.lines.put(json.loads(line))
         self.lines.put(("ended", self.process.wait()))
 
-    def hear(self, word, seconds):
+    def receive(self, name, seconds):
         try:
-            said, value = self.lines.get(timeout=seconds)
+            received, value = self.lines.get(timeout=seconds)
         except queue.Empty:
-            raise Failed(f"the browser said no {word!r} within {seconds} s") from None
-        expect_quietly(said == word, f"the browser's driver says {word}", (said, value))
+            raise Failed(f"no {name!r} from the browser within {seconds} s") from None
+        if received != name:
+            raise Failed(f"expected {name!r} from the browser\n        actual: {(received, value)}")
         return value
 
-    def ask(self, word, argument=None, seconds=30):
-        self.process.stdin.write(json.dumps([word, argument]) + "\n")
+    def command(self, name, argument=None, seconds=30):
+        self.process.stdin.write(json.dumps([name, argument]) + "\n")
         self.process.stdin.flush()
-        return self.hear(word, seconds)
-
-
-def expect_quietly(holds, sentence, found):
-    if not holds:
-        raise Failed(f"{sentence}\n        found: {found}")
+        return self.receive(name, seconds)
 
 
 @contextlib.contextmanager
-def driver(directory, task):
-    made = Driver(directory, task)
+def browser_driver(directory, task):
+    driver = BrowserDriver(directory, task)
     try:
-        yield made
+        yield driver
     finally:
-        made.process.kill()
-        made.process.wait()
-        made.log.close()
+        driver.process.kill()
+        driver.process.wait()
+        driver.log.close()
 
 
-def in_a_browser(browser):
-    found = browser.hear("looks", 90)
-    for key, sentence in (
-        ("errors", "no script fails, no dialog opens and nothing is fetched from elsewhere"),
-        ("complaints", "axe-core finds nothing"),
-        ("wide", "no page scrolls sideways"),
-        ("broken", "a tile's value, unit and arrow stay on one line"),
-        ("spilled", "nothing spills out of its box"),
+def renders_in_a_browser(browser):
+    found = browser.receive("views", 90)
+    for key, description in (
+        ("errors", "no script error, no dialog, no request to another origin"),
+        ("violations", "no axe-core violations"),
+        ("overflow", "no horizontal scrolling"),
+        ("wrapped", "value, unit and trend of a tile are on one line"),
+        ("clipped", "no content overflows its box"),
     ):
-        looked = sum(look["checked"] for look in found) if key == "complaints" else len(found)
-        wrong = {look["name"]: look[key] for look in found if look[key]}
-        expect(not wrong, f"{sentence}, on {looked} looks", wrong)
+        count = sum(view["checked"] for view in found) if key == "violations" else len(found)
+        problems = {view["name"]: view[key] for view in found if view[key]}
+        expect(not problems, f"{description}, on {count} views", problems)
 
 
-def without_scripts(browser):
-    text = browser.hear("still", 10)
-    expect("230.5" in text and "it takes no connection" in text, "with scripts off the page says the same", text)
+def works_without_scripts(browser):
+    text = browser.receive("without_scripts", 10)
+    expect("230.5" in text and "it takes no connection" in text, "without scripts the page shows the same", text)
 
 
-def lives_on(browser, faults):
-    browser.hear("loaded", 10)
+def updates_itself(browser, faults):
+    browser.receive("loaded", 10)
     faults.power = 777.5
-    expect(browser.ask("shows", "777.5") is True, "a value that changes is swapped in without a reload")
+    expect(browser.command("shows", "777.5") is True, "a changed value appears without a reload")
     code, _ = faults.node.stop()
-    expect(code == 0, "the node stops with a page open", faults.node.output())
-    shown = browser.ask("offline")
-    expect(shown is True, "the page says that the node does not answer", shown)
+    expect(code == 0, "the node stops while a page is open", faults.node.output())
+    shown = browser.command("offline")
+    expect(shown is True, "the page shows that the node does not answer", shown)
     faults.power = 888.5
     faults.start()
-    shown = browser.ask("shows", "888.5")
-    expect(shown is True, "after the node's restart the same page shows new values", shown)
-    expect(browser.ask("online") is True, "and no longer says that the node is away")
+    shown = browser.command("shows", "888.5")
+    expect(shown is True, "after a restart the same page shows new values", shown)
+    expect(browser.command("online") is True, "the page no longer shows the node as offline")
     faults.power = 999.5
-    expect(browser.ask("shows", "999.5", 20) is True, "and is told of changes again")
+    expect(browser.command("shows", "999.5", 20) is True, "the page is updated again")
 
 
-# ---- README's picture --------------------------------------------------------------------
+# ---- README's screenshot --------------------------------------------------------------------
+
+
+def has_trends(demo):
+    return all(it["attempts"] >= 3 and it["last_success"] for it in get(demo, "/status").json["sources"])
 
 
 def screenshot():
-    """The demo's overview, once its simulated values have come."""
+    """The demo's overview, with a few values of each source."""
     directory = work_dir("screenshot")
     with demo_node(directory) as demo:
-        time.sleep(float(os.environ.get("SECONDS_OF_DEMO", "10")))
-        shot = {"name": "demo-readme", "url": f"http://{demo}/web", "width": 1280, "height": 640, "scheme": "light", "check": False}
-        plan = {"looks": [shot], "shots": str(directory), "origin": {"demo": f"http://{demo}/"}}
-        with driver(directory, plan) as browser:
-            browser.hear("looks", 30)
-    shutil.copyfile(directory / "demo-readme.png", PICTURE)
-    print(f"{PICTURE.relative_to(ROOT)}: {PICTURE.stat().st_size} bytes")
+        wait_until(lambda: has_trends(demo), 30, "each source of the demo has three fetches")
+        view = {"name": "demo-readme", "url": f"http://{demo}/web", "width": 1280, "height": 640, "scheme": "light", "run_axe": False}
+        task = {"views": [view], "screenshots": str(directory), "origin": {"demo": f"http://{demo}/"}}
+        with browser_driver(directory, task) as browser:
+            browser.receive("views", 30)
+    shutil.copyfile(directory / "demo-readme.png", README_SCREENSHOT)
+    print(f"{README_SCREENSHOT.relative_to(ROOT)}: {README_SCREENSHOT.stat().st_size} bytes")
 
 
 if __name__ == "__main__":
