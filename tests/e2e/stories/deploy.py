@@ -67,6 +67,7 @@ class Pi:
             script = (ROOT / "tests/e2e/fakes/systemd.py").read_text().replace("/usr/bin/env python3", sys.executable, 1)
             (directory / "bin" / name).write_text(script)
             (directory / "bin" / name).chmod(0o755)
+        self.binary = stripped_binary(directory)
         self.add_users()
         self.configuration = directory / "etc/main-node/main-node.toml"
         self.configuration.parent.mkdir(mode=0o755)
@@ -136,10 +137,19 @@ class Pi:
         return self.directory / "lib/main-node/main-node.db"
 
 
+def stripped_binary(directory):
+    """The binary under test without debug information: a third of the bytes to compress and send."""
+    file = directory / "main-node"
+    shutil.copy2(main_node(), file)
+    if strip := shutil.which("strip"):
+        subprocess.run([strip, file], check=True)
+    return file
+
+
 def variant(pi, name, more=b"\0"):
     """The same program with other bytes, so another build."""
     file = pi.directory / name
-    file.write_bytes(pathlib.Path(main_node()).read_bytes() + more)
+    file.write_bytes(pi.binary.read_bytes() + more)
     file.chmod(0o755)
     return file
 
@@ -157,8 +167,8 @@ def reports_wrong_usage(pi):
 
 
 def first_deploy(pi):
-    code, output = pi.deploy(main_node())
-    build = digest(main_node())
+    code, output = pi.deploy(pi.binary)
+    build = digest(pi.binary)
     expect(code == 0 and f"deployed: build {build}" in output, "the first deploy ends with a healthy node", output + log(pi))
     expect(pi.status()["build"] == build, "/status has the deployed build")
     expect((pi.directory / "etc/systemd/system/main-node.service").exists(), "the unit is installed")
@@ -174,7 +184,7 @@ def log(pi):
 
 def same_build_changes_nothing(pi):
     before = pi.service_pid()
-    code, output = pi.deploy(main_node())
+    code, output = pi.deploy(pi.binary)
     expect(code == 0 and "nothing to do" in output and pi.service_pid() == before, "the same build again: nothing changes, no restart", output)
 
 
@@ -222,7 +232,7 @@ def failing_program_is_rolled_back_with_its_database(pi):
         # SQLite keeps user_version in four bytes at 60.
         "  printf '\\0\\0\\0\\143' | dd of=main-node.db bs=1 seek=60 conv=notrunc status=none\n"
         "  exit 1\nfi\n"
-        f'exec {main_node()} "$@"\n'
+        f'exec {pi.binary} "$@"\n'
     )
     broken.chmod(0o755)
     code, output = pi.deploy(broken, patience=6)
@@ -241,7 +251,7 @@ def hanging_program_is_rolled_back_in_time(pi):
     build = pi.status()["build"]
     hangs = pi.directory / "hangs"
     # Never ready: a plain `systemctl start` would wait for it.
-    hangs.write_text(f'#!/bin/sh\nif [ "$1" = serve ]; then echo "output of the new program"; exec sleep 600; fi\nexec {main_node()} "$@"\n')
+    hangs.write_text(f'#!/bin/sh\nif [ "$1" = serve ]; then echo "output of the new program"; exec sleep 600; fi\nexec {pi.binary} "$@"\n')
     hangs.chmod(0o755)
     start = time.monotonic()
     code, output = pi.deploy(hangs, patience=3)
