@@ -4,6 +4,7 @@
 //! tiers never disagree with what they sum up. New rows are added to their hour; an hour
 //! in which a row was corrected is summed up anew. All of it is in UTC.
 
+pub mod daily;
 pub mod five_minute;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -177,7 +178,7 @@ impl RollupUpdate {
             .map(|(hour, k)| (hour.div_euclid(DAY / HOUR), *k));
         for (day, k) in days.collect::<BTreeSet<_>>() {
             if day < daily_until {
-                recompute_day(connection, day, Some(k))?;
+                daily::recompute_day(connection, day, Some(k))?;
             }
         }
         Ok(())
@@ -285,43 +286,6 @@ fn recompute_hour(
         if is_late && five_minute::is_eligible(&whole) {
             five_minute::write(connection, hour, k, &parts)?;
         }
-    }
-    Ok(())
-}
-
-/// Sums a day up from its hours: of one key, or of all that have any.
-pub fn recompute_day(connection: &Connection, day: i64, k: Option<i64>) -> rusqlite::Result<()> {
-    let mut hours = connection.prepare_cached(
-        "SELECT count, min, mean, max, last, hour * 3600 + last_s, k FROM hourly \
-         WHERE hour >= ?1 AND hour < ?2 AND count > 0 AND (?3 IS NULL OR k = ?3) ORDER BY hour",
-    )?;
-    let mut days: BTreeMap<i64, Option<Aggregate>> = BTreeMap::new();
-    days.extend(k.map(|k| (k, None)));
-    let per_day = DAY / HOUR;
-    let mut rows = hours.query(params![day * per_day, (day + 1) * per_day, k])?;
-    while let Some(row) = rows.next()? {
-        if let Some(summary) = read_aggregate(row)? {
-            add(days.entry(row.get(6)?).or_default(), &summary);
-        }
-    }
-    let mut write = connection.prepare_cached(
-        "INSERT OR REPLACE INTO daily (day, k, count, min, mean, max, last) \
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
-    )?;
-    let mut clear = connection.prepare_cached("DELETE FROM daily WHERE day = ?1 AND k = ?2")?;
-    for (k, summary) in days {
-        match summary {
-            Some(s) => write.execute(params![
-                day,
-                k,
-                i64::try_from(s.count).unwrap_or(i64::MAX),
-                s.min,
-                s.mean,
-                s.max,
-                s.last
-            ])?,
-            None => clear.execute([day, k])?,
-        };
     }
     Ok(())
 }

@@ -1,12 +1,12 @@
-//! Deletes expired rows in small steps.
+//! Deletion of rows and hours in small steps.
 //!
-//! Called by the store thread. Which hours are over is retention's to say (`raw_from`); here
-//! their rows go, by the hour, whose ids `hourly` knows. They go best with a commit, about as
-//! many as come: the pages that they leave are filled again in the same transaction and
-//! written once. By themselves they would be written empty, to the log and to the file, which
-//! costs half of what storing costs.
+//! Called by the store thread within its transaction. [`super::policy`] decides which hours are
+//! over (`raw_from`); their rows are deleted an hour at a time, by the ids that `hourly` names,
+//! preferably within a commit of about as many new rows: the freed pages are then filled in the
+//! same transaction and written once. Deleting alone writes them empty to the WAL and to the
+//! file, half of what storing costs.
 
-use rusqlite::{Connection, Transaction, params};
+use rusqlite::{Connection, OptionalExtension, Transaction, params};
 
 use crate::db::periods::HOUR;
 use crate::db::progress::Progress;
@@ -102,4 +102,68 @@ pub fn delete_with_commit(
         )?;
     }
     Ok(())
+}
+
+/// Id and hour of the first row in an order.
+pub fn edge_row(connection: &Connection, order: &str) -> rusqlite::Result<Option<(i64, i64)>> {
+    let row: Option<(i64, String)> = connection
+        .prepare_cached(&format!(
+            "SELECT id, timestamp FROM records ORDER BY {order} LIMIT 1"
+        ))?
+        .query_row([], |row| Ok((row.get(0)?, row.get(1)?)))
+        .optional()?;
+    Ok(row.map(|(id, text)| {
+        let time = text.parse::<jiff::Timestamp>().unwrap_or_default();
+        (id, time.as_second().div_euclid(HOUR))
+    }))
+}
+
+/// Gives up the hour of the row with the lowest id. A row that lies before the raw tier, or
+/// after the running hour, was stamped by a wrong clock, and goes by itself.
+pub fn delete_oldest_hour(
+    transaction: &Transaction,
+    tiers: &mut Tiers,
+    running: i64,
+) -> rusqlite::Result<Progress> {
+    let Some((first, hour)) = edge_row(transaction, "id")? else {
+        return Ok(Progress::Done);
+    };
+    if hour == running {
+        return Ok(Progress::Done);
+    }
+    if tiers.raw_from <= hour && hour < running {
+        tiers.raw_from = hour + 1;
+        return Ok(Progress::More);
+    }
+    transaction.execute(
+        "DELETE FROM records WHERE id >= ?1 AND id < ?2 \
+         AND (timestamp < ?3 OR timestamp >= ?4)",
+        params![
+            first,
+            first.saturating_add(limits::RETENTION_STEP_IDS),
+            Wall::from_second(tiers.raw_from.saturating_mul(HOUR)).to_string(),
+            Wall::from_second((running + 1) * HOUR).to_string(),
+        ],
+    )?;
+    Ok(Progress::More)
+}
+
+/// Drops the oldest day's hours.
+pub fn delete_hours(
+    transaction: &Transaction,
+    tiers: &mut Tiers,
+    until: i64,
+) -> rusqlite::Result<Progress> {
+    let oldest: Option<i64> = transaction.query_row(
+        "SELECT min(hour) FROM hourly WHERE hour < ?1",
+        [until],
+        |row| row.get(0),
+    )?;
+    let end = match oldest {
+        Some(hour) => ((hour.div_euclid(24) + 1) * 24).min(until),
+        None => until,
+    };
+    transaction.execute("DELETE FROM hourly WHERE hour < ?1", [end])?;
+    tiers.hourly_from = end;
+    Ok(Progress::More)
 }

@@ -1,6 +1,7 @@
-//! Retention: deleting what is past its time, or past the size that the file may have.
+//! Retention: deletion of what is past its age, or past the maximum size of the database.
 //!
-//! [`policy`] says what is too old, [`delete`] deletes it.
+//! [`policy`] decides what is deleted next, [`clock`] what time that goes by, [`delete`] deletes.
 
+pub mod clock;
 pub mod delete;
 pub mod policy;

@@ -349,7 +349,7 @@ fn complete(path: &Path) {
         ended: Default::default(),
     };
     let written = database.change(|transaction, tiers| {
-        crate::db::rollup::recompute_day(transaction, T0 / 86_400, None)?;
+        crate::db::rollup::daily::recompute_day(transaction, T0 / 86_400, None)?;
         tiers.daily_until = Some(T0 / 86_400 + 1);
         tiers.raw_from = T0 / HOUR - 5;
         transaction.execute_batch(

@@ -4,6 +4,7 @@ use rusqlite::Connection;
 
 use super::*;
 use crate::db::database::NewRow;
+use crate::db::retention::clock::advance_clock;
 use crate::db::test_support::{Directory, database, entries, row};
 use crate::domain::freshness::Stamp;
 use crate::domain::ledger::RecordRow;

@@ -1,0 +1,130 @@
+//! Commit of queued rows: what the store thread takes from the queue and writes in one transaction.
+//!
+//! Runs on the store thread. What cannot be stored yet goes back to the queue.
+
+use super::Writer;
+use crate::db::database::{CommitCounts, NewRow};
+use crate::db::error::OpenError;
+use crate::db::open;
+use crate::db::retention::clock;
+use crate::db::salvage::{self, Salvage};
+use crate::domain::ledger::RecordRow;
+use crate::domain::time::Moment;
+use crate::limits;
+
+impl Writer {
+    /// Commits what can be stored now; what cannot goes on waiting.
+    pub(super) fn commit(&mut self, now: Moment, is_closing: bool) {
+        let (ready, waiting) = self.take_rows(now, is_closing);
+        let mut result = self.write_batch(&ready, now);
+        if let Err(OpenError::Corrupt { detail, .. }) = &mut result
+            && self.quarantine(detail, now)
+        {
+            result = self.write_batch(&ready, now);
+        }
+        // Exchanged while it was written to: what went into the old files is stored anew.
+        if result.is_ok() && !self.check_files(now) && self.preserve_detached(now) {
+            result = self.write_batch(&ready, now);
+        }
+        if result.is_ok() && self.detached.is_none() {
+            self.report_commit(result.as_ref().copied().unwrap_or_default());
+        }
+        let mut queue = self.shared.queue.lock();
+        queue.in_flight = 0;
+        for row in waiting.into_iter().rev() {
+            queue.rows.push_front(row);
+        }
+        if result.is_err() || self.detached.is_some() {
+            for entry in ready.into_iter().rev() {
+                queue.rows.push_front(entry.row);
+            }
+            queue.trim(self.shared.settings.rows_waiting);
+            queue.due = Some(now.mono);
+            drop(queue);
+            if let Err(error) = result {
+                self.back_off(now, &error);
+            }
+            return;
+        }
+        // Rows that came while the disk worked, and those that wait for the clock.
+        queue.due = if queue.rows.is_empty() {
+            None
+        } else {
+            Some(now.mono.after(self.shared.settings.commit_every))
+        };
+        drop(queue);
+        self.report_success();
+    }
+
+    /// Takes all rows out of the queue: those to store now, and those whose stamp may still
+    /// become right. These have a quarter of the queue: the oldest past it are stored as what
+    /// they are, with an untrusted time, before they would have to be given up.
+    pub(super) fn take_rows(
+        &mut self,
+        now: Moment,
+        is_closing: bool,
+    ) -> (Vec<NewRow>, Vec<RecordRow>) {
+        let mut queue = self.shared.queue.lock();
+        let rows = std::mem::take(&mut queue.rows);
+        queue.in_flight = rows.len();
+        queue.new_rows = 0;
+        drop(queue);
+        let may_wait = self.shared.settings.rows_waiting / 4;
+        let crowded_out = rows.len().saturating_sub(may_wait);
+        let (mut ready, mut waiting) = (Vec::new(), Vec::new());
+        for (place, mut row) in rows.into_iter().enumerate() {
+            row.stamp.apply_trusted_clock(now);
+            let is_right = row.stamp.has_trusted_time();
+            let waited = row.stamp.receipt().map(|(mono, _)| now.mono.since(mono));
+            let is_patient = waited.is_some_and(|waited| waited < limits::CLOCK_TRUST_TIMEOUT);
+            if !is_right && is_patient && place >= crowded_out && !is_closing {
+                waiting.push(row);
+            } else {
+                ready.push(NewRow {
+                    // A source's own time holds, as far as anybody can say.
+                    untrusted: !is_right && !row.stamp.has_source_time,
+                    row,
+                });
+            }
+        }
+        (ready, waiting)
+    }
+
+    /// Brings a batch to the disk, opening the database first if it is not.
+    pub(super) fn write_batch(
+        &mut self,
+        batch: &[NewRow],
+        now: Moment,
+    ) -> Result<CommitCounts, OpenError> {
+        let place = &self.shared.settings.location;
+        let sqlite = |error: rusqlite::Error| OpenError::from_sqlite(&place.path, &error);
+        if self.shared.database.lock().is_none() {
+            // Without the lock: those who ask for alerts must not wait for another's.
+            let mut database = open::open(place, &self.shared.settings.boot)?;
+            if self.salvage.is_none() {
+                self.salvage = Salvage::resume(&mut database).map_err(sqlite)?;
+            }
+            if let Some(replaced) = &self.replaced {
+                salvage::merge_alerts_from(replaced, &mut database).map_err(sqlite)?;
+                self.replaced = None;
+            }
+            *self.shared.database.lock() = Some(database);
+        }
+        let mut open = self.shared.database.lock();
+        let Some(database) = &mut *open else {
+            return Ok(CommitCounts::default());
+        };
+        if batch.is_empty() {
+            return Ok(CommitCounts::default());
+        }
+        let retention = &self.shared.settings.retention;
+        let committed = clock::advance_clock(database, retention, now).and_then(|time| {
+            let oldest_hour = time.map_or(i64::MIN, |time| retention.oldest_hour(time));
+            database.commit(batch, oldest_hour)
+        });
+        if committed.is_err() {
+            *open = None;
+        }
+        committed.map_err(sqlite)
+    }
+}

@@ -1,0 +1,197 @@
+//! Recovery on the store thread: files that were replaced while open, damage, and the salvage of
+//! a damaged database.
+//!
+//! Runs on the store thread, a step at a time between commits.
+
+use rusqlite::ffi;
+
+use super::Writer;
+use crate::db::database::Database;
+use crate::db::detached::{DetachedDatabase, Preservation};
+use crate::db::error::OpenError;
+use crate::db::file;
+use crate::db::file_change::{self, FileChange};
+use crate::db::open_files;
+use crate::db::progress::Progress;
+use crate::db::salvage::{self, Salvage};
+use crate::domain::health::Salvaged;
+use crate::domain::time::{Moment, Mono};
+use crate::limits;
+use crate::sys::disk;
+
+impl Writer {
+    /// Whether all files that are open still stand at their paths. If not, nothing more is
+    /// written to them.
+    pub(super) fn check_files(&mut self, now: Moment) -> bool {
+        let shared = self.shared.clone();
+        let mut open = shared.database.lock();
+        let exchange = open.as_ref().and_then(Database::detect_file_change);
+        let damage = match exchange {
+            Some(FileChange::Damage) => Some("another program wrote to it"),
+            None if open.is_some() && self.has_damage_for_readers(now) => {
+                Some("history or a backup could not be read")
+            }
+            _ => None,
+        };
+        if let Some(words) = damage {
+            drop(open);
+            let code = ffi::Error::new(ffi::SQLITE_CORRUPT);
+            let error = rusqlite::Error::SqliteFailure(code, Some(words.to_owned()));
+            self.handle_write_error(now, &error);
+        } else if let Some(exchange) = exchange
+            && let Some(database) = open.take()
+        {
+            let path = database.path().display();
+            log::warn!("{path}: its files were moved, removed or overwritten while in use");
+            self.detached = Some(DetachedDatabase::new(database, exchange));
+        }
+        self.detached.is_none()
+    }
+
+    /// Whether readers have met damage that SQLite confirms, and that a new database can be
+    /// rid of now: nothing depends on it but those rows, so that there has to be room for all.
+    pub(super) fn has_damage_for_readers(&mut self, now: Moment) -> bool {
+        let path = &self.shared.settings.location.path;
+        let is_early = |at: Option<Mono>| {
+            at.is_some_and(|at| now.mono.since(at) < limits::MIN_SALVAGE_INTERVAL)
+        };
+        if is_early(self.damaged_at) || !open_files::take_damage(path) || is_early(self.checked_at)
+        {
+            return false;
+        }
+        self.checked_at = Some(now.mono);
+        let size = file::size_on_disk(path);
+        let free = disk::free_bytes(&file::parent_directory(path)).unwrap_or(0);
+        if free < size.saturating_add(limits::SALVAGE_FREE_BYTES) {
+            log::error!(
+                "{} is damaged where only history reads; it is recovered when the card has \
+                 room for a second one",
+                path.display()
+            );
+            return false;
+        }
+        file_change::is_damaged(path, size)
+    }
+
+    /// Keeps what a database holds whose files were exchanged, so that another can be opened;
+    /// false if that has to wait.
+    pub(super) fn preserve_detached(&mut self, now: Moment) -> bool {
+        let Some(displaced) = &self.detached else {
+            return true;
+        };
+        match displaced.preserve(now.wall) {
+            Ok(Preservation::Wait) => false,
+            Ok(Preservation::Done { notice, kept }) => {
+                self.detached = None;
+                self.replaced = kept.or(self.replaced.take());
+                log::warn!("{notice}");
+                let mut report = self.shared.report.lock();
+                // What was read of the old file ends with it; a new one says what it needs.
+                if self.salvage.take().is_some() {
+                    report.notice = None;
+                    if let Some(salvage) = &mut report.salvage {
+                        salvage.is_complete = true;
+                    }
+                }
+                report.file_change = Some(notice);
+                true
+            }
+            Err(error) => {
+                self.back_off(now, &error);
+                false
+            }
+        }
+    }
+
+    /// Puts a damaged database aside and begins a new one that takes over what can be read;
+    /// false if that cannot be done now, and then `detail` says why.
+    pub(super) fn quarantine(&mut self, detail: &mut String, now: Moment) -> bool {
+        let is_again = self
+            .damaged_at
+            .is_some_and(|at| now.mono.since(at) < limits::MIN_SALVAGE_INTERVAL);
+        if is_again {
+            return false;
+        }
+        let settings = &self.shared.settings;
+        let path = &settings.location.path;
+        let mut open = self.shared.database.lock();
+        *open = None;
+        let begun = salvage::quarantine(&settings.location, &settings.boot, now.wall);
+        let begun = begun.map(|database| open.insert(database));
+        match begun {
+            Ok(database) => {
+                log::error!("{} was damaged ({detail})", path.display());
+                let resumed = Salvage::resume(database);
+                if resumed.is_err() {
+                    // It is tried again at the next opening.
+                    *open = None;
+                }
+                drop(open);
+                self.damaged_at = Some(now.mono);
+                self.salvage = resumed.unwrap_or_default();
+                if let Some(salvage) = &self.salvage {
+                    self.report_salvage(salvage, false, now.mono);
+                }
+                true
+            }
+            Err(error) => {
+                *detail += &format!("; a new one cannot be made yet: {}", error.detail());
+                false
+            }
+        }
+    }
+
+    pub(super) fn resume_salvage(&mut self, database: &mut Database) {
+        // What cannot be read now is read at the next opening.
+        if let Ok(Some(salvage)) = Salvage::resume(database) {
+            self.shared.report.lock().notice = Some(salvage.notice(false));
+            self.salvage = Some(salvage);
+        }
+    }
+
+    /// Takes over some more of a damaged database.
+    pub(super) fn continue_salvage(&mut self, mut salvage: Salvage, now: Moment) {
+        let mut open = self.shared.database.lock();
+        let Some(database) = &mut *open else {
+            self.salvage = Some(salvage);
+            return;
+        };
+        if !salvage.has_room() {
+            drop(open);
+            self.salvage_at = now.mono.after(limits::SALVAGE_RETRY_INTERVAL);
+            let notice = format!(
+                "{}; the rest waits for room on the card",
+                salvage.notice(false)
+            );
+            self.shared.report.lock().notice = Some(notice);
+            self.salvage = Some(salvage);
+            return;
+        }
+        let step = salvage.step(database);
+        let is_over = matches!(step, Ok(Progress::Done));
+        if is_over {
+            log::warn!("{}", salvage.notice(is_over));
+        }
+        self.report_salvage(&salvage, is_over, now.mono);
+        if let Err(error) = step {
+            *open = None;
+            drop(open);
+            let error = OpenError::from_sqlite(&self.shared.settings.location.path, &error);
+            // It begins anew when the database is open again; what is there stays once.
+            self.back_off(now, &error);
+        } else if !is_over {
+            self.salvage = Some(salvage);
+        }
+    }
+
+    pub(super) fn report_salvage(&self, salvage: &Salvage, is_over: bool, now: Mono) {
+        let mut report = self.shared.report.lock();
+        report.notice = Some(salvage.notice(is_over));
+        let since = report.salvage.as_ref().map_or(now, |known| known.since);
+        report.salvage = Some(Salvaged {
+            since,
+            quarantine_path: salvage.damaged_file().display().to_string(),
+            is_complete: is_over,
+        });
+    }
+}
