@@ -28,9 +28,10 @@ pub fn sanitize(detail: &str) -> String {
 /// When a moment of the past was, by what is known of the clock now: what was stamped
 /// before the clock was set is put right.
 pub fn corrected_wall(past: Moment, now: Moment) -> Wall {
-    match past.trust.is_trusted() || !now.trust.is_trusted() {
-        true => past.wall,
-        false => now.wall_at(past.mono),
+    if past.trust.is_trusted() || !now.trust.is_trusted() {
+        past.wall
+    } else {
+        now.wall_at(past.mono)
     }
 }
 

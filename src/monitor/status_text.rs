@@ -139,9 +139,10 @@ fn failing_sources(snapshot: &Snapshot, now: Moment) -> Vec<String> {
         // Values of an earlier run: it did answer, and when is not known.
         let gave = |record: &Record| record.sources.contains(name);
         if source.health.last_success.is_none() && snapshot.records.iter().any(gave) {
-            return match answer_came {
-                false => format!("{name} has not answered since the start: {why}."),
-                true => format!("{name} has given no data since the start: {why}."),
+            return if answer_came {
+                format!("{name} has given no data since the start: {why}.")
+            } else {
+                format!("{name} has not answered since the start: {why}.")
             };
         }
         match (time_without_data(source, now), answer_came) {

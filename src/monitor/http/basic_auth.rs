@@ -1,5 +1,4 @@
-//! HTTP Basic authentication (RFC 7617): the option `password_file`, for everything but
-//! `/healthz`.
+//! HTTP Basic authentication (RFC 7617): the option `password_file`.
 //!
 //! Runs on the server's thread and the workers' before anything else is looked at; no disk, and a
 //! lock that is held for a look at two small tables. It keeps a digest, never the password.
@@ -83,13 +82,9 @@ impl Password {
         }
     }
 
-    /// Why this request gets nothing, if so. Whoever watches over the node need not know the
-    /// password: `/healthz` says nothing but that it runs. A wrong one counts against the
-    /// address it came from: to be asked once a request.
+    /// Why this request is not authorized, if so. A wrong password counts against the address
+    /// it came from: to be called once per request.
     pub fn deny(&self, request: &Request, now: Mono) -> Option<AuthError> {
-        if is_exempt(request) {
-            return None;
-        }
         let mut guesses = self.throttle.lock();
         if guesses.is_locked_out(request.peer, now) {
             return Some(AuthError::TooManyAttempts);
@@ -109,8 +104,7 @@ impl Password {
     pub fn is_authorized(&self, request: &Request, now: Mono) -> bool {
         let guesses = self.throttle.lock();
         let is_refused = || guesses.is_locked_out(request.peer, now);
-        is_exempt(request)
-            || (!is_refused() && self.check_credentials(request) == CredentialCheck::Valid)
+        !is_refused() && self.check_credentials(request) == CredentialCheck::Valid
     }
 
     fn check_credentials(&self, request: &Request) -> CredentialCheck {
@@ -140,10 +134,6 @@ impl Password {
         let is_right: bool = (given.ct_eq(&self.digest) | given.ct_eq(&self.trimmed)).into();
         is_right && scheme.eq_ignore_ascii_case("basic")
     }
-}
-
-fn is_exempt(request: &Request) -> bool {
-    request.target.split('?').next().unwrap_or_default() == "/healthz"
 }
 
 fn sha256(bytes: &[u8]) -> [u8; 32] {

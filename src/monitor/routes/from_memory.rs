@@ -1,13 +1,14 @@
-//! Answers from memory: `/snapshot` in all its variants, and `/healthz`.
+//! Handlers that respond from memory: `/snapshot` in all its variants, and `/healthz`.
 //!
-//! Runs on the gate's thread: the published bytes are found under a mutex that is only ever
+//! Runs on the connection thread: the published bytes are found under a mutex that is only ever
 //! held to swap an `Arc`. No database, no disk, no log line.
 
 use std::sync::Arc;
 
-use super::app::{App, NO_CACHE};
+use super::app::App;
 use super::published::{self, JSON, Publication, TEXT};
 use super::representation::{Representation, weak_etag};
+use super::response::NO_CACHE;
 use super::table::{RequestTarget, Route};
 use crate::domain::snapshot::Record;
 use crate::limits;
@@ -32,7 +33,7 @@ impl App {
         }
         let is_standing = |key: &str| current.index_of(key).is_some();
         let is_known = |key: &str| is_standing(key) || self.is_configured(key);
-        match target.route {
+        match target.row.route {
             Route::SnapshotKey => is_known(&target.path_parameter),
             Route::Snapshot => match target.list("keys", is_standing) {
                 Some(keys) => {
@@ -50,43 +51,23 @@ impl App {
         }
     }
 
+    /// `/snapshot`.
     pub(super) fn snapshot(
         &self,
         request: &Request,
         target: &RequestTarget,
         current: &Publication,
     ) -> Result<Response, ProblemDetails> {
-        let is_full = boolean_parameter(target, "full")?;
-        let is_text = match target.parameter("format") {
-            None | Some("json") => false,
-            Some("text") => true,
-            Some(other) => {
-                let detail = format!("`format` is {other:?}; expected json or text.");
-                return Err(ProblemDetails::new(400, detail));
-            }
-        };
+        let (is_text, is_full) = snapshot_format(target)?;
         if !current.has_data() {
             return Ok(no_data_response());
         }
         let node = &self.context.settings.node_name;
-        if target.route == Route::SnapshotKey {
-            let record = self
-                .find_record(current, &target.path_parameter)?
-                .ok_or_else(no_reading_problem)?;
-            let entity = match (is_text, is_full) {
-                (true, _) => weakly_tagged(TEXT, published::text(&[record])),
-                (_, true) => {
-                    Representation::uncompressed(JSON, published::full_json_record(record).into())
-                }
-                _ => weakly_tagged(JSON, published::json_record(record)),
-            };
-            return Ok(entity.respond(request, NO_CACHE));
-        }
         let is_key = |key: &str| current.index_of(key).is_some();
         if let Some(keys) = target.list("keys", is_key) {
             let wanted = self.select_records(current, &keys)?;
             let snapshot = &current.snapshot;
-            let entity = match (is_text, is_full) {
+            let selected = match (is_text, is_full) {
                 (true, _) => weakly_tagged(TEXT, published::text(&wanted)),
                 (_, true) => Representation::uncompressed(
                     JSON,
@@ -98,14 +79,44 @@ impl App {
                     Representation::uncompressed(JSON, body).with_weak_etag(etag)
                 }
             };
-            return Ok(entity.respond(request, NO_CACHE));
+            return Ok(self.respond_to_poll(request, &selected));
         }
-        let entity = match (is_text, is_full) {
+        let whole = match (is_text, is_full) {
             (true, _) => current.text(),
             (_, true) => current.full(node),
             _ => current.json(),
         };
-        Ok(entity.map_or_else(no_data_response, |entity| entity.respond(request, NO_CACHE)))
+        Ok(whole.map_or_else(no_data_response, |it| self.respond_to_poll(request, it)))
+    }
+
+    /// `/snapshot/<key>`.
+    pub(super) fn snapshot_key(
+        &self,
+        request: &Request,
+        target: &RequestTarget,
+        current: &Publication,
+    ) -> Result<Response, ProblemDetails> {
+        let (is_text, is_full) = snapshot_format(target)?;
+        if !current.has_data() {
+            return Ok(no_data_response());
+        }
+        let record = self
+            .find_record(current, &target.path_parameter)?
+            .ok_or_else(no_reading_problem)?;
+        let representation = match (is_text, is_full) {
+            (true, _) => weakly_tagged(TEXT, published::text(&[record])),
+            (_, true) => {
+                Representation::uncompressed(JSON, published::full_json_record(record).into())
+            }
+            _ => weakly_tagged(JSON, published::json_record(record)),
+        };
+        Ok(self.respond_to_poll(request, &representation))
+    }
+
+    fn respond_to_poll(&self, request: &Request, representation: &Representation) -> Response {
+        let response = representation.respond(request, NO_CACHE);
+        self.record_poll(request, response.etag());
+        response
     }
 
     /// The records of these keys, in the configuration's order. What is configured but gave
@@ -189,6 +200,19 @@ fn no_reading_problem() -> ProblemDetails {
         "No reading of this has come yet; it is configured, and its source will be asked again.",
     )
     .with("Retry-After", seconds)
+}
+
+/// Whether text is asked for, and whether all fields are.
+fn snapshot_format(target: &RequestTarget) -> Result<(bool, bool), ProblemDetails> {
+    let is_full = boolean_parameter(target, "full")?;
+    match target.parameter("format") {
+        None | Some("json") => Ok((false, is_full)),
+        Some("text") => Ok((true, is_full)),
+        Some(other) => {
+            let detail = format!("`format` is {other:?}; expected json or text.");
+            Err(ProblemDetails::new(400, detail))
+        }
+    }
 }
 
 fn boolean_parameter(target: &RequestTarget, name: &str) -> Result<bool, ProblemDetails> {

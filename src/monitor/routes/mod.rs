@@ -1,10 +1,11 @@
 //! Route handlers: the route table and what each route responds with.
 //!
-//! [`App`](app::Monitor) is called by `monitor::http`: on the connection thread for responses
+//! [`App`](app::App) is called by `monitor::http`: on the connection thread for responses
 //! from memory, on a pool worker for rendered ones. Nothing here touches a socket.
 
 pub mod app;
 mod cut_offs;
+mod dispatch;
 pub mod displays;
 mod from_memory;
 mod history;
@@ -14,6 +15,7 @@ pub mod process;
 pub mod published;
 mod rendered;
 pub mod representation;
+mod response;
 pub mod snapshot;
 mod status;
 pub mod table;

@@ -1,70 +1,25 @@
-//! Answers that are rendered when asked for: status, metrics, history, pages, files.
+//! Handlers that render on demand: status, metrics, history, pages, favicon.
 //!
 //! Runs on the pool's workers; reading history may wait for the database.
 
-use std::sync::Arc;
-
-use super::app::{App, NO_CACHE, ok_response};
-use super::published::{JSON, Publication, TEXT};
-use super::representation::{Representation, accepts_gzip, gzip, quality_values};
-use super::table::{RequestTarget, Route};
+use super::app::App;
+use super::published::{JSON, Publication};
+use super::representation::quality_values;
+use super::response::{NO_CACHE, html_response, ok_response};
+use super::table::RequestTarget;
 use super::{history, metrics, process, status};
 use crate::domain::health::Storage;
 use crate::domain::time::Moment;
-use crate::limits;
 use crate::monitor::context::HistoryFailure;
 use crate::monitor::http::handler::{Request, Response};
-use crate::monitor::problem::{self, ProblemDetails, history_unavailable};
+use crate::monitor::problem::{ProblemDetails, history_unavailable};
 use crate::monitor::status_text::{self, NodeStatus};
+use crate::monitor::web::layout::Page;
 use crate::monitor::web::{self, PageContext};
 use crate::sys::budget::Budget;
 use crate::sys::thread::panics;
 
-const IMMUTABLE: &str = "public, max-age=31536000, immutable";
-
 impl App {
-    pub(super) fn render(
-        &self,
-        request: &Request,
-        target: &RequestTarget,
-        budget: &Budget,
-    ) -> Response {
-        let answer = match target.route {
-            Route::Home => Ok(Response {
-                status: 302,
-                headers: vec![
-                    ("Location", "/web".into()),
-                    ("Content-Type", TEXT.into()),
-                    ("Cache-Control", NO_CACHE.into()),
-                ],
-                body: Arc::from(&b"/web\n"[..]),
-            }),
-            Route::Status => Ok(self.status()),
-            Route::Metrics => Ok(self.metrics(request)),
-            Route::History => self.history(target, budget),
-            Route::Overview | Route::Key | Route::Source | Route::Alerts | Route::About => {
-                self.page(target, budget)
-            }
-            Route::Style => asset(&self.assets.style, request, target, &web::style_name()),
-            Route::Script => asset(&self.assets.script, request, target, &web::script_name()),
-            Route::OpenApi => Ok(self.assets.openapi.respond(request, NO_CACHE)),
-            Route::Robots => Ok(ok_response(
-                TEXT,
-                NO_CACHE,
-                b"User-agent: *\nDisallow: /\n".to_vec(),
-            )),
-            Route::Favicon => self.favicon(target),
-            // The gate opens the stream itself; here it is only asked for its head.
-            Route::Events => Ok(Response {
-                status: 200,
-                headers: self.event_stream_headers(),
-                body: Arc::new([]),
-            }),
-            Route::Snapshot | Route::SnapshotKey | Route::Healthz => Err(problem::rejection(500)),
-        };
-        answer.unwrap_or_else(|problem| self.error_page(request, &problem))
-    }
-
     fn node_status(&self, current: &Publication, storage: &Storage, now: Moment) -> NodeStatus {
         status_text::node_status(
             &current.snapshot,
@@ -82,7 +37,7 @@ impl App {
         self.node_status(&current, &storage, now).headline
     }
 
-    fn status(&self) -> Response {
+    pub(super) fn status(&self) -> Response {
         let (current, storage) = (self.context.published.current(), (self.context.storage)());
         let (now, settings) = (self.context.clock.now(), &self.context.settings);
         let body = status::render(&status::StatusInput {
@@ -102,13 +57,14 @@ impl App {
         ok_response(JSON, "no-store", body)
     }
 
-    fn metrics(&self, request: &Request) -> Response {
+    pub(super) fn metrics(&self, request: &Request) -> Response {
         let members = ["application/openmetrics-text", "text/plain"];
         let [open, plain_text] =
             quality_values(request, "accept", members).map(Option::unwrap_or_default);
-        let format = match open > 0.0 && open >= plain_text {
-            true => metrics::ExpositionFormat::OpenMetrics,
-            false => metrics::ExpositionFormat::Prometheus,
+        let format = if open > 0.0 && open >= plain_text {
+            metrics::ExpositionFormat::OpenMetrics
+        } else {
+            metrics::ExpositionFormat::Prometheus
         };
         let facts = metrics::MetricsInput {
             snapshot: &self.context.published.current().snapshot,
@@ -132,7 +88,11 @@ impl App {
         answer
     }
 
-    fn history(&self, target: &RequestTarget, budget: &Budget) -> Result<Response, ProblemDetails> {
+    pub(super) fn history(
+        &self,
+        target: &RequestTarget,
+        budget: &Budget,
+    ) -> Result<Response, ProblemDetails> {
         let now = self.context.clock.now();
         let (query, format) = history::parse_query(target, now.wall)?;
         let read = (self.context.history)(&query, budget);
@@ -173,7 +133,13 @@ impl App {
         })
     }
 
-    fn page(&self, target: &RequestTarget, budget: &Budget) -> Result<Response, ProblemDetails> {
+    /// Renders a page, or the fragment that is asked for.
+    pub(super) fn page(
+        &self,
+        target: &RequestTarget,
+        budget: &Budget,
+        make: impl Fn(&PageContext) -> Result<Page, ProblemDetails>,
+    ) -> Result<Response, ProblemDetails> {
         let (current, storage) = (self.context.published.current(), (self.context.storage)());
         let now = self.context.clock.now();
         let view = PageContext {
@@ -189,16 +155,7 @@ impl App {
             settings: &self.context.settings,
             now,
         };
-        let page = match target.route {
-            Route::Key => web::key::page(&view, &target.path_parameter, target.parameter("span"))?,
-            Route::Source => web::source::page(&view, &target.path_parameter)?,
-            Route::Alerts => {
-                let incidents = (self.context.incidents)(limits::INCIDENTS_SHOWN);
-                web::alerts::page(&view, &incidents)
-            }
-            Route::About => web::about::page(&view),
-            _ => web::overview::page(&view),
-        };
+        let page = make(&view)?;
         Ok(html_response(
             200,
             match target.parameter("fragment") {
@@ -208,7 +165,7 @@ impl App {
         ))
     }
 
-    fn favicon(&self, target: &RequestTarget) -> Result<Response, ProblemDetails> {
+    pub(super) fn favicon(&self, target: &RequestTarget) -> Result<Response, ProblemDetails> {
         let verdict = match target.parameter("state") {
             None => self
                 .context
@@ -226,56 +183,4 @@ impl App {
         let picture = web::favicon(verdict).into_bytes();
         Ok(ok_response("image/svg+xml", NO_CACHE, picture))
     }
-}
-
-fn asset(
-    entity: &Representation,
-    request: &Request,
-    target: &RequestTarget,
-    name: &str,
-) -> Result<Response, ProblemDetails> {
-    match target.path_parameter == name {
-        true => Ok(entity.respond(request, IMMUTABLE)),
-        false => Err(ProblemDetails::new(
-            404,
-            "That file belongs to another version of this program; reload the page.",
-        )),
-    }
-}
-
-pub(super) fn html_response(status: u16, markup: maud::Markup) -> Response {
-    let mut answer = ok_response(
-        "text/html; charset=utf-8",
-        NO_CACHE,
-        markup.into_string().into_bytes(),
-    );
-    answer.status = status;
-    answer
-        .headers
-        .push(("Content-Security-Policy", web::POLICY.into()));
-    answer
-        .headers
-        .push(("Referrer-Policy", "no-referrer".into()));
-    answer
-}
-
-/// Compresses what was rendered for this request and is not coded yet.
-pub(super) fn with_gzip(request: &Request, mut answer: Response) -> Response {
-    let has = |name: &str| answer.headers.iter().any(|(given, _)| *given == name);
-    // A tag is a hash of the bytes as they are, and whoever made it chose the coding.
-    if has("ETag")
-        || has("Content-Encoding")
-        || answer.body.len() < 2 * limits::MIN_GZIP_SAVING_BYTES
-    {
-        return answer;
-    }
-    match answer.headers.iter_mut().find(|(name, _)| *name == "Vary") {
-        Some((_, fields)) => fields.to_mut().push_str(", Accept-Encoding"),
-        None => answer.headers.push(("Vary", "Accept-Encoding".into())),
-    }
-    if let Some(body) = accepts_gzip(request).then(|| gzip(&answer.body)).flatten() {
-        answer.headers.push(("Content-Encoding", "gzip".into()));
-        answer.body = body.into();
-    }
-    answer
 }

@@ -246,9 +246,10 @@ pub fn quality_values<const N: usize>(
         let weight = quality.map_or(1.0, |text| {
             // A weight that cannot be read is no wish.
             let weight = text.parse::<f32>().unwrap_or(0.0);
-            match weight.is_finite() {
-                true => weight.clamp(0.0, 1.0),
-                false => 0.0,
+            if weight.is_finite() {
+                weight.clamp(0.0, 1.0)
+            } else {
+                0.0
             }
         });
         let before = highest[at].unwrap_or(weight);

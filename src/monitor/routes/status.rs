@@ -321,6 +321,7 @@ fn display_status(display: &Display, now: Moment) -> DisplayStatus<'_> {
 #[cfg(test)]
 mod tests {
     use crate::domain::failure::Cause;
+    use crate::monitor::http::handler::Handler as _;
     use crate::monitor::support::{self as testing, body, golden, header, request};
 
     #[test]
@@ -329,10 +330,12 @@ mod tests {
             .failing("weather", Cause::Dns, 1_380)
             .stale(&["humidity"])
             .app();
-        monitor
-            .respond_from_memory(&request("/snapshot", &[("user-agent", "matrix/1")]))
-            .expect("hot");
-        let answer = monitor.respond(&request("/status", &[]));
+        testing::from_memory(
+            &monitor,
+            &request("/snapshot", &[("user-agent", "matrix/1")]),
+        )
+        .expect("hot");
+        let answer = monitor.render(&request("/status", &[]));
         assert_eq!(
             (answer.status, header(&answer, "Content-Type")),
             (200, Some("application/json"))
@@ -346,7 +349,7 @@ mod tests {
     #[test]
     fn is_200_whatever_is_wrong() {
         for scene in [testing::just_started(), Default::default()] {
-            let answer = scene.app().respond(&request("/status", &[]));
+            let answer = scene.app().render(&request("/status", &[]));
             assert_eq!(answer.status, 200);
             let status: serde_json::Value = serde_json::from_str(body(&answer)).expect("JSON");
             assert_eq!(status["status"], "fail");

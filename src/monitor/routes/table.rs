@@ -1,13 +1,13 @@
-//! URL → [`Route`]: one table of all that this server knows.
+//! The route table: path, parameters, how a route is served and who may read it.
 //!
-//! Pure; any thread. It decides what a target names, never what the answer is.
+//! Pure; any thread. A request target is parsed here; handlers respond to it.
 
 use std::borrow::Cow;
 
 use crate::domain::percent;
 use crate::limits;
 
-/// Everything that can be asked for.
+/// A handler; one may have several rows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Route {
     Home,
@@ -30,24 +30,47 @@ pub enum Route {
     Favicon,
 }
 
-impl Route {
-    /// Whether its answer comes from the database, which takes longer than the rest together.
-    pub fn reads_database(self) -> bool {
-        matches!(
-            self,
-            Route::History | Route::Overview | Route::Key | Route::Alerts
-        )
-    }
+/// How a route is served.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Serve {
+    /// From memory, on the connection thread.
+    Immediate,
+    /// From memory; the response changes only when a snapshot is published.
+    Cacheable,
+    /// Rendered by a pool worker.
+    Worker,
+    /// Rendered by a pool worker that reads at most so many rows.
+    Database(RowLimits),
+    /// As server-sent events.
+    EventStream,
+}
+
+/// Rows that one request may read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RowLimits {
+    pub rows: u64,
+    /// Of these, how many are kept for hourly and daily rollups.
+    pub coarse: u64,
+}
+
+/// Who may read a route where a password is set.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Access {
+    Public,
+    Password,
 }
 
 /// One row of the table.
+#[derive(Debug, PartialEq, Eq)]
 pub struct RouteRow {
     pub route: Route,
     /// Path with `{name}` where one segment is variable.
     pub template: &'static str,
-    /// The word for it in metrics.
+    /// Its name in metrics.
     pub name: &'static str,
     pub parameters: &'static [&'static str],
+    pub serve: Serve,
+    pub access: Access,
     /// As `Allow` lists them.
     pub methods: &'static str,
 }
@@ -55,33 +78,51 @@ pub struct RouteRow {
 /// The methods of everything that can be read.
 pub const READ: &str = "GET, HEAD, OPTIONS";
 
+const HISTORY: Serve = Serve::Database(RowLimits {
+    rows: limits::HISTORY_ROWS,
+    coarse: limits::HISTORY_COARSE_ROWS,
+});
+const PAGE: Serve = Serve::Database(RowLimits {
+    rows: limits::PAGE_ROWS,
+    coarse: limits::PAGE_COARSE_ROWS,
+});
+
 #[rustfmt::skip]
-pub const TABLE: [RouteRow; 19] = [
-    row(Route::Snapshot,    "/snapshot",           "snapshot",     &["keys", "format", "full"]),
-    row(Route::SnapshotKey, "/snapshot/{key}",     "snapshot_key", &["format", "full"]),
-    row(Route::Status,      "/status",             "status",       &[]),
-    row(Route::Healthz,     "/healthz",            "healthz",      &[]),
-    row(Route::Metrics,     "/metrics",            "metrics",      &[]),
-    row(Route::History,     "/history",            "history",      &["key", "from", "to", "points", "format"]),
-    row(Route::Events,      "/events",             "events",       &[]),
-    row(Route::Home,        "/",                   "home",         &[]),
-    row(Route::Home,        "/web/",               "home",         &[]),
-    row(Route::Overview,    "/web",                "web",          &["fragment"]),
-    row(Route::Key,         "/web/key/{key}",      "web_key",      &["fragment", "span"]),
-    row(Route::Source,      "/web/source/{name}",  "web_source",   &["fragment"]),
-    row(Route::Alerts,      "/web/alerts",         "web_alerts",   &["fragment"]),
-    row(Route::About,       "/web/about",          "web_about",    &["fragment"]),
-    row(Route::Style,       "/web/style/{file}",   "asset",        &[]),
-    row(Route::Script,      "/web/script/{file}",  "asset",        &[]),
-    row(Route::OpenApi,     "/openapi.json",       "openapi",      &[]),
-    row(Route::Robots,      "/robots.txt",         "robots",       &[]),
-    row(Route::Favicon,     "/favicon.svg",        "favicon",      &["state"]),
-];
+pub static TABLE: [RouteRow; 19] = {
+    use Access::{Password, Public};
+    use Serve::{Cacheable, EventStream, Immediate, Worker};
+    [
+        row(Route::Snapshot,    "/snapshot",          "snapshot",     Cacheable,   Password, &["keys", "format", "full"]),
+        row(Route::SnapshotKey, "/snapshot/{key}",    "snapshot_key", Cacheable,   Password, &["format", "full"]),
+        row(Route::Status,      "/status",            "status",       Worker,      Password, &[]),
+        row(Route::Healthz,     "/healthz",           "healthz",      Immediate,   Public,   &[]),
+        row(Route::Metrics,     "/metrics",           "metrics",      Worker,      Password, &[]),
+        row(Route::History,     "/history",           "history",      HISTORY,     Password, &["key", "from", "to", "points", "format"]),
+        row(Route::Events,      "/events",            "events",       EventStream, Password, &[]),
+        row(Route::Home,        "/",                  "home",         Worker,      Password, &[]),
+        row(Route::Home,        "/web/",              "home",         Worker,      Password, &[]),
+        row(Route::Overview,    OVERVIEW_PATH,        "web",          PAGE,        Password, &["fragment"]),
+        row(Route::Key,         "/web/key/{key}",     "web_key",      PAGE,        Password, &["fragment", "span"]),
+        row(Route::Source,      "/web/source/{name}", "web_source",   Worker,      Password, &["fragment"]),
+        row(Route::Alerts,      "/web/alerts",        "web_alerts",   PAGE,        Password, &["fragment"]),
+        row(Route::About,       "/web/about",         "web_about",    Worker,      Password, &["fragment"]),
+        row(Route::Style,       "/web/style/{file}",  "asset",        Worker,      Password, &[]),
+        row(Route::Script,      "/web/script/{file}", "asset",        Worker,      Password, &[]),
+        row(Route::OpenApi,     "/openapi.json",      "openapi",      Worker,      Password, &[]),
+        row(Route::Robots,      "/robots.txt",        "robots",       Worker,      Password, &[]),
+        row(Route::Favicon,     "/favicon.svg",       "favicon",      Worker,      Password, &["state"]),
+    ]
+};
+
+/// Where `/` redirects to.
+pub const OVERVIEW_PATH: &str = "/web";
 
 const fn row(
     route: Route,
     template: &'static str,
     name: &'static str,
+    serve: Serve,
+    access: Access,
     parameters: &'static [&'static str],
 ) -> RouteRow {
     RouteRow {
@@ -89,17 +130,19 @@ const fn row(
         template,
         name,
         parameters,
+        serve,
+        access,
         methods: READ,
     }
 }
 
-/// The word in metrics for what is not in the table.
+/// The name in metrics for what is not in the table.
 pub const UNKNOWN: &str = "unknown";
 
-/// A request's target, understood.
+/// A parsed request target.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RequestTarget {
-    pub route: Route,
+    pub row: &'static RouteRow,
     /// What stands for the `{…}` of the template, decoded; empty where it has none.
     pub path_parameter: String,
     parameters: Vec<QueryParameter>,
@@ -154,7 +197,7 @@ impl RequestTarget {
             });
         }
         Ok(RequestTarget {
-            route: row.route,
+            row,
             path_parameter: subject.into_owned(),
             parameters,
         })
@@ -190,11 +233,19 @@ impl RequestTarget {
     }
 }
 
-/// The metrics' word for a target: of its path alone, so that a wrong query is counted where
+/// The name of a target in metrics: of its path alone, so that a wrong query is counted where
 /// it was sent.
 pub fn route_name(target: &str) -> &'static str {
     let path = target.split_once('?').map_or(target, |(path, _)| path);
     find(path).map_or(UNKNOWN, |(row, _)| row.name)
+}
+
+/// Whether a target needs no password: only as the table spells its path.
+pub fn is_public(target: &str) -> bool {
+    let path = target.split('?').next().unwrap_or_default();
+    TABLE
+        .iter()
+        .any(|row| row.access == Access::Public && row.template == path)
 }
 
 /// The methods that a target's path takes; `*` is the server as a whole (RFC 9110, 9.3.7).

@@ -15,7 +15,7 @@ use crate::domain::plan::{KeyPlan, Merge, Numbers, Plan, RecordSelector, Selecti
 use crate::domain::reading::{FetchOutcome, Issue, Observation, Reason, Value};
 use crate::domain::snapshot::{Record, Snapshot, SourceSnapshot};
 use crate::domain::time::{ClockTrust, Moment, Mono, Wall};
-use crate::monitor::http::handler::{Request, Response};
+use crate::monitor::http::handler::{Dispatch, Handler, Request, Response};
 use crate::monitor::status_text::{self, NodeStatus};
 use crate::sys::budget::Budget;
 use crate::sys::clock::ManualClock;
@@ -51,6 +51,23 @@ pub fn request(target: &str, headers: &[(&str, &str)]) -> Request {
     }
 }
 
+/// The response that dispatch makes from memory; `None` where a worker renders it.
+pub fn from_memory(app: &App, request: &Request) -> Option<Response> {
+    match app.dispatch(request) {
+        Dispatch::Immediate(response) | Dispatch::Cacheable(response, _) => Some(response),
+        Dispatch::Worker | Dispatch::EventStream(_) => None,
+    }
+}
+
+/// The response as a client gets it: from memory or rendered.
+pub fn respond(app: &App, request: &Request) -> Response {
+    from_memory(app, request).unwrap_or_else(|| app.render(request))
+}
+
+pub fn is_event_stream(app: &App, request: &Request) -> bool {
+    matches!(app.dispatch(request), Dispatch::EventStream(_))
+}
+
 pub fn header<'a>(answer: &'a Response, name: &str) -> Option<&'a str> {
     let found = answer.headers.iter().find(|(given, _)| *given == name);
     found.map(|(_, value)| &**value)
@@ -63,9 +80,10 @@ pub fn body(answer: &Response) -> &str {
 /// Compares with `tests/golden/NAME`; `UPDATE_GOLDEN=1` rewrites it. Pages are kept with an
 /// element a line, so that a difference can be read.
 pub fn golden(name: &str, found: &str) {
-    let found = &match name.ends_with(".html") {
-        true => found.replace("><", ">\n<") + "\n",
-        false => found.to_owned(),
+    let found = &if name.ends_with(".html") {
+        found.replace("><", ">\n<") + "\n"
+    } else {
+        found.to_owned()
     };
     let path: PathBuf = [env!("CARGO_MANIFEST_DIR"), "tests", "golden", name]
         .iter()

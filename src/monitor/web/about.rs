@@ -114,6 +114,7 @@ fn links() -> Markup {
 
 #[cfg(test)]
 mod tests {
+    use crate::monitor::http::handler::Handler as _;
     use crate::monitor::support::{self as testing, body, golden, request};
 
     #[test]
@@ -122,11 +123,11 @@ mod tests {
         let mut all = String::new();
         // The machine's part differs from machine to machine.
         for part in ["node", "storage", "links"] {
-            let answer = monitor.respond(&request(&format!("/web/about?fragment={part}"), &[]));
+            let answer = monitor.render(&request(&format!("/web/about?fragment={part}"), &[]));
             all += body(&answer);
         }
         golden("about.html", &all);
-        let whole = monitor.respond(&request("/web/about", &[]));
+        let whole = monitor.render(&request("/web/about", &[]));
         assert!(body(&whole).contains("Memory of this program"));
     }
 }

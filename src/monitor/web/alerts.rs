@@ -197,9 +197,10 @@ fn waiting_text(waiting: &WaitingEvent) -> String {
 
 /// A time that a clock told which could not be believed is not shown as if it could.
 fn format_since(view: &PageContext, wall: Wall, is_sure: bool) -> String {
-    match is_sure {
-        true => format_local(wall, &view.settings.timezone),
-        false => "unknown (clock not set)".to_owned(),
+    if is_sure {
+        format_local(wall, &view.settings.timezone)
+    } else {
+        "unknown (clock not set)".to_owned()
     }
 }
 
@@ -208,6 +209,7 @@ mod tests {
     use super::*;
     use crate::domain::open_alert::OpenAlert;
     use crate::domain::outbox::DeliveryEnd;
+    use crate::monitor::http::handler::Handler as _;
     use crate::monitor::support::{self as testing, NOW_MS, body, golden, request};
 
     #[test]
@@ -274,7 +276,7 @@ mod tests {
             incident("weather", None),
             incident("meter", Some(Wall(NOW_MS - 3_600_000))),
         ];
-        let answer = scene.app().respond(&request("/web/alerts", &[]));
+        let answer = scene.app().render(&request("/web/alerts", &[]));
         golden("alerts.html", body(&answer));
     }
 }

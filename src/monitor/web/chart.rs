@@ -60,10 +60,7 @@ impl Scale {
         let high = highs
             .filter(|high| high.is_finite())
             .fold(f64::NEG_INFINITY, f64::max);
-        let (low, high) = match low <= high {
-            true => (low, high),
-            false => (0.0, 1.0),
-        };
+        let (low, high) = if low <= high { (low, high) } else { (0.0, 1.0) };
         // A line that never moves runs through the middle. Halves do not overflow.
         let air = match (high / 2.0 - low / 2.0) * 0.16 {
             0.0 => (low.abs() * 0.01).max(1e-6),

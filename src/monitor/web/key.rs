@@ -351,12 +351,13 @@ fn merge_text(merge: Merge) -> &'static str {
 
 #[cfg(test)]
 mod tests {
+    use crate::monitor::http::handler::Handler as _;
     use crate::monitor::support::{self as testing, body, golden, request};
 
     #[test]
     fn shows_a_day_with_its_gap_and_where_the_value_comes_from() {
         let monitor = testing::healthy().app();
-        let answer = monitor.respond(&request("/web/key/temperature", &[]));
+        let answer = monitor.render(&request("/web/key/temperature", &[]));
         golden("key.html", body(&answer));
     }
 
@@ -376,7 +377,7 @@ mod tests {
             scene.history = history;
             for span in ["24h", "all"] {
                 let target = format!("/web/key/{key}?span={span}");
-                let answer = scene.clone().app().respond(&request(&target, &[]));
+                let answer = scene.clone().app().render(&request(&target, &[]));
                 assert!(
                     body(&answer).contains(expected),
                     "{target}: {}",
@@ -390,7 +391,7 @@ mod tests {
     fn every_span_has_its_chart() {
         let monitor = testing::healthy().app();
         for span in ["24h", "7d", "30d", "1y", "all"] {
-            let answer = monitor.respond(&request(&format!("/web/key/power?span={span}"), &[]));
+            let answer = monitor.render(&request(&format!("/web/key/power?span={span}"), &[]));
             assert!(body(&answer).contains("<svg class=\"chart\""), "{span}");
         }
     }

@@ -72,19 +72,18 @@ fn tile_value(record: &Record) -> Markup {
         };
     };
     let exact = record.value.to_string();
-    let shown = match exact.len() > TILE_DIGITS {
-        true => {
-            let whole = exact.split('.').next().unwrap_or_default();
-            let digits = whole
-                .trim_start_matches('-')
-                .len()
-                .clamp(TILE_DIGITS - 1, 17);
-            let rounded: f64 = format!("{number:.*e}", digits - 1)
-                .parse()
-                .unwrap_or(number);
-            format_number(rounded)
-        }
-        false => exact.clone(),
+    let shown = if exact.len() > TILE_DIGITS {
+        let whole = exact.split('.').next().unwrap_or_default();
+        let digits = whole
+            .trim_start_matches('-')
+            .len()
+            .clamp(TILE_DIGITS - 1, 17);
+        let rounded: f64 = format!("{number:.*e}", digits - 1)
+            .parse()
+            .unwrap_or(number);
+        format_number(rounded)
+    } else {
+        exact.clone()
     };
     let unit_chars = record.unit.as_ref().map_or(0, |unit| unit.chars().count());
     let class = figure_class(shown.len(), unit_chars);
@@ -280,6 +279,7 @@ fn displays(view: &PageContext) -> Markup {
 #[cfg(test)]
 mod tests {
     use crate::domain::failure::Cause;
+    use crate::monitor::http::handler::Handler as _;
     use crate::monitor::support::{self as testing, body, golden, request};
 
     #[test]
@@ -290,10 +290,8 @@ mod tests {
             .pending_mails(1, "mail.example takes no connection")
             .app();
         let display = [("user-agent", "matrix/1"), ("x-display-name", "Kitchen")];
-        monitor
-            .respond_from_memory(&request("/snapshot", &display))
-            .expect("hot");
-        let answer = monitor.respond(&request("/web", &[]));
+        testing::from_memory(&monitor, &request("/snapshot", &display)).expect("hot");
+        let answer = monitor.render(&request("/web", &[]));
         golden("overview.html", body(&answer));
     }
 
@@ -301,7 +299,7 @@ mod tests {
     fn the_built_in_example_says_that_it_is_one() {
         let mut scene = testing::healthy();
         scene.is_example = true;
-        let answer = scene.app().respond(&request("/web", &[]));
+        let answer = scene.app().render(&request("/web", &[]));
         assert!(body(&answer).contains("Nothing is configured yet"));
     }
 
@@ -309,7 +307,7 @@ mod tests {
     fn the_demonstration_says_that_its_values_are_simulated() {
         let mut scene = testing::healthy();
         (scene.is_example, scene.is_demo) = (true, true);
-        let answer = scene.app().respond(&request("/web", &[]));
+        let answer = scene.app().render(&request("/web", &[]));
         assert!(body(&answer).contains("all values are simulated"));
         assert!(!body(&answer).contains("Nothing is configured yet"));
     }
@@ -336,7 +334,7 @@ mod tests {
             let answer = scene
                 .clone()
                 .app()
-                .respond(&request("/web?fragment=values", &[]));
+                .render(&request("/web?fragment=values", &[]));
             let tile = body(&answer).split("</li>").next().unwrap_or_default();
             assert!(tile.contains(expected), "{number}: {tile}");
         }
@@ -345,9 +343,9 @@ mod tests {
     #[test]
     fn a_fragment_is_that_part_of_the_page_alone() {
         let monitor = testing::healthy().app();
-        let page = monitor.respond(&request("/web", &[]));
+        let page = monitor.render(&request("/web", &[]));
         for name in ["state", "values", "sources", "displays"] {
-            let answer = monitor.respond(&request(&format!("/web?fragment={name}"), &[]));
+            let answer = monitor.render(&request(&format!("/web?fragment={name}"), &[]));
             let fragment = body(&answer);
             assert!(
                 fragment.starts_with(&format!("<section id=\"{name}\"")),
@@ -371,7 +369,7 @@ mod tests {
             .collect();
         let answer = scene
             .app()
-            .respond(&request("/web", &[("accept-encoding", "gzip")]));
+            .render(&request("/web", &[("accept-encoding", "gzip")]));
         assert!(answer.body.len() < 30_000, "{} bytes", answer.body.len());
     }
 }

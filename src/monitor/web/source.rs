@@ -270,6 +270,7 @@ fn values(view: &PageContext, source: &SourceSnapshot) -> Markup {
 #[cfg(test)]
 mod tests {
     use crate::domain::failure::Cause;
+    use crate::monitor::http::handler::Handler as _;
     use crate::monitor::support::{self as testing, body, golden, request};
 
     #[test]
@@ -292,9 +293,9 @@ mod tests {
         let monitor = testing::healthy()
             .failing("weather", Cause::Dns, 1_380)
             .app();
-        let answer = monitor.respond(&request("/web/source/weather", &[]));
+        let answer = monitor.render(&request("/web/source/weather", &[]));
         golden("source_failing.html", body(&answer));
-        let answer = monitor.respond(&request("/web/source/meter", &[]));
+        let answer = monitor.render(&request("/web/source/meter", &[]));
         golden("source_with_issues.html", body(&answer));
     }
 }

@@ -27,6 +27,7 @@ use crate::domain::plan::Plan;
 use crate::domain::reading::FetchOutcome;
 use crate::golden;
 use crate::ingest::Ingest;
+use crate::monitor::http::handler::Handler as _;
 use crate::monitor::http::handler::Request;
 use crate::monitor::{App, Context, Published, ViewSettings};
 use crate::sys::clock::{Clock as _, ManualClock};
@@ -132,7 +133,7 @@ impl Bench {
     }
 
     fn get(&self, path: &str) -> (u16, Json) {
-        let answer = self.monitor.respond(&Request {
+        let answer = self.monitor.render(&Request {
             is_head: false,
             target: path.to_owned(),
             headers: Vec::new(),

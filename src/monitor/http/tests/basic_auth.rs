@@ -36,24 +36,14 @@ fn the_password_opens_whatever_the_user_is_called() {
 }
 
 #[test]
-fn only_the_sign_of_life_is_free() {
+fn without_a_password_the_response_is_401_and_does_not_hold_it() {
     let password = Password::new("open sesame");
-    for (target, is_free) in [
-        ("/healthz", true),
-        ("/healthz?x", true),
-        ("/healthz/", false),
-        ("/%68ealthz", false),
-        ("/", false),
-        ("/events", false),
-        ("/openapi.json", false),
-        ("/nowhere", false),
-    ] {
-        let denied = password.deny(&request(target, &[]), Mono(0));
-        assert_eq!(denied.is_none(), is_free, "{target}");
-        let Some(problem) = denied else { continue };
-        assert_eq!(problem.status(), 401);
-        assert_eq!(problem.header().0, "WWW-Authenticate");
-        assert!(!format!("{problem:?}").contains("sesame"));
+    for target in ["/", "/events", "/nowhere"] {
+        let error = password.deny(&request(target, &[]), Mono(0));
+        let error = error.expect("a password is required");
+        assert_eq!(error.status(), 401);
+        assert_eq!(error.header().0, "WWW-Authenticate");
+        assert!(!format!("{error:?} {}", error.detail()).contains("sesame"));
     }
 }
 

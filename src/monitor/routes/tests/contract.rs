@@ -33,9 +33,10 @@ fn violation(contract: &Json, schema: &Json, json: &Json, at: &str) -> Option<St
             let mut wrongs = choices
                 .iter()
                 .map(|choice| violation(contract, choice, json, at));
-            return match wrongs.any(|wrong| wrong.is_none()) {
-                true => None,
-                false => Some(format!("{at}: {json} is none of its alternatives")),
+            return if wrongs.any(|wrong| wrong.is_none()) {
+                None
+            } else {
+                Some(format!("{at}: {json} is none of its alternatives"))
             };
         }
     }
@@ -199,9 +200,7 @@ fn what_is_served_is_what_the_contract_says() {
     for scene in scenes {
         let monitor = scene.app();
         let display = [("user-agent", "matrix/1"), ("x-display-battery", "80%")];
-        monitor
-            .respond_from_memory(&request("/snapshot", &display))
-            .expect("hot");
+        testing::from_memory(&monitor, &request("/snapshot", &display)).expect("hot");
         for (target, template) in [
             ("/snapshot", "/snapshot"),
             ("/snapshot?full=1", "/snapshot"),
@@ -229,9 +228,7 @@ fn what_is_served_is_what_the_contract_says() {
             ("/favicon.svg", "/favicon.svg"),
         ] {
             let request = request(target, &[]);
-            let answer = monitor
-                .respond_from_memory(&request)
-                .unwrap_or_else(|| monitor.respond(&request));
+            let answer = testing::respond(&monitor, &request);
             let responses = &contract["paths"][template]["get"]["responses"];
             let response = responses.get(answer.status.to_string());
             let response = response

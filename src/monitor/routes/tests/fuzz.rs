@@ -10,9 +10,10 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use super::table::{RequestTarget, TABLE, TargetError};
 use crate::golden::Budget;
 use crate::monitor::App;
+use crate::monitor::http::handler::Handler as _;
 use crate::monitor::http::handler::{Request, Response};
 use crate::monitor::http::host_check::AllowedHosts;
-use crate::monitor::support::{healthy, request};
+use crate::monitor::support::{from_memory, healthy, request, respond};
 
 /// Pieces of targets, near to what is understood and far from it.
 const PIECES: [&str; 40] = [
@@ -162,8 +163,7 @@ fn any_request(random: &mut fastrand::Rng, etag: &str) -> Request {
 
 /// What holds of the answer to any request.
 fn check(monitor: &App, request: &Request) -> u16 {
-    let answer = monitor.respond_from_memory(request);
-    let answer = answer.unwrap_or_else(|| monitor.respond(request));
+    let answer = respond(monitor, request);
     check_clean(&answer);
     let is_ours = request
         .header("host")
@@ -179,7 +179,7 @@ fn check(monitor: &App, request: &Request) -> u16 {
     assert!(expected.contains(&status), "{status} for {expected:?}");
     assert!(status != 304 || request.header("if-none-match").is_some());
     // Metrics have a word for it, from a table: what is asked cannot make new ones.
-    let name = App::route_name(request);
+    let name = monitor.route_name(request);
     assert!(name == super::table::UNKNOWN || TABLE.iter().any(|row| row.name == name));
     status
 }
@@ -199,9 +199,7 @@ fn check_clean(answer: &Response) {
 #[test]
 fn fuzz_the_router() {
     let monitor = healthy().app();
-    let snapshot = monitor
-        .respond_from_memory(&request("/snapshot", &[]))
-        .expect("is hot");
+    let snapshot = from_memory(&monitor, &request("/snapshot", &[])).expect("is hot");
     let etag = crate::monitor::support::header(&snapshot, "ETag").expect("has a tag");
     let mut met = BTreeSet::new();
     for seed in Budget::new(20_000).seeds() {

@@ -1,4 +1,5 @@
 use super::*;
+use crate::monitor::http::handler::Handler as _;
 use crate::monitor::http::handler::Response;
 use crate::monitor::support::{self as testing, NOW_MS, body, header, request};
 
@@ -64,7 +65,7 @@ fn a_wrong_query_is_told_how_it_would_be_right() {
             "There is no record \"temperatur\". Did you mean \"temperature\"?",
         ),
     ] {
-        let answer = monitor.respond(&request(&format!("/history{query}"), &[]));
+        let answer = monitor.render(&request(&format!("/history{query}"), &[]));
         let problem: serde_json::Value = serde_json::from_str(body(&answer)).expect("JSON");
         assert_eq!(problem["detail"], detail, "{query}");
         assert_eq!(answer.status, status);
@@ -74,7 +75,7 @@ fn a_wrong_query_is_told_how_it_would_be_right() {
 #[test]
 fn history_is_written_as_json_and_csv() {
     let monitor = testing::healthy().app();
-    let answer = monitor.respond(&request(
+    let answer = monitor.render(&request(
         "/history?key=temperature&from=-90m&points=10",
         &[],
     ));
@@ -87,7 +88,7 @@ fn history_is_written_as_json_and_csv() {
             r#"{"from":"2025-10-30T19:30:00Z","duration_s":1800,"count":2,"min":12.9557904622,"mean":13.9557904622,"max":15.4557904622,"last":13.9557904622}]}"#
         )
     );
-    let answer = monitor.respond(&request(
+    let answer = monitor.render(&request(
         "/history?key=temperature&from=-30m&format=csv",
         &[],
     ));
@@ -133,7 +134,7 @@ fn an_unknown_key_is_404_and_a_young_or_a_forgotten_one_has_the_history_there_is
         (&forgotten, "roof", 404, 0),
     ] {
         let monitor = scene.clone().app();
-        let ask = |target: &str| monitor.respond(&request(target, &[]));
+        let ask = |target: &str| monitor.render(&request(target, &[]));
         let json = ask(&format!("/history?key={key}"));
         let table = ask(&format!("/history?key={key}&format=csv"));
         let page = ask(&format!("/web/key/{key}"));
@@ -160,10 +161,10 @@ fn an_unknown_key_is_404_and_a_young_or_a_forgotten_one_has_the_history_there_is
         }
     }
     let monitor = young.app();
-    let answer = monitor.respond(&request("/history?key=voltag", &[]));
+    let answer = monitor.render(&request("/history?key=voltag", &[]));
     assert!(body(&answer).contains("Did you mean \\\"voltage\\\"?"));
     let page = forgotten.app();
-    let page = page.respond(&request("/web/key/attic", &[]));
+    let page = page.render(&request("/web/key/attic", &[]));
     assert!(body(&page).contains("No source gives this key now."));
 }
 
@@ -173,7 +174,7 @@ fn history_that_cannot_be_read_is_503_and_says_no_more_than_that() {
     scene.history = Err("cannot open /var/lib/x: disk I/O error".to_owned());
     let answer = scene
         .app()
-        .respond(&request("/history?key=temperature", &[]));
+        .render(&request("/history?key=temperature", &[]));
     assert_eq!(answer.status, 503);
     assert!(header(&answer, "Retry-After").is_some());
     assert!(!body(&answer).contains("/var/lib"));
@@ -182,7 +183,7 @@ fn history_that_cannot_be_read_is_503_and_says_no_more_than_that() {
     scene.history = Err("locked".to_owned());
     let monitor = scene.app();
     for (key, status) in [("temperature", 200), ("attic", 503)] {
-        let page = monitor.respond(&request(&format!("/web/key/{key}"), &[]));
+        let page = monitor.render(&request(&format!("/web/key/{key}"), &[]));
         assert_eq!(page.status, status, "{key}");
     }
 }

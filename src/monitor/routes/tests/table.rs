@@ -64,7 +64,7 @@ fn every_url_names_a_route_or_says_why_not() {
         let read = RequestTarget::read(target);
         let found = read
             .as_ref()
-            .map(|target| (target.route, target.path_parameter.as_str()));
+            .map(|target| (target.row.route, target.path_parameter.as_str()));
         assert_eq!(found.map_err(Clone::clone), expected, "{target}");
     }
 }
@@ -78,7 +78,7 @@ fn every_route_is_in_the_table_and_has_a_name() {
             .replace("{name}", "x")
             .replace("{file}", "x");
         assert_eq!(
-            RequestTarget::read(&example).map(|target| target.route),
+            RequestTarget::read(&example).map(|target| target.row.route),
             Ok(row.route)
         );
         assert_eq!(route_name(&format!("{example}?nonsense")), row.name);
@@ -119,5 +119,21 @@ fn encoding_is_undone_by_decoding() {
             percent_decode(&percent::encode(text), true).as_deref(),
             Some(text)
         );
+    }
+}
+
+#[test]
+fn only_healthz_is_public() {
+    for (target, expected) in [
+        ("/healthz", true),
+        ("/healthz?x", true),
+        ("/healthz/", false),
+        ("/%68ealthz", false),
+        ("/", false),
+        ("/events", false),
+        ("/openapi.json", false),
+        ("/nowhere", false),
+    ] {
+        assert_eq!(is_public(target), expected, "{target}");
     }
 }

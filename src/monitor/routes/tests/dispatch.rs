@@ -9,9 +9,7 @@ use crate::monitor::support::{self as testing, body, golden, header, request};
 
 fn get(monitor: &App, target: &str) -> Response {
     let request = request(target, &[]);
-    monitor
-        .respond_from_memory(&request)
-        .unwrap_or_else(|| monitor.respond(&request))
+    testing::respond(&monitor, &request)
 }
 
 #[test]
@@ -67,9 +65,7 @@ fn the_variants_of_the_snapshot() {
         "/snapshot/humidity?format=text&full=1",
     ] {
         let request = request(target, &[]);
-        let answer = monitor
-            .respond_from_memory(&request)
-            .expect("variants are hot");
+        let answer = testing::from_memory(&monitor, &request).expect("variants are hot");
         assert_eq!(answer.status, 200, "{target}");
         let content_type = header(&answer, "Content-Type").expect("it has one");
         if content_type == "application/json" {
@@ -106,23 +102,23 @@ fn wrong_requests_are_told_how_they_would_be_right() {
         (
             "/snapshot?pretty=1",
             400,
-            "/snapshot takes no parameter \"pretty\"; it takes: keys, format, full.",
+            "Unknown parameter \"pretty\": /snapshot takes keys, format, full.",
         ),
         (
             "/status?x",
             400,
-            "/status takes no parameters, and got \"x\".",
+            "Unknown parameter \"x\": /status takes none.",
         ),
         ("/snapshot?full=1&full=1", 400, "`full` is given twice."),
         (
             "/nowhere",
             404,
-            "There is nothing at \"/nowhere\". /openapi.json lists what there is; /web is for people.",
+            "There is no page at \"/nowhere\". /openapi.json lists all endpoints; /web is the dashboard.",
         ),
         (
             "/snapshot/%zz",
             400,
-            "A % in the address must be followed by two hexadecimal digits, and all must be UTF-8 then.",
+            "The URL is not valid percent-encoded UTF-8: % must be followed by two hexadecimal digits.",
         ),
         ("/web/key/nothing", 404, "There is no record \"nothing\"."),
         (
@@ -154,7 +150,7 @@ fn wrong_requests_are_told_how_they_would_be_right() {
         assert_eq!(problem["status"].as_u64(), Some(u64::from(status)));
         assert_eq!(problem["type"], "about:blank");
         let page = [("accept", "text/html,*/*;q=0.8")];
-        let browsers = monitor.respond(&request(target, &page));
+        let browsers = monitor.render(&request(target, &page));
         assert_eq!(browsers.status, status);
         assert_eq!(
             header(&browsers, "Content-Type"),
@@ -317,7 +313,7 @@ fn a_fetch_that_brings_equal_values_is_a_304_and_any_other_change_is_none() {
         let tag = header(&first, "ETag").expect("a tag").to_owned();
         let ask = || {
             let asked = request(target, &[("if-none-match", &*tag)]);
-            monitor.respond_from_memory(&asked).expect("hot").status
+            testing::from_memory(&monitor, &asked).expect("hot").status
         };
         let later = a_minute_later(&scene);
         published.publish(later.clone().into());
@@ -371,9 +367,9 @@ fn every_variant_has_its_own_tag_and_its_own_304() {
         "/snapshot/sky",
     ] {
         for coding in ["identity", "gzip"] {
-            let answer = monitor
-                .respond_from_memory(&request(target, &[("accept-encoding", coding)]))
-                .expect("hot");
+            let answer =
+                testing::from_memory(&monitor, &request(target, &[("accept-encoding", coding)]))
+                    .expect("hot");
             let tag = header(&answer, "ETag").expect("a tag").to_owned();
             let is_gzip = header(&answer, "Content-Encoding").is_some();
             assert_eq!(header(&answer, "Vary").is_some(), !target.contains("sky"));
@@ -386,9 +382,7 @@ fn every_variant_has_its_own_tag_and_its_own_304() {
                 "{target} {coding}"
             );
             let again = [("accept-encoding", coding), ("if-none-match", tag.as_str())];
-            let answer = monitor
-                .respond_from_memory(&request(target, &again))
-                .expect("hot");
+            let answer = testing::from_memory(&monitor, &request(target, &again)).expect("hot");
             assert_eq!((answer.status, answer.body.len()), (304, 0));
             assert_eq!(header(&answer, "ETag"), Some(tag.as_str()));
             assert_eq!(header(&answer, "Cache-Control"), Some("no-cache"));
@@ -421,17 +415,24 @@ fn foreign_names_are_refused_everywhere_and_told_the_option() {
         "/nowhere",
     ] {
         let request = request(target, &[("host", "evil.example:8000")]);
-        let answer = monitor
-            .respond_from_memory(&request)
-            .unwrap_or_else(|| monitor.respond(&request));
+        let answer = testing::respond(&monitor, &request);
         assert_eq!(answer.status, 421, "{target}");
         let problem: serde_json::Value = serde_json::from_str(body(&answer)).expect("JSON");
         let detail = problem["detail"].as_str().expect("a detail");
         assert!(detail.ends_with(r#"hosts = ["evil.example"]."#), "{detail}");
     }
-    assert!(!monitor.is_event_stream(&request("/events", &[("host", "evil.example")])));
-    assert!(monitor.is_event_stream(&request("/events", &[("host", "main-node.local:8000")])));
-    assert!(!monitor.is_event_stream(&request("/events?since=1", &[])));
+    assert!(!testing::is_event_stream(
+        &monitor,
+        &request("/events", &[("host", "evil.example")])
+    ));
+    assert!(testing::is_event_stream(
+        &monitor,
+        &request("/events", &[("host", "main-node.local:8000")])
+    ));
+    assert!(!testing::is_event_stream(
+        &monitor,
+        &request("/events?since=1", &[])
+    ));
 }
 
 #[test]
@@ -441,9 +442,7 @@ fn a_password_guards_everything_but_the_sign_of_life() {
     let monitor = scene.app();
     let ask = |target: &str, headers: &[(&str, &str)]| {
         let request = request(target, headers);
-        monitor
-            .respond_from_memory(&request)
-            .unwrap_or_else(|| monitor.respond(&request))
+        testing::respond(&monitor, &request)
     };
     // printf :sesame | base64
     let known = ("authorization", "Basic OnNlc2FtZQ==");
@@ -461,8 +460,14 @@ fn a_password_guards_everything_but_the_sign_of_life() {
     );
     assert_eq!(ask("/healthz", &[]).status, 200);
     assert!(body(&ask("/web", &[("accept", "text/html")])).contains("password_file"));
-    assert!(!monitor.is_event_stream(&request("/events", &[])));
-    assert!(monitor.is_event_stream(&request("/events", &[known])));
+    assert!(!testing::is_event_stream(
+        &monitor,
+        &request("/events", &[])
+    ));
+    assert!(testing::is_event_stream(
+        &monitor,
+        &request("/events", &[known])
+    ));
     let seen = monitor.display_silences();
     assert_eq!(seen.len(), 1, "who is not let in is no display");
 }
@@ -522,24 +527,24 @@ fn what_takes_long_from_memory_is_left_to_the_workers() {
         ("/snapshot?format=yaml".to_owned(), true, 400),
     ] {
         let asked = request(&target, &[]);
-        let hot = monitor.respond_from_memory(&asked);
+        let hot = testing::from_memory(&monitor, &asked);
         assert_eq!(hot.is_some(), is_quick, "{target:.60}");
-        let answer = hot.unwrap_or_else(|| monitor.respond(&asked));
+        let answer = hot.unwrap_or_else(|| monitor.render(&asked));
         assert_eq!(answer.status, status, "{target:.60}: {}", body(&answer));
     }
     // Compressed once for all displays, and for none that has the bytes already.
     let gzip = ("accept-encoding", "gzip");
-    let plain = monitor.respond_from_memory(&request("/snapshot", &[]));
+    let plain = testing::from_memory(&monitor, &request("/snapshot", &[]));
     let etag = plain.expect("it is rendered").etag().to_owned();
     let known = request("/snapshot", &[gzip, ("if-none-match", &etag)]);
-    let unchanged = monitor.respond_from_memory(&known).expect("from memory");
+    let unchanged = testing::from_memory(&monitor, &known).expect("from memory");
     assert_eq!(unchanged.status, 304);
     let asked = request("/snapshot", &[gzip]);
-    assert!(monitor.respond_from_memory(&asked).is_none());
-    let coded = monitor.respond(&asked);
+    assert!(testing::from_memory(&monitor, &asked).is_none());
+    let coded = monitor.render(&asked);
     assert_eq!(header(&coded, "Content-Encoding"), Some("gzip"));
     assert_eq!(header(&coded, "ETag"), Some(&*etag));
-    assert!(monitor.respond_from_memory(&asked).is_some());
+    assert!(testing::from_memory(&monitor, &asked).is_some());
     let way = monitor.dispatch(&request(&keys(600, ","), &[]));
     assert!(matches!(way, Dispatch::Worker));
 }
@@ -555,7 +560,7 @@ fn however_many_keys_are_asked_for_each_record_comes_once_and_in_order() {
     let expected: String = (0..450).map(|n| format!("key%20{n:04} {n}\n")).collect();
     assert_eq!(body(&answer), expected);
     let tag = header(&answer, "ETag").expect("it has a tag");
-    let again = monitor.respond(&request(&target, &[("if-none-match", tag)]));
+    let again = monitor.render(&request(&target, &[("if-none-match", tag)]));
     assert_eq!(again.status, 304);
 }
 
@@ -668,8 +673,8 @@ fn what_is_rendered_is_compressed_when_asked_for() {
         "/history?key=power",
         "/openapi.json",
     ] {
-        let coded = monitor.respond(&request(target, &[("accept-encoding", "gzip")]));
-        let plain = monitor.respond(&request(target, &[]));
+        let coded = monitor.render(&request(target, &[("accept-encoding", "gzip")]));
+        let plain = monitor.render(&request(target, &[]));
         assert_eq!(header(&coded, "Content-Encoding"), Some("gzip"), "{target}");
         assert_eq!(header(&plain, "Content-Encoding"), None);
         assert!(header(&plain, "Vary").is_some_and(|vary| vary.contains("Accept-Encoding")));
@@ -687,9 +692,7 @@ fn a_page_of_another_origin_may_read_whatever_the_answer_when_the_owner_says_so(
     let wrong = ("authorization", "Basic d3Jvbmc6");
     let ask = |target: &str, headers: &[(&str, &str)]| {
         let request = request(target, headers);
-        monitor
-            .respond_from_memory(&request)
-            .unwrap_or_else(|| monitor.respond(&request))
+        testing::respond(&monitor, &request)
     };
     let mut seen = std::collections::BTreeSet::new();
     let mut check = |answer: Response, what: &str| {
@@ -713,7 +716,7 @@ fn a_page_of_another_origin_may_read_whatever_the_answer_when_the_owner_says_so(
     for row in &table::TABLE {
         // A preflight is asked without the password, and after wrong ones too.
         let target = row.template.replace(['{', '}'], "");
-        let answer = monitor.options_response(&request(&target, &preflight));
+        let answer = monitor.options(&request(&target, &preflight));
         assert_eq!(answer.status, 204, "{target}");
         assert_eq!(header(&answer, "Allow"), Some(row.methods));
         let methods = header(&answer, "Access-Control-Allow-Methods");
@@ -729,24 +732,15 @@ fn a_page_of_another_origin_may_read_whatever_the_answer_when_the_owner_says_so(
     for _ in 0..=limits::WRONG_PASSWORDS {
         check(ask("/snapshot", &[wrong]), "401, then 429");
     }
-    check(
-        monitor.options_response(&request("/snapshot", &preflight)),
-        "204",
-    );
-    check(
-        monitor.options_response(&request("/nowhere", &preflight)),
-        "404",
-    );
+    check(monitor.options(&request("/snapshot", &preflight)), "204");
+    check(monitor.options(&request("/nowhere", &preflight)), "404");
     let foreign = [preflight[0], ("host", "evil.example")];
-    check(
-        monitor.options_response(&request("/snapshot", &foreign)),
-        "421",
-    );
+    check(monitor.options(&request("/snapshot", &foreign)), "421");
     for status in [400, 403, 405] {
-        check(monitor.rejection_response(status, None), "a refusal");
+        check(monitor.rejection(status, None), "a refusal");
     }
     let limit = Overload::ConnectionsPerAddress(64);
-    check(monitor.overload_response(limit, None), "a limit");
+    check(monitor.overloaded(limit, None), "a limit");
     check(
         Response {
             status: 200,
@@ -768,41 +762,33 @@ fn nothing_is_said_of_other_origins_unless_the_owner_wants_it() {
         ("access-control-request-method", "GET"),
     ];
     let answers = [
-        monitor.options_response(&request("/snapshot", &asked)),
-        monitor.options_response(&request("*", &asked)),
-        monitor.respond(&request("/snapshot", &asked)),
-        monitor.rejection_response(405, None),
+        monitor.options(&request("/snapshot", &asked)),
+        monitor.options(&request("*", &asked)),
+        monitor.render(&request("/snapshot", &asked)),
+        monitor.rejection(405, None),
     ];
     for answer in answers {
         let is_of_cors = |name: &str| name.starts_with("Access-Control");
         assert!(!answer.headers.iter().any(|(name, _)| is_of_cors(name)));
     }
-    let answer = monitor.options_response(&request("/snapshot", &asked));
+    let answer = monitor.options(&request("/snapshot", &asked));
     assert_eq!(answer.headers, [("Allow", table::READ.into())]);
-    assert_eq!(
-        monitor
-            .options_response(&request("/snapshot/", &asked))
-            .status,
-        404
-    );
-    assert_eq!(
-        monitor.options_response(&request("/%zz", &asked)).status,
-        400
-    );
+    assert_eq!(monitor.options(&request("/snapshot/", &asked)).status, 404);
+    assert_eq!(monitor.options(&request("/%zz", &asked)).status, 400);
 }
 
 #[test]
 fn the_gates_refusals_say_what_would_be_taken() {
     let monitor = testing::healthy().app();
     for status in [400, 405, 408, 413, 414, 431, 505] {
-        let answer = monitor.rejection_response(status, None);
+        let answer = monitor.rejection(status, None);
         assert_eq!(answer.status, status);
         assert_eq!(header(&answer, "Allow").is_some(), status == 405);
         let problem: serde_json::Value = serde_json::from_str(body(&answer)).expect("JSON");
         assert_eq!(problem["status"].as_u64(), Some(u64::from(status)));
     }
     let browser = request("/web", &[("accept", "text/html")]);
-    let answer = monitor.rejection_response(405, Some(&browser));
+    let answer = monitor.rejection(405, Some(&browser));
     assert!(body(&answer).contains("This node is read-only"));
     assert_eq!(header(&answer, "Allow"), Some(table::READ));
 }
@@ -883,9 +869,7 @@ fn what_an_api_sends_is_text_everywhere() {
     let monitor = scene.app();
     let key = crate::domain::percent::encode(EVIL);
     let agent = [("user-agent", EVIL), ("x-display-name", EVIL)];
-    monitor
-        .respond_from_memory(&request("/snapshot", &agent))
-        .expect("hot");
+    testing::from_memory(&monitor, &request("/snapshot", &agent)).expect("hot");
     for target in [
         "/web".to_owned(),
         format!("/web/key/{key}"),
@@ -895,7 +879,7 @@ fn what_an_api_sends_is_text_everywhere() {
         format!("/web/key/x{key}"),
         format!("/{key}"),
     ] {
-        let answer = monitor.respond(&request(&target, &[("accept", "text/html")]));
+        let answer = monitor.render(&request(&target, &[("accept", "text/html")]));
         let page = body(&answer);
         assert!(
             !page.contains("<script>") && !page.contains("<img"),

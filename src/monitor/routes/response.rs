@@ -1,0 +1,64 @@
+//! Building responses: 200 with its header fields, HTML, gzip.
+//!
+//! Pure; any thread.
+
+use super::representation::{accepts_gzip, gzip};
+use crate::limits;
+use crate::monitor::http::handler::{Request, Response};
+use crate::monitor::web;
+
+pub const NO_CACHE: &str = "no-cache";
+pub const IMMUTABLE: &str = "public, max-age=31536000, immutable";
+
+pub fn ok_response(
+    content_type: &'static str,
+    cache_control: &'static str,
+    body: Vec<u8>,
+) -> Response {
+    Response {
+        status: 200,
+        headers: vec![
+            ("Content-Type", content_type.into()),
+            ("Cache-Control", cache_control.into()),
+            ("X-Content-Type-Options", "nosniff".into()),
+        ],
+        body: body.into(),
+    }
+}
+
+pub fn html_response(status: u16, markup: maud::Markup) -> Response {
+    let mut answer = ok_response(
+        "text/html; charset=utf-8",
+        NO_CACHE,
+        markup.into_string().into_bytes(),
+    );
+    answer.status = status;
+    answer
+        .headers
+        .push(("Content-Security-Policy", web::POLICY.into()));
+    answer
+        .headers
+        .push(("Referrer-Policy", "no-referrer".into()));
+    answer
+}
+
+/// Compresses what was rendered for this request and is not coded yet.
+pub fn with_gzip(request: &Request, mut answer: Response) -> Response {
+    let has = |name: &str| answer.headers.iter().any(|(given, _)| *given == name);
+    // A tag is a hash of the bytes as they are, and whoever made it chose the coding.
+    if has("ETag")
+        || has("Content-Encoding")
+        || answer.body.len() < 2 * limits::MIN_GZIP_SAVING_BYTES
+    {
+        return answer;
+    }
+    match answer.headers.iter_mut().find(|(name, _)| *name == "Vary") {
+        Some((_, fields)) => fields.to_mut().push_str(", Accept-Encoding"),
+        None => answer.headers.push(("Vary", "Accept-Encoding".into())),
+    }
+    if let Some(body) = accepts_gzip(request).then(|| gzip(&answer.body)).flatten() {
+        answer.headers.push(("Content-Encoding", "gzip".into()));
+        answer.body = body.into();
+    }
+    answer
+}
