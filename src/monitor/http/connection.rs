@@ -11,7 +11,6 @@ use std::io::{ErrorKind, Read as _};
 use std::net::{Shutdown, TcpStream};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
-use std::time::Instant;
 
 use smol::Async;
 
@@ -272,18 +271,8 @@ impl Connection {
     /// None if the client has to go before there is an answer.
     async fn request_from_worker(&self, request: &Request) -> Option<EncodedResponse> {
         let server = &*self.server;
-        let heard = server.events.newest();
-        if let Some(mut reply) = server.micro_cache.get(request, heard) {
-            if let ResponseBody::Shared(body) = &reply.body {
-                reply.reservation = server.send_budget.reserve_shared(body);
-            }
-            if reply.reservation.is_some() {
-                return Some(reply);
-            }
-        }
         self.state()
             .enter(ConnectionPhase::Answering, server.limits.worker_timeout);
-        let asked_at = Instant::now();
         let asked = async { Some(server.pool.request(request).await) };
         let gone = async {
             self.wait_for_reset().await;
@@ -297,7 +286,7 @@ impl Connection {
                 if reply.status == 503 {
                     reply.add_if_missing("Retry-After", RETRY_AFTER_S);
                 }
-                return Some(server.micro_cache.insert(request, asked_at, heard, reply));
+                return Some(reply);
             }
             Ok(Some(Err(PoolError::OverBudget(limit)))) => (Rejection::SendBudget, limit),
             Ok(Some(Err(PoolError::Unavailable))) | Err(Interrupt::TimedOut) => {

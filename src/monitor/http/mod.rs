@@ -17,7 +17,7 @@ mod login_throttle;
 mod micro_cache;
 mod parser;
 mod pool_client;
-mod pool_protocol;
+mod pool_slots;
 pub mod private_dir;
 mod response_writer;
 mod send_budget;

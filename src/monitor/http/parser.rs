@@ -10,9 +10,9 @@ use super::handler::Request;
 use super::stats::Rejection;
 use crate::limits;
 
-/// Header names with this prefix are ours, between gate and pool; from outside they are
-/// dropped.
-pub const PRIVATE_PREFIX: &str = "x-gate-";
+/// Header names with this prefix are private to the server and its pool; from clients they
+/// are dropped.
+pub const PRIVATE_PREFIX: &str = "x-pool-";
 
 /// A request and what its connection needs to know about it.
 #[derive(Debug)]

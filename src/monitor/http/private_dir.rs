@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 
 use crate::limits;
 
-const PREFIX: &str = "main-node-gate-";
+const PREFIX: &str = "main-node-pool-";
 const LOCK: &str = "lock";
 /// Each replacement of tiny_http's server has a socket of its own: `pool-0`, `pool-1` …
 const SOCKET: &str = "pool-";
@@ -195,7 +195,7 @@ mod tests {
     impl Base {
         fn new(name: &str) -> Base {
             let path =
-                std::env::temp_dir().join(format!("gate-test-{name}-{}", std::process::id()));
+                std::env::temp_dir().join(format!("pool-test-{name}-{}", std::process::id()));
             fs::create_dir_all(&path).expect("a base");
             Base(path)
         }

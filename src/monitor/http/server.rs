@@ -213,8 +213,7 @@ async fn maintenance_loop(server: &ServerState, parts: &HttpServerParts) {
 fn keep_deadlines(server: &ServerState, now: Instant) -> Instant {
     let due = [
         server.connections.expire(now),
-        server.pool.reclaim_slots(now),
-        server.micro_cache.expire(now),
+        server.pool.maintain(now),
         server.events.publish_new_times(now),
     ];
     let next = due.into_iter().flatten().min();

@@ -15,7 +15,6 @@ use super::deadline_timer::DeadlineTimer;
 use super::event_log::EventLog;
 use super::event_stream::WakerSet;
 use super::handler::{Handler, Overload};
-use super::micro_cache::MicroCache;
 use super::parser::Version;
 use super::pool_client::PoolClient;
 use super::response_writer::{self, EncodedResponse, ResponseFraming};
@@ -35,8 +34,7 @@ pub struct ServerState {
     pub timer: Rc<DeadlineTimer>,
     pub connections: Rc<ConnectionTable>,
     pub send_budget: Rc<SendBudget>,
-    pub pool: Rc<PoolClient>,
-    pub micro_cache: MicroCache,
+    pub pool: PoolClient,
     pub wakers: Rc<WakerSet>,
     /// The `Date` of the moment, and when it was made.
     date: RefCell<Option<(Instant, Option<Rc<str>>)>>,
@@ -79,6 +77,7 @@ impl ServerState {
         );
         let pool = PoolClient::new(
             workers,
+            events.clone(),
             send_budget.clone(),
             stats.clone(),
             timer.clone(),
@@ -89,7 +88,6 @@ impl ServerState {
             handler,
             events,
             stats,
-            micro_cache: MicroCache::new(limits.page_cache_ttl),
             limits,
             timer,
             connections: Rc::new(connections),

@@ -9,6 +9,7 @@
 //! A turn that panics is answered 500 and counted. When tiny_http's accept loop has ended (it
 //! does so for good when descriptors run out) the whole server is replaced.
 
+use std::borrow::Cow;
 use std::io::{self, Cursor};
 use std::net::{IpAddr, Ipv4Addr};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -18,13 +19,26 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use super::handler::{Handler, Request, Response};
-use super::pool_protocol;
 use super::private_dir::PrivateDir;
 use super::stats::HttpStats;
+use crate::domain::percent;
 use crate::limits;
 use crate::sys::shutdown::{StopSource, StopToken};
 use crate::sys::sync::Mutex;
 use crate::sys::thread::{Thread, lower_priority, spawn};
+
+/// Whose request it is: a private header field between the server and the pool, as all below.
+pub const PEER_FIELD: &str = "x-pool-peer";
+/// Set if the client asked HEAD; to the pool everything is GET.
+pub const HEAD_FIELD: &str = "x-pool-head";
+/// Set if only the connection is to be tested.
+pub const PING_FIELD: &str = "x-pool-ping";
+/// Slot and number of the request, so that it can be seen when its worker is free again.
+pub const REQUEST_ID_FIELD: &str = "x-pool-request-id";
+/// The response's own status.
+pub const STATUS_FIELD: &str = "x-pool-status";
+/// Before the names of the response's own header fields.
+pub const FIELD_PREFIX: &str = "x-pool-field-";
 
 /// The pool. Dropping it stops it.
 pub struct WorkerPool {
@@ -287,16 +301,14 @@ fn decode(asked: &tiny_http::Request) -> Option<PoolRequest> {
         let name = header.field.as_str().as_str();
         let value = header.value.as_str();
         match name {
-            pool_protocol::PEER => {
+            PEER_FIELD => {
                 request.peer = value.parse().ok()?;
                 has_peer = true;
             }
-            pool_protocol::HEAD => request.is_head = true,
-            pool_protocol::PING => is_proof = true,
-            pool_protocol::REQUEST_ID => ticket = Some(pool_protocol::parse_request_id(value)?),
-            _ => request
-                .headers
-                .push((name.to_owned(), pool_protocol::unescape(value)?)),
+            HEAD_FIELD => request.is_head = true,
+            PING_FIELD => is_proof = true,
+            REQUEST_ID_FIELD => ticket = Some(parse_request_id(value)?),
+            _ => request.headers.push((name.to_owned(), unescape(value)?)),
         }
     }
     (is_proof || has_peer).then_some(PoolRequest {
@@ -311,12 +323,12 @@ fn decode(asked: &tiny_http::Request) -> Option<PoolRequest> {
 fn respond(asked: tiny_http::Request, answer: Response) -> io::Result<()> {
     let mut headers = Vec::with_capacity(answer.headers.len() + 1);
     let status = answer.status.to_string();
-    headers.extend(tiny_http::Header::from_bytes(pool_protocol::STATUS, status).ok());
+    headers.extend(tiny_http::Header::from_bytes(STATUS_FIELD, status).ok());
     for (name, value) in &answer.headers {
         // Encoded, since tiny_http takes ASCII alone; renamed, since it has its own opinion on
         // some names.
-        let name = format!("{}{name}", pool_protocol::FIELD);
-        match tiny_http::Header::from_bytes(name.as_bytes(), pool_protocol::escape(value)) {
+        let name = format!("{}{name}", FIELD_PREFIX);
+        match tiny_http::Header::from_bytes(name.as_bytes(), escape(value)) {
             Ok(header) => headers.push(header),
             Err(()) => log::debug!("left out a header field that cannot be sent: {name}"),
         }
@@ -337,5 +349,61 @@ fn text_response(status: u16, text: &str) -> Response {
         status,
         headers: vec![("Content-Type", "text/plain; charset=utf-8".into())],
         body: text.as_bytes().into(),
+    }
+}
+
+fn parse_request_id(value: &str) -> Option<(usize, u64)> {
+    let (slot, number) = value.split_once('-')?;
+    let slot = slot.parse().ok()?;
+    (slot < limits::POOL_WORKERS).then_some((slot, number.parse().ok()?))
+}
+
+/// Visible ASCII and blanks as they are; everything else, and `%`, as `%XX`.
+pub fn escape(value: &str) -> String {
+    percent::encode_set(value, percent::HEADER)
+}
+
+pub fn unescape(coded: &str) -> Option<String> {
+    percent::decode_strict(coded).map(Cow::into_owned)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn header_values_round_trip() {
+        for value in [
+            "",
+            "plain",
+            "100%",
+            "%41",
+            "Küche 🌡",
+            "a\tb",
+            "a\r\nb: c",
+            "\u{fffd}",
+        ] {
+            let coded = escape(value);
+            assert!(
+                coded.bytes().all(|byte| (b' '..=b'~').contains(&byte)),
+                "{coded}"
+            );
+            assert_eq!(unescape(&coded).as_deref(), Some(value));
+        }
+    }
+
+    #[test]
+    fn invalid_escapes_are_rejected() {
+        for coded in ["%", "%4", "%zz", "%FF"] {
+            assert_eq!(unescape(coded), None, "{coded}");
+        }
+    }
+
+    #[test]
+    fn request_ids_name_a_slot_that_exists() {
+        assert_eq!(parse_request_id("2-77"), Some((2, 77)));
+        for broken in ["", "2", "4-1", "-1-1", "1-", "1-x"] {
+            assert_eq!(parse_request_id(broken), None, "{broken}");
+        }
     }
 }

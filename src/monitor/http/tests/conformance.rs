@@ -141,7 +141,7 @@ fn requests_in_single_bytes_and_lines_of_lf_alone_are_served() {
 fn the_pool_gets_the_request_cleaned_and_the_peer_told() {
     let running = start(test_limits());
     let mut stream = running.connect_from(9);
-    let sent = "GET /echo?q=%20 HTTP/1.1\r\nHost: a\r\nX-Gate-Peer: 6.6.6.6\r\nTE: trailers\r\n\
+    let sent = "GET /echo?q=%20 HTTP/1.1\r\nHost: a\r\nX-Pool-Peer: 6.6.6.6\r\nTE: trailers\r\n\
                 X-Display-Name: K\u{fc}che 100%\r\nConnection: close\r\n\r\n";
     stream.write_all(sent.as_bytes()).expect("sent");
     let answered = rest(stream);

@@ -234,8 +234,8 @@ fn bad_heads_are_refused_with_the_right_status() {
 
 #[test]
 fn fields_of_the_connection_and_our_own_private_ones_do_not_get_through() {
-    let sent = "GET / HTTP/1.1\r\nHost: a\r\nTE: a;q=nan, b;q=nan\r\nX-Gate-Peer: 1.2.3.4\r\n\
-                x-gate-proof: 1\r\nConnection: keep-alive\r\nUpgrade: h2c\r\nExpect: 100-continue\r\n\
+    let sent = "GET / HTTP/1.1\r\nHost: a\r\nTE: a;q=nan, b;q=nan\r\nX-Pool-Peer: 1.2.3.4\r\n\
+                x-pool-ping: 1\r\nConnection: keep-alive\r\nUpgrade: h2c\r\nExpect: 100-continue\r\n\
                 Content-Length: 0\r\nX-Display-Name:  K\u{fc}che \r\n\r\n";
     let head = take(sent.as_bytes()).expect("good").expect("whole");
     let expected = [("host", "a"), ("x-display-name", "K\u{fc}che")];
@@ -347,7 +347,7 @@ const SPICE: [&[u8]; 18] = [
     b"\r\n ",
     b"%",
     b"http://",
-    b"X-Gate-Peer: 9.9.9.9\r\n",
+    b"X-Pool-Peer: 9.9.9.9\r\n",
 ];
 
 fn mutated(dice: &mut Dice) -> Vec<u8> {
