@@ -1,7 +1,8 @@
-//! Builds the parts, starts their threads, joins them in order.
+//! Start and graceful shutdown of the whole node.
 //!
-//! The only place, beside `main` and its commands, that sees the whole configuration; each
-//! part is handed its slice. Nothing here fetches, judges, stores or serves.
+//! Builds the parts, connects them, starts their threads and joins them in order. The only
+//! place, beside `main` and its commands, that sees the whole configuration; each part is handed
+//! its slice. Runs on the main thread. Nothing here fetches, judges, stores or serves.
 
 pub mod demo_history;
 #[cfg(test)]
@@ -14,19 +15,24 @@ pub mod sources;
 use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, sync_channel};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::time::{Duration, Instant};
 
-use self::notifiers::{Notifiers, WakeSignals, channel_facts};
+use self::notifiers::{Notifiers, channel_facts};
 use self::serving::{Dependencies, Serving};
-use crate::api::fetcher::QuotaHandle;
+use crate::api::fetcher::{Fetcher, QuotaHandle};
 use crate::config::Config;
+use crate::db::database::Database;
+use crate::db::error::OpenError;
 use crate::db::open::DatabaseLocation;
 use crate::db::retention::policy::RetentionPolicy;
 use crate::db::store::{self, Store, StoreSettings};
 use crate::db::{backup, last_run, restore, salvage};
-use crate::domain::alert::NodeFacts;
-use crate::domain::ledger::Ledger;
+use crate::domain::alert::{AlertCommit, AlertState, NodeFacts};
+use crate::domain::ledger::{Ledger, RecordRow};
+use crate::domain::plan::{Plan, SourcePlan};
+use crate::domain::quota::SavedQuota;
+use crate::domain::reading::Observation;
 use crate::domain::snapshot::{DataStatus, SnapshotSubscriber};
 use crate::ingest::Ingest;
 use crate::limits;
@@ -38,13 +44,13 @@ use crate::sys::shutdown::{StopSource, StopToken};
 use crate::sys::systemd;
 use crate::sys::thread::{Thread, have_room, spawn};
 
-/// Why the node cannot be started, in words for the person who configured it.
+/// Why the node cannot be started, for the person who configured it.
 #[derive(Debug)]
 pub enum StartError {
     /// Waiting cannot help: somebody has to change something first.
-    Wrong(String),
+    Misconfigured(String),
     /// Threads, descriptors or memory are short now: a supervisor should try again.
-    Short(String),
+    OutOfResources(String),
 }
 
 /// The running node. [`Node::stop`] ends it in order.
@@ -53,7 +59,7 @@ pub struct Node {
     fetchers: Vec<Thread>,
     ingest: Thread,
     store: Arc<Store>,
-    telling: Notifiers,
+    notifiers: Notifiers,
     serving: Serving,
     /// Threads that no data passes through: backups, the watchdog.
     others: Vec<Thread>,
@@ -66,149 +72,73 @@ impl Node {
         listeners: Vec<TcpListener>,
         clock: &Arc<dyn Clock>,
     ) -> Result<Node, StartError> {
-        let threads = config.sources.len() + limits::THREADS_BESIDE_SOURCES;
-        have_room(threads).map_err(|error| {
-            StartError::Short(format!(
-                "main-node needs {threads} threads for {} sources, and not all can be started: \
-                 {}. Raise TasksMax= of the unit (`ulimit -u` in a shell), or configure fewer \
-                 sources",
-                config.sources.len(),
-                reason(&error)
-            ))
-        })?;
+        check_thread_limit(config)?;
         let plan = Arc::new(config.plan());
-        let boot = boot_id();
-        let location = DatabaseLocation {
-            path: config.database.clone(),
-            is_default: config.database_is_default,
-        };
-        take_restored(&location.path, clock);
-        let opened = salvage::open(&location, &boot, clock.now().wall);
-        match &opened {
-            Err(error) if error.is_fatal() => return Err(StartError::Wrong(error.to_string())),
-            Err(error) => log::error!("storage: {error}"),
-            Ok(_) => {}
-        }
-        let restored = last_run::last_values(&opened, &location, &boot, &|key| {
-            (0..plan.sources.len()).any(|source| plan.names_key(source, key))
-        });
-        let fetchers = sources::fetchers(config, clock).map_err(StartError::Wrong)?;
-        let names = plan.sources.iter().map(|source| &*source.name);
-        let carried = last_run::quotas(&opened, &location, &boot, names);
-        let mut ledger = Ledger::new(plan.clone());
-        ledger.restore(restored);
-        for (source, carried) in carried.iter().enumerate() {
-            ledger.expect_wait(source, carried.wait(clock.now().mono));
-        }
-        let alerts = last_run::alert_state(&opened, &location, &boot, clock.now().mono);
+        let storage = open_storage(config, clock)?;
+        let fetchers = sources::fetchers(config, clock).map_err(StartError::Misconfigured)?;
+        let last_run = restore_last_run(&storage, &plan, clock);
 
-        let bells = WakeSignals::default();
-        let told = bells.clone();
-        let settings = StoreSettings {
-            commit_every: config.commit_every,
-            retention: RetentionPolicy {
-                raw: config.keep_raw,
-                hourly: config.keep_hourly,
-                bytes: config.database_max,
-            },
-            channels: notifiers::channel_names(config),
-            on_outbox_changed: Arc::new(move || told.ring()),
-            ..StoreSettings::new(location, boot)
-        };
-        let store = store::start(settings, opened, clock.clone()).map_err(no_thread("store"))?;
-        let store = Arc::new(store);
-
-        let loops = Heartbeats::starting(clock.now().mono);
-        let published = Arc::new(Published::new(Arc::new(ledger.snapshot(clock.now()))));
-        let (shown, alive, alive_clock) = (published.clone(), loops.clone(), clock.clone());
-        let is_well = move || {
-            let is_turning = alive.stuck(alive_clock.now().mono).is_none();
-            is_turning && shown.current().snapshot.data_status() != DataStatus::Fail
-        };
-        let telling = Notifiers::start(config, bells, &store, clock, is_well);
-        let telling = telling.map_err(no_thread("mail"))?;
-        let channels = telling.statuses();
-        let behind = Dependencies {
+        let notifiers_stop = StopSource::new();
+        let store = start_store(config, storage, notifiers_stop.token(), clock)?;
+        let heartbeats = Heartbeats::starting(clock.now().mono);
+        let snapshot = Arc::new(last_run.ledger.snapshot(clock.now()));
+        let published = Arc::new(Published::new(snapshot));
+        let is_well = health_check(&published, &heartbeats, clock);
+        let notifiers = Notifiers::start(config, notifiers_stop, &store, clock, is_well)
+            .map_err(cannot_start("alerts"))?;
+        let dependencies = Dependencies {
             clock,
             plan: &plan,
             store: &store,
-            loops: &loops,
+            heartbeats: &heartbeats,
             published,
-            channels: channels.clone(),
+            channels: notifiers.statuses(),
         };
-        let serving = Serving::start(config, listeners, behind).map_err(StartError::Short)?;
+        let serving =
+            Serving::start(config, listeners, dependencies).map_err(StartError::OutOfResources)?;
 
-        let (observations, observed) = sync_channel(limits::OBSERVATION_QUEUE);
-        let (rows_to, alerts_to, facts_of) = (store.clone(), store.clone(), store.clone());
-        let monitor = serving.monitor.clone();
         let shutdown = StopSource::new();
-        let stopping = shutdown.token();
+        let (status_lines, lines) = status_lines(&serving);
+        // What follows the snapshot, in the order in which it is published to them.
         let mut subscribers = vec![serving.subscriber()];
-        let (status_line, lines) = status_line(&serving);
-        subscribers.extend(status_line);
-        let early = stopping.clone();
+        subscribers.extend(status_lines);
+        let (observations, received) = sync_channel(limits::OBSERVATION_QUEUE);
         let ingest = Ingest {
             has_probed: false,
-            probe_sources: Box::new(move || early.wake()),
+            probe_sources: probe_sources(shutdown.token()),
             rules: config.alert.clone(),
-            ledger,
-            alerts,
+            ledger: last_run.ledger,
+            alerts: last_run.alerts,
             clock: clock.clone(),
-            beat: loops.ingest.clone(),
-            store: Box::new(move |rows| rows_to.append(rows)),
-            commit_alerts: Box::new(move |commit| alerts_to.commit_alerts(commit)),
-            node: Box::new(move || {
-                let storage = facts_of.status();
-                NodeFacts {
-                    storage: storage.trouble,
-                    salvage: storage.salvage,
-                    displays: monitor.display_silences(),
-                    channels: channel_facts(&channels),
-                }
-            }),
+            beat: heartbeats.ingest.clone(),
+            store: store_rows(&store),
+            commit_alerts: commit_alerts(&store),
+            node: node_facts(&store, &serving, &notifiers),
             subscribers,
         };
-        let ingest = spawn("ingest", move || ingest.run(&observed)).map_err(no_thread("ingest"))?;
-
-        let mut threads = Vec::with_capacity(fetchers.len());
-        let names = plan.sources.iter().map(|source| source.name.clone());
-        for (fetcher, (carried, source)) in fetchers.into_iter().zip(carried.into_iter().zip(names))
-        {
-            let name = fetcher.thread_name();
-            let (stopping, observations) = (stopping.clone(), observations.clone());
-            let spent = store.clone();
-            let ration = QuotaHandle {
-                carried,
-                reserve: Box::new(move |reserved| spent.reserve(&source, reserved)),
-            };
-            let run = move || {
-                fetcher.run(&stopping, ration, |observation| {
-                    // Fails only when ingest is gone, and then the node is stopping.
-                    let _ = observations.send(observation);
-                });
-            };
-            threads.push(spawn(&name, run).map_err(no_thread(&name))?);
-        }
-        // Without a sender of its own left here, ingest ends when the last fetcher has.
-        drop(observations);
-
+        let run = move || ingest.run(&received);
+        let ingest = spawn("ingest", run).map_err(cannot_start("ingest"))?;
+        let quotas = quota_handles(last_run.quotas, &plan, &store);
+        // The fetchers hold the only senders: ingest ends when the last of them has.
+        let fetchers = start_fetchers(fetchers, quotas, observations, &shutdown.token())?;
+        let others = start_others(config, clock, &heartbeats, lines, &shutdown.token())?;
         Ok(Node {
-            others: others(config, clock, &loops, lines, &stopping)?,
             shutdown,
-            fetchers: threads,
+            fetchers,
             ingest,
             store,
-            telling,
+            notifiers,
             serving,
+            others,
         })
     }
 
     /// Where displays find it.
     pub fn addresses(&self) -> &[SocketAddr] {
-        self.serving.gate.addresses()
+        self.serving.http.addresses()
     }
 
-    /// Stops in the order of the data: sources, ingest, those who tell, store, gate. What is
+    /// Stops in the order of the data: sources, ingest, notifiers, store, HTTP server. What is
     /// known is served until the end, and everything received is committed. True if that
     /// succeeded and nothing was left behind.
     pub fn stop(self) -> bool {
@@ -225,58 +155,170 @@ impl Node {
                 left_behind.push(name);
             }
         }
-        log::info!("stopping: sources have ended");
+        log::info!("stopping: no source is fetched any more");
         // It ends when the last sender has, so that it is not waited for in vain.
         if left_behind.is_empty() && !self.ingest.join_by(first_half) {
             left_behind.push("ingest".to_owned());
         }
-        log::info!("stopping: the last observation is published");
-        left_behind.extend(self.telling.stop(first_half.max(Instant::now())));
+        log::info!("stopping: the last snapshot is published");
+        left_behind.extend(self.notifiers.stop(first_half.max(Instant::now())));
         let rest = || deadline.saturating_duration_since(Instant::now());
         let stored = self.store.stop(rest().max(limits::SHUTDOWN_TIMEOUT / 10));
-        match stored.is_complete() {
-            true => log::info!("stopping: {stored}"),
-            false => log::error!("stopping: {stored}"),
+        if stored.is_complete() {
+            log::info!("stopping: {stored}");
+        } else {
+            log::error!("stopping: {stored}");
         }
-        if !self.serving.gate.stop(rest().min(Duration::from_secs(1))) {
-            left_behind.push("gate".to_owned());
+        if !self.serving.http.stop(rest().min(Duration::from_secs(1))) {
+            left_behind.push("http".to_owned());
         }
         for thread in self.others {
-            // A copy that takes long is left behind unfinished; it is made anew next time.
+            // A backup that takes long is left behind unfinished; the next run makes it anew.
             thread.join_by(deadline);
         }
-        match left_behind.as_slice() {
-            [] => log::info!("stopped"),
-            names => log::warn!("stopped; did not end in time: {}", names.join(", ")),
+        if left_behind.is_empty() {
+            log::info!("stopped");
+        } else {
+            let names = left_behind.join(", ");
+            log::warn!("stopped; these threads did not end in time: {names}");
         }
         left_behind.is_empty() && stored.is_complete()
     }
 }
 
-/// A copy that `main-node restore` has staged. One that cannot be put in place now stays where
+/// Libraries panic where a thread cannot be started, so it is tried before they are needed.
+fn check_thread_limit(config: &Config) -> Result<(), StartError> {
+    let sources = config.sources.len();
+    let threads = sources + limits::THREADS_BESIDE_SOURCES;
+    have_room(threads).map_err(|error| {
+        StartError::OutOfResources(format!(
+            "main-node needs {threads} threads for {sources} sources, and not all can be started: \
+             {}. Raise TasksMax= of the unit (`ulimit -u` in a shell), or configure fewer sources",
+            reason(&error)
+        ))
+    })
+}
+
+/// The database, or why the node runs without one for now.
+struct OpenedStorage {
+    location: DatabaseLocation,
+    boot: String,
+    database: Result<Database, OpenError>,
+}
+
+/// Opens the database, a staged backup first. One that is out of reach for now is no reason not
+/// to start: the store tries again.
+fn open_storage(config: &Config, clock: &Arc<dyn Clock>) -> Result<OpenedStorage, StartError> {
+    let boot = boot_id();
+    let location = DatabaseLocation {
+        path: config.database.clone(),
+        is_default: config.database_is_default,
+    };
+    apply_staged_backup(&location.path, clock);
+    let database = salvage::open(&location, &boot, clock.now().wall);
+    match &database {
+        Err(error) if error.is_fatal() => {
+            return Err(StartError::Misconfigured(error.to_string()));
+        }
+        Err(error) => log::error!("storage: {error}"),
+        Ok(_) => {}
+    }
+    Ok(OpenedStorage {
+        location,
+        boot,
+        database,
+    })
+}
+
+/// A backup that `main-node restore` has staged. One that cannot be put in place now stays where
 /// it is for the next start, and the node goes on with the database that it has.
-fn take_restored(database: &Path, clock: &Arc<dyn Clock>) {
+fn apply_staged_backup(database: &Path, clock: &Arc<dyn Clock>) {
     match restore::apply_staged(database, clock.now().wall) {
         Ok(None) => {}
         Ok(Some(before)) => log::warn!(
-            "a restored copy is the database now; the one before it is {}",
+            "restored the backup; the database before it is kept as {}",
             before.display()
         ),
-        Err(error) => log::error!("a restored copy cannot be put in place: {error}"),
+        Err(error) => log::error!("the backup could not be restored: {error}"),
+    }
+}
+
+/// What outlives a run.
+struct LastRun {
+    ledger: Ledger,
+    /// Of each source, in the plan's order.
+    quotas: Vec<SavedQuota>,
+    alerts: AlertState,
+}
+
+fn restore_last_run(storage: &OpenedStorage, plan: &Arc<Plan>, clock: &Arc<dyn Clock>) -> LastRun {
+    let OpenedStorage {
+        location,
+        boot,
+        database,
+    } = storage;
+    let names_key = |key: &str| (0..plan.sources.len()).any(|it| plan.names_key(it, key));
+    let names = plan.sources.iter().map(|source| &*source.name);
+    let values = last_run::last_values(database, location, boot, &names_key);
+    let quotas = last_run::quotas(database, location, boot, names);
+    let mut ledger = Ledger::new(plan.clone());
+    ledger.restore(values);
+    for (source, quota) in quotas.iter().enumerate() {
+        ledger.expect_wait(source, quota.wait(clock.now().mono));
+    }
+    LastRun {
+        ledger,
+        quotas,
+        alerts: last_run::alert_state(database, location, boot, clock.now().mono),
+    }
+}
+
+/// Starts the store, which wakes the notifiers whenever the outbox changes.
+fn start_store(
+    config: &Config,
+    storage: OpenedStorage,
+    notifiers: StopToken,
+    clock: &Arc<dyn Clock>,
+) -> Result<Arc<Store>, StartError> {
+    let settings = StoreSettings {
+        commit_every: config.commit_every,
+        retention: RetentionPolicy {
+            raw: config.keep_raw,
+            hourly: config.keep_hourly,
+            bytes: config.database_max,
+        },
+        channels: notifiers::channel_names(config),
+        on_outbox_changed: Arc::new(move || notifiers.wake()),
+        ..StoreSettings::new(storage.location, storage.boot)
+    };
+    let store = store::start(settings, storage.database, clock.clone());
+    Ok(Arc::new(store.map_err(cannot_start("store"))?))
+}
+
+/// Whether every loop runs and some data is fresh, for the heartbeat.
+fn health_check(
+    published: &Arc<Published>,
+    heartbeats: &Heartbeats,
+    clock: &Arc<dyn Clock>,
+) -> impl Fn() -> bool + Send + 'static {
+    let (published, heartbeats, clock) = (published.clone(), heartbeats.clone(), clock.clone());
+    move || {
+        let is_running = heartbeats.stuck(clock.now().mono).is_none();
+        is_running && published.current().snapshot.data_status() != DataStatus::Fail
     }
 }
 
 /// Under a supervisor, passes each new status line to the thread that reports it. While that is
 /// held up, the next line replaces it.
-fn status_line(serving: &Serving) -> (Option<SnapshotSubscriber>, Receiver<String>) {
+fn status_lines(serving: &Serving) -> (Option<SnapshotSubscriber>, Receiver<String>) {
     let (sender, lines) = sync_channel(1);
     if !systemd::is_supervised() {
         return (None, lines);
     }
-    let monitor = serving.monitor.clone();
+    let app = serving.app.clone();
     let mut reported = String::new();
     let subscriber: SnapshotSubscriber = Box::new(move |_| {
-        let line = monitor.headline();
+        let line = app.headline();
         if reported != line && sender.try_send(line.clone()).is_ok() {
             reported = line;
         }
@@ -284,36 +326,100 @@ fn status_line(serving: &Serving) -> (Option<SnapshotSubscriber>, Receiver<Strin
     (Some(subscriber), lines)
 }
 
+fn probe_sources(fetchers: StopToken) -> Box<dyn Fn() + Send> {
+    Box::new(move || fetchers.wake())
+}
+
+fn store_rows(store: &Arc<Store>) -> Box<dyn Fn(Vec<RecordRow>) + Send> {
+    let store = store.clone();
+    Box::new(move |rows| store.append(rows))
+}
+
+fn commit_alerts(store: &Arc<Store>) -> Box<dyn Fn(AlertCommit) + Send> {
+    let store = store.clone();
+    Box::new(move |commit| store.commit_alerts(commit))
+}
+
+/// How storage, displays and channels are doing, for the alert rules.
+fn node_facts(
+    store: &Arc<Store>,
+    serving: &Serving,
+    notifiers: &Notifiers,
+) -> Box<dyn Fn() -> NodeFacts + Send> {
+    let (store, app, channels) = (store.clone(), serving.app.clone(), notifiers.statuses());
+    Box::new(move || {
+        let storage = store.status();
+        NodeFacts {
+            storage: storage.trouble,
+            salvage: storage.salvage,
+            displays: app.display_silences(),
+            channels: channel_facts(&channels),
+        }
+    })
+}
+
+/// The quota of each source, written down by the store.
+fn quota_handles(saved: Vec<SavedQuota>, plan: &Plan, store: &Arc<Store>) -> Vec<QuotaHandle> {
+    let handle = |(carried, source): (SavedQuota, &SourcePlan)| {
+        let (store, source) = (store.clone(), source.name.clone());
+        QuotaHandle {
+            carried,
+            reserve: Box::new(move |reserved| store.reserve(&source, reserved)),
+        }
+    };
+    saved.into_iter().zip(&plan.sources).map(handle).collect()
+}
+
+fn start_fetchers(
+    fetchers: Vec<Fetcher>,
+    quotas: Vec<QuotaHandle>,
+    observations: SyncSender<Observation>,
+    stop: &StopToken,
+) -> Result<Vec<Thread>, StartError> {
+    let start = |(fetcher, quota): (Fetcher, QuotaHandle)| {
+        let name = fetcher.thread_name();
+        let (observations, stop) = (observations.clone(), stop.clone());
+        let run = move || {
+            fetcher.run(&stop, quota, |observation| {
+                // Fails only when ingest is gone, and then the node is stopping.
+                let _ = observations.send(observation);
+            });
+        };
+        spawn(&name, run).map_err(cannot_start(&name))
+    };
+    fetchers.into_iter().zip(quotas).map(start).collect()
+}
+
 /// Backups, where wanted, and the supervisor's watchdog, where there is one.
-fn others(
+fn start_others(
     config: &Config,
     clock: &Arc<dyn Clock>,
-    loops: &Heartbeats,
+    heartbeats: &Heartbeats,
     lines: Receiver<String>,
-    stopping: &StopToken,
+    stop: &StopToken,
 ) -> Result<Vec<Thread>, StartError> {
     let mut others = Vec::new();
     if let Some(every) = config.backup_every {
         let (database, keep) = (config.database.clone(), config.backup_keep);
-        let (clock, stopping) = (clock.clone(), stopping.clone());
-        let run = move || backup::run_schedule(&database, every, keep, &*clock, &stopping);
-        others.push(spawn("backup", run).map_err(no_thread("backup"))?);
+        let (clock, stop) = (clock.clone(), stop.clone());
+        let run = move || backup::run_schedule(&database, every, keep, &*clock, &stop);
+        others.push(spawn("backup", run).map_err(cannot_start("backup"))?);
     }
     if systemd::is_supervised() {
-        let (clock, loops) = (clock.clone(), loops.clone());
+        let (clock, heartbeats) = (clock.clone(), heartbeats.clone());
         let run = move || {
-            let is_alive = || loops.stuck(clock.now().mono).is_none();
+            let is_alive = || heartbeats.stuck(clock.now().mono).is_none();
             systemd::keep_informed(systemd::watchdog_interval(), &lines, is_alive);
         };
-        others.push(spawn("watchdog", run).map_err(no_thread("watchdog"))?);
+        others.push(spawn("watchdog", run).map_err(cannot_start("watchdog"))?);
     }
     Ok(others)
 }
 
-fn no_thread(name: &str) -> impl Fn(std::io::Error) -> StartError {
+fn cannot_start(name: &str) -> impl Fn(std::io::Error) -> StartError {
     let name = name.to_owned();
     move |error| {
         let why = reason(&error);
-        StartError::Short(format!("the thread {name} cannot be started: {why}"))
+        StartError::OutOfResources(format!("the thread {name} cannot be started: {why}"))
     }
 }

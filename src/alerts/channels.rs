@@ -12,10 +12,10 @@ mod webhook;
 use std::time::Duration;
 
 use super::message::SenderInfo;
-use super::wake_signal::WakeSignal;
 use crate::config::Notifications;
 use crate::domain::outbox::OutboxItem;
 use crate::domain::time::Moment;
+use crate::sys::shutdown::StopToken;
 
 /// The channels of one kind that the configuration asks for.
 type Kind = fn(&Notifications, &SenderInfo) -> Vec<Box<dyn Channel>>;
@@ -35,8 +35,8 @@ pub struct DeliveryHooks<'a> {
     pub before_data: &'a mut dyn FnMut() -> Result<(), String>,
     /// Called after each step: its name, how long it took, and its result.
     pub report: &'a mut dyn FnMut(&str, Duration, &Result<String, String>),
-    /// Closed when the node stops: the attempt ends soon after.
-    pub wake_signal: &'a WakeSignal,
+    /// The attempt ends soon after the stop.
+    pub stop: &'a StopToken,
 }
 
 /// A way to deliver alerts to people.

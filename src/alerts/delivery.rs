@@ -15,7 +15,6 @@ use std::time::Duration;
 use super::channels::{Channel, DeliveryBatch, DeliveryHooks};
 use super::delivery_status::SharedDeliveryStatus;
 use super::refused_queue::RefusedQueue;
-use super::wake_signal::WakeSignal;
 use crate::domain::alert::DeliveryFailure;
 use crate::domain::back_off::BackOff;
 use crate::domain::outbox::{
@@ -24,6 +23,7 @@ use crate::domain::outbox::{
 use crate::domain::time::{Moment, Mono, Wall};
 use crate::limits;
 use crate::sys::clock::Clock;
+use crate::sys::shutdown::{StopToken, WakeReason};
 use crate::sys::thread::catch_panic;
 
 pub struct DeliveryWorker {
@@ -31,7 +31,7 @@ pub struct DeliveryWorker {
     channel: Box<dyn Channel>,
     outbox: Box<dyn Outbox>,
     clock: Arc<dyn Clock>,
-    wake_signal: WakeSignal,
+    stop: StopToken,
     status: SharedDeliveryStatus,
     /// How long the first event waits for others.
     batch_delay: Duration,
@@ -53,7 +53,7 @@ impl DeliveryWorker {
         channel: Box<dyn Channel>,
         outbox: Box<dyn Outbox>,
         clock: Arc<dyn Clock>,
-        wake_signal: WakeSignal,
+        stop: StopToken,
         batch_delay: Duration,
     ) -> DeliveryWorker {
         let refused_queue = RefusedQueue::new(clock.now().mono, channel.config_fingerprint());
@@ -62,7 +62,7 @@ impl DeliveryWorker {
             channel,
             outbox,
             clock,
-            wake_signal,
+            stop,
             status: SharedDeliveryStatus::default(),
             batch_delay,
             batching_since: None,
@@ -80,17 +80,17 @@ impl DeliveryWorker {
         self.status.clone()
     }
 
-    /// Delivers until the bell is closed.
+    /// Delivers until the stop; a wake of the token says that the outbox has changed.
     pub fn run(mut self) {
         let mut wait = Duration::ZERO;
+        let mut wakes_seen = 0;
         loop {
-            let has_rung = self.wake_signal.wait(wait);
-            if self.wake_signal.is_closed() {
-                return;
-            }
+            let reason = self.stop.wait_or_wake(wait, &mut wakes_seen);
             let now = self.clock.now();
-            if has_rung {
-                self.shorten_retry(now.mono);
+            match reason {
+                WakeReason::Stop => return,
+                WakeReason::Wake => self.shorten_retry(now.mono),
+                WakeReason::Elapsed => {}
             }
             let name = self.name.clone();
             let pause = limits::DELIVERY_BACK_OFF.0;
@@ -224,7 +224,7 @@ impl DeliveryWorker {
         let hooks = DeliveryHooks {
             before_data: &mut before_data,
             report: &mut |step, took, result| log::debug!("{name}: {step}, {took:?}: {result:?}"),
-            wake_signal: &self.wake_signal,
+            stop: &self.stop,
         };
         let attempt = self.channel.deliver(&batch, hooks);
         self.last_try = Some(now.mono);
@@ -348,7 +348,7 @@ impl DeliveryWorker {
             true => self.refused_queue.failures > 0,
             false => self.last_error.as_ref() == Some(&why),
         };
-        if !is_known && !self.wake_signal.is_closed() {
+        if !is_known && !self.stop.is_stopping() {
             log::warn!("{name}: an alert could not be delivered and is kept: {why}");
         }
         if was_refused {

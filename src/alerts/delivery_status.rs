@@ -1,9 +1,10 @@
 //! Delivery status of each channel, for `/status`, `/metrics`, the pages and the alert about it.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, MutexGuard};
 
 use crate::domain::alert::DeliveryFailure;
 use crate::domain::time::{Moment, Wall};
+use crate::sys::sync::Mutex;
 
 /// How delivering goes, for `/status`, `/metrics` and the alert about itself.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -30,7 +31,7 @@ pub struct SharedDeliveryStatus(Arc<Mutex<DeliveryStatus>>);
 impl SharedDeliveryStatus {
     /// The status, for its owner to change.
     pub fn lock(&self) -> MutexGuard<'_, DeliveryStatus> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.lock()
     }
 
     pub fn get(&self) -> DeliveryStatus {

@@ -7,9 +7,9 @@ use ureq::http::Request;
 
 use super::delivery_status::SharedDeliveryStatus;
 use super::http_client;
-use super::wake_signal::WakeSignal;
 use crate::limits;
 use crate::sys::clock::Clock;
+use crate::sys::shutdown::StopToken;
 use crate::sys::thread::catch_panic;
 
 /// Pings until the stop; `is_well` says whether every loop turned and something is
@@ -17,17 +17,17 @@ use crate::sys::thread::catch_panic;
 pub fn run(
     url: &str,
     is_well: impl Fn() -> bool,
-    wake_signal: &WakeSignal,
+    stop: &StopToken,
     clock: &dyn Clock,
     status: &SharedDeliveryStatus,
 ) {
     let mut was_heard = true;
-    while !wake_signal.is_closed() {
+    while !stop.is_stopping() {
         let turn = catch_panic("ping", || {
             if is_well() {
-                let heard = send_ping(url, wake_signal);
+                let heard = send_ping(url, stop);
                 // An answer that the stop cut off says nothing of the switch.
-                if heard.is_ok() || !wake_signal.is_closed() {
+                if heard.is_ok() || !stop.is_stopping() {
                     log_change(&heard, was_heard);
                     status.record_attempt(&heard, clock.now());
                     was_heard = heard.is_ok();
@@ -37,11 +37,11 @@ pub fn run(
         if turn.is_none() {
             was_heard = false;
         }
-        wake_signal.sleep(limits::PING_INTERVAL);
+        stop.wait(limits::PING_INTERVAL);
     }
 }
 
-fn send_ping(url: &str, wake_signal: &WakeSignal) -> Result<(), String> {
+fn send_ping(url: &str, stop: &StopToken) -> Result<(), String> {
     let request = Request::get(url)
         .header(
             "User-Agent",
@@ -49,7 +49,7 @@ fn send_ping(url: &str, wake_signal: &WakeSignal) -> Result<(), String> {
         )
         .body(String::new())
         .map_err(|_| "its address cannot be used".to_owned())?;
-    match http_client::send(request, wake_signal)? {
+    match http_client::send(request, stop)? {
         (200..=299, _) => Ok(()),
         (status @ 300..=399, _) => Err(format!(
             "it sends elsewhere (HTTP {status}), and a redirect is not followed"
@@ -73,8 +73,10 @@ mod tests {
     use super::*;
     use crate::domain::time::{ClockTrust, Moment, Mono, Wall};
     use crate::sys::clock::ManualClock;
+    use crate::sys::shutdown::StopSource;
     use std::io::{Read, Write};
     use std::net::TcpListener;
+    use std::sync::Arc;
 
     #[test]
     fn a_well_node_pings_and_an_unwell_one_keeps_silent() {
@@ -83,13 +85,13 @@ mod tests {
             "http://{}/ping/secret",
             listener.local_addr().expect("bound")
         );
-        let wake_signal = WakeSignal::default();
-        let closes = wake_signal.clone();
+        let source = Arc::new(StopSource::new());
+        let stops = source.clone();
         let server = std::thread::spawn(move || {
             let (mut stream, _) = listener.accept().expect("it comes");
             let mut head = [0; 1024];
             let count = stream.read(&mut head).expect("it speaks");
-            closes.close();
+            stops.stop();
             stream
                 .write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
                 .expect("it listens");
@@ -97,18 +99,17 @@ mod tests {
         });
         let clock = clock();
         let status = SharedDeliveryStatus::default();
-        run(&url, || true, &wake_signal, &clock, &status);
+        run(&url, || true, &source.token(), &clock, &status);
         let head = server.join().expect("the server does not panic");
         assert!(head.starts_with("GET /ping/secret HTTP/1.1\r\n"), "{head}");
-        let wake_signal = WakeSignal::default();
-        let asked = wake_signal.clone();
+        let source = StopSource::new();
         run(
             "http://127.0.0.1:9/",
             || {
-                asked.close();
+                source.stop();
                 false
             },
-            &wake_signal,
+            &source.token(),
             &clock,
             &status,
         );

@@ -1,46 +1,37 @@
 //! HTTP client for webhooks and the heartbeat: one short request at a time, no redirects.
 
 use std::io::Read;
-use std::sync::mpsc::{RecvTimeoutError, channel};
-use std::time::{Duration, Instant};
+use std::sync::mpsc::channel;
 
 use ureq::Agent;
 use ureq::http::Request;
 use ureq::unversioned::resolver::DefaultResolver;
 use ureq::unversioned::transport::{Connector, TcpConnector};
 
-use super::wake_signal::WakeSignal;
 use crate::limits;
 use crate::sys::os_error::reason;
-use crate::sys::thread;
+use crate::sys::shutdown::StopToken;
+use crate::sys::thread::{self, catch_panic};
 use crate::sys::tls::{Tls, Trust, certificate_words};
 
 /// One request, ended early by the stop; the status and the beginning of the response body.
-pub fn send(request: Request<String>, wake_signal: &WakeSignal) -> Result<(u16, String), String> {
+pub fn send(request: Request<String>, stop: &StopToken) -> Result<(u16, String), String> {
     let agent = agent();
-    let (tell, heard) = channel();
-    let caller = agent.clone();
+    let (results, result) = channel();
+    let (caller, caller_results) = (agent.clone(), results.clone());
     let spawned = thread::spawn("call", move || {
-        // Nobody listens any more once the node stops.
-        let _ = tell.send(send_request(&caller, request));
+        let result = catch_panic("webhook", || send_request(&caller, request));
+        // Nobody receives any more once the node stops.
+        let _ = caller_results.send(result.unwrap_or_else(|| Err("internal error".to_owned())));
     });
     spawned.map_err(|error| format!("no thread can be started: {}", reason(&error)))?;
-    let deadline = Instant::now() + limits::WEBHOOK_TIMEOUT * 2;
-    loop {
-        match heard.recv_timeout(Duration::from_millis(100)) {
-            Ok(result) => return result,
-            Err(RecvTimeoutError::Disconnected) => {
-                return Err("the call met a defect of main-node; the log says where".to_owned());
-            }
-            Err(RecvTimeoutError::Timeout)
-                if wake_signal.is_closed() || Instant::now() > deadline =>
-            {
-                agent.shutdown();
-                return Err("main-node is stopping".to_owned());
-            }
-            Err(RecvTimeoutError::Timeout) => {}
-        }
-    }
+    let _cut_short = stop.on_stop(move || {
+        agent.shutdown();
+        // The request has ended already where nobody receives this.
+        let _ = results.send(Err("main-node is stopping".to_owned()));
+    });
+    let received = result.recv_timeout(limits::WEBHOOK_TIMEOUT * 2);
+    received.unwrap_or_else(|_| Err(no_answer()))
 }
 
 fn agent() -> Agent {
@@ -77,12 +68,14 @@ fn send_request(agent: &Agent, request: Request<String>) -> Result<(u16, String)
     Ok((answer.status().as_u16(), said.trim().to_owned()))
 }
 
+fn no_answer() -> String {
+    format!("no answer within {} s", limits::WEBHOOK_TIMEOUT.as_secs())
+}
+
 /// The library's own words may hold the address.
 fn describe_error(error: &ureq::Error) -> String {
     match error {
-        ureq::Error::Timeout(_) => {
-            format!("no answer within {} s", limits::WEBHOOK_TIMEOUT.as_secs())
-        }
+        ureq::Error::Timeout(_) => no_answer(),
         ureq::Error::HostNotFound => "its name cannot be resolved".to_owned(),
         ureq::Error::Io(error) => reason(error),
         ureq::Error::ConnectionFailed => "it cannot be connected".to_owned(),

@@ -13,4 +13,3 @@ mod http_client;
 pub mod message;
 mod message_format;
 mod refused_queue;
-pub mod wake_signal;

@@ -8,20 +8,22 @@
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::thread::JoinHandle;
+use std::time::Instant;
 
 use serde_json::json;
 use tiny_http::{Header, Method, Request, Response, Server};
 
 use super::simulate::{Arguments, simulate};
 use crate::domain::percent;
+use crate::limits;
 use crate::sys::clock::Clock;
+use crate::sys::thread::{Thread, catch_panic, spawn};
 use openapi::operation::{Api, Location, Operation};
 
 pub struct DemoServer {
     address: SocketAddr,
     server: Arc<Server>,
-    thread: Option<JoinHandle<()>>,
+    thread: Option<Thread>,
 }
 
 impl DemoServer {
@@ -33,14 +35,11 @@ impl DemoServer {
             .to_ip()
             .ok_or_else(|| io::Error::other("no address of the demo's API"))?;
         let listening = server.clone();
-        let thread = std::thread::Builder::new()
-            .name("demo-api".to_owned())
-            .stack_size(crate::limits::STACK_BYTES)
-            .spawn(move || {
-                for request in listening.incoming_requests() {
-                    respond(request, apis, &*clock);
-                }
-            })?;
+        let thread = spawn("demo-api", move || {
+            for request in listening.incoming_requests() {
+                catch_panic("the demo's API", || respond(request, apis, &*clock));
+            }
+        })?;
         Ok(DemoServer {
             address,
             server,
@@ -61,8 +60,7 @@ impl DemoServer {
     fn shut_down(&mut self) {
         self.server.unblock();
         if let Some(thread) = self.thread.take() {
-            // Its panic, if it had one, was printed when it happened.
-            let _ = thread.join();
+            thread.join_by(Instant::now() + limits::SHUTDOWN_TIMEOUT);
         }
     }
 }

@@ -360,7 +360,8 @@ impl Fetcher {
             let port = host
                 .rsplit_once(':')
                 .filter(|it| it.1.parse::<u16>().is_ok());
-            self.clock.heard_date(port.map_or(host, |it| it.0), date);
+            self.clock
+                .record_peer_date(port.map_or(host, |it| it.0), date);
         }
         let mut result = match fetched.status {
             304 => FetchResult::new(FetchOutcome::Unchanged, 0),

@@ -1,4 +1,4 @@
-//! The service, and the demonstration of it.
+//! `main-node serve` and `main-node demo`: the service, and the service without a network.
 
 use std::io::IsTerminal;
 use std::net::{IpAddr, SocketAddr, TcpListener, UdpSocket};
@@ -18,8 +18,8 @@ use crate::sys::os_error::reason;
 use crate::sys::signals::Signals;
 use crate::sys::{log as logging, systemd};
 
-/// Between attempts to get a port that is in use, under a supervisor.
-const PORT_RETRY: Duration = Duration::from_secs(5);
+/// Between attempts to bind a port that is in use, under a supervisor.
+const BIND_RETRY_INTERVAL: Duration = Duration::from_secs(5);
 
 pub fn serve(overrides: &Overrides) -> u8 {
     logging::init();
@@ -29,7 +29,7 @@ pub fn serve(overrides: &Overrides) -> u8 {
     };
     if config.file.is_none() {
         log::warn!(
-            "nothing is configured: fetching the weather of Berlin as an example. Write a \
+            "no configuration file: fetching the weather of Berlin as an example. Write a \
              main-node.toml (README, \"Your own readings\")"
         );
     }
@@ -49,31 +49,32 @@ pub fn demo(overrides: &Overrides) -> u8 {
         Ok(simulated) => simulated,
         Err(error) => {
             eprintln!(
-                "the simulated API cannot be served on 127.0.0.1: {}",
+                "the demo's API cannot be served on 127.0.0.1: {}",
                 reason(&error)
             );
             return FAILED;
         }
     };
-    let kept = match &overrides.database {
-        Some(database) => Ok(Kept::Named(database.clone())),
-        None => Kept::temporary(),
+    let database = match &overrides.database {
+        Some(file) => Ok(DemoDatabase::Named(file.clone())),
+        None => DemoDatabase::temporary(),
     };
-    let kept = match kept {
-        Ok(kept) => kept,
+    let database = match database {
+        Ok(database) => database,
         Err(error) => {
             eprintln!(
-                "no temporary directory for the demo's database: {}; use --database",
+                "the temporary directory for the demo's database cannot be made: {}. Name a file \
+                 with --database",
                 reason(&error)
             );
             return FAILED;
         }
     };
-    if let Kept::Temporary(_) = &kept {
-        a_day_before(kept.database(), &*clock, overrides);
+    if let DemoDatabase::Temporary(_) = &database {
+        generate_history(database.file(), &*clock, overrides);
     }
     let base = |api: &str| simulated.base_url(api);
-    let status = match config::demo(&base, kept.database(), overrides, &APIS) {
+    let status = match config::demo(&base, database.file(), overrides, &APIS) {
         Ok(config) => run(&config, clock),
         Err(problems) => {
             print_problems(&problems);
@@ -84,18 +85,17 @@ pub fn demo(overrides: &Overrides) -> u8 {
     status
 }
 
-/// Gives the temporary database a past. Without one the demonstration is as good, but for its
-/// charts.
-fn a_day_before(database: PathBuf, clock: &dyn Clock, overrides: &Overrides) {
-    let past = Arc::new(SteppedClock::a_day_before(clock.now()));
-    let Ok(simulated) = DemoServer::start(&APIS, past.clone()) else {
+/// Fills the temporary database with a day of readings. Without them only the charts are empty.
+fn generate_history(database: PathBuf, clock: &dyn Clock, overrides: &Overrides) {
+    let stepped = Arc::new(SteppedClock::a_day_before(clock.now()));
+    let Ok(simulated) = DemoServer::start(&APIS, stepped.clone()) else {
         return;
     };
     let base = |api: &str| simulated.base_url(api);
     if let Ok(config) = config::demo(&base, database, overrides, &APIS)
-        && let Err(error) = demo_history::store(&config, &past)
+        && let Err(error) = demo_history::generate(&config, &stepped)
     {
-        log::warn!("the demonstration has no past to show: {error}");
+        log::warn!("demo history could not be generated: {error}");
     }
     simulated.stop();
 }
@@ -116,35 +116,33 @@ fn run(config: &Config, clock: Arc<dyn Clock>) -> u8 {
     };
     let node = match Node::start(config, listeners, &clock) {
         Ok(node) => node,
-        Err(StartError::Wrong(message)) => {
+        Err(StartError::Misconfigured(message)) => {
             eprintln!("{message}");
             return USAGE_ERROR;
         }
-        Err(StartError::Short(message)) => {
+        Err(StartError::OutOfResources(message)) => {
             log::error!("{message}");
             return FAILED;
         }
     };
+    let page = config.page();
     log::info!(
         "{}",
-        found_at(node.addresses(), &config.page(), outward_address())
+        describe_addresses(node.addresses(), &page, outward_address())
     );
     systemd::ready();
-    signals.wait();
-    log::info!("stopping: a signal asks for it");
-    match node.stop() {
-        true => 0,
-        false => FAILED,
+    if let Some(signal) = signals.wait() {
+        log::info!("received {signal}, stopping");
     }
+    if node.stop() { 0 } else { FAILED }
 }
 
-/// The sockets; `Some(None)` if a signal came first, `None` if there is no way.
+/// The sockets; `Some(None)` if a signal came first, `None` if they cannot be bound.
 ///
-/// A person at a terminal is told at once. Under a supervisor nobody reads along, and what
-/// is in the way (an old instance that is stopping, an address that DHCP has not given yet)
-/// goes by itself.
+/// At a terminal it fails at once. Under a supervisor it tries again: an old instance may be
+/// stopping, or DHCP may not have given the address yet.
 fn listen(addresses: &[SocketAddr], signals: &mut Signals) -> Option<Option<Vec<TcpListener>>> {
-    let mut said = String::new();
+    let mut last_error = String::new();
     loop {
         let error = match bind(addresses) {
             Ok(listeners) => return Some(Some(listeners)),
@@ -155,21 +153,24 @@ fn listen(addresses: &[SocketAddr], signals: &mut Signals) -> Option<Option<Vec<
             eprintln!("{error}");
             return None;
         }
-        let words = error.to_string();
-        if words != said {
-            log::error!("{words}; trying again every {} s", PORT_RETRY.as_secs());
-            systemd::status(&words);
-            said = words;
+        let error = error.to_string();
+        if error != last_error {
+            log::error!(
+                "{error}; trying again every {} s",
+                BIND_RETRY_INTERVAL.as_secs()
+            );
+            systemd::status(&error);
+            last_error = error;
         }
-        if signals.wait_for(PORT_RETRY) {
+        if signals.wait_for(BIND_RETRY_INTERVAL) {
             return Some(None);
         }
     }
 }
 
-/// Where it listens, and an address that a browser can use: on this machine, or where others
-/// are listened to, on theirs.
-fn found_at(addresses: &[SocketAddr], page: &str, outward: Option<IpAddr>) -> String {
+/// Where it listens, and URLs that a browser can open: on this machine, or on others of the
+/// network.
+fn describe_addresses(addresses: &[SocketAddr], page: &str, outward: Option<IpAddr>) -> String {
     let listed: Vec<String> = addresses.iter().map(SocketAddr::to_string).collect();
     let listed = listed.join(" and ");
     let url = |address: &SocketAddr| format!("http://{address}/web");
@@ -178,18 +179,19 @@ fn found_at(addresses: &[SocketAddr], page: &str, outward: Option<IpAddr>) -> St
         open.push(format!("{page}/web"));
     }
     for address in addresses {
-        let found = match (address.ip().is_unspecified(), outward) {
+        let reachable = match (address.ip().is_unspecified(), outward) {
             (true, Some(outward)) => SocketAddr::new(outward, address.port()),
             (true, None) => continue,
             (false, _) => *address,
         };
-        if !open.contains(&url(&found)) {
-            open.push(url(&found));
+        if !open.contains(&url(&reachable)) {
+            open.push(url(&reachable));
         }
     }
-    let only = match addresses.iter().all(|it| it.ip().is_loopback()) {
-        true => " (this machine alone)",
-        false => "",
+    let only = if addresses.iter().all(|it| it.ip().is_loopback()) {
+        " (this machine only)"
+    } else {
+        ""
     };
     format!("listening on {listed}{only}: open {}", open.join(" or "))
 }
@@ -207,32 +209,32 @@ fn outward_address() -> Option<IpAddr> {
         })
 }
 
-/// Where the demo keeps its data.
-enum Kept {
+/// The demo's database.
+enum DemoDatabase {
     Named(PathBuf),
     /// Removed at the end.
     Temporary(PathBuf),
 }
 
-impl Kept {
-    fn temporary() -> std::io::Result<Kept> {
+impl DemoDatabase {
+    fn temporary() -> std::io::Result<DemoDatabase> {
         let name = format!("main-node-demo-{}", std::process::id());
         let directory = std::env::temp_dir().join(name);
         std::fs::create_dir(&directory)?;
-        Ok(Kept::Temporary(directory))
+        Ok(DemoDatabase::Temporary(directory))
     }
 
-    fn database(&self) -> PathBuf {
+    fn file(&self) -> PathBuf {
         match self {
-            Kept::Named(file) => file.clone(),
-            Kept::Temporary(directory) => directory.join("main-node.db"),
+            DemoDatabase::Named(file) => file.clone(),
+            DemoDatabase::Temporary(directory) => directory.join("main-node.db"),
         }
     }
 }
 
-impl Drop for Kept {
+impl Drop for DemoDatabase {
     fn drop(&mut self) {
-        if let Kept::Temporary(directory) = self {
+        if let DemoDatabase::Temporary(directory) = self {
             remove(directory);
         }
     }
@@ -240,7 +242,11 @@ impl Drop for Kept {
 
 fn remove(directory: &Path) {
     if let Err(error) = std::fs::remove_dir_all(directory) {
-        log::warn!("{} is left behind: {}", directory.display(), reason(&error));
+        log::warn!(
+            "{} could not be removed: {}",
+            directory.display(),
+            reason(&error)
+        );
     }
 }
 
@@ -249,7 +255,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_address_that_is_said_is_one_that_others_can_use() {
+    fn the_logged_url_is_one_that_others_can_open() {
         let outward: IpAddr = [192, 168, 1, 20].into();
         for (listening, outward, expected) in [
             (
@@ -266,7 +272,7 @@ mod tests {
             (
                 &["127.0.0.1:8000"],
                 Some(outward),
-                "listening on 127.0.0.1:8000 (this machine alone): open http://127.0.0.1:8000/web",
+                "listening on 127.0.0.1:8000 (this machine only): open http://127.0.0.1:8000/web",
             ),
             (
                 &["10.0.0.2:80"],
@@ -279,7 +285,7 @@ mod tests {
                 .map(|it| it.parse().expect("an address"))
                 .collect();
             assert_eq!(
-                found_at(&addresses, "http://pi.local:8000", outward),
+                describe_addresses(&addresses, "http://pi.local:8000", outward),
                 expected
             );
         }

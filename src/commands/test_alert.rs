@@ -5,7 +5,6 @@ use std::path::Path;
 use std::time::Duration;
 
 use crate::alerts::channels::{Channel, DeliveryBatch, DeliveryHooks};
-use crate::alerts::wake_signal::WakeSignal;
 use crate::config::Config;
 use crate::db::{connection, error, file, outbox, retry_request};
 use crate::domain::alert_event::{AlertEvent, AlertEventKind, AlertText, WallStamp};
@@ -14,6 +13,7 @@ use crate::domain::redact::Secrets;
 use crate::domain::time::{Moment, millis};
 use crate::node::notifiers;
 use crate::sys::clock::{Clock, SystemClock};
+use crate::sys::shutdown::StopToken;
 
 /// Tries every channel that is configured; 0 if all of them delivered to everybody.
 pub fn run(config: &Config) -> u8 {
@@ -59,7 +59,7 @@ fn deliver_test(
     let hooks = DeliveryHooks {
         before_data: &mut || Ok(()),
         report: &mut |step, took, result| print_step(step, took, result, secrets),
-        wake_signal: &WakeSignal::default(),
+        stop: &StopToken::default(),
     };
     let attempt = channel.deliver(&batch, hooks);
     let is_partial = !attempt.done_recipients.is_empty();

@@ -1,4 +1,4 @@
-//! A day before the demonstration's start, so that its charts have something to show.
+//! Demo history: a day of readings before the demo starts, so that its charts show something.
 //!
 //! Runs once on the main thread, before the node: the same fetchers ask the same simulated
 //! API, under a clock that is moved through the day instead of waiting for it.
@@ -20,7 +20,7 @@ use crate::sys::sync::Mutex;
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 const STEP: Duration = Duration::from_secs(5 * 60);
 
-/// A clock that stands where it was put.
+/// A clock that moves only when it is told to.
 pub struct SteppedClock(Mutex<Moment>);
 
 impl SteppedClock {
@@ -45,35 +45,34 @@ impl Clock for SteppedClock {
         *self.0.lock()
     }
 
-    fn heard_date(&self, _: &str, _: Wall) {}
+    fn record_peer_date(&self, _: &str, _: Wall) {}
 
     fn trusted_by(&self) -> Option<TrustedBy> {
         self.now().trust.is_trusted().then_some(TrustedBy::Demo)
     }
 }
 
-/// Fetches the day step by step and stores it. `config` calls the API that `clock` rules.
-pub fn store(config: &Config, clock: &Arc<SteppedClock>) -> Result<(), String> {
+/// Fetches the day step by step and stores it. `config` calls an API that uses `clock`.
+pub fn generate(config: &Config, clock: &Arc<SteppedClock>) -> Result<(), String> {
     let location = DatabaseLocation {
         path: config.database.clone(),
         is_default: config.database_is_default,
     };
-    let mut database =
-        open::open(&location, "the day before").map_err(|error| error.to_string())?;
-    let ruling: Arc<dyn Clock> = clock.clone();
-    let mut fetchers = sources::fetchers(config, &ruling)?;
+    let mut database = open::open(&location, "demo history").map_err(|error| error.to_string())?;
+    let shared: Arc<dyn Clock> = clock.clone();
+    let mut fetchers = sources::fetchers(config, &shared)?;
     let mut ledger = Ledger::new(Arc::new(config.plan()));
-    let mut day = Vec::new();
+    let mut rows = Vec::new();
     for _ in 0..DAY.as_secs() / STEP.as_secs() {
         for fetcher in &mut fetchers {
-            let rows = fetcher.fetch_once().map(|it| ledger.apply(it));
-            day.extend(rows.into_iter().flatten().map(|row| NewRow {
+            let fetched = fetcher.fetch_once().map(|it| ledger.apply(it));
+            rows.extend(fetched.into_iter().flatten().map(|row| NewRow {
                 untrusted: false,
                 row,
             }));
         }
         clock.step();
     }
-    let committed = database.commit(&day, i64::MIN);
+    let committed = database.commit(&rows, i64::MIN);
     committed.map(drop).map_err(|error| error::describe(&error))
 }

@@ -8,7 +8,6 @@ use crate::alerts::delivery::DeliveryWorker;
 use crate::alerts::delivery_status::SharedDeliveryStatus;
 use crate::alerts::heartbeat;
 use crate::alerts::message::SenderInfo;
-use crate::alerts::wake_signal::WakeSignal;
 use crate::config::Config;
 use crate::db::store::Store;
 use crate::db::store::alerts::StoredOutbox;
@@ -16,36 +15,11 @@ use crate::domain::alert::ChannelFacts;
 use crate::domain::redact::Secrets;
 use crate::limits;
 use crate::sys::clock::Clock;
-use crate::sys::sync::Mutex;
+use crate::sys::shutdown::StopSource;
 use crate::sys::thread::{Thread, spawn};
 
 /// The heartbeat among the channels.
 const HEARTBEAT: &str = "ping";
-
-/// Wakes every channel; made before the store, which rings it.
-#[derive(Clone, Default)]
-pub struct WakeSignals(Arc<Mutex<Vec<WakeSignal>>>);
-
-impl WakeSignals {
-    fn add(&self) -> WakeSignal {
-        let wake_signal = WakeSignal::default();
-        self.lock().push(wake_signal.clone());
-        wake_signal
-    }
-
-    /// There may be something new to tell.
-    pub fn ring(&self) {
-        self.lock().iter().for_each(WakeSignal::wake);
-    }
-
-    fn close(&self) {
-        self.lock().iter().for_each(WakeSignal::close);
-    }
-
-    fn lock(&self) -> std::sync::MutexGuard<'_, Vec<WakeSignal>> {
-        self.0.lock()
-    }
-}
 
 /// The channels that the configuration asks for; their errors show no secret.
 pub fn channels(config: &Config) -> Vec<Box<dyn Channel>> {
@@ -80,22 +54,23 @@ pub struct NotifierStatus {
 
 /// The channels and the heartbeat, running.
 pub struct Notifiers {
-    wake_signals: WakeSignals,
+    stop: StopSource,
     threads: Vec<Thread>,
     statuses: Vec<NotifierStatus>,
 }
 
 impl Notifiers {
-    /// Starts a thread per channel. The heartbeat is sent while `is_well`.
+    /// Starts a thread per channel, which a wake of `stop`'s tokens makes look into the outbox.
+    /// The heartbeat is sent while `is_well`.
     pub fn start(
         config: &Config,
-        wake_signals: WakeSignals,
+        stop: StopSource,
         store: &Arc<Store>,
         clock: &Arc<dyn Clock>,
         is_well: impl Fn() -> bool + Send + 'static,
     ) -> std::io::Result<Notifiers> {
         let mut notifiers = Notifiers {
-            wake_signals,
+            stop,
             threads: Vec::new(),
             statuses: Vec::new(),
         };
@@ -103,14 +78,14 @@ impl Notifiers {
             notifiers.start_channel(channel, store, clock)?;
         }
         if let Some(url) = &config.notifications.ping {
-            let (url, wake_signal) = (url.reveal().to_owned(), notifiers.wake_signals.add());
+            let (url, token) = (url.reveal().to_owned(), notifiers.stop.token());
             let (clock, status) = (clock.clone(), SharedDeliveryStatus::default());
             notifiers.statuses.push(NotifierStatus {
                 name: HEARTBEAT.into(),
                 status: status.clone(),
                 carries_own_failure: None,
             });
-            let run = move || heartbeat::run(&url, is_well, &wake_signal, &*clock, &status);
+            let run = move || heartbeat::run(&url, is_well, &token, &*clock, &status);
             notifiers.threads.push(spawn(HEARTBEAT, run)?);
         }
         Ok(notifiers)
@@ -125,14 +100,8 @@ impl Notifiers {
         let name: Arc<str> = channel.name().into();
         let carries_own_failure = Some(channel.carries_own_failure());
         let outbox = Box::new(StoredOutbox(store.clone()));
-        let wake_signal = self.wake_signals.add();
-        let worker = DeliveryWorker::new(
-            channel,
-            outbox,
-            clock.clone(),
-            wake_signal,
-            limits::BATCH_DELAY,
-        );
+        let stop = self.stop.token();
+        let worker = DeliveryWorker::new(channel, outbox, clock.clone(), stop, limits::BATCH_DELAY);
         self.statuses.push(NotifierStatus {
             name: name.clone(),
             status: worker.status(),
@@ -149,7 +118,7 @@ impl Notifiers {
 
     /// Ends every channel; what waits is on the disk. Names what did not end in time.
     pub fn stop(self, deadline: Instant) -> Vec<String> {
-        self.wake_signals.close();
+        self.stop.stop();
         let threads = self.threads.into_iter();
         threads
             .filter_map(|thread| {

@@ -1,4 +1,6 @@
-//! The part of the node that faces displays and people: what is published, and the gate.
+//! HTTP serving: connects the HTTP server to the published snapshot, the store and the channels.
+//!
+//! Runs on the main thread at start; what it hands out runs on the server's threads.
 
 use std::net::TcpListener;
 use std::sync::Arc;
@@ -20,23 +22,24 @@ use crate::monitor::{
 use crate::sys::build_id;
 use crate::sys::clock::Clock;
 use crate::sys::heartbeat::Heartbeats;
+use crate::sys::os_error::reason;
 
-/// The server and what it serves.
+/// The HTTP server and what it serves.
 pub struct Serving {
-    pub gate: HttpServer,
-    pub monitor: Arc<App>,
+    pub http: HttpServer,
+    pub app: Arc<App>,
     published: Arc<Published>,
-    feed: Arc<EventLog>,
+    events: Arc<EventLog>,
 }
 
-/// What is behind the server.
+/// What responses are made of.
 pub struct Dependencies<'a> {
     pub clock: &'a Arc<dyn Clock>,
     pub plan: &'a Arc<Plan>,
     pub store: &'a Arc<Store>,
-    pub loops: &'a Heartbeats,
+    pub heartbeats: &'a Heartbeats,
     pub published: Arc<Published>,
-    /// How those who tell people are doing.
+    /// The channels and the heartbeat.
     pub channels: Vec<NotifierStatus>,
 }
 
@@ -45,88 +48,51 @@ impl Serving {
     pub fn start(
         config: &Config,
         listeners: Vec<TcpListener>,
-        behind: Dependencies<'_>,
+        dependencies: Dependencies<'_>,
     ) -> Result<Serving, String> {
-        let Dependencies {
-            clock,
-            plan,
-            store,
-            loops,
-            published,
-            channels,
-        } = behind;
-        let feed = Arc::new(EventLog::new());
+        let published = dependencies.published.clone();
+        let clock = dependencies.clock.clone();
+        let (http, workers) = (
+            dependencies.heartbeats.http.clone(),
+            dependencies.heartbeats.workers.clone(),
+        );
+        let workers_clock = clock.clone();
+        let events = Arc::new(EventLog::new());
         let stats = Arc::new(HttpStats::new());
-        let reader = HistoryReader::new(&config.database);
-        let (store, past) = (store.clone(), store.clone());
-        let (turning, turning_clock) = (loops.clone(), clock.clone());
-        let (gate_beat, gate_clock) = (loops.gate.clone(), clock.clone());
-        let (workers_beat, workers_clock) = (loops.workers.clone(), clock.clone());
-        let monitor = Arc::new(App::new(Context {
-            published: published.clone(),
-            clock: clock.clone(),
-            plan: plan.clone(),
-            storage: Box::new(move || store.status()),
-            history: Box::new(move |query, budget| match reader.history(query, budget) {
-                Ok(buckets) => Ok(buckets),
-                Err(HistoryError::UnknownKey) => Err(HistoryFailure::NothingStored),
-                Err(HistoryError::Exceeded(limit)) => Err(HistoryFailure::Exceeded(limit)),
-                Err(error) => Err(HistoryFailure::Unavailable(error.to_string())),
-            }),
-            http_stats: stats.clone(),
-            channels: Box::new(move || channels.iter().map(channel_state).collect()),
-            incidents: Box::new(move |most| past.incidents(most)),
-            stuck: Box::new(move || turning.not_alive(turning_clock.now().mono)),
-            password: config
-                .password
-                .as_ref()
-                .map(|it| Password::new(it.reveal())),
-            settings: ViewSettings {
-                node_name: config.name.clone(),
-                host_name: crate::config::host_name(),
-                hosts: config.hosts.clone(),
-                timezone: config.timezone.clone(),
-                version: env!("CARGO_PKG_VERSION"),
-                build: build_id::build,
-                started: clock.now(),
-                is_example: plan.is_example,
-                is_demo: config.is_demo,
-                cors_any: config.cors_any,
-            },
-        }));
-        let gate = HttpServer::start(HttpServerParts {
+        let app = Arc::new(App::new(context(config, dependencies, stats.clone())));
+        let http = HttpServer::start(HttpServerParts {
             listeners,
             allow: config.allow.clone(),
-            handler: monitor.clone(),
-            events: feed.clone(),
+            handler: app.clone(),
+            events: events.clone(),
             stats,
             private_bases: PrivateDir::bases(),
-            heartbeat: Box::new(move || gate_beat.beat(gate_clock.now().mono)),
-            workers_heartbeat: Box::new(move || workers_beat.beat(workers_clock.now().mono)),
+            heartbeat: Box::new(move || http.beat(clock.now().mono)),
+            workers_heartbeat: Box::new(move || workers.beat(workers_clock.now().mono)),
             limits: HttpLimits::default(),
         })
-        .map_err(|error| format!("the server cannot be started: {error}"))?;
+        .map_err(|error| format!("the HTTP server cannot be started: {}", reason(&error)))?;
         Ok(Serving {
-            gate,
-            monitor,
+            http,
+            app,
             published,
-            feed,
+            events,
         })
     }
 
     /// Replaces the served snapshot, and sends events when something that streams show has
     /// changed.
     pub fn subscriber(&self) -> SnapshotSubscriber {
-        let (published, feed) = (self.published.clone(), self.feed.clone());
+        let (published, events) = (self.published.clone(), self.events.clone());
         Box::new(move |snapshot| {
             let alert_before = published.current().snapshot.alert.clone();
             let alert = snapshot.alert.clone();
             if let Some(publication) = published.publish(snapshot.clone()) {
-                feed.append_snapshot(publication);
+                events.append_snapshot(publication);
             }
             if alert != alert_before {
                 let body = serde_json::json!({ "alert": alert.as_deref() });
-                feed.append(StreamEvent {
+                events.append(StreamEvent {
                     kind: EventKind::Alert,
                     id: String::new(),
                     data: body.to_string().into_bytes().into(),
@@ -136,13 +102,64 @@ impl Serving {
     }
 }
 
+/// What the routes ask of the node.
+fn context(config: &Config, dependencies: Dependencies<'_>, stats: Arc<HttpStats>) -> Context {
+    let Dependencies {
+        clock,
+        plan,
+        store,
+        heartbeats,
+        published,
+        channels,
+    } = dependencies;
+    let reader = HistoryReader::new(&config.database);
+    let (store, incidents) = (store.clone(), store.clone());
+    let (heartbeats, heartbeats_clock) = (heartbeats.clone(), clock.clone());
+    Context {
+        published,
+        clock: clock.clone(),
+        plan: plan.clone(),
+        storage: Box::new(move || store.status()),
+        history: Box::new(move |query, budget| match reader.history(query, budget) {
+            Ok(buckets) => Ok(buckets),
+            Err(HistoryError::UnknownKey) => Err(HistoryFailure::NothingStored),
+            Err(HistoryError::Exceeded(limit)) => Err(HistoryFailure::Exceeded(limit)),
+            Err(error) => Err(HistoryFailure::Unavailable(error.to_string())),
+        }),
+        http_stats: stats,
+        channels: Box::new(move || channels.iter().map(channel_state).collect()),
+        incidents: Box::new(move |most| incidents.incidents(most)),
+        stuck: Box::new(move || heartbeats.not_alive(heartbeats_clock.now().mono)),
+        password: config
+            .password
+            .as_ref()
+            .map(|it| Password::new(it.reveal())),
+        settings: view_settings(config, plan, clock),
+    }
+}
+
+fn view_settings(config: &Config, plan: &Plan, clock: &Arc<dyn Clock>) -> ViewSettings {
+    ViewSettings {
+        node_name: config.name.clone(),
+        host_name: crate::config::host_name(),
+        hosts: config.hosts.clone(),
+        timezone: config.timezone.clone(),
+        version: env!("CARGO_PKG_VERSION"),
+        build: build_id::build,
+        started: clock.now(),
+        is_example: plan.is_example,
+        is_demo: config.is_demo,
+        cors_any: config.cors_any,
+    }
+}
+
 fn channel_state(notifier: &NotifierStatus) -> ChannelState {
     let status = notifier.status.get();
     ChannelState {
         name: notifier.name.clone(),
         waiting: status.waiting,
-        trouble_since: status.failure.as_ref().map(|trouble| trouble.since),
-        trouble: status.failure.map(|trouble| trouble.why),
+        trouble_since: status.failure.as_ref().map(|it| it.since),
+        trouble: status.failure.map(|it| it.why),
         last_delivered: status.last_delivered,
         refused: status.refused,
         refused_since: status.refused_since,

@@ -1,4 +1,6 @@
-//! From a configured source to a fetcher: which call, where to, with which credentials.
+//! Fetchers of the configured sources: request, transport settings and credentials of each.
+//!
+//! Runs on the main thread at start; connection pools are shared by sources of one server.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -19,51 +21,51 @@ use crate::config::{Auth, Config, ConfiguredCredential, SourceConfig, SourceTarg
 use crate::sys::clock::Clock;
 use openapi::operation::{Argument, Operation, SecurityScheme};
 
-/// A fetcher per source, in the configuration's order. `Err` says which source cannot be
-/// fetched so, and what to change.
+/// A fetcher per source, in the configuration's order. `Err` names the source that cannot be
+/// fetched, and what to change.
 pub fn fetchers(config: &Config, clock: &Arc<dyn Clock>) -> Result<Vec<Fetcher>, String> {
     let pools = pools(&config.sources);
     let sources = config.sources.iter().enumerate();
     sources
         .map(|(index, source)| {
-            // Each source's server has one.
-            let pool = pools[&server(source)].clone();
+            // Made of the same sources.
+            let pool = pools[&pool_key(source)].clone();
             fetcher(config, index, source, pool, clock)
                 .map_err(|problem| format!("{}: {}", source.place, config.secrets.mask(&problem)))
         })
         .collect()
 }
 
-/// What sources must have in common to share connections.
+/// Sources with the same key share connections.
 #[derive(PartialEq, Eq, PartialOrd, Ord)]
-struct Server<'a> {
+struct PoolKey<'a> {
     origin: String,
     proxy: Option<&'a str>,
     ca_file: Option<&'a Path>,
 }
 
-fn server(source: &SourceConfig) -> Server<'_> {
+fn pool_key(source: &SourceConfig) -> PoolKey<'_> {
     let uri = source.target.uri().unwrap_or_default();
-    Server {
+    PoolKey {
         origin: origin::pool_key(&uri),
         proxy: source.proxy.as_deref(),
         ca_file: source.ca_file.as_deref(),
     }
 }
 
-/// A pool for each server. Where its sources differ in `connections` the largest counts: one
-/// that says more says what the server can take.
-fn pools(sources: &[SourceConfig]) -> BTreeMap<Server<'_>, Arc<ConnectionPool>> {
-    let mut most: BTreeMap<Server, usize> = BTreeMap::new();
+/// A pool for each server. Where its sources differ in `connections` the largest counts: it says
+/// what the server can take.
+fn pools(sources: &[SourceConfig]) -> BTreeMap<PoolKey<'_>, Arc<ConnectionPool>> {
+    let mut most: BTreeMap<PoolKey, usize> = BTreeMap::new();
     for source in sources {
-        let connections = most.entry(server(source)).or_default();
+        let connections = most.entry(pool_key(source)).or_default();
         *connections = source.connections.max(*connections);
     }
     let pools = most.into_iter();
     pools
-        .map(|(server, most)| {
-            let pool = ConnectionPool::new(&server.origin, most);
-            (server, pool)
+        .map(|(key, most)| {
+            let pool = ConnectionPool::new(&key.origin, most);
+            (key, pool)
         })
         .collect()
 }
@@ -129,8 +131,8 @@ fn operation_request(
         .find(|call| call.api == operation.api && call.operation == operation.id)
         .ok_or_else(|| format!("the operation {} is not compiled in", operation.id))?;
     let prepared = PreparedCall::new(operation, arguments).map_err(|problem| problem.message)?;
-    let filling = source.auth.iter().flat_map(|auth| auth.filling(operation));
-    let credentials = filling.map(|(scheme, login)| credential(scheme, login));
+    let configured = source.auth.iter().flat_map(|auth| auth.filling(operation));
+    let credentials = configured.map(|(scheme, value)| credential(scheme, value));
     let endpoint = Endpoint {
         base: operation.base_url(base)?,
         headers: headers(source),
@@ -141,9 +143,9 @@ fn operation_request(
     }))
 }
 
-/// A credential in its place: where the file says, or as the header that is usual for it.
-fn credential(scheme: Option<&SecurityScheme>, login: &ConfiguredCredential) -> Credential {
-    match (scheme, login) {
+/// A credential where the OpenAPI file wants it, or in the `Authorization` header.
+fn credential(scheme: Option<&SecurityScheme>, value: &ConfiguredCredential) -> Credential {
+    match (scheme, value) {
         (Some(scheme), ConfiguredCredential::Basic { user, password }) => {
             Credential::fill(scheme, user, password.reveal())
         }
@@ -167,11 +169,11 @@ fn headers(source: &SourceConfig) -> Vec<(String, String)> {
         .collect()
 }
 
-/// The headers of a plain address, which no OpenAPI file tells where its credential goes.
+/// The headers of a plain URL: the credential goes into the `Authorization` header.
 fn url_headers(source: &SourceConfig) -> Vec<(String, String)> {
     let mut headers = headers(source);
     match &source.auth {
-        // Schemes have names where there is a file alone.
+        // Only an OpenAPI file names schemes.
         None | Some(Auth::Schemes(_)) => {}
         Some(Auth::Any(ConfiguredCredential::Token(token))) => {
             headers.push((

@@ -1,7 +1,7 @@
-//! The one door to time.
+//! Clock: wall time, monotonic time, and whether the wall clock is synchronised.
 //!
-//! Everything that needs an instant is handed a [`Clock`]; tests drive [`ManualClock`].
-//! The system's clock also knows how far the wall clock can be believed.
+//! Everything that needs an instant is handed a [`Clock`]; tests drive [`ManualClock`]. Any
+//! thread.
 
 use rustix::time::{ClockId, clock_gettime};
 
@@ -14,9 +14,9 @@ use crate::domain::time::{ClockTrust, Moment, Mono, Wall};
 pub trait Clock: Send + Sync {
     fn now(&self) -> Moment;
 
-    /// Takes the word of a peer (an HTTP `Date`) on what the wall time is. Callers leave out
-    /// loopback peers, which share our clock, and what a cache may have kept.
-    fn heard_date(&self, host: &str, date: Wall);
+    /// Records what a peer's HTTP `Date` says that the wall time is. Callers leave out loopback
+    /// peers, which share our clock, and what a cache may have stored.
+    fn record_peer_date(&self, host: &str, date: Wall);
 
     /// Who says that the wall clock is right; `None` while it is not trusted.
     fn trusted_by(&self) -> Option<TrustedBy>;
@@ -26,16 +26,16 @@ pub trait Clock: Send + Sync {
 pub struct SystemClock {
     is_demo: bool,
     peers: Mutex<PeerTrust>,
-    /// The kernel's last word, and when it was asked: each poll of a display asks the time,
+    /// The kernel's last answer, and when it was asked: each poll of a display asks the time,
     /// and not every one should cost a system call more.
-    kernel: Mutex<Option<(Mono, Word)>>,
+    kernel: Mutex<Option<(Mono, TrustState)>>,
 }
 
-/// What is said of the wall clock, and by whom.
-type Word = (ClockTrust, Option<TrustedBy>);
+/// Whether the wall clock is synchronised, and who says so.
+type TrustState = (ClockTrust, Option<TrustedBy>);
 
-/// How long the kernel's word on its clock is kept.
-const KERNEL_WORD_MS: u64 = 1_000;
+/// How long the kernel's answer is reused.
+const KERNEL_TRUST_TTL_MS: u64 = 1_000;
 
 impl SystemClock {
     pub fn new() -> SystemClock {
@@ -67,7 +67,7 @@ impl SystemClock {
         let mut peers = self.peers.lock();
         let do_peers_agree = peers.is_trusted(now);
         drop(peers);
-        let (trust, by) = self.kernel_word(now.mono);
+        let (trust, by) = self.cached_kernel_trust(now.mono);
         if !trust.is_trusted() && do_peers_agree {
             return (now, Some(TrustedBy::HttpDate));
         }
@@ -75,14 +75,14 @@ impl SystemClock {
         (now, by)
     }
 
-    fn kernel_word(&self, now: Mono) -> Word {
+    fn cached_kernel_trust(&self, now: Mono) -> TrustState {
         let mut kernel = self.kernel.lock();
         match *kernel {
-            Some((asked, word)) if now.0.saturating_sub(asked.0) < KERNEL_WORD_MS => word,
+            Some((asked, trust)) if now.0.saturating_sub(asked.0) < KERNEL_TRUST_TTL_MS => trust,
             _ => {
-                let word = kernel_trust();
-                *kernel = Some((now, word));
-                word
+                let trust = kernel_trust();
+                *kernel = Some((now, trust));
+                trust
             }
         }
     }
@@ -93,7 +93,7 @@ impl Clock for SystemClock {
         self.read().0
     }
 
-    fn heard_date(&self, host: &str, date: Wall) {
+    fn record_peer_date(&self, host: &str, date: Wall) {
         let (now, _) = self.read();
         let mut peers = self.peers.lock();
         peers.record_date(host, date, now);
@@ -109,9 +109,9 @@ fn clock_ms(clock: ClockId) -> i64 {
     time.tv_sec.saturating_mul(1000) + time.tv_nsec / 1_000_000
 }
 
-/// What the kernel says about its clock; where it may not be asked (seccomp, containers),
-/// the marker that systemd-timesyncd leaves.
-fn kernel_trust() -> Word {
+/// Whether the kernel calls its clock synchronised; before that, the marker that
+/// systemd-timesyncd leaves, for where the kernel may not be asked (seccomp, containers).
+fn kernel_trust() -> TrustState {
     if std::path::Path::new("/run/systemd/timesync/synchronized").exists() {
         return (ClockTrust::Trusted, Some(TrustedBy::Timesyncd));
     }
@@ -133,9 +133,9 @@ pub fn boot_id() -> String {
     const FILE: &str = "/proc/sys/kernel/random/boot_id";
     let id = std::fs::read_to_string(FILE).unwrap_or_else(|error| {
         log::warn!(
-            "{FILE} cannot be read ({}), so this start is taken for one after a reboot: ages \
-             of readings, quotas and the durations of alerts do not go on. Is `ProcSubset=pid` \
-             set for the service? Remove it",
+            "{FILE} cannot be read ({}), so this start counts as one after a reboot: ages of \
+             readings, quotas and durations of alerts start anew. If `ProcSubset=pid` is set for \
+             the service, remove it",
             reason(&error)
         );
         String::new()
@@ -171,7 +171,7 @@ impl Clock for ManualClock {
         *self.0.lock()
     }
 
-    fn heard_date(&self, _: &str, _: Wall) {}
+    fn record_peer_date(&self, _: &str, _: Wall) {}
 
     fn trusted_by(&self) -> Option<TrustedBy> {
         let now = self.now();

@@ -1,4 +1,6 @@
-//! Signs of life of the loops, for `/healthz` and the watchdog.
+//! Heartbeats of the loops, for `/healthz` and the watchdog.
+//!
+//! Each loop beats on its own thread after every iteration; any thread reads.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -7,7 +9,7 @@ use std::time::Duration;
 use crate::domain::time::Mono;
 use crate::limits;
 
-/// When a loop last ended a turn.
+/// When a loop last ended an iteration.
 #[derive(Clone, Default)]
 pub struct Heartbeat(Arc<AtomicU64>);
 
@@ -16,50 +18,50 @@ impl Heartbeat {
         self.0.store(now.0, Ordering::Relaxed);
     }
 
-    /// Time since the last turn.
-    fn silence(&self, now: Mono) -> Duration {
+    /// Time since the last beat.
+    fn age(&self, now: Mono) -> Duration {
         now.since(Mono(self.0.load(Ordering::Relaxed)))
     }
 }
 
-/// The loops that must go on turning, whatever sources and the card do.
+/// The loops that must keep running, whatever sources and the SD card do.
 #[derive(Clone)]
 pub struct Heartbeats {
     pub ingest: Heartbeat,
-    pub gate: Heartbeat,
-    /// The page workers: turned when one finished a request, or none waits for them. The
-    /// disk may hold them up, which no restart mends: the watchdog does not look at them.
+    /// The HTTP server's thread.
+    pub http: Heartbeat,
+    /// The page workers: beats when one finished a request, or none waits for them. The disk
+    /// may hold them up, which no restart mends: the watchdog does not look at them.
     pub workers: Heartbeat,
 }
 
 impl Heartbeats {
-    /// All count as having turned at `now`.
+    /// All beat at `now`.
     pub fn starting(now: Mono) -> Heartbeats {
-        let loops = Heartbeats {
+        let heartbeats = Heartbeats {
             ingest: Heartbeat::default(),
-            gate: Heartbeat::default(),
+            http: Heartbeat::default(),
             workers: Heartbeat::default(),
         };
-        loops.ingest.beat(now);
-        loops.gate.beat(now);
-        loops.workers.beat(now);
-        loops
+        heartbeats.ingest.beat(now);
+        heartbeats.http.beat(now);
+        heartbeats.workers.beat(now);
+        heartbeats
     }
 
-    /// One that has not turned for `limits::HEARTBEAT_TIMEOUT`.
+    /// A loop that has not beaten for `limits::HEARTBEAT_TIMEOUT`.
     pub fn stuck(&self, now: Mono) -> Option<&'static str> {
-        [("ingest", &self.ingest), ("the gate", &self.gate)]
+        [("ingest", &self.ingest), ("the HTTP server", &self.http)]
             .into_iter()
-            .find(|(_, beat)| beat.silence(now) > limits::HEARTBEAT_TIMEOUT)
+            .find(|(_, beat)| beat.age(now) > limits::HEARTBEAT_TIMEOUT)
             .map(|(name, _)| name)
     }
 
     /// What `/healthz` tells: a loop that is stuck, or requests that wait for page workers
     /// of which none has finished one for `limits::HEARTBEAT_TIMEOUT`.
     pub fn not_alive(&self, now: Mono) -> Option<&'static str> {
-        let workers = || {
-            (self.workers.silence(now) > limits::HEARTBEAT_TIMEOUT).then_some("the page workers")
-        };
+        let workers =
+            || (self.workers.age(now) > limits::HEARTBEAT_TIMEOUT).then_some("the page workers");
         self.stuck(now).or_else(workers)
     }
 }
@@ -71,16 +73,16 @@ mod tests {
     #[test]
     fn a_loop_that_stands_still_is_named() {
         let start = Mono(1_000_000);
-        let loops = Heartbeats::starting(start);
-        assert_eq!(loops.stuck(start), None);
+        let heartbeats = Heartbeats::starting(start);
+        assert_eq!(heartbeats.stuck(start), None);
         let later = start.after(limits::HEARTBEAT_TIMEOUT + Duration::from_secs(1));
-        assert_eq!(loops.stuck(later), Some("ingest"));
-        loops.ingest.beat(later);
-        assert_eq!(loops.stuck(later), Some("the gate"));
-        loops.gate.beat(later);
-        assert_eq!(loops.stuck(later), None);
-        assert_eq!(loops.not_alive(later), Some("the page workers"));
-        loops.workers.beat(later);
-        assert_eq!(loops.not_alive(later), None);
+        assert_eq!(heartbeats.stuck(later), Some("ingest"));
+        heartbeats.ingest.beat(later);
+        assert_eq!(heartbeats.stuck(later), Some("the HTTP server"));
+        heartbeats.http.beat(later);
+        assert_eq!(heartbeats.stuck(later), None);
+        assert_eq!(heartbeats.not_alive(later), Some("the page workers"));
+        heartbeats.workers.beat(later);
+        assert_eq!(heartbeats.not_alive(later), None);
     }
 }

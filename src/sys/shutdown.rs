@@ -42,8 +42,8 @@ pub enum WakeReason {
 #[derive(Default)]
 pub struct StopSource(Arc<Shared>);
 
-/// Listens for the stop. Cheap to clone, one per thread.
-#[derive(Clone)]
+/// Listens for the stop. Cheap to clone, one per thread. The default one is never stopped.
+#[derive(Clone, Default)]
 pub struct StopToken(Arc<Shared>);
 
 impl StopSource {

@@ -1,10 +1,10 @@
-//! Signals: SIGTERM, SIGINT, SIGQUIT and SIGHUP ask for a clean stop; a second SIGTERM, SIGINT
+//! Signal handlers: SIGTERM, SIGINT, SIGQUIT and SIGHUP ask for a clean stop; a second SIGTERM, SIGINT
 //! or SIGQUIT ends at once. No other signal that can be handled ends the process by its default.
 
 use std::io::{self, Read};
 use std::os::unix::net::UnixStream;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use super::os_error::reason;
@@ -13,18 +13,28 @@ use signal_hook::consts::{
 };
 
 /// The registered handlers; [`Signals::wait`] returns when the first signal came.
-pub struct Signals(UnixStream);
+pub struct Signals {
+    woken: UnixStream,
+    received: Arc<AtomicUsize>,
+}
 
-/// Exit status of a stop that was cut short, as shells give it to SIGINT.
-const CUT_SHORT: i32 = 130;
+/// Exit status after a second signal, as shells give it to SIGINT.
+const INTERRUPTED_STATUS: i32 = 130;
 
 impl Signals {
     pub fn register() -> io::Result<Signals> {
         let (woken, waker) = UnixStream::pair()?;
-        let asked = Arc::new(AtomicBool::new(false));
+        let is_stopping = Arc::new(AtomicBool::new(false));
+        let received = Arc::new(AtomicUsize::new(0));
+        // Says which one it was before the byte wakes whoever waits.
+        let wake_by = |signal: i32| {
+            let number = usize::try_from(signal).unwrap_or_default();
+            signal_hook::flag::register_usize(signal, received.clone(), number)?;
+            signal_hook::low_level::pipe::register(signal, waker.try_clone()?)
+        };
         let is_ignored = ignored_at_start();
-        // Shells ignore SIGINT and SIGQUIT for what they start in the background; SIGINT always
-        // was heard all the same.
+        // Shells ignore SIGINT and SIGQUIT for what they start in the background. SIGINT is
+        // handled all the same.
         let hard = [SIGTERM, SIGINT, SIGQUIT];
         for signal in hard
             .into_iter()
@@ -32,44 +42,50 @@ impl Signals {
         {
             // The order matters: the first signal finds the flag unset and sets it, the
             // second finds it set and ends the process.
-            signal_hook::flag::register_conditional_shutdown(signal, CUT_SHORT, asked.clone())?;
-            signal_hook::flag::register(signal, asked.clone())?;
-            signal_hook::low_level::pipe::register(signal, waker.try_clone()?)?;
+            signal_hook::flag::register_conditional_shutdown(
+                signal,
+                INTERRUPTED_STATUS,
+                is_stopping.clone(),
+            )?;
+            signal_hook::flag::register(signal, is_stopping.clone())?;
+            wake_by(signal)?;
         }
         // A terminal that closes sends SIGHUP twice, and systemd sends it beside SIGTERM: it
         // never cuts a stop short. Under `nohup` it is ignored.
         for signal in [SIGHUP, SIGXCPU].into_iter().filter(|it| !is_ignored(*it)) {
-            signal_hook::low_level::pipe::register(signal, waker.try_clone()?)?;
+            wake_by(signal)?;
         }
         // Their default would end the process without its last commit. A file at its size limit
         // is storage trouble.
         for signal in [SIGUSR1, SIGUSR2, SIGALRM, SIGXFSZ] {
             signal_hook::flag::register(signal, Arc::default())?;
         }
-        Ok(Signals(woken))
+        Ok(Signals { woken, received })
     }
 
-    /// Blocks until a signal asks for the stop.
-    pub fn wait(&mut self) {
+    /// Blocks until a signal asks for the stop; its name.
+    pub fn wait(&mut self) -> Option<&'static str> {
         let mut byte = [0];
-        while let Err(error) = self.0.read_exact(&mut byte) {
+        while let Err(error) = self.woken.read_exact(&mut byte) {
             if error.kind() != io::ErrorKind::Interrupted {
                 log::error!(
                     "signals can no longer be received ({}); stopping",
                     reason(&error)
                 );
-                return;
+                return None;
             }
         }
+        let signal = i32::try_from(self.received.load(Ordering::Acquire)).ok()?;
+        signal_hook::low_level::signal_name(signal)
     }
 
     /// Blocks for `span` or until a signal; true if one came.
     pub fn wait_for(&mut self, span: Duration) -> bool {
         let mut byte = [0];
-        if self.0.set_read_timeout(Some(span)).is_err() {
+        if self.woken.set_read_timeout(Some(span)).is_err() {
             return true;
         }
-        let came = match self.0.read(&mut byte) {
+        let came = match self.woken.read(&mut byte) {
             Ok(_) => true,
             Err(error) => !matches!(
                 error.kind(),
@@ -77,7 +93,7 @@ impl Signals {
             ),
         };
         // Without a timeout `wait` blocks as it says.
-        let _ = self.0.set_read_timeout(None);
+        let _ = self.woken.set_read_timeout(None);
         came
     }
 }

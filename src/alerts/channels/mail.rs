@@ -60,7 +60,7 @@ impl Channel for MailChannel {
         let hooks = SmtpHooks {
             before_data: hooks.before_data,
             report: &mut |step| (hooks.report)(step.step.name(), step.took, &step.result),
-            is_stopping: &|| hooks.wake_signal.is_closed(),
+            is_stopping: &|| hooks.stop.is_stopping(),
         };
         match smtp::send(&self.account, &mail, &left, hooks) {
             Ok(sent) => attempt_from_result(sent),

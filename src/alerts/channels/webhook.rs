@@ -59,7 +59,7 @@ impl Channel for WebhookChannel {
             return Attempt::retry(why);
         }
         let began = Instant::now();
-        let response = http_client::send(request, hooks.wake_signal);
+        let response = http_client::send(request, hooks.stop);
         let attempt = match response {
             Ok((status, body)) => classify_status(status, &mask_url_parts(&body, &self.url)),
             Err(why) => Attempt::retry(why),
@@ -185,8 +185,8 @@ impl WebhookChannel {
 mod tests {
     use super::*;
     use crate::alerts::delivery::tests::item;
-    use crate::alerts::wake_signal::WakeSignal;
     use crate::domain::time::{ClockTrust, Moment, Mono, Wall};
+    use crate::sys::shutdown::StopToken;
     use jiff::tz::TimeZone;
     use std::io::{BufRead, BufReader, Read, Write};
     use std::net::TcpListener;
@@ -249,7 +249,7 @@ mod tests {
             DeliveryHooks {
                 before_data: &mut || Ok(()),
                 report: &mut |_, _, _| (),
-                wake_signal: &WakeSignal::default(),
+                stop: &StopToken::default(),
             },
         );
         let (head, body) = heard.recv().expect("it was asked");

@@ -6,6 +6,7 @@ use crate::domain::alert_event::{AlertEvent, AlertEventKind, AlertText, WallStam
 use crate::domain::outbox::PendingItems;
 use crate::domain::time::ClockTrust;
 use crate::sys::clock::ManualClock;
+use crate::sys::shutdown::StopSource;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -156,7 +157,7 @@ fn delivery(outbox: &Letters, script: Vec<(bool, Attempt)>, gather: u64) -> Deli
         Box::new(Scripted(Mutex::new(script))),
         Box::new(outbox.clone()),
         Arc::new(ManualClock::new(moment(0))),
-        WakeSignal::default(),
+        StopToken::default(),
         Duration::from_secs(gather),
     )
 }
@@ -496,10 +497,11 @@ fn fingerprints_differ_with_every_setting_and_tell_nothing_else() {
 #[test]
 fn closing_the_signal_ends_the_thread() {
     let outbox = outbox(Vec::new());
-    let delivery = delivery(&outbox, vec![(true, Attempt::default())], 0);
-    let wake_signal = delivery.wake_signal.clone();
+    let mut delivery = delivery(&outbox, vec![(true, Attempt::default())], 0);
+    let source = StopSource::new();
+    delivery.stop = source.token();
     let thread = std::thread::spawn(move || delivery.run());
-    wake_signal.wake();
-    wake_signal.close();
+    source.token().wake();
+    source.stop();
     thread.join().expect("it ends");
 }

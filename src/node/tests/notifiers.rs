@@ -10,7 +10,6 @@ use rusqlite::Connection;
 
 use crate::alerts::channels::{Attempt, Channel, DeliveryBatch, DeliveryHooks};
 use crate::alerts::delivery::DeliveryWorker;
-use crate::alerts::wake_signal::WakeSignal;
 use crate::db::outbox::{self, OutboxBuffer};
 use crate::db::schema;
 use crate::domain::alert::{AlertCommit, AlertFacts, AlertRules, AlertState, NodeFacts, step};
@@ -22,6 +21,7 @@ use crate::domain::plan::{Plan, test_plan};
 use crate::domain::snapshot::{Snapshot, SourceSnapshot};
 use crate::domain::time::{ClockTrust, Moment, Mono, Wall};
 use crate::sys::clock::ManualClock;
+use crate::sys::shutdown::StopToken;
 
 const SOURCES: usize = 4;
 const CHANNELS: [&str; 1] = ["mail"];
@@ -332,7 +332,7 @@ fn deliver(
         Box::new(server),
         Box::new(outbox),
         clock,
-        WakeSignal::default(),
+        StopToken::default(),
         gather,
     );
     (delivery, is_killed)

@@ -107,7 +107,7 @@ fn workers_are_not_alive_when_requests_wait_and_none_is_finished_for_a_minute() 
         let now = clock.now().mono;
         // These two turn, in a node.
         loops.ingest.beat(now);
-        loops.gate.beat(now);
+        loops.http.beat(now);
         loops.not_alive(now)
     };
     let longer = limits::HEARTBEAT_TIMEOUT + Duration::from_secs(1);
