@@ -1,4 +1,6 @@
-//! Files that the build script (src/build.rs) compressed into the binary.
+//! Embedded assets: files that the build script (src/build.rs) compressed into the binary.
+//!
+//! Pure.
 
 use flate2::{Decompress, FlushDecompress};
 

@@ -1,4 +1,4 @@
-//! How much one request may cost: rows read and time taken.
+//! Query budget: how many rows and how much time one request may take.
 //!
 //! A value of one thread. Work spends from it step by step and ends with an error at the
 //! first step past a limit, so that no request runs for ever and whatever it holds (a
@@ -108,7 +108,7 @@ mod tests {
     }
 
     #[test]
-    fn limits_are_told_in_words() {
+    fn an_exceeded_limit_is_described() {
         assert_eq!(Exceeded::Rows(100_000).to_string(), "100000 rows read");
         let time = Exceeded::Time(Duration::from_millis(1_500));
         assert_eq!(time.to_string(), "1.5 s of work");

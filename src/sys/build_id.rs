@@ -1,4 +1,6 @@
-//! The program itself: which bytes are running.
+//! Build identity: the digest of the running program, and its command line.
+//!
+//! Any thread but the HTTP server's, since the first call reads the file.
 
 use std::fs::File;
 use std::io::{self, Read};
@@ -7,7 +9,7 @@ use std::sync::OnceLock;
 use ring::digest::{Context, SHA256};
 
 /// The first twelve digits of the running file's SHA-256, as `sha256sum` prints it; `unknown`
-/// where it cannot be read. The first call reads the file; any thread but the gate's.
+/// where it cannot be read. The first call reads the file.
 pub fn build() -> &'static str {
     static BUILD: OnceLock<String> = OnceLock::new();
     BUILD.get_or_init(|| digest().unwrap_or_else(|_| "unknown".to_owned()))
@@ -18,16 +20,17 @@ pub fn with_sudo() -> String {
     let mut arguments = std::env::args();
     let program = arguments.next().unwrap_or_default();
     let words = std::iter::once(program).chain(arguments);
-    let words: Vec<String> = words.map(|word| quoted(&word)).collect();
+    let words: Vec<String> = words.map(|word| shell_quoted(&word)).collect();
     format!("sudo {}", words.join(" "))
 }
 
-/// A word as a shell takes it.
-fn quoted(word: &str) -> String {
+/// A word quoted for the shell.
+fn shell_quoted(word: &str) -> String {
     let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=,@%+".contains(c);
-    match !word.is_empty() && word.chars().all(is_plain) {
-        true => word.to_owned(),
-        false => format!("'{}'", word.replace('\'', "'\\''")),
+    if !word.is_empty() && word.chars().all(is_plain) {
+        word.to_owned()
+    } else {
+        format!("'{}'", word.replace('\'', "'\\''"))
     }
 }
 
@@ -61,7 +64,7 @@ mod tests {
             ("$HOME", "'$HOME'"),
             ("", "''"),
         ] {
-            assert_eq!(quoted(word), expected);
+            assert_eq!(shell_quoted(word), expected);
         }
     }
 }

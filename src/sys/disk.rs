@@ -1,4 +1,4 @@
-//! What the file system allows and has room for.
+//! Free space and write permission of the file system.
 
 use std::io;
 use std::path::Path;

@@ -1,4 +1,4 @@
-//! What the machine is called.
+//! Host name of the machine.
 //!
 //! Any thread. Asks the kernel itself: `/proc/sys` is hidden from a sandboxed service
 //! (`ProcSubset=pid`), and a hidden file must not give the node another name.
@@ -18,15 +18,16 @@ pub fn name() -> String {
     let uname = rustix::system::uname();
     // Runtimes mount `/etc/hostname` from a directory that the whole id names.
     let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
-    named(uname.nodename().to_string_lossy().trim(), &mounts)
+    effective_name(uname.nodename().to_string_lossy().trim(), &mounts)
 }
 
-fn named(host: &str, mounts: &str) -> String {
-    // `(none)` is the kernel's own word where nobody has set one.
+fn effective_name(host: &str, mounts: &str) -> String {
+    // The kernel says `(none)` where nobody has set one.
     let is_unset = host.is_empty() || host == "(none)";
-    match is_unset || is_container_id(host, mounts) {
-        true => UNNAMED.to_owned(),
-        false => host.to_owned(),
+    if is_unset || is_container_id(host, mounts) {
+        UNNAMED.to_owned()
+    } else {
+        host.to_owned()
     }
 }
 
@@ -60,7 +61,7 @@ mod tests {
             ("b827eb123456", "b827eb123456"),
             ("c2f4a86d7e0f", "c2f4a86d7e0f"),
         ] {
-            assert_eq!(named(host, MOUNTS), expected, "{host:?}");
+            assert_eq!(effective_name(host, MOUNTS), expected, "{host:?}");
         }
     }
 
@@ -68,7 +69,7 @@ mod tests {
     fn the_kernel_says_the_name_without_any_file() {
         let uname = rustix::system::uname();
         assert_eq!(
-            named(&uname.nodename().to_string_lossy(), ""),
+            effective_name(&uname.nodename().to_string_lossy(), ""),
             uname.nodename().to_string_lossy()
         );
     }

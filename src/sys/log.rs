@@ -1,4 +1,6 @@
-//! Where log lines go and how they look: priorities for the journal, times for a person.
+//! Logger: to standard error, with priorities for the journal or times for a person.
+//!
+//! Any thread. Secrets are masked in every line.
 
 use std::borrow::Cow;
 use std::io::Write;
@@ -10,10 +12,10 @@ use log::{Level, LevelFilter, Log, Metadata, Record};
 use crate::domain::redact::Secrets;
 use crate::domain::time::Wall;
 
-/// What no line may show; set once the configuration is read.
+/// Masked in every line; set once the configuration is read.
 static SECRETS: OnceLock<Arc<Secrets>> = OnceLock::new();
 
-/// From now on no line shows these, whoever writes it.
+/// Masks these in every line from now on.
 pub fn mask(secrets: &Arc<Secrets>) {
     // A process reads one configuration.
     let _ = SECRETS.set(secrets.clone());
@@ -25,9 +27,9 @@ fn masked(text: &str) -> Cow<'_, str> {
         .map_or(text.into(), |secrets| secrets.mask(text))
 }
 
-/// Our own lines at the levels that are asked for. Of the libraries only warnings, whatever
-/// `RUST_LOG` says: their lower levels print whole requests, with headers and queries.
-struct Discreet(env_logger::Logger);
+/// Our own lines at the levels that `RUST_LOG` asks for. Of the libraries only warnings,
+/// whatever it says: their lower levels print whole requests, with headers and queries.
+struct FilteredLogger(env_logger::Logger);
 
 fn is_shown(metadata: &Metadata<'_>) -> bool {
     let target = metadata.target();
@@ -38,7 +40,7 @@ fn is_shown(metadata: &Metadata<'_>) -> bool {
     metadata.level() <= Level::Warn || ours("main_node") || ours("access")
 }
 
-impl Log for Discreet {
+impl Log for FilteredLogger {
     fn enabled(&self, metadata: &Metadata<'_>) -> bool {
         is_shown(metadata) && self.0.enabled(metadata)
     }
@@ -80,7 +82,7 @@ pub fn init() {
     let logger = builder.build();
     let level = logger.filter();
     // Fails only where somebody logs already.
-    if log::set_boxed_logger(Box::new(Discreet(logger))).is_ok() {
+    if log::set_boxed_logger(Box::new(FilteredLogger(logger))).is_ok() {
         log::set_max_level(level);
     }
     std::panic::set_hook(Box::new(|panic| {

@@ -1,4 +1,6 @@
-//! The machine: clocks, threads, signals, the supervisor. The only doors to them.
+//! Operating system: clocks, threads, locks, signals, systemd, files, TLS roots.
+//!
+//! The only place that asks it for them.
 
 pub mod assets;
 pub mod budget;

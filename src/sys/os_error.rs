@@ -1,22 +1,22 @@
-//! Errors of the system in words: `no such file or directory`, without their number.
+//! Text of operating system errors: `no such file or directory`, without their number.
 //!
 //! Pure.
 
 use std::io::{Error, ErrorKind};
 
-/// The system's words for an error, to stand within a sentence, without its number.
+/// The system's text of an error, to stand within a sentence, without its number.
 pub fn reason(error: &Error) -> String {
     // TLS libraries refer to their manual here.
     if error.kind() == ErrorKind::UnexpectedEof {
         return "the other side closed the connection".to_owned();
     }
-    let words = error.to_string();
-    let words = match error.raw_os_error() {
-        Some(number) => words.strip_suffix(&format!(" (os error {number})")),
+    let text = error.to_string();
+    let text = match error.raw_os_error() {
+        Some(number) => text.strip_suffix(&format!(" (os error {number})")),
         None => None,
     }
-    .unwrap_or(&words);
-    let mut letters = words.chars();
+    .unwrap_or(&text);
+    let mut letters = text.chars();
     match letters.next() {
         Some(first) => first.to_lowercase().chain(letters).collect(),
         None => String::new(),
@@ -28,7 +28,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_error_is_told_without_its_number() {
+    fn an_error_is_described_without_its_number() {
         let error = Error::from_raw_os_error(libc::ECONNRESET);
         assert_eq!(reason(&error), "connection reset by peer");
         let error = Error::new(ErrorKind::UnexpectedEof, "see https://x");

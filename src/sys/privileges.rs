@@ -1,4 +1,4 @@
-//! Who the process is, when root runs it beside a service that is somebody else.
+//! Drop of root privileges to the user of the service.
 //!
 //! Called on the main thread before there is another: Linux keeps an identity per thread, and
 //! new threads take their maker's.

@@ -1,11 +1,13 @@
-//! Counting semaphore: work that would take every processor, kept to fewer.
+//! Counting semaphore: limits how much CPU-heavy work runs at once.
+//!
+//! Any thread; the permit is given back when it is dropped.
 
 use std::thread::available_parallelism;
 use std::time::Duration;
 
 use super::sync::{Condvar, Mutex};
 
-/// So many permits; whoever finds none free waits.
+/// A number of permits; whoever finds none free waits.
 pub struct Semaphore {
     free: Mutex<usize>,
     freed: Condvar,

@@ -1,5 +1,7 @@
-//! What the supervisor is told (sd_notify(3)): ready, stopping, a line for people, and the
-//! watchdog's sign of life. Without a supervisor all of it does nothing.
+//! systemd notifications (sd_notify(3)): ready, stopping, the status line, and the watchdog.
+//!
+//! Any thread; [`keep_informed`] runs on the thread `watchdog`. Without a supervisor all of it
+//! does nothing.
 
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
@@ -20,33 +22,31 @@ pub fn status(text: &str) {
     send(&[NotifyState::Status(text)]);
 }
 
-/// Whether there is one who listens.
+/// Whether a supervisor wants notifications.
 pub fn is_supervised() -> bool {
     std::env::var_os("NOTIFY_SOCKET").is_some()
 }
 
-/// How often the supervisor wants to hear from us: half of its patience. `None` without a
-/// watchdog.
+/// How often to notify the watchdog: half of its timeout. `None` without a watchdog.
 pub fn watchdog_interval() -> Option<Duration> {
-    sd_notify::watchdog_enabled().map(|patience| patience / 2)
+    sd_notify::watchdog_enabled().map(|timeout| timeout / 2)
 }
 
-/// Tells the supervisor each new line for people, and at every interval of its watchdog that all
-/// is alive, as long as `is_alive` says so. Ends with the last sender of lines; sleeps while
-/// there is nothing to tell.
+/// Sends each new status line, and notifies the watchdog at every interval while `is_alive`.
+/// Ends with the last sender of lines; sleeps while there is nothing to send.
 pub fn keep_informed(
     watchdog: Option<Duration>,
     lines: &Receiver<String>,
     is_alive: impl Fn() -> bool,
 ) {
-    keep_telling(watchdog, lines, is_alive, |state| send(&[state]));
+    notification_loop(watchdog, lines, is_alive, |state| send(&[state]));
 }
 
-fn keep_telling(
+fn notification_loop(
     watchdog: Option<Duration>,
     lines: &Receiver<String>,
     is_alive: impl Fn() -> bool,
-    mut tell: impl FnMut(NotifyState<'_>),
+    mut notify: impl FnMut(NotifyState<'_>),
 ) {
     let mut due = Instant::now();
     loop {
@@ -55,7 +55,7 @@ fn keep_telling(
             Some(interval) => {
                 if due <= Instant::now() {
                     if is_alive() {
-                        tell(NotifyState::Watchdog);
+                        notify(NotifyState::Watchdog);
                     }
                     due = Instant::now() + interval;
                 }
@@ -63,7 +63,7 @@ fn keep_telling(
             }
         };
         match line {
-            Ok(line) => tell(NotifyState::Status(&line)),
+            Ok(line) => notify(NotifyState::Status(&line)),
             Err(RecvTimeoutError::Timeout) => {}
             Err(RecvTimeoutError::Disconnected) => return,
         }
@@ -72,7 +72,7 @@ fn keep_telling(
 
 fn send(states: &[NotifyState<'_>]) {
     if let Err(error) = sd_notify::notify(states) {
-        log::debug!("the supervisor cannot be told: {error}");
+        log::debug!("systemd cannot be notified: {error}");
     }
 }
 
@@ -82,7 +82,7 @@ mod tests {
     use std::sync::mpsc::channel;
 
     #[test]
-    fn every_line_is_told_at_once_and_the_watchdog_only_while_all_is_alive() {
+    fn every_line_is_sent_at_once_and_the_watchdog_only_while_all_is_alive() {
         for (watchdog, is_alive, expected) in [
             (None, true, vec!["one", "two"]),
             (
@@ -92,25 +92,25 @@ mod tests {
             ),
             (Some(Duration::from_secs(3600)), false, vec!["one", "two"]),
         ] {
-            let (say, lines) = channel();
+            let (sender, lines) = channel();
             for line in ["one", "two"] {
-                say.send(line.to_owned()).expect("it is listened to");
+                sender.send(line.to_owned()).expect("it is received");
             }
-            drop(say);
-            let mut told = Vec::new();
-            keep_telling(
+            drop(sender);
+            let mut sent = Vec::new();
+            notification_loop(
                 watchdog,
                 &lines,
                 || is_alive,
                 |state| {
-                    told.push(match state {
+                    sent.push(match state {
                         NotifyState::Status(line) => line.to_owned(),
                         NotifyState::Watchdog => "watchdog".to_owned(),
                         other => format!("{other:?}"),
                     });
                 },
             );
-            assert_eq!(told, expected);
+            assert_eq!(sent, expected);
         }
     }
 }

@@ -1,4 +1,4 @@
-//! The installed service as systemd knows it, for commands that root runs.
+//! systemctl: state and restart of the installed service, for commands that root runs.
 
 use std::process::{Command, Stdio};
 
@@ -21,8 +21,9 @@ pub fn restart() -> Result<(), String> {
         .stdin(Stdio::null())
         .output()
         .map_err(|error| error.to_string())?;
-    match done.status.success() {
-        true => Ok(()),
-        false => Err(String::from_utf8_lossy(done.stderr.trim_ascii()).into_owned()),
+    if done.status.success() {
+        Ok(())
+    } else {
+        Err(String::from_utf8_lossy(done.stderr.trim_ascii()).into_owned())
     }
 }

@@ -1,8 +1,7 @@
-//! Files that a person writes with whatever editor is at hand: the configuration, `.env`,
-//! passwords, certificates.
+//! Text files: UTF-8 with or without a byte order mark, of bounded size.
 //!
-//! Windows' editors put a byte order mark in front, which is no part of the text, or write
-//! UTF-16, which is told rather than guessed.
+//! For what a person edits: the configuration, `.env`, passwords, certificates. Windows' editors
+//! put a byte order mark in front, which is removed, or write UTF-16, which is an error.
 
 use std::fs::File;
 use std::io::Read;
@@ -21,7 +20,7 @@ pub fn read_bytes(path: &Path) -> Result<Vec<u8>, String> {
     if bytes.len() as u64 > most {
         return Err(format!("it is larger than {} MB", most / 1_000_000));
     }
-    without_mark(bytes)
+    without_byte_order_mark(bytes)
 }
 
 /// The text without a byte order mark. `Err` completes "FILE cannot be read: …".
@@ -41,7 +40,7 @@ pub fn one_line(text: &str) -> Option<&str> {
     is_one.then_some(line)
 }
 
-fn without_mark(mut bytes: Vec<u8>) -> Result<Vec<u8>, String> {
+fn without_byte_order_mark(mut bytes: Vec<u8>) -> Result<Vec<u8>, String> {
     let is_utf_16 = bytes.starts_with(&[0xff, 0xfe]) || bytes.starts_with(&[0xfe, 0xff]);
     // Without a mark, every other byte of ordinary text is zero.
     if is_utf_16 || bytes.iter().take(2).any(|byte| *byte == 0) {
@@ -58,7 +57,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_mark_is_no_text_and_utf_16_is_told() {
+    fn a_byte_order_mark_is_removed_and_utf_16_is_an_error() {
         let utf_16 = |text: &str, mark: &[u8], of: fn(u16) -> [u8; 2]| {
             let mut bytes = mark.to_vec();
             bytes.extend(text.encode_utf16().flat_map(of));
@@ -73,7 +72,7 @@ mod tests {
             (utf_16("ab", b"", u16::to_le_bytes), Err(())),
             (utf_16("ab", b"", u16::to_be_bytes), Err(())),
         ] {
-            let found = without_mark(bytes.clone());
+            let found = without_byte_order_mark(bytes.clone());
             match expected {
                 Ok(text) => assert_eq!(found.as_deref(), Ok(text.as_bytes()), "{bytes:?}"),
                 Err(()) => assert!(found.is_err_and(|it| it.contains("save it as UTF-8"))),

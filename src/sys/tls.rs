@@ -1,10 +1,10 @@
-//! Whom TLS trusts, and TLS as ureq and mail speak it.
+//! TLS: root certificates, the connector of ureq, and error texts.
 //!
 //! Owns the one list of root certificates in memory. The machine's own bundle comes first: its
 //! packages keep it current for longer than anybody rebuilds this program. What is compiled in
 //! serves where there is none. Read at the first handshake, never at the start, and again when
-//! the file has changed. Runs on whichever thread connects. It has the words for what TLS says
-//! of a server, and must not judge whose fault it is.
+//! the file has changed. Runs on whichever thread connects. It
+//! describes TLS errors, and must not decide whose fault they are.
 
 use std::fmt;
 use std::io::{Read, Write};
@@ -84,11 +84,12 @@ fn read_certificates(file: &Path) -> Result<RootCertStore, String> {
             .add(found.map_err(|_| broken())?)
             .map_err(|_| broken())?;
     }
-    match roots.is_empty() {
-        true => Err(format!(
+    if roots.is_empty() {
+        Err(format!(
             "{shown} holds no certificate: expected -----BEGIN CERTIFICATE-----"
-        )),
-        false => Ok(roots),
+        ))
+    } else {
+        Ok(roots)
     }
 }
 
@@ -258,14 +259,11 @@ fn alert_words(alert: AlertDescription, host: &str) -> String {
         AlertDescription::UnrecognisedName => {
             format!("{host} has no site of that name: write the name that its certificate is for")
         }
-        AlertDescription::AccessDenied => format!("{host} does not let this node in"),
+        AlertDescription::AccessDenied => format!("{host} refuses access to this node"),
         AlertDescription::InternalError => {
-            format!("{host} has trouble of its own with TLS")
+            format!("{host} has an internal error with TLS")
         }
-        other => format!(
-            "{host} ended the secure handshake (TLS alert {})",
-            u8::from(other)
-        ),
+        other => format!("{host} ended the TLS handshake (alert {})", u8::from(other)),
     }
 }
 
