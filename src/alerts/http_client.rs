@@ -12,7 +12,7 @@ use crate::limits;
 use crate::sys::os_error::reason;
 use crate::sys::shutdown::StopToken;
 use crate::sys::thread::{self, catch_panic};
-use crate::sys::tls::{Tls, Trust, certificate_words};
+use crate::sys::tls::{Tls, Trust, describe_certificate_error};
 
 /// One request, ended early by the stop; the status and the beginning of the response body.
 pub fn send(request: Request<String>, stop: &StopToken) -> Result<(u16, String), String> {
@@ -80,7 +80,7 @@ fn describe_error(error: &ureq::Error) -> String {
         ureq::Error::Io(error) => reason(error),
         ureq::Error::ConnectionFailed => "it cannot be connected".to_owned(),
         ureq::Error::Rustls(rustls::Error::InvalidCertificate(why)) => {
-            format!("its certificate {}", certificate_words(why))
+            format!("its certificate {}", describe_certificate_error(why))
         }
         ureq::Error::Tls(_) | ureq::Error::Rustls(_) => "its certificate is not trusted".to_owned(),
         _ => "it does not answer as HTTP should".to_owned(),

@@ -14,7 +14,10 @@ pub fn classify_tls(error: &rustls::Error, context: ErrorContext) -> Failure {
     match error {
         rustls::Error::InvalidCertificate(problem) => classify_certificate(problem, context),
         rustls::Error::FailedToGetCurrentTime => clock_is_wrong(context),
-        error => Failure::new(Cause::Tls, tls::handshake_words(error, context.host)),
+        error => Failure::new(
+            Cause::Tls,
+            tls::describe_handshake_error(error, context.host),
+        ),
     }
 }
 
@@ -62,7 +65,7 @@ fn classify_certificate(problem: &CertificateError, context: ErrorContext) -> Fa
         )),
         other => fail(format!(
             "the certificate of {host} {}",
-            tls::certificate_words(other)
+            tls::describe_certificate_error(other)
         )),
     }
 }

@@ -79,7 +79,7 @@ fn read_certificates(file: &Path) -> Result<RootCertStore, String> {
     let mut roots = RootCertStore::empty();
     for found in CertificateDer::pem_slice_iter(&pem) {
         let nth = roots.len() + 1;
-        let broken = || format!("{shown}: certificate {nth} is not a certificate in PEM form");
+        let broken = || format!("{shown}: certificate {nth} is not valid PEM");
         roots
             .add(found.map_err(|_| broken())?)
             .map_err(|_| broken())?;
@@ -168,32 +168,32 @@ pub fn system_roots() -> Roots {
 }
 
 /// What is wrong with a certificate, as the end of "the certificate of HOST …"; the names of the
-/// library's own types mean nothing to people.
-pub fn certificate_words(problem: &CertificateError) -> &'static str {
+/// library's types mean nothing to users.
+pub fn describe_certificate_error(problem: &CertificateError) -> &'static str {
     match problem {
-        CertificateError::BadEncoding => "is damaged: it is not as X.509 wants it",
+        CertificateError::BadEncoding => "is damaged: it is not valid X.509",
         CertificateError::Expired | CertificateError::ExpiredContext { .. } => "has expired",
         CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
             "is not valid yet"
         }
         CertificateError::Revoked => "was revoked by its CA",
         CertificateError::UnhandledCriticalExtension => {
-            "holds a critical extension that is not known here"
+            "has a critical extension that main-node does not know"
         }
-        CertificateError::UnknownIssuer => "is from no CA that this node trusts",
+        CertificateError::UnknownIssuer => "is signed by no CA that this node trusts",
         CertificateError::UnknownRevocationStatus
         | CertificateError::ExpiredRevocationList
         | CertificateError::ExpiredRevocationListContext { .. }
         | CertificateError::InvalidOcspResponse => "cannot be checked for being revoked",
         CertificateError::BadSignature => {
-            "has a signature that does not match: the CA that is trusted here has the same name \
-             and another key, or the certificate was changed"
+            "has a signature that does not match: the trusted CA has the same name and another \
+             key, or the certificate was changed"
         }
         CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
             "is for another name"
         }
         CertificateError::InvalidPurpose | CertificateError::InvalidPurposeContext { .. } => {
-            "is not meant for a server: make one with extended key usage serverAuth"
+            "is not meant for a server: make one with the extended key usage serverAuth"
         }
         CertificateError::Other(_) if mentions(problem, "CaUsedAsEndEntity") => {
             "is a CA's (CA:TRUE), which no server may use; make one that says CA:FALSE"
@@ -217,14 +217,17 @@ fn mentions(problem: &CertificateError, name: &str) -> bool {
     format!("{problem:?}").contains(name)
 }
 
-/// Why a handshake failed, with the server's name in it; none of the library's own words.
-pub fn handshake_words(error: &rustls::Error, host: &str) -> String {
+/// Why a handshake failed, with the server's name in it.
+pub fn describe_handshake_error(error: &rustls::Error, host: &str) -> String {
     match error {
         rustls::Error::InvalidCertificate(problem) => {
-            format!("the certificate of {host} {}", certificate_words(problem))
+            format!(
+                "the certificate of {host} {}",
+                describe_certificate_error(problem)
+            )
         }
         rustls::Error::InvalidMessage(_) => {
-            format!("{host} does not speak TLS on that port; is it http:// rather than https://?")
+            format!("{host} does not speak TLS on that port: try http:// instead of https://")
         }
         rustls::Error::PeerIncompatible(_) => format!(
             "{host} speaks only versions of TLS that are no longer safe; newer firmware may have \
@@ -235,29 +238,29 @@ pub fn handshake_words(error: &rustls::Error, host: &str) -> String {
         | rustls::Error::InappropriateHandshakeMessage { .. }
         | rustls::Error::PeerSentOversizedRecord
         | rustls::Error::DecryptError => format!("{host} violates TLS"),
-        rustls::Error::NoCertificatesPresented => format!("{host} shows no certificate"),
-        rustls::Error::AlertReceived(alert) => alert_words(*alert, host),
+        rustls::Error::NoCertificatesPresented => format!("{host} sends no certificate"),
+        rustls::Error::AlertReceived(alert) => describe_tls_alert(*alert, host),
         _ => format!("TLS connection to {host} failed"),
     }
 }
 
 /// An alert with which the server ended the handshake (RFC 8446 §6).
-fn alert_words(alert: AlertDescription, host: &str) -> String {
+fn describe_tls_alert(alert: AlertDescription, host: &str) -> String {
     match alert {
         AlertDescription::ProtocolVersion | AlertDescription::InappropriateFallback => format!(
             "{host} speaks only versions of TLS that are no longer safe (1.0, 1.1); newer \
              firmware may have TLS 1.2 or 1.3"
         ),
         AlertDescription::HandshakeFailure | AlertDescription::InsufficientSecurity => format!(
-            "{host} and this node have no cipher of TLS in common: those of the server are no \
-             longer safe, or it wants a client certificate; newer firmware may have others"
+            "{host} and this node have no TLS cipher in common: those of the server are no longer \
+             safe, or it requires a client certificate; newer firmware may have others"
         ),
         AlertDescription::CertificateRequired | AlertDescription::BadCertificate => format!(
-            "{host} wants a client certificate (mutual TLS), which main-node cannot show: switch \
-             that off for this address, or use another one"
+            "{host} requires a client certificate (mutual TLS), which main-node does not support: \
+             switch that off for this URL, or use another one"
         ),
         AlertDescription::UnrecognisedName => {
-            format!("{host} has no site of that name: write the name that its certificate is for")
+            format!("{host} has no site of that name: use the name in its certificate")
         }
         AlertDescription::AccessDenied => format!("{host} refuses access to this node"),
         AlertDescription::InternalError => {

@@ -205,13 +205,10 @@ fn a_bad_ca_file_is_reported_before_any_request() {
             Some("nothing"),
             Some("FILE holds no certificate: expected -----BEGIN CERTIFICATE-----"),
         ),
-        (
-            Some(broken),
-            Some("FILE: certificate 1 is not a certificate in PEM form"),
-        ),
+        (Some(broken), Some("FILE: certificate 1 is not valid PEM")),
         (
             Some(&format!("{good}{broken}")),
-            Some("FILE: certificate 2 is not a certificate in PEM form"),
+            Some("FILE: certificate 2 is not valid PEM"),
         ),
         (None, Some("FILE cannot be read: no such file or directory")),
     ] {

@@ -18,7 +18,7 @@ use super::{SendResult, SmtpAccount, SmtpFailure, SmtpStep, StepReport, advice};
 use crate::config::MailTls;
 use crate::limits;
 use crate::sys::os_error::reason;
-use crate::sys::tls::{certificate_words, handshake_words};
+use crate::sys::tls::{describe_certificate_error, describe_handshake_error};
 
 /// One conversation with a server, and what it means for the mail.
 pub struct Session<'a> {
@@ -338,7 +338,10 @@ impl Session<'_> {
             }
             Error::Tls(error) => match &**error {
                 rustls::Error::InvalidCertificate(why) => {
-                    let what = format!("the certificate of {host} {}", certificate_words(why));
+                    let what = format!(
+                        "the certificate of {host} {}",
+                        describe_certificate_error(why)
+                    );
                     match (why, &self.account.ca_file) {
                         (
                             CertificateError::NotValidForName
@@ -358,7 +361,7 @@ impl Session<'_> {
                     "{host} does not speak TLS on port {}; is tls right for it?",
                     self.account.port
                 ),
-                error => handshake_words(error, host),
+                error => describe_handshake_error(error, host),
             },
             Error::InvalidTLSName => format!("{host:?} is no name that a certificate could have"),
             Error::Io(error) => match error.kind() {
