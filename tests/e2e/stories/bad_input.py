@@ -5,7 +5,7 @@ import re
 import socket
 import sqlite3
 
-from harness import expect, free_port, main_node, work_dir, run, run_on_terminal, story
+from harness import expect, free_port, main_node, run, run_on_terminal, story, work_dir
 
 
 @story(seconds=90)

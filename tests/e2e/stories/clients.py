@@ -6,7 +6,10 @@ import json
 import re
 from urllib.parse import quote
 
-from harness import ROOT, Failed, Process, demo_node, environment, expect, free_port, get, work_dir, run, story, tool, wait_until, venv
+from harness import (
+    ROOT, Failed, Process, demo_node, environment, expect, free_port, get, run, story, tool, venv, wait_until,
+    work_dir,
+)
 
 
 @contextlib.contextmanager

@@ -5,8 +5,8 @@ import json
 import re
 
 from harness import (
-    Missing, Process, WORK, environment, expect, free_port, get, main_node, not_checked, work_dir,
-    run, parse_metrics, story, tool, wait_until,
+    WORK, Missing, Process, environment, expect, free_port, get, main_node, not_checked, parse_metrics, run, story,
+    tool, wait_until, work_dir,
 )
 
 

@@ -17,7 +17,8 @@ import time
 
 from fakes.servers import json_server
 from harness import (
-    Missing, Process, ROOT, clean_environment, expect, free_port, get, main_node, not_checked, work_dir, run, story, tool, wait_until,
+    ROOT, Missing, Process, clean_environment, expect, free_port, get, main_node, not_checked, run, story, tool,
+    wait_until, work_dir,
 )
 
 PI, SERVICE = 61500, 61501

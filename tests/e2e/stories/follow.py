@@ -6,7 +6,9 @@ import signal
 import time
 
 from fakes.servers import json_server
-from harness import expect, free_port, get, records_by_key, source_status, source_table, start_node, story, wait_until, work_dir
+from harness import (
+    expect, free_port, get, records_by_key, source_status, source_table, start_node, story, wait_until, work_dir,
+)
 
 
 class Meter:

@@ -1,15 +1,11 @@
 """Glances: a client from its own OpenAPI file, readings of its server, compared with /proc."""
 
 import os
-import pathlib
-import re
-import shutil
 import sqlite3
 
 from codegen_build import build_with_client, operation_for_path
 from harness import (
-    ROOT, WORK, Process, clean_environment, environment, expect, free_port, get, work_dir, run, parse_metrics,
-    story, tool, wait_until, venv,
+    Process, environment, expect, free_port, get, parse_metrics, run, story, tool, venv, wait_until, work_dir,
 )
 
 

@@ -7,8 +7,8 @@ import time
 
 from fakes.servers import json_server
 from harness import (
-    ROOT, Failed, Missing, Process, environment, expect, free_port, get, main_node, not_checked, work_dir, run,
-    story, tool, wait_until,
+    ROOT, Failed, Missing, Process, environment, expect, free_port, get, main_node, not_checked, run, story, tool,
+    wait_until, work_dir,
 )
 
 MIXED_SECONDS = 20

@@ -13,7 +13,6 @@ import concurrent.futures
 import datetime
 import email
 import email.policy
-import http.server
 import logging
 import mailbox
 import os
@@ -24,7 +23,6 @@ import ssl
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 import traceback
 import warnings

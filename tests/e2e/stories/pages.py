@@ -9,21 +9,19 @@ Two nodes: the demo, and one with every fault at once. Screenshots go to target/
 import contextlib
 import gzip
 import json
-import os
 import pathlib
 import queue
 import shutil
 import subprocess
 import sys
 import threading
-import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 
-from fakes.servers import json_server
+from fakes.servers import json_server  # noqa: E402
 from harness import (  # noqa: E402
-    Failed, Missing, Process, ROOT, WORK, clean_environment, demo_node, die_with_parent, environment, expect, free_port,
-    get, main_node, not_checked, work_dir, run, story, tool, wait_until,
+    ROOT, WORK, Failed, Missing, Process, clean_environment, demo_node, die_with_parent, environment, expect,
+    free_port, get, main_node, not_checked, run, story, tool, wait_until, work_dir,
 )
 
 SIZES = {"phone": (360, 740), "touch": (800, 480), "desktop": (1280, 900)}

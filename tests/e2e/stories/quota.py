@@ -3,7 +3,7 @@
 import signal
 
 from fakes.servers import json_server
-from harness import Process, expect, free_port, main_node, work_dir, story, wait_until
+from harness import Process, expect, free_port, main_node, story, wait_until, work_dir
 
 
 @story(seconds=60)

@@ -6,7 +6,7 @@ import threading
 import time
 
 from fakes.servers import json_server, tcp_server
-from harness import Process, expect, free_port, get, main_node, work_dir, story, wait_until
+from harness import Process, expect, free_port, get, main_node, story, wait_until, work_dir
 
 
 def configuration(directory, port, url, every="10s"):

@@ -12,7 +12,7 @@ import sqlite3
 import subprocess
 
 from fakes.servers import json_server
-from harness import Missing, Process, ROOT, WORK, expect, free_port, get, main_node, work_dir, run, story, wait_until
+from harness import ROOT, WORK, Missing, Process, expect, free_port, get, main_node, run, story, wait_until, work_dir
 
 # The last commit with schema version 3. Update it with each new schema version.
 OLDER, OLDER_VERSION = "7a0cac9de21f34709d813ec8efea722390ba85be", 3

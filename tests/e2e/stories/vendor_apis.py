@@ -5,7 +5,7 @@ import getpass
 
 from codegen_build import build_with_client, operation_for_path
 from harness import (
-    Process, clean_environment, environment, expect, free_port, get, work_dir, run, story, tool, wait_until, venv,
+    Process, clean_environment, environment, expect, free_port, get, run, story, tool, venv, wait_until, work_dir,
 )
 
 TOKEN = "e2e-secret-token"
