@@ -76,5 +76,5 @@ def allow():
             reply = get(f"{address}:{port}", "/snapshot")
             expect(reply.status == expected, f"{address} gets {expected}", (reply.status, reply.text))
             program.stop()
-            is_logged_once = program.output().count("is in no network of `allow`") == 1
+            is_logged_once = program.output().count("is not in a network of `allow`") == 1
             expect(is_logged_once == (expected == 403), "a denied client is logged once", program.output())
