@@ -115,7 +115,7 @@ pub struct OperationsArguments {
     pub words: Vec<String>,
 }
 
-/// send a test message by the configured ways and report each step
+/// send a test alert over every channel and print each step
 #[derive(FromArgs, Debug)]
 #[cfg_attr(test, derive(argh::ArgsInfo))]
 #[argh(subcommand, name = "test-alert")]
@@ -125,7 +125,7 @@ pub struct TestAlertArguments {
     pub config: Option<String>,
 }
 
-/// play each alert rule through and print what people would be told
+/// simulate a failure for each alert rule and print the alerts
 #[derive(FromArgs, Debug)]
 #[cfg_attr(test, derive(argh::ArgsInfo))]
 #[argh(subcommand, name = "rehearse")]

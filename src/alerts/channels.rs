@@ -29,12 +29,14 @@ pub fn configured(settings: &Notifications, sender: &SenderInfo) -> Vec<Box<dyn 
     kinds.flat_map(|kind| kind(settings, sender)).collect()
 }
 
-/// What a delivery asks and reports on its way.
+/// Called after each step of a delivery: its name, how long it took, and its result.
+type StepReporter<'a> = dyn FnMut(&str, Duration, &Result<String, String>) + 'a;
+
+/// What a delivery calls on its way.
 pub struct DeliveryHooks<'a> {
     /// Called once, before the first byte that could deliver; an error ends the attempt.
     pub before_data: &'a mut dyn FnMut() -> Result<(), String>,
-    /// Called after each step: its name, how long it took, and its result.
-    pub report: &'a mut dyn FnMut(&str, Duration, &Result<String, String>),
+    pub report: &'a mut StepReporter<'a>,
     /// The attempt ends soon after the stop.
     pub stop: &'a StopToken,
 }
@@ -55,30 +57,30 @@ pub trait Channel: Send {
         None
     }
 
-    /// What stands behind the `@` of a Message-ID.
+    /// The domain of a Message-ID.
     fn message_id_domain(&self) -> String {
         "main-node.invalid".to_owned()
     }
 
-    /// A fingerprint of the configuration: what it refuses under one may pass under another.
+    /// Fingerprint of the configuration: what is refused under one may be accepted under another.
     fn config_fingerprint(&self) -> u16;
 
-    /// Whether it is asked to deliver the alert that it cannot deliver.
+    /// Whether the alert about its own failure is sent over it, too.
     fn carries_own_failure(&self) -> bool {
         true
     }
 }
 
-/// What one attempt came to.
+/// The result of one delivery attempt.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Attempt {
     /// Recipients that have the message; empty where there is only one.
     pub done_recipients: Vec<String>,
-    /// Why somebody refuses it, in one sentence.
+    /// Why it was refused, in one sentence.
     pub refused: Option<String>,
-    /// Whether it is refused for what it says, so that parts of it may be taken.
+    /// Whether it is refused for its content, so that parts of it may be accepted.
     pub is_about_content: bool,
-    /// Why it must be tried again soon.
+    /// Why it must be retried soon.
     pub retry: Option<String>,
 }
 
@@ -89,6 +91,11 @@ impl Attempt {
             ..Attempt::default()
         }
     }
+
+    /// Whether every recipient has the message.
+    pub fn is_complete(&self) -> bool {
+        self.retry.is_none() && self.refused.is_none()
+    }
 }
 
 /// One message to be delivered.
@@ -96,15 +103,15 @@ pub struct DeliveryBatch<'a> {
     pub items: &'a [OutboxItem],
     pub dropped: u64,
     pub message_id: &'a str,
-    /// Recipients that need it no more.
+    /// Recipients that have it already.
     pub done_recipients: &'a [String],
     pub now: Moment,
-    /// Why it could not be delivered until now.
+    /// Why it could not be delivered before.
     pub delayed_by: Option<&'a str>,
 }
 
-/// A fingerprint of settings and of this version. It is so short that it tells nothing of a
-/// secret among them; two that are alike by chance cost a day, until the daily retry.
+/// Fingerprint of settings and of this version. It is short, so that it reveals nothing of a secret
+/// among them; a collision costs a day, until the daily retry.
 pub fn fingerprint(settings: &[&str]) -> u16 {
     let mut hash: u32 = 0x811c_9dc5; // FNV-1a
     let version = env!("CARGO_PKG_VERSION");

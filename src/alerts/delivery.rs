@@ -1,18 +1,18 @@
-//! Delivering one channel's outbox: what is told together, when it is tried again.
+//! Delivery worker: delivers one channel's outbox, with batching, back-off and retries.
 //!
-//! A thread per channel (`mail`, `webhook`) runs [`Delivery::run`]. It sleeps until the bell
-//! rings or a pause is over, and ends within two seconds of the bell's closing. The order is
-//! strict: what may already have reached somebody goes first, under its own Message-ID;
-//! after it everything never tried goes together, in one message. A message that is refused
-//! for what it says is tried again event by event, so that one event takes no others along.
-//! Refused events wait in a lane of their own: they go when nothing new is due.
+//! A thread per channel (`mail`, `webhook`) runs [`DeliveryWorker::run`]. It sleeps until its wake
+//! signal or the end of a pause, and ends within two seconds of the stop. The order is strict: what
+//! may already have reached somebody goes first, under its own Message-ID; after it, everything
+//! never tried goes together, in one message. A message that is refused for its content is tried
+//! again event by event, so that one event holds up no others. Refused events have a queue of
+//! their own: they go when nothing new is due.
 
 use std::collections::BTreeSet;
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::channels::{Channel, DeliveryBatch, DeliveryHooks};
+use super::channels::{Attempt, Channel, DeliveryBatch, DeliveryHooks};
 use super::delivery_status::SharedDeliveryStatus;
 use super::refused_queue::RefusedQueue;
 use crate::domain::alert::DeliveryFailure;
@@ -45,7 +45,7 @@ pub struct DeliveryWorker {
     refused_queue: RefusedQueue,
 }
 
-/// Without anything to do; a wait without end would outlive a lost ring.
+/// With nothing to do; bounded, in case a wake-up is lost.
 const IDLE_WAIT: Duration = Duration::from_secs(600);
 
 impl DeliveryWorker {
@@ -98,7 +98,7 @@ impl DeliveryWorker {
         }
     }
 
-    /// News may mean that the network is back: a long pause is cut to the shortest.
+    /// A new event may mean that the network is back: a long pause is cut to the shortest.
     fn shorten_retry(&mut self, now: Mono) {
         let shortest = limits::DELIVERY_BACK_OFF.0;
         let soon = self.last_try.map_or(now, |last| last.after(shortest));
@@ -126,10 +126,11 @@ impl DeliveryWorker {
         if may_try && let Some(batch) = next_batch(&due, &self.refused_queue.alone) {
             return self.try_batch(&batch, pending.dropped, now);
         }
-        let pause = match refused.is_empty() {
-            true => pause,
-            // A request to try them again is noticed soon.
-            false => pause.min(limits::REFUSED_RETRY_POLL),
+        // A request to try them again is noticed soon.
+        let pause = if refused.is_empty() {
+            pause
+        } else {
+            pause.min(limits::REFUSED_RETRY_POLL)
         };
         self.refused_queue
             .pause(now.mono)
@@ -192,35 +193,37 @@ impl DeliveryWorker {
         (Some(batch), Duration::ZERO)
     }
 
+    /// Delivers one message; returns the pause before the next.
     fn try_batch(&mut self, items: &[OutboxItem], dropped: u64, now: Moment) -> Duration {
-        let name = self.name.clone();
+        let Some(first) = items.first() else {
+            return IDLE_WAIT;
+        };
         let ids: Vec<i64> = items.iter().map(|item| item.id).collect();
-        let first = items.first();
-        let known = first.and_then(|item| item.message_id.clone());
-        let message_id = known.unwrap_or_else(|| new_message_id(&self.channel.message_id_domain()));
-        let refusal = first.and_then(|item| item.refusal.as_ref());
+        let new_id = || new_message_id(&self.channel.message_id_domain());
+        let message_id = first.message_id.clone().unwrap_or_else(new_id);
+        let refusal = first.refusal.as_ref();
         let batch = DeliveryBatch {
             items,
             dropped,
             message_id: &message_id,
-            done_recipients: first.map_or(&[], |item| item.done_recipients.as_slice()),
+            done_recipients: &first.done_recipients,
             now,
             delayed_by: match refusal {
                 Some(refusal) => Some(&refusal.why),
                 None => self.last_error.as_deref(),
             },
         };
-        let outbox = &self.outbox;
         let mut is_sent = false;
         let mut before_data = || {
             is_sent = true;
-            let trying = DeliveryOutcome::Attempting {
+            let attempting = DeliveryOutcome::Attempting {
                 ids: ids.clone(),
                 message_id: message_id.clone(),
             };
-            outbox.record(&name, trying);
+            self.outbox.record(&self.name, attempting);
             Ok(())
         };
+        let name = &self.name;
         let hooks = DeliveryHooks {
             before_data: &mut before_data,
             report: &mut |step, took, result| log::debug!("{name}: {step}, {took:?}: {result:?}"),
@@ -228,23 +231,44 @@ impl DeliveryWorker {
         };
         let attempt = self.channel.deliver(&batch, hooks);
         self.last_try = Some(now.mono);
+        self.count_attempt(&attempt, is_sent, now);
+        let pause = self.record_attempt(attempt, items, dropped, now);
+        let pending = self.outbox.pending(&self.name);
+        self.refused_queue.plan(&pending.items, false, now);
+        self.update_status(&pending);
+        pause
+    }
+
+    fn count_attempt(&self, attempt: &Attempt, is_sent: bool, now: Moment) {
+        let is_complete = attempt.is_complete();
         let mut status = self.status.lock();
         status.attempts += 1;
-        status.failures += u64::from(attempt.retry.is_some() || attempt.refused.is_some());
-        let is_whole = attempt.retry.is_none() && attempt.refused.is_none();
-        if is_sent && (is_whole || !attempt.done_recipients.is_empty()) {
+        status.failures += u64::from(!is_complete);
+        if is_sent && (is_complete || !attempt.done_recipients.is_empty()) {
             status.last_delivered = Some(now.wall);
         }
-        drop(status);
-        if !is_whole && !attempt.done_recipients.is_empty() {
+    }
+
+    /// Records in the outbox what became of a batch; returns the pause before the next.
+    fn record_attempt(
+        &mut self,
+        attempt: Attempt,
+        items: &[OutboxItem],
+        dropped: u64,
+        now: Moment,
+    ) -> Duration {
+        let name = self.name.clone();
+        let ids: Vec<i64> = items.iter().map(|item| item.id).collect();
+        let refusal = items.first().and_then(|item| item.refusal.as_ref());
+        if !attempt.is_complete() && !attempt.done_recipients.is_empty() {
             let (ids, recipients) = (ids.clone(), attempt.done_recipients);
             self.outbox
                 .record(&name, DeliveryOutcome::PartlyDelivered { ids, recipients });
         }
-        let pause = match (attempt.retry, attempt.refused) {
-            (Some(again), None) => self.record_failure(now.mono, again, refusal.is_some()),
-            (Some(again), Some(refused)) => {
-                self.record_failure(now.mono, format!("{again}; {refused}"), refusal.is_some())
+        match (attempt.retry, attempt.refused) {
+            (Some(retry), None) => self.record_failure(now.mono, retry, refusal.is_some()),
+            (Some(retry), Some(refused)) => {
+                self.record_failure(now.mono, format!("{retry}; {refused}"), refusal.is_some())
             }
             (None, Some(_)) if attempt.is_about_content && items.len() > 1 => {
                 self.refused_queue.alone.extend(&ids);
@@ -273,14 +297,10 @@ impl DeliveryWorker {
                 self.reset_failures();
                 Duration::ZERO
             }
-        };
-        let pending = self.outbox.pending(&name);
-        self.refused_queue.plan(&pending.items, false, now);
-        self.update_status(&pending);
-        pause
+        }
     }
 
-    /// The other side is there, whatever it said.
+    /// The server responded, whatever it said.
     fn reset_failures(&mut self) {
         self.failures_in_a_row = 0;
         self.failing_since = None;
@@ -291,7 +311,7 @@ impl DeliveryWorker {
         self.refused_queue.retry_at = None;
     }
 
-    /// Keeps what is refused, but what was for too many days.
+    /// Keeps what is refused, unless it was for too many days.
     fn record_refusal(&mut self, items: &[OutboxItem], why: String, now: Moment) {
         let name = self.name.clone();
         self.reset_failures();
@@ -304,8 +324,8 @@ impl DeliveryWorker {
                 .get(&item.id)
                 .is_some_and(|(_, daily)| *daily);
             let days = known.map_or(0, |it| it.days) + u32::from(known.is_some() && is_daily);
-            let outcome = match days < limits::REFUSED_RETRIES {
-                true => DeliveryOutcome::Refused {
+            let outcome = if days < limits::REFUSED_RETRIES {
+                DeliveryOutcome::Refused {
                     ids,
                     refusal: DeliveryRefusal {
                         since: known.map_or(second, |it| it.since),
@@ -314,18 +334,17 @@ impl DeliveryWorker {
                         why: why.clone(),
                         config_fingerprint: self.refused_queue.config_fingerprint,
                     },
-                },
-                false => {
-                    log::error!("{name}: an alert is given up after {days} days: {why}");
-                    DeliveryOutcome::Undelivered {
-                        ids,
-                        ended: DeliveryEnd {
-                            second,
-                            attempts: days + 1,
-                            refused: Some(why.clone()),
-                            is_given_up: true,
-                        },
-                    }
+                }
+            } else {
+                log::error!("{name}: gave up an alert after {days} days: {why}");
+                DeliveryOutcome::Undelivered {
+                    ids,
+                    ended: DeliveryEnd {
+                        second,
+                        attempts: days + 1,
+                        refused: Some(why.clone()),
+                        is_given_up: true,
+                    },
                 }
             };
             let again = now.mono.after(limits::REFUSED_RETRY_INTERVAL);
@@ -334,22 +353,22 @@ impl DeliveryWorker {
         }
         // Once in the log, until another is the reason.
         if self.refused_queue.last_logged.as_ref() != Some(&why) {
-            log::error!("{name}: an alert is refused and kept: {why}");
+            log::error!("{name}: alert refused, kept for later: {why}");
             self.refused_queue.last_logged = Some(why);
         }
     }
 
-    /// It could not be learnt whether the message is taken: soon again. What had been refused
-    /// holds up nothing else.
+    /// The attempt failed: retry with back-off. What had been refused holds up nothing else.
     fn record_failure(&mut self, now: Mono, why: String, was_refused: bool) -> Duration {
         let name = self.name.clone();
         // Once in the log, until it is another problem.
-        let is_known = match was_refused {
-            true => self.refused_queue.failures > 0,
-            false => self.last_error.as_ref() == Some(&why),
+        let is_known = if was_refused {
+            self.refused_queue.failures > 0
+        } else {
+            self.last_error.as_ref() == Some(&why)
         };
         if !is_known && !self.stop.is_stopping() {
-            log::warn!("{name}: an alert could not be delivered and is kept: {why}");
+            log::warn!("{name}: alert not delivered, will retry: {why}");
         }
         if was_refused {
             let pause = back_off(self.refused_queue.failures);

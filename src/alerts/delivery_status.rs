@@ -6,7 +6,7 @@ use crate::domain::alert::DeliveryFailure;
 use crate::domain::time::{Moment, Wall};
 use crate::sys::sync::Mutex;
 
-/// How delivering goes, for `/status`, `/metrics` and the alert about itself.
+/// How delivery over one channel goes.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct DeliveryStatus {
     pub failure: Option<DeliveryFailure>,
@@ -38,7 +38,7 @@ impl SharedDeliveryStatus {
         self.lock().clone()
     }
 
-    /// Notes how telling something that nothing waits for has ended.
+    /// Records an attempt of the heartbeat, which has no queue.
     pub fn record_attempt(&self, result: &Result<(), String>, now: Moment) {
         let mut status = self.lock();
         status.attempts += 1;

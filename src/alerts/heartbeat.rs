@@ -1,7 +1,7 @@
-//! A dead man's switch, in the way of healthchecks: somebody outside hears once a minute that
-//! all is well, and tells a person when that stops. A dead Pi cannot mail.
+//! Heartbeat (dead man's switch): requests a URL once a minute while all is well, so that a
+//! service outside notices when this node is dead.
 //!
-//! Runs on the thread `ping`. Nothing is queued: an old sign of life is worth nothing.
+//! On the thread `ping`. Nothing is queued.
 
 use ureq::http::Request;
 
@@ -12,8 +12,7 @@ use crate::sys::clock::Clock;
 use crate::sys::shutdown::StopToken;
 use crate::sys::thread::catch_panic;
 
-/// Pings until the stop; `is_well` says whether every loop turned and something is
-/// fresh. `status` shows whether the switch hears.
+/// Sends heartbeats until the node stops, while `is_well`. `status` shows the last result.
 pub fn run(
     url: &str,
     is_well: impl Fn() -> bool,
@@ -21,21 +20,21 @@ pub fn run(
     clock: &dyn Clock,
     status: &SharedDeliveryStatus,
 ) {
-    let mut was_heard = true;
+    let mut was_ok = true;
     while !stop.is_stopping() {
-        let turn = catch_panic("ping", || {
+        let sent = catch_panic("ping", || {
             if is_well() {
-                let heard = send_ping(url, stop);
-                // An answer that the stop cut off says nothing of the switch.
-                if heard.is_ok() || !stop.is_stopping() {
-                    log_change(&heard, was_heard);
-                    status.record_attempt(&heard, clock.now());
-                    was_heard = heard.is_ok();
+                let result = send_ping(url, stop);
+                // A request that the stop interrupted says nothing about the URL.
+                if result.is_ok() || !stop.is_stopping() {
+                    log_change(&result, was_ok);
+                    status.record_attempt(&result, clock.now());
+                    was_ok = result.is_ok();
                 }
             }
         });
-        if turn.is_none() {
-            was_heard = false;
+        if sent.is_none() {
+            was_ok = false;
         }
         stop.wait(limits::PING_INTERVAL);
     }
@@ -48,22 +47,22 @@ fn send_ping(url: &str, stop: &StopToken) -> Result<(), String> {
             concat!("main-node/", env!("CARGO_PKG_VERSION")),
         )
         .body(String::new())
-        .map_err(|_| "its address cannot be used".to_owned())?;
+        .map_err(|_| "not a valid URL".to_owned())?;
     match http_client::send(request, stop)? {
         (200..=299, _) => Ok(()),
         (status @ 300..=399, _) => Err(format!(
-            "it sends elsewhere (HTTP {status}), and a redirect is not followed"
+            "it redirects (HTTP {status}), and redirects are not followed"
         )),
-        (status @ 400..=499, _) => Err(format!("it answers HTTP {status}; is its address right?")),
-        (status, _) => Err(format!("it answers HTTP {status}")),
+        (status @ 400..=499, _) => Err(format!("HTTP {status}; is the URL right?")),
+        (status, _) => Err(format!("HTTP {status}")),
     }
 }
 
-/// Once each time that it changes.
-fn log_change(heard: &Result<(), String>, was_heard: bool) {
-    match heard {
-        Err(why) if was_heard => log::warn!("ping: heartbeat URL not reachable: {why}"),
-        Ok(()) if !was_heard => log::info!("ping: heartbeat URL reachable again"),
+/// Logs only changes.
+fn log_change(result: &Result<(), String>, was_ok: bool) {
+    match result {
+        Err(why) if was_ok => log::warn!("ping: heartbeat URL not reachable: {why}"),
+        Ok(()) if !was_ok => log::info!("ping: heartbeat URL reachable again"),
         _ => {}
     }
 }
@@ -79,7 +78,7 @@ mod tests {
     use std::sync::Arc;
 
     #[test]
-    fn a_well_node_pings_and_an_unwell_one_keeps_silent() {
+    fn only_a_healthy_node_sends_heartbeats() {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port is free");
         let url = format!(
             "http://{}/ping/secret",
@@ -124,15 +123,12 @@ mod tests {
     }
 
     #[test]
-    fn a_switch_that_does_not_hear_is_in_sight_until_it_hears() {
+    fn a_failing_heartbeat_is_shown_until_it_succeeds() {
         let status = SharedDeliveryStatus::default();
         let clock = clock();
-        status.record_attempt(&Err("it answers HTTP 405".to_owned()), clock.now());
+        status.record_attempt(&Err("HTTP 405".to_owned()), clock.now());
         let shown = status.get();
-        assert_eq!(
-            shown.failure.map(|it| it.why).as_deref(),
-            Some("it answers HTTP 405")
-        );
+        assert_eq!(shown.failure.map(|it| it.why).as_deref(), Some("HTTP 405"));
         assert_eq!(shown.last_delivered, None);
         status.record_attempt(&Ok(()), clock.now());
         let shown = status.get();

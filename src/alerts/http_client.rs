@@ -22,16 +22,17 @@ pub fn send(request: Request<String>, stop: &StopToken) -> Result<(u16, String),
     let spawned = thread::spawn("call", move || {
         let result = catch_panic("webhook", || send_request(&caller, request));
         // Nobody receives any more once the node stops.
-        let _ = caller_results.send(result.unwrap_or_else(|| Err("internal error".to_owned())));
+        let _ = caller_results
+            .send(result.unwrap_or_else(|| Err("internal error; see the log".to_owned())));
     });
-    spawned.map_err(|error| format!("no thread can be started: {}", reason(&error)))?;
+    spawned.map_err(|error| format!("cannot start a thread: {}", reason(&error)))?;
     let _cut_short = stop.on_stop(move || {
         agent.shutdown();
         // The request has ended already where nobody receives this.
         let _ = results.send(Err("main-node is stopping".to_owned()));
     });
     let received = result.recv_timeout(limits::WEBHOOK_TIMEOUT * 2);
-    received.unwrap_or_else(|_| Err(no_answer()))
+    received.unwrap_or_else(|_| Err(no_response()))
 }
 
 fn agent() -> Agent {
@@ -39,7 +40,7 @@ fn agent() -> Agent {
         .timeout_global(Some(limits::WEBHOOK_TIMEOUT))
         .timeout_connect(Some(limits::CONNECT_TIMEOUT))
         .http_status_as_error(false)
-        // A secret in the address or a message must not wander to another host.
+        // A secret in the URL or a message must not reach another host.
         .max_redirects(0)
         .max_redirects_will_error(false)
         .max_response_header_size(limits::RESPONSE_HEAD_BYTES)
@@ -51,38 +52,38 @@ fn agent() -> Agent {
 
 fn send_request(agent: &Agent, request: Request<String>) -> Result<(u16, String), String> {
     let host = request.uri().host().unwrap_or_default().to_owned();
-    let mut answer = agent
+    let mut response = agent
         .run(request)
         .map_err(|error| format!("{host}: {}", describe_error(&error)))?;
     let mut beginning = Vec::new();
     let bytes = limits::REPLY_CHARS as u64;
-    // What it says beside its status is a courtesy.
-    let _ = answer
+    // The body is optional: it only explains the status.
+    let _ = response
         .body_mut()
         .as_reader()
         .take(bytes)
         .read_to_end(&mut beginning);
-    let said = String::from_utf8_lossy(&beginning);
-    let said = said.chars().map(|c| if c.is_control() { ' ' } else { c });
-    let said: String = said.collect();
-    Ok((answer.status().as_u16(), said.trim().to_owned()))
+    let text = String::from_utf8_lossy(&beginning);
+    let text = text.chars().map(|c| if c.is_control() { ' ' } else { c });
+    let text: String = text.collect();
+    Ok((response.status().as_u16(), text.trim().to_owned()))
 }
 
-fn no_answer() -> String {
-    format!("no answer within {} s", limits::WEBHOOK_TIMEOUT.as_secs())
+fn no_response() -> String {
+    format!("no response within {} s", limits::WEBHOOK_TIMEOUT.as_secs())
 }
 
-/// The library's own words may hold the address.
+/// In our own words: the library's may show the URL.
 fn describe_error(error: &ureq::Error) -> String {
     match error {
-        ureq::Error::Timeout(_) => no_answer(),
-        ureq::Error::HostNotFound => "its name cannot be resolved".to_owned(),
+        ureq::Error::Timeout(_) => no_response(),
+        ureq::Error::HostNotFound => "the name cannot be resolved".to_owned(),
         ureq::Error::Io(error) => reason(error),
-        ureq::Error::ConnectionFailed => "it cannot be connected".to_owned(),
+        ureq::Error::ConnectionFailed => "cannot connect".to_owned(),
         ureq::Error::Rustls(rustls::Error::InvalidCertificate(why)) => {
-            format!("its certificate {}", describe_certificate_error(why))
+            format!("the certificate {}", describe_certificate_error(why))
         }
-        ureq::Error::Tls(_) | ureq::Error::Rustls(_) => "its certificate is not trusted".to_owned(),
-        _ => "it does not answer as HTTP should".to_owned(),
+        ureq::Error::Tls(_) | ureq::Error::Rustls(_) => "the certificate is not trusted".to_owned(),
+        _ => "the response is not valid HTTP".to_owned(),
     }
 }

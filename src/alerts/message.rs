@@ -1,14 +1,16 @@
 //! Message text: subject and body of a batch of events, for every channel.
 //!
 //! Pure. Plain text and HTML are rendered from the same blocks, so that they cannot disagree. All
-//! times are said by the owner's clock; a time that could not be believed is not said.
+//! times are in the owner's time zone; a time of an untrusted clock is left out.
 
 use std::time::Duration;
 
 use jiff::tz::TimeZone;
 
 use super::message_format::{Block, render_html, render_text};
-use crate::domain::alert_event::{AlertEvent, AlertEventKind, WallStamp};
+use crate::domain::alert_event::{
+    AlertEvent, AlertEventKind, AlertOutage, AlertText, LastGood, WallStamp,
+};
 use crate::domain::outbox::OutboxItem;
 use crate::domain::time::{Moment, Wall, human_duration as span};
 
@@ -28,17 +30,17 @@ pub struct Message {
     pub subject: String,
     pub text: String,
     pub html: String,
-    /// Messages that told earlier parts of the same stories, without brackets.
+    /// Message-IDs of earlier messages about the same incidents, without brackets.
     pub references: Vec<String>,
 }
 
-/// Incidents of one message that are told at length.
+/// Incidents of one message that are described in detail.
 const MAX_DETAILED_INCIDENTS: usize = 3;
 /// A message that comes later than this says why.
 const DELAY_NOTE_AFTER: Duration = Duration::from_secs(600);
 
-/// What one batch of events says. `delayed_by` is why it could not be told before; `dropped`
-/// counts events that nobody will be told.
+/// Composes the message of a batch of events. `delayed_by` is why it could not be delivered before;
+/// `dropped` counts events that will never be delivered.
 pub fn compose(
     items: &[OutboxItem],
     dropped: u64,
@@ -46,29 +48,29 @@ pub fn compose(
     now: Moment,
     delayed_by: Option<&str>,
 ) -> Message {
-    let teller = MessageWriter { sender, now };
-    let stories = summarize_incidents(items);
+    let writer = MessageWriter { sender, now };
+    let incidents = summarize_incidents(items);
     let mut blocks = Vec::new();
-    for (index, story) in stories.iter().enumerate() {
-        if stories.len() > 1 {
-            blocks.push(Block::Heading(story.last.text.about.clone()));
+    for (index, incident) in incidents.iter().enumerate() {
+        if incidents.len() > 1 {
+            blocks.push(Block::Heading(incident.last.text.about.clone()));
         }
-        teller.write_incident(story, index < MAX_DETAILED_INCIDENTS, &mut blocks);
+        writer.write_incident(incident, index < MAX_DETAILED_INCIDENTS, &mut blocks);
     }
-    if let Some(late) = teller.delay_note(items, delayed_by) {
+    if let Some(late) = writer.delay_note(items, delayed_by) {
         blocks.push(Block::Paragraph(late));
     }
     if dropped > 0 {
         blocks.push(Block::Paragraph(format!(
-            "{dropped} older events were dropped, because too many waited; the page lists every \
-             incident."
+            "{dropped} older events were dropped because too many were waiting; the page lists \
+             every incident."
         )));
     }
     blocks.push(Block::Link(format!("{}/web", sender.page)));
     blocks.push(Block::Small(format!(
         "main-node on {}, incident {}",
         sender.node,
-        incident_numbers(&stories)
+        incident_numbers(&incidents)
     )));
     let mut references: Vec<String> = items
         .iter()
@@ -76,47 +78,47 @@ pub fn compose(
         .collect();
     references.dedup();
     Message {
-        subject: one_line(&teller.subject(&stories)),
+        subject: one_line(&writer.subject(&incidents)),
         text: render_text(&blocks),
         html: render_html(&blocks),
         references,
     }
 }
 
-/// What a batch tells of one incident.
+/// The events of one incident in a batch.
 struct IncidentSummary<'a> {
     first: &'a AlertEvent,
     last: &'a AlertEvent,
-    /// What it was when it began, if the batch tells that.
+    /// The event that opened it, if the batch has it.
     opening: Option<&'a AlertEvent>,
 }
 
 fn summarize_incidents(items: &[OutboxItem]) -> Vec<IncidentSummary<'_>> {
-    let mut stories: Vec<IncidentSummary<'_>> = Vec::new();
+    let mut incidents: Vec<IncidentSummary<'_>> = Vec::new();
     for event in items.iter().map(|item| &item.event) {
         let opening = Some(event).filter(|event| event.kind.opens());
-        match stories
+        match incidents
             .iter_mut()
-            .find(|story| story.last.incident == event.incident)
+            .find(|incident| incident.last.incident == event.incident)
         {
-            Some(story) => {
-                story.last = event;
-                story.opening = story.opening.or(opening);
+            Some(incident) => {
+                incident.last = event;
+                incident.opening = incident.opening.or(opening);
             }
-            None => stories.push(IncidentSummary {
+            None => incidents.push(IncidentSummary {
                 first: event,
                 last: event,
                 opening,
             }),
         }
     }
-    stories
+    incidents
 }
 
-fn incident_numbers(stories: &[IncidentSummary<'_>]) -> String {
-    let numbers: Vec<String> = stories
+fn incident_numbers(incidents: &[IncidentSummary<'_>]) -> String {
+    let numbers: Vec<String> = incidents
         .iter()
-        .map(|story| story.last.incident.to_string())
+        .map(|incident| incident.last.incident.to_string())
         .collect();
     numbers.join(", ")
 }
@@ -127,22 +129,21 @@ struct MessageWriter<'a> {
 }
 
 impl MessageWriter<'_> {
-    fn subject(&self, stories: &[IncidentSummary<'_>]) -> String {
-        let what = match stories {
+    fn subject(&self, incidents: &[IncidentSummary<'_>]) -> String {
+        let what = match incidents {
             [] => "no events".to_owned(),
             [one] => self.headline(one),
             several => {
-                let open = several.iter().filter(|story| !story.last.kind.closes());
+                let open = several
+                    .iter()
+                    .filter(|incident| !incident.last.kind.closes());
                 let open = open.count();
                 let abouts: Vec<&str> = several
                     .iter()
                     .take(4)
-                    .map(|story| story.last.text.about.as_str())
+                    .map(|incident| incident.last.text.about.as_str())
                     .collect();
-                let rest = match several.len() > 4 {
-                    true => ", …",
-                    false => "",
-                };
+                let rest = if several.len() > 4 { ", …" } else { "" };
                 let state = match open {
                     0 => "all over".to_owned(),
                     open => format!("{open} open"),
@@ -158,15 +159,15 @@ impl MessageWriter<'_> {
     }
 
     /// `Weather: no data since 02:10 (cannot resolve name)`.
-    fn headline(&self, story: &IncidentSummary<'_>) -> String {
-        let event = story.last;
-        let words = &event.text;
-        let what = format!("{}: {}", words.about, words.trouble);
+    fn headline(&self, incident: &IncidentSummary<'_>) -> String {
+        let event = incident.last;
+        let text = &event.text;
+        let what = format!("{}: {}", text.about, text.problem);
         match event.kind {
             AlertEventKind::Flapping => {
                 format!(
                     "{}: flapping, {} ({} times)",
-                    words.about, words.trouble, event.outage_count
+                    text.about, text.problem, event.outage_count
                 )
             }
             AlertEventKind::Trigger | AlertEventKind::Reminder => {
@@ -174,7 +175,7 @@ impl MessageWriter<'_> {
                     AlertEventKind::Reminder => ", still",
                     _ => "",
                 };
-                let cause = match words.cause.as_str() {
+                let cause = match text.cause.as_str() {
                     "" => String::new(),
                     cause => format!(" ({cause})"),
                 };
@@ -182,26 +183,27 @@ impl MessageWriter<'_> {
             }
             AlertEventKind::Recovery => format!(
                 "{}: good again ({} {})",
-                words.about,
-                words.trouble,
+                text.about,
+                text.problem,
                 self.time_span(event)
             ),
-            AlertEventKind::RuleRemoved => format!("{}: no longer watched", words.about),
+            AlertEventKind::RuleRemoved => format!("{}: no longer monitored", text.about),
         }
     }
 
-    /// `since 02:10`, or where no clock could be believed `for 12 min`.
+    /// `since 02:10`, or where no clock could be trusted `for 12 min`.
     fn since(&self, event: &AlertEvent) -> String {
-        match event.since.is_trusted {
-            true => format!("since {}", self.short_time(event.since.wall())),
-            false => format!("for {}", span(Duration::from_millis(event.lasted_ms))),
+        if event.since.is_trusted {
+            format!("since {}", self.short_time(event.since.wall()))
+        } else {
+            format!("for {}", lasted(event))
         }
     }
 
     /// `02:10–03:40`.
     fn time_span(&self, event: &AlertEvent) -> String {
         if !event.since.is_trusted || !event.at.is_trusted {
-            return format!("for {}", span(Duration::from_millis(event.lasted_ms)));
+            return format!("for {}", lasted(event));
         }
         let (from, until) = (event.since.wall(), event.at.wall());
         format!(
@@ -211,10 +213,11 @@ impl MessageWriter<'_> {
         )
     }
 
-    fn stamp_text(&self, told: WallStamp) -> String {
-        match told.is_trusted {
-            true => self.short_time(told.wall()),
-            false => "?".to_owned(),
+    fn stamp_text(&self, stamp: WallStamp) -> String {
+        if stamp.is_trusted {
+            self.short_time(stamp.wall())
+        } else {
+            "?".to_owned()
         }
     }
 
@@ -225,10 +228,15 @@ impl MessageWriter<'_> {
 
     fn short_time_after(&self, wall: Wall, known: Wall) -> String {
         let day = self.format_time(wall, "%Y-%m-%d");
-        match day == self.format_time(known, "%Y-%m-%d") {
-            true => self.format_time(wall, "%H:%M"),
-            false => self.format_time(wall, "%a %-d %b %H:%M"),
+        if day == self.format_time(known, "%Y-%m-%d") {
+            self.format_time(wall, "%H:%M")
+        } else {
+            self.format_time(wall, "%a %-d %b %H:%M")
         }
+    }
+
+    fn long_time(&self, wall: Wall) -> String {
+        self.format_time(wall, "%a %-d %b %Y, %H:%M %Z")
     }
 
     fn format_time(&self, wall: Wall, format: &str) -> String {
@@ -241,111 +249,143 @@ impl MessageWriter<'_> {
         }
     }
 
-    fn write_incident(&self, story: &IncidentSummary<'_>, is_full: bool, blocks: &mut Vec<Block>) {
-        let event = story.last;
-        let words = &event.text;
-        let since = match event.since.is_trusted {
-            true => self.format_time(event.since.wall(), "%a %-d %b %Y, %H:%M %Z"),
-            false => "a time that no clock could tell".to_owned(),
-        };
-        let lasted = span(Duration::from_millis(event.lasted_ms));
-        let opening = match event.kind {
-            AlertEventKind::Trigger => format!(
-                "{}: {} since {since} ({lasted}). {}",
-                words.about, words.trouble, words.displays
-            ),
-            AlertEventKind::Reminder => format!(
-                "{}: {}, still since {since} ({lasted}). {}",
-                words.about, words.trouble, words.displays
-            ),
-            AlertEventKind::Flapping => format!(
-                "{}: flapping, {} ({} times lately), now again since {since}. {} The next message \
-                 comes when it has been stable for an hour.",
-                words.about, words.trouble, event.outage_count, words.displays
-            ),
-            AlertEventKind::Recovery => {
-                let until = self.stamp_text(event.at);
-                let itself = "It recovered by itself; displays show current values.";
-                match event.outages.is_empty() {
-                    true => format!(
-                        "{}: good again since {until}. It was: {}, from {since} for {lasted}. \
-                         {itself}",
-                        words.about, words.trouble
-                    ),
-                    false => format!(
-                        "{}: calm since {until}. It came and went {} times ({}). {itself}",
-                        words.about, event.outage_count, words.trouble
-                    ),
-                }
-            }
-            AlertEventKind::RuleRemoved => format!(
-                "{}: no longer watched, because the configuration changed. It was: {}, since \
-                 {since}.",
-                words.about, words.trouble
-            ),
-        };
-        blocks.push(Block::Paragraph(opening));
-        if story.first.kind.opens() && event.kind.closes() {
+    fn write_incident(
+        &self,
+        incident: &IncidentSummary<'_>,
+        is_detailed: bool,
+        blocks: &mut Vec<Block>,
+    ) {
+        let event = incident.last;
+        let text = &event.text;
+        blocks.push(Block::Paragraph(self.opening_paragraph(event)));
+        if incident.first.kind.opens() && event.kind.closes() {
             blocks.push(Block::Paragraph(
                 "This message covers both the start and the end of the incident.".to_owned(),
             ));
         }
-        self.write_cause(event, blocks);
-        if !event.outages.is_empty() {
-            let outages = event.outages.iter().map(|outage| match outage.until {
-                Some(until) => format!(
-                    "{} to {}",
-                    self.stamp_text(outage.from),
-                    self.stamp_text(until)
-                ),
-                None => format!("{} until now", self.stamp_text(outage.from)),
-            });
+        write_cause(event, blocks);
+        if event.outages.iter().any(|it| it.from.is_trusted) {
+            let outages = event.outages.iter().map(|it| self.outage_text(it));
             blocks.push(Block::List("When".to_owned(), outages.collect()));
         }
-        let last_good = story.opening.map_or(&event.last_good, |it| &it.last_good);
-        if is_full && !event.kind.closes() && !last_good.is_empty() {
-            let values = last_good.iter().map(|good| {
-                let observed = Wall(good.observed_ms);
-                let age = span(event.at.wall().since(observed));
-                let when = format!("{}, {age} old at the time", self.short_time(observed));
-                [
-                    good.key.clone(),
-                    format!("{} {}", good.value, good.unit).trim().to_owned(),
-                    when,
-                ]
-            });
+        if !is_detailed || event.kind.closes() {
+            return;
+        }
+        let opening = incident.opening.unwrap_or(event);
+        if !opening.last_good.is_empty() {
+            let values = opening.last_good.iter();
+            let values = values.map(|good| self.last_good_row(good, event.at));
             blocks.push(Block::Values(
                 "Last good values".to_owned(),
                 values.collect(),
             ));
         }
-        if is_full && !event.kind.closes() {
-            blocks.push(Block::Paragraph(format!(
-                "What main-node does: {}",
-                words.node_does
-            )));
-            if !words.check.is_empty() {
-                blocks.push(Block::List(
-                    "What you can check".to_owned(),
-                    words.check.clone(),
-                ));
-            }
+        blocks.push(Block::Paragraph(format!(
+            "What main-node does: {}",
+            text.node_does
+        )));
+        if !text.check.is_empty() {
+            blocks.push(Block::List(
+                "What you can check".to_owned(),
+                text.check.clone(),
+            ));
         }
     }
 
-    fn write_cause(&self, event: &AlertEvent, blocks: &mut Vec<Block>) {
-        let words = &event.text;
-        let mut why = String::new();
-        if !words.cause.is_empty() {
-            why += &format!("{}. ", words.cause);
+    /// What happened, since when, and what displays show.
+    fn opening_paragraph(&self, event: &AlertEvent) -> String {
+        let AlertText {
+            about,
+            problem,
+            displays,
+            ..
+        } = &event.text;
+        let count = event.outage_count;
+        match event.kind {
+            AlertEventKind::Trigger => {
+                let since = self.since_with_duration(event);
+                format!("{about}: {problem} {since}. {displays}")
+            }
+            AlertEventKind::Reminder => {
+                let since = self.since_with_duration(event);
+                format!("{about}: {problem}, still {since}. {displays}")
+            }
+            AlertEventKind::Flapping => format!(
+                "{about}: flapping, {problem} ({count} times recently), now again {}. {displays} \
+                 The next message is sent when it has been stable for an hour.",
+                self.since_long(event)
+            ),
+            AlertEventKind::Recovery if event.outages.is_empty() => format!(
+                "{about}: good again{}. It was: {problem}, {}. Displays show current values again.",
+                self.since_end(event),
+                self.long_time_span(event)
+            ),
+            AlertEventKind::Recovery => format!(
+                "{about}: stable{}. It was flapping: {problem}, {count} times. Displays show \
+                 current values again.",
+                self.since_end(event)
+            ),
+            AlertEventKind::RuleRemoved => format!(
+                "{about}: no longer monitored, because the configuration changed. It was: \
+                 {problem}, {}.",
+                self.since_long(event)
+            ),
         }
-        why += &words.detail;
-        if !words.cause_name.is_empty() {
-            why += &format!(" [{}]", words.cause_name);
+    }
+
+    /// `since Sat 1 Nov 2025, 02:10 CET`, or where no clock could be trusted `for 12 min`.
+    fn since_long(&self, event: &AlertEvent) -> String {
+        if event.since.is_trusted {
+            format!("since {}", self.long_time(event.since.wall()))
+        } else {
+            format!("for {}", lasted(event))
         }
-        if !why.trim().is_empty() {
-            blocks.push(Block::Paragraph(format!("Cause: {}", why.trim())));
+    }
+
+    /// `since Sat 1 Nov 2025, 02:10 CET (15 min)`, or `for 15 min`.
+    fn since_with_duration(&self, event: &AlertEvent) -> String {
+        if event.since.is_trusted {
+            format!("{} ({})", self.since_long(event), lasted(event))
+        } else {
+            self.since_long(event)
         }
+    }
+
+    /// `from Sat 1 Nov 2025, 02:10 CET for 90 min`, or `for 90 min`.
+    fn long_time_span(&self, event: &AlertEvent) -> String {
+        if event.since.is_trusted {
+            let from = self.long_time(event.since.wall());
+            format!("from {from} for {}", lasted(event))
+        } else {
+            format!("for {}", lasted(event))
+        }
+    }
+
+    /// ` since 03:40`; nothing where no clock could be trusted.
+    fn since_end(&self, event: &AlertEvent) -> String {
+        if event.at.is_trusted {
+            format!(" since {}", self.short_time(event.at.wall()))
+        } else {
+            String::new()
+        }
+    }
+
+    fn outage_text(&self, outage: &AlertOutage) -> String {
+        let from = self.stamp_text(outage.from);
+        match outage.until {
+            Some(until) => format!("{from} to {}", self.stamp_text(until)),
+            None => format!("{from} until now"),
+        }
+    }
+
+    fn last_good_row(&self, good: &LastGood, at: WallStamp) -> [String; 3] {
+        let observed = Wall(good.observed_ms);
+        let age = span(at.wall().since(observed));
+        [
+            good.key.clone(),
+            format!("{} {}", good.value, good.unit).trim().to_owned(),
+            format!("{}, {age} old at the time", self.short_time(observed)),
+        ]
     }
 
     fn delay_note(&self, items: &[OutboxItem], delayed_by: Option<&str>) -> Option<String> {
@@ -360,16 +400,37 @@ impl MessageWriter<'_> {
             _ => span(late),
         };
         Some(format!(
-            "This message was delayed {late}{}",
+            "This message was delayed by {late}{}",
             full_stop(&why)
         ))
     }
 }
 
+fn write_cause(event: &AlertEvent, blocks: &mut Vec<Block>) {
+    let text = &event.text;
+    let mut cause = String::new();
+    if !text.cause.is_empty() {
+        cause += &format!("{}. ", text.cause);
+    }
+    cause += &text.detail;
+    if !text.cause_name.is_empty() {
+        cause += &format!(" [{}]", text.cause_name);
+    }
+    if !cause.trim().is_empty() {
+        blocks.push(Block::Paragraph(format!("Cause: {}", cause.trim())));
+    }
+}
+
+/// How long it had lasted.
+fn lasted(event: &AlertEvent) -> String {
+    span(Duration::from_millis(event.lasted_ms))
+}
+
 fn full_stop(sentence: &str) -> String {
-    match sentence.ends_with('.') {
-        true => sentence.to_owned(),
-        false => format!("{sentence}."),
+    if sentence.ends_with('.') {
+        sentence.to_owned()
+    } else {
+        format!("{sentence}.")
     }
 }
 

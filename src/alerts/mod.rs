@@ -1,9 +1,8 @@
-//! Telling people: from events in the outbox to mail, webhooks and a dead man's switch.
+//! Alert delivery: from events in the outbox to mail and webhooks, and the heartbeat.
 //!
-//! The threads `mail` and `webhook` each deliver one channel, `ping` tells a dead man's
-//! switch that all is well. None of them decides what is worth telling (`domain::alert`
-//! does), and none touches the database: the outbox is handed in. Async code lives in
-//! [`channels::smtp`] alone.
+//! Each channel has a thread of its own name (`mail`, `webhook`); `ping` sends the heartbeat. None of
+//! them decides what is an alert (`domain::alert` does), and none touches the database: the outbox
+//! is handed in. Async code lives in [`channels::smtp`] alone.
 
 pub mod channels;
 pub mod delivery;

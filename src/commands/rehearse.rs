@@ -1,5 +1,5 @@
-//! `main-node rehearse`: each alert rule of the effective configuration played through, and
-//! what people would be told, with times. Nothing is fetched, sent or stored.
+//! `main-node rehearse`: simulates a failure for each alert rule of the effective configuration
+//! and prints the alerts, with times. Nothing is fetched, sent or stored.
 
 use std::fmt::Write;
 use std::sync::Arc;
@@ -19,7 +19,7 @@ use crate::domain::time::{ClockTrust, Moment, Mono, human_duration as span};
 use crate::node::notifiers;
 use crate::sys::clock::{Clock, SystemClock};
 
-/// What would be told in each case, beginning now.
+/// The alerts of every scenario, beginning now.
 pub fn run(config: &Config) -> String {
     rehearse(config, SystemClock::new().now())
 }
@@ -31,12 +31,12 @@ fn rehearse(config: &Config, now: Moment) -> String {
         let _ = Rehearsal::new(config, now).run(&case, &mut out);
     }
     if notifiers::channels(config).is_empty() {
-        out += "Nobody would be told any of this: neither [mail] nor `webhook` is configured.\n";
+        out += "None of these would be sent: no channel is configured. Add [mail], or `webhook` in [alert].\n";
     }
     out
 }
 
-/// What goes wrong.
+/// A simulated fault.
 enum SimulatedFault {
     Source(usize),
     Network,
@@ -52,16 +52,16 @@ enum SimulatedFault {
 
 struct Scenario {
     title: String,
-    trouble: SimulatedFault,
+    fault: SimulatedFault,
 }
 
 fn scenarios(config: &Config) -> Vec<Scenario> {
     let mut cases = Vec::new();
-    let mut add = |title: String, trouble| cases.push(Scenario { title, trouble });
+    let mut add = |title: String, fault| cases.push(Scenario { title, fault });
     for (index, source) in config.sources.iter().enumerate() {
         let name = &source.plan.name;
         add(
-            format!("{name}: no fetch ends well"),
+            format!("{name}: every request fails"),
             SimulatedFault::Source(index),
         );
     }
@@ -70,12 +70,9 @@ fn scenarios(config: &Config) -> Vec<Scenario> {
     }
     if let Some(first) = config.sources.first() {
         let name = &first.plan.name;
-        add(
-            format!("{name} comes and goes"),
-            SimulatedFault::Flapping(0),
-        );
+        add(format!("{name} is flapping"), SimulatedFault::Flapping(0));
         if config.alert.schema_drift {
-            let title = format!("{name}: answers are no longer as described");
+            let title = format!("{name}: unexpected response format");
             add(title, SimulatedFault::Drift(0));
         }
     }
@@ -83,29 +80,35 @@ fn scenarios(config: &Config) -> Vec<Scenario> {
         let beyond = |bound: f64, side: f64| bound + side * (rule.hysteresis + 1.0);
         let bad = rule.above.map(|it| beyond(it, 1.0));
         let bad = bad.or(rule.below.map(|it| beyond(it, -1.0)));
-        let trouble = SimulatedFault::Value(rule.key.clone(), bad.unwrap_or(0.0));
-        add(format!("{} is outside its bounds", rule.key), trouble);
+        let fault = SimulatedFault::Value(rule.key.clone(), bad.unwrap_or(0.0));
+        add(format!("{} is out of range", rule.key), fault);
     }
     for rule in &config.alert.stale {
-        let trouble = SimulatedFault::Stale(rule.key.clone());
-        add(format!("{} is stale", rule.key), trouble);
+        let fault = SimulatedFault::Stale(rule.key.clone());
+        add(format!("{} is stale", rule.key), fault);
     }
-    add("nothing can be stored".to_owned(), SimulatedFault::Storage);
+    add(
+        "readings cannot be stored".to_owned(),
+        SimulatedFault::Storage,
+    );
     add(
         "the database is damaged".to_owned(),
         SimulatedFault::Database,
     );
-    add("nobody sets the clock".to_owned(), SimulatedFault::Clock);
+    add(
+        "the clock is not synchronised".to_owned(),
+        SimulatedFault::Clock,
+    );
     if let Some(rule) = config.alert.displays.first() {
         add(
-            format!("the display {} is silent", rule.name),
+            format!("the display {} sends no requests", rule.name),
             SimulatedFault::Display,
         );
     }
     cases
 }
 
-/// One case on a clock of its own.
+/// One scenario on a clock of its own.
 struct Rehearsal<'a> {
     config: &'a Config,
     snapshot: Snapshot,
@@ -116,7 +119,7 @@ struct Rehearsal<'a> {
     due: Vec<Mono>,
 }
 
-/// The longest that a case is waited for.
+/// The longest time that a scenario simulates.
 const MAX_WAIT: Duration = Duration::from_secs(14 * 24 * 3600);
 const TICK: Duration = Duration::from_secs(10);
 
@@ -169,37 +172,37 @@ impl<'a> Rehearsal<'a> {
 
     fn run(mut self, case: &Scenario, out: &mut String) -> std::fmt::Result {
         writeln!(out, "=== {}", case.title)?;
-        let was_told = match case.trouble {
+        let was_sent = match case.fault {
             SimulatedFault::Flapping(_) => {
-                let mut was_told = false;
+                let mut was_sent = false;
                 for _ in 0..3 {
-                    was_told |= self.run_until_events(case, true, 1, out)?;
+                    was_sent |= self.run_until_events(case, true, 1, out)?;
                     let closed = self.run_until_events(case, false, 1, out)?;
-                    // Once it flaps there is no more word until it has been calm.
+                    // Once it flaps, the next event comes after the cooldown.
                     if !closed {
                         break;
                     }
                 }
-                was_told
+                was_sent
             }
             _ => {
                 // The beginning, and one reminder.
-                let was_told = self.run_until_events(case, true, 2, out)?;
+                let was_sent = self.run_until_events(case, true, 2, out)?;
                 self.run_until_events(case, false, 1, out)?;
-                was_told
+                was_sent
             }
         };
-        if !was_told {
-            let patience = span(MAX_WAIT);
+        if !was_sent {
+            let limit = span(MAX_WAIT);
             writeln!(
                 out,
-                "Nothing is told within {patience}; is `mute` too wide?\n"
+                "No alert within {limit}. Does `mute` cover all of it?\n"
             )?;
         }
         Ok(())
     }
 
-    /// Goes on, bad or good, until so many events are told; whether one was.
+    /// Simulates time, with or without the fault, until so many events are sent; whether one was.
     fn run_until_events(
         &mut self,
         case: &Scenario,
@@ -207,27 +210,27 @@ impl<'a> Rehearsal<'a> {
         wanted: usize,
         out: &mut String,
     ) -> Result<bool, std::fmt::Error> {
-        let mut told = 0;
+        let mut sent = 0;
         let until = self.now.mono.after(MAX_WAIT);
-        while told < wanted && self.now.mono < until {
+        while sent < wanted && self.now.mono < until {
             self.now.mono = self.now.mono.after(TICK);
             self.now.wall = self.now.wall.after(TICK);
-            self.now.trust = match (&case.trouble, is_bad) {
+            self.now.trust = match (&case.fault, is_bad) {
                 (SimulatedFault::Clock, true) => ClockTrust::Untrusted,
                 _ => ClockTrust::Trusted,
             };
-            self.fetch(&case.trouble, is_bad);
-            self.apply_fault(&case.trouble, is_bad);
-            told += self.print_events(out)?;
+            self.fetch(&case.fault, is_bad);
+            self.apply_fault(&case.fault, is_bad);
+            sent += self.print_events(out)?;
             if !is_bad && self.state.open().is_empty() {
                 break;
             }
         }
-        Ok(told > 0)
+        Ok(sent > 0)
     }
 
-    /// The sources that are due are asked.
-    fn fetch(&mut self, trouble: &SimulatedFault, is_bad: bool) {
+    /// Fetches the sources that are due.
+    fn fetch(&mut self, fault: &SimulatedFault, is_bad: bool) {
         for (index, source) in self.snapshot.sources.iter_mut().enumerate() {
             if self.due[index] > self.now.mono {
                 continue;
@@ -236,13 +239,13 @@ impl<'a> Rehearsal<'a> {
             let health = &mut source.health;
             health.attempts += 1;
             health.last_attempt = Some(self.now);
-            let fails = match trouble {
+            let fails = match fault {
                 SimulatedFault::Source(one) | SimulatedFault::Flapping(one) => *one == index,
                 SimulatedFault::Network => true,
                 _ => false,
             };
             if fails && is_bad {
-                let cause = match trouble {
+                let cause = match fault {
                     SimulatedFault::Network => Cause::Network,
                     _ => Cause::Timeout,
                 };
@@ -260,8 +263,8 @@ impl<'a> Rehearsal<'a> {
         }
     }
 
-    fn apply_fault(&mut self, trouble: &SimulatedFault, is_bad: bool) {
-        match trouble {
+    fn apply_fault(&mut self, fault: &SimulatedFault, is_bad: bool) {
+        match fault {
             SimulatedFault::Drift(index) => {
                 let issue = Issue {
                     reason: Reason::WrongType,
@@ -276,7 +279,7 @@ impl<'a> Rehearsal<'a> {
             SimulatedFault::Database => {
                 self.node.salvage = Some(Salvaged {
                     since: self.began.mono,
-                    quarantine_path: "main-node.db.damaged-…, beside the database".to_owned(),
+                    quarantine_path: "main-node.db.damaged-… beside the database".to_owned(),
                     is_complete: !is_bad,
                 });
             }
@@ -285,8 +288,8 @@ impl<'a> Rehearsal<'a> {
             }
             _ => {}
         }
-        self.snapshot.records = self.records(trouble, is_bad);
-        let silence = match (trouble, is_bad) {
+        self.snapshot.records = self.records(fault, is_bad);
+        let silence = match (fault, is_bad) {
             (SimulatedFault::Display, true) => self.now.mono.since(self.began.mono),
             _ => Duration::ZERO,
         };
@@ -294,12 +297,12 @@ impl<'a> Rehearsal<'a> {
         self.node.displays = displays.map(|it| (it.name.clone(), silence)).collect();
     }
 
-    /// The keys that rules speak of: good, but for the one in trouble.
-    fn records(&self, trouble: &SimulatedFault, is_bad: bool) -> Vec<Record> {
+    /// The keys of the rules: good, but for the faulty one.
+    fn records(&self, fault: &SimulatedFault, is_bad: bool) -> Vec<Record> {
         let rules = &self.config.alert;
         let mut records: Vec<Record> = Vec::new();
         for rule in &rules.stale {
-            let is_it = matches!(trouble, SimulatedFault::Stale(key) if *key == rule.key);
+            let is_it = matches!(fault, SimulatedFault::Stale(key) if *key == rule.key);
             records.push(self.record(&rule.key, 1.0, is_it && is_bad));
         }
         for rule in &rules.values {
@@ -309,7 +312,7 @@ impl<'a> Rehearsal<'a> {
                 (None, Some(above)) => above - rule.hysteresis - 1.0,
                 (None, None) => 0.0,
             };
-            let value = match trouble {
+            let value = match fault {
                 SimulatedFault::Value(key, bad) if is_bad && *key == rule.key => *bad,
                 _ => good,
             };
@@ -334,7 +337,7 @@ impl<'a> Rehearsal<'a> {
         }
     }
 
-    /// Prints what is told now.
+    /// Prints the events of this moment.
     fn print_events(&mut self, out: &mut String) -> Result<usize, std::fmt::Error> {
         self.snapshot.at = self.now;
         let facts = AlertFacts {
@@ -348,7 +351,7 @@ impl<'a> Rehearsal<'a> {
             self.due.fill(self.now.mono);
         }
         let sender = notifiers::sender(self.config);
-        let told = step.events.len();
+        let sent = step.events.len();
         for event in step.events {
             let after = span(self.now.mono.since(self.began.mono));
             let kind = event.kind.name();
@@ -370,10 +373,10 @@ impl<'a> Rehearsal<'a> {
                 writeln!(out, "    {line}")?;
             }
         }
-        if told > 0 {
+        if sent > 0 {
             writeln!(out)?;
         }
-        Ok(told)
+        Ok(sent)
     }
 }
 
@@ -384,7 +387,7 @@ mod tests {
     use crate::domain::time::Wall;
 
     #[test]
-    fn every_rule_is_played_to_its_end() {
+    fn every_rule_is_simulated_from_trigger_to_recovery() {
         let directory = crate::golden::scratch("rehearse");
         let file = directory.join("main-node.toml");
         let text = "name = \"pi\"\ntimezone = \"UTC\"\n\

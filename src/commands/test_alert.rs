@@ -15,7 +15,7 @@ use crate::node::notifiers;
 use crate::sys::clock::{Clock, SystemClock};
 use crate::sys::shutdown::StopToken;
 
-/// Tries every channel that is configured; 0 if all of them delivered to everybody.
+/// Tries every configured channel; 0 if all of them delivered to every recipient.
 pub fn run(config: &Config) -> u8 {
     let now = SystemClock::new().now();
     let item = test_item(now);
@@ -30,7 +30,7 @@ pub fn run(config: &Config) -> u8 {
     let mut is_fine = true;
     for channel in &channels {
         let outcome = deliver_test(&**channel, &item, now, &config.secrets);
-        is_fine &= outcome == TestOutcome::Taken;
+        is_fine &= outcome == TestOutcome::Delivered;
         print_consequence(outcome, channel.name(), config);
     }
     u8::from(!is_fine)
@@ -75,37 +75,37 @@ fn deliver_test(
         print_line(&format!("Not sent: {}", secrets.mask(why)));
     }
     match (attempt.retry, attempt.refused) {
-        (None, None) => TestOutcome::Taken,
+        (None, None) => TestOutcome::Delivered,
         (None, Some(_)) => TestOutcome::Refused,
         (Some(_), _) => TestOutcome::Later,
     }
 }
 
-/// What would become of a real alert.
+/// What would happen to a real alert.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum TestOutcome {
-    Taken,
+    Delivered,
     Later,
     Refused,
 }
 
-/// What a real alert would have met with, and what becomes of those that were refused before.
-fn print_consequence(fate: TestOutcome, channel: &str, config: &Config) {
-    match fate {
-        TestOutcome::Taken => request_retry(channel, &config.database),
+/// Prints what would happen to a real alert, and has refused ones retried after a success.
+fn print_consequence(outcome: TestOutcome, channel: &str, config: &Config) {
+    match outcome {
+        TestOutcome::Delivered => request_retry(channel, &config.database),
         TestOutcome::Later => print_line(
-            "A real alert would be kept and tried again: after a minute, then less \
-                            often, every hour at last.",
+            "A real alert would be kept and retried after a minute, then less often, up to \
+             once an hour.",
         ),
         TestOutcome::Refused => print_line(
-            "A real alert would be kept, shown as refused on the pages and in \
-                              /status, and tried again once a day for 14 days, when the service \
-                              starts with another configuration, and when test-alert succeeds.",
+            "A real alert would be kept, shown as refused on the pages and in /status, and \
+             retried once a day for 14 days, when the service starts with another \
+             configuration, and when test-alert succeeds.",
         ),
     }
 }
 
-/// Asks the service to try again what this channel has refused, now that it takes messages.
+/// Asks the service to retry what this channel had refused, now that it accepts messages.
 fn request_retry(channel: &str, database: &Path) {
     if !database.exists() {
         return;
@@ -114,20 +114,20 @@ fn request_retry(channel: &str, database: &Path) {
         .and_then(|connection| outbox::count_refused(&connection, channel));
     let what = match waiting {
         Ok(0) => return,
-        Ok(1) => "1 alert that was refused before waits".to_owned(),
-        Ok(several) => format!("{several} alerts that were refused before wait"),
+        Ok(1) => "1 refused alert is waiting".to_owned(),
+        Ok(several) => format!("{several} refused alerts are waiting"),
         Err(error) => format!(
-            "Whether alerts that were refused before wait cannot be read ({})",
+            "Cannot read whether refused alerts are waiting ({})",
             error::describe(&error)
         ),
     };
     match retry_request::create(database, channel) {
         Ok(()) => print_line(&format!(
-            "{what}: the service tries again within a minute, or when it starts."
+            "{what}: the service retries within a minute, or when it starts."
         )),
         Err(error) => print_line(&format!(
-            "{what}. The service cannot be asked to try again now, because {} cannot be written \
-             ({}): run this command as root, or wait a day.",
+            "{what}. Cannot ask the service to retry now, because {} is not writable ({}): run \
+             this command as root, or wait a day.",
             file::parent_directory(database).display(),
             error.kind()
         )),
@@ -135,9 +135,9 @@ fn request_retry(channel: &str, database: &Path) {
 }
 
 fn print_step(name: &str, took: Duration, result: &Result<String, String>, secrets: &Secrets) {
-    let (mark, said) = match result {
-        Ok(said) => ("ok    ", said.as_str()),
-        // The step stands before it already.
+    let (mark, text) = match result {
+        Ok(text) => ("ok    ", text.as_str()),
+        // The line names the step already.
         Err(why) => {
             let bare = why.strip_prefix(name).and_then(|it| it.strip_prefix(": "));
             ("FAILED", bare.unwrap_or(why))
@@ -146,17 +146,17 @@ fn print_step(name: &str, took: Duration, result: &Result<String, String>, secre
     print_line(&format!(
         "  {mark} {name:<10} {:>6} ms  {}",
         millis(took),
-        secrets.mask(said)
+        secrets.mask(text)
     ));
 }
 
 fn print_line(line: &str) {
-    // A closed pipe has nobody to tell.
+    // A closed pipe is no error.
     let _ = writeln!(std::io::stdout(), "{line}");
 }
 
 fn test_item(now: Moment) -> OutboxItem {
-    let told = WallStamp {
+    let stamp = WallStamp {
         ms: now.wall.0,
         is_trusted: true,
     };
@@ -166,18 +166,20 @@ fn test_item(now: Moment) -> OutboxItem {
             incident: 0,
             alert: "test".to_owned(),
             kind: AlertEventKind::Trigger,
-            at: told,
-            since: told,
+            at: stamp,
+            since: stamp,
             lasted_ms: 0,
             text: AlertText {
                 about: "Test".to_owned(),
-                trouble: "somebody tries whether alerts arrive".to_owned(),
+                problem: "test message".to_owned(),
                 cause: "main-node test-alert".to_owned(),
                 cause_name: String::new(),
                 detail: "Nothing is wrong.".to_owned(),
-                displays: "Displays show nothing of it.".to_owned(),
-                node_does: "Nothing; there will be no second message.".to_owned(),
-                check: vec!["whether this message stands in the inbox, not among spam".to_owned()],
+                displays: "Displays do not show it.".to_owned(),
+                node_does: "Nothing. No other message follows.".to_owned(),
+                check: vec![
+                    "whether this message is in the inbox and not in the spam folder".to_owned(),
+                ],
                 short: "test".to_owned(),
             },
             last_good: Vec::new(),

@@ -1,16 +1,18 @@
-//! When a person should know: the rules, and the one state machine that applies them.
+//! Alert rules, and the state machine that applies them.
 //!
-//! [`step`] takes the rules, the state that was, a moment and what is known then; it gives
-//! the state that is, the events to tell people, and the alerts that are open. It reads no
-//! clock and sends nothing. `ingest` owns the state; the store commits it together with the
-//! events that it caused, so that a restart repeats nothing and forgets nothing.
+//! [`step`] takes the rules, the previous state, a moment and the facts of that moment; it returns
+//! the next state, the events to deliver and the open alerts. It reads no clock and sends nothing.
+//! `ingest` owns the state; the store commits it together with the events that it caused, so that
+//! a restart repeats nothing and forgets nothing.
 //!
-//! `clock` is time as alerts see it, `conditions` says how things are now, `machine` what
-//! follows from how they were, `words` how it is said, `mute` when nobody wants to hear it.
+//! `conditions` says what is wrong now, `state_machine` what follows from the `state` before, `text`
+//! is the wording, `instant` the clocks of alerts, `mute_window` when no alerts are sent.
 
 mod conditions;
 mod instant;
 mod mute_window;
+mod source_conditions;
+mod state;
 mod state_machine;
 #[cfg(test)]
 #[path = "tests/alert.rs"]
@@ -22,7 +24,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub use self::mute_window::MuteWindow;
-pub use self::state_machine::{AlertState, step};
+pub use self::state::AlertState;
+pub use self::state_machine::step;
 pub use self::text::{capitalised, with_full_stop};
 use super::alert_event::AlertEvent;
 use super::health::Salvaged;
@@ -34,10 +37,10 @@ use jiff::tz::TimeZone;
 #[derive(Debug, Clone, PartialEq)]
 pub struct AlertRules {
     /// A source without success for this long; by default per source, the larger of 15 min
-    /// and three intervals, so that a slow source never alarms by itself.
+    /// and three intervals, so that a slow source alone raises no alert.
     pub no_success_for: Option<Duration>,
     /// As many failures in a row, once they have gone on for two minutes, so that a fast
-    /// source does not alarm over a router's restart.
+    /// source raises no alert over a router's restart.
     pub failures_in_a_row: u64,
     /// As many good ones in a row end an alert: fetches of a source, readings of a key,
     /// answers as described. One that has held for five minutes does too; what cannot be
@@ -53,9 +56,9 @@ pub struct AlertRules {
     pub values: Vec<ValueRule>,
     pub stale: Vec<StaleRule>,
     pub displays: Vec<DisplayRule>,
-    /// When nothing new is told and nobody reminded.
+    /// When no alerts and no reminders are sent.
     pub mute: Vec<MuteWindow>,
-    /// The zone that `mute` speaks.
+    /// The time zone of `mute`.
     pub timezone: TimeZone,
 }
 
@@ -88,7 +91,7 @@ impl AlertRules {
             .unwrap_or_else(|| MIN_NO_SUCCESS_LIMIT.max(interval.saturating_mul(3)))
     }
 
-    /// How many failures in a row are too many for a source.
+    /// The failures in a row at which a source raises an alert.
     pub fn failure_limit(&self, source: &str) -> u64 {
         let own = self.sources.get(source);
         own.and_then(|own| own.failures_in_a_row)
@@ -130,7 +133,7 @@ pub struct StaleRule {
     pub hold: Duration,
 }
 
-/// A display that asks for nothing any more.
+/// A display that sends no requests any more.
 #[derive(Debug, Clone, PartialEq)]
 pub struct DisplayRule {
     /// As the page lists it.
@@ -138,10 +141,10 @@ pub struct DisplayRule {
     pub silent_for: Duration,
 }
 
-/// What is known at one moment, beside the moment itself.
+/// The facts of one moment that the rules look at.
 #[derive(Debug, Clone, Copy)]
 pub struct AlertFacts<'a> {
-    /// Its `alerts` and `alert` are not looked at.
+    /// Its `alerts` and `alert` are ignored.
     pub snapshot: &'a Snapshot,
     /// When the node began.
     pub started: Mono,
@@ -153,7 +156,7 @@ pub struct AlertFacts<'a> {
 pub struct NodeFacts {
     /// Why nothing can be stored, in one sentence.
     pub storage: Option<String>,
-    /// A damaged database that was set aside in this run.
+    /// A damaged database that was quarantined in this run.
     pub salvage: Option<Salvaged>,
     /// Each display seen since the start and how long it has been silent.
     pub displays: Vec<(Arc<str>, Duration)>,
@@ -179,8 +182,7 @@ pub struct DeliveryFailure {
     pub why: String,
 }
 
-/// What must be on the disk before anybody is told: the state, with the events that it
-/// caused.
+/// What must be on the disk before anything is delivered: the state, with the events that it caused.
 #[derive(Debug, Clone, PartialEq)]
 pub struct AlertCommit {
     pub state: AlertState,

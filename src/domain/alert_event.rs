@@ -1,26 +1,27 @@
-//! Alert events: what people are told, complete, so that another run of the node can tell it
-//! days later. Stored as JSON in the outbox and in the alert state: the stored names stay.
+//! Alert events: the beginning, reminders and the end of an incident.
+//!
+//! Stored as JSON in the outbox and in the alert state: the stored names stay.
 
 use serde::{Deserialize, Serialize};
 
 use super::time::Wall;
 
-/// Something to tell people. It holds all that its message says, so that it can be told days
-/// later by another run of the node.
+/// One event to deliver. It holds all that its message says, so that another run of the node can
+/// deliver it days later.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct AlertEvent {
-    /// Counts from 1, over restarts; all events of one trouble share it.
+    /// Counts from 1, over restarts; all events of one incident share it.
     pub incident: u64,
     pub alert: String,
     pub kind: AlertEventKind,
     pub at: WallStamp,
     pub since: WallStamp,
-    /// Milliseconds that the trouble had lasted, by the monotonic clock.
+    /// How long the problem had lasted, in milliseconds of the monotonic clock.
     pub lasted_ms: u64,
     #[serde(rename = "words")]
     pub text: AlertText,
     pub last_good: Vec<LastGood>,
-    /// What came and went, of an alert that flaps; the newest of `outage_count`.
+    /// Outages of an alert that flaps; the newest of `outage_count`.
     pub outages: Vec<AlertOutage>,
     pub outage_count: u64,
     /// False for the failure of a channel that does not carry it; `alert` is its name then.
@@ -33,9 +34,9 @@ pub enum AlertEventKind {
     Trigger,
     Reminder,
     Recovery,
-    /// It came and went several times; told once, until it has been calm.
+    /// Several outages; sent once, until it has been stable.
     Flapping,
-    /// Nobody watches it any more, because the configuration changed.
+    /// No rule is about it any more, because the configuration changed.
     #[serde(rename = "Unwatched")]
     RuleRemoved,
 }
@@ -62,16 +63,17 @@ impl AlertEventKind {
     }
 }
 
-/// What is said about a trouble; none of it ticks.
+/// The text about a problem; none of it changes with time alone.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AlertText {
     /// What it is about: `Weather`.
     pub about: String,
     /// What is wrong with it: `no data`.
-    pub trouble: String,
+    #[serde(rename = "trouble")]
+    pub problem: String,
     /// Why, in a few words; may be empty.
     pub cause: String,
-    /// The contract's word for the cause: `dns`; may be empty.
+    /// [`Cause::name`](super::failure::Cause::name): `dns`; may be empty.
     pub cause_name: String,
     /// Why, in a sentence; may be empty.
     pub detail: String,
@@ -85,7 +87,7 @@ pub struct AlertText {
     pub short: String,
 }
 
-/// What a key last said when something went wrong.
+/// The last good value of a key.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LastGood {
     pub key: String,
@@ -95,14 +97,14 @@ pub struct LastGood {
     pub observed_ms: i64,
 }
 
-/// One coming and going of an alert that flaps.
+/// One outage of an alert that flaps.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AlertOutage {
     pub from: WallStamp,
     pub until: Option<WallStamp>,
 }
 
-/// A wall time in a state or an event, and whether the clock could be believed.
+/// A wall time in a state or an event, and whether the clock could be trusted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct WallStamp {
     /// Milliseconds since 1970.

@@ -9,7 +9,7 @@ use super::time::Wall;
 pub struct OpenAlert {
     /// `source:weather`, or `network`: what `alert_active{alert}` says.
     pub name: Arc<str>,
-    /// When the trouble began.
+    /// When the problem began.
     pub since: Wall,
     /// Whether the clock could be believed then, or since.
     pub since_is_trusted: bool,
@@ -17,7 +17,7 @@ pub struct OpenAlert {
     pub display_text: Arc<str>,
     /// One sentence, without anything that ticks.
     pub message: String,
-    /// Whether the trouble is over and only waits to prove it.
+    /// Whether the problem is over, but not yet for long enough.
     pub is_recovering: bool,
 }
 

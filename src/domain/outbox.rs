@@ -1,9 +1,8 @@
-//! What waits to be told to people, as the store hands it to those who deliver, and what
-//! they say back.
+//! Alert outbox: the events that wait for delivery, and the outcomes of delivery.
 //!
 //! An item is delivered at least once. From the moment at which the first byte could reach
 //! somebody it belongs to one Message-ID, until it is delivered or the other side says that it
-//! did not take it; only items without one may be told together. What is refused stays, is
+//! did not take it; only items without one may be batched. What is refused stays, is
 //! tried again from time to time, and is given up only after many days.
 
 use serde::{Deserialize, Serialize};
@@ -22,11 +21,11 @@ pub struct OutboxItem {
     pub done_recipients: Vec<String>,
     /// Why the others have refused it, if they have.
     pub refusal: Option<DeliveryRefusal>,
-    /// The message that told the beginning of its incident, if one did.
+    /// Message-ID of the message that opened its incident, if there was one: for mail threads.
     pub thread_root: Option<String>,
 }
 
-/// The other side has looked at a message and does not take it.
+/// The server has looked at a message and refused it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DeliveryRefusal {
     /// When it was first refused, seconds since 1970.
@@ -46,7 +45,7 @@ pub struct DeliveryRefusal {
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct PendingItems {
     pub items: Vec<OutboxItem>,
-    /// Items given up because too many waited; to be told with the next message.
+    /// Items dropped because too many waited; the next message says how many.
     pub dropped: u64,
     /// Events that the channel never delivered, since the database was made.
     pub undelivered: u64,
@@ -63,7 +62,7 @@ pub enum DeliveryOutcome {
         ids: Vec<i64>,
         recipients: Vec<String>,
     },
-    /// Everybody has them. The message told of so many that were dropped.
+    /// Everybody has them. The message mentioned so many that were dropped.
     Delivered {
         ids: Vec<i64>,
         dropped: u64,
@@ -118,10 +117,10 @@ pub struct DeliveryEnd {
     pub is_given_up: bool,
 }
 
-/// One event of an incident that is still to be told.
+/// One event of an incident that waits for delivery.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct WaitingEvent {
-    /// `mail` or `webhook`.
+    /// The channel's name.
     pub channel: String,
     /// `trigger`, `recovery` …
     pub kind: String,
@@ -131,18 +130,18 @@ pub struct WaitingEvent {
     pub refused: Option<String>,
 }
 
-/// One event of an incident that people were told, or that nobody would take.
+/// One event of an incident that was delivered, or given up.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DeliveryRecord {
     pub incident: u64,
-    /// `mail` or `webhook`.
+    /// The channel's name.
     pub channel: String,
     /// `trigger`, `recovery` …
     pub kind: String,
     pub ended: DeliveryEnd,
 }
 
-/// The store's side, for the thread that delivers.
+/// The store's side, for the delivery worker.
 pub trait Outbox: Send {
     fn pending(&self, channel: &str) -> PendingItems;
     fn record(&self, channel: &str, outcome: DeliveryOutcome);
@@ -150,7 +149,7 @@ pub trait Outbox: Send {
     fn is_retry_asked(&self, channel: &str) -> bool;
 }
 
-/// An incident that people were told of.
+/// An incident and its deliveries.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Incident {
     pub incident: u64,
@@ -161,8 +160,8 @@ pub struct Incident {
     pub ended: Option<Wall>,
     pub flaps: bool,
     pub text: String,
-    /// How people were told of it, the oldest first.
+    /// The finished deliveries, oldest first.
     pub deliveries: Vec<DeliveryRecord>,
-    /// What is still to be told of it.
+    /// The deliveries that wait.
     pub waiting: Vec<WaitingEvent>,
 }

@@ -40,7 +40,7 @@ impl Channel for MailChannel {
         let is_left = |to: &&String| !batch.done_recipients.contains(to);
         let left: Vec<String> = self.to.iter().filter(is_left).cloned().collect();
         if left.is_empty() {
-            // The configuration no longer names who still waited for it.
+            // The recipients that still waited for it are no longer configured.
             return Attempt::default();
         }
         let message = compose(
@@ -89,9 +89,10 @@ impl Channel for MailChannel {
 
     fn message_id_domain(&self) -> String {
         let domain = self.account.from.rsplit('@').next().unwrap_or("");
-        match domain.is_ascii() && !domain.is_empty() {
-            true => domain.to_owned(),
-            false => "main-node.invalid".to_owned(),
+        if domain.is_ascii() && !domain.is_empty() {
+            domain.to_owned()
+        } else {
+            "main-node.invalid".to_owned()
         }
     }
 
@@ -110,19 +111,19 @@ impl Channel for MailChannel {
     }
 }
 
-/// Who refuses it keeps nobody else from having it.
+/// One recipient's refusal does not affect the others.
 fn attempt_from_result(sent: smtp::SendResult) -> Attempt {
     let refused = sent.refused.iter().map(|(to, why)| format!("{to}: {why}"));
     let refused: Vec<String> = refused.collect();
     let again: Vec<String> = sent
         .deferred
         .iter()
-        .map(|(to, why)| format!("RCPT TO {to}: the server answers {why}"))
+        .map(|(to, why)| format!("RCPT TO {to}: the server replied {why}"))
         .collect();
     Attempt {
         done_recipients: sent.accepted,
         refused: (!refused.is_empty())
-            .then(|| format!("the server refuses a recipient ({})", refused.join("; "))),
+            .then(|| format!("the server refused a recipient ({})", refused.join("; "))),
         is_about_content: false,
         retry: again.into_iter().next(),
     }
@@ -149,12 +150,13 @@ fn account(mail: &MailConfig, node: &str) -> SmtpAccount {
     }
 }
 
-/// What EHLO says; anything but a host name's letters would be another command.
+/// The name for EHLO: only the letters of a host name, so that it cannot become another command.
 fn own_name(node: &str) -> String {
     let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '.');
     let name: String = node.chars().filter(|c| fits(*c)).take(63).collect();
-    match name.is_empty() {
-        true => "main-node.local".to_owned(),
-        false => name,
+    if name.is_empty() {
+        "main-node.local".to_owned()
+    } else {
+        name
     }
 }

@@ -1,10 +1,9 @@
-//! One mail over SMTP: mail-send's dialogue, driven step by step under smol.
+//! SMTP client: sends one mail with mail-send, step by step under smol.
 //!
-//! Runs on the thread that asks, until the server has answered, a step has taken too long,
-//! or the node stops. It knows nothing of alerts. Every step has its own bound, because the
-//! library's are an hour long and do not cover all of them; recipients are asked one by one,
-//! because the library gives up the message for one refused; and a password is never sent
-//! over a connection that anybody could read.
+//! On the caller's thread, until the server has replied, a step has timed out or the node stops. It
+//! knows nothing of alerts. Every step has its own timeout, because the library's are an hour long
+//! and do not cover all of them; recipients are sent one by one, because the library gives up the
+//! message for one refused; and a password is never sent over an unencrypted connection.
 
 mod advice;
 mod session;
@@ -22,7 +21,7 @@ use crate::config::MailTls;
 use crate::limits;
 use crate::sys::tls::Trust;
 
-/// Through which server, as whom, from whom.
+/// The mail server, the login and the sender.
 #[derive(Clone)]
 pub struct SmtpAccount {
     pub host: String,
@@ -32,9 +31,9 @@ pub struct SmtpAccount {
     pub from: String,
     /// Certificates to trust instead of the machine's.
     pub ca_file: Option<PathBuf>,
-    /// Whether mail may go unencrypted to an address outside the house.
+    /// Whether mail may go unencrypted to an address outside the local network.
     pub plain_anywhere: bool,
-    /// What this machine calls itself.
+    /// This machine's name, for EHLO.
     pub own_name: String,
     pub timeouts: Timeouts,
 }
@@ -63,7 +62,7 @@ pub struct SmtpLogin {
     pub password: String,
 }
 
-/// The steps of the dialogue, as they are reported.
+/// The steps of a session, as they are reported.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SmtpStep {
     Resolve,
@@ -100,26 +99,26 @@ impl SmtpStep {
 pub struct StepReport {
     pub step: SmtpStep,
     pub took: Duration,
-    /// What the server said or was asked, or why the step failed.
+    /// What the server replied or was sent, or why the step failed.
     pub result: Result<String, String>,
 }
 
-/// Who has the mail, and who never will.
+/// Which recipients were accepted, refused or deferred.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct SendResult {
     pub accepted: Vec<String>,
-    /// With the server's words.
+    /// With the server's reply.
     pub refused: Vec<(String, String)>,
-    /// Not now, with the server's words.
+    /// With the server's reply.
     pub deferred: Vec<(String, String)>,
 }
 
-/// Why nobody has it, by what is to be done.
+/// Why the mail was not sent, by what to do next.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SmtpFailure {
-    /// Try again: the network, the server, or a setting that a person will mend.
+    /// Try again: the network, the server, or a setting that somebody will fix.
     Temporary(String),
-    /// The server will never take this mail.
+    /// The server refused this mail for good.
     Permanent(String),
     /// It may have been delivered: try again under the same Message-ID.
     InDoubt(String),
@@ -135,7 +134,7 @@ impl fmt::Display for SmtpFailure {
     }
 }
 
-/// What the dialogue asks and tells its caller on the way.
+/// What the session calls on its way.
 pub struct SmtpHooks<'a> {
     /// Called once, before the first byte that could deliver; an error ends the attempt.
     pub before_data: &'a mut dyn FnMut() -> Result<(), String>,
@@ -154,7 +153,7 @@ pub fn send(
     run(account, Some((mail, recipients)), hooks)
 }
 
-/// Goes as far as logging in, and leaves.
+/// Connects and logs in only.
 pub fn try_login(account: &SmtpAccount, hooks: SmtpHooks<'_>) -> Result<(), SmtpFailure> {
     run(account, None, hooks).map(|_| ())
 }
@@ -166,7 +165,7 @@ fn run(
 ) -> Result<SendResult, SmtpFailure> {
     let connector = connector(account).map_err(SmtpFailure::Temporary)?;
     let in_doubt = Cell::new(false);
-    let dialogue = Session {
+    let session = Session {
         account,
         connector,
         in_doubt: &in_doubt,
@@ -178,12 +177,13 @@ fn run(
             smol::Timer::after(Duration::from_millis(100)).await;
         }
         let why = "main-node is stopping".to_owned();
-        Err(match in_doubt.get() {
-            true => SmtpFailure::InDoubt(why),
-            false => SmtpFailure::Temporary(why),
+        Err(if in_doubt.get() {
+            SmtpFailure::InDoubt(why)
+        } else {
+            SmtpFailure::Temporary(why)
         })
     };
-    smol::block_on(smol::future::or(Compat::new(dialogue.run(mail)), stopped))
+    smol::block_on(smol::future::or(Compat::new(session.run(mail)), stopped))
 }
 
 /// TLS by our own trust: mail-send's builder fails where the system has no roots.

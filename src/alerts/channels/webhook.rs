@@ -1,8 +1,6 @@
-//! A second channel: each message posted to an address, as JSON or as the plain text that
-//! ntfy takes.
+//! Webhook channel: each message is posted to a URL, as JSON or as plain text for ntfy.
 //!
-//! Runs on the thread `webhook`, through the same outbox as mail. An address may be a
-//! secret, so nothing here says more of it than its host.
+//! On the thread `webhook`. The URL may be a secret: messages show no more of it than its host.
 
 use std::time::Instant;
 
@@ -88,23 +86,23 @@ fn classify_status(status: u16, said: &str) -> Attempt {
         200..=299 => return Attempt::default(),
         300..=399 => {
             return Attempt::retry(format!(
-                "the webhook sends elsewhere (HTTP {status}), and a redirect is not followed: set \
-                 webhook to the address that takes messages"
+                "the webhook redirects (HTTP {status}), and redirects are not followed: set webhook \
+                 to the final address"
             ));
         }
         408 | 425 | 429 | 500.. | ..200 => {
-            return Attempt::retry(format!("the webhook answers HTTP {status}{said}"));
+            return Attempt::retry(format!("the webhook responded with HTTP {status}{said}"));
         }
-        400 | 415 | 422 => "it cannot read the message: is webhook_format right for it?",
-        401 | 403 | 407 => "it does not let main-node in: check token or password in its address",
-        404 | 410 => "nothing takes messages there: check its address",
-        405 => "it takes no POST: check its address",
-        413 => "the message is too large for it",
-        _ => "check its address and what it takes",
+        400 | 415 | 422 => "the server cannot read the message: is webhook_format right?",
+        401 | 403 | 407 => "access denied: check the token or password in the address",
+        404 | 410 => "not found: check the address",
+        405 => "POST is not allowed: check the address",
+        413 => "the message is too large",
+        _ => "check the address, and what the server accepts",
     };
     Attempt {
         refused: Some(format!(
-            "the webhook refuses the message: HTTP {status}{said} ({advice})"
+            "the webhook refused the message: HTTP {status}{said} ({advice})"
         )),
         is_about_content: matches!(status, 400 | 413 | 415 | 422),
         ..Attempt::default()
@@ -155,7 +153,7 @@ impl WebhookChannel {
     fn json(&self, batch: &DeliveryBatch<'_>, message: &Message) -> String {
         let events = batch.items.iter().map(|item| {
             let event = &item.event;
-            let time = |told: WallStamp| told.is_trusted.then(|| told.wall().to_string());
+            let time = |stamp: WallStamp| stamp.is_trusted.then(|| stamp.wall().to_string());
             serde_json::json!({
                 "incident": event.incident,
                 "alert": event.alert,
@@ -164,7 +162,7 @@ impl WebhookChannel {
                 "since": time(event.since),
                 "lasted_s": event.lasted_ms / 1000,
                 "about": event.text.about,
-                "trouble": event.text.trouble,
+                "trouble": event.text.problem,
                 "cause": event.text.cause_name,
                 "detail": event.text.detail,
             })
@@ -292,14 +290,17 @@ mod tests {
         );
         assert_eq!(
             attempt.retry.as_deref(),
-            Some("the webhook answers HTTP 503")
+            Some("the webhook responded with HTTP 503")
         );
         let (attempt, ..) = posted(
             WebhookFormat::Json,
             "HTTP/1.1 422 No\r\nContent-Length: 3\r\n\r\nbad",
         );
         let why = attempt.refused.expect("refused");
-        assert!(why.contains("HTTP 422 bad (it cannot read"), "{why}");
+        assert!(
+            why.contains("HTTP 422 bad (the server cannot read"),
+            "{why}"
+        );
         let elsewhere =
             "HTTP/1.1 302 Found\r\nLocation: http://127.0.0.1:9/\r\nContent-Length: 0\r\n\r\n";
         let (attempt, ..) = posted(WebhookFormat::Json, elsewhere);

@@ -43,13 +43,13 @@ fn event(kind: AlertEventKind, minutes: i64) -> AlertEvent {
         lasted_ms: (minutes * MINUTE) as u64,
         text: AlertText {
             about: "Weather".to_owned(),
-            trouble: "no data".to_owned(),
+            problem: "no data".to_owned(),
             cause: "cannot resolve name".to_owned(),
             cause_name: "dns".to_owned(),
             detail: "The name api.open-meteo.com cannot be resolved.".to_owned(),
             displays: "Displays keep showing the last good values, marked as stale.".to_owned(),
-            node_does: "It goes on asking, every 15 min or a little slower, and writes again \
-                        when data is back."
+            node_does: "It keeps retrying, every 15 min or a little less often, and sends a \
+                        message when data is back."
                 .to_owned(),
             check: vec!["whether the router and the Wi-Fi are up".to_owned()],
             short: "weather: no data".to_owned(),

@@ -34,7 +34,7 @@ pub(super) fn record_incident(
                 event.kind == AlertEventKind::Flapping,
                 format!(
                     "{}: {}{cause}. {}",
-                    words.about, words.trouble, words.detail
+                    words.about, words.problem, words.detail
                 ),
             ],
         )?;

@@ -1,33 +1,27 @@
-//! How things are now: each rule's word on it, without a memory of its own.
+//! Alert conditions: what each rule says about the facts of one moment, without a state of its own.
+//! Those of sources are in `source_conditions`.
 
 use std::time::Duration;
 
 use super::instant::AlertInstant;
-use super::state_machine::AlertState;
+use super::state::AlertState;
 use super::{AlertFacts, AlertRules, StaleRule, ValueRule, text};
 use crate::domain::alert_event::{AlertText, LastGood};
-use crate::domain::failure::Cause;
-use crate::domain::health::SourceState;
-use crate::domain::reading::{Issue, Reason};
-use crate::domain::snapshot::{Record, SourceSnapshot};
+use crate::domain::snapshot::Record;
 use crate::domain::time::{ClockTrust, Moment, Mono};
 
-/// A streak of failures younger than this may be a router's restart.
-const MIN_FAILURE_STREAK: Duration = Duration::from_secs(120);
 /// Storage that fails once and then works is not worth a mail.
 const STORAGE_HOLD: Duration = Duration::from_secs(120);
 /// Delivery that fails for less is a server's restart, or greylisting.
 const DELIVERY_HOLD: Duration = Duration::from_secs(600);
-/// A fetch that had begun when a source's silence became too long may take so much longer.
-const NETWORK_GRACE: Duration = Duration::from_secs(60);
-/// A database that was set aside shows on displays and the page for so long.
+/// A damaged database is an open alert for so long.
 const SALVAGE_SHOWN: Duration = Duration::from_secs(3600);
 /// One success that has held for this long ends an alert, however many are asked for.
-const SUCCESS_STABLE_FOR: Duration = Duration::from_secs(300);
+pub const SUCCESS_STABLE_FOR: Duration = Duration::from_secs(300);
 /// What is good without anything that could be counted must stay so for this long.
 const STABLE_FOR: Duration = Duration::from_secs(60);
 
-/// One rule's word.
+/// What one rule says.
 pub struct Condition {
     pub name: String,
     pub state: ConditionState,
@@ -35,17 +29,17 @@ pub struct Condition {
     pub last_good: Vec<LastGood>,
     /// False for the failure of a channel that does not carry it.
     pub is_for_own_channel: bool,
-    /// When the verdict changes without anything new.
+    /// When the state changes without anything new.
     pub changes_at: Option<AlertInstant>,
-    /// Whether the other sources, asked now, would tell what this is.
+    /// Whether fetching the other sources now would tell if this is a network outage.
     pub wants_probe: bool,
 }
 
-/// What shows that something is good again. One rule for all: `recover_after` good ones in a
-/// row, or one that has held for `SUCCESS_HOLDS`; what nobody can count must hold for `CALM`.
+/// What shows that something is good again: `recover_after` good ones in a row, or one that has held
+/// for [`SUCCESS_STABLE_FOR`]; what cannot be counted must hold for [`STABLE_FOR`].
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum RecoveryProof {
-    /// Nothing that could be counted.
+    /// It cannot be counted.
     None,
     /// It needs no more.
     Complete,
@@ -64,20 +58,20 @@ pub enum ConditionState {
     },
     Bad {
         since: AlertInstant,
-        /// From when on a person should know; `None` if waiting alone does not bring it.
+        /// When the alert opens; `None` if not by waiting alone.
         ready_at: Option<AlertInstant>,
     },
     /// Nothing is known that would change anything.
     Unknown,
 }
 
-const GOOD: ConditionState = ConditionState::Good {
+pub const GOOD: ConditionState = ConditionState::Good {
     proof: RecoveryProof::None,
     stable_for: STABLE_FOR,
 };
 
 /// Good by one reading or answer, which is known by when it came.
-fn good_since(latest: Option<Mono>) -> ConditionState {
+pub fn good_since(latest: Option<Mono>) -> ConditionState {
     match latest {
         Some(at) => ConditionState::Good {
             proof: RecoveryProof::Latest(AlertInstant::of(at).0),
@@ -100,15 +94,15 @@ pub struct RuleEvaluator<'a> {
 }
 
 impl RuleEvaluator<'_> {
-    fn now(&self) -> AlertInstant {
+    pub fn now(&self) -> AlertInstant {
         AlertInstant::of(self.now.mono)
     }
 
-    fn started(&self) -> AlertInstant {
+    pub fn started(&self) -> AlertInstant {
         AlertInstant::of(self.facts.started)
     }
 
-    /// Every rule's word; the network's first.
+    /// What every rule says; the network first.
     pub fn conditions(&self) -> Vec<Condition> {
         let snapshot = self.facts.snapshot;
         let mut of_sources: Vec<Condition> =
@@ -131,8 +125,8 @@ impl RuleEvaluator<'_> {
         all
     }
 
-    /// A verdict for what is bad now and must stay so for `hold`.
-    fn bad_for(&self, name: &str, hold: Duration) -> ConditionState {
+    /// Bad now; the alert opens when it stays so for `hold`.
+    pub fn bad_for(&self, name: &str, hold: Duration) -> ConditionState {
         let since = self.state.bad_since(name).unwrap_or(self.now());
         ConditionState::Bad {
             since,
@@ -140,21 +134,21 @@ impl RuleEvaluator<'_> {
         }
     }
 
-    /// The words are made only where somebody could be told.
-    fn condition(
+    /// `describe` is called only where it is bad.
+    pub fn condition(
         &self,
         name: String,
-        verdict: ConditionState,
-        words: impl FnOnce() -> (AlertText, Vec<LastGood>),
+        state: ConditionState,
+        describe: impl FnOnce() -> (AlertText, Vec<LastGood>),
     ) -> Condition {
-        let (words, last_good) = match verdict {
-            ConditionState::Bad { .. } => words(),
+        let (text, last_good) = match state {
+            ConditionState::Bad { .. } => describe(),
             _ => Default::default(),
         };
         Condition {
             name,
-            state: verdict,
-            text: words,
+            state,
+            text,
             last_good,
             is_for_own_channel: true,
             changes_at: None,
@@ -162,183 +156,8 @@ impl RuleEvaluator<'_> {
         }
     }
 
-    fn last_good(&self, is_concerned: impl Fn(&Record) -> bool) -> Vec<LastGood> {
+    pub fn last_good(&self, is_concerned: impl Fn(&Record) -> bool) -> Vec<LastGood> {
         text::last_good(self.facts.snapshot, is_concerned)
-    }
-
-    fn source(&self, source: &SourceSnapshot) -> Condition {
-        let name = format!("source:{}", source.name);
-        let health = &source.health;
-        let silence = self.rules.no_success_limit(&source.name, source.interval);
-        // While the network was down, no source could show how it is.
-        let excused = self.state.network_grace_from;
-        let after_excuse = |at: AlertInstant| excused.map_or(at, |excused| at.max(excused));
-        let known_bad = self.state.bad_since(&name);
-        let last_success = health.last_success.map(|at| AlertInstant::of(at.mono));
-        let silent_from = last_success.unwrap_or(self.started());
-        let mut next = None;
-        let mut asks_others = false;
-        let verdict = match health.state() {
-            SourceState::Failing => {
-                let first = health
-                    .failing_since
-                    .map_or(self.now(), |at| AlertInstant::of(at.mono));
-                // A restart forgets the streak, not that it was one.
-                let since = known_bad.map_or(first, |known| known.min(first));
-                let silent_from = silent_from.min(since);
-                let is_streak = health.failures_in_a_row >= self.rules.failure_limit(&source.name);
-                let is_fresh = match (excused, health.last_attempt) {
-                    (Some(excused), Some(attempt)) => AlertInstant::of(attempt.mono) > excused,
-                    _ => true,
-                };
-                let streak_at = after_excuse(first).after(MIN_FAILURE_STREAK);
-                let silent_at = after_excuse(silent_from).after(silence);
-                let streak_at = (is_streak && is_fresh).then_some(streak_at);
-                let ready_at = streak_at.into_iter().chain([silent_at]).min();
-                let ready_at = match self.may_be_network_outage(source) {
-                    true => {
-                        let is_due = ready_at.is_some_and(|at| at <= self.now());
-                        asks_others = is_due && !self.state.is_open(&name);
-                        // Sources that are asked as often have been by then.
-                        Some(silent_at.after(NETWORK_GRACE))
-                    }
-                    false => ready_at,
-                };
-                ConditionState::Bad { since, ready_at }
-            }
-            state => {
-                let silent_at = after_excuse(silent_from).after(silence);
-                if silent_at <= self.now() {
-                    let since = known_bad.map_or(silent_from, |known| known.min(silent_from));
-                    ConditionState::Bad {
-                        since,
-                        ready_at: Some(silent_at),
-                    }
-                } else {
-                    next = Some(silent_at);
-                    match state {
-                        SourceState::Up => ConditionState::Good {
-                            proof: RecoveryProof::Count(health.successes_in_a_row),
-                            stable_for: SUCCESS_STABLE_FOR,
-                        },
-                        _ => ConditionState::Unknown,
-                    }
-                }
-            }
-        };
-        let said = || {
-            let last_good = self.last_good(|record| record.sources.contains(&source.name));
-            (text::source(source, silence), last_good)
-        };
-        Condition {
-            changes_at: next,
-            wants_probe: asks_others,
-            ..self.condition(name, verdict, said)
-        }
-    }
-
-    /// Whether nobody can say yet if a source fails alone: it fails before its server
-    /// answers, and no other source was asked since.
-    fn may_be_network_outage(&self, source: &SourceSnapshot) -> bool {
-        let is_below = |it: &SourceSnapshot| {
-            let failure = it.health.current_failure();
-            failure.is_some_and(|failure| failure.cause.is_below_http())
-        };
-        let Some(began) = source.health.failing_since else {
-            return false;
-        };
-        let others = || {
-            let sources = self.facts.snapshot.sources.iter();
-            sources.filter(|it| it.name != source.name)
-        };
-        let was_asked = |it: &SourceSnapshot| {
-            let attempt = it.health.last_attempt;
-            attempt.is_some_and(|attempt| attempt.mono >= began.mono)
-        };
-        is_below(source)
-            && others().count() > 0
-            && !self.is_network_down(&self.facts.snapshot.sources)
-            && !others().any(|it| was_asked(it) && !is_below(it))
-            && others().any(|it| !was_asked(it))
-    }
-
-    /// When every source that was asked since it began fails below HTTP, it is us: then no
-    /// source is reported by itself.
-    fn network(&self, of_sources: &mut [Condition]) -> Condition {
-        const NAME: &str = "network";
-        let sources = &self.facts.snapshot.sources;
-        let is_down = self.is_network_down(sources);
-        let is_open = self.state.is_open(NAME);
-        let mut since: Option<AlertInstant> = None;
-        let mut ready_at: Option<AlertInstant> = None;
-        for condition in of_sources.iter_mut() {
-            if let ConditionState::Bad {
-                since: began,
-                ready_at: ready,
-            } = &mut condition.state
-                && (is_down || is_open)
-                && !self.state.is_open(&condition.name)
-            {
-                since = Some(since.map_or(*began, |since| since.min(*began)));
-                ready_at = ready_at.into_iter().chain(*ready).min();
-                *ready = None;
-            }
-        }
-        let verdict = match (is_down, since) {
-            (true, Some(since)) => ConditionState::Bad { since, ready_at },
-            // All are reported already, or the network is back.
-            (true, None) => ConditionState::Unknown,
-            (false, _) => GOOD,
-        };
-        self.condition(NAME.to_owned(), verdict, || {
-            (text::network(sources.len()), self.last_good(|_| true))
-        })
-    }
-
-    fn is_network_down(&self, sources: &[SourceSnapshot]) -> bool {
-        let failing_below = |source: &&SourceSnapshot| {
-            let failure = source.health.current_failure();
-            failure.is_some_and(|failure| failure.cause.is_below_http())
-        };
-        let failing: Vec<&SourceSnapshot> = sources.iter().filter(failing_below).collect();
-        let began = |source: &&SourceSnapshot| source.health.failing_since.map(|since| since.mono);
-        let Some(last_began) = failing.iter().filter_map(began).max() else {
-            return false;
-        };
-        // A source that was not asked since says nothing.
-        let speaks_against = |source: &SourceSnapshot| {
-            let attempt = source.health.last_attempt;
-            !failing_below(&source) && attempt.is_some_and(|attempt| attempt.mono >= last_began)
-        };
-        let no_route = failing.iter().any(|source| {
-            let failure = source.health.current_failure();
-            failure.is_some_and(|failure| failure.cause == Cause::Network)
-        });
-        let enough = failing.len() > 1 && failing.len() * 2 >= sources.len();
-        (enough || no_route) && !sources.iter().any(speaks_against)
-    }
-
-    fn drift(&self, source: &SourceSnapshot) -> Condition {
-        let name = format!("schema:{}", source.name);
-        let is_drift = |issue: &&Issue| {
-            matches!(
-                issue.reason,
-                Reason::Drift | Reason::WrongType | Reason::Missing
-            )
-        };
-        let issue = source.health.issues.iter().find(is_drift);
-        let verdict = match (source.health.state(), issue) {
-            (SourceState::Up, Some(_)) => {
-                let hold = self.rules.no_success_limit(&source.name, source.interval);
-                self.bad_for(&name, hold)
-            }
-            (SourceState::Up, None) => {
-                good_since(source.health.last_success.map(|success| success.mono))
-            }
-            // What answers nothing has the other alert.
-            _ => ConditionState::Unknown,
-        };
-        self.condition(name, verdict, || (text::drift(source, issue), Vec::new()))
     }
 
     fn value(&self, rule: &ValueRule) -> Condition {
@@ -350,32 +169,34 @@ impl RuleEvaluator<'_> {
         let (Some(record), Some(number)) = (record, number) else {
             return self.condition(name, ConditionState::Unknown, Default::default);
         };
-        // What is told must come back by the hysteresis before it is good.
-        let margin = match self.state.is_open(&name) {
-            true => rule.hysteresis,
-            false => 0.0,
+        // An open alert ends only when the value is back by the hysteresis.
+        let margin = if self.state.is_open(&name) {
+            rule.hysteresis
+        } else {
+            0.0
         };
         let is_high = rule.above.is_some_and(|bound| number > bound - margin);
         let is_low = rule.below.is_some_and(|bound| number < bound + margin);
-        let verdict = match is_high || is_low {
-            true => self.bad_for(&name, rule.hold),
-            false => good_since(receipt(record)),
+        let state = if is_high || is_low {
+            self.bad_for(&name, rule.hold)
+        } else {
+            good_since(receipt(record))
         };
         // What the key says now is the bad value itself.
-        self.condition(name, verdict, || {
+        self.condition(name, state, || {
             (text::value(rule, number, record), Vec::new())
         })
     }
 
     fn stale(&self, rule: &StaleRule) -> Condition {
         let name = format!("stale:{}", rule.key);
-        let verdict = match self.facts.snapshot.record(&rule.key) {
+        let state = match self.facts.snapshot.record(&rule.key) {
             Some(record) if !record.stale => good_since(receipt(record)),
             // Restored, and the clock not yet set: nobody knows its age.
             Some(record) if record.stamp.age(self.now).is_none() => ConditionState::Unknown,
             _ => self.bad_for(&name, rule.hold),
         };
-        self.condition(name, verdict, || {
+        self.condition(name, state, || {
             (text::stale(rule), self.last_good(|it| it.key == rule.key))
         })
     }
@@ -383,20 +204,20 @@ impl RuleEvaluator<'_> {
     fn storage(&self) -> Condition {
         const NAME: &str = "storage";
         let why = self.facts.node.storage.as_deref();
-        let verdict = match why {
+        let state = match why {
             Some(_) => self.bad_for(NAME, STORAGE_HOLD),
             None => GOOD,
         };
-        self.condition(NAME.to_owned(), verdict, || {
+        self.condition(NAME.to_owned(), state, || {
             (text::storage(why.unwrap_or_default()), Vec::new())
         })
     }
 
-    /// A database that was damaged: told once, and over by itself.
+    /// A database that was damaged; it ends by itself.
     fn salvage(&self) -> Condition {
         const NAME: &str = "database";
         let salvage = self.facts.node.salvage.as_ref();
-        let verdict = match salvage {
+        let state = match salvage {
             Some(salvage)
                 if (!salvage.is_complete || self.now.mono.since(salvage.since) < SALVAGE_SHOWN) =>
             {
@@ -405,13 +226,13 @@ impl RuleEvaluator<'_> {
                     ready_at: Some(AlertInstant::of(salvage.since)),
                 }
             }
-            // One that is resumed is heard of a moment after the start.
+            // A recovery that goes on after a restart shows a moment later.
             _ => GOOD,
         };
         let over = salvage.map(|it| AlertInstant::of(it.since).after(SALVAGE_SHOWN));
         Condition {
             changes_at: over.filter(|at| *at > self.now()),
-            ..self.condition(NAME.to_owned(), verdict, || {
+            ..self.condition(NAME.to_owned(), state, || {
                 (salvage.map(text::salvage).unwrap_or_default(), Vec::new())
             })
         }
@@ -420,12 +241,12 @@ impl RuleEvaluator<'_> {
     fn clock(&self) -> Condition {
         const NAME: &str = "clock";
         let hold = self.rules.clock_untrusted_for;
-        let verdict = match self.now.trust {
+        let state = match self.now.trust {
             ClockTrust::Untrusted => self.bad_for(NAME, hold),
             ClockTrust::Trusted => GOOD,
             ClockTrust::Unknown => ConditionState::Unknown,
         };
-        self.condition(NAME.to_owned(), verdict, || (text::clock(hold), Vec::new()))
+        self.condition(NAME.to_owned(), state, || (text::clock(hold), Vec::new()))
     }
 
     fn displays(&self, all: &mut Vec<Condition>) {
@@ -436,19 +257,21 @@ impl RuleEvaluator<'_> {
             let silence = silence.map(|(_, silence)| *silence);
             // One that was never seen may not know yet that the node is back.
             let silence = silence.unwrap_or(self.now().since(self.started()));
-            let heard_at = self.now().before(silence);
-            let ready_at = heard_at.after(rule.silent_for);
-            let verdict = match ready_at <= self.now() {
-                true => ConditionState::Bad {
-                    since: heard_at,
+            let last_request = self.now().before(silence);
+            let ready_at = last_request.after(rule.silent_for);
+            let state = if ready_at <= self.now() {
+                ConditionState::Bad {
+                    since: last_request,
                     ready_at: Some(ready_at),
-                },
-                false if self.is_seen(&rule.name) => GOOD,
-                false => ConditionState::Unknown,
+                }
+            } else if self.is_seen(&rule.name) {
+                GOOD
+            } else {
+                ConditionState::Unknown
             };
             all.push(Condition {
                 changes_at: Some(ready_at).filter(|at| *at > self.now()),
-                ..self.condition(name, verdict, || (text::display(rule), Vec::new()))
+                ..self.condition(name, state, || (text::display(rule), Vec::new()))
             });
         }
     }

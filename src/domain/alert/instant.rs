@@ -1,5 +1,4 @@
-//! The two clocks as alerts see them: instants that outlive a boot, and a wall time that does
-//! not jump.
+//! Clocks of alerts: monotonic instants that outlive a boot, and a wall time that does not jump.
 
 use std::time::Duration;
 
@@ -40,14 +39,14 @@ impl AlertInstant {
     }
 }
 
-/// The wall time to go by: [`Course`] keeps it over jumps, for alerts as for readings. Where
-/// nobody can say whether the clock is right, it is believed until it jumps.
-pub fn wall_stamp(course: &mut ClockFilter, now: Moment) -> WallStamp {
+/// The wall time of alerts: [`ClockFilter`] keeps it over jumps, as for readings. A clock of unknown
+/// trust is trusted until it jumps.
+pub fn wall_stamp(filter: &mut ClockFilter, now: Moment) -> WallStamp {
     let trust = match now.trust {
         ClockTrust::Unknown => ClockTrust::Trusted,
         known => known,
     };
-    let now = course.correct(Moment { trust, ..now });
+    let now = filter.correct(Moment { trust, ..now });
     WallStamp {
         ms: now.wall.0,
         is_trusted: now.trust.is_trusted(),

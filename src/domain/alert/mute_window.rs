@@ -1,4 +1,4 @@
-//! Windows of maintenance: when trouble is expected and nobody wants to hear of it.
+//! Mute windows: days and hours when no alerts are sent.
 
 use jiff::civil::Weekday;
 use jiff::tz::TimeZone;

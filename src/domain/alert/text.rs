@@ -1,6 +1,7 @@
-//! How each trouble is said to somebody half asleep: what, why, what the displays show,
-//! what main-node does by itself, what a person can check. Nothing here ticks, so that the
-//! words change only when the trouble does.
+//! Alert text: what is wrong, the cause, what displays show, what main-node does about it and
+//! what a person can check.
+//!
+//! Pure. The text holds no duration that grows, so that it changes only with the problem.
 
 use std::time::Duration;
 
@@ -12,10 +13,10 @@ use crate::domain::reading::{Issue, format_number};
 use crate::domain::snapshot::{Record, Snapshot, SourceSnapshot};
 use crate::domain::time::human_duration as span;
 
-/// Records named in one message; more would not be read.
+/// Records listed in one message.
 const MAX_LAST_GOOD: usize = 8;
 
-/// The word for a cause in a subject.
+/// A cause in a few words, for a subject.
 fn cause_text(cause: Cause) -> &'static str {
     match cause {
         Cause::Clock => "this node's clock is wrong",
@@ -23,16 +24,16 @@ fn cause_text(cause: Cause) -> &'static str {
         Cause::Dns => "cannot resolve name",
         Cause::Connect => "cannot connect",
         Cause::Tls => "certificate not trusted",
-        Cause::Timeout => "no answer in time",
-        Cause::TooLarge => "answer too large",
-        Cause::Protocol => "broken answer",
+        Cause::Timeout => "timed out",
+        Cause::TooLarge => "response too large",
+        Cause::Protocol => "invalid response",
         Cause::Redirect => "invalid redirect",
-        Cause::HttpStatus => "it answers with an error",
-        Cause::RateLimited => "asked too often",
-        Cause::NotJson => "answer is not JSON",
-        Cause::Schema => "answer has changed",
-        Cause::Empty => "nothing usable in the answer",
-        Cause::DuplicateKey => "another source gives its keys",
+        Cause::HttpStatus => "HTTP error",
+        Cause::RateLimited => "rate limited",
+        Cause::NotJson => "response is not JSON",
+        Cause::Schema => "response has changed",
+        Cause::Empty => "no usable data in the response",
+        Cause::DuplicateKey => "another source has the same keys",
     }
 }
 
@@ -49,7 +50,7 @@ fn cause_checks(cause: Cause) -> &'static [&'static str] {
         ],
         Cause::Tls => &[
             "whether the service's certificate has expired: open its address in a browser",
-            "for a device with a certificate of its own: `ca_file` of the source",
+            "for a device with a self-signed certificate: `ca_file` of the source",
         ],
         Cause::RateLimited => &["whether `every` can be longer, or the account allows more"],
         Cause::HttpStatus => &[
@@ -57,13 +58,13 @@ fn cause_checks(cause: Cause) -> &'static [&'static str] {
             "the service's own status page",
         ],
         Cause::TooLarge | Cause::Protocol | Cause::Redirect => {
-            &["what the address answers in a browser; a login page of the network is common"]
+            &["what the address shows in a browser; it may be a login page of the network"]
         }
         Cause::DuplicateKey => {
-            &["`main-node once` shows which source gives them, and what to write"]
+            &["`main-node once` shows which source has them, and what to change"]
         }
         Cause::NotJson | Cause::Schema | Cause::Empty => &[
-            "what the address answers in a browser; the service may have changed",
+            "what the address shows in a browser; the service may have changed",
             "`main-node once` shows what could be read and what could not",
         ],
     }
@@ -73,7 +74,7 @@ fn strings(texts: &[&str]) -> Vec<String> {
     texts.iter().map(|text| (*text).to_owned()).collect()
 }
 
-/// Words at the beginning of a sentence.
+/// With a capital first letter.
 pub fn capitalised(name: &str) -> String {
     let mut letters = name.chars();
     match letters.next() {
@@ -82,20 +83,22 @@ pub fn capitalised(name: &str) -> String {
     }
 }
 
-/// Words from elsewhere as a sentence of their own. A host's name keeps its small letter.
-fn sentence(words: &str) -> String {
-    let first = words.split(' ').next().unwrap_or_default();
-    match first.chars().all(char::is_alphabetic) {
-        true => with_full_stop(&capitalised(words)),
-        false => with_full_stop(words),
+/// A text as a sentence of its own. A host name keeps its small letter.
+fn sentence(text: &str) -> String {
+    let first = text.split(' ').next().unwrap_or_default();
+    if first.chars().all(char::is_alphabetic) {
+        with_full_stop(&capitalised(text))
+    } else {
+        with_full_stop(text)
     }
 }
 
-/// Words as the end of a sentence, with one mark at its end.
-pub fn with_full_stop(words: &str) -> String {
-    match words.ends_with(['.', '?', '!']) || words.is_empty() {
-        true => words.to_owned(),
-        false => format!("{words}."),
+/// A text as the end of a sentence, with one full stop.
+pub fn with_full_stop(text: &str) -> String {
+    if text.ends_with(['.', '?', '!']) || text.is_empty() {
+        text.to_owned()
+    } else {
+        format!("{text}.")
     }
 }
 
@@ -106,16 +109,16 @@ pub fn source(source: &SourceSnapshot, silence: Duration) -> AlertText {
     let retry = span(source.interval.max(Duration::from_secs(1)));
     AlertText {
         about: capitalised(&source.name),
-        trouble: "no data".to_owned(),
+        problem: "no data".to_owned(),
         cause: failure
-            .map_or("no fetch has ended", |it| cause_text(it.cause))
+            .map_or("no response yet", |it| cause_text(it.cause))
             .to_owned(),
         cause_name: failure.map_or("", |it| it.cause.name()).to_owned(),
         detail: detail(failure, silence),
         displays: DISPLAYS_KEEP.to_owned(),
         node_does: format!(
-            "It goes on asking, every {retry} or a little slower, and writes again when data \
-             is back."
+            "It keeps retrying, every {retry} or a little less often, and sends a message when \
+             data is back."
         ),
         check: match failure {
             Some(failure) => strings(cause_checks(failure.cause)),
@@ -128,22 +131,23 @@ pub fn source(source: &SourceSnapshot, silence: Duration) -> AlertText {
 fn detail(failure: Option<&Failure>, silence: Duration) -> String {
     match failure {
         Some(failure) => sentence(&failure.detail),
-        None => format!("No fetch has ended well within {}.", span(silence)),
+        None => format!("No request has succeeded for {}.", span(silence)),
     }
 }
 
 pub fn network(sources: usize) -> AlertText {
     AlertText {
         about: "Network".to_owned(),
-        trouble: "no source can be reached".to_owned(),
+        problem: "no source is reachable".to_owned(),
         cause: "no network".to_owned(),
         cause_name: Cause::Network.name().to_owned(),
         detail: format!(
-            "All {sources} sources fail before they answer, so it is most likely this node's own \
+            "All {sources} sources fail before they respond, so it is most likely this node's own \
              network. They are not reported one by one."
         ),
         displays: DISPLAYS_KEEP.to_owned(),
-        node_does: "It goes on asking each source and writes again when one answers.".to_owned(),
+        node_does: "It keeps retrying every source and sends a message when one responds."
+            .to_owned(),
         check: strings(cause_checks(Cause::Network)),
         short: "no network".to_owned(),
     }
@@ -152,16 +156,17 @@ pub fn network(sources: usize) -> AlertText {
 pub fn drift(source: &SourceSnapshot, issue: Option<&Issue>) -> AlertText {
     AlertText {
         about: capitalised(&source.name),
-        trouble: "answers are not as described".to_owned(),
+        problem: "unexpected response format".to_owned(),
         cause: "a field has changed".to_owned(),
         cause_name: Cause::Schema.name().to_owned(),
         detail: issue
             .map(|issue| with_full_stop(&issue.to_string()))
             .unwrap_or_default(),
-        displays: "Displays lack what can no longer be read; the rest is current.".to_owned(),
-        node_does: "It reads what it still can.".to_owned(),
+        displays: "Displays lack the values that can no longer be read; the others are current."
+            .to_owned(),
+        node_does: "It keeps reading the fields that it can.".to_owned(),
         check: strings(cause_checks(Cause::Schema)),
-        short: format!("{}: answer changed", source.name),
+        short: format!("{}: response changed", source.name),
     }
 }
 
@@ -177,9 +182,10 @@ fn with_unit(number: f64, unit: Option<&str>) -> String {
 pub fn value(rule: &ValueRule, number: f64, record: &Record) -> AlertText {
     let unit = record.unit.as_deref();
     let is_above = rule.above.is_some_and(|bound| number > bound);
-    let bound = match is_above {
-        true => rule.above,
-        false => rule.below.or(rule.above),
+    let bound = if is_above {
+        rule.above
+    } else {
+        rule.below.or(rule.above)
     };
     let side = if bound == rule.above {
         "above"
@@ -189,19 +195,21 @@ pub fn value(rule: &ValueRule, number: f64, record: &Record) -> AlertText {
     let bound = bound
         .map(|bound| with_unit(bound, unit))
         .unwrap_or_default();
-    let held = match rule.hold.is_zero() {
-        true => String::new(),
-        false => format!(" for {}", span(rule.hold)),
+    let held = if rule.hold.is_zero() {
+        String::new()
+    } else {
+        format!(" for {}", span(rule.hold))
     };
     AlertText {
         about: capitalised(&rule.key),
-        trouble: format!("{side} {bound}"),
+        problem: format!("{side} {bound}"),
         cause: format!("it is {}", with_unit(number, unit)),
         cause_name: String::new(),
         detail: format!("It has been {side} {bound}{held}."),
-        displays: "Displays show the value as it is.".to_owned(),
-        node_does: "It goes on measuring and writes again when the value is good.".to_owned(),
-        check: vec![format!("what the value of {} comes from", rule.key)],
+        displays: "Displays show the current value.".to_owned(),
+        node_does: "It keeps checking and sends a message when the value is back in range."
+            .to_owned(),
+        check: vec![format!("the device or service that provides {}", rule.key)],
         short: format!("{} {side} {bound}", rule.key),
     }
 }
@@ -209,13 +217,13 @@ pub fn value(rule: &ValueRule, number: f64, record: &Record) -> AlertText {
 pub fn stale(rule: &StaleRule) -> AlertText {
     AlertText {
         about: capitalised(&rule.key),
-        trouble: "stale".to_owned(),
+        problem: "stale".to_owned(),
         cause: "no new value".to_owned(),
         cause_name: String::new(),
-        detail: "Its source may answer and yet say nothing new about it.".to_owned(),
+        detail: "Its source may still respond, but without a new value.".to_owned(),
         displays: "Displays show its last value, marked as stale.".to_owned(),
-        node_does: "It goes on asking and writes again when a new value comes.".to_owned(),
-        check: vec![format!("the device or service that gives {}", rule.key)],
+        node_does: "It keeps requesting and sends a message when a new value arrives.".to_owned(),
+        check: vec![format!("the device or service that provides {}", rule.key)],
         short: format!("{} is stale", rule.key),
     }
 }
@@ -223,17 +231,16 @@ pub fn stale(rule: &StaleRule) -> AlertText {
 pub fn storage(why: &str) -> AlertText {
     AlertText {
         about: "Storage".to_owned(),
-        trouble: "readings cannot be stored".to_owned(),
-        cause: "storage".to_owned(),
+        problem: "readings cannot be stored".to_owned(),
+        cause: "cannot write".to_owned(),
         cause_name: "storage".to_owned(),
         detail: sentence(why),
-        displays: "Displays show current values; history has a gap until this is mended."
-            .to_owned(),
-        node_does: "It keeps a bounded number of readings in memory and writes them when it can."
+        displays: "Displays show current values; history has a gap until this is fixed.".to_owned(),
+        node_does: "It keeps a limited number of readings in memory and stores them when it can."
             .to_owned(),
         check: strings(&[
-            "whether the card is full: df -h",
-            "whether the card is failing: dmesg | grep -i mmc",
+            "whether the SD card is full: df -h",
+            "whether the SD card is failing: dmesg | grep -i mmc",
         ]),
         short: "storage failing".to_owned(),
     }
@@ -242,21 +249,22 @@ pub fn storage(why: &str) -> AlertText {
 pub fn salvage(salvaged: &Salvaged) -> AlertText {
     AlertText {
         about: "Database".to_owned(),
-        trouble: "damaged and set aside".to_owned(),
-        cause: "the card or a power cut".to_owned(),
+        problem: "damaged and set aside".to_owned(),
+        cause: "SD card or power cut".to_owned(),
         cause_name: "storage".to_owned(),
         detail: format!(
-            "The damaged file lies at {}; nothing of it was deleted.",
+            "The damaged file is kept at {}; nothing was deleted.",
             salvaged.quarantine_path
         ),
         displays: "Displays show current values; history may have gaps.".to_owned(),
-        node_does: "It has begun a new database and copies into it what can be read of the old \
-                    one and of the newest backup."
-            .to_owned(),
+        node_does:
+            "It started a new database and copies into it what can be read from the damaged \
+                    one and from the newest backup."
+                .to_owned(),
         check: strings(&[
-            "how much came back: the node's page says it",
-            "whether the card is failing: dmesg | grep -i mmc",
-            "when all is there, the damaged file can be deleted",
+            "how much was recovered: the node's page shows it",
+            "whether the SD card is failing: dmesg | grep -i mmc",
+            "once everything is recovered, the damaged file can be deleted",
         ]),
         short: "database was damaged".to_owned(),
     }
@@ -265,29 +273,31 @@ pub fn salvage(salvaged: &Salvaged) -> AlertText {
 pub fn clock(hold: Duration) -> AlertText {
     AlertText {
         about: "Clock".to_owned(),
-        trouble: "nobody has set it".to_owned(),
+        problem: "not synchronised".to_owned(),
         cause: "no time server".to_owned(),
         cause_name: Cause::Clock.name().to_owned(),
         detail: format!(
-            "The kernel says that nothing has set the clock within {}.",
+            "The system clock has not been synchronised for {}.",
             span(hold)
         ),
         displays: "Displays show current values; their times may be wrong.".to_owned(),
-        node_does: "It measures ages without the clock, and marks what it stores.".to_owned(),
+        node_does:
+            "It measures ages without the clock, and marks the times that it stores as uncertain."
+                .to_owned(),
         check: strings(&["whether the node reaches a time server: timedatectl status"]),
-        short: "clock not set".to_owned(),
+        short: "clock not synchronised".to_owned(),
     }
 }
 
 pub fn display(rule: &DisplayRule) -> AlertText {
     AlertText {
         about: format!("Display {}", rule.name),
-        trouble: "asks for nothing any more".to_owned(),
-        cause: "silent".to_owned(),
+        problem: "no requests".to_owned(),
+        cause: "may be offline".to_owned(),
         cause_name: String::new(),
-        detail: format!("It has not asked for {}.", span(rule.silent_for)),
-        displays: "That display shows what it had, or nothing.".to_owned(),
-        node_does: "It waits, and writes again when the display asks.".to_owned(),
+        detail: format!("It has sent no request for {}.", span(rule.silent_for)),
+        displays: "That display shows its last values, or nothing.".to_owned(),
+        node_does: "It waits, and sends a message when the display sends a request.".to_owned(),
         check: strings(&["whether the display has power and Wi-Fi"]),
         short: format!("display {} silent", rule.name),
     }
@@ -296,18 +306,18 @@ pub fn display(rule: &DisplayRule) -> AlertText {
 pub fn delivery(channel: &str, failure: &DeliveryFailure) -> AlertText {
     AlertText {
         about: capitalised(channel),
-        trouble: "alerts cannot be delivered".to_owned(),
+        problem: "alerts cannot be delivered".to_owned(),
         cause: String::new(),
         cause_name: String::new(),
         detail: sentence(&failure.why),
         displays: "Displays show current values and this alert.".to_owned(),
-        node_does: "It keeps what is to be told and tries again, for days if need be.".to_owned(),
-        check: strings(&["`main-node test-alert` tries each step and says what it answered"]),
-        short: format!("{channel} stuck"),
+        node_does: "It keeps the alerts and retries, for days if necessary.".to_owned(),
+        check: strings(&["`main-node test-alert` tries each step and shows the result"]),
+        short: format!("{channel} failing"),
     }
 }
 
-/// What the keys of a source, or one key, last said.
+/// The last good values of a source, or of one key.
 pub fn last_good(snapshot: &Snapshot, is_concerned: impl Fn(&Record) -> bool) -> Vec<LastGood> {
     let records = snapshot
         .records

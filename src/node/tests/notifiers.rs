@@ -96,9 +96,10 @@ impl Channel for Server {
             retry: Some(why.to_owned()),
             ..Attempt::default()
         };
-        let fate = match *self.is_good.lock().unwrap() {
-            true => 0,
-            false => self.random.lock().unwrap().next() % 10,
+        let fate = if *self.is_good.lock().unwrap() {
+            0
+        } else {
+            self.random.lock().unwrap().next() % 10
         };
         if fate >= 6 {
             return again("connect: refused");

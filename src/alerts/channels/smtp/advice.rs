@@ -1,5 +1,5 @@
-//! What a refusal of a mail server means, and what the owner can do about it: by its code
-//! (RFC 5321), its enhanced status code (RFC 3463), the provider and its well-known words.
+//! SMTP error advice: what a mail server's refusal means and what to do about it, by its code (RFC
+//! 5321), its enhanced status code (RFC 3463), the provider and well-known texts.
 //!
 //! Pure.
 
@@ -8,7 +8,7 @@ use smtp_proto::Response;
 use super::SmtpStep;
 use crate::limits;
 
-/// One provider, by the end of its servers' names, and what it wants beside a right password.
+/// A mail provider, by the end of its servers' names, and what its logins need.
 struct Provider {
     hosts: &'static [&'static str],
     login: &'static str,
@@ -64,12 +64,11 @@ const POLICY: &str = "a policy of the organisation keeps programs from logging i
      administrator can exempt this mailbox; otherwise use another mail provider or a relay";
 const CHECK: &str = "check user and password (SMTP_USER, SMTP_PASS); many providers want a \
      password made for apps";
-const NO_LOGINS_NOW: &str = "it takes no logins for now, mostly because there were too many; \
-     main-node tries again by itself";
-const LIMIT: &str = "a limit of the account or the server is reached; main-node tries again by \
-     itself";
-const LATER: &str = "main-node tries again by itself";
-const GREYLISTED: &str = "greylisting, most likely; main-node tries again by itself";
+const NO_LOGINS_NOW: &str = "the server accepts no logins for now, mostly because there were too many; \
+     main-node retries";
+const LIMIT: &str = "a limit of the account or the server is reached; main-node retries";
+const LATER: &str = "main-node retries";
+const GREYLISTED: &str = "probably greylisting; main-node retries";
 const NEEDS_TLS: &str = "set tls = \"starttls\"";
 const NEEDS_LOGIN: &str = "set user and password (SMTP_USER, SMTP_PASS)";
 const WRONG_SENDER: &str = "set from to the address of the account (or one of its aliases)";
@@ -126,7 +125,7 @@ pub fn refusal_advice(step: SmtpStep, reply: &Response<String>) -> Option<&'stat
 
 fn is_about_sender(reply: &Response<String>) -> bool {
     let words = reply.message.to_lowercase();
-    let is_said = [
+    let is_named = [
         "sender address rejected",
         "not owned by",
         "sendasdenied",
@@ -134,13 +133,13 @@ fn is_about_sender(reply: &Response<String>) -> bool {
         "sender address is not allowed",
         "from address does not match",
     ];
-    reply.esc == [5, 7, 60] || is_said.iter().any(|part| words.contains(part))
+    reply.esc == [5, 7, 60] || is_named.iter().any(|part| words.contains(part))
 }
 
-/// Whether the same would be taken later: a limit is reached, whatever the code's class.
+/// Whether it is a temporary limit, whatever the code's class.
 pub fn is_limit(reply: &Response<String>) -> bool {
     let words = reply.message.to_lowercase();
-    let is_said = [
+    let is_named = [
         "rate limit",
         "sending limit",
         "sending quota",
@@ -151,11 +150,10 @@ pub fn is_limit(reply: &Response<String>) -> bool {
     // 4.5.3 and 5.5.3 are too many recipients, 5.4.5 Google's day, 5.7.0 says nothing.
     let is_coded = matches!(reply.esc, [4 | 5, 4, 5] | [4, 5, 3] | [4, 7, 28]);
     let is_mailbox_full = matches!(reply.esc, [4 | 5, 2, 2]) || reply.code == 552;
-    !is_mailbox_full && (is_coded || is_said.iter().any(|part| words.contains(part)))
+    !is_mailbox_full && (is_coded || is_named.iter().any(|part| words.contains(part)))
 }
 
-/// A server's reply: its codes and words in one line, bounded, without anything that could
-/// steer a terminal.
+/// A server's reply on one line, bounded, without control characters.
 pub fn reply_text(reply: &Response<String>) -> String {
     let blank_or_mark = |c: char| match c {
         '\r' | '\n' | '\t' => ' ',

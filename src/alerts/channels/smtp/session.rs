@@ -1,4 +1,4 @@
-//! The steps with a server, each within its bound, and what their failures mean.
+//! SMTP session: the steps with a server, each with a timeout, and what their failures mean.
 //!
 //! On the thread of [`super::send`], under smol.
 
@@ -20,7 +20,7 @@ use crate::limits;
 use crate::sys::os_error::reason;
 use crate::sys::tls::{describe_certificate_error, describe_handshake_error};
 
-/// One conversation with a server, and what it means for the mail.
+/// One session with a server.
 pub struct Session<'a> {
     pub account: &'a SmtpAccount,
     pub connector: TlsConnector,
@@ -29,7 +29,7 @@ pub struct Session<'a> {
     pub report: RefCell<&'a mut dyn FnMut(StepReport)>,
 }
 
-/// Bytes to and from a server, encrypted or not: the dialogue is compiled once for both.
+/// Bytes to and from a server, encrypted or not: the session is compiled once for both.
 trait ByteStream: AsyncRead + AsyncWrite + Unpin {}
 
 impl<T: AsyncRead + AsyncWrite + Unpin> ByteStream for T {}
@@ -71,15 +71,15 @@ impl Session<'_> {
                 let mut tcp = tcp;
                 self.read_greeting(&mut tcp).await?;
                 self.ehlo(&mut tcp).await?;
-                let answer = tcp.cmd("STARTTLS\r\n");
-                let answer = self
-                    .step(SmtpStep::StartTls, step, answer, advice::reply_text)
+                let reply = tcp.cmd("STARTTLS\r\n");
+                let reply = self
+                    .step(SmtpStep::StartTls, step, reply, advice::reply_text)
                     .await?;
-                if !(200..300).contains(&answer.code) {
+                if !(200..300).contains(&reply.code) {
                     return Err(SmtpFailure::Temporary(format!(
                         "STARTTLS: the server does not offer it ({}); nothing is sent \
                          unencrypted. Set tls = \"implicit\" (port 465) if it has that",
-                        advice::reply_text(&answer)
+                        advice::reply_text(&reply)
                     )));
                 }
                 let handshake = tcp.into_tls(&self.connector, without_brackets(&account.host));
@@ -117,18 +117,21 @@ impl Session<'_> {
                 && !is_private(address.ip())
             {
                 last = SmtpFailure::Temporary(format!(
-                    "connect: {} is outside the house, and tls = \"none\" would let anybody read \
+                    "connect: {} is outside the local network, and tls = \"none\" would let anybody read \
                      the mail: set tls = \"starttls\", or plain_anywhere = true",
                     address.ip()
                 ));
                 continue;
             }
-            let patience = self.account.timeouts.connect;
-            let connect = SmtpClient::connect(address, patience);
-            let said = |_: &_| address.to_string();
-            match self.step(SmtpStep::Connect, patience, connect, said).await {
+            let timeout = self.account.timeouts.connect;
+            let connect = SmtpClient::connect(address, timeout);
+            let describe = |_: &_| address.to_string();
+            match self
+                .step(SmtpStep::Connect, timeout, connect, describe)
+                .await
+            {
                 Ok(mut client) => {
-                    // The library's own bound; ours lie within it.
+                    // The library's own timeout; ours are shorter.
                     client.timeout = self.account.timeouts.data * 2;
                     return Ok(client);
                 }
@@ -151,12 +154,13 @@ impl Session<'_> {
                 advice::reply_text,
             )
             .await?;
-        match (200..300).contains(&reply.code) {
-            true => Ok(()),
-            false => Err(SmtpFailure::Temporary(format!(
+        if (200..300).contains(&reply.code) {
+            Ok(())
+        } else {
+            Err(SmtpFailure::Temporary(format!(
                 "greeting: {}",
                 with_advice(SmtpStep::Greeting, &reply)
-            ))),
+            )))
         }
     }
 
@@ -171,7 +175,7 @@ impl Session<'_> {
         .await
     }
 
-    /// From the EHLO that counts to the end of the mail.
+    /// EHLO on the final connection, login, and the mail.
     async fn authenticate_and_send(
         &self,
         mut client: Client,
@@ -196,14 +200,14 @@ impl Session<'_> {
             Some((mail, recipients)) => self.deliver(&mut client, mail, recipients).await?,
             None => SendResult::default(),
         };
-        // The mail is the server's now; whether it says goodbye changes nothing.
+        // The server has accepted the mail; whether QUIT succeeds changes nothing.
         let goodbye = async {
             let _ = client.quit().await;
         };
-        let patience = async {
+        let limit = async {
             smol::Timer::after(Duration::from_secs(2)).await;
         };
-        smol::future::or(goodbye, patience).await;
+        smol::future::or(goodbye, limit).await;
         Ok(sent)
     }
 
@@ -216,23 +220,23 @@ impl Session<'_> {
         let step = self.account.timeouts.step;
         let parameters = Parameters::new();
         let from = client.mail_from(&self.account.from, &parameters);
-        let said = |(): &()| self.account.from.clone();
-        self.step(SmtpStep::From, step, from, said).await?;
+        let describe = |(): &()| self.account.from.clone();
+        self.step(SmtpStep::From, step, from, describe).await?;
         let mut sent = SendResult::default();
         for recipient in recipients {
             let command = format!("RCPT TO:<{recipient}>\r\n");
             let ask = client.cmd(command);
-            let said = |reply: &smtp_proto::Response<String>| {
+            let describe = |reply: &smtp_proto::Response<String>| {
                 format!("{recipient}: {}", advice::reply_text(reply))
             };
-            let reply = self.step(SmtpStep::To, step, ask, said).await?;
-            let words = with_advice(SmtpStep::To, &reply);
+            let reply = self.step(SmtpStep::To, step, ask, describe).await?;
+            let text = with_advice(SmtpStep::To, &reply);
             match reply.code {
                 200..=299 => sent.accepted.push(recipient.clone()),
                 500..=599 if !advice::is_limit(&reply) => {
-                    sent.refused.push((recipient.clone(), words))
+                    sent.refused.push((recipient.clone(), text))
                 }
-                _ => sent.deferred.push((recipient.clone(), words)),
+                _ => sent.deferred.push((recipient.clone(), text)),
             }
         }
         if sent.accepted.is_empty() {
@@ -255,41 +259,41 @@ impl Session<'_> {
         reply.map(|_| sent)
     }
 
-    /// One step within its time, reported.
+    /// One step with its timeout, reported.
     async fn step<T>(
         &self,
         step: SmtpStep,
-        patience: Duration,
+        timeout: Duration,
         work: impl Future<Output = Result<T, Error>>,
-        words: impl Fn(&T) -> String,
+        describe_result: impl Fn(&T) -> String,
     ) -> Result<T, SmtpFailure> {
         let began = Instant::now();
         let late = async {
-            smol::Timer::after(patience).await;
+            smol::Timer::after(timeout).await;
             Err(Error::Timeout)
         };
         let result = smol::future::or(work, late).await;
-        let result = result.map_err(|error| self.classify_error(step, patience, error));
-        let said = match &result {
-            Ok(done) => Ok(words(done)),
+        let result = result.map_err(|error| self.classify_error(step, timeout, error));
+        let reported = match &result {
+            Ok(done) => Ok(describe_result(done)),
             Err(failure) => Err(failure.to_string()),
         };
         (self.report.borrow_mut())(StepReport {
             step,
             took: began.elapsed(),
-            result: said,
+            result: reported,
         });
         result
     }
 
     /// What an error of the library means for the mail.
-    fn classify_error(&self, step: SmtpStep, patience: Duration, error: Error) -> SmtpFailure {
+    fn classify_error(&self, step: SmtpStep, timeout: Duration, error: Error) -> SmtpFailure {
         let name = step.name();
         match error {
             Error::UnexpectedReply(reply) => {
-                let why = format!("{name}: the server answers {}", with_advice(step, &reply));
+                let why = format!("{name}: the server replied {}", with_advice(step, &reply));
                 match (step, reply.code) {
-                    // It has looked at the mail and does not want it.
+                    // It has looked at the mail and refused it.
                     (SmtpStep::Data, 500..=599) if !advice::is_limit(&reply) => {
                         SmtpFailure::Permanent(why)
                     }
@@ -302,39 +306,39 @@ impl Session<'_> {
                 advice::login_advice(&self.account.host, &reply)
             )),
             Error::UnsupportedAuthMechanism => SmtpFailure::Temporary(format!(
-                "{name}: the server takes no user and password (main-node logs in with PLAIN, \
+                "{name}: the server offers no login with user and password (main-node logs in with PLAIN, \
                  LOGIN, CRAM-MD5 or DIGEST-MD5; OAuth is not supported): use another mail \
                  provider or a relay, or remove user and password if it needs none"
             )),
             error => {
-                let why = format!("{name}: {}", self.describe_error(step, patience, &error));
-                match self.in_doubt.get() {
-                    true => {
-                        SmtpFailure::InDoubt(format!("{why} (it may have arrived all the same)"))
-                    }
-                    false => SmtpFailure::Temporary(why),
+                let why = format!("{name}: {}", self.describe_error(step, timeout, &error));
+                if self.in_doubt.get() {
+                    SmtpFailure::InDoubt(format!("{why} (it may have been delivered)"))
+                } else {
+                    SmtpFailure::Temporary(why)
                 }
             }
         }
     }
 
-    fn describe_error(&self, step: SmtpStep, patience: Duration, error: &Error) -> String {
+    fn describe_error(&self, step: SmtpStep, timeout: Duration, error: &Error) -> String {
         let host = &self.account.host;
         match error {
-            // A server that waits for TLS keeps silent.
+            // A server that waits for TLS sends nothing.
             Error::Timeout
                 if step == SmtpStep::Greeting && self.account.tls != MailTls::Implicit =>
             {
                 format!(
-                    "no answer within {} s; if port {} speaks TLS from the start, set tls = \
+                    "no response within {} s; if port {} speaks TLS from the start, set tls = \
                      \"implicit\"",
-                    patience.as_secs_f64(),
+                    timeout.as_secs_f64(),
                     self.account.port
                 )
             }
-            Error::Timeout => format!("no answer within {} s", patience.as_secs_f64()),
+            Error::Timeout => format!("no response within {} s", timeout.as_secs_f64()),
             Error::UnparseableReply => {
-                "the server closed the connection, or speaks no SMTP; is the port right?".to_owned()
+                "the server closed the connection or does not speak SMTP; is the port right?"
+                    .to_owned()
             }
             Error::Tls(error) => match &**error {
                 rustls::Error::InvalidCertificate(why) => {
@@ -349,7 +353,7 @@ impl Session<'_> {
                             _,
                         ) => format!("{what}; set `host` to the name that it is for"),
                         (CertificateError::UnknownIssuer, None) => {
-                            format!("{what}; for a server with one of its own set `ca_file`")
+                            format!("{what}; for a self-signed certificate set `ca_file`")
                         }
                         (CertificateError::UnknownIssuer, Some(_)) => {
                             format!("{what}: not the CA in `ca_file`")
@@ -363,14 +367,14 @@ impl Session<'_> {
                 ),
                 error => describe_handshake_error(error, host),
             },
-            Error::InvalidTLSName => format!("{host:?} is no name that a certificate could have"),
+            Error::InvalidTLSName => format!("{host:?} cannot be the name in a certificate"),
             Error::Io(error) => match error.kind() {
                 ErrorKind::ConnectionRefused => format!(
                     "nothing listens on port {} of {host}; are host and port right?",
                     self.account.port
                 ),
                 ErrorKind::NetworkUnreachable | ErrorKind::HostUnreachable => {
-                    format!("there is no way to {host}; is the network up?")
+                    format!("no route to {host}; is the network up?")
                 }
                 _ => reason(error),
             },
@@ -384,16 +388,16 @@ fn without_brackets(host: &str) -> &str {
     host.trim_matches(['[', ']'])
 }
 
-/// What the server says, and what to do about it.
+/// The server's reply, and what to do about it.
 fn with_advice(step: SmtpStep, reply: &smtp_proto::Response<String>) -> String {
-    let words = advice::reply_text(reply);
+    let text = advice::reply_text(reply);
     match advice::refusal_advice(step, reply) {
-        Some(advice) => format!("{words}: {advice}"),
-        None => words,
+        Some(advice) => format!("{text}: {advice}"),
+        None => text,
     }
 }
 
-/// Whether an address lies in the house: nobody outside hears what goes there.
+/// Whether an address is in the local network.
 pub fn is_private(address: IpAddr) -> bool {
     match address.to_canonical() {
         IpAddr::V4(it) => it.is_private() || it.is_loopback() || it.is_link_local(),

@@ -1,4 +1,4 @@
-//! The dialogue against a scripted server on loopback: what each of its answers, silences
+//! SMTP sessions with a scripted server on loopback: what each of its answers, silences
 //! and lies makes of the mail.
 
 use super::session::is_private;
@@ -206,40 +206,40 @@ fn what_each_bad_answer_means() {
             "greeting",
             "",
             later(
-                "greeting: the server closed the connection, or speaks no SMTP; is the port right?",
+                "greeting: the server closed the connection or does not speak SMTP; is the port right?",
             ),
         ),
         (
             "EHLO",
             "502 what",
-            later("EHLO: the server answers 502 what"),
+            later("EHLO: the server replied 502 what"),
         ),
         (
             "MAIL FROM",
             "550 5.7.1 who are you",
-            later("MAIL FROM: the server answers 550 5.7.1 who are you"),
+            later("MAIL FROM: the server replied 550 5.7.1 who are you"),
         ),
         (
             "DATA",
             "451 4.3.0 not now",
-            later("DATA: the server answers 451 4.3.0 not now: main-node tries again by itself"),
+            later("DATA: the server replied 451 4.3.0 not now: main-node retries"),
         ),
         (
             "end of data",
             "451 4.3.0 not now",
-            later("DATA: the server answers 451 4.3.0 not now: main-node tries again by itself"),
+            later("DATA: the server replied 451 4.3.0 not now: main-node retries"),
         ),
         (
             "end of data",
             "554 5.7.1 spam",
-            SmtpFailure::Permanent("DATA: the server answers 554 5.7.1 spam".to_owned()),
+            SmtpFailure::Permanent("DATA: the server replied 554 5.7.1 spam".to_owned()),
         ),
         (
             "end of data",
             "",
             SmtpFailure::InDoubt(
-                "DATA: the server closed the connection, or speaks no SMTP; is the port right? \
-                 (it may have arrived all the same)"
+                "DATA: the server closed the connection or does not speak SMTP; is the port right? \
+                 (it may have been delivered)"
                     .to_owned(),
             ),
         ),
@@ -272,11 +272,8 @@ fn a_stop_ends_a_hanging_server_and_says_whether_the_mail_is_in_doubt() {
                     Ok(())
                 },
                 report: &mut |_| {},
-                // The stop comes once the dialogue hangs where it should.
-                is_stopping: &|| match is_in_doubt {
-                    true => in_data.get(),
-                    false => true,
-                },
+                // The stop comes once the session hangs where it should.
+                is_stopping: &|| if is_in_doubt { in_data.get() } else { true },
             },
         );
         assert_eq!(
@@ -300,55 +297,55 @@ fn a_server_that_hangs_is_left_in_time_at_every_step() {
             MailTls::Implicit,
             "greeting",
             "hang",
-            "TLS: no answer within 0.3 s",
+            "TLS: no response within 0.3 s",
         ),
         (
             MailTls::None,
             "greeting",
             "hang",
-            "greeting: no answer within 0.3 s",
+            "greeting: no response within 0.3 s",
         ),
         (
             MailTls::None,
             "EHLO",
             "hang",
-            "EHLO: no answer within 0.3 s",
+            "EHLO: no response within 0.3 s",
         ),
         (
             MailTls::StartTls,
             "STARTTLS",
             "hang",
-            "STARTTLS: no answer within 0.3 s",
+            "STARTTLS: no response within 0.3 s",
         ),
         (
             MailTls::StartTls,
             "STARTTLS",
             "220 then silence",
-            "TLS: no answer within 0.3 s",
+            "TLS: no response within 0.3 s",
         ),
         (
             MailTls::None,
             "MAIL FROM",
             "hang",
-            "MAIL FROM: no answer within 0.3 s",
+            "MAIL FROM: no response within 0.3 s",
         ),
         (
             MailTls::None,
             "RCPT TO",
             "hang",
-            "RCPT TO: no answer within 0.3 s",
+            "RCPT TO: no response within 0.3 s",
         ),
         (
             MailTls::None,
             "DATA",
             "hang",
-            "DATA: no answer within 0.6 s",
+            "DATA: no response within 0.6 s",
         ),
         (
             MailTls::None,
             "end of data",
             "hang",
-            "DATA: no answer within 0.6 s",
+            "DATA: no response within 0.6 s",
         ),
     ] {
         let server = serve(vec![Script {
@@ -374,16 +371,18 @@ fn a_server_that_hangs_is_left_in_time_at_every_step() {
         let result = send(&account, b"x\r\n", &both(), hooks);
         let took = began.elapsed();
         let is_in_doubt = expected.starts_with("DATA");
-        let doubt = match is_in_doubt {
-            true => " (it may have arrived all the same)",
-            false => "",
+        let doubt = if is_in_doubt {
+            " (it may have been delivered)"
+        } else {
+            ""
         };
-        let hint = match protection != MailTls::Implicit && expected.starts_with("greeting") {
-            true => format!(
+        let hint = if protection != MailTls::Implicit && expected.starts_with("greeting") {
+            format!(
                 "; if port {} speaks TLS from the start, set tls = \"implicit\"",
                 server.port
-            ),
-            false => String::new(),
+            )
+        } else {
+            String::new()
         };
         let expected = format!("{expected}{hint}{doubt}");
         let failure = result.expect_err(hangs_at);
