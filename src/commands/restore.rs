@@ -28,21 +28,21 @@ pub fn restore(overrides: &Overrides, file: &Path) -> u8 {
     };
     let database = location.path.display();
     print_out(&format_args!(
-        "{}: {} records, verified. It takes the place of {database} when main-node starts; the \
-         database before it is kept as {database}.replaced-DATE\n",
+        "{}: {} records, verified. It replaces {database} when main-node starts; the previous \
+         database is kept as {database}.replaced-DATE\n",
         file.display(),
         backup.records
     ));
     let is_of_service =
         overrides.database.is_none() && service(overrides) != InstalledService::default();
     if !is_of_service || !privileges::is_root() {
-        return print_out(&"If main-node runs, restart it.\n");
+        return print_out(&"If main-node is running, restart it.\n");
     }
     if !systemd_unit::is_active() {
-        return print_out(&"main-node does not run: systemctl start main-node\n");
+        return print_out(&"main-node is not running: systemctl start main-node\n");
     }
     match systemd_unit::restart() {
-        Ok(()) => print_out(&"main-node is restarted.\n"),
+        Ok(()) => print_out(&"main-node was restarted.\n"),
         Err(words) => {
             eprintln!("main-node could not be restarted ({words}): systemctl restart main-node");
             FAILED

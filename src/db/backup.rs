@@ -42,7 +42,7 @@ impl fmt::Display for BackupError {
             }
             BackupError::Exists { path } => write!(
                 f,
-                "{} exists already and is left alone; name a file that does not",
+                "{} exists already and is not overwritten; name a new file",
                 path.display()
             ),
             BackupError::Target { path, detail } => {
@@ -54,8 +54,8 @@ impl fmt::Display for BackupError {
             }
             BackupError::Damaged { path, detail } => write!(
                 f,
-                "the backup {} did not pass its check: {detail}\n\
-                 The database itself may be damaged; main-node recovers it when it reads there.",
+                "the backup {} failed its integrity check: {detail}\n\
+                 The database may be damaged; main-node recovers it when it reads the damaged part.",
                 path.display()
             ),
         }
@@ -100,7 +100,7 @@ pub fn copy(connection: &Connection, target: &Path) -> Result<Backup, BackupErro
     let unfinished = file::sibling(target, ".unfinished");
     let name = unfinished
         .to_str()
-        .ok_or_else(|| written("its name is not UTF-8".to_owned()))?;
+        .ok_or_else(|| written("its file name is not UTF-8".to_owned()))?;
     // A directory that is missing shows here, before SQLite words it as "unable to open".
     File::create(&unfinished).map_err(|error| written(reason(&error)))?;
     let copied = connection
@@ -144,7 +144,7 @@ pub fn verify(path: &Path) -> Result<Backup, String> {
 fn inspect(path: &Path) -> rusqlite::Result<Result<Backup, String>> {
     let connection = connection::open_immutable(path)?;
     if application_id(&connection)? != schema::APPLICATION_ID {
-        return Ok(Err("it is not main-node's".to_owned()));
+        return Ok(Err("it is not a main-node database".to_owned()));
     }
     let verdict: String =
         connection.query_row("PRAGMA integrity_check(1)", [], |row| row.get(0))?;

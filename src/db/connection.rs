@@ -44,18 +44,17 @@ pub fn open_for_command(path: &Path) -> Result<Connection, String> {
     let found = file::probe(path).map_err(|error| error.reason())?;
     let clause = match found {
         FileKind::Absent => {
-            "there is no such file: name the service's database with --database, or \
-                           its configuration with --config"
+            "no such file: name the database with --database, or the configuration with --config"
                 .to_owned()
         }
-        FileKind::EmptySqlite => "nothing was ever stored in it".to_owned(),
+        FileKind::EmptySqlite => "the database is empty".to_owned(),
         FileKind::NotSqlite { begins } => {
             let path = path.to_owned();
             OpenError::NotSqlite { path, begins }.reason()
         }
         FileKind::Damaged { begins } => {
             format!(
-                "it is damaged (it begins with {begins}); main-node recovers it at its next start"
+                "it is damaged (it begins with {begins}); main-node recovers it at the next start"
             )
         }
         FileKind::Foreign { application_id } => {

@@ -87,14 +87,14 @@ impl DetachedDatabase {
         self.remove_own_logs()?;
         let (what, then) = match (path.exists(), is_moved) {
             (true, _) => (
-                "another file was put in its place",
-                "that one is used now".to_owned(),
+                "it was replaced by another file",
+                "the new file is used".to_owned(),
             ),
-            (false, true) => ("it was moved away", "a new one is begun".to_owned()),
-            (false, false) => ("it was removed", "a new one is begun".to_owned()),
+            (false, true) => ("it was moved", "a new database is created".to_owned()),
+            (false, false) => ("it was removed", "a new database is created".to_owned()),
         };
         let notice = format!(
-            "{} was in use when {what}; {then}, and what the old one held is kept as {}",
+            "{} was in use when {what}; {then}, and the old one is kept as {}",
             path.display(),
             kept.display()
         );
@@ -115,13 +115,16 @@ impl DetachedDatabase {
         if file::file_id(&sibling(real, "-wal")) != own.log {
             let aside = file::quarantine_log(real, "-wal", now);
             if let Some(aside) = aside.map_err(|error| OpenError::from_io(path, &error))? {
-                log::warn!("another log stood there; it is kept as {}", aside.display());
+                log::warn!(
+                    "found the WAL of another database; it is quarantined as {}",
+                    aside.display()
+                );
             }
         }
         remove_sibling(path, real, "-shm")?;
         let notice = format!(
-            "{}-wal or -shm was removed or exchanged while in use; nothing is lost, its \
-             readings are in the database. Stop main-node before its files are touched",
+            "{}-wal or -shm was removed or replaced while in use; no data is lost. Stop main-node \
+             before changing its files",
             path.display()
         );
         Ok(Preservation::Done { notice, kept: None })
@@ -141,12 +144,12 @@ impl DetachedDatabase {
         };
         remove_sibling(path, real, "-shm")?;
         let rest = match &kept {
-            Some(kept) => format!("what its log held is kept as {}", kept.display()),
-            None => "its log was empty".to_owned(),
+            Some(kept) => format!("the data of its WAL is kept as {}", kept.display()),
+            None => "its WAL was empty".to_owned(),
         };
         let notice = format!(
-            "{} was overwritten while in use; what stands there now is used, and {rest}. Stop \
-             main-node before its files are touched",
+            "{} was overwritten while in use; the new content is used, and {rest}. Stop main-node \
+             before changing its files",
             path.display()
         );
         Ok(Preservation::Done { notice, kept: None })
@@ -162,8 +165,8 @@ impl DetachedDatabase {
         OpenError::Unusable {
             path: self.database.path().to_owned(),
             detail: format!(
-                "its file was removed or replaced, and what the old one held cannot be copied \
-                 beside it ({why}); make room, or restart main-node to go on without"
+                "its file was removed or replaced, and the old database cannot be copied ({why}); \
+                 free disk space, or restart main-node to give the old data up"
             ),
         }
     }

@@ -64,7 +64,7 @@ impl OpenError {
         | OpenError::Corrupt { path, .. }
         | OpenError::Unusable { path, .. }) = self;
         let (path, why) = (path.display(), self.reason());
-        format!("the database {path} cannot be used now: {why}")
+        format!("the database {path} cannot be used: {why}")
     }
 
     /// What is wrong, to stand after a colon behind the path.
@@ -84,7 +84,7 @@ impl OpenError {
                  (application_id {application_id})"
             ),
             OpenError::Newer { found, .. } => format!(
-                "it has version {found}, and this main-node knows versions up to {}: use the \
+                "its schema version is {found}; this main-node supports versions up to {}: use the \
                  newer main-node that wrote it",
                 schema::VERSION
             ),
@@ -110,7 +110,7 @@ impl OpenError {
             ErrorKind::ReadOnlyFilesystem => READ_ONLY.to_owned(),
             ErrorKind::PermissionDenied => {
                 format!(
-                    "it may not be opened; see its owner and permissions ({})",
+                    "permission denied; check its owner and permissions ({})",
                     reason(error)
                 )
             }
@@ -128,7 +128,7 @@ impl fmt::Display for OpenError {
         match self {
             OpenError::NoDirectory { path, directory } => write!(
                 f,
-                "the database {} cannot be made: there is no directory {}\n\
+                "the database {} cannot be created: there is no directory {}\n\
                  Create the directory, or name another file with `database = …` or --database.",
                 path.display(),
                 directory.display()
@@ -136,13 +136,13 @@ impl fmt::Display for OpenError {
             OpenError::NotAFile { path } => write!(
                 f,
                 "expected a database file at {}, found a directory or a device\n\
-                 Name a file in it with `database = …` or --database.",
+                 Name a file with `database = …` or --database.",
                 path.display()
             ),
             OpenError::NotSqlite { path, begins } => write!(
                 f,
                 "expected main-node's database at {}, found a file that begins with {begins}\n\
-                 It is left alone. Name another file with `database = …` or --database.",
+                 It is not changed. Name another file with `database = …` or --database.",
                 path.display()
             ),
             OpenError::Foreign {
@@ -152,15 +152,15 @@ impl fmt::Display for OpenError {
                 f,
                 "expected main-node's database at {}, found another program's SQLite database \
                  (application_id {application_id}, main-node's is {})\n\
-                 It is left alone. Name another file with `database = …` or --database.",
+                 It is not changed. Name another file with `database = …` or --database.",
                 path.display(),
                 schema::APPLICATION_ID
             ),
             OpenError::Newer { path, found } => write!(
                 f,
-                "the database {} has version {found}; this main-node knows versions up to {}\n\
-                 A newer main-node wrote it. Install that one again, or put the backup in place \
-                 that it made before upgrading ({}.before-version-{found}).",
+                "the database {} has schema version {found}; this main-node supports versions up to {}\n\
+                 A newer main-node wrote it. Install that version again, or restore the backup \
+                 that it made before the migration ({}.before-version-{found}).",
                 path.display(),
                 schema::VERSION,
                 path.display()
@@ -168,13 +168,13 @@ impl fmt::Display for OpenError {
             OpenError::Corrupt { path, detail } => write!(
                 f,
                 "the database {} is damaged ({detail})\n\
-                 It will be set aside, not deleted, and what can be read of it recovered.",
+                 It will be quarantined, not deleted, and its readable data recovered.",
                 path.display()
             ),
             OpenError::Unusable { path, detail } => write!(
                 f,
-                "the database {} cannot be used now: {detail}\n\
-                 Readings wait in memory until it can.",
+                "the database {} cannot be used: {detail}\n\
+                 Readings are kept in memory until it can.",
                 path.display()
             ),
         }
@@ -183,7 +183,7 @@ impl fmt::Display for OpenError {
 
 impl std::error::Error for OpenError {}
 
-pub const READ_ONLY: &str = "it or its directory is read-only; is the card worn out?";
+pub const READ_ONLY: &str = "read-only file system or file; the SD card may be worn out";
 
 /// Whether an error of one of our own statements can only mean that the file is damaged: what
 /// SQLite calls corrupt, and everything that the schema and the writer of the file rule out.
@@ -259,12 +259,12 @@ pub fn in_range(range: &RangeInclusive<i64>, value: i64) -> rusqlite::Result<i64
 pub fn describe(error: &rusqlite::Error) -> String {
     let advice = match error.sqlite_error_code() {
         Some(ErrorCode::ReadOnly) => READ_ONLY,
-        Some(ErrorCode::DiskFull) => "no room is left on the card",
-        Some(ErrorCode::SystemIoFailure) => "the card fails, or was removed",
-        Some(ErrorCode::CannotOpen) => "it may not be opened; see its owner and permissions",
-        Some(ErrorCode::PermissionDenied) => "it may not be opened; see its permissions",
+        Some(ErrorCode::DiskFull) => "disk full",
+        Some(ErrorCode::SystemIoFailure) => "disk I/O error; the SD card may be failing or removed",
+        Some(ErrorCode::CannotOpen) => "permission denied; check its owner and permissions",
+        Some(ErrorCode::PermissionDenied) => "permission denied; check its permissions",
         Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => {
-            "another program holds it locked"
+            "another program has locked the database"
         }
         _ => return error.to_string(),
     };

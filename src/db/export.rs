@@ -56,7 +56,7 @@ impl fmt::Display for ExportError {
         match self {
             ExportError::UnknownKeys { unknown, path } => write!(
                 f,
-                "{path} holds no reading of {}; without --key everything is exported",
+                "{path} has no reading of {}; without --key all keys are exported",
                 unknown.join(", ")
             ),
             ExportError::Source { path, detail } => {

@@ -83,7 +83,7 @@ fn missing_disk(path: &Path) -> Option<String> {
         if link.is_symlink() && !link.exists() {
             let target = std::fs::read_link(link).unwrap_or_default();
             return Some(format!(
-                "{} is a link to {}, which is not there: is its disk mounted?",
+                "{} is a link to {}, which does not exist: is its disk mounted?",
                 link.display(),
                 target.display()
             ));
@@ -94,7 +94,7 @@ fn missing_disk(path: &Path) -> Option<String> {
     let mounts = read("/proc/self/mountinfo");
     let mount_point = missing_mount_point(&directory, &read("/etc/fstab"), &mounts)?;
     Some(format!(
-        "/etc/fstab has a disk for {}, and none is mounted there: see `mount {}`",
+        "{} is in /etc/fstab and not mounted: run `mount {}`",
         mount_point.display(),
         mount_point.display()
     ))

@@ -38,7 +38,7 @@ impl fmt::Display for HistoryError {
         match self {
             HistoryError::UnknownKey => f.write_str("no reading of this key was ever stored"),
             HistoryError::Unavailable(detail) | HistoryError::Damaged(detail) => {
-                write!(f, "the database cannot be read now: {detail}")
+                write!(f, "the database cannot be read: {detail}")
             }
             HistoryError::Exceeded(limit) => write!(f, "cut off at {limit}"),
         }
@@ -125,9 +125,7 @@ impl HistoryReader {
         let files = DatabaseFiles::at(&self.path, &file::without_links(&self.path));
         if files.database.is_none() {
             *open = None;
-            return Err(HistoryError::Unavailable(
-                "the file is not there".to_owned(),
-            ));
+            return Err(HistoryError::Unavailable("no such file".to_owned()));
         }
         if !matches!(&*open, Some((opened, _)) if *opened == files) {
             *open = None;

@@ -32,7 +32,7 @@ pub fn last_values(
         Some(Ok(records)) => records,
         Some(Err(error)) => {
             log::warn!(
-                "{}: nothing of the last run can be shown: {}",
+                "{}: the last values cannot be read: {}",
                 location.path.display(),
                 error::describe(&error)
             );
@@ -54,7 +54,7 @@ pub fn alert_state(
         Some(Ok(None)) | None => AlertState::new(boot),
         Some(Err(error)) if matches!(opened, Err(OpenError::Unusable { .. })) => {
             let why = error::describe(&error);
-            log::warn!("the alerts that were open cannot be read: {why}");
+            log::warn!("open alerts cannot be read: {why}");
             AlertState::new(boot)
         }
         Some(Err(error)) => {

@@ -65,7 +65,7 @@ fn open_within(
         FileKind::NotSqlite { begins } if location.is_default => {
             return Err(OpenError::Corrupt {
                 path: path.clone(),
-                detail: format!("it begins with {begins}"),
+                detail: format!("expected an SQLite file, found a file that begins with {begins}"),
             });
         }
         FileKind::NotSqlite { begins } => {
@@ -130,7 +130,7 @@ fn quarantine_foreign_logs(path: &Path, connection: &Connection) -> Result<(), O
         return Ok(());
     };
     log::warn!(
-        "{}{foreign} belongs to another database than {}, which is a copy; it is kept as {}",
+        "{}{foreign} belongs to another database than {}; it is quarantined as {}",
         real.display(),
         path.display(),
         aside.display()
@@ -154,7 +154,7 @@ fn migrate_after_backup(
     if !(0..=limits::MAX_SCHEMA_VERSION).contains(&found) {
         return Err(OpenError::Corrupt {
             path: path.to_owned(),
-            detail: format!("it says that it has version {found}"),
+            detail: format!("invalid schema version {found}"),
         });
     }
     if found > wanted {
@@ -184,7 +184,7 @@ fn backup_failed(path: &Path, error: BackupError) -> OpenError {
         BackupError::Damaged { detail, .. } => OpenError::Corrupt { path, detail },
         error => OpenError::Unusable {
             path,
-            detail: format!("before the upgrade it could not be backed up: {error}"),
+            detail: format!("the backup before the migration failed: {error}"),
         },
     }
 }
@@ -198,7 +198,7 @@ fn create_file(path: &Path) -> Result<(), OpenError> {
     for leftover in ["-wal", "-journal"] {
         if let Some(aside) = file::quarantine_log(path, leftover, now).map_err(io)? {
             log::warn!(
-                "{}{leftover} was left without its database; it is kept as {}",
+                "{}{leftover} has no database; it is quarantined as {}",
                 path.display(),
                 aside.display()
             );

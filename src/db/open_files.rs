@@ -112,6 +112,6 @@ pub fn check_not_replaced(path: &Path) -> rusqlite::Result<()> {
     }
     Err(rusqlite::Error::SqliteFailure(
         ffi::Error::new(ffi::SQLITE_PROTOCOL),
-        Some("its file was exchanged; the new one is opened in a moment".to_owned()),
+        Some("its file was replaced; the new file is opened in a moment".to_owned()),
     ))
 }

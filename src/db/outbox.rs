@@ -75,9 +75,9 @@ fn enforce_limit(transaction: &Transaction<'_>, channel: &str) -> rusqlite::Resu
 
 fn dropped_text(count: usize, refused: usize) -> String {
     match refused {
-        0 => format!("{count} alert events were dropped, because too many wait"),
+        0 => format!("{count} alert events were dropped: the queue is full"),
         refused => format!(
-            "{count} alert events were dropped, because too many wait; {refused} of them had been refused"
+            "{count} alert events were dropped: the queue is full; {refused} of them had been refused"
         ),
     }
 }
@@ -105,7 +105,7 @@ fn dropped_refusal(refusal: &DeliveryRefusal) -> DeliveryEnd {
     DeliveryEnd {
         second: refusal.last,
         attempts: refusal.days,
-        refused: Some(format!("{}; dropped, because too many wait", refusal.why)),
+        refused: Some(format!("{}; dropped: the queue is full", refusal.why)),
         is_given_up: true,
     }
 }
@@ -131,7 +131,7 @@ pub fn read_state(connection: &Connection, boot: &str) -> rusqlite::Result<Optio
     let mut statement = connection.prepare("SELECT state FROM alert_state WHERE id = 1")?;
     let text = statement.query_row([], |row| row.get::<_, String>(0));
     let Some(text) = error::readable(text.optional())? else {
-        return Ok(Some(reset_state(connection, boot, "it is no text")?));
+        return Ok(Some(reset_state(connection, boot, "it is not text")?));
     };
     let Some(text) = text else {
         let last = "SELECT max(incident) FROM incidents";
@@ -148,7 +148,7 @@ pub fn read_state(connection: &Connection, boot: &str) -> rusqlite::Result<Optio
 }
 
 fn reset_state(connection: &Connection, boot: &str, why: &str) -> rusqlite::Result<AlertState> {
-    log::error!("the state of the alerts cannot be read ({why}); it begins anew");
+    log::error!("the alert state cannot be read ({why}); it starts empty");
     let count = "SELECT coalesce(max(incident), 0) FROM incidents";
     let known: i64 = connection.query_row(count, [], |row| row.get(0))?;
     Ok(AlertState::new(boot).counting_from(known.unsigned_abs()))

@@ -47,7 +47,7 @@ pub fn stage(file: &Path, location: &DatabaseLocation) -> Result<Backup, String>
     check_replaceable(location)?;
     if file_id(file).is_some() && file_id(file) == file_id(database) {
         return Err(format!(
-            "{} is the database itself: expected a copy of it",
+            "{} is the database itself; name a backup of it",
             file.display()
         ));
     }
@@ -56,20 +56,18 @@ pub fn stage(file: &Path, location: &DatabaseLocation) -> Result<Backup, String>
     match probe(file).map_err(|error| refused(error.to_string()))? {
         FileKind::MainNode { .. } => {}
         FileKind::Absent => {
-            return Err(refused("there is no such file, or it is empty".to_owned()));
+            return Err(refused("no such file, or it is empty".to_owned()));
         }
         _ => {
-            return Err(refused(
-                "expected a copy of main-node's database".to_owned(),
-            ));
+            return Err(refused("it is not a main-node database".to_owned()));
         }
     }
     let connection = connection::open_read_only(file).map_err(unreadable)?;
     let version = schema::version(&connection).map_err(unreadable)?;
     if version > schema::VERSION {
         return Err(refused(format!(
-            "it has version {version}; this main-node knows versions up to {}. A newer main-node \
-             wrote it: install that one first",
+            "its schema version is {version}; this main-node supports versions up to {}. A newer \
+             main-node wrote it: install that version first",
             schema::VERSION
         )));
     }
@@ -105,7 +103,7 @@ fn check_replaceable(location: &DatabaseLocation) -> Result<(), String> {
         _ => return Ok(()),
     }
     Err(format!(
-        "expected main-node's database at {}, found another program's file, which is left alone; \
+        "expected main-node's database at {}, found another program's file, which is not changed; \
          name the database with `database = …` or --database",
         location.path.display()
     ))
@@ -200,7 +198,7 @@ fn copy_alerts_and_quotas(database: &Path, staged: &Path) -> Result<(), OpenErro
             // A reason to restore, and no reason not to.
             OpenError::Corrupt { .. } => {
                 log::error!(
-                    "{}: alerts that waited to be sent cannot be read: {error}",
+                    "{}: unsent alerts cannot be read: {error}",
                     database.display()
                 );
                 return Ok(());
@@ -277,7 +275,7 @@ fn copy_rows(
         Ok(Ok(()))
     };
     read().unwrap_or_else(|error| {
-        log::error!("the table {table} of the database cannot be read whole: {error}");
+        log::error!("the table {table} cannot be read to its end: {error}");
         Ok(())
     })
 }

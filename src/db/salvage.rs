@@ -42,7 +42,7 @@ pub fn open(location: &DatabaseLocation, boot: &str, now: Wall) -> Result<Databa
             let corrupt = OpenError::Corrupt { path, detail };
             log::error!("{corrupt}");
             quarantine(location, boot, now).map_err(|error| {
-                log::error!("it could not be set aside: {error}");
+                log::error!("the database could not be quarantined: {error}");
                 corrupt
             })
         }
@@ -70,7 +70,7 @@ pub fn quarantine(
     }
     replace::schedule(path, &prepared, &suffix).map_err(io)?;
     log::warn!(
-        "{} is set aside as {}; what can be read of it is recovered",
+        "{} is quarantined as {}; its readable data is being recovered",
         path.display(),
         aside.display()
     );
@@ -186,18 +186,15 @@ impl Salvage {
     pub fn notice(&self, is_over: bool) -> String {
         let progress = match (is_over, self.unreadable) {
             (false, _) => format!("{} rows recovered so far", self.rows),
-            (true, 0) => format!("all that it held was recovered, {} rows", self.rows),
-            (true, 1) => format!(
-                "{} rows were recovered, one stretch was unreadable",
-                self.rows
-            ),
+            (true, 0) => format!("all {} rows were recovered", self.rows),
+            (true, 1) => format!("{} rows were recovered, 1 part was unreadable", self.rows),
             (true, holes) => format!(
-                "{} rows were recovered, {holes} stretches were unreadable",
+                "{} rows were recovered, {holes} parts were unreadable",
                 self.rows
             ),
         };
         format!(
-            "the database was damaged and is set aside as {}; {progress}",
+            "the database is damaged and quarantined as {}; {progress}",
             self.damaged_file().display()
         )
     }

@@ -185,7 +185,7 @@ impl Store {
             stopped.why = self.status().trouble;
         }
         if !has_ended && stopped.why.is_none() {
-            stopped.why = Some("the database did not take them in time".to_owned());
+            stopped.why = Some("the database did not store them in time".to_owned());
         }
         stopped
     }
@@ -214,9 +214,9 @@ impl fmt::Display for UnsavedAtStop {
         match (self.rows, self.alerts) {
             _ if self.is_complete() => return f.write_str("readings and alerts are committed"),
             (0, false) => f.write_str("the last readings may be lost")?,
-            (0, true) => f.write_str("alerts are not stored and lost")?,
-            (1, _) => f.write_str("1 reading is not stored and lost")?,
-            (rows, _) => write!(f, "{rows} readings are not stored and lost")?,
+            (0, true) => f.write_str("alerts are not stored and are lost")?,
+            (1, _) => f.write_str("1 reading is not stored and is lost")?,
+            (rows, _) => write!(f, "{rows} readings are not stored and are lost")?,
         }
         if self.rows > 0 && self.alerts {
             f.write_str(", and alerts")?;
@@ -282,13 +282,13 @@ impl Shared {
         let busy = queue.working_since.map(|since| now.since(since));
         if let Some(busy) = busy.filter(|busy| *busy > limits::SLOW_COMMIT) {
             storage.trouble = Some(format!(
-                "a write has not come back for {}; the card may be failing",
+                "a write has not finished for {}; the SD card may be failing",
                 human_duration(busy)
             ));
         } else if storage.rows_lost > 0
             && let Some(trouble) = &mut storage.trouble
         {
-            *trouble += &format!("; {} readings had to be given up", storage.rows_lost);
+            *trouble += &format!("; {} readings were dropped", storage.rows_lost);
         }
         storage
     }

@@ -198,7 +198,7 @@ impl OutboxBuffer {
         let mut all = match stored {
             Some(Ok(stored)) => stored,
             Some(Err(error)) => {
-                log::debug!("the outbox cannot be read now: {error}");
+                log::debug!("the outbox cannot be read: {error}");
                 PendingItems::default()
             }
             None => PendingItems::default(),

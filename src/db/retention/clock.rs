@@ -119,8 +119,8 @@ fn reset_bounds(
         // Hours that have lost their rows answer as hours.
         let from = rows.or(last.map(|last| last + 1)).unwrap_or(i64::MIN);
         log::warn!(
-            "the clock says {now}, which is before what retention had reached; its bounds are set \
-             back, and nothing is deleted by it"
+            "the clock ({now}) is behind the bounds of retention; the bounds are reset, and nothing is \
+             deleted"
         );
         tiers.raw_from = from.max(oldest).min(hour);
     }

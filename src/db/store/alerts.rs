@@ -26,7 +26,7 @@ impl Store {
         match &*self.shared.database.lock() {
             Some(database) => outbox::incidents(database.connection(), most)
                 .map_err(|error| error::describe(&error)),
-            None => Err("the database cannot be read now".to_owned()),
+            None => Err("the database cannot be read".to_owned()),
         }
     }
 }
@@ -46,7 +46,7 @@ impl Outbox for StoredOutbox {
         let mut database = self.0.shared.database.lock();
         let connection = database.as_mut().map(Database::connection_mut);
         if let Err(error) = unwritten.record(connection, channel, outcome) {
-            log::debug!("{channel}: what became of an alert waits for the disk: {error}");
+            log::debug!("{channel}: the delivery status of an alert cannot be stored yet: {error}");
         }
         if let Some(database) = &*database {
             database.note_write();

@@ -214,6 +214,6 @@ impl Writer {
         drop(queue);
         self.failures = self.failures.saturating_add(1);
         self.retry_at = now.mono.after(limits::MAX_STORAGE_BACK_OFF);
-        self.report_failure("internal error in the storage thread (see the log); it tries again");
+        self.report_failure("internal error in the storage thread (see the log); it retries");
     }
 }

@@ -42,12 +42,12 @@ fn what_cannot_be_backed_up_is_said_and_leaves_nothing_behind() {
         .expect("a database can be made");
     let before = directory.names();
     for (source, target, expected) in [
-        (&path, &text, "exists already and is left alone"),
+        (&path, &text, "exists already and is not overwritten"),
         (&path, &directory.path("no/where.db"), "cannot be written"),
         (
             &directory.path("none.db"),
             &directory.path("b.db"),
-            "there is no such file",
+            "no such file",
         ),
         (
             &text,

@@ -171,7 +171,7 @@ fn what_cannot_be_read_is_told_alike_by_an_export_and_a_backup() {
         .and_then(|connection| connection.execute_batch("CREATE TABLE theirs (x)"))
         .expect("a database can be made");
     for (source, expected) in [
-        (&directory.path("none.db"), "there is no such file"),
+        (&directory.path("none.db"), "no such file"),
         (&directory.path("no/none.db"), "there is no directory"),
         (&directory.path(""), "found a directory or a device"),
         (&text, "found a file that begins with \"buy milk\""),

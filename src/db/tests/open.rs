@@ -203,7 +203,7 @@ fn a_lock_of_another_program_is_not_waited_for_at_start() {
     assert!(
         error
             .to_string()
-            .contains("another program holds it locked"),
+            .contains("another program has locked the database"),
         "{error}"
     );
     open_best_effort(&path).expect("what the file holds can be shown");

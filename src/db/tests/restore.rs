@@ -226,13 +226,13 @@ fn what_cannot_be_restored_is_refused_in_words_and_stages_nothing() {
     bytes[at..].fill(0xa5);
     std::fs::write(&damaged, bytes).expect("written");
     for (file, expected) in [
-        (directory.path("absent"), "there is no such file"),
+        (directory.path("absent"), "no such file"),
         (
             newer,
-            "it has version 99; this main-node knows versions up to",
+            "its schema version is 99; this main-node supports versions up to",
         ),
-        (text, "expected a copy of main-node's database"),
-        (foreign.clone(), "expected a copy of main-node's database"),
+        (text, "it is not a main-node database"),
+        (foreign.clone(), "it is not a main-node database"),
         (damaged, "cannot be restored: "),
         (path.clone(), "is the database itself"),
     ] {

@@ -243,7 +243,7 @@ fn a_full_card_for_a_moment_costs_nothing() {
     scene.append(many(0), trusted(0));
     let status = scene.turn(trusted(60));
     let trouble = status.trouble.expect("it is said");
-    assert!(trouble.contains("no room is left on the card"), "{trouble}");
+    assert!(trouble.contains("disk full"), "{trouble}");
     assert_eq!((status.rows_stored, status.rows_waiting), (0, 2_000));
     // The bound was the connection's; the next attempt opens anew.
     let status = scene.turn(trusted(61));
@@ -378,7 +378,7 @@ fn a_database_damaged_at_start_is_set_aside_and_the_node_goes_on() {
     }
     assert_eq!((status.rows_stored, status.trouble), (1, None));
     let notice = status.notice.expect("a person is told");
-    assert!(notice.contains("set aside as"), "{notice}");
+    assert!(notice.contains("quarantined as"), "{notice}");
     assert!(notice.contains("unreadable"), "{notice}");
     let names = scene.directory.names();
     assert!(
@@ -409,7 +409,7 @@ fn damage_found_while_running_costs_no_reading_that_waits() {
     assert!(
         status
             .notice
-            .is_some_and(|notice| notice.contains("set aside"))
+            .is_some_and(|notice| notice.contains("quarantined"))
     );
     assert_eq!(scene.stored(), 2_000);
 }
@@ -471,7 +471,7 @@ fn damage_that_only_alerts_meet_is_set_aside_too_and_told_once() {
     }
     assert_eq!(status.trouble, None);
     let notice = status.notice.expect("a person is told");
-    assert!(notice.contains("is set aside as"), "{notice}");
+    assert!(notice.contains("quarantined as"), "{notice}");
     assert!(notice.contains("2000 rows"), "{notice}");
     let stored = connection::open_read_only(&scene.path)
         .and_then(|connection| outbox::read_state(&connection, "this-boot"));
@@ -657,7 +657,7 @@ fn a_backup_moved_in_is_used_and_what_was_there_is_kept() {
     std::fs::rename(&copy, &scene.path).expect("a file can be moved");
     let notice = goes_on(&mut scene, 2_000);
     assert!(
-        notice.contains("another file was put in its place"),
+        notice.contains("it was replaced by another file"),
         "{notice}"
     );
     let kept = kept(&scene, "replaced");
@@ -688,7 +688,7 @@ fn a_log_that_was_removed_costs_nothing_even_if_the_process_is_killed() {
         assert_eq!(reader.keys().map(|keys| keys.len()), Ok(1));
         std::fs::remove_file(file::sibling(&scene.path, suffix)).expect("it can be removed");
         let notice = goes_on(&mut scene, 3_000);
-        assert!(notice.contains("nothing is lost"), "{notice}");
+        assert!(notice.contains("no data is lost"), "{notice}");
         assert_eq!(reader.keys().map(|keys| keys.len()), Ok(1));
         // As after a kill: nothing was closed.
         let (copy, log) = (
@@ -838,7 +838,7 @@ fn a_stop_says_how_many_readings_are_lost_and_why() {
     let said = stopped.to_string();
     assert_eq!(stopped.rows, 840);
     assert!(
-        said.starts_with("840 readings are not stored and lost: "),
+        said.starts_with("840 readings are not stored and are lost: "),
         "{said}"
     );
     assert!(!stopped.is_complete());
@@ -856,7 +856,7 @@ fn a_stop_says_how_many_readings_are_lost_and_why() {
     let stopped = store.stop(Duration::from_secs(60));
     let said = stopped.to_string();
     assert!(
-        said.starts_with("1 reading is not stored and lost: "),
+        said.starts_with("1 reading is not stored and is lost: "),
         "{said}"
     );
     assert!(said.contains("found a directory or a device"), "{said}");
@@ -909,7 +909,7 @@ fn damage_that_only_readers_meet_is_set_aside_where_it_is_there() {
     }
     assert_eq!(status.trouble, None);
     let notice = status.notice.expect("a person is told");
-    assert!(notice.contains("one stretch was unreadable"), "{notice}");
+    assert!(notice.contains("1 part was unreadable"), "{notice}");
     assert!(scene.stored() > 2_800, "{}", scene.stored());
     reader.history(&query, &budget()).expect("it can be read");
 }
@@ -936,7 +936,7 @@ fn a_damaged_database_that_is_replaced_while_in_use_is_kept_as_it_is() {
     std::fs::rename(&copy, &scene.path).expect("a file can be moved");
     let notice = goes_on(&mut scene, 2_000);
     assert!(
-        notice.contains("another file was put in its place"),
+        notice.contains("it was replaced by another file"),
         "{notice}"
     );
     let kept = kept(&scene, "replaced");

@@ -217,7 +217,7 @@ def program_too_old_for_the_database_is_not_deployed(pi):
             there.execute("PRAGMA wal_checkpoint(TRUNCATE)")
             if claimed > version:
                 code, output = pi.deploy(variant(pi, "older", b"\0\0\0"))
-    expect(code != 0 and f"has version {version + 1}" in output and "nothing was switched" in output, "a program that does not know the schema version is reported", output)
+    expect(code != 0 and f"has schema version {version + 1}" in output and "nothing was switched" in output, "a program that does not know the schema version is reported", output)
     expect(pi.service_pid() == before, "the newer program keeps running")
 
 

@@ -41,7 +41,7 @@ def upgrade():
         kept = directory / f"main-node.db.before-version-{now}"
         expect(kept.exists() and rows(kept) == old_rows and version(kept) == OLDER_VERSION, f"the old database is kept as {kept.name}")
 
-        refuses(older, "serve", file, database, now, OLDER_VERSION)
+        refuses(older, "serve", file, database, "version", now, OLDER_VERSION)
 
         for leftover in directory.glob("main-node.db-*"):
             leftover.unlink()
@@ -56,7 +56,7 @@ def upgrade():
         with contextlib.closing(sqlite3.connect(database)) as writing:
             writing.execute(f"PRAGMA user_version = {now + 1}")
         for word in ("serve", "check"):
-            refuses(main_node(), word, file, database, now + 1, now)
+            refuses(main_node(), word, file, database, "schema version", now + 1, now)
 
 
 def build_older():
@@ -107,13 +107,13 @@ def version(database):
         return reading.execute("PRAGMA user_version").fetchone()[0]
 
 
-def refuses(program, word, file, database, version_there, version_known):
+def refuses(program, word, file, database, term, version_there, version_known):
     def digest():
         return hashlib.sha256(database.read_bytes()).hexdigest()
 
     before = digest()
     code, out, err = run([program, word, "--config", file], 20, cwd=file.parent)
     output = out + err
-    explains = f"has version {version_there}" in output and f"up to {version_known}" in output and f".before-version-{version_there}" in output
+    explains = f"has {term} {version_there}" in output and f"up to {version_known}" in output and f".before-version-{version_there}" in output
     expect(code not in (0, None) and explains, f"{word} refuses schema version {version_there} where {version_known} is known, and says what to do", output)
     expect(digest() == before, "the database is unchanged")

@@ -27,7 +27,7 @@ impl Writer {
         let mut open = shared.database.lock();
         let exchange = open.as_ref().and_then(Database::detect_file_change);
         let damage = match exchange {
-            Some(FileChange::Damage) => Some("another program wrote to it"),
+            Some(FileChange::Damage) => Some("another program wrote to the file"),
             None if open.is_some() && self.has_damage_for_readers(now) => {
                 Some("history or a backup could not be read")
             }
@@ -64,8 +64,8 @@ impl Writer {
         let free = disk::free_bytes(&file::parent_directory(path)).unwrap_or(0);
         if free < size.saturating_add(limits::SALVAGE_FREE_BYTES) {
             log::error!(
-                "{} is damaged where only history reads; it is recovered when the card has \
-                 room for a second one",
+                "{} is damaged in a part that only history reads; it is recovered when there is free \
+                 disk space for a second copy",
                 path.display()
             );
             return false;
@@ -120,7 +120,7 @@ impl Writer {
         let begun = begun.map(|database| open.insert(database));
         match begun {
             Ok(database) => {
-                log::error!("{} was damaged ({detail})", path.display());
+                log::error!("{} is damaged ({detail})", path.display());
                 let resumed = Salvage::resume(database);
                 if resumed.is_err() {
                     // It is tried again at the next opening.
@@ -135,7 +135,7 @@ impl Writer {
                 true
             }
             Err(error) => {
-                *detail += &format!("; a new one cannot be made yet: {}", error.detail());
+                *detail += &format!("; a new database cannot be created yet: {}", error.detail());
                 false
             }
         }
@@ -160,7 +160,7 @@ impl Writer {
             drop(open);
             self.salvage_at = now.mono.after(limits::SALVAGE_RETRY_INTERVAL);
             let notice = format!(
-                "{}; the rest waits for room on the card",
+                "{}; recovery is paused: too little free disk space",
                 salvage.notice(false)
             );
             self.shared.report.lock().notice = Some(notice);
