@@ -22,11 +22,11 @@ use crate::sys::thread::catch_panic;
 pub enum BackupError {
     /// The database to copy cannot be read.
     Source { path: PathBuf, detail: String },
-    /// Something stands where the backup should.
+    /// A file exists at the path of the backup.
     Exists { path: PathBuf },
     /// The copy cannot be written.
     Target { path: PathBuf, detail: String },
-    /// The copy was written and is not whole.
+    /// The copy was written and is damaged.
     Damaged { path: PathBuf, detail: String },
 }
 
@@ -81,8 +81,8 @@ pub fn backup(database: &Path, target: &Path) -> Result<Backup, BackupError> {
     copy(&connection, target)
 }
 
-/// Copies what `connection` sees. One read transaction, so that a writer beside it neither
-/// waits nor makes the copy begin anew; the copy is compact.
+/// Copies what `connection` sees. One read transaction, so that a concurrent writer neither waits
+/// nor restarts the copy; the copy is compact.
 pub fn copy(connection: &Connection, target: &Path) -> Result<Backup, BackupError> {
     let written = |detail: String| BackupError::Target {
         path: target.to_owned(),
@@ -101,7 +101,7 @@ pub fn copy(connection: &Connection, target: &Path) -> Result<Backup, BackupErro
     let name = unfinished
         .to_str()
         .ok_or_else(|| written("its file name is not UTF-8".to_owned()))?;
-    // A directory that is missing shows here, before SQLite words it as "unable to open".
+    // A missing directory is reported here, before SQLite reports "unable to open".
     File::create(&unfinished).map_err(|error| written(reason(&error)))?;
     let copied = connection
         .execute("VACUUM INTO ?1", [name])
@@ -119,7 +119,7 @@ pub fn copy(connection: &Connection, target: &Path) -> Result<Backup, BackupErro
         .and_then(|()| match inspect(&unfinished) {
             Ok(backup) => backup.map_err(damaged),
             Err(error) if error::is_damage(&error) => Err(damaged(error.to_string())),
-            // A card that cannot be read now, or no memory: it says nothing about the content.
+            // An I/O error or no memory: not damage.
             Err(error) => Err(written(error::describe(&error))),
         })
         .and_then(|backup| {
@@ -129,18 +129,18 @@ pub fn copy(connection: &Connection, target: &Path) -> Result<Backup, BackupErro
             Ok(backup)
         });
     if copied.is_err() {
-        // Ours, and of no use to anybody.
+        // Our own incomplete file.
         let _ = std::fs::remove_file(&unfinished);
     }
     copied
 }
 
-/// Reads a backup whole.
+/// Checks the integrity of a backup.
 pub fn verify(path: &Path) -> Result<Backup, String> {
     inspect(path).unwrap_or_else(|error| Err(error::describe(&error)))
 }
 
-/// The same, but tells damage (the inner error) from what keeps it from being read.
+/// The same, but separates damage (the inner error) from other read errors.
 fn inspect(path: &Path) -> rusqlite::Result<Result<Backup, String>> {
     let connection = connection::open_immutable(path)?;
     if application_id(&connection)? != schema::APPLICATION_ID {
@@ -163,7 +163,7 @@ fn application_id(connection: &Connection) -> rusqlite::Result<i32> {
     connection.pragma_query_value(None, "application_id", |row| row.get(0))
 }
 
-/// The backups that stand beside a database, oldest first.
+/// The backups beside a database, oldest first.
 pub fn list_backups(database: &Path) -> Vec<PathBuf> {
     let (Some(directory), Some(name)) = (database.parent(), database.file_name()) else {
         return Vec::new();
@@ -197,7 +197,7 @@ pub fn newest_verified(database: &Path) -> Option<PathBuf> {
     found.into_iter().find(|path| verify(path).is_ok())
 }
 
-/// Makes a dated backup beside the database and lets go of all but the `keep` newest.
+/// Makes a dated backup beside the database and removes all but the `keep` newest.
 pub fn rotate(database: &Path, keep: usize, now: Wall) -> Result<Backup, BackupError> {
     let date = now.to_string().replace([':', '-'], "");
     let target = file::sibling(database, &format!("{SUFFIX}{date}"));
@@ -232,7 +232,7 @@ pub fn run_schedule(
         let is_early = tried_at.is_some_and(|tried| now.mono.since(tried) < every);
         let dates = list_backups(database);
         let dates = dates.iter().filter_map(|path| parse_date(path));
-        // Names are dates, so they wait for a clock that can be believed.
+        // Names are dates, so they wait for a trusted clock.
         if is_early || !now.trust.is_trusted() || !is_due(dates, every, now.wall) {
             continue;
         }

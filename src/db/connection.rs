@@ -28,7 +28,7 @@ pub fn configure(connection: &Connection) -> rusqlite::Result<()> {
     connection.pragma_update(None, "temp_store", "memory")?;
     // More than a commit, retention and the status between them have.
     connection.set_prepared_statement_cache_capacity(limits::PREPARED_STATEMENTS);
-    // Damage shows when a page is first read, not when its cells lead astray.
+    // Damage is found when a page is first read.
     connection.pragma_update(None, "cell_size_check", true)?;
     connection.pragma_update(None, "trusted_schema", false)
 }
@@ -38,8 +38,7 @@ pub fn open_read_only(path: &Path) -> rusqlite::Result<Connection> {
     read_only_within(path, limits::SQLITE_BUSY_TIMEOUT)
 }
 
-/// The same for a command: whatever is in the way is said in words to stand after a colon, the
-/// same ones for every command.
+/// The same for a command; the error is a text to follow a colon, the same for every command.
 pub fn open_for_command(path: &Path) -> Result<Connection, String> {
     let found = file::probe(path).map_err(|error| error.reason())?;
     let clause = match found {
@@ -100,7 +99,7 @@ fn read_only_within(path: &Path, busy: Duration) -> rusqlite::Result<Connection>
     if !file::is_wal_mode(&file::read_header(&connection)?)
         && log.metadata().is_ok_and(|log| log.len() > 0)
     {
-        // The log is another file's; whoever writes next sets it aside.
+        // The WAL is another database's; the next writer quarantines it.
         return open_immutable(path);
     }
     match read_schema(&connection) {
@@ -126,8 +125,8 @@ fn read_schema(connection: &Connection) -> rusqlite::Result<()> {
     connection.query_row("SELECT count(*) FROM sqlite_schema", [], |_| Ok(()))
 }
 
-/// A connection to a file on a medium that nobody can write to, which SQLite otherwise
-/// refuses in WAL mode; what only stands in the log is not seen.
+/// A connection to a file on a medium that nobody can write to, which SQLite otherwise refuses in
+/// WAL mode; pages that are only in the WAL are not seen.
 pub fn open_immutable(path: &Path) -> rusqlite::Result<Connection> {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY
         | OpenFlags::SQLITE_OPEN_NO_MUTEX

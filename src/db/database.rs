@@ -1,8 +1,8 @@
-//! Database handle of the writer: appends readings, and changes what stands beside them.
+//! Database handle of the writer: appends readings, and changes rollups, tiers and metadata.
 //!
-//! Owned by the store thread. Decides nothing about when: one call is one transaction, and
-//! after an error the [`Database`] must be dropped and opened anew, because what it keeps
-//! in memory may say more than the disk does.
+//! Owned by the store thread. Decides nothing about when: one call is one transaction, and after
+//! an error the [`Database`] must be dropped and reopened, because its cache may be ahead of the
+//! disk.
 
 mod append;
 mod check;
@@ -73,15 +73,15 @@ struct WriterState {
 #[derive(Debug, Clone)]
 pub struct NewRow {
     pub row: RecordRow,
-    /// Whether it was stamped by a clock that could not be believed.
+    /// Whether its time is that of an untrusted clock.
     pub untrusted: bool,
 }
 
-/// What became of a batch.
+/// Result of a commit.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct CommitCounts {
     pub stored: u64,
-    /// Said the same of the same second as a row that is there.
+    /// Same key, second and value as a stored row.
     pub duplicates: u64,
     /// Belonged to hours that are no longer kept row by row.
     pub too_old: u64,
@@ -126,8 +126,8 @@ impl Database {
         self.files
     }
 
-    /// Whether other files than those that are open stand at their paths, or something else
-    /// than SQLite has written to the database.
+    /// Whether the open files were replaced at their paths, or something else than SQLite has
+    /// written to the database.
     pub fn detect_file_change(&self) -> Option<FileChange> {
         let found = DatabaseFiles::at(&self.path, &self.real);
         if found.database != self.files.database {
@@ -167,7 +167,7 @@ impl Database {
         self.state.clock.as_ref()
     }
 
-    /// Takes over what retention's clock says now, and saves it where that is worth a write.
+    /// Sets the retention clock, and saves it where that is worth a write.
     pub fn set_retention_clock(&mut self, clock: RetentionClock) -> rusqlite::Result<()> {
         let saved = self.state.saved_clock.as_ref();
         if saved.is_none_or(|saved| clock.is_worth_saving(saved)) {
@@ -274,7 +274,7 @@ impl Database {
         Ok(done)
     }
 
-    /// Reads anew what is kept in memory, after something else than readings was written.
+    /// Reloads the cached state, after something else than readings was written.
     pub fn reload(&mut self) -> rusqlite::Result<()> {
         self.state = WriterState::read(&self.connection, &self.boot)?;
         Ok(())
@@ -308,7 +308,7 @@ impl WriterState {
         })
     }
 
-    /// The number that stands for a row's key, with its unit and source up to date.
+    /// The id of a row's key, with its unit and source up to date.
     fn key_id(&mut self, transaction: &Transaction, row: &RecordRow) -> rusqlite::Result<i64> {
         if !self.keys.contains_key(&row.key) {
             let key = match read_key(transaction, &row.key)? {

@@ -15,7 +15,7 @@ use super::file_change::FileChange;
 use crate::domain::time::Wall;
 use crate::limits;
 
-/// An open database whose files were exchanged.
+/// An open database whose files were replaced.
 pub struct DetachedDatabase {
     database: Database,
     change: FileChange,
@@ -26,9 +26,9 @@ pub enum Preservation {
     /// Somebody is still writing or reading: to be tried again in a moment.
     Wait,
     Done {
-        /// What a person should know.
+        /// The notice for people.
         notice: String,
-        /// Where the old database lies now, if it is not the one at the path.
+        /// Path of the old database, if it is not the one at the path.
         kept: Option<PathBuf>,
     },
 }
@@ -36,8 +36,8 @@ pub enum Preservation {
 impl DetachedDatabase {
     pub fn new(database: Database, exchange: FileChange) -> DetachedDatabase {
         if exchange == FileChange::Content {
-            // The log must not be written into what was put there. If this cannot be set the
-            // connection is gone too, and takes nothing in.
+            // The WAL must not be checkpointed into the new file. If this cannot be set, the
+            // connection is closed and checkpoints nothing.
             let keep = DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE;
             let _ = database.connection().set_db_config(keep, true);
         }
@@ -47,8 +47,8 @@ impl DetachedDatabase {
         }
     }
 
-    /// Keeps what the connection still sees and clears the way for what stands at the path.
-    /// When it is done the connection may be closed.
+    /// Keeps the data that the connection still reads, and removes the files that would damage
+    /// the new file at the path. When it is done the connection may be closed.
     pub fn preserve(&self, now: Wall) -> Result<Preservation, OpenError> {
         let path = self.database.path();
         let is_quiet = match self.change {
@@ -62,7 +62,7 @@ impl DetachedDatabase {
             FileChange::Database => self.preserve_replaced(now),
             FileChange::Log => self.checkpoint_log(now),
             FileChange::Content => self.preserve_overwritten(now),
-            // Never displaced: that is the salvage's.
+            // Never detached: the salvage handles damage.
             FileChange::Damage => Ok(Preservation::Wait),
         }
     }
@@ -110,7 +110,7 @@ impl DetachedDatabase {
         if !checkpoint(self.database.connection()).map_err(sqlite)? {
             return Ok(Preservation::Wait);
         }
-        // What stands there now belongs to something else, and SQLite would remove it.
+        // The file there belongs to another database, and SQLite would remove it.
         let (real, own) = (self.database.canonical_path(), self.database.files());
         if file::file_id(&sibling(real, "-wal")) != own.log {
             let aside = file::quarantine_log(real, "-wal", now);
@@ -133,7 +133,7 @@ impl DetachedDatabase {
     fn preserve_overwritten(&self, now: Wall) -> Result<Preservation, OpenError> {
         let (path, real) = (self.database.path(), self.database.canonical_path());
         let io = |error: std::io::Error| OpenError::from_io(path, &error);
-        // Where the log still holds all that the old content had, the copy is whole.
+        // Where the WAL still holds all pages of the old content, the copy is complete.
         let copied = self.copy_beside("overwritten", now);
         let kept = match copied {
             Ok(copy) => {
@@ -172,7 +172,7 @@ impl DetachedDatabase {
     }
 
     /// Keeps a damaged database byte by byte, with its log: there is no better copy of it.
-    /// `linked` is where its file still stands.
+    /// `linked` is the current path of its file.
     fn preserve_damaged(&self, linked: Option<PathBuf>, now: Wall) -> Result<PathBuf, OpenError> {
         let (real, own) = (self.database.canonical_path(), self.database.files());
         let kept = match linked {
@@ -209,8 +209,8 @@ impl DetachedDatabase {
             self.database.files(),
         );
         if file::file_id(real) == own.database {
-            // A link leads elsewhere now: the files themselves are all in place, and closing
-            // tidies up.
+            // The link has another target now: the files themselves are all in place, and closing
+            // removes the WAL.
             return Ok(());
         }
         for (suffix, own) in [("-wal", own.log), ("-shm", own.index)] {
@@ -229,7 +229,7 @@ fn checkpoint(connection: &Connection) -> rusqlite::Result<bool> {
     })
 }
 
-/// Copies a file; what stands at `target` is complete.
+/// Copies a file; `target` appears complete.
 fn copy_bytes(from: &Path, target: &Path) -> std::io::Result<()> {
     let unfinished = sibling(target, ".unfinished");
     let copied = std::fs::copy(from, &unfinished)
@@ -237,7 +237,7 @@ fn copy_bytes(from: &Path, target: &Path) -> std::io::Result<()> {
         .and_then(|()| std::fs::rename(&unfinished, target))
         .and_then(|()| file::sync_directory(target));
     if copied.is_err() {
-        // Ours, and of no use to anybody.
+        // Our own incomplete file.
         let _ = std::fs::remove_file(&unfinished);
     }
     copied

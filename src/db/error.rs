@@ -1,4 +1,4 @@
-//! Database errors: why it cannot be opened or used, and what to look at.
+//! Database errors: why it cannot be opened or used, and what to check.
 //!
 //! Values; any thread.
 
@@ -17,7 +17,7 @@ use crate::sys::os_error::reason;
 pub enum OpenError {
     /// The directory that should hold it does not exist.
     NoDirectory { path: PathBuf, directory: PathBuf },
-    /// Something that is no file stands there.
+    /// The path is a directory or a device.
     NotAFile { path: PathBuf },
     /// A file that is no SQLite database.
     NotSqlite { path: PathBuf, begins: String },
@@ -54,7 +54,7 @@ impl OpenError {
         }
     }
 
-    /// What is wrong in one sentence without its full stop, for those who say more after it.
+    /// The error in one sentence without its full stop, to be continued.
     pub fn summary(&self) -> String {
         let (OpenError::NoDirectory { path, .. }
         | OpenError::NotAFile { path }
@@ -67,7 +67,7 @@ impl OpenError {
         format!("the database {path} cannot be used: {why}")
     }
 
-    /// What is wrong, to stand after a colon behind the path.
+    /// The reason, to follow the path and a colon.
     pub fn reason(&self) -> String {
         match self {
             OpenError::NoDirectory { directory, .. } => {
@@ -211,7 +211,7 @@ pub fn is_damage(error: &rusqlite::Error) -> bool {
     }
 }
 
-/// What SQLite says where a table of ours is not what its version has.
+/// Messages of SQLite where a table does not match its schema version.
 const SCHEMA_DAMAGE: &[&str] = &[
     "no such table",
     "no such column",
@@ -236,8 +236,7 @@ pub fn is_bad_cell(error: &rusqlite::Error) -> bool {
     )
 }
 
-/// What was read, or nothing where the cell is damaged: for readers, whom one damaged row must
-/// not keep from the others.
+/// What was read, or nothing where the cell is damaged: for readers, who skip damaged rows.
 pub fn readable<T>(read: rusqlite::Result<T>) -> rusqlite::Result<Option<T>> {
     match read {
         Ok(value) => Ok(Some(value)),
@@ -255,7 +254,7 @@ pub fn in_range(range: &RangeInclusive<i64>, value: i64) -> rusqlite::Result<i64
     }
 }
 
-/// An error of SQLite in words that say what to look at.
+/// An error of SQLite with what to check.
 pub fn describe(error: &rusqlite::Error) -> String {
     let advice = match error.sqlite_error_code() {
         Some(ErrorCode::ReadOnly) => READ_ONLY,

@@ -84,9 +84,9 @@ impl From<io::Error> for ExportError {
     }
 }
 
-/// Writes what `wish` asks for, oldest first: rows as far back as rows are kept, hours
-/// before that, days before those. Rows that were corrected are left out. Returns how many
-/// lines of data there are.
+/// Writes the rows of `query`, oldest first: rows as far back as rows are kept, hours before
+/// that, days before those. Rows that were corrected are left out. Returns how many lines of data
+/// there are.
 pub fn export(
     database: &Path,
     wish: &ExportQuery,
@@ -316,7 +316,7 @@ impl<W: Write> ExportJob<'_, W> {
                 continue;
             };
             let at = second_of_hour(row.get_ref(0)?.as_str().unwrap_or(""));
-            // A damaged row says nothing.
+            // Damaged rows are skipped.
             let (Ok(number), Ok(meta)) = (row.get(2), row.get::<_, Option<String>>(3)) else {
                 continue;
             };

@@ -1,4 +1,4 @@
-//! The database as a file: what stands at its path, what lies beside it, how large it is.
+//! Database file: what is at its path, which files lie beside it, how large it is.
 //!
 //! Any thread. Judges a file by its first bytes and changes none. A database is only ever
 //! opened through SQLite: the kernel drops a process's locks on a file with the first
@@ -15,14 +15,13 @@ use super::error::OpenError;
 use super::schema;
 use crate::domain::time::Wall;
 
-/// What stands at a path, judged without SQLite.
+/// What is at a path, by its first bytes.
 #[derive(Debug, PartialEq)]
 pub enum FileKind {
     Absent,
     /// An SQLite file in which nothing was ever made.
     EmptySqlite,
-    /// Its version as the file itself has it: while it is in use a newer one may stand in its
-    /// log alone.
+    /// Schema version in the file itself: while it is in use a newer one may be in the WAL only.
     MainNode {
         version: i32,
     },
@@ -69,7 +68,7 @@ pub fn probe(path: &Path) -> Result<FileKind, OpenError> {
         Ok(head) => Ok(classify_header(
             &head[..head.len().min(size(metadata.len()))],
         )),
-        // SQLite does not say why; the system does.
+        // SQLite gives no reason; the operating system does.
         Err(error) => Err(match File::open(path) {
             Err(error) => unusable(error),
             Ok(_) => OpenError::from_sqlite(path, &error),
@@ -129,7 +128,7 @@ fn size(bytes: u64) -> usize {
     usize::try_from(bytes).unwrap_or(usize::MAX)
 }
 
-/// The first bytes of the file itself, whatever its log says.
+/// The first bytes of the file itself, without its WAL.
 pub fn read_header(connection: &Connection) -> rusqlite::Result<[u8; HEADER_BYTES]> {
     let mut head = [0_u8; HEADER_BYTES];
     let mut file: *mut ffi::sqlite3_file = std::ptr::null_mut();
@@ -222,7 +221,7 @@ pub fn sibling(path: &Path, suffix: &str) -> PathBuf {
     PathBuf::from(name)
 }
 
-/// Which file a path leads to, so that one put in its place is noticed.
+/// Device and inode of a file, so that a replacement is noticed.
 pub type FileId = (u64, u64);
 
 pub fn file_id(path: &Path) -> Option<FileId> {
@@ -230,8 +229,7 @@ pub fn file_id(path: &Path) -> Option<FileId> {
     Some((metadata.dev(), metadata.ino()))
 }
 
-/// The files of a database in use: itself, its log, and the index of the log that
-/// processes share.
+/// The files of a database in use: itself, its WAL, and the shared index of the WAL.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct DatabaseFiles {
     pub database: Option<FileId>,
@@ -240,8 +238,8 @@ pub struct DatabaseFiles {
 }
 
 impl DatabaseFiles {
-    /// What stands at `path` now. `real` is what `path` led to when it was opened: SQLite
-    /// keeps the log beside the file that a link leads to.
+    /// The files at `path` now. `real` is the target of `path` when it was opened: SQLite keeps
+    /// the WAL beside the target of a link.
     pub fn at(path: &Path, real: &Path) -> DatabaseFiles {
         DatabaseFiles {
             database: file_id(path),
@@ -264,7 +262,7 @@ pub fn file_stamp(path: &Path) -> Option<FileStamp> {
     Some((metadata.len(), metadata.mtime(), metadata.mtime_nsec()))
 }
 
-/// Whether a file has been written so lately that somebody may still be at it.
+/// Whether a file was written so recently that another program may still be writing.
 pub fn is_being_written(path: &Path, now: Wall, settled: std::time::Duration) -> bool {
     file_stamp(path).is_some_and(|(_, second, nanosecond)| {
         let written = Wall(second * 1_000 + nanosecond / 1_000_000);
@@ -289,8 +287,8 @@ pub fn path_of_open_file(file: FileId) -> Option<PathBuf> {
     None
 }
 
-/// The descriptor of a file that this process has open, as a path: it leads to the file
-/// though it was removed. To be closed only where nobody depends on this process's locks.
+/// The descriptor of a file that this process has open, as a path: valid though the file was
+/// removed. Closing it drops this process's locks on the file.
 pub fn descriptor_path(file: FileId) -> Option<PathBuf> {
     let entries = std::fs::read_dir("/proc/self/fd").ok()?;
     entries

@@ -10,12 +10,12 @@ use super::file;
 use super::{connection, error};
 use crate::limits;
 
-/// What has become of the files of an open database.
+/// What happened to the files of an open database.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FileChange {
-    /// Another file stands at the path, or none.
+    /// Another file is at the path, or none.
     Database,
-    /// The log or its index was removed or exchanged.
+    /// The WAL or its index was removed or replaced.
     Log,
     /// The file was overwritten with another database by something else than SQLite.
     Content,
@@ -51,7 +51,7 @@ pub fn is_damaged(path: &Path, size: u64) -> bool {
     });
     match verdict {
         Ok(verdict) => verdict != "ok",
-        // Locked, no memory: it says nothing about the content.
+        // Locked, or no memory: not damage.
         Err(error) => error::is_damage(&error),
     }
 }

@@ -1,7 +1,7 @@
 //! History queries, on a read-only connection beside the writer.
 //!
-//! Used by the web workers. A connection of its own that cannot write; opened when first
-//! asked, and anew when the file at the path is another one.
+//! Used by the web workers. A connection of its own that cannot write; opened at the first query,
+//! and reopened when the file at the path was replaced.
 
 mod buckets;
 mod query;
@@ -27,7 +27,7 @@ pub enum HistoryError {
     UnknownKey,
     /// The database cannot be read now.
     Unavailable(String),
-    /// What was asked for stands where the database is damaged.
+    /// The rows lie in a damaged part of the database.
     Damaged(String),
     /// The query would cost more than its request may.
     Exceeded(Exceeded),
@@ -68,7 +68,7 @@ impl From<Exceeded> for HistoryError {
 pub struct HistoryReader {
     path: PathBuf,
     open: Arc<open_files::ReaderSlot>,
-    /// When another program's lock was met, and what was said then.
+    /// When the database was last locked by another program, and the error.
     locked: Mutex<Option<(Instant, HistoryError)>>,
 }
 

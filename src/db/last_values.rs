@@ -1,5 +1,5 @@
-//! Last values of the previous run: the newest row of every key, with an age that goes on within
-//! one boot and is doubted after it.
+//! Last values of the previous run: the newest row of every key, with an age that continues
+//! within one boot and is unknown after it.
 //!
 //! Runs once, on the main thread, before anything is fetched. Never writes.
 
@@ -30,9 +30,9 @@ struct LastRow {
     row: RestoredRecord,
 }
 
-/// The newest rows, as far as `connection` shows: of each source's keys those observed last,
-/// at most as many as a source may have records, and all that `is_named`. Any number of keys
-/// may have come and gone over the years, and memory is small.
+/// The newest rows, as far as `connection` shows: of each source's keys those observed last, at
+/// most as many as a source may have records, and all that `is_named`. A database may have any
+/// number of old keys, and memory is small.
 pub fn read_last_values(
     connection: &Connection,
     boot: &str,
@@ -78,7 +78,7 @@ pub fn read_last_values(
     let mut named = Vec::new();
     let mut others: HashMap<Arc<str>, Vec<LastRow>> = HashMap::new();
     for candidate in rows {
-        // A damaged row says nothing.
+        // Damaged rows are skipped.
         let Some(candidate) = error::readable(candidate)?.flatten() else {
             continue;
         };
@@ -132,7 +132,7 @@ fn count_absences(connection: &Connection, all: &mut [LastRow]) -> rusqlite::Res
         let Some(hours) = answered.get(&candidate.row.source) else {
             continue;
         };
-        // A clock that could not be believed says nothing of when that row was.
+        // An untrusted time gives no age.
         if candidate.untrusted {
             continue;
         }

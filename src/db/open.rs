@@ -1,7 +1,8 @@
 //! Opening the database: probe the file, create or migrate it, load the handle.
 //!
-//! Called by `main` at start and by the store thread whenever the storage must be opened
-//! anew. Touches nothing that is not ours: a file is judged before SQLite sees it.
+//! Called by `main` at start and by the store thread whenever the storage must be reopened.
+//! Changes no file that is not a main-node database: the header is checked before SQLite opens
+//! it.
 
 use std::fs::OpenOptions;
 use std::path::{Path, PathBuf};
@@ -22,19 +23,19 @@ use crate::limits;
 #[derive(Debug, Clone)]
 pub struct DatabaseLocation {
     pub path: PathBuf,
-    /// Whether this is the path that the node takes unasked. A file there that is no
-    /// database was ours once; elsewhere it may be anything that somebody mistyped.
+    /// Whether this is the default path. A file there that is no database is a damaged one; at a
+    /// configured path it may be a file that was named by mistake.
     pub is_default: bool,
 }
 
-/// Opens the database at `location`, makes it if there is none, upgrades an older one after
-/// making a backup of it. `boot` tells monotonic times of this boot from earlier ones.
+/// Opens the database at `location`, creates it if there is none, migrates an older one after a
+/// backup. `boot` tells monotonic times of this boot from earlier ones.
 pub fn open(location: &DatabaseLocation, boot: &str) -> Result<Database, OpenError> {
     open_within(location, boot, limits::SQLITE_BUSY_TIMEOUT)
 }
 
-/// The same at start: another program's lock is not waited for, since displays are served
-/// without a database too. The store thread opens it when it is free.
+/// The same at start: another program's lock is not waited for, since displays are served without
+/// a database. The store thread opens it once it is unlocked.
 pub fn open_at_start(location: &DatabaseLocation, boot: &str) -> Result<Database, OpenError> {
     let database = open_within(location, boot, limits::SQLITE_BUSY_TIMEOUT_AT_START)?;
     database
@@ -104,7 +105,7 @@ fn open_within(
     Database::load(connection, path, boot).map_err(sqlite)
 }
 
-/// SQLite's "unable to open" does not say why; the system does.
+/// SQLite's "unable to open" gives no reason; the operating system does.
 fn explain_failure(path: &Path, error: OpenError) -> OpenError {
     match OpenOptions::new().append(true).open(path) {
         Err(error) => OpenError::from_io(path, &error),
@@ -112,8 +113,8 @@ fn explain_failure(path: &Path, error: OpenError) -> OpenError {
     }
 }
 
-/// What SQLite would play into this database though it belongs to another: a log beside a
-/// file that is not used with one (a backup that was put in place), a journal beside one
+/// Quarantines what SQLite would replay into this database though it belongs to another: a log
+/// beside a file that is not used with one (a backup that was put in place), a journal beside one
 /// that is. `connection` has read nothing yet.
 fn quarantine_foreign_logs(path: &Path, connection: &Connection) -> Result<(), OpenError> {
     let head =
@@ -142,7 +143,7 @@ fn quarantine_foreign_logs(path: &Path, connection: &Connection) -> Result<(), O
     Ok(())
 }
 
-/// Leads the database to the version that `steps` make, after a backup of what it was.
+/// Migrates the database to the version that `steps` make, after a backup.
 fn migrate_after_backup(
     connection: &mut Connection,
     path: &Path,
@@ -176,8 +177,8 @@ fn migrate_after_backup(
     Ok(())
 }
 
-/// Why there is no backup to upgrade after. Of a damaged database there can be none: it is
-/// set aside as it is, and the salvage reads every version.
+/// The error of a failed backup before a migration. A damaged database is not migrated: it is
+/// quarantined as it is, and the salvage reads every version.
 fn backup_failed(path: &Path, error: BackupError) -> OpenError {
     let path = path.to_owned();
     match error {
@@ -189,11 +190,11 @@ fn backup_failed(path: &Path, error: BackupError) -> OpenError {
     }
 }
 
-/// Makes a database under another name and moves it into place when it is complete, so that
-/// a file that stands there is always whole.
+/// Creates a database under another name and renames it when it is complete, so that the file at
+/// the path is always complete.
 fn create_file(path: &Path) -> Result<(), OpenError> {
     let io = |error: std::io::Error| OpenError::from_io(path, &error);
-    // A log without its database would be played into the new one.
+    // SQLite would replay a WAL without its database into the new one.
     let now = Wall::from_second(jiff::Timestamp::now().as_second());
     for leftover in ["-wal", "-journal"] {
         if let Some(aside) = file::quarantine_log(path, leftover, now).map_err(io)? {
@@ -218,8 +219,8 @@ fn remove_siblings(path: &Path, leftovers: &[&str]) -> Result<(), OpenError> {
     Ok(())
 }
 
-/// Makes an empty database of the current version beside the one at `path`. What an earlier
-/// attempt has left goes.
+/// Makes an empty database of the current version beside the one at `path`. Files that an earlier
+/// attempt left are removed.
 pub(super) fn create_beside(path: &Path) -> Result<PathBuf, OpenError> {
     remove_siblings(path, &[".new", ".new-journal", ".new-wal", ".new-shm"])?;
     let unfinished = sibling(path, ".new");
@@ -229,7 +230,7 @@ pub(super) fn create_beside(path: &Path) -> Result<PathBuf, OpenError> {
         schema::create(&mut connection)
     });
     if let Err(error) = made {
-        // Of no use to anybody, and there may be no room.
+        // Useless, and the disk may be full.
         let _ = remove_siblings(path, &[".new", ".new-journal"]);
         return Err(OpenError::from_sqlite(path, &error));
     }

@@ -1,9 +1,9 @@
 //! Alert storage: the state machine's state, and the outbox of events that are not delivered
 //! yet; incidents.rs keeps their history.
 //!
-//! Functions over a connection that the `store` thread hands in. The state and the events
-//! that it caused are written in one transaction, so that no restart repeats or forgets one.
-//! What the disk cannot take waits in [`OutboxBuffer`]. Nothing here decides what is told.
+//! Functions over a connection that the `store` thread hands in. The state and the events that it
+//! caused are written in one transaction, so that no restart repeats or forgets one. What cannot
+//! be written yet waits in [`OutboxBuffer`]. Nothing here decides what is delivered.
 
 mod incidents;
 mod write_buffer;
@@ -125,8 +125,8 @@ fn add_dropped(
     Ok(())
 }
 
-/// The state as the last run left it; `None` in a new database. One that cannot be read is
-/// said and left behind, counting on where the history ends.
+/// The state as the last run left it; `None` in a new database. One that cannot be read is logged
+/// and replaced by an empty one, which counts incidents on from the history.
 pub fn read_state(connection: &Connection, boot: &str) -> rusqlite::Result<Option<AlertState>> {
     let mut statement = connection.prepare("SELECT state FROM alert_state WHERE id = 1")?;
     let text = statement.query_row([], |row| row.get::<_, String>(0));
@@ -163,7 +163,7 @@ pub fn pending(connection: &Connection, channel: &str) -> rusqlite::Result<Pendi
     )?;
     let rows = statement.query_map([channel], |row| {
         let event: String = row.get(1)?;
-        // Told twice is better than never: only the event itself must be readable.
+        // A second delivery is better than none: only the event itself must be readable.
         let settled = error::readable(row.get::<_, String>(3))?;
         let refused = error::readable(row.get::<_, Option<String>>(5))?.flatten();
         Ok(OutboxItem {
@@ -202,7 +202,7 @@ pub fn pending(connection: &Connection, channel: &str) -> rusqlite::Result<Pendi
     })
 }
 
-/// Writes what became of items.
+/// Writes the outcome of a delivery.
 pub fn record(
     transaction: &Transaction<'_>,
     channel: &str,
@@ -272,7 +272,7 @@ pub fn record(
     Ok(())
 }
 
-/// Takes events out of a message that nobody has taken.
+/// Detaches events from a message that no server has accepted.
 fn detach_from_message(transaction: &Transaction<'_>, ids: &[i64]) -> rusqlite::Result<()> {
     for id in ids {
         transaction.execute(

@@ -15,7 +15,7 @@ use crate::domain::time::Wall;
 /// What the name of an announced file has between the database's and the suffix.
 const NEXT: &str = ".next";
 
-/// A suffix for what is to be moved out of the way: `.KIND-DATE`, of which nothing stands yet.
+/// An unused suffix for the file to move away: `.KIND-DATE`.
 pub fn free_suffix(path: &Path, kind: &str, now: Wall) -> String {
     let date = now.to_string().replace([':', '-'], "");
     let first = format!(".{kind}-{date}");
@@ -26,7 +26,7 @@ pub fn free_suffix(path: &Path, kind: &str, now: Wall) -> String {
         .unwrap_or(first)
 }
 
-/// Where a link leads, though nothing may stand there now: SQLite names the log after it.
+/// The target of a link, which need not exist: SQLite names the WAL after it.
 pub fn resolve_links(path: &Path) -> PathBuf {
     let mut path = path.to_owned();
     // As many links as systems follow at most.
@@ -46,8 +46,8 @@ fn is_free(path: &Path, suffix: &str) -> bool {
         .all(|suffix| !sibling(path, suffix).exists())
 }
 
-/// Has `prepared`, which is complete and synced, take the place of the database at `path`,
-/// which goes to `path` with `suffix` appended. It does not yet: see [`finish`].
+/// Has `prepared`, which is complete and synced, take the place of the database at `path`, which
+/// goes to `path` with `suffix` appended. [`complete`] does it.
 pub fn schedule(path: &Path, prepared: &Path, suffix: &str) -> std::io::Result<()> {
     std::fs::rename(prepared, sibling(path, &format!("{NEXT}{suffix}")))?;
     sync_directory(path)
@@ -105,7 +105,7 @@ fn move_away(path: &Path, suffix: &str) -> std::io::Result<()> {
         count += 1;
         aside = sibling(path, &format!("{suffix}-{count}"));
     }
-    // The log goes first: it is never left to a database that it does not belong to.
+    // The WAL is moved first: it never lies beside a database that it does not belong to.
     for part in ["-wal", "-journal"] {
         ignore_missing(std::fs::rename(sibling(path, part), sibling(&aside, part)))?;
     }

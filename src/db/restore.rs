@@ -31,7 +31,7 @@ const UNFINISHED_SUFFIX: &str = ".restore.copy";
 /// What the database before a restore is called: `DATABASE.replaced-DATE`.
 const REPLACED: &str = "replaced";
 
-/// What is known of alerts: taken over whole, in this order.
+/// Tables of the alerts, copied completely in this order.
 const ALERT_TABLES: [&str; 5] = [
     "alert_state",
     "incidents",
@@ -86,7 +86,7 @@ pub fn stage(file: &Path, location: &DatabaseLocation) -> Result<Backup, String>
             finish_staging(&unfinished, database).map_err(|error| write_failed(&unfinished, &error))
         });
     if finished.is_err() {
-        // Ours, and of no use to anybody.
+        // Our own incomplete file.
         let _ = remove_unfinished(&unfinished);
     }
     finished.map(|()| backup)
@@ -123,7 +123,7 @@ fn remove_unfinished(unfinished: &Path) -> std::io::Result<()> {
     Ok(())
 }
 
-/// Leads a copy of an earlier version to this program's; the original stays as it is.
+/// Migrates the copy to this program's version; the original is not changed.
 fn migrate_copy(path: &Path) -> rusqlite::Result<()> {
     let mut connection = open(path)?;
     schema::migrate(&mut connection, schema::STEPS)
@@ -136,7 +136,7 @@ fn open(path: &Path) -> rusqlite::Result<Connection> {
     Ok(connection)
 }
 
-/// Gives the copy to whoever has the database, closed to others, and then its name.
+/// Gives the copy the owner of the database and mode 0600, and then its name.
 fn finish_staging(unfinished: &Path, database: &Path) -> std::io::Result<()> {
     let owned = database
         .metadata()
@@ -180,12 +180,12 @@ fn set_wal_mode(staged: &Path) -> rusqlite::Result<()> {
     connection.close().map_err(|(_, error)| error)
 }
 
-/// Gives the staged copy what the database knows of alerts (what waits to be told, what has
-/// been told) and of quotas, in one transaction.
+/// Copies alerts (state, history and outbox) and quotas of the database into the staged copy, in
+/// one transaction.
 fn copy_alerts_and_quotas(database: &Path, staged: &Path) -> Result<(), OpenError> {
     let sqlite = |error: rusqlite::Error| OpenError::from_sqlite(staged, &error);
     let mut target = open(staged).map_err(sqlite)?;
-    // A crash may have left it with a log ([`use_log`]), which the switch does not take along.
+    // A crash may have left it with a WAL ([`set_wal_mode`]), which the rename does not move.
     let journal = target.pragma_update(None, "journal_mode", "delete");
     journal.map_err(sqlite)?;
     let source = match connection::open_read_only(database) {
@@ -195,7 +195,7 @@ fn copy_alerts_and_quotas(database: &Path, staged: &Path) -> Result<(), OpenErro
             return Ok(());
         }
         Err(error) => match OpenError::from_sqlite(database, &error) {
-            // A reason to restore, and no reason not to.
+            // Damage is a reason to restore.
             OpenError::Corrupt { .. } => {
                 log::error!(
                     "{}: unsent alerts cannot be read: {error}",
@@ -227,9 +227,9 @@ fn copy_alerts_and_quotas(database: &Path, staged: &Path) -> Result<(), OpenErro
     transaction.commit().map_err(sqlite)
 }
 
-/// Copies the rows of a table for which `is_wanted`, by the columns that both have. Damage of
-/// the source costs the row, or a broken page what lies behind it, and is said; errors are the
-/// target's.
+/// Copies the rows of a table for which `is_wanted`, by the columns that both have. A damaged row
+/// of the source is skipped, a damaged page ends the copy of its table, both are logged; errors
+/// are the target's.
 fn copy_rows(
     source: &Connection,
     target: &Connection,
@@ -280,7 +280,7 @@ fn copy_rows(
     })
 }
 
-/// Whether a row does not fit the table of a sound database.
+/// Whether a row violates a constraint of the table.
 fn is_constraint_violation(error: &rusqlite::Error) -> bool {
     matches!(
         error.sqlite_error_code(),

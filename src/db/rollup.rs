@@ -1,8 +1,8 @@
 //! Hourly and daily rollups.
 //!
-//! Called by the store thread within the transaction that stores the rows, so that the
-//! tiers never disagree with what they sum up. New rows are added to their hour; an hour
-//! in which a row was corrected is summed up anew. All of it is in UTC.
+//! Called by the store thread within the transaction that stores the rows, so that the tiers
+//! never disagree with what they sum up. New rows are added to their hour; an hour in which a row
+//! was corrected is recomputed. All of it is in UTC.
 
 pub mod daily;
 pub mod five_minute;
@@ -89,7 +89,7 @@ pub struct RollupUpdate {
 /// Rows that one hour of a key gets.
 struct HourAdditions {
     hour: HourRollup,
-    /// Where the hour is one that may have fives already.
+    /// Where the hour may have five-minute rollups already.
     five_minute: Option<Box<FiveMinuteRollup>>,
 }
 
@@ -134,8 +134,8 @@ impl RollupUpdate {
             .is_some_and(|until| hour < until)
     }
 
-    /// A row that says something else than an earlier one of its identity: its hour cannot
-    /// be added to, it must be summed up anew.
+    /// A row with another value than an earlier one of the same key and second: its hour must be
+    /// recomputed.
     pub fn correct(&mut self, k: i64, second: i64, id: i64) {
         self.add(k, second, id, None);
         self.corrected.insert((second.div_euclid(HOUR), k));
@@ -248,7 +248,7 @@ fn write_hour(
     Ok(())
 }
 
-/// Sums an hour of some keys up from its rows, and its fives where it `is_late`.
+/// Recomputes an hour of some keys from its rows, and its five-minute rollups where it `is_late`.
 fn recompute_hour(
     connection: &Connection,
     hour: i64,

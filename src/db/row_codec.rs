@@ -7,14 +7,14 @@ use std::sync::Arc;
 use crate::domain::reading::Value;
 use crate::domain::time::Wall;
 
-/// An instant that RFC 3339 can say: others become the nearest that it can.
+/// The nearest instant that RFC 3339 can represent.
 pub fn clamp_to_rfc3339(observed: Wall) -> Wall {
     const FIRST: i64 = -62_135_596_800_000;
     const LAST: i64 = 253_402_207_200_000;
     Wall(observed.0.clamp(FIRST, LAST))
 }
 
-/// What a row says that its key does not.
+/// Text value and clock trust of a row, as JSON.
 pub fn encode_meta(value: &Value, untrusted: bool) -> Option<String> {
     let mut meta = serde_json::Map::new();
     if let Some(text) = value.text() {

@@ -34,8 +34,8 @@ use crate::domain::time::Wall;
 use crate::limits;
 use crate::sys::disk;
 
-/// Opens the database at `location`. A damaged one is set aside, and a new one stands in its
-/// place; what else it held is taken over by whoever [`Salvage::resume`]s.
+/// Opens the database at `location`. A damaged one is quarantined and replaced by a new one;
+/// [`Salvage::resume`] recovers the rest of its data.
 pub fn open(location: &DatabaseLocation, boot: &str, now: Wall) -> Result<Database, OpenError> {
     match open::open_at_start(location, boot) {
         Err(OpenError::Corrupt { path, detail }) => {
@@ -50,8 +50,8 @@ pub fn open(location: &DatabaseLocation, boot: &str, now: Wall) -> Result<Databa
     }
 }
 
-/// Puts a new database in the place of a damaged one, which holds already what must not wait.
-/// Where it cannot be made (no room), the damaged one stays where it is.
+/// Replaces a damaged database by a new one with its alerts, quotas and newest values. Where it
+/// cannot be created (disk full), the damaged one stays in place.
 pub fn quarantine(
     location: &DatabaseLocation,
     boot: &str,
@@ -80,8 +80,8 @@ pub fn quarantine(
 /// What a damaged database is moved to: `DATABASE.damaged-DATE`.
 const QUARANTINED: &str = "damaged";
 
-/// What must not wait of a damaged database that cannot be set aside now: a copy in memory, to
-/// be read.
+/// Alerts, quotas and newest values of a damaged database that cannot be quarantined now: a copy
+/// in memory, to be read.
 pub fn copy_in_memory(damaged: &Path) -> rusqlite::Result<Connection> {
     let mut connection = Connection::open_in_memory()?;
     schema::create(&mut connection)?;
@@ -95,7 +95,7 @@ fn fill(prepared: &Path, damaged: &Path, aside: &Path) -> rusqlite::Result<()> {
     copy_essentials(&mut connection, damaged, aside)
 }
 
-/// Fills a new database with what must not wait, in one transaction.
+/// Fills a new database with alerts, quotas and newest values, in one transaction.
 fn copy_essentials(
     connection: &mut Connection,
     damaged: &Path,
@@ -110,7 +110,7 @@ fn copy_essentials(
             if let Some(Value::Text(earlier)) = nodes.get(PROGRESS_ENTRY) {
                 asides.extend(paths(damaged, earlier));
             }
-            // Once, and never from a backup: what has been told since must not be told again.
+            // Once, and never from a backup: events delivered since must not be delivered again.
             copy_alerts(&source, &transaction)?;
             copy_quotas(&nodes, &transaction)?;
             let before = Tiers::read(&transaction)?;
@@ -127,7 +127,7 @@ fn copy_essentials(
     transaction.commit()
 }
 
-/// The work of taking over what can be read.
+/// Recovery of the readable data of a damaged database.
 pub struct Salvage {
     /// The damaged files, the newest first.
     damaged_files: Vec<PathBuf>,
@@ -135,13 +135,13 @@ pub struct Salvage {
     sources: Vec<PathBuf>,
     has_tried_backup: bool,
     scan: Option<SourceScan>,
-    /// Rows taken over.
+    /// Rows recovered.
     pub rows: u64,
-    /// Rows or stretches of them that could not be read.
+    /// Rows or parts of the file that could not be read.
     pub unreadable: u64,
 }
 
-/// What the new database remembers while a salvage is under way: a file a line.
+/// Entry of `node` while a salvage is under way: a file a line.
 const PROGRESS_ENTRY: &str = "salvage";
 
 /// Ids given to new rows where the damaged file does not say which it has used.
@@ -150,7 +150,7 @@ const UNKNOWN_ID_START: i64 = 1 << 40;
 const ID_MARGIN: i64 = 1_000_000;
 
 impl Salvage {
-    /// Goes on with what was begun when the database was set aside, or interrupted since.
+    /// Continues the salvage that began when the database was quarantined, also after a restart.
     pub fn resume(database: &mut Database) -> rusqlite::Result<Option<Salvage>> {
         let under_way = "SELECT value FROM node WHERE name = ?1";
         let under_way = database
@@ -159,7 +159,7 @@ impl Salvage {
         let asides = match error::readable(under_way.optional())? {
             Some(None) => return Ok(None),
             Some(Some(text)) => paths(database.path(), &text),
-            // The note is damaged: what lies there tells.
+            // The entry is damaged: the newest quarantined file is used.
             None => replace::list_moved(&replace::resolve_links(database.path()), QUARANTINED)
                 .pop()
                 .into_iter()
@@ -175,14 +175,14 @@ impl Salvage {
         }))
     }
 
-    /// Where the damaged file lies.
+    /// Path of the damaged file.
     pub fn damaged_file(&self) -> &Path {
         self.damaged_files
             .first()
             .map_or(Path::new(""), PathBuf::as_path)
     }
 
-    /// What a person should know.
+    /// The notice for people.
     pub fn notice(&self, is_over: bool) -> String {
         let progress = match (is_over, self.unreadable) {
             (false, _) => format!("{} rows recovered so far", self.rows),
@@ -199,7 +199,7 @@ impl Salvage {
         )
     }
 
-    /// Takes over some more.
+    /// Recovers the next batch.
     pub fn step(&mut self, database: &mut Database) -> rusqlite::Result<Progress> {
         if self.scan.is_none() && !self.open_next(database)? {
             database.change(|transaction, _| {
@@ -230,7 +230,7 @@ impl Salvage {
         if reading.tasks.is_empty() {
             self.scan = None;
         }
-        // Keys may have come to light that the database must know of.
+        // There may be new keys, which the cache must know.
         database.reload()?;
         Ok(Progress::More)
     }
@@ -246,7 +246,7 @@ impl Salvage {
         backup::newest_verified(database).map(|backup| (backup, true))
     }
 
-    /// Whether the card has room for more, beside what new readings need.
+    /// Whether there is free disk space for more, beside what new readings need.
     pub fn has_room(&self) -> bool {
         let directory = file::parent_directory(self.damaged_file());
         let (free, total) = (disk::free_bytes(&directory), disk::total_bytes(&directory));
@@ -260,7 +260,7 @@ impl Salvage {
         }
     }
 
-    /// Opens the next source and takes over its small tables; false when there is none.
+    /// Opens the next source and copies its small tables; false when there is none.
     fn open_next(&mut self, database: &mut Database) -> rusqlite::Result<bool> {
         while let Some((path, is_backup)) = self.next_source(database.path()) {
             let Ok(source) = DamagedDatabase::open(&path) else {
@@ -305,7 +305,7 @@ fn write_progress(transaction: &Transaction, asides: &[PathBuf]) -> rusqlite::Re
     write_meta(transaction, PROGRESS_ENTRY, lines.join("\n"))
 }
 
-/// The highest id that the file says it has used.
+/// The highest id used in the damaged file.
 fn last_id(source: &DamagedDatabase, nodes: &HashMap<String, Value>) -> i64 {
     let mut ids = Vec::new();
     if let Some(Value::Integer(id)) = nodes.get("last_id") {
@@ -318,7 +318,7 @@ fn last_id(source: &DamagedDatabase, nodes: &HashMap<String, Value>) -> i64 {
         if table == "records" {
             unreadable += tree.unreadable;
         }
-        // The newest are at the end; damage may stand before it.
+        // The newest are at the end; damage may be before it.
         for number in tree.pages.iter().rev().take(4) {
             let (rows, missed) = source.rows_of(table, *number);
             unreadable += missed;

@@ -11,8 +11,8 @@ use rusqlite::{Connection, TransactionBehavior};
 /// Marks a file as ours: `mnod` in its header.
 pub const APPLICATION_ID: i32 = 0x6d6e_6f64;
 
-/// What leads from each version to the next; the first makes version 1 of an empty file.
-/// Only ever appended to.
+/// The migration from each version to the next; the first makes version 1 of an empty file. Only
+/// ever appended to.
 pub const STEPS: &[&str] = &[
     include_str!("schema/migrations/1.sql"),
     include_str!("schema/migrations/2.sql"),
@@ -24,8 +24,7 @@ pub const STEPS: &[&str] = &[
 /// The version that this program reads and writes.
 pub const VERSION: i32 = STEPS.len() as i32;
 
-/// Makes an empty file a database of ours. Everything that only the first page can say
-/// comes before the first table.
+/// Creates the schema in an empty file. Settings of the first page come before the first table.
 pub fn create(connection: &mut Connection) -> rusqlite::Result<()> {
     connection.pragma_update(None, "page_size", 4096)?;
     // Space that retention frees can be given back in small steps; afterwards only a
@@ -35,7 +34,7 @@ pub fn create(connection: &mut Connection) -> rusqlite::Result<()> {
     migrate(connection, STEPS)
 }
 
-/// Takes the steps that the database has not seen, each whole or not at all.
+/// Runs the missing migrations, each in a transaction.
 pub fn migrate(connection: &mut Connection, steps: &[&str]) -> rusqlite::Result<()> {
     loop {
         let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;

@@ -1,9 +1,9 @@
 //! Storage thread: queues rows, and commits many at once.
 //!
 //! `ingest` hands rows to a [`Store`] and never waits: they queue, bounded, until many are
-//! committed at once. The thread `store` alone touches the database through [`Writer`],
-//! whose turn takes the time as an argument. While storage fails it keeps the rows, says
-//! so, and tries again; it ends only when told.
+//! committed at once. The thread `store` alone touches the database through [`Writer`], whose
+//! turn takes the time as an argument. While storage fails it keeps the rows, reports the error,
+//! and retries; it ends only when asked to.
 
 pub mod alerts;
 mod quotas;
@@ -30,7 +30,7 @@ use crate::sys::clock::Clock;
 use crate::sys::sync::{Condvar, Mutex};
 use crate::sys::thread::{Thread, spawn};
 
-/// What the configuration says about storage.
+/// Storage settings of the configuration.
 #[derive(Clone)]
 pub struct StoreSettings {
     pub location: DatabaseLocation,
@@ -41,9 +41,9 @@ pub struct StoreSettings {
     pub retention: RetentionPolicy,
     /// The kernel's name for this boot.
     pub boot: String,
-    /// The channels that tell people of alerts.
+    /// The alert channels.
     pub channels: Vec<Arc<str>>,
-    /// Called on the store's thread when there may be something new to tell.
+    /// Called on the store thread when there may be something new to deliver.
     pub on_outbox_changed: Arc<dyn Fn() + Send + Sync>,
 }
 
@@ -61,7 +61,7 @@ impl StoreSettings {
     }
 }
 
-/// Takes rows to store. Shared by whoever has some or wants to know how it goes.
+/// Handle of the store: takes rows, reports status. Shared by all threads.
 pub struct Store {
     shared: Arc<Shared>,
     clock: Arc<dyn Clock>,
@@ -81,11 +81,11 @@ struct Shared {
     outbox_buffer: Mutex<OutboxBuffer>,
 }
 
-/// What the thread tells.
+/// Status that the thread reports.
 #[derive(Default)]
 struct StoreReport {
     storage: Storage,
-    /// What became of files that were exchanged while in use.
+    /// Notice about files that were replaced while in use.
     file_change: Option<String>,
 }
 
@@ -158,13 +158,13 @@ impl Store {
         self.shared.append(rows, self.clock.now().mono);
     }
 
-    /// How storing goes.
+    /// Storage status.
     pub fn status(&self) -> Storage {
         self.shared.status(self.clock.now().mono)
     }
 
-    /// Has everything committed and the thread ended, within `deadline`. What could not be
-    /// written is lost with the process, and said.
+    /// Has everything committed and the thread ended, within `deadline`. Rows that could not be
+    /// written are lost with the process, and reported.
     pub fn stop(&self, deadline: Duration) -> UnsavedAtStop {
         let until = Instant::now() + deadline;
         self.shared.queue.lock().is_closing = true;
@@ -196,7 +196,7 @@ impl Store {
 pub struct UnsavedAtStop {
     /// Readings that are not stored.
     pub rows: usize,
-    /// Whether alerts, or what became of them, are not stored.
+    /// Whether alerts, or their outcomes, are not stored.
     pub alerts: bool,
     /// Why not, or why it is not known.
     pub why: Option<String>,
@@ -229,7 +229,7 @@ impl fmt::Display for UnsavedAtStop {
 }
 
 impl Drop for Store {
-    /// A store that nobody can hand rows to any more ends by itself, committing what waits.
+    /// Ends the thread after it has committed the queue.
     fn drop(&mut self) {
         self.shared.queue.lock().is_closing = true;
         self.shared.changed.notify_all();

@@ -13,12 +13,11 @@ use crate::limits;
 pub struct Tiers {
     /// The hour from which on rows are kept.
     pub raw_from: i64,
-    /// The hour before which there are no rows; those from here to `raw_from` are on their
-    /// way out.
+    /// The hour before which there are no rows; those from here to `raw_from` are being deleted.
     pub rows_from: i64,
-    /// How far that is, where an hour is half gone. Not on disk.
+    /// Progress within an hour that is partly deleted. Not on disk.
     pub partial_delete: Option<PartialDelete>,
-    /// The hour from which on hours have no fives yet; `None` before the first had.
+    /// The hour from which on hours have no five-minute rollups yet; `None` before the first had.
     pub five_minute_until: Option<i64>,
     /// The hour before which there are no hours.
     pub hourly_from: i64,
@@ -26,7 +25,7 @@ pub struct Tiers {
     pub daily_until: Option<i64>,
 }
 
-/// A bound that can be one; days lie within the range of hours too.
+/// A bound within the valid range; days lie within the range of hours too.
 pub(super) fn checked_bound(bound: i64) -> rusqlite::Result<i64> {
     match bound {
         FIRST => Ok(bound),
@@ -37,7 +36,7 @@ pub(super) fn checked_bound(bound: i64) -> rusqlite::Result<i64> {
 /// Before everything.
 const FIRST: i64 = i64::MIN / DAY;
 
-/// An hour whose rows with lower ids are gone.
+/// An hour whose rows with lower ids are deleted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PartialDelete {
     pub hour: i64,

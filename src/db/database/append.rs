@@ -23,7 +23,7 @@ pub(super) fn append(
     let mut accepted = Vec::with_capacity(batch.len());
     for entry in batch {
         let second = clamp_to_rfc3339(entry.row.stamp.observed).second();
-        // A stamp that nobody vouches for says nothing of how old a row is.
+        // An untrusted time gives no age.
         if second.div_euclid(HOUR) < oldest_hour && !entry.untrusted {
             committed.too_old += 1;
         } else {
@@ -74,8 +74,8 @@ pub(super) fn append(
 /// The rows of a batch by their identities: what is there already, then what was added.
 type KnownValues = HashMap<(i64, i64), Value>;
 
-/// What the database says of the identities of a batch. Those past the newest row of their
-/// key are new without looking; others are looked for in their hour's rows.
+/// The stored values for the identities of a batch. A time after the newest row of its key is new
+/// without a query; others are searched in the rows of their hour.
 fn stored_values(
     transaction: &Transaction,
     known: &WriterState,
@@ -119,7 +119,7 @@ fn stored_values(
             let Some(k) = wanted.get(&(key, at)) else {
                 continue;
             };
-            // A damaged row says nothing.
+            // Damaged rows are skipped.
             let (Ok(number), Ok(text)) = (row.get(2), row.get::<_, Option<String>>(3)) else {
                 continue;
             };
@@ -140,7 +140,7 @@ fn write_latest(
 ) -> rusqlite::Result<()> {
     let stamp = &entry.row.stamp;
     let receipt = stamp.receipt();
-    // The lag of a source's own time is only known under a clock that could be believed.
+    // The lag of a source's own time is only known under a trusted clock.
     let lag = receipt
         .filter(|_| stamp.has_trusted_time() || !stamp.has_source_time)
         .map(|(_, lag)| i64::try_from(millis(lag)).unwrap_or(i64::MAX));

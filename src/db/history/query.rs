@@ -74,10 +74,10 @@ pub fn history(
     Ok(buckets.finish())
 }
 
-/// How hours are answered in parts.
+/// How buckets shorter than an hour are read.
 struct SubHourPlan {
     width: i64,
-    /// The hour before which fives answer where there are any.
+    /// The hour before which five-minute rollups are used where there are any.
     five_minute_until: i64,
 }
 
@@ -99,7 +99,7 @@ struct KeySpan<'a> {
 impl KeySpan<'_> {
     /// How many hours of this key the span has, counted no further than is of use.
     fn hours_between(&self, connection: &Connection) -> rusqlite::Result<i64> {
-        // Hours without any key cost nothing to pass, so the table says, not the calendar.
+        // Hours without any key cost nothing, so the table is queried and not the calendar.
         let (first, last): (Option<i64>, Option<i64>) = connection.query_row(
             "SELECT (SELECT hour FROM hourly WHERE hour >= ?1 ORDER BY hour LIMIT 1), \
              (SELECT hour FROM hourly WHERE hour < ?2 ORDER BY hour DESC LIMIT 1)",
@@ -135,8 +135,9 @@ impl KeySpan<'_> {
         until.min(end).max(self.from.div_euclid(DAY))
     }
 
-    /// How these hours can be answered in parts: by rows alone, with fives where rows are
-    /// many, or, where both would be too many to read, not at all.
+    /// How these hours can be read in buckets shorter than an hour: by rows alone, with
+    /// five-minute rollups where rows are many, or, where both would be too many to read, not at
+    /// all.
     fn sub_hour_plan(
         &self,
         connection: &Connection,
@@ -295,7 +296,7 @@ impl KeySpan<'_> {
             let mut rows = statement.query(params![first, last, self.key, begin, end])?;
             while let Some(row) = rows.next()? {
                 let at = hour * HOUR + second_of_hour(row.get_ref(0)?.as_str().unwrap_or(""));
-                // A damaged row says nothing.
+                // Damaged rows are skipped.
                 if let Ok(value) = row.get(1) {
                     seconds.insert(at, value);
                 }
@@ -318,8 +319,8 @@ impl KeySpan<'_> {
     }
 }
 
-/// Walks one key's hours by looking each up: in a time-major table the hours of all the
-/// other keys lie between. Gaps in which no key has an hour are leapt over.
+/// Walks one key's hours by looking each up: in a time-major table the hours of all the other
+/// keys lie between. Gaps in which no key has an hour are skipped.
 struct HourWalk<'a> {
     connection: &'a Connection,
     span: &'a KeySpan<'a>,

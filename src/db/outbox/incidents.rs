@@ -59,7 +59,7 @@ pub(super) fn record_incident(
     Ok(())
 }
 
-/// The first mail that tells of an incident is what later ones answer.
+/// Later mails of an incident are replies to its first.
 pub(super) fn begin_thread(
     transaction: &Transaction<'_>,
     id: i64,
@@ -149,7 +149,7 @@ pub(super) fn deliveries(
     readable_rows(rows)
 }
 
-/// What is still to be told, by incident, the oldest first.
+/// Undelivered events by incident, the oldest first.
 pub(super) fn waiting_by_incident(
     connection: &Connection,
 ) -> rusqlite::Result<BTreeMap<i64, Vec<WaitingEvent>>> {
@@ -162,7 +162,7 @@ pub(super) fn waiting_by_incident(
         let event: String = row.get(2)?;
         let settled: String = row.get(3)?;
         let refused: Option<String> = row.get(4)?;
-        // A damaged row is said by whoever delivers.
+        // A damaged row is logged by the delivery thread.
         let Ok(event) = serde_json::from_str::<AlertEvent>(&event) else {
             continue;
         };

@@ -23,7 +23,7 @@ pub struct OutboxBuffer {
     /// Every event, for the history.
     events: VecDeque<AlertEvent>,
     rows: Vec<(String, OutboxItem)>,
-    /// What became of rows that are on the disk.
+    /// Outcomes of rows that are on the disk.
     outcomes: VecDeque<(String, DeliveryOutcome)>,
     /// How the delivery of rows that never were on the disk has ended.
     deliveries: VecDeque<DeliveryRecord>,
@@ -94,7 +94,7 @@ impl OutboxBuffer {
             && self.deliveries.is_empty()
     }
 
-    /// Whether what waits should be written at once, because somebody is to be told.
+    /// Whether the buffer should be written at once, because an event is to be delivered.
     pub fn is_urgent(&self) -> bool {
         self.is_urgent || !self.outcomes.is_empty()
     }
@@ -191,8 +191,8 @@ impl OutboxBuffer {
         Ok(renamed)
     }
 
-    /// What waits on a channel: on the disk, and what the disk has refused. What it has not
-    /// been asked yet is not told, so that a restart cannot tell it twice.
+    /// What waits on a channel: on the disk, and what the disk has refused. What was not yet
+    /// written is not delivered, so that a restart cannot deliver it twice.
     pub fn pending(&self, connection: Option<&Connection>, channel: &str) -> PendingItems {
         let stored = connection.map(|connection| pending(connection, channel));
         let mut all = match stored {
@@ -220,8 +220,8 @@ impl OutboxBuffer {
         all
     }
 
-    /// Takes what became of items: at once to the disk where that works. The error says why
-    /// it did not; the outcome is kept.
+    /// Records the outcome of a delivery: at once on the disk where that works. After an error
+    /// the outcome is kept.
     pub fn record(
         &mut self,
         connection: Option<&mut Connection>,
@@ -270,7 +270,7 @@ impl OutboxBuffer {
         }
     }
 
-    /// A message that nobody has taken begins no thread.
+    /// A message that no server has accepted starts no thread.
     fn forget_threads(&mut self, outcome: &DeliveryOutcome) {
         let (DeliveryOutcome::Split { ids } | DeliveryOutcome::Refused { ids, .. }) = outcome
         else {
@@ -317,7 +317,7 @@ impl OutboxBuffer {
     }
 }
 
-/// What an outcome makes of items in memory.
+/// Applies an outcome to items in memory.
 fn apply(items: &mut Vec<OutboxItem>, outcome: &DeliveryOutcome) {
     match outcome {
         DeliveryOutcome::Attempting { ids, message_id } => {

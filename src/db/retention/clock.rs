@@ -14,8 +14,8 @@ use crate::domain::retention_clock::RetentionClock;
 use crate::domain::time::{Moment, Wall};
 use crate::limits;
 
-/// Moves retention's clock on and returns what it says; `None` before the first reading that
-/// is trusted. Bounds of tiers that a wrong clock has left in the future are reset.
+/// Advances the retention clock and returns its time; `None` before the first trusted time. Tier
+/// bounds that a wrong clock has set in the future are reset.
 pub fn advance_clock(
     database: &mut Database,
     kept: &RetentionPolicy,
@@ -44,13 +44,13 @@ pub fn advance_clock(
     Ok(Some(time))
 }
 
-/// The latest time by which neither a row nor an hour goes; `None` if there is none.
+/// The latest time at which neither a row nor an hour is deleted; `None` if there is none.
 fn no_deletion_before(
     database: &Database,
     kept: &RetentionPolicy,
 ) -> rusqlite::Result<Option<Wall>> {
     let tiers = database.tiers();
-    // Hours that were stamped by a clock that was never set say nothing of the time.
+    // Hours with the time of a clock that was never set are ignored.
     let oldest = |from: i64, first_id: i64| -> rusqlite::Result<Option<i64>> {
         database
             .connection()
@@ -101,7 +101,7 @@ fn has_bounds_ahead(tiers: &Tiers, now: Wall) -> bool {
         || tiers.five_minute_until.is_some_and(|until| until > hour)
 }
 
-/// Takes bounds back that lie in the future, to where the tiers really begin and end.
+/// Resets bounds in the future to where the tiers really begin and end.
 fn reset_bounds(
     transaction: &Transaction,
     tiers: &mut Tiers,
@@ -116,7 +116,7 @@ fn reset_bounds(
             [hour],
             |row| row.get(0),
         )?;
-        // Hours that have lost their rows answer as hours.
+        // Hours without rows are read as hours.
         let from = rows.or(last.map(|last| last + 1)).unwrap_or(i64::MIN);
         log::warn!(
             "the clock ({now}) is behind the bounds of retention; the bounds are reset, and nothing is \

@@ -52,8 +52,7 @@ pub fn delete_rows(
             end,
             Wall::from_second(hour * HOUR).to_string(),
             Wall::from_second((hour + 1) * HOUR).to_string(),
-            // Stamped by a clock that was never set: how old it is nobody knows. It goes by
-            // its id.
+            // The time of a clock that was never set gives no age: deleted by id.
             Wall::from_second(limits::EARLIEST_PLAUSIBLE_WALL_S).to_string(),
         ])?;
     if end < last {
@@ -91,7 +90,7 @@ pub fn delete_with_commit(
     coming: usize,
 ) -> rusqlite::Result<()> {
     if tiers.rows_from < tiers.raw_from {
-        // A little more, so that an hour has gone before the next one follows.
+        // A little more, so that an hour is deleted before the next one expires.
         let ids = coming + coming / 8 + 1;
         let until = tiers.raw_from;
         delete_rows(
@@ -118,8 +117,8 @@ pub fn edge_row(connection: &Connection, order: &str) -> rusqlite::Result<Option
     }))
 }
 
-/// Gives up the hour of the row with the lowest id. A row that lies before the raw tier, or
-/// after the running hour, was stamped by a wrong clock, and goes by itself.
+/// Expires the hour of the row with the lowest id. A row before the raw tier, or after the
+/// current hour, has the time of a wrong clock and is deleted by itself.
 pub fn delete_oldest_hour(
     transaction: &Transaction,
     tiers: &mut Tiers,

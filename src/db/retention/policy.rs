@@ -44,12 +44,12 @@ impl RetentionPolicy {
     }
 }
 
-/// The times that retention goes by.
+/// The times that retention uses.
 #[derive(Debug, Clone, Copy)]
 pub struct RetentionTimes {
-    /// The trusted wall clock: says which hours and days are over.
+    /// The trusted wall clock: decides which hours and days are over.
     pub wall: Wall,
-    /// Retention's own clock: says what is deleted.
+    /// Retention's own clock: decides what is deleted.
     pub deletion: Wall,
 }
 
@@ -64,7 +64,8 @@ impl RetentionTimes {
     }
 }
 
-/// One small step. Without times, while no clock is trusted, only what is past the size goes.
+/// One small step. Without times, while no clock is trusted, only the maximum size causes
+/// deletion.
 pub fn step(
     database: &mut Database,
     kept: &RetentionPolicy,
@@ -178,8 +179,8 @@ impl FileSpace {
         self.pages.saturating_sub(self.free) * self.page
     }
 
-    /// Free pages are used again by what comes; giving them back moves others and wears the
-    /// card. So only where the file is too large, or a quarter of it stands empty.
+    /// Free pages are used again by what comes; giving them back moves others and wears the card.
+    /// So only where the file is too large, or a quarter of it is free.
     fn is_worth_returning(&self, bytes: u64) -> bool {
         let is_too_large = self.pages * self.page > bytes && self.free > 0;
         is_too_large
@@ -187,8 +188,8 @@ impl FileSpace {
     }
 }
 
-/// The hour before which hours may go, of those before a day: their days must stand, and
-/// their rows, which only they know the ids of, must be gone.
+/// The hour before which hours may be deleted, of those before a day: their days must be summed
+/// up, and their rows, whose ids only they have, must be deleted.
 fn hours_deletable_before(tiers: &Tiers, day: i64) -> i64 {
     let summed_up = tiers.daily_until.unwrap_or(i64::MIN / DAY);
     day.min(summed_up).saturating_mul(24).min(tiers.rows_from)

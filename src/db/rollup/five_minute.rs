@@ -20,7 +20,7 @@ use crate::limits;
 /// An hour's parts. When each last value was observed counts from the beginning of the hour.
 pub type FiveMinuteRollup = [Option<Aggregate>; (HOUR / FIVE_MINUTES) as usize];
 
-/// Whether an hour that is over has fives: its rows are many to look through.
+/// Whether an hour that is over gets five-minute rollups: it has many rows to scan.
 pub fn is_eligible(hour: &HourRollup) -> bool {
     hour.id_count() > limits::FIVE_MINUTE_MIN_IDS
 }
@@ -70,19 +70,18 @@ pub fn roll_up_next(
     }
 }
 
-/// A key's hour as its rows pass by.
+/// State of one key while the rows of an hour are scanned.
 struct KeyScan {
     k: i64,
     parts: FiveMinuteRollup,
-    /// The second of the newest row that passed.
+    /// The second of the newest row so far.
     newest: i64,
-    /// Rows came out of order, or twice for one second: which one holds is not known in
-    /// passing.
+    /// Rows came out of order, or twice for one second: the scan must be repeated by second.
     is_out_of_order: bool,
 }
 
-/// Sums up one hour of all keys that have many rows in it. Returns how many ids and keys
-/// that took a look at.
+/// Sums up one hour of all keys that have many rows in it. Returns how many ids and keys were
+/// scanned.
 fn roll_up_hour(connection: &Connection, hour: i64) -> rusqlite::Result<i64> {
     let mut keys: HashMap<String, KeyScan> = HashMap::new();
     let (mut first, mut last) = (i64::MAX, i64::MIN);
@@ -102,7 +101,7 @@ fn roll_up_hour(connection: &Connection, hour: i64) -> rusqlite::Result<i64> {
         keys.insert(row.get(0)?, passing);
     }
     let ids = last.saturating_sub(first).saturating_add(1);
-    // A reader takes an hour without fives as a whole.
+    // Readers use the hourly rollup of an hour without five-minute rollups.
     if keys.is_empty() || ids > limits::FIVE_MINUTE_MAX_IDS {
         return Ok(1 + keys.len() as i64);
     }
@@ -124,7 +123,7 @@ fn roll_up_hour(connection: &Connection, hour: i64) -> rusqlite::Result<i64> {
     Ok(ids)
 }
 
-/// What the rows of one key say, of which the ids are given: of one second the highest holds.
+/// Rollups of the rows of one key with the given ids: of one second the highest id counts.
 pub fn read_rows(
     connection: &Connection,
     hour: i64,
@@ -159,7 +158,7 @@ pub fn for_each_row(
     ])?;
     while let Some(row) = rows.next()? {
         let second = second_of_hour(row.get_ref(1)?.as_str().unwrap_or(""));
-        // A damaged row says nothing.
+        // Damaged rows are skipped.
         if let (Ok(key), Ok(value)) = (row.get_ref(0)?.as_str(), row.get(2)) {
             take(key, second, value);
         }
@@ -197,7 +196,7 @@ pub fn write(
     Ok(())
 }
 
-/// A key's hour; all `None` where it has no fives.
+/// A key's hour; all `None` where it has no five-minute rollups.
 pub fn read(connection: &Connection, hour: i64, k: i64) -> rusqlite::Result<FiveMinuteRollup> {
     let mut statement = connection.prepare_cached(
         "SELECT count, min, mean, max, last, last_s, five FROM fives WHERE hour = ?1 AND k = ?2",
@@ -241,7 +240,7 @@ pub fn add_late(
     write(connection, hour, k, &fives)
 }
 
-/// Drops those of hours whose rows are gone.
+/// Deletes those of hours whose rows are deleted.
 pub fn delete_before(connection: &Connection, hour: i64) -> rusqlite::Result<()> {
     connection
         .prepare_cached("DELETE FROM fives WHERE hour < ?1")?

@@ -16,7 +16,7 @@ use crate::db::quota;
 use crate::db::tiers::{self, Tiers, read_meta, write_meta};
 use crate::limits;
 
-/// What stands in `node`, as far as it can be read.
+/// The readable rows of `node`.
 pub(super) fn meta_values(source: &DamagedDatabase) -> HashMap<String, Value> {
     let (rows, _) = source.all("node");
     rows.into_iter()
@@ -45,7 +45,7 @@ pub(super) fn real(row: &NamedRow, column: &str) -> Option<f64> {
     }
 }
 
-/// The number that stands for a key, which may be all that is left of it.
+/// The id of a key; the key is added if it is unknown.
 pub(super) fn key_id_of(transaction: &Transaction, key: &str) -> rusqlite::Result<i64> {
     let mut known = transaction.prepare_cached("SELECT k FROM keys WHERE key = ?1")?;
     if let Some(k) = known.query_row([key], |row| row.get(0)).optional()? {
@@ -55,8 +55,8 @@ pub(super) fn key_id_of(transaction: &Transaction, key: &str) -> rusqlite::Resul
     Ok(transaction.last_insert_rowid())
 }
 
-/// Takes over keys, latest values and where the tiers begin. Returns what stands for the keys
-/// there and here, and how much could not be read; hours come back from their rows.
+/// Copies keys, latest values and tier bounds. Returns the key ids there and here, and how many
+/// rows could not be read; hours are rebuilt from their rows.
 pub(super) fn copy_keys_and_tiers(
     source: &DamagedDatabase,
     target: &Transaction,
@@ -100,7 +100,7 @@ pub(super) fn copy_keys_and_tiers(
     Ok((numbers, holes + missed))
 }
 
-/// Takes over a row of `latest`, `hourly` or `daily`, if it can be one.
+/// Copies a row of `latest`, `hourly` or `daily`, if it is valid.
 pub(super) fn insert_rollup(
     target: &Transaction,
     table: &str,
@@ -165,7 +165,7 @@ pub(super) fn insert(target: &Transaction, table: &str, row: &NamedRow) -> rusql
     }
 }
 
-/// Takes over what is open and what waits to be told, with its ids and Message-IDs.
+/// Copies open incidents and undelivered events, with their ids and Message-IDs.
 pub(super) fn copy_alerts(source: &DamagedDatabase, target: &Transaction) -> rusqlite::Result<()> {
     for (table, id) in [
         ("outbox", "id"),
@@ -180,7 +180,7 @@ pub(super) fn copy_alerts(source: &DamagedDatabase, target: &Transaction) -> rus
                 let number = integer(row, id);
                 id.is_empty() || number.is_some_and(|number| limits::VALID_IDS.contains(&number))
             });
-        // What waits to be told is told under another number rather than not at all.
+        // Delivered under a new id rather than not at all.
         let renumbered = renumbered.into_iter().map(|mut row| {
             row.remove(id);
             row
@@ -206,8 +206,8 @@ pub(super) fn copy_alerts(source: &DamagedDatabase, target: &Transaction) -> rus
     Ok(())
 }
 
-/// Takes over the alerts and quotas of a whole database that another was put in place of:
-/// what waits to be told there is told from here.
+/// Copies the alerts and quotas of an intact database that was replaced, so that its undelivered
+/// events are delivered from here.
 pub fn merge_alerts_from(replaced: &Path, database: &mut Database) -> rusqlite::Result<()> {
     match DamagedDatabase::open(replaced) {
         Ok(source) => database.change(|transaction, _| {

@@ -328,7 +328,7 @@ pub const WAL_HEADER: usize = 32;
 pub const FRAME_HEADER: usize = 24;
 
 impl WalScan {
-    /// From the log's first [`LOG_HEADER`] bytes; `None` if it is none.
+    /// From the WAL's first [`WAL_HEADER`] bytes; `None` if it is none.
     pub fn begin(header: &[u8]) -> Option<WalScan> {
         let magic = big_endian(header, 0, 4)?;
         if magic & !1 != 0x377f_0682 {
@@ -356,7 +356,7 @@ impl WalScan {
         self.page_size
     }
 
-    /// Takes the next frame; false if it does not belong to the log any more.
+    /// Takes the next frame; false if it is past the end of the WAL.
     pub fn push_frame(&mut self, frame: &[u8]) -> bool {
         self.try_take(frame).is_some()
     }

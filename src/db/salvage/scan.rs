@@ -18,9 +18,9 @@ use crate::limits;
 /// One file as it is read.
 pub(super) struct SourceScan {
     pub source: DamagedDatabase,
-    /// What stands for a key there, and here.
+    /// Key ids in the damaged file, and here.
     pub key_ids: HashMap<i64, i64>,
-    /// What is still to be read, the next one last.
+    /// Remaining tasks, the next one last.
     pub tasks: Vec<ScanTask>,
     /// Pages whose rows are known already, or are none.
     pub seen: HashSet<u32>,
@@ -31,7 +31,7 @@ pub(super) enum ScanTask {
     Rollups(&'static str, u32),
     /// A page of `records`.
     Rows(u32),
-    /// All pages from this one on, for rows that no tree leads to any more.
+    /// All pages from this one on, for rows that no tree references.
     Unreferenced(u32),
 }
 
@@ -129,7 +129,7 @@ impl SourceScan {
     }
 }
 
-/// What a row says whose own word for it cannot be read: that nothing vouches for its time.
+/// Replaces metadata that cannot be read: the time is untrusted.
 pub(super) const UNTRUSTED_META: &str = "{\"clock\":\"untrusted\"}";
 
 impl SalvagedRow {
@@ -165,7 +165,7 @@ impl SalvagedRow {
     }
 }
 
-/// Takes one row over, if it is not there; true if it was not.
+/// Inserts a row, if it is not there; true if it was not.
 pub(super) fn insert_row(
     transaction: &Transaction,
     tiers: &Tiers,

@@ -1,7 +1,7 @@
 //! A damaged database of ours as tables and rows, read around what is broken.
 //!
-//! Runs on the store thread. SQLite is not asked: it refuses a whole file for one byte of the
-//! schema, which is known here anyway. Never writes.
+//! Runs on the store thread. SQLite is not used: it rejects the file for one damaged byte of the
+//! schema, which is known here. Never writes.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fs::File;
@@ -15,7 +15,7 @@ use rusqlite::types::Value;
 use super::pages::{self, PageSource, RawRow, RawValue, WalScan};
 use crate::db::{file, schema};
 
-/// The file and what its log says of it.
+/// The file with the pages that its WAL holds.
 pub struct DatabaseImage {
     file: File,
     log: Option<(File, HashMap<u32, u64>)>,
@@ -23,7 +23,7 @@ pub struct DatabaseImage {
     count: u32,
 }
 
-/// What this program makes; for a header that does not say.
+/// The page size of new databases; used when the header has none.
 const PAGE_SIZE: usize = 4_096;
 
 impl DatabaseImage {
@@ -189,7 +189,7 @@ impl DamagedDatabase {
         (rows, unreadable)
     }
 
-    /// Pages that hold nothing any more, though they may look as if they did.
+    /// Free pages, which may still have old content.
     pub fn free_pages(&self) -> HashSet<u32> {
         let mut free = HashSet::new();
         let number = |page: &[u8], at: usize| -> u32 {

@@ -1,7 +1,7 @@
 //! Alerts in the storage thread: commits of `ingest` at once, the outbox for those who deliver.
 //!
-//! `ingest` only queues; the store thread writes. Those who deliver wait for the disk, as
-//! they must: what they are told is on it, or the disk has refused it.
+//! `ingest` only queues; the store thread writes. The delivery threads wait for the disk: what
+//! they get is on it, or the disk has refused it.
 
 use std::sync::Arc;
 
@@ -59,8 +59,7 @@ impl Outbox for StoredOutbox {
 }
 
 impl Shared {
-    /// Moves what `ingest` has queued to where it waits for the disk; whether somebody is to
-    /// be told of it.
+    /// Moves the queue of `ingest` to the write buffer; whether an event is to be delivered.
     pub(super) fn buffer_alerts(&self) -> bool {
         let queued = std::mem::take(&mut self.queue.lock().alerts);
         let mut unwritten = self.outbox_buffer.lock();

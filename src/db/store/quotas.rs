@@ -1,5 +1,5 @@
 //! Quota reservations in the storage thread: written at once, and waited for, since a request
-//! that nobody has written down may be made again after a power cut.
+//! that was not written may be repeated after a power cut.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -21,8 +21,8 @@ pub(super) struct Reservations {
 
 impl Store {
     /// Has `reserved` written down, and waits for it: until it is, until the disk refuses
-    /// (which is told as storage trouble, and then written later), or for
-    /// [`limits::QUOTA_WRITE_TIMEOUT`] at most.
+    /// (reported as a storage error, and written later), or for [`limits::QUOTA_WRITE_TIMEOUT`]
+    /// at most.
     pub fn reserve(&self, source: &Arc<str>, reserved: &QuotaReservation) {
         let text = quota::format_entry(reserved, &self.shared.settings.boot);
         let until = Instant::now() + limits::QUOTA_WRITE_TIMEOUT;
@@ -43,7 +43,7 @@ impl Store {
 }
 
 impl Shared {
-    /// Writes what waits, if there is a database; what it refuses goes on waiting.
+    /// Writes the waiting reservations, if there is a database; after an error they wait on.
     pub(super) fn flush_reservations(&self) -> rusqlite::Result<()> {
         let mut queue = self.queue.lock();
         queue.has_urgent = false;

@@ -31,24 +31,23 @@ pub(super) struct Writer {
     retry_at: Mono,
     has_more_to_delete: bool,
     retention_at: Mono,
-    /// A damaged database whose rows are being taken over.
+    /// A damaged database whose rows are being recovered.
     salvage: Option<Salvage>,
-    /// A database whose files were exchanged under it; nothing is opened until what it holds
-    /// is kept.
+    /// A database whose files were replaced while open; nothing is opened until its data is kept.
     detached: Option<DetachedDatabase>,
     /// A database that was replaced, whose alerts the one in its place still lacks.
     replaced: Option<PathBuf>,
-    /// When the salvage goes on, where it waits for room.
+    /// When the salvage continues, where it waits for free disk space.
     salvage_at: Mono,
-    /// When a database was last set aside.
+    /// When a database was last quarantined.
     damaged_at: Option<Mono>,
     /// When the database was last checked because a reader has met damage.
     checked_at: Option<Mono>,
 }
 
-/// Between looks at files that somebody is still writing or reading.
+/// Between checks of files that another program is still writing or reading.
 const FILES_SETTLE: Duration = Duration::from_secs(1);
-/// The same when the node stops: as long as a file that was put in place takes to settle.
+/// The same when the node stops.
 const CLOSING_WAIT: Duration = Duration::from_millis(100);
 const CLOSING_ATTEMPTS: u32 = 25;
 
@@ -73,7 +72,7 @@ impl Writer {
                 writer.report_size(&database);
                 *writer.shared.database.lock() = Some(database);
             }
-            // The first turn opens it again, and sets it aside if it is damaged.
+            // The first turn reopens it, and quarantines it if it is damaged.
             Err(error) => writer.report_failure(&error.to_string()),
         }
         writer
@@ -143,7 +142,7 @@ impl Writer {
         let was_displaced = self.detached.is_some();
         let is_in_place = self.check_files(now);
         if !is_in_place && may_try && !self.preserve_detached(now) {
-            // People are told of alerts all the same.
+            // Alerts are delivered all the same.
             self.flush_first(now, Shared::flush_reservations);
             self.flush_first(now, Shared::flush_alerts);
             return;
@@ -166,21 +165,21 @@ impl Writer {
         }
     }
 
-    /// Writes what goes first and at once: reservations, for which a request waits, and
-    /// alerts. What the disk refuses of these is told all the same: above all that it does.
+    /// Writes what cannot wait for a commit: quota reservations, for which a request waits, and
+    /// alerts. Alerts that cannot be written are delivered from memory.
     fn flush_first(&mut self, now: Moment, flush: fn(&Shared) -> rusqlite::Result<()>) -> bool {
         loop {
             match flush(&self.shared) {
                 Ok(()) => return true,
-                // At most once: a second database is not set aside so soon.
+                // At most once: a second database is not quarantined so soon.
                 Err(error) if self.handle_write_error(now, &error) => {}
                 Err(_) => return false,
             }
         }
     }
 
-    /// What the disk has refused. A damaged database is set aside and another stands in its
-    /// place (true); anything else is told, and tried again later.
+    /// Handles a failed write. A damaged database is quarantined and replaced (true); any other
+    /// error is reported, and retried later.
     fn handle_write_error(&mut self, now: Moment, error: &rusqlite::Error) -> bool {
         *self.shared.database.lock() = None;
         let mut error = OpenError::from_sqlite(&self.shared.settings.location.path, error);
@@ -205,7 +204,7 @@ impl Writer {
     }
 
     fn recover_from_panic(&mut self, now: Moment) {
-        // What the database keeps in memory may be half of a change.
+        // The cache may be half updated.
         *self.shared.database.lock() = None;
         let mut queue = self.shared.queue.lock();
         queue.lost += queue.in_flight as u64;

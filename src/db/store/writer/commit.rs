@@ -13,7 +13,7 @@ use crate::domain::time::Moment;
 use crate::limits;
 
 impl Writer {
-    /// Commits what can be stored now; what cannot goes on waiting.
+    /// Commits the rows that can be stored now; the others stay queued.
     pub(super) fn commit(&mut self, now: Moment, is_closing: bool) {
         let (ready, waiting) = self.take_rows(now, is_closing);
         let mut result = self.write_batch(&ready, now);
@@ -22,7 +22,7 @@ impl Writer {
         {
             result = self.write_batch(&ready, now);
         }
-        // Exchanged while it was written to: what went into the old files is stored anew.
+        // Replaced during the commit: the batch is stored again in the new file.
         if result.is_ok() && !self.check_files(now) && self.preserve_detached(now) {
             result = self.write_batch(&ready, now);
         }
@@ -56,9 +56,9 @@ impl Writer {
         self.report_success();
     }
 
-    /// Takes all rows out of the queue: those to store now, and those whose stamp may still
-    /// become right. These have a quarter of the queue: the oldest past it are stored as what
-    /// they are, with an untrusted time, before they would have to be given up.
+    /// Takes all rows out of the queue: those to store now, and those that wait for a trusted
+    /// clock. The latter have a quarter of the queue: the oldest past it are stored with an
+    /// untrusted time, before they would have to be dropped.
     pub(super) fn take_rows(
         &mut self,
         now: Moment,
@@ -81,7 +81,7 @@ impl Writer {
                 waiting.push(row);
             } else {
                 ready.push(NewRow {
-                    // A source's own time holds, as far as anybody can say.
+                    // A source's own time is taken as trusted.
                     untrusted: !is_right && !row.stamp.has_source_time,
                     row,
                 });

@@ -20,8 +20,7 @@ use crate::limits;
 use crate::sys::disk;
 
 impl Writer {
-    /// Whether all files that are open still stand at their paths. If not, nothing more is
-    /// written to them.
+    /// Whether the open files are still at their paths. If not, nothing more is written to them.
     pub(super) fn check_files(&mut self, now: Moment) -> bool {
         let shared = self.shared.clone();
         let mut open = shared.database.lock();
@@ -48,8 +47,8 @@ impl Writer {
         self.detached.is_none()
     }
 
-    /// Whether readers have met damage that SQLite confirms, and that a new database can be
-    /// rid of now: nothing depends on it but those rows, so that there has to be room for all.
+    /// Whether readers have met damage that SQLite confirms, and there is free disk space for a
+    /// new copy.
     pub(super) fn has_damage_for_readers(&mut self, now: Moment) -> bool {
         let path = &self.shared.settings.location.path;
         let is_early = |at: Option<Mono>| {
@@ -73,7 +72,7 @@ impl Writer {
         file_change::is_damaged(path, size)
     }
 
-    /// Keeps what a database holds whose files were exchanged, so that another can be opened;
+    /// Keeps the data of a database whose files were replaced, so that another can be opened;
     /// false if that has to wait.
     pub(super) fn preserve_detached(&mut self, now: Moment) -> bool {
         let Some(displaced) = &self.detached else {
@@ -86,7 +85,7 @@ impl Writer {
                 self.replaced = kept.or(self.replaced.take());
                 log::warn!("{notice}");
                 let mut report = self.shared.report.lock();
-                // What was read of the old file ends with it; a new one says what it needs.
+                // The salvage of the old file ends with it.
                 if self.salvage.take().is_some() {
                     report.notice = None;
                     if let Some(salvage) = &mut report.salvage {
@@ -103,8 +102,8 @@ impl Writer {
         }
     }
 
-    /// Puts a damaged database aside and begins a new one that takes over what can be read;
-    /// false if that cannot be done now, and then `detail` says why.
+    /// Quarantines a damaged database and creates a new one, into which the readable data is
+    /// recovered; false if that cannot be done now, and then `detail` has the reason.
     pub(super) fn quarantine(&mut self, detail: &mut String, now: Moment) -> bool {
         let is_again = self
             .damaged_at
@@ -142,14 +141,14 @@ impl Writer {
     }
 
     pub(super) fn resume_salvage(&mut self, database: &mut Database) {
-        // What cannot be read now is read at the next opening.
+        // A read error is retried at the next opening.
         if let Ok(Some(salvage)) = Salvage::resume(database) {
             self.shared.report.lock().notice = Some(salvage.notice(false));
             self.salvage = Some(salvage);
         }
     }
 
-    /// Takes over some more of a damaged database.
+    /// One step of the salvage.
     pub(super) fn continue_salvage(&mut self, mut salvage: Salvage, now: Moment) {
         let mut open = self.shared.database.lock();
         let Some(database) = &mut *open else {
@@ -177,7 +176,7 @@ impl Writer {
             *open = None;
             drop(open);
             let error = OpenError::from_sqlite(&self.shared.settings.location.path, &error);
-            // It begins anew when the database is open again; what is there stays once.
+            // The salvage restarts when the database is reopened; rows are inserted once.
             self.back_off(now, &error);
         } else if !is_over {
             self.salvage = Some(salvage);

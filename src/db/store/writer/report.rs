@@ -7,7 +7,7 @@ use crate::db::database::{CommitCounts, Database};
 use crate::db::file;
 
 impl Writer {
-    /// Tells a trouble, once in the log, and in every status until it is over.
+    /// Reports an error: once in the log, and in every status until it is over.
     pub(super) fn report_failure(&mut self, trouble: &str) {
         let mut report = self.shared.report.lock();
         if report.trouble.as_deref() != Some(trouble) {
@@ -38,7 +38,7 @@ impl Writer {
         let mut report = self.shared.report.lock();
         report.database_bytes = file::size_on_disk(database.path());
         report.written_bytes = written_bytes();
-        // What cannot be read is found by whoever writes next.
+        // Read errors are handled at the next write.
         report.extent = database.reach().unwrap_or(report.extent);
     }
 }
