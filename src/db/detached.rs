@@ -34,17 +34,14 @@ pub enum Preservation {
 }
 
 impl DetachedDatabase {
-    pub fn new(database: Database, exchange: FileChange) -> DetachedDatabase {
-        if exchange == FileChange::Content {
+    pub fn new(database: Database, change: FileChange) -> DetachedDatabase {
+        if change == FileChange::Content {
             // The WAL must not be checkpointed into the new file. If this cannot be set, the
             // connection is closed and checkpoints nothing.
             let keep = DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE;
             let _ = database.connection().set_db_config(keep, true);
         }
-        DetachedDatabase {
-            database,
-            change: exchange,
-        }
+        DetachedDatabase { database, change }
     }
 
     /// Keeps the data that the connection still reads, and removes the files that would damage
@@ -113,11 +110,13 @@ impl DetachedDatabase {
         // The file there belongs to another database, and SQLite would remove it.
         let (real, own) = (self.database.canonical_path(), self.database.files());
         if file::file_id(&sibling(real, "-wal")) != own.log {
-            let aside = file::quarantine_log(real, "-wal", now);
-            if let Some(aside) = aside.map_err(|error| OpenError::from_io(path, &error))? {
+            let quarantined = file::quarantine_log(real, "-wal", now);
+            if let Some(quarantined) =
+                quarantined.map_err(|error| OpenError::from_io(path, &error))?
+            {
                 log::warn!(
                     "found the WAL of another database; it is quarantined as {}",
-                    aside.display()
+                    quarantined.display()
                 );
             }
         }

@@ -89,7 +89,7 @@ impl From<io::Error> for ExportError {
 /// there are.
 pub fn export(
     database: &Path,
-    wish: &ExportQuery,
+    query: &ExportQuery,
     format: ExportFormat,
     out: &mut impl Write,
 ) -> Result<u64, ExportError> {
@@ -99,10 +99,10 @@ pub fn export(
             detail,
         })?;
     let mut export = ExportJob {
-        keys: keys(&connection, wish, database)?,
+        keys: keys(&connection, query, database)?,
         connection,
-        from: wish.from.map_or(i64::MIN, Wall::second),
-        to: wish.to.map_or(i64::MAX, Wall::second),
+        from: query.from.map_or(i64::MIN, Wall::second),
+        to: query.to.map_or(i64::MAX, Wall::second),
         format,
         out,
         lines: 0,
@@ -131,7 +131,7 @@ struct ExportKey {
 
 fn keys(
     connection: &Connection,
-    wish: &ExportQuery,
+    query: &ExportQuery,
     database: &Path,
 ) -> Result<HashMap<i64, Arc<ExportKey>>, ExportError> {
     let mut statement = connection.prepare("SELECT k, key, unit FROM keys")?;
@@ -147,15 +147,15 @@ fn keys(
         found.extend(error::readable(key)?);
     }
     let mut keys = found;
-    let is_known = |wished: &&String| keys.values().any(|key| key.key == **wished);
-    let (_, unknown): (Vec<&String>, Vec<&String>) = wish.keys.iter().partition(is_known);
+    let is_known = |wanted: &&String| keys.values().any(|key| key.key == **wanted);
+    let (_, unknown): (Vec<&String>, Vec<&String>) = query.keys.iter().partition(is_known);
     if !unknown.is_empty() {
         return Err(ExportError::UnknownKeys {
             unknown: unknown.into_iter().cloned().collect(),
             path: database.display().to_string(),
         });
     }
-    keys.retain(|_, key| wish.keys.is_empty() || wish.keys.contains(&key.key));
+    keys.retain(|_, key| query.keys.is_empty() || query.keys.contains(&key.key));
     Ok(keys)
 }
 
@@ -415,8 +415,8 @@ fn write_json(out: &mut impl Write, line: &ExportLine) -> io::Result<()> {
     if let Some(unit) = &line.key.unit {
         json += &format!(",\"unit\":{}", text(unit));
     }
-    if let Some(said) = line.value.text() {
-        json += &format!(",\"text\":{}", text(said));
+    if let Some(text_value) = line.value.text() {
+        json += &format!(",\"text\":{}", text(text_value));
     }
     if line.untrusted {
         json += ",\"clock\":\"untrusted\"";

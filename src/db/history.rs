@@ -49,11 +49,11 @@ impl std::error::Error for HistoryError {}
 
 impl From<rusqlite::Error> for HistoryError {
     fn from(error: rusqlite::Error) -> HistoryError {
-        let words = error::describe(&error);
+        let detail = error::describe(&error);
         if error::is_damage(&error) {
-            HistoryError::Damaged(words)
+            HistoryError::Damaged(detail)
         } else {
-            HistoryError::Unavailable(words)
+            HistoryError::Unavailable(detail)
         }
     }
 }
@@ -116,8 +116,8 @@ impl HistoryReader {
         read: impl FnOnce(&Connection) -> Result<T, HistoryError>,
     ) -> Result<T, HistoryError> {
         let mut open = self.open.lock();
-        let mut refused = self.locked.lock();
-        if let Some((at, error)) = &*refused
+        let mut locked = self.locked.lock();
+        if let Some((at, error)) = &*locked
             && at.elapsed() < LOCKED_RETRY
         {
             return Err(error.clone());
@@ -129,12 +129,12 @@ impl HistoryReader {
         }
         if !matches!(&*open, Some((opened, _)) if *opened == files) {
             *open = None;
-            *refused = None;
+            *locked = None;
             let connection = connection::open_for_web(&self.path).map_err(|error| {
                 let is_locked = error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy);
                 let error = HistoryError::from(error);
                 if is_locked {
-                    *refused = Some((Instant::now(), error.clone()));
+                    *locked = Some((Instant::now(), error.clone()));
                 }
                 error
             })?;

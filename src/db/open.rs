@@ -126,15 +126,15 @@ fn quarantine_foreign_logs(path: &Path, connection: &Connection) -> Result<(), O
     };
     let real = file::without_links(path);
     let now = Wall::from_second(jiff::Timestamp::now().as_second());
-    let aside = file::quarantine_log(&real, foreign, now);
-    let Some(aside) = aside.map_err(|error| OpenError::from_io(path, &error))? else {
+    let quarantined = file::quarantine_log(&real, foreign, now);
+    let Some(quarantined) = quarantined.map_err(|error| OpenError::from_io(path, &error))? else {
         return Ok(());
     };
     log::warn!(
         "{}{foreign} belongs to another database than {}; it is quarantined as {}",
         real.display(),
         path.display(),
-        aside.display()
+        quarantined.display()
     );
     if foreign == "-wal" {
         file::remove_if_exists(&sibling(&real, "-shm"))
@@ -197,11 +197,11 @@ fn create_file(path: &Path) -> Result<(), OpenError> {
     // SQLite would replay a WAL without its database into the new one.
     let now = Wall::from_second(jiff::Timestamp::now().as_second());
     for leftover in ["-wal", "-journal"] {
-        if let Some(aside) = file::quarantine_log(path, leftover, now).map_err(io)? {
+        if let Some(quarantined) = file::quarantine_log(path, leftover, now).map_err(io)? {
             log::warn!(
                 "{}{leftover} has no database; it is quarantined as {}",
                 path.display(),
-                aside.display()
+                quarantined.display()
             );
         }
     }

@@ -41,10 +41,10 @@ pub struct OpenFilesGuard(u64);
 
 impl OpenFilesGuard {
     pub fn register(path: &Path, files: DatabaseFiles) -> OpenFilesGuard {
-        let mut tables = registry();
-        tables.next += 1;
-        let number = tables.next;
-        tables.written.push((number, path.to_owned(), files));
+        let mut registered = registry();
+        registered.next += 1;
+        let number = registered.next;
+        registered.written.push((number, path.to_owned(), files));
         OpenFilesGuard(number)
     }
 }
@@ -58,9 +58,11 @@ impl Drop for OpenFilesGuard {
 /// A new place for a reader's connection to the database at `path`.
 pub fn reader_slot(path: &Path) -> Arc<ReaderSlot> {
     let slot = Arc::new(Mutex::new(None));
-    let mut tables = registry();
-    tables.readers.retain(|(_, slot)| slot.strong_count() > 0);
-    tables
+    let mut registered = registry();
+    registered
+        .readers
+        .retain(|(_, slot)| slot.strong_count() > 0);
+    registered
         .readers
         .push((path.to_owned(), Arc::downgrade(&slot)));
     slot
@@ -86,26 +88,26 @@ pub fn close_readers(path: &Path) -> bool {
 /// Tells the writer of the database at `path` that a reader has met damage in it: the writer
 /// may never read that page.
 pub fn report_damage(path: &Path) {
-    let mut tables = registry();
-    let is_open = tables.written.iter().any(|(_, at, _)| at == path);
-    if is_open && !tables.damaged.iter().any(|damaged| damaged == path) {
-        tables.damaged.push(path.to_owned());
+    let mut registered = registry();
+    let is_open = registered.written.iter().any(|(_, at, _)| at == path);
+    if is_open && !registered.damaged.iter().any(|damaged| damaged == path) {
+        registered.damaged.push(path.to_owned());
     }
 }
 
 /// Whether damage was reported since this was last asked.
 pub fn take_damage(path: &Path) -> bool {
-    let mut tables = registry();
-    let before = tables.damaged.len();
-    tables.damaged.retain(|damaged| damaged != path);
-    tables.damaged.len() < before
+    let mut registered = registry();
+    let before = registered.damaged.len();
+    registered.damaged.retain(|damaged| damaged != path);
+    registered.damaged.len() < before
 }
 
 /// Refuses to open files that stand at `path` in the place of those that the writer has open.
 pub fn check_not_replaced(path: &Path) -> rusqlite::Result<()> {
     let found = DatabaseFiles::at(path, &file::without_links(path));
-    let tables = registry();
-    let mut open = tables.written.iter().filter(|(_, at, _)| at == path);
+    let registered = registry();
+    let mut open = registered.written.iter().filter(|(_, at, _)| at == path);
     let is_known = |(_, _, files): &(u64, PathBuf, DatabaseFiles)| *files == found;
     if open.clone().next().is_none() || open.any(is_known) {
         return Ok(());

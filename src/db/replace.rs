@@ -98,19 +98,19 @@ fn scheduled(path: &Path) -> std::io::Result<Vec<String>> {
 
 /// Moves the database and its log to the suffix, whatever of them is still here.
 fn move_away(path: &Path, suffix: &str) -> std::io::Result<()> {
-    let mut aside = sibling(path, suffix);
+    let mut target = sibling(path, suffix);
     // Something made a database after this one was moved away: it is kept as well.
     let mut count = 1;
-    while path.exists() && aside.exists() {
+    while path.exists() && target.exists() {
         count += 1;
-        aside = sibling(path, &format!("{suffix}-{count}"));
+        target = sibling(path, &format!("{suffix}-{count}"));
     }
     // The WAL is moved first: it never lies beside a database that it does not belong to.
     for part in ["-wal", "-journal"] {
-        ignore_missing(std::fs::rename(sibling(path, part), sibling(&aside, part)))?;
+        ignore_missing(std::fs::rename(sibling(path, part), sibling(&target, part)))?;
     }
     sync_directory(path)?;
-    ignore_missing(std::fs::rename(path, &aside))?;
+    ignore_missing(std::fs::rename(path, &target))?;
     ignore_missing(std::fs::remove_file(sibling(path, "-shm")))?;
     sync_directory(path)
 }

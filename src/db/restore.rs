@@ -51,21 +51,21 @@ pub fn stage(file: &Path, location: &DatabaseLocation) -> Result<Backup, String>
             file.display()
         ));
     }
-    let refused = |why: String| format!("{} cannot be restored: {why}", file.display());
-    let unreadable = |error: rusqlite::Error| refused(error::describe(&error));
-    match probe(file).map_err(|error| refused(error.to_string()))? {
+    let rejected = |why: String| format!("{} cannot be restored: {why}", file.display());
+    let unreadable = |error: rusqlite::Error| rejected(error::describe(&error));
+    match probe(file).map_err(|error| rejected(error.to_string()))? {
         FileKind::MainNode { .. } => {}
         FileKind::Absent => {
-            return Err(refused("no such file, or it is empty".to_owned()));
+            return Err(rejected("no such file, or it is empty".to_owned()));
         }
         _ => {
-            return Err(refused("it is not a main-node database".to_owned()));
+            return Err(rejected("it is not a main-node database".to_owned()));
         }
     }
     let connection = connection::open_read_only(file).map_err(unreadable)?;
     let version = schema::version(&connection).map_err(unreadable)?;
     if version > schema::VERSION {
-        return Err(refused(format!(
+        return Err(rejected(format!(
             "its schema version is {version}; this main-node supports versions up to {}. A newer \
              main-node wrote it: install that version first",
             schema::VERSION
@@ -75,13 +75,13 @@ pub fn stage(file: &Path, location: &DatabaseLocation) -> Result<Backup, String>
         .query_row("PRAGMA integrity_check(1)", [], |row| row.get(0))
         .map_err(unreadable)?;
     if verdict != "ok" {
-        return Err(refused(format!("it is damaged ({verdict})")));
+        return Err(rejected(format!("it is damaged ({verdict})")));
     }
     let unfinished = sibling(database, UNFINISHED_SUFFIX);
     remove_unfinished(&unfinished).map_err(|error| write_failed(&unfinished, &error))?;
     let backup = backup::copy(&connection, &unfinished).map_err(|error| error.to_string())?;
     let finished = migrate_copy(&unfinished)
-        .map_err(|error| refused(error::describe(&error)))
+        .map_err(|error| rejected(error::describe(&error)))
         .and_then(|()| {
             finish_staging(&unfinished, database).map_err(|error| write_failed(&unfinished, &error))
         });
@@ -245,10 +245,10 @@ fn copy_rows(
     if common.is_empty() {
         return Ok(());
     }
-    let places: Vec<String> = (1..=common.len()).map(|at| format!("?{at}")).collect();
-    let (names, places) = (common.join(", "), places.join(", "));
+    let placeholders: Vec<String> = (1..=common.len()).map(|at| format!("?{at}")).collect();
+    let (names, placeholders) = (common.join(", "), placeholders.join(", "));
     let mut insert = target.prepare(&format!(
-        "INSERT OR REPLACE INTO {table} ({names}) VALUES ({places})"
+        "INSERT OR REPLACE INTO {table} ({names}) VALUES ({placeholders})"
     ))?;
     let mut write = |row: &[Value]| insert.execute(rusqlite::params_from_iter(row)).map(|_| ());
     let mut read = || -> rusqlite::Result<rusqlite::Result<()>> {

@@ -62,9 +62,9 @@ pub fn quarantine(
     // One that an earlier run has prepared.
     replace::complete(path).map_err(io)?;
     let suffix = replace::free_suffix(path, QUARANTINED, now);
-    let aside = file::sibling(path, &suffix);
+    let quarantined = file::sibling(path, &suffix);
     let prepared = open::create_beside(path)?;
-    if let Err(error) = fill(&prepared, path, &aside) {
+    if let Err(error) = fill(&prepared, path, &quarantined) {
         let _ = std::fs::remove_file(&prepared);
         return Err(OpenError::from_sqlite(path, &error));
     }
@@ -72,7 +72,7 @@ pub fn quarantine(
     log::warn!(
         "{} is quarantined as {}; its readable data is being recovered",
         path.display(),
-        aside.display()
+        quarantined.display()
     );
     open::open(location, boot)
 }
@@ -89,39 +89,39 @@ pub fn copy_in_memory(damaged: &Path) -> rusqlite::Result<Connection> {
     Ok(connection)
 }
 
-fn fill(prepared: &Path, damaged: &Path, aside: &Path) -> rusqlite::Result<()> {
+fn fill(prepared: &Path, damaged: &Path, quarantined: &Path) -> rusqlite::Result<()> {
     let mut connection = Connection::open(prepared)?;
     connection::configure(&connection)?;
-    copy_essentials(&mut connection, damaged, aside)
+    copy_essentials(&mut connection, damaged, quarantined)
 }
 
 /// Fills a new database with alerts, quotas and newest values, in one transaction.
 fn copy_essentials(
     connection: &mut Connection,
     damaged: &Path,
-    aside: &Path,
+    quarantined: &Path,
 ) -> rusqlite::Result<()> {
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    let mut asides = vec![aside.to_owned()];
+    let mut damaged_files = vec![quarantined.to_owned()];
     let mut last = UNKNOWN_ID_START;
     match DamagedDatabase::open(damaged) {
         Ok(source) => {
-            let nodes = meta_values(&source);
-            if let Some(Value::Text(earlier)) = nodes.get(PROGRESS_ENTRY) {
-                asides.extend(paths(damaged, earlier));
+            let metadata = meta_values(&source);
+            if let Some(Value::Text(earlier)) = metadata.get(PROGRESS_ENTRY) {
+                damaged_files.extend(paths(damaged, earlier));
             }
             // Once, and never from a backup: events delivered since must not be delivered again.
             copy_alerts(&source, &transaction)?;
-            copy_quotas(&nodes, &transaction)?;
+            copy_quotas(&metadata, &transaction)?;
             let before = Tiers::read(&transaction)?;
             let mut tiers = before;
             copy_keys_and_tiers(&source, &transaction, &mut tiers)?;
             tiers.write(&transaction, &before)?;
-            last = last_id(&source, &nodes);
+            last = last_id(&source, &metadata);
         }
         Err(error) => log::error!("{}: it cannot be read: {error}", damaged.display()),
     }
-    write_progress(&transaction, &asides)?;
+    write_progress(&transaction, &damaged_files)?;
     // New rows must not take the ids of those that are still to come.
     write_meta(&transaction, "last_id", last)?;
     transaction.commit()
@@ -152,11 +152,11 @@ const ID_MARGIN: i64 = 1_000_000;
 impl Salvage {
     /// Continues the salvage that began when the database was quarantined, also after a restart.
     pub fn resume(database: &mut Database) -> rusqlite::Result<Option<Salvage>> {
-        let under_way = "SELECT value FROM node WHERE name = ?1";
-        let under_way = database
+        let entry = "SELECT value FROM node WHERE name = ?1";
+        let entry = database
             .connection()
-            .query_row(under_way, [PROGRESS_ENTRY], |row| row.get::<_, String>(0));
-        let asides = match error::readable(under_way.optional())? {
+            .query_row(entry, [PROGRESS_ENTRY], |row| row.get::<_, String>(0));
+        let damaged_files = match error::readable(entry.optional())? {
             Some(None) => return Ok(None),
             Some(Some(text)) => paths(database.path(), &text),
             // The entry is damaged: the newest quarantined file is used.
@@ -166,8 +166,8 @@ impl Salvage {
                 .collect(),
         };
         Ok(Some(Salvage {
-            sources: asides.iter().rev().cloned().collect(),
-            damaged_files: asides,
+            sources: damaged_files.iter().rev().cloned().collect(),
+            damaged_files,
             has_tried_backup: false,
             scan: None,
             rows: 0,
@@ -188,8 +188,8 @@ impl Salvage {
             (false, _) => format!("{} rows recovered so far", self.rows),
             (true, 0) => format!("all {} rows were recovered", self.rows),
             (true, 1) => format!("{} rows were recovered, 1 part was unreadable", self.rows),
-            (true, holes) => format!(
-                "{} rows were recovered, {holes} parts were unreadable",
+            (true, unreadable) => format!(
+                "{} rows were recovered, {unreadable} parts were unreadable",
                 self.rows
             ),
         };
@@ -208,26 +208,26 @@ impl Salvage {
             database.reload()?;
             return Ok(Progress::Done);
         }
-        let Some(reading) = &mut self.scan else {
+        let Some(scan) = &mut self.scan else {
             return Ok(Progress::More);
         };
-        let batch = reading.next_batch();
-        let numbers = &reading.key_ids;
-        let taken = database.change(|transaction, tiers| {
+        let batch = scan.next_batch();
+        let key_ids = &scan.key_ids;
+        let inserted = database.change(|transaction, tiers| {
             for (table, row) in &batch.rollups {
-                insert_rollup(transaction, table, row, numbers)?;
+                insert_rollup(transaction, table, row, key_ids)?;
             }
             let mut changes = RollupUpdate::new(*tiers);
-            let mut taken = 0;
+            let mut inserted = 0;
             for row in &batch.rows {
-                taken += u64::from(insert_row(transaction, tiers, &mut changes, row)?);
+                inserted += u64::from(insert_row(transaction, tiers, &mut changes, row)?);
             }
             changes.write(transaction)?;
-            Ok(taken)
+            Ok(inserted)
         })?;
-        self.rows += taken;
+        self.rows += inserted;
         self.unreadable += batch.unreadable;
-        if reading.tasks.is_empty() {
+        if scan.tasks.is_empty() {
             self.scan = None;
         }
         // There may be new keys, which the cache must know.
@@ -236,8 +236,8 @@ impl Salvage {
     }
 
     fn next_source(&mut self, database: &Path) -> Option<(PathBuf, bool)> {
-        if let Some(aside) = self.sources.pop() {
-            return Some((aside, false));
+        if let Some(quarantined) = self.sources.pop() {
+            return Some((quarantined, false));
         }
         if self.has_tried_backup {
             return None;
@@ -270,11 +270,11 @@ impl Salvage {
             let found = database
                 .change(|transaction, tiers| copy_keys_and_tiers(&source, transaction, tiers))?;
             database.reload()?;
-            let (numbers, holes) = found;
-            self.unreadable += holes;
+            let (key_ids, unreadable) = found;
+            self.unreadable += unreadable;
             self.scan = Some(SourceScan::new(
                 source,
-                numbers,
+                key_ids,
                 is_backup,
                 &mut self.unreadable,
             ));
@@ -300,15 +300,18 @@ fn paths(database: &Path, note: &str) -> Vec<PathBuf> {
     note.lines().map(here).collect()
 }
 
-fn write_progress(transaction: &Transaction, asides: &[PathBuf]) -> rusqlite::Result<()> {
-    let lines: Vec<_> = asides.iter().map(|path| path.to_string_lossy()).collect();
+fn write_progress(transaction: &Transaction, damaged_files: &[PathBuf]) -> rusqlite::Result<()> {
+    let lines: Vec<_> = damaged_files
+        .iter()
+        .map(|path| path.to_string_lossy())
+        .collect();
     write_meta(transaction, PROGRESS_ENTRY, lines.join("\n"))
 }
 
 /// The highest id used in the damaged file.
-fn last_id(source: &DamagedDatabase, nodes: &HashMap<String, Value>) -> i64 {
+fn last_id(source: &DamagedDatabase, metadata: &HashMap<String, Value>) -> i64 {
     let mut ids = Vec::new();
-    if let Some(Value::Integer(id)) = nodes.get("last_id") {
+    if let Some(Value::Integer(id)) = metadata.get("last_id") {
         ids.push(*id);
     }
     let (latest, mut unreadable) = source.all("latest");

@@ -15,7 +15,7 @@ use crate::domain::time::{Wall, millis};
 
 pub(super) fn append(
     transaction: &Transaction,
-    known: &mut WriterState,
+    state: &mut WriterState,
     batch: &[NewRow],
     oldest_hour: i64,
 ) -> rusqlite::Result<CommitCounts> {
@@ -27,24 +27,24 @@ pub(super) fn append(
         if second.div_euclid(HOUR) < oldest_hour && !entry.untrusted {
             committed.too_old += 1;
         } else {
-            accepted.push((entry, known.key_id(transaction, &entry.row)?, second));
+            accepted.push((entry, state.key_id(transaction, &entry.row)?, second));
         }
     }
-    let mut said = stored_values(transaction, known, &accepted)?;
-    let mut changes = RollupUpdate::new(known.tiers);
+    let mut known_values = stored_values(transaction, state, &accepted)?;
+    let mut changes = RollupUpdate::new(state.tiers);
     let mut newest: HashMap<i64, (i64, &NewRow, i64)> = HashMap::new();
     let mut insert = transaction.prepare_cached(
         "INSERT INTO records (id, timestamp, key, value, meta) VALUES (?1, ?2, ?3, ?4, ?5)",
     )?;
-    for (entry, k, second) in accepted {
+    for (entry, key_id, second) in accepted {
         let value = &entry.row.value;
-        let earlier = said.insert((k, second), value.clone());
+        let earlier = known_values.insert((key_id, second), value.clone());
         if earlier.as_ref() == Some(value) {
             committed.duplicates += 1;
             continue;
         }
-        let id = known.next_id;
-        known.next_id += 1;
+        let id = state.next_id;
+        state.next_id += 1;
         insert.execute(params![
             id,
             Wall::from_second(second).to_string(),
@@ -53,19 +53,19 @@ pub(super) fn append(
             encode_meta(value, entry.untrusted),
         ])?;
         match earlier {
-            None => changes.add(k, second, id, value.number()),
-            Some(_) => changes.correct(k, second, id),
+            None => changes.add(key_id, second, id, value.number()),
+            Some(_) => changes.correct(key_id, second, id),
         }
         committed.stored += 1;
-        if let Some(key) = known.keys.get_mut(&entry.row.key)
+        if let Some(key) = state.keys.get_mut(&entry.row.key)
             && key.latest.as_ref().is_none_or(|(at, _)| *at <= second)
         {
             key.latest = Some((second, value.clone()));
-            newest.insert(k, (id, entry, second));
+            newest.insert(key_id, (id, entry, second));
         }
     }
-    for (k, (id, entry, second)) in newest {
-        write_latest(transaction, k, id, second, entry)?;
+    for (key_id, (id, entry, second)) in newest {
+        write_latest(transaction, key_id, id, second, entry)?;
     }
     changes.write(transaction)?;
     Ok(committed)
@@ -78,19 +78,19 @@ type KnownValues = HashMap<(i64, i64), Value>;
 /// without a query; others are searched in the rows of their hour.
 fn stored_values(
     transaction: &Transaction,
-    known: &WriterState,
+    state: &WriterState,
     accepted: &[(&NewRow, i64, i64)],
 ) -> rusqlite::Result<KnownValues> {
-    let mut said = KnownValues::new();
+    let mut known_values = KnownValues::new();
     let mut wanted: HashMap<i64, HashMap<(&str, i64), i64>> = HashMap::new();
-    for (entry, k, second) in accepted {
-        match known.keys.get(&entry.row.key).map(|key| &key.latest) {
+    for (entry, key_id, second) in accepted {
+        match state.keys.get(&entry.row.key).map(|key| &key.latest) {
             Some(Some((newest, value))) if newest == second => {
-                said.insert((*k, *second), value.clone());
+                known_values.insert((*key_id, *second), value.clone());
             }
             Some(Some((newest, _))) if newest > second => {
                 let hour = wanted.entry(second.div_euclid(HOUR)).or_default();
-                hour.insert((&entry.row.key, second.rem_euclid(HOUR)), *k);
+                hour.insert((&entry.row.key, second.rem_euclid(HOUR)), *key_id);
             }
             _ => {}
         }
@@ -101,8 +101,8 @@ fn stored_values(
     )?;
     for (hour, wanted) in wanted {
         let mut range: Option<(i64, i64)> = None;
-        for k in wanted.values() {
-            if let Some(there) = read_hour(transaction, hour, *k)? {
+        for key_id in wanted.values() {
+            if let Some(there) = read_hour(transaction, hour, *key_id)? {
                 let (first, last) = range.unwrap_or((there.first_id, there.last_id));
                 range = Some((first.min(there.first_id), last.max(there.last_id)));
             }
@@ -116,7 +116,7 @@ fn stored_values(
         while let Some(row) = rows.next()? {
             let at = second_of_hour(row.get_ref(1)?.as_str().unwrap_or(""));
             let key = row.get_ref(0)?.as_str().unwrap_or("");
-            let Some(k) = wanted.get(&(key, at)) else {
+            let Some(key_id) = wanted.get(&(key, at)) else {
                 continue;
             };
             // Damaged rows are skipped.
@@ -124,16 +124,16 @@ fn stored_values(
                 continue;
             };
             if let Some(value) = decode_value(number, text.as_deref()) {
-                said.insert((*k, hour * HOUR + at), value);
+                known_values.insert((*key_id, hour * HOUR + at), value);
             }
         }
     }
-    Ok(said)
+    Ok(known_values)
 }
 
 fn write_latest(
     transaction: &Transaction,
-    k: i64,
+    key_id: i64,
     id: i64,
     second: i64,
     entry: &NewRow,
@@ -150,7 +150,7 @@ fn write_latest(
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
     )?;
     upsert.execute(params![
-        k,
+        key_id,
         id,
         second,
         entry.row.value.number(),

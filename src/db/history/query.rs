@@ -38,7 +38,7 @@ pub fn history(
     if from >= to {
         return Ok(Vec::new());
     }
-    let asked = KeySpan {
+    let span = KeySpan {
         key_id: k,
         key: &query.key,
         from,
@@ -51,25 +51,25 @@ pub fn history(
         origin,
         ..Buckets::default()
     };
-    let hours = asked.hours_between(connection)?;
-    let days_until = asked.days_until(&tiers, width, hours);
-    if days_until > asked.from.div_euclid(DAY) {
-        asked.days(connection, days_until, width.max(DAY), &mut buckets)?;
+    let hours = span.hours_between(connection)?;
+    let days_until = span.days_until(&tiers, width, hours);
+    if days_until > span.from.div_euclid(DAY) {
+        span.days(connection, days_until, width.max(DAY), &mut buckets)?;
     }
     // Where days answer a part, hours of the same answer take the same width if it is wider;
     // a bucket is never narrower than its tier.
-    let first = (asked.from.div_euclid(HOUR)).max(days_until.saturating_mul(24));
-    let end = asked.end_hour();
+    let first = (span.from.div_euclid(HOUR)).max(days_until.saturating_mul(24));
+    let end = span.end_hour();
     let oldest = first.max(tiers.raw_from).min(end);
     let fine = if width < HOUR {
-        asked.sub_hour_plan(connection, &tiers, width, oldest..end)?
+        span.sub_hour_plan(connection, &tiers, width, oldest..end)?
     } else {
         None
     };
     let fine_from = if fine.is_some() { oldest } else { end };
-    asked.hours(connection, first..fine_from, width.max(HOUR), &mut buckets)?;
+    span.hours(connection, first..fine_from, width.max(HOUR), &mut buckets)?;
     if let Some(fine) = fine {
-        asked.sub_hours(connection, &fine, oldest..end, &mut buckets)?;
+        span.sub_hours(connection, &fine, oldest..end, &mut buckets)?;
     }
     Ok(buckets.finish())
 }
@@ -329,10 +329,10 @@ struct HourWalk<'a> {
 }
 
 impl<'a> HourWalk<'a> {
-    fn new(connection: &'a Connection, asked: &'a KeySpan<'a>, hours: Range<i64>) -> HourWalk<'a> {
+    fn new(connection: &'a Connection, span: &'a KeySpan<'a>, hours: Range<i64>) -> HourWalk<'a> {
         HourWalk {
             connection,
-            span: asked,
+            span,
             next: hours.start,
             end: hours.end,
         }
@@ -349,10 +349,12 @@ impl<'a> HourWalk<'a> {
             if let Some(found) = found.flatten() {
                 return Ok(Some((hour, found)));
             }
-            let mut leap = self
+            let mut next_hour = self
                 .connection
                 .prepare_cached("SELECT hour FROM hourly WHERE hour >= ?1 ORDER BY hour LIMIT 1")?;
-            let next: Option<i64> = leap.query_row([self.next], |row| row.get(0)).optional()?;
+            let next: Option<i64> = next_hour
+                .query_row([self.next], |row| row.get(0))
+                .optional()?;
             self.next = next.unwrap_or(self.end);
         }
         Ok(None)

@@ -78,8 +78,8 @@ impl OutboxBuffer {
         };
         let (_, item) = self.rows.remove(oldest);
         if let Some(refusal) = &item.refusal {
-            let noted = delivery(&item.event, channel, &dropped_refusal(refusal));
-            self.deliveries.push_back(noted);
+            let record = delivery(&item.event, channel, &dropped_refusal(refusal));
+            self.deliveries.push_back(record);
         }
         *self.dropped.entry(channel.to_owned()).or_default() += 1;
         let refused = usize::from(item.refusal.is_some());
@@ -237,8 +237,9 @@ impl OutboxBuffer {
         self.record_deliveries(channel, &outcome);
         self.apply_to_rows(&outcome);
         let stored = |id: &i64| *id > 0;
-        let is_told = matches!(outcome, DeliveryOutcome::Delivered { dropped, .. } if dropped > 0);
-        if !outcome.ids().iter().any(stored) && !is_told {
+        let reports_dropped =
+            matches!(outcome, DeliveryOutcome::Delivered { dropped, .. } if dropped > 0);
+        if !outcome.ids().iter().any(stored) && !reports_dropped {
             return Ok(());
         }
         let written = match connection {
@@ -291,9 +292,9 @@ impl OutboxBuffer {
         };
         let rows = self.rows.iter();
         let here = rows.filter(|(of, item)| of == channel && ids.contains(&item.id));
-        let noted = here.map(|(_, item)| delivery(&item.event, channel, ended));
+        let record = here.map(|(_, item)| delivery(&item.event, channel, ended));
         let before = self.deliveries.len();
-        self.deliveries.extend(noted);
+        self.deliveries.extend(record);
         if matches!(outcome, DeliveryOutcome::Undelivered { .. }) {
             let given_up = (self.deliveries.len() - before) as u64;
             *self.undelivered.entry(channel.to_owned()).or_default() += given_up;

@@ -49,7 +49,7 @@ pub fn roll_up_next(
     tiers: &mut Tiers,
     until: i64,
 ) -> rusqlite::Result<Progress> {
-    let mut looked_at = 0;
+    let mut scanned = 0;
     loop {
         let from = tiers
             .five_minute_until
@@ -62,9 +62,9 @@ pub fn roll_up_next(
             tiers.five_minute_until = Some(until);
             return Ok(Progress::More);
         };
-        looked_at += roll_up_hour(transaction, hour)?;
+        scanned += roll_up_hour(transaction, hour)?;
         tiers.five_minute_until = Some(hour + 1);
-        if looked_at > limits::RETENTION_STEP_IDS {
+        if scanned > limits::RETENTION_STEP_IDS {
             return Ok(Progress::More);
         }
     }
@@ -92,13 +92,13 @@ fn roll_up_hour(connection: &Connection, hour: i64) -> rusqlite::Result<i64> {
     let mut rows = hours.query([hour, limits::FIVE_MINUTE_MIN_IDS])?;
     while let Some(row) = rows.next()? {
         (first, last) = (first.min(row.get(2)?), last.max(row.get(3)?));
-        let passing = KeyScan {
+        let scan = KeyScan {
             k: row.get(1)?,
             parts: FiveMinuteRollup::default(),
             newest: -1,
             is_out_of_order: false,
         };
-        keys.insert(row.get(0)?, passing);
+        keys.insert(row.get(0)?, scan);
     }
     let ids = last.saturating_sub(first).saturating_add(1);
     // Readers use the hourly rollup of an hour without five-minute rollups.
@@ -106,19 +106,19 @@ fn roll_up_hour(connection: &Connection, hour: i64) -> rusqlite::Result<i64> {
         return Ok(1 + keys.len() as i64);
     }
     for_each_row(connection, hour, (first, last), |key, second, value| {
-        if let Some(passing) = keys.get_mut(key) {
-            passing.is_out_of_order |= second <= passing.newest;
-            passing.newest = second;
+        if let Some(scan) = keys.get_mut(key) {
+            scan.is_out_of_order |= second <= scan.newest;
+            scan.newest = second;
             if let Some(value) = value {
-                add_value(&mut passing.parts, second, value);
+                add_value(&mut scan.parts, second, value);
             }
         }
     })?;
-    for (key, mut passing) in keys {
-        if passing.is_out_of_order {
-            passing.parts = read_rows(connection, hour, &key, (first, last))?;
+    for (key, mut scan) in keys {
+        if scan.is_out_of_order {
+            scan.parts = read_rows(connection, hour, &key, (first, last))?;
         }
-        write(connection, hour, passing.k, &passing.parts)?;
+        write(connection, hour, scan.k, &scan.parts)?;
     }
     Ok(ids)
 }

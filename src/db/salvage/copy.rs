@@ -62,9 +62,9 @@ pub(super) fn copy_keys_and_tiers(
     target: &Transaction,
     tiers: &mut Tiers,
 ) -> rusqlite::Result<(HashMap<i64, i64>, u64)> {
-    let nodes = meta_values(source);
+    let metadata = meta_values(source);
     let old = Tiers::from(|name| {
-        Ok(match nodes.get(name) {
+        Ok(match metadata.get(name) {
             Some(Value::Integer(bound)) => tiers::checked_bound(*bound).ok(),
             _ => None,
         })
@@ -75,11 +75,11 @@ pub(super) fn copy_keys_and_tiers(
     // None: the days that can be had are summed up again from hours.
     tiers.daily_until = tiers.daily_until.or(old.daily_until);
     let mut numbers: HashMap<i64, i64> = HashMap::new();
-    let (keys, mut holes) = source.all("keys");
+    let (keys, mut unreadable) = source.all("keys");
     for row in keys {
         let name = text(&row, "key").filter(|key| !key.is_empty());
         let (Some(old_k), Some(key)) = (integer(&row, "k"), name) else {
-            holes += 1;
+            unreadable += 1;
             continue;
         };
         let k = key_id_of(target, &key)?;
@@ -97,7 +97,7 @@ pub(super) fn copy_keys_and_tiers(
     for row in latest {
         insert_rollup(target, "latest", &row, &numbers)?;
     }
-    Ok((numbers, holes + missed))
+    Ok((numbers, unreadable + missed))
 }
 
 /// Copies a row of `latest`, `hourly` or `daily`, if it is valid.
@@ -223,14 +223,14 @@ pub fn merge_alerts_from(replaced: &Path, database: &mut Database) -> rusqlite::
 
 /// Takes over until when quotas are spent, and retention's clock.
 pub(super) fn copy_quotas(
-    nodes: &HashMap<String, Value>,
+    metadata: &HashMap<String, Value>,
     target: &Transaction,
 ) -> rusqlite::Result<()> {
-    let names: BTreeSet<&String> = nodes.keys().collect();
+    let names: BTreeSet<&String> = metadata.keys().collect();
     for name in names {
         let is_kept = quota::is_name(name) || name == RETENTION_CLOCK;
         if is_kept
-            && let Value::Text(text) = &nodes[name]
+            && let Value::Text(text) = &metadata[name]
             && read_meta::<Value>(target, name)?.is_none()
         {
             write_meta(target, name, text)?;

@@ -53,30 +53,30 @@ pub(super) struct SalvagedRow {
 impl SourceScan {
     pub fn new(
         source: DamagedDatabase,
-        numbers: HashMap<i64, i64>,
+        key_ids: HashMap<i64, i64>,
         is_backup: bool,
-        holes: &mut u64,
+        unreadable: &mut u64,
     ) -> SourceScan {
-        let mut work = Vec::new();
+        let mut tasks = Vec::new();
         let records = source.pages_of("records");
-        *holes += records.unreadable;
+        *unreadable += records.unreadable;
         let mut seen = HashSet::new();
         if !is_backup {
             seen = source.free_pages();
             seen.extend(&records.pages);
-            work.push(ScanTask::Unreferenced(1));
+            tasks.push(ScanTask::Unreferenced(1));
         }
-        work.extend(records.pages.into_iter().map(ScanTask::Rows));
+        tasks.extend(records.pages.into_iter().map(ScanTask::Rows));
         for table in ["hourly", "daily"] {
             let tree = source.pages_of(table);
-            *holes += tree.unreadable;
+            *unreadable += tree.unreadable;
             let pages = tree.pages.into_iter();
-            work.extend(pages.map(|number| ScanTask::Rollups(table, number)));
+            tasks.extend(pages.map(|number| ScanTask::Rollups(table, number)));
         }
         SourceScan {
             source,
-            key_ids: numbers,
-            tasks: work,
+            key_ids,
+            tasks,
             seen,
         }
     }
@@ -92,15 +92,15 @@ impl SourceScan {
             match self.tasks.pop() {
                 None => break,
                 Some(ScanTask::Rollups(table, number)) => {
-                    let (rows, holes) = self.source.rows_of(table, number);
-                    batch.unreadable += holes;
+                    let (rows, unreadable) = self.source.rows_of(table, number);
+                    batch.unreadable += unreadable;
                     batch
                         .rollups
                         .extend(rows.into_iter().map(|row| (table, row)));
                 }
                 Some(ScanTask::Rows(number)) => {
-                    let (rows, holes) = self.source.rows_of("records", number);
-                    batch.unreadable += holes;
+                    let (rows, unreadable) = self.source.rows_of("records", number);
+                    batch.unreadable += unreadable;
                     for row in rows {
                         match SalvagedRow::of(&row) {
                             Some(found) => batch.rows.push(found),

@@ -36,16 +36,16 @@ pub struct StoredOutbox(pub Arc<Store>);
 
 impl Outbox for StoredOutbox {
     fn pending(&self, channel: &str) -> PendingItems {
-        let unwritten = self.0.shared.outbox_buffer.lock();
+        let buffer = self.0.shared.outbox_buffer.lock();
         let database = self.0.shared.database.lock();
-        unwritten.pending(database.as_ref().map(Database::connection), channel)
+        buffer.pending(database.as_ref().map(Database::connection), channel)
     }
 
     fn record(&self, channel: &str, outcome: DeliveryOutcome) {
-        let mut unwritten = self.0.shared.outbox_buffer.lock();
+        let mut buffer = self.0.shared.outbox_buffer.lock();
         let mut database = self.0.shared.database.lock();
         let connection = database.as_mut().map(Database::connection_mut);
-        if let Err(error) = unwritten.record(connection, channel, outcome) {
+        if let Err(error) = buffer.record(connection, channel, outcome) {
             log::debug!("{channel}: the delivery status of an alert cannot be stored yet: {error}");
         }
         if let Some(database) = &*database {
@@ -62,31 +62,31 @@ impl Shared {
     /// Moves the queue of `ingest` to the write buffer; whether an event is to be delivered.
     pub(super) fn buffer_alerts(&self) -> bool {
         let queued = std::mem::take(&mut self.queue.lock().alerts);
-        let mut unwritten = self.outbox_buffer.lock();
+        let mut buffer = self.outbox_buffer.lock();
         for commit in queued {
-            unwritten.add(commit, &self.settings.channels);
+            buffer.add(commit, &self.settings.channels);
         }
-        unwritten.is_urgent()
+        buffer.is_urgent()
     }
 
     /// Writes what waits, if there is a database, and wakes those who deliver.
     pub(super) fn flush_alerts(&self) -> rusqlite::Result<()> {
-        let mut unwritten = self.outbox_buffer.lock();
-        if unwritten.is_empty() {
+        let mut buffer = self.outbox_buffer.lock();
+        if buffer.is_empty() {
             return Ok(());
         }
         let written = match &mut *self.database.lock() {
             Some(database) => {
-                let written = unwritten.flush(database.connection_mut());
+                let written = buffer.flush(database.connection_mut());
                 database.note_write();
                 written
             }
             None => {
-                unwritten.mark_disk_failed();
+                buffer.mark_disk_failed();
                 Ok(())
             }
         };
-        drop(unwritten);
+        drop(buffer);
         (self.settings.on_outbox_changed)();
         written
     }

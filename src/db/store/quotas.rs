@@ -47,7 +47,7 @@ impl Shared {
     pub(super) fn flush_reservations(&self) -> rusqlite::Result<()> {
         let mut queue = self.queue.lock();
         queue.has_urgent = false;
-        let asked = queue.reservations.requested;
+        let requested = queue.reservations.requested;
         let mut waiting = std::mem::take(&mut queue.reservations.waiting);
         drop(queue);
         let mut written = Ok(());
@@ -71,7 +71,7 @@ impl Shared {
             // What came meanwhile is newer.
             queue.reservations.waiting.entry(source).or_insert(text);
         }
-        queue.reservations.completed = asked;
+        queue.reservations.completed = requested;
         self.changed.notify_all();
         written
     }

@@ -139,7 +139,7 @@ impl Writer {
     fn work(&mut self, now: Moment, is_due: bool, is_closing: bool) {
         let may_try = self.retry_at <= now.mono || is_closing;
         let has_news = self.shared.buffer_alerts();
-        let was_displaced = self.detached.is_some();
+        let was_detached = self.detached.is_some();
         let is_in_place = self.check_files(now);
         if !is_in_place && may_try && !self.preserve_detached(now) {
             // Alerts are delivered all the same.
@@ -147,14 +147,14 @@ impl Writer {
             self.flush_first(now, Shared::flush_alerts);
             return;
         }
-        let is_due = is_due || was_displaced || !is_in_place;
-        let mut is_fine = self.flush_first(now, Shared::flush_reservations);
+        let is_due = is_due || was_detached || !is_in_place;
+        let mut is_written = self.flush_first(now, Shared::flush_reservations);
         if has_news || is_due || is_closing || (self.failures > 0 && may_try) {
-            is_fine &= self.flush_first(now, Shared::flush_alerts);
+            is_written &= self.flush_first(now, Shared::flush_alerts);
         }
         // A commit that may have nothing to write is no proof that the disk is well again.
         let is_due = is_due || is_closing || self.failures > 0;
-        if is_fine && is_due && may_try && self.detached.is_none() {
+        if is_written && is_due && may_try && self.detached.is_none() {
             self.commit(now, is_closing);
         }
         if !is_closing && self.failures == 0 {

@@ -5,9 +5,9 @@ use crate::db::progress::Progress;
 use crate::db::retention::policy::{RetentionPolicy, RetentionTimes, step};
 use crate::db::test_support::{Directory, T0, database, entries, golden, row, row_of};
 
-fn exported(path: &Path, wish: &ExportQuery, format: ExportFormat) -> String {
+fn exported(path: &Path, query: &ExportQuery, format: ExportFormat) -> String {
     let mut out = Vec::new();
-    export(path, wish, format, &mut out).expect("it is exported");
+    export(path, query, format, &mut out).expect("it is exported");
     String::from_utf8(out).expect("an export is UTF-8")
 }
 
@@ -65,13 +65,13 @@ fn keys_and_spans_are_obeyed() {
     database(&path)
         .commit(&entries(rows), i64::MIN)
         .expect("it is committed");
-    let wish = ExportQuery {
+    let query = ExportQuery {
         keys: vec!["t".to_owned()],
         from: Some(Wall::from_second(T0 + 10)),
         to: Some(Wall::from_second(T0 + 12)),
     };
     assert_eq!(
-        exported(&path, &wish, ExportFormat::JsonLines),
+        exported(&path, &query, ExportFormat::JsonLines),
         "{\"timestamp\":\"2025-10-30T20:00:10Z\",\"key\":\"t\",\"value\":10,\"unit\":\"°C\"}\n\
          {\"timestamp\":\"2025-10-30T20:00:11Z\",\"key\":\"t\",\"value\":11,\"unit\":\"°C\"}\n"
     );
@@ -102,12 +102,12 @@ fn a_key_that_never_was_is_named() {
     let directory = Directory::new();
     let path = directory.path("a.db");
     drop(database(&path));
-    let wish = ExportQuery {
+    let query = ExportQuery {
         keys: vec!["nothing".to_owned()],
         ..ExportQuery::default()
     };
     let error =
-        export(&path, &wish, ExportFormat::Csv, &mut Vec::new()).expect_err("it is refused");
+        export(&path, &query, ExportFormat::Csv, &mut Vec::new()).expect_err("it is refused");
     assert!(
         error.to_string().contains("no reading of nothing"),
         "{error}"
@@ -177,9 +177,9 @@ fn what_cannot_be_read_is_told_alike_by_an_export_and_a_backup() {
         (&text, "found a file that begins with \"buy milk\""),
         (&theirs, "found another program's SQLite database"),
     ] {
-        let (wish, mut out) = (ExportQuery::default(), Vec::new());
+        let (query, mut out) = (ExportQuery::default(), Vec::new());
         let exported =
-            export(source, &wish, ExportFormat::Csv, &mut out).expect_err("it is refused");
+            export(source, &query, ExportFormat::Csv, &mut out).expect_err("it is refused");
         let exported = exported.to_string();
         assert!(exported.contains(expected), "{exported}");
         let copied = crate::db::backup::backup(source, &directory.path("copy.db"));

@@ -72,12 +72,12 @@ impl Writer {
         let may_wait = self.shared.settings.rows_waiting / 4;
         let crowded_out = rows.len().saturating_sub(may_wait);
         let (mut ready, mut waiting) = (Vec::new(), Vec::new());
-        for (place, mut row) in rows.into_iter().enumerate() {
+        for (index, mut row) in rows.into_iter().enumerate() {
             row.stamp.apply_trusted_clock(now);
             let is_right = row.stamp.has_trusted_time();
             let waited = row.stamp.receipt().map(|(mono, _)| now.mono.since(mono));
             let is_patient = waited.is_some_and(|waited| waited < limits::CLOCK_TRUST_TIMEOUT);
-            if !is_right && is_patient && place >= crowded_out && !is_closing {
+            if !is_right && is_patient && index >= crowded_out && !is_closing {
                 waiting.push(row);
             } else {
                 ready.push(NewRow {
@@ -96,11 +96,11 @@ impl Writer {
         batch: &[NewRow],
         now: Moment,
     ) -> Result<CommitCounts, OpenError> {
-        let place = &self.shared.settings.location;
-        let sqlite = |error: rusqlite::Error| OpenError::from_sqlite(&place.path, &error);
+        let location = &self.shared.settings.location;
+        let sqlite = |error: rusqlite::Error| OpenError::from_sqlite(&location.path, &error);
         if self.shared.database.lock().is_none() {
             // Without the lock: those who ask for alerts must not wait for another's.
-            let mut database = open::open(place, &self.shared.settings.boot)?;
+            let mut database = open::open(location, &self.shared.settings.boot)?;
             if self.salvage.is_none() {
                 self.salvage = Salvage::resume(&mut database).map_err(sqlite)?;
             }

@@ -24,25 +24,25 @@ impl Writer {
     pub(super) fn check_files(&mut self, now: Moment) -> bool {
         let shared = self.shared.clone();
         let mut open = shared.database.lock();
-        let exchange = open.as_ref().and_then(Database::detect_file_change);
-        let damage = match exchange {
+        let change = open.as_ref().and_then(Database::detect_file_change);
+        let damage = match change {
             Some(FileChange::Damage) => Some("another program wrote to the file"),
             None if open.is_some() && self.has_damage_for_readers(now) => {
                 Some("history or a backup could not be read")
             }
             _ => None,
         };
-        if let Some(words) = damage {
+        if let Some(reason) = damage {
             drop(open);
             let code = ffi::Error::new(ffi::SQLITE_CORRUPT);
-            let error = rusqlite::Error::SqliteFailure(code, Some(words.to_owned()));
+            let error = rusqlite::Error::SqliteFailure(code, Some(reason.to_owned()));
             self.handle_write_error(now, &error);
-        } else if let Some(exchange) = exchange
+        } else if let Some(change) = change
             && let Some(database) = open.take()
         {
             let path = database.path().display();
             log::warn!("{path}: its files were moved, removed or overwritten while in use");
-            self.detached = Some(DetachedDatabase::new(database, exchange));
+            self.detached = Some(DetachedDatabase::new(database, change));
         }
         self.detached.is_none()
     }
@@ -75,10 +75,10 @@ impl Writer {
     /// Keeps the data of a database whose files were replaced, so that another can be opened;
     /// false if that has to wait.
     pub(super) fn preserve_detached(&mut self, now: Moment) -> bool {
-        let Some(displaced) = &self.detached else {
+        let Some(detached) = &self.detached else {
             return true;
         };
-        match displaced.preserve(now.wall) {
+        match detached.preserve(now.wall) {
             Ok(Preservation::Wait) => false,
             Ok(Preservation::Done { notice, kept }) => {
                 self.detached = None;
@@ -115,9 +115,9 @@ impl Writer {
         let path = &settings.location.path;
         let mut open = self.shared.database.lock();
         *open = None;
-        let begun = salvage::quarantine(&settings.location, &settings.boot, now.wall);
-        let begun = begun.map(|database| open.insert(database));
-        match begun {
+        let quarantined = salvage::quarantine(&settings.location, &settings.boot, now.wall);
+        let quarantined = quarantined.map(|database| open.insert(database));
+        match quarantined {
             Ok(database) => {
                 log::error!("{} is damaged ({detail})", path.display());
                 let resumed = Salvage::resume(database);
@@ -167,30 +167,30 @@ impl Writer {
             return;
         }
         let step = salvage.step(database);
-        let is_over = matches!(step, Ok(Progress::Done));
-        if is_over {
-            log::warn!("{}", salvage.notice(is_over));
+        let is_complete = matches!(step, Ok(Progress::Done));
+        if is_complete {
+            log::warn!("{}", salvage.notice(is_complete));
         }
-        self.report_salvage(&salvage, is_over, now.mono);
+        self.report_salvage(&salvage, is_complete, now.mono);
         if let Err(error) = step {
             *open = None;
             drop(open);
             let error = OpenError::from_sqlite(&self.shared.settings.location.path, &error);
             // The salvage restarts when the database is reopened; rows are inserted once.
             self.back_off(now, &error);
-        } else if !is_over {
+        } else if !is_complete {
             self.salvage = Some(salvage);
         }
     }
 
-    pub(super) fn report_salvage(&self, salvage: &Salvage, is_over: bool, now: Mono) {
+    pub(super) fn report_salvage(&self, salvage: &Salvage, is_complete: bool, now: Mono) {
         let mut report = self.shared.report.lock();
-        report.notice = Some(salvage.notice(is_over));
+        report.notice = Some(salvage.notice(is_complete));
         let since = report.salvage.as_ref().map_or(now, |known| known.since);
         report.salvage = Some(Salvaged {
             since,
             quarantine_path: salvage.damaged_file().display().to_string(),
-            is_complete: is_over,
+            is_complete,
         });
     }
 }
