@@ -36,6 +36,8 @@ pub(super) fn append(
     let mut insert = transaction.prepare_cached(
         "INSERT INTO records (id, timestamp, key, value, meta) VALUES (?1, ?2, ?3, ?4, ?5)",
     )?;
+    // Rows of one response share their time: its text is formatted once.
+    let mut timestamp = (i64::MIN, String::new());
     for (entry, key_id, second) in accepted {
         let value = &entry.row.value;
         let earlier = known_values.insert((key_id, second), value.clone());
@@ -45,9 +47,12 @@ pub(super) fn append(
         }
         let id = state.next_id;
         state.next_id += 1;
+        if timestamp.0 != second {
+            timestamp = (second, Wall::from_second(second).to_string());
+        }
         insert.execute(params![
             id,
-            Wall::from_second(second).to_string(),
+            timestamp.1,
             entry.row.key,
             value.number(),
             encode_meta(value, entry.untrusted),
