@@ -90,7 +90,7 @@ impl Ingest {
         match self.ledger.conflict(source) {
             now if now == before => {}
             Some(conflict) => log::warn!("{name}: {conflict}"),
-            None => log::info!("{name}: no other source gives any of its keys now"),
+            None => log::info!("{name}: no other source provides any of its keys now"),
         }
     }
 

@@ -41,12 +41,12 @@ impl ClockFilter {
         let is_near = apart <= limits::CLOCK_TOLERANCE;
         let since = *self.differs_since.get_or_insert(now.mono);
         // A time that was trusted for a minute is no better than one that has lasted for an hour.
-        let patience = if since.since(self.trusted_since) < limits::MIN_CLOCK_JUMP_TIMEOUT {
+        let timeout = if since.since(self.trusted_since) < limits::MIN_CLOCK_JUMP_TIMEOUT {
             limits::MIN_CLOCK_JUMP_TIMEOUT
         } else {
             limits::CLOCK_JUMP_TIMEOUT
         };
-        if !is_near && now.mono.since(since) < patience {
+        if !is_near && now.mono.since(since) < timeout {
             return carried;
         }
         if !is_near {
@@ -69,14 +69,14 @@ mod tests {
     fn jumps_of_the_wall_clock_are_filtered() {
         const HOUR: u64 = 3_600_000;
         const YEAR: i64 = 365 * 24 * HOUR as i64;
-        let patience = u64::try_from(limits::CLOCK_JUMP_TIMEOUT.as_millis()).expect("days");
-        let mut course = ClockFilter::default();
+        let timeout = u64::try_from(limits::CLOCK_JUMP_TIMEOUT.as_millis()).expect("days");
+        let mut filter = ClockFilter::default();
         let good = |mono: u64| i64::try_from(mono).expect("days") + 50 * YEAR;
         for (case, mono, wall, trust, expected) in [
             ("1970 passes", 1, 1, ClockTrust::Untrusted, 1),
-            ("nobody's word too", 2, 2, ClockTrust::Unknown, 2),
+            ("so does an unknown clock", 2, 2, ClockTrust::Unknown, 2),
             ("the first word", 5, good(5), ClockTrust::Trusted, good(5)),
-            ("doubt", HOUR, 7, ClockTrust::Untrusted, good(HOUR)),
+            ("untrusted", HOUR, 7, ClockTrust::Untrusted, good(HOUR)),
             (
                 "ahead",
                 2 * HOUR,
@@ -113,15 +113,15 @@ mod tests {
                 ClockTrust::Trusted,
                 good(12 * HOUR) + 9,
             ),
-            ("that lasts", 6 * HOUR + patience, 8, ClockTrust::Trusted, 8),
+            ("that lasts", 6 * HOUR + timeout, 8, ClockTrust::Trusted, 8),
         ] {
             let now = Moment {
                 mono: Mono(mono),
                 wall: Wall(wall),
                 trust,
             };
-            let steered = course.correct(now);
-            assert_eq!(steered.wall, Wall(expected), "{case}");
+            let corrected = filter.correct(now);
+            assert_eq!(corrected.wall, Wall(expected), "{case}");
         }
         assert!(limits::CLOCK_JUMP_TIMEOUT > Duration::from_secs(3 * 86_400));
     }
@@ -130,7 +130,7 @@ mod tests {
     fn a_start_under_a_wrong_clock_is_corrected_within_the_hour() {
         const YEAR: i64 = 365 * 86_400_000;
         let right = |second: u64| 50 * YEAR + second as i64 * 1_000;
-        let mut course = ClockFilter::default();
+        let mut filter = ClockFilter::default();
         for (second, wall, expected) in [
             (0, right(0) + YEAR, right(0) + YEAR),
             (60, right(60), right(60) + YEAR),
@@ -146,7 +146,7 @@ mod tests {
                 wall: Wall(wall),
                 trust: ClockTrust::Trusted,
             };
-            assert_eq!(course.correct(now).wall, Wall(expected), "after {second} s");
+            assert_eq!(filter.correct(now).wall, Wall(expected), "after {second} s");
         }
     }
 }

@@ -3,8 +3,8 @@
 //!
 //! Two servers that agree with it are enough, or one that goes on agreeing. Every agreement
 //! is with the clock as it was set then: when wall and monotonic time have parted since by
-//! more than [`limits::CLOCK_TOLERANCE`], somebody has set it, and nothing of it holds any
-//! more.
+//! more than [`limits::CLOCK_TOLERANCE`], the clock was set, and the trust
+//! ends.
 
 use super::time::{ClockTrust, Moment, Mono, Wall};
 use crate::limits;
@@ -79,7 +79,7 @@ impl PeerTrust {
         self.is_trusted |= self.peers.len() >= 2 || self.peers.iter().any(is_steady);
     }
 
-    /// Whether servers vouch for the clock as it is now.
+    /// Whether servers confirm the clock as it is now.
     pub fn is_trusted(&mut self, now: Moment) -> bool {
         if self
             .agreed
@@ -115,18 +115,18 @@ mod tests {
     }
 
     /// Who answered rightly and when; how far the clock is ahead then.
-    fn check(case: &str, heard: &[(&str, u64, i64)], expected: bool) {
+    fn check(case: &str, dates: &[(&str, u64, i64)], expected: bool) {
         let mut trust = PeerTrust::default();
-        for (host, second, ahead) in heard {
+        for (host, second, ahead) in dates {
             trust.record_date(host, right(*second), at(*second, *ahead));
         }
-        let (_, second, ahead) = heard.last().copied().unwrap_or_default();
+        let (_, second, ahead) = dates.last().copied().unwrap_or_default();
         assert_eq!(trust.is_trusted(at(second, ahead)), expected, "{case}");
     }
 
     #[test]
     fn servers_vouch_by_these_rules() {
-        check("nobody", &[], false);
+        check("no server", &[], false);
         check("one", &[("a", 0, 0)], false);
         check("two that agree", &[("a", 0, 0), ("b", 1, 0)], true);
         check("within five minutes", &[("a", 0, 300), ("b", 1, 300)], true);

@@ -17,7 +17,7 @@ pub struct Stamp {
     pub observed: Wall,
     /// Whether `observed` was given by the source.
     pub has_source_time: bool,
-    /// The source's own time, ahead of ours while ours could not be believed: which of them
+    /// The source's own time, ahead of ours while ours was not trusted: which of them
     /// is wrong is known when ours can be.
     pending_source_time: Option<Wall>,
     origin: Origin,
@@ -35,18 +35,18 @@ enum Origin {
 
 impl Stamp {
     /// A value that a response just delivered. `own` is the source's own time; one that is
-    /// ahead of our clock is not believed, and then the receipt's counts.
+    /// ahead of our clock is not trusted, and then the receipt's counts.
     pub fn received(receipt: Moment, own: Option<Wall>) -> Stamp {
-        let believed = own.filter(|own| !is_ahead(*own, receipt.wall));
+        let source_time = own.filter(|own| !is_ahead(*own, receipt.wall));
         let is_trusted = receipt.trust.is_trusted();
-        let lag = match believed {
+        let lag = match source_time {
             Some(observed) if is_trusted => receipt.wall.since(observed),
             _ => Duration::ZERO,
         };
         Stamp {
-            observed: believed.unwrap_or(receipt.wall),
-            has_source_time: believed.is_some(),
-            pending_source_time: own.filter(|_| believed.is_none() && !is_trusted),
+            observed: source_time.unwrap_or(receipt.wall),
+            has_source_time: source_time.is_some(),
+            pending_source_time: own.filter(|_| source_time.is_none() && !is_trusted),
             origin: Origin::Received { receipt, lag },
         }
     }
@@ -175,8 +175,8 @@ impl Stamp {
     }
 
     /// Corrects what a clock stamped that was ahead, the node's own or a source's: within this boot the
-    /// receipt says when that was, else nobody knows more than that it was before now. `now`
-    /// must be kept on course: a clock that jumps back for a moment corrects nothing.
+    /// receipt says when that was, otherwise it is only known to be before now. `now`
+    /// must be filtered: a clock that jumps back for a moment corrects nothing.
     pub fn correct_if_ahead(&mut self, now: Moment) {
         if !now.trust.is_trusted() || !self.is_ahead_of(now) {
             return;
@@ -266,7 +266,7 @@ mod tests {
                 Some(1_000),
             ),
             (
-                "under an untrusted clock the lag is not believed",
+                "under an untrusted clock the lag is not trusted",
                 Stamp::received(at(1_000, 0, Untrusted), own(0)),
                 at(3_000, 2_000, Untrusted),
                 Some(2_000),
@@ -326,13 +326,13 @@ mod tests {
                 Some(8_000),
             ),
             (
-                "restored, the clock untrusted: nobody knows",
+                "restored, the clock untrusted: its age is unknown",
                 Stamp::restored(Wall(T0), false),
                 at(1_000, 5_000, Untrusted),
                 None,
             ),
             (
-                "restored, the clock unknown: nobody knows",
+                "restored, the clock unknown: its age is unknown",
                 Stamp::restored(Wall(T0), true),
                 at(1_000, T0, Unknown),
                 None,
@@ -350,13 +350,13 @@ mod tests {
                 Some(HOUR + 1),
             ),
             (
-                "restored from a boot whose clock was wrong: nobody will ever know",
+                "restored from a boot whose clock was wrong: its age stays unknown",
                 settled(Stamp::unknown_age(Wall(T0), false), trusted(HOUR)),
                 trusted(HOUR),
                 None,
             ),
             (
-                "restored, stamped by a clock that was ahead: nobody knows",
+                "restored, stamped by a clock that was ahead: its age is unknown",
                 Stamp::restored(Wall(T0 + 2 * HOUR as i64), false),
                 trusted(HOUR),
                 None,

@@ -26,7 +26,7 @@ pub struct SourceHealth {
     pub last_bytes: u64,
     /// Rejected fields by reason, since start.
     pub rejected: BTreeMap<Reason, u64>,
-    /// What was wrong with the newest response, bounded by whoever made the observation.
+    /// Issues of the newest response, bounded where the observation is made.
     pub issues: Vec<super::reading::Issue>,
     pub next_in: Duration,
     /// A notice while the server responds too slowly for all its sources.

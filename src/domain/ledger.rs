@@ -125,7 +125,7 @@ impl Ledger {
         }
     }
 
-    /// Takes back what the last run stored. What no source of the plan gives any more, what
+    /// Restores what the last run stored. What no source of the plan provides any more, what
     /// was forgotten, and what finds no place is not shown; it stays in the database. Keys
     /// that the configuration names come first, then those given last.
     pub fn restore(&mut self, rows: Vec<RestoredRecord>) {
@@ -136,7 +136,7 @@ impl Ledger {
             };
             let plan = &self.plan.sources[source];
             if plan.is_upstream_node {
-                // Values of another node are as old as it says, however often it says so.
+                // Another node gives the age of its values, so absence does not count.
                 row.absence = Absence::default();
             }
             let is_named = self.plan.names_key(source, &row.key);
@@ -162,7 +162,7 @@ impl Ledger {
                 row.key.clone(),
                 (row.stamp.observed.second(), row.value.clone()),
             );
-            let held = LastValue {
+            let value = LastValue {
                 key: row.key,
                 value: row.value,
                 unit: row.unit,
@@ -171,7 +171,7 @@ impl Ledger {
                 response: 0,
                 provided: ResponseCount::provided_in_earlier_run(row.absence),
             };
-            self.insert_ordered(source, held);
+            self.insert_ordered(source, value);
         }
     }
 
@@ -303,12 +303,12 @@ impl Ledger {
     /// Sets the value of a key; false if a limit leaves no room for it.
     fn set_value(&mut self, index: usize, mut new: LastValue) -> bool {
         let source = &mut self.sources[index];
-        if let Some(held) = source.values.get_mut(&new.key) {
+        if let Some(value) = source.values.get_mut(&new.key) {
             // The same observation delivered again renews no age.
-            if held.stamp.is_same_observation(&new.stamp) {
-                new.stamp = held.stamp;
+            if value.stamp.is_same_observation(&new.stamp) {
+                new.stamp = value.stamp;
             }
-            *held = new;
+            *value = new;
             return true;
         }
         if let Some(limit) = self.limit_reached(index)
@@ -329,22 +329,22 @@ impl Ledger {
 
     /// Puts a new key where its source's records are listed: picks in their order, leaves by
     /// name, so that the order does not depend on when a key first appeared.
-    fn insert_ordered(&mut self, index: usize, held: LastValue) {
+    fn insert_ordered(&mut self, index: usize, value: LastValue) {
         let position_of = |key: &str| match &self.plan.sources[index].selection {
             Selection::Selectors(picks) => picks.iter().position(|pick| pick.selects_key(key)),
             Selection::AllLeaves { .. } => None,
         };
-        let rank = (position_of(&held.key), held.key.clone());
-        if self.forgotten.contains(&held.key) {
-            Arc::make_mut(&mut self.forgotten).remove(&held.key);
-            self.forgotten_order.retain(|key| *key != held.key);
+        let rank = (position_of(&value.key), value.key.clone());
+        if self.forgotten.contains(&value.key) {
+            Arc::make_mut(&mut self.forgotten).remove(&value.key);
+            self.forgotten_order.retain(|key| *key != value.key);
         }
-        let providers = self.providers.entry(held.key.clone()).or_default();
+        let providers = self.providers.entry(value.key.clone()).or_default();
         if let Err(at) = providers.binary_search(&index) {
             providers.insert(at, index);
         }
         let is_before = |other: &LastValue| (position_of(&other.key), other.key.clone()) < rank;
-        self.sources[index].values.insert_sorted(held, is_before);
+        self.sources[index].values.insert_sorted(value, is_before);
     }
 
     /// The row that this change of `key` makes, unless it repeats what is stored.
@@ -373,18 +373,18 @@ impl Ledger {
             return;
         }
         for source in &mut self.sources {
-            for held in source.values.iter_mut() {
-                let before = held.stamp.observed;
-                held.stamp.correct_if_ahead(now);
-                held.stamp.apply_trusted_clock(now);
-                if held.stamp.observed == before {
+            for value in source.values.iter_mut() {
+                let before = value.stamp.observed;
+                value.stamp.correct_if_ahead(now);
+                value.stamp.apply_trusted_clock(now);
+                if value.stamp.observed == before {
                     continue;
                 }
                 // The row that waits in the store settles alike: its identity moves along.
-                if let Some((second, _)) = self.stored.get_mut(&held.key)
+                if let Some((second, _)) = self.stored.get_mut(&value.key)
                     && *second == before.second()
                 {
-                    *second = held.stamp.observed.second();
+                    *second = value.stamp.observed.second();
                 }
             }
         }

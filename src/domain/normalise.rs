@@ -62,7 +62,7 @@ impl LastAccepted {
 pub fn normalise(
     source: &SourcePlan,
     body: &Json,
-    believed: &LastAccepted,
+    last_accepted: &LastAccepted,
     now: Mono,
 ) -> Normalised {
     if is_empty_answer(&source.selection, body) {
@@ -97,7 +97,7 @@ pub fn normalise(
                 body,
                 units,
                 numbers: source.numbers,
-                last_accepted: believed,
+                last_accepted,
                 now,
                 result: &mut taken,
                 omitted: OmittedRecords::default(),

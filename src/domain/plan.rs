@@ -43,7 +43,7 @@ pub struct SourcePlan {
     pub target: Arc<str>,
     /// The operation's summary from its OpenAPI file.
     pub summary: Arc<str>,
-    /// What that file says about it at length; its author's text, as long as they liked.
+    /// Its description in that file, of any length.
     pub description: Arc<str>,
 }
 

@@ -97,7 +97,7 @@ impl QuotaMeter {
         if now.trust.is_trusted()
             && let Some(until) = self.uncertain_until.take()
         {
-            // Never longer than it was ahead when it was written, whatever the clock says.
+            // Never longer than when it was saved, whatever the clock shows.
             self.next_at = self.next_at.min(now.mono.after(until.since(now.wall)));
         }
         self.next_at.since(now.mono)
@@ -322,7 +322,7 @@ mod tests {
         assert_eq!(meter.wait(now), ordered);
     }
 
-    /// A node of a source without patience, whose power is cut again and again, at any
+    /// A node with a source that is always due, whose power is cut again and again, at any
     /// moment, with and without a clock; what a rolling day holds is what the quota allows.
     #[test]
     fn no_day_holds_more_than_the_quota_however_often_the_power_is_cut() {
@@ -341,7 +341,7 @@ mod tests {
                 let now = |real: u64| {
                     let trust = [ClockTrust::Untrusted, ClockTrust::Trusted]
                         [usize::from(has_clock && real - began > 60_000)];
-                    // No battery: before it is set the clock stands where nobody knows.
+                    // No battery: until it is set the clock shows any time.
                     let wall = if trust == ClockTrust::Trusted {
                         real
                     } else {

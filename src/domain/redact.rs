@@ -21,7 +21,7 @@ const SHORTEST_NUMBER: usize = 6;
 const SHORTEST_PART: usize = 8;
 /// Readings are data; only what can hardly be a measured word is masked there.
 const SHORTEST_IN_DATA: usize = 8;
-/// What stands where a long text was cut.
+/// Marks where a long text was cut.
 const CUT: char = '…';
 
 /// Texts that are never shown, in every spelling that a message may have them in.

@@ -22,7 +22,7 @@ pub fn next_wait(
     };
     let backed_off = back_off.pause(failures_in_a_row.saturating_sub(1));
     match (failures_in_a_row, retry_after) {
-        // A plain interval is kept exactly: whoever says every 10 s expects 10 s.
+        // A plain interval is kept exactly: `every = "10s"` means 10 s.
         (0, None) => every,
         (_, ordered) => {
             let spread = backed_off.mul_f64(1.0 + 0.1 * jitter.clamp(0.0, 1.0));

@@ -2,7 +2,7 @@
 //!
 //! Two clocks that must not be confused are two types: [`Mono`] measures intervals, ages
 //! and deadlines; [`Wall`] stamps what people and other machines read. [`Moment`] is one
-//! reading of both, with the word whether the wall clock can be believed.
+//! reading of both, with the state of the wall clock.
 
 use std::fmt;
 use std::time::Duration;
@@ -72,7 +72,7 @@ pub enum ClockTrust {
     Trusted,
     /// The kernel says that nothing has set it.
     Untrusted,
-    /// Nobody says: the kernel may not be asked here.
+    /// Unknown: the kernel does not permit the question.
     Unknown,
 }
 

@@ -39,7 +39,7 @@ pub struct ResponseCount {
 
 impl ResponseCount {
     /// Takes one attempt into account. A longer pause than `longest` counts as that long: a
-    /// machine that was suspended asked nobody.
+    /// machine that was suspended polled nothing.
     pub fn record(&mut self, at: Mono, is_good: bool, longest: Duration) {
         if let Some(good_at) = self.good_at {
             let pause = at.since(good_at).min(longest);

@@ -24,17 +24,17 @@ pub struct Conflict<'a> {
 impl Conflict<'_> {
     /// What happened and what to write, as the rest of a sentence about the source.
     pub fn sentence(&self) -> Arc<str> {
-        let Some((first, giver)) = self.refused.first() else {
+        let Some((first, provider)) = self.refused.first() else {
             return "".into();
         };
-        let (key, giver) = (quoted(&first.key), quoted(giver));
+        let (key, provider) = (quoted(&first.key), quoted(provider));
         let which = match (self.refused.len() - 1, self.accepted) {
             (0, 0) => format!("its only key {key} is given by"),
             (more, 0) => format!("all its {} keys are given already, {key} by", more + 1),
             (0, _) => format!("its key {key} is left out, which is given by"),
             (more, _) => format!("{} of its keys are left out, {key} is given by", more + 1),
         };
-        format!("{which} the source {giver}: {}", self.advice(&first.key)).into()
+        format!("{which} the source {provider}: {}", self.advice(&first.key)).into()
     }
 
     pub fn failure(&self) -> Failure {
@@ -44,12 +44,12 @@ impl Conflict<'_> {
     /// One for each key, as many as are kept of one answer.
     pub fn issues(&self) -> impl Iterator<Item = Issue> + '_ {
         let refused = self.refused.iter().take(limits::ISSUES_PER_RESPONSE);
-        refused.map(|(reading, giver)| Issue {
+        refused.map(|(reading, provider)| Issue {
             reason: Reason::DuplicateKey,
             key: Some(reading.key.clone()),
             pointer: String::new(),
             expected: format!("one source for the key {}", quoted(&reading.key)),
-            found: format!("the source {} gives it too", quoted(giver)),
+            found: format!("the source {} provides it too", quoted(provider)),
         })
     }
 

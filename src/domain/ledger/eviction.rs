@@ -28,9 +28,9 @@ impl Ledger {
             .collect();
         let source = &mut self.sources[index];
         let given = source.response_count.provided_now();
-        for held in source.values.iter_mut() {
-            if keys.contains(&*held.key) {
-                held.provided = given;
+        for value in source.values.iter_mut() {
+            if keys.contains(&*value.key) {
+                value.provided = given;
             }
         }
     }
@@ -40,14 +40,14 @@ impl Ledger {
         let (plan, source) = (&self.plan, &mut self.sources[index]);
         let forget_after = plan.sources[index].forget_after;
         let answering = &source.response_count;
-        let is_forgotten = |held: &mut LastValue| {
+        let is_forgotten = |value: &mut LastValue| {
             answering
-                .absence(&held.provided)
+                .absence(&value.provided)
                 .is_longer_than(forget_after)
-                && !plan.names_key(index, &held.key)
+                && !plan.names_key(index, &value.key)
         };
-        for held in source.values.remove_if(is_forgotten) {
-            self.release_key(index, &held.key);
+        for value in source.values.remove_if(is_forgotten) {
+            self.release_key(index, &value.key);
         }
     }
 
@@ -97,11 +97,11 @@ impl Ledger {
             RecordLimit::PerSource | RecordLimit::PerUpstreamNode => index..index + 1,
             RecordLimit::Total => 0..self.sources.len(),
         };
-        let mut yields = None;
+        let mut evicted = None;
         for source in sources {
             let ledger = &self.sources[source];
-            for (place, held) in ledger.values.iter().enumerate() {
-                let absence = ledger.response_count.absence(&held.provided);
+            for (place, value) in ledger.values.iter().enumerate() {
+                let absence = ledger.response_count.absence(&value.provided);
                 if absence.responses == 0 && !is_named {
                     continue;
                 }
@@ -110,18 +110,18 @@ impl Ledger {
                     absence.responses > 0,
                     absence.time,
                     absence.responses,
-                    Reverse(held.stamp.observed),
+                    Reverse(value.stamp.observed),
                     source,
                     place,
                 );
-                if yields.as_ref().is_none_or(|best| rank > *best)
-                    && !self.plan.names_key(source, &held.key)
+                if evicted.as_ref().is_none_or(|best| rank > *best)
+                    && !self.plan.names_key(source, &value.key)
                 {
-                    yields = Some(rank);
+                    evicted = Some(rank);
                 }
             }
         }
-        let Some((.., source, place)) = yields else {
+        let Some((.., source, place)) = evicted else {
             return false;
         };
         let gone = self.sources[source].values.remove(place);

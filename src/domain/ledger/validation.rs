@@ -29,11 +29,14 @@ impl Ledger {
         else {
             return;
         };
-        let told = observation
+        let upstream_times = observation
             .upstream
             .iter()
             .flat_map(|it| it.records.values());
-        let own = told.map(|told| told.observed).chain(*observed).max();
+        let own = upstream_times
+            .map(|upstream_times| upstream_times.observed)
+            .chain(*observed)
+            .max();
         let Some(own) = own.filter(|own| at.trust.is_trusted() && is_ahead(*own, at.wall)) else {
             return;
         };
@@ -79,7 +82,7 @@ impl Ledger {
         let mut accepted = Vec::with_capacity(readings.len());
         for reading in std::mem::take(readings) {
             match self.earlier_provider(&reading.key, index) {
-                Some(giver) => refused.push((reading, giver)),
+                Some(provider) => refused.push((reading, provider)),
                 None => accepted.push(reading),
             }
         }

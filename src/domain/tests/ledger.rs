@@ -162,7 +162,7 @@ fn a_source_without_a_key_of_its_own_is_failing_and_says_what_to_write() {
     // A 304 repeats an answer of which nothing could be published.
     ledger.apply(observation(1, 3, FetchOutcome::Unchanged));
     assert_eq!(failure(&ledger), Some(found));
-    // What comes by a network's failure is told as that.
+    // A failure of the network is reported as that.
     let failed = Failure::new(Cause::Dns, "no name");
     let issues = Vec::new();
     ledger.apply(observation(
@@ -236,9 +236,9 @@ fn a_time_told_before_the_clock_is_set_is_judged_when_it_is() {
     let mut rows = Vec::new();
     for (source, key, own) in [(0, "good", 5), (1, "bad", 99_999)] {
         for second in [10, 20] {
-            let mut said = observation(source, second, readings(Some(own), &[(key, 1.0)]));
-            said.at = slow(second);
-            rows.extend(ledger.apply(said));
+            let mut late = observation(source, second, readings(Some(own), &[(key, 1.0)]));
+            late.at = slow(second);
+            rows.extend(ledger.apply(late));
         }
     }
     // Both seem to be ahead, by a clock that shows 1970.
@@ -390,7 +390,7 @@ fn a_followed_nodes_word_on_time_staleness_and_alerts_stands() {
     assert_eq!(
         values(&ledger.snapshot(at(380))),
         ["a 1", "b 2 stale"],
-        "it still says so"
+        "the upstream node still reports it"
     );
     assert_eq!(
         values(&ledger.snapshot(at(381))),
@@ -416,7 +416,7 @@ fn whoever_waits_as_the_server_ordered_is_not_stale_for_it() {
     assert_eq!(
         values(&snapshot),
         ["a 1", "b 1 stale"],
-        "what the configuration says, stands"
+        "the configured value counts"
     );
     assert_eq!(snapshot.sources[0].interval, Duration::from_secs(7_200));
     assert_eq!(values(&ledger.snapshot(at(3 * 7_200 + 1)))[0], "a 1 stale");
@@ -456,7 +456,7 @@ fn an_empty_answer_is_a_good_one_that_renews_no_key() {
     ledger.apply(observation(0, 60, FetchOutcome::Empty));
     ledger.apply(observation(0, 120, FetchOutcome::Unchanged));
     let snapshot = ledger.snapshot(at(600));
-    assert!(snapshot.records[0].stale, "nobody gave it since");
+    assert!(snapshot.records[0].stale, "no source provided it since");
     let health = &snapshot.sources[0].health;
     assert_eq!(
         (health.failures_in_a_row, health.successes_in_a_row),

@@ -1,4 +1,4 @@
-//! Keys that their sources no longer give: when they are forgotten, and what yields first.
+//! Keys that their sources no longer provide: when they are forgotten, and which is evicted first.
 
 use std::cmp::Reverse;
 
@@ -42,7 +42,7 @@ fn every(interval: u64) -> Ledger {
 }
 
 /// An interval, what comes instead of a good answer in some turns, and the second in which a
-/// key that only the first answer held is forgotten.
+/// key that only the first answer values is forgotten.
 #[test]
 fn a_key_is_forgotten_after_thirty_good_answers_over_a_day() {
     type Row = (&'static str, u64, fn(u64) -> Option<FetchOutcome>, u64);
@@ -207,7 +207,7 @@ fn a_key_of_several_sources_is_forgotten_when_all_have_forgotten_it() {
             minute * MINUTE,
             readings(None, &[("b", 1.0)]),
         ));
-        let holds = |it: &SourceLedger| it.values.iter().any(|held| &*held.key == "t");
+        let holds = |it: &SourceLedger| it.values.iter().any(|values| &*values.key == "t");
         let holders = ledger.sources.iter().filter(|it| holds(it)).count();
         if holders < 2 - forgotten.len() {
             forgotten.push(minute * MINUTE);
@@ -274,9 +274,9 @@ fn a_limit_takes_the_key_longest_absent_and_a_named_key_always_finds_a_place() {
     let mut next = all[2..].to_vec();
     next.extend(numbered("new", 1));
     ledger.apply(observation(0, 120, answer(&next)));
-    let held = keys(&ledger);
-    assert!(!held.contains(&all[0]), "absent twice");
-    assert!(held.contains(&all[1]), "absent once");
+    let values = keys(&ledger);
+    assert!(!values.contains(&all[0]), "absent twice");
+    assert!(values.contains(&all[1]), "absent once");
     next.extend(numbered("newer", 1));
     ledger.apply(observation(0, 180, answer(&next)));
     assert!(!keys(&ledger).contains(&all[1]));
@@ -365,12 +365,12 @@ fn a_restart_takes_no_more_than_the_limits_the_newest_first() {
         .collect();
     rows.push(restored("watched", 0, 0));
     ledger.restore(rows);
-    let held = keys(&ledger);
-    assert_eq!(held.len(), limits::RECORDS_PER_SOURCE);
-    assert_eq!(held[0], "k0745");
-    assert_eq!(held[255], "watched");
+    let values = keys(&ledger);
+    assert_eq!(values.len(), limits::RECORDS_PER_SOURCE);
+    assert_eq!(values[0], "k0745");
+    assert_eq!(values[255], "watched");
     // What its source has not given since the start yields before what it has.
-    let kept: Vec<String> = held[..200].to_vec();
+    let kept: Vec<String> = values[..200].to_vec();
     ledger.apply(observation(0, 2_000, answer(&kept)));
     ledger.apply(observation(0, 2_060, answer(&numbered("new", 50))));
     let after = keys(&ledger);
@@ -385,7 +385,7 @@ struct Model {
     /// When, and whether good.
     attempts: Vec<(u64, bool)>,
     /// The attempt that last gave each key.
-    held: BTreeMap<String, usize>,
+    values: BTreeMap<String, usize>,
     newest: BTreeSet<String>,
 }
 
@@ -408,13 +408,13 @@ impl Model {
         if let Some(keys) = keys {
             self.newest = keys.iter().cloned().collect();
         }
-        for (key, given) in &mut self.held {
+        for (key, given) in &mut self.values {
             if self.newest.contains(key) {
                 *given = now;
             }
         }
         let over: Vec<String> = self
-            .held
+            .values
             .iter()
             .filter(|(_, given)| {
                 let (answers, time) = self.absence(**given, longest);
@@ -422,18 +422,18 @@ impl Model {
             })
             .map(|(key, _)| key.clone())
             .collect();
-        self.held.retain(|key, _| !over.contains(key));
+        self.values.retain(|key, _| !over.contains(key));
         for key in keys.into_iter().flatten() {
-            if !self.held.contains_key(key) && self.held.len() >= limits::RECORDS_PER_SOURCE {
-                let absent = self.held.iter().filter(|(_, given)| **given < now);
+            if !self.values.contains_key(key) && self.values.len() >= limits::RECORDS_PER_SOURCE {
+                let absent = self.values.iter().filter(|(_, given)| **given < now);
                 let longest = absent.min_by_key(|(key, given)| (**given, Reverse(*key)));
                 let Some((gone, _)) = longest else {
                     continue;
                 };
                 let gone = gone.clone();
-                self.held.remove(&gone);
+                self.values.remove(&gone);
             }
-            self.held.insert(key.clone(), now);
+            self.values.insert(key.clone(), now);
         }
     }
 }
@@ -476,18 +476,18 @@ fn whatever_a_source_does_the_ledger_does_as_the_model() {
                     let keys: Vec<String> = given.into_iter().collect();
                     ledger.apply(observation(0, second, answer(&keys)));
                     model.attempt(second, Some(Some(&keys)), longest);
-                    assert!(model.held.contains_key("steady0000"));
+                    assert!(model.values.contains_key("steady0000"));
                 }
             }
-            let held = ledger.sources[0]
+            let values = ledger.sources[0]
                 .values
                 .iter()
-                .map(|held| held.key.to_string());
-            let held: Vec<String> = held.collect();
-            let expected: Vec<String> = model.held.keys().cloned().collect();
-            assert_eq!(held, expected, "seed {seed}, second {second}");
-            assert_eq!(ledger.stored.len(), held.len());
-            most = most.max(held.len());
+                .map(|values| values.key.to_string());
+            let values: Vec<String> = values.collect();
+            let expected: Vec<String> = model.values.keys().cloned().collect();
+            assert_eq!(values, expected, "seed {seed}, second {second}");
+            assert_eq!(ledger.stored.len(), values.len());
+            most = most.max(values.len());
         }
         assert_eq!(most, limits::RECORDS_PER_SOURCE, "the limit was met");
     }

@@ -250,7 +250,7 @@ fn a_chatty_response_is_bounded_and_the_rest_is_counted() {
     assert_eq!(shown, taken.issues[0], "nothing of it is cut");
 }
 
-fn said(taken: &Normalised) -> Vec<String> {
+fn lines(taken: &Normalised) -> Vec<String> {
     let readings = taken
         .readings
         .iter()
@@ -275,7 +275,7 @@ fn each_element_gives_a_record_with_a_key_of_its_own_fields() {
         {"id": 7, "free": 9},
     ]});
     assert_eq!(
-        said(&read(&each("bikes.{id}", "/stations", "/free"), &stations)),
+        lines(&read(&each("bikes.{id}", "/stations", "/free"), &stations)),
         [
             "bikes.7 3",
             "wrong_type: /stations/1/free: expected a number, found the text \"many\"",
@@ -284,21 +284,21 @@ fn each_element_gives_a_record_with_a_key_of_its_own_fields() {
         ]
     );
     assert_eq!(
-        said(&read(&each("{/at/name}", "/stations", "/free"), &stations))[0],
+        lines(&read(&each("{/at/name}", "/stations", "/free"), &stations))[0],
         "Am Markt 1%2E5 3"
     );
     let rooms = json!({"rooms": {"hall": {"t": 20}, "cellar/1": {"t": 12}}});
     assert_eq!(
-        said(&read(&each("{#}.t", "/rooms", "/t"), &rooms)),
+        lines(&read(&each("{#}.t", "/rooms", "/t"), &rooms)),
         ["cellar/1.t 12", "hall.t 20"]
     );
     let plain = json!({"loads": [0.5, 0.25]});
     assert_eq!(
-        said(&read(&each("load{#}", "/loads", ""), &plain)),
+        lines(&read(&each("load{#}", "/loads", ""), &plain)),
         ["load0 0.5", "load1 0.25"]
     );
     assert_eq!(
-        said(&read(&each("{#}", "/gone", ""), &plain)),
+        lines(&read(&each("{#}", "/gone", ""), &plain)),
         ["missing: /gone: expected a list or an object, to read each of, found nothing"]
     );
     let many = json!({ "loads": vec![1; 1_000] });
@@ -328,7 +328,7 @@ fn texts_that_stand_for_numbers_are_mapped() {
             "wrong_type: /door: expected one of open, closed, found the text \"ajar\"",
         ),
     ] {
-        assert_eq!(said(&read(&door, &json!({ "door": found }))), [expected]);
+        assert_eq!(lines(&read(&door, &json!({ "door": found }))), [expected]);
     }
 }
 
@@ -338,7 +338,7 @@ fn a_jump_is_not_believed_until_enough_time_has_passed_for_it() {
         max_change: Some(2.0),
         ..RecordSelector::new("level", "/level")
     }]));
-    let mut believed = LastAccepted::default();
+    let mut last_accepted = LastAccepted::default();
     for (second, level, expected) in [
         (0, 50.0, "level 50"),
         (10, 51.5, "level 51.5"),
@@ -351,9 +351,9 @@ fn a_jump_is_not_believed_until_enough_time_has_passed_for_it() {
         (330, 61.9, "level 61.9"),
     ] {
         let now = Mono(second * 1_000);
-        let taken = normalise(&tank, &json!({ "level": level }), &believed, now);
-        assert_eq!(said(&taken), [expected], "after {second} s");
-        believed.record(&tank, &taken.readings, now);
+        let taken = normalise(&tank, &json!({ "level": level }), &last_accepted, now);
+        assert_eq!(lines(&taken), [expected], "after {second} s");
+        last_accepted.record(&tank, &taken.readings, now);
     }
 }
 
