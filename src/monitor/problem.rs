@@ -101,17 +101,15 @@ pub fn reason_phrase(status: u16) -> &'static str {
 /// What the gate says when it refuses a request; `request` if one could be read.
 pub fn rejection(status: u16) -> ProblemDetails {
     let detail = match status {
-        400 => "This is not a request that HTTP/1.1 allows.",
-        403 => {
-            "This node does not answer to this network; `allow` in main-node.toml names those it does."
-        }
-        405 => "This node is read-only: it takes GET and HEAD.",
-        408 => "The request did not come to its end in time.",
-        413 => "This node takes no request body.",
-        414 => "The address of the request is too long.",
-        431 => "The request's header fields are too large.",
+        400 => "This is not a valid HTTP/1.1 request.",
+        403 => "Access from this network is not allowed; see `allow` in main-node.toml.",
+        405 => "This server is read-only: use GET or HEAD.",
+        408 => "Request timed out.",
+        413 => "Request bodies are not accepted.",
+        414 => "The URL is too long.",
+        431 => "The request headers are too large.",
         505 => "This node speaks HTTP/1.0 and HTTP/1.1.",
-        500 => "Something went wrong in this node; its log says more.",
+        500 => "Internal error; see the log of main-node.",
         _ => "The request cannot be answered.",
     };
     ProblemDetails::new(status, detail)
@@ -123,45 +121,45 @@ pub fn overloaded(limit: Overload) -> ProblemDetails {
     let (detail, name) = match limit {
         Overload::Connections(most) if most < limits::CONNECTIONS => {
             let detail = format!(
-                "All {most} connections that the limit of file descriptors allows are open. Raise LimitNOFILE (systemd) or `ulimit -n` where main-node runs, or close connections that are not in use."
+                "All {most} connections that the limit of file descriptors allows are open. Raise LimitNOFILE (systemd) or `ulimit -n`, or close unused connections."
             );
             return ProblemDetails::new(503, detail).with("Retry-After", "5");
         }
         Overload::Connections(most) => (
             format!(
-                "All {most} connections that this node keeps are open, of all clients together. Close those that are not in use and ask again."
+                "All {most} connections are in use, of all clients together. Close unused ones and try again."
             ),
             "CONNECTIONS",
         ),
         Overload::ConnectionsPerAddress(most) => (
             format!(
-                "{most} connections from this address are open, the most that one address may have; all clients behind one router or proxy share them. Close those that are not in use, or send several requests over one."
+                "All {most} connections for one address are in use; clients behind one router or proxy share them. Close unused ones, or send several requests over one."
             ),
             "CONNECTIONS_PER_ADDRESS",
         ),
         Overload::EventStreams(most) => (
             format!(
-                "{most} event streams are open, the most at once. Close one, or poll /snapshot with If-None-Match instead."
+                "All {most} event streams are in use. Close one, or poll /snapshot with If-None-Match instead."
             ),
             "EVENT_STREAMS",
         ),
         Overload::BytesOutstanding(most) => (
             format!(
-                "Answers of {} in all wait for slow clients to take them, the most that this node holds. Ask again in a moment, or for less.",
+                "Responses of {} are waiting for slow clients to read them, which is the limit. Try again in a moment, or request less.",
                 format_bytes(most as u64)
             ),
             "SEND_BUDGET_BYTES",
         ),
         Overload::BytesOutstandingPerAddress(most) => (
             format!(
-                "Answers of {} wait for clients of this address to take them, the most for one address. Read the answers that were asked for, then ask again, or for less.",
+                "Responses of {} are waiting for clients of this address to read them, which is the limit for one address. Read them, then try again, or request less.",
                 format_bytes(most as u64)
             ),
             "SEND_BUDGET_BYTES_PER_ADDRESS",
         ),
         Overload::ResponseTime(most) => (
             format!(
-                "The workers that make pages and history had no answer within {} s, the longest that one may take. Ask again in a moment, with fewer requests at once; /snapshot needs no worker.",
+                "The server is busy: no response within {} s. Try again in a moment, with fewer requests at once. /snapshot needs no worker.",
                 most.as_secs_f32()
             ),
             "POOL_TIMEOUT",
@@ -185,7 +183,7 @@ pub fn unknown_key_problem(key: &str, snapshot: &Snapshot, plan: &Plan) -> Probl
 pub fn history_unavailable() -> ProblemDetails {
     ProblemDetails::new(
         503,
-        "The history cannot be read now. /status says how the storage is doing.",
+        "The history cannot be read right now. See storage in /status.",
     )
     .with("Retry-After", "10")
 }
@@ -261,31 +259,31 @@ mod tests {
         for (limit, detail) in [
             (
                 Overload::Connections(limits::CONNECTIONS),
-                "All 256 connections that this node keeps are open, of all clients together. Close those that are not in use and ask again. The limit is fixed: CONNECTIONS in src/limits.rs.",
+                "All 256 connections are in use, of all clients together. Close unused ones and try again. The limit is fixed: CONNECTIONS in src/limits.rs.",
             ),
             (
                 Overload::Connections(40),
-                "All 40 connections that the limit of file descriptors allows are open. Raise LimitNOFILE (systemd) or `ulimit -n` where main-node runs, or close connections that are not in use.",
+                "All 40 connections that the limit of file descriptors allows are open. Raise LimitNOFILE (systemd) or `ulimit -n`, or close unused connections.",
             ),
             (
                 Overload::ConnectionsPerAddress(64),
-                "64 connections from this address are open, the most that one address may have; all clients behind one router or proxy share them. Close those that are not in use, or send several requests over one. The limit is fixed: CONNECTIONS_PER_ADDRESS in src/limits.rs.",
+                "All 64 connections for one address are in use; clients behind one router or proxy share them. Close unused ones, or send several requests over one. The limit is fixed: CONNECTIONS_PER_ADDRESS in src/limits.rs.",
             ),
             (
                 Overload::EventStreams(200),
-                "200 event streams are open, the most at once. Close one, or poll /snapshot with If-None-Match instead. The limit is fixed: EVENT_STREAMS in src/limits.rs.",
+                "All 200 event streams are in use. Close one, or poll /snapshot with If-None-Match instead. The limit is fixed: EVENT_STREAMS in src/limits.rs.",
             ),
             (
                 Overload::BytesOutstanding(limits::SEND_BUDGET_BYTES),
-                "Answers of 8.4 MB in all wait for slow clients to take them, the most that this node holds. Ask again in a moment, or for less. The limit is fixed: SEND_BUDGET_BYTES in src/limits.rs.",
+                "Responses of 8.4 MB are waiting for slow clients to read them, which is the limit. Try again in a moment, or request less. The limit is fixed: SEND_BUDGET_BYTES in src/limits.rs.",
             ),
             (
                 Overload::BytesOutstandingPerAddress(limits::SEND_BUDGET_BYTES_PER_ADDRESS),
-                "Answers of 4.2 MB wait for clients of this address to take them, the most for one address. Read the answers that were asked for, then ask again, or for less. The limit is fixed: SEND_BUDGET_BYTES_PER_ADDRESS in src/limits.rs.",
+                "Responses of 4.2 MB are waiting for clients of this address to read them, which is the limit for one address. Read them, then try again, or request less. The limit is fixed: SEND_BUDGET_BYTES_PER_ADDRESS in src/limits.rs.",
             ),
             (
                 Overload::ResponseTime(limits::POOL_TIMEOUT),
-                "The workers that make pages and history had no answer within 10 s, the longest that one may take. Ask again in a moment, with fewer requests at once; /snapshot needs no worker. The limit is fixed: POOL_TIMEOUT in src/limits.rs.",
+                "The server is busy: no response within 10 s. Try again in a moment, with fewer requests at once. /snapshot needs no worker. The limit is fixed: POOL_TIMEOUT in src/limits.rs.",
             ),
         ] {
             let problem = overloaded(limit);

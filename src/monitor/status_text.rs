@@ -55,15 +55,15 @@ pub fn node_status(
     if of_sources > 0 {
         let most = limits::RECORDS_PER_SOURCE;
         troubles.push(format!(
-            "{of_sources} values are left out: this node takes {most} of one source. \
-             [source.records] names those that are wanted."
+            "{of_sources} values are left out: the limit is {most} for each source. \
+             Select the wanted ones in [source.records]."
         ));
     }
     if in_all > 0 {
         let most = limits::RECORDS_TOTAL;
         troubles.push(format!(
-            "{in_all} values are left out: this node takes {most} of all sources together. \
-             [source.records] names those that are wanted."
+            "{in_all} values are left out: the limit is {most} for all sources together. \
+             Select the wanted ones in [source.records]."
         ));
     }
     let verdict = match snapshot.data_status() {
@@ -94,9 +94,9 @@ fn all_fresh(snapshot: &Snapshot) -> String {
 fn waiting_for_sources(snapshot: &Snapshot) -> String {
     match snapshot.sources.as_slice() {
         [] => "There are no sources: nothing is configured.".to_owned(),
-        [only] => format!("Waiting for the first answer of {}.", only.name),
+        [only] => format!("Waiting for the first response from {}.", only.name),
         sources => format!(
-            "Waiting for the first answers of {} sources.",
+            "Waiting for the first responses from {} sources.",
             sources.len()
         ),
     }
@@ -124,7 +124,7 @@ fn failing_sources(snapshot: &Snapshot, now: Moment) -> Vec<String> {
             .min()
             .unwrap_or_default();
         return vec![format!(
-            "None of the {} sources can be reached for {}: this node's own network seems to be down.",
+            "None of the {} sources has been reachable for {}: the network of this machine seems to be down.",
             failing.len(),
             human_duration(longest)
         )];
@@ -140,16 +140,16 @@ fn failing_sources(snapshot: &Snapshot, now: Moment) -> Vec<String> {
         let gave = |record: &Record| record.sources.contains(name);
         if source.health.last_success.is_none() && snapshot.records.iter().any(gave) {
             return if answer_came {
-                format!("{name} has given no data since the start: {why}.")
+                format!("{name} has returned no data since the start: {why}.")
             } else {
                 format!("{name} has not answered since the start: {why}.")
             };
         }
         match (time_without_data(source, now), answer_came) {
             (Some(silence), false) => format!("{name} has not answered for {silence}: {why}."),
-            (Some(silence), true) => format!("{name} has given no data for {silence}: {why}."),
+            (Some(silence), true) => format!("{name} has returned no data for {silence}: {why}."),
             (None, false) => format!("{name} has never answered: {why}."),
-            (None, true) => format!("{name} has never given data: {why}."),
+            (None, true) => format!("{name} has never returned data: {why}."),
         }
     };
     failing.iter().map(sentence).collect()
@@ -160,9 +160,9 @@ fn keys_not_given(snapshot: &Snapshot) -> Option<String> {
     let keys = &snapshot.missing_keys;
     let first = quoted(keys.first()?);
     Some(match keys.len() - 1 {
-        0 => format!("The configuration is about the key {first}, which no source gives."),
+        0 => format!("The configuration names the key {first}, but no source provides it."),
         more => format!(
-            "The configuration is about the key {first} and {more} more, which no source gives."
+            "The configuration names the key {first} and {more} more, but no source provides them."
         ),
     })
 }
@@ -199,7 +199,7 @@ fn refused_alerts(channel: &ChannelState) -> Option<String> {
         several => (format!("{several} alerts are"), "They are"),
     };
     Some(format!(
-        "{alerts} not delivered by {}: {} {they} kept and tried again daily.",
+        "{alerts} not delivered by {}: {} {they} kept and retried daily.",
         channel.name,
         with_full_stop(&sanitize(why))
     ))
@@ -216,14 +216,14 @@ fn waiting_alerts(channel: &ChannelState, now: Moment) -> Option<String> {
     });
     let why = with_full_stop(&sanitize(trouble));
     if &*channel.name == PING {
-        return Some(format!("The dead man's switch does not hear{span}: {why}"));
+        return Some(format!("The heartbeat ping has failed{span}: {why}"));
     }
     let messages = match channel.waiting.saturating_sub(channel.refused) {
         0 => return None,
         1 => format!("1 message by {} waits", channel.name),
         several => format!("{several} messages by {} wait", channel.name),
     };
-    Some(format!("{messages}, undeliverable{span}: {why}"))
+    Some(format!("{messages}, not deliverable{span}: {why}"))
 }
 
 /// How long a failing source gives nothing: since its last success, else since its failures
@@ -262,13 +262,13 @@ fn clock_problem(now: Moment, started: Moment) -> Option<String> {
     let sentence = match now.trust {
         ClockTrust::Trusted => return None,
         ClockTrust::Untrusted => {
-            "The clock of this machine is not set: times may be wrong, and readings wait to be stored."
+            "The clock is not set: times may be wrong, and readings wait to be stored."
         }
         // Sources vouch for it soon after the start, where they can.
         ClockTrust::Unknown if now.mono.since(started.mono) <= limits::CLOCK_TRUST_TIMEOUT => {
             return None;
         }
-        ClockTrust::Unknown => "Nobody vouches for the clock of this machine: times may be wrong.",
+        ClockTrust::Unknown => "The clock may not be synchronised: times may be wrong.",
     };
     Some(sentence.to_owned())
 }
@@ -276,21 +276,21 @@ fn clock_problem(now: Moment, started: Moment) -> Option<String> {
 /// A cause as the end of a sentence: "weather has not answered for 5 min: …".
 pub fn cause_text(cause: Cause) -> &'static str {
     match cause {
-        Cause::Clock => "this node's clock is wrong, so that its certificate cannot be judged",
-        Cause::Network => "there is no network",
+        Cause::Clock => "the clock is wrong, so certificates cannot be checked",
+        Cause::Network => "no network",
         Cause::Dns => "its name cannot be resolved",
-        Cause::Connect => "it takes no connection",
-        Cause::Tls => "no secure connection can be made",
-        Cause::Timeout => "it takes too long",
-        Cause::TooLarge => "its answer is too large",
-        Cause::Protocol => "its answer is broken",
-        Cause::Redirect => "it sends elsewhere, and that cannot be followed",
-        Cause::HttpStatus => "it answers with an error",
-        Cause::RateLimited => "it says that it is asked too often",
-        Cause::NotJson => "its answer is not JSON",
-        Cause::Schema => "its answer is not what its description says",
-        Cause::Empty => "its answer holds nothing that was asked for",
-        Cause::DuplicateKey => "other sources give all of its keys",
+        Cause::Connect => "connection refused or closed",
+        Cause::Tls => "the TLS connection failed",
+        Cause::Timeout => "timed out",
+        Cause::TooLarge => "the response is too large",
+        Cause::Protocol => "invalid HTTP response",
+        Cause::Redirect => "invalid redirect",
+        Cause::HttpStatus => "HTTP error status",
+        Cause::RateLimited => "rate limited",
+        Cause::NotJson => "the response is not JSON",
+        Cause::Schema => "the response does not match its schema",
+        Cause::Empty => "the response has none of the selected values",
+        Cause::DuplicateKey => "other sources provide all of its keys",
     }
 }
 

@@ -147,7 +147,7 @@ impl App {
         Some(ProblemDetails::new(
             421,
             format!(
-                "This node does not answer to the name {name:?}, so that no web page of the outside can read it through a browser. If the name is yours, add it to `hosts` in main-node.toml: hosts = [{name:?}]."
+                "The host name {name:?} is not allowed, as a protection against DNS rebinding. If it is yours, add it to `hosts` in main-node.toml: hosts = [{name:?}]."
             ),
         ))
     }

@@ -185,7 +185,7 @@ impl App {
 fn no_data_response() -> Response {
     let body = concat!(
         r#"{"type":"about:blank","title":"Service Unavailable","status":503,"#,
-        r#""detail":"No source has answered yet, and nothing is stored.","#,
+        r#""detail":"No source has responded yet, and nothing is stored.","#,
         r#""timestamp":null,"records":[],"summary":{"count":0,"avg":null}}"#
     );
     let mut answer = no_reading_problem().response();
@@ -197,7 +197,7 @@ fn no_reading_problem() -> ProblemDetails {
     let seconds = limits::RETRY_WITHOUT_DATA.as_secs().to_string();
     ProblemDetails::new(
         503,
-        "No reading of this has come yet; it is configured, and its source will be asked again.",
+        "No reading yet. The key is configured, and its source will be fetched again.",
     )
     .with("Retry-After", seconds)
 }

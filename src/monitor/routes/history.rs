@@ -32,7 +32,7 @@ pub fn parse_query(
     // Each value is fine by itself, so the request is; there is only nothing between them.
     if query.from >= query.to {
         let HistoryQuery { from, to, .. } = query;
-        let detail = format!("There is nothing from {from} to {to}: `from` must lie before `to`.");
+        let detail = format!("`from` ({from}) must be before `to` ({to}).");
         return Err(ProblemDetails::new(404, detail));
     }
     Ok((query, format))
@@ -40,7 +40,7 @@ pub fn parse_query(
 
 fn parse(target: &RequestTarget, now: Wall) -> Result<(HistoryQuery, HistoryFormat), String> {
     let key = target.parameter("key").filter(|key| !key.is_empty());
-    let key = key.ok_or("Say which record: /history?key=temperature.")?;
+    let key = key.ok_or("`key` is missing. Example: /history?key=temperature.")?;
     let instant = |name: &str, otherwise: Wall| {
         match target.parameter(name) {
         None => Ok(otherwise),

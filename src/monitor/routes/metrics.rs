@@ -1,4 +1,4 @@
-//! `/metrics`: Prometheus text, or OpenMetrics where a client would rather have that.
+//! `/metrics` in the Prometheus text format, or OpenMetrics where a client prefers that.
 //!
 //! Rendered on demand by a worker. Labels are names from the configuration, keys and fixed
 //! words, never a URL or free text, so that their number is bounded.
@@ -70,7 +70,7 @@ pub fn render(facts: &MetricsInput, format: ExpositionFormat) -> String {
     text
 }
 
-/// One metric: all that has to be said for a new one.
+/// One metric. `docs/http.md` lists them too; a test compares the two.
 struct Metric {
     kind: Kind,
     /// Without the prefix; a counter's ends in `_total`.
@@ -82,7 +82,7 @@ struct Metric {
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Kind {
     Gauge,
-    /// Left out where the kernel does not tell.
+    /// Left out where the kernel does not say.
     OptionalGauge,
     Counter,
     OptionalCounter,
@@ -105,7 +105,7 @@ const REGISTRY: [Metric; 31] = [
     Metric {
         kind: Kind::Counter,
         name: "fetch_attempts_total",
-        help: "Fetches that came to an end, well or not.",
+        help: "Finished fetches, successful or not.",
         collect: |facts, samples| {
             for source in &facts.snapshot.sources {
                 samples.add(&[("source", &source.name)], count(source.health.attempts));
@@ -130,7 +130,7 @@ const REGISTRY: [Metric; 31] = [
     Metric {
         kind: Kind::Counter,
         name: "fetch_turns_dropped_total",
-        help: "Intervals that passed while other sources of the same server were asked.",
+        help: "Fetches skipped because other sources of the same server were being fetched.",
         collect: |facts, samples| {
             for source in &facts.snapshot.sources {
                 samples.add(
@@ -143,7 +143,7 @@ const REGISTRY: [Metric; 31] = [
     Metric {
         kind: Kind::Histogram,
         name: "fetch_duration_seconds",
-        help: "How long fetches took, well or not.",
+        help: "Duration of fetches, successful or not.",
         collect: |facts, samples| {
             for source in &facts.snapshot.sources {
                 histogram(samples, &source.name, &source.health.durations);
@@ -153,7 +153,7 @@ const REGISTRY: [Metric; 31] = [
     Metric {
         kind: Kind::Gauge,
         name: "last_success_timestamp_seconds",
-        help: "When the source last answered well.",
+        help: "Time of the last successful fetch.",
         collect: |facts, samples| {
             for source in &facts.snapshot.sources {
                 if let Some(success) = source.health.last_success {
@@ -166,7 +166,7 @@ const REGISTRY: [Metric; 31] = [
     Metric {
         kind: Kind::Counter,
         name: "records_rejected_total",
-        help: "Fields of responses that gave no record, by reason.",
+        help: "Response fields rejected, by reason.",
         collect: |facts, samples| {
             for source in &facts.snapshot.sources {
                 for reason in Reason::ALL {
@@ -197,7 +197,7 @@ const REGISTRY: [Metric; 31] = [
     Metric {
         kind: Kind::Gauge,
         name: "record_timestamp_seconds",
-        help: "When the record was observed.",
+        help: "Time of the observation.",
         collect: |facts, samples| {
             for record in &facts.snapshot.records {
                 samples.add(&[("key", &record.key)], unix(record.stamp.observed.0));
@@ -215,7 +215,7 @@ const REGISTRY: [Metric; 31] = [
     Metric {
         kind: Kind::Counter,
         name: "records_lost_total",
-        help: "Records given up because too many waited for the disk.",
+        help: "Records dropped because too many were waiting to be written.",
         collect: |facts, samples| {
             samples.add(&[], count(facts.storage.rows_lost));
         },
@@ -223,7 +223,7 @@ const REGISTRY: [Metric; 31] = [
     Metric {
         kind: Kind::Gauge,
         name: "records_waiting",
-        help: "Records that wait to be committed.",
+        help: "Records waiting to be written.",
         collect: |facts, samples| {
             samples.add(&[], count(facts.storage.rows_waiting));
         },
@@ -239,7 +239,7 @@ const REGISTRY: [Metric; 31] = [
     Metric {
         kind: Kind::Gauge,
         name: "database_size_bytes",
-        help: "Size of the database with its log.",
+        help: "Size of the database, including its write-ahead log.",
         collect: |facts, samples| {
             samples.add(&[], count(facts.storage.database_bytes));
         },
@@ -255,7 +255,7 @@ const REGISTRY: [Metric; 31] = [
     Metric {
         kind: Kind::Gauge,
         name: "clock_synchronized",
-        help: "Whether the wall clock can be believed.",
+        help: "Whether the wall clock is trusted.",
         collect: |facts, samples| {
             samples.add(&[], flag(facts.now.trust == ClockTrust::Trusted));
         },
@@ -263,7 +263,7 @@ const REGISTRY: [Metric; 31] = [
     Metric {
         kind: Kind::Gauge,
         name: "alert_active",
-        help: "Always 1, for each alert that is open.",
+        help: "Always 1, for each open alert.",
         collect: |facts, samples| {
             for alert in &facts.snapshot.alerts {
                 samples.add(&[("alert", &alert.name)], count(1));
@@ -273,7 +273,7 @@ const REGISTRY: [Metric; 31] = [
     Metric {
         kind: Kind::Gauge,
         name: "alert_outbox_pending",
-        help: "Alert events that wait to be told, over all channels.",
+        help: "Alert events waiting for delivery, over all channels.",
         collect: |facts, samples| {
             let pending: usize = facts.channels.iter().map(|channel| channel.waiting).sum();
             samples.add(&[], pending.to_string());
@@ -282,7 +282,7 @@ const REGISTRY: [Metric; 31] = [
     Metric {
         kind: Kind::Gauge,
         name: "alerts_refused",
-        help: "Alert events that a channel has refused, kept and tried again daily.",
+        help: "Alert events refused by the channel, kept and retried daily.",
         collect: |facts, samples| {
             for channel in facts.channels.iter().filter(|it| &*it.name != PING) {
                 samples.add(&[("channel", &*channel.name)], channel.refused.to_string());
@@ -292,7 +292,7 @@ const REGISTRY: [Metric; 31] = [
     Metric {
         kind: Kind::Counter,
         name: "alerts_undelivered_total",
-        help: "Alert events given up and never delivered, over all channels.",
+        help: "Alert events given up undelivered, over all channels.",
         collect: |facts, samples| {
             let undelivered = facts.channels.iter().map(|channel| channel.undelivered);
             samples.add(&[], count(undelivered.sum()));
@@ -301,7 +301,7 @@ const REGISTRY: [Metric; 31] = [
     Metric {
         kind: Kind::Gauge,
         name: "displays_seen",
-        help: "Displays that asked for the snapshot, as far as remembered.",
+        help: "Displays that polled /snapshot, as far as remembered.",
         collect: |facts, samples| {
             samples.add(&[], facts.displays.to_string());
         },
@@ -330,7 +330,7 @@ const REGISTRY: [Metric; 31] = [
     Metric {
         kind: Kind::Counter,
         name: "http_cut_off_total",
-        help: "Requests whose reading of the database was ended at its limit of rows or time, by route.",
+        help: "Requests stopped at their limit of database rows or time, by route.",
         collect: |facts, samples| {
             for (route, cut_off) in facts.cut_offs {
                 samples.add(&[("route", *route)], count(*cut_off));
@@ -340,7 +340,7 @@ const REGISTRY: [Metric; 31] = [
     Metric {
         kind: Kind::Counter,
         name: "panics_total",
-        help: "Panics that were caught, each of which cost one iteration of a thread's loop.",
+        help: "Panics caught, by thread; each cost one iteration of a loop.",
         collect: |facts, samples| {
             for (thread, panics) in &facts.panics {
                 samples.add(&[("thread", thread)], count(*panics));
@@ -350,7 +350,7 @@ const REGISTRY: [Metric; 31] = [
     Metric {
         kind: Kind::Gauge,
         name: "build_info",
-        help: "Always 1; the version stands in its label.",
+        help: "Always 1; the version is a label.",
         collect: |facts, samples| {
             samples.add(&[("version", facts.version)], count(1));
         },
@@ -366,7 +366,7 @@ const REGISTRY: [Metric; 31] = [
     Metric {
         kind: Kind::OptionalCounter,
         name: "process_cpu_seconds_total",
-        help: "Processor time, user and system.",
+        help: "CPU time, user and system.",
         collect: |facts, samples| {
             if let Some(cpu) = facts.process.cpu {
                 samples.add(&[], format_number(cpu.as_secs_f64()));
@@ -493,78 +493,5 @@ fn unix(ms: i64) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::domain::reading::Value;
-    use crate::monitor::http::stats::HttpStats;
-    use crate::monitor::support::{self as testing, NOW_MS, golden};
-    use std::time::Duration;
-
-    fn metrics(scene: &testing::NodeFixture, format: ExpositionFormat) -> String {
-        let process = ProcessInfo {
-            cpu: Some(Duration::from_millis(1_500)),
-            resident_bytes: Some(6 << 20),
-            threads: Some(9),
-            open_files: Some(21),
-        };
-        let http = HttpStatsSnapshot {
-            requests: vec![(("snapshot", 200), 12), (("snapshot", 304), 3_000)],
-            ..HttpStats::new().snapshot()
-        };
-        let facts = MetricsInput {
-            snapshot: &scene.snapshot,
-            storage: &scene.storage,
-            http: &http,
-            displays: 2,
-            channels: std::slice::from_ref(&scene.channel),
-            process: &process,
-            now: scene.now,
-            started: scene.started,
-            version: "0.1.0",
-            panics: [("gate", 0), ("ingest", 1)]
-                .map(|(thread, count)| (thread.to_owned(), count))
-                .into(),
-            cut_offs: &[("history", 1), ("web", 0)],
-        };
-        render(&facts, format)
-    }
-
-    #[test]
-    fn everything_is_there_and_what_is_stale_is_not() {
-        let scene = testing::healthy()
-            .failing("weather", Cause::Dns, 1_380)
-            .stale(&["humidity"]);
-        let text = metrics(&scene, ExpositionFormat::Prometheus);
-        golden("metrics.txt", &text);
-        assert!(!text.contains("mainnode_record_value{key=\"humidity\""));
-        assert!(text.contains("mainnode_record_timestamp_seconds{key=\"humidity\"}"));
-    }
-
-    #[test]
-    fn open_metrics_names_families_without_total_and_ends() {
-        let text = metrics(&testing::healthy(), ExpositionFormat::OpenMetrics);
-        assert!(text.contains("# TYPE mainnode_fetch_attempts counter\n"));
-        assert!(text.contains("\nmainnode_fetch_attempts_total{source=\"weather\"} 3\n"));
-        assert!(text.ends_with("\n# EOF\n"));
-    }
-
-    #[test]
-    fn a_hostile_key_stays_inside_its_label() {
-        let mut scene = testing::healthy();
-        scene.snapshot.records.truncate(1);
-        scene.snapshot.records[0].key = "a\"} 1\nb\\".into();
-        let text = metrics(&scene, ExpositionFormat::Prometheus);
-        let expected = "mainnode_record_value{key=\"a\\\"} 1\\nb\\\\\",unit=\"°C\"} 21.4\n";
-        assert!(text.contains(expected), "{text}");
-    }
-
-    #[test]
-    fn what_is_no_number_is_no_sample() {
-        let mut scene = testing::healthy();
-        scene.snapshot.records[0].value = Value::Number(f64::NAN);
-        let text = metrics(&scene, ExpositionFormat::Prometheus);
-        assert!(!text.contains("record_value{key=\"temperature\"") && !text.contains("null"));
-        assert!(!text.contains("record_value{key=\"sky\""));
-        assert_eq!(unix(NOW_MS + 123), "1761854400.123");
-    }
-}
+#[path = "tests/metrics.rs"]
+mod tests;

@@ -115,7 +115,7 @@ impl App {
             Err(HistoryFailure::Unavailable(_)) => return Err(history_unavailable()),
             Err(HistoryFailure::Exceeded(limit)) => {
                 let detail = format!(
-                    "The history was cut off at {limit}, the most that one request may take. Ask for a shorter span between `from` and `to`."
+                    "The request was cut off at its limit: {limit}. Choose a shorter time span between `from` and `to`."
                 );
                 return Err(ProblemDetails::new(503, detail).with("Retry-After", "10"));
             }

@@ -1,4 +1,4 @@
-//! `/status`: the health of everything, for programs and for people who read JSON.
+//! `/status`: health of sources, storage, clock and alerts, for programs and for people who read JSON.
 //!
 //! Rendered on demand by a worker from the published snapshot. Parameter values, locations
 //! and query strings of sources never appear here.

@@ -21,7 +21,7 @@ fn one_sentence_says_whether_all_is_well() {
             "just started",
             testing::just_started(),
             Fail,
-            "Waiting for the first answers of 2 sources.",
+            "Waiting for the first responses from 2 sources.",
         ),
         (
             "a dead source",
@@ -33,13 +33,13 @@ fn one_sentence_says_whether_all_is_well() {
             "never an answer",
             testing::just_started().failing("weather", Cause::Tls, 60),
             Fail,
-            "weather has never answered: no secure connection can be made.",
+            "weather has never answered: the TLS connection failed.",
         ),
         (
             "an answer in an earlier run",
             restarted,
             Warn,
-            "weather has not answered since the start: no secure connection can be made.",
+            "weather has not answered since the start: the TLS connection failed.",
         ),
         (
             "the network is down",
@@ -47,7 +47,7 @@ fn one_sentence_says_whether_all_is_well() {
                 .failing("weather", Cause::Dns, 600)
                 .failing("meter", Cause::Timeout, 300),
             Warn,
-            "None of the 2 sources can be reached for 5 min: this node's own network seems to be down.",
+            "None of the 2 sources has been reachable for 5 min: the network of this machine seems to be down.",
         ),
         (
             "both fail, each in its way",
@@ -55,7 +55,7 @@ fn one_sentence_says_whether_all_is_well() {
                 .failing("weather", Cause::HttpStatus, 600)
                 .failing("meter", Cause::Dns, 300),
             Warn,
-            "weather has given no data for 10 min: it answers with an error.",
+            "weather has returned no data for 10 min: HTTP error status.",
         ),
         (
             "one value is stale",
@@ -94,7 +94,7 @@ fn one_sentence_says_whether_all_is_well() {
                 .stale(&["humidity"])
                 .refused_mails(2, "DATA: the server answers 554 spam"),
             Warn,
-            "2 alerts are not delivered by mail: DATA: the server answers 554 spam. They are kept and tried again daily.",
+            "2 alerts are not delivered by mail: DATA: the server answers 554 spam. They are kept and retried daily.",
         ),
         (
             "nobody would notice that the node is dead",
@@ -104,19 +104,19 @@ fn one_sentence_says_whether_all_is_well() {
                 scene
             },
             Warn,
-            "The dead man's switch does not hear for 10 min: it answers HTTP 405.",
+            "The heartbeat ping has failed for 10 min: it answers HTTP 405.",
         ),
         (
             "alerts cannot be told now",
             testing::healthy().pending_mails(1, "mail.example takes no connection"),
             Warn,
-            "1 message by mail waits, undeliverable for 10 min: mail.example takes no connection.",
+            "1 message by mail waits, not deliverable for 10 min: mail.example takes no connection.",
         ),
         (
             "the clock is not set",
             testing::healthy().trust(ClockTrust::Untrusted),
             Warn,
-            "The clock of this machine is not set: times may be wrong, and readings wait to be stored.",
+            "The clock is not set: times may be wrong, and readings wait to be stored.",
         ),
     ];
     for (story, scene, verdict, headline) in rows {

@@ -30,14 +30,14 @@ fn node(view: &PageContext) -> Markup {
         dl {
             dt { "Name" } dd { (settings.node_name) }
             dt { "Version" } dd { (settings.version) " (build " ((settings.build)()) ")" }
-            dt { "Started" } dd { (past_time(view, settings.started)) " (runs for " (human_duration(uptime)) ")" }
+            dt { "Started" } dd { (past_time(view, settings.started)) " (running for " (human_duration(uptime)) ")" }
             dt { "Time" } dd { (format_local(view.now.wall, &settings.timezone)) }
             dt { "Clock" }
             dd {
                 @match view.now.trust {
                     ClockTrust::Trusted => "synchronised",
-                    ClockTrust::Untrusted => "not set: nothing has synchronised it since this machine started",
-                    ClockTrust::Unknown => "nobody vouches for it yet",
+                    ClockTrust::Untrusted => "not synchronised since this machine started",
+                    ClockTrust::Unknown => "may not be synchronised",
                 }
             }
             dt { "Sources" } dd { (view.snapshot.sources.len()) }
@@ -52,13 +52,13 @@ fn storage(view: &PageContext) -> Markup {
         h2 { "Storage" }
         dl {
             dt { "State" }
-            dd { @match &storage.trouble { Some(trouble) => (sanitize(trouble)), None => "fine" } }
+            dd { @match &storage.trouble { Some(trouble) => (sanitize(trouble)), None => "OK" } }
             dt { "Database" } dd { (format_bytes(storage.database_bytes)) }
             @let reach = storage.extent;
             @for (tier, since, rows) in [
-                ("Every value kept", reach.rows, Some(reach.row_count)),
-                ("Hours kept", reach.hours, None),
-                ("Days kept", reach.days, None),
+                ("Raw values", reach.rows, Some(reach.row_count)),
+                ("Hourly rollups", reach.hours, None),
+                ("Daily rollups", reach.days, None),
             ] {
                 @if let Some(since) = since {
                     dt { (tier) }
@@ -68,11 +68,11 @@ fn storage(view: &PageContext) -> Markup {
                     }
                 }
             }
-            dt { "Written since the start" } dd { (format_bytes(storage.written_bytes)) }
-            dt { "Records stored since the start" } dd { (storage.rows_stored) }
+            dt { "Written since start" } dd { (format_bytes(storage.written_bytes)) }
+            dt { "Records stored since start" } dd { (storage.rows_stored) }
             dt { "Waiting to be stored" } dd { (storage.rows_waiting) }
             @if storage.rows_lost > 0 {
-                dt { "Given up, because too many waited" } dd { (storage.rows_lost) }
+                dt { "Dropped, because too many were waiting" } dd { (storage.rows_lost) }
             }
         }
     }
@@ -84,14 +84,14 @@ fn machine() -> Markup {
         h2 { "Machine" }
         dl {
             @if let Some(resident) = process.resident_bytes {
-                dt { "Memory of this program" } dd { (format_bytes(resident)) }
+                dt { "Memory used by main-node" } dd { (format_bytes(resident)) }
             }
             @if let Some(cpu) = process.cpu {
-                dt { "Processor time since the start" } dd { (human_duration(cpu)) }
+                dt { "CPU time since start" } dd { (human_duration(cpu)) }
             }
             @if let Some(threads) = process.threads { dt { "Threads" } dd { (threads) } }
             @if let (Some(all), Some(free)) = (machine.memory_bytes, machine.available_bytes) {
-                dt { "Memory of the machine" } dd { (format_bytes(all)) ", " (format_bytes(free)) " available" }
+                dt { "Memory of this machine" } dd { (format_bytes(all)) ", " (format_bytes(free)) " available" }
             }
             @if let Some(celsius) = machine.celsius {
                 dt { "Temperature" } dd { (format!("{celsius:.0} °C")) }
@@ -102,12 +102,12 @@ fn machine() -> Markup {
 
 fn links() -> Markup {
     html! {
-        h2 { "For programs" }
+        h2 { "Endpoints" }
         ul {
             li { a href="/snapshot" { "/snapshot" } ": the latest values, for displays" }
-            li { a href="/status" { "/status" } ": the health of everything" }
+            li { a href="/status" { "/status" } ": health of sources, storage, clock and alerts" }
             li { a href="/metrics" { "/metrics" } ": for Prometheus" }
-            li { a href="/openapi.json" { "/openapi.json" } ": the description of all this" }
+            li { a href="/openapi.json" { "/openapi.json" } ": the OpenAPI description" }
         }
     }
 }
@@ -128,6 +128,6 @@ mod tests {
         }
         golden("about.html", &all);
         let whole = monitor.render(&request("/web/about", &[]));
-        assert!(body(&whole).contains("Memory of this program"));
+        assert!(body(&whole).contains("Memory used by main-node"));
     }
 }

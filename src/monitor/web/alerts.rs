@@ -25,16 +25,16 @@ pub fn page(view: &PageContext, incidents: &Result<Vec<Incident>, String>) -> Pa
 
 fn open_alerts(view: &PageContext) -> Markup {
     html! {
-        h2 { "Open now" }
+        h2 { "Open alerts" }
         @if view.snapshot.alerts.is_empty() {
-            p { "No alert is open." }
+            p { "No open alerts." }
         } @else {
             table {
                     thead {
                         tr {
                             th scope="col" { "Alert" }
                             th scope="col" { "Since" }
-                            th scope="col" { "What" }
+                            th scope="col" { "Message" }
                         }
                     }
                     tbody {
@@ -44,9 +44,9 @@ fn open_alerts(view: &PageContext) -> Markup {
                                 td data-label="Since" {
                                     (format_since(view, alert.since, alert.since_is_trusted))
                                 }
-                                td data-label="What" {
+                                td data-label="Message" {
                                     (capitalised(&sanitize(&alert.message)))
-                                    @if alert.is_recovering { " It seems to be over." }
+                                    @if alert.is_recovering { " It is recovering." }
                                 }
                             }
                         }
@@ -58,12 +58,11 @@ fn open_alerts(view: &PageContext) -> Markup {
 
 fn channels(view: &PageContext) -> Markup {
     html! {
-        h2 { "How people are told" }
+        h2 { "Channels" }
         @if view.channels.is_empty() {
             p {
-                "Nobody: alerts show here and on displays. "
-                code { "[mail]" } " or " code { "SMTP_HOST" } " and " code { "ALERT_EMAIL" }
-                " name a mail server and who to write to."
+                "None: alerts are only shown here and on displays. To receive mail, configure "
+                code { "[mail]" } " or set " code { "SMTP_HOST" } " and " code { "ALERT_EMAIL" } "."
             }
         } @else {
             dl {
@@ -75,24 +74,24 @@ fn channels(view: &PageContext) -> Markup {
                             @if let Some(since) = channel.refused_since {
                                 " since " (format_local(since, &view.settings.timezone))
                             }
-                            ", kept and tried again daily: " (sanitize(refusal)) "; "
+                            ", kept and retried daily: " (sanitize(refusal)) "; "
                         }
                         @match (waiting_trouble(channel), channel.waiting - channel.refused) {
                             (Some(trouble), _) if &*channel.name == PING => {
-                                "the dead man's switch does not hear: " (sanitize(trouble))
+                                "the heartbeat ping fails: " (sanitize(trouble))
                             }
-                            (None, _) if &*channel.name == PING => "tells the dead man's switch that all is well",
+                            (None, _) if &*channel.name == PING => "the heartbeat ping succeeds",
                             (Some(trouble), waiting) => {
                                 (waiting) " waiting: " (sanitize(trouble))
                             }
-                            (None, 0) => "nothing waits",
+                            (None, 0) => "nothing waiting",
                             (None, waiting) => { (waiting) " waiting" }
                         }
                         @if let Some(last) = channel.last_delivered {
                             "; last delivered " (format_local(last, &view.settings.timezone))
                         }
                         @if channel.undelivered > 0 {
-                            "; " (channel.undelivered) " given up and never delivered"
+                            "; " (channel.undelivered) " given up, not delivered"
                         }
                     }
                 }
@@ -109,19 +108,19 @@ fn waiting_trouble(channel: &ChannelState) -> Option<&str> {
 
 fn alert_history(view: &PageContext, incidents: &Result<Vec<Incident>, String>) -> Markup {
     html! {
-        h2 { "Told so far" }
+        h2 { "Alert history" }
         @match incidents {
-            Err(_) => p class="notice" { "The history cannot be read at the moment." },
-            Ok(incidents) if incidents.is_empty() => p { "Nobody had to be told of anything yet." },
+            Err(_) => p class="notice" { "The history cannot be read right now." },
+            Ok(incidents) if incidents.is_empty() => p { "No alerts yet." },
             Ok(incidents) => {
                     table {
                         thead {
                             tr {
                                 th scope="col" { "Alert" }
-                                th scope="col" { "Began" }
-                                th scope="col" { "Lasted" }
-                                th scope="col" { "What" }
-                                th scope="col" { "Told" }
+                                th scope="col" { "Started" }
+                                th scope="col" { "Duration" }
+                                th scope="col" { "Message" }
+                                th scope="col" { "Delivered" }
                             }
                         }
                         tbody { @for incident in incidents { (incident_row(view, incident)) } }
@@ -135,20 +134,20 @@ fn incident_row(view: &PageContext, incident: &Incident) -> Markup {
     html! {
         tr {
             th scope="row" { (key_name(&incident.alert)) }
-            td data-label="Began" { (format_since(view, incident.since, incident.since_is_trusted)) }
-            td data-label="Lasted" class="short" {
+            td data-label="Started" { (format_since(view, incident.since, incident.since_is_trusted)) }
+            td data-label="Duration" class="short" {
                 @match incident.ended {
                     Some(ended) => (human_duration(ended.since(incident.since))),
-                    None => "goes on",
+                    None => "ongoing",
                 }
             }
-            td data-label="What" {
+            td data-label="Message" {
                 (capitalised(&sanitize(&incident.text)))
-                @if incident.flaps { " It came and went several times." }
+                @if incident.flaps { " It was flapping." }
             }
-            td data-label="Told" {
+            td data-label="Delivered" {
                 @if incident.deliveries.is_empty() && incident.waiting.is_empty() {
-                    "not yet, or nobody"
+                    "pending, or no channel configured"
                 }
                 @for (index, delivery) in incident.deliveries.iter().enumerate() {
                     @if index > 0 { br; }
@@ -186,11 +185,11 @@ fn delivery_text(view: &PageContext, delivery: &DeliveryRecord) -> String {
 fn waiting_text(waiting: &WaitingEvent) -> String {
     let had = match waiting.done_recipients.as_slice() {
         [] => String::new(),
-        settled => format!(", told {}", settled.join(", ")),
+        settled => format!(", delivered to {}", settled.join(", ")),
     };
     let why = match &waiting.refused {
-        Some(why) => format!(": refused and kept, {}", sanitize(why)),
-        None => ": waits".to_owned(),
+        Some(why) => format!(": refused, kept, {}", sanitize(why)),
+        None => ": pending".to_owned(),
     };
     format!("{} by {}{had}{why}", waiting.kind, waiting.channel)
 }

@@ -20,7 +20,7 @@ use crate::monitor::context::HistoryFailure;
 use crate::monitor::format::to_zoned;
 use crate::monitor::problem::{ProblemDetails, history_unavailable, unknown_key_problem};
 
-/// How far back a chart looks.
+/// Time span a chart looks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct ChartSpan {
     name: &'static str,
@@ -83,9 +83,9 @@ fn current_value(view: &PageContext, key: &str, record: Option<&Record>, is_know
                 p class=(if record.stale { "value stale" } else { "value" }) { (record_value(record)) }
                 p class="age" { (record_age(view, record)) }
             }
-            None if is_known => p class="quiet" { "No reading of it has come yet." },
+            None if is_known => p class="quiet" { "No reading yet." },
             None => p class="quiet" {
-                "No source gives this key now. Its history stays."
+                "No source provides this key any more. Its history is kept."
             },
         }
     }
@@ -104,7 +104,7 @@ fn history(
         .unwrap_or_default();
     html! {
         h2 { "History" }
-        nav class="spans" aria-label="How far back" {
+        nav class="spans" aria-label="Time span" {
             @for other in SPANS {
                 a href=(format!("/web/key/{}?span={}", percent::encode(key), other.name))
                     aria-current=[(other == span).then_some("page")] { (other.name) }
@@ -114,24 +114,24 @@ fn history(
         @match read {
             Err(HistoryFailure::NothingStored) => p class="quiet" {
                 @if record.is_some_and(|record| record.value.text().is_some()) {
-                    "A text has no chart."
+                    "Text values have no chart."
                 } @else {
-                    "There is no history yet. Readings are stored every minute, or as commit_every says."
+                    "No history yet. Readings are stored every minute, or every commit_every."
                 }
             },
             Err(HistoryFailure::Unavailable(_)) => p class="notice" {
-                "The history cannot be read at the moment."
+                "The history cannot be read right now."
             },
             Err(HistoryFailure::Exceeded(limit)) => p class="notice" {
-                "The history of this span was cut off at " (limit)
-                ", the most that one page may take. A shorter span may be shown."
+                "The history of this time span was cut off at the limit of one page: " (limit)
+                ". Choose a shorter span."
             },
             Ok((buckets, ..)) if buckets.is_empty() => {
                 p class="quiet" {
                     @if record.is_some_and(|record| record.value.text().is_some()) {
-                        "A text has no chart."
+                        "Text values have no chart."
                     } @else {
-                        "Nothing is stored of this time."
+                        "No data in this time span."
                     }
                 }
             }
@@ -143,7 +143,7 @@ fn history(
                 (extremes(&buckets, record, unit))
                 (table(view, &buckets, span))
                 p {
-                    "The same as " (download_link(key, span, "csv", "CSV")) " or "
+                    "Download as " (download_link(key, span, "csv", "CSV")) " or "
                     (download_link(key, span, "json", "JSON")) "."
                 }
             }
@@ -239,7 +239,7 @@ fn table(view: &PageContext, buckets: &[Bucket], span: ChartSpan) -> Markup {
     };
     html! {
         details {
-            summary { "The chart as a table" }
+            summary { "Show as table" }
             table {
                 thead {
                     tr {
@@ -308,7 +308,7 @@ fn origin(
     });
     let issues: Vec<_> = issues.collect();
     html! {
-        h2 { "Where it comes from" }
+        h2 { "Origin" }
         dl {
             @for name in names {
                 dt { "Source" }
@@ -318,13 +318,13 @@ fn origin(
                 dt { "Read at" } dd { code { (key_name(pointer)) } " of " (name) }
             }
             @if origins.is_empty() {
-                dt { "Read at" } dd { "its path in the response, which is its name" }
+                dt { "Read at" } dd { "its path in the response, which is the key" }
             }
             @if let Some(merge) = merge { dt { "Merged" } dd { (merge_text(merge)) } }
             @if let Some(record) = record {
                 dt { "Time" }
                 dd {
-                    @if record.stamp.has_source_time { "the source's own" } @else { "when the answer came" }
+                    @if record.stamp.has_source_time { "reported by the source" } @else { "time of the fetch" }
                 }
                 dt { "Stale after" } dd { (human_duration(record.stale_after)) }
             }
@@ -342,8 +342,8 @@ fn origin(
 
 fn merge_text(merge: Merge) -> &'static str {
     match merge {
-        Merge::Priority => "the first source that is fresh",
-        Merge::Latest => "the newest of its sources",
+        Merge::Priority => "the first fresh source",
+        Merge::Latest => "the newest value of its sources",
         Merge::Mean => "the mean of its sources",
         Merge::Median => "the median of its sources",
     }
@@ -365,14 +365,14 @@ mod tests {
     fn says_in_words_why_there_is_no_chart() {
         let mut scene = testing::healthy();
         for (key, history, expected) in [
-            ("sky", Ok(Vec::new()), "A text has no chart."),
-            ("power", Ok(Vec::new()), "Nothing is stored of this time."),
+            ("sky", Ok(Vec::new()), "Text values have no chart."),
+            ("power", Ok(Vec::new()), "No data in this time span."),
             (
                 "power",
                 Err("locked".to_owned()),
-                "The history cannot be read at the moment.",
+                "The history cannot be read right now.",
             ),
-            ("voltage", Ok(Vec::new()), "No reading of it has come yet."),
+            ("voltage", Ok(Vec::new()), "No reading yet."),
         ] {
             scene.history = history;
             for span in ["24h", "all"] {

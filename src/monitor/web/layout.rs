@@ -87,17 +87,16 @@ pub fn status_section(view: &PageContext, page_title: &str) -> Part {
                 }
                 @if is_overview && view.settings.is_demo {
                     p class="notice" {
-                        "This is the demonstration: all values are simulated, and nothing is \
-                         fetched from anywhere."
+                        "Demo mode: all values are simulated, and nothing is fetched."
                     }
                 } @else if is_overview && view.settings.is_example {
                     p class="notice" {
                         "Nothing is configured yet: these are example values of a weather API. \
-                         Write your sources into "
+                         Add your sources to "
                         code { "main-node.toml" }
                         "; "
                         code { "main-node operations" }
-                        " prints what can be asked, ready to paste."
+                        " lists the available operations, ready to paste."
                     }
                 }
             }
@@ -142,7 +141,7 @@ pub fn document(view: &PageContext, page: &Page) -> Markup {
                 script src=(format!("/web/script/{}", super::script_name())) defer {}
             }
             body {
-                a class="skip" href="#main" { "To the content" }
+                a class="skip" href="#main" { "Skip to content" }
                 " "
                 header {
                     a class="name" href="/web" { (view.settings.node_name) }
@@ -214,7 +213,7 @@ pub fn error_page(problem: &ProblemDetails) -> Markup {
                 main id="main" {
                     h1 { (title) }
                     p { (problem.detail) }
-                    p { a href="/web" { "To the overview" } }
+                    p { a href="/web" { "Back to the overview" } }
                 }
             }
         }

@@ -41,7 +41,7 @@
       page.querySelectorAll('[data-live]').forEach(swap);
       note.hidden = true;
     } catch {
-      note.textContent = 'The node does not answer. What you see is what it said last.';
+      note.textContent = 'main-node is not reachable. Showing the last known values.';
       note.hidden = false;
     }
     busy = false;

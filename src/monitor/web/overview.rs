@@ -32,13 +32,13 @@ fn values(view: &PageContext) -> Markup {
     html! {
         h2 { "Values" }
         @if records.is_empty() {
-            p class="quiet" { "No value has come yet." }
+            p class="quiet" { "No values yet." }
         } @else {
             ul class="tiles" { @for record in &records[..shown] { (tile(view, record)) } }
         }
         @if shown < records.len() {
             p class="quiet" {
-                (records.len() - shown) " more values are on the pages of their sources."
+                (records.len() - shown) " more values are shown on the pages of their sources."
             }
         }
     }
@@ -138,7 +138,7 @@ fn sources(view: &PageContext) -> Markup {
                         th scope="col" { "State" }
                         th scope="col" { "Last success" }
                         th scope="col" { "Next fetch" }
-                        th scope="col" class="figure" { "Succeeded" }
+                        th scope="col" class="figure" { "Success rate" }
                     }
                 }
                 tbody { @for source in &view.snapshot.sources { (source_row(view, source)) } }
@@ -162,7 +162,7 @@ fn source_row(view: &PageContext, source: &SourceSnapshot) -> Markup {
                 }
             }
             td data-label="Next fetch" { (next_fetch(view, source)) }
-            td data-label="Succeeded" class="figure" { (success_rate(source)) }
+            td data-label="Success rate" class="figure" { (success_rate(source)) }
         }
     }
 }
@@ -204,7 +204,7 @@ pub fn success_rate(source: &SourceSnapshot) -> Markup {
     let successes = attempts.saturating_sub(failures);
     html! {
         @if attempts == 0 { "–" } @else {
-            span title=(format!("{successes} of {attempts} since the start")) {
+            span title=(format!("{successes} of {attempts} since start")) {
                 // Never rounded up to a hundred: 99.9 % is not all.
                 (successes * 100 / attempts) " %"
             }
@@ -223,7 +223,7 @@ fn displays(view: &PageContext) -> Markup {
     html! {
         h2 { "Displays" }
         @if view.displays.is_empty() {
-            p class="quiet" { "Nobody has asked for " code { "/snapshot" } " since the start." }
+            p class="quiet" { "No display has polled " code { "/snapshot" } " since start." }
         } @else {
             table {
                 thead {
@@ -232,7 +232,7 @@ fn displays(view: &PageContext) -> Markup {
                         th scope="col" { "Address" }
                         th scope="col" { "Last poll" }
                         th scope="col" { "Interval" }
-                        th scope="col" { "Asked for" }
+                        th scope="col" { "Request" }
                     }
                 }
                 tbody {
@@ -267,7 +267,7 @@ fn displays(view: &PageContext) -> Markup {
                                     None => "once",
                                 }
                             }
-                            td data-label="Asked for" { code { (display.target) } }
+                            td data-label="Request" { code { (display.target) } }
                         }
                     }
                 }

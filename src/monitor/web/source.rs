@@ -54,24 +54,24 @@ fn details(view: &PageContext, source: &SourceSnapshot) -> Markup {
             dd { @match health.last_success { Some(at) => (past_time(view, at)), None => "never" } }
             dt { "Next fetch" } dd { (next_fetch(view, source)) }
             dt { "Interval" } dd { "every " (human_duration(source.every)) }
-            dt { "Succeeded" } dd { (success_rate(source)) }
-            dt { "Calls" }
+            dt { "Success rate" } dd { (success_rate(source)) }
+            dt { "Operation" }
             dd {
                 code { (source.target) }
                 @if !source.summary.is_empty() { ": " (source.summary) }
             }
             @if let Some(description) = description(&source.description) {
-                dt { "Described as" } dd { (description) }
+                dt { "Description" } dd { (description) }
             }
             @if health.recent.back().is_some_and(|it| it.result == AttemptResult::Empty) {
-                dt { "Newest answer" } dd { "answered, nothing to read" }
+                dt { "Last response" } dd { "empty" }
             }
             @if health.attempts > 0 {
-                dt { "Newest attempt" }
+                dt { "Last fetch" }
                 dd { (format_bytes(health.last_bytes)) " in " (health.last_duration.as_millis()) " ms" }
             }
             @if let Some(attribution) = &source.attribution {
-                dt { "Credit" } dd { (attribution) }
+                dt { "Attribution" } dd { (attribution) }
             }
         }
     }
@@ -109,7 +109,7 @@ fn description(text: &str) -> Option<Markup> {
     }
     Some(html! {
         details {
-            summary { "Read it" }
+            summary { "Show" }
             @for paragraph in &paragraphs { p { (paragraph) } }
         }
     })
@@ -130,13 +130,13 @@ fn fetches(view: &PageContext, source: &SourceSnapshot) -> Markup {
                 }
             }
             details {
-                summary { "As a table" }
+                summary { "Show as table" }
                 table {
                     thead {
                         tr {
-                            th scope="col" { "When" }
+                            th scope="col" { "Time" }
                             th scope="col" { "Outcome" }
-                            th scope="col" class="figure" { "Took" }
+                            th scope="col" class="figure" { "Duration" }
                         }
                     }
                     tbody {
@@ -144,7 +144,7 @@ fn fetches(view: &PageContext, source: &SourceSnapshot) -> Markup {
                             tr {
                                 th scope="row" { (past_time(view, fetch.at)) }
                                 td data-label="Outcome" { (outcome(fetch.result)) }
-                                td data-label="Took" class="figure" {
+                                td data-label="Duration" class="figure" {
                                     (fetch.duration.as_millis()) " ms"
                                 }
                             }
@@ -176,15 +176,10 @@ fn outcome_mark(end: AttemptResult) -> &'static str {
 
 fn outcome(end: AttemptResult) -> String {
     match end {
-        AttemptResult::Complete => "fine".to_owned(),
-        AttemptResult::Empty => "answered, nothing to read".to_owned(),
+        AttemptResult::Complete => "OK".to_owned(),
+        AttemptResult::Empty => "empty".to_owned(),
         AttemptResult::Unchanged => "unchanged (304)".to_owned(),
-        AttemptResult::Partial { issues } => {
-            format!(
-                "fine but for {}",
-                super::overview::count_noun(issues, "issue")
-            )
-        }
+        AttemptResult::Partial { issues } => super::overview::count_noun(issues, "issue"),
         AttemptResult::Failed(cause) => format!("failed ({}): {}", cause.name(), cause_text(cause)),
     }
 }
@@ -201,7 +196,7 @@ fn fetch_title(view: &PageContext, fetch: &FetchAttempt) -> String {
 fn issues(source: &SourceSnapshot) -> Markup {
     let issues = &source.health.issues;
     html! {
-        h2 { "Issues of the newest response" }
+        h2 { "Issues of the last response" }
         @if issues.is_empty() {
             p class="quiet" { "None." }
         } @else {
@@ -239,7 +234,7 @@ fn values(view: &PageContext, source: &SourceSnapshot) -> Markup {
     html! {
         h2 { "Values" }
         @if records.is_empty() {
-            p class="quiet" { "It gives none at the moment." }
+            p class="quiet" { "No values right now." }
         } @else {
             table {
                 thead {
@@ -280,7 +275,7 @@ mod tests {
         assert_eq!(shown("Short\n  & good.\n").unwrap(), "Short &amp; good.");
         assert_eq!(
             shown("One\r\nline.\r\n\r\n\r\n<script>x</script>").unwrap(),
-            "<details><summary>Read it</summary><p>One line.</p>\
+            "<details><summary>Show</summary><p>One line.</p>\
              <p>&lt;script&gt;x&lt;/script&gt;</p></details>"
         );
         let manual = shown(&"ä ".repeat(100_000)).unwrap();

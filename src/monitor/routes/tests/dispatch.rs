@@ -586,7 +586,7 @@ fn what_costs_too_much_is_cut_off_counted_and_leaves_everything_else_working() {
         let problem: serde_json::Value = serde_json::from_str(body(&answer)).expect("JSON");
         assert_eq!(
             problem["detail"],
-            "The history was cut off at 100000 rows read, the most that one request may take. Ask for a shorter span between `from` and `to`."
+            "The request was cut off at its limit: 100000 rows read. Choose a shorter time span between `from` and `to`."
         );
     }
     assert_eq!(cut_off(&monitor, "history").as_deref(), Some("2"));
@@ -598,7 +598,7 @@ fn what_costs_too_much_is_cut_off_counted_and_leaves_everything_else_working() {
     assert_eq!(get(&monitor, "/web").status, 200);
     let page = get(&monitor, "/web/key/temperature?span=all");
     assert_eq!(page.status, 200);
-    assert!(body(&page).contains("was cut off at 400000 rows read"));
+    assert!(body(&page).contains("cut off at the limit of one page: 400000 rows read"));
     assert_eq!(cut_off(&monitor, "web").as_deref(), Some("1"));
     assert_eq!(cut_off(&monitor, "web_key").as_deref(), Some("1"));
     for target in [
@@ -789,7 +789,7 @@ fn the_gates_refusals_say_what_would_be_taken() {
     }
     let browser = request("/web", &[("accept", "text/html")]);
     let answer = monitor.rejection(405, Some(&browser));
-    assert!(body(&answer).contains("This node is read-only"));
+    assert!(body(&answer).contains("This server is read-only"));
     assert_eq!(header(&answer, "Allow"), Some(table::READ));
 }
 

@@ -32,8 +32,16 @@ fn instants_are_read_in_both_spellings() {
 fn a_wrong_query_is_told_how_it_would_be_right() {
     let monitor = testing::healthy().app();
     for (query, status, detail) in [
-        ("", 400, "Say which record: /history?key=temperature."),
-        ("?key=", 400, "Say which record: /history?key=temperature."),
+        (
+            "",
+            400,
+            "`key` is missing. Example: /history?key=temperature.",
+        ),
+        (
+            "?key=",
+            400,
+            "`key` is missing. Example: /history?key=temperature.",
+        ),
         (
             "?key=temperature&from=noon",
             400,
@@ -42,7 +50,7 @@ fn a_wrong_query_is_told_how_it_would_be_right() {
         (
             "?key=temperature&from=-1h&to=-2h",
             404,
-            "There is nothing from 2025-10-30T19:00:00Z to 2025-10-30T18:00:00Z: `from` must lie before `to`.",
+            "`from` (2025-10-30T19:00:00Z) must be before `to` (2025-10-30T18:00:00Z).",
         ),
         (
             "?key=temperature&points=0",
@@ -153,7 +161,7 @@ fn an_unknown_key_is_404_and_a_young_or_a_forgotten_one_has_the_history_there_is
         assert_eq!(lines(&table), rows + 1, "{key}");
         let has_chart = body(&page).contains("<svg class=\"chart\"");
         assert_eq!(has_chart, rows > 0, "{key}");
-        let is_young = body(&page).contains("There is no history yet.");
+        let is_young = body(&page).contains("No history yet.");
         assert_eq!(is_young, rows == 0, "{key}");
         if rows == 0 {
             assert_eq!(body(&json).replace("\"W\"", "null"), empty(key));
@@ -165,7 +173,7 @@ fn an_unknown_key_is_404_and_a_young_or_a_forgotten_one_has_the_history_there_is
     assert!(body(&answer).contains("Did you mean \\\"voltage\\\"?"));
     let page = forgotten.app();
     let page = page.render(&request("/web/key/attic", &[]));
-    assert!(body(&page).contains("No source gives this key now."));
+    assert!(body(&page).contains("No source provides this key any more."));
 }
 
 #[test]

@@ -1,0 +1,129 @@
+use super::*;
+use crate::domain::reading::Value;
+use crate::monitor::http::stats::HttpStats;
+use crate::monitor::support::{self as testing, NOW_MS, golden};
+use std::time::Duration;
+
+fn metrics(scene: &testing::NodeFixture, format: ExpositionFormat) -> String {
+    let process = ProcessInfo {
+        cpu: Some(Duration::from_millis(1_500)),
+        resident_bytes: Some(6 << 20),
+        threads: Some(9),
+        open_files: Some(21),
+    };
+    let http = HttpStatsSnapshot {
+        requests: vec![(("snapshot", 200), 12), (("snapshot", 304), 3_000)],
+        ..HttpStats::new().snapshot()
+    };
+    let facts = MetricsInput {
+        snapshot: &scene.snapshot,
+        storage: &scene.storage,
+        http: &http,
+        displays: 2,
+        channels: std::slice::from_ref(&scene.channel),
+        process: &process,
+        now: scene.now,
+        started: scene.started,
+        version: "0.1.0",
+        panics: [("gate", 0), ("ingest", 1)]
+            .map(|(thread, count)| (thread.to_owned(), count))
+            .into(),
+        cut_offs: &[("history", 1), ("web", 0)],
+    };
+    render(&facts, format)
+}
+
+#[test]
+fn everything_is_there_and_what_is_stale_is_not() {
+    let scene = testing::healthy()
+        .failing("weather", Cause::Dns, 1_380)
+        .stale(&["humidity"]);
+    let text = metrics(&scene, ExpositionFormat::Prometheus);
+    golden("metrics.txt", &text);
+    assert!(!text.contains("mainnode_record_value{key=\"humidity\""));
+    assert!(text.contains("mainnode_record_timestamp_seconds{key=\"humidity\"}"));
+}
+
+#[test]
+fn open_metrics_names_families_without_total_and_ends() {
+    let text = metrics(&testing::healthy(), ExpositionFormat::OpenMetrics);
+    assert!(text.contains("# TYPE mainnode_fetch_attempts counter\n"));
+    assert!(text.contains("\nmainnode_fetch_attempts_total{source=\"weather\"} 3\n"));
+    assert!(text.ends_with("\n# EOF\n"));
+}
+
+#[test]
+fn a_hostile_key_stays_inside_its_label() {
+    let mut scene = testing::healthy();
+    scene.snapshot.records.truncate(1);
+    scene.snapshot.records[0].key = "a\"} 1\nb\\".into();
+    let text = metrics(&scene, ExpositionFormat::Prometheus);
+    let expected = "mainnode_record_value{key=\"a\\\"} 1\\nb\\\\\",unit=\"°C\"} 21.4\n";
+    assert!(text.contains(expected), "{text}");
+}
+
+#[test]
+fn what_is_no_number_is_no_sample() {
+    let mut scene = testing::healthy();
+    scene.snapshot.records[0].value = Value::Number(f64::NAN);
+    let text = metrics(&scene, ExpositionFormat::Prometheus);
+    assert!(!text.contains("record_value{key=\"temperature\"") && !text.contains("null"));
+    assert!(!text.contains("record_value{key=\"sky\""));
+    assert_eq!(unix(NOW_MS + 123), "1761854400.123");
+}
+
+/// The lines of the table in `docs/http.md`, from the registry and the labels of its samples.
+fn documented_lines() -> Vec<String> {
+    let mut scene = testing::healthy().failing("weather", Cause::Dns, 1_380);
+    scene.snapshot.alerts = vec![crate::domain::open_alert::OpenAlert {
+        name: "source:weather".into(),
+        since: crate::domain::time::Wall(NOW_MS),
+        since_is_trusted: true,
+        display_text: "weather: no data".into(),
+        message: String::new(),
+        is_recovering: false,
+    }];
+    let text = metrics(&scene, ExpositionFormat::Prometheus);
+    let line = |metric: &Metric| {
+        let name = format!("mainnode_{}", metric.name);
+        let is_sample = |line: &&str| line.starts_with(&*name) && !line.starts_with('#');
+        let sample = text.lines().find(is_sample);
+        let sample = sample.unwrap_or_else(|| panic!("{name} has no sample in this scene"));
+        let labels = sample
+            .split_once('{')
+            .map_or("", |(_, rest)| rest.rsplit_once('}').expect("it ends").0);
+        let names: Vec<&str> = labels
+            .split("\",")
+            .filter_map(|label| label.split_once('='))
+            .map(|(name, _)| name)
+            .filter(|name| *name != "le")
+            .collect();
+        let labels = match names.as_slice() {
+            [] => String::new(),
+            names => format!("{{{}}}", names.join(",")),
+        };
+        let kind = match metric.kind {
+            Kind::Gauge | Kind::OptionalGauge => "gauge",
+            Kind::Counter | Kind::OptionalCounter => "counter",
+            Kind::Histogram => "histogram",
+        };
+        format!("| `{name}{labels}` | {kind} | {} |", metric.help)
+    };
+    REGISTRY.iter().map(line).collect()
+}
+
+#[test]
+fn the_documentation_lists_every_metric_and_no_other() {
+    let document = include_str!("../../../../docs/http.md");
+    let lines = document.lines();
+    let listed: Vec<&str> = lines
+        .filter(|line| line.starts_with("| `mainnode_"))
+        .collect();
+    let expected = documented_lines();
+    assert_eq!(
+        listed,
+        expected,
+        "docs/http.md should list:\n{}",
+        expected.join("\n")
+    );
+}
