@@ -292,7 +292,7 @@ pub const IDLE_TIMEOUT: Duration = Duration::from_secs(30);
 pub const WRITE_TIMEOUT: Duration = Duration::from_secs(10);
 /// Answers not yet taken by clients, in all; past it new requests get 503.
 pub const SEND_BUDGET_BYTES: usize = 8 * 1024 * 1024;
-/// Threads of tiny_http's pool behind the gate; as many backend connections at most.
+/// Threads of tiny_http's pool behind the HTTP server; as many backend connections at most.
 pub const POOL_WORKERS: usize = 4;
 /// How long an answer of the pool serves whoever asks the very same: ages are told in seconds,
 /// and nobody sees a tenth.
@@ -331,13 +331,13 @@ pub const HEALTHCHECK_BYTES: u64 = 8 * 1024;
 
 // ---- The gate ------------------------------------------------------------------------
 
-/// Keys of one `/snapshot?keys=` that the gate's thread answers itself, in 0.1 ms on a PC: a
+/// Keys of one `/snapshot?keys=` that the HTTP server's thread answers itself, in 0.1 ms on a PC: a
 /// small display asks for a handful. A head holds thousands; then a worker answers.
 pub const SNAPSHOT_INLINE_KEYS: usize = 64;
 /// Descriptors left to the rest of the node (database, fetches, pool) when connections are
 /// capped below `ulimit -n`.
 pub const RESERVED_DESCRIPTORS: usize = 64;
-/// Connections waiting in the kernel for the gate to accept them.
+/// Connections waiting in the kernel for the HTTP server to accept them.
 pub const LISTEN_BACKLOG: i32 = 511;
 /// Connections accepted in a row before the others get their turn.
 pub const ACCEPT_BATCH: usize = 16;

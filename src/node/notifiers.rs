@@ -1,4 +1,6 @@
-//! Telling people: the channels that the configuration names, and their threads.
+//! Alert channels and the heartbeat: those that the configuration names, and their threads.
+//!
+//! Built on the main thread; each channel runs on a thread of its name.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -141,7 +143,7 @@ pub fn channel_facts(statuses: &[NotifierStatus]) -> Vec<ChannelFacts> {
     facts.collect()
 }
 
-/// A channel whose troubles show no secret, should its server repeat one.
+/// A channel whose errors show no secret, should its server repeat one.
 struct MaskedChannel {
     channel: Box<dyn Channel>,
     secrets: Arc<Secrets>,
@@ -183,7 +185,7 @@ impl Channel for MaskedChannel {
     }
 }
 
-/// Who every message says that it comes from.
+/// The sender named in every message.
 pub fn sender(config: &Config) -> SenderInfo {
     SenderInfo {
         node: config.name.clone(),

@@ -6,24 +6,24 @@ const UNIT: &str = "main-node.service";
 
 /// Whether it runs, or is about to. False where there is no systemd.
 pub fn is_active() -> bool {
-    let asked = Command::new("systemctl")
+    let output = Command::new("systemctl")
         .args(["is-active", UNIT])
         .stdin(Stdio::null())
         .stderr(Stdio::null())
         .output();
-    asked.is_ok_and(|answer| matches!(answer.stdout.trim_ascii(), b"active" | b"activating"))
+    output.is_ok_and(|output| matches!(output.stdout.trim_ascii(), b"active" | b"activating"))
 }
 
 /// Restarts it and waits until it is ready. `Err` is what systemctl said.
 pub fn restart() -> Result<(), String> {
-    let done = Command::new("systemctl")
+    let output = Command::new("systemctl")
         .args(["restart", UNIT])
         .stdin(Stdio::null())
         .output()
         .map_err(|error| error.to_string())?;
-    if done.status.success() {
+    if output.status.success() {
         Ok(())
     } else {
-        Err(String::from_utf8_lossy(done.stderr.trim_ascii()).into_owned())
+        Err(String::from_utf8_lossy(output.stderr.trim_ascii()).into_owned())
     }
 }

@@ -1,4 +1,4 @@
-//! The whole way of an alert, from what is observed to what stands in an inbox, under
+//! Alert delivery end to end, from what is observed to what arrives in an inbox, under
 //! everything that can go wrong on it: kills, reboots, jumping clocks, servers that refuse,
 //! hang, or take a mail and do not say so.
 
