@@ -84,8 +84,9 @@ def wait_until(condition, seconds, description, poll_every=0.05):
 
 
 def free_port():
+    """A TCP port that no socket uses on any address, TIME_WAIT included."""
     with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
+        probe.bind(("", 0))
         return probe.getsockname()[1]
 
 

@@ -53,6 +53,8 @@ class Target:
         connection.settimeout(timeout)
         if receive_buffer:
             connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
+        # Thousands of connections in TIME_WAIT must not keep a node from listening on 0.0.0.0.
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         connection.bind((source or self.local.source_address, 0))
         connection.connect(self.address)
         return connection
