@@ -61,8 +61,8 @@ def operation_table(listed, name, path, base, more=""):
 def start_netdata(directory):
     swagger, program, port = tool("netdata-swagger"), tool("netdata"), free_port()
     stock = program.parents[1] / "lib" / "netdata" / "conf.d"
-    for directory in ("cache", "lib", "logs", "etc", "plugins"):
-        (directory / directory).mkdir()
+    for name in ("cache", "lib", "logs", "etc", "plugins"):
+        (directory / name).mkdir()
     (directory / "netdata.conf").write_text(
         f"[directories]\n config = {directory}/etc\n stock config = {stock}\n cache = {directory}/cache\n lib = {directory}/lib\n"
         f" log = {directory}/logs\n home = {directory}/lib\n plugins = {directory}/plugins\n web = {swagger.parent}\n"
