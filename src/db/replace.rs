@@ -234,7 +234,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_that_stands_there_is_written_over() {
+    fn existing_files_are_never_overwritten() {
         let directory = Directory::new();
         let path = directory.path("db");
         let now = Wall::from_second(0);

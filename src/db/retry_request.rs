@@ -48,7 +48,7 @@ mod tests {
     use crate::db::test_support::Directory;
 
     #[test]
-    fn a_request_is_heard_once_and_by_its_channel_alone() {
+    fn a_retry_request_is_taken_once_and_by_its_channel_only() {
         let directory = Directory::new();
         let database = directory.path("main-node.db");
         assert!(!take(&database, "mail"));

@@ -125,7 +125,7 @@ mod tests {
     }
 
     #[test]
-    fn records_are_to_the_letter() {
+    fn the_records_table_is_exactly_as_specified() {
         let mut fresh = memory();
         create(&mut fresh).expect("an empty file becomes a database");
         let mut statement = fresh

@@ -61,16 +61,16 @@ impl StoreSettings {
     }
 }
 
-/// Handle of the store: takes rows, reports status. Shared by all threads.
+/// Handle of the store: takes rows, reports status. StoreShared by all threads.
 pub struct Store {
-    shared: Arc<Shared>,
+    shared: Arc<StoreShared>,
     clock: Arc<dyn Clock>,
     thread: Mutex<Option<Thread>>,
 }
 
 /// What the thread and its callers share. No lock is held while the disk works, but the
 /// database's own, which only the thread and those who read its outbox take.
-struct Shared {
+struct StoreShared {
     settings: StoreSettings,
     queue: Mutex<Queue>,
     /// The queue has changed, or the thread has ended.
@@ -141,7 +141,7 @@ pub fn start(
     opened: Result<Database, OpenError>,
     clock: Arc<dyn Clock>,
 ) -> std::io::Result<Store> {
-    let shared = Arc::new(Shared::new(settings));
+    let shared = Arc::new(StoreShared::new(settings));
     let mut writer = Writer::new(shared.clone(), opened);
     let thread_clock = clock.clone();
     let thread = spawn("store", move || writer.run(&*thread_clock))?;
@@ -236,9 +236,9 @@ impl Drop for Store {
     }
 }
 
-impl Shared {
-    fn new(settings: StoreSettings) -> Shared {
-        Shared {
+impl StoreShared {
+    fn new(settings: StoreSettings) -> StoreShared {
+        StoreShared {
             settings,
             queue: Mutex::default(),
             changed: Condvar::new(),

@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use super::{Shared, Store};
+use super::{Store, StoreShared};
 use crate::db::database::Database;
 use crate::db::error;
 use crate::db::outbox;
@@ -58,7 +58,7 @@ impl Outbox for StoredOutbox {
     }
 }
 
-impl Shared {
+impl StoreShared {
     /// Moves the queue of `ingest` to the write buffer; whether an event is to be delivered.
     pub(super) fn buffer_alerts(&self) -> bool {
         let queued = std::mem::take(&mut self.queue.lock().alerts);

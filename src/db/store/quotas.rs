@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::{Shared, Store};
+use super::{Store, StoreShared};
 use crate::db::quota;
 use crate::domain::quota::QuotaReservation;
 use crate::limits;
@@ -42,7 +42,7 @@ impl Store {
     }
 }
 
-impl Shared {
+impl StoreShared {
     /// Writes the waiting reservations, if there is a database; after an error they wait on.
     pub(super) fn flush_reservations(&self) -> rusqlite::Result<()> {
         let mut queue = self.queue.lock();
@@ -121,7 +121,7 @@ mod tests {
     }
 
     #[test]
-    fn a_disk_that_is_not_there_holds_nobody_up_and_what_it_missed_is_unknown() {
+    fn a_missing_disk_does_not_block_and_its_quotas_are_unknown() {
         let directory = Directory::new();
         let location = location(&directory.path("missing/main-node.db"));
         let opened = open::open(&location, "boot");

@@ -12,7 +12,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::Shared;
+use super::StoreShared;
 use crate::db::database::Database;
 use crate::db::detached::DetachedDatabase;
 use crate::db::error::OpenError;
@@ -25,7 +25,7 @@ use crate::sys::thread::catch_panic;
 
 /// The thread's own state.
 pub(super) struct Writer {
-    shared: Arc<Shared>,
+    shared: Arc<StoreShared>,
     /// Failures in a row, and when to try again.
     failures: u32,
     retry_at: Mono,
@@ -52,7 +52,7 @@ const CLOSING_WAIT: Duration = Duration::from_millis(100);
 const CLOSING_ATTEMPTS: u32 = 25;
 
 impl Writer {
-    pub(super) fn new(shared: Arc<Shared>, opened: Result<Database, OpenError>) -> Writer {
+    pub(super) fn new(shared: Arc<StoreShared>, opened: Result<Database, OpenError>) -> Writer {
         let mut writer = Writer {
             shared,
             failures: 0,
@@ -143,14 +143,14 @@ impl Writer {
         let is_in_place = self.check_files(now);
         if !is_in_place && may_try && !self.preserve_detached(now) {
             // Alerts are delivered all the same.
-            self.flush_first(now, Shared::flush_reservations);
-            self.flush_first(now, Shared::flush_alerts);
+            self.flush_first(now, StoreShared::flush_reservations);
+            self.flush_first(now, StoreShared::flush_alerts);
             return;
         }
         let is_due = is_due || was_detached || !is_in_place;
-        let mut is_written = self.flush_first(now, Shared::flush_reservations);
+        let mut is_written = self.flush_first(now, StoreShared::flush_reservations);
         if has_news || is_due || is_closing || (self.failures > 0 && may_try) {
-            is_written &= self.flush_first(now, Shared::flush_alerts);
+            is_written &= self.flush_first(now, StoreShared::flush_alerts);
         }
         // A commit that may have nothing to write is no proof that the disk is well again.
         let is_due = is_due || is_closing || self.failures > 0;
@@ -167,7 +167,11 @@ impl Writer {
 
     /// Writes what cannot wait for a commit: quota reservations, for which a request waits, and
     /// alerts. Alerts that cannot be written are delivered from memory.
-    fn flush_first(&mut self, now: Moment, flush: fn(&Shared) -> rusqlite::Result<()>) -> bool {
+    fn flush_first(
+        &mut self,
+        now: Moment,
+        flush: fn(&StoreShared) -> rusqlite::Result<()>,
+    ) -> bool {
         loop {
             match flush(&self.shared) {
                 Ok(()) => return true,

@@ -30,7 +30,7 @@ fn a_backup_of_a_database_in_use_is_that_database() {
 }
 
 #[test]
-fn what_cannot_be_backed_up_is_said_and_leaves_nothing_behind() {
+fn a_failed_backup_is_reported_and_leaves_no_file() {
     let directory = Directory::new();
     let path = directory.path("a.db");
     drop(database(&path));
@@ -88,7 +88,7 @@ fn the_newest_backups_are_kept() {
 }
 
 #[test]
-fn a_damaged_backup_is_not_called_whole() {
+fn a_damaged_backup_fails_verification() {
     let directory = Directory::new();
     let path = directory.path("a.db");
     let rows = (0..5_000).map(|at| row("t", T0 + at, at as f64));

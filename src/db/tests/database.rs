@@ -43,7 +43,7 @@ fn hour_of(database: &Database, k: i64, second: i64) -> Aggregate {
 }
 
 #[test]
-fn rows_are_stored_to_the_letter() {
+fn rows_are_stored_exactly() {
     let directory = Directory::new();
     let mut database = database(&directory.path("a.db"));
     let mut batch = entries([
@@ -79,7 +79,7 @@ fn rows_are_stored_to_the_letter() {
 
 /// One table for identity: batches of (second, value), what becomes of them, and the hour.
 #[test]
-fn the_same_observation_is_stored_once_and_a_correction_holds() {
+fn duplicates_are_stored_once_and_corrections_win() {
     type Rows = &'static [(i64, f64)];
     /// Count, min, max, last.
     type Hour = (u64, f64, f64, f64);
@@ -252,7 +252,7 @@ fn a_correction_across_the_year_mends_both_sides() {
 }
 
 #[test]
-fn restored_within_the_boot_age_goes_on_and_after_it_the_clock_decides() {
+fn restored_ages_continue_within_a_boot_and_depend_on_the_clock_after_it() {
     let directory = Directory::new();
     let path = directory.path("a.db");
     let received = trusted(0);

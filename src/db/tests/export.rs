@@ -44,7 +44,7 @@ fn filled(path: &Path) {
 }
 
 #[test]
-fn everything_is_exported_oldest_first_and_as_it_holds() {
+fn all_rows_are_exported_oldest_first_with_corrections() {
     let directory = Directory::new();
     let path = directory.path("a.db");
     filled(&path);
@@ -162,7 +162,7 @@ fn no_text_cell_is_a_formula_to_a_spreadsheet_and_numbers_stay_numbers() {
 }
 
 #[test]
-fn what_cannot_be_read_is_told_alike_by_an_export_and_a_backup() {
+fn export_and_backup_report_read_errors_alike() {
     let directory = Directory::new();
     let text = directory.path("notes.txt");
     std::fs::write(&text, "buy milk").expect("a file can be written");

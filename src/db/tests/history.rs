@@ -191,7 +191,7 @@ fn every_span_fits_its_points() {
 }
 
 #[test]
-fn every_query_ends_within_its_points_and_says_what_it_counted() {
+fn every_query_stays_within_its_points_and_counts_all_rows() {
     let directory = Directory::new();
     let path = directory.path("a.db");
     let mut database = database(&path);
@@ -347,7 +347,7 @@ fn a_part_that_has_lost_its_rows_is_answered_by_hours_and_then_by_days() {
 }
 
 #[test]
-fn a_reader_survives_a_file_that_comes_and_goes() {
+fn a_reader_survives_removal_and_replacement_of_the_file() {
     let directory = Directory::new();
     let path = directory.path("a.db");
     let reader = HistoryReader::new(&path);

@@ -20,7 +20,7 @@ fn foreign(path: &Path) {
 
 /// Whatever is refused must be there unchanged afterwards.
 #[test]
-fn what_is_not_ours_is_refused_in_words_and_left_alone() {
+fn foreign_files_are_refused_and_not_changed() {
     let directory = Directory::new();
     let mut messages = String::new();
     let text = directory.path("notes.txt");
@@ -170,7 +170,7 @@ fn what_a_removed_database_left_in_its_log_is_kept() {
 /// Without its lock on the file any program that closes the database last removes the log
 /// under the node. The kernel drops the locks with any descriptor that this process closes.
 #[test]
-fn an_open_database_keeps_its_lock_whatever_is_looked_at() {
+fn an_open_database_keeps_its_lock_while_files_are_probed() {
     let directory = Directory::new();
     let path = directory.path("main-node.db");
     drop(open(&location(&path), "boot").expect("a database can be made"));

@@ -76,7 +76,7 @@ fn told(connection: &Connection) -> Vec<(String, String, u32)> {
 }
 
 #[test]
-fn how_people_were_told_is_kept_with_the_incident_and_bounded() {
+fn deliveries_are_kept_with_their_incident_and_bounded() {
     let both = [
         event(1, AlertEventKind::Trigger),
         event(1, AlertEventKind::Recovery),
@@ -124,7 +124,7 @@ fn how_people_were_told_is_kept_with_the_incident_and_bounded() {
 }
 
 #[test]
-fn what_was_told_while_the_disk_failed_is_noted_when_it_works_again() {
+fn deliveries_during_a_disk_failure_are_recorded_afterwards() {
     let mut connection = database();
     let mut unwritten = OutboxBuffer::default();
     unwritten.add(commit(&[event(1, AlertEventKind::Trigger)]), &["mail"]);
@@ -177,7 +177,7 @@ fn events_wait_on_each_channel_until_they_are_delivered() {
 }
 
 #[test]
-fn what_was_tried_keeps_its_message_and_begins_its_thread() {
+fn an_attempted_event_keeps_its_message_and_starts_a_mail_thread() {
     let (mut connection, mut unwritten) = stored(&[event(1, AlertEventKind::Trigger)]);
     let mail = unwritten.pending(Some(&connection), "mail");
     for message_id in ["first@x", "second@x"] {
@@ -220,7 +220,7 @@ fn mail_is_not_asked_to_tell_that_mail_fails() {
 }
 
 #[test]
-fn a_disk_that_fails_does_not_keep_its_own_alert_from_being_told() {
+fn the_alert_of_a_failing_disk_is_delivered() {
     let mut connection = database();
     connection
         .pragma_update(None, "query_only", true)
@@ -304,7 +304,7 @@ fn an_outcome_that_the_disk_refuses_counts_at_once_and_is_written_later() {
 }
 
 #[test]
-fn what_is_too_much_is_dropped_counted_and_told() {
+fn excess_events_are_dropped_counted_and_reported() {
     let events: Vec<AlertEvent> = (1..=limits::OUTBOX_ROWS as u64 + 3)
         .map(|incident| event(incident, AlertEventKind::Trigger))
         .collect();
@@ -494,7 +494,7 @@ fn state_and_history_are_read_back() {
 }
 
 #[test]
-fn a_state_that_cannot_be_read_begins_anew_after_the_history() {
+fn an_unreadable_alert_state_is_reset_and_counts_on_from_the_history() {
     let (mut connection, _) = stored(&[event(5, AlertEventKind::Trigger)]);
     let transaction = connection
         .transaction_with_behavior(TransactionBehavior::Immediate)

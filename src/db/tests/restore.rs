@@ -167,7 +167,7 @@ fn wherever_a_crash_interrupts_it_the_next_start_completes_it() {
 }
 
 #[test]
-fn what_is_not_whole_is_never_taken() {
+fn an_incomplete_copy_is_never_restored() {
     let directory = Directory::new();
     let path = directory.path("db");
     drop(holding(&path, "present"));
@@ -194,7 +194,7 @@ fn what_is_not_whole_is_never_taken() {
 }
 
 #[test]
-fn what_cannot_be_restored_is_refused_in_words_and_stages_nothing() {
+fn an_invalid_backup_is_refused_and_not_staged() {
     let directory = Directory::new();
     let path = directory.path("db");
     drop(holding(&path, "present"));
@@ -252,7 +252,7 @@ fn what_cannot_be_restored_is_refused_in_words_and_stages_nothing() {
 }
 
 #[test]
-fn copies_of_every_earlier_version_are_led_here() {
+fn backups_of_every_earlier_version_are_migrated() {
     for version in 1..=schema::STEPS.len() {
         let directory = Directory::new();
         let (path, old) = (directory.path("db"), directory.path("old"));

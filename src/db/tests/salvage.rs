@@ -100,7 +100,7 @@ const ROWS: &str = "SELECT count(*) FROM records";
 const SUMMED: &str = "SELECT sum(count) FROM hourly";
 
 #[test]
-fn what_waits_to_be_told_outlives_the_database_and_is_not_told_again() {
+fn pending_alerts_survive_a_salvage_and_are_delivered_once() {
     use crate::db::outbox::{self, OutboxBuffer};
     use crate::domain::alert::{AlertCommit, AlertState};
     use crate::domain::alert_event::AlertEventKind;
@@ -211,7 +211,7 @@ fn hours_that_are_lost_come_back_from_their_rows() {
 }
 
 #[test]
-fn a_file_of_nonsense_leaves_an_empty_database_that_works() {
+fn a_file_of_random_bytes_leaves_an_empty_working_database() {
     let directory = Directory::new();
     let path = directory.path("a.db");
     std::fs::write(&path, [7; 10 * PAGE]).expect("a file can be written");
@@ -222,7 +222,7 @@ fn a_file_of_nonsense_leaves_an_empty_database_that_works() {
 }
 
 #[test]
-fn the_newest_whole_backup_fills_the_holes() {
+fn the_newest_valid_backup_supplies_unreadable_rows() {
     let directory = Directory::new();
     let path = directory.path("a.db");
     let rows = filled(&path);
@@ -263,7 +263,7 @@ fn readings_that_come_meanwhile_keep_their_place() {
 }
 
 #[test]
-fn a_salvage_that_was_interrupted_goes_on_after_a_restart() {
+fn an_interrupted_salvage_continues_after_a_restart() {
     let directory = Directory::new();
     let path = directory.path("a.db");
     let rows = filled(&path);

@@ -15,7 +15,7 @@ use crate::sys::clock::ManualClock;
 /// A writer without its thread, and what it shares.
 struct Scene {
     directory: Directory,
-    shared: Arc<Shared>,
+    shared: Arc<StoreShared>,
     writer: Writer,
     path: PathBuf,
 }
@@ -31,7 +31,7 @@ impl Scene {
         let mut settings = StoreSettings::new(location(&path), "this-boot".to_owned());
         change(&mut settings);
         let opened = open::open(&settings.location, &settings.boot);
-        let shared = Arc::new(Shared::new(settings));
+        let shared = Arc::new(StoreShared::new(settings));
         Scene {
             writer: Writer::new(shared.clone(), opened),
             directory,
@@ -88,7 +88,7 @@ fn quick_sources_fill_no_queue_while_the_disk_takes_rows() {
 }
 
 #[test]
-fn the_turn_says_when_it_wants_to_come_again() {
+fn a_turn_returns_when_the_next_is_due() {
     let mut scene = Scene::new();
     scene.append(vec![row("t", T0, 1.0)], trusted(5));
     let look = i64::try_from(limits::FILE_CHECK_INTERVAL.as_secs()).expect("a short time");
@@ -101,7 +101,7 @@ fn the_turn_says_when_it_wants_to_come_again() {
 }
 
 #[test]
-fn rows_wait_for_a_clock_that_can_be_believed_and_are_then_stamped_rightly() {
+fn rows_wait_for_a_trusted_clock_and_get_its_time() {
     let mut scene = Scene::new();
     let doubtful = |second| Moment {
         wall: Wall::from_second(77),
@@ -321,7 +321,7 @@ fn a_write_that_does_not_come_back_is_trouble() {
 }
 
 #[test]
-fn it_is_told_how_far_back_the_tiers_go() {
+fn status_has_the_extent_of_each_tier() {
     let mut scene = Scene::new();
     assert_eq!(
         scene.shared.status(trusted(0).mono).extent,
@@ -339,7 +339,7 @@ fn it_is_told_how_far_back_the_tiers_go() {
 }
 
 #[test]
-fn sizes_are_told() {
+fn status_has_the_file_sizes() {
     let mut scene = Scene::new();
     scene.append(many(0), trusted(0));
     let status = scene.turn(trusted(60));
@@ -354,7 +354,7 @@ fn damage(path: &std::path::Path) {
 }
 
 #[test]
-fn a_database_damaged_at_start_is_set_aside_and_the_node_goes_on() {
+fn a_database_damaged_at_start_is_quarantined_and_storing_continues() {
     let mut scene = Scene::new();
     scene.append(many(0), trusted(0));
     scene.turn(trusted(60));
@@ -368,7 +368,7 @@ fn a_database_damaged_at_start_is_set_aside_and_the_node_goes_on() {
     assert!(
         crate::db::last_run::last_values(&opened, location, "this-boot", &|_| false).is_empty()
     );
-    let shared = Arc::new(Shared::new(shared.settings.clone()));
+    let shared = Arc::new(StoreShared::new(shared.settings.clone()));
     scene.writer = Writer::new(shared.clone(), opened);
     scene.shared = shared;
     scene.append(vec![row("t", T0 + 5_000, 1.0)], trusted(5_000));
@@ -415,7 +415,7 @@ fn damage_found_while_running_costs_no_reading_that_waits() {
 }
 
 #[test]
-fn a_card_that_destroys_one_database_after_another_is_not_filled_with_them() {
+fn repeated_damage_does_not_fill_the_card_with_quarantined_files() {
     let mut scene = Scene::new();
     for round in 0..3 {
         scene.append(vec![row("t", T0 + round, 1.0)], trusted(round * 60));
@@ -436,7 +436,7 @@ fn a_card_that_destroys_one_database_after_another_is_not_filled_with_them() {
 }
 
 #[test]
-fn damage_that_only_alerts_meet_is_set_aside_too_and_told_once() {
+fn damage_in_alert_tables_is_quarantined_and_reported_once() {
     let mut scene = Scene::with(|settings| settings.channels = vec!["mail".into()]);
     scene.append(many(0), trusted(0));
     scene.turn(trusted(60));
@@ -555,7 +555,7 @@ fn a_read_only_card_shows_what_was_last_known() {
     let restored = crate::db::last_run::last_values(&opened, &location, "this-boot", &|_| false);
     assert!(!restored.is_empty());
     let settings = StoreSettings::new(location.clone(), "this-boot".to_owned());
-    let shared = Arc::new(Shared::new(settings));
+    let shared = Arc::new(StoreShared::new(settings));
     let mut writer = Writer::new(shared.clone(), opened);
     shared.append(vec![row("t", T0, 1.0)], trusted(0).mono);
     writer.run_due(trusted(60), false);
@@ -702,7 +702,7 @@ fn a_log_that_was_removed_costs_nothing_even_if_the_process_is_killed() {
 }
 
 #[test]
-fn a_log_that_is_removed_before_a_commit_is_noticed_before_anything_is_called_stored() {
+fn a_removed_wal_is_detected_before_rows_count_as_stored() {
     let (mut scene, _) = with_backup();
     std::fs::remove_file(file::sibling(&scene.path, "-wal")).expect("it can be removed");
     scene.append(many(4_000), trusted(4_000));
@@ -716,7 +716,7 @@ fn a_log_that_is_removed_before_a_commit_is_noticed_before_anything_is_called_st
 }
 
 #[test]
-fn a_database_that_was_removed_or_moved_is_kept_and_another_begun() {
+fn a_removed_or_moved_database_is_kept_and_a_new_one_created() {
     let (mut scene, _) = with_backup();
     std::fs::remove_file(&scene.path).expect("it can be removed");
     let notice = goes_on(&mut scene, 0);
@@ -746,7 +746,7 @@ fn a_directory_that_is_renamed_keeps_its_rows_and_the_new_ones_wait() {
     let mut settings = StoreSettings::new(location(&home.join("main-node.db")), "this-boot".into());
     settings.commit_every = Duration::ZERO;
     let opened = open::open(&settings.location, &settings.boot);
-    let shared = Arc::new(Shared::new(settings));
+    let shared = Arc::new(StoreShared::new(settings));
     let mut writer = Writer::new(shared.clone(), opened);
     shared.append(many(0), trusted(0).mono);
     writer.run_due(trusted(1), false);
@@ -773,7 +773,7 @@ fn a_link_that_leads_elsewhere_changes_the_database() {
     std::os::unix::fs::symlink(&one, &link).expect("a link can be made");
     let settings = StoreSettings::new(location(&link), "this-boot".to_owned());
     let opened = open::open(&settings.location, &settings.boot);
-    let shared = Arc::new(Shared::new(settings));
+    let shared = Arc::new(StoreShared::new(settings));
     let mut writer = Writer::new(shared.clone(), opened);
     shared.append(many(0), trusted(0).mono);
     writer.run_due(trusted(60), false);
@@ -803,7 +803,7 @@ fn what_an_other_program_writes_as_sqlite_does_is_no_exchange() {
 }
 
 #[test]
-fn alerts_that_wait_in_a_database_that_was_replaced_are_told_from_the_new_one() {
+fn pending_alerts_of_a_replaced_database_are_delivered_from_the_new_one() {
     let mut scene = Scene::with(|settings| settings.channels = vec!["mail".into()]);
     scene.append(vec![row("t", T0, 1.0)], trusted(0));
     scene.shared.queue.lock().alerts.push_back(AlertCommit {
@@ -819,7 +819,7 @@ fn alerts_that_wait_in_a_database_that_was_replaced_are_told_from_the_new_one() 
 }
 
 #[test]
-fn a_stop_says_how_many_readings_are_lost_and_why() {
+fn stop_reports_how_many_readings_are_lost_and_why() {
     let directory = Directory::new();
     let path = directory.path("main-node.db");
     let settings = StoreSettings::new(location(&path), "this-boot".to_owned());
@@ -888,7 +888,7 @@ fn damage_old_rows(scene: &Scene) {
 }
 
 #[test]
-fn damage_that_only_readers_meet_is_set_aside_where_it_is_there() {
+fn damage_found_by_readers_is_confirmed_and_quarantined() {
     let (mut scene, _) = with_backup();
     let reader = crate::db::history::HistoryReader::new(&scene.path);
     let query = crate::domain::history::HistoryQuery {

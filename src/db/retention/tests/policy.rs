@@ -282,7 +282,7 @@ fn forty_days(path: &std::path::Path) -> Database {
 const NOW: i64 = 40 * DAY;
 
 #[test]
-fn a_clock_that_jumps_deletes_nothing_and_storing_goes_on() {
+fn a_clock_jump_deletes_nothing_and_storing_continues() {
     let kept = RetentionPolicy::default();
     let template = Directory::new();
     drop(forty_days(&template.path("a.db")));

@@ -192,7 +192,7 @@ fn an_hour_that_becomes_busy_late_gets_its_fives_then() {
 }
 
 #[test]
-fn rows_out_of_order_are_summed_up_by_what_holds() {
+fn rows_out_of_order_are_rolled_up_by_the_highest_id_of_a_second() {
     let directory = Directory::new();
     let path = directory.path("a.db");
     let mut database = database(&path);

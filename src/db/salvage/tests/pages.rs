@@ -113,7 +113,7 @@ fn what_sqlite_reads_is_what_is_read_here() {
 }
 
 #[test]
-fn the_log_is_read_as_far_as_it_holds() {
+fn wal_is_read_up_to_its_last_valid_frame() {
     let directory = Directory::new();
     let path = directory.path("a.db");
     let connection = Connection::open(&path).expect("a database can be made");
@@ -151,7 +151,7 @@ fn the_log_is_read_as_far_as_it_holds() {
 
 /// Whatever the bytes are, it ends, and finds no more than there can be.
 #[test]
-fn nonsense_is_no_reason_to_panic_or_to_go_on_for_ever() {
+fn random_pages_cause_neither_panic_nor_endless_loop() {
     let directory = Directory::new();
     let path = directory.path("a.db");
     sample(&path, 512);
