@@ -18,10 +18,10 @@ use crate::domain::time::Moment;
 use crate::sys::shutdown::StopToken;
 
 /// The channels of one kind that the configuration asks for.
-type Kind = fn(&Notifications, &SenderInfo) -> Vec<Box<dyn Channel>>;
+type ChannelKind = fn(&Notifications, &SenderInfo) -> Vec<Box<dyn Channel>>;
 
 /// Every kind of channel.
-const KINDS: [Kind; 2] = [mail::channels, webhook::channels];
+const KINDS: [ChannelKind; 2] = [mail::channels, webhook::channels];
 
 /// Every channel that is configured.
 pub fn configured(settings: &Notifications, sender: &SenderInfo) -> Vec<Box<dyn Channel>> {
