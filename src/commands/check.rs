@@ -103,9 +103,10 @@ fn local_names(config: &Config) -> Option<Finding> {
     // A proxy looks names up itself.
     let sources = config.sources.iter().filter(|it| it.proxy.is_none());
     let hosts = sources.filter_map(|source| source.host());
-    match is_static {
-        true => local_names_note(hosts.collect()),
-        false => None,
+    if is_static {
+        local_names_note(hosts.collect())
+    } else {
+        None
     }
 }
 
@@ -153,14 +154,17 @@ fn database(config: &Config, made_at_start: Option<&Path>) -> Finding {
             ))
         }
         Err(error) => Problem(error.to_string()),
-        Ok(FileKind::Absent) => match directory_is_writable(path) {
-            true => Fine(format!("the database {} will be created", path.display())),
-            false => Problem(format!(
-                "the database {} cannot be created: its directory is not writable for this user; \
+        Ok(FileKind::Absent) => {
+            if directory_is_writable(path) {
+                Fine(format!("the database {} will be created", path.display()))
+            } else {
+                Problem(format!(
+                    "the database {} cannot be created: its directory is not writable for this user; \
                  give it to the service's user, or name another file with `database = …`",
-                path.display()
-            )),
-        },
+                    path.display()
+                ))
+            }
+        }
         Ok(FileKind::MainNode { version }) if version > schema::VERSION => {
             let path = path.clone();
             Problem(
@@ -172,8 +176,8 @@ fn database(config: &Config, made_at_start: Option<&Path>) -> Finding {
             )
         }
         Ok(found @ (FileKind::MainNode { .. } | FileKind::EmptySqlite)) => {
-            match disk::is_writable(path) {
-                true => Fine(match found {
+            if disk::is_writable(path) {
+                Fine(match found {
                     FileKind::MainNode { version } if version < schema::VERSION => format!(
                         "{} is a main-node database of version {version}; it will be backed up and \
                          migrated to version {} when the service starts",
@@ -181,11 +185,12 @@ fn database(config: &Config, made_at_start: Option<&Path>) -> Finding {
                         schema::VERSION
                     ),
                     _ => format!("{} is a main-node database", path.display()),
-                }),
-                false => Problem(format!(
+                })
+            } else {
+                Problem(format!(
                     "the database {} is not writable for this user: give it to the service's user",
                     path.display()
-                )),
+                ))
             }
         }
         Ok(FileKind::NotSqlite { begins }) => Problem(format!(

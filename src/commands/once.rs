@@ -31,9 +31,10 @@ pub fn once(overrides: &Overrides) -> u8 {
         let is_failed = matches!(it.observation.outcome, FetchOutcome::Failed { .. });
         is_failed || it.conflict.is_some()
     };
-    match fetched.iter().any(is_bad) {
-        true => FAILED,
-        false => printed,
+    if fetched.iter().any(is_bad) {
+        FAILED
+    } else {
+        printed
     }
 }
 

@@ -120,9 +120,10 @@ pub fn exchanges(name: &str, exchanges: &[HttpExchange], is_failed: bool) -> Str
 }
 
 fn paint(text: &str, code: &str, colour: bool) -> String {
-    match colour {
-        true => format!("\x1b[{code}m{text}\x1b[0m"),
-        false => text.to_owned(),
+    if colour {
+        format!("\x1b[{code}m{text}\x1b[0m")
+    } else {
+        text.to_owned()
     }
 }
 

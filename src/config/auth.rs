@@ -183,9 +183,10 @@ pub fn warn_missing_auth(
     if operation.security.is_empty() || ways.any(|schemes| schemes.iter().all(is_filled)) {
         return;
     }
-    let weight = match headers.is_empty() {
-        true => Severity::Problem,
-        false => Severity::Note,
+    let weight = if headers.is_empty() {
+        Severity::Problem
+    } else {
+        Severity::Note
     };
     item.remark(
         weight,
@@ -220,9 +221,10 @@ pub fn auth_forms(operation: &Operation) -> String {
             ways.push(way);
         }
     }
-    match ways.is_empty() {
-        true => "nothing".to_owned(),
-        false => ways.join(" or "),
+    if ways.is_empty() {
+        "nothing".to_owned()
+    } else {
+        ways.join(" or ")
     }
 }
 

@@ -153,9 +153,10 @@ pub fn source_name(id: &str) -> String {
 /// A TOML key, quoted where it has to be.
 pub fn key(name: &str) -> String {
     let is_bare = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-');
-    match name.chars().all(is_bare) && !name.is_empty() {
-        true => name.to_owned(),
-        false => format!("{name:?}"),
+    if name.chars().all(is_bare) && !name.is_empty() {
+        name.to_owned()
+    } else {
+        format!("{name:?}")
     }
 }
 

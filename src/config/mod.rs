@@ -336,9 +336,10 @@ impl Config {
         if let Some(page) = &self.notifications.page {
             return page.trim_end_matches('/').to_owned();
         }
-        let host = match self.name.contains('.') {
-            true => self.name.clone(),
-            false => format!("{}.local", self.name),
+        let host = if self.name.contains('.') {
+            self.name.clone()
+        } else {
+            format!("{}.local", self.name)
         };
         let port = self.listen.first().map_or(8000, SocketAddr::port);
         format!("http://{host}:{port}")

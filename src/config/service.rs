@@ -108,9 +108,10 @@ impl InstalledService {
                     let stores = CREDENTIAL_STORES
                         .iter()
                         .map(|store| root.join(store).join(name));
-                    match path.starts_with('/') {
-                        true => service.add_credential(name, below(root, path)),
-                        false => stores.for_each(|path| service.add_credential(name, path)),
+                    if path.starts_with('/') {
+                        service.add_credential(name, below(root, path))
+                    } else {
+                        stores.for_each(|path| service.add_credential(name, path))
                     }
                 }
             }
@@ -199,9 +200,10 @@ fn parse_options(text: &str, options: &mut Options) {
 fn list(options: &Options, name: &str) -> Vec<String> {
     let mut values = Vec::new();
     for (_, value) in options.iter().filter(|(option, _)| option == name) {
-        match value.is_empty() {
-            true => values.clear(),
-            false => values.push(value.replace("%%", "%")),
+        if value.is_empty() {
+            values.clear()
+        } else {
+            values.push(value.replace("%%", "%"))
         }
     }
     values

@@ -20,9 +20,10 @@ pub fn read_url(item: &TableEntry<'_>) -> Option<String> {
         // What stands before the first slash may be the machine; a path may be the secret.
         let rest = url.split_once("://").map_or(url.as_str(), |it| it.1);
         let (authority, behind) = rest.split_at(authority_end(rest));
-        let shown = match behind.contains('@') {
-            true => MASK,
-            false => authority.rsplit_once('@').map_or(authority, |it| it.1),
+        let shown = if behind.contains('@') {
+            MASK
+        } else {
+            authority.rsplit_once('@').map_or(authority, |it| it.1)
         };
         hide_url_secrets(item, rest);
         item.problem(format!("{key}: expected {WHAT}, found the text {shown:?}"));

@@ -9,10 +9,9 @@ fn with_all_options(example: &str) -> String {
             rest.starts_with(|first: char| first.is_ascii_lowercase() || first == '[')
         })
     };
-    let lines = example.lines().map(|line| match is_option(line) {
-        true => &line[1..],
-        false => line,
-    });
+    let lines = example
+        .lines()
+        .map(|line| if is_option(line) { &line[1..] } else { line });
     lines.collect::<Vec<_>>().join("\n")
 }
 

@@ -278,9 +278,10 @@ fn every_heading_that_a_message_advises_is_toml() {
     for file in std::fs::read_dir("tests/golden").expect("there are golden files") {
         let path = file.expect("it is listed").path();
         let is_text = path.extension().is_some_and(|it| it == "txt");
-        let text = match is_text {
-            true => std::fs::read_to_string(&path).expect("it is text"),
-            false => continue,
+        let text = if is_text {
+            std::fs::read_to_string(&path).expect("it is text")
+        } else {
+            continue;
         };
         for heading in headings(&text) {
             count += 1;
