@@ -17,13 +17,13 @@ pub struct CommandLine {
     /// print the version
     pub version: bool,
     #[argh(option, arg_name = "FILE")]
-    /// the configuration (default: main-node.toml here, then in /etc/main-node)
+    /// configuration file (default: ./main-node.toml, then /etc/main-node/main-node.toml)
     pub config: Option<String>,
     #[argh(option, arg_name = "ADDR:PORT")]
-    /// where to listen, instead of what the configuration says; commas separate several
+    /// address to listen on, instead of that in the configuration; commas separate several
     pub listen: Option<String>,
     #[argh(option, arg_name = "FILE")]
-    /// the database, instead of what the configuration says
+    /// database file, instead of that in the configuration
     pub database: Option<String>,
     #[argh(subcommand)]
     pub command: Option<Command>,
@@ -47,32 +47,32 @@ pub enum Command {
     Restore(RestoreArguments),
 }
 
-/// the service: fetch, store, serve (also what happens without a command)
+/// run the service: fetch, store, serve (the default without a command)
 #[derive(FromArgs, Debug, Default)]
 #[cfg_attr(test, derive(argh::ArgsInfo))]
 #[argh(subcommand, name = "serve")]
 pub struct ServeArguments {
     #[argh(option, arg_name = "FILE")]
-    /// the configuration
+    /// configuration file
     pub config: Option<String>,
     #[argh(option, arg_name = "ADDR:PORT")]
-    /// where to listen
+    /// address to listen on
     pub listen: Option<String>,
     #[argh(option, arg_name = "FILE")]
-    /// the database
+    /// database file
     pub database: Option<String>,
 }
 
-/// the whole system with no network: the compiled-in API is simulated in-process
+/// try it without a network: run the service with a simulated API
 #[derive(FromArgs, Debug)]
 #[cfg_attr(test, derive(argh::ArgsInfo))]
 #[argh(subcommand, name = "demo")]
 pub struct DemoArguments {
     #[argh(option, arg_name = "ADDR:PORT")]
-    /// where to listen (default: 127.0.0.1:8000)
+    /// address to listen on (default: 127.0.0.1:8000)
     pub listen: Option<String>,
     #[argh(option, arg_name = "FILE")]
-    /// keep the data here instead of in a temporary file
+    /// database file to keep (default: a temporary one)
     pub database: Option<String>,
 }
 
@@ -82,7 +82,7 @@ pub struct DemoArguments {
 #[argh(subcommand, name = "once")]
 pub struct OnceArguments {
     #[argh(option, arg_name = "FILE")]
-    /// the configuration
+    /// configuration file
     pub config: Option<String>,
 }
 
@@ -92,13 +92,13 @@ pub struct OnceArguments {
 #[argh(subcommand, name = "check")]
 pub struct CheckArguments {
     #[argh(option, arg_name = "FILE")]
-    /// the configuration
+    /// configuration file
     pub config: Option<String>,
     #[argh(option, arg_name = "ADDR:PORT")]
-    /// where the service is to listen
+    /// address to listen on
     pub listen: Option<String>,
     #[argh(option, arg_name = "FILE")]
-    /// the database of the service
+    /// database file
     pub database: Option<String>,
     #[argh(switch)]
     /// fetch each source too
@@ -121,7 +121,7 @@ pub struct OperationsArguments {
 #[argh(subcommand, name = "test-alert")]
 pub struct TestAlertArguments {
     #[argh(option, arg_name = "FILE")]
-    /// the configuration
+    /// configuration file
     pub config: Option<String>,
 }
 
@@ -131,11 +131,11 @@ pub struct TestAlertArguments {
 #[argh(subcommand, name = "rehearse")]
 pub struct RehearseArguments {
     #[argh(option, arg_name = "FILE")]
-    /// the configuration
+    /// configuration file
     pub config: Option<String>,
 }
 
-/// print the notices of everything compiled in
+/// print the licences of all compiled-in code
 #[derive(FromArgs, Debug)]
 #[cfg_attr(test, derive(argh::ArgsInfo))]
 #[argh(subcommand, name = "licenses")]
@@ -147,13 +147,13 @@ pub struct LicensesArguments {}
 #[argh(subcommand, name = "backup")]
 pub struct BackupArguments {
     #[argh(positional, arg_name = "FILE")]
-    /// where the copy goes; must not exist
+    /// file for the copy; must not exist yet
     pub file: String,
     #[argh(option, arg_name = "FILE")]
-    /// the configuration
+    /// configuration file
     pub config: Option<String>,
     #[argh(option, arg_name = "FILE")]
-    /// the database of the service
+    /// database file
     pub database: Option<String>,
 }
 
@@ -166,48 +166,48 @@ pub struct ExportArguments {
     /// only this key
     pub key: Option<String>,
     #[argh(option, arg_name = "TIME")]
-    /// not before: RFC 3339, or -24h
+    /// start, included: RFC 3339, or relative such as -24h
     pub from: Option<String>,
     #[argh(option, arg_name = "TIME")]
-    /// before: RFC 3339, or -24h
+    /// end, excluded: RFC 3339, or relative such as -24h
     pub to: Option<String>,
     #[argh(option, default = "String::from(\"csv\")", arg_name = "csv|jsonl")]
-    /// csv (default) or jsonl
+    /// output format: csv (default) or jsonl
     pub format: String,
     #[argh(option, arg_name = "FILE")]
-    /// the configuration
+    /// configuration file
     pub config: Option<String>,
     #[argh(option, arg_name = "FILE")]
-    /// the database of the service
+    /// database file
     pub database: Option<String>,
 }
 
-/// ask the running node whether it is healthy; exit 0 if so, else 1
+/// check that the running node is healthy; exit status 0 if so, else 1
 #[derive(FromArgs, Debug)]
 #[cfg_attr(test, derive(argh::ArgsInfo))]
 #[argh(subcommand, name = "healthcheck")]
 pub struct HealthcheckArguments {
     #[argh(option, arg_name = "FILE")]
-    /// the configuration of the node
+    /// configuration file of the running node
     pub config: Option<String>,
     #[argh(option, arg_name = "ADDR:PORT")]
-    /// where it listens
+    /// address that it listens on
     pub listen: Option<String>,
 }
 
-/// have a copy take the place of the database at the next start; restarts the service
+/// replace the database by a copy of one; restarts the service
 #[derive(FromArgs, Debug)]
 #[cfg_attr(test, derive(argh::ArgsInfo))]
 #[argh(subcommand, name = "restore")]
 pub struct RestoreArguments {
     #[argh(positional, arg_name = "FILE")]
-    /// a copy that backup made, or another main-node's database
+    /// copy made by backup, or the database of another main-node
     pub file: String,
     #[argh(option, arg_name = "FILE")]
-    /// the configuration
+    /// configuration file
     pub config: Option<String>,
     #[argh(option, arg_name = "FILE")]
-    /// the database of the service
+    /// database file
     pub database: Option<String>,
 }
 
@@ -343,7 +343,7 @@ mod tests {
     }
 
     #[test]
-    fn a_wrong_argument_is_told_with_what_is_near_it() {
+    fn a_wrong_argument_is_reported_with_the_nearest_one() {
         for (line, expected) in [
             ("chek", "there is no command \"chek\"; did you mean check?"),
             ("chek --online", "did you mean check?"),

@@ -32,7 +32,7 @@ main() {
     [ "$(id -u)" = 0 ] || fail "this has to run as root: sudo $0"
     [ -x ./main-node ] || fail "there is no main-node beside $0 to install"
     build=$(digest ./main-node)
-    ./main-node --version >/dev/null || fail "this main-node does not run on this machine ($(uname -m)): it was built for another"
+    ./main-node --version >/dev/null || fail "this main-node does not run on this machine ($(uname -m)): it was built for another architecture"
 
     say "main-node build $build"
     install_once
@@ -41,16 +41,16 @@ main() {
     install -m 755 main-node $PROGRAM.new || fail "the program cannot be copied to $PROGRAM.new"
     check_there || {
         rm -f $PROGRAM.new
-        fail "nothing was switched: mend what is named above and deploy again"
+        fail "nothing was switched: fix the problems above and deploy again"
     }
     if [ -e $PROGRAM ] && cmp -s $PROGRAM $PROGRAM.new && cmp -s main-node.service $UNIT && systemctl is-active --quiet main-node; then
         rm -f $PROGRAM.new
-        say "it runs already; nothing to do"
+        say "this build is already running; nothing to do"
         exit 0
     fi
     switch
     if healthy; then
-        say "deployed: build $build is healthy and has asked a source"
+        say "deployed: build $build is healthy and has requested a source"
         exit 0
     fi
     roll_back
@@ -65,12 +65,12 @@ install_once() {
     [ -e $UNIT ] || first=yes
     if [ ! -e $CONFIG ]; then
         install -D -m 644 main-node.toml $CONFIG || fail "$CONFIG cannot be written"
-        say "$CONFIG is new: the example. Edit it, then: systemctl restart main-node"
+        say "created $CONFIG from the example. Edit it, then: systemctl restart main-node"
     fi
     install -D -m 644 main-node.sysusers $SYSUSERS
     # Beside a service whose user systemd makes up while it runs (DynamicUser=, until 0.1), the
     # name is taken: `switch` makes the user when that service has stopped.
-    is_dynamic || make_user || fail "the user main-node cannot be made"
+    is_dynamic || make_user || fail "the user main-node cannot be created"
 }
 
 # Whether systemd makes the user of the installed unit up.
@@ -128,7 +128,7 @@ switch() {
         make_user || {
             systemctl start main-node
             rm -f $PROGRAM.new
-            fail "the user main-node cannot be made; nothing was switched"
+            fail "the user main-node cannot be created; nothing was switched"
         }
     fi
     install -m 644 main-node.service $UNIT || fail "$UNIT cannot be written"
@@ -187,12 +187,12 @@ own_state() {
 
 # Gives the old program back, and with it the database that it knows.
 roll_back() {
-    say "the new program is not healthy within $PATIENCE s; its last words:"
+    say "the new program is not healthy within $PATIENCE s; its last log lines:"
     last_words
     bounded_stop
     if [ ! -e $PROGRAM.old ]; then
         [ $first = no ] || systemctl disable --quiet main-node
-        say "there is no older program to go back to; main-node is stopped"
+        say "there is no older program to roll back to; main-node is stopped"
         return
     fi
     mv -f $PROGRAM.old $PROGRAM
@@ -234,7 +234,7 @@ uninstall() {
         [ -z "$path" ] || [ ! -e "$path" ] || kept+=("$path")
     done
     say "main-node is removed"
-    [ ${#kept[@]} -eq 0 ] || say "left as it is: ${kept[*]}"
+    [ ${#kept[@]} -eq 0 ] || say "kept: ${kept[*]}"
     [ "$1" = --purge ] || [ ${#kept[@]} -eq 0 ] || say "$0 --purge removes configuration and readings too"
 }
 

@@ -88,7 +88,7 @@ fn page() -> String {
         roman("(1)"),
     ]);
     page.text([
-        roman("The dashboard at /web, the API's description at /openapi.json, README."),
+        roman("The dashboard is at /web, the description of the API at /openapi.json."),
         line_break(),
     ]);
     page.render()
@@ -121,15 +121,15 @@ const SECTIONS: [(&str, Entries); 4] = [
         &[
             (
                 "/etc/main-node/main-node.toml",
-                "The configuration, unless there is a main-node.toml where the program runs, or --config names one.",
+                "The configuration, unless --config names another, or the current directory has a main-node.toml.",
             ),
             (
                 "/etc/main-node/secrets.env",
-                "Environment of the service: root's, mode 0600.",
+                "Environment of the service, for secrets; owned by root, mode 0600.",
             ),
             (
                 "/var/lib/main-node/main-node.db",
-                "The readings, an SQLite database; main-node backup copies it while the service runs.",
+                "The readings: an SQLite database. main-node backup copies it while the service runs.",
             ),
         ],
     ),
@@ -150,8 +150,11 @@ const SECTIONS: [(&str, Entries); 4] = [
     (
         "EXIT STATUS",
         &[
-            ("0", "Fine."),
-            ("1", "What was asked about is bad; of check, any problem."),
+            ("0", "Success."),
+            (
+                "1",
+                "Failure: a source or channel fails, the node is not healthy; for check, any problem.",
+            ),
             ("2", "Wrong arguments, or an error in the configuration."),
         ],
     ),
@@ -159,7 +162,7 @@ const SECTIONS: [(&str, Entries); 4] = [
         "SIGNALS",
         &[(
             "SIGTERM SIGINT",
-            "End the service within five seconds, all readings committed; a second one ends it at once.",
+            "Stop the service within five seconds, with all readings written; a second signal stops it at once.",
         )],
     ),
 ];

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::{FAILED, become_owner, local_settings, print_out};
+use super::{FAILED, local_settings, print_out, switch_to_owner};
 use crate::config::Overrides;
 use crate::db::backup as database_backup;
 
@@ -11,7 +11,7 @@ pub fn backup(overrides: &Overrides, target: &Path) -> u8 {
         Ok(essentials) => essentials.database,
         Err(status) => return status,
     };
-    become_owner(&database);
+    switch_to_owner(&database);
     match database_backup::backup(&database, target) {
         Ok(backup) => print_out(&format_args!(
             "{}: {} records, {} bytes, verified\n",

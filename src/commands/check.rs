@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::{
-    FAILED, become_owner, once, print_out, print_problems, service, suggest_sudo,
+    FAILED, once, print_out, print_problems, service, suggest_sudo, switch_to_owner,
     unreadable_database,
 };
 use crate::api::client::APIS;
@@ -34,7 +34,7 @@ use crate::sys::os_error::reason;
 use crate::sys::tls::system_roots;
 use openapi::operation::nearest;
 
-/// What one look found.
+/// Result of one check.
 enum Finding {
     Fine(String),
     Problem(String),
@@ -59,7 +59,7 @@ pub fn check(overrides: &Overrides, online: bool) -> u8 {
         }
     };
     crate::sys::log::mask(&config.secrets);
-    become_owner(&config.database);
+    switch_to_owner(&config.database);
     print_out(&format_args!(
         "# The effective configuration, secrets masked.\n{}\n",
         config.to_toml()
@@ -116,8 +116,8 @@ fn local_names_note(mut hosts: Vec<String>) -> Option<Finding> {
     hosts.dedup();
     (!hosts.is_empty()).then(|| {
         Note(format!(
-            "{}: .local names need multicast DNS, which this program does not speak yet: unless \
-             your router knows the name, write the device's address, such as http://192.168.1.20/",
+            "{}: .local names need multicast DNS, which main-node does not support: unless your \
+             router resolves the name, use the IP address of the device, such as http://192.168.1.20/",
             hosts.join(", ")
         ))
     })
@@ -228,9 +228,9 @@ fn disk_space(config: &Config) -> Finding {
         .find(|it| it.exists())
         .unwrap_or(directory);
     match disk::free_bytes(directory) {
-        Err(error) => NotChecked(format!("room on the disk: {}", reason(&error))),
+        Err(error) => NotChecked(format!("free disk space: {}", reason(&error))),
         Ok(free) if free < limits::LOW_DISK_BYTES => Problem(format!(
-            "only {} MB are free where the database lies ({}): make room, or use another disk",
+            "only {} MB are free on the disk of the database ({}): free some space, or use another disk",
             free / 1_000_000,
             directory.display()
         )),
@@ -244,13 +244,13 @@ fn clock() -> Finding {
         ClockTrust::Trusted => Fine("the clock is synchronised".to_owned()),
         ClockTrust::Untrusted => Note(format!(
             "the clock ({}) is not synchronised yet: readings wait up to {} min for it; if it \
-             stays so, `timedatectl` says what is wrong",
+             stays so, `timedatectl` shows the cause",
             now.wall,
             limits::CLOCK_TRUST_TIMEOUT.as_secs() / 60
         )),
-        ClockTrust::Unknown => NotChecked(
-            "whether the clock is synchronised: the kernel may not be asked here".to_owned(),
-        ),
+        ClockTrust::Unknown => {
+            NotChecked("whether the clock is synchronised: the kernel does not say here".to_owned())
+        }
     }
 }
 
@@ -311,8 +311,8 @@ fn root_certificates() -> Finding {
             file.display()
         )),
         None => Note(format!(
-            "this machine has no bundle of root certificates: the {count} compiled in are \
-             trusted, which age; `apt install ca-certificates` brings one that is kept current"
+            "this machine has no root certificates: the {count} that are compiled in are \
+             trusted, and become outdated; `apt install ca-certificates` installs current ones"
         )),
     }
 }
@@ -329,7 +329,7 @@ fn listen_address(address: SocketAddr) -> Finding {
 
 /// Whether what answers there is one of us.
 fn is_main_node(address: SocketAddr) -> bool {
-    const PATIENCE: Duration = Duration::from_secs(2);
+    const TIMEOUT: Duration = Duration::from_secs(2);
     let mut target = address;
     if address.ip().is_unspecified() {
         target.set_ip(match address {
@@ -338,8 +338,8 @@ fn is_main_node(address: SocketAddr) -> bool {
         });
     }
     let ask = || -> std::io::Result<String> {
-        let mut stream = TcpStream::connect_timeout(&target, PATIENCE)?;
-        stream.set_read_timeout(Some(PATIENCE))?;
+        let mut stream = TcpStream::connect_timeout(&target, TIMEOUT)?;
+        stream.set_read_timeout(Some(TIMEOUT))?;
         let host = target.ip();
         write!(
             stream,
@@ -360,7 +360,7 @@ fn is_main_node(address: SocketAddr) -> bool {
 
 /// Whether the kernel knows a way to where each source is.
 fn routes(config: &Config) -> Finding {
-    let cut_off: Vec<String> = config
+    let unreachable: Vec<String> = config
         .sources
         .iter()
         .filter(|source| source.proxy.is_none())
@@ -368,12 +368,12 @@ fn routes(config: &Config) -> Finding {
         .filter(|(_, host)| !has_route(host))
         .map(|(name, host)| format!("{name} ({host})"))
         .collect();
-    match cut_off.as_slice() {
+    match unreachable.as_slice() {
         [] => Fine("a route exists to every source".to_owned()),
         _ => Problem(format!(
             "no route to {}: is the Wi-Fi or the cable up (`ip address`), and a \
              gateway set (`ip route`)?",
-            cut_off.join(", ")
+            unreachable.join(", ")
         )),
     }
 }
@@ -403,7 +403,7 @@ fn has_route(host: &str) -> bool {
 fn channels(config: &Config, online: bool) -> Vec<Finding> {
     let channels = notifiers::channels(config);
     if channels.is_empty() {
-        let text = "no channel for alerts is configured: they show on displays and pages alone";
+        let text = "no alert channel is configured: alerts appear on pages and displays only";
         return vec![Fine(text.to_owned())];
     }
     let findings = channels.iter().map(|channel| {
@@ -424,7 +424,7 @@ fn channels(config: &Config, online: bool) -> Vec<Finding> {
 fn sources(config: &Config, online: bool) -> Vec<Finding> {
     if !online {
         return vec![NotChecked(
-            "whether the sources answer: `check --online` fetches each".to_owned(),
+            "whether the sources respond: `check --online` fetches each".to_owned(),
         )];
     }
     let fetched = match once::fetch_all(config) {
@@ -445,8 +445,8 @@ fn sources(config: &Config, online: bool) -> Vec<Finding> {
                 let readings = if count == 1 { "reading" } else { "readings" };
                 Fine(format!("{name} gives {count} {readings}"))
             }
-            FetchOutcome::Unchanged => Fine(format!("{name} answers")),
-            FetchOutcome::Empty => Fine(format!("{name} answers, nothing to read")),
+            FetchOutcome::Unchanged => Fine(format!("{name} responds")),
+            FetchOutcome::Empty => Fine(format!("{name} responds, but has no values")),
         }
     });
     let mut findings: Vec<Finding> = findings.collect();
@@ -479,7 +479,7 @@ fn keys_not_given(plan: &Plan, fetched: &[once::Fetched]) -> Vec<Finding> {
         let near = nearest(key, given.iter().map(|key| &***key));
         let hint = near.map_or_else(String::new, |near| format!("; did you mean {near:?}?"));
         Problem(format!(
-            "the configuration is about the key {key:?}, which no source gives{hint}"
+            "the configuration names the key {key:?}, which no source gives{hint}"
         ))
     };
     missing.map(finding).collect()
@@ -490,7 +490,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn secrets_are_told_from_names_of_where_they_are() {
+    fn secrets_are_distinguished_from_references_to_them() {
         for (line, expected) in [
             ("password = \"hush\"", true),
             ("SMTP_PASS=hush", true),

@@ -2,7 +2,7 @@
 
 use std::io::{BufWriter, ErrorKind};
 
-use super::{FAILED, USAGE_ERROR, become_owner, local_settings};
+use super::{FAILED, USAGE_ERROR, local_settings, switch_to_owner};
 use crate::config::Overrides;
 use crate::db::export::{self, ExportError, ExportFormat, ExportQuery};
 use crate::domain::time::{Wall, parse_duration};
@@ -41,7 +41,7 @@ pub fn export(
         Ok(essentials) => essentials.database,
         Err(status) => return status,
     };
-    become_owner(&database);
+    switch_to_owner(&database);
     let query = ExportQuery {
         keys: key.into_iter().collect(),
         from,

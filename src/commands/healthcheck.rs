@@ -12,14 +12,14 @@ use crate::sys::os_error::reason;
 
 pub fn healthcheck(overrides: &Overrides) -> u8 {
     let environment = Environment::of_process().with_service(service(overrides));
-    let essentials = match config::local_settings(overrides, environment) {
-        Ok(essentials) => essentials,
+    let settings = match config::local_settings(overrides, environment) {
+        Ok(settings) => settings,
         Err(problems) => {
             print_problems(&problems);
             return USAGE_ERROR;
         }
     };
-    match ask(&essentials.listen) {
+    match ask(&settings.listen) {
         Ok(words) => print_out(&format_args!("{words}\n")),
         Err(words) => {
             eprintln!("{words}");
@@ -37,14 +37,17 @@ fn ask(listen: &[SocketAddr]) -> Result<String, String> {
         let stream = match TcpStream::connect_timeout(&address, limits::HEALTHCHECK_TIMEOUT) {
             Ok(stream) => stream,
             Err(error) => {
-                silent.push(format!("{url} takes no connection: {}", reason(&error)));
+                silent.push(format!(
+                    "{url} does not accept connections: {}",
+                    reason(&error)
+                ));
                 continue;
             }
         };
         return match get(stream, address) {
-            Ok((200, _)) => Ok(format!("{url} answers 200")),
-            Ok((status, body)) => Err(format!("{url} answers {status}: {}", body.trim())),
-            Err(error) => Err(format!("{url} gives no answer: {}", reason(&error))),
+            Ok((200, _)) => Ok(format!("{url} responded with 200")),
+            Ok((status, body)) => Err(format!("{url} responded with {status}: {}", body.trim())),
+            Err(error) => Err(format!("{url} did not respond: {}", reason(&error))),
         };
     }
     Err(silent.join("\n"))
@@ -79,7 +82,7 @@ fn get(mut stream: TcpStream, address: SocketAddr) -> std::io::Result<(u16, Stri
     let status = status
         .filter(|_| head.starts_with("HTTP/1."))
         .and_then(|status| status.parse().ok())
-        .ok_or_else(|| std::io::Error::new(ErrorKind::InvalidData, "it is not HTTP"))?;
+        .ok_or_else(|| std::io::Error::new(ErrorKind::InvalidData, "the response is not HTTP"))?;
     Ok((status, body.to_owned()))
 }
 
@@ -107,16 +110,16 @@ mod tests {
     }
 
     #[test]
-    fn healthy_is_what_answers_200_and_everything_else_is_said() {
+    fn only_status_200_is_healthy_and_other_results_are_reported() {
         let words = ask(&[answering("HTTP/1.1 200 OK\r\n\r\n")]).expect("it is healthy");
-        assert!(words.ends_with("/healthz answers 200"), "{words}");
+        assert!(words.ends_with("/healthz responded with 200"), "{words}");
         for (answer, expected) in [
             (
                 "HTTP/1.1 503 Service Unavailable\r\n\r\nstuck\n",
-                "answers 503: stuck",
+                "responded with 503: stuck",
             ),
-            ("SSH-2.0-x 200\r\n", "it is not HTTP"),
-            ("", "it is not HTTP"),
+            ("SSH-2.0-x 200\r\n", "the response is not HTTP"),
+            ("", "the response is not HTTP"),
         ] {
             let words = ask(&[answering(answer)]).expect_err("it is not");
             assert!(words.ends_with(expected), "{words}");
@@ -124,17 +127,17 @@ mod tests {
     }
 
     #[test]
-    fn a_family_without_a_listener_is_passed_over() {
+    fn an_address_family_without_a_listener_is_skipped() {
         let closed = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port is free");
         let nobody = closed.local_addr().expect("it is bound");
         drop(closed);
         let words = ask(&[nobody]).expect_err("nobody is there");
-        assert!(words.contains("takes no connection"), "{words}");
+        assert!(words.contains("does not accept connections"), "{words}");
         assert!(ask(&[nobody, answering("HTTP/1.1 200 OK\r\n\r\n")]).is_ok());
     }
 
     #[test]
-    fn every_address_is_called_by_this_machine() {
+    fn unspecified_addresses_become_loopback() {
         for (listen, expected) in [
             ("0.0.0.0:8000", "127.0.0.1:8000"),
             ("[::]:80", "[::1]:80"),

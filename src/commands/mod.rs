@@ -99,25 +99,25 @@ fn configured(overrides: &Overrides) -> Result<Config, u8> {
         USAGE_ERROR
     })?;
     crate::sys::log::mask(&config.secrets);
-    become_owner(&config.database);
+    switch_to_owner(&config.database);
     Ok(config)
 }
 
-/// Of the configuration what [`Essentials`] are, likewise. Where the database is closed to
+/// Of the configuration what [`LocalSettings`] are, likewise. Where the database is closed to
 /// this user, how it is opened.
 fn local_settings(overrides: &Overrides) -> Result<LocalSettings, u8> {
     let service = service(overrides);
     let environment = Environment::of_process().with_service(service.clone());
-    let essentials = config::local_settings(overrides, environment).map_err(|problems| {
+    let settings = config::local_settings(overrides, environment).map_err(|problems| {
         print_problems(&problems);
         suggest_sudo(&service);
         USAGE_ERROR
     })?;
-    if let Some(words) = unreadable_database(&essentials.database) {
+    if let Some(words) = unreadable_database(&settings.database) {
         eprintln!("{words}");
         return Err(FAILED);
     }
-    Ok(essentials)
+    Ok(settings)
 }
 
 /// The installed service, if this is a command run by hand on its configuration. Run by
@@ -140,8 +140,8 @@ fn suggest_sudo(service: &InstalledService) {
         .collect();
     if !files.is_empty() && !privileges::is_root() {
         eprintln!(
-            "This is the configuration of the installed service, which also has {}; this user may \
-             not read that. Run: {}",
+            "This is the configuration of the installed service, which takes more values from {}. \
+             This user may not read that. Run: {}",
             files.join(" and "),
             build_id::with_sudo()
         );
@@ -154,7 +154,7 @@ fn unreadable_database(database: &Path) -> Option<String> {
     let is_closed = opened.is_err_and(|error| error.kind() == ErrorKind::PermissionDenied);
     (is_closed && !privileges::is_root()).then(|| {
         format!(
-            "the database {} may not be opened by this user. Run: {}",
+            "this user may not open the database {}. Run: {}",
             database.display(),
             build_id::with_sudo()
         )
@@ -163,11 +163,11 @@ fn unreadable_database(database: &Path) -> Option<String> {
 
 /// See [`privileges::drop_to_owner`]. Where that is refused (a container without the right to),
 /// what root does is better than nothing.
-fn become_owner(database: &Path) {
+fn switch_to_owner(database: &Path) {
     if let Err(error) = privileges::drop_to_owner(database) {
         let file = database.display();
         eprintln!(
-            "root cannot become the owner of {file} ({}); files made now are root's",
+            "cannot switch to the user that owns {file} ({}): new files will belong to root",
             reason(&error)
         );
     }

@@ -75,35 +75,45 @@ fn describe(out: &mut String, operation: &'static Operation, name_api: bool) -> 
     if leaves.is_empty() {
         writeln!(
             out,
-            "# returns: not declared in its file; `main-node once` shows what comes"
+            "# returns: not declared in the OpenAPI file; `main-node once` shows the records"
         )?;
     } else {
         writeln!(out, "# returns: {}", truncate_list(&leaves, MAX_LEAVES))?;
     }
-    for parameter in operation
-        .parameters
-        .iter()
-        .filter(|it| !it.filled_by_security)
-    {
-        let need = if parameter.required {
-            "required"
-        } else {
-            "optional"
-        };
-        let place = match parameter.location {
-            Location::Query => String::new(),
-            Location::Path => ", in the path".to_owned(),
-            Location::Header => ", a header".to_owned(),
-            Location::Cookie => ", a cookie".to_owned(),
-        };
-        writeln!(
-            out,
-            "#   {}: {}, {need}{place}{}",
-            parameter.argument,
-            describe_values(parameter.schema.get()),
-            first_sentence(&parameter.description)
-        )?;
+    for parameter in operation.parameters.iter() {
+        if !parameter.filled_by_security {
+            writeln!(out, "{}", describe_parameter(parameter))?;
+        }
     }
+    write_source(out, operation, name_api)
+}
+
+fn describe_parameter(parameter: &Parameter) -> String {
+    let need = if parameter.required {
+        "required"
+    } else {
+        "optional"
+    };
+    let place = match parameter.location {
+        Location::Query => "",
+        Location::Path => ", in the path",
+        Location::Header => ", a header",
+        Location::Cookie => ", a cookie",
+    };
+    format!(
+        "#   {}: {}, {need}{place}{}",
+        parameter.argument,
+        describe_values(parameter.schema.get()),
+        first_sentence(&parameter.description)
+    )
+}
+
+/// The `[[source]]` to paste.
+fn write_source(
+    out: &mut String,
+    operation: &'static Operation,
+    name_api: bool,
+) -> std::fmt::Result {
     writeln!(out, "[[source]]")?;
     writeln!(out, "name = {:?}", source_name(&operation.id))?;
     writeln!(out, "operation = {:?}", operation.id)?;
@@ -113,7 +123,7 @@ fn describe(out: &mut String, operation: &'static Operation, name_api: bool) -> 
     if operation.base_url(None).is_err() {
         writeln!(
             out,
-            "base_url = \"http://…\"       # its file names no server"
+            "base_url = \"http://…\"       # the OpenAPI file names no server"
         )?;
     }
     // What must be there, and what chooses what comes: without it many an API answers with
@@ -133,7 +143,7 @@ fn describe(out: &mut String, operation: &'static Operation, name_api: bool) -> 
         writeln!(out, "params = {{ {} }}", spell(&pasted))?;
     }
     if !others.is_empty() {
-        writeln!(out, "# its file's examples: {}", spell(&others))?;
+        writeln!(out, "# examples of the OpenAPI file: {}", spell(&others))?;
     }
     if let Some(auth) = auth(operation) {
         writeln!(out, "auth = {{ {auth} }}")?;
@@ -271,7 +281,7 @@ mod tests {
     use crate::config::{Overrides, load};
 
     #[test]
-    fn what_is_printed_can_be_pasted_and_asks_for_something() {
+    fn printed_operations_can_be_pasted() {
         let printed = list(&APIS, &[]);
         let place = crate::golden::scratch("operations");
         let file = place.join("main-node.toml");
@@ -291,7 +301,7 @@ mod tests {
     }
 
     #[test]
-    fn words_choose() {
+    fn words_filter_operations() {
         assert!(list(&APIS, &["FORECAST".to_owned()]).contains("[[source]]"));
         let none = list(&APIS, &["forecast".to_owned(), "tide".to_owned()]);
         assert!(

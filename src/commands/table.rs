@@ -85,7 +85,7 @@ fn write_all(
         };
         if observation.outcome == FetchOutcome::Empty {
             let name = paint(&plan.name, GREEN, colour);
-            writeln!(out, "\n{name}: answered, nothing to read")?;
+            writeln!(out, "\n{name}: responded, but has no values")?;
         }
         if let Some(failure) = failure {
             writeln!(out, "\n{}: {failure}", paint(&plan.name, RED, colour))?;
@@ -109,11 +109,11 @@ pub fn exchanges(name: &str, exchanges: &[HttpExchange], is_failed: bool) -> Str
             out += &format!("  {name}: {value}\n");
         }
         out += &match exchange.status {
-            Some(status) => format!("  answered with HTTP {status}\n"),
-            None => "  not answered\n".to_owned(),
+            Some(status) => format!("  response: HTTP {status}\n"),
+            None => "  no response\n".to_owned(),
         };
         if is_failed && !exchange.body_start.is_empty() {
-            out += &format!("  the answer begins: {}\n", exchange.body_start);
+            out += &format!("  response body begins: {}\n", exchange.body_start);
         }
     }
     out
@@ -198,7 +198,7 @@ mod tests {
     }
 
     #[test]
-    fn a_table_for_a_person() {
+    fn results_are_printed_as_a_table() {
         let plan = test_plan(2, Duration::from_secs(60));
         let good = observation(FetchOutcome::Readings {
             observed: None,
@@ -239,7 +239,7 @@ source1: dns: the name meter.local cannot be resolved.
     }
 
     #[test]
-    fn the_request_and_the_begin_of_an_answer_that_cannot_be_read() {
+    fn the_request_and_the_start_of_a_failed_response_are_printed() {
         let exchange = HttpExchange {
             request: "GET http://meter/data?key=***".to_owned(),
             headers: vec![("accept".to_owned(), "application/json".to_owned())],
@@ -255,13 +255,13 @@ source1: dns: the name meter.local cannot be resolved.
         assert_eq!(
             exchanges("meter", &[exchange.clone(), none], true),
             format!(
-                "{head}  answered with HTTP 200\n  the answer begins: <html>log in\n\
-                 {head}  not answered\n"
+                "{head}  response: HTTP 200\n  response body begins: <html>log in\n\
+                 {head}  no response\n"
             )
         );
         assert_eq!(
             exchanges("meter", &[exchange], false),
-            format!("{head}  answered with HTTP 200\n")
+            format!("{head}  response: HTTP 200\n")
         );
     }
 }

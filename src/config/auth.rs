@@ -54,7 +54,7 @@ pub fn read_auth(item: &TableEntry<'_>, target: Option<&SourceTarget>) -> Option
                 && login.scheme_of(operation).is_none()
             {
                 item.problem(format!(
-                    "{} takes: auth = {}",
+                    "{} needs auth = {}",
                     operation.id,
                     auth_forms(operation)
                 ));
@@ -76,9 +76,9 @@ fn is_table(item: &TableEntry<'_>) -> bool {
 fn read_login(item: &TableEntry<'_>) -> Option<ConfiguredCredential> {
     let mut table = item.table("auth")?;
     // One that is given and cannot be read was told already.
-    let mut is_whole = true;
+    let mut is_complete = true;
     let mut given = |value: Option<Option<Secret>>| {
-        is_whole &= value != Some(None);
+        is_complete &= value != Some(None);
         value.flatten()
     };
     let user = table.get("user").map(|item| item.text().map(Secret::new));
@@ -86,7 +86,7 @@ fn read_login(item: &TableEntry<'_>) -> Option<ConfiguredCredential> {
     let password = given(table.get("password").map(|item| secret(&item)));
     let token = given(table.get("token").map(|item| secret(&item)));
     table.finish();
-    if !is_whole {
+    if !is_complete {
         return None;
     }
     match (user, password, token) {
@@ -125,7 +125,7 @@ fn read_schemes(item: &TableEntry<'_>, operation: &'static Operation) -> Option<
         .flat_map(|schemes| schemes.iter())
         .collect();
     let mut given = Vec::new();
-    let mut is_whole = true;
+    let mut is_complete = true;
     for entry in item.entries() {
         let Some(scheme) = known.iter().find(|scheme| scheme.name == entry.key()) else {
             let names = known.iter().map(|scheme| scheme.name.as_str());
@@ -145,7 +145,7 @@ fn read_schemes(item: &TableEntry<'_>, operation: &'static Operation) -> Option<
         };
         match login {
             Some(login) => given.push((*scheme, login)),
-            None => is_whole = false,
+            None => is_complete = false,
         }
     }
     let has = |scheme: &SecurityScheme| given.iter().any(|(it, _)| it.name == scheme.name);
@@ -153,14 +153,14 @@ fn read_schemes(item: &TableEntry<'_>, operation: &'static Operation) -> Option<
         .security
         .iter()
         .any(|schemes| schemes.len() == given.len() && schemes.iter().all(has));
-    if is_whole && !is_enough {
+    if is_complete && !is_enough {
         item.problem(format!(
-            "{} takes: auth = {}",
+            "{} needs auth = {}",
             operation.id,
             auth_forms(operation)
         ));
     }
-    is_whole.then_some(Auth::Schemes(given))
+    is_complete.then_some(Auth::Schemes(given))
 }
 
 /// Says that an operation wants credentials and the source has none for it. What fills a
@@ -191,7 +191,7 @@ pub fn warn_missing_auth(
     item.remark(
         weight,
         format!(
-            "{} wants credentials and the source has none: add auth = {}",
+            "{} needs credentials and the source has none: add auth = {}",
             operation.id,
             auth_forms(operation)
         ),
@@ -375,7 +375,7 @@ mod tests {
     }
 
     #[test]
-    fn what_does_not_fit_is_told_with_what_would() {
+    fn wrong_credentials_are_reported_with_the_right_form() {
         let mut said = String::new();
         for (operation, auth) in [
             ("together", r#"{ token = "hush" }"#),
@@ -395,7 +395,7 @@ mod tests {
     }
 
     #[test]
-    fn credentials_that_are_wanted_and_not_given_are_told() {
+    fn missing_credentials_are_reported() {
         for (operation, more, expected) in [
             ("together", "", Some(Severity::Problem)),
             // It may be what the server wants.

@@ -64,7 +64,7 @@ impl Environment {
             // The library's message repeats the line, which may hold a secret.
             let (name, value) = entry.map_err(|_| {
                 problem(
-                    "a line is not NAME=value; a value with blanks or # wants quotes around it"
+                    "a line is not NAME=value; put quotes around a value with spaces or #"
                         .to_owned(),
                 )
             })?;
@@ -75,8 +75,8 @@ impl Environment {
             weight: Severity::Note,
             problem: Problem {
                 place: format!("{name} in {}", self.dot_env_place),
-                message: "a $ in its value names no variable and stays a $; single quotes around \
-                          the value say so"
+                message: "a $ in its value names no known variable and is kept as $; put single \
+                          quotes around the value to say so"
                     .to_owned(),
             },
         };

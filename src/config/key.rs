@@ -62,7 +62,7 @@ pub fn read_keys(root: &mut TableReader<'_>) -> BTreeMap<Arc<str>, KeyPlan> {
         };
         if let Some((part, _)) = inner.iter().find(|(_, it)| it.get_ref().is_table()) {
             let whole = format!("{name}.{}", part.get_ref());
-            let message = format!("a key with a dot wants quotes: {}", key_table(&whole));
+            let message = format!("a key with a dot needs quotes: {}", key_table(&whole));
             root.reader().problem(&part.span(), message);
             continue;
         }
@@ -80,22 +80,24 @@ pub fn check_shared_keys(
     sources: &[(SourceConfig, KeySpans)],
     keys: &BTreeMap<Arc<str>, KeyPlan>,
 ) {
-    let mut first_giver: BTreeMap<&str, &str> = BTreeMap::new();
+    let mut first_provider: BTreeMap<&str, &str> = BTreeMap::new();
     for (source, named) in sources {
         for (key, span) in named {
-            let giver = *first_giver.entry(key).or_insert(&source.plan.name);
+            let provider = *first_provider.entry(key).or_insert(&source.plan.name);
             let is_merged = keys.get(key).is_some_and(|key| key.merge.is_some());
-            if giver != &*source.plan.name && !is_merged {
-                let is_template = |pick: &RecordSelector| pick.each.is_some() && *pick.key == **key;
+            if provider != &*source.plan.name && !is_merged {
+                let is_template =
+                    |selector: &RecordSelector| selector.each.is_some() && *selector.key == **key;
                 let advice = match &source.plan.selection {
                     // What merges them would have to name each key that comes of it.
-                    Selection::Selectors(picks) if picks.iter().any(is_template) => {
+                    Selection::Selectors(selectors) if selectors.iter().any(is_template) => {
                         let own = quoted(&format!("{}.{key}", source.plan.name));
-                        format!("give one of them another beginning, such as {own}")
+                        format!("give one of them a prefix, such as {own}")
                     }
                     _ => format!("rename one, or {}", merge_advice(key)),
                 };
-                let message = format!("the source {giver:?} gives the key {key:?} too: {advice}");
+                let message =
+                    format!("the source {provider:?} gives the key {key:?} too: {advice}");
                 reader.problem(span, message);
             }
         }
@@ -110,26 +112,29 @@ pub fn warn_unknown_keys(
     keys: &BTreeMap<Arc<str>, KeyPlan>,
     alert: &AlertRules,
 ) {
-    let picks = || {
+    let selectors = || {
         let selections = sources.iter().map(|(source, _)| &source.plan.selection);
         selections.filter_map(|selection| match selection {
-            Selection::Selectors(picks) => Some(picks),
+            Selection::Selectors(selectors) => Some(selectors),
             Selection::AllLeaves { .. } => None,
         })
     };
-    let are_all_named = picks().count() == sources.len();
+    let are_all_named = selectors().count() == sources.len();
     let values = alert.values.iter().map(|it| (&it.key, "[[alert.value]]"));
     let stale = alert.stale.iter().map(|it| (&it.key, "[[alert.stale]]"));
     let tables = keys.keys().map(|key| (key, "[key]"));
     for (key, place) in values.chain(stale).chain(tables) {
-        if picks().flatten().any(|pick| pick.selects_key(key)) {
+        if selectors()
+            .flatten()
+            .any(|selector| selector.selects_key(key))
+        {
             continue;
         }
         let place = match place {
             "[key]" => key_table(key),
             _ => format!("{place} key = {}", quoted(key)),
         };
-        let near = nearest(key, picks().flatten().map(|pick| &*pick.key));
+        let near = nearest(key, selectors().flatten().map(|selector| &*selector.key));
         let hint = near.map_or_else(String::new, |near| {
             format!("; did you mean {}?", quoted(near))
         });

@@ -194,7 +194,7 @@ pub fn read_mail(
     }
     let password = read_password(reader, draft.password_file, draft.password);
     let host = draft.host?;
-    check_line(reader, &host, "the mail server's name");
+    check_line(reader, &host, "the name of a mail server");
     let tls = draft.tls.and_then(|found| parse_tls(reader, &found));
     let port = draft.port.and_then(|found| parse_port(reader, &found));
     let (port, tls) = port_and_tls(port, tls);
@@ -204,8 +204,8 @@ pub fn read_mail(
     let to = match &draft.to {
         Some(found) => addresses(reader, found),
         None => {
-            let message = "a mail server is named, but nobody to write to: set ALERT_EMAIL, or \
-                           `to` in [mail]";
+            let message = "a mail server is configured, but no recipient: set ALERT_EMAIL, or `to` \
+                           in [mail]";
             reader.problem_at(&host.place, message);
             Vec::new()
         }
@@ -271,8 +271,8 @@ fn port_and_tls(port: Option<u16>, tls: Option<MailTls>) -> (u16, MailTls) {
 
 fn check_login(reader: &ConfigReader<'_>, user: &FoundValue, has_password: bool, tls: MailTls) {
     if !has_password {
-        let message = "a user is named for the mail server, but no password: set SMTP_PASS, \
-                       or `password_file` in [mail]";
+        let message = "the mail server has a user, but no password: set SMTP_PASS, or \
+                       `password_file` in [mail]";
         reader.problem_at(&user.place, message);
     }
     if tls == MailTls::None {

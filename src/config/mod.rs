@@ -260,7 +260,7 @@ fn parse<'a>(text: &'a str, reader: &ConfigReader<'_>) -> Spanned<DeTable<'a>> {
     let (document, errors) = DeTable::parse_recoverable(text);
     for error in &errors {
         let span = error.span().unwrap_or(0..0);
-        reader.problem(&span, format!("this is not TOML: {}", error.message()));
+        reader.problem(&span, format!("invalid TOML: {}", error.message()));
     }
     document
 }

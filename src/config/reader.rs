@@ -143,7 +143,7 @@ impl<'a> ConfigReader<'a> {
                     }
                     // It may be the middle of a password that holds `${`.
                     None if !is_variable_name(name) => {
-                        self.problem(span, "between ${ and } stands what is no variable's name: write $$ for a plain $");
+                        self.problem(span, "the text between ${ and } is not a variable name: write $$ for a plain $");
                         return None;
                     }
                     None => {
@@ -166,7 +166,7 @@ impl<'a> ConfigReader<'a> {
             } else {
                 self.problem(
                     span,
-                    "a lone $: write ${NAME} for a variable, or $$ for a plain $",
+                    "a $ without a name: write ${NAME} for a variable, or $$ for a plain $",
                 );
                 return None;
             }

@@ -260,7 +260,7 @@ mod tests {
     const TOML: &str = "etc/main-node/main-node.toml";
 
     #[test]
-    fn the_units_files_give_what_the_service_has() {
+    fn variables_and_credentials_of_the_unit_are_read() {
         let root = machine(
             "service-unit",
             &[
@@ -311,7 +311,7 @@ mod tests {
     }
 
     #[test]
-    fn another_configuration_is_not_the_services() {
+    fn a_configuration_that_the_service_does_not_use_gets_nothing() {
         let unit = "[Service]\nExecStart=/usr/local/bin/main-node serve\nEnvironmentFile=/etc/e\n";
         let path = "usr/lib/systemd/system/main-node.service";
         let root = machine(
@@ -336,7 +336,7 @@ mod tests {
     }
 
     #[test]
-    fn a_drop_in_takes_back_what_the_unit_says() {
+    fn a_drop_in_resets_options_of_the_unit() {
         let root = machine(
             "service-reset",
             &[

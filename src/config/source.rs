@@ -374,7 +374,7 @@ pub fn read_sources(
         if let Some((source, keys)) = read_source(table, directory, apis) {
             if !names.insert(source.plan.name.clone()) {
                 let name = &source.plan.name;
-                entry.problem(format!("a second source is named {name:?}: rename one"));
+                entry.problem(format!("two sources are named {name:?}: rename one"));
             }
             sources.push((source, keys));
         }
@@ -484,7 +484,7 @@ fn read_name(option: &mut OptionReader<'_, '_>) -> Option<String> {
     let name = entry.text()?;
     let is_fit = |c: char| c.is_alphanumeric() || matches!(c, '-' | '_' | '.' | ' ');
     if name.is_empty() || name.len() > 40 || !name.chars().all(is_fit) {
-        entry.expected("a name of 1 to 40 letters, digits, blanks or -_.");
+        entry.expected("a name of 1 to 40 letters, digits, spaces or -_.");
         return None;
     }
     Some(name)

@@ -233,7 +233,7 @@ fn read_password(option: &mut OptionReader<'_, '_>) -> Option<(PathBuf, Option<S
         }
         Err(error) => {
             let message =
-                format!("expected a file with the password, and it cannot be read ({error})");
+                format!("expected a file with the password, but it cannot be read ({error})");
             named.problem(reader, &message);
             None
         }
@@ -267,7 +267,7 @@ fn warn_unknown_zone(reader: &ConfigReader<'_>) {
             &place,
             format!(
                 "expected the IANA name of a time zone, found {name:?}: times are shown in UTC; \
-                 set timezone = \"Europe/Berlin\" or the like"
+                 set timezone, for example \"Europe/Berlin\""
             ),
         );
     }

@@ -112,10 +112,7 @@ fn hide_secrets(entry: &TableEntry<'_>, name: &str, argument: &Argument, is_secr
 
 fn read_argument(item: &TableEntry<'_>, depth: usize) -> Option<Argument> {
     if depth > 8 {
-        item.problem(format!(
-            "{}: nested deeper than any parameter is",
-            item.key()
-        ));
+        item.problem(format!("{}: nested too deeply for a parameter", item.key()));
         return None;
     }
     Some(match item.value() {

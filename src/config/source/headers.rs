@@ -26,7 +26,7 @@ pub fn read_headers(item: &TableEntry<'_>) -> Vec<Header> {
             // What is no name may be a whole header.
             let key = if name_fits { entry.key() } else { MASK };
             entry.problem(format!(
-                "{key:?} or its value is no HTTP header field (RFC 9110)"
+                "{key:?} or its value is not a valid HTTP header (RFC 9110)"
             ));
             continue;
         }

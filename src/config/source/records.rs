@@ -125,7 +125,7 @@ pub fn read_selection(table: &mut TableReader<'_>, directory: &Path) -> (Selecti
     if let Some(prefix) = prefix {
         prefix.problem("`prefix` is for sources without [source.records], which name their keys");
     }
-    let mut picks = Vec::new();
+    let mut selectors = Vec::new();
     let mut keys = Vec::new();
     for entry in records.entries() {
         let key: Arc<str> = entry.key().into();
@@ -136,27 +136,31 @@ pub fn read_selection(table: &mut TableReader<'_>, directory: &Path) -> (Selecti
             ));
             continue;
         }
-        if let Some(pick) = read_pick(&entry, key.clone(), directory) {
-            picks.push(pick);
+        if let Some(selector) = read_selector(&entry, key.clone(), directory) {
+            selectors.push(selector);
             keys.push((key, entry.key_span()));
         }
     }
-    if picks.len() > limits::RECORDS_PER_SOURCE {
+    if selectors.len() > limits::RECORDS_PER_SOURCE {
         let most = limits::RECORDS_PER_SOURCE;
         records.problem(format!(
             "expected at most {most} records, found {}",
-            picks.len()
+            selectors.len()
         ));
     }
-    (Selection::Selectors(picks), keys)
+    (Selection::Selectors(selectors), keys)
 }
 
-fn read_pick(entry: &TableEntry<'_>, key: Arc<str>, directory: &Path) -> Option<RecordSelector> {
-    let mut pick = RecordSelector::new(key, "");
+fn read_selector(
+    entry: &TableEntry<'_>,
+    key: Arc<str>,
+    directory: &Path,
+) -> Option<RecordSelector> {
+    let mut selector = RecordSelector::new(key, "");
     if matches!(entry.value(), DeValue::String(_)) {
-        pick.at = read_pointer(entry)?;
-        warn_unused_braces(entry, &pick);
-        return Some(pick);
+        selector.at = read_pointer(entry)?;
+        warn_unused_braces(entry, &selector);
+        return Some(selector);
     }
     if !matches!(entry.value(), DeValue::Table(_)) {
         entry.expected("a JSON Pointer, or a table with `at`");
@@ -164,33 +168,30 @@ fn read_pick(entry: &TableEntry<'_>, key: Arc<str>, directory: &Path) -> Option<
     }
     let mut table = entry.table(format!("the record {:?}", entry.key()))?;
     let at = table.get("at");
-    read_options(&OPTIONS, &mut table, directory, &mut pick);
-    if pick.each.is_some() && !pick.key.contains('{') {
+    read_options(&OPTIONS, &mut table, directory, &mut selector);
+    if selector.each.is_some() && !selector.key.contains('{') {
         entry.problem(format!(
-            "with `each` a key wants a mark for what tells the elements apart: \"{}.{{id}}\" for \
-             their field id, \"{}.{{#}}\" for their place",
-            pick.key, pick.key
+            "with `each` a key needs a placeholder, so that every element has a key of its own: \
+             \"{}.{{id}}\" for its field id, \"{}.{{#}}\" for its position",
+            selector.key, selector.key
         ));
     }
-    if let (Some(min), Some(max)) = (pick.min, pick.max)
+    if let (Some(min), Some(max)) = (selector.min, selector.max)
         && min > max
     {
         entry.problem(format!("min = {min} is above max = {max}: swap them"));
     }
-    warn_unused_braces(entry, &pick);
+    warn_unused_braces(entry, &selector);
     let pointer = match &at {
         Some(at) => read_pointer(at),
         None => {
-            table.problem(format!(
-                "{} does not say where it is read: add at = \"/…\"",
-                table.name()
-            ));
+            table.problem(format!("{} has no `at`: add at = \"/…\"", table.name()));
             None
         }
     };
     table.finish();
-    pick.at = pointer?;
-    Some(pick)
+    selector.at = pointer?;
+    Some(selector)
 }
 
 fn read_map(entry: &TableEntry<'_>) -> Vec<(String, f64)> {
@@ -241,12 +242,12 @@ fn pointer_of(path: &str) -> Option<String> {
 }
 
 /// Braces of a key are filled in from elements, which `each` names.
-fn warn_unused_braces(entry: &TableEntry<'_>, pick: &RecordSelector) {
-    if pick.each.is_none() && pick.key.contains(['{', '}']) {
+fn warn_unused_braces(entry: &TableEntry<'_>, selector: &RecordSelector) {
+    if selector.each.is_none() && selector.key.contains(['{', '}']) {
         let message = format!(
-            "the key {} has braces and its record no `each`: nothing is filled in; add each = \
+            "the key {} has braces, but its record has no `each`, so nothing is filled in: add each = \
              \"/…\", or remove the braces",
-            quoted(&pick.key)
+            quoted(&selector.key)
         );
         entry.remark(Severity::Problem, message);
     }
@@ -262,7 +263,7 @@ pub fn read_pointer(item: &TableEntry<'_>) -> Option<String> {
             None => ", such as \"/list/0/value\"".to_owned(),
         };
         item.problem(format!(
-            "{}: JSONPath is not understood yet; write a JSON Pointer instead{instead}",
+            "{}: JSONPath is not supported; write a JSON Pointer instead{instead}",
             item.key()
         ));
         return None;

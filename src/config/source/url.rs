@@ -37,8 +37,8 @@ pub fn read_url(item: &TableEntry<'_>) -> Option<String> {
         let port = authority.rsplit_once(':').map_or("", |it| it.1);
         if port.parse::<u16>().is_err() {
             item.problem(format!(
-                "{key}: expected {WHAT}, found an @ behind the first slash: in a user name or a \
-                 password / is written as %2F, ? as %3F, # as %23"
+                "{key}: expected {WHAT}, found an @ after the first slash: in a user name or a \
+                 password, write / as %2F, ? as %3F and # as %23"
             ));
             return None;
         }
@@ -46,8 +46,7 @@ pub fn read_url(item: &TableEntry<'_>) -> Option<String> {
     let place = authority.rsplit_once('@').map_or(authority, |it| it.1);
     if !place.is_ascii() {
         item.problem(format!(
-            "{key}: expected a host in ASCII, found {place:?}: write it as name servers know it \
-             (xn--…)"
+            "{key}: expected a host name in ASCII, found {place:?}: write it in Punycode (xn--…)"
         ));
         return None;
     }
@@ -63,8 +62,8 @@ pub fn read_url(item: &TableEntry<'_>) -> Option<String> {
     let parsed = url.parse::<ureq::http::Uri>().ok();
     if parsed.is_none_or(|uri| uri.host().is_none_or(str::is_empty)) {
         item.problem(format!(
-            "{key}: expected {WHAT}, found one of {place:?} that is no address (RFC 3986): spaces \
-             and letters beyond ASCII are written as %20, %C3%BC"
+            "{key}: expected {WHAT}, found an invalid URL (RFC 3986) with the host {place:?}: \
+             write spaces and letters outside ASCII as %20, %C3%BC"
         ));
         return None;
     }

@@ -5,7 +5,7 @@ use super::*;
 use crate::domain::plan::Selection;
 
 #[test]
-fn the_configuration_of_the_design_is_read_as_it_says() {
+fn a_typical_configuration_is_read() {
     let text = r#"
 listen = ["0.0.0.0:8000", "[::]:8000"]
 database = "/var/lib/main-node/main-node.db"
@@ -46,10 +46,10 @@ failures_in_a_row = 5
         weather.plan.default_stale_after(Duration::ZERO),
         Duration::from_secs(2700)
     );
-    let Selection::Selectors(picks) = &weather.plan.selection else {
+    let Selection::Selectors(selectors) = &weather.plan.selection else {
         panic!("records are named");
     };
-    let keys: Vec<&str> = picks.iter().map(|pick| &*pick.key).collect();
+    let keys: Vec<&str> = selectors.iter().map(|selector| &*selector.key).collect();
     assert_eq!(keys, ["temperature", "humidity"], "in the file's order");
     let meter = &config.sources[1];
     assert_eq!(meter.headers[0].value.reveal(), "Bearer hush");
@@ -58,7 +58,7 @@ failures_in_a_row = 5
 }
 
 #[test]
-fn what_describe_prints_is_a_configuration_that_means_the_same() {
+fn check_prints_a_configuration_that_means_the_same() {
     let config = load_text(example::EXAMPLE, &[]).expect_err("other parameters than this table's");
     assert!(!config.is_empty());
     let text = format!(
@@ -91,7 +91,7 @@ fn mail_comes_from_the_variables_by_their_exact_names() {
 }
 
 #[test]
-fn every_alert_rule_is_read_and_described_as_it_was_read() {
+fn every_alert_rule_is_read_and_printed() {
     let text = format!(
         "{METER}[alert]\nmute = [\"Sat 22:00-23:00\"]\nwebhook = \"https://ntfy.example/hush\"\n\
          webhook_format = \"text\"\nping = \"https://hc.example/hush\"\nremind_after = \"2h\"\n\
@@ -117,8 +117,8 @@ fn every_alert_rule_is_read_and_described_as_it_was_read() {
 }
 
 #[test]
-fn copying_and_asking_need_no_secret() {
-    let directory = crate::golden::scratch("essentials");
+fn local_settings_need_no_secrets() {
+    let directory = crate::golden::scratch("settings");
     let file = directory.join("main-node.toml");
     let text = "listen = \"127.0.0.1:1\"\ndatabase = \"a.db\"\n[[source]]\nname = \"meter\"\n\
                 url = \"${BASE}\"\nauth = { token = \"${TOKEN}\" }\n[mail]\nhost = \"${HOST}\"\n";
@@ -133,7 +133,7 @@ fn copying_and_asking_need_no_secret() {
     // What is asked of the file is still checked.
     for (wrong, expected) in [
         ("listen = 7", "listen: expected"),
-        ("database = \"", "not TOML"),
+        ("database = \"", "invalid TOML"),
     ] {
         std::fs::write(&file, wrong).expect("a file can be written");
         let problems = local_settings(&overrides, Environment::default()).expect_err("it is wrong");
@@ -157,7 +157,7 @@ fn the_options_of_the_top_are_all_known_there() {
 }
 
 #[test]
-fn when_keys_are_forgotten_is_read_and_said() {
+fn forget_after_is_read_and_printed() {
     let text = r#"
 [[source]]
 name = "sun"

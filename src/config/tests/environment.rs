@@ -66,7 +66,7 @@ fn any_variable_comes_from_a_file_of_its_own_or_a_credential_too() {
 }
 
 #[test]
-fn a_command_by_hand_has_what_the_service_has() {
+fn a_command_uses_variables_and_credentials_of_the_service() {
     let directory = crate::golden::scratch("by-hand");
     std::fs::write(directory.join("key"), "credential\n").expect("a file can be written");
     let text = format!("{METER}headers = {{ a = \"${{TOKEN}}\", b = \"${{KEY}}\" }}\n");
@@ -108,7 +108,7 @@ fn a_command_by_hand_has_what_the_service_has() {
 }
 
 #[test]
-fn a_dollar_in_dot_env_that_names_nothing_stays() {
+fn a_dollar_in_dot_env_without_a_known_variable_is_kept() {
     let directory = crate::golden::scratch("dot-env-dollars");
     let text = "A=one\nexport B=two\nP1=pa$word1\nP2=\"pa$word2 $\"\nP3='pa$A'\nP4=x${A}y\nP5=$A$nothing\n\
                 P6=\"$B\"\nP7=a\\$b\nP8=${NO}\n# $c\nP9=ok # $d\nP10=$OUTSIDE\nP11='two\n$lines'\nP12=end$\n";
@@ -143,7 +143,7 @@ fn a_dollar_in_dot_env_that_names_nothing_stays() {
 }
 
 #[test]
-fn a_time_zone_of_the_environment_that_is_none_is_told() {
+fn an_unknown_time_zone_in_the_environment_is_reported() {
     for (zone, is_told) in [
         ("Europe/Berlin", false),
         (":Europe/Berlin", false),
@@ -164,7 +164,7 @@ fn a_time_zone_of_the_environment_that_is_none_is_told() {
 }
 
 #[test]
-fn what_an_editor_leaves_in_a_file_is_no_part_of_a_secret() {
+fn byte_order_mark_and_line_ends_are_no_part_of_a_secret() {
     let directory = crate::golden::scratch("editors");
     let file = directory.join("main-node.toml");
     let password = directory.join("password");

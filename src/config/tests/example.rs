@@ -16,7 +16,7 @@ fn with_all_options(example: &str) -> String {
 }
 
 #[test]
-fn the_examples_that_people_are_given_are_understood() {
+fn installed_file_and_readme_examples_are_valid() {
     let installed = include_str!("../../../systemd/main-node.toml");
     let readme = include_str!("../../../README.md");
     let mut examples = vec![installed.to_owned(), with_all_options(installed)];

@@ -221,7 +221,7 @@ fn remarks(text: &str) -> String {
 }
 
 #[test]
-fn what_check_says_of_a_configuration_that_can_be_used() {
+fn remarks_on_a_valid_configuration() {
     let records =
         "[source.records]\ntemperature = \"/t\"\n\"{id}.power\" = { each = \"/l\", at = \"/p\" }\n";
     let about = "[[alert.value]]\nkey = \"temprature\"\nabove = 30\n[[alert.stale]]\nkey = \"a.power\"\n\

@@ -392,7 +392,7 @@ fn the_default_of_every_option_is_the_one_in_force() {
 }
 
 #[test]
-fn the_page_of_all_options_is_current_and_its_blocks_are_understood() {
+fn the_documentation_is_current_and_its_blocks_are_valid() {
     let page = include_str!("../../../docs/configuration.md");
     let (begin, rest) = page.split_once("<!-- options").expect("it has a beginning");
     let (line, _) = rest.split_once('\n').expect("it is a line");
