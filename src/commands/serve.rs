@@ -30,7 +30,7 @@ pub fn serve(overrides: &Overrides) -> u8 {
     if config.file.is_none() {
         log::warn!(
             "no configuration file: fetching the weather of Berlin as an example. Write a \
-             main-node.toml (README, \"Your own readings\")"
+             main-node.toml (README, \"Configure your sources\")"
         );
     }
     for remark in &config.remarks {
@@ -49,7 +49,7 @@ pub fn demo(overrides: &Overrides) -> u8 {
         Ok(simulated) => simulated,
         Err(error) => {
             eprintln!(
-                "the demo's API cannot be served on 127.0.0.1: {}",
+                "the simulated API cannot be started on 127.0.0.1: {}",
                 reason(&error)
             );
             return FAILED;
@@ -63,7 +63,7 @@ pub fn demo(overrides: &Overrides) -> u8 {
         Ok(database) => database,
         Err(error) => {
             eprintln!(
-                "the temporary directory for the demo's database cannot be made: {}. Name a file \
+                "the temporary directory for the demo's database cannot be created: {}. Name a file \
                  with --database",
                 reason(&error)
             );
@@ -104,7 +104,7 @@ fn run(config: &Config, clock: Arc<dyn Clock>) -> u8 {
     let mut signals = match Signals::register() {
         Ok(signals) => signals,
         Err(error) => {
-            eprintln!("signals cannot be received: {}", reason(&error));
+            eprintln!("signal handlers cannot be installed: {}", reason(&error));
             return FAILED;
         }
     };
