@@ -348,7 +348,7 @@ mod tests {
             ("chek", "there is no command \"chek\"; did you mean check?"),
             ("chek --online", "did you mean check?"),
             ("--config x.toml exprot", "did you mean export?"),
-            ("frobnicate", "  test-alert   send a test message"),
+            ("frobnicate", "  test-alert   send a test alert"),
             (
                 "check --onlin",
                 "--onlin; did you mean --online?\nRun main-node check --help for usage.",
