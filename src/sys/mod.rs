@@ -12,6 +12,7 @@ pub mod host_name;
 pub mod log;
 pub mod os_error;
 pub mod privileges;
+pub mod process;
 pub mod semaphore;
 pub mod shutdown;
 pub mod signals;

@@ -139,14 +139,20 @@ impl App {
                 Ok(web::alerts::page(page, &incidents))
             }),
             Route::About => self.page(target, budget, |page| Ok(web::about::page(page))),
-            Route::Style => match *path_parameter == web::style_name() {
-                true => Ok(assets.style.respond(request, IMMUTABLE)),
-                false => Err(outdated_asset()),
-            },
-            Route::Script => match *path_parameter == web::script_name() {
-                true => Ok(assets.script.respond(request, IMMUTABLE)),
-                false => Err(outdated_asset()),
-            },
+            Route::Style => {
+                if *path_parameter == web::style_name() {
+                    Ok(assets.style.respond(request, IMMUTABLE))
+                } else {
+                    Err(outdated_asset())
+                }
+            }
+            Route::Script => {
+                if *path_parameter == web::script_name() {
+                    Ok(assets.script.respond(request, IMMUTABLE))
+                } else {
+                    Err(outdated_asset())
+                }
+            }
             Route::OpenApi => Ok(assets.openapi.respond(request, NO_CACHE)),
             Route::Robots => {
                 let text = b"User-agent: *\nDisallow: /\n";

@@ -6,7 +6,6 @@
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
-use super::process::ProcessInfo;
 use crate::domain::failure::Cause;
 use crate::domain::health::{Durations, SourceState, Storage};
 use crate::domain::reading::{Reason, format_number};
@@ -15,6 +14,7 @@ use crate::domain::time::{ClockTrust, Moment};
 use crate::monitor::context::{ChannelState, PING};
 use crate::monitor::format::corrected_wall;
 use crate::monitor::http::stats::HttpStatsSnapshot;
+use crate::sys::process::ProcessInfo;
 
 /// The two formats; they differ in the names of counters' families and in the end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -72,7 +72,7 @@ pub fn render(facts: &MetricsInput, format: ExpositionFormat) -> String {
 
 /// One metric. `docs/http.md` lists them too; a test compares the two.
 struct Metric {
-    kind: Kind,
+    kind: MetricKind,
     /// Without the prefix; a counter's ends in `_total`.
     name: &'static str,
     help: &'static str,
@@ -80,7 +80,7 @@ struct Metric {
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Kind {
+enum MetricKind {
     Gauge,
     /// Left out where the kernel does not say.
     OptionalGauge,
@@ -92,7 +92,7 @@ enum Kind {
 /// Every metric, in the order of the page.
 const REGISTRY: [Metric; 31] = [
     Metric {
-        kind: Kind::Gauge,
+        kind: MetricKind::Gauge,
         name: "source_up",
         help: "Whether the newest fetch of the source succeeded.",
         collect: |facts, samples| {
@@ -103,7 +103,7 @@ const REGISTRY: [Metric; 31] = [
         },
     },
     Metric {
-        kind: Kind::Counter,
+        kind: MetricKind::Counter,
         name: "fetch_attempts_total",
         help: "Finished fetches, successful or not.",
         collect: |facts, samples| {
@@ -113,7 +113,7 @@ const REGISTRY: [Metric; 31] = [
         },
     },
     Metric {
-        kind: Kind::Counter,
+        kind: MetricKind::Counter,
         name: "fetch_failures_total",
         help: "Fetches that failed, by cause.",
         collect: |facts, samples| {
@@ -128,7 +128,7 @@ const REGISTRY: [Metric; 31] = [
         },
     },
     Metric {
-        kind: Kind::Counter,
+        kind: MetricKind::Counter,
         name: "fetch_turns_dropped_total",
         help: "Fetches skipped because other sources of the same server were being fetched.",
         collect: |facts, samples| {
@@ -141,7 +141,7 @@ const REGISTRY: [Metric; 31] = [
         },
     },
     Metric {
-        kind: Kind::Histogram,
+        kind: MetricKind::Histogram,
         name: "fetch_duration_seconds",
         help: "Duration of fetches, successful or not.",
         collect: |facts, samples| {
@@ -151,7 +151,7 @@ const REGISTRY: [Metric; 31] = [
         },
     },
     Metric {
-        kind: Kind::Gauge,
+        kind: MetricKind::Gauge,
         name: "last_success_timestamp_seconds",
         help: "Time of the last successful fetch.",
         collect: |facts, samples| {
@@ -164,7 +164,7 @@ const REGISTRY: [Metric; 31] = [
         },
     },
     Metric {
-        kind: Kind::Counter,
+        kind: MetricKind::Counter,
         name: "records_rejected_total",
         help: "Response fields rejected, by reason.",
         collect: |facts, samples| {
@@ -178,7 +178,7 @@ const REGISTRY: [Metric; 31] = [
         },
     },
     Metric {
-        kind: Kind::Gauge,
+        kind: MetricKind::Gauge,
         name: "record_value",
         help: "The record's value, while it is not stale.",
         collect: |facts, samples| {
@@ -195,7 +195,7 @@ const REGISTRY: [Metric; 31] = [
         },
     },
     Metric {
-        kind: Kind::Gauge,
+        kind: MetricKind::Gauge,
         name: "record_timestamp_seconds",
         help: "Time of the observation.",
         collect: |facts, samples| {
@@ -205,7 +205,7 @@ const REGISTRY: [Metric; 31] = [
         },
     },
     Metric {
-        kind: Kind::Counter,
+        kind: MetricKind::Counter,
         name: "records_stored_total",
         help: "Records committed to the database.",
         collect: |facts, samples| {
@@ -213,7 +213,7 @@ const REGISTRY: [Metric; 31] = [
         },
     },
     Metric {
-        kind: Kind::Counter,
+        kind: MetricKind::Counter,
         name: "records_lost_total",
         help: "Records dropped because too many were waiting to be written.",
         collect: |facts, samples| {
@@ -221,7 +221,7 @@ const REGISTRY: [Metric; 31] = [
         },
     },
     Metric {
-        kind: Kind::Gauge,
+        kind: MetricKind::Gauge,
         name: "records_waiting",
         help: "Records waiting to be written.",
         collect: |facts, samples| {
@@ -229,7 +229,7 @@ const REGISTRY: [Metric; 31] = [
         },
     },
     Metric {
-        kind: Kind::Gauge,
+        kind: MetricKind::Gauge,
         name: "storage_up",
         help: "Whether records can be stored.",
         collect: |facts, samples| {
@@ -237,7 +237,7 @@ const REGISTRY: [Metric; 31] = [
         },
     },
     Metric {
-        kind: Kind::Gauge,
+        kind: MetricKind::Gauge,
         name: "database_size_bytes",
         help: "Size of the database, including its write-ahead log.",
         collect: |facts, samples| {
@@ -245,7 +245,7 @@ const REGISTRY: [Metric; 31] = [
         },
     },
     Metric {
-        kind: Kind::Counter,
+        kind: MetricKind::Counter,
         name: "database_written_bytes_total",
         help: "Bytes that this process wrote to storage.",
         collect: |facts, samples| {
@@ -253,7 +253,7 @@ const REGISTRY: [Metric; 31] = [
         },
     },
     Metric {
-        kind: Kind::Gauge,
+        kind: MetricKind::Gauge,
         name: "clock_synchronized",
         help: "Whether the wall clock is trusted.",
         collect: |facts, samples| {
@@ -261,7 +261,7 @@ const REGISTRY: [Metric; 31] = [
         },
     },
     Metric {
-        kind: Kind::Gauge,
+        kind: MetricKind::Gauge,
         name: "alert_active",
         help: "Always 1, for each open alert.",
         collect: |facts, samples| {
@@ -271,7 +271,7 @@ const REGISTRY: [Metric; 31] = [
         },
     },
     Metric {
-        kind: Kind::Gauge,
+        kind: MetricKind::Gauge,
         name: "alert_outbox_pending",
         help: "Alert events waiting for delivery, over all channels.",
         collect: |facts, samples| {
@@ -280,7 +280,7 @@ const REGISTRY: [Metric; 31] = [
         },
     },
     Metric {
-        kind: Kind::Gauge,
+        kind: MetricKind::Gauge,
         name: "alerts_refused",
         help: "Alert events refused by the channel, kept and retried daily.",
         collect: |facts, samples| {
@@ -290,7 +290,7 @@ const REGISTRY: [Metric; 31] = [
         },
     },
     Metric {
-        kind: Kind::Counter,
+        kind: MetricKind::Counter,
         name: "alerts_undelivered_total",
         help: "Alert events given up undelivered, over all channels.",
         collect: |facts, samples| {
@@ -299,7 +299,7 @@ const REGISTRY: [Metric; 31] = [
         },
     },
     Metric {
-        kind: Kind::Gauge,
+        kind: MetricKind::Gauge,
         name: "displays_seen",
         help: "Displays that polled /snapshot, as far as remembered.",
         collect: |facts, samples| {
@@ -307,7 +307,7 @@ const REGISTRY: [Metric; 31] = [
         },
     },
     Metric {
-        kind: Kind::Counter,
+        kind: MetricKind::Counter,
         name: "http_requests_total",
         help: "Requests answered, by route and status.",
         collect: |facts, samples| {
@@ -318,7 +318,7 @@ const REGISTRY: [Metric; 31] = [
         },
     },
     Metric {
-        kind: Kind::Counter,
+        kind: MetricKind::Counter,
         name: "http_rejected_total",
         help: "Connections, requests and event streams rejected or closed, by reason.",
         collect: |facts, samples| {
@@ -328,7 +328,7 @@ const REGISTRY: [Metric; 31] = [
         },
     },
     Metric {
-        kind: Kind::Counter,
+        kind: MetricKind::Counter,
         name: "http_cut_off_total",
         help: "Requests stopped at their limit of database rows or time, by route.",
         collect: |facts, samples| {
@@ -338,7 +338,7 @@ const REGISTRY: [Metric; 31] = [
         },
     },
     Metric {
-        kind: Kind::Counter,
+        kind: MetricKind::Counter,
         name: "panics_total",
         help: "Panics caught, by thread; each cost one iteration of a loop.",
         collect: |facts, samples| {
@@ -348,7 +348,7 @@ const REGISTRY: [Metric; 31] = [
         },
     },
     Metric {
-        kind: Kind::Gauge,
+        kind: MetricKind::Gauge,
         name: "build_info",
         help: "Always 1; the version is a label.",
         collect: |facts, samples| {
@@ -356,7 +356,7 @@ const REGISTRY: [Metric; 31] = [
         },
     },
     Metric {
-        kind: Kind::Gauge,
+        kind: MetricKind::Gauge,
         name: "process_start_time_seconds",
         help: "When the node started.",
         collect: |facts, samples| {
@@ -364,7 +364,7 @@ const REGISTRY: [Metric; 31] = [
         },
     },
     Metric {
-        kind: Kind::OptionalCounter,
+        kind: MetricKind::OptionalCounter,
         name: "process_cpu_seconds_total",
         help: "CPU time, user and system.",
         collect: |facts, samples| {
@@ -374,7 +374,7 @@ const REGISTRY: [Metric; 31] = [
         },
     },
     Metric {
-        kind: Kind::OptionalGauge,
+        kind: MetricKind::OptionalGauge,
         name: "process_resident_memory_bytes",
         help: "Resident memory.",
         collect: |facts, samples| {
@@ -384,7 +384,7 @@ const REGISTRY: [Metric; 31] = [
         },
     },
     Metric {
-        kind: Kind::OptionalGauge,
+        kind: MetricKind::OptionalGauge,
         name: "process_threads",
         help: "Threads.",
         collect: |facts, samples| {
@@ -394,7 +394,7 @@ const REGISTRY: [Metric; 31] = [
         },
     },
     Metric {
-        kind: Kind::OptionalGauge,
+        kind: MetricKind::OptionalGauge,
         name: "process_open_fds",
         help: "Open file descriptors.",
         collect: |facts, samples| {
@@ -407,18 +407,21 @@ const REGISTRY: [Metric; 31] = [
 
 impl Metric {
     fn is_optional(&self) -> bool {
-        matches!(self.kind, Kind::OptionalGauge | Kind::OptionalCounter)
+        matches!(
+            self.kind,
+            MetricKind::OptionalGauge | MetricKind::OptionalCounter
+        )
     }
 
     /// OpenMetrics leaves `_total` off the family of a counter.
     fn write_family(&self, text: &mut String, format: ExpositionFormat) {
         let (kind, name) = match (self.kind, format) {
-            (Kind::Gauge | Kind::OptionalGauge, _) => ("gauge", self.name),
-            (Kind::Histogram, _) => ("histogram", self.name),
-            (Kind::Counter | Kind::OptionalCounter, ExpositionFormat::Prometheus) => {
+            (MetricKind::Gauge | MetricKind::OptionalGauge, _) => ("gauge", self.name),
+            (MetricKind::Histogram, _) => ("histogram", self.name),
+            (MetricKind::Counter | MetricKind::OptionalCounter, ExpositionFormat::Prometheus) => {
                 ("counter", self.name)
             }
-            (Kind::Counter | Kind::OptionalCounter, ExpositionFormat::OpenMetrics) => (
+            (MetricKind::Counter | MetricKind::OptionalCounter, ExpositionFormat::OpenMetrics) => (
                 "counter",
                 self.name.strip_suffix("_total").unwrap_or(self.name),
             ),

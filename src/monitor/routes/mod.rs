@@ -11,7 +11,6 @@ mod from_memory;
 mod history;
 mod metrics;
 mod openapi;
-pub mod process;
 pub mod published;
 mod rendered;
 pub mod representation;

@@ -7,7 +7,7 @@ use super::published::{JSON, Publication};
 use super::representation::quality_values;
 use super::response::{NO_CACHE, html_response, ok_response};
 use super::table::RequestTarget;
-use super::{history, metrics, process, status};
+use super::{history, metrics, status};
 use crate::domain::health::Storage;
 use crate::domain::time::Moment;
 use crate::monitor::context::HistoryFailure;
@@ -17,6 +17,7 @@ use crate::monitor::status_text::{self, NodeStatus};
 use crate::monitor::web::layout::Page;
 use crate::monitor::web::{self, PageContext};
 use crate::sys::budget::Budget;
+use crate::sys::process;
 use crate::sys::thread::panics;
 
 impl App {

@@ -6,7 +6,7 @@ use super::PageContext;
 use super::layout::{self, Page, Part, past_time};
 use crate::domain::time::{ClockTrust, human_duration};
 use crate::monitor::format::{format_bytes, format_local, sanitize};
-use crate::monitor::routes::process;
+use crate::sys::process;
 
 pub fn page(view: &PageContext) -> Page {
     Page {

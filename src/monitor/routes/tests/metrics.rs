@@ -103,9 +103,9 @@ fn documented_lines() -> Vec<String> {
             names => format!("{{{}}}", names.join(",")),
         };
         let kind = match metric.kind {
-            Kind::Gauge | Kind::OptionalGauge => "gauge",
-            Kind::Counter | Kind::OptionalCounter => "counter",
-            Kind::Histogram => "histogram",
+            MetricKind::Gauge | MetricKind::OptionalGauge => "gauge",
+            MetricKind::Counter | MetricKind::OptionalCounter => "counter",
+            MetricKind::Histogram => "histogram",
         };
         format!("| `{name}{labels}` | {kind} | {} |", metric.help)
     };

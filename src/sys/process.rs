@@ -1,6 +1,6 @@
-//! What the kernel says about this process and its machine.
+//! Process and machine statistics from /proc and /sys: CPU, memory, threads, temperature.
 //!
-//! Reads a few small files under /proc and /sys when asked; any thread but the gate's. What
+//! Reads a few small files under /proc and /sys when asked; any thread but the connection thread. What
 //! cannot be read is left out.
 
 use std::fs;
