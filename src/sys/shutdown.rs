@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 use super::sync::{Condvar, Mutex};
 
 #[derive(Default)]
-struct Shared {
+struct StopShared {
     state: Mutex<StopState>,
     changed: Condvar,
 }
@@ -40,11 +40,11 @@ pub enum WakeReason {
 
 /// The right to stop everything that holds a [`StopToken`] of it.
 #[derive(Default)]
-pub struct StopSource(Arc<Shared>);
+pub struct StopSource(Arc<StopShared>);
 
 /// Listens for the stop. Cheap to clone, one per thread. The default one is never stopped.
 #[derive(Clone, Default)]
-pub struct StopToken(Arc<Shared>);
+pub struct StopToken(Arc<StopShared>);
 
 impl StopSource {
     pub fn new() -> StopSource {
