@@ -1,5 +1,5 @@
-//! Every bound of the node, with its reason. A queue, read, loop or wait that is not
-//! bounded by one of these is a defect.
+//! Limits: every bound and timeout of the node, with its reason. A queue, read, loop or wait
+//! that none of these bounds is a defect.
 
 use std::time::Duration;
 
@@ -16,8 +16,8 @@ pub const FORGET_AFTER_RESPONSES: u64 = 30;
 /// How long those answers must last, unless a source says otherwise: what is only there by
 /// day, such as a solar inverter, stays.
 pub const FORGET_AFTER: Duration = Duration::from_secs(86_400);
-/// The most that one pause between two attempts counts as time in which a source answers, in
-/// its intervals: what a suspended machine slept is nobody's absence.
+/// The most that one pause between two fetches counts towards [`FORGET_AFTER`], in intervals of
+/// the source: the time that a suspended machine slept does not count.
 pub const MAX_CREDITED_INTERVALS: u32 = 3;
 /// Forgotten keys whose names are remembered, so that a display that asks for one among
 /// others goes on getting the others.
@@ -50,7 +50,7 @@ pub const WRONG_PASSWORDS: usize = 10;
 pub const WRONG_PASSWORD_WINDOW: Duration = Duration::from_secs(60);
 /// Addresses whose wrong passwords are counted each by itself: 100 bytes each.
 pub const THROTTLED_ADDRESSES: usize = 256;
-/// Addresses that are remembered for having given the right password: more than one house has
+/// Addresses that gave the right password and are never locked out: more than one house has
 /// displays and people.
 pub const TRUSTED_ADDRESSES: usize = 64;
 /// Bytes of a file that a person writes: the configuration, `.env`, a password, certificates.
@@ -63,16 +63,16 @@ pub const TEXT_FILE_BYTES: u64 = 4_000_000;
 pub const SOURCES: usize = 128;
 /// Body after decompression, unless a source says otherwise.
 pub const BODY_BYTES: u64 = 4 * 1024 * 1024;
-/// A request head that is remembered with its answer, to be known when it comes again.
+/// A request head that is cached with its response, to be recognised when it comes again.
 pub const CACHED_HEAD_BYTES: usize = 512;
-/// Bytes read of a 403's body, to learn whether it speaks of a quota: an error is short.
+/// Bytes read of an error's body (403), to see whether it mentions a quota: errors are short.
 pub const ERROR_BODY_BYTES: u64 = 4 * 1024;
 /// The head of one response. Each kept connection holds a buffer of this size, and servers
 /// with long policies send 8 KiB.
 pub const RESPONSE_HEAD_BYTES: usize = 16 * 1024;
 /// The whole of one fetch, redirects included, unless a source says otherwise.
 pub const FETCH_TIMEOUT: Duration = Duration::from_secs(30);
-/// Name resolution alone; the resolver's own patience is longer than a fetch.
+/// Name resolution alone; the resolver's own timeout is longer than a fetch.
 pub const RESOLVE_TIMEOUT: Duration = Duration::from_secs(8);
 /// One TCP and TLS handshake.
 pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -106,23 +106,23 @@ pub const JSON_VALUES: usize = 200_000;
 pub const EARLIEST_PLAUSIBLE_WALL_S: i64 = 1_767_225_600;
 /// Bytes of an `ETag` or `Last-Modified` that is sent back.
 pub const VALIDATOR_BYTES: usize = 1024;
-/// Failures in a row after which connections are opened anew and nothing kept is trusted.
+/// Failures in a row after which connections are opened anew.
 pub const RECONNECT_AFTER_FAILURES: u64 = 3;
 /// The longest pause between attempts that back-off alone makes.
 pub const MAX_BACK_OFF: Duration = Duration::from_secs(15 * 60);
-/// The longest `Retry-After` that is obeyed: a server that says more is asked daily.
+/// The longest `Retry-After` that is obeyed: a server that says more is fetched from daily.
 pub const MAX_RETRY_AFTER: Duration = Duration::from_secs(24 * 3600);
-/// How far ahead a quota's spending is written down: the card is written six times an hour
-/// at most, and a power cut costs a source no more than this.
+/// How far ahead quota use is saved: the card is written six times an hour at most, and a
+/// power cut costs a source no more than this.
 pub const QUOTA_RESERVATION: Duration = Duration::from_secs(600);
-/// How long a source with a quota waits for the disk before it asks all the same: a card that
-/// blocks is told as storage trouble, and must not end fetching.
+/// How long a source with a quota waits for the disk before it fetches anyway: a card that
+/// blocks is reported as a storage problem, and must not stop fetching.
 pub const QUOTA_WRITE_TIMEOUT: Duration = Duration::from_secs(2);
-/// A wait ordered by a server is remembered across restarts from this length on; writing down
-/// a shorter one would wear the card for nothing.
+/// A `Retry-After` of at least this length is saved across restarts; saving shorter ones would
+/// wear the card for nothing.
 pub const MIN_PERSISTED_RETRY_AFTER: Duration = Duration::from_secs(60);
-/// How soon a source is asked early again, to learn whether another's trouble is this node's
-/// own network: a neighbour that comes and goes must not multiply a server's load.
+/// The shortest time between two early fetches of a source that test this node's own network
+/// while another source fails: flapping must not multiply a server's load.
 pub const EARLY_PROBE_INTERVAL: Duration = Duration::from_secs(300);
 /// The shortest interval of a source; below it a "node" is a load test.
 pub const MIN_INTERVAL: Duration = Duration::from_secs(1);
@@ -132,13 +132,13 @@ pub const MIN_INTERVAL: Duration = Duration::from_secs(1);
 /// Stack of a thread of ours. musl gives 128 KiB unasked, which deep JSON overflows;
 /// glibc 8 MiB, which counts against `MemoryMax` only where touched.
 pub const STACK_BYTES: usize = 512 * 1024;
-/// Threads beside one for each source: store, ingest, gate and its poller, the web workers
-/// and tiny_http's, those who tell of alerts, backup, watchdog, one that connects.
+/// Threads beside one for each source: store, ingest, http and its poller, the web workers
+/// and tiny_http's, alert delivery, backup, watchdog, one that connects.
 pub const THREADS_BESIDE_SOURCES: usize = 18;
 /// Observations waiting for `ingest`; a fetcher that finds it full waits, since ingest
 /// never waits for the disk.
 pub const OBSERVATION_QUEUE: usize = 64;
-/// The longest turn of `ingest`: a clock that becomes trusted announces itself to nobody.
+/// The longest wait of `ingest`: nothing signals that a clock became trusted.
 pub const INGEST_WAIT_TIMEOUT: Duration = Duration::from_secs(10);
 /// A loop silent for this long is stuck: `/healthz` says 503.
 pub const HEARTBEAT_TIMEOUT: Duration = Duration::from_secs(60);
@@ -153,7 +153,7 @@ pub const COMMIT_EVERY: Duration = Duration::from_secs(60);
 /// Readings that wait in memory while the disk cannot take them: 20,000 × about 120 bytes
 /// is 2.4 MB, or 50 keys a minute for six hours.
 pub const WRITE_BUFFER_ROWS: usize = 20_000;
-/// How long readings wait for a clock that can be believed.
+/// How long readings wait for a clock that can be trusted.
 pub const CLOCK_TRUST_TIMEOUT: Duration = Duration::from_secs(600);
 /// Below this much room `check` warns: about a month of 50 readings a minute.
 pub const LOW_DISK_BYTES: u64 = 200_000_000;
@@ -161,8 +161,8 @@ pub const LOW_DISK_BYTES: u64 = 200_000_000;
 pub const SQLITE_BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 /// The same at start, when displays wait for the first answer.
 pub const SQLITE_BUSY_TIMEOUT_AT_START: Duration = Duration::from_millis(200);
-/// How often the store looks whether its files are still those at their paths: an exchange is
-/// told within this time, and before anything more is written.
+/// How often the store checks whether its files are still those at their paths: a replaced
+/// file is reported within this time, and before anything more is written.
 pub const FILE_CHECK_INTERVAL: Duration = Duration::from_secs(10);
 /// How long a database that was put in place has to be left alone before it is opened: a copy
 /// from another file system arrives in pieces.
@@ -172,7 +172,7 @@ pub const INTEGRITY_CHECK_BYTES: u64 = 256 * 1024 * 1024;
 /// The longest pause between attempts to use a storage that fails: a card put back is
 /// noticed within a minute.
 pub const MAX_STORAGE_BACK_OFF: Duration = Duration::from_secs(60);
-/// A commit that takes longer is told as trouble: the card blocks.
+/// A commit that takes longer is reported as a storage problem: the card blocks.
 pub const SLOW_COMMIT: Duration = Duration::from_secs(20);
 /// How long rows are kept one by one, as hours and (longer) as days.
 pub const RAW_RETENTION: Duration = Duration::from_secs(30 * 86_400);
@@ -184,7 +184,7 @@ pub const DATABASE_BYTES: u64 = 2_000_000_000;
 pub const RETENTION_STEP_IDS: i64 = 5_000;
 /// Steps of retention between two looks at the queue.
 pub const RETENTION_STEPS: usize = 8;
-/// Pages that one step gives back to the file system.
+/// Pages that one step of retention returns to the file system.
 pub const VACUUM_STEP_PAGES: u32 = 256;
 /// Keys of one hour whose rows are held in memory while that hour is summed up anew: 64
 /// keys at one row a second are 230,000 rows, about 10 MB.
@@ -209,25 +209,26 @@ pub const PAGE_ROWS: u64 = 400_000;
 pub const PAGE_COARSE_ROWS: u64 = 60_000;
 /// Raw rows that one history query may look at, about 10 ms on a PC; beyond it coarser
 /// tiers answer. Five hours of 50 keys at 10 s. What else such a query reads (1,000 hours
-/// twice, fives) fits beside them into `HISTORY_ROWS`.
+/// twice, five-minute rollups) fits beside them into `HISTORY_ROWS`.
 pub const HISTORY_RAW_ROWS: i64 = 90_000;
 /// Ids that one statement scans before rows and time are counted: a millisecond.
 pub const SCAN_IDS: i64 = 4_096;
-/// One answer that reads the database, once it has its turn; then it is cut off.
+/// One request that reads the database, once it has a permit; then it is cut off.
 pub const QUERY_TIMEOUT: Duration = Duration::from_secs(2);
-/// How long such an answer waits for its turn: three others before it take `QUERY_TIMEOUT`
+/// How long such a request waits for its permit: three others before it take `QUERY_TIMEOUT`
 /// each. With its own it is less than `POOL_TIMEOUT`.
 pub const QUERY_QUEUE_TIMEOUT: Duration = Duration::from_secs(6);
-/// Hours of fives that one history query reads, twelve rows each; beyond it hours answer.
+/// Hours of five-minute rollups that one history query reads, twelve rows each; beyond it the
+/// hourly tier answers.
 pub const HISTORY_FIVE_MINUTE_HOURS: i64 = 8 * 24;
-/// Ids that an hour's rows lie among, past which it gets fives: reading that many takes as
-/// long as reading the fives.
+/// Ids among which an hour's rows lie, from which on it gets five-minute rollups: reading that
+/// many takes as long as reading the rollups.
 pub const FIVE_MINUTE_MIN_IDS: i64 = 600;
 /// Ids past which an hour gets none, and charts take it as a whole: 140 readings a second
 /// reach it, and the store thread is busy with them for 50 ms on a PC.
 pub const FIVE_MINUTE_MAX_IDS: i64 = 500_000;
-/// How long an hour is over before its rows are summed up by fives, so that late ones are
-/// among them.
+/// How long an hour is over before its five-minute rollups are made, so that late rows are
+/// included.
 pub const FIVE_MINUTE_DELAY_S: i64 = 600;
 /// Rows of the hourly tier that one history query reads; beyond it the daily tier answers.
 pub const HISTORY_HOURS: i64 = 4_400;
@@ -240,24 +241,24 @@ pub const VALID_IDS: std::ops::RangeInclusive<i64> = 0..=1 << 62;
 pub const MAX_SCHEMA_VERSION: i32 = 1_000;
 /// Hours since 1970 that a row can have: the years 1 to 9999, which RFC 3339 can say.
 pub const VALID_HOURS: std::ops::RangeInclusive<i64> = -17_259_888..=70_389_528;
-/// At most one damaged database is set aside in this time; a card that destroys faster
+/// At most one damaged database is quarantined in this time; a card that destroys faster
 /// must not be filled with the remains.
 pub const MIN_SALVAGE_INTERVAL: Duration = Duration::from_secs(3600);
-/// Rows that one step of a salvage takes over: a tenth of a second on a PC, so that new
+/// Rows that one step of a salvage copies: a tenth of a second on a PC, so that new
 /// readings are committed between.
 pub const SALVAGE_STEP_ROWS: usize = 10_000;
 /// Pages that one step of a salvage reads, where few of them hold a row.
 pub const SALVAGE_STEP_PAGES: usize = 1_000;
-/// What a salvage leaves free on the card for new readings: this part of it, and no more than
-/// so many bytes.
+/// Free space that a salvage leaves on the card for new readings: one part in so many, and no
+/// more than so many bytes.
 pub const SALVAGE_FREE_PART: u64 = 20;
 pub const SALVAGE_FREE_BYTES: u64 = 16 << 20;
-/// How often a salvage that waits for room looks again.
+/// How often a salvage that waits for disk space checks again.
 pub const SALVAGE_RETRY_INTERVAL: Duration = Duration::from_secs(60);
-/// How long a clock that was believed and then jumped has to keep the new time before ages,
-/// stamps and alerts go by it: nobody leaves a wrong clock for a week, and a restart takes it over at once.
+/// How long a trusted clock that jumped has to keep the new time before ages, stamps and alerts
+/// use it: nobody leaves a wrong clock for a week, and a restart uses the new time at once.
 pub const CLOCK_JUMP_TIMEOUT: Duration = Duration::from_secs(7 * 86_400);
-/// The same for a clock that had been believed for less than this: it may have been wrong at
+/// The same for a clock that had been trusted for less than this: it may have been wrong at
 /// the start, and set right since.
 pub const MIN_CLOCK_JUMP_TIMEOUT: Duration = Duration::from_secs(3_600);
 /// What retention's own clock may catch up at once: in each boot for the time that the machine
@@ -267,10 +268,10 @@ pub const MAX_RETENTION_CATCH_UP: Duration = Duration::from_secs(86_400);
 pub const RETENTION_CLOCK_SAVE_INTERVAL: Duration = Duration::from_secs(3_600);
 /// Servers whose `Date` is remembered: two that agree are enough.
 pub const CLOCK_PEERS: usize = 8;
-/// How many answers of one server vouch for our clock, and over how long.
+/// How many responses of one server confirm our clock, and over how long.
 pub const CLOCK_PEER_DATES: u32 = 3;
 pub const CLOCK_PEER_PERIOD: Duration = Duration::from_secs(1_800);
-/// How far a peer's `Date` may be from ours and still vouch for our clock; and how far wall and
+/// How far a peer's `Date` may be from ours and still confirm our clock; and how far wall and
 /// monotonic time may part before a clock has jumped.
 pub const CLOCK_TOLERANCE: Duration = Duration::from_secs(300);
 
@@ -288,25 +289,25 @@ pub const REQUEST_HEADERS: usize = 64;
 pub const REQUEST_HEAD_TIMEOUT: Duration = Duration::from_secs(5);
 /// A connection without a request.
 pub const IDLE_TIMEOUT: Duration = Duration::from_secs(30);
-/// One answer, until the client has taken it.
+/// One response, until the client has read it.
 pub const WRITE_TIMEOUT: Duration = Duration::from_secs(10);
-/// Answers not yet taken by clients, in all; past it new requests get 503.
+/// Response bytes that clients have not read yet, in total; past it new requests get 503.
 pub const SEND_BUDGET_BYTES: usize = 8 * 1024 * 1024;
-/// Threads of tiny_http's pool behind the HTTP server; as many backend connections at most.
+/// Threads of tiny_http's worker pool; as many connections to it at most.
 pub const POOL_WORKERS: usize = 4;
-/// How long an answer of the pool serves whoever asks the very same: ages are told in seconds,
-/// and nobody sees a tenth.
+/// How long a page is reused for the same request: ages are shown in seconds, and nobody sees
+/// a tenth.
 pub const PAGE_CACHE_TTL: Duration = Duration::from_millis(100);
-/// How many such answers are kept, and how large one may be: a page is 30 kB.
+/// How many such pages are cached, and how large one may be: a page is 30 kB.
 pub const PAGE_CACHE_ENTRIES: usize = 4;
 pub const PAGE_CACHE_ENTRY_BYTES: usize = 64 * 1024;
-/// One answer of the pool, from asking to its last byte.
+/// One response of the pool, from the request to its last byte.
 pub const POOL_TIMEOUT: Duration = Duration::from_secs(10);
-/// One answer of the pool; a page is 30 kB, an exported history a few hundred.
+/// One response of the pool; a page is 30 kB, an exported history a few hundred.
 pub const POOL_RESPONSE_BYTES: usize = 4 * 1024 * 1024;
 /// Event streams at once.
 pub const EVENT_STREAMS: usize = 200;
-/// How often an event stream hears of a snapshot in which only times are new: a display that
+/// How often an event stream gets a snapshot in which only times are new: a display that
 /// shows the age of a value is never wrong by more.
 pub const EVENT_TIMES_INTERVAL: Duration = Duration::from_secs(60);
 /// Field names that a page of another origin may announce: browsers name those that its script
@@ -329,15 +330,15 @@ pub const HEALTHCHECK_TIMEOUT: Duration = Duration::from_secs(5);
 /// What it reads of the answer, which is a line.
 pub const HEALTHCHECK_BYTES: u64 = 8 * 1024;
 
-// ---- The gate ------------------------------------------------------------------------
+// ---- HTTP server ---------------------------------------------------------------------
 
-/// Keys of one `/snapshot?keys=` that the HTTP server's thread answers itself, in 0.1 ms on a PC: a
+/// Keys of one `/snapshot?keys=` that the server's thread answers itself, in 0.1 ms on a PC: a
 /// small display asks for a handful. A head holds thousands; then a worker answers.
 pub const SNAPSHOT_INLINE_KEYS: usize = 64;
 /// Descriptors left to the rest of the node (database, fetches, pool) when connections are
 /// capped below `ulimit -n`.
 pub const RESERVED_DESCRIPTORS: usize = 64;
-/// Connections waiting in the kernel for the HTTP server to accept them.
+/// Connections waiting in the kernel to be accepted.
 pub const LISTEN_BACKLOG: i32 = 511;
 /// Connections accepted in a row before the others get their turn.
 pub const ACCEPT_BATCH: usize = 16;
@@ -345,9 +346,9 @@ pub const ACCEPT_BATCH: usize = 16;
 pub const ACCEPT_RETRY_DELAY: Duration = Duration::from_millis(50);
 /// Pipelined requests of one connection answered in a row before the others get their turn.
 pub const PIPELINE_BATCH: usize = 8;
-/// Empty line ends forgiven before a request line; old clients send one after a body.
+/// Empty lines accepted before a request line; old clients send one after a body.
 pub const LEADING_NEWLINES: usize = 8;
-/// How long a connection must have been idle before a newcomer may have its place.
+/// How long a connection must have been idle before it is evicted for a new one.
 pub const EVICT_IDLE_AFTER: Duration = Duration::from_secs(1);
 /// What a large answer gets beyond `WRITE_TIMEOUT`: weak Wi-Fi takes this much a second.
 pub const MIN_WRITE_BYTES_PER_S: usize = 32 * 1024;
@@ -361,10 +362,10 @@ pub const TCP_USER_TIMEOUT: Duration = Duration::from_secs(30);
 pub const LINGER_TIMEOUT: Duration = Duration::from_secs(2);
 /// How much of it.
 pub const LINGER_BYTES: usize = 256 * 1024;
-/// Answers up to this size are not counted as outstanding: times `CONNECTIONS` they are 1 MiB,
+/// Responses up to this size do not count towards the send budget: times `CONNECTIONS` they are 1 MiB,
 /// and `/snapshot` and `/healthz` must live on while large answers are refused.
 pub const SMALL_RESPONSE_BYTES: usize = 4 * 1024;
-/// Large answers not yet taken by one address: half of `SEND_BUDGET_BYTES`, so that one client
+/// Large responses not yet read by one address: half of `SEND_BUDGET_BYTES`, so that one client
 /// cannot use up everybody's.
 pub const SEND_BUDGET_BYTES_PER_ADDRESS: usize = SEND_BUDGET_BYTES / 2;
 /// HTTP deadlines are kept to this precision; a `Date` header is at most this old.
@@ -372,16 +373,15 @@ pub const HTTP_TICK: Duration = Duration::from_millis(250);
 /// How often the HTTP server shows that it runs while no deadline is due: well below
 /// [`HEARTBEAT_TIMEOUT`].
 pub const HTTP_HEARTBEAT: Duration = Duration::from_secs(10);
-/// One proof that a new connection to the pool is answered; longer means that its accept loop
-/// has ended.
+/// One ping of a new connection to the pool; longer means that its accept loop has ended.
 pub const POOL_PING_TIMEOUT: Duration = Duration::from_secs(2);
-/// Alert events kept for streams that are busy with an earlier one.
+/// Alert events stored for streams that are busy with an earlier one.
 pub const EVENT_LOG_ALERTS: usize = 16;
-/// What an event stream's client waits before it connects again.
+/// How long an event stream's client waits before it reconnects.
 pub const EVENT_RECONNECT_DELAY: Duration = Duration::from_secs(5);
 /// Different pairs of route and status counted; two dozen routes have a handful each.
 pub const ROUTE_COUNTERS: usize = 192;
-/// Leftover socket directories of dead runs looked at on one start.
+/// Socket directories of dead runs that one start removes.
 pub const STALE_SOCKET_DIRECTORIES: usize = 64;
 /// Bytes of a Unix socket's path, by the kernel's `sun_path` with its closing zero.
 pub const SOCKET_PATH_BYTES: usize = 107;
@@ -412,14 +412,15 @@ pub const SPARKLINE_TTL: Duration = Duration::from_secs(120);
 pub const DESCRIPTION_CHARS: usize = 2_000;
 /// Of those, so many stand open; a longer one is folded, so that the facts stay in sight.
 pub const DESCRIPTION_OPEN_CHARS: usize = 300;
-/// What threads that only have to notice the stop get for it, on top of what is left.
+/// Extra time at shutdown for threads that only have to notice the stop token.
 pub const SHUTDOWN_GRACE: Duration = Duration::from_millis(100);
+
 // ---- Alerts --------------------------------------------------------------------------
 
 /// Events that wait on one channel: with reminders that widen and flapping told once, weeks
 /// of outage. Past it the oldest never tried are dropped, counted, and told so.
 pub const OUTBOX_ROWS: usize = 500;
-/// Events told in one message; the rest follows in the next.
+/// Events in one message; the rest follows in the next.
 pub const EVENTS_PER_MESSAGE: usize = 50;
 /// Incidents kept for the page, the oldest closed ones given up first.
 pub const INCIDENTS: usize = 1_000;
@@ -430,12 +431,12 @@ pub const BATCH_DELAY: Duration = Duration::from_secs(10);
 /// The shortest and longest pause between attempts to deliver.
 pub const DELIVERY_BACK_OFF: (Duration, Duration) =
     (Duration::from_secs(60), Duration::from_secs(3600));
-/// How often what was refused is tried again, unless the configuration has changed.
+/// How often a refused alert is retried, unless the configuration has changed.
 pub const REFUSED_RETRY_INTERVAL: Duration = Duration::from_secs(86_400);
 /// Daily retries that may be refused before an alert is given up: counted, so that no clock
 /// that jumps can end them.
 pub const REFUSED_RETRIES: u32 = 14;
-/// How soon a request to try refused alerts again is noticed.
+/// How soon a request to retry refused alerts is noticed.
 pub const REFUSED_RETRY_POLL: Duration = Duration::from_secs(30);
 /// One step of an SMTP dialogue; servers that delay their greeting on purpose take 10 s.
 pub const SMTP_STEP_TIMEOUT: Duration = Duration::from_secs(30);
@@ -445,5 +446,5 @@ pub const SMTP_DATA_TIMEOUT: Duration = Duration::from_secs(120);
 pub const REPLY_CHARS: usize = 200;
 /// One call of a webhook or a ping.
 pub const WEBHOOK_TIMEOUT: Duration = Duration::from_secs(15);
-/// How often a dead man's switch is told that all is well.
+/// How often the heartbeat URL (dead man's switch) is pinged.
 pub const PING_INTERVAL: Duration = Duration::from_secs(60);

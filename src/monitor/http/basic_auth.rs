@@ -85,25 +85,25 @@ impl Password {
     /// Why this request is not authorized, if so. A wrong password counts against the address
     /// it came from: to be called once per request.
     pub fn deny(&self, request: &Request, now: Mono) -> Option<AuthError> {
-        let mut guesses = self.throttle.lock();
-        if guesses.is_locked_out(request.peer, now) {
+        let mut failures = self.throttle.lock();
+        if failures.is_locked_out(request.peer, now) {
             return Some(AuthError::TooManyAttempts);
         }
         match self.check_credentials(request) {
             CredentialCheck::Valid => {
-                guesses.record_success(request.peer, now);
+                failures.record_success(request.peer, now);
                 return None;
             }
-            CredentialCheck::Invalid => guesses.record_failure(request.peer, now),
+            CredentialCheck::Invalid => failures.record_failure(request.peer, now),
             CredentialCheck::Missing => {}
         }
         Some(AuthError::PasswordRequired)
     }
 
-    /// Whether [`Password::denies`] would let it pass; counts nothing.
+    /// Whether [`Password::deny`] would let it pass; counts nothing.
     pub fn is_authorized(&self, request: &Request, now: Mono) -> bool {
-        let guesses = self.throttle.lock();
-        let is_refused = || guesses.is_locked_out(request.peer, now);
+        let failures = self.throttle.lock();
+        let is_refused = || failures.is_locked_out(request.peer, now);
         !is_refused() && self.check_credentials(request) == CredentialCheck::Valid
     }
 

@@ -1,9 +1,8 @@
-//! One connection, from its first byte to its last: read a head, have it answered, write the
-//! answer, again. One request in flight, so that answers leave in order and a client that does
-//! not read holds up only itself.
+//! HTTP connection: read a head, have the handler respond, write the response, again.
 //!
-//! A task on the gate's thread. It knows no path: the answerer says which way a request goes.
-//! A panic in here ends this connection alone.
+//! A task on the server's thread. One request at a time, so that responses leave in order and a
+//! client that does not read delays only itself. It knows no path: the handler says how a
+//! request is served. A panic in here ends this connection alone.
 
 use std::borrow::Cow;
 use std::future::poll_fn;
@@ -26,11 +25,11 @@ use super::stats::Rejection;
 use crate::limits;
 
 /// Serves a connection until it ends.
-pub async fn serve(stream: Async<TcpStream>, lease: ConnectionGuard, server: Rc<ServerState>) {
+pub async fn serve(stream: Async<TcpStream>, guard: ConnectionGuard, server: Rc<ServerState>) {
     let connection = Connection {
         stream,
-        guard: lease,
-        server: server,
+        guard,
+        server,
     };
     let mut buffer = RequestBuffer::default();
     match connection.serve_requests(&mut buffer).await {
@@ -54,9 +53,9 @@ enum Close {
     Linger,
 }
 
-/// What becomes of the connection after an answer.
+/// What follows a response.
 enum NextStep {
-    /// It goes on, with the answer that stands now, if that was one.
+    /// The next request, with the cached response, if this one was cacheable.
     Next(Option<Box<CachedResponse>>),
     End(Close),
 }
@@ -68,16 +67,15 @@ impl Connection {
         state.enter(ConnectionPhase::Head, self.server.limits.head_timeout);
         let mut in_a_row = 0;
         let mut is_first = true;
-        let mut standing: Option<Box<CachedResponse>> = None;
+        let mut cached: Option<Box<CachedResponse>> = None;
         loop {
-            let then = match standing.take_if(|standing| standing.take_repeat(buffer, &self.server))
-            {
-                Some(standing) => {
+            let next = match cached.take_if(|cached| cached.take_repeat(buffer, &self.server)) {
+                Some(cached) => {
                     self.catch_panic(|| {
-                        let answerer = &self.server.handler;
-                        answerer.on_cache_hit(&standing.request, &standing.etag);
+                        let handler = &self.server.handler;
+                        handler.on_cache_hit(&cached.request, &cached.etag);
                     });
-                    self.send_cached(standing, buffer).await
+                    self.send_cached(cached, buffer).await
                 }
                 None => match buffer.next_head(state.peer) {
                     Ok(Some(head)) => self.answer(head, buffer).await,
@@ -90,8 +88,8 @@ impl Connection {
                 },
             };
             is_first = false;
-            match then {
-                NextStep::Next(still_stands) => standing = still_stands.or(standing),
+            match next {
+                NextStep::Next(new_response) => cached = new_response.or(cached),
                 NextStep::End(end) => return end,
             }
             if buffer.is_empty() {
@@ -148,14 +146,14 @@ impl Connection {
 
     async fn answer(&self, head: RequestHead, buffer: &RequestBuffer) -> NextStep {
         let server = &*self.server;
-        let (route, way) = match self.catch_panic(|| {
+        let (route, dispatch) = match self.catch_panic(|| {
             let route = server.handler.route_name(&head.request);
-            let way = if head.is_options {
+            let dispatch = if head.is_options {
                 Dispatch::Immediate(server.handler.options(&head.request))
             } else {
                 server.handler.dispatch(&head.request)
             };
-            (route, way)
+            (route, dispatch)
         }) {
             Some(known) => known,
             None => (
@@ -163,15 +161,15 @@ impl Connection {
                 Dispatch::Immediate(self.rejection(500, Some(&head.request))),
             ),
         };
-        let way = match way {
-            Dispatch::Cacheable(answer, edition)
+        let dispatch = match dispatch {
+            Dispatch::Cacheable(answer, generation)
                 if CachedResponse::is_cacheable(&head, &answer)
                     && !server.connections.is_stopping() =>
             {
-                let standing = CachedResponse::new(head, route, answer, edition, server);
-                return self.send_cached(Box::new(standing), buffer).await;
+                let cached = CachedResponse::new(head, route, answer, generation, server);
+                return self.send_cached(Box::new(cached), buffer).await;
             }
-            way => way,
+            dispatch => dispatch,
         };
         let RequestHead {
             request,
@@ -180,7 +178,7 @@ impl Connection {
             is_options,
             ..
         } = head;
-        let reply = match way {
+        let reply = match dispatch {
             Dispatch::Immediate(answer) | Dispatch::Cacheable(answer, _) => {
                 Some(self.respond_from_memory(answer, &request))
             }
@@ -211,20 +209,20 @@ impl Connection {
         self.next_step(sent, framing.keep_alive, buffer)
     }
 
-    /// Gives a standing answer, for the first time or again.
-    async fn send_cached(&self, standing: Box<CachedResponse>, buffer: &RequestBuffer) -> NextStep {
-        let (request, status) = (&standing.request, standing.status);
+    /// Sends a cacheable response, for the first time or again.
+    async fn send_cached(&self, cached: Box<CachedResponse>, buffer: &RequestBuffer) -> NextStep {
+        let (request, status) = (&cached.request, cached.status);
         let body = match status {
             304 => &[],
-            _ => &*standing.body,
+            _ => &*cached.body,
         };
         let time = self.server.write_timeout(body.len());
         let sent =
-            response_writer::send(&self.stream, self.state(), &standing.head, body, time).await;
-        self.record(request, "GET", standing.route, status, body.len(), sent);
+            response_writer::send(&self.stream, self.state(), &cached.head, body, time).await;
+        self.record(request, "GET", cached.route, status, body.len(), sent);
         match self.next_step(sent, true, buffer) {
-            NextStep::Next(_) => NextStep::Next(Some(standing)),
-            then => then,
+            NextStep::Next(_) => NextStep::Next(Some(cached)),
+            next => next,
         }
     }
 
@@ -252,7 +250,7 @@ impl Connection {
         }
     }
 
-    /// An answer from memory, if there is room for it beside those not yet taken.
+    /// A response from memory, if the send budget has room for it.
     fn respond_from_memory(&self, answer: Response, request: &Request) -> EncodedResponse {
         let server = &*self.server;
         let reservation = server.send_budget.reserve_shared(&answer.body);
@@ -268,7 +266,7 @@ impl Connection {
         reply
     }
 
-    /// None if the client has to go before there is an answer.
+    /// None if the connection ends before there is a response.
     async fn request_from_worker(&self, request: &Request) -> Option<EncodedResponse> {
         let server = &*self.server;
         self.state()
@@ -279,8 +277,8 @@ impl Connection {
             None
         };
         let asked = smol::future::or(asked, gone);
-        let silent = Overload::ResponseTime(server.limits.worker_timeout);
-        let (abuse, limit) = match self.state().wait(asked).await {
+        let timed_out = Overload::ResponseTime(server.limits.worker_timeout);
+        let (rejection, limit) = match self.state().wait(asked).await {
             Ok(None) => return None,
             Ok(Some(Ok(mut reply))) => {
                 if reply.status == 503 {
@@ -290,11 +288,11 @@ impl Connection {
             }
             Ok(Some(Err(PoolError::OverBudget(limit)))) => (Rejection::SendBudget, limit),
             Ok(Some(Err(PoolError::Unavailable))) | Err(Interrupt::TimedOut) => {
-                (Rejection::PoolTimeout, silent)
+                (Rejection::PoolTimeout, timed_out)
             }
             Err(Interrupt::Evicted) => return None,
         };
-        server.stats.record_rejection(abuse, request.peer);
+        server.stats.record_rejection(rejection, request.peer);
         Some(self.add_required_headers(self.overloaded(limit, request)))
     }
 
@@ -317,7 +315,7 @@ impl Connection {
         }
     }
 
-    /// Serves a stream to its end (then None), or gives what is to be answered instead.
+    /// Serves a stream to its end (then None), or returns what to respond instead.
     async fn stream_events(
         &self,
         request: &Request,
@@ -326,7 +324,7 @@ impl Connection {
         fields: Vec<(&'static str, Cow<'static, str>)>,
     ) -> Option<Option<EncodedResponse>> {
         let server = &*self.server;
-        let Some(_place) = server
+        let Some(_guard) = server
             .connections
             .open_event_stream(server.limits.event_streams)
         else {
@@ -364,21 +362,21 @@ impl Connection {
             .await;
             return None;
         }
-        let listener = EventStream {
+        let stream = EventStream {
             stream: &self.stream,
             connection: self.state(),
-            feed: &server.events,
-            hub: &server.wakers,
-            outstanding: &server.send_budget,
+            events: &server.events,
+            wakers: &server.wakers,
+            send_budget: &server.send_budget,
             stats: &server.stats,
             write_time: server.limits.write_timeout,
             heartbeat: server.limits.event_keepalive,
         };
-        listener.serve(&head, request.header("last-event-id")).await;
+        stream.serve(&head, request.header("last-event-id")).await;
         None
     }
 
-    /// Answers what is no request, once, and ends.
+    /// Responds to an invalid request, and ends.
     async fn reject(&self, refusal: HeadError) -> Close {
         let server = &*self.server;
         server
@@ -409,7 +407,7 @@ impl Connection {
         answer.unwrap_or_else(|| empty_response(503))
     }
 
-    /// Bytes of an answer from memory, with what HTTP wants beside some statuses.
+    /// Encodes a response, with the fields that some statuses require.
     fn add_required_headers(&self, answer: Response) -> EncodedResponse {
         let mut reply = EncodedResponse::new(answer);
         match reply.status {
@@ -420,7 +418,7 @@ impl Connection {
         reply
     }
 
-    /// Runs the answerer; a panic of it costs this request alone.
+    /// Runs the handler; a panic in it fails this request alone.
     fn catch_panic<T>(&self, run: impl FnOnce() -> T) -> Option<T> {
         match catch_unwind(AssertUnwindSafe(run)) {
             Ok(value) => Some(value),
@@ -459,7 +457,7 @@ impl Connection {
         sent: Result<(), SendError>,
     ) {
         self.server.stats.record_response(route, status);
-        // Only guesses are answered so: everything else is refused before a route is known.
+        // Only wrong passwords get this: all else is rejected before a route is known.
         if status == 429 {
             self.server
                 .stats
@@ -514,9 +512,9 @@ fn discard_input(mut stream: &TcpStream) -> std::io::Result<usize> {
     stream.read(&mut [0; 4096])
 }
 
-/// Reads what an buffer has room for. Apart for the same reason.
+/// Reads what a buffer has room for. Apart for the same reason.
 fn read_input(mut stream: &TcpStream, buffer: &mut RequestBuffer) -> std::io::Result<usize> {
-    // A display's head is 200 bytes; a longer one takes another turn.
+    // A display's head is 200 bytes; a longer one takes another read.
     let mut scratch = [0; 1024];
     let room = buffer.room().min(scratch.len());
     let read = stream.read(&mut scratch[..room])?;
@@ -524,7 +522,7 @@ fn read_input(mut stream: &TcpStream, buffer: &mut RequestBuffer) -> std::io::Re
     Ok(read)
 }
 
-/// Where the answerer has no words.
+/// Where the handler panicked.
 fn empty_response(status: u16) -> Response {
     Response {
         status,

@@ -1,9 +1,9 @@
-//! The answer that a connection was given last, for as long as it stands.
+//! Connection cache: the last response of a connection, for as long as it is current.
 //!
-//! A display asks with the same bytes every few seconds for years. While nothing new is
-//! published they get the same answer, without being parsed, judged and dressed again: that is
-//! half of what a poll costs beside the kernel. A value; owned by one connection, on the gate's
-//! thread. It knows no path and judges nothing: the answerer says which answers stand.
+//! A display sends the same bytes every few seconds for years. While nothing new is published
+//! it gets the same response, without parsing and dispatch: half of what a poll costs beside
+//! the kernel. A value; owned by one connection, on the server's thread. The handler says
+//! which responses are cacheable.
 
 use std::rc::Rc;
 use std::sync::Arc;
@@ -14,9 +14,9 @@ use super::response_writer::{self, EncodedResponse, ResponseFraming};
 use super::server_state::ServerState;
 use crate::limits;
 
-/// A question, and what answers it.
+/// A request and its response.
 pub struct CachedResponse {
-    /// The question's bytes.
+    /// The bytes of the request head.
     request_bytes: Vec<u8>,
     pub request: Request,
     pub route: &'static str,
@@ -31,8 +31,8 @@ pub struct CachedResponse {
 }
 
 impl CachedResponse {
-    /// Whether an exchange can be repeated as it is, and is worth being kept: what idle
-    /// connections keep is bounded by their number, as small answers on their way are.
+    /// Whether this response can be sent again as it is, and is small enough to store: what
+    /// idle connections store is bounded by their number.
     pub fn is_cacheable(head: &RequestHead, answer: &Response) -> bool {
         head.keep_alive
             && head.version == Version::Http11
@@ -45,7 +45,7 @@ impl CachedResponse {
         head: RequestHead,
         route: &'static str,
         answer: Response,
-        edition: u64,
+        generation: u64,
         server: &ServerState,
     ) -> CachedResponse {
         let framing = ResponseFraming {
@@ -66,16 +66,16 @@ impl CachedResponse {
             etag,
             head: response_head,
             body,
-            generation: edition,
+            generation,
             date,
         }
     }
 
-    /// Takes the question from the inbox, if it is there again and the answer still stands.
-    pub fn take_repeat(&self, inbox: &mut RequestBuffer, server: &ServerState) -> bool {
+    /// Takes the request from the buffer, if it is the same again and the response is current.
+    pub fn take_repeat(&self, buffer: &mut RequestBuffer, server: &ServerState) -> bool {
         self.generation == server.handler.generation()
             && self.date == server.date()
             && !server.connections.is_stopping()
-            && inbox.take_identical(&self.request_bytes)
+            && buffer.take_identical(&self.request_bytes)
     }
 }

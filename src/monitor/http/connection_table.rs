@@ -39,11 +39,11 @@ pub enum ConnectionPhase {
 pub enum Interrupt {
     /// The deadline of the phase has passed.
     TimedOut,
-    /// The connection has to go: its place is needed, or the gate stops.
+    /// The connection has to end: another needs its place, or the server stops.
     Evicted,
 }
 
-/// Why a newcomer is not let in.
+/// Why a connection is not admitted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LimitReached {
     Total,
@@ -96,8 +96,8 @@ impl ConnectionState {
     pub async fn wait<F: Future>(&self, future: F) -> Result<F::Output, Interrupt> {
         let mut future = pin!(future);
         poll_fn(|context| {
-            if let Some(cut) = self.interrupt.get() {
-                return Poll::Ready(Err(cut));
+            if let Some(interrupt) = self.interrupt.get() {
+                return Poll::Ready(Err(interrupt));
             }
             if let Poll::Ready(output) = future.as_mut().poll(context) {
                 return Poll::Ready(Ok(output));
@@ -112,8 +112,8 @@ impl ConnectionState {
         .await
     }
 
-    fn interrupt(&self, cut: Interrupt) {
-        self.interrupt.set(Some(cut));
+    fn interrupt(&self, interrupt: Interrupt) {
+        self.interrupt.set(Some(interrupt));
         let waker = self.waker.borrow_mut().take();
         if let Some(waker) = waker {
             waker.wake();
@@ -171,7 +171,7 @@ impl ConnectionTable {
         (self.max_total, self.max_per_address)
     }
 
-    /// Lets a connection in, if there is a place.
+    /// Admits a connection, if no limit is reached.
     pub fn admit(self: &Rc<Self>, peer: IpAddr) -> Result<ConnectionGuard, LimitReached> {
         let from_address = self.per_address.borrow().get(&peer).copied().unwrap_or(0);
         if from_address >= self.max_per_address {
@@ -195,7 +195,7 @@ impl ConnectionTable {
         })
     }
 
-    /// A place among the event streams, if one is left.
+    /// Counts an event stream, if the limit is not reached.
     pub fn open_event_stream(self: &Rc<Self>, at_most: usize) -> Option<EventStreamGuard> {
         if self.streams.get() >= at_most {
             return None;
@@ -222,9 +222,9 @@ impl ConnectionTable {
         next
     }
 
-    /// Asks the connection that is missed least to go, if one has done nothing for `at_least`:
-    /// refused ones before idle ones before unfinished heads, the longest first. Never one
-    /// that is being answered.
+    /// Evicts a connection, if one has been inactive for `at_least`: lingering ones before idle
+    /// ones before unfinished heads, the longest inactive first. Never one that is being
+    /// answered.
     pub fn evict_idle(&self, at_least: Duration) -> bool {
         let now = Instant::now();
         let connections = self.connections.borrow();
@@ -235,8 +235,8 @@ impl ConnectionTable {
                 ConnectionPhase::Head => 2,
                 ConnectionPhase::Answering | ConnectionPhase::Streaming => return None,
             };
-            let rested = now.saturating_duration_since(connection.since.get()) >= at_least;
-            (rested && connection.interrupt.get().is_none()).then_some((
+            let is_inactive = now.saturating_duration_since(connection.since.get()) >= at_least;
+            (is_inactive && connection.interrupt.get().is_none()).then_some((
                 rank,
                 connection.since.get(),
                 connection,
@@ -252,7 +252,7 @@ impl ConnectionTable {
         true
     }
 
-    /// Begins the end: whoever is not being answered goes now, the others after their answer.
+    /// Ends all connections: idle ones now, the others after their response.
     pub fn stop(&self) {
         self.stopping.set(true);
         for connection in self.connections.borrow().values() {
@@ -263,7 +263,7 @@ impl ConnectionTable {
     }
 }
 
-/// A connection's place; dropping it gives the place back.
+/// An admitted connection; dropping it removes it from the table.
 pub struct ConnectionGuard {
     table: Rc<ConnectionTable>,
     key: u64,
@@ -287,7 +287,7 @@ impl Drop for ConnectionGuard {
     }
 }
 
-/// An event stream's place; dropping it gives the place back.
+/// An open event stream; dropping it counts it out.
 pub struct EventStreamGuard(Rc<ConnectionTable>);
 
 impl Drop for EventStreamGuard {
@@ -316,7 +316,7 @@ mod tests {
     }
 
     #[test]
-    fn places_are_capped_in_all_and_per_address_and_given_back() {
+    fn connections_are_limited_in_total_and_per_address() {
         let table = table();
         let first = table.admit(address(1)).ok();
         let _second = table.admit(address(1)).ok();
@@ -331,16 +331,16 @@ mod tests {
     }
 
     #[test]
-    fn the_one_missed_least_is_shed_and_nobody_that_is_being_answered() {
+    fn the_longest_idle_is_evicted_and_none_that_is_being_answered() {
         let table = table();
         let long = Duration::from_secs(60);
-        let answering = table.admit(address(1)).expect("a place");
+        let answering = table.admit(address(1)).expect("admitted");
         answering.state.enter(ConnectionPhase::Answering, long);
-        let head = table.admit(address(1)).expect("a place");
+        let head = table.admit(address(1)).expect("admitted");
         head.state.enter(ConnectionPhase::Head, long);
-        let idle = table.admit(address(2)).expect("a place");
+        let idle = table.admit(address(2)).expect("admitted");
         idle.state.enter(ConnectionPhase::Idle, long);
-        let lingering = table.admit(address(2)).expect("a place");
+        let lingering = table.admit(address(2)).expect("admitted");
         lingering.state.enter(ConnectionPhase::Lingering, long);
         for next in [&lingering, &idle, &head] {
             assert!(next.state.interrupt.get().is_none());
@@ -352,18 +352,18 @@ mod tests {
     }
 
     #[test]
-    fn who_was_active_just_now_keeps_its_place() {
+    fn a_recently_active_connection_is_not_evicted() {
         let table = table();
-        let idle = table.admit(address(1)).expect("a place");
+        let idle = table.admit(address(1)).expect("admitted");
         idle.state
             .enter(ConnectionPhase::Idle, Duration::from_secs(60));
         assert!(!table.evict_idle(Duration::from_secs(1)));
     }
 
     #[test]
-    fn a_late_wait_ends_and_the_next_phase_begins_afresh() {
+    fn a_wait_times_out_and_the_next_phase_starts_anew() {
         let table = table();
-        let guard = table.admit(address(1)).expect("a place");
+        let guard = table.admit(address(1)).expect("admitted");
         guard.state.enter(ConnectionPhase::Head, Duration::ZERO);
         table.expire(Instant::now());
         let waited = smol::block_on(guard.state.wait(std::future::pending::<()>()));
@@ -375,9 +375,9 @@ mod tests {
     }
 
     #[test]
-    fn who_must_go_is_not_saved_by_a_new_phase() {
+    fn an_evicted_connection_stays_evicted_in_a_new_phase() {
         let table = table();
-        let guard = table.admit(address(1)).expect("a place");
+        let guard = table.admit(address(1)).expect("admitted");
         table.stop();
         guard
             .state

@@ -12,11 +12,11 @@ use super::handler::opaque_tag;
 use crate::limits;
 use crate::sys::sync::Mutex;
 
-/// Something that listeners shall hear of.
+/// An event to be sent to all streams.
 #[derive(Debug, Clone)]
 pub struct StreamEvent {
     pub kind: EventKind,
-    /// What a listener says when it comes back (`Last-Event-ID`); of a snapshot its ETag. Two
+    /// What a client sends when it reconnects (`Last-Event-ID`); of a snapshot its ETag. Two
     /// snapshots of one id differ in times alone.
     pub id: String,
     pub data: Arc<[u8]>,
@@ -37,7 +37,7 @@ pub trait SnapshotSource: Send + Sync {
     fn to_event(&self) -> StreamEvent;
 }
 
-/// What was announced, ready to be sent.
+/// Events, ready to be sent.
 pub struct EventLog {
     state: Mutex<EventLogState>,
     wake_sender: smol::channel::Sender<()>,
@@ -52,7 +52,7 @@ struct EventLogState {
     snapshot: Option<StoredEvent>,
     /// The newest snapshot and its number, where no stream was open to render it for.
     unrendered: Option<(u64, Arc<dyn SnapshotSource>)>,
-    /// When a snapshot was told last.
+    /// When a snapshot was sent last.
     snapshot_sent_at: Option<Instant>,
     /// Since then another came with the same id.
     has_new_times: bool,
@@ -74,15 +74,15 @@ impl Default for EventLog {
 
 impl EventLog {
     pub fn new() -> EventLog {
-        let (ring, heard) = smol::channel::bounded(1);
+        let (wake_sender, wake_receiver) = smol::channel::bounded(1);
         EventLog {
             state: Mutex::default(),
-            wake_sender: ring,
-            wake_receiver: heard,
+            wake_sender,
+            wake_receiver,
         }
     }
 
-    /// Tells all listeners, soon. Callable from any thread; never waits for one of them.
+    /// Appends an event and wakes all streams. Callable from any thread; waits for none.
     pub fn append(&self, event: StreamEvent) {
         self.append_at(event, Instant::now());
     }
@@ -138,7 +138,7 @@ impl EventLog {
             return;
         }
         state.last += 1;
-        let kept = StoredEvent {
+        let stored = StoredEvent {
             number: state.last,
             id: event.id,
             frame,
@@ -146,7 +146,7 @@ impl EventLog {
         match event.kind {
             EventKind::Snapshot => {
                 state.unrendered = None;
-                state.snapshot = Some(kept);
+                state.snapshot = Some(stored);
                 state.snapshot_sent_at = Some(now);
                 state.has_new_times = false;
             }
@@ -154,11 +154,11 @@ impl EventLog {
                 if state.alerts.len() == limits::EVENT_LOG_ALERTS {
                     state.alerts.pop_front();
                 }
-                state.alerts.push_back(kept);
+                state.alerts.push_back(stored);
             }
         }
         drop(state);
-        // Full means that the bell is ringing already.
+        // Full means that they are being woken already.
         let _ = self.wake_sender.try_send(());
     }
 
@@ -186,42 +186,41 @@ impl EventLog {
         None
     }
 
-    /// The number of the newest announcement; 0 before the first.
+    /// The number of the newest event; 0 before the first.
     pub(super) fn newest(&self) -> u64 {
         self.state().last
     }
 
-    /// Resolves when something was announced since it last did.
+    /// Resolves when an event was appended since it last did.
     pub(super) async fn wait(&self) {
-        // The feed holds a sender itself, so that this channel is never closed.
+        // The log holds a sender itself, so that this channel is never closed.
         let _ = self.wake_receiver.recv().await;
     }
 
-    /// What a listener that has heard everything up to `heard` has not: in the order of
-    /// announcing, and the number that it has heard then.
-    pub(super) fn since(&self, heard: u64) -> (Vec<Arc<[u8]>>, u64) {
+    /// The frames after event `last_seen`, in order, and the number of the newest.
+    pub(super) fn since(&self, last_seen: u64) -> (Vec<Arc<[u8]>>, u64) {
         let state = self.state();
-        let mut news: Vec<&StoredEvent> = state.alerts.iter().chain(&state.snapshot).collect();
-        news.retain(|kept| kept.number > heard);
-        news.sort_by_key(|kept| kept.number);
+        let mut newer: Vec<&StoredEvent> = state.alerts.iter().chain(&state.snapshot).collect();
+        newer.retain(|stored| stored.number > last_seen);
+        newer.sort_by_key(|stored| stored.number);
         (
-            news.iter().map(|kept| kept.frame.clone()).collect(),
+            newer.iter().map(|stored| stored.frame.clone()).collect(),
             state.last,
         )
     }
 
-    pub(super) fn has_newer(&self, heard: u64) -> bool {
-        self.state().last > heard
+    pub(super) fn has_newer(&self, last_seen: u64) -> bool {
+        self.state().last > last_seen
     }
 
-    /// Where a new listener begins: it is greeted with the newest snapshot, unless that is
-    /// what it heard last (by weak comparison), and with no old alerts.
+    /// Where a new stream begins: with the newest snapshot, unless that is what the client saw
+    /// last (by weak comparison), and with no old alerts.
     pub(super) fn initial_event(&self, last_id: Option<&str>) -> (Option<Arc<[u8]>>, u64) {
         let state = self.state();
-        let greeting = state.snapshot.as_ref().filter(|kept| {
-            last_id.is_none_or(|last_id| opaque_tag(last_id) != opaque_tag(&kept.id))
+        let initial = state.snapshot.as_ref().filter(|stored| {
+            last_id.is_none_or(|last_id| opaque_tag(last_id) != opaque_tag(&stored.id))
         });
-        (greeting.map(|kept| kept.frame.clone()), state.last)
+        (initial.map(|stored| stored.frame.clone()), state.last)
     }
 
     fn state(&self) -> std::sync::MutexGuard<'_, EventLogState> {
@@ -238,7 +237,7 @@ impl Drop for Subscription<'_> {
     }
 }
 
-/// An event in the words of the HTML standard's event stream format.
+/// An event in the event stream format of the HTML standard.
 fn frame(event: &StreamEvent) -> Vec<u8> {
     let name = match event.kind {
         EventKind::Snapshot => "snapshot",

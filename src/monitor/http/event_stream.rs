@@ -21,7 +21,7 @@ use super::send_budget::SendBudget;
 use super::stats::{HttpStats, Rejection};
 use crate::limits;
 
-/// Wakes the listeners, on the gate's thread.
+/// The wakers of all streams.
 #[derive(Default)]
 pub(super) struct WakerSet {
     wakers: RefCell<BTreeMap<u64, Waker>>,
@@ -40,73 +40,78 @@ impl WakerSet {
         let number = self.next.get();
         self.next.set(number + 1);
         WakerSlot {
-            hub: self.clone(),
+            wakers: self.clone(),
             number,
         }
     }
 }
 
 struct WakerSlot {
-    hub: Rc<WakerSet>,
+    wakers: Rc<WakerSet>,
     number: u64,
 }
 
 impl WakerSlot {
     fn wait(&self, context: &Context<'_>) {
-        let mut wakers = self.hub.wakers.borrow_mut();
+        let mut wakers = self.wakers.wakers.borrow_mut();
         wakers.insert(self.number, context.waker().clone());
     }
 }
 
 impl Drop for WakerSlot {
     fn drop(&mut self) {
-        self.hub.wakers.borrow_mut().remove(&self.number);
+        self.wakers.wakers.borrow_mut().remove(&self.number);
     }
 }
 
-/// What a stream needs of the gate.
+/// One stream, and what it needs of the server.
 pub(super) struct EventStream<'a> {
     pub stream: &'a Async<TcpStream>,
     pub connection: &'a ConnectionState,
-    pub feed: &'a EventLog,
-    pub hub: &'a Rc<WakerSet>,
-    pub outstanding: &'a Rc<SendBudget>,
+    pub events: &'a EventLog,
+    pub wakers: &'a Rc<WakerSet>,
+    pub send_budget: &'a Rc<SendBudget>,
     pub stats: &'a HttpStats,
     pub write_time: Duration,
     pub heartbeat: Duration,
 }
 
 impl EventStream<'_> {
-    /// Sends the head, greets, and goes on until the client leaves, is too slow, or has to go.
+    /// Sends the head and the newest snapshot, then events until the client leaves, is too
+    /// slow, or is evicted.
     pub(super) async fn serve(&self, head: &[u8], last_id: Option<&str>) {
-        let place = self.hub.register();
-        let _subscription = self.feed.subscribe();
-        let (greeting, mut heard) = self.feed.initial_event(last_id);
+        let slot = self.wakers.register();
+        let _subscription = self.events.subscribe();
+        let (initial, mut last_seen) = self.events.initial_event(last_id);
         let retry = format!("retry: {}\n\n", limits::EVENT_RECONNECT_DELAY.as_millis());
         self.connection
             .enter(ConnectionPhase::Streaming, self.write_time);
         if !self.send(head, retry.as_bytes()).await {
             return;
         }
-        if let Some(greeting) = greeting
-            && !self.send_frame(&greeting).await
+        if let Some(initial) = initial
+            && !self.send_frame(&initial).await
         {
             return;
         }
         loop {
             self.connection
                 .enter(ConnectionPhase::Streaming, self.heartbeat);
-            match self.connection.wait(self.next_update(&place, heard)).await {
+            match self
+                .connection
+                .wait(self.next_update(&slot, last_seen))
+                .await
+            {
                 Ok(Update::Announced) => {
-                    let (frames, now_heard) = self.feed.since(heard);
-                    heard = now_heard;
+                    let (frames, newest) = self.events.since(last_seen);
+                    last_seen = newest;
                     for frame in &frames {
                         if !self.send_frame(frame).await {
                             return;
                         }
                     }
                 }
-                Ok(Update::Left) | Err(Interrupt::Evicted) => return,
+                Ok(Update::Disconnected) | Err(Interrupt::Evicted) => return,
                 Err(Interrupt::TimedOut) => {
                     if !self.send(b"", b":\n\n").await {
                         return;
@@ -116,10 +121,10 @@ impl EventStream<'_> {
         }
     }
 
-    async fn next_update(&self, place: &WakerSlot, heard: u64) -> Update {
+    async fn next_update(&self, slot: &WakerSlot, last_seen: u64) -> Update {
         poll_fn(|context| {
-            place.wait(context);
-            if self.feed.has_newer(heard) {
+            slot.wait(context);
+            if self.events.has_newer(last_seen) {
                 return Poll::Ready(Update::Announced);
             }
             // The client has nothing more to say: what it sends is dropped, its end is ours.
@@ -127,17 +132,17 @@ impl EventStream<'_> {
             for _ in 0..4 {
                 let mut scratch = [0; 512];
                 match self.stream.get_ref().read(&mut scratch) {
-                    Ok(0) => return Poll::Ready(Update::Left),
+                    Ok(0) => return Poll::Ready(Update::Disconnected),
                     Ok(_) => {}
                     Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {
                         match self.stream.poll_readable(context) {
                             Poll::Ready(Ok(())) => {}
-                            Poll::Ready(Err(_)) => return Poll::Ready(Update::Left),
+                            Poll::Ready(Err(_)) => return Poll::Ready(Update::Disconnected),
                             Poll::Pending => return Poll::Pending,
                         }
                     }
                     Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
-                    Err(_) => return Poll::Ready(Update::Left),
+                    Err(_) => return Poll::Ready(Update::Disconnected),
                 }
             }
             context.waker().wake_by_ref();
@@ -148,7 +153,7 @@ impl EventStream<'_> {
 
     /// False if the stream is to end.
     async fn send_frame(&self, frame: &Arc<[u8]>) -> bool {
-        let Some(_debt) = self.outstanding.reserve_shared(frame) else {
+        let Some(_reservation) = self.send_budget.reserve_shared(frame) else {
             self.stats
                 .record_rejection(Rejection::SendBudget, self.connection.peer);
             return false;
@@ -173,5 +178,5 @@ impl EventStream<'_> {
 
 enum Update {
     Announced,
-    Left,
+    Disconnected,
 }

@@ -1,16 +1,15 @@
-//! A request as the gate has checked it, an answer before it is put on a wire, and what the
-//! gate asks of whoever knows what to say.
+//! Request, response, and the handler trait between the HTTP server and the routes.
 //!
-//! Plain values and one trait between the gate (which speaks HTTP) and the views (which know
-//! the meaning of a path). No thread of its own; each method says where it runs.
+//! Plain values and one trait: the server speaks HTTP, the routes know the meaning of a path.
+//! No thread of its own; each method says where it runs.
 
 use std::borrow::Cow;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// A well-framed GET, HEAD or OPTIONS. The gate has checked syntax, sizes and framing; the meaning of
-/// the target and of the headers is for the answerer.
+/// A well-framed GET, HEAD or OPTIONS. The parser has checked syntax, sizes and framing; the meaning
+/// of the target and of the headers is for the handler.
 #[derive(Debug, Clone)]
 pub struct Request {
     pub is_head: bool,
@@ -63,18 +62,17 @@ pub struct Response {
 pub enum Dispatch {
     /// This answer, from memory.
     Immediate(Response),
-    /// This answer, from memory. The very same question has it as long as
-    /// [`Answerer::edition`] gives this number, and [`Answerer::asked_again`] is told.
+    /// This response, from memory. The same request gets it again as long as
+    /// [`Handler::generation`] returns this number; [`Handler::on_cache_hit`] is called then.
     Cacheable(Response, u64),
-    /// By tiny_http's pool: the gate passes the request on and a worker calls
-    /// [`Answerer::cold`].
+    /// By the worker pool: a worker calls [`Handler::render`].
     Worker,
-    /// As a stream of events, with these further header fields (CORS, say); the gate writes
+    /// As a stream of events, with these further header fields (CORS, say); the server writes
     /// `Content-Type` and `Cache-Control` itself.
     EventStream(Vec<(&'static str, Cow<'static, str>)>),
 }
 
-/// A limit of the gate that somebody met, and how much it is now.
+/// A limit of the server that was reached, and its value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Overload {
     Connections(usize),
@@ -87,49 +85,48 @@ pub enum Overload {
     ResponseTime(Duration),
 }
 
-/// Knows what to say. Node hands one in; the gate and its pool call it.
+/// Responds to requests. Given by node, called by the server and its pool.
 pub trait Handler: Send + Sync + 'static {
-    /// How to serve this request. Runs on the gate's thread, which serves everybody: no disk,
+    /// How to serve this request. Runs on the server's thread, which serves all clients: no disk,
     /// no lock that a writer holds long, nothing that grows with history. Access rules (`Host`,
-    /// password, allowed networks) are decided here for every way, events among them.
+    /// password, allowed networks) are decided here for every kind of dispatch, event streams included.
     fn dispatch(&self, request: &Request) -> Dispatch;
 
-    /// The answer to OPTIONS. Runs on the gate's thread. The access rules but the password are
+    /// The answer to OPTIONS. Runs on the server's thread. The access rules but the password are
     /// decided here.
     fn options(&self, request: &Request) -> Response;
 
-    /// What standing answers are made of: another number as soon as that is another. Asked for
-    /// every repeated question, on the gate's thread.
+    /// Of what cacheable responses are made from: another number as soon as that changes. Called
+    /// for every repeated request, on the server's thread.
     fn generation(&self) -> u64 {
         0
     }
 
-    /// A question was asked again on its connection, and its standing answer, of this ETag, is
-    /// given again. Runs on the gate's thread.
+    /// A cached response, of this ETag, is sent again. Runs on the server's thread.
     fn on_cache_hit(&self, _request: &Request, _etag: &str) {}
 
     /// Must not depend on who asks: a good answer also serves whoever else asks the very same
-    /// within `limits::PAGE_CACHE_TTL`, unless something was announced in between.
+    /// within `limits::PAGE_CACHE_TTL`, unless an event was appended in between.
     ///
     /// Runs on a worker of the pool; may read history and take its time, within
     /// `limits::POOL_TIMEOUT`.
     fn render(&self, request: &Request) -> Response;
 
-    /// The answer, 503, to whoever met a limit: which it is, and what to do. `request` is there
-    /// where one was read. Runs on the gate's thread. The gate adds `Retry-After` where it is
+    /// The answer, 503, to a request that reached a limit: which it is, and what to do. `request` is there
+    /// where one was read. Runs on the server's thread. The server adds `Retry-After` where it is
     /// missing.
     fn overloaded(&self, limit: Overload, request: Option<&Request>) -> Response;
 
-    /// The answer to what the gate itself refuses: 400, 403, 405, 408, 413, 414, 417, 431, 500
+    /// The response to what the server itself rejects: 400, 403, 405, 408, 413, 414, 417, 431, 500
     /// or 505. `request` is there where the head could be read well enough. Runs on the gate's
-    /// thread. The gate adds `Allow` where it is missing.
+    /// thread. The server adds `Allow` where it is missing.
     fn rejection(&self, status: u16, request: Option<&Request>) -> Response;
 
     /// The route's name for counters: one of a small fixed set, never the path itself.
     fn route_name(&self, request: &Request) -> &'static str;
 
     /// The value of `Date` for the coming moments, where the clock can be believed (RFC 9110
-    /// wants none from a clock that cannot). Asked once a tick, on the gate's thread.
+    /// wants none from a clock that cannot). Asked once a tick, on the server's thread.
     fn date(&self) -> Option<String> {
         None
     }

@@ -1,5 +1,4 @@
-//! Listening sockets: opened before the node drops anything else, so that a port in use is
-//! said at the start.
+//! Listening sockets, opened first, so that a port in use is reported at start.
 //!
 //! [`bind`] runs on whatever thread calls it and blocks for nothing.
 

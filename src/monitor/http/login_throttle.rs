@@ -9,7 +9,7 @@
 //!   those who know it can fill, so that a kept display is never locked out by others;
 //! - of the others 256 are counted each by itself, and none is forgotten while it still counts;
 //! - when those are taken, further addresses share counters by network, so that many of them
-//!   get few guesses, and locked out are only newcomers of the same network.
+//!   get few failures, and locked out are only newcomers of the same network.
 
 use std::collections::HashMap;
 use std::collections::hash_map::RandomState;
@@ -30,7 +30,7 @@ struct FailedLogins {
 impl FailedLogins {
     fn add(&mut self, now: Mono) {
         self.at[self.count % limits::WRONG_PASSWORDS] = now;
-        // Wraps only after more guesses than there are milliseconds in an age.
+        // Wraps only after more failures than there are milliseconds in an age.
         self.count = self.count.saturating_add(1);
     }
 
@@ -50,7 +50,7 @@ fn is_recent(at: Mono, now: Mono) -> bool {
     now.since(at) < limits::WRONG_PASSWORD_WINDOW
 }
 
-/// An address as guesses are counted.
+/// An address as failures are counted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 enum ClientKey {
     V4([u8; 4]),
@@ -78,7 +78,7 @@ impl ClientKey {
     }
 }
 
-/// Who guesses, and who knows.
+/// Who failures, and who knows.
 pub struct LoginThrottle {
     /// With the time of the latest right password.
     authenticated: HashMap<ClientKey, (FailedLogins, Mono)>,
@@ -151,7 +151,7 @@ impl LoginThrottle {
         self.authenticated.insert(guesser, (wrong, now));
     }
 
-    /// Every place is taken by somebody whose guesses still count.
+    /// Every place is taken by somebody whose failures still count.
     fn is_full(&self, now: Mono) -> bool {
         self.others.len() >= limits::THROTTLED_ADDRESSES
             && self.others.values().all(|wrong| !wrong.is_expired(now))

@@ -1,8 +1,8 @@
-//! Answers of the pool that serve whoever asks the very same a moment later, so that many
-//! browsers, or one that hammers, cost a page a few times a second and not one each.
+//! Micro cache: responses of the worker pool, reused for the same request a moment later.
 //!
-//! Owned by the gate's thread, bounded in number, bytes and time. What was announced since
-//! makes an answer useless at once: nobody who was just told of news gets a page without it.
+//! Many browsers, or one that hammers, cost a few renderings a second and not one each. Owned
+//! by the server's thread, bounded in number, bytes and time. A new event ends every entry: a
+//! client that has seen an event gets no page without it.
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
@@ -30,21 +30,20 @@ struct MicroCacheEntry {
 }
 
 impl MicroCache {
-    /// Answers are repeated for `span` after they were asked for.
-    pub fn new(span: Duration) -> MicroCache {
+    /// Entries live for `ttl` after they were asked for.
+    pub fn new(ttl: Duration) -> MicroCache {
         MicroCache {
-            ttl: span,
+            ttl,
             entries: RefCell::default(),
         }
     }
 
-    /// The answer to the same question, if it was just given. `heard` is the number of the
-    /// newest announcement.
-    pub fn get(&self, request: &Request, heard: u64) -> Option<EncodedResponse> {
-        let kept = self.entries.borrow();
+    /// The response to the same request. `event` is the number of the newest event.
+    pub fn get(&self, request: &Request, event: u64) -> Option<EncodedResponse> {
+        let entries = self.entries.borrow();
         let now = Instant::now();
-        let same = kept.iter().find(|kept| {
-            kept.event_number == heard && now < kept.until && is_same(&kept.request, request)
+        let same = entries.iter().find(|entry| {
+            entry.event_number == event && now < entry.until && is_same(&entry.request, request)
         })?;
         Some(EncodedResponse {
             status: same.status,
@@ -54,35 +53,35 @@ impl MicroCache {
         })
     }
 
-    /// Keeps an answer that the pool was asked for at `asked`, with the announcements heard
-    /// until then; gives it back.
+    /// Stores a response that was asked for at `asked`, when `event` was the newest event;
+    /// returns it.
     pub fn insert(
         &self,
         request: &Request,
         asked: Instant,
-        heard: u64,
+        event: u64,
         reply: EncodedResponse,
     ) -> EncodedResponse {
         let until = asked + self.ttl;
         let ResponseBody::Own(bytes) = &reply.body else {
             return reply;
         };
-        let is_kept = matches!(reply.status, 200 | 304)
+        let is_cacheable = matches!(reply.status, 200 | 304)
             && bytes.len() <= limits::PAGE_CACHE_ENTRY_BYTES
             && Instant::now() < until;
-        if !is_kept {
+        if !is_cacheable {
             return reply;
         }
         let body: Arc<[u8]> = bytes.as_slice().into();
-        let mut kept = self.entries.borrow_mut();
-        kept.retain(|kept| !is_same(&kept.request, request));
-        if kept.len() >= limits::PAGE_CACHE_ENTRIES {
-            kept.pop_front();
+        let mut entries = self.entries.borrow_mut();
+        entries.retain(|entry| !is_same(&entry.request, request));
+        if entries.len() >= limits::PAGE_CACHE_ENTRIES {
+            entries.pop_front();
         }
-        kept.push_back(MicroCacheEntry {
+        entries.push_back(MicroCacheEntry {
             request: request.clone(),
             until,
-            event_number: heard,
+            event_number: event,
             status: reply.status,
             fields: reply.fields.clone(),
             body: body.clone(),
@@ -122,15 +121,15 @@ mod tests {
     }
 
     #[test]
-    fn the_same_question_gets_the_same_answer_until_there_is_news() {
-        let repeats = MicroCache::new(LONG);
+    fn the_same_request_gets_the_same_response_until_the_next_event() {
+        let cache = MicroCache::new(LONG);
         let page = request("/web", &[("authorization", "Basic a")]);
-        let given = repeats.insert(&page, Instant::now(), 7, reply(200, b"page".to_vec()));
+        let given = cache.insert(&page, Instant::now(), 7, reply(200, b"page".to_vec()));
         assert_eq!(given.body.bytes(), b"page");
-        let again = repeats.get(&page, 7).expect("it was just given");
+        let again = cache.get(&page, 7).expect("it was just given");
         assert_eq!((again.status, again.body.bytes()), (200, &b"page"[..]));
         assert_eq!(again.fields, b"X-Test: 1\r\n");
-        assert!(repeats.get(&page, 8).is_none(), "there is news");
+        assert!(cache.get(&page, 8).is_none(), "there is a new event");
         for other in [
             request("/web", &[]),
             request("/web", &[("authorization", "Basic b")]),
@@ -140,29 +139,33 @@ mod tests {
                 ..page.clone()
             },
         ] {
-            assert!(repeats.get(&other, 7).is_none(), "{other:?}");
+            assert!(cache.get(&other, 7).is_none(), "{other:?}");
         }
     }
 
     #[test]
-    fn only_what_is_young_good_and_small_is_kept_and_little_of_it() {
-        let repeats = MicroCache::new(LONG);
+    fn only_recent_good_and_small_responses_are_cached_and_few_of_them() {
+        let cache = MicroCache::new(LONG);
         let now = Instant::now();
-        let kept = |target: &str, asked: Instant, reply: EncodedResponse| {
+        let is_stored = |target: &str, asked: Instant, reply: EncodedResponse| {
             let request = request(target, &[]);
-            repeats.insert(&request, asked, 0, reply);
-            repeats.get(&request, 0).is_some()
+            cache.insert(&request, asked, 0, reply);
+            cache.get(&request, 0).is_some()
         };
         let old = now.checked_sub(LONG).unwrap_or(now);
-        assert!(old == now || !kept("/old", old, reply(200, Vec::new())));
-        assert!(!kept("/bad", now, reply(503, Vec::new())));
+        assert!(old == now || !is_stored("/old", old, reply(200, Vec::new())));
+        assert!(!is_stored("/bad", now, reply(503, Vec::new())));
         let large = vec![b' '; limits::PAGE_CACHE_ENTRY_BYTES + 1];
-        assert!(!kept("/large", now, reply(200, large)));
+        assert!(!is_stored("/large", now, reply(200, large)));
         for number in 0..=limits::PAGE_CACHE_ENTRIES {
-            assert!(kept(&format!("/{number}"), now, reply(200, Vec::new())));
+            assert!(is_stored(
+                &format!("/{number}"),
+                now,
+                reply(200, Vec::new())
+            ));
         }
-        assert!(repeats.get(&request("/0", &[]), 0).is_none());
-        repeats.expire(now + LONG);
-        assert_eq!(repeats.entries.borrow().len(), 0);
+        assert!(cache.get(&request("/0", &[]), 0).is_none());
+        cache.expire(now + LONG);
+        assert_eq!(cache.entries.borrow().len(), 0);
     }
 }

@@ -1,4 +1,4 @@
-//! HTTP/1 request parser: bytes into requests, framing and nothing of meaning.
+//! HTTP/1 request parser: checks framing, knows nothing of meaning.
 //!
 //! Owns the unread bytes of one connection. Pure: no socket, no clock; the connection feeds it
 //! and asks. A head is judged once, when it is whole, so that a client that drips bytes costs
@@ -54,7 +54,7 @@ pub struct RequestBuffer {
     /// How far the unread part was searched for its end.
     searched: usize,
     /// Empty line ends dropped before this head.
-    blanks: usize,
+    leading_newlines: usize,
 }
 
 impl RequestBuffer {
@@ -104,7 +104,7 @@ impl RequestBuffer {
     fn consume(&mut self, bytes: usize) {
         self.start += bytes;
         self.searched = 0;
-        self.blanks = 0;
+        self.leading_newlines = 0;
         if self.is_empty() {
             self.clear();
         }
@@ -121,16 +121,16 @@ impl RequestBuffer {
     }
 
     /// What to answer when no more bytes will come, or not in time.
-    pub fn incomplete(&self, status: u16, abuse: Rejection) -> HeadError {
-        refusal(status, abuse, &self.bytes[self.start..])
+    pub fn incomplete(&self, status: u16, rejection: Rejection) -> HeadError {
+        refusal(status, rejection, &self.bytes[self.start..])
     }
 
     fn skip_leading_newlines(&mut self) -> Result<(), HeadError> {
         while let Some(b'\r' | b'\n') = self.bytes.get(self.start) {
             self.start += 1;
             self.searched = 0;
-            self.blanks += 1;
-            if self.blanks > limits::LEADING_NEWLINES {
+            self.leading_newlines += 1;
+            if self.leading_newlines > limits::LEADING_NEWLINES {
                 return Err(refusal(400, Rejection::BadRequest, b""));
             }
         }
@@ -145,10 +145,10 @@ impl RequestBuffer {
     }
 }
 
-fn refusal(status: u16, abuse: Rejection, bytes: &[u8]) -> HeadError {
+fn refusal(status: u16, rejection: Rejection, bytes: &[u8]) -> HeadError {
     HeadError {
         status,
-        rejection: abuse,
+        rejection,
         request: None,
         is_head: bytes.starts_with(b"HEAD "),
     }

@@ -1,6 +1,6 @@
-//! The directory in which the pool's socket lives: fresh, 0700, gone afterwards.
+//! Private directory of the pool's socket: mode 0700, removed at the end.
 //!
-//! Runs on whatever thread starts the gate. It removes leftovers of runs that are provably dead
+//! Runs on the thread that starts the server. It removes leftovers of runs that are provably dead
 //! (their lock is free), file by file, and never anything it did not make.
 
 use std::fs::{self, DirBuilder, File};
@@ -215,7 +215,7 @@ mod tests {
     }
 
     #[test]
-    fn nobody_else_may_enter_and_nothing_is_left_behind() {
+    fn only_we_may_enter_and_nothing_is_left_behind() {
         let base = Base::new("fresh");
         let dir = PrivateDir::create(std::slice::from_ref(&base.0)).expect("a directory");
         let mode = fs::symlink_metadata(&dir.path).expect("made").mode();

@@ -173,16 +173,16 @@ fn finish_head(head: &mut Vec<u8>, framing: ResponseFraming, date: Option<&str>)
 /// Sends head and body in one write where the socket takes them, all of it within `time`.
 pub async fn send(
     stream: &Async<TcpStream>,
-    leash: &ConnectionState,
+    connection: &ConnectionState,
     head: &[u8],
     body: &[u8],
     time: Duration,
 ) -> Result<(), SendError> {
-    let phase = match leash.phase() {
+    let phase = match connection.phase() {
         ConnectionPhase::Streaming => ConnectionPhase::Streaming,
         _ => ConnectionPhase::Answering,
     };
-    leash.enter(phase, time);
+    connection.enter(phase, time);
     let (mut head, mut body) = (head, body);
     loop {
         let mut socket = stream.get_ref();
@@ -203,10 +203,10 @@ pub async fn send(
             }
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                 let writable = poll_fn(|context| stream.poll_writable(context));
-                match leash.wait(writable).await {
+                match connection.wait(writable).await {
                     Ok(Ok(())) => {}
                     Ok(Err(_)) => return Err(SendError::Closed),
-                    Err(cut) => return Err(SendError::Interrupted(cut)),
+                    Err(interrupt) => return Err(SendError::Interrupted(interrupt)),
                 }
             }
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}

@@ -1,7 +1,6 @@
-//! How many bytes of answers clients have not taken yet, so that many who do not read cannot
-//! fill the memory.
+//! Send budget: limits response bytes that clients have not read yet.
 //!
-//! Owned by the gate's thread. It counts and says no; it holds no answer longer than its
+//! Owned by the server's thread. It counts and says no; it holds no response longer than its
 //! sender does.
 
 use std::cell::{Cell, RefCell};
@@ -28,11 +27,11 @@ pub struct SendBudget {
 }
 
 impl SendBudget {
-    pub fn new(in_all: usize, of_one_address: usize, stats: Arc<HttpStats>) -> Rc<SendBudget> {
+    pub fn new(max_total: usize, max_per_address: usize, stats: Arc<HttpStats>) -> Rc<SendBudget> {
         Rc::new(SendBudget {
             total: Cell::new(0),
-            max_total: in_all,
-            max_per_address: of_one_address,
+            max_total,
+            max_per_address,
             shared: RefCell::default(),
             per_address: RefCell::default(),
             stats,
@@ -45,22 +44,22 @@ impl SendBudget {
         if bytes <= limits::SMALL_RESPONSE_BYTES {
             return Some(Reservation::none(self));
         }
-        let place = body.as_ptr() as usize;
+        let address = body.as_ptr() as usize;
         let mut shared = self.shared.borrow_mut();
-        match shared.get_mut(&place) {
+        match shared.get_mut(&address) {
             Some(count) => *count += 1,
             None => {
                 if self.total.get() + bytes > self.max_total {
                     return None;
                 }
-                shared.insert(place, 1);
+                shared.insert(address, 1);
                 self.change(|total| total + bytes);
             }
         }
         Some(Reservation {
-            outstanding: self.clone(),
+            budget: self.clone(),
             kind: ReservationKind::Shared {
-                place,
+                address,
                 bytes,
                 _body: body.clone(),
             },
@@ -83,7 +82,7 @@ impl SendBudget {
         of_address.insert(peer, of_one + bytes);
         self.change(|total| total + bytes);
         Ok(Reservation {
-            outstanding: self.clone(),
+            budget: self.clone(),
             kind: ReservationKind::Own { peer, bytes },
         })
     }
@@ -96,16 +95,16 @@ impl SendBudget {
 
 /// A body on its way; dropping it counts it out.
 pub struct Reservation {
-    outstanding: Rc<SendBudget>,
+    budget: Rc<SendBudget>,
     kind: ReservationKind,
 }
 
 enum ReservationKind {
     None,
     Shared {
-        place: usize,
+        address: usize,
         bytes: usize,
-        /// Keeps the bytes at their place, so that no other body can be taken for this one.
+        /// Keeps the bytes where they are, so that no other body can be taken for this one.
         _body: Arc<[u8]>,
     },
     Own {
@@ -115,9 +114,9 @@ enum ReservationKind {
 }
 
 impl Reservation {
-    fn none(outstanding: &Rc<SendBudget>) -> Reservation {
+    fn none(budget: &Rc<SendBudget>) -> Reservation {
         Reservation {
-            outstanding: outstanding.clone(),
+            budget: budget.clone(),
             kind: ReservationKind::None,
         }
     }
@@ -127,25 +126,25 @@ impl Drop for Reservation {
     fn drop(&mut self) {
         match &self.kind {
             ReservationKind::None => {}
-            ReservationKind::Shared { place, bytes, .. } => {
-                let mut shared = self.outstanding.shared.borrow_mut();
-                if let Some(count) = shared.get_mut(place) {
+            ReservationKind::Shared { address, bytes, .. } => {
+                let mut shared = self.budget.shared.borrow_mut();
+                if let Some(count) = shared.get_mut(address) {
                     *count -= 1;
                     if *count == 0 {
-                        shared.remove(place);
-                        self.outstanding.change(|total| total - bytes);
+                        shared.remove(address);
+                        self.budget.change(|total| total - bytes);
                     }
                 }
             }
             ReservationKind::Own { peer, bytes } => {
-                let mut of_address = self.outstanding.per_address.borrow_mut();
+                let mut of_address = self.budget.per_address.borrow_mut();
                 if let Some(held) = of_address.get_mut(peer) {
                     *held -= bytes;
                     if *held == 0 {
                         of_address.remove(peer);
                     }
                 }
-                self.outstanding.change(|total| total - bytes);
+                self.budget.change(|total| total - bytes);
             }
         }
     }
@@ -157,33 +156,29 @@ mod tests {
 
     #[test]
     fn a_shared_body_counts_once_and_own_ones_each() {
-        let outstanding = SendBudget::new(100_000, 60_000, Arc::new(HttpStats::new()));
+        let budget = SendBudget::new(100_000, 60_000, Arc::new(HttpStats::new()));
         let peer = IpAddr::from([127, 0, 0, 1]);
         let other = IpAddr::from([127, 0, 0, 2]);
         let body: Arc<[u8]> = vec![0; 50_000].into();
-        let first = outstanding.reserve_shared(&body);
-        let second = outstanding.reserve_shared(&body);
-        assert_eq!(outstanding.total.get(), 50_000);
+        let first = budget.reserve_shared(&body);
+        let second = budget.reserve_shared(&body);
+        assert_eq!(budget.total.get(), 50_000);
         drop(first);
-        assert_eq!(
-            outstanding.total.get(),
-            50_000,
-            "one is still being sent it"
-        );
-        let own = outstanding.reserve(40_000, peer);
+        assert_eq!(budget.total.get(), 50_000, "one is still being sent it");
+        let own = budget.reserve(40_000, peer);
         assert!(own.is_ok());
-        let refused = |peer| outstanding.reserve(30_000, peer).map(drop);
+        let refused = |peer| budget.reserve(30_000, peer).map(drop);
         let share = Overload::BytesOutstandingPerAddress(60_000);
         assert_eq!(refused(peer), Err(share), "one address has its share");
         let room = Overload::BytesOutstanding(100_000);
         assert_eq!(refused(other), Err(room), "no room in all");
         assert!(
-            outstanding.reserve(1_000, other).is_ok(),
+            budget.reserve(1_000, other).is_ok(),
             "a small answer always goes"
         );
         drop(second);
-        assert!(outstanding.reserve(30_000, other).is_ok());
+        assert!(budget.reserve(30_000, other).is_ok());
         drop(own);
-        assert_eq!(outstanding.total.get(), 0);
+        assert_eq!(budget.total.get(), 0);
     }
 }

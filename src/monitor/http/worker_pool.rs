@@ -1,12 +1,12 @@
 //! Worker pool: tiny_http's server and its threads, which render pages.
 //!
 //! Owns threads `web-1` …, each of which takes one request at a time from tiny_http and asks
-//! the answerer. It listens on a Unix socket in a private directory and sees only what the
-//! gate wrote: clean GETs of HTTP/1.1 without a body. tiny_http must never see anything else:
+//! the handler. It listens on a Unix socket in a private directory and sees only what the
+//! server sends: clean GETs of HTTP/1.1 without a body. tiny_http must never see anything else:
 //! its faults (`Content-Length`, `TE`, resets, bursts, descriptors) are all within reach of
 //! whoever may write to it.
 //!
-//! A turn that panics is answered 500 and counted. When tiny_http's accept loop has ended (it
+//! A request that panics is answered 500 and counted. When tiny_http's accept loop has ended (it
 //! does so for good when descriptors run out) the whole server is replaced.
 
 use std::borrow::Cow;
@@ -47,12 +47,12 @@ pub struct WorkerPool {
     shutdown: StopSource,
 }
 
-/// What the gate's thread and the workers share.
+/// What the server's thread and the workers share.
 pub struct PoolState {
-    answerer: Arc<dyn Handler>,
+    handler: Arc<dyn Handler>,
     stats: Arc<HttpStats>,
     current: Mutex<CurrentServer>,
-    /// By slot of the gate: the last ticket whose answer was given.
+    /// By slot: the last request that was answered.
     finished: [AtomicU64; limits::POOL_WORKERS],
     /// Requests that workers have finished, ever.
     done: AtomicU64,
@@ -70,7 +70,7 @@ struct CurrentServer {
 
 impl WorkerPool {
     pub fn start(
-        answerer: Arc<dyn Handler>,
+        handler: Arc<dyn Handler>,
         stats: Arc<HttpStats>,
         directory: PrivateDir,
     ) -> io::Result<WorkerPool> {
@@ -78,7 +78,7 @@ impl WorkerPool {
         let stopping = shutdown.token();
         let server = start_tiny_http(directory.socket(0))?;
         let state = Arc::new(PoolState {
-            answerer,
+            handler,
             stats,
             current: Mutex::new(CurrentServer {
                 server: Some(server),
@@ -157,14 +157,14 @@ impl PoolState {
         self.idle.load(Ordering::Acquire)
     }
 
-    /// How many requests workers have finished, for whomever.
+    /// How many requests workers have finished.
     pub fn finished_requests(&self) -> u64 {
         self.done.load(Ordering::Acquire)
     }
 
-    /// Whether the worker that had this ticket has given its answer, to whomever.
-    pub fn has_finished(&self, slot: usize, ticket: u64) -> bool {
-        self.finished[slot].load(Ordering::Acquire) >= ticket
+    /// Whether the worker of this request has responded.
+    pub fn has_finished(&self, slot: usize, request_id: u64) -> bool {
+        self.finished[slot].load(Ordering::Acquire) >= request_id
     }
 
     /// Replaces the server, if it is still the one of that number.
@@ -192,7 +192,7 @@ impl PoolState {
         Ok(())
     }
 
-    /// The number of the server of the moment, for [`Desk::replace`].
+    /// The number of the server of the moment, for [`PoolState::replace`].
     pub fn server_number(&self) -> u64 {
         self.current().number
     }
@@ -203,7 +203,7 @@ impl PoolState {
 
     /// The loop of one worker.
     fn worker_loop(&self) {
-        // Displays before pages: the gate answers them while workers render.
+        // Displays before pages: the server answers them while workers render.
         lower_priority();
         loop {
             let (server, number) = {
@@ -236,20 +236,20 @@ impl PoolState {
     }
 
     fn handle(&self, asked: tiny_http::Request) {
-        let mut ticket = None;
+        let mut request_id = None;
         let turned = catch_unwind(AssertUnwindSafe(|| {
-            let Some(call) = decode(&asked) else {
-                // Only somebody who may enter our directory can do this: ourselves by mistake.
+            let Some(pool_request) = decode(&asked) else {
+                // Only a process that may enter our directory can do this.
                 return respond(
                     asked,
-                    text_response(400, "the pool is asked by the gate alone\n"),
+                    text_response(400, "the pool serves only the HTTP server\n"),
                 );
             };
-            ticket = call.request_id;
-            let response = if call.is_ping {
+            request_id = pool_request.request_id;
+            let response = if pool_request.is_ping {
                 text_response(200, "")
             } else {
-                self.render(&call.request)
+                self.render(&pool_request.request)
             };
             respond(asked, response)
         }));
@@ -259,30 +259,30 @@ impl PoolState {
             Ok(Err(error)) => log::debug!("a response came too late: {error}"),
             Err(_) => self.stats.record_panic("a page worker"),
         }
-        if let Some((slot, number)) = ticket {
+        if let Some((slot, number)) = request_id {
             self.finished[slot].fetch_max(number, Ordering::AcqRel);
             self.done.fetch_add(1, Ordering::AcqRel);
         }
     }
 
     fn render(&self, request: &Request) -> Response {
-        let answer = match catch_unwind(AssertUnwindSafe(|| self.answerer.render(request))) {
+        let answer = match catch_unwind(AssertUnwindSafe(|| self.handler.render(request))) {
             Ok(answer) => answer,
             Err(_) => {
                 self.stats.record_panic("a page worker");
-                return self.answerer.rejection(500, Some(request));
+                return self.handler.rejection(500, Some(request));
             }
         };
         if answer.body.len() > limits::POOL_RESPONSE_BYTES {
             let (bytes, most) = (answer.body.len(), limits::POOL_RESPONSE_BYTES);
-            log::error!("an answer of {bytes} bytes was withheld: at most {most} are sent at once");
-            return self.answerer.rejection(500, Some(request));
+            log::error!("a response of {bytes} bytes was not sent: the limit is {most}");
+            return self.handler.rejection(500, Some(request));
         }
         answer
     }
 }
 
-/// What the gate wrote, read back.
+/// A request from the server.
 struct PoolRequest {
     request: Request,
     request_id: Option<(usize, u64)>,
@@ -296,7 +296,7 @@ fn decode(asked: &tiny_http::Request) -> Option<PoolRequest> {
         headers: Vec::with_capacity(asked.headers().len()),
         peer: IpAddr::V4(Ipv4Addr::UNSPECIFIED),
     };
-    let (mut ticket, mut is_proof, mut has_peer) = (None, false, false);
+    let (mut request_id, mut is_ping, mut has_peer) = (None, false, false);
     for header in asked.headers() {
         let name = header.field.as_str().as_str();
         let value = header.value.as_str();
@@ -306,15 +306,15 @@ fn decode(asked: &tiny_http::Request) -> Option<PoolRequest> {
                 has_peer = true;
             }
             HEAD_FIELD => request.is_head = true,
-            PING_FIELD => is_proof = true,
-            REQUEST_ID_FIELD => ticket = Some(parse_request_id(value)?),
+            PING_FIELD => is_ping = true,
+            REQUEST_ID_FIELD => request_id = Some(parse_request_id(value)?),
             _ => request.headers.push((name.to_owned(), unescape(value)?)),
         }
     }
-    (is_proof || has_peer).then_some(PoolRequest {
+    (is_ping || has_peer).then_some(PoolRequest {
         request,
-        request_id: ticket,
-        is_ping: is_proof,
+        request_id,
+        is_ping,
     })
 }
 

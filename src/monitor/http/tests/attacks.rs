@@ -55,7 +55,7 @@ fn a_te_header_that_panics_tiny_http_does_not_reach_it() {
         let answered = running.whole(sent.as_bytes());
         assert!(answered.starts_with("HTTP/1.1 200 OK\r\n"), "{answered}");
     }
-    assert_eq!(running.traffic.snapshot().panics, 0);
+    assert_eq!(running.stats.snapshot().panics, 0);
 }
 
 #[test]
@@ -64,7 +64,7 @@ fn a_body_still_on_its_way_does_not_cost_the_client_its_answer() {
     let mut stream = running.connect();
     let head = b"POST /upload HTTP/1.1\r\nHost: a\r\nContent-Length: 100000\r\n\r\n";
     stream.write_all(head).expect("sent");
-    // All of it goes through: the gate reads and drops.
+    // All of it goes through: the server reads and drops.
     stream.write_all(&[b'x'; 100_000]).expect("taken");
     let answered = rest(stream);
     assert!(answered.starts_with("HTTP/1.1 405 "), "{answered}");
@@ -74,7 +74,7 @@ fn a_body_still_on_its_way_does_not_cost_the_client_its_answer() {
 #[test]
 fn clients_that_reset_after_asking_hurt_nobody() {
     let running = start(test_limits());
-    for path in ["/hot", "/echo", "/big", "/cold-big"] {
+    for path in ["/hot", "/echo", "/big", "/rendered-big"] {
         for _ in 0..25 {
             let mut stream = running.connect();
             stream.write_all(&get(path)).expect("sent");
@@ -86,10 +86,10 @@ fn clients_that_reset_after_asking_hurt_nobody() {
     // The kernel hands connections over in their order, so this one comes after them all.
     running.still_serves();
     running.until("all gone", || {
-        let snapshot = running.traffic.snapshot();
+        let snapshot = running.stats.snapshot();
         (snapshot.connections, snapshot.bytes_outstanding) == (0, 0)
     });
-    assert_eq!(running.traffic.snapshot().panics, 0);
+    assert_eq!(running.stats.snapshot().panics, 0);
 }
 
 #[test]
@@ -120,8 +120,8 @@ fn a_head_that_does_not_end_in_time_is_answered_408() {
         "408, or 414 if it dripped fast"
     );
     drop(stream);
-    running.until("let go", || running.traffic.snapshot().connections == 0);
-    dripping.join().expect("ends when the gate has closed");
+    running.until("let go", || running.stats.snapshot().connections == 0);
+    dripping.join().expect("ends when the server has closed");
     // Who says nothing at all is let go in silence.
     assert_eq!(running.whole(b""), "");
 }
@@ -165,7 +165,7 @@ fn clients_that_do_not_read_are_cut_and_hold_up_nobody() {
     }
     running.still_serves();
     // Their answers are large, so they have the time of large answers; a stop cuts them too.
-    let served = running.traffic.snapshot();
+    let served = running.stats.snapshot();
     assert_eq!(
         served.bytes_outstanding,
         3 * 1024 * 1024,
@@ -185,8 +185,8 @@ fn a_slow_reader_is_cut_when_its_time_is_over() {
     rustix::net::sockopt::set_socket_recv_buffer_size(&stream, 4096).expect("a socket");
     stream.write_all(&get("/big")).expect("sent");
     running.until("cut", || running.refusals(Rejection::SlowClient) == 1);
-    running.until("gone", || running.traffic.snapshot().connections == 0);
-    assert_eq!(running.traffic.snapshot().bytes_outstanding, 0);
+    running.until("gone", || running.stats.snapshot().connections == 0);
+    assert_eq!(running.stats.snapshot().bytes_outstanding, 0);
     running.still_serves();
 }
 
@@ -201,9 +201,9 @@ fn answers_not_taken_are_bounded_and_small_ones_go_on() {
     let mut unread = running.connect();
     unread.write_all(&get("/bigs")).expect("sent");
     running.until("on its way", || {
-        running.traffic.snapshot().bytes_outstanding > 0
+        running.stats.snapshot().bytes_outstanding > 0
     });
-    for path in ["/bigs", "/cold-big"] {
+    for path in ["/bigs", "/rendered-big"] {
         let sent = format!("GET {path} HTTP/1.0\r\n\r\n");
         let answered = running.whole(sent.as_bytes());
         assert!(
@@ -220,9 +220,9 @@ fn answers_not_taken_are_bounded_and_small_ones_go_on() {
     running.still_serves();
     drop(unread);
     running.until("given back", || {
-        running.traffic.snapshot().bytes_outstanding == 0
+        running.stats.snapshot().bytes_outstanding == 0
     });
-    let answered = running.whole(b"GET /cold-big HTTP/1.0\r\n\r\n");
+    let answered = running.whole(b"GET /rendered-big HTTP/1.0\r\n\r\n");
     assert!(answered.starts_with("HTTP/1.1 200 OK\r\n"));
 }
 
@@ -234,7 +234,7 @@ fn connections_are_capped_per_address_and_others_are_served() {
     };
     let running = start(limits);
     let held: Vec<_> = (0..3).map(|_| running.connect()).collect();
-    running.until("let in", || running.traffic.snapshot().connections == 3);
+    running.until("let in", || running.stats.snapshot().connections == 3);
     let mut refused = String::new();
     // Nothing was sent, so nothing resets the answer.
     running
@@ -251,7 +251,7 @@ fn connections_are_capped_per_address_and_others_are_served() {
     other.write_all(b"GET /hot HTTP/1.0\r\n\r\n").expect("sent");
     assert!(rest(other).ends_with("hot"));
     drop(held);
-    running.until("let go", || running.traffic.snapshot().connections == 0);
+    running.until("let go", || running.stats.snapshot().connections == 0);
     running.still_serves();
 }
 
@@ -268,12 +268,10 @@ fn when_all_places_are_taken_the_idlest_gives_way() {
     read_answer(&mut idlest, false);
     let mut listening = running.connect_from(2);
     listening.write_all(&get("/events")).expect("sent");
-    running.until("streaming", || {
-        running.traffic.snapshot().event_streams == 1
-    });
+    running.until("streaming", || running.stats.snapshot().event_streams == 1);
     let mut busy = running.connect_from(3);
     busy.write_all(&get("/stuck")).expect("sent");
-    running.until("busy", || running.stage.stuck.load(Ordering::SeqCst) == 1);
+    running.until("busy", || running.handler.stuck.load(Ordering::SeqCst) == 1);
     let mut newcomer = running.connect_from(4);
     newcomer
         .write_all(b"GET /hot HTTP/1.0\r\n\r\n")
@@ -281,7 +279,7 @@ fn when_all_places_are_taken_the_idlest_gives_way() {
     assert!(rest(newcomer).ends_with("hot"));
     assert_eq!(rest(idlest.into_inner()), "", "closed in silence");
     assert_eq!(running.refusals(Rejection::EvictedIdle), 1);
-    running.stage.release();
+    running.handler.release();
     busy.shutdown(Shutdown::Write).expect("a socket");
     assert!(
         rest(busy).ends_with("free"),
@@ -293,7 +291,7 @@ fn when_all_places_are_taken_the_idlest_gives_way() {
 fn a_panic_costs_one_request_alone() {
     let running = start(test_limits());
     let mut other = BufReader::new(running.connect());
-    for path in ["/panic", "/cold-panic"] {
+    for path in ["/panic", "/rendered-panic"] {
         let sent = format!("GET {path} HTTP/1.0\r\n\r\n");
         for _ in 0..2 * limits::POOL_WORKERS {
             let answered = running.whole(sent.as_bytes());
@@ -303,7 +301,7 @@ fn a_panic_costs_one_request_alone() {
         assert_eq!(read_answer(&mut other, false).0, 200);
     }
     assert_eq!(
-        running.traffic.snapshot().panics,
+        running.stats.snapshot().panics,
         4 * limits::POOL_WORKERS as u64
     );
     running.still_serves();
@@ -321,7 +319,7 @@ fn many_connections_at_once_share_the_pool() {
             assert_eq!(read_answer(client, false).0, 200);
         }
     }
-    let opened = running.traffic.snapshot().pool_connections;
+    let opened = running.stats.snapshot().pool_connections;
     assert!(
         opened <= limits::POOL_WORKERS as u64,
         "{opened} were opened"
@@ -339,7 +337,7 @@ fn connections_opened_and_dropped_by_the_thousand_leave_nothing_behind() {
         }
     }
     running.still_serves();
-    running.until("all gone", || running.traffic.snapshot().connections == 0);
+    running.until("all gone", || running.stats.snapshot().connections == 0);
 }
 
 /// Descriptors are the process's, so this one has a process of its own.
@@ -369,7 +367,7 @@ fn it_serves_on_when_descriptors_run_out() {
     };
     let connect = || {
         let stream = TcpStream::connect(address).expect("the kernel takes it");
-        stream.set_read_timeout(Some(PATIENCE)).expect("a socket");
+        stream.set_read_timeout(Some(TIMEOUT)).expect("a socket");
         stream
     };
     let mut held = Vec::new();
@@ -405,7 +403,7 @@ fn out_of_descriptors() {
     };
     let running = start(limits);
     running.still_serves();
-    running.until("quiet", || running.traffic.snapshot().connections == 0);
+    running.until("quiet", || running.stats.snapshot().connections == 0);
     let mut junk = Vec::new();
     while let Ok(file) = File::open("/dev/null") {
         junk.push(file);

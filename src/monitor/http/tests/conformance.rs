@@ -35,10 +35,10 @@ fn one_connection_serves_many_requests_from_memory_and_from_the_pool() {
             assert_eq!(found, body, "{head}");
             assert!(!head.contains("Connection"), "{head}");
             assert!(!head.contains("Server"), "{head}");
-            assert!(!head.contains("x-gate"), "{head}");
+            assert!(!head.contains("x-server"), "{head}");
         }
     }
-    assert_eq!(running.traffic.snapshot().connections_accepted, 1);
+    assert_eq!(running.stats.snapshot().connections_accepted, 1);
 }
 
 #[test]
@@ -57,7 +57,7 @@ fn options_is_answered_without_a_body_and_the_connection_goes_on() {
         assert!(!head.contains("Content-Length"), "{head}");
         assert!(!head.contains("Connection"), "{head}");
     }
-    assert_eq!(running.traffic.snapshot().connections_accepted, 1);
+    assert_eq!(running.stats.snapshot().connections_accepted, 1);
 }
 
 #[test]
@@ -113,7 +113,7 @@ fn old_clients_are_served_and_let_go_unless_they_ask_to_stay() {
 #[test]
 fn a_client_that_closes_its_side_after_asking_is_still_answered() {
     let running = start(test_limits());
-    for path in ["/hot", "/echo", "/big", "/cold-big"] {
+    for path in ["/hot", "/echo", "/big", "/rendered-big"] {
         let mut stream = running.connect();
         stream.write_all(&get(path)).expect("sent");
         stream.shutdown(Shutdown::Write).expect("a socket");
@@ -158,7 +158,7 @@ fn the_pool_gets_the_request_cleaned_and_the_peer_told() {
 #[test]
 fn a_304_has_no_body_whoever_answers_it() {
     let running = start(test_limits());
-    for path in ["/unchanged", "/cold-304"] {
+    for path in ["/unchanged", "/rendered-304"] {
         let sent = format!("GET {path} HTTP/1.0\r\n\r\n");
         let answered = running.whole(sent.as_bytes());
         assert!(
@@ -173,8 +173,8 @@ fn a_304_has_no_body_whoever_answers_it() {
 #[test]
 fn the_loop_proves_that_it_turns() {
     let running = start(test_limits());
-    let before = running.beats.load(Ordering::SeqCst);
-    running.until("two more beats", || {
-        running.beats.load(Ordering::SeqCst) >= before + 2
+    let before = running.heartbeats.load(Ordering::SeqCst);
+    running.until("two more heartbeats", || {
+        running.heartbeats.load(Ordering::SeqCst) >= before + 2
     });
 }

@@ -4,10 +4,10 @@ use super::*;
 
 /// How often a question was judged, and how often it got what stood.
 fn counts(running: &Running) -> (u64, u64) {
-    let stage = &running.stage;
+    let handler = &running.handler;
     (
-        stage.judged.load(Ordering::SeqCst),
-        stage.again.load(Ordering::SeqCst),
+        handler.judged.load(Ordering::SeqCst),
+        handler.again.load(Ordering::SeqCst),
     )
 }
 
@@ -39,25 +39,25 @@ fn the_same_question_gets_what_stands_until_there_is_a_new_edition() {
     let running = start(test_limits());
     let mut client = Client::of(&running);
     for _ in 0..3 {
-        assert_eq!(client.ask(&get("/standing")), "edition 0");
+        assert_eq!(client.ask(&get("/cacheable")), "generation 0");
     }
     assert_eq!(counts(&running), (1, 2));
 
-    running.stage.edition.store(1, Ordering::SeqCst);
-    assert_eq!(client.ask(&get("/standing")), "edition 1");
-    assert_eq!(client.ask(&get("/standing")), "edition 1");
+    running.handler.generation.store(1, Ordering::SeqCst);
+    assert_eq!(client.ask(&get("/cacheable")), "generation 1");
+    assert_eq!(client.ask(&get("/cacheable")), "generation 1");
     assert_eq!(counts(&running), (2, 3));
 
     // What else is asked in between does not end it; it is another connection's alone.
     assert_eq!(client.ask(&get("/hot")), "hot");
-    assert_eq!(client.ask(&get("/standing")), "edition 1");
+    assert_eq!(client.ask(&get("/cacheable")), "generation 1");
     assert_eq!(counts(&running), (2, 4));
-    assert_eq!(Client::of(&running).ask(&get("/standing")), "edition 1");
+    assert_eq!(Client::of(&running).ask(&get("/cacheable")), "generation 1");
     assert_eq!(counts(&running), (3, 4));
 
     // Counted behind the answer, like any other.
     running.until("all are counted", || {
-        let answered = running.traffic.snapshot().requests;
+        let answered = running.stats.snapshot().requests;
         answered.iter().map(|(_, count)| count).sum::<u64>() == 8
     });
 }
@@ -66,20 +66,20 @@ fn the_same_question_gets_what_stands_until_there_is_a_new_edition() {
 fn only_the_same_bytes_are_the_same_question() {
     let running = start(test_limits());
     let mut client = Client::of(&running);
-    client.ask(&get("/standing"));
+    client.ask(&get("/cacheable"));
     for other in [
-        "GET /standing HTTP/1.1\r\nHost: b\r\n\r\n",
-        "GET /standing HTTP/1.1\r\nHost: a\r\nX: 1\r\n\r\n",
-        "GET /standing?x HTTP/1.1\r\nHost: a\r\n\r\n",
-        "GET /standing HTTP/1.1\nHost: a\n\n",
+        "GET /cacheable HTTP/1.1\r\nHost: b\r\n\r\n",
+        "GET /cacheable HTTP/1.1\r\nHost: a\r\nX: 1\r\n\r\n",
+        "GET /cacheable?x HTTP/1.1\r\nHost: a\r\n\r\n",
+        "GET /cacheable HTTP/1.1\nHost: a\n\n",
     ] {
         let (judged, again) = counts(&running);
         client.ask(other.as_bytes());
         assert_eq!(counts(&running), (judged + 1, again), "{other:?}");
     }
     // One that begins like it and is no request at all.
-    client.ask(&get("/standing"));
-    client.send(b"GET /standing HTTP/1.1\r\nHost: a\r\nbroken\r\n\r\n");
+    client.ask(&get("/cacheable"));
+    client.send(b"GET /cacheable HTTP/1.1\r\nHost: a\r\nbroken\r\n\r\n");
     assert_eq!(read_answer(&mut client.0, false).0, 400);
 }
 
@@ -87,22 +87,22 @@ fn only_the_same_bytes_are_the_same_question() {
 fn however_the_bytes_arrive_answers_leave_in_order() {
     let running = start(test_limits());
     let mut client = Client::of(&running);
-    let asked = get("/standing");
+    let asked = get("/cacheable");
     client.ask(&asked);
 
     // In two pieces, the first of which is surely read alone.
     let (first, second) = asked.split_at(9);
-    let read = |running: &Running| running.beats.load(Ordering::SeqCst);
+    let read = |running: &Running| running.heartbeats.load(Ordering::SeqCst);
     client.send(first);
     let before = read(&running);
-    running.until("the gate has turned", || read(&running) > before + 2);
+    running.until("the server has turned", || read(&running) > before + 2);
     client.send(second);
-    assert_eq!(client.body(), "edition 0");
+    assert_eq!(client.body(), "generation 0");
 
     // Many at once, with another among them and blank lines between.
     client.send(&[&asked[..], &asked, &get("/hot"), b"\r\n", &asked, &asked].concat());
     let bodies: Vec<String> = (0..5).map(|_| client.body()).collect();
-    let standing = "edition 0";
+    let standing = "generation 0";
     assert_eq!(bodies, [standing, standing, "hot", standing, standing]);
     assert_eq!(counts(&running), (2, 4), "one came behind a blank line");
 }
@@ -111,10 +111,10 @@ fn however_the_bytes_arrive_answers_leave_in_order() {
 fn what_is_not_plain_or_not_small_is_judged_every_time() {
     let running = start(test_limits());
     let rows = [
-        "GET /standing-big HTTP/1.1\r\nHost: a\r\n\r\n".to_owned(),
-        "GET /standing HTTP/1.0\r\nConnection: keep-alive\r\n\r\n".to_owned(),
+        "GET /cacheable-big HTTP/1.1\r\nHost: a\r\n\r\n".to_owned(),
+        "GET /cacheable HTTP/1.0\r\nConnection: keep-alive\r\n\r\n".to_owned(),
         format!(
-            "GET /standing HTTP/1.1\r\nHost: a\r\nX: {}\r\n\r\n",
+            "GET /cacheable HTTP/1.1\r\nHost: a\r\nX: {}\r\n\r\n",
             "x".repeat(limits::CACHED_HEAD_BYTES)
         ),
     ];
@@ -127,10 +127,10 @@ fn what_is_not_plain_or_not_small_is_judged_every_time() {
     }
     let mut client = Client::of(&running);
     for _ in 0..2 {
-        client.send(b"HEAD /standing HTTP/1.1\r\nHost: a\r\n\r\n");
+        client.send(b"HEAD /cacheable HTTP/1.1\r\nHost: a\r\n\r\n");
         assert_eq!(read_answer(&mut client.0, true).0, 200);
     }
-    let closing = "GET /standing HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
+    let closing = "GET /cacheable HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
     let said = running.whole(closing.repeat(2).as_bytes());
     assert_eq!(answers_in(&said), 1, "{said:?}");
     assert_eq!(counts(&running).1, 0);

@@ -2,8 +2,8 @@
 
 use super::*;
 
-fn announce(feed: &EventLog, kind: EventKind, id: &str, data: &str) {
-    feed.append(StreamEvent {
+fn announce(events: &EventLog, kind: EventKind, id: &str, data: &str) {
+    events.append(StreamEvent {
         kind,
         id: id.to_owned(),
         data: data.as_bytes().into(),
@@ -24,7 +24,7 @@ fn read_until(reader: &mut impl BufRead, wanted: &str) -> String {
 #[test]
 fn a_listener_is_greeted_and_told_of_every_change() {
     let running = start(test_limits());
-    announce(&running.feed, EventKind::Snapshot, "\"1\"", "{\"n\":1}");
+    announce(&running.events, EventKind::Snapshot, "\"1\"", "{\"n\":1}");
     let mut reader = BufReader::new(running.connect());
     reader.get_mut().write_all(&get("/events")).expect("sent");
     let head = read_until(&mut reader, "\r\n\r\n");
@@ -36,17 +36,17 @@ fn a_listener_is_greeted_and_told_of_every_change() {
     assert_eq!(read_until(&mut reader, "\n\n"), "retry: 5000\n\n");
     let greeting = read_until(&mut reader, "\n\n");
     assert_eq!(greeting, "event: snapshot\nid: \"1\"\ndata: {\"n\":1}\n\n");
-    announce(&running.feed, EventKind::Alert, "", "{}");
+    announce(&running.events, EventKind::Alert, "", "{}");
     assert_eq!(
         read_until(&mut reader, "\n\n"),
         "event: alert\ndata: {}\n\n"
     );
-    announce(&running.feed, EventKind::Snapshot, "\"2\"", "{\"n\":2}");
+    announce(&running.events, EventKind::Snapshot, "\"2\"", "{\"n\":2}");
     let told = read_until(&mut reader, "\n\n");
     assert_eq!(told, "event: snapshot\nid: \"2\"\ndata: {\"n\":2}\n\n");
-    assert_eq!(running.traffic.snapshot().event_streams, 1);
+    assert_eq!(running.stats.snapshot().event_streams, 1);
     drop(reader);
-    running.until("noticed", || running.traffic.snapshot().event_streams == 0);
+    running.until("noticed", || running.stats.snapshot().event_streams == 0);
 }
 
 #[test]
@@ -80,12 +80,12 @@ fn two_hundred_streams_cost_no_threads_and_one_more_is_told_to_come_back() {
         listener.get_mut().write_all(&get("/events")).expect("sent");
     }
     running.until("all listening", || {
-        running.traffic.snapshot().event_streams == 200
+        running.stats.snapshot().event_streams == 200
     });
     let refused = running.whole(b"GET /events HTTP/1.0\r\n\r\n");
     assert!(refused.starts_with("HTTP/1.1 503 "), "{refused}");
     assert!(refused.ends_with("met EventStreams(200)"), "{refused}");
-    announce(&running.feed, EventKind::Snapshot, "\"1\"", "{}");
+    announce(&running.events, EventKind::Snapshot, "\"1\"", "{}");
     for listener in &mut listeners {
         let heard = read_until(listener, "data: {}\n\n");
         assert!(heard.contains("event: snapshot\n"), "{heard}");
@@ -107,14 +107,14 @@ fn a_listener_that_does_not_read_is_dropped_and_the_others_hear() {
     let mut reader = BufReader::new(running.connect());
     reader.get_mut().write_all(&get("/events")).expect("sent");
     running.until("both listen", || {
-        running.traffic.snapshot().event_streams == 2
+        running.stats.snapshot().event_streams == 2
     });
     let long = "x".repeat(100_000);
     let mut number = 0;
     running.until("dropped", || {
         number += 1;
         announce(
-            &running.feed,
+            &running.events,
             EventKind::Snapshot,
             &number.to_string(),
             &long,
@@ -122,7 +122,7 @@ fn a_listener_that_does_not_read_is_dropped_and_the_others_hear() {
         read_until(&mut reader, &format!("id: {number}\n"));
         running.refusals(Rejection::SlowEventStream) == 1
     });
-    running.until("gone", || running.traffic.snapshot().event_streams == 1);
+    running.until("gone", || running.stats.snapshot().event_streams == 1);
 }
 
 #[test]

@@ -8,9 +8,9 @@ use std::time::{Duration, Instant};
 const PEER: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 
 fn take(bytes: &[u8]) -> Result<Option<RequestHead>, HeadError> {
-    let mut inbox = RequestBuffer::default();
-    inbox.add(bytes);
-    inbox.next_head(PEER)
+    let mut buffer = RequestBuffer::default();
+    buffer.add(bytes);
+    buffer.next_head(PEER)
 }
 
 fn status(bytes: &[u8]) -> u16 {
@@ -278,29 +278,29 @@ fn a_refused_head_request_is_known_as_one() {
 fn a_head_may_come_in_any_pieces() {
     let sent = b"\r\nGET /a HTTP/1.1\r\nHost: a\r\n\r\nGET /b HTTP/1.1\nHost: a\n\nGET /c HTTP/1.0\r\n\r\n";
     for size in 1..sent.len() {
-        let mut inbox = RequestBuffer::default();
+        let mut buffer = RequestBuffer::default();
         let mut targets = Vec::new();
         for piece in sent.chunks(size) {
-            inbox.add(piece);
-            while let Some(head) = inbox.next_head(PEER).expect("good") {
+            buffer.add(piece);
+            while let Some(head) = buffer.next_head(PEER).expect("good") {
                 targets.push(head.request.target);
             }
         }
         assert_eq!(targets, ["/a", "/b", "/c"], "in pieces of {size}");
-        assert!(inbox.is_empty());
+        assert!(buffer.is_empty());
     }
 }
 
 #[test]
 fn an_inbox_never_holds_more_than_one_head() {
-    let mut inbox = RequestBuffer::default();
+    let mut buffer = RequestBuffer::default();
     let request = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n";
     let many = request.repeat(limits::REQUEST_HEAD_BYTES / request.len());
-    inbox.add(&many);
-    assert!(inbox.room() < request.len());
-    assert!(inbox.next_head(PEER).expect("good").is_some());
-    assert!(inbox.room() >= request.len());
-    assert!(inbox.bytes.capacity() <= 2 * limits::REQUEST_HEAD_BYTES);
+    buffer.add(&many);
+    assert!(buffer.room() < request.len());
+    assert!(buffer.next_head(PEER).expect("good").is_some());
+    assert!(buffer.room() >= request.len());
+    assert!(buffer.bytes.capacity() <= 2 * limits::REQUEST_HEAD_BYTES);
 }
 
 /// A small generator of its own, so that a failure can be repeated from its seed.
@@ -420,21 +420,21 @@ fn check_any(seed: u64, bytes: &[u8], dice: &mut Dice) {
 
 /// The targets served, and the status of the refusal that ended it.
 fn outcome<'a>(pieces: impl Iterator<Item = &'a [u8]>, seed: u64) -> (Vec<String>, Option<u16>) {
-    let mut inbox = RequestBuffer::default();
+    let mut buffer = RequestBuffer::default();
     let mut targets = Vec::new();
     for piece in pieces {
         let mut piece = piece;
         loop {
-            let now = piece.len().min(inbox.room());
-            inbox.add(&piece[..now]);
+            let now = piece.len().min(buffer.room());
+            buffer.add(&piece[..now]);
             piece = &piece[now..];
-            match inbox.next_head(PEER) {
+            match buffer.next_head(PEER) {
                 Ok(Some(head)) => {
                     check_clean(&head, seed);
                     targets.push(head.request.target);
                 }
                 Ok(None) if piece.is_empty() => break,
-                Ok(None) => assert!(inbox.room() > 0, "seed {seed}: stuck with a full inbox"),
+                Ok(None) => assert!(buffer.room() > 0, "seed {seed}: stuck with a full buffer"),
                 Err(refusal) => return (targets, Some(refusal.status)),
             }
         }

@@ -18,21 +18,19 @@ fn a_stop_lets_answers_finish_ends_streams_and_leaves_nothing_behind() {
     listening.write_all(&get("/events")).expect("sent");
     let mut busy = running.connect();
     busy.write_all(&get("/stuck")).expect("sent");
-    running.until("busy", || running.stage.stuck.load(Ordering::SeqCst) == 1);
-    running.until("listening", || {
-        running.traffic.snapshot().event_streams == 1
-    });
-    let gate = running.gate.take().expect("running");
-    let socket = gate.pool.state().socket_path();
+    running.until("busy", || running.handler.stuck.load(Ordering::SeqCst) == 1);
+    running.until("listening", || running.stats.snapshot().event_streams == 1);
+    let server = running.server.take().expect("running");
+    let socket = server.pool.state().socket_path();
     assert!(socket.exists());
     let clean = Arc::new(AtomicBool::new(false));
     let stopping = {
         let clean = clean.clone();
-        thread::spawn(move || clean.store(gate.stop(PATIENCE), Ordering::SeqCst))
+        thread::spawn(move || clean.store(server.stop(TIMEOUT), Ordering::SeqCst))
     };
     assert_eq!(rest(idle), "");
     assert!(rest(listening).contains("text/event-stream"));
-    running.stage.release();
+    running.handler.release();
     let answered = rest(busy);
     assert!(answered.ends_with("free"), "{answered}");
     assert!(answered.contains("Connection: close\r\n"), "{answered}");
@@ -51,9 +49,9 @@ fn a_stop_waits_for_an_answer_and_not_for_the_next_question() {
     slow.write_all(&get("/bigs")).expect("sent");
     slow.read_exact(&mut [0]).expect("the answer begins");
 
-    let gate = running.gate.take().expect("running");
+    let server = running.server.take().expect("running");
     let begun = Instant::now();
-    let stopping = thread::spawn(move || gate.stop(PATIENCE));
+    let stopping = thread::spawn(move || server.stop(TIMEOUT));
     assert_eq!(rest(idle), "", "it has begun");
     let answered = rest(slow);
     assert!(answered.ends_with("yyyy"), "all of it came");
@@ -61,7 +59,7 @@ fn a_stop_waits_for_an_answer_and_not_for_the_next_question() {
         stopping.join().expect("no panic"),
         "nothing was left behind"
     );
-    assert!(begun.elapsed() < PATIENCE / 2);
+    assert!(begun.elapsed() < TIMEOUT / 2);
 }
 
 #[test]
@@ -71,14 +69,16 @@ fn a_stop_does_not_wait_for_the_stuck() {
     stuck.write_all(&get("/stuck")).expect("sent");
     let mut unread = running.connect();
     unread.write_all(&get("/bigs")).expect("sent");
-    running.until("stuck", || running.stage.stuck.load(Ordering::SeqCst) == 1);
-    let gate = running.gate.take().expect("running");
-    let socket = gate.pool.state().socket_path();
+    running.until("stuck", || {
+        running.handler.stuck.load(Ordering::SeqCst) == 1
+    });
+    let server = running.server.take().expect("running");
+    let socket = server.pool.state().socket_path();
     let begun = Instant::now();
     assert!(
-        !gate.stop(Duration::from_millis(200)),
+        !server.stop(Duration::from_millis(200)),
         "a worker is left behind"
     );
     assert!(!socket.parent().expect("a directory").exists());
-    assert!(begun.elapsed() < PATIENCE / 2);
+    assert!(begun.elapsed() < TIMEOUT / 2);
 }

@@ -1,4 +1,4 @@
-//! The gate on raw sockets: every attack that ends, blocks or fools a bare tiny_http, and the
+//! the server on raw sockets: every attack that ends, blocks or fools a bare tiny_http, and the
 //! manners that well-behaved clients rely on.
 
 mod attacks;
@@ -32,33 +32,33 @@ use super::server_state::ServerState;
 use super::stats::{HttpStats, Rejection};
 use crate::limits;
 
-const PATIENCE: Duration = Duration::from_secs(20);
+const TIMEOUT: Duration = Duration::from_secs(20);
 
 /// Says what the path says.
-struct Stage {
+struct TestHandler {
     big: Arc<[u8]>,
     /// Lets `/stuck` go on.
     open: Mutex<bool>,
     opened: Condvar,
     stuck: AtomicU64,
-    cold: AtomicU64,
-    /// Of `/standing`: how often it was judged, and how often it was asked again.
+    rendered: AtomicU64,
+    /// Of `/cacheable`: how often it was judged, and how often it was asked again.
     judged: AtomicU64,
     again: AtomicU64,
-    edition: AtomicU64,
+    generation: AtomicU64,
 }
 
-impl Stage {
-    fn new() -> Arc<Stage> {
-        Arc::new(Stage {
+impl TestHandler {
+    fn new() -> Arc<TestHandler> {
+        Arc::new(TestHandler {
             big: vec![b'x'; 3 * 1024 * 1024].into(),
             open: Mutex::new(false),
             opened: Condvar::new(),
             stuck: AtomicU64::new(0),
-            cold: AtomicU64::new(0),
+            rendered: AtomicU64::new(0),
             judged: AtomicU64::new(0),
             again: AtomicU64::new(0),
-            edition: AtomicU64::new(0),
+            generation: AtomicU64::new(0),
         })
     }
 
@@ -77,21 +77,21 @@ fn answer(status: u16, text: impl Into<Vec<u8>>) -> Response {
     }
 }
 
-impl Handler for Stage {
+impl Handler for TestHandler {
     fn dispatch(&self, request: &Request) -> Dispatch {
         let path = request.target.split('?').next().unwrap_or_default();
         match path {
             "/hot" => Dispatch::Immediate(answer(200, "hot")),
-            "/standing" | "/standing-big" => {
+            "/cacheable" | "/cacheable-big" => {
                 self.judged.fetch_add(1, Ordering::SeqCst);
-                let edition = self.generation();
-                let mut text = format!("edition {edition}").into_bytes();
-                if path == "/standing-big" {
+                let generation = self.generation();
+                let mut text = format!("generation {generation}").into_bytes();
+                if path == "/cacheable-big" {
                     text.resize(limits::SMALL_RESPONSE_BYTES + 1, b' ');
                 }
                 let mut answer = answer(200, text);
                 answer.headers.push(("ETag", "\"1\"".into()));
-                Dispatch::Cacheable(answer, edition)
+                Dispatch::Cacheable(answer, generation)
             }
             "/unchanged" => Dispatch::Immediate(answer(304, "")),
             "/big" => Dispatch::Immediate(Response {
@@ -107,22 +107,22 @@ impl Handler for Stage {
     }
 
     fn generation(&self) -> u64 {
-        self.edition.load(Ordering::SeqCst)
+        self.generation.load(Ordering::SeqCst)
     }
 
     fn on_cache_hit(&self, request: &Request, etag: &str) {
-        assert!(request.target.starts_with("/standing") && etag == "\"1\"");
+        assert!(request.target.starts_with("/cacheable") && etag == "\"1\"");
         self.again.fetch_add(1, Ordering::SeqCst);
     }
 
     fn render(&self, request: &Request) -> Response {
-        self.cold.fetch_add(1, Ordering::SeqCst);
+        self.rendered.fetch_add(1, Ordering::SeqCst);
         let path = request.target.split('?').next().unwrap_or_default();
         match path {
-            "/cold-panic" => panic!("asked to"),
-            "/cold-304" => answer(304, ""),
-            "/cold-big" => answer(200, vec![b'z'; 3 * 1024 * 1024]),
-            "/cold-huge" => answer(200, vec![b'z'; limits::POOL_RESPONSE_BYTES + 1]),
+            "/rendered-panic" => panic!("asked to"),
+            "/rendered-304" => answer(304, ""),
+            "/rendered-big" => answer(200, vec![b'z'; 3 * 1024 * 1024]),
+            "/rendered-huge" => answer(200, vec![b'z'; limits::POOL_RESPONSE_BYTES + 1]),
             "/stuck" => {
                 self.stuck.fetch_add(1, Ordering::SeqCst);
                 let mut open = self.open.lock().expect("no poison");
@@ -171,17 +171,17 @@ impl Handler for Stage {
 }
 
 struct Running {
-    gate: Option<HttpServer>,
+    server: Option<HttpServer>,
     address: SocketAddr,
-    traffic: Arc<HttpStats>,
-    feed: Arc<EventLog>,
-    stage: Arc<Stage>,
-    beats: Arc<AtomicU64>,
+    stats: Arc<HttpStats>,
+    events: Arc<EventLog>,
+    handler: Arc<TestHandler>,
+    heartbeats: Arc<AtomicU64>,
 }
 
 impl Drop for Running {
     fn drop(&mut self) {
-        self.stage.release();
+        self.handler.release();
     }
 }
 
@@ -191,10 +191,10 @@ fn test_limits() -> HttpLimits {
         tick: Duration::from_millis(5),
         // Tests wait for a number of these.
         heartbeat: Duration::from_millis(5),
-        head_timeout: PATIENCE,
-        idle_timeout: PATIENCE,
-        write_timeout: PATIENCE,
-        worker_timeout: PATIENCE,
+        head_timeout: TIMEOUT,
+        idle_timeout: TIMEOUT,
+        write_timeout: TIMEOUT,
+        worker_timeout: TIMEOUT,
         // Tests count what the pool was asked.
         page_cache_ttl: Duration::ZERO,
         linger_timeout: Duration::from_millis(500),
@@ -208,45 +208,45 @@ fn start(limits: HttpLimits) -> Running {
     start_with(limits, || ())
 }
 
-/// `workers_beat` is called as in [`Parts`].
-fn start_with(limits: HttpLimits, workers_beat: impl Fn() + Send + 'static) -> Running {
-    let stage = Stage::new();
+/// `workers_heartbeat` is called as in [`HttpServerParts`].
+fn start_with(limits: HttpLimits, workers_heartbeat: impl Fn() + Send + 'static) -> Running {
+    let handler = TestHandler::new();
     let listeners = bind(&[SocketAddr::from(([127, 0, 0, 1], 0))]).expect("a free port");
-    let (traffic, feed) = (Arc::new(HttpStats::new()), Arc::new(EventLog::new()));
-    let beats = Arc::new(AtomicU64::new(0));
-    let beat = {
-        let beats = beats.clone();
+    let (stats, events) = (Arc::new(HttpStats::new()), Arc::new(EventLog::new()));
+    let heartbeats = Arc::new(AtomicU64::new(0));
+    let heartbeat = {
+        let heartbeats = heartbeats.clone();
         Box::new(move || {
-            beats.fetch_add(1, Ordering::SeqCst);
+            heartbeats.fetch_add(1, Ordering::SeqCst);
         })
     };
-    let gate = HttpServer::start(HttpServerParts {
+    let server = HttpServer::start(HttpServerParts {
         allow: Vec::new(),
         listeners,
-        handler: stage.clone(),
-        events: feed.clone(),
-        stats: traffic.clone(),
+        handler: handler.clone(),
+        events: events.clone(),
+        stats: stats.clone(),
         private_bases: vec![std::env::temp_dir()],
-        heartbeat: beat,
-        workers_heartbeat: Box::new(workers_beat),
+        heartbeat,
+        workers_heartbeat: Box::new(workers_heartbeat),
         limits,
     })
-    .expect("the gate starts");
+    .expect("the server starts");
     Running {
-        address: gate.addresses()[0],
-        gate: Some(gate),
-        traffic,
-        feed,
-        stage,
-        beats,
+        address: server.addresses()[0],
+        server: Some(server),
+        stats,
+        events,
+        handler,
+        heartbeats,
     }
 }
 
 impl Running {
     fn connect(&self) -> TcpStream {
-        let stream = TcpStream::connect(self.address).expect("the gate listens");
-        stream.set_read_timeout(Some(PATIENCE)).expect("a socket");
-        stream.set_write_timeout(Some(PATIENCE)).expect("a socket");
+        let stream = TcpStream::connect(self.address).expect("the server listens");
+        stream.set_read_timeout(Some(TIMEOUT)).expect("a socket");
+        stream.set_write_timeout(Some(TIMEOUT)).expect("a socket");
         stream
     }
 
@@ -257,29 +257,29 @@ impl Running {
         let socket = socket.expect("a socket");
         let from = SocketAddr::from((Ipv4Addr::new(127, 0, 0, last), 0));
         rustix::net::bind(&socket, &from).expect("a loopback address");
-        rustix::net::connect(&socket, &self.address).expect("the gate listens");
+        rustix::net::connect(&socket, &self.address).expect("the server listens");
         let stream = TcpStream::from(socket);
-        stream.set_read_timeout(Some(PATIENCE)).expect("a socket");
+        stream.set_read_timeout(Some(TIMEOUT)).expect("a socket");
         stream
     }
 
-    /// Sends, and reads everything until the gate closes.
+    /// Sends, and reads everything until the server closes.
     fn whole(&self, sent: &[u8]) -> String {
         let mut stream = self.connect();
-        // The gate may refuse before it has everything.
+        // the server may refuse before it has everything.
         let _ = stream.write_all(sent);
         rest(stream)
     }
 
-    fn refusals(&self, abuse: Rejection) -> u64 {
-        self.traffic.rejections(abuse)
+    fn refusals(&self, rejection: Rejection) -> u64 {
+        self.stats.rejections(rejection)
     }
 
-    /// Until the gate has looked at everything that was so before.
+    /// Until the server has looked at everything that was so before.
     fn ticks(&self) {
-        let seen = self.beats.load(Ordering::SeqCst);
+        let seen = self.heartbeats.load(Ordering::SeqCst);
         self.until("two ticks", || {
-            self.beats.load(Ordering::SeqCst) >= seen + 2
+            self.heartbeats.load(Ordering::SeqCst) >= seen + 2
         });
     }
 
@@ -287,7 +287,7 @@ impl Running {
     fn until(&self, what: &str, mut holds: impl FnMut() -> bool) {
         let begun = Instant::now();
         while !holds() {
-            assert!(begun.elapsed() < PATIENCE, "still not: {what}");
+            assert!(begun.elapsed() < TIMEOUT, "still not: {what}");
             thread::yield_now();
         }
     }

@@ -1,4 +1,4 @@
-//! tiny_http behind the gate: sharing it, its silence, its replacement.
+//! tiny_http behind the server: sharing it, its silence, its replacement.
 
 use super::*;
 
@@ -13,15 +13,15 @@ fn one_address_never_has_the_whole_pool() {
     }
     let most = limits::POOL_WORKERS as u64 - 1;
     running.until("its share", || {
-        running.stage.stuck.load(Ordering::SeqCst) == most
+        running.handler.stuck.load(Ordering::SeqCst) == most
     });
     let mut other = running.connect_from(5);
     other
         .write_all(b"GET /echo HTTP/1.0\r\n\r\n")
         .expect("sent");
     assert!(rest(other).starts_with("HTTP/1.1 200 "));
-    assert_eq!(running.stage.stuck.load(Ordering::SeqCst), most);
-    running.stage.release();
+    assert_eq!(running.handler.stuck.load(Ordering::SeqCst), most);
+    running.handler.release();
     for mut stream in greedy {
         stream.shutdown(Shutdown::Write).expect("a socket");
         let mut text = String::new();
@@ -41,17 +41,17 @@ fn who_resets_while_waiting_for_the_pool_is_forgotten() {
     }
     let most = limits::POOL_WORKERS as u64 - 1;
     running.until("its share", || {
-        running.stage.stuck.load(Ordering::SeqCst) == most
+        running.handler.stuck.load(Ordering::SeqCst) == most
     });
     for stream in waiting {
         let at_once = Some(Duration::ZERO);
         rustix::net::sockopt::set_socket_linger(&stream, at_once).expect("a socket");
     }
-    running.until("forgotten", || running.traffic.snapshot().connections == 0);
+    running.until("forgotten", || running.stats.snapshot().connections == 0);
     // The one that no worker had begun never reaches one.
-    running.stage.release();
+    running.handler.release();
     running.still_serves();
-    assert_eq!(running.stage.stuck.load(Ordering::SeqCst), most);
+    assert_eq!(running.handler.stuck.load(Ordering::SeqCst), most);
 }
 
 #[test]
@@ -75,16 +75,16 @@ fn a_silent_pool_is_said_with_503_and_serves_again_when_it_is_free() {
     // On a busy machine a worker may begin after the client was answered.
     let stuck = limits::POOL_WORKERS as u64;
     running.until("every worker is stuck", || {
-        running.stage.stuck.load(Ordering::SeqCst) == stuck
+        running.handler.stuck.load(Ordering::SeqCst) == stuck
     });
     // Nothing more is piled on the stuck workers, and memory is still served.
     for _ in 0..20 {
         let answered = running.whole(b"GET /echo HTTP/1.0\r\n\r\n");
         assert!(answered.starts_with("HTTP/1.1 503 "), "{answered}");
     }
-    assert_eq!(running.stage.cold.load(Ordering::SeqCst), stuck);
+    assert_eq!(running.handler.rendered.load(Ordering::SeqCst), stuck);
     assert!(running.whole(b"GET /hot HTTP/1.0\r\n\r\n").ends_with("hot"));
-    running.stage.release();
+    running.handler.release();
     running.until("serving again", || {
         running
             .whole(b"GET /echo HTTP/1.0\r\n\r\n")
@@ -99,13 +99,13 @@ fn workers_are_not_alive_when_requests_wait_and_none_is_finished_for_a_minute() 
     use crate::sys::heartbeat::Heartbeats;
     let clock = Arc::new(ManualClock::new(now()));
     let loops = Heartbeats::starting(clock.now().mono);
-    let (beat, beat_clock) = (loops.workers.clone(), clock.clone());
+    let (heartbeats, beat_clock) = (loops.workers.clone(), clock.clone());
     let limits = HttpLimits {
         worker_timeout: SOON,
         pool_ping_timeout: SOON,
         ..test_limits()
     };
-    let running = start_with(limits, move || beat.beat(beat_clock.now().mono));
+    let running = start_with(limits, move || heartbeats.beat(beat_clock.now().mono));
     let not_alive = || {
         let now = clock.now().mono;
         // These two turn, in a node.
@@ -143,7 +143,7 @@ fn workers_are_not_alive_when_requests_wait_and_none_is_finished_for_a_minute() 
     clock.advance(longer);
     running.ticks();
     assert_eq!(not_alive(), Some("the page workers"));
-    running.stage.release();
+    running.handler.release();
     running.until("alive again", || not_alive().is_none());
     clock.advance(longer);
     running.ticks();
@@ -153,24 +153,24 @@ fn workers_are_not_alive_when_requests_wait_and_none_is_finished_for_a_minute() 
 #[test]
 fn the_very_same_request_is_answered_once_until_something_is_announced() {
     let limits = HttpLimits {
-        page_cache_ttl: PATIENCE,
+        page_cache_ttl: TIMEOUT,
         ..test_limits()
     };
     let running = start(limits);
-    let cold = || running.stage.cold.load(Ordering::SeqCst);
+    let rendered = || running.handler.rendered.load(Ordering::SeqCst);
     let first = running.whole(b"GET /echo HTTP/1.0\r\n\r\n");
     assert_eq!(running.whole(b"GET /echo HTTP/1.0\r\n\r\n"), first);
-    assert_eq!(cold(), 1);
+    assert_eq!(rendered(), 1);
     running.whole(b"GET /echo HTTP/1.0\r\nX-A: b\r\n\r\n");
-    assert_eq!(cold(), 2, "another request");
-    running.feed.append(StreamEvent {
+    assert_eq!(rendered(), 2, "another request");
+    running.events.append(StreamEvent {
         kind: EventKind::Alert,
         id: String::new(),
         data: b"news"[..].into(),
     });
     running.whole(b"GET /echo HTTP/1.0\r\n\r\n");
-    assert_eq!(cold(), 3, "news");
-    assert_eq!(running.traffic.snapshot().requests[0].1, 4);
+    assert_eq!(rendered(), 3, "news");
+    assert_eq!(running.stats.snapshot().requests[0].1, 4);
 }
 
 #[test]
@@ -182,17 +182,17 @@ fn a_deaf_tiny_http_is_replaced() {
     let running = start(limits);
     running.still_serves();
     // As after running out of descriptors: nobody accepts at the path any more.
-    let desk = running.gate.as_ref().expect("running").pool.state();
-    let number = desk.server_number();
-    desk.replace(number).expect("a second server");
+    let pool = running.server.as_ref().expect("running").pool.state();
+    let number = pool.server_number();
+    pool.replace(number).expect("a second server");
     running.still_serves();
-    std::fs::remove_file(desk.socket_path()).expect("its socket");
-    let deaf = std::os::unix::net::UnixListener::bind(desk.socket_path()).expect("a deaf one");
+    std::fs::remove_file(pool.socket_path()).expect("its socket");
+    let deaf = std::os::unix::net::UnixListener::bind(pool.socket_path()).expect("a deaf one");
     // Break the connections that are open: a replaced server's are not used again.
-    desk.replace(number)
+    pool.replace(number)
         .expect("of another number, so nothing happens");
-    assert_eq!(desk.server_number(), number + 1);
-    let replaced = || desk.server_number() > number + 1;
+    assert_eq!(pool.server_number(), number + 1);
+    let replaced = || pool.server_number() > number + 1;
     // The one proved connection still serves; ask for more at once until another is opened.
     let mut held: Vec<_> = (0..2).map(|_| running.connect_from(6)).collect();
     for stream in &mut held {
@@ -200,15 +200,15 @@ fn a_deaf_tiny_http_is_replaced() {
     }
     running.until("replaced", replaced);
     drop(deaf);
-    running.stage.release();
+    running.handler.release();
     running.still_serves();
-    assert!(running.traffic.snapshot().pool_restarts >= 2);
+    assert!(running.stats.snapshot().pool_restarts >= 2);
 }
 
 #[test]
 fn an_answer_too_large_to_hold_is_withheld() {
     let running = start(test_limits());
-    let answered = running.whole(b"GET /cold-huge HTTP/1.0\r\n\r\n");
+    let answered = running.whole(b"GET /rendered-huge HTTP/1.0\r\n\r\n");
     assert!(answered.starts_with("HTTP/1.1 500 "), "{answered:.200}");
     running.still_serves();
 }
