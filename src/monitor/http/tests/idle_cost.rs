@@ -29,7 +29,7 @@ fn a_server_whose_timer_sleeps_for_an_hour_answers_at_once_and_keeps_deadlines()
         head_timeout: SOON,
         ..test_limits()
     });
-    running.until("asleep", || running.beats.load(Ordering::SeqCst) > 0);
+    running.until("asleep", || running.heartbeats.load(Ordering::SeqCst) > 0);
     running.still_serves();
     let mut late = running.connect();
     late.write_all(b"GET /hot HTTP/1.1\r\n").expect("sent");
@@ -40,6 +40,6 @@ fn a_server_whose_timer_sleeps_for_an_hour_answers_at_once_and_keeps_deadlines()
     idle.get_mut().write_all(&get("/hot")).expect("sent");
     assert_eq!(read_answer(&mut idle, false).0, 200);
     running.still_serves();
-    let iterations = running.beats.load(Ordering::SeqCst);
+    let iterations = running.heartbeats.load(Ordering::SeqCst);
     assert!(iterations < 50, "{iterations} iterations");
 }

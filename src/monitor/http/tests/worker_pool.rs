@@ -127,7 +127,7 @@ fn workers_are_not_alive_when_requests_wait_and_none_is_finished_for_a_minute() 
         assert!(rest(stream).starts_with("HTTP/1.1 503 "));
         // On a busy machine its worker may begin after the client was answered.
         running.until("a worker is stuck", || {
-            running.stage.stuck.load(Ordering::SeqCst) == u64::from(last)
+            running.handler.stuck.load(Ordering::SeqCst) == u64::from(last)
         });
     };
     stuck(1);
