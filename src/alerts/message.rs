@@ -12,7 +12,8 @@ use crate::domain::alert_event::{
     AlertEvent, AlertEventKind, AlertOutage, AlertText, LastGood, WallStamp,
 };
 use crate::domain::outbox::OutboxItem;
-use crate::domain::time::{Moment, Wall, human_duration as span};
+use crate::domain::text::{human_duration, truncate_list, with_full_stop};
+use crate::domain::time::{Moment, Wall};
 
 /// What every message says about the node that sends it.
 #[derive(Debug, Clone)]
@@ -140,18 +141,16 @@ impl MessageWriter<'_> {
                 let open = open.count();
                 let abouts: Vec<&str> = several
                     .iter()
-                    .take(4)
                     .map(|incident| incident.last.text.about.as_str())
                     .collect();
-                let rest = if several.len() > 4 { ", …" } else { "" };
                 let state = match open {
                     0 => "all over".to_owned(),
                     open => format!("{open} open"),
                 };
                 format!(
-                    "{} alerts, {state}: {}{rest}",
+                    "{} alerts, {state}: {}",
                     several.len(),
-                    abouts.join(", ")
+                    truncate_list(&abouts, 4)
                 )
             }
         };
@@ -380,7 +379,7 @@ impl MessageWriter<'_> {
 
     fn last_good_row(&self, good: &LastGood, at: WallStamp) -> [String; 3] {
         let observed = Wall(good.observed_ms);
-        let age = span(at.wall().since(observed));
+        let age = human_duration(at.wall().since(observed));
         [
             good.key.clone(),
             format!("{} {}", good.value, good.unit).trim().to_owned(),
@@ -397,12 +396,11 @@ impl MessageWriter<'_> {
         let why = delayed_by.map(|why| format!(": {why}")).unwrap_or_default();
         let late = match late.as_secs() / 60 {
             minutes @ 0..=180 => format!("{minutes} minutes"),
-            _ => span(late),
+            _ => human_duration(late),
         };
-        Some(format!(
-            "This message was delayed by {late}{}",
-            full_stop(&why)
-        ))
+        Some(with_full_stop(&format!(
+            "This message was delayed by {late}{why}"
+        )))
     }
 }
 
@@ -423,15 +421,7 @@ fn write_cause(event: &AlertEvent, blocks: &mut Vec<Block>) {
 
 /// How long it had lasted.
 fn lasted(event: &AlertEvent) -> String {
-    span(Duration::from_millis(event.lasted_ms))
-}
-
-fn full_stop(sentence: &str) -> String {
-    if sentence.ends_with('.') {
-        sentence.to_owned()
-    } else {
-        format!("{sentence}.")
-    }
+    human_duration(Duration::from_millis(event.lasted_ms))
 }
 
 /// A subject is one line, whatever a source calls itself.

@@ -15,7 +15,7 @@ use super::error_context::{ErrorContext, ResponsePart};
 use super::private_address::is_mdns_name;
 use super::status_errors::{AccessDenial, PROXY_LOGIN, classify_status, reason_phrase};
 use crate::domain::failure::{Cause, Failure};
-use crate::domain::time::human_duration;
+use crate::domain::text::{format_binary_size, human_duration};
 use crate::limits;
 
 /// The cause of an error of ureq's; `None` if the node is stopping.
@@ -38,7 +38,7 @@ pub fn classify_error(error: &Error, context: ErrorContext) -> Option<Failure> {
             Cause::TooLarge,
             format!(
                 "{host} sent response headers of more than {}",
-                format_size(limits::RESPONSE_HEAD_BYTES as u64)
+                format_binary_size(limits::RESPONSE_HEAD_BYTES as u64)
             ),
         ),
         Error::Protocol(error) => Some(classify_protocol(error, host)),
@@ -244,7 +244,7 @@ fn format_timeout(duration: Duration) -> String {
 }
 
 pub fn body_too_large(context: ErrorContext) -> Failure {
-    let limit = format_size(context.body_limit);
+    let limit = format_binary_size(context.body_limit);
     Failure::new(
         Cause::TooLarge,
         format!("the response of {} is larger than {limit}", context.host),
@@ -285,15 +285,6 @@ fn variant_name(value: &impl std::fmt::Debug) -> String {
     let text = format!("{value:?}");
     let end = text.find(|c: char| !c.is_ascii_alphanumeric());
     text[..end.unwrap_or(text.len())].to_owned()
-}
-
-/// Bytes for people: `512 bytes`, `32 KiB`, `4 MiB`.
-pub fn format_size(bytes: u64) -> String {
-    match bytes {
-        0..1024 => format!("{bytes} bytes"),
-        1024..1_048_576 => format!("{} KiB", bytes / 1024),
-        _ => format!("{} MiB", bytes / 1_048_576),
-    }
 }
 
 #[cfg(test)]

@@ -5,11 +5,11 @@
 
 use std::time::Duration;
 
-use super::response_parser::and_more;
 use crate::domain::failure::{Cause, Failure};
 use crate::domain::log_throttle::LogThrottle;
 use crate::domain::reading::{FetchOutcome, Issue, Observation, Reason};
-use crate::domain::time::{Mono, human_duration};
+use crate::domain::text::{and_more, human_duration};
+use crate::domain::time::Mono;
 
 /// Waits between lines about one trouble.
 const INTERVALS: [Duration; 4] = [

@@ -11,10 +11,9 @@ use jiff::tz::TimeZone;
 use serde_json::Value as Json;
 
 use crate::domain::failure::{Cause, Failure};
-use crate::domain::normalise::{
-    Normalised, OmittedRecords, RecordLimit, read_time, sample, shorten,
-};
+use crate::domain::normalise::{Normalised, OmittedRecords, RecordLimit, read_time, sample};
 use crate::domain::reading::{Issue, Reading, Reason, UpstreamNode, UpstreamRecord, Value};
+use crate::domain::text::shorten;
 use crate::limits;
 
 /// Reads what the node at `host` publishes; `own` is this node's name.

@@ -6,6 +6,7 @@
 use ureq::http::{HeaderMap, Method, Uri};
 
 use crate::domain::redact::{MASK, Secrets};
+use crate::domain::text::ellipsis;
 use crate::limits;
 
 /// One request and what came back.
@@ -57,12 +58,8 @@ impl HttpExchange {
             c if c.is_control() => '?',
             c => c,
         });
-        let mut begins: String = text.take(limits::RESPONSE_SAMPLE_CHARS + 1).collect();
-        if let Some((cut, _)) = begins.char_indices().nth(limits::RESPONSE_SAMPLE_CHARS) {
-            begins.truncate(cut);
-            begins.push('…');
-        }
-        self.body_start = begins.trim().to_owned();
+        let start = ellipsis(&text.collect::<String>(), limits::RESPONSE_SAMPLE_CHARS);
+        self.body_start = start.trim().to_owned();
     }
 
     /// Without the configured secrets, which a server may repeat.

@@ -11,6 +11,7 @@ use crate::domain::failure::{Cause, Failure};
 use crate::domain::normalise::{LastAccepted, normalise};
 use crate::domain::plan::{Numbers, SourcePlan};
 use crate::domain::reading::{FetchOutcome, Issue, Reason};
+use crate::domain::text::and_more;
 use crate::domain::time::Moment;
 use crate::limits;
 use openapi::operation::Operation;
@@ -93,13 +94,6 @@ impl ResponseParser<'_> {
                 found: drift.found,
             })
             .collect()
-    }
-}
-
-pub fn and_more(count: usize) -> String {
-    match count {
-        0 => String::new(),
-        _ => format!("; and {count} more"),
     }
 }
 

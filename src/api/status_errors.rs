@@ -7,7 +7,7 @@ use std::time::Duration;
 use ureq::http::{HeaderMap, HeaderValue, StatusCode, header};
 
 use crate::domain::failure::{Cause, Failure};
-use crate::domain::time::human_duration;
+use crate::domain::text::human_duration;
 
 /// A status that brings no reading.
 pub fn classify_status(

@@ -9,7 +9,7 @@ use roff::{Roff, bold, italic, line_break, roman};
 
 use super::CommandLine;
 use crate::config::reference::top_level_variables;
-use crate::domain::alert::capitalised;
+use crate::domain::text::capitalised;
 use crate::golden;
 
 const NAME: &str = "main-node";

@@ -24,6 +24,7 @@ use crate::db::file::{self, FileKind};
 use crate::db::schema;
 use crate::domain::plan::{Plan, Selection, SourcePlan};
 use crate::domain::reading::FetchOutcome;
+use crate::domain::text::count_noun;
 use crate::domain::time::ClockTrust;
 use crate::limits;
 use crate::monitor::http::listener::bind;
@@ -441,9 +442,8 @@ fn sources(config: &Config, online: bool) -> Vec<Finding> {
         match &observation.outcome {
             FetchOutcome::Failed { failure, .. } => Problem(format!("{name}: {failure}")),
             FetchOutcome::Readings { readings, .. } => {
-                let count = readings.len();
-                let readings = if count == 1 { "reading" } else { "readings" };
-                Fine(format!("{name} gives {count} {readings}"))
+                let count = count_noun(readings.len(), "reading");
+                Fine(format!("{name} gives {count}"))
             }
             FetchOutcome::Unchanged => Fine(format!("{name} responds")),
             FetchOutcome::Empty => Fine(format!("{name} responds, but has no values")),

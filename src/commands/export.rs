@@ -5,7 +5,8 @@ use std::io::{BufWriter, ErrorKind};
 use super::{FAILED, USAGE_ERROR, local_settings, switch_to_owner};
 use crate::config::Overrides;
 use crate::db::export::{self, ExportError, ExportFormat, ExportQuery};
-use crate::domain::time::{Wall, parse_duration};
+use crate::domain::text::parse_duration;
+use crate::domain::time::Wall;
 use crate::sys::clock::{Clock, SystemClock};
 
 pub fn export(

@@ -4,6 +4,7 @@
 use std::fmt::Write;
 
 use crate::config::example::{key, placeholder, shown, source_name, spell_literal};
+use crate::domain::text::truncate_list;
 use openapi::operation::{Api, Location, Operation, Parameter, SecurityKind, SecurityScheme};
 use openapi::schema::{Schema, Types};
 
@@ -253,14 +254,6 @@ fn describe_values(schema: &'static Schema) -> String {
     } else {
         format!("{list}{}", truncate_list(&values, MAX_VALUES))
     }
-}
-
-fn truncate_list(words: &[String], most: usize) -> String {
-    let mut text = words[..words.len().min(most)].join(", ");
-    if words.len() > most {
-        text.push_str(", …");
-    }
-    text
 }
 
 /// The first sentence of a description, on one line.

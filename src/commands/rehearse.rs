@@ -15,7 +15,8 @@ use crate::domain::health::SourceHealth;
 use crate::domain::outbox::OutboxItem;
 use crate::domain::reading::{Issue, Reason, Value};
 use crate::domain::snapshot::{Record, Snapshot, SourceSnapshot};
-use crate::domain::time::{ClockTrust, Moment, Mono, human_duration as span};
+use crate::domain::text::human_duration;
+use crate::domain::time::{ClockTrust, Moment, Mono};
 use crate::node::notifiers;
 use crate::sys::clock::{Clock, SystemClock};
 
@@ -193,7 +194,7 @@ impl<'a> Rehearsal<'a> {
             }
         };
         if !was_sent {
-            let limit = span(MAX_WAIT);
+            let limit = human_duration(MAX_WAIT);
             writeln!(
                 out,
                 "No alert within {limit}. Does `mute` cover all of it?\n"
@@ -353,7 +354,7 @@ impl<'a> Rehearsal<'a> {
         let sender = notifiers::sender(self.config);
         let sent = step.events.len();
         for event in step.events {
-            let after = span(self.now.mono.since(self.began.mono));
+            let after = human_duration(self.now.mono.since(self.began.mono));
             let kind = event.kind.name();
             let item = OutboxItem {
                 id: 0,

@@ -1,10 +1,10 @@
 //! The text of an option, from the file or from an environment variable, with its place.
 
+use crate::domain::text::parse_duration;
 use std::ops::Range;
 use std::time::Duration;
 
 use super::reader::{ConfigReader, TableEntry};
-use crate::domain::time::parse_duration;
 
 /// One text of an option and where it stands, for messages.
 pub struct OptionText {

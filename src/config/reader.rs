@@ -15,7 +15,7 @@ use super::environment::Environment;
 use super::problem::{Problem, Remark, Severity};
 use super::secret::{Secret, is_secret_name};
 use crate::domain::redact::{MASK, Secrets};
-use crate::domain::time::parse_duration;
+use crate::domain::text::parse_duration;
 use openapi::operation::nearest;
 
 /// One configuration file being read.

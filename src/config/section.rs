@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use super::option::OptionText;
 use super::reader::{ConfigReader, TableEntry, TableReader};
-use crate::domain::time::format_duration;
+use crate::domain::text::format_duration;
 use crate::domain::toml_text::quoted;
 
 /// One option: `D` is what is being read into, `P` is what is printed from.

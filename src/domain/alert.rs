@@ -26,7 +26,6 @@ use std::time::Duration;
 pub use self::mute_window::MuteWindow;
 pub use self::state::AlertState;
 pub use self::state_machine::step;
-pub use self::text::{capitalised, with_full_stop};
 use super::alert_event::AlertEvent;
 use super::health::Salvaged;
 use super::snapshot::Snapshot;

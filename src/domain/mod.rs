@@ -31,5 +31,6 @@ pub mod schedule;
 #[path = "tests/simulated_month.rs"]
 mod simulated_month;
 pub mod snapshot;
+pub mod text;
 pub mod time;
 pub mod toml_text;

@@ -18,6 +18,7 @@ use serde_json::Value as Json;
 use super::percent;
 use super::plan::{Numbers, Selection, SourcePlan};
 use super::reading::{Issue, Reading, Reason, Value};
+use super::text::{ellipsis, shorten};
 use super::time::{Mono, Wall};
 use crate::limits;
 
@@ -259,25 +260,6 @@ pub fn sample(json: &Json) -> String {
         Json::String(text) => text,
     };
     format!("the text {:?}", ellipsis(kind, limits::SAMPLE_CHARS))
-}
-
-fn ellipsis(text: &str, chars: usize) -> String {
-    match text.char_indices().nth(chars) {
-        Some((end, _)) => format!("{}…", &text[..end]),
-        None => text.to_owned(),
-    }
-}
-
-/// At most `bytes` bytes of `text`, cut between characters, without control characters.
-pub fn shorten(text: &str, bytes: usize) -> String {
-    let mut end = text.len().min(bytes);
-    while !text.is_char_boundary(end) {
-        end -= 1;
-    }
-    text[..end]
-        .chars()
-        .map(|c| if c.is_control() { ' ' } else { c })
-        .collect()
 }
 
 #[cfg(test)]

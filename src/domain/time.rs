@@ -114,71 +114,6 @@ pub fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
-/// A duration for people: `8 s`, `23 min`, `5 h 12 min`, `3 days`.
-pub fn human_duration(duration: Duration) -> String {
-    let seconds = duration.as_secs();
-    match seconds {
-        0..=119 => format!("{seconds} s"),
-        120..=7199 => format!("{} min", seconds / 60),
-        7200..=172_799 => {
-            let (hours, minutes) = (seconds / 3600, seconds % 3600 / 60);
-            match minutes {
-                0 => format!("{hours} h"),
-                _ => format!("{hours} h {minutes} min"),
-            }
-        }
-        _ => format!("{} days", seconds / 86_400),
-    }
-}
-
-/// Reads a duration as the configuration spells it: `30s`, `5m`, `1h`, `2d`, `500ms`, and
-/// sums such as `1h30m`. `None` for anything else, zero included.
-pub fn parse_duration(text: &str) -> Option<Duration> {
-    let mut rest = text.trim();
-    let mut total_ms: u64 = 0;
-    while !rest.is_empty() {
-        let digits = rest.find(|c: char| !c.is_ascii_digit())?;
-        let count: u64 = rest[..digits].parse().ok()?;
-        rest = &rest[digits..];
-        let letters = rest
-            .find(|c: char| !c.is_ascii_alphabetic())
-            .unwrap_or(rest.len());
-        let unit_ms: u64 = match &rest[..letters] {
-            "ms" => 1,
-            "s" => 1_000,
-            "m" => 60_000,
-            "h" => 3_600_000,
-            "d" => 86_400_000,
-            _ => return None,
-        };
-        rest = &rest[letters..];
-        total_ms = total_ms.checked_add(count.checked_mul(unit_ms)?)?;
-    }
-    (total_ms > 0).then(|| Duration::from_millis(total_ms))
-}
-
-/// The configuration's spelling of a duration, the inverse of [`parse_duration`].
-pub fn format_duration(duration: Duration) -> String {
-    let mut rest = millis(duration);
-    if rest == 0 {
-        return "0s".to_owned();
-    }
-    let mut text = String::new();
-    for (unit, unit_ms) in [
-        ("d", 86_400_000),
-        ("h", 3_600_000),
-        ("m", 60_000),
-        ("s", 1_000),
-        ("ms", 1),
-    ] {
-        if rest >= unit_ms {
-            text += &format!("{}{unit}", rest / unit_ms);
-            rest %= unit_ms;
-        }
-    }
-    text
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -189,45 +124,5 @@ mod tests {
         assert_eq!(Wall(-1).to_string(), "1969-12-31T23:59:59Z");
         assert_eq!(Wall(i64::MIN).to_string(), "0001-01-01T00:00:00Z");
         assert_eq!(Wall(i64::MAX).to_string(), "9999-12-30T22:00:00Z");
-    }
-
-    #[test]
-    fn durations_are_read_as_the_configuration_spells_them() {
-        for (text, expected_ms) in [
-            ("30s", Some(30_000)),
-            ("5m", Some(300_000)),
-            ("1h", Some(3_600_000)),
-            ("1h30m", Some(5_400_000)),
-            ("2d", Some(172_800_000)),
-            ("250ms", Some(250)),
-            ("", None),
-            ("0s", None),
-            ("5", None),
-            ("m", None),
-            ("5 m", None),
-            ("-5m", None),
-            ("99999999999999999999s", None),
-            ("9999999999999999d", None),
-        ] {
-            let read = parse_duration(text).map(millis);
-            assert_eq!(read, expected_ms, "{text:?}");
-            if let Some(duration) = parse_duration(text) {
-                assert_eq!(parse_duration(&format_duration(duration)), Some(duration));
-            }
-        }
-    }
-
-    #[test]
-    fn durations_in_words() {
-        for (seconds, expected) in [
-            (8, "8 s"),
-            (120, "2 min"),
-            (1_399, "23 min"),
-            (7_200, "2 h"),
-            (18_720, "5 h 12 min"),
-            (300_000, "3 days"),
-        ] {
-            assert_eq!(human_duration(Duration::from_secs(seconds)), expected);
-        }
     }
 }

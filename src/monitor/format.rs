@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use jiff::tz::TimeZone;
 
-use crate::domain::time::{Moment, Wall, human_duration};
+use crate::domain::text::human_duration;
+use crate::domain::time::{Moment, Wall};
 
 /// A detail made elsewhere, as it may be shown: one line, and no query string in any URL.
 pub fn sanitize(detail: &str) -> String {
@@ -64,23 +65,6 @@ pub fn format_wait(wait: Duration) -> String {
     }
 }
 
-/// Bytes in a unit that suits their size.
-pub fn format_bytes(count: u64) -> String {
-    let (mut size, mut unit) = (count as f64, "B");
-    for larger in ["kB", "MB", "GB", "TB"] {
-        if size < 1_000.0 {
-            break;
-        }
-        size /= 1_000.0;
-        unit = larger;
-    }
-    match unit {
-        "B" => format!("{count} B"),
-        _ if size < 10.0 => format!("{size:.1} {unit}"),
-        _ => format!("{size:.0} {unit}"),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -104,10 +88,7 @@ mod tests {
     }
 
     #[test]
-    fn sizes_and_ages_in_words() {
-        assert_eq!(format_bytes(999), "999 B");
-        assert_eq!(format_bytes(1_500), "1.5 kB");
-        assert_eq!(format_bytes(36_000_000), "36 MB");
+    fn ages_and_waits() {
         assert_eq!(format_age(Duration::from_millis(900)), "now");
         assert_eq!(format_age(Duration::from_secs(8)), "8 s ago");
         assert_eq!(format_age(Duration::from_secs(18_720)), "5 h ago");

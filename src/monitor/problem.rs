@@ -8,8 +8,8 @@ use std::sync::Arc;
 
 use crate::domain::plan::{Plan, Selection};
 use crate::domain::snapshot::Snapshot;
+use crate::domain::text::format_bytes;
 use crate::limits;
-use crate::monitor::format::format_bytes;
 use crate::monitor::http::handler::{Overload, Request, Response};
 use crate::monitor::routes::representation::quality_values;
 

@@ -2,11 +2,11 @@
 //!
 //! Pure; any thread. `/status` and the pages say the same because both ask here.
 
-use crate::domain::alert::with_full_stop;
 use crate::domain::failure::Cause;
 use crate::domain::health::{SourceState, Storage};
 use crate::domain::snapshot::{DataStatus, Record, Snapshot, SourceSnapshot};
-use crate::domain::time::{ClockTrust, Moment, human_duration};
+use crate::domain::text::{human_duration, with_full_stop};
+use crate::domain::time::{ClockTrust, Moment};
 use crate::domain::toml_text::quoted;
 use crate::limits;
 use crate::monitor::context::{ChannelState, PING};

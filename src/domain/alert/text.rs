@@ -9,9 +9,9 @@ use super::{DeliveryFailure, DisplayRule, StaleRule, ValueRule};
 use crate::domain::alert_event::{AlertText, LastGood};
 use crate::domain::failure::{Cause, Failure};
 use crate::domain::health::Salvaged;
-use crate::domain::reading::{Issue, format_number};
+use crate::domain::reading::Issue;
 use crate::domain::snapshot::{Record, Snapshot, SourceSnapshot};
-use crate::domain::time::human_duration as span;
+use crate::domain::text::{capitalised, format_number, human_duration, sentence, with_full_stop};
 
 /// Records listed in one message.
 const MAX_LAST_GOOD: usize = 8;
@@ -74,39 +74,11 @@ fn strings(texts: &[&str]) -> Vec<String> {
     texts.iter().map(|text| (*text).to_owned()).collect()
 }
 
-/// With a capital first letter.
-pub fn capitalised(name: &str) -> String {
-    let mut letters = name.chars();
-    match letters.next() {
-        Some(first) => first.to_uppercase().chain(letters).collect(),
-        None => String::new(),
-    }
-}
-
-/// A text as a sentence of its own. A host name keeps its small letter.
-fn sentence(text: &str) -> String {
-    let first = text.split(' ').next().unwrap_or_default();
-    if first.chars().all(char::is_alphabetic) {
-        with_full_stop(&capitalised(text))
-    } else {
-        with_full_stop(text)
-    }
-}
-
-/// A text as the end of a sentence, with one full stop.
-pub fn with_full_stop(text: &str) -> String {
-    if text.ends_with(['.', '?', '!']) || text.is_empty() {
-        text.to_owned()
-    } else {
-        format!("{text}.")
-    }
-}
-
 const DISPLAYS_KEEP: &str = "Displays keep showing the last good values, marked as stale.";
 
 pub fn source(source: &SourceSnapshot, silence: Duration) -> AlertText {
     let failure = source.health.current_failure();
-    let retry = span(source.interval.max(Duration::from_secs(1)));
+    let retry = human_duration(source.interval.max(Duration::from_secs(1)));
     AlertText {
         about: capitalised(&source.name),
         problem: "no data".to_owned(),
@@ -131,7 +103,7 @@ pub fn source(source: &SourceSnapshot, silence: Duration) -> AlertText {
 fn detail(failure: Option<&Failure>, silence: Duration) -> String {
     match failure {
         Some(failure) => sentence(&failure.detail),
-        None => format!("No request has succeeded for {}.", span(silence)),
+        None => format!("No request has succeeded for {}.", human_duration(silence)),
     }
 }
 
@@ -198,7 +170,7 @@ pub fn value(rule: &ValueRule, number: f64, record: &Record) -> AlertText {
     let held = if rule.hold.is_zero() {
         String::new()
     } else {
-        format!(" for {}", span(rule.hold))
+        format!(" for {}", human_duration(rule.hold))
     };
     AlertText {
         about: capitalised(&rule.key),
@@ -278,7 +250,7 @@ pub fn clock(hold: Duration) -> AlertText {
         cause_name: Cause::Clock.name().to_owned(),
         detail: format!(
             "The system clock has not been synchronised for {}.",
-            span(hold)
+            human_duration(hold)
         ),
         displays: "Displays show current values; their times may be wrong.".to_owned(),
         node_does:
@@ -295,7 +267,10 @@ pub fn display(rule: &DisplayRule) -> AlertText {
         problem: "no requests".to_owned(),
         cause: "may be offline".to_owned(),
         cause_name: String::new(),
-        detail: format!("It has sent no request for {}.", span(rule.silent_for)),
+        detail: format!(
+            "It has sent no request for {}.",
+            human_duration(rule.silent_for)
+        ),
         displays: "That display shows its last values, or nothing.".to_owned(),
         node_does: "It waits, and sends a message when the display sends a request.".to_owned(),
         check: strings(&["whether the display has power and Wi-Fi"]),

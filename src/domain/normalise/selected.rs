@@ -8,10 +8,11 @@ use serde_json::Value as Json;
 
 use super::{
     LastAccepted, Normalised, OmittedRecords, RecordLimit, encode_segment, read_number, sample,
-    shorten, unit_of,
+    unit_of,
 };
 use crate::domain::plan::{Numbers, RecordSelector};
-use crate::domain::reading::{Issue, Reading, Reason, Value, format_number, round_computed};
+use crate::domain::reading::{Issue, Reading, Reason, Value, round_computed};
+use crate::domain::text::{format_number, shorten};
 use crate::domain::time::Mono;
 use crate::limits;
 

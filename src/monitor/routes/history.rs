@@ -8,8 +8,8 @@ use serde::Serialize;
 
 use super::table::RequestTarget;
 use crate::domain::history::{Bucket, HistoryQuery};
-use crate::domain::reading::format_number;
-use crate::domain::time::{Wall, parse_duration};
+use crate::domain::text::{format_number, parse_duration};
+use crate::domain::time::Wall;
 use crate::limits;
 use crate::monitor::problem::ProblemDetails;
 use crate::sys::thread::yield_cpu;

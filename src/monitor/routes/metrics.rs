@@ -8,8 +8,9 @@ use std::fmt::Write;
 
 use crate::domain::failure::Cause;
 use crate::domain::health::{Durations, SourceState, Storage};
-use crate::domain::reading::{Reason, format_number};
+use crate::domain::reading::Reason;
 use crate::domain::snapshot::Snapshot;
+use crate::domain::text::format_number;
 use crate::domain::time::{ClockTrust, Moment};
 use crate::monitor::context::{ChannelState, PING};
 use crate::monitor::format::corrected_wall;

@@ -7,9 +7,8 @@
 // Written by nanoserde's derive.
 #![allow(clippy::question_mark)]
 
+use crate::domain::text::format_number;
 use nanoserde::{DeJson, DeJsonErr, DeJsonState, DeJsonTok, SerJson, SerJsonState};
-
-use crate::domain::reading::format_number;
 
 /// The latest dataset.
 #[derive(Debug, Clone, PartialEq, SerJson, DeJson)]

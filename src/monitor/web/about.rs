@@ -4,8 +4,9 @@ use maud::{Markup, html};
 
 use super::PageContext;
 use super::layout::{self, Page, Part, past_time};
-use crate::domain::time::{ClockTrust, human_duration};
-use crate::monitor::format::{format_bytes, format_local, sanitize};
+use crate::domain::text::{format_bytes, human_duration};
+use crate::domain::time::ClockTrust;
+use crate::monitor::format::{format_local, sanitize};
 use crate::sys::process;
 
 pub fn page(view: &PageContext) -> Page {

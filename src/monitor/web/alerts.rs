@@ -4,9 +4,9 @@ use maud::{Markup, html};
 
 use super::PageContext;
 use super::layout::{self, Page, Part, key_name};
-use crate::domain::alert::capitalised;
 use crate::domain::outbox::{DeliveryRecord, Incident, WaitingEvent};
-use crate::domain::time::{Wall, human_duration};
+use crate::domain::text::{capitalised, human_duration};
+use crate::domain::time::Wall;
 use crate::monitor::context::{ChannelState, PING};
 use crate::monitor::format::{format_local, sanitize};
 

@@ -12,7 +12,8 @@ use jiff::tz::TimeZone;
 use maud::{Markup, html};
 
 use crate::domain::history::Bucket;
-use crate::domain::reading::{format_number, round_computed};
+use crate::domain::reading::round_computed;
+use crate::domain::text::format_number;
 use crate::domain::time::Wall;
 use crate::monitor::format::to_zoned;
 

@@ -6,9 +6,8 @@ use super::PageContext;
 use super::layout::{self, Page, Part, key_name, past_time, time_element};
 use crate::domain::health::SourceState;
 use crate::domain::percent;
-use crate::domain::reading::format_number;
 use crate::domain::snapshot::{Record, SourceSnapshot};
-use crate::domain::time::human_duration;
+use crate::domain::text::{count_noun, format_number, human_duration};
 use crate::limits;
 use crate::monitor::format::{format_wait, sanitize};
 use crate::monitor::status_text::cause_text;
@@ -209,13 +208,6 @@ pub fn success_rate(source: &SourceSnapshot) -> Markup {
                 (successes * 100 / attempts) " %"
             }
         }
-    }
-}
-
-pub fn count_noun(count: usize, what: &str) -> String {
-    match count {
-        1 => format!("1 {what}"),
-        _ => format!("{count} {what}s"),
     }
 }
 

@@ -8,9 +8,9 @@ use super::overview::{next_fetch, record_age, record_value, source_state, succes
 use crate::domain::health::{AttemptResult, FetchAttempt};
 use crate::domain::percent;
 use crate::domain::snapshot::SourceSnapshot;
-use crate::domain::time::human_duration;
+use crate::domain::text::{count_noun, format_bytes, human_duration};
 use crate::limits;
-use crate::monitor::format::{corrected_wall, format_bytes, format_local, sanitize};
+use crate::monitor::format::{corrected_wall, format_local, sanitize};
 use crate::monitor::problem::ProblemDetails;
 use crate::monitor::status_text::cause_text;
 
@@ -179,7 +179,7 @@ fn outcome(end: AttemptResult) -> String {
         AttemptResult::Complete => "OK".to_owned(),
         AttemptResult::Empty => "empty".to_owned(),
         AttemptResult::Unchanged => "unchanged (304)".to_owned(),
-        AttemptResult::Partial { issues } => super::overview::count_noun(issues, "issue"),
+        AttemptResult::Partial { issues } => count_noun(issues, "issue"),
         AttemptResult::Failed(cause) => format!("failed ({}): {}", cause.name(), cause_text(cause)),
     }
 }
