@@ -23,7 +23,7 @@ use super::tcp::TcpConnector;
 use crate::limits;
 use crate::sys::tls::{Tls, Trust};
 
-/// What a source's configuration says about its requests.
+/// HTTP settings of a source.
 #[derive(Debug, Clone)]
 pub struct TransportSettings {
     /// The whole of one fetch, redirects included.
@@ -31,14 +31,14 @@ pub struct TransportSettings {
     /// Of the body, after decompression.
     pub body_limit: u64,
     pub redirects: u32,
-    /// Certificates to trust instead of the machine's.
+    /// CA certificates to trust instead of the system's.
     pub ca_file: Option<PathBuf>,
-    /// `http://host:port`, used for everything; the environment's proxies are not.
+    /// `http://host:port`; proxies of the environment are not used.
     pub proxy: Option<String>,
     pub user_agent: String,
-    /// The connections that it shares with the other sources of its server.
+    /// Shared with the other sources of its server.
     pub pool: Arc<ConnectionPool>,
-    /// Which addresses an answer from outside must not lead to; tests have others.
+    /// Which addresses redirects from public servers must not reach; tests use others.
     pub is_private: fn(IpAddr) -> bool,
 }
 
@@ -97,10 +97,10 @@ pub fn build_config(
         .max_redirects(0)
         .max_redirects_will_error(false)
         .max_response_header_size(limits::RESPONSE_HEAD_BYTES)
-        // One byte more than a head may have, or ureq waits for room instead of failing.
+        // One byte more than the limit, or ureq waits for space instead of failing.
         .input_buffer_size(limits::RESPONSE_HEAD_BYTES + 1)
         .output_buffer_size(limits::TRANSPORT_BUFFER_BYTES)
-        // `pool` keeps them, for all sources of a server.
+        // The pool keeps them, for all sources of a server.
         .max_idle_connections(0)
         .user_agent(settings.user_agent.as_str())
         .proxy(proxy)

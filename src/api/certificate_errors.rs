@@ -1,4 +1,4 @@
-//! TLS and certificate errors, to a cause and a sentence for people.
+//! TLS and certificate errors: each to a cause and a message.
 //!
 //! Pure.
 
@@ -28,13 +28,13 @@ fn classify_certificate(problem: &CertificateError, context: ErrorContext) -> Fa
         CertificateError::ExpiredContext { not_after, .. } => fail(format!(
             "the certificate of {host} expired on {}{}",
             date(*not_after),
-            clock_doubt(context.now)
+            clock_caveat(context.now)
         )),
         CertificateError::Expired => fail(format!(
             "the certificate of {host} has expired{}",
-            clock_doubt(context.now)
+            clock_caveat(context.now)
         )),
-        // A clock that nobody has set is the likelier culprit: a Pi wakes up in its past.
+        // An unset clock is the likelier cause: a Pi without RTC starts in the past.
         CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. }
             if context.now.trust == ClockTrust::Untrusted =>
         {
@@ -93,7 +93,7 @@ fn date(time: rustls::pki_types::UnixTime) -> String {
     Wall::from_second(second).to_string()[..10].to_owned()
 }
 
-fn clock_doubt(now: Moment) -> String {
+fn clock_caveat(now: Moment) -> String {
     match now.trust {
         ClockTrust::Untrusted => format!(
             ", if this node's clock ({}), not synchronised, is right",
@@ -103,7 +103,7 @@ fn clock_doubt(now: Moment) -> String {
     }
 }
 
-/// The clock forbids to judge certificates.
+/// The clock is wrong, so that certificates cannot be verified.
 pub fn clock_is_wrong(context: ErrorContext) -> Failure {
     let why = if context.now.wall.second() < limits::EARLIEST_PLAUSIBLE_WALL_S {
         "which cannot be right"

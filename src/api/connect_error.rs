@@ -1,4 +1,4 @@
-//! Why no connection was opened: the error of each step, and where a redirect may lead.
+//! Connect errors, and the scope of redirects: which addresses may be connected to.
 //!
 //! Values.
 
@@ -8,7 +8,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use ureq::Error;
 
-/// Why no connection came about; travels inside `ureq::Error::Other`.
+/// Why no connection was opened; carried inside `ureq::Error::Other`.
 #[derive(Debug)]
 pub enum ConnectError {
     /// The node is stopping.
@@ -17,9 +17,9 @@ pub enum ConnectError {
     LookupTimeout,
     Connect(io::Error),
     ConnectTimeout,
-    /// An answer from outside leads inside.
+    /// A public server redirects to a private address.
     PrivateAddress,
-    /// An answer from inside leads to another machine.
+    /// A private server redirects to another machine.
     OtherMachine,
 }
 
@@ -31,7 +31,7 @@ impl fmt::Display for ConnectError {
             ConnectError::LookupTimeout => f.write_str("lookup timed out"),
             ConnectError::Connect(error) => write!(f, "connect: {error}"),
             ConnectError::ConnectTimeout => f.write_str("connect timed out"),
-            ConnectError::PrivateAddress => f.write_str("an address inside"),
+            ConnectError::PrivateAddress => f.write_str("a private address"),
             ConnectError::OtherMachine => f.write_str("another machine"),
         }
     }
@@ -45,16 +45,16 @@ impl From<ConnectError> for Error {
     }
 }
 
-/// Where a request may go, judged by the address that is connected to. Where a proxy does the
-/// connecting its own address says nothing; `transport` judges the names then.
+/// Which addresses a request may connect to. Behind a proxy the peer is the proxy itself;
+/// `transport` checks the host names then.
 #[derive(Debug, Clone, Copy, Default)]
 pub enum RedirectScope {
-    /// What the owner wrote.
+    /// A configured URL.
     #[default]
     Anywhere,
-    /// What an answer from outside named: to no address that this calls inside.
+    /// A redirect by a public server: to no address for which this is true.
     PublicOnly(fn(IpAddr) -> bool),
-    /// What an answer from inside named: to the machine that answered.
+    /// A redirect by a private server: to the same machine only.
     SameMachine(IpAddr),
 }
 
@@ -62,12 +62,12 @@ impl RedirectScope {
     pub fn forbids(self, address: IpAddr) -> Option<ConnectError> {
         match self {
             RedirectScope::Anywhere => None,
-            RedirectScope::PublicOnly(is_inside) => {
-                is_inside(address).then_some(ConnectError::PrivateAddress)
+            RedirectScope::PublicOnly(is_private) => {
+                is_private(address).then_some(ConnectError::PrivateAddress)
             }
             RedirectScope::SameMachine(machine) => {
                 let (one, other) = (address.to_canonical(), machine.to_canonical());
-                // `localhost` is both.
+                // `localhost` resolves to both.
                 let is_localhost =
                     |it: IpAddr| it == Ipv4Addr::LOCALHOST || it == Ipv6Addr::LOCALHOST;
                 let is_same = one == other || (is_localhost(one) && is_localhost(other));

@@ -1,9 +1,9 @@
-//! Connection pool of one server: at most so many connections at once, in the order in which
-//! sources fell due, and the idle ones that are kept for the next fetch.
+//! Connection pool of one server: a limit of open connections, a queue of fetches by due time,
+//! and idle connections for reuse.
 //!
 //! Shared by the sources of one server (scheme, host, port, proxy, `ca_file`) and used on their
-//! fetch threads. A fetch needs a [`Turn`] before it opens or reuses a connection. It must not
-//! resolve names, log, or judge what fails.
+//! fetch threads. A fetch needs a [`PoolPermit`] before it opens or reuses a connection. Must
+//! not resolve names, log, or classify errors.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -47,12 +47,12 @@ pub struct ConnectionPool {
 
 #[derive(Default)]
 struct PoolState {
-    /// Fetches that have their turn.
+    /// Fetches that hold a permit.
     active: usize,
-    /// Fetches that wait, by the time at which they fell due.
+    /// Waiting fetches, by due time.
     queue: BTreeSet<(Mono, u64)>,
     tickets: u64,
-    /// The one idle for longest first.
+    /// The longest idle first.
     idle: Vec<IdleConnection>,
 }
 
@@ -65,22 +65,26 @@ pub struct IdleConnection {
 
 impl fmt::Debug for ConnectionPool {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Pool of {}", self.limit)
+        write!(f, "ConnectionPool({})", self.limit)
     }
 }
 
 impl ConnectionPool {
-    /// Of the server at `origin`, with at most so many connections.
-    pub fn new(origin: &str, most: usize) -> Arc<ConnectionPool> {
-        ConnectionPool::with_idle_timeout(origin, most, limits::KEEP_ALIVE_TIMEOUT)
+    /// Pool of the server at `origin`, with at most `limit` connections.
+    pub fn new(origin: &str, limit: usize) -> Arc<ConnectionPool> {
+        ConnectionPool::with_idle_timeout(origin, limit, limits::KEEP_ALIVE_TIMEOUT)
     }
 
-    fn with_idle_timeout(origin: &str, most: usize, kept_for: Duration) -> Arc<ConnectionPool> {
+    fn with_idle_timeout(
+        origin: &str,
+        limit: usize,
+        idle_timeout: Duration,
+    ) -> Arc<ConnectionPool> {
         let host = origin.split("://").last().unwrap_or_default();
         Arc::new(ConnectionPool {
             host: host.to_owned(),
-            limit: most.max(1),
-            idle_timeout: kept_for,
+            limit: limit.max(1),
+            idle_timeout,
             state: Mutex::default(),
             changed: Condvar::new(),
         })
@@ -90,13 +94,13 @@ impl ConnectionPool {
         self.state.lock()
     }
 
-    /// What is to be said where its sources ask for more than the server can answer.
+    /// The warning when fetches wait for a whole interval.
     pub fn overload_warning(&self) -> String {
         let host = &self.host;
         format!("{host} is slower than its sources are polled: raise `connections` or `every`")
     }
 
-    /// Queues a fetch that fell due at `due`.
+    /// Queues a fetch that was due at `due`.
     pub fn queue(self: &Arc<Self>, due: Mono) -> PoolPermit {
         let mut state = self.lock();
         state.tickets += 1;
@@ -109,9 +113,9 @@ impl ConnectionPool {
         }
     }
 
-    /// Has everybody who waits look again whether the node stops.
+    /// Wakes all waiting fetches, to check the stop flag.
     pub fn wake(&self) {
-        // Under the lock, so that nobody is between looking and waiting.
+        // Under the lock, so that no wake-up is lost.
         let _state = self.lock();
         self.changed.notify_all();
     }
@@ -121,7 +125,7 @@ impl ConnectionPool {
         drop(std::mem::take(&mut self.lock().idle));
     }
 
-    /// Closes what has been idle for too long; how soon the next connection will have been.
+    /// Closes expired idle connections; returns when the next one expires.
     pub fn close_expired(&self) -> Option<Duration> {
         let now = Instant::now();
         let mut state = self.lock();
@@ -132,7 +136,7 @@ impl ConnectionPool {
         Some(self.idle_timeout - now.duration_since(oldest.since))
     }
 
-    /// An open connection to `origin` that nobody uses.
+    /// An idle connection to `origin` that is still open.
     pub fn take_idle(&self, origin: &str) -> Option<IdleConnection> {
         self.close_expired();
         let mut state = self.lock();
@@ -145,7 +149,7 @@ impl ConnectionPool {
         None
     }
 
-    /// Closes idle connections, so that a new one is within the limit.
+    /// Closes idle connections to make room for a new one.
     pub fn evict_idle(&self) {
         let mut state = self.lock();
         let room = self.limit.saturating_sub(state.active);
@@ -161,16 +165,16 @@ impl ConnectionPool {
     }
 }
 
-/// How a wait for a turn ended.
+/// How the wait for a permit ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum WaitResult {
     Ready,
-    /// Not within the time given; the place in the queue is kept.
+    /// Not within the timeout; the place in the queue is kept.
     TimedOut,
     Stopped,
 }
 
-/// A place in the queue, and then the right to one connection; given up when it is dropped.
+/// A place in the queue, then the permit for one connection; released on drop.
 #[derive(Debug)]
 pub struct PoolPermit {
     pool: Arc<ConnectionPool>,
@@ -179,7 +183,7 @@ pub struct PoolPermit {
 }
 
 impl PoolPermit {
-    /// Waits until it is this one's turn; `patience` of `None` is without end.
+    /// Waits for a free connection; without a timeout if it is `None`.
     pub fn wait(&mut self, control: &FetchControl, timeout: Option<Duration>) -> WaitResult {
         let deadline = timeout.map(|timeout| Instant::now() + timeout);
         let pool = &self.pool;
@@ -192,7 +196,7 @@ impl PoolPermit {
                 state.queue.remove(&self.ticket);
                 state.active += 1;
                 self.is_active = true;
-                // The next one may have its turn as well.
+                // The next one may be ready as well.
                 pool.changed.notify_all();
                 return WaitResult::Ready;
             }

@@ -1,9 +1,9 @@
-//! The simulated API behind `main-node demo`: every compiled-in operation, answered over
-//! loopback HTTP with plausible moving values.
+//! Demo API server (`main-node demo`): every compiled-in operation over loopback HTTP, with
+//! simulated values.
 //!
 //! Owns one listener on 127.0.0.1 and the thread `demo-api`. Only this node's own fetchers
-//! talk to it, which is why tiny_http may stand at a socket here. It takes no configuration
-//! and keeps no state: `simulate` makes each answer of the request and the clock.
+//! connect to it, which is why plain tiny_http is enough. No configuration, no state:
+//! `simulate` makes each response from the request and the clock.
 
 use std::io;
 use std::net::SocketAddr;
@@ -47,12 +47,12 @@ impl DemoServer {
         })
     }
 
-    /// What stands in for the server address of `api` (`Endpoint::base`).
+    /// Replaces the server URL of `api` (`Endpoint::base`).
     pub fn base_url(&self, api: &str) -> String {
         format!("http://{}/{api}", self.address)
     }
 
-    /// Stops listening; the thread ends when the answer in hand is out.
+    /// Stops listening; waits for the current response.
     pub fn stop(mut self) {
         self.shut_down();
     }
@@ -97,7 +97,7 @@ fn respond(request: Request, apis: &[&'static Api], clock: &dyn Clock) {
             response.add_header(header);
         }
     }
-    // A fetcher that stopped in the middle has gone; there is nobody to tell.
+    // A fetcher that stopped has closed the connection.
     let _ = request.respond(response);
 }
 
@@ -130,8 +130,8 @@ fn answer(target: &str, apis: &[&'static Api], clock: &dyn Clock) -> (u16, Strin
     (200, body.to_string())
 }
 
-/// Lists come as `a,b`, as `a&…=b` or with another separator; a plain text with a comma is
-/// in parts too, which does no harm here.
+/// Lists come as `a,b`, as repeated parameters or with another separator; a plain text with a
+/// comma is split too, which does no harm here.
 fn add_argument(arguments: &mut Arguments, name: &str, value: &str) {
     let value = decode(value);
     let parts = value.split([',', '|', ' ']).map(str::to_owned);
@@ -149,7 +149,7 @@ fn missing_parameter<'a>(operation: &'a Operation, arguments: &Arguments) -> Opt
     names.find(|name| !arguments.iter().any(|(given, _)| given == name))
 }
 
-/// The arguments that stand in a path, if it is one of `template`: `/stations/{id}.json`.
+/// The arguments in a path, if it matches `template`: `/stations/{id}.json`.
 fn match_path(template: &str, path: &[String]) -> Option<Arguments> {
     let template = template.split('?').next().unwrap_or_default();
     let wanted: Vec<&str> = template.split('/').skip(1).collect();
@@ -173,7 +173,7 @@ fn match_path(template: &str, path: &[String]) -> Option<Arguments> {
     Some(arguments)
 }
 
-/// As a form is decoded: a plus is a blank.
+/// Form decoding: a plus is a space.
 fn decode(text: &str) -> String {
     percent::decode_lossy(&text.replace('+', " "))
 }
@@ -265,7 +265,7 @@ mod tests {
         }
         temperatures.dedup();
         assert!(temperatures.len() > 2, "{temperatures:?}");
-        // The clock stands: the same answer again, which a 304 says shorter.
+        // Same time, same body: 304.
         fetcher.fetch_once().expect("not cancelled");
         let again = fetcher.fetch_once().expect("not cancelled");
         assert_eq!(again.outcome, FetchOutcome::Unchanged);

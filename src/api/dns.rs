@@ -1,4 +1,4 @@
-//! DNS lookups that the stop interrupts, by the system's resolver.
+//! DNS resolver: lookups by the system's resolver that the stop and the deadline interrupt.
 //!
 //! Runs on the fetch thread; the lookup itself on a helper thread. Must not log or retry.
 
@@ -17,7 +17,7 @@ use super::connect_error::ConnectError;
 use super::fetch_control::{FetchControl, Lookup};
 use crate::limits;
 
-/// Host names to addresses, by the system's resolver.
+/// Resolves host names with the system's resolver.
 #[derive(Debug)]
 pub struct DnsResolver(pub Arc<FetchControl>);
 
@@ -54,11 +54,11 @@ impl Resolver for DnsResolver {
     }
 }
 
-/// As many as ureq's list of addresses holds.
+/// The capacity of ureq's list of addresses.
 const ADDRESSES: usize = 16;
 
 impl DnsResolver {
-    /// Every address of a host; none where nobody knows it.
+    /// Every address of a host; empty if it is unknown.
     pub fn addresses(&self, uri: &Uri) -> Result<Vec<IpAddr>, ConnectError> {
         let host = uri.host().unwrap_or_default();
         let bare = host.trim_start_matches('[').trim_end_matches(']');

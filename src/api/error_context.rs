@@ -1,4 +1,4 @@
-//! What a sentence about a failed fetch may mention.
+//! Error context: what an error message may mention.
 //!
 //! Values.
 
@@ -6,14 +6,14 @@ use std::time::Duration;
 
 use crate::domain::time::Moment;
 
-/// How far the exchange had come.
+/// Which part of the response was being read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ResponsePart {
     Head,
     Body,
 }
 
-/// What the sentences may mention.
+/// Facts for error messages.
 #[derive(Debug, Clone, Copy)]
 pub struct ErrorContext<'a> {
     /// Host, with its port where that is not the scheme's own.
@@ -21,7 +21,7 @@ pub struct ErrorContext<'a> {
     pub part: ResponsePart,
     pub timeout: Duration,
     pub body_limit: u64,
-    /// Whether the owner names the certificates to trust.
+    /// Whether the source has a `ca_file`.
     pub has_ca_file: bool,
     pub now: Moment,
 }

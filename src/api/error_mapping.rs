@@ -1,8 +1,7 @@
-//! Every way in which a fetch can fail, to its one cause and one sentence for people.
+//! Error mapping: every error of a fetch to one cause and one message.
 //!
-//! Pure. The sentences are made here from what is known to be harmless (host names, sizes,
-//! times, certificate names): a library's own text never passes, since it may hold a URL
-//! with its query.
+//! Pure. Messages hold only what is known to be harmless (host names, sizes, times,
+//! certificate names), never a library's own text, which may contain a URL with its query.
 
 use std::io;
 use std::time::Duration;
@@ -67,7 +66,7 @@ pub fn classify_error(error: &Error, context: ErrorContext) -> Option<Failure> {
             "this source's URL, parameters or headers do not make a valid request".to_owned(),
         ),
         Error::BodyStalled => fail(Cause::Protocol, truncated_body(host)),
-        // The enum may grow with ureq.
+        // The enum is non-exhaustive.
         _ => fail(
             Cause::Protocol,
             format!("request to {host}: unexpected error"),
@@ -75,7 +74,7 @@ pub fn classify_error(error: &Error, context: ErrorContext) -> Option<Failure> {
     }
 }
 
-/// ureq's words hold the proxy's status, and nothing else that is harmless.
+/// ureq's text contains the proxy's status; the rest may contain secrets.
 fn classify_proxy(reason: &str, host: &str) -> Failure {
     let status = reason
         .split(|c: char| !c.is_ascii_digit())
@@ -97,8 +96,8 @@ fn classify_connect_error(error: &ConnectError, context: ErrorContext) -> Option
     let failure = match error {
         ConnectError::Stopped => return None,
         ConnectError::Lookup(error) => {
-            // Only the text of getaddrinfo tells an unknown name from a silent server;
-            // glibc and musl word it differently.
+            // Only the text of getaddrinfo distinguishes an unknown name from a silent server;
+            // glibc and musl differ.
             let text = error.to_string();
             let silent = ["emporary failure", "Try again"];
             let is_silent = silent.iter().any(|part| text.contains(part));
@@ -132,7 +131,7 @@ fn classify_connect_error(error: &ConnectError, context: ErrorContext) -> Option
     Some(failure)
 }
 
-/// An answer from outside that names this machine or its network.
+/// A redirect by a public server to a private address.
 pub fn redirect_to_private(host: &str) -> String {
     format!(
         "the server redirects to {host}, an address inside this network: redirects from outside \
@@ -140,7 +139,7 @@ pub fn redirect_to_private(host: &str) -> String {
     )
 }
 
-/// An answer from inside that names another machine.
+/// A redirect by a private server to another machine.
 pub fn redirect_to_other_machine(host: &str) -> String {
     format!(
         "the server redirects to {host}, which is another machine: redirects from inside this \
@@ -219,7 +218,7 @@ fn classify_timeout(which: Timeout, context: ErrorContext) -> Failure {
             let detail = format!("resolving {host} timed out: no DNS server answered");
             return Failure::new(Cause::Dns, detail);
         }
-        // The TCP connection has a failure of its own; what follows it is TLS or a proxy.
+        // TCP has an error of its own: this is TLS or a proxy.
         (Timeout::Connect, _) => {
             format!("the TLS connection to {host} timed out; does it speak TLS on that port?")
         }
@@ -235,7 +234,7 @@ fn classify_timeout(which: Timeout, context: ErrorContext) -> Failure {
     Failure::new(Cause::Timeout, detail)
 }
 
-/// A configured duration; tests use some shorter than a second.
+/// A timeout for a message; tests use some shorter than a second.
 fn format_timeout(duration: Duration) -> String {
     match duration.as_secs() {
         0 => format!("{} ms", duration.as_millis()),

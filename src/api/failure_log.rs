@@ -1,7 +1,7 @@
-//! What the log says of a source's ups and downs: each change once, an unchanged failure
-//! at widening intervals with a count, a source that comes and goes not every time.
+//! Failure log, throttled: logs each new cause and each recovery once, an unchanged failure
+//! at growing intervals with a count, and a flapping source not every time.
 //!
-//! Pure: time comes in, a line goes out.
+//! Pure.
 
 use std::time::Duration;
 
@@ -11,20 +11,20 @@ use crate::domain::reading::{FetchOutcome, Issue, Observation, Reason};
 use crate::domain::text::{and_more, human_duration};
 use crate::domain::time::Mono;
 
-/// Waits between lines about one trouble.
+/// Intervals between log lines about one outage.
 const INTERVALS: [Duration; 4] = [
     Duration::from_secs(600),
     Duration::from_secs(3_600),
     Duration::from_secs(6 * 3_600),
     Duration::from_secs(24 * 3_600),
 ];
-/// Success for this long ends a trouble.
+/// Success for this long ends an outage.
 const RECOVERED_AFTER: Duration = Duration::from_secs(600);
 
 #[derive(Debug, Default)]
 pub struct FailureLog {
     outage: Option<Outage>,
-    /// What the last answer had against its schema, to log it once per change.
+    /// Schema violations of the last response, to log each once.
     drift: Vec<Issue>,
 }
 
@@ -40,7 +40,7 @@ struct Outage {
 }
 
 impl FailureLog {
-    /// What the log is to say of an attempt: of what is as it was, nothing.
+    /// Log lines for an attempt; none if nothing changed.
     pub fn lines(&mut self, observation: &Observation) -> Vec<(log::Level, String)> {
         let mut lines = Vec::new();
         let now = observation.at.mono;
@@ -99,7 +99,7 @@ impl FailureLog {
         outage.recovery_logged = false;
         if is_new {
             outage.logged_causes.push(failure.cause);
-            // Whoever reads of it shall read of its end too, and not ten minutes later.
+            // The recovery of a logged cause is logged at once.
             outage.recoveries = 0;
             return Some(failure.to_string());
         }
@@ -141,10 +141,10 @@ impl FailureLog {
 mod tests {
     use super::*;
 
-    /// Plays `turns` (seconds, cause or success) and gives the lines with their seconds.
-    fn play(turns: impl Iterator<Item = (u64, Option<Cause>)>) -> Vec<String> {
+    /// Plays `attempts` (seconds, cause or success) and returns the lines with their seconds.
+    fn play(attempts: impl Iterator<Item = (u64, Option<Cause>)>) -> Vec<String> {
         let mut log = FailureLog::default();
-        turns
+        attempts
             .filter_map(|(second, cause)| {
                 let now = Mono(second * 1000);
                 let line = match cause {
@@ -157,7 +157,7 @@ mod tests {
     }
 
     #[test]
-    fn an_unchanged_failure_is_said_at_widening_intervals_with_a_count() {
+    fn an_unchanged_failure_is_logged_at_growing_intervals_with_a_count() {
         let day = (0..86_400).map(|second| (second, Some(Cause::Dns)));
         let expected = [
             "0: dns: …",
@@ -169,8 +169,8 @@ mod tests {
     }
 
     #[test]
-    fn another_cause_and_the_recovery_are_said_once() {
-        let turns = [
+    fn a_new_cause_and_the_recovery_are_logged_once() {
+        let attempts = [
             (0, None),
             (10, Some(Cause::Dns)),
             (20, Some(Cause::Connect)),
@@ -185,12 +185,12 @@ mod tests {
             "40: working again after 3 failures in 30 s",
             "2000: dns: …",
         ];
-        assert_eq!(play(turns.into_iter()), expected);
+        assert_eq!(play(attempts.into_iter()), expected);
     }
 
     #[test]
-    fn a_new_cause_soon_after_a_recovery_has_a_recovery_of_its_own() {
-        let turns = [
+    fn a_new_cause_soon_after_a_recovery_is_logged_with_its_recovery() {
+        let attempts = [
             (0, Some(Cause::HttpStatus)),
             (5, None),
             (60, Some(Cause::Connect)),
@@ -202,11 +202,11 @@ mod tests {
             "60: connect: …",
             "90: working again after 2 failures in 90 s",
         ];
-        assert_eq!(play(turns.into_iter()), expected);
+        assert_eq!(play(attempts.into_iter()), expected);
     }
 
     #[test]
-    fn a_source_that_comes_and_goes_does_not_flood_the_log() {
+    fn a_flapping_source_does_not_flood_the_log() {
         let hour = (0..3_600).map(|second| (second, (second % 2 == 0).then_some(Cause::Timeout)));
         let after = [(3_700, None), (4_300, None)];
         let expected = [

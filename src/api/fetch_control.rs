@@ -1,10 +1,10 @@
-//! Stop flag, deadline and current connection of one source's fetches.
+//! Fetch control: stop flag, deadline and current connection of one source's fetches.
 //!
 //! ureq's own resolver and connector cannot be interrupted, and report a failed lookup, a
-//! refused connection and a reset answer alike. `dns` and `tcp` can and do not: each wait looks at
-//! the stop flag here, each failure is a [`ConnectError`]. Runs on the fetch thread; a lookup and
+//! refused connection and a reset alike. `dns` and `tcp` replace them: each wait checks the
+//! stop flag here, each error is a [`ConnectError`]. Runs on the fetch thread; a lookup and
 //! a TCP handshake wait on a helper thread, one of each kind per source at most. Must not log,
-//! retry or judge.
+//! retry or classify.
 
 use std::fmt;
 use std::io;
@@ -23,29 +23,29 @@ use crate::sys::shutdown::{StopSource, WakeReason};
 use crate::sys::sync::Mutex;
 use crate::sys::thread::{catch_panic, spawn};
 
-/// What the fetches of one source share with its sockets.
+/// State that the fetches of one source share with its connections.
 #[derive(Debug, Default)]
 pub struct FetchControl {
     stop: StopSource,
-    /// The end of the fetch that runs.
+    /// Deadline of the current fetch.
     deadline: Mutex<Option<Instant>>,
     pub connections_opened: AtomicU64,
-    /// Whether any connection went to this machine, whose clock is ours.
+    /// Whether any connection went to this machine, whose clock is the same.
     used_loopback: AtomicBool,
-    /// Where requests may go now.
+    /// Which addresses requests may connect to now.
     scope: Mutex<RedirectScope>,
-    /// The other end of the connection that was last written to.
+    /// Peer of the connection that was last written to.
     pub peer: Mutex<Option<IpAddr>>,
-    /// The connection that the fetch uses.
+    /// The connection in use.
     connection: Mutex<Weak<TcpConnection>>,
-    /// A lookup that outlived its fetch: the next one waits for it instead of piling up.
+    /// A lookup that outlived its fetch: the next fetch waits for it instead of starting another.
     pub lookup: Mutex<Option<(String, Receiver<Lookup>)>>,
 }
 
 pub type Lookup = io::Result<Vec<SocketAddr>>;
 
 impl FetchControl {
-    /// Ends every wait of this line, now and in future.
+    /// Ends every wait, now and in future.
     pub fn stop(&self) {
         self.stop.stop();
         // Another source's agent may have opened it.
@@ -54,12 +54,12 @@ impl FetchControl {
         }
     }
 
-    /// The connection that the fetch uses, if it is open.
+    /// The connection in use, if it is open.
     pub fn connection(&self) -> Option<Arc<TcpConnection>> {
         self.connection.lock().upgrade()
     }
 
-    /// Makes a kept connection, which another source may have opened, this one's.
+    /// Takes over a pooled connection, which another source may have opened.
     pub fn adopt(self: &Arc<Self>, connection: &Arc<TcpConnection>) -> Result<(), ConnectError> {
         *connection.control.lock() = self.clone();
         *self.connection.lock() = Arc::downgrade(connection);
@@ -94,7 +94,7 @@ impl FetchControl {
         self.used_loopback.load(Ordering::Relaxed)
     }
 
-    /// Where the next requests may go.
+    /// Sets which addresses the next requests may connect to.
     pub fn set_scope(&self, scope: RedirectScope) {
         *self.scope.lock() = scope;
     }
@@ -103,12 +103,12 @@ impl FetchControl {
         self.scope.lock().forbids(address)
     }
 
-    /// The address that the last request was sent to: the proxy's, where there is one.
+    /// The address that the last request was sent to; the proxy's, if there is one.
     pub fn peer(&self) -> Option<IpAddr> {
         *self.peer.lock()
     }
 
-    /// What is left of `after` and of the whole fetch, whichever is less.
+    /// Time left: the less of `after` and the whole fetch.
     pub fn time_left(&self, after: time::Duration) -> Duration {
         let left = self
             .deadline
@@ -119,7 +119,7 @@ impl FetchControl {
         left.min(*after)
     }
 
-    /// When a read or write has to be over, and what is to be said if it is not.
+    /// Deadline of a read or write, and the reason to report when it passes.
     pub fn deadline(&self, timeout: NextTimeout) -> (Instant, Timeout) {
         let left = self.time_left(timeout.after);
         let reason = if left < *timeout.after {
@@ -130,7 +130,7 @@ impl FetchControl {
         (Instant::now() + left, reason)
     }
 
-    /// Waits for a helper's answer; `None` when the time is up.
+    /// Waits for a helper's result; `None` on timeout.
     pub fn wait_for<T>(
         &self,
         answer: &Receiver<T>,
@@ -154,7 +154,7 @@ impl FetchControl {
         }
     }
 
-    /// Runs `work` beside the fetch, so that the fetch can walk away from it.
+    /// Runs `work` on a helper thread, so that the fetch can abandon it.
     pub fn spawn_helper<T: Send + 'static>(
         &self,
         name: &str,
@@ -164,7 +164,7 @@ impl FetchControl {
         let token = self.stop.token();
         spawn(name, move || {
             if let Some(answer) = catch_panic("a helper of a fetch", work) {
-                // A fetch that walked away no longer listens.
+                // The fetch may have abandoned it.
                 let _ = sender.send(answer);
             }
             drop(sender);
@@ -174,7 +174,7 @@ impl FetchControl {
     }
 }
 
-/// An open connection, and the line of the source whose fetch uses it.
+/// An open connection, and the control of the source that uses it.
 pub struct TcpConnection {
     pub control: Mutex<Arc<FetchControl>>,
     pub stream: TcpStream,
@@ -183,12 +183,12 @@ pub struct TcpConnection {
 
 impl fmt::Debug for TcpConnection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Link to {}", self.peer)
+        write!(f, "TcpConnection to {}", self.peer)
     }
 }
 
 impl ShutdownHandle for TcpConnection {
-    /// Ends what another thread reads or writes.
+    /// Interrupts reads and writes of another thread.
     fn shutdown(&self) {
         // It may be closed already.
         let _ = self.stream.shutdown(std::net::Shutdown::Both);

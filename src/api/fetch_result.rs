@@ -1,6 +1,6 @@
 //! Result of one fetch before it becomes an observation.
 //!
-//! A value; secrets are masked here, before anybody sees it.
+//! A value; secrets are masked here.
 
 use std::borrow::Cow;
 use std::time::Duration;
@@ -10,13 +10,13 @@ use crate::domain::failure::Failure;
 use crate::domain::reading::{FetchOutcome, Issue, UpstreamNode, Value};
 use crate::domain::redact::Secrets;
 
-/// How one answer came out, before it becomes an observation.
+/// Result of one fetch.
 pub struct FetchResult {
     pub outcome: FetchOutcome,
     pub bytes: u64,
     pub retry_after: Option<Duration>,
-    pub followed: Option<UpstreamNode>,
-    /// To keep, if the answer was new and good.
+    pub upstream: Option<UpstreamNode>,
+    /// Kept for the next request if the response was usable.
     pub validators: Option<Validators>,
 }
 
@@ -26,7 +26,7 @@ impl FetchResult {
             outcome,
             bytes,
             retry_after: None,
-            followed: None,
+            upstream: None,
             validators: None,
         }
     }
@@ -39,7 +39,7 @@ impl FetchResult {
         }
     }
 
-    /// Takes every configured secret out of the texts that an answer made.
+    /// Masks configured secrets in all texts that come from the response.
     pub fn mask(&mut self, secrets: &Secrets) {
         if secrets.is_empty() {
             return;
@@ -74,8 +74,8 @@ impl FetchResult {
                 *key = masked.into();
             }
         }
-        if let Some(followed) = &mut self.followed
-            && let Some(alert) = &mut followed.alert
+        if let Some(upstream) = &mut self.upstream
+            && let Some(alert) = &mut upstream.alert
             && let Cow::Owned(masked) = secrets.mask(alert)
         {
             *alert = masked.into();

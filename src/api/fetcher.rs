@@ -1,8 +1,8 @@
-//! One source: request, answer, JSON, readings; and the loop of its thread.
+//! Fetch loop of one source: request, response, observation, wait.
 //!
-//! Runs on the thread `fetch-<source>`, which owns the [`Fetcher`]. It hands observations
-//! on and keeps nothing but what makes the next request better (validators, failures in a
-//! row). A source that hangs holds up this thread alone, and the stop interrupts it.
+//! Runs on the thread `fetch-<source>`, which owns the [`Fetcher`]. It passes observations
+//! on and keeps only what improves the next request (validators, failures in a row). A source
+//! that hangs blocks this thread alone, and the stop interrupts it.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -33,31 +33,31 @@ use openapi::operation::Operation;
 
 /// A source as the configuration describes it.
 pub struct SourceSettings {
-    /// Its place in the plan.
+    /// Its index in the plan.
     pub index: usize,
     pub plan: SourcePlan,
     /// Makes its request: a generated operation with its arguments, or [`super::url_source`].
     pub request: Box<SendRequest>,
-    /// Declares what its answers are, where a file does.
+    /// Declares the schema of its responses, where an OpenAPI file does.
     pub operation: Option<&'static Operation>,
-    /// The source is another main-node; this node's own name, by which a circle is noticed.
+    /// This node's own name if the source is another main-node: detects loops.
     pub follow: Option<Arc<str>>,
     pub transport: TransportSettings,
-    /// The share of the day that one request takes, where requests are counted.
+    /// Time per request by its quota, if it has one.
     pub quota: Option<Duration>,
-    /// What no text of an answer may show, should the server repeat it.
+    /// Masked wherever a response repeats them.
     pub secrets: Arc<Secrets>,
 }
 
-/// What of a quota, or of a wait that a server ordered, outlives the run.
+/// Quota state that is restored from, and saved to, the database.
 pub struct QuotaHandle {
     pub carried: SavedQuota,
-    /// Has it written down, and waits, bounded, until it is.
+    /// Saves a reservation; returns when it is written, or after a timeout.
     pub reserve: Box<dyn Fn(&QuotaReservation) + std::marker::Send>,
 }
 
 impl QuotaHandle {
-    /// Nothing is remembered.
+    /// Nothing is restored or saved.
     #[cfg(test)]
     pub fn none() -> QuotaHandle {
         QuotaHandle {
@@ -77,14 +77,14 @@ pub struct Fetcher {
     secrets: Arc<Secrets>,
     transport: Transport,
     clock: Arc<dyn Clock>,
-    /// Of the last answer that gave readings: a 304 must never confirm a bad one.
+    /// Of the last response that gave readings: a 304 must never revalidate a bad one.
     validators: Validators,
     failures_in_a_row: u64,
     failure_log: FailureLog,
-    believed: LastAccepted,
-    /// What is to be said while others keep the server's connections busy for too long.
+    last_accepted: LastAccepted,
+    /// The warning while no connection to the server is free in time.
     overload: Option<Arc<str>>,
-    /// Intervals that passed without a turn, since the last observation.
+    /// Intervals without a free connection since the last observation.
     skipped_intervals: u64,
 }
 
@@ -104,7 +104,7 @@ impl Fetcher {
             validators: Validators::default(),
             failures_in_a_row: 0,
             failure_log: FailureLog::default(),
-            believed: LastAccepted::default(),
+            last_accepted: LastAccepted::default(),
             overload: None,
             skipped_intervals: 0,
         })
@@ -143,28 +143,28 @@ impl Fetcher {
         let mut meter = QuotaMeter::resume(self.quota, quota_handle.carried, self.clock.now());
         let mut wait = schedule::first_wait(self.index).max(meter.wait(self.clock.now()));
         self.log_wait(wait);
-        let (mut heard, mut last_begun) = (0, None);
+        let (mut seen, mut last_begun) = (0, None);
         loop {
-            // A clock that becomes trusted announces itself to nobody, and may end the wait.
-            let glance = if meter.is_uncertain() {
+            // No event reports that the clock became trusted, which may shorten the wait: poll.
+            let timeout = if meter.is_uncertain() {
                 wait.min(limits::INGEST_WAIT_TIMEOUT)
             } else {
                 wait
             };
             let slept_from = self.clock.now().mono;
-            let woken = self.sleep(stopping, glance, &mut heard);
+            let woken = self.sleep(stopping, timeout, &mut seen);
             let now = self.clock.now();
-            let asked = last_begun.map(|begun: Mono| now.mono.since(begun));
-            let lately = asked.filter(|since| *since < limits::EARLY_PROBE_INTERVAL);
-            match (woken, lately) {
+            let since_last = last_begun.map(|begun: Mono| now.mono.since(begun));
+            let recent = since_last.filter(|since| *since < limits::EARLY_PROBE_INTERVAL);
+            match (woken, recent) {
                 (WakeReason::Stop, _) => break,
-                // Early all the same, but not so soon.
+                // Early, but not within the minimum gap.
                 (WakeReason::Wake, Some(since)) => {
                     let rest = wait.saturating_sub(now.mono.since(slept_from));
                     wait = rest.min(limits::EARLY_PROBE_INTERVAL - since);
                     continue;
                 }
-                (WakeReason::Wake, None) => log::debug!("{}: asked early", self.plan.name),
+                (WakeReason::Wake, None) => log::debug!("{}: fetched early", self.plan.name),
                 (WakeReason::Elapsed, _) => {}
             }
             let due = meter.wait(now);
@@ -180,10 +180,15 @@ impl Fetcher {
             reserve(meter.reserve(now));
             last_begun = Some(now.mono);
             let observation = self.fetch(permit);
-            let ordered = observation.as_ref().map(|it| it.server_wait);
+            let retry_after = observation.as_ref().map(|it| it.server_wait);
             let requests = self.transport.requests();
             let ended = self.clock.now();
-            reserve(meter.record_attempt(now.mono, requests, ordered.unwrap_or_default(), ended));
+            reserve(meter.record_attempt(
+                now.mono,
+                requests,
+                retry_after.unwrap_or_default(),
+                ended,
+            ));
             match observation {
                 Some(mut observation) => {
                     observation.next_in = observation.next_in.max(meter.wait(ended));
@@ -198,7 +203,7 @@ impl Fetcher {
         reserve(meter.settle(self.clock.now()));
     }
 
-    /// A source that keeps silent after a start says why.
+    /// Logs why a source does not fetch soon after the start.
     fn log_wait(&self, wait: Duration) {
         if wait >= limits::MIN_PERSISTED_RETRY_AFTER {
             log::info!(
@@ -209,22 +214,22 @@ impl Fetcher {
         }
     }
 
-    /// Sleeps for `span`, and closes connections whose time is over meanwhile.
-    fn sleep(&self, stopping: &StopToken, span: Duration, heard: &mut u64) -> WakeReason {
+    /// Sleeps for `duration`, and closes expired idle connections meanwhile.
+    fn sleep(&self, stopping: &StopToken, duration: Duration, seen: &mut u64) -> WakeReason {
         let begun = self.clock.now().mono;
         loop {
-            let rest = span.saturating_sub(self.clock.now().mono.since(begun));
+            let left = duration.saturating_sub(self.clock.now().mono.since(begun));
             let expiry = self.transport.close_expired();
-            let glance = expiry.map_or(rest, |expiry| rest.min(expiry));
-            match stopping.wait_or_wake(glance, heard) {
-                WakeReason::Elapsed if glance < rest => {}
+            let timeout = expiry.map_or(left, |expiry| left.min(expiry));
+            match stopping.wait_or_wake(timeout, seen) {
+                WakeReason::Elapsed if timeout < left => {}
                 woken => return woken,
             }
         }
     }
 
     /// Waits for a connection of the server's pool; `None` if the node stops. Each whole
-    /// interval that passes meanwhile is a turn that is dropped.
+    /// interval that passes meanwhile counts as a skipped poll.
     fn wait_for_permit(&mut self, due: Mono) -> Option<PoolPermit> {
         let mut permit = self.transport.queue(due);
         let mut is_in_time = true;
@@ -259,12 +264,12 @@ impl Fetcher {
         }
     }
 
-    /// From now on keeps what is sent and answered, for a command to show.
+    /// Starts recording requests and responses, for a command to show.
     pub fn record_exchanges(&self) {
         self.transport.record_exchanges();
     }
 
-    /// What the last fetch sent and was answered, secrets masked; empty unless it is watched.
+    /// Requests and responses of the last fetch, secrets masked; empty unless recorded.
     pub fn exchanges(&self) -> Vec<HttpExchange> {
         let mut exchanges = self.transport.exchanges();
         exchanges.iter_mut().for_each(|it| it.mask(&self.secrets));
@@ -282,7 +287,7 @@ impl Fetcher {
 
     fn fetch(&mut self, permit: PoolPermit) -> Option<Observation> {
         let begun = self.clock.now();
-        // A turn changes nothing of the fetcher, so a panic leaves no half-made state.
+        // The closure changes nothing of the fetcher, so a panic leaves no inconsistent state.
         let caught = catch_panic(&self.plan.name, || self.request_and_parse(begun));
         let mut result = match caught {
             Some(Ok(result)) => result,
@@ -304,30 +309,30 @@ impl Fetcher {
             result.retry_after,
             fastrand::f64(),
         );
-        let ordered = result.retry_after.unwrap_or_default();
-        let ordered = ordered.min(limits::MAX_RETRY_AFTER);
+        let retry_after = result.retry_after.unwrap_or_default();
+        let retry_after = retry_after.min(limits::MAX_RETRY_AFTER);
         Some(Observation {
             source: self.index,
             at,
             duration,
             bytes: result.bytes,
-            upstream: result.followed.map(Arc::new),
+            upstream: result.upstream.map(Arc::new),
             outcome: result.outcome,
-            // The interval runs from start to start, an ordered wait from the answer on.
-            next_in: wait.saturating_sub(duration).max(ordered),
-            server_wait: ordered,
+            // The interval runs from start to start, Retry-After from the response on.
+            next_in: wait.saturating_sub(duration).max(retry_after),
+            server_wait: retry_after,
             late_notice: self.overload.clone(),
             skipped_polls: std::mem::take(&mut self.skipped_intervals),
         })
     }
 
-    /// Keeps what makes the next request better.
+    /// Updates validators, failures in a row and the last accepted values.
     fn update_state(&mut self, result: &FetchResult, begun: Moment) {
         match &result.outcome {
             FetchOutcome::Failed { failure, .. } => {
                 self.failures_in_a_row += 1;
-                // An answer that could not be read may carry the name of a good one; no
-                // answer at all changes nothing of what the last one was called.
+                // An unusable response may have the validators of a good one; without a
+                // response the last validators still hold.
                 if failure.cause.is_unusable_response() {
                     self.validators = Validators::default();
                 }
@@ -345,7 +350,7 @@ impl Fetcher {
             }
             FetchOutcome::Readings { readings, .. } => {
                 self.failures_in_a_row = 0;
-                self.believed.record(&self.plan, readings, begun.mono);
+                self.last_accepted.record(&self.plan, readings, begun.mono);
                 self.validators = result.validators.clone().unwrap_or_default();
             }
         }
@@ -357,7 +362,7 @@ impl Fetcher {
             .get(begun, &self.validators, &*self.request)?;
         if let Some(date) = fetched.date {
             let host = fetched.origin.split("://").last().unwrap_or_default();
-            // Two ports of one machine are one clock.
+            // Two ports of one machine share a clock.
             let port = host
                 .rsplit_once(':')
                 .filter(|it| it.1.parse::<u16>().is_ok());
@@ -378,11 +383,11 @@ impl Fetcher {
             plan: &self.plan,
             operation: self.operation,
             follow: self.follow.as_deref(),
-            believed: &self.believed,
+            last_accepted: &self.last_accepted,
         }
     }
 
-    /// What the log is to say of an attempt.
+    /// Log lines for an attempt.
     pub fn log_lines(&mut self, observation: &Observation) -> Vec<(log::Level, String)> {
         self.failure_log.lines(observation)
     }

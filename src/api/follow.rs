@@ -1,8 +1,7 @@
-//! Another main-node as a source: reads its `/snapshot?full=1`.
+//! Upstream main-node as a source: parses its `/snapshot?full=1`.
 //!
-//! Pure. Keys, units, observed times and staleness are taken as that node says them; what
-//! is wrong with one record costs that record. `via` keeps two nodes from following each
-//! other in a circle, each keeping the other's old values alive.
+//! Pure. Keys, units, observed times and staleness are taken over as they are; an invalid
+//! record is skipped with an issue. `via` detects nodes that follow each other in a loop.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -16,7 +15,7 @@ use crate::domain::reading::{Issue, Reading, Reason, UpstreamNode, UpstreamRecor
 use crate::domain::text::shorten;
 use crate::limits;
 
-/// Reads what the node at `host` publishes; `own` is this node's name.
+/// Parses the snapshot of the node at `host`; `own` is this node's name.
 pub fn parse_snapshot(
     body: &Json,
     own: &str,
@@ -48,23 +47,23 @@ pub fn parse_snapshot(
         let detail = format!("the data of {host} came through more than {most} nodes");
         return Err(Failure::new(Cause::Redirect, detail));
     }
-    let mut taken = Normalised::default();
-    let mut told = BTreeMap::new();
-    let mut left_out = OmittedRecords::default();
+    let mut normalised = Normalised::default();
+    let mut upstream_records = BTreeMap::new();
+    let mut omitted = OmittedRecords::default();
     for (index, record) in records.iter().enumerate() {
-        if taken.readings.len() >= limits::RECORDS_PER_SOURCE {
+        if normalised.readings.len() >= limits::RECORDS_PER_SOURCE {
             let key = record.get("key").and_then(Json::as_str);
-            left_out.add(|| shorten_line(key.unwrap_or("?")).to_owned());
+            omitted.add(|| shorten_line(key.unwrap_or("?")).to_owned());
             continue;
         }
         match parse_record(record) {
-            Ok((reading, told_of_it)) => {
-                told.insert(reading.key.clone(), told_of_it);
-                taken.readings.push(reading);
+            Ok((reading, upstream_record)) => {
+                upstream_records.insert(reading.key.clone(), upstream_record);
+                normalised.readings.push(reading);
             }
             Err((field, expected, found)) => {
-                if taken.issues.len() < limits::ISSUES_PER_RESPONSE {
-                    taken.issues.push(Issue {
+                if normalised.issues.len() < limits::ISSUES_PER_RESPONSE {
+                    normalised.issues.push(Issue {
                         reason: Reason::WrongType,
                         key: None,
                         pointer: format!("/records/{index}{field}"),
@@ -75,16 +74,16 @@ pub fn parse_snapshot(
             }
         }
     }
-    taken
+    normalised
         .issues
-        .extend(left_out.issue(RecordLimit::PerUpstreamNode));
-    let followed = UpstreamNode {
+        .extend(omitted.issue(RecordLimit::PerUpstreamNode));
+    let upstream = UpstreamNode {
         node,
         via,
         alert: body.get("alert").and_then(name),
-        records: told,
+        records: upstream_records,
     };
-    Ok((taken, followed))
+    Ok((normalised, upstream))
 }
 
 type RecordError = (&'static str, &'static str, String);
@@ -112,12 +111,12 @@ fn parse_record(record: &Json) -> Result<(Reading, UpstreamRecord), RecordError>
         value,
         unit: unit.map(|unit| shorten(unit, 32).into()),
     };
-    let told = UpstreamRecord {
+    let upstream_record = UpstreamRecord {
         observed,
-        // A node that does not say vouches for nothing.
+        // Without `stale` the value counts as stale.
         stale: record.get("stale").and_then(Json::as_bool).unwrap_or(true),
     };
-    Ok((reading, told))
+    Ok((reading, upstream_record))
 }
 
 fn shorten_line(text: &str) -> String {
@@ -141,7 +140,7 @@ mod tests {
     }
 
     #[test]
-    fn keys_units_times_and_staleness_are_taken_as_they_are_told() {
+    fn keys_units_times_and_staleness_are_taken_over() {
         let records = json!([
             {"key": "t", "value": 21.4, "unit": "°C", "observed": "2025-10-30T20:00:00Z", "stale": false, "sources": ["weather"]},
             {"key": "sky", "value": null, "text": "Cloudy", "observed": "2025-10-30T19:00:00Z", "stale": true},
@@ -156,11 +155,11 @@ mod tests {
             .readings
             .iter()
             .map(|reading| {
-                let told = &followed.records[&reading.key];
+                let upstream = &followed.records[&reading.key];
                 let (key, value) = (&reading.key, &reading.value);
                 format!(
                     "{key} {value} {:?} {} {}",
-                    reading.unit, told.observed, told.stale
+                    reading.unit, upstream.observed, upstream.stale
                 )
             })
             .collect();
@@ -187,7 +186,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_too_much_is_named_with_what_to_do_about_a_followed_node() {
+    fn omitted_records_of_an_upstream_node_are_reported_with_advice() {
         let record = |n: usize| json!({"key": format!("k{n}"), "value": 1, "observed": "2025-10-30T20:00:00Z"});
         let records: Vec<Json> = (0..300).map(record).collect();
         let body = snapshot("attic", &[], records.into());
@@ -204,7 +203,7 @@ mod tests {
     }
 
     #[test]
-    fn a_circle_and_what_is_no_main_node_are_refused() {
+    fn loops_and_other_servers_are_refused() {
         for (body, expected) in [
             (
                 snapshot("hall", &[], json!([])),

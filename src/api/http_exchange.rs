@@ -1,5 +1,5 @@
-//! Requests as they were sent and how they were answered, for the commands that fetch once and
-//! show it to a person. The service keeps none.
+//! Recorded HTTP exchanges, for the commands that fetch once and print what was sent and
+//! received. The service records none.
 //!
 //! Values; any thread.
 
@@ -9,20 +9,20 @@ use crate::domain::redact::{MASK, Secrets};
 use crate::domain::text::ellipsis;
 use crate::limits;
 
-/// One request and what came back.
+/// One request and the start of its response.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct HttpExchange {
     /// `GET https://example.org/v1?lat=52.5`, secrets masked.
     pub request: String,
     /// Secrets masked.
     pub headers: Vec<(String, String)>,
-    /// None if there was no answer.
+    /// None without a response.
     pub status: Option<u16>,
-    /// How the body begins, secrets masked.
+    /// Start of the body, secrets masked.
     pub body_start: String,
 }
 
-/// Words in the name of a header or parameter whose value is masked, known secret or not.
+/// Parts of the name of a header or parameter whose value is masked, known secret or not.
 const SECRET_NAMES: [&str; 10] = [
     "auth", "key", "token", "secret", "pass", "pwd", "cookie", "appid", "session", "sign",
 ];
@@ -49,7 +49,7 @@ impl HttpExchange {
         }
     }
 
-    /// Keeps how the body begins: one line, without anything that could steer a terminal.
+    /// Keeps the start of the body: one line without control characters.
     pub fn set_body(&mut self, body: &[u8]) {
         let body = &body[..body.len().min(ANSWER_BYTES)];
         let text = String::from_utf8_lossy(body);
@@ -102,7 +102,7 @@ mod tests {
     use ureq::http::HeaderValue;
 
     #[test]
-    fn what_was_sent_is_shown_without_secrets() {
+    fn secrets_are_masked_in_requests() {
         let uri: Uri = "https://me:hush@example.org/v1/hush-hush?lat=52.5&apikey=abcdefgh"
             .parse()
             .expect("a URL");
@@ -138,7 +138,7 @@ mod tests {
     }
 
     #[test]
-    fn a_long_answer_is_cut_at_a_character() {
+    fn a_long_body_is_cut_between_characters() {
         let mut exchange = HttpExchange::default();
         exchange.set_body("é".repeat(5_000).as_bytes());
         assert_eq!(

@@ -1,4 +1,4 @@
-//! HTTP response as the parser gets it: status, validators, dates, waits, body.
+//! HTTP response: status, validators, Date, Retry-After, body.
 //!
 //! Pure.
 
@@ -13,7 +13,7 @@ use crate::domain::failure::Failure;
 use crate::domain::time::{Moment, Wall};
 use crate::limits;
 
-/// An answer that can be read.
+/// A successful response.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FetchedResponse {
     /// 2xx with a body, or 304 if the request was conditional.
@@ -21,12 +21,12 @@ pub struct FetchedResponse {
     /// After decompression.
     pub body: Vec<u8>,
     pub validators: Validators,
-    /// The server's clock, unless it is this machine's or a cache may have kept the answer.
+    /// The server's clock, unless it is this machine's or the response may come from a cache.
     pub date: Option<Wall>,
-    /// The origin that answered in the end: `https://example.org`.
+    /// The origin of the final response: `https://example.org`.
     pub origin: String,
     pub is_html: bool,
-    /// A wait that the server asked for beside a good answer.
+    /// `Retry-After` of a successful response.
     pub retry_after: Option<Duration>,
 }
 
@@ -66,22 +66,22 @@ fn text_of(headers: &HeaderMap, name: header::HeaderName) -> Option<String> {
     value.map(|value| value.trim().to_owned())
 }
 
-/// Whether the body is as it stands; gzip is unpacked by the agent and its header taken away.
+/// Whether the body is not encoded; the agent has decompressed gzip and removed its header.
 pub fn has_known_encoding(headers: &HeaderMap) -> bool {
     text_of(headers, header::CONTENT_ENCODING)
         .is_none_or(|coding| matches!(coding.to_ascii_lowercase().as_str(), "" | "identity"))
 }
 
-/// Why there is no answer.
+/// Why a fetch gave no response.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum FetchError {
-    /// The node is stopping; nothing is to be said about the source.
+    /// The node is stopping; no failure of the source.
     Stopped,
     Failed(Failure),
 }
 
-/// Whether a `Date` says when the answer was sent: what a cache hands out has `Age`, and a 304
-/// may be its word alone.
+/// Whether `Date` is when the origin sent the response: a cached one has `Age`, and a 304 may
+/// come from a cache.
 fn is_origin_date(status: u16, headers: &HeaderMap) -> bool {
     status != 304 && !headers.contains_key(header::AGE)
 }
@@ -109,7 +109,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_date_out_of_a_cache_vouches_for_no_clock() {
+    fn the_date_of_a_cached_response_is_ignored() {
         for (status, fields, expected) in [
             (200, &[][..], true),
             (203, &[("x-cache", "MISS")], true),

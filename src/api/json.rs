@@ -1,14 +1,14 @@
-//! The bytes of an answer become a JSON value, or a failure that says what they are.
+//! JSON parsing with limits, and messages for responses that are not JSON.
 //!
-//! Pure. Bounded: a value is only built when it is known to be small enough.
+//! Pure. A value is only built when it is known to be small enough.
 
 use serde_json::Value as Json;
 
 use crate::domain::failure::{Cause, Failure};
 use crate::limits;
 
-/// Reads `body`, which `host` sent, as JSON. `said_html`: its Content-Type says HTML; that
-/// alone is no failure, many a device labels its JSON wrongly.
+/// Parses `body`, which `host` sent. `is_html`: its Content-Type is HTML; that alone is no
+/// failure, many devices label their JSON wrongly.
 pub fn parse(body: &[u8], is_html: bool, host: &str) -> Result<Json, Failure> {
     let fail = |cause, detail: String| Err(Failure::new(cause, detail));
     // RFC 8259 lets a reader ignore the byte order mark that some servers put in front.
@@ -74,7 +74,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_not_json_is_said_in_words() {
+    fn responses_that_are_not_json_are_described() {
         for (body, expected) in [
             (&b"{\"a\": 1}"[..], None),
             (b"\xef\xbb\xbf[1]", None),
@@ -108,19 +108,19 @@ mod tests {
                 Some("not_json: the response of HOST is not UTF-8 (byte 7)"),
             ),
         ] {
-            let said = parse(body, false, "HOST").err().map(|it| it.to_string());
-            assert_eq!(said.as_deref(), expected);
+            let failure = parse(body, false, "HOST").err().map(|it| it.to_string());
+            assert_eq!(failure.as_deref(), expected);
         }
     }
 
     #[test]
     fn depth_and_number_of_values_are_bounded() {
         let deep = "[".repeat(100_000);
-        let said = parse(deep.as_bytes(), false, "HOST").expect_err("too deep");
-        assert!(said.detail.contains("nested too deeply"), "{said}");
+        let failure = parse(deep.as_bytes(), false, "HOST").expect_err("too deep");
+        assert!(failure.detail.contains("nested too deeply"), "{failure}");
         let many = format!("[{}1]", "1,".repeat(limits::JSON_VALUES));
-        let said = parse(many.as_bytes(), false, "HOST").expect_err("too many");
-        assert_eq!(said.cause, Cause::TooLarge);
+        let failure = parse(many.as_bytes(), false, "HOST").expect_err("too many");
+        assert_eq!(failure.cause, Cause::TooLarge);
         assert_eq!(max_values(br#"{"a,[{\",": [1, 2], "b": {}}"#), 6);
     }
 

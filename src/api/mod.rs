@@ -1,4 +1,4 @@
-//! API fetching: from an operation's description to an observation.
+//! API client and fetch loop: from an operation's description to an observation.
 //!
 //! One thread per source, named `fetch-<source>`. Never touches the database, the HTTP
 //! server or another source. In the order of a fetch:
@@ -7,8 +7,8 @@
 //! - HTTP: `transport` (redirects, retries), with `agent`, `sent_request`, `http_response`;
 //! - connections below it: `connection_pool`, `pooled_connection`, `proxy`, `dns`, `tcp`, all under
 //!   the stop and deadline of `fetch_control`;
-//! - what a failure is called: `error_mapping`, `certificate_errors`, `status_errors`;
-//! - the answer: `response_parser`, with `json` and `follow`.
+//! - the cause of a failure: `error_mapping`, `certificate_errors`, `status_errors`;
+//! - the response: `response_parser`, with `json` and `follow`.
 
 pub mod agent;
 mod certificate_errors;

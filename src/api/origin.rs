@@ -1,4 +1,4 @@
-//! Scheme, host and port of an address: compared, and shown without secrets.
+//! Origin of a URL (scheme, host, port): comparison, and display without secrets.
 //!
 //! Pure. Never shows a path, a query or user-info.
 
@@ -36,7 +36,7 @@ pub fn same_origin(one: &Uri, other: &Uri) -> bool {
     one.scheme() == other.scheme() && host(one) == host(other) && port(one) == port(other)
 }
 
-/// By its name, whatever the port.
+/// Compares host names, whatever the port.
 pub fn same_host(one: &Uri, other: &Uri) -> bool {
     let host = |uri: &Uri| {
         let host = uri.host().map(str::to_ascii_lowercase);

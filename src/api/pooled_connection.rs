@@ -1,4 +1,4 @@
-//! Connector that reuses an idle connection of the pool, and gives it back after use.
+//! Connector that reuses an idle connection of the pool, and returns it after use.
 //!
 //! Runs on the fetch threads. The agent keeps no connection itself.
 
@@ -27,7 +27,7 @@ pub struct PoolingConnector<C> {
 
 impl<C> fmt::Debug for PoolingConnector<C> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Pooled")
+        f.write_str("PoolingConnector")
     }
 }
 
@@ -71,20 +71,20 @@ impl<C: Connector<()>> Connector<()> for PoolingConnector<C> {
     }
 }
 
-/// A connection in use. The agent keeps none itself: when it has read an answer to its end it
-/// asks whether the connection is open, and drops it; it is then given back to the pool.
+/// A connection in use. The agent keeps none itself: after a complete response it calls
+/// `is_open` and drops it; it is then returned to the pool.
 struct PooledConnection {
     origin: String,
     transport: Box<dyn Transport>,
     connection: Arc<TcpConnection>,
     pool: Arc<ConnectionPool>,
-    /// What the agent was last told, if it has not used the connection since.
+    /// The last result of `is_open`, if the connection was not used since.
     is_reusable: bool,
 }
 
 impl fmt::Debug for PooledConnection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Lease")
+        f.write_str("PooledConnection")
     }
 }
 
@@ -127,7 +127,7 @@ impl Drop for PooledConnection {
     }
 }
 
-/// Stands in the place of a connection that was given back.
+/// Placeholder for a connection that was returned.
 #[derive(Debug)]
 struct ClosedTransport(LazyBuffers);
 

@@ -1,11 +1,11 @@
-//! Which addresses are inside: of this machine, its network, or one that only it may reach.
+//! Private addresses: of this machine, its network, or special ranges.
 //!
-//! An answer from outside must not make the node ask there (server-side request forgery), so
-//! the address that is connected to is judged, not the name, which its owner points anywhere.
+//! Redirects from public servers must not reach them (server-side request forgery). The
+//! address is checked, not the name, since a name may resolve to any address.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, UdpSocket};
 
-/// Whether nothing that an answer from outside names may lead there.
+/// Whether redirects from public servers must not reach `address`.
 pub fn is_private(address: IpAddr) -> bool {
     is_private_range(address) || is_own_address(address)
 }
@@ -24,9 +24,9 @@ fn is_private_v4(address: Ipv4Addr) -> bool {
         || address.is_link_local()
         || address.is_broadcast()
         || address.is_multicast()
-        // "This network": Linux takes 0.0.0.0 for itself (RFC 1122).
+        // "This network": Linux treats 0.0.0.0 as itself (RFC 1122).
         || a == 0
-        // Carriers' and overlay networks' own (RFC 6598).
+        // Carrier-grade NAT and overlay networks (RFC 6598).
         || (a == 100 && b & 0xc0 == 64)
         // Benchmarks (RFC 2544), reserved (RFC 1112).
         || (a == 198 && b & 0xfe == 18)
@@ -44,7 +44,7 @@ fn is_private_v6(address: Ipv6Addr) -> bool {
         || address.is_multicast()
         || address.is_unique_local()
         || address.is_unicast_link_local()
-        // Site-local, given up (RFC 3879) and still routed by some.
+        // Site-local, deprecated (RFC 3879) and still routed by some.
         || parts[0] & 0xffc0 == 0xfec0
         // An IPv4 address inside: IPv4-compatible (RFC 4291), NAT64 (RFC 6052), 6to4 (RFC 3056).
         || (parts[..6] == [0; 6] && v4(parts[6], parts[7]))
@@ -54,8 +54,8 @@ fn is_private_v6(address: Ipv6Addr) -> bool {
         || (parts[0] == 0x2002 && v4(parts[1], parts[2]))
 }
 
-/// Whether this machine has the address itself. The kernel says so without a packet: it talks
-/// to an address of its own from that very address.
+/// Whether the address belongs to this machine. The kernel tells without sending a packet: the
+/// source address for it is the address itself.
 fn is_own_address(address: IpAddr) -> bool {
     let any: IpAddr = match address {
         IpAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
@@ -70,7 +70,7 @@ fn is_own_address(address: IpAddr) -> bool {
     from().is_ok_and(|from| from.ip() == address)
 }
 
-/// Whether a name that cannot be looked up here means a machine of the house.
+/// Whether a host name is one of the local network, without resolving it.
 pub fn is_local_name(host: &str) -> bool {
     let host = host.trim_end_matches('.').to_ascii_lowercase();
     let ends = [
@@ -97,7 +97,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn inside_is_judged_by_the_number_in_every_spelling() {
+    fn private_ranges_are_recognised_in_every_notation() {
         for (address, expected) in [
             ("127.0.0.1", true),
             ("127.255.0.9", true),
@@ -145,7 +145,7 @@ mod tests {
     }
 
     #[test]
-    fn names_without_a_place_in_the_world_are_of_the_house() {
+    fn local_names_are_recognised() {
         for (name, expected) in [
             ("localhost", true),
             ("nas", true),

@@ -1,4 +1,4 @@
-//! `http://` through a proxy: the request goes to the proxy in absolute form (RFC 9112 §3.2.2),
+//! HTTP proxy for `http://` URLs: the request goes to the proxy in absolute form (RFC 9112 §3.2.2),
 //! since most proxies refuse CONNECT to port 80. `https://` is tunnelled by ureq's own connector.
 //!
 //! Runs on the fetch thread. The proxy's credentials go to the proxy alone: they are added here,
@@ -14,10 +14,10 @@ use ureq::unversioned::transport::{
 
 use super::origin;
 
-/// Connects to the proxy where a request in plain HTTP goes through one.
+/// Connects to the proxy for plain HTTP requests.
 #[derive(Debug)]
 pub struct HttpProxyConnector {
-    /// How the proxy itself is connected to.
+    /// Configuration for the connection to the proxy itself.
     pub direct: Config,
 }
 
@@ -77,7 +77,7 @@ pub struct AbsoluteFormTransport {
 
 impl std::fmt::Debug for AbsoluteFormTransport {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("AbsoluteForm")
+        f.write_str("AbsoluteFormTransport")
     }
 }
 
@@ -152,12 +152,12 @@ mod tests {
     /// A proxy that answers every request for a resource itself, and CONNECT with `connect`.
     fn proxy(connect: &'static str) -> FaultServer {
         FaultServer::start(Arc::new(move |head: &str, wire, _: &_| {
-            let said = if head.starts_with("CONNECT ") {
+            let is_sent = if head.starts_with("CONNECT ") {
                 send(wire, response(connect, "", ""))
             } else {
                 send(wire, good_response())
             };
-            if said {
+            if is_sent {
                 AfterResponse::Keep
             } else {
                 AfterResponse::Close
@@ -177,7 +177,7 @@ mod tests {
     }
 
     #[test]
-    fn plain_http_is_asked_of_the_proxy_by_its_whole_address() {
+    fn plain_http_requests_use_the_absolute_form() {
         let proxy = proxy("403 Forbidden");
         let request = url_source::prepare_request("http://api.example.org:81/x?y=1", &[], &[])
             .expect("a URL");
@@ -198,7 +198,7 @@ mod tests {
     }
 
     #[test]
-    fn a_request_line_that_fits_the_buffer_alone_still_goes_out_whole() {
+    fn a_request_line_longer_than_the_buffer_is_sent_whole() {
         let proxy = proxy("403 Forbidden");
         let long = "x".repeat(limits::TRANSPORT_BUFFER_BYTES - "GET / HTTP/1.1\r\n".len());
         let url = format!("http://api.example.org/{long}");
@@ -211,7 +211,7 @@ mod tests {
     }
 
     #[test]
-    fn a_proxy_that_refuses_is_named_with_what_it_says() {
+    fn a_refusing_proxy_is_reported_with_its_status() {
         for (status, url, expected) in [
             (
                 "403 Forbidden",
@@ -242,10 +242,10 @@ mod tests {
         };
         let request =
             url_source::prepare_request("http://api.example.org/x", &[], &[]).expect("a URL");
-        let said = detail(fetcher(request, settings, clock_at_noon()).fetch_once());
+        let message = detail(fetcher(request, settings, clock_at_noon()).fetch_once());
         let expected = format!(
             "connect: the proxy {address} refused the connection; is the service running there?"
         );
-        assert_eq!(said, Some(expected));
+        assert_eq!(message, Some(expected));
     }
 }

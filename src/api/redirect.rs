@@ -1,6 +1,6 @@
-//! Where a redirect leads, and how addresses are shown to people.
+//! Redirects: resolves `Location`, and decides whether credentials are sent along.
 //!
-//! Pure. Knows which targets are refused; never shows a query or user-info.
+//! Pure. Never shows a query or user-info.
 
 use ureq::http::Uri;
 use ureq::http::uri::{Authority, PathAndQuery, Scheme};
@@ -11,16 +11,16 @@ pub fn is_redirect(status: u16) -> bool {
     matches!(status, 301 | 302 | 303 | 307 | 308)
 }
 
-/// The address that `location` means, seen from `here` (RFC 3986, 5.2). `Err` completes
-/// the sentence "HOST sends the node …".
+/// Resolves `location` relative to `here` (RFC 3986, 5.2). `Err` completes "invalid redirect
+/// from HOST: …".
 pub fn resolve_location(here: &Uri, location: Option<&[u8]>) -> Result<Uri, String> {
-    let nowhere = || "no Location".to_owned();
-    let text = std::str::from_utf8(location.ok_or_else(nowhere)?)
-        .map_err(|_| nowhere())?
+    let no_location = || "no Location".to_owned();
+    let text = std::str::from_utf8(location.ok_or_else(no_location)?)
+        .map_err(|_| no_location())?
         .trim();
     let text = text.split('#').next().unwrap_or_default();
     if text.is_empty() {
-        return Err(nowhere());
+        return Err(no_location());
     }
     let no_address = |_| "not a valid URL".to_owned();
     let full = if has_scheme(text) {
@@ -28,7 +28,7 @@ pub fn resolve_location(here: &Uri, location: Option<&[u8]>) -> Result<Uri, Stri
     } else {
         let scheme = here.scheme_str().unwrap_or("http");
         let authority = here.authority().map_or("", Authority::as_str);
-        // The owner's user name goes along as a header.
+        // User-info is sent as a header.
         let authority = authority.rsplit_once('@').map_or(authority, |it| it.1);
         if text.starts_with("//") {
             format!("{scheme}:{text}")
@@ -38,8 +38,8 @@ pub fn resolve_location(here: &Uri, location: Option<&[u8]>) -> Result<Uri, Stri
     };
     // A scheme and authority alone mean the root.
     let parts = full.parse::<Uri>().map_err(no_address)?.into_parts();
-    let scheme = parts.scheme.ok_or_else(nowhere)?;
-    let authority = parts.authority.ok_or_else(nowhere)?;
+    let scheme = parts.scheme.ok_or_else(no_location)?;
+    let authority = parts.authority.ok_or_else(no_location)?;
     if scheme != Scheme::HTTP && scheme != Scheme::HTTPS {
         return Err("neither http nor https".to_owned());
     }
@@ -50,7 +50,7 @@ pub fn resolve_location(here: &Uri, location: Option<&[u8]>) -> Result<Uri, Stri
         return Err("with a user name in the URL".to_owned());
     }
     if authority.host().is_empty() {
-        return Err(nowhere());
+        return Err(no_location());
     }
     let path = parts
         .path_and_query
@@ -103,10 +103,9 @@ fn resolve_path(base: &str, reference: &str) -> String {
     format!("/{}{query}", kept.join("/"))
 }
 
-/// Whether credentials go along from `here` to `target`: on the same origin, and from plain HTTP
-/// to TLS on the same host where both ports are the schemes' own, as most servers that have both
-/// say it. curl would drop them there too; the token has gone over the same host's plain HTTP
-/// already, and TLS proves that it is that host. Another port may be another owner's program.
+/// Whether credentials are sent along from `here` to `target`: on the same origin, and from HTTP
+/// to HTTPS on the same host with default ports, since the token was sent in plain text already
+/// and TLS authenticates the host. Another port may belong to another program.
 pub fn keeps_credentials(here: &Uri, target: &Uri) -> bool {
     let is_upgrade = here.scheme() == Some(&Scheme::HTTP)
         && target.scheme() == Some(&Scheme::HTTPS)

@@ -1,4 +1,4 @@
-//! Response parser: a body to readings and issues, or to the failure that says why not.
+//! Response parser: a body to readings and issues, or to a failure.
 //!
 //! Pure.
 
@@ -17,17 +17,17 @@ use crate::limits;
 use openapi::operation::Operation;
 use openapi::schema::Validator;
 
-/// What is known of the source whose response is parsed.
+/// Parser for the responses of one source.
 pub struct ResponseParser<'a> {
     pub plan: &'a SourcePlan,
     pub operation: Option<&'static Operation>,
-    /// The source is another main-node; this node's own name.
+    /// This node's own name, if the source is another main-node.
     pub follow: Option<&'a str>,
-    pub believed: &'a LastAccepted,
+    pub last_accepted: &'a LastAccepted,
 }
 
 impl ResponseParser<'_> {
-    /// An answer with a body becomes readings, or says why it does not.
+    /// Parses a response with a body.
     pub fn parse(&self, fetched: &FetchedResponse, begun: Moment) -> FetchResult {
         let bytes = fetched.body.len() as u64;
         let host = fetched.origin.split("://").last().unwrap_or_default();
@@ -36,17 +36,17 @@ impl ResponseParser<'_> {
             Ok(body) => body,
             Err(failure) => return failed(failure),
         };
-        let (taken, followed) = match self.follow {
+        let (normalised, upstream) = match self.follow {
             None => {
-                let taken = normalise(self.plan, &body, self.believed, begun.mono);
-                (taken, None)
+                let normalised = normalise(self.plan, &body, self.last_accepted, begun.mono);
+                (normalised, None)
             }
             Some(own) => match follow::parse_snapshot(&body, own, host) {
-                Ok((taken, followed)) => (taken, Some(followed)),
+                Ok((normalised, upstream)) => (normalised, Some(upstream)),
                 Err(failure) => return failed(failure),
             },
         };
-        let mut issues = taken.issues;
+        let mut issues = normalised.issues;
         issues.truncate(limits::ISSUES_PER_RESPONSE);
         let room = limits::ISSUES_PER_RESPONSE - issues.len();
         issues.extend(
@@ -55,25 +55,25 @@ impl ResponseParser<'_> {
                 .take(room),
         );
         issues.iter_mut().for_each(Issue::shorten);
-        if taken.is_empty_answer && issues.is_empty() {
+        if normalised.is_empty_answer && issues.is_empty() {
             return FetchResult::new(FetchOutcome::Empty, bytes);
         }
-        if taken.readings.is_empty() {
+        if normalised.readings.is_empty() {
             let failure = no_readings(&issues, host);
             return FetchResult::failed(failure, issues, bytes);
         }
         let outcome = FetchOutcome::Readings {
-            observed: taken.observed,
-            readings: taken.readings,
+            observed: normalised.observed,
+            readings: normalised.readings,
             issues,
         };
         FetchResult {
-            followed,
+            upstream,
             ..FetchResult::new(outcome, bytes)
         }
     }
 
-    /// Where the answer is not what the OpenAPI file declares.
+    /// Where the response violates the schema of the OpenAPI file.
     fn check_schema(&self, body: &Json, status: u16) -> Vec<Issue> {
         let Some(operation) = self.operation else {
             return Vec::new();
@@ -97,7 +97,7 @@ impl ResponseParser<'_> {
     }
 }
 
-/// Why an answer in JSON gave no reading at all.
+/// Why a JSON response gave no reading at all.
 fn no_readings(issues: &[Issue], host: &str) -> Failure {
     let drift = issues.iter().find(|issue| issue.reason == Reason::Drift);
     let (cause, first) = match drift {

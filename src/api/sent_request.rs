@@ -1,6 +1,6 @@
-//! Each request as it goes out: made conditional, given its credentials, and recorded.
+//! Request middleware: conditional headers, Basic auth of the URL, recording.
 //!
-//! A middleware of the agent; runs on the fetch thread.
+//! Runs on the fetch thread.
 
 use std::sync::Arc;
 
@@ -16,7 +16,7 @@ use crate::domain::time::Moment;
 use crate::limits;
 use crate::sys::sync::Mutex;
 
-/// What makes a request conditional: what the server called its last answer.
+/// Validators of the last response, for a conditional request.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Validators {
     pub etag: Option<String>,
@@ -29,8 +29,7 @@ impl Validators {
     }
 }
 
-/// What the agent's request was, as it went out: generated code makes it, and redirects
-/// and sentences need it.
+/// The last request as it was sent; redirects and error messages need it.
 #[derive(Debug)]
 pub struct SentRequest {
     now: Option<Moment>,
@@ -39,7 +38,7 @@ pub struct SentRequest {
     pub headers: HeaderMap,
     /// Requests sent for this fetch.
     pub requests: u32,
-    /// All of them, where somebody watches.
+    /// All exchanges, if they are recorded.
     pub exchanges: Option<Vec<HttpExchange>>,
 }
 
@@ -67,8 +66,8 @@ impl SentRequest {
     }
 }
 
-/// TLS must not begin: certificates cannot be judged by a clock that is surely wrong, and
-/// one before 1970 panics inside the TLS library.
+/// The clock is certainly wrong: certificates cannot be verified, and a time before 1970 panics
+/// inside the TLS library.
 #[derive(Debug)]
 pub struct ClockTooEarly;
 
@@ -80,7 +79,7 @@ impl std::fmt::Display for ClockTooEarly {
 
 impl std::error::Error for ClockTooEarly {}
 
-/// Sees every request on its way out: makes the first one conditional, and notes it.
+/// Makes the first request conditional, and records every request.
 pub struct RequestRecorder(pub Arc<Mutex<SentRequest>>);
 
 impl Middleware for RequestRecorder {
@@ -135,7 +134,7 @@ impl Middleware for RequestRecorder {
     }
 }
 
-/// The credentials of `http://user:p%40ss@host/`, decoded, which ureq would send as they stand.
+/// The credentials of `http://user:p%40ss@host/`, decoded; ureq would send them undecoded.
 pub fn basic_auth(uri: &Uri) -> Option<HeaderValue> {
     let (login, _) = uri.authority()?.as_str().rsplit_once('@')?;
     let (user, password) = login.split_once(':').unwrap_or((login, ""));
@@ -150,7 +149,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_user_name_and_password_of_an_address_are_decoded_once() {
+    fn user_name_and_password_of_a_url_are_decoded_once() {
         for (url, expected) in [
             // me:p@ss
             ("http://me:p%40ss@nas/x", Some("Basic bWU6cEBzcw==")),

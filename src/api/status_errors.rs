@@ -1,4 +1,4 @@
-//! HTTP status codes that bring no reading, to a cause and a sentence for people.
+//! HTTP status errors: each status to a cause and a message.
 //!
 //! Pure.
 
@@ -9,7 +9,7 @@ use ureq::http::{HeaderMap, HeaderValue, StatusCode, header};
 use crate::domain::failure::{Cause, Failure};
 use crate::domain::text::human_duration;
 
-/// A status that brings no reading.
+/// The failure for a status without readings.
 pub fn classify_status(
     code: u16,
     host: &str,
@@ -75,21 +75,21 @@ pub fn classify_status(
 pub const PROXY_LOGIN: &str = "the proxy answers 407: user or password missing or wrong; write \
     them as proxy = \"http://user:password@host:port\"";
 
-/// What an answer with a 401 or 403, and the way to it, say about why.
+/// Why access was denied: details of a 401 or 403 response and its redirects.
 #[derive(Debug, Clone, Default)]
 pub struct AccessDenial {
     /// The fields `WWW-Authenticate`.
     pub challenges: Vec<String>,
     /// The scheme of the `Authorization` that was sent: `Basic`.
     pub sent_scheme: Option<String>,
-    /// Its head or body speaks of a quota.
+    /// Its head or body mentions a quota.
     pub mentions_quota: bool,
-    /// A redirect from the one origin to the other, which credentials do not follow.
+    /// The origins of a redirect at which credentials were dropped.
     pub dropped_credentials: Option<(String, String)>,
 }
 
 impl AccessDenial {
-    /// Of a response with this head, whose body begins like this.
+    /// From the head and the start of the body of a response.
     pub fn read(
         headers: &HeaderMap,
         body: &[u8],

@@ -1,6 +1,6 @@
-//! TCP connections whose connect, read and write end with the fetch.
+//! TCP connector and transport: connect, read and write end with the fetch.
 //!
-//! Runs on the fetch thread; the handshake on a helper thread. Must not log, retry or judge.
+//! Runs on the fetch thread; the handshake on a helper thread. Must not log, retry or classify.
 
 use std::fmt;
 use std::io::{self, Read, Write};
@@ -63,8 +63,8 @@ impl<In: Transport> Connector<In> for TcpConnector {
 }
 
 impl TcpConnector {
-    /// The first address that takes the connection. Each gets half of the time that is
-    /// left, the last one all of it, so that one dead family does not eat the fetch.
+    /// Connects to the first address that accepts. Each gets half of the time left, the last one
+    /// all of it, so that one dead address family does not use up the fetch.
     fn connect_any(
         &self,
         addresses: &[SocketAddr],
@@ -74,7 +74,7 @@ impl TcpConnector {
         let mut failed = ConnectError::Connect(io::ErrorKind::AddrNotAvailable.into());
         for (index, address) in addresses.iter().enumerate() {
             if let Some(error) = self.0.forbids(address.ip()) {
-                // One that is allowed may follow; its own trouble says more then.
+                // An error of an allowed address is the more useful one.
                 if index == 0
                     || matches!(
                         failed,
@@ -116,7 +116,7 @@ impl TcpConnector {
             .0
             .spawn_helper("connect", connect)
             .map_err(ConnectError::Connect)?;
-        // The kernel ends its own wait at the same time; a moment more lets it say how.
+        // The kernel's own timeout ends first and says why.
         let timeout = timeout + limits::CONNECT_GRACE;
         match self.0.wait_for(&answer, timeout)? {
             Some(Ok(stream)) => Ok(stream),
@@ -129,7 +129,7 @@ impl TcpConnector {
     }
 }
 
-/// A connection whose every wait ends with the fetch.
+/// A TCP connection whose waits end with the fetch.
 pub struct TcpTransport {
     connection: Arc<TcpConnection>,
     buffers: LazyBuffers,
@@ -137,11 +137,11 @@ pub struct TcpTransport {
 
 impl fmt::Debug for TcpTransport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Socket")
+        f.write_str("TcpTransport")
     }
 }
 
-/// Runs one read or write that the kernel ends when the time is up.
+/// Runs one read or write with a socket timeout.
 fn with_timeout<T>(
     stream: &TcpStream,
     deadline: Instant,
@@ -177,7 +177,7 @@ impl Transport for TcpTransport {
         let peer = self.connection.peer;
         let control = self.connection.control.lock().clone();
         *control.peer.lock() = Some(peer);
-        // A kept connection passes no connector.
+        // A pooled connection was not checked by the connector.
         if let Some(error) = control.forbids(peer) {
             return Err(error.into());
         }
@@ -208,8 +208,7 @@ impl Transport for TcpTransport {
         Ok(came > 0)
     }
 
-    /// Whether the connection can take another request: nothing has come meanwhile, not
-    /// even its end.
+    /// Whether the connection can be reused: neither data nor EOF has arrived.
     fn is_open(&mut self) -> bool {
         let mut probe = [0];
         let quiet = self.connection.stream.set_nonblocking(true).is_ok()

@@ -1,9 +1,8 @@
-//! One source's way to its API: an HTTP agent with every limit set, redirects, and what a
-//! failure is called.
+//! HTTP transport of one source: agent, redirects, one retry, error classification.
 //!
 //! Runs on the source's fetch thread; only [`Canceller`] is used from others. It knows
-//! HTTP and nothing of JSON, schemas or readings. Each failure comes out as exactly one
-//! cause with a sentence that holds no query, user-info or secret.
+//! HTTP and nothing of JSON, schemas or readings. Each error becomes exactly one cause with a
+//! message without query, user-info or secrets.
 
 use std::io::Read;
 use std::sync::Arc;
@@ -47,7 +46,7 @@ pub struct Transport {
     sent: Arc<Mutex<SentRequest>>,
 }
 
-/// Ends what a transport is doing, from another thread and for good.
+/// Cancels a transport from another thread, permanently.
 #[derive(Clone)]
 pub struct Canceller {
     control: Arc<FetchControl>,
@@ -97,8 +96,8 @@ impl Transport {
         }
     }
 
-    /// Forgets every connection. After repeated failures nothing that is kept (a half-dead
-    /// connection, a TLS session) is worth trusting.
+    /// Closes every connection: after repeated failures an idle connection or a TLS session may
+    /// be the cause.
     pub fn reset_connections(&mut self) {
         let pool = &self.settings.pool;
         // Other sources may use connections that the old one opened: it is not shut down.
@@ -110,12 +109,12 @@ impl Transport {
         }
     }
 
-    /// Queues the next fetch, which fell due at `due`: it needs its turn before `get`.
+    /// Queues the next fetch, due at `due`; `get` needs its permit.
     pub fn queue(&self, due: Mono) -> PoolPermit {
         self.settings.pool.queue(due)
     }
 
-    /// What is to be said where sources ask for more than their server can answer.
+    /// The warning when fetches wait for a whole interval.
     pub fn overload_warning(&self) -> String {
         self.settings.pool.overload_warning()
     }
@@ -124,22 +123,22 @@ impl Transport {
         &self.control
     }
 
-    /// Closes connections that have been idle for too long; how soon the next one will have.
+    /// Closes expired idle connections; returns when the next one expires.
     pub fn close_expired(&self) -> Option<Duration> {
         self.settings.pool.close_expired()
     }
 
-    /// From now on keeps what is sent and answered, for a command to show.
+    /// Starts recording requests and responses, for a command to show.
     pub fn record_exchanges(&self) {
         self.sent.lock().exchanges = Some(Vec::new());
     }
 
-    /// What the last fetch sent and was answered; empty unless it is watched.
+    /// Requests and responses of the last fetch; empty unless recorded.
     pub fn exchanges(&self) -> Vec<HttpExchange> {
         self.sent.lock().exchanges.clone().unwrap_or_default()
     }
 
-    /// Notes how the answer begins, if somebody watches.
+    /// Records the start of the body, if recording.
     fn record_body(&self, body: &[u8]) {
         let mut sent = self.sent.lock();
         if let Some(exchange) = sent.exchanges.as_mut().and_then(|seen| seen.last_mut()) {
@@ -147,7 +146,7 @@ impl Transport {
         }
     }
 
-    /// Requests that the last fetch sent, or tried to: redirects and second tries count.
+    /// Requests of the last fetch, redirects and retries included.
     pub fn requests(&self) -> u32 {
         self.sent.lock().requests
     }
@@ -186,7 +185,7 @@ impl Transport {
                 return Err(redirect_error(&host, &more));
             }
             self.control.set_scope(self.redirect_scope(&here, &target)?);
-            // Its connection is given up rather than its body read.
+            // Closes its connection instead of reading its body.
             drop(response);
             let mut headers = std::mem::take(&mut self.sent.lock().headers);
             if !redirect::keeps_credentials(&here, &target) {
@@ -210,23 +209,23 @@ impl Transport {
         }
     }
 
-    /// Where a redirect from `here` may be followed to: from outside nowhere inside, from
-    /// inside on the same machine only, which one name stands for too.
+    /// Where a redirect from `here` may lead: from a public server to public addresses only, from
+    /// a private one to the same machine (address or host name) only.
     fn redirect_scope(&self, here: &Uri, target: &Uri) -> Result<RedirectScope, FetchError> {
         let is_same_host = origin::same_host(here, target);
         if self.settings.proxy.is_some() {
             return self.scope_by_name(here, target, is_same_host);
         }
-        let is_inside = self.settings.is_private;
+        let is_private = self.settings.is_private;
         Ok(match self.control.peer() {
-            Some(peer) if is_inside(peer) && is_same_host => RedirectScope::Anywhere,
-            Some(peer) if is_inside(peer) => RedirectScope::SameMachine(peer),
-            _ => RedirectScope::PublicOnly(is_inside),
+            Some(peer) if is_private(peer) && is_same_host => RedirectScope::Anywhere,
+            Some(peer) if is_private(peer) => RedirectScope::SameMachine(peer),
+            _ => RedirectScope::PublicOnly(is_private),
         })
     }
 
-    /// A proxy connects for us, and to what stays unknown: what the names mean here decides,
-    /// and one that means nothing here is inside unless it is one of the world's.
+    /// Behind a proxy the peer address is unknown: the addresses that the names have here decide,
+    /// and for an unresolvable name whether it is a local one.
     fn scope_by_name(
         &self,
         here: &Uri,
@@ -237,7 +236,7 @@ impl Transport {
             return Ok(RedirectScope::Anywhere);
         }
         let names = DnsResolver(self.control.clone());
-        let is_inside = |uri: &Uri| match names.addresses(uri) {
+        let is_private = |uri: &Uri| match names.addresses(uri) {
             Ok(found) if found.is_empty() => Ok(private_address::is_local_name(
                 uri.host().unwrap_or_default(),
             )),
@@ -245,27 +244,26 @@ impl Transport {
             Err(ConnectError::Stopped) | Err(_) => Err(FetchError::Stopped),
         };
         let host = origin::display_host(target);
-        let refused = |detail| Err(FetchError::Failed(Failure::new(Cause::Redirect, detail)));
-        if is_inside(here)? {
-            return refused(error_mapping::redirect_to_other_machine(&host));
+        let refuse = |detail| Err(FetchError::Failed(Failure::new(Cause::Redirect, detail)));
+        if is_private(here)? {
+            return refuse(error_mapping::redirect_to_other_machine(&host));
         }
-        if is_inside(target)? {
-            refused(error_mapping::redirect_to_private(&host))
+        if is_private(target)? {
+            refuse(error_mapping::redirect_to_private(&host))
         } else {
             Ok(RedirectScope::Anywhere)
         }
     }
 
-    /// A server may close a kept connection just when it is used again: that says nothing
-    /// about the server, and is tried once more on a fresh one.
+    /// A server may close an idle connection just when it is reused: retries once on a new one.
     fn retry_if_closed(
         &self,
         now: Moment,
         send: impl Fn() -> Result<Response<Body>, Error>,
     ) -> Result<Response<Body>, FetchError> {
         let connections = self.control.connections_opened();
-        let mut answer = send();
-        if let Err(Error::Io(error)) = &answer {
+        let mut result = send();
+        if let Err(Error::Io(error)) = &result {
             use std::io::ErrorKind::*;
             let closed = matches!(
                 error.kind(),
@@ -275,12 +273,12 @@ impl Transport {
                 && self.control.connections_opened() == connections
                 && !self.control.is_stopped()
             {
-                // Others that are kept may be as dead.
+                // Other idle ones may be closed as well.
                 self.settings.pool.close_idle();
-                answer = send();
+                result = send();
             }
         }
-        answer.map_err(|error| self.classify(&error, ResponsePart::Head, now))
+        result.map_err(|error| self.classify(&error, ResponsePart::Head, now))
     }
 
     /// Checks the status and reads the body.
@@ -310,8 +308,8 @@ impl Transport {
             return Err(FetchError::Failed(Failure::new(Cause::Protocol, detail)));
         }
         let context = self.error_context(&host, ResponsePart::Body, now);
-        let announced = response.body().content_length();
-        if announced.is_some_and(|bytes| bytes > self.settings.body_limit) {
+        let content_length = response.body().content_length();
+        if content_length.is_some_and(|bytes| bytes > self.settings.body_limit) {
             return Err(FetchError::Failed(error_mapping::body_too_large(context)));
         }
         let body = response.body_mut().with_config();
@@ -328,7 +326,7 @@ impl Transport {
         }
     }
 
-    /// What a refused answer says about why.
+    /// Why access was denied.
     fn read_denial(
         &self,
         response: &mut Response<Body>,
@@ -341,7 +339,7 @@ impl Transport {
         };
         let mut text = Vec::new();
         if response.status() == 403 || is_recorded {
-            // What cannot be read says nothing.
+            // A body that cannot be read is ignored.
             let body = response.body_mut().as_reader();
             let _ = body.take(limits::ERROR_BODY_BYTES).read_to_end(&mut text);
             self.record_body(&text);
@@ -352,7 +350,7 @@ impl Transport {
     fn classify(&self, error: &Error, part: ResponsePart, now: Moment) -> FetchError {
         let uri = self.sent.lock().uri.clone().unwrap_or_default();
         let host = match &self.config.proxy() {
-            // What cannot be connected to is the proxy: it connects to the host.
+            // The connection that failed was to the proxy.
             Some(proxy) if is_connect_error(error) => {
                 format!("the proxy {}", origin::display_host(proxy.uri()))
             }
@@ -390,7 +388,7 @@ impl Transport {
     }
 }
 
-/// Whether more than what every request has is among its headers.
+/// Whether there are headers other than those of every request.
 fn has_credentials(headers: &HeaderMap) -> bool {
     let usual = [
         header::ACCEPT_ENCODING,

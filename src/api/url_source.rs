@@ -8,8 +8,8 @@ use ureq::http::{HeaderName, HeaderValue, Uri};
 use super::transport::SendRequest;
 use crate::domain::percent;
 
-/// What sends a GET to `url` with `params` added to its query. `Err` says what cannot be
-/// sent, without showing values, which may be secrets.
+/// Prepares a GET of `url` with `params` added to its query. `Err` names what is invalid
+/// without its value, which may be a secret.
 pub fn prepare_request(
     url: &str,
     params: &[(String, String)],
@@ -60,7 +60,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_cannot_be_sent_is_said_without_its_value() {
+    fn an_invalid_request_is_reported_without_its_values() {
         let pair = |name: &str, value: &str| (name.to_owned(), value.to_owned());
         for (url, header, expected) in [
             ("http://meter.local/x?a=1", pair("X-Key", "secret"), None),

@@ -140,7 +140,7 @@ fn certificates_are_verified_and_a_ca_file_is_trusted() {
     let server = FaultServer::start_tls(script(vec![sends(good_response())]), certified.config);
     let mut behind = fetcher(secure(&server), settings, Arc::new(unset));
     let found = tell(
-        "not valid yet, by a clock that nobody set",
+        "not valid yet, by an unset clock",
         behind.fetch_once(),
         &server,
     );
@@ -194,8 +194,8 @@ fn a_bad_ca_file_is_reported_before_any_request() {
             ca_file: Some(file.clone()),
             ..TransportSettings::default()
         };
-        let said = super::super::transport::Transport::new(settings).err();
-        said.map(|said| said.replace(&file.display().to_string(), "FILE"))
+        let message = super::super::transport::Transport::new(settings).err();
+        message.map(|message| message.replace(&file.display().to_string(), "FILE"))
     };
     let good = certify("127.0.0.1", (2020, 2120)).pem;
     let broken = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";

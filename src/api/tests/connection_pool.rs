@@ -49,7 +49,7 @@ fn sources_of_one_device_share_its_one_connection() {
 }
 
 #[test]
-fn at_most_so_many_connections_are_open_at_once() {
+fn the_connection_limit_is_respected() {
     let server = device();
     let pool = ConnectionPool::new("http://meter", 2);
     std::thread::scope(|scope| {
@@ -63,7 +63,7 @@ fn at_most_so_many_connections_are_open_at_once() {
 }
 
 #[test]
-fn another_origin_of_the_pool_gets_the_place_of_an_idle_connection() {
+fn an_idle_connection_is_evicted_for_another_origin() {
     let (one, other) = (device(), device());
     let pool = ConnectionPool::new("http://meter", 1);
     assert!(succeeds(&mut source(&one, &pool)));
@@ -74,7 +74,7 @@ fn another_origin_of_the_pool_gets_the_place_of_an_idle_connection() {
 }
 
 #[test]
-fn a_connection_is_closed_when_its_time_is_over_and_not_by_the_next_fetch() {
+fn an_expired_idle_connection_is_closed_without_a_fetch() {
     let server = device();
     let pool = ConnectionPool::with_idle_timeout("http://meter", 1, Duration::ZERO);
     assert!(succeeds(&mut source(&server, &pool)));
@@ -90,7 +90,7 @@ fn a_connection_is_closed_when_its_time_is_over_and_not_by_the_next_fetch() {
 }
 
 #[test]
-fn a_kept_connection_that_the_server_closed_costs_no_fetch() {
+fn a_pooled_connection_that_the_server_closed_is_replaced() {
     let server = FaultServer::start(Arc::new(|_: &str, wire, _: &_| {
         send(wire, good_response());
         AfterResponse::Close
@@ -101,7 +101,7 @@ fn a_kept_connection_that_the_server_closed_costs_no_fetch() {
 }
 
 #[test]
-fn turns_are_taken_in_the_order_in_which_sources_fell_due() {
+fn permits_are_given_in_the_order_of_due_times() {
     let pool = ConnectionPool::new("http://meter", 1);
     let control = FetchControl::default();
     let now = Some(Duration::ZERO);
@@ -114,39 +114,39 @@ fn turns_are_taken_in_the_order_in_which_sources_fell_due() {
     assert_eq!(
         later.wait(&control, now),
         WaitResult::TimedOut,
-        "it is not its turn"
+        "it is not first in the queue"
     );
     assert_eq!(earlier.wait(&control, now), WaitResult::Ready);
     drop(earlier);
     assert_eq!(later.wait(&control, now), WaitResult::Ready);
     drop(later);
 
-    // One that gave up waiting holds up nobody.
+    // A dropped permit does not block the others.
     drop(pool.queue(Mono(4)));
     assert_eq!(pool.queue(Mono(5)).wait(&control, now), WaitResult::Ready);
 }
 
 #[test]
-fn the_stop_ends_the_wait_for_a_turn() {
+fn the_stop_ends_the_wait_for_a_permit() {
     let pool = ConnectionPool::new("http://meter", 1);
     let control = FetchControl::default();
     let mut running = pool.queue(Mono(1));
     assert_eq!(running.wait(&control, None), WaitResult::Ready);
-    let (tell, told) = channel();
+    let (sender, receiver) = channel();
     std::thread::scope(|scope| {
         scope.spawn(|| {
             let mut waiting = pool.queue(Mono(2));
-            tell.send(()).expect("the test listens");
+            sender.send(()).expect("the test listens");
             assert_eq!(waiting.wait(&control, None), WaitResult::Stopped);
         });
-        told.recv().expect("it is queued");
+        receiver.recv().expect("it is queued");
         control.stop();
         pool.wake();
     });
 }
 
 #[test]
-fn a_device_at_home_gets_one_connection_and_other_servers_more() {
+fn private_servers_get_one_connection_and_public_servers_more() {
     for (host, expected) in [
         ("127.0.0.1", 1),
         ("192.168.1.20", 1),

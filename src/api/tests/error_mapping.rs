@@ -24,7 +24,7 @@ fn context(part: ResponsePart, has_ca_file: bool) -> ErrorContext<'static> {
 }
 
 /// A library's name for a variant: `UnknownIssuer`.
-fn is_a_types_name(word: &str) -> bool {
+fn is_type_name(word: &str) -> bool {
     let word = word.trim_matches(|c: char| !c.is_ascii_alphanumeric());
     let is_joint = |pair: &[u8]| pair[0].is_ascii_lowercase() && pair[1].is_ascii_uppercase();
     // The certificate's own purpose is written so.
@@ -121,7 +121,7 @@ fn tls_errors() -> Vec<rustls::Error> {
 }
 
 #[test]
-fn no_message_shows_a_librarys_own_names() {
+fn no_message_contains_type_names_of_a_library() {
     use io::ErrorKind::*;
     let kinds = [
         NotFound,
@@ -168,10 +168,10 @@ fn no_message_shows_a_librarys_own_names() {
     for error in &errors {
         for (part, has_ca_file) in [(ResponsePart::Head, false), (ResponsePart::Body, true)] {
             let failure = classify_error(error, context(part, has_ca_file)).expect("not stopped");
-            let said = failure.detail;
-            let name = said.split_whitespace().find(|word| is_a_types_name(word));
-            assert_eq!(name, None, "{said}");
-            assert!(!said.contains("topsecret"), "{said}");
+            let message = failure.detail;
+            let name = message.split_whitespace().find(|word| is_type_name(word));
+            assert_eq!(name, None, "{message}");
+            assert!(!message.contains("topsecret"), "{message}");
             seen += 1;
         }
     }
@@ -179,22 +179,22 @@ fn no_message_shows_a_librarys_own_names() {
 }
 
 #[test]
-fn what_is_set_already_is_not_asked_for() {
+fn a_configured_ca_file_is_not_suggested_again() {
     let error = Error::Rustls(rustls::Error::InvalidCertificate(
         CertificateError::UnknownIssuer,
     ));
-    let said = |has_ca_file| {
+    let message = |has_ca_file| {
         let failure = classify_error(&error, context(ResponsePart::Head, has_ca_file));
         failure.expect("not stopped").detail
     };
-    assert!(said(false).contains("name its CA in `ca_file`"));
-    assert!(said(true).starts_with(
+    assert!(message(false).contains("name its CA in `ca_file`"));
+    assert!(message(true).starts_with(
         "the TLS certificate of meter.example is not trusted by this source's `ca_file`"
     ));
 }
 
 #[test]
-fn a_refusal_says_its_cause_and_what_to_do() {
+fn a_denied_access_has_its_cause_and_advice() {
     let denial = |challenges: &[&str], sent: Option<&str>| AccessDenial {
         challenges: challenges.iter().map(|it| (*it).to_owned()).collect(),
         sent_scheme: sent.map(str::to_owned),
@@ -260,7 +260,7 @@ fn a_refusal_says_its_cause_and_what_to_do() {
 }
 
 #[test]
-fn a_local_name_is_told_from_one_that_is_wrong() {
+fn an_mdns_name_has_a_message_of_its_own() {
     for (host, expected) in [
         ("meter.local", true),
         ("Meter.LOCAL.", true),

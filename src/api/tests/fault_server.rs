@@ -1,5 +1,4 @@
-//! A server on a raw socket that does to its client whatever a test says. Test-only; no
-//! part of the fetching is replaced by it.
+//! Fault server: a raw-socket server whose responses a test scripts.
 
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};

@@ -1,5 +1,5 @@
-//! Everything that an upstream can do wrong, for the tests of this room and for
-//! `node::faults`, which plays it through the whole node.
+//! Fault cases: everything that an upstream server can do wrong, for the tests here and for
+//! `node::faults`, which runs them through the whole node.
 
 use std::sync::LazyLock;
 use std::sync::atomic::Ordering;

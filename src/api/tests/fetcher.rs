@@ -66,9 +66,9 @@ fn secrets_echoed_by_a_server_are_masked() {
         let mut fetcher = Fetcher::new(settings, clock_at_noon()).expect("the settings are good");
         let observation = fetcher.fetch_once().expect("not cancelled");
         let lines = fetcher.log_lines(&observation);
-        let said = format!("{observation:?}{lines:?}");
-        assert!(said.contains("Failed"), "{said}");
-        assert!(!said.contains("hunter2"), "{said}");
+        let texts = format!("{observation:?}{lines:?}");
+        assert!(texts.contains("Failed"), "{texts}");
+        assert!(!texts.contains("hunter2"), "{texts}");
     }
 }
 
@@ -205,12 +205,14 @@ fn the_stop_cancels_a_fetch_that_hangs() {
 fn a_panic_fails_one_fetch_only() {
     let server = FaultServer::start(script(vec![sends(good_response())]));
     let good = get_url(&server.url());
-    let turn = AtomicUsize::new(0);
+    let request_count = AtomicUsize::new(0);
     let request: Box<SendRequest> =
-        Box::new(move |agent| match turn.fetch_add(1, Ordering::SeqCst) {
-            1 => panic!("on purpose"),
-            _ => good(agent),
-        });
+        Box::new(
+            move |agent| match request_count.fetch_add(1, Ordering::SeqCst) {
+                1 => panic!("on purpose"),
+                _ => good(agent),
+            },
+        );
     let mut fetcher = fetcher(request, long_timeout(), clock_at_noon());
     let outcomes: Vec<Option<Cause>> = (0..3).map(|_| cause(fetcher.fetch_once())).collect();
     assert_eq!(outcomes, [None, Some(Cause::Protocol), None]);
@@ -294,8 +296,8 @@ fn skipped_intervals_are_counted_and_reported() {
     source.skip_interval();
     source.skip_interval();
     let late = source.fetch_once().expect("not cancelled");
-    let said = late.late_notice.as_deref().unwrap_or_default();
-    assert!(said.contains("raise `connections` or `every`"), "{said}");
+    let texts = late.late_notice.as_deref().unwrap_or_default();
+    assert!(texts.contains("raise `connections` or `every`"), "{texts}");
     assert_eq!(late.skipped_polls, 2);
 
     source.clear_overload();

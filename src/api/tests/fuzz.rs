@@ -1,8 +1,8 @@
-//! Random answers, from the bytes on the wire to readings: nothing that a server sends may
-//! panic, hang or grow without bound. Test-only, on stable Rust, seeded.
+//! Fuzzing of responses, from the bytes on the wire to readings: nothing that a server sends
+//! may panic, hang or grow without bound. On stable Rust, seeded.
 //!
-//! `cargo test fuzz` plays a few thousand; `FUZZ_SECONDS=60 FUZZ_SEED=7 cargo test fuzz`
-//! plays for as long as it says and names the seed of what it finds.
+//! `cargo test fuzz` runs a few thousand; `FUZZ_SECONDS=60 FUZZ_SEED=7 cargo test fuzz`
+//! runs for that long and prints the seed of a failure.
 
 use std::sync::{Arc, Mutex};
 
@@ -115,11 +115,11 @@ fn plans() -> Vec<SourcePlan> {
 }
 
 /// What holds of every answer, however odd.
-fn check(body: &Json, believed: &mut LastAccepted, now: Mono) {
+fn check(body: &Json, last_accepted: &mut LastAccepted, now: Mono) {
     let drift = validate(APIS[0].operations[0].response(), body, 16);
     assert!(drift.len() <= 16);
     for plan in plans() {
-        let taken = normalise(&plan, body, believed, now);
+        let taken = normalise(&plan, body, last_accepted, now);
         assert!(taken.readings.len() <= limits::RECORDS_PER_SOURCE);
         assert!(taken.issues.len() <= 2 * limits::ISSUES_PER_RESPONSE);
         for reading in &taken.readings {
@@ -128,23 +128,23 @@ fn check(body: &Json, believed: &mut LastAccepted, now: Mono) {
             let text = reading.value.text().unwrap_or_default();
             assert!(text.len() <= limits::TEXT_BYTES && !text.contains('\n'));
         }
-        believed.record(&plan, &taken.readings, now);
+        last_accepted.record(&plan, &taken.readings, now);
     }
 }
 
 #[test]
 fn fuzz_bodies() {
-    let mut believed = LastAccepted::default();
+    let mut last_accepted = LastAccepted::default();
     for seed in Budget::new(5_000).seeds() {
         let mut random = fastrand::Rng::with_seed(seed);
         let mut body = BODIES[random.usize(..BODIES.len())].as_bytes().to_vec();
         mutate(&mut random, &mut body);
-        let turn = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+        let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
             if let Ok(read) = json::parse(&body, random.bool(), "HOST") {
-                check(&read, &mut believed, Mono(seed * 1_000));
+                check(&read, &mut last_accepted, Mono(seed * 1_000));
             }
         }));
-        assert!(turn.is_ok(), "FUZZ_SEED={seed}: {}", body.escape_ascii());
+        assert!(result.is_ok(), "FUZZ_SEED={seed}: {}", body.escape_ascii());
     }
 }
 

@@ -125,7 +125,7 @@ fn behind_a_proxy_a_redirect_is_checked_by_host_name_only() {
     ] {
         let target = target.to_owned();
         let proxy = FaultServer::start(Arc::new(move |head: &str, wire, _: &_| {
-            let said = match head.split(' ').next() {
+            let is_sent = match head.split(' ').next() {
                 Some("CONNECT") => send(wire, "HTTP/1.1 200 Connected\r\n\r\n"),
                 _ if head.contains("/data") => {
                     let place = format!("Location: {target}\r\n");
@@ -133,7 +133,7 @@ fn behind_a_proxy_a_redirect_is_checked_by_host_name_only() {
                 }
                 _ => send(wire, good_response()),
             };
-            if said {
+            if is_sent {
                 AfterResponse::Keep
             } else {
                 AfterResponse::Close

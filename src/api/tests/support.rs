@@ -111,9 +111,11 @@ pub fn get_url(url: &str) -> Box<SendRequest> {
 
 /// Answers the nth request with the nth of `acts`, and the rest with the last.
 pub fn script(acts: Vec<Box<Act>>) -> Arc<Act> {
-    let turn = AtomicUsize::new(0);
+    let request_count = AtomicUsize::new(0);
     Arc::new(move |head, wire, server| {
-        let nth = turn.fetch_add(1, Ordering::SeqCst).min(acts.len() - 1);
+        let nth = request_count
+            .fetch_add(1, Ordering::SeqCst)
+            .min(acts.len() - 1);
         acts[nth](head, wire, server)
     })
 }

@@ -146,18 +146,18 @@ fn a_source_recovers_after_connection_and_dns_errors() {
         (nowhere, Cause::Dns),
     ] {
         let (bad, good) = (get_url(&url), get_url(&server.url()));
-        let turn = AtomicUsize::new(0);
+        let request_count = AtomicUsize::new(0);
         let request: Box<SendRequest> = Box::new(move |agent| {
-            match turn.fetch_add(1, Ordering::SeqCst) {
+            match request_count.fetch_add(1, Ordering::SeqCst) {
                 // Once, then for long.
                 0 | 2..=6 => bad(agent),
                 _ => good(agent),
             }
         });
         let mut fetcher = fetcher(request, short_timeout(), clock_at_noon());
-        for turn in 0..8 {
-            let expected = matches!(turn, 0 | 2..=6).then_some(expected);
-            assert_eq!(cause(fetcher.fetch_once()), expected, "{url} {turn}");
+        for attempt in 0..8 {
+            let expected = matches!(attempt, 0 | 2..=6).then_some(expected);
+            assert_eq!(cause(fetcher.fetch_once()), expected, "{url} {attempt}");
         }
     }
 }
