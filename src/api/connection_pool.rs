@@ -41,12 +41,12 @@ pub struct ConnectionPool {
     limit: usize,
     /// How long an idle connection is kept.
     idle_timeout: Duration,
-    state: Mutex<PoolState>,
+    state: Mutex<ConnectionPoolState>,
     changed: Condvar,
 }
 
 #[derive(Default)]
-struct PoolState {
+struct ConnectionPoolState {
     /// Fetches that hold a permit.
     active: usize,
     /// Waiting fetches, by due time.
@@ -90,7 +90,7 @@ impl ConnectionPool {
         })
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, PoolState> {
+    fn lock(&self) -> std::sync::MutexGuard<'_, ConnectionPoolState> {
         self.state.lock()
     }
 

@@ -58,8 +58,8 @@ impl PreparedCall {
         })
     }
 
-    pub fn request(&self, to: &Endpoint) -> Request {
-        Request::new(self.operation, &self.values, to)
+    pub fn request(&self, to: &Endpoint) -> ApiRequest {
+        ApiRequest::new(self.operation, &self.values, to)
     }
 }
 
@@ -132,12 +132,12 @@ impl std::fmt::Debug for Endpoint {
 }
 
 /// What goes on the wire.
-pub struct Request {
+pub struct ApiRequest {
     url: String,
     headers: Vec<(String, String)>,
 }
 
-impl Request {
+impl ApiRequest {
     pub fn url(&self) -> &str {
         &self.url
     }
@@ -147,7 +147,11 @@ impl Request {
         headers.fold(call, |call, (name, value)| call.header(name, value))
     }
 
-    fn new(operation: &'static Operation, values: &[Option<Argument>], to: &Endpoint) -> Request {
+    fn new(
+        operation: &'static Operation,
+        values: &[Option<Argument>],
+        to: &Endpoint,
+    ) -> ApiRequest {
         let given = || {
             operation
                 .parameters
@@ -214,7 +218,7 @@ impl Request {
             url.push(if url.contains('?') { '&' } else { '?' });
             url.push_str(&pair);
         }
-        Request { url, headers }
+        ApiRequest { url, headers }
     }
 }
 

@@ -98,11 +98,11 @@ fn read_certificates(file: &Path) -> Result<RootCertStore, String> {
 pub struct Roots {
     store: Arc<RootCertStore>,
     /// None: compiled in.
-    bundle: Option<(PathBuf, FileStamp)>,
+    bundle: Option<(PathBuf, BundleStamp)>,
 }
 
 /// What tells a changed file from the one that was read.
-type FileStamp = (Option<SystemTime>, u64);
+type BundleStamp = (Option<SystemTime>, u64);
 
 impl Roots {
     pub fn len(&self) -> usize {
@@ -147,7 +147,7 @@ impl Roots {
     }
 }
 
-fn stamp(path: &Path) -> Option<FileStamp> {
+fn stamp(path: &Path) -> Option<BundleStamp> {
     let metadata = std::fs::metadata(path).ok()?;
     Some((metadata.modified().ok(), metadata.len()))
 }

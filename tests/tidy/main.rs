@@ -340,7 +340,8 @@ fn table_below(path: &str, heading: &str) -> Vec<(String, String)> {
         .skip(2)
         .filter_map(|line| {
             let mut cells = line.trim_matches('|').split(" | ").map(str::trim);
-            let file = cells.next()?.trim_matches('`').to_owned();
+            let file = cells.next()?.trim_start_matches('`');
+            let file = file.split('`').next().unwrap_or(file).to_owned();
             Some((file, cells.next().unwrap_or_default().to_owned()))
         })
         .collect()
@@ -434,6 +435,10 @@ impl File {
                     None => {
                         paths.push(format!("{home}/{module}.rs"));
                         paths.push(format!("{home}/{module}/mod.rs"));
+                        // A file that `#[path]` names has its modules beside it.
+                        if self.is_test() {
+                            paths.push(format!("{directory}/{module}.rs"));
+                        }
                     }
                 }
             }
