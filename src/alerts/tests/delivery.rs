@@ -1,4 +1,4 @@
-//! Stories of one channel: what goes together, what is tried again, what a stop does.
+//! Delivery worker tests with one channel: batching, retries, refusals, stop.
 
 use super::*;
 use crate::alerts::channels::{Attempt, fingerprint};
@@ -13,9 +13,9 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// An event on its way.
+/// A pending event.
 pub fn item(id: i64, message_id: Option<&str>) -> OutboxItem {
-    let told = WallStamp {
+    let stamp = WallStamp {
         ms: 1_762_027_200_000,
         is_trusted: true,
     };
@@ -25,8 +25,8 @@ pub fn item(id: i64, message_id: Option<&str>) -> OutboxItem {
             incident: id as u64,
             alert: "source:s".to_owned(),
             kind: AlertEventKind::Trigger,
-            at: told,
-            since: told,
+            at: stamp,
+            since: stamp,
             lasted_ms: 0,
             text: AlertText::default(),
             last_good: Vec::new(),
@@ -42,14 +42,14 @@ pub fn item(id: i64, message_id: Option<&str>) -> OutboxItem {
 }
 
 #[derive(Clone, Default)]
-struct Letters {
+struct FakeOutbox {
     items: Arc<Mutex<Vec<OutboxItem>>>,
     outcomes: Arc<Mutex<Vec<String>>>,
     is_asked: Arc<Mutex<bool>>,
     undelivered: Arc<Mutex<u64>>,
 }
 
-impl Outbox for Letters {
+impl Outbox for FakeOutbox {
     fn pending(&self, _: &str) -> PendingItems {
         PendingItems {
             items: lock(&self.items).clone(),
@@ -64,7 +64,7 @@ impl Outbox for Letters {
 
     fn record(&self, _: &str, outcome: DeliveryOutcome) {
         let mut items = lock(&self.items);
-        let said = match outcome {
+        let line = match outcome {
             DeliveryOutcome::Attempting { ids, message_id } => {
                 for item in items.iter_mut().filter(|item| ids.contains(&item.id)) {
                     item.message_id.get_or_insert(message_id.clone());
@@ -100,14 +100,14 @@ impl Outbox for Letters {
                 format!("undelivered {ids:?}")
             }
         };
-        lock(&self.outcomes).push(said);
+        lock(&self.outcomes).push(line);
     }
 }
 
-/// A channel that does what it is told, in turn; the last for ever.
-struct Scripted(Mutex<Vec<(bool, Attempt)>>);
+/// A channel with scripted attempts; the last one repeats.
+struct ScriptedChannel(Mutex<Vec<(bool, Attempt)>>);
 
-impl Channel for Scripted {
+impl Channel for ScriptedChannel {
     fn name(&self) -> &str {
         "mail"
     }
@@ -152,9 +152,9 @@ fn moment(seconds: u64) -> Moment {
     }
 }
 
-fn delivery(outbox: &Letters, script: Vec<(bool, Attempt)>, gather: u64) -> DeliveryWorker {
+fn delivery(outbox: &FakeOutbox, script: Vec<(bool, Attempt)>, gather: u64) -> DeliveryWorker {
     DeliveryWorker::new(
-        Box::new(Scripted(Mutex::new(script))),
+        Box::new(ScriptedChannel(Mutex::new(script))),
         Box::new(outbox.clone()),
         Arc::new(ManualClock::new(moment(0))),
         StopToken::default(),
@@ -162,15 +162,15 @@ fn delivery(outbox: &Letters, script: Vec<(bool, Attempt)>, gather: u64) -> Deli
     )
 }
 
-fn outbox(items: Vec<OutboxItem>) -> Letters {
-    Letters {
+fn outbox(items: Vec<OutboxItem>) -> FakeOutbox {
+    FakeOutbox {
         items: Arc::new(Mutex::new(items)),
-        ..Letters::default()
+        ..FakeOutbox::default()
     }
 }
 
 #[test]
-fn what_comes_together_is_told_together() {
+fn events_within_the_batch_delay_go_in_one_message() {
     let outbox = outbox(vec![item(1, None)]);
     let mut delivery = delivery(&outbox, vec![(true, Attempt::default())], 10);
     assert_eq!(delivery.deliver_due(moment(0)), Duration::from_secs(10));
@@ -185,7 +185,7 @@ fn what_comes_together_is_told_together() {
 }
 
 #[test]
-fn what_is_in_doubt_goes_first_and_alone_and_what_never_left_joins_what_follows() {
+fn a_message_in_doubt_is_resent_first_and_unsent_events_join_the_next_batch() {
     let outbox = outbox(vec![item(1, None)]);
     let script = vec![
         (false, again("no network")),
@@ -210,7 +210,7 @@ fn what_is_in_doubt_goes_first_and_alone_and_what_never_left_joins_what_follows(
 }
 
 #[test]
-fn pauses_widen_to_an_hour_and_news_cut_them_to_a_minute() {
+fn retry_waits_grow_to_an_hour_and_a_new_event_shortens_them_to_a_minute() {
     let outbox = outbox(vec![item(1, None)]);
     let mut delivery = delivery(&outbox, vec![(false, again("no network"))], 0);
     let mut now = 0;
@@ -222,8 +222,8 @@ fn pauses_widen_to_an_hour_and_news_cut_them_to_a_minute() {
     }
     assert_eq!(pauses, [60, 120, 240, 480, 960, 1920, 3600, 3600, 3600]);
     let status = delivery.status().get();
-    let trouble = status.failure.expect("it is in trouble");
-    assert_eq!((trouble.since, status.waiting), (Mono(0), 1));
+    let failure = status.failure.expect("delivery fails");
+    assert_eq!((failure.since, status.waiting), (Mono(0), 1));
     let last_try = now - 3600;
     delivery.shorten_retry(Mono((last_try + 5) * 1000));
     assert_eq!(
@@ -233,7 +233,7 @@ fn pauses_widen_to_an_hour_and_news_cut_them_to_a_minute() {
 }
 
 #[test]
-fn who_has_it_is_not_sent_it_again() {
+fn a_recipient_that_has_the_message_is_not_sent_it_again() {
     let outbox = outbox(vec![item(1, None)]);
     let script = vec![
         (
@@ -261,58 +261,58 @@ fn refused(why: &str) -> Attempt {
     }
 }
 
-/// Refused for what it says.
-fn poison(why: &str) -> Attempt {
+/// Refused for its content.
+fn refused_content(why: &str) -> Attempt {
     Attempt {
         is_about_content: true,
         ..refused(why)
     }
 }
 
-fn taken() -> (bool, Attempt) {
+fn delivered() -> (bool, Attempt) {
     (true, Attempt::default())
 }
 
-/// What became of items since the last look, without the attempts.
-fn became(outbox: &Letters) -> Vec<String> {
+/// The outcomes since the last call, without the attempts.
+fn take_outcomes(outbox: &FakeOutbox) -> Vec<String> {
     let mut outcomes = std::mem::take(&mut *lock(&outbox.outcomes));
     outcomes.retain(|it| !it.starts_with("trying"));
     outcomes
 }
 
 /// An item as an earlier run left it.
-fn refused_item(id: i64, last: i64, days: u32, setup: u16) -> OutboxItem {
+fn refused_item(id: i64, last: i64, days: u32, config_fingerprint: u16) -> OutboxItem {
     let mut item = item(id, None);
     item.refusal = Some(DeliveryRefusal {
         since: 0,
         last,
         days,
         why: "no".to_owned(),
-        config_fingerprint: setup,
+        config_fingerprint,
     });
     item
 }
 
 #[test]
-fn what_is_refused_is_kept_and_shown_and_delays_nothing() {
+fn a_refused_event_stays_queued_is_reported_and_delays_no_other() {
     let outbox = outbox(vec![item(1, None)]);
-    let script = vec![(true, refused("HTTP 401")), taken()];
+    let script = vec![(true, refused("HTTP 401")), delivered()];
     let mut delivery = delivery(&outbox, script, 10);
     delivery.deliver_due(moment(0));
     delivery.deliver_due(moment(10));
-    assert_eq!(became(&outbox), ["refused [1]"]);
+    assert_eq!(take_outcomes(&outbox), ["refused [1]"]);
     let status = delivery.status();
     let now = status.get();
     assert_eq!((now.waiting, now.refused), (1, 1));
     assert_eq!(now.refusal.as_deref(), Some("HTTP 401"));
     assert_eq!(now.failure.map(|it| it.why).as_deref(), Some("HTTP 401"));
-    assert_eq!(now.last_delivered, None, "nobody has it");
+    assert_eq!(now.last_delivered, None, "not delivered");
     assert_eq!(delivery.deliver_due(moment(11)), limits::REFUSED_RETRY_POLL);
     // What is new goes at once, and the other stays in sight.
     lock(&outbox.items).push(item(2, None));
     delivery.deliver_due(moment(12));
     delivery.deliver_due(moment(22));
-    assert_eq!(became(&outbox), ["delivered [2]"]);
+    assert_eq!(take_outcomes(&outbox), ["delivered [2]"]);
     let now = status.get();
     assert_eq!(now.refused, 1);
     assert!(now.failure.is_some() && now.last_delivered.is_some());
@@ -321,19 +321,19 @@ fn what_is_refused_is_kept_and_shown_and_delays_nothing() {
     delivery.deliver_due(moment(DAY + 10));
     delivery.deliver_due(moment(DAY + 20));
     delivery.deliver_due(moment(DAY + 20));
-    assert_eq!(became(&outbox), ["delivered [3]", "delivered [1]"]);
+    assert_eq!(take_outcomes(&outbox), ["delivered [3]", "delivered [1]"]);
     assert_eq!(status.get().failure, None);
 }
 
 #[test]
-fn one_event_that_is_refused_takes_no_others_along() {
+fn a_batch_refused_for_its_content_is_split_into_single_events() {
     let items = (1..=4).map(|id| item(id, None)).collect();
     let outbox = outbox(items);
     let script = vec![
-        (true, poison("HTTP 413")),
-        taken(),
-        (true, poison("HTTP 413")),
-        taken(),
+        (true, refused_content("HTTP 413")),
+        delivered(),
+        (true, refused_content("HTTP 413")),
+        delivered(),
     ];
     let mut delivery = delivery(&outbox, script, 0);
     for _ in 0..5 {
@@ -346,16 +346,16 @@ fn one_event_that_is_refused_takes_no_others_along() {
         "delivered [3]",
         "delivered [4]",
     ];
-    assert_eq!(became(&outbox), expected);
+    assert_eq!(take_outcomes(&outbox), expected);
     assert_eq!(lock(&outbox.items)[0].id, 2);
 }
 
 #[test]
-fn a_refusal_that_is_not_about_the_message_is_not_asked_for_each_event() {
+fn a_batch_refused_for_other_reasons_is_not_split() {
     let outbox = outbox(vec![item(1, None), item(2, None)]);
     let mut delivery = delivery(&outbox, vec![(true, refused("HTTP 401"))], 0);
     delivery.deliver_due(moment(0));
-    assert_eq!(became(&outbox), ["refused [1]", "refused [2]"]);
+    assert_eq!(take_outcomes(&outbox), ["refused [1]", "refused [2]"]);
     assert_eq!(delivery.deliver_due(moment(1)), limits::REFUSED_RETRY_POLL);
     // Nor a day later: they go together.
     delivery.deliver_due(moment(DAY));
@@ -363,7 +363,7 @@ fn a_refusal_that_is_not_about_the_message_is_not_asked_for_each_event() {
 }
 
 #[test]
-fn who_refuses_a_message_keeps_nobody_else_from_it() {
+fn a_refusing_recipient_does_not_block_the_others() {
     let outbox = outbox(vec![item(1, None)]);
     let script = vec![
         (
@@ -373,11 +373,14 @@ fn who_refuses_a_message_keeps_nobody_else_from_it() {
                 ..refused("b@x: 550 no such user")
             },
         ),
-        taken(),
+        delivered(),
     ];
     let mut delivery = delivery(&outbox, script, 0);
     delivery.deliver_due(moment(0));
-    assert_eq!(became(&outbox), [r#"partly [1] ["a@x"]"#, "refused [1]"]);
+    assert_eq!(
+        take_outcomes(&outbox),
+        [r#"partly [1] ["a@x"]"#, "refused [1]"]
+    );
     let status = delivery.status().get();
     assert_eq!(status.refused, 1);
     assert!(status.last_delivered.is_some(), "one has it");
@@ -385,11 +388,11 @@ fn who_refuses_a_message_keeps_nobody_else_from_it() {
     lock(&outbox.items).push(item(2, None));
     delivery.deliver_due(moment(1));
     delivery.deliver_due(moment(DAY));
-    assert_eq!(became(&outbox), ["delivered [2]", "delivered [1]"]);
+    assert_eq!(take_outcomes(&outbox), ["delivered [2]", "delivered [1]"]);
 }
 
 #[test]
-fn it_is_tried_again_with_another_configuration_on_request_and_once_a_day() {
+fn refused_events_are_retried_on_a_new_configuration_on_request_and_daily() {
     let wall = moment(0).wall.second();
     let half_a_day = wall - DAY as i64 / 2;
     let rows = [
@@ -414,33 +417,40 @@ fn it_is_tried_again_with_another_configuration_on_request_and_once_a_day() {
         ),
         ("years ago", refused_item(1, 0, 3, 7), false, 0),
     ];
-    for (story, item, is_asked, due) in rows {
-        let is_daily = due > 0 || !(is_asked || story == "another configuration");
+    for (case, item, is_asked, due) in rows {
+        let is_daily = due > 0 || !(is_asked || case == "another configuration");
         let outbox = outbox(vec![item]);
         *lock(&outbox.is_asked) = is_asked;
         let mut delivery = delivery(&outbox, vec![(true, refused("still no"))], 0);
         if due > 0 {
             delivery.deliver_due(moment(0));
             delivery.deliver_due(moment(due - 1));
-            assert!(became(&outbox).is_empty(), "{story}: too early");
+            assert!(take_outcomes(&outbox).is_empty(), "{case}: too early");
         }
         delivery.deliver_due(moment(due));
-        assert_eq!(became(&outbox), ["refused [1]"], "{story}");
-        let refusal = lock(&outbox.items)[0].refusal.clone().expect("it is kept");
+        assert_eq!(take_outcomes(&outbox), ["refused [1]"], "{case}");
+        let refusal = lock(&outbox.items)[0]
+            .refusal
+            .clone()
+            .expect("it stays refused");
         assert_eq!(
             (refusal.days, refusal.config_fingerprint),
             (3 + u32::from(is_daily), 7),
-            "{story}"
+            "{case}"
         );
         delivery.deliver_due(moment(due + DAY - 1));
-        assert!(became(&outbox).is_empty(), "{story}: once a day");
+        assert!(take_outcomes(&outbox).is_empty(), "{case}: once a day");
         delivery.deliver_due(moment(due + DAY));
-        assert_eq!(became(&outbox), ["refused [1]"], "{story}: the day after");
+        assert_eq!(
+            take_outcomes(&outbox),
+            ["refused [1]"],
+            "{case}: the day after"
+        );
     }
 }
 
 #[test]
-fn after_fourteen_daily_retries_it_is_given_up_and_no_clock_hurries_that() {
+fn refused_events_are_given_up_after_fourteen_daily_retries_despite_clock_jumps() {
     let outbox = outbox(vec![item(1, None)]);
     let mut delivery = delivery(&outbox, vec![(true, refused("no"))], 0);
     delivery.deliver_due(moment(0));
@@ -455,13 +465,13 @@ fn after_fourteen_daily_retries_it_is_given_up_and_no_clock_hurries_that() {
             1 => vec!["refused [1]"],
             _ => Vec::new(),
         };
-        assert_eq!(became(&outbox), expected, "day {day}");
+        assert_eq!(take_outcomes(&outbox), expected, "day {day}");
         delivery.deliver_due(moment(day * DAY));
         let expected = match day {
             14 => "undelivered [1]",
             _ => "refused [1]",
         };
-        assert_eq!(became(&outbox), [expected], "day {day}");
+        assert_eq!(take_outcomes(&outbox), [expected], "day {day}");
     }
     let status = delivery.status().get();
     assert_eq!(
@@ -474,16 +484,16 @@ fn after_fourteen_daily_retries_it_is_given_up_and_no_clock_hurries_that() {
 #[test]
 fn a_retry_that_learns_nothing_comes_soon_again_and_holds_nothing_up() {
     let outbox = outbox(vec![refused_item(1, 0, 0, 6)]);
-    let script = vec![(false, again("no network")), taken(), taken()];
+    let script = vec![(false, again("no network")), delivered(), delivered()];
     let mut delivery = delivery(&outbox, script, 0);
     delivery.deliver_due(moment(0));
-    assert!(became(&outbox).is_empty());
+    assert!(take_outcomes(&outbox).is_empty());
     assert!(lock(&outbox.items)[0].refusal.is_some(), "still in sight");
     assert!(delivery.deliver_due(moment(1)) <= Duration::from_secs(59));
     lock(&outbox.items).push(item(2, None));
     delivery.deliver_due(moment(2));
     delivery.deliver_due(moment(60));
-    assert_eq!(became(&outbox), ["delivered [2]", "delivered [1]"]);
+    assert_eq!(take_outcomes(&outbox), ["delivered [2]", "delivered [1]"]);
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! Stories: what happens, and what people are told of it.
+//! Alert state machine tests: scenarios over time, and the events they produce.
 
 use super::*;
 use crate::domain::alert_event::AlertEvent;
@@ -16,8 +16,8 @@ const T0: i64 = 1_762_027_200_000;
 const MINUTE: u64 = 60;
 const HOUR: u64 = 3600;
 
-/// A node of which a story says how its parts are doing; time passes only when it is told.
-struct Story {
+/// Facts about a node, set by the test, and the alert state on a manual clock.
+struct Fixture {
     rules: AlertRules,
     snapshot: Snapshot,
     node: NodeFacts,
@@ -27,11 +27,11 @@ struct Story {
     state: AlertState,
     open: Vec<String>,
     changes_at: Option<Mono>,
-    asks_others: bool,
+    wants_probe: bool,
 }
 
-impl Story {
-    fn of(sources: usize, every: u64) -> Story {
+impl Fixture {
+    fn of(sources: usize, every: u64) -> Fixture {
         let plan = test_plan(sources, Duration::from_secs(every));
         let now = Moment {
             mono: Mono(1_000_000),
@@ -55,7 +55,7 @@ impl Story {
                 health: SourceHealth::default(),
             })
             .collect();
-        Story {
+        Fixture {
             rules: AlertRules::default(),
             snapshot,
             node: NodeFacts::default(),
@@ -65,12 +65,12 @@ impl Story {
             state: AlertState::new("one"),
             open: Vec::new(),
             changes_at: None,
-            asks_others: false,
+            wants_probe: false,
         }
     }
 
-    /// Looks once; what is told now.
-    fn look(&mut self) -> Vec<String> {
+    /// Runs one step and returns its events.
+    fn step(&mut self) -> Vec<String> {
         self.snapshot.at = self.now;
         let facts = AlertFacts {
             snapshot: &self.snapshot,
@@ -80,28 +80,28 @@ impl Story {
         let step = step(&self.rules, &self.state, self.now, &facts);
         self.state = step.state;
         self.changes_at = step.changes_at;
-        self.asks_others = step.wants_probe;
+        self.wants_probe = step.wants_probe;
         self.open = step.open.iter().map(|it| it.name.to_string()).collect();
-        let tell = |event: &AlertEvent| {
+        let describe = |event: &AlertEvent| {
             format!("{} {} #{}", event.kind.name(), event.alert, event.incident)
         };
-        step.events.iter().map(tell).collect()
+        step.events.iter().map(describe).collect()
     }
 
-    fn pass(&mut self, seconds: u64) {
+    fn advance(&mut self, seconds: u64) {
         let span = Duration::from_secs(seconds);
         self.now.mono = self.now.mono.after(span);
         self.now.wall = self.now.wall.after(span);
     }
 
-    /// Looks as often as `every`, for so long; what is told meanwhile.
-    fn watch(&mut self, seconds: u64, every: u64) -> Vec<String> {
-        let mut told = Vec::new();
+    /// Runs steps at every interval with unchanged facts and returns their events.
+    fn run_idle(&mut self, seconds: u64, every: u64) -> Vec<String> {
+        let mut events = Vec::new();
         for _ in 0..seconds / every {
-            self.pass(every);
-            told.extend(self.look());
+            self.advance(every);
+            events.extend(self.step());
         }
-        told
+        events
     }
 
     fn fails(&mut self, source: usize, cause: Cause) {
@@ -124,15 +124,15 @@ impl Story {
         health.last_attempt = Some(self.now);
     }
 
-    /// All sources do the same at each interval, for so long.
-    fn go_on(&mut self, seconds: u64, every: u64, act: impl Fn(&mut Story)) -> Vec<String> {
-        let mut told = Vec::new();
+    /// Applies `act` before each step and returns the events of all steps.
+    fn run(&mut self, seconds: u64, every: u64, act: impl Fn(&mut Fixture)) -> Vec<String> {
+        let mut events = Vec::new();
         for _ in 0..seconds / every {
-            self.pass(every);
+            self.advance(every);
             act(self);
-            told.extend(self.look());
+            events.extend(self.step());
         }
-        told
+        events
     }
 
     fn record(&mut self, key: &str, value: f64, stale: bool) {
@@ -148,10 +148,10 @@ impl Story {
         });
     }
 
-    /// The process ends and begins again, after so long.
+    /// Restarts the process after `seconds`; another `boot` is a reboot.
     fn restart(&mut self, seconds: u64, boot: &str) {
         let text = serde_json::to_string(&self.state).expect("a state is JSON");
-        self.pass(seconds);
+        self.advance(seconds);
         if boot != self.boot {
             self.now.mono = Mono(9_000);
             self.boot = boot.to_owned();
@@ -168,76 +168,76 @@ impl Story {
 const NOTHING: [&str; 0] = [];
 
 #[test]
-fn a_fast_source_alarms_after_a_streak_of_two_minutes_and_recovers_after_two_successes() {
-    let mut story = Story::of(1, 10);
-    story.works(0);
-    assert_eq!(story.go_on(120, 10, |it| it.fails(0, Cause::Dns)), NOTHING);
+fn a_fast_source_triggers_after_two_minutes_of_failures_and_recovers_after_two_successes() {
+    let mut fixture = Fixture::of(1, 10);
+    fixture.works(0);
+    assert_eq!(fixture.run(120, 10, |it| it.fails(0, Cause::Dns)), NOTHING);
     assert_eq!(
-        story.go_on(10, 10, |it| it.fails(0, Cause::Dns)),
+        fixture.run(10, 10, |it| it.fails(0, Cause::Dns)),
         ["trigger source:source0 #1"]
     );
-    assert_eq!(story.go_on(HOUR, 10, |it| it.fails(0, Cause::Dns)), NOTHING);
-    assert_eq!(story.go_on(10, 10, |it| it.works(0)), NOTHING);
-    assert_eq!(story.open, ["source:source0"]);
+    assert_eq!(fixture.run(HOUR, 10, |it| it.fails(0, Cause::Dns)), NOTHING);
+    assert_eq!(fixture.run(10, 10, |it| it.works(0)), NOTHING);
+    assert_eq!(fixture.open, ["source:source0"]);
     assert_eq!(
-        story.go_on(10, 10, |it| it.works(0)),
+        fixture.run(10, 10, |it| it.works(0)),
         ["recovery source:source0 #1"]
     );
-    assert_eq!(story.open, NOTHING);
+    assert_eq!(fixture.open, NOTHING);
 }
 
 #[test]
-fn a_slow_source_never_alarms_by_itself() {
-    let mut story = Story::of(1, HOUR);
-    let told = story.go_on(90 * 24 * HOUR, HOUR, |it| it.works(0));
-    assert_eq!(told, NOTHING);
-    // Three intervals without success are its patience.
-    let told = story.go_on(3 * HOUR, HOUR, |it| it.fails(0, Cause::Timeout));
-    assert_eq!(told, ["trigger source:source0 #1"]);
+fn a_slow_source_triggers_only_after_three_intervals_without_success() {
+    let mut fixture = Fixture::of(1, HOUR);
+    let events = fixture.run(90 * 24 * HOUR, HOUR, |it| it.works(0));
+    assert_eq!(events, NOTHING);
+    // It alerts after three intervals without success.
+    let events = fixture.run(3 * HOUR, HOUR, |it| it.fails(0, Cause::Timeout));
+    assert_eq!(events, ["trigger source:source0 #1"]);
 }
 
 #[test]
-fn four_failures_or_a_short_streak_are_not_news() {
-    let mut story = Story::of(1, 60);
-    story.works(0);
+fn four_failures_in_a_row_trigger_nothing() {
+    let mut fixture = Fixture::of(1, 60);
+    fixture.works(0);
     for _ in 0..50 {
-        let told = story.go_on(4 * 60, 60, |it| it.fails(0, Cause::Connect));
-        assert_eq!(told, NOTHING);
-        assert_eq!(story.go_on(60, 60, |it| it.works(0)), NOTHING);
+        let events = fixture.run(4 * 60, 60, |it| it.fails(0, Cause::Connect));
+        assert_eq!(events, NOTHING);
+        assert_eq!(fixture.run(60, 60, |it| it.works(0)), NOTHING);
     }
 }
 
 #[test]
-fn silence_alarms_even_if_no_fetch_ever_ended() {
-    let mut story = Story::of(1, 60);
-    story.look();
+fn a_source_that_never_finishes_a_fetch_triggers_an_alert() {
+    let mut fixture = Fixture::of(1, 60);
+    fixture.step();
     assert_eq!(
-        story.changes_at,
-        Some(story.started.after(Duration::from_secs(900)))
+        fixture.changes_at,
+        Some(fixture.started.after(Duration::from_secs(900)))
     );
-    assert_eq!(story.watch(899, 1), NOTHING);
-    assert_eq!(story.watch(1, 1), ["trigger source:source0 #1"]);
+    assert_eq!(fixture.run_idle(899, 1), NOTHING);
+    assert_eq!(fixture.run_idle(1, 1), ["trigger source:source0 #1"]);
 }
 
 #[test]
-fn one_success_that_holds_ends_the_alert_of_a_slow_source() {
-    let mut story = Story::of(1, HOUR);
-    story.works(0);
-    story.go_on(4 * HOUR, HOUR, |it| it.fails(0, Cause::Dns));
-    assert_eq!(story.open, ["source:source0"]);
-    assert_eq!(story.go_on(60, 60, |it| it.works(0)), NOTHING);
-    assert_eq!(story.watch(300, 60), ["recovery source:source0 #1"]);
+fn one_success_that_lasts_five_minutes_recovers_a_slow_source() {
+    let mut fixture = Fixture::of(1, HOUR);
+    fixture.works(0);
+    fixture.run(4 * HOUR, HOUR, |it| it.fails(0, Cause::Dns));
+    assert_eq!(fixture.open, ["source:source0"]);
+    assert_eq!(fixture.run(60, 60, |it| it.works(0)), NOTHING);
+    assert_eq!(fixture.run_idle(300, 60), ["recovery source:source0 #1"]);
 }
 
 #[test]
-fn reminders_come_at_widening_intervals() {
-    let mut story = Story::of(1, 60);
+fn reminder_intervals_grow_up_to_a_week() {
+    let mut fixture = Fixture::of(1, 60);
     let mut at = Vec::new();
     for minute in 0..30 * 24 * 60 {
-        story.pass(60);
-        story.fails(0, Cause::Dns);
-        for told in story.look() {
-            if told.starts_with("reminder") {
+        fixture.advance(60);
+        fixture.fails(0, Cause::Dns);
+        for event in fixture.step() {
+            if event.starts_with("reminder") {
                 at.push(minute / 60);
             }
         }
@@ -246,121 +246,121 @@ fn reminders_come_at_widening_intervals() {
 }
 
 #[test]
-fn when_everything_fails_at_once_there_is_one_alert_about_our_network() {
-    let mut story = Story::of(3, 60);
-    story.go_on(600, 60, |it| (0..3).for_each(|source| it.works(source)));
-    let down = |it: &mut Story| {
+fn when_all_sources_fail_at_once_only_the_network_alert_is_sent() {
+    let mut fixture = Fixture::of(3, 60);
+    fixture.run(600, 60, |it| (0..3).for_each(|source| it.works(source)));
+    let down = |it: &mut Fixture| {
         it.fails(0, Cause::Dns);
         it.fails(1, Cause::Connect);
         it.fails(2, Cause::Timeout);
     };
-    assert_eq!(story.go_on(6 * 60, 60, down), ["trigger network #1"]);
-    assert_eq!(story.go_on(2 * HOUR, 60, down), NOTHING);
-    assert_eq!(story.open, ["network"]);
-    // It is back; a source that stays silent is reported in its own time, not at once.
-    let told = story.go_on(2 * 60, 60, |it| {
+    assert_eq!(fixture.run(6 * 60, 60, down), ["trigger network #1"]);
+    assert_eq!(fixture.run(2 * HOUR, 60, down), NOTHING);
+    assert_eq!(fixture.open, ["network"]);
+    // The network is back; a source that still fails is reported after its own delay.
+    let events = fixture.run(2 * 60, 60, |it| {
         it.works(0);
         it.works(1);
     });
-    assert_eq!(told, ["recovery network #1"]);
-    let told = story.go_on(10 * 60, 60, |it| {
+    assert_eq!(events, ["recovery network #1"]);
+    let events = fixture.run(10 * 60, 60, |it| {
         it.works(0);
         it.works(1);
         it.fails(2, Cause::Timeout);
     });
-    assert_eq!(told, ["trigger source:source2 #2"]);
+    assert_eq!(events, ["trigger source:source2 #2"]);
 }
 
-/// A fast source and a slow one, both well; the fast one then fails for two minutes.
-fn a_fast_source_fails_beside_a_slow_one() -> Story {
-    let mut story = Story::of(2, 10);
-    story.snapshot.sources[1].every = Duration::from_secs(HOUR);
-    story.snapshot.sources[1].interval = Duration::from_secs(HOUR);
-    story.works(1);
-    story.go_on(600, 10, |it| it.works(0));
-    assert_eq!(story.go_on(120, 10, |it| it.fails(0, Cause::Dns)), NOTHING);
-    assert!(!story.asks_others, "two minutes are nobody's business");
-    assert_eq!(story.go_on(10, 10, |it| it.fails(0, Cause::Dns)), NOTHING);
-    assert!(story.asks_others);
-    story
+/// A fast source and a slow one that work; then the fast one fails for two minutes.
+fn fast_source_failing_beside_a_slow_one() -> Fixture {
+    let mut fixture = Fixture::of(2, 10);
+    fixture.snapshot.sources[1].every = Duration::from_secs(HOUR);
+    fixture.snapshot.sources[1].interval = Duration::from_secs(HOUR);
+    fixture.works(1);
+    fixture.run(600, 10, |it| it.works(0));
+    assert_eq!(fixture.run(120, 10, |it| it.fails(0, Cause::Dns)), NOTHING);
+    assert!(!fixture.wants_probe, "two minutes are too short");
+    assert_eq!(fixture.run(10, 10, |it| it.fails(0, Cause::Dns)), NOTHING);
+    assert!(fixture.wants_probe);
+    fixture
 }
 
 #[test]
-fn a_fast_and_a_slow_source_on_a_dead_network_are_one_alert() {
-    let mut story = a_fast_source_fails_beside_a_slow_one();
-    story.fails(1, Cause::Timeout);
-    assert_eq!(story.look(), ["trigger network #1"]);
-    assert!(!story.asks_others);
-    let told = story.go_on(24 * HOUR, 10, |it| {
+fn a_fast_and_a_slow_source_without_network_cause_one_alert() {
+    let mut fixture = fast_source_failing_beside_a_slow_one();
+    fixture.fails(1, Cause::Timeout);
+    assert_eq!(fixture.step(), ["trigger network #1"]);
+    assert!(!fixture.wants_probe);
+    let events = fixture.run(24 * HOUR, 10, |it| {
         it.fails(0, Cause::Dns);
         if it.now.mono.0 % 3_600_000 == 0 {
             it.fails(1, Cause::Timeout);
         }
     });
     assert!(
-        told.iter().all(|it| it == "reminder network #1"),
-        "{told:?}"
+        events.iter().all(|it| it == "reminder network #1"),
+        "{events:?}"
     );
-    story.works(1);
-    let told = story.go_on(70, 10, |it| it.works(0));
-    assert_eq!(told, ["recovery network #1"]);
-    assert_eq!(story.open, NOTHING);
+    fixture.works(1);
+    let events = fixture.run(70, 10, |it| it.works(0));
+    assert_eq!(events, ["recovery network #1"]);
+    assert_eq!(fixture.open, NOTHING);
 }
 
 #[test]
-fn a_slow_source_that_answers_shows_that_the_fast_one_fails_alone() {
-    let mut story = a_fast_source_fails_beside_a_slow_one();
-    story.works(1);
-    assert_eq!(story.look(), ["trigger source:source0 #1"]);
-    assert!(!story.asks_others);
+fn a_probe_that_succeeds_triggers_the_alert_of_the_failing_source() {
+    let mut fixture = fast_source_failing_beside_a_slow_one();
+    fixture.works(1);
+    assert_eq!(fixture.step(), ["trigger source:source0 #1"]);
+    assert!(!fixture.wants_probe);
 }
 
 #[test]
-fn a_source_waits_for_the_word_of_others_no_longer_than_its_silence_may_last() {
-    let mut story = a_fast_source_fails_beside_a_slow_one();
-    let told = story.go_on(950 - 130, 10, |it| it.fails(0, Cause::Dns));
-    assert_eq!(told, NOTHING);
-    let told = story.go_on(10, 10, |it| it.fails(0, Cause::Dns));
-    assert_eq!(told, ["trigger source:source0 #1"]);
-    assert_eq!(story.look(), NOTHING);
-    assert!(!story.asks_others);
+fn a_source_without_probe_results_triggers_after_its_own_silence_limit() {
+    let mut fixture = fast_source_failing_beside_a_slow_one();
+    let events = fixture.run(950 - 130, 10, |it| it.fails(0, Cause::Dns));
+    assert_eq!(events, NOTHING);
+    let events = fixture.run(10, 10, |it| it.fails(0, Cause::Dns));
+    assert_eq!(events, ["trigger source:source0 #1"]);
+    assert_eq!(fixture.step(), NOTHING);
+    assert!(!fixture.wants_probe);
 }
 
 #[test]
-fn what_a_server_answers_is_told_without_the_word_of_others() {
-    let mut story = Story::of(2, 10);
-    story.snapshot.sources[1].every = Duration::from_secs(HOUR);
-    story.snapshot.sources[1].interval = Duration::from_secs(HOUR);
-    story.works(1);
-    let told = story.go_on(130, 10, |it| it.fails(0, Cause::HttpStatus));
-    assert_eq!(told, ["trigger source:source0 #1"]);
+fn an_http_error_triggers_without_probing_other_sources() {
+    let mut fixture = Fixture::of(2, 10);
+    fixture.snapshot.sources[1].every = Duration::from_secs(HOUR);
+    fixture.snapshot.sources[1].interval = Duration::from_secs(HOUR);
+    fixture.works(1);
+    let events = fixture.run(130, 10, |it| it.fails(0, Cause::HttpStatus));
+    assert_eq!(events, ["trigger source:source0 #1"]);
 }
 
 #[test]
-fn a_source_that_answers_shows_that_it_is_not_the_network() {
-    let mut story = Story::of(3, 60);
-    story.go_on(600, 60, |it| (0..3).for_each(|source| it.works(source)));
-    let told = story.go_on(600, 60, |it| {
+fn one_source_that_responds_rules_out_a_network_outage() {
+    let mut fixture = Fixture::of(3, 60);
+    fixture.run(600, 60, |it| (0..3).for_each(|source| it.works(source)));
+    let events = fixture.run(600, 60, |it| {
         it.fails(0, Cause::Dns);
         it.fails(1, Cause::Connect);
         it.works(2);
     });
     assert_eq!(
-        told,
+        events,
         ["trigger source:source0 #1", "trigger source:source1 #2"]
     );
 }
 
 #[test]
-fn a_source_that_flaps_makes_one_mail_and_one_when_it_is_calm() {
-    let mut story = Story::of(1, 10);
-    let mut told = Vec::new();
+fn flapping_sends_one_event_and_one_recovery_after_the_cooldown() {
+    let mut fixture = Fixture::of(1, 10);
+    let mut events = Vec::new();
     for _ in 0..10 {
-        told.extend(story.go_on(5 * 60, 10, |it| it.fails(0, Cause::Dns)));
-        told.extend(story.go_on(5 * 60, 10, |it| it.works(0)));
+        events.extend(fixture.run(5 * 60, 10, |it| it.fails(0, Cause::Dns)));
+        events.extend(fixture.run(5 * 60, 10, |it| it.works(0)));
     }
     assert_eq!(
-        told,
+        events,
         [
             "trigger source:source0 #1",
             "recovery source:source0 #1",
@@ -369,65 +369,69 @@ fn a_source_that_flaps_makes_one_mail_and_one_when_it_is_calm() {
             "flapping source:source0 #3",
         ]
     );
-    assert_eq!(story.open, ["source:source0"]);
+    assert_eq!(fixture.open, ["source:source0"]);
     assert_eq!(
-        story.go_on(HOUR, 10, |it| it.works(0)),
+        fixture.run(HOUR, 10, |it| it.works(0)),
         ["recovery source:source0 #3"]
     );
-    // A new story begins after it.
+    // The next outage is a new incident.
     assert_eq!(
-        story.go_on(5 * 60, 10, |it| it.fails(0, Cause::Dns)),
+        fixture.run(5 * 60, 10, |it| it.fails(0, Cause::Dns)),
         ["trigger source:source0 #4"]
     );
 }
 
 #[test]
-fn a_restart_repeats_nothing_forgets_nothing_and_keeps_since() {
+fn a_restart_repeats_no_event_and_keeps_open_alerts_and_their_start() {
     for (pause, boot) in [(5, "one"), (5, "two"), (8 * HOUR, "two")] {
-        let mut story = Story::of(1, 10);
-        story.works(0);
-        let told = story.go_on(5 * 60, 10, |it| it.fails(0, Cause::Dns));
-        assert_eq!(told, ["trigger source:source0 #1"]);
-        let since = story.state.open()[0].since;
-        story.restart(pause, boot);
-        assert_eq!(story.state.open()[0].since, since, "before the first look");
-        assert_eq!(story.look(), NOTHING);
+        let mut fixture = Fixture::of(1, 10);
+        fixture.works(0);
+        let events = fixture.run(5 * 60, 10, |it| it.fails(0, Cause::Dns));
+        assert_eq!(events, ["trigger source:source0 #1"]);
+        let since = fixture.state.open()[0].since;
+        fixture.restart(pause, boot);
         assert_eq!(
-            story.open,
+            fixture.state.open()[0].since,
+            since,
+            "before the first step"
+        );
+        assert_eq!(fixture.step(), NOTHING);
+        assert_eq!(
+            fixture.open,
             ["source:source0"],
             "open at once, {pause} {boot}"
         );
-        let told = story.go_on(5 * 60, 10, |it| it.fails(0, Cause::Dns));
-        assert_eq!(told, NOTHING);
-        assert_eq!(story.state.open()[0].since, since);
-        let told = story.go_on(60, 10, |it| it.works(0));
-        assert_eq!(told, ["recovery source:source0 #1"]);
+        let events = fixture.run(5 * 60, 10, |it| it.fails(0, Cause::Dns));
+        assert_eq!(events, NOTHING);
+        assert_eq!(fixture.state.open()[0].since, since);
+        let events = fixture.run(60, 10, |it| it.works(0));
+        assert_eq!(events, ["recovery source:source0 #1"]);
     }
 }
 
 #[test]
-fn a_node_that_restarts_again_and_again_still_tells() {
-    let mut story = Story::of(1, 60);
-    let mut told = Vec::new();
+fn a_node_that_restarts_repeatedly_still_triggers() {
+    let mut fixture = Fixture::of(1, 60);
+    let mut events = Vec::new();
     for round in 0..6 {
-        told.extend(story.go_on(4 * 60, 60, |it| it.fails(0, Cause::Dns)));
-        story.restart(5, ["one", "two"][round % 2]);
+        events.extend(fixture.run(4 * 60, 60, |it| it.fails(0, Cause::Dns)));
+        fixture.restart(5, ["one", "two"][round % 2]);
     }
-    assert_eq!(told, ["trigger source:source0 #1"]);
+    assert_eq!(events, ["trigger source:source0 #1"]);
 }
 
 #[test]
-fn time_in_which_the_node_was_off_is_nobodys_outage() {
-    let mut story = Story::of(1, 60);
-    story.works(0);
-    story.go_on(2 * 60, 60, |it| it.fails(0, Cause::Dns));
-    story.restart(5 * HOUR, "two");
-    assert_eq!(story.go_on(60, 60, |it| it.fails(0, Cause::Dns)), NOTHING);
-    assert_eq!(story.go_on(60, 60, |it| it.works(0)), NOTHING);
+fn downtime_of_the_node_does_not_count_as_an_outage() {
+    let mut fixture = Fixture::of(1, 60);
+    fixture.works(0);
+    fixture.run(2 * 60, 60, |it| it.fails(0, Cause::Dns));
+    fixture.restart(5 * HOUR, "two");
+    assert_eq!(fixture.run(60, 60, |it| it.fails(0, Cause::Dns)), NOTHING);
+    assert_eq!(fixture.run(60, 60, |it| it.works(0)), NOTHING);
 }
 
 #[test]
-fn a_clock_that_jumps_fires_mutes_and_repeats_nothing() {
+fn wall_clock_jumps_trigger_mute_and_repeat_nothing() {
     for jump in [
         -20 * 365 * 24 * HOUR as i64,
         -90,
@@ -435,22 +439,22 @@ fn a_clock_that_jumps_fires_mutes_and_repeats_nothing() {
         3 * HOUR as i64,
         50 * 365 * 24 * HOUR as i64,
     ] {
-        let mut story = Story::of(1, 10);
+        let mut fixture = Fixture::of(1, 10);
         // 22:00 to 23:00 of the Saturday that the jumps of three hours lead into.
-        story.rules.mute = vec![MuteWindow::parse("Sat 22:00-23:30").expect("a window")];
-        story.go_on(600, 10, |it| it.works(0));
-        story.now.wall = Wall(story.now.wall.0 + jump * 1000);
-        assert_eq!(story.go_on(600, 10, |it| it.works(0)), NOTHING, "{jump}");
-        let told = story.go_on(140, 10, |it| it.fails(0, Cause::Dns));
-        assert_eq!(told, ["trigger source:source0 #1"], "{jump}");
-        story.now.wall = Wall(story.now.wall.0 - jump * 1000);
+        fixture.rules.mute = vec![MuteWindow::parse("Sat 22:00-23:30").expect("a window")];
+        fixture.run(600, 10, |it| it.works(0));
+        fixture.now.wall = Wall(fixture.now.wall.0 + jump * 1000);
+        assert_eq!(fixture.run(600, 10, |it| it.works(0)), NOTHING, "{jump}");
+        let events = fixture.run(140, 10, |it| it.fails(0, Cause::Dns));
+        assert_eq!(events, ["trigger source:source0 #1"], "{jump}");
+        fixture.now.wall = Wall(fixture.now.wall.0 - jump * 1000);
         assert_eq!(
-            story.go_on(600, 10, |it| it.fails(0, Cause::Dns)),
+            fixture.run(600, 10, |it| it.fails(0, Cause::Dns)),
             NOTHING,
             "{jump}"
         );
         assert_eq!(
-            story.go_on(20, 10, |it| it.works(0)),
+            fixture.run(20, 10, |it| it.works(0)),
             ["recovery source:source0 #1"],
             "{jump}"
         );
@@ -458,47 +462,47 @@ fn a_clock_that_jumps_fires_mutes_and_repeats_nothing() {
 }
 
 #[test]
-fn an_incident_before_the_clock_is_set_gets_its_true_beginning_when_it_is() {
-    let mut story = Story::of(1, 10);
-    story.now.trust = ClockTrust::Untrusted;
-    story.now.wall = Wall(0);
-    story.works(0);
-    story.go_on(200, 10, |it| it.fails(0, Cause::Dns));
-    assert!(!story.state.open()[0].since_is_trusted);
-    story.now.wall = Wall(T0);
-    story.now.trust = ClockTrust::Trusted;
-    story.look();
-    let open = &story.state.open()[0];
+fn the_start_of_an_incident_is_corrected_once_the_clock_is_trusted() {
+    let mut fixture = Fixture::of(1, 10);
+    fixture.now.trust = ClockTrust::Untrusted;
+    fixture.now.wall = Wall(0);
+    fixture.works(0);
+    fixture.run(200, 10, |it| it.fails(0, Cause::Dns));
+    assert!(!fixture.state.open()[0].since_is_trusted);
+    fixture.now.wall = Wall(T0);
+    fixture.now.trust = ClockTrust::Trusted;
+    fixture.step();
+    let open = &fixture.state.open()[0];
     assert!(open.since_is_trusted);
     assert_eq!(open.since, Wall(T0 - 190_000));
 }
 
 #[test]
-fn in_a_window_of_maintenance_nothing_is_told_and_what_lasts_is_told_after_it() {
-    let mut story = Story::of(1, 60);
+fn a_mute_window_delays_alerts_that_outlast_it_and_drops_the_others() {
+    let mut fixture = Fixture::of(1, 60);
     // It is 20:00; the window is from 20:05 to 21:00.
-    story.rules.mute = vec![MuteWindow::parse("Sat 20:05-21:00").expect("a window")];
-    story.go_on(5 * 60, 60, |it| it.works(0));
+    fixture.rules.mute = vec![MuteWindow::parse("Sat 20:05-21:00").expect("a window")];
+    fixture.run(5 * 60, 60, |it| it.works(0));
     assert_eq!(
-        story.go_on(20 * 60, 60, |it| it.fails(0, Cause::Connect)),
+        fixture.run(20 * 60, 60, |it| it.fails(0, Cause::Connect)),
         NOTHING
     );
-    assert_eq!(story.go_on(60, 60, |it| it.works(0)), NOTHING);
+    assert_eq!(fixture.run(60, 60, |it| it.works(0)), NOTHING);
     assert_eq!(
-        story.go_on(33 * 60, 60, |it| it.fails(0, Cause::Connect)),
+        fixture.run(33 * 60, 60, |it| it.fails(0, Cause::Connect)),
         NOTHING
     );
-    assert_eq!(story.open, NOTHING);
+    assert_eq!(fixture.open, NOTHING);
     assert_eq!(
-        story.go_on(60, 60, |it| it.fails(0, Cause::Connect)),
+        fixture.run(60, 60, |it| it.fails(0, Cause::Connect)),
         ["trigger source:source0 #1"]
     );
 }
 
 #[test]
-fn a_value_alarms_once_it_is_outside_for_long_without_a_break() {
-    let mut story = Story::of(1, 60);
-    story.rules.values = vec![ValueRule {
+fn a_value_triggers_after_being_out_of_range_for_the_whole_hold_time() {
+    let mut fixture = Fixture::of(1, 60);
+    fixture.rules.values = vec![ValueRule {
         key: "t".into(),
         above: Some(30.0),
         below: None,
@@ -506,7 +510,7 @@ fn a_value_alarms_once_it_is_outside_for_long_without_a_break() {
         hold: Duration::from_secs(600),
     }];
     let mut at = |value: f64, minutes: u64| {
-        story.go_on(minutes * MINUTE, MINUTE, |it| {
+        fixture.run(minutes * MINUTE, MINUTE, |it| {
             it.works(0);
             it.record("t", value, false);
         })
@@ -519,62 +523,65 @@ fn a_value_alarms_once_it_is_outside_for_long_without_a_break() {
 }
 
 #[test]
-fn what_a_value_must_do_to_be_good_again() {
-    let mut story = Story::of(1, 60);
-    story.rules.values = vec![ValueRule {
+fn a_value_recovers_beyond_its_hysteresis_and_not_while_stale() {
+    let mut fixture = Fixture::of(1, 60);
+    fixture.rules.values = vec![ValueRule {
         key: "t".into(),
         above: Some(30.0),
         below: Some(5.0),
         hysteresis: 1.0,
         hold: Duration::from_secs(600),
     }];
-    let at = |story: &mut Story, value: f64, stale: bool, minutes: u64| {
-        story.go_on(minutes * MINUTE, MINUTE, |it| {
+    let at = |fixture: &mut Fixture, value: f64, stale: bool, minutes: u64| {
+        fixture.run(minutes * MINUTE, MINUTE, |it| {
             it.works(0);
             it.record("t", value, stale);
         })
     };
     assert_eq!(
-        at(&mut story, 31.0, false, 11),
+        at(&mut fixture, 31.0, false, 11),
         ["trigger value:t<5|>30 #1"]
     );
     assert_eq!(
-        at(&mut story, 29.5, false, 60),
+        at(&mut fixture, 29.5, false, 60),
         NOTHING,
         "within the hysteresis"
     );
     assert_eq!(
-        at(&mut story, 20.0, true, 60),
+        at(&mut fixture, 20.0, true, 60),
         NOTHING,
         "stale proves nothing"
     );
-    assert_eq!(story.open, ["value:t<5|>30"]);
+    assert_eq!(fixture.open, ["value:t<5|>30"]);
     assert_eq!(
-        at(&mut story, 28.9, false, 2),
+        at(&mut fixture, 28.9, false, 2),
         ["recovery value:t<5|>30 #1"]
     );
-    assert_eq!(at(&mut story, 4.9, false, 11), ["trigger value:t<5|>30 #2"]);
+    assert_eq!(
+        at(&mut fixture, 4.9, false, 11),
+        ["trigger value:t<5|>30 #2"]
+    );
 }
 
 #[test]
-fn storage_clock_displays_and_delivery_are_watched_too() {
-    let mut story = Story::of(1, 60);
-    story.rules.displays = vec![DisplayRule {
+fn storage_clock_display_and_delivery_alerts_trigger_and_recover() {
+    let mut fixture = Fixture::of(1, 60);
+    fixture.rules.displays = vec![DisplayRule {
         name: "hall".into(),
         silent_for: Duration::from_secs(HOUR),
     }];
-    let works = |it: &mut Story| it.works(0);
-    story.node.storage = Some("the card is read-only.".to_owned());
-    assert_eq!(story.go_on(4 * 60, 60, works), ["trigger storage #1"]);
-    story.node.storage = None;
-    assert_eq!(story.go_on(2 * 60, 60, works), ["recovery storage #1"]);
-    story.now.trust = ClockTrust::Untrusted;
-    assert_eq!(story.go_on(HOUR, 60, works), ["trigger display:hall #2"]);
-    assert_eq!(story.go_on(10 * 60, 60, works), ["trigger clock #3"]);
-    story.now.trust = ClockTrust::Trusted;
-    story.node.displays = vec![("hall".into(), Duration::from_secs(3))];
+    let works = |it: &mut Fixture| it.works(0);
+    fixture.node.storage = Some("the card is read-only.".to_owned());
+    assert_eq!(fixture.run(4 * 60, 60, works), ["trigger storage #1"]);
+    fixture.node.storage = None;
+    assert_eq!(fixture.run(2 * 60, 60, works), ["recovery storage #1"]);
+    fixture.now.trust = ClockTrust::Untrusted;
+    assert_eq!(fixture.run(HOUR, 60, works), ["trigger display:hall #2"]);
+    assert_eq!(fixture.run(10 * 60, 60, works), ["trigger clock #3"]);
+    fixture.now.trust = ClockTrust::Trusted;
+    fixture.node.displays = vec![("hall".into(), Duration::from_secs(3))];
     assert_eq!(
-        story.go_on(2 * 60, 60, works),
+        fixture.run(2 * 60, 60, works),
         ["recovery clock #3", "recovery display:hall #2"]
     );
     let mail = |failure| ChannelFacts {
@@ -583,93 +590,99 @@ fn storage_clock_displays_and_delivery_are_watched_too() {
         failure,
     };
     let failure = DeliveryFailure {
-        since: story.now.mono,
+        since: fixture.now.mono,
         why: "AUTH: refused.".to_owned(),
     };
-    story.node.channels = vec![mail(Some(failure))];
-    assert_eq!(story.go_on(10 * 60, 60, works), ["trigger mail #4"]);
-    story.node.channels = vec![mail(None)];
-    assert_eq!(story.go_on(60, 60, works), ["recovery mail #4"]);
+    fixture.node.channels = vec![mail(Some(failure))];
+    assert_eq!(fixture.run(10 * 60, 60, works), ["trigger mail #4"]);
+    fixture.node.channels = vec![mail(None)];
+    assert_eq!(fixture.run(60, 60, works), ["recovery mail #4"]);
 }
 
 #[test]
-fn a_damaged_database_is_told_once_and_is_over_after_an_hour() {
-    let mut story = Story::of(1, 60);
-    let works = |it: &mut Story| it.works(0);
-    story.go_on(600, 60, works);
-    let salvaged = |since: Mono, is_over: bool| {
-        let aside = "/data/node.db.damaged-20251101".to_owned();
+fn a_damaged_database_triggers_once_and_recovers_an_hour_after_salvage() {
+    let mut fixture = Fixture::of(1, 60);
+    let works = |it: &mut Fixture| it.works(0);
+    fixture.run(600, 60, works);
+    let salvaged = |since: Mono, is_complete: bool| {
         Some(Salvaged {
             since,
-            quarantine_path: aside,
-            is_complete: is_over,
+            quarantine_path: "/data/node.db.damaged-20251101".to_owned(),
+            is_complete,
         })
     };
-    let since = story.now.mono;
-    story.node.salvage = salvaged(since, false);
-    assert_eq!(story.look(), ["trigger database #1"]);
-    let words = &story.state.open()[0].message;
-    assert!(words.contains("/data/node.db.damaged-20251101"), "{words}");
-    assert_eq!(story.go_on(2 * HOUR, 60, works), NOTHING, "still under way");
-    // The process ends; the next one says after a moment that it goes on with it.
-    story.node.salvage = None;
-    story.restart(5, "two");
-    assert_eq!(story.look(), NOTHING);
-    let since = story.now.mono;
-    story.node.salvage = salvaged(since, true);
-    assert_eq!(story.go_on(HOUR - 60, 60, works), NOTHING);
-    assert_eq!(story.go_on(3 * 60, 60, works), ["recovery database #1"]);
-    assert_eq!(story.go_on(24 * HOUR, 60, works), NOTHING);
+    let since = fixture.now.mono;
+    fixture.node.salvage = salvaged(since, false);
+    assert_eq!(fixture.step(), ["trigger database #1"]);
+    let message = &fixture.state.open()[0].message;
+    assert!(
+        message.contains("/data/node.db.damaged-20251101"),
+        "{message}"
+    );
+    assert_eq!(
+        fixture.run(2 * HOUR, 60, works),
+        NOTHING,
+        "the salvage still runs"
+    );
+    // After a restart the salvage is reported again only once it has resumed.
+    fixture.node.salvage = None;
+    fixture.restart(5, "two");
+    assert_eq!(fixture.step(), NOTHING);
+    let since = fixture.now.mono;
+    fixture.node.salvage = salvaged(since, true);
+    assert_eq!(fixture.run(HOUR - 60, 60, works), NOTHING);
+    assert_eq!(fixture.run(3 * 60, 60, works), ["recovery database #1"]);
+    assert_eq!(fixture.run(24 * HOUR, 60, works), NOTHING);
 }
 
 #[test]
-fn a_bad_value_is_not_among_the_last_good_ones() {
-    let mut story = Story::of(1, 10);
-    story.rules.values = vec![ValueRule {
+fn an_out_of_range_value_is_not_listed_as_last_good() {
+    let mut fixture = Fixture::of(1, 10);
+    fixture.rules.values = vec![ValueRule {
         key: "t".into(),
         above: Some(30.0),
         below: None,
         hysteresis: 0.0,
         hold: Duration::ZERO,
     }];
-    story.record("t", 31.0, false);
+    fixture.record("t", 31.0, false);
     let facts = AlertFacts {
-        snapshot: &story.snapshot,
-        started: story.started,
-        node: &story.node,
+        snapshot: &fixture.snapshot,
+        started: fixture.started,
+        node: &fixture.node,
     };
-    let step = step(&story.rules, &story.state, story.now, &facts);
+    let step = step(&fixture.rules, &fixture.state, fixture.now, &facts);
     assert_eq!(step.events.len(), 1);
     assert_eq!(step.events[0].text.cause, "it is 31 °C");
     assert_eq!(step.events[0].last_good, []);
 }
 
 #[test]
-fn what_can_be_counted_is_good_again_after_as_many_or_after_five_minutes() {
+fn a_value_recovers_after_three_good_readings_or_one_that_lasts_five_minutes() {
     let readings = |every: u64| {
-        let mut story = Story::of(1, 10);
-        story.rules.recover_after = 3;
-        story.rules.values = vec![ValueRule {
+        let mut fixture = Fixture::of(1, 10);
+        fixture.rules.recover_after = 3;
+        fixture.rules.values = vec![ValueRule {
             key: "t".into(),
             above: Some(30.0),
             below: None,
             hysteresis: 0.0,
             hold: Duration::ZERO,
         }];
-        story.record("t", 31.0, false);
-        assert_eq!(story.look(), ["trigger value:t>30 #1"]);
-        story.pass(every);
-        story.record("t", 20.0, false);
-        story.look();
-        let began = story.now.mono;
-        // Looked at often, which is no new reading.
+        fixture.record("t", 31.0, false);
+        assert_eq!(fixture.step(), ["trigger value:t>30 #1"]);
+        fixture.advance(every);
+        fixture.record("t", 20.0, false);
+        fixture.step();
+        let began = fixture.now.mono;
+        // Steps without a new reading do not count.
         for second in 1..1_000 {
-            story.pass(1);
+            fixture.advance(1);
             if second % every == 0 {
-                story.record("t", 20.0, false);
+                fixture.record("t", 20.0, false);
             }
-            if !story.look().is_empty() {
-                return story.now.mono.since(began).as_secs();
+            if !fixture.step().is_empty() {
+                return fixture.now.mono.since(began).as_secs();
             }
         }
         panic!("it is good again");
@@ -679,9 +692,9 @@ fn what_can_be_counted_is_good_again_after_as_many_or_after_five_minutes() {
 }
 
 #[test]
-fn answers_that_are_no_longer_as_described_are_told_when_they_stay_so() {
-    let mut story = Story::of(1, 60);
-    let drifts = |it: &mut Story| {
+fn schema_drift_triggers_after_fifteen_minutes() {
+    let mut fixture = Fixture::of(1, 60);
+    let drifts = |it: &mut Fixture| {
         it.works(0);
         it.snapshot.sources[0].health.issues = vec![Issue {
             reason: Reason::WrongType,
@@ -691,34 +704,33 @@ fn answers_that_are_no_longer_as_described_are_told_when_they_stay_so() {
             found: "a text".to_owned(),
         }];
     };
-    assert_eq!(story.go_on(15 * 60, 60, drifts), NOTHING);
-    assert_eq!(story.go_on(60, 60, drifts), ["trigger schema:source0 #1"]);
+    assert_eq!(fixture.run(15 * 60, 60, drifts), NOTHING);
+    assert_eq!(fixture.run(60, 60, drifts), ["trigger schema:source0 #1"]);
 }
 
 #[test]
-fn what_is_no_longer_configured_is_said_and_closed() {
-    let mut story = Story::of(2, 60);
-    story.go_on(10 * 60, 60, |it| {
+fn the_alert_of_a_removed_source_is_closed_with_an_event() {
+    let mut fixture = Fixture::of(2, 60);
+    fixture.run(10 * 60, 60, |it| {
         it.fails(0, Cause::HttpStatus);
         it.works(1);
     });
-    assert_eq!(story.open, ["source:source0"]);
-    story.snapshot.sources.remove(0);
-    assert_eq!(story.look(), ["unwatched source:source0 #1"]);
-    assert_eq!(story.open, NOTHING);
+    assert_eq!(fixture.open, ["source:source0"]);
+    fixture.snapshot.sources.remove(0);
+    assert_eq!(fixture.step(), ["unwatched source:source0 #1"]);
+    assert_eq!(fixture.open, NOTHING);
 }
 
 #[test]
-fn displays_get_short_ascii() {
-    let words = ascii_line("Außentemperatur-Fühler am Nordhaus: no data");
-    assert_eq!(words, "Au?entemperatur-F?hler am Nordha");
+fn the_alert_line_for_displays_is_short_ascii() {
+    let short = ascii_line("Außentemperatur-Fühler am Nordhaus: no data");
+    assert_eq!(short, "Au?entemperatur-F?hler am Nordha");
 }
 
-/// A year of a house whose parts come and go: no more mail than there is news, and
-/// every trigger has its end.
+/// A year of random outages: a bounded number of events, and every trigger has its recovery.
 #[test]
-fn over_a_year_every_incident_that_begins_also_ends() {
-    let mut story = Story::of(4, 15 * MINUTE);
+fn every_incident_of_a_simulated_year_ends() {
+    let mut fixture = Fixture::of(4, 15 * MINUTE);
     let mut seed: u64 = 42;
     let mut random = move || {
         seed ^= seed << 13;
@@ -728,36 +740,37 @@ fn over_a_year_every_incident_that_begins_also_ends() {
     };
     let mut down_until = [0u64; 4];
     let mut open: BTreeMap<String, u64> = BTreeMap::new();
-    let mut told = 0;
+    let mut event_count = 0;
     for quarter in 0..365 * 24 * 4u64 {
-        story.pass(15 * MINUTE);
+        fixture.advance(15 * MINUTE);
         for (source, down_until) in down_until.iter_mut().enumerate() {
             if random() % 1000 == 0 {
                 *down_until = quarter + 1 + random() % 60;
             }
-            match quarter < *down_until {
-                true => story.fails(source, Cause::Timeout),
-                false => story.works(source),
+            if quarter < *down_until {
+                fixture.fails(source, Cause::Timeout);
+            } else {
+                fixture.works(source);
             }
         }
-        for event in story.look() {
-            told += 1;
-            let words: Vec<&str> = event.split(' ').collect();
-            let incident: u64 = words[2][1..].parse().expect("a number");
-            match words[0] {
+        for event in fixture.step() {
+            event_count += 1;
+            let fields: Vec<&str> = event.split(' ').collect();
+            let incident: u64 = fields[2][1..].parse().expect("a number");
+            match fields[0] {
                 "trigger" | "flapping" => {
-                    assert_eq!(open.insert(words[1].to_owned(), incident), None, "{event}");
+                    assert_eq!(open.insert(fields[1].to_owned(), incident), None, "{event}");
                 }
                 "recovery" => {
-                    assert_eq!(open.remove(words[1]), Some(incident), "{event}");
+                    assert_eq!(open.remove(fields[1]), Some(incident), "{event}");
                 }
-                _ => assert_eq!(open.get(words[1]), Some(&incident), "{event}"),
+                _ => assert_eq!(open.get(fields[1]), Some(&incident), "{event}"),
             }
         }
     }
-    let silent = story.go_on(2 * HOUR, 15 * MINUTE, |it| {
+    let silent = fixture.run(2 * HOUR, 15 * MINUTE, |it| {
         (0..4).for_each(|at| it.works(at))
     });
     assert_eq!(open.len(), silent.len());
-    assert!((50..1500).contains(&told), "{told}");
+    assert!((50..1500).contains(&event_count), "{event_count}");
 }

@@ -1,6 +1,6 @@
-//! A month of four sources in a moment: outages, 304s, a source with a time of its own, mute
-//! windows, a restart, a reboot into 1970, and a wall clock that jumps. Test-only; the same
-//! month with a good clock is what it is judged by.
+//! Simulated month of four sources: outages, 304 responses, a source with its own timestamps, mute
+//! windows, a restart, a reboot with the clock at 1970, and wall clock jumps. Test-only. The same
+//! month with a correct clock gives the expected results.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,37 +21,37 @@ const DAY: u64 = 24 * HOUR;
 const TEN_YEARS: i64 = 3_652 * 86_400_000;
 const T0: i64 = 1_761_854_400_000;
 
-/// When the power is cut; the machine is on again at once, and knows no time for a while.
+/// Time of a power cut. The machine restarts at once, without a set clock for a few minutes.
 const REBOOT: u64 = 20 * DAY + 90_000;
 const SOURCES: usize = 4;
 
-/// What must not depend on the wall clock.
+/// The results that must not depend on the wall clock.
 #[derive(Default)]
 struct MonthLog {
     /// Time since the month began, alert and kind of every event.
     events: Vec<(u64, String, &'static str)>,
-    /// Time, key and staleness whenever that turns.
+    /// Time, key and staleness at each change of staleness.
     stale_changes: Vec<(u64, usize, bool)>,
     /// Observed second of every row.
     observed: Vec<(usize, i64)>,
     /// Attempts and failures by source since the reboot.
     attempts: Vec<u64>,
     failures: Vec<u64>,
-    /// Answers with readings by source, in all.
-    answers: [u64; SOURCES],
+    /// Responses with readings by source, over the whole month.
+    responses: [u64; SOURCES],
 }
 
 fn good_clock(ms: u64) -> Moment {
     Moment {
-        // A boot's steady clock begins at zero.
+        // The monotonic clock starts at zero on each boot.
         mono: Mono(ms.checked_sub(REBOOT).unwrap_or(ms)),
         wall: Wall(T0 + i64::try_from(ms).expect("a month")),
         trust: ClockTrust::Trusted,
     }
 }
 
-/// Ten years ahead on some days, behind on others, and nobody's word for half an hour.
-fn wild_clock(ms: u64) -> Moment {
+/// Ten years ahead on some days, behind on others, and untrusted for half an hour on others.
+fn jumping_clock(ms: u64) -> Moment {
     let mut now = good_clock(ms);
     now.wall.0 += match ms / DAY {
         4 | 11..=13 | 21 => TEN_YEARS,
@@ -61,7 +61,7 @@ fn wild_clock(ms: u64) -> Moment {
     if ms / DAY % 5 == 2 && ms % DAY < HOUR / 2 {
         now.trust = ClockTrust::Untrusted;
     }
-    // No battery: the clock stands at 1970 until it is set.
+    // No battery: the clock starts at 1970 until it is set.
     if (REBOOT..REBOOT + 4 * MINUTE).contains(&ms) {
         now.wall.0 = i64::try_from(ms - REBOOT).expect("minutes");
         now.trust = ClockTrust::Untrusted;
@@ -70,14 +70,15 @@ fn wild_clock(ms: u64) -> Moment {
 }
 
 /// Source 0 is down for hours around jumps, once within a mute window; source 1 says 304
-/// between changes; source 3 says its own time, moves it each half hour, and stands still once.
+/// between changes; source 3 sends its own timestamps, which advance every half hour and stop
+/// advancing once.
 fn outcome(source: usize, ms: u64) -> FetchOutcome {
     let is_down = [
         (4 * DAY - HOUR, 4 * DAY + 5 * HOUR),
         (17 * DAY, 17 * DAY + 9 * HOUR),
         // Within the mute window, and over before it ends.
         (24 * DAY + 13 * HOUR, 24 * DAY + 15 * HOUR),
-        // It begins in one and outlasts it.
+        // Begins in a mute window and outlasts it.
         (27 * DAY + 14 * HOUR, 27 * DAY + 18 * HOUR),
     ]
     .iter()
@@ -100,11 +101,11 @@ fn outcome(source: usize, ms: u64) -> FetchOutcome {
     }
 }
 
-/// The source's own clock: right, to the half hour, but for six hours in which it stands.
+/// The source's timestamp: correct to the half hour, except for six hours in which it is frozen.
 fn own_time(ms: u64) -> i64 {
-    let stands = 9 * DAY..9 * DAY + 6 * HOUR;
-    let ms = if stands.contains(&ms) {
-        stands.start
+    let frozen = 9 * DAY..9 * DAY + 6 * HOUR;
+    let ms = if frozen.contains(&ms) {
+        frozen.start
     } else {
         ms
     };
@@ -126,12 +127,12 @@ fn simulate_month(clock: fn(u64) -> Moment) -> MonthLog {
     let mut ledger = Ledger::new(plan.clone());
     let mut state = AlertState::new("boot");
     let mut due = [0; SOURCES];
-    let mut looks_at = u64::MAX;
+    let mut next_step = u64::MAX;
     let mut was_stale = [false; SOURCES];
     let mut restarts = 0;
-    let mut told = MonthLog::default();
+    let mut log = MonthLog::default();
     loop {
-        let ms = due.into_iter().chain([looks_at]).min().expect("four");
+        let ms = due.into_iter().chain([next_step]).min().expect("four");
         if ms >= 30 * DAY {
             break;
         }
@@ -167,7 +168,7 @@ fn simulate_month(clock: fn(u64) -> Moment) -> MonthLog {
                 continue;
             }
             let outcome = outcome(source, ms);
-            told.answers[source] += u64::from(matches!(outcome, FetchOutcome::Readings { .. }));
+            log.responses[source] += u64::from(matches!(outcome, FetchOutcome::Readings { .. }));
             let rows = ledger.apply(Observation {
                 source,
                 at: now,
@@ -180,7 +181,7 @@ fn simulate_month(clock: fn(u64) -> Moment) -> MonthLog {
                 skipped_polls: 0,
                 upstream: None,
             });
-            told.observed
+            log.observed
                 .extend(rows.iter().map(|row| (source, row.stamp.observed.second())));
             let health = &ledger.snapshot(now).sources[source].health;
             let wait = next_wait(every[source], health.failures_in_a_row, None, 0.0);
@@ -190,7 +191,7 @@ fn simulate_month(clock: fn(u64) -> Moment) -> MonthLog {
         for (index, record) in snapshot.records.iter().enumerate() {
             if record.stale != was_stale[index] {
                 was_stale[index] = record.stale;
-                told.stale_changes.push((ms, index, record.stale));
+                log.stale_changes.push((ms, index, record.stale));
             }
         }
         let facts = AlertFacts {
@@ -201,65 +202,70 @@ fn simulate_month(clock: fn(u64) -> Moment) -> MonthLog {
         let step = alert::step(&rules, &state, now, &facts);
         state = step.state;
         let events = step.events.into_iter();
-        told.events
+        log.events
             .extend(events.map(|event| (ms, event.alert, event.kind.name())));
-        let looks = snapshot.changes_at.into_iter().chain(step.changes_at);
+        let next_changes = snapshot.changes_at.into_iter().chain(step.changes_at);
         // From this boot's time to the month's.
         let began = ms - now.mono.0;
-        looks_at = looks
+        next_step = next_changes
             .min()
             .map_or(u64::MAX, |at| (began + at.0).max(ms + 1));
-        // A power cut is nobody's deadline.
+        // No deadline falls on the power cut, so it is added here.
         if ms < REBOOT {
-            looks_at = looks_at.min(REBOOT);
+            next_step = next_step.min(REBOOT);
         }
         let sources = snapshot.sources.iter();
-        told.attempts = sources.clone().map(|it| it.health.attempts).collect();
-        told.failures = sources
+        log.attempts = sources.clone().map(|it| it.health.attempts).collect();
+        log.failures = sources
             .map(|it| it.health.failures.values().sum())
             .collect();
     }
-    told
+    log
 }
 
 #[test]
-fn a_clock_that_jumps_by_years_changes_nothing_in_a_month() {
+fn wall_clock_jumps_of_years_change_no_result_of_a_month() {
     let good = simulate_month(good_clock);
-    let wild = simulate_month(wild_clock);
-    // After the reboot what is restored is stale until the clock is set or news comes.
-    let doubt = REBOOT..REBOOT + 15 * MINUTE;
-    let turns = |told: &MonthLog| -> Vec<_> {
-        let turns = told.stale_changes.iter().copied();
-        turns.filter(|turn| !doubt.contains(&turn.0)).collect()
+    let jumping = simulate_month(jumping_clock);
+    // After the reboot restored records are stale until the clock is set or new readings arrive.
+    let after_reboot = REBOOT..REBOOT + 15 * MINUTE;
+    let stale_changes = |log: &MonthLog| -> Vec<_> {
+        let changes = log.stale_changes.iter().copied();
+        changes
+            .filter(|change| !after_reboot.contains(&change.0))
+            .collect()
     };
-    assert_eq!(turns(&wild), turns(&good));
-    assert_eq!(wild.events, good.events);
+    assert_eq!(stale_changes(&jumping), stale_changes(&good));
+    assert_eq!(jumping.events, good.events);
     assert_eq!(
-        (&wild.attempts, &wild.failures),
+        (&jumping.attempts, &jumping.failures),
         (&good.attempts, &good.failures)
     );
     assert!(
-        wild.observed == good.observed,
+        jumping.observed == good.observed,
         "the same rows, stamped alike"
     );
 
     let of = |source: usize| good.observed.iter().filter(move |row| row.0 == source);
     let own: Vec<i64> = of(3).map(|row| row.1).collect();
-    // News each half hour, but for the six hours in which its clock stood.
+    // New readings every half hour, except for the six hours in which its timestamp was frozen.
     assert_eq!(own.len(), 30 * 48 - 11);
     assert!(own.is_sorted_by(|a, b| a < b), "each observation once");
-    let answers = good.answers[..3].iter().sum::<u64>();
+    let responses = good.responses[..3].iter().sum::<u64>();
     let rows = good.observed.len() - own.len();
-    assert_eq!(rows as u64, answers, "a row for each answer of the others");
-    assert_eq!(good.answers[2..], [30 * 96; 2]);
+    assert_eq!(
+        rows as u64, responses,
+        "a row for each response of the others"
+    );
+    assert_eq!(good.responses[2..], [30 * 96; 2]);
 
-    let mut stale: Vec<(u64, usize)> = turns(&good)
+    let mut stale: Vec<(u64, usize)> = stale_changes(&good)
         .iter()
-        .filter(|turn| turn.2)
-        .map(|turn| (turn.0, turn.1))
+        .filter(|change| change.2)
+        .map(|change| (change.0, change.1))
         .collect();
     stale.sort_unstable();
-    // Past its bound after the last good answer, or the last news, to the millisecond.
+    // Stale one millisecond after the limit since the last response, or the last new timestamp.
     let expected = [
         (4 * DAY - HOUR + 20 * MINUTE + 1, 0),
         (9 * DAY + 45 * MINUTE + 1, 3),
@@ -269,13 +275,13 @@ fn a_clock_that_jumps_by_years_changes_nothing_in_a_month() {
     ];
     assert_eq!(stale, expected);
 
-    let told = |kind: &str| -> Vec<u64> {
+    let days_of = |kind: &str| -> Vec<u64> {
         let events = good.events.iter().filter(|event| event.2 == kind);
         events.map(|event| event.0 / DAY).collect()
     };
-    // Of the outage within the mute window nobody hears; of the one that outlasts it, behind it.
-    assert_eq!(told("trigger"), [3, 17, 27]);
-    assert_eq!(told("recovery"), [4, 17, 27]);
+    // No event for the outage within the mute window; one after the window for the longer outage.
+    assert_eq!(days_of("trigger"), [3, 17, 27]);
+    assert_eq!(days_of("recovery"), [4, 17, 27]);
     let late = good.events.iter().find(|event| event.0 / DAY == 27);
     assert!(late.is_some_and(|event| event.0 >= 27 * DAY + 16 * HOUR));
 }
