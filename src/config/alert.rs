@@ -5,52 +5,16 @@ use std::time::Duration;
 
 use jiff::tz::TimeZone;
 
-use super::Config;
-use super::mail::MailConfig;
 use super::reader::{ConfigReader, TableEntry, TableReader};
 use super::secret::{Secret, without_secrets};
 use super::section::{
     ConfigOption, OptionReader, duration, list, number, plain, print_options, read_options, set,
     text,
 };
-use super::source::{KeySpans, SourceConfig};
+use super::types::{Config, KeySpans, Notifications, SourceConfig, WebhookConfig, WebhookFormat};
 use crate::domain::alert::{AlertRules, DisplayRule, MuteWindow, SourceRule, StaleRule, ValueRule};
 use crate::domain::toml_text::bare_or_quoted;
 use openapi::operation::nearest;
-
-/// Where alerts are sent, and what messages say about the node.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Notifications {
-    pub mail: Option<MailConfig>,
-    /// Where alerts are posted; the address itself may be the secret.
-    pub webhook: Option<WebhookConfig>,
-    /// A dead man's switch that hears once a minute that all is well.
-    pub ping: Option<Secret>,
-    /// Where people find the node's page, for links in messages.
-    pub page: Option<String>,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct WebhookConfig {
-    pub url: Secret,
-    pub format: WebhookFormat,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum WebhookFormat {
-    Json,
-    /// The message's text with a title, as ntfy takes it.
-    Text,
-}
-
-impl WebhookFormat {
-    pub fn name(self) -> &'static str {
-        match self {
-            WebhookFormat::Json => "json",
-            WebhookFormat::Text => "text",
-        }
-    }
-}
 
 /// `[alert]` being read.
 pub struct AlertDraft {

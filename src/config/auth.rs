@@ -4,32 +4,12 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use toml::de::DeValue;
 
-use super::Secret;
 use super::problem::Severity;
 use super::reader::TableEntry;
-use super::source::{Header, SourceTarget};
+use super::secret::Secret;
+use super::types::{Auth, ConfiguredCredential, Header, SourceTarget};
 use crate::domain::toml_text::bare_or_quoted;
 use openapi::operation::{Location, Operation, SecurityKind, SecurityScheme, nearest};
-
-/// The owner's credentials; the OpenAPI file says where they go.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Auth {
-    /// For whichever scheme wants one of its kind.
-    Any(ConfiguredCredential),
-    /// By the names of schemes: where one is meant of several, or several are needed.
-    Schemes(Vec<(&'static SecurityScheme, ConfiguredCredential)>),
-}
-
-/// One credential.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum ConfiguredCredential {
-    Basic {
-        user: String,
-        password: Secret,
-    },
-    /// A bearer or OAuth 2 token, or an API key.
-    Token(Secret),
-}
 
 const LOGINS: &str = "expected { user = …, password = … } or { token = … }";
 

@@ -9,7 +9,7 @@ use toml::de::DeValue;
 use super::problem::Severity;
 use super::reader::{ConfigReader, TableEntry, TableReader};
 use super::section::{ConfigOption, duration, print_options, read_options, text};
-use super::source::{KeySpans, SourceConfig};
+use super::types::{KeySpans, SourceConfig};
 use crate::domain::alert::AlertRules;
 use crate::domain::plan::{KeyPlan, Merge, RecordSelector, Selection};
 use crate::domain::toml_text::{key_table, merge_advice, quoted};

@@ -20,92 +20,30 @@ mod section;
 pub mod service;
 mod source;
 mod top_level;
+mod types;
 
-use std::collections::BTreeMap;
-use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use ipnet::IpNet;
-use jiff::tz::TimeZone;
 use toml::Spanned;
 use toml::de::DeTable;
 
-pub use self::alert::{Notifications, WebhookFormat};
-pub use self::auth::{Auth, ConfiguredCredential};
 use self::environment::Environment;
 use self::key::{check_shared_keys, read_keys, warn_unknown_keys};
 pub use self::mail::{MailConfig, MailTls};
 pub use self::problem::{Problem, Remark, Severity};
 use self::reader::{ConfigReader, TableReader};
-pub use self::secret::Secret;
 use self::section::read_options;
 use self::source::read_sources;
-pub use self::source::{SourceConfig, SourceTarget};
 use self::top_level::{TopLevelDraft, is_top_level, local_options};
-use crate::domain::alert::AlertRules;
-use crate::domain::plan::{KeyPlan, Plan};
-use crate::domain::redact::Secrets;
-use crate::limits;
+pub use self::types::{
+    Auth, Config, ConfiguredCredential, LocalSettings, Notifications, Overrides, SourceConfig,
+    SourceTarget, WebhookFormat,
+};
 pub use crate::sys::host_name::name as host_name;
 use crate::sys::text_file;
 use openapi::operation::Api;
-
-/// The effective configuration, whole and valid.
-#[derive(Debug, Clone)]
-pub struct Config {
-    /// The file that was read, if there was one.
-    pub file: Option<PathBuf>,
-    /// What is worth saying about it.
-    pub remarks: Vec<Remark>,
-    /// The sources are simulated: the demonstration.
-    pub is_demo: bool,
-    /// The node's own name, for `via` and mail.
-    pub name: String,
-    pub listen: Vec<SocketAddr>,
-    /// Networks that may connect; none is all.
-    pub allow: Vec<IpNet>,
-    /// Everything that is never shown, to mask it in texts of others.
-    pub secrets: Arc<Secrets>,
-    /// What must be known to read here.
-    pub password: Option<Secret>,
-    /// The file that it is in.
-    pub password_file: Option<PathBuf>,
-    /// Further names under which displays ask.
-    pub hosts: Vec<String>,
-    pub timezone: TimeZone,
-    pub database: PathBuf,
-    /// Nobody named the database: it lies where the node puts it unasked.
-    pub database_is_default: bool,
-    pub commit_every: Duration,
-    /// How long rows and hours are kept; days are for ever.
-    pub keep_raw: Duration,
-    pub keep_hourly: Duration,
-    /// Past this size of the file the oldest rows go first.
-    pub database_max: u64,
-    /// A verified copy beside the database so often, and how many of them.
-    pub backup_every: Option<Duration>,
-    pub backup_keep: usize,
-    /// Pages of other sites may read this node (`Access-Control-Allow-Origin: *`).
-    pub cors_any: bool,
-    pub sources: Vec<SourceConfig>,
-    pub keys: BTreeMap<Arc<str>, KeyPlan>,
-    pub alert: AlertRules,
-    /// Where alerts are sent.
-    pub notifications: Notifications,
-}
-
-/// What the command line says about the configuration.
-#[derive(Debug, Clone, Default)]
-pub struct Overrides {
-    pub file: Option<PathBuf>,
-    pub listen: Option<String>,
-    pub database: Option<PathBuf>,
-}
-
-/// Backups kept where nobody says how many.
-const BACKUPS_KEPT: usize = 7;
 
 /// How often `demo` asks, so that one sees it move.
 const DEMO_INTERVAL: Duration = Duration::from_secs(5);
@@ -145,16 +83,6 @@ fn find(overrides: &Overrides) -> Result<(String, Option<PathBuf>), Vec<Problem>
         })?,
     };
     Ok((text, file))
-}
-
-/// Where the node keeps its data and listens: all that copying, exporting or asking a running
-/// node needs. Sources, alerts and their secrets are not read, so that nothing about them can
-/// be in the way.
-#[derive(Debug, Clone)]
-pub struct LocalSettings {
-    pub database: PathBuf,
-    pub database_is_default: bool,
-    pub listen: Vec<SocketAddr>,
 }
 
 pub fn local_settings(
@@ -292,75 +220,6 @@ fn read_root(
         alert,
         notifications,
         ..draft.config
-    }
-}
-
-fn read_zone(name: &str) -> Result<TimeZone, String> {
-    TimeZone::get(name)
-        .map_err(|_| "expected the IANA name of a time zone, such as \"Europe/Berlin\"".to_owned())
-}
-
-impl Config {
-    /// What holds where nobody says anything.
-    fn with_defaults(file: Option<PathBuf>, name: String) -> Config {
-        Config {
-            file,
-            remarks: Vec::new(),
-            is_demo: false,
-            name,
-            listen: Vec::new(),
-            allow: Vec::new(),
-            secrets: Arc::default(),
-            password: None,
-            password_file: None,
-            hosts: Vec::new(),
-            timezone: TimeZone::UTC,
-            database: PathBuf::new(),
-            database_is_default: true,
-            commit_every: limits::COMMIT_EVERY,
-            keep_raw: limits::RAW_RETENTION,
-            keep_hourly: limits::HOURLY_RETENTION,
-            database_max: limits::DATABASE_BYTES,
-            backup_every: None,
-            backup_keep: BACKUPS_KEPT,
-            cors_any: false,
-            sources: Vec::new(),
-            keys: BTreeMap::new(),
-            alert: AlertRules::default(),
-            notifications: Notifications::default(),
-        }
-    }
-
-    /// Where people find the node's page: as configured, else by the name that mDNS gives it.
-    pub fn page(&self) -> String {
-        if let Some(page) = &self.notifications.page {
-            return page.trim_end_matches('/').to_owned();
-        }
-        let host = if self.name.contains('.') {
-            self.name.clone()
-        } else {
-            format!("{}.local", self.name)
-        };
-        let port = self.listen.first().map_or(8000, SocketAddr::port);
-        format!("http://{host}:{port}")
-    }
-
-    /// The domain's slice.
-    pub fn plan(&self) -> Plan {
-        Plan {
-            sources: self
-                .sources
-                .iter()
-                .map(|source| source.plan.clone())
-                .collect(),
-            keys: self.keys.clone(),
-            alert_keys: {
-                let values = self.alert.values.iter().map(|rule| &rule.key);
-                let stale = self.alert.stale.iter().map(|rule| &rule.key);
-                values.chain(stale).cloned().collect()
-            },
-            is_example: self.file.is_none(),
-        }
     }
 }
 

@@ -4,6 +4,8 @@ use crate::domain::text::parse_duration;
 use std::ops::Range;
 use std::time::Duration;
 
+use jiff::tz::TimeZone;
+
 use super::reader::{ConfigReader, TableEntry};
 
 /// One text of an option and where it stands, for messages.
@@ -74,4 +76,10 @@ pub fn parse_each<T>(
         value
     };
     texts.into_iter().filter_map(one).collect()
+}
+
+/// The time zone of an IANA name.
+pub fn parse_zone(name: &str) -> Result<TimeZone, String> {
+    TimeZone::get(name)
+        .map_err(|_| "expected the IANA name of a time zone, such as \"Europe/Berlin\"".to_owned())
 }

@@ -1,12 +1,12 @@
 //! The effective configuration as TOML, secrets masked: what `check` prints.
 
-use super::Config;
 use super::alert::print_alert;
 use super::key::print_keys;
 use super::mail::print_mail;
 use super::section::print_options;
 use super::source::print_source;
 use super::top_level;
+use super::types::Config;
 use crate::domain::redact::Secrets;
 use crate::domain::toml_text::quoted;
 

@@ -9,19 +9,16 @@ mod target;
 mod url;
 
 use std::collections::BTreeSet;
-use std::ops::Range;
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::path::Path;
 use std::time::Duration;
 
 use jiff::tz::TimeZone;
 
-pub use self::headers::Header;
 use self::records::{read_pointer, read_selection};
-pub use self::target::SourceTarget;
 use self::target::read_target;
 use self::url::read_url;
-use super::auth::{Auth, auth_as_toml, read_auth, warn_missing_auth};
+use super::auth::{auth_as_toml, read_auth, warn_missing_auth};
+use super::option::parse_zone;
 use super::problem::Severity;
 use super::reader::{TableEntry, TableReader};
 use super::secret::without_secrets;
@@ -29,8 +26,9 @@ use super::section::{
     ConfigOption, OptionReader, duration, path, plain, print_options, read_options, set, text,
     with_others,
 };
+use super::types::{Header, KeySpans, SourceConfig, SourceTarget};
 use crate::api::connection_pool;
-use crate::domain::plan::{Numbers, Selection, SourcePlan};
+use crate::domain::plan::{Numbers, Selection};
 use crate::domain::quota::request_interval;
 use crate::limits;
 use openapi::operation::Api;
@@ -38,32 +36,9 @@ use openapi::operation::Api;
 #[cfg(test)]
 pub use self::records::OPTIONS as RECORD_OPTIONS;
 
-/// One source: the domain's plan for it, and how it is called.
-#[derive(Debug, Clone)]
-pub struct SourceConfig {
-    pub plan: SourcePlan,
-    pub target: SourceTarget,
-    pub headers: Vec<Header>,
-    pub auth: Option<Auth>,
-    pub timeout: Duration,
-    pub body_bytes: u64,
-    pub redirects: u32,
-    pub ca_file: Option<PathBuf>,
-    pub proxy: Option<String>,
-    /// Connections to its server at once, shared with the other sources of that server.
-    pub connections: usize,
-    /// `plan.every` is what a quota leaves, so that a restart must not ask at once.
-    pub quota: Option<Duration>,
-    /// Where it stands, for messages of parts that find something wrong with it later.
-    pub place: String,
-}
-
 const DEFAULT_INTERVAL: Duration = Duration::from_secs(300);
 /// Another main-node answers from memory, and mostly with a 304.
 const FOLLOW_INTERVAL: Duration = Duration::from_secs(10);
-
-/// Keys that the file names, each with its place.
-pub type KeySpans = Vec<(Arc<str>, Range<usize>)>;
 
 /// A source being read: what has no value of its own as long as nothing is said.
 pub struct SourceDraft {
@@ -518,7 +493,7 @@ fn read_quota(entry: &TableEntry<'_>) -> Option<u32> {
 }
 
 fn read_observed_zone(entry: &TableEntry<'_>) -> Option<TimeZone> {
-    let zone = super::read_zone(&entry.text()?);
+    let zone = parse_zone(&entry.text()?);
     zone.map_err(|message| entry.problem(message)).ok()
 }
 
@@ -529,54 +504,5 @@ pub fn print_source(out: &mut String, source: &SourceConfig) {
     print_options(out, &PREFIX, source);
     if let Selection::Selectors(selectors) = &source.plan.selection {
         records::print_records(out, selectors);
-    }
-}
-
-impl Default for SourceConfig {
-    fn default() -> SourceConfig {
-        SourceConfig {
-            plan: SourcePlan::default(),
-            target: SourceTarget::Url {
-                url: String::new(),
-                params: Vec::new(),
-            },
-            headers: Vec::new(),
-            auth: None,
-            timeout: limits::FETCH_TIMEOUT,
-            body_bytes: limits::BODY_BYTES,
-            redirects: limits::REDIRECTS,
-            ca_file: None,
-            proxy: None,
-            connections: 1,
-            quota: None,
-            place: String::new(),
-        }
-    }
-}
-
-impl SourceConfig {
-    /// The machine that it calls, by name or address without brackets.
-    pub fn host(&self) -> Option<String> {
-        let uri = self.target.uri()?;
-        Some(uri.host()?.trim_matches(['[', ']']).to_owned())
-    }
-
-    fn operation(&self) -> Option<&'static openapi::operation::Operation> {
-        match &self.target {
-            SourceTarget::Operation { operation, .. } => Some(operation),
-            _ => None,
-        }
-    }
-
-    /// Sends the source to a simulation of its API, and asks it often.
-    pub fn simulate(&mut self, base_of: &dyn Fn(&str) -> String, every: Duration) {
-        if let SourceTarget::Operation {
-            operation, base, ..
-        } = &mut self.target
-        {
-            *base = Some(base_of(&operation.api));
-        }
-        self.plan.every = every;
-        self.plan.stale_after = None;
     }
 }

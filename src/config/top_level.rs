@@ -6,12 +6,12 @@ use std::path::{Path, PathBuf};
 use ipnet::IpNet;
 use jiff::tz::TimeZone;
 
-use super::option::{OptionText, parse_each};
+use super::option::{OptionText, parse_each, parse_zone};
 use super::problem::Severity;
 use super::reader::ConfigReader;
 use super::secret::Secret;
 use super::section::{ConfigOption, OptionReader, duration, list, path, plain, set, text};
-use super::{Config, Overrides, read_zone};
+use super::types::{Config, Overrides};
 use crate::sys::text_file;
 
 /// The configuration being read, and the flags that stand before it.
@@ -247,7 +247,7 @@ fn read_timezone(draft: &mut TopLevelDraft, option: &mut OptionReader<'_, '_>) {
         draft.config.timezone = TimeZone::system();
         return;
     };
-    draft.config.timezone = read_zone(&named.text).unwrap_or_else(|message| {
+    draft.config.timezone = parse_zone(&named.text).unwrap_or_else(|message| {
         named.problem(option.reader(), &message);
         TimeZone::UTC
     });

@@ -3,15 +3,9 @@
 use crate::config::reader::{TableEntry, is_harmless_header};
 use crate::config::secret::Secret;
 use crate::config::section::inline_table;
+use crate::config::types::Header;
 use crate::domain::redact::MASK;
 use crate::domain::toml_text::bare_or_quoted;
-
-/// A request header of the owner's.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Header {
-    pub name: String,
-    pub value: Secret,
-}
 
 pub fn read_headers(item: &TableEntry<'_>) -> Vec<Header> {
     let mut headers = Vec::new();

@@ -5,12 +5,12 @@ use std::sync::Arc;
 
 use toml::de::DeValue;
 
-use super::KeySpans;
 use crate::config::problem::Severity;
 use crate::config::reader::{TableEntry, TableReader};
 use crate::config::section::{
     ConfigOption, inline_table, number, options_as_toml, read_options, text, with_others,
 };
+use crate::config::types::KeySpans;
 use crate::domain::plan::{RecordSelector, Selection};
 use crate::domain::toml_text::{bare_or_quoted, quoted};
 use crate::limits;

@@ -1,46 +1,14 @@
 //! What a source calls: an operation of an OpenAPI file, any URL, or another main-node.
 
-use super::SourceConfig;
 use super::arguments::{find_operation, read_arguments, read_query};
 use super::url::read_url;
 use crate::config::reader::TableReader;
 use crate::config::secret::{is_secret_name, without_secrets};
 use crate::config::section::{inline_table, text};
+use crate::config::types::{SourceConfig, SourceTarget};
 use crate::domain::redact::MASK;
 use crate::domain::toml_text::{bare_or_quoted, quoted};
-use openapi::operation::{Api, Argument, Operation};
-
-/// What a source calls.
-#[derive(Debug, Clone)]
-pub enum SourceTarget {
-    /// A compiled-in operation; `base` is where, if not where its file says.
-    Operation {
-        operation: &'static Operation,
-        base: Option<String>,
-        arguments: Vec<(String, Argument)>,
-    },
-    /// Any JSON address.
-    Url {
-        url: String,
-        params: Vec<(String, String)>,
-    },
-    /// Another main-node, by its address.
-    Follow { node: String },
-}
-
-impl SourceTarget {
-    /// Where its first request goes.
-    pub fn uri(&self) -> Option<ureq::http::Uri> {
-        let url = match self {
-            SourceTarget::Operation {
-                operation, base, ..
-            } => operation.base_url(base.as_deref()).ok()?,
-            SourceTarget::Url { url, .. } => url.clone(),
-            SourceTarget::Follow { node } => node.clone(),
-        };
-        url.parse().ok()
-    }
-}
+use openapi::operation::{Api, Argument};
 
 pub fn read_target(table: &mut TableReader<'_>, apis: &[&'static Api]) -> Option<SourceTarget> {
     let kinds = [

@@ -3,8 +3,9 @@
 use std::path::{Path, PathBuf};
 
 use super::*;
+use crate::config::secret::Secret;
 use crate::config::support::{METER, api, load_text};
-use crate::config::{Auth, Config, ConfiguredCredential, Overrides, Secret, load, read};
+use crate::config::{Auth, Config, ConfiguredCredential, Overrides, load, read};
 
 #[test]
 fn the_environment_goes_before_the_file_and_empty_means_unset() {
