@@ -59,7 +59,7 @@ deploy: ## onto a Pi over SSH (PI=pi@main-node.local), with the way back if it f
 	.ci/deploy $(PI)
 
 fuzz: ## hostile input, seeded (FUZZ_SECONDS=30 for each fuzzer, FUZZ_SEED=1, MUTATIONS=20000)
-	FUZZ_SECONDS=$(FUZZ_SECONDS) FUZZ_SEED=$(FUZZ_SEED) $(CARGO) test --locked --bin main-node -- --nocapture fuzz_ no_bytes_make_the_parser_panic_or_go_on_after_a_refusal
+	FUZZ_SECONDS=$(FUZZ_SECONDS) FUZZ_SEED=$(FUZZ_SEED) $(CARGO) test --locked --bin main-node -- --nocapture fuzz_ no_bytes_make_the_parser_panic_or_continue_after_an_error
 	MUTATIONS=$(MUTATIONS) $(CARGO) test --locked --package codegen --test mutations
 
 clean: ## everything built or fetched

@@ -138,7 +138,7 @@ impl Display {
     /// Silent for more than three of its own intervals, and for a minute.
     pub fn is_silent(&self, now: Moment) -> bool {
         let silence = now.mono.since(self.last.mono);
-        let patience = self.interval.unwrap_or_default().saturating_mul(3);
-        silence > patience.max(Duration::from_secs(60))
+        let longest_silence = self.interval.unwrap_or_default().saturating_mul(3);
+        silence > longest_silence.max(Duration::from_secs(60))
     }
 }

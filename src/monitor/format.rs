@@ -28,11 +28,11 @@ pub fn sanitize(detail: &str) -> String {
 
 /// When a moment of the past was, by what is known of the clock now: what was stamped
 /// before the clock was set is put right.
-pub fn corrected_wall(past: Moment, now: Moment) -> Wall {
-    if past.trust.is_trusted() || !now.trust.is_trusted() {
-        past.wall
+pub fn corrected_wall(moment: Moment, now: Moment) -> Wall {
+    if moment.trust.is_trusted() || !now.trust.is_trusted() {
+        moment.wall
     } else {
-        now.wall_at(past.mono)
+        now.wall_at(moment.mono)
     }
 }
 

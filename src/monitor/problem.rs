@@ -255,7 +255,7 @@ mod tests {
     }
 
     #[test]
-    fn whoever_meets_a_limit_is_told_which_how_much_and_where_it_is_set() {
+    fn an_overload_error_names_the_limit_its_value_and_the_option() {
         for (limit, detail) in [
             (
                 Overload::Connections(limits::CONNECTIONS),
@@ -293,13 +293,13 @@ mod tests {
     }
 
     #[test]
-    fn a_refusal_says_what_would_be_taken() {
-        let answer = rejection(405).response();
+    fn a_rejection_names_what_is_accepted() {
+        let response = rejection(405).response();
         assert_eq!(
-            header(&answer, "Content-Type"),
+            header(&response, "Content-Type"),
             Some("application/problem+json")
         );
-        let body: serde_json::Value = serde_json::from_slice(&answer.body).expect("JSON");
+        let body: serde_json::Value = serde_json::from_slice(&response.body).expect("JSON");
         assert_eq!(body["status"].as_u64(), Some(405));
         assert_eq!(body["title"], "Method Not Allowed");
     }

@@ -78,7 +78,7 @@ impl Connection {
                     self.send_cached(cached, buffer).await
                 }
                 None => match buffer.next_head(state.peer) {
-                    Ok(Some(head)) => self.answer(head, buffer).await,
+                    Ok(Some(head)) => self.serve_request(head, buffer).await,
                     Ok(None) => match self.more(buffer, is_first).await {
                         Ok(()) => continue,
                         Err(NoHead::Silently) => return Close::Now,
@@ -144,7 +144,7 @@ impl Connection {
         }
     }
 
-    async fn answer(&self, head: RequestHead, buffer: &RequestBuffer) -> NextStep {
+    async fn serve_request(&self, head: RequestHead, buffer: &RequestBuffer) -> NextStep {
         let server = &*self.server;
         let (route, dispatch) = match self.catch_panic(|| {
             let route = server.handler.route_name(&head.request);
@@ -162,11 +162,11 @@ impl Connection {
             ),
         };
         let dispatch = match dispatch {
-            Dispatch::Cacheable(answer, generation)
-                if CachedResponse::is_cacheable(&head, &answer)
+            Dispatch::Cacheable(response, generation)
+                if CachedResponse::is_cacheable(&head, &response)
                     && !server.connections.is_stopping() =>
             {
-                let cached = CachedResponse::new(head, route, answer, generation, server);
+                let cached = CachedResponse::new(head, route, response, generation, server);
                 return self.send_cached(Box::new(cached), buffer).await;
             }
             dispatch => dispatch,
@@ -179,8 +179,8 @@ impl Connection {
             ..
         } = head;
         let reply = match dispatch {
-            Dispatch::Immediate(answer) | Dispatch::Cacheable(answer, _) => {
-                Some(self.respond_from_memory(answer, &request))
+            Dispatch::Immediate(response) | Dispatch::Cacheable(response, _) => {
+                Some(self.respond_from_memory(response, &request))
             }
             Dispatch::Worker => self.request_from_worker(&request).await,
             Dispatch::EventStream(fields) => {
@@ -251,9 +251,9 @@ impl Connection {
     }
 
     /// A response from memory, if the send budget has room for it.
-    fn respond_from_memory(&self, answer: Response, request: &Request) -> EncodedResponse {
+    fn respond_from_memory(&self, response: Response, request: &Request) -> EncodedResponse {
         let server = &*self.server;
-        let reservation = server.send_budget.reserve_shared(&answer.body);
+        let reservation = server.send_budget.reserve_shared(&response.body);
         if reservation.is_none() && !request.is_head {
             server
                 .stats
@@ -261,7 +261,7 @@ impl Connection {
             let limit = Overload::BytesOutstanding(server.limits.bytes_outstanding);
             return self.add_required_headers(self.overloaded(limit, request));
         }
-        let mut reply = self.add_required_headers(answer);
+        let mut reply = self.add_required_headers(response);
         reply.reservation = reservation;
         reply
     }
@@ -271,14 +271,14 @@ impl Connection {
         let server = &*self.server;
         self.state()
             .enter(ConnectionPhase::Answering, server.limits.worker_timeout);
-        let asked = async { Some(server.pool.request(request).await) };
-        let gone = async {
+        let response = async { Some(server.pool.request(request).await) };
+        let reset = async {
             self.wait_for_reset().await;
             None
         };
-        let asked = smol::future::or(asked, gone);
+        let response = smol::future::or(response, reset);
         let timed_out = Overload::ResponseTime(server.limits.worker_timeout);
-        let (rejection, limit) = match self.state().wait(asked).await {
+        let (rejection, limit) = match self.state().wait(response).await {
             Ok(None) => return None,
             Ok(Some(Ok(mut reply))) => {
                 if reply.status == 503 {
@@ -382,8 +382,8 @@ impl Connection {
         server
             .stats
             .record_rejection(refusal.rejection, self.state().peer);
-        let answer = self.rejection(refusal.status, refusal.request.as_ref());
-        let reply = self.add_required_headers(answer);
+        let response = self.rejection(refusal.status, refusal.request.as_ref());
+        let reply = self.add_required_headers(response);
         let framing = ResponseFraming {
             is_head: refusal.is_head,
             version: Version::Http11,
@@ -398,18 +398,18 @@ impl Connection {
     }
 
     fn rejection(&self, status: u16, request: Option<&Request>) -> Response {
-        let answer = self.catch_panic(|| self.server.handler.rejection(status, request));
-        answer.unwrap_or_else(|| empty_response(status))
+        let response = self.catch_panic(|| self.server.handler.rejection(status, request));
+        response.unwrap_or_else(|| empty_response(status))
     }
 
     fn overloaded(&self, limit: Overload, request: &Request) -> Response {
-        let answer = self.catch_panic(|| self.server.handler.overloaded(limit, Some(request)));
-        answer.unwrap_or_else(|| empty_response(503))
+        let response = self.catch_panic(|| self.server.handler.overloaded(limit, Some(request)));
+        response.unwrap_or_else(|| empty_response(503))
     }
 
     /// Encodes a response, with the fields that some statuses require.
-    fn add_required_headers(&self, answer: Response) -> EncodedResponse {
-        let mut reply = EncodedResponse::new(answer);
+    fn add_required_headers(&self, response: Response) -> EncodedResponse {
+        let mut reply = EncodedResponse::new(response);
         match reply.status {
             405 => reply.add_if_missing("Allow", "GET, HEAD, OPTIONS"),
             503 => reply.add_if_missing("Retry-After", RETRY_AFTER_S),

@@ -33,18 +33,18 @@ pub struct CachedResponse {
 impl CachedResponse {
     /// Whether this response can be sent again as it is, and is small enough to store: what
     /// idle connections store is bounded by their number.
-    pub fn is_cacheable(head: &RequestHead, answer: &Response) -> bool {
+    pub fn is_cacheable(head: &RequestHead, response: &Response) -> bool {
         head.keep_alive
             && head.version == Version::Http11
             && !head.request.is_head
             && !head.raw_bytes.is_empty()
-            && answer.body.len() <= limits::SMALL_RESPONSE_BYTES
+            && response.body.len() <= limits::SMALL_RESPONSE_BYTES
     }
 
     pub fn new(
         head: RequestHead,
         route: &'static str,
-        answer: Response,
+        response: Response,
         generation: u64,
         server: &ServerState,
     ) -> CachedResponse {
@@ -54,10 +54,10 @@ impl CachedResponse {
             keep_alive: head.keep_alive,
         };
         let date = server.date();
-        let (status, body) = (answer.status, answer.body.clone());
-        let etag = answer.etag().to_owned();
+        let (status, body) = (response.status, response.body.clone());
+        let etag = response.etag().to_owned();
         let response_head =
-            response_writer::head(&EncodedResponse::new(answer), framing, date.as_deref());
+            response_writer::head(&EncodedResponse::new(response), framing, date.as_deref());
         CachedResponse {
             request_bytes: head.raw_bytes,
             request: head.request,

@@ -331,7 +331,7 @@ mod tests {
     }
 
     #[test]
-    fn the_longest_idle_is_evicted_and_none_that_is_being_answered() {
+    fn the_longest_idle_is_evicted_and_none_with_a_request_in_progress() {
         let table = table();
         let long = Duration::from_secs(60);
         let answering = table.admit(address(1)).expect("admitted");

@@ -38,8 +38,8 @@ pub fn options(request: &Request, methods: &'static str, cors_any: bool) -> Resp
 
 /// Adds to any answer what lets a page of any origin read it. Never `Allow-Credentials`: what a
 /// browser remembers of its user is not for every page.
-pub fn open_to_any_origin(answer: &mut Response) {
-    let headers = &mut answer.headers;
+pub fn open_to_any_origin(response: &mut Response) {
+    let headers = &mut response.headers;
     headers.push(("Access-Control-Allow-Origin", "*".into()));
     headers.push(("Access-Control-Expose-Headers", EXPOSED.into()));
 }
@@ -47,7 +47,7 @@ pub fn open_to_any_origin(answer: &mut Response) {
 /// The fields that a page may send: [`ALLOWED`], and the harmless ones that this one asks for.
 fn allowed(request: &Request) -> String {
     let name = "access-control-request-headers";
-    let fields = request.headers.iter().filter(|(given, _)| given == name);
+    let fields = request.headers.iter().filter(|(field, _)| field == name);
     let mut allowed = ALLOWED.to_owned();
     let mut names: Vec<String> = ALLOWED.split(", ").map(str::to_ascii_lowercase).collect();
     for name in fields.flat_map(|(_, value)| value.split(',')) {
@@ -86,9 +86,9 @@ mod tests {
     const GET: (&str, &str) = ("access-control-request-method", "GET");
 
     #[test]
-    fn a_preflight_is_allowed_what_it_asks_for_and_does_no_harm() {
+    fn a_preflight_allows_the_requested_headers_that_do_no_harm() {
         let long = "x".repeat(limits::PREFLIGHT_FIELD_BYTES + 1);
-        for (asked, expected) in [
+        for (requested, expected) in [
             ("", ALLOWED.to_owned()),
             ("if-none-match", ALLOWED.to_owned()),
             ("authorization,if-none-match", ALLOWED.to_owned()),
@@ -103,23 +103,23 @@ mod tests {
             ("a b, \"c\", d:e, \u{e9}", ALLOWED.to_owned()),
             (&long, ALLOWED.to_owned()),
         ] {
-            let asked = [GET, ("access-control-request-headers", asked)];
-            let answer = options(&request("/snapshot", &asked), "GET", true);
+            let requested = [GET, ("access-control-request-headers", requested)];
+            let response = options(&request("/snapshot", &requested), "GET", true);
             assert_eq!(
-                header(&answer, "Access-Control-Allow-Headers"),
+                header(&response, "Access-Control-Allow-Headers"),
                 Some(&*expected),
-                "{asked:?}"
+                "{requested:?}"
             );
         }
         let many: Vec<String> = (0..1000).map(|number| format!("x-{number}")).collect();
-        let asked = [GET, ("access-control-request-headers", &many.join(","))];
-        let answer = options(&request("/snapshot", &asked), "GET", true);
-        let names = header(&answer, "Access-Control-Allow-Headers").expect("some");
+        let requested = [GET, ("access-control-request-headers", &many.join(","))];
+        let response = options(&request("/snapshot", &requested), "GET", true);
+        let names = header(&response, "Access-Control-Allow-Headers").expect("some");
         assert_eq!(names.split(", ").count(), limits::PREFLIGHT_FIELDS);
     }
 
     #[test]
-    fn options_says_no_more_than_the_methods_where_cors_is_off_or_not_asked_for() {
+    fn options_lists_only_the_methods_without_cors_or_without_a_preflight() {
         let private = ("access-control-request-private-network", "true");
         for (headers, cors_any, expected) in [
             (vec![], false, 1),
@@ -129,10 +129,10 @@ mod tests {
             (vec![GET], true, 4),
             (vec![GET, private], true, 5),
         ] {
-            let answer = options(&request("/snapshot", &headers), "GET, HEAD", cors_any);
-            assert_eq!((answer.status, answer.body.len()), (204, 0));
-            assert_eq!(answer.headers[0], ("Allow", "GET, HEAD".into()));
-            assert_eq!(answer.headers.len(), expected, "{headers:?} {cors_any}");
+            let response = options(&request("/snapshot", &headers), "GET, HEAD", cors_any);
+            assert_eq!((response.status, response.body.len()), (204, 0));
+            assert_eq!(response.headers[0], ("Allow", "GET, HEAD".into()));
+            assert_eq!(response.headers.len(), expected, "{headers:?} {cors_any}");
         }
     }
 }

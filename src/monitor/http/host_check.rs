@@ -88,7 +88,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn answers_to_names_of_the_house_and_to_no_other() {
+    fn accepts_local_names_and_no_others() {
         let hosts = AllowedHosts::new(
             "pi.example.net",
             &["node.example.org".to_owned(), "*.Home.Example".to_owned()],

@@ -149,7 +149,7 @@ mod tests {
     }
 
     #[test]
-    fn a_port_in_use_is_said_as_such() {
+    fn a_port_in_use_is_reported_as_such() {
         let first = bind(&[any_port("127.0.0.1")]).expect("a free port");
         let taken = first[0].local_addr().expect("bound");
         let error = bind(&[taken]).expect_err("the port is taken");
@@ -165,7 +165,7 @@ mod tests {
     }
 
     #[test]
-    fn an_address_of_another_machine_is_said_as_such() {
+    fn an_address_of_another_machine_is_reported_as_such() {
         let error = bind(&[any_port("192.0.2.1")]).expect_err("a documentation address");
         assert!(error.is_not_there(), "{error}");
     }

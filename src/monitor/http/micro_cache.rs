@@ -58,11 +58,11 @@ impl MicroCache {
     pub fn insert(
         &self,
         request: &Request,
-        asked: Instant,
+        requested_at: Instant,
         event: u64,
         reply: EncodedResponse,
     ) -> EncodedResponse {
-        let until = asked + self.ttl;
+        let until = requested_at + self.ttl;
         let ResponseBody::Own(bytes) = &reply.body else {
             return reply;
         };
@@ -144,12 +144,12 @@ mod tests {
     }
 
     #[test]
-    fn only_recent_good_and_small_responses_are_cached_and_few_of_them() {
+    fn only_recent_small_200_responses_are_cached_up_to_a_limit() {
         let cache = MicroCache::new(LONG);
         let now = Instant::now();
-        let is_stored = |target: &str, asked: Instant, reply: EncodedResponse| {
+        let is_stored = |target: &str, requested_at: Instant, reply: EncodedResponse| {
             let request = request(target, &[]);
-            cache.insert(&request, asked, 0, reply);
+            cache.insert(&request, requested_at, 0, reply);
             cache.get(&request, 0).is_some()
         };
         let old = now.checked_sub(LONG).unwrap_or(now);

@@ -111,13 +111,13 @@ impl RequestBuffer {
     }
 
     /// Takes the next request if it is this one again, byte for byte.
-    pub fn take_identical(&mut self, asked: &[u8]) -> bool {
+    pub fn take_identical(&mut self, head: &[u8]) -> bool {
         // A head ends with its first empty line, so what begins like a whole one is that one.
-        let is_it = !asked.is_empty() && self.bytes[self.start..].starts_with(asked);
-        if is_it {
-            self.consume(asked.len());
+        let is_identical = !head.is_empty() && self.bytes[self.start..].starts_with(head);
+        if is_identical {
+            self.consume(head.len());
         }
-        is_it
+        is_identical
     }
 
     /// What to answer when no more bytes will come, or not in time.
@@ -311,10 +311,10 @@ impl FramingFields {
             } else if is("host") {
                 framing.hosts += 1;
             } else if is("connection") {
-                for word in field.value.split(|byte| *byte == b',') {
-                    let word = word.trim_ascii();
-                    framing.says_close |= word.eq_ignore_ascii_case(b"close");
-                    framing.says_keep_alive |= word.eq_ignore_ascii_case(b"keep-alive");
+                for option in field.value.split(|byte| *byte == b',') {
+                    let option = option.trim_ascii();
+                    framing.says_close |= option.eq_ignore_ascii_case(b"close");
+                    framing.says_keep_alive |= option.eq_ignore_ascii_case(b"keep-alive");
                 }
             } else if is("expect") {
                 // RFC 9110 §10.1.1: without a body nobody waits for the 100.

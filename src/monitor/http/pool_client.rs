@@ -88,9 +88,11 @@ impl PoolClient {
                 return Ok(cached);
             }
         }
-        let asked_at = Instant::now();
+        let requested_at = Instant::now();
         let response = self.request_from_worker(request).await?;
-        Ok(self.cache.insert(request, asked_at, newest_event, response))
+        Ok(self
+            .cache
+            .insert(request, requested_at, newest_event, response))
     }
 
     async fn request_from_worker(&self, request: &Request) -> Result<EncodedResponse, PoolError> {

@@ -120,12 +120,12 @@ fn make(path: &Path) -> io::Result<File> {
     }
     let lock = File::create_new(path.join(LOCK))?;
     lock.try_lock().map_err(io::Error::from)?;
-    takes_sockets(path)?;
+    check_sockets_allowed(path)?;
     Ok(lock)
 }
 
 /// Shared folders, FAT and the like take files and no sockets.
-fn takes_sockets(path: &Path) -> io::Result<()> {
+fn check_sockets_allowed(path: &Path) -> io::Result<()> {
     let probe = path.join(format!("{SOCKET}probe"));
     UnixListener::bind(&probe)?;
     fs::remove_file(&probe)
@@ -215,7 +215,7 @@ mod tests {
     }
 
     #[test]
-    fn only_we_may_enter_and_nothing_is_left_behind() {
+    fn the_directory_is_private_and_is_removed() {
         let base = Base::new("fresh");
         let dir = PrivateDir::create(std::slice::from_ref(&base.0)).expect("a directory");
         let mode = fs::symlink_metadata(&dir.path).expect("made").mode();
@@ -225,7 +225,7 @@ mod tests {
     }
 
     #[test]
-    fn a_dead_runs_leftovers_go_and_a_living_runs_stay() {
+    fn directories_of_dead_processes_are_removed_and_live_ones_stay() {
         let base = Base::new("leftovers");
         let dead = base.0.join(format!("{PREFIX}1-00000001"));
         fs::create_dir(&dead).expect("made");
@@ -247,7 +247,7 @@ mod tests {
     }
 
     #[test]
-    fn a_base_too_long_for_a_socket_yields_to_the_next() {
+    fn a_base_too_long_for_a_socket_path_is_skipped() {
         let base = Base::new("long");
         let long = base.0.join("x".repeat(100));
         fs::create_dir(&long).expect("made");

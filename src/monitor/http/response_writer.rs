@@ -44,9 +44,9 @@ impl ResponseBody {
 
 impl EncodedResponse {
     /// A field that would not survive on the wire (a line end in a value) is left out.
-    pub fn new(answer: Response) -> EncodedResponse {
+    pub fn new(response: Response) -> EncodedResponse {
         let mut fields = Vec::with_capacity(192);
-        for (name, value) in &answer.headers {
+        for (name, value) in &response.headers {
             if is_writer_field(name) {
                 continue;
             }
@@ -57,21 +57,21 @@ impl EncodedResponse {
             }
         }
         EncodedResponse {
-            status: answer.status,
+            status: response.status,
             fields,
-            body: ResponseBody::Shared(answer.body),
+            body: ResponseBody::Shared(response.body),
             reservation: None,
         }
     }
 
     /// Adds a field unless there is one of that name.
     pub fn add_if_missing(&mut self, name: &str, value: &str) {
-        let is_it = |line: &[u8]| {
+        let has_name = |line: &[u8]| {
             line.get(..name.len())
                 .is_some_and(|start| start.eq_ignore_ascii_case(name.as_bytes()))
                 && line.get(name.len()) == Some(&b':')
         };
-        if !self.fields.split(|byte| *byte == b'\n').any(is_it) {
+        if !self.fields.split(|byte| *byte == b'\n').any(has_name) {
             append_checked(&mut self.fields, name, value);
         }
     }
@@ -258,7 +258,7 @@ fn reason(status: u16) -> &'static str {
 mod tests {
     use super::*;
 
-    fn answer(
+    fn response(
         status: u16,
         headers: Vec<(&'static str, Cow<'static, str>)>,
         body: &[u8],
@@ -280,15 +280,15 @@ mod tests {
     }
 
     #[test]
-    fn heads_are_framed_by_status_version_and_wish() {
-        let plain = EncodedResponse::new(answer(
+    fn heads_are_framed_by_status_version_and_keep_alive() {
+        let plain = EncodedResponse::new(response(
             200,
             vec![("Content-Type", "text/plain".into())],
             b"hello",
         ));
-        let empty = EncodedResponse::new(answer(304, vec![], b""));
-        let stands_for = EncodedResponse::new(answer(304, vec![], b"hello"));
-        let none = EncodedResponse::new(answer(204, vec![], b""));
+        let empty = EncodedResponse::new(response(304, vec![], b""));
+        let with_length = EncodedResponse::new(response(304, vec![], b"hello"));
+        let none = EncodedResponse::new(response(204, vec![], b""));
         use Version::*;
         let rows = [
             (
@@ -311,7 +311,7 @@ mod tests {
             ),
             (&empty, Http11, true, "HTTP/1.1 304 Not Modified\r\n\r\n"),
             (
-                &stands_for,
+                &with_length,
                 Http11,
                 true,
                 "HTTP/1.1 304 Not Modified\r\nContent-Length: 5\r\n\r\n",
@@ -324,20 +324,20 @@ mod tests {
     }
 
     #[test]
-    fn a_value_cannot_break_out_of_its_line() {
+    fn a_header_value_cannot_contain_a_line_end() {
         let headers = vec![
             ("X-Broken", "a\r\nSet-Cookie: b".to_owned().into()),
             ("Content-Length", "999".into()),
             ("Server", "secret/1.0".into()),
             ("X-Fine", "c".into()),
         ];
-        let reply = EncodedResponse::new(answer(200, headers, b""));
+        let reply = EncodedResponse::new(response(200, headers, b""));
         assert_eq!(reply.fields, b"X-Fine: c\r\n");
     }
 
     #[test]
-    fn a_field_is_ensured_once() {
-        let mut reply = EncodedResponse::new(answer(405, vec![("Allow", "GET".into())], b""));
+    fn add_if_missing_adds_a_header_once() {
+        let mut reply = EncodedResponse::new(response(405, vec![("Allow", "GET".into())], b""));
         reply.add_if_missing("allow", "GET, HEAD");
         reply.add_if_missing("Retry-After", "2");
         reply.add_if_missing("retry-after", "9");

@@ -155,7 +155,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_shared_body_counts_once_and_own_ones_each() {
+    fn a_shared_body_counts_once_and_each_own_body_by_itself() {
         let budget = SendBudget::new(100_000, 60_000, Arc::new(HttpStats::new()));
         let peer = IpAddr::from([127, 0, 0, 1]);
         let other = IpAddr::from([127, 0, 0, 2]);

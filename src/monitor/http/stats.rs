@@ -342,7 +342,7 @@ mod tests {
     }
 
     #[test]
-    fn counters_stay_bounded_whatever_the_statuses() {
+    fn counters_are_bounded_for_any_status() {
         let stats = HttpStats::new();
         for status in 0..1000 {
             stats.record_response("route", status);

@@ -235,13 +235,13 @@ impl PoolState {
         }
     }
 
-    fn handle(&self, asked: tiny_http::Request) {
+    fn handle(&self, received: tiny_http::Request) {
         let mut request_id = None;
         let turned = catch_unwind(AssertUnwindSafe(|| {
-            let Some(pool_request) = decode(&asked) else {
+            let Some(pool_request) = decode(&received) else {
                 // Only a process that may enter our directory can do this.
                 return respond(
-                    asked,
+                    received,
                     text_response(400, "the pool serves only the HTTP server\n"),
                 );
             };
@@ -251,7 +251,7 @@ impl PoolState {
             } else {
                 self.render(&pool_request.request)
             };
-            respond(asked, response)
+            respond(received, response)
         }));
         match turned {
             Ok(Ok(())) => {}
@@ -266,19 +266,19 @@ impl PoolState {
     }
 
     fn render(&self, request: &Request) -> Response {
-        let answer = match catch_unwind(AssertUnwindSafe(|| self.handler.render(request))) {
-            Ok(answer) => answer,
+        let response = match catch_unwind(AssertUnwindSafe(|| self.handler.render(request))) {
+            Ok(response) => response,
             Err(_) => {
                 self.stats.record_panic("a page worker");
                 return self.handler.rejection(500, Some(request));
             }
         };
-        if answer.body.len() > limits::POOL_RESPONSE_BYTES {
-            let (bytes, most) = (answer.body.len(), limits::POOL_RESPONSE_BYTES);
+        if response.body.len() > limits::POOL_RESPONSE_BYTES {
+            let (bytes, most) = (response.body.len(), limits::POOL_RESPONSE_BYTES);
             log::error!("a response of {bytes} bytes was not sent: the limit is {most}");
             return self.handler.rejection(500, Some(request));
         }
-        answer
+        response
     }
 }
 
@@ -289,15 +289,15 @@ struct PoolRequest {
     is_ping: bool,
 }
 
-fn decode(asked: &tiny_http::Request) -> Option<PoolRequest> {
+fn decode(received: &tiny_http::Request) -> Option<PoolRequest> {
     let mut request = Request {
         is_head: false,
-        target: asked.url().to_owned(),
-        headers: Vec::with_capacity(asked.headers().len()),
+        target: received.url().to_owned(),
+        headers: Vec::with_capacity(received.headers().len()),
         peer: IpAddr::V4(Ipv4Addr::UNSPECIFIED),
     };
     let (mut request_id, mut is_ping, mut has_peer) = (None, false, false);
-    for header in asked.headers() {
+    for header in received.headers() {
         let name = header.field.as_str().as_str();
         let value = header.value.as_str();
         match name {
@@ -320,11 +320,11 @@ fn decode(asked: &tiny_http::Request) -> Option<PoolRequest> {
 
 /// Always status 200 with a `Content-Length`, whatever the answer's own status, which travels
 /// beside: so tiny_http never drops a body or a length by its own rules.
-fn respond(asked: tiny_http::Request, answer: Response) -> io::Result<()> {
-    let mut headers = Vec::with_capacity(answer.headers.len() + 1);
-    let status = answer.status.to_string();
+fn respond(received: tiny_http::Request, response: Response) -> io::Result<()> {
+    let mut headers = Vec::with_capacity(response.headers.len() + 1);
+    let status = response.status.to_string();
     headers.extend(tiny_http::Header::from_bytes(STATUS_FIELD, status).ok());
-    for (name, value) in &answer.headers {
+    for (name, value) in &response.headers {
         // Encoded, since tiny_http takes ASCII alone; renamed, since it has its own opinion on
         // some names.
         let name = format!("{}{name}", FIELD_PREFIX);
@@ -333,15 +333,15 @@ fn respond(asked: tiny_http::Request, answer: Response) -> io::Result<()> {
             Err(()) => log::debug!("left out a header field that cannot be sent: {name}"),
         }
     }
-    let length = answer.body.len();
-    let response = tiny_http::Response::new(
+    let length = response.body.len();
+    let encoded = tiny_http::Response::new(
         tiny_http::StatusCode(200),
         headers,
-        Cursor::new(answer.body),
+        Cursor::new(response.body),
         Some(length),
         None,
     );
-    asked.respond(response.with_chunked_threshold(usize::MAX))
+    received.respond(encoded.with_chunked_threshold(usize::MAX))
 }
 
 fn text_response(status: u16, text: &str) -> Response {

@@ -87,7 +87,7 @@ impl App {
 
     /// Header fields of the event stream's answer.
     pub(super) fn event_stream_headers(&self) -> Vec<(&'static str, Cow<'static, str>)> {
-        let answer = Response {
+        let response = Response {
             status: 200,
             headers: vec![
                 ("Content-Type", "text/event-stream".into()),
@@ -96,7 +96,7 @@ impl App {
             ],
             body: Arc::new([]),
         };
-        self.with_cors(answer).headers
+        self.with_cors(response).headers
     }
 
     /// Takes note of a display that was answered with this ETag.
@@ -154,7 +154,7 @@ impl App {
 
     /// A problem as a page for browsers, as `application/problem+json` otherwise.
     pub(super) fn error_page(&self, request: &Request, problem: &ProblemDetails) -> Response {
-        let mut answer = if prefers_html(request) {
+        let mut response = if prefers_html(request) {
             let mut page = html_response(problem.status, web::layout::error_page(problem));
             page.headers.retain(|(name, _)| *name != "Cache-Control");
             page.headers.push(("Cache-Control", "no-store".into()));
@@ -163,14 +163,14 @@ impl App {
         } else {
             problem.response()
         };
-        answer.headers.push(("Vary", "Accept".into()));
-        answer
+        response.headers.push(("Vary", "Accept".into()));
+        response
     }
 
-    pub(super) fn with_cors(&self, mut answer: Response) -> Response {
+    pub(super) fn with_cors(&self, mut response: Response) -> Response {
         if self.context.settings.cors_any {
-            cors::open_to_any_origin(&mut answer);
+            cors::open_to_any_origin(&mut response);
         }
-        answer
+        response
     }
 }

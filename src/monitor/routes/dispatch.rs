@@ -59,7 +59,7 @@ impl Handler for App {
     }
 
     fn generation(&self) -> u64 {
-        self.context.published.edition()
+        self.context.published.generation()
     }
 
     fn on_cache_hit(&self, request: &Request, etag: &str) {

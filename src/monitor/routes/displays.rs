@@ -64,8 +64,8 @@ impl Displays {
             ("x-display-battery", &mut display.battery),
             ("x-display-rssi", &mut display.rssi),
         ] {
-            if let Some(said) = request.header(header) {
-                *place = Some(bounded_line(said).into_owned());
+            if let Some(value) = request.header(header) {
+                *place = Some(bounded_line(value).into_owned());
             }
         }
     }
@@ -85,20 +85,20 @@ impl Displays {
 }
 
 /// What a client said, as far as it is kept: one short line.
-fn bounded_line(said: &str) -> Cow<'_, str> {
-    if said.len() <= limits::DISPLAY_CHARS && !said.chars().any(char::is_control) {
-        return Cow::Borrowed(said);
+fn bounded_line(value: &str) -> Cow<'_, str> {
+    if value.len() <= limits::DISPLAY_CHARS && !value.chars().any(char::is_control) {
+        return Cow::Borrowed(value);
     }
-    let mut kept: String = said
+    let mut cut: String = value
         .chars()
         .take(limits::DISPLAY_CHARS)
         .map(|c| if c.is_control() { ' ' } else { c })
         .collect();
-    if said.chars().nth(limits::DISPLAY_CHARS).is_some() {
-        kept.pop();
-        kept.push('…');
+    if value.chars().nth(limits::DISPLAY_CHARS).is_some() {
+        cut.pop();
+        cut.push('…');
     }
-    kept.into()
+    cut.into()
 }
 
 #[cfg(test)]
@@ -138,7 +138,7 @@ mod tests {
     }
 
     #[test]
-    fn a_crowd_pushes_out_whoever_is_silent_longest() {
+    fn a_full_table_evicts_the_display_that_has_been_silent_longest() {
         let displays = Displays::default();
         for agent in 0..1_000_u64 {
             poll(&displays, "10.0.0.1", &format!("agent {agent}"), agent);
@@ -150,7 +150,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_display_says_is_cut_to_one_short_line() {
+    fn display_headers_are_cut_to_one_short_line() {
         assert_eq!(bounded_line("a\tb"), "a b");
         assert_eq!(
             bounded_line(&"x".repeat(1_000)).chars().count(),

@@ -65,16 +65,16 @@ impl App {
         let node = &self.context.settings.node_name;
         let is_key = |key: &str| current.index_of(key).is_some();
         if let Some(keys) = target.list("keys", is_key) {
-            let wanted = self.select_records(current, &keys)?;
+            let records = self.select_records(current, &keys)?;
             let snapshot = &current.snapshot;
             let selected = match (is_text, is_full) {
-                (true, _) => weakly_tagged(TEXT, published::text(&wanted)),
+                (true, _) => weakly_tagged(TEXT, published::text(&records)),
                 (_, true) => Representation::uncompressed(
                     JSON,
-                    published::full(snapshot, &wanted, node).into(),
+                    published::full(snapshot, &records, node).into(),
                 ),
                 _ => {
-                    let body = published::json(snapshot, &wanted).into_bytes();
+                    let body = published::json(snapshot, &records).into_bytes();
                     let etag = weak_etag(published::without_timestamp(&body));
                     Representation::uncompressed(JSON, body).with_weak_etag(etag)
                 }
@@ -126,24 +126,24 @@ impl App {
         current: &'a Publication,
         keys: &[String],
     ) -> Result<Vec<&'a Record>, ProblemDetails> {
-        let mut wanted = Vec::new();
+        let mut positions = Vec::new();
         let is_forgotten = |key: &&String| current.snapshot.forgotten.contains(key.as_str());
         for key in keys.iter().filter(|key| !is_forgotten(key)) {
             match current.index_of(key) {
-                Some(place) => wanted.push(place),
+                Some(place) => positions.push(place),
                 None => drop(self.find_record(current, key)?),
             }
         }
-        if wanted.is_empty() {
+        if positions.is_empty() {
             return Err(match keys.iter().find(is_forgotten) {
                 Some(key) => self.unknown_key_problem(current, key),
                 None => no_reading_problem(),
             });
         }
-        wanted.sort_unstable();
-        wanted.dedup();
+        positions.sort_unstable();
+        positions.dedup();
         let records = &current.snapshot.records;
-        Ok(wanted
+        Ok(positions
             .iter()
             .filter_map(|place| records.get(*place))
             .collect())
@@ -188,9 +188,9 @@ fn no_data_response() -> Response {
         r#""detail":"No source has responded yet, and nothing is stored.","#,
         r#""timestamp":null,"records":[],"summary":{"count":0,"avg":null}}"#
     );
-    let mut answer = no_reading_problem().response();
-    answer.body = Arc::from(body.as_bytes());
-    answer
+    let mut response = no_reading_problem().response();
+    response.body = Arc::from(body.as_bytes());
+    response
 }
 
 fn no_reading_problem() -> ProblemDetails {

@@ -23,7 +23,7 @@ pub const TEXT: &str = "text/plain; charset=utf-8";
 /// The current snapshot, for every reader.
 pub struct Published {
     current: Mutex<Arc<Publication>>,
-    edition: AtomicU64,
+    generation: AtomicU64,
 }
 
 /// A snapshot, and the bodies made of it: each is rendered once, by whoever asks first.
@@ -47,7 +47,7 @@ impl Published {
     pub fn new(snapshot: Arc<Snapshot>) -> Published {
         Published {
             current: Mutex::new(Arc::new(Publication::new(snapshot, None))),
-            edition: AtomicU64::new(0),
+            generation: AtomicU64::new(0),
         }
     }
 
@@ -57,8 +57,8 @@ impl Published {
 
     /// How often something was published. What [`Published::current`] gives afterwards is of
     /// this edition or of a later one.
-    pub fn edition(&self) -> u64 {
-        self.edition.load(Ordering::Acquire)
+    pub fn generation(&self) -> u64 {
+        self.generation.load(Ordering::Acquire)
     }
 
     /// Swaps what is current and renders nothing. Returns the new publication if the body of
@@ -71,7 +71,7 @@ impl Published {
             (_, after) => after.is_none(),
         };
         *self.current.lock() = publication.clone();
-        self.edition.fetch_add(1, Ordering::Release);
+        self.generation.fetch_add(1, Ordering::Release);
         (!is_same).then_some(publication)
     }
 }

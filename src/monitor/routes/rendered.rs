@@ -80,13 +80,13 @@ impl App {
             panics: panics(),
             cut_offs: &self.cut_offs.counts(),
         };
-        let mut answer = ok_response(
+        let mut response = ok_response(
             format.content_type(),
             "no-store",
             metrics::render(&facts, format).into_bytes(),
         );
-        answer.headers.push(("Vary", "Accept".into()));
-        answer
+        response.headers.push(("Vary", "Accept".into()));
+        response
     }
 
     pub(super) fn history(

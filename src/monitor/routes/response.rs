@@ -27,38 +27,45 @@ pub fn ok_response(
 }
 
 pub fn html_response(status: u16, markup: maud::Markup) -> Response {
-    let mut answer = ok_response(
+    let mut response = ok_response(
         "text/html; charset=utf-8",
         NO_CACHE,
         markup.into_string().into_bytes(),
     );
-    answer.status = status;
-    answer
+    response.status = status;
+    response
         .headers
         .push(("Content-Security-Policy", web::POLICY.into()));
-    answer
+    response
         .headers
         .push(("Referrer-Policy", "no-referrer".into()));
-    answer
+    response
 }
 
 /// Compresses what was rendered for this request and is not coded yet.
-pub fn with_gzip(request: &Request, mut answer: Response) -> Response {
-    let has = |name: &str| answer.headers.iter().any(|(given, _)| *given == name);
+pub fn with_gzip(request: &Request, mut response: Response) -> Response {
+    let has = |name: &str| response.headers.iter().any(|(given, _)| *given == name);
     // A tag is a hash of the bytes as they are, and whoever made it chose the coding.
     if has("ETag")
         || has("Content-Encoding")
-        || answer.body.len() < 2 * limits::MIN_GZIP_SAVING_BYTES
+        || response.body.len() < 2 * limits::MIN_GZIP_SAVING_BYTES
     {
-        return answer;
+        return response;
     }
-    match answer.headers.iter_mut().find(|(name, _)| *name == "Vary") {
+    match response
+        .headers
+        .iter_mut()
+        .find(|(name, _)| *name == "Vary")
+    {
         Some((_, fields)) => fields.to_mut().push_str(", Accept-Encoding"),
-        None => answer.headers.push(("Vary", "Accept-Encoding".into())),
+        None => response.headers.push(("Vary", "Accept-Encoding".into())),
     }
-    if let Some(body) = accepts_gzip(request).then(|| gzip(&answer.body)).flatten() {
-        answer.headers.push(("Content-Encoding", "gzip".into()));
-        answer.body = body.into();
+    if let Some(body) = accepts_gzip(request)
+        .then(|| gzip(&response.body))
+        .flatten()
+    {
+        response.headers.push(("Content-Encoding", "gzip".into()));
+        response.body = body.into();
     }
-    answer
+    response
 }

@@ -325,7 +325,7 @@ mod tests {
     use crate::monitor::support::{self as testing, body, golden, header, request};
 
     #[test]
-    fn says_how_everything_is() {
+    fn reports_all_parts() {
         let monitor = testing::healthy()
             .failing("weather", Cause::Dns, 1_380)
             .stale(&["humidity"])
@@ -335,23 +335,23 @@ mod tests {
             &request("/snapshot", &[("user-agent", "matrix/1")]),
         )
         .expect("hot");
-        let answer = monitor.render(&request("/status", &[]));
+        let response = monitor.render(&request("/status", &[]));
         assert_eq!(
-            (answer.status, header(&answer, "Content-Type")),
+            (response.status, header(&response, "Content-Type")),
             (200, Some("application/json"))
         );
-        let status: serde_json::Value = serde_json::from_str(body(&answer)).expect("JSON");
+        let status: serde_json::Value = serde_json::from_str(body(&response)).expect("JSON");
         let pretty = serde_json::to_string_pretty(&status).expect("JSON");
         golden("status.json", &format!("{pretty}\n"));
-        assert!(body(&answer).starts_with(r#"{"status":"warn","summary":"#));
+        assert!(body(&response).starts_with(r#"{"status":"warn","summary":"#));
     }
 
     #[test]
-    fn is_200_whatever_is_wrong() {
+    fn is_always_200() {
         for scene in [testing::just_started(), Default::default()] {
-            let answer = scene.app().render(&request("/status", &[]));
-            assert_eq!(answer.status, 200);
-            let status: serde_json::Value = serde_json::from_str(body(&answer)).expect("JSON");
+            let response = scene.app().render(&request("/status", &[]));
+            assert_eq!(response.status, 200);
+            let status: serde_json::Value = serde_json::from_str(body(&response)).expect("JSON");
             assert_eq!(status["status"], "fail");
         }
     }

@@ -5,7 +5,7 @@ use crate::monitor::support::{self as testing, NodeFixture};
 
 /// A story: what happened, the verdict, the sentence.
 #[test]
-fn one_sentence_says_whether_all_is_well() {
+fn the_headline_is_the_worst_problem() {
     use DataStatus::*;
     let mut restarted = testing::healthy().failing("weather", Cause::Tls, 60);
     restarted.source("weather").health.last_success = None;
@@ -127,7 +127,7 @@ fn one_sentence_says_whether_all_is_well() {
 }
 
 #[test]
-fn what_is_wrong_besides_is_said_too() {
+fn the_other_problems_are_the_details() {
     let scene = testing::healthy()
         .failing("weather", Cause::Dns, 1_380)
         .stale(&["temperature", "humidity", "power"])
@@ -140,7 +140,7 @@ fn what_is_wrong_besides_is_said_too() {
 }
 
 #[test]
-fn an_unknown_clock_is_trouble_only_when_nobody_vouches_in_time() {
+fn an_unknown_clock_is_a_problem_only_when_no_source_sets_it_in_time() {
     let unknown = testing::healthy().trust(ClockTrust::Unknown);
     assert_eq!(unknown.status().verdict, DataStatus::Warn);
     let young = unknown.started_ago(Duration::from_secs(60));

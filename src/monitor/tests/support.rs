@@ -68,13 +68,13 @@ pub fn is_event_stream(app: &App, request: &Request) -> bool {
     matches!(app.dispatch(request), Dispatch::EventStream(_))
 }
 
-pub fn header<'a>(answer: &'a Response, name: &str) -> Option<&'a str> {
-    let found = answer.headers.iter().find(|(given, _)| *given == name);
+pub fn header<'a>(response: &'a Response, name: &str) -> Option<&'a str> {
+    let found = response.headers.iter().find(|(given, _)| *given == name);
     found.map(|(_, value)| &**value)
 }
 
-pub fn body(answer: &Response) -> &str {
-    std::str::from_utf8(&answer.body).expect("bodies are UTF-8")
+pub fn body(response: &Response) -> &str {
+    std::str::from_utf8(&response.body).expect("bodies are UTF-8")
 }
 
 /// Compares with `tests/golden/NAME`; `UPDATE_GOLDEN=1` rewrites it. Pages are kept with an

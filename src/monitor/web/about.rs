@@ -119,13 +119,13 @@ mod tests {
     use crate::monitor::support::{self as testing, body, golden, request};
 
     #[test]
-    fn tells_about_the_node_and_its_storage() {
+    fn shows_the_node_and_its_storage() {
         let monitor = testing::healthy().app();
         let mut all = String::new();
         // The machine's part differs from machine to machine.
         for part in ["node", "storage", "links"] {
-            let answer = monitor.render(&request(&format!("/web/about?fragment={part}"), &[]));
-            all += body(&answer);
+            let response = monitor.render(&request(&format!("/web/about?fragment={part}"), &[]));
+            all += body(&response);
         }
         golden("about.html", &all);
         let whole = monitor.render(&request("/web/about", &[]));

@@ -76,7 +76,7 @@ fn channels(view: &PageContext) -> Markup {
                             }
                             ", kept and retried daily: " (sanitize(refusal)) "; "
                         }
-                        @match (waiting_trouble(channel), channel.waiting - channel.refused) {
+                        @match (delivery_problem(channel), channel.waiting - channel.refused) {
                             (Some(trouble), _) if &*channel.name == PING => {
                                 "the heartbeat ping fails: " (sanitize(trouble))
                             }
@@ -101,7 +101,7 @@ fn channels(view: &PageContext) -> Markup {
 }
 
 /// Why what was not refused waits.
-fn waiting_trouble(channel: &ChannelState) -> Option<&str> {
+fn delivery_problem(channel: &ChannelState) -> Option<&str> {
     let trouble = channel.trouble.as_deref()?;
     (channel.refusal.as_deref() != Some(trouble)).then_some(trouble)
 }
@@ -212,7 +212,7 @@ mod tests {
     use crate::monitor::support::{self as testing, NOW_MS, body, golden, request};
 
     #[test]
-    fn says_what_is_open_who_hears_of_it_and_what_was_before() {
+    fn shows_open_alerts_channels_and_history() {
         let mut scene = testing::healthy().refused_mails(1, "the server answers 550 no");
         scene.channel.waiting = 3;
         scene.channel.trouble = Some("mail.example takes no connection".to_owned());
@@ -275,7 +275,7 @@ mod tests {
             incident("weather", None),
             incident("meter", Some(Wall(NOW_MS - 3_600_000))),
         ];
-        let answer = scene.app().render(&request("/web/alerts", &[]));
-        golden("alerts.html", body(&answer));
+        let response = scene.app().render(&request("/web/alerts", &[]));
+        golden("alerts.html", body(&response));
     }
 }

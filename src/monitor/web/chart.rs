@@ -272,7 +272,7 @@ mod tests {
     const DAY_MS: i64 = 86_400_000;
 
     #[test]
-    fn ticks_stand_at_round_local_times() {
+    fn ticks_are_at_round_local_times() {
         let berlin = TimeZone::get("Europe/Berlin").unwrap_or(TimeZone::fixed(jiff::tz::offset(1)));
         let to = Wall(NOW_MS);
         for (days, expected) in [
@@ -296,7 +296,7 @@ mod tests {
     }
 
     #[test]
-    fn whatever_the_values_are_places_are_inside_the_plot() {
+    fn all_points_are_inside_the_plot() {
         let bucket = |value: f64| Bucket {
             from: Wall(0),
             seconds: 60,
@@ -326,7 +326,7 @@ mod tests {
     }
 
     #[test]
-    fn values_on_the_axis_are_round() {
+    fn axis_values_are_round() {
         let scale = Scale::fitting(
             Wall(0),
             Wall(1),

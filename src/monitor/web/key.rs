@@ -25,7 +25,7 @@ use crate::monitor::problem::{ProblemDetails, history_unavailable, unknown_key_p
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct ChartSpan {
     name: &'static str,
-    words: &'static str,
+    label: &'static str,
     /// None for all there is.
     days: Option<u64>,
 }
@@ -38,8 +38,8 @@ const SPANS: [ChartSpan; 5] = [
     span("all", "all time", None),
 ];
 
-const fn span(name: &'static str, words: &'static str, days: Option<u64>) -> ChartSpan {
-    ChartSpan { name, words, days }
+const fn span(name: &'static str, label: &'static str, days: Option<u64>) -> ChartSpan {
+    ChartSpan { name, label, days }
 }
 
 pub fn page(view: &PageContext, key: &str, span: Option<&str>) -> Result<Page, ProblemDetails> {
@@ -160,7 +160,7 @@ fn read_history(
 ) -> Result<(Vec<Bucket>, Wall, Wall), HistoryFailure> {
     let key: Arc<str> = key.into();
     let to = view.now.wall.after(Duration::from_secs(1));
-    let ask = |from: Wall, points| {
+    let read = |from: Wall, points| {
         let query = HistoryQuery {
             key: key.clone(),
             from,
@@ -172,12 +172,12 @@ fn read_history(
     };
     let from = match span.days {
         Some(days) => to.before(Duration::from_secs(days * 86_400)),
-        None => match ask(Wall(0), limits::HISTORY_POINTS)?.first() {
+        None => match read(Wall(0), limits::HISTORY_POINTS)?.first() {
             Some(first) => first.from,
             None => return Ok((Vec::new(), Wall(0), to)),
         },
     };
-    let mut buckets = ask(from, limits::CHART_POINTS)?;
+    let mut buckets = read(from, limits::CHART_POINTS)?;
     // Never stored, but a chart must not fall for it.
     buckets.retain(|b| b.min.is_finite() && b.mean.is_finite() && b.max.is_finite());
     Ok((buckets, from, to))
@@ -187,7 +187,7 @@ fn read_history(
 fn chart_label(key: &str, buckets: &[Bucket], unit: &str, span: ChartSpan) -> String {
     let (low, _, high) = low_mean_high(buckets);
     let (low, high) = (Value::Number(low), Value::Number(high));
-    let label = format!("{key}, {}: from {low} to {high} {unit}", span.words);
+    let label = format!("{key}, {}: from {low} to {high} {unit}", span.label);
     label.trim_end().to_owned()
 }
 
@@ -356,14 +356,14 @@ mod tests {
     use crate::monitor::support::{self as testing, body, golden, request};
 
     #[test]
-    fn shows_a_day_with_its_gap_and_where_the_value_comes_from() {
+    fn shows_a_day_with_its_gap_and_the_sources() {
         let monitor = testing::healthy().app();
-        let answer = monitor.render(&request("/web/key/temperature", &[]));
-        golden("key.html", body(&answer));
+        let response = monitor.render(&request("/web/key/temperature", &[]));
+        golden("key.html", body(&response));
     }
 
     #[test]
-    fn says_in_words_why_there_is_no_chart() {
+    fn shows_why_there_is_no_chart() {
         let mut scene = testing::healthy();
         for (key, history, expected) in [
             ("sky", Ok(Vec::new()), "Text values have no chart."),
@@ -378,11 +378,11 @@ mod tests {
             scene.history = history;
             for span in ["24h", "all"] {
                 let target = format!("/web/key/{key}?span={span}");
-                let answer = scene.clone().app().render(&request(&target, &[]));
+                let response = scene.clone().app().render(&request(&target, &[]));
                 assert!(
-                    body(&answer).contains(expected),
+                    body(&response).contains(expected),
                     "{target}: {}",
-                    body(&answer)
+                    body(&response)
                 );
             }
         }
@@ -392,8 +392,8 @@ mod tests {
     fn every_span_has_its_chart() {
         let monitor = testing::healthy().app();
         for span in ["24h", "7d", "30d", "1y", "all"] {
-            let answer = monitor.render(&request(&format!("/web/key/power?span={span}"), &[]));
-            assert!(body(&answer).contains("<svg class=\"chart\""), "{span}");
+            let response = monitor.render(&request(&format!("/web/key/power?span={span}"), &[]));
+            assert!(body(&response).contains("<svg class=\"chart\""), "{span}");
         }
     }
 }

@@ -50,18 +50,18 @@ impl Part {
 impl Page {
     /// One part; `all` is all that the script swaps.
     pub fn fragment(&self, name: &str) -> Result<Markup, ProblemDetails> {
-        let wanted: Vec<&Part> = self
+        let parts: Vec<&Part> = self
             .parts
             .iter()
             .filter(|part| part.name == name || (name == "all" && part.is_live))
             .collect();
-        if wanted.is_empty() {
+        if parts.is_empty() {
             let names: Vec<&str> = self.parts.iter().map(|part| part.name).collect();
             let names = names.join(", ");
             let detail = format!("This page has no fragment {name:?}; it has: all, {names}.");
             return Err(ProblemDetails::new(404, detail));
         }
-        Ok(html! { @for part in wanted { (part.markup) } })
+        Ok(html! { @for part in parts { (part.markup) } })
     }
 }
 
@@ -197,8 +197,8 @@ fn head(title: &str, icon: &str) -> Markup {
     }
 }
 
-fn nav_link(href: &str, text: &str, is_here: bool) -> Markup {
-    html! { a href=(href) aria-current=[is_here.then_some("page")] { (text) } }
+fn nav_link(href: &str, text: &str, is_current: bool) -> Markup {
+    html! { a href=(href) aria-current=[is_current.then_some("page")] { (text) } }
 }
 
 /// A page that says what was wrong with a request.

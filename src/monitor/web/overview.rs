@@ -275,7 +275,7 @@ mod tests {
     use crate::monitor::support::{self as testing, body, golden, request};
 
     #[test]
-    fn says_at_first_sight_what_is_wrong_and_since_when() {
+    fn shows_what_is_wrong_and_since_when() {
         let monitor = testing::healthy()
             .failing("weather", Cause::Dns, 1_380)
             .stale(&["humidity"])
@@ -283,29 +283,29 @@ mod tests {
             .app();
         let display = [("user-agent", "matrix/1"), ("x-display-name", "Kitchen")];
         testing::from_memory(&monitor, &request("/snapshot", &display)).expect("hot");
-        let answer = monitor.render(&request("/web", &[]));
-        golden("overview.html", body(&answer));
+        let response = monitor.render(&request("/web", &[]));
+        golden("overview.html", body(&response));
     }
 
     #[test]
-    fn the_built_in_example_says_that_it_is_one() {
+    fn the_built_in_example_shows_a_notice() {
         let mut scene = testing::healthy();
         scene.is_example = true;
-        let answer = scene.app().render(&request("/web", &[]));
-        assert!(body(&answer).contains("Nothing is configured yet"));
+        let response = scene.app().render(&request("/web", &[]));
+        assert!(body(&response).contains("Nothing is configured yet"));
     }
 
     #[test]
-    fn the_demonstration_says_that_its_values_are_simulated() {
+    fn the_demo_shows_that_its_values_are_simulated() {
         let mut scene = testing::healthy();
         (scene.is_example, scene.is_demo) = (true, true);
-        let answer = scene.app().render(&request("/web", &[]));
-        assert!(body(&answer).contains("all values are simulated"));
-        assert!(!body(&answer).contains("Nothing is configured yet"));
+        let response = scene.app().render(&request("/web", &[]));
+        assert!(body(&response).contains("all values are simulated"));
+        assert!(!body(&response).contains("Nothing is configured yet"));
     }
 
     #[test]
-    fn numbers_are_shown_as_far_as_they_fit_and_told_in_full() {
+    fn numbers_are_rounded_to_fit_with_the_full_value_in_the_title() {
         let mut scene = testing::healthy();
         for (number, expected) in [
             (21.4, ">21.4<"),
@@ -323,11 +323,11 @@ mod tests {
             (1e300, ">1e300<"),
         ] {
             scene.snapshot.records[0].value = crate::domain::reading::Value::Number(number);
-            let answer = scene
+            let response = scene
                 .clone()
                 .app()
                 .render(&request("/web?fragment=values", &[]));
-            let tile = body(&answer).split("</li>").next().unwrap_or_default();
+            let tile = body(&response).split("</li>").next().unwrap_or_default();
             assert!(tile.contains(expected), "{number}: {tile}");
         }
     }
@@ -337,8 +337,8 @@ mod tests {
         let monitor = testing::healthy().app();
         let page = monitor.render(&request("/web", &[]));
         for name in ["state", "values", "sources", "displays"] {
-            let answer = monitor.render(&request(&format!("/web?fragment={name}"), &[]));
-            let fragment = body(&answer);
+            let response = monitor.render(&request(&format!("/web?fragment={name}"), &[]));
+            let fragment = body(&response);
             assert!(
                 fragment.starts_with(&format!("<section id=\"{name}\"")),
                 "{fragment}"
@@ -359,9 +359,13 @@ mod tests {
                 record
             })
             .collect();
-        let answer = scene
+        let response = scene
             .app()
             .render(&request("/web", &[("accept-encoding", "gzip")]));
-        assert!(answer.body.len() < 30_000, "{} bytes", answer.body.len());
+        assert!(
+            response.body.len() < 30_000,
+            "{} bytes",
+            response.body.len()
+        );
     }
 }

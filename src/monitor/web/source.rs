@@ -284,13 +284,13 @@ mod tests {
     }
 
     #[test]
-    fn tells_how_fetches_went_and_what_was_wrong() {
+    fn shows_fetches_and_failures() {
         let monitor = testing::healthy()
             .failing("weather", Cause::Dns, 1_380)
             .app();
-        let answer = monitor.render(&request("/web/source/weather", &[]));
-        golden("source_failing.html", body(&answer));
-        let answer = monitor.render(&request("/web/source/meter", &[]));
-        golden("source_with_issues.html", body(&answer));
+        let response = monitor.render(&request("/web/source/weather", &[]));
+        golden("source_failing.html", body(&response));
+        let response = monitor.render(&request("/web/source/meter", &[]));
+        golden("source_with_issues.html", body(&response));
     }
 }

@@ -43,19 +43,19 @@ impl Sparklines {
     /// The line of a record; none for texts and for what has no history.
     pub fn of(&self, view: &PageContext, record: &Record) -> Option<Sparkline> {
         record.value.number()?;
-        let mut kept = self.0.lock();
+        let mut lines = self.0.lock();
         let now = view.now.mono;
-        match kept.get(&record.key) {
+        match lines.get(&record.key) {
             Some((read, line)) if now.since(*read) < limits::SPARKLINE_TTL => {
                 return Some(line.clone()).filter(|line| !line.path.is_empty());
             }
             _ => {}
         }
         // What is kept is what is shown: keys that went away go with the rest.
-        if kept.len() >= 2 * limits::TILES {
-            kept.clear();
+        if lines.len() >= 2 * limits::TILES {
+            lines.clear();
         }
-        drop(kept);
+        drop(lines);
         let query = HistoryQuery {
             key: record.key.clone(),
             from: view.now.wall.before(DAY),
@@ -69,8 +69,8 @@ impl Sparklines {
             Err(HistoryFailure::Unavailable(_) | HistoryFailure::NothingStored) => Vec::new(),
         };
         let line = Sparkline::new(&buckets, query.from, query.to, record.stale_after);
-        let mut kept = self.0.lock();
-        kept.insert(record.key.clone(), (now, line.clone()));
+        let mut lines = self.0.lock();
+        lines.insert(record.key.clone(), (now, line.clone()));
         Some(line).filter(|line| !line.path.is_empty())
     }
 }
@@ -161,7 +161,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_says_where_it_is_heading() {
+    fn a_sparkline_shows_the_trend() {
         let line = |means: &[f64]| -> Vec<Bucket> {
             means
                 .iter()
@@ -182,7 +182,7 @@ mod tests {
     }
 
     #[test]
-    fn a_gap_in_history_is_a_gap_in_the_line() {
+    fn a_gap_in_history_is_a_gap_in_the_sparkline() {
         let buckets = [bucket(0, 1.0), bucket(1, 2.0), bucket(9, 3.0)];
         let hour = Duration::from_secs(3_600);
         let line = Sparkline::new(&buckets, Wall(0), Wall(24 * 3_600_000), hour);

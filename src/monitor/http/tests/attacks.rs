@@ -3,7 +3,7 @@
 use super::*;
 
 #[test]
-fn bad_requests_get_one_answer_and_an_orderly_end() {
+fn bad_requests_get_one_response_and_an_orderly_close() {
     let running = start(test_limits());
     let pipelined = String::from_utf8(get("/hot").repeat(3)).expect("ASCII");
     let rows = [
@@ -26,21 +26,21 @@ fn bad_requests_get_one_answer_and_an_orderly_end() {
     ];
     for (status, sent) in rows {
         // Whatever follows is not taken for a request.
-        let answered = running.whole(format!("{sent}{pipelined}").as_bytes());
+        let response = running.whole(format!("{sent}{pipelined}").as_bytes());
         assert!(
-            answered.starts_with(&format!("HTTP/1.1 {status} ")),
-            "{sent:.80?}: {answered}"
+            response.starts_with(&format!("HTTP/1.1 {status} ")),
+            "{sent:.80?}: {response}"
         );
-        assert_eq!(answers_in(&answered), 1, "{sent:.80?}: {answered}");
-        assert!(answered.contains("Connection: close\r\n"), "{answered}");
+        assert_eq!(count_responses(&response), 1, "{sent:.80?}: {response}");
+        assert!(response.contains("Connection: close\r\n"), "{response}");
         assert!(
-            answered.ends_with(&format!("refused {status}")),
-            "{answered}"
+            response.ends_with(&format!("refused {status}")),
+            "{response}"
         );
         assert_eq!(
-            answered.contains("Allow: GET, HEAD, OPTIONS\r\n"),
+            response.contains("Allow: GET, HEAD, OPTIONS\r\n"),
             status == 405,
-            "{answered}"
+            "{response}"
         );
     }
     running.still_serves();
@@ -52,27 +52,27 @@ fn a_te_header_that_panics_tiny_http_does_not_reach_it() {
     let list = vec!["a;q=nan"; 50].join(", ");
     let sent = format!("GET /echo HTTP/1.0\r\nTE: {list}\r\n\r\n");
     for _ in 0..2 * limits::POOL_WORKERS {
-        let answered = running.whole(sent.as_bytes());
-        assert!(answered.starts_with("HTTP/1.1 200 OK\r\n"), "{answered}");
+        let response = running.whole(sent.as_bytes());
+        assert!(response.starts_with("HTTP/1.1 200 OK\r\n"), "{response}");
     }
     assert_eq!(running.stats.snapshot().panics, 0);
 }
 
 #[test]
-fn a_body_still_on_its_way_does_not_cost_the_client_its_answer() {
+fn a_response_is_not_lost_while_the_request_body_is_still_being_sent() {
     let running = start(test_limits());
     let mut stream = running.connect();
     let head = b"POST /upload HTTP/1.1\r\nHost: a\r\nContent-Length: 100000\r\n\r\n";
     stream.write_all(head).expect("sent");
     // All of it goes through: the server reads and drops.
     stream.write_all(&[b'x'; 100_000]).expect("taken");
-    let answered = rest(stream);
-    assert!(answered.starts_with("HTTP/1.1 405 "), "{answered}");
-    assert_eq!(answers_in(&answered), 1);
+    let response = rest(stream);
+    assert!(response.starts_with("HTTP/1.1 405 "), "{response}");
+    assert_eq!(count_responses(&response), 1);
 }
 
 #[test]
-fn clients_that_reset_after_asking_hurt_nobody() {
+fn clients_that_reset_after_their_request_do_not_affect_others() {
     let running = start(test_limits());
     for path in ["/hot", "/echo", "/big", "/rendered-big"] {
         for _ in 0..25 {
@@ -93,16 +93,16 @@ fn clients_that_reset_after_asking_hurt_nobody() {
 }
 
 #[test]
-fn a_head_that_does_not_end_in_time_is_answered_408() {
+fn an_incomplete_head_gets_408_at_the_timeout() {
     let limits = HttpLimits {
         head_timeout: SOON,
         ..test_limits()
     };
     let running = start(limits);
-    let answered = running.whole(b"GET /hot HTTP/1.1\r\nHost: a\r\nX: ");
+    let response = running.whole(b"GET /hot HTTP/1.1\r\nHost: a\r\nX: ");
     assert!(
-        answered.starts_with("HTTP/1.1 408 Request Timeout\r\n"),
-        "{answered}"
+        response.starts_with("HTTP/1.1 408 Request Timeout\r\n"),
+        "{response}"
     );
     // Dripping does not help: the deadline is for the whole head.
     let mut stream = running.connect();
@@ -113,10 +113,10 @@ fn a_head_that_does_not_end_in_time_is_answered_408() {
             thread::yield_now();
         }
     });
-    let mut answered = [0; 12];
-    stream.read_exact(&mut answered).expect("an answer");
+    let mut response = [0; 12];
+    stream.read_exact(&mut response).expect("an answer");
     assert!(
-        answered.starts_with(b"HTTP/1.1 4"),
+        response.starts_with(b"HTTP/1.1 4"),
         "408, or 414 if it dripped fast"
     );
     drop(stream);
@@ -127,15 +127,15 @@ fn a_head_that_does_not_end_in_time_is_answered_408() {
 }
 
 #[test]
-fn an_idle_connection_is_closed_in_silence() {
+fn an_idle_connection_is_closed_without_a_response() {
     let limits = HttpLimits {
         idle_timeout: SOON,
         ..test_limits()
     };
     let running = start(limits);
-    let answered = running.whole(&get("/hot"));
-    assert_eq!(answers_in(&answered), 1);
-    assert!(answered.ends_with("\r\n\r\nhot"), "{answered}");
+    let response = running.whole(&get("/hot"));
+    assert_eq!(count_responses(&response), 1);
+    assert!(response.ends_with("\r\n\r\nhot"), "{response}");
 }
 
 #[test]
@@ -144,13 +144,13 @@ fn a_truncated_head_gets_one_400() {
     let mut stream = running.connect();
     stream.write_all(b"GET /hot HTTP/1.1\r\nHos").expect("sent");
     stream.shutdown(Shutdown::Write).expect("a socket");
-    let answered = rest(stream);
-    assert!(answered.starts_with("HTTP/1.1 400 "), "{answered}");
-    assert_eq!(answers_in(&answered), 1);
+    let response = rest(stream);
+    assert!(response.starts_with("HTTP/1.1 400 "), "{response}");
+    assert_eq!(count_responses(&response), 1);
 }
 
 #[test]
-fn clients_that_do_not_read_are_cut_and_hold_up_nobody() {
+fn clients_that_do_not_read_are_closed_and_delay_no_others() {
     let limits = HttpLimits {
         write_timeout: SOON,
         ..test_limits()
@@ -174,7 +174,7 @@ fn clients_that_do_not_read_are_cut_and_hold_up_nobody() {
 }
 
 #[test]
-fn a_slow_reader_is_cut_when_its_time_is_over() {
+fn a_slow_reader_is_closed_at_the_write_timeout() {
     let limits = HttpLimits {
         write_timeout: SOON,
         write_bytes_per_s: usize::MAX,
@@ -191,7 +191,7 @@ fn a_slow_reader_is_cut_when_its_time_is_over() {
 }
 
 #[test]
-fn answers_not_taken_are_bounded_and_small_ones_go_on() {
+fn unread_responses_are_bounded_and_small_ones_are_still_sent() {
     let limits = HttpLimits {
         bytes_outstanding: 4 * 1024 * 1024,
         bytes_outstanding_per_address: 4 * 1024 * 1024,
@@ -205,14 +205,14 @@ fn answers_not_taken_are_bounded_and_small_ones_go_on() {
     });
     for path in ["/bigs", "/rendered-big"] {
         let sent = format!("GET {path} HTTP/1.0\r\n\r\n");
-        let answered = running.whole(sent.as_bytes());
+        let response = running.whole(sent.as_bytes());
         assert!(
-            answered.starts_with("HTTP/1.1 503 Service Unavailable\r\n"),
+            response.starts_with("HTTP/1.1 503 Service Unavailable\r\n"),
             "{path}"
         );
-        assert!(answered.contains("Retry-After: "), "{answered}");
+        assert!(response.contains("Retry-After: "), "{response}");
         assert!(
-            answered.ends_with("met BytesOutstanding(4194304)"),
+            response.ends_with("met BytesOutstanding(4194304)"),
             "{path}"
         );
     }
@@ -222,8 +222,8 @@ fn answers_not_taken_are_bounded_and_small_ones_go_on() {
     running.until("given back", || {
         running.stats.snapshot().bytes_outstanding == 0
     });
-    let answered = running.whole(b"GET /rendered-big HTTP/1.0\r\n\r\n");
-    assert!(answered.starts_with("HTTP/1.1 200 OK\r\n"));
+    let response = running.whole(b"GET /rendered-big HTTP/1.0\r\n\r\n");
+    assert!(response.starts_with("HTTP/1.1 200 OK\r\n"));
 }
 
 #[test]
@@ -256,7 +256,7 @@ fn connections_are_capped_per_address_and_others_are_served() {
 }
 
 #[test]
-fn when_all_places_are_taken_the_idlest_gives_way() {
+fn at_the_connection_limit_the_longest_idle_connection_is_closed() {
     let limits = HttpLimits {
         connections: 3,
         evict_idle_after: Duration::ZERO,
@@ -265,7 +265,7 @@ fn when_all_places_are_taken_the_idlest_gives_way() {
     let running = start(limits);
     let mut idlest = BufReader::new(running.connect());
     idlest.get_mut().write_all(&get("/hot")).expect("sent");
-    read_answer(&mut idlest, false);
+    read_response(&mut idlest, false);
     let mut listening = running.connect_from(2);
     listening.write_all(&get("/events")).expect("sent");
     running.until("streaming", || running.stats.snapshot().event_streams == 1);
@@ -288,17 +288,17 @@ fn when_all_places_are_taken_the_idlest_gives_way() {
 }
 
 #[test]
-fn a_panic_costs_one_request_alone() {
+fn a_panic_fails_only_its_request() {
     let running = start(test_limits());
     let mut other = BufReader::new(running.connect());
     for path in ["/panic", "/rendered-panic"] {
         let sent = format!("GET {path} HTTP/1.0\r\n\r\n");
         for _ in 0..2 * limits::POOL_WORKERS {
-            let answered = running.whole(sent.as_bytes());
-            assert!(answered.starts_with("HTTP/1.1 500 "), "{path}: {answered}");
+            let response = running.whole(sent.as_bytes());
+            assert!(response.starts_with("HTTP/1.1 500 "), "{path}: {response}");
         }
         other.get_mut().write_all(&get("/hot")).expect("sent");
-        assert_eq!(read_answer(&mut other, false).0, 200);
+        assert_eq!(read_response(&mut other, false).0, 200);
     }
     assert_eq!(
         running.stats.snapshot().panics,
@@ -316,7 +316,7 @@ fn many_connections_at_once_share_the_pool() {
             client.get_mut().write_all(&get("/echo")).expect("sent");
         }
         for client in &mut clients {
-            assert_eq!(read_answer(client, false).0, 200);
+            assert_eq!(read_response(client, false).0, 200);
         }
     }
     let opened = running.stats.snapshot().pool_connections;
@@ -327,7 +327,7 @@ fn many_connections_at_once_share_the_pool() {
 }
 
 #[test]
-fn connections_opened_and_dropped_by_the_thousand_leave_nothing_behind() {
+fn thousands_of_dropped_connections_leave_nothing_behind() {
     let running = start(test_limits());
     for number in 0..2000 {
         let stream = running.connect();
@@ -342,7 +342,7 @@ fn connections_opened_and_dropped_by_the_thousand_leave_nothing_behind() {
 
 /// Descriptors are the process's, so this one has a process of its own.
 #[test]
-fn it_serves_on_when_descriptors_run_out() {
+fn the_server_still_serves_when_file_descriptors_run_out() {
     let mut child = std::process::Command::new(std::env::current_exe().expect("ourselves"))
         .args([
             "--exact",
@@ -354,11 +354,11 @@ fn it_serves_on_when_descriptors_run_out() {
         .stdout(std::process::Stdio::piped())
         .spawn()
         .expect("the child starts");
-    let mut told = BufReader::new(child.stdout.take().expect("piped"));
+    let mut stdout = BufReader::new(child.stdout.take().expect("piped"));
     let address = loop {
         let mut line = String::new();
         assert!(
-            told.read_line(&mut line).expect("a line") > 0,
+            stdout.read_line(&mut line).expect("a line") > 0,
             "the child said nothing"
         );
         if let Some((_, address)) = line.trim().split_once("listening on ") {
@@ -375,7 +375,7 @@ fn it_serves_on_when_descriptors_run_out() {
         // Each is served at once, though each stays open and only a few descriptors are left.
         let mut reader = BufReader::new(connect());
         reader.get_mut().write_all(&get("/hot")).expect("sent");
-        assert_eq!(read_answer(&mut reader, false).0, 200);
+        assert_eq!(read_response(&mut reader, false).0, 200);
         held.push(reader);
     }
     let mut pooled = connect();
@@ -389,7 +389,7 @@ fn it_serves_on_when_descriptors_run_out() {
 }
 
 #[test]
-#[ignore = "the other half of it_serves_on_when_descriptors_run_out, which starts it"]
+#[ignore = "the other half of the_server_still_serves_when_file_descriptors_run_out, which starts it"]
 fn out_of_descriptors() {
     use rustix::process::{Resource, Rlimit, setrlimit};
     let few = Rlimit {

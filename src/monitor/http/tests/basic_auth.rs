@@ -4,7 +4,7 @@ use super::*;
 use crate::monitor::support::request;
 
 #[test]
-fn the_password_opens_whatever_the_user_is_called() {
+fn the_password_is_accepted_with_any_user_name() {
     let password = Password::new("a:b \u{e9}");
     let basic = |pair: &str| format!("Basic {}", STANDARD.encode(pair));
     for (second, (field, is_admitted)) in [
@@ -24,19 +24,19 @@ fn the_password_opens_whatever_the_user_is_called() {
     .enumerate()
     {
         let now = Mono(second as u64 * 10_000);
-        let asked = request("/snapshot", &[("authorization", field.as_str())]);
+        let request = request("/snapshot", &[("authorization", field.as_str())]);
         assert_eq!(
-            password.is_authorized(&asked, now),
+            password.is_authorized(&request, now),
             is_admitted,
             "{field:?}"
         );
-        let denied = password.deny(&asked, now);
+        let denied = password.deny(&request, now);
         assert_eq!(denied.is_none(), is_admitted, "{field:?}");
     }
 }
 
 #[test]
-fn without_a_password_the_response_is_401_and_does_not_hold_it() {
+fn without_credentials_the_response_is_401_and_does_not_contain_the_password() {
     let password = Password::new("open sesame");
     for target in ["/", "/events", "/nowhere"] {
         let error = password.deny(&request(target, &[]), Mono(0));
@@ -48,48 +48,49 @@ fn without_a_password_the_response_is_401_and_does_not_hold_it() {
 }
 
 #[test]
-fn blanks_behind_a_password_in_its_file_are_not_asked_for() {
+fn trailing_blanks_in_the_password_file_are_not_required() {
     let password = Password::new("open sesame \t");
-    for (given, is_admitted) in [
+    for (password_text, is_admitted) in [
         ("open sesame", true),
         ("open sesame \t", true),
         ("open sesame ", false),
         (" open sesame", false),
     ] {
-        let field = format!("Basic {}", STANDARD.encode(format!("me:{given}")));
-        let asked = request("/", &[("authorization", field.as_str())]);
+        let field = format!("Basic {}", STANDARD.encode(format!("me:{password_text}")));
+        let request = request("/", &[("authorization", field.as_str())]);
         assert_eq!(
-            password.is_authorized(&asked, Mono(0)),
+            password.is_authorized(&request, Mono(0)),
             is_admitted,
-            "{given:?}"
+            "{password_text:?}"
         );
     }
 }
 
 #[test]
-fn too_many_wrong_ones_are_told_to_wait_and_asking_without_any_is_no_guess() {
+fn too_many_wrong_passwords_get_429_and_missing_credentials_do_not_count() {
     let password = Password::new("open sesame");
-    let basic = |given: &str| format!("Basic {}", STANDARD.encode(format!("me:{given}")));
-    let ask = |peer: &str, field: Option<&str>, now: u64| {
+    let basic =
+        |password_text: &str| format!("Basic {}", STANDARD.encode(format!("me:{password_text}")));
+    let deny = |peer: &str, field: Option<&str>, now: u64| {
         let fields: Vec<(&str, &str)> = field.map(|it| ("authorization", it)).into_iter().collect();
-        let mut asked = request("/snapshot", &fields);
-        asked.peer = peer.parse().expect("an address");
-        password.deny(&asked, Mono(now))
+        let mut request = request("/snapshot", &fields);
+        request.peer = peer.parse().expect("an address");
+        password.deny(&request, Mono(now))
     };
     let status = |denied: Option<AuthError>| denied.map_or(200, AuthError::status);
     let (right, wrong) = (basic("open sesame"), basic("hunter2"));
     for _ in 0..50 {
-        assert_eq!(status(ask("10.0.0.1", None, 0)), 401);
+        assert_eq!(status(deny("10.0.0.1", None, 0)), 401);
     }
     for _ in 0..limits::WRONG_PASSWORDS {
-        assert_eq!(status(ask("10.0.0.1", Some(&wrong), 0)), 401);
-        assert_eq!(status(ask("10.0.0.2", Some(&right), 0)), 200);
+        assert_eq!(status(deny("10.0.0.1", Some(&wrong), 0)), 401);
+        assert_eq!(status(deny("10.0.0.2", Some(&right), 0)), 200);
     }
     for field in [Some(&*wrong), Some(&*right), None] {
-        let problem = ask("10.0.0.1", field, 59_999).expect("it is refused");
+        let problem = deny("10.0.0.1", field, 59_999).expect("it is refused");
         assert_eq!(problem.status(), 429);
         assert_eq!(problem.header(), ("Retry-After", "60".into()));
     }
-    assert_eq!(status(ask("10.0.0.2", Some(&right), 59_999)), 200);
-    assert_eq!(status(ask("10.0.0.1", Some(&right), 60_000)), 200);
+    assert_eq!(status(deny("10.0.0.2", Some(&right), 59_999)), 200);
+    assert_eq!(status(deny("10.0.0.1", Some(&right), 60_000)), 200);
 }

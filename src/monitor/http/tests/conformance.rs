@@ -3,7 +3,7 @@
 use super::*;
 
 #[test]
-fn only_allowed_networks_and_this_machine_are_let_in() {
+fn only_allowed_networks_and_loopback_may_connect() {
     let networks = |texts: &[&str]| -> Vec<IpNet> {
         let parsed = texts.iter().map(|text| text.parse().expect("a network"));
         parsed.collect()
@@ -31,7 +31,7 @@ fn one_connection_serves_many_requests_from_memory_and_from_the_pool() {
     for _ in 0..3 {
         for (path, body) in [("/hot", &b"hot"[..]), ("/nothing", b"nothing here")] {
             reader.get_mut().write_all(&get(path)).expect("sent");
-            let (_, head, found) = read_answer(&mut reader, false);
+            let (_, head, found) = read_response(&mut reader, false);
             assert_eq!(found, body, "{head}");
             assert!(!head.contains("Connection"), "{head}");
             assert!(!head.contains("Server"), "{head}");
@@ -42,16 +42,16 @@ fn one_connection_serves_many_requests_from_memory_and_from_the_pool() {
 }
 
 #[test]
-fn options_is_answered_without_a_body_and_the_connection_goes_on() {
+fn options_gets_no_body_and_the_connection_stays_open() {
     let running = start(test_limits());
     let mut reader = BufReader::new(running.connect());
     for target in ["/hot", "/events", "/nothing", "*"] {
-        let asked = format!("OPTIONS {target} HTTP/1.1\r\nHost: a\r\n\r\n");
+        let options = format!("OPTIONS {target} HTTP/1.1\r\nHost: a\r\n\r\n");
         reader
             .get_mut()
-            .write_all(asked.as_bytes())
+            .write_all(options.as_bytes())
             .expect("it is sent");
-        let (status, head, _) = read_answer(&mut reader, false);
+        let (status, head, _) = read_response(&mut reader, false);
         assert_eq!(status, 204);
         assert!(head.contains(&format!("X-Asked: {target}\r\n")), "{head}");
         assert!(!head.contains("Content-Length"), "{head}");
@@ -70,10 +70,10 @@ fn head_equals_get_without_the_body() {
             .get_mut()
             .write_all(head_request.as_bytes())
             .expect("sent");
-        let (status, head, _) = read_answer(&mut reader, true);
+        let (status, head, _) = read_response(&mut reader, true);
         // The same connection goes on: no byte of a body was in between.
         reader.get_mut().write_all(&get(path)).expect("sent");
-        let (got_status, got_head, _) = read_answer(&mut reader, false);
+        let (got_status, got_head, _) = read_response(&mut reader, false);
         assert_eq!(status, got_status);
         if path != "/echo" {
             assert_eq!(head, got_head, "{path}");
@@ -82,7 +82,7 @@ fn head_equals_get_without_the_body() {
 }
 
 #[test]
-fn pipelined_requests_are_answered_in_order() {
+fn pipelined_requests_get_responses_in_order() {
     let running = start(test_limits());
     let mut reader = BufReader::new(running.connect());
     let mut sent = Vec::new();
@@ -91,13 +91,13 @@ fn pipelined_requests_are_answered_in_order() {
     }
     reader.get_mut().write_all(&sent).expect("sent");
     for number in 0..100 {
-        let (status, _, _) = read_answer(&mut reader, false);
+        let (status, _, _) = read_response(&mut reader, false);
         assert_eq!(status, [200, 200, 304, 404][number % 4], "answer {number}");
     }
 }
 
 #[test]
-fn old_clients_are_served_and_let_go_unless_they_ask_to_stay() {
+fn http_1_0_connections_are_closed_without_keep_alive() {
     let running = start(test_limits());
     let served = running.whole(b"GET /hot HTTP/1.0\r\n\r\n");
     assert!(served.contains("Connection: close\r\n"), "{served}");
@@ -105,22 +105,22 @@ fn old_clients_are_served_and_let_go_unless_they_ask_to_stay() {
     for _ in 0..2 {
         let sent = b"GET /hot HTTP/1.0\r\nConnection: keep-alive\r\n\r\n";
         reader.get_mut().write_all(sent).expect("sent");
-        let (_, head, _) = read_answer(&mut reader, false);
+        let (_, head, _) = read_response(&mut reader, false);
         assert!(head.contains("Connection: keep-alive\r\n"), "{head}");
     }
 }
 
 #[test]
-fn a_client_that_closes_its_side_after_asking_is_still_answered() {
+fn a_client_that_half_closes_after_its_request_gets_the_response() {
     let running = start(test_limits());
     for path in ["/hot", "/echo", "/big", "/rendered-big"] {
         let mut stream = running.connect();
         stream.write_all(&get(path)).expect("sent");
         stream.shutdown(Shutdown::Write).expect("a socket");
-        let answered = rest(stream);
-        assert!(answered.starts_with("HTTP/1.1 200 OK\r\n"), "{path}");
+        let response = rest(stream);
+        assert!(response.starts_with("HTTP/1.1 200 OK\r\n"), "{path}");
         assert!(
-            path.contains("big") == (answered.len() > 3_000_000),
+            path.contains("big") == (response.len() > 3_000_000),
             "{path}"
         );
     }
@@ -133,45 +133,45 @@ fn requests_in_single_bytes_and_lines_of_lf_alone_are_served() {
     for byte in b"GET /echo HTTP/1.1\nHost: a\nConnection: close\n\n" {
         stream.write_all(&[*byte]).expect("sent");
     }
-    let answered = rest(stream);
-    assert!(answered.starts_with("HTTP/1.1 200 OK\r\n"), "{answered}");
+    let response = rest(stream);
+    assert!(response.starts_with("HTTP/1.1 200 OK\r\n"), "{response}");
 }
 
 #[test]
-fn the_pool_gets_the_request_cleaned_and_the_peer_told() {
+fn a_worker_gets_the_cleaned_request_and_the_peer_address() {
     let running = start(test_limits());
     let mut stream = running.connect_from(9);
     let sent = "GET /echo?q=%20 HTTP/1.1\r\nHost: a\r\nX-Pool-Peer: 6.6.6.6\r\nTE: trailers\r\n\
                 X-Display-Name: K\u{fc}che 100%\r\nConnection: close\r\n\r\n";
     stream.write_all(sent.as_bytes()).expect("sent");
-    let answered = rest(stream);
-    let body = answered.split("\r\n\r\n").nth(1).expect("a body");
+    let response = rest(stream);
+    let body = response.split("\r\n\r\n").nth(1).expect("a body");
     assert_eq!(
         body,
         "127.0.0.9 false /echo?q=%20\nhost: a\nx-display-name: K\u{fc}che 100%\n"
     );
-    assert!(answered.contains("X-Umlaut: \u{fc}\r\n"), "{answered}");
-    let answered = running.whole(b"HEAD /echo HTTP/1.0\r\n\r\n");
-    assert!(answered.contains("Content-Length: 21\r\n"), "{answered}");
+    assert!(response.contains("X-Umlaut: \u{fc}\r\n"), "{response}");
+    let response = running.whole(b"HEAD /echo HTTP/1.0\r\n\r\n");
+    assert!(response.contains("Content-Length: 21\r\n"), "{response}");
 }
 
 #[test]
-fn a_304_has_no_body_whoever_answers_it() {
+fn a_304_has_no_body_from_memory_or_from_a_worker() {
     let running = start(test_limits());
     for path in ["/unchanged", "/rendered-304"] {
         let sent = format!("GET {path} HTTP/1.0\r\n\r\n");
-        let answered = running.whole(sent.as_bytes());
+        let response = running.whole(sent.as_bytes());
         assert!(
-            answered.starts_with("HTTP/1.1 304 Not Modified\r\n"),
-            "{answered}"
+            response.starts_with("HTTP/1.1 304 Not Modified\r\n"),
+            "{response}"
         );
-        assert!(!answered.contains("Content-Length"), "{answered}");
-        assert!(answered.ends_with("\r\n\r\n"), "{answered}");
+        assert!(!response.contains("Content-Length"), "{response}");
+        assert!(response.ends_with("\r\n\r\n"), "{response}");
     }
 }
 
 #[test]
-fn the_loop_proves_that_it_turns() {
+fn the_server_loop_sends_heartbeats() {
     let running = start(test_limits());
     let before = running.heartbeats.load(Ordering::SeqCst);
     running.until("two more heartbeats", || {

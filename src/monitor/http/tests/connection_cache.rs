@@ -23,50 +23,53 @@ impl Client {
     }
 
     fn body(&mut self) -> String {
-        let (status, _, body) = read_answer(&mut self.0, false);
+        let (status, _, body) = read_response(&mut self.0, false);
         assert_eq!(status, 200);
         String::from_utf8(body).expect("text")
     }
 
-    fn ask(&mut self, bytes: &[u8]) -> String {
+    fn get_body(&mut self, bytes: &[u8]) -> String {
         self.send(bytes);
         self.body()
     }
 }
 
 #[test]
-fn the_same_question_gets_what_stands_until_there_is_a_new_edition() {
+fn an_identical_request_gets_the_cached_response_until_a_new_generation() {
     let running = start(test_limits());
     let mut client = Client::of(&running);
     for _ in 0..3 {
-        assert_eq!(client.ask(&get("/cacheable")), "generation 0");
+        assert_eq!(client.get_body(&get("/cacheable")), "generation 0");
     }
     assert_eq!(counts(&running), (1, 2));
 
     running.handler.generation.store(1, Ordering::SeqCst);
-    assert_eq!(client.ask(&get("/cacheable")), "generation 1");
-    assert_eq!(client.ask(&get("/cacheable")), "generation 1");
+    assert_eq!(client.get_body(&get("/cacheable")), "generation 1");
+    assert_eq!(client.get_body(&get("/cacheable")), "generation 1");
     assert_eq!(counts(&running), (2, 3));
 
     // What else is asked in between does not end it; it is another connection's alone.
-    assert_eq!(client.ask(&get("/hot")), "hot");
-    assert_eq!(client.ask(&get("/cacheable")), "generation 1");
+    assert_eq!(client.get_body(&get("/hot")), "hot");
+    assert_eq!(client.get_body(&get("/cacheable")), "generation 1");
     assert_eq!(counts(&running), (2, 4));
-    assert_eq!(Client::of(&running).ask(&get("/cacheable")), "generation 1");
+    assert_eq!(
+        Client::of(&running).get_body(&get("/cacheable")),
+        "generation 1"
+    );
     assert_eq!(counts(&running), (3, 4));
 
     // Counted behind the answer, like any other.
     running.until("all are counted", || {
-        let answered = running.stats.snapshot().requests;
-        answered.iter().map(|(_, count)| count).sum::<u64>() == 8
+        let requests = running.stats.snapshot().requests;
+        requests.iter().map(|(_, count)| count).sum::<u64>() == 8
     });
 }
 
 #[test]
-fn only_the_same_bytes_are_the_same_question() {
+fn only_an_identical_head_is_served_from_the_cache() {
     let running = start(test_limits());
     let mut client = Client::of(&running);
-    client.ask(&get("/cacheable"));
+    client.get_body(&get("/cacheable"));
     for other in [
         "GET /cacheable HTTP/1.1\r\nHost: b\r\n\r\n",
         "GET /cacheable HTTP/1.1\r\nHost: a\r\nX: 1\r\n\r\n",
@@ -74,24 +77,24 @@ fn only_the_same_bytes_are_the_same_question() {
         "GET /cacheable HTTP/1.1\nHost: a\n\n",
     ] {
         let (judged, again) = counts(&running);
-        client.ask(other.as_bytes());
+        client.get_body(other.as_bytes());
         assert_eq!(counts(&running), (judged + 1, again), "{other:?}");
     }
     // One that begins like it and is no request at all.
-    client.ask(&get("/cacheable"));
+    client.get_body(&get("/cacheable"));
     client.send(b"GET /cacheable HTTP/1.1\r\nHost: a\r\nbroken\r\n\r\n");
-    assert_eq!(read_answer(&mut client.0, false).0, 400);
+    assert_eq!(read_response(&mut client.0, false).0, 400);
 }
 
 #[test]
-fn however_the_bytes_arrive_answers_leave_in_order() {
+fn responses_are_sent_in_order_however_the_bytes_arrive() {
     let running = start(test_limits());
     let mut client = Client::of(&running);
-    let asked = get("/cacheable");
-    client.ask(&asked);
+    let head = get("/cacheable");
+    client.get_body(&head);
 
     // In two pieces, the first of which is surely read alone.
-    let (first, second) = asked.split_at(9);
+    let (first, second) = head.split_at(9);
     let read = |running: &Running| running.heartbeats.load(Ordering::SeqCst);
     client.send(first);
     let before = read(&running);
@@ -100,15 +103,15 @@ fn however_the_bytes_arrive_answers_leave_in_order() {
     assert_eq!(client.body(), "generation 0");
 
     // Many at once, with another among them and blank lines between.
-    client.send(&[&asked[..], &asked, &get("/hot"), b"\r\n", &asked, &asked].concat());
+    client.send(&[&head[..], &head, &get("/hot"), b"\r\n", &head, &head].concat());
     let bodies: Vec<String> = (0..5).map(|_| client.body()).collect();
-    let standing = "generation 0";
-    assert_eq!(bodies, [standing, standing, "hot", standing, standing]);
+    let cached = "generation 0";
+    assert_eq!(bodies, [cached, cached, "hot", cached, cached]);
     assert_eq!(counts(&running), (2, 4), "one came behind a blank line");
 }
 
 #[test]
-fn what_is_not_plain_or_not_small_is_judged_every_time() {
+fn large_responses_and_other_methods_are_not_cached() {
     let running = start(test_limits());
     let rows = [
         "GET /cacheable-big HTTP/1.1\r\nHost: a\r\n\r\n".to_owned(),
@@ -118,20 +121,20 @@ fn what_is_not_plain_or_not_small_is_judged_every_time() {
             "x".repeat(limits::CACHED_HEAD_BYTES)
         ),
     ];
-    for asked in &rows {
+    for head in &rows {
         let mut client = Client::of(&running);
         let (judged, again) = counts(&running);
-        client.ask(asked.as_bytes());
-        client.ask(asked.as_bytes());
-        assert_eq!(counts(&running), (judged + 2, again), "{asked:?}");
+        client.get_body(head.as_bytes());
+        client.get_body(head.as_bytes());
+        assert_eq!(counts(&running), (judged + 2, again), "{head:?}");
     }
     let mut client = Client::of(&running);
     for _ in 0..2 {
         client.send(b"HEAD /cacheable HTTP/1.1\r\nHost: a\r\n\r\n");
-        assert_eq!(read_answer(&mut client.0, true).0, 200);
+        assert_eq!(read_response(&mut client.0, true).0, 200);
     }
     let closing = "GET /cacheable HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
     let said = running.whole(closing.repeat(2).as_bytes());
-    assert_eq!(answers_in(&said), 1, "{said:?}");
+    assert_eq!(count_responses(&said), 1, "{said:?}");
     assert_eq!(counts(&running).1, 0);
 }

@@ -17,7 +17,7 @@ fn texts(frames: &[Arc<[u8]>]) -> Vec<String> {
 }
 
 #[test]
-fn events_are_framed_as_the_standard_says() {
+fn events_are_framed_as_server_sent_events() {
     use EventKind::*;
     let rows = [
         (

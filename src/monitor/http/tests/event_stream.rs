@@ -2,7 +2,7 @@
 
 use super::*;
 
-fn announce(events: &EventLog, kind: EventKind, id: &str, data: &str) {
+fn append(events: &EventLog, kind: EventKind, id: &str, data: &str) {
     events.append(StreamEvent {
         kind,
         id: id.to_owned(),
@@ -10,9 +10,9 @@ fn announce(events: &EventLog, kind: EventKind, id: &str, data: &str) {
     });
 }
 
-fn read_until(reader: &mut impl BufRead, wanted: &str) -> String {
+fn read_until(reader: &mut impl BufRead, end: &str) -> String {
     let mut text = String::new();
-    while !text.ends_with(wanted) {
+    while !text.ends_with(end) {
         assert!(
             reader.read_line(&mut text).expect("a line") > 0,
             "ended after {text:?}"
@@ -22,9 +22,9 @@ fn read_until(reader: &mut impl BufRead, wanted: &str) -> String {
 }
 
 #[test]
-fn a_listener_is_greeted_and_told_of_every_change() {
+fn an_event_stream_starts_with_the_snapshot_and_gets_every_event() {
     let running = start(test_limits());
-    announce(&running.events, EventKind::Snapshot, "\"1\"", "{\"n\":1}");
+    append(&running.events, EventKind::Snapshot, "\"1\"", "{\"n\":1}");
     let mut reader = BufReader::new(running.connect());
     reader.get_mut().write_all(&get("/events")).expect("sent");
     let head = read_until(&mut reader, "\r\n\r\n");
@@ -34,23 +34,23 @@ fn a_listener_is_greeted_and_told_of_every_change() {
          Cache-Control: no-store\r\nConnection: close\r\n\r\n"
     );
     assert_eq!(read_until(&mut reader, "\n\n"), "retry: 5000\n\n");
-    let greeting = read_until(&mut reader, "\n\n");
-    assert_eq!(greeting, "event: snapshot\nid: \"1\"\ndata: {\"n\":1}\n\n");
-    announce(&running.events, EventKind::Alert, "", "{}");
+    let event = read_until(&mut reader, "\n\n");
+    assert_eq!(event, "event: snapshot\nid: \"1\"\ndata: {\"n\":1}\n\n");
+    append(&running.events, EventKind::Alert, "", "{}");
     assert_eq!(
         read_until(&mut reader, "\n\n"),
         "event: alert\ndata: {}\n\n"
     );
-    announce(&running.events, EventKind::Snapshot, "\"2\"", "{\"n\":2}");
-    let told = read_until(&mut reader, "\n\n");
-    assert_eq!(told, "event: snapshot\nid: \"2\"\ndata: {\"n\":2}\n\n");
+    append(&running.events, EventKind::Snapshot, "\"2\"", "{\"n\":2}");
+    let event = read_until(&mut reader, "\n\n");
+    assert_eq!(event, "event: snapshot\nid: \"2\"\ndata: {\"n\":2}\n\n");
     assert_eq!(running.stats.snapshot().event_streams, 1);
     drop(reader);
     running.until("noticed", || running.stats.snapshot().event_streams == 0);
 }
 
 #[test]
-fn a_silent_stream_is_kept_alive_by_comments() {
+fn an_event_stream_without_events_gets_keepalive_comments() {
     let limits = HttpLimits {
         event_keepalive: SOON,
         ..test_limits()
@@ -65,7 +65,7 @@ fn a_silent_stream_is_kept_alive_by_comments() {
 }
 
 #[test]
-fn two_hundred_streams_cost_no_threads_and_one_more_is_told_to_come_back() {
+fn two_hundred_event_streams_use_no_threads_and_one_more_gets_503() {
     let limits = HttpLimits {
         connections: 300,
         connections_per_address: 300,
@@ -85,16 +85,16 @@ fn two_hundred_streams_cost_no_threads_and_one_more_is_told_to_come_back() {
     let refused = running.whole(b"GET /events HTTP/1.0\r\n\r\n");
     assert!(refused.starts_with("HTTP/1.1 503 "), "{refused}");
     assert!(refused.ends_with("met EventStreams(200)"), "{refused}");
-    announce(&running.events, EventKind::Snapshot, "\"1\"", "{}");
+    append(&running.events, EventKind::Snapshot, "\"1\"", "{}");
     for listener in &mut listeners {
-        let heard = read_until(listener, "data: {}\n\n");
-        assert!(heard.contains("event: snapshot\n"), "{heard}");
+        let event = read_until(listener, "data: {}\n\n");
+        assert!(event.contains("event: snapshot\n"), "{event}");
     }
     running.still_serves();
 }
 
 #[test]
-fn a_listener_that_does_not_read_is_dropped_and_the_others_hear() {
+fn an_event_stream_that_is_not_read_is_closed_and_the_others_go_on() {
     let limits = HttpLimits {
         write_timeout: SOON,
         write_bytes_per_s: usize::MAX,
@@ -113,7 +113,7 @@ fn a_listener_that_does_not_read_is_dropped_and_the_others_hear() {
     let mut number = 0;
     running.until("dropped", || {
         number += 1;
-        announce(
+        append(
             &running.events,
             EventKind::Snapshot,
             &number.to_string(),
@@ -128,10 +128,10 @@ fn a_listener_that_does_not_read_is_dropped_and_the_others_hear() {
 #[test]
 fn a_head_request_for_events_ends_after_its_head() {
     let running = start(test_limits());
-    let answered = running.whole(b"HEAD /events HTTP/1.1\r\nHost: a\r\n\r\n");
+    let response = running.whole(b"HEAD /events HTTP/1.1\r\nHost: a\r\n\r\n");
     assert!(
-        answered.contains("Content-Type: text/event-stream\r\n"),
-        "{answered}"
+        response.contains("Content-Type: text/event-stream\r\n"),
+        "{response}"
     );
-    assert!(answered.ends_with("\r\n\r\n"), "{answered}");
+    assert!(response.ends_with("\r\n\r\n"), "{response}");
 }

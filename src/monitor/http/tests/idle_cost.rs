@@ -3,7 +3,7 @@
 use super::*;
 
 #[test]
-fn a_connections_task_is_small() {
+fn the_task_of_a_connection_is_small() {
     let bytes = {
         fn size<F>(
             _: fn(
@@ -23,7 +23,7 @@ fn a_connections_task_is_small() {
 }
 
 #[test]
-fn a_server_whose_timer_sleeps_for_an_hour_answers_at_once_and_keeps_deadlines() {
+fn a_server_whose_timer_sleeps_for_an_hour_responds_at_once_and_keeps_deadlines() {
     let running = start(HttpLimits {
         heartbeat: Duration::from_secs(3600),
         head_timeout: SOON,
@@ -38,7 +38,7 @@ fn a_server_whose_timer_sleeps_for_an_hour_answers_at_once_and_keeps_deadlines()
     // An idle connection has one deadline, and nothing ticks until then.
     let mut idle = BufReader::new(running.connect());
     idle.get_mut().write_all(&get("/hot")).expect("sent");
-    assert_eq!(read_answer(&mut idle, false).0, 200);
+    assert_eq!(read_response(&mut idle, false).0, 200);
     running.still_serves();
     let iterations = running.heartbeats.load(Ordering::SeqCst);
     assert!(iterations < 50, "{iterations} iterations");

@@ -17,7 +17,7 @@ fn guess(guesses: &mut LoginThrottle, address: IpAddr, now: Mono) -> bool {
 }
 
 #[test]
-fn ten_wrong_ones_a_minute_and_then_nothing_from_there_alone() {
+fn ten_wrong_passwords_a_minute_lock_only_that_address_out() {
     let mut guesses = LoginThrottle::default();
     let (guesser, owner) = (ip("192.168.1.66"), ip("192.168.1.20"));
     let mut tried = Vec::new();
@@ -36,7 +36,7 @@ fn ten_wrong_ones_a_minute_and_then_nothing_from_there_alone() {
 }
 
 #[test]
-fn who_shares_an_address_shares_its_guesses_and_an_ipv6_network_is_one() {
+fn wrong_passwords_count_per_address_and_per_ipv6_network() {
     let mut guesses = LoginThrottle::default();
     let now = Mono(5_000);
     for host in 0..MOST {
@@ -61,7 +61,7 @@ fn who_shares_an_address_shares_its_guesses_and_an_ipv6_network_is_one() {
 }
 
 #[test]
-fn a_full_table_neither_locks_everybody_out_nor_lets_a_guesser_in() {
+fn a_full_table_neither_locks_all_clients_out_nor_lets_a_guesser_in() {
     let mut guesses = LoginThrottle::default();
     let (display, now) = (ip("198.51.100.7"), Mono(5_000));
     guesses.record_success(display, now);
@@ -86,7 +86,7 @@ fn a_full_table_neither_locks_everybody_out_nor_lets_a_guesser_in() {
 }
 
 #[test]
-fn those_who_know_are_bounded_and_the_latest_stay() {
+fn addresses_with_the_right_password_are_bounded_and_the_latest_stay() {
     let mut guesses = LoginThrottle::default();
     for host in 0..2 * limits::TRUSTED_ADDRESSES {
         let address = ip(&format!("10.0.{}.{}", host / 256, host % 256));

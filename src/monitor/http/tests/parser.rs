@@ -22,7 +22,7 @@ fn status(bytes: &[u8]) -> u16 {
 }
 
 #[test]
-fn good_heads_become_requests() {
+fn valid_heads_become_requests() {
     // Sent; target; host; keep-alive.
     let rows: &[(&str, &str, Option<&str>, bool)] = &[
         ("GET / HTTP/1.1\r\nHost: a\r\n\r\n", "/", Some("a"), true),
@@ -123,7 +123,7 @@ fn good_heads_become_requests() {
 }
 
 #[test]
-fn bad_heads_are_refused_with_the_right_status() {
+fn invalid_heads_are_rejected_with_the_right_status() {
     let head = |fields: &str| format!("GET / HTTP/1.1\r\nHost: a\r\n{fields}\r\n");
     let many = "X: y\r\n".repeat(limits::REQUEST_HEADERS);
     let long_value = format!("X: {}\r\n", "y".repeat(limits::REQUEST_HEAD_BYTES));
@@ -233,7 +233,7 @@ fn bad_heads_are_refused_with_the_right_status() {
 }
 
 #[test]
-fn fields_of_the_connection_and_our_own_private_ones_do_not_get_through() {
+fn connection_headers_and_private_headers_are_removed() {
     let sent = "GET / HTTP/1.1\r\nHost: a\r\nTE: a;q=nan, b;q=nan\r\nX-Pool-Peer: 1.2.3.4\r\n\
                 x-pool-ping: 1\r\nConnection: keep-alive\r\nUpgrade: h2c\r\nExpect: 100-continue\r\n\
                 Content-Length: 0\r\nX-Display-Name:  K\u{fc}che \r\n\r\n";
@@ -249,7 +249,7 @@ fn fields_of_the_connection_and_our_own_private_ones_do_not_get_through() {
 }
 
 #[test]
-fn options_may_ask_for_a_path_or_the_server_and_another_method_keeps_its_path() {
+fn options_takes_a_path_or_an_asterisk_and_other_methods_only_a_path() {
     for (line, target, is_options) in [
         ("OPTIONS * HTTP/1.1", "*", true),
         ("OPTIONS /a?b HTTP/1.1", "/a?b", true),
@@ -267,7 +267,7 @@ fn options_may_ask_for_a_path_or_the_server_and_another_method_keeps_its_path() 
 }
 
 #[test]
-fn a_refused_head_request_is_known_as_one() {
+fn a_rejected_head_request_is_marked_as_head() {
     let refused = take(b"HEAD / HTTP/1.1\r\n\r\n").expect_err("no Host");
     assert!(refused.is_head);
     let refused = take(b"HEAD broken\r\n\r\n").expect_err("no request");
@@ -275,7 +275,7 @@ fn a_refused_head_request_is_known_as_one() {
 }
 
 #[test]
-fn a_head_may_come_in_any_pieces() {
+fn a_head_may_arrive_in_any_pieces() {
     let sent = b"\r\nGET /a HTTP/1.1\r\nHost: a\r\n\r\nGET /b HTTP/1.1\nHost: a\n\nGET /c HTTP/1.0\r\n\r\n";
     for size in 1..sent.len() {
         let mut buffer = RequestBuffer::default();
@@ -292,7 +292,7 @@ fn a_head_may_come_in_any_pieces() {
 }
 
 #[test]
-fn an_inbox_never_holds_more_than_one_head() {
+fn the_buffer_never_holds_more_than_one_head() {
     let mut buffer = RequestBuffer::default();
     let request = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n";
     let many = request.repeat(limits::REQUEST_HEAD_BYTES / request.len());
@@ -390,7 +390,7 @@ fn fuzz_time() -> Duration {
 }
 
 #[test]
-fn no_bytes_make_the_parser_panic_or_go_on_after_a_refusal() {
+fn no_bytes_make_the_parser_panic_or_continue_after_an_error() {
     let begun = Instant::now();
     let mut seed = 0;
     while begun.elapsed() < fuzz_time() {

@@ -3,17 +3,17 @@
 use super::*;
 
 /// A connection that has had its answer and is kept.
-fn answered_once(running: &Running) -> TcpStream {
+fn idle_connection(running: &Running) -> TcpStream {
     let mut idle = BufReader::new(running.connect());
     idle.get_mut().write_all(&get("/hot")).expect("sent");
-    read_answer(&mut idle, false);
+    read_response(&mut idle, false);
     idle.into_inner()
 }
 
 #[test]
-fn a_stop_lets_answers_finish_ends_streams_and_leaves_nothing_behind() {
+fn a_stop_lets_responses_finish_ends_event_streams_and_leaves_nothing_behind() {
     let mut running = start(test_limits());
-    let idle = answered_once(&running);
+    let idle = idle_connection(&running);
     let mut listening = running.connect();
     listening.write_all(&get("/events")).expect("sent");
     let mut busy = running.connect();
@@ -31,9 +31,9 @@ fn a_stop_lets_answers_finish_ends_streams_and_leaves_nothing_behind() {
     assert_eq!(rest(idle), "");
     assert!(rest(listening).contains("text/event-stream"));
     running.handler.release();
-    let answered = rest(busy);
-    assert!(answered.ends_with("free"), "{answered}");
-    assert!(answered.contains("Connection: close\r\n"), "{answered}");
+    let response = rest(busy);
+    assert!(response.ends_with("free"), "{response}");
+    assert!(response.contains("Connection: close\r\n"), "{response}");
     stopping.join().expect("no panic");
     assert!(clean.load(Ordering::SeqCst), "nothing was left behind");
     assert!(!socket.exists());
@@ -42,19 +42,19 @@ fn a_stop_lets_answers_finish_ends_streams_and_leaves_nothing_behind() {
 }
 
 #[test]
-fn a_stop_waits_for_an_answer_and_not_for_the_next_question() {
+fn a_stop_waits_for_a_response_and_not_for_the_next_request() {
     let mut running = start(test_limits());
-    let idle = answered_once(&running);
-    let mut slow = running.connect();
-    slow.write_all(&get("/bigs")).expect("sent");
-    slow.read_exact(&mut [0]).expect("the answer begins");
+    let idle = idle_connection(&running);
+    let mut slow_client = running.connect();
+    slow_client.write_all(&get("/bigs")).expect("sent");
+    slow_client.read_exact(&mut [0]).expect("the answer begins");
 
     let server = running.server.take().expect("running");
     let begun = Instant::now();
     let stopping = thread::spawn(move || server.stop(TIMEOUT));
     assert_eq!(rest(idle), "", "it has begun");
-    let answered = rest(slow);
-    assert!(answered.ends_with("yyyy"), "all of it came");
+    let response = rest(slow_client);
+    assert!(response.ends_with("yyyy"), "all of it came");
     assert!(
         stopping.join().expect("no panic"),
         "nothing was left behind"
@@ -63,7 +63,7 @@ fn a_stop_waits_for_an_answer_and_not_for_the_next_question() {
 }
 
 #[test]
-fn a_stop_does_not_wait_for_the_stuck() {
+fn a_stop_does_not_wait_for_a_stuck_worker() {
     let mut running = start(test_limits());
     let mut stuck = running.connect();
     stuck.write_all(&get("/stuck")).expect("sent");

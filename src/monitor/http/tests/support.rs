@@ -68,7 +68,7 @@ impl TestHandler {
     }
 }
 
-fn answer(status: u16, text: impl Into<Vec<u8>>) -> Response {
+fn response(status: u16, text: impl Into<Vec<u8>>) -> Response {
     let text: Vec<u8> = text.into();
     Response {
         status,
@@ -81,7 +81,7 @@ impl Handler for TestHandler {
     fn dispatch(&self, request: &Request) -> Dispatch {
         let path = request.target.split('?').next().unwrap_or_default();
         match path {
-            "/hot" => Dispatch::Immediate(answer(200, "hot")),
+            "/hot" => Dispatch::Immediate(response(200, "hot")),
             "/cacheable" | "/cacheable-big" => {
                 self.judged.fetch_add(1, Ordering::SeqCst);
                 let generation = self.generation();
@@ -89,17 +89,17 @@ impl Handler for TestHandler {
                 if path == "/cacheable-big" {
                     text.resize(limits::SMALL_RESPONSE_BYTES + 1, b' ');
                 }
-                let mut answer = answer(200, text);
-                answer.headers.push(("ETag", "\"1\"".into()));
-                Dispatch::Cacheable(answer, generation)
+                let mut response = response(200, text);
+                response.headers.push(("ETag", "\"1\"".into()));
+                Dispatch::Cacheable(response, generation)
             }
-            "/unchanged" => Dispatch::Immediate(answer(304, "")),
+            "/unchanged" => Dispatch::Immediate(response(304, "")),
             "/big" => Dispatch::Immediate(Response {
                 body: self.big.clone(),
-                ..answer(200, "")
+                ..response(200, "")
             }),
             // Each a body of its own.
-            "/bigs" => Dispatch::Immediate(answer(200, vec![b'y'; 3 * 1024 * 1024])),
+            "/bigs" => Dispatch::Immediate(response(200, vec![b'y'; 3 * 1024 * 1024])),
             "/panic" => panic!("asked to"),
             "/events" => Dispatch::EventStream(vec![("X-Extra", "1".into())]),
             _ => Dispatch::Worker,
@@ -120,45 +120,45 @@ impl Handler for TestHandler {
         let path = request.target.split('?').next().unwrap_or_default();
         match path {
             "/rendered-panic" => panic!("asked to"),
-            "/rendered-304" => answer(304, ""),
-            "/rendered-big" => answer(200, vec![b'z'; 3 * 1024 * 1024]),
-            "/rendered-huge" => answer(200, vec![b'z'; limits::POOL_RESPONSE_BYTES + 1]),
+            "/rendered-304" => response(304, ""),
+            "/rendered-big" => response(200, vec![b'z'; 3 * 1024 * 1024]),
+            "/rendered-huge" => response(200, vec![b'z'; limits::POOL_RESPONSE_BYTES + 1]),
             "/stuck" => {
                 self.stuck.fetch_add(1, Ordering::SeqCst);
                 let mut open = self.open.lock().expect("no poison");
                 while !*open {
                     open = self.opened.wait(open).expect("no poison");
                 }
-                answer(200, "free")
+                response(200, "free")
             }
             "/echo" => {
                 let mut text = format!("{} {} {}\n", request.peer, request.is_head, request.target);
                 for (name, value) in &request.headers {
                     text.push_str(&format!("{name}: {value}\n"));
                 }
-                let mut answer = answer(200, text);
-                answer.headers.push(("X-Umlaut", "\u{fc}".into()));
-                answer
+                let mut response = response(200, text);
+                response.headers.push(("X-Umlaut", "\u{fc}".into()));
+                response
             }
-            _ => answer(404, "nothing here"),
+            _ => response(404, "nothing here"),
         }
     }
 
     fn options(&self, request: &Request) -> Response {
-        let mut answer = answer(204, "");
-        answer.headers.push(("Allow", "GET".into()));
-        answer
+        let mut response = response(204, "");
+        response.headers.push(("Allow", "GET".into()));
+        response
             .headers
             .push(("X-Asked", request.target.clone().into()));
-        answer
+        response
     }
 
     fn overloaded(&self, limit: Overload, _: Option<&Request>) -> Response {
-        answer(503, format!("met {limit:?}"))
+        response(503, format!("met {limit:?}"))
     }
 
     fn rejection(&self, status: u16, _: Option<&Request>) -> Response {
-        answer(status, format!("refused {status}"))
+        response(status, format!("refused {status}"))
     }
 
     fn route_name(&self, request: &Request) -> &'static str {
@@ -312,7 +312,7 @@ fn get(path: &str) -> Vec<u8> {
 }
 
 /// Reads one answer with a `Content-Length`.
-fn read_answer(reader: &mut BufReader<TcpStream>, is_head: bool) -> (u16, String, Vec<u8>) {
+fn read_response(reader: &mut BufReader<TcpStream>, is_head: bool) -> (u16, String, Vec<u8>) {
     let mut head = String::new();
     while !head.ends_with("\r\n\r\n") {
         assert!(
@@ -330,6 +330,6 @@ fn read_answer(reader: &mut BufReader<TcpStream>, is_head: bool) -> (u16, String
     (status, head, body)
 }
 
-fn answers_in(text: &str) -> usize {
+fn count_responses(text: &str) -> usize {
     text.matches("HTTP/1.1 ").count()
 }

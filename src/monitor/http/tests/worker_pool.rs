@@ -3,12 +3,12 @@
 use super::*;
 
 #[test]
-fn one_address_never_has_the_whole_pool() {
+fn one_address_never_gets_all_slots_of_the_pool() {
     let running = start(test_limits());
-    let mut greedy: Vec<_> = (0..2 * limits::POOL_WORKERS)
+    let mut first_streams: Vec<_> = (0..2 * limits::POOL_WORKERS)
         .map(|_| running.connect())
         .collect();
-    for stream in &mut greedy {
+    for stream in &mut first_streams {
         stream.write_all(&get("/stuck")).expect("sent");
     }
     let most = limits::POOL_WORKERS as u64 - 1;
@@ -22,7 +22,7 @@ fn one_address_never_has_the_whole_pool() {
     assert!(rest(other).starts_with("HTTP/1.1 200 "));
     assert_eq!(running.handler.stuck.load(Ordering::SeqCst), most);
     running.handler.release();
-    for mut stream in greedy {
+    for mut stream in first_streams {
         stream.shutdown(Shutdown::Write).expect("a socket");
         let mut text = String::new();
         stream.read_to_string(&mut text).expect("an orderly end");
@@ -31,7 +31,7 @@ fn one_address_never_has_the_whole_pool() {
 }
 
 #[test]
-fn who_resets_while_waiting_for_the_pool_is_forgotten() {
+fn a_request_that_is_reset_in_the_queue_never_reaches_a_worker() {
     let running = start(test_limits());
     let mut waiting: Vec<_> = (0..limits::POOL_WORKERS)
         .map(|_| running.connect())
@@ -55,7 +55,7 @@ fn who_resets_while_waiting_for_the_pool_is_forgotten() {
 }
 
 #[test]
-fn a_silent_pool_is_said_with_503_and_serves_again_when_it_is_free() {
+fn a_stuck_worker_pool_gives_503_and_serves_again_when_it_is_free() {
     let limits = HttpLimits {
         worker_timeout: SOON,
         pool_ping_timeout: SOON,
@@ -68,9 +68,9 @@ fn a_silent_pool_is_said_with_503_and_serves_again_when_it_is_free() {
         stream
             .write_all(b"GET /stuck HTTP/1.0\r\n\r\n")
             .expect("sent");
-        let answered = rest(stream);
-        assert!(answered.starts_with("HTTP/1.1 503 "), "{answered}");
-        assert!(answered.ends_with("met ResponseTime(50ms)"), "{answered}");
+        let response = rest(stream);
+        assert!(response.starts_with("HTTP/1.1 503 "), "{response}");
+        assert!(response.ends_with("met ResponseTime(50ms)"), "{response}");
     }
     // On a busy machine a worker may begin after the client was answered.
     let stuck = limits::POOL_WORKERS as u64;
@@ -79,8 +79,8 @@ fn a_silent_pool_is_said_with_503_and_serves_again_when_it_is_free() {
     });
     // Nothing more is piled on the stuck workers, and memory is still served.
     for _ in 0..20 {
-        let answered = running.whole(b"GET /echo HTTP/1.0\r\n\r\n");
-        assert!(answered.starts_with("HTTP/1.1 503 "), "{answered}");
+        let response = running.whole(b"GET /echo HTTP/1.0\r\n\r\n");
+        assert!(response.starts_with("HTTP/1.1 503 "), "{response}");
     }
     assert_eq!(running.handler.rendered.load(Ordering::SeqCst), stuck);
     assert!(running.whole(b"GET /hot HTTP/1.0\r\n\r\n").ends_with("hot"));
@@ -151,7 +151,7 @@ fn workers_are_not_alive_when_requests_wait_and_none_is_finished_for_a_minute() 
 }
 
 #[test]
-fn the_very_same_request_is_answered_once_until_something_is_announced() {
+fn an_identical_request_is_rendered_once_until_an_event_is_appended() {
     let limits = HttpLimits {
         page_cache_ttl: TIMEOUT,
         ..test_limits()
@@ -174,7 +174,7 @@ fn the_very_same_request_is_answered_once_until_something_is_announced() {
 }
 
 #[test]
-fn a_deaf_tiny_http_is_replaced() {
+fn a_tiny_http_server_that_no_longer_accepts_is_replaced() {
     let limits = HttpLimits {
         pool_ping_timeout: Duration::from_millis(500),
         ..test_limits()
@@ -206,9 +206,9 @@ fn a_deaf_tiny_http_is_replaced() {
 }
 
 #[test]
-fn an_answer_too_large_to_hold_is_withheld() {
+fn a_response_over_the_size_limit_is_not_sent() {
     let running = start(test_limits());
-    let answered = running.whole(b"GET /rendered-huge HTTP/1.0\r\n\r\n");
-    assert!(answered.starts_with("HTTP/1.1 500 "), "{answered:.200}");
+    let response = running.whole(b"GET /rendered-huge HTTP/1.0\r\n\r\n");
+    assert!(response.starts_with("HTTP/1.1 500 "), "{response:.200}");
     running.still_serves();
 }

@@ -130,7 +130,7 @@ fn every_route_is_in_the_contract_and_the_reverse() {
 }
 
 #[test]
-fn every_reference_leads_somewhere_and_every_operation_has_its_own_name() {
+fn every_reference_resolves_and_every_operation_id_is_unique() {
     fn walk(contract: &Json, node: &Json, names: &mut Vec<String>) {
         resolved(contract, node);
         match node {
@@ -154,7 +154,7 @@ fn every_reference_leads_somewhere_and_every_operation_has_its_own_name() {
 }
 
 #[test]
-fn examples_are_what_their_schemas_say() {
+fn examples_match_their_schemas() {
     let contract = contract();
     let mut seen = 0;
     for path in contract["paths"].as_object().expect("paths").values() {
@@ -162,11 +162,11 @@ fn examples_are_what_their_schemas_say() {
             .as_object()
             .expect("responses")
             .values()
-            .map(|response| resolved(&contract, response))
+            .map(|documented| resolved(&contract, documented))
             .collect();
         responses.dedup();
-        for response in responses {
-            for content in response["content"]
+        for documented in responses {
+            for content in documented["content"]
                 .as_object()
                 .into_iter()
                 .flat_map(|c| c.values())
@@ -187,7 +187,7 @@ fn examples_are_what_their_schemas_say() {
 }
 
 #[test]
-fn what_is_served_is_what_the_contract_says() {
+fn responses_match_the_contract() {
     let contract = contract();
     let scenes = [
         testing::healthy(),
@@ -228,22 +228,22 @@ fn what_is_served_is_what_the_contract_says() {
             ("/favicon.svg", "/favicon.svg"),
         ] {
             let request = request(target, &[]);
-            let answer = testing::respond(&monitor, &request);
+            let response = testing::respond(&monitor, &request);
             let responses = &contract["paths"][template]["get"]["responses"];
-            let response = responses.get(answer.status.to_string());
-            let response = response
-                .unwrap_or_else(|| panic!("{target}: {} is not in the contract", answer.status));
-            let response = resolved(&contract, response);
-            if answer.status == 302 {
+            let documented = responses.get(response.status.to_string());
+            let documented = documented
+                .unwrap_or_else(|| panic!("{target}: {} is not in the contract", response.status));
+            let documented = resolved(&contract, documented);
+            if response.status == 302 {
                 continue;
             }
-            let kind = header(&answer, "Content-Type").expect("a body has a type");
+            let kind = header(&response, "Content-Type").expect("a body has a type");
             let kind = kind.split(';').next().unwrap_or_default();
-            let content = response["content"].get(kind);
+            let content = documented["content"].get(kind);
             let content =
                 content.unwrap_or_else(|| panic!("{target}: {kind} is not in the contract"));
             if kind.ends_with("json") {
-                let json: Json = serde_json::from_str(body(&answer)).expect("JSON");
+                let json: Json = serde_json::from_str(body(&response)).expect("JSON");
                 let wrong = violation(&contract, &content["schema"], &json, target);
                 assert_eq!(wrong, None);
             }

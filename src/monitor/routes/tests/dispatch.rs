@@ -16,20 +16,20 @@ fn get(monitor: &App, target: &str) -> Response {
 fn the_snapshot_has_exactly_this_shape() {
     let mut scene = testing::healthy();
     scene.snapshot.records.truncate(2);
-    let answer = get(&scene.clone().app(), "/snapshot");
+    let response = get(&scene.clone().app(), "/snapshot");
     assert_eq!(
-        body(&answer),
+        body(&response),
         r#"{"timestamp":"2025-10-30T19:59:52Z","records":[{"key":"temperature","value":21.4},{"key":"humidity","value":45.2}],"summary":{"count":2,"avg":33.3}}"#
     );
-    assert_eq!(header(&answer, "Content-Type"), Some("application/json"));
-    assert_eq!(header(&answer, "Cache-Control"), Some("no-cache"));
-    assert_eq!(header(&answer, "Age"), None);
-    let tag = header(&answer, "ETag").expect("it has a tag");
+    assert_eq!(header(&response, "Content-Type"), Some("application/json"));
+    assert_eq!(header(&response, "Cache-Control"), Some("no-cache"));
+    assert_eq!(header(&response, "Age"), None);
+    let tag = header(&response, "ETag").expect("it has a tag");
     assert!(tag.starts_with("W/\"") && tag.ends_with('"'));
 }
 
 #[test]
-fn what_cannot_be_trusted_says_so_behind_what_was_there_before() {
+fn untrusted_values_are_marked_with_fields_added_at_the_end() {
     let mut scene = testing::healthy().stale(&["temperature", "humidity", "sky", "power"]);
     scene.snapshot.alert = Some("weather: no answer for 23 min – däta is old".into());
     let monitor = scene.app();
@@ -65,13 +65,13 @@ fn the_variants_of_the_snapshot() {
         "/snapshot/humidity?format=text&full=1",
     ] {
         let request = request(target, &[]);
-        let answer = testing::from_memory(&monitor, &request).expect("variants are hot");
-        assert_eq!(answer.status, 200, "{target}");
-        let content_type = header(&answer, "Content-Type").expect("it has one");
+        let response = testing::from_memory(&monitor, &request).expect("variants are hot");
+        assert_eq!(response.status, 200, "{target}");
+        let content_type = header(&response, "Content-Type").expect("it has one");
         if content_type == "application/json" {
-            serde_json::from_slice::<serde_json::Value>(&answer.body).expect("it is JSON");
+            serde_json::from_slice::<serde_json::Value>(&response.body).expect("it is JSON");
         }
-        let body = body(&answer);
+        let body = body(&response);
         let end = if body.ends_with('\n') { "" } else { "\n" };
         all += &format!("GET {target}\n{content_type}\n{body}{end}\n");
     }
@@ -79,7 +79,7 @@ fn the_variants_of_the_snapshot() {
 }
 
 #[test]
-fn wrong_requests_are_told_how_they_would_be_right() {
+fn wrong_requests_get_an_error_that_names_the_right_form() {
     let monitor = testing::healthy().app();
     let rows = [
         (
@@ -139,13 +139,13 @@ fn wrong_requests_are_told_how_they_would_be_right() {
         ),
     ];
     for (target, status, detail) in rows {
-        let answer = get(&monitor, target);
-        assert_eq!(answer.status, status, "{target}");
+        let response = get(&monitor, target);
+        assert_eq!(response.status, status, "{target}");
         assert_eq!(
-            header(&answer, "Content-Type"),
+            header(&response, "Content-Type"),
             Some("application/problem+json")
         );
-        let problem: serde_json::Value = serde_json::from_str(body(&answer)).expect("JSON");
+        let problem: serde_json::Value = serde_json::from_str(body(&response)).expect("JSON");
         assert_eq!(problem["detail"], detail);
         assert_eq!(problem["status"].as_u64(), Some(u64::from(status)));
         assert_eq!(problem["type"], "about:blank");
@@ -160,33 +160,33 @@ fn wrong_requests_are_told_how_they_would_be_right() {
 }
 
 #[test]
-fn what_is_configured_and_has_no_reading_yet_is_no_unknown_key() {
+fn a_configured_key_without_a_reading_is_not_unknown() {
     let monitor = testing::healthy().app();
-    let answer = get(&monitor, "/snapshot/voltage");
+    let response = get(&monitor, "/snapshot/voltage");
     assert_eq!(
-        (answer.status, header(&answer, "Retry-After")),
+        (response.status, header(&response, "Retry-After")),
         (503, Some("5"))
     );
     assert_eq!(get(&monitor, "/snapshot?keys=voltage").status, 503);
-    let answer = get(&monitor, "/snapshot?keys=voltage,power");
-    assert!(body(&answer).contains(r#""records":[{"key":"power","value":-120}]"#));
+    let response = get(&monitor, "/snapshot?keys=voltage,power");
+    assert!(body(&response).contains(r#""records":[{"key":"power","value":-120}]"#));
 }
 
 #[test]
-fn a_forgotten_key_costs_a_display_none_of_the_others_that_it_asks_for() {
+fn a_forgotten_key_does_not_prevent_the_response_with_the_other_keys() {
     let mut scene = testing::healthy();
     scene.snapshot.forgotten = Arc::new(["attic".into()].into());
     let monitor = scene.app();
     assert_eq!(get(&monitor, "/snapshot/attic").status, 404);
     assert_eq!(get(&monitor, "/snapshot?keys=attic").status, 404);
-    let answer = get(&monitor, "/snapshot?keys=attic,power");
-    assert!(body(&answer).contains(r#""records":[{"key":"power","value":-120}]"#));
+    let response = get(&monitor, "/snapshot?keys=attic,power");
+    assert!(body(&response).contains(r#""records":[{"key":"power","value":-120}]"#));
     let misspelled = get(&monitor, "/snapshot?keys=atic,power");
     assert_eq!(misspelled.status, 404);
 }
 
 #[test]
-fn without_any_data_ever_displays_are_told_to_come_back() {
+fn without_any_data_the_snapshot_is_503_with_retry_after() {
     let monitor = testing::just_started().app();
     for target in [
         "/snapshot",
@@ -194,19 +194,19 @@ fn without_any_data_ever_displays_are_told_to_come_back() {
         "/snapshot/x",
         "/snapshot?format=text",
     ] {
-        let answer = get(&monitor, target);
+        let response = get(&monitor, target);
         assert_eq!(
-            (answer.status, header(&answer, "Retry-After")),
+            (response.status, header(&response, "Retry-After")),
             (503, Some("5")),
             "{target}"
         );
-        let body: serde_json::Value = serde_json::from_str(body(&answer)).expect("JSON");
+        let body: serde_json::Value = serde_json::from_str(body(&response)).expect("JSON");
         assert_eq!(body["summary"]["count"].as_u64(), Some(0));
     }
 }
 
 #[test]
-fn tags_hold_until_data_or_staleness_changes() {
+fn etags_change_only_with_data_or_staleness() {
     let published = Published::new(Arc::new(testing::just_started().snapshot));
     let healthy = testing::healthy();
     let identity =
@@ -311,13 +311,15 @@ fn a_fetch_that_brings_equal_values_is_a_304_and_any_other_change_is_none() {
         published.publish(scene.snapshot.clone().into());
         let first = get(&monitor, target);
         let tag = header(&first, "ETag").expect("a tag").to_owned();
-        let ask = || {
-            let asked = request(target, &[("if-none-match", &*tag)]);
-            testing::from_memory(&monitor, &asked).expect("hot").status
+        let respond = || {
+            let request = request(target, &[("if-none-match", &*tag)]);
+            testing::from_memory(&monitor, &request)
+                .expect("hot")
+                .status
         };
         let later = a_minute_later(&scene);
         published.publish(later.clone().into());
-        assert_eq!(ask(), 304, "{target}: times alone");
+        assert_eq!(respond(), 304, "{target}: times alone");
         let again = get(&monitor, target);
         assert_eq!(
             again.body != first.body,
@@ -329,7 +331,7 @@ fn a_fetch_that_brings_equal_values_is_a_304_and_any_other_change_is_none() {
             change(&mut snapshot);
             published.publish(snapshot.into());
             let expected = if is_shown { 200 } else { 304 };
-            assert_eq!(ask(), expected, "{target}: {what}");
+            assert_eq!(respond(), expected, "{target}: {what}");
         }
     }
     // What another node follows tells times.
@@ -347,7 +349,7 @@ fn a_fetch_that_brings_equal_values_is_a_304_and_any_other_change_is_none() {
 }
 
 #[test]
-fn every_variant_has_its_own_tag_and_its_own_304() {
+fn every_variant_has_its_own_etag_and_its_own_304() {
     let mut scene = testing::healthy();
     let more: Vec<_> = (0..50)
         .map(|at| {
@@ -367,12 +369,12 @@ fn every_variant_has_its_own_tag_and_its_own_304() {
         "/snapshot/sky",
     ] {
         for coding in ["identity", "gzip"] {
-            let answer =
+            let response =
                 testing::from_memory(&monitor, &request(target, &[("accept-encoding", coding)]))
                     .expect("hot");
-            let tag = header(&answer, "ETag").expect("a tag").to_owned();
-            let is_gzip = header(&answer, "Content-Encoding").is_some();
-            assert_eq!(header(&answer, "Vary").is_some(), !target.contains("sky"));
+            let tag = header(&response, "ETag").expect("a tag").to_owned();
+            let is_gzip = header(&response, "Content-Encoding").is_some();
+            assert_eq!(header(&response, "Vary").is_some(), !target.contains("sky"));
             // Weak tags are one for all codings; a strong one stands for the bytes.
             let is_strong = target.contains("full");
             assert_eq!(tag.starts_with("W/"), !is_strong, "{target}");
@@ -382,18 +384,18 @@ fn every_variant_has_its_own_tag_and_its_own_304() {
                 "{target} {coding}"
             );
             let again = [("accept-encoding", coding), ("if-none-match", tag.as_str())];
-            let answer = testing::from_memory(&monitor, &request(target, &again)).expect("hot");
-            assert_eq!((answer.status, answer.body.len()), (304, 0));
-            assert_eq!(header(&answer, "ETag"), Some(tag.as_str()));
-            assert_eq!(header(&answer, "Cache-Control"), Some("no-cache"));
+            let response = testing::from_memory(&monitor, &request(target, &again)).expect("hot");
+            assert_eq!((response.status, response.body.len()), (304, 0));
+            assert_eq!(header(&response, "ETag"), Some(tag.as_str()));
+            assert_eq!(header(&response, "Cache-Control"), Some("no-cache"));
         }
     }
 }
 
 #[test]
 fn the_head_of_a_snapshot_is_small() {
-    let answer = get(&testing::healthy().app(), "/snapshot");
-    let fields: usize = answer
+    let response = get(&testing::healthy().app(), "/snapshot");
+    let fields: usize = response
         .headers
         .iter()
         .map(|(name, value)| name.len() + value.len() + 4)
@@ -404,7 +406,7 @@ fn the_head_of_a_snapshot_is_small() {
 }
 
 #[test]
-fn foreign_names_are_refused_everywhere_and_told_the_option() {
+fn foreign_host_names_are_rejected_with_the_name_of_the_option() {
     let monitor = testing::healthy().app();
     for target in [
         "/snapshot",
@@ -415,9 +417,9 @@ fn foreign_names_are_refused_everywhere_and_told_the_option() {
         "/nowhere",
     ] {
         let request = request(target, &[("host", "evil.example:8000")]);
-        let answer = testing::respond(&monitor, &request);
-        assert_eq!(answer.status, 421, "{target}");
-        let problem: serde_json::Value = serde_json::from_str(body(&answer)).expect("JSON");
+        let response = testing::respond(&monitor, &request);
+        assert_eq!(response.status, 421, "{target}");
+        let problem: serde_json::Value = serde_json::from_str(body(&response)).expect("JSON");
         let detail = problem["detail"].as_str().expect("a detail");
         assert!(detail.ends_with(r#"hosts = ["evil.example"]."#), "{detail}");
     }
@@ -436,30 +438,30 @@ fn foreign_names_are_refused_everywhere_and_told_the_option() {
 }
 
 #[test]
-fn a_password_guards_everything_but_the_sign_of_life() {
+fn a_password_protects_everything_but_healthz() {
     let mut scene = testing::healthy();
     scene.password = Some("sesame");
     let monitor = scene.app();
-    let ask = |target: &str, headers: &[(&str, &str)]| {
+    let respond = |target: &str, headers: &[(&str, &str)]| {
         let request = request(target, headers);
         testing::respond(&monitor, &request)
     };
     // printf :sesame | base64
     let known = ("authorization", "Basic OnNlc2FtZQ==");
     for target in ["/snapshot", "/web", "/status", "/metrics", "/openapi.json"] {
-        let denied = ask(target, &[]);
+        let denied = respond(target, &[]);
         assert_eq!(denied.status, 401, "{target}");
         let challenge = header(&denied, "WWW-Authenticate").expect("RFC 9110 wants one");
         assert!(challenge.starts_with("Basic realm="), "{challenge}");
-        assert_eq!(ask(target, &[known]).status, 200, "{target}");
+        assert_eq!(respond(target, &[known]).status, 200, "{target}");
     }
     assert_eq!(
-        ask("/nowhere", &[]).status,
+        respond("/nowhere", &[]).status,
         401,
         "what there is, is not told either"
     );
-    assert_eq!(ask("/healthz", &[]).status, 200);
-    assert!(body(&ask("/web", &[("accept", "text/html")])).contains("password_file"));
+    assert_eq!(respond("/healthz", &[]).status, 200);
+    assert!(body(&respond("/web", &[("accept", "text/html")])).contains("password_file"));
     assert!(!testing::is_event_stream(
         &monitor,
         &request("/events", &[])
@@ -477,9 +479,9 @@ fn liveness_depends_on_the_node_alone() {
     let mut scene = testing::just_started().storage_trouble("the disk is full");
     assert_eq!(get(&scene.clone().app(), "/healthz").status, 200);
     scene.stuck = Some("ingest");
-    let answer = get(&scene.app(), "/healthz");
-    assert_eq!(answer.status, 503);
-    assert!(body(&answer).contains("The node is stuck: ingest"));
+    let response = get(&scene.app(), "/healthz");
+    assert_eq!(response.status, 503);
+    assert!(body(&response).contains("The node is stuck: ingest"));
 }
 
 /// As many records as there may be.
@@ -496,7 +498,7 @@ fn full_house() -> testing::NodeFixture {
 }
 
 #[test]
-fn what_takes_long_from_memory_is_left_to_the_workers() {
+fn expensive_snapshot_requests_are_rendered_by_workers() {
     let monitor = full_house().app();
     let keys = |count: usize, separator: &str| {
         let keys: Vec<String> = (0..count)
@@ -526,11 +528,11 @@ fn what_takes_long_from_memory_is_left_to_the_workers() {
         ("/snapshot?full=1".to_owned(), true, 200),
         ("/snapshot?format=yaml".to_owned(), true, 400),
     ] {
-        let asked = request(&target, &[]);
-        let hot = testing::from_memory(&monitor, &asked);
-        assert_eq!(hot.is_some(), is_quick, "{target:.60}");
-        let answer = hot.unwrap_or_else(|| monitor.render(&asked));
-        assert_eq!(answer.status, status, "{target:.60}: {}", body(&answer));
+        let request = request(&target, &[]);
+        let from_memory = testing::from_memory(&monitor, &request);
+        assert_eq!(from_memory.is_some(), is_quick, "{target:.60}");
+        let response = from_memory.unwrap_or_else(|| monitor.render(&request));
+        assert_eq!(response.status, status, "{target:.60}: {}", body(&response));
     }
     // Compressed once for all displays, and for none that has the bytes already.
     let gzip = ("accept-encoding", "gzip");
@@ -539,33 +541,33 @@ fn what_takes_long_from_memory_is_left_to_the_workers() {
     let known = request("/snapshot", &[gzip, ("if-none-match", &etag)]);
     let unchanged = testing::from_memory(&monitor, &known).expect("from memory");
     assert_eq!(unchanged.status, 304);
-    let asked = request("/snapshot", &[gzip]);
-    assert!(testing::from_memory(&monitor, &asked).is_none());
-    let coded = monitor.render(&asked);
+    let gzip_request = request("/snapshot", &[gzip]);
+    assert!(testing::from_memory(&monitor, &gzip_request).is_none());
+    let coded = monitor.render(&gzip_request);
     assert_eq!(header(&coded, "Content-Encoding"), Some("gzip"));
     assert_eq!(header(&coded, "ETag"), Some(&*etag));
-    assert!(testing::from_memory(&monitor, &asked).is_some());
+    assert!(testing::from_memory(&monitor, &gzip_request).is_some());
     let way = monitor.dispatch(&request(&keys(600, ","), &[]));
     assert!(matches!(way, Dispatch::Worker));
 }
 
 #[test]
-fn however_many_keys_are_asked_for_each_record_comes_once_and_in_order() {
+fn each_requested_record_comes_once_and_in_order() {
     let monitor = full_house().app();
     let keys: Vec<String> = (0..900)
         .map(|n| format!("key+{:04}", n * 7 % 450))
         .collect();
     let target = format!("/snapshot?format=text&keys={}", keys.join(","));
-    let answer = get(&monitor, &target);
+    let response = get(&monitor, &target);
     let expected: String = (0..450).map(|n| format!("key%20{n:04} {n}\n")).collect();
-    assert_eq!(body(&answer), expected);
-    let tag = header(&answer, "ETag").expect("it has a tag");
+    assert_eq!(body(&response), expected);
+    let tag = header(&response, "ETag").expect("it has a tag");
     let again = monitor.render(&request(&target, &[("if-none-match", tag)]));
     assert_eq!(again.status, 304);
 }
 
 #[test]
-fn what_costs_too_much_is_cut_off_counted_and_leaves_everything_else_working() {
+fn requests_over_the_work_limit_are_cut_off_and_counted() {
     let mut scene = testing::healthy();
     scene.history_rows = limits::HISTORY_ROWS + 1;
     let monitor = scene.clone().app();
@@ -580,10 +582,10 @@ fn what_costs_too_much_is_cut_off_counted_and_leaves_everything_else_working() {
     }
     for format in ["json", "csv"] {
         let target = format!("/history?key=temperature&format={format}");
-        let answer = get(&monitor, &target);
-        assert_eq!(answer.status, 503);
-        assert!(header(&answer, "Retry-After").is_some());
-        let problem: serde_json::Value = serde_json::from_str(body(&answer)).expect("JSON");
+        let response = get(&monitor, &target);
+        assert_eq!(response.status, 503);
+        assert!(header(&response, "Retry-After").is_some());
+        let problem: serde_json::Value = serde_json::from_str(body(&response)).expect("JSON");
         assert_eq!(
             problem["detail"],
             "The request was cut off at its limit: 100000 rows read. Choose a shorter time span between `from` and `to`."
@@ -613,7 +615,7 @@ fn what_costs_too_much_is_cut_off_counted_and_leaves_everything_else_working() {
 }
 
 #[test]
-fn pages_alone_carry_a_policy() {
+fn only_pages_have_a_content_security_policy() {
     let monitor = testing::healthy().app();
     for (target, is_page) in [
         ("/web", true),
@@ -624,28 +626,28 @@ fn pages_alone_carry_a_policy() {
         ("/metrics", false),
         ("/openapi.json", false),
     ] {
-        let answer = get(&monitor, target);
-        assert_eq!(answer.status, 200);
+        let response = get(&monitor, target);
+        assert_eq!(response.status, 200);
         assert_eq!(
-            header(&answer, "X-Content-Type-Options"),
+            header(&response, "X-Content-Type-Options"),
             Some("nosniff"),
             "{target}"
         );
-        let policy = header(&answer, "Content-Security-Policy");
+        let policy = header(&response, "Content-Security-Policy");
         assert_eq!(policy.is_some(), is_page, "{target}");
         assert!(policy.is_none_or(|policy| !policy.contains("unsafe")));
-        assert_eq!(header(&answer, "Referrer-Policy").is_some(), is_page);
-        assert_eq!(header(&answer, "Access-Control-Allow-Origin"), None);
+        assert_eq!(header(&response, "Referrer-Policy").is_some(), is_page);
+        assert_eq!(header(&response, "Access-Control-Allow-Origin"), None);
     }
-    let answer = get(&monitor, "/");
+    let response = get(&monitor, "/");
     assert_eq!(
-        (answer.status, header(&answer, "Location")),
+        (response.status, header(&response, "Location")),
         (302, Some("/web"))
     );
 }
 
 #[test]
-fn style_and_script_live_for_ever_under_their_hashed_names() {
+fn style_and_script_are_immutable_under_their_hashed_names() {
     let monitor = testing::healthy().app();
     let page = get(&monitor, "/web");
     for (start, content_type) in [
@@ -654,17 +656,17 @@ fn style_and_script_live_for_ever_under_their_hashed_names() {
     ] {
         let at = body(&page).find(start).expect("the page names it");
         let path = body(&page)[at..].split('"').next().expect("it ends");
-        let answer = get(&monitor, path);
-        assert_eq!(answer.status, 200);
-        assert_eq!(header(&answer, "Content-Type"), Some(content_type));
-        assert!(header(&answer, "Cache-Control").is_some_and(|c| c.contains("immutable")));
+        let response = get(&monitor, path);
+        assert_eq!(response.status, 200);
+        assert_eq!(header(&response, "Content-Type"), Some(content_type));
+        assert!(header(&response, "Cache-Control").is_some_and(|c| c.contains("immutable")));
         assert_eq!(get(&monitor, &format!("{start}old")).status, 404);
     }
     assert!(web::SCRIPT.len() < 3_000);
 }
 
 #[test]
-fn what_is_rendered_is_compressed_when_asked_for() {
+fn rendered_responses_are_compressed_when_gzip_is_accepted() {
     let monitor = testing::healthy().app();
     for target in [
         "/web",
@@ -683,27 +685,27 @@ fn what_is_rendered_is_compressed_when_asked_for() {
 }
 
 #[test]
-fn a_page_of_another_origin_may_read_whatever_the_answer_when_the_owner_says_so() {
+fn with_cors_a_page_of_another_origin_may_read_any_response() {
     let mut scene = testing::healthy();
     scene.password = Some("sesame");
     let mut monitor = scene.app();
     monitor.context.settings.cors_any = true;
     let known = ("authorization", "Basic OnNlc2FtZQ==");
     let wrong = ("authorization", "Basic d3Jvbmc6");
-    let ask = |target: &str, headers: &[(&str, &str)]| {
+    let respond = |target: &str, headers: &[(&str, &str)]| {
         let request = request(target, headers);
         testing::respond(&monitor, &request)
     };
     let mut seen = std::collections::BTreeSet::new();
-    let mut check = |answer: Response, what: &str| {
-        seen.insert(answer.status);
-        let origin = header(&answer, "Access-Control-Allow-Origin");
+    let mut check = |response: Response, what: &str| {
+        seen.insert(response.status);
+        let origin = header(&response, "Access-Control-Allow-Origin");
         assert_eq!(origin, Some("*"), "{what}");
-        let exposed = header(&answer, "Access-Control-Expose-Headers").expect(what);
+        let exposed = header(&response, "Access-Control-Expose-Headers").expect(what);
         for name in ["ETag", "Retry-After", "WWW-Authenticate"] {
             assert!(exposed.split(", ").any(|it| it == name), "{exposed}");
         }
-        assert_eq!(header(&answer, "Access-Control-Allow-Credentials"), None);
+        assert_eq!(header(&response, "Access-Control-Allow-Credentials"), None);
     };
     let preflight = [
         ("access-control-request-method", "GET"),
@@ -712,25 +714,25 @@ fn a_page_of_another_origin_may_read_whatever_the_answer_when_the_owner_says_so(
             "authorization, if-none-match",
         ),
     ];
-    let tag = ask("/snapshot", &[known]).etag().to_owned();
+    let tag = respond("/snapshot", &[known]).etag().to_owned();
     for row in &table::TABLE {
         // A preflight is asked without the password, and after wrong ones too.
         let target = row.template.replace(['{', '}'], "");
-        let answer = monitor.options(&request(&target, &preflight));
-        assert_eq!(answer.status, 204, "{target}");
-        assert_eq!(header(&answer, "Allow"), Some(row.methods));
-        let methods = header(&answer, "Access-Control-Allow-Methods");
+        let response = monitor.options(&request(&target, &preflight));
+        assert_eq!(response.status, 204, "{target}");
+        assert_eq!(header(&response, "Allow"), Some(row.methods));
+        let methods = header(&response, "Access-Control-Allow-Methods");
         assert_eq!(methods, Some(row.methods));
-        check(answer, &target);
-        check(ask(&target, &[known]), &target);
-        check(ask(&target, &[]), &target);
+        check(response, &target);
+        check(respond(&target, &[known]), &target);
+        check(respond(&target, &[]), &target);
     }
     let modified = [known, ("if-none-match", &*tag)];
-    check(ask("/snapshot", &modified), "304");
-    check(ask("/snapshot/voltage", &[known]), "503");
-    check(ask("/nowhere", &[known]), "404");
+    check(respond("/snapshot", &modified), "304");
+    check(respond("/snapshot/voltage", &[known]), "503");
+    check(respond("/nowhere", &[known]), "404");
     for _ in 0..=limits::WRONG_PASSWORDS {
-        check(ask("/snapshot", &[wrong]), "401, then 429");
+        check(respond("/snapshot", &[wrong]), "401, then 429");
     }
     check(monitor.options(&request("/snapshot", &preflight)), "204");
     check(monitor.options(&request("/nowhere", &preflight)), "404");
@@ -755,46 +757,49 @@ fn a_page_of_another_origin_may_read_whatever_the_answer_when_the_owner_says_so(
 }
 
 #[test]
-fn nothing_is_said_of_other_origins_unless_the_owner_wants_it() {
+fn without_the_cors_option_there_are_no_cors_headers() {
     let monitor = testing::healthy().app();
-    let asked = [
+    let preflight = [
         ("origin", "http://ha.local"),
         ("access-control-request-method", "GET"),
     ];
-    let answers = [
-        monitor.options(&request("/snapshot", &asked)),
-        monitor.options(&request("*", &asked)),
-        monitor.render(&request("/snapshot", &asked)),
+    let responses = [
+        monitor.options(&request("/snapshot", &preflight)),
+        monitor.options(&request("*", &preflight)),
+        monitor.render(&request("/snapshot", &preflight)),
         monitor.rejection(405, None),
     ];
-    for answer in answers {
+    for response in responses {
         let is_of_cors = |name: &str| name.starts_with("Access-Control");
-        assert!(!answer.headers.iter().any(|(name, _)| is_of_cors(name)));
+        assert!(!response.headers.iter().any(|(name, _)| is_of_cors(name)));
     }
-    let answer = monitor.options(&request("/snapshot", &asked));
-    assert_eq!(answer.headers, [("Allow", table::READ.into())]);
-    assert_eq!(monitor.options(&request("/snapshot/", &asked)).status, 404);
-    assert_eq!(monitor.options(&request("/%zz", &asked)).status, 400);
+    let response = monitor.options(&request("/snapshot", &preflight));
+    assert_eq!(response.headers, [("Allow", table::READ.into())]);
+    assert_eq!(
+        monitor.options(&request("/snapshot/", &preflight)).status,
+        404
+    );
+    assert_eq!(monitor.options(&request("/%zz", &preflight)).status, 400);
 }
 
 #[test]
-fn the_gates_refusals_say_what_would_be_taken() {
+fn rejections_of_the_http_server_name_what_is_accepted() {
     let monitor = testing::healthy().app();
     for status in [400, 405, 408, 413, 414, 431, 505] {
-        let answer = monitor.rejection(status, None);
-        assert_eq!(answer.status, status);
-        assert_eq!(header(&answer, "Allow").is_some(), status == 405);
-        let problem: serde_json::Value = serde_json::from_str(body(&answer)).expect("JSON");
+        let response = monitor.rejection(status, None);
+        assert_eq!(response.status, status);
+        assert_eq!(header(&response, "Allow").is_some(), status == 405);
+        let problem: serde_json::Value = serde_json::from_str(body(&response)).expect("JSON");
         assert_eq!(problem["status"].as_u64(), Some(u64::from(status)));
     }
     let browser = request("/web", &[("accept", "text/html")]);
-    let answer = monitor.rejection(405, Some(&browser));
-    assert!(body(&answer).contains("This server is read-only"));
-    assert_eq!(header(&answer, "Allow"), Some(table::READ));
+    let response = monitor.rejection(405, Some(&browser));
+    assert!(body(&response).contains("This server is read-only"));
+    assert_eq!(header(&response, "Allow"), Some(table::READ));
 }
 
 #[test]
-fn who_polls_is_remembered() {
+fn polling_displays_are_remembered() {
     let monitor = testing::healthy().app();
     get(&monitor, "/snapshot?keys=power");
     get(&monitor, "/snapshot?keys=nothing");
@@ -808,36 +813,37 @@ fn who_polls_is_remembered() {
 }
 
 #[test]
-fn what_is_published_alone_stands_until_something_is_published() {
+fn snapshot_responses_are_cacheable_until_the_next_publication() {
     let scene = testing::healthy();
     let monitor = scene.clone().app();
-    let stands = |monitor: &App, target: &str, headers: &[(&str, &str)]| match monitor
+    let cacheable = |monitor: &App, target: &str, headers: &[(&str, &str)]| match monitor
         .dispatch(&request(target, headers))
     {
-        Dispatch::Cacheable(answer, edition) => Some((answer, edition)),
+        Dispatch::Cacheable(response, generation) => Some((response, generation)),
         _ => None,
     };
-    let (answer, edition) = stands(&monitor, "/snapshot", &[]).expect("it is all published");
-    let tag = header(&answer, "ETag").expect("a tag").to_owned();
-    assert_eq!(edition, monitor.generation());
+    let (response, generation) =
+        cacheable(&monitor, "/snapshot", &[]).expect("it is all published");
+    let tag = header(&response, "ETag").expect("a tag").to_owned();
+    assert_eq!(generation, monitor.generation());
     for target in ["/snapshot?keys=power", "/snapshot/power?format=text"] {
-        assert!(stands(&monitor, target, &[]).is_some(), "{target}");
+        assert!(cacheable(&monitor, target, &[]).is_some(), "{target}");
     }
-    let unchanged = stands(&monitor, "/snapshot", &[("if-none-match", &tag)]);
-    assert_eq!(unchanged.map(|(answer, _)| answer.status), Some(304));
+    let unchanged = cacheable(&monitor, "/snapshot", &[("if-none-match", &tag)]);
+    assert_eq!(unchanged.map(|(response, _)| response.status), Some(304));
     for target in ["/healthz", "/snapshot/nothing", "/status", "/web"] {
-        assert!(stands(&monitor, target, &[]).is_none(), "{target}");
+        assert!(cacheable(&monitor, target, &[]).is_none(), "{target}");
     }
 
     // A poll that is answered so is a poll.
     let polls = || monitor.displays.list()[0].polls;
     let before = polls();
-    monitor.on_cache_hit(&request("/snapshot", &[]), answer.etag());
+    monitor.on_cache_hit(&request("/snapshot", &[]), response.etag());
     assert_eq!(polls(), before + 1);
 
     let published = &monitor.context.published;
     published.publish(Arc::new(scene.clone().stale(&["power"]).snapshot));
-    assert_ne!(monitor.generation(), edition);
+    assert_ne!(monitor.generation(), generation);
 
     let mut guarded = scene;
     guarded.password = Some("sesame");
@@ -845,13 +851,13 @@ fn what_is_published_alone_stands_until_something_is_published() {
     let monitor = guarded.app();
     assert!(matches!(
         monitor.dispatch(&request("/snapshot", &[known])),
-        Dispatch::Immediate(answer) if answer.status == 200
+        Dispatch::Immediate(response) if response.status == 200
     ));
 }
 
 /// Whatever an API sends as a key, a value or a unit is text on every page.
 #[test]
-fn what_an_api_sends_is_text_everywhere() {
+fn text_from_an_api_is_escaped_on_every_page() {
     const EVIL: &str = "<script>alert(1)</script>\"'><img src=x onerror=alert(1)>";
     let mut scene = testing::healthy().failing("weather", crate::domain::failure::Cause::Dns, 60);
     for record in &mut scene.snapshot.records {
@@ -879,8 +885,8 @@ fn what_an_api_sends_is_text_everywhere() {
         format!("/web/key/x{key}"),
         format!("/{key}"),
     ] {
-        let answer = monitor.render(&request(&target, &[("accept", "text/html")]));
-        let page = body(&answer);
+        let response = monitor.render(&request(&target, &[("accept", "text/html")]));
+        let page = body(&response);
         assert!(
             !page.contains("<script>") && !page.contains("<img"),
             "{target}"

@@ -163,8 +163,8 @@ fn any_request(random: &mut fastrand::Rng, etag: &str) -> Request {
 
 /// What holds of the answer to any request.
 fn check(monitor: &App, request: &Request) -> u16 {
-    let answer = respond(monitor, request);
-    check_clean(&answer);
+    let response = respond(monitor, request);
+    check_clean(&response);
     let is_ours = request
         .header("host")
         .is_none_or(|host| AllowedHosts::new("house", &[]).allows(host));
@@ -175,7 +175,7 @@ fn check(monitor: &App, request: &Request) -> u16 {
         // A route may know no such key, or not understand a value; it never gives up.
         Ok(_) => &[200, 302, 303, 304, 307, 308, 400, 404, 406],
     };
-    let status = answer.status;
+    let status = response.status;
     assert!(expected.contains(&status), "{status} for {expected:?}");
     assert!(status != 304 || request.header("if-none-match").is_some());
     // Metrics have a word for it, from a table: what is asked cannot make new ones.
@@ -184,16 +184,16 @@ fn check(monitor: &App, request: &Request) -> u16 {
     status
 }
 
-fn check_clean(answer: &Response) {
-    for (name, value) in &answer.headers {
+fn check_clean(response: &Response) {
+    for (name, value) in &response.headers {
         let is_clean = !value.contains(|c: char| c.is_control() || !c.is_ascii());
         assert!(is_clean, "{name}: {value:?}");
     }
-    let is_coded = answer
+    let is_coded = response
         .headers
         .iter()
         .any(|(it, _)| *it == "Content-Encoding");
-    assert!(is_coded || std::str::from_utf8(&answer.body).is_ok());
+    assert!(is_coded || std::str::from_utf8(&response.body).is_ok());
 }
 
 #[test]

@@ -4,7 +4,7 @@ use crate::monitor::http::handler::Response;
 use crate::monitor::support::{self as testing, NOW_MS, body, header, request};
 
 #[test]
-fn instants_are_read_in_both_spellings() {
+fn instants_are_parsed_in_both_formats() {
     let now = Wall(NOW_MS);
     for (text, expected) in [
         ("2025-10-30T20:00:00Z", Some(NOW_MS)),
@@ -29,7 +29,7 @@ fn instants_are_read_in_both_spellings() {
 }
 
 #[test]
-fn a_wrong_query_is_told_how_it_would_be_right() {
+fn a_wrong_query_gets_an_error_that_names_the_right_form() {
     let monitor = testing::healthy().app();
     for (query, status, detail) in [
         (
@@ -73,22 +73,22 @@ fn a_wrong_query_is_told_how_it_would_be_right() {
             "There is no record \"temperatur\". Did you mean \"temperature\"?",
         ),
     ] {
-        let answer = monitor.render(&request(&format!("/history{query}"), &[]));
-        let problem: serde_json::Value = serde_json::from_str(body(&answer)).expect("JSON");
+        let response = monitor.render(&request(&format!("/history{query}"), &[]));
+        let problem: serde_json::Value = serde_json::from_str(body(&response)).expect("JSON");
         assert_eq!(problem["detail"], detail, "{query}");
-        assert_eq!(answer.status, status);
+        assert_eq!(response.status, status);
     }
 }
 
 #[test]
 fn history_is_written_as_json_and_csv() {
     let monitor = testing::healthy().app();
-    let answer = monitor.render(&request(
+    let response = monitor.render(&request(
         "/history?key=temperature&from=-90m&points=10",
         &[],
     ));
     assert_eq!(
-        body(&answer),
+        body(&response),
         concat!(
             r#"{"key":"temperature","unit":"°C","from":"2025-10-30T18:30:00Z","to":"2025-10-30T20:00:00Z","buckets":["#,
             r#"{"from":"2025-10-30T18:30:00Z","duration_s":1800,"count":2,"min":10.9385325411,"mean":11.9385325411,"max":13.4385325411,"last":11.9385325411},"#,
@@ -96,15 +96,15 @@ fn history_is_written_as_json_and_csv() {
             r#"{"from":"2025-10-30T19:30:00Z","duration_s":1800,"count":2,"min":12.9557904622,"mean":13.9557904622,"max":15.4557904622,"last":13.9557904622}]}"#
         )
     );
-    let answer = monitor.render(&request(
+    let response = monitor.render(&request(
         "/history?key=temperature&from=-30m&format=csv",
         &[],
     ));
     assert_eq!(
-        header(&answer, "Content-Type"),
+        header(&response, "Content-Type"),
         Some("text/csv; charset=utf-8; header=present")
     );
-    let mut lines = body(&answer).split("\r\n");
+    let mut lines = body(&response).split("\r\n");
     assert_eq!(
         lines.next(),
         Some("from,duration_s,count,min,mean,max,last")
@@ -118,7 +118,7 @@ fn history_is_written_as_json_and_csv() {
 }
 
 #[test]
-fn an_unknown_key_is_404_and_a_young_or_a_forgotten_one_has_the_history_there_is() {
+fn an_unknown_key_is_404_and_new_or_forgotten_keys_have_their_history() {
     let mut young = testing::healthy();
     young.stored = Vec::new();
     let mut forgotten = testing::healthy();
@@ -130,7 +130,7 @@ fn an_unknown_key_is_404_and_a_young_or_a_forgotten_one_has_the_history_there_is
         )
     };
     let csv = "from,duration_s,count,min,mean,max,last\r\n";
-    let lines = |answer: &Response| body(answer).lines().count();
+    let lines = |response: &Response| body(response).lines().count();
     for (scene, key, status, rows) in [
         (&young, "power", 200, 0),
         // Named by the configuration, and without a reading.
@@ -142,10 +142,10 @@ fn an_unknown_key_is_404_and_a_young_or_a_forgotten_one_has_the_history_there_is
         (&forgotten, "roof", 404, 0),
     ] {
         let monitor = scene.clone().app();
-        let ask = |target: &str| monitor.render(&request(target, &[]));
-        let json = ask(&format!("/history?key={key}"));
-        let table = ask(&format!("/history?key={key}&format=csv"));
-        let page = ask(&format!("/web/key/{key}"));
+        let render = |target: &str| monitor.render(&request(target, &[]));
+        let json = render(&format!("/history?key={key}"));
+        let table = render(&format!("/history?key={key}&format=csv"));
+        let page = render(&format!("/web/key/{key}"));
         assert_eq!(
             [json.status, table.status, page.status],
             [status; 3],
@@ -169,23 +169,23 @@ fn an_unknown_key_is_404_and_a_young_or_a_forgotten_one_has_the_history_there_is
         }
     }
     let monitor = young.app();
-    let answer = monitor.render(&request("/history?key=voltag", &[]));
-    assert!(body(&answer).contains("Did you mean \\\"voltage\\\"?"));
+    let response = monitor.render(&request("/history?key=voltag", &[]));
+    assert!(body(&response).contains("Did you mean \\\"voltage\\\"?"));
     let page = forgotten.app();
     let page = page.render(&request("/web/key/attic", &[]));
     assert!(body(&page).contains("No source provides this key any more."));
 }
 
 #[test]
-fn history_that_cannot_be_read_is_503_and_says_no_more_than_that() {
+fn unreadable_history_is_503_without_details() {
     let mut scene = testing::healthy();
     scene.history = Err("cannot open /var/lib/x: disk I/O error".to_owned());
-    let answer = scene
+    let response = scene
         .app()
         .render(&request("/history?key=temperature", &[]));
-    assert_eq!(answer.status, 503);
-    assert!(header(&answer, "Retry-After").is_some());
-    assert!(!body(&answer).contains("/var/lib"));
+    assert_eq!(response.status, 503);
+    assert!(header(&response, "Retry-After").is_some());
+    assert!(!body(&response).contains("/var/lib"));
     // Nobody can tell now whether a page has anything to show of a key that it does not know.
     let mut scene = testing::healthy();
     scene.history = Err("locked".to_owned());

@@ -34,7 +34,7 @@ fn metrics(scene: &testing::NodeFixture, format: ExpositionFormat) -> String {
 }
 
 #[test]
-fn everything_is_there_and_what_is_stale_is_not() {
+fn all_metrics_are_there_and_stale_values_are_not() {
     let scene = testing::healthy()
         .failing("weather", Cause::Dns, 1_380)
         .stale(&["humidity"]);
@@ -63,7 +63,7 @@ fn a_hostile_key_stays_inside_its_label() {
 }
 
 #[test]
-fn what_is_no_number_is_no_sample() {
+fn values_that_are_not_finite_are_not_samples() {
     let mut scene = testing::healthy();
     scene.snapshot.records[0].value = Value::Number(f64::NAN);
     let text = metrics(&scene, ExpositionFormat::Prometheus);

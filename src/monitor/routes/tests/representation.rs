@@ -2,7 +2,7 @@ use super::*;
 use crate::monitor::support::{header, request};
 
 #[test]
-fn gzip_is_used_when_asked_for_and_worth_it() {
+fn gzip_is_used_when_accepted_and_when_it_saves_enough() {
     let large = Representation::new("text/plain", b"value ".repeat(100));
     let small = Representation::new("text/plain", b"value".to_vec());
     for (accepted, expected) in [
@@ -23,26 +23,26 @@ fn gzip_is_used_when_asked_for_and_worth_it() {
             .map(|field| ("accept-encoding", field))
             .into_iter()
             .collect();
-        let answer = large.respond(&request("/", &headers), "no-cache");
-        let coding = header(&answer, "Content-Encoding");
+        let response = large.respond(&request("/", &headers), "no-cache");
+        let coding = header(&response, "Content-Encoding");
         assert_eq!(coding == Some("gzip"), expected, "{accepted:?}");
-        assert_eq!(header(&answer, "Vary"), Some("Accept-Encoding"));
-        let answer = small.respond(&request("/", &headers), "no-cache");
-        assert_eq!(header(&answer, "Content-Encoding"), None);
-        assert_eq!(header(&answer, "Vary"), None, "nothing was negotiable");
+        assert_eq!(header(&response, "Vary"), Some("Accept-Encoding"));
+        let response = small.respond(&request("/", &headers), "no-cache");
+        assert_eq!(header(&response, "Content-Encoding"), None);
+        assert_eq!(header(&response, "Vary"), None, "nothing was negotiable");
     }
 }
 
 #[test]
 fn the_highest_weight_of_each_member_counts() {
     let accept = "text/HTML;q=0.4, text/html; Q=0.7 ,*/*;q=x,b;p=1;q=2,é;q=1,;;,c;q=-1";
-    let asked = request("/", &[("accept", accept), ("accept", "b;q=0.1")]);
-    let found = quality_values(&asked, "accept", ["text/html", "*/*", "b", "c", "d"]);
+    let request = request("/", &[("accept", accept), ("accept", "b;q=0.1")]);
+    let found = quality_values(&request, "accept", ["text/html", "*/*", "b", "c", "d"]);
     assert_eq!(found, [Some(0.7), Some(0.0), Some(1.0), Some(0.0), None]);
 }
 
 #[test]
-fn each_coding_has_its_tag_and_304_repeats_it() {
+fn each_content_coding_has_its_etag_and_304_repeats_it() {
     let entity = Representation::new("text/plain", b"value ".repeat(100));
     let gzip = entity.gzip().cloned().expect("that is worth coding");
     assert_ne!(entity.identity.etag, gzip.etag);
@@ -56,11 +56,11 @@ fn each_coding_has_its_tag_and_304_repeats_it() {
         (plain.trim_matches('"').to_owned(), 200),
         ("".to_owned(), 200),
     ] {
-        let answer = entity.respond(&request("/", &[("if-none-match", &field)]), "no-cache");
-        assert_eq!(answer.status, status, "{field}");
-        assert_eq!(header(&answer, "ETag"), Some(plain));
-        assert_eq!(header(&answer, "Cache-Control"), Some("no-cache"));
-        assert_eq!(answer.body.is_empty(), status == 304);
+        let response = entity.respond(&request("/", &[("if-none-match", &field)]), "no-cache");
+        assert_eq!(response.status, status, "{field}");
+        assert_eq!(header(&response, "ETag"), Some(plain));
+        assert_eq!(header(&response, "Cache-Control"), Some("no-cache"));
+        assert_eq!(response.body.is_empty(), status == 304);
     }
     let coded = [
         ("accept-encoding", "gzip"),
@@ -73,7 +73,7 @@ fn each_coding_has_its_tag_and_304_repeats_it() {
 }
 
 #[test]
-fn a_weak_tag_is_one_for_all_codings_and_known_in_either_spelling() {
+fn a_weak_etag_is_the_same_for_all_codings_and_matches_in_either_spelling() {
     let body = b"value ".repeat(100);
     let entity = Representation::new("text/plain", body).with_weak_etag(weak_etag(b"value"));
     let tag = entity.identity.etag.clone();
@@ -94,9 +94,9 @@ fn a_weak_tag_is_one_for_all_codings_and_known_in_either_spelling() {
     ] {
         for coding in ["gzip", "identity"] {
             let fields = [("if-none-match", &*field), ("accept-encoding", coding)];
-            let answer = entity.respond(&request("/", &fields), "no-cache");
-            assert_eq!(answer.status, status, "{field:?} {coding}");
-            assert_eq!(header(&answer, "ETag"), Some(&*tag));
+            let response = entity.respond(&request("/", &fields), "no-cache");
+            assert_eq!(response.status, status, "{field:?} {coding}");
+            assert_eq!(header(&response, "ETag"), Some(&*tag));
         }
     }
     let two = [("if-none-match", "\"a\""), ("if-none-match", &*tag)];

@@ -1,7 +1,7 @@
 use super::*;
 
 #[test]
-fn every_url_names_a_route_or_says_why_not() {
+fn every_target_names_a_route_or_an_error() {
     use TargetError::*;
     let unknown = |name: &str, known| {
         Err(UnknownParameter {
@@ -93,7 +93,7 @@ fn every_route_is_in_the_table_and_has_a_name() {
 }
 
 #[test]
-fn lists_are_split_at_commas_that_were_meant_to_split() {
+fn lists_are_split_at_literal_commas() {
     let is_member = |member: &str| member == "x,y";
     for (query, expected) in [
         ("keys=a,b", vec!["a", "b"]),
