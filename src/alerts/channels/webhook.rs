@@ -75,8 +75,8 @@ impl Channel for WebhookChannel {
     }
 }
 
-/// What an answer means. Redirects are no refusals: the page of a captive portal answers with
-/// one, and is gone in a minute.
+/// The result of a delivery by its HTTP status. A redirect is retried: captive portals send one
+/// until their user has logged in.
 fn classify_status(status: u16, said: &str) -> Attempt {
     let said = match said {
         "" => String::new(),
@@ -109,7 +109,7 @@ fn classify_status(status: u16, said: &str) -> Attempt {
     }
 }
 
-/// Servers like to say what was asked of them, and an address is a secret.
+/// Error pages often repeat the URL, which may be a secret.
 fn mask_url_parts(said: &str, url: &str) -> String {
     let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
     let parts = rest.split(['/', '?', '&', '=', '@', ':', '#']).skip(1);
@@ -131,7 +131,7 @@ impl WebhookChannel {
                 "User-Agent",
                 concat!("main-node/", env!("CARGO_PKG_VERSION")),
             )
-            // The same message, sent again because its delivery was in doubt, has the same.
+            // A resend of the same message has the same key.
             .header("Idempotency-Key", batch.message_id);
         let request = match self.format {
             WebhookFormat::Json => builder
@@ -190,14 +190,14 @@ mod tests {
     use std::net::TcpListener;
     use std::sync::mpsc;
 
-    /// Answers one request so; gives its head and body.
-    fn serve(answer: &'static str) -> (String, mpsc::Receiver<(String, String)>) {
+    /// Serves one request with `response`; the receiver gets its head and body.
+    fn serve(response: &'static str) -> (String, mpsc::Receiver<(String, String)>) {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port is free");
         let url = format!(
             "http://{}/hook?token=hush",
             listener.local_addr().expect("bound")
         );
-        let (tell, heard) = mpsc::channel();
+        let (sender, received) = mpsc::channel();
         std::thread::spawn(move || {
             let (stream, _) = listener.accept()?;
             let mut reader = BufReader::new(stream.try_clone()?);
@@ -212,14 +212,14 @@ mod tests {
                 .and_then(|it| it.split("\r\n").next());
             let mut body = vec![0; length.and_then(|it| it.parse().ok()).unwrap_or(0)];
             reader.read_exact(&mut body)?;
-            let _ = tell.send((head, String::from_utf8_lossy(&body).into_owned()));
-            (&stream).write_all(answer.as_bytes())
+            let _ = sender.send((head, String::from_utf8_lossy(&body).into_owned()));
+            (&stream).write_all(response.as_bytes())
         });
-        (url, heard)
+        (url, received)
     }
 
-    fn posted(format: WebhookFormat, answer: &'static str) -> (Attempt, String, String) {
-        let (url, heard) = serve(answer);
+    fn post(format: WebhookFormat, response: &'static str) -> (Attempt, String, String) {
+        let (url, received) = serve(response);
         let webhook = WebhookChannel {
             url,
             format,
@@ -250,14 +250,14 @@ mod tests {
                 stop: &StopToken::default(),
             },
         );
-        let (head, body) = heard.recv().expect("it was asked");
+        let (head, body) = received.recv().expect("a request arrives");
         (attempt, head, body)
     }
 
     #[test]
     fn a_message_is_posted_as_json() {
         let ok = "HTTP/1.1 204 No Content\r\n\r\n";
-        let (attempt, head, body) = posted(WebhookFormat::Json, ok);
+        let (attempt, head, body) = post(WebhookFormat::Json, ok);
         assert_eq!(attempt, Attempt::default());
         assert!(
             head.to_lowercase()
@@ -271,9 +271,9 @@ mod tests {
     }
 
     #[test]
-    fn or_as_text_with_a_title() {
+    fn a_message_is_posted_as_text_with_a_title() {
         let ok = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
-        let (attempt, head, body) = posted(WebhookFormat::Text, ok);
+        let (attempt, head, body) = post(WebhookFormat::Text, ok);
         assert_eq!(attempt, Attempt::default());
         assert!(
             head.to_lowercase().contains("title: [main-node] "),
@@ -283,8 +283,8 @@ mod tests {
     }
 
     #[test]
-    fn what_its_answers_mean() {
-        let (attempt, ..) = posted(
+    fn responses_are_classified_and_redirects_not_followed() {
+        let (attempt, ..) = post(
             WebhookFormat::Json,
             "HTTP/1.1 503 Busy\r\nContent-Length: 0\r\n\r\n",
         );
@@ -292,7 +292,7 @@ mod tests {
             attempt.retry.as_deref(),
             Some("the webhook responded with HTTP 503")
         );
-        let (attempt, ..) = posted(
+        let (attempt, ..) = post(
             WebhookFormat::Json,
             "HTTP/1.1 422 No\r\nContent-Length: 3\r\n\r\nbad",
         );
@@ -303,22 +303,22 @@ mod tests {
         );
         let elsewhere =
             "HTTP/1.1 302 Found\r\nLocation: http://127.0.0.1:9/\r\nContent-Length: 0\r\n\r\n";
-        let (attempt, ..) = posted(WebhookFormat::Json, elsewhere);
+        let (attempt, ..) = post(WebhookFormat::Json, elsewhere);
         let why = attempt.retry.expect("not followed");
         assert!(!why.contains("hush"), "{why}");
     }
 
-    /// Every status: taken, soon again, or refused; split where the content is the reason.
+    /// Content errors are marked, so that the batch is split.
     #[test]
-    fn every_status_is_taken_tried_again_or_refused() {
+    fn every_status_is_accepted_retried_or_refused() {
         for status in 100..=599 {
             let attempt = classify_status(status, "said");
             let is_refused = (400..500).contains(&status) && ![408, 425, 429].contains(&status);
-            let is_taken = (200..300).contains(&status);
+            let is_accepted = (200..300).contains(&status);
             assert_eq!(attempt.refused.is_some(), is_refused, "{status}");
             assert_eq!(
                 attempt.retry.is_some(),
-                !is_refused && !is_taken,
+                !is_refused && !is_accepted,
                 "{status}"
             );
             assert_eq!(
@@ -330,7 +330,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_server_repeats_of_the_address_is_masked() {
+    fn url_parts_in_an_error_page_are_masked() {
         let url = "https://user:hushhush@hook.example/bot123456:token?key=secret";
         let said = "Cannot POST /bot123456:token?key=secret for hushhush at hook.example";
         let shown = mask_url_parts(said, url);

@@ -1,4 +1,4 @@
-//! What stands in an inbox, whole: each kind of message against a golden file.
+//! Golden tests of alert messages: each kind of message, whole.
 
 use super::*;
 use crate::alerts::channels::mail_message::{Envelope, mime_message};
@@ -18,7 +18,7 @@ fn sender() -> SenderInfo {
     }
 }
 
-fn told(minutes: i64) -> WallStamp {
+fn stamp_at(minutes: i64) -> WallStamp {
     WallStamp {
         ms: BEGAN + minutes * MINUTE,
         is_trusted: true,
@@ -28,7 +28,7 @@ fn told(minutes: i64) -> WallStamp {
 fn at(minutes: i64) -> Moment {
     Moment {
         mono: Mono(0),
-        wall: told(minutes).wall(),
+        wall: stamp_at(minutes).wall(),
         trust: ClockTrust::Trusted,
     }
 }
@@ -38,8 +38,8 @@ fn event(kind: AlertEventKind, minutes: i64) -> AlertEvent {
         incident: 12,
         alert: "source:weather".to_owned(),
         kind,
-        at: told(minutes),
-        since: told(0),
+        at: stamp_at(minutes),
+        since: stamp_at(0),
         lasted_ms: (minutes * MINUTE) as u64,
         text: AlertText {
             about: "Weather".to_owned(),
@@ -107,27 +107,27 @@ fn check(name: &str, items: &[OutboxItem], dropped: u64, now: Moment, delayed_by
 }
 
 #[test]
-fn a_beginning() {
+fn trigger_mail() {
     let items = [item(event(AlertEventKind::Trigger, 15))];
     check("mail-trigger.txt", &items, 0, at(15), None);
 }
 
 #[test]
-fn a_reminder_answers_the_beginning() {
+fn a_reminder_replies_to_the_trigger() {
     let mut reminder = item(event(AlertEventKind::Reminder, 255));
     reminder.thread_root = Some("main-node.0@example.org".to_owned());
     check("mail-reminder.txt", &[reminder], 0, at(255), None);
 }
 
 #[test]
-fn an_end_answers_the_beginning() {
+fn a_recovery_replies_to_the_trigger() {
     let mut end = item(event(AlertEventKind::Recovery, 90));
     end.thread_root = Some("main-node.0@example.org".to_owned());
     check("mail-recovery.txt", &[end], 0, at(90), None);
 }
 
 #[test]
-fn an_outage_that_ate_its_own_mail_is_told_whole() {
+fn a_trigger_delayed_past_its_recovery_is_one_message() {
     let items = [
         item(event(AlertEventKind::Trigger, 15)),
         item(event(AlertEventKind::Recovery, 90)),
@@ -137,7 +137,7 @@ fn an_outage_that_ate_its_own_mail_is_told_whole() {
 }
 
 #[test]
-fn what_piled_up_is_told_in_one_mail() {
+fn queued_events_are_sent_in_one_mail() {
     let mut other = event(AlertEventKind::Trigger, 16);
     other.incident = 13;
     other.text.about = "Meter".to_owned();
@@ -151,13 +151,13 @@ fn what_piled_up_is_told_in_one_mail() {
 }
 
 #[test]
-fn an_alert_that_flaps() {
+fn flapping_and_its_recovery_list_the_outages() {
     let outage = |from: i64, until: Option<i64>| AlertOutage {
-        from: told(from),
-        until: until.map(told),
+        from: stamp_at(from),
+        until: until.map(stamp_at),
     };
     let mut flapping = event(AlertEventKind::Flapping, 62);
-    flapping.since = told(60);
+    flapping.since = stamp_at(60);
     flapping.outages = vec![outage(0, Some(10)), outage(30, Some(41)), outage(60, None)];
     flapping.outage_count = 3;
     check(
@@ -168,21 +168,27 @@ fn an_alert_that_flaps() {
         None,
     );
     flapping.kind = AlertEventKind::Recovery;
-    flapping.at = told(180);
-    check("mail-calm.txt", &[item(flapping)], 0, at(180), None);
+    flapping.at = stamp_at(180);
+    check(
+        "mail-flapping-recovery.txt",
+        &[item(flapping)],
+        0,
+        at(180),
+        None,
+    );
 }
 
 #[test]
-fn without_a_clock_no_time_is_said() {
-    let mut blind = event(AlertEventKind::Trigger, 15);
-    blind.since.is_trusted = false;
-    blind.at.is_trusted = false;
+fn without_a_trusted_clock_no_wall_time_is_shown() {
+    let mut untrusted = event(AlertEventKind::Trigger, 15);
+    untrusted.since.is_trusted = false;
+    untrusted.at.is_trusted = false;
     let now = Moment {
         wall: Wall(0),
         trust: ClockTrust::Untrusted,
         ..at(0)
     };
-    let message = compose(&[item(blind)], 0, &sender(), now, Some("no network"));
+    let message = compose(&[item(untrusted)], 0, &sender(), now, Some("no network"));
     assert_eq!(
         message.subject,
         "[main-node] Weather: no data for 15 min (cannot resolve name)"
@@ -192,7 +198,7 @@ fn without_a_clock_no_time_is_said() {
 }
 
 #[test]
-fn a_subject_is_one_line_whatever_a_source_is_called() {
+fn line_breaks_in_a_source_name_do_not_add_headers() {
     let mut bad = event(AlertEventKind::Trigger, 15);
     bad.text.about = "x\r\nBcc: everybody@example.org\r\n".to_owned();
     let message = compose(&[item(bad)], 0, &sender(), at(15), None);

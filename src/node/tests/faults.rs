@@ -1,8 +1,8 @@
-//! Every fault of an upstream, once transient and once persistent, through the whole node:
-//! what it is called, what `/status`, `/snapshot` and the log say, that memory stays bounded,
-//! and that the next good answer heals it.
+//! Fault tests: every fault of an upstream, transient and persistent, through the whole node.
+//! Checks its cause and texts in `/status`, `/snapshot` and the log, that memory stays bounded, and
+//! that the next valid response recovers the source.
 //!
-//! The words are in `tests/golden/faults.txt`; `UPDATE_GOLDEN=1 cargo test faults` rewrites
+//! The texts are in `tests/golden/faults.txt`; `UPDATE_GOLDEN=1 cargo test faults` rewrites
 //! them.
 
 use std::fmt::Write as _;
@@ -34,7 +34,7 @@ use crate::sys::clock::{Clock as _, ManualClock};
 use crate::sys::heartbeat::Heartbeat;
 
 /// A node of one source, without threads, database and sockets of its own.
-struct Bench {
+struct TestNode {
     fetcher: Fetcher,
     ingest: Ingest,
     monitor: App,
@@ -42,16 +42,16 @@ struct Bench {
     log: String,
 }
 
-/// What one fetch came to.
-struct Seen {
+/// The result of one fetch.
+struct FetchSummary {
     cause: Option<Cause>,
-    /// Cause, words and ordered wait.
-    words: String,
+    /// Cause, text and requested wait.
+    text: String,
     bytes: u64,
 }
 
-impl Bench {
-    fn new(fetcher: Fetcher, clock: Arc<ManualClock>) -> Bench {
+impl TestNode {
+    fn new(fetcher: Fetcher, clock: Arc<ManualClock>) -> TestNode {
         let plan = Arc::new(Plan {
             sources: vec![test_plan()],
             ..Plan::default()
@@ -97,7 +97,7 @@ impl Bench {
                 published.publish(snapshot.clone());
             })],
         };
-        Bench {
+        TestNode {
             fetcher,
             ingest,
             monitor,
@@ -107,13 +107,13 @@ impl Bench {
     }
 
     /// One fetch, a minute after the one before, taken into account everywhere.
-    fn fetch(&mut self) -> Seen {
+    fn fetch(&mut self) -> FetchSummary {
         self.clock.advance(Duration::from_secs(60));
         let observation = self.fetcher.fetch_once().expect("not cancelled");
         for (level, line) in self.fetcher.log_lines(&observation) {
             let _ = writeln!(self.log, "{}: {line}", level.as_str().to_lowercase());
         }
-        let (cause, words) = match &observation.outcome {
+        let (cause, description) = match &observation.outcome {
             FetchOutcome::Failed { failure, .. } => {
                 let wait = failure.retry_after.map_or(String::new(), |wait| {
                     format!(" [waits {} s]", wait.as_secs())
@@ -125,43 +125,43 @@ impl Bench {
         let bytes = observation.bytes;
         let started = self.clock.now().mono;
         self.ingest.step(vec![observation], started);
-        Seen {
+        FetchSummary {
             cause,
-            words,
+            text: description,
             bytes,
         }
     }
 
     fn get(&self, path: &str) -> (u16, Json) {
-        let answer = self.monitor.render(&Request {
+        let response = self.monitor.render(&Request {
             is_head: false,
             target: path.to_owned(),
             headers: Vec::new(),
             peer: "192.168.0.9".parse().expect("an address"),
         });
-        let body = serde_json::from_slice(&answer.body).expect("JSON");
-        (answer.status, body)
+        let body = serde_json::from_slice(&response.body).expect("JSON");
+        (response.status, body)
     }
 
-    /// The verdict and every sentence of `/status`, and what a display gets.
+    /// The texts of `/status`, and of `/snapshot` as a display shows it.
     fn views(&self) -> (String, String) {
         let (code, status) = self.get("/status");
         assert_eq!(code, 200);
-        let mut said = format!("{}: {}", text(&status["status"]), text(&status["summary"]));
+        let mut status_text = format!("{}: {}", text(&status["status"]), text(&status["summary"]));
         for sentence in status["troubles"].as_array().into_iter().flatten() {
-            let _ = write!(said, " {}", text(sentence));
+            let _ = write!(status_text, " {}", text(sentence));
         }
         let (code, snapshot) = self.get("/snapshot");
-        assert_eq!(code, 200, "what was good stays");
+        assert_eq!(code, 200, "the last good value stays");
         assert_eq!(snapshot["records"][0]["value"].as_f64(), Some(21.4));
-        let mut shown = String::from("t 21.4");
+        let mut display_text = String::from("t 21.4");
         if snapshot["records"][0]["stale"] == true {
-            shown.push_str(" stale");
+            display_text.push_str(" stale");
         }
         if let Some(alert) = snapshot["alert"].as_str() {
-            let _ = write!(shown, ", alert {alert:?}");
+            let _ = write!(display_text, ", alert {alert:?}");
         }
-        (said, shown)
+        (status_text, display_text)
     }
 }
 
@@ -169,19 +169,19 @@ fn text(value: &Json) -> &str {
     value.as_str().expect("a text")
 }
 
-/// Plays one row and gives its lines of the golden file.
-fn play(row: &FaultCase) -> String {
+/// Runs one fault case and returns its lines of the golden file.
+fn run_case(row: &FaultCase) -> String {
     let is_faulty = Arc::new(AtomicBool::new(false));
     let (switch, fault) = (is_faulty.clone(), row.fault);
-    let act: Arc<Act> = Arc::new(
-        move |head, wire, server| match switch.load(Ordering::SeqCst) {
-            true => fault(head, wire, server),
-            false => match send(wire, good_response()) {
-                true => AfterResponse::Keep,
-                false => AfterResponse::Close,
-            },
-        },
-    );
+    let act: Arc<Act> = Arc::new(move |head, wire, server| {
+        if switch.load(Ordering::SeqCst) {
+            fault(head, wire, server)
+        } else if send(wire, good_response()) {
+            AfterResponse::Keep
+        } else {
+            AfterResponse::Close
+        }
+    });
     let server = FaultServer::start(act);
     let request = url_source::prepare_request(&server.url(), &[], &[]).expect("a URL");
     let settings = if row.is_slow {
@@ -191,39 +191,39 @@ fn play(row: &FaultCase) -> String {
     };
     let body_limit = settings.body_limit;
     let clock = clock_at_noon();
-    let mut bench = Bench::new(fetcher(request, settings, clock.clone()), clock);
-    let mut words = Vec::new();
-    let mut play = |bench: &mut Bench, times: usize, expected: Option<Cause>| {
+    let mut node = TestNode::new(fetcher(request, settings, clock.clone()), clock);
+    let mut texts = Vec::new();
+    let mut fetch = |node: &mut TestNode, times: usize, expected: Option<Cause>| {
         is_faulty.store(expected.is_some(), Ordering::SeqCst);
         for _ in 0..times {
-            let seen = bench.fetch();
-            assert_eq!(seen.cause, expected, "{}: {}", row.name, seen.words);
+            let seen = node.fetch();
+            assert_eq!(seen.cause, expected, "{}: {}", row.name, seen.text);
             assert!(seen.bytes <= body_limit);
             if seen.cause.is_some() {
-                words.push(seen.words);
+                texts.push(seen.text);
             }
         }
-        bench.views()
+        node.views()
     };
     let is_well = ("pass: test is fresh.".to_owned(), "t 21.4".to_owned());
-    assert_eq!(play(&mut bench, 1, None), is_well);
-    let (status, snapshot) = play(&mut bench, 1, Some(row.cause));
-    assert_eq!(play(&mut bench, 1, None), is_well, "healed");
-    // Through a renewal of the connections.
-    let (lasting_status, lasting_snapshot) = play(&mut bench, 4, Some(row.cause));
-    assert_eq!(play(&mut bench, 1, None), is_well, "healed");
-    let (_, status_after) = bench.get("/status");
+    assert_eq!(fetch(&mut node, 1, None), is_well);
+    let (status, snapshot) = fetch(&mut node, 1, Some(row.cause));
+    assert_eq!(fetch(&mut node, 1, None), is_well, "recovered");
+    // Long enough for connections to be renewed.
+    let (lasting_status, lasting_snapshot) = fetch(&mut node, 4, Some(row.cause));
+    assert_eq!(fetch(&mut node, 1, None), is_well, "recovered");
+    let (_, status_after) = node.get("/status");
     let source = &status_after["sources"][0];
     assert_eq!(source["attempts"].as_u64(), Some(8));
     assert_eq!(source["failures"][row.cause.name()].as_u64(), Some(5));
     assert_eq!(source["failures_in_a_row"].as_u64(), Some(0));
-    words.dedup();
-    assert_eq!(words.len(), 1, "{}: one fault, one word", row.name);
-    // What sockets and buffers hold comes on top of what the node took.
+    texts.dedup();
+    assert_eq!(texts.len(), 1, "{}: one text per fault", row.name);
+    // Includes what is still in socket buffers.
     let sent = server.server.sent.load(Ordering::SeqCst);
     assert!(sent < 5 * 8_000_000, "{} took {sent} bytes", row.name);
 
-    let mut lines = format!("{}\n    {}\n", row.name, words[0]);
+    let mut lines = format!("{}\n    {}\n", row.name, texts[0]);
     for (view, said) in [
         ("status", &status),
         ("snapshot", &snapshot),
@@ -232,7 +232,7 @@ fn play(row: &FaultCase) -> String {
     ] {
         let _ = writeln!(lines, "    {view}: {said}");
     }
-    for line in bench.log.lines() {
+    for line in node.log.lines() {
         let _ = writeln!(lines, "    log, {line}");
     }
     let everything = format!("{lines}{status_after}");
@@ -241,7 +241,7 @@ fn play(row: &FaultCase) -> String {
 }
 
 #[test]
-fn every_fault_has_its_cause_and_words_everywhere_and_the_next_good_answer_heals_it() {
+fn every_fault_is_reported_with_its_cause_and_the_next_valid_response_recovers() {
     let rows = fault_cases();
     let lines: Vec<Mutex<String>> = rows.iter().map(|_| Mutex::default()).collect();
     let next = AtomicUsize::new(0);
@@ -251,7 +251,7 @@ fn every_fault_has_its_cause_and_words_everywhere_and_the_next_good_answer_heals
                 loop {
                     let index = next.fetch_add(1, Ordering::SeqCst);
                     let Some(row) = rows.get(index) else { return };
-                    *lines[index].lock().expect("one writer") = play(row);
+                    *lines[index].lock().expect("one writer") = run_case(row);
                 }
             });
         }

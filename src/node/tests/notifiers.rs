@@ -1,6 +1,5 @@
-//! Alert delivery end to end, from what is observed to what arrives in an inbox, under
-//! everything that can go wrong on it: kills, reboots, jumping clocks, servers that refuse,
-//! hang, or take a mail and do not say so.
+//! Alert delivery end to end, from observations to mails, under random faults: kills, reboots,
+//! clock jumps, and mail servers that refuse, hang, or accept a mail without a reply.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
@@ -41,27 +40,28 @@ impl Random {
     }
 }
 
-/// What survives a kill: the card, and what the mail server has taken.
+/// The database, which survives a kill.
 #[derive(Clone)]
-struct Card(Arc<Mutex<Connection>>);
+struct TestDatabase(Arc<Mutex<Connection>>);
 
-/// The store as those who deliver see it; a killed process writes nothing more.
-struct CardOutbox {
-    card: Card,
+/// The outbox of one process run; a killed process writes nothing more.
+struct TestOutbox {
+    database: TestDatabase,
     is_killed: Arc<Mutex<bool>>,
 }
 
-impl Outbox for CardOutbox {
+impl Outbox for TestOutbox {
     fn pending(&self, channel: &str) -> PendingItems {
-        outbox::pending(&self.card.0.lock().unwrap(), channel).expect("the card can be read")
+        outbox::pending(&self.database.0.lock().unwrap(), channel)
+            .expect("the database is readable")
     }
 
     fn record(&self, channel: &str, outcome: DeliveryOutcome) {
         if *self.is_killed.lock().unwrap() {
             return;
         }
-        let mut card = self.card.0.lock().unwrap();
-        let transaction = card.transaction().expect("it begins");
+        let mut database = self.database.0.lock().unwrap();
+        let transaction = database.transaction().expect("it begins");
         outbox::record(&transaction, channel, &outcome).expect("it is written");
         transaction.commit().expect("it commits");
     }
@@ -71,18 +71,18 @@ impl Outbox for CardOutbox {
     }
 }
 
-/// A mail server that fails in every way, until it is told to be good.
-struct Server {
+/// A channel that fails at random until `is_reliable`.
+struct UnreliableChannel {
     random: Arc<Mutex<Random>>,
-    is_good: Arc<Mutex<bool>>,
+    is_reliable: Arc<Mutex<bool>>,
     is_killed: Arc<Mutex<bool>>,
     inbox: Inbox,
 }
 
-/// Message-ID and the events told, in the order of arrival.
+/// Message-ID and events of each mail, in the order of arrival.
 type Inbox = Arc<Mutex<Vec<(String, Vec<AlertEvent>)>>>;
 
-impl Channel for Server {
+impl Channel for UnreliableChannel {
     fn name(&self) -> &str {
         "mail"
     }
@@ -96,30 +96,30 @@ impl Channel for Server {
             retry: Some(why.to_owned()),
             ..Attempt::default()
         };
-        let fate = if *self.is_good.lock().unwrap() {
+        let fault = if *self.is_reliable.lock().unwrap() {
             0
         } else {
             self.random.lock().unwrap().next() % 10
         };
-        if fate >= 6 {
+        if fault >= 6 {
             return again("connect: refused");
         }
-        (hooks.before_data)().expect("the card works");
-        if fate == 5 {
+        (hooks.before_data)().expect("the database is writable");
+        if fault == 5 {
             return again("DATA: the server answers 451");
         }
-        if fate == 4 {
-            // Killed after the record, before the first byte.
+        if fault == 4 {
+            // Killed after recording the attempt, before the first byte is sent.
             *self.is_killed.lock().unwrap() = true;
             return again("killed");
         }
         let events = batch.items.iter().map(|item| item.event.clone());
         let mail = (batch.message_id.to_owned(), events.collect());
         self.inbox.lock().unwrap().push(mail);
-        match fate {
+        match fault {
             3 => again("DATA: no answer"),
             2 => {
-                // Killed between the server's taking it and our writing that down.
+                // Killed after the server accepted it, before that is recorded.
                 *self.is_killed.lock().unwrap() = true;
                 Attempt::default()
             }
@@ -136,9 +136,9 @@ impl Channel for Server {
     }
 }
 
-struct World {
+struct Simulation {
     random: Random,
-    card: Card,
+    database: TestDatabase,
     now: Moment,
     boot: u64,
     started: Mono,
@@ -148,7 +148,7 @@ struct World {
     state: AlertState,
     delivery: DeliveryWorker,
     is_killed: Arc<Mutex<bool>>,
-    is_good: Arc<Mutex<bool>>,
+    is_reliable: Arc<Mutex<bool>>,
     inbox: Inbox,
     committed: Vec<AlertEvent>,
 }
@@ -168,21 +168,21 @@ fn source(plan: &Plan, index: usize, health: &SourceHealth) -> SourceSnapshot {
     }
 }
 
-impl World {
-    fn new(seed: u64) -> World {
+impl Simulation {
+    fn new(seed: u64) -> Simulation {
         let mut connection = Connection::open_in_memory().expect("memory is a database");
         schema::create(&mut connection).expect("the tables");
-        let card = Card(Arc::new(Mutex::new(connection)));
+        let database = TestDatabase(Arc::new(Mutex::new(connection)));
         let now = Moment {
             mono: Mono(1_000_000),
             wall: Wall(1_762_027_200_000),
             trust: ClockTrust::Trusted,
         };
-        let (is_good, inbox) = (Arc::default(), Inbox::default());
-        let (delivery, is_killed) = deliver(&card, seed, &is_good, &inbox);
-        World {
+        let (is_reliable, inbox) = (Arc::default(), Inbox::default());
+        let (delivery, is_killed) = deliver(&database, seed, &is_reliable, &inbox);
+        Simulation {
             random: Random(seed),
-            card,
+            database,
             now,
             boot: 0,
             started: now.mono,
@@ -192,19 +192,19 @@ impl World {
             state: AlertState::new("0"),
             delivery,
             is_killed,
-            is_good,
+            is_reliable,
             inbox,
             committed: Vec::new(),
         }
     }
 
-    /// A minute of the node's life.
-    fn minute(&mut self, minute: u64) {
+    /// Simulates one minute.
+    fn run_minute(&mut self, minute: u64) {
         let span = Duration::from_secs(60);
         self.now.mono = self.now.mono.after(span);
         self.now.wall = self.now.wall.after(span);
         if self.random.one_in(500) {
-            // The clock jumps; it is believed or not.
+            // The wall clock jumps; its trust changes independently.
             let jump = (self.random.next() % 200_000_000) as i64 - 100_000_000;
             self.now.wall = Wall(self.now.wall.0 + jump);
         }
@@ -218,7 +218,7 @@ impl World {
         self.observe(minute);
         let (commit, is_news) = self.step();
         self.state = commit.state.clone();
-        // A kill before the commit forgets what nobody was told.
+        // A kill before the commit loses events that no message contains yet.
         let is_killed = self.random.one_in(200);
         if is_news && !is_killed {
             self.commit(commit);
@@ -233,7 +233,7 @@ impl World {
 
     fn observe(&mut self, minute: u64) {
         if self.random.one_in(400) {
-            // All at once: the network.
+            // Network outage.
             let until = minute + 1 + self.random.next() % 90;
             self.down_until = [until; SOURCES];
         }
@@ -279,14 +279,16 @@ impl World {
 
     /// What the store thread does with a commit.
     fn commit(&mut self, commit: AlertCommit) {
-        let mut unwritten = OutboxBuffer::default();
+        let mut buffer = OutboxBuffer::default();
         self.committed.extend(commit.events.iter().cloned());
-        unwritten.add(commit, &CHANNELS);
-        let mut card = self.card.0.lock().unwrap();
-        unwritten.flush(&mut card).expect("the card works");
+        buffer.add(commit, &CHANNELS);
+        let mut database = self.database.0.lock().unwrap();
+        buffer
+            .flush(&mut database)
+            .expect("the database is writable");
     }
 
-    /// The process begins again, in this boot or the next.
+    /// Restarts the process, in the same boot or after a reboot.
     fn restart(&mut self) {
         if self.random.one_in(2) {
             self.boot += 1;
@@ -296,31 +298,32 @@ impl World {
         self.started = self.now.mono;
         self.health = vec![SourceHealth::default(); SOURCES];
         let boot = self.boot.to_string();
-        let stored = outbox::read_state(&self.card.0.lock().unwrap(), &boot).expect("it reads");
+        let stored = outbox::read_state(&self.database.0.lock().unwrap(), &boot).expect("it reads");
         self.state = match stored {
             Some(state) => state.resumed(&boot, self.now.mono),
             None => AlertState::new(&boot),
         };
         let seed = self.random.next();
-        (self.delivery, self.is_killed) = deliver(&self.card, seed, &self.is_good, &self.inbox);
+        (self.delivery, self.is_killed) =
+            deliver(&self.database, seed, &self.is_reliable, &self.inbox);
     }
 }
 
 fn deliver(
-    card: &Card,
+    database: &TestDatabase,
     seed: u64,
-    is_good: &Arc<Mutex<bool>>,
+    is_reliable: &Arc<Mutex<bool>>,
     inbox: &Inbox,
 ) -> (DeliveryWorker, Arc<Mutex<bool>>) {
     let is_killed: Arc<Mutex<bool>> = Arc::default();
-    let server = Server {
+    let server = UnreliableChannel {
         random: Arc::new(Mutex::new(Random(seed | 1))),
-        is_good: is_good.clone(),
+        is_reliable: is_reliable.clone(),
         is_killed: is_killed.clone(),
         inbox: inbox.clone(),
     };
-    let outbox = CardOutbox {
-        card: card.clone(),
+    let outbox = TestOutbox {
+        database: database.clone(),
         is_killed: is_killed.clone(),
     };
     let clock = Arc::new(ManualClock::new(Moment {
@@ -328,33 +331,33 @@ fn deliver(
         wall: Wall(0),
         trust: ClockTrust::Unknown,
     }));
-    let gather = Duration::ZERO;
+    let batch_delay = Duration::ZERO;
     let delivery = DeliveryWorker::new(
         Box::new(server),
         Box::new(outbox),
         clock,
         StopToken::default(),
-        gather,
+        batch_delay,
     );
     (delivery, is_killed)
 }
 
-/// By incident and whether it begins or ends it: the Message-IDs that told it, and where it
-/// stands first, by mail and place in that.
+/// By incident and kind of event: the Message-IDs that contained it, and its first position (mail,
+/// index within the mail).
 type Arrivals = BTreeMap<(u64, &'static str), (BTreeSet<String>, (usize, usize))>;
 
 fn arrivals(inbox: &Inbox) -> Arrivals {
     let mut arrivals = Arrivals::new();
     for (mail, (message_id, events)) in inbox.lock().unwrap().iter().enumerate() {
         for (at, event) in events.iter().enumerate() {
-            let place = (mail, at);
+            let position = (mail, at);
             let kind = match event.kind {
-                kind if kind.opens() => "beginning",
+                kind if kind.opens() => "start",
                 kind if kind.closes() => "end",
                 _ => continue,
             };
             let known = arrivals.entry((event.incident, kind));
-            let known = known.or_insert_with(|| (BTreeSet::new(), place));
+            let known = known.or_insert_with(|| (BTreeSet::new(), position));
             known.0.insert(message_id.clone());
         }
     }
@@ -362,70 +365,80 @@ fn arrivals(inbox: &Inbox) -> Arrivals {
 }
 
 #[test]
-fn in_500_random_incidents_each_beginning_and_end_is_told_under_exactly_one_message_id() {
-    let mut world = World::new(0x5eed);
+fn each_start_and_end_of_500_random_incidents_is_sent_under_one_message_id() {
+    let mut simulation = Simulation::new(0x5eed);
     let mut minute = 0;
-    let begun = |world: &World| world.committed.iter().filter(|it| it.kind.opens()).count();
-    while begun(&world) < 500 {
+    let begun = |simulation: &Simulation| {
+        simulation
+            .committed
+            .iter()
+            .filter(|it| it.kind.opens())
+            .count()
+    };
+    while begun(&simulation) < 500 {
         minute += 1;
-        assert!(minute < 200_000, "the world is too calm");
-        world.minute(minute);
+        assert!(minute < 200_000, "too few incidents");
+        simulation.run_minute(minute);
     }
-    // Then all is well for long enough.
-    *world.is_good.lock().unwrap() = true;
-    world.now.trust = ClockTrust::Trusted;
+    // Then nothing fails until everything is delivered.
+    *simulation.is_reliable.lock().unwrap() = true;
+    simulation.now.trust = ClockTrust::Trusted;
     for _ in 0..400 {
         let span = Duration::from_secs(60);
-        world.now.mono = world.now.mono.after(span);
-        world.now.wall = world.now.wall.after(span);
-        for health in &mut world.health {
+        simulation.now.mono = simulation.now.mono.after(span);
+        simulation.now.wall = simulation.now.wall.after(span);
+        for health in &mut simulation.health {
             health.attempts += 1;
             health.failures_in_a_row = 0;
             health.successes_in_a_row += 1;
             health.failing_since = None;
-            health.last_success = Some(world.now);
-            health.last_attempt = Some(world.now);
+            health.last_success = Some(simulation.now);
+            health.last_attempt = Some(simulation.now);
         }
-        let (commit, _) = world.step();
-        world.state = commit.state.clone();
-        world.commit(commit);
-        while world.delivery.deliver_due(world.now).is_zero() {}
+        let (commit, _) = simulation.step();
+        simulation.state = commit.state.clone();
+        simulation.commit(commit);
+        while simulation.delivery.deliver_due(simulation.now).is_zero() {}
     }
-    assert!(world.state.open().is_empty(), "{:?}", world.state.open());
-    let arrivals = arrivals(&world.inbox);
-    let mut kills = 0;
-    for event in &world.committed {
+    assert!(
+        simulation.state.open().is_empty(),
+        "{:?}",
+        simulation.state.open()
+    );
+    let arrivals = arrivals(&simulation.inbox);
+    let mut resends = 0;
+    for event in &simulation.committed {
         if !event.kind.opens() {
             continue;
         }
-        let beginning = arrivals.get(&(event.incident, "beginning"));
-        let (ids, begun_at) = beginning.unwrap_or_else(|| panic!("{event:?} was never told"));
-        assert_eq!(ids.len(), 1, "{event:?} was told under {ids:?}");
+        let start = arrivals.get(&(event.incident, "start"));
+        let (ids, begun_at) = start.unwrap_or_else(|| panic!("{event:?} was never sent"));
+        assert_eq!(ids.len(), 1, "{event:?} was sent under {ids:?}");
         let end = arrivals.get(&(event.incident, "end"));
-        let (ids, ended_at) = end.unwrap_or_else(|| panic!("the end of {event:?} was not told"));
-        assert_eq!(ids.len(), 1, "the end of {event:?} was told under {ids:?}");
+        let (ids, ended_at) = end.unwrap_or_else(|| panic!("the end of {event:?} was not sent"));
+        assert_eq!(ids.len(), 1, "the end of {event:?} was sent under {ids:?}");
         assert!(begun_at < ended_at, "{event:?} ended before it began");
     }
-    // Everything arrives in the order in which it happened.
-    let happened = world.committed.iter().filter_map(|event| {
+    // Events arrive in the order in which they happened.
+    let positions = simulation.committed.iter().filter_map(|event| {
         let kind = match event.kind {
-            kind if kind.opens() => "beginning",
+            kind if kind.opens() => "start",
             kind if kind.closes() => "end",
             _ => return None,
         };
         Some(arrivals[&(event.incident, kind)].1)
     });
-    assert!(happened.is_sorted_by(|a, b| a < b), "not in order");
-    // A resend tells what the first did.
-    let mut told: BTreeMap<String, Vec<AlertEvent>> = BTreeMap::new();
-    for (message_id, events) in world.inbox.lock().unwrap().iter() {
-        if let Some(known) = told.get(message_id) {
+    assert!(positions.is_sorted_by(|a, b| a < b), "not in order");
+    // A resend contains the same events.
+    let mut sent: BTreeMap<String, Vec<AlertEvent>> = BTreeMap::new();
+    for (message_id, events) in simulation.inbox.lock().unwrap().iter() {
+        if let Some(known) = sent.get(message_id) {
             assert_eq!(known, events);
-            kills += 1;
+            resends += 1;
         }
-        told.insert(message_id.clone(), events.clone());
+        sent.insert(message_id.clone(), events.clone());
     }
-    assert!(kills > 20, "the server was too kind: {kills}");
-    let left = outbox::pending(&world.card.0.lock().unwrap(), "mail").expect("it reads");
+    assert!(resends > 20, "too few resends: {resends}");
+    let left = outbox::pending(&simulation.database.0.lock().unwrap(), "mail").expect("it reads");
     assert_eq!(left, PendingItems::default());
 }

@@ -1,5 +1,5 @@
-//! SMTP sessions with a scripted server on loopback: what each of its answers, silences
-//! and lies makes of the mail.
+//! SMTP client tests with a scripted server on loopback: replies, timeouts and closed
+//! connections at each step, and their result for the mail.
 
 use super::session::is_private;
 use super::*;
@@ -8,89 +8,88 @@ use std::net::{TcpListener, TcpStream};
 use std::sync::mpsc::{Receiver, channel};
 use std::time::Instant;
 
-/// How a scripted server behaves where it does not simply agree.
+/// The replies of a scripted server that differ from success.
 #[derive(Clone, Default)]
 pub struct Script {
-    /// What it says instead, to a command that begins so; empty means that it hangs up.
-    pub answers: Vec<(&'static str, &'static str)>,
-    /// What it says to EHLO beside its name.
-    pub abilities: Vec<&'static str>,
+    /// Replies by the beginning of the command; an empty one closes the connection.
+    pub replies: Vec<(&'static str, &'static str)>,
+    /// Extensions that it lists in the reply to EHLO.
+    pub extensions: Vec<&'static str>,
 }
 
-/// A server for one connection on a port of the system's choice; gives the mails it took and
-/// the commands that it heard.
+/// A running scripted server, with the commands and mails that it received.
 pub struct Server {
     pub port: u16,
-    pub heard: Receiver<String>,
+    pub received: Receiver<String>,
 }
 
 pub fn serve(connections: Vec<Script>) -> Server {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port is free");
     let port = listener.local_addr().expect("it is bound").port();
-    let (tell, heard) = channel();
+    let (sender, received) = channel();
     std::thread::spawn(move || {
         for script in connections {
             let Ok((stream, _)) = listener.accept() else {
                 return;
             };
-            // A client that leaves early is a part of the tests.
-            let _ = talk(stream, &script, &tell);
+            // Some tests close the connection early.
+            let _ = serve_connection(stream, &script, &sender);
         }
     });
-    Server { port, heard }
+    Server { port, received }
 }
 
-fn talk(
+fn serve_connection(
     stream: TcpStream,
     script: &Script,
-    tell: &std::sync::mpsc::Sender<String>,
+    sender: &std::sync::mpsc::Sender<String>,
 ) -> std::io::Result<()> {
     let mut out = stream.try_clone()?;
     let mut lines = BufReader::new(stream).lines();
-    let special = |command: &str| {
+    let scripted_reply = |command: &str| {
         let found = script
-            .answers
+            .replies
             .iter()
             .find(|(of, _)| command.starts_with(of));
-        found.map(|(_, answer)| *answer)
+        found.map(|(_, reply)| *reply)
     };
-    let mut say = |text: &str| out.write_all(format!("{text}\r\n").as_bytes());
-    match special("greeting") {
+    let mut send_line = |text: &str| out.write_all(format!("{text}\r\n").as_bytes());
+    match scripted_reply("greeting") {
         Some("") => return Ok(()),
         Some("hang") => {
             lines.by_ref().for_each(drop);
             return Ok(());
         }
-        answer => say(answer.unwrap_or("220 test ESMTP"))?,
+        reply => send_line(reply.unwrap_or("220 test ESMTP"))?,
     }
     while let Some(line) = lines.next() {
         let line = line?;
-        let _ = tell.send(line.clone());
-        match special(&line) {
+        let _ = sender.send(line.clone());
+        match scripted_reply(&line) {
             Some("") => return Ok(()),
             Some("hang") => continue,
-            // Whatever follows is no text any more.
+            // What follows is the TLS handshake.
             Some("220 then silence") => {
-                say("220 go on")?;
+                send_line("220 go on")?;
                 lines.by_ref().for_each(drop);
                 return Ok(());
             }
-            Some(answer) => {
-                say(answer)?;
+            Some(reply) => {
+                send_line(reply)?;
                 continue;
             }
             None => {}
         }
         if line.starts_with("EHLO") {
             let mut all = vec!["test"];
-            all.extend(&script.abilities);
+            all.extend(&script.extensions);
             let last = all.len() - 1;
-            for (index, ability) in all.iter().enumerate() {
+            for (index, extension) in all.iter().enumerate() {
                 let dash = if index == last { ' ' } else { '-' };
-                say(&format!("250{dash}{ability}"))?;
+                send_line(&format!("250{dash}{extension}"))?;
             }
         } else if line == "DATA" {
-            say("354 go on")?;
+            send_line("354 go on")?;
             let mut mail = String::new();
             for line in lines.by_ref() {
                 let line = line?;
@@ -100,16 +99,16 @@ fn talk(
                 mail += &line;
                 mail.push('\n');
             }
-            let _ = tell.send(format!("MAIL\n{mail}"));
-            match special("end of data") {
+            let _ = sender.send(format!("MAIL\n{mail}"));
+            match scripted_reply("end of data") {
                 Some("") => return Ok(()),
                 Some("hang") => continue,
-                answer => say(answer.unwrap_or("250 2.0.0 taken"))?,
+                reply => send_line(reply.unwrap_or("250 2.0.0 taken"))?,
             }
         } else if line == "QUIT" {
-            return say("221 bye");
+            return send_line("221 bye");
         } else {
-            say("250 2.1.0 fine")?;
+            send_line("250 2.1.0 fine")?;
         }
     }
     Ok(())
@@ -129,12 +128,12 @@ fn account(port: u16) -> SmtpAccount {
     }
 }
 
-fn sent(
-    answers: &[(&'static str, &'static str)],
+fn send_scripted(
+    replies: &[(&'static str, &'static str)],
 ) -> (Result<SendResult, SmtpFailure>, Vec<String>, bool) {
     let server = serve(vec![Script {
-        answers: answers.to_vec(),
-        abilities: vec!["SIZE 1000000"],
+        replies: replies.to_vec(),
+        extensions: vec!["SIZE 1000000"],
     }]);
     let mut began = false;
     let to = ["a@example.org".to_owned(), "b@example.org".to_owned()];
@@ -152,30 +151,30 @@ fn sent(
             is_stopping: &|| false,
         },
     );
-    (result, server.heard.try_iter().collect(), began)
+    (result, server.received.try_iter().collect(), began)
 }
 
-fn both() -> Vec<String> {
+fn recipients() -> Vec<String> {
     vec!["a@example.org".to_owned(), "b@example.org".to_owned()]
 }
 
 #[test]
-fn a_mail_is_handed_over_with_its_dots() {
-    let (result, heard, began) = sent(&[]);
-    assert_eq!(result.expect("it is taken").accepted, both());
+fn a_mail_is_sent_with_dot_stuffing() {
+    let (result, received, began) = send_scripted(&[]);
+    assert_eq!(result.expect("it is taken").accepted, recipients());
     assert!(began);
-    assert!(heard.contains(&"EHLO node.local".to_owned()));
-    assert!(heard.contains(&"MAIL FROM:<node@example.org>".to_owned()));
+    assert!(received.contains(&"EHLO node.local".to_owned()));
+    assert!(received.contains(&"MAIL FROM:<node@example.org>".to_owned()));
     assert!(
-        heard.contains(&"MAIL\nSubject: x\n\n..dot\n".to_owned()),
-        "{heard:?}"
+        received.contains(&"MAIL\nSubject: x\n\n..dot\n".to_owned()),
+        "{received:?}"
     );
 }
 
 #[test]
-fn one_refused_recipient_does_not_cost_the_other_the_mail() {
-    let (result, _, began) = sent(&[("RCPT TO:<a@", "550 5.1.1 unknown")]);
-    let sent = result.expect("the other has it");
+fn one_refused_recipient_does_not_affect_the_other() {
+    let (result, _, began) = send_scripted(&[("RCPT TO:<a@", "550 5.1.1 unknown")]);
+    let sent = result.expect("the other recipient is accepted");
     assert_eq!(sent.accepted, ["b@example.org"]);
     assert_eq!(
         sent.refused,
@@ -186,17 +185,17 @@ fn one_refused_recipient_does_not_cost_the_other_the_mail() {
 
 #[test]
 fn greylisting_defers_and_delivers_nothing() {
-    let (result, heard, began) = sent(&[("RCPT TO", "451 4.7.1 come back later")]);
-    let sent = result.expect("the dialogue went through");
+    let (result, received, began) = send_scripted(&[("RCPT TO", "451 4.7.1 come back later")]);
+    let sent = result.expect("the session succeeds");
     assert_eq!(sent.deferred.len(), 2);
-    assert!(!began && !heard.iter().any(|line| line == "DATA"));
+    assert!(!began && !received.iter().any(|line| line == "DATA"));
 }
 
-/// Each step's bad answers: what becomes of the mail.
+/// The failure that each step's error reply results in.
 #[test]
-fn what_each_bad_answer_means() {
+fn error_replies_are_classified_by_step() {
     let later = |why: &str| SmtpFailure::Temporary(why.to_owned());
-    for (step, answer, expected) in [
+    for (step, reply, expected) in [
         (
             "greeting",
             "554 no service",
@@ -244,35 +243,35 @@ fn what_each_bad_answer_means() {
             ),
         ),
     ] {
-        let (result, _, _) = sent(&[(step, answer)]);
-        assert_eq!(result, Err(expected), "{step}: {answer}");
+        let (result, _, _) = send_scripted(&[(step, reply)]);
+        assert_eq!(result, Err(expected), "{step}: {reply}");
     }
 }
 
 #[test]
-fn a_stop_ends_a_hanging_server_and_says_whether_the_mail_is_in_doubt() {
+fn a_stop_ends_a_hanging_session_and_reports_whether_the_mail_is_in_doubt() {
     for (step, is_in_doubt) in [
         ("greeting", false),
         ("MAIL FROM", false),
         ("end of data", true),
     ] {
         let server = serve(vec![Script {
-            answers: vec![(step, "hang")],
-            abilities: Vec::new(),
+            replies: vec![(step, "hang")],
+            extensions: Vec::new(),
         }]);
         let began = Instant::now();
         let in_data = Cell::new(false);
         let result = send(
             &account(server.port),
             b"x\r\n",
-            &both(),
+            &recipients(),
             SmtpHooks {
                 before_data: &mut || {
                     in_data.set(true);
                     Ok(())
                 },
                 report: &mut |_| {},
-                // The stop comes once the session hangs where it should.
+                // The stop begins once the session hangs at the step.
                 is_stopping: &|| if is_in_doubt { in_data.get() } else { true },
             },
         );
@@ -286,13 +285,13 @@ fn a_stop_ends_a_hanging_server_and_says_whether_the_mail_is_in_doubt() {
 }
 
 #[test]
-fn a_server_that_hangs_is_left_in_time_at_every_step() {
+fn every_step_times_out_when_the_server_hangs() {
     let short = Timeouts {
         connect: Duration::from_millis(300),
         step: Duration::from_millis(300),
         data: Duration::from_millis(600),
     };
-    for (protection, hangs_at, answer, expected) in [
+    for (protection, hangs_at, reply, expected) in [
         (
             MailTls::Implicit,
             "greeting",
@@ -349,8 +348,8 @@ fn a_server_that_hangs_is_left_in_time_at_every_step() {
         ),
     ] {
         let server = serve(vec![Script {
-            answers: vec![(hangs_at, answer)],
-            abilities: vec!["STARTTLS"],
+            replies: vec![(hangs_at, reply)],
+            extensions: vec!["STARTTLS"],
         }]);
         let account = SmtpAccount {
             tls: protection,
@@ -368,10 +367,10 @@ fn a_server_that_hangs_is_left_in_time_at_every_step() {
             is_stopping: &|| false,
         };
         let began = Instant::now();
-        let result = send(&account, b"x\r\n", &both(), hooks);
+        let result = send(&account, b"x\r\n", &recipients(), hooks);
         let took = began.elapsed();
         let is_in_doubt = expected.starts_with("DATA");
-        let doubt = if is_in_doubt {
+        let in_doubt_note = if is_in_doubt {
             " (it may have been delivered)"
         } else {
             ""
@@ -384,7 +383,7 @@ fn a_server_that_hangs_is_left_in_time_at_every_step() {
         } else {
             String::new()
         };
-        let expected = format!("{expected}{hint}{doubt}");
+        let expected = format!("{expected}{hint}{in_doubt_note}");
         let failure = result.expect_err(hangs_at);
         assert_eq!(failure.to_string(), expected);
         assert_eq!(
@@ -393,7 +392,7 @@ fn a_server_that_hangs_is_left_in_time_at_every_step() {
             "{expected}"
         );
         assert_eq!(began_data, is_in_doubt, "{expected}");
-        // The same words stand in the report of the step, which is the last.
+        // The last report, of the failed step, has the same text.
         let last = reported.last().expect("every step is reported");
         assert_eq!(last.result.as_ref().expect_err(hangs_at), &expected);
         assert!(expected.starts_with(last.step.name()));
@@ -402,7 +401,7 @@ fn a_server_that_hangs_is_left_in_time_at_every_step() {
 }
 
 #[test]
-fn a_password_never_goes_over_an_open_connection() {
+fn a_password_is_never_sent_unencrypted() {
     let server = serve(vec![Script::default()]);
     let mut account = account(server.port);
     account.login = Some(SmtpLogin {
@@ -423,22 +422,22 @@ fn a_password_never_goes_over_an_open_connection() {
         is_stopping: &|| false,
     };
     let server = serve(vec![Script {
-        answers: vec![("STARTTLS", "502 5.5.1 no such thing")],
-        abilities: vec!["AUTH PLAIN LOGIN"],
+        replies: vec![("STARTTLS", "502 5.5.1 no such thing")],
+        extensions: vec!["AUTH PLAIN LOGIN"],
     }]);
     account.port = server.port;
     let why = try_login(&account, hooks).expect_err("refused").to_string();
     assert!(why.contains("nothing is sent unencrypted"), "{why}");
-    let heard: Vec<String> = server.heard.try_iter().collect();
+    let received: Vec<String> = server.received.try_iter().collect();
     assert!(
-        !heard.iter().any(|line| line.starts_with("AUTH")),
-        "{heard:?}"
+        !received.iter().any(|line| line.starts_with("AUTH")),
+        "{received:?}"
     );
     assert!(!format!("{account:?}").contains("hush"));
 }
 
 #[test]
-fn plain_mail_stays_in_the_house() {
+fn private_addresses_are_recognised() {
     for (address, expected) in [
         ("192.168.1.2", true),
         ("10.0.0.1", true),
