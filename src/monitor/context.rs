@@ -1,4 +1,4 @@
-//! Types that routes and pages share: what responses are made from.
+//! Context of the route handlers: what responses are made from.
 //!
 //! Put together by `node`; values and closures, no thread of its own.
 
@@ -20,24 +20,24 @@ use crate::monitor::routes::published::Published;
 use crate::sys::budget::{Budget, Exceeded};
 use crate::sys::clock::Clock;
 
-/// What the answers are made from; put together by `node`.
+/// What responses are made from; put together by `node`.
 pub struct Context {
     pub published: Arc<Published>,
     pub clock: Arc<dyn Clock>,
     pub plan: Arc<Plan>,
     pub storage: Box<dyn Fn() -> Storage + Send + Sync>,
-    /// Reads the database; only cold answers ask.
+    /// Reads the database; called by workers alone.
     pub history: Box<ReadHistory>,
     pub http_stats: Arc<HttpStats>,
-    /// How each channel that tells people is doing.
+    /// The state of each notification channel.
     pub channels: Box<dyn Fn() -> Vec<ChannelState> + Send + Sync>,
-    /// The newest incidents that people were told of; reads the database.
+    /// The newest incidents that were notified; reads the database.
     pub incidents: Box<ReadIncidents>,
     /// Which of the node's loops, its page workers included, has made no progress within its
-    /// bound; asked by `/healthz` on the
-    /// gate's thread, so it must take no lock.
+    /// bound; called by `/healthz` on the
+    /// connection thread, so it must take no lock.
     pub stuck: Box<dyn Fn() -> Option<&'static str> + Send + Sync>,
-    /// What must be known to read here, where the owner wants that.
+    /// The password, where one is set.
     pub password: Option<Password>,
     pub settings: ViewSettings,
 }
@@ -69,20 +69,20 @@ impl fmt::Display for HistoryFailure {
 
 pub type ReadIncidents = dyn Fn(usize) -> Result<Vec<Incident>, String> + Send + Sync;
 
-/// The dead man's switch, which is told that all is well and for which nothing waits.
+/// The heartbeat ping (dead man's switch); no event is ever queued for it.
 pub const PING: &str = "ping";
 
-/// A channel that tells people of alerts, or the dead man's switch.
+/// A notification channel, or the heartbeat ping.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ChannelState {
     pub name: Arc<str>,
-    /// Events that wait to be told.
+    /// Events that wait for delivery.
     pub waiting: usize,
-    /// Why they cannot be told now, in one sentence.
+    /// Why they cannot be delivered now, in one sentence.
     pub trouble: Option<String>,
     pub trouble_since: Option<Mono>,
     pub last_delivered: Option<Wall>,
-    /// Of those that wait, the refused ones; since when, and why.
+    /// Of those that wait, the rejected ones; since when, and why.
     pub refused: usize,
     pub refused_since: Option<Wall>,
     pub refusal: Option<String>,
@@ -97,15 +97,15 @@ pub struct ViewSettings {
     pub node_name: String,
     /// The machine's own name.
     pub host_name: String,
-    /// The option `hosts`: further names to answer to.
+    /// The option `hosts`: further names that `Host` may have.
     pub hosts: Vec<String>,
-    /// In which pages speak.
+    /// The time zone of pages.
     pub timezone: TimeZone,
     pub version: &'static str,
-    /// Which bytes run; only cold answers ask.
+    /// Digest of the running binary; called by workers alone.
     pub build: fn() -> &'static str,
     pub started: Moment,
-    /// Nobody configured anything: the built-in example runs.
+    /// Nothing is configured: the built-in example runs.
     pub is_example: bool,
     /// The sources are simulated: `main-node demo`.
     pub is_demo: bool,
@@ -113,7 +113,7 @@ pub struct ViewSettings {
     pub cors_any: bool,
 }
 
-/// One poller: an address and what it calls itself.
+/// A polling display: its address and its `User-Agent`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Display {
     pub address: IpAddr,
@@ -130,7 +130,7 @@ pub struct Display {
     pub interval: Option<Duration>,
     /// The target of the newest poll.
     pub target: String,
-    /// The tag of what it last got or was told that it has.
+    /// The ETag of its newest response, 304 included.
     pub etag: String,
 }
 

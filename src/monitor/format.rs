@@ -9,7 +9,7 @@ use jiff::tz::TimeZone;
 use crate::domain::text::human_duration;
 use crate::domain::time::{Moment, Wall};
 
-/// A detail made elsewhere, as it may be shown: one line, and no query string in any URL.
+/// An error detail as it may be shown: one line, and no query string in any URL.
 pub fn sanitize(detail: &str) -> String {
     let word = |word: &str| match word
         .find("://")
@@ -26,8 +26,8 @@ pub fn sanitize(detail: &str) -> String {
     words.join(" ")
 }
 
-/// When a moment of the past was, by what is known of the clock now: what was stamped
-/// before the clock was set is put right.
+/// The wall time of an earlier moment, by what is known of the clock now: a time stamped
+/// before the clock was set is corrected.
 pub fn corrected_wall(moment: Moment, now: Moment) -> Wall {
     if moment.trust.is_trusted() || !now.trust.is_trusted() {
         moment.wall
@@ -48,7 +48,7 @@ pub fn to_zoned(wall: Wall, zone: &TimeZone) -> jiff::ZonedDateTime {
     instant.to_zoned_datetime(zone.clone())
 }
 
-/// An age: `now`, `8 s ago`, `5 h ago`; past an hour without the minutes.
+/// An age: `now`, `8 s ago`, `5 h ago`; from an hour on without minutes.
 pub fn format_age(age: Duration) -> String {
     match age.as_secs() {
         0..=1 => "now".to_owned(),

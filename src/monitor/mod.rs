@@ -1,12 +1,12 @@
-//! Serving: what displays, people and Prometheus ask, from the published snapshot.
+//! HTTP server, routes and web pages, served from the published snapshot.
 //!
-//! The gate's thread owns every network socket; tiny_http's workers sit behind it. Nothing
-//! here changes what is known: it renders values and reads history.
+//! The server's thread owns every network socket; tiny_http's workers run behind it. Nothing
+//! here changes data: it renders values and reads history.
 
-// How an answer gets out.
+// HTTP: connections, parsing, the worker pool.
 pub mod http;
 
-// What an answer says.
+// Content of responses.
 mod context;
 mod format;
 mod problem;

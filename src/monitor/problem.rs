@@ -1,4 +1,4 @@
-//! What went wrong with a request, as RFC 9457 says it.
+//! Problem details (RFC 9457): errors of requests.
 //!
 //! Values; any thread.
 
@@ -13,7 +13,7 @@ use crate::limits;
 use crate::monitor::http::handler::{Overload, Request, Response};
 use crate::monitor::routes::representation::quality_values;
 
-/// An error for whoever asked.
+/// An error response.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ProblemDetails {
     pub status: u16,
@@ -98,7 +98,7 @@ pub fn reason_phrase(status: u16) -> &'static str {
     }
 }
 
-/// What the gate says when it refuses a request; `request` if one could be read.
+/// The error where the HTTP server rejects a request; `request` if one could be parsed.
 pub fn rejection(status: u16) -> ProblemDetails {
     let detail = match status {
         400 => "This is not a valid HTTP/1.1 request.",
@@ -115,8 +115,8 @@ pub fn rejection(status: u16) -> ProblemDetails {
     ProblemDetails::new(status, detail)
 }
 
-/// What is said to whoever meets a limit of the gate: which it is, how much, and what to do.
-/// None is an option: they bound memory and descriptors on the smallest Pi.
+/// The error at a limit of the HTTP server: which limit, its value, and what to do.
+/// None of them is an option: they bound memory and descriptors on the smallest Pi.
 pub fn overloaded(limit: Overload) -> ProblemDetails {
     let (detail, name) = match limit {
         Overload::Connections(most) if most < limits::CONNECTIONS => {
@@ -169,7 +169,7 @@ pub fn overloaded(limit: Overload) -> ProblemDetails {
     ProblemDetails::new(503, detail + &where_set).with("Retry-After", "5")
 }
 
-/// 404 that names the key, and the known one that is most like it.
+/// 404 that names the key, and the known key most similar to it.
 pub fn unknown_key_problem(key: &str, snapshot: &Snapshot, plan: &Plan) -> ProblemDetails {
     let shown = snapshot.records.iter().map(|record| &record.key);
     let known = shown.chain(configured_keys(plan)).map(|key| &**key);
@@ -179,7 +179,7 @@ pub fn unknown_key_problem(key: &str, snapshot: &Snapshot, plan: &Plan) -> Probl
     )
 }
 
-/// 503 where the database would have to say what there is.
+/// 503 where the database cannot be read.
 pub fn history_unavailable() -> ProblemDetails {
     ProblemDetails::new(
         503,
@@ -200,9 +200,9 @@ pub fn configured_keys(plan: &Plan) -> impl Iterator<Item = &Arc<str>> {
     picks.flatten().map(|pick| &pick.key)
 }
 
-/// ` Did you mean "temperature"?`, if something is near enough.
+/// ` Did you mean "temperature"?`, if a known key is similar enough.
 fn suggestion<'a>(wrong: &str, known: impl Iterator<Item = &'a str>) -> String {
-    // A key's length is bounded, a request's is only by its head.
+    // The length of a key is bounded; that of a request only by its head.
     let wrong: String = wrong.chars().take(limits::KEY_BYTES).collect();
     known
         .map(|key| (strsim::jaro_winkler(&wrong, key), key))
@@ -212,7 +212,7 @@ fn suggestion<'a>(wrong: &str, known: impl Iterator<Item = &'a str>) -> String {
         .unwrap_or_default()
 }
 
-/// Whether the client would rather have a page than JSON.
+/// Whether the client prefers HTML to JSON.
 pub fn prefers_html(request: &Request) -> bool {
     let members = [
         "text/html",

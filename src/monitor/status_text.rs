@@ -1,6 +1,6 @@
-//! The node's state in words: what is wrong, since when, and why.
+//! Status text: the node's state in sentences: what is wrong, since when, and why.
 //!
-//! Pure; any thread. `/status` and the pages say the same because both ask here.
+//! Pure; any thread. `/status` and the pages both use it, so that they show the same.
 
 use crate::domain::failure::Cause;
 use crate::domain::health::{SourceState, Storage};
@@ -12,17 +12,17 @@ use crate::limits;
 use crate::monitor::context::{ChannelState, PING};
 use crate::monitor::format::sanitize;
 
-/// How all is, for a person and for a program.
+/// The node's state, for people and for programs.
 #[derive(Debug, Clone, PartialEq)]
 pub struct NodeStatus {
     pub verdict: DataStatus,
     /// One sentence.
     pub headline: String,
-    /// What is wrong besides, a sentence each.
+    /// The other problems, a sentence each.
     pub details: Vec<String>,
 }
 
-/// Judges everything that can be wrong, the worst first.
+/// Collects all problems, the worst first.
 pub fn node_status(
     snapshot: &Snapshot,
     storage: &Storage,
@@ -31,9 +31,9 @@ pub fn node_status(
     started: Moment,
 ) -> NodeStatus {
     let mut troubles = Vec::new();
-    // Whoever relies on being told must read this first.
+    // First, since alerts are not delivered.
     troubles.extend(channels.iter().filter_map(refused_alerts));
-    // Causes first: an alert says no more than they do, and not since when.
+    // Causes first: an alert adds nothing to them, and has no time.
     troubles.extend(failing_sources(snapshot, now));
     troubles.extend(conflicts(snapshot));
     troubles.extend(stale_records(snapshot, now));
@@ -102,7 +102,7 @@ fn waiting_for_sources(snapshot: &Snapshot) -> String {
     }
 }
 
-/// One sentence for one, one sentence for all where none answers, else one each.
+/// One sentence for one, one sentence for all where none responds, else one each.
 fn failing_sources(snapshot: &Snapshot, now: Moment) -> Vec<String> {
     let is_failing = |source: &&SourceSnapshot| source.health.state() == SourceState::Failing;
     let failing: Vec<&SourceSnapshot> = snapshot.sources.iter().filter(is_failing).collect();
@@ -136,7 +136,7 @@ fn failing_sources(snapshot: &Snapshot, now: Moment) -> Vec<String> {
         }
         let (name, why) = (&source.name, cause.map_or("", cause_text));
         let answer_came = cause.is_some_and(Cause::was_answered);
-        // Values of an earlier run: it did answer, and when is not known.
+        // Values of an earlier run: it did respond, at an unknown time.
         let gave = |record: &Record| record.sources.contains(name);
         if source.health.last_success.is_none() && snapshot.records.iter().any(gave) {
             return if answer_came {
@@ -155,7 +155,7 @@ fn failing_sources(snapshot: &Snapshot, now: Moment) -> Vec<String> {
     failing.iter().map(sentence).collect()
 }
 
-/// A key that an alert watches and nobody gives raises no alert.
+/// Keys that an alert watches and no source provides: they raise no alert.
 fn keys_not_given(snapshot: &Snapshot) -> Option<String> {
     let keys = &snapshot.missing_keys;
     let first = quoted(keys.first()?);
@@ -167,7 +167,7 @@ fn keys_not_given(snapshot: &Snapshot) -> Option<String> {
     })
 }
 
-/// Sources some of whose keys other sources give already.
+/// Sources some of whose keys other sources already provide.
 fn conflicts(snapshot: &Snapshot) -> impl Iterator<Item = String> + '_ {
     let sources = snapshot.sources.iter();
     sources
@@ -175,7 +175,7 @@ fn conflicts(snapshot: &Snapshot) -> impl Iterator<Item = String> + '_ {
         .filter_map(|source| Some(format!("{}: {}.", source.name, source.conflict.as_ref()?)))
 }
 
-/// The one open alert in the words of displays, or how many there are, by name.
+/// The text of the one open alert, as on displays, or the number of alerts, by name.
 fn open_alerts(snapshot: &Snapshot) -> Option<String> {
     let alert = snapshot.alert.as_ref()?;
     let names: Vec<&str> = snapshot.alerts.iter().map(|alert| &*alert.name).collect();
@@ -190,7 +190,7 @@ fn open_alerts(snapshot: &Snapshot) -> Option<String> {
     })
 }
 
-/// What the other side of a channel does not take.
+/// Alerts that the server of a channel rejects.
 fn refused_alerts(channel: &ChannelState) -> Option<String> {
     let why = channel.refusal.as_deref()?;
     let (alerts, they) = match channel.refused {
@@ -205,10 +205,10 @@ fn refused_alerts(channel: &ChannelState) -> Option<String> {
     ))
 }
 
-/// What cannot be told at the moment.
+/// Alerts that cannot be delivered at the moment.
 fn waiting_alerts(channel: &ChannelState, now: Moment) -> Option<String> {
     let trouble = channel.trouble.as_deref();
-    // One that refuses says so itself.
+    // A rejection has its own sentence.
     let trouble = trouble.filter(|it| Some(*it) != channel.refusal.as_deref())?;
     let since = channel.trouble_since;
     let span = since.map_or_else(String::new, |since| {
@@ -227,7 +227,7 @@ fn waiting_alerts(channel: &ChannelState, now: Moment) -> Option<String> {
 }
 
 /// How long a failing source gives nothing: since its last success, else since its failures
-/// began. `None` for one that never answered at all since the start.
+/// began. `None` for one that has not responded since the start.
 fn time_without_data(source: &SourceSnapshot, now: Moment) -> Option<String> {
     let last = source.health.last_success?;
     Some(human_duration(now.mono.since(last.mono)))
@@ -264,7 +264,7 @@ fn clock_problem(now: Moment, started: Moment) -> Option<String> {
         ClockTrust::Untrusted => {
             "The clock is not set: times may be wrong, and readings wait to be stored."
         }
-        // Sources vouch for it soon after the start, where they can.
+        // Sources set it soon after the start, where they can.
         ClockTrust::Unknown if now.mono.since(started.mono) <= limits::CLOCK_TRUST_TIMEOUT => {
             return None;
         }

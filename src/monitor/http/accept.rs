@@ -51,7 +51,7 @@ pub async fn accept_loop(listener: Async<TcpListener>, server: Rc<ServerState>) 
             Err(error) if is_resource_exhaustion(&error) => {
                 // The connection stays in the kernel's queue until an idle one is evicted. If
                 // there is none, the spare descriptor accepts it to close it, so that its
-                // client learns at once and the loop does not spin.
+                // client sees it at once and the loop does not spin.
                 let evicted = server.connections.evict_idle(Duration::ZERO);
                 smol::future::yield_now().await;
                 if !evicted
@@ -118,14 +118,14 @@ fn accept_connection(stream: TcpStream, peer: IpAddr, server: &Rc<ServerState>) 
     executor.spawn(caught).detach();
 }
 
-/// Whether the owner lets this address in. This machine itself always may: whoever is on it
-/// needs no network.
+/// Whether the option `allow` admits this address. Loopback is always admitted: a user of
+/// this machine needs no network.
 pub fn is_allowed(allow: &[IpNet], peer: IpAddr) -> bool {
     let is_named = || allow.iter().any(|network| network.contains(&peer));
     allow.is_empty() || peer.is_loopback() || is_named()
 }
 
-/// Sends the rejection as far as that goes without waiting.
+/// Sends the rejection as far as the socket takes it without waiting.
 fn reject(stream: TcpStream, server: &ServerState, reason: ConnectionRejection) {
     if stream.set_nonblocking(true).is_err() {
         return;
@@ -138,7 +138,7 @@ fn reject(stream: TcpStream, server: &ServerState, reason: ConnectionRejection) 
     let mut socket = &stream;
     let _ = socket.write(&bytes);
     let _ = stream.shutdown(Shutdown::Write);
-    // What has come already is taken, so that closing is less likely to reset.
+    // Received bytes are read, so that closing is less likely to reset the connection.
     let mut scratch = [0; 4096];
     let _ = socket.read(&mut scratch);
     server.stats.record_response("refused", status);

@@ -14,19 +14,19 @@ use crate::domain::time::Mono;
 use crate::limits;
 use crate::sys::sync::Mutex;
 
-/// What must be known to read here; any user name goes with it.
+/// The password; any user name is accepted with it.
 pub struct Password {
     digest: [u8; 32],
-    /// Of the same without blanks at its end, which an editor leaves and nobody sees.
+    /// Of the same without trailing blanks, which an editor may leave in the file.
     trimmed: [u8; 32],
     throttle: Mutex<LoginThrottle>,
 }
 
-/// What a request brings.
+/// The credentials of a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum CredentialCheck {
     Valid,
-    /// No credentials at all: a browser asks first without.
+    /// None: a browser sends its first request without.
     Missing,
     Invalid,
 }
@@ -58,7 +58,7 @@ impl AuthError {
         }
     }
 
-    /// The header field that belongs to it.
+    /// The header field of the response.
     pub fn header(self) -> (&'static str, String) {
         match self {
             AuthError::PasswordRequired => {
@@ -129,7 +129,8 @@ impl Password {
         let Some(colon) = decoded.iter().position(|byte| *byte == b':') else {
             return false;
         };
-        // Digests have one length, so that the time tells nothing of the password's either.
+        // Digests have one length, so that the time does not depend on the password's length
+        // either.
         let given = sha256(&decoded[colon + 1..]);
         let is_right: bool = (given.ct_eq(&self.digest) | given.ct_eq(&self.trimmed)).into();
         is_right && scheme.eq_ignore_ascii_case("basic")

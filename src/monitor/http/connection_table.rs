@@ -2,7 +2,7 @@
 //!
 //! Owned by the server's thread alone (`Rc`, `Cell`). One [`DeadlineTimer`] serves all
 //! deadlines, so that a request costs no timer. A connection waits through its
-//! [`ConnectionState`]; whoever must end it interrupts it there. The table closes no socket: a
+//! [`ConnectionState`], where it can be interrupted. The table closes no socket: a
 //! task that ends closes its own.
 
 use std::cell::{Cell, RefCell};
@@ -26,11 +26,11 @@ pub enum ConnectionPhase {
     Idle,
     /// Sending a head.
     Head,
-    /// Being answered.
+    /// Processing a request.
     Answering,
     /// Listening to events.
     Streaming,
-    /// Refused; what it still sends is dropped.
+    /// Rejected; what it still sends is dropped.
     Lingering,
 }
 
@@ -223,8 +223,8 @@ impl ConnectionTable {
     }
 
     /// Evicts a connection, if one has been inactive for `at_least`: lingering ones before idle
-    /// ones before unfinished heads, the longest inactive first. Never one that is being
-    /// answered.
+    /// ones before unfinished heads, the longest inactive first. Never one with a request
+    /// in progress.
     pub fn evict_idle(&self, at_least: Duration) -> bool {
         let now = Instant::now();
         let connections = self.connections.borrow();

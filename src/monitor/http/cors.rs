@@ -1,30 +1,30 @@
-//! Cross-origin requests (CORS) and the method OPTIONS: what a browser asks before a page of
-//! another origin may read here, and what it may see then.
+//! CORS and the method OPTIONS: which requests of pages of another origin a browser allows, and
+//! which fields of the response they may read.
 //!
 //! Pure; any thread. With `cors = "*"` every page may read whatever needs no credentials of the
-//! browser's own; without it nothing is said of CORS, and browsers keep the answers to themselves.
+//! browser's own; without it there are no CORS fields, and browsers withhold the response.
 
 use super::handler::{Request, Response};
 use crate::limits;
 
-/// Fields of answers that a page of another origin may look at, beside those it always may.
+/// Response fields that a page of another origin may read, beside the safelisted ones.
 const EXPOSED: &str = "ETag, Date, Retry-After, Allow, WWW-Authenticate";
 
-/// Fields that such a page may send whether or not it says so beforehand.
+/// Request fields that such a page may send, whether or not the preflight lists them.
 const ALLOWED: &str = "If-None-Match, Authorization";
 
-/// How long a browser may remember that: those that take less shorten it.
+/// How long a browser may cache the preflight; browsers with a lower maximum shorten it.
 const MAX_AGE_S: &str = "86400";
 
-/// 204 with the methods that a path takes and, where `cors_any`, the answer to a preflight. Asks
-/// for no password: a browser sends no credentials with a preflight (Fetch, 3.2.5).
+/// 204 with the methods of a path and, where `cors_any`, the preflight response. Needs
+/// no password: a browser sends no credentials with a preflight (Fetch, 3.2.5).
 pub fn options(request: &Request, methods: &'static str, cors_any: bool) -> Response {
     let mut headers = vec![("Allow", methods.into())];
     if cors_any && request.header("access-control-request-method").is_some() {
         headers.push(("Access-Control-Allow-Methods", methods.into()));
         headers.push(("Access-Control-Allow-Headers", allowed(request).into()));
         headers.push(("Access-Control-Max-Age", MAX_AGE_S.into()));
-        // A page from the internet that reads a node of the house.
+        // A page from the internet that reads a node of the local network.
         if request.header("access-control-request-private-network") == Some("true") {
             headers.push(("Access-Control-Allow-Private-Network", "true".into()));
         }
@@ -36,7 +36,7 @@ pub fn options(request: &Request, methods: &'static str, cors_any: bool) -> Resp
     }
 }
 
-/// Adds to any answer what lets a page of any origin read it. Never `Allow-Credentials`: what a
+/// Adds the fields that let a page of any origin read a response. Never `Allow-Credentials`: what a
 /// browser remembers of its user is not for every page.
 pub fn open_to_any_origin(response: &mut Response) {
     let headers = &mut response.headers;
@@ -44,7 +44,7 @@ pub fn open_to_any_origin(response: &mut Response) {
     headers.push(("Access-Control-Expose-Headers", EXPOSED.into()));
 }
 
-/// The fields that a page may send: [`ALLOWED`], and the harmless ones that this one asks for.
+/// The fields that a page may send: [`ALLOWED`], and the harmless ones of this preflight.
 fn allowed(request: &Request) -> String {
     let name = "access-control-request-headers";
     let fields = request.headers.iter().filter(|(field, _)| field == name);
@@ -64,7 +64,7 @@ fn allowed(request: &Request) -> String {
     allowed
 }
 
-/// A field name that changes nothing here, as hardly any does for a GET. Those that tell on
+/// A field name that has no effect here, as for most fields of a GET. Fields that name on
 /// whose behalf a request comes are for proxies to send, not for pages.
 fn is_harmless(name: &str) -> bool {
     let is_token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);

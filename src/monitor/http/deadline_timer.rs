@@ -1,7 +1,7 @@
 //! Deadline timer: one sleep for the deadlines of all connections.
 //!
 //! Owned by the server's thread. The maintenance loop sleeps until the earliest deadline it
-//! knows of; whoever sets an earlier one wakes it. Nothing here ticks while nothing is due.
+//! knows of; setting an earlier one wakes it. Nothing here ticks while nothing is due.
 
 use std::cell::{Cell, RefCell};
 use std::future::poll_fn;
@@ -12,7 +12,7 @@ use smol::Timer;
 
 #[derive(Default)]
 pub struct DeadlineTimer {
-    /// Until when the loop sleeps; None while it does not.
+    /// Until when the loop sleeps; `None` while it does not.
     armed: Cell<Option<Instant>>,
     waker: RefCell<Option<Waker>>,
 }

@@ -1,6 +1,6 @@
 //! Event log: the newest snapshot and the last few alerts, for event streams.
 //!
-//! Shared by `Arc`: any thread appends, which wakes the server's thread and waits for nobody.
+//! Shared by `Arc`: any thread appends, which wakes the server's thread and never waits.
 //! Each event is stored once for all streams; a stream that is busy gets the newest snapshot
 //! when it is ready, never a queue of old ones.
 
@@ -27,7 +27,7 @@ pub enum EventKind {
     /// The exact body of `/snapshot`; a newer one replaces it. One with the id of the one before
     /// is sent when [`limits::EVENT_TIMES_INTERVAL`] have passed since a snapshot was.
     Snapshot,
-    /// An alert that opened or closed; the last few are kept for those who are busy.
+    /// An alert that opened or closed; the last few are stored for busy streams.
     Alert,
 }
 

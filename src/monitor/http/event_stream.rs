@@ -127,7 +127,7 @@ impl EventStream<'_> {
             if self.events.has_newer(last_seen) {
                 return Poll::Ready(Update::Announced);
             }
-            // The client has nothing more to say: what it sends is dropped, its end is ours.
+            // What the client still sends is dropped; when it closes, the stream ends.
             // Bounded: after a few reads the rest waits for the next turn.
             for _ in 0..4 {
                 let mut scratch = [0; 512];

@@ -8,8 +8,8 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// A well-framed GET, HEAD or OPTIONS. The parser has checked syntax, sizes and framing; the meaning
-/// of the target and of the headers is for the handler.
+/// A well-framed GET, HEAD or OPTIONS. The parser has checked syntax, sizes and framing; the
+/// meaning of the target and of the headers is for the handler.
 #[derive(Debug, Clone)]
 pub struct Request {
     pub is_head: bool,
@@ -17,14 +17,14 @@ pub struct Request {
     /// OPTIONS maybe `*`.
     pub target: String,
     /// Names in lower case, in the order sent; values without surrounding blanks. What only
-    /// concerns one connection (`connection`, `te`, `expect` …) is left out. `host` stands
-    /// here once, at most; where the target was absolute it is the target's.
+    /// concerns one connection (`connection`, `te`, `expect` …) is left out. `host` is
+    /// here at most once; where the target was absolute it is the target's.
     pub headers: Vec<(String, String)>,
     pub peer: IpAddr,
 }
 
 impl Response {
-    /// The tag that tells the client whether it has these bytes; empty where there is none.
+    /// The ETag; empty where there is none.
     pub fn etag(&self) -> &str {
         let found = self.headers.iter().find(|(name, _)| *name == "ETag");
         found.map_or("", |(_, etag)| etag)
@@ -39,16 +39,16 @@ impl Request {
     }
 }
 
-/// What weak comparison compares: the tag without its mark of weakness.
+/// The ETag without its `W/`, as weak comparison compares it.
 pub fn opaque_tag(etag: &str) -> &str {
     etag.strip_prefix("W/").unwrap_or(etag)
 }
 
-/// What goes back. `Content-Length`, `Date` and `Connection` are the writer's business.
+/// A response. `Content-Length`, `Date` and `Connection` are added by the writer.
 ///
-/// To a HEAD the writer tells the length of `body` and sends none of it. A 304 with a body
-/// tells the length of that representation and sends none of it; with an empty body it tells
-/// no length, as RFC 9110 wants.
+/// To a HEAD the writer sends the length of `body` and no body. A 304 with a body
+/// sends the length of that representation and no body; with an empty body it sends
+/// no length (RFC 9110).
 #[derive(Debug, Clone)]
 pub struct Response {
     pub status: u16,
@@ -60,14 +60,14 @@ pub struct Response {
 
 /// How a request is to be served.
 pub enum Dispatch {
-    /// This answer, from memory.
+    /// This response, from memory.
     Immediate(Response),
     /// This response, from memory. The same request gets it again as long as
     /// [`Handler::generation`] returns this number; [`Handler::on_cache_hit`] is called then.
     Cacheable(Response, u64),
     /// By the worker pool: a worker calls [`Handler::render`].
     Worker,
-    /// As a stream of events, with these further header fields (CORS, say); the server writes
+    /// As an event stream, with these further header fields (for example CORS); the server writes
     /// `Content-Type` and `Cache-Control` itself.
     EventStream(Vec<(&'static str, Cow<'static, str>)>),
 }
@@ -78,10 +78,10 @@ pub enum Overload {
     Connections(usize),
     ConnectionsPerAddress(usize),
     EventStreams(usize),
-    /// Bytes of large answers that clients have not taken yet.
+    /// Bytes of large responses that clients have not read yet.
     BytesOutstanding(usize),
     BytesOutstandingPerAddress(usize),
-    /// How long the workers have for an answer.
+    /// How long the workers have for a response.
     ResponseTime(Duration),
 }
 
@@ -89,14 +89,15 @@ pub enum Overload {
 pub trait Handler: Send + Sync + 'static {
     /// How to serve this request. Runs on the server's thread, which serves all clients: no disk,
     /// no lock that a writer holds long, nothing that grows with history. Access rules (`Host`,
-    /// password, allowed networks) are decided here for every kind of dispatch, event streams included.
+    /// password, allowed networks) are decided here for every kind of dispatch, event streams
+    /// included.
     fn dispatch(&self, request: &Request) -> Dispatch;
 
-    /// The answer to OPTIONS. Runs on the server's thread. The access rules but the password are
+    /// The response to OPTIONS. Runs on the server's thread. The access rules but the password are
     /// decided here.
     fn options(&self, request: &Request) -> Response;
 
-    /// Of what cacheable responses are made from: another number as soon as that changes. Called
+    /// The version of what cacheable responses are made from: it changes with that data. Called
     /// for every repeated request, on the server's thread.
     fn generation(&self) -> u64 {
         0
@@ -105,28 +106,28 @@ pub trait Handler: Send + Sync + 'static {
     /// A cached response, of this ETag, is sent again. Runs on the server's thread.
     fn on_cache_hit(&self, _request: &Request, _etag: &str) {}
 
-    /// Must not depend on who asks: a good answer also serves whoever else asks the very same
+    /// Must not depend on the client: a good response is also sent for identical requests of others
     /// within `limits::PAGE_CACHE_TTL`, unless an event was appended in between.
     ///
     /// Runs on a worker of the pool; may read history and take its time, within
     /// `limits::POOL_TIMEOUT`.
     fn render(&self, request: &Request) -> Response;
 
-    /// The answer, 503, to a request that reached a limit: which it is, and what to do. `request` is there
+    /// The 503 for a request that reached a limit: which one, and what to do. `request` is there
     /// where one was read. Runs on the server's thread. The server adds `Retry-After` where it is
     /// missing.
     fn overloaded(&self, limit: Overload, request: Option<&Request>) -> Response;
 
     /// The response to what the server itself rejects: 400, 403, 405, 408, 413, 414, 417, 431, 500
-    /// or 505. `request` is there where the head could be read well enough. Runs on the gate's
+    /// or 505. `request` is there where enough of the head could be parsed. Runs on the server's
     /// thread. The server adds `Allow` where it is missing.
     fn rejection(&self, status: u16, request: Option<&Request>) -> Response;
 
     /// The route's name for counters: one of a small fixed set, never the path itself.
     fn route_name(&self, request: &Request) -> &'static str;
 
-    /// The value of `Date` for the coming moments, where the clock can be believed (RFC 9110
-    /// wants none from a clock that cannot). Asked once a tick, on the server's thread.
+    /// The value of `Date` for the next tick, where the clock is trusted (RFC 9110
+    /// requires none without a clock). Called once a tick, on the server's thread.
     fn date(&self) -> Option<String> {
         None
     }

@@ -1,8 +1,8 @@
-//! Which names this node answers to.
+//! `Host` check: which host names are accepted, against DNS rebinding.
 //!
-//! Pure; any thread. A web page of somebody else can point its own name at this node's
-//! address (DNS rebinding) and read what it serves through a browser in the house; so a name
-//! that only the outside could have given is refused.
+//! Pure; any thread. A foreign web page can point its own name at this node's
+//! address and read what it serves through a browser in the local network; so a name
+//! from the public DNS is rejected unless it is configured.
 
 use std::net::{IpAddr, Ipv6Addr};
 
@@ -18,7 +18,7 @@ pub struct AllowedHosts {
 
 impl AllowedHosts {
     /// `own` is the machine's name; `configured` the option `hosts`, where `*.example.org`
-    /// stands for all names below one.
+    /// matches all names below one.
     pub fn new(own: &str, configured: &[String]) -> AllowedHosts {
         let mut hosts = AllowedHosts::default();
         for name in configured.iter().map(String::as_str).chain([own]) {
@@ -32,7 +32,7 @@ impl AllowedHosts {
         hosts
     }
 
-    /// Whether a `Host` field names this node. An empty one names nobody else.
+    /// Whether a `Host` field names this node. An empty one is accepted.
     pub fn allows(&self, field: &str) -> bool {
         let Some(name) = host_name(field) else {
             return false;

@@ -28,13 +28,13 @@ impl BindError {
         self.error.kind() == io::ErrorKind::AddrNotAvailable
     }
 
-    /// Descriptors or memory are short: others may give some back.
+    /// Descriptors or memory are short; that may pass.
     pub fn is_short_of_resources(&self) -> bool {
         is_resource_exhaustion(&self.error)
     }
 }
 
-/// No file descriptor or no memory is left for a socket; that passes.
+/// Whether no file descriptor or no memory is left for a socket; that passes.
 pub fn is_resource_exhaustion(error: &io::Error) -> bool {
     matches!(
         error.raw_os_error(),
@@ -142,7 +142,7 @@ mod tests {
         let v4 = bind(&[any_port("0.0.0.0")]).expect("IPv4 is there");
         let port = v4[0].local_addr().expect("bound").port();
         let v6 = bind(&[SocketAddr::new("::".parse().expect("an address"), port)]);
-        // Where there is no IPv6, that is all there is to say.
+        // Where there is no IPv6, only that is reported.
         if let Err(error) = v6 {
             assert!(!error.is_in_use(), "{error}");
         }

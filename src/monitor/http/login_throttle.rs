@@ -1,12 +1,12 @@
 //! Login throttle: limits wrong passwords per address.
 //!
 //! Pure: the time comes in. An address has [`limits::WRONG_PASSWORDS`] wrong ones in any
-//! [`limits::WRONG_PASSWORD_WINDOW`]; then everything that needs the password is refused to it, the right
-//! one too, and to nobody else. An IPv6 client has a whole /64 and counts as one.
+//! [`limits::WRONG_PASSWORD_WINDOW`]; then every request that needs the password is rejected, with
+//! the right one too, from this address alone. An IPv6 client has a whole /64 and counts as one.
 //!
-//! What is remembered is bounded, and whoever can fill it gains nothing:
-//! - addresses that gave the right password lately stand in a table of their own, which only
-//!   those who know it can fill, so that a kept display is never locked out by others;
+//! The tables are bounded, and filling them gains an attacker nothing:
+//! - addresses that sent the right password lately have a table of their own, which only
+//!   clients that know it can fill, so that a display is never locked out by others;
 //! - of the others 256 are counted each by itself, and none is forgotten while it still counts;
 //! - when those are taken, further addresses share counters by network, so that many of them
 //!   get few failures, and locked out are only newcomers of the same network.
@@ -34,7 +34,7 @@ impl FailedLogins {
         self.count = self.count.saturating_add(1);
     }
 
-    /// All of the latest lie within the time that counts.
+    /// Whether all of the latest are within the window.
     fn is_too_many(&self, now: Mono) -> bool {
         let oldest = self.at[self.count % limits::WRONG_PASSWORDS];
         self.count >= limits::WRONG_PASSWORDS && is_recent(oldest, now)
@@ -69,7 +69,7 @@ impl ClientKey {
         }
     }
 
-    /// What one owner usually has: a /16, or a /32 of IPv6.
+    /// The network of one operator, roughly: a /16, or a /32 of IPv6.
     fn network(self) -> (bool, [u8; 4]) {
         match self {
             ClientKey::V4([a, b, ..]) => (false, [a, b, 0, 0]),
@@ -78,13 +78,13 @@ impl ClientKey {
     }
 }
 
-/// Who failures, and who knows.
+/// Addresses with wrong passwords, and addresses with the right one.
 pub struct LoginThrottle {
     /// With the time of the latest right password.
     authenticated: HashMap<ClientKey, (FailedLogins, Mono)>,
     others: HashMap<ClientKey, FailedLogins>,
     by_network: [FailedLogins; NETWORK_COUNTERS],
-    /// Unknown to others, so that nobody can choose whose counter is shared.
+    /// Random, so that a client cannot choose whose counter it shares.
     hasher: RandomState,
 }
 
@@ -116,7 +116,7 @@ impl LoginThrottle {
         }
     }
 
-    /// Takes note of a wrong password.
+    /// Records a wrong password.
     pub fn record_failure(&mut self, address: IpAddr, now: Mono) {
         let guesser = ClientKey::of(address);
         if let Some((wrong, _)) = self.authenticated.get_mut(&guesser) {
@@ -134,7 +134,7 @@ impl LoginThrottle {
         }
     }
 
-    /// Takes note of the right password.
+    /// Records the right password.
     pub fn record_success(&mut self, address: IpAddr, now: Mono) {
         let guesser = ClientKey::of(address);
         if let Some((_, at)) = self.authenticated.get_mut(&guesser) {
@@ -151,7 +151,7 @@ impl LoginThrottle {
         self.authenticated.insert(guesser, (wrong, now));
     }
 
-    /// Every place is taken by somebody whose failures still count.
+    /// Whether every entry has failures that still count.
     fn is_full(&self, now: Mono) -> bool {
         self.others.len() >= limits::THROTTLED_ADDRESSES
             && self.others.values().all(|wrong| !wrong.is_expired(now))

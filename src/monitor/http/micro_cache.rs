@@ -1,8 +1,8 @@
 //! Micro cache: responses of the worker pool, reused for the same request a moment later.
 //!
-//! Many browsers, or one that hammers, cost a few renderings a second and not one each. Owned
-//! by the server's thread, bounded in number, bytes and time. A new event ends every entry: a
-//! client that has seen an event gets no page without it.
+//! Many browsers, or one that reloads all the time, cost a few renderings a second and not one
+//! each. Owned by the server's thread, bounded in number, bytes and time. A new event ends every
+//! entry: a client that has seen an event gets no page without it.
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
@@ -19,8 +19,8 @@ pub struct MicroCache {
 }
 
 struct MicroCacheEntry {
-    /// All of it but the address counts: an answer is never given to who asked otherwise,
-    /// with another password, say.
+    /// Everything but the address is compared: a different request, for example with another
+    /// password, never gets the response.
     request: Request,
     until: Instant,
     event_number: u64,
@@ -30,7 +30,7 @@ struct MicroCacheEntry {
 }
 
 impl MicroCache {
-    /// Entries live for `ttl` after they were asked for.
+    /// Entries live for `ttl` after their request.
     pub fn new(ttl: Duration) -> MicroCache {
         MicroCache {
             ttl,
@@ -53,7 +53,7 @@ impl MicroCache {
         })
     }
 
-    /// Stores a response that was asked for at `asked`, when `event` was the newest event;
+    /// Stores the response to a request of `requested_at`, when `event` was the newest event;
     /// returns it.
     pub fn insert(
         &self,

@@ -1,8 +1,8 @@
-//! HTTP/1 request parser: checks framing, knows nothing of meaning.
+//! HTTP/1 request parser: syntax, sizes and framing; targets and fields are left to the handler.
 //!
 //! Owns the unread bytes of one connection. Pure: no socket, no clock; the connection feeds it
-//! and asks. A head is judged once, when it is whole, so that a client that drips bytes costs
-//! no more than their number.
+//! and takes requests. A head is checked once, when it is complete, so that a client that drips
+//! bytes costs no more than their number.
 
 use std::net::IpAddr;
 
@@ -19,11 +19,11 @@ pub const PRIVATE_PREFIX: &str = "x-pool-";
 pub struct RequestHead {
     pub request: Request,
     pub version: Version,
-    /// Neither GET nor HEAD: asks what there is to ask.
+    /// The method is OPTIONS.
     pub is_options: bool,
-    /// What the client wants to happen after the answer.
+    /// Whether the connection stays open after the response.
     pub keep_alive: bool,
-    /// Its bytes, to know it by when it comes again; none where they are too many to keep.
+    /// Its bytes, to compare the next head with; none where they are too many to store.
     pub raw_bytes: Vec<u8>,
 }
 
@@ -33,19 +33,19 @@ pub enum Version {
     Http11,
 }
 
-/// A head that is not served. Its connection is closed after the answer: where the next
+/// A head that is rejected. Its connection is closed after the response: where the next
 /// request would begin is unknown.
 #[derive(Debug)]
 pub struct HeadError {
     pub status: u16,
     pub rejection: Rejection,
-    /// As far as it could be understood, for an answer in the client's language.
+    /// As far as it could be parsed, for a response in the client's media type.
     pub request: Option<Request>,
     pub is_head: bool,
 }
 
 /// The bytes of one connection that have not become requests yet: at most one head's worth, so
-/// that a client that pipelines waits for its answers (back-pressure).
+/// that a client that pipelines waits for its responses (back-pressure).
 #[derive(Default)]
 pub struct RequestBuffer {
     bytes: Vec<u8>,
@@ -83,7 +83,7 @@ impl RequestBuffer {
             self.clear();
             return Ok(None);
         };
-        // A TLS greeting, a binary protocol: said at once, not after a deadline.
+        // A TLS ClientHello or a binary protocol: rejected at once, not at the timeout.
         if !first.is_ascii_alphanumeric() {
             return Err(refusal(400, Rejection::BadRequest, unread));
         }
@@ -110,7 +110,7 @@ impl RequestBuffer {
         }
     }
 
-    /// Takes the next request if it is this one again, byte for byte.
+    /// Takes the next request if its head is identical to this one.
     pub fn take_identical(&mut self, head: &[u8]) -> bool {
         // A head ends with its first empty line, so what begins like a whole one is that one.
         let is_identical = !head.is_empty() && self.bytes[self.start..].starts_with(head);
@@ -120,7 +120,7 @@ impl RequestBuffer {
         is_identical
     }
 
-    /// What to answer when no more bytes will come, or not in time.
+    /// The error where no more bytes will come, or not in time.
     pub fn incomplete(&self, status: u16, rejection: Rejection) -> HeadError {
         refusal(status, rejection, &self.bytes[self.start..])
     }
@@ -272,7 +272,7 @@ fn check(
     Ok(())
 }
 
-/// Whether the request line ends like one of another HTTP, rather than in nonsense.
+/// Whether the request line ends with another HTTP version, rather than being invalid.
 fn has_http_version(bytes: &[u8]) -> bool {
     let line = bytes.split(|byte| *byte == b'\n').next().unwrap_or(bytes);
     let line = line.strip_suffix(b"\r").unwrap_or(line);
@@ -284,7 +284,7 @@ fn has_http_version(bytes: &[u8]) -> bool {
     }
 }
 
-/// What the header fields say about where this request ends and what comes after it.
+/// Framing by the header fields: where this request ends, and whether the connection stays open.
 #[derive(Default)]
 struct FramingFields {
     lengths: usize,
@@ -317,7 +317,7 @@ impl FramingFields {
                     framing.says_keep_alive |= option.eq_ignore_ascii_case(b"keep-alive");
                 }
             } else if is("expect") {
-                // RFC 9110 §10.1.1: without a body nobody waits for the 100.
+                // RFC 9110 §10.1.1: without a body no client waits for the 100.
                 let met = field
                     .value
                     .trim_ascii()
@@ -328,7 +328,7 @@ impl FramingFields {
         framing
     }
 
-    /// Wrong with any method: two readers could see two different ends (smuggling).
+    /// Invalid with any method: two parsers could see two different ends (request smuggling).
     fn is_broken(&self, version: Version) -> bool {
         self.bad_length
             || self.lengths > 1
@@ -373,7 +373,7 @@ fn forwarded_headers(fields: &[httparse::Header<'_>]) -> Vec<(String, String)> {
     passed
 }
 
-/// The authority, where the target names one, and the target in origin form.
+/// The authority, where the target has one, and the target in origin form.
 fn split_target(target: &str) -> Option<(Option<String>, String)> {
     let visible = |byte: u8| (0x21..=0x7e).contains(&byte) && byte != b'#';
     if !target.bytes().all(visible) {
@@ -401,7 +401,7 @@ fn split_target(target: &str) -> Option<(Option<String>, String)> {
     Some((Some(authority.to_owned()), path))
 }
 
-/// Whether this can be a host with or without a port; which hosts are ours is not decided here.
+/// Whether this can be a host with or without a port; which hosts are accepted is not decided here.
 fn is_host_syntax(value: &str) -> bool {
     let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~:[]%!$&'()*+;=".contains(&byte);
     value.bytes().all(allowed)

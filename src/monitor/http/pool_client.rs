@@ -50,7 +50,7 @@ pub struct PoolClient {
 }
 
 enum ExchangeError {
-    /// The connection turned out closed before it took or answered anything.
+    /// The connection was already closed when the request was sent.
     ConnectionClosed,
     Failed(PoolError),
 }
@@ -163,7 +163,7 @@ impl PoolClient {
         })
     }
 
-    /// Frees slots and forgets pages that are due; returns when to call again.
+    /// Frees slots and drops expired pages; returns when to call again.
     pub fn maintain(&self, now: Instant) -> Option<Instant> {
         let due = [self.slots.reclaim(now), self.cache.expire(now)];
         due.into_iter().flatten().min()
@@ -174,8 +174,8 @@ impl PoolClient {
         self.slots.is_making_progress()
     }
 
-    /// A new connection that has answered a ping. One at a time: tiny_http's own pool stalls on
-    /// bursts. A server that does not answer is replaced, and tried once more.
+    /// A new connection that has responded to a ping. One at a time: tiny_http's own pool stalls on
+    /// bursts. A server that does not respond is replaced, and tried once more.
     async fn open(&self) -> Result<PoolConnection, PoolError> {
         let _one = self.opening.lock().await;
         for _ in 0..2 {

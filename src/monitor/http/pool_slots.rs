@@ -20,7 +20,7 @@ use super::server_limits::HttpLimits;
 use super::worker_pool::PoolState;
 use crate::limits;
 
-/// Slots that one address may have at once, so that another is never kept waiting by it alone.
+/// Slots that one address may have at once, so that it alone never blocks another.
 const SLOTS_PER_ADDRESS: usize = limits::POOL_WORKERS - 1;
 
 pub struct PoolSlots {
@@ -40,8 +40,8 @@ pub struct PoolSlots {
 enum Slot {
     Free(Option<PoolConnection>),
     Taken(IpAddr),
-    /// Its request was given up; a worker may still be at it. Until then it counts for the
-    /// address that asked, or asking and resetting would get an address the whole pool.
+    /// Its request was given up; a worker may still be rendering. Until then it counts for the
+    /// address of the request, or sending and resetting would get an address the whole pool.
     Abandoned {
         peer: IpAddr,
         request_id: u64,
@@ -125,8 +125,8 @@ impl PoolSlots {
         next
     }
 
-    /// Whether a worker has finished a request since this was last asked, or no request
-    /// waits: none is queued or being answered, and a worker is free for the next one. Once a
+    /// Whether a worker has finished a request since the last call, or no request
+    /// waits: none is queued or in progress, and a worker is free for the next one. Called once a
     /// tick.
     pub fn is_making_progress(&self) -> bool {
         let finished = self.workers.finished_requests();

@@ -18,7 +18,7 @@ const SOCKET: &str = "pool-";
 
 pub struct PrivateDir {
     path: PathBuf,
-    /// Locked while we live: by this a later run knows that we do not.
+    /// Locked while this process runs; a later run removes a directory whose lock is free.
     _lock: File,
 }
 
@@ -34,7 +34,7 @@ impl PrivateDir {
         bases.extend(paths("XDG_RUNTIME_DIR"));
         bases.push(std::env::temp_dir());
         // A container made of nothing else has no /tmp, and one whose root cannot be written to
-        // has memory here that anybody may use.
+        // has shared memory here that any user may write to.
         bases.push(PathBuf::from("/dev/shm"));
         bases.push(PathBuf::from("/run"));
         bases.extend(paths("STATE_DIRECTORY"));
@@ -43,7 +43,7 @@ impl PrivateDir {
         bases
     }
 
-    /// A fresh directory in the first base that takes one.
+    /// A new directory in the first base where one can be made.
     pub fn create(bases: &[PathBuf]) -> io::Result<PrivateDir> {
         let mut refusals = Vec::new();
         for base in bases {
@@ -66,7 +66,7 @@ impl PrivateDir {
 }
 
 impl PrivateDir {
-    /// Removes it now, whoever still holds it.
+    /// Removes it now, even if other references remain.
     pub fn remove(&self) {
         empty(&self.path);
     }
@@ -150,7 +150,7 @@ fn remove_leftovers(base: &Path) {
         .take(limits::STALE_SOCKET_DIRECTORIES)
     {
         let path = entry.path();
-        // Of another user, or a link that somebody laid there: left alone.
+        // Of another user, or a symbolic link: left alone.
         let owned = fs::symlink_metadata(&path).is_ok_and(|found| {
             found.is_dir() && found.uid() == rustix::process::geteuid().as_raw()
         });
@@ -171,7 +171,7 @@ fn remove_leftovers(base: &Path) {
     }
 }
 
-/// Removes what can be in such a directory, and then it. What is not ours keeps it alive.
+/// Removes the known files of such a directory, then the directory if nothing else is in it.
 fn empty(path: &Path) {
     if let Ok(entries) = fs::read_dir(path) {
         for entry in entries.flatten().take(limits::STALE_SOCKET_DIRECTORIES) {

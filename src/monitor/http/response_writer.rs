@@ -1,7 +1,7 @@
 //! Response writer: the head's bytes, and one write for head and body.
 //!
 //! Runs on the server's thread. It decides framing (`Content-Length`, `Connection`, `Date`) and
-//! nothing of an answer's meaning.
+//! does not interpret the response.
 
 use std::borrow::Cow;
 use std::future::poll_fn;
@@ -17,17 +17,17 @@ use super::handler::Response;
 use super::parser::Version;
 use super::send_budget::Reservation;
 
-/// An answer whose header fields are bytes already.
+/// A response whose header fields are encoded.
 pub struct EncodedResponse {
     pub status: u16,
     /// `Name: value` lines, each with its CR LF.
     pub fields: Vec<u8>,
     pub body: ResponseBody,
-    /// Held until the client has taken the body.
+    /// Held until the client has read the body.
     pub reservation: Option<Reservation>,
 }
 
-/// A body from memory is shared with everybody who is sent it; one of the pool is not.
+/// A body from memory is shared by all its responses; one of the pool is not.
 pub enum ResponseBody {
     Shared(Arc<[u8]>),
     Own(Vec<u8>),
@@ -51,7 +51,7 @@ impl EncodedResponse {
                 continue;
             }
             match value {
-                // Written in this program, like the names.
+                // A constant of this program, like the names.
                 Cow::Borrowed(value) => append(&mut fields, name, value),
                 Cow::Owned(value) => append_checked(&mut fields, name, value),
             }
@@ -77,7 +77,7 @@ impl EncodedResponse {
     }
 }
 
-/// Whether a field is the writer's alone.
+/// Whether only the writer may add this field.
 pub fn is_writer_field(name: &str) -> bool {
     const OURS: [&str; 6] = [
         "content-length",
@@ -90,7 +90,7 @@ pub fn is_writer_field(name: &str) -> bool {
     OURS.iter().any(|ours| name.eq_ignore_ascii_case(ours))
 }
 
-/// Appends one field, if it can stand in a head.
+/// Appends one field, if it is valid in a head.
 pub fn append_checked(fields: &mut Vec<u8>, name: &str, value: &str) {
     let name_fits = !name.is_empty()
         && name
@@ -113,7 +113,7 @@ fn append(fields: &mut Vec<u8>, name: &str, value: &str) {
     fields.extend_from_slice(b"\r\n");
 }
 
-/// How the answer is to be framed.
+/// How the response is framed.
 #[derive(Clone, Copy)]
 pub struct ResponseFraming {
     pub is_head: bool,
@@ -127,7 +127,7 @@ pub fn head(reply: &EncodedResponse, framing: ResponseFraming, date: Option<&str
     append_status_line(&mut head, reply.status);
     head.extend_from_slice(&reply.fields);
     let length = reply.body.bytes().len();
-    // RFC 9110 §8.6: a 204 has none, a 304 only that of the representation it stands for.
+    // RFC 9110 §8.6: a 204 has none, a 304 only that of the representation.
     if reply.status != 204 && !(reply.status == 304 && length == 0) {
         // Writing to a Vec cannot fail.
         let _ = write!(head, "Content-Length: {length}\r\n");
@@ -136,7 +136,7 @@ pub fn head(reply: &EncodedResponse, framing: ResponseFraming, date: Option<&str
     head
 }
 
-/// The head of an answer without an end: it ends with its connection.
+/// The head of an event stream: its body ends with the connection.
 pub fn stream_head(
     status: u16,
     fields: &[u8],
@@ -215,7 +215,7 @@ pub async fn send(
     }
 }
 
-/// Why an answer did not get through.
+/// Why a response was not sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SendError {
     Closed,

@@ -1,6 +1,6 @@
 //! Send budget: limits response bytes that clients have not read yet.
 //!
-//! Owned by the server's thread. It counts and says no; it holds no response longer than its
+//! Owned by the server's thread. It counts and rejects; it holds no response longer than its
 //! sender does.
 
 use std::cell::{Cell, RefCell};
@@ -13,14 +13,14 @@ use super::handler::Overload;
 use super::stats::HttpStats;
 use crate::limits;
 
-/// The bytes of large answers that clients have not taken. A shared body counts once, however
+/// The bytes of large responses that clients have not read. A shared body counts once, however
 /// many are being sent it; one of the pool counts for itself, from the moment its length is
-/// known. Small answers are not counted: the number of connections bounds them.
+/// known. Small responses are not counted: the number of connections bounds them.
 pub struct SendBudget {
     total: Cell<usize>,
     max_total: usize,
     max_per_address: usize,
-    /// By the address of the bytes, which stay where they are while anybody holds them.
+    /// By the address of the bytes, which do not move while a reservation holds them.
     shared: RefCell<HashMap<usize, usize>>,
     per_address: RefCell<HashMap<IpAddr, usize>>,
     stats: Arc<HttpStats>,
@@ -38,7 +38,7 @@ impl SendBudget {
         })
     }
 
-    /// Counts a shared body in; None if there is no room.
+    /// Reserves room for a shared body; `None` if there is none.
     pub fn reserve_shared(self: &Rc<Self>, body: &Arc<[u8]>) -> Option<Reservation> {
         let bytes = body.len();
         if bytes <= limits::SMALL_RESPONSE_BYTES {
@@ -66,7 +66,7 @@ impl SendBudget {
         })
     }
 
-    /// Counts a body in that only `peer` gets, or says why there is no room.
+    /// Reserves room for a body that only `peer` gets, or returns the limit that was reached.
     pub fn reserve(self: &Rc<Self>, bytes: usize, peer: IpAddr) -> Result<Reservation, Overload> {
         if bytes <= limits::SMALL_RESPONSE_BYTES {
             return Ok(Reservation::none(self));
@@ -93,7 +93,7 @@ impl SendBudget {
     }
 }
 
-/// A body on its way; dropping it counts it out.
+/// A body that is being sent; dropping it releases its bytes.
 pub struct Reservation {
     budget: Rc<SendBudget>,
     kind: ReservationKind,
@@ -104,7 +104,7 @@ enum ReservationKind {
     Shared {
         address: usize,
         bytes: usize,
-        /// Keeps the bytes where they are, so that no other body can be taken for this one.
+        /// Holds the bytes, so that no other body can get the same address.
         _body: Arc<[u8]>,
     },
     Own {

@@ -2,7 +2,7 @@
 //!
 //! The thread named `http` owns the listening sockets and every connection (a smol
 //! `LocalExecutor`, a task for each connection). It parses strictly, keeps the limits and
-//! deadlines of `limits`, answers from memory what the handler can answer from memory, sends
+//! deadlines of `limits`, sends what the handler has in memory, serves
 //! event streams, and passes the rest to tiny_http's worker pool through a Unix socket. It must
 //! not block: no disk, no database, no name resolution on this thread.
 //!
@@ -31,7 +31,7 @@ use crate::limits;
 use crate::sys::shutdown::{StopSource, StopToken};
 use crate::sys::thread::{Thread, spawn};
 
-/// What the HTTP server is made of.
+/// Parts of the HTTP server.
 pub struct HttpServerParts {
     /// From [`super::listener::bind`].
     pub listeners: Vec<TcpListener>,
@@ -43,7 +43,7 @@ pub struct HttpServerParts {
     /// Where the private directory of the pool's socket may be made, best first:
     /// [`PrivateDir::bases`].
     pub private_bases: Vec<PathBuf>,
-    /// Called by the server's thread now and then: the proof, for a watchdog, that it runs.
+    /// Called by the server's thread regularly: the heartbeat for the watchdog.
     pub heartbeat: Box<dyn Fn() + Send>,
     /// Called likewise, if no request waits for the page workers or one of them has finished
     /// a request since the last call.
@@ -56,14 +56,14 @@ pub struct HttpServerParts {
 pub struct HttpServer {
     addresses: Vec<SocketAddr>,
     stop: StopSource,
-    /// Until when responses may take, once it stops.
+    /// How long responses may take, once it stops.
     deadline: Arc<OnceLock<Instant>>,
     thread: Option<Thread>,
     pub(super) pool: WorkerPool,
 }
 
 impl HttpServer {
-    /// Starts the worker pool and the server's thread; requests are answered from now on.
+    /// Starts the worker pool and the server's thread; requests are served from now on.
     pub fn start(parts: HttpServerParts) -> io::Result<HttpServer> {
         let mut addresses = Vec::with_capacity(parts.listeners.len());
         for listener in &parts.listeners {
@@ -102,7 +102,7 @@ impl HttpServer {
         // Workers end after the server: their responses are among those to finish.
         let _ = self.deadline.set(begun + time.mul_f32(0.8));
         self.stop.stop();
-        // It keeps the deadline itself, unless a handler blocks it, which it must not.
+        // It meets the deadline itself, unless a handler blocks it, which it must not.
         let deadline = begun + time + limits::SHUTDOWN_GRACE;
         let ended = self.thread.take().is_none_or(|it| it.join_by(deadline));
         if !ended {
@@ -217,7 +217,7 @@ fn keep_deadlines(server: &ServerState, now: Instant) -> Instant {
         server.events.publish_new_times(now),
     ];
     let next = due.into_iter().flatten().min();
-    // Deadlines are kept to the precision of a tick, so that many cost one wake-up.
+    // Deadlines have the precision of a tick, so that many cost one wake-up.
     let earliest = now + server.limits.tick;
     let latest = now + server.limits.heartbeat;
     next.map_or(latest, |next| next.clamp(earliest, latest.max(earliest)))

@@ -100,7 +100,7 @@ impl ServerState {
         }
     }
 
-    /// How long a client has to take a response of this size.
+    /// How long a client has to read a response of this size.
     pub fn write_timeout(&self, bytes: usize) -> Duration {
         let seconds = bytes / self.limits.write_bytes_per_s;
         self.limits.write_timeout + Duration::from_secs(seconds as u64)

@@ -78,7 +78,7 @@ impl Rejection {
         Rejection::LoginThrottled,
     ];
 
-    /// The label `reason` in `/metrics`, and the first word of its log line.
+    /// The label `reason` in `/metrics`, and the start of its log line.
     pub fn label(self) -> &'static str {
         match self {
             Rejection::BadRequest => "bad_request",

@@ -1,12 +1,12 @@
 //! Worker pool: tiny_http's server and its threads, which render pages.
 //!
-//! Owns threads `web-1` …, each of which takes one request at a time from tiny_http and asks
+//! Owns threads `web-1` …, each of which takes one request at a time from tiny_http and calls
 //! the handler. It listens on a Unix socket in a private directory and sees only what the
 //! server sends: clean GETs of HTTP/1.1 without a body. tiny_http must never see anything else:
-//! its faults (`Content-Length`, `TE`, resets, bursts, descriptors) are all within reach of
-//! whoever may write to it.
+//! its faults (`Content-Length`, `TE`, resets, bursts, descriptors) can all be triggered by
+//! any client that can write to it.
 //!
-//! A request that panics is answered 500 and counted. When tiny_http's accept loop has ended (it
+//! A request that panics gets a 500 and is counted. When tiny_http's accept loop has ended (it
 //! does so for good when descriptors run out) the whole server is replaced.
 
 use std::borrow::Cow;
@@ -27,9 +27,9 @@ use crate::sys::shutdown::{StopSource, StopToken};
 use crate::sys::sync::Mutex;
 use crate::sys::thread::{Thread, lower_priority, spawn};
 
-/// Whose request it is: a private header field between the server and the pool, as all below.
+/// The peer address: a private header field between the server and the pool, as all below.
 pub const PEER_FIELD: &str = "x-pool-peer";
-/// Set if the client asked HEAD; to the pool everything is GET.
+/// Set if the client's method is HEAD; the pool gets only GET.
 pub const HEAD_FIELD: &str = "x-pool-head";
 /// Set if only the connection is to be tested.
 pub const PING_FIELD: &str = "x-pool-ping";
@@ -52,7 +52,7 @@ pub struct PoolState {
     handler: Arc<dyn Handler>,
     stats: Arc<HttpStats>,
     current: Mutex<CurrentServer>,
-    /// By slot: the last request that was answered.
+    /// By slot: the last request that was finished.
     finished: [AtomicU64; limits::POOL_WORKERS],
     /// Requests that workers have finished, ever.
     done: AtomicU64,
@@ -203,7 +203,7 @@ impl PoolState {
 
     /// The loop of one worker.
     fn worker_loop(&self) {
-        // Displays before pages: the server answers them while workers render.
+        // Displays before pages: the server responds to them while workers render.
         lower_priority();
         loop {
             let (server, number) = {
@@ -219,8 +219,8 @@ impl PoolState {
             match received {
                 Ok(request) => self.handle(request),
                 Err(_) if self.stopping.is_stopping() => return,
-                // Either this server was replaced and we were called away, or its accept loop
-                // has ended and this is its last word.
+                // Either this server was replaced and unblocked this worker, or its accept loop
+                // has ended.
                 Err(error) => {
                     if self.server_number() != number {
                         continue;
@@ -239,7 +239,7 @@ impl PoolState {
         let mut request_id = None;
         let turned = catch_unwind(AssertUnwindSafe(|| {
             let Some(pool_request) = decode(&received) else {
-                // Only a process that may enter our directory can do this.
+                // Only a process with access to the private directory can send this.
                 return respond(
                     received,
                     text_response(400, "the pool serves only the HTTP server\n"),
@@ -318,14 +318,14 @@ fn decode(received: &tiny_http::Request) -> Option<PoolRequest> {
     })
 }
 
-/// Always status 200 with a `Content-Length`, whatever the answer's own status, which travels
-/// beside: so tiny_http never drops a body or a length by its own rules.
+/// Always status 200 with a `Content-Length`, whatever the response's own status, which is sent
+/// in a field: so tiny_http never drops a body or a length by its own rules.
 fn respond(received: tiny_http::Request, response: Response) -> io::Result<()> {
     let mut headers = Vec::with_capacity(response.headers.len() + 1);
     let status = response.status.to_string();
     headers.extend(tiny_http::Header::from_bytes(STATUS_FIELD, status).ok());
     for (name, value) in &response.headers {
-        // Encoded, since tiny_http takes ASCII alone; renamed, since it has its own opinion on
+        // Encoded, since tiny_http takes ASCII alone; renamed, since it replaces or drops
         // some names.
         let name = format!("{}{name}", FIELD_PREFIX);
         match tiny_http::Header::from_bytes(name.as_bytes(), escape(value)) {

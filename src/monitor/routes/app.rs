@@ -32,11 +32,11 @@ pub struct App {
     pub(super) sparklines: web::Sparklines,
     pub(super) assets: Assets,
     pub(super) cut_offs: CutOffs,
-    /// For rendering what reads the database, so that displays find a processor meanwhile.
+    /// Held while rendering what reads the database, so that a processor stays free for displays.
     pub(super) database_permits: Semaphore,
 }
 
-/// What never changes while the node runs.
+/// The settings, which never change while the node runs.
 pub(super) struct Assets {
     pub(super) style: Representation,
     pub(super) script: Representation,
@@ -85,7 +85,7 @@ impl App {
         now.trust.is_trusted().then_some(date)
     }
 
-    /// Header fields of the event stream's answer.
+    /// Header fields of the event stream's response.
     pub(super) fn event_stream_headers(&self) -> Vec<(&'static str, Cow<'static, str>)> {
         let response = Response {
             status: 200,
@@ -99,7 +99,7 @@ impl App {
         self.with_cors(response).headers
     }
 
-    /// Takes note of a display that was answered with this ETag.
+    /// Records a display's poll and the ETag of its response.
     pub(super) fn record_poll(&self, request: &Request, etag: &str) {
         self.displays
             .record_poll(request, etag, self.context.clock.now());

@@ -1,4 +1,4 @@
-//! Requests that were cut off at a limit of their work, by route.
+//! Counter of requests that reached the work limit, by route.
 //!
 //! The workers count, `/metrics` reads.
 

@@ -35,7 +35,7 @@ impl Handler for App {
                 Some(response) => Dispatch::Immediate(response),
                 None => Dispatch::Worker,
             },
-            // HEAD, and whoever may not read it, get their response from a worker.
+            // HEAD and rejected requests get their response from a worker.
             Serve::EventStream if !request.is_head && self.admits(request) => {
                 // The connection writes the media type and the caching itself.
                 let mut headers = self.event_stream_headers();
@@ -46,7 +46,7 @@ impl Handler for App {
         }
     }
 
-    /// OPTIONS: the methods of a path, and what a browser asks before a page of another origin
+    /// OPTIONS: the methods of a path, and the CORS preflight before a page of another origin
     /// may read it.
     fn options(&self, request: &Request) -> Response {
         if let Some(problem) = self.wrong_host(request) {
@@ -98,7 +98,7 @@ impl Handler for App {
         self.problem_response(&problem, request)
     }
 
-    // From a clock that cannot be believed a date would only mislead (RFC 9110, 6.6.1);
+    // From a clock that is not trusted a date would only mislead (RFC 9110, 6.6.1);
     // from one that can it lets a node that follows this one trust its own.
     fn date(&self) -> Option<String> {
         self.http_date()
@@ -169,7 +169,7 @@ impl App {
         response.unwrap_or_else(|problem| self.error_page(request, &problem))
     }
 
-    /// Responds at once, where that takes no longer than other polls may wait.
+    /// Responds from memory, where that delays other polls by no more than they may wait.
     fn respond_from_memory(&self, request: &Request, target: &RequestTarget) -> Option<Response> {
         if let Some(problem) = self.denied(request) {
             return Some(self.with_cors(problem.response()));

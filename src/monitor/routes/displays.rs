@@ -1,7 +1,7 @@
-//! Who polls `/snapshot`, how often, and what they last got.
+//! Polling displays: who polls `/snapshot`, how often, and with which ETag.
 //!
-//! In memory and bounded; a short mutex, taken by the gate's thread once a poll and by
-//! whoever renders a page. What a display says about itself is shown, never trusted.
+//! In memory and bounded; a short mutex, taken by the connection thread once a poll and by
+//! workers that render a page. What a display sends about itself is shown, never trusted.
 
 use std::borrow::Cow;
 
@@ -15,7 +15,7 @@ use crate::sys::sync::Mutex;
 pub struct Displays(Mutex<Vec<Display>>);
 
 impl Displays {
-    /// Takes note of a poll and of the tag of what it was answered.
+    /// Records a poll and the ETag of its response.
     pub fn record_poll(&self, request: &Request, etag: &str, now: Moment) {
         let agent = bounded_line(request.header("user-agent").unwrap_or_default());
         let mut displays = self.0.lock();
@@ -46,7 +46,7 @@ impl Displays {
         if display.polls > 0 {
             let gap = now.mono.since(display.last.mono);
             display.interval = Some(match display.interval {
-                // Three parts habit, one part news: one late poll is no new habit.
+                // Weighted 3:1 to the earlier mean, so that one late poll changes little.
                 Some(habit) => (habit * 3 + gap) / 4,
                 None => gap,
             });
@@ -84,7 +84,7 @@ impl Displays {
     }
 }
 
-/// What a client said, as far as it is kept: one short line.
+/// A header value of a client, cut to one short line.
 fn bounded_line(value: &str) -> Cow<'_, str> {
     if value.len() <= limits::DISPLAY_CHARS && !value.chars().any(char::is_control) {
         return Cow::Borrowed(value);

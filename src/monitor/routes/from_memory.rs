@@ -16,8 +16,8 @@ use crate::monitor::http::handler::{Request, Response};
 use crate::monitor::problem::ProblemDetails;
 
 impl App {
-    /// Whether the answer takes no longer than a poll may keep the others waiting: few
-    /// records, all of them known (who asks for another gets a suggestion, which compares
+    /// Whether the response takes no longer than other polls may wait: few
+    /// records, all of them known (an unknown key gets a suggestion, which compares
     /// all keys), and nothing large to render that many will share.
     pub(super) fn is_cheap(
         &self,
@@ -181,7 +181,7 @@ impl App {
     }
 }
 
-/// 503 that a display can parse like any other body.
+/// 503 with a body that a display can parse like any other.
 fn no_data_response() -> Response {
     let body = concat!(
         r#"{"type":"about:blank","title":"Service Unavailable","status":503,"#,
@@ -202,7 +202,7 @@ fn no_reading_problem() -> ProblemDetails {
     .with("Retry-After", seconds)
 }
 
-/// Whether text is asked for, and whether all fields are.
+/// Whether text is requested, and whether all fields are.
 fn snapshot_format(target: &RequestTarget) -> Result<(bool, bool), ProblemDetails> {
     let is_full = boolean_parameter(target, "full")?;
     match target.parameter("format") {
@@ -226,7 +226,7 @@ fn boolean_parameter(target: &RequestTarget, name: &str) -> Result<bool, Problem
     }
 }
 
-/// What is made for one request and holds no time.
+/// A representation made for one request that contains no time.
 fn weakly_tagged(content_type: &'static str, body: String) -> Representation {
     let etag = weak_etag(body.as_bytes());
     Representation::uncompressed(content_type, body.into()).with_weak_etag(etag)

@@ -1,4 +1,4 @@
-//! `/history`: what is asked for, and how its answer is written.
+//! `/history`: query parameters, and the response as JSON or CSV.
 //!
 //! Pure; any thread. Reading the database is the context's closure.
 
@@ -23,7 +23,7 @@ pub enum HistoryFormat {
 /// Points where a client names no number: a chart on a small screen.
 const POINTS: usize = 500;
 
-/// Reads the query; a problem says what is wrong with it and how it would be right.
+/// Parses the query; the problem names what is wrong and the right form.
 pub fn parse_query(
     target: &RequestTarget,
     now: Wall,
@@ -142,7 +142,7 @@ pub fn json(query: &HistoryQuery, unit: Option<&str>, buckets: &[Bucket]) -> Vec
     serde_json::to_vec(&history).unwrap_or_default()
 }
 
-/// RFC 4180, a header line first. Every cell is a time or a number: what a server says, which
+/// RFC 4180, a header line first. Every cell is a time or a number: text from a server, which
 /// a spreadsheet could take for a formula, has no column here.
 pub fn csv(buckets: &[Bucket]) -> Vec<u8> {
     let mut text = String::from("from,duration_s,count,min,mean,max,last\r\n");

@@ -83,7 +83,7 @@ struct Metric {
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum MetricKind {
     Gauge,
-    /// Left out where the kernel does not say.
+    /// Left out where the kernel does not report it.
     OptionalGauge,
     Counter,
     OptionalCounter,

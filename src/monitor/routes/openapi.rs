@@ -1,5 +1,5 @@
-//! The contract, `openapi.json`, as it is served: without the indentation that is for whoever
-//! edits it.
+//! OpenAPI contract, `openapi.json`, as it is served: without the indentation of the
+//! source file.
 
 /// Made by the build script.
 pub static GZIPPED: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/openapi.json.gz"));

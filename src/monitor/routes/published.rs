@@ -2,7 +2,7 @@
 //!
 //! `ingest` publishes, every other thread reads. One mutex holds one `Arc`: it is only ever
 //! locked to swap or to clone that, never while rendering. A body is rendered once for all
-//! who ask; large ones by a worker, so that the connection thread waits for none.
+//! requests; large ones by a worker, so that the connection thread waits for none.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -26,13 +26,13 @@ pub struct Published {
     generation: AtomicU64,
 }
 
-/// A snapshot, and the bodies made of it: each is rendered once, by whoever asks first.
+/// A snapshot, and the bodies made of it: each is rendered once, by the first request.
 pub struct Publication {
     pub snapshot: Arc<Snapshot>,
     /// Shared by all publications of the same data; `None` until there ever was a record.
     bodies: Option<Arc<Bodies>>,
     full: OnceLock<Representation>,
-    /// Where each key's record is; made when first asked for.
+    /// The index of each key's record; made at the first use.
     indexes: OnceLock<HashMap<Arc<str>, usize>>,
 }
 
@@ -55,8 +55,8 @@ impl Published {
         self.current.lock().clone()
     }
 
-    /// How often something was published. What [`Published::current`] gives afterwards is of
-    /// this edition or of a later one.
+    /// The number of publications. What [`Published::current`] returns afterwards is of
+    /// this generation or of a later one.
     pub fn generation(&self) -> u64 {
         self.generation.load(Ordering::Acquire)
     }
@@ -134,7 +134,7 @@ impl Publication {
         representation.is_some_and(|it| it.is_ready_for(request))
     }
 
-    /// Where the record of a key stands among all, found without a walk through them.
+    /// The index of a key's record, without a linear search.
     pub fn index_of(&self, key: &str) -> Option<usize> {
         let places = self.indexes.get_or_init(|| {
             let records = self.snapshot.records.iter().enumerate();
@@ -149,7 +149,7 @@ impl Publication {
         self.snapshot.records.get(self.index_of(key)?)
     }
 
-    /// `/snapshot?full=1`: rendered when first asked for, since few nodes are followed.
+    /// `/snapshot?full=1`: rendered at the first request, since few nodes are followed.
     pub fn full(&self, node: &str) -> Option<&Representation> {
         self.bodies.as_ref()?;
         Some(self.full.get_or_init(|| {
@@ -200,7 +200,7 @@ pub fn json(snapshot: &Snapshot, records: &[&Record]) -> String {
     .serialize_json()
 }
 
-/// What the ETag of such a body is made of: all but its time, so that whoever shows values has
+/// What the ETag of such a body is made of: all but its time, so that a display has
 /// nothing to redraw when a fetch brings the same ones. Records and lines of text hold no time.
 pub fn without_timestamp(json: &[u8]) -> &[u8] {
     // The timestamp comes first, and there is no comma in one.

@@ -31,7 +31,7 @@ impl App {
         )
     }
 
-    /// How all is, in one sentence.
+    /// The node's state in one sentence.
     pub fn headline(&self) -> String {
         let (current, storage) = (self.context.published.current(), (self.context.storage)());
         let now = self.context.clock.now();
@@ -134,7 +134,7 @@ impl App {
         })
     }
 
-    /// Renders a page, or the fragment that is asked for.
+    /// Renders a page, or one fragment of it.
     pub(super) fn page(
         &self,
         target: &RequestTarget,

@@ -1,4 +1,4 @@
-//! Bytes that are served as they are: their tag, their codings, and the answer 304.
+//! ETag, content codings and 304 of a response body.
 //!
 //! Values; any thread. Nothing here knows what the bytes mean.
 
@@ -19,7 +19,7 @@ pub struct Representation {
     pub content_type: &'static str,
     pub identity: Encoded,
     coding: Coding,
-    /// Compressed when first asked for; `None` inside where that saves too little.
+    /// Compressed at the first request; `None` inside where that saves too little.
     gzip: OnceLock<Option<Encoded>>,
 }
 
@@ -64,7 +64,7 @@ impl Representation {
         }
     }
 
-    /// Of what the binary carries gzipped.
+    /// From an asset that the binary contains gzipped.
     pub fn from_gzip(content_type: &'static str, gzip: &'static [u8]) -> Representation {
         Representation {
             content_type,
@@ -94,7 +94,7 @@ impl Representation {
         self
     }
 
-    /// The gzip coding, compressed by whoever asks first.
+    /// The gzip coding, compressed by the first request.
     pub fn gzip(&self) -> Option<&Encoded> {
         let coded = self.gzip.get_or_init(|| {
             let body = match self.coding {
@@ -120,7 +120,7 @@ impl Representation {
             || self.is_known_in_all_codings(request)
     }
 
-    /// Whether the client has these bytes, told by the one tag that all codings share.
+    /// Whether the client has these bytes, by the one ETag that all codings share.
     fn is_known_in_all_codings(&self, request: &Request) -> bool {
         self.coding != Coding::Strong && if_none_match(request, &self.identity.etag)
     }
@@ -198,7 +198,7 @@ fn lists_etag(field: &str, etag: &str) -> bool {
         return true;
     }
     let etag = opaque_tag(etag);
-    // Most that is sent here is not the tag: one search tells, however long the list.
+    // Most lists do not contain the ETag: one search is enough, however long the list.
     if !field.contains(etag) {
         return false;
     }
@@ -224,7 +224,7 @@ pub fn accepts_gzip(request: &Request) -> bool {
 
 /// The highest weight that a list field such as `Accept` gives to each of these members;
 /// `None` if it names one not at all. They are compared in any case, without parameters. One
-/// pass that allocates nothing, since the gate's thread does this for lists of any length.
+/// pass that allocates nothing, since the connection thread does this for lists of any length.
 pub fn quality_values<const N: usize>(
     request: &Request,
     name: &str,
@@ -244,7 +244,7 @@ pub fn quality_values<const N: usize>(
             name.eq_ignore_ascii_case("q=").then_some(value)
         });
         let weight = quality.map_or(1.0, |text| {
-            // A weight that cannot be read is no wish.
+            // An invalid weight counts as zero.
             let weight = text.parse::<f32>().unwrap_or(0.0);
             if weight.is_finite() {
                 weight.clamp(0.0, 1.0)

@@ -45,7 +45,7 @@ pub fn html_response(status: u16, markup: maud::Markup) -> Response {
 /// Compresses what was rendered for this request and is not coded yet.
 pub fn with_gzip(request: &Request, mut response: Response) -> Response {
     let has = |name: &str| response.headers.iter().any(|(given, _)| *given == name);
-    // A tag is a hash of the bytes as they are, and whoever made it chose the coding.
+    // An ETag is a hash of the bytes as they are; the code that set it chose the coding.
     if has("ETag")
         || has("Content-Encoding")
         || response.body.len() < 2 * limits::MIN_GZIP_SAVING_BYTES

@@ -1,4 +1,5 @@
-//! `/status`: health of sources, storage, clock and alerts, for programs and for people who read JSON.
+//! `/status`: health of sources, storage, clock and alerts, for programs and for people who read
+//! JSON.
 //!
 //! Rendered on demand by a worker from the published snapshot. Parameter values, locations
 //! and query strings of sources never appear here.
@@ -58,7 +59,7 @@ struct StatusBody<'a> {
 #[derive(Serialize)]
 struct AlertStatus<'a> {
     name: &'a str,
-    /// Null while nobody can know it.
+    /// Null while it is unknown.
     since: Option<String>,
     words: String,
     recovering: bool,
@@ -112,7 +113,7 @@ struct SourceStatus<'a> {
     late: Option<String>,
     last_duration_s: Option<f64>,
     last_bytes: Option<u64>,
-    /// The newest failure; it lasts if `state` is `failing`.
+    /// The newest failure; ongoing if `state` is `failing`.
     last_failure: Option<FailureStatus>,
     rejected: BTreeMap<&'static str, u64>,
     issues: Vec<IssueStatus<'a>>,

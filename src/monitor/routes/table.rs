@@ -49,7 +49,7 @@ pub enum Serve {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RowLimits {
     pub rows: u64,
-    /// Of these, how many are kept for hourly and daily rollups.
+    /// Of these, how many are reserved for hourly and daily rollups.
     pub coarse: u64,
 }
 
@@ -143,7 +143,7 @@ pub const UNKNOWN: &str = "unknown";
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RequestTarget {
     pub row: &'static RouteRow,
-    /// What stands for the `{…}` of the template, decoded; empty where it has none.
+    /// The value of the template's `{…}`, decoded; empty where it has none.
     pub path_parameter: String,
     parameters: Vec<QueryParameter>,
 }
@@ -258,7 +258,7 @@ pub fn allowed_methods(target: &str) -> Result<&'static str, TargetError> {
 }
 
 fn find(path: &str) -> Result<(&'static RouteRow, Cow<'_, str>), TargetError> {
-    // As displays and browsers write it, before whatever else may be meant.
+    // The common spelling of displays and browsers is compared first.
     let is_as_written = |row: &&RouteRow| row.template == path && !path.ends_with('}');
     if let Some(row) = TABLE.iter().find(is_as_written) {
         return Ok((row, Cow::Borrowed("")));
@@ -277,7 +277,7 @@ fn find(path: &str) -> Result<(&'static RouteRow, Cow<'_, str>), TargetError> {
         .ok_or(TargetError::NotFound)
 }
 
-/// What stands for the variable segment, if the path matches.
+/// The value of the variable segment, if the path matches.
 fn matches<'a>(template: &str, segments: &[Cow<'a, str>]) -> Option<Cow<'a, str>> {
     let mut subject = None;
     let mut given = segments.iter();

@@ -3,7 +3,7 @@ use std::time::Duration;
 
 use crate::monitor::support::{self as testing, NodeFixture};
 
-/// A story: what happened, the verdict, the sentence.
+/// Name of the case, the fixture, the verdict, the sentence.
 #[test]
 fn the_headline_is_the_worst_problem() {
     use DataStatus::*;

@@ -1,4 +1,4 @@
-//! What tests of the views share: requests, a house with two sources, goldens.
+//! Test support of routes and pages: requests, a fixture of a node with two sources, golden files.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -77,7 +77,7 @@ pub fn body(response: &Response) -> &str {
     std::str::from_utf8(&response.body).expect("bodies are UTF-8")
 }
 
-/// Compares with `tests/golden/NAME`; `UPDATE_GOLDEN=1` rewrites it. Pages are kept with an
+/// Compares with `tests/golden/NAME`; `UPDATE_GOLDEN=1` rewrites it. Pages are stored with an
 /// element a line, so that a difference can be read.
 pub fn golden(name: &str, found: &str) {
     let found = &if name.ends_with(".html") {
@@ -101,7 +101,7 @@ pub fn golden(name: &str, found: &str) {
     );
 }
 
-/// Everything that views look at.
+/// Everything that routes and pages read.
 #[derive(Clone)]
 pub struct NodeFixture {
     pub snapshot: Snapshot,
@@ -118,7 +118,7 @@ pub struct NodeFixture {
     pub history: Result<Vec<Bucket>, String>,
     /// Of which keys the database holds rows.
     pub stored: Vec<&'static str>,
-    /// What each question for history costs.
+    /// What each history query costs.
     pub history_rows: u64,
 }
 
@@ -205,7 +205,7 @@ impl NodeFixture {
         self
     }
 
-    /// Alerts that the mail server refuses.
+    /// Alerts that the mail server rejects.
     pub fn refused_mails(mut self, refused: usize, why: &str) -> NodeFixture {
         self = self.pending_mails(refused, why);
         self.channel.refused = refused;
@@ -279,7 +279,7 @@ impl NodeFixture {
     }
 }
 
-/// Two sources that answered eight seconds ago, four records of all kinds.
+/// Two sources that responded eight seconds ago, four records of all kinds.
 pub fn healthy() -> NodeFixture {
     let mut scene = just_started();
     for source in &mut scene.snapshot.sources {
@@ -344,7 +344,7 @@ pub fn healthy() -> NodeFixture {
     scene
 }
 
-/// The same house before anything was fetched.
+/// The same node before anything was fetched.
 pub fn just_started() -> NodeFixture {
     let source = |name: &str, calls: &str, summary: &str, credit: Option<&str>| SourceSnapshot {
         name: name.into(),

@@ -1,4 +1,4 @@
-//! About this node: its version, time, storage and machine.
+//! About page: version, time, storage and machine.
 
 use maud::{Markup, html};
 

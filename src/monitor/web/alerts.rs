@@ -1,4 +1,4 @@
-//! Alerts: those that are open, how people are told, and those of the past.
+//! Alerts page: open alerts, notification channels, and the history of alerts.
 
 use maud::{Markup, html};
 
@@ -100,7 +100,7 @@ fn channels(view: &PageContext) -> Markup {
     }
 }
 
-/// Why what was not refused waits.
+/// Why events that were not rejected wait.
 fn delivery_problem(channel: &ChannelState) -> Option<&str> {
     let trouble = channel.trouble.as_deref()?;
     (channel.refusal.as_deref() != Some(trouble)).then_some(trouble)
@@ -181,7 +181,7 @@ fn delivery_text(view: &PageContext, delivery: &DeliveryRecord) -> String {
     )
 }
 
-/// An event that somebody is still to be told.
+/// An event that is not delivered yet.
 fn waiting_text(waiting: &WaitingEvent) -> String {
     let had = match waiting.done_recipients.as_slice() {
         [] => String::new(),
@@ -194,7 +194,7 @@ fn waiting_text(waiting: &WaitingEvent) -> String {
     format!("{} by {}{had}{why}", waiting.kind, waiting.channel)
 }
 
-/// A time that a clock told which could not be believed is not shown as if it could.
+/// A time from a clock that was not trusted is not shown.
 fn format_since(view: &PageContext, wall: Wall, is_sure: bool) -> String {
     if is_sure {
         format_local(wall, &view.settings.timezone)

@@ -1,7 +1,7 @@
-//! A chart as SVG: a line of means in a band of extremes, gaps left open, ticks in local time.
+//! SVG chart: a line of means in a band of extremes, gaps left open, ticks in local time.
 //!
-//! Pure. Words stand in pixels and the plot is stretched, so that both stay readable from
-//! 360 px to a wall; nothing needs a style attribute.
+//! Pure. Labels have sizes in pixels and the plot is stretched, so that both are readable from
+//! 360 px to a large screen; nothing needs a style attribute.
 
 use std::fmt::Write;
 use std::time::Duration;
@@ -35,7 +35,7 @@ pub struct Scale {
 }
 
 impl Scale {
-    /// Fits the buckets' means into `width` × `height`, with a little air.
+    /// Fits the buckets' means into `width` × `height`, with a small margin.
     pub fn new(from: Wall, to: Wall, buckets: &[Bucket], width: f64, height: f64) -> Scale {
         let means = buckets.iter().map(|bucket| bucket.mean);
         Scale::fitting(from, to, means.clone(), means, width, height)
@@ -123,7 +123,7 @@ pub fn runs(buckets: &[Bucket], stale_after: Duration) -> Vec<&[Bucket]> {
     buckets.chunk_by(is_one_run).collect()
 }
 
-/// The whole chart. `label` says in one sentence what it shows.
+/// The whole chart. `label` is its accessible name.
 pub fn chart(
     buckets: &[Bucket],
     from: Wall,

@@ -1,4 +1,4 @@
-//! A key's page: its chart, its extremes, where it comes from, links to the raw history.
+//! Key page: chart, extremes, sources, links to the raw history.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,7 +21,7 @@ use crate::monitor::context::HistoryFailure;
 use crate::monitor::format::to_zoned;
 use crate::monitor::problem::{ProblemDetails, history_unavailable, unknown_key_problem};
 
-/// Time span a chart looks.
+/// Time span of a chart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct ChartSpan {
     name: &'static str,
@@ -178,12 +178,12 @@ fn read_history(
         },
     };
     let mut buckets = read(from, limits::CHART_POINTS)?;
-    // Never stored, but a chart must not fall for it.
+    // Never stored, but a chart must not break on it.
     buckets.retain(|b| b.min.is_finite() && b.mean.is_finite() && b.max.is_finite());
     Ok((buckets, from, to))
 }
 
-/// What the chart shows, for whoever cannot see it.
+/// The accessible name of the chart.
 fn chart_label(key: &str, buckets: &[Bucket], unit: &str, span: ChartSpan) -> String {
     let (low, _, high) = low_mean_high(buckets);
     let (low, high) = (Value::Number(low), Value::Number(high));
@@ -224,13 +224,13 @@ fn extremes(buckets: &[Bucket], record: Option<&Record>, unit: &str) -> Markup {
     }
 }
 
-/// A number made by arithmetic, with as many digits as a person reads.
+/// A computed number, rounded to a readable number of digits.
 fn format_rounded(number: f64) -> String {
     let digits = format!("{number:.4e}").parse().unwrap_or(number);
     Value::Number(round_computed(digits)).to_string()
 }
 
-/// The chart in words: neighbouring buckets taken together.
+/// The chart as a table: neighbouring buckets merged.
 fn table(view: &PageContext, buckets: &[Bucket], span: ChartSpan) -> Markup {
     let together = buckets.len().div_ceil(limits::CHART_ROWS).max(1);
     let format = match span.days {

@@ -1,4 +1,4 @@
-//! What all pages share: head, navigation, the sentence on top, and how parts become a
+//! Page layout: head, navigation, the status sentence, and how parts become a
 //! whole page or a fragment of one.
 
 use maud::{DOCTYPE, Markup, html};
@@ -104,7 +104,7 @@ pub fn status_section(view: &PageContext, page_title: &str) -> Part {
     }
 }
 
-/// A tab's title says the state too; the overview's in words.
+/// The title contains the state too; on the overview as a sentence.
 fn title_of(view: &PageContext, page_title: &str) -> String {
     let subject = match page_title {
         OVERVIEW => &view.state.headline,
@@ -114,7 +114,7 @@ fn title_of(view: &PageContext, page_title: &str) -> String {
     format!("{mark} {subject} – {}", view.settings.node_name)
 }
 
-/// The mark that stands for a verdict where colour cannot.
+/// The mark of a verdict, so that colour is not the only sign.
 fn verdict_mark(verdict: DataStatus) -> &'static str {
     match verdict {
         DataStatus::Pass => "✓",
@@ -201,7 +201,7 @@ fn nav_link(href: &str, text: &str, is_current: bool) -> Markup {
     html! { a href=(href) aria-current=[is_current.then_some("page")] { (text) } }
 }
 
-/// A page that says what was wrong with a request.
+/// An error page.
 pub fn error_page(problem: &ProblemDetails) -> Markup {
     let title = reason_phrase(problem.status);
     html! {
@@ -220,7 +220,7 @@ pub fn error_page(problem: &ProblemDetails) -> Markup {
     }
 }
 
-/// An age in words; the exact local time is in its title.
+/// An age; the exact local time is in its title.
 pub fn time_element(view: &PageContext, wall: Wall, age: Option<std::time::Duration>) -> Markup {
     let words = age.map_or_else(|| "age unknown".to_owned(), format_age);
     html! {
@@ -228,7 +228,7 @@ pub fn time_element(view: &PageContext, wall: Wall, age: Option<std::time::Durat
     }
 }
 
-/// The same for a moment of this node's past.
+/// The same for an earlier moment of this process.
 pub fn past_time(view: &PageContext, past: Moment) -> Markup {
     let wall = crate::monitor::format::corrected_wall(past, view.now);
     time_element(view, wall, Some(view.now.mono.since(past.mono)))

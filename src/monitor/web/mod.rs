@@ -1,4 +1,4 @@
-//! The dashboard: plain HTML for people, rendered on demand by a worker.
+//! Web pages (dashboard): plain HTML, rendered on demand by a worker.
 //!
 //! Pages are functions from a [`View`] to parts; nothing in here keeps state but the
 //! sparklines read last. Everything that came from an API is text (maud escapes it).
@@ -28,7 +28,7 @@ pub const SCRIPT: &str = include_str!("live.js");
 pub static STYLE_GZIPPED: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/style.css.gz"));
 pub static SCRIPT_GZIPPED: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/live.js.gz"));
 
-/// Nothing is fetched from elsewhere, nothing inline runs, nobody frames the pages.
+/// Content Security Policy: nothing from other origins, no inline script, no framing.
 pub const POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; \
     img-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'none'; \
     frame-ancestors 'none'";
@@ -42,7 +42,7 @@ pub struct PageContext<'a> {
     pub channels: &'a [ChannelState],
     pub plan: &'a Plan,
     pub history: &'a ReadHistory,
-    /// What reading history for this page may still cost.
+    /// The work limit that is left for reading history for this page.
     pub budget: &'a Budget,
     pub sparklines: &'a Sparklines,
     pub settings: &'a ViewSettings,

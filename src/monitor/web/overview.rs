@@ -1,4 +1,4 @@
-//! The overview: is all well, what are the values, how are the sources, who is looking.
+//! Overview page: status, values, sources, displays.
 
 use maud::{Markup, html};
 
@@ -52,15 +52,15 @@ fn tile(view: &PageContext, record: &Record) -> Markup {
             @if let Some(trend) = &trend { (trend.line()) } @else { div class="spark" {} }
             p class="age" {
                 (record_age(view, record))
-                // Where a value is heading that is no longer known, nobody can say.
+                // No trend for a value that is no longer current.
                 @if let Some(trend) = trend.as_ref().filter(|_| !record.stale) { (trend.arrow()) }
             }
         }
     }
 }
 
-/// The value as it is taken in at a glance: no more digits behind the point than fit beside
-/// those before it. The title says it in full.
+/// The value for large figures: no more digits after the point than fit beside
+/// those before it. The title has the full value.
 fn tile_value(record: &Record) -> Markup {
     let Some(number) = record.value.number() else {
         return match record.value.text() {
@@ -116,7 +116,7 @@ pub fn record_value(record: &Record) -> Markup {
     }
 }
 
-/// How old the value is, and in words that it is stale.
+/// The age of the value, and a text if it is stale.
 pub fn record_age(view: &PageContext, record: &Record) -> Markup {
     html! {
         @if record.stale { strong class="label" { "stale" } " " }
@@ -166,7 +166,7 @@ fn source_row(view: &PageContext, source: &SourceSnapshot) -> Markup {
     }
 }
 
-/// The state with its cause in words.
+/// The state with its cause.
 pub fn source_state(source: &SourceSnapshot) -> Markup {
     let health = &source.health;
     html! {
@@ -186,7 +186,7 @@ pub fn source_state(source: &SourceSnapshot) -> Markup {
     }
 }
 
-/// When it is asked again.
+/// When it is fetched again.
 pub fn next_fetch(view: &PageContext, source: &SourceSnapshot) -> Markup {
     html! {
         @match source.health.last_attempt {

@@ -1,4 +1,4 @@
-//! A source's page: how its fetches went, what it gives, what was wrong.
+//! Source page: fetches, records, failures.
 
 use maud::{Markup, html};
 
@@ -77,7 +77,7 @@ fn details(view: &PageContext, source: &SourceSnapshot) -> Markup {
     }
 }
 
-/// What the OpenAPI file says about the operation, as text in its paragraphs, and bounded.
+/// The operation's description in the OpenAPI file, as plain paragraphs of bounded length.
 fn description(text: &str) -> Option<Markup> {
     let text = text.trim();
     let all = text.chars().count();
@@ -115,8 +115,8 @@ fn description(text: &str) -> Option<Markup> {
     })
 }
 
-/// A strip of marks, newest on the right, each with its story in the title; and the same as a
-/// table for whoever cannot point at a mark.
+/// A strip of marks, newest on the right, each with its details in the title; and the same as a
+/// table for screen readers.
 fn fetches(view: &PageContext, source: &SourceSnapshot) -> Markup {
     let recent = &source.health.recent;
     html! {

@@ -1,7 +1,7 @@
-//! The last 24 hours of a key as a line of a few pixels, and where it is heading.
+//! Sparkline: the last 24 hours of a key as a line of a few pixels, and its trend.
 //!
-//! Read from history at most every couple of minutes and kept here, in a mutex that is never
-//! held while reading; workers alone come here.
+//! Read from history at most every couple of minutes and cached here, in a mutex that is never
+//! held while reading; called by workers alone.
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -51,7 +51,7 @@ impl Sparklines {
             }
             _ => {}
         }
-        // What is kept is what is shown: keys that went away go with the rest.
+        // The whole cache is cleared, so that removed keys do not stay.
         if lines.len() >= 2 * limits::TILES {
             lines.clear();
         }
@@ -79,7 +79,7 @@ impl Sparkline {
     fn new(buckets: &[Bucket], from: Wall, to: Wall, stale_after: Duration) -> Sparkline {
         let scale = Scale::new(from, to, buckets, 200.0, 36.0);
         let mut path = String::new();
-        // One point is no line yet, and heads nowhere.
+        // One point has neither a line nor a trend.
         let buckets = if buckets.len() < 2 { &[] } else { buckets };
         for run in super::chart::runs(buckets, stale_after) {
             for (at, bucket) in run.iter().enumerate() {
@@ -118,7 +118,7 @@ impl Sparkline {
     }
 }
 
-/// Where the newest eighth stands to the eighth before it, measured by the day's spread.
+/// The trend: the newest eighth compared with the eighth before it, by the day's spread.
 fn trend(buckets: &[Bucket]) -> Trend {
     let part = (buckets.len() / 8).max(1);
     let (Some(newest), Some(before)) = (

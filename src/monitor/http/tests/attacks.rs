@@ -1,4 +1,4 @@
-//! Every attack that ends, blocks or fools a bare tiny_http, and what the caps and deadlines do.
+//! Attacks that stop, block or confuse a bare tiny_http, against limits and timeouts.
 
 use super::*;
 
@@ -7,7 +7,7 @@ fn bad_requests_get_one_response_and_an_orderly_close() {
     let running = start(test_limits());
     let pipelined = String::from_utf8(get("/hot").repeat(3)).expect("ASCII");
     let rows = [
-        // Every row of the table of what fells a bare tiny_http that one request can do.
+        // Single requests that stop a bare tiny_http.
         (405, "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1000000000000\r\n\r\n".to_owned()),
         (413, "GET / HTTP/1.1\r\nHost: a\r\nContent-Length: 1000000000000\r\n\r\n".to_owned()),
         (413, "GET / HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 5\r\n\r\n".to_owned()),
@@ -64,7 +64,7 @@ fn a_response_is_not_lost_while_the_request_body_is_still_being_sent() {
     let mut stream = running.connect();
     let head = b"POST /upload HTTP/1.1\r\nHost: a\r\nContent-Length: 100000\r\n\r\n";
     stream.write_all(head).expect("sent");
-    // All of it goes through: the server reads and drops.
+    // All of it is sent: the server reads and drops it.
     stream.write_all(&[b'x'; 100_000]).expect("taken");
     let response = rest(stream);
     assert!(response.starts_with("HTTP/1.1 405 "), "{response}");
@@ -122,7 +122,7 @@ fn an_incomplete_head_gets_408_at_the_timeout() {
     drop(stream);
     running.until("let go", || running.stats.snapshot().connections == 0);
     dripping.join().expect("ends when the server has closed");
-    // Who says nothing at all is let go in silence.
+    // A client that sends nothing is closed without a response.
     assert_eq!(running.whole(b""), "");
 }
 
@@ -164,7 +164,7 @@ fn clients_that_do_not_read_are_closed_and_delay_no_others() {
         stream.write_all(&get("/big")).expect("sent");
     }
     running.still_serves();
-    // Their answers are large, so they have the time of large answers; a stop cuts them too.
+    // Their responses are large, with a longer timeout; a stop closes them too.
     let served = running.stats.snapshot();
     assert_eq!(
         served.bytes_outstanding,
@@ -236,7 +236,7 @@ fn connections_are_capped_per_address_and_others_are_served() {
     let held: Vec<_> = (0..3).map(|_| running.connect()).collect();
     running.until("let in", || running.stats.snapshot().connections == 3);
     let mut refused = String::new();
-    // Nothing was sent, so nothing resets the answer.
+    // Nothing was sent, so nothing resets the response.
     running
         .connect()
         .read_to_string(&mut refused)
@@ -340,7 +340,7 @@ fn thousands_of_dropped_connections_leave_nothing_behind() {
     running.until("all gone", || running.stats.snapshot().connections == 0);
 }
 
-/// Descriptors are the process's, so this one has a process of its own.
+/// The descriptor limit is per process, so this test has a process of its own.
 #[test]
 fn the_server_still_serves_when_file_descriptors_run_out() {
     let mut child = std::process::Command::new(std::env::current_exe().expect("ourselves"))

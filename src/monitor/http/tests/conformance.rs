@@ -1,4 +1,4 @@
-//! What well-behaved clients rely on.
+//! HTTP conformance: keep-alive, pipelining, HEAD, OPTIONS, HTTP/1.0, heartbeat.
 
 use super::*;
 

@@ -1,8 +1,8 @@
-//! Questions that are asked again, byte for byte.
+//! Connection cache: identical requests, byte for byte.
 
 use super::*;
 
-/// How often a question was judged, and how often it got what stood.
+/// How often a request was dispatched, and how often it was served from the cache.
 fn counts(running: &Running) -> (u64, u64) {
     let handler = &running.handler;
     (
@@ -48,7 +48,7 @@ fn an_identical_request_gets_the_cached_response_until_a_new_generation() {
     assert_eq!(client.get_body(&get("/cacheable")), "generation 1");
     assert_eq!(counts(&running), (2, 3));
 
-    // What else is asked in between does not end it; it is another connection's alone.
+    // Other requests in between do not end it; each connection has its own.
     assert_eq!(client.get_body(&get("/hot")), "hot");
     assert_eq!(client.get_body(&get("/cacheable")), "generation 1");
     assert_eq!(counts(&running), (2, 4));
@@ -58,7 +58,7 @@ fn an_identical_request_gets_the_cached_response_until_a_new_generation() {
     );
     assert_eq!(counts(&running), (3, 4));
 
-    // Counted behind the answer, like any other.
+    // Counted after the response, like any other.
     running.until("all are counted", || {
         let requests = running.stats.snapshot().requests;
         requests.iter().map(|(_, count)| count).sum::<u64>() == 8
@@ -80,7 +80,7 @@ fn only_an_identical_head_is_served_from_the_cache() {
         client.get_body(other.as_bytes());
         assert_eq!(counts(&running), (judged + 1, again), "{other:?}");
     }
-    // One that begins like it and is no request at all.
+    // A head that begins the same and is invalid.
     client.get_body(&get("/cacheable"));
     client.send(b"GET /cacheable HTTP/1.1\r\nHost: a\r\nbroken\r\n\r\n");
     assert_eq!(read_response(&mut client.0, false).0, 400);

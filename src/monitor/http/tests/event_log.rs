@@ -104,7 +104,7 @@ fn new_times_alone_are_sent_once_a_minute_and_new_values_at_once() {
     assert!(sent(1).is_empty());
     publish("W/\"1\"", "one, last", minute - 1);
     assert!(sent(minute - 1).is_empty());
-    // Whoever comes in between has the newest.
+    // A stream that opens in between gets the newest.
     let (initial, _) = log.initial_event(None);
     let initial = initial.expect("a snapshot");
     assert_eq!(texts(&[initial]), [frame("W/\"1\"", "one, last")]);

@@ -1,4 +1,4 @@
-//! Event streams on the wire.
+//! Event streams over a socket.
 
 use super::*;
 

@@ -1,4 +1,4 @@
-//! What a connection costs.
+//! Memory and wake-ups of an idle connection.
 
 use super::*;
 

@@ -48,7 +48,7 @@ fn wrong_passwords_count_per_address_and_per_ipv6_network() {
     }
     assert!(guesses.is_locked_out(ip("2001:db8:1:2:ffff::1"), now));
     assert!(!guesses.is_locked_out(ip("2001:db8:1:3::1"), now));
-    // The right password does not wash the wrong ones away.
+    // The right password does not reset the count of wrong ones.
     let nat = ip("203.0.113.5");
     for _ in 0..MOST - 1 {
         assert!(guess(&mut guesses, nat, now));
@@ -78,7 +78,7 @@ fn a_full_table_neither_locks_all_clients_out_nor_lets_a_guesser_in() {
     assert!(!guesses.is_locked_out(display, now));
     let is_open = |network: u8| !guesses.is_locked_out(ip(&format!("{network}.1.2.3")), now);
     assert!((100..200).filter(|it| is_open(*it)).count() > 90);
-    // And it all passes.
+    // All of it expires.
     let later = now.after(limits::WRONG_PASSWORD_WINDOW);
     assert!(!guesses.is_locked_out(of_network(5_000), later));
     assert!(guess(&mut guesses, of_network(5_000), later));

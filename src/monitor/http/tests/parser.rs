@@ -1,5 +1,5 @@
-//! Framing, as tables: what is a request, what is refused with which status, and that no
-//! bytes whatever make the parser panic or answer one bad request twice.
+//! HTTP parser tests, as tables: valid heads, invalid heads with their status, and random
+//! bytes, which must not panic or give two errors for one bad request.
 
 use super::*;
 use std::net::Ipv4Addr;
@@ -63,7 +63,7 @@ fn valid_heads_become_requests() {
         ("GET / HTTP/1.1\nHost: a\n\n", "/", Some("a"), true),
         ("GET / HTTP/1.1\nHost: a\n\r\n", "/", Some("a"), true),
         ("GET / HTTP/1.0\n\n", "/", None, false),
-        // An empty line before a request is forgiven.
+        // An empty line before a request is skipped.
         (
             "\r\nGET / HTTP/1.1\r\nHost: a\r\n\r\n",
             "/",
@@ -89,7 +89,7 @@ fn valid_heads_become_requests() {
             Some("b"),
             true,
         ),
-        // No body, said or not.
+        // No body, with and without `Content-Length`.
         (
             "GET / HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n",
             "/",
@@ -102,7 +102,7 @@ fn valid_heads_become_requests() {
             Some("a"),
             true,
         ),
-        // Offers of other protocols are not taken up.
+        // `Upgrade` is ignored.
         (
             "GET / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABkAAQAAP__\r\n\r\n",
             "/",
@@ -171,7 +171,7 @@ fn invalid_heads_are_rejected_with_the_right_status() {
         (400, head("X: a\0b\r\n")),
         (400, head("X: a\rb\r\n")),
         (400, head("X\u{e4}: y\r\n")),
-        // Bodies, and what two readers could read differently.
+        // Bodies, and framing that two parsers could read differently.
         (413, head("Content-Length: 1\r\n")),
         (413, head("Content-Length: 1000000000000\r\n")),
         (413, head("Expect: 100-continue\r\nContent-Length: 5\r\n")),
@@ -303,7 +303,7 @@ fn the_buffer_never_holds_more_than_one_head() {
     assert!(buffer.bytes.capacity() <= 2 * limits::REQUEST_HEAD_BYTES);
 }
 
-/// A small generator of its own, so that a failure can be repeated from its seed.
+/// A small random number generator, so that a failure can be repeated from its seed.
 struct Dice(u64);
 
 impl Dice {
@@ -381,7 +381,7 @@ fn mutated(dice: &mut Dice) -> Vec<u8> {
     bytes
 }
 
-/// For as long as `FUZZ_SECONDS` says, else a second.
+/// Runs for `FUZZ_SECONDS`, else a second.
 fn fuzz_time() -> Duration {
     let seconds = std::env::var("FUZZ_SECONDS")
         .ok()
@@ -405,8 +405,8 @@ fn no_bytes_make_the_parser_panic_or_continue_after_an_error() {
 }
 
 fn check_any(seed: u64, bytes: &[u8], dice: &mut Dice) {
-    // In one piece, and in random pieces, the same comes out: what is served and what is
-    // refused cannot depend on how a network cuts.
+    // The result is the same in one piece and in random pieces: what is served and
+    // rejected cannot depend on the segments of a network.
     let whole = outcome(bytes.chunks(limits::REQUEST_HEAD_BYTES), seed);
     let mut rest = bytes;
     let mut pieces = Vec::new();
@@ -418,7 +418,7 @@ fn check_any(seed: u64, bytes: &[u8], dice: &mut Dice) {
     assert_eq!(outcome(pieces.into_iter(), seed), whole, "seed {seed}");
 }
 
-/// The targets served, and the status of the refusal that ended it.
+/// The targets served, and the status of the error that ended it.
 fn outcome<'a>(pieces: impl Iterator<Item = &'a [u8]>, seed: u64) -> (Vec<String>, Option<u16>) {
     let mut buffer = RequestBuffer::default();
     let mut targets = Vec::new();
@@ -442,7 +442,7 @@ fn outcome<'a>(pieces: impl Iterator<Item = &'a [u8]>, seed: u64) -> (Vec<String
     (targets, None)
 }
 
-/// What tiny_http and the views may rely on.
+/// What tiny_http and the routes may rely on.
 fn check_clean(head: &RequestHead, seed: u64) {
     let visible = |byte: u8| (0x21..=0x7e).contains(&byte);
     let request = &head.request;

@@ -1,8 +1,8 @@
-//! The end: in order, in time, leaving nothing behind.
+//! Shutdown: responses finish, within the timeout, and nothing is left behind.
 
 use super::*;
 
-/// A connection that has had its answer and is kept.
+/// A keep-alive connection after its first response.
 fn idle_connection(running: &Running) -> TcpStream {
     let mut idle = BufReader::new(running.connect());
     idle.get_mut().write_all(&get("/hot")).expect("sent");

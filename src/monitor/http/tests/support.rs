@@ -1,5 +1,5 @@
-//! the server on raw sockets: every attack that ends, blocks or fools a bare tiny_http, and the
-//! manners that well-behaved clients rely on.
+//! Support of the HTTP server's tests over raw sockets: a handler, a running server, and
+//! functions that send requests and read responses.
 
 mod attacks;
 mod conformance;
@@ -34,15 +34,15 @@ use crate::limits;
 
 const TIMEOUT: Duration = Duration::from_secs(20);
 
-/// Says what the path says.
+/// A handler whose behaviour depends on the path.
 struct TestHandler {
     big: Arc<[u8]>,
-    /// Lets `/stuck` go on.
+    /// Whether `/stuck` may respond.
     open: Mutex<bool>,
     opened: Condvar,
     stuck: AtomicU64,
     rendered: AtomicU64,
-    /// Of `/cacheable`: how often it was judged, and how often it was asked again.
+    /// Of `/cacheable`: how often it was dispatched, and how often it was a cache hit.
     judged: AtomicU64,
     again: AtomicU64,
     generation: AtomicU64,
@@ -185,7 +185,7 @@ impl Drop for Running {
     }
 }
 
-/// Quick to look at deadlines; what a test does not shorten is long enough never to matter.
+/// Short ticks; timeouts that a test does not shorten are long enough never to matter.
 fn test_limits() -> HttpLimits {
     HttpLimits {
         tick: Duration::from_millis(5),
@@ -195,7 +195,7 @@ fn test_limits() -> HttpLimits {
         idle_timeout: TIMEOUT,
         write_timeout: TIMEOUT,
         worker_timeout: TIMEOUT,
-        // Tests count what the pool was asked.
+        // Tests count the requests of the pool.
         page_cache_ttl: Duration::ZERO,
         linger_timeout: Duration::from_millis(500),
         ..HttpLimits::default()
@@ -266,7 +266,7 @@ impl Running {
     /// Sends, and reads everything until the server closes.
     fn whole(&self, sent: &[u8]) -> String {
         let mut stream = self.connect();
-        // the server may refuse before it has everything.
+        // The server may reject the request before it has read all of it.
         let _ = stream.write_all(sent);
         rest(stream)
     }
@@ -275,7 +275,7 @@ impl Running {
         self.stats.rejections(rejection)
     }
 
-    /// Until the server has looked at everything that was so before.
+    /// Waits for two heartbeats: the server has then seen everything that was sent before.
     fn ticks(&self) {
         let seen = self.heartbeats.load(Ordering::SeqCst);
         self.until("two ticks", || {
@@ -283,7 +283,7 @@ impl Running {
         });
     }
 
-    /// Waits for what another thread is about to do.
+    /// Waits until a condition that another thread fulfils holds.
     fn until(&self, what: &str, mut holds: impl FnMut() -> bool) {
         let begun = Instant::now();
         while !holds() {
@@ -302,7 +302,7 @@ impl Running {
 
 fn rest(mut stream: TcpStream) -> String {
     let mut bytes = Vec::new();
-    // A reset after the answer would be an error here: the answer must not be lost to one.
+    // A reset after the response would be an error here: it must not lose the response.
     stream.read_to_end(&mut bytes).expect("an orderly end");
     String::from_utf8_lossy(&bytes).into_owned()
 }
@@ -311,7 +311,7 @@ fn get(path: &str) -> Vec<u8> {
     format!("GET {path} HTTP/1.1\r\nHost: a\r\n\r\n").into_bytes()
 }
 
-/// Reads one answer with a `Content-Length`.
+/// Reads one response with a `Content-Length`.
 fn read_response(reader: &mut BufReader<TcpStream>, is_head: bool) -> (u16, String, Vec<u8>) {
     let mut head = String::new();
     while !head.ends_with("\r\n\r\n") {

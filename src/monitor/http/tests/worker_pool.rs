@@ -1,4 +1,4 @@
-//! tiny_http behind the server: sharing it, its silence, its replacement.
+//! Worker pool: fair queue, stuck workers, micro cache, replacement of tiny_http.
 
 use super::*;
 
@@ -48,7 +48,7 @@ fn a_request_that_is_reset_in_the_queue_never_reaches_a_worker() {
         rustix::net::sockopt::set_socket_linger(&stream, at_once).expect("a socket");
     }
     running.until("forgotten", || running.stats.snapshot().connections == 0);
-    // The one that no worker had begun never reaches one.
+    // The request that was still queued never reaches a worker.
     running.handler.release();
     running.still_serves();
     assert_eq!(running.handler.stuck.load(Ordering::SeqCst), most);
@@ -77,7 +77,7 @@ fn a_stuck_worker_pool_gives_503_and_serves_again_when_it_is_free() {
     running.until("every worker is stuck", || {
         running.handler.stuck.load(Ordering::SeqCst) == stuck
     });
-    // Nothing more is piled on the stuck workers, and memory is still served.
+    // Nothing more is queued for the stuck workers, and memory is still served.
     for _ in 0..20 {
         let response = running.whole(b"GET /echo HTTP/1.0\r\n\r\n");
         assert!(response.starts_with("HTTP/1.1 503 "), "{response}");
@@ -108,7 +108,7 @@ fn workers_are_not_alive_when_requests_wait_and_none_is_finished_for_a_minute() 
     let running = start_with(limits, move || heartbeats.beat(beat_clock.now().mono));
     let not_alive = || {
         let now = clock.now().mono;
-        // These two turn, in a node.
+        // In a node these loops are running.
         loops.ingest.beat(now);
         loops.http.beat(now);
         loops.not_alive(now)
@@ -181,19 +181,19 @@ fn a_tiny_http_server_that_no_longer_accepts_is_replaced() {
     };
     let running = start(limits);
     running.still_serves();
-    // As after running out of descriptors: nobody accepts at the path any more.
+    // As after running out of descriptors: tiny_http no longer accepts at the path.
     let pool = running.server.as_ref().expect("running").pool.state();
     let number = pool.server_number();
     pool.replace(number).expect("a second server");
     running.still_serves();
     std::fs::remove_file(pool.socket_path()).expect("its socket");
     let deaf = std::os::unix::net::UnixListener::bind(pool.socket_path()).expect("a deaf one");
-    // Break the connections that are open: a replaced server's are not used again.
+    // Break the open connections: those of a replaced server are not used again.
     pool.replace(number)
         .expect("of another number, so nothing happens");
     assert_eq!(pool.server_number(), number + 1);
     let replaced = || pool.server_number() > number + 1;
-    // The one proved connection still serves; ask for more at once until another is opened.
+    // The one connection that was pinged still serves; send more at once until another is opened.
     let mut held: Vec<_> = (0..2).map(|_| running.connect_from(6)).collect();
     for stream in &mut held {
         stream.write_all(&get("/stuck")).expect("sent");

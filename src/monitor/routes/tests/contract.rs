@@ -1,4 +1,4 @@
-//! Holds `openapi.json`, the routes and what is really served to one another.
+//! Contract tests: `openapi.json`, the route table and actual responses match.
 
 use serde_json::Value as Json;
 
@@ -24,7 +24,7 @@ fn resolved<'a>(contract: &'a Json, node: &'a Json) -> &'a Json {
 }
 
 /// The part of JSON Schema that the contract uses. Stricter in one point: what is not in
-/// `properties` must not be served, so that the contract tells all. Problems alone may carry
+/// `properties` must not be served, so that the contract is complete. Problems alone may have
 /// more.
 fn violation(contract: &Json, schema: &Json, json: &Json, at: &str) -> Option<String> {
     let schema = resolved(contract, schema);

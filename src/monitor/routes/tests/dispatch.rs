@@ -1,4 +1,4 @@
-//! The HTTP contract, request by request.
+//! Dispatch tests: the HTTP contract, request by request.
 
 use super::*;
 use crate::domain::plan::Selection;
@@ -334,7 +334,7 @@ fn a_fetch_that_brings_equal_values_is_a_304_and_any_other_change_is_none() {
             assert_eq!(respond(), expected, "{target}: {what}");
         }
     }
-    // What another node follows tells times.
+    // `?full=1`, which other nodes follow, contains times.
     for target in [
         "/snapshot?full=1",
         "/snapshot/sky?full=1",
@@ -716,7 +716,7 @@ fn with_cors_a_page_of_another_origin_may_read_any_response() {
     ];
     let tag = respond("/snapshot", &[known]).etag().to_owned();
     for row in &table::TABLE {
-        // A preflight is asked without the password, and after wrong ones too.
+        // A preflight needs no password, also after wrong ones.
         let target = row.template.replace(['{', '}'], "");
         let response = monitor.options(&request(&target, &preflight));
         assert_eq!(response.status, 204, "{target}");
@@ -835,7 +835,7 @@ fn snapshot_responses_are_cacheable_until_the_next_publication() {
         assert!(cacheable(&monitor, target, &[]).is_none(), "{target}");
     }
 
-    // A poll that is answered so is a poll.
+    // A poll with a cached response counts as a poll.
     let polls = || monitor.displays.list()[0].polls;
     let before = polls();
     monitor.on_cache_hit(&request("/snapshot", &[]), response.etag());

@@ -1,8 +1,8 @@
-//! Random requests as the gate may pass them on: whatever a client asks, the router and the
-//! views behind it give one answer, and none panics. Test-only, on stable Rust, seeded.
+//! Fuzz test of the routes: for any request that the HTTP parser accepts, the router and the
+//! handlers give one response, and none panics. On stable Rust, seeded.
 //!
-//! `cargo test fuzz` plays some; `FUZZ_SECONDS=60 FUZZ_SEED=7 cargo test fuzz` plays for as
-//! long as it says and names the seed of what it finds.
+//! `cargo test fuzz` runs briefly; `FUZZ_SECONDS=60 FUZZ_SEED=7 cargo test fuzz` runs for as
+//! long as given and prints the seed of a failure.
 
 use std::collections::BTreeSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -59,7 +59,7 @@ const PIECES: [&str; 40] = [
     "{key}",
 ];
 
-/// Pieces of header values; visible ASCII, blanks and Latin letters are what a gate lets by.
+/// Pieces of header values; visible ASCII, blanks and Latin-1 letters are what the parser accepts.
 const VALUES: [&str; 30] = [
     "*",
     ",",
@@ -120,7 +120,7 @@ fn target(random: &mut fastrand::Rng) -> String {
         }
     }
     for _ in 0..random.usize(..6) {
-        // All that a gate passes on is visible ASCII, so that any place is between letters.
+        // The parser accepts only visible ASCII, so that any index is a character boundary.
         let at = random.usize(1..=target.len());
         match random.u8(..5) {
             0 => target.truncate(at),
@@ -161,7 +161,7 @@ fn any_request(random: &mut fastrand::Rng, etag: &str) -> Request {
     request
 }
 
-/// What holds of the answer to any request.
+/// Invariants of the response to any request.
 fn check(monitor: &App, request: &Request) -> u16 {
     let response = respond(monitor, request);
     check_clean(&response);
@@ -172,13 +172,13 @@ fn check(monitor: &App, request: &Request) -> u16 {
         _ if !is_ours => &[421],
         Err(TargetError::NotFound) => &[404],
         Err(_) => &[400],
-        // A route may know no such key, or not understand a value; it never gives up.
+        // A route may reject a key or a value; it never fails with 500.
         Ok(_) => &[200, 302, 303, 304, 307, 308, 400, 404, 406],
     };
     let status = response.status;
     assert!(expected.contains(&status), "{status} for {expected:?}");
     assert!(status != 304 || request.header("if-none-match").is_some());
-    // Metrics have a word for it, from a table: what is asked cannot make new ones.
+    // The route label of metrics is from a table: a request cannot make new ones.
     let name = monitor.route_name(request);
     assert!(name == super::table::UNKNOWN || TABLE.iter().any(|row| row.name == name));
     status
@@ -209,7 +209,7 @@ fn fuzz_the_router() {
         assert!(turn.is_ok(), "FUZZ_SEED={seed}: {request:?}");
         met.extend(turn);
     }
-    // Requests that are all refused at the door would show nothing of what lies behind it.
+    // If all requests were rejected by the access rules, the handlers would not be tested.
     let all = [200, 304, 400, 404, 421];
     assert!(all.iter().all(|it| met.contains(it)), "only met {met:?}");
 }

@@ -186,7 +186,7 @@ fn unreadable_history_is_503_without_details() {
     assert_eq!(response.status, 503);
     assert!(header(&response, "Retry-After").is_some());
     assert!(!body(&response).contains("/var/lib"));
-    // Nobody can tell now whether a page has anything to show of a key that it does not know.
+    // Without the database it is unknown whether there is history of an unknown key.
     let mut scene = testing::healthy();
     scene.history = Err("locked".to_owned());
     let monitor = scene.app();
