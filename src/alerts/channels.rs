@@ -32,7 +32,7 @@ pub fn configured(settings: &Notifications, sender: &SenderInfo) -> Vec<Box<dyn 
 /// Called after each step of a delivery: its name, how long it took, and its result.
 type StepReporter<'a> = dyn FnMut(&str, Duration, &Result<String, String>) + 'a;
 
-/// What a delivery calls on its way.
+/// Callbacks of one delivery.
 pub struct DeliveryHooks<'a> {
     /// Called once, before the first byte that could deliver; an error ends the attempt.
     pub before_data: &'a mut dyn FnMut() -> Result<(), String>,
@@ -46,10 +46,10 @@ pub trait Channel: Send {
     /// Unique among the channels that are configured; the outbox stores it.
     fn name(&self) -> &str;
 
-    /// Where it delivers, in a few words without secrets.
+    /// Where it delivers, short and without secrets.
     fn destination(&self) -> String;
 
-    /// Tries once.
+    /// Makes one delivery attempt.
     fn deliver(&self, batch: &DeliveryBatch<'_>, hooks: DeliveryHooks<'_>) -> Attempt;
 
     /// Connects and logs in without delivering anything; `None` if the channel cannot.

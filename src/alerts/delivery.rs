@@ -1,11 +1,11 @@
 //! Delivery worker: delivers one channel's outbox, with batching, back-off and retries.
 //!
 //! A thread per channel (`mail`, `webhook`) runs [`DeliveryWorker::run`]. It sleeps until its wake
-//! signal or the end of a pause, and ends within two seconds of the stop. The order is strict: what
-//! may already have reached somebody goes first, under its own Message-ID; after it, everything
-//! never tried goes together, in one message. A message that is refused for its content is tried
-//! again event by event, so that one event holds up no others. Refused events have a queue of
-//! their own: they go when nothing new is due.
+//! signal or the end of a wait, and ends within two seconds of the stop. The order is strict: a
+//! message that may already have been delivered is resent first, under its own Message-ID; then all
+//! events that were never tried are sent in one message. A message that is refused for its content
+//! is retried event by event, so that one event does not block the others. Refused events have a
+//! queue of their own: they are sent when nothing new is due.
 
 use std::collections::BTreeSet;
 use std::hash::{BuildHasher, Hasher, RandomState};
@@ -45,7 +45,7 @@ pub struct DeliveryWorker {
     refused_queue: RefusedQueue,
 }
 
-/// With nothing to do; bounded, in case a wake-up is lost.
+/// The wait with an empty outbox; bounded, in case a wake-up is lost.
 const IDLE_WAIT: Duration = Duration::from_secs(600);
 
 impl DeliveryWorker {
@@ -105,7 +105,7 @@ impl DeliveryWorker {
         self.retry_at = self.retry_at.map(|at| at.min(soon));
     }
 
-    /// Tries what is due; returns how long nothing is.
+    /// Delivers one message that is due; returns how long to wait before the next.
     pub fn deliver_due(&mut self, now: Moment) -> Duration {
         let pending = self.load_pending(now);
         let (refused, fresh): (Vec<OutboxItem>, Vec<OutboxItem>) = pending
@@ -116,7 +116,7 @@ impl DeliveryWorker {
         if let Some(batch) = batch {
             return self.try_batch(&batch, pending.dropped, now);
         }
-        // What is new comes first, and soon.
+        // New events go before refused ones.
         if self.batching_since.is_some() {
             return pause;
         }
@@ -126,7 +126,7 @@ impl DeliveryWorker {
         if may_try && let Some(batch) = next_batch(&due, &self.refused_queue.alone) {
             return self.try_batch(&batch, pending.dropped, now);
         }
-        // A request to try them again is noticed soon.
+        // Polls for a request to retry them.
         let pause = if refused.is_empty() {
             pause
         } else {
@@ -137,7 +137,7 @@ impl DeliveryWorker {
             .map_or(pause, |due_in| pause.min(due_in))
     }
 
-    /// Reads what waits, plans what is refused, and shows both.
+    /// Reads the outbox, schedules the retries of refused events and updates the status.
     fn load_pending(&mut self, now: Moment) -> PendingItems {
         let name = self.name.clone();
         let is_asked = self.outbox.is_retry_asked(&name);
@@ -166,7 +166,7 @@ impl DeliveryWorker {
         status.failure = self.failure.clone().or(of_refusal);
     }
 
-    /// What was never refused and is due, else how long nothing is.
+    /// The next batch of events that were never refused, or how long to wait for one.
     fn next_new_batch(
         &mut self,
         fresh: &[OutboxItem],
@@ -193,7 +193,7 @@ impl DeliveryWorker {
         (Some(batch), Duration::ZERO)
     }
 
-    /// Delivers one message; returns the pause before the next.
+    /// Delivers one message; returns how long to wait before the next.
     fn try_batch(&mut self, items: &[OutboxItem], dropped: u64, now: Moment) -> Duration {
         let Some(first) = items.first() else {
             return IDLE_WAIT;
@@ -249,7 +249,7 @@ impl DeliveryWorker {
         }
     }
 
-    /// Records in the outbox what became of a batch; returns the pause before the next.
+    /// Records the outcome of a batch in the outbox; returns how long to wait before the next.
     fn record_attempt(
         &mut self,
         attempt: Attempt,
@@ -300,7 +300,7 @@ impl DeliveryWorker {
         }
     }
 
-    /// The server responded, whatever it said.
+    /// Ends the back-off: the server has responded, if only with a refusal.
     fn reset_failures(&mut self) {
         self.failures_in_a_row = 0;
         self.failing_since = None;
@@ -311,7 +311,7 @@ impl DeliveryWorker {
         self.refused_queue.retry_at = None;
     }
 
-    /// Keeps what is refused, unless it was for too many days.
+    /// Records a refusal: the events are retried daily, and given up after too many days.
     fn record_refusal(&mut self, items: &[OutboxItem], why: String, now: Moment) {
         let name = self.name.clone();
         self.reset_failures();
@@ -351,17 +351,17 @@ impl DeliveryWorker {
             self.refused_queue.due.insert(item.id, (again, true));
             self.outbox.record(&name, outcome);
         }
-        // Once in the log, until another is the reason.
+        // The same reason is logged once.
         if self.refused_queue.last_logged.as_ref() != Some(&why) {
             log::error!("{name}: alert refused, kept for later: {why}");
             self.refused_queue.last_logged = Some(why);
         }
     }
 
-    /// The attempt failed: retry with back-off. What had been refused holds up nothing else.
+    /// The attempt failed: retry with back-off. Refused events have a back-off of their own.
     fn record_failure(&mut self, now: Mono, why: String, was_refused: bool) -> Duration {
         let name = self.name.clone();
-        // Once in the log, until it is another problem.
+        // The same error is logged once.
         let is_known = if was_refused {
             self.refused_queue.failures > 0
         } else {
@@ -389,33 +389,32 @@ impl DeliveryWorker {
     }
 }
 
-/// The pause after so many failures in a row.
+/// The wait after so many failures in a row.
 fn back_off(failures: u32) -> Duration {
     let (shortest, longest) = limits::DELIVERY_BACK_OFF;
     BackOff { shortest, longest }.pause(failures.into())
 }
 
-/// What goes next: the items of the oldest message that was tried, else all that were not,
-/// as far as the same people have them already; those that go alone one by one.
+/// The next batch: the items of the oldest message that was tried, else all untried items with the
+/// same recipients left. Items in `alone` are sent one by one.
 fn next_batch(items: &[OutboxItem], alone: &BTreeSet<i64>) -> Option<Vec<OutboxItem>> {
     let tried = items.iter().find(|item| item.message_id.is_some());
     let first = tried.or(items.first())?;
     if tried.is_none() && alone.contains(&first.id) {
         return Some(vec![first.clone()]);
     }
-    let goes_along = |item: &&OutboxItem| {
+    let is_same_batch = |item: &&OutboxItem| {
         item.message_id == first.message_id
             && item.done_recipients == first.done_recipients
             && (tried.is_some() || !alone.contains(&item.id))
     };
-    let batch = items.iter().filter(goes_along);
+    let batch = items.iter().filter(is_same_batch);
     Some(batch.take(limits::EVENTS_PER_MESSAGE).cloned().collect())
 }
 
-/// A Message-ID that nobody else has, without brackets.
+/// A globally unique Message-ID, without brackets.
 fn new_message_id(domain: &str) -> String {
-    // The standard library's keys are the system's randomness; nobody needs to be kept from
-    // guessing it.
+    // The standard library's hash keys are random. The ID need not be unpredictable.
     let random = || RandomState::new().build_hasher().finish();
     format!("main-node.{:016x}{:016x}@{domain}", random(), random())
 }

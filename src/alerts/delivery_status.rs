@@ -6,7 +6,7 @@ use crate::domain::alert::DeliveryFailure;
 use crate::domain::time::{Moment, Wall};
 use crate::sys::sync::Mutex;
 
-/// How delivery over one channel goes.
+/// Delivery status of one channel.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct DeliveryStatus {
     pub failure: Option<DeliveryFailure>,
@@ -24,7 +24,7 @@ pub struct DeliveryStatus {
     pub last_delivered: Option<Wall>,
 }
 
-/// A status that others can read at any time.
+/// A shared status: written by its worker, read by any thread.
 #[derive(Clone, Default)]
 pub struct SharedDeliveryStatus(Arc<Mutex<DeliveryStatus>>);
 

@@ -21,14 +21,14 @@ pub fn send(request: Request<String>, stop: &StopToken) -> Result<(u16, String),
     let (caller, caller_results) = (agent.clone(), results.clone());
     let spawned = thread::spawn("call", move || {
         let result = catch_panic("webhook", || send_request(&caller, request));
-        // Nobody receives any more once the node stops.
+        // The receiver is gone once the node stops.
         let _ = caller_results
             .send(result.unwrap_or_else(|| Err("internal error; see the log".to_owned())));
     });
     spawned.map_err(|error| format!("cannot start a thread: {}", reason(&error)))?;
     let _cut_short = stop.on_stop(move || {
         agent.shutdown();
-        // The request has ended already where nobody receives this.
+        // The receiver is gone once the request has ended.
         let _ = results.send(Err("main-node is stopping".to_owned()));
     });
     let received = result.recv_timeout(limits::WEBHOOK_TIMEOUT * 2);
@@ -73,7 +73,7 @@ fn no_response() -> String {
     format!("no response within {} s", limits::WEBHOOK_TIMEOUT.as_secs())
 }
 
-/// In our own words: the library's may show the URL.
+/// Own error texts: the library's may contain the URL.
 fn describe_error(error: &ureq::Error) -> String {
     match error {
         ureq::Error::Timeout(_) => no_response(),

@@ -424,7 +424,7 @@ fn lasted(event: &AlertEvent) -> String {
     human_duration(Duration::from_millis(event.lasted_ms))
 }
 
-/// A subject is one line, whatever a source calls itself.
+/// Removes line breaks, which a source name may contain, from a subject.
 pub fn one_line(text: &str) -> String {
     text.chars()
         .map(|c| if c.is_control() { ' ' } else { c })

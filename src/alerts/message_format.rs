@@ -41,7 +41,7 @@ pub fn render_text(blocks: &[Block]) -> String {
     parts.join("\n\n") + "\n"
 }
 
-/// Breaks a paragraph at 72 columns, as mail programs and terminals like it.
+/// Wraps a paragraph at 72 columns, for mail programs and terminals.
 fn wrap(text: &str) -> String {
     let mut lines = String::new();
     let mut column = 0;

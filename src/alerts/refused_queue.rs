@@ -9,21 +9,21 @@ use crate::domain::outbox::OutboxItem;
 use crate::domain::time::{Moment, Mono};
 use crate::limits;
 
-/// When refused events are tried again.
+/// Retry schedule of the refused events of one channel.
 pub struct RefusedQueue {
     pub started: Mono,
-    /// The configuration that this run has.
+    /// Fingerprint of the current configuration.
     pub config_fingerprint: u16,
-    /// When each is due, and whether because a day is over.
+    /// When each event is due, and whether that is its daily retry.
     pub due: BTreeMap<i64, (Mono, bool)>,
     /// Events whose message was refused as a whole: each is tried alone.
     pub alone: BTreeSet<i64>,
-    /// Failures in a row to learn whether they are still refused.
+    /// Retries in a row that got no response.
     pub failures: u32,
     pub retry_at: Option<Mono>,
-    /// Since when something refused waits, as this run knows.
+    /// When this run first had a refused event, while there is one.
     pub since: Option<Mono>,
-    /// What was last said in the log.
+    /// The reason logged last.
     pub last_logged: Option<String>,
 }
 
@@ -41,7 +41,7 @@ impl RefusedQueue {
         }
     }
 
-    /// Plans when each of the refused events is tried again.
+    /// Schedules the retry of each refused event.
     pub fn plan(&mut self, items: &[OutboxItem], is_asked: bool, now: Moment) {
         let waits = |id: &i64| items.iter().any(|item| item.id == *id);
         self.due.retain(|id, _| waits(id));
@@ -57,8 +57,8 @@ impl RefusedQueue {
                 self.due.insert(id, (now.mono, false));
                 self.retry_at = None;
             } else if !self.due.contains_key(&id) {
-                // The wall clock counts once in a run and for a day at most, so that one that
-                // jumps costs one of the daily retries and holds nothing up.
+                // The wall clock is used once per run and delays a retry by a day at most, so
+                // that a clock jump costs one daily retry.
                 let past = now.wall.second().saturating_sub(refusal.last);
                 let day = limits::REFUSED_RETRY_INTERVAL;
                 let left = match u64::try_from(past) {
@@ -83,7 +83,7 @@ impl RefusedQueue {
         self.due.get(&id).is_some_and(|(at, _)| *at <= now)
     }
 
-    /// How long nothing is due; `None` if nothing waits.
+    /// Time until the next retry; `None` if none is scheduled.
     pub fn pause(&self, now: Mono) -> Option<Duration> {
         let next = self.due.values().map(|(at, _)| *at).min();
         let next = next.max(self.retry_at.filter(|_| next.is_some()));

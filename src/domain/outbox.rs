@@ -1,16 +1,16 @@
 //! Alert outbox: the events that wait for delivery, and the outcomes of delivery.
 //!
-//! An item is delivered at least once. From the moment at which the first byte could reach
-//! somebody it belongs to one Message-ID, until it is delivered or the other side says that it
-//! did not take it; only items without one may be batched. What is refused stays, is
-//! tried again from time to time, and is given up only after many days.
+//! An item is delivered at least once. Before the first byte that could deliver it is sent, it is
+//! assigned a Message-ID, which it has until it is delivered or the server replies that it did not
+//! accept it; only items without one may be batched. Refused items stay, are retried daily, and are
+//! given up only after many days.
 
 use serde::{Deserialize, Serialize};
 
 use super::alert_event::AlertEvent;
 use super::time::Wall;
 
-/// One event on its way over one channel.
+/// One event that is pending on one channel.
 #[derive(Debug, Clone, PartialEq)]
 pub struct OutboxItem {
     pub id: i64,
@@ -19,13 +19,13 @@ pub struct OutboxItem {
     pub message_id: Option<String>,
     /// Recipients that have it.
     pub done_recipients: Vec<String>,
-    /// Why the others have refused it, if they have.
+    /// The refusal of the other recipients, if they refused it.
     pub refusal: Option<DeliveryRefusal>,
     /// Message-ID of the message that opened its incident, if there was one: for mail threads.
     pub thread_root: Option<String>,
 }
 
-/// The server has looked at a message and refused it.
+/// Refusal of a message by the server.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DeliveryRefusal {
     /// When it was first refused, seconds since 1970.
@@ -41,7 +41,7 @@ pub struct DeliveryRefusal {
     pub config_fingerprint: u16,
 }
 
-/// What waits on one channel, oldest first.
+/// Pending items of one channel, oldest first.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct PendingItems {
     pub items: Vec<OutboxItem>,
@@ -51,8 +51,8 @@ pub struct PendingItems {
     pub undelivered: u64,
 }
 
-/// What became of items. Each is on the disk when [`Outbox::record`] returns, or replaces
-/// what is there when the disk works again.
+/// Outcome of a delivery. It is on disk when [`Outbox::record`] returns, or written when the disk
+/// works again.
 #[derive(Debug, Clone, PartialEq)]
 pub enum DeliveryOutcome {
     /// The next byte may deliver them under this Message-ID.
@@ -62,7 +62,7 @@ pub enum DeliveryOutcome {
         ids: Vec<i64>,
         recipients: Vec<String>,
     },
-    /// Everybody has them. The message mentioned so many that were dropped.
+    /// All recipients have them. The message mentioned `dropped` items.
     Delivered {
         ids: Vec<i64>,
         dropped: u64,
@@ -70,7 +70,7 @@ pub enum DeliveryOutcome {
     },
     /// The message was refused as a whole; each of them is tried alone now.
     Split { ids: Vec<i64> },
-    /// Refused, and kept for a later try.
+    /// Refused; retried later.
     Refused {
         ids: Vec<i64>,
         refusal: DeliveryRefusal,
@@ -110,7 +110,7 @@ pub struct DeliveryEnd {
     pub second: i64,
     /// Attempts of this run of the node.
     pub attempts: u32,
-    /// Who never gets it, and why, in one sentence.
+    /// The recipients that never get it, and why, in one sentence.
     pub refused: Option<String>,
     /// Whether it was given up, not delivered. Where `refused` is set and this is not, an
     /// earlier version wrote it, and others may have it.
@@ -141,11 +141,11 @@ pub struct DeliveryRecord {
     pub ended: DeliveryEnd,
 }
 
-/// The store's side, for the delivery worker.
+/// Storage of the outbox, for the delivery worker.
 pub trait Outbox: Send {
     fn pending(&self, channel: &str) -> PendingItems;
     fn record(&self, channel: &str, outcome: DeliveryOutcome);
-    /// Whether somebody has asked since the last call that refused events are tried again.
+    /// Whether a retry of refused events was requested since the last call.
     fn is_retry_asked(&self, channel: &str) -> bool;
 }
 
@@ -162,6 +162,6 @@ pub struct Incident {
     pub text: String,
     /// The finished deliveries, oldest first.
     pub deliveries: Vec<DeliveryRecord>,
-    /// The deliveries that wait.
+    /// The pending deliveries.
     pub waiting: Vec<WaitingEvent>,
 }

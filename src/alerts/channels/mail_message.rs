@@ -22,7 +22,7 @@ pub struct Envelope<'a> {
 
 /// The whole mail, as it goes over the wire.
 pub fn mime_message(message: &Message, envelope: &Envelope<'_>, sender: &SenderInfo) -> Vec<u8> {
-    // Derived, so that a resend is the same to the byte.
+    // Derived, so that a resend is byte for byte the same.
     let boundary = format!("part_{}", envelope.message_id.replace(['@', '<', '>'], "_"));
     let body = MimePart::new(
         ContentType::new("multipart/alternative").attribute("boundary", boundary),
@@ -41,13 +41,13 @@ pub fn mime_message(message: &Message, envelope: &Envelope<'_>, sender: &SenderI
             .collect::<Vec<&str>>())
         .subject(message.subject.as_str())
         .message_id(envelope.message_id)
-        // RFC 3834: nobody's absence note should answer.
+        // RFC 3834: no automatic replies.
         .header(
             "Auto-Submitted",
             HeaderType::Raw(Raw::new("auto-generated")),
         )
         .body(body);
-    // Not its own ancestor, when a mail is tried again.
+    // A resent mail does not reference itself.
     let known: Vec<&str> = message
         .references
         .iter()

@@ -116,7 +116,7 @@ pub struct SendResult {
 /// Why the mail was not sent, by what to do next.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SmtpFailure {
-    /// Try again: the network, the server, or a setting that somebody will fix.
+    /// To be retried: the network, the server, or a setting that can be corrected.
     Temporary(String),
     /// The server refused this mail for good.
     Permanent(String),
@@ -134,7 +134,7 @@ impl fmt::Display for SmtpFailure {
     }
 }
 
-/// What the session calls on its way.
+/// Callbacks of one session.
 pub struct SmtpHooks<'a> {
     /// Called once, before the first byte that could deliver; an error ends the attempt.
     pub before_data: &'a mut dyn FnMut() -> Result<(), String>,
@@ -186,7 +186,7 @@ fn run(
     smol::block_on(smol::future::or(Compat::new(session.run(mail)), stopped))
 }
 
-/// TLS by our own trust: mail-send's builder fails where the system has no roots.
+/// TLS with main-node's root certificates: mail-send's builder fails where the system has none.
 fn connector(account: &SmtpAccount) -> Result<TlsConnector, String> {
     let trust = Trust::of(account.ca_file.as_deref()).map_err(|why| format!("ca_file {why}"))?;
     let config = trust.client_config();

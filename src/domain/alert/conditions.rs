@@ -1,4 +1,4 @@
-//! Alert conditions: what each rule says about the facts of one moment, without a state of its own.
+//! Alert conditions: evaluates each rule on the facts of one moment. Keeps no state.
 //! Those of sources are in `source_conditions`.
 
 use std::time::Duration;
@@ -10,42 +10,43 @@ use crate::domain::alert_event::{AlertText, LastGood};
 use crate::domain::snapshot::Record;
 use crate::domain::time::{ClockTrust, Moment, Mono};
 
-/// Storage that fails once and then works is not worth a mail.
+/// Storage errors shorter than this are not reported.
 const STORAGE_HOLD: Duration = Duration::from_secs(120);
-/// Delivery that fails for less is a server's restart, or greylisting.
+/// Delivery failures shorter than this may be a server's restart or greylisting.
 const DELIVERY_HOLD: Duration = Duration::from_secs(600);
-/// A damaged database is an open alert for so long.
+/// How long the alert about a damaged database stays open.
 const SALVAGE_SHOWN: Duration = Duration::from_secs(3600);
-/// One success that has held for this long ends an alert, however many are asked for.
+/// One success that has lasted for this long ends an alert, whatever `recover_after` is.
 pub const SUCCESS_STABLE_FOR: Duration = Duration::from_secs(300);
-/// What is good without anything that could be counted must stay so for this long.
+/// A condition without countable successes must stay good for this long.
 const STABLE_FOR: Duration = Duration::from_secs(60);
 
-/// What one rule says.
+/// Result of one rule.
 pub struct Condition {
     pub name: String,
     pub state: ConditionState,
     pub text: AlertText,
     pub last_good: Vec<LastGood>,
-    /// False for the failure of a channel that does not carry it.
+    /// False for the delivery failure of a channel that does not send alerts about itself.
     pub is_for_own_channel: bool,
-    /// When the state changes without anything new.
+    /// When the state changes without new facts.
     pub changes_at: Option<AlertInstant>,
-    /// Whether fetching the other sources now would tell if this is a network outage.
+    /// Whether fetching the other sources now would show if this is a network outage.
     pub wants_probe: bool,
 }
 
-/// What shows that something is good again: `recover_after` good ones in a row, or one that has held
-/// for [`SUCCESS_STABLE_FOR`]; what cannot be counted must hold for [`STABLE_FOR`].
+/// Proof of recovery: `recover_after` successes in a row, or one that has lasted for
+/// [`SUCCESS_STABLE_FOR`]. Without countable successes the condition must stay good for
+/// [`STABLE_FOR`].
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum RecoveryProof {
-    /// It cannot be counted.
+    /// There are no countable successes.
     None,
-    /// It needs no more.
+    /// Recovery is proven.
     Complete,
-    /// So many in a row.
+    /// This many successes in a row.
     Count(u64),
-    /// One more with every new number: a reading, or an answer.
+    /// One more success with every new number: a reading or a response.
     Latest(i64),
 }
 
@@ -53,7 +54,7 @@ pub enum RecoveryProof {
 pub enum ConditionState {
     Good {
         proof: RecoveryProof,
-        /// Without proof it must stay good for so long.
+        /// Without proof it must stay good for this long.
         stable_for: Duration,
     },
     Bad {
@@ -61,7 +62,7 @@ pub enum ConditionState {
         /// When the alert opens; `None` if not by waiting alone.
         ready_at: Option<AlertInstant>,
     },
-    /// Nothing is known that would change anything.
+    /// Not known: the alert stays as it is.
     Unknown,
 }
 
@@ -70,7 +71,7 @@ pub const GOOD: ConditionState = ConditionState::Good {
     stable_for: STABLE_FOR,
 };
 
-/// Good by one reading or answer, which is known by when it came.
+/// Good by one reading or response, identified by its time of receipt.
 pub fn good_since(latest: Option<Mono>) -> ConditionState {
     match latest {
         Some(at) => ConditionState::Good {
@@ -85,7 +86,7 @@ fn receipt(record: &Record) -> Option<Mono> {
     record.stamp.receipt().map(|(at, _)| at)
 }
 
-/// Everything that the rules look at.
+/// Evaluates the rules on the facts and the alert state.
 pub struct RuleEvaluator<'a> {
     pub rules: &'a AlertRules,
     pub state: &'a AlertState,
@@ -102,7 +103,7 @@ impl RuleEvaluator<'_> {
         AlertInstant::of(self.facts.started)
     }
 
-    /// What every rule says; the network first.
+    /// The results of all rules; the network first.
     pub fn conditions(&self) -> Vec<Condition> {
         let snapshot = self.facts.snapshot;
         let mut of_sources: Vec<Condition> =
@@ -182,7 +183,7 @@ impl RuleEvaluator<'_> {
         } else {
             good_since(receipt(record))
         };
-        // What the key says now is the bad value itself.
+        // The current value is the bad one, so no last good value is listed.
         self.condition(name, state, || {
             (text::value(rule, number, record), Vec::new())
         })
@@ -192,7 +193,7 @@ impl RuleEvaluator<'_> {
         let name = format!("stale:{}", rule.key);
         let state = match self.facts.snapshot.record(&rule.key) {
             Some(record) if !record.stale => good_since(receipt(record)),
-            // Restored, and the clock not yet set: nobody knows its age.
+            // Restored, and the clock not yet set: its age is unknown.
             Some(record) if record.stamp.age(self.now).is_none() => ConditionState::Unknown,
             _ => self.bad_for(&name, rule.hold),
         };
@@ -213,7 +214,7 @@ impl RuleEvaluator<'_> {
         })
     }
 
-    /// A database that was damaged; it ends by itself.
+    /// Damaged database; this alert ends by itself.
     fn salvage(&self) -> Condition {
         const NAME: &str = "database";
         let salvage = self.facts.node.salvage.as_ref();
@@ -226,7 +227,7 @@ impl RuleEvaluator<'_> {
                     ready_at: Some(AlertInstant::of(salvage.since)),
                 }
             }
-            // A recovery that goes on after a restart shows a moment later.
+            // A salvage that continues after a restart is reported a moment later.
             _ => GOOD,
         };
         let over = salvage.map(|it| AlertInstant::of(it.since).after(SALVAGE_SHOWN));
@@ -255,7 +256,7 @@ impl RuleEvaluator<'_> {
             let seen = &self.facts.node.displays;
             let silence = seen.iter().find(|(display, _)| *display == rule.name);
             let silence = silence.map(|(_, silence)| *silence);
-            // One that was never seen may not know yet that the node is back.
+            // A display not yet seen by this run counts from its start.
             let silence = silence.unwrap_or(self.now().since(self.started()));
             let last_request = self.now().before(silence);
             let ready_at = last_request.after(rule.silent_for);

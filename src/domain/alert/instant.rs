@@ -1,4 +1,4 @@
-//! Clocks of alerts: monotonic instants that outlive a boot, and a wall time that does not jump.
+//! Alert clocks: monotonic instants that survive a reboot, and a wall time without jumps.
 
 use std::time::Duration;
 
@@ -39,7 +39,7 @@ impl AlertInstant {
     }
 }
 
-/// The wall time of alerts: [`ClockFilter`] keeps it over jumps, as for readings. A clock of unknown
+/// The wall time of alerts: [`ClockFilter`] removes jumps, as for readings. A clock of unknown
 /// trust is trusted until it jumps.
 pub fn wall_stamp(filter: &mut ClockFilter, now: Moment) -> WallStamp {
     let trust = match now.trust {

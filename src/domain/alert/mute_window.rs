@@ -22,19 +22,19 @@ impl MuteWindow {
     /// Reads `Sat 22:00-23:00`, `Mon-Fri 08:00-09:30`, `Sat,Sun 23:00-01:00`,
     /// `daily 02:00-02:30`, or the hours alone.
     pub fn parse(text: &str) -> Option<MuteWindow> {
-        let mut words = text.split_whitespace().rev();
-        let (from, until) = words.next()?.split_once('-')?;
-        let days = match words.next() {
+        let mut parts = text.split_whitespace().rev();
+        let (from, until) = parts.next()?.split_once('-')?;
+        let days = match parts.next() {
             None => [true; 7],
-            Some(word) if word.eq_ignore_ascii_case("daily") => [true; 7],
-            Some(word) => parse_days(word)?,
+            Some(days) if days.eq_ignore_ascii_case("daily") => [true; 7],
+            Some(days) => parse_days(days)?,
         };
         let window = MuteWindow {
             days,
             from: parse_time(from)?,
             until: parse_time(until)?,
         };
-        (words.next().is_none() && window.from < DAY).then_some(window)
+        (parts.next().is_none() && window.from < DAY).then_some(window)
     }
 
     /// Whether `wall` lies within, by the clocks of `zone`.
@@ -53,7 +53,7 @@ impl MuteWindow {
         (self.days[today] && minute >= self.from) || (self.days[yesterday] && minute < self.until)
     }
 
-    /// As the configuration spells it.
+    /// In the syntax of the configuration.
     pub fn to_text(&self) -> String {
         let time = |minute: u16| format!("{:02}:{:02}", minute / 60, minute % 60);
         let hours = format!("{}-{}", time(self.from), time(self.until));
@@ -87,7 +87,7 @@ fn parse_days(text: &str) -> Option<[bool; 7]> {
     Some(days)
 }
 
-/// `Sat`, in any case; longer names count by their first three letters.
+/// `Sat`, in any case; of longer names the first three letters count.
 fn parse_day(text: &str) -> Option<usize> {
     let lower = text.to_ascii_lowercase();
     let short = lower.get(..3)?;
@@ -121,7 +121,7 @@ mod tests {
     }
 
     #[test]
-    fn windows_by_the_local_clock() {
+    fn mute_windows_follow_local_time() {
         // 2025-11-01 was a Saturday.
         for (window, local, expected) in [
             ("Sat 22:00-23:00", "2025-11-01T21:59", false),
@@ -142,7 +142,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_window_is_refused_and_what_is_one_is_spelled_back() {
+    fn invalid_mute_windows_are_rejected_and_valid_ones_are_printed_as_parsed() {
         for text in [
             "",
             "Sat",

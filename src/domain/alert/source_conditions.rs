@@ -14,7 +14,7 @@ use crate::domain::snapshot::SourceSnapshot;
 
 /// A streak of failures younger than this may be a router's restart.
 const MIN_FAILURE_STREAK: Duration = Duration::from_secs(120);
-/// A fetch that had begun when a source's silence became too long may take so much longer.
+/// Extra time for fetches of other sources that run when a source's silence limit passes.
 const NETWORK_GRACE: Duration = Duration::from_secs(60);
 
 impl RuleEvaluator<'_> {
@@ -22,7 +22,7 @@ impl RuleEvaluator<'_> {
         let name = format!("source:{}", source.name);
         let health = &source.health;
         let silence = self.rules.no_success_limit(&source.name, source.interval);
-        // While the network was down, no source could show how it is.
+        // Failures during a network outage do not count against a source.
         let grace_from = self.state.network_grace_from;
         let after_grace = |at: AlertInstant| grace_from.map_or(at, |grace| at.max(grace));
         let known_bad = self.state.bad_since(&name);
@@ -35,7 +35,7 @@ impl RuleEvaluator<'_> {
                 let first = health
                     .failing_since
                     .map_or(self.now(), |at| AlertInstant::of(at.mono));
-                // A restart forgets the streak, not that it was one.
+                // A restart resets the streak, but the stored state has its start.
                 let since = known_bad.map_or(first, |known| known.min(first));
                 let silent_from = silent_from.min(since);
                 let is_streak = health.failures_in_a_row >= self.rules.failure_limit(&source.name);
@@ -50,7 +50,7 @@ impl RuleEvaluator<'_> {
                 let ready_at = if self.may_be_network_outage(source) {
                     let is_due = ready_at.is_some_and(|at| at <= self.now());
                     wants_probe = is_due && !self.state.is_open(&name);
-                    // Sources that are asked as often have been by then.
+                    // Sources with the same interval have been fetched by then.
                     Some(silent_at.after(NETWORK_GRACE))
                 } else {
                     ready_at
@@ -88,8 +88,8 @@ impl RuleEvaluator<'_> {
         }
     }
 
-    /// Whether it is still open if a source fails alone: it fails before its server responds, and
-    /// no other source was fetched since.
+    /// Whether a source's failure may still be a network outage: it fails below HTTP, and not every
+    /// other source was fetched since.
     fn may_be_network_outage(&self, source: &SourceSnapshot) -> bool {
         let is_below = |it: &SourceSnapshot| {
             let failure = it.health.current_failure();
@@ -102,15 +102,15 @@ impl RuleEvaluator<'_> {
             let sources = self.facts.snapshot.sources.iter();
             sources.filter(|it| it.name != source.name)
         };
-        let was_asked = |it: &SourceSnapshot| {
+        let was_fetched = |it: &SourceSnapshot| {
             let attempt = it.health.last_attempt;
             attempt.is_some_and(|attempt| attempt.mono >= began.mono)
         };
         is_below(source)
             && others().count() > 0
             && !self.is_network_down(&self.facts.snapshot.sources)
-            && !others().any(|it| was_asked(it) && !is_below(it))
-            && others().any(|it| !was_asked(it))
+            && !others().any(|it| was_fetched(it) && !is_below(it))
+            && others().any(|it| !was_fetched(it))
     }
 
     /// Network outage: every source that was fetched since it began fails below HTTP. Then no source
@@ -156,7 +156,7 @@ impl RuleEvaluator<'_> {
         let Some(last_began) = failing.iter().filter_map(began).max() else {
             return false;
         };
-        // A source that was not fetched since says nothing.
+        // A source that was not fetched since proves nothing.
         let contradicts = |source: &SourceSnapshot| {
             let attempt = source.health.last_attempt;
             !failing_below(&source) && attempt.is_some_and(|attempt| attempt.mono >= last_began)
@@ -186,7 +186,7 @@ impl RuleEvaluator<'_> {
             (SourceState::Up, None) => {
                 good_since(source.health.last_success.map(|success| success.mono))
             }
-            // A source without responses has the other alert.
+            // A source without responses has the no-data alert.
             _ => ConditionState::Unknown,
         };
         self.condition(name, state, || (text::drift(source, issue), Vec::new()))

@@ -1,4 +1,4 @@
-//! Alert state: what the state machine remembers, stored as JSON. The stored names stay.
+//! Alert state: the state machine's memory, stored as JSON. The stored names must not change.
 
 use std::collections::BTreeMap;
 
@@ -11,7 +11,7 @@ use crate::domain::clock_filter::ClockFilter;
 use crate::domain::open_alert::{OpenAlert, ascii_line};
 use crate::domain::time::Mono;
 
-/// What the state machine remembers.
+/// The state of all alerts.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct AlertState {
     /// The boot to whose clock the instants belong.
@@ -24,7 +24,7 @@ pub struct AlertState {
     #[serde(rename = "excused_until")]
     pub network_grace_from: Option<AlertInstant>,
     pub entries: BTreeMap<String, AlertEntry>,
-    /// Not remembered over a restart.
+    /// Not stored: a restart resets it.
     #[serde(skip)]
     pub clock_filter: ClockFilter,
 }
@@ -32,7 +32,7 @@ pub struct AlertState {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct AlertEntry {
     pub phase: AlertPhase,
-    /// When what is bad now began; `None` while all is well.
+    /// When the current problem began; `None` while there is none.
     pub bad_since: Option<AlertInstant>,
     /// When the incident began.
     pub since: AlertInstant,
@@ -42,7 +42,7 @@ pub struct AlertEntry {
     #[serde(rename = "words")]
     pub text: AlertText,
     pub good_since: Option<AlertInstant>,
-    /// Good readings or answers in a row since, and by what the last one is known.
+    /// Successes in a row since, and the number of the last one.
     #[serde(default)]
     pub good_count: u64,
     #[serde(default)]
@@ -82,7 +82,7 @@ impl AlertPhase {
 }
 
 impl AlertState {
-    /// Before anything was ever wrong; `boot` names this boot.
+    /// A state without alerts; `boot` names this boot.
     pub fn new(boot: &str) -> AlertState {
         AlertState {
             boot: boot.to_owned(),
@@ -94,7 +94,7 @@ impl AlertState {
         }
     }
 
-    /// The same, its next incident counted after so many.
+    /// Sets the number of incidents counted so far.
     pub fn counting_from(mut self, incidents: u64) -> AlertState {
         self.incidents = incidents;
         self
@@ -159,7 +159,7 @@ impl AlertState {
 }
 
 impl AlertEntry {
-    /// Whether enough good ones came in a row.
+    /// Whether enough successes came in a row.
     pub fn is_recovery_proven(&mut self, proof: RecoveryProof, wanted: u64) -> bool {
         match proof {
             RecoveryProof::None => false,

@@ -16,7 +16,7 @@ use crate::domain::alert_event::{
 use crate::domain::open_alert::OpenAlert;
 use crate::domain::time::{Moment, Mono, millis};
 
-/// This many alerts within `FLAP_WINDOW` and it flaps.
+/// An alert that opens this often within `FLAP_WINDOW` is flapping.
 const FLAP_COUNT: usize = 3;
 const FLAP_WINDOW: Duration = Duration::from_secs(6 * 3600);
 /// An alert that flapped ends when it has been good for this long.
@@ -28,24 +28,24 @@ const MAX_REMINDER_INTERVAL: Duration = Duration::from_secs(7 * 24 * 3600);
 /// How often a muted alert checks whether the window is over.
 const MUTE_POLL: Duration = Duration::from_secs(30);
 
-/// What one step gives.
+/// Result of one step.
 #[derive(Debug, Clone, PartialEq)]
 pub struct AlertStep {
     pub state: AlertState,
     /// In the order in which they happened; to be committed with the state, at once.
     pub events: Vec<AlertEvent>,
     pub open: Vec<OpenAlert>,
-    /// When something follows without anything new being known.
+    /// When the next step is due without new facts.
     pub changes_at: Option<Mono>,
     /// Whether the state differs from the one before in what should survive a restart.
-    /// Without events there is no hurry.
+    /// Without events it need not be stored at once.
     pub changed: bool,
-    /// Whether an alert about a source only waits to learn if this node's own network is down:
-    /// fetching the other sources now tells.
+    /// Whether an alert about a source only waits to find out if this node's own network is down:
+    /// the other sources should be fetched now.
     pub wants_probe: bool,
 }
 
-/// Takes one moment and what is known then into account.
+/// Runs one step: applies the facts of one moment to the state.
 pub fn step(
     rules: &AlertRules,
     state: &AlertState,
@@ -86,7 +86,7 @@ pub fn step(
             next.entries.insert(name, entry);
         }
     }
-    // No rule is about these any more: the configuration has changed.
+    // These rules are no longer configured.
     for (name, entry) in entries {
         if entry.phase.is_open() {
             context.push_event(AlertEventKind::RuleRemoved, &name, &entry, Vec::new());
@@ -107,7 +107,7 @@ pub fn step(
     }
 }
 
-/// One step while it goes through the conditions.
+/// Context of one step while it evaluates the conditions.
 struct StepContext<'a> {
     rules: &'a AlertRules,
     now: AlertInstant,
@@ -124,7 +124,7 @@ impl StepContext<'_> {
         self.changes_at = self.changes_at.into_iter().chain(at).min();
     }
 
-    /// The wall time of an instant, by the wall clock of now.
+    /// The wall time of an instant, by the current wall clock.
     fn wall_stamp_at(&self, at: AlertInstant) -> WallStamp {
         let ms = self.wall.ms.saturating_sub(self.now.0.saturating_sub(at.0));
         WallStamp {
@@ -228,7 +228,7 @@ impl StepContext<'_> {
                 };
                 self.schedule(at);
             }
-            // Only another cause changes the text; what counts up does not.
+            // The text changes with the cause, not with counters.
             AlertPhase::Firing if entry.text.cause_name != condition.text.cause_name => {
                 entry.text = condition.text;
             }

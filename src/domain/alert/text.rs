@@ -16,7 +16,7 @@ use crate::domain::text::{capitalised, format_number, human_duration, sentence, 
 /// Records listed in one message.
 const MAX_LAST_GOOD: usize = 8;
 
-/// A cause in a few words, for a subject.
+/// Short text of a cause, for a subject.
 fn cause_text(cause: Cause) -> &'static str {
     match cause {
         Cause::Clock => "this node's clock is wrong",

@@ -81,24 +81,24 @@ fn is_of(host: &str, domain: &str) -> bool {
 
 /// What to do when the server refuses user and password.
 pub fn login_advice(host: &str, reply: &Response<String>) -> &'static str {
-    let words = reply.message.to_lowercase();
-    let says = |part: &str| words.contains(part);
+    let text = reply.message.to_lowercase();
+    let contains = |part: &str| text.contains(part);
     if reply.code < 500 {
         return NO_LOGINS_NOW;
     }
-    if says("basic authentication is disabled") {
+    if contains("basic authentication is disabled") {
         return NO_BASIC_AUTH;
     }
-    if says("smtpclientauthentication is disabled") {
+    if contains("smtpclientauthentication is disabled") {
         return SMTP_AUTH_OFF;
     }
-    if reply.esc == [5, 7, 139] && !says("credentials were incorrect") {
+    if reply.esc == [5, 7, 139] && !contains("credentials were incorrect") {
         return POLICY;
     }
-    if says("too many") {
+    if contains("too many") {
         return NO_LOGINS_NOW;
     }
-    if says("must issue a starttls") {
+    if contains("must issue a starttls") {
         return NEEDS_TLS;
     }
     let mut providers = PROVIDERS.iter();
@@ -106,12 +106,12 @@ pub fn login_advice(host: &str, reply: &Response<String>) -> &'static str {
     known.map_or(CHECK, |it| it.login)
 }
 
-/// What to do about a refusal of one of the other steps, where its code or words tell.
+/// What to do about a refusal of one of the other steps, if its code or text identifies the reason.
 pub fn refusal_advice(step: SmtpStep, reply: &Response<String>) -> Option<&'static str> {
-    let words = reply.message.to_lowercase();
-    let says = |part: &str| words.contains(part);
+    let text = reply.message.to_lowercase();
+    let contains = |part: &str| text.contains(part);
     match reply.code {
-        530 | 538 if says("starttls") => Some(NEEDS_TLS),
+        530 | 538 if contains("starttls") => Some(NEEDS_TLS),
         530 => Some(NEEDS_LOGIN),
         _ if is_limit(reply) => Some(LIMIT),
         450 | 451 if step == SmtpStep::To => Some(GREYLISTED),
@@ -124,7 +124,7 @@ pub fn refusal_advice(step: SmtpStep, reply: &Response<String>) -> Option<&'stat
 }
 
 fn is_about_sender(reply: &Response<String>) -> bool {
-    let words = reply.message.to_lowercase();
+    let text = reply.message.to_lowercase();
     let is_named = [
         "sender address rejected",
         "not owned by",
@@ -133,12 +133,12 @@ fn is_about_sender(reply: &Response<String>) -> bool {
         "sender address is not allowed",
         "from address does not match",
     ];
-    reply.esc == [5, 7, 60] || is_named.iter().any(|part| words.contains(part))
+    reply.esc == [5, 7, 60] || is_named.iter().any(|part| text.contains(part))
 }
 
 /// Whether it is a temporary limit, whatever the code's class.
 pub fn is_limit(reply: &Response<String>) -> bool {
-    let words = reply.message.to_lowercase();
+    let text = reply.message.to_lowercase();
     let is_named = [
         "rate limit",
         "sending limit",
@@ -150,7 +150,7 @@ pub fn is_limit(reply: &Response<String>) -> bool {
     // 4.5.3 and 5.5.3 are too many recipients, 5.4.5 Google's day, 5.7.0 says nothing.
     let is_coded = matches!(reply.esc, [4 | 5, 4, 5] | [4, 5, 3] | [4, 7, 28]);
     let is_mailbox_full = matches!(reply.esc, [4 | 5, 2, 2]) || reply.code == 552;
-    !is_mailbox_full && (is_coded || is_named.iter().any(|part| words.contains(part)))
+    !is_mailbox_full && (is_coded || is_named.iter().any(|part| text.contains(part)))
 }
 
 /// A server's reply on one line, bounded, without control characters.
@@ -186,7 +186,7 @@ mod tests {
     }
 
     #[test]
-    fn what_to_do_when_a_login_is_refused() {
+    fn login_advice_fits_the_provider_and_the_reply() {
         let google = PROVIDERS[0].login;
         let microsoft = PROVIDERS[1].login;
         for (host, code, esc, message, expected) in [
@@ -298,7 +298,7 @@ mod tests {
     }
 
     #[test]
-    fn what_to_do_when_a_mail_is_refused() {
+    fn refusal_advice_fits_the_step_and_the_reply() {
         for (step, code, esc, message, expected) in [
             (
                 SmtpStep::From,
