@@ -26,7 +26,7 @@ pub struct Ingest {
     /// As the last run left it.
     pub alerts: AlertState,
     pub clock: Arc<dyn Clock>,
-    pub beat: Heartbeat,
+    pub heartbeat: Heartbeat,
     /// Whether the other sources are polled early now: once per suspected outage.
     pub has_probed: bool,
     /// Takes rows to be stored; must not block.
@@ -57,7 +57,7 @@ impl Ingest {
             let arrived: Vec<Observation> = arrived.take(limits::OBSERVATION_QUEUE).collect();
             wait = catch_panic("ingest", || self.step(arrived, started))
                 .unwrap_or(limits::INGEST_WAIT_TIMEOUT);
-            self.beat.beat(self.clock.now().mono);
+            self.heartbeat.beat(self.clock.now().mono);
         }
     }
 
@@ -165,7 +165,7 @@ mod tests {
                     move |commit| committed.lock().unwrap().push(commit)
                 }),
                 clock: clock.clone(),
-                beat: Heartbeat::default(),
+                heartbeat: Heartbeat::default(),
                 store: Box::new({
                     let stored = stored.clone();
                     move |rows| stored.lock().unwrap().extend(rows)

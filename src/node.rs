@@ -42,12 +42,12 @@ use crate::sys::heartbeat::Heartbeats;
 use crate::sys::os_error::reason;
 use crate::sys::shutdown::{StopSource, StopToken};
 use crate::sys::systemd;
-use crate::sys::thread::{Thread, have_room, spawn};
+use crate::sys::thread::{Thread, check_spawn, spawn};
 
 /// Why the node cannot be started, for the person who configured it.
 #[derive(Debug)]
 pub enum StartError {
-    /// Waiting cannot help: somebody has to change something first.
+    /// Permanent: the configuration or the system must be changed first.
     Misconfigured(String),
     /// Threads, descriptors or memory are short now: a supervisor should try again.
     OutOfResources(String),
@@ -110,7 +110,7 @@ impl Node {
             ledger: last_run.ledger,
             alerts: last_run.alerts,
             clock: clock.clone(),
-            beat: heartbeats.ingest.clone(),
+            heartbeat: heartbeats.ingest.clone(),
             store: store_rows(&store),
             commit_alerts: commit_alerts(&store),
             node: node_facts(&store, &serving, &notifiers),
@@ -147,7 +147,7 @@ impl Node {
         let mut left_behind = Vec::new();
 
         self.shutdown.stop();
-        // Half of the time is kept for the commit.
+        // Half of the time is reserved for the commit.
         let first_half = Instant::now() + limits::SHUTDOWN_TIMEOUT / 2;
         for thread in self.fetchers {
             let name = thread.name().to_owned();
@@ -156,7 +156,7 @@ impl Node {
             }
         }
         log::info!("stopping: no source is fetched any more");
-        // It ends when the last sender has, so that it is not waited for in vain.
+        // It ends when the last sender has been dropped.
         if left_behind.is_empty() && !self.ingest.join_by(first_half) {
             left_behind.push("ingest".to_owned());
         }
@@ -190,7 +190,7 @@ impl Node {
 fn check_thread_limit(config: &Config) -> Result<(), StartError> {
     let sources = config.sources.len();
     let threads = sources + limits::THREADS_BESIDE_SOURCES;
-    have_room(threads).map_err(|error| {
+    check_spawn(threads).map_err(|error| {
         StartError::OutOfResources(format!(
             "main-node needs {threads} threads for {sources} sources, and not all can be started: \
              {}. Raise TasksMax= of the unit (`ulimit -u` in a shell), or configure fewer sources",
@@ -206,8 +206,8 @@ struct OpenedStorage {
     database: Result<Database, OpenError>,
 }
 
-/// Opens the database, a staged backup first. One that is out of reach for now is no reason not
-/// to start: the store tries again.
+/// Opens the database, after restoring a staged backup. The node also starts without a database
+/// that is unavailable for now: the store retries.
 fn open_storage(config: &Config, clock: &Arc<dyn Clock>) -> Result<OpenedStorage, StartError> {
     let boot = boot_id();
     let location = DatabaseLocation {
@@ -230,8 +230,8 @@ fn open_storage(config: &Config, clock: &Arc<dyn Clock>) -> Result<OpenedStorage
     })
 }
 
-/// A backup that `main-node restore` has staged. One that cannot be put in place now stays where
-/// it is for the next start, and the node goes on with the database that it has.
+/// Restores a backup that `main-node restore` has staged. If that fails, the backup stays staged
+/// for the next start, and the node uses the current database.
 fn apply_staged_backup(database: &Path, clock: &Arc<dyn Clock>) {
     match restore::apply_staged(database, clock.now().wall) {
         Ok(None) => {}
@@ -243,7 +243,7 @@ fn apply_staged_backup(database: &Path, clock: &Arc<dyn Clock>) {
     }
 }
 
-/// What outlives a run.
+/// State restored from the last run.
 struct LastRun {
     ledger: Ledger,
     /// Of each source, in the plan's order.
@@ -308,8 +308,8 @@ fn health_check(
     }
 }
 
-/// Under a supervisor, passes each new status line to the thread that reports it. While that is
-/// held up, the next line replaces it.
+/// Under a supervisor, passes each new status line to the thread that reports it. While that
+/// thread is busy, the next line replaces it.
 fn status_lines(serving: &Serving) -> (Option<SnapshotSubscriber>, Receiver<String>) {
     let (sender, lines) = sync_channel(1);
     if !systemd::is_supervised() {
@@ -340,7 +340,7 @@ fn commit_alerts(store: &Arc<Store>) -> Box<dyn Fn(AlertCommit) + Send> {
     Box::new(move |commit| store.commit_alerts(commit))
 }
 
-/// How storage, displays and channels are doing, for the alert rules.
+/// State of storage, displays and channels, for the alert rules.
 fn node_facts(
     store: &Arc<Store>,
     serving: &Serving,
@@ -358,7 +358,7 @@ fn node_facts(
     })
 }
 
-/// The quota of each source, written down by the store.
+/// The quota of each source, saved by the store.
 fn quota_handles(saved: Vec<SavedQuota>, plan: &Plan, store: &Arc<Store>) -> Vec<QuotaHandle> {
     let handle = |(carried, source): (SavedQuota, &SourcePlan)| {
         let (store, source) = (store.clone(), source.name.clone());
@@ -409,7 +409,7 @@ fn start_others(
         let (clock, heartbeats) = (clock.clone(), heartbeats.clone());
         let run = move || {
             let is_alive = || heartbeats.stuck(clock.now().mono).is_none();
-            systemd::keep_informed(systemd::watchdog_interval(), &lines, is_alive);
+            systemd::run_notifications(systemd::watchdog_interval(), &lines, is_alive);
         };
         others.push(spawn("watchdog", run).map_err(cannot_start("watchdog"))?);
     }

@@ -109,7 +109,7 @@ fn scenarios(config: &Config) -> Vec<Scenario> {
     cases
 }
 
-/// One scenario on a clock of its own.
+/// One scenario with a simulated clock.
 struct Rehearsal<'a> {
     config: &'a Config,
     snapshot: Snapshot,
@@ -127,7 +127,7 @@ const TICK: Duration = Duration::from_secs(10);
 impl<'a> Rehearsal<'a> {
     fn new(config: &'a Config, now: Moment) -> Rehearsal<'a> {
         let now = Moment {
-            // Ages reach back behind the beginning.
+            // Leaves room for times before the start.
             mono: Mono(1_000_000_000),
             wall: now.wall,
             trust: ClockTrust::Trusted,
@@ -298,7 +298,7 @@ impl<'a> Rehearsal<'a> {
         self.node.displays = displays.map(|it| (it.name.clone(), silence)).collect();
     }
 
-    /// The keys of the rules: good, but for the faulty one.
+    /// Records of the keys in the rules: good, except the faulty one.
     fn records(&self, fault: &SimulatedFault, is_bad: bool) -> Vec<Record> {
         let rules = &self.config.alert;
         let mut records: Vec<Record> = Vec::new();

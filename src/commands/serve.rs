@@ -41,7 +41,7 @@ pub fn serve(overrides: &Overrides) -> u8 {
     run(&config, Arc::new(SystemClock::new()))
 }
 
-/// The whole system with no network. Its data goes when it ends, unless a file is named.
+/// The service with simulated sources. Its data is deleted at the end, unless a file is named.
 pub fn demo(overrides: &Overrides) -> u8 {
     logging::init();
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::trusting());
@@ -255,7 +255,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_logged_url_is_one_that_others_can_open() {
+    fn logged_urls_can_be_opened_from_other_machines() {
         let outward: IpAddr = [192, 168, 1, 20].into();
         for (listening, outward, expected) in [
             (

@@ -20,7 +20,7 @@ use crate::sys::sync::Mutex;
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 const STEP: Duration = Duration::from_secs(5 * 60);
 
-/// A clock that moves only when it is told to.
+/// A clock that advances only by `step`.
 pub struct SteppedClock(Mutex<Moment>);
 
 impl SteppedClock {

@@ -45,7 +45,7 @@ pub fn channel_names(config: &Config) -> Vec<Arc<str>> {
         .collect()
 }
 
-/// How one channel, or the heartbeat, is doing.
+/// Delivery status of one channel, or of the heartbeat.
 #[derive(Clone)]
 pub struct NotifierStatus {
     pub name: Arc<str>,
@@ -62,7 +62,7 @@ pub struct Notifiers {
 }
 
 impl Notifiers {
-    /// Starts a thread per channel, which a wake of `stop`'s tokens makes look into the outbox.
+    /// Starts a thread per channel; a wake of `stop`'s tokens makes it read the outbox.
     /// The heartbeat is sent while `is_well`.
     pub fn start(
         config: &Config,
@@ -113,12 +113,13 @@ impl Notifiers {
         Ok(())
     }
 
-    /// How each of them is doing.
+    /// The status of each channel and of the heartbeat.
     pub fn statuses(&self) -> Vec<NotifierStatus> {
         self.statuses.clone()
     }
 
-    /// Ends every channel; what waits is on the disk. Names what did not end in time.
+    /// Stops every channel; pending events are on disk. Returns the names of threads that did
+    /// not end in time.
     pub fn stop(self, deadline: Instant) -> Vec<String> {
         self.stop.stop();
         let threads = self.threads.into_iter();
@@ -143,7 +144,7 @@ pub fn channel_facts(statuses: &[NotifierStatus]) -> Vec<ChannelFacts> {
     facts.collect()
 }
 
-/// A channel whose errors show no secret, should its server repeat one.
+/// A channel that masks secrets in its errors, which may quote the server.
 struct MaskedChannel {
     channel: Box<dyn Channel>,
     secrets: Arc<Secrets>,

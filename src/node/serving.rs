@@ -32,7 +32,7 @@ pub struct Serving {
     events: Arc<EventLog>,
 }
 
-/// What responses are made of.
+/// What the HTTP server depends on.
 pub struct Dependencies<'a> {
     pub clock: &'a Arc<dyn Clock>,
     pub plan: &'a Arc<Plan>,
@@ -102,7 +102,7 @@ impl Serving {
     }
 }
 
-/// What the routes ask of the node.
+/// Context of the routes.
 fn context(config: &Config, dependencies: Dependencies<'_>, stats: Arc<HttpStats>) -> Context {
     let Dependencies {
         clock,

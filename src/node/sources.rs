@@ -53,8 +53,8 @@ fn pool_key(source: &SourceConfig) -> PoolKey<'_> {
     }
 }
 
-/// A pool for each server. Where its sources differ in `connections` the largest counts: it says
-/// what the server can take.
+/// A connection pool for each server. Where its sources differ in `connections`, the largest value
+/// is used.
 fn pools(sources: &[SourceConfig]) -> BTreeMap<PoolKey<'_>, Arc<ConnectionPool>> {
     let mut most: BTreeMap<PoolKey, usize> = BTreeMap::new();
     for source in sources {
@@ -143,7 +143,7 @@ fn operation_request(
     }))
 }
 
-/// A credential where the OpenAPI file wants it, or in the `Authorization` header.
+/// A credential where the OpenAPI file requires it, or in the `Authorization` header.
 fn credential(scheme: Option<&SecurityScheme>, value: &ConfiguredCredential) -> Credential {
     match (scheme, value) {
         (Some(scheme), ConfiguredCredential::Basic { user, password }) => {

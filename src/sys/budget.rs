@@ -1,8 +1,8 @@
 //! Query budget: how many rows and how much time one request may take.
 //!
 //! A value of one thread. Work spends from it step by step and ends with an error at the
-//! first step past a limit, so that no request runs for ever and whatever it holds (a
-//! transaction, a lock, a worker) is given back.
+//! first step past a limit, so that no request runs for ever and what it holds (a
+//! transaction, a lock, a worker) is released.
 
 use std::cell::Cell;
 use std::fmt;
@@ -19,7 +19,7 @@ pub struct Budget {
     exceeded: Cell<Option<Exceeded>>,
 }
 
-/// The limit that a request ran into.
+/// The limit that a request exceeded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Exceeded {
     Rows(u64),
@@ -48,17 +48,17 @@ impl Budget {
         }
     }
 
-    /// For what reads no row.
+    /// A budget without rows, for work that reads none.
     pub fn nothing() -> Budget {
         Budget::new(0, Duration::ZERO)
     }
 
-    /// Of the rows, these are kept for coarse reads: see [`Budget::rows_for_detail`].
+    /// Reserves rows for coarse reads: see [`Budget::rows_for_detail`].
     pub fn keeping(self, reserve: u64) -> Budget {
         Budget { reserve, ..self }
     }
 
-    /// Counts rows (0 looks at the time alone) before they are read.
+    /// Counts rows (0 checks only the time) before they are read.
     pub fn spend(&self, rows: u64) -> Result<(), Exceeded> {
         let spent = self.spent.get().saturating_add(rows);
         let exceeded = if spent > self.rows {
@@ -78,7 +78,7 @@ impl Budget {
         (self.rows - self.spent.get()).saturating_sub(self.reserve)
     }
 
-    /// The limit that this request ran into, if it did.
+    /// The limit that this request exceeded, if it did.
     pub fn exceeded(&self) -> Option<Exceeded> {
         self.exceeded.get()
     }
@@ -91,7 +91,7 @@ mod tests {
     const LONG: Duration = Duration::from_secs(3600);
 
     #[test]
-    fn what_does_not_fit_is_refused_and_named() {
+    fn the_exceeded_limit_is_returned() {
         let budget = Budget::new(10, LONG);
         assert_eq!(budget.spend(10), Ok(()));
         assert_eq!(budget.exceeded(), None);

@@ -35,7 +35,7 @@ fn shell_quoted(word: &str) -> String {
 }
 
 fn digest() -> io::Result<String> {
-    // The kernel keeps the file that was started, whatever has its name by now.
+    // The running file, even if its path was replaced since.
     let mut file = File::open("/proc/self/exe")?;
     let mut context = Context::new(&SHA256);
     let mut part = vec![0; 32 * 1024];
@@ -55,7 +55,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_command_line_survives_the_shell() {
+    fn command_lines_are_quoted_for_the_shell() {
         for (word, expected) in [
             ("backup", "backup"),
             ("--from=-24h", "--from=-24h"),

@@ -10,7 +10,7 @@ use super::sync::Mutex;
 use crate::domain::clock_trust::{PeerTrust, TrustedBy};
 use crate::domain::time::{ClockTrust, Moment, Mono, Wall};
 
-/// Tells the time.
+/// Source of wall and monotonic time.
 pub trait Clock: Send + Sync {
     fn now(&self) -> Moment;
 
@@ -26,15 +26,15 @@ pub trait Clock: Send + Sync {
 pub struct SystemClock {
     is_demo: bool,
     peers: Mutex<PeerTrust>,
-    /// The kernel's last answer, and when it was asked: each poll of a display asks the time,
-    /// and not every one should cost a system call more.
+    /// The kernel's trust state and when it was read. Cached, since every poll of a display
+    /// reads the clock.
     kernel: Mutex<Option<(Mono, TrustState)>>,
 }
 
 /// Whether the wall clock is synchronised, and who says so.
 type TrustState = (ClockTrust, Option<TrustedBy>);
 
-/// How long the kernel's answer is reused.
+/// How long the kernel's trust state is cached.
 const KERNEL_TRUST_TTL_MS: u64 = 1_000;
 
 impl SystemClock {
@@ -46,7 +46,7 @@ impl SystemClock {
         }
     }
 
-    /// A clock that is trusted without asking, for `demo`.
+    /// A clock that is always trusted, for `demo`.
     pub fn trusting() -> SystemClock {
         SystemClock {
             is_demo: true,
@@ -109,8 +109,8 @@ fn clock_ms(clock: ClockId) -> i64 {
     time.tv_sec.saturating_mul(1000) + time.tv_nsec / 1_000_000
 }
 
-/// Whether the kernel calls its clock synchronised; before that, the marker that
-/// systemd-timesyncd leaves, for where the kernel may not be asked (seccomp, containers).
+/// Whether the clock is synchronised: by the marker file of systemd-timesyncd, then by the kernel,
+/// which may refuse the call (seccomp, containers).
 fn kernel_trust() -> TrustState {
     if std::path::Path::new("/run/systemd/timesync/synchronized").exists() {
         return (ClockTrust::Trusted, Some(TrustedBy::Timesyncd));
@@ -127,8 +127,8 @@ fn kernel_trust() -> TrustState {
     }
 }
 
-/// The identity of this boot, by which monotonic times of an earlier run can be told from
-/// those of an earlier boot. Empty, and said so, where the kernel does not say.
+/// Boot ID of the kernel, which tells apart monotonic times of an earlier run and of an earlier
+/// boot. Empty, with a warning in the log, if it cannot be read.
 pub fn boot_id() -> String {
     const FILE: &str = "/proc/sys/kernel/random/boot_id";
     let id = std::fs::read_to_string(FILE).unwrap_or_else(|error| {
@@ -143,7 +143,7 @@ pub fn boot_id() -> String {
     id.trim().to_owned()
 }
 
-/// A clock that stands still until a test moves it.
+/// A clock that only a test advances.
 #[cfg(test)]
 pub struct ManualClock(Mutex<Moment>);
 
@@ -157,7 +157,7 @@ impl ManualClock {
         *self.0.lock() = now;
     }
 
-    /// Moves both clocks on.
+    /// Advances both clocks.
     pub fn advance(&self, span: std::time::Duration) {
         let mut now = self.0.lock();
         now.mono = now.mono.after(span);

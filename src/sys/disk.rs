@@ -18,7 +18,7 @@ pub fn total_bytes(path: &Path) -> io::Result<u64> {
 }
 
 /// Whether this process may write to the file, or into the directory. By what it may do now:
-/// plain access(2) asks about the real user and leaves out capabilities that root has kept.
+/// plain access(2) checks the real user and ignores capabilities that were retained.
 pub fn is_writable(path: &Path) -> bool {
     accessat(CWD, path, Access::WRITE_OK, AtFlags::EACCESS).is_ok()
 }

@@ -30,8 +30,8 @@ pub struct Heartbeats {
     pub ingest: Heartbeat,
     /// The HTTP server's thread.
     pub http: Heartbeat,
-    /// The page workers: beats when one finished a request, or none waits for them. The disk
-    /// may hold them up, which no restart mends: the watchdog does not look at them.
+    /// The page workers: beats when one finished a request, or none waits for them. A slow disk
+    /// may block them, which a restart does not fix: the watchdog ignores them.
     pub workers: Heartbeat,
 }
 
@@ -57,7 +57,7 @@ impl Heartbeats {
             .map(|(name, _)| name)
     }
 
-    /// What `/healthz` tells: a loop that is stuck, or requests that wait for page workers
+    /// What `/healthz` reports: a loop that is stuck, or requests that wait for page workers
     /// of which none has finished one for `limits::HEARTBEAT_TIMEOUT`.
     pub fn not_alive(&self, now: Mono) -> Option<&'static str> {
         let workers =
@@ -71,7 +71,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_loop_that_stands_still_is_named() {
+    fn a_stuck_loop_is_named() {
         let start = Mono(1_000_000);
         let heartbeats = Heartbeats::starting(start);
         assert_eq!(heartbeats.stuck(start), None);

@@ -22,7 +22,7 @@ pub fn name() -> String {
 }
 
 fn effective_name(host: &str, mounts: &str) -> String {
-    // The kernel says `(none)` where nobody has set one.
+    // The kernel returns `(none)` where no name is set.
     let is_unset = host.is_empty() || host == "(none)";
     if is_unset || is_container_id(host, mounts) {
         UNNAMED.to_owned()
@@ -47,7 +47,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_container_id_is_no_name_and_a_hardware_address_is_one() {
+    fn a_container_id_is_no_host_name_and_a_mac_address_is_one() {
         const MOUNTS: &str = "\
 22 1 0:21 / /proc rw - proc proc rw
 741 733 254:1 /var/lib/docker/containers/3f2a9c01b7de0d9a5f5c1c2f4a86d7e0f1b2c3d4e5f60718293a4b5c6d7e8f90/hostname /etc/hostname rw - ext4 /dev/vda rw
@@ -66,7 +66,7 @@ mod tests {
     }
 
     #[test]
-    fn the_kernel_says_the_name_without_any_file() {
+    fn the_host_name_is_read_without_proc() {
         let uname = rustix::system::uname();
         assert_eq!(
             effective_name(&uname.nodename().to_string_lossy(), ""),

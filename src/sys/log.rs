@@ -81,7 +81,7 @@ pub fn init() {
     };
     let logger = builder.build();
     let level = logger.filter();
-    // Fails only where somebody logs already.
+    // Fails only if a logger is installed already.
     if log::set_boxed_logger(Box::new(FilteredLogger(logger))).is_ok() {
         log::set_max_level(level);
     }

@@ -1,6 +1,6 @@
 //! Operating system: clocks, threads, locks, signals, systemd, files, TLS roots.
 //!
-//! The only place that asks it for them.
+//! No other folder calls the system for these.
 
 pub mod assets;
 pub mod budget;

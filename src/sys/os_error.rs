@@ -4,7 +4,7 @@
 
 use std::io::{Error, ErrorKind};
 
-/// The system's text of an error, to stand within a sentence, without its number.
+/// The system's text of an error, for use within a sentence, without its number.
 pub fn reason(error: &Error) -> String {
     // TLS libraries refer to their manual here.
     if error.kind() == ErrorKind::UnexpectedEof {

@@ -1,7 +1,7 @@
 //! Drop of root privileges to the user of the service.
 //!
-//! Called on the main thread before there is another: Linux keeps an identity per thread, and
-//! new threads take their maker's.
+//! Called on the main thread before there is another: Linux keeps user IDs and capabilities per
+//! thread, and new threads inherit them.
 
 use std::io;
 use std::os::unix::fs::MetadataExt;
@@ -14,10 +14,10 @@ pub fn is_root() -> bool {
     rustix::process::geteuid().is_root()
 }
 
-/// Run as root, takes the identity of whoever owns this file, or the directory where it is to
-/// be, so that no file that root makes locks the owner out. What root may read, write and
-/// listen on stays allowed: a service's directory is often closed to its own user from
-/// outside, and a backup goes where root wants it. Anybody else stays who they are.
+/// If run as root, switches to the owner of this file, or of the directory where it will be, so
+/// that the owner can use the files that are created. CAP_DAC_OVERRIDE and CAP_NET_BIND_SERVICE
+/// are retained: the user of a service often has no access to its directory from outside, and a
+/// backup may be written where only root can. Does nothing for other users.
 pub fn drop_to_owner(file: &Path) -> io::Result<()> {
     if !is_root() {
         return Ok(());
@@ -37,11 +37,11 @@ pub fn drop_to_owner(file: &Path) -> io::Result<()> {
     thread::set_thread_groups(&[])?;
     thread::set_thread_res_gid(gid, gid, gid)?;
     thread::set_thread_res_uid(uid, uid, uid)?;
-    let kept = thread::capabilities(None)?.permitted
+    let retained = thread::capabilities(None)?.permitted
         & (CapabilitySet::DAC_OVERRIDE | CapabilitySet::NET_BIND_SERVICE);
     let sets = CapabilitySets {
-        effective: kept,
-        permitted: kept,
+        effective: retained,
+        permitted: retained,
         inheritable: CapabilitySet::empty(),
     };
     Ok(thread::set_capabilities(None, sets)?)

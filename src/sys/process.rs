@@ -75,7 +75,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_kernels_files_are_read_as_they_are() {
+    fn proc_and_sys_files_are_parsed() {
         let stat = "1 (a) b) S 0 1 1 0 -1 4194560 100 0 0 0 123 27 0 0 20 0 5 0 9 1 2";
         assert_eq!(cpu_time(stat), Some(Duration::from_millis(1_500)));
         assert_eq!(cpu_time("1 (a"), None);

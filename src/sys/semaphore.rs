@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::sync::{Condvar, Mutex};
 
-/// A number of permits; whoever finds none free waits.
+/// A number of permits; [`Semaphore::acquire`] waits while none is free.
 pub struct Semaphore {
     free: Mutex<usize>,
     freed: Condvar,
@@ -60,7 +60,7 @@ mod tests {
     const LONG: Duration = Duration::from_secs(60);
 
     #[test]
-    fn at_most_as_many_as_there_are_permits_work_at_once_and_all_get_one() {
+    fn concurrency_is_limited_to_the_permits_and_every_thread_gets_one() {
         let semaphore = Semaphore::new(2);
         let (now, most, done) = (
             AtomicUsize::new(0),

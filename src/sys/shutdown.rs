@@ -1,7 +1,7 @@
 //! Graceful shutdown signal for blocking and asynchronous waits.
 //!
-//! [`StopSource`] is held by whoever may stop a part; dropping it stops too, so that a part
-//! cannot outlive its owner by an early return. [`StopToken`] is what threads wait on
+//! [`StopSource`] is held by the owner of a part; dropping it stops too, so that a part cannot
+//! outlive its owner after an early return. [`StopToken`] is what threads wait on
 //! instead of sleeping: any thread. What cannot wait on it (a socket, another condition
 //! variable) registers a callback.
 
@@ -33,12 +33,12 @@ struct StopState {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum WakeReason {
     Stop,
-    /// Somebody called [`StopToken::wake`].
+    /// [`StopToken::wake`] was called.
     Wake,
     Elapsed,
 }
 
-/// The right to stop everything that holds a [`StopToken`] of it.
+/// Stops everything that holds a [`StopToken`] of it.
 #[derive(Default)]
 pub struct StopSource(Arc<StopShared>);
 
@@ -206,7 +206,7 @@ mod tests {
     }
 
     #[test]
-    fn a_wake_ends_one_wait_of_those_who_listen_for_it() {
+    fn a_wake_ends_one_wait_or_wake_and_no_plain_wait() {
         let source = StopSource::new();
         let waiter = source.token();
         let (send, reasons) = std::sync::mpsc::channel();
@@ -219,7 +219,7 @@ mod tests {
         let token = source.token();
         token.wake();
         assert_eq!(reasons.recv(), Ok(WakeReason::Wake));
-        assert!(!token.wait(Duration::from_millis(1)), "it stops nobody");
+        assert!(!token.wait(Duration::from_millis(1)), "a wake is no stop");
         source.stop();
         assert!(waiter.join().expect("the waiter does not panic"));
         let source = StopSource::new();
@@ -231,7 +231,7 @@ mod tests {
     }
 
     #[test]
-    fn dropping_the_owner_stops_too() {
+    fn dropping_the_source_stops_too() {
         let source = StopSource::new();
         let token = source.token();
         assert!(!token.wait(Duration::from_millis(1)));
@@ -249,12 +249,12 @@ mod tests {
                 calls.fetch_add(1, Ordering::SeqCst);
             }
         };
-        let kept = token.on_stop(callback());
+        let registered = token.on_stop(callback());
         drop(token.on_stop(callback()));
         source.stop();
         source.stop();
         assert_eq!(calls.load(Ordering::SeqCst), 1);
-        drop(kept);
+        drop(registered);
         let late = token.on_stop(callback());
         assert_eq!(calls.load(Ordering::SeqCst), 2);
         drop(late);

@@ -26,7 +26,7 @@ impl Signals {
         let (woken, waker) = UnixStream::pair()?;
         let is_stopping = Arc::new(AtomicBool::new(false));
         let received = Arc::new(AtomicUsize::new(0));
-        // Says which one it was before the byte wakes whoever waits.
+        // Stores the signal number before the byte wakes the waiting thread.
         let wake_by = |signal: i32| {
             let number = usize::try_from(signal).unwrap_or_default();
             signal_hook::flag::register_usize(signal, received.clone(), number)?;
@@ -56,7 +56,7 @@ impl Signals {
             wake_by(signal)?;
         }
         // Their default would end the process without its last commit. A file at its size limit
-        // is storage trouble.
+        // is a storage error.
         for signal in [SIGUSR1, SIGUSR2, SIGALRM, SIGXFSZ] {
             signal_hook::flag::register(signal, Arc::default())?;
         }
@@ -98,14 +98,14 @@ impl Signals {
     }
 }
 
-/// Tells which signals this process was started to ignore.
+/// Whether this process was started with a signal ignored.
 fn ignored_at_start() -> impl Fn(i32) -> bool {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let mask = ignored(&status);
     move |signal| signal > 0 && mask >> (signal - 1) & 1 == 1
 }
 
-/// The mask of ignored signals in the kernel's account of a process; signal 1 is bit 0.
+/// The mask of ignored signals in `/proc/PID/status`; signal 1 is bit 0.
 fn ignored(status: &str) -> u64 {
     let line = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
     line.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok())

@@ -1,6 +1,6 @@
 //! systemd notifications (sd_notify(3)): ready, stopping, the status line, and the watchdog.
 //!
-//! Any thread; [`keep_informed`] runs on the thread `watchdog`. Without a supervisor all of it
+//! Any thread; [`run_notifications`] runs on the thread `watchdog`. Without a supervisor all of it
 //! does nothing.
 
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use sd_notify::NotifyState;
 
-/// Configuration, database and port are there.
+/// Reports that the service is ready.
 pub fn ready() {
     send(&[NotifyState::Ready]);
 }
@@ -34,7 +34,7 @@ pub fn watchdog_interval() -> Option<Duration> {
 
 /// Sends each new status line, and notifies the watchdog at every interval while `is_alive`.
 /// Ends with the last sender of lines; sleeps while there is nothing to send.
-pub fn keep_informed(
+pub fn run_notifications(
     watchdog: Option<Duration>,
     lines: &Receiver<String>,
     is_alive: impl Fn() -> bool,
@@ -82,7 +82,7 @@ mod tests {
     use std::sync::mpsc::channel;
 
     #[test]
-    fn every_line_is_sent_at_once_and_the_watchdog_only_while_all_is_alive() {
+    fn status_lines_are_sent_at_once_and_the_watchdog_only_while_alive() {
         for (watchdog, is_alive, expected) in [
             (None, true, vec!["one", "two"]),
             (

@@ -81,7 +81,7 @@ mod tests {
     }
 
     #[test]
-    fn one_line_is_one_whatever_ends_it() {
+    fn one_line_ignores_line_ends_and_trailing_empty_lines() {
         for (text, expected) in [
             ("open sesame", Some("open sesame")),
             ("open sesame\n", Some("open sesame")),

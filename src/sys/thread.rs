@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 use super::sync::Mutex;
 use crate::limits;
 
-/// A running thread of ours.
+/// A running thread.
 pub struct Thread {
     name: String,
     handle: JoinHandle<()>,
@@ -50,9 +50,9 @@ fn start(name: &str, run: impl FnOnce() + Send + 'static) -> io::Result<Thread> 
     })
 }
 
-/// Whether `count` more threads can be started now. Libraries panic where one cannot, so it
+/// Checks that `count` more threads can be started now. Libraries panic where one cannot, so it
 /// is tried before they are needed.
-pub fn have_room(count: usize) -> io::Result<()> {
+pub fn check_spawn(count: usize) -> io::Result<()> {
     let mut waiting = Vec::with_capacity(count);
     for _ in 0..count {
         let (release, wait) = channel::<()>();
@@ -69,8 +69,8 @@ pub fn have_room(count: usize) -> io::Result<()> {
     Ok(())
 }
 
-/// From now on this thread lets others go first when all want the processor: its nice value
-/// grows by 5. Where the kernel forbids that, all stay equal.
+/// Lowers the CPU priority of this thread: its nice value grows by 5. Where the kernel forbids
+/// that, it keeps its priority.
 pub fn lower_priority() {
     if let Err(error) = rustix::process::nice(5) {
         log::debug!("a thread keeps its priority: {error}");
@@ -79,7 +79,7 @@ pub fn lower_priority() {
 
 /// Called now and then by work that takes milliseconds without a system call. Kernels that
 /// preempt lazily (Linux from 6.13 on) let a thread that was woken wait for the next tick, 4 ms,
-/// unless the one that runs enters the kernel; where nobody waits this takes a microsecond.
+/// unless the one that runs enters the kernel; if no thread waits this takes a microsecond.
 pub fn yield_cpu() {
     std::thread::yield_now();
 }
@@ -92,7 +92,7 @@ impl Thread {
     /// Waits for the end, at most until `deadline`; false leaves the thread behind.
     pub fn join_by(self, deadline: Instant) -> bool {
         let rest = deadline.saturating_duration_since(Instant::now());
-        // Nobody ever sends: it disconnects when the thread has ended.
+        // Nothing is ever sent: it disconnects when the thread has ended.
         let ended = self.ended.recv_timeout(rest.max(Duration::from_millis(1)));
         let has_ended = ended == Err(RecvTimeoutError::Disconnected);
         if has_ended {
@@ -127,8 +127,8 @@ pub fn catch_panic<T>(what: &str, iteration: impl FnOnce() -> T) -> Option<T> {
     result.ok()
 }
 
-/// Counts and logs a panic that was caught on this thread. At 1, 2, 4, 8 … of a thread it
-/// is logged, so that whoever can cause one cannot fill the log.
+/// Counts a panic that was caught on this thread. The 1st, 2nd, 4th, 8th … of a thread is
+/// logged, so that repeated panics cannot fill the log.
 pub fn count_panic(what: &str) {
     let label = LABEL.with_borrow(|label| label.clone());
     let label = label.unwrap_or_else(|| "other".to_owned());
@@ -182,13 +182,13 @@ mod tests {
     }
 
     #[test]
-    fn room_for_threads_is_tried_and_given_back() {
-        have_room(8).expect("eight threads can be started");
-        assert!(have_room(0).is_ok());
+    fn the_spawn_check_ends_its_threads() {
+        check_spawn(8).expect("eight threads can be started");
+        assert!(check_spawn(0).is_ok());
     }
 
     #[test]
-    fn a_thread_that_does_not_end_is_left_behind_in_time() {
+    fn a_join_of_a_thread_that_does_not_end_times_out() {
         let (release, wait) = channel::<()>();
         let thread = spawn("test", move || {
             // Ends with an error when the test releases it.

@@ -1,8 +1,7 @@
 //! TLS: root certificates, the connector of ureq, and error texts.
 //!
 //! Owns the one list of root certificates in memory. The machine's own bundle comes first: its
-//! packages keep it current for longer than anybody rebuilds this program. What is compiled in
-//! serves where there is none. Read at the first handshake, never at the start, and again when
+//! packages keep it up to date. The compiled-in roots are used where there is none. Read at the first handshake, never at the start, and again when
 //! the file has changed. Runs on whichever thread connects. It
 //! describes TLS errors, and must not decide whose fault they are.
 
@@ -37,7 +36,7 @@ const BUNDLES: [&str; 4] = [
 /// Names another bundle, as OpenSSL and curl read it.
 const BUNDLE_VARIABLE: &str = "SSL_CERT_FILE";
 
-/// Which certificates may vouch for a server.
+/// Root certificates to trust.
 #[derive(Debug, Clone)]
 pub enum Trust {
     /// The machine's, or the compiled-in ones where it has none.
@@ -55,7 +54,7 @@ impl Trust {
         })
     }
 
-    /// Sessions are the caller's own, so that a fresh start forgets them.
+    /// Each config has its own session cache, so that a new one starts without sessions.
     pub fn client_config(&self) -> Result<Arc<ClientConfig>, rustls::Error> {
         let roots = match self {
             Trust::System => system_roots().store,
@@ -101,7 +100,7 @@ pub struct Roots {
     bundle: Option<(PathBuf, BundleStamp)>,
 }
 
-/// What tells a changed file from the one that was read.
+/// Identifies the version of a file that was read.
 type BundleStamp = (Option<SystemTime>, u64);
 
 impl Roots {
@@ -378,7 +377,7 @@ mod tests {
     }
 
     #[test]
-    fn the_machines_bundle_is_trusted_and_what_is_compiled_in_where_there_is_none() {
+    fn system_roots_are_used_and_compiled_in_roots_where_there_are_none() {
         let scratch = Directory::new();
         let bundles = ["absent.pem", "bundle.pem"].map(|name| scratch.path(name));
         let write = |text: &str| std::fs::write(&bundles[1], text).expect("a writable directory");
@@ -397,7 +396,11 @@ mod tests {
         let unusable = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
         write(&(certificate("one.example") + unusable));
         assert!(!roots.is_current(&bundles), "the bundle was updated");
-        assert_eq!(Roots::read(&bundles).len(), 1, "the usable one is kept");
+        assert_eq!(
+            Roots::read(&bundles).len(),
+            1,
+            "only the usable one is read"
+        );
 
         write("nothing of the kind");
         assert_eq!(Roots::read(&bundles).file(), None);

@@ -87,7 +87,7 @@ impl TestNode {
             ledger,
             alerts: AlertState::new("test"),
             clock: clock.clone(),
-            beat: Heartbeat::default(),
+            heartbeat: Heartbeat::default(),
             has_probed: false,
             store: Box::new(|_| ()),
             commit_alerts: Box::new(|_| ()),
