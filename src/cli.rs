@@ -1,6 +1,6 @@
-//! The command line, and the commands that are not the service itself.
+//! Command line: arguments, usage errors, help and version.
 //!
-//! Usage errors exit 2 with the usage; argh's own way out would exit 1.
+//! Usage errors exit with status 2; argh alone would exit with 1.
 
 use argh::{EarlyExit, FromArgs, SubCommands};
 
@@ -211,40 +211,42 @@ pub struct RestoreArguments {
     pub database: Option<String>,
 }
 
-/// What the arguments ask for, or what to print instead and the exit status with it.
+/// Parses the arguments; on help, version and errors, the text to print and the exit status.
 pub fn parse(arguments: &[String]) -> Result<CommandLine, (String, u8)> {
-    let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
-    let words = match words.as_slice() {
-        // argh knows only the long forms.
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let arguments = match arguments.as_slice() {
+        // argh supports only the long forms.
         ["-V"] => vec!["--version"],
-        _ => with_long_help(words),
+        _ => with_long_help(arguments),
     };
-    from_args(&words).map_err(|exit| match exit.status {
+    from_args(&arguments).map_err(|exit| match exit.status {
         Ok(()) => (exit.output, 0),
-        Err(()) => (usage_error(&words, &exit.output), 2),
+        Err(()) => (usage_error(&arguments, &exit.output), 2),
     })
 }
 
-fn from_args(words: &[&str]) -> Result<CommandLine, EarlyExit> {
-    CommandLine::from_args(&["main-node"], words)
+fn from_args(arguments: &[&str]) -> Result<CommandLine, EarlyExit> {
+    CommandLine::from_args(&["main-node"], arguments)
 }
 
-/// `-h` as `--help`, wherever an option can stand.
-fn with_long_help(mut words: Vec<&str>) -> Vec<&str> {
-    let options = words.iter_mut().take_while(|word| **word != "--");
-    for word in options.filter(|word| **word == "-h") {
-        *word = "--help";
+/// Replaces `-h` by `--help`.
+fn with_long_help(mut arguments: Vec<&str>) -> Vec<&str> {
+    let options = arguments
+        .iter_mut()
+        .take_while(|argument| **argument != "--");
+    for argument in options.filter(|argument| **argument == "-h") {
+        *argument = "--help";
     }
-    words
+    arguments
 }
 
-/// What is wrong with the arguments, and where help is.
-fn usage_error(words: &[&str], said: &str) -> String {
+/// A usage error, with a hint at `--help`.
+fn usage_error(arguments: &[&str], message: &str) -> String {
     let names = || <Command as SubCommands>::COMMANDS.iter().map(|it| it.name);
-    let command = command_of(words);
-    let known = command.filter(|word| names().any(|name| name == *word));
-    let said = said.trim_end();
-    let refused = said.strip_prefix("Unrecognized argument: ");
+    let command = command_of(arguments);
+    let known = command.filter(|argument| names().any(|name| name == *argument));
+    let message = message.trim_end();
+    let refused = message.strip_prefix("Unrecognized argument: ");
     if let Some(unknown) = command.filter(|it| known.is_none() && refused == Some(it)) {
         let near = hint(unknown, names());
         let all: Vec<String> = <Command as SubCommands>::COMMANDS
@@ -269,18 +271,18 @@ fn usage_error(words: &[&str], said: &str) -> String {
         });
     let command = known.map(|name| format!(" {name}")).unwrap_or_default();
     format!(
-        "{said}{}\nRun main-node{command} --help for usage.",
+        "{message}{}\nRun main-node{command} --help for usage.",
         near.unwrap_or_default()
     )
 }
 
-/// The first word that is neither an option nor an option's value.
-fn command_of<'a>(words: &[&'a str]) -> Option<&'a str> {
-    let mut words = words.iter();
-    while let Some(word) = words.next() {
-        match *word {
+/// The first argument that is neither an option nor an option's value.
+fn command_of<'a>(arguments: &[&'a str]) -> Option<&'a str> {
+    let mut arguments = arguments.iter();
+    while let Some(argument) = arguments.next() {
+        match *argument {
             "--config" | "--listen" | "--database" => {
-                words.next();
+                arguments.next();
             }
             option if option.starts_with('-') => {}
             command => return Some(command),
@@ -300,8 +302,8 @@ mod tests {
     use super::*;
 
     fn parsed(line: &str) -> Result<CommandLine, (String, u8)> {
-        let words: Vec<String> = line.split_whitespace().map(str::to_owned).collect();
-        parse(&words)
+        let arguments: Vec<String> = line.split_whitespace().map(str::to_owned).collect();
+        parse(&arguments)
     }
 
     #[test]
@@ -367,7 +369,7 @@ mod tests {
     }
 
     #[test]
-    fn the_short_form_asks_every_command_for_help() {
+    fn the_short_help_option_works_for_every_command() {
         for command in <Command as SubCommands>::COMMANDS {
             let (short, status) = parsed(&format!("{} -h", command.name)).expect_err("help");
             assert_eq!(status, 0, "{short}");

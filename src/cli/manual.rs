@@ -1,7 +1,7 @@
-//! The manual page and the shells' completions, made of the command line's own definitions.
+//! Manual page and shell completions, generated from the command line's definitions.
 //!
-//! For tests alone: they hold the files under `systemd/` against what is made here, and
-//! `UPDATE_GOLDEN=1 cargo test` writes them anew.
+//! Only for tests, which compare them with the files under `systemd/`; `UPDATE_GOLDEN=1 cargo
+//! test` rewrites those.
 
 use argh::{ArgsInfo, CommandInfoWithArgs, FlagInfo, FlagInfoKind};
 use argh_complete::Generator;
@@ -15,12 +15,12 @@ use crate::golden;
 const NAME: &str = "main-node";
 
 #[test]
-fn the_manual_page_says_what_the_command_line_takes() {
+fn the_manual_page_of_the_commands_is_current() {
     golden::check("../../systemd/main-node.1", &page());
 }
 
 #[test]
-fn completions_know_every_command_and_option() {
+fn completions_have_every_command_and_option() {
     let known = CommandLine::get_args_info();
     let bash = argh_complete::bash::Bash::generate(NAME, &known);
     for command in &known.commands {
@@ -108,7 +108,7 @@ fn flags(page: &mut Roff, command: &CommandInfoWithArgs) {
     }
 }
 
-/// A description of the command line, which begins small and has no end, as a sentence.
+/// A description of the command line as a sentence: capitalised, with a full stop.
 fn sentence(words: &str) -> String {
     format!("{}.", capitalised(words.trim_end_matches('.')))
 }

@@ -1,4 +1,4 @@
-//! `main-node backup`: a verified copy of the database, beside a running service.
+//! `main-node backup`: a verified copy of the database, also while the service runs.
 
 use std::path::Path;
 

@@ -1,7 +1,7 @@
-//! `main-node check`: the effective configuration and everything that would go wrong with
-//! it on this machine, each with the way out.
+//! `main-node check`: prints the effective configuration and every problem on this machine,
+//! each with a fix.
 //!
-//! Changes nothing: it runs beside a service and opens its database read-only.
+//! Changes nothing: the service may run meanwhile, and its database is opened read-only.
 
 use std::collections::BTreeSet;
 use std::io::{Read, Write};
@@ -39,9 +39,9 @@ use openapi::operation::nearest;
 enum Finding {
     Fine(String),
     Problem(String),
-    /// Worth knowing, but the node copes.
+    /// Not a problem for the node.
     Note(String),
-    /// Could not be tried here, and why.
+    /// Not checked, and why.
     NotChecked(String),
 }
 
@@ -101,7 +101,7 @@ pub fn check(overrides: &Overrides, online: bool) -> u8 {
 /// Sources whose name a static binary cannot look up: it has no multicast DNS.
 fn local_names(config: &Config) -> Option<Finding> {
     let is_static = cfg!(any(target_env = "musl", target_feature = "crt-static"));
-    // A proxy looks names up itself.
+    // A proxy resolves names itself.
     let sources = config.sources.iter().filter(|it| it.proxy.is_none());
     let hosts = sources.filter_map(|source| source.host());
     if is_static {
@@ -134,16 +134,16 @@ fn remarks(config: &Config, online: bool) -> Vec<Finding> {
             Severity::NotChecked => NotChecked(text),
         }
     };
-    // What only the sources can tell, they are asked.
+    // With `--online` the responses show it.
     let is_open = |remark: &&Remark| !(online && remark.weight == Severity::NotChecked);
     config.remarks.iter().filter(is_open).map(finding).collect()
 }
 
-/// `made_at_start` is the directory that systemd makes when the service starts.
+/// `made_at_start` is the directory that systemd creates when the service starts.
 fn database(config: &Config, made_at_start: Option<&Path>) -> Finding {
     let path = &config.database;
-    if let Some(words) = unreadable_database(path) {
-        return Problem(words);
+    if let Some(message) = unreadable_database(path) {
+        return Problem(message);
     }
     match file::probe(path) {
         Err(OpenError::NoDirectory { directory, .. })
@@ -222,7 +222,7 @@ fn disk_space(config: &Config) -> Finding {
         .database
         .parent()
         .filter(|it| !it.as_os_str().is_empty());
-    // One that is not there yet will be made on the disk of the one above.
+    // A missing directory will be created on the disk of its parent.
     let directory = directory.unwrap_or(Path::new("."));
     let directory = directory
         .ancestors()
@@ -249,13 +249,13 @@ fn clock() -> Finding {
             now.wall,
             limits::CLOCK_TRUST_TIMEOUT.as_secs() / 60
         )),
-        ClockTrust::Unknown => {
-            NotChecked("whether the clock is synchronised: the kernel does not say here".to_owned())
-        }
+        ClockTrust::Unknown => NotChecked(
+            "whether the clock is synchronised: the kernel does not provide it here".to_owned(),
+        ),
     }
 }
 
-/// A file with secrets that everybody on the machine can read.
+/// Reports a file with secrets that every user of the machine can read.
 fn secret_files(config: &Config) -> Finding {
     let file = config.file.as_deref();
     let dot_env = file.map_or(".env".into(), |it| it.with_file_name(".env"));
@@ -285,7 +285,7 @@ fn secret_files(config: &Config) -> Finding {
     }
 }
 
-/// Whether a line of TOML or `.env` gives a secret itself, not a variable's name or a file's.
+/// Whether a line of TOML or `.env` has a secret itself, not the name of a variable or file.
 fn holds_a_secret(line: &str) -> bool {
     let line = line.trim().to_lowercase();
     let names_one = [
@@ -297,12 +297,12 @@ fn holds_a_secret(line: &str) -> bool {
         "api_key",
     ]
     .iter()
-    .any(|word| line.contains(word));
+    .any(|name| line.contains(name));
     let is_elsewhere = line.starts_with('#') || line.contains("${") || line.contains("_file");
     names_one && line.contains('=') && !is_elsewhere
 }
 
-/// Which certificates vouch for servers, where no `ca_file` is named.
+/// Reports which root certificates are used without `ca_file`.
 fn root_certificates() -> Finding {
     let roots = system_roots();
     let count = roots.len();
@@ -328,7 +328,7 @@ fn listen_address(address: SocketAddr) -> Finding {
     }
 }
 
-/// Whether what answers there is one of us.
+/// Whether a main-node responds at this address.
 fn is_main_node(address: SocketAddr) -> bool {
     const TIMEOUT: Duration = Duration::from_secs(2);
     let mut target = address;
@@ -338,7 +338,7 @@ fn is_main_node(address: SocketAddr) -> bool {
             SocketAddr::V6(_) => [0, 0, 0, 0, 0, 0, 0, 1].into(),
         });
     }
-    let ask = || -> std::io::Result<String> {
+    let request = || -> std::io::Result<String> {
         let mut stream = TcpStream::connect_timeout(&target, TIMEOUT)?;
         stream.set_read_timeout(Some(TIMEOUT))?;
         let host = target.ip();
@@ -356,10 +356,10 @@ fn is_main_node(address: SocketAddr) -> bool {
         }
         Ok(String::from_utf8_lossy(&begin[..length]).into_owned())
     };
-    ask().is_ok_and(|answer| answer.contains("main-node"))
+    request().is_ok_and(|response| response.contains("main-node"))
 }
 
-/// Whether the kernel knows a way to where each source is.
+/// Whether a route exists to each source.
 fn routes(config: &Config) -> Finding {
     let unreachable: Vec<String> = config
         .sources
@@ -379,9 +379,9 @@ fn routes(config: &Config) -> Finding {
     }
 }
 
-/// Connecting a datagram socket asks the routing table and sends nothing.
+/// Connecting a datagram socket consults the routing table and sends nothing.
 fn has_route(host: &str) -> bool {
-    // Addresses for documentation (RFC 5737, RFC 3849): wherever the default route leads.
+    // Documentation addresses (RFC 5737, RFC 3849), which only the default route reaches.
     const ANYWHERE: [IpAddr; 2] = [
         IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1)),
         IpAddr::V6(Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 1)),
@@ -395,7 +395,7 @@ fn has_route(host: &str) -> bool {
     };
     match host.parse::<IpAddr>() {
         Ok(address) => reaches(address),
-        // Names of the house need no way out of it.
+        // Local names need no default route.
         Err(_) if !host.contains('.') || host.ends_with(".local") || host.ends_with(".lan") => true,
         Err(_) => ANYWHERE.into_iter().any(reaches),
     }
@@ -407,6 +407,11 @@ fn channels(config: &Config, online: bool) -> Vec<Finding> {
         let text = "no alert channel is configured: alerts appear on pages and displays only";
         return vec![Fine(text.to_owned())];
     }
+    let login = if online {
+        ""
+    } else {
+        ", `check --online` logs in (mail only)"
+    };
     let findings = channels.iter().map(|channel| {
         let destination = channel.destination();
         let result = if online { channel.check() } else { None };
@@ -414,8 +419,7 @@ fn channels(config: &Config, online: bool) -> Vec<Finding> {
             Some(Ok(())) => Fine(format!("login to {destination} succeeded")),
             Some(Err(why)) => Problem(format!("{destination}: {why}")),
             None => NotChecked(format!(
-                "whether {destination} accepts alerts: `test-alert` sends one; `check --online` logs \
-                 in to a mail server"
+                "whether {destination} accepts alerts: `test-alert` sends one{login}"
             )),
         }
     });
@@ -454,29 +458,29 @@ fn sources(config: &Config, online: bool) -> Vec<Finding> {
     findings
 }
 
-/// Keys that the configuration is about and that no answer holds, where all answered.
+/// Keys of the configuration that no response has, if all sources responded.
 fn keys_not_given(plan: &Plan, fetched: &[once::Fetched]) -> Vec<Finding> {
-    let mut given = BTreeSet::new();
+    let mut found = BTreeSet::new();
     for of_source in fetched {
         match &of_source.observation.outcome {
             FetchOutcome::Readings { readings, .. } => {
-                given.extend(readings.iter().map(|it| &it.key))
+                found.extend(readings.iter().map(|it| &it.key))
             }
             FetchOutcome::Unchanged | FetchOutcome::Empty | FetchOutcome::Failed { .. } => {
                 return Vec::new();
             }
         }
     }
-    // Where all records are named, reading the configuration found it.
+    // If all records are declared, reading the configuration reported it already.
     let is_leaves = |it: &SourcePlan| matches!(it.selection, Selection::AllLeaves { .. });
     if !plan.sources.iter().any(is_leaves) {
         return Vec::new();
     }
     let is_named = |key: &str| (0..plan.sources.len()).any(|source| plan.selects_key(source, key));
     let expected = plan.expected_keys().into_iter();
-    let missing = expected.filter(|key| !given.contains(key) && !is_named(key));
+    let missing = expected.filter(|key| !found.contains(key) && !is_named(key));
     let finding = |key: &Arc<str>| {
-        let near = nearest(key, given.iter().map(|key| &***key));
+        let near = nearest(key, found.iter().map(|key| &***key));
         let hint = near.map_or_else(String::new, |near| format!("; did you mean {near:?}?"));
         Problem(format!(
             "the configuration names the key {key:?}, which no source gives{hint}"

@@ -1,4 +1,4 @@
-//! `main-node export`: stored readings as CSV or JSON lines, beside a running service.
+//! `main-node export`: stored readings as CSV or JSON lines, also while the service runs.
 
 use std::io::{BufWriter, ErrorKind};
 
@@ -25,7 +25,7 @@ pub fn export(
         }
     };
     let now = SystemClock::new().now().wall;
-    let bound = |name: &str, text: Option<String>| match text {
+    let time = |name: &str, text: Option<String>| match text {
         None => Ok(None),
         Some(text) => read_time(&text, now).map(Some).ok_or_else(|| {
             eprintln!(
@@ -34,7 +34,7 @@ pub fn export(
             USAGE_ERROR
         }),
     };
-    let (from, to) = match (bound("from", from), bound("to", to)) {
+    let (from, to) = match (time("from", from), time("to", to)) {
         (Ok(from), Ok(to)) => (from, to),
         (Err(status), _) | (_, Err(status)) => return status,
     };
@@ -51,7 +51,7 @@ pub fn export(
     let mut out = BufWriter::new(std::io::stdout().lock());
     match export::export(&database, &query, format, &mut out) {
         Ok(_) => 0,
-        // The reader has seen enough (`| head`).
+        // The reader closed the pipe (`| head`).
         Err(ExportError::Output(error)) if error.kind() == ErrorKind::BrokenPipe => 0,
         Err(error) => {
             eprintln!("{error}");

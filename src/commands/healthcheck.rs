@@ -1,5 +1,5 @@
-//! `main-node healthcheck`: whether the node that runs with this configuration is healthy, for
-//! supervisors that ask by a command (Docker's HEALTHCHECK; the image has no curl).
+//! `main-node healthcheck`: health of the running node as an exit status, for supervisors that
+//! run a command (Docker's HEALTHCHECK; the image has no curl).
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream};
@@ -19,18 +19,18 @@ pub fn healthcheck(overrides: &Overrides) -> u8 {
             return USAGE_ERROR;
         }
     };
-    match ask(&settings.listen) {
-        Ok(words) => print_out(&format_args!("{words}\n")),
-        Err(words) => {
-            eprintln!("{words}");
+    match request_health(&settings.listen) {
+        Ok(text) => print_out(&format_args!("{text}\n")),
+        Err(text) => {
+            eprintln!("{text}");
             FAILED
         }
     }
 }
 
-/// Asks by the first address that takes a connection; a family that this machine lacks is
-/// none. The words say what was asked and what came.
-fn ask(listen: &[SocketAddr]) -> Result<String, String> {
+/// Requests `/healthz` at the first address that accepts a connection; address families that
+/// this machine lacks are skipped. The text has the address and the result.
+fn request_health(listen: &[SocketAddr]) -> Result<String, String> {
     let mut silent = Vec::new();
     for address in listen.iter().copied().map(connectable) {
         let url = format!("http://{address}/healthz");
@@ -53,7 +53,7 @@ fn ask(listen: &[SocketAddr]) -> Result<String, String> {
     Err(silent.join("\n"))
 }
 
-/// An address to listen on as one to call.
+/// The address to connect to for a listen address.
 fn connectable(mut address: SocketAddr) -> SocketAddr {
     if address.ip().is_unspecified() {
         address.set_ip(match address.ip() {
@@ -72,12 +72,12 @@ fn get(mut stream: TcpStream, address: SocketAddr) -> std::io::Result<(u16, Stri
         stream,
         "GET /healthz HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n"
     )?;
-    let mut answer = Vec::new();
+    let mut response = Vec::new();
     stream
         .take(limits::HEALTHCHECK_BYTES)
-        .read_to_end(&mut answer)?;
-    let answer = String::from_utf8_lossy(&answer);
-    let (head, body) = answer.split_once("\r\n\r\n").unwrap_or((&answer, ""));
+        .read_to_end(&mut response)?;
+    let response = String::from_utf8_lossy(&response);
+    let (head, body) = response.split_once("\r\n\r\n").unwrap_or((&response, ""));
     let status = head.split_ascii_whitespace().nth(1);
     let status = status
         .filter(|_| head.starts_with("HTTP/1."))
@@ -91,29 +91,30 @@ mod tests {
     use super::*;
     use std::net::TcpListener;
 
-    /// A server that answers one request with these bytes, and its address.
-    fn answering(answer: &'static str) -> SocketAddr {
+    /// A server that responds to one request with these bytes, and its address.
+    fn respond_once(response: &'static str) -> SocketAddr {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port is free");
         let address = listener.local_addr().expect("it is bound");
         std::thread::spawn(move || {
-            let (mut stream, _) = listener.accept().expect("somebody asks");
-            let mut asked = Vec::new();
-            while !asked.ends_with(b"\r\n\r\n") {
+            let (mut stream, _) = listener.accept().expect("a client connects");
+            let mut request = Vec::new();
+            while !request.ends_with(b"\r\n\r\n") {
                 let mut byte = [0];
                 stream.read_exact(&mut byte).expect("a request comes whole");
-                asked.extend(byte);
+                request.extend(byte);
             }
-            assert!(asked.starts_with(b"GET /healthz HTTP/1.1\r\n"));
-            stream.write_all(answer.as_bytes()).expect("it is read");
+            assert!(request.starts_with(b"GET /healthz HTTP/1.1\r\n"));
+            stream.write_all(response.as_bytes()).expect("it is read");
         });
         address
     }
 
     #[test]
     fn only_status_200_is_healthy_and_other_results_are_reported() {
-        let words = ask(&[answering("HTTP/1.1 200 OK\r\n\r\n")]).expect("it is healthy");
-        assert!(words.ends_with("/healthz responded with 200"), "{words}");
-        for (answer, expected) in [
+        let text =
+            request_health(&[respond_once("HTTP/1.1 200 OK\r\n\r\n")]).expect("it is healthy");
+        assert!(text.ends_with("/healthz responded with 200"), "{text}");
+        for (response, expected) in [
             (
                 "HTTP/1.1 503 Service Unavailable\r\n\r\nstuck\n",
                 "responded with 503: stuck",
@@ -121,19 +122,19 @@ mod tests {
             ("SSH-2.0-x 200\r\n", "the response is not HTTP"),
             ("", "the response is not HTTP"),
         ] {
-            let words = ask(&[answering(answer)]).expect_err("it is not");
-            assert!(words.ends_with(expected), "{words}");
+            let text = request_health(&[respond_once(response)]).expect_err("it is not");
+            assert!(text.ends_with(expected), "{text}");
         }
     }
 
     #[test]
     fn an_address_family_without_a_listener_is_skipped() {
         let closed = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port is free");
-        let nobody = closed.local_addr().expect("it is bound");
+        let unused = closed.local_addr().expect("it is bound");
         drop(closed);
-        let words = ask(&[nobody]).expect_err("nobody is there");
-        assert!(words.contains("does not accept connections"), "{words}");
-        assert!(ask(&[nobody, answering("HTTP/1.1 200 OK\r\n\r\n")]).is_ok());
+        let text = request_health(&[unused]).expect_err("nothing listens");
+        assert!(text.contains("does not accept connections"), "{text}");
+        assert!(request_health(&[unused, respond_once("HTTP/1.1 200 OK\r\n\r\n")]).is_ok());
     }
 
     #[test]

@@ -1,5 +1,5 @@
-//! `licenses`: the notices of everything compiled in, which the build script
-//! (src/build/notices.rs) collected.
+//! `main-node licenses`: licence notices of all compiled-in packages, collected by the build
+//! script (src/build/notices.rs).
 
 use std::fmt::{Display, Formatter, Result};
 
@@ -21,14 +21,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_notices_name_every_package_and_hold_the_texts_they_are_under() {
+    fn notices_have_every_package_and_its_licence_texts() {
         let text = Notices.to_string();
         assert_eq!(text, include_str!(concat!(env!("OUT_DIR"), "/notices.txt")));
         let (list, texts) = text.split_once("\n---- ").expect("texts follow the list");
         for package in ["SQLite: public", "rusqlite ", "ring ", "ureq ", "smol "] {
             assert!(list.contains(package), "{package} is not in:\n{list}");
         }
-        // Macros and what only builds or tests is not compiled in.
+        // Macros, build and test dependencies are not compiled in.
         for absent in ["rcgen ", "cc ", "syn ", "serde_derive "] {
             assert!(!list.contains(&format!("\n{absent}")), "{absent}");
         }

@@ -1,5 +1,5 @@
-//! What each command does. They run on the main thread; each returns its exit status: 0
-//! fine, 1 the thing asked about is bad, 2 wrong arguments or a configuration error.
+//! Commands of the command line. They run on the main thread and return an exit status: 0
+//! success, 1 failure, 2 usage or configuration error.
 
 mod backup;
 mod check;
@@ -26,9 +26,9 @@ use crate::config::{self, Config, LocalSettings, Overrides, Problem};
 use crate::sys::os_error::reason;
 use crate::sys::{build_id, privileges};
 
-/// Something is wrong with what was asked about.
+/// Exit status: the command failed or found a problem.
 const FAILED: u8 = 1;
-/// Something is wrong with how it was asked, or with the configuration.
+/// Exit status: usage or configuration error.
 const USAGE_ERROR: u8 = 2;
 
 pub fn run(arguments: CommandLine) -> u8 {
@@ -42,7 +42,7 @@ pub fn run(arguments: CommandLine) -> u8 {
         database,
         ..
     } = arguments;
-    // An option before the command means what it means behind it.
+    // An option before the command counts as one after it.
     let overrides = |own_config: Option<String>,
                      own_listen: Option<String>,
                      own_database: Option<String>| Overrides {
@@ -88,8 +88,8 @@ pub fn run(arguments: CommandLine) -> u8 {
     }
 }
 
-/// The configuration, or its problems printed and the status that goes with them. From then
-/// on the process is who owns the database.
+/// Loads the configuration and drops to the database's owner; on errors prints the problems and
+/// returns the exit status.
 fn configured(overrides: &Overrides) -> Result<Config, u8> {
     let service = service(overrides);
     let environment = Environment::of_process().with_service(service.clone());
@@ -103,8 +103,7 @@ fn configured(overrides: &Overrides) -> Result<Config, u8> {
     Ok(config)
 }
 
-/// Of the configuration what [`LocalSettings`] are, likewise. Where the database is closed to
-/// this user, how it is opened.
+/// The same for [`LocalSettings`] alone. If this user cannot open the database, prints how to.
 fn local_settings(overrides: &Overrides) -> Result<LocalSettings, u8> {
     let service = service(overrides);
     let environment = Environment::of_process().with_service(service.clone());
@@ -113,15 +112,15 @@ fn local_settings(overrides: &Overrides) -> Result<LocalSettings, u8> {
         suggest_sudo(&service);
         USAGE_ERROR
     })?;
-    if let Some(words) = unreadable_database(&settings.database) {
-        eprintln!("{words}");
+    if let Some(message) = unreadable_database(&settings.database) {
+        eprintln!("{message}");
         return Err(FAILED);
     }
     Ok(settings)
 }
 
-/// The installed service, if this is a command run by hand on its configuration. Run by
-/// systemd, the process has been given all that the service has.
+/// The installed service, for a command run by hand with its configuration. A process started
+/// by systemd already has the service's environment.
 fn service(overrides: &Overrides) -> InstalledService {
     let is_unit = ["NOTIFY_SOCKET", "STATE_DIRECTORY"]
         .iter()
@@ -131,7 +130,7 @@ fn service(overrides: &Overrides) -> InstalledService {
         .unwrap_or_default()
 }
 
-/// Says how a command gets at the service's secrets, where this user may not read them.
+/// Prints a hint if this user may not read the service's secrets.
 fn suggest_sudo(service: &InstalledService) {
     let files: Vec<String> = service
         .closed
@@ -148,7 +147,7 @@ fn suggest_sudo(service: &InstalledService) {
     }
 }
 
-/// What to say where the database is closed to this user, and root can help.
+/// The message if this user cannot open the database and `sudo` would help.
 fn unreadable_database(database: &Path) -> Option<String> {
     let opened = std::fs::File::open(database);
     let is_closed = opened.is_err_and(|error| error.kind() == ErrorKind::PermissionDenied);
@@ -161,8 +160,8 @@ fn unreadable_database(database: &Path) -> Option<String> {
     })
 }
 
-/// See [`privileges::drop_to_owner`]. Where that is refused (a container without the right to),
-/// what root does is better than nothing.
+/// See [`privileges::drop_to_owner`]. If that is refused (a container without the capability),
+/// continues as root.
 fn switch_to_owner(database: &Path) {
     if let Err(error) = privileges::drop_to_owner(database) {
         let file = database.display();
@@ -179,7 +178,7 @@ fn print_problems(problems: &[Problem]) {
     }
 }
 
-/// Prints to standard output; a reader that went away (`| head`) is not an error.
+/// Prints to standard output; a closed pipe (`| head`) is not an error.
 pub fn print_out(text: &dyn Display) -> u8 {
     use std::io::Write;
     match write!(std::io::stdout(), "{text}") {

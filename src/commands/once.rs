@@ -1,4 +1,4 @@
-//! `main-node once`: every source, once, side by side.
+//! `main-node once`: fetches every source once, in parallel, and prints the results.
 
 use std::io::IsTerminal;
 use std::sync::Arc;
@@ -38,15 +38,15 @@ pub fn once(overrides: &Overrides) -> u8 {
     }
 }
 
-/// What a fetch gave, and how.
+/// Result of one fetch, with its requests.
 pub struct Fetched {
     pub observation: Observation,
     pub exchanges: Vec<HttpExchange>,
-    /// Why keys of it would not be published, if any would not.
+    /// Why keys of it would not be published, if any.
     pub conflict: Option<Arc<str>>,
 }
 
-/// The table for whatever standard output is, then what was sent and answered.
+/// The results as a table (coloured on a terminal), then the requests and responses.
 pub fn table(plan: &Plan, fetched: &[Fetched]) -> String {
     let named = || {
         let sources = fetched.iter();
@@ -63,8 +63,8 @@ pub fn table(plan: &Plan, fetched: &[Fetched]) -> String {
     text
 }
 
-/// One observation of each source, in their order. Each has its own timeout, so the whole
-/// takes as long as the slowest. Keys that several give are judged as the service does.
+/// One observation of each source, in their order. Each has its own timeout, so the total time
+/// is that of the slowest. Conflicting keys are treated as in the service.
 pub fn fetch_all(config: &Config) -> Result<Vec<Fetched>, String> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
     let (sender, receiver) = std::sync::mpsc::channel();

@@ -1,4 +1,4 @@
-//! `main-node operations`: what was compiled in, each operation ready to paste as
+//! `main-node operations`: lists the compiled-in operations, each ready to paste as
 //! `[[source]]`.
 
 use std::fmt::Write;
@@ -8,9 +8,9 @@ use crate::domain::text::truncate_list;
 use openapi::operation::{Api, Location, Operation, Parameter, SecurityKind, SecurityScheme};
 use openapi::schema::{Schema, Types};
 
-/// Leaves of a response that are named, at most.
+/// Maximum number of response fields listed.
 const MAX_LEAVES: usize = 12;
-/// Words of an enumeration that are named, at most.
+/// Maximum number of enum values listed.
 const MAX_VALUES: usize = 8;
 
 /// The operations that have all `words` in their id, path or summary.
@@ -127,24 +127,24 @@ fn write_source(
             "base_url = \"http://…\"       # the OpenAPI file names no server"
         )?;
     }
-    // What must be there, and what chooses what comes: without it many an API answers with
-    // nothing to read. Other examples are somebody else's dates and places.
+    // Required parameters, and those that select fields: without them many APIs respond without
+    // values. Other examples are arbitrary dates and places.
     let (pasted, others): (Vec<_>, Vec<_>) = operation
         .parameters
         .iter()
         .filter(|it| !it.filled_by_security && (it.required || has_example(operation, it)))
         .partition(|it| it.required || selects_fields(it));
-    let spell = |parameters: &[&'static Parameter]| {
+    let as_toml = |parameters: &[&'static Parameter]| {
         let spelled = parameters
             .iter()
             .map(|it| format!("{} = {}", key(&it.argument), placeholder(operation, it)));
         spelled.collect::<Vec<_>>().join(", ")
     };
     if !pasted.is_empty() {
-        writeln!(out, "params = {{ {} }}", spell(&pasted))?;
+        writeln!(out, "params = {{ {} }}", as_toml(&pasted))?;
     }
     if !others.is_empty() {
-        writeln!(out, "# examples of the OpenAPI file: {}", spell(&others))?;
+        writeln!(out, "# examples of the OpenAPI file: {}", as_toml(&others))?;
     }
     if let Some(auth) = auth(operation) {
         writeln!(out, "auth = {{ {auth} }}")?;
@@ -152,19 +152,19 @@ fn write_source(
     writeln!(out, "every = \"5m\"\n")
 }
 
-/// Whether the author shows a value for this parameter itself, and it can be used.
+/// Whether the parameter itself has a valid example or default.
 fn has_example(operation: &Operation, parameter: &'static Parameter) -> bool {
     let is_empty = matches!(parameter.example.as_str(), "" | "\"\"" | "[]" | "[\"\"]");
     !is_empty && shown(operation, parameter).is_some()
 }
 
-/// Whether a parameter is a list of words that the file names, as lists of fields are.
+/// Whether a parameter is a list of enum values, such as a list of fields.
 fn selects_fields(parameter: &Parameter) -> bool {
     let items = parameter.schema.items();
     items.is_some_and(|items| !items.literals().is_empty())
 }
 
-/// Credentials as the file wants them: of several ways one that takes a single one.
+/// The `auth` option for an operation; the alternative with a single credential is preferred.
 fn auth(operation: &Operation) -> Option<String> {
     let ways = &operation.security;
     let way = ways
@@ -189,7 +189,7 @@ fn auth(operation: &Operation) -> Option<String> {
     })
 }
 
-/// A name for an environment variable.
+/// The name of an environment variable for a credential.
 fn variable(name: &str) -> String {
     let letters = name.chars().map(|c| {
         if c.is_ascii_alphanumeric() {
@@ -208,7 +208,7 @@ fn variable(name: &str) -> String {
 
 /// The numeric leaves that a schema declares, as dotted paths.
 fn collect_leaves(schema: &'static Schema, path: &str, depth: usize, leaves: &mut Vec<String>) {
-    // Recursive schemas have no end, and nobody reads past a few.
+    // Limits recursive schemas.
     if depth > 5 || leaves.len() > MAX_LEAVES {
         return;
     }

@@ -1,4 +1,4 @@
-//! `main-node restore`: a copy takes the place of the database, at the next start.
+//! `main-node restore`: replaces the database by a copy at the next start.
 
 use std::path::Path;
 
@@ -18,7 +18,7 @@ pub fn restore(overrides: &Overrides, file: &Path) -> u8 {
         path: essentials.database,
         is_default: essentials.database_is_default,
     };
-    // Root stays root, to restart the service; what is staged gets the database's owner.
+    // Keeps root privileges to restart the service; the staged file gets the database's owner.
     let backup = match restore::stage(file, &location) {
         Ok(backup) => backup,
         Err(message) => {
@@ -43,8 +43,8 @@ pub fn restore(overrides: &Overrides, file: &Path) -> u8 {
     }
     match systemd_unit::restart() {
         Ok(()) => print_out(&"main-node was restarted.\n"),
-        Err(words) => {
-            eprintln!("main-node could not be restarted ({words}): systemctl restart main-node");
+        Err(reason) => {
+            eprintln!("main-node could not be restarted ({reason}): systemctl restart main-node");
             FAILED
         }
     }

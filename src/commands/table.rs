@@ -1,4 +1,4 @@
-//! What fetching gave, for a person: tables, coloured on a terminal, plain when piped.
+//! Text tables of fetch results: coloured on a terminal, plain in a pipe.
 
 use std::fmt::Write;
 
@@ -7,7 +7,7 @@ use crate::domain::plan::SourcePlan;
 use crate::domain::reading::{FetchOutcome, Observation};
 use crate::domain::time::millis;
 
-/// Rows of text in columns as wide as they need.
+/// A text table with columns as wide as their content.
 struct Columns {
     rows: Vec<Vec<String>>,
     colour: bool,
@@ -18,7 +18,7 @@ const RED: &str = "31";
 const GREEN: &str = "32";
 const YELLOW: &str = "33";
 
-/// The result of every source, then its records and its issues.
+/// The result of every source, with its records and issues.
 pub fn render(results: &[(&SourcePlan, Observation)], colour: bool) -> String {
     let mut out = String::new();
     // Writing to a String cannot fail.
@@ -99,8 +99,8 @@ fn write_all(
     Ok(())
 }
 
-/// The requests of a source as they were sent, how each was answered, and where nothing could
-/// be read, how the answer begins.
+/// The requests of a source with their responses; for a response that could not be read, its
+/// beginning.
 pub fn exchanges(name: &str, exchanges: &[HttpExchange], is_failed: bool) -> String {
     let mut out = String::new();
     for exchange in exchanges {

@@ -1,4 +1,4 @@
-//! `[alert]`: alert rules, and the channels beside mail.
+//! Alert options (`[alert]`): alert rules, webhook and ping.
 
 use std::path::Path;
 use std::time::Duration;
@@ -16,7 +16,7 @@ use crate::domain::alert::{AlertRules, DisplayRule, MuteWindow, SourceRule, Stal
 use crate::domain::toml_text::bare_or_quoted;
 use openapi::operation::nearest;
 
-/// `[alert]` being read.
+/// `[alert]` while it is read.
 pub struct AlertDraft {
     rules: AlertRules,
     webhook: Option<Secret>,
@@ -107,7 +107,7 @@ pub static OPTIONS: [AlertOption; 11] = [
         "\"https://ntfy.sh/my-secret-topic\"",
         "URL that alerts are sent to by POST. It often contains a secret, so it is never shown.",
         |draft, option| draft.webhook = read_secret_address(option),
-        // The address may be the secret, and is a valid one while it is masked.
+        // The URL may be a secret; the masked form is a valid URL too.
         |config| {
             config
                 .notifications
@@ -156,7 +156,7 @@ pub static OPTIONS: [AlertOption; 11] = [
 
 type SourceRuleOption = ConfigOption<SourceRule>;
 
-/// `[alert.source.NAME]`.
+/// Options of `[alert.source.NAME]`.
 pub static SOURCE_OPTIONS: [SourceRuleOption; 2] = [
     SourceRuleOption::new(
         "no_success_for",
@@ -178,7 +178,7 @@ pub static SOURCE_OPTIONS: [SourceRuleOption; 2] = [
     ),
 ];
 
-/// A rule about a key or a display being read.
+/// A rule for a key or a display while it is read.
 #[derive(Default)]
 pub struct RuleDraft {
     name: Option<String>,
@@ -189,7 +189,7 @@ pub struct RuleDraft {
     silent_for: Option<Duration>,
 }
 
-/// `[[alert.value]]`.
+/// Options of `[[alert.value]]`.
 pub static VALUE_OPTIONS: [ConfigOption<RuleDraft, ValueRule>; 5] = [
     ConfigOption::new(
         "key",
@@ -238,7 +238,7 @@ pub static VALUE_OPTIONS: [ConfigOption<RuleDraft, ValueRule>; 5] = [
     ),
 ];
 
-/// `[[alert.stale]]`.
+/// Options of `[[alert.stale]]`.
 pub static STALE_OPTIONS: [ConfigOption<RuleDraft, StaleRule>; 2] = [
     ConfigOption::new(
         "key",
@@ -260,7 +260,7 @@ pub static STALE_OPTIONS: [ConfigOption<RuleDraft, StaleRule>; 2] = [
     ),
 ];
 
-/// `[[alert.display]]`.
+/// Options of `[[alert.display]]`.
 pub static DISPLAY_OPTIONS: [ConfigOption<RuleDraft, DisplayRule>; 2] = [
     ConfigOption::new(
         "name",
@@ -282,7 +282,7 @@ pub static DISPLAY_OPTIONS: [ConfigOption<RuleDraft, DisplayRule>; 2] = [
     ),
 ];
 
-/// Reads `[alert]`; `sources` are those that it may name.
+/// Reads `[alert]`, whose rules may refer to `sources`.
 pub fn read_alert(
     root: &mut TableReader<'_>,
     reader: &ConfigReader<'_>,
@@ -374,7 +374,7 @@ fn read_source(
     rules.sources.insert(name.into(), rule);
 }
 
-/// The text of an option that such a table cannot do without.
+/// The text of a required option.
 fn read_required(option: &mut OptionReader<'_, '_>, example: &str) -> Option<String> {
     if let Some(entry) = option.entry() {
         return entry.text();
@@ -451,8 +451,8 @@ fn read_display(entry: &TableEntry<'_>) -> Option<DisplayRule> {
     })
 }
 
-/// An address whose path is the secret: the whole of it, what stands behind the host, and
-/// each part that is no plain word.
+/// Registers the secrets of a URL: the URL, the part after the host, and each path segment that
+/// is not a plain word.
 fn hide_secret_parts(reader: &ConfigReader<'_>, url: &str) {
     reader.hide(url);
     let rest = url.split_once("://").map_or(url, |it| it.1);
@@ -490,7 +490,7 @@ fn read_address(option: &mut OptionReader<'_, '_>) -> Option<String> {
         .any(|scheme| text.starts_with(scheme));
     let parsed = text.parse::<ureq::http::Uri>().ok();
     if !fits || parsed.is_none_or(|uri| uri.host().is_none_or(str::is_empty)) {
-        // What was found may hold a secret.
+        // The value may hold a secret.
         item.problem(format!(
             "{key}: expected an address that begins with https:// or http://"
         ));
@@ -499,7 +499,7 @@ fn read_address(option: &mut OptionReader<'_, '_>) -> Option<String> {
     Some(text)
 }
 
-/// Two rules of one name would be one alert.
+/// Rejects two rules with one name: they would be one alert.
 fn report_duplicates(rules: &AlertRules, reader: &ConfigReader<'_>) {
     let values = rules.values.iter().map(ValueRule::name);
     let stale = rules.stale.iter().map(|rule| format!("stale:{}", rule.key));
@@ -515,7 +515,7 @@ fn report_duplicates(rules: &AlertRules, reader: &ConfigReader<'_>) {
     }
 }
 
-/// `[alert]` as TOML, secrets masked.
+/// Prints `[alert]` as TOML, secrets masked.
 pub fn print_alert(out: &mut String, config: &Config) {
     let rules = &config.alert;
     out.push_str("\n[alert]\n");

@@ -1,4 +1,5 @@
-//! The owner's credentials, and which security schemes of the OpenAPI file they fill.
+//! Authentication of a source (`auth`): credentials and the OpenAPI security schemes they are
+//! for.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
@@ -11,7 +12,7 @@ use super::types::{Auth, ConfiguredCredential, Header, SourceTarget};
 use crate::domain::toml_text::bare_or_quoted;
 use openapi::operation::{Location, Operation, SecurityKind, SecurityScheme, nearest};
 
-const LOGINS: &str = "expected { user = …, password = … } or { token = … }";
+const FORMS: &str = "expected { user = …, password = … } or { token = … }";
 
 pub fn read_auth(item: &TableEntry<'_>, target: Option<&SourceTarget>) -> Option<Auth> {
     let operation = match target {
@@ -44,34 +45,34 @@ pub fn read_auth(item: &TableEntry<'_>, target: Option<&SourceTarget>) -> Option
     }
 }
 
-/// Said here, because the usual words for a wrong type show what was found: a secret.
+/// Checked here because the usual type error would show the value, which is a secret.
 fn is_table(item: &TableEntry<'_>) -> bool {
     let is_table = matches!(item.value(), DeValue::Table(_));
     if !is_table {
-        item.problem(LOGINS);
+        item.problem(FORMS);
     }
     is_table
 }
 
 fn read_login(item: &TableEntry<'_>) -> Option<ConfiguredCredential> {
     let mut table = item.table("auth")?;
-    // One that is given and cannot be read was told already.
+    // A value that cannot be read is reported already.
     let mut is_complete = true;
-    let mut given = |value: Option<Option<Secret>>| {
+    let mut value_of = |value: Option<Option<Secret>>| {
         is_complete &= value != Some(None);
         value.flatten()
     };
     let user = table.get("user").map(|item| item.text().map(Secret::new));
-    let user = given(user).map(|user| user.reveal().to_owned());
-    let password = given(table.get("password").map(|item| secret(&item)));
-    let token = given(table.get("token").map(|item| secret(&item)));
+    let user = value_of(user).map(|user| user.reveal().to_owned());
+    let password = value_of(table.get("password").map(|item| secret(&item)));
+    let token = value_of(table.get("token").map(|item| secret(&item)));
     table.finish();
     if !is_complete {
         return None;
     }
     match (user, password, token) {
         (Some(user), Some(password), None) => {
-            // Services whose key is the user name want no password beside it, or a fixed word.
+            // Services whose key is the user name need an empty or a fixed password.
             if password.reveal().is_empty() || (user.len() >= 16 && !user.contains('@')) {
                 item.hide(user.clone());
             }
@@ -81,7 +82,7 @@ fn read_login(item: &TableEntry<'_>) -> Option<ConfiguredCredential> {
         }
         (None, None, Some(token)) => Some(ConfiguredCredential::Token(token)),
         _ => {
-            item.problem(LOGINS);
+            item.problem(FORMS);
             None
         }
     }
@@ -97,20 +98,20 @@ fn secret(item: &TableEntry<'_>) -> Option<Secret> {
     Some(Secret::new(text))
 }
 
-/// Credentials by the names that the file gives its security schemes.
+/// Reads credentials by the names of the OpenAPI file's security schemes.
 fn read_schemes(item: &TableEntry<'_>, operation: &'static Operation) -> Option<Auth> {
     let known: Vec<&'static SecurityScheme> = operation
         .security
         .iter()
         .flat_map(|schemes| schemes.iter())
         .collect();
-    let mut given = Vec::new();
+    let mut credentials = Vec::new();
     let mut is_complete = true;
     for entry in item.entries() {
         let Some(scheme) = known.iter().find(|scheme| scheme.name == entry.key()) else {
             let names = known.iter().map(|scheme| scheme.name.as_str());
             entry.problem(format!(
-                "{} has no security scheme {:?}{}; {LOGINS}, or {}",
+                "{} has no security scheme {:?}{}; {FORMS}, or {}",
                 operation.id,
                 entry.key(),
                 nearest(entry.key(), names)
@@ -124,15 +125,15 @@ fn read_schemes(item: &TableEntry<'_>, operation: &'static Operation) -> Option<
             _ => secret(&entry).map(ConfiguredCredential::Token),
         };
         match login {
-            Some(login) => given.push((*scheme, login)),
+            Some(login) => credentials.push((*scheme, login)),
             None => is_complete = false,
         }
     }
-    let has = |scheme: &SecurityScheme| given.iter().any(|(it, _)| it.name == scheme.name);
+    let has = |scheme: &SecurityScheme| credentials.iter().any(|(it, _)| it.name == scheme.name);
     let is_enough = operation
         .security
         .iter()
-        .any(|schemes| schemes.len() == given.len() && schemes.iter().all(has));
+        .any(|schemes| schemes.len() == credentials.len() && schemes.iter().all(has));
     if is_complete && !is_enough {
         item.problem(format!(
             "{} needs auth = {}",
@@ -140,23 +141,23 @@ fn read_schemes(item: &TableEntry<'_>, operation: &'static Operation) -> Option<
             auth_forms(operation)
         ));
     }
-    is_complete.then_some(Auth::Schemes(given))
+    is_complete.then_some(Auth::Schemes(credentials))
 }
 
-/// Says that an operation wants credentials and the source has none for it. What fills a
-/// scheme may stand in `headers` and `params` too, and a server need not want what its file
-/// says: it is no reason to refuse the configuration.
+/// Warns if an operation needs credentials and the source has none. Only a warning, because
+/// `headers` and `params` can carry credentials too, and a server may not require what its file
+/// declares.
 pub fn warn_missing_auth(
     item: &TableEntry<'_>,
     operation: &Operation,
     headers: &[Header],
-    given: &[&str],
+    arguments: &[&str],
 ) {
     let names = |name: &str| headers.iter().any(|it| it.name.eq_ignore_ascii_case(name));
     let is_filled = |scheme: &SecurityScheme| match &scheme.kind {
         SecurityKind::ApiKey(Location::Header, name) => names(name),
         SecurityKind::ApiKey(Location::Cookie, _) => names("cookie"),
-        SecurityKind::ApiKey(_, name) => given.contains(&name.as_str()),
+        SecurityKind::ApiKey(_, name) => arguments.contains(&name.as_str()),
         SecurityKind::Basic | SecurityKind::Bearer => names("authorization"),
     };
     let mut ways = operation.security.iter();
@@ -178,7 +179,7 @@ pub fn warn_missing_auth(
     );
 }
 
-/// How `auth` may be written for an operation, each way once.
+/// The forms of `auth` that an operation accepts, without duplicates.
 pub fn auth_forms(operation: &Operation) -> String {
     let mut ways: Vec<String> = Vec::new();
     for schemes in &operation.security {
@@ -209,15 +210,15 @@ pub fn auth_forms(operation: &Operation) -> String {
 }
 
 impl Auth {
-    /// What goes to an operation's server: each credential, with the scheme that it fills
-    /// where the file declares one.
+    /// The credentials for an operation, each with its security scheme if the file declares
+    /// one.
     pub fn filling(
         &self,
         operation: &'static Operation,
     ) -> Vec<(Option<&'static SecurityScheme>, &ConfiguredCredential)> {
         match self {
             Auth::Any(login) => vec![(login.scheme_of(operation), login)],
-            Auth::Schemes(given) => given
+            Auth::Schemes(credentials) => credentials
                 .iter()
                 .map(|(scheme, login)| (Some(*scheme), login))
                 .collect(),
@@ -226,7 +227,7 @@ impl Auth {
 }
 
 impl ConfiguredCredential {
-    /// The scheme that this credential fills by itself.
+    /// The scheme that this credential alone satisfies.
     fn scheme_of(&self, operation: &'static Operation) -> Option<&'static SecurityScheme> {
         let fits = |kind: &SecurityKind| match self {
             ConfiguredCredential::Basic { .. } => *kind == SecurityKind::Basic,
@@ -242,26 +243,26 @@ impl ConfiguredCredential {
     }
 }
 
-/// What kind of credentials is given, without them. Some services take their key as the user
-/// name, so that is not shown either.
+/// `auth` as TOML, credentials masked, the user name too: some services take their key as the
+/// user name.
 pub fn auth_as_toml(auth: &Auth) -> String {
     let login = |login: &ConfiguredCredential| match login {
         ConfiguredCredential::Basic { .. } => "user = \"***\", password = \"***\"".to_owned(),
         ConfiguredCredential::Token(_) => "token = \"***\"".to_owned(),
     };
     match auth {
-        Auth::Any(given) => login(given),
-        Auth::Schemes(given) => {
-            let entry = |(scheme, given): &(&SecurityScheme, ConfiguredCredential)| {
+        Auth::Any(credential) => login(credential),
+        Auth::Schemes(credentials) => {
+            let entry = |(scheme, credential): &(&SecurityScheme, ConfiguredCredential)| {
                 let name = bare_or_quoted(&scheme.name);
-                match given {
+                match credential {
                     ConfiguredCredential::Basic { .. } => {
-                        format!("{name} = {{ {} }}", login(given))
+                        format!("{name} = {{ {} }}", login(credential))
                     }
                     ConfiguredCredential::Token(_) => format!("{name} = \"***\""),
                 }
             };
-            given.iter().map(entry).collect::<Vec<_>>().join(", ")
+            credentials.iter().map(entry).collect::<Vec<_>>().join(", ")
         }
     }
 }
@@ -282,7 +283,7 @@ mod tests {
         }
     }
 
-    /// `together` takes two of its schemes at once, `either` one or none.
+    /// `together` requires two schemes at once, `either` one or none.
     fn api() -> &'static Api {
         let key = |name: &str, location| SecurityKind::ApiKey(location, name.to_owned());
         let api_key = scheme("apiKey", key("X-Api-Key", Location::Header));
@@ -322,12 +323,12 @@ mod tests {
         })
     }
 
-    /// The names of the schemes that are filled.
+    /// The names of the satisfied schemes.
     fn filled(id: &str, auth: &str) -> Vec<&'static str> {
         let mut operations = api().operations.iter();
         let operation = operations.find(|it| it.id == id).expect("it is known");
         let config = config(id, auth).expect("it is valid");
-        let auth = config.sources[0].auth.as_ref().expect("it was given");
+        let auth = config.sources[0].auth.as_ref().expect("auth is set");
         let filled = auth.filling(operation).into_iter();
         filled
             .flat_map(|(scheme, _)| scheme)
@@ -336,13 +337,13 @@ mod tests {
     }
 
     #[test]
-    fn one_credential_fills_the_scheme_of_its_kind_and_a_name_chooses_among_several() {
+    fn a_credential_satisfies_the_scheme_of_its_type_and_a_name_selects_one() {
         assert_eq!(filled("either", r#"{ token = "s" }"#), ["apiKey"]);
         assert_eq!(filled("either", r#"{ oauth = "s" }"#), ["oauth"]);
     }
 
     #[test]
-    fn schemes_that_are_needed_together_are_filled_together() {
+    fn schemes_required_together_are_satisfied_together() {
         let keys = r#"{ apiKey = "hush", "app.key" = "hush" }"#;
         assert_eq!(filled("together", keys), ["apiKey", "app.key"]);
         let with_user = r#"{ apiKey = "hush", login = { user = "me", password = "hush" } }"#;
@@ -356,7 +357,7 @@ mod tests {
 
     #[test]
     fn wrong_credentials_are_reported_with_the_right_form() {
-        let mut said = String::new();
+        let mut messages = String::new();
         for (operation, auth) in [
             ("together", r#"{ token = "hush" }"#),
             ("together", r#"{ apiKey = "hush" }"#),
@@ -369,16 +370,16 @@ mod tests {
         ] {
             let found = config(operation, auth).expect_err("it is refused");
             assert!(!found.contains("hush"), "{found}");
-            said += &format!("== {operation}: {auth}\n{found}\n");
+            messages += &format!("== {operation}: {auth}\n{found}\n");
         }
-        crate::golden::check("auth-problems.txt", &said);
+        crate::golden::check("auth-problems.txt", &messages);
     }
 
     #[test]
     fn missing_credentials_are_reported() {
         for (operation, more, expected) in [
             ("together", "", Some(Severity::Problem)),
-            // It may be what the server wants.
+            // Possibly what the server requires.
             (
                 "together",
                 "headers = { X-Other = \"k\" }",
@@ -389,7 +390,7 @@ mod tests {
                 "headers = { x-api-key = \"k\", authorization = \"Basic x\" }",
                 None,
             ),
-            // One way needs none.
+            // One alternative needs no credentials.
             ("either", "", None),
         ] {
             let text = format!(

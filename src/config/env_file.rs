@@ -1,7 +1,8 @@
-//! systemd's environment files (systemd.exec(5), `EnvironmentFile=`): `NAME=value`, quotes,
-//! continued lines, comments. Not `.env`, which replaces `$NAME` within values.
+//! Parser for systemd environment files (systemd.exec(5), `EnvironmentFile=`): `NAME=value`,
+//! quotes, line continuations, comments. Not for `.env`, which expands `$NAME` within values.
 
-/// The variables of such a file, in order. Lines without `=` are left out, as systemd does.
+/// The variables of an environment file, in order. Lines without `=` are skipped, as in
+/// systemd.
 pub fn parse(text: &str) -> Vec<(String, String)> {
     let mut parser = Parser::default();
     let mut state = ParserState::BeforeKey;
@@ -29,7 +30,7 @@ enum ParserState {
 struct Parser {
     key: String,
     value: String,
-    /// Where blanks begin at the end of the value, which are not part of it.
+    /// Start of trailing whitespace, which is not part of the value.
     blanks_from: Option<usize>,
     found: Vec<(String, String)>,
 }
@@ -111,7 +112,7 @@ impl Parser {
         ParserState::Value
     }
 
-    /// A value is over.
+    /// Ends the current value.
     fn end(&mut self) -> ParserState {
         if let Some(at) = self.blanks_from.take() {
             self.value.truncate(at);
@@ -127,7 +128,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_file_is_read_as_systemd_reads_it() {
+    fn environment_files_are_parsed_as_in_systemd() {
         let text = "\
 # comment\\
 still comment

@@ -1,5 +1,5 @@
-//! Where values outside the TOML file come from: the process environment, `.env`, files of
-//! secrets, and for a command run by hand what the installed service has.
+//! Environment variables, `.env`, secret files and systemd credentials. A command run by hand
+//! also gets those of the installed service.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -16,13 +16,13 @@ pub struct Environment {
     process: BTreeMap<String, String>,
     dot_env: BTreeMap<String, String>,
     dot_env_place: String,
-    /// systemd's directory of credentials.
+    /// systemd's credentials directory (`CREDENTIALS_DIRECTORY`).
     credentials: Option<PathBuf>,
     service: InstalledService,
 }
 
 impl Environment {
-    /// An environment of the given variables alone.
+    /// An environment with only the given variables.
     pub fn new(process: impl IntoIterator<Item = (String, String)>) -> Environment {
         let process: BTreeMap<String, String> = process.into_iter().collect();
         let credentials = process.get("CREDENTIALS_DIRECTORY").map(PathBuf::from);
@@ -33,7 +33,7 @@ impl Environment {
         }
     }
 
-    /// This process's.
+    /// The environment of this process.
     pub fn of_process() -> Environment {
         let texts = std::env::vars_os().filter_map(|(name, value)| {
             Some((name.into_string().ok()?, value.into_string().ok()?))
@@ -41,7 +41,7 @@ impl Environment {
         Environment::new(texts)
     }
 
-    /// Adds what the installed service is given, for a command run by hand.
+    /// Adds variables and credentials of the installed service, for a command run by hand.
     pub fn with_service(self, service: InstalledService) -> Environment {
         Environment { service, ..self }
     }
@@ -61,7 +61,7 @@ impl Environment {
             text_file::read(&path).map_err(|error| problem(format!("cannot be read: {error}")))?;
         let (text, kept) = escape_dollars(&text, |name| self.process.contains_key(name));
         for entry in dotenvy::from_read_iter(text.as_bytes()) {
-            // The library's message repeats the line, which may hold a secret.
+            // The library's message quotes the line, which may hold a secret.
             let (name, value) = entry.map_err(|_| {
                 problem(
                     "a line is not NAME=value; put quotes around a value with spaces or #"
@@ -83,7 +83,7 @@ impl Environment {
         Ok(kept.into_iter().map(remark).collect())
     }
 
-    /// A variable's value and where it stands.
+    /// A variable's value and its location.
     pub fn lookup(&self, name: &str) -> Option<(String, String)> {
         let filled = |variables: &BTreeMap<String, String>| {
             variables
@@ -114,13 +114,13 @@ impl Environment {
         self.lookup(name).map(|(value, _)| value)
     }
 
-    /// The file that `NAME_FILE` says the value is in, as containers hand over secrets.
+    /// Reads the file named by `NAME_FILE`, the convention for container secrets.
     pub fn secret_file(&self, name: &str) -> Option<PathBuf> {
         let path = self.process.get(&format!("{name}_FILE"))?;
         (!path.is_empty()).then(|| PathBuf::from(path))
     }
 
-    /// A credential that systemd passed: a file named like the variable in lower case.
+    /// Reads a systemd credential: a file with the variable's name in lower case.
     pub fn credential(&self, name: &str) -> Result<Option<(String, String)>, Problem> {
         let file_name = name.to_ascii_lowercase();
         let place = format!("the credential {file_name}");
@@ -144,22 +144,22 @@ impl Environment {
     }
 }
 
-/// A secret in a file of its own, without the end of its line.
+/// Reads a secret file, without the final line break.
 fn read_secret(path: &Path) -> Option<String> {
     let text = text_file::read(path).ok()?;
     let value = text.trim_end_matches(['\n', '\r']).to_owned();
     (!value.is_empty()).then_some(value)
 }
 
-/// `text` with every `$` escaped that begins no known variable's name, which `.env` would
-/// take for an empty value: a password is likelier to hold a `$` than a name that nothing
-/// sets. Known are those of earlier lines and what `is_set`. Gives the names of the lines
-/// that it changed.
+/// Escapes every `$` in `text` that does not start a known variable's name. The `.env` parser
+/// would replace it by an empty value, but a password with a `$` is more likely than an unset
+/// variable. Known names are those of earlier lines and those for which `is_set`. Returns the
+/// names of the changed lines.
 fn escape_dollars(text: &str, is_set: impl Fn(&str) -> bool) -> (String, Vec<String>) {
     let mut kept = String::with_capacity(text.len());
     let mut changed = Vec::new();
     let mut earlier = BTreeSet::new();
-    // Quotes may go on over lines, and then a line begins no name.
+    // Quoted values may span lines; a line inside one does not start with a name.
     let mut quote = None;
     let mut name = String::new();
     for line in text.split_inclusive('\n') {
@@ -204,7 +204,8 @@ fn escape_dollars(text: &str, is_set: impl Fn(&str) -> bool) -> (String, Vec<Str
                     let rest = &line[at + 1..];
                     match variable_at(rest) {
                         Some(known) if earlier.contains(known) || is_set(known) => {
-                            // In braces: without, what follows a name at once is misread.
+                            // In braces: otherwise text right after the name would be read as
+                            // part of it.
                             if !rest.starts_with('{') {
                                 kept.push_str(&format!("${{{known}}}"));
                                 taken_to = at + 1 + known.len();
@@ -231,7 +232,7 @@ fn escape_dollars(text: &str, is_set: impl Fn(&str) -> bool) -> (String, Vec<Str
     (kept, changed)
 }
 
-/// The name in `NAME…` or `{NAME}…`, as the reader of `.env` takes it.
+/// The name in `NAME…` or `{NAME}…`, by the rules of the `.env` parser.
 fn variable_at(rest: &str) -> Option<&str> {
     if let Some(rest) = rest.strip_prefix('{') {
         return rest.split_once('}').map(|(name, _)| name);

@@ -1,18 +1,17 @@
-//! Configurations that nobody wrote: the built-in example, and one for the demo of whatever
-//! API is compiled in.
+//! Example configurations: the built-in one, and one for `demo` with the compiled-in APIs.
 
 use openapi::operation::{Api, Argument, Operation, Parameter, fits};
 use openapi::schema::{Literal, Types};
 
-/// What is fetched while nobody has configured anything: the weather of Berlin.
+/// The configuration without a file: the weather in Berlin.
 pub const EXAMPLE: &str = include_str!("example.toml");
 const EXAMPLE_OPERATION: &str = "getForecast";
 
-/// Sources of a demo of an API that the example is not for.
+/// Maximum sources of a demo for other APIs than the example's.
 const DEMO_SOURCES: usize = 6;
 
-/// The example, where its operation is compiled in; else one source for each of the first
-/// operations that can be called with what their file gives.
+/// The example if its operation is compiled in; else one source for each of the first
+/// operations whose required parameters have examples or defaults.
 pub fn demo_text(apis: &[&'static Api]) -> String {
     let operations = || apis.iter().flat_map(|api| api.operations.iter());
     if operations().any(|it| it.api == "open_meteo" && it.id == EXAMPLE_OPERATION) {
@@ -38,7 +37,7 @@ pub fn demo_text(apis: &[&'static Api]) -> String {
     text
 }
 
-/// Whether a simulated answer would have something to show.
+/// Whether a simulated response has any values.
 fn is_promising(operation: &Operation) -> bool {
     let response = operation.response();
     let has_shape = response.types.has(Types::OBJECT) || response.types.has(Types::LIST);
@@ -55,7 +54,7 @@ fn required(operation: &Operation) -> impl Iterator<Item = &Parameter> {
     parameters.filter(|it| it.required && !it.filled_by_security)
 }
 
-/// A literal as TOML spells it.
+/// A literal in TOML syntax.
 pub fn spell_literal(literal: &Literal) -> String {
     match literal {
         Literal::Null => "null".to_owned(),
@@ -66,8 +65,8 @@ pub fn spell_literal(literal: &Literal) -> String {
     }
 }
 
-/// A value to begin with: the file's example or default where it keeps the file's own rules,
-/// its first word, or a mark of what belongs there.
+/// A start value: the schema's example or default if it is valid, the first value of an enum,
+/// or a placeholder.
 pub fn placeholder(operation: &Operation, parameter: &Parameter) -> String {
     let schema = parameter.schema;
     if let Some(value) = shown(operation, parameter) {
@@ -93,7 +92,7 @@ pub fn placeholder(operation: &Operation, parameter: &Parameter) -> String {
     }
 }
 
-/// What the file's author shows for a parameter, if it can be used.
+/// The example or default of a parameter, if it is valid.
 pub fn shown(operation: &Operation, parameter: &Parameter) -> Option<String> {
     let schema = parameter.schema;
     let example = Some(parameter.example.as_str()).filter(|json| !json.is_empty());
@@ -123,7 +122,7 @@ fn argument(json: serde_json::Value) -> Option<Argument> {
     })
 }
 
-/// A scalar or a list of scalars as TOML spells it, which is as JSON does.
+/// A scalar or a list of scalars in TOML syntax, which is that of JSON.
 fn spell_json(json: &str) -> Option<String> {
     use serde_json::Value;
     let is_scalar = |it: &Value| it.is_string() || it.is_number() || it.is_boolean();
@@ -137,7 +136,7 @@ fn spell_json(json: &str) -> Option<String> {
     }
 }
 
-/// A source's name from an operation's id: what stands behind `get`, in lower case.
+/// A source name from an operation id: without `get`, in lower case.
 pub fn source_name(id: &str) -> String {
     let bare = id.strip_prefix("get").filter(|rest| !rest.is_empty());
     let name: String = bare
@@ -150,7 +149,7 @@ pub fn source_name(id: &str) -> String {
     name.trim_matches('-').to_owned()
 }
 
-/// A TOML key, quoted where it has to be.
+/// A TOML key, quoted if necessary.
 pub fn key(name: &str) -> String {
     let is_bare = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-');
     if name.chars().all(is_bare) && !name.is_empty() {

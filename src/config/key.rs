@@ -1,4 +1,4 @@
-//! `[key.NAME]`: what holds for one key, whichever sources give it.
+//! Key options (`[key.NAME]`): settings of one key, independent of its source.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -74,7 +74,7 @@ pub fn read_keys(root: &mut TableReader<'_>) -> BTreeMap<Arc<str>, KeyPlan> {
     keys
 }
 
-/// Two sources that name one key need a word on how to merge them.
+/// A key that several sources write needs `merge`.
 pub fn check_shared_keys(
     reader: &ConfigReader<'_>,
     sources: &[(SourceConfig, KeySpans)],
@@ -89,7 +89,7 @@ pub fn check_shared_keys(
                 let is_template =
                     |selector: &RecordSelector| selector.each.is_some() && *selector.key == **key;
                 let advice = match &source.plan.selection {
-                    // What merges them would have to name each key that comes of it.
+                    // `[key.NAME]` cannot name a template, only the keys made from it.
                     Selection::Selectors(selectors) if selectors.iter().any(is_template) => {
                         let own = quoted(&format!("{}.{key}", source.plan.name));
                         format!("give one of them a prefix, such as {own}")
@@ -104,8 +104,8 @@ pub fn check_shared_keys(
     }
 }
 
-/// Keys that `[alert]` and `[key.NAME]` are about, and that no source names: certainly wrong
-/// where every source names its records, else for the sources to tell.
+/// Reports keys of `[alert]` and `[key.NAME]` that no source declares: a warning if every
+/// source declares its records, otherwise only the responses can show it.
 pub fn warn_unknown_keys(
     reader: &ConfigReader<'_>,
     sources: &[(SourceConfig, KeySpans)],
@@ -149,7 +149,7 @@ pub fn warn_unknown_keys(
     }
 }
 
-/// The keys as TOML.
+/// Prints the keys as TOML.
 pub fn print_keys(out: &mut String, keys: &BTreeMap<Arc<str>, KeyPlan>) {
     for (name, plan) in keys {
         *out += &format!("\n{}\n", key_table(name));

@@ -1,4 +1,4 @@
-//! `[mail]`: the mail server (SMTP) and the recipients, and the variables for them.
+//! Mail options (`[mail]`) and SMTP environment variables: server and recipients.
 
 use std::path::{Path, PathBuf};
 
@@ -11,7 +11,7 @@ use super::section::{
 };
 use crate::sys::text_file;
 
-/// How to send mail.
+/// Configuration for sending mail.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MailConfig {
     pub host: String,
@@ -22,7 +22,7 @@ pub struct MailConfig {
     pub from: String,
     pub to: Vec<String>,
     pub ca_file: Option<PathBuf>,
-    /// Whether mail may go unencrypted to an address outside the house.
+    /// Whether mail may go unencrypted to a server outside the local network.
     pub plain_anywhere: bool,
 }
 
@@ -47,15 +47,15 @@ impl MailTls {
     }
 }
 
-/// A value and where it stands, for messages.
+/// A value with its location, for messages.
 struct FoundValue {
     text: String,
     place: String,
-    /// In the environment or a credential, not in the file.
+    /// From the environment or a credential, not from the file.
     is_outside: bool,
 }
 
-/// `[mail]` and its variables being read.
+/// `[mail]` and its variables while they are read.
 #[derive(Default)]
 pub struct MailDraft {
     host: Option<FoundValue>,
@@ -172,7 +172,7 @@ pub static OPTIONS: [MailOption; 10] = [
     ),
 ];
 
-/// Reads `[mail]` and the variables that stand before it. `None` if no server is named.
+/// Reads `[mail]` and the variables that override it. `None` without a server.
 pub fn read_mail(
     root: &mut TableReader<'_>,
     reader: &ConfigReader<'_>,
@@ -186,7 +186,7 @@ pub fn read_mail(
             read_options(&OPTIONS, &mut table, directory, &mut draft);
             table.finish();
         }
-        // Variables alone are enough.
+        // Variables without a table are enough.
         None => {
             let mut table = TableReader::new(reader, &nothing, 0..0, "[mail]");
             read_options(&OPTIONS, &mut table, directory, &mut draft);
@@ -213,7 +213,7 @@ pub fn read_mail(
     let user = draft.user.map(|found| found.text);
     let from = match &draft.from {
         Some(found) => addresses(reader, found).into_iter().next(),
-        // Most servers want the sender to be the account.
+        // Most servers require the sender to be the account.
         None => user
             .clone()
             .filter(|user| user.contains('@'))
@@ -254,7 +254,7 @@ fn parse_port(reader: &ConfigReader<'_>, found: &FoundValue) -> Option<u16> {
     number
 }
 
-/// The port says the kind of protection where nothing else does, and the reverse.
+/// Port and TLS mode are each the other's default.
 fn port_and_tls(port: Option<u16>, tls: Option<MailTls>) -> (u16, MailTls) {
     let tls = tls.unwrap_or(match port {
         Some(465) => MailTls::Implicit,
@@ -282,7 +282,7 @@ fn check_login(reader: &ConfigReader<'_>, user: &FoundValue, has_password: bool,
     }
 }
 
-/// `[mail]` as TOML, secrets masked.
+/// Prints `[mail]` as TOML, secrets masked.
 pub fn print_mail(out: &mut String, mail: &MailConfig) {
     out.push_str("\n[mail]\n");
     print_options(out, &OPTIONS, mail);
@@ -332,7 +332,7 @@ fn find_one(
     })
 }
 
-/// A variable or a credential; one that is there and cannot be read is a problem.
+/// Reads a variable or a credential; one that exists and cannot be read is a problem.
 fn from_environment(reader: &ConfigReader<'_>, variable: &str) -> Option<(String, String)> {
     if let Some(found) = reader.environment.lookup(variable) {
         return Some(found);
@@ -346,7 +346,7 @@ fn from_environment(reader: &ConfigReader<'_>, variable: &str) -> Option<(String
         })
 }
 
-/// A password in a file goes before one in the TOML, after one in the environment.
+/// Precedence of the password: environment, `password_file`, `password`.
 fn read_password(
     reader: &ConfigReader<'_>,
     file: Option<FoundValue>,
@@ -366,8 +366,8 @@ fn read_password(
     }
 }
 
-/// Addresses separated by commas, in ASCII, since few servers take others. Control characters and angle brackets would end up as
-/// SMTP commands of somebody else's choosing.
+/// Parses comma-separated addresses. Only ASCII, because few servers accept more. Control
+/// characters and angle brackets would allow SMTP command injection.
 fn addresses(reader: &ConfigReader<'_>, found: &FoundValue) -> Vec<String> {
     let mut addresses = Vec::new();
     for address in found.text.split(',').map(str::trim) {

@@ -1,8 +1,7 @@
-//! What the owner wants: TOML, environment, `.env` and flags → one typed [`Config`].
+//! Configuration: TOML file, environment, `.env` and flags → one typed [`Config`].
 //!
-//! Read once, at start, by `main`; every part is handed its slice. All problems are found
-//! in one run, each with its place and what to change. Nothing here opens the network or
-//! the database.
+//! Read once at start by `main`; other modules get only the part they need. One run reports all
+//! problems, each with its location and a fix. Must not open the network or the database.
 
 mod alert;
 mod auth;
@@ -45,10 +44,10 @@ pub use crate::sys::host_name::name as host_name;
 use crate::sys::text_file;
 use openapi::operation::Api;
 
-/// How often `demo` asks, so that one sees it move.
+/// Request interval of `demo`, short so that values visibly change.
 const DEMO_INTERVAL: Duration = Duration::from_secs(5);
 
-/// Where the configuration is looked for when no flag names it.
+/// Default paths of the configuration file, in search order.
 const PLACES: [&str; 2] = ["main-node.toml", "/etc/main-node/main-node.toml"];
 
 /// Reads the configuration by its precedence: flag, environment, `.env`, credentials, TOML,
@@ -62,7 +61,7 @@ pub fn load(
     read(&text, file, overrides, environment, apis)
 }
 
-/// The file that the configuration is read from; none is the built-in example.
+/// Path of the configuration file; `None` is the built-in example.
 pub fn file(overrides: &Overrides) -> Option<PathBuf> {
     match &overrides.file {
         Some(file) => Some(file.clone()),
@@ -70,7 +69,7 @@ pub fn file(overrides: &Overrides) -> Option<PathBuf> {
     }
 }
 
-/// The configuration's text, and the file that it stands in.
+/// The configuration's text and file.
 fn find(overrides: &Overrides) -> Result<(String, Option<PathBuf>), Vec<Problem>> {
     let file = file(overrides);
     let text = match &file {
@@ -112,8 +111,8 @@ pub fn local_settings(
     })
 }
 
-/// The configuration of `demo`: an example for what is compiled in, asked often, of the
-/// simulated API that `base_of` says the address of.
+/// The configuration of `demo`: an example for the compiled-in APIs, with short intervals and
+/// the base URLs of the simulated APIs from `base_of`.
 pub fn demo(
     base_of: &dyn Fn(&str) -> String,
     database: PathBuf,
@@ -168,14 +167,14 @@ fn read(
     }
 }
 
-/// The directory that relative paths of a configuration begin at.
+/// Base directory of relative paths in a configuration.
 fn directory_of(file: Option<&Path>) -> PathBuf {
     file.and_then(Path::parent)
         .map(Path::to_path_buf)
         .unwrap_or_default()
 }
 
-/// What messages call a configuration.
+/// Name of a configuration in messages.
 fn label(file: Option<&Path>) -> String {
     match file {
         Some(path) => path.display().to_string(),
@@ -183,7 +182,7 @@ fn label(file: Option<&Path>) -> String {
     }
 }
 
-/// The document as far as it is TOML; what is not, is told.
+/// Parses as much of the document as is valid TOML and reports the rest.
 fn parse<'a>(text: &'a str, reader: &ConfigReader<'_>) -> Spanned<DeTable<'a>> {
     let (document, errors) = DeTable::parse_recoverable(text);
     for error in &errors {

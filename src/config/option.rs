@@ -1,4 +1,4 @@
-//! The text of an option, from the file or from an environment variable, with its place.
+//! Option text and its location: from the file, a flag or an environment variable.
 
 use crate::domain::text::parse_duration;
 use std::ops::Range;
@@ -8,7 +8,7 @@ use jiff::tz::TimeZone;
 
 use super::reader::{ConfigReader, TableEntry};
 
-/// One text of an option and where it stands, for messages.
+/// One text of an option with its location, for messages.
 pub struct OptionText {
     pub text: String,
     place: OptionPlace,
@@ -28,7 +28,7 @@ impl OptionText {
         }
     }
 
-    /// The texts of an option in the file, which may be one or a list.
+    /// The texts of an option in the file, which is a string or a list.
     pub fn of_entry(entry: &TableEntry<'_>) -> Vec<OptionText> {
         let text = |(text, span)| OptionText {
             text,
@@ -37,7 +37,7 @@ impl OptionText {
         entry.texts().into_iter().map(text).collect()
     }
 
-    /// The parts of a flag or a variable, which commas separate.
+    /// The comma-separated parts of a flag or a variable.
     pub fn split_list(text: &str, place: &str) -> Vec<OptionText> {
         text.split(',')
             .map(str::trim)
@@ -61,7 +61,7 @@ impl OptionText {
     }
 }
 
-/// What can be read of a list; of each that cannot, the problem.
+/// Parses every text of a list and reports those that are invalid.
 pub fn parse_each<T>(
     texts: Vec<OptionText>,
     reader: &ConfigReader<'_>,

@@ -1,4 +1,4 @@
-//! The effective configuration as TOML, secrets masked: what `check` prints.
+//! Prints the effective configuration as TOML, secrets masked, for `check`.
 
 use super::alert::print_alert;
 use super::key::print_keys;
@@ -11,7 +11,7 @@ use crate::domain::redact::Secrets;
 use crate::domain::toml_text::quoted;
 
 impl Config {
-    /// Everything that is in force, defaults included.
+    /// The effective configuration, defaults included.
     pub fn to_toml(&self) -> String {
         let mut out = String::new();
         print_options(&mut out, &top_level::OPTIONS, self);
@@ -27,8 +27,8 @@ impl Config {
     }
 }
 
-/// The same with every secret masked in the quoted texts: what came from a variable may stand
-/// in any of them. Numbers and names of options stay what they are.
+/// Masks secrets inside quoted texts: a variable may put one into any of them. Numbers and
+/// option names stay unchanged.
 fn mask_texts(toml: &str, secrets: &Secrets) -> String {
     let mut masked = String::with_capacity(toml.len());
     let mut rest = toml;

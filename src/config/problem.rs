@@ -1,8 +1,8 @@
-//! Configuration problems and remarks, each with its place.
+//! Configuration problems and remarks, each with its location.
 
 use std::fmt;
 
-/// Something wrong in the configuration: where, and what to do about it.
+/// An error in the configuration: its location, and how to fix it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Problem {
     /// `main-node.toml:12:3`, `.env:2`, or the name of an environment variable.
@@ -16,7 +16,7 @@ impl fmt::Display for Problem {
     }
 }
 
-/// Something that `check` says about a configuration that can be used.
+/// A warning or note about a valid configuration.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Remark {
     pub weight: Severity,
@@ -25,10 +25,10 @@ pub struct Remark {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Severity {
-    /// Certainly not what was meant, and yet no reason for a service not to start.
+    /// Certainly a mistake, but the service can start.
     Problem,
     Note,
-    /// Only the sources can tell.
+    /// Only the responses can show whether it is a mistake.
     NotChecked,
 }
 

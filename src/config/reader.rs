@@ -1,8 +1,8 @@
-//! Reading TOML with a memory for places.
+//! TOML reader that reports every problem with file, line and column.
 //!
-//! Every value knows its file:line:column; whatever is wrong with it becomes a [`Problem`]
-//! and reading goes on, so that one run finds all of them. A table knows the names it was
-//! asked for, so that what is left over is unknown and its nearest known name can be said.
+//! Every value knows its location; an invalid one becomes a [`Problem`] and reading continues,
+//! so that one run finds all of them. A table records the option names that were requested;
+//! every other name in it is reported as unknown, with the nearest known name.
 
 use std::cell::RefCell;
 use std::ops::Range;
@@ -23,7 +23,8 @@ pub struct ConfigReader<'a> {
     pub environment: &'a Environment,
     file: String,
     text: &'a str,
-    /// Whether an option stands above all tables: below one it would belong to that.
+    /// Whether an option belongs to the top level; below a table header it would belong to that
+    /// table.
     is_top_level: fn(&str) -> bool,
     problems: RefCell<Vec<(usize, Problem)>>,
     remarks: RefCell<Vec<Remark>>,
@@ -63,7 +64,7 @@ impl<'a> ConfigReader<'a> {
         self.problems.borrow_mut().push((span.start, problem));
     }
 
-    /// A problem that stands in no file of ours: an environment variable.
+    /// Reports a problem outside the file, for example in an environment variable.
     pub fn problem_at(&self, place: &str, message: impl Into<String>) {
         let problem = Problem {
             place: place.to_owned(),
@@ -72,7 +73,7 @@ impl<'a> ConfigReader<'a> {
         self.problems.borrow_mut().push((0, problem));
     }
 
-    /// Says something that is no reason to refuse the configuration.
+    /// Adds a remark, which does not make the configuration invalid.
     pub fn remark(&self, weight: Severity, span: &Range<usize>, message: impl Into<String>) {
         self.remark_at(weight, &self.place(span), message);
     }
@@ -89,18 +90,18 @@ impl<'a> ConfigReader<'a> {
         self.remarks.take()
     }
 
-    /// Takes note of a text that no message may show.
+    /// Registers a text as a secret, which no message may show.
     pub fn hide(&self, text: impl Into<String>) {
         self.secrets.borrow_mut().push(text.into());
     }
 
-    /// The same for one that is kept as a secret.
+    /// The same for a [`Secret`].
     pub fn secret(&self, text: String) -> Secret {
         self.hide(text.clone());
         Secret::new(text)
     }
 
-    /// What was hidden until now.
+    /// All secrets registered so far.
     pub fn secrets(&self) -> Secrets {
         Secrets::new(self.secrets.borrow().iter().cloned())
     }
@@ -109,8 +110,8 @@ impl<'a> ConfigReader<'a> {
         !self.problems.borrow().is_empty()
     }
 
-    /// The problems found, in the order of the file. No secret that was read is in them,
-    /// before or after the problem was found.
+    /// The problems found, in file order. Secrets are masked in all of them, also those
+    /// registered after the problem.
     pub fn into_problems(self) -> Vec<Problem> {
         let secrets = self.secrets();
         let mut problems = self.problems.into_inner();
@@ -138,10 +139,10 @@ impl<'a> ConfigReader<'a> {
                 match self.environment.variable(name) {
                     Some(value) => {
                         expanded.push_str(&value);
-                        // Whoever keeps a value out of this file has a reason.
+                        // A value kept out of the file is probably a secret.
                         self.hide(value);
                     }
-                    // It may be the middle of a password that holds `${`.
+                    // It may be part of a password that contains `${`.
                     None if !is_variable_name(name) => {
                         self.problem(span, "the text between ${ and } is not a variable name: write $$ for a plain $");
                         return None;
@@ -181,13 +182,12 @@ fn is_variable_name(name: &str) -> bool {
     !name.is_empty() && name.bytes().all(is_part) && !name.as_bytes()[0].is_ascii_digit()
 }
 
-/// Options whose values are secrets, or may be: a message says of what kind they are, and
-/// shows nothing of them.
+/// Options whose values may be secrets: messages show only the type of the value.
 const CONFIDENTIAL: [&str; 8] = [
     "headers", "params", "auth", "user", "password", "token", "body", "login",
 ];
 
-/// Header fields that carry no credentials.
+/// Header fields that never carry credentials.
 const HARMLESS_HEADERS: [&str; 7] = [
     "accept",
     "accept-charset",
@@ -212,12 +212,12 @@ fn floor_char_boundary(text: &str, mut at: usize) -> usize {
     at
 }
 
-/// A table being read; [`Table::finish`] reports what nobody asked for.
+/// Reader of a table; [`TableReader::finish`] reports unknown options.
 pub struct TableReader<'a> {
     reader: &'a ConfigReader<'a>,
     table: &'a DeTable<'a>,
     span: Range<usize>,
-    /// How messages call it: `[[source]] "weather"`.
+    /// Its name in messages: `[[source]] "weather"`.
     name: String,
     known: Vec<&'static str>,
     is_hidden: bool,
@@ -252,7 +252,7 @@ impl<'a> TableReader<'a> {
         self.reader
     }
 
-    /// The value of `key`, which from now on is a known name.
+    /// The value of `key`, which is recorded as a known name.
     pub fn get(&mut self, key: &'static str) -> Option<TableEntry<'a>> {
         if !self.known.contains(&key) {
             self.known.push(key);
@@ -267,17 +267,17 @@ impl<'a> TableReader<'a> {
         })
     }
 
-    /// Where the table stands.
+    /// The table's location.
     pub fn place(&self) -> String {
         self.reader.place(&self.span)
     }
 
-    /// Says that something about the table as a whole is wrong.
+    /// Reports a problem of the table as a whole.
     pub fn problem(&self, message: impl Into<String>) {
         self.reader.problem(&self.span, message);
     }
 
-    /// Reports every key that was not asked for, with the nearest one that would be known.
+    /// Reports every unknown option, with the nearest known name.
     pub fn finish(self) {
         for key in self.table.keys() {
             let name: &str = key.get_ref();
@@ -296,14 +296,14 @@ impl<'a> TableReader<'a> {
     }
 }
 
-/// One value with its key and place.
+/// One value with its key and location.
 #[derive(Clone)]
 pub struct TableEntry<'a> {
     reader: &'a ConfigReader<'a>,
     key: String,
     key_span: Range<usize>,
     value: &'a Spanned<DeValue<'a>>,
-    /// No message shows what is in it.
+    /// Messages do not show its value.
     is_hidden: bool,
 }
 
@@ -324,9 +324,9 @@ impl<'a> TableEntry<'a> {
         self.value.get_ref()
     }
 
-    /// Says what was expected here, and what was found.
+    /// Reports what was expected and what was found.
     pub fn expected(&self, what: &str) {
-        // A whole header in the place of a name.
+        // A whole header instead of a name.
         let is_name = !self.is_hidden || !self.key.contains([' ', ':', '=']);
         let key = if is_name { &self.key } else { MASK };
         let message = format!("{key}: expected {what}, found {}", self.found());
@@ -337,12 +337,12 @@ impl<'a> TableEntry<'a> {
         self.reader.problem(&self.span(), message);
     }
 
-    /// Says something about it that is no reason to refuse the configuration.
+    /// Adds a remark about it, which does not make the configuration invalid.
     pub fn remark(&self, weight: Severity, message: impl Into<String>) {
         self.reader.remark(weight, &self.key_span, message);
     }
 
-    /// No message may show this text.
+    /// Registers this text as a secret.
     pub fn hide(&self, text: impl Into<String>) {
         self.reader.hide(text);
     }
@@ -362,7 +362,7 @@ impl<'a> TableEntry<'a> {
         }
     }
 
-    /// A text with its variables filled in.
+    /// A text with `${NAME}` expanded.
     pub fn text(&self) -> Option<String> {
         self.text_as("a text")
     }
@@ -446,19 +446,22 @@ impl<'a> TableEntry<'a> {
         truth
     }
 
-    /// One of the given words.
+    /// One of the given names.
     pub fn choice<T: Copy>(&self, choices: &[(&str, T)]) -> Option<T> {
-        let words: Vec<String> = choices.iter().map(|(w, _)| format!("{w:?}")).collect();
-        let what = format!("one of {}", words.join(", "));
+        let names: Vec<String> = choices
+            .iter()
+            .map(|(name, _)| format!("{name:?}"))
+            .collect();
+        let what = format!("one of {}", names.join(", "));
         let text = self.text_as(&what)?;
-        let chosen = choices.iter().find(|(word, _)| *word == text);
+        let chosen = choices.iter().find(|(name, _)| *name == text);
         if chosen.is_none() {
             self.expected(&what);
         }
         chosen.map(|(_, choice)| *choice)
     }
 
-    /// A text, or a list of texts, each with its place.
+    /// A text, or a list of texts, each with its location.
     pub fn texts(&self) -> Vec<(String, Range<usize>)> {
         match self.value.get_ref() {
             DeValue::Array(items) => items
@@ -496,7 +499,7 @@ impl<'a> TableEntry<'a> {
         }
     }
 
-    /// The entries of a table whose keys are free, in the order of the file.
+    /// The entries of a table with arbitrary keys, in file order.
     pub fn entries(&self) -> Vec<TableEntry<'a>> {
         let DeValue::Table(table) = self.value.get_ref() else {
             self.expected("a table");
@@ -510,7 +513,7 @@ impl<'a> TableEntry<'a> {
                 key_span: key.span(),
                 value,
                 is_hidden: match self.key.as_str() {
-                    // Most are places and names of quantities, and people mistype them.
+                    // Most parameters are no secrets, and the value shows a typing error.
                     "params" => is_secret_name(key.get_ref()),
                     "headers" => self.is_hidden && !is_harmless_header(key.get_ref()),
                     _ => self.is_hidden,
@@ -521,7 +524,7 @@ impl<'a> TableEntry<'a> {
         entries
     }
 
-    /// The items of a list of tables (`[[name]]`).
+    /// The items of an array of tables (`[[name]]`).
     pub fn tables(&self) -> Vec<TableEntry<'a>> {
         match self.value.get_ref() {
             DeValue::Array(items) => items

@@ -1,4 +1,4 @@
-//! Secrets: texts that are never printed, and the names and URL parts that are likely to hold one.
+//! Secrets: texts that are never printed, and detection of secrets by name and in URLs.
 
 use std::fmt;
 
@@ -30,7 +30,7 @@ impl fmt::Display for Secret {
     }
 }
 
-/// A URL without user-info, query, fragment and what in its path looks like a key.
+/// A URL without user-info, query, fragment and path segments that look like a key.
 pub fn without_secrets(url: &str) -> String {
     let url = url.split('#').next().unwrap_or_default();
     let (scheme, rest) = url.split_once("://").unwrap_or(("", url));
@@ -48,8 +48,8 @@ pub fn without_secrets(url: &str) -> String {
     format!("{scheme}://{host}{}{query}", path.join("/"))
 }
 
-/// Whether a part of a path is likely to be a key: Telegram's `bot123:ABC…`, or a long one
-/// of letters and digits in which no word is separated.
+/// Whether a path segment is likely to be a key: Telegram's `bot123:ABC…`, or long, with
+/// letters and digits and without separators.
 pub fn is_likely_key(part: &str) -> bool {
     let digits = part.bytes().filter(u8::is_ascii_digit).count();
     let letters = part.bytes().filter(u8::is_ascii_alphabetic).count();

@@ -1,8 +1,8 @@
 //! Configuration sections as lists of options: one list reads, prints and documents.
 //!
 //! A section is a `static` list of [`ConfigOption`]s, in the order in which `check` prints
-//! them. What the lists say of type, default, example and meaning becomes
-//! `docs/configuration.md` and `main-node.toml(5)`, which `reference` makes in tests.
+//! them. Tests (`reference`) generate `docs/configuration.md` and `main-node.toml(5)` from the
+//! type, default, example and help of each option.
 
 use std::fmt::{Display, Write};
 use std::path::{Path, PathBuf};
@@ -13,10 +13,10 @@ use super::reader::{ConfigReader, TableEntry, TableReader};
 use crate::domain::text::format_duration;
 use crate::domain::toml_text::quoted;
 
-/// One option: `D` is what is being read into, `P` is what is printed from.
+/// One option: it is read into a `D` and printed from a `P`.
 pub struct ConfigOption<D: 'static, P: 'static = D> {
     pub name: &'static str,
-    /// The environment variable that stands before it.
+    /// The environment variable that overrides it.
     pub variable: Option<&'static str>,
     read: fn(&mut D, &mut OptionReader<'_, '_>),
     print: fn(&P) -> Option<String>,
@@ -24,7 +24,7 @@ pub struct ConfigOption<D: 'static, P: 'static = D> {
     pub doc: OptionDoc,
 }
 
-/// What the documentation says of an option.
+/// Documentation of an option.
 #[cfg(test)]
 #[derive(Debug, Clone, Copy)]
 pub struct OptionDoc {
@@ -32,13 +32,13 @@ pub struct OptionDoc {
     pub variable: Option<&'static str>,
     pub kind: &'static str,
     pub default: &'static str,
-    /// A value as TOML writes it.
+    /// A value in TOML syntax.
     pub example: &'static str,
     pub help: &'static str,
 }
 
 impl<D, P> ConfigOption<D, P> {
-    /// The columns of a section's list. The documentation is compiled for tests alone.
+    /// The columns of a section's list. The documentation is compiled only for tests.
     pub const fn new(
         name: &'static str,
         kind: &'static str,
@@ -67,7 +67,7 @@ impl<D, P> ConfigOption<D, P> {
         }
     }
 
-    /// The same option with an environment variable that stands before it.
+    /// The same option with an environment variable that overrides it.
     pub const fn or_variable(mut self, variable: &'static str) -> ConfigOption<D, P> {
         self.variable = Some(variable);
         #[cfg(test)]
@@ -78,7 +78,7 @@ impl<D, P> ConfigOption<D, P> {
     }
 }
 
-/// The `read` of an option that is read together with others.
+/// The `read` of an option that other code reads together with others.
 pub fn with_others<D>(_: &mut D, option: &mut OptionReader<'_, '_>) {
     option.entry();
 }
@@ -110,7 +110,7 @@ pub fn options_as_toml<D, P>(options: &[ConfigOption<D, P>], value: &P) -> Vec<S
     options.iter().filter_map(line).collect()
 }
 
-/// The same, each on a line of its own.
+/// Prints every option on a line of its own.
 pub fn print_options<D, P>(out: &mut String, options: &[ConfigOption<D, P>], value: &P) {
     for line in options_as_toml(options, value) {
         // Writing to a String cannot fail.
@@ -118,19 +118,19 @@ pub fn print_options<D, P>(out: &mut String, options: &[ConfigOption<D, P>], val
     }
 }
 
-/// Sets a field to what was read, if it could be read.
+/// Sets a field if a value could be read.
 pub fn set<T>(field: &mut T, value: Option<T>) {
     if let Some(value) = value {
         *field = value;
     }
 }
 
-/// One option being read: its name stands in the list alone.
+/// Reader of one option, by the name in the list.
 pub struct OptionReader<'t, 'a> {
     pub name: &'static str,
     pub variable: Option<&'static str>,
     pub table: &'t mut TableReader<'a>,
-    /// Where relative paths begin.
+    /// Base directory of relative paths.
     pub directory: &'t Path,
 }
 
@@ -144,7 +144,7 @@ impl<'a> OptionReader<'_, 'a> {
         self.table.get(self.name)
     }
 
-    /// Its texts, the environment's before the file's; in a variable, commas separate.
+    /// Its texts: those of the comma-separated variable, else those of the file.
     pub fn texts(&mut self) -> Vec<OptionText> {
         let entry = self.entry();
         let found = self
@@ -166,7 +166,7 @@ impl<'a> OptionReader<'_, 'a> {
         self.entry()?.text()
     }
 
-    /// A file, from where the configuration lies.
+    /// A path, relative to the directory of the configuration.
     pub fn path(&mut self) -> Option<PathBuf> {
         let text = self.text()?;
         Some(self.directory.join(text))
@@ -200,7 +200,7 @@ impl<'a> OptionReader<'_, 'a> {
     }
 }
 
-/// Values as TOML writes them.
+/// Values in TOML syntax.
 pub fn text(text: &str) -> Option<String> {
     Some(quoted(text))
 }
@@ -221,13 +221,13 @@ pub fn plain(value: impl Display) -> Option<String> {
     Some(value.to_string())
 }
 
-/// A list of texts; none is no option.
+/// A list of texts; an empty one is not printed.
 pub fn list<T: Display>(items: &[T]) -> Option<String> {
     let texts: Vec<String> = items.iter().map(|it| quoted(&it.to_string())).collect();
     (!texts.is_empty()).then(|| format!("[{}]", texts.join(", ")))
 }
 
-/// An inline table; none is no option.
+/// An inline table; an empty one is not printed.
 pub fn inline_table(entries: Vec<String>) -> Option<String> {
     (!entries.is_empty()).then(|| format!("{{ {} }}", entries.join(", ")))
 }

@@ -1,8 +1,8 @@
-//! What the installed service (`main-node.service`) has that a command run by hand has not:
-//! its environment files, its credentials, its state directory.
+//! systemd unit of the installed service (`main-node.service`): its environment files,
+//! credentials and state directory, for commands run by hand.
 //!
-//! Reads unit and files below a root, so that tests bring their own. Knows of systemd's options
-//! those that lead to values; whatever it does not understand it leaves out.
+//! Reads unit files below a root directory, which tests replace. Knows only the systemd options
+//! that set values and ignores the others.
 
 use std::collections::BTreeMap;
 use std::io::ErrorKind;
@@ -12,7 +12,7 @@ use super::env_file;
 
 const UNIT: &str = "main-node.service";
 
-/// Where units lie, the first having the last word (systemd.unit(5)).
+/// Unit directories, highest precedence first (systemd.unit(5)).
 const UNITS: [&str; 5] = [
     "etc/systemd/system",
     "run/systemd/system",
@@ -21,7 +21,7 @@ const UNITS: [&str; 5] = [
     "lib/systemd/system",
 ];
 
-/// Where a credential without a path is looked for.
+/// Search path of credentials without a path.
 const CREDENTIAL_STORES: [&str; 4] = [
     "etc/credstore",
     "run/credstore",
@@ -29,19 +29,19 @@ const CREDENTIAL_STORES: [&str; 4] = [
     "usr/lib/credstore",
 ];
 
-/// The configuration that the service takes unless its command line names another.
+/// Configuration file of the service without `--config`.
 const CONFIGURATION: &str = "/etc/main-node/main-node.toml";
 
-/// What the service is given beside its configuration.
+/// Environment and credentials of the installed service.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct InstalledService {
     /// Variables, each with the file that sets it.
     pub variables: BTreeMap<String, (String, PathBuf)>,
-    /// Files that hold some and that this user may not read.
+    /// Environment files that this user may not read.
     pub closed: Vec<PathBuf>,
-    /// Credentials by name, in the order in which they are tried.
+    /// Credentials by name, in search order.
     pub credentials: Vec<(String, PathBuf)>,
-    /// Where it keeps its database. systemd makes it when the service starts.
+    /// State directory, for the database. systemd creates it when the service starts.
     pub state: Option<PathBuf>,
 }
 
@@ -49,7 +49,7 @@ pub struct InstalledService {
 type Options = Vec<(String, String)>;
 
 impl InstalledService {
-    /// The service that takes `configuration`, if one is installed below `root`.
+    /// The service installed below `root` that uses `configuration`.
     pub fn of(configuration: &Path, root: &Path) -> Option<InstalledService> {
         let options = read_unit(root)?;
         let own = options
@@ -70,7 +70,7 @@ impl InstalledService {
         let mut service = InstalledService::default();
         let unit = PathBuf::from(UNIT);
         for value in list(options, "Environment") {
-            for assignment in words(&value) {
+            for assignment in split_arguments(&value) {
                 if let Some((name, value)) = assignment.split_once('=') {
                     let value = (value.to_owned(), unit.clone());
                     service.variables.insert(name.to_owned(), value);
@@ -91,7 +91,7 @@ impl InstalledService {
                 Err(_) => {}
             }
         }
-        // What systemd itself has put there for the running service, encrypted ones included.
+        // Credentials that systemd provides to the running service, encrypted ones included.
         let running = below(root, "/run/credentials").join(UNIT);
         for option in [
             "LoadCredential",
@@ -148,7 +148,7 @@ fn read_unit(root: &Path) -> Option<Options> {
     let unit = places
         .iter()
         .find_map(|place| std::fs::read_to_string(place.join(UNIT)).ok())?;
-    // By name; of those called the same the one in the first place is meant.
+    // By file name; the first directory wins.
     let mut additions: BTreeMap<PathBuf, PathBuf> = BTreeMap::new();
     for place in &places {
         let entries = std::fs::read_dir(place.join(format!("{UNIT}.d")));
@@ -195,8 +195,7 @@ fn parse_options(text: &str, options: &mut Options) {
     }
 }
 
-/// The values of an option that may be given several times; an empty one takes back those
-/// before it.
+/// The values of a repeatable option; an empty value resets the list.
 fn list(options: &Options, name: &str) -> Vec<String> {
     let mut values = Vec::new();
     for (_, value) in options.iter().filter(|(option, _)| option == name) {
@@ -209,33 +208,33 @@ fn list(options: &Options, name: &str) -> Vec<String> {
     values
 }
 
-/// The words of a value; quotes hold one together.
-fn words(value: &str) -> Vec<String> {
-    let mut words = Vec::new();
-    let mut word = String::new();
+/// Splits a value at whitespace outside quotes.
+fn split_arguments(value: &str) -> Vec<String> {
+    let mut arguments = Vec::new();
+    let mut argument = String::new();
     let mut quote = None;
     for c in value.chars() {
         match (c, quote) {
             ('"' | '\'', None) => quote = Some(c),
             (c, Some(open)) if c == open => quote = None,
-            (c, None) if c.is_whitespace() => words.push(std::mem::take(&mut word)),
-            _ => word.push(c),
+            (c, None) if c.is_whitespace() => arguments.push(std::mem::take(&mut argument)),
+            _ => argument.push(c),
         }
     }
-    words.push(word);
-    words.retain(|word| !word.is_empty());
-    words
+    arguments.push(argument);
+    arguments.retain(|argument| !argument.is_empty());
+    arguments
 }
 
-/// The file behind `--config` in a command line.
+/// The file after `--config` in a command line.
 fn configuration_argument(command: &str) -> Option<String> {
-    let words = words(command);
-    let at = words
+    let arguments = split_arguments(command);
+    let at = arguments
         .iter()
-        .position(|word| word == "--config" || word.starts_with("--config="))?;
-    match words[at].split_once('=') {
+        .position(|argument| argument == "--config" || argument.starts_with("--config="))?;
+    match arguments[at].split_once('=') {
         Some((_, file)) => Some(file.to_owned()),
-        None => words.get(at + 1).cloned(),
+        None => arguments.get(at + 1).cloned(),
     }
 }
 
@@ -288,7 +287,7 @@ mod tests {
         assert_eq!(
             value("RUST_LOG"),
             Some("info"),
-            "files go before the unit's own words"
+            "files go before the unit's own variables"
         );
         let state = root.join("var/lib/main-node");
         assert_eq!(value("STATE_DIRECTORY"), state.to_str());
@@ -311,7 +310,7 @@ mod tests {
     }
 
     #[test]
-    fn a_configuration_that_the_service_does_not_use_gets_nothing() {
+    fn another_configuration_gets_no_service_variables() {
         let unit = "[Service]\nExecStart=/usr/local/bin/main-node serve\nEnvironmentFile=/etc/e\n";
         let path = "usr/lib/systemd/system/main-node.service";
         let root = machine(

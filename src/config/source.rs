@@ -1,6 +1,7 @@
-//! `[[source]]`: what is fetched, from where, how often, and what is read from it.
+//! Source options (`[[source]]`): what is fetched, from where, how often, and which records are
+//! read.
 //!
-//! [`OPTIONS`] lists the options; those that depend on each other are read after the list.
+//! [`OPTIONS`] lists the options; options that depend on each other are read after the list.
 
 mod arguments;
 mod headers;
@@ -37,10 +38,10 @@ use openapi::operation::Api;
 pub use self::records::OPTIONS as RECORD_OPTIONS;
 
 const DEFAULT_INTERVAL: Duration = Duration::from_secs(300);
-/// Another main-node answers from memory, and mostly with a 304.
+/// Another main-node responds from memory, mostly with 304.
 const FOLLOW_INTERVAL: Duration = Duration::from_secs(10);
 
-/// A source being read: what has no value of its own as long as nothing is said.
+/// A source while it is read: options whose default depends on others are `None` until then.
 pub struct SourceDraft {
     source: SourceConfig,
     name: Option<String>,
@@ -162,7 +163,7 @@ pub static OPTIONS: [SourceOption; 24] = [
             let quota = option.entry().and_then(|it| read_quota(&it));
             draft.source.quota = quota.map(request_interval);
         },
-        // `every` says what comes of it.
+        // Printed as part of `every`.
         |_| None,
     ),
     SourceOption::new(
@@ -306,7 +307,7 @@ pub static OPTIONS: [SourceOption; 24] = [
     ),
 ];
 
-/// The option beside [`OPTIONS`] that only sources without `[source.records]` have.
+/// The option that only sources without `[source.records]` have.
 pub static PREFIX: [ConfigOption<(), SourceConfig>; 1] = [ConfigOption::new(
     "prefix",
     "text",
@@ -334,9 +335,9 @@ pub fn read_sources(
     };
     let entries = list.tables();
     if entries.len() > limits::SOURCES {
-        let most = limits::SOURCES;
+        let maximum = limits::SOURCES;
         list.problem(format!(
-            "expected at most {most} sources, found {}",
+            "expected at most {maximum} sources, found {}",
             entries.len()
         ));
     }
@@ -391,7 +392,7 @@ fn read_source(
     Some((source, keys))
 }
 
-/// Fills in what follows from the name and the target together.
+/// Fills in the fields that depend on name and target.
 fn finish_source(draft: SourceDraft, target: Option<SourceTarget>) -> Option<SourceConfig> {
     let (name, target) = (draft.name?, target?);
     let mut source = draft.source;
@@ -403,7 +404,7 @@ fn finish_source(draft: SourceDraft, target: Option<SourceTarget>) -> Option<Sou
     source.plan.every = every.max(source.quota.unwrap_or_default());
     source.plan.name = name.into();
     source.plan.is_upstream_node = matches!(target, SourceTarget::Follow { .. });
-    let (calls, summary, description) = match &target {
+    let (label, summary, description) = match &target {
         SourceTarget::Operation { operation, .. } => (
             operation.id.as_str(),
             operation.summary.as_str(),
@@ -412,12 +413,12 @@ fn finish_source(draft: SourceDraft, target: Option<SourceTarget>) -> Option<Sou
         SourceTarget::Url { .. } => ("a JSON address", "", ""),
         SourceTarget::Follow { .. } => ("another main-node", "", ""),
     };
-    source.plan.target = calls.into();
+    source.plan.target = label.into();
     source.plan.summary = summary.into();
     source.plan.description = description.into();
     let host = target.uri().and_then(|uri| uri.host().map(str::to_owned));
-    let usual = connection_pool::default_connections(&host.unwrap_or_default());
-    source.connections = draft.connections.unwrap_or(usual);
+    let default = connection_pool::default_connections(&host.unwrap_or_default());
+    source.connections = draft.connections.unwrap_or(default);
     source.target = target;
     Some(source)
 }
@@ -430,8 +431,8 @@ fn warn_auth(table: &mut TableReader<'_>, target: Option<&SourceTarget>, headers
     }) = target
         && let Some(entry) = table.get("operation")
     {
-        let given: Vec<&str> = arguments.iter().map(|(name, _)| name.as_str()).collect();
-        warn_missing_auth(&entry, operation, headers, &given);
+        let names: Vec<&str> = arguments.iter().map(|(name, _)| name.as_str()).collect();
+        warn_missing_auth(&entry, operation, headers, &names);
     }
 }
 
@@ -457,8 +458,8 @@ fn read_name(option: &mut OptionReader<'_, '_>) -> Option<String> {
         return None;
     };
     let name = entry.text()?;
-    let is_fit = |c: char| c.is_alphanumeric() || matches!(c, '-' | '_' | '.' | ' ');
-    if name.is_empty() || name.len() > 40 || !name.chars().all(is_fit) {
+    let is_allowed = |c: char| c.is_alphanumeric() || matches!(c, '-' | '_' | '.' | ' ');
+    if name.is_empty() || name.len() > 40 || !name.chars().all(is_allowed) {
         entry.expected("a name of 1 to 40 letters, digits, spaces or -_.");
         return None;
     }
@@ -474,10 +475,10 @@ fn read_interval(option: &mut OptionReader<'_, '_>) -> Option<Duration> {
     Some(every)
 }
 
-/// `"50/day"` or `"10/hour"` as requests a day.
+/// `"50/day"` or `"10/hour"` as requests per day.
 fn read_quota(entry: &TableEntry<'_>) -> Option<u32> {
-    const WHAT: &str = "a quota such as \"50/day\" or \"10/hour\"";
-    let text = entry.text_as(WHAT)?;
+    const EXPECTED: &str = "a quota such as \"50/day\" or \"10/hour\"";
+    let text = entry.text_as(EXPECTED)?;
     let per_day = text.split_once('/').and_then(|(count, span)| {
         let count: u32 = count.trim().parse().ok().filter(|count| *count > 0)?;
         match span.trim() {
@@ -487,7 +488,7 @@ fn read_quota(entry: &TableEntry<'_>) -> Option<u32> {
         }
     });
     if per_day.is_none() {
-        entry.expected(WHAT);
+        entry.expected(EXPECTED);
     }
     per_day
 }
@@ -497,7 +498,7 @@ fn read_observed_zone(entry: &TableEntry<'_>) -> Option<TimeZone> {
     zone.map_err(|message| entry.problem(message)).ok()
 }
 
-/// The source as TOML, secrets masked.
+/// Prints the source as TOML, secrets masked.
 pub fn print_source(out: &mut String, source: &SourceConfig) {
     out.push_str("\n[[source]]\n");
     print_options(out, &OPTIONS, source);

@@ -1,4 +1,4 @@
-//! The options above all tables: the node itself, its network, its database.
+//! Top-level options: name, network, time zone, database, backups.
 
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
@@ -14,7 +14,7 @@ use super::section::{ConfigOption, OptionReader, duration, list, path, plain, se
 use super::types::{Config, Overrides};
 use crate::sys::text_file;
 
-/// The configuration being read, and the flags that stand before it.
+/// The configuration while it is read, and the flags that override it.
 pub struct TopLevelDraft {
     pub config: Config,
     pub overrides: Overrides,
@@ -172,13 +172,13 @@ pub static OPTIONS: [TopLevelOption; 14] = [
     ),
 ];
 
-/// Those that [`LocalSettings`](super::LocalSettings) need.
+/// The options for [`LocalSettings`](super::LocalSettings).
 pub fn local_options() -> impl Iterator<Item = &'static TopLevelOption> {
     let is_local = |option: &&TopLevelOption| matches!(option.name, "listen" | "database");
     OPTIONS.iter().filter(is_local)
 }
 
-/// Where the database is, and whether nobody named it.
+/// Reads the database path, and whether it is the default.
 fn read_database(draft: &mut TopLevelDraft, option: &mut OptionReader<'_, '_>) {
     let named = option.one_text();
     let config = &mut draft.config;
@@ -218,7 +218,7 @@ fn read_networks(option: &mut OptionReader<'_, '_>) -> Vec<IpNet> {
     })
 }
 
-/// A file that is named and cannot be used is a problem, never a node without a password.
+/// A password file that cannot be read is an error; the node never starts without the password.
 fn read_password(option: &mut OptionReader<'_, '_>) -> Option<(PathBuf, Option<Secret>)> {
     let named = option.one_text()?;
     let reader = option.reader();
@@ -253,7 +253,7 @@ fn read_timezone(draft: &mut TopLevelDraft, option: &mut OptionReader<'_, '_>) {
     });
 }
 
-/// A `TZ` of the environment that nobody understands is taken for UTC.
+/// An unknown time zone in `TZ` becomes UTC, with a note.
 fn warn_unknown_zone(reader: &ConfigReader<'_>) {
     let Some((zone, place)) = reader.environment.lookup("TZ") else {
         return;

@@ -1,6 +1,6 @@
-//! Configuration types: what the sections read, print and pass on.
+//! Configuration types: the effective configuration of the node, its sources and its alerts.
 //!
-//! Plain values without any reading of files, so that sections can share them.
+//! Shared by the sections, which read and print them.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -27,44 +27,44 @@ const BACKUPS_KEPT: usize = 7;
 /// The effective configuration, complete and valid.
 #[derive(Debug, Clone)]
 pub struct Config {
-    /// The file that was read, if there was one.
+    /// The configuration file, if there is one.
     pub file: Option<PathBuf>,
-    /// What is worth saying about it.
+    /// Warnings and notes.
     pub remarks: Vec<Remark>,
-    /// The sources are simulated: the demonstration.
+    /// Whether the sources are simulated (`demo`).
     pub is_demo: bool,
-    /// The node's own name, for `via` and mail.
+    /// Name of the node, for `via` and alerts.
     pub name: String,
     pub listen: Vec<SocketAddr>,
-    /// Networks that may connect; none is all.
+    /// Networks that may connect; empty means all.
     pub allow: Vec<IpNet>,
-    /// Everything that is never shown, to mask it in texts of others.
+    /// All secrets, for masking.
     pub secrets: Arc<Secrets>,
-    /// What must be known to read here.
+    /// Password for HTTP clients.
     pub password: Option<Secret>,
-    /// The file that it is in.
+    /// The file that has the password.
     pub password_file: Option<PathBuf>,
-    /// Further names under which displays ask.
+    /// Additional allowed host names.
     pub hosts: Vec<String>,
     pub timezone: TimeZone,
     pub database: PathBuf,
-    /// Nobody named the database: it lies where the node puts it unasked.
+    /// Whether `database` is the default path.
     pub database_is_default: bool,
     pub commit_every: Duration,
-    /// How long rows and hours are kept; days are for ever.
+    /// Retention of raw rows and of hourly aggregates; daily ones are kept for ever.
     pub keep_raw: Duration,
     pub keep_hourly: Duration,
-    /// Past this size of the file the oldest rows go first.
+    /// Above this file size the oldest raw rows are deleted.
     pub database_max: u64,
-    /// A verified copy beside the database so often, and how many of them.
+    /// Interval of automatic backups, and how many are kept.
     pub backup_every: Option<Duration>,
     pub backup_keep: usize,
-    /// Pages of other sites may read this node (`Access-Control-Allow-Origin: *`).
+    /// Whether CORS allows every origin (`Access-Control-Allow-Origin: *`).
     pub cors_any: bool,
     pub sources: Vec<SourceConfig>,
     pub keys: BTreeMap<Arc<str>, KeyPlan>,
     pub alert: AlertRules,
-    /// Where alerts are sent.
+    /// Alert channels.
     pub notifications: Notifications,
 }
 
@@ -99,7 +99,7 @@ impl Config {
         }
     }
 
-    /// Where people find the node's page: as configured, else by the name that mDNS gives it.
+    /// URL of the node's page: `page`, else its mDNS name.
     pub fn page(&self) -> String {
         if let Some(page) = &self.notifications.page {
             return page.trim_end_matches('/').to_owned();
@@ -113,7 +113,7 @@ impl Config {
         format!("http://{host}:{port}")
     }
 
-    /// The domain's slice.
+    /// The part that `domain` needs.
     pub fn plan(&self) -> Plan {
         Plan {
             sources: self
@@ -132,7 +132,7 @@ impl Config {
     }
 }
 
-/// What the command line says about the configuration.
+/// Command-line flags that override the configuration.
 #[derive(Debug, Clone, Default)]
 pub struct Overrides {
     pub file: Option<PathBuf>,
@@ -140,9 +140,8 @@ pub struct Overrides {
     pub database: Option<PathBuf>,
 }
 
-/// Where the node keeps its data and listens: all that copying, exporting or asking a running
-/// node needs. Sources, alerts and their secrets are not read, so that nothing about them can
-/// be in the way.
+/// Database and listen addresses, for `backup`, `export`, `restore` and `healthcheck`. Sources,
+/// alerts and secrets are not read, so that problems in them do not matter.
 #[derive(Debug, Clone)]
 pub struct LocalSettings {
     pub database: PathBuf,
@@ -150,7 +149,7 @@ pub struct LocalSettings {
     pub listen: Vec<SocketAddr>,
 }
 
-/// One source: the domain's plan for it, and how it is called.
+/// One source: its plan, and the HTTP settings of its requests.
 #[derive(Debug, Clone)]
 pub struct SourceConfig {
     pub plan: SourcePlan,
@@ -162,11 +161,11 @@ pub struct SourceConfig {
     pub redirects: u32,
     pub ca_file: Option<PathBuf>,
     pub proxy: Option<String>,
-    /// Connections to its server at once, shared with the other sources of that server.
+    /// Maximum connections to its server, shared by all sources of that server.
     pub connections: usize,
-    /// `plan.every` is what a quota leaves, so that a restart must not ask at once.
+    /// Request interval of the quota; set if requests before a restart count.
     pub quota: Option<Duration>,
-    /// Where it stands, for messages of parts that find something wrong with it later.
+    /// Its location in the file, for later messages.
     pub place: String,
 }
 
@@ -193,7 +192,7 @@ impl Default for SourceConfig {
 }
 
 impl SourceConfig {
-    /// The machine that it calls, by name or address without brackets.
+    /// Host name or address (without brackets) of its server.
     pub fn host(&self) -> Option<String> {
         let uri = self.target.uri()?;
         Some(uri.host()?.trim_matches(['[', ']']).to_owned())
@@ -206,7 +205,7 @@ impl SourceConfig {
         }
     }
 
-    /// Sends the source to a simulation of its API, and asks it often.
+    /// Redirects the source to the simulated API, with a short interval.
     pub fn simulate(&mut self, base_of: &dyn Fn(&str) -> String, every: Duration) {
         if let SourceTarget::Operation {
             operation, base, ..
@@ -219,29 +218,29 @@ impl SourceConfig {
     }
 }
 
-/// Keys that the file names, each with its place.
+/// Keys of a source, each with its location.
 pub type KeySpans = Vec<(Arc<str>, Range<usize>)>;
 
-/// What a source calls.
+/// The target of a source's requests.
 #[derive(Debug, Clone)]
 pub enum SourceTarget {
-    /// A compiled-in operation; `base` is where, if not where its file says.
+    /// A compiled-in operation; `base` replaces the server of the OpenAPI file.
     Operation {
         operation: &'static Operation,
         base: Option<String>,
         arguments: Vec<(String, Argument)>,
     },
-    /// Any JSON address.
+    /// Any URL that responds with JSON.
     Url {
         url: String,
         params: Vec<(String, String)>,
     },
-    /// Another main-node, by its address.
+    /// Another main-node, by its URL.
     Follow { node: String },
 }
 
 impl SourceTarget {
-    /// Where its first request goes.
+    /// URI of the first request.
     pub fn uri(&self) -> Option<ureq::http::Uri> {
         let url = match self {
             SourceTarget::Operation {
@@ -254,19 +253,19 @@ impl SourceTarget {
     }
 }
 
-/// A request header of the owner's.
+/// A configured request header.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Header {
     pub name: String,
     pub value: Secret,
 }
 
-/// The owner's credentials; the OpenAPI file says where they go.
+/// Credentials of a source; the OpenAPI file declares where they are sent.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Auth {
-    /// For whichever scheme wants one of its kind.
+    /// For the scheme that accepts this type of credential.
     Any(ConfiguredCredential),
-    /// By the names of schemes: where one is meant of several, or several are needed.
+    /// By the names of security schemes, to choose one or to satisfy several.
     Schemes(Vec<(&'static SecurityScheme, ConfiguredCredential)>),
 }
 
@@ -281,15 +280,15 @@ pub enum ConfiguredCredential {
     Token(Secret),
 }
 
-/// Where alerts are sent, and what messages say about the node.
+/// Alert channels, and the page that alerts link to.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Notifications {
     pub mail: Option<MailConfig>,
-    /// Where alerts are posted; the address itself may be the secret.
+    /// Webhook; its URL may be a secret.
     pub webhook: Option<WebhookConfig>,
-    /// A dead man's switch that hears once a minute that all is well.
+    /// URL of a dead man's switch, called once a minute.
     pub ping: Option<Secret>,
-    /// Where people find the node's page, for links in messages.
+    /// URL of the node's page, for links in alerts.
     pub page: Option<String>,
 }
 
@@ -302,7 +301,7 @@ pub struct WebhookConfig {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum WebhookFormat {
     Json,
-    /// The message's text with a title, as ntfy takes it.
+    /// Plain text with a title header, for ntfy.
     Text,
 }
 

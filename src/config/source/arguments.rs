@@ -1,4 +1,4 @@
-//! Which operation a source names, and what it is called with.
+//! Operation lookup and operation parameters of a source.
 
 use toml::de::DeValue;
 
@@ -92,7 +92,7 @@ pub fn read_arguments(
     arguments
 }
 
-/// Takes note of what may be a secret by its name, at any depth.
+/// Registers values as secrets by their parameter names, at any depth.
 fn hide_secrets(entry: &TableEntry<'_>, name: &str, argument: &Argument, is_secret: bool) {
     let is_secret = is_secret || is_secret_name(name);
     match argument {
@@ -144,7 +144,7 @@ fn read_argument(item: &TableEntry<'_>, depth: usize) -> Option<Argument> {
     })
 }
 
-/// The query of a plain address: scalars, and lists joined by commas.
+/// The query string of a `url` source: scalars, and lists joined by commas.
 pub fn read_query(params: &TableEntry<'_>) -> Vec<(String, String)> {
     let mut query = Vec::new();
     for entry in params.entries() {

@@ -1,4 +1,4 @@
-//! Request headers of a source; their values may be secrets.
+//! Request headers of a source; values are treated as secrets.
 
 use crate::config::reader::{TableEntry, is_harmless_header};
 use crate::config::secret::Secret;
@@ -13,11 +13,11 @@ pub fn read_headers(item: &TableEntry<'_>) -> Vec<Header> {
         let Some(value) = entry.text() else {
             continue;
         };
-        // A control character would begin a header of somebody else's.
+        // A control character would allow header injection.
         let name_fits = entry.key().parse::<ureq::http::HeaderName>().is_ok();
         let value_fits = value.parse::<ureq::http::HeaderValue>().is_ok();
         if !name_fits || !value_fits {
-            // What is no name may be a whole header.
+            // An invalid name may be a whole header with its secret value.
             let key = if name_fits { entry.key() } else { MASK };
             entry.problem(format!(
                 "{key:?} or its value is not a valid HTTP header (RFC 9110)"
@@ -35,7 +35,8 @@ pub fn read_headers(item: &TableEntry<'_>) -> Vec<Header> {
     headers
 }
 
-/// A header's value, and in it what stands behind a scheme (`Bearer …`) or a cookie's name.
+/// Registers a header's value as a secret, and the part after a scheme (`Bearer …`) or a cookie
+/// name.
 fn hide_header(entry: &TableEntry<'_>, value: &str) {
     entry.hide(value);
     if let Some((_, credential)) = value.split_once(' ') {
@@ -46,7 +47,7 @@ fn hide_header(entry: &TableEntry<'_>, value: &str) {
     }
 }
 
-/// Any header may carry a token; none is shown.
+/// Any header may carry a token, so every value is masked.
 pub fn headers_as_toml(headers: &[Header]) -> Option<String> {
     let name = |header: &Header| format!("{} = \"***\"", bare_or_quoted(&header.name));
     inline_table(headers.iter().map(name).collect())

@@ -1,4 +1,4 @@
-//! `[source.records]`: the records that are read from a response.
+//! Record options (`[source.records]`): which values of a response become records.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -17,7 +17,7 @@ use crate::limits;
 
 type RecordOption = ConfigOption<RecordSelector>;
 
-/// Options of one record; alone, its pointer can stand in the place of the table.
+/// Options of one record; a pointer alone can replace the table.
 pub static OPTIONS: [RecordOption; 10] = [
     RecordOption::new(
         "at",
@@ -115,7 +115,7 @@ pub static OPTIONS: [RecordOption; 10] = [
     ),
 ];
 
-/// `[source.records]`, or every leaf behind `prefix`.
+/// Reads `[source.records]`; without it, all leaves are selected, with `prefix`.
 pub fn read_selection(table: &mut TableReader<'_>, directory: &Path) -> (Selection, KeySpans) {
     let prefix = table.get("prefix");
     let Some(records) = table.get("records") else {
@@ -202,7 +202,7 @@ fn read_map(entry: &TableEntry<'_>) -> Vec<(String, f64)> {
         .collect()
 }
 
-/// `[source.records]` as TOML, one record a line.
+/// Prints `[source.records]` as TOML, one record per line.
 pub fn print_records(out: &mut String, selectors: &[RecordSelector]) {
     out.push_str("[source.records]\n");
     for selector in selectors {
@@ -211,7 +211,7 @@ pub fn print_records(out: &mut String, selectors: &[RecordSelector]) {
     }
 }
 
-/// The JSON Pointer for a JSONPath of names and indices alone: `$.list[0].value`.
+/// The JSON Pointer for a JSONPath that has only names and indices: `$.list[0].value`.
 fn pointer_of(path: &str) -> Option<String> {
     let mut pointer = String::new();
     let mut rest = path.strip_prefix('$')?;
@@ -241,7 +241,7 @@ fn pointer_of(path: &str) -> Option<String> {
     Some(pointer)
 }
 
-/// Braces of a key are filled in from elements, which `each` names.
+/// A key template (`{field}`) needs `each`, whose elements fill it in.
 fn warn_unused_braces(entry: &TableEntry<'_>, selector: &RecordSelector) {
     if selector.each.is_none() && selector.key.contains(['{', '}']) {
         let message = format!(

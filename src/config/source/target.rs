@@ -1,4 +1,4 @@
-//! What a source calls: an operation of an OpenAPI file, any URL, or another main-node.
+//! Source target: an operation of an OpenAPI file, a URL, or another main-node.
 
 use super::arguments::{find_operation, read_arguments, read_query};
 use super::url::read_url;

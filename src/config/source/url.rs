@@ -1,4 +1,4 @@
-//! Addresses in the configuration: http or https, and what in them is a secret.
+//! URL options (http or https) and the secrets inside URLs.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
@@ -8,7 +8,7 @@ use crate::config::secret::{is_likely_key, is_secret_name};
 use crate::domain::percent;
 use crate::domain::redact::MASK;
 
-/// What is wrong is said without the address's query and user-info, which may be secrets.
+/// Messages omit query and user-info, which may be secrets.
 pub fn read_url(item: &TableEntry<'_>) -> Option<String> {
     const WHAT: &str = "an address that begins with http:// or https://";
     let url = item.text_as(WHAT)?;
@@ -17,7 +17,8 @@ pub fn read_url(item: &TableEntry<'_>) -> Option<String> {
         .iter()
         .find_map(|it| url.strip_prefix(it));
     let Some(rest) = rest.filter(|rest| !rest.is_empty()) else {
-        // What stands before the first slash may be the machine; a path may be the secret.
+        // Only the text before the first slash, which may be the host, is shown; a path may be
+        // a secret.
         let rest = url.split_once("://").map_or(url.as_str(), |it| it.1);
         let (authority, behind) = rest.split_at(authority_end(rest));
         let shown = if behind.contains('@') {
@@ -33,7 +34,7 @@ pub fn read_url(item: &TableEntry<'_>) -> Option<String> {
     let authority = &rest[..authority_end(rest)];
     if rest[authority.len()..].contains('@') && authority.contains(':') && !authority.contains('@')
     {
-        // `me:pa/ss@host`: whatever is shown of it may be the password.
+        // `me:pa/ss@host`: any part of it may be the password.
         let port = authority.rsplit_once(':').map_or("", |it| it.1);
         if port.parse::<u16>().is_err() {
             item.problem(format!(
@@ -50,7 +51,7 @@ pub fn read_url(item: &TableEntry<'_>) -> Option<String> {
         ));
         return None;
     }
-    // Behind an IPv6 address's bracket, or behind the one colon.
+    // After the bracket of an IPv6 address, or after the only colon.
     let port = place.rsplit_once(']').map_or(place, |it| it.1);
     let port = port.rsplit_once(':').map(|it| it.1);
     if port.is_some_and(|port| port.parse::<u16>().is_err()) {
@@ -70,14 +71,13 @@ pub fn read_url(item: &TableEntry<'_>) -> Option<String> {
     Some(url)
 }
 
-/// Where the path, the query or the fragment begins.
+/// Start of the path, the query or the fragment.
 fn authority_end(rest: &str) -> usize {
     rest.find(['/', '?', '#']).unwrap_or(rest.len())
 }
 
-/// Takes note of what in an address without its scheme may be a secret: the password, or the
-/// user where there is none, values of the query by their names, parts of the path that look
-/// like a key.
+/// Registers the secrets of a URL without scheme: the password, or the user if there is none,
+/// query values by their names, path segments that look like a key.
 fn hide_url_secrets(item: &TableEntry<'_>, rest: &str) {
     let (authority, behind) = rest.split_at(authority_end(rest));
     if let Some((login, _)) = authority.rsplit_once('@') {

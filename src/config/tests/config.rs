@@ -1,4 +1,4 @@
-//! What is read from a configuration, and that what is printed means the same.
+//! Tests of reading and printing a configuration.
 
 use super::support::{METER, load_text, problems};
 use super::*;
@@ -70,7 +70,7 @@ fn check_prints_a_configuration_that_means_the_same() {
 }
 
 #[test]
-fn mail_comes_from_the_variables_by_their_exact_names() {
+fn mail_is_read_from_smtp_variables() {
     let variables = [
         ("SMTP_HOST", "smtp.example.org"),
         ("SMTP_PORT", "465"),
@@ -130,7 +130,7 @@ fn local_settings_need_no_secrets() {
     let found = local_settings(&overrides, Environment::default()).expect("no secret is needed");
     assert_eq!(found.database, directory.join("a.db"));
     assert_eq!(found.listen, ["127.0.0.1:1".parse().expect("an address")]);
-    // What is asked of the file is still checked.
+    // The options that are read are still checked.
     for (wrong, expected) in [
         ("listen = 7", "listen: expected"),
         ("database = \"", "invalid TOML"),
@@ -147,7 +147,7 @@ fn local_settings_need_no_secrets() {
 }
 
 #[test]
-fn the_options_of_the_top_are_all_known_there() {
+fn all_top_level_options_are_known() {
     for option in top_level::OPTIONS.iter().map(|it| it.name) {
         let text = format!("{option} = 5\n{METER}");
         let problems = load_text(&text, &[]).map_or_else(|it| it, |_| Vec::new());
@@ -185,7 +185,7 @@ key = "tank"
 }
 
 #[test]
-fn a_source_at_home_gets_one_connection_unless_it_says_how_many() {
+fn a_local_source_has_one_connection_unless_connections_is_set() {
     for (rest, expected) in [
         ("url = \"http://192.168.1.20/x\"\n", "1"),
         ("url = \"http://meter.local/x\"\n", "1"),
@@ -199,7 +199,7 @@ fn a_source_at_home_gets_one_connection_unless_it_says_how_many() {
         assert!(config.to_toml().contains(&line), "{rest}");
     }
     for wrong in ["0", "17", "\"many\""] {
-        let said = problems(&format!("{METER}connections = {wrong}\n"));
-        assert!(said.contains("connections: expected"), "{said}");
+        let messages = problems(&format!("{METER}connections = {wrong}\n"));
+        assert!(messages.contains("connections: expected"), "{messages}");
     }
 }

@@ -1,4 +1,4 @@
-//! Values from the environment, `.env`, files of secrets, credentials and the installed service.
+//! Tests of environment variables, `.env`, secret files, credentials and the installed service.
 
 use std::path::{Path, PathBuf};
 
@@ -8,7 +8,7 @@ use crate::config::support::{METER, api, load_text};
 use crate::config::{Auth, Config, ConfiguredCredential, Overrides, load, read};
 
 #[test]
-fn the_environment_goes_before_the_file_and_empty_means_unset() {
+fn the_environment_overrides_the_file_and_empty_means_unset() {
     let text = format!("listen = \"127.0.0.1:1\"\n{METER}");
     let port = |variables| load_text(&text, variables).expect("it is valid").listen[0].port();
     assert_eq!(port(&[]), 1);
@@ -17,7 +17,7 @@ fn the_environment_goes_before_the_file_and_empty_means_unset() {
 }
 
 #[test]
-fn dot_env_stands_beside_the_file_and_below_the_process() {
+fn dot_env_is_beside_the_file_and_the_process_overrides_it() {
     let directory = crate::golden::scratch("dot-env");
     std::fs::write(
         directory.join(".env"),
@@ -41,7 +41,7 @@ fn dot_env_stands_beside_the_file_and_below_the_process() {
 }
 
 #[test]
-fn any_variable_comes_from_a_file_of_its_own_or_a_credential_too() {
+fn every_variable_can_come_from_a_file_or_a_credential() {
     let directory = crate::golden::scratch("credentials");
     std::fs::write(directory.join("meter_token"), "credential\n").expect("a file can be written");
     std::fs::write(directory.join("mounted"), "mounted\n").expect("a file can be written");
@@ -58,10 +58,10 @@ fn any_variable_comes_from_a_file_of_its_own_or_a_credential_too() {
     assert_eq!(token(&[passed, file]), "Bearer mounted");
     assert_eq!(token(&[passed, file, ("METER_TOKEN", "own")]), "Bearer own");
     let absent = place("absent");
-    let said = token(&[("METER_TOKEN_FILE", &absent)]);
+    let messages = token(&[("METER_TOKEN_FILE", &absent)]);
     assert!(
-        said.contains(&format!("METER_TOKEN_FILE names {absent}")),
-        "{said}"
+        messages.contains(&format!("METER_TOKEN_FILE names {absent}")),
+        "{messages}"
     );
     let _ = std::fs::remove_dir_all(directory);
 }
@@ -139,8 +139,8 @@ fn a_dollar_in_dot_env_without_a_known_variable_is_kept() {
     let places = remarks.iter().map(|it| it.problem.place.split(' ').next());
     let places: Vec<&str> = places.flatten().collect();
     assert_eq!(places, ["P1", "P2", "P5", "P10", "P12"]);
-    let said: Vec<String> = remarks.iter().map(|it| it.problem.to_string()).collect();
-    assert!(!said.join("").contains("word"), "{said:?}");
+    let messages: Vec<String> = remarks.iter().map(|it| it.problem.to_string()).collect();
+    assert!(!messages.join("").contains("word"), "{messages:?}");
 }
 
 #[test]
@@ -192,13 +192,13 @@ fn byte_order_mark_and_line_ends_are_no_part_of_a_secret() {
     let marked = |text: &str| [b"\xef\xbb\xbf", text.as_bytes()].concat();
     for secret in ["sesame", "sesame\n", "sesame\r\n", "sesame\r\n\r\n"] {
         let config = load(&marked(text), &marked(secret)).expect("it is read");
-        let found = config.password.expect("it is given");
+        let found = config.password.expect("it is set");
         assert_eq!(found.reveal(), "sesame", "{secret:?}");
         let mail = config
             .notifications
             .mail
             .and_then(|mail| mail.password)
-            .expect("it is given");
+            .expect("it is set");
         assert_eq!(mail.reveal(), "sesame", "{secret:?}");
         let token = Some(Auth::Any(ConfiguredCredential::Token(Secret::new(
             "sesame",
@@ -209,17 +209,17 @@ fn byte_order_mark_and_line_ends_are_no_part_of_a_secret() {
         .encode_utf16()
         .flat_map(u16::to_le_bytes)
         .collect();
-    let said = |found: Result<Config, Vec<Problem>>| {
+    let messages = |found: Result<Config, Vec<Problem>>| {
         let problems = found.expect_err("it is refused");
         problems
             .iter()
             .map(|it| format!("{it}\n"))
             .collect::<String>()
     };
-    let problems = said(load(text.as_bytes(), &wide));
+    let problems = messages(load(text.as_bytes(), &wide));
     assert_eq!(problems.matches("UTF-16").count(), 2, "{problems}");
-    let problems = said(load(&wide, b"sesame"));
+    let problems = messages(load(&wide, b"sesame"));
     assert!(problems.contains("UTF-16: save it as UTF-8"), "{problems}");
-    let problems = said(load(b"name = \"x\"\n# \xe4\n", b"sesame"));
+    let problems = messages(load(b"name = \"x\"\n# \xe4\n", b"sesame"));
     assert!(problems.contains("line 2 is not UTF-8"), "{problems}");
 }

@@ -1,8 +1,8 @@
-//! The configurations that users are given: the installed file and the blocks of README.
+//! Tests of the installed configuration and of the README's examples.
 
 use crate::config::support::problems_of_example;
 
-/// An example with the options that stand in it as comments switched on.
+/// An example with its commented-out options enabled.
 fn with_all_options(example: &str) -> String {
     let is_option = |line: &str| {
         line.strip_prefix('#').is_some_and(|rest| {
@@ -22,7 +22,7 @@ fn installed_file_and_readme_examples_are_valid() {
     let mut examples = vec![installed.to_owned(), with_all_options(installed)];
     let blocks = readme.split("```toml\n").skip(1);
     for block in blocks.filter_map(|block| block.split("```").next()) {
-        // A part of the file, shown alone.
+        // A block that is only a part of a file.
         let source = "[[source]]\nname = \"a\"\nurl = \"http://a.local/\"\n";
         let block = match block {
             part if part.starts_with("[source.") => format!("{source}{part}"),

@@ -1,11 +1,11 @@
-//! The messages of every problem and remark.
+//! Tests of the messages for every problem and remark.
 
 use crate::config::Remark;
 use crate::config::support::{METER, load_text, problems};
 
-/// One golden for the words of every problem: the configuration, then what is said of it.
+/// One golden file with every message: the configuration, then its problems.
 #[test]
-fn every_problem_says_where_and_what_to_change() {
+fn every_problem_has_a_location_and_a_fix() {
     let cases = [
         ("not TOML", "listen = \n"),
         ("unknown option", &format!("{METER}evry = \"5m\"\n")),
@@ -149,11 +149,11 @@ fn every_problem_says_where_and_what_to_change() {
             &format!("{METER}[alert.source.metre]\nfailures_in_a_row = 3\n"),
         ),
         (
-            "a value without a bound",
+            "a value without a limit",
             &format!("{METER}[[alert.value]]\nkey = \"t\"\n"),
         ),
         (
-            "bounds that leave nothing",
+            "limits that allow no value",
             &format!("{METER}[[alert.value]]\nkey = \"t\"\nabove = 1\nbelow = 2\n"),
         ),
         (
@@ -206,14 +206,14 @@ fn every_problem_says_where_and_what_to_change() {
             "lisen = \"x\"\n[[source]]\nname = 5\nurl = 7\nevery = 3\n",
         ),
     ];
-    let mut said = String::new();
+    let mut messages = String::new();
     for (name, text) in cases {
-        said += &format!("== {name}\n{}\n", problems(text));
+        messages += &format!("== {name}\n{}\n", problems(text));
     }
-    crate::golden::check("config-problems.txt", &said);
+    crate::golden::check("config-problems.txt", &messages);
 }
 
-/// What is said of a configuration that can be used.
+/// The remarks on a valid configuration.
 fn remarks(text: &str) -> String {
     let config = load_text(text, &[]).expect("it is valid");
     let line = |it: &Remark| format!("{:?}: {}\n", it.weight, it.problem);
@@ -226,9 +226,12 @@ fn remarks_on_a_valid_configuration() {
         "[source.records]\ntemperature = \"/t\"\n\"{id}.power\" = { each = \"/l\", at = \"/p\" }\n";
     let about = "[[alert.value]]\nkey = \"temprature\"\nabove = 30\n[[alert.stale]]\nkey = \"a.power\"\n\
                  [[alert.stale]]\nkey = \"humidity\"\n[key.temperatur]\nunit = \"K\"\n";
-    let mut said = String::new();
+    let mut messages = String::new();
     for (name, text) in [
-        ("keys that nobody gives", format!("{METER}{records}{about}")),
+        (
+            "keys that no source has",
+            format!("{METER}{records}{about}"),
+        ),
         (
             "keys that a source may give",
             format!("{METER}{records}[[source]]\nname = \"all\"\nurl = \"http://b/\"\n{about}"),
@@ -245,13 +248,13 @@ fn remarks_on_a_valid_configuration() {
         ),
         ("nothing", format!("{METER}{records}")),
     ] {
-        said += &format!("== {name}\n{}", remarks(&text));
+        messages += &format!("== {name}\n{}", remarks(&text));
     }
-    crate::golden::check("config-remarks.txt", &said);
+    crate::golden::check("config-remarks.txt", &messages);
 }
 
-/// A heading such as `[key."a.b"]` in a message: from its bracket to the one that ends it
-/// outside of quotes.
+/// The table headers in a message, such as `[key."a.b"]`: up to the closing bracket outside
+/// quotes.
 fn headings(text: &str) -> Vec<&str> {
     let mut headings = Vec::new();
     for (at, _) in text.match_indices('[') {
@@ -273,7 +276,7 @@ fn headings(text: &str) -> Vec<&str> {
 }
 
 #[test]
-fn every_heading_that_a_message_advises_is_toml() {
+fn every_table_header_in_a_message_is_valid_toml() {
     let mut count = 0;
     for file in std::fs::read_dir("tests/golden").expect("there are golden files") {
         let path = file.expect("it is listed").path();

@@ -1,7 +1,7 @@
-//! Documentation of every option: `docs/configuration.md` and `main-node.toml(5)`, made of the
-//! sections' own lists.
+//! Configuration reference: generates `docs/configuration.md` and `main-node.toml(5)` from the
+//! sections' lists.
 //!
-//! For tests alone. `UPDATE_GOLDEN=1 cargo test config::reference` writes both anew.
+//! Only for tests. `UPDATE_GOLDEN=1 cargo test config::reference` rewrites both.
 
 use std::time::Duration;
 
@@ -14,12 +14,12 @@ use super::{alert, host_name, key, mail, source, top_level};
 use crate::domain::alert::AlertRules;
 use crate::golden;
 
-/// A table of the configuration as it is documented.
+/// A documented table of the configuration.
 struct DocumentedSection {
     heading: &'static str,
     about: &'static str,
     options: Vec<OptionDoc>,
-    /// Tables below it, which have sections of their own.
+    /// Tables inside it, which have sections of their own.
     tables: &'static [&'static str],
 }
 
@@ -104,7 +104,7 @@ const SOURCE: &str = "[[source]]\nname = \"meter\"\nurl = \"http://meter.local/\
 
 type Pairs = Vec<(&'static str, &'static str)>;
 
-/// What a section needs so that the option `name` can be used. No value is an example's.
+/// Other options that the option `name` needs. Their values differ from all examples.
 fn companions(heading: &str, name: &str) -> Pairs {
     let url = ("url", "\"http://a.local/\"");
     let source = ("name", "\"a\"");
@@ -129,26 +129,26 @@ fn companions(heading: &str, name: &str) -> Pairs {
     }
 }
 
-/// Options that stand in the place of `url`.
+/// Options that replace `url`.
 fn is_target(name: &str) -> bool {
     matches!(name, "operation" | "follow")
 }
 
-/// The same without the option itself.
+/// The same without `name` itself.
 fn without(heading: &str, name: &str) -> Pairs {
     let mut pairs = companions(heading, name);
     pairs.retain(|(other, _)| *other != name && !(is_target(name) && *other == "url"));
     pairs
 }
 
-/// `pairs` with one option set; an operation or another node stands instead of a URL.
+/// `pairs` with one option set; `operation` or `follow` replaces `url`.
 fn set(mut pairs: Pairs, name: &'static str, value: &'static str) -> Pairs {
     pairs.retain(|(other, _)| *other != name && !(is_target(name) && *other == "url"));
     pairs.push((name, value));
     pairs
 }
 
-/// A whole configuration with these options in a section.
+/// A complete configuration with these options in a section.
 fn document(heading: &str, pairs: &Pairs) -> String {
     let pairs: Vec<String> = pairs
         .iter()
@@ -168,7 +168,7 @@ fn document(heading: &str, pairs: &Pairs) -> String {
     }
 }
 
-/// What `check` prints of it.
+/// The effective configuration that `check` prints.
 fn printed(heading: &str, pairs: &Pairs) -> String {
     let text = document(heading, pairs);
     load_example(&text, &[]).unwrap_or_else(|problems| panic!("{text}\n{problems:?}"))
@@ -234,7 +234,7 @@ fn the_example_of_every_option_changes_the_effective_configuration() {
             let before = companions(heading, name);
             let with = printed(heading, &set(before.clone(), name, option.example));
             if (heading, name) == ("[[source]]", "api") {
-                // One API alone is compiled in.
+                // Only one API is compiled in.
                 let other = document(heading, &set(before, name, "\"other\""));
                 assert!(load_example(&other, &[]).is_err(), "{other}");
                 continue;
@@ -274,7 +274,7 @@ fn every_variable_means_the_same_as_its_option() {
     }
 }
 
-/// Defaults that depend on something: in a section with these options, what is printed.
+/// Computed defaults: what is printed for a section with these options.
 fn computed_defaults() -> Vec<(&'static str, &'static str, Pairs, Option<String>)> {
     let row = |heading, name, pairs: &[_], value: &str| {
         (heading, name, pairs.to_vec(), Some(value.to_owned()))
@@ -333,8 +333,8 @@ fn computed_defaults() -> Vec<(&'static str, &'static str, Pairs, Option<String>
     ]
 }
 
-/// A default is a value as TOML writes it, or begins with "none", "required" or "one of", or is
-/// a sentence that [`computed_defaults`] hold.
+/// A default is a TOML value, begins with "none", "required" or "one of", or is listed in
+/// [`computed_defaults`].
 #[test]
 fn the_default_of_every_option_is_the_one_in_force() {
     let computed = computed_defaults();
@@ -489,7 +489,7 @@ const DESCRIPTION: [&str; 6] = [
     "Variables without an option: TZ is the time zone where timezone is not set, STATE_DIRECTORY the directory of the database where database is not set, RUST_LOG says how much is logged, SSL_CERT_FILE names root certificates to trust instead of the system's.",
 ];
 
-/// The environment variables of the options above all tables.
+/// The environment variables of the top-level options.
 pub fn top_level_variables() -> Vec<&'static str> {
     let variables = top_level::OPTIONS.iter().map(|option| option.variable);
     variables.flatten().collect()

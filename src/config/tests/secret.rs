@@ -1,4 +1,4 @@
-//! No secret of the configuration is shown, and every one is known for masking.
+//! Tests of masking: no message shows a secret, and every secret is registered.
 
 use crate::config::support::load_text;
 
@@ -79,8 +79,8 @@ to = "you@example.org"
         described.contains("host = \"smtp.example.org\""),
         "{described}"
     );
-    // Whatever repeats them, they are masked, but for the fragment, which is never sent, the
-    // page, and a short user name, which may be any word.
+    // All are masked, except the fragment (never sent), the page, and a short user name (may be
+    // any word).
     let is_kept_back = |marker: &String| {
         let places = [
             "#MARK",
@@ -93,11 +93,11 @@ to = "you@example.org"
             .any(|place| text.contains(&place.replace("MARK", marker)))
     };
     for marker in markers.0.iter().filter(|marker| !is_kept_back(marker)) {
-        let said = config
+        let messages = config
             .secrets
             .mask(&format!("the server says: {marker} is wrong"))
             .into_owned();
-        markers.assert_in_none(&said);
+        markers.assert_in_none(&messages);
     }
 }
 
@@ -106,7 +106,7 @@ fn no_problem_of_the_configuration_shows_a_secret() {
     let source = "[[source]]\nname = \"m\"\n";
     let url = "url = \"http://meter.local/x\"\n";
     let bad = [
-        // No TOML at all: the place is told, the line is not.
+        // Invalid TOML: the message has the location, not the line.
         "token = hunter2".to_owned(),
         format!("{source}{url}headers = {{ Authorization = \"Bearer hunter2 }}\n"),
         format!("{source}{url}headers = {{ Authorization = hunter2 }}\n"),
@@ -114,7 +114,7 @@ fn no_problem_of_the_configuration_shows_a_secret() {
         format!("{source}{url}auth = {{ token = 'hunter2 }}\n"),
         format!("{source}{url}auth = {{ token = \"hunter2\\q\" }}\n"),
         format!("{source}{url}auth.token = \"hunter2\"\nauth = \"hunter2\"\n"),
-        // Of the wrong type.
+        // Wrong types.
         format!("{source}{url}headers = \"Authorization: Bearer hunter2\"\n"),
         format!("{source}{url}headers = [\"X: hunter2\"]\n"),
         format!("{source}{url}headers = {{ \"Authorization: Bearer hunter2\" = 5 }}\n"),
@@ -126,7 +126,7 @@ fn no_problem_of_the_configuration_shows_a_secret() {
         format!("{source}{url}auth = {{ user = 5, password = \"hunter2\" }}\n"),
         format!("{source}{url}auth = {{ password = \"hunter2\" }}\n"),
         format!("{source}{url}auth = {{ token = \"a${{hunter2 b}}\" }}\n"),
-        // Addresses.
+        // URLs.
         format!("{source}url = \"me:hunter2@meter.local/x\"\n"),
         format!("{source}url = \"meter.local/bothunter2/x\"\n"),
         format!("{source}url = \"ftp://me:hunter2@meter.local/x\"\n"),
@@ -140,7 +140,7 @@ fn no_problem_of_the_configuration_shows_a_secret() {
         format!("{source}{url}[alert]\nwebhook = 5\nping = \"hc:/hunter2\"\n"),
         // A parameter of an operation, by its name.
         format!("{source}operation = \"getForecast\"\nparams = {{ latitude = 1, longitude = 2, api_key = \"hunter2\" }}\n"),
-        // Whatever came from a variable, wherever it stands.
+        // Any value of a variable, in any option.
         format!("{source}{url}every = \"${{V}}\"\n"),
         format!("{source}{url}observed_zone = \"${{V}}\"\n"),
         "name = \"x\"\nlisten = \"${V}\"\ntimezone = \"${V}\"\nallow = [\"${V}\"]\npassword_file = \"${V}\"\n".to_owned(),

@@ -1,4 +1,4 @@
-//! Configurations for tests, and an API with one operation.
+//! Test support: reading configurations, and an API with one operation.
 
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -46,8 +46,8 @@ pub fn problems(text: &str) -> String {
 
 pub const METER: &str = "[[source]]\nname = \"meter\"\nurl = \"http://meter.local/api\"\n";
 
-/// A configuration of the documentation, read with the compiled-in operations, the files and
-/// the variables that it names. Paths of the result begin with `DIR`.
+/// Reads a documented configuration with the compiled-in operations, and with the files and
+/// variables that it refers to. Paths in the result begin with `DIR`.
 pub fn load_example(example: &str, variables: &[(&str, &str)]) -> Result<String, Vec<String>> {
     static COUNT: AtomicUsize = AtomicUsize::new(0);
     let count = COUNT.fetch_add(1, Ordering::Relaxed);
@@ -73,7 +73,7 @@ pub fn load_example(example: &str, variables: &[(&str, &str)]) -> Result<String,
     }
 }
 
-/// The problems of such a configuration.
+/// The problems of a documented configuration.
 pub fn problems_of_example(example: &str) -> Vec<String> {
     load_example(example, &[]).err().unwrap_or_default()
 }
