@@ -30,55 +30,55 @@ pub fn node_status(
     now: Moment,
     started: Moment,
 ) -> NodeStatus {
-    let mut troubles = Vec::new();
+    let mut problems = Vec::new();
     // First, since alerts are not delivered.
-    troubles.extend(channels.iter().filter_map(refused_alerts));
+    problems.extend(channels.iter().filter_map(refused_alerts));
     // Causes first: an alert adds nothing to them, and has no time.
-    troubles.extend(failing_sources(snapshot, now));
-    troubles.extend(conflicts(snapshot));
-    troubles.extend(stale_records(snapshot, now));
-    troubles.extend(open_alerts(snapshot));
-    troubles.extend(channels.iter().filter_map(|it| waiting_alerts(it, now)));
+    problems.extend(failing_sources(snapshot, now));
+    problems.extend(conflicts(snapshot));
+    problems.extend(stale_records(snapshot, now));
+    problems.extend(open_alerts(snapshot));
+    problems.extend(channels.iter().filter_map(|it| waiting_alerts(it, now)));
     if let Some(trouble) = &storage.trouble {
         let waiting = match storage.rows_waiting {
             0 => String::new(),
             rows => format!(" {rows} readings wait in memory."),
         };
         let trouble = with_full_stop(&sanitize(trouble));
-        troubles.push(format!("Readings cannot be stored: {trouble}{waiting}"));
+        problems.push(format!("Readings cannot be stored: {trouble}{waiting}"));
     }
-    troubles.extend(storage.notice.as_deref().map(sanitize));
-    troubles.extend(clock_problem(now, started));
-    troubles.extend(keys_not_given(snapshot));
+    problems.extend(storage.notice.as_deref().map(sanitize));
+    problems.extend(clock_problem(now, started));
+    problems.extend(unprovided_keys(snapshot));
     let in_all = snapshot.omitted_by_total_limit;
     let of_sources = snapshot.omitted.saturating_sub(in_all);
     if of_sources > 0 {
         let most = limits::RECORDS_PER_SOURCE;
-        troubles.push(format!(
+        problems.push(format!(
             "{of_sources} values are left out: the limit is {most} for each source. \
              Select the wanted ones in [source.records]."
         ));
     }
     if in_all > 0 {
         let most = limits::RECORDS_TOTAL;
-        troubles.push(format!(
+        problems.push(format!(
             "{in_all} values are left out: the limit is {most} for all sources together. \
              Select the wanted ones in [source.records]."
         ));
     }
     let verdict = match snapshot.data_status() {
-        DataStatus::Pass if !troubles.is_empty() => DataStatus::Warn,
+        DataStatus::Pass if !problems.is_empty() => DataStatus::Warn,
         verdict => verdict,
     };
     let headline = match verdict {
         DataStatus::Pass => all_fresh(snapshot),
-        _ if troubles.is_empty() => waiting_for_sources(snapshot),
-        _ => troubles.remove(0),
+        _ if problems.is_empty() => waiting_for_sources(snapshot),
+        _ => problems.remove(0),
     };
     NodeStatus {
         verdict,
         headline,
-        details: troubles,
+        details: problems,
     }
 }
 
@@ -135,17 +135,17 @@ fn failing_sources(snapshot: &Snapshot, now: Moment) -> Vec<String> {
             return format!("{}: {conflict}.", source.name);
         }
         let (name, why) = (&source.name, cause.map_or("", cause_text));
-        let answer_came = cause.is_some_and(Cause::was_answered);
+        let has_response = cause.is_some_and(Cause::was_answered);
         // Values of an earlier run: it did respond, at an unknown time.
         let gave = |record: &Record| record.sources.contains(name);
         if source.health.last_success.is_none() && snapshot.records.iter().any(gave) {
-            return if answer_came {
+            return if has_response {
                 format!("{name} has returned no data since the start: {why}.")
             } else {
                 format!("{name} has not answered since the start: {why}.")
             };
         }
-        match (time_without_data(source, now), answer_came) {
+        match (time_without_data(source, now), has_response) {
             (Some(silence), false) => format!("{name} has not answered for {silence}: {why}."),
             (Some(silence), true) => format!("{name} has returned no data for {silence}: {why}."),
             (None, false) => format!("{name} has never answered: {why}."),
@@ -156,7 +156,7 @@ fn failing_sources(snapshot: &Snapshot, now: Moment) -> Vec<String> {
 }
 
 /// Keys that an alert watches and no source provides: they raise no alert.
-fn keys_not_given(snapshot: &Snapshot) -> Option<String> {
+fn unprovided_keys(snapshot: &Snapshot) -> Option<String> {
     let keys = &snapshot.missing_keys;
     let first = quoted(keys.first()?);
     Some(match keys.len() - 1 {

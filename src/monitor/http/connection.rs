@@ -1,7 +1,7 @@
 //! HTTP connection: read a head, have the handler respond, write the response, again.
 //!
 //! A task on the server's thread. One request at a time, so that responses leave in order and a
-//! client that does not read delays only itself. It knows no path: the handler says how a
+//! client that does not read delays only itself. It knows no path: the handler decides how a
 //! request is served. A panic in here ends this connection alone.
 
 use std::borrow::Cow;
@@ -46,9 +46,9 @@ struct Connection {
 
 /// How a connection ends.
 enum Close {
-    /// Nothing unread is left, or nobody is there to mind.
+    /// Nothing unread is left, or the client is gone.
     Now,
-    /// The client may still be sending: closing at once would make its kernel throw our answer
+    /// The client may still be sending: closing at once would make its kernel drop the response
     /// away.
     Linger,
 }
@@ -63,7 +63,7 @@ enum NextStep {
 impl Connection {
     async fn serve_requests(&self, buffer: &mut RequestBuffer) -> Close {
         let state = self.state();
-        // From accepting on, the first head has the time of a head.
+        // The head timeout of the first request starts when the connection is accepted.
         state.enter(ConnectionPhase::Head, self.server.limits.head_timeout);
         let mut in_a_row = 0;
         let mut is_first = true;
@@ -111,8 +111,8 @@ impl Connection {
         if state.phase() == ConnectionPhase::Idle && !buffer.is_empty() {
             state.enter(ConnectionPhase::Head, self.server.limits.head_timeout);
         }
-        // After an answer the next request is seldom there at once. With the others served in
-        // between it may be, and reading in vain costs less than asking the kernel to tell.
+        // After a response the next request is seldom there at once. After a turn of the other
+        // tasks it may be, and a read without data costs less than waiting for readiness.
         if buffer.is_empty() && !is_first {
             smol::future::yield_now().await;
         }
@@ -233,7 +233,7 @@ impl Connection {
         buffer: &RequestBuffer,
     ) -> NextStep {
         match sent {
-            // A stop that began meanwhile waits for answers, not for what may come after them.
+            // A stop that began meanwhile waits for responses, not for further requests.
             Ok(()) if keep_alive && !self.server.connections.is_stopping() => NextStep::Next(None),
             // Bytes behind a last request are unread bytes.
             Ok(()) if buffer.is_empty() => NextStep::End(Close::Now),
@@ -266,7 +266,7 @@ impl Connection {
         reply
     }
 
-    /// None if the connection ends before there is a response.
+    /// `None` if the connection ends before there is a response.
     async fn request_from_worker(&self, request: &Request) -> Option<EncodedResponse> {
         let server = &*self.server;
         self.state()
@@ -296,8 +296,8 @@ impl Connection {
         Some(self.add_required_headers(self.overloaded(limit, request)))
     }
 
-    /// Resolves when the client has reset the connection: the pool need not work for it. One
-    /// that has only closed its side, or has already sent more, is still there.
+    /// Resolves when the client has reset the connection: no worker is needed then. A client
+    /// that has only closed its sending side, or has already sent more, is still connected.
     async fn wait_for_reset(&self) {
         loop {
             if poll_fn(|context| self.stream.poll_readable(context))
@@ -315,7 +315,7 @@ impl Connection {
         }
     }
 
-    /// Serves a stream to its end (then None), or returns what to respond instead.
+    /// Serves an event stream to its end (then `None`), or returns an error response.
     async fn stream_events(
         &self,
         request: &Request,
@@ -457,7 +457,7 @@ impl Connection {
         sent: Result<(), SendError>,
     ) {
         self.server.stats.record_response(route, status);
-        // Only wrong passwords get this: all else is rejected before a route is known.
+        // Only wrong passwords get 429 after dispatch.
         if status == 429 {
             self.server
                 .stats
@@ -470,7 +470,7 @@ impl Connection {
         }
     }
 
-    /// Says that we are done and drops what still comes, for a while.
+    /// Shuts down the sending side and drops what is still received, for a while.
     async fn linger(&self) {
         let state = self.state();
         if self.stream.get_ref().shutdown(Shutdown::Write).is_err() {
@@ -486,7 +486,7 @@ impl Connection {
                 Ok(0) => return,
                 Ok(read) => {
                     dropped += read;
-                    // A fast sender must not have the thread for itself.
+                    // A fast sender must not block the other tasks.
                     smol::future::yield_now().await;
                 }
                 Err(error) if error.kind() == ErrorKind::WouldBlock => {
@@ -507,12 +507,12 @@ impl Connection {
     }
 }
 
-/// Reads and forgets. Apart, so that no connection's task holds the buffer while it waits.
+/// Reads and discards. A function, so that no connection's task holds the buffer while it waits.
 fn discard_input(mut stream: &TcpStream) -> std::io::Result<usize> {
     stream.read(&mut [0; 4096])
 }
 
-/// Reads what a buffer has room for. Apart for the same reason.
+/// Reads what the request buffer has room for. A function for the same reason.
 fn read_input(mut stream: &TcpStream, buffer: &mut RequestBuffer) -> std::io::Result<usize> {
     // A display's head is 200 bytes; a longer one takes another read.
     let mut scratch = [0; 1024];
@@ -522,7 +522,7 @@ fn read_input(mut stream: &TcpStream, buffer: &mut RequestBuffer) -> std::io::Re
     Ok(read)
 }
 
-/// Where the handler panicked.
+/// The response where the handler panicked.
 fn empty_response(status: u16) -> Response {
     Response {
         status,
@@ -531,10 +531,10 @@ fn empty_response(status: u16) -> Response {
     }
 }
 
-/// Beside a 503: the load that caused it is usually gone after this.
+/// `Retry-After` of a 503: the load that caused it is usually over by then.
 const RETRY_AFTER_S: &str = "2";
 
-/// Why no head came.
+/// Why no head was received.
 enum NoHead {
     Silently,
     Refused(Box<HeadError>),

@@ -2,7 +2,7 @@
 //!
 //! A display sends the same bytes every few seconds for years. While nothing new is published
 //! it gets the same response, without parsing and dispatch: half of what a poll costs beside
-//! the kernel. A value; owned by one connection, on the server's thread. The handler says
+//! the kernel. A value; owned by one connection, on the server's thread. The handler decides
 //! which responses are cacheable.
 
 use std::rc::Rc;

@@ -1,7 +1,7 @@
 //! Request, response, and the handler trait between the HTTP server and the routes.
 //!
 //! Plain values and one trait: the server speaks HTTP, the routes know the meaning of a path.
-//! No thread of its own; each method says where it runs.
+//! No thread of its own; each method's comment names its thread.
 
 use std::borrow::Cow;
 use std::net::IpAddr;

@@ -115,7 +115,7 @@ fn listener(address: SocketAddr) -> io::Result<TcpListener> {
     // A restart must not wait for the connections of the run before.
     sockopt::set_socket_reuseaddr(&socket, true)?;
     if address.is_ipv6() {
-        // So that 0.0.0.0 and [::] can be open together, whatever the sysctl says.
+        // So that 0.0.0.0 and [::] can be open together, whatever the sysctl is.
         sockopt::set_ipv6_v6only(&socket, true)?;
     }
     // Linux hands these on to every accepted connection, which saves a call each.

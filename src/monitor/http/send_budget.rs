@@ -174,7 +174,7 @@ mod tests {
         assert_eq!(refused(other), Err(room), "no room in all");
         assert!(
             budget.reserve(1_000, other).is_ok(),
-            "a small answer always goes"
+            "a small response is always sent"
         );
         drop(second);
         assert!(budget.reserve(30_000, other).is_ok());

@@ -118,7 +118,7 @@ struct BucketBody {
 
 pub fn json(query: &HistoryQuery, unit: Option<&str>, buckets: &[Bucket]) -> Vec<u8> {
     let bucket = |bucket: &Bucket| {
-        // What JSON cannot say never gets into the database; a bucket that holds it anyway
+        // What JSON cannot represent is never stored; a bucket that contains it anyway
         // is left out.
         let number = |number: f64| format_number(number).parse().ok();
         yield_cpu();

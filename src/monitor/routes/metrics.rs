@@ -1,7 +1,7 @@
 //! `/metrics` in the Prometheus text format, or OpenMetrics where a client prefers that.
 //!
 //! Rendered on demand by a worker. Labels are names from the configuration, keys and fixed
-//! words, never a URL or free text, so that their number is bounded.
+//! values, never a URL or free text, so that their number is bounded.
 
 use std::collections::BTreeMap;
 use std::fmt::Write;

@@ -1,4 +1,4 @@
-//! The published snapshot, and its bodies in JSON and text, rendered when first asked for.
+//! The published snapshot, and its bodies in JSON and text, rendered at the first request.
 //!
 //! `ingest` publishes, every other thread reads. One mutex holds one `Arc`: it is only ever
 //! locked to swap or to clone that, never while rendering. A body is rendered once for all

@@ -108,7 +108,7 @@ struct SourceStatus<'a> {
     last_attempt: Option<String>,
     last_success: Option<String>,
     next_attempt: Option<String>,
-    /// Turns dropped, and what to do, while the server answers too slowly for its sources.
+    /// Fetches skipped, and what to do, while the server responds too slowly for its sources.
     dropped_turns: u64,
     late: Option<String>,
     last_duration_s: Option<f64>,
@@ -201,15 +201,7 @@ pub fn render(facts: &StatusInput) -> Vec<u8> {
             .iter()
             .map(|source| source_status(source, now))
             .collect(),
-        storage: StorageStatus {
-            trouble: storage.trouble.as_deref().map(sanitize),
-            notice: storage.notice.as_deref().map(sanitize),
-            rows_stored: storage.rows_stored,
-            rows_waiting: storage.rows_waiting,
-            rows_lost: storage.rows_lost,
-            database_bytes: storage.database_bytes,
-            written_bytes: storage.written_bytes,
-        },
+        storage: storage_status(storage),
         alert: snapshot.alert.as_deref(),
         alerts: snapshot
             .alerts
@@ -221,20 +213,7 @@ pub fn render(facts: &StatusInput) -> Vec<u8> {
                 recovering: alert.is_recovering,
             })
             .collect(),
-        channels: facts
-            .channels
-            .iter()
-            .map(|channel| ChannelStatus {
-                name: &channel.name,
-                waiting: channel.waiting,
-                trouble: channel.trouble.as_deref().map(sanitize),
-                last_delivered: channel.last_delivered.map(|wall| wall.to_string()),
-                refused: channel.refused,
-                refused_since: channel.refused_since.map(|wall| wall.to_string()),
-                refusal: channel.refusal.as_deref().map(sanitize),
-                undelivered: channel.undelivered,
-            })
-            .collect(),
+        channels: facts.channels.iter().map(channel_status).collect(),
         displays: facts
             .displays
             .iter()
@@ -303,6 +282,31 @@ fn counts<K: Copy + Ord>(
         .collect()
 }
 
+fn storage_status(storage: &Storage) -> StorageStatus {
+    StorageStatus {
+        trouble: storage.trouble.as_deref().map(sanitize),
+        notice: storage.notice.as_deref().map(sanitize),
+        rows_stored: storage.rows_stored,
+        rows_waiting: storage.rows_waiting,
+        rows_lost: storage.rows_lost,
+        database_bytes: storage.database_bytes,
+        written_bytes: storage.written_bytes,
+    }
+}
+
+fn channel_status(channel: &ChannelState) -> ChannelStatus<'_> {
+    ChannelStatus {
+        name: &channel.name,
+        waiting: channel.waiting,
+        trouble: channel.trouble.as_deref().map(sanitize),
+        last_delivered: channel.last_delivered.map(|wall| wall.to_string()),
+        refused: channel.refused,
+        refused_since: channel.refused_since.map(|wall| wall.to_string()),
+        refusal: channel.refusal.as_deref().map(sanitize),
+        undelivered: channel.undelivered,
+    }
+}
+
 fn display_status(display: &Display, now: Moment) -> DisplayStatus<'_> {
     DisplayStatus {
         address: display.address.to_string(),
@@ -335,7 +339,7 @@ mod tests {
             &monitor,
             &request("/snapshot", &[("user-agent", "matrix/1")]),
         )
-        .expect("hot");
+        .expect("it is in memory");
         let response = monitor.render(&request("/status", &[]));
         assert_eq!(
             (response.status, header(&response, "Content-Type")),
@@ -349,8 +353,8 @@ mod tests {
 
     #[test]
     fn is_always_200() {
-        for scene in [testing::just_started(), Default::default()] {
-            let response = scene.app().render(&request("/status", &[]));
+        for fixture in [testing::just_started(), Default::default()] {
+            let response = fixture.app().render(&request("/status", &[]));
             assert_eq!(response.status, 200);
             let status: serde_json::Value = serde_json::from_str(body(&response)).expect("JSON");
             assert_eq!(status["status"], "fail");

@@ -30,13 +30,13 @@ fn the_headline_is_the_worst_problem() {
             "weather has not answered for 23 min: its name cannot be resolved.",
         ),
         (
-            "never an answer",
+            "never a response",
             testing::just_started().failing("weather", Cause::Tls, 60),
             Fail,
             "weather has never answered: the TLS connection failed.",
         ),
         (
-            "an answer in an earlier run",
+            "a response in an earlier run",
             restarted,
             Warn,
             "weather has not answered since the start: the TLS connection failed.",
@@ -82,7 +82,7 @@ fn the_headline_is_the_worst_problem() {
             "Readings cannot be stored: the disk is full. 12 readings wait in memory.",
         ),
         (
-            "a trouble with dots in it, and a full stop",
+            "a problem with dots in it, and a full stop",
             testing::healthy().storage_trouble("../data/.. cannot be used now: it is full."),
             Warn,
             "Readings cannot be stored: ../data/.. cannot be used now: it is full. 12 readings \
@@ -97,17 +97,17 @@ fn the_headline_is_the_worst_problem() {
             "2 alerts are not delivered by mail: DATA: the server answers 554 spam. They are kept and retried daily.",
         ),
         (
-            "nobody would notice that the node is dead",
+            "the heartbeat ping fails",
             {
-                let mut scene = testing::healthy().pending_mails(0, "it answers HTTP 405");
-                scene.channel.name = PING.into();
-                scene
+                let mut fixture = testing::healthy().pending_mails(0, "it answers HTTP 405");
+                fixture.channel.name = PING.into();
+                fixture
             },
             Warn,
             "The heartbeat ping has failed for 10 min: it answers HTTP 405.",
         ),
         (
-            "alerts cannot be told now",
+            "alerts cannot be delivered now",
             testing::healthy().pending_mails(1, "mail.example takes no connection"),
             Warn,
             "1 message by mail waits, not deliverable for 10 min: mail.example takes no connection.",
@@ -119,8 +119,8 @@ fn the_headline_is_the_worst_problem() {
             "The clock is not set: times may be wrong, and readings wait to be stored.",
         ),
     ];
-    for (story, scene, verdict, headline) in rows {
-        let state = scene.status();
+    for (story, fixture, verdict, headline) in rows {
+        let state = fixture.status();
         assert_eq!(state.headline, headline, "{story}");
         assert_eq!(state.verdict, verdict, "{story}");
     }
@@ -128,7 +128,7 @@ fn the_headline_is_the_worst_problem() {
 
 #[test]
 fn the_other_problems_are_the_details() {
-    let scene = testing::healthy()
+    let fixture = testing::healthy()
         .failing("weather", Cause::Dns, 1_380)
         .stale(&["temperature", "humidity", "power"])
         .storage_trouble("the disk is full");
@@ -136,7 +136,7 @@ fn the_other_problems_are_the_details() {
         "3 of 4 values are stale, the oldest 5 min old.",
         "Readings cannot be stored: the disk is full. 12 readings wait in memory.",
     ];
-    assert_eq!(scene.status().details, expected);
+    assert_eq!(fixture.status().details, expected);
 }
 
 #[test]

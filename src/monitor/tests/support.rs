@@ -234,7 +234,7 @@ impl NodeFixture {
         let mut sources = self.snapshot.sources.iter_mut();
         sources
             .find(|source| &*source.name == name)
-            .expect("the scene has it")
+            .expect("the fixture has it")
     }
 
     pub fn app(self) -> App {
@@ -281,8 +281,8 @@ impl NodeFixture {
 
 /// Two sources that responded eight seconds ago, four records of all kinds.
 pub fn healthy() -> NodeFixture {
-    let mut scene = just_started();
-    for source in &mut scene.snapshot.sources {
+    let mut fixture = just_started();
+    for source in &mut fixture.snapshot.sources {
         for ago in [968, 488, 8] {
             let is_meter = &*source.name == "meter";
             let issue = Issue {
@@ -320,14 +320,14 @@ pub fn healthy() -> NodeFixture {
         stale_after: Duration::from_secs(2_700),
         sources: vec![source.into()],
     };
-    scene.snapshot.records = vec![
+    fixture.snapshot.records = vec![
         record("temperature", Value::Number(21.4), Some("°C"), "weather"),
         record("humidity", Value::Number(45.2), Some("%"), "weather"),
         record("sky", Value::Text("Cloudy".into()), None, "weather"),
         record("power", Value::Number(-120.0), Some("W"), "meter"),
     ];
-    scene.snapshot.records[0].stamp = Stamp::received(before(8), Some(Wall(NOW_MS - 300_000)));
-    scene.storage = Storage {
+    fixture.snapshot.records[0].stamp = Stamp::received(before(8), Some(Wall(NOW_MS - 300_000)));
+    fixture.storage = Storage {
         rows_stored: 1_234,
         database_bytes: 4_096_000,
         written_bytes: 81_920,
@@ -339,9 +339,9 @@ pub fn healthy() -> NodeFixture {
         },
         ..Storage::default()
     };
-    scene.history = Ok(day_of_buckets());
-    scene.stored = vec!["temperature", "humidity", "sky", "power"];
-    scene
+    fixture.history = Ok(day_of_buckets());
+    fixture.stored = vec!["temperature", "humidity", "sky", "power"];
+    fixture
 }
 
 /// The same node before anything was fetched.

@@ -213,11 +213,11 @@ mod tests {
 
     #[test]
     fn shows_open_alerts_channels_and_history() {
-        let mut scene = testing::healthy().refused_mails(1, "the server answers 550 no");
-        scene.channel.waiting = 3;
-        scene.channel.trouble = Some("mail.example takes no connection".to_owned());
-        scene.channel.undelivered = 4;
-        scene.snapshot.alerts = vec![OpenAlert {
+        let mut fixture = testing::healthy().refused_mails(1, "the server answers 550 no");
+        fixture.channel.waiting = 3;
+        fixture.channel.trouble = Some("mail.example takes no connection".to_owned());
+        fixture.channel.undelivered = 4;
+        fixture.snapshot.alerts = vec![OpenAlert {
             name: "source:weather".into(),
             since: Wall(NOW_MS - 7_200_000),
             since_is_trusted: true,
@@ -271,11 +271,11 @@ mod tests {
                 }],
             },
         };
-        scene.incidents = vec![
+        fixture.incidents = vec![
             incident("weather", None),
             incident("meter", Some(Wall(NOW_MS - 3_600_000))),
         ];
-        let response = scene.app().render(&request("/web/alerts", &[]));
+        let response = fixture.app().render(&request("/web/alerts", &[]));
         golden("alerts.html", body(&response));
     }
 }

@@ -109,7 +109,7 @@ impl Scale {
     }
 }
 
-/// Buckets that belong together: a run ends where nothing was observed for so long that the
+/// Consecutive buckets: a run ends where nothing was observed for so long that the
 /// value was stale by then.
 pub fn runs(buckets: &[Bucket], stale_after: Duration) -> Vec<&[Bucket]> {
     let stale_ms = i64::try_from(stale_after.as_millis()).unwrap_or(i64::MAX);
@@ -149,11 +149,11 @@ pub fn chart(
                 text x="3" y=(pixel(TOP + scale.y(value) - 4.0)) { (format_number(value)) }
             }
             line class="axis" x1="0" x2="100%" y1=(TOP + HEIGHT) y2=(TOP + HEIGHT) {}
-            @for (wall, words) in ticks(from, to, zone) {
+            @for (wall, label) in ticks(from, to, zone) {
                 @let share = scale.x(wall) / WIDTH * 100.0;
                 @let x = format!("{share:.2}%");
                 line class="axis" x1=(x) x2=(x) y1=(TOP + HEIGHT) y2=(TOP + HEIGHT + 5.0) {}
-                text class=(anchor(share)) x=(x) y=(TOP + HEIGHT + 20.0) { (words) }
+                text class=(anchor(share)) x=(x) y=(TOP + HEIGHT + 20.0) { (label) }
             }
         }
     }

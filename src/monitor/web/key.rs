@@ -364,7 +364,7 @@ mod tests {
 
     #[test]
     fn shows_why_there_is_no_chart() {
-        let mut scene = testing::healthy();
+        let mut fixture = testing::healthy();
         for (key, history, expected) in [
             ("sky", Ok(Vec::new()), "Text values have no chart."),
             ("power", Ok(Vec::new()), "No data in this time span."),
@@ -375,10 +375,10 @@ mod tests {
             ),
             ("voltage", Ok(Vec::new()), "No reading yet."),
         ] {
-            scene.history = history;
+            fixture.history = history;
             for span in ["24h", "all"] {
                 let target = format!("/web/key/{key}?span={span}");
-                let response = scene.clone().app().render(&request(&target, &[]));
+                let response = fixture.clone().app().render(&request(&target, &[]));
                 assert!(
                     body(&response).contains(expected),
                     "{target}: {}",

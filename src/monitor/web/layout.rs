@@ -222,9 +222,9 @@ pub fn error_page(problem: &ProblemDetails) -> Markup {
 
 /// An age; the exact local time is in its title.
 pub fn time_element(view: &PageContext, wall: Wall, age: Option<std::time::Duration>) -> Markup {
-    let words = age.map_or_else(|| "age unknown".to_owned(), format_age);
+    let text = age.map_or_else(|| "age unknown".to_owned(), format_age);
     html! {
-        time datetime=(wall.to_string()) title=(format_local(wall, &view.settings.timezone)) { (words) }
+        time datetime=(wall.to_string()) title=(format_local(wall, &view.settings.timezone)) { (text) }
     }
 }
 

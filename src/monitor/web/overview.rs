@@ -282,31 +282,31 @@ mod tests {
             .pending_mails(1, "mail.example takes no connection")
             .app();
         let display = [("user-agent", "matrix/1"), ("x-display-name", "Kitchen")];
-        testing::from_memory(&monitor, &request("/snapshot", &display)).expect("hot");
+        testing::from_memory(&monitor, &request("/snapshot", &display)).expect("it is in memory");
         let response = monitor.render(&request("/web", &[]));
         golden("overview.html", body(&response));
     }
 
     #[test]
     fn the_built_in_example_shows_a_notice() {
-        let mut scene = testing::healthy();
-        scene.is_example = true;
-        let response = scene.app().render(&request("/web", &[]));
+        let mut fixture = testing::healthy();
+        fixture.is_example = true;
+        let response = fixture.app().render(&request("/web", &[]));
         assert!(body(&response).contains("Nothing is configured yet"));
     }
 
     #[test]
     fn the_demo_shows_that_its_values_are_simulated() {
-        let mut scene = testing::healthy();
-        (scene.is_example, scene.is_demo) = (true, true);
-        let response = scene.app().render(&request("/web", &[]));
+        let mut fixture = testing::healthy();
+        (fixture.is_example, fixture.is_demo) = (true, true);
+        let response = fixture.app().render(&request("/web", &[]));
         assert!(body(&response).contains("all values are simulated"));
         assert!(!body(&response).contains("Nothing is configured yet"));
     }
 
     #[test]
     fn numbers_are_rounded_to_fit_with_the_full_value_in_the_title() {
-        let mut scene = testing::healthy();
+        let mut fixture = testing::healthy();
         for (number, expected) in [
             (21.4, ">21.4<"),
             (-120.0, ">-120<"),
@@ -322,8 +322,8 @@ mod tests {
             ),
             (1e300, ">1e300<"),
         ] {
-            scene.snapshot.records[0].value = crate::domain::reading::Value::Number(number);
-            let response = scene
+            fixture.snapshot.records[0].value = crate::domain::reading::Value::Number(number);
+            let response = fixture
                 .clone()
                 .app()
                 .render(&request("/web?fragment=values", &[]));
@@ -349,9 +349,9 @@ mod tests {
 
     #[test]
     fn two_thousand_values_are_still_a_page_under_30_kb() {
-        let mut scene = testing::healthy();
-        let record = scene.snapshot.records[0].clone();
-        scene.snapshot.records = (0..2_000)
+        let mut fixture = testing::healthy();
+        let record = fixture.snapshot.records[0].clone();
+        fixture.snapshot.records = (0..2_000)
             .map(|at| {
                 let mut record = record.clone();
                 record.key = format!("current.some_measurement.number_{at}").into();
@@ -359,7 +359,7 @@ mod tests {
                 record
             })
             .collect();
-        let response = scene
+        let response = fixture
             .app()
             .render(&request("/web", &[("accept-encoding", "gzip")]));
         assert!(

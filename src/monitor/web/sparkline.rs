@@ -107,13 +107,13 @@ impl Sparkline {
     }
 
     pub fn arrow(&self) -> Markup {
-        let (mark, words) = match self.trend {
+        let (mark, text) = match self.trend {
             Trend::Up => ("↗", "rising"),
             Trend::Level => ("→", "level"),
             Trend::Down => ("↘", "falling"),
         };
         html! {
-            " " span class="trend" role="img" aria-label=(words) title=(words) { (mark) }
+            " " span class="trend" role="img" aria-label=(text) title=(text) { (mark) }
         }
     }
 }

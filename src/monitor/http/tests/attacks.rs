@@ -26,7 +26,7 @@ fn bad_requests_get_one_response_and_an_orderly_close() {
     ];
     for (status, sent) in rows {
         // Whatever follows is not taken for a request.
-        let response = running.whole(format!("{sent}{pipelined}").as_bytes());
+        let response = running.request_until_close(format!("{sent}{pipelined}").as_bytes());
         assert!(
             response.starts_with(&format!("HTTP/1.1 {status} ")),
             "{sent:.80?}: {response}"
@@ -52,7 +52,7 @@ fn a_te_header_that_panics_tiny_http_does_not_reach_it() {
     let list = vec!["a;q=nan"; 50].join(", ");
     let sent = format!("GET /echo HTTP/1.0\r\nTE: {list}\r\n\r\n");
     for _ in 0..2 * limits::POOL_WORKERS {
-        let response = running.whole(sent.as_bytes());
+        let response = running.request_until_close(sent.as_bytes());
         assert!(response.starts_with("HTTP/1.1 200 OK\r\n"), "{response}");
     }
     assert_eq!(running.stats.snapshot().panics, 0);
@@ -99,7 +99,7 @@ fn an_incomplete_head_gets_408_at_the_timeout() {
         ..test_limits()
     };
     let running = start(limits);
-    let response = running.whole(b"GET /hot HTTP/1.1\r\nHost: a\r\nX: ");
+    let response = running.request_until_close(b"GET /hot HTTP/1.1\r\nHost: a\r\nX: ");
     assert!(
         response.starts_with("HTTP/1.1 408 Request Timeout\r\n"),
         "{response}"
@@ -114,7 +114,7 @@ fn an_incomplete_head_gets_408_at_the_timeout() {
         }
     });
     let mut response = [0; 12];
-    stream.read_exact(&mut response).expect("an answer");
+    stream.read_exact(&mut response).expect("a response");
     assert!(
         response.starts_with(b"HTTP/1.1 4"),
         "408, or 414 if it dripped fast"
@@ -123,7 +123,7 @@ fn an_incomplete_head_gets_408_at_the_timeout() {
     running.until("let go", || running.stats.snapshot().connections == 0);
     dripping.join().expect("ends when the server has closed");
     // A client that sends nothing is closed without a response.
-    assert_eq!(running.whole(b""), "");
+    assert_eq!(running.request_until_close(b""), "");
 }
 
 #[test]
@@ -133,7 +133,7 @@ fn an_idle_connection_is_closed_without_a_response() {
         ..test_limits()
     };
     let running = start(limits);
-    let response = running.whole(&get("/hot"));
+    let response = running.request_until_close(&get("/hot"));
     assert_eq!(count_responses(&response), 1);
     assert!(response.ends_with("\r\n\r\nhot"), "{response}");
 }
@@ -184,7 +184,9 @@ fn a_slow_reader_is_closed_at_the_write_timeout() {
     let mut stream = running.connect();
     rustix::net::sockopt::set_socket_recv_buffer_size(&stream, 4096).expect("a socket");
     stream.write_all(&get("/big")).expect("sent");
-    running.until("cut", || running.refusals(Rejection::SlowClient) == 1);
+    running.until("cut", || {
+        running.rejection_count(Rejection::SlowClient) == 1
+    });
     running.until("gone", || running.stats.snapshot().connections == 0);
     assert_eq!(running.stats.snapshot().bytes_outstanding, 0);
     running.still_serves();
@@ -205,7 +207,7 @@ fn unread_responses_are_bounded_and_small_ones_are_still_sent() {
     });
     for path in ["/bigs", "/rendered-big"] {
         let sent = format!("GET {path} HTTP/1.0\r\n\r\n");
-        let response = running.whole(sent.as_bytes());
+        let response = running.request_until_close(sent.as_bytes());
         assert!(
             response.starts_with("HTTP/1.1 503 Service Unavailable\r\n"),
             "{path}"
@@ -216,13 +218,13 @@ fn unread_responses_are_bounded_and_small_ones_are_still_sent() {
             "{path}"
         );
     }
-    assert_eq!(running.refusals(Rejection::SendBudget), 2);
+    assert_eq!(running.rejection_count(Rejection::SendBudget), 2);
     running.still_serves();
     drop(unread);
     running.until("given back", || {
         running.stats.snapshot().bytes_outstanding == 0
     });
-    let response = running.whole(b"GET /rendered-big HTTP/1.0\r\n\r\n");
+    let response = running.request_until_close(b"GET /rendered-big HTTP/1.0\r\n\r\n");
     assert!(response.starts_with("HTTP/1.1 200 OK\r\n"));
 }
 
@@ -246,7 +248,7 @@ fn connections_are_capped_per_address_and_others_are_served() {
         refused.ends_with("met ConnectionsPerAddress(3)"),
         "{refused}"
     );
-    assert_eq!(running.refusals(Rejection::ConnectionsPerAddress), 1);
+    assert_eq!(running.rejection_count(Rejection::ConnectionsPerAddress), 1);
     let mut other = running.connect_from(7);
     other.write_all(b"GET /hot HTTP/1.0\r\n\r\n").expect("sent");
     assert!(rest(other).ends_with("hot"));
@@ -278,12 +280,12 @@ fn at_the_connection_limit_the_longest_idle_connection_is_closed() {
         .expect("sent");
     assert!(rest(newcomer).ends_with("hot"));
     assert_eq!(rest(idlest.into_inner()), "", "closed in silence");
-    assert_eq!(running.refusals(Rejection::EvictedIdle), 1);
+    assert_eq!(running.rejection_count(Rejection::EvictedIdle), 1);
     running.handler.release();
     busy.shutdown(Shutdown::Write).expect("a socket");
     assert!(
         rest(busy).ends_with("free"),
-        "who is being answered is left alone"
+        "a connection with a request in progress is not closed"
     );
 }
 
@@ -294,7 +296,7 @@ fn a_panic_fails_only_its_request() {
     for path in ["/panic", "/rendered-panic"] {
         let sent = format!("GET {path} HTTP/1.0\r\n\r\n");
         for _ in 0..2 * limits::POOL_WORKERS {
-            let response = running.whole(sent.as_bytes());
+            let response = running.request_until_close(sent.as_bytes());
             assert!(response.starts_with("HTTP/1.1 500 "), "{path}: {response}");
         }
         other.get_mut().write_all(&get("/hot")).expect("sent");
@@ -359,7 +361,7 @@ fn the_server_still_serves_when_file_descriptors_run_out() {
         let mut line = String::new();
         assert!(
             stdout.read_line(&mut line).expect("a line") > 0,
-            "the child said nothing"
+            "the child printed nothing"
         );
         if let Some((_, address)) = line.trim().split_once("listening on ") {
             break address.parse::<SocketAddr>().expect("an address");
@@ -414,8 +416,8 @@ fn out_of_descriptors() {
     let mut nothing = String::new();
     io::stdin().read_to_string(&mut nothing).expect("ends");
     assert!(
-        running.refusals(Rejection::EvictedIdle) > 40,
-        "the idlest gave way"
+        running.rejection_count(Rejection::EvictedIdle) > 40,
+        "the idlest were evicted"
     );
     drop(junk);
     running.still_serves();

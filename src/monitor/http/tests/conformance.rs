@@ -92,14 +92,18 @@ fn pipelined_requests_get_responses_in_order() {
     reader.get_mut().write_all(&sent).expect("sent");
     for number in 0..100 {
         let (status, _, _) = read_response(&mut reader, false);
-        assert_eq!(status, [200, 200, 304, 404][number % 4], "answer {number}");
+        assert_eq!(
+            status,
+            [200, 200, 304, 404][number % 4],
+            "response {number}"
+        );
     }
 }
 
 #[test]
 fn http_1_0_connections_are_closed_without_keep_alive() {
     let running = start(test_limits());
-    let served = running.whole(b"GET /hot HTTP/1.0\r\n\r\n");
+    let served = running.request_until_close(b"GET /hot HTTP/1.0\r\n\r\n");
     assert!(served.contains("Connection: close\r\n"), "{served}");
     let mut reader = BufReader::new(running.connect());
     for _ in 0..2 {
@@ -151,7 +155,7 @@ fn a_worker_gets_the_cleaned_request_and_the_peer_address() {
         "127.0.0.9 false /echo?q=%20\nhost: a\nx-display-name: K\u{fc}che 100%\n"
     );
     assert!(response.contains("X-Umlaut: \u{fc}\r\n"), "{response}");
-    let response = running.whole(b"HEAD /echo HTTP/1.0\r\n\r\n");
+    let response = running.request_until_close(b"HEAD /echo HTTP/1.0\r\n\r\n");
     assert!(response.contains("Content-Length: 21\r\n"), "{response}");
 }
 
@@ -160,7 +164,7 @@ fn a_304_has_no_body_from_memory_or_from_a_worker() {
     let running = start(test_limits());
     for path in ["/unchanged", "/rendered-304"] {
         let sent = format!("GET {path} HTTP/1.0\r\n\r\n");
-        let response = running.whole(sent.as_bytes());
+        let response = running.request_until_close(sent.as_bytes());
         assert!(
             response.starts_with("HTTP/1.1 304 Not Modified\r\n"),
             "{response}"

@@ -6,8 +6,8 @@ use super::*;
 fn counts(running: &Running) -> (u64, u64) {
     let handler = &running.handler;
     (
-        handler.judged.load(Ordering::SeqCst),
-        handler.again.load(Ordering::SeqCst),
+        handler.dispatched.load(Ordering::SeqCst),
+        handler.cache_hits.load(Ordering::SeqCst),
     )
 }
 
@@ -28,7 +28,7 @@ impl Client {
         String::from_utf8(body).expect("text")
     }
 
-    fn get_body(&mut self, bytes: &[u8]) -> String {
+    fn request(&mut self, bytes: &[u8]) -> String {
         self.send(bytes);
         self.body()
     }
@@ -39,21 +39,21 @@ fn an_identical_request_gets_the_cached_response_until_a_new_generation() {
     let running = start(test_limits());
     let mut client = Client::of(&running);
     for _ in 0..3 {
-        assert_eq!(client.get_body(&get("/cacheable")), "generation 0");
+        assert_eq!(client.request(&get("/cacheable")), "generation 0");
     }
     assert_eq!(counts(&running), (1, 2));
 
     running.handler.generation.store(1, Ordering::SeqCst);
-    assert_eq!(client.get_body(&get("/cacheable")), "generation 1");
-    assert_eq!(client.get_body(&get("/cacheable")), "generation 1");
+    assert_eq!(client.request(&get("/cacheable")), "generation 1");
+    assert_eq!(client.request(&get("/cacheable")), "generation 1");
     assert_eq!(counts(&running), (2, 3));
 
     // Other requests in between do not end it; each connection has its own.
-    assert_eq!(client.get_body(&get("/hot")), "hot");
-    assert_eq!(client.get_body(&get("/cacheable")), "generation 1");
+    assert_eq!(client.request(&get("/hot")), "hot");
+    assert_eq!(client.request(&get("/cacheable")), "generation 1");
     assert_eq!(counts(&running), (2, 4));
     assert_eq!(
-        Client::of(&running).get_body(&get("/cacheable")),
+        Client::of(&running).request(&get("/cacheable")),
         "generation 1"
     );
     assert_eq!(counts(&running), (3, 4));
@@ -69,19 +69,19 @@ fn an_identical_request_gets_the_cached_response_until_a_new_generation() {
 fn only_an_identical_head_is_served_from_the_cache() {
     let running = start(test_limits());
     let mut client = Client::of(&running);
-    client.get_body(&get("/cacheable"));
+    client.request(&get("/cacheable"));
     for other in [
         "GET /cacheable HTTP/1.1\r\nHost: b\r\n\r\n",
         "GET /cacheable HTTP/1.1\r\nHost: a\r\nX: 1\r\n\r\n",
         "GET /cacheable?x HTTP/1.1\r\nHost: a\r\n\r\n",
         "GET /cacheable HTTP/1.1\nHost: a\n\n",
     ] {
-        let (judged, again) = counts(&running);
-        client.get_body(other.as_bytes());
-        assert_eq!(counts(&running), (judged + 1, again), "{other:?}");
+        let (dispatched, cache_hits) = counts(&running);
+        client.request(other.as_bytes());
+        assert_eq!(counts(&running), (dispatched + 1, cache_hits), "{other:?}");
     }
     // A head that begins the same and is invalid.
-    client.get_body(&get("/cacheable"));
+    client.request(&get("/cacheable"));
     client.send(b"GET /cacheable HTTP/1.1\r\nHost: a\r\nbroken\r\n\r\n");
     assert_eq!(read_response(&mut client.0, false).0, 400);
 }
@@ -91,7 +91,7 @@ fn responses_are_sent_in_order_however_the_bytes_arrive() {
     let running = start(test_limits());
     let mut client = Client::of(&running);
     let head = get("/cacheable");
-    client.get_body(&head);
+    client.request(&head);
 
     // In two pieces, the first of which is surely read alone.
     let (first, second) = head.split_at(9);
@@ -123,10 +123,10 @@ fn large_responses_and_other_methods_are_not_cached() {
     ];
     for head in &rows {
         let mut client = Client::of(&running);
-        let (judged, again) = counts(&running);
-        client.get_body(head.as_bytes());
-        client.get_body(head.as_bytes());
-        assert_eq!(counts(&running), (judged + 2, again), "{head:?}");
+        let (dispatched, cache_hits) = counts(&running);
+        client.request(head.as_bytes());
+        client.request(head.as_bytes());
+        assert_eq!(counts(&running), (dispatched + 2, cache_hits), "{head:?}");
     }
     let mut client = Client::of(&running);
     for _ in 0..2 {
@@ -134,7 +134,7 @@ fn large_responses_and_other_methods_are_not_cached() {
         assert_eq!(read_response(&mut client.0, true).0, 200);
     }
     let closing = "GET /cacheable HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
-    let said = running.whole(closing.repeat(2).as_bytes());
-    assert_eq!(count_responses(&said), 1, "{said:?}");
+    let responses = running.request_until_close(closing.repeat(2).as_bytes());
+    assert_eq!(count_responses(&responses), 1, "{responses:?}");
     assert_eq!(counts(&running).1, 0);
 }

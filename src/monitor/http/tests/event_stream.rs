@@ -82,7 +82,7 @@ fn two_hundred_event_streams_use_no_threads_and_one_more_gets_503() {
     running.until("all listening", || {
         running.stats.snapshot().event_streams == 200
     });
-    let refused = running.whole(b"GET /events HTTP/1.0\r\n\r\n");
+    let refused = running.request_until_close(b"GET /events HTTP/1.0\r\n\r\n");
     assert!(refused.starts_with("HTTP/1.1 503 "), "{refused}");
     assert!(refused.ends_with("met EventStreams(200)"), "{refused}");
     append(&running.events, EventKind::Snapshot, "\"1\"", "{}");
@@ -120,7 +120,7 @@ fn an_event_stream_that_is_not_read_is_closed_and_the_others_go_on() {
             &long,
         );
         read_until(&mut reader, &format!("id: {number}\n"));
-        running.refusals(Rejection::SlowEventStream) == 1
+        running.rejection_count(Rejection::SlowEventStream) == 1
     });
     running.until("gone", || running.stats.snapshot().event_streams == 1);
 }
@@ -128,7 +128,7 @@ fn an_event_stream_that_is_not_read_is_closed_and_the_others_go_on() {
 #[test]
 fn a_head_request_for_events_ends_after_its_head() {
     let running = start(test_limits());
-    let response = running.whole(b"HEAD /events HTTP/1.1\r\nHost: a\r\n\r\n");
+    let response = running.request_until_close(b"HEAD /events HTTP/1.1\r\nHost: a\r\n\r\n");
     assert!(
         response.contains("Content-Type: text/event-stream\r\n"),
         "{response}"

@@ -407,7 +407,7 @@ fn no_bytes_make_the_parser_panic_or_continue_after_an_error() {
 fn check_any(seed: u64, bytes: &[u8], dice: &mut Dice) {
     // The result is the same in one piece and in random pieces: what is served and
     // rejected cannot depend on the segments of a network.
-    let whole = outcome(bytes.chunks(limits::REQUEST_HEAD_BYTES), seed);
+    let request_until_close = outcome(bytes.chunks(limits::REQUEST_HEAD_BYTES), seed);
     let mut rest = bytes;
     let mut pieces = Vec::new();
     while !rest.is_empty() {
@@ -415,7 +415,11 @@ fn check_any(seed: u64, bytes: &[u8], dice: &mut Dice) {
         pieces.push(piece);
         rest = later;
     }
-    assert_eq!(outcome(pieces.into_iter(), seed), whole, "seed {seed}");
+    assert_eq!(
+        outcome(pieces.into_iter(), seed),
+        request_until_close,
+        "seed {seed}"
+    );
 }
 
 /// The targets served, and the status of the error that ended it.

@@ -47,7 +47,9 @@ fn a_stop_waits_for_a_response_and_not_for_the_next_request() {
     let idle = idle_connection(&running);
     let mut slow_client = running.connect();
     slow_client.write_all(&get("/bigs")).expect("sent");
-    slow_client.read_exact(&mut [0]).expect("the answer begins");
+    slow_client
+        .read_exact(&mut [0])
+        .expect("the response begins");
 
     let server = running.server.take().expect("running");
     let begun = Instant::now();

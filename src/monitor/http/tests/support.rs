@@ -43,8 +43,8 @@ struct TestHandler {
     stuck: AtomicU64,
     rendered: AtomicU64,
     /// Of `/cacheable`: how often it was dispatched, and how often it was a cache hit.
-    judged: AtomicU64,
-    again: AtomicU64,
+    dispatched: AtomicU64,
+    cache_hits: AtomicU64,
     generation: AtomicU64,
 }
 
@@ -56,8 +56,8 @@ impl TestHandler {
             opened: Condvar::new(),
             stuck: AtomicU64::new(0),
             rendered: AtomicU64::new(0),
-            judged: AtomicU64::new(0),
-            again: AtomicU64::new(0),
+            dispatched: AtomicU64::new(0),
+            cache_hits: AtomicU64::new(0),
             generation: AtomicU64::new(0),
         })
     }
@@ -83,7 +83,7 @@ impl Handler for TestHandler {
         match path {
             "/hot" => Dispatch::Immediate(response(200, "hot")),
             "/cacheable" | "/cacheable-big" => {
-                self.judged.fetch_add(1, Ordering::SeqCst);
+                self.dispatched.fetch_add(1, Ordering::SeqCst);
                 let generation = self.generation();
                 let mut text = format!("generation {generation}").into_bytes();
                 if path == "/cacheable-big" {
@@ -112,7 +112,7 @@ impl Handler for TestHandler {
 
     fn on_cache_hit(&self, request: &Request, etag: &str) {
         assert!(request.target.starts_with("/cacheable") && etag == "\"1\"");
-        self.again.fetch_add(1, Ordering::SeqCst);
+        self.cache_hits.fetch_add(1, Ordering::SeqCst);
     }
 
     fn render(&self, request: &Request) -> Response {
@@ -264,14 +264,14 @@ impl Running {
     }
 
     /// Sends, and reads everything until the server closes.
-    fn whole(&self, sent: &[u8]) -> String {
+    fn request_until_close(&self, sent: &[u8]) -> String {
         let mut stream = self.connect();
         // The server may reject the request before it has read all of it.
         let _ = stream.write_all(sent);
         rest(stream)
     }
 
-    fn refusals(&self, rejection: Rejection) -> u64 {
+    fn rejection_count(&self, rejection: Rejection) -> u64 {
         self.stats.rejections(rejection)
     }
 
@@ -293,9 +293,9 @@ impl Running {
     }
 
     fn still_serves(&self) {
-        let served = self.whole(b"GET /hot HTTP/1.0\r\n\r\n");
+        let served = self.request_until_close(b"GET /hot HTTP/1.0\r\n\r\n");
         assert!(served.ends_with("\r\n\r\nhot"), "{served:?}");
-        let served = self.whole(b"GET /echo HTTP/1.0\r\n\r\n");
+        let served = self.request_until_close(b"GET /echo HTTP/1.0\r\n\r\n");
         assert!(served.starts_with("HTTP/1.1 200 "), "{served:?}");
     }
 }

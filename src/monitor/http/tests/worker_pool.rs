@@ -72,22 +72,26 @@ fn a_stuck_worker_pool_gives_503_and_serves_again_when_it_is_free() {
         assert!(response.starts_with("HTTP/1.1 503 "), "{response}");
         assert!(response.ends_with("met ResponseTime(50ms)"), "{response}");
     }
-    // On a busy machine a worker may begin after the client was answered.
+    // On a busy machine a worker may begin after the client got its response.
     let stuck = limits::POOL_WORKERS as u64;
     running.until("every worker is stuck", || {
         running.handler.stuck.load(Ordering::SeqCst) == stuck
     });
     // Nothing more is queued for the stuck workers, and memory is still served.
     for _ in 0..20 {
-        let response = running.whole(b"GET /echo HTTP/1.0\r\n\r\n");
+        let response = running.request_until_close(b"GET /echo HTTP/1.0\r\n\r\n");
         assert!(response.starts_with("HTTP/1.1 503 "), "{response}");
     }
     assert_eq!(running.handler.rendered.load(Ordering::SeqCst), stuck);
-    assert!(running.whole(b"GET /hot HTTP/1.0\r\n\r\n").ends_with("hot"));
+    assert!(
+        running
+            .request_until_close(b"GET /hot HTTP/1.0\r\n\r\n")
+            .ends_with("hot")
+    );
     running.handler.release();
     running.until("serving again", || {
         running
-            .whole(b"GET /echo HTTP/1.0\r\n\r\n")
+            .request_until_close(b"GET /echo HTTP/1.0\r\n\r\n")
             .starts_with("HTTP/1.1 200 ")
     });
 }
@@ -117,7 +121,7 @@ fn workers_are_not_alive_when_requests_wait_and_none_is_finished_for_a_minute() 
     running.ticks();
     clock.advance(longer);
     running.ticks();
-    assert_eq!(not_alive(), None, "nobody asked for anything");
+    assert_eq!(not_alive(), None, "no request waits");
     // One worker never comes back; the others are free.
     let stuck = |last| {
         let mut stream = running.connect_from(last);
@@ -125,7 +129,7 @@ fn workers_are_not_alive_when_requests_wait_and_none_is_finished_for_a_minute() 
             .write_all(b"GET /stuck HTTP/1.0\r\n\r\n")
             .expect("sent");
         assert!(rest(stream).starts_with("HTTP/1.1 503 "));
-        // On a busy machine its worker may begin after the client was answered.
+        // On a busy machine its worker may begin after the client got its response.
         running.until("a worker is stuck", || {
             running.handler.stuck.load(Ordering::SeqCst) == u64::from(last)
         });
@@ -158,17 +162,20 @@ fn an_identical_request_is_rendered_once_until_an_event_is_appended() {
     };
     let running = start(limits);
     let rendered = || running.handler.rendered.load(Ordering::SeqCst);
-    let first = running.whole(b"GET /echo HTTP/1.0\r\n\r\n");
-    assert_eq!(running.whole(b"GET /echo HTTP/1.0\r\n\r\n"), first);
+    let first = running.request_until_close(b"GET /echo HTTP/1.0\r\n\r\n");
+    assert_eq!(
+        running.request_until_close(b"GET /echo HTTP/1.0\r\n\r\n"),
+        first
+    );
     assert_eq!(rendered(), 1);
-    running.whole(b"GET /echo HTTP/1.0\r\nX-A: b\r\n\r\n");
+    running.request_until_close(b"GET /echo HTTP/1.0\r\nX-A: b\r\n\r\n");
     assert_eq!(rendered(), 2, "another request");
     running.events.append(StreamEvent {
         kind: EventKind::Alert,
         id: String::new(),
         data: b"news"[..].into(),
     });
-    running.whole(b"GET /echo HTTP/1.0\r\n\r\n");
+    running.request_until_close(b"GET /echo HTTP/1.0\r\n\r\n");
     assert_eq!(rendered(), 3, "news");
     assert_eq!(running.stats.snapshot().requests[0].1, 4);
 }
@@ -208,7 +215,7 @@ fn a_tiny_http_server_that_no_longer_accepts_is_replaced() {
 #[test]
 fn a_response_over_the_size_limit_is_not_sent() {
     let running = start(test_limits());
-    let response = running.whole(b"GET /rendered-huge HTTP/1.0\r\n\r\n");
+    let response = running.request_until_close(b"GET /rendered-huge HTTP/1.0\r\n\r\n");
     assert!(response.starts_with("HTTP/1.1 500 "), "{response:.200}");
     running.still_serves();
 }

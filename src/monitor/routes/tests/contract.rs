@@ -189,7 +189,7 @@ fn examples_match_their_schemas() {
 #[test]
 fn responses_match_the_contract() {
     let contract = contract();
-    let scenes = [
+    let fixtures = [
         testing::healthy(),
         testing::healthy()
             .failing("weather", Cause::RateLimited, 1_380)
@@ -197,10 +197,10 @@ fn responses_match_the_contract() {
             .storage_trouble("the disk is full"),
         testing::just_started(),
     ];
-    for scene in scenes {
-        let monitor = scene.app();
+    for fixture in fixtures {
+        let monitor = fixture.app();
         let display = [("user-agent", "matrix/1"), ("x-display-battery", "80%")];
-        testing::from_memory(&monitor, &request("/snapshot", &display)).expect("hot");
+        testing::from_memory(&monitor, &request("/snapshot", &display)).expect("it is in memory");
         for (target, template) in [
             ("/snapshot", "/snapshot"),
             ("/snapshot?full=1", "/snapshot"),

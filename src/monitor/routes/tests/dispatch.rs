@@ -14,9 +14,9 @@ fn get(monitor: &App, target: &str) -> Response {
 
 #[test]
 fn the_snapshot_has_exactly_this_shape() {
-    let mut scene = testing::healthy();
-    scene.snapshot.records.truncate(2);
-    let response = get(&scene.clone().app(), "/snapshot");
+    let mut fixture = testing::healthy();
+    fixture.snapshot.records.truncate(2);
+    let response = get(&fixture.clone().app(), "/snapshot");
     assert_eq!(
         body(&response),
         r#"{"timestamp":"2025-10-30T19:59:52Z","records":[{"key":"temperature","value":21.4},{"key":"humidity","value":45.2}],"summary":{"count":2,"avg":33.3}}"#
@@ -30,9 +30,9 @@ fn the_snapshot_has_exactly_this_shape() {
 
 #[test]
 fn untrusted_values_are_marked_with_fields_added_at_the_end() {
-    let mut scene = testing::healthy().stale(&["temperature", "humidity", "sky", "power"]);
-    scene.snapshot.alert = Some("weather: no answer for 23 min – däta is old".into());
-    let monitor = scene.app();
+    let mut fixture = testing::healthy().stale(&["temperature", "humidity", "sky", "power"]);
+    fixture.snapshot.alert = Some("weather: no answer for 23 min – däta is old".into());
+    let monitor = fixture.app();
     assert_eq!(
         body(&get(&monitor, "/snapshot")),
         concat!(
@@ -65,7 +65,7 @@ fn the_variants_of_the_snapshot() {
         "/snapshot/humidity?format=text&full=1",
     ] {
         let request = request(target, &[]);
-        let response = testing::from_memory(&monitor, &request).expect("variants are hot");
+        let response = testing::from_memory(&monitor, &request).expect("it is in memory");
         assert_eq!(response.status, 200, "{target}");
         let content_type = header(&response, "Content-Type").expect("it has one");
         if content_type == "application/json" {
@@ -174,9 +174,9 @@ fn a_configured_key_without_a_reading_is_not_unknown() {
 
 #[test]
 fn a_forgotten_key_does_not_prevent_the_response_with_the_other_keys() {
-    let mut scene = testing::healthy();
-    scene.snapshot.forgotten = Arc::new(["attic".into()].into());
-    let monitor = scene.app();
+    let mut fixture = testing::healthy();
+    fixture.snapshot.forgotten = Arc::new(["attic".into()].into());
+    let monitor = fixture.app();
     assert_eq!(get(&monitor, "/snapshot/attic").status, 404);
     assert_eq!(get(&monitor, "/snapshot?keys=attic").status, 404);
     let response = get(&monitor, "/snapshot?keys=attic,power");
@@ -246,8 +246,8 @@ fn etags_change_only_with_data_or_staleness() {
 }
 
 /// The same records, observed and fetched a minute later.
-fn a_minute_later(scene: &testing::NodeFixture) -> Snapshot {
-    let mut snapshot = scene.snapshot.clone();
+fn a_minute_later(fixture: &testing::NodeFixture) -> Snapshot {
+    let mut snapshot = fixture.snapshot.clone();
     for record in &mut snapshot.records {
         record.stamp.observed = record
             .stamp
@@ -259,7 +259,7 @@ fn a_minute_later(scene: &testing::NodeFixture) -> Snapshot {
 
 #[test]
 fn a_fetch_that_brings_equal_values_is_a_304_and_any_other_change_is_none() {
-    let scene = testing::healthy();
+    let fixture = testing::healthy();
     let number =
         |snapshot: &mut Snapshot, number| snapshot.records[1].value = Value::Number(number);
     type Change<'a> = (&'a str, &'a dyn Fn(&mut Snapshot));
@@ -298,7 +298,7 @@ fn a_fetch_that_brings_equal_values_is_a_304_and_any_other_change_is_none() {
             [true, false, false, false, false, false],
         ),
     ];
-    let mut house = scene.clone();
+    let mut house = fixture.clone();
     house.plan.sources[0].selection = Selection::Selectors(
         ["temperature", "humidity", "sky", "power", "warmth"]
             .iter()
@@ -308,16 +308,16 @@ fn a_fetch_that_brings_equal_values_is_a_304_and_any_other_change_is_none() {
     let monitor = house.app();
     let published = &monitor.context.published;
     for (target, shows) in variants {
-        published.publish(scene.snapshot.clone().into());
+        published.publish(fixture.snapshot.clone().into());
         let first = get(&monitor, target);
         let tag = header(&first, "ETag").expect("a tag").to_owned();
         let respond = || {
             let request = request(target, &[("if-none-match", &*tag)]);
             testing::from_memory(&monitor, &request)
-                .expect("hot")
+                .expect("it is in memory")
                 .status
         };
-        let later = a_minute_later(&scene);
+        let later = a_minute_later(&fixture);
         published.publish(later.clone().into());
         assert_eq!(respond(), 304, "{target}: times alone");
         let again = get(&monitor, target);
@@ -340,9 +340,9 @@ fn a_fetch_that_brings_equal_values_is_a_304_and_any_other_change_is_none() {
         "/snapshot/sky?full=1",
         "/snapshot?full=1&keys=sky",
     ] {
-        published.publish(scene.snapshot.clone().into());
+        published.publish(fixture.snapshot.clone().into());
         let tag = get(&monitor, target).etag().to_owned();
-        published.publish(a_minute_later(&scene).into());
+        published.publish(a_minute_later(&fixture).into());
         assert!(!tag.starts_with("W/"));
         assert_ne!(get(&monitor, target).etag(), tag, "{target}");
     }
@@ -350,16 +350,16 @@ fn a_fetch_that_brings_equal_values_is_a_304_and_any_other_change_is_none() {
 
 #[test]
 fn every_variant_has_its_own_etag_and_its_own_304() {
-    let mut scene = testing::healthy();
+    let mut fixture = testing::healthy();
     let more: Vec<_> = (0..50)
         .map(|at| {
-            let mut record = scene.snapshot.records[0].clone();
+            let mut record = fixture.snapshot.records[0].clone();
             record.key = format!("key.{at}").into();
             record
         })
         .collect();
-    scene.snapshot.records.extend(more);
-    let monitor = scene.app();
+    fixture.snapshot.records.extend(more);
+    let monitor = fixture.app();
     let mut tags = std::collections::BTreeSet::new();
     for target in [
         "/snapshot",
@@ -371,11 +371,11 @@ fn every_variant_has_its_own_etag_and_its_own_304() {
         for coding in ["identity", "gzip"] {
             let response =
                 testing::from_memory(&monitor, &request(target, &[("accept-encoding", coding)]))
-                    .expect("hot");
+                    .expect("it is in memory");
             let tag = header(&response, "ETag").expect("a tag").to_owned();
             let is_gzip = header(&response, "Content-Encoding").is_some();
             assert_eq!(header(&response, "Vary").is_some(), !target.contains("sky"));
-            // Weak tags are one for all codings; a strong one stands for the bytes.
+            // A weak ETag is the same for all codings; a strong one identifies the bytes.
             let is_strong = target.contains("full");
             assert_eq!(tag.starts_with("W/"), !is_strong, "{target}");
             assert_eq!(
@@ -384,7 +384,8 @@ fn every_variant_has_its_own_etag_and_its_own_304() {
                 "{target} {coding}"
             );
             let again = [("accept-encoding", coding), ("if-none-match", tag.as_str())];
-            let response = testing::from_memory(&monitor, &request(target, &again)).expect("hot");
+            let response =
+                testing::from_memory(&monitor, &request(target, &again)).expect("it is in memory");
             assert_eq!((response.status, response.body.len()), (304, 0));
             assert_eq!(header(&response, "ETag"), Some(tag.as_str()));
             assert_eq!(header(&response, "Cache-Control"), Some("no-cache"));
@@ -439,9 +440,9 @@ fn foreign_host_names_are_rejected_with_the_name_of_the_option() {
 
 #[test]
 fn a_password_protects_everything_but_healthz() {
-    let mut scene = testing::healthy();
-    scene.password = Some("sesame");
-    let monitor = scene.app();
+    let mut fixture = testing::healthy();
+    fixture.password = Some("sesame");
+    let monitor = fixture.app();
     let respond = |target: &str, headers: &[(&str, &str)]| {
         let request = request(target, headers);
         testing::respond(&monitor, &request)
@@ -458,7 +459,7 @@ fn a_password_protects_everything_but_healthz() {
     assert_eq!(
         respond("/nowhere", &[]).status,
         401,
-        "what there is, is not told either"
+        "unknown paths are not revealed either"
     );
     assert_eq!(respond("/healthz", &[]).status, 200);
     assert!(body(&respond("/web", &[("accept", "text/html")])).contains("password_file"));
@@ -476,30 +477,30 @@ fn a_password_protects_everything_but_healthz() {
 
 #[test]
 fn liveness_depends_on_the_node_alone() {
-    let mut scene = testing::just_started().storage_trouble("the disk is full");
-    assert_eq!(get(&scene.clone().app(), "/healthz").status, 200);
-    scene.stuck = Some("ingest");
-    let response = get(&scene.app(), "/healthz");
+    let mut fixture = testing::just_started().storage_trouble("the disk is full");
+    assert_eq!(get(&fixture.clone().app(), "/healthz").status, 200);
+    fixture.stuck = Some("ingest");
+    let response = get(&fixture.app(), "/healthz");
     assert_eq!(response.status, 503);
     assert!(body(&response).contains("The node is stuck: ingest"));
 }
 
 /// As many records as there may be.
-fn full_house() -> testing::NodeFixture {
-    let mut scene = testing::healthy();
-    let one = scene.snapshot.records.remove(0);
+fn largest_fixture() -> testing::NodeFixture {
+    let mut fixture = testing::healthy();
+    let one = fixture.snapshot.records.remove(0);
     let record = |number: usize| Record {
         key: format!("key {number:04}").into(),
         value: Value::Number(number as f64),
         ..one.clone()
     };
-    scene.snapshot.records = (0..limits::RECORDS_TOTAL).map(record).collect();
-    scene
+    fixture.snapshot.records = (0..limits::RECORDS_TOTAL).map(record).collect();
+    fixture
 }
 
 #[test]
 fn expensive_snapshot_requests_are_rendered_by_workers() {
-    let monitor = full_house().app();
+    let monitor = largest_fixture().app();
     let keys = |count: usize, separator: &str| {
         let keys: Vec<String> = (0..count)
             .map(|n| format!("key+{:04}", n * 7 % 2000))
@@ -553,7 +554,7 @@ fn expensive_snapshot_requests_are_rendered_by_workers() {
 
 #[test]
 fn each_requested_record_comes_once_and_in_order() {
-    let monitor = full_house().app();
+    let monitor = largest_fixture().app();
     let keys: Vec<String> = (0..900)
         .map(|n| format!("key+{:04}", n * 7 % 450))
         .collect();
@@ -568,9 +569,9 @@ fn each_requested_record_comes_once_and_in_order() {
 
 #[test]
 fn requests_over_the_work_limit_are_cut_off_and_counted() {
-    let mut scene = testing::healthy();
-    scene.history_rows = limits::HISTORY_ROWS + 1;
-    let monitor = scene.clone().app();
+    let mut fixture = testing::healthy();
+    fixture.history_rows = limits::HISTORY_ROWS + 1;
+    let monitor = fixture.clone().app();
     let cut_off = |monitor: &App, route: &str| {
         let metrics = get(monitor, "/metrics");
         let name = format!("mainnode_http_cut_off_total{{route=\"{route}\"}} ");
@@ -595,8 +596,8 @@ fn requests_over_the_work_limit_are_cut_off_and_counted() {
     // A page may cost more, and shows what it can of what costs more still.
     assert!(body(&get(&monitor, "/web")).contains("class=\"spark\""));
     assert_eq!(cut_off(&monitor, "web").as_deref(), Some("0"));
-    scene.history_rows = limits::PAGE_ROWS + 1;
-    let monitor = scene.app();
+    fixture.history_rows = limits::PAGE_ROWS + 1;
+    let monitor = fixture.app();
     assert_eq!(get(&monitor, "/web").status, 200);
     let page = get(&monitor, "/web/key/temperature?span=all");
     assert_eq!(page.status, 200);
@@ -686,9 +687,9 @@ fn rendered_responses_are_compressed_when_gzip_is_accepted() {
 
 #[test]
 fn with_cors_a_page_of_another_origin_may_read_any_response() {
-    let mut scene = testing::healthy();
-    scene.password = Some("sesame");
-    let mut monitor = scene.app();
+    let mut fixture = testing::healthy();
+    fixture.password = Some("sesame");
+    let mut monitor = fixture.app();
     monitor.context.settings.cors_any = true;
     let known = ("authorization", "Basic OnNlc2FtZQ==");
     let wrong = ("authorization", "Basic d3Jvbmc6");
@@ -814,8 +815,8 @@ fn polling_displays_are_remembered() {
 
 #[test]
 fn snapshot_responses_are_cacheable_until_the_next_publication() {
-    let scene = testing::healthy();
-    let monitor = scene.clone().app();
+    let fixture = testing::healthy();
+    let monitor = fixture.clone().app();
     let cacheable = |monitor: &App, target: &str, headers: &[(&str, &str)]| match monitor
         .dispatch(&request(target, headers))
     {
@@ -842,10 +843,10 @@ fn snapshot_responses_are_cacheable_until_the_next_publication() {
     assert_eq!(polls(), before + 1);
 
     let published = &monitor.context.published;
-    published.publish(Arc::new(scene.clone().stale(&["power"]).snapshot));
+    published.publish(Arc::new(fixture.clone().stale(&["power"]).snapshot));
     assert_ne!(monitor.generation(), generation);
 
-    let mut guarded = scene;
+    let mut guarded = fixture;
     guarded.password = Some("sesame");
     let known = ("authorization", "Basic OnNlc2FtZQ==");
     let monitor = guarded.app();
@@ -859,23 +860,23 @@ fn snapshot_responses_are_cacheable_until_the_next_publication() {
 #[test]
 fn text_from_an_api_is_escaped_on_every_page() {
     const EVIL: &str = "<script>alert(1)</script>\"'><img src=x onerror=alert(1)>";
-    let mut scene = testing::healthy().failing("weather", crate::domain::failure::Cause::Dns, 60);
-    for record in &mut scene.snapshot.records {
+    let mut fixture = testing::healthy().failing("weather", crate::domain::failure::Cause::Dns, 60);
+    for record in &mut fixture.snapshot.records {
         record.key = EVIL.into();
         record.value = Value::Text(EVIL.into());
         record.unit = Some(EVIL.into());
     }
-    for source in &mut scene.snapshot.sources {
+    for source in &mut fixture.snapshot.sources {
         for issue in &mut source.health.issues {
             issue.found = EVIL.to_owned();
             issue.pointer = EVIL.to_owned();
         }
         source.attribution = Some(EVIL.into());
     }
-    let monitor = scene.app();
+    let monitor = fixture.app();
     let key = crate::domain::percent::encode(EVIL);
     let agent = [("user-agent", EVIL), ("x-display-name", EVIL)];
-    testing::from_memory(&monitor, &request("/snapshot", &agent)).expect("hot");
+    testing::from_memory(&monitor, &request("/snapshot", &agent)).expect("it is in memory");
     for target in [
         "/web".to_owned(),
         format!("/web/key/{key}"),

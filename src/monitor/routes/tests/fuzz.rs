@@ -199,7 +199,7 @@ fn check_clean(response: &Response) {
 #[test]
 fn fuzz_the_router() {
     let monitor = healthy().app();
-    let snapshot = from_memory(&monitor, &request("/snapshot", &[])).expect("is hot");
+    let snapshot = from_memory(&monitor, &request("/snapshot", &[])).expect("it is in memory");
     let etag = crate::monitor::support::header(&snapshot, "ETag").expect("has a tag");
     let mut met = BTreeSet::new();
     for seed in Budget::new(20_000).seeds() {

@@ -131,7 +131,7 @@ fn an_unknown_key_is_404_and_new_or_forgotten_keys_have_their_history() {
     };
     let csv = "from,duration_s,count,min,mean,max,last\r\n";
     let lines = |response: &Response| body(response).lines().count();
-    for (scene, key, status, rows) in [
+    for (fixture, key, status, rows) in [
         (&young, "power", 200, 0),
         // Named by the configuration, and without a reading.
         (&young, "voltage", 200, 0),
@@ -141,7 +141,7 @@ fn an_unknown_key_is_404_and_new_or_forgotten_keys_have_their_history() {
         (&forgotten, "sky", 200, 0),
         (&forgotten, "roof", 404, 0),
     ] {
-        let monitor = scene.clone().app();
+        let monitor = fixture.clone().app();
         let render = |target: &str| monitor.render(&request(target, &[]));
         let json = render(&format!("/history?key={key}"));
         let table = render(&format!("/history?key={key}&format=csv"));
@@ -178,18 +178,18 @@ fn an_unknown_key_is_404_and_new_or_forgotten_keys_have_their_history() {
 
 #[test]
 fn unreadable_history_is_503_without_details() {
-    let mut scene = testing::healthy();
-    scene.history = Err("cannot open /var/lib/x: disk I/O error".to_owned());
-    let response = scene
+    let mut fixture = testing::healthy();
+    fixture.history = Err("cannot open /var/lib/x: disk I/O error".to_owned());
+    let response = fixture
         .app()
         .render(&request("/history?key=temperature", &[]));
     assert_eq!(response.status, 503);
     assert!(header(&response, "Retry-After").is_some());
     assert!(!body(&response).contains("/var/lib"));
     // Without the database it is unknown whether there is history of an unknown key.
-    let mut scene = testing::healthy();
-    scene.history = Err("locked".to_owned());
-    let monitor = scene.app();
+    let mut fixture = testing::healthy();
+    fixture.history = Err("locked".to_owned());
+    let monitor = fixture.app();
     for (key, status) in [("temperature", 200), ("attic", 503)] {
         let page = monitor.render(&request(&format!("/web/key/{key}"), &[]));
         assert_eq!(page.status, status, "{key}");

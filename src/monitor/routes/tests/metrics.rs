@@ -4,7 +4,7 @@ use crate::monitor::http::stats::HttpStats;
 use crate::monitor::support::{self as testing, NOW_MS, golden};
 use std::time::Duration;
 
-fn metrics(scene: &testing::NodeFixture, format: ExpositionFormat) -> String {
+fn metrics(fixture: &testing::NodeFixture, format: ExpositionFormat) -> String {
     let process = ProcessInfo {
         cpu: Some(Duration::from_millis(1_500)),
         resident_bytes: Some(6 << 20),
@@ -16,16 +16,16 @@ fn metrics(scene: &testing::NodeFixture, format: ExpositionFormat) -> String {
         ..HttpStats::new().snapshot()
     };
     let facts = MetricsInput {
-        snapshot: &scene.snapshot,
-        storage: &scene.storage,
+        snapshot: &fixture.snapshot,
+        storage: &fixture.storage,
         http: &http,
         displays: 2,
-        channels: std::slice::from_ref(&scene.channel),
+        channels: std::slice::from_ref(&fixture.channel),
         process: &process,
-        now: scene.now,
-        started: scene.started,
+        now: fixture.now,
+        started: fixture.started,
         version: "0.1.0",
-        panics: [("gate", 0), ("ingest", 1)]
+        panics: [("http", 0), ("ingest", 1)]
             .map(|(thread, count)| (thread.to_owned(), count))
             .into(),
         cut_offs: &[("history", 1), ("web", 0)],
@@ -35,10 +35,10 @@ fn metrics(scene: &testing::NodeFixture, format: ExpositionFormat) -> String {
 
 #[test]
 fn all_metrics_are_there_and_stale_values_are_not() {
-    let scene = testing::healthy()
+    let fixture = testing::healthy()
         .failing("weather", Cause::Dns, 1_380)
         .stale(&["humidity"]);
-    let text = metrics(&scene, ExpositionFormat::Prometheus);
+    let text = metrics(&fixture, ExpositionFormat::Prometheus);
     golden("metrics.txt", &text);
     assert!(!text.contains("mainnode_record_value{key=\"humidity\""));
     assert!(text.contains("mainnode_record_timestamp_seconds{key=\"humidity\"}"));
@@ -54,19 +54,19 @@ fn open_metrics_names_families_without_total_and_ends() {
 
 #[test]
 fn a_hostile_key_stays_inside_its_label() {
-    let mut scene = testing::healthy();
-    scene.snapshot.records.truncate(1);
-    scene.snapshot.records[0].key = "a\"} 1\nb\\".into();
-    let text = metrics(&scene, ExpositionFormat::Prometheus);
+    let mut fixture = testing::healthy();
+    fixture.snapshot.records.truncate(1);
+    fixture.snapshot.records[0].key = "a\"} 1\nb\\".into();
+    let text = metrics(&fixture, ExpositionFormat::Prometheus);
     let expected = "mainnode_record_value{key=\"a\\\"} 1\\nb\\\\\",unit=\"°C\"} 21.4\n";
     assert!(text.contains(expected), "{text}");
 }
 
 #[test]
 fn values_that_are_not_finite_are_not_samples() {
-    let mut scene = testing::healthy();
-    scene.snapshot.records[0].value = Value::Number(f64::NAN);
-    let text = metrics(&scene, ExpositionFormat::Prometheus);
+    let mut fixture = testing::healthy();
+    fixture.snapshot.records[0].value = Value::Number(f64::NAN);
+    let text = metrics(&fixture, ExpositionFormat::Prometheus);
     assert!(!text.contains("record_value{key=\"temperature\"") && !text.contains("null"));
     assert!(!text.contains("record_value{key=\"sky\""));
     assert_eq!(unix(NOW_MS + 123), "1761854400.123");
@@ -74,8 +74,8 @@ fn values_that_are_not_finite_are_not_samples() {
 
 /// The lines of the table in `docs/http.md`, from the registry and the labels of its samples.
 fn documented_lines() -> Vec<String> {
-    let mut scene = testing::healthy().failing("weather", Cause::Dns, 1_380);
-    scene.snapshot.alerts = vec![crate::domain::open_alert::OpenAlert {
+    let mut fixture = testing::healthy().failing("weather", Cause::Dns, 1_380);
+    fixture.snapshot.alerts = vec![crate::domain::open_alert::OpenAlert {
         name: "source:weather".into(),
         since: crate::domain::time::Wall(NOW_MS),
         since_is_trusted: true,
@@ -83,12 +83,12 @@ fn documented_lines() -> Vec<String> {
         message: String::new(),
         is_recovering: false,
     }];
-    let text = metrics(&scene, ExpositionFormat::Prometheus);
+    let text = metrics(&fixture, ExpositionFormat::Prometheus);
     let line = |metric: &Metric| {
         let name = format!("mainnode_{}", metric.name);
         let is_sample = |line: &&str| line.starts_with(&*name) && !line.starts_with('#');
         let sample = text.lines().find(is_sample);
-        let sample = sample.unwrap_or_else(|| panic!("{name} has no sample in this scene"));
+        let sample = sample.unwrap_or_else(|| panic!("{name} has no sample in this fixture"));
         let labels = sample
             .split_once('{')
             .map_or("", |(_, rest)| rest.rsplit_once('}').expect("it ends").0);
