@@ -133,16 +133,17 @@ impl DeliveryWorker {
             pause.min(limits::REFUSED_RETRY_POLL)
         };
         self.refused_queue
-            .pause(now.mono)
+            .next_wait(now.mono)
             .map_or(pause, |due_in| pause.min(due_in))
     }
 
     /// Reads the outbox, schedules the retries of refused events and updates the status.
     fn load_pending(&mut self, now: Moment) -> PendingItems {
         let name = self.name.clone();
-        let is_asked = self.outbox.is_retry_asked(&name);
+        let is_requested = self.outbox.is_retry_requested(&name);
         let pending = self.outbox.pending(&name);
-        self.refused_queue.plan(&pending.items, is_asked, now);
+        self.refused_queue
+            .schedule(&pending.items, is_requested, now);
         self.update_status(&pending);
         pending
     }
@@ -226,7 +227,9 @@ impl DeliveryWorker {
         let name = &self.name;
         let hooks = DeliveryHooks {
             before_data: &mut before_data,
-            report: &mut |step, took, result| log::debug!("{name}: {step}, {took:?}: {result:?}"),
+            report: &mut |step, elapsed, result| {
+                log::debug!("{name}: {step}, {elapsed:?}: {result:?}")
+            },
             stop: &self.stop,
         };
         let attempt = self.channel.deliver(&batch, hooks);
@@ -234,7 +237,7 @@ impl DeliveryWorker {
         self.count_attempt(&attempt, is_sent, now);
         let pause = self.record_attempt(attempt, items, dropped, now);
         let pending = self.outbox.pending(&self.name);
-        self.refused_queue.plan(&pending.items, false, now);
+        self.refused_queue.schedule(&pending.items, false, now);
         self.update_status(&pending);
         pause
     }

@@ -42,7 +42,7 @@ impl RefusedQueue {
     }
 
     /// Schedules the retry of each refused event.
-    pub fn plan(&mut self, items: &[OutboxItem], is_asked: bool, now: Moment) {
+    pub fn schedule(&mut self, items: &[OutboxItem], is_requested: bool, now: Moment) {
         let waits = |id: &i64| items.iter().any(|item| item.id == *id);
         self.due.retain(|id, _| waits(id));
         self.alone.retain(waits);
@@ -50,7 +50,7 @@ impl RefusedQueue {
             .iter()
             .filter_map(|item| Some((item.id, item.refusal.as_ref()?)));
         for (id, refusal) in refused {
-            if is_asked
+            if is_requested
                 || (refusal.config_fingerprint != self.config_fingerprint
                     && !self.due.contains_key(&id))
             {
@@ -84,7 +84,7 @@ impl RefusedQueue {
     }
 
     /// Time until the next retry; `None` if none is scheduled.
-    pub fn pause(&self, now: Mono) -> Option<Duration> {
+    pub fn next_wait(&self, now: Mono) -> Option<Duration> {
         let next = self.due.values().map(|(at, _)| *at).min();
         let next = next.max(self.retry_at.filter(|_| next.is_some()));
         next.map(|at| at.since(now))

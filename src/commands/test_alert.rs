@@ -58,7 +58,7 @@ fn deliver_test(
     };
     let hooks = DeliveryHooks {
         before_data: &mut || Ok(()),
-        report: &mut |step, took, result| print_step(step, took, result, secrets),
+        report: &mut |step, elapsed, result| print_step(step, elapsed, result, secrets),
         stop: &StopToken::default(),
     };
     let attempt = channel.deliver(&batch, hooks);
@@ -134,7 +134,7 @@ fn request_retry(channel: &str, database: &Path) {
     }
 }
 
-fn print_step(name: &str, took: Duration, result: &Result<String, String>, secrets: &Secrets) {
+fn print_step(name: &str, elapsed: Duration, result: &Result<String, String>, secrets: &Secrets) {
     let (mark, text) = match result {
         Ok(text) => ("ok    ", text.as_str()),
         // The line names the step already.
@@ -145,7 +145,7 @@ fn print_step(name: &str, took: Duration, result: &Result<String, String>, secre
     };
     print_line(&format!(
         "  {mark} {name:<10} {:>6} ms  {}",
-        millis(took),
+        millis(elapsed),
         secrets.mask(text)
     ));
 }

@@ -146,7 +146,7 @@ pub trait Outbox: Send {
     fn pending(&self, channel: &str) -> PendingItems;
     fn record(&self, channel: &str, outcome: DeliveryOutcome);
     /// Whether a retry of refused events was requested since the last call.
-    fn is_retry_asked(&self, channel: &str) -> bool;
+    fn is_retry_requested(&self, channel: &str) -> bool;
 }
 
 /// An incident and its deliveries.

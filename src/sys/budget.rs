@@ -49,12 +49,12 @@ impl Budget {
     }
 
     /// A budget without rows, for work that reads none.
-    pub fn nothing() -> Budget {
+    pub fn without_rows() -> Budget {
         Budget::new(0, Duration::ZERO)
     }
 
     /// Reserves rows for coarse reads: see [`Budget::rows_for_detail`].
-    pub fn keeping(self, reserve: u64) -> Budget {
+    pub fn with_reserve(self, reserve: u64) -> Budget {
         Budget { reserve, ..self }
     }
 
@@ -99,7 +99,7 @@ mod tests {
         assert_eq!(budget.rows_for_detail(), 0);
         assert_eq!(budget.exceeded(), Some(Exceeded::Rows(10)));
         assert_eq!(budget.spend(u64::MAX), Err(Exceeded::Rows(10)));
-        let budget = Budget::new(10, LONG).keeping(8);
+        let budget = Budget::new(10, LONG).with_reserve(8);
         assert_eq!(budget.rows_for_detail(), 2);
         assert_eq!(budget.spend(5), Ok(()));
         assert_eq!(budget.rows_for_detail(), 0);

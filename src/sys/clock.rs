@@ -14,11 +14,11 @@ use crate::domain::time::{ClockTrust, Moment, Mono, Wall};
 pub trait Clock: Send + Sync {
     fn now(&self) -> Moment;
 
-    /// Records what a peer's HTTP `Date` says that the wall time is. Callers leave out loopback
+    /// Records the wall time of a peer's HTTP `Date` header. Callers leave out loopback
     /// peers, which share our clock, and what a cache may have stored.
     fn record_peer_date(&self, host: &str, date: Wall);
 
-    /// Who says that the wall clock is right; `None` while it is not trusted.
+    /// By what the wall clock is trusted; `None` while it is not.
     fn trusted_by(&self) -> Option<TrustedBy>;
 }
 
@@ -31,7 +31,7 @@ pub struct SystemClock {
     kernel: Mutex<Option<(Mono, TrustState)>>,
 }
 
-/// Whether the wall clock is synchronised, and who says so.
+/// Whether the wall clock is trusted, and by what.
 type TrustState = (ClockTrust, Option<TrustedBy>);
 
 /// How long the kernel's trust state is cached.
@@ -47,7 +47,7 @@ impl SystemClock {
     }
 
     /// A clock that is always trusted, for `demo`.
-    pub fn trusting() -> SystemClock {
+    pub fn always_trusted() -> SystemClock {
         SystemClock {
             is_demo: true,
             ..SystemClock::new()
@@ -63,7 +63,7 @@ impl SystemClock {
         if self.is_demo {
             return (now, Some(TrustedBy::Demo));
         }
-        // Asked each time, because a jump is seen by it.
+        // Checked on every read, because this detects clock jumps.
         let mut peers = self.peers.lock();
         let do_peers_agree = peers.is_trusted(now);
         drop(peers);
@@ -78,7 +78,9 @@ impl SystemClock {
     fn cached_kernel_trust(&self, now: Mono) -> TrustState {
         let mut kernel = self.kernel.lock();
         match *kernel {
-            Some((asked, trust)) if now.0.saturating_sub(asked.0) < KERNEL_TRUST_TTL_MS => trust,
+            Some((read_at, trust)) if now.0.saturating_sub(read_at.0) < KERNEL_TRUST_TTL_MS => {
+                trust
+            }
             _ => {
                 let trust = kernel_trust();
                 *kernel = Some((now, trust));

@@ -59,7 +59,7 @@ impl Channel for MailChannel {
         let mail = mime_message(&message, &envelope, &self.sender);
         let hooks = SmtpHooks {
             before_data: hooks.before_data,
-            report: &mut |step| (hooks.report)(step.step.name(), step.took, &step.result),
+            report: &mut |step| (hooks.report)(step.step.name(), step.elapsed, &step.result),
             is_stopping: &|| hooks.stop.is_stopping(),
         };
         match smtp::send(&self.account, &mail, &left, hooks) {

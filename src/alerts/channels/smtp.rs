@@ -98,7 +98,7 @@ impl SmtpStep {
 #[derive(Debug, Clone)]
 pub struct StepReport {
     pub step: SmtpStep,
-    pub took: Duration,
+    pub elapsed: Duration,
     /// What the server replied or was sent, or why the step failed.
     pub result: Result<String, String>,
 }

@@ -77,10 +77,10 @@ impl Channel for WebhookChannel {
 
 /// The result of a delivery by its HTTP status. A redirect is retried: captive portals send one
 /// until their user has logged in.
-fn classify_status(status: u16, said: &str) -> Attempt {
-    let said = match said {
+fn classify_status(status: u16, body: &str) -> Attempt {
+    let body = match body {
         "" => String::new(),
-        said => format!(" {said}"),
+        body => format!(" {body}"),
     };
     let advice = match status {
         200..=299 => return Attempt::default(),
@@ -91,7 +91,7 @@ fn classify_status(status: u16, said: &str) -> Attempt {
             ));
         }
         408 | 425 | 429 | 500.. | ..200 => {
-            return Attempt::retry(format!("the webhook responded with HTTP {status}{said}"));
+            return Attempt::retry(format!("the webhook responded with HTTP {status}{body}"));
         }
         400 | 415 | 422 => "the server cannot read the message: is webhook_format right?",
         401 | 403 | 407 => "access denied: check the token or password in the address",
@@ -102,7 +102,7 @@ fn classify_status(status: u16, said: &str) -> Attempt {
     };
     Attempt {
         refused: Some(format!(
-            "the webhook refused the message: HTTP {status}{said} ({advice})"
+            "the webhook refused the message: HTTP {status}{body} ({advice})"
         )),
         is_about_content: matches!(status, 400 | 413 | 415 | 422),
         ..Attempt::default()
@@ -110,14 +110,14 @@ fn classify_status(status: u16, said: &str) -> Attempt {
 }
 
 /// Error pages often repeat the URL, which may be a secret.
-fn mask_url_parts(said: &str, url: &str) -> String {
+fn mask_url_parts(body: &str, url: &str) -> String {
     let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
     let parts = rest.split(['/', '?', '&', '=', '@', ':', '#']).skip(1);
     let mut parts: Vec<&str> = parts.filter(|part| part.len() >= 6).collect();
     parts.sort_by_key(|part| std::cmp::Reverse(part.len()));
     parts
         .iter()
-        .fold(said.to_owned(), |said, part| said.replace(part, "***"))
+        .fold(body.to_owned(), |body, part| body.replace(part, "***"))
 }
 
 impl WebhookChannel {
@@ -312,7 +312,7 @@ mod tests {
     #[test]
     fn every_status_is_accepted_retried_or_refused() {
         for status in 100..=599 {
-            let attempt = classify_status(status, "said");
+            let attempt = classify_status(status, "text");
             let is_refused = (400..500).contains(&status) && ![408, 425, 429].contains(&status);
             let is_accepted = (200..300).contains(&status);
             assert_eq!(attempt.refused.is_some(), is_refused, "{status}");
@@ -332,8 +332,8 @@ mod tests {
     #[test]
     fn url_parts_in_an_error_page_are_masked() {
         let url = "https://user:hushhush@hook.example/bot123456:token?key=secret";
-        let said = "Cannot POST /bot123456:token?key=secret for hushhush at hook.example";
-        let shown = mask_url_parts(said, url);
+        let body = "Cannot POST /bot123456:token?key=secret for hushhush at hook.example";
+        let shown = mask_url_parts(body, url);
         assert_eq!(shown, "Cannot POST /***:token?key=*** for *** at ***");
     }
 }

@@ -45,7 +45,7 @@ pub fn item(id: i64, message_id: Option<&str>) -> OutboxItem {
 struct FakeOutbox {
     items: Arc<Mutex<Vec<OutboxItem>>>,
     outcomes: Arc<Mutex<Vec<String>>>,
-    is_asked: Arc<Mutex<bool>>,
+    is_requested: Arc<Mutex<bool>>,
     undelivered: Arc<Mutex<u64>>,
 }
 
@@ -58,8 +58,8 @@ impl Outbox for FakeOutbox {
         }
     }
 
-    fn is_retry_asked(&self, _: &str) -> bool {
-        std::mem::take(&mut *lock(&self.is_asked))
+    fn is_retry_requested(&self, _: &str) -> bool {
+        std::mem::take(&mut *lock(&self.is_requested))
     }
 
     fn record(&self, _: &str, outcome: DeliveryOutcome) {
@@ -137,7 +137,7 @@ impl Channel for ScriptedChannel {
     }
 }
 
-fn again(why: &str) -> Attempt {
+fn retry_later(why: &str) -> Attempt {
     Attempt {
         retry: Some(why.to_owned()),
         ..Attempt::default()
@@ -188,8 +188,8 @@ fn events_within_the_batch_delay_go_in_one_message() {
 fn a_message_in_doubt_is_resent_first_and_unsent_events_join_the_next_batch() {
     let outbox = outbox(vec![item(1, None)]);
     let script = vec![
-        (false, again("no network")),
-        (true, again("no answer")),
+        (false, retry_later("no network")),
+        (true, retry_later("no answer")),
         (true, Attempt::default()),
     ];
     let mut delivery = delivery(&outbox, script, 0);
@@ -212,7 +212,7 @@ fn a_message_in_doubt_is_resent_first_and_unsent_events_join_the_next_batch() {
 #[test]
 fn retry_waits_grow_to_an_hour_and_a_new_event_shortens_them_to_a_minute() {
     let outbox = outbox(vec![item(1, None)]);
-    let mut delivery = delivery(&outbox, vec![(false, again("no network"))], 0);
+    let mut delivery = delivery(&outbox, vec![(false, retry_later("no network"))], 0);
     let mut now = 0;
     let mut pauses = Vec::new();
     for _ in 0..9 {
@@ -240,7 +240,7 @@ fn a_recipient_that_has_the_message_is_not_sent_it_again() {
             true,
             Attempt {
                 done_recipients: vec!["a@x".to_owned()],
-                ..again("RCPT TO b@x: later")
+                ..retry_later("RCPT TO b@x: later")
             },
         ),
         (true, Attempt::default()),
@@ -280,7 +280,7 @@ fn take_outcomes(outbox: &FakeOutbox) -> Vec<String> {
     outcomes
 }
 
-/// An item as an earlier run left it.
+/// A refused item of an earlier run.
 fn refused_item(id: i64, last: i64, days: u32, config_fingerprint: u16) -> OutboxItem {
     let mut item = item(id, None);
     item.refusal = Some(DeliveryRefusal {
@@ -308,7 +308,7 @@ fn a_refused_event_stays_queued_is_reported_and_delays_no_other() {
     assert_eq!(now.failure.map(|it| it.why).as_deref(), Some("HTTP 401"));
     assert_eq!(now.last_delivered, None, "not delivered");
     assert_eq!(delivery.deliver_due(moment(11)), limits::REFUSED_RETRY_POLL);
-    // What is new goes at once, and the other stays in sight.
+    // A new event is sent at once; the refusal is still reported.
     lock(&outbox.items).push(item(2, None));
     delivery.deliver_due(moment(12));
     delivery.deliver_due(moment(22));
@@ -316,7 +316,7 @@ fn a_refused_event_stays_queued_is_reported_and_delays_no_other() {
     let now = status.get();
     assert_eq!(now.refused, 1);
     assert!(now.failure.is_some() && now.last_delivered.is_some());
-    // A day after it was refused, what is new still goes first.
+    // A day after the refusal new events still go first.
     lock(&outbox.items).push(item(3, None));
     delivery.deliver_due(moment(DAY + 10));
     delivery.deliver_due(moment(DAY + 20));
@@ -383,8 +383,11 @@ fn a_refusing_recipient_does_not_block_the_others() {
     );
     let status = delivery.status().get();
     assert_eq!(status.refused, 1);
-    assert!(status.last_delivered.is_some(), "one has it");
-    // What all of them need does not go together with what one of them has.
+    assert!(
+        status.last_delivered.is_some(),
+        "delivered to one recipient"
+    );
+    // Events with different recipients left are not batched.
     lock(&outbox.items).push(item(2, None));
     delivery.deliver_due(moment(1));
     delivery.deliver_due(moment(DAY));
@@ -417,10 +420,10 @@ fn refused_events_are_retried_on_a_new_configuration_on_request_and_daily() {
         ),
         ("years ago", refused_item(1, 0, 3, 7), false, 0),
     ];
-    for (case, item, is_asked, due) in rows {
-        let is_daily = due > 0 || !(is_asked || case == "another configuration");
+    for (case, item, is_requested, due) in rows {
+        let is_daily = due > 0 || !(is_requested || case == "another configuration");
         let outbox = outbox(vec![item]);
-        *lock(&outbox.is_asked) = is_asked;
+        *lock(&outbox.is_requested) = is_requested;
         let mut delivery = delivery(&outbox, vec![(true, refused("still no"))], 0);
         if due > 0 {
             delivery.deliver_due(moment(0));
@@ -455,7 +458,7 @@ fn refused_events_are_given_up_after_fourteen_daily_retries_despite_clock_jumps(
     let mut delivery = delivery(&outbox, vec![(true, refused("no"))], 0);
     delivery.deliver_due(moment(0));
     for day in 1..=14 {
-        // The wall clock leaps ahead by years all the while.
+        // The wall clock jumps ahead by years every day.
         for hour in [1, 9, 23] {
             let mut now = moment((day - 1) * DAY + hour * 3600);
             now.wall = Wall(now.wall.0 + (day * 400 * DAY * 1000) as i64);
@@ -482,13 +485,13 @@ fn refused_events_are_given_up_after_fourteen_daily_retries_despite_clock_jumps(
 }
 
 #[test]
-fn a_retry_that_learns_nothing_comes_soon_again_and_holds_nothing_up() {
+fn a_retry_without_response_backs_off_and_does_not_block_new_events() {
     let outbox = outbox(vec![refused_item(1, 0, 0, 6)]);
-    let script = vec![(false, again("no network")), delivered(), delivered()];
+    let script = vec![(false, retry_later("no network")), delivered(), delivered()];
     let mut delivery = delivery(&outbox, script, 0);
     delivery.deliver_due(moment(0));
     assert!(take_outcomes(&outbox).is_empty());
-    assert!(lock(&outbox.items)[0].refusal.is_some(), "still in sight");
+    assert!(lock(&outbox.items)[0].refusal.is_some(), "still refused");
     assert!(delivery.deliver_due(moment(1)) <= Duration::from_secs(59));
     lock(&outbox.items).push(item(2, None));
     delivery.deliver_due(moment(2));
@@ -497,7 +500,7 @@ fn a_retry_that_learns_nothing_comes_soon_again_and_holds_nothing_up() {
 }
 
 #[test]
-fn fingerprints_differ_with_every_setting_and_tell_nothing_else() {
+fn fingerprints_differ_with_every_setting() {
     let one = fingerprint(&["https://hook.example/a", "Json"]);
     assert_eq!(one, fingerprint(&["https://hook.example/a", "Json"]));
     assert_ne!(one, fingerprint(&["https://hook.example/b", "Json"]));
@@ -505,7 +508,7 @@ fn fingerprints_differ_with_every_setting_and_tell_nothing_else() {
 }
 
 #[test]
-fn closing_the_signal_ends_the_thread() {
+fn a_stop_ends_the_delivery_thread() {
     let outbox = outbox(Vec::new());
     let mut delivery = delivery(&outbox, vec![(true, Attempt::default())], 0);
     let source = StopSource::new();

@@ -53,7 +53,7 @@ impl Outbox for StoredOutbox {
         }
     }
 
-    fn is_retry_asked(&self, channel: &str) -> bool {
+    fn is_retry_requested(&self, channel: &str) -> bool {
         retry_request::take(&self.0.shared.settings.location.path, channel)
     }
 }

@@ -26,7 +26,7 @@ fn query(key: &str, from: i64, to: i64, points: usize) -> HistoryQuery {
 /// What `/history` may cost.
 fn budget() -> Budget {
     Budget::new(limits::HISTORY_ROWS, std::time::Duration::from_secs(3600))
-        .keeping(limits::HISTORY_COARSE_ROWS)
+        .with_reserve(limits::HISTORY_COARSE_ROWS)
 }
 
 /// As a request asks.
@@ -276,7 +276,7 @@ fn a_query_that_would_cost_too_much_is_ended_and_leaves_nothing_open() {
     );
     // Where rows are too many, the hour answers for them.
     assert_eq!(with(Budget::new(2_000, long)).expect("it answers").len(), 1);
-    let kept_for_hours = Budget::new(4_000, long).keeping(3_000);
+    let kept_for_hours = Budget::new(4_000, long).with_reserve(3_000);
     assert_eq!(with(kept_for_hours).expect("it answers").len(), 1);
     for (budget, limit) in [
         (Budget::new(1, long), Exceeded::Rows(1)),

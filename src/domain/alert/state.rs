@@ -159,8 +159,8 @@ impl AlertState {
 }
 
 impl AlertEntry {
-    /// Whether enough successes came in a row.
-    pub fn is_recovery_proven(&mut self, proof: RecoveryProof, wanted: u64) -> bool {
+    /// Counts a success; true if there were enough in a row.
+    pub fn count_success(&mut self, proof: RecoveryProof, wanted: u64) -> bool {
         match proof {
             RecoveryProof::None => false,
             RecoveryProof::Complete => true,

@@ -148,7 +148,7 @@ impl StepContext<'_> {
             ConditionState::Good { proof, stable_for } => {
                 entry.bad_since = None;
                 let good_since = *entry.good_since.get_or_insert(self.now);
-                let is_proven = entry.is_recovery_proven(proof, self.rules.recover_after);
+                let is_proven = entry.count_success(proof, self.rules.recover_after);
                 self.handle_good(&mut entry, &name, is_proven, good_since.after(stable_for));
             }
             ConditionState::Unknown => {}

@@ -76,7 +76,7 @@ impl Handler for App {
                 Serve::Database(limits) => self.handle_with_database(request, &target, limits),
                 _ => {
                     let current = self.context.published.current();
-                    self.handle(request, &target, &current, &Budget::nothing())
+                    self.handle(request, &target, &current, &Budget::without_rows())
                 }
             },
             Err(error) => self.error_page(request, &target_problem(request, &error)),
@@ -178,7 +178,7 @@ impl App {
         if !self.is_cheap(request, &current, target) {
             return None;
         }
-        let response = self.handle(request, target, &current, &Budget::nothing());
+        let response = self.handle(request, target, &current, &Budget::without_rows());
         Some(self.with_cors(response))
     }
 
@@ -206,7 +206,7 @@ impl App {
             let problem = ProblemDetails::new(503, detail).with("Retry-After", "5");
             return self.error_page(request, &problem);
         };
-        let budget = Budget::new(rows, limits::QUERY_TIMEOUT).keeping(coarse);
+        let budget = Budget::new(rows, limits::QUERY_TIMEOUT).with_reserve(coarse);
         let current = self.context.published.current();
         let response = self.handle(request, target, &current, &budget);
         if budget.exceeded().is_some() {

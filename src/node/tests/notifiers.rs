@@ -66,7 +66,7 @@ impl Outbox for TestOutbox {
         transaction.commit().expect("it commits");
     }
 
-    fn is_retry_asked(&self, _: &str) -> bool {
+    fn is_retry_requested(&self, _: &str) -> bool {
         false
     }
 }
@@ -92,7 +92,7 @@ impl Channel for UnreliableChannel {
     }
 
     fn deliver(&self, batch: &DeliveryBatch<'_>, hooks: DeliveryHooks<'_>) -> Attempt {
-        let again = |why: &str| Attempt {
+        let retry_later = |why: &str| Attempt {
             retry: Some(why.to_owned()),
             ..Attempt::default()
         };
@@ -102,22 +102,22 @@ impl Channel for UnreliableChannel {
             self.random.lock().unwrap().next() % 10
         };
         if fault >= 6 {
-            return again("connect: refused");
+            return retry_later("connect: refused");
         }
         (hooks.before_data)().expect("the database is writable");
         if fault == 5 {
-            return again("DATA: the server answers 451");
+            return retry_later("DATA: the server answers 451");
         }
         if fault == 4 {
             // Killed after recording the attempt, before the first byte is sent.
             *self.is_killed.lock().unwrap() = true;
-            return again("killed");
+            return retry_later("killed");
         }
         let events = batch.items.iter().map(|item| item.event.clone());
         let mail = (batch.message_id.to_owned(), events.collect());
         self.inbox.lock().unwrap().push(mail);
         match fault {
-            3 => again("DATA: no answer"),
+            3 => retry_later("DATA: no answer"),
             2 => {
                 // Killed after the server accepted it, before that is recorded.
                 *self.is_killed.lock().unwrap() = true;

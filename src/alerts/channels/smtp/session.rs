@@ -280,7 +280,7 @@ impl Session<'_> {
         };
         (self.report.borrow_mut())(StepReport {
             step,
-            took: began.elapsed(),
+            elapsed: began.elapsed(),
             result: reported,
         });
         result

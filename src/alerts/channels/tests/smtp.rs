@@ -368,7 +368,7 @@ fn every_step_times_out_when_the_server_hangs() {
         };
         let began = Instant::now();
         let result = send(&account, b"x\r\n", &recipients(), hooks);
-        let took = began.elapsed();
+        let elapsed = began.elapsed();
         let is_in_doubt = expected.starts_with("DATA");
         let in_doubt_note = if is_in_doubt {
             " (it may have been delivered)"
@@ -396,7 +396,7 @@ fn every_step_times_out_when_the_server_hangs() {
         let last = reported.last().expect("every step is reported");
         assert_eq!(last.result.as_ref().expect_err(hangs_at), &expected);
         assert!(expected.starts_with(last.step.name()));
-        assert!(took < Duration::from_secs(5), "{expected}: {took:?}");
+        assert!(elapsed < Duration::from_secs(5), "{expected}: {elapsed:?}");
     }
 }
 
