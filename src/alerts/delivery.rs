@@ -101,8 +101,8 @@ impl DeliveryWorker {
     /// A new event may mean that the network is back: a long pause is cut to the shortest.
     fn shorten_retry(&mut self, now: Mono) {
         let shortest = limits::DELIVERY_BACK_OFF.0;
-        let soon = self.last_try.map_or(now, |last| last.after(shortest));
-        self.retry_at = self.retry_at.map(|at| at.min(soon));
+        let earliest = self.last_try.map_or(now, |last| last.after(shortest));
+        self.retry_at = self.retry_at.map(|at| at.min(earliest));
     }
 
     /// Delivers one message that is due; returns how long to wait before the next.
@@ -350,8 +350,8 @@ impl DeliveryWorker {
                     },
                 }
             };
-            let again = now.mono.after(limits::REFUSED_RETRY_INTERVAL);
-            self.refused_queue.due.insert(item.id, (again, true));
+            let next_retry = now.mono.after(limits::REFUSED_RETRY_INTERVAL);
+            self.refused_queue.due.insert(item.id, (next_retry, true));
             self.outbox.record(&name, outcome);
         }
         // The same reason is logged once.

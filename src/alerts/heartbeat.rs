@@ -87,13 +87,13 @@ mod tests {
         let source = Arc::new(StopSource::new());
         let stops = source.clone();
         let server = std::thread::spawn(move || {
-            let (mut stream, _) = listener.accept().expect("it comes");
+            let (mut stream, _) = listener.accept().expect("a connection arrives");
             let mut head = [0; 1024];
-            let count = stream.read(&mut head).expect("it speaks");
+            let count = stream.read(&mut head).expect("a request arrives");
             stops.stop();
             stream
                 .write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
-                .expect("it listens");
+                .expect("the client reads");
             String::from_utf8_lossy(&head[..count]).into_owned()
         });
         let clock = clock();

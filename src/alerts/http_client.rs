@@ -26,7 +26,7 @@ pub fn send(request: Request<String>, stop: &StopToken) -> Result<(u16, String),
             .send(result.unwrap_or_else(|| Err("internal error; see the log".to_owned())));
     });
     spawned.map_err(|error| format!("cannot start a thread: {}", reason(&error)))?;
-    let _cut_short = stop.on_stop(move || {
+    let _on_stop = stop.on_stop(move || {
         agent.shutdown();
         // The receiver is gone once the request has ended.
         let _ = results.send(Err("main-node is stopping".to_owned()));
@@ -55,15 +55,15 @@ fn send_request(agent: &Agent, request: Request<String>) -> Result<(u16, String)
     let mut response = agent
         .run(request)
         .map_err(|error| format!("{host}: {}", describe_error(&error)))?;
-    let mut beginning = Vec::new();
+    let mut body = Vec::new();
     let bytes = limits::REPLY_CHARS as u64;
     // The body is optional: it only explains the status.
     let _ = response
         .body_mut()
         .as_reader()
         .take(bytes)
-        .read_to_end(&mut beginning);
-    let text = String::from_utf8_lossy(&beginning);
+        .read_to_end(&mut body);
+    let text = String::from_utf8_lossy(&body);
     let text = text.chars().map(|c| if c.is_control() { ' ' } else { c });
     let text: String = text.collect();
     Ok((response.status().as_u16(), text.trim().to_owned()))

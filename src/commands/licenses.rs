@@ -12,7 +12,7 @@ pub struct Notices;
 
 impl Display for Notices {
     fn fmt(&self, to: &mut Formatter) -> Result {
-        to.write_str(&String::from_utf8_lossy(&assets::unpack(GZIPPED)))
+        to.write_str(&String::from_utf8_lossy(&assets::decompress(GZIPPED)))
     }
 }
 

@@ -303,8 +303,8 @@ impl<'a> Rehearsal<'a> {
         let rules = &self.config.alert;
         let mut records: Vec<Record> = Vec::new();
         for rule in &rules.stale {
-            let is_it = matches!(fault, SimulatedFault::Stale(key) if *key == rule.key);
-            records.push(self.record(&rule.key, 1.0, is_it && is_bad));
+            let is_faulty = matches!(fault, SimulatedFault::Stale(key) if *key == rule.key);
+            records.push(self.record(&rule.key, 1.0, is_faulty && is_bad));
         }
         for rule in &rules.values {
             let good = match (rule.below, rule.above) {

@@ -10,7 +10,7 @@ const HEAD: usize = 10;
 const TAIL: usize = 8;
 
 /// Decompresses an asset. `gzip` must be from the build script.
-pub fn unpack(gzip: &[u8]) -> Vec<u8> {
+pub fn decompress(gzip: &[u8]) -> Vec<u8> {
     let (rest, length) = gzip.split_last_chunk().unwrap_or((&[], &[0; 4]));
     let mut file = Vec::with_capacity(u32::from_le_bytes(*length) as usize);
     let deflated = rest.get(HEAD..rest.len().saturating_sub(TAIL - 4));

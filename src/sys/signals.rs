@@ -35,8 +35,8 @@ impl Signals {
         let is_ignored = ignored_at_start();
         // Shells ignore SIGINT and SIGQUIT for what they start in the background. SIGINT is
         // handled all the same.
-        let hard = [SIGTERM, SIGINT, SIGQUIT];
-        for signal in hard
+        let terminating = [SIGTERM, SIGINT, SIGQUIT];
+        for signal in terminating
             .into_iter()
             .filter(|it| *it != SIGQUIT || !is_ignored(*it))
         {
@@ -85,16 +85,16 @@ impl Signals {
         if self.woken.set_read_timeout(Some(span)).is_err() {
             return true;
         }
-        let came = match self.woken.read(&mut byte) {
+        let is_signalled = match self.woken.read(&mut byte) {
             Ok(_) => true,
             Err(error) => !matches!(
                 error.kind(),
                 io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut | io::ErrorKind::Interrupted
             ),
         };
-        // Without a timeout `wait` blocks as it says.
+        // Without a timeout, as `wait` expects.
         let _ = self.woken.set_read_timeout(None);
-        came
+        is_signalled
     }
 }
 

@@ -40,7 +40,7 @@ impl Channel for MailChannel {
         let is_left = |to: &&String| !batch.done_recipients.contains(to);
         let left: Vec<String> = self.to.iter().filter(is_left).cloned().collect();
         if left.is_empty() {
-            // The recipients that still waited for it are no longer configured.
+            // The remaining recipients are no longer configured.
             return Attempt::default();
         }
         let message = compose(
@@ -111,11 +111,11 @@ impl Channel for MailChannel {
     }
 }
 
-/// One recipient's refusal does not affect the others.
+/// The attempt of a session; a refused recipient does not affect the others.
 fn attempt_from_result(sent: smtp::SendResult) -> Attempt {
     let refused = sent.refused.iter().map(|(to, why)| format!("{to}: {why}"));
     let refused: Vec<String> = refused.collect();
-    let again: Vec<String> = sent
+    let deferred: Vec<String> = sent
         .deferred
         .iter()
         .map(|(to, why)| format!("RCPT TO {to}: the server replied {why}"))
@@ -125,7 +125,7 @@ fn attempt_from_result(sent: smtp::SendResult) -> Attempt {
         refused: (!refused.is_empty())
             .then(|| format!("the server refused a recipient ({})", refused.join("; "))),
         is_about_content: false,
-        retry: again.into_iter().next(),
+        retry: deferred.into_iter().next(),
     }
 }
 
@@ -150,10 +150,10 @@ fn account(mail: &MailConfig, node: &str) -> SmtpAccount {
     }
 }
 
-/// The name for EHLO: only the letters of a host name, so that it cannot become another command.
+/// The name for EHLO: only characters of host names, so that it cannot inject a command.
 fn own_name(node: &str) -> String {
-    let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '.');
-    let name: String = node.chars().filter(|c| fits(*c)).take(63).collect();
+    let is_allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '.');
+    let name: String = node.chars().filter(|c| is_allowed(*c)).take(63).collect();
     if name.is_empty() {
         "main-node.local".to_owned()
     } else {

@@ -68,7 +68,7 @@ impl Representation {
     pub fn from_gzip(content_type: &'static str, gzip: &'static [u8]) -> Representation {
         Representation {
             content_type,
-            identity: Encoded::new(assets::unpack(gzip)),
+            identity: Encoded::new(assets::decompress(gzip)),
             coding: Coding::Strong,
             gzip: OnceLock::from(Some(Encoded::new(gzip.to_vec()))),
         }

@@ -155,22 +155,22 @@ pub fn is_limit(reply: &Response<String>) -> bool {
 
 /// A server's reply on one line, bounded, without control characters.
 pub fn reply_text(reply: &Response<String>) -> String {
-    let blank_or_mark = |c: char| match c {
+    let replace_control = |c: char| match c {
         '\r' | '\n' | '\t' => ' ',
         c if c.is_control() => '?',
         c => c,
     };
-    let text: String = reply.message.chars().map(blank_or_mark).collect();
+    let text: String = reply.message.chars().map(replace_control).collect();
     let text: Vec<&str> = text.split_whitespace().collect();
     let text: String = text.join(" ").chars().take(limits::REPLY_CHARS).collect();
-    // The parser takes numbers up to 254; of greater ones it keeps no more than that.
+    // The parser stores 255 for numbers above 254.
     let enhanced = match reply.esc {
         [0, ..] => String::new(),
         [_, subject, detail] if subject.max(detail) == u8::MAX => String::new(),
         [class, subject, detail] => format!(" {class}.{subject}.{detail}"),
     };
-    let blank = if text.is_empty() { "" } else { " " };
-    format!("{}{enhanced}{blank}{text}", reply.code)
+    let space = if text.is_empty() { "" } else { " " };
+    format!("{}{enhanced}{space}{text}", reply.code)
 }
 
 #[cfg(test)]

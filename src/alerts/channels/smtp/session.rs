@@ -168,8 +168,8 @@ impl Session<'_> {
         &self,
         client: &mut SmtpClient<T>,
     ) -> Result<smtp_proto::EhloResponse<String>, SmtpFailure> {
-        let hello = client.ehlo(&self.account.own_name);
-        self.step(SmtpStep::Hello, self.account.timeouts.step, hello, |_| {
+        let ehlo = client.ehlo(&self.account.own_name);
+        self.step(SmtpStep::Hello, self.account.timeouts.step, ehlo, |_| {
             "understood".into()
         })
         .await
@@ -181,11 +181,11 @@ impl Session<'_> {
         mut client: Client,
         mail: MailToSend<'_>,
     ) -> Result<SendResult, SmtpFailure> {
-        let abilities = self.ehlo(&mut client).await?;
+        let extensions = self.ehlo(&mut client).await?;
         if let Some(login) = &self.account.login {
             let credentials = Credentials::new(login.user.clone(), login.password.clone());
             let authenticate = async {
-                let done = client.authenticate(credentials, abilities).await;
+                let done = client.authenticate(credentials, extensions).await;
                 done.map(|_| ())
             };
             self.step(
@@ -201,13 +201,13 @@ impl Session<'_> {
             None => SendResult::default(),
         };
         // The server has accepted the mail; whether QUIT succeeds changes nothing.
-        let goodbye = async {
+        let quit = async {
             let _ = client.quit().await;
         };
-        let limit = async {
+        let quit_timeout = async {
             smol::Timer::after(Duration::from_secs(2)).await;
         };
-        smol::future::or(goodbye, limit).await;
+        smol::future::or(quit, quit_timeout).await;
         Ok(sent)
     }
 
@@ -225,11 +225,11 @@ impl Session<'_> {
         let mut sent = SendResult::default();
         for recipient in recipients {
             let command = format!("RCPT TO:<{recipient}>\r\n");
-            let ask = client.cmd(command);
+            let rcpt_to = client.cmd(command);
             let describe = |reply: &smtp_proto::Response<String>| {
                 format!("{recipient}: {}", advice::reply_text(reply))
             };
-            let reply = self.step(SmtpStep::To, step, ask, describe).await?;
+            let reply = self.step(SmtpStep::To, step, rcpt_to, describe).await?;
             let text = with_advice(SmtpStep::To, &reply);
             match reply.code {
                 200..=299 => sent.accepted.push(recipient.clone()),
@@ -268,11 +268,11 @@ impl Session<'_> {
         describe_result: impl Fn(&T) -> String,
     ) -> Result<T, SmtpFailure> {
         let began = Instant::now();
-        let late = async {
+        let timed_out = async {
             smol::Timer::after(timeout).await;
             Err(Error::Timeout)
         };
-        let result = smol::future::or(work, late).await;
+        let result = smol::future::or(work, timed_out).await;
         let result = result.map_err(|error| self.classify_error(step, timeout, error));
         let reported = match &result {
             Ok(done) => Ok(describe_result(done)),
