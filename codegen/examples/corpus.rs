@@ -44,6 +44,72 @@ struct Row {
     seconds: f64,
 }
 
+/// What all files of the corpus came to.
+#[derive(Default)]
+struct Tally {
+    rows: Vec<Row>,
+    reasons: Vec<String>,
+    failures: Vec<String>,
+    /// JSON GETs of files that do not generate count as not reached.
+    lost: usize,
+    refused_files: usize,
+}
+
+impl Tally {
+    /// Generates one file and compares it with the oracle's GETs; returns the generated text.
+    fn add(&mut self, name: &str, path: &Path, gets: &Value) -> Option<String> {
+        let started = Instant::now();
+        let arguments = Arguments {
+            files: vec![path.display().to_string()],
+            ..Arguments::default()
+        };
+        let gets = gets.as_array().map_or(&[][..], Vec::as_slice);
+        let gets = gets.iter().filter(|get| get["class"] == "json");
+        let generated = match generate(&arguments) {
+            Ok(generated) => generated,
+            Err(failure) => {
+                let json = gets.count();
+                self.failures.push(format!(
+                    "{name}: {failure} (its {json} JSON GETs count as 0)"
+                ));
+                self.lost += json;
+                self.refused_files += 1;
+                return None;
+            }
+        };
+        let seconds = started.elapsed().as_secs_f64();
+        let report = &generated.reports[0];
+        let mut row = Row {
+            name: name.to_owned(),
+            gets: report.gets(),
+            oracle_json: 0,
+            in_table: 0,
+            assumed: 0,
+            included: report.included.len(),
+            skipped: report.skipped.len(),
+            seconds,
+        };
+        for get in gets {
+            row.oracle_json += 1;
+            let path = get["path"].as_str().unwrap_or("");
+            let plain = path.split('#').next().unwrap_or("");
+            let same = |it: &str| it == path || it == plain;
+            if let Some(included) = report.included.iter().find(|it| same(&it.path)) {
+                row.in_table += 1;
+                row.assumed += usize::from(included.assumed);
+            } else if let Some(out) = report.skipped.iter().find(|it| same(&it.path)) {
+                let reason = format!("{name}: GET {path}: skipped: {}", out.reason);
+                self.reasons.push(reason);
+            } else {
+                let failure = format!("{name}: GET {path}: neither included nor skipped");
+                self.failures.push(failure);
+            }
+        }
+        self.rows.push(row);
+        Some(generated.text)
+    }
+}
+
 fn run() -> Result<bool, String> {
     let directory = std::env::args()
         .nth(1)
@@ -59,73 +125,24 @@ fn run() -> Result<bool, String> {
         .map_err(|error| format!("oracle.json: {error}"))?;
     let sources = read("SOURCES.tsv")?;
     let scratch = Scratch::new()?;
-    let mut rows: Vec<Row> = Vec::new();
-    let mut reasons: Vec<String> = Vec::new();
-    let mut failures: Vec<String> = Vec::new();
-    // JSON GETs of files that do not generate count as not reached.
-    let mut lost = 0;
-    let mut refused_files = 0;
+    let mut tally = Tally::default();
     for line in sources.lines().skip(1) {
         let mut fields = line.split('\t');
         let (Some(name), Some(file)) = (fields.next(), fields.next()) else {
             continue;
         };
         let path = directory.join("specs").join(file);
-        let started = Instant::now();
-        let arguments = Arguments {
-            files: vec![path.display().to_string()],
-            ..Arguments::default()
-        };
-        let generated = match generate(&arguments) {
-            Ok(generated) => generated,
-            Err(failure) => {
-                let gets = oracle[name]["gets"].as_array();
-                let is_json = |get: &&Value| get["class"] == "json";
-                let json = gets.map_or(0, |gets| gets.iter().filter(is_json).count());
-                failures.push(format!(
-                    "{name}: {failure} (its {json} JSON GETs count as 0)"
-                ));
-                lost += json;
-                refused_files += 1;
-                continue;
-            }
-        };
-        let seconds = started.elapsed().as_secs_f64();
-        let report = &generated.reports[0];
-        let mut row = Row {
-            name: name.to_owned(),
-            gets: report.gets(),
-            oracle_json: 0,
-            in_table: 0,
-            assumed: 0,
-            included: report.included.len(),
-            skipped: report.skipped.len(),
-            seconds,
-        };
-        for get in oracle[name]["gets"]
-            .as_array()
-            .map(Vec::as_slice)
-            .unwrap_or(&[])
-        {
-            if get["class"] != "json" {
-                continue;
-            }
-            row.oracle_json += 1;
-            let path = get["path"].as_str().unwrap_or("");
-            let plain = path.split('#').next().unwrap_or("");
-            let same = |it: &str| it == path || it == plain;
-            if let Some(included) = report.included.iter().find(|it| same(&it.path)) {
-                row.in_table += 1;
-                row.assumed += usize::from(included.assumed);
-            } else if let Some(out) = report.skipped.iter().find(|it| same(&it.path)) {
-                reasons.push(format!("{name}: GET {path}: skipped: {}", out.reason));
-            } else {
-                failures.push(format!("{name}: GET {path}: neither included nor skipped"));
-            }
+        if let Some(text) = tally.add(name, &path, &oracle[name]["gets"]) {
+            scratch.add(name, &text)?;
         }
-        rows.push(row);
-        scratch.add(name, &generated.text)?;
     }
+    let Tally {
+        rows,
+        reasons,
+        failures,
+        lost,
+        refused_files,
+    } = tally;
     print_table(&rows);
     for line in &reasons {
         println!("{line}");

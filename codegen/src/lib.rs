@@ -6,6 +6,8 @@
 //! program.
 
 #![forbid(unsafe_code)]
+// A table of cases is as long as it has cases.
+#![cfg_attr(test, allow(clippy::too_many_lines))]
 
 pub mod compact;
 pub mod operation;

@@ -187,7 +187,7 @@ fn find_gets<'a>(spec: &'a Spec, report: &mut Report) -> Vec<Get<'a>> {
                     | "query"
                         if std::ptr::eq(part, item) =>
                     {
-                        report.other_methods += 1
+                        report.other_methods += 1;
                     }
                     _ => {}
                 }

@@ -272,7 +272,9 @@ impl Fetcher {
     /// Requests and responses of the last fetch, secrets masked; empty unless recorded.
     pub fn exchanges(&self) -> Vec<HttpExchange> {
         let mut exchanges = self.transport.exchanges();
-        exchanges.iter_mut().for_each(|it| it.mask(&self.secrets));
+        for it in &mut exchanges {
+            it.mask(&self.secrets);
+        }
         exchanges
     }
 

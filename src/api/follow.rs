@@ -53,7 +53,7 @@ pub fn parse_snapshot(
     for (index, record) in records.iter().enumerate() {
         if normalised.readings.len() >= limits::RECORDS_PER_SOURCE {
             let key = record.get("key").and_then(Json::as_str);
-            omitted.add(|| shorten_line(key.unwrap_or("?")).to_owned());
+            omitted.add(|| shorten_line(key.unwrap_or("?")).clone());
             continue;
         }
         match parse_record(record) {

@@ -202,16 +202,16 @@ impl Simulation<'_> {
                 .map(|(_, unit)| unit)
                 .filter(|unit| unit.chars().count() <= 8)
                 .unwrap_or_default();
-            units.insert(property.name.to_owned(), Json::String(unit.to_owned()));
+            units.insert(property.name.clone(), Json::String(unit.to_owned()));
         }
         Some(Json::Object(units))
     }
 
     fn list(&mut self, schema: &'static Schema, pointer: &str, name: &str) -> Json {
         let depth = pointer.matches('/').count();
-        let items = match (schema.items(), depth < OPTIONAL_DEPTH && self.left > 0) {
-            (Some(items), true) => items,
-            _ => return Json::Array(Vec::new()),
+        let is_listed = depth < OPTIONAL_DEPTH && self.left > 0;
+        let Some(items) = schema.items().filter(|_| is_listed) else {
+            return Json::Array(Vec::new());
         };
         let count = match (schema.prefix().len(), depth) {
             (0, 0..4) => MAX_ITEMS,
@@ -400,7 +400,7 @@ fn literal_json(literal: &Literal) -> Json {
         Literal::Number(text) | Literal::Json(text) => {
             serde_json::from_str(text).unwrap_or(Json::Null)
         }
-        Literal::Text(text) => Json::String((*text).to_owned()),
+        Literal::Text(text) => Json::String((*text).clone()),
     }
 }
 

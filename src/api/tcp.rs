@@ -39,13 +39,13 @@ impl<In: Transport> Connector<In> for TcpConnector {
         let stream = self.connect_any(&details.addrs, self.0.time_left(details.timeout.after))?;
         stream.set_nodelay(true)?;
         let peer = stream.peer_addr()?.ip();
-        let (input, output) = match details.needs_tls() {
-            // TLS has buffers of its own above these.
-            true => (limits::TLS_BUFFER_BYTES, limits::TLS_BUFFER_BYTES),
-            false => (
+        let (input, output) = if details.needs_tls() {
+            (limits::TLS_BUFFER_BYTES, limits::TLS_BUFFER_BYTES)
+        } else {
+            (
                 details.config.input_buffer_size(),
                 details.config.output_buffer_size(),
-            ),
+            )
         };
         let connection = Arc::new(TcpConnection {
             control: Mutex::new(self.0.clone()),
@@ -56,7 +56,7 @@ impl<In: Transport> Connector<In> for TcpConnector {
         (details.register_shutdown)(weak as Weak<dyn ShutdownHandle>)?;
         self.0.adopt(&connection)?;
         Ok(Some(Either::B(TcpTransport {
-            connection: connection,
+            connection,
             buffers: LazyBuffers::new(input, output),
         })))
     }

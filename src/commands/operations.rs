@@ -81,7 +81,7 @@ fn describe(out: &mut String, operation: &'static Operation, name_api: bool) -> 
     } else {
         writeln!(out, "# returns: {}", truncate_list(&leaves, MAX_LEAVES))?;
     }
-    for parameter in operation.parameters.iter() {
+    for parameter in &operation.parameters {
         if !parameter.filled_by_security {
             writeln!(out, "{}", describe_parameter(parameter))?;
         }

@@ -109,9 +109,9 @@ impl InstalledService {
                         .iter()
                         .map(|store| root.join(store).join(name));
                     if path.starts_with('/') {
-                        service.add_credential(name, below(root, path))
+                        service.add_credential(name, below(root, path));
                     } else {
-                        stores.for_each(|path| service.add_credential(name, path))
+                        stores.for_each(|path| service.add_credential(name, path));
                     }
                 }
             }
@@ -200,9 +200,9 @@ fn list(options: &Options, name: &str) -> Vec<String> {
     let mut values = Vec::new();
     for (_, value) in options.iter().filter(|(option, _)| option == name) {
         if value.is_empty() {
-            values.clear()
+            values.clear();
         } else {
-            values.push(value.replace("%%", "%"))
+            values.push(value.replace("%%", "%"));
         }
     }
     values

@@ -251,7 +251,7 @@ pub static OPTIONS: [SourceOption; 24] = [
         "\"/current/time\"",
         "Where the response has the time of its measurement. Understood are RFC 3339, a local time, and Unix time in seconds or milliseconds. Set it where the response can be older than the request.",
         |draft, option| {
-            draft.source.plan.observed_at = option.entry().and_then(|it| read_pointer(&it))
+            draft.source.plan.observed_at = option.entry().and_then(|it| read_pointer(&it));
         },
         |source| text(source.plan.observed_at.as_deref()?),
     ),
@@ -277,7 +277,7 @@ pub static OPTIONS: [SourceOption; 24] = [
         "\"/current_units\"",
         "An object in the response that has the unit of each field under the field's own name.",
         |draft, option| {
-            draft.source.plan.units_at = option.entry().and_then(|it| read_pointer(&it))
+            draft.source.plan.units_at = option.entry().and_then(|it| read_pointer(&it));
         },
         |source| text(source.plan.units_at.as_deref()?),
     ),

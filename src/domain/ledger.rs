@@ -317,7 +317,7 @@ impl Ledger {
             let source = &mut self.sources[index];
             match limit {
                 RecordLimit::PerSource | RecordLimit::PerUpstreamNode => {
-                    source.over_source_limit.add(|| new.key.to_string())
+                    source.over_source_limit.add(|| new.key.to_string());
                 }
                 RecordLimit::Total => source.over_total_limit.add(|| new.key.to_string()),
             }

@@ -43,7 +43,7 @@ pub const RESERVED_IN_QUERY: &AsciiSet = &RESERVED
 /// The value of a header: what is printable ASCII stays, but for the sign of an escape.
 pub const HEADER: &AsciiSet = &CONTROLS.add(b'%');
 
-const ALL: &AsciiSet = &NON_ALPHANUMERIC;
+const ALL: &AsciiSet = NON_ALPHANUMERIC;
 
 /// As one path segment, or a name or value of a query.
 pub fn encode(text: &str) -> String {

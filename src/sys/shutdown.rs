@@ -64,7 +64,9 @@ impl StopSource {
         drop(state);
         self.0.changed.notify_all();
         wakers.into_iter().for_each(Waker::wake);
-        callbacks.into_values().for_each(|callback| callback());
+        for callback in callbacks.into_values() {
+            callback();
+        }
     }
 }
 

@@ -90,6 +90,13 @@ def free_port():
         return probe.getsockname()[1]
 
 
+def refused_port():
+    """A TCP port that refuses connections, and the socket that holds it: nobody else can listen there."""
+    holder = socket.socket()
+    holder.bind(("127.0.0.1", 0))
+    return holder.getsockname()[1], holder
+
+
 def work_dir(name):
     """An empty directory for this story."""
     path = WORK / "stories" / name

@@ -231,7 +231,7 @@ impl Validation {
             }
             if let Some(additional) = additional {
                 self.step(name, |validation| {
-                    validation.check(additional, value, depth + 1)
+                    validation.check(additional, value, depth + 1);
                 });
             } else {
                 self.step(name, |validation| {

@@ -92,7 +92,7 @@ impl FaultServer {
 
     fn start_with(act: Arc<Act>, tls: Option<Arc<rustls::ServerConfig>>) -> FaultServer {
         FaultServer::serve(move |stream, server| {
-            serve_connection(stream, tls.clone(), &*act, server)
+            serve_connection(stream, tls.clone(), &*act, server);
         })
     }
 

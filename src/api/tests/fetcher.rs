@@ -185,7 +185,7 @@ fn the_stop_cancels_a_fetch_that_hangs() {
         let deliver = delivered.clone();
         let thread = std::thread::spawn(move || {
             fetcher.run(&stopping, QuotaHandle::none(), |it| {
-                deliver.lock().expect("whole").push(it)
+                deliver.lock().expect("whole").push(it);
             });
         });
         std::thread::park_timeout(Duration::from_millis(150));

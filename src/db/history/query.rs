@@ -161,9 +161,9 @@ impl KeySpan<'_> {
         while let Some((hour, found)) = walk.next()? {
             all_rows = all_rows.saturating_add(found.id_count());
             if by_fives.uses_five_minutes(hour, &found) {
-                fives += 1
+                fives += 1;
             } else {
-                other_rows = other_rows.saturating_add(found.id_count())
+                other_rows = other_rows.saturating_add(found.id_count());
             }
             if fives > limits::HISTORY_FIVE_MINUTE_HOURS
                 || fives
@@ -235,9 +235,9 @@ impl KeySpan<'_> {
         let mut walk = HourWalk::new(connection, self, hours);
         while let Some((hour, found)) = walk.next()? {
             if fine.uses_five_minutes(hour, &found) {
-                self.five_minutes(connection, fine.width, (hour, &found), buckets)?
+                self.five_minutes(connection, fine.width, (hour, &found), buckets)?;
             } else {
-                self.rows(connection, fine.width, (hour, &found), buckets)?
+                self.rows(connection, fine.width, (hour, &found), buckets)?;
             }
         }
         Ok(())

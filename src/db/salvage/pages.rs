@@ -110,9 +110,9 @@ pub fn walk(pages: &impl PageSource, root: u32) -> TablePages {
                 if are_leaves(pages, &children) {
                     for child in children {
                         if seen.insert(child) {
-                            tree.pages.push(child)
+                            tree.pages.push(child);
                         } else {
-                            tree.unreadable += 1
+                            tree.unreadable += 1;
                         }
                     }
                 } else {

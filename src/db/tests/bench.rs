@@ -320,7 +320,7 @@ fn asking_a_large_database() {
                         &Budget::new(limits::HISTORY_ROWS, limits::QUERY_TIMEOUT),
                     )
                     .expect("it answers")
-                    .len()
+                    .len();
             });
             say(question, ms, found);
         }

@@ -110,7 +110,7 @@ fn a_staged_copy_takes_the_databases_place_and_its_alerts() {
 fn wherever_a_crash_interrupts_it_the_next_start_completes_it() {
     type Crash = fn(&Path);
     let carried: Crash = |path| {
-        copy_alerts_and_quotas(path, &sibling(path, STAGED_SUFFIX)).expect("it can be carried")
+        copy_alerts_and_quotas(path, &sibling(path, STAGED_SUFFIX)).expect("it can be carried");
     };
     let logged: Crash = |path| {
         copy_alerts_and_quotas(path, &sibling(path, STAGED_SUFFIX)).expect("it can be carried");
@@ -207,7 +207,7 @@ fn an_invalid_backup_is_refused_and_not_staged() {
     let set = |path: &Path, sql: &str| {
         Connection::open(path)
             .and_then(|it| it.execute_batch(sql))
-            .expect("set")
+            .expect("set");
     };
     set(&newer, "PRAGMA user_version = 99");
     std::fs::write(

@@ -143,7 +143,7 @@ impl StepContext<'_> {
         self.fix_timestamps(&mut entry);
         match condition.state {
             ConditionState::Bad { since, ready_at } => {
-                self.handle_bad(&mut entry, condition, since, ready_at)
+                self.handle_bad(&mut entry, condition, since, ready_at);
             }
             ConditionState::Good { proof, stable_for } => {
                 entry.bad_since = None;

@@ -769,7 +769,7 @@ fn every_incident_of_a_simulated_year_ends() {
         }
     }
     let silent = fixture.run(2 * HOUR, 15 * MINUTE, |it| {
-        (0..4).for_each(|at| it.works(at))
+        (0..4).for_each(|at| it.works(at));
     });
     assert_eq!(open.len(), silent.len());
     assert!((50..1500).contains(&event_count), "{event_count}");

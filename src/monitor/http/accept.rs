@@ -38,7 +38,7 @@ pub async fn accept_loop(listener: Async<TcpListener>, server: Rc<ServerState>) 
                     smol::future::yield_now().await;
                 }
                 let admitted = catch_unwind(AssertUnwindSafe(|| {
-                    accept_connection(stream, address.ip(), &server)
+                    accept_connection(stream, address.ip(), &server);
                 }));
                 if admitted.is_err() {
                     server.stats.record_panic("accepting a connection");

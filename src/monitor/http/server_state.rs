@@ -40,10 +40,13 @@ pub struct ServerState {
     date: RefCell<Option<(Instant, Option<Rc<str>>)>>,
     /// Whole responses to connections that are not accepted, for one tick, so that a flood
     /// costs a copy each.
-    rejections: RefCell<Vec<(ConnectionRejection, Instant, Rc<[u8]>)>>,
+    rejections: RefCell<Vec<RenderedRejection>>,
     /// Weak, since the tasks that the executor owns hold this state.
     pub executor: Weak<LocalExecutor<'static>>,
 }
+
+/// The response to a rejected connection, and when it was rendered.
+type RenderedRejection = (ConnectionRejection, Instant, Rc<[u8]>);
 
 /// Why a connection is not accepted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -266,12 +266,10 @@ impl PoolState {
     }
 
     fn render(&self, request: &Request) -> Response {
-        let response = match catch_unwind(AssertUnwindSafe(|| self.handler.render(request))) {
-            Ok(response) => response,
-            Err(_) => {
-                self.stats.record_panic("a page worker");
-                return self.handler.rejection(500, Some(request));
-            }
+        let rendered = catch_unwind(AssertUnwindSafe(|| self.handler.render(request)));
+        let Ok(response) = rendered else {
+            self.stats.record_panic("a page worker");
+            return self.handler.rejection(500, Some(request));
         };
         if response.body.len() > limits::POOL_RESPONSE_BYTES {
             let (bytes, most) = (response.body.len(), limits::POOL_RESPONSE_BYTES);
@@ -327,7 +325,7 @@ fn respond(received: tiny_http::Request, response: Response) -> io::Result<()> {
     for (name, value) in &response.headers {
         // Encoded, since tiny_http takes ASCII alone; renamed, since it replaces or drops
         // some names.
-        let name = format!("{}{name}", FIELD_PREFIX);
+        let name = format!("{FIELD_PREFIX}{name}");
         match tiny_http::Header::from_bytes(name.as_bytes(), escape(value)) {
             Ok(header) => headers.push(header),
             Err(()) => log::debug!("left out a header field that cannot be sent: {name}"),

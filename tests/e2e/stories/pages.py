@@ -21,7 +21,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 from fakes.servers import json_server  # noqa: E402
 from harness import (  # noqa: E402
     ROOT, WORK, Failed, Missing, Process, clean_environment, demo_node, die_with_parent, environment, expect,
-    free_port, get, main_node, not_checked, run, story, tool, wait_until, work_dir,
+    free_port, get, main_node, not_checked, refused_port, run, story, tool, wait_until, work_dir,
 )
 
 SIZES = {"phone": (360, 740), "touch": (800, 480), "desktop": (1280, 900)}
@@ -55,7 +55,8 @@ class Faults:
     values, and a source whose keys and texts are markup."""
 
     def __init__(self, directory, upstream):
-        self.directory, self.address, self.dead = directory, f"127.0.0.1:{free_port()}", free_port()
+        self.directory, self.address = directory, f"127.0.0.1:{free_port()}"
+        self.dead, self.dead_port_holder = refused_port()
         self.power, self.stale = 230.5, False
         self.file = directory / "faults.toml"
         self.file.write_text(f'''

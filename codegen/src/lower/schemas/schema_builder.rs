@@ -100,7 +100,7 @@ impl<'a> Schemas<'a> {
                 Some(types) => builder.narrow(types),
                 None => match self.spec.follow(node.place.file, name) {
                     Ok(target) if !name.is_empty() => {
-                        self.gather(target, builder, depth + 1, report)
+                        self.gather(target, builder, depth + 1, report);
                     }
                     _ => note(
                         report,
@@ -136,7 +136,7 @@ impl<'a> Schemas<'a> {
                     builder.nullable |= value.boolean().unwrap_or(false);
                 }
                 "format" => {
-                    builder.format = builder.format.take().or(value.text().map(str::to_owned))
+                    builder.format = builder.format.take().or(value.text().map(str::to_owned));
                 }
                 "pattern" => {
                     builder.pattern = builder.pattern.or(value.text().map(|_| value));
@@ -151,10 +151,10 @@ impl<'a> Schemas<'a> {
                 "minimum" => builder.minimum = higher(builder.minimum, value.number()),
                 "maximum" => builder.maximum = lower(builder.maximum, value.number()),
                 "exclusiveMinimum" => {
-                    builder.exclusive_minimum = higher(builder.exclusive_minimum, value.number())
+                    builder.exclusive_minimum = higher(builder.exclusive_minimum, value.number());
                 }
                 "exclusiveMaximum" => {
-                    builder.exclusive_maximum = lower(builder.exclusive_maximum, value.number())
+                    builder.exclusive_maximum = lower(builder.exclusive_maximum, value.number());
                 }
                 "enum" if value.is_list() => builder.list(value.items().iter().collect()),
                 "enum" if value.is_map() => {

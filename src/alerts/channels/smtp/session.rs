@@ -234,7 +234,7 @@ impl Session<'_> {
             match reply.code {
                 200..=299 => sent.accepted.push(recipient.clone()),
                 500..=599 if !advice::is_limit(&reply) => {
-                    sent.refused.push((recipient.clone(), text))
+                    sent.refused.push((recipient.clone(), text));
                 }
                 _ => sent.deferred.push((recipient.clone(), text)),
             }

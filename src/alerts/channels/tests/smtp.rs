@@ -102,7 +102,7 @@ fn serve_connection(
             let _ = sender.send(format!("MAIL\n{mail}"));
             match scripted_reply("end of data") {
                 Some("") => return Ok(()),
-                Some("hang") => continue,
+                Some("hang") => {}
                 reply => send_line(reply.unwrap_or("250 2.0.0 taken"))?,
             }
         } else if line == "QUIT" {

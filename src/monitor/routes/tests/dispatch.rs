@@ -9,7 +9,7 @@ use crate::monitor::support::{self as testing, body, golden, header, request};
 
 fn get(monitor: &App, target: &str) -> Response {
     let request = request(target, &[]);
-    testing::respond(&monitor, &request)
+    testing::respond(monitor, &request)
 }
 
 #[test]
@@ -266,11 +266,11 @@ fn a_fetch_that_brings_equal_values_is_a_304_and_any_other_change_is_none() {
     let changes: [Change; 6] = [
         ("a value", &|it| number(it, 45.3)),
         ("a text", &|it| {
-            it.records[2].value = Value::Text("Rain".into())
+            it.records[2].value = Value::Text("Rain".into());
         }),
         ("a stale one", &|it| it.records[0].stale = true),
         ("an alert", &|it| {
-            it.alert = Some("humidity too high".into())
+            it.alert = Some("humidity too high".into());
         }),
         ("one less", &|it| drop(it.records.remove(3))),
         ("a key", &|it| it.records[0].key = "warmth".into()),

@@ -54,7 +54,7 @@ fn each_content_coding_has_its_etag_and_304_repeats_it() {
         ("*".to_owned(), 304),
         (gzip.etag.clone(), 200),
         (plain.trim_matches('"').to_owned(), 200),
-        ("".to_owned(), 200),
+        (String::new(), 200),
     ] {
         let response = entity.respond(&request("/", &[("if-none-match", &field)]), "no-cache");
         assert_eq!(response.status, status, "{field}");
