@@ -228,7 +228,7 @@ impl DeliveryWorker {
         let hooks = DeliveryHooks {
             before_data: &mut before_data,
             report: &mut |step, elapsed, result| {
-                log::debug!("{name}: {step}, {elapsed:?}: {result:?}")
+                log::debug!("{name}: {step}, {elapsed:?}: {result:?}");
             },
             stop: &self.stop,
         };

@@ -464,7 +464,7 @@ fn keys_not_given(plan: &Plan, fetched: &[once::Fetched]) -> Vec<Finding> {
     for of_source in fetched {
         match &of_source.observation.outcome {
             FetchOutcome::Readings { readings, .. } => {
-                found.extend(readings.iter().map(|it| &it.key))
+                found.extend(readings.iter().map(|it| &it.key));
             }
             FetchOutcome::Unchanged | FetchOutcome::Empty | FetchOutcome::Failed { .. } => {
                 return Vec::new();

@@ -154,7 +154,6 @@ fn every_golden_file_is_used() {
 }
 
 #[test]
-#[ignore = "the tree is on its way there"]
 fn imports_have_no_cycles() {
     let graph = imports::ImportGraph::new(&rust_files("src"));
     let edges = graph.edges();
@@ -171,7 +170,6 @@ fn imports_have_no_cycles() {
 }
 
 #[test]
-#[ignore = "the tree is on its way there"]
 fn a_type_name_has_one_meaning() {
     let mut places: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for file in rust_files("src") {
