@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::{
-    FAILED, once, print_out, print_problems, service, suggest_sudo, switch_to_owner,
+    FAILED, installed_service, once, print_out, print_problems, suggest_sudo, switch_to_owner,
     unreadable_database,
 };
 use crate::api::client::APIS;
@@ -48,7 +48,7 @@ enum Finding {
 use Finding::{Fine, NotChecked, Note, Problem};
 
 pub fn check(overrides: &Overrides, online: bool) -> u8 {
-    let service = service(overrides);
+    let service = installed_service(overrides);
     let environment = Environment::of_process().with_service(service.clone());
     let config = match config::load(overrides, environment, &APIS) {
         Ok(config) => config,
@@ -67,7 +67,7 @@ pub fn check(overrides: &Overrides, online: bool) -> u8 {
     ));
     let mut findings = remarks(&config, online);
     findings.extend([
-        database(&config, service.state.as_deref()),
+        database(&config, service.state_directory.as_deref()),
         disk_space(&config),
         clock(),
         secret_files(&config),
@@ -128,14 +128,14 @@ fn local_names_note(mut hosts: Vec<String>) -> Option<Finding> {
 fn remarks(config: &Config, online: bool) -> Vec<Finding> {
     let finding = |remark: &Remark| {
         let text = remark.problem.to_string();
-        match remark.weight {
+        match remark.severity {
             Severity::Problem => Problem(text),
             Severity::Note => Note(text),
             Severity::NotChecked => NotChecked(text),
         }
     };
     // With `--online` the responses show it.
-    let is_open = |remark: &&Remark| !(online && remark.weight == Severity::NotChecked);
+    let is_open = |remark: &&Remark| !(online && remark.severity == Severity::NotChecked);
     config.remarks.iter().filter(is_open).map(finding).collect()
 }
 
@@ -454,12 +454,12 @@ fn sources(config: &Config, online: bool) -> Vec<Finding> {
         }
     });
     let mut findings: Vec<Finding> = findings.collect();
-    findings.extend(keys_not_given(&config.plan(), &fetched));
+    findings.extend(missing_keys(&config.plan(), &fetched));
     findings
 }
 
 /// Keys of the configuration that no response has, if all sources responded.
-fn keys_not_given(plan: &Plan, fetched: &[once::Fetched]) -> Vec<Finding> {
+fn missing_keys(plan: &Plan, fetched: &[once::Fetched]) -> Vec<Finding> {
     let mut found = BTreeSet::new();
     for of_source in fetched {
         match &of_source.observation.outcome {

@@ -4,14 +4,14 @@
 use std::io::{ErrorKind, Read, Write};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream};
 
-use super::{FAILED, USAGE_ERROR, print_out, print_problems, service};
+use super::{FAILED, USAGE_ERROR, installed_service, print_out, print_problems};
 use crate::config::environment::Environment;
 use crate::config::{self, Overrides};
 use crate::limits;
 use crate::sys::os_error::reason;
 
 pub fn healthcheck(overrides: &Overrides) -> u8 {
-    let environment = Environment::of_process().with_service(service(overrides));
+    let environment = Environment::of_process().with_service(installed_service(overrides));
     let settings = match config::local_settings(overrides, environment) {
         Ok(settings) => settings,
         Err(problems) => {

@@ -61,11 +61,11 @@ pub fn run(arguments: CommandLine) -> u8 {
             check::check(&overrides(it.config, it.listen, it.database), it.online)
         }
         Command::Operations(it) => print_out(&operations::list(&APIS, &it.words)),
-        Command::TestAlert(it) => match configured(&overrides(it.config, None, None)) {
+        Command::TestAlert(it) => match load_config(&overrides(it.config, None, None)) {
             Ok(config) => test_alert::run(&config),
             Err(status) => status,
         },
-        Command::Rehearse(it) => match configured(&overrides(it.config, None, None)) {
+        Command::Rehearse(it) => match load_config(&overrides(it.config, None, None)) {
             Ok(config) => print_out(&rehearse::run(&config)),
             Err(status) => status,
         },
@@ -90,8 +90,8 @@ pub fn run(arguments: CommandLine) -> u8 {
 
 /// Loads the configuration and drops to the database's owner; on errors prints the problems and
 /// returns the exit status.
-fn configured(overrides: &Overrides) -> Result<Config, u8> {
-    let service = service(overrides);
+fn load_config(overrides: &Overrides) -> Result<Config, u8> {
+    let service = installed_service(overrides);
     let environment = Environment::of_process().with_service(service.clone());
     let config = config::load(overrides, environment, &APIS).map_err(|problems| {
         print_problems(&problems);
@@ -105,7 +105,7 @@ fn configured(overrides: &Overrides) -> Result<Config, u8> {
 
 /// The same for [`LocalSettings`] alone. If this user cannot open the database, prints how to.
 fn local_settings(overrides: &Overrides) -> Result<LocalSettings, u8> {
-    let service = service(overrides);
+    let service = installed_service(overrides);
     let environment = Environment::of_process().with_service(service.clone());
     let settings = config::local_settings(overrides, environment).map_err(|problems| {
         print_problems(&problems);
@@ -121,7 +121,7 @@ fn local_settings(overrides: &Overrides) -> Result<LocalSettings, u8> {
 
 /// The installed service, for a command run by hand with its configuration. A process started
 /// by systemd already has the service's environment.
-fn service(overrides: &Overrides) -> InstalledService {
+fn installed_service(overrides: &Overrides) -> InstalledService {
     let is_unit = ["NOTIFY_SOCKET", "STATE_DIRECTORY"]
         .iter()
         .any(|name| std::env::var_os(name).is_some());
@@ -133,7 +133,7 @@ fn service(overrides: &Overrides) -> InstalledService {
 /// Prints a hint if this user may not read the service's secrets.
 fn suggest_sudo(service: &InstalledService) {
     let files: Vec<String> = service
-        .closed
+        .unreadable
         .iter()
         .map(|file| file.display().to_string())
         .collect();

@@ -3,7 +3,7 @@
 use std::io::IsTerminal;
 use std::sync::Arc;
 
-use super::{FAILED, USAGE_ERROR, configured, print_out, table};
+use super::{FAILED, USAGE_ERROR, load_config, print_out, table};
 use crate::api::http_exchange::HttpExchange;
 use crate::config::{Config, Overrides};
 use crate::domain::ledger::Ledger;
@@ -15,7 +15,7 @@ use crate::sys::os_error::reason;
 use crate::sys::thread::spawn;
 
 pub fn once(overrides: &Overrides) -> u8 {
-    let config = match configured(overrides) {
+    let config = match load_config(overrides) {
         Ok(config) => config,
         Err(status) => return status,
     };

@@ -3,7 +3,7 @@
 
 use std::fmt::Write;
 
-use crate::config::example::{key, placeholder, shown, source_name, spell_literal};
+use crate::config::example::{example_value, key, literal_as_toml, placeholder, source_name};
 use crate::domain::text::truncate_list;
 use openapi::operation::{Api, Location, Operation, Parameter, SecurityKind, SecurityScheme};
 use openapi::schema::{Schema, Types};
@@ -155,7 +155,7 @@ fn write_source(
 /// Whether the parameter itself has a valid example or default.
 fn has_example(operation: &Operation, parameter: &'static Parameter) -> bool {
     let is_empty = matches!(parameter.example.as_str(), "" | "\"\"" | "[]" | "[\"\"]");
-    !is_empty && shown(operation, parameter).is_some()
+    !is_empty && example_value(operation, parameter).is_some()
 }
 
 /// Whether a parameter is a list of enum values, such as a list of fields.
@@ -243,7 +243,7 @@ fn describe_values(schema: &'static Schema) -> String {
         Some(items) => items,
         None => schema,
     };
-    let values: Vec<String> = of.literals().iter().map(spell_literal).collect();
+    let values: Vec<String> = of.literals().iter().map(literal_as_toml).collect();
     let list = if schema.items().is_some() {
         "a list of "
     } else {

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::{FAILED, local_settings, print_out, service};
+use super::{FAILED, installed_service, local_settings, print_out};
 use crate::config::Overrides;
 use crate::config::service::InstalledService;
 use crate::db::open::DatabaseLocation;
@@ -34,7 +34,7 @@ pub fn restore(overrides: &Overrides, file: &Path) -> u8 {
         backup.records
     ));
     let is_of_service =
-        overrides.database.is_none() && service(overrides) != InstalledService::default();
+        overrides.database.is_none() && installed_service(overrides) != InstalledService::default();
     if !is_of_service || !privileges::is_root() {
         return print_out(&"If main-node is running, restart it.\n");
     }

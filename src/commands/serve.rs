@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{FAILED, USAGE_ERROR, configured, print_problems};
+use super::{FAILED, USAGE_ERROR, load_config, print_problems};
 use crate::api::client::APIS;
 use crate::api::demo_server::DemoServer;
 use crate::config::{self, Config, Overrides, Severity};
@@ -23,7 +23,7 @@ const BIND_RETRY_INTERVAL: Duration = Duration::from_secs(5);
 
 pub fn serve(overrides: &Overrides) -> u8 {
     logging::init();
-    let config = match configured(overrides) {
+    let config = match load_config(overrides) {
         Ok(config) => config,
         Err(status) => return status,
     };
@@ -34,7 +34,7 @@ pub fn serve(overrides: &Overrides) -> u8 {
         );
     }
     for remark in &config.remarks {
-        if remark.weight != Severity::NotChecked {
+        if remark.severity != Severity::NotChecked {
             log::warn!("{}", remark.problem);
         }
     }
@@ -128,7 +128,7 @@ fn run(config: &Config, clock: Arc<dyn Clock>) -> u8 {
     let page = config.page();
     log::info!(
         "{}",
-        describe_addresses(node.addresses(), &page, outward_address())
+        describe_addresses(node.addresses(), &page, default_route_address())
     );
     systemd::ready();
     if let Some(signal) = signals.wait() {
@@ -198,7 +198,7 @@ fn describe_addresses(addresses: &[SocketAddr], page: &str, outward: Option<IpAd
 
 /// This machine's address in the network that its default route leads to. Connecting a datagram
 /// socket asks the routing table and sends nothing.
-fn outward_address() -> Option<IpAddr> {
+fn default_route_address() -> Option<IpAddr> {
     // For documentation (RFC 5737, RFC 3849): reached by the default route, and by nothing else.
     [("0.0.0.0:0", "192.0.2.1:9"), ("[::]:0", "[2001:db8::1]:9")]
         .into_iter()

@@ -84,13 +84,13 @@ fn write_all(
             FetchOutcome::Failed { failure, issues } => (Some(failure), issues.as_slice()),
         };
         if observation.outcome == FetchOutcome::Empty {
-            let name = paint(&plan.name, GREEN, colour);
+            let name = coloured(&plan.name, GREEN, colour);
             writeln!(out, "\n{name}: responded, but has no values")?;
         }
         if let Some(failure) = failure {
-            writeln!(out, "\n{}: {failure}", paint(&plan.name, RED, colour))?;
+            writeln!(out, "\n{}: {failure}", coloured(&plan.name, RED, colour))?;
         } else if !issues.is_empty() {
-            writeln!(out, "\n{}:", paint(&plan.name, YELLOW, colour))?;
+            writeln!(out, "\n{}:", coloured(&plan.name, YELLOW, colour))?;
         }
         for issue in issues {
             writeln!(out, "  {issue}")?;
@@ -119,7 +119,7 @@ pub fn exchanges(name: &str, exchanges: &[HttpExchange], is_failed: bool) -> Str
     out
 }
 
-fn paint(text: &str, code: &str, colour: bool) -> String {
+fn coloured(text: &str, code: &str, colour: bool) -> String {
     if colour {
         format!("\x1b[{code}m{text}\x1b[0m")
     } else {
@@ -155,7 +155,7 @@ impl Columns {
                     _ => colour_of(column, cell),
                 };
                 match code {
-                    Some(code) => line.push_str(&paint(cell, code, self.colour)),
+                    Some(code) => line.push_str(&coloured(cell, code, self.colour)),
                     None => line.push_str(cell),
                 }
                 if column + 1 < columns {

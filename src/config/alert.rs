@@ -92,7 +92,7 @@ pub static OPTIONS: [AlertOption; 11] = [
             let reader = option.reader();
             draft.rules.mute = option
                 .entry()
-                .map(|it| windows(reader, &it))
+                .map(|it| read_mute(reader, &it))
                 .unwrap_or_default();
         },
         |config| {
@@ -277,7 +277,7 @@ pub static DISPLAY_OPTIONS: [ConfigOption<RuleDraft, DisplayRule>; 2] = [
         "required",
         "\"1h\"",
         "Alert when the display requested nothing for this long.",
-        |draft: &mut RuleDraft, option| draft.silent_for = read_silence(option),
+        |draft: &mut RuleDraft, option| draft.silent_for = read_silent_for(option),
         |rule: &DisplayRule| duration(rule.silent_for),
     ),
 ];
@@ -331,7 +331,7 @@ fn read_count(option: &mut OptionReader<'_, '_>) -> Option<u64> {
     option.integer(1..=10_000)
 }
 
-fn windows(reader: &ConfigReader<'_>, item: &TableEntry<'_>) -> Vec<MuteWindow> {
+fn read_mute(reader: &ConfigReader<'_>, item: &TableEntry<'_>) -> Vec<MuteWindow> {
     let mut windows = Vec::new();
     for (text, span) in item.texts() {
         match MuteWindow::parse(&text) {
@@ -384,7 +384,7 @@ fn read_required(option: &mut OptionReader<'_, '_>, example: &str) -> Option<Str
     None
 }
 
-fn read_silence(option: &mut OptionReader<'_, '_>) -> Option<Duration> {
+fn read_silent_for(option: &mut OptionReader<'_, '_>) -> Option<Duration> {
     if let Some(entry) = option.entry() {
         return entry.duration();
     }
@@ -453,31 +453,31 @@ fn read_display(entry: &TableEntry<'_>) -> Option<DisplayRule> {
 
 /// Registers the secrets of a URL: the URL, the part after the host, and each path segment that
 /// is not a plain word.
-fn hide_secret_parts(reader: &ConfigReader<'_>, url: &str) {
-    reader.hide(url);
+fn add_url_secrets(reader: &ConfigReader<'_>, url: &str) {
+    reader.add_secret(url);
     let rest = url.split_once("://").map_or(url, |it| it.1);
     let Some(at) = rest.find(['/', '?', '@']) else {
         return;
     };
     if rest.len() - at > 1 {
-        reader.hide(&rest[at..]);
-        reader.hide(&rest[at + 1..]);
+        reader.add_secret(&rest[at..]);
+        reader.add_secret(&rest[at + 1..]);
     }
     for part in rest.split(['/', '?', '&', '=', '@']).skip(1) {
         let is_word = part.len() < 16 && !part.bytes().any(|byte| byte.is_ascii_digit());
         if !is_word {
-            reader.hide(part);
+            reader.add_secret(part);
         }
     }
     if let Some((login, _)) = rest.split('/').next().unwrap_or_default().rsplit_once('@') {
         let password = login.split_once(':').map_or(login, |it| it.1);
-        reader.hide(password);
+        reader.add_secret(password);
     }
 }
 
 fn read_secret_address(option: &mut OptionReader<'_, '_>) -> Option<Secret> {
     let url = read_address(option)?;
-    hide_secret_parts(option.reader(), &url);
+    add_url_secrets(option.reader(), &url);
     Some(Secret::new(url))
 }
 

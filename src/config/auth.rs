@@ -74,10 +74,10 @@ fn read_login(item: &TableEntry<'_>) -> Option<ConfiguredCredential> {
         (Some(user), Some(password), None) => {
             // Services whose key is the user name need an empty or a fixed password.
             if password.reveal().is_empty() || (user.len() >= 16 && !user.contains('@')) {
-                item.hide(user.clone());
+                item.add_secret(user.clone());
             }
             let pair = format!("{user}:{}", password.reveal());
-            item.hide(BASE64.encode(pair));
+            item.add_secret(BASE64.encode(pair));
             Some(ConfiguredCredential::Basic { user, password })
         }
         (None, None, Some(token)) => Some(ConfiguredCredential::Token(token)),
@@ -94,7 +94,7 @@ fn secret(item: &TableEntry<'_>) -> Option<Secret> {
         return None;
     }
     let text = item.text()?;
-    item.hide(text.clone());
+    item.add_secret(text.clone());
     Some(Secret::new(text))
 }
 
@@ -164,13 +164,13 @@ pub fn warn_missing_auth(
     if operation.security.is_empty() || ways.any(|schemes| schemes.iter().all(is_filled)) {
         return;
     }
-    let weight = if headers.is_empty() {
+    let severity = if headers.is_empty() {
         Severity::Problem
     } else {
         Severity::Note
     };
     item.remark(
-        weight,
+        severity,
         format!(
             "{} needs credentials and the source has none: add auth = {}",
             operation.id,
@@ -212,7 +212,7 @@ pub fn auth_forms(operation: &Operation) -> String {
 impl Auth {
     /// The credentials for an operation, each with its security scheme if the file declares
     /// one.
-    pub fn filling(
+    pub fn credentials_for(
         &self,
         operation: &'static Operation,
     ) -> Vec<(Option<&'static SecurityScheme>, &ConfiguredCredential)> {
@@ -324,12 +324,12 @@ mod tests {
     }
 
     /// The names of the satisfied schemes.
-    fn filled(id: &str, auth: &str) -> Vec<&'static str> {
+    fn satisfied_schemes(id: &str, auth: &str) -> Vec<&'static str> {
         let mut operations = api().operations.iter();
         let operation = operations.find(|it| it.id == id).expect("it is known");
         let config = config(id, auth).expect("it is valid");
         let auth = config.sources[0].auth.as_ref().expect("auth is set");
-        let filled = auth.filling(operation).into_iter();
+        let filled = auth.credentials_for(operation).into_iter();
         filled
             .flat_map(|(scheme, _)| scheme)
             .map(|it| it.name.as_str())
@@ -338,16 +338,22 @@ mod tests {
 
     #[test]
     fn a_credential_satisfies_the_scheme_of_its_type_and_a_name_selects_one() {
-        assert_eq!(filled("either", r#"{ token = "s" }"#), ["apiKey"]);
-        assert_eq!(filled("either", r#"{ oauth = "s" }"#), ["oauth"]);
+        assert_eq!(
+            satisfied_schemes("either", r#"{ token = "s" }"#),
+            ["apiKey"]
+        );
+        assert_eq!(satisfied_schemes("either", r#"{ oauth = "s" }"#), ["oauth"]);
     }
 
     #[test]
     fn schemes_required_together_are_satisfied_together() {
         let keys = r#"{ apiKey = "hush", "app.key" = "hush" }"#;
-        assert_eq!(filled("together", keys), ["apiKey", "app.key"]);
+        assert_eq!(satisfied_schemes("together", keys), ["apiKey", "app.key"]);
         let with_user = r#"{ apiKey = "hush", login = { user = "me", password = "hush" } }"#;
-        assert_eq!(filled("together", with_user), ["apiKey", "login"]);
+        assert_eq!(
+            satisfied_schemes("together", with_user),
+            ["apiKey", "login"]
+        );
         let described = config("together", with_user)
             .expect("it is valid")
             .to_toml();
@@ -400,7 +406,7 @@ mod tests {
             let environment = Environment::new([]);
             let config = read(&text, None, &Overrides::default(), environment, &[api()]);
             let remarks = config.expect("it is valid").remarks;
-            let found = remarks.first().map(|it| it.weight);
+            let found = remarks.first().map(|it| it.severity);
             assert_eq!(found, expected, "{operation} {more}");
             let all = "{ apiKey = …, \"app.key\" = … } or { apiKey = …, login = ";
             let is_told = |it: &crate::config::Remark| it.problem.message.contains(all);

@@ -65,7 +65,7 @@ impl Parser {
                 '"' => ParserState::DoubleQuoted,
                 '\\' => ParserState::ValueEscape,
                 ' ' | '\t' => ParserState::BeforeValue,
-                _ => self.take(c),
+                _ => self.push(c),
             },
             ParserState::Value => match c {
                 '\\' => {
@@ -77,10 +77,10 @@ impl Parser {
                     self.value.push(c);
                     ParserState::Value
                 }
-                _ => self.take(c),
+                _ => self.push(c),
             },
             ParserState::ValueEscape if is_line_end => ParserState::Value,
-            ParserState::ValueEscape => self.take(c),
+            ParserState::ValueEscape => self.push(c),
             ParserState::SingleQuoted if c == '\'' => ParserState::BeforeValue,
             ParserState::SingleQuoted => {
                 self.value.push(c);
@@ -106,7 +106,7 @@ impl Parser {
         }
     }
 
-    fn take(&mut self, c: char) -> ParserState {
+    fn push(&mut self, c: char) -> ParserState {
         self.blanks_from = None;
         self.value.push(c);
         ParserState::Value

@@ -15,7 +15,7 @@ use crate::sys::text_file;
 pub struct Environment {
     process: BTreeMap<String, String>,
     dot_env: BTreeMap<String, String>,
-    dot_env_place: String,
+    dot_env_location: String,
     /// systemd's credentials directory (`CREDENTIALS_DIRECTORY`).
     credentials: Option<PathBuf>,
     service: InstalledService,
@@ -49,9 +49,9 @@ impl Environment {
     /// Adds `.env` of a directory, if there is one.
     pub fn read_dot_env(&mut self, directory: &Path) -> Result<Vec<Remark>, Problem> {
         let path = directory.join(".env");
-        let place = path.display().to_string();
+        let location = path.display().to_string();
         let problem = |message: String| Problem {
-            place: place.clone(),
+            location: location.clone(),
             message,
         };
         if !path.exists() {
@@ -59,7 +59,7 @@ impl Environment {
         }
         let text =
             text_file::read(&path).map_err(|error| problem(format!("cannot be read: {error}")))?;
-        let (text, kept) = escape_dollars(&text, |name| self.process.contains_key(name));
+        let (text, escaped) = escape_dollars(&text, |name| self.process.contains_key(name));
         for entry in dotenvy::from_read_iter(text.as_bytes()) {
             // The library's message quotes the line, which may hold a secret.
             let (name, value) = entry.map_err(|_| {
@@ -70,17 +70,18 @@ impl Environment {
             })?;
             self.dot_env.insert(name, value);
         }
-        self.dot_env_place = place;
+        self.dot_env_location = location;
         let remark = |name: String| Remark {
-            weight: Severity::Note,
+            severity: Severity::Note,
             problem: Problem {
-                place: format!("{name} in {}", self.dot_env_place),
-                message: "a $ in its value names no known variable and is kept as $; put single \
+                location: format!("{name} in {}", self.dot_env_location),
+                message:
+                    "a $ in its value names no known variable and is escaped as $; put single \
                           quotes around the value to say so"
-                    .to_owned(),
+                        .to_owned(),
             },
         };
-        Ok(kept.into_iter().map(remark).collect())
+        Ok(escaped.into_iter().map(remark).collect())
     }
 
     /// A variable's value and its location.
@@ -100,7 +101,7 @@ impl Environment {
             return Some((value.clone(), format!("{name} in {}", file.display())));
         }
         if let Some(value) = filled(&self.dot_env) {
-            return Some((value, format!("{name} in {}", self.dot_env_place)));
+            return Some((value, format!("{name} in {}", self.dot_env_location)));
         }
         if let Some(path) = self.secret_file(name)
             && let Some(value) = read_secret(&path)
@@ -123,7 +124,7 @@ impl Environment {
     /// Reads a systemd credential: a file with the variable's name in lower case.
     pub fn credential(&self, name: &str) -> Result<Option<(String, String)>, Problem> {
         let file_name = name.to_ascii_lowercase();
-        let place = format!("the credential {file_name}");
+        let location = format!("the credential {file_name}");
         let passed = self.credentials.iter().map(|it| it.join(&file_name));
         let of_service = self.service.credentials.iter();
         let of_service = of_service.filter(|(known, _)| *known == file_name);
@@ -134,10 +135,10 @@ impl Environment {
         match text_file::read(&path) {
             Ok(text) => {
                 let value = text.trim_end_matches(['\n', '\r']).to_owned();
-                Ok((!value.is_empty()).then_some((value, place)))
+                Ok((!value.is_empty()).then_some((value, location)))
             }
             Err(error) => Err(Problem {
-                place,
+                location,
                 message: format!("cannot be read: {error}"),
             }),
         }
@@ -156,7 +157,7 @@ fn read_secret(path: &Path) -> Option<String> {
 /// variable. Known names are those of earlier lines and those for which `is_set`. Returns the
 /// names of the changed lines.
 fn escape_dollars(text: &str, is_set: impl Fn(&str) -> bool) -> (String, Vec<String>) {
-    let mut kept = String::with_capacity(text.len());
+    let mut escaped = String::with_capacity(text.len());
     let mut changed = Vec::new();
     let mut earlier = BTreeSet::new();
     // Quoted values may span lines; a line inside one does not start with a name.
@@ -168,7 +169,7 @@ fn escape_dollars(text: &str, is_set: impl Fn(&str) -> bool) -> (String, Vec<Str
             None => {
                 let begin = line.trim_start();
                 if begin.starts_with('#') {
-                    kept.push_str(line);
+                    escaped.push_str(line);
                     continue;
                 }
                 let begin = begin.strip_prefix("export ").unwrap_or(begin);
@@ -181,7 +182,7 @@ fn escape_dollars(text: &str, is_set: impl Fn(&str) -> bool) -> (String, Vec<Str
                 line.find('=').map_or(line.len(), |at| at + 1)
             }
         };
-        kept.push_str(&line[..value_at]);
+        escaped.push_str(&line[..value_at]);
         let mut is_escaped = false;
         let mut before = ' ';
         let mut taken_to = value_at;
@@ -197,7 +198,7 @@ fn escape_dollars(text: &str, is_set: impl Fn(&str) -> bool) -> (String, Vec<Str
                 ('\'' | '"', None) => quote = Some(c),
                 // The rest is a comment.
                 ('#', None) if before.is_whitespace() => {
-                    kept.push_str(&line[at..]);
+                    escaped.push_str(&line[at..]);
                     break;
                 }
                 ('$', _) => {
@@ -207,13 +208,13 @@ fn escape_dollars(text: &str, is_set: impl Fn(&str) -> bool) -> (String, Vec<Str
                             // In braces: otherwise text right after the name would be read as
                             // part of it.
                             if !rest.starts_with('{') {
-                                kept.push_str(&format!("${{{known}}}"));
+                                escaped.push_str(&format!("${{{known}}}"));
                                 taken_to = at + 1 + known.len();
                                 continue;
                             }
                         }
                         _ => {
-                            kept.push('\\');
+                            escaped.push('\\');
                             if changed.last() != Some(&name) {
                                 changed.push(name.clone());
                             }
@@ -222,14 +223,14 @@ fn escape_dollars(text: &str, is_set: impl Fn(&str) -> bool) -> (String, Vec<Str
                 }
                 _ => {}
             }
-            kept.push(c);
+            escaped.push(c);
             before = c;
         }
         if quote.is_none() {
             earlier.insert(name.clone());
         }
     }
-    (kept, changed)
+    (escaped, changed)
 }
 
 /// The name in `NAME…` or `{NAME}…`, by the rules of the `.env` parser.

@@ -18,10 +18,7 @@ pub fn demo_text(apis: &[&'static Api]) -> String {
         return EXAMPLE.to_owned();
     }
     let mut text = String::new();
-    for operation in operations()
-        .filter(|it| is_promising(it))
-        .take(DEMO_SOURCES)
-    {
+    for operation in operations().filter(|it| has_values(it)).take(DEMO_SOURCES) {
         let params: Vec<String> = required(operation)
             .map(|it| format!("{} = {}", key(&it.argument), placeholder(operation, it)))
             .collect();
@@ -38,14 +35,14 @@ pub fn demo_text(apis: &[&'static Api]) -> String {
 }
 
 /// Whether a simulated response has any values.
-fn is_promising(operation: &Operation) -> bool {
+fn has_values(operation: &Operation) -> bool {
     let response = operation.response();
     let has_shape = response.types.has(Types::OBJECT) || response.types.has(Types::LIST);
     has_shape
         && !response.types.is_any()
         && required(operation).all(|it| {
             let is_plain = it.schema.variants().is_empty() && it.schema.pattern().is_none();
-            is_plain || shown(operation, it).is_some()
+            is_plain || example_value(operation, it).is_some()
         })
 }
 
@@ -55,7 +52,7 @@ fn required(operation: &Operation) -> impl Iterator<Item = &Parameter> {
 }
 
 /// A literal in TOML syntax.
-pub fn spell_literal(literal: &Literal) -> String {
+pub fn literal_as_toml(literal: &Literal) -> String {
     match literal {
         Literal::Null => "null".to_owned(),
         Literal::Boolean(truth) => truth.to_string(),
@@ -69,15 +66,15 @@ pub fn spell_literal(literal: &Literal) -> String {
 /// or a placeholder.
 pub fn placeholder(operation: &Operation, parameter: &Parameter) -> String {
     let schema = parameter.schema;
-    if let Some(value) = shown(operation, parameter) {
+    if let Some(value) = example_value(operation, parameter) {
         return value;
     }
     if let Some(items) = schema.items() {
-        let first = items.literals().first().map(spell_literal);
+        let first = items.literals().first().map(literal_as_toml);
         return format!("[{}]", first.unwrap_or("\"…\"".to_owned()));
     }
     if let Some(first) = schema.literals().first() {
-        return spell_literal(first);
+        return literal_as_toml(first);
     }
     let types = schema.types;
     if types.has(Types::TEXT) {
@@ -93,7 +90,7 @@ pub fn placeholder(operation: &Operation, parameter: &Parameter) -> String {
 }
 
 /// The example or default of a parameter, if it is valid.
-pub fn shown(operation: &Operation, parameter: &Parameter) -> Option<String> {
+pub fn example_value(operation: &Operation, parameter: &Parameter) -> Option<String> {
     let schema = parameter.schema;
     let example = Some(parameter.example.as_str()).filter(|json| !json.is_empty());
     [example, schema.example(), schema.default_value()]
@@ -103,7 +100,7 @@ pub fn shown(operation: &Operation, parameter: &Parameter) -> Option<String> {
             let value = serde_json::from_str(json).ok().and_then(argument);
             value.is_some_and(|value| fits(operation, parameter, &value))
         })
-        .find_map(spell_json)
+        .find_map(json_as_toml)
 }
 
 fn argument(json: serde_json::Value) -> Option<Argument> {
@@ -123,7 +120,7 @@ fn argument(json: serde_json::Value) -> Option<Argument> {
 }
 
 /// A scalar or a list of scalars in TOML syntax, which is that of JSON.
-fn spell_json(json: &str) -> Option<String> {
+fn json_as_toml(json: &str) -> Option<String> {
     use serde_json::Value;
     let is_scalar = |it: &Value| it.is_string() || it.is_number() || it.is_boolean();
     match serde_json::from_str(json).ok()? {

@@ -61,8 +61,8 @@ pub fn read_keys(root: &mut TableReader<'_>) -> BTreeMap<Arc<str>, KeyPlan> {
             continue;
         };
         if let Some((part, _)) = inner.iter().find(|(_, it)| it.get_ref().is_table()) {
-            let whole = format!("{name}.{}", part.get_ref());
-            let message = format!("a key with a dot needs quotes: {}", key_table(&whole));
+            let full_key = format!("{name}.{}", part.get_ref());
+            let message = format!("a key with a dot needs quotes: {}", key_table(&full_key));
             root.reader().problem(&part.span(), message);
             continue;
         }
@@ -91,8 +91,8 @@ pub fn check_shared_keys(
                 let advice = match &source.plan.selection {
                     // `[key.NAME]` cannot name a template, only the keys made from it.
                     Selection::Selectors(selectors) if selectors.iter().any(is_template) => {
-                        let own = quoted(&format!("{}.{key}", source.plan.name));
-                        format!("give one of them a prefix, such as {own}")
+                        let prefixed = quoted(&format!("{}.{key}", source.plan.name));
+                        format!("give one of them a prefix, such as {prefixed}")
                     }
                     _ => format!("rename one, or {}", merge_advice(key)),
                 };
@@ -123,16 +123,16 @@ pub fn warn_unknown_keys(
     let values = alert.values.iter().map(|it| (&it.key, "[[alert.value]]"));
     let stale = alert.stale.iter().map(|it| (&it.key, "[[alert.stale]]"));
     let tables = keys.keys().map(|key| (key, "[key]"));
-    for (key, place) in values.chain(stale).chain(tables) {
+    for (key, location) in values.chain(stale).chain(tables) {
         if selectors()
             .flatten()
             .any(|selector| selector.selects_key(key))
         {
             continue;
         }
-        let place = match place {
+        let location = match location {
             "[key]" => key_table(key),
-            _ => format!("{place} key = {}", quoted(key)),
+            _ => format!("{location} key = {}", quoted(key)),
         };
         let near = nearest(key, selectors().flatten().map(|selector| &*selector.key));
         let hint = near.map_or_else(String::new, |near| {
@@ -145,7 +145,7 @@ pub fn warn_unknown_keys(
                 format!("whether a source gives this key: no [source.records] names it{hint}");
             (Severity::NotChecked, message)
         };
-        reader.remark_at(severity, &place, message);
+        reader.remark_at(severity, &location, message);
     }
 }
 

@@ -50,9 +50,9 @@ impl MailTls {
 /// A value with its location, for messages.
 struct FoundValue {
     text: String,
-    place: String,
+    location: String,
     /// From the environment or a credential, not from the file.
-    is_outside: bool,
+    is_external: bool,
 }
 
 /// `[mail]` and its variables while they are read.
@@ -82,7 +82,7 @@ pub static OPTIONS: [MailOption; 10] = [
         |draft, option| draft.host = read_value(option),
         |mail| text(&mail.host),
     )
-    .or_variable("SMTP_HOST"),
+    .with_variable("SMTP_HOST"),
     MailOption::new(
         "port",
         "number",
@@ -92,7 +92,7 @@ pub static OPTIONS: [MailOption; 10] = [
         |draft, option| draft.port = read_value(option),
         |mail| plain(mail.port),
     )
-    .or_variable("SMTP_PORT"),
+    .with_variable("SMTP_PORT"),
     MailOption::new(
         "tls",
         "\"starttls\", \"implicit\" or \"none\"",
@@ -102,7 +102,7 @@ pub static OPTIONS: [MailOption; 10] = [
         |draft, option| draft.tls = read_value(option),
         |mail| text(mail.tls.name()),
     )
-    .or_variable("SMTP_TLS"),
+    .with_variable("SMTP_TLS"),
     MailOption::new(
         "user",
         "text",
@@ -112,7 +112,7 @@ pub static OPTIONS: [MailOption; 10] = [
         |draft, option| draft.user = read_value(option),
         |mail| text(mail.user.as_deref()?),
     )
-    .or_variable("SMTP_USER"),
+    .with_variable("SMTP_USER"),
     MailOption::new(
         "password",
         "text",
@@ -122,7 +122,7 @@ pub static OPTIONS: [MailOption; 10] = [
         |draft, option| draft.password = read_value(option),
         |mail| mail.password.as_ref().map(|_| "\"***\"".to_owned()),
     )
-    .or_variable("SMTP_PASS"),
+    .with_variable("SMTP_PASS"),
     MailOption::new(
         "password_file",
         "file",
@@ -141,7 +141,7 @@ pub static OPTIONS: [MailOption; 10] = [
         |draft, option| draft.from = read_value(option),
         |mail| text(&mail.from),
     )
-    .or_variable("SMTP_FROM"),
+    .with_variable("SMTP_FROM"),
     MailOption::new(
         "to",
         "list of mail addresses",
@@ -151,7 +151,7 @@ pub static OPTIONS: [MailOption; 10] = [
         |draft, option| draft.to = read_value(option),
         |mail| list(&mail.to),
     )
-    .or_variable("ALERT_EMAIL"),
+    .with_variable("ALERT_EMAIL"),
     MailOption::new(
         "ca_file",
         "file",
@@ -206,7 +206,7 @@ pub fn read_mail(
         None => {
             let message = "a mail server is configured, but no recipient: set ALERT_EMAIL, or `to` \
                            in [mail]";
-            reader.problem_at(&host.place, message);
+            reader.problem_at(&host.location, message);
             Vec::new()
         }
     };
@@ -240,7 +240,7 @@ fn parse_tls(reader: &ConfigReader<'_>, found: &FoundValue) -> Option<MailTls> {
             "expected \"starttls\", \"implicit\" or \"none\", found {:?}",
             found.text
         );
-        reader.problem_at(&found.place, message);
+        reader.problem_at(&found.location, message);
     }
     chosen
 }
@@ -249,7 +249,7 @@ fn parse_port(reader: &ConfigReader<'_>, found: &FoundValue) -> Option<u16> {
     let number = found.text.parse::<u16>().ok().filter(|port| *port > 0);
     if number.is_none() {
         let message = format!("expected a port from 1 to 65535, found {:?}", found.text);
-        reader.problem_at(&found.place, message);
+        reader.problem_at(&found.location, message);
     }
     number
 }
@@ -261,24 +261,24 @@ fn port_and_tls(port: Option<u16>, tls: Option<MailTls>) -> (u16, MailTls) {
         Some(25) => MailTls::None,
         _ => MailTls::StartTls,
     });
-    let usual = match tls {
+    let default_port = match tls {
         MailTls::StartTls => 587,
         MailTls::Implicit => 465,
         MailTls::None => 25,
     };
-    (port.unwrap_or(usual), tls)
+    (port.unwrap_or(default_port), tls)
 }
 
 fn check_login(reader: &ConfigReader<'_>, user: &FoundValue, has_password: bool, tls: MailTls) {
     if !has_password {
         let message = "the mail server has a user, but no password: set SMTP_PASS, or \
                        `password_file` in [mail]";
-        reader.problem_at(&user.place, message);
+        reader.problem_at(&user.location, message);
     }
     if tls == MailTls::None {
         let message = "the password would go to the mail server unencrypted: set tls = \
                        \"starttls\" or \"implicit\", or remove user and password";
-        reader.problem_at(&user.place, message);
+        reader.problem_at(&user.location, message);
     }
 }
 
@@ -297,8 +297,8 @@ fn read_password_file(option: &mut OptionReader<'_, '_>) -> Option<FoundValue> {
     let entry = option.entry()?;
     Some(FoundValue {
         text: option.directory.join(entry.text()?).display().to_string(),
-        place: option.reader().place(&entry.span()),
-        is_outside: false,
+        location: option.reader().location(&entry.span()),
+        is_external: false,
     })
 }
 
@@ -308,11 +308,11 @@ fn find_one(
     item: Option<TableEntry<'_>>,
 ) -> Option<FoundValue> {
     let outside = from_environment(reader, variable);
-    if let Some((text, place)) = outside {
+    if let Some((text, location)) = outside {
         return Some(FoundValue {
             text,
-            place,
-            is_outside: true,
+            location,
+            is_external: true,
         });
     }
     let item = item?;
@@ -324,11 +324,11 @@ fn find_one(
         }
         _ => item.text()?,
     };
-    let place = reader.place(&item.span());
+    let location = reader.location(&item.span());
     (!text.is_empty()).then_some(FoundValue {
         text,
-        place,
-        is_outside: false,
+        location,
+        is_external: false,
     })
 }
 
@@ -341,7 +341,7 @@ fn from_environment(reader: &ConfigReader<'_>, variable: &str) -> Option<(String
         .environment
         .credential(variable)
         .unwrap_or_else(|problem| {
-            reader.problem_at(&problem.place, problem.message);
+            reader.problem_at(&problem.location, problem.message);
             None
         })
 }
@@ -352,7 +352,7 @@ fn read_password(
     file: Option<FoundValue>,
     found: Option<FoundValue>,
 ) -> Option<Secret> {
-    let is_outside = found.as_ref().is_some_and(|found| found.is_outside);
+    let is_outside = found.as_ref().is_some_and(|found| found.is_external);
     let (Some(file), false) = (file, is_outside) else {
         return found.map(|found| reader.secret(found.text));
     };
@@ -360,7 +360,7 @@ fn read_password(
         Ok(text) => Some(reader.secret(text.trim_end_matches(['\n', '\r']).to_owned())),
         Err(error) => {
             let message = format!("the password file {} cannot be read: {error}", file.text);
-            reader.problem_at(&file.place, message);
+            reader.problem_at(&file.location, message);
             None
         }
     }
@@ -382,7 +382,7 @@ fn addresses(reader: &ConfigReader<'_>, found: &FoundValue) -> Vec<String> {
         } else {
             let message =
                 format!("expected a mail address such as \"me@example.org\", found {address:?}");
-            reader.problem_at(&found.place, message);
+            reader.problem_at(&found.location, message);
         }
     }
     addresses
@@ -393,6 +393,6 @@ fn check_line(reader: &ConfigReader<'_>, found: &FoundValue, what: &str) {
         |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | ':' | '_' | '[' | ']');
     if !found.text.chars().all(is_plain) {
         let message = format!("expected {what}, found {:?}", found.text);
-        reader.problem_at(&found.place, message);
+        reader.problem_at(&found.location, message);
     }
 }

@@ -48,7 +48,7 @@ use openapi::operation::Api;
 const DEMO_INTERVAL: Duration = Duration::from_secs(5);
 
 /// Default paths of the configuration file, in search order.
-const PLACES: [&str; 2] = ["main-node.toml", "/etc/main-node/main-node.toml"];
+const DEFAULT_PATHS: [&str; 2] = ["main-node.toml", "/etc/main-node/main-node.toml"];
 
 /// Reads the configuration by its precedence: flag, environment, `.env`, credentials, TOML,
 /// default.
@@ -65,7 +65,10 @@ pub fn load(
 pub fn file(overrides: &Overrides) -> Option<PathBuf> {
     match &overrides.file {
         Some(file) => Some(file.clone()),
-        None => PLACES.iter().map(PathBuf::from).find(|path| path.exists()),
+        None => DEFAULT_PATHS
+            .iter()
+            .map(PathBuf::from)
+            .find(|path| path.exists()),
     }
 }
 
@@ -76,7 +79,7 @@ fn find(overrides: &Overrides) -> Result<(String, Option<PathBuf>), Vec<Problem>
         None => example::EXAMPLE.to_owned(),
         Some(path) => text_file::read(path).map_err(|error| {
             vec![Problem {
-                place: path.display().to_string(),
+                location: path.display().to_string(),
                 message: format!("the configuration cannot be read: {error}"),
             }]
         })?,

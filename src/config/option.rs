@@ -11,10 +11,10 @@ use super::reader::{ConfigReader, TableEntry};
 /// One text of an option with its location, for messages.
 pub struct OptionText {
     pub text: String,
-    place: OptionPlace,
+    location: OptionLocation,
 }
 
-enum OptionPlace {
+enum OptionLocation {
     File(Range<usize>),
     Elsewhere(String),
 }
@@ -22,9 +22,9 @@ enum OptionPlace {
 impl OptionText {
     pub fn problem(&self, reader: &ConfigReader<'_>, message: &str) {
         let message = format!("{message}, found {:?}", self.text);
-        match &self.place {
-            OptionPlace::File(span) => reader.problem(span, message),
-            OptionPlace::Elsewhere(place) => reader.problem_at(place, message),
+        match &self.location {
+            OptionLocation::File(span) => reader.problem(span, message),
+            OptionLocation::Elsewhere(location) => reader.problem_at(location, message),
         }
     }
 
@@ -32,19 +32,19 @@ impl OptionText {
     pub fn of_entry(entry: &TableEntry<'_>) -> Vec<OptionText> {
         let text = |(text, span)| OptionText {
             text,
-            place: OptionPlace::File(span),
+            location: OptionLocation::File(span),
         };
         entry.texts().into_iter().map(text).collect()
     }
 
     /// The comma-separated parts of a flag or a variable.
-    pub fn split_list(text: &str, place: &str) -> Vec<OptionText> {
+    pub fn split_list(text: &str, location: &str) -> Vec<OptionText> {
         text.split(',')
             .map(str::trim)
             .filter(|part| !part.is_empty())
             .map(|part| OptionText {
                 text: part.to_owned(),
-                place: OptionPlace::Elsewhere(place.to_owned()),
+                location: OptionLocation::Elsewhere(location.to_owned()),
             })
             .collect()
     }

@@ -6,20 +6,20 @@ use std::fmt;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Problem {
     /// `main-node.toml:12:3`, `.env:2`, or the name of an environment variable.
-    pub place: String,
+    pub location: String,
     pub message: String,
 }
 
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.place, self.message)
+        write!(f, "{}: {}", self.location, self.message)
     }
 }
 
 /// A warning or note about a valid configuration.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Remark {
-    pub weight: Severity,
+    pub severity: Severity,
     pub problem: Problem,
 }
 

@@ -49,7 +49,7 @@ impl<'a> ConfigReader<'a> {
         }
     }
 
-    pub fn place(&self, span: &Range<usize>) -> String {
+    pub fn location(&self, span: &Range<usize>) -> String {
         let before = &self.text[..floor_char_boundary(self.text, span.start)];
         let line = before.matches('\n').count() + 1;
         let column = before.rsplit('\n').next().unwrap_or("").chars().count() + 1;
@@ -58,32 +58,32 @@ impl<'a> ConfigReader<'a> {
 
     pub fn problem(&self, span: &Range<usize>, message: impl Into<String>) {
         let problem = Problem {
-            place: self.place(span),
+            location: self.location(span),
             message: message.into(),
         };
         self.problems.borrow_mut().push((span.start, problem));
     }
 
     /// Reports a problem outside the file, for example in an environment variable.
-    pub fn problem_at(&self, place: &str, message: impl Into<String>) {
+    pub fn problem_at(&self, location: &str, message: impl Into<String>) {
         let problem = Problem {
-            place: place.to_owned(),
+            location: location.to_owned(),
             message: message.into(),
         };
         self.problems.borrow_mut().push((0, problem));
     }
 
     /// Adds a remark, which does not make the configuration invalid.
-    pub fn remark(&self, weight: Severity, span: &Range<usize>, message: impl Into<String>) {
-        self.remark_at(weight, &self.place(span), message);
+    pub fn remark(&self, severity: Severity, span: &Range<usize>, message: impl Into<String>) {
+        self.remark_at(severity, &self.location(span), message);
     }
 
-    pub fn remark_at(&self, weight: Severity, place: &str, message: impl Into<String>) {
+    pub fn remark_at(&self, severity: Severity, location: &str, message: impl Into<String>) {
         let problem = Problem {
-            place: place.to_owned(),
+            location: location.to_owned(),
             message: message.into(),
         };
-        self.remarks.borrow_mut().push(Remark { weight, problem });
+        self.remarks.borrow_mut().push(Remark { severity, problem });
     }
 
     pub fn take_remarks(&self) -> Vec<Remark> {
@@ -91,13 +91,13 @@ impl<'a> ConfigReader<'a> {
     }
 
     /// Registers a text as a secret, which no message may show.
-    pub fn hide(&self, text: impl Into<String>) {
+    pub fn add_secret(&self, text: impl Into<String>) {
         self.secrets.borrow_mut().push(text.into());
     }
 
     /// The same for a [`Secret`].
     pub fn secret(&self, text: String) -> Secret {
-        self.hide(text.clone());
+        self.add_secret(text.clone());
         Secret::new(text)
     }
 
@@ -140,7 +140,7 @@ impl<'a> ConfigReader<'a> {
                     Some(value) => {
                         expanded.push_str(&value);
                         // A value kept out of the file is probably a secret.
-                        self.hide(value);
+                        self.add_secret(value);
                     }
                     // It may be part of a password that contains `${`.
                     None if !is_variable_name(name) => {
@@ -183,7 +183,7 @@ fn is_variable_name(name: &str) -> bool {
 }
 
 /// Options whose values may be secrets: messages show only the type of the value.
-const CONFIDENTIAL: [&str; 8] = [
+const SECRET_OPTIONS: [&str; 8] = [
     "headers", "params", "auth", "user", "password", "token", "body", "login",
 ];
 
@@ -220,7 +220,7 @@ pub struct TableReader<'a> {
     /// Its name in messages: `[[source]] "weather"`.
     name: String,
     known: Vec<&'static str>,
-    is_hidden: bool,
+    is_secret: bool,
 }
 
 impl<'a> TableReader<'a> {
@@ -236,7 +236,7 @@ impl<'a> TableReader<'a> {
             span,
             name: name.into(),
             known: Vec::new(),
-            is_hidden: false,
+            is_secret: false,
         }
     }
 
@@ -263,13 +263,13 @@ impl<'a> TableReader<'a> {
             key: spanned_key.get_ref().to_string(),
             key_span: spanned_key.span(),
             value,
-            is_hidden: self.is_hidden || CONFIDENTIAL.contains(&key),
+            is_secret: self.is_secret || SECRET_OPTIONS.contains(&key),
         })
     }
 
     /// The table's location.
-    pub fn place(&self) -> String {
-        self.reader.place(&self.span)
+    pub fn location(&self) -> String {
+        self.reader.location(&self.span)
     }
 
     /// Reports a problem of the table as a whole.
@@ -304,7 +304,7 @@ pub struct TableEntry<'a> {
     key_span: Range<usize>,
     value: &'a Spanned<DeValue<'a>>,
     /// Messages do not show its value.
-    is_hidden: bool,
+    is_secret: bool,
 }
 
 impl<'a> TableEntry<'a> {
@@ -327,9 +327,9 @@ impl<'a> TableEntry<'a> {
     /// Reports what was expected and what was found.
     pub fn expected(&self, what: &str) {
         // A whole header instead of a name.
-        let is_name = !self.is_hidden || !self.key.contains([' ', ':', '=']);
+        let is_name = !self.is_secret || !self.key.contains([' ', ':', '=']);
         let key = if is_name { &self.key } else { MASK };
-        let message = format!("{key}: expected {what}, found {}", self.found());
+        let message = format!("{key}: expected {what}, found {}", self.describe_value());
         self.reader.problem(&self.span(), message);
     }
 
@@ -338,20 +338,20 @@ impl<'a> TableEntry<'a> {
     }
 
     /// Adds a remark about it, which does not make the configuration invalid.
-    pub fn remark(&self, weight: Severity, message: impl Into<String>) {
-        self.reader.remark(weight, &self.key_span, message);
+    pub fn remark(&self, severity: Severity, message: impl Into<String>) {
+        self.reader.remark(severity, &self.key_span, message);
     }
 
     /// Registers this text as a secret.
-    pub fn hide(&self, text: impl Into<String>) {
-        self.reader.hide(text);
+    pub fn add_secret(&self, text: impl Into<String>) {
+        self.reader.add_secret(text);
     }
 
-    fn found(&self) -> String {
+    fn describe_value(&self) -> String {
         match self.value.get_ref() {
-            DeValue::String(_) if self.is_hidden => "a text".to_owned(),
-            DeValue::Integer(_) | DeValue::Float(_) if self.is_hidden => "a number".to_owned(),
-            DeValue::Datetime(_) if self.is_hidden => "a time".to_owned(),
+            DeValue::String(_) if self.is_secret => "a text".to_owned(),
+            DeValue::Integer(_) | DeValue::Float(_) if self.is_secret => "a number".to_owned(),
+            DeValue::Datetime(_) if self.is_secret => "a time".to_owned(),
             DeValue::String(text) => format!("the text {text:?}"),
             DeValue::Integer(integer) => format!("the number {integer}"),
             DeValue::Float(float) => format!("the number {float}"),
@@ -452,11 +452,11 @@ impl<'a> TableEntry<'a> {
             .iter()
             .map(|(name, _)| format!("{name:?}"))
             .collect();
-        let what = format!("one of {}", names.join(", "));
-        let text = self.text_as(&what)?;
+        let expected = format!("one of {}", names.join(", "));
+        let text = self.text_as(&expected)?;
         let chosen = choices.iter().find(|(name, _)| *name == text);
         if chosen.is_none() {
-            self.expected(&what);
+            self.expected(&expected);
         }
         chosen.map(|(_, choice)| *choice)
     }
@@ -488,7 +488,7 @@ impl<'a> TableEntry<'a> {
                 let span = self.key_span();
                 let table = TableReader::new(self.reader, table, span, name);
                 Some(TableReader {
-                    is_hidden: self.is_hidden,
+                    is_secret: self.is_secret,
                     ..table
                 })
             }
@@ -512,11 +512,11 @@ impl<'a> TableEntry<'a> {
                 key: key.get_ref().to_string(),
                 key_span: key.span(),
                 value,
-                is_hidden: match self.key.as_str() {
+                is_secret: match self.key.as_str() {
                     // Most parameters are no secrets, and the value shows a typing error.
                     "params" => is_secret_name(key.get_ref()),
-                    "headers" => self.is_hidden && !is_harmless_header(key.get_ref()),
-                    _ => self.is_hidden,
+                    "headers" => self.is_secret && !is_harmless_header(key.get_ref()),
+                    _ => self.is_secret,
                 },
             })
             .collect();

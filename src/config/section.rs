@@ -68,7 +68,7 @@ impl<D, P> ConfigOption<D, P> {
     }
 
     /// The same option with an environment variable that overrides it.
-    pub const fn or_variable(mut self, variable: &'static str) -> ConfigOption<D, P> {
+    pub const fn with_variable(mut self, variable: &'static str) -> ConfigOption<D, P> {
         self.variable = Some(variable);
         #[cfg(test)]
         {
@@ -151,7 +151,7 @@ impl<'a> OptionReader<'_, 'a> {
             .variable
             .and_then(|variable| self.reader().environment.lookup(variable));
         match (found, entry) {
-            (Some((text, place)), _) => OptionText::split_list(&text, &place),
+            (Some((text, location)), _) => OptionText::split_list(&text, &location),
             (None, Some(entry)) => OptionText::of_entry(&entry),
             (None, None) => Vec::new(),
         }

@@ -38,11 +38,11 @@ pub struct InstalledService {
     /// Variables, each with the file that sets it.
     pub variables: BTreeMap<String, (String, PathBuf)>,
     /// Environment files that this user may not read.
-    pub closed: Vec<PathBuf>,
+    pub unreadable: Vec<PathBuf>,
     /// Credentials by name, in search order.
     pub credentials: Vec<(String, PathBuf)>,
     /// State directory, for the database. systemd creates it when the service starts.
-    pub state: Option<PathBuf>,
+    pub state_directory: Option<PathBuf>,
 }
 
 /// One option of a unit.
@@ -52,16 +52,16 @@ impl InstalledService {
     /// The service installed below `root` that uses `configuration`.
     pub fn of(configuration: &Path, root: &Path) -> Option<InstalledService> {
         let options = read_unit(root)?;
-        let own = options
+        let file = options
             .iter()
             .rev()
             .find(|(name, value)| name == "ExecStart" && !value.is_empty())
             .and_then(|(_, command)| configuration_argument(command))
             .unwrap_or(CONFIGURATION.to_owned());
-        let own = below(root, &own);
-        let is_same = match (own.canonicalize(), configuration.canonicalize()) {
-            (Ok(own), Ok(configuration)) => own == configuration,
-            _ => own == configuration,
+        let file = below(root, &file);
+        let is_same = match (file.canonicalize(), configuration.canonicalize()) {
+            (Ok(file), Ok(configuration)) => file == configuration,
+            _ => file == configuration,
         };
         is_same.then(|| InstalledService::read(&options, root))
     }
@@ -86,7 +86,7 @@ impl InstalledService {
                     service.variables.extend(found);
                 }
                 Err(error) if error.kind() == ErrorKind::PermissionDenied => {
-                    service.closed.push(path);
+                    service.unreadable.push(path);
                 }
                 Err(_) => {}
             }
@@ -118,11 +118,11 @@ impl InstalledService {
         }
         let state = list(options, "StateDirectory").into_iter().next();
         let state = state.and_then(|value| Some(value.split_whitespace().next()?.to_owned()));
-        service.state = state.map(|name| {
+        service.state_directory = state.map(|name| {
             let name = name.split(':').next().unwrap_or(&name);
             below(root, "/var/lib").join(name)
         });
-        if let Some(state) = &service.state {
+        if let Some(state) = &service.state_directory {
             let value = (state.display().to_string(), unit);
             service
                 .variables
@@ -135,7 +135,7 @@ impl InstalledService {
         if let Err(error) = path.metadata()
             && error.kind() == ErrorKind::PermissionDenied
         {
-            self.closed.push(path);
+            self.unreadable.push(path);
             return;
         }
         self.credentials.push((name.to_owned(), path));
@@ -144,14 +144,14 @@ impl InstalledService {
 
 /// The unit's options in order, those of its drop-ins last.
 fn read_unit(root: &Path) -> Option<Options> {
-    let places = UNITS.map(|place| root.join(place));
-    let unit = places
+    let directories = UNITS.map(|directory| root.join(directory));
+    let unit = directories
         .iter()
-        .find_map(|place| std::fs::read_to_string(place.join(UNIT)).ok())?;
+        .find_map(|directory| std::fs::read_to_string(directory.join(UNIT)).ok())?;
     // By file name; the first directory wins.
     let mut additions: BTreeMap<PathBuf, PathBuf> = BTreeMap::new();
-    for place in &places {
-        let entries = std::fs::read_dir(place.join(format!("{UNIT}.d")));
+    for directory in &directories {
+        let entries = std::fs::read_dir(directory.join(format!("{UNIT}.d")));
         for path in entries.into_iter().flatten().flatten().map(|it| it.path()) {
             let name = path.file_name().map(PathBuf::from);
             if let Some(name) = name.filter(|name| name.extension().is_some_and(|it| it == "conf"))
@@ -291,7 +291,7 @@ mod tests {
         );
         let state = root.join("var/lib/main-node");
         assert_eq!(value("STATE_DIRECTORY"), state.to_str());
-        assert_eq!(service.state, Some(state));
+        assert_eq!(service.state_directory, Some(state));
         let paths: Vec<_> = service
             .credentials
             .iter()
@@ -354,6 +354,6 @@ mod tests {
         );
         let service = InstalledService::of(&root.join(TOML), &root).expect("it is the service's");
         assert_eq!(service.variables.keys().collect::<Vec<_>>(), ["B"]);
-        assert_eq!(service.closed, [""; 0].map(PathBuf::from));
+        assert_eq!(service.unreadable, [""; 0].map(PathBuf::from));
     }
 }

@@ -386,7 +386,7 @@ fn read_source(
     }
     let (selection, keys) = read_selection(&mut table, directory);
     draft.source.plan.selection = selection;
-    draft.source.place = table.place();
+    draft.source.location = table.location();
     table.finish();
     let source = finish_source(draft, target)?;
     Some((source, keys))

@@ -32,7 +32,7 @@ pub static OPTIONS: [TopLevelOption; 14] = [
         |draft, option| set(&mut draft.config.name, option.one_text().map(|it| it.text)),
         |config| text(&config.name),
     )
-    .or_variable("MAIN_NODE_NAME"),
+    .with_variable("MAIN_NODE_NAME"),
     TopLevelOption::new(
         "listen",
         "list of addresses with port",
@@ -42,7 +42,7 @@ pub static OPTIONS: [TopLevelOption; 14] = [
         read_listen,
         |config| list(&config.listen),
     )
-    .or_variable("MAIN_NODE_LISTEN"),
+    .with_variable("MAIN_NODE_LISTEN"),
     TopLevelOption::new(
         "hosts",
         "list of names",
@@ -52,7 +52,7 @@ pub static OPTIONS: [TopLevelOption; 14] = [
         |draft, option| draft.config.hosts = option.texts().into_iter().map(|it| it.text).collect(),
         |config| list(&config.hosts),
     )
-    .or_variable("MAIN_NODE_HOSTS"),
+    .with_variable("MAIN_NODE_HOSTS"),
     TopLevelOption::new(
         "allow",
         "list of networks or addresses",
@@ -62,7 +62,7 @@ pub static OPTIONS: [TopLevelOption; 14] = [
         |draft, option| draft.config.allow = read_networks(option),
         |config| list(&config.allow),
     )
-    .or_variable("MAIN_NODE_ALLOW"),
+    .with_variable("MAIN_NODE_ALLOW"),
     TopLevelOption::new(
         "password_file",
         "file",
@@ -76,7 +76,7 @@ pub static OPTIONS: [TopLevelOption; 14] = [
         },
         |config| path(config.password_file.as_deref()?),
     )
-    .or_variable("MAIN_NODE_PASSWORD_FILE"),
+    .with_variable("MAIN_NODE_PASSWORD_FILE"),
     TopLevelOption::new(
         "timezone",
         "time zone",
@@ -86,7 +86,7 @@ pub static OPTIONS: [TopLevelOption; 14] = [
         read_timezone,
         |config| text(config.timezone.iana_name()?),
     )
-    .or_variable("MAIN_NODE_TIMEZONE"),
+    .with_variable("MAIN_NODE_TIMEZONE"),
     TopLevelOption::new(
         "database",
         "file",
@@ -96,7 +96,7 @@ pub static OPTIONS: [TopLevelOption; 14] = [
         read_database,
         |config| path(&config.database),
     )
-    .or_variable("MAIN_NODE_DATABASE"),
+    .with_variable("MAIN_NODE_DATABASE"),
     TopLevelOption::new(
         "commit_every",
         "duration",
@@ -106,7 +106,7 @@ pub static OPTIONS: [TopLevelOption; 14] = [
         |draft, option| set(&mut draft.config.commit_every, option.duration()),
         |config| duration(config.commit_every),
     )
-    .or_variable("MAIN_NODE_COMMIT_EVERY"),
+    .with_variable("MAIN_NODE_COMMIT_EVERY"),
     TopLevelOption::new(
         "keep_raw",
         "duration",
@@ -116,7 +116,7 @@ pub static OPTIONS: [TopLevelOption; 14] = [
         |draft, option| set(&mut draft.config.keep_raw, option.duration()),
         |config| duration(config.keep_raw),
     )
-    .or_variable("MAIN_NODE_KEEP_RAW"),
+    .with_variable("MAIN_NODE_KEEP_RAW"),
     TopLevelOption::new(
         "keep_hourly",
         "duration",
@@ -126,7 +126,7 @@ pub static OPTIONS: [TopLevelOption; 14] = [
         |draft, option| set(&mut draft.config.keep_hourly, option.duration()),
         |config| duration(config.keep_hourly),
     )
-    .or_variable("MAIN_NODE_KEEP_HOURLY"),
+    .with_variable("MAIN_NODE_KEEP_HOURLY"),
     TopLevelOption::new(
         "database_max",
         "size",
@@ -145,7 +145,7 @@ pub static OPTIONS: [TopLevelOption; 14] = [
         |draft, option| draft.config.backup_every = option.duration(),
         |config| duration(config.backup_every?),
     )
-    .or_variable("MAIN_NODE_BACKUP_EVERY"),
+    .with_variable("MAIN_NODE_BACKUP_EVERY"),
     TopLevelOption::new(
         "backup_keep",
         "number, 1 to 1000",
@@ -255,7 +255,7 @@ fn read_timezone(draft: &mut TopLevelDraft, option: &mut OptionReader<'_, '_>) {
 
 /// An unknown time zone in `TZ` becomes UTC, with a note.
 fn warn_unknown_zone(reader: &ConfigReader<'_>) {
-    let Some((zone, place)) = reader.environment.lookup("TZ") else {
+    let Some((zone, location)) = reader.environment.lookup("TZ") else {
         return;
     };
     let name = zone.strip_prefix(':').unwrap_or(&zone);
@@ -264,7 +264,7 @@ fn warn_unknown_zone(reader: &ConfigReader<'_>) {
     if !is_known && !is_file {
         reader.remark_at(
             Severity::Note,
-            &place,
+            &location,
             format!(
                 "expected the IANA name of a time zone, found {name:?}: times are shown in UTC; \
                  set timezone, for example \"Europe/Berlin\""

@@ -166,7 +166,7 @@ pub struct SourceConfig {
     /// Request interval of the quota; set if requests before a restart count.
     pub quota: Option<Duration>,
     /// Its location in the file, for later messages.
-    pub place: String,
+    pub location: String,
 }
 
 impl Default for SourceConfig {
@@ -186,7 +186,7 @@ impl Default for SourceConfig {
             proxy: None,
             connections: 1,
             quota: None,
-            place: String::new(),
+            location: String::new(),
         }
     }
 }

@@ -30,8 +30,9 @@ pub fn fetchers(config: &Config, clock: &Arc<dyn Clock>) -> Result<Vec<Fetcher>,
         .map(|(index, source)| {
             // Made of the same sources.
             let pool = pools[&pool_key(source)].clone();
-            fetcher(config, index, source, pool, clock)
-                .map_err(|problem| format!("{}: {}", source.place, config.secrets.mask(&problem)))
+            fetcher(config, index, source, pool, clock).map_err(|problem| {
+                format!("{}: {}", source.location, config.secrets.mask(&problem))
+            })
         })
         .collect()
 }
@@ -131,7 +132,10 @@ fn operation_request(
         .find(|call| call.api == operation.api && call.operation == operation.id)
         .ok_or_else(|| format!("the operation {} is not compiled in", operation.id))?;
     let prepared = PreparedCall::new(operation, arguments).map_err(|problem| problem.message)?;
-    let configured = source.auth.iter().flat_map(|auth| auth.filling(operation));
+    let configured = source
+        .auth
+        .iter()
+        .flat_map(|auth| auth.credentials_for(operation));
     let credentials = configured.map(|(scheme, value)| credential(scheme, value));
     let endpoint = Endpoint {
         base: operation.base_url(base)?,

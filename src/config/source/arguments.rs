@@ -71,7 +71,7 @@ pub fn read_arguments(
             let is_place = matches!(it.location, Location::Header | Location::Cookie);
             it.argument == *name && (it.filled_by_security || is_place)
         };
-        hide_secrets(
+        add_secrets(
             entry,
             name,
             argument,
@@ -93,19 +93,19 @@ pub fn read_arguments(
 }
 
 /// Registers values as secrets by their parameter names, at any depth.
-fn hide_secrets(entry: &TableEntry<'_>, name: &str, argument: &Argument, is_secret: bool) {
+fn add_secrets(entry: &TableEntry<'_>, name: &str, argument: &Argument, is_secret: bool) {
     let is_secret = is_secret || is_secret_name(name);
     match argument {
         Argument::List(items) => items
             .iter()
-            .for_each(|item| hide_secrets(entry, name, item, is_secret)),
+            .for_each(|item| add_secrets(entry, name, item, is_secret)),
         Argument::Object(fields) => fields
             .iter()
-            .for_each(|(name, value)| hide_secrets(entry, name, value, is_secret)),
+            .for_each(|(name, value)| add_secrets(entry, name, value, is_secret)),
         _ if is_secret => argument
             .scalar_text()
             .into_iter()
-            .for_each(|text| entry.hide(text)),
+            .for_each(|text| entry.add_secret(text)),
         _ => {}
     }
 }
@@ -150,7 +150,7 @@ pub fn read_query(params: &TableEntry<'_>) -> Vec<(String, String)> {
     for entry in params.entries() {
         let argument = read_argument(&entry, 0);
         if let Some(argument) = &argument {
-            hide_secrets(&entry, entry.key(), argument, false);
+            add_secrets(&entry, entry.key(), argument, false);
         }
         let text = match argument {
             None => continue,

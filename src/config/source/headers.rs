@@ -25,7 +25,7 @@ pub fn read_headers(item: &TableEntry<'_>) -> Vec<Header> {
             continue;
         }
         if !is_harmless_header(entry.key()) {
-            hide_header(&entry, &value);
+            add_header_secrets(&entry, &value);
         }
         headers.push(Header {
             name: entry.key().to_owned(),
@@ -37,13 +37,13 @@ pub fn read_headers(item: &TableEntry<'_>) -> Vec<Header> {
 
 /// Registers a header's value as a secret, and the part after a scheme (`Bearer …`) or a cookie
 /// name.
-fn hide_header(entry: &TableEntry<'_>, value: &str) {
-    entry.hide(value);
+fn add_header_secrets(entry: &TableEntry<'_>, value: &str) {
+    entry.add_secret(value);
     if let Some((_, credential)) = value.split_once(' ') {
-        entry.hide(credential.trim());
+        entry.add_secret(credential.trim());
     }
     for (_, cookie) in value.split(';').filter_map(|pair| pair.split_once('=')) {
-        entry.hide(cookie.trim().trim_matches('"'));
+        entry.add_secret(cookie.trim().trim_matches('"'));
     }
 }
 

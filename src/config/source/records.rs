@@ -142,9 +142,9 @@ pub fn read_selection(table: &mut TableReader<'_>, directory: &Path) -> (Selecti
         }
     }
     if selectors.len() > limits::RECORDS_PER_SOURCE {
-        let most = limits::RECORDS_PER_SOURCE;
+        let maximum = limits::RECORDS_PER_SOURCE;
         records.problem(format!(
-            "expected at most {most} records, found {}",
+            "expected at most {maximum} records, found {}",
             selectors.len()
         ));
     }

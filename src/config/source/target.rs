@@ -11,7 +11,7 @@ use crate::domain::toml_text::{bare_or_quoted, quoted};
 use openapi::operation::{Api, Argument};
 
 pub fn read_target(table: &mut TableReader<'_>, apis: &[&'static Api]) -> Option<SourceTarget> {
-    let kinds = [
+    let targets = [
         table.get("operation"),
         table.get("url"),
         table.get("follow"),
@@ -19,7 +19,7 @@ pub fn read_target(table: &mut TableReader<'_>, apis: &[&'static Api]) -> Option
     let api = table.get("api");
     let base_url = table.get("base_url");
     let params = table.get("params");
-    let mut named = kinds.iter().flatten();
+    let mut named = targets.iter().flatten();
     let Some(first) = named.next() else {
         table.problem(format!(
             "{} has nothing to fetch: add operation = \"…\" (`main-node operations` lists them), \

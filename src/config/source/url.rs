@@ -26,11 +26,11 @@ pub fn read_url(item: &TableEntry<'_>) -> Option<String> {
         } else {
             authority.rsplit_once('@').map_or(authority, |it| it.1)
         };
-        hide_url_secrets(item, rest);
+        add_url_secrets(item, rest);
         item.problem(format!("{key}: expected {WHAT}, found the text {shown:?}"));
         return None;
     };
-    hide_url_secrets(item, rest);
+    add_url_secrets(item, rest);
     let authority = &rest[..authority_end(rest)];
     if rest[authority.len()..].contains('@') && authority.contains(':') && !authority.contains('@')
     {
@@ -44,26 +44,26 @@ pub fn read_url(item: &TableEntry<'_>) -> Option<String> {
             return None;
         }
     }
-    let place = authority.rsplit_once('@').map_or(authority, |it| it.1);
-    if !place.is_ascii() {
+    let host = authority.rsplit_once('@').map_or(authority, |it| it.1);
+    if !host.is_ascii() {
         item.problem(format!(
-            "{key}: expected a host name in ASCII, found {place:?}: write it in Punycode (xn--…)"
+            "{key}: expected a host name in ASCII, found {host:?}: write it in Punycode (xn--…)"
         ));
         return None;
     }
     // After the bracket of an IPv6 address, or after the only colon.
-    let port = place.rsplit_once(']').map_or(place, |it| it.1);
+    let port = host.rsplit_once(']').map_or(host, |it| it.1);
     let port = port.rsplit_once(':').map(|it| it.1);
     if port.is_some_and(|port| port.parse::<u16>().is_err()) {
         item.problem(format!(
-            "{key}: expected a port from 1 to 65535, found {place:?}"
+            "{key}: expected a port from 1 to 65535, found {host:?}"
         ));
         return None;
     }
     let parsed = url.parse::<ureq::http::Uri>().ok();
     if parsed.is_none_or(|uri| uri.host().is_none_or(str::is_empty)) {
         item.problem(format!(
-            "{key}: expected {WHAT}, found an invalid URL (RFC 3986) with the host {place:?}: \
+            "{key}: expected {WHAT}, found an invalid URL (RFC 3986) with the host {host:?}: \
              write spaces and letters outside ASCII as %20, %C3%BC"
         ));
         return None;
@@ -78,16 +78,16 @@ fn authority_end(rest: &str) -> usize {
 
 /// Registers the secrets of a URL without scheme: the password, or the user if there is none,
 /// query values by their names, path segments that look like a key.
-fn hide_url_secrets(item: &TableEntry<'_>, rest: &str) {
+fn add_url_secrets(item: &TableEntry<'_>, rest: &str) {
     let (authority, behind) = rest.split_at(authority_end(rest));
     if let Some((login, _)) = authority.rsplit_once('@') {
         let decoded = percent::decode_lossy(login);
-        item.hide(BASE64.encode(&decoded));
+        item.add_secret(BASE64.encode(&decoded));
         for login in [login, &decoded] {
             match login.split_once(':') {
-                Some((_, password)) if !password.is_empty() => item.hide(password),
-                Some((user, _)) => item.hide(user),
-                None => item.hide(login),
+                Some((_, password)) if !password.is_empty() => item.add_secret(password),
+                Some((user, _)) => item.add_secret(user),
+                None => item.add_secret(login),
             }
         }
     }
@@ -95,14 +95,14 @@ fn hide_url_secrets(item: &TableEntry<'_>, rest: &str) {
     let query = query.split('#').next().unwrap_or_default();
     for (name, value) in query.split('&').filter_map(|pair| pair.split_once('=')) {
         if is_secret_name(name) {
-            item.hide(value);
-            item.hide(percent::decode_lossy(value));
+            item.add_secret(value);
+            item.add_secret(percent::decode_lossy(value));
         }
     }
     for part in path.split('/').filter(|part| is_likely_key(part)) {
-        item.hide(part);
+        item.add_secret(part);
         if let Some((_, token)) = part.split_once(':') {
-            item.hide(token);
+            item.add_secret(token);
         }
     }
 }

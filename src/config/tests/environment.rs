@@ -136,9 +136,11 @@ fn a_dollar_in_dot_env_without_a_known_variable_is_kept() {
         );
     }
     assert_eq!(environment.variable("P8"), None, "it is set, and empty");
-    let places = remarks.iter().map(|it| it.problem.place.split(' ').next());
-    let places: Vec<&str> = places.flatten().collect();
-    assert_eq!(places, ["P1", "P2", "P5", "P10", "P12"]);
+    let locations = remarks
+        .iter()
+        .map(|it| it.problem.location.split(' ').next());
+    let locations: Vec<&str> = locations.flatten().collect();
+    assert_eq!(locations, ["P1", "P2", "P5", "P10", "P12"]);
     let messages: Vec<String> = remarks.iter().map(|it| it.problem.to_string()).collect();
     assert!(!messages.join("").contains("word"), "{messages:?}");
 }

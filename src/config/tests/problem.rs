@@ -95,11 +95,11 @@ fn every_problem_has_a_location_and_a_fix() {
             &format!("{METER}[source.records]\nt = \"current.t\"\n"),
         ),
         (
-            "a record without a place",
+            "a record without `at`",
             &format!("{METER}[source.records]\nt = {{ unit = \"V\" }}\n"),
         ),
         (
-            "a record without a place, with options that there are not",
+            "a record without `at`, with options that there are not",
             &format!(
                 "{METER}[source.records]\np = {{ path = \"/power\", multiplier = 0.1, unit = \"W\" }}\n"
             ),
@@ -216,7 +216,7 @@ fn every_problem_has_a_location_and_a_fix() {
 /// The remarks on a valid configuration.
 fn remarks(text: &str) -> String {
     let config = load_text(text, &[]).expect("it is valid");
-    let line = |it: &Remark| format!("{:?}: {}\n", it.weight, it.problem);
+    let line = |it: &Remark| format!("{:?}: {}\n", it.severity, it.problem);
     config.remarks.iter().map(line).collect()
 }
 
