@@ -5,17 +5,16 @@
 //! request is served. A panic in here ends this connection alone.
 
 use std::borrow::Cow;
-use std::future::poll_fn;
-use std::io::{ErrorKind, Read as _};
-use std::net::{Shutdown, TcpStream};
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::net::TcpStream;
 use std::rc::Rc;
 
 use smol::Async;
 
 use super::connection_cache::CachedResponse;
+use super::connection_input::{self, ReceiveError};
 use super::connection_table::{ConnectionGuard, ConnectionPhase, ConnectionState, Interrupt};
 use super::event_stream::EventStream;
+use super::guarded_handler;
 use super::handler::{Dispatch, Overload, Request, Response};
 use super::parser::{HeadError, RequestBuffer, RequestHead, Version};
 use super::pool_client::PoolError;
@@ -34,7 +33,10 @@ pub async fn serve(stream: Async<TcpStream>, guard: ConnectionGuard, server: Rc<
     let mut buffer = RequestBuffer::default();
     match connection.serve_requests(&mut buffer).await {
         Close::Now => {}
-        Close::Linger => connection.linger().await,
+        Close::Linger => {
+            let timeout = connection.server.limits.linger_timeout;
+            connection_input::linger(&connection.stream, connection.state(), timeout).await;
+        }
     }
 }
 
@@ -48,8 +50,8 @@ struct Connection {
 enum Close {
     /// Nothing unread is left, or the client is gone.
     Now,
-    /// The client may still be sending: closing at once would make its kernel drop the response
-    /// away.
+    /// The client may still be sending: closing at once would make its kernel drop the
+    /// response.
     Linger,
 }
 
@@ -62,28 +64,34 @@ enum NextStep {
 
 impl Connection {
     async fn serve_requests(&self, buffer: &mut RequestBuffer) -> Close {
-        let state = self.state();
+        let (state, server) = (self.state(), &*self.server);
         // The head timeout of the first request starts when the connection is accepted.
-        state.enter(ConnectionPhase::Head, self.server.limits.head_timeout);
+        state.enter(ConnectionPhase::Head, server.limits.head_timeout);
         let mut in_a_row = 0;
         let mut is_first = true;
         let mut cached: Option<Box<CachedResponse>> = None;
         loop {
-            let next = match cached.take_if(|cached| cached.take_repeat(buffer, &self.server)) {
+            let next = match cached.take_if(|cached| cached.take_repeat(buffer, server)) {
                 Some(cached) => {
-                    self.catch_panic(|| {
-                        let handler = &self.server.handler;
-                        handler.on_cache_hit(&cached.request, &cached.etag);
+                    guarded_handler::catch_panic(server, || {
+                        server.handler.on_cache_hit(&cached.request, &cached.etag);
                     });
                     self.send_cached(cached, buffer).await
                 }
                 None => match buffer.next_head(state.peer) {
                     Ok(Some(head)) => self.serve_request(head, buffer).await,
-                    Ok(None) => match self.more(buffer, is_first).await {
-                        Ok(()) => continue,
-                        Err(NoHead::Silently) => return Close::Now,
-                        Err(NoHead::Refused(refusal)) => return self.reject(*refusal).await,
-                    },
+                    Ok(None) => {
+                        let (stream, limits) = (&self.stream, &server.limits);
+                        let received =
+                            connection_input::receive(stream, state, limits, buffer, is_first);
+                        match received.await {
+                            Ok(()) => continue,
+                            Err(ReceiveError::Closed) => return Close::Now,
+                            Err(ReceiveError::Rejected(refusal)) => {
+                                return self.reject(*refusal).await;
+                            }
+                        }
+                    }
                     Err(refusal) => return self.reject(refusal).await,
                 },
             };
@@ -94,9 +102,9 @@ impl Connection {
             }
             if buffer.is_empty() {
                 in_a_row = 0;
-                state.enter(ConnectionPhase::Idle, self.server.limits.idle_timeout);
+                state.enter(ConnectionPhase::Idle, server.limits.idle_timeout);
             } else {
-                state.enter(ConnectionPhase::Head, self.server.limits.head_timeout);
+                state.enter(ConnectionPhase::Head, server.limits.head_timeout);
                 in_a_row += 1;
                 if in_a_row % limits::PIPELINE_BATCH == 0 {
                     smol::future::yield_now().await;
@@ -105,62 +113,9 @@ impl Connection {
         }
     }
 
-    /// Waits for more bytes of a head.
-    async fn more(&self, buffer: &mut RequestBuffer, is_first: bool) -> Result<(), NoHead> {
-        let state = self.state();
-        if state.phase() == ConnectionPhase::Idle && !buffer.is_empty() {
-            state.enter(ConnectionPhase::Head, self.server.limits.head_timeout);
-        }
-        // After a response the next request is seldom there at once. After a turn of the other
-        // tasks it may be, and a read without data costs less than waiting for readiness.
-        if buffer.is_empty() && !is_first {
-            smol::future::yield_now().await;
-        }
-        let mut wait_first = false;
-        loop {
-            if wait_first {
-                let readable = poll_fn(|context| self.stream.poll_readable(context));
-                match state.wait(readable).await {
-                    Ok(Ok(())) => {}
-                    Ok(Err(_)) | Err(Interrupt::Evicted) => return Err(NoHead::Silently),
-                    Err(Interrupt::TimedOut) if buffer.is_empty() => return Err(NoHead::Silently),
-                    Err(Interrupt::TimedOut) => {
-                        let late = buffer.incomplete(408, Rejection::HeadTimeout);
-                        return Err(NoHead::Refused(Box::new(late)));
-                    }
-                }
-            }
-            match read_input(self.stream.get_ref(), buffer) {
-                Ok(0) if buffer.is_empty() => return Err(NoHead::Silently),
-                Ok(0) => {
-                    let truncated = buffer.incomplete(400, Rejection::BadRequest);
-                    return Err(NoHead::Refused(Box::new(truncated)));
-                }
-                Ok(_) => return Ok(()),
-                Err(error) if error.kind() == ErrorKind::WouldBlock => wait_first = true,
-                Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                Err(_) => return Err(NoHead::Silently),
-            }
-        }
-    }
-
     async fn serve_request(&self, head: RequestHead, buffer: &RequestBuffer) -> NextStep {
         let server = &*self.server;
-        let (route, dispatch) = match self.catch_panic(|| {
-            let route = server.handler.route_name(&head.request);
-            let dispatch = if head.is_options {
-                Dispatch::Immediate(server.handler.options(&head.request))
-            } else {
-                server.handler.dispatch(&head.request)
-            };
-            (route, dispatch)
-        }) {
-            Some(known) => known,
-            None => (
-                "panic",
-                Dispatch::Immediate(self.rejection(500, Some(&head.request))),
-            ),
-        };
+        let (route, dispatch) = guarded_handler::dispatch(server, &head);
         let dispatch = match dispatch {
             Dispatch::Cacheable(response, generation)
                 if CachedResponse::is_cacheable(&head, &response)
@@ -259,9 +214,9 @@ impl Connection {
                 .stats
                 .record_rejection(Rejection::SendBudget, request.peer);
             let limit = Overload::BytesOutstanding(server.limits.bytes_outstanding);
-            return self.add_required_headers(self.overloaded(limit, request));
+            return guarded_handler::overloaded(server, limit, request);
         }
-        let mut reply = self.add_required_headers(response);
+        let mut reply = guarded_handler::encode(response);
         reply.reservation = reservation;
         reply
     }
@@ -273,7 +228,7 @@ impl Connection {
             .enter(ConnectionPhase::Answering, server.limits.worker_timeout);
         let response = async { Some(server.pool.request(request).await) };
         let reset = async {
-            self.wait_for_reset().await;
+            connection_input::wait_for_reset(&self.stream).await;
             None
         };
         let response = smol::future::or(response, reset);
@@ -282,7 +237,7 @@ impl Connection {
             Ok(None) => return None,
             Ok(Some(Ok(mut reply))) => {
                 if reply.status == 503 {
-                    reply.add_if_missing("Retry-After", RETRY_AFTER_S);
+                    reply.add_if_missing("Retry-After", guarded_handler::RETRY_AFTER_S);
                 }
                 return Some(reply);
             }
@@ -293,26 +248,7 @@ impl Connection {
             Err(Interrupt::Evicted) => return None,
         };
         server.stats.record_rejection(rejection, request.peer);
-        Some(self.add_required_headers(self.overloaded(limit, request)))
-    }
-
-    /// Resolves when the client has reset the connection: no worker is needed then. A client
-    /// that has only closed its sending side, or has already sent more, is still connected.
-    async fn wait_for_reset(&self) {
-        loop {
-            if poll_fn(|context| self.stream.poll_readable(context))
-                .await
-                .is_err()
-            {
-                return;
-            }
-            match self.stream.get_ref().peek(&mut [0]) {
-                Ok(_) => std::future::pending().await,
-                Err(error) if error.kind() == ErrorKind::WouldBlock => {}
-                Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                Err(_) => return,
-            }
-        }
+        Some(guarded_handler::overloaded(server, limit, request))
     }
 
     /// Serves an event stream to its end (then `None`), or returns an error response.
@@ -332,9 +268,7 @@ impl Connection {
                 .stats
                 .record_rejection(Rejection::TooManyEventStreams, request.peer);
             let limit = Overload::EventStreams(server.limits.event_streams);
-            return Some(Some(
-                self.add_required_headers(self.overloaded(limit, request)),
-            ));
+            return Some(Some(guarded_handler::overloaded(server, limit, request)));
         };
         let mut reply = EncodedResponse::new(Response {
             status: 200,
@@ -382,8 +316,7 @@ impl Connection {
         server
             .stats
             .record_rejection(refusal.rejection, self.state().peer);
-        let response = self.rejection(refusal.status, refusal.request.as_ref());
-        let reply = self.add_required_headers(response);
+        let reply = guarded_handler::rejection(server, refusal.status, refusal.request.as_ref());
         let framing = ResponseFraming {
             is_head: refusal.is_head,
             version: Version::Http11,
@@ -394,38 +327,6 @@ impl Connection {
         match sent {
             Ok(()) => Close::Linger,
             Err(_) => Close::Now,
-        }
-    }
-
-    fn rejection(&self, status: u16, request: Option<&Request>) -> Response {
-        let response = self.catch_panic(|| self.server.handler.rejection(status, request));
-        response.unwrap_or_else(|| empty_response(status))
-    }
-
-    fn overloaded(&self, limit: Overload, request: &Request) -> Response {
-        let response = self.catch_panic(|| self.server.handler.overloaded(limit, Some(request)));
-        response.unwrap_or_else(|| empty_response(503))
-    }
-
-    /// Encodes a response, with the fields that some statuses require.
-    fn add_required_headers(&self, response: Response) -> EncodedResponse {
-        let mut reply = EncodedResponse::new(response);
-        match reply.status {
-            405 => reply.add_if_missing("Allow", "GET, HEAD, OPTIONS"),
-            503 => reply.add_if_missing("Retry-After", RETRY_AFTER_S),
-            _ => {}
-        }
-        reply
-    }
-
-    /// Runs the handler; a panic in it fails this request alone.
-    fn catch_panic<T>(&self, run: impl FnOnce() -> T) -> Option<T> {
-        match catch_unwind(AssertUnwindSafe(run)) {
-            Ok(value) => Some(value),
-            Err(_) => {
-                self.server.stats.record_panic("an answer from memory");
-                None
-            }
         }
     }
 
@@ -470,72 +371,7 @@ impl Connection {
         }
     }
 
-    /// Shuts down the sending side and drops what is still received, for a while.
-    async fn linger(&self) {
-        let state = self.state();
-        if self.stream.get_ref().shutdown(Shutdown::Write).is_err() {
-            return;
-        }
-        state.enter(
-            ConnectionPhase::Lingering,
-            self.server.limits.linger_timeout,
-        );
-        let mut dropped = 0;
-        while dropped < limits::LINGER_BYTES {
-            match discard_input(self.stream.get_ref()) {
-                Ok(0) => return,
-                Ok(read) => {
-                    dropped += read;
-                    // A fast sender must not block the other tasks.
-                    smol::future::yield_now().await;
-                }
-                Err(error) if error.kind() == ErrorKind::WouldBlock => {
-                    let readable = poll_fn(|context| self.stream.poll_readable(context));
-                    match state.wait(readable).await {
-                        Ok(Ok(())) => {}
-                        _ => return,
-                    }
-                }
-                Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                Err(_) => return,
-            }
-        }
-    }
-
     fn state(&self) -> &ConnectionState {
         &self.guard.state
     }
-}
-
-/// Reads and discards. A function, so that no connection's task holds the buffer while it waits.
-fn discard_input(mut stream: &TcpStream) -> std::io::Result<usize> {
-    stream.read(&mut [0; 4096])
-}
-
-/// Reads what the request buffer has room for. A function for the same reason.
-fn read_input(mut stream: &TcpStream, buffer: &mut RequestBuffer) -> std::io::Result<usize> {
-    // A display's head is 200 bytes; a longer one takes another read.
-    let mut scratch = [0; 1024];
-    let room = buffer.room().min(scratch.len());
-    let read = stream.read(&mut scratch[..room])?;
-    buffer.add(&scratch[..read]);
-    Ok(read)
-}
-
-/// The response where the handler panicked.
-fn empty_response(status: u16) -> Response {
-    Response {
-        status,
-        headers: Vec::new(),
-        body: Vec::new().into(),
-    }
-}
-
-/// `Retry-After` of a 503: the load that caused it is usually over by then.
-const RETRY_AFTER_S: &str = "2";
-
-/// Why no head was received.
-enum NoHead {
-    Silently,
-    Refused(Box<HeadError>),
 }

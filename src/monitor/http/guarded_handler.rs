@@ -1,0 +1,76 @@
+//! Guarded handler: calls of the handler on the server's thread; a panic fails one request.
+//!
+//! On the server's thread. Renderings on workers are guarded by the worker pool.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use super::handler::{Dispatch, Overload, Request, Response};
+use super::parser::RequestHead;
+use super::response_writer::EncodedResponse;
+use super::server_state::ServerState;
+
+/// `Retry-After` of a 503: the load that caused it is usually over by then.
+pub const RETRY_AFTER_S: &str = "2";
+
+/// The route's name and how to serve the request.
+pub fn dispatch(server: &ServerState, head: &RequestHead) -> (&'static str, Dispatch) {
+    let request = &head.request;
+    let known = catch_panic(server, || {
+        let route = server.handler.route_name(request);
+        let dispatch = if head.is_options {
+            Dispatch::Immediate(server.handler.options(request))
+        } else {
+            server.handler.dispatch(request)
+        };
+        (route, dispatch)
+    });
+    known.unwrap_or_else(|| {
+        let response = handler_rejection(server, 500, Some(request));
+        ("panic", Dispatch::Immediate(response))
+    })
+}
+
+pub fn rejection(server: &ServerState, status: u16, request: Option<&Request>) -> EncodedResponse {
+    encode(handler_rejection(server, status, request))
+}
+
+pub fn overloaded(server: &ServerState, limit: Overload, request: &Request) -> EncodedResponse {
+    let response = catch_panic(server, || server.handler.overloaded(limit, Some(request)));
+    encode(response.unwrap_or_else(|| empty_response(503)))
+}
+
+/// Encodes a response, with the fields that some statuses require.
+pub fn encode(response: Response) -> EncodedResponse {
+    let mut reply = EncodedResponse::new(response);
+    match reply.status {
+        405 => reply.add_if_missing("Allow", "GET, HEAD, OPTIONS"),
+        503 => reply.add_if_missing("Retry-After", RETRY_AFTER_S),
+        _ => {}
+    }
+    reply
+}
+
+/// Runs the handler; a panic in it fails this request alone.
+pub fn catch_panic<T>(server: &ServerState, run: impl FnOnce() -> T) -> Option<T> {
+    match catch_unwind(AssertUnwindSafe(run)) {
+        Ok(value) => Some(value),
+        Err(_) => {
+            server.stats.record_panic("an answer from memory");
+            None
+        }
+    }
+}
+
+fn handler_rejection(server: &ServerState, status: u16, request: Option<&Request>) -> Response {
+    let response = catch_panic(server, || server.handler.rejection(status, request));
+    response.unwrap_or_else(|| empty_response(status))
+}
+
+/// The response where the handler panicked.
+fn empty_response(status: u16) -> Response {
+    Response {
+        status,
+        headers: Vec::new(),
+        body: Vec::new().into(),
+    }
+}
