@@ -20,7 +20,7 @@ use crate::domain::time::{ClockTrust, Moment, Mono};
 use crate::node::notifiers;
 use crate::sys::clock::{Clock, SystemClock};
 
-/// The alerts of every scenario, beginning now.
+/// Simulates every scenario, starting now, and returns the printed alerts.
 pub fn run(config: &Config) -> String {
     rehearse(config, SystemClock::new().now())
 }
@@ -187,7 +187,7 @@ impl<'a> Rehearsal<'a> {
                 was_sent
             }
             _ => {
-                // The beginning, and one reminder.
+                // The trigger, and one reminder.
                 let was_sent = self.run_until_events(case, true, 2, out)?;
                 self.run_until_events(case, false, 1, out)?;
                 was_sent
@@ -203,7 +203,7 @@ impl<'a> Rehearsal<'a> {
         Ok(())
     }
 
-    /// Simulates time, with or without the fault, until so many events are sent; whether one was.
+    /// Simulates time, with or without the fault, until `wanted` events are sent; true if any was.
     fn run_until_events(
         &mut self,
         case: &Scenario,

@@ -18,7 +18,7 @@ use crate::sys::os_error::reason;
 use crate::sys::signals::Signals;
 use crate::sys::{log as logging, systemd};
 
-/// Between attempts to bind a port that is in use, under a supervisor.
+/// Wait between attempts to bind a port that is in use, under a supervisor.
 const BIND_RETRY_INTERVAL: Duration = Duration::from_secs(5);
 
 pub fn serve(overrides: &Overrides) -> u8 {
@@ -168,7 +168,7 @@ fn listen(addresses: &[SocketAddr], signals: &mut Signals) -> Option<Option<Vec<
     }
 }
 
-/// Where it listens, and URLs that a browser can open: on this machine, or on others of the
+/// The addresses it listens on, and URLs for a browser on this machine or on others of the
 /// network.
 fn describe_addresses(addresses: &[SocketAddr], page: &str, outward: Option<IpAddr>) -> String {
     let listed: Vec<String> = addresses.iter().map(SocketAddr::to_string).collect();

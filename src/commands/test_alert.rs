@@ -89,7 +89,7 @@ enum TestOutcome {
     Refused,
 }
 
-/// Prints what would happen to a real alert, and has refused ones retried after a success.
+/// Prints what would happen to a real alert, and requests a retry of refused ones after a success.
 fn print_consequence(outcome: TestOutcome, channel: &str, config: &Config) {
     match outcome {
         TestOutcome::Delivered => request_retry(channel, &config.database),

@@ -1,7 +1,7 @@
 //! Demo history: a day of readings before the demo starts, so that its charts show something.
 //!
-//! Runs once on the main thread, before the node: the same fetchers ask the same simulated
-//! API, under a clock that is moved through the day instead of waiting for it.
+//! Runs once on the main thread, before the node: the same fetchers poll the same simulated
+//! API, with a clock that is stepped through the day.
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -28,7 +28,7 @@ pub fn fetchers(config: &Config, clock: &Arc<dyn Clock>) -> Result<Vec<Fetcher>,
     let sources = config.sources.iter().enumerate();
     sources
         .map(|(index, source)| {
-            // Made of the same sources.
+            // Every source has a pool: both come from the same list.
             let pool = pools[&pool_key(source)].clone();
             fetcher(config, index, source, pool, clock).map_err(|problem| {
                 format!("{}: {}", source.location, config.secrets.mask(&problem))

@@ -1,4 +1,4 @@
-//! Logger: to standard error, with priorities for the journal or times for a person.
+//! Logger: writes to standard error, with priorities for the journal, else with timestamps.
 //!
 //! Any thread. Secrets are masked in every line.
 
@@ -64,7 +64,7 @@ pub fn init() {
     match std::env::var_os("JOURNAL_STREAM") {
         Some(_) => builder.format(|out, record| {
             let priority = priority(record.level());
-            // The journal reads one priority per line, and makes its own times.
+            // The journal reads one priority per line, and adds its own timestamps.
             let text = record.args().to_string();
             masked(&text)
                 .lines()

@@ -32,8 +32,8 @@ pub fn read(path: &Path) -> Result<String, String> {
     })
 }
 
-/// What a file of one secret holds: its first line. The line's end, and empty lines behind it,
-/// are the editor's. `None` if that is not one line.
+/// The only line of a file with one secret, without its line end and trailing empty lines, which
+/// editors add. `None` if there is not exactly one line.
 pub fn one_line(text: &str) -> Option<&str> {
     let (line, rest) = text.split_once(['\n', '\r']).unwrap_or((text, ""));
     let is_one = !line.is_empty() && rest.trim().is_empty() && !line.chars().any(char::is_control);

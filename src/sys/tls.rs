@@ -1,9 +1,9 @@
 //! TLS: root certificates, the connector of ureq, and error texts.
 //!
 //! Owns the one list of root certificates in memory. The machine's own bundle comes first: its
-//! packages keep it up to date. The compiled-in roots are used where there is none. Read at the first handshake, never at the start, and again when
-//! the file has changed. Runs on whichever thread connects. It
-//! describes TLS errors, and must not decide whose fault they are.
+//! packages keep it up to date. The compiled-in roots are used where there is none. The bundle is
+//! read at the first handshake, never at the start, and again when the file has changed. Runs on
+//! the thread that connects. It describes TLS errors, and must not decide whose fault they are.
 
 use std::fmt;
 use std::io::{Read, Write};
@@ -33,7 +33,7 @@ const BUNDLES: [&str; 4] = [
     "/etc/ssl/cert.pem",
 ];
 
-/// Names another bundle, as OpenSSL and curl read it.
+/// The variable that names another bundle, as for OpenSSL and curl.
 const BUNDLE_VARIABLE: &str = "SSL_CERT_FILE";
 
 /// Root certificates to trust.
@@ -41,7 +41,7 @@ const BUNDLE_VARIABLE: &str = "SSL_CERT_FILE";
 pub enum Trust {
     /// The machine's, or the compiled-in ones where it has none.
     System,
-    /// Those of a file that the owner names, and no others.
+    /// Those of the configured file, and no others.
     Only(Arc<RootCertStore>),
 }
 
@@ -69,8 +69,8 @@ impl Trust {
     }
 }
 
-/// Every certificate of a PEM file; one that cannot be used is an error, since the owner put
-/// it there for a reason.
+/// Every certificate of a PEM file. An unusable one is an error, since this file was configured
+/// explicitly.
 fn read_certificates(file: &Path) -> Result<RootCertStore, String> {
     let shown = file.display();
     let pem =
@@ -92,7 +92,7 @@ fn read_certificates(file: &Path) -> Result<RootCertStore, String> {
     }
 }
 
-/// The root certificates in use, and where they are from.
+/// The root certificates in use, and their origin.
 #[derive(Debug, Clone)]
 pub struct Roots {
     store: Arc<RootCertStore>,
@@ -137,7 +137,7 @@ impl Roots {
         }
     }
 
-    /// Whether reading again would find the same.
+    /// Whether the bundle is unchanged.
     fn is_current(&self, bundles: &[PathBuf]) -> bool {
         match &self.bundle {
             Some((path, read)) => stamp(path).as_ref() == Some(read),
@@ -151,7 +151,7 @@ fn stamp(path: &Path) -> Option<BundleStamp> {
     Some((metadata.modified().ok(), metadata.len()))
 }
 
-/// Those of the machine, read again if its bundle has changed.
+/// The roots of the machine, read again if its bundle has changed.
 pub fn system_roots() -> Roots {
     static READ: Mutex<Option<Roots>> = Mutex::new(None);
     let named = std::env::var_os(BUNDLE_VARIABLE).map(PathBuf::from);
@@ -211,7 +211,7 @@ pub fn describe_certificate_error(problem: &CertificateError) -> &'static str {
     }
 }
 
-/// The library's types for this are private, or a crate further down.
+/// By the error text: the types are private, or of an indirect dependency.
 fn mentions(problem: &CertificateError, name: &str) -> bool {
     format!("{problem:?}").contains(name)
 }

@@ -357,7 +357,7 @@ fn a_batch_refused_for_other_reasons_is_not_split() {
     delivery.deliver_due(moment(0));
     assert_eq!(take_outcomes(&outbox), ["refused [1]", "refused [2]"]);
     assert_eq!(delivery.deliver_due(moment(1)), limits::REFUSED_RETRY_POLL);
-    // Nor a day later: they go together.
+    // Nor a day later: they are retried in one message.
     delivery.deliver_due(moment(DAY));
     assert_eq!(delivery.status().get().attempts, 2);
 }

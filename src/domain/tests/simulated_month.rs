@@ -205,7 +205,7 @@ fn simulate_month(clock: fn(u64) -> Moment) -> MonthLog {
         log.events
             .extend(events.map(|event| (ms, event.alert, event.kind.name())));
         let next_changes = snapshot.changes_at.into_iter().chain(step.changes_at);
-        // From this boot's time to the month's.
+        // Converts the time since boot to the time since the month began.
         let began = ms - now.mono.0;
         next_step = next_changes
             .min()
