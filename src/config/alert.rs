@@ -286,6 +286,7 @@ pub static DISPLAY_OPTIONS: [ConfigOption<RuleDraft, DisplayRule>; 2] = [
 pub fn read_alert(
     root: &mut TableReader<'_>,
     reader: &ConfigReader<'_>,
+    directory: &Path,
     sources: &[(SourceConfig, KeySpans)],
     timezone: &TimeZone,
 ) -> (AlertRules, Notifications) {
@@ -300,19 +301,19 @@ pub fn read_alert(
         page: None,
     };
     if let Some(mut table) = root.get("alert").and_then(|item| item.table("[alert]")) {
-        read_options(&OPTIONS, &mut table, Path::new(""), &mut draft);
+        read_options(&OPTIONS, &mut table, directory, &mut draft);
         let rules = &mut draft.rules;
         for entry in table.get("source").iter().flat_map(TableEntry::entries) {
-            read_source(&entry, sources, rules);
+            read_source(&entry, directory, sources, rules);
         }
         for entry in table.get("value").iter().flat_map(TableEntry::tables) {
-            rules.values.extend(read_value(&entry));
+            rules.values.extend(read_value(&entry, directory));
         }
         for entry in table.get("stale").iter().flat_map(TableEntry::tables) {
-            rules.stale.extend(read_stale(&entry));
+            rules.stale.extend(read_stale(&entry, directory));
         }
         for entry in table.get("display").iter().flat_map(TableEntry::tables) {
-            rules.displays.extend(read_display(&entry));
+            rules.displays.extend(read_display(&entry, directory));
         }
         table.finish();
         report_duplicates(rules, reader);
@@ -350,6 +351,7 @@ fn read_mute(reader: &ConfigReader<'_>, item: &TableEntry<'_>) -> Vec<MuteWindow
 
 fn read_source(
     entry: &TableEntry<'_>,
+    directory: &Path,
     sources: &[(SourceConfig, KeySpans)],
     rules: &mut AlertRules,
 ) {
@@ -369,7 +371,7 @@ fn read_source(
         no_success_for: None,
         failures_in_a_row: None,
     };
-    read_options(&SOURCE_OPTIONS, &mut table, Path::new(""), &mut rule);
+    read_options(&SOURCE_OPTIONS, &mut table, directory, &mut rule);
     table.finish();
     rules.sources.insert(name.into(), rule);
 }
@@ -402,16 +404,17 @@ fn read_rule<P: 'static>(
     entry: &TableEntry<'_>,
     heading: &str,
     options: &'static [ConfigOption<RuleDraft, P>],
+    directory: &Path,
 ) -> Option<RuleDraft> {
     let mut table = entry.table(heading)?;
     let mut draft = RuleDraft::default();
-    read_options(options, &mut table, Path::new(""), &mut draft);
+    read_options(options, &mut table, directory, &mut draft);
     table.finish();
     Some(draft)
 }
 
-fn read_value(entry: &TableEntry<'_>) -> Option<ValueRule> {
-    let draft = read_rule(entry, "[[alert.value]]", &VALUE_OPTIONS)?;
+fn read_value(entry: &TableEntry<'_>, directory: &Path) -> Option<ValueRule> {
+    let draft = read_rule(entry, "[[alert.value]]", &VALUE_OPTIONS, directory)?;
     let (above, below, hysteresis) = (draft.above, draft.below, draft.hysteresis);
     if above.is_none() && below.is_none() {
         entry.problem("[[alert.value]] has no limit: add above = … or below = …");
@@ -435,16 +438,16 @@ fn read_value(entry: &TableEntry<'_>) -> Option<ValueRule> {
     })
 }
 
-fn read_stale(entry: &TableEntry<'_>) -> Option<StaleRule> {
-    let draft = read_rule(entry, "[[alert.stale]]", &STALE_OPTIONS)?;
+fn read_stale(entry: &TableEntry<'_>, directory: &Path) -> Option<StaleRule> {
+    let draft = read_rule(entry, "[[alert.stale]]", &STALE_OPTIONS, directory)?;
     Some(StaleRule {
         key: draft.name?.into(),
         hold: draft.hold,
     })
 }
 
-fn read_display(entry: &TableEntry<'_>) -> Option<DisplayRule> {
-    let draft = read_rule(entry, "[[alert.display]]", &DISPLAY_OPTIONS)?;
+fn read_display(entry: &TableEntry<'_>, directory: &Path) -> Option<DisplayRule> {
+    let draft = read_rule(entry, "[[alert.display]]", &DISPLAY_OPTIONS, directory)?;
     Some(DisplayRule {
         name: draft.name?.into(),
         silent_for: draft.silent_for?,

@@ -50,7 +50,7 @@ pub static OPTIONS: [KeyOption; 3] = [
     ),
 ];
 
-pub fn read_keys(root: &mut TableReader<'_>) -> BTreeMap<Arc<str>, KeyPlan> {
+pub fn read_keys(root: &mut TableReader<'_>, directory: &Path) -> BTreeMap<Arc<str>, KeyPlan> {
     let mut keys = BTreeMap::new();
     for entry in root.get("key").iter().flat_map(TableEntry::entries) {
         let name = entry.key().to_owned();
@@ -67,7 +67,7 @@ pub fn read_keys(root: &mut TableReader<'_>) -> BTreeMap<Arc<str>, KeyPlan> {
             continue;
         }
         let mut plan = KeyPlan::default();
-        read_options(&OPTIONS, &mut table, Path::new(""), &mut plan);
+        read_options(&OPTIONS, &mut table, directory, &mut plan);
         table.finish();
         keys.insert(name.into(), plan);
     }

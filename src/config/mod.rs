@@ -209,9 +209,14 @@ fn read_root(
     };
     read_options(&top_level::OPTIONS, &mut root, directory, &mut draft);
     let sources = read_sources(&mut root, directory, apis);
-    let keys = read_keys(&mut root);
-    let (alert, mut notifications) =
-        alert::read_alert(&mut root, reader, &sources, &draft.config.timezone);
+    let keys = read_keys(&mut root, directory);
+    let (alert, mut notifications) = alert::read_alert(
+        &mut root,
+        reader,
+        directory,
+        &sources,
+        &draft.config.timezone,
+    );
     notifications.mail = mail::read_mail(&mut root, reader, directory);
     root.finish();
     check_shared_keys(reader, &sources, &keys);

@@ -7,15 +7,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use jiff::tz::TimeZone;
-
 use super::agent::TransportSettings;
 use super::fault_server::{Act, AfterResponse, response, send};
 use super::fetcher::{Fetcher, SourceSettings};
 use super::transport::SendRequest;
 use super::url_source;
 use crate::domain::failure::Cause;
-use crate::domain::plan::{Numbers, RecordSelector, Selection, SourcePlan};
+use crate::domain::plan::{RecordSelector, Selection, SourcePlan};
 use crate::domain::reading::{FetchOutcome, Observation};
 use crate::domain::time::{ClockTrust, Moment, Mono, Wall};
 use crate::sys::clock::{Clock, ManualClock};
@@ -35,18 +33,9 @@ pub fn test_plan() -> SourcePlan {
     SourcePlan {
         name: "test".into(),
         every: Duration::from_secs(60),
-        stale_after: None,
-        forget_after: crate::limits::FORGET_AFTER,
-        is_upstream_node: false,
         selection: Selection::Selectors(vec![RecordSelector::new("t", "/t")]),
-        observed_at: None,
-        observed_zone: TimeZone::UTC,
-        units_at: None,
-        numbers: Numbers::Strict,
-        attribution: None,
         target: "test".into(),
-        summary: "".into(),
-        description: "".into(),
+        ..SourcePlan::default()
     }
 }
 

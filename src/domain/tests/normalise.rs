@@ -10,18 +10,9 @@ fn source(selection: Selection) -> SourcePlan {
     SourcePlan {
         name: "test".into(),
         every: Duration::from_secs(60),
-        stale_after: None,
-        forget_after: limits::FORGET_AFTER,
-        is_upstream_node: false,
         selection,
-        observed_at: None,
-        observed_zone: TimeZone::UTC,
-        units_at: None,
-        numbers: Numbers::Strict,
-        attribution: None,
         target: "test".into(),
-        summary: "".into(),
-        description: "".into(),
+        ..SourcePlan::default()
     }
 }
 

@@ -99,7 +99,7 @@ impl Handler for App {
     }
 
     // From a clock that is not trusted a date would only mislead (RFC 9110, 6.6.1);
-    // from one that can it lets a node that follows this one trust its own.
+    // from one that is it lets a node that follows this one trust its own.
     fn date(&self) -> Option<String> {
         self.http_date()
     }

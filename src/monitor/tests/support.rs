@@ -11,7 +11,7 @@ use crate::domain::freshness::Stamp;
 use crate::domain::health::{HistoryExtent, SourceHealth, Storage};
 use crate::domain::history::{Bucket, HistoryQuery};
 use crate::domain::outbox::Incident;
-use crate::domain::plan::{KeyPlan, Merge, Numbers, Plan, RecordSelector, Selection, SourcePlan};
+use crate::domain::plan::{KeyPlan, Merge, Plan, RecordSelector, Selection, SourcePlan};
 use crate::domain::reading::{FetchOutcome, Issue, Observation, Reason, Value};
 use crate::domain::snapshot::{Record, Snapshot, SourceSnapshot};
 use crate::domain::time::{ClockTrust, Moment, Mono, Wall};
@@ -387,18 +387,9 @@ fn plan() -> Plan {
     let source = |name: &str, keys: &[&str]| SourcePlan {
         name: name.into(),
         every: Duration::from_secs(900),
-        stale_after: None,
-        forget_after: crate::limits::FORGET_AFTER,
-        is_upstream_node: false,
         selection: Selection::Selectors(keys.iter().map(|key| pick(key)).collect()),
-        observed_at: None,
-        observed_zone: jiff::tz::TimeZone::UTC,
-        units_at: None,
-        numbers: Numbers::Strict,
-        attribution: None,
         target: "getForecast".into(),
-        summary: "".into(),
-        description: "".into(),
+        ..SourcePlan::default()
     };
     let merged = KeyPlan {
         merge: Some(Merge::Median),

@@ -1,6 +1,6 @@
 //! Web pages (dashboard): plain HTML, rendered on demand by a worker.
 //!
-//! Pages are functions from a [`View`] to parts; nothing in here keeps state but the
+//! Pages are functions from a [`PageContext`] to parts; nothing in here keeps state but the
 //! sparklines read last. Everything that came from an API is text (maud escapes it).
 
 pub mod about;
