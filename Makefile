@@ -31,9 +31,10 @@ screenshot: ## README's screenshot, from the demo
 	$(CARGO) build --locked --quiet --bin main-node
 	E2E_BINARY="$${CARGO_TARGET_DIR:-target}/debug/main-node" python3 tests/e2e/stories/pages.py
 
-lint: ## format, clippy, shell, licences and duplicates
+lint: ## rustfmt, clippy, links in comments, shell scripts, licences
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --locked --workspace --all-targets -- -D warnings
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --workspace --no-deps --document-private-items
 	for script in $(SHELL_SCRIPTS); do bash -n $$script || exit 1; done
 	if bin=$$(.ci/tools.py venv:shellcheck); then "$$bin/shellcheck" --severity=warning $(SHELL_SCRIPTS); fi
 	python3 -c 'import ast, sys; [ast.parse(open(name).read(), name) for name in sys.argv[1:]]' .ci/*.py .ci/cross .ci/supply-chain tests/e2e/*.py tests/e2e/*/*.py tests/e2e/run tests/bench/run

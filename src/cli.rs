@@ -105,6 +105,8 @@ pub struct CheckArguments {
     pub online: bool,
 }
 
+// TOML in the help text, no link.
+#[allow(rustdoc::broken_intra_doc_links)]
 /// list the compiled-in operations, ready to paste as [[source]]
 #[derive(FromArgs, Debug)]
 #[cfg_attr(test, derive(argh::ArgsInfo))]

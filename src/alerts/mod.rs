@@ -2,7 +2,7 @@
 //!
 //! Each channel has a thread of its own name (`mail`, `webhook`); `ping` sends the heartbeat. None of
 //! them decides what is an alert (`domain::alert` does), and none touches the database: the outbox
-//! is handed in. Async code lives in [`channels::smtp`] alone.
+//! is handed in. Async code lives in `channels::smtp` alone.
 
 pub mod channels;
 pub mod delivery;

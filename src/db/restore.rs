@@ -3,7 +3,7 @@
 //!
 //! [`stage`] runs in the command, beside a running node whose database it does not touch: the
 //! staged file gets its name when it is complete, checked, of this program's version and on
-//! the disk. [`take`] runs at start, before the database is opened: the staged file is given
+//! the disk. [`apply_staged`] runs at start, before the database is opened: the staged file is given
 //! what the database knows of alerts and quotas, and then takes its place ([`replace`]). Each
 //! step can be repeated, so that a crash between any two costs nothing.
 

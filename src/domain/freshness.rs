@@ -1,7 +1,7 @@
 //! Age and staleness of values: the one place that decides.
 //!
 //! Age runs on monotonic time from the receipt that first delivered the value. What the
-//! value was already worth at that receipt (its [`Stamp::lag`]) counts only where the source
+//! value was already worth at that receipt (its lag) counts only where the source
 //! gives its own time and the wall clock of the node was trusted. So a wall clock that
 //! jumps makes nothing fresh and nothing stale.
 

@@ -103,8 +103,8 @@ impl QuotaMeter {
         self.next_at.since(now.mono)
     }
 
-    /// Whether a clock that becomes trusted changes anything: then [`Meter::date`] is to be
-    /// asked now and then.
+    /// Whether a clock that becomes trusted changes anything: then [`QuotaMeter::refresh_reservation`]
+    /// is to be called now and then.
     pub fn is_uncertain(&self) -> bool {
         self.is_undated
     }

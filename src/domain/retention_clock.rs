@@ -29,7 +29,7 @@ pub struct RetentionClock {
 
 impl RetentionClock {
     /// The clock of a database that has none yet, at a trusted reading. `newest` is when its
-    /// newest row was received. `harmless` is as in [`RetentionClock::follow`].
+    /// newest row was received. `harmless` is as in [`RetentionClock::advance`].
     pub fn new(
         newest: Option<Wall>,
         boot: &str,
@@ -90,7 +90,7 @@ impl RetentionClock {
         format!("{} {boot} {}", self.time.0, self.mono.0)
     }
 
-    /// Reads what [`RetentionClock::spell`] wrote; `None` for anything else.
+    /// Reads what [`RetentionClock::to_text`] wrote; `None` for anything else.
     pub fn parse(text: &str) -> Option<RetentionClock> {
         let parts: Vec<&str> = text.split(' ').collect();
         let [time, boot, mono] = parts[..] else {

@@ -1,6 +1,6 @@
 //! Clock: wall time, monotonic time, and whether the wall clock is synchronised.
 //!
-//! Everything that needs an instant is handed a [`Clock`]; tests drive [`ManualClock`]. Any
+//! Everything that needs an instant is handed a [`Clock`]; tests drive `ManualClock`. Any
 //! thread.
 
 use rustix::time::{ClockId, clock_gettime};

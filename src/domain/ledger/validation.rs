@@ -17,7 +17,7 @@ impl Ledger {
         self.check_duplicate_keys(observation);
     }
 
-    /// Reports a source time that is ahead of our clock; [`Stamp::received`] ignores it.
+    /// Reports a source time that is ahead of our clock; [`Stamp::received`](crate::domain::freshness::Stamp::received) ignores it.
     fn check_source_time(&self, observation: &mut Observation) {
         let at = observation.at;
         let Some(plan) = self.plan.sources.get(observation.source) else {

@@ -84,7 +84,7 @@ impl Representation {
         }
     }
 
-    /// With one weak tag, of [`weak_tag`], for all its codings.
+    /// With one weak tag, of [`weak_etag`], for all its codings.
     pub fn with_weak_etag(mut self, etag: String) -> Representation {
         self.identity.etag = etag;
         if self.coding == Coding::Strong {

@@ -1,7 +1,7 @@
 //! The wire format of `/snapshot`, as types: what is written here is what a display reads.
 //!
 //! Plain values, written and read by nanoserde; a display in Rust can take this file as it
-//! is, with [`spell_number`]. Field order is the order on the wire and stays so; fields are
+//! is, with [`format_number`]. Field order is the order on the wire and stays so; fields are
 //! only ever added, behind these.
 
 // Written by nanoserde's derive.

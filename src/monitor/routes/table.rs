@@ -209,7 +209,7 @@ impl RequestTarget {
         found.map(|parameter| parameter.value.as_str())
     }
 
-    /// How many members [`Target::list`] has at most.
+    /// How many members [`RequestTarget::list`] has at most.
     pub fn list_len(&self, name: &str) -> usize {
         let value = self.parameter(name);
         value.map_or(0, |value| value.bytes().filter(|b| *b == b',').count() + 1)
