@@ -62,6 +62,7 @@ mod node;
 mod sys;
 
 #[cfg(test)]
+#[path = "tests/golden.rs"]
 mod golden;
 
 use std::process::ExitCode;

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 
 /// Which folder may import which. One that is not listed may import every other: `main` and
 /// `node` build the whole, the commands are its user interface.
-const ARROWS: [(&str, &[&str]); 10] = [
+const ARROWS: [(&str, &[&str]); 9] = [
     // Bounds are constants; the core reads them, and nothing else of the crate.
     ("domain", &["limits"]),
     ("limits", &[]),
@@ -25,7 +25,6 @@ const ARROWS: [(&str, &[&str]); 10] = [
     ("ingest", &["db", "domain", "limits", "sys"]),
     // Parsed once, against the table of operations that was compiled in.
     ("config", &["api", "domain", "limits", "sys"]),
-    ("golden", &[]),
 ];
 
 /// Where `async` is allowed: the thread of the HTTP server, and SMTP.
@@ -43,8 +42,7 @@ fn folders_import_only_what_the_architecture_allows() {
             continue;
         };
         for (line, other) in file.folders_named() {
-            // The golden files' helper is every test's.
-            let is_known = other == folder || other == "golden";
+            let is_known = other == folder;
             if !is_known && !allowed.contains(&other.as_str()) {
                 found.push(format!(
                     "{}:{line}: {folder} must not import {other}; it may import: {}",
@@ -356,9 +354,7 @@ struct File {
 impl File {
     /// Whether the whole file is compiled for tests only.
     fn is_test(&self) -> bool {
-        self.path.contains("/tests/")
-            || self.path.ends_with("tests.rs")
-            || self.path == "src/golden.rs"
+        self.path.contains("/tests/") || self.path.ends_with("tests.rs")
     }
 
     fn is_generated(&self) -> bool {

@@ -1,6 +1,6 @@
-//! What tests of all rooms share: golden files, scratch directories, a fuzzer's budget.
+//! Test support for the whole crate: golden files, scratch directories, budgets of fuzzers.
 //!
-//! For tests alone. `UPDATE_GOLDEN=1 cargo test` writes whole outputs into `tests/golden`;
+//! `UPDATE_GOLDEN=1 cargo test` writes whole outputs into `tests/golden`;
 //! the diff is for review.
 
 use std::path::PathBuf;
