@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use super::sync::{Condvar, Mutex};
@@ -26,7 +26,6 @@ struct StopState {
     wakes: u64,
     callbacks: BTreeMap<u64, Box<dyn FnOnce() + Send>>,
     next_callback: u64,
-    wakers: Vec<Waker>,
 }
 
 /// Why a wait has ended.
@@ -60,10 +59,8 @@ impl StopSource {
         let mut state = self.0.state.lock();
         state.is_stopping = true;
         let callbacks = std::mem::take(&mut state.callbacks);
-        let wakers = std::mem::take(&mut state.wakers);
         drop(state);
         self.0.changed.notify_all();
-        wakers.into_iter().for_each(Waker::wake);
         for callback in callbacks.into_values() {
             callback();
         }
@@ -105,7 +102,10 @@ impl StopToken {
 
     /// Resolves when the stop begins.
     pub fn stopped(&self) -> Stopped<'_> {
-        Stopped(self)
+        Stopped {
+            token: self,
+            registered: None,
+        }
     }
 
     /// Calls `callback` when the stop begins, on the thread that stops; at once if it has begun.
@@ -149,20 +149,21 @@ impl StopToken {
 }
 
 /// See [`StopToken::stopped`].
-pub struct Stopped<'a>(&'a StopToken);
+pub struct Stopped<'a> {
+    token: &'a StopToken,
+    registered: Option<StopCallback>,
+}
 
 impl Future for Stopped<'_> {
     type Output = ();
 
-    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
-        let mut state = self.0.0.state.lock();
-        if state.is_stopping {
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
+        if self.token.is_stopping() {
             return Poll::Ready(());
         }
-        let waker = context.waker();
-        if !state.wakers.iter().any(|known| known.will_wake(waker)) {
-            state.wakers.push(waker.clone());
-        }
+        // Called at once if the stop begins just now; dropped with this future.
+        let waker = context.waker().clone();
+        self.registered = Some(self.token.on_stop(move || waker.wake()));
         Poll::Pending
     }
 }
