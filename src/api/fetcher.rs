@@ -363,7 +363,7 @@ impl Fetcher {
             .transport
             .get(begun, &self.validators, &*self.request)?;
         if let Some(date) = fetched.date {
-            let host = fetched.origin.split("://").last().unwrap_or_default();
+            let host = fetched.host();
             // Two ports of one machine share a clock.
             let port = host
                 .rsplit_once(':')

@@ -25,7 +25,7 @@ pub struct FetchedResponse {
     pub date: Option<Wall>,
     /// The origin of the final response: `https://example.org`.
     pub origin: String,
-    pub is_html: bool,
+    pub content_type: Option<String>,
     /// `Retry-After` of a successful response.
     pub retry_after: Option<Duration>,
 }
@@ -54,10 +54,19 @@ impl FetchedResponse {
             },
             date: date.filter(|_| is_other_clock && is_origin_date(status, headers)),
             origin: origin::display_origin(from),
-            is_html: text(header::CONTENT_TYPE)
-                .is_some_and(|kind| kind.to_ascii_lowercase().starts_with("text/html")),
+            content_type: text(header::CONTENT_TYPE),
             retry_after,
         }
+    }
+
+    /// The server, as messages name it.
+    pub fn host(&self) -> &str {
+        self.origin.split("://").last().unwrap_or_default()
+    }
+
+    pub fn is_html(&self) -> bool {
+        let kind = self.content_type.as_deref().unwrap_or_default();
+        kind.to_ascii_lowercase().starts_with("text/html")
     }
 }
 

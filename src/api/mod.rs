@@ -8,7 +8,7 @@
 //! - connections below it: `connection_pool`, `pooled_connection`, `proxy`, `dns`, `tcp`, all under
 //!   the stop and deadline of `fetch_control`;
 //! - the cause of a failure: `error_mapping`, `certificate_errors`, `status_errors`;
-//! - the response: `response_parser`, with `json` and `follow`.
+//! - the response: `response_parser`, with `response_format`, `json` and `follow`.
 
 pub mod agent;
 mod certificate_errors;
@@ -33,6 +33,7 @@ pub mod private_address;
 mod proxy;
 mod redirect;
 pub mod request;
+mod response_format;
 mod response_parser;
 mod sent_request;
 mod simulate;
