@@ -8,10 +8,11 @@
 //! - connections below it: `connection_pool`, `pooled_connection`, `proxy`, `dns`, `tcp`, all under
 //!   the stop and deadline of `fetch_control`;
 //! - the cause of a failure: `error_mapping`, `certificate_errors`, `status_errors`;
-//! - the response: `response_parser`, with `response_format`, `json` and `follow`.
+//! - the response: `response_parser`, with `response_format`, `charset`, `json` and `follow`.
 
 pub mod agent;
 mod certificate_errors;
+pub mod charset;
 pub mod client;
 mod connect_error;
 pub mod connection_pool;

@@ -7,7 +7,7 @@ use serde_json::Value as Json;
 use super::fetch_result::FetchResult;
 use super::follow;
 use super::http_response::FetchedResponse;
-use super::response_format;
+use super::response_format::{self, ParsedBody};
 use crate::domain::failure::{Cause, Failure};
 use crate::domain::normalise::{LastAccepted, normalise};
 use crate::domain::plan::{Numbers, SourcePlan};
@@ -31,31 +31,32 @@ impl ResponseParser<'_> {
     /// Parses a response with a body.
     pub fn parse(&self, fetched: &FetchedResponse, begun: Moment) -> FetchResult {
         match response_format::parse(fetched) {
-            Ok(tree) => self.select(&tree, fetched, begun),
+            Ok(body) => self.select(body, fetched, begun),
             Err(failure) => FetchResult::failed(failure, Vec::new(), fetched.body.len() as u64),
         }
     }
 
     /// The readings of a parsed body.
-    fn select(&self, body: &Json, fetched: &FetchedResponse, begun: Moment) -> FetchResult {
+    fn select(&self, body: ParsedBody, fetched: &FetchedResponse, begun: Moment) -> FetchResult {
+        let ParsedBody { tree, mut issues } = body;
         let bytes = fetched.body.len() as u64;
         let host = fetched.host();
         let failed = |failure| FetchResult::failed(failure, Vec::new(), bytes);
         let (normalised, upstream) = match self.follow {
             None => {
-                let normalised = normalise(self.plan, body, self.last_accepted, begun.mono);
+                let normalised = normalise(self.plan, &tree, self.last_accepted, begun.mono);
                 (normalised, None)
             }
-            Some(own) => match follow::parse_snapshot(body, own, host) {
+            Some(own) => match follow::parse_snapshot(&tree, own, host) {
                 Ok((normalised, upstream)) => (normalised, Some(upstream)),
                 Err(failure) => return failed(failure),
             },
         };
-        let mut issues = normalised.issues;
+        issues.extend(normalised.issues);
         issues.truncate(limits::ISSUES_PER_RESPONSE);
         let room = limits::ISSUES_PER_RESPONSE - issues.len();
         issues.extend(
-            self.check_schema(body, fetched.status)
+            self.check_schema(&tree, fetched.status)
                 .into_iter()
                 .take(room),
         );

@@ -11,7 +11,7 @@ use serde_json::Value as Json;
 use super::client::APIS;
 use super::fault_server::{Act, AfterResponse, FaultServer, send};
 use super::support::{clock_at_noon, fetcher, long_timeout, test_plan};
-use super::{json, url_source};
+use super::{charset, json, url_source};
 use crate::domain::normalise::{LastAccepted, normalise};
 use crate::domain::plan::{Numbers, RecordSelector, Selection, SourcePlan};
 use crate::domain::reading::FetchOutcome;
@@ -26,6 +26,13 @@ const BODIES: [&str; 5] = [
     r#"[1, -0.0, 1e308, 1E-999, 123456789012345678901234567890, true, "\ud83d\ude00\u0000", {}]"#,
     r#"{"a~/.%b": {"c": [[[[[1]]]]]}, "": 2, "stations": {"k/~": {"free": 1}}}"#,
     r#"{"$serde_json::private::Number": "1", "t": {"$serde_json::private::RawValue": 2}}"#,
+];
+
+const CONTENT_TYPES: [&str; 4] = [
+    "application/json",
+    "text/plain; charset=ISO-8859-1",
+    "a/b; charset=utf-16le",
+    "a/b; charset=gb18030",
 ];
 
 const TOKENS: [&str; 24] = [
@@ -140,7 +147,8 @@ fn fuzz_bodies() {
         let mut body = BODIES[random.usize(..BODIES.len())].as_bytes().to_vec();
         mutate(&mut random, &mut body);
         let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
-            if let Ok(read) = json::parse(&body, random.bool(), "HOST") {
+            let text = charset::decode(&body, random.choice(CONTENT_TYPES));
+            if let Ok(read) = json::parse(&text, random.bool(), "HOST") {
                 check(&read, &mut last_accepted, Mono(seed * 1_000));
             }
         }));
