@@ -20,6 +20,9 @@ pub struct FetchedResponse {
     pub status: u16,
     /// After decompression.
     pub body: Vec<u8>,
+    /// Whether the end of the body was marked (by its length, a last chunk or the trailer of a
+    /// compressed body): where it is not, a closed connection may have cut the body short.
+    pub is_end_marked: bool,
     pub validators: Validators,
     /// The server's clock, unless it is this machine's or the response may come from a cache.
     pub date: Option<Wall>,
@@ -48,6 +51,7 @@ impl FetchedResponse {
         FetchedResponse {
             status,
             body: Vec::new(),
+            is_end_marked: true,
             validators: Validators {
                 etag: text(header::ETAG).filter(is_short),
                 last_modified: text(header::LAST_MODIFIED).filter(is_short),
@@ -79,6 +83,15 @@ fn text_of(headers: &HeaderMap, name: header::HeaderName) -> Option<String> {
 pub fn has_known_encoding(headers: &HeaderMap) -> bool {
     text_of(headers, header::CONTENT_ENCODING)
         .is_none_or(|coding| matches!(coding.to_ascii_lowercase().as_str(), "" | "identity"))
+}
+
+/// Whether the body is sent in chunks, the last of which marks its end.
+pub fn is_chunked(headers: &HeaderMap) -> bool {
+    let values = headers.get_all(header::TRANSFER_ENCODING).iter();
+    values
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','))
+        .any(|coding| coding.trim().eq_ignore_ascii_case("chunked"))
 }
 
 /// Why a fetch gave no response.

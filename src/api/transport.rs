@@ -21,7 +21,7 @@ use super::error_context::{ErrorContext, ResponsePart};
 use super::error_mapping;
 use super::fetch_control::FetchControl;
 use super::http_exchange::HttpExchange;
-use super::http_response::{FetchError, FetchedResponse, has_known_encoding};
+use super::http_response::{FetchError, FetchedResponse, has_known_encoding, is_chunked};
 use super::sent_request::{ClockTooEarly, RequestRecorder, SentRequest, Validators};
 use super::status_errors::{AccessDenial, classify_status};
 use super::{origin, private_address, redirect};
@@ -309,6 +309,7 @@ impl Transport {
         }
         let context = self.error_context(&host, ResponsePart::Body, now);
         let content_length = response.body().content_length();
+        fetched.is_end_marked = content_length.is_some() || is_chunked(response.headers());
         if content_length.is_some_and(|bytes| bytes > self.settings.body_limit) {
             return Err(FetchError::Failed(error_mapping::body_too_large(context)));
         }
