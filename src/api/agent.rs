@@ -18,7 +18,7 @@ use super::fetch_control::FetchControl;
 use super::pooled_connection::PoolingConnector;
 use super::private_address;
 use super::proxy::HttpProxyConnector;
-use super::sent_request::RequestRecorder;
+use super::sent_request::{DefaultHeaders, RequestRecorder};
 use super::tcp::TcpConnector;
 use crate::limits;
 use crate::sys::tls::{Tls, Trust};
@@ -35,6 +35,8 @@ pub struct TransportSettings {
     pub ca_file: Option<PathBuf>,
     /// `http://host:port`; proxies of the environment are not used.
     pub proxy: Option<String>,
+    /// Whether connections are used again.
+    pub keep_alive: bool,
     pub user_agent: String,
     /// Shared with the other sources of its server.
     pub pool: Arc<ConnectionPool>,
@@ -50,6 +52,7 @@ impl Default for TransportSettings {
             redirects: limits::REDIRECTS,
             ca_file: None,
             proxy: None,
+            keep_alive: true,
             user_agent: concat!("main-node/", env!("CARGO_PKG_VERSION")).to_owned(),
             pool: ConnectionPool::new("", limits::CONNECTIONS_PER_DEVICE),
             is_private: private_address::is_private,
@@ -61,7 +64,7 @@ pub fn make_agent(
     (config, direct): (&Config, &Config),
     trust: &Trust,
     control: &Arc<FetchControl>,
-    pool: &Arc<ConnectionPool>,
+    settings: &TransportSettings,
 ) -> Agent {
     let opens = ()
         .chain(HttpProxyConnector {
@@ -72,8 +75,9 @@ pub fn make_agent(
         .chain(Tls::new(trust.clone()));
     let connector = PoolingConnector {
         connector: opens,
-        pool: pool.clone(),
+        pool: settings.pool.clone(),
         control: control.clone(),
+        keep_alive: settings.keep_alive,
         has_proxy: config.proxy().is_some(),
     };
     Agent::with_parts(config.clone(), connector, DnsResolver(control.clone()))
@@ -84,9 +88,11 @@ pub fn build_config(
     proxy: Option<ureq::Proxy>,
     recorder: RequestRecorder,
 ) -> Result<Config, String> {
-    if HeaderValue::from_str(&settings.user_agent).is_err() {
-        return Err("expected a user agent of printable ASCII".to_owned());
-    }
+    let default_headers = DefaultHeaders {
+        user_agent: HeaderValue::from_str(&settings.user_agent)
+            .map_err(|_| "expected a user agent of printable ASCII")?,
+        keep_alive: settings.keep_alive,
+    };
     Ok(Agent::config_builder()
         .timeout_global(Some(settings.timeout))
         .timeout_resolve(Some(limits::RESOLVE_TIMEOUT.min(settings.timeout)))
@@ -102,8 +108,8 @@ pub fn build_config(
         .output_buffer_size(limits::TRANSPORT_BUFFER_BYTES)
         // The pool keeps them, for all sources of a server.
         .max_idle_connections(0)
-        .user_agent(settings.user_agent.as_str())
         .proxy(proxy)
+        .middleware(default_headers)
         .middleware(recorder)
         .build())
 }

@@ -133,6 +133,9 @@ impl Fetcher {
         quota_handle: QuotaHandle,
         mut deliver: impl FnMut(Observation),
     ) {
+        if log::log_enabled!(log::Level::Trace) {
+            self.record_exchanges();
+        }
         let canceller = self.transport.canceller();
         let _on_stop = stopping.on_stop(move || canceller.cancel());
         let reserve = |reserved: Option<QuotaReservation>| {
@@ -194,6 +197,7 @@ impl Fetcher {
                     observation.next_in = observation.next_in.max(meter.wait(ended));
                     wait = observation.next_in;
                     self.log(&observation);
+                    self.trace_exchanges(&observation);
                     deliver(observation);
                 }
                 // Cancelled by the stop.
@@ -276,6 +280,19 @@ impl Fetcher {
             it.mask(&self.secrets);
         }
         exchanges
+    }
+
+    /// Requests and responses of the last fetch as log lines, where the log wants them.
+    fn trace_exchanges(&self, observation: &Observation) {
+        if !log::log_enabled!(log::Level::Trace) {
+            return;
+        }
+        let is_usable = observation.outcome.is_usable();
+        for exchange in self.exchanges() {
+            for line in exchange.lines(!is_usable) {
+                log::trace!("{}: {line}", self.plan.name);
+            }
+        }
     }
 
     /// One whole fetch; `None` if it was cancelled. It never panics.

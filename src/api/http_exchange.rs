@@ -1,13 +1,18 @@
-//! Recorded HTTP exchanges, for the commands that fetch once and print what was sent and
-//! received. The service records none.
+//! Recorded HTTP exchanges: what was sent and received, for commands that print it and for the
+//! log at level `trace`. Otherwise none is recorded.
 //!
 //! Values; any thread.
+
+use std::borrow::Cow;
 
 use ureq::http::{HeaderMap, Method, Uri};
 
 use crate::domain::redact::{MASK, Secrets};
+use crate::domain::secret_detection::{is_likely_key, is_secret_name};
 use crate::domain::text::ellipsis;
 use crate::limits;
+
+use super::status_errors::reason_phrase;
 
 /// One request and the start of its response.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -16,24 +21,17 @@ pub struct HttpExchange {
     pub request: String,
     /// Secrets masked.
     pub headers: Vec<(String, String)>,
+    /// Start of the request's body, secrets masked; empty without one.
+    pub request_body: String,
     /// None without a response.
     pub status: Option<u16>,
     /// Start of the body, secrets masked.
     pub body_start: String,
 }
 
-/// Parts of the name of a header or parameter whose value is masked, known secret or not.
-const SECRET_NAMES: [&str; 10] = [
-    "auth", "key", "token", "secret", "pass", "pwd", "cookie", "appid", "session", "sign",
-];
-
-fn is_secret_name(name: &str) -> bool {
-    let name = name.to_ascii_lowercase();
-    SECRET_NAMES.iter().any(|part| name.contains(part))
-}
-
 impl HttpExchange {
-    pub fn new(method: &Method, uri: &Uri, headers: &HeaderMap) -> HttpExchange {
+    /// `body` is the request's, empty without one.
+    pub fn new(method: &Method, uri: &Uri, headers: &HeaderMap, body: &[u8]) -> HttpExchange {
         let headers = headers.iter().map(|(name, value)| {
             let shown = match value.to_str() {
                 Ok(_) if is_secret_name(name.as_str()) || value.is_sensitive() => MASK.to_owned(),
@@ -45,36 +43,82 @@ impl HttpExchange {
         HttpExchange {
             request: format!("{method} {}", masked_uri(uri)),
             headers: headers.collect(),
+            request_body: one_line(body),
             ..HttpExchange::default()
         }
     }
 
-    /// Keeps the start of the body: one line without control characters.
+    /// Keeps the start of the response's body: one line without control characters.
     pub fn set_body(&mut self, body: &[u8]) {
-        let body = &body[..body.len().min(ANSWER_BYTES)];
-        let text = String::from_utf8_lossy(body);
-        let text = text.chars().map(|c| match c {
-            '\r' | '\n' | '\t' => ' ',
-            c if c.is_control() => '?',
-            c => c,
+        self.body_start = one_line(body);
+    }
+
+    /// Request, headers, status, and with `has_body` the start of the body, as lines.
+    pub fn lines(&self, has_body: bool) -> Vec<String> {
+        let mut lines = vec![self.request.clone()];
+        let headers = self.headers.iter();
+        lines.extend(headers.map(|(name, value)| format!("{name}: {value}")));
+        let shown = |text: &str| ellipsis(text, limits::RESPONSE_SAMPLE_CHARS);
+        if !self.request_body.is_empty() {
+            lines.push(format!("body: {}", shown(&self.request_body)));
+        }
+        lines.push(match self.status {
+            Some(status) => format!("response: HTTP {status}{}", reason_phrase(status)),
+            None => "no response".to_owned(),
         });
-        let start = ellipsis(&text.collect::<String>(), limits::RESPONSE_SAMPLE_CHARS);
-        self.body_start = start.trim().to_owned();
+        if has_body && !self.body_start.is_empty() {
+            lines.push(format!("response body begins: {}", shown(&self.body_start)));
+        }
+        lines
     }
 
     /// Without the configured secrets, which a server may repeat.
     pub fn mask(&mut self, secrets: &Secrets) {
         let mask = |text: &mut String| *text = secrets.mask(text).into_owned();
         mask(&mut self.request);
+        mask(&mut self.request_body);
         mask(&mut self.body_start);
         self.headers.iter_mut().for_each(|(_, value)| mask(value));
     }
 }
 
-/// Bytes that hold `limits::RESPONSE_SAMPLE_CHARS` characters, whatever they are.
-const ANSWER_BYTES: usize = limits::RESPONSE_SAMPLE_CHARS * 4 + 4;
+/// Characters that are kept beyond those that are shown: a secret at the cut must be whole when
+/// it is masked.
+const MARGIN_CHARS: usize = 512;
+/// Bytes that hold what is kept, whatever the characters are.
+const KEPT_BYTES: usize = (limits::RESPONSE_SAMPLE_CHARS + MARGIN_CHARS) * 4;
 
-/// Without user-info, and with the values of secret parameters masked.
+/// The start of a body without line ends and other characters that a terminal obeys.
+fn one_line(body: &[u8]) -> String {
+    let is_whole = body.len() <= KEPT_BYTES;
+    let body = &body[..body.len().min(KEPT_BYTES)];
+    let text: Cow<str> = match std::str::from_utf8(body) {
+        Ok(text) => text.into(),
+        // Cut inside a character.
+        Err(error) if !is_whole && error.error_len().is_none() => {
+            String::from_utf8_lossy(&body[..error.valid_up_to()])
+        }
+        // Latin-1, in which every byte is a character.
+        Err(_) => body.iter().copied().map(char::from).collect(),
+    };
+    let shown = text
+        .trim_start_matches('\u{feff}')
+        .chars()
+        .map(|c| match c {
+            c if c.is_whitespace() => ' ',
+            c if c.is_control() || is_invisible(c) => '?',
+            c => c,
+        });
+    shown.collect::<String>().trim().to_owned()
+}
+
+/// Changes the direction or the form of text beside it (Unicode's bidirectional controls, joiners).
+fn is_invisible(c: char) -> bool {
+    matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
+}
+
+/// Without user-info, and with the values of secret parameters and segments that look like a key
+/// masked.
 fn masked_uri(uri: &Uri) -> String {
     let authority = uri.authority().map_or("", |it| it.as_str());
     let host = match authority.rsplit_once('@') {
@@ -82,6 +126,10 @@ fn masked_uri(uri: &Uri) -> String {
         None => authority.to_owned(),
     };
     let scheme = uri.scheme_str().unwrap_or("http");
+    let segments = uri.path().split('/');
+    let path: Vec<&str> = segments
+        .map(|part| if is_likely_key(part) { MASK } else { part })
+        .collect();
     let query = uri.query().map(|query| {
         let pairs = query.split('&').map(|pair| match pair.split_once('=') {
             Some((name, _)) if is_secret_name(name) => format!("{name}={MASK}"),
@@ -91,7 +139,7 @@ fn masked_uri(uri: &Uri) -> String {
     });
     format!(
         "{scheme}://{host}{}{}",
-        uri.path(),
+        path.join("/"),
         query.unwrap_or_default()
     )
 }
@@ -114,7 +162,7 @@ mod tests {
         ] {
             headers.insert(name, HeaderValue::from_static(value));
         }
-        let mut exchange = HttpExchange::new(&Method::GET, &uri, &headers);
+        let mut exchange = HttpExchange::new(&Method::GET, &uri, &headers, b"");
         exchange.set_body("{\"error\":\"hush-hush\u{1b}[31m\nis wrong\"}".as_bytes());
         exchange.mask(&Secrets::new(["hush-hush".to_owned()]));
         assert_eq!(
@@ -138,15 +186,36 @@ mod tests {
     }
 
     #[test]
-    fn a_long_body_is_cut_between_characters() {
+    fn the_start_of_a_body_is_shown_as_one_line() {
+        let shown = |body: &[u8]| {
+            let mut exchange = HttpExchange::default();
+            exchange.set_body(body);
+            exchange.lines(true).pop().unwrap_or_default()
+        };
+        for (body, expected) in [
+            (&b"<html>\r\n\t<b>log in"[..], "<html>   <b>log in"),
+            (b"\xef\xbb\xbf{\"a\": 1}\n", "{\"a\": 1}"),
+            // Latin-1.
+            (b"Stra\xdfe", "Straße"),
+            ("21 °C\u{9b}31m\u{202e}x\0".as_bytes(), "21 °C?31m?x?"),
+        ] {
+            assert_eq!(shown(body), format!("response body begins: {expected}"));
+        }
+        assert_eq!(shown(b" \n"), "no response");
+        for long in ["é".repeat(5_000), "a".to_owned() + &"é".repeat(5_000)] {
+            let line = shown(long.as_bytes());
+            let cut: String = long.chars().take(limits::RESPONSE_SAMPLE_CHARS).collect();
+            assert_eq!(line, format!("response body begins: {cut}…"));
+        }
+    }
+
+    #[test]
+    fn a_secret_at_the_cut_is_masked_whole() {
+        let secret = "0123456789abcdef".repeat(10);
         let mut exchange = HttpExchange::default();
-        exchange.set_body("é".repeat(5_000).as_bytes());
-        assert_eq!(
-            exchange.body_start.chars().count(),
-            limits::RESPONSE_SAMPLE_CHARS + 1
-        );
-        assert!(exchange.body_start.ends_with("é…"));
-        exchange.set_body(b"short");
-        assert_eq!(exchange.body_start, "short");
+        exchange.set_body(format!("{}{secret}", "x".repeat(280)).as_bytes());
+        exchange.mask(&Secrets::new([secret]));
+        let expected = format!("response body begins: {}***", "x".repeat(280));
+        assert_eq!(exchange.lines(true).pop(), Some(expected));
     }
 }

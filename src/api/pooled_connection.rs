@@ -20,6 +20,8 @@ pub struct PoolingConnector<C> {
     pub connector: C,
     pub pool: Arc<ConnectionPool>,
     pub control: Arc<FetchControl>,
+    /// Whether a connection is used again.
+    pub keep_alive: bool,
     /// The connection to a proxy is opened through this connector as well, without a proxy in
     /// its configuration: it is part of another one and not kept by itself.
     pub has_proxy: bool,
@@ -44,13 +46,16 @@ impl<C: Connector<()>> Connector<()> for PoolingConnector<C> {
             return Ok(opened.map(Transport::boxed));
         }
         let origin = origin::pool_key(details.uri);
-        if let Some(idle) = self.pool.take_idle(&origin) {
+        if self.keep_alive
+            && let Some(idle) = self.pool.take_idle(&origin)
+        {
             self.control.adopt(&idle.connection)?;
             return Ok(Some(Box::new(PooledConnection {
                 origin,
                 transport: idle.transport,
                 connection: idle.connection,
                 pool: self.pool.clone(),
+                keep_alive: true,
                 is_reusable: false,
             })));
         }
@@ -64,6 +69,7 @@ impl<C: Connector<()>> Connector<()> for PoolingConnector<C> {
                 transport: opened.boxed(),
                 connection,
                 pool: self.pool.clone(),
+                keep_alive: self.keep_alive,
                 is_reusable: false,
             }),
             None => opened.boxed(),
@@ -78,6 +84,7 @@ struct PooledConnection {
     transport: Box<dyn Transport>,
     connection: Arc<TcpConnection>,
     pool: Arc<ConnectionPool>,
+    keep_alive: bool,
     /// The last result of `is_open`, if the connection was not used since.
     is_reusable: bool,
 }
@@ -115,7 +122,7 @@ impl Transport for PooledConnection {
 
 impl Drop for PooledConnection {
     fn drop(&mut self) {
-        if self.is_reusable {
+        if self.is_reusable && self.keep_alive {
             let closed = Box::new(ClosedTransport(LazyBuffers::new(1, 1)));
             self.pool.return_idle(IdleConnection {
                 origin: std::mem::take(&mut self.origin),

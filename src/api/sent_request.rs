@@ -79,6 +79,31 @@ impl std::fmt::Display for ClockTooEarly {
 
 impl std::error::Error for ClockTooEarly {}
 
+/// Adds the headers that every request has, before they are recorded.
+pub struct DefaultHeaders {
+    pub user_agent: HeaderValue,
+    /// `false` asks the server to close the connection.
+    pub keep_alive: bool,
+}
+
+impl Middleware for DefaultHeaders {
+    fn handle(
+        &self,
+        mut request: Request<SendBody>,
+        next: MiddlewareNext,
+    ) -> Result<Response<Body>, Error> {
+        let headers = request.headers_mut();
+        headers
+            .entry(header::USER_AGENT)
+            .or_insert_with(|| self.user_agent.clone());
+        if !self.keep_alive {
+            let close = HeaderValue::from_static("close");
+            headers.insert(header::CONNECTION, close);
+        }
+        next.handle(request)
+    }
+}
+
 /// Makes the first request conditional, and records every request.
 pub struct RequestRecorder(pub Arc<Mutex<SentRequest>>);
 
@@ -121,7 +146,7 @@ impl Middleware for RequestRecorder {
             sent.requests += 1;
             if let Some(seen) = &mut sent.exchanges {
                 let (method, uri) = (request.method(), request.uri());
-                seen.push(HttpExchange::new(method, uri, request.headers()));
+                seen.push(HttpExchange::new(method, uri, request.headers(), &[]));
             }
         }
         let response = next.handle(request)?;

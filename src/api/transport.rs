@@ -75,7 +75,7 @@ impl Transport {
             (&config, &direct),
             &trust,
             &control,
-            &settings.pool,
+            &settings,
         )));
         Ok(Transport {
             settings,
@@ -102,7 +102,7 @@ impl Transport {
         let pool = &self.settings.pool;
         // Other sources may use connections that the old one opened: it is not shut down.
         let configs = (&self.config, &self.direct);
-        *self.agent.lock() = make_agent(configs, &self.trust, &self.control, pool);
+        *self.agent.lock() = make_agent(configs, &self.trust, &self.control, &self.settings);
         pool.close_idle();
         if self.control.is_stopped() {
             self.agent.lock().clone().shutdown();
@@ -311,14 +311,16 @@ impl Transport {
         let content_length = response.body().content_length();
         fetched.is_end_marked = content_length.is_some() || is_chunked(response.headers());
         if content_length.is_some_and(|bytes| bytes > self.settings.body_limit) {
+            if self.is_recording() {
+                self.read_start(&mut response);
+            }
             return Err(FetchError::Failed(error_mapping::body_too_large(context)));
         }
         let body = response.body_mut().with_config();
-        fetched.body = body
-            .limit(self.settings.body_limit)
-            .read_to_vec()
-            .map_err(|error| self.classify(&error, ResponsePart::Body, now))?;
+        let mut body = body.limit(self.settings.body_limit).reader();
+        let read = body.read_to_end(&mut fetched.body);
         self.record_body(&fetched.body);
+        read.map_err(|error| self.classify(&error.into(), ResponsePart::Body, now))?;
         // Closing the sockets can look like the end of a body without a length.
         if self.control.is_stopped() {
             Err(FetchError::Stopped)
@@ -333,19 +335,26 @@ impl Transport {
         response: &mut Response<Body>,
         dropped: Option<(String, String)>,
     ) -> AccessDenial {
-        let (is_recorded, sent) = {
-            let sent = self.sent.lock();
-            let authorization = sent.headers.get(header::AUTHORIZATION).cloned();
-            (sent.exchanges.is_some(), authorization)
+        let sent = self.sent.lock().headers.get(header::AUTHORIZATION).cloned();
+        let text = if response.status() == 403 || self.is_recording() {
+            self.read_start(response)
+        } else {
+            Vec::new()
         };
-        let mut text = Vec::new();
-        if response.status() == 403 || is_recorded {
-            // A body that cannot be read is ignored.
-            let body = response.body_mut().as_reader();
-            let _ = body.take(limits::ERROR_BODY_BYTES).read_to_end(&mut text);
-            self.record_body(&text);
-        }
         AccessDenial::read(response.headers(), &text, sent.as_ref(), dropped)
+    }
+
+    /// The start of a body that gives no readings; what cannot be read is left out.
+    fn read_start(&self, response: &mut Response<Body>) -> Vec<u8> {
+        let mut text = Vec::new();
+        let body = response.body_mut().as_reader();
+        let _ = body.take(limits::ERROR_BODY_BYTES).read_to_end(&mut text);
+        self.record_body(&text);
+        text
+    }
+
+    fn is_recording(&self) -> bool {
+        self.sent.lock().exchanges.is_some()
     }
 
     fn classify(&self, error: &Error, part: ResponsePart, now: Moment) -> FetchError {

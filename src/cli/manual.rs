@@ -140,7 +140,10 @@ const SECTIONS: [(&str, Entries); 4] = [
                 "SMTP_HOST SMTP_PORT SMTP_USER SMTP_PASS SMTP_FROM SMTP_TLS ALERT_EMAIL",
                 "The mail server and the recipients of alerts, instead of [mail].",
             ),
-            ("RUST_LOG", "How much is logged: warn, info, debug."),
+            (
+                "RUST_LOG",
+                "How much is logged: warn, info, debug; main_node::api=trace logs each request and response.",
+            ),
             (
                 "SSL_CERT_FILE",
                 "Root certificates to trust instead of the system's.",

@@ -57,8 +57,11 @@ pub fn table(plan: &Plan, fetched: &[Fetched]) -> String {
         .collect();
     let mut text = table::render(&results, std::io::stdout().is_terminal());
     for (source, it) in named() {
-        let is_failed = matches!(it.observation.outcome, FetchOutcome::Failed { .. });
-        text += &table::exchanges(&source.name, &it.exchanges, is_failed);
+        text += &table::exchanges(
+            &source.name,
+            &it.exchanges,
+            !it.observation.outcome.is_usable(),
+        );
     }
     text
 }

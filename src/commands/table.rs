@@ -99,21 +99,16 @@ fn write_all(
     Ok(())
 }
 
-/// The requests of a source with their responses; for a response that could not be read, its
-/// beginning.
-pub fn exchanges(name: &str, exchanges: &[HttpExchange], is_failed: bool) -> String {
+/// The requests of a source with their responses; with `has_bodies` also the beginning of each
+/// response.
+pub fn exchanges(name: &str, exchanges: &[HttpExchange], has_bodies: bool) -> String {
     let mut out = String::new();
     for exchange in exchanges {
-        out += &format!("\n{name}: {}\n", exchange.request);
-        for (name, value) in &exchange.headers {
-            out += &format!("  {name}: {value}\n");
-        }
-        out += &match exchange.status {
-            Some(status) => format!("  response: HTTP {status}\n"),
-            None => "  no response\n".to_owned(),
-        };
-        if is_failed && !exchange.body_start.is_empty() {
-            out += &format!("  response body begins: {}\n", exchange.body_start);
+        for (at, line) in exchange.lines(has_bodies).iter().enumerate() {
+            out += &match at {
+                0 => format!("\n{name}: {line}\n"),
+                _ => format!("  {line}\n"),
+            };
         }
     }
     out
@@ -244,10 +239,12 @@ source1: dns: the name meter.local cannot be resolved.
             request: "GET http://meter/data?key=***".to_owned(),
             headers: vec![("accept".to_owned(), "application/json".to_owned())],
             status: Some(200),
+            request_body: "{\"from\":\"***\"}".to_owned(),
             body_start: "<html>log in".to_owned(),
         };
         let none = HttpExchange {
             status: None,
+            request_body: String::new(),
             body_start: String::new(),
             ..exchange.clone()
         };
@@ -255,13 +252,14 @@ source1: dns: the name meter.local cannot be resolved.
         assert_eq!(
             exchanges("meter", &[exchange.clone(), none], true),
             format!(
-                "{head}  response: HTTP 200\n  response body begins: <html>log in\n\
+                "{head}  body: {{\"from\":\"***\"}}\n  response: HTTP 200 OK\n  response body begins: \
+                 <html>log in\n\
                  {head}  no response\n"
             )
         );
         assert_eq!(
             exchanges("meter", &[exchange], false),
-            format!("{head}  response: HTTP 200\n")
+            format!("{head}  body: {{\"from\":\"***\"}}\n  response: HTTP 200 OK\n")
         );
     }
 }

@@ -1,8 +1,9 @@
-//! Secrets: texts that are never printed, and detection of secrets by name and in URLs.
+//! Secrets: texts that are never printed, and URLs without them.
 
 use std::fmt;
 
 use crate::domain::redact::MASK;
+pub use crate::domain::secret_detection::{is_likely_key, is_secret_name};
 
 /// A text that is never printed.
 #[derive(Clone, PartialEq, Eq)]
@@ -46,36 +47,6 @@ pub fn without_secrets(url: &str) -> String {
     let shown = |part| if is_likely_key(part) { MASK } else { part };
     let path: Vec<&str> = path.split('/').map(shown).collect();
     format!("{scheme}://{host}{}{query}", path.join("/"))
-}
-
-/// Whether a path segment is likely to be a key: Telegram's `bot123:ABC…`, or long, with
-/// letters and digits and without separators.
-pub fn is_likely_key(part: &str) -> bool {
-    let digits = part.bytes().filter(u8::is_ascii_digit).count();
-    let letters = part.bytes().filter(u8::is_ascii_alphabetic).count();
-    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_:".contains(&byte);
-    part.len() >= 20 && digits >= 3 && letters >= 3 && part.bytes().all(is_plain)
-}
-
-/// Whether a parameter of this name is likely to hold a secret.
-pub fn is_secret_name(name: &str) -> bool {
-    let name = name.to_ascii_lowercase();
-    let parts = [
-        "key",
-        "token",
-        "secret",
-        "pass",
-        "appid",
-        "auth",
-        "cred",
-        "cookie",
-        "session",
-        "signature",
-    ];
-    let names = [
-        "sid", "pin", "pwd", "pw", "sig", "code", "jwt", "login", "user", "username",
-    ];
-    parts.iter().any(|part| name.contains(part)) || names.contains(&name.as_str())
 }
 
 #[cfg(test)]

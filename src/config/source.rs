@@ -51,7 +51,7 @@ pub struct SourceDraft {
 
 type SourceOption = ConfigOption<SourceDraft, SourceConfig>;
 
-pub static OPTIONS: [SourceOption; 24] = [
+pub static OPTIONS: [SourceOption; 25] = [
     SourceOption::new(
         "name",
         "text",
@@ -225,6 +225,15 @@ pub static OPTIONS: [SourceOption; 24] = [
             draft.connections = count.map(|count| count as usize);
         },
         |source| plain(source.connections),
+    ),
+    SourceOption::new(
+        "keep_alive",
+        "true or false",
+        "true",
+        "false",
+        "`false` opens a new connection for each request (`Connection: close`), for a device that cannot keep connections open.",
+        |draft, option| set(&mut draft.source.keep_alive, option.boolean()),
+        |source| plain(source.keep_alive),
     ),
     SourceOption::new(
         "ca_file",

@@ -163,6 +163,8 @@ pub struct SourceConfig {
     pub proxy: Option<String>,
     /// Maximum connections to its server, shared by all sources of that server.
     pub connections: usize,
+    /// Whether its connections are used again.
+    pub keep_alive: bool,
     /// Request interval of the quota; set if requests before a restart count.
     pub quota: Option<Duration>,
     /// Its location in the file, for later messages.
@@ -185,6 +187,7 @@ impl Default for SourceConfig {
             ca_file: None,
             proxy: None,
             connections: 1,
+            keep_alive: true,
             quota: None,
             location: String::new(),
         }

@@ -27,6 +27,7 @@ pub mod reading;
 pub mod redact;
 pub mod retention_clock;
 pub mod schedule;
+pub mod secret_detection;
 #[cfg(test)]
 #[path = "tests/simulated_month.rs"]
 mod simulated_month;
@@ -34,3 +35,4 @@ pub mod snapshot;
 pub mod text;
 pub mod time;
 pub mod toml_text;
+mod unescape;

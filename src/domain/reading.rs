@@ -220,6 +220,16 @@ pub enum FetchOutcome {
     },
 }
 
+impl FetchOutcome {
+    /// Whether the response gave readings, or confirmed the last ones.
+    pub fn is_usable(&self) -> bool {
+        match self {
+            FetchOutcome::Readings { .. } | FetchOutcome::Unchanged => true,
+            FetchOutcome::Empty | FetchOutcome::Failed { .. } => false,
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -7,7 +7,11 @@
 use std::borrow::Cow;
 use std::fmt;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
+
 use super::percent;
+use super::unescape::unescape;
 
 /// Replaces a secret.
 pub const MASK: &str = "***";
@@ -85,7 +89,42 @@ impl Secrets {
                 masked = Cow::Owned(replace(&masked, secret));
             }
         }
-        masked
+        match self.mask_escaped(&masked, least) {
+            Some(escaped) => Cow::Owned(escaped),
+            None => masked,
+        }
+    }
+
+    /// Masks secrets of which any character is escaped: `p%40ss`, `p\u0040ss`, `p&amp;ss`.
+    fn mask_escaped(&self, text: &str, least: usize) -> Option<String> {
+        let unescaped = unescape(text)?;
+        let (bytes, places) = (&unescaped.bytes, &unescaped.places);
+        let mut spans: Vec<(usize, usize)> = Vec::new();
+        for secret in self.spellings.iter().filter(|it| it.len() >= least) {
+            let mut from = 0;
+            while let Some(at) = find(&bytes[from..], secret.as_bytes()) {
+                let (begin, end) = (from + at, from + at + secret.len());
+                let is_letter =
+                    |at: usize| bytes.get(at).is_some_and(|it| it.is_ascii_alphanumeric());
+                let is_part = begin > 0 && is_letter(begin - 1) || is_letter(end);
+                if secret.len() >= SHORTEST_PART || !is_part {
+                    spans.push((places[begin], places[end]));
+                }
+                from = end;
+            }
+        }
+        spans.sort_unstable();
+        let mut masked = String::with_capacity(text.len());
+        let mut from = 0;
+        for (begin, end) in &spans {
+            if *begin >= from {
+                masked.push_str(text.get(from..*begin)?);
+                masked.push_str(MASK);
+            }
+            from = from.max(*end);
+        }
+        masked.push_str(text.get(from..)?);
+        (!spans.is_empty()).then_some(masked)
     }
 
     /// Masks what is left of a secret that was cut off with the rest of a long text.
@@ -124,6 +163,10 @@ fn truncated_at_end(text: &str, secret: &str) -> Option<usize> {
         .max()
 }
 
+fn find(bytes: &[u8], part: &[u8]) -> Option<usize> {
+    bytes.windows(part.len()).position(|it| it == part)
+}
+
 /// A short secret is replaced only where no letter or digit stands beside it.
 fn replace(text: &str, secret: &str) -> String {
     if secret.len() >= SHORTEST_PART {
@@ -145,18 +188,24 @@ fn replace(text: &str, secret: &str) -> String {
     masked
 }
 
-/// As it is, in quotes as Rust and JSON write it, and as a part of a URL or a form.
+/// As it is, in quotes as Rust and JSON write it, as a part of a URL or a form, and in Base64.
 fn variants(secret: &String) -> Vec<String> {
     let inner = |quoted: String| quoted[1..quoted.len() - 1].to_owned();
     let encoded = percent::encode(secret);
-    vec![
+    let mut variants = vec![
         secret.clone(),
         inner(format!("{secret:?}")),
         inner(serde_json::Value::from(secret.as_str()).to_string()),
         encoded.replace("%20", "+"),
         encoded.to_lowercase(),
         encoded,
-    ]
+    ];
+    if secret.len() >= SHORTEST_PART {
+        // Without padding: with it, only the padding is left.
+        variants.push(STANDARD_NO_PAD.encode(secret));
+        variants.push(URL_SAFE_NO_PAD.encode(secret));
+    }
+    variants
 }
 
 #[cfg(test)]
@@ -190,6 +239,14 @@ mod tests {
             ("?key=s3cr%2Bt+%22%C3%A9%22&x", "?key=***&x"),
             ("found \"key hunter2-an…\"", "found \"key ***…\""),
             ("hunt… hun… x", "***… hun… x"),
+            // Only some characters escaped, or escaped as JSON, HTML or Base64.
+            ("?key=s3cr%2Bt%20\"é\"&x", "?key=***&x"),
+            (r#""s3cr\u002bt \"\u00e9\"""#, r#""***""#),
+            ("<b>s3cr+t &quot;é&quot;</b>", "<b>***</b>"),
+            (r"h\u0075nter2-and-more=hunter\u0032", "***=***"),
+            (r"xhunter\u0032", r"xhunter\u0032"),
+            ("Basic czNjcit0ICLDqSI=", "Basic ***="),
+            ("aHVudGVyMi1hbmQtbW9yZQ", "***"),
             // Too short for a part of a sentence, and whole.
             ("abc of 8000", "abc of 8000"),
             ("abc", "***"),

@@ -112,6 +112,7 @@ fn fetcher(
             redirects: source.redirects,
             ca_file: source.ca_file.clone(),
             proxy: source.proxy.clone(),
+            keep_alive: source.keep_alive,
             pool,
             ..TransportSettings::default()
         },

@@ -49,6 +49,30 @@ fn sources_of_one_device_share_its_one_connection() {
 }
 
 #[test]
+fn without_keep_alive_each_request_has_a_connection_of_its_own() {
+    let server = device();
+    let pool = ConnectionPool::new("http://meter", 1);
+    let settings = TransportSettings {
+        pool: pool.clone(),
+        keep_alive: false,
+        ..long_timeout()
+    };
+    let request = url_source::prepare_request(&server.url(), &[], &[]).expect("a URL");
+    let mut closing = fetcher(request, settings, clock_at_noon());
+    let mut keeping = source(&server, &pool);
+    for _ in 0..2 {
+        assert!(succeeds(&mut closing));
+        // Nor does it use the connection of another source.
+        assert!(succeeds(&mut keeping));
+    }
+    assert_eq!(connections(&server), 4);
+    let heads = server.server.heads.lock().expect("no act panics").clone();
+    let closes = |head: &String| head.to_lowercase().contains("\r\nconnection: close\r\n");
+    let found: Vec<bool> = heads.iter().map(closes).collect();
+    assert_eq!(found, [true, false, true, false]);
+}
+
+#[test]
 fn the_connection_limit_is_respected() {
     let server = device();
     let pool = ConnectionPool::new("http://meter", 2);
