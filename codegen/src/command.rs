@@ -7,10 +7,11 @@ use argh::FromArgs;
 
 use crate::compact::Description;
 use crate::emit::emit;
+use crate::lower::candidates::{Candidates, Wanted, listed_by_file};
+use crate::lower::lower;
 use crate::lower::names::{self, Scope};
 use crate::lower::report::Report;
 use crate::lower::spec::{Failure, Spec};
-use crate::lower::{lower, requested_by_file};
 
 const DEFAULT_FILE: &str = "openapi.yaml";
 const DEFAULT_OUT: &str = "src/api/client.rs";
@@ -26,8 +27,9 @@ pub struct Arguments {
     #[argh(option)]
     pub out: Option<String>,
 
-    /// the operations to keep, by operationId, with commas between; default: those that the
-    /// file's `x-main-node-operations` lists, else all
+    /// the operations to keep, by operationId or as "GET /path", with commas between; a POST is
+    /// only called if it is named here; default: the GETs that the file's
+    /// `x-main-node-operations` lists, else all GETs
     #[argh(option)]
     pub operations: Option<String>,
 
@@ -119,16 +121,17 @@ pub fn generate(arguments: &Arguments) -> Result<Generated, Failure> {
         .collect::<Result<Vec<_>, _>>()?;
     for spec in &specs {
         let wanted = if asked.is_empty() {
-            requested_by_file(spec)
+            listed_by_file(spec)
         } else {
-            requested_in(spec, &specs, &asked)
+            let names = requested_in(spec, &specs, &asked);
+            if names.is_empty() {
+                continue;
+            }
+            Wanted::Named(names)
         };
-        if !asked.is_empty() && wanted.is_empty() && specs.len() > 1 {
-            continue;
-        }
         let module = modules.unique(module_name(spec));
         let (description, report) = lower(spec, &module, &wanted)?;
-        if let Some(refused) = report.skipped.first().filter(|_| !wanted.is_empty()) {
+        if let Some(refused) = report.skipped.first().filter(|_| wanted.is_list()) {
             return Err(Failure(format!(
                 "{}: the operation {:?} is requested but cannot be included: {}; \
                  remove it from the list",
@@ -150,12 +153,19 @@ fn requested_in(spec: &Spec, specs: &[Spec], asked: &[String]) -> Vec<String> {
     if specs.len() == 1 {
         return asked.to_vec();
     }
-    let knows = |spec: &Spec, name: &String| lower(spec, "", std::slice::from_ref(name)).is_ok();
+    let mut none = Report::default();
+    let known: Vec<Candidates> = specs
+        .iter()
+        .map(|it| Candidates::find(it, &mut none))
+        .collect();
+    let own = specs.iter().zip(&known);
+    let own = own.filter(|(it, _)| std::ptr::eq(*it, spec));
+    let own: Vec<&Candidates> = own.map(|(_, found)| found).collect();
     let first = specs.first().is_some_and(|it| std::ptr::eq(it, spec));
     asked
         .iter()
         .filter(|name| {
-            knows(spec, name) || (first && !specs.iter().any(|other| knows(other, name)))
+            own.iter().any(|it| it.knows(name)) || (first && !known.iter().any(|it| it.knows(name)))
         })
         .cloned()
         .collect()

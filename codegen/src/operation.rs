@@ -9,8 +9,10 @@ use serde_json::Value;
 use crate::compact::SchemaRef;
 use crate::schema::Schema;
 
+pub use body::{BodyProblem, check_body};
 pub use check::{check_arguments, fits, nearest};
 
+mod body;
 mod check;
 
 /// One OpenAPI file.
@@ -46,12 +48,14 @@ pub struct Variable {
     pub values: Vec<String>,
 }
 
-/// One GET operation.
+/// One operation: a GET, or a POST that was named.
 #[derive(Debug, Default, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Operation {
     #[serde(skip)]
     pub api: String,
+    #[serde(skip_serializing_if = "is_default")]
+    pub method: Method,
     /// The operationId, or a stable readable name where the file has none.
     pub id: String,
     pub summary: String,
@@ -64,6 +68,8 @@ pub struct Operation {
     pub servers: Vec<Server>,
     #[serde(skip_serializing_if = "is_default")]
     pub parameters: Vec<Parameter>,
+    #[serde(skip_serializing_if = "is_default")]
+    pub request_body: Option<RequestBody>,
     /// Alternatives; of each all schemes are needed; an empty one means none is.
     #[serde(skip_serializing_if = "is_default")]
     pub security: Vec<Vec<SecurityScheme>>,
@@ -73,6 +79,63 @@ pub struct Operation {
     pub responses: Vec<Response>,
     #[serde(skip_serializing_if = "is_default")]
     pub deprecated: bool,
+}
+
+/// What is ever sent.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Method {
+    #[default]
+    Get,
+    Post,
+}
+
+impl Method {
+    pub fn name(self) -> &'static str {
+        match self {
+            Method::Get => "GET",
+            Method::Post => "POST",
+        }
+    }
+}
+
+/// What a POST carries.
+#[derive(Debug, Default, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct RequestBody {
+    #[serde(skip_serializing_if = "is_default")]
+    pub required: bool,
+    pub media_type: String,
+    #[serde(skip_serializing_if = "is_default")]
+    pub encoding: BodyEncoding,
+    pub schema: SchemaRef,
+    /// Fields of a form that are not written as `name=value` for each value.
+    #[serde(skip_serializing_if = "is_default")]
+    pub fields: Vec<FieldStyle>,
+    /// A body that its file shows, as JSON; empty where it shows none.
+    #[serde(skip_serializing_if = "is_default")]
+    pub example: String,
+}
+
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum BodyEncoding {
+    #[default]
+    Json,
+    /// `application/x-www-form-urlencoded`.
+    Form,
+    /// As it is written.
+    Text,
+}
+
+/// How a field of a form is written.
+#[derive(Debug, Default, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct FieldStyle {
+    pub name: String,
+    pub style: Style,
+    #[serde(skip_serializing_if = "is_default")]
+    pub explode: bool,
 }
 
 #[derive(Debug, Default, Clone, PartialEq, Serialize, Deserialize)]
@@ -215,7 +278,9 @@ impl Operation {
     /// Every reference of it to a schema.
     pub fn schemas_mut(&mut self) -> impl Iterator<Item = &mut SchemaRef> {
         let responses = self.responses.iter_mut().map(|it| &mut it.schema);
-        responses.chain(self.parameters.iter_mut().map(|it| &mut it.schema))
+        let body = self.request_body.iter_mut().map(|it| &mut it.schema);
+        let parameters = self.parameters.iter_mut().map(|it| &mut it.schema);
+        responses.chain(parameters).chain(body)
     }
 
     /// Where to send requests. `configured` overrides the file: as it stands where it has a

@@ -18,6 +18,8 @@ mod api {
     #[path = "../../codegen/tests/fixtures/large.rs"]
     pub mod large;
     pub mod request;
+    #[path = "../../codegen/tests/fixtures/search.rs"]
+    pub mod search;
 }
 
 use std::io::{Read, Write};
@@ -27,13 +29,14 @@ use std::thread;
 
 use api::client::{APIS, CALLS};
 use api::request::{Call, Credential, Endpoint, PreparedCall};
+use openapi::lower::candidates::Wanted;
 use openapi::operation::{Argument, ArgumentProblem, Location, Operation};
 use openapi::schema::{self, validate};
 
 fn operation(id: &str) -> &'static Operation {
-    APIS[0]
-        .operations
-        .iter()
+    APIS.iter()
+        .chain(&*api::search::APIS)
+        .flat_map(|api| &api.operations)
         .find(|it| it.id == id)
         .unwrap_or_else(|| panic!("no {id}"))
 }
@@ -41,13 +44,21 @@ fn operation(id: &str) -> &'static Operation {
 /// An operation with its arguments, and what sends it.
 struct Prepared(&'static Call, PreparedCall);
 
-fn prepare(id: &str, arguments: &[(String, Argument)]) -> Result<Prepared, ArgumentProblem> {
+fn prepare(
+    id: &str,
+    arguments: &[(String, Argument)],
+    body: Option<&Argument>,
+) -> Result<Prepared, ArgumentProblem> {
     let operation = operation(id);
     let call = CALLS
         .iter()
+        .chain(api::search::CALLS)
         .find(|it| it.api == operation.api && it.operation == operation.id)
         .unwrap_or_else(|| panic!("nothing sends {id}"));
-    Ok(Prepared(call, PreparedCall::new(operation, arguments)?))
+    Ok(Prepared(
+        call,
+        PreparedCall::new(operation, arguments, body)?,
+    ))
 }
 
 fn text(it: &str) -> Argument {
@@ -67,7 +78,7 @@ fn object(fields: &[(&str, Argument)]) -> Argument {
     )
 }
 
-/// Sends a prepared call to a raw listener; gives the head that came.
+/// Sends a prepared call to a raw listener; gives the request that came.
 fn sent(Prepared(call, prepared): &Prepared, change: impl FnOnce(&mut Endpoint)) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
@@ -78,6 +89,12 @@ fn sent(Prepared(call, prepared): &Prepared, change: impl FnOnce(&mut Endpoint))
         while !head.ends_with(b"\r\n\r\n") && stream.read(&mut byte).unwrap() == 1 {
             head.push(byte[0]);
         }
+        let text = String::from_utf8_lossy(&head).to_lowercase();
+        let length = text.split("content-length: ").nth(1);
+        let length = length.and_then(|it| it.lines().next()?.parse().ok());
+        let mut body = vec![0; length.unwrap_or(0)];
+        stream.read_exact(&mut body).unwrap();
+        head.extend(body);
         stream
             .write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\n{}")
             .unwrap();
@@ -100,7 +117,7 @@ fn prepared(id: &str, arguments: &[(&str, Argument)]) -> Prepared {
         .iter()
         .map(|(name, value)| ((*name).to_owned(), value.clone()))
         .collect();
-    prepare(id, &arguments).unwrap_or_else(|problem| panic!("{problem}"))
+    prepare(id, &arguments, None).unwrap_or_else(|problem| panic!("{problem}"))
 }
 
 #[track_caller]
@@ -176,6 +193,74 @@ fn query_parameters_in_every_style() {
         "/query?fixed=1&by=x&exploded=a&exploded=b%20c&joined=1,2.5&spaced=a%20b&piped=a%7Cb\
          &deep%5Ba%5D=1&deep%5Bb%5D%5Bc%5D=x&deep%5Bb%5D%5Bc%5D=y&p=1&q=2&filter%5Bname%5D=n\
          &raw=a/b:c%26d&json=%7B%22k%22%3A%5B%22v%22%5D%7D&type=yes",
+    );
+}
+
+#[track_caller]
+fn check_post(id: &str, body: Option<Argument>, line: &str, media_type: &str, written: &str) {
+    let request = sent(&prepare(id, &[], body.as_ref()).unwrap(), |_| {});
+    let (head, body) = request.split_once("\r\n\r\n").unwrap();
+    assert_eq!(head.lines().next(), Some(line));
+    let head = head.to_lowercase();
+    assert_eq!(body, written);
+    assert!(
+        head.contains(&format!("content-length: {}", written.len())),
+        "{head}"
+    );
+    assert_eq!(
+        head.matches("content-type: ").count(),
+        usize::from(!media_type.is_empty())
+    );
+    assert!(head.contains(media_type), "{head}");
+}
+
+#[test]
+fn posts_carry_the_body_that_their_file_declares() {
+    let line = "POST /base/search HTTP/1.1";
+    let json = "content-type: application/vnd.search+json";
+    let period = object(&[("from", text("2025-01-01"))]);
+    let body = object(&[
+        ("station", text("oslo")),
+        ("period", period),
+        ("limit", Argument::Integer(5)),
+    ]);
+    let written = r#"{"limit":5,"period":{"from":"2025-01-01"},"station":"oslo"}"#;
+    check_post("searchThings", Some(body), line, json, written);
+    let form = object(&[
+        ("q", text("a b&c=ü")),
+        ("tags", list(&["x", "y"])),
+        (
+            "piped",
+            Argument::List(vec![Argument::Integer(1), Argument::Integer(2)]),
+        ),
+        ("deep", object(&[("gte", Argument::Integer(3))])),
+        ("json", object(&[("k", Argument::Boolean(true))])),
+    ]);
+    check_post(
+        "searchByForm",
+        Some(form),
+        "POST /base/form HTTP/1.1",
+        "content-type: application/x-www-form-urlencoded",
+        "q=a%20b%26c%3D%C3%BC&tags=x&tags=y&piped=1%7C2&deep%5Bgte%5D=3&json=%7B%22k%22%3Atrue%7D",
+    );
+    let line = "POST /base/query HTTP/1.1";
+    let words = "from(bucket: \"a\")\n |> last()";
+    check_post(
+        "query",
+        Some(text(words)),
+        line,
+        "content-type: text/plain",
+        words,
+    );
+    check_post("query", None, line, "", "");
+    check_post("postRefresh", None, "POST /base/refresh HTTP/1.1", "", "");
+    let missing = prepare("searchThings", &[], None).err();
+    assert_eq!(
+        missing.map(|it| it.message).as_deref(),
+        Some(
+            "`body` of searchThings: expected a body: searchThings needs one, found none; \
+             add body = …"
+        )
     );
 }
 
@@ -258,7 +343,8 @@ fn defaults_and_tokens_fill_what_params_leaves_out() {
 
 #[test]
 fn a_header_cannot_smuggle_another() {
-    let problem = prepare("String", &[("token".to_owned(), text("a\r\nEvil: 1"))]);
+    let arguments = [("token".to_owned(), text("a\r\nEvil: 1"))];
+    let problem = prepare("String", &arguments, None);
     assert!(problem.is_err_and(|it| it.message.contains("line break")));
     // What is not checked, the HTTP library refuses.
     let Prepared(call, prepared) = prepared("String", &[("token", text("t"))]);
@@ -336,14 +422,17 @@ fn schemas_deflated_in_the_binary_say_what_the_file_says() {
 #[test]
 fn the_fixtures_are_what_codegen_makes() {
     let here = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures");
-    let everything = std::fs::read(here.join("everything.yaml")).unwrap();
-    for (name, source) in [
-        ("everything", everything),
-        ("large", large_source().into_bytes()),
+    let source = |name: &str| std::fs::read(here.join(name)).unwrap();
+    let named = |names: &[&str]| Wanted::Named(names.iter().map(|it| (*it).to_owned()).collect());
+    let posts = named(&["searchThings", "searchByForm", "query", "POST /refresh"]);
+    for (name, source, wanted) in [
+        ("everything", source("everything.yaml"), Wanted::Gets),
+        ("large", large_source().into_bytes(), Wanted::Gets),
+        ("search", source("search.yaml"), posts),
     ] {
         let file = format!("{name}.yaml");
         let spec = openapi::lower::spec::Spec::from_bytes(Path::new(&file), &source).unwrap();
-        let (description, report) = openapi::lower::lower(&spec, name, &[]).unwrap();
+        let (description, report) = openapi::lower::lower(&spec, name, &wanted).unwrap();
         assert!(report.skipped.is_empty(), "{}", report.text());
         let fresh = openapi::emit::emit(&[description], "UPDATE_GOLDEN=1 cargo test -p codegen");
         assert_eq!(fresh.contains("CompactApi::deflated("), name == "large");

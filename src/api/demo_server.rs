@@ -220,7 +220,7 @@ mod tests {
             ),
         ];
         let operation = &APIS[0].operations[0];
-        let prepared = PreparedCall::new(operation, &arguments).expect("good arguments");
+        let prepared = PreparedCall::new(operation, &arguments, None).expect("good arguments");
         let endpoint = Endpoint {
             base: demo.base_url(call.api),
             ..Endpoint::default()

@@ -1,4 +1,4 @@
-//! HTTP requests for operations: checked arguments to the bytes of one GET request.
+//! HTTP requests for operations: checked arguments to the bytes of one GET or POST request.
 //!
 //! The hand-written part beside the generated `client.rs`. Called on the fetch threads; it
 //! blocks for as long as the agent lets it. It owns how parameters are serialised (RFC 6570 and
@@ -10,10 +10,10 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 
 use crate::domain::percent::encode;
 use openapi::operation::{
-    Argument, ArgumentProblem, Location, Operation, SecurityKind, SecurityScheme, check_arguments,
+    Argument, ArgumentProblem, BodyEncoding, Location, Operation, Parameter, RequestBody,
+    SecurityKind, SecurityScheme, check_arguments, check_body,
 };
 use ureq::http::Response;
-use ureq::typestate::WithoutBody;
 use ureq::{Agent, Body, RequestBuilder};
 
 use serialize::{expand, join, pairs};
@@ -28,21 +28,31 @@ pub struct Call {
     pub send: fn(&PreparedCall, &Endpoint, &Agent) -> Result<Response<Body>, ureq::Error>,
 }
 
-/// A GET operation with its arguments, which were checked: it can be sent again and again.
+/// An operation with its arguments, which were checked: it can be sent again and again.
 pub struct PreparedCall {
     operation: &'static Operation,
     /// In the order of the operation's parameters.
     values: Vec<Option<Argument>>,
+    body: Option<Argument>,
 }
 
 impl PreparedCall {
-    /// Takes a source's `params`; defaults fill what is required and not given.
+    /// Takes a source's `params` and `body`; defaults fill what is required and not given.
     pub fn new(
         operation: &'static Operation,
         arguments: &[(String, Argument)],
+        body: Option<&Argument>,
     ) -> Result<PreparedCall, ArgumentProblem> {
         if let Some(problem) = check_arguments(operation, arguments).into_iter().next() {
             return Err(problem);
+        }
+        let json = body.map(Argument::to_json);
+        let mut problems = check_body(operation, json.as_ref()).into_iter();
+        if let Some(problem) = problems.find(|it| !it.is_doubt) {
+            return Err(ArgumentProblem {
+                argument: None,
+                message: format!("`body` of {}: {problem}", operation.id),
+            });
         }
         let values = operation.parameters.iter().map(|parameter| {
             let given = arguments
@@ -55,11 +65,12 @@ impl PreparedCall {
         Ok(PreparedCall {
             operation,
             values: values.collect(),
+            body: body.cloned(),
         })
     }
 
     pub fn request(&self, to: &Endpoint) -> ApiRequest {
-        ApiRequest::new(self.operation, &self.values, to)
+        ApiRequest::new(self.operation, &self.values, self.body.as_ref(), to)
     }
 }
 
@@ -135,6 +146,7 @@ impl std::fmt::Debug for Endpoint {
 pub struct ApiRequest {
     url: String,
     headers: Vec<(String, String)>,
+    body: Vec<u8>,
 }
 
 impl ApiRequest {
@@ -142,7 +154,7 @@ impl ApiRequest {
         &self.url
     }
 
-    pub fn with_headers(&self, call: RequestBuilder<WithoutBody>) -> RequestBuilder<WithoutBody> {
+    pub fn with_headers<Kind>(&self, call: RequestBuilder<Kind>) -> RequestBuilder<Kind> {
         let headers = self.headers.iter();
         headers.fold(call, |call, (name, value)| call.header(name, value))
     }
@@ -150,6 +162,7 @@ impl ApiRequest {
     fn new(
         operation: &'static Operation,
         values: &[Option<Argument>],
+        body: Option<&Argument>,
         to: &Endpoint,
     ) -> ApiRequest {
         let given = || {
@@ -210,6 +223,11 @@ impl ApiRequest {
             headers.push(("Cookie".to_owned(), cookies.join("; ")));
         }
         set(&mut headers, "Accept", operation.accept.clone());
+        let declared = operation.request_body.as_ref().zip(body);
+        let body = declared.map_or_else(Vec::new, |(declared, body)| {
+            set(&mut headers, "Content-Type", declared.media_type.clone());
+            written(declared, body)
+        });
         for (name, value) in &to.headers {
             set(&mut headers, name, value.clone());
         }
@@ -218,8 +236,37 @@ impl ApiRequest {
             url.push(if url.contains('?') { '&' } else { '?' });
             url.push_str(&pair);
         }
-        ApiRequest { url, headers }
+        ApiRequest { url, headers, body }
     }
+}
+
+/// The body of a POST; empty where none is sent.
+impl AsRef<[u8]> for ApiRequest {
+    fn as_ref(&self) -> &[u8] {
+        &self.body
+    }
+}
+
+/// A body as its operation declares it. A text for JSON is JSON already.
+fn written(declared: &RequestBody, body: &Argument) -> Vec<u8> {
+    let text = match (declared.encoding, body) {
+        (_, Argument::Text(text)) => text.clone(),
+        (BodyEncoding::Form, Argument::Object(fields)) => {
+            let pairs = fields.iter().flat_map(|(name, value)| {
+                let style = declared.fields.iter().find(|it| it.name == *name);
+                let field = Parameter {
+                    name: name.clone(),
+                    style: style.map(|it| it.style).unwrap_or_default(),
+                    explode: style.is_none_or(|it| it.explode),
+                    ..Parameter::default()
+                };
+                pairs(&field, value)
+            });
+            pairs.collect::<Vec<String>>().join("&")
+        }
+        _ => body.to_json().to_string(),
+    };
+    text.into_bytes()
 }
 
 /// Base and path; a query that the base has goes behind the path.

@@ -132,7 +132,8 @@ fn operation_request(
         .iter()
         .find(|call| call.api == operation.api && call.operation == operation.id)
         .ok_or_else(|| format!("the operation {} is not compiled in", operation.id))?;
-    let prepared = PreparedCall::new(operation, arguments).map_err(|problem| problem.message)?;
+    let prepared =
+        PreparedCall::new(operation, arguments, None).map_err(|problem| problem.message)?;
     let configured = source
         .auth
         .iter()

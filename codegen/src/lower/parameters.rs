@@ -2,30 +2,34 @@
 
 use std::collections::HashSet;
 
+use crate::lower::candidates::Candidate;
 use crate::lower::names::Scope;
 use crate::lower::report::Report;
 use crate::lower::schemas::{Schemas, Usage};
 use crate::lower::spec::Spec;
 use crate::lower::tree::Node;
 use crate::lower::values::{first_sentence, short_json};
-use crate::operation::{Location, Parameter, SecurityKind, SecurityScheme, Style};
+use crate::operation::{Location, Method, Parameter, SecurityKind, SecurityScheme, Style};
 use crate::schema::SchemaRef;
 
 /// Those of the path and of the operation; the operation's win.
 pub fn parameters<'a>(
     spec: &'a Spec,
-    path: &str,
-    item: &'a Node,
+    candidate: &Candidate<'a>,
     operation: &'a Node,
     security: &[Vec<SecurityScheme>],
     schemas: &mut Schemas<'a>,
     report: &mut Report,
 ) -> Result<Vec<Parameter>, String> {
     let mut found: Vec<Parameter> = Vec::new();
+    let path = candidate.path.as_str();
     let template = template_names(path);
-    for list in [operation.get("parameters"), item.get("parameters")]
-        .into_iter()
-        .flatten()
+    for list in [
+        operation.get("parameters"),
+        candidate.item.get("parameters"),
+    ]
+    .into_iter()
+    .flatten()
     {
         // `parameters: {limit: {…}}` instead of a list.
         let nodes = list
@@ -33,6 +37,9 @@ pub fn parameters<'a>(
             .iter()
             .chain(list.entries().iter().map(|it| &it.value));
         for node in nodes {
+            if candidate.method == Method::Post && is_body(spec, node) {
+                continue;
+            }
             let at = spec.place(node.place);
             let parameter = match parameter(spec, node, schemas, report) {
                 Ok(parameter) => parameter,
@@ -82,6 +89,12 @@ pub fn parameters<'a>(
     found.sort_by_key(|it| !it.required || it.filled_by_security);
     name_arguments(&mut found);
     Ok(found)
+}
+
+/// Whether a parameter is the body or a part of it (Swagger 2.0).
+fn is_body(spec: &Spec, node: &Node) -> bool {
+    let place = spec.resolve(node).ok().and_then(|it| it.text_of("in"));
+    place.is_some_and(|it| matches!(it.to_ascii_lowercase().as_str(), "body" | "formdata"))
 }
 
 /// What a path alone says of its parameters.
@@ -272,7 +285,7 @@ fn is_header_byte(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
 }
 
-fn style_of(node: &Node, location: Location) -> Result<(Style, bool), String> {
+pub fn style_of(node: &Node, location: Location) -> Result<(Style, bool), String> {
     let default = match location {
         Location::Path | Location::Header => Style::Simple,
         Location::Query | Location::Cookie => Style::Form,

@@ -6,6 +6,8 @@ use std::collections::{HashMap, HashSet};
 
 use serde_json::{Value, json};
 
+use crate::operation::Method;
+
 /// What became of one file.
 #[derive(Debug, Default)]
 pub struct Report {
@@ -15,14 +17,24 @@ pub struct Report {
     pub skipped: Vec<Skipped>,
     /// GETs that the list of operations does not name.
     pub not_requested: usize,
-    /// POST and the like.
+    /// POSTs that nobody names.
+    pub posts_left_out: Vec<LeftOut>,
+    /// PUT and the like, which are never called.
     pub other_methods: usize,
     pub notes: Vec<Note>,
     said: HashSet<(String, String)>,
 }
 
 #[derive(Debug)]
+pub struct LeftOut {
+    pub id: String,
+    pub path: String,
+    pub place: String,
+}
+
+#[derive(Debug)]
 pub struct Included {
+    pub method: Method,
     pub id: String,
     pub path: String,
     pub place: String,
@@ -32,6 +44,7 @@ pub struct Included {
 
 #[derive(Debug)]
 pub struct Skipped {
+    pub method: Method,
     pub id: String,
     pub path: String,
     pub place: String,
@@ -61,7 +74,13 @@ impl Report {
     }
 
     pub fn gets(&self) -> usize {
-        self.included.len() + self.skipped.len() + self.not_requested
+        let skipped = self.skipped.iter().filter(|it| it.method == Method::Get);
+        self.count(Method::Get) + skipped.count() + self.not_requested
+    }
+
+    fn count(&self, method: Method) -> usize {
+        let included = self.included.iter();
+        included.filter(|it| it.method == method).count()
     }
 
     fn assumed(&self) -> usize {
@@ -88,14 +107,21 @@ impl Report {
         for it in &self.included {
             let assumed = if it.assumed { " (assumed)" } else { "" };
             out.push_str(&format!(
-                "{}: included{assumed}: {} GET {}\n",
-                it.place, it.id, it.path
+                "{}: included{assumed}: {} {} {}\n",
+                it.place,
+                it.id,
+                it.method.name(),
+                it.path
             ));
         }
         for it in &self.skipped {
             out.push_str(&format!(
-                "{}: skipped: {} GET {}: {}\n",
-                it.place, it.id, it.path, it.reason
+                "{}: skipped: {} {} {}: {}\n",
+                it.place,
+                it.id,
+                it.method.name(),
+                it.path,
+                it.reason
             ));
         }
         out.push_str(&self.summary());
@@ -106,11 +132,12 @@ impl Report {
     pub fn summary(&self) -> String {
         let mut parts = vec![format!(
             "{} of {} GETs included",
-            self.included.len(),
+            self.count(Method::Get),
             self.gets()
         )];
         for (count, words) in [
             (self.assumed(), "of them assumed: their files are missing"),
+            (self.count(Method::Post), "POSTs included"),
             (self.skipped.len(), "skipped"),
             (self.not_requested, "not requested"),
             (self.other_methods, "other methods skipped"),
@@ -119,6 +146,13 @@ impl Report {
             if count > 0 {
                 parts.push(format!("{count} {words}"));
             }
+        }
+        if let Some(post) = self.posts_left_out.first() {
+            parts.push(format!(
+                "{} POSTs left out: name those that only read, as in --operations {}",
+                self.posts_left_out.len(),
+                post.id
+            ));
         }
         format!("{}: {}: {}", self.file, self.name, parts.join(", "))
     }
@@ -129,12 +163,18 @@ impl Report {
             "api": self.name,
             "gets": self.gets(),
             "not_asked_for": self.not_requested,
-            "other_methods": self.other_methods,
+            // POSTs too, as before they could be named.
+            "other_methods": self.other_methods + self.posts_left_out.len(),
+            "posts_left_out": self.posts_left_out.iter().map(|it| json!({
+                "id": it.id, "path": it.path, "at": it.place,
+            })).collect::<Vec<_>>(),
             "taken": self.included.iter().map(|it| json!({
-                "id": it.id, "path": it.path, "at": it.place, "assumed": it.assumed,
+                "id": it.id, "method": it.method.name(), "path": it.path, "at": it.place,
+                "assumed": it.assumed,
             })).collect::<Vec<_>>(),
             "left_out": self.skipped.iter().map(|it| json!({
-                "id": it.id, "path": it.path, "at": it.place, "reason": it.reason,
+                "id": it.id, "method": it.method.name(), "path": it.path, "at": it.place,
+                "reason": it.reason,
             })).collect::<Vec<_>>(),
             "notes": self.notes.iter().map(|it| json!({
                 "at": it.place, "message": it.message,

@@ -240,7 +240,7 @@ fn is_structured(spec: &Spec, schema: &Node) -> bool {
 }
 
 /// How good a media type is; `None` where it is not JSON.
-fn json_rank(name: &str) -> Option<u8> {
+pub fn json_rank(name: &str) -> Option<u8> {
     let name = name.to_ascii_lowercase();
     let name = name.split(';').next().unwrap_or("").trim();
     let subtype = name.split('/').nth(1).unwrap_or(name);

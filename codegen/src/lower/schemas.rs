@@ -25,11 +25,23 @@ const MAX_SOURCES: usize = 64;
 const MAX_VARIANTS: usize = 500;
 const MAX_DESCRIPTION: usize = 60;
 
-/// What a schema is for: responses are judged and simulated, parameters are explained.
+/// What a schema is for: responses are judged and simulated, parameters and request bodies are
+/// explained.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Usage {
     Response,
     Parameter,
+    Body,
+}
+
+impl Usage {
+    /// A property with this mark is not needed here: the other side alone says it.
+    fn optional_mark(self) -> &'static str {
+        match self {
+            Usage::Response | Usage::Parameter => "writeOnly",
+            Usage::Body => "readOnly",
+        }
+    }
 }
 
 type Key = (Usage, Vec<usize>);
@@ -77,6 +89,20 @@ impl<'a> Schemas<'a> {
             self.finish(id, &builder, usage, report);
         }
         id
+    }
+
+    /// An object with these properties, which the file declares one by one.
+    pub fn object(&mut self, properties: Vec<Property>) -> SchemaRef {
+        let id = SchemaRef::new(self.schemas.len());
+        self.schemas.push(Schema {
+            types: Types::OBJECT,
+            rules: vec![Rule::Properties(properties)],
+        });
+        id
+    }
+
+    pub fn get(&self, schema: SchemaRef) -> &Schema {
+        &self.schemas[schema.id()]
     }
 
     pub fn into_schemas(self) -> Vec<Schema> {
@@ -140,7 +166,7 @@ impl<'a> Schemas<'a> {
         let types = builder.types();
         let mut rules = Vec::new();
         scalar_rules(builder, types, usage, &mut rules);
-        if usage == Usage::Parameter {
+        if usage != Usage::Response {
             rules.extend(builder.pattern.and_then(|node| self.pattern(node, report)));
         }
         self.object_rules(builder, usage, &mut rules, report);
@@ -171,7 +197,7 @@ impl<'a> Schemas<'a> {
         let mut properties: Vec<Property> = Vec::with_capacity(builder.properties.len());
         for (name, nodes) in &builder.properties {
             let required = builder.required.contains(name)
-                && !nodes.iter().any(|node| node.is_true("writeOnly"));
+                && !nodes.iter().any(|node| node.is_true(usage.optional_mark()));
             let schema = self.enqueue(nodes, usage, report);
             properties.push(Property {
                 name: (*name).to_owned(),
@@ -299,7 +325,7 @@ fn scalar_rules(builder: &SchemaBuilder, types: Types, usage: Usage, rules: &mut
 fn values_shown(builder: &SchemaBuilder, types: Types, usage: Usage) -> Vec<Rule> {
     let example = builder.example.and_then(|it| example(it, types));
     let mut rules = Vec::new();
-    if usage == Usage::Parameter {
+    if usage != Usage::Response {
         let default = builder.default.filter(|it| !it.is_null()).map(Node::json);
         rules.extend(default.filter(|it| it.len() <= 200).map(Rule::Default));
         rules.extend(example.map(Rule::Example));

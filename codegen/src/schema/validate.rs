@@ -25,6 +25,8 @@ pub enum DriftKind {
     WrongType,
     OutOfRange,
     NotListed,
+    /// Request bodies alone: responses have no patterns here.
+    Pattern,
     /// A field that the schema forbids. Fields that it merely does not mention are no
     /// drift: servers grow fields, and a free-form object is made of them.
     Unknown,
@@ -135,6 +137,9 @@ impl Validation {
         match value {
             Value::Object(fields) => self.check_object(schema, fields, depth),
             Value::Array(items) => self.check_list(schema, items, depth),
+            Value::String(text) if schema.types.has(Types::TEXT) && schema.mismatches(text) => {
+                self.report(DriftKind::Pattern, schema.describe(), sample(value));
+            }
             _ => {}
         }
         self.check_variants(schema, value, depth);

@@ -1,6 +1,7 @@
 use super::*;
 use crate::operation::{
-    Location, Parameter, Response, SecurityKind, SecurityScheme, Server, Style,
+    BodyEncoding, FieldStyle, Location, Method, Parameter, RequestBody, Response, SecurityKind,
+    SecurityScheme, Server, Style,
 };
 use crate::schema::{Literal, Property, Types};
 
@@ -36,6 +37,7 @@ fn everything() -> Description {
     };
     let operation = |id: &str, servers| Operation {
         api: text("all"),
+        method: Method::Post,
         id: text(id),
         summary: text("s"),
         description: text("d"),
@@ -47,6 +49,18 @@ fn everything() -> Description {
             parameter(Location::Header, Style::Simple),
             parameter(Location::Cookie, Style::Json),
         ],
+        request_body: Some(RequestBody {
+            required: true,
+            media_type: text("application/x-www-form-urlencoded"),
+            encoding: BodyEncoding::Form,
+            schema: SchemaRef::new(3),
+            fields: vec![FieldStyle {
+                name: text("n"),
+                style: Style::PipeDelimited,
+                explode: true,
+            }],
+            example: text("{\"a\":[1]}"),
+        }),
         security: vec![
             vec![
                 scheme(SecurityKind::ApiKey(Location::Cookie, text("sid"))),

@@ -1,0 +1,361 @@
+//! Operations of a file that could be called, and which of them are wanted.
+//!
+//! Every GET, and every POST that a person names: a POST is never called because a file says
+//! so. Owns the names of operations. Of PUT, DELETE and the like it keeps what a message needs.
+
+use std::collections::HashSet;
+
+use crate::lower::names::{self, Scope};
+use crate::lower::report::{LeftOut, Report};
+use crate::lower::spec::{Failure, Spec};
+use crate::lower::tree::{Node, Position};
+use crate::operation::Method;
+
+/// Which operations of a file to lower.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Wanted {
+    /// Every GET.
+    Gets,
+    /// The GETs that the file itself lists (`x-main-node-operations`).
+    ListedByFile(Vec<String>),
+    /// What a person names (`--operations`): GET or POST.
+    Named(Vec<String>),
+}
+
+impl Wanted {
+    /// Whether single operations are asked for, so that each has to be there.
+    pub fn is_list(&self) -> bool {
+        !self.names().is_empty()
+    }
+
+    fn names(&self) -> &[String] {
+        match self {
+            Wanted::Gets => &[],
+            Wanted::ListedByFile(names) | Wanted::Named(names) => names,
+        }
+    }
+}
+
+/// What the file itself asks for.
+pub fn listed_by_file(spec: &Spec) -> Wanted {
+    let list = spec
+        .root()
+        .get("x-main-node-operations")
+        .map(Node::items)
+        .unwrap_or(&[]);
+    let names: Vec<String> = list
+        .iter()
+        .filter_map(Node::text)
+        .map(str::to_owned)
+        .collect();
+    if names.is_empty() {
+        Wanted::Gets
+    } else {
+        Wanted::ListedByFile(names)
+    }
+}
+
+/// An operation as the file has it, before anything of it is judged.
+pub struct Candidate<'a> {
+    pub method: Method,
+    pub path: String,
+    /// `None` where its file is missing.
+    pub operation: Option<&'a Node>,
+    pub item: &'a Node,
+    pub place: Position,
+    pub id: String,
+}
+
+/// An operation with a method that is never sent.
+struct Uncallable {
+    method: String,
+    path: String,
+    id: String,
+    place: Position,
+}
+
+#[derive(Default)]
+pub struct Candidates<'a> {
+    pub gets: Vec<Candidate<'a>>,
+    pub posts: Vec<Candidate<'a>>,
+    others: Vec<Uncallable>,
+}
+
+impl<'a> Candidates<'a> {
+    /// Those of a file, named.
+    pub fn find(spec: &'a Spec, report: &mut Report) -> Candidates<'a> {
+        let mut found = Candidates::default();
+        for entry in spec.root().get("paths").map(Node::entries).unwrap_or(&[]) {
+            let (path, place) = (entry.key.as_str(), entry.place);
+            if path.starts_with("x-") {
+                continue;
+            }
+            let trimmed = path.trim().split('#').next().unwrap_or("");
+            let slash = if trimmed.starts_with('/') { "" } else { "/" };
+            found.add_path(
+                spec,
+                &format!("{slash}{trimmed}"),
+                place,
+                &entry.value,
+                report,
+            );
+        }
+        report.other_methods = found.others.len();
+        found.name(spec, report);
+        found
+    }
+
+    fn add_path(
+        &mut self,
+        spec: &'a Spec,
+        path: &str,
+        place: Position,
+        value: &'a Node,
+        report: &mut Report,
+    ) {
+        let candidate = |method, operation, item, place| Candidate {
+            method,
+            path: path.to_owned(),
+            operation,
+            item,
+            place,
+            id: String::new(),
+        };
+        let item = match spec.resolve(value) {
+            Ok(item) => item,
+            Err(reason) => {
+                report.note(
+                    spec.place(place),
+                    format!(
+                        "{reason}; put it there to have the parameters and the response of {path}"
+                    ),
+                );
+                self.gets.push(candidate(Method::Get, None, value, place));
+                return;
+            }
+        };
+        if !item.is_map() {
+            report.note(
+                spec.place(value.place),
+                format!(
+                    "expected the operations of {path}, found {}",
+                    item.describe()
+                ),
+            );
+            return;
+        }
+        let earlier_posts = self.posts.len();
+        // What stands beside the `$ref` counts too.
+        for part in [item, value] {
+            for entry in part.entries() {
+                let method = entry.key.to_ascii_lowercase();
+                let operation = Some(&entry.value);
+                match method.as_str() {
+                    "get" if !self.has_get(path) => {
+                        let get = candidate(Method::Get, operation, item, entry.place);
+                        self.gets.push(get);
+                    }
+                    // Paths that differ in their fragment alone differ in a header.
+                    "post" if self.posts.len() == earlier_posts => {
+                        let post = candidate(Method::Post, operation, item, entry.place);
+                        self.posts.push(post);
+                    }
+                    "put" | "patch" | "delete" | "head" | "options" | "trace" | "query"
+                        if std::ptr::eq(part, item) =>
+                    {
+                        self.others.push(Uncallable {
+                            method: method.to_ascii_uppercase(),
+                            path: path.to_owned(),
+                            id: entry.value.text_of("operationId").unwrap_or("").to_owned(),
+                            place: entry.place,
+                        });
+                    }
+                    _ => {}
+                }
+            }
+            if std::ptr::eq(item, value) {
+                break;
+            }
+        }
+    }
+
+    fn has_get(&self, path: &str) -> bool {
+        let mut gets = self.gets.iter();
+        gets.any(|it| it.path == path && it.operation.is_some())
+    }
+
+    /// operationIds, where they are usable and unique; else a name made of the path. GETs come
+    /// first: what a POST is called changes none of their names.
+    fn name(&mut self, spec: &Spec, report: &mut Report) {
+        let mut scope = Scope::default();
+        let mut first: HashSet<String> = HashSet::new();
+        for list in [&mut self.gets, &mut self.posts] {
+            // Ids of the file come first: a made-up name must not take one away.
+            for candidate in list.iter_mut() {
+                if let Some(id) = operation_id(candidate)
+                    && first.insert(id.clone())
+                {
+                    candidate.id = scope.unique(id);
+                }
+            }
+            for candidate in list.iter_mut().filter(|it| it.id.is_empty()) {
+                candidate.id = scope.unique(name_of_path(candidate.method, &candidate.path));
+                if candidate.method == Method::Get {
+                    note_clash(spec, candidate, report);
+                }
+            }
+        }
+    }
+
+    /// Whether a name means one of these operations, callable or not.
+    pub fn knows(&self, name: &str) -> bool {
+        let mut callable = self.gets.iter().chain(&self.posts);
+        callable.any(|it| is_named(it, name)) || self.uncallable(name).is_some()
+    }
+
+    fn uncallable(&self, name: &str) -> Option<&Uncallable> {
+        let method_and_path = name.split_once(' ');
+        self.others.iter().find(|it| {
+            (!it.id.is_empty() && it.id == name)
+                || method_and_path.is_some_and(|(method, path)| {
+                    it.method.eq_ignore_ascii_case(method) && it.path == path.trim()
+                })
+        })
+    }
+
+    /// The wanted ones, in the order of the file, GETs first. An operation that is asked for and
+    /// not there is a failure.
+    pub fn select(
+        self,
+        spec: &Spec,
+        wanted: &Wanted,
+        report: &mut Report,
+    ) -> Result<Vec<Candidate<'a>>, Failure> {
+        for name in wanted.names() {
+            self.check_name(spec, name, wanted)?;
+        }
+        let is_wanted = |it: &Candidate<'_>| wanted.names().iter().any(|name| is_named(it, name));
+        let all = self.gets.len();
+        let mut chosen: Vec<Candidate<'a>> = self
+            .gets
+            .into_iter()
+            .filter(|it| !wanted.is_list() || is_wanted(it))
+            .collect();
+        report.not_requested = all - chosen.len();
+        let may_post = matches!(wanted, Wanted::Named(_));
+        for post in self.posts {
+            if may_post && is_wanted(&post) {
+                note_clash(spec, &post, report);
+                chosen.push(post);
+            } else {
+                report.posts_left_out.push(LeftOut {
+                    place: spec.place(post.place),
+                    id: post.id,
+                    path: post.path,
+                });
+            }
+        }
+        Ok(chosen)
+    }
+
+    fn check_name(&self, spec: &Spec, name: &str, wanted: &Wanted) -> Result<(), Failure> {
+        if self.gets.iter().any(|it| is_named(it, name)) {
+            return Ok(());
+        }
+        if let Some(post) = self.posts.iter().find(|it| is_named(it, name)) {
+            return match wanted {
+                Wanted::Named(_) => Ok(()),
+                _ => Err(Failure(format!(
+                    "{}: expected GET operations in `x-main-node-operations`, found {name:?}, \
+                     which is POST {}; name it yourself if it only reads: --operations {}",
+                    spec.place(post.place),
+                    post.path,
+                    post.id
+                ))),
+            };
+        }
+        if let Some(other) = self.uncallable(name) {
+            return Err(Failure(format!(
+                "{}: expected a GET or POST operation, found {name:?}, which is {} {}: main-node \
+                 only reads and never sends {}; remove it from the list",
+                spec.place(other.place),
+                other.method,
+                other.path,
+                other.method
+            )));
+        }
+        let named = || self.gets.iter().chain(&self.posts);
+        if let Some(post) = self.posts.iter().find(|it| it.path == name) {
+            return Err(Failure(format!(
+                "{}: expected a GET operation of the path {name:?}, found only its POST; \
+                 if that only reads, name it: {:?} or \"POST {}\"",
+                spec.main_file(),
+                post.id,
+                post.path
+            )));
+        }
+        let near = named()
+            .map(|it| (strsim::jaro_winkler(name, &it.id), &it.id))
+            .max_by(|a, b| a.0.total_cmp(&b.0))
+            .filter(|(likeness, _)| *likeness > 0.7)
+            .map(|(_, id)| format!("did you mean {id:?}?"))
+            .unwrap_or_else(|| "run codegen without a list to see all".to_owned());
+        Err(Failure(format!(
+            "{}: expected a GET or POST operation named {name:?}, found none of its {}; {near}",
+            spec.main_file(),
+            named().count()
+        )))
+    }
+}
+
+fn note_clash(spec: &Spec, candidate: &Candidate<'_>, report: &mut Report) {
+    if let Some(clash) = operation_id(candidate).filter(|it| *it != candidate.id) {
+        let message = format!(
+            "the operationId {clash:?} is used twice; this one is named {:?}",
+            candidate.id
+        );
+        report.note(spec.place(candidate.place), message);
+    }
+}
+
+/// By its id or by method and path; a path alone is that of a GET.
+fn is_named(candidate: &Candidate<'_>, name: &str) -> bool {
+    let is_path = candidate.method == Method::Get && candidate.path == name;
+    candidate.id == name
+        || is_path
+        || name.split_once(' ').is_some_and(|(method, path)| {
+            method.eq_ignore_ascii_case(candidate.method.name()) && path.trim() == candidate.path
+        })
+}
+
+/// The operationId, where it can be used.
+fn operation_id(candidate: &Candidate<'_>) -> Option<String> {
+    let text = candidate.operation?.text_of("operationId")?.trim();
+    let usable = !text.is_empty() && text.len() <= 200 && !text.chars().any(char::is_control);
+    usable.then(|| text.to_owned())
+}
+
+/// `GET /stations/{id}/latest.json` → `getStationsByIdLatestJson`.
+fn name_of_path(method: Method, path: &str) -> String {
+    let verb = method.name().to_ascii_lowercase();
+    let mut name = verb.clone();
+    for part in path.split(['/', '?', '&']) {
+        let mut rest = part;
+        while let Some((before, after)) = rest.split_once('{') {
+            let (variable, after) = after.split_once('}').unwrap_or((after, ""));
+            if !before.is_empty() {
+                name.push_str(&names::pascal(before));
+            }
+            name.push_str("By");
+            name.push_str(&names::pascal(variable));
+            rest = after;
+        }
+        if !rest.is_empty() {
+            name.push_str(&names::pascal(rest));
+        }
+    }
+    if name == verb {
+        name.push_str("Root");
+    }
+    name
+}
