@@ -61,6 +61,9 @@ pub const TEXT_FILE_BYTES: u64 = 4_000_000;
 
 /// Sources of one configuration: one thread each.
 pub const SOURCES: usize = 128;
+/// Devices of one `[[source]]` with `for`: half of all sources, so that a typing error in one table
+/// leaves room for the others.
+pub const DEVICES_PER_SOURCE: usize = 64;
 /// Body after decompression, unless a source says otherwise.
 pub const BODY_BYTES: u64 = 4 * 1024 * 1024;
 /// A request head that is cached with its response, to be recognised when it comes again.

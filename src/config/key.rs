@@ -12,7 +12,7 @@ use super::section::{ConfigOption, duration, print_options, read_options, text};
 use super::types::{KeySpans, SourceConfig};
 use crate::domain::alert::AlertRules;
 use crate::domain::plan::{KeyPlan, Merge, RecordSelector, Selection};
-use crate::domain::toml_text::{key_table, merge_advice, quoted};
+use crate::domain::toml_text::{key_table, merge_advice, prefix_advice, quoted};
 use openapi::operation::nearest;
 
 type KeyOption = ConfigOption<KeyPlan>;
@@ -88,13 +88,11 @@ pub fn check_shared_keys(
             if provider != &*source.plan.name && !is_merged {
                 let is_template =
                     |selector: &RecordSelector| selector.each.is_some() && *selector.key == **key;
+                let prefix = prefix_advice(&source.plan.name);
                 let advice = match &source.plan.selection {
                     // `[key.NAME]` cannot name a template, only the keys made from it.
-                    Selection::Selectors(selectors) if selectors.iter().any(is_template) => {
-                        let prefixed = quoted(&format!("{}.{key}", source.plan.name));
-                        format!("give one of them a prefix, such as {prefixed}")
-                    }
-                    _ => format!("rename one, or {}", merge_advice(key)),
+                    Selection::Selectors(selectors) if selectors.iter().any(is_template) => prefix,
+                    _ => format!("{prefix}, or {}", merge_advice(key)),
                 };
                 let message =
                     format!("the source {provider:?} gives the key {key:?} too: {advice}");

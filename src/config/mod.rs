@@ -5,6 +5,7 @@
 
 mod alert;
 mod auth;
+mod device;
 mod env_file;
 pub mod environment;
 pub mod example;
@@ -230,6 +231,9 @@ fn read_root(
     }
 }
 
+#[cfg(test)]
+#[path = "tests/devices.rs"]
+mod device_tests;
 #[cfg(test)]
 #[path = "tests/reference.rs"]
 pub mod reference;

@@ -6,17 +6,27 @@
 
 use std::cell::RefCell;
 use std::ops::Range;
+use std::rc::Rc;
 use std::time::Duration;
 
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
+use super::device::{Device, has_device_placeholder};
 use super::environment::Environment;
 use super::problem::{Problem, Remark, Severity};
 use super::secret::{Secret, is_secret_name};
 use crate::domain::redact::{MASK, Secrets};
 use crate::domain::text::parse_duration;
 use openapi::operation::nearest;
+
+/// A problem, and where in the file it is: 0 outside the file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PositionedProblem {
+    pub start: usize,
+    pub location: String,
+    pub message: String,
+}
 
 /// One configuration file being read.
 pub struct ConfigReader<'a> {
@@ -26,7 +36,7 @@ pub struct ConfigReader<'a> {
     /// Whether an option belongs to the top level; below a table header it would belong to that
     /// table.
     is_top_level: fn(&str) -> bool,
-    problems: RefCell<Vec<(usize, Problem)>>,
+    problems: RefCell<Vec<PositionedProblem>>,
     remarks: RefCell<Vec<Remark>>,
     secrets: RefCell<Vec<String>>,
 }
@@ -57,20 +67,29 @@ impl<'a> ConfigReader<'a> {
     }
 
     pub fn problem(&self, span: &Range<usize>, message: impl Into<String>) {
-        let problem = Problem {
-            location: self.location(span),
-            message: message.into(),
-        };
-        self.problems.borrow_mut().push((span.start, problem));
+        self.add_problem(span.start, self.location(span), message.into());
     }
 
     /// Reports a problem outside the file, for example in an environment variable.
     pub fn problem_at(&self, location: &str, message: impl Into<String>) {
-        let problem = Problem {
-            location: location.to_owned(),
-            message: message.into(),
-        };
-        self.problems.borrow_mut().push((0, problem));
+        self.add_problem(0, location.to_owned(), message.into());
+    }
+
+    fn add_problem(&self, start: usize, location: String, message: String) {
+        self.problems.borrow_mut().push(PositionedProblem {
+            start,
+            location,
+            message,
+        });
+    }
+
+    /// The problems so far, which are then no longer reported.
+    pub fn take_problems(&self) -> Vec<PositionedProblem> {
+        self.problems.take()
+    }
+
+    pub fn put_back_problems(&self, problems: Vec<PositionedProblem>) {
+        self.problems.borrow_mut().extend(problems);
     }
 
     /// Adds a remark, which does not make the configuration invalid.
@@ -88,6 +107,10 @@ impl<'a> ConfigReader<'a> {
 
     pub fn take_remarks(&self) -> Vec<Remark> {
         self.remarks.take()
+    }
+
+    pub fn put_back_remarks(&self, remarks: Vec<Remark>) {
+        self.remarks.borrow_mut().extend(remarks);
     }
 
     /// Registers a text as a secret, which no message may show.
@@ -115,20 +138,22 @@ impl<'a> ConfigReader<'a> {
     pub fn into_problems(self) -> Vec<Problem> {
         let secrets = self.secrets();
         let mut problems = self.problems.into_inner();
-        problems.sort_by_key(|(start, _)| *start);
-        let masked = problems.into_iter().map(|(_, problem)| Problem {
+        problems.sort_by_key(|problem| problem.start);
+        let masked = problems.into_iter().map(|problem| Problem {
+            location: problem.location,
             message: secrets.mask(&problem.message).into_owned(),
-            ..problem
         });
         masked.collect()
     }
 
-    /// Replaces `${NAME}` by the variable's value and `$$` by `$`.
-    pub fn expand(&self, text: &str, span: &Range<usize>) -> Option<String> {
+    /// Replaces `${NAME}` by the variable's value, `$$` by `$`, and outside of variables
+    /// `{device}` by the value of the device.
+    fn expand(&self, text: &str, span: &Range<usize>, device: Option<&Device>) -> Option<String> {
+        let fill = |text: &str| device.map_or(text.to_owned(), |device| device.fill(text));
         let mut expanded = String::with_capacity(text.len());
         let mut rest = text;
         while let Some(at) = rest.find('$') {
-            expanded.push_str(&rest[..at]);
+            expanded.push_str(&fill(&rest[..at]));
             rest = &rest[at + 1..];
             if let Some(after) = rest.strip_prefix('$') {
                 expanded.push('$');
@@ -172,7 +197,7 @@ impl<'a> ConfigReader<'a> {
                 return None;
             }
         }
-        expanded.push_str(rest);
+        expanded.push_str(&fill(rest));
         Some(expanded)
     }
 }
@@ -221,6 +246,8 @@ pub struct TableReader<'a> {
     name: String,
     known: Vec<&'static str>,
     is_secret: bool,
+    /// The device whose source it describes.
+    device: Option<Rc<Device>>,
 }
 
 impl<'a> TableReader<'a> {
@@ -237,7 +264,18 @@ impl<'a> TableReader<'a> {
             name: name.into(),
             known: Vec::new(),
             is_secret: false,
+            device: None,
         }
+    }
+
+    /// The same table, read for one device of `for`.
+    pub fn with_device(mut self, device: &Rc<Device>) -> TableReader<'a> {
+        self.device = Some(device.clone());
+        self
+    }
+
+    pub fn device(&self) -> Option<&Device> {
+        self.device.as_deref()
     }
 
     pub fn rename(&mut self, name: impl Into<String>) {
@@ -264,6 +302,7 @@ impl<'a> TableReader<'a> {
             key_span: spanned_key.span(),
             value,
             is_secret: self.is_secret || SECRET_OPTIONS.contains(&key),
+            device: self.device.clone().filter(|_| has_device_placeholder(key)),
         })
     }
 
@@ -305,9 +344,15 @@ pub struct TableEntry<'a> {
     value: &'a Spanned<DeValue<'a>>,
     /// Messages do not show its value.
     is_secret: bool,
+    /// The device whose value `{device}` is.
+    device: Option<Rc<Device>>,
 }
 
 impl<'a> TableEntry<'a> {
+    pub fn reader(&self) -> &'a ConfigReader<'a> {
+        self.reader
+    }
+
     pub fn key(&self) -> &str {
         &self.key
     }
@@ -369,7 +414,10 @@ impl<'a> TableEntry<'a> {
 
     pub fn text_as(&self, what: &str) -> Option<String> {
         match self.value.get_ref() {
-            DeValue::String(text) => self.reader.expand(text, &self.span()),
+            DeValue::String(text) => {
+                let device = self.device.as_deref();
+                self.reader.expand(text, &self.span(), device)
+            }
             _ => {
                 self.expected(what);
                 None
@@ -489,6 +537,7 @@ impl<'a> TableEntry<'a> {
                 let table = TableReader::new(self.reader, table, span, name);
                 Some(TableReader {
                     is_secret: self.is_secret,
+                    device: self.device.clone(),
                     ..table
                 })
             }
@@ -518,6 +567,7 @@ impl<'a> TableEntry<'a> {
                     "headers" => self.is_secret && !is_harmless_header(key.get_ref()),
                     _ => self.is_secret,
                 },
+                device: self.device.clone(),
             })
             .collect();
         entries.sort_by_key(|entry| entry.key_span.start);

@@ -4,6 +4,7 @@
 //! [`OPTIONS`] lists the options; options that depend on each other are read after the list.
 
 mod arguments;
+mod devices;
 mod headers;
 mod records;
 mod target;
@@ -15,6 +16,7 @@ use std::time::Duration;
 
 use jiff::tz::TimeZone;
 
+use self::devices::{NamedSource, read_entry};
 use self::records::{read_pointer, read_selection};
 use self::target::read_target;
 use self::url::read_url;
@@ -51,15 +53,25 @@ pub struct SourceDraft {
 
 type SourceOption = ConfigOption<SourceDraft, SourceConfig>;
 
-pub static OPTIONS: [SourceOption; 25] = [
+pub static OPTIONS: [SourceOption; 26] = [
     SourceOption::new(
         "name",
         "text",
-        "required",
+        "one of `name`, `for` is required",
         "\"weather\"",
         "Name of the source, in pages, alerts and metrics: 1 to 40 letters, digits, spaces or `-_.`; each name is used once.",
         |draft, option| draft.name = read_name(option),
         |source| text(&source.plan.name),
+    ),
+    SourceOption::new(
+        "for",
+        "table",
+        "none",
+        "{ plug1 = \"192.168.1.20\", plug2 = \"192.168.1.21\" }",
+        "Several devices of one kind, instead of `name`: one source for each entry, named by its key. `{device}` in `url`, `base_url`, `params`, `headers` and `body` is its value. At most 64.",
+        with_others,
+        // `check` prints the source of each device.
+        |_| None,
     ),
     SourceOption::new(
         "operation",
@@ -316,13 +328,13 @@ pub static OPTIONS: [SourceOption; 25] = [
     ),
 ];
 
-/// The option that only sources without `[source.records]` have.
+/// The option that is printed as part of the keys where `[source.records]` names them.
 pub static PREFIX: [ConfigOption<(), SourceConfig>; 1] = [ConfigOption::new(
     "prefix",
     "text",
-    "\"\"",
+    "\"\"; with `for` the name and a dot",
     "\"meter.\"",
-    "Text before every key of the source, so that two sources do not share keys. Only without `[source.records]`.",
+    "Text before every key of the source, so that two sources do not share keys.",
     with_others,
     |source| match &source.plan.selection {
         Selection::AllLeaves { prefix } => text(prefix),
@@ -343,28 +355,21 @@ pub fn read_sources(
         return Vec::new();
     };
     let entries = list.tables();
-    if entries.len() > limits::SOURCES {
-        let maximum = limits::SOURCES;
-        list.problem(format!(
-            "expected at most {maximum} sources, found {}",
-            entries.len()
-        ));
+    let read = |entry| read_entry(entry, directory, apis);
+    let named: Vec<NamedSource> = entries.iter().flat_map(read).collect();
+    if named.len() > limits::SOURCES {
+        let (maximum, found) = (limits::SOURCES, named.len());
+        list.problem(format!("expected at most {maximum} sources, found {found}"));
     }
     let mut names = BTreeSet::new();
-    let mut sources = Vec::new();
-    for entry in entries {
-        let Some(table) = entry.table("[[source]]") else {
-            continue;
-        };
-        if let Some((source, keys)) = read_source(table, directory, apis) {
-            if !names.insert(source.plan.name.clone()) {
-                let name = &source.plan.name;
-                entry.problem(format!("two sources are named {name:?}: rename one"));
-            }
-            sources.push((source, keys));
+    for it in &named {
+        let name = &it.source.plan.name;
+        if !names.insert(name) {
+            let message = format!("two sources are named {name:?}: rename one");
+            root.reader().problem(&it.name_span, message);
         }
     }
-    sources
+    named.into_iter().map(|it| (it.source, it.keys)).collect()
 }
 
 fn read_source(
@@ -379,7 +384,9 @@ fn read_source(
         connections: None,
     };
     read_options(&OPTIONS, &mut table, directory, &mut draft);
-    if let Some(name) = &draft.name {
+    if table.device().is_none()
+        && let Some(name) = &draft.name
+    {
         table.rename(format!("[[source]] {name:?}"));
     }
     let target = read_target(&mut table, apis);
@@ -460,19 +467,30 @@ fn note_ignored_options(table: &mut TableReader<'_>) {
 }
 
 fn read_name(option: &mut OptionReader<'_, '_>) -> Option<String> {
-    let Some(entry) = option.entry() else {
+    let entry = option.entry();
+    if let Some(device) = option.table.device() {
+        if let Some(entry) = entry {
+            entry.problem("the keys of `for` are the names of its sources: remove `name`");
+        }
+        return Some(device.name.clone());
+    }
+    let Some(entry) = entry else {
         option
             .table
             .problem("this source has no name: add name = \"…\"");
         return None;
     };
     let name = entry.text()?;
-    let is_allowed = |c: char| c.is_alphanumeric() || matches!(c, '-' | '_' | '.' | ' ');
-    if name.is_empty() || name.len() > 40 || !name.chars().all(is_allowed) {
+    if !is_source_name(&name) {
         entry.expected("a name of 1 to 40 letters, digits, spaces or -_.");
         return None;
     }
     Some(name)
+}
+
+fn is_source_name(name: &str) -> bool {
+    let is_allowed = |c: char| c.is_alphanumeric() || matches!(c, '-' | '_' | '.' | ' ');
+    !name.is_empty() && name.len() <= 40 && name.chars().all(is_allowed)
 }
 
 fn read_interval(option: &mut OptionReader<'_, '_>) -> Option<Duration> {

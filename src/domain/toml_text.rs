@@ -24,6 +24,12 @@ pub fn key_table(key: &str) -> String {
     format!("[key.{}]", bare_or_quoted(key))
 }
 
+/// What to write where the keys of a source collide with those of others.
+pub fn prefix_advice(source: &str) -> String {
+    let prefix = quoted(&format!("{source}."));
+    format!("add prefix = {prefix} to [[source]] {}", quoted(source))
+}
+
 /// What to write where several sources give one key.
 pub fn merge_advice(key: &str) -> String {
     format!(

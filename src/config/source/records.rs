@@ -115,21 +115,25 @@ pub static OPTIONS: [RecordOption; 10] = [
     ),
 ];
 
-/// Reads `[source.records]`; without it, all leaves are selected, with `prefix`.
+/// Reads `[source.records]`; without it, all leaves are selected. `prefix` stands before every
+/// key of both.
 pub fn read_selection(table: &mut TableReader<'_>, directory: &Path) -> (Selection, KeySpans) {
-    let prefix = table.get("prefix");
+    let prefix = match (table.get("prefix"), table.device()) {
+        (Some(prefix), _) => prefix.text().unwrap_or_default(),
+        (None, Some(device)) => format!("{}.", device.name),
+        (None, None) => String::new(),
+    };
     let Some(records) = table.get("records") else {
-        let prefix = prefix.and_then(|item| item.text()).unwrap_or_default();
         return (Selection::AllLeaves { prefix }, Vec::new());
     };
-    if let Some(prefix) = prefix {
-        prefix.problem("`prefix` is for sources without [source.records], which name their keys");
-    }
     let mut selectors = Vec::new();
     let mut keys = Vec::new();
     for entry in records.entries() {
-        let key: Arc<str> = entry.key().into();
-        if key.is_empty() || key.len() > limits::KEY_BYTES || key.chars().any(char::is_control) {
+        let key: Arc<str> = format!("{prefix}{}", entry.key()).into();
+        if entry.key().is_empty()
+            || key.len() > limits::KEY_BYTES
+            || key.chars().any(char::is_control)
+        {
             entry.problem(format!(
                 "expected a key of 1 to {} bytes, found {key:?}",
                 limits::KEY_BYTES

@@ -202,6 +202,40 @@ fn every_problem_has_a_location_and_a_fix() {
             ),
         ),
         (
+            "devices with a name, and one without a value",
+            "[[source]]\nname = \"plugs\"\nfor = { plug1 = \"10.0.0.1\", plug2 = 5, \"a/b\" = \"10.0.0.3\" }\n\
+             url = \"http://{device}/\"\nevry = \"5m\"\n",
+        ),
+        (
+            "devices that are all asked the same",
+            "[[source]]\nfor = { plug1 = \"10.0.0.1\", plug2 = \"10.0.0.2\" }\nurl = \"http://plug.lan/\"\n\
+             attribution = \"{device}\"\n",
+        ),
+        (
+            "a device with an address that is none",
+            "[[source]]\nfor = { plug1 = \"10.0.0.1\", plug2 = \"10.0.0.2:http\" }\nevery = \"5x\"\n\
+             url = \"http://{device}/\"\n",
+        ),
+        (
+            "no devices",
+            "[[source]]\nfor = {}\nurl = \"http://{device}/\"\n[[source]]\nfor = \"10.0.0.1\"\nurl = \"http://{device}/\"\n",
+        ),
+        (
+            "other nodes as devices",
+            "[[source]]\nfor = { a = \"a.local\" }\nfollow = \"http://{device}:8000\"\n",
+        ),
+        (
+            "a device named like another source",
+            &format!(
+                "{METER}[[source]]\nfor = {{ plug = \"10.0.0.1\", meter = \"10.0.0.2\" }}\nurl = \"http://{{device}}/\"\n"
+            ),
+        ),
+        (
+            "devices with one prefix, and a placeholder without devices",
+            "[[source]]\nfor = { a = \"10.0.0.1\", b = \"10.0.0.2\" }\nurl = \"http://{device}/\"\nprefix = \"\"\n\
+             [source.records]\n\"house.power\" = \"/p\"\n[[source]]\nname = \"c\"\nurl = \"http://{device} /\"\n",
+        ),
+        (
             "several at once",
             "lisen = \"x\"\n[[source]]\nname = 5\nurl = 7\nevery = 3\n",
         ),
@@ -245,6 +279,11 @@ fn remarks_on_a_valid_configuration() {
         (
             "records of another node",
             "[[source]]\nname = \"f\"\nfollow = \"http://b:8000\"\nprefix = \"f.\"\n".to_owned(),
+        ),
+        (
+            "devices with one prefix",
+            "[[source]]\nfor = { a = \"10.0.0.1\", b = \"10.0.0.2\" }\nurl = \"http://{device}/\"\nprefix = \"p\"\n"
+                .to_owned(),
         ),
         ("nothing", format!("{METER}{records}")),
     ] {

@@ -45,7 +45,7 @@ fn sections() -> Vec<DocumentedSection> {
         ),
         section(
             "[[source]]",
-            "What is fetched: one table for each address. A source needs a `name` and one of `operation`, `url` and `follow`. At most 128 sources.",
+            "What is fetched: one table for each address. A source needs a `name` (or `for`) and one of `operation`, `url` and `follow`. At most 128 sources.",
             &["records"],
             of_source,
         ),
@@ -102,11 +102,13 @@ fn sections() -> Vec<DocumentedSection> {
 
 const SOURCE: &str = "[[source]]\nname = \"meter\"\nurl = \"http://meter.local/\"\n";
 
+const FOR: &str = "{ plug = \"10.0.0.1\" }";
+
 type Pairs = Vec<(&'static str, &'static str)>;
 
 /// Other options that the option `name` needs. Their values differ from all examples.
 fn companions(heading: &str, name: &str) -> Pairs {
-    let url = ("url", "\"http://a.local/\"");
+    let url = ("url", "\"http://a.local/{device}\"");
     let source = ("name", "\"a\"");
     let params = ("params", "{ latitude = 1, longitude = 2 }");
     let mail = [("host", "\"h\""), ("to", "\"a@b\"")];
@@ -141,9 +143,10 @@ fn without(heading: &str, name: &str) -> Pairs {
     pairs
 }
 
-/// `pairs` with one option set; `operation` or `follow` replaces `url`.
+/// `pairs` with one option set; `operation` or `follow` replaces `url`, `for` replaces `name`.
 fn set(mut pairs: Pairs, name: &'static str, value: &'static str) -> Pairs {
     pairs.retain(|(other, _)| *other != name && !(is_target(name) && *other == "url"));
+    pairs.retain(|(other, _)| (name, *other) != ("for", "name"));
     pairs.push((name, value));
     pairs
 }
@@ -317,6 +320,8 @@ fn computed_defaults() -> Vec<(&'static str, &'static str, Pairs, Option<String>
             &[("url", "\"https://a.example.org/\"")],
             "4",
         ),
+        row("[[source]]", "prefix", &[], "\"\""),
+        row("[[source]]", "prefix", &[("for", FOR)], "\"plug.\""),
         row("[mail]", "port", &[], "587"),
         row("[mail]", "port", &[("tls", "\"implicit\"")], "465"),
         row("[mail]", "port", &[("tls", "\"none\"")], "25"),

@@ -7,9 +7,9 @@
 use std::sync::Arc;
 
 use crate::domain::failure::{Cause, Failure};
-use crate::domain::plan::{RecordSelector, Selection, SourcePlan};
+use crate::domain::plan::SourcePlan;
 use crate::domain::reading::{Issue, Reading, Reason};
-use crate::domain::toml_text::{merge_advice, quoted};
+use crate::domain::toml_text::{merge_advice, prefix_advice, quoted};
 use crate::limits;
 
 /// The keys of one response that another source provides already.
@@ -54,33 +54,15 @@ impl Conflict<'_> {
     }
 
     fn advice(&self, key: &str) -> String {
-        let name = quoted(&self.plan.name);
         let merge = merge_advice(key);
-        match &self.plan.selection {
-            // The keys of another node are what that node calls them.
-            _ if self.plan.is_upstream_node => merge,
-            Selection::AllLeaves { .. } => {
-                let prefix = quoted(&format!("{}.", self.plan.name));
-                let rename = format!("add prefix = {prefix} to [[source]] {name}");
-                match self.refused.len() {
-                    1 => format!("{rename}, or {merge}"),
-                    _ => rename,
-                }
-            }
-            Selection::Selectors(picks) => {
-                let is_template = |it: &&RecordSelector| it.each.is_some();
-                match picks
-                    .iter()
-                    .filter(is_template)
-                    .find(|it| it.selects_key(key))
-                {
-                    Some(pick) => {
-                        let own = quoted(&format!("{}.{}", self.plan.name, pick.key));
-                        format!("call it {own} in [source.records] of {name}")
-                    }
-                    None => format!("rename it in [source.records] of {name}, or {merge}"),
-                }
-            }
+        // The keys of another node are what that node calls them.
+        if self.plan.is_upstream_node {
+            return merge;
+        }
+        let prefix = prefix_advice(&self.plan.name);
+        match self.refused.len() {
+            1 => format!("{prefix}, or {merge}"),
+            _ => prefix,
         }
     }
 }

@@ -188,7 +188,7 @@ fn a_source_without_a_key_of_its_own_is_failing_and_says_what_to_write() {
 }
 
 #[test]
-fn keys_given_by_a_template_are_told_apart_by_another_one() {
+fn keys_given_by_a_template_are_told_apart_by_a_prefix() {
     let mut plan = test_plan(2, Duration::from_secs(60));
     for source in &mut plan.sources {
         let each = Some("/l".to_owned());
@@ -203,8 +203,9 @@ fn keys_given_by_a_template_are_told_apart_by_another_one() {
         ledger.apply(observation(source, 1, readings(None, &[("a.power", 1.0)])));
     }
     let conflict = ledger.conflict(1).expect("both give it");
-    let line = "call it \"source1.{id}.power\" in [source.records] of \"source1\"";
-    assert!(conflict.ends_with(line), "{conflict}");
+    let line = "add prefix = \"source1.\" to [[source]] \"source1\", or say how to merge them";
+    assert!(conflict.contains(line), "{conflict}");
+    assert!(conflict.ends_with("under [key.\"a.power\"]"), "{conflict}");
 }
 
 #[test]
