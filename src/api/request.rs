@@ -231,11 +231,7 @@ impl ApiRequest {
         for (name, value) in &to.headers {
             set(&mut headers, name, value.clone());
         }
-        let mut url = address(&to.base, &path);
-        for pair in query {
-            url.push(if url.contains('?') { '&' } else { '?' });
-            url.push_str(&pair);
-        }
+        let url = with_query(address(&to.base, &path), &query);
         ApiRequest { url, headers, body }
     }
 }
@@ -282,6 +278,14 @@ fn address(base: &str, path: &str) -> String {
     if !fixed.is_empty() {
         url.push(if url.contains('?') { '&' } else { '?' });
         url.push_str(fixed);
+    }
+    url
+}
+
+fn with_query(mut url: String, query: &[String]) -> String {
+    for pair in query {
+        url.push(if url.contains('?') { '&' } else { '?' });
+        url.push_str(pair);
     }
     url
 }
