@@ -72,9 +72,17 @@ impl Drop for DemoServer {
 }
 
 fn respond(request: Request, apis: &[&'static Api], clock: &dyn Clock) {
-    let (status, body) = match request.method() {
-        Method::Get => answer(request.url(), apis, clock),
-        _ => (405, json!({"error": "only GET is simulated"}).to_string()),
+    let method = match request.method() {
+        Method::Get => Some(openapi::operation::Method::Get),
+        Method::Post => Some(openapi::operation::Method::Post),
+        _ => None,
+    };
+    let (status, body) = match method {
+        Some(method) => answer(method, request.url(), apis, clock),
+        None => {
+            let error = json!({"error": "only GET and POST are simulated"});
+            (405, error.to_string())
+        }
     };
     let etag = format!("\"{:016x}\"", fingerprint(&body));
     let known = request
@@ -102,7 +110,12 @@ fn respond(request: Request, apis: &[&'static Api], clock: &dyn Clock) {
 }
 
 /// Status and body for a request target: `/open_meteo/v1/forecast?latitude=…`.
-fn answer(target: &str, apis: &[&'static Api], clock: &dyn Clock) -> (u16, String) {
+fn answer(
+    method: openapi::operation::Method,
+    target: &str,
+    apis: &[&'static Api],
+    clock: &dyn Clock,
+) -> (u16, String) {
     let (path, query) = target.split_once('?').unwrap_or((target, ""));
     let path: Vec<String> = path.split('/').skip(1).map(decode).collect();
     let found = apis.iter().find_map(|api| {
@@ -110,7 +123,8 @@ fn answer(target: &str, apis: &[&'static Api], clock: &dyn Clock) -> (u16, Strin
         if *first != api.name {
             return None;
         }
-        api.operations.iter().find_map(|operation| {
+        let mut operations = api.operations.iter().filter(|it| it.method == method);
+        operations.find_map(|operation| {
             match_path(&operation.path, rest).map(|arguments| (operation, arguments))
         })
     });

@@ -4,12 +4,17 @@
 use std::fmt::Write;
 
 use crate::config::example::{example_value, key, literal_as_toml, placeholder, source_name};
+use crate::config::example_body::body_skeleton;
 use crate::domain::text::truncate_list;
-use openapi::operation::{Api, Location, Operation, Parameter, SecurityKind, SecurityScheme};
+use openapi::operation::{
+    Api, Location, Operation, Parameter, RequestBody, SecurityKind, SecurityScheme,
+};
 use openapi::schema::{Schema, Types};
 
 /// Maximum number of response fields listed.
 const MAX_LEAVES: usize = 12;
+/// Maximum number of fields of a request body listed.
+const MAX_FIELDS: usize = 16;
 /// Maximum number of enum values listed.
 const MAX_VALUES: usize = 8;
 
@@ -70,7 +75,8 @@ fn describe(out: &mut String, operation: &'static Operation, name_api: bool) -> 
     } else {
         ""
     };
-    writeln!(out, "# GET {}: {summary}{deprecated}", operation.path)?;
+    let method = operation.method.name();
+    writeln!(out, "# {method} {}: {summary}{deprecated}", operation.path)?;
     let mut leaves = Vec::new();
     collect_leaves(operation.response(), "", 0, &mut leaves);
     if leaves.is_empty() {
@@ -86,15 +92,47 @@ fn describe(out: &mut String, operation: &'static Operation, name_api: bool) -> 
             writeln!(out, "{}", describe_parameter(parameter))?;
         }
     }
+    if let Some(body) = &operation.request_body {
+        describe_body(out, body)?;
+    }
     write_source(out, operation, name_api)
 }
 
+/// The body of a POST and its fields.
+fn describe_body(out: &mut String, body: &'static RequestBody) -> std::fmt::Result {
+    let need = need(body.required);
+    let schema = body.schema.get();
+    let properties = schema.properties();
+    if properties.is_empty() {
+        let what = schema.describe();
+        return writeln!(out, "#   body: {what}, {need}, sent as {}", body.media_type);
+    }
+    writeln!(
+        out,
+        "#   body: a table, {need}, sent as {}",
+        body.media_type
+    )?;
+    for property in properties.iter().take(MAX_FIELDS) {
+        writeln!(
+            out,
+            "#     {}: {}, {}",
+            property.name,
+            describe_values(property.schema.get()),
+            self::need(property.required)
+        )?;
+    }
+    match properties.len().saturating_sub(MAX_FIELDS) {
+        0 => Ok(()),
+        more => writeln!(out, "#     … and {more} more fields"),
+    }
+}
+
+fn need(required: bool) -> &'static str {
+    if required { "required" } else { "optional" }
+}
+
 fn describe_parameter(parameter: &Parameter) -> String {
-    let need = if parameter.required {
-        "required"
-    } else {
-        "optional"
-    };
+    let need = need(parameter.required);
     let place = match parameter.location {
         Location::Query => "",
         Location::Path => ", in the path",
@@ -145,6 +183,9 @@ fn write_source(
     }
     if !others.is_empty() {
         writeln!(out, "# examples of the OpenAPI file: {}", as_toml(&others))?;
+    }
+    if let Some(body) = body_skeleton(operation) {
+        writeln!(out, "body = {body}")?;
     }
     if let Some(auth) = auth(operation) {
         writeln!(out, "auth = {{ {auth} }}")?;

@@ -1,5 +1,6 @@
 //! Example configurations: the built-in one, and one for `demo` with the compiled-in APIs.
 
+use super::example_body::body_skeleton;
 use openapi::operation::{Api, Argument, Operation, Parameter, fits};
 use openapi::schema::{Literal, Types};
 
@@ -23,12 +24,14 @@ pub fn demo_text(apis: &[&'static Api]) -> String {
             .map(|it| format!("{} = {}", key(&it.argument), placeholder(operation, it)))
             .collect();
         let name = source_name(&operation.id);
+        let body = body_skeleton(operation).map(|it| format!("body = {it}\n"));
         text += &format!(
             "[[source]]\nname = {name:?}\noperation = {:?}\napi = {:?}\nprefix = \"{name}.\"\n\
-             params = {{ {} }}\n",
+             params = {{ {} }}\n{}",
             operation.id,
             operation.api,
-            params.join(", ")
+            params.join(", "),
+            body.unwrap_or_default()
         );
     }
     text
@@ -37,6 +40,10 @@ pub fn demo_text(apis: &[&'static Api]) -> String {
 /// Whether a simulated response has any values.
 fn has_values(operation: &Operation) -> bool {
     let response = operation.response();
+    let declared = operation.request_body.as_ref();
+    if declared.is_some_and(|it| it.required) && body_skeleton(operation).is_none() {
+        return false;
+    }
     let has_shape = response.types.has(Types::OBJECT) || response.types.has(Types::LIST);
     has_shape
         && !response.types.is_any()

@@ -9,6 +9,7 @@ mod device;
 mod env_file;
 pub mod environment;
 pub mod example;
+pub mod example_body;
 mod key;
 mod mail;
 mod option;
