@@ -3,11 +3,13 @@
 //! A value; secrets are masked here.
 
 use std::borrow::Cow;
+use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::sent_request::Validators;
 use crate::domain::failure::Failure;
-use crate::domain::reading::{FetchOutcome, Issue, UpstreamNode, Value};
+use crate::domain::reading::{FetchOutcome, Issue, Reading, UpstreamNode, Value};
 use crate::domain::redact::Secrets;
 
 /// Result of one fetch.
@@ -39,8 +41,9 @@ impl FetchResult {
         }
     }
 
-    /// Masks configured secrets in all texts that come from the response.
-    pub fn mask(&mut self, secrets: &Secrets) {
+    /// Masks configured secrets in all texts that come from the response; in keys only those of
+    /// `of_keys`.
+    pub fn mask(&mut self, secrets: &Secrets, of_keys: &Secrets) {
         if secrets.is_empty() {
             return;
         }
@@ -54,7 +57,13 @@ impl FetchResult {
             FetchOutcome::Readings {
                 readings, issues, ..
             } => {
+                mask_keys(readings, of_keys);
                 for reading in readings {
+                    if let Some(unit) = &mut reading.unit
+                        && let Cow::Owned(masked) = secrets.mask_data(unit)
+                    {
+                        *unit = masked.into();
+                    }
                     if let Value::Text(text) = &mut reading.value
                         && let Cow::Owned(masked) = secrets.mask_data(text)
                     {
@@ -69,16 +78,50 @@ impl FetchResult {
             mask(&mut issue.expected);
             mask(&mut issue.found);
             if let Some(key) = &mut issue.key
-                && let Cow::Owned(masked) = secrets.mask_data(key)
+                && let Cow::Owned(masked) = of_keys.mask_data(key)
             {
                 *key = masked.into();
             }
         }
-        if let Some(upstream) = &mut self.upstream
-            && let Some(alert) = &mut upstream.alert
-            && let Cow::Owned(masked) = secrets.mask(alert)
-        {
-            *alert = masked.into();
+        if let Some(upstream) = &mut self.upstream {
+            mask_upstream(upstream, secrets, of_keys);
         }
     }
+}
+
+fn mask_upstream(upstream: &mut UpstreamNode, secrets: &Secrets, of_keys: &Secrets) {
+    if let Some(alert) = &mut upstream.alert
+        && let Cow::Owned(masked) = secrets.mask(alert)
+    {
+        *alert = masked.into();
+    }
+    let nodes = std::iter::once(&mut upstream.node).chain(&mut upstream.via);
+    for name in nodes {
+        if let Cow::Owned(masked) = of_keys.mask_data(name) {
+            *name = masked.into();
+        }
+    }
+    let is_masked = |key: &Arc<str>| matches!(of_keys.mask_data(key), Cow::Owned(_));
+    if upstream.records.keys().any(is_masked) {
+        let records = std::mem::take(&mut upstream.records);
+        for (key, record) in records {
+            let key = match of_keys.mask_data(&key) {
+                Cow::Borrowed(_) => key,
+                Cow::Owned(masked) => masked.into(),
+            };
+            upstream.records.entry(key).or_insert(record);
+        }
+    }
+}
+
+/// Of several keys that are the same without their secrets, the first is kept.
+fn mask_keys(readings: &mut Vec<Reading>, secrets: &Secrets) {
+    let mut seen = BTreeSet::new();
+    readings.retain_mut(|reading| match secrets.mask_data(&reading.key) {
+        Cow::Borrowed(_) => true,
+        Cow::Owned(masked) => {
+            reading.key = masked.into();
+            seen.insert(reading.key.clone())
+        }
+    });
 }

@@ -18,7 +18,7 @@ use super::sent_request::Validators;
 use super::transport::{SendRequest, Transport};
 use crate::domain::failure::{Cause, Failure};
 use crate::domain::normalise::LastAccepted;
-use crate::domain::plan::SourcePlan;
+use crate::domain::plan::{Selection, SourcePlan};
 use crate::domain::quota::{QuotaMeter, QuotaReservation, SavedQuota};
 use crate::domain::reading::{FetchOutcome, Observation};
 use crate::domain::redact::Secrets;
@@ -75,6 +75,8 @@ pub struct Fetcher {
     follow: Option<Arc<str>>,
     quota: Option<Duration>,
     secrets: Arc<Secrets>,
+    /// Masked in keys.
+    secrets_of_keys: Secrets,
     transport: Transport,
     clock: Arc<dyn Clock>,
     /// Of the last response that gave readings: a 304 must never revalidate a bad one.
@@ -91,7 +93,12 @@ pub struct Fetcher {
 impl Fetcher {
     /// `Err` says what is wrong with the settings and what to change.
     pub fn new(settings: SourceSettings, clock: Arc<dyn Clock>) -> Result<Fetcher, String> {
+        let own_keys: Vec<&str> = match &settings.plan.selection {
+            Selection::AllLeaves { prefix } => vec![prefix],
+            Selection::Selectors(selectors) => selectors.iter().map(|it| &*it.key).collect(),
+        };
         Ok(Fetcher {
+            secrets_of_keys: settings.secrets.for_keys(&own_keys),
             index: settings.index,
             plan: settings.plan,
             request: settings.request,
@@ -318,7 +325,7 @@ impl Fetcher {
             }
         };
         drop(permit);
-        result.mask(&self.secrets);
+        result.mask(&self.secrets, &self.secrets_of_keys);
         self.update_state(&result, begun);
         let at = self.clock.now();
         let duration = at.mono.since(begun.mono);

@@ -11,7 +11,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
 
 use super::percent;
-use super::unescape::unescape;
+use super::secret_detection::is_likely_key;
+use super::unescape::Unescaped;
 
 /// Replaces a secret.
 pub const MASK: &str = "***";
@@ -25,6 +26,8 @@ const SHORTEST_NUMBER: usize = 6;
 const SHORTEST_PART: usize = 8;
 /// Readings are data; only what can hardly be a measured word is masked there.
 const SHORTEST_IN_DATA: usize = 8;
+/// Escapes of escapes that are searched: an error page in JSON quotes an address.
+const ESCAPE_LEVELS: usize = 4;
 /// Marks where a long text was cut.
 const CUT: char = '…';
 
@@ -45,8 +48,15 @@ impl fmt::Debug for Secrets {
 
 impl Secrets {
     pub fn new(known: impl IntoIterator<Item = String>) -> Secrets {
+        // A server shows an address decoded.
+        let with_decoded = |secret: String| {
+            let decoded = percent::decode_lossy(&secret);
+            let decoded = Some(decoded).filter(|it| *it != secret);
+            [Some(secret), decoded].into_iter().flatten()
+        };
         let mut whole: Vec<String> = known
             .into_iter()
+            .flat_map(with_decoded)
             .filter(|secret| !secret.trim().is_empty() && !secret.contains(MASK))
             .collect();
         whole.sort();
@@ -60,6 +70,17 @@ impl Secrets {
         spellings.sort_by(|one, other| other.len().cmp(&one.len()).then(one.cmp(other)));
         spellings.dedup();
         Secrets { spellings, whole }
+    }
+
+    /// Those that no key of a record can be by chance: not what may be the name of a field, nor
+    /// what the configuration itself writes into its keys, `own`.
+    pub fn for_keys(&self, own: &[&str]) -> Secrets {
+        let is_of_name = |c: char| c.is_alphanumeric() || "-_.".contains(c);
+        let is_kept = |secret: &&String| {
+            let is_name = secret.chars().all(is_of_name) && !is_likely_key(secret);
+            !is_name && !own.iter().any(|key| key.contains(secret.as_str()))
+        };
+        Secrets::new(self.whole.iter().filter(is_kept).cloned())
     }
 
     pub fn is_empty(&self) -> bool {
@@ -95,22 +116,16 @@ impl Secrets {
         }
     }
 
-    /// Masks secrets of which any character is escaped: `p%40ss`, `p\u0040ss`, `p&amp;ss`.
+    /// Masks secrets of which any character is escaped, once or several times: `p%40ss`,
+    /// `p\\u0040ss`, `p&amp;amp;ss`.
     fn mask_escaped(&self, text: &str, least: usize) -> Option<String> {
-        let unescaped = unescape(text)?;
-        let (bytes, places) = (&unescaped.bytes, &unescaped.places);
-        let mut spans: Vec<(usize, usize)> = Vec::new();
-        for secret in self.spellings.iter().filter(|it| it.len() >= least) {
-            let mut from = 0;
-            while let Some(at) = find(&bytes[from..], secret.as_bytes()) {
-                let (begin, end) = (from + at, from + at + secret.len());
-                let is_letter =
-                    |at: usize| bytes.get(at).is_some_and(|it| it.is_ascii_alphanumeric());
-                let is_part = begin > 0 && is_letter(begin - 1) || is_letter(end);
-                if secret.len() >= SHORTEST_PART || !is_part {
-                    spans.push((places[begin], places[end]));
-                }
-                from = end;
+        let mut unescaped = Unescaped::of(text).unescape()?;
+        let mut spans = Vec::new();
+        for _ in 0..ESCAPE_LEVELS {
+            self.find_spans(&unescaped, least, &mut spans);
+            match unescaped.unescape() {
+                Some(next) => unescaped = next,
+                None => break,
             }
         }
         spans.sort_unstable();
@@ -125,6 +140,23 @@ impl Secrets {
         }
         masked.push_str(text.get(from..)?);
         (!spans.is_empty()).then_some(masked)
+    }
+
+    /// Where secrets are written in the text.
+    fn find_spans(&self, text: &Unescaped, least: usize, spans: &mut Vec<(usize, usize)>) {
+        let (bytes, places) = (&text.bytes, &text.places);
+        let is_letter = |at: usize| bytes.get(at).is_some_and(|it| it.is_ascii_alphanumeric());
+        for secret in self.spellings.iter().filter(|it| it.len() >= least) {
+            let mut from = 0;
+            while let Some(at) = find(&bytes[from..], secret.as_bytes()) {
+                let (begin, end) = (from + at, from + at + secret.len());
+                let is_part = begin > 0 && is_letter(begin - 1) || is_letter(end);
+                if secret.len() >= SHORTEST_PART || !is_part {
+                    spans.push((places[begin], places[end]));
+                }
+                from = end;
+            }
+        }
     }
 
     /// Masks what is left of a secret that was cut off with the rest of a long text.
@@ -245,6 +277,8 @@ mod tests {
             ("<b>s3cr+t &quot;é&quot;</b>", "<b>***</b>"),
             (r"h\u0075nter2-and-more=hunter\u0032", "***=***"),
             (r"xhunter\u0032", r"xhunter\u0032"),
+            ("s3cr%252Bt%2520%2522%25C3%25A9%2522", "***"),
+            (r#"{\"a\":\"s3cr+t \\\"é\\\"\"}"#, r#"{\"a\":\"***\"}"#),
             ("Basic czNjcit0ICLDqSI=", "Basic ***="),
             ("aHVudGVyMi1hbmQtbW9yZQ", "***"),
             // Too short for a part of a sentence, and whole.
@@ -256,6 +290,26 @@ mod tests {
         }
         assert!(!format!("{known:?}").contains("hunter"));
         assert_eq!(secrets(&[]).mask("x"), "x");
+    }
+
+    #[test]
+    fn keys_lose_only_what_is_no_name() {
+        let known = secrets(&[
+            "temperature_2m",
+            "Wohn zimmer",
+            "pass word/1",
+            "0123456789abcdef0123456789abcdef",
+        ]);
+        let known = known.for_keys(&["Wohn zimmer."]);
+        for (key, expected) in [
+            ("temperature_2m", "temperature_2m"),
+            ("Wohn zimmer.t", "Wohn zimmer.t"),
+            ("a.pass word/1", "a.***"),
+            ("a.pass%20word%2F1", "a.***"),
+            ("0123456789abcdef0123456789abcdef", "***"),
+        ] {
+            assert_eq!(known.mask_data(key), expected, "{key}");
+        }
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! Escapes of URLs, JSON and HTML, decoded together, with the place of each byte in the text.
+//! Escapes of URLs, JSON, JSON Pointers and HTML, decoded together, with the place of each byte in the text.
 //!
 //! Pure. Only for searching: a server may echo what it was sent in any spelling.
 
@@ -20,26 +20,36 @@ const ENTITIES: [(&str, u8); 7] = [
     ("&#x27;", b'\''),
 ];
 
-/// `None` where nothing is escaped.
-pub fn unescape(text: &str) -> Option<Unescaped> {
-    if !text.contains(['%', '\\', '&']) {
-        return None;
-    }
-    let mut found = Unescaped {
-        bytes: Vec::with_capacity(text.len()),
-        places: Vec::with_capacity(text.len() + 1),
-    };
-    let mut at = 0;
-    while at < text.len() {
-        let (decoded, length) = escape_at(&text.as_bytes()[at..]);
-        for byte in decoded.bytes() {
-            found.bytes.push(byte);
-            found.places.push(at);
+impl Unescaped {
+    /// The text as it is.
+    pub fn of(text: &str) -> Unescaped {
+        Unescaped {
+            bytes: text.as_bytes().to_vec(),
+            places: (0..=text.len()).collect(),
         }
-        at += length;
     }
-    found.places.push(text.len());
-    (found.bytes.len() != text.len()).then_some(found)
+
+    /// Without one more level of escapes; `None` where nothing is escaped.
+    pub fn unescape(&self) -> Option<Unescaped> {
+        if !self.bytes.iter().any(|byte| b"%\\&~".contains(byte)) {
+            return None;
+        }
+        let mut found = Unescaped {
+            bytes: Vec::with_capacity(self.bytes.len()),
+            places: Vec::with_capacity(self.places.len()),
+        };
+        let mut at = 0;
+        while at < self.bytes.len() {
+            let (decoded, length) = escape_at(&self.bytes[at..]);
+            for byte in decoded.bytes() {
+                found.bytes.push(byte);
+                found.places.push(self.places[at]);
+            }
+            at += length;
+        }
+        found.places.push(self.places[self.bytes.len()]);
+        (found.bytes.len() != self.bytes.len()).then_some(found)
+    }
 }
 
 /// One byte, or a character of an escape.
@@ -63,6 +73,11 @@ fn escape_at(rest: &[u8]) -> (Decoded, usize) {
     let found = match first {
         b'%' => hex(rest, 1, 2).map(|value| (Decoded::Byte(value as u8), 3)),
         b'\\' => json_escape(rest),
+        b'~' => match rest.get(1) {
+            Some(b'0') => Some((Decoded::Byte(b'~'), 2)),
+            Some(b'1') => Some((Decoded::Byte(b'/'), 2)),
+            _ => None,
+        },
         b'&' => ENTITIES.iter().find_map(|(spelling, byte)| {
             let is_it = rest.starts_with(spelling.as_bytes());
             is_it.then_some((Decoded::Byte(*byte), spelling.len()))
@@ -108,11 +123,14 @@ mod tests {
             ("a%2Fb%2fc", Some("a/b/c")),
             (r#"\"a\/b\\\u00e9\ud83d\ude00"#, Some("\"a/b\\é😀")),
             ("a&amp;b&#39;&quot;", Some("a&b'\"")),
+            ("/a~1b~0c~2", Some("/a/b~c~2")),
+            // One level.
+            ("%252F &amp;amp;", Some("%2F &amp;")),
             (r"é\u0040%40", Some("é@@")),
             // Half an escape, half a pair.
             (r"%4 %zz \u12 \ud83d %40", Some(r"%4 %zz \u12 \ud83d @")),
         ] {
-            let found = unescape(text);
+            let found = Unescaped::of(text).unescape();
             let bytes = found.as_ref().map(|it| it.bytes.as_slice());
             assert_eq!(bytes, expected.map(str::as_bytes), "{text}");
             if let Some(found) = found {

@@ -1,5 +1,8 @@
 //! Request headers of a source; values are treated as secrets.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
+
 use crate::config::reader::{TableEntry, is_harmless_header};
 use crate::config::secret::Secret;
 use crate::config::section::inline_table;
@@ -41,6 +44,12 @@ fn add_header_secrets(entry: &TableEntry<'_>, value: &str) {
     entry.add_secret(value);
     if let Some((_, credential)) = value.split_once(' ') {
         entry.add_secret(credential.trim());
+        // `Basic bWU6…`: the password in it.
+        let login = BASE64.decode(credential.trim()).ok();
+        let login = login.and_then(|login| String::from_utf8(login).ok());
+        if let Some((_, password)) = login.as_deref().and_then(|it| it.split_once(':')) {
+            entry.add_secret(password);
+        }
     }
     for (_, cookie) in value.split(';').filter_map(|pair| pair.split_once('=')) {
         entry.add_secret(cookie.trim().trim_matches('"'));

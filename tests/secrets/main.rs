@@ -1,0 +1,415 @@
+//! Secrets: one of every kind in a configuration, a server that echoes all of them in every place
+//! of a response, and a search of everything that the program prints, serves, sends and stores.
+//!
+//! Runs the program; loopback only.
+
+mod echo_server;
+mod places;
+
+use std::collections::BTreeSet;
+use std::fmt::Write as _;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE_NO_PAD};
+
+use echo_server::EchoServer;
+use places::{PLACES, named, percent, secret, spellings};
+
+/// The secrets that show in an output. Each begins with letters and digits, which no escape
+/// changes; Base64 is searched for on its own.
+fn found_in(output: &[u8]) -> Vec<String> {
+    let text = String::from_utf8_lossy(output);
+    let lower = text.to_lowercase();
+    let mut found = Vec::new();
+    for (at, place) in PLACES.iter().enumerate() {
+        let secret = secret(at);
+        let encoded = [
+            STANDARD_NO_PAD.encode(&secret),
+            URL_SAFE_NO_PAD.encode(&secret),
+            STANDARD_NO_PAD.encode(format!("me:{secret}")),
+        ];
+        let marker = format!("hunter{at:02}");
+        let shown = encoded.iter().find(|it| text.contains(it.as_str()));
+        let raw = lower.find(&marker);
+        if let Some(at) = raw {
+            let around = lower.get(at.saturating_sub(100)..(at + 60).min(lower.len()));
+            found.push(format!("{}: {}", place.name, around.unwrap_or(&marker)));
+        } else if let Some(shown) = shown {
+            found.push(format!("{} in Base64: {shown}", place.name));
+        }
+    }
+    found
+}
+
+/// What was searched, and what was found there.
+#[derive(Default)]
+struct Search {
+    outputs: usize,
+    found: Vec<String>,
+}
+
+impl Search {
+    fn add(&mut self, what: &str, output: impl AsRef<[u8]>) {
+        assert!(!output.as_ref().is_empty(), "{what} is empty");
+        self.outputs += 1;
+        let found = found_in(output.as_ref()).into_iter();
+        self.found
+            .extend(found.map(|secret| format!("{what}: {secret}")));
+    }
+}
+
+/// The program in a directory with the configuration.
+struct Program {
+    directory: PathBuf,
+}
+
+impl Program {
+    fn new(port: u16) -> Program {
+        let directory =
+            std::env::temp_dir().join(format!("main-node-secrets-{}", std::process::id()));
+        let _ = std::fs::remove_dir_all(&directory);
+        std::fs::create_dir_all(&directory).expect("a temporary directory");
+        let program = Program { directory };
+        program.write("main-node.toml", &configuration(port));
+        program.write(".env", &format!("DOT={}\n", named(".env")));
+        program.write("file", &named("file of an environment variable"));
+        program.write("mail", &named("password of the mail server"));
+        program.write("pages", &named("password of the pages"));
+        program
+    }
+
+    fn write(&self, name: &str, text: &str) {
+        std::fs::write(self.directory.join(name), text).expect("a file");
+    }
+
+    fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_main-node"));
+        command
+            .args(arguments)
+            .current_dir(&self.directory)
+            .env_clear()
+            .env("RUST_LOG", "trace")
+            .env("VARIABLE", named("environment variable"))
+            .env("OF_FILE_FILE", self.directory.join("file"))
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        command
+    }
+
+    /// Standard output and standard error.
+    fn run(&self, arguments: &[&str]) -> Vec<u8> {
+        let output = self.command(arguments).output().expect("it runs");
+        [output.stdout, output.stderr].concat()
+    }
+}
+
+impl Drop for Program {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.directory);
+    }
+}
+
+const SOURCES: [&str; 13] = [
+    "texts", "denied", "reason", "redirect", "away", "loop", "page", "empty", "proxied", "tunnel",
+    "followed", "drift", "words",
+];
+
+fn configuration(port: u16) -> String {
+    let url = |path: &str| format!("http://127.0.0.1:{port}/{path}");
+    let quoted = |name: &str| format!("'{}'", named(name));
+    let source = |name: &str, rest: &str| format!("[[source]]\nname = \"{name}\"\n{rest}\n");
+    let proxy = format!(
+        "proxy = \"http://me:{}@127.0.0.1:{port}\"",
+        percent(&named("password of a proxy"))
+    );
+    let basic = STANDARD.encode(format!(
+        "me:{}",
+        named("password in an Authorization header")
+    ));
+    let sources = [
+        format!(
+            "url = \"http://me:{}@127.0.0.1:{port}/texts/{}/x?appid={}\"\nprefix = \"texts.\"",
+            percent(&named("password in a URL")),
+            named("path segment of a URL"),
+            percent(&named("parameter in a URL")),
+        ),
+        format!(
+            "url = \"{}\"\nauth = {{ token = {} }}\nprefix = \"b.\"",
+            url("denied"),
+            quoted("auth token")
+        ),
+        format!(
+            "url = \"{}\"\nauth = {{ user = \"me\", password = {} }}\nprefix = \"c.\"",
+            url("reason"),
+            quoted("auth password")
+        ),
+        format!(
+            "url = \"{}\"\nauth = {{ user = {}, password = \"\" }}\nprefix = \"d.\"",
+            url("redirect"),
+            quoted("auth user without a password")
+        ),
+        format!(
+            "url = \"{}\"\nheaders = {{ Authorization = 'Basic {basic}' }}\nprefix = \"e.\"",
+            url("away")
+        ),
+        format!("url = \"{}\"\nprefix = \"f.\"", url("loop")),
+        format!(
+            "url = \"{}\"\nheaders = {{ Authorization = 'Bearer {}', X-Api-Key = '{}', Cookie = 'sid={}' }}\nprefix = \"g.\"",
+            url("page"),
+            named("Authorization header"),
+            named("X-Api-Key header"),
+            named("Cookie header")
+        ),
+        format!(
+            "url = \"{}\"\nparams = {{ api_key = {}, a = \"${{VARIABLE}}\", b = \"${{OF_FILE}}\", c = \"${{DOT}}\" }}\n\
+             [source.records]\nempty = \"/t\"",
+            url("empty"),
+            quoted("parameter by name")
+        ),
+        format!("url = \"http://api.example.org/proxied\"\n{proxy}\nprefix = \"h.\""),
+        format!("url = \"https://api.example.org/x\"\n{proxy}\nprefix = \"i.\""),
+        format!("follow = \"http://127.0.0.1:{port}\""),
+        format!(
+            "operation = \"getForecast\"\nbase_url = \"{}\"\n\
+             params = {{ latitude = 52.5, longitude = 13.4, current = [\"temperature_2m\"] }}\nprefix = \"j.\"",
+            url("drift")
+        ),
+        format!("url = \"{}\"\n{}", url("texts"), selected_texts()),
+    ];
+    let sources: String = SOURCES
+        .iter()
+        .zip(sources)
+        .map(|(name, rest)| source(name, &rest))
+        .collect();
+    format!(
+        "name = \"node\"\nlisten = \"127.0.0.1:0\"\ndatabase = \"records.db\"\npassword_file = \"pages\"\n\n\
+         {sources}\n[alert]\nwebhook = \"{}\"\nping = \"{}\"\n\n\
+         [mail]\nhost = \"127.0.0.1\"\nport = {port}\ntls = \"implicit\"\nuser = \"me\"\npassword_file = \"mail\"\n\
+         to = \"you@example.org\"\n",
+        url(&format!("hook/x?token={}", percent(&named("webhook URL")))),
+        url(&format!("ping/{}", percent(&named("ping URL")))),
+    )
+}
+
+/// Every text as a reading.
+fn selected_texts() -> String {
+    let mut selected = "[source.records]\n".to_owned();
+    for at in 0..PLACES.len() {
+        for nth in 0..spellings(&secret(at)).len() {
+            let name = format!("text{at}_{nth}");
+            let _ = writeln!(selected, "{name} = {{ at = \"/{name}\", text = true }}");
+        }
+    }
+    selected
+}
+
+/// The running service.
+struct Service {
+    process: Child,
+    address: String,
+    log: Arc<Mutex<String>>,
+    reader: Option<std::thread::JoinHandle<()>>,
+}
+
+impl Service {
+    /// Returns when every source was fetched, as the log says.
+    fn start(program: &Program) -> Service {
+        let mut process = program.command(&["serve"]).spawn().expect("it runs");
+        let stderr = process.stderr.take().expect("piped");
+        let log = Arc::new(Mutex::new(String::new()));
+        let (sender, lines) = std::sync::mpsc::channel();
+        let kept = log.clone();
+        let reader = std::thread::spawn(move || {
+            for line in BufReader::new(stderr).lines().map_while(Result::ok) {
+                kept.lock()
+                    .expect("no thread panics")
+                    .push_str(&format!("{line}\n"));
+                let _ = sender.send(line);
+            }
+        });
+        let mut address = String::new();
+        let mut missing: BTreeSet<&str> = SOURCES.into();
+        while !missing.is_empty() {
+            let line = lines.recv_timeout(Duration::from_secs(60));
+            let line = line.unwrap_or_else(|_| panic!("not fetched: {missing:?}"));
+            if let Some((_, rest)) = line.split_once("listening on ") {
+                address = rest.split(' ').next().unwrap_or_default().to_owned();
+            }
+            missing.retain(|name| {
+                let traced = format!("TRACE {name}: ");
+                let is_end = line.contains("response") && line.contains(&traced);
+                !is_end
+            });
+        }
+        Service {
+            process,
+            address,
+            log,
+            reader: Some(reader),
+        }
+    }
+
+    /// Head and body.
+    fn get(&self, path: &str) -> Vec<u8> {
+        let login = STANDARD.encode(format!("x:{}", named("password of the pages")));
+        let mut stream = TcpStream::connect(&self.address).expect("it listens");
+        let head = format!(
+            "GET {path} HTTP/1.1\r\nHost: {}\r\nAuthorization: Basic {login}\r\nConnection: close\r\n\r\n",
+            self.address
+        );
+        stream.write_all(head.as_bytes()).expect("sent");
+        let mut whole = Vec::new();
+        if path == "/events" {
+            let mut lines = BufReader::new(stream).split(b'\n');
+            while !String::from_utf8_lossy(&whole).contains("data:") {
+                whole.extend(lines.next().expect("an event").expect("read"));
+            }
+        } else {
+            stream.read_to_end(&mut whole).expect("read");
+        }
+        assert!(
+            whole.starts_with(b"HTTP/1.1 200"),
+            "{path}: {}",
+            String::from_utf8_lossy(&whole)
+        );
+        whole
+    }
+
+    fn json(&self, path: &str) -> serde_json::Value {
+        let whole = String::from_utf8(self.get(path)).expect("text");
+        let (_, body) = whole.split_once("\r\n\r\n").expect("a body");
+        serde_json::from_str(body).expect("JSON")
+    }
+
+    /// Waits until what was fetched is published.
+    fn wait_published(&self) {
+        let deadline = Instant::now() + Duration::from_secs(60);
+        loop {
+            let status = self.json("/status");
+            let sources = status["sources"].as_array().expect("sources").clone();
+            let waiting = sources.iter().filter(|it| it["state"] == "waiting").count();
+            if waiting == 0 {
+                return;
+            }
+            assert!(
+                Instant::now() < deadline,
+                "{waiting} sources wait: {status}"
+            );
+        }
+    }
+
+    fn stop(mut self) -> String {
+        let process = rustix::process::Pid::from_child(&self.process);
+        rustix::process::kill_process(process, rustix::process::Signal::TERM).expect("it runs");
+        self.process.wait().expect("it ends");
+        if let Some(reader) = self.reader.take() {
+            reader.join().expect("no thread panics");
+        }
+        self.log.lock().expect("no thread panics").clone()
+    }
+}
+
+impl Drop for Service {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+fn search_service(program: &Program, search: &mut Search) {
+    let service = Service::start(program);
+    service.wait_published();
+    let keys: Vec<String> = service.json("/snapshot")["records"]
+        .as_array()
+        .expect("records")
+        .iter()
+        .map(|record| percent(record["key"].as_str().expect("a key")))
+        .collect();
+    assert!(keys.len() > 5, "{keys:?}");
+    let fixed = [
+        "/snapshot",
+        "/snapshot?full=1",
+        "/status",
+        "/metrics",
+        "/events",
+        "/web",
+        "/web/alerts",
+        "/web/about",
+        "/openapi.json",
+    ];
+    let mut paths: Vec<String> = fixed.map(str::to_owned).to_vec();
+    paths.extend(SOURCES.map(|name| format!("/web/source/{name}")));
+    // One page for each kind of a key.
+    for key in keys.iter().filter(|key| !key.contains("text")).take(4) {
+        paths.push(format!("/web/key/{key}"));
+        paths.push(format!("/history?key={key}"));
+        paths.push(format!("/snapshot/{key}"));
+    }
+    for path in paths {
+        search.add(&path, service.get(&path));
+    }
+    search.add(
+        "backup of the running service",
+        program.run(&["backup", "copy.db"]),
+    );
+    search.add("the log at trace", service.stop());
+}
+
+#[test]
+fn no_output_shows_a_secret() {
+    let server = EchoServer::start();
+    let program = Program::new(server.port);
+    let mut search = Search::default();
+    search.add("check", program.run(&["check"]));
+    search.add("once", program.run(&["once"]));
+    search.add("check --online", program.run(&["check", "--online"]));
+    search_service(&program, &mut search);
+    for arguments in [
+        &["export"][..],
+        &["export", "--format", "jsonl"],
+        &["rehearse"],
+        &["test-alert"],
+        &["backup", "second.db"],
+    ] {
+        search.add(&arguments.join(" "), program.run(arguments));
+    }
+    let stored = ["records.db", "copy.db", "second.db"];
+    for name in stored {
+        let bytes = std::fs::read(program.directory.join(name)).expect(name);
+        search.add(name, bytes);
+    }
+    // `test-alert` sent one.
+    let bodies = server.bodies.lock().expect("no thread panics").join("\n");
+    search.add("bodies of the webhook", bodies);
+    for file in files(&program.directory) {
+        let name = file
+            .file_name()
+            .unwrap_or_default()
+            .to_string_lossy()
+            .into_owned();
+        let is_configured = ["main-node.toml", ".env", "file", "mail", "pages"].contains(&&*name);
+        if !is_configured && !stored.contains(&&*name) {
+            let bytes = std::fs::read(&file).expect("a file");
+            search.found.extend(
+                found_in(&bytes)
+                    .into_iter()
+                    .map(|it| format!("{name}: {it}")),
+            );
+        }
+    }
+    assert!(search.outputs > 30, "{}", search.outputs);
+    assert!(search.found.is_empty(), "{}", search.found.join("\n"));
+}
+
+fn files(directory: &Path) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(directory).expect("a directory");
+    let paths = entries.flatten().map(|entry| entry.path());
+    paths.filter(|path| path.is_file()).collect()
+}
