@@ -40,8 +40,14 @@ pub const ISSUES_PER_RESPONSE: usize = 32;
 pub const SAMPLE_CHARS: usize = 48;
 /// Characters shown of the place of an issue: a hostile body is one name of 4 MiB.
 pub const POINTER_CHARS: usize = 160;
-/// Levels of a JSON response that selection descends; serde_json refuses 128 itself.
+/// Levels of a JSON response that selection descends.
 pub const JSON_DEPTH: usize = 64;
+/// Levels of a JSON text that are read: as many as serde_json takes, a stack's worth.
+pub const JSON_NESTING: usize = 127;
+/// Characters of a response shown where it stops to be JSON.
+pub const REFUSED_TEXT_CHARS: usize = 40;
+/// Bytes at the begin of a response by which its format is guessed for a message.
+pub const GUESSED_FORMAT_BYTES: usize = 4096;
 
 /// Wrong passwords from one address within [`WRONG_PASSWORD_WINDOW`]: a person mistypes a few times, and
 /// at ten a minute a list of ten thousand takes a day.

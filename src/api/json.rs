@@ -1,46 +1,121 @@
 //! JSON parsing with limits, and messages for responses that are not JSON.
 //!
-//! Pure. A value is only built when it is known to be small enough.
+//! Pure. serde_json reads what is JSON (RFC 8259); what it refuses is read again by the lenient
+//! parser, which knows where a text stops to be JSON. No tree is larger than its limits.
 
+mod ndjson;
+mod reader;
+mod refusal;
+
+use reader::{ErrorKind, SyntaxError};
 use serde_json::Value as Json;
 
+use super::parsed_body::ParsedBody;
 use crate::domain::failure::{Cause, Failure};
 use crate::limits;
 
-/// Parses `text`, which `host` sent. `is_html`: its Content-Type is HTML; that alone is no
-/// failure, many devices label their JSON wrongly.
-pub fn parse(text: &str, is_html: bool, host: &str) -> Result<Json, Failure> {
-    let fail = |cause, detail: String| Err(Failure::new(cause, detail));
+/// What is known of a body beside its text.
+#[derive(Clone, Copy)]
+pub struct BodyOrigin<'a> {
+    /// The server, as messages name it.
+    pub host: &'a str,
+    /// Its Content-Type is HTML; that alone is no failure, many devices label their JSON wrongly.
+    pub is_html: bool,
+    /// A closed connection cannot have cut it short.
+    pub is_end_marked: bool,
+}
+
+/// Parses a JSON text, or several with one per line to an array.
+pub fn parse(text: &str, origin: BodyOrigin) -> Result<ParsedBody, Failure> {
+    let host = origin.host;
     let begin = text.trim_start();
     if begin.is_empty() {
         let detail = format!("the response of {host} is empty, expected JSON");
-        return fail(Cause::NotJson, detail);
+        return Err(Failure::new(Cause::NotJson, detail));
     }
     if begin.starts_with('<') {
-        let what = if is_html || begin.get(..200).unwrap_or(begin).contains("html") {
-            "a web page (HTML)"
-        } else {
-            "markup (XML or HTML)"
-        };
-        let detail = format!("{host} returned {what}, expected JSON");
-        return fail(Cause::NotJson, detail);
+        return Err(refusal::describe_markup(begin, origin.is_html, host));
     }
-    if max_values(text.as_bytes()) > limits::JSON_VALUES {
-        let most = limits::JSON_VALUES;
-        let detail = format!("the response of {host} holds more than {most} values");
-        return fail(Cause::TooLarge, detail);
+    if begin.starts_with(ndjson::SEPARATOR) {
+        return parse_lines(begin, origin);
     }
-    serde_json::from_str(text).or_else(|error| {
-        let (line, column) = (error.line(), error.column());
-        let detail = if error.is_eof() {
-            format!("the JSON of {host} ends early (line {line}, column {column})")
-        } else if error.to_string().starts_with("recursion limit") {
-            format!("the JSON of {host} is nested too deeply (line {line}, column {column})")
-        } else {
-            format!("the response of {host} is not valid JSON (line {line}, column {column})")
-        };
-        fail(Cause::NotJson, detail)
-    })
+    let from = text.len() - strip_xssi_prefix(begin).len();
+    let mut error = match read(&text[from..]) {
+        Ok(body) => return Ok(body),
+        Err(error) => error,
+    };
+    error.at += from;
+    if error.kind == ErrorKind::Expected(reader::END) && stands_on_own_line(text, error.at) {
+        let lines = ndjson::read(text, origin.is_end_marked, host)?;
+        // One stray line behind a text is no NDJSON.
+        if lines.count() > 1 && 2 * lines.broken < lines.count() {
+            return Ok(lines.body);
+        }
+    }
+    Err(refusal::describe(text, &error, host))
+}
+
+/// Parses a body that is declared to hold one JSON text per line, or each behind a record
+/// separator: an array of them, empty if there is none.
+pub fn parse_lines(text: &str, origin: BodyOrigin) -> Result<ParsedBody, Failure> {
+    let text = text.trim_start();
+    if text.starts_with('<') {
+        return Err(refusal::describe_markup(text, origin.is_html, origin.host));
+    }
+    // Labelled so, but one text over several lines.
+    if text.trim_end().contains('\n')
+        && let Some(body) = read_strict(text)
+    {
+        return Ok(body);
+    }
+    let lines = ndjson::read(text, origin.is_end_marked, origin.host)?;
+    if lines.broken > 0 && lines.broken == lines.count() {
+        return read(text).map_err(|error| refusal::describe(text, &error, origin.host));
+    }
+    Ok(lines.body)
+}
+
+/// Whether a Content-Type declares several JSON texts.
+pub fn is_lines(content_type: &str) -> bool {
+    let media_type = content_type.split(';').next().unwrap_or_default().trim();
+    const LINES: [&str; 8] = [
+        "application/x-ndjson",
+        "application/ndjson",
+        "application/jsonl",
+        "application/x-jsonl",
+        "application/jsonlines",
+        "application/x-jsonlines",
+        "application/json-lines",
+        "application/json-seq",
+    ];
+    LINES.iter().any(|it| media_type.eq_ignore_ascii_case(it))
+}
+
+/// Whether only blanks stand between a line's begin and a place.
+fn stands_on_own_line(text: &str, at: usize) -> bool {
+    let before = text[..at].trim_end_matches([' ', '\t', '\r', '\0']);
+    before.ends_with('\n')
+}
+
+/// Reads a JSON text.
+fn read(text: &str) -> Result<ParsedBody, SyntaxError> {
+    read_strict(text).map_or_else(|| reader::read(text), Ok)
+}
+
+/// Reads a text that is JSON by RFC 8259.
+fn read_strict(text: &str) -> Option<ParsedBody> {
+    let is_small = max_values(text.as_bytes()) <= limits::JSON_VALUES;
+    let tree: Option<Json> = is_small.then(|| serde_json::from_str(text).ok())?;
+    tree.map(ParsedBody::from)
+}
+
+/// The text behind `)]}'`, with which some servers keep scripts of other sites from
+/// reading their JSON.
+fn strip_xssi_prefix(begin: &str) -> &str {
+    let rest = begin.strip_prefix(")]}'");
+    let rest = rest.map(|rest| rest.strip_prefix(',').unwrap_or(rest));
+    rest.filter(|rest| rest.starts_with(['\n', '\r']))
+        .unwrap_or(begin)
 }
 
 /// An upper bound of the values in a JSON text, without building one: each but the first
@@ -60,61 +135,5 @@ fn max_values(body: &[u8]) -> usize {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn responses_that_are_not_json_are_described() {
-        for (body, expected) in [
-            ("{\"a\": 1}", None),
-            ("  7 ", None),
-            (
-                "{\"a\": 1",
-                Some("not_json: the JSON of HOST ends early (line 1, column 7)"),
-            ),
-            (
-                "{\"a\": NaN}",
-                Some("not_json: the response of HOST is not valid JSON (line 1, column 7)"),
-            ),
-            (
-                "{} trailing",
-                Some("not_json: the response of HOST is not valid JSON (line 1, column 4)"),
-            ),
-            (
-                "",
-                Some("not_json: the response of HOST is empty, expected JSON"),
-            ),
-            (
-                "\n<!doctype html><html>",
-                Some("not_json: HOST returned a web page (HTML), expected JSON"),
-            ),
-            (
-                "<?xml version=\"1.0\"?>",
-                Some("not_json: HOST returned markup (XML or HTML), expected JSON"),
-            ),
-        ] {
-            let failure = parse(body, false, "HOST").err().map(|it| it.to_string());
-            assert_eq!(failure.as_deref(), expected);
-        }
-    }
-
-    #[test]
-    fn depth_and_number_of_values_are_bounded() {
-        let deep = "[".repeat(100_000);
-        let failure = parse(&deep, false, "HOST").expect_err("too deep");
-        assert!(failure.detail.contains("nested too deeply"), "{failure}");
-        let many = format!("[{}1]", "1,".repeat(limits::JSON_VALUES));
-        let failure = parse(&many, false, "HOST").expect_err("too many");
-        assert_eq!(failure.cause, Cause::TooLarge);
-        assert_eq!(max_values(br#"{"a,[{\",": [1, 2], "b": {}}"#), 6);
-    }
-
-    #[test]
-    fn numbers_that_no_float_holds_are_still_json() {
-        let digits = format!("[{}]", "9".repeat(200));
-        assert!(parse(&digits, false, "HOST").is_ok());
-        assert!(parse("[1e999]", false, "HOST").is_ok());
-        let private = r#"{"$serde_json::private::Number": "x"}"#;
-        assert!(parse(private, false, "HOST").is_err());
-    }
-}
+#[path = "tests/json.rs"]
+mod tests;

@@ -8,11 +8,12 @@
 //! - connections below it: `connection_pool`, `pooled_connection`, `proxy`, `dns`, `tcp`, all under
 //!   the stop and deadline of `fetch_control`;
 //! - the cause of a failure: `error_mapping`, `certificate_errors`, `status_errors`;
-//! - the response: `response_parser`, with `response_format`, `charset`, `json` and `follow`.
+//! - the response: `response_parser`, with `response_format`, `charset`, `json`,
+//!   `parsed_body` and `follow`.
 
 pub mod agent;
 mod certificate_errors;
-pub mod charset;
+mod charset;
 pub mod client;
 mod connect_error;
 pub mod connection_pool;
@@ -29,6 +30,7 @@ pub mod http_exchange;
 mod http_response;
 mod json;
 pub mod origin;
+mod parsed_body;
 mod pooled_connection;
 pub mod private_address;
 mod proxy;

@@ -2,33 +2,24 @@
 //!
 //! Pure.
 
-use serde_json::Value as Json;
-
 use super::charset;
 use super::http_response::FetchedResponse;
-use super::json;
+use super::json::{self, BodyOrigin};
+use super::parsed_body::ParsedBody;
 use crate::domain::failure::Failure;
-use crate::domain::reading::Issue;
-
-/// A parsed body.
-#[derive(Debug, Clone, PartialEq)]
-pub struct ParsedBody {
-    pub tree: Json,
-    /// What of the body could not be read.
-    pub issues: Vec<Issue>,
-}
-
-impl From<Json> for ParsedBody {
-    fn from(tree: Json) -> ParsedBody {
-        ParsedBody {
-            tree,
-            issues: Vec::new(),
-        }
-    }
-}
 
 /// Parses a body.
 pub fn parse(fetched: &FetchedResponse) -> Result<ParsedBody, Failure> {
-    let text = charset::decode(&fetched.body, fetched.content_type.as_deref());
-    json::parse(&text, fetched.is_html(), fetched.host()).map(ParsedBody::from)
+    let content_type = fetched.content_type.as_deref();
+    let text = charset::decode(&fetched.body, content_type);
+    let origin = BodyOrigin {
+        host: fetched.host(),
+        is_html: fetched.is_html(),
+        is_end_marked: fetched.is_end_marked,
+    };
+    if content_type.is_some_and(json::is_lines) {
+        json::parse_lines(&text, origin)
+    } else {
+        json::parse(&text, origin)
+    }
 }

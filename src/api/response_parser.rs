@@ -7,10 +7,11 @@ use serde_json::Value as Json;
 use super::fetch_result::FetchResult;
 use super::follow;
 use super::http_response::FetchedResponse;
-use super::response_format::{self, ParsedBody};
+use super::parsed_body::{NotANumber, ParsedBody};
+use super::response_format;
 use crate::domain::failure::{Cause, Failure};
 use crate::domain::normalise::{LastAccepted, normalise};
-use crate::domain::plan::{Numbers, SourcePlan};
+use crate::domain::plan::{Numbers, Selection, SourcePlan};
 use crate::domain::reading::{FetchOutcome, Issue, Reason};
 use crate::domain::text::and_more;
 use crate::domain::time::Moment;
@@ -38,7 +39,11 @@ impl ResponseParser<'_> {
 
     /// The readings of a parsed body.
     fn select(&self, body: ParsedBody, fetched: &FetchedResponse, begun: Moment) -> FetchResult {
-        let ParsedBody { tree, mut issues } = body;
+        let ParsedBody {
+            tree,
+            mut issues,
+            not_numbers,
+        } = body;
         let bytes = fetched.body.len() as u64;
         let host = fetched.host();
         let failed = |failure| FetchResult::failed(failure, Vec::new(), bytes);
@@ -53,6 +58,8 @@ impl ResponseParser<'_> {
             },
         };
         issues.extend(normalised.issues);
+        let is_all = matches!(self.plan.selection, Selection::AllLeaves { .. });
+        name_not_numbers(&mut issues, not_numbers, is_all && self.follow.is_none());
         issues.truncate(limits::ISSUES_PER_RESPONSE);
         let room = limits::ISSUES_PER_RESPONSE - issues.len();
         issues.extend(
@@ -100,6 +107,29 @@ impl ResponseParser<'_> {
                 found: drift.found,
             })
             .collect()
+    }
+}
+
+/// Shows `nan` where an issue found the null that it was read as. `is_all`: each is a field
+/// that was asked for.
+fn name_not_numbers(issues: &mut Vec<Issue>, not_numbers: Vec<NotANumber>, is_all: bool) {
+    for not_number in not_numbers {
+        let mut is_known = false;
+        for issue in issues.iter_mut() {
+            if issue.pointer == not_number.pointer && issue.found == "null" {
+                issue.found.clone_from(&not_number.text);
+                is_known = true;
+            }
+        }
+        if is_all && !is_known && issues.len() < limits::ISSUES_PER_RESPONSE {
+            issues.push(Issue {
+                reason: Reason::NotFinite,
+                key: None,
+                pointer: not_number.pointer,
+                expected: "a number".to_owned(),
+                found: not_number.text,
+            });
+        }
     }
 }
 

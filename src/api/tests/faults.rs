@@ -351,12 +351,17 @@ pub fn fault_cases() -> Vec<FaultCase> {
         ),
         fault(
             "NaN",
-            Cause::NotJson,
+            Cause::Empty,
             sends!(response("200 OK", "", "{\"t\": NaN}")),
         ),
         fault(
-            "invalid UTF-8",
+            "a number with a leading zero",
             Cause::NotJson,
+            sends!(response("200 OK", "", "{\"t\": 021.5}")),
+        ),
+        fault(
+            "invalid UTF-8",
+            Cause::Empty,
             sends!(response("200 OK", "", b"{\"t\": \"\xff\"}")),
         ),
         fault(

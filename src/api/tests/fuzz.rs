@@ -10,8 +10,9 @@ use serde_json::Value as Json;
 
 use super::client::APIS;
 use super::fault_server::{Act, AfterResponse, FaultServer, send};
+use super::json::{self, BodyOrigin};
 use super::support::{clock_at_noon, fetcher, long_timeout, test_plan};
-use super::{charset, json, url_source};
+use super::{charset, url_source};
 use crate::domain::normalise::{LastAccepted, normalise};
 use crate::domain::plan::{Numbers, RecordSelector, Selection, SourcePlan};
 use crate::domain::reading::FetchOutcome;
@@ -148,8 +149,18 @@ fn fuzz_bodies() {
         mutate(&mut random, &mut body);
         let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
             let text = charset::decode(&body, random.choice(CONTENT_TYPES));
-            if let Ok(read) = json::parse(&text, random.bool(), "HOST") {
-                check(&read, &mut last_accepted, Mono(seed * 1_000));
+            let origin = BodyOrigin {
+                host: "HOST",
+                is_html: random.bool(),
+                is_end_marked: random.bool(),
+            };
+            let parse = if random.bool() {
+                json::parse
+            } else {
+                json::parse_lines
+            };
+            if let Ok(read) = parse(&text, origin) {
+                check(&read.tree, &mut last_accepted, Mono(seed * 1_000));
             }
         }));
         assert!(result.is_ok(), "FUZZ_SEED={seed}: {}", body.escape_ascii());

@@ -1,0 +1,254 @@
+//! Messages for responses that are not JSON: where, what was there, and what it looks like.
+//!
+//! Pure. Secrets are masked by the caller: whatever is cut here ends with `…`, by which the
+//! rest of a secret is known.
+
+use super::reader::{self, ErrorKind, SyntaxError};
+use crate::domain::failure::{Cause, Failure};
+use crate::limits;
+
+/// Why `text`, which `host` sent, is not JSON.
+pub fn describe(text: &str, error: &SyntaxError, host: &str) -> Failure {
+    let at = error.at.min(text.len());
+    let (line, column) = place(text, at);
+    let place = format!("line {line}, column {column}");
+    let expected = match error.kind {
+        ErrorKind::TooManyValues => {
+            let most = limits::JSON_VALUES;
+            let detail = format!("the response of {host} holds more than {most} values");
+            return Failure::new(Cause::TooLarge, detail);
+        }
+        ErrorKind::TooDeep => {
+            let detail = format!("the JSON of {host} is nested too deeply ({place})");
+            return Failure::new(Cause::NotJson, detail);
+        }
+        ErrorKind::EndsIn(what) => {
+            let detail = format!("the JSON of {host} ends early ({place}), inside of {what}");
+            return Failure::new(Cause::NotJson, detail);
+        }
+        ErrorKind::Expected(expected) => expected,
+    };
+    let found = found_at(text, at, expected);
+    let advice = hint(text, at, expected).map_or_else(String::new, |hint| format!(": {hint}"));
+    let detail = format!(
+        "the response of {host} is not valid JSON ({place}): expected {expected}, found \
+         `{found}`{advice}"
+    );
+    Failure::new(Cause::NotJson, detail)
+}
+
+/// What was expected of a text that is not JSON, and what was there.
+pub fn expected_and_found(text: &str, error: &SyntaxError) -> (String, String) {
+    let expected = match error.kind {
+        ErrorKind::Expected(expected) => expected,
+        ErrorKind::EndsIn(_) => "the rest of a JSON text",
+        ErrorKind::TooDeep => "fewer levels",
+        ErrorKind::TooManyValues => "fewer values",
+    };
+    let (line, column) = place(text, error.at);
+    let place = match line {
+        1 => format!("column {column}"),
+        _ => format!("line {line}, column {column}"),
+    };
+    let found = match error.kind {
+        ErrorKind::Expected(expected) => found_at(text, error.at, expected),
+        _ => show(text),
+    };
+    (format!("{expected} at {place}"), format!("`{found}`"))
+}
+
+/// Why a response that begins with `<` is not JSON.
+pub fn describe_markup(text: &str, is_html: bool, host: &str) -> Failure {
+    let begin = begin_of(text);
+    let lower = begin.to_ascii_lowercase();
+    let detail = if is_html || lower.get(..200).unwrap_or(&lower).contains("html") {
+        let title = lower.find("<title>").map(|at| at + "<title>".len());
+        let title = title.and_then(|at| begin.get(at..)?.split('<').next());
+        let title = title.map(str::trim).filter(|title| !title.is_empty());
+        let title = title.map_or_else(String::new, |it| format!(" with the title `{}`", show(it)));
+        format!("{host} returned a web page (HTML){title}, expected JSON")
+    } else {
+        let begin = show(begin);
+        format!(
+            "{host} returned markup (XML or HTML), expected JSON, found `{begin}`: \
+             `format = \"xml\"` reads XML"
+        )
+    };
+    Failure::new(Cause::NotJson, detail)
+}
+
+/// Line and column, in characters from 1. Behind the end it is the last character's.
+fn place(text: &str, at: usize) -> (usize, usize) {
+    let before = &text[..at];
+    let line = before.rsplit('\n').next().unwrap_or_default();
+    let is_end = at == text.len();
+    let column = line.chars().count() + usize::from(!is_end);
+    (1 + before.matches('\n').count(), column.max(1))
+}
+
+/// What stands at `at`: from the begin of a word, so that no part of one is shown alone.
+fn found_at(text: &str, at: usize, expected: &str) -> String {
+    if expected == reader::ESCAPE {
+        // In a string, of which nothing else is shown.
+        return show(text[at..].get(..2).unwrap_or("\\"));
+    }
+    let is_word = |c: char| c.is_alphanumeric() || "._+-".contains(c);
+    let word = text[..at].trim_end_matches(is_word).len();
+    let is_near = at - word <= limits::REFUSED_TEXT_CHARS;
+    show(&text[if is_near { word } else { at }..])
+}
+
+/// The begin of a text on one line, cut to a length.
+pub fn show(text: &str) -> String {
+    let mut shown = String::new();
+    for (index, c) in text.chars().enumerate() {
+        if index == limits::REFUSED_TEXT_CHARS {
+            shown.push('…');
+            break;
+        }
+        match c {
+            '\n' | '\r' | '\t' | '\0' => shown.extend(c.escape_default()),
+            c if c.is_control() || is_invisible(c) => shown.extend(c.escape_unicode()),
+            c => shown.push(c),
+        }
+    }
+    shown
+}
+
+/// Marks that change how the rest of a line is shown.
+fn is_invisible(c: char) -> bool {
+    matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
+}
+
+fn begin_of(text: &str) -> &str {
+    let text = text.trim_start();
+    let most = text.floor_char_boundary(limits::GUESSED_FORMAT_BYTES);
+    &text[..most]
+}
+
+/// What a text is that is not JSON, or what is wrong with its JSON.
+fn hint(text: &str, at: usize, expected: &str) -> Option<&'static str> {
+    let begin = begin_of(text);
+    if begin.starts_with(['{', '[', '"']) {
+        return syntax_hint(text, at, expected).or_else(|| format_hint(begin));
+    }
+    format_hint(begin)
+}
+
+/// What is wrong with JSON at a place.
+fn syntax_hint(text: &str, at: usize, expected: &str) -> Option<&'static str> {
+    let (before, rest) = (text[..at].trim_end(), &text[at..]);
+    let starts = |with: &str| rest.starts_with(with);
+    let is_word = |word: &str| {
+        let end = rest
+            .strip_prefix(word)
+            .map(|it| it.starts_with(char::is_alphanumeric));
+        end == Some(false)
+    };
+    let after_comma = before.ends_with(',') && (starts("}") || starts("]"));
+    if after_comma {
+        return Some("JSON has no comma behind the last one");
+    }
+    if ["/*", "//", "#"].into_iter().any(starts) {
+        return Some("JSON has no comments");
+    }
+    if ["None", "True", "False"].into_iter().any(is_word) || starts("'") {
+        return Some("this looks like Python's or JavaScript's own notation, not JSON");
+    }
+    match expected {
+        reader::VALUE if starts("+") => Some("a number of JSON has no plus sign"),
+        reader::VALUE if starts(".") => Some("a number of JSON begins with a digit"),
+        reader::VALUE if starts("0") || starts("-0") => {
+            Some("a number of JSON does not begin with a zero")
+        }
+        reader::VALUE if starts("-.") => Some("a number of JSON begins with a digit"),
+        reader::VALUE if is_word("undefined") => Some("this looks like JavaScript, not JSON"),
+        reader::NAME if is_decimal_comma(before, rest) => {
+            Some("this looks like a decimal comma; JSON has a point")
+        }
+        reader::NAME if rest.starts_with(|c: char| c.is_alphabetic() || c == '_' || c == '$') => {
+            Some("names of JSON stand in double quotes")
+        }
+        reader::END if starts("{") || starts("[") => {
+            Some("these are several JSON texts; `format = \"ndjson\"` reads one per line")
+        }
+        _ => None,
+    }
+}
+
+fn is_decimal_comma(before: &str, rest: &str) -> bool {
+    let digits = before.strip_suffix(',');
+    digits.is_some_and(|it| it.ends_with(|c: char| c.is_ascii_digit()))
+        && rest.starts_with(|c: char| c.is_ascii_digit())
+}
+
+/// What the begin of a text looks like.
+fn format_hint(begin: &str) -> Option<&'static str> {
+    let line = begin.lines().next().unwrap_or_default();
+    if begin.starts_with("\u{1f}\u{2039}")
+        || begin.chars().take(64).any(|c| c == '\u{fffd}' || c == '\0')
+    {
+        return Some("this looks like binary data");
+    }
+    if is_jsonp(begin) {
+        return Some(
+            "this looks like JSONP (a script): leave the callback out of the address, or ask \
+             for JSON",
+        );
+    }
+    if is_prometheus(begin) {
+        return Some("this looks like Prometheus text: `format = \"prometheus\"` reads it");
+    }
+    if begin.starts_with(['{', '[', '"']) {
+        return None;
+    }
+    if is_csv(begin) {
+        return Some("this looks like CSV: `format = \"csv\"` reads it");
+    }
+    // Numbers and words, for people or other programs.
+    (!line.starts_with(['{', '[']))
+        .then_some("this looks like plain text: `format = \"text\"` reads it")
+}
+
+/// `callback({…});`, `/**/cb([…])`.
+fn is_jsonp(begin: &str) -> bool {
+    let begin = begin.strip_prefix("/**/").unwrap_or(begin).trim_start();
+    let is_name = |c: char| c.is_alphanumeric() || "_$.".contains(c);
+    let rest = begin.trim_start_matches(is_name);
+    let argument = rest.trim_start().strip_prefix('(').map(str::trim_start);
+    rest.len() < begin.len() && argument.is_some_and(|it| it.starts_with(['{', '[']))
+}
+
+/// Comments of the exposition format, or `name{label="x"} 1` and `name 1` on the first line.
+fn is_prometheus(begin: &str) -> bool {
+    if begin.starts_with("# HELP ") || begin.starts_with("# TYPE ") {
+        return true;
+    }
+    let line = begin.lines().next().unwrap_or_default();
+    let is_name = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == ':';
+    let rest = line.trim_start_matches(is_name);
+    let name = &line[..line.len() - rest.len()];
+    let has_name = name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_');
+    let has_name = has_name && !name.ends_with(':');
+    let value = match rest.strip_prefix('{') {
+        Some(labels) => labels.split_once('}').filter(|(it, _)| it.contains('=')),
+        None => rest.strip_prefix(' ').map(|value| ("", value)),
+    };
+    let is_number = |value: &str| {
+        let words = value.split_whitespace();
+        words.clone().count() <= 2 && words.clone().all(|it| it.parse::<f64>().is_ok())
+    };
+    has_name && value.is_some_and(|(_, value)| !value.trim().is_empty() && is_number(value))
+}
+
+/// Two lines or more with the same number of the same separator.
+fn is_csv(begin: &str) -> bool {
+    let mut lines = begin.lines().filter(|line| !line.trim().is_empty());
+    let (Some(first), Some(second)) = (lines.next(), lines.next()) else {
+        return false;
+    };
+    [',', ';', '\t'].into_iter().any(|separator| {
+        let count = first.matches(separator).count();
+        count > 0 && second.matches(separator).count() == count
+    })
+}
