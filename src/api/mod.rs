@@ -3,7 +3,8 @@
 //! One thread per source, named `fetch-<source>`. Never touches the database, the HTTP
 //! server or another source. In the order of a fetch:
 //! - the loop: `fetcher` (with `failure_log` for the log);
-//! - the request: `client` (generated, with its runtime `request`) or `url_source`;
+//! - the request: `source_request` of `client` (generated, with its runtime `request`) or of
+//!   `url_source`, with `argument_template` and `outgoing_request`;
 //! - HTTP: `transport` (redirects, retries), with `agent`, `sent_request`, `http_response`;
 //! - connections below it: `connection_pool`, `pooled_connection`, `proxy`, `dns`, `tcp`, all under
 //!   the stop and deadline of `fetch_control`;
@@ -12,6 +13,7 @@
 //!   `parsed_body` and `follow`.
 
 pub mod agent;
+pub mod argument_template;
 mod certificate_errors;
 mod charset;
 pub mod client;
@@ -30,6 +32,7 @@ pub mod http_exchange;
 mod http_response;
 mod json;
 pub mod origin;
+mod outgoing_request;
 mod parsed_body;
 mod pooled_connection;
 pub mod private_address;
@@ -40,6 +43,7 @@ mod response_format;
 mod response_parser;
 mod sent_request;
 mod simulate;
+pub mod source_request;
 mod status_errors;
 mod tcp;
 pub mod transport;
