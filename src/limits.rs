@@ -46,8 +46,8 @@ pub const JSON_DEPTH: usize = 64;
 pub const JSON_NESTING: usize = 127;
 /// Characters of a response shown where it stops to be JSON.
 pub const REFUSED_TEXT_CHARS: usize = 40;
-/// Bytes at the begin of a response by which its format is guessed for a message.
-pub const GUESSED_FORMAT_BYTES: usize = 4096;
+/// Characters at the begin of a response by which its format is guessed for a message.
+pub const GUESSED_FORMAT_CHARS: usize = 4096;
 
 /// Wrong passwords from one address within [`WRONG_PASSWORD_WINDOW`]: a person mistypes a few times, and
 /// at ten a minute a list of ten thousand takes a day.
