@@ -15,6 +15,7 @@ use ureq::unversioned::transport::{ConnectProxyConnector, Connector};
 use super::connection_pool::ConnectionPool;
 use super::dns::DnsResolver;
 use super::fetch_control::FetchControl;
+use super::lenient_transport::LenientConnector;
 use super::pooled_connection::PoolingConnector;
 use super::private_address;
 use super::proxy::HttpProxyConnector;
@@ -73,12 +74,17 @@ pub fn make_agent(
         .chain(ConnectProxyConnector::default())
         .chain(TcpConnector(control.clone()))
         .chain(Tls::new(trust.clone()));
-    let connector = PoolingConnector {
-        connector: opens,
-        pool: settings.pool.clone(),
+    let has_proxy = config.proxy().is_some();
+    let connector = LenientConnector {
+        connector: PoolingConnector {
+            connector: opens,
+            pool: settings.pool.clone(),
+            control: control.clone(),
+            keep_alive: settings.keep_alive,
+            has_proxy,
+        },
         control: control.clone(),
-        keep_alive: settings.keep_alive,
-        has_proxy: config.proxy().is_some(),
+        has_proxy,
     };
     Agent::with_parts(config.clone(), connector, DnsResolver(control.clone()))
 }
@@ -108,6 +114,8 @@ pub fn build_config(
         .output_buffer_size(limits::TRANSPORT_BUFFER_BYTES)
         // The pool keeps them, for all sources of a server.
         .max_idle_connections(0)
+        // Decompressed by `content_coding`, which reads more than ureq does.
+        .accept_encoding("gzip")
         .proxy(proxy)
         .middleware(default_headers)
         .middleware(recorder)

@@ -12,6 +12,7 @@ use super::certificate_errors::classify_tls;
 use super::connect_error::ConnectError;
 use super::error_context::{ErrorContext, ResponsePart};
 use super::private_address::is_mdns_name;
+use super::response_head::FramingError;
 use super::status_errors::{AccessDenial, PROXY_LOGIN, classify_status, reason_phrase};
 use crate::domain::failure::{Cause, Failure};
 use crate::domain::text::{format_binary_size, human_duration};
@@ -22,13 +23,18 @@ pub fn classify_error(error: &Error, context: ErrorContext) -> Option<Failure> {
     let host = context.host;
     let fail = |cause, detail: String| Some(Failure::new(cause, detail));
     match error {
-        Error::Other(inner) => match inner.downcast_ref::<ConnectError>() {
-            Some(error) => classify_connect_error(error, context),
-            None => fail(
-                Cause::Connect,
-                format!("connection to {host}: unexpected error"),
-            ),
-        },
+        Error::Other(inner) => {
+            if let Some(error) = inner.downcast_ref::<ConnectError>() {
+                classify_connect_error(error, context)
+            } else if let Some(error) = inner.downcast_ref::<FramingError>() {
+                fail(Cause::Protocol, describe_framing_error(error, host))
+            } else {
+                fail(
+                    Cause::Connect,
+                    format!("connection to {host}: unexpected error"),
+                )
+            }
+        }
         Error::Io(error) => Some(classify_io(error, context)),
         Error::Timeout(which) => Some(classify_timeout(*which, context)),
         Error::HostNotFound => fail(Cause::Dns, unknown_host(host)),
@@ -41,10 +47,6 @@ pub fn classify_error(error: &Error, context: ErrorContext) -> Option<Failure> {
             ),
         ),
         Error::Protocol(error) => Some(classify_protocol(error, host)),
-        Error::Decompress(..) => fail(
-            Cause::Protocol,
-            format!("the response of {host} is declared as gzip and cannot be decompressed"),
-        ),
         Error::Rustls(error) => Some(classify_tls(error, context)),
         Error::Tls(_) | Error::Pem(_) | Error::TlsRequired => {
             fail(Cause::Tls, format!("TLS connection to {host} failed"))
@@ -277,6 +279,32 @@ fn classify_protocol(error: &impl std::fmt::Debug, host: &str) -> Failure {
         _ => format!("{host} violates HTTP"),
     };
     Failure::new(Cause::Protocol, detail)
+}
+
+fn describe_framing_error(error: &FramingError, host: &str) -> String {
+    match error {
+        FramingError::NotHttp(found) => format!(
+            "{host} does not send HTTP: expected a status line such as \"HTTP/1.1 200 OK\", found \
+             \"{found}\""
+        ),
+        FramingError::Tls => {
+            format!("{host} speaks TLS on that port: try https:// instead of http://")
+        }
+        FramingError::BadLength(found) => format!(
+            "{host} sends an invalid Content-Length: expected a number of bytes, found \"{found}\""
+        ),
+        FramingError::DifferentLengths(one, other) => {
+            format!("{host} sends conflicting Content-Length headers: {one} and {other}")
+        }
+        FramingError::TooManyInterim => format!(
+            "{host} sent more than {} interim responses (status 1xx) before its response",
+            limits::INTERIM_RESPONSES
+        ),
+        FramingError::BadChunk(found) => format!(
+            "the response of {host} has an invalid chunk: expected a length in hexadecimal digits, \
+             found \"{found}\""
+        ),
+    }
 }
 
 /// The name of an enum's variant, without what it carries.

@@ -32,8 +32,8 @@ pub struct FetchControl {
     pub connections_opened: AtomicU64,
     /// Whether any connection went to this machine, whose clock is the same.
     used_loopback: AtomicBool,
-    /// Whether anything of a response has arrived.
-    has_input: AtomicBool,
+    /// Whether TLS said that the server closed the connection on purpose.
+    is_tls_closed: AtomicBool,
     /// Which addresses requests may connect to now.
     scope: Mutex<RedirectScope>,
     /// Peer of the connection that was last written to.
@@ -96,17 +96,14 @@ impl FetchControl {
         self.used_loopback.load(Ordering::Relaxed)
     }
 
-    pub fn forget_input(&self) {
-        self.has_input.store(false, Ordering::Relaxed);
+    /// Notes the close_notify of TLS: what was sent is complete.
+    pub fn note_tls_close(&self) {
+        self.is_tls_closed.store(true, Ordering::Relaxed);
     }
 
-    pub fn note_input(&self) {
-        self.has_input.store(true, Ordering::Relaxed);
-    }
-
-    /// Whether anything of a response has arrived since it was forgotten.
-    pub fn has_input(&self) -> bool {
-        self.has_input.load(Ordering::Relaxed)
+    /// Whether it came since the last call.
+    pub fn take_tls_close(&self) -> bool {
+        self.is_tls_closed.swap(false, Ordering::Relaxed)
     }
 
     /// Sets which addresses the next requests may connect to.

@@ -20,8 +20,8 @@ pub struct FetchedResponse {
     pub status: u16,
     /// After decompression.
     pub body: Vec<u8>,
-    /// Whether the end of the body was marked (by its length, a last chunk or the trailer of a
-    /// compressed body): where it is not, a closed connection may have cut the body short.
+    /// Whether the end of the body was marked (by its length, a last chunk, the trailer of a
+    /// compressed body or the end of TLS): where it is not, a closed connection may have cut the body short.
     pub is_end_marked: bool,
     pub validators: Validators,
     /// The server's clock, unless it is this machine's or the response may come from a cache.
@@ -55,7 +55,6 @@ impl FetchedResponse {
             validators: Validators {
                 etag: text(header::ETAG).filter(is_short),
                 last_modified: text(header::LAST_MODIFIED).filter(is_short),
-                request: 0,
             },
             date: date.filter(|_| is_other_clock && is_origin_date(status, headers)),
             origin: origin::display_origin(from),
@@ -78,12 +77,6 @@ impl FetchedResponse {
 fn text_of(headers: &HeaderMap, name: header::HeaderName) -> Option<String> {
     let value = headers.get(name).and_then(|value| value.to_str().ok());
     value.map(|value| value.trim().to_owned())
-}
-
-/// Whether the body is not encoded; the agent has decompressed gzip and removed its header.
-pub fn has_known_encoding(headers: &HeaderMap) -> bool {
-    text_of(headers, header::CONTENT_ENCODING)
-        .is_none_or(|coding| matches!(coding.to_ascii_lowercase().as_str(), "" | "identity"))
 }
 
 /// Whether the body is sent in chunks, the last of which marks its end.

@@ -3,22 +3,23 @@
 //! One thread per source, named `fetch-<source>`. Never touches the database, the HTTP
 //! server or another source. In the order of a fetch:
 //! - the loop: `fetcher` (with `failure_log` for the log);
-//! - the request: `source_request` of `client` (generated, with its runtime `request`) or of
-//!   `url_source`, with `argument_template` and `outgoing_request`;
+//! - the request: `client` (generated, with its runtime `request`) or `url_source`;
 //! - HTTP: `transport` (redirects, retries), with `agent`, `sent_request`, `http_response`;
-//! - connections below it: `connection_pool`, `pooled_connection`, `proxy`, `dns`, `tcp`, all under
-//!   the stop and deadline of `fetch_control`;
+//! - connections below it: `lenient_transport` (with `response_head`, `chunked`),
+//!   `connection_pool`, `pooled_connection`, `proxy`, `dns`, `tcp`, all under the stop and deadline
+//!   of `fetch_control`;
 //! - the cause of a failure: `error_mapping`, `certificate_errors`, `status_errors`;
-//! - the response: `response_parser`, with `response_format`, `charset`, `json`,
+//! - the response: `content_coding`, `response_parser`, with `response_format`, `charset`, `json`,
 //!   `parsed_body` and `follow`.
 
 pub mod agent;
-pub mod argument_template;
 mod certificate_errors;
 mod charset;
+mod chunked;
 pub mod client;
 mod connect_error;
 pub mod connection_pool;
+mod content_coding;
 pub mod demo_server;
 mod dns;
 mod error_context;
@@ -31,8 +32,8 @@ mod follow;
 pub mod http_exchange;
 mod http_response;
 mod json;
+mod lenient_transport;
 pub mod origin;
-mod outgoing_request;
 mod parsed_body;
 mod pooled_connection;
 pub mod private_address;
@@ -40,10 +41,10 @@ mod proxy;
 mod redirect;
 pub mod request;
 mod response_format;
+mod response_head;
 mod response_parser;
 mod sent_request;
 mod simulate;
-pub mod source_request;
 mod status_errors;
 mod tcp;
 pub mod transport;

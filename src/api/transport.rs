@@ -9,19 +9,20 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use ureq::config::Config;
-use ureq::http::{HeaderMap, HeaderValue, Method, Response, Uri, header};
+use ureq::http::{HeaderMap, HeaderValue, Response, Uri, header};
 use ureq::{Agent, Body, Error};
 
 use super::agent::{TransportSettings, build_config, make_agent, parse_proxy};
 use super::certificate_errors::clock_is_wrong;
 use super::connect_error::{ConnectError, RedirectScope};
 use super::connection_pool::{ConnectionPool, PoolPermit};
+use super::content_coding::{self, CodingError};
 use super::dns::DnsResolver;
 use super::error_context::{ErrorContext, ResponsePart};
 use super::error_mapping;
 use super::fetch_control::FetchControl;
 use super::http_exchange::HttpExchange;
-use super::http_response::{FetchError, FetchedResponse, has_known_encoding, is_chunked};
+use super::http_response::{FetchError, FetchedResponse, is_chunked};
 use super::sent_request::{ClockTooEarly, RequestRecorder, SentRequest, Validators};
 use super::status_errors::{AccessDenial, classify_status};
 use super::{origin, private_address, redirect};
@@ -176,9 +177,6 @@ impl Transport {
             let location = response.headers().get(header::LOCATION);
             let target = redirect::resolve_location(&here, location.map(HeaderValue::as_bytes))
                 .map_err(|why| redirect_error(&host, &why))?;
-            if self.sent.lock().method != Method::GET {
-                return Err(post_redirect(&host, &target));
-            }
             seen.push(here.clone());
             if seen.contains(&target) {
                 return Err(redirect_error(&host, "redirect loop"));
@@ -259,14 +257,12 @@ impl Transport {
     }
 
     /// A server may close an idle connection just when it is reused: retries once on a new one.
-    /// A POST too, since it is a query here (RFC 9110, 9.2.2), but only if nothing was answered.
     fn retry_if_closed(
         &self,
         now: Moment,
         send: impl Fn() -> Result<Response<Body>, Error>,
     ) -> Result<Response<Body>, FetchError> {
         let connections = self.control.connections_opened();
-        self.control.forget_input();
         let mut result = send();
         if let Err(Error::Io(error)) = &result {
             use std::io::ErrorKind::*;
@@ -274,9 +270,7 @@ impl Transport {
                 error.kind(),
                 UnexpectedEof | ConnectionReset | ConnectionAborted | BrokenPipe
             );
-            let may_repeat = self.sent.lock().method == Method::GET || !self.control.has_input();
             if closed
-                && may_repeat
                 && self.control.connections_opened() == connections
                 && !self.control.is_stopped()
             {
@@ -309,25 +303,34 @@ impl Transport {
                 return Err(FetchError::Failed(failure));
             }
         }
-        if !has_known_encoding(response.headers()) {
-            let detail =
-                format!("{host} compressed its response with an encoding that was not requested");
-            return Err(FetchError::Failed(Failure::new(Cause::Protocol, detail)));
-        }
+        let limit = self.settings.body_limit;
+        let refuse = |error: CodingError| FetchError::Failed(error.failure(&host, limit));
+        let codings = content_coding::named_codings(response.headers()).map_err(refuse)?;
         let context = self.error_context(&host, ResponsePart::Body, now);
+        let received_limit = limit.saturating_add(limits::CODING_OVERHEAD_BYTES);
         let content_length = response.body().content_length();
         fetched.is_end_marked = content_length.is_some() || is_chunked(response.headers());
-        if content_length.is_some_and(|bytes| bytes > self.settings.body_limit) {
+        if content_length.is_some_and(|bytes| bytes > received_limit) {
             if self.is_recording() {
                 self.read_start(&mut response);
             }
             return Err(FetchError::Failed(error_mapping::body_too_large(context)));
         }
+        self.control.take_tls_close();
         let body = response.body_mut().with_config();
-        let mut body = body.limit(self.settings.body_limit).reader();
-        let read = body.read_to_end(&mut fetched.body);
+        let mut received = Vec::new();
+        let read = body
+            .limit(received_limit)
+            .reader()
+            .read_to_end(&mut received);
+        if let Err(error) = read {
+            self.record_body(&content_coding::decode_start(received, limit));
+            return Err(self.classify(&error.into(), ResponsePart::Body, now));
+        }
+        let decoded = content_coding::decode(received, &codings, limit).map_err(refuse)?;
+        fetched.is_end_marked |= decoded.has_trailer || self.control.take_tls_close();
+        fetched.body = decoded.body;
         self.record_body(&fetched.body);
-        read.map_err(|error| self.classify(&error.into(), ResponsePart::Body, now))?;
         // Closing the sockets can look like the end of a body without a length.
         if self.control.is_stopped() {
             Err(FetchError::Stopped)
@@ -356,6 +359,7 @@ impl Transport {
         let mut text = Vec::new();
         let body = response.body_mut().as_reader();
         let _ = body.take(limits::ERROR_BODY_BYTES).read_to_end(&mut text);
+        let text = content_coding::decode_start(text, limits::ERROR_BODY_BYTES);
         self.record_body(&text);
         text
     }
@@ -430,16 +434,6 @@ fn is_connect_error(error: &Error) -> bool {
                 | ConnectError::ConnectTimeout
         )
     )
-}
-
-fn post_redirect(host: &str, target: &Uri) -> FetchError {
-    let detail = format!(
-        "{host} answers the POST with a redirect to {}{}, and a POST follows none: if that is the \
-         right address, write it as `url`; if not, see whether the request lacks a login",
-        origin::display_origin(target),
-        target.path()
-    );
-    FetchError::Failed(Failure::new(Cause::Redirect, detail))
 }
 
 fn redirect_error(host: &str, why: &str) -> FetchError {

@@ -104,9 +104,9 @@ pub fn fault_cases() -> Vec<FaultCase> {
             }
             AfterResponse::Close
         }),
-        slow_fault(
+        fault(
             "interim answers without end",
-            Cause::Timeout,
+            Cause::Protocol,
             |_, wire, server| {
                 while !server.is_over() && send(wire, "HTTP/1.1 102 Processing\r\n\r\n") {
                     std::thread::park_timeout(Duration::from_millis(5));
@@ -153,7 +153,7 @@ pub fn fault_cases() -> Vec<FaultCase> {
         fault("gzip that is none", Cause::Protocol, |_, wire, _| {
             send(
                 wire,
-                response("200 OK", "Content-Encoding: gzip\r\n", "{\"t\": 1}"),
+                response("200 OK", "Content-Encoding: gzip\r\n", "\0\u{1}{\"t\": 1}"),
             );
             AfterResponse::Close
         }),
@@ -208,6 +208,36 @@ pub fn fault_cases() -> Vec<FaultCase> {
             "what is not HTTP",
             Cause::Protocol,
             sends!("SSH-2.0-OpenSSH_9.9\r\n\r\n"),
+        ),
+        fault(
+            "bytes of TLS",
+            Cause::Protocol,
+            sends!(b"\x15\x03\x01\x00\x02\x02\x46"),
+        ),
+        fault("no head at all", Cause::Protocol, sends!("{\"t\": 1}")),
+        fault(
+            "zlib data that ends early",
+            Cause::Protocol,
+            sends!(response(
+                "200 OK",
+                "Content-Encoding: deflate\r\n",
+                b"\x78\x9c\xab\x56"
+            )),
+        ),
+        fault(
+            "chunks without a last one",
+            Cause::Protocol,
+            sends!(format!(
+                "{OK}Transfer-Encoding: chunked\r\n\r\n8\r\n{{\"t\": 1}}\r\n"
+            )),
+        ),
+        fault(
+            "a chunk length without end",
+            Cause::Protocol,
+            endless!(
+                format!("{OK}Transfer-Encoding: chunked\r\n\r\n8;"),
+                &[b'x'; 4096]
+            ),
         ),
         fault(
             "204",

@@ -8,10 +8,13 @@ use std::sync::{Arc, Mutex};
 
 use serde_json::Value as Json;
 
+use super::chunked::ChunkDecoder;
 use super::client::APIS;
+use super::content_coding::{self, ContentCoding};
 use super::fault_server::{Act, AfterResponse, FaultServer, send};
 use super::json::{self, BodyOrigin};
-use super::support::{clock_at_noon, fetcher, long_timeout, test_plan};
+use super::response_head::{self, HeadScanner};
+use super::support::{clock_at_noon, fetcher, gzip, long_timeout, test_plan};
 use super::{charset, url_source};
 use crate::domain::normalise::{LastAccepted, normalise};
 use crate::domain::plan::{Numbers, RecordSelector, Selection, SourcePlan};
@@ -36,7 +39,7 @@ const CONTENT_TYPES: [&str; 4] = [
     "a/b; charset=gb18030",
 ];
 
-const TOKENS: [&str; 24] = [
+const TOKENS: [&str; 30] = [
     "{",
     "}",
     "[",
@@ -57,6 +60,12 @@ const TOKENS: [&str; 24] = [
     "0\r\n",
     "ffffffffffffffff\r\n",
     "HTTP/1.1 ",
+    "HTTP/2 200",
+    "ICY 200",
+    "\n",
+    "\r",
+    "\r\n ",
+    " :",
     "Content-Length: ",
     "Transfer-Encoding: chunked\r\n",
     "Location: //",
@@ -164,6 +173,102 @@ fn fuzz_bodies() {
             }
         }));
         assert!(result.is_ok(), "FUZZ_SEED={seed}: {}", body.escape_ascii());
+    }
+}
+
+const HEADS: [&str; 4] = [
+    "HTTP/1.1 200 OK\r\nServer: x\r\nContent-Length: 5\r\nContent-Type: text/json\r\n\r\n",
+    "HTTP/1.0 200 OK\nTransfer-Encoding: chunked\nX-A: one\n two\n\n",
+    "ICY 200 OK\r\nX Powered By: esp\r\nno colon\r\nContent-Length : 5\r\n\r\n",
+    "\r\nHTTP/2 204\r\nA: \r\n\tb\r\nContent-Length: 5, 5\r\n\r\n",
+];
+
+/// A rewritten head is strict, and has no header that was no line of its own.
+fn check_head(head: &[u8]) {
+    let Ok(parsed) = response_head::parse(head) else {
+        return;
+    };
+    let strict = parsed.rewritten.as_deref().unwrap_or(head);
+    let mut headers = [httparse::EMPTY_HEADER; 1_000];
+    let mut response = httparse::Response::new(&mut headers);
+    let read = response.parse(strict).expect("a strict head");
+    assert_eq!(read, httparse::Status::Complete(strict.len()));
+    assert_eq!(response.code, Some(parsed.status));
+    let lines: Vec<String> = head
+        .split(|b| *b == b'\n')
+        .map(|line| String::from_utf8_lossy(line).to_ascii_lowercase())
+        .collect();
+    assert!(response.headers.len() < lines.len());
+    for header in response.headers {
+        let name = header.name.to_ascii_lowercase();
+        let is_line = |line: &String| line.starts_with(&name);
+        assert!(lines.iter().any(is_line), "{name}");
+        assert!(!header.value.contains(&b'\r'));
+    }
+}
+
+#[test]
+fn fuzz_heads() {
+    for seed in Budget::new(5_000).seeds() {
+        let mut random = fastrand::Rng::with_seed(seed);
+        let mut bytes = HEADS[random.usize(..HEADS.len())].as_bytes().to_vec();
+        mutate(&mut random, &mut bytes);
+        let result = std::panic::catch_unwind(|| {
+            let mut scanner = HeadScanner::default();
+            if let Some(range) = scanner.scan(&bytes) {
+                check_head(&bytes[range]);
+            }
+            // Refused or not; what matters is that it ends.
+            let _ = response_head::check_start(&bytes);
+        });
+        assert!(result.is_ok(), "FUZZ_SEED={seed}: {}", bytes.escape_ascii());
+    }
+}
+
+#[test]
+fn fuzz_chunks() {
+    for seed in Budget::new(5_000).seeds() {
+        let mut random = fastrand::Rng::with_seed(seed);
+        let mut bytes = b"5;x=y\r\nhello\r\n 6 \n world\n0\r\nA: b\r\n\r\n".to_vec();
+        mutate(&mut random, &mut bytes);
+        let (mut decoder, mut rest, mut total) = (ChunkDecoder::new(), &bytes[..], 0);
+        while !rest.is_empty() {
+            let piece = &rest[..random.usize(1..=rest.len())];
+            let mut room = [0; 48];
+            let Ok((used, written)) = decoder.decode(piece, &mut room) else {
+                break;
+            };
+            total += written;
+            rest = &rest[used..];
+            if used == 0 {
+                assert!(decoder.is_done(), "FUZZ_SEED={seed}: it stands still");
+                break;
+            }
+        }
+        // A strict chunk of one byte takes six.
+        assert!(total <= 6 * bytes.len() + 5, "FUZZ_SEED={seed}");
+    }
+}
+
+#[test]
+fn fuzz_content_codings() {
+    const CODINGS: [&[ContentCoding]; 4] = [
+        &[],
+        &[ContentCoding::Gzip],
+        &[ContentCoding::Deflate],
+        &[ContentCoding::Gzip, ContentCoding::Deflate],
+    ];
+    for seed in Budget::new(2_000).seeds() {
+        let mut random = fastrand::Rng::with_seed(seed);
+        let mut body = gzip(BODIES[random.usize(..BODIES.len())].as_bytes());
+        mutate(&mut random, &mut body);
+        let codings = CODINGS[random.usize(..CODINGS.len())];
+        let limit = random.u64(..1_000);
+        let start = content_coding::decode_start(body.clone(), 100);
+        assert!(start.len() <= body.len().max(100), "FUZZ_SEED={seed}");
+        if let Ok(decoded) = content_coding::decode(body, codings, limit) {
+            assert!(decoded.body.len() as u64 <= limit, "FUZZ_SEED={seed}");
+        }
     }
 }
 
