@@ -116,6 +116,8 @@ pub fn build_config(
         .max_idle_connections(0)
         // Decompressed by `content_coding`, which reads more than ureq does.
         .accept_encoding("gzip")
+        // Also in CONNECT.
+        .user_agent(settings.user_agent.as_str())
         .proxy(proxy)
         .middleware(default_headers)
         .middleware(recorder)

@@ -83,6 +83,10 @@ fn classify_proxy(reason: &str, host: &str) -> Failure {
         .find_map(|digits| digits.parse().ok().filter(|code| *code >= 100));
     let detail = match status {
         Some(407) => PROXY_LOGIN.to_owned(),
+        Some(code @ 500..=599) => format!(
+            "the proxy answers {code}{} to a connection to {host}: it cannot reach that host",
+            reason_phrase(code)
+        ),
         Some(code) => format!(
             "the proxy answers {code}{} to a connection to {host}: does it allow that host and \
              port?",

@@ -211,6 +211,52 @@ mod tests {
     }
 
     #[test]
+    fn an_error_page_of_the_proxy_is_not_taken_for_the_servers() {
+        for (status, field, expected) in [
+            (
+                "503 Service Unavailable",
+                "X-Squid-Error: ERR_DNS_FAIL 0\r\n",
+                "connect: the proxy answers 503 Service Unavailable (ERR_DNS_FAIL) for \
+                 api.example.org: it finds no host of that name; is the name right?",
+            ),
+            (
+                "403 Forbidden",
+                "X-Squid-Error: ERR_ACCESS_DENIED 0\r\n",
+                "connect: the proxy answers 403 Forbidden (ERR_ACCESS_DENIED) for \
+                 api.example.org: does it allow that host and port?",
+            ),
+            (
+                "504 Gateway Timeout",
+                "Proxy-Status: gate; error=connection_timeout; details=\"x\"\r\n",
+                "connect: the proxy answers 504 Gateway Timeout (connection_timeout) for \
+                 api.example.org: it did not get a response from there",
+            ),
+            // Not marked: the server's own.
+            (
+                "503 Service Unavailable",
+                "",
+                "http_status: api.example.org answers 503 Service Unavailable: the server has a \
+                 problem",
+            ),
+            (
+                "407 Proxy Authentication Required",
+                "X-Squid-Error: ERR_CACHE_ACCESS_DENIED 0\r\n",
+                "http_status: the proxy answers 407: user or password missing or wrong; write \
+                 them as proxy = \"http://user:password@host:port\"",
+            ),
+        ] {
+            let proxy = FaultServer::start(Arc::new(move |_: &str, wire, _: &_| {
+                send(wire, response(status, field, "<html>"));
+                AfterResponse::Close
+            }));
+            let request =
+                url_source::prepare_request("http://api.example.org/x", &[], &[]).expect("a URL");
+            let mut source = fetcher(request, through(&proxy, ""), clock_at_noon());
+            assert_eq!(detail(source.fetch_once()).as_deref(), Some(expected));
+        }
+    }
+
+    #[test]
     fn a_refusing_proxy_is_reported_with_its_status() {
         for (status, url, expected) in [
             (
@@ -218,6 +264,12 @@ mod tests {
                 "https://api.example.org/x",
                 "connect: the proxy answers 403 Forbidden to a connection to api.example.org: does \
                  it allow that host and port?",
+            ),
+            (
+                "503 Service Unavailable",
+                "https://api.example.org/x",
+                "connect: the proxy answers 503 Service Unavailable to a connection to \
+                 api.example.org: it cannot reach that host",
             ),
             (
                 "407 Proxy Authentication Required",

@@ -72,6 +72,30 @@ pub fn classify_status(
     }
 }
 
+/// The failure for an error page of the proxy itself, as Squid and RFC 9209 mark it.
+pub fn proxy_failure(code: u16, headers: &HeaderMap, host: &str) -> Option<Failure> {
+    let field = |name| headers.get(name).and_then(|value| value.to_str().ok());
+    let squid = field("x-squid-error").and_then(|it| it.split_whitespace().next());
+    let status = field("proxy-status").and_then(|it| it.split("error=").nth(1));
+    let status = status.and_then(|it| it.split([';', ',', ' ']).next());
+    let is_name = |name: &&str| {
+        let is_letter = |byte: u8| byte.is_ascii_alphanumeric() || b"_-".contains(&byte);
+        (1..=PROXY_ERROR_BYTES).contains(&name.len()) && name.bytes().all(is_letter)
+    };
+    let error = squid.or(status).filter(is_name)?;
+    let why = match error {
+        "ERR_ACCESS_DENIED" | "ERR_CACHE_ACCESS_DENIED" => "does it allow that host and port?",
+        "ERR_DNS_FAIL" | "dns_error" => "it finds no host of that name; is the name right?",
+        _ => "it did not get a response from there",
+    };
+    let reason = reason_phrase(code);
+    let detail = format!("the proxy answers {code}{reason} ({error}) for {host}: {why}");
+    (code != 407).then(|| Failure::new(Cause::Connect, detail))
+}
+
+/// Longest name of a proxy's error that is shown.
+const PROXY_ERROR_BYTES: usize = 40;
+
 pub const PROXY_LOGIN: &str = "the proxy answers 407: user or password missing or wrong; write \
     them as proxy = \"http://user:password@host:port\"";
 

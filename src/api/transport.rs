@@ -24,7 +24,7 @@ use super::fetch_control::FetchControl;
 use super::http_exchange::HttpExchange;
 use super::http_response::{FetchError, FetchedResponse, is_chunked};
 use super::sent_request::{ClockTooEarly, RequestRecorder, SentRequest, Validators};
-use super::status_errors::{AccessDenial, classify_status};
+use super::status_errors::{AccessDenial, classify_status, proxy_failure};
 use super::{origin, private_address, redirect};
 use crate::domain::failure::{Cause, Failure};
 use crate::domain::time::{Moment, Mono};
@@ -298,6 +298,14 @@ impl Transport {
             304 if !validators.is_empty() => return Ok(fetched),
             200..=203 | 206..=299 => {}
             code => {
+                if self.config.proxy().is_some()
+                    && let Some(failure) = proxy_failure(code, response.headers(), &host)
+                {
+                    if self.is_recording() {
+                        self.read_start(&mut response);
+                    }
+                    return Err(FetchError::Failed(failure));
+                }
                 let denial = self.read_denial(&mut response, dropped);
                 let failure = classify_status(code, &host, fetched.retry_after, &denial);
                 return Err(FetchError::Failed(failure));

@@ -19,7 +19,7 @@ use jiff::tz::TimeZone;
 use self::devices::{NamedSource, read_entry};
 use self::records::{read_pointer, read_selection};
 use self::target::read_target;
-use self::url::read_url;
+use self::url::read_proxy;
 use super::auth::{auth_as_toml, read_auth, warn_missing_auth};
 use super::option::parse_zone;
 use super::problem::Severity;
@@ -261,8 +261,8 @@ pub static OPTIONS: [SourceOption; 26] = [
         "URL",
         "none",
         "\"http://proxy.lan:3128\"",
-        "HTTP proxy for this source; may contain `user:password@`.",
-        |draft, option| draft.source.proxy = option.entry().and_then(|it| read_url(&it)),
+        "HTTP proxy for this source, as `http://host:port`, or `https://host:port` where the proxy itself speaks TLS; may contain `user:password@`, with special characters as `%40`. `https://` addresses are tunnelled (CONNECT). Proxies of the environment (`http_proxy`) are not used, nor SOCKS.",
+        |draft, option| draft.source.proxy = option.entry().and_then(|it| read_proxy(&it)),
         |source| text(&without_secrets(source.proxy.as_deref()?)),
     ),
     SourceOption::new(

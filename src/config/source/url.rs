@@ -71,6 +71,40 @@ pub fn read_url(item: &TableEntry<'_>) -> Option<String> {
     Some(url)
 }
 
+/// The address of an HTTP proxy.
+pub fn read_proxy(item: &TableEntry<'_>) -> Option<String> {
+    const WHAT: &str = "an HTTP proxy as \"http://host:port\"";
+    let url = item.text_as(WHAT)?;
+    let (scheme, rest) = url.split_once("://").unwrap_or(("", &url));
+    let authority = &rest[..authority_end(rest)];
+    let (login, host) = authority.rsplit_once('@').unwrap_or(("", authority));
+    let scheme = scheme.to_ascii_lowercase();
+    let message = match scheme.as_str() {
+        "http" | "https" => return read_url(item),
+        "socks" | "socks4" | "socks4a" | "socks5" | "socks5h" => format!(
+            "proxy: expected {WHAT}, found a SOCKS proxy, which main-node does not speak: use the \
+             HTTP port of the proxy, if it has one"
+        ),
+        // A path or an @ after a slash: any part may be the password.
+        _ if authority.len() < rest.trim_end_matches('/').len() => {
+            format!("proxy: expected {WHAT}, found something else")
+        }
+        _ => {
+            let login = if login.is_empty() {
+                ""
+            } else {
+                "user:password@"
+            };
+            format!(
+                "proxy: expected {WHAT}, found {host:?}: write proxy = \"http://{login}{host}\""
+            )
+        }
+    };
+    add_url_secrets(item, rest);
+    item.problem(message);
+    None
+}
+
 /// Start of the path, the query or the fragment.
 fn authority_end(rest: &str) -> usize {
     rest.find(['/', '?', '#']).unwrap_or(rest.len())

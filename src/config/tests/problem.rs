@@ -36,6 +36,18 @@ fn every_problem_has_a_location_and_a_fix() {
             "[[source]]\nname = \"w\"\napi = \"weather\"\noperation = \"getForecast\"\n",
         ),
         (
+            "a SOCKS proxy",
+            &format!("{METER}proxy = \"socks5://me:hush@127.0.0.1:1080\"\n"),
+        ),
+        (
+            "a proxy without http://",
+            &format!("{METER}proxy = \"127.0.0.1:3128\"\n"),
+        ),
+        (
+            "a proxy with a password, without http://",
+            &format!("{METER}proxy = \"me:hush@proxy.lan:3128\"\n"),
+        ),
+        (
             "operation and url",
             &format!("{METER}operation = \"getForecast\"\n"),
         ),
