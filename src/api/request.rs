@@ -154,6 +154,10 @@ impl ApiRequest {
         &self.url
     }
 
+    pub fn headers(&self) -> &[(String, String)] {
+        &self.headers
+    }
+
     pub fn with_headers<Kind>(&self, call: RequestBuilder<Kind>) -> RequestBuilder<Kind> {
         let headers = self.headers.iter();
         headers.fold(call, |call, (name, value)| call.header(name, value))
