@@ -3,8 +3,8 @@
 //! Pure.
 
 use crate::domain::placeholder::{PlaceholderTime, Template};
-use crate::domain::toml_text::quoted;
 use openapi::operation::{Argument, Operation, fits};
+use openapi::schema::{Schema, SchemaRef, Types};
 
 /// A value whose texts may have placeholders.
 #[derive(Debug, Clone, PartialEq)]
@@ -95,20 +95,31 @@ pub fn fill_arguments(
     arguments.iter().map(fill).collect()
 }
 
-/// The value as JSON, fields in their order.
-pub fn to_json(argument: &Argument) -> String {
-    let join = |parts: Vec<String>| parts.join(",");
-    // Every string of JSON is one of TOML, and the other way round but for one escape.
-    match argument {
-        Argument::Text(text) => quoted(text),
-        Argument::Integer(number) => number.to_string(),
-        Argument::Number(number) => format!("{number:?}"),
-        Argument::Boolean(truth) => truth.to_string(),
-        Argument::List(items) => format!("[{}]", join(items.iter().map(to_json).collect())),
-        Argument::Object(fields) => {
-            let field =
-                |(name, value): &(String, Argument)| format!("{}:{}", quoted(name), to_json(value));
-            format!("{{{}}}", join(fields.iter().map(field).collect()))
+/// A request body, a table or a list, at a time. A Unix time is a text where the OpenAPI file declares one.
+pub fn fill_body(schema: &Schema, body: &ArgumentTemplate, time: &PlaceholderTime) -> Argument {
+    match body {
+        ArgumentTemplate::Text(template) => match template.unix_time(time) {
+            Some(number) if !is_text(schema) => Argument::Integer(number),
+            _ => Argument::Text(template.fill(time)),
+        },
+        ArgumentTemplate::List(items) => {
+            let of = schema.items().unwrap_or(SchemaRef::ANY.get());
+            Argument::List(items.iter().map(|it| fill_body(of, it, time)).collect())
         }
+        ArgumentTemplate::Object(fields) => {
+            let field = |(name, it): &(String, ArgumentTemplate)| {
+                let property = schema.property(name).map(|it| it.schema.get());
+                let of = property.or(schema.additional());
+                let of = of.unwrap_or(SchemaRef::ANY.get());
+                (name.clone(), fill_body(of, it, time))
+            };
+            Argument::Object(fields.iter().map(field).collect())
+        }
+        ArgumentTemplate::Fixed(_) => body.fill(time),
     }
+}
+
+fn is_text(schema: &Schema) -> bool {
+    let types = schema.types;
+    types.has(Types::TEXT) && !types.has(Types::INTEGER) && !types.has(Types::NUMBER)
 }

@@ -36,7 +36,7 @@ mod http_response;
 mod json;
 mod lenient_transport;
 pub mod origin;
-mod outgoing_request;
+pub mod outgoing_request;
 mod parsed_body;
 mod pooled_connection;
 pub mod private_address;

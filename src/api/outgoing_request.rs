@@ -9,7 +9,7 @@ use ureq::http::{HeaderMap, HeaderName, HeaderValue, Method, Response, Uri};
 use ureq::{Agent, Body, Error};
 
 use super::http_exchange::HttpExchange;
-use super::sent_request::SentBody;
+use super::request::SentBody;
 
 #[derive(Debug, Clone)]
 pub struct OutgoingRequest {

@@ -11,6 +11,7 @@ use ureq::middleware::{Middleware, MiddlewareNext};
 use ureq::{Body, Error, SendBody};
 
 use super::http_exchange::HttpExchange;
+use super::request::SentBody;
 use crate::domain::percent;
 use crate::domain::time::Moment;
 use crate::limits;
@@ -24,10 +25,6 @@ pub struct Validators {
     /// Identity of the request whose response had them, where requests differ.
     pub request: u64,
 }
-
-/// Body of a request, beside it for the recording.
-#[derive(Debug, Clone)]
-pub struct SentBody(pub Arc<[u8]>);
 
 impl Validators {
     pub fn is_empty(&self) -> bool {

@@ -5,7 +5,7 @@
 use ureq::http::uri::Scheme;
 use ureq::http::{HeaderName, HeaderValue, Uri, header};
 
-use super::argument_template::{ArgumentTemplate, to_json};
+use super::argument_template::ArgumentTemplate;
 use super::outgoing_request::{OutgoingMethod, OutgoingRequest};
 use crate::domain::percent;
 use crate::domain::placeholder::{PlaceholderTime, Template};
@@ -58,7 +58,7 @@ impl UrlTemplate {
             MethodTemplate::Post(None) => OutgoingMethod::Post(None),
             MethodTemplate::Post(Some(body)) => {
                 let (content_type, body) = match body {
-                    BodyTemplate::Json(body) => ("application/json", to_json(&body.fill(time))),
+                    BodyTemplate::Json(body) => ("application/json", body.fill(time).json_text()),
                     BodyTemplate::Text { text, content_type } => {
                         (content_type.as_str(), text.fill(time))
                     }

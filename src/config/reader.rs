@@ -407,6 +407,15 @@ impl<'a> TableEntry<'a> {
         self.reader.add_secret(text);
     }
 
+    /// What was found, which is shown unless it is a secret.
+    pub fn found(&self, is_secret: bool) -> String {
+        let entry = TableEntry {
+            is_secret,
+            ..self.clone()
+        };
+        entry.describe_value()
+    }
+
     fn describe_value(&self) -> String {
         match self.value.get_ref() {
             DeValue::String(_) if self.is_secret => "a text".to_owned(),

@@ -7,6 +7,7 @@ mod arguments;
 mod body;
 mod devices;
 mod headers;
+mod operation_body;
 mod placeholders;
 mod records;
 mod target;
@@ -141,7 +142,7 @@ pub static OPTIONS: [SourceOption; 29] = [
         "\"GET\" or \"POST\"",
         "\"GET\"",
         "\"POST\"",
-        "HTTP method of a `url`. `body` implies POST. A POST is for APIs that are asked by it: GraphQL, JSON-RPC, searches. It follows no redirect and is never conditional.",
+        "HTTP method of a `url`; with `operation` the OpenAPI file says it. `body` implies POST. A POST is for APIs that are asked by it: GraphQL, JSON-RPC, searches. It follows no redirect and is never conditional.",
         with_others,
         body::print_method,
     ),
@@ -150,7 +151,7 @@ pub static OPTIONS: [SourceOption; 29] = [
         "table or text",
         "none",
         "{ query = \"{ viewer { name } }\" }",
-        "Body of a POST to a `url`: a table is sent as JSON, a text as it is. A field that TOML cannot write, such as null, needs a text.",
+        "Body of a POST: a table is sent as JSON, a text as it is. A field that TOML cannot write, such as null, needs a text. With `operation` it is checked against the OpenAPI file, and sent as JSON or as a form as that says.",
         with_others,
         body::print_body,
     ),
@@ -159,7 +160,7 @@ pub static OPTIONS: [SourceOption; 29] = [
         "text",
         "`application/json` where the text of `body` is JSON, else required",
         "\"application/x-www-form-urlencoded\"",
-        "Media type of a `body` that is a text.",
+        "Media type of a `body` that is a text; with `operation` the OpenAPI file says it.",
         with_others,
         body::print_content_type,
     ),

@@ -278,7 +278,7 @@ pub enum RequestMethod {
 /// Body of a POST request, which may have date placeholders.
 #[derive(Debug, Clone, PartialEq)]
 pub enum ConfiguredBody {
-    /// A table, sent as JSON.
+    /// A table, sent as JSON; with `operation` as its OpenAPI file says, and perhaps a list.
     Json(Argument),
     Text {
         text: String,

@@ -8,9 +8,10 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use jiff::tz::TimeZone;
 
-use crate::api::argument_template::{ArgumentTemplate, fill_arguments};
+use crate::api::argument_template::{ArgumentTemplate, fill_arguments, fill_body};
 use crate::api::client::CALLS;
 use crate::api::http_exchange::HttpExchange;
+use crate::api::outgoing_request::OutgoingMethod;
 use crate::api::request::{Call, Credential, Endpoint, PreparedCall};
 use crate::api::source_request::{FilledRequest, SourceRequest};
 use crate::api::url_source::{self, BodyTemplate, MethodTemplate, UrlTemplate};
@@ -19,7 +20,7 @@ use crate::config::{
 };
 use crate::domain::placeholder::{PlaceholderTime, Template};
 use crate::domain::time::Wall;
-use openapi::operation::{Argument, Operation, SecurityScheme};
+use openapi::operation::{Argument, Method, Operation, SecurityScheme};
 
 /// The request of a source. `Err` says what is wrong and what to change.
 pub fn request(config: &Config, source: &SourceConfig) -> Result<SourceRequest, String> {
@@ -123,18 +124,29 @@ fn operation_request(
     let arguments: Vec<(String, ArgumentTemplate)> = arguments
         .map(|(name, argument)| (name.clone(), ArgumentTemplate::new(argument)))
         .collect();
+    let body = operation_body(operation, &source.method);
     let headers = headers(source)?;
     let is_dated = arguments.iter().any(|(_, it)| it.has_placeholders())
+        || body
+            .as_ref()
+            .is_some_and(ArgumentTemplate::has_placeholders)
         || headers.iter().any(|(_, it)| it.has_placeholders());
     let fill = move |time: &PlaceholderTime| {
         let arguments = fill_arguments(operation, &arguments, time);
+        let schema = operation.request_body.as_ref().map(|it| it.schema.get());
+        let body = body.as_ref().zip(schema);
+        let body = body.map(|(body, schema)| match body {
+            ArgumentTemplate::Text(text) => Argument::Text(text.fill(time)),
+            _ => fill_body(schema, body, time),
+        });
         let headers = headers.iter();
         let headers = headers.map(|(name, value)| (name.clone(), value.fill(time)));
         let endpoint = Endpoint {
             headers: headers.collect(),
             ..endpoint.clone()
         };
-        filled_operation(call, operation, &arguments, endpoint)
+        let prepared = PreparedCall::new(operation, &arguments, body.as_ref());
+        filled_operation(call, prepared.map_err(|it| it.message)?, endpoint)
     };
     if is_dated {
         let fill = Box::new(fill);
@@ -146,16 +158,29 @@ fn operation_request(
     ))
 }
 
+/// The configured body, as a value to fill.
+fn operation_body(operation: &Operation, method: &RequestMethod) -> Option<ArgumentTemplate> {
+    let argument = match method {
+        RequestMethod::Get | RequestMethod::Post(None) => return None,
+        RequestMethod::Post(Some(ConfiguredBody::Json(argument))) => argument.clone(),
+        RequestMethod::Post(Some(ConfiguredBody::Text { text, .. })) => {
+            Argument::Text(text.clone())
+        }
+    };
+    operation.request_body.as_ref()?;
+    Some(ArgumentTemplate::new(&argument))
+}
+
 fn filled_operation(
     call: &'static Call,
-    operation: &'static Operation,
-    arguments: &[(String, Argument)],
+    prepared: PreparedCall,
     endpoint: Endpoint,
 ) -> Result<FilledRequest, String> {
-    let prepared =
-        PreparedCall::new(operation, arguments, None).map_err(|problem| problem.message)?;
     let request = prepared.request(&endpoint);
-    let outgoing = url_source::get_request(request.url(), &[], request.headers())?;
+    let mut outgoing = url_source::get_request(request.url(), &[], request.headers())?;
+    if prepared.method() == Method::Post {
+        outgoing.method = OutgoingMethod::Post(request.body());
+    }
     Ok(FilledRequest {
         send: Arc::new(move |agent| (call.send)(&prepared, &endpoint, agent)),
         outgoing,

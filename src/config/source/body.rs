@@ -4,6 +4,7 @@ use serde::de::IgnoredAny;
 use ureq::http::HeaderValue;
 
 use super::arguments::{add_secrets, read_argument};
+use super::operation_body::read_operation_method;
 use super::placeholders::{add_text_secrets, read_template, sample_time};
 use super::target::argument_as_toml;
 use crate::config::reader::{TableEntry, TableReader};
@@ -21,27 +22,19 @@ pub fn read_method(
     target: Option<&SourceTarget>,
     headers: &[Header],
 ) -> Option<RequestMethod> {
+    if let Some(SourceTarget::Operation { operation, .. }) = target {
+        return read_operation_method(table, operation);
+    }
     let method = table.get("method");
     let body = table.get("body");
     let content_type = table.get("content_type");
-    let kind = match target {
-        Some(SourceTarget::Operation { .. }) => Some("operation"),
-        Some(SourceTarget::Follow { .. }) => Some("follow"),
-        Some(SourceTarget::Url { .. }) | None => None,
-    };
-    if let Some(kind) = kind {
+    if let Some(SourceTarget::Follow { .. }) = target {
         let given = [method, body, content_type].into_iter().flatten();
         let count = given.map(|item| {
-            let key = item.key();
-            item.problem(match kind {
-                "follow" => format!(
-                    "`{key}` has no effect on a `follow` source, which is always read by GET: remove it"
-                ),
-                _ => format!(
-                    "`{key}` belongs to a `url`: the OpenAPI file says how an `operation` is \
-                     requested; remove it, or write the address as url = \"…\""
-                ),
-            });
+            item.problem(format!(
+                "`{}` has no effect on a `follow` source, which is always read by GET: remove it",
+                item.key()
+            ));
         });
         return (count.count() == 0).then_some(RequestMethod::Get);
     }
@@ -167,7 +160,7 @@ fn is_json(text: &str) -> bool {
 }
 
 /// Registers values by their names, where the text is JSON or a form.
-fn add_secrets_of_text(item: &TableEntry<'_>, text: &str, filled: &str) {
+pub fn add_secrets_of_text(item: &TableEntry<'_>, text: &str, filled: &str) {
     if let Ok(json) = serde_json::from_str::<serde_json::Value>(filled) {
         add_json_secrets(item, "", &json, false);
         return;
