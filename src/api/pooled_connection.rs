@@ -107,11 +107,7 @@ impl Transport for PooledConnection {
 
     fn await_input(&mut self, timeout: NextTimeout) -> Result<bool, Error> {
         self.is_reusable = false;
-        let has_input = self.transport.await_input(timeout)?;
-        if has_input {
-            self.connection.control.lock().note_input();
-        }
-        Ok(has_input)
+        self.transport.await_input(timeout)
     }
 
     fn is_open(&mut self) -> bool {

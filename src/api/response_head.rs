@@ -200,10 +200,12 @@ impl StatusLine<'_> {
         let text = line.trim_ascii_start();
         let blank = text.iter().position(|b| matches!(b, b' ' | b'\t'))?;
         let (version, rest) = text.split_at(blank);
-        let minor = match version.to_ascii_uppercase().as_slice() {
-            b"HTTP/1.0" | b"ICY" => 0,
-            [b'H', b'T', b'T', b'P', b'/', b'1'..=b'3'] => 1,
-            [b'H', b'T', b'T', b'P', b'/', b'1'..=b'3', b'.', b'0'..=b'9'] => 1,
+        let (name, number) = version.split_at(version.len().min(5));
+        let is_http = name.eq_ignore_ascii_case(b"HTTP/");
+        let minor = match number {
+            b"1.0" if is_http => 0,
+            [b'1'..=b'3'] | [b'1'..=b'3', b'.', b'0'..=b'9'] if is_http => 1,
+            [] if version.eq_ignore_ascii_case(b"ICY") => 0,
             _ => return None,
         };
         let code = rest.trim_ascii_start();
@@ -242,7 +244,7 @@ impl Field<'_> {
 
 /// Header fields: folded ones joined by a blank, lines that are none left out.
 fn read_fields<'a>(lines: impl Iterator<Item = Line<'a>>, repair: &mut Repair) -> Vec<Field<'a>> {
-    let mut fields: Vec<Field> = Vec::new();
+    let mut fields: Vec<Field> = Vec::with_capacity(16);
     // Whether a folded line continues a field that is kept.
     let mut is_kept = false;
     for line in lines {

@@ -4,11 +4,13 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use super::super::agent::TransportSettings;
-use super::super::fault_server::FaultServer;
+use super::super::fault_server::{AfterResponse, FaultServer, send};
+use super::super::sent_request::Validators;
 use super::super::support::{
     cause, clock_at_noon, fetcher, get_url, good_response, long_timeout, script, sends,
     short_timeout,
 };
+use super::super::transport::Transport;
 use crate::domain::failure::Cause;
 use crate::domain::reading::{FetchOutcome, Observation};
 use crate::domain::time::{ClockTrust, Moment, Mono, Wall};
@@ -214,4 +216,30 @@ fn a_bad_ca_file_is_reported_before_any_request() {
     ] {
         assert_eq!(wrong(text).as_deref(), expected);
     }
+}
+
+#[test]
+fn the_end_of_tls_marks_the_end_of_a_body() {
+    let scratch = ScratchFile::new("end-of-tls");
+    let certified = certify("127.0.0.1", (2020, 2120));
+    let file = scratch.0.join("ca.pem");
+    std::fs::write(&file, &certified.pem).expect("a writable directory");
+    let settings = TransportSettings {
+        ca_file: Some(file),
+        ..long_timeout()
+    };
+    // Its close_notify follows the body.
+    let server = FaultServer::start_tls(
+        Arc::new(|_, wire, _| {
+            send(wire, "HTTP/1.1 200 OK\n\na,b\n1,2");
+            AfterResponse::Close
+        }),
+        certified.config,
+    );
+    let transport = Transport::new(settings).expect("the settings are good");
+    let request = get_url(&format!("https://{}/", server.address));
+    let fetched = transport.get(clock_at_noon().now(), &Validators::default(), &*request);
+    let fetched = fetched.expect("readable");
+    assert_eq!(fetched.body, b"a,b\n1,2");
+    assert!(fetched.is_end_marked);
 }

@@ -56,9 +56,7 @@ fn secrets_echoed_by_a_server_are_masked() {
         let settings = SourceSettings {
             index: 0,
             plan: test_plan(),
-            request: url_source::prepare_request(&server.url(), &[], &headers)
-                .expect("a URL")
-                .into(),
+            request: url_source::prepare_request(&server.url(), &[], &headers).expect("a URL"),
             operation: None,
             follow: None,
             transport: long_timeout(),
@@ -117,7 +115,7 @@ fn an_early_wake_fetches_at_once_but_not_repeatedly() {
                 every,
                 ..test_plan()
             },
-            request: get_url(&server.url()).into(),
+            request: get_url(&server.url()),
             operation: None,
             follow: None,
             transport: long_timeout(),

@@ -10,7 +10,6 @@ use std::time::Duration;
 use super::agent::TransportSettings;
 use super::fault_server::{Act, AfterResponse, response, send};
 use super::fetcher::{Fetcher, SourceSettings};
-use super::source_request::SourceRequest;
 use super::transport::SendRequest;
 use super::url_source;
 use crate::domain::failure::Cause;
@@ -41,14 +40,14 @@ pub fn test_plan() -> SourcePlan {
 }
 
 pub fn fetcher(
-    request: impl Into<SourceRequest>,
+    request: Box<SendRequest>,
     transport: TransportSettings,
     clock: Arc<dyn Clock>,
 ) -> Fetcher {
     let settings = SourceSettings {
         index: 0,
         plan: test_plan(),
-        request: request.into(),
+        request,
         operation: None,
         follow: None,
         transport,

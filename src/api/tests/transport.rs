@@ -5,13 +5,15 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::super::fault_server::{AfterResponse, FaultServer, response, send};
+use super::super::sent_request::Validators;
 use super::super::support::{
     cause, clock_at_noon, fetcher, full_listener, get_url, good_response, gzip, header,
     long_timeout, script, sends, short_timeout,
 };
-use super::super::transport::SendRequest;
+use super::super::transport::{SendRequest, Transport};
 use crate::domain::failure::Cause;
 use crate::domain::reading::FetchOutcome;
+use crate::sys::clock::Clock;
 
 #[test]
 fn unusual_but_readable_responses_are_parsed() {
@@ -168,4 +170,38 @@ fn connecting_to_a_full_listen_queue_times_out() {
     let url = format!("http://{}/", listener.local_addr().expect("bound"));
     let mut fetcher = fetcher(get_url(&url), short_timeout(), clock_at_noon());
     assert_eq!(cause(fetcher.fetch_once()), Some(Cause::Timeout));
+}
+
+#[test]
+fn the_end_of_a_body_is_marked_or_not() {
+    let ok = |rest: &str| format!("HTTP/1.1 200 OK\r\n{rest}").into_bytes();
+    for (name, bytes, expected) in [
+        ("a length", good_response(), true),
+        (
+            "chunks",
+            ok("Transfer-Encoding: chunked\r\n\r\n3\r\na,b\r\n0\r\n\r\n"),
+            true,
+        ),
+        ("until the connection ends", ok("\r\na,b\nc,"), false),
+        (
+            "gzip until it ends",
+            [ok("\r\n"), gzip(b"a,b\nc,")].concat(),
+            true,
+        ),
+        (
+            "text that is called gzip",
+            ok("Content-Encoding: gzip\r\n\r\na,b\nc,"),
+            false,
+        ),
+    ] {
+        let server = FaultServer::start(Arc::new(move |_, wire, _| {
+            send(wire, &bytes);
+            AfterResponse::Close
+        }));
+        let transport = Transport::new(long_timeout()).expect("the settings are good");
+        let request = get_url(&server.url());
+        let fetched = transport.get(clock_at_noon().now(), &Validators::default(), &*request);
+        let fetched = fetched.expect("readable");
+        assert_eq!(fetched.is_end_marked, expected, "{name}");
+    }
 }

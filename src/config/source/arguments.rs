@@ -2,11 +2,8 @@
 
 use toml::de::DeValue;
 
-use super::placeholders::{add_text_secrets, read_template, sample_time};
-use crate::api::argument_template::{ArgumentTemplate, fill_arguments};
 use crate::config::reader::{TableEntry, TableReader};
 use crate::config::secret::is_secret_name;
-use crate::limits;
 use openapi::operation::{Api, Argument, Location, Operation, Parameter, check_arguments, nearest};
 
 pub fn find_operation(
@@ -67,7 +64,7 @@ pub fn read_arguments(
     let entries = params.map(TableEntry::entries).unwrap_or_default();
     let arguments: Vec<(String, Argument)> = entries
         .iter()
-        .filter_map(|entry| Some((entry.key().to_owned(), read_parameter(entry)?)))
+        .filter_map(|entry| Some((entry.key().to_owned(), read_argument(entry, 0)?)))
         .collect();
     for (entry, (name, argument)) in entries.iter().zip(&arguments) {
         let is_credential = |it: &Parameter| {
@@ -81,12 +78,7 @@ pub fn read_arguments(
             found.parameters.iter().any(is_credential),
         );
     }
-    let templates: Vec<(String, ArgumentTemplate)> = arguments
-        .iter()
-        .map(|(name, argument)| (name.clone(), ArgumentTemplate::new(argument)))
-        .collect();
-    let filled = fill_arguments(found, &templates, &sample_time());
-    for problem in check_arguments(found, &filled) {
+    for problem in check_arguments(found, &arguments) {
         let entry = entries
             .iter()
             .find(|entry| problem.argument.as_deref() == Some(entry.key()));
@@ -101,7 +93,7 @@ pub fn read_arguments(
 }
 
 /// Registers values as secrets by their parameter names, at any depth.
-pub fn add_secrets(entry: &TableEntry<'_>, name: &str, argument: &Argument, is_secret: bool) {
+fn add_secrets(entry: &TableEntry<'_>, name: &str, argument: &Argument, is_secret: bool) {
     let is_secret = is_secret || is_secret_name(name);
     match argument {
         Argument::List(items) => items
@@ -113,28 +105,18 @@ pub fn add_secrets(entry: &TableEntry<'_>, name: &str, argument: &Argument, is_s
         _ if is_secret => argument
             .scalar_text()
             .into_iter()
-            .for_each(|text| add_text_secrets(entry, &text)),
+            .for_each(|text| entry.add_secret(text)),
         _ => {}
     }
 }
 
-fn read_parameter(item: &TableEntry<'_>) -> Option<Argument> {
-    read_argument(item, limits::PARAMETER_DEPTH, "a parameter")
-}
-
-/// A value with tables and lists inside, of at most `depth` levels; texts may have date
-/// placeholders.
-pub fn read_argument(item: &TableEntry<'_>, depth: usize, what: &str) -> Option<Argument> {
-    let Some(depth) = depth.checked_sub(1) else {
-        item.problem(format!("{}: nested too deeply for {what}", item.key()));
+fn read_argument(item: &TableEntry<'_>, depth: usize) -> Option<Argument> {
+    if depth > 8 {
+        item.problem(format!("{}: nested too deeply for a parameter", item.key()));
         return None;
-    };
+    }
     Some(match item.value() {
-        DeValue::String(_) => {
-            let text = item.text()?;
-            read_template(item, &text)?;
-            Argument::Text(text)
-        }
+        DeValue::String(_) => Argument::Text(item.text()?),
         DeValue::Integer(integer) => match i64::from_str_radix(integer.as_str(), integer.radix()) {
             Ok(integer) => Argument::Integer(integer),
             Err(_) => {
@@ -148,14 +130,14 @@ pub fn read_argument(item: &TableEntry<'_>, depth: usize, what: &str) -> Option<
         DeValue::Array(_) => Argument::List(
             item.tables()
                 .iter()
-                .filter_map(|entry| read_argument(entry, depth, what))
+                .filter_map(|entry| read_argument(entry, depth + 1))
                 .collect(),
         ),
         DeValue::Table(_) => Argument::Object(
             item.entries()
                 .iter()
                 .filter_map(|entry| {
-                    Some((entry.key().to_owned(), read_argument(entry, depth, what)?))
+                    Some((entry.key().to_owned(), read_argument(entry, depth + 1)?))
                 })
                 .collect(),
         ),
@@ -166,7 +148,7 @@ pub fn read_argument(item: &TableEntry<'_>, depth: usize, what: &str) -> Option<
 pub fn read_query(params: &TableEntry<'_>) -> Vec<(String, String)> {
     let mut query = Vec::new();
     for entry in params.entries() {
-        let argument = read_parameter(&entry);
+        let argument = read_argument(&entry, 0);
         if let Some(argument) = &argument {
             add_secrets(&entry, entry.key(), argument, false);
         }
